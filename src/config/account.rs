@@ -1,0 +1,137 @@
+//! A DM account: the factory bootstrap (TS 8.1) for one DM Server.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use super::Secret;
+use crate::package::Profile;
+use crate::transport::Origin;
+
+/// One file of `accounts.d`, validated, its secrets read.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Account {
+    /// The file it was read from.
+    pub file: PathBuf,
+    /// `server-id`: the Server Identifier (TS 11.2 ServerID); also the DMAcc instance's MIID.
+    pub server_id: String,
+    /// `name`: for people.
+    pub name: String,
+    /// `server-uri`: a ServerURI template (TS 6.2).
+    pub server_uri: String,
+    /// `profile`: which of the two wire formats the server speaks.
+    pub profile: Profile,
+    /// `permissions`: the MOIDs the server may see, in the order written.
+    pub permissions: Vec<Permission>,
+    /// `origins`: further origins that may see this account's credentials.
+    pub origins: Vec<Origin>,
+    /// `tls`
+    pub tls: TlsFiles,
+    /// `auth`
+    pub auth: Auth,
+    /// `notification`
+    pub notification: Option<NotificationAuth>,
+    /// `schedule`
+    pub schedule: Schedule,
+    /// `push`
+    pub push: Option<Push>,
+}
+
+/// What a server may do with the device's own instances of an MO (TS 11.2 Permissions, TS 11.3).
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Permission {
+    /// The MOID, or `*` for all.
+    pub moid: String,
+    /// Read 1, Write 2, Execute 4, Delegate 8, added up; 7 if unsaid.
+    pub rights: u8,
+}
+
+/// PEM files read: their contents.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct TlsFiles {
+    /// `ca-file`: PEM certificates that the account's origins must chain to; none: the system's roots.
+    pub ca_pem: Option<Vec<u8>>,
+    /// `repository-ca-file`: likewise for every other origin.
+    pub repository_ca_pem: Option<Vec<u8>>,
+}
+
+/// How the agent authenticates to the account's own origins.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub enum Auth {
+    /// It doesn't.
+    #[default]
+    None,
+    /// `basic = { user, password-file }` (RFC 7617), over TLS only.
+    Basic {
+        /// User name, a template like a ServerURI (`gw-[DevID]`).
+        user: String,
+        /// Password.
+        password: Secret,
+    },
+    /// `digest = { user, password-file }` (RFC 7616).
+    Digest {
+        /// User name, a template like a ServerURI.
+        user: String,
+        /// Password.
+        password: Secret,
+    },
+    /// `certificate = { cert-file, key-file }`: TLS client authentication.
+    Certificate {
+        /// The chain, PEM, leaf first.
+        cert_pem: Vec<u8>,
+        /// The private key, PEM.
+        key_pem: Secret,
+    },
+}
+
+/// `notification`: how Package#0 is authenticated (TS 5.2.1.2, TS 11.2 AuthNoti).
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct NotificationAuth {
+    /// `secret-file`: the DM Server secret.
+    pub secret: Secret,
+    /// `data-file`: the approved profile's authentication data.
+    pub data: Option<Secret>,
+    /// `require-digest`: a notification without a digest is dropped; true if unsaid.
+    pub require_digest: bool,
+}
+
+/// `schedule`: sessions without a notification.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Schedule {
+    /// A session at each start of the agent.
+    pub at_boot: bool,
+    /// A session at the first start with this account, whatever `at_boot` says (TS 8.1).
+    pub first_contact: bool,
+    /// A session this often.
+    pub every: Option<Duration>,
+    /// Each scheduled session is late by a random part of this.
+    pub jitter: Duration,
+}
+
+impl Default for Schedule {
+    fn default() -> Self {
+        Self { at_boot: true, first_contact: true, every: None, jitter: Duration::ZERO }
+    }
+}
+
+/// `push`: registration with a push service (TS Appendix D.2).
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Push {
+    /// `sender-id`
+    pub sender_id: String,
+    /// `register-uri`
+    pub register_uri: String,
+    /// `unregister-uri`
+    pub unregister_uri: String,
+    /// `params`: a URI query that is added to both.
+    pub params: Option<String>,
+}
+
+impl Account {
+    /// The rights that `permissions` give on the device's own instances of `moid` (TS 11.3), none if not listed.
+    /// An exact entry wins over `*`.
+    #[must_use]
+    pub fn rights(&self, moid: &str) -> Option<u8> {
+        let entry = |wanted: &str| self.permissions.iter().find(|permission| permission.moid == wanted);
+        entry(moid).or_else(|| entry("*")).map(|permission| permission.rights)
+    }
+}

@@ -1,0 +1,191 @@
+//! TOML values that remember the file and line they were written at.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use toml::de::{DeTable, DeValue};
+
+use super::reader::{Problem, Problems};
+
+/// A value and where it stands.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Located {
+    /// The file it was read from.
+    pub file: Arc<Path>,
+    /// Its line, from 1.
+    pub line: usize,
+    /// The value.
+    pub item: Item,
+}
+
+/// A TOML value. Dates are kept as text: no key of ours takes one.
+#[derive(Clone, Debug, PartialEq)]
+#[expect(missing_docs, reason = "the variants are TOML's own types")]
+pub enum Item {
+    String(String),
+    Integer(i64),
+    Float(f64),
+    Boolean(bool),
+    Date(String),
+    Array(Vec<Located>),
+    Table(BTreeMap<String, Located>),
+}
+
+impl Item {
+    /// The type's name as an operator would say it.
+    #[must_use]
+    pub fn kind(&self) -> &'static str {
+        match self {
+            Self::String(_) => "a string",
+            Self::Integer(_) => "an integer",
+            Self::Float(_) => "a number",
+            Self::Boolean(_) => "true or false",
+            Self::Date(_) => "a date",
+            Self::Array(_) => "an array",
+            Self::Table(_) => "a table",
+        }
+    }
+}
+
+impl Located {
+    /// Parses TOML `text` that was read from `file`.
+    ///
+    /// # Errors
+    /// Every syntax error that the parser recovers from, each with its line.
+    pub fn parse(file: &Path, text: &str) -> Result<Self, Problems> {
+        let file: Arc<Path> = Arc::from(file);
+        let lines = LineIndex::new(text);
+        let (table, errors) = DeTable::parse_recoverable(text);
+        if errors.is_empty() {
+            let start = table.span().start;
+            return Ok(table_at(&file, &lines, start, table.get_ref()));
+        }
+        let mut problems = Problems::default();
+        for error in errors {
+            problems.push(Problem {
+                file: file.to_path_buf(),
+                line: error.span().map(|span| lines.line(span.start)),
+                key: String::new(),
+                what: format!("not valid TOML: {}", error.message().replace('\n', ", ")),
+            });
+        }
+        Err(problems)
+    }
+
+    /// An empty table, for a file that isn't there and need not be.
+    #[must_use]
+    pub fn empty(file: &Path) -> Self {
+        Self { file: Arc::from(file), line: 1, item: Item::Table(BTreeMap::new()) }
+    }
+
+    /// Lays `later` over `self`: key by key where both are tables, otherwise the later replaces (arrays too).
+    #[must_use]
+    pub fn merge(self, later: Self) -> Self {
+        match (self.item, later.item) {
+            (Item::Table(mut base), Item::Table(over)) => {
+                for (key, value) in over {
+                    let value = match base.remove(&key) {
+                        Some(below) => below.merge(value),
+                        None => value,
+                    };
+                    base.insert(key, value);
+                }
+                Self { file: later.file, line: later.line, item: Item::Table(base) }
+            }
+            (_, item) => Self { file: later.file, line: later.line, item },
+        }
+    }
+
+    /// The folder of the file: relative paths in it start there.
+    #[must_use]
+    pub fn folder(&self) -> PathBuf {
+        self.file.parent().map_or_else(PathBuf::new, Path::to_path_buf)
+    }
+}
+
+fn table_at(file: &Arc<Path>, lines: &LineIndex, start: usize, table: &DeTable<'_>) -> Located {
+    let members = table
+        .iter()
+        .map(|(key, value)| {
+            // A table's own span may cover its header only; the key's is what a reader looks for.
+            let at = key.span().start;
+            (key.get_ref().to_string(), value_at(file, lines, at, value.get_ref()))
+        })
+        .collect();
+    Located { file: Arc::clone(file), line: lines.line(start), item: Item::Table(members) }
+}
+
+fn value_at(file: &Arc<Path>, lines: &LineIndex, start: usize, value: &DeValue<'_>) -> Located {
+    let item = match value {
+        DeValue::String(text) => Item::String(text.to_string()),
+        DeValue::Integer(number) => match i64::from_str_radix(number.as_str(), number.radix()) {
+            Ok(number) => Item::Integer(number),
+            Err(_) => Item::Float(f64::INFINITY),
+        },
+        DeValue::Float(number) => Item::Float(number.as_str().parse().unwrap_or(f64::NAN)),
+        DeValue::Boolean(truth) => Item::Boolean(*truth),
+        DeValue::Datetime(date) => Item::Date(date.to_string()),
+        DeValue::Array(items) => Item::Array(
+            items.iter().map(|item| value_at(file, lines, item.span().start, item.get_ref())).collect(),
+        ),
+        DeValue::Table(table) => return table_at(file, lines, start, table),
+    };
+    Located { file: Arc::clone(file), line: lines.line(start), item }
+}
+
+/// Byte offsets of line starts: an offset's line is found by bisection.
+struct LineIndex(Vec<usize>);
+
+impl LineIndex {
+    fn new(text: &str) -> Self {
+        Self(std::iter::once(0).chain(text.match_indices('\n').map(|(at, _)| at + 1)).collect())
+    }
+
+    fn line(&self, offset: usize) -> usize {
+        self.0.partition_point(|&start| start <= offset).max(1)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn parse(text: &str) -> Located {
+        Located::parse(Path::new("t.toml"), text).unwrap()
+    }
+
+    fn get<'a>(located: &'a Located, key: &str) -> &'a Located {
+        let Item::Table(table) = &located.item else { panic!("not a table") };
+        &table[key]
+    }
+
+    #[test]
+    fn values_know_their_lines() {
+        let root = parse("a = 1\n\n[t]\nb = [\n  2,\n  3,\n]\n");
+        assert_eq!(get(&root, "a").line, 1);
+        assert_eq!(get(&root, "t").line, 3);
+        let b = get(get(&root, "t"), "b");
+        assert_eq!(b.line, 4);
+        let Item::Array(items) = &b.item else { panic!("not an array") };
+        assert_eq!((items[0].line, items[1].line), (5, 6));
+    }
+
+    #[test]
+    fn merge_goes_key_by_key_and_arrays_replace() {
+        let merged = parse("[s]\na = 1\nl = [1, 2]\n[k]\nx = 1\n").merge(parse("[s]\nl = [3]\nb = 2\n"));
+        let s = get(&merged, "s");
+        assert_eq!(get(s, "a").item, Item::Integer(1));
+        assert_eq!(get(s, "b").item, Item::Integer(2));
+        let Item::Array(items) = &get(s, "l").item else { panic!("not an array") };
+        assert_eq!(items.len(), 1);
+        assert_eq!(get(get(&merged, "k"), "x").item, Item::Integer(1));
+    }
+
+    #[test]
+    fn every_syntax_error_is_reported_with_its_line() {
+        let problems = Located::parse(Path::new("t.toml"), "a = \nb = 1\nc = ]\n").unwrap_err();
+        let lines: Vec<_> = problems.iter().map(|problem| problem.line).collect();
+        assert!(lines.contains(&Some(1)) && lines.contains(&Some(3)), "{problems}");
+    }
+}

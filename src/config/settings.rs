@@ -1,0 +1,108 @@
+//! The agent's settings (`omadmd.toml`), validated.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use crate::transport::Origin;
+
+/// All settings, with their defaults in [`Settings::default`].
+#[derive(Clone, Debug, PartialEq)]
+pub struct Settings {
+    /// `[notification]`
+    pub notification: Notification,
+    /// `[session]`
+    pub session: Session,
+    /// `[exec]`
+    pub exec: Exec,
+    /// `[show] browser`: argv of the browser to start for SHOW, the URI is appended; empty: SHOW answers 501.
+    pub browser: Vec<String>,
+    /// `[dbus] address`: `system`, or a D-Bus address.
+    pub dbus_address: String,
+    /// `[paths]`
+    pub paths: Paths,
+    /// `[bootstrap] uri`: where an agent without accounts asks for one; a ServerURI template.
+    pub bootstrap_uri: Option<String>,
+}
+
+/// `[notification]`: who may wake the agent.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Notification {
+    /// UDP addresses to listen on where systemd passes no socket.
+    pub listen: Vec<std::net::SocketAddr>,
+    /// Whether a Package#0 without a WAP push header around it is accepted.
+    pub accept_bare: bool,
+    /// An authenticated notification older than this is dropped.
+    pub max_age: Duration,
+    /// How long a notification's id is remembered; at least twice `max_age`.
+    pub replay_window: Duration,
+}
+
+/// `[session]`: bounds of a session.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Session {
+    /// How often a package is sent again after a transport error, 5xx or 429.
+    pub retries: u32,
+    /// How long a session waits for a preferred bearer.
+    pub bearer_wait: Duration,
+    /// The largest Package#2 in bytes; a larger one ends the session.
+    pub max_package: usize,
+    /// The most packages one session may take.
+    pub max_packages: u32,
+    /// Whether plain http is allowed: for a bench only.
+    pub allow_http: bool,
+    /// If not empty: the only origins that CONT may move a session to.
+    pub continue_origins: Vec<Origin>,
+}
+
+/// `[exec]`: how scripts are run.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Exec {
+    /// The helper's socket; none: the agent runs scripts itself, as itself.
+    pub socket: Option<PathBuf>,
+    /// An EXEC that takes longer than this is answered 202.
+    pub sync_limit: Duration,
+}
+
+/// `[paths]`
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Paths {
+    /// Folders of management objects; a folder of the same name in a later one replaces the earlier's.
+    pub mo: Vec<PathBuf>,
+    /// Folders of account files; likewise.
+    pub accounts: Vec<PathBuf>,
+    /// The state folder: the store is in it.
+    pub state: PathBuf,
+    /// Every `file` source is below it.
+    pub sysroot: PathBuf,
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        Self {
+            notification: Notification {
+                listen: vec![std::net::SocketAddr::from((std::net::Ipv6Addr::UNSPECIFIED, 2948))],
+                accept_bare: false,
+                max_age: Duration::from_secs(5 * 60),
+                replay_window: Duration::from_secs(24 * 3600),
+            },
+            session: Session {
+                retries: 5,
+                bearer_wait: Duration::from_secs(15 * 60),
+                max_package: 1 << 20,
+                max_packages: 1000,
+                allow_http: false,
+                continue_origins: Vec::new(),
+            },
+            exec: Exec { socket: None, sync_limit: Duration::from_secs(5) },
+            browser: Vec::new(),
+            dbus_address: "system".to_owned(),
+            paths: Paths {
+                mo: vec!["/usr/share/omadm/mo".into(), "/etc/omadm/mo.d".into()],
+                accounts: vec!["/usr/lib/omadm/accounts.d".into(), "/etc/omadm/accounts.d".into()],
+                state: "/var/lib/omadm".into(),
+                sysroot: "/".into(),
+            },
+            bootstrap_uri: None,
+        }
+    }
+}

@@ -1,0 +1,167 @@
+//! The Device Description Framework (TS 6.3, 14): what a management object's nodes are called, may hold,
+//! and allow.
+
+use std::fmt;
+
+/// A parsed DDF document.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Ddf {
+    /// `VerDTD`
+    pub version: String,
+    /// `Man`
+    pub manufacturer: Option<String>,
+    /// `Mod`
+    pub model: Option<String>,
+    /// The root nodes, at least one.
+    pub roots: Vec<Node>,
+}
+
+/// A described node and what is below it.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Node {
+    /// Its name.
+    pub name: NodeName,
+    /// `Path`: where a root node hangs in a DM 1.x tree; without meaning in DM 2.0, kept for display.
+    pub path: Option<String>,
+    /// Its framework properties.
+    pub properties: Properties,
+    /// The nodes below it.
+    pub children: Vec<Node>,
+}
+
+/// A node's name in the description.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum NodeName {
+    /// Fixed.
+    Named(String),
+    /// Assigned at run time (TS 6.3.2). Carries the label between `<` and `>` or `[` and `]`, if one is written.
+    Unnamed(Option<String>),
+}
+
+/// Framework properties (TS 14.1.1).
+#[derive(Clone, Debug, PartialEq)]
+pub struct Properties {
+    /// What a server may do with the node.
+    pub access: AccessType,
+    /// How often it occurs.
+    pub occurrence: Occurrence,
+    /// The data format.
+    pub format: Format,
+    /// Whether the node can go.
+    pub scope: Scope,
+    /// Whether names below are told apart by case.
+    pub case_sense: CaseSense,
+    /// The value used until one is set.
+    pub default_value: Option<String>,
+    /// MIME types of a leaf's value.
+    pub mime: Vec<String>,
+    /// `DDFName`: the management object that an interior node is the root of.
+    pub ddf_name: Option<String>,
+    /// The name for people.
+    pub title: Option<String>,
+    /// What it is, for people.
+    pub description: Option<String>,
+}
+
+/// `AccessType`: a set.
+#[derive(Clone, Copy, Default, PartialEq, Eq)]
+pub struct AccessType(u8);
+
+impl AccessType {
+    /// `Add`
+    pub const ADD: Self = Self(1);
+    /// `Copy`
+    pub const COPY: Self = Self(2);
+    /// `Delete`
+    pub const DELETE: Self = Self(4);
+    /// `Exec`
+    pub const EXEC: Self = Self(8);
+    /// `Get`
+    pub const GET: Self = Self(16);
+    /// `Replace`
+    pub const REPLACE: Self = Self(32);
+    /// Each with its element's name, in alphabetical order.
+    pub const ALL: [(Self, &'static str); 6] = [
+        (Self::ADD, "Add"),
+        (Self::COPY, "Copy"),
+        (Self::DELETE, "Delete"),
+        (Self::EXEC, "Exec"),
+        (Self::GET, "Get"),
+        (Self::REPLACE, "Replace"),
+    ];
+
+    /// Whether all of `other` is in the set.
+    #[must_use]
+    pub const fn allows(self, other: Self) -> bool {
+        self.0 & other.0 == other.0
+    }
+
+    /// Both together.
+    #[must_use]
+    pub const fn and(self, other: Self) -> Self {
+        Self(self.0 | other.0)
+    }
+
+    /// Whether nothing is allowed.
+    #[must_use]
+    pub const fn is_empty(self) -> bool {
+        self.0 == 0
+    }
+}
+
+impl fmt::Debug for AccessType {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let names = Self::ALL.iter().filter(|(access, _)| self.allows(*access)).map(|(_, name)| name);
+        f.debug_set().entries(names).finish()
+    }
+}
+
+/// `Occurrence` (TS 6.3.1).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[expect(missing_docs, reason = "the variants are the DDF's own words")]
+pub enum Occurrence {
+    #[default]
+    One,
+    ZeroOrOne,
+    ZeroOrMore,
+    OneOrMore,
+    ZeroOrN(u32),
+    OneOrN(u32),
+}
+
+/// `DFFormat`, the format of a node's value.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[expect(missing_docs, reason = "the variants are the DDF's own words")]
+pub enum Format {
+    B64,
+    Bin,
+    Bool,
+    Chr,
+    Int,
+    Node,
+    Null,
+    Xml,
+    Date,
+    Time,
+    Float,
+}
+
+/// `Scope`
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Scope {
+    /// Can be deleted where the access type says so.
+    #[default]
+    Dynamic,
+    /// Always there: DELETE is not allowed.
+    Permanent,
+}
+
+/// `CaseSense`
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum CaseSense {
+    /// `CS`: names are told apart by case.
+    #[default]
+    Sensitive,
+    /// `CIS`: they are not.
+    Insensitive,
+}

@@ -1,0 +1,220 @@
+//! A mapping file's content: where a node's value comes from and goes to.
+
+use std::time::Duration;
+
+use regex_lite::Regex;
+
+/// A D-Bus object, named once in `[object.NAME]`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct BusObject {
+    /// The bus name.
+    pub name: String,
+    /// The object's path; may hold one `*`.
+    pub path: String,
+    /// The interface.
+    pub interface: String,
+}
+
+/// What `[node."…"]` says. The default is a node without a mapping: its value is in the store.
+#[derive(Clone, Debug, Default)]
+pub struct NodeMapping {
+    /// Where it stands in the mapping file; 0 if nowhere.
+    pub line: usize,
+    /// Sources in order of preference; empty: the store.
+    pub get: Vec<Source>,
+    /// Where a server's value goes.
+    pub set: Option<Sink>,
+    /// How a child that a server adds comes about.
+    pub add: Option<Call>,
+    /// How a child that a server deletes goes.
+    pub delete: Option<Call>,
+    /// The names of an un-named node's children.
+    pub list: Option<List>,
+    /// What EXEC does.
+    pub exec: Option<Exec>,
+    /// Keep the first definitive answer.
+    pub pin: bool,
+    /// Give a better source this long after the agent's start.
+    pub wait: Option<Duration>,
+    /// What the whole value must match.
+    pub pattern: Option<Regex>,
+    /// The longest value in bytes.
+    pub max_len: Option<usize>,
+    /// How long a written value is read back; none: not at all.
+    pub verify: Option<Duration>,
+    /// Sibling leaves that scripts are given.
+    pub input: Vec<String>,
+}
+
+/// One source of a value and what is done to it.
+#[derive(Clone, Debug)]
+pub struct Source {
+    /// Where it comes from.
+    pub from: From,
+    /// select → match → map → scale → format
+    pub pipeline: Pipeline,
+    /// Read by the privileged helper.
+    pub privileged: bool,
+}
+
+/// Where a value comes from.
+#[derive(Clone, Debug)]
+pub enum From {
+    /// The value itself.
+    Value(String),
+    /// A file below the sysroot.
+    File(Template),
+    /// A key of os-release(5).
+    OsRelease(String),
+    /// An application-specific id derived from machine-id(5) with this application's UUID.
+    MachineId([u8; 16]),
+    /// A property of a D-Bus object.
+    Property {
+        /// `object`
+        object: String,
+        /// `property`
+        property: String,
+    },
+    /// A program's standard output.
+    Run(Vec<Template>),
+    /// A key of the listing that made the un-named node.
+    Item(String),
+    /// The store.
+    Store,
+    /// Something the agent itself knows.
+    Builtin(String),
+}
+
+/// What is done to a value between its source and the node, in this order; backwards for `set`.
+#[derive(Clone, Debug, Default)]
+pub struct Pipeline {
+    /// `select`: steps into JSON, or `key = value` text.
+    pub select: Vec<Select>,
+    /// `match`: the first group of the first match.
+    pub matching: Option<Regex>,
+    /// `map`: pairs from source to node.
+    pub map: Vec<(String, String)>,
+    /// `scale`: a factor.
+    pub scale: Option<f64>,
+    /// `format`: text with `{}` for the value.
+    pub format: Option<Template>,
+}
+
+/// One step into structured data.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Select {
+    /// `.key`
+    Key(String),
+    /// `[1]`
+    Index(usize),
+}
+
+/// Text with braces, split once when the mapping is loaded.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Template(pub Vec<Piece>);
+
+/// A piece of a [`Template`].
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Piece {
+    /// Text as it is.
+    Literal(String),
+    /// `{}`: the value.
+    Value,
+    /// `{if}`: the name of the un-named node with that label.
+    Variable(String),
+    /// `{../PkgURL}`: a sibling leaf.
+    Sibling(String),
+}
+
+/// Where a value goes to.
+#[derive(Clone, Debug)]
+pub struct Sink {
+    /// The outside effect.
+    pub to: Call,
+    /// Inverted when the value is written.
+    pub pipeline: Pipeline,
+}
+
+/// An outside effect.
+#[derive(Clone, Debug)]
+pub enum Call {
+    /// A file below the sysroot is written.
+    File {
+        /// Its path.
+        path: Template,
+        /// Written by the privileged helper.
+        privileged: bool,
+    },
+    /// A program is run.
+    Run(Program),
+    /// A D-Bus property is set, or a method called.
+    Bus {
+        /// `object`
+        object: String,
+        /// `property`, or `method`
+        member: String,
+        /// True for a method.
+        method: bool,
+        /// `args`
+        args: Vec<Template>,
+        /// Called by the privileged helper.
+        privileged: bool,
+    },
+    /// Kept by the agent.
+    Store,
+}
+
+/// A program to run: never through a shell.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Program {
+    /// argv; braces are filled in after it was split.
+    pub argv: Vec<Template>,
+    /// The user it runs as.
+    pub user: String,
+    /// When it is killed.
+    pub timeout: Duration,
+}
+
+/// `exec`
+#[derive(Clone, Debug)]
+pub struct Exec {
+    /// What is called.
+    pub call: Call,
+    /// Exit code → status code (1000–1999).
+    pub codes: Vec<(i32, u16)>,
+    /// Run when the session has ended.
+    pub after_session: bool,
+    /// The type of the alert that reports an asynchronous end.
+    pub alert_type: String,
+    /// A reboot in the middle is not a failure.
+    pub resume: bool,
+}
+
+/// `list`: how the children of an un-named node are found.
+#[derive(Clone, Debug)]
+pub struct List {
+    /// Where the names come from.
+    pub from: ListFrom,
+    /// The most children.
+    pub max: usize,
+}
+
+/// Where an un-named node's children come from.
+#[derive(Clone, Debug)]
+pub enum ListFrom {
+    /// Paths that match; the name is the part that the first `*` matched.
+    Glob(String),
+    /// A program's output.
+    Run {
+        /// argv
+        argv: Vec<Template>,
+        /// JSON array or object (`key` names the member that names the child); otherwise lines.
+        json: bool,
+        /// `key`
+        key: Option<String>,
+        /// `match`: the first group of each line.
+        matching: Option<Regex>,
+    },
+    /// D-Bus objects.
+    Object(String),
+}

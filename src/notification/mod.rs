@@ -1,0 +1,30 @@
+//! Package#0, the DM Notification (TS 5.2.1, 7.1, Appendix D.1).
+
+/// What the server would have the client connect over (TS 5.2.1.2 PREFERRED-CON-TYPE).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(u8)]
+pub enum ConnectionType {
+    /// Whatever is available now.
+    AnyAvailable = 0,
+    /// 3GPP, 3GPP2, WiMAX…
+    Mobile = 1,
+    /// WLAN, Bluetooth…
+    Wireless = 2,
+    /// Ethernet, DSL…
+    Wireline = 3,
+}
+
+/// What an admitted notification asks for.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Trigger {
+    /// The account it is for.
+    pub server_id: String,
+    /// The NOTIFICATION-ID, if it has one.
+    pub notification_id: Option<u16>,
+    /// Preferred connection types, most preferred first; empty: no preference.
+    pub preferred: Vec<ConnectionType>,
+    /// Whether Package#1 must carry the MOS array.
+    pub req_mos: bool,
+    /// Requested-MO-CV: index into the last MOS sent to the server, and the server's cache validator.
+    pub requested: Vec<(u16, Vec<u8>)>,
+}

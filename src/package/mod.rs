@@ -1,0 +1,108 @@
+//! Packages #1, #2 and #3 (TS 5.2, 7.2–7.4, Appendix E): a neutral model and the codec of each wire profile.
+
+/// Which of the two published wire formats a server speaks.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Profile {
+    /// The consolidated draft Technical Specification.
+    #[default]
+    Draft,
+    /// The approved enabler of 2016.
+    Approved,
+}
+
+/// One command of a Package#2, as received: nothing is known yet about name or parameters.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Command {
+    /// The command's name as sent.
+    pub name: String,
+    /// Its parameters; none where one of them is no string or the shape is wrong (status 400).
+    pub parameters: Option<Vec<String>>,
+}
+
+/// Package#2 (TS 5.2.3, 7.3).
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Package2 {
+    /// The commands, in order.
+    pub commands: Vec<Command>,
+    /// `SessionInfo.AcceptMO`: media types the server takes MO data in; none: it did not say.
+    pub accept_mo: Option<Vec<String>>,
+    /// `Results`: what the server says of alerts, by position in the package that carried them.
+    pub results: Vec<u16>,
+}
+
+/// The status of one command (TS 7.4, Appendix C).
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Status {
+    /// 200, 404, 1503…
+    pub code: u16,
+    /// Additional strings: the URI where HGET stored, for one.
+    pub extra: Vec<String>,
+}
+
+/// A management object the client supports, one member of `MOS` (TS 5.2.2).
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SupportedMo {
+    /// Link to the DDF.
+    pub ddf: String,
+    /// The MOID.
+    pub moid: String,
+    /// The MIIDs of the instances that the server has any right on.
+    pub miids: Vec<String>,
+}
+
+/// A Generic Alert (TS 5.3, 7.6).
+#[derive(Clone, Debug, PartialEq)]
+pub struct Alert {
+    /// The alert's type, a URN.
+    pub alert_type: String,
+    /// MIME type of the data.
+    pub mime_type: Option<String>,
+    /// Where it happened: a ClientURI.
+    pub source_uri: Option<String>,
+    /// What it is about (approved profile).
+    pub target_uri: Option<String>,
+    /// Importance: `fatal`, `critical`, `minor`, `warning`, `informational`, `harmless`, `indeterminate`.
+    pub mark: Option<String>,
+    /// A JSON object.
+    pub data: Option<serde_json::Value>,
+}
+
+/// Package#1 (TS 5.2.2, 7.2).
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Package1 {
+    /// The supported MOs, if and only if the notification asked for them.
+    pub mos: Option<Vec<SupportedMo>>,
+    /// Alerts waiting for this server.
+    pub alerts: Vec<Alert>,
+}
+
+/// The data of one GET (TS Appendix E).
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Part {
+    /// 1-based position of the command in its Package#2.
+    pub position: usize,
+    /// The media type.
+    pub content_type: String,
+    /// The bytes.
+    pub body: Vec<u8>,
+}
+
+/// Package#3 (TS 5.2.4, 7.4).
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Package3 {
+    /// One per command, in command order.
+    pub statuses: Vec<Status>,
+    /// Data of the GETs that have some.
+    pub parts: Vec<Part>,
+    /// Alerts raised during the session.
+    pub alerts: Vec<Alert>,
+}
+
+/// A package ready to be posted.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Encoded {
+    /// The Content-Type header, its parameters included.
+    pub content_type: String,
+    /// The body.
+    pub body: Vec<u8>,
+}
