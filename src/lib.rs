@@ -26,5 +26,6 @@ pub mod ddf;
 pub mod mo;
 pub mod notification;
 pub mod package;
+pub mod store;
 pub mod transport;
 pub mod uri;
