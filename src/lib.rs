@@ -21,8 +21,10 @@
 //! | [`ddf`] | the Device Description Framework: model and parser | yes |
 //! | [`mo`] | management objects: mapping files, values and formats, serialisation | yes |
 
+pub mod bearer;
 pub mod config;
 pub mod ddf;
+pub mod journal;
 pub mod mo;
 pub mod notification;
 pub mod package;
