@@ -8,11 +8,13 @@ pub mod located;
 pub mod reader;
 
 mod account;
+mod problem;
 mod settings;
+mod value;
 
 pub use account::{Account, Auth, NotificationAuth, Permission, Push, Schedule, TlsFiles};
 pub use located::{Item, Located};
-pub use reader::{Problem, Problems, Reader};
+pub use reader::{ByteSize, FilePath, FromItem, Problem, Problems, Reader};
 pub use settings::{Exec, Notification, Paths, Session, Settings};
 
 use std::fmt;
