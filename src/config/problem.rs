@@ -57,6 +57,15 @@ impl Problems {
         self.0.append(&mut other.0);
     }
 
+    /// Adds those of `other` that aren't there yet.
+    pub fn append_new(&mut self, other: Self) {
+        for problem in other.0 {
+            if !self.0.contains(&problem) {
+                self.0.push(problem);
+            }
+        }
+    }
+
     /// Puts them in the order of their files and lines, for one who repairs them one after the other.
     pub fn sort(&mut self) {
         self.0.sort_by(|a, b| (&a.file, a.line).cmp(&(&b.file, b.line)));

@@ -105,7 +105,7 @@ impl FromItem for Duration {
 }
 
 /// A number of bytes: `"512KiB"`, `"1MiB"`, `"4096B"`, or a bare integer.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct ByteSize(pub usize);
 
 impl FromItem for ByteSize {
