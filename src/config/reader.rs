@@ -91,10 +91,12 @@ impl<'a> Reader<'a> {
         elements?.into_iter().collect()
     }
 
-    /// Reads the table under `key`, and reports the keys in it that `read` did not ask for.
+    /// Reads the table under `key`, if it is one, and reports the keys in it that `read` did not ask for.
     pub fn table<T>(&mut self, key: &str, read: impl FnOnce(&mut Reader<'_>) -> T) -> Option<T> {
         let found = self.raw(key)?;
         let mut reader = Reader::at(found, self.dotted(key), self.problems);
+        // What is no table was reported just now; its keys need not be missed.
+        reader.table?;
         let value = read(&mut reader);
         reader.finish();
         Some(value)
