@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
+use std::ops::RangeInclusive;
 
 use super::located::{Item, Located};
 
@@ -66,6 +67,21 @@ impl<'a> Reader<'a> {
     /// The value of `key`, or `default` where it is absent or wrong (the problem is noted).
     pub fn or<T: FromItem>(&mut self, key: &str, default: T) -> T {
         self.optional(key).unwrap_or(default)
+    }
+
+    /// The value of `key` within `range`, which `expected` says in words, its type included.
+    pub fn within<T: FromItem + PartialOrd>(
+        &mut self,
+        key: &str,
+        range: RangeInclusive<T>,
+        expected: &str,
+    ) -> Option<T> {
+        let found = self.raw(key)?;
+        let value = T::from_item(&found.item).filter(|value| range.contains(value));
+        if value.is_none() {
+            self.wrong(key, expected);
+        }
+        value
     }
 
     /// The value of `key` put through `parse`, whose error is the problem.

@@ -128,9 +128,9 @@ fn a_check_says_all_errors_of_all_files_at_once() {
         .collect();
     for (said, start) in said.iter().zip([
         "etc/omadmd.d/20-a.toml:1: not valid TOML: ",
-        "etc/omadmd.toml:2: exec.sync-limit: expected a duration such as ",
+        "etc/omadmd.toml:2: exec.sync-limit: expected a duration from ",
         "usr/omadmd.d/10-a.toml:2: odd: unknown key; expected one of: ",
-        "usr/omadmd.toml:2: session.retries: expected an integer from 0 to ",
+        "usr/omadmd.toml:2: session.retries: expected an integer from 0 to 100, found ",
         "etc/accounts.d/a.toml:1: `server-uri` is missing: expected a string",
         "etc/accounts.d/b.toml:1: server-id: \"a\" is the server-id of ",
         "etc/accounts.d/b.toml:3: auth: expected a table, found an integer",
