@@ -15,6 +15,7 @@
 //!
 //! | room | what is in it | pure |
 //! |---|---|---|
+//! | [`cli`] | the command lines | yes |
 //! | [`config`] | configuration: fragments → merged → [`config::Settings`]; accounts; secrets | no |
 //! | [`notification`] | Package#0: its codec, the WSP push PDU around it, the gate that admits it; the UDP listener | codec and gate |
 //! | [`uri`] | ClientURI and ServerURI | yes |
@@ -22,6 +23,7 @@
 //! | [`mo`] | management objects: mapping files, values and formats, serialisation | yes |
 
 pub mod bearer;
+pub mod cli;
 pub mod config;
 pub mod ddf;
 pub mod journal;
