@@ -1,6 +1,6 @@
 //! Connections kept and lost, bodies, limits.
 
-use std::io::Write as _;
+use std::io::{Read as _, Write as _};
 use std::time::{Duration, Instant};
 
 use hyper::Method;
@@ -80,6 +80,36 @@ async fn a_connection_closed_while_idle_is_replaced_unnoticed() {
     }
     let seen = server.seen();
     assert_eq!((seen.connections, seen.requests.len()), (20, 20));
+}
+
+/// The server's goodbye is in the socket, but the runtime hasn't looked at it yet when the next request comes.
+#[tokio::test]
+async fn a_goodbye_that_nobody_has_read_yet_is_seen_in_time() {
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let uri = format!("http://localhost:{}/", listener.local_addr().unwrap().port());
+    let (hang_up, told) = std::sync::mpsc::channel::<()>();
+    let (hung_up, done) = std::sync::mpsc::channel();
+    let server = std::thread::spawn(move || {
+        for _ in 0..2 {
+            let (mut stream, _) = listener.accept().unwrap();
+            assert!(stream.read(&mut [0; 4096]).unwrap() > 0);
+            stream.write_all(b"HTTP/1.1 200 OK\r\nContent-Length: 1\r\n\r\nx").unwrap();
+            told.recv().unwrap();
+            drop(stream);
+            hung_up.send(()).unwrap();
+        }
+    });
+    let mut settings = settings(&Ca::new(), &[]);
+    settings.own_origins = vec![uri.parse().unwrap()];
+    settings.allow_http = true;
+    let mut connection = Client::new(settings).unwrap().connection(Binding::Any);
+    let request = Request::new(Method::GET, uri.parse().unwrap());
+    for _ in 0..2 {
+        assert_eq!(connection.send(&request).await.unwrap().body, "x");
+        hang_up.send(()).unwrap();
+        done.recv().unwrap();
+    }
+    server.join().unwrap();
 }
 
 #[tokio::test]
