@@ -23,6 +23,8 @@
 
 pub mod config;
 pub mod ddf;
+#[cfg(feature = "lab")]
+pub mod lab;
 pub mod mo;
 pub mod notification;
 pub mod package;
