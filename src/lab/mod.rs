@@ -12,18 +12,24 @@
 //! | [`script`] | a handler that plays Package#2 after Package#2 |
 //! | [`repository`] | a handler that serves and keeps documents |
 //! | [`tape`] | every exchange, for tests to assert on and for the transcript |
+//! | [`gateway`] | the files of the agent on trial |
 //! | [`notifier`] | Package#0 over UDP |
 //! | [`transcript`] | exchanges as text for people |
-//! | [`demo`], [`cli`] | `omadm-lab` |
+//! | [`demo`], [`serve`], [`cli`] | `omadm-lab` |
 
 pub mod authority;
 pub mod challenge;
+pub mod cli;
+pub mod demo;
 pub mod files;
+pub mod gateway;
 pub mod multipart;
+pub mod notifier;
 pub mod pretty;
 pub mod reply;
 pub mod repository;
 pub mod script;
+pub mod serve;
 pub mod server;
 pub mod tape;
 pub mod transcript;

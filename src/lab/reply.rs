@@ -110,6 +110,14 @@ impl Reply {
         self.status.is_success() && matches!(self.fault, Fault::None | Fault::Trickle { .. })
     }
 
+    /// Whether it is a Package#2 with END, and the client gets it.
+    #[must_use]
+    pub fn ends_session(&self) -> bool {
+        let commands = serde_json::from_slice::<serde_json::Value>(&self.body).unwrap_or_default();
+        let commands = commands.get("CMD").and_then(|list| list.as_array()).cloned().unwrap_or_default();
+        self.is_delivered() && commands.iter().any(|command| command.get(0).is_some_and(|name| name == "END"))
+    }
+
     /// The HTTP response; none where the connection is to be closed without one.
     #[must_use]
     pub fn response(&self) -> Option<hyper::Response<ReplyBody>> {

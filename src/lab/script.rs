@@ -12,6 +12,7 @@ use super::tape::Request;
 pub struct Script {
     sessions: VecDeque<Vec<Reply>>,
     running: VecDeque<Reply>,
+    repeat: Option<Vec<Reply>>,
     /// Whether the running session has got past its Package#1.
     begun: bool,
 }
@@ -26,16 +27,28 @@ impl Script {
     /// And another session with these.
     #[must_use]
     pub fn then(mut self, replies: impl IntoIterator<Item = Reply>) -> Self {
-        self.sessions.push_back(replies.into_iter().collect());
+        self.push(replies);
         self
     }
 
-    /// Reads a script file: a JSON array with one member a Package#2, each an array of commands, each an
+    /// And another session with these, for a script that is already being played.
+    pub fn push(&mut self, replies: impl IntoIterator<Item = Reply>) {
+        self.sessions.push_back(replies.into_iter().collect());
+    }
+
+    /// Plays the last session again and again.
+    #[must_use]
+    pub fn repeated(mut self) -> Self {
+        self.repeat = self.sessions.back().cloned();
+        self
+    }
+
+    /// The answers that a script file asks for: a JSON array with one member a Package#2, each an array of commands, each an
     /// array of strings. `{repository}` stands for the data repository's origin.
     ///
     /// # Errors
     /// What the text should have been.
-    pub fn parse(text: &str, repository: &str) -> Result<Self, String> {
+    pub fn parse(text: &str, repository: &str) -> Result<Vec<Reply>, String> {
         let shape = "a script is an array of packages, each an array of commands such as [\"GET\", \"…\"]";
         let text = text.replace("{repository}", repository);
         let script: Value = serde_json::from_str(&text).map_err(|error| format!("{error}; {shape}"))?;
@@ -43,7 +56,7 @@ impl Script {
         if packages.iter().any(|package| !package.is_array()) {
             return Err(shape.to_owned());
         }
-        Ok(Self::session(packages.iter().map(Reply::commands)))
+        Ok(packages.iter().map(Reply::commands).collect())
     }
 
     /// The answer to `request`.
@@ -52,7 +65,8 @@ impl Script {
     /// is the same Package#1, sent again.
     pub fn answer(&mut self, request: &Request) -> Reply {
         if request.is_initiation() && (self.begun || self.running.is_empty()) {
-            self.running = self.sessions.pop_front().unwrap_or_default().into();
+            self.running =
+                self.sessions.pop_front().or_else(|| self.repeat.clone()).unwrap_or_default().into();
             self.begun = false;
         }
         let reply =
