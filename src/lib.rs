@@ -21,12 +21,15 @@
 //! | [`ddf`] | the Device Description Framework: model and parser | yes |
 //! | [`mo`] | management objects: mapping files, values and formats, serialisation | yes |
 
+pub mod bearer;
 pub mod config;
 pub mod ddf;
+pub mod journal;
 #[cfg(feature = "lab")]
 pub mod lab;
 pub mod mo;
 pub mod notification;
 pub mod package;
+pub mod store;
 pub mod transport;
 pub mod uri;

@@ -7,6 +7,11 @@ use super::Secret;
 use crate::package::Profile;
 use crate::transport::Origin;
 
+mod credentials;
+mod read;
+
+pub use read::Context;
+
 /// One file of `accounts.d`, validated, its secrets read.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Account {
@@ -43,6 +48,11 @@ pub struct Permission {
     pub moid: String,
     /// Read 1, Write 2, Execute 4, Delegate 8, added up; 7 if unsaid.
     pub rights: u8,
+}
+
+impl Permission {
+    /// The rights of an entry that says none: all but Delegate.
+    pub const UNSAID: u8 = 7;
 }
 
 /// PEM files read: their contents.
@@ -135,3 +145,6 @@ impl Account {
         entry(moid).or_else(|| entry("*")).map(|permission| permission.rights)
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use toml::de::{DeTable, DeValue};
 
-use super::reader::{Problem, Problems};
+use super::problem::{Problem, Problems};
 
 /// A value and where it stands.
 #[derive(Clone, Debug, PartialEq)]
@@ -44,6 +44,16 @@ impl Item {
             Self::Date(_) => "a date",
             Self::Array(_) => "an array",
             Self::Table(_) => "a table",
+        }
+    }
+
+    /// The value as a message would show it: short ones as they are, others by their type.
+    #[must_use]
+    pub fn shown(&self) -> String {
+        match self {
+            Self::String(text) if text.len() <= 60 => format!("{text:?}"),
+            Self::Integer(number) => number.to_string(),
+            _ => self.kind().to_owned(),
         }
     }
 }
@@ -180,6 +190,24 @@ mod tests {
         let Item::Array(items) = &get(s, "l").item else { panic!("not an array") };
         assert_eq!(items.len(), 1);
         assert_eq!(get(get(&merged, "k"), "x").item, Item::Integer(1));
+    }
+
+    #[test]
+    fn elements_of_an_array_of_tables_stand_where_their_headers_are() {
+        let root = parse("\u{feff}x = 0x10\n[[t]]\na = 1\n\n[[t]]\na = -1_000\n");
+        assert_eq!(get(&root, "x").item, Item::Integer(16));
+        let Item::Array(items) = &get(&root, "t").item else { panic!("not an array") };
+        assert_eq!((items[0].line, items[1].line), (2, 5));
+        assert_eq!(get(&items[1], "a").item, Item::Integer(-1000));
+    }
+
+    #[test]
+    fn each_value_keeps_its_file_through_a_merge() {
+        let merged =
+            parse("[s]\na = 1\n").merge(Located::parse(Path::new("u.toml"), "[s]\nb = 1\n").unwrap());
+        let s = get(&merged, "s");
+        assert_eq!(&*get(s, "a").file, Path::new("t.toml"));
+        assert_eq!(&*get(s, "b").file, Path::new("u.toml"));
     }
 
     #[test]

@@ -4,39 +4,26 @@
 //! Files are parsed to [`located`] values that remember their file and line, and walked with one
 //! [`reader::Reader`] that collects every problem of every file instead of stopping at the first.
 
+pub mod accounts;
 pub mod located;
 pub mod reader;
+pub mod regular;
 
 mod account;
+mod address;
+mod environment;
+mod fragments;
+mod load;
+mod problem;
+mod secret;
 mod settings;
+mod value;
 
-pub use account::{Account, Auth, NotificationAuth, Permission, Push, Schedule, TlsFiles};
+pub use account::{Account, Auth, Context, NotificationAuth, Permission, Push, Schedule, TlsFiles};
+pub use environment::Environment;
+pub use fragments::{Roots, Selection};
+pub use load::{Loaded, check, load};
 pub use located::{Item, Located};
-pub use reader::{Problem, Problems, Reader};
+pub use reader::{ByteSize, FilePath, FromItem, Problem, Problems, Reader};
+pub use secret::{FileRef, Secret, SecretError};
 pub use settings::{Exec, Notification, Paths, Session, Settings};
-
-use std::fmt;
-
-/// Bytes that must never be shown: a password, a key, a digest secret. Its `Debug` says nothing.
-#[derive(Clone, PartialEq, Eq)]
-pub struct Secret(Vec<u8>);
-
-impl Secret {
-    /// Takes the secret's bytes.
-    #[must_use]
-    pub fn new(bytes: Vec<u8>) -> Self {
-        Self(bytes)
-    }
-
-    /// The bytes, for the one who computes with them.
-    #[must_use]
-    pub fn expose(&self) -> &[u8] {
-        &self.0
-    }
-}
-
-impl fmt::Debug for Secret {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("Secret(…)")
-    }
-}

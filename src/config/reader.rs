@@ -2,229 +2,11 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
-use std::path::{Path, PathBuf};
-use std::time::Duration;
 
 use super::located::{Item, Located};
 
-/// One thing that is wrong with a file.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Problem {
-    /// The file.
-    pub file: PathBuf,
-    /// The line, from 1; none where the whole file is meant.
-    pub line: Option<usize>,
-    /// The dotted key; empty where there is none.
-    pub key: String,
-    /// What is wrong, and what was expected.
-    pub what: String,
-}
-
-impl fmt::Display for Problem {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}", self.file.display())?;
-        if let Some(line) = self.line {
-            write!(f, ":{line}")?;
-        }
-        if !self.key.is_empty() {
-            write!(f, ": {}", self.key)?;
-        }
-        write!(f, ": {}", self.what)
-    }
-}
-
-/// All that is wrong, in the order it was found; displayed one a line.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Problems(Vec<Problem>);
-
-impl Problems {
-    /// Adds one.
-    pub fn push(&mut self, problem: Problem) {
-        self.0.push(problem);
-    }
-
-    /// Adds one about a whole file.
-    pub fn file(&mut self, file: &Path, what: impl Into<String>) {
-        self.push(Problem { file: file.to_path_buf(), line: None, key: String::new(), what: what.into() });
-    }
-
-    /// Adds all of `other`.
-    pub fn append(&mut self, mut other: Self) {
-        self.0.append(&mut other.0);
-    }
-
-    /// Whether nothing is wrong.
-    #[must_use]
-    pub fn is_empty(&self) -> bool {
-        self.0.is_empty()
-    }
-
-    /// How many there are.
-    #[must_use]
-    pub fn len(&self) -> usize {
-        self.0.len()
-    }
-
-    /// The problems.
-    pub fn iter(&self) -> std::slice::Iter<'_, Problem> {
-        self.0.iter()
-    }
-}
-
-impl<'a> IntoIterator for &'a Problems {
-    type Item = &'a Problem;
-    type IntoIter = std::slice::Iter<'a, Problem>;
-
-    fn into_iter(self) -> Self::IntoIter {
-        self.iter()
-    }
-}
-
-impl fmt::Display for Problems {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        for (index, problem) in self.0.iter().enumerate() {
-            if index > 0 {
-                f.write_str("\n")?;
-            }
-            write!(f, "{problem}")?;
-        }
-        Ok(())
-    }
-}
-
-impl std::error::Error for Problems {}
-
-/// What a key's value can be read as.
-pub trait FromItem: Sized {
-    /// What is expected, as in "expected a string".
-    const EXPECTED: &'static str;
-
-    /// Reads the value, or says nothing: the reader reports.
-    fn from_item(item: &Item) -> Option<Self>;
-}
-
-impl FromItem for String {
-    const EXPECTED: &'static str = "a string";
-    fn from_item(item: &Item) -> Option<Self> {
-        if let Item::String(text) = item { Some(text.clone()) } else { None }
-    }
-}
-
-impl FromItem for PathBuf {
-    const EXPECTED: &'static str = "a path";
-    fn from_item(item: &Item) -> Option<Self> {
-        if let Item::String(text) = item
-            && !text.is_empty()
-        {
-            Some(Self::from(text))
-        } else {
-            None
-        }
-    }
-}
-
-impl FromItem for bool {
-    const EXPECTED: &'static str = "true or false";
-    fn from_item(item: &Item) -> Option<Self> {
-        if let Item::Boolean(truth) = item { Some(*truth) } else { None }
-    }
-}
-
-impl FromItem for i64 {
-    const EXPECTED: &'static str = "an integer";
-    fn from_item(item: &Item) -> Option<Self> {
-        if let Item::Integer(number) = item { Some(*number) } else { None }
-    }
-}
-
-impl FromItem for u32 {
-    const EXPECTED: &'static str = "an integer from 0 to 4294967295";
-    fn from_item(item: &Item) -> Option<Self> {
-        if let Item::Integer(number) = item { Self::try_from(*number).ok() } else { None }
-    }
-}
-
-impl FromItem for f64 {
-    const EXPECTED: &'static str = "a number";
-    fn from_item(item: &Item) -> Option<Self> {
-        match item {
-            Item::Float(number) if number.is_finite() => Some(*number),
-            #[expect(clippy::cast_precision_loss, reason = "a factor written by hand")]
-            Item::Integer(number) => Some(*number as Self),
-            _ => None,
-        }
-    }
-}
-
-/// `"5s"`, `"15min"`, `"24h"`, `"7d"`, `"200ms"`, or several in a row (`"1h 30min"`).
-impl FromItem for Duration {
-    const EXPECTED: &'static str = "a duration such as \"5s\", \"15min\", \"24h\" or \"1d\"";
-    fn from_item(item: &Item) -> Option<Self> {
-        let Item::String(text) = item else { return None };
-        let mut total = Self::ZERO;
-        let mut rest = text.trim();
-        if rest.is_empty() {
-            return None;
-        }
-        while !rest.is_empty() {
-            let (number, unit, after) = number_and_unit(rest)?;
-            let millis = match unit {
-                "ms" => 1,
-                "s" => 1_000,
-                "min" => 60_000,
-                "h" => 3_600_000,
-                "d" => 86_400_000,
-                _ => return None,
-            };
-            total = total.checked_add(Self::from_millis(number.checked_mul(millis)?))?;
-            rest = after.trim_start();
-        }
-        Some(total)
-    }
-}
-
-/// A number of bytes: `"512KiB"`, `"1MiB"`, `"4096B"`, or a bare integer.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct ByteSize(pub usize);
-
-impl FromItem for ByteSize {
-    const EXPECTED: &'static str = "a size such as \"64KiB\" or \"1MiB\"";
-    fn from_item(item: &Item) -> Option<Self> {
-        match item {
-            Item::Integer(number) => usize::try_from(*number).ok().map(Self),
-            Item::String(text) => {
-                let (number, unit, after) = number_and_unit(text.trim())?;
-                let factor: u64 = match unit {
-                    "B" => 1,
-                    "KiB" => 1 << 10,
-                    "MiB" => 1 << 20,
-                    "GiB" => 1 << 30,
-                    _ => return None,
-                };
-                let bytes = after.is_empty().then(|| number.checked_mul(factor))??;
-                usize::try_from(bytes).ok().map(Self)
-            }
-            _ => None,
-        }
-    }
-}
-
-impl<T: FromItem> FromItem for Vec<T> {
-    const EXPECTED: &'static str = "an array";
-    fn from_item(item: &Item) -> Option<Self> {
-        let Item::Array(items) = item else { return None };
-        items.iter().map(|item| T::from_item(&item.item)).collect()
-    }
-}
-
-fn number_and_unit(text: &str) -> Option<(u64, &str, &str)> {
-    let digits = text.find(|c: char| !c.is_ascii_digit())?;
-    let (number, rest) = text.split_at(digits);
-    let rest = rest.trim_start();
-    let letters = rest.find(|c: char| !c.is_ascii_alphabetic()).unwrap_or(rest.len());
-    let (unit, after) = rest.split_at(letters);
-    Some((number.parse().ok()?, unit, after))
-}
+pub use super::problem::{Problem, Problems};
+pub use super::value::{ByteSize, FilePath, FromItem};
 
 /// Walks one table: keys are taken one by one, problems are noted, and [`Reader::finish`] reports the
 /// keys that nobody asked for.
@@ -268,16 +50,13 @@ impl<'a> Reader<'a> {
     /// The value of `key`; absent is fine, a wrong type is a problem.
     pub fn optional<T: FromItem>(&mut self, key: &str) -> Option<T> {
         let found = self.raw(key)?;
-        let value = T::from_item(&found.item);
-        if value.is_none() {
-            self.wrong(key, T::EXPECTED);
-        }
-        value
+        T::read(found, &self.dotted(key), self.problems)
     }
 
     /// The value of `key`; absent is a problem.
     pub fn required<T: FromItem>(&mut self, key: &str) -> Option<T> {
-        if self.raw(key).is_none() {
+        // What is no table at all was reported once: that it has no keys is no news.
+        if self.raw(key).is_none() && self.table.is_some() {
             self.here(format!("`{key}` is missing: expected {}", T::EXPECTED));
             return None;
         }
@@ -287,6 +66,29 @@ impl<'a> Reader<'a> {
     /// The value of `key`, or `default` where it is absent or wrong (the problem is noted).
     pub fn or<T: FromItem>(&mut self, key: &str, default: T) -> T {
         self.optional(key).unwrap_or(default)
+    }
+
+    /// The value of `key` put through `parse`, whose error is the problem.
+    pub fn parsed<T: FromItem, U, E: fmt::Display>(
+        &mut self,
+        key: &str,
+        parse: impl FnOnce(T) -> Result<U, E>,
+    ) -> Option<U> {
+        let value = self.optional(key)?;
+        parse(value).map_err(|error| self.problem(key, error.to_string())).ok()
+    }
+
+    /// Every element of the array under `key` put through `parse`; none where one of them is wrong.
+    pub fn parsed_each<T: FromItem, U, E: fmt::Display>(
+        &mut self,
+        key: &str,
+        mut parse: impl FnMut(T) -> Result<U, E>,
+    ) -> Option<Vec<U>> {
+        let elements = self.array(key, |item, key, problems| {
+            let value = T::read(item, &key, problems)?;
+            parse(value).map_err(|error| problems.at(item, key, error.to_string())).ok()
+        });
+        elements?.into_iter().collect()
     }
 
     /// Reads the table under `key`, and reports the keys in it that `read` did not ask for.
@@ -345,23 +147,12 @@ impl<'a> Reader<'a> {
     /// Notes a problem with the value of `key`.
     pub fn problem(&mut self, key: &str, what: impl Into<String>) {
         let at = self.table.and_then(|table| table.get(key)).unwrap_or(self.at);
-        let problem = Problem {
-            file: at.file.to_path_buf(),
-            line: Some(at.line),
-            key: self.dotted(key),
-            what: what.into(),
-        };
-        self.problems.push(problem);
+        self.problems.at(at, self.dotted(key), what);
     }
 
     /// Notes a problem with the table itself.
     pub fn here(&mut self, what: impl Into<String>) {
-        self.problems.push(Problem {
-            file: self.at.file.to_path_buf(),
-            line: Some(self.at.line),
-            key: self.path.clone(),
-            what: what.into(),
-        });
+        self.problems.at(self.at, self.path.clone(), what);
     }
 
     /// Reports every key that nobody asked for.
@@ -369,24 +160,18 @@ impl<'a> Reader<'a> {
         for (key, value) in self.table.into_iter().flatten() {
             if !self.asked.contains(key) {
                 let known: Vec<&str> = self.asked.iter().map(String::as_str).collect();
-                self.problems.push(Problem {
-                    file: value.file.to_path_buf(),
-                    line: Some(value.line),
-                    key: join(&self.path, key),
-                    what: format!("unknown key; expected one of: {}", known.join(", ")),
-                });
+                let what = match known.join(", ").as_str() {
+                    "" => "unknown key; none is expected here".to_owned(),
+                    known => format!("unknown key; expected one of: {known}"),
+                };
+                self.problems.at(value, join(&self.path, key), what);
             }
         }
     }
 
     fn wrong(&mut self, key: &str, expected: &str) {
-        let found = match self.table.and_then(|table| table.get(key)).map(|value| &value.item) {
-            Some(Item::String(text)) => format!("{text:?}"),
-            Some(Item::Integer(number)) => number.to_string(),
-            Some(item) => item.kind().to_owned(),
-            None => "nothing".to_owned(),
-        };
-        self.problem(key, format!("expected {expected}, found {found}"));
+        let found = self.table.and_then(|table| table.get(key)).map(|value| value.item.shown());
+        self.problem(key, format!("expected {expected}, found {}", found.unwrap_or_default()));
     }
 
     fn dotted(&self, key: &str) -> String {
@@ -403,3 +188,6 @@ fn quoted(key: &str) -> String {
     let bare = !key.is_empty() && key.chars().all(|c| c.is_ascii_alphanumeric() || c == '-' || c == '_');
     if bare { key.to_owned() } else { format!("{key:?}") }
 }
+
+#[cfg(test)]
+mod tests;

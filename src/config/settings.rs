@@ -106,3 +106,8 @@ impl Default for Settings {
         }
     }
 }
+
+mod read;
+
+#[cfg(test)]
+mod tests;

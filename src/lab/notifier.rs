@@ -7,6 +7,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 use tokio::net::UdpSocket;
 
 use crate::notification::ConnectionType;
+use crate::notification::outgoing::Outgoing;
 
 /// A notification to send.
 #[derive(Clone, Debug)]
@@ -52,7 +53,15 @@ impl Notification {
     /// # Errors
     /// A value that its option cannot hold.
     pub fn package(&self) -> io::Result<Vec<u8>> {
-        Err(io::Error::other("not yet"))
+        let seconds = self.at.duration_since(UNIX_EPOCH).unwrap_or_default().as_secs();
+        let package = Outgoing {
+            server_id: Some(self.server_id.clone()),
+            preferred: self.preferred.clone(),
+            id: Some(self.id),
+            req_mos: self.request_mos,
+            ..Outgoing::default()
+        };
+        package.sign(&self.secret, b"", Some(seconds)).map_err(io::Error::other)
     }
 
     /// Sends the datagram to `agent`, and returns it.

@@ -2,7 +2,9 @@
 //!
 //! One folder an object: `NAME.ddf.xml` is what servers see, `NAME.toml` maps it onto the machine.
 
+pub mod fill;
 pub mod mapping;
+pub mod pipeline;
 pub mod value;
 
 mod object;

@@ -1,4 +1,11 @@
 //! Package#0, the DM Notification (TS 5.2.1, 7.1, Appendix D.1).
+//!
+//! A datagram goes from the [`listener`] to the [`gate`], which unwraps it ([`wsp`]), decodes it ([`package`])
+//! and answers with a [`Trigger`] or with the reason to drop it, which the [`tally`] counts. Only the listener
+//! does I/O. [`outgoing`] is the other end's half, for the lab, the operator's tool and tests.
+
+pub mod outgoing;
+pub mod package;
 
 /// What the server would have the client connect over (TS 5.2.1.2 PREFERRED-CON-TYPE).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -1,5 +1,32 @@
 //! HTTPS to DM Servers and data repositories: one TLS configuration an account, one connection a session.
+//!
+//! A [`Client`] belongs to an account: whom it trusts, which origins see its credentials ([`policy`]), how it
+//! authenticates. A [`Connection`] belongs to a session and sends one [`Request`] at a time over HTTP/1.1. It
+//! authenticates by itself; redirects and retries are the caller's.
 
+mod auth;
+mod body;
+mod challenge;
+mod client;
+mod dial;
+mod error;
+mod http;
 mod origin;
+mod policy;
+mod proxy;
+mod retry_after;
+mod tls;
 
-pub use origin::Origin;
+#[cfg(test)]
+mod tests;
+
+pub use auth::AuthProblem;
+pub use client::{Client, ClientSettings};
+pub use dial::Binding;
+pub use error::{Failure, TransportError};
+pub use http::{Connection, Peer, Request, Response};
+pub use origin::{Origin, OriginError};
+pub use policy::{Refused, Standing};
+pub use proxy::Proxies;
+pub use retry_after::retry_after;
+pub use tls::TlsSettingsError;

@@ -58,6 +58,26 @@ impl Origin {
         };
         Ok(Self { secure, host, port })
     }
+
+    /// `host:port`, an IPv6 address in brackets.
+    #[must_use]
+    pub fn authority_with_port(&self) -> String {
+        if self.host.contains(':') {
+            format!("[{}]:{}", self.host, self.port)
+        } else {
+            format!("{}:{}", self.host, self.port)
+        }
+    }
+
+    /// What a Host header says: the port only where it isn't the scheme's own.
+    #[must_use]
+    pub fn authority(&self) -> String {
+        let mut authority = self.authority_with_port();
+        if self.port == if self.secure { 443 } else { 80 } {
+            authority.truncate(authority.rfind(':').unwrap_or(authority.len()));
+        }
+        authority
+    }
 }
 
 impl FromStr for Origin {
@@ -72,11 +92,7 @@ impl FromStr for Origin {
 impl fmt::Display for Origin {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let scheme = if self.secure { "https" } else { "http" };
-        if self.host.contains(':') {
-            write!(f, "{scheme}://[{}]:{}", self.host, self.port)
-        } else {
-            write!(f, "{scheme}://{}:{}", self.host, self.port)
-        }
+        write!(f, "{scheme}://{}", self.authority_with_port())
     }
 }
 
@@ -94,6 +110,16 @@ mod tests {
             "https://[2001:DB8::1]/".parse::<Origin>().unwrap().to_string(),
             "https://[2001:db8::1]:443"
         );
+    }
+
+    #[test]
+    fn a_host_header_names_only_unusual_ports() {
+        let authority = |uri: &str| uri.parse::<Origin>().unwrap().authority();
+        assert_eq!(authority("https://a:443/"), "a");
+        assert_eq!(authority("https://a:80/"), "a:80");
+        assert_eq!(authority("http://a:80/"), "a");
+        assert_eq!(authority("https://[2001:db8::443]/"), "[2001:db8::443]");
+        assert_eq!(authority("https://[2001:db8::1]:8443/"), "[2001:db8::1]:8443");
     }
 
     #[test]

@@ -1,1 +1,32 @@
 //! Addresses: ClientURI for nodes of this device (TS 6.1), ServerURI for servers (TS 6.2).
+
+pub mod client;
+pub mod server;
+
+pub use client::{ClientUri, ClientUriError, NodeValue, Segment, Selector};
+pub use server::{Parameter, ServerUriError, Template, fill_text};
+
+use percent_encoding::{AsciiSet, NON_ALPHANUMERIC};
+
+/// Everything but RFC 3986's unreserved characters.
+const NOT_UNRESERVED: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
+
+/// RFC 3986 `unreserved`.
+const fn is_unreserved(byte: u8) -> bool {
+    byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'.' | b'_' | b'~')
+}
+
+/// RFC 3986 `sub-delims`.
+const fn is_sub_delim(byte: u8) -> bool {
+    matches!(byte, b'!' | b'$' | b'&' | b'\'' | b'(' | b')' | b'*' | b'+' | b',' | b';' | b'=')
+}
+
+/// What may stand unencoded in a path or a query.
+const fn is_path_or_query(byte: u8) -> bool {
+    is_unreserved(byte) || is_sub_delim(byte) || matches!(byte, b':' | b'@' | b'/' | b'?')
+}
+
+/// Whether `rest`, the text behind a `%`, completes an escape.
+fn is_escape(rest: &[u8]) -> bool {
+    matches!(rest, [high, low, ..] if high.is_ascii_hexdigit() && low.is_ascii_hexdigit())
+}

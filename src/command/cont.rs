@@ -1,0 +1,17 @@
+//! CONT ServerURI (TS 5.4.8): further packages go there.
+
+use super::{Answer, CommandError, Context, plain};
+use crate::session::machine::Done;
+use crate::transport::Origin;
+
+pub(super) fn run(parameters: &[String], context: &mut Context<'_>) -> Answer {
+    let [uri] = parameters else { return Err(CommandError::Malformed("CONT takes a ServerURI")) };
+    let uri = super::repository::expand(uri, context)?;
+    context.connection.admit(&uri)?;
+    let origin = Origin::of(&uri).map_err(crate::transport::Refused::Uri)?;
+    let allowed = &context.settings.session.continue_origins;
+    if !allowed.is_empty() && !allowed.contains(&origin) {
+        return Err(CommandError::NotContinued(origin.to_string()));
+    }
+    Ok(Done { continue_at: Some(uri.to_string()), ..plain(200) })
+}

@@ -1,0 +1,25 @@
+//! DEFAULT ServerURI MOID (TS 5.4.10): where configuration for a MOID is to be had.
+
+use super::{Answer, CommandError, Context, plain};
+use crate::store::Change;
+use crate::tree::TreeError;
+
+pub(super) async fn run(parameters: &[String], context: &mut Context<'_>) -> Answer {
+    let [server_uri, moid] = parameters else {
+        return Err(CommandError::Malformed("DEFAULT takes a ServerURI and a MOID"));
+    };
+    let object = context.tree.object(moid).ok_or_else(|| TreeError::NotFound(moid.clone()))?;
+    if !context.visitor.sees(object) {
+        return Err(CommandError::NotPermitted(moid.clone()));
+    }
+    // Kept as a template: the network codes are those of the moment when it is used.
+    let uri = super::repository::expand(server_uri, context)?;
+    context.connection.admit(&uri)?;
+    let change = Change::Default {
+        moid: object.moid.clone(),
+        server_id: context.visitor.account.server_id.clone(),
+        server_uri: server_uri.clone(),
+    };
+    context.store.commit(vec![change]).await.map_err(TreeError::from)?;
+    Ok(plain(200))
+}

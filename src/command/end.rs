@@ -1,0 +1,10 @@
+//! END (TS 5.4.9): the session machine acts upon it; here it is only checked.
+
+use super::{Answer, CommandError, plain};
+
+pub(super) fn run(parameters: &[String]) -> Answer {
+    match parameters {
+        [] => Ok(plain(200)),
+        _ => Err(CommandError::Malformed("END takes no parameters")),
+    }
+}

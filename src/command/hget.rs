@@ -1,0 +1,69 @@
+//! HGET ServerURI [ClientURI] (TS 5.4.1): stores what a data repository has.
+
+use super::{Answer, CommandError, Context, client_uri, plain, repository};
+use crate::mo::Value;
+use crate::package::{Status, media};
+use crate::session::machine::Done;
+use crate::tree::{Document, NodeRef, Rights, TreeError};
+
+pub(super) async fn run(parameters: &[String], context: &mut Context<'_>) -> Answer {
+    let (server_uri, target) = match parameters {
+        [server_uri] => (server_uri, None),
+        [server_uri, target] => (server_uri, Some(client_uri(target)?)),
+        _ => return Err(CommandError::Malformed("HGET takes a ServerURI and at most one ClientURI")),
+    };
+    let uri = repository::expand(server_uri, context)?;
+    // A target that can't be written is known without asking the repository.
+    let target = match target {
+        Some(target) => Some(context.tree.resolve(&target, &context.visitor, Rights::WRITE).await?),
+        None => None,
+    };
+    let leaf_type = target.as_ref().filter(|node| node.is_leaf()).map(own_type);
+    let fetched = repository::fetch(uri, leaf_type.as_deref(), context).await?;
+    match target {
+        Some(node) => replace(&node, leaf_type.as_deref(), &fetched, context).await.map(|()| plain(200)),
+        None => place(&fetched, context).await,
+    }
+}
+
+async fn replace(
+    node: &NodeRef,
+    leaf_type: Option<&str>,
+    fetched: &repository::Fetched,
+    context: &Context<'_>,
+) -> Result<(), CommandError> {
+    if media::is_storable(&fetched.media_type) {
+        let data = Document::parse(&fetched.body)?.data_of(node);
+        return Ok(context.tree.replace(node, data, &context.visitor).await?);
+    }
+    if leaf_type.is_some_and(|own| media::same(own, &fetched.media_type)) {
+        let value = Value::from_raw(node.properties().format, &fetched.body)
+            .map_err(|error| TreeError::Invalid { node: node.client_uri(), why: error.to_string() })?;
+        return Ok(context.tree.replace_leaf(node, value, &context.visitor).await?);
+    }
+    Err(CommandError::MediaType(fetched.media_type.clone()))
+}
+
+/// Without ClientURI, the document itself says where it belongs.
+async fn place(fetched: &repository::Fetched, context: &Context<'_>) -> Answer {
+    if !media::is_storable(&fetched.media_type) {
+        return Err(CommandError::MediaType(fetched.media_type.clone()));
+    }
+    let document = Document::parse(&fetched.body)?;
+    let moid = match (&document.moid, &document.client_uri) {
+        (Some(moid), _) => moid.clone(),
+        (None, Some(uri)) => client_uri(uri)?.moid,
+        (None, None) => {
+            let why = "has neither MOID nor ClientURI".to_owned();
+            return Err(TreeError::Invalid { node: "the retrieved document".to_owned(), why }.into());
+        }
+    };
+    let object = context.tree.object(&moid).ok_or_else(|| TreeError::NotFound(moid.clone()))?;
+    let created = context.tree.create(object, document, &context.visitor).await?;
+    let status = Status { code: 201, extra: vec![created.client_uri()] };
+    Ok(Done { status, data: None, continue_at: None })
+}
+
+fn own_type(node: &NodeRef) -> String {
+    node.properties().mime.first().cloned().unwrap_or_else(|| media::TEXT_PLAIN.to_owned())
+}

@@ -1,0 +1,9 @@
+//! HPOST (TS 5.4.3): HPUT by another HTTP method.
+
+use hyper::Method;
+
+use super::{Answer, Context, hput};
+
+pub(super) async fn run(parameters: &[String], context: &mut Context<'_>) -> Answer {
+    hput::send(Method::POST, parameters, context).await
+}

@@ -1,0 +1,44 @@
+//! HPUT ServerURI ClientURI… (TS 5.4.2): sends serialised MOs to a data repository.
+
+use hyper::Method;
+use hyper::body::Bytes;
+
+use super::{Answer, CommandError, Context, client_uri, plain, repository};
+use crate::package::media;
+use crate::tree::Rights;
+
+pub(super) async fn run(parameters: &[String], context: &mut Context<'_>) -> Answer {
+    send(Method::PUT, parameters, context).await
+}
+
+pub(super) async fn send(method: Method, parameters: &[String], context: &mut Context<'_>) -> Answer {
+    let [server_uri, client_uris @ ..] = parameters else {
+        return Err(CommandError::Malformed("HPUT and HPOST take a ServerURI and ClientURIs"));
+    };
+    let uri = repository::expand(server_uri, context)?;
+    context.connection.admit(&uri)?;
+    if let Some(accepted) = context.accept_mo
+        && !accepted.iter().any(|media_type| media::is_storable(media_type))
+    {
+        return Err(CommandError::MediaType(accepted.join(", ")));
+    }
+    // All are read before anything is sent: one URI in error, and nothing is.
+    let uris = client_uris.iter().map(|uri| client_uri(uri)).collect::<Result<Vec<_>, _>>()?;
+    let mut documents = Vec::new();
+    for uri in &uris {
+        let node = context.tree.resolve(uri, &context.visitor, Rights::READ).await?;
+        documents.push(context.tree.document(&node, uri.level, &context.visitor).await?);
+    }
+    if uris.is_empty() {
+        documents = context.tree.everything(&context.visitor).await?;
+    }
+    repository::deliver(method, uri, array(&documents), context).await?;
+    Ok(plain(200))
+}
+
+fn array(documents: &[Vec<u8>]) -> Bytes {
+    let mut body = vec![b'['];
+    body.extend_from_slice(&documents.join(&b','));
+    body.push(b']');
+    body.into()
+}

@@ -1,0 +1,123 @@
+//! The DM commands (TS 5.4), one file each. A command gets its parameters and a [`Context`], and answers
+//! with a [`Done`]; what went wrong becomes a status code in [`status`] and nowhere else.
+
+mod cont;
+mod default;
+mod delete;
+mod end;
+mod exec;
+mod get;
+mod hget;
+mod hpost;
+mod hput;
+mod repository;
+mod show;
+mod status;
+
+pub use exec::{Finished, finish};
+pub use status::CommandError;
+
+use std::sync::Arc;
+
+use tokio::sync::mpsc;
+
+use crate::config::Settings;
+use crate::package::{Command, Status};
+use crate::session::machine::Done;
+use crate::store::Store;
+use crate::transport::Connection;
+use crate::tree::{Invocation, Tree, Visitor};
+use crate::uri::client::ClientUri;
+use crate::uri::server::Parameters;
+
+/// What a command may use.
+pub struct Context<'a> {
+    /// The settings the session runs under.
+    pub settings: &'a Settings,
+    /// The tree.
+    pub tree: &'a Arc<Tree>,
+    /// The store.
+    pub store: &'a Arc<Store>,
+    /// The server and its session.
+    pub visitor: Visitor<'a>,
+    /// The session's connections.
+    pub connection: &'a mut Connection,
+    /// What the parameters of a ServerURI stand for (TS 6.2).
+    pub parameters: &'a Parameters,
+    /// `SessionInfo.AcceptMO` of the Package#2.
+    pub accept_mo: Option<&'a [String]>,
+    /// EXECs that wait for the end of the session.
+    pub after_session: &'a mut Vec<Invocation>,
+    /// Where an EXEC that outlives its command reports.
+    pub finished: &'a mpsc::UnboundedSender<Finished>,
+}
+
+type Answer = Result<Done, CommandError>;
+
+/// Executes one command of a Package#2. Always answers: what fails has a status code, and is in the journal.
+pub async fn execute(command: &Command, context: &mut Context<'_>) -> Done {
+    let answer = match &command.parameters {
+        None => Err(CommandError::Malformed("its parameters are not a list of strings")),
+        Some(parameters) => dispatch(&command.name, parameters, context).await,
+    };
+    let (done, problem) = match answer {
+        Ok(done) => (done, None),
+        Err(error) => (plain(error.status()), Some(error)),
+    };
+    report(command, &done, problem.as_ref(), context);
+    done
+}
+
+async fn dispatch(name: &str, parameters: &[String], context: &mut Context<'_>) -> Answer {
+    match name {
+        "GET" => get::run(parameters, context).await,
+        "HPUT" => hput::run(parameters, context).await,
+        "HPOST" => hpost::run(parameters, context).await,
+        "HGET" => hget::run(parameters, context).await,
+        "DELETE" => delete::run(parameters, context).await,
+        "EXEC" => exec::run(parameters, context).await,
+        "CONT" => cont::run(parameters, context),
+        "END" => end::run(parameters),
+        "DEFAULT" => default::run(parameters, context).await,
+        "SHOW" => show::run(parameters, context),
+        _ => Err(CommandError::Unknown),
+    }
+}
+
+/// A status code and nothing else.
+fn plain(code: u16) -> Done {
+    Done { status: Status { code, extra: Vec::new() }, data: None, continue_at: None }
+}
+
+fn client_uri(text: &str) -> Result<ClientUri, CommandError> {
+    ClientUri::parse(text).map_err(CommandError::ClientUri)
+}
+
+fn report(command: &Command, done: &Done, problem: Option<&CommandError>, context: &Context<'_>) {
+    let server_id = context.visitor.account.server_id.as_str();
+    let code = done.status.code;
+    let target = match command.name.as_str() {
+        "GET" | "DELETE" | "EXEC" => command.parameters.as_deref().and_then(<[String]>::first),
+        "HGET" | "HPUT" | "HPOST" => command.parameters.as_deref().and_then(|list| list.get(1)),
+        _ => None,
+    };
+    let target = shortened(target.map_or("", String::as_str));
+    let name = shortened(&command.name);
+    match problem {
+        None => log::info!(
+            OMADM_SERVER_ID = server_id, OMADM_CLIENT_URI = target, OMADM_STATUS = code;
+            "{server_id}: {name} {target}: {code}"
+        ),
+        Some(problem) => log::warn!(
+            OMADM_SERVER_ID = server_id, OMADM_CLIENT_URI = target, OMADM_STATUS = code;
+            "{server_id}: {name} {target}: {code}: {problem}"
+        ),
+    }
+}
+
+/// What a server sends may be long; a journal line is not.
+fn shortened(text: &str) -> &str {
+    const MOST: usize = 200;
+    let end = (0..=MOST.min(text.len())).rev().find(|&at| text.is_char_boundary(at)).unwrap_or(0);
+    text.get(..end).unwrap_or_default()
+}

@@ -1,0 +1,179 @@
+//! Validates an account file.
+
+use std::time::Duration;
+
+use super::{Account, Auth, Permission, Push, Schedule, credentials};
+use crate::config::address::{self, AddressError};
+use crate::config::environment::Environment;
+use crate::config::located::{Item, Located};
+use crate::config::problem::Problems;
+use crate::config::reader::Reader;
+use crate::config::value::FromItem;
+use crate::package::Profile;
+
+/// What else than its file decides whether an account is right.
+#[derive(Clone, Copy, Debug)]
+pub struct Context<'a> {
+    /// `session.allow-http` of the settings.
+    pub allow_http: bool,
+    /// Where credentials are, and who may own and read secrets.
+    pub environment: &'a Environment,
+}
+
+impl Account {
+    /// Reads an account file, its secrets included; none where something is wrong with it, and all of that
+    /// is noted under the account's file.
+    pub fn read(root: &Located, context: Context<'_>, problems: &mut Problems) -> Option<Self> {
+        let mut found = Problems::default();
+        let account = read(root, context, &mut found);
+        let account = if found.is_empty() { account } else { None };
+        problems.append(found);
+        account
+    }
+}
+
+fn read(root: &Located, context: Context<'_>, problems: &mut Problems) -> Option<Account> {
+    let allow_http = context.allow_http;
+    let mut reader = Reader::new(root, problems);
+    let r = &mut reader;
+    let server_id = r.required("server-id").map(|ServerId(id)| id);
+    let name = r.optional("name").or_else(|| server_id.clone());
+    let server = address(r, "server-uri", |uri| address::template(uri, allow_http));
+    let profile = r.parsed("profile", profile).unwrap_or_default();
+    let permissions = permissions(r);
+    let origins = r.parsed_each("origins", |text: String| address::origin(&text, allow_http));
+    let tls = r.table("tls", |tls| credentials::tls(tls, context)).unwrap_or_default();
+    let auth = r.table("auth", |auth| credentials::auth(auth, context)).flatten().unwrap_or_default();
+    if let (Auth::Basic { .. }, Some((_, false))) = (&auth, &server) {
+        r.problem(
+            "auth",
+            "basic would send the password in clear: expected an https `server-uri`, or digest",
+        );
+    }
+    let notification = r.table("notification", |n| credentials::notification(n, context)).flatten();
+    let schedule = r.table("schedule", schedule).unwrap_or_default();
+    let push = r.table("push", |p| push(p, allow_http)).flatten();
+    reader.finish();
+    Some(Account {
+        file: root.file.to_path_buf(),
+        server_id: server_id?,
+        name: name?,
+        server_uri: server?.0,
+        profile,
+        permissions,
+        origins: origins.unwrap_or_default(),
+        tls,
+        auth,
+        notification,
+        schedule,
+        push,
+    })
+}
+
+/// A required address, and whether it is https.
+fn address(
+    reader: &mut Reader<'_>,
+    key: &str,
+    check: impl FnOnce(&str) -> Result<crate::transport::Origin, AddressError>,
+) -> Option<(String, bool)> {
+    let text: String = reader.required(key)?;
+    match check(&text) {
+        Ok(origin) => Some((text, origin.secure)),
+        Err(error) => {
+            reader.problem(key, error.to_string());
+            None
+        }
+    }
+}
+
+fn profile(name: String) -> Result<Profile, String> {
+    match name.as_str() {
+        "draft" => Ok(Profile::Draft),
+        "approved" => Ok(Profile::Approved),
+        _ => Err(format!("expected \"draft\" or \"approved\", found {name:?}")),
+    }
+}
+
+/// Unsaid, the server may see every MO: a factory account is the device owner's own choice of manager.
+fn permissions(reader: &mut Reader<'_>) -> Vec<Permission> {
+    let all = || vec![Permission { moid: "*".to_owned(), rights: Permission::UNSAID }];
+    let Some(found) = reader.array("permissions", permission) else { return all() };
+    let permissions: Vec<Permission> = found.into_iter().flatten().collect();
+    for (at, permission) in permissions.iter().enumerate() {
+        if permissions.iter().take(at).any(|earlier| earlier.moid == permission.moid) {
+            reader.problem("permissions", format!("{:?} stands there twice", permission.moid));
+        }
+    }
+    permissions
+}
+
+fn permission(item: &Located, key: String, problems: &mut Problems) -> Option<Permission> {
+    if let Item::Table(_) = item.item {
+        let mut reader = Reader::at(item, key, problems);
+        let moid = reader.required("moid").map(|Moid(moid)| moid);
+        let rights = reader.parsed("rights", rights).unwrap_or(Permission::UNSAID);
+        reader.finish();
+        return Some(Permission { moid: moid?, rights });
+    }
+    Moid::read(item, &key, problems).map(|Moid(moid)| Permission { moid, rights: Permission::UNSAID })
+}
+
+fn rights(number: i64) -> Result<u8, String> {
+    let rights = u8::try_from(number).ok().filter(|rights| *rights <= 15);
+    rights.ok_or_else(|| {
+        format!("expected the sum of read 1, write 2, execute 4 and delegate 8 (0 to 15), found {number}")
+    })
+}
+
+fn schedule(reader: &mut Reader<'_>) -> Schedule {
+    let default = Schedule::default();
+    let most = Duration::from_secs(366 * 24 * 3600);
+    let bounded = |least: Duration, expected: &'static str| {
+        move |time: Duration| if (least..=most).contains(&time) { Ok(time) } else { Err(expected) }
+    };
+    Schedule {
+        at_boot: reader.or("at-boot", default.at_boot),
+        first_contact: reader.or("first-contact", default.first_contact),
+        every: reader.parsed("every", bounded(Duration::from_secs(1), "expected 1s to 366d")),
+        jitter: reader
+            .parsed("jitter", bounded(Duration::ZERO, "expected 0s to 366d"))
+            .unwrap_or(default.jitter),
+    }
+}
+
+fn push(reader: &mut Reader<'_>, allow_http: bool) -> Option<Push> {
+    let sender_id = reader.required("sender-id");
+    let register = address(reader, "register-uri", |uri| address::absolute(uri, allow_http));
+    let unregister = address(reader, "unregister-uri", |uri| address::absolute(uri, allow_http));
+    let params = reader.parsed("params", |text: String| {
+        let query = text.chars().all(|c| c.is_ascii_graphic() && c != '#');
+        if query { Ok(text) } else { Err("expected a query such as \"k=v&l=w\", percent-encoded") }
+    });
+    Some(Push { sender_id: sender_id?, register_uri: register?.0, unregister_uri: unregister?.0, params })
+}
+
+/// A Server Identifier. It becomes a MIID: one segment of a ClientURI.
+struct ServerId(String);
+
+impl FromItem for ServerId {
+    const EXPECTED: &'static str = "1 to 255 bytes of visible characters without \"/\"";
+
+    fn from_item(item: &Item) -> Option<Self> {
+        String::from_item(item).filter(|id| id.len() <= 255 && is_segment(id)).map(Self)
+    }
+}
+
+/// A Management Object Identifier, or `*`.
+struct Moid(String);
+
+impl FromItem for Moid {
+    const EXPECTED: &'static str = "a MOID such as \"urn:oma:mo:oma-dm-devinfo:1.2\", or \"*\"";
+
+    fn from_item(item: &Item) -> Option<Self> {
+        String::from_item(item).filter(|moid| is_segment(moid)).map(Self)
+    }
+}
+
+fn is_segment(text: &str) -> bool {
+    !text.is_empty() && !text.chars().any(|c| c == '/' || c.is_whitespace() || c.is_control())
+}

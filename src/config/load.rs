@@ -1,0 +1,65 @@
+//! Files in, settings and accounts out.
+
+use super::account::{Account, Context};
+use super::accounts;
+use super::environment::Environment;
+use super::fragments::Selection;
+use super::problem::Problems;
+use super::settings::Settings;
+
+/// A configuration to run on, and what is wrong with the files.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Loaded {
+    /// The settings.
+    pub settings: Settings,
+    /// The accounts without a problem, sorted by server-id.
+    pub accounts: Vec<Account>,
+    /// All that is wrong, settings first.
+    pub problems: Problems,
+    /// Whether the settings are the vendor's alone, because what is installed is broken.
+    pub fell_back: bool,
+}
+
+/// Reads everything there is, to say all that is wrong with it at once. The settings are what remains of
+/// broken files: to look further with, not to run on.
+#[must_use]
+pub fn check(selection: &Selection, environment: &Environment) -> Loaded {
+    let mut problems = Problems::default();
+    let root = selection.read(&mut problems);
+    let settings = Settings::read(&root, &mut problems);
+    problems.sort();
+    with_accounts(settings, problems, environment)
+}
+
+/// Reads a configuration to run on. Broken accounts are left out; where an installed configuration's
+/// settings are broken, the vendor's take their place, and where these are broken too, the defaults: a gateway must come up.
+///
+/// # Errors
+/// All that is wrong with it, where the settings are those of a single file (`--config FILE`) and broken.
+pub fn load(selection: &Selection, environment: &Environment) -> Result<Loaded, Problems> {
+    let mut problems = Problems::default();
+    let root = selection.read(&mut problems);
+    let settings = Settings::read(&root, &mut problems);
+    problems.sort();
+    if problems.is_empty() {
+        return Ok(with_accounts(settings, problems, environment));
+    }
+    let mut vendors = Problems::default();
+    let Some(root) = selection.read_vendor(&mut vendors) else {
+        return Err(with_accounts(settings, problems, environment).problems);
+    };
+    let vendor = Settings::read(&root, &mut vendors);
+    let settings = if vendors.is_empty() { vendor } else { Settings::default() };
+    problems.append_new(vendors);
+    Ok(Loaded { fell_back: true, ..with_accounts(settings, problems, environment) })
+}
+
+fn with_accounts(settings: Settings, mut problems: Problems, environment: &Environment) -> Loaded {
+    let context = Context { allow_http: settings.session.allow_http, environment };
+    let (accounts, found) = accounts::load(&settings.paths.accounts, context);
+    problems.append(found);
+    Loaded { settings, accounts, problems, fell_back: false }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,174 @@
+//! Validates a merged `omadmd.toml`.
+
+use std::net::SocketAddr;
+use std::ops::RangeInclusive;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use super::{Exec, Notification, Paths, Session, Settings};
+use crate::config::address::{self, AddressError};
+use crate::config::located::{Item, Located};
+use crate::config::problem::Problems;
+use crate::config::reader::Reader;
+use crate::config::value::{ByteSize, FilePath, FromItem};
+
+const SECOND: Duration = Duration::from_secs(1);
+const HOUR: Duration = Duration::from_secs(3600);
+const DAY: Duration = Duration::from_secs(24 * 3600);
+
+impl Settings {
+    /// Reads a whole `omadmd.toml`. What it doesn't say, or says wrongly, keeps its default; all that is
+    /// wrong is noted, unknown keys included.
+    #[must_use]
+    pub fn read(root: &Located, problems: &mut Problems) -> Self {
+        let mut settings = Self::default();
+        let mut reader = Reader::new(root, problems);
+        reader.table("notification", |r| settings.notification.read(r));
+        reader.table("session", |r| settings.session.read(r));
+        reader.table("exec", |r| settings.exec.read(r));
+        reader.table("show", |r| {
+            settings.browser = r.parsed("browser", browser).unwrap_or_default();
+        });
+        reader.table("dbus", |r| {
+            let address = r.parsed("address", dbus_address);
+            settings.dbus_address = address.unwrap_or_else(|| settings.dbus_address.clone());
+        });
+        reader.table("paths", |r| settings.paths.read(r));
+        let allow_http = settings.session.allow_http;
+        reader.table("bootstrap", |r| {
+            settings.bootstrap_uri = r.parsed("uri", |uri| bootstrap_uri(uri, allow_http)).flatten();
+        });
+        reader.finish();
+        settings
+    }
+}
+
+impl Notification {
+    fn read(&mut self, reader: &mut Reader<'_>) {
+        replace(reader, "listen", &mut self.listen);
+        let repeated = self.listen.iter().enumerate().find(|(at, address)| {
+            // Port 0 is a free one, another each time.
+            address.port() != 0 && self.listen.iter().take(*at).any(|earlier| earlier == *address)
+        });
+        if let Some((_, address)) = repeated {
+            reader.problem("listen", format!("{address} stands there twice"));
+        }
+        replace(reader, "accept-bare", &mut self.accept_bare);
+        within(reader, "max-age", &mut self.max_age, SECOND..=7 * DAY, "1s to 7d");
+        let least = 2 * self.max_age;
+        // Said by nobody, the window follows max-age.
+        self.replay_window = self.replay_window.max(least);
+        let mut window = self.replay_window;
+        within(reader, "replay-window", &mut window, SECOND..=30 * DAY, "1s to 30d");
+        if window < least {
+            reader.problem(
+                "replay-window",
+                format!(
+                    "expected at least twice max-age, that is {}s, found {}s",
+                    least.as_secs(),
+                    window.as_secs()
+                ),
+            );
+        }
+        self.replay_window = window.max(least);
+    }
+}
+
+impl Session {
+    fn read(&mut self, reader: &mut Reader<'_>) {
+        within(reader, "retries", &mut self.retries, 0..=100, "an integer from 0 to 100");
+        within(reader, "bearer-wait", &mut self.bearer_wait, Duration::ZERO..=7 * DAY, "0s to 7d");
+        let mut package = ByteSize(self.max_package);
+        within(reader, "max-package", &mut package, ByteSize(1 << 10)..=ByteSize(64 << 20), "1KiB to 64MiB");
+        self.max_package = package.0;
+        within(reader, "max-packages", &mut self.max_packages, 1..=1_000_000, "an integer from 1 to 1000000");
+        replace(reader, "allow-http", &mut self.allow_http);
+        let allow_http = self.allow_http;
+        let origins =
+            reader.parsed_each("continue-origins", |text: String| address::origin(&text, allow_http));
+        self.continue_origins = origins.unwrap_or_default();
+    }
+}
+
+impl Exec {
+    fn read(&mut self, reader: &mut Reader<'_>) {
+        // Empty, as a later file says it, takes the vendor's away.
+        if reader.optional::<String>("socket").is_some_and(|text| !text.is_empty()) {
+            self.socket = reader.optional("socket").map(|FilePath(path)| path);
+        }
+        within(reader, "sync-limit", &mut self.sync_limit, Duration::ZERO..=HOUR, "0s to 1h");
+    }
+}
+
+impl Paths {
+    fn read(&mut self, reader: &mut Reader<'_>) {
+        let folders = |found: Option<Vec<FilePath>>| -> Option<Vec<PathBuf>> {
+            Some(found?.into_iter().map(|FilePath(path)| path).collect())
+        };
+        self.mo = folders(reader.optional("mo")).unwrap_or_else(|| self.mo.clone());
+        self.accounts = folders(reader.optional("accounts")).unwrap_or_else(|| self.accounts.clone());
+        for (key, path) in [("state", &mut self.state), ("sysroot", &mut self.sysroot)] {
+            if let Some(FilePath(found)) = reader.optional(key) {
+                *path = found;
+            }
+        }
+    }
+}
+
+impl FromItem for SocketAddr {
+    const EXPECTED: &'static str = "an address and port such as \"[::]:2948\" or \"192.0.2.1:2948\"";
+
+    fn from_item(item: &Item) -> Option<Self> {
+        String::from_item(item)?.parse().ok()
+    }
+}
+
+fn browser(argv: Vec<String>) -> Result<Vec<String>, &'static str> {
+    let runs =
+        argv.first().is_none_or(|program| !program.is_empty()) && !argv.iter().any(|arg| arg.contains('\0'));
+    if runs { Ok(argv) } else { Err("expected a program and its arguments, such as [\"xdg-open\"]") }
+}
+
+/// Empty, as a later file says it, takes the vendor's away.
+fn bootstrap_uri(uri: String, allow_http: bool) -> Result<Option<String>, AddressError> {
+    if uri.is_empty() {
+        return Ok(None);
+    }
+    address::template(&uri, allow_http).map(|_| Some(uri))
+}
+
+fn dbus_address(text: String) -> Result<String, String> {
+    let is_address = text.split_once(':').is_some_and(|(transport, _)| {
+        !transport.is_empty() && transport.chars().all(|c| c.is_ascii_alphanumeric() || c == '-')
+    });
+    if is_address || text == "system" {
+        return Ok(text);
+    }
+    Err(format!(
+        "expected \"system\" or an address such as \"unix:path=/run/dbus/system_bus_socket\", found {text:?}"
+    ))
+}
+
+/// Puts the value of `key`, where there is a right one, in the default's place.
+fn replace<T: FromItem>(reader: &mut Reader<'_>, key: &str, target: &mut T) {
+    if let Some(value) = reader.optional(key) {
+        *target = value;
+    }
+}
+
+/// Likewise, within bounds.
+fn within<T: FromItem + PartialOrd>(
+    reader: &mut Reader<'_>,
+    key: &str,
+    target: &mut T,
+    range: RangeInclusive<T>,
+    expected: &str,
+) {
+    let found = reader.raw(key).map(|found| found.item.shown()).unwrap_or_default();
+    let value = reader.parsed(key, |value: T| {
+        if range.contains(&value) { Ok(value) } else { Err(format!("expected {expected}, found {found}")) }
+    });
+    if let Some(value) = value {
+        *target = value;
+    }
+}

@@ -1,0 +1,201 @@
+//! Filling a [`Template`]'s braces. What is filled in comes from outside, so each place has its own rules:
+//! a path gains no components, an argument does not turn into an option.
+
+use std::borrow::Cow;
+
+use thiserror::Error;
+
+use super::Value;
+use super::mapping::{Piece, Template};
+use super::value::excerpt;
+
+/// What braces stand for.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Variables<'a> {
+    /// `{}`
+    pub value: Option<&'a str>,
+    /// `{if}`: label and name of each un-named node on the way, the name as the machine has it.
+    pub names: &'a [(String, String)],
+    /// `{../PkgURL}`: name and value of the sibling leaves that `input` lists.
+    pub siblings: &'a [(String, Value)],
+}
+
+/// Why a template can't be filled.
+#[derive(Clone, Debug, PartialEq, Eq, Error)]
+pub enum FillError {
+    /// Braces name something that is not at hand.
+    #[error("nothing to fill in for `{{{0}}}`")]
+    Missing(String),
+    /// A path would leave its place.
+    #[error("{0} may not be part of a path")]
+    Path(String),
+    /// An argument would be taken for an option.
+    #[error("{0} would be taken for an option: write `--` before the argument")]
+    Option(String),
+    /// No argument can hold it.
+    #[error("{0} holds a NUL byte")]
+    Nul(String),
+}
+
+impl Template {
+    /// Fills in everything as it is.
+    ///
+    /// # Errors
+    /// [`FillError::Missing`]
+    pub fn fill_text(&self, variables: &Variables<'_>) -> Result<String, FillError> {
+        let mut text = String::new();
+        for piece in &self.0 {
+            text.push_str(&variables.get(piece)?);
+        }
+        Ok(text)
+    }
+
+    /// Fills in a path: what is filled in is never empty, never `.`, and brings neither `/` nor `..` nor NUL.
+    ///
+    /// # Errors
+    /// [`FillError::Missing`], [`FillError::Path`]
+    pub fn fill_path(&self, variables: &Variables<'_>) -> Result<String, FillError> {
+        let mut path = String::new();
+        for piece in &self.0 {
+            let text = variables.get(piece)?;
+            let outside = !matches!(piece, Piece::Literal(_));
+            if outside && (text.is_empty() || text.contains(['/', '\0']) || text.contains("..")) {
+                return Err(FillError::Path(excerpt(&text)));
+            }
+            path.push_str(&text);
+        }
+        // Pieces that are harmless alone may be `..` together.
+        if path.split('/').any(|component| component == "." || component == "..") {
+            return Err(FillError::Path(excerpt(&path)));
+        }
+        Ok(path)
+    }
+
+    fn fill_argument(&self, variables: &Variables<'_>, options_over: bool) -> Result<String, FillError> {
+        let text = self.fill_text(variables)?;
+        if text.contains('\0') {
+            return Err(FillError::Nul(excerpt(&text)));
+        }
+        let mapped = matches!(self.0.first(), Some(Piece::Literal(literal)) if !literal.is_empty());
+        if text.starts_with('-') && !mapped && !options_over {
+            return Err(FillError::Option(excerpt(&text)));
+        }
+        Ok(text)
+    }
+
+    fn is(&self, text: &str) -> bool {
+        matches!(self.0.as_slice(), [Piece::Literal(literal)] if literal == text)
+    }
+}
+
+/// Fills in an argv. What is filled in never begins an argument with `-`, unless a literal `--` stands before it.
+///
+/// # Errors
+/// [`FillError::Missing`], [`FillError::Option`], [`FillError::Nul`]
+pub fn fill_argv(argv: &[Template], variables: &Variables<'_>) -> Result<Vec<String>, FillError> {
+    let mut options_over = false;
+    argv.iter()
+        .map(|argument| {
+            let filled = argument.fill_argument(variables, options_over)?;
+            options_over |= argument.is("--");
+            Ok(filled)
+        })
+        .collect()
+}
+
+impl<'a> Variables<'a> {
+    fn get<'p>(&self, piece: &'p Piece) -> Result<Cow<'p, str>, FillError>
+    where
+        'a: 'p,
+    {
+        match piece {
+            Piece::Literal(text) => Ok(Cow::Borrowed(text.as_str())),
+            Piece::Value => self.value.map(Cow::Borrowed).ok_or_else(|| FillError::Missing(String::new())),
+            Piece::Variable(label) => {
+                let name = self.names.iter().find(|(known, _)| known == label);
+                name.map(|(_, name)| Cow::Borrowed(name.as_str()))
+                    .ok_or_else(|| FillError::Missing(label.clone()))
+            }
+            Piece::Sibling(leaf) => {
+                let value = self.siblings.iter().find(|(known, _)| known == leaf);
+                value
+                    .map(|(_, value)| value.to_text())
+                    .ok_or_else(|| FillError::Missing(format!("../{leaf}")))
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn literal(text: &str) -> Piece {
+        Piece::Literal(text.to_owned())
+    }
+
+    fn path(name: &str) -> Result<String, FillError> {
+        let template =
+            Template(vec![literal("/sys/class/net/"), Piece::Variable("if".into()), literal("/mtu")]);
+        let names = [("if".to_owned(), name.to_owned())];
+        template.fill_path(&Variables { names: &names, ..Variables::default() })
+    }
+
+    #[test]
+    fn a_value_gains_no_path_components() {
+        assert_eq!(path("eth0.100").unwrap(), "/sys/class/net/eth0.100/mtu");
+        for hostile in ["../../etc", "..", ".", "a/b", "", "eth0\0", "a..b"] {
+            assert!(matches!(path(hostile), Err(FillError::Path(_))), "{hostile:?}");
+        }
+    }
+
+    #[test]
+    fn pieces_do_not_add_up_to_dot_dot() {
+        let template = Template(vec![literal("/a/."), Piece::Value, literal("/b")]);
+        let variables = Variables { value: Some("."), ..Variables::default() };
+        assert!(matches!(template.fill_path(&variables), Err(FillError::Path(_))));
+    }
+
+    #[test]
+    fn an_argument_is_no_option_unless_options_are_over() {
+        let argv = |pieces: Vec<Template>, value: &str| {
+            fill_argv(&pieces, &Variables { value: Some(value), ..Variables::default() })
+        };
+        let word = |text: &str| Template(vec![literal(text)]);
+        let value = || Template(vec![Piece::Value]);
+        assert!(matches!(argv(vec![word("/bin/rm"), value()], "-rf"), Err(FillError::Option(_))));
+        assert!(matches!(argv(vec![word("/bin/rm"), value(), word("--")], "-rf"), Err(FillError::Option(_))));
+        assert_eq!(
+            argv(vec![word("/bin/rm"), word("--"), value()], "-rf").unwrap(),
+            ["/bin/rm", "--", "-rf"]
+        );
+        let option = Template(vec![literal("--level="), Piece::Value]);
+        assert_eq!(argv(vec![word("/x"), option], "-5").unwrap(), ["/x", "--level=-5"]);
+        // An empty literal in front protects nothing.
+        let empty = Template(vec![literal(""), Piece::Value]);
+        assert!(matches!(argv(vec![word("/x"), empty], "-5"), Err(FillError::Option(_))));
+        assert!(matches!(argv(vec![word("/x"), value()], "a\0b"), Err(FillError::Nul(_))));
+        // A value that is itself `--` ends no options.
+        assert!(argv(vec![word("/x"), value(), value()], "--").is_err());
+    }
+
+    #[test]
+    fn only_listed_siblings_are_there() {
+        let siblings = [("Count".to_owned(), Value::Int(3))];
+        let variables = Variables { siblings: &siblings, ..Variables::default() };
+        let sibling = |name: &str| Template(vec![Piece::Sibling(name.to_owned())]).fill_text(&variables);
+        assert_eq!(sibling("Count").unwrap(), "3");
+        assert_eq!(sibling("Secret").unwrap_err().to_string(), "nothing to fill in for `{../Secret}`");
+    }
+
+    proptest! {
+        #[test]
+        fn a_filled_path_keeps_its_shape(name in any::<String>()) {
+            if let Ok(path) = path(&name) {
+                prop_assert_eq!(path.split('/').count(), 6);
+                prop_assert!(path.split('/').skip(1).all(|component| !component.is_empty() && component != ".."));
+            }
+        }
+    }
+}

@@ -1,0 +1,327 @@
+//! What is done to a value between its source and the node: select → match → map → scale → format, and
+//! backwards for `set`.
+//!
+//! A stage that finds nothing (a key that isn't there, no match, a value that `map` doesn't list) makes the value
+//! *absent*: the next source has its turn. A stage that can't work on what it got is an error.
+
+use serde_json::Value as Json;
+use thiserror::Error;
+
+use super::fill::{FillError, Variables};
+use super::mapping::{Piece, Pipeline, Select};
+use super::value::excerpt;
+use crate::ddf::Format;
+
+/// Why a value did not pass.
+#[derive(Clone, Debug, PartialEq, Eq, Error)]
+pub enum PipelineError {
+    /// `select` needs structure.
+    #[error("`select` needs JSON, or `key = value` lines for a single key: {0}")]
+    Select(String),
+    /// `scale` needs a number, and a result that a number can hold.
+    #[error("`scale` can't be applied to {0}")]
+    Scale(String),
+    /// `format` could not be filled in.
+    #[error("`format`: {0}")]
+    Format(#[from] FillError),
+    /// A value to set is not of the form that `format` gives.
+    #[error("{0} does not look like what `format` makes")]
+    Unformat(String),
+    /// A value to set is not among those that `map` lists.
+    #[error("{found} is not among {known}")]
+    Unmap {
+        /// What was to be set.
+        found: String,
+        /// What could be.
+        known: String,
+    },
+    /// A stage has no way back.
+    #[error("{0}")]
+    OneWay(&'static str),
+}
+
+impl Pipeline {
+    /// Whether it does nothing.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.select.is_empty()
+            && self.matching.is_none()
+            && self.map.is_empty()
+            && self.scale.is_none()
+            && self.format.is_none()
+    }
+
+    /// From source to node; `None` is an absent value. Where `scale` leaves a fraction and the node is an `int`, the
+    /// nearest whole number counts, halves away from zero. `variables.value` is not looked at.
+    ///
+    /// # Errors
+    /// [`PipelineError`]
+    pub fn apply(
+        &self,
+        input: &str,
+        format: Format,
+        variables: &Variables<'_>,
+    ) -> Result<Option<String>, PipelineError> {
+        let selected =
+            if self.select.is_empty() { Some(input.to_owned()) } else { select(&self.select, input)? };
+        let Some(mut text) = selected else { return Ok(None) };
+        if let Some(regex) = &self.matching {
+            let group = regex.captures(&text).and_then(|found| found.get(1).or_else(|| found.get(0)));
+            let Some(group) = group else { return Ok(None) };
+            text = group.as_str().to_owned();
+        }
+        if !self.map.is_empty() {
+            let Some((_, node)) = self.map.iter().find(|(source, _)| *source == text) else {
+                return Ok(None);
+            };
+            text.clone_from(node);
+        }
+        if let Some(factor) = self.scale {
+            text = scale(&text, |number| number * factor, format == Format::Int)?;
+        }
+        if let Some(template) = &self.format {
+            text = template.fill_text(&Variables { value: Some(&text), ..*variables })?;
+        }
+        Ok(Some(text))
+    }
+
+    /// From node to source: what to set outside so that reading gives `value`.
+    ///
+    /// # Errors
+    /// [`PipelineError`]
+    pub fn invert(&self, value: &str, variables: &Variables<'_>) -> Result<String, PipelineError> {
+        self.invertible().map_err(PipelineError::OneWay)?;
+        let mut text = value.to_owned();
+        if let Some(template) = &self.format {
+            let cut = template.0.iter().position(|piece| *piece == Piece::Value).unwrap_or(template.0.len());
+            let (before, after) = template.0.split_at(cut);
+            let fill = |pieces: &[Piece]| super::mapping::Template(pieces.to_vec()).fill_text(variables);
+            let (prefix, suffix) = (fill(before)?, fill(after.get(1..).unwrap_or_default())?);
+            let inner = text.strip_prefix(&prefix).and_then(|rest| rest.strip_suffix(&suffix));
+            text = inner.ok_or_else(|| PipelineError::Unformat(excerpt(&text)))?.to_owned();
+        }
+        if let Some(factor) = self.scale {
+            text = scale(&text, |number| number / factor, false)?;
+        }
+        if !self.map.is_empty() {
+            let Some((source, _)) = self.map.iter().find(|(_, node)| *node == text) else {
+                let known: Vec<String> = self.map.iter().take(10).map(|(_, node)| excerpt(node)).collect();
+                return Err(PipelineError::Unmap { found: excerpt(&text), known: known.join(", ") });
+            };
+            text.clone_from(source);
+        }
+        Ok(text)
+    }
+
+    /// Whether `set` can run it backwards.
+    ///
+    /// # Errors
+    /// What stands in the way, for people.
+    pub fn invertible(&self) -> Result<(), &'static str> {
+        if !self.select.is_empty() {
+            return Err("`select` can't be inverted: it names a part of a whole that `set` doesn't have");
+        }
+        if self.matching.is_some() {
+            return Err("`match` can't be inverted: it forgets what is around the match");
+        }
+        let twice = |(index, (_, node)): (usize, &(String, String))| {
+            self.map.iter().skip(index + 1).any(|(_, other)| other == node)
+        };
+        if self.map.iter().enumerate().any(twice) {
+            return Err("`map` can't be inverted: two of its entries give the same value");
+        }
+        if self.scale.is_some_and(|factor| factor == 0.0 || !factor.is_finite()) {
+            return Err("`scale` can't be inverted: its factor is zero or not finite");
+        }
+        let values = |pieces: &[Piece]| pieces.iter().filter(|piece| **piece == Piece::Value).count();
+        if self.format.as_ref().is_some_and(|template| values(&template.0) != 1) {
+            return Err("`format` can't be inverted: it must hold `{}` exactly once");
+        }
+        Ok(())
+    }
+}
+
+/// Scalars as text, anything larger as JSON; `null` is absent.
+pub(crate) fn json_text(json: &Json) -> Option<String> {
+    match json {
+        Json::Null => None,
+        Json::String(text) => Some(text.clone()),
+        other => Some(other.to_string()),
+    }
+}
+
+fn select(steps: &[Select], input: &str) -> Result<Option<String>, PipelineError> {
+    // A line may begin with `[section]`; a JSON array has no keys, so a key decides.
+    let object = input.trim_start().starts_with('{');
+    if let ([Select::Key(key)], false) = (steps, object) {
+        return Ok(key_value(key, input));
+    }
+    let document: Json =
+        serde_json::from_str(input).map_err(|error| PipelineError::Select(error.to_string()))?;
+    let found = steps.iter().try_fold(&document, |json, step| match step {
+        Select::Key(key) => json.get(key),
+        Select::Index(index) => json.get(index),
+    });
+    Ok(found.and_then(json_text))
+}
+
+/// `key = value` or `key: value` lines; quotes around the value go. The last one counts.
+fn key_value(key: &str, text: &str) -> Option<String> {
+    let value = |line: &str| {
+        let rest = line.trim().strip_prefix(key)?.trim_start();
+        let value = rest.strip_prefix(['=', ':'])?.trim();
+        let quoted = ['"', '\''].iter().find_map(|quote| value.strip_prefix(*quote)?.strip_suffix(*quote));
+        Some(quoted.unwrap_or(value).to_owned())
+    };
+    text.lines().rev().find_map(value)
+}
+
+fn scale(text: &str, apply: impl Fn(f64) -> f64, whole: bool) -> Result<String, PipelineError> {
+    let wrong = || PipelineError::Scale(excerpt(text));
+    let number: f64 = text.trim().parse().map_err(|_| wrong())?;
+    let result = apply(number);
+    if !result.is_finite() {
+        return Err(wrong());
+    }
+    if whole {
+        return Ok(positive_zero(result.round()).to_string());
+    }
+    // 15 digits are what a double holds for sure: 3 × 0.1 is 0.3, not 0.30000000000000004.
+    let rounded: f64 = format!("{result:.14e}").parse().map_err(|_| wrong())?;
+    Ok(positive_zero(rounded).to_string())
+}
+
+/// -0 is no number to show people, and `-0` no int to everybody.
+fn positive_zero(number: f64) -> f64 {
+    if number == 0.0 { 0.0 } else { number }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::mapping::Template;
+    use super::*;
+    use proptest::prelude::*;
+    use regex_lite::RegexBuilder;
+
+    fn apply(pipeline: &Pipeline, input: &str) -> Result<Option<String>, PipelineError> {
+        pipeline.apply(input, Format::Chr, &Variables::default())
+    }
+
+    fn matching(regex: &str) -> Pipeline {
+        let regex = RegexBuilder::new(regex).multi_line(true).build().unwrap();
+        Pipeline { matching: Some(regex), ..Pipeline::default() }
+    }
+
+    fn keys(keys: &[&str]) -> Pipeline {
+        let select = keys.iter().map(|key| Select::Key((*key).to_owned())).collect();
+        Pipeline { select, ..Pipeline::default() }
+    }
+
+    fn format(text: &str) -> Option<Template> {
+        Some(Template(vec![Piece::Literal(text.to_owned()), Piece::Value]))
+    }
+
+    #[test]
+    fn memory_in_kilobytes_from_meminfo() {
+        let mut pipeline = matching(r"^MemAvailable:\s+(\d+)");
+        pipeline.scale = Some(0.001);
+        let meminfo = "MemTotal:       32000000 kB\nMemAvailable:   16259348 kB\n";
+        assert_eq!(apply(&pipeline, meminfo).unwrap().unwrap(), "16259.348");
+        let int = pipeline.apply(meminfo, Format::Int, &Variables::default());
+        assert_eq!(int.unwrap().unwrap(), "16259");
+        assert_eq!(apply(&pipeline, "MemTotal: 1 kB\n").unwrap(), None);
+    }
+
+    #[test]
+    fn a_match_without_a_group_is_all_of_it() {
+        assert_eq!(apply(&matching("[0-9]+"), "eth12").unwrap().unwrap(), "12");
+        // The group did not take part: the whole match, not a panic and not nothing.
+        assert_eq!(apply(&matching("a(b)?"), "a").unwrap().unwrap(), "a");
+    }
+
+    #[test]
+    fn what_map_does_not_list_is_absent() {
+        let pipeline = Pipeline { map: vec![("up".into(), "1".into())], ..Pipeline::default() };
+        assert_eq!(apply(&pipeline, "up").unwrap().unwrap(), "1");
+        assert_eq!(apply(&pipeline, "dormant").unwrap(), None);
+        let error = pipeline.invert("2", &Variables::default()).unwrap_err();
+        assert_eq!(error.to_string(), r#""2" is not among "1""#);
+    }
+
+    #[test]
+    fn select_walks_json() {
+        let steps = vec![Select::Key("a".into()), Select::Index(1), Select::Key("b".into())];
+        let pipeline = Pipeline { select: steps, ..Pipeline::default() };
+        assert_eq!(apply(&pipeline, r#"{"a":[0,{"b":7}]}"#).unwrap().unwrap(), "7");
+        for absent in [r#"{"a":[0]}"#, r#"{"a":{"b":1}}"#, r#"{"a":[0,{"b":null}]}"#, "3", "[]"] {
+            assert_eq!(apply(&pipeline, absent).unwrap(), None, "{absent}");
+        }
+        apply(&pipeline, r#"{"a":["#).unwrap_err();
+        apply(&keys(&["a"]), r#"{"a":"#).unwrap_err();
+        assert_eq!(apply(&keys(&["a"]), r#"{"a":[1,"x"]}"#).unwrap().unwrap(), r#"[1,"x"]"#);
+        // Depth is bounded by the JSON reader.
+        apply(&pipeline, &"[".repeat(100_000)).unwrap_err();
+    }
+
+    #[test]
+    fn select_reads_key_value_lines() {
+        let text = "[main]\nname = \"old\"\nname2 = no\nname= 'gw 1'\nspeed: 100\n";
+        assert_eq!(apply(&keys(&["name"]), text).unwrap().unwrap(), "gw 1");
+        assert_eq!(apply(&keys(&["speed"]), text).unwrap().unwrap(), "100");
+        assert_eq!(apply(&keys(&["nam"]), text).unwrap(), None);
+        // A lone quote is no pair of quotes.
+        assert_eq!(apply(&keys(&["a"]), "a = \"").unwrap().unwrap(), "\"");
+    }
+
+    #[test]
+    fn scaled_numbers_look_like_a_person_wrote_them() {
+        let scaled = |factor, text| apply(&Pipeline { scale: Some(factor), ..Pipeline::default() }, text);
+        assert_eq!(scaled(0.1, "3").unwrap().unwrap(), "0.3");
+        assert_eq!(scaled(0.001, "45000").unwrap().unwrap(), "45");
+        assert_eq!(scaled(8.0, "9007199254740\n").unwrap().unwrap(), "72057594037920");
+        assert_eq!(scaled(-1.0, "0").unwrap().unwrap(), "0");
+        for wrong in ["", "warm", "1e999", "nan"] {
+            scaled(2.0, wrong).unwrap_err();
+        }
+    }
+
+    #[test]
+    fn format_and_its_inverse() {
+        let pipeline = Pipeline { format: format("IMEI:"), ..Pipeline::default() };
+        assert_eq!(apply(&pipeline, "35").unwrap().unwrap(), "IMEI:35");
+        assert_eq!(pipeline.invert("IMEI:35", &Variables::default()).unwrap(), "35");
+        assert!(matches!(pipeline.invert("UUID:35", &Variables::default()), Err(PipelineError::Unformat(_))));
+    }
+
+    #[test]
+    fn one_way_stages_say_so() {
+        let twice = vec![("1".into(), "up".into()), ("2".into(), "up".into())];
+        let one_way = [
+            keys(&["a"]),
+            matching("a"),
+            Pipeline { map: twice, ..Pipeline::default() },
+            Pipeline { scale: Some(0.0), ..Pipeline::default() },
+            Pipeline { format: Some(Template(vec![Piece::Literal("on".into())])), ..Pipeline::default() },
+        ];
+        for pipeline in one_way {
+            pipeline.invertible().unwrap_err();
+            assert!(matches!(pipeline.invert("a", &Variables::default()), Err(PipelineError::OneWay(_))));
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn what_is_set_reads_back(number in -1_000_000_000i64..1_000_000_000, digits in 0i32..4, label in "[a-z]{0,4}:?") {
+            let pipeline = Pipeline { scale: Some(10f64.powi(-digits)), format: format(&label), ..Pipeline::default() };
+            let shown = apply(&pipeline, &number.to_string()).unwrap().unwrap();
+            prop_assert_eq!(pipeline.invert(&shown, &Variables::default()).unwrap(), number.to_string());
+        }
+
+        #[test]
+        fn nothing_panics(input in any::<String>()) {
+            let _ = apply(&keys(&["a"]), &input);
+            let _ = apply(&keys(&["a", "b"]), &input);
+            let _ = apply(&Pipeline { scale: Some(3.0), ..Pipeline::default() }, &input);
+        }
+    }
+}

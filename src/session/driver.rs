@@ -1,0 +1,251 @@
+//! The driver: gives a session machine its connection, its tree and its time.
+
+use std::sync::Arc;
+use std::time::{Duration, SystemTime};
+
+use hyper::Method;
+use hyper::header::{ACCEPT, CONTENT_TYPE, HeaderName, HeaderValue};
+use tokio::sync::mpsc;
+
+use super::machine::{Again, Answer, Event, Failure, Limits, Machine, Outcome};
+use super::queue::Ticket;
+use crate::alert;
+use crate::bearer::{self, Choice};
+use crate::command::{self, Context, Finished};
+use crate::package::{Encoded, Package1, media};
+use crate::session::machine::Action;
+use crate::store::Change;
+use crate::transport::{Binding, Connection, Peer as Target, Request, retry_after};
+use crate::tree::{Invocation, SessionFacts, Visitor};
+use crate::uri::server::{Parameters, Template};
+use crate::world::{Peer, World};
+
+const DEV_INFO: &str = "urn:oma:mo:oma-dm-devinfo:1.2";
+
+/// Randomness, passed in from the edge.
+pub trait Random: Send {
+    /// Uniform over all u64.
+    fn next(&mut self) -> u64;
+
+    /// Uniform over all u32.
+    fn next_u32(&mut self) -> u32 {
+        u32::try_from(self.next() >> 32).unwrap_or_default()
+    }
+}
+
+/// A session in progress.
+struct Driver<'a> {
+    world: &'a World,
+    peer: &'a Peer,
+    connection: Connection,
+    parameters: Parameters,
+    facts: SessionFacts,
+    after_session: Vec<Invocation>,
+    /// The last alert that is in the package on its way.
+    alerts_sent: Option<u64>,
+    finished: &'a mpsc::UnboundedSender<Finished>,
+}
+
+/// Runs one session to its end.
+pub async fn run(
+    world: &World,
+    peer: &Peer,
+    ticket: &Ticket,
+    finished: &mpsc::UnboundedSender<Finished>,
+    random: &mut dyn Random,
+) -> Outcome {
+    match session(world, peer, ticket, finished, random).await {
+        Ok(outcome) => outcome,
+        Err((why, again)) => Outcome::Failed { failure: Failure::Transport(why), again },
+    }
+}
+
+type Refusal = (String, Again);
+
+async fn session(
+    world: &World,
+    peer: &Peer,
+    ticket: &Ticket,
+    finished: &mpsc::UnboundedSender<Finished>,
+    random: &mut dyn Random,
+) -> Result<Outcome, Refusal> {
+    let later = |why: String| (why, Again::Later);
+    let never = |why: String| (why, Again::No);
+    let account = &peer.account;
+    let visitor = Visitor { account, session: SessionFacts::default() };
+
+    let binding = wait_for_bearer(world, ticket).await?;
+    let dev_id = world.tree.own_leaf(DEV_INFO, "DevID", &visitor).await.map_err(|error| later(error.to_string()))?;
+    let parameters = Parameters::new(dev_id.unwrap_or_else(|| "-1".to_owned()));
+    let client = peer.client(&parameters).map_err(|error| never(error.to_string()))?;
+    let uri = Template::parse(&account.server_uri)
+        .and_then(|template| template.expand(&parameters))
+        .map_err(|error| never(format!("server-uri: {error}")))?;
+
+    let waiting = alert::waiting(&world.store, &account.server_id).map_err(|error| later(error.to_string()))?;
+    let mos = ticket.trigger.req_mos.then(|| world.tree.supported(&visitor)).transpose();
+    let package1 = Package1 { mos: mos.map_err(|error| later(error.to_string()))?, alerts: waiting.alerts };
+    let mut driver = Driver {
+        world,
+        peer,
+        connection: client.connection(binding),
+        parameters,
+        facts: SessionFacts::default(),
+        after_session: Vec::new(),
+        alerts_sent: waiting.last,
+        finished,
+    };
+    let limits =
+        Limits { retries: world.settings.session.retries, packages: world.settings.session.max_packages };
+    let (mut machine, mut action) =
+        Machine::start(account.profile, limits, random.next(), uri.to_string(), &package1);
+    let outcome = loop {
+        let event = match action {
+            Action::Finish(outcome) => break outcome,
+            other => driver.perform(other).await,
+        };
+        action = machine.handle(event, random.next_u32());
+    };
+    driver.close().await;
+    Ok(outcome)
+}
+
+impl Driver<'_> {
+    async fn perform(&mut self, action: Action) -> Event {
+        match action {
+            Action::Post { uri, package } => self.post(&uri, &package).await,
+            Action::Execute { command, accept_mo, .. } => {
+                let mut context = Context {
+                    settings: &self.world.settings,
+                    tree: &self.world.tree,
+                    store: &self.world.store,
+                    visitor: Visitor { account: &self.peer.account, session: self.facts },
+                    connection: &mut self.connection,
+                    parameters: &self.parameters,
+                    accept_mo: accept_mo.as_deref(),
+                    after_session: &mut self.after_session,
+                    finished: self.finished,
+                };
+                Event::Executed(command::execute(&command, &mut context).await)
+            }
+            Action::Gather => match alert::waiting(&self.world.store, &self.peer.account.server_id) {
+                Ok(waiting) => {
+                    self.alerts_sent = waiting.last;
+                    Event::Gathered(waiting.alerts)
+                }
+                Err(error) => {
+                    log::error!("{}: alerts stay where they are: {error}", self.peer.account.server_id);
+                    Event::Gathered(Vec::new())
+                }
+            },
+            Action::Wait(time) => {
+                tokio::time::sleep(time).await;
+                Event::Waited
+            }
+            // The loop ends there.
+            Action::Finish(_) => Event::Waited,
+        }
+    }
+
+    /// Posts a package (TS 5.2.2, 5.2.4).
+    async fn post(&mut self, uri: &str, package: &Encoded) -> Event {
+        let undelivered = |why: String, retry| Event::Undelivered { why, retry };
+        let Ok(uri) = uri.parse() else { return undelivered("the URI is malformed".to_owned(), false) };
+        let mut request = Request { peer: Target::Server, ..Request::new(Method::POST, uri) };
+        request.headers.push((ACCEPT, HeaderValue::from_static(media::REQUEST)));
+        let values = [
+            (CONTENT_TYPE, package.content_type.as_str()),
+            (HeaderName::from_static("omadm-devid"), self.parameters.dev_id()),
+        ];
+        for (name, value) in values {
+            match HeaderValue::try_from(value) {
+                Ok(value) => request.headers.push((name, value)),
+                Err(_) => return undelivered(format!("{name} can't be a header"), false),
+            }
+        }
+        request.body = package.body.clone().into();
+        request.max_body = self.world.settings.session.max_package;
+        match self.connection.send(&request).await {
+            Ok(response) => {
+                self.look_around();
+                if (200..300).contains(&response.status) {
+                    self.delivered().await;
+                }
+                Event::Answered(Answer {
+                    status: response.status,
+                    content_type: response
+                        .headers
+                        .get(CONTENT_TYPE)
+                        .map(|value| String::from_utf8_lossy(value.as_bytes()).into_owned()),
+                    retry_after: retry_after(&response.headers, SystemTime::now()),
+                    body: response.body.to_vec(),
+                })
+            }
+            Err(error) => {
+                log::info!("{}: {error}", self.peer.account.server_id);
+                undelivered(error.to_string(), error.is_retryable())
+            }
+        }
+    }
+
+    /// The bearer is that of the socket in use.
+    fn look_around(&mut self) {
+        let local = self.connection.local_address();
+        let interface = local.and_then(|address| bearer::carrying(address.ip()));
+        self.facts = SessionFacts { bearer: interface.and_then(|interface| interface.kind), roaming: None };
+    }
+
+    /// Alerts that the server has taken need not wait any longer.
+    async fn delivered(&mut self) {
+        let Some(last) = self.alerts_sent.take() else { return };
+        let change = Change::AlertsDelivered(self.peer.account.server_id.clone(), last);
+        if let Err(error) = self.world.store.commit(vec![change]).await {
+            log::error!("{}: alerts will be sent again: {error}", self.peer.account.server_id);
+        }
+    }
+
+    /// What waited for the end of the session.
+    async fn close(self) {
+        let visitor = Visitor { account: &self.peer.account, session: self.facts };
+        drop(self.connection);
+        for invocation in self.after_session {
+            command::finish(&self.world.tree, &visitor, invocation, self.finished).await;
+        }
+    }
+}
+
+/// Binds the session to the bearer that the notification prefers; waits for one, bounded
+/// (TS 5.2.1.2 PREFERRED-CON-TYPE).
+async fn wait_for_bearer(world: &World, ticket: &Ticket) -> Result<Binding, Refusal> {
+    let preferred = &ticket.trigger.preferred;
+    let gone = |what: &str| (format!("none of the preferred connection types {what}"), Again::No);
+    let find = || match bearer::choose(preferred, &bearer::up()) {
+        Choice::Any => Some(Binding::Any),
+        Choice::Bound(interface) => Some(Binding::Interface(interface)),
+        Choice::Wait => None,
+    };
+    if preferred.is_empty() {
+        return Ok(Binding::Any);
+    }
+    // Listens first, looks then: what comes up in between is not missed.
+    let watch = bearer::Watch::new().map_err(|error| (format!("netlink: {error}"), Again::Later))?;
+    if let Some(binding) = find() {
+        return Ok(binding);
+    }
+    log::info!("{}: waiting for a preferred connection type", ticket.trigger.server_id);
+    let wait = async {
+        loop {
+            if watch.changed().await.is_err() {
+                // Without the kernel's word, a look now and then.
+                tokio::time::sleep(Duration::from_secs(30)).await;
+            }
+            if let Some(binding) = find() {
+                return binding;
+            }
+        }
+    };
+    tokio::time::timeout(world.settings.session.bearer_wait, wait)
+        .await
+        .map_err(|_| gone("came up in time"))
+}
+

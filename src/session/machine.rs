@@ -1,0 +1,319 @@
+//! The session as a pure state machine (TS 5.2): events in, one action out.
+//!
+//! It owns the order of commands, END, CONT, results and retries of packages. A package is encoded once and
+//! kept until it was answered, so a retry after a lost response sends the same results again and executes
+//! nothing twice.
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+use std::time::Duration;
+
+use crate::package::{self, Alert, Command, Encoded, Package1, Package2, Package3, PackageError, Part, Profile, Status};
+
+use super::backoff::backoff;
+
+const RETRY_BASE: Duration = Duration::from_secs(1);
+const RETRY_MOST: Duration = Duration::from_secs(60);
+/// A server that asks for more patience than this gets it, but in another session.
+const LONGEST_RETRY_AFTER: Duration = Duration::from_secs(120);
+/// What the GETs of one package may return together: the package is kept whole until it was answered.
+const MOST_DATA: usize = 16 << 20;
+
+/// What a session may not exceed.
+#[derive(Clone, Copy, Debug)]
+pub struct Limits {
+    /// How often one package is sent again.
+    pub retries: u32,
+    /// The most packages that are sent.
+    pub packages: u32,
+}
+
+/// What happened.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Event {
+    /// The server answered.
+    Answered(Answer),
+    /// The package could not be delivered, or its answer not read.
+    Undelivered {
+        /// Why.
+        why: String,
+        /// Whether sending it again can help.
+        retry: bool,
+    },
+    /// The command of the last [`Action::Execute`] is done.
+    Executed(Done),
+    /// The alerts that were asked for.
+    Gathered(Vec<Alert>),
+    /// The time of the last [`Action::Wait`] is over.
+    Waited,
+}
+
+/// An HTTP response to a package.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Answer {
+    /// HTTP status.
+    pub status: u16,
+    /// Content-Type.
+    pub content_type: Option<String>,
+    /// Body.
+    pub body: Vec<u8>,
+    /// Retry-After, as a duration from now.
+    pub retry_after: Option<Duration>,
+}
+
+/// What became of a command.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Done {
+    /// For Package#3.
+    pub status: Status,
+    /// A GET's data: media type and bytes.
+    pub data: Option<(String, Vec<u8>)>,
+    /// CONT: where further packages go (TS 5.4.8).
+    pub continue_at: Option<String>,
+}
+
+/// What to do next.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Action {
+    /// POST this package there.
+    Post {
+        /// An absolute URI.
+        uri: String,
+        /// Package#1 or Package#3.
+        package: Arc<Encoded>,
+    },
+    /// Execute this command.
+    Execute {
+        /// 1-based position in its Package#2.
+        position: usize,
+        /// The command.
+        command: Command,
+        /// `SessionInfo.AcceptMO` of that Package#2.
+        accept_mo: Option<Arc<[String]>>,
+    },
+    /// Say which alerts were raised meanwhile.
+    Gather,
+    /// Wait this long.
+    Wait(Duration),
+    /// The session is over.
+    Finish(Outcome),
+}
+
+/// How a session ended.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Outcome {
+    /// By END, or because the server had no more commands.
+    Completed,
+    /// Otherwise.
+    Failed {
+        /// Why.
+        failure: Failure,
+        /// Whether another session should be tried.
+        again: Again,
+    },
+}
+
+/// Whether a failed session is tried again.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Again {
+    /// It would fail again.
+    No,
+    /// When the schedule allows.
+    Later,
+    /// Not before this time has passed.
+    After(Duration),
+}
+
+/// Why a session failed.
+#[derive(Clone, Debug, PartialEq, thiserror::Error)]
+pub enum Failure {
+    /// The server can't be reached, or its answers don't arrive.
+    #[error("no answer after {attempts} attempts: {why}")]
+    Unreachable {
+        /// How often the package was sent.
+        attempts: u32,
+        /// The last reason.
+        why: String,
+    },
+    /// It can be reached, but not be talked to.
+    #[error("{0}")]
+    Transport(String),
+    /// An HTTP status that ends the session.
+    #[error("the server answered with HTTP status {0}")]
+    Http(u16),
+    /// A Package#2 that can't be read.
+    #[error("Package#2: {0}")]
+    Package(#[from] PackageError),
+    /// The server does not come to an end.
+    #[error("no END after {0} packages")]
+    Endless(u32),
+}
+
+/// A session in progress.
+#[derive(Debug)]
+pub struct Machine {
+    profile: Profile,
+    limits: Limits,
+    /// Makes multipart boundaries unlike those of other sessions.
+    nonce: u64,
+    uri: String,
+    package: Arc<Encoded>,
+    sent: u32,
+    attempt: u32,
+    run: Run,
+}
+
+/// The Package#2 being executed.
+#[derive(Debug, Default)]
+struct Run {
+    commands: VecDeque<Command>,
+    accept_mo: Option<Arc<[String]>>,
+    statuses: Vec<Status>,
+    parts: Vec<Part>,
+    data: usize,
+    end: bool,
+    continue_at: Option<String>,
+}
+
+impl Machine {
+    /// Starts a session: the first action posts `package1` to `uri`.
+    #[must_use]
+    pub fn start(
+        profile: Profile,
+        limits: Limits,
+        nonce: u64,
+        uri: String,
+        package1: &Package1,
+    ) -> (Self, Action) {
+        let package = Arc::new(package::encode1(profile, package1));
+        let mut machine =
+            Self { profile, limits, nonce, uri, package, sent: 0, attempt: 0, run: Run::default() };
+        let action = machine.post();
+        (machine, action)
+    }
+
+    /// Takes an event and says what is next. `random` is uniform over all u32.
+    #[must_use]
+    pub fn handle(&mut self, event: Event, random: u32) -> Action {
+        match event {
+            Event::Answered(answer) => self.answered(&answer, random),
+            Event::Undelivered { why, retry: true } => self.retry(why, None, random),
+            Event::Undelivered { why, retry: false } => fail(Failure::Transport(why), Again::Later),
+            Event::Executed(done) => self.executed(done),
+            Event::Gathered(alerts) => self.respond(alerts),
+            Event::Waited => self.resend(),
+        }
+    }
+
+    fn post(&mut self) -> Action {
+        if self.sent == self.limits.packages {
+            return fail(Failure::Endless(self.sent), Again::Later);
+        }
+        self.sent += 1;
+        self.attempt = 0;
+        self.resend()
+    }
+
+    fn resend(&self) -> Action {
+        Action::Post { uri: self.uri.clone(), package: Arc::clone(&self.package) }
+    }
+
+    fn answered(&mut self, answer: &Answer, random: u32) -> Action {
+        match answer.status {
+            204 => Action::Finish(Outcome::Completed),
+            200..=299 if answer.body.is_empty() => Action::Finish(Outcome::Completed),
+            200..=299 => match package::decode(answer.content_type.as_deref(), &answer.body) {
+                Ok(package2) => self.begin(package2),
+                Err(error) => fail(Failure::Package(error), Again::No),
+            },
+            // The approved enabler has the schedule try later instead.
+            status @ 500..=599 if self.profile == Profile::Approved => {
+                fail(Failure::Http(status), answer.retry_after.map_or(Again::Later, Again::After))
+            }
+            status @ (429 | 500..=599) => {
+                self.retry(format!("HTTP status {status}"), answer.retry_after, random)
+            }
+            status => fail(Failure::Http(status), Again::No),
+        }
+    }
+
+    fn retry(&mut self, why: String, retry_after: Option<Duration>, random: u32) -> Action {
+        let attempts = self.attempt + 1;
+        if self.attempt == self.limits.retries {
+            let again = retry_after.map_or(Again::Later, Again::After);
+            return fail(Failure::Unreachable { attempts, why }, again);
+        }
+        let least = retry_after.unwrap_or_default();
+        if least > LONGEST_RETRY_AFTER {
+            return fail(Failure::Unreachable { attempts, why }, Again::After(least));
+        }
+        let wait = least + backoff(self.attempt, RETRY_BASE, RETRY_MOST, random);
+        self.attempt += 1;
+        Action::Wait(wait)
+    }
+
+    fn begin(&mut self, package2: Package2) -> Action {
+        self.run = Run {
+            end: package2.commands.iter().any(is_end),
+            commands: package2.commands.into(),
+            accept_mo: package2.accept_mo.map(Into::into),
+            ..Run::default()
+        };
+        self.next_command()
+    }
+
+    fn next_command(&mut self) -> Action {
+        match self.run.commands.pop_front() {
+            Some(command) => Action::Execute {
+                position: self.run.statuses.len() + 1,
+                command,
+                accept_mo: self.run.accept_mo.clone(),
+            },
+            None if self.run.end => Action::Finish(Outcome::Completed),
+            None => Action::Gather,
+        }
+    }
+
+    fn executed(&mut self, done: Done) -> Action {
+        let mut status = done.status;
+        // The results of a package with END are not sent (TS 5.4.9).
+        if let Some((content_type, body)) = done.data
+            && !self.run.end
+        {
+            if self.run.data.saturating_add(body.len()) > MOST_DATA {
+                status = Status { code: 503, extra: Vec::new() };
+            } else {
+                self.run.data += body.len();
+                let position = self.run.statuses.len() + 1;
+                self.run.parts.push(Part { position, content_type, body });
+            }
+        }
+        self.run.statuses.push(status);
+        if done.continue_at.is_some() {
+            self.run.continue_at = done.continue_at;
+        }
+        self.next_command()
+    }
+
+    fn respond(&mut self, alerts: Vec<Alert>) -> Action {
+        let run = std::mem::take(&mut self.run);
+        if let Some(uri) = run.continue_at {
+            self.uri = uri;
+        }
+        let package3 = Package3 { statuses: run.statuses, parts: run.parts, alerts };
+        self.package = Arc::new(package::encode3(self.profile, &package3, self.nonce));
+        self.post()
+    }
+}
+
+/// END has no parameters; with some it is a malformed command like any other.
+fn is_end(command: &Command) -> bool {
+    command.name == "END" && command.parameters.as_ref().is_some_and(Vec::is_empty)
+}
+
+fn fail(failure: Failure, again: Again) -> Action {
+    Action::Finish(Outcome::Failed { failure, again })
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,253 @@
+//! When, and with whom: one session per server at a time, at most one more waiting, a bounded number over
+//! all. Pure: `now` is passed in, what is due comes out.
+
+use std::collections::BTreeMap;
+use std::time::{Duration, Instant};
+
+use crate::notification::Trigger;
+
+use super::backoff::backoff;
+use super::machine::{Again, Outcome};
+
+/// How many sessions run at one time; the agent has one thread and a gateway one uplink.
+const MOST_RUNNING: usize = 4;
+const AGAIN_BASE: Duration = Duration::from_secs(30);
+const AGAIN_MOST: Duration = Duration::from_secs(3600);
+
+/// Why a session is started.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Cause {
+    /// Package#0.
+    Notification,
+    /// `schedule.at-boot`, or the first contact of a factory account (TS 8.1).
+    Boot,
+    /// `schedule.every`.
+    Schedule,
+    /// An alert waits for the server.
+    Alert,
+    /// The session before it failed.
+    Retry,
+}
+
+impl Cause {
+    /// For the journal.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Notification => "notification",
+            Self::Boot => "boot",
+            Self::Schedule => "schedule",
+            Self::Alert => "alert",
+            Self::Retry => "retry",
+        }
+    }
+}
+
+/// A session to be started.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Ticket {
+    /// What the notification asked for; only the server id where there was none.
+    pub trigger: Trigger,
+    /// Why.
+    pub cause: Cause,
+}
+
+/// All servers' lines.
+#[derive(Debug, Default)]
+pub struct Queue {
+    lines: BTreeMap<String, Line>,
+    running: usize,
+}
+
+#[derive(Debug, Default)]
+struct Line {
+    running: Option<Ticket>,
+    waiting: Option<(Instant, Ticket)>,
+    /// Sessions that failed in a row.
+    failures: u32,
+}
+
+impl Queue {
+    /// Asks for a session at `at`. One that waits already takes this one in: it becomes due at the earlier
+    /// time, REQ-MOS is OR-ed, and the newest notification counts for the rest.
+    pub fn ask(&mut self, ticket: Ticket, at: Instant) {
+        let line = self.lines.entry(ticket.trigger.server_id.clone()).or_default();
+        line.waiting = Some(match line.waiting.take() {
+            None => (at, ticket),
+            Some((due, before)) => (due.min(at), merge(before, ticket)),
+        });
+    }
+
+    /// The sessions to start now; each counts as running until [`Queue::ended`].
+    pub fn due(&mut self, now: Instant) -> Vec<Ticket> {
+        let mut tickets = Vec::new();
+        for line in self.lines.values_mut() {
+            if self.running == MOST_RUNNING {
+                break;
+            }
+            if line.running.is_none()
+                && let Some((_, ticket)) = line.waiting.take_if(|(due, _)| *due <= now)
+            {
+                line.running = Some(ticket.clone());
+                self.running += 1;
+                tickets.push(ticket);
+            }
+        }
+        tickets
+    }
+
+    /// A session with this server is over. A failed one waits for another attempt where one can help; returns
+    /// how long, for the journal. `random` is uniform over all u32.
+    pub fn ended(&mut self, server_id: &str, outcome: &Outcome, now: Instant, random: u32) -> Option<Duration> {
+        let line = self.lines.get_mut(server_id)?;
+        let ticket = line.running.take()?;
+        self.running -= 1;
+        let wait = match outcome {
+            Outcome::Completed | Outcome::Failed { again: Again::No, .. } => {
+                line.failures = 0;
+                return None;
+            }
+            Outcome::Failed { again: Again::Later, .. } => backoff(line.failures, AGAIN_BASE, AGAIN_MOST, random),
+            Outcome::Failed { again: Again::After(least), .. } => {
+                (*least).min(Duration::from_secs(86_400)) + backoff(line.failures, AGAIN_BASE, AGAIN_MOST, random)
+            }
+        };
+        line.failures = line.failures.saturating_add(1);
+        let again = Ticket { cause: Cause::Retry, ..ticket };
+        // What came in meanwhile is newer.
+        line.waiting = Some(match line.waiting.take() {
+            None => (now + wait, again),
+            Some((due, newer)) => (due, merge(again, newer)),
+        });
+        Some(wait)
+    }
+
+    /// Forgets servers whose account is gone; their running sessions end by themselves.
+    pub fn keep(&mut self, known: impl Fn(&str) -> bool) {
+        for (server_id, line) in &mut self.lines {
+            if !known(server_id) {
+                line.waiting = None;
+            }
+        }
+    }
+
+    /// When something is due next; none while nothing can start before a running session ends.
+    #[must_use]
+    pub fn next_wake(&self) -> Option<Instant> {
+        if self.running == MOST_RUNNING {
+            return None;
+        }
+        let idle = self.lines.values().filter(|line| line.running.is_none());
+        idle.filter_map(|line| line.waiting.as_ref().map(|(due, _)| *due)).min()
+    }
+
+    /// How many sessions run.
+    #[must_use]
+    pub fn running(&self) -> usize {
+        self.running
+    }
+}
+
+fn merge(before: Ticket, newer: Ticket) -> Ticket {
+    let req_mos = before.trigger.req_mos || newer.trigger.req_mos;
+    let (mut kept, other) = if newer.cause == Cause::Notification { (newer, before) } else { (before, newer) };
+    kept.trigger.req_mos = req_mos;
+    if kept.trigger.requested.is_empty() {
+        kept.trigger.requested = other.trigger.requested;
+    }
+    kept
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::session::machine::Failure;
+
+    fn ticket(server_id: &str, id: u16, req_mos: bool) -> Ticket {
+        let trigger =
+            Trigger { server_id: server_id.into(), notification_id: Some(id), req_mos, ..Trigger::default() };
+        Ticket { trigger, cause: Cause::Notification }
+    }
+
+    fn failed(again: Again) -> Outcome {
+        Outcome::Failed { failure: Failure::Http(500), again }
+    }
+
+    #[test]
+    fn while_one_runs_others_become_one() {
+        let now = Instant::now();
+        let mut queue = Queue::default();
+        queue.ask(ticket("a", 1, false), now);
+        assert_eq!(queue.due(now).len(), 1);
+        queue.ask(ticket("a", 2, true), now);
+        queue.ask(ticket("a", 3, false), now);
+        assert!(queue.due(now).is_empty());
+        assert_eq!(queue.ended("a", &Outcome::Completed, now, 0), None);
+        let next = queue.due(now);
+        assert_eq!(next, [ticket("a", 3, true)], "REQ-MOS is OR-ed, the newest id counts");
+        queue.ended("a", &Outcome::Completed, now, 0);
+        assert!(queue.due(now).is_empty() && queue.next_wake().is_none());
+    }
+
+    #[test]
+    fn servers_do_not_wait_for_each_other_but_for_a_free_place() {
+        let now = Instant::now();
+        let mut queue = Queue::default();
+        for server in ["a", "b", "c", "d", "e"] {
+            queue.ask(ticket(server, 1, false), now);
+        }
+        assert_eq!(queue.due(now).len(), MOST_RUNNING);
+        assert_eq!(queue.next_wake(), None);
+        queue.ended("b", &Outcome::Completed, now, 0);
+        assert_eq!(queue.due(now), [ticket("e", 1, false)]);
+    }
+
+    #[test]
+    fn a_failed_session_comes_back_later_and_a_notification_brings_it_forward() {
+        let now = Instant::now();
+        let mut queue = Queue::default();
+        queue.ask(ticket("a", 1, true), now);
+        queue.due(now);
+        let wait = queue.ended("a", &failed(Again::Later), now, u32::MAX).unwrap();
+        assert_eq!(wait, Duration::from_millis(29_999));
+        assert!(queue.due(now).is_empty());
+        assert_eq!(queue.next_wake(), Some(now + wait));
+        queue.ask(ticket("a", 2, false), now);
+        assert_eq!(queue.due(now), [ticket("a", 2, true)]);
+        let wait = queue.ended("a", &failed(Again::Later), now, u32::MAX).unwrap();
+        assert_eq!(wait, Duration::from_millis(59_999), "failures add up");
+    }
+
+    #[test]
+    fn what_cannot_be_helped_is_not_tried_again_and_retry_after_is_honoured() {
+        let now = Instant::now();
+        let mut queue = Queue::default();
+        queue.ask(ticket("a", 1, true), now);
+        queue.due(now);
+        assert_eq!(queue.ended("a", &failed(Again::No), now, 5), None);
+        assert_eq!(queue.next_wake(), None);
+        queue.ask(ticket("a", 2, true), now);
+        queue.due(now);
+        let wait = queue.ended("a", &failed(Again::After(Duration::from_secs(600))), now, 0);
+        assert_eq!(wait, Some(Duration::from_secs(600)));
+    }
+
+    #[test]
+    fn a_later_request_does_not_put_off_an_earlier_one() {
+        let now = Instant::now();
+        let mut queue = Queue::default();
+        queue.ask(ticket("a", 1, false), now);
+        let scheduled = Ticket { cause: Cause::Schedule, ..ticket("a", 0, false) };
+        queue.ask(scheduled, now + Duration::from_secs(60));
+        assert_eq!(queue.due(now), [ticket("a", 1, false)]);
+    }
+
+    #[test]
+    fn an_account_that_is_gone_starts_nothing() {
+        let now = Instant::now();
+        let mut queue = Queue::default();
+        queue.ask(ticket("a", 1, false), now);
+        queue.keep(|server_id| server_id != "a");
+        assert!(queue.due(now).is_empty());
+    }
+}

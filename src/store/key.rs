@@ -1,0 +1,49 @@
+//! Keys of stored nodes: ordered so that a subtree is one range.
+
+/// Where a node's value is kept: MOID, MIID and the names from the instance's root down, joined by NUL
+/// (which no name can hold).
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct NodeKey(Vec<u8>);
+
+impl NodeKey {
+    /// The key of an instance's root.
+    #[must_use]
+    pub fn instance(moid: &str, miid: &str) -> Self {
+        let mut key = Vec::with_capacity(moid.len() + miid.len() + 32);
+        key.extend_from_slice(moid.as_bytes());
+        key.push(0);
+        key.extend_from_slice(miid.as_bytes());
+        Self(key)
+    }
+
+    /// The key of the child called `name`.
+    #[must_use]
+    pub fn child(&self, name: &str) -> Self {
+        let mut key = Vec::with_capacity(self.0.len() + 1 + name.len());
+        key.extend_from_slice(&self.0);
+        key.push(0);
+        key.extend_from_slice(name.as_bytes());
+        Self(key)
+    }
+
+    /// The key of a node below the instance's root.
+    #[must_use]
+    pub fn node<'a>(moid: &str, miid: &str, names: impl IntoIterator<Item = &'a str>) -> Self {
+        names.into_iter().fold(Self::instance(moid, miid), |key, name| key.child(name))
+    }
+
+    /// The bytes.
+    #[must_use]
+    pub fn as_bytes(&self) -> &[u8] {
+        &self.0
+    }
+
+    /// The range of all keys below this one.
+    pub(super) fn below(&self) -> (Vec<u8>, Vec<u8>) {
+        let mut start = self.0.clone();
+        start.push(0);
+        let mut end = self.0.clone();
+        end.push(1);
+        (start, end)
+    }
+}

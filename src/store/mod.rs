@@ -1,0 +1,219 @@
+//! What the agent remembers: one redb file, `store.redb` in the state folder.
+//!
+//! | table | key | value |
+//! |---|---|---|
+//! | `meta` | `schema`, `clock` | u64, little endian |
+//! | `nodes` | MOID `\0` MIID (`\0` name)… | a tag byte and the value: see [`Stored`] |
+//! | `instances` | MOID `\0` MIID | who created it, as a MAID (TS 11.3): `serverid:…` |
+//! | `pins` | as `nodes` | the first definitive answer of a pinned node |
+//! | `notifications` | server id `\0` id (u16) authenticated (u8) | when it came, seconds since 1970 |
+//! | `contacts` | server id | when a session last ended well, seconds since 1970 |
+//! | `defaults` | MOID | server id `\0` ServerURI (TS 5.4.10) |
+//! | `alerts` | server id `\0` sequence (u64, big endian) | the alert as JSON |
+//!
+//! Only the agent opens it. Everything that must hold together is one [`Store::commit`] of several
+//! [`Change`]s: one transaction, one sync. A power cut at any moment leaves the state of the last commit.
+
+mod change;
+mod key;
+mod read;
+mod stored;
+
+pub use change::Change;
+pub use key::NodeKey;
+pub use read::{SeenNotification, Snapshot};
+pub use stored::Stored;
+
+use std::fs::{File, OpenOptions};
+use std::io;
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use redb::{Builder, Database, DatabaseError, ReadableDatabase, TableDefinition};
+
+/// The layout that this version writes; a larger number in the file comes from a newer agent.
+const SCHEMA: u64 = 1;
+const FILE: &str = "store.redb";
+/// redb's own default is 1 GiB.
+const CACHE: usize = 256 * 1024;
+
+const META: TableDefinition<'_, &str, u64> = TableDefinition::new("meta");
+const NODES: TableDefinition<'_, &[u8], &[u8]> = TableDefinition::new("nodes");
+const INSTANCES: TableDefinition<'_, &[u8], &str> = TableDefinition::new("instances");
+const PINS: TableDefinition<'_, &[u8], &[u8]> = TableDefinition::new("pins");
+const NOTIFICATIONS: TableDefinition<'_, &[u8], u64> = TableDefinition::new("notifications");
+const CONTACTS: TableDefinition<'_, &str, u64> = TableDefinition::new("contacts");
+const DEFAULTS: TableDefinition<'_, &str, &str> = TableDefinition::new("defaults");
+const ALERTS: TableDefinition<'_, &[u8], &[u8]> = TableDefinition::new("alerts");
+
+/// Why the store can't be used.
+#[derive(Debug, thiserror::Error)]
+pub enum StoreError {
+    /// Another process has it open.
+    #[error("{0} is in use by another process")]
+    InUse(PathBuf),
+    /// The folder or file can't be made or read.
+    #[error("{path}: {source}")]
+    File {
+        /// Which.
+        path: PathBuf,
+        /// Why.
+        source: io::Error,
+    },
+    /// The database reports an error.
+    #[error("store: {0}")]
+    Database(#[from] redb::Error),
+    /// A record is not in the form that this version writes.
+    #[error("store: a record of table {0} is damaged")]
+    Damaged(&'static str),
+    /// The task that ran the transaction was cancelled.
+    #[error("store: the transaction was cancelled")]
+    Cancelled,
+}
+
+/// Turns redb's several error types into one.
+fn db(error: impl Into<redb::Error>) -> StoreError {
+    StoreError::Database(error.into())
+}
+
+/// The open store.
+#[derive(Debug)]
+pub struct Store {
+    database: Database,
+}
+
+/// A store that was opened, and the damaged one that had to make way for it.
+#[derive(Debug)]
+pub struct Opened {
+    /// The store.
+    pub store: Arc<Store>,
+    /// Where the old file is now and why it could not be used, if that was so.
+    pub set_aside: Option<(PathBuf, String)>,
+}
+
+impl Store {
+    /// Opens the store in `folder`, or makes it. A file that can't be read, or that a newer version wrote,
+    /// is renamed to `store.redb.bad-N` and a new one made: a gateway must come up.
+    ///
+    /// # Errors
+    /// [`StoreError::InUse`] where another agent runs; the folder can't be written.
+    pub fn open(folder: &Path) -> Result<Opened, StoreError> {
+        let path = folder.join(FILE);
+        match Self::open_file(&path) {
+            Ok(store) => Ok(Opened { store: Arc::new(store), set_aside: None }),
+            Err(error @ (StoreError::InUse(_) | StoreError::File { .. })) => Err(error),
+            Err(error) => {
+                let aside = set_aside(&path)?;
+                let store = Arc::new(Self::open_file(&path)?);
+                Ok(Opened { store, set_aside: Some((aside, error.to_string())) })
+            }
+        }
+    }
+
+    fn open_file(path: &Path) -> Result<Self, StoreError> {
+        let database = Builder::new().set_cache_size(CACHE).create_file(private_file(path)?).map_err(
+            |error| match error {
+                DatabaseError::DatabaseAlreadyOpen => StoreError::InUse(path.to_path_buf()),
+                other => db(other),
+            },
+        )?;
+        let store = Self { database };
+        store.prepare()?;
+        Ok(store)
+    }
+
+    /// Checks the schema; in a new file makes the tables, so that a reader never meets a missing one.
+    fn prepare(&self) -> Result<(), StoreError> {
+        let known = {
+            let transaction = self.database.begin_read().map_err(db)?;
+            match transaction.open_table(META) {
+                Ok(meta) => {
+                    redb::ReadableTable::get(&meta, "schema").map_err(db)?.map(|schema| schema.value())
+                }
+                Err(redb::TableError::TableDoesNotExist(_)) => None,
+                Err(error) => return Err(db(error)),
+            }
+        };
+        match known {
+            Some(SCHEMA) => Ok(()),
+            Some(_) => Err(StoreError::Damaged("meta: the schema is of another version")),
+            None => {
+                let transaction = self.database.begin_write().map_err(db)?;
+                {
+                    transaction.open_table(META).map_err(db)?.insert("schema", SCHEMA).map_err(db)?;
+                    transaction.open_table(NODES).map_err(db)?;
+                    transaction.open_table(INSTANCES).map_err(db)?;
+                    transaction.open_table(PINS).map_err(db)?;
+                    transaction.open_table(NOTIFICATIONS).map_err(db)?;
+                    transaction.open_table(CONTACTS).map_err(db)?;
+                    transaction.open_table(DEFAULTS).map_err(db)?;
+                    transaction.open_table(ALERTS).map_err(db)?;
+                }
+                transaction.commit().map_err(db)
+            }
+        }
+    }
+
+    /// The state as it is now, unmoved by later commits.
+    ///
+    /// # Errors
+    /// The file can't be read.
+    pub fn snapshot(&self) -> Result<Snapshot, StoreError> {
+        Snapshot::of(self.database.begin_read().map_err(db)?)
+    }
+
+    /// Applies all of `changes` in one transaction, off the agent's thread; on return they are on flash.
+    ///
+    /// # Errors
+    /// None of them was applied.
+    pub async fn commit(self: &Arc<Self>, changes: Vec<Change>) -> Result<(), StoreError> {
+        if changes.is_empty() {
+            return Ok(());
+        }
+        let store = Arc::clone(self);
+        tokio::task::spawn_blocking(move || store.commit_blocking(&changes))
+            .await
+            .map_err(|_| StoreError::Cancelled)?
+    }
+
+    /// [`Store::commit`] for a caller that may block.
+    ///
+    /// # Errors
+    /// None of the changes was applied.
+    pub fn commit_blocking(&self, changes: &[Change]) -> Result<(), StoreError> {
+        let transaction = self.database.begin_write().map_err(db)?;
+        for change in changes {
+            change.apply(&transaction)?;
+        }
+        transaction.commit().map_err(db)
+    }
+}
+
+/// Opens or makes the file, readable by its owner only.
+fn private_file(path: &Path) -> Result<File, StoreError> {
+    let failed = |source| StoreError::File { path: path.to_path_buf(), source };
+    if let Some(folder) = path.parent() {
+        std::fs::create_dir_all(folder).map_err(failed)?;
+    }
+    OpenOptions::new()
+        .read(true)
+        .write(true)
+        .create(true)
+        .truncate(false)
+        .mode(0o600)
+        .open(path)
+        .map_err(failed)
+}
+
+fn set_aside(path: &Path) -> Result<PathBuf, StoreError> {
+    let aside = (1..=u32::MAX)
+        .map(|number| path.with_extension(format!("redb.bad-{number}")))
+        .find(|candidate| !candidate.exists())
+        .unwrap_or_else(|| path.with_extension("redb.bad"));
+    std::fs::rename(path, &aside).map_err(|source| StoreError::File { path: path.to_path_buf(), source })?;
+    Ok(aside)
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,171 @@
+//! Reading: one pinned state, however many commits come meanwhile.
+
+use redb::{ReadOnlyTable, ReadTransaction, ReadableTable};
+
+use super::change::{alert_number, alert_range};
+use super::{
+    ALERTS, CONTACTS, DEFAULTS, INSTANCES, META, NODES, NOTIFICATIONS, NodeKey, PINS, StoreError, Stored, db,
+};
+
+/// The store at one moment.
+pub struct Snapshot {
+    transaction: ReadTransaction,
+    nodes: ReadOnlyTable<&'static [u8], &'static [u8]>,
+}
+
+impl std::fmt::Debug for Snapshot {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Snapshot")
+    }
+}
+
+/// A notification that was acted upon: server id, NOTIFICATION-ID, whether authenticated, when.
+pub type SeenNotification = (String, u16, bool, u64);
+
+impl Snapshot {
+    pub(super) fn of(transaction: ReadTransaction) -> Result<Self, StoreError> {
+        let nodes = transaction.open_table(NODES).map_err(db)?;
+        Ok(Self { transaction, nodes })
+    }
+
+    /// A stored node.
+    ///
+    /// # Errors
+    /// The file can't be read, or the record is damaged.
+    pub fn node(&self, key: &NodeKey) -> Result<Option<Stored>, StoreError> {
+        let Some(record) = self.nodes.get(key.as_bytes()).map_err(db)? else { return Ok(None) };
+        Stored::decode(record.value()).map(Some).ok_or(StoreError::Damaged("nodes"))
+    }
+
+    /// The names of a node's stored children, in order, each once.
+    ///
+    /// # Errors
+    /// The file can't be read, or a record is damaged.
+    pub fn children(&self, key: &NodeKey) -> Result<Vec<String>, StoreError> {
+        let (mut start, end) = key.below();
+        let prefix = start.len();
+        let mut names = Vec::new();
+        // Jumps from child to child: what is below a child is never read.
+        loop {
+            let mut range = self.nodes.range(start.as_slice()..end.as_slice()).map_err(db)?;
+            let Some(next) = range.next() else { return Ok(names) };
+            let (found, _) = next.map_err(db)?;
+            let rest = found.value().get(prefix..).unwrap_or_default();
+            let name = rest.split(|&byte| byte == 0).next().unwrap_or_default();
+            let name = std::str::from_utf8(name).map_err(|_| StoreError::Damaged("nodes"))?;
+            start.truncate(prefix);
+            start.extend_from_slice(name.as_bytes());
+            start.push(1);
+            names.push(name.to_owned());
+        }
+    }
+
+    /// Whether anything is stored at `key` or below it.
+    ///
+    /// # Errors
+    /// The file can't be read.
+    pub fn exists(&self, key: &NodeKey) -> Result<bool, StoreError> {
+        if self.nodes.get(key.as_bytes()).map_err(db)?.is_some() {
+            return Ok(true);
+        }
+        let (start, end) = key.below();
+        let found = self.nodes.range(start.as_slice()..end.as_slice()).map_err(db)?.next().is_some();
+        Ok(found)
+    }
+
+    /// A pinned node's answer.
+    ///
+    /// # Errors
+    /// The file can't be read, or the record is damaged.
+    pub fn pin(&self, key: &NodeKey) -> Result<Option<Stored>, StoreError> {
+        let pins = self.transaction.open_table(PINS).map_err(db)?;
+        let Some(record) = pins.get(key.as_bytes()).map_err(db)? else { return Ok(None) };
+        Stored::decode(record.value()).map(Some).ok_or(StoreError::Damaged("pins"))
+    }
+
+    /// The created instances of a MOID: MIID and creator.
+    ///
+    /// # Errors
+    /// The file can't be read, or a record is damaged.
+    pub fn instances(&self, moid: &str) -> Result<Vec<(String, String)>, StoreError> {
+        let table = self.transaction.open_table(INSTANCES).map_err(db)?;
+        let start = NodeKey::instance(moid, "");
+        let mut end = moid.as_bytes().to_vec();
+        end.push(1);
+        let prefix = start.as_bytes().len();
+        let mut instances = Vec::new();
+        for entry in table.range(start.as_bytes()..end.as_slice()).map_err(db)? {
+            let (key, creator) = entry.map_err(db)?;
+            let miid = key.value().get(prefix..).and_then(|miid| std::str::from_utf8(miid).ok());
+            let miid = miid.ok_or(StoreError::Damaged("instances"))?;
+            instances.push((miid.to_owned(), creator.value().to_owned()));
+        }
+        Ok(instances)
+    }
+
+    /// All notifications that are remembered.
+    ///
+    /// # Errors
+    /// The file can't be read, or a record is damaged.
+    pub fn notifications(&self) -> Result<Vec<SeenNotification>, StoreError> {
+        let table = self.transaction.open_table(NOTIFICATIONS).map_err(db)?;
+        let mut seen = Vec::new();
+        for entry in table.iter().map_err(db)? {
+            let (key, time) = entry.map_err(db)?;
+            let parsed = split_notification(key.value()).ok_or(StoreError::Damaged("notifications"))?;
+            seen.push((parsed.0, parsed.1, parsed.2, time.value()));
+        }
+        Ok(seen)
+    }
+
+    /// When a session with the server last ended well (seconds since 1970).
+    ///
+    /// # Errors
+    /// The file can't be read.
+    pub fn contact(&self, server_id: &str) -> Result<Option<u64>, StoreError> {
+        let table = self.transaction.open_table(CONTACTS).map_err(db)?;
+        Ok(table.get(server_id).map_err(db)?.map(|time| time.value()))
+    }
+
+    /// Who set the DEFAULT of a MOID, and its ServerURI.
+    ///
+    /// # Errors
+    /// The file can't be read, or the record is damaged.
+    pub fn default_uri(&self, moid: &str) -> Result<Option<(String, String)>, StoreError> {
+        let table = self.transaction.open_table(DEFAULTS).map_err(db)?;
+        let Some(record) = table.get(moid).map_err(db)? else { return Ok(None) };
+        let (server_id, uri) = record.value().split_once('\0').ok_or(StoreError::Damaged("defaults"))?;
+        Ok(Some((server_id.to_owned(), uri.to_owned())))
+    }
+
+    /// Alerts that wait for a server, oldest first, with their numbers; at most `most`.
+    ///
+    /// # Errors
+    /// The file can't be read, or a record is damaged.
+    pub fn alerts(&self, server_id: &str, most: usize) -> Result<Vec<(u64, Vec<u8>)>, StoreError> {
+        let table = self.transaction.open_table(ALERTS).map_err(db)?;
+        let (start, end) = alert_range(server_id, u64::MAX);
+        let mut alerts = Vec::new();
+        for entry in table.range(start.as_slice()..=end.as_slice()).map_err(db)?.take(most) {
+            let (key, json) = entry.map_err(db)?;
+            let number = alert_number(key.value()).ok_or(StoreError::Damaged("alerts"))?;
+            alerts.push((number, json.value().to_vec()));
+        }
+        Ok(alerts)
+    }
+
+    /// The latest time known when it was last written (seconds since 1970).
+    ///
+    /// # Errors
+    /// The file can't be read.
+    pub fn clock(&self) -> Result<Option<u64>, StoreError> {
+        let table = self.transaction.open_table(META).map_err(db)?;
+        Ok(table.get("clock").map_err(db)?.map(|time| time.value()))
+    }
+}
+
+fn split_notification(key: &[u8]) -> Option<(String, u16, bool)> {
+    let (rest, [high, low, authenticated]) = key.split_last_chunk()?;
+    let server_id = std::str::from_utf8(rest.strip_suffix(&[0])?).ok()?;
+    Some((server_id.to_owned(), u16::from_be_bytes([*high, *low]), *authenticated != 0))
+}

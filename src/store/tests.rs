@@ -1,0 +1,136 @@
+use super::*;
+use crate::mo::Value;
+
+fn leaf(text: &str) -> Stored {
+    Stored::Leaf(Value::Text(text.to_owned()))
+}
+
+fn key(names: &[&str]) -> NodeKey {
+    NodeKey::node("urn:m", "1", names.iter().copied())
+}
+
+#[test]
+fn every_kind_of_value_comes_back() {
+    for value in [
+        Value::Null,
+        Value::Bool(true),
+        Value::Int(i64::MIN),
+        Value::Float(-0.5),
+        Value::Text("ä\n".into()),
+        Value::Bytes(vec![0, 255]),
+    ] {
+        let stored = Stored::Leaf(value);
+        assert_eq!(Stored::decode(&stored.encode()), Some(stored));
+    }
+    assert_eq!(Stored::decode(&Stored::Interior.encode()), Some(Stored::Interior));
+    assert_eq!(Stored::decode(b""), None);
+    assert_eq!(Stored::decode(b"i123"), None);
+}
+
+#[test]
+fn children_are_listed_once_and_siblings_with_a_common_prefix_stay_apart() {
+    let folder = tempfile::tempdir().unwrap();
+    let store = Store::open(folder.path()).unwrap().store;
+    let put = |names: &[&str]| Change::Put(key(names), leaf("x"));
+    store
+        .commit_blocking(&[
+            put(&["a", "b", "c"]),
+            put(&["a", "b", "d"]),
+            put(&["ab"]),
+            put(&["a", "z"]),
+            put(&["a!"]),
+        ])
+        .unwrap();
+    let snapshot = store.snapshot().unwrap();
+    assert_eq!(snapshot.children(&key(&[])).unwrap(), ["a", "a!", "ab"]);
+    assert_eq!(snapshot.children(&key(&["a"])).unwrap(), ["b", "z"]);
+    assert!(snapshot.exists(&key(&["a", "b"])).unwrap());
+    assert!(!snapshot.exists(&key(&["a", "c"])).unwrap());
+
+    store.commit_blocking(&[Change::Remove(key(&["a"]))]).unwrap();
+    assert_eq!(store.snapshot().unwrap().children(&key(&[])).unwrap(), ["a!", "ab"]);
+    assert_eq!(snapshot.children(&key(&["a"])).unwrap(), ["b", "z"], "a snapshot does not move");
+}
+
+#[test]
+fn another_instance_with_a_longer_name_is_not_touched() {
+    let folder = tempfile::tempdir().unwrap();
+    let store = Store::open(folder.path()).unwrap().store;
+    let (one, eleven) = (NodeKey::instance("urn:m", "1"), NodeKey::instance("urn:m", "11"));
+    for instance in [&one, &eleven] {
+        let creator = "serverid:a".to_owned();
+        store
+            .commit_blocking(&[
+                Change::AddInstance { instance: instance.clone(), creator },
+                Change::Put(instance.child("x"), leaf("v")),
+            ])
+            .unwrap();
+    }
+    store.commit_blocking(&[Change::RemoveInstance(one)]).unwrap();
+    let snapshot = store.snapshot().unwrap();
+    assert_eq!(snapshot.instances("urn:m").unwrap(), [("11".to_owned(), "serverid:a".to_owned())]);
+    assert_eq!(snapshot.node(&eleven.child("x")).unwrap(), Some(leaf("v")));
+}
+
+#[test]
+fn alerts_are_numbered_per_server_and_go_when_delivered() {
+    let folder = tempfile::tempdir().unwrap();
+    let store = Store::open(folder.path()).unwrap().store;
+    let alert = |server: &str, text: &str| Change::Alert(server.to_owned(), text.as_bytes().to_vec());
+    store.commit_blocking(&[alert("a", "1"), alert("a", "2"), alert("ab", "x")]).unwrap();
+    let waiting = store.snapshot().unwrap().alerts("a", 10).unwrap();
+    assert_eq!(waiting, [(0, b"1".to_vec()), (1, b"2".to_vec())]);
+    store.commit_blocking(&[Change::AlertsDelivered("a".into(), 0), alert("a", "3")]).unwrap();
+    let snapshot = store.snapshot().unwrap();
+    assert_eq!(snapshot.alerts("a", 10).unwrap(), [(1, b"2".to_vec()), (2, b"3".to_vec())]);
+    assert_eq!(snapshot.alerts("ab", 10).unwrap().len(), 1);
+}
+
+#[test]
+fn notifications_are_kept_and_forgotten_by_time() {
+    let folder = tempfile::tempdir().unwrap();
+    let store = Store::open(folder.path()).unwrap().store;
+    let seen = |id, time| Change::Notification { server_id: "a".into(), id, authenticated: true, time };
+    store.commit_blocking(&[seen(7, 100), seen(0x0700, 200)]).unwrap();
+    store.commit_blocking(&[Change::ForgetNotifications(150)]).unwrap();
+    assert_eq!(store.snapshot().unwrap().notifications().unwrap(), [("a".to_owned(), 0x0700, true, 200)]);
+}
+
+#[test]
+fn a_second_opener_is_refused_and_the_file_is_left_alone() {
+    let folder = tempfile::tempdir().unwrap();
+    let opened = Store::open(folder.path()).unwrap();
+    assert!(matches!(Store::open(folder.path()), Err(StoreError::InUse(_))));
+    assert!(opened.set_aside.is_none());
+    assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 1);
+}
+
+#[test]
+#[expect(clippy::disallowed_methods, reason = "the test makes a damaged file")]
+fn a_damaged_or_newer_file_makes_way() {
+    let folder = tempfile::tempdir().unwrap();
+    std::fs::write(folder.path().join("store.redb"), b"not a database, and long enough to be looked at")
+        .unwrap();
+    let opened = Store::open(folder.path()).unwrap();
+    let (aside, _) = opened.set_aside.unwrap();
+    assert_eq!(aside, folder.path().join("store.redb.bad-1"));
+    drop(opened.store);
+
+    let opened = Store::open(folder.path()).unwrap();
+    assert!(opened.set_aside.is_none());
+    let transaction = opened.store.database.begin_write().unwrap();
+    transaction.open_table(META).unwrap().insert("schema", SCHEMA + 1).unwrap();
+    transaction.commit().unwrap();
+    drop(opened.store);
+    let opened = Store::open(folder.path()).unwrap();
+    assert_eq!(opened.set_aside.unwrap().0, folder.path().join("store.redb.bad-2"));
+}
+
+#[test]
+fn the_file_is_private() {
+    use std::os::unix::fs::PermissionsExt;
+    let folder = tempfile::tempdir().unwrap();
+    let _opened = Store::open(folder.path()).unwrap();
+    let mode = std::fs::metadata(folder.path().join("store.redb")).unwrap().permissions().mode();
+    assert_eq!(mode & 0o777, 0o600);
+}

@@ -1,0 +1,93 @@
+//! One account's way to its servers, shared by its sessions.
+
+use std::sync::atomic::AtomicU64;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use hyper::Uri;
+
+use super::auth::Authenticator;
+use super::dial::Binding;
+use super::http::Connection;
+use super::origin::Origin;
+use super::policy::{Policy, Refused, Standing};
+use super::proxy::Proxies;
+use super::tls::{Tls, TlsSettingsError};
+use crate::config::Auth;
+
+/// What an account and the agent's settings say about connections.
+#[derive(Clone, Debug, Default)]
+pub struct ClientSettings {
+    /// PEM certificates that DM Servers must chain to; none: the system's roots.
+    pub ca_pem: Option<Vec<u8>>,
+    /// Likewise for data repositories that aren't of the account's own origins.
+    pub repository_ca_pem: Option<Vec<u8>>,
+    /// How the agent authenticates to the account's own origins, `user` expanded.
+    pub auth: Auth,
+    /// The account's own origins: of its server URI, of `origins`, of its push registration.
+    pub own_origins: Vec<Origin>,
+    /// `session.allow-http`
+    pub allow_http: bool,
+    /// Proxies for everything.
+    pub proxies: Proxies,
+    /// The latest time known, in Unix seconds: certificates are never checked against an earlier one.
+    pub time_floor: Arc<AtomicU64>,
+}
+
+/// An account's TLS configurations, sessions to resume, and what its servers asked for in authentication.
+/// Cheap to clone; keep it as long as the account.
+#[derive(Clone)]
+pub struct Client(Arc<Inner>);
+
+pub(super) struct Inner {
+    pub(super) policy: Policy,
+    pub(super) tls: Tls,
+    pub(super) proxies: Proxies,
+    auth: Mutex<Authenticator>,
+}
+
+impl Client {
+    /// Reads the PEM files' contents. The system's roots are read when first needed.
+    ///
+    /// # Errors
+    /// What is wrong with a certificate or key.
+    pub fn new(settings: ClientSettings) -> Result<Self, TlsSettingsError> {
+        let identity = match &settings.auth {
+            Auth::Certificate { cert_pem, key_pem } => Some((cert_pem.as_slice(), key_pem.expose())),
+            _ => None,
+        };
+        let tls = Tls::new(
+            settings.ca_pem.as_deref(),
+            settings.repository_ca_pem.as_deref(),
+            identity,
+            settings.time_floor,
+        )?;
+        Ok(Self(Arc::new(Inner {
+            policy: Policy { own: settings.own_origins, allow_http: settings.allow_http },
+            tls,
+            proxies: settings.proxies,
+            auth: Mutex::new(Authenticator::new(settings.auth)),
+        })))
+    }
+
+    /// Whether the agent may connect to `uri`'s origin, and what that origin is to the account.
+    /// [`Connection::send`] asks by itself.
+    ///
+    /// # Errors
+    /// Why it may not.
+    pub fn admit(&self, uri: &Uri) -> Result<Standing, Refused> {
+        self.0.policy.admit(uri).map(|(_, standing)| standing)
+    }
+
+    /// A session's connection; it connects when something is sent.
+    #[must_use]
+    pub fn connection(&self, binding: Binding) -> Connection {
+        Connection::new(self.0.clone(), binding)
+    }
+}
+
+impl Inner {
+    /// Held for a computation, never over an await.
+    pub(super) fn auth(&self) -> MutexGuard<'_, Authenticator> {
+        self.auth.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}

@@ -1,0 +1,222 @@
+//! What can go wrong between the agent and a server.
+
+use std::error::Error;
+use std::io;
+use std::time::Duration;
+
+use rustls::{AlertDescription, CertificateError};
+
+use super::auth::AuthProblem;
+use super::origin::Origin;
+use super::policy::Refused;
+
+/// Why a request has no response. Messages name the origin, never a path, a query or a credential.
+#[derive(Debug, thiserror::Error)]
+pub enum TransportError {
+    /// The agent doesn't go there: nothing was sent.
+    #[error(transparent)]
+    Refused(#[from] Refused),
+    /// It went there, or tried to.
+    #[error("{origin}: {failure}")]
+    Failed {
+        /// Where the request was to go.
+        origin: Origin,
+        /// What happened.
+        failure: Failure,
+    },
+}
+
+/// What happened to a request.
+#[derive(Debug, thiserror::Error)]
+pub enum Failure {
+    /// The name has no address, or the resolver didn't answer.
+    #[error("the name can't be resolved: {0}")]
+    Resolve(io::Error),
+    /// No address of the host, or of its proxy, took the connection; the last one's reason.
+    #[error("can't connect: {0}")]
+    Connect(io::Error),
+    /// The proxy can't be used.
+    #[error("proxy: {0}")]
+    Proxy(String),
+    /// The proxy went away before there was a tunnel.
+    #[error("proxy: {0}")]
+    ProxyLost(String),
+    /// The proxy refused the tunnel with this HTTP status.
+    #[error("proxy: answered {0} to CONNECT")]
+    ProxyStatus(u16),
+    /// There are no system roots to check a server against.
+    #[error("no trusted root certificates on this system: {0}")]
+    NoRoots(String),
+    /// The server's certificate isn't accepted.
+    #[error("certificate refused: {0}")]
+    Certificate(String),
+    /// The server ended TLS with this alert.
+    #[error("the server ended TLS: {}", alert(*.0))]
+    Alert(AlertDescription),
+    /// TLS failed otherwise.
+    #[error("tls: {0}")]
+    Tls(String),
+    /// The connection broke before the response was complete; the request may have been acted upon.
+    #[error("connection lost: {0}")]
+    Lost(String),
+    /// What came back isn't HTTP/1.1, or its header is too large.
+    #[error("not a readable response: {0}")]
+    Malformed(String),
+    /// The response's body, decoded, is larger than this many bytes.
+    #[error("the response is larger than {0} bytes")]
+    TooLarge(usize),
+    /// The body isn't in the encoding its header names, or in one that wasn't asked for.
+    #[error("content encoding: {0}")]
+    Encoding(String),
+    /// Not done within the request's `timeout`.
+    #[error("not done within {0:?}")]
+    Timeout(Duration),
+    /// Not one byte moved for the request's `idle`.
+    #[error("nothing moved for {0:?}")]
+    Stalled(Duration),
+    /// A 401 that can't be answered.
+    #[error("authentication: {0}")]
+    Authentication(AuthProblem),
+    /// The agent made a request that can't be written.
+    #[error("request: {0}")]
+    Request(String),
+}
+
+impl TransportError {
+    /// Whether the same request may succeed later.
+    #[must_use]
+    pub fn is_retryable(&self) -> bool {
+        match self {
+            Self::Refused(_) => false,
+            Self::Failed { failure, .. } => failure.is_retryable(),
+        }
+    }
+}
+
+impl Failure {
+    pub(super) fn at(self, origin: &Origin) -> TransportError {
+        TransportError::Failed { origin: origin.clone(), failure: self }
+    }
+
+    /// Whether the same request may succeed later.
+    #[must_use]
+    pub fn is_retryable(&self) -> bool {
+        match self {
+            Self::Resolve(_)
+            | Self::Connect(_)
+            | Self::ProxyLost(_)
+            | Self::Tls(_)
+            | Self::Lost(_)
+            | Self::Timeout(_)
+            | Self::Stalled(_) => true,
+            Self::ProxyStatus(status) => *status >= 500 || *status == 429,
+            Self::Alert(alert) => {
+                matches!(alert, AlertDescription::InternalError | AlertDescription::UserCanceled)
+            }
+            Self::Proxy(_)
+            | Self::NoRoots(_)
+            | Self::Certificate(_)
+            | Self::Malformed(_)
+            | Self::TooLarge(_)
+            | Self::Encoding(_)
+            | Self::Authentication(_)
+            | Self::Request(_) => false,
+        }
+    }
+
+    /// Of an error while shaking hands.
+    pub(super) fn of_handshake(error: &io::Error) -> Self {
+        of_tls(error).unwrap_or_else(|| Self::Tls(chain(error)))
+    }
+
+    /// Of an error of a connection that stood.
+    pub(super) fn of_exchange(error: &hyper::Error) -> Self {
+        if error.is_parse() {
+            return Self::Malformed(chain(error));
+        }
+        of_tls(error).unwrap_or_else(|| Self::Lost(chain(error)))
+    }
+}
+
+/// The TLS failure behind an error, if there is one.
+fn of_tls(error: &(dyn Error + 'static)) -> Option<Failure> {
+    let mut next = Some(error);
+    while let Some(error) = next {
+        if let Some(error) = error.downcast_ref::<rustls::Error>() {
+            return Some(match error {
+                rustls::Error::InvalidCertificate(reason) => Failure::Certificate(certificate(reason)),
+                rustls::Error::AlertReceived(alert) => Failure::Alert(*alert),
+                other => Failure::Tls(other.to_string()),
+            });
+        }
+        next = inner(error);
+    }
+    None
+}
+
+/// An error and its causes, in one line.
+pub(super) fn chain(error: &(dyn Error + 'static)) -> String {
+    let mut text = error.to_string();
+    let mut next = inner(error);
+    while let Some(error) = next {
+        let cause = error.to_string();
+        if !text.contains(&cause) {
+            text = format!("{text}: {cause}");
+        }
+        next = inner(error);
+    }
+    text
+}
+
+/// `io::Error::source` skips the error that it wraps.
+fn inner<'e>(error: &'e (dyn Error + 'static)) -> Option<&'e (dyn Error + 'static)> {
+    match error.downcast_ref::<io::Error>().and_then(io::Error::get_ref) {
+        Some(wrapped) => Some(wrapped),
+        None => error.source(),
+    }
+}
+
+fn certificate(reason: &CertificateError) -> String {
+    match reason {
+        CertificateError::Expired => "it has expired".to_owned(),
+        CertificateError::ExpiredContext { time, not_after } => format!(
+            "it has expired ({} s before this machine's time)",
+            time.as_secs().saturating_sub(not_after.as_secs())
+        ),
+        CertificateError::NotValidYet => "it is not valid yet".to_owned(),
+        CertificateError::NotValidYetContext { time, not_before } => format!(
+            "it is not valid yet ({} s after this machine's time)",
+            not_before.as_secs().saturating_sub(time.as_secs())
+        ),
+        CertificateError::UnknownIssuer => "its issuer is not trusted".to_owned(),
+        CertificateError::BadSignature => "it is not signed by its issuer".to_owned(),
+        CertificateError::NotValidForName => "it is for another host".to_owned(),
+        CertificateError::NotValidForNameContext { presented, .. } if presented.is_empty() => {
+            "it names no host (a subjectAltName is needed)".to_owned()
+        }
+        CertificateError::NotValidForNameContext { presented, .. } => {
+            let mut names: Vec<&str> = presented.iter().map(String::as_str).take(4).collect();
+            if presented.len() > names.len() {
+                names.push("…");
+            }
+            format!("it is for {}", names.join(", "))
+        }
+        other => other.to_string(),
+    }
+}
+
+fn alert(alert: AlertDescription) -> String {
+    match alert {
+        AlertDescription::CertificateRequired => "it requires a client certificate".to_owned(),
+        AlertDescription::BadCertificate
+        | AlertDescription::UnknownCA
+        | AlertDescription::CertificateUnknown
+        | AlertDescription::CertificateExpired
+        | AlertDescription::CertificateRevoked
+        | AlertDescription::UnsupportedCertificate => {
+            format!("it does not accept the client certificate ({alert:?})")
+        }
+        AlertDescription::ProtocolVersion => "it speaks neither TLS 1.2 nor 1.3".to_owned(),
+        other => format!("{other:?}"),
+    }
+}

@@ -1,0 +1,343 @@
+//! HTTP/1.1: one request at a time, over a connection that is kept.
+
+use std::future::Future;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+
+use http_body_util::Full;
+use hyper::body::{Bytes, Incoming};
+use hyper::client::conn::http1::{self, SendRequest};
+use hyper::header::{
+    ACCEPT_ENCODING, AUTHORIZATION, CONTENT_ENCODING, CONTENT_LENGTH, HOST, HeaderName, HeaderValue,
+    USER_AGENT,
+};
+use hyper::http::response::Parts;
+use hyper::{HeaderMap, Method, StatusCode, Uri};
+use hyper_util::rt::TokioIo;
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::sync::oneshot;
+use tokio::time::{Instant, sleep_until};
+
+use super::auth::{AuthProblem, hex};
+use super::body::{self, Encoding};
+use super::client::Inner;
+use super::dial::{self, Binding, Moved, Wire};
+use super::error::{Failure, TransportError};
+use super::origin::Origin;
+use super::policy::Standing;
+use super::tls::Trust;
+
+/// hyper's read buffer, and the largest response header and trailer.
+const MOST_BUFFERED: usize = 64 * 1024;
+/// A 401's body is read to its end, to keep the connection, if it is no larger than this.
+const MOST_DRAINED: usize = 64 * 1024;
+/// Connections to different origins that a session keeps.
+const MOST_KEPT: usize = 3;
+/// How long a connection that nobody wants any more may take to say goodbye.
+const FAREWELL: Duration = Duration::from_secs(5);
+
+/// Whom a request is for: it decides whose certificates are trusted.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Peer {
+    /// A DM Server: the account's `ca-file`, wherever CONT leads.
+    #[default]
+    Server,
+    /// A data repository: `repository-ca-file`, but for the account's own origins.
+    Repository,
+}
+
+/// A request. Host, User-Agent, Accept-Encoding, Content-Length and Authorization are added.
+#[derive(Clone, Debug)]
+pub struct Request {
+    /// The method.
+    pub method: Method,
+    /// Where to: an absolute http(s) URI.
+    pub uri: Uri,
+    /// Whom it is for.
+    pub peer: Peer,
+    /// Header fields.
+    pub headers: Vec<(HeaderName, HeaderValue)>,
+    /// The body.
+    pub body: Bytes,
+    /// The largest response body in bytes, decoded.
+    pub max_body: usize,
+    /// For everything: resolving, connecting, authenticating, the last byte of the body.
+    pub timeout: Duration,
+    /// The longest time without a byte in either direction; noticed after at most twice that.
+    pub idle: Duration,
+}
+
+/// A response, its body complete and decoded.
+#[derive(Clone, Debug)]
+pub struct Response {
+    /// The status.
+    pub status: u16,
+    /// The header, without what was true only of the encoded body.
+    pub headers: HeaderMap,
+    /// The body.
+    pub body: Bytes,
+}
+
+/// A session's connection to its server; another origin gets another one underneath.
+pub struct Connection {
+    client: Arc<Inner>,
+    binding: Binding,
+    kept: Vec<Kept>,
+    moved: Moved,
+    local: Option<SocketAddr>,
+}
+
+/// An open HTTP connection.
+struct Kept {
+    origin: Origin,
+    trust: Trust,
+    sender: SendRequest<Full<Bytes>>,
+    local: SocketAddr,
+    /// Tells the connection's task, when dropped, to come to an end.
+    _wanted: oneshot::Sender<()>,
+}
+
+/// Where a request goes.
+struct Target {
+    origin: Origin,
+    standing: Standing,
+    trust: Trust,
+    path: String,
+}
+
+impl Request {
+    /// A request without body, with 1 MiB, 5 minutes and 60 seconds as its limits.
+    #[must_use]
+    pub fn new(method: Method, uri: Uri) -> Self {
+        Self {
+            method,
+            uri,
+            peer: Peer::default(),
+            headers: Vec::new(),
+            body: Bytes::new(),
+            max_body: 1 << 20,
+            timeout: Duration::from_secs(5 * 60),
+            idle: Duration::from_secs(60),
+        }
+    }
+
+    fn to_hyper(
+        &self,
+        target: &Target,
+        authorization: Option<HeaderValue>,
+    ) -> Result<hyper::Request<Full<Bytes>>, Failure> {
+        let mut builder = hyper::Request::builder()
+            .method(self.method.clone())
+            .uri(target.path.as_str())
+            .header(HOST, target.origin.authority())
+            .header(USER_AGENT, concat!("omadm-agent/", env!("CARGO_PKG_VERSION")))
+            .header(ACCEPT_ENCODING, "gzip");
+        for (name, value) in &self.headers {
+            builder = builder.header(name, value);
+        }
+        if let Some(authorization) = authorization {
+            builder = builder.header(AUTHORIZATION, authorization);
+        }
+        builder.body(Full::new(self.body.clone())).map_err(|error| Failure::Request(error.to_string()))
+    }
+}
+
+impl Connection {
+    pub(super) fn new(client: Arc<Inner>, binding: Binding) -> Self {
+        Self { client, binding, kept: Vec::new(), moved: Moved::default(), local: None }
+    }
+
+    /// The local address of the connection that carried the last request.
+    #[must_use]
+    pub fn local_address(&self) -> Option<SocketAddr> {
+        self.local
+    }
+
+    /// Sends a request and reads the response. The account's own origins get its credentials, once they have
+    /// asked for them. Any HTTP status is a response, except a 401 of an own origin.
+    ///
+    /// A kept connection that turns out closed before the request was written is replaced. Whatever fails
+    /// later is the caller's to repeat or not: the server may have acted.
+    ///
+    /// # Errors
+    /// [`TransportError`]; dropping the future ends the connection it used.
+    pub async fn send(&mut self, request: &Request) -> Result<Response, TransportError> {
+        let (origin, standing) = self.client.policy.admit(&request.uri)?;
+        let trust = match (standing, request.peer) {
+            (Standing::Own, _) => Trust::Own,
+            (Standing::Foreign, Peer::Server) => Trust::Account,
+            (Standing::Foreign, Peer::Repository) => Trust::Repository,
+        };
+        let path = request.uri.path_and_query().map_or("/", |path| path.as_str()).to_owned();
+        let target = Target { origin, standing, trust, path };
+        let moved = self.moved.clone();
+        within(request, &moved, self.converse(request, &target))
+            .await
+            .unwrap_or_else(|failure| Err(failure.at(&target.origin)))
+    }
+
+    /// The request, and once more if it was only for want of credentials that it failed.
+    async fn converse(&mut self, request: &Request, target: &Target) -> Result<Response, TransportError> {
+        let at = |failure: Failure| failure.at(&target.origin);
+        let denied = |problem: AuthProblem| at(Failure::Authentication(problem));
+        let own = target.standing == Standing::Own;
+
+        let authorization = self.authorization(request, target).map_err(denied)?;
+        let answered = authorization.is_some();
+        let (mut parts, mut body, mut kept) = self.exchange(request, target, authorization).await?;
+        if own && parts.status == StatusCode::UNAUTHORIZED {
+            self.client
+                .auth()
+                .challenged(&target.origin, &parts.headers, answered, cnonce)
+                .map_err(denied)?;
+            if body::collect(body, Encoding::Identity, MOST_DRAINED).await.is_ok() {
+                self.keep(kept);
+            }
+            let authorization = self.authorization(request, target).map_err(denied)?;
+            (parts, body, kept) = self.exchange(request, target, authorization).await?;
+            if parts.status == StatusCode::UNAUTHORIZED {
+                self.client.auth().forget(&target.origin);
+                return Err(denied(AuthProblem::Rejected));
+            }
+        }
+        if own {
+            self.client.auth().accepted(&target.origin, &parts.headers);
+        }
+
+        let encoding = Encoding::of(&parts.headers).map_err(at)?;
+        let body = body::collect(body, encoding, request.max_body).await.map_err(at)?;
+        self.keep(kept);
+        if encoding != Encoding::Identity {
+            parts.headers.remove(CONTENT_ENCODING);
+            parts.headers.remove(CONTENT_LENGTH);
+        }
+        Ok(Response { status: parts.status.as_u16(), headers: parts.headers, body })
+    }
+
+    fn authorization(&self, request: &Request, target: &Target) -> Result<Option<HeaderValue>, AuthProblem> {
+        if target.standing != Standing::Own {
+            return Ok(None);
+        }
+        self.client.auth().authorization(&target.origin, request.method.as_str(), &target.path)
+    }
+
+    /// Writes the request and reads the response's header.
+    async fn exchange(
+        &mut self,
+        request: &Request,
+        target: &Target,
+        authorization: Option<HeaderValue>,
+    ) -> Result<(Parts, Incoming, Kept), TransportError> {
+        let at = |failure: Failure| failure.at(&target.origin);
+        let mut message = request.to_hyper(target, authorization).map_err(at)?;
+        loop {
+            let (mut kept, fresh) = match self.take(target).await {
+                Some(kept) => (kept, false),
+                None => (self.open(target).await?, true),
+            };
+            self.local = Some(kept.local);
+            match kept.sender.try_send_request(message).await {
+                Ok(response) => {
+                    let (parts, body) = response.into_parts();
+                    return Ok((parts, body, kept));
+                }
+                // hyper hands the message back if not one byte of it was written.
+                Err(mut error) => match error.take_message() {
+                    Some(unsent) if !fresh => message = unsent,
+                    _ => return Err(at(Failure::of_exchange(error.error()))),
+                },
+            }
+        }
+    }
+
+    /// The kept connection to `target`, if it still stands.
+    async fn take(&mut self, target: &Target) -> Option<Kept> {
+        let index =
+            self.kept.iter().position(|kept| kept.origin == target.origin && kept.trust == target.trust)?;
+        let mut kept = self.kept.remove(index);
+        // Lets the runtime look at its sockets: a goodbye that has arrived is seen before we write.
+        tokio::task::yield_now().await;
+        kept.sender.ready().await.ok()?;
+        Some(kept)
+    }
+
+    fn keep(&mut self, kept: Kept) {
+        if kept.sender.is_closed() {
+            return;
+        }
+        if self.kept.len() == MOST_KEPT {
+            self.kept.remove(0);
+        }
+        self.kept.push(kept);
+    }
+
+    async fn open(&self, target: &Target) -> Result<Kept, TransportError> {
+        let Target { origin, standing, trust, .. } = target;
+        let (wire, local) =
+            dial::open(&self.client, &self.binding, origin, *standing, *trust, &self.moved).await?;
+        let opened = match wire {
+            Wire::Tls(stream) => start(stream).await,
+            Wire::Plain(stream) => start(stream).await,
+        };
+        let (sender, wanted) = opened.map_err(|error| Failure::of_exchange(&error).at(origin))?;
+        Ok(Kept { origin: origin.clone(), trust: *trust, sender, local, _wanted: wanted })
+    }
+}
+
+/// The bounds of every HTTP connection.
+pub(super) fn protocol() -> http1::Builder {
+    let mut builder = http1::Builder::new();
+    builder.max_buf_size(MOST_BUFFERED).max_header_size(MOST_BUFFERED);
+    builder
+}
+
+/// Speaks HTTP on `stream` in a task of its own, which ends soon after the returned pair is dropped.
+async fn start<S>(stream: S) -> hyper::Result<(SendRequest<Full<Bytes>>, oneshot::Sender<()>)>
+where
+    S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+{
+    let (sender, mut connection) = protocol().handshake(TokioIo::new(stream)).await?;
+    let (wanted, unwanted) = oneshot::channel();
+    tokio::spawn(async move {
+        // What goes wrong is told to the request it concerns.
+        tokio::select! {
+            _ = &mut connection => return,
+            _ = unwanted => {}
+        }
+        // hyper closes by itself now that its sender is gone; a dead peer mustn't hold it up.
+        let _ = tokio::time::timeout(FAREWELL, connection).await;
+    });
+    Ok((sender, wanted))
+}
+
+/// Runs `work` within the request's limits. `Err` is only ever a timeout.
+async fn within<T>(request: &Request, moved: &Moved, work: impl Future<Output = T>) -> Result<T, Failure> {
+    let deadline = Instant::now() + request.timeout;
+    tokio::pin!(work);
+    loop {
+        let before = moved.load(Ordering::Relaxed);
+        let look = deadline.min(Instant::now() + request.idle);
+        tokio::select! {
+            biased;
+            done = &mut work => return Ok(done),
+            () = sleep_until(look) => {}
+        }
+        if look == deadline {
+            return Err(Failure::Timeout(request.timeout));
+        }
+        if before == moved.load(Ordering::Relaxed) {
+            return Err(Failure::Stalled(request.idle));
+        }
+    }
+}
+
+/// A fresh client nonce. Without randomness from the kernel a counter would do too: it needs no secrecy.
+fn cnonce() -> String {
+    let mut bytes = [0; 16];
+    match getrandom::fill(&mut bytes) {
+        Ok(()) => hex(&bytes),
+        Err(_) => format!("{:?}", std::time::Instant::now()),
+    }
+}

@@ -1,0 +1,66 @@
+//! `Retry-After` (RFC 9110 10.2.3).
+
+use std::time::{Duration, SystemTime};
+
+use hyper::HeaderMap;
+use hyper::header::{DATE, HeaderName, RETRY_AFTER};
+
+/// No server makes a gateway wait longer than this.
+const LONGEST: Duration = Duration::from_secs(24 * 3600);
+
+/// How long the server asks to be left alone, at most a day; `None` where it says nothing readable.
+///
+/// A date is measured against the response's own `Date` where it has one, for a gateway's clock may be wrong,
+/// and else against `now`.
+#[must_use]
+pub fn retry_after(headers: &HeaderMap, now: SystemTime) -> Option<Duration> {
+    let text = headers.get(RETRY_AFTER)?.to_str().ok()?.trim();
+    if !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit()) {
+        return Some(text.parse().map_or(LONGEST, Duration::from_secs).min(LONGEST));
+    }
+    let until = httpdate::parse_http_date(text).ok()?;
+    let now = date(headers, DATE).unwrap_or(now);
+    Some(until.duration_since(now).unwrap_or(Duration::ZERO).min(LONGEST))
+}
+
+fn date(headers: &HeaderMap, name: HeaderName) -> Option<SystemTime> {
+    httpdate::parse_http_date(headers.get(name)?.to_str().ok()?).ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// 1994-11-06 08:49:37 UTC, the RFC's own example.
+    const EXAMPLE: Duration = Duration::from_secs(784_111_777);
+
+    fn after(text: &str, date: Option<&str>, now: Duration) -> Option<u64> {
+        let mut headers = HeaderMap::new();
+        headers.insert(RETRY_AFTER, text.parse().unwrap());
+        if let Some(date) = date {
+            headers.insert(DATE, date.parse().unwrap());
+        }
+        retry_after(&headers, SystemTime::UNIX_EPOCH + now).map(|wait| wait.as_secs())
+    }
+
+    #[test]
+    fn seconds_are_bounded_even_beyond_u64() {
+        let now = Duration::ZERO;
+        assert_eq!(after("120", None, now), Some(120));
+        assert_eq!(after(" 0 ", None, now), Some(0));
+        assert_eq!(after("999999999", None, now), Some(86_400));
+        assert_eq!(after("99999999999999999999999999", None, now), Some(86_400));
+        for bad in ["", "-1", "+5", "1.5", "soon"] {
+            assert_eq!(after(bad, None, now), None, "{bad}");
+        }
+    }
+
+    #[test]
+    fn a_date_counts_from_the_servers_clock_first() {
+        let date = "Sun, 06 Nov 1994 08:49:37 GMT";
+        assert_eq!(after(date, None, EXAMPLE - Duration::from_secs(30)), Some(30));
+        assert_eq!(after(date, None, EXAMPLE + Duration::from_secs(30)), Some(0));
+        assert_eq!(after(date, None, Duration::ZERO), Some(86_400));
+        assert_eq!(after(date, Some("Sun, 06 Nov 1994 08:48:37 GMT"), Duration::ZERO), Some(60));
+    }
+}

@@ -1,0 +1,299 @@
+//! The one place where TLS client configurations are made.
+//!
+//! Each is made once and kept: resuming a TLS session needs the same verifier and client certificate.
+
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
+use rustls::client::{Resumption, WebPkiServerVerifier, verify_server_name};
+use rustls::crypto::CryptoProvider;
+use rustls::pki_types::pem::PemObject;
+use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName, UnixTime};
+use rustls::server::ParsedCertificate;
+use rustls::sign::{CertifiedKey, SingleCertAndKey};
+use rustls::time_provider::TimeProvider;
+use rustls::{
+    CertificateError, ClientConfig, DigitallySignedStruct, InconsistentKeys, RootCertStore, SignatureScheme,
+};
+
+use super::error::Failure;
+
+/// Servers whose TLS sessions are remembered for resumption, per configuration.
+const RESUMABLE: usize = 16;
+
+/// What is wrong with an account's PEM files. The caller names the files.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum TlsSettingsError {
+    /// Not readable as PEM.
+    #[error("{key}: not PEM: {reason}")]
+    Pem {
+        /// The configuration key.
+        key: &'static str,
+        /// What the reader said.
+        reason: String,
+    },
+    /// PEM, but without a certificate.
+    #[error("{key}: no certificate in it")]
+    NoCertificate {
+        /// The configuration key.
+        key: &'static str,
+    },
+    /// A certificate that can't be read.
+    #[error("{key}: certificate {nth} can't be used: {reason}")]
+    Certificate {
+        /// The configuration key.
+        key: &'static str,
+        /// Which one, from 1.
+        nth: usize,
+        /// Why.
+        reason: String,
+    },
+    /// No private key, or an encrypted one.
+    #[error("key-file: no unencrypted private key in it")]
+    NoKey,
+    /// A private key that can't be used.
+    #[error("key-file: the key can't be used: {0}")]
+    Key(String),
+    /// Certificate and key aren't a pair.
+    #[error("key-file: the key does not belong to the certificate in cert-file")]
+    Mismatch,
+}
+
+/// Whom a connection trusts and what it shows.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Trust {
+    /// The account's CA; shows the client certificate.
+    Own,
+    /// The account's CA; shows nothing.
+    Account,
+    /// The repository CA; shows nothing.
+    Repository,
+}
+
+/// One account's TLS.
+pub(super) struct Tls {
+    provider: Arc<CryptoProvider>,
+    clock: Arc<Clock>,
+    identity: Option<Arc<SingleCertAndKey>>,
+    account: Option<Pinned>,
+    repository: Option<Pinned>,
+    made: Mutex<Made>,
+}
+
+/// What was made on first use.
+#[derive(Default)]
+struct Made {
+    system: Option<Arc<RootCertStore>>,
+    own: Option<Arc<ClientConfig>>,
+    account: Option<Arc<ClientConfig>>,
+    repository: Option<Arc<ClientConfig>>,
+}
+
+/// The certificates of a CA file.
+#[derive(Clone)]
+struct Pinned {
+    roots: Arc<RootCertStore>,
+    certificates: Arc<[CertificateDer<'static>]>,
+}
+
+impl Tls {
+    pub(super) fn new(
+        ca_pem: Option<&[u8]>,
+        repository_ca_pem: Option<&[u8]>,
+        identity_pem: Option<(&[u8], &[u8])>,
+        time_floor: Arc<AtomicU64>,
+    ) -> Result<Self, TlsSettingsError> {
+        let provider = Arc::new(rustls::crypto::ring::default_provider());
+        let identity = match identity_pem {
+            Some((certificates, key)) => Some(identity(certificates, key, &provider)?),
+            None => None,
+        };
+        Ok(Self {
+            provider,
+            clock: Arc::new(Clock(time_floor)),
+            identity,
+            account: ca_pem.map(|pem| Pinned::new("ca-file", pem)).transpose()?,
+            repository: repository_ca_pem.map(|pem| Pinned::new("repository-ca-file", pem)).transpose()?,
+            made: Mutex::default(),
+        })
+    }
+
+    /// The configuration for `trust`; the system's roots are read when one first needs them.
+    pub(super) fn config(&self, trust: Trust) -> Result<Arc<ClientConfig>, Failure> {
+        let mut made = self.made.lock().unwrap_or_else(PoisonError::into_inner);
+        let made = &mut *made;
+        let identity = if trust == Trust::Own { self.identity.clone() } else { None };
+        let (kept, pinned) = match trust {
+            // Without a client certificate there is nothing to show: one configuration serves both.
+            Trust::Own if identity.is_some() => (&mut made.own, &self.account),
+            Trust::Own | Trust::Account => (&mut made.account, &self.account),
+            Trust::Repository => (&mut made.repository, &self.repository),
+        };
+        if let Some(config) = kept {
+            return Ok(config.clone());
+        }
+        let verifier: Arc<dyn ServerCertVerifier> = match pinned {
+            Some(pinned) => self.pinned_verifier(pinned)?,
+            None => self.webpki(&system_roots(&mut made.system)?)?,
+        };
+        let config = Arc::new(self.make(verifier, identity)?);
+        *kept = Some(config.clone());
+        Ok(config)
+    }
+
+    #[expect(clippy::disallowed_methods, reason = "this is the one place")]
+    fn make(
+        &self,
+        verifier: Arc<dyn ServerCertVerifier>,
+        identity: Option<Arc<SingleCertAndKey>>,
+    ) -> Result<ClientConfig, Failure> {
+        let builder = ClientConfig::builder_with_details(self.provider.clone(), self.clock.clone())
+            .with_protocol_versions(&[&rustls::version::TLS13, &rustls::version::TLS12])
+            .map_err(|error| Failure::Tls(error.to_string()))?
+            .dangerous()
+            .with_custom_certificate_verifier(verifier);
+        let mut config = match identity {
+            Some(identity) => builder.with_client_cert_resolver(identity),
+            None => builder.with_no_client_auth(),
+        };
+        config.alpn_protocols = vec![b"http/1.1".to_vec()];
+        config.resumption = Resumption::in_memory_sessions(RESUMABLE);
+        Ok(config)
+    }
+
+    fn webpki(&self, roots: &Arc<RootCertStore>) -> Result<Arc<WebPkiServerVerifier>, Failure> {
+        WebPkiServerVerifier::builder_with_provider(roots.clone(), self.provider.clone())
+            .build()
+            .map_err(|error| Failure::Tls(error.to_string()))
+    }
+
+    fn pinned_verifier(&self, pinned: &Pinned) -> Result<Arc<PinnedVerifier>, Failure> {
+        let webpki = self.webpki(&pinned.roots)?;
+        Ok(Arc::new(PinnedVerifier { webpki, certificates: pinned.certificates.clone() }))
+    }
+}
+
+fn system_roots(kept: &mut Option<Arc<RootCertStore>>) -> Result<Arc<RootCertStore>, Failure> {
+    if let Some(roots) = kept {
+        return Ok(roots.clone());
+    }
+    let loaded = rustls_native_certs::load_native_certs();
+    let mut roots = RootCertStore::empty();
+    roots.add_parsable_certificates(loaded.certs);
+    if roots.is_empty() {
+        let reason = loaded.errors.first().map_or_else(|| "none found".to_owned(), ToString::to_string);
+        return Err(Failure::NoRoots(reason));
+    }
+    Ok(kept.insert(Arc::new(roots)).clone())
+}
+
+fn certificates(key: &'static str, pem: &[u8]) -> Result<Vec<CertificateDer<'static>>, TlsSettingsError> {
+    let found: Vec<_> = CertificateDer::pem_slice_iter(pem)
+        .collect::<Result<_, _>>()
+        .map_err(|error| TlsSettingsError::Pem { key, reason: error.to_string() })?;
+    if found.is_empty() { Err(TlsSettingsError::NoCertificate { key }) } else { Ok(found) }
+}
+
+fn identity(
+    certificates_pem: &[u8],
+    key_pem: &[u8],
+    provider: &CryptoProvider,
+) -> Result<Arc<SingleCertAndKey>, TlsSettingsError> {
+    let chain = certificates("cert-file", certificates_pem)?;
+    let key = PrivateKeyDer::from_pem_slice(key_pem).map_err(|_| TlsSettingsError::NoKey)?;
+    let pair = CertifiedKey::from_der(chain, key, provider).map_err(|error| match error {
+        rustls::Error::InconsistentKeys(InconsistentKeys::KeyMismatch) => TlsSettingsError::Mismatch,
+        rustls::Error::InvalidCertificate(reason) => {
+            TlsSettingsError::Certificate { key: "cert-file", nth: 1, reason: reason.to_string() }
+        }
+        other => TlsSettingsError::Key(other.to_string()),
+    })?;
+    Ok(Arc::new(SingleCertAndKey::from(pair)))
+}
+
+impl Pinned {
+    fn new(key: &'static str, pem: &[u8]) -> Result<Self, TlsSettingsError> {
+        let certificates = certificates(key, pem)?;
+        let mut roots = RootCertStore::empty();
+        for (index, certificate) in certificates.iter().enumerate() {
+            roots.add(certificate.clone()).map_err(|error| TlsSettingsError::Certificate {
+                key,
+                nth: index + 1,
+                reason: error.to_string(),
+            })?;
+        }
+        Ok(Self { roots: Arc::new(roots), certificates: certificates.into() })
+    }
+}
+
+/// Now, but never before the latest time the agent has known: a gateway without a battery wakes up in 1970.
+#[derive(Debug)]
+struct Clock(Arc<AtomicU64>);
+
+impl TimeProvider for Clock {
+    fn current_time(&self) -> Option<UnixTime> {
+        let floor = UnixTime::since_unix_epoch(Duration::from_secs(self.0.load(Ordering::Relaxed)));
+        Some(UnixTime::now().max(floor))
+    }
+}
+
+/// webpki's checks, and one thing more: a self-signed CA certificate that the CA file has word for word may be
+/// the server's own, as `openssl req -x509` makes them. Its dates and names still count.
+#[derive(Debug)]
+struct PinnedVerifier {
+    webpki: Arc<WebPkiServerVerifier>,
+    certificates: Arc<[CertificateDer<'static>]>,
+}
+
+impl ServerCertVerifier for PinnedVerifier {
+    fn verify_server_cert(
+        &self,
+        end_entity: &CertificateDer<'_>,
+        intermediates: &[CertificateDer<'_>],
+        server_name: &ServerName<'_>,
+        ocsp_response: &[u8],
+        now: UnixTime,
+    ) -> Result<ServerCertVerified, rustls::Error> {
+        let verdict =
+            self.webpki.verify_server_cert(end_entity, intermediates, server_name, ocsp_response, now);
+        match verdict {
+            Err(error)
+                if is_ca_as_server(&error) && self.certificates.iter().any(|one| one == end_entity) =>
+            {
+                verify_server_name(&ParsedCertificate::try_from(end_entity)?, server_name)?;
+                Ok(ServerCertVerified::assertion())
+            }
+            verdict => verdict,
+        }
+    }
+
+    fn verify_tls12_signature(
+        &self,
+        message: &[u8],
+        certificate: &CertificateDer<'_>,
+        signature: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, rustls::Error> {
+        self.webpki.verify_tls12_signature(message, certificate, signature)
+    }
+
+    fn verify_tls13_signature(
+        &self,
+        message: &[u8],
+        certificate: &CertificateDer<'_>,
+        signature: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, rustls::Error> {
+        self.webpki.verify_tls13_signature(message, certificate, signature)
+    }
+
+    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
+        self.webpki.supported_verify_schemes()
+    }
+}
+
+/// webpki says so after it has checked the dates and before it looks for an issuer.
+fn is_ca_as_server(error: &rustls::Error) -> bool {
+    matches!(error, rustls::Error::InvalidCertificate(CertificateError::Other(other))
+        if other.to_string().contains("CaUsedAsEndEntity"))
+}

@@ -1,0 +1,50 @@
+//! DELETE (TS 5.4.4).
+
+use crate::backend;
+use crate::ddf::{AccessType, NodeName, Scope};
+use crate::store::Change;
+
+use super::error::TreeError;
+use super::node::NodeRef;
+use super::registry::{Origin, Tree, Visitor, request};
+
+impl Tree {
+    /// Deletes a node and all below it.
+    ///
+    /// # Errors
+    /// The node is permanent or its DDF gives no Delete access; it does not exist; an effect failed.
+    pub async fn delete(&self, node: &NodeRef, visitor: &Visitor<'_>) -> Result<(), TreeError> {
+        let properties = node.properties();
+        let not_allowed = |what| Err(TreeError::NotAllowed { node: node.client_uri(), what });
+        if properties.scope == Scope::Permanent {
+            return not_allowed("is permanent");
+        }
+        if !properties.access.allows(AccessType::DELETE) {
+            return not_allowed("may not be deleted");
+        }
+        if node.is_root() {
+            return match node.instance.origin {
+                Origin::Created { .. } => Ok(self.store.commit(vec![Change::RemoveInstance(node.key())]).await?),
+                Origin::Device | Origin::Account => not_allowed("is the device's own instance"),
+            };
+        }
+        if !self.exists(node, visitor).await? {
+            return Err(TreeError::NotFound(node.client_uri()));
+        }
+        let mapping = node.mapping();
+        if let Some(call) = &mapping.delete {
+            let siblings = self.siblings(node, visitor).await?;
+            let view = self.view(node, visitor);
+            let request = request(node, visitor);
+            let context = self.context(node, &view, &siblings, &request);
+            backend::call(call, &context)
+                .await
+                .map_err(|source| TreeError::Backend { node: node.client_uri(), source })?;
+        } else if mapping.list.is_some() && matches!(node.object.node(node.id).name, NodeName::Unnamed(_)) {
+            return not_allowed("is the machine's own, and its mapping says nothing of deletion");
+        } else if !mapping.get.is_empty() && !self.store.snapshot()?.exists(&node.key())? {
+            return not_allowed("does not come from the store, and its mapping says nothing of deletion");
+        }
+        Ok(self.store.commit(vec![Change::Remove(node.key())]).await?)
+    }
+}

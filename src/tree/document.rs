@@ -1,0 +1,88 @@
+//! One shape for management object data everywhere (TS 6.3.3, 7.5, Appendix E).
+
+use serde_json::Value as Json;
+
+use super::error::TreeError;
+use super::node::NodeRef;
+
+/// Appends `"name":`.
+pub(super) fn write_name(name: &str, out: &mut Vec<u8>) {
+    write_string(name, out);
+    out.push(b':');
+}
+
+fn write_string(text: &str, out: &mut Vec<u8>) {
+    // Writing a string into memory does not fail.
+    let _ = serde_json::to_writer(out, text);
+}
+
+/// `data` wrapped in the node's name, with all that says where it belongs.
+pub(super) fn serialise(node: &NodeRef, data: &[u8]) -> Vec<u8> {
+    let mut out = Vec::with_capacity(data.len() + 256);
+    let members = [
+        ("DDF", node.object.ddf_uri.as_str()),
+        ("MOID", node.object.moid.as_str()),
+        ("MIID", node.miid()),
+        ("ClientURI", &node.client_uri()),
+    ];
+    out.push(b'{');
+    for (name, value) in members {
+        write_name(name, &mut out);
+        write_string(value, &mut out);
+        out.push(b',');
+    }
+    out.extend_from_slice(b"\"MOData\":{");
+    write_name(node.name(), &mut out);
+    out.extend_from_slice(data);
+    out.extend_from_slice(b"}}");
+    out
+}
+
+/// A serialised management object as received.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Document {
+    /// `MOID`
+    pub moid: Option<String>,
+    /// `ClientURI`
+    pub client_uri: Option<String>,
+    /// `MOData`
+    pub data: Json,
+}
+
+impl Document {
+    /// Reads `application/dmmo+json`: one object, or an array of one (the approved profile's form).
+    ///
+    /// # Errors
+    /// Not JSON, or no `MOData`.
+    pub fn parse(body: &[u8]) -> Result<Self, TreeError> {
+        let invalid = |why: String| TreeError::Invalid { node: "the retrieved document".to_owned(), why };
+        let json: Json = serde_json::from_slice(body).map_err(|error| invalid(format!("not JSON: {error}")))?;
+        let json = match json {
+            Json::Array(mut members) if members.len() == 1 => members.remove(0),
+            other => other,
+        };
+        let Json::Object(mut members) = json else { return Err(invalid("not a JSON object".to_owned())) };
+        let data = members.remove("MOData").ok_or_else(|| invalid("has no MOData".to_owned()))?;
+        let mut text = |name: &str| match members.remove(name) {
+            Some(Json::String(text)) => Some(text),
+            _ => None,
+        };
+        Ok(Self { moid: text("MOID"), client_uri: text("ClientURI"), data })
+    }
+
+    /// The data of `node`: the inner of `{"NodeName": …}` where it is wrapped in the node's name, which it is
+    /// if that is its only member and the DDF has no such child.
+    #[must_use]
+    pub fn data_of(self, node: &NodeRef) -> Json {
+        match self.data {
+            Json::Object(mut members)
+                if members.len() == 1
+                    && members.contains_key(node.name())
+                    && (node.is_leaf() || node.object.child(node.id, node.name()).is_none()) =>
+            {
+                members.remove(node.name()).unwrap_or(Json::Null)
+            }
+            other => other,
+        }
+    }
+}

@@ -1,0 +1,59 @@
+//! Why a command can't have its way with the tree.
+
+use crate::backend::BackendError;
+use crate::store::StoreError;
+
+/// What is wrong. Status codes are chosen from it in one place, `command::status`.
+#[derive(Debug, thiserror::Error)]
+pub enum TreeError {
+    /// No such management object, instance or node, or none that the server may know of.
+    #[error("{0}: not found")]
+    NotFound(String),
+    /// Several instances or nodes where one is asked for.
+    #[error("{0}: not unique")]
+    NotUnique(String),
+    /// The server has no right to do this with the instance.
+    #[error("{0}: the server lacks the right")]
+    Forbidden(String),
+    /// The node's DDF does not allow the command.
+    #[error("{node}: {what}")]
+    NotAllowed {
+        /// The node.
+        node: String,
+        /// What is not allowed.
+        what: &'static str,
+    },
+    /// Not in this version.
+    #[error("{0} is not supported")]
+    Unsupported(&'static str),
+    /// A value or a document does not fit the DDF.
+    #[error("{node}: {why}")]
+    Invalid {
+        /// The node.
+        node: String,
+        /// What is wrong.
+        why: String,
+    },
+    /// The source of a value is not there now, but may come back.
+    #[error("{node}: unavailable: {why}")]
+    Unavailable {
+        /// The node.
+        node: String,
+        /// What is missing.
+        why: String,
+    },
+    /// A source or an outside effect failed.
+    #[error("{node}: {source}")]
+    Backend {
+        /// The node.
+        node: String,
+        /// Why.
+        source: BackendError,
+    },
+    /// The machine does not show the value that was written.
+    #[error("{0}: the written value does not read back")]
+    NotVerified(String),
+    /// The store failed.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}

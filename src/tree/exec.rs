@@ -1,0 +1,70 @@
+//! EXEC (TS 5.4.5): what a node does when it is executed.
+
+
+use crate::backend::{self, Running};
+use crate::ddf::AccessType;
+
+use super::error::TreeError;
+use super::node::NodeRef;
+use super::registry::{Tree, Visitor, request};
+
+/// A node that may be executed.
+#[derive(Clone, Debug)]
+pub struct Invocation {
+    /// The node.
+    pub node: NodeRef,
+    /// Whether it waits for the end of the session.
+    pub after_session: bool,
+    /// The type of the alert that reports an end after the command was answered.
+    pub alert_type: String,
+    codes: Vec<(i32, u16)>,
+}
+
+impl Invocation {
+    /// The status code of a program's exit: 200, a mapped 1xxx, or 500; 500 too for one that was killed.
+    #[must_use]
+    pub fn status(&self, exit: &backend::Exit) -> u16 {
+        let Some(code) = exit.code() else { return 500 };
+        let mapped = self.codes.iter().find(|(from, _)| *from == code).map(|(_, status)| *status);
+        mapped.unwrap_or(if code == 0 { 200 } else { 500 })
+    }
+}
+
+impl Tree {
+    /// What executing `node` means.
+    ///
+    /// # Errors
+    /// The node can't be executed, or its mapping says nothing of it.
+    pub fn invocation(&self, node: &NodeRef) -> Result<Invocation, TreeError> {
+        if !node.properties().access.allows(AccessType::EXEC) {
+            return Err(TreeError::NotAllowed { node: node.client_uri(), what: "can't be executed" });
+        }
+        let Some(exec) = &node.mapping().exec else {
+            return Err(TreeError::Unsupported("EXEC of a node that no mapping gives a meaning"));
+        };
+        Ok(Invocation {
+            node: node.clone(),
+            after_session: exec.after_session,
+            alert_type: exec.alert_type.clone(),
+            codes: exec.codes.clone(),
+        })
+    }
+
+    /// Starts what the node's mapping names.
+    ///
+    /// # Errors
+    /// It can't be started.
+    pub async fn execute(&self, invocation: &Invocation, visitor: &Visitor<'_>) -> Result<Running, TreeError> {
+        let node = &invocation.node;
+        let failed = |source| TreeError::Backend { node: node.client_uri(), source };
+        let Some(exec) = &node.mapping().exec else {
+            return Err(TreeError::Unsupported("EXEC of a node that no mapping gives a meaning"));
+        };
+        let siblings = self.siblings(node, visitor).await?;
+        let view = self.view(node, visitor);
+        let request = request(node, visitor);
+        let context = self.context(node, &view, &siblings, &request);
+        backend::start(&exec.call, &context).await.map_err(failed)
+    }
+}
+

@@ -1,0 +1,25 @@
+//! The management tree: management objects, their instances, and the nodes that exist right now.
+//!
+//! A command's way through it is always *resolve → authorise → validate → read or commit*. Nothing here
+//! holds a lock across I/O.
+
+mod access;
+mod builtins;
+mod delete;
+mod document;
+mod error;
+mod exec;
+mod node;
+mod read;
+mod registry;
+mod resolve;
+mod write;
+
+pub use access::Rights;
+pub use builtins::SessionFacts;
+pub use document::Document;
+pub use error::TreeError;
+pub use exec::Invocation;
+pub use node::NodeRef;
+pub use read::Reading;
+pub use registry::{Tree, Visitor};

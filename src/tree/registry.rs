@@ -1,0 +1,235 @@
+//! Which management objects and instances there are.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::time::Instant;
+
+use crate::backend::{Context, Machine, Request};
+use crate::config::Account;
+use crate::mo::{ManagementObject, NodeId, Value};
+use crate::package::SupportedMo;
+use crate::store::{Change, NodeKey, Snapshot, Store, Stored};
+
+use super::builtins::{SessionFacts, View};
+use super::error::TreeError;
+use super::node::NodeRef;
+
+/// The device's management objects, and where their values are.
+#[derive(Debug)]
+pub struct Tree {
+    objects: Vec<Arc<ManagementObject>>,
+    by_moid: HashMap<String, usize>,
+    accounts: Vec<Arc<Account>>,
+    pub(super) store: Arc<Store>,
+    pub(super) machine: Arc<Machine>,
+    /// When the agent started: a pinned node's `wait` counts from here.
+    pub(super) started: Instant,
+}
+
+/// Who asks, and in which session.
+#[derive(Clone, Copy, Debug)]
+pub struct Visitor<'a> {
+    /// The server's account.
+    pub account: &'a Arc<Account>,
+    /// The session.
+    pub session: SessionFacts,
+}
+
+/// An instance of a management object.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Instance {
+    pub(super) miid: String,
+    pub(super) origin: Origin,
+}
+
+/// Where an instance comes from: it rules who may use it (TS 11.3).
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Origin {
+    /// The device brings it.
+    Device,
+    /// It stands for the DM account whose server id is its MIID.
+    Account,
+    /// A server created it.
+    Created { creator: String },
+}
+
+impl Tree {
+    /// Joins what was loaded with where values are kept.
+    #[must_use]
+    pub fn new(
+        objects: Vec<Arc<ManagementObject>>,
+        accounts: Vec<Arc<Account>>,
+        store: Arc<Store>,
+        machine: Arc<Machine>,
+        started: Instant,
+    ) -> Self {
+        let mut by_moid = HashMap::new();
+        for (index, object) in objects.iter().enumerate() {
+            for moid in std::iter::once(&object.moid).chain(&object.aliases) {
+                by_moid.entry(moid.clone()).or_insert(index);
+            }
+        }
+        Self { objects, by_moid, accounts, store, machine, started }
+    }
+
+    /// The management object that answers to `moid`, its own or an alias.
+    #[must_use]
+    pub fn object(&self, moid: &str) -> Option<&Arc<ManagementObject>> {
+        self.by_moid.get(moid).and_then(|&index| self.objects.get(index))
+    }
+
+    /// All management objects, in the order loaded.
+    #[must_use]
+    pub fn objects(&self) -> &[Arc<ManagementObject>] {
+        &self.objects
+    }
+
+    /// Stores the data that instances are seeded with, where they are not in the store yet.
+    ///
+    /// # Errors
+    /// A seed does not fit its DDF; the store failed.
+    pub async fn seed(&self) -> Result<(), TreeError> {
+        let snapshot = self.store.snapshot()?;
+        let mut changes = Vec::new();
+        for object in &self.objects {
+            for seed in &object.instances {
+                let root = NodeKey::instance(&object.moid, &seed.miid);
+                let Some(data) = &seed.data else { continue };
+                if snapshot.exists(&root)? {
+                    continue;
+                }
+                // The mark stays when a server deletes what was seeded: it does not grow back.
+                changes.push(Change::Put(root.clone(), Stored::Interior));
+                plant(object, ManagementObject::ROOT, &root, data, &mut changes)?;
+            }
+        }
+        Ok(self.store.commit(changes).await?)
+    }
+
+    pub(super) fn instances(
+        &self,
+        object: &ManagementObject,
+        snapshot: &Snapshot,
+    ) -> Result<Vec<Instance>, TreeError> {
+        let mut instances: Vec<Instance> = object
+            .instances
+            .iter()
+            .map(|seed| Instance { miid: seed.miid.clone(), origin: Origin::Device })
+            .collect();
+        if object.per_account {
+            instances.extend(self.accounts.iter().map(|account| Instance {
+                miid: account.server_id.clone(),
+                origin: Origin::Account,
+            }));
+        }
+        if object.dynamic {
+            instances.extend(
+                snapshot
+                    .instances(&object.moid)?
+                    .into_iter()
+                    .map(|(miid, creator)| Instance { miid, origin: Origin::Created { creator } }),
+            );
+        }
+        Ok(instances)
+    }
+
+    /// What Package#1 tells of the device (TS 5.2.2): every object the server may know of, with the
+    /// instances it has any right on.
+    ///
+    /// # Errors
+    /// The store failed.
+    pub fn supported(&self, visitor: &Visitor<'_>) -> Result<Vec<SupportedMo>, TreeError> {
+        let snapshot = self.store.snapshot()?;
+        let mut supported = Vec::new();
+        for object in self.objects.iter().filter(|object| visitor.sees(object)) {
+            let instances = self.instances(object, &snapshot)?;
+            let visible = instances.into_iter().filter(|instance| !visitor.rights(object, instance).is_none());
+            supported.push(SupportedMo {
+                ddf: object.ddf_uri.clone(),
+                moid: object.moid.clone(),
+                miids: visible.map(|instance| instance.miid).collect(),
+            });
+        }
+        Ok(supported)
+    }
+
+    /// The root of the device's own first instance of `moid`: for the agent's own use, not a server's.
+    #[must_use]
+    pub fn own(&self, moid: &str) -> Option<NodeRef> {
+        let object = self.object(moid)?;
+        let miid = object.instances.first()?.miid.clone();
+        let instance = Arc::new(Instance { miid, origin: Origin::Device });
+        Some(NodeRef::root(Arc::clone(object), instance))
+    }
+
+    pub(super) fn view<'a>(&'a self, node: &NodeRef, visitor: &Visitor<'_>) -> View<'a> {
+        let account = (node.instance.origin == Origin::Account)
+            .then(|| self.accounts.iter().find(|account| account.server_id == node.instance.miid))
+            .flatten();
+        View { session: visitor.session, account }
+    }
+
+    /// Lends a backend what it needs to know of `node`.
+    pub(super) fn context<'a>(
+        &'a self,
+        node: &'a NodeRef,
+        view: &'a View<'a>,
+        siblings: &'a [(String, String)],
+        request: &'a Request,
+    ) -> Context<'a> {
+        Context {
+            machine: &self.machine,
+            names: &node.variables,
+            siblings,
+            item: node.item.as_deref(),
+            builtins: view,
+            request,
+        }
+    }
+}
+
+pub(super) fn request(node: &NodeRef, visitor: &Visitor<'_>) -> Request {
+    Request {
+        server_id: visitor.account.server_id.clone(),
+        client_uri: node.client_uri(),
+        moid: node.object.moid.clone(),
+        miid: node.miid().to_owned(),
+    }
+}
+
+/// Turns seed data into stored nodes.
+fn plant(
+    object: &ManagementObject,
+    id: NodeId,
+    key: &NodeKey,
+    data: &serde_json::Value,
+    changes: &mut Vec<Change>,
+) -> Result<(), TreeError> {
+    let invalid =
+        |why: &dyn std::fmt::Display| TreeError::Invalid { node: object.path(id), why: why.to_string() };
+    if object.is_leaf(id) {
+        let value = Value::from_json(object.node(id).properties.format, data).map_err(|error| invalid(&error))?;
+        changes.push(Change::Put(key.clone(), Stored::Leaf(value)));
+        return Ok(());
+    }
+    let Some(members) = data.as_object() else { return Err(invalid(&"seed data is not a JSON object")) };
+    // As everywhere, MOData may be wrapped in the root's name.
+    if let Some((name, inner)) = members.iter().next()
+        && members.len() == 1
+        && id == ManagementObject::ROOT
+        && *name == object.root_name
+        && object.child(id, name).is_none()
+    {
+        return plant(object, id, key, inner, changes);
+    }
+    for (name, value) in members {
+        let Some(child) = object.child(id, name) else {
+            return Err(invalid(&format_args!("the DDF has no node {name:?} here")));
+        };
+        if object.node(child).is_unnamed() && !object.is_leaf(child) {
+            changes.push(Change::Put(key.child(name), Stored::Interior));
+        }
+        plant(object, child, &key.child(name), value, changes)?;
+    }
+    Ok(())
+}

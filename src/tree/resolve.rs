@@ -1,0 +1,120 @@
+//! From a ClientURI to a node (TS 6.1.2).
+
+use std::sync::Arc;
+
+use crate::ddf::NodeName;
+use crate::mo::NodeId;
+use crate::store::Snapshot;
+use crate::uri::client::{ClientUri, Segment, Selector};
+
+use super::access::Rights;
+use super::error::TreeError;
+use super::node::NodeRef;
+use super::registry::{Instance, Origin, Tree, Visitor, request};
+
+/// A child that exists: its name, and what the listing says of it.
+pub(super) type Child = (String, Option<Arc<serde_json::Value>>);
+
+impl Tree {
+    /// Finds the node that `uri` names, for a server that wants to do something that takes `wanted` rights.
+    /// Named nodes below the instance are taken from the DDF: whether an optional one has a value is seen
+    /// when it is read.
+    ///
+    /// # Errors
+    /// [`TreeError::NotFound`], [`TreeError::NotUnique`], [`TreeError::Forbidden`]; x-names and wildcards
+    /// are [`TreeError::Unsupported`] as yet.
+    pub async fn resolve(
+        &self,
+        uri: &ClientUri,
+        visitor: &Visitor<'_>,
+        wanted: Rights,
+    ) -> Result<NodeRef, TreeError> {
+        let object = self.object(&uri.moid).filter(|object| visitor.sees(object));
+        let object = object.ok_or_else(|| TreeError::NotFound(uri.moid.clone()))?;
+        let snapshot = self.store.snapshot()?;
+        let instances = self.instances(object, &snapshot)?;
+        let instance = match &uri.instance {
+            Selector::Name(miid) => instances.into_iter().find(|instance| instance.miid == *miid),
+            Selector::Only => only(visible(instances, |instance| !visitor.rights(object, instance).is_none()))
+                .map_err(|()| TreeError::NotUnique(format!("{}//", object.moid)))?,
+            Selector::Letter(_) => return Err(TreeError::Unsupported("an x-name as MO instance")),
+            Selector::Any => return Err(TreeError::Unsupported("a wildcard as MO instance")),
+        };
+        let instance = instance.ok_or_else(|| TreeError::NotFound(format!("an instance of {}", object.moid)))?;
+        let rights = visitor.rights(object, &instance);
+        if !rights.allow(wanted) {
+            let place = format!("{}/{}", object.moid, instance.miid);
+            // That other accounts exist is nothing a server learns.
+            let hidden = rights.is_none() && instance.origin == Origin::Account;
+            return Err(if hidden { TreeError::NotFound(place) } else { TreeError::Forbidden(place) });
+        }
+
+        let mut node = NodeRef::root(Arc::clone(object), Arc::new(instance));
+        for segment in &uri.path {
+            let name = match segment {
+                Segment::Name(name) => name,
+                Segment::Letter(_) => return Err(TreeError::Unsupported("an x-name as node name")),
+                Segment::Any => return Err(TreeError::Unsupported("a wildcard as node name")),
+            };
+            node = self.step(&node, name, &snapshot, visitor).await?;
+        }
+        Ok(node)
+    }
+
+    /// The child called `name`.
+    async fn step(
+        &self,
+        parent: &NodeRef,
+        name: &str,
+        snapshot: &Snapshot,
+        visitor: &Visitor<'_>,
+    ) -> Result<NodeRef, TreeError> {
+        let not_found = || TreeError::NotFound(format!("{}: node {name:?}", parent.client_uri()));
+        let id = parent.object.child(parent.id, name).ok_or_else(not_found)?;
+        match &parent.object.node(id).name {
+            // The description's spelling, where names are not told apart by case.
+            NodeName::Named(described) => Ok(parent.child(id, described, None)),
+            NodeName::Unnamed(_) => {
+                let children = self.children(parent, id, snapshot, visitor).await?;
+                let (name, item) = children.into_iter().find(|(known, _)| known == name).ok_or_else(not_found)?;
+                Ok(parent.child(id, &name, item))
+            }
+        }
+    }
+
+    /// The children of `parent` that the un-named description `id` has right now.
+    pub(super) async fn children(
+        &self,
+        parent: &NodeRef,
+        id: NodeId,
+        snapshot: &Snapshot,
+        visitor: &Visitor<'_>,
+    ) -> Result<Vec<Child>, TreeError> {
+        let Some(list) = &parent.object.node(id).mapping.list else {
+            let stored = snapshot.children(&parent.key())?.into_iter();
+            // Stored siblings with a name of their own are not children of the un-named node.
+            let unnamed = stored.filter(|name| parent.object.child(parent.id, name) == Some(id));
+            return Ok(unnamed.map(|name| (name, None)).collect());
+        };
+        let view = self.view(parent, visitor);
+        let request = request(parent, visitor);
+        let context = self.context(parent, &view, &[], &request);
+        let listed = crate::backend::list(list, &context)
+            .await
+            .map_err(|source| TreeError::Backend { node: parent.client_uri(), source })?;
+        Ok(listed.into_iter().map(|child| (child.name, child.item.map(Arc::new))).collect())
+    }
+}
+
+fn visible(instances: Vec<Instance>, may: impl Fn(&Instance) -> bool) -> Vec<Instance> {
+    instances.into_iter().filter(|instance| may(instance)).collect()
+}
+
+/// The single member, nothing of an empty list, an error for several.
+fn only(instances: Vec<Instance>) -> Result<Option<Instance>, ()> {
+    let mut instances = instances.into_iter();
+    match (instances.next(), instances.next()) {
+        (found, None) => Ok(found),
+        _ => Err(()),
+    }
+}

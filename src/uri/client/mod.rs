@@ -1,0 +1,262 @@
+//! ClientURI: the address of nodes in this device (TS 6.1).
+//!
+//! `MOID "/" mo-inst path ["?" query]`. The parser takes the whole syntax and checks what can be checked
+//! without a tree: letters, levels, escapes. What the address means is the tree's to say (TS 6.1.2).
+//!
+//! Names are held decoded, so that a name may well contain `/`, or be `..`, `*` or `(x)`:
+//! whoever builds a file name of one must look first.
+
+mod parse;
+#[cfg(test)]
+mod tests;
+
+use std::fmt;
+use std::str::FromStr;
+
+use percent_encoding::{AsciiSet, utf8_percent_encode};
+
+use super::NOT_UNRESERVED;
+
+/// Longest ClientURI that is read, in bytes.
+pub const MAX_LENGTH: usize = 4096;
+/// Most names in a path, and in the path of an `nv` field.
+pub const MAX_DEPTH: usize = 64;
+
+/// What is encoded in a MOID or MIID: all but unreserved characters and [`is_bare_in_instance`]'s.
+const IN_INSTANCE: &AsciiSet = &NOT_UNRESERVED
+    .remove(b':')
+    .remove(b'@')
+    .remove(b'!')
+    .remove(b'$')
+    .remove(b'&')
+    .remove(b'\'')
+    .remove(b'+')
+    .remove(b',')
+    .remove(b';')
+    .remove(b'=');
+
+/// Characters that MOIDs and MIIDs may hold bare beside unreserved ones: a MOID is a URN, a MIID may be a server id.
+const fn is_bare_in_instance(byte: u8) -> bool {
+    matches!(byte, b':' | b'@' | b'!' | b'$' | b'&' | b'\'' | b'+' | b',' | b';' | b'=')
+}
+
+/// A parsed ClientURI.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct ClientUri {
+    /// The MOID, decoded.
+    pub moid: String,
+    /// Which instances of it (TS 6.1.1.1).
+    pub instance: Selector,
+    /// The way from the instance's root; empty: the root itself (TS 6.1.1.2).
+    pub path: Vec<Segment>,
+    /// `lv`: how many levels below the addressed node are wanted, at least 1; none: all.
+    pub level: Option<u32>,
+    /// `nv`: what the letters stand for, in the order given.
+    pub node_values: Vec<NodeValue>,
+    /// `cv`: the cache validator that the server holds, decoded.
+    pub cache_validator: Option<String>,
+}
+
+/// The mo-inst component.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub enum Selector {
+    /// A MIID, decoded; never empty.
+    Name(String),
+    /// `(x)`: the one instance that satisfies the letter's `nv` fields.
+    Letter(char),
+    /// Nothing: the only instance there is.
+    Only,
+    /// `*`: every instance.
+    Any,
+}
+
+/// One step of the path.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub enum Segment {
+    /// A node's name, decoded; never empty.
+    Name(String),
+    /// `(x)`: the one un-named node that satisfies the letter's `nv` fields.
+    Letter(char),
+    /// `*`: every un-named node here.
+    Any,
+}
+
+/// An `nv` field: the leaf at `path` below the letter's node must have this value.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct NodeValue {
+    /// The letter it helps to resolve.
+    pub letter: char,
+    /// Names from the letter's node down to the leaf, decoded; empty: the node is the leaf.
+    pub path: Vec<String>,
+    /// The value, decoded.
+    pub value: String,
+}
+
+/// Why a text is no ClientURI. All of them mean status 400.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum ClientUriError {
+    /// More than [`MAX_LENGTH`] bytes.
+    #[error("ClientURI is longer than {MAX_LENGTH} bytes")]
+    TooLong,
+    /// More than [`MAX_DEPTH`] names in a path.
+    #[error("ClientURI has a path deeper than {MAX_DEPTH}")]
+    TooDeep,
+    /// A character that ClientURIs never hold unencoded; `#` is one.
+    #[error("ClientURI has {character:?} at byte {at}, which must be percent-encoded")]
+    Character {
+        /// The character.
+        character: char,
+        /// Its offset, in bytes.
+        at: usize,
+    },
+    /// `%` without two hexadecimal digits.
+    #[error("ClientURI has a broken escape at byte {at}")]
+    Escape {
+        /// Offset of the `%`, in bytes.
+        at: usize,
+    },
+    /// Escapes that decode to a control character or to what is no UTF-8.
+    #[error("{0:?} does not decode to printable UTF-8")]
+    Undecodable(String),
+    /// Nothing before the first `/`.
+    #[error("ClientURI has no MOID")]
+    NoMoid,
+    /// No `/` after the MOID.
+    #[error("ClientURI has no mo-inst: at least \"//\" must follow the MOID")]
+    NoInstance,
+    /// No `/` after mo-inst.
+    #[error("ClientURI has no path: the root of an instance is \"/\"")]
+    NoPath,
+    /// Two `/` in a row, or one at the end.
+    #[error("ClientURI has an empty node name")]
+    EmptyName,
+    /// Parentheses around anything but one ASCII letter.
+    #[error("{0:?} is no x-name: one letter in parentheses")]
+    XName(String),
+    /// A character that names hold only percent-encoded.
+    #[error("the name {name:?} has {character:?}, which must be percent-encoded")]
+    NameCharacter {
+        /// The character.
+        character: char,
+        /// The name as written.
+        name: String,
+    },
+    /// `*` within a name.
+    #[error("{0:?} mixes the wildcard with a name")]
+    Wildcard(String),
+    /// A letter used for two components.
+    #[error("x-name ({0}) stands for two components")]
+    LetterTwice(char),
+    /// An x-name without an `nv` field.
+    #[error("x-name ({0}) has no nv field")]
+    LetterUnresolved(char),
+    /// An `nv` field for no x-name.
+    #[error("nv names ({0}), which is not in the path")]
+    LetterUnknown(char),
+    /// `lv` or `cv` given twice.
+    #[error("{0} is given twice")]
+    FieldTwice(&'static str),
+    /// `lv` isn't a positive integer.
+    #[error("lv={0} is not a positive integer")]
+    Level(String),
+    /// `cv` without a value.
+    #[error("cv has no value")]
+    CacheValidator,
+    /// `nv` isn't `(x)/path:value`.
+    #[error("nv={0} is not (letter)/path:value")]
+    NodeValue(String),
+}
+
+impl ClientUri {
+    /// The address of an instance's root.
+    #[must_use]
+    pub fn root(moid: &str, miid: &str) -> Self {
+        Self {
+            moid: moid.to_owned(),
+            instance: Selector::Name(miid.to_owned()),
+            path: Vec::new(),
+            level: None,
+            node_values: Vec::new(),
+            cache_validator: None,
+        }
+    }
+
+    /// Reads a ClientURI.
+    ///
+    /// # Errors
+    /// Syntax, letters that don't fit together, more than [`MAX_LENGTH`] bytes or [`MAX_DEPTH`] names.
+    pub fn parse(text: &str) -> Result<Self, ClientUriError> {
+        parse::client_uri(text)
+    }
+
+    /// Whether it may address several nodes, so that its data is an array (TS 6.1.2).
+    #[must_use]
+    pub fn has_wildcard(&self) -> bool {
+        self.instance == Selector::Any || self.path.contains(&Segment::Any)
+    }
+}
+
+impl FromStr for ClientUri {
+    type Err = ClientUriError;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        Self::parse(text)
+    }
+}
+
+impl fmt::Display for ClientUri {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}/{}", utf8_percent_encode(&self.moid, IN_INSTANCE), self.instance)?;
+        if self.path.is_empty() {
+            f.write_str("/")?;
+        }
+        for segment in &self.path {
+            write!(f, "/{segment}")?;
+        }
+        let mut separator = '?';
+        if let Some(level) = self.level {
+            write!(f, "{separator}lv={level}")?;
+            separator = '&';
+        }
+        for node_value in &self.node_values {
+            write!(f, "{separator}nv={node_value}")?;
+            separator = '&';
+        }
+        if let Some(validator) = &self.cache_validator {
+            write!(f, "{separator}cv={}", utf8_percent_encode(validator, NOT_UNRESERVED))?;
+        }
+        Ok(())
+    }
+}
+
+impl fmt::Display for Selector {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Name(miid) => write!(f, "{}", utf8_percent_encode(miid, IN_INSTANCE)),
+            Self::Letter(letter) => write!(f, "({letter})"),
+            Self::Only => Ok(()),
+            Self::Any => f.write_str("*"),
+        }
+    }
+}
+
+impl fmt::Display for Segment {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Name(name) => write!(f, "{}", utf8_percent_encode(name, NOT_UNRESERVED)),
+            Self::Letter(letter) => write!(f, "({letter})"),
+            Self::Any => f.write_str("*"),
+        }
+    }
+}
+
+/// As in the query, without `nv=`.
+impl fmt::Display for NodeValue {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "({})", self.letter)?;
+        for name in &self.path {
+            write!(f, "/{}", utf8_percent_encode(name, NOT_UNRESERVED))?;
+        }
+        write!(f, ":{}", utf8_percent_encode(&self.value, NOT_UNRESERVED))
+    }
+}

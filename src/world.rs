@@ -1,0 +1,106 @@
+//! All that a session needs, as it was when the session began: settings, accounts, tree and store. A reload
+//! makes a new world; sessions in flight finish on the old one.
+
+use std::sync::atomic::AtomicU64;
+use std::sync::{Arc, OnceLock};
+
+use crate::config::{Account, Auth, Settings};
+use crate::store::Store;
+use crate::transport::{Client, ClientSettings, Origin, Proxies, TlsSettingsError};
+use crate::tree::Tree;
+use crate::uri::server::{Parameters, Template};
+
+/// One state of the agent.
+#[derive(Debug)]
+pub struct World {
+    /// The settings.
+    pub settings: Arc<Settings>,
+    /// The accounts, sorted by server id.
+    pub peers: Vec<Arc<Peer>>,
+    /// The tree.
+    pub tree: Arc<Tree>,
+    /// The store.
+    pub store: Arc<Store>,
+}
+
+impl World {
+    /// The account with this server id.
+    #[must_use]
+    pub fn peer(&self, server_id: &str) -> Option<&Arc<Peer>> {
+        self.peers.iter().find(|peer| peer.account.server_id == server_id)
+    }
+}
+
+/// A DM Server's account and the connections made for it.
+pub struct Peer {
+    /// The account.
+    pub account: Arc<Account>,
+    settings: Arc<Settings>,
+    surroundings: Surroundings,
+    client: OnceLock<Client>,
+}
+
+/// What comes from around the agent, read once.
+#[derive(Clone, Debug, Default)]
+pub struct Surroundings {
+    /// `HTTPS_PROXY` and its like.
+    pub proxies: Proxies,
+    /// The latest time known, seconds since 1970.
+    pub time_floor: Arc<AtomicU64>,
+}
+
+impl std::fmt::Debug for Peer {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Peer").field("account", &self.account.server_id).finish_non_exhaustive()
+    }
+}
+
+impl Peer {
+    /// Prepares an account; its TLS configuration is made when first needed, and kept for resumption.
+    #[must_use]
+    pub fn new(account: Arc<Account>, settings: Arc<Settings>, surroundings: Surroundings) -> Self {
+        Self { account, settings, surroundings, client: OnceLock::new() }
+    }
+
+    /// The account's HTTPS client.
+    ///
+    /// # Errors
+    /// A certificate or key of the account can't be used.
+    pub fn client(&self, parameters: &Parameters) -> Result<&Client, TlsSettingsError> {
+        if let Some(client) = self.client.get() {
+            return Ok(client);
+        }
+        let account = &self.account;
+        let client = Client::new(ClientSettings {
+            ca_pem: account.tls.ca_pem.clone(),
+            repository_ca_pem: account.tls.repository_ca_pem.clone(),
+            auth: with_user(&account.auth, parameters),
+            own_origins: own_origins(account, parameters),
+            allow_http: self.settings.session.allow_http,
+            proxies: self.surroundings.proxies.clone(),
+            time_floor: Arc::clone(&self.surroundings.time_floor),
+        })?;
+        Ok(self.client.get_or_init(|| client))
+    }
+}
+
+/// The account's authentication, this device's values in its user name.
+fn with_user(auth: &Auth, parameters: &Parameters) -> Auth {
+    let fill = |user: &str| Template::fill_text(user, parameters);
+    match auth {
+        Auth::Basic { user, password } => Auth::Basic { user: fill(user), password: password.clone() },
+        Auth::Digest { user, password } => Auth::Digest { user: fill(user), password: password.clone() },
+        Auth::None | Auth::Certificate { .. } => auth.clone(),
+    }
+}
+
+/// The origins that may see the account's credentials.
+fn own_origins(account: &Account, parameters: &Parameters) -> Vec<Origin> {
+    let push = account.push.iter().flat_map(|push| [&push.register_uri, &push.unregister_uri]);
+    std::iter::once(&account.server_uri)
+        .chain(push)
+        .filter_map(|template| Template::parse(template).ok()?.expand(parameters).ok())
+        .filter_map(|uri| Origin::of(&uri).ok())
+        .chain(account.origins.iter().cloned())
+        .collect()
+}
