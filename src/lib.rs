@@ -33,6 +33,8 @@ pub mod backend;
 pub mod config;
 pub mod ddf;
 pub mod files;
+#[cfg(feature = "lab")]
+pub mod lab;
 pub mod mo;
 pub mod notification;
 pub mod package;

@@ -1,0 +1,181 @@
+//! What the network and the server do to a session. Above all: no command is ever executed twice.
+
+mod support;
+
+use std::time::Duration;
+
+use omadm_agent::lab::{Authority, Options, Reply, Script, Server};
+use serde_json::{Value, json};
+
+use support::{BENCH, Bench, Setup, commands};
+
+fn exec() -> Value {
+    json!([["EXEC", format!("{BENCH}//Operations/Count")], ["GET", format!("{BENCH}//Fixed")]])
+}
+
+#[tokio::test]
+async fn a_lost_package3_is_sent_again_and_nothing_is_executed_again() {
+    let bench = Bench::new().await;
+    bench.answer([commands(exec()), Reply::closed(), Reply::closed(), commands(exec())]);
+    let agent = bench.start().await;
+    bench.session(&agent, 1).await;
+    let packages = bench.packages();
+    let kinds: Vec<_> = packages.iter().map(|package| package.initiation).collect();
+    assert_eq!(kinds, [true, false, false, false, false]);
+    assert_eq!(packages[1].json, packages[2].json);
+    assert_eq!(packages[1].parts, packages[3].parts, "a repeated package has the same data");
+    assert_eq!(bench.counted(), 2, "one for each Package#2 that arrived whole");
+    agent.stop().await;
+}
+
+#[tokio::test]
+async fn half_a_package2_executes_nothing() {
+    let bench = Bench::new().await;
+    bench.answer([
+        commands(exec()).broken_off(),
+        commands(exec()),
+        commands(exec()).broken_off(),
+        Reply { fault: omadm_agent::lab::reply::Fault::Truncate(usize::MAX), ..commands(exec()) },
+    ]);
+    let agent = bench.start().await;
+    bench.session(&agent, 1).await;
+    let kinds: Vec<_> = bench.packages().iter().map(|package| package.initiation).collect();
+    assert_eq!(kinds[..4], [true, true, false, false]);
+    // The last answer has its Content-Length and loses only the connection afterwards: it counts.
+    assert_eq!(bench.counted(), 2);
+    agent.stop().await;
+}
+
+#[tokio::test]
+async fn a_connection_closed_before_the_request_was_read_costs_a_connection_and_nothing_else() {
+    let bench = Bench::playing(json!([exec()])).await;
+    let agent = bench.start().await;
+    bench.server.close_unread(2);
+    bench.session(&agent, 1).await;
+    assert_eq!(bench.statuses(), [vec![200, 200]]);
+    assert_eq!(bench.tape.requests("dm")[0].connection, 3);
+    assert_eq!(bench.counted(), 1);
+    agent.stop().await;
+}
+
+#[tokio::test]
+async fn retry_after_is_honoured_and_the_package_is_the_same() {
+    let bench = Bench::new().await;
+    bench.answer([
+        Reply::status(503).header("retry-after", "2"),
+        Reply::status(429).header("retry-after", "1"),
+        commands(exec()),
+        Reply::status(500),
+    ]);
+    let agent = bench.start().await;
+    bench.session(&agent, 1).await;
+    let requests = bench.tape.requests("dm");
+    assert_eq!(requests.len(), 5);
+    let waited = |from: usize| requests[from + 1].at.duration_since(requests[from].at).unwrap();
+    assert!(waited(0) >= Duration::from_secs(2), "{:?}", waited(0));
+    assert!(waited(1) >= Duration::from_secs(1), "{:?}", waited(1));
+    assert_eq!(requests[3].body, requests[4].body);
+    assert_eq!(bench.counted(), 1);
+    agent.stop().await;
+}
+
+#[tokio::test]
+async fn a_session_gives_up_after_its_retries() {
+    let setup = Setup { config: "[session]\nretries = 2\n".to_owned(), ..Setup::default() };
+    let bench = Bench::with(setup).await;
+    bench.answer([Reply::closed(), Reply::closed(), Reply::closed()]);
+    let mut agent = bench.start().await;
+    bench.notify().await;
+    agent.logged("that the session failed", |line| line.contains("failed")).await;
+    assert_eq!(bench.tape.requests("dm").len(), 3, "the first try and two more");
+    agent.stop().await;
+}
+
+#[tokio::test]
+async fn a_large_package_ends_the_session_and_a_slow_one_does_not() {
+    let setup = Setup { config: "[session]\nmax-package = \"4KiB\"\n".to_owned(), ..Setup::default() };
+    let bench = Bench::with(setup).await;
+    bench.answer([commands(exec()).trickled(7, Duration::from_millis(5))]);
+    let padding = "x".repeat(5000);
+    bench.answer([Reply::package(&json!({"CMD": exec(), "padding": padding}))]);
+    let mut agent = bench.start().await;
+    bench.session(&agent, 1).await;
+    assert_eq!(bench.counted(), 1);
+    bench.notify().await;
+    agent.logged("that the session failed", |line| line.contains("failed")).await;
+    assert_eq!(bench.counted(), 1);
+    agent.stop().await;
+}
+
+#[tokio::test]
+async fn a_server_with_another_ca_gets_no_request() {
+    let setup = Setup {
+        config: "[session]\nretries = 0\n".to_owned(),
+        server: Box::new(|options, _| {
+            let stranger = Authority::new("somebody else's CA").unwrap();
+            Options { identity: Some(stranger.server().unwrap()), ..options }
+        }),
+        ..Setup::default()
+    };
+    let bench = Bench::with(setup).await;
+    let mut agent = bench.start().await;
+    bench.notify().await;
+    let line = agent.logged("about the certificate", |line| line.contains("certificate")).await;
+    assert!(line.to_lowercase().contains("unknown") || line.contains("trust"), "{line}");
+    assert!(bench.tape.requests("dm").is_empty());
+    assert!(!bench.tape.refused().is_empty(), "the handshake was tried");
+    agent.stop().await;
+}
+
+#[tokio::test]
+async fn a_server_with_another_name_gets_no_request() {
+    let setup = Setup {
+        config: "[session]\nretries = 0\n".to_owned(),
+        server: Box::new(|options, authority| Options {
+            identity: Some(authority.server_for("dm.example").unwrap()),
+            ..options
+        }),
+        ..Setup::default()
+    };
+    let bench = Bench::with(setup).await;
+    let mut agent = bench.start().await;
+    bench.notify().await;
+    agent.logged("about the certificate", |line| line.contains("certificate")).await;
+    assert!(bench.tape.requests("dm").is_empty());
+    agent.stop().await;
+}
+
+#[tokio::test]
+async fn a_server_that_comes_up_late_gets_its_session() {
+    let mut bench = Bench::new().await;
+    let listen = bench.server.address();
+    // Nobody listens at first.
+    let tape = bench.tape.clone();
+    let options = Options { listen, ..Options::new("dm", bench.authority.server().unwrap(), &tape) };
+    let idle = Options::new("idle", bench.authority.server().unwrap(), &tape);
+    bench.server = Server::start(idle, |_| Reply::status(404)).await.unwrap();
+    let mut agent = bench.start().await;
+    bench.notify().await;
+    agent.logged("about the refused connection", |line| line.to_lowercase().contains("refused")).await;
+    bench.server = Server::start(options, Script::default().handler()).await.unwrap();
+    bench.ended(&agent, 1).await;
+    agent.stop().await;
+}
+
+#[tokio::test]
+async fn repository_troubles_are_that_commands_trouble_alone() {
+    let bench = Bench::playing(json!([[
+        ["HGET", "{repository}/busy", format!("{BENCH}//Name")],
+        ["HGET", "http://127.0.0.1:9/plain", format!("{BENCH}//Name")],
+        ["HGET", "https://127.0.0.1:9/unlisted", format!("{BENCH}//Name")],
+        ["HPUT", "{repository}/kept", format!("{BENCH}//Fixed")],
+        ["HGET", "{repository}/odd", format!("{BENCH}//Name")],
+    ]]))
+    .await;
+    bench.repository.put("/odd", "image/png", "not one");
+    let agent = bench.start().await;
+    bench.session(&agent, 1).await;
+    assert_eq!(bench.statuses(), [vec![500, 403, 403, 200, 415]]);
+    assert!(bench.repository.get("/kept").is_some());
+    agent.stop().await;
+}

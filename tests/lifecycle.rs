@@ -1,0 +1,122 @@
+//! The process: start, reload, stop, and what goes wrong with its files.
+
+mod support;
+
+use std::time::Duration;
+
+use nix::sys::signal::Signal;
+use omadm_agent::lab::files;
+use serde_json::json;
+
+use support::{Agent, BENCH, Bench, commands};
+
+#[tokio::test]
+async fn sigterm_ends_an_idle_agent_and_one_in_the_middle_of_a_session() {
+    let bench = Bench::new().await;
+    bench.start().await.stop().await;
+
+    // The server does not answer.
+    bench.answer([commands(json!([])).after(Duration::from_secs(3600))]);
+    let agent = bench.start().await;
+    bench.notify().await;
+    bench.until(&agent, "Package#1", |exchanges| !exchanges.is_empty()).await;
+    agent.stop().await;
+
+    // A script runs.
+    bench.play(json!([[["EXEC", format!("{BENCH}//Operations/Slow")]]]));
+    let agent = bench.start().await;
+    bench.notify().await;
+    bench.until(&agent, "the second Package#1", |exchanges| exchanges.len() >= 2).await;
+    agent.stop().await;
+}
+
+#[tokio::test]
+async fn sigint_ends_it_as_well() {
+    let bench = Bench::new().await;
+    let mut agent = bench.start().await;
+    agent.signal(Signal::SIGINT);
+    assert!(agent.exit().await.success(), "{}", agent.log());
+}
+
+#[tokio::test]
+async fn a_hundred_sessions_leave_nothing_behind() {
+    let bench = Bench::new().await;
+    let agent = bench.start().await;
+    bench.session(&agent, 1).await;
+    let (files, memory) = (agent.open_files(), agent.resident());
+    for number in 2..=100 {
+        bench.session(&agent, number).await;
+    }
+    assert!(agent.open_files() <= files + 2, "{files} → {}", agent.open_files());
+    assert!(agent.resident() < memory + (2 << 20), "{memory} → {}", agent.resident());
+    agent.stop().await;
+}
+
+#[tokio::test]
+async fn kill_and_start_again_in_the_middle_of_a_session() {
+    let bench = Bench::new().await;
+    for number in 1..=5 {
+        bench.answer([commands(json!([])).after(Duration::from_secs(3600))]);
+        let agent = bench.start().await;
+        bench.notify().await;
+        bench.until(&agent, "Package#1", |exchanges| exchanges.len() >= number).await;
+        agent.kill().await;
+    }
+    let agent = bench.start().await;
+    bench.session(&agent, 1).await;
+    assert!(
+        !bench
+            .gateway
+            .path("state")
+            .read_dir()
+            .unwrap()
+            .any(|entry| { entry.unwrap().file_name().to_string_lossy().contains(".bad-") })
+    );
+    agent.stop().await;
+}
+
+#[tokio::test]
+async fn check_names_every_problem_with_file_line_and_key() {
+    let bench = Bench::new().await;
+    let config = bench.gateway.config();
+    let good = Agent::spawn(&bench.gateway, &["--config", config.to_str().unwrap(), "--check"]).await;
+    let (status, log) = good.output().await;
+    assert!(status.success(), "{log}");
+
+    let text = std::fs::read_to_string(&config).unwrap();
+    let text = format!("{text}[session]\nretries = \"many\"\nretrys = 3\n");
+    files::put(&config, text, files::PLAIN).unwrap();
+    let account = bench.gateway.path("accounts").join("bench.toml");
+    let text = std::fs::read_to_string(&account).unwrap().replace("bench.notify", "no-such.notify");
+    files::put(&account, text, files::PLAIN).unwrap();
+    let bad = Agent::spawn(&bench.gateway, &["--config", config.to_str().unwrap(), "--check"]).await;
+    let (status, log) = bad.output().await;
+    assert_eq!(status.code(), Some(1), "{log}");
+    for wanted in ["omadmd.toml:", "retries", "retrys", "bench.toml:", "no-such.notify"] {
+        assert!(log.contains(wanted), "{wanted} is not in:\n{log}");
+    }
+}
+
+#[tokio::test]
+async fn a_broken_account_is_skipped_and_the_others_work() {
+    let bench = Bench::new().await;
+    files::put(&bench.gateway.path("accounts").join("broken.toml"), "server-id = 5\n", files::PLAIN).unwrap();
+    let agent = bench.start().await;
+    bench.session(&agent, 1).await;
+    assert!(agent.log().contains("broken.toml"), "{}", agent.log());
+    agent.stop().await;
+}
+
+#[tokio::test]
+async fn a_damaged_store_makes_way() {
+    let bench = Bench::new().await;
+    bench.start().await.stop().await;
+    let state = bench.gateway.path("state");
+    let store = state.read_dir().unwrap().next().expect("a store was made").unwrap().path();
+    files::put(&store, "this is no database", files::SECRET).unwrap();
+    let agent = bench.start().await;
+    bench.session(&agent, 1).await;
+    let kept = state.read_dir().unwrap().map(|entry| entry.unwrap().file_name().into_string().unwrap());
+    assert!(kept.into_iter().any(|name| name.contains(".bad-")));
+    agent.stop().await;
+}

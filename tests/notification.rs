@@ -1,0 +1,177 @@
+//! Which datagrams start a session, and what happens to the others.
+
+mod support;
+
+use std::time::{Duration, SystemTime};
+
+use omadm_agent::lab::files;
+use omadm_agent::lab::notifier::Notification;
+use serde_json::json;
+
+use support::{Bench, SECRET, SERVER_ID, Setup};
+
+#[tokio::test]
+async fn duplicates_are_dropped_even_over_a_restart_and_a_power_cut() {
+    let bench = Bench::new().await;
+    let agent = bench.start().await;
+    let first = bench.notification();
+    bench.send(&first).await;
+    bench.ended(&agent, 1).await;
+    bench.send(&first).await;
+    bench.session(&agent, 2).await;
+    agent.stop().await;
+
+    let agent = bench.start().await;
+    bench.send(&first).await;
+    bench.session(&agent, 3).await;
+    agent.kill().await;
+
+    let agent = bench.start().await;
+    bench.send(&first).await;
+    bench.session(&agent, 4).await;
+    assert_eq!(bench.packages().len(), 4, "each repetition was dropped before the good one that followed");
+    agent.stop().await;
+}
+
+#[tokio::test]
+async fn what_is_not_from_the_server_starts_nothing() {
+    let bench = Bench::new().await;
+    let agent = bench.start().await;
+    let now = SystemTime::now();
+    let minutes = |count: u64| Duration::from_secs(60 * count);
+    let good = bench.notification();
+    let bad = [
+        Notification { secret: b"a guess".to_vec(), ..good.clone() },
+        Notification { server_id: "somebody".to_owned(), ..good.clone() },
+        Notification { at: now - minutes(6), ..good.clone() },
+        Notification { at: now - minutes(60 * 24 * 365), ..good.clone() },
+    ];
+    for notification in &bad {
+        bench.send(notification).await;
+    }
+    let whole = good.datagram().unwrap();
+    for length in 0..whole.len() {
+        bench.send_raw(&whole[..length]).await;
+    }
+    for place in 0..whole.len() {
+        let mut flipped = whole.clone();
+        // The TID, and reserved bits of the header that the digest covers.
+        flipped[place] ^= 0x40;
+        if place > 0 {
+            bench.send_raw(&flipped).await;
+        }
+    }
+    bench.send_raw(&[whole.as_slice(), b"\0"].concat()).await;
+    // None of them has used up the good one's id.
+    bench.send(&good).await;
+    bench.ended(&agent, 1).await;
+    assert_eq!(bench.packages().len(), 1);
+    agent.stop().await;
+}
+
+#[tokio::test]
+async fn five_thousand_hostile_datagrams_do_not_hinder_a_good_one() {
+    let bench = Bench::new().await;
+    let agent = bench.start().await;
+    bench.session(&agent, 1).await;
+    let (files, memory) = (agent.open_files(), agent.resident());
+    let good = bench.notification().datagram().unwrap();
+    let mut state = 0x9e37_79b9_7f4a_7c15_u64;
+    let mut random = move || {
+        state ^= state << 13;
+        state ^= state >> 7;
+        state ^= state << 17;
+        state
+    };
+    let socket = tokio::net::UdpSocket::bind("127.0.0.1:0").await.unwrap();
+    for _ in 0..5000 {
+        let mut datagram = good.clone();
+        match random() % 4 {
+            0 => datagram = (0..random() % 1400).map(|_| random().to_le_bytes()[3]).collect(),
+            1 => datagram.truncate(usize::try_from(random()).unwrap() % datagram.len()),
+            2 => datagram.extend_from_slice(&random().to_le_bytes()),
+            _ => {
+                let place = 1 + usize::try_from(random()).unwrap() % (datagram.len() - 1);
+                datagram[place] ^= 1 << (random() % 8);
+            }
+        }
+        if datagram != good {
+            socket.send_to(&datagram, bench.udp).await.unwrap();
+        }
+    }
+    // A datagram may be lost in a full buffer; the server would send it again.
+    let mut session = 1;
+    while session < 2 {
+        bench.notify().await;
+        let ends = |tape: &omadm_agent::lab::Tape| tape.requests("dm").len() > 1;
+        if bench.tape.until(Duration::from_millis(500), ends).await {
+            session += 1;
+        }
+    }
+    bench.ended(&agent, 2).await;
+    assert!(agent.resident() < memory + (2 << 20), "{} → {}", memory, agent.resident());
+    assert!(agent.open_files() <= files + 2, "{} → {}", files, agent.open_files());
+    let dropped = agent.log().lines().filter(|line| line.contains("dropped")).count();
+    assert!(dropped <= 3, "one line a minute:\n{}", agent.log());
+    agent.stop().await;
+}
+
+#[tokio::test]
+async fn a_bare_package_needs_permission() {
+    let refuse = Bench::new().await;
+    let allow = Bench::new().await;
+    let config = std::fs::read_to_string(allow.gateway.config()).unwrap();
+    let config = config.replace("[notification]\n", "[notification]\naccept-bare = true\n");
+    files::put(&allow.gateway.config(), config, files::PLAIN).unwrap();
+    for (bench, sessions) in [(refuse, 1), (allow, 2)] {
+        let agent = bench.start().await;
+        bench.send_raw(&bench.notification().package().unwrap()).await;
+        if sessions == 2 {
+            bench.ended(&agent, 1).await;
+        }
+        bench.session(&agent, sessions).await;
+        assert_eq!(bench.packages().len(), sessions);
+        agent.stop().await;
+    }
+}
+
+#[tokio::test]
+async fn notifications_in_a_running_session_become_one_session_more() {
+    let bench = Bench::new().await;
+    let slow = support::commands(json!([])).after(Duration::from_secs(1));
+    bench.answer([slow]);
+    let agent = bench.start().await;
+    bench.notify().await;
+    bench.until(&agent, "Package#1", |exchanges| !exchanges.is_empty()).await;
+    bench.notify().await;
+    bench.send(&Notification { request_mos: true, ..bench.notification() }).await;
+    bench.notify().await;
+    bench.ended(&agent, 2).await;
+    // The third session is this one: no other was waiting.
+    bench.session(&agent, 3).await;
+    let asked: Vec<_> = bench
+        .packages()
+        .iter()
+        .filter(|package| package.initiation)
+        .map(|package| package.json.get("MOS").is_some())
+        .collect();
+    assert_eq!(asked, [false, true, false], "REQ-MOS of any of them counts");
+    agent.stop().await;
+}
+
+#[tokio::test]
+async fn an_account_without_its_secret_takes_no_notification() {
+    let setup = Setup {
+        account: Box::new(|account, _| account.secret = Some("another secret".to_owned())),
+        ..Setup::default()
+    };
+    let bench = Bench::with(setup).await;
+    let agent = bench.start().await;
+    bench.notify().await;
+    let good = Notification::new(SERVER_ID, b"another secret", 9999);
+    bench.send(&good).await;
+    bench.ended(&agent, 1).await;
+    assert_eq!(bench.packages().len(), 1);
+    assert!(!agent.log().contains(SECRET) && !agent.log().contains("another secret"));
+    agent.stop().await;
+}

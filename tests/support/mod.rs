@@ -1,0 +1,455 @@
+//! A bench for the real `omadmd`: files in a folder of its own, a DM server, a data repository, UDP.
+//!
+//! Every wait has a deadline, and ends early with the agent's log when the agent has died.
+
+#![allow(dead_code, unreachable_pub, reason = "a module of each test file, which uses its own part")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "a bench fails by panicking"
+)]
+
+use std::net::{Ipv4Addr, SocketAddr};
+use std::process::{ExitStatus, Stdio};
+use std::sync::atomic::{AtomicU8, AtomicU16, Ordering};
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use nix::sys::signal::{Signal, kill, killpg};
+use nix::unistd::Pid;
+use omadm_agent::lab::gateway::{Account, Gateway};
+use omadm_agent::lab::notifier::{self, Notification};
+use omadm_agent::lab::tape::{Exchange, Received};
+use omadm_agent::lab::{Authority, Options, Reply, Repository, Request, Script, Server, Tape, files};
+use serde_json::{Value, json};
+use tempfile::TempDir;
+use tokio::io::{AsyncBufReadExt, BufReader};
+use tokio::net::UnixDatagram;
+use tokio::process::{Child, Command};
+use tokio::sync::watch;
+use tokio::time::timeout;
+
+/// How long anything may take that should happen at once.
+pub const LIMIT: Duration = Duration::from_secs(30);
+/// The account's server id.
+pub const SERVER_ID: &str = "bench";
+/// The notification secret.
+pub const SECRET: &str = "a secret of the bench";
+/// DevInfo.
+pub const DEVINFO: &str = "urn:oma:mo:oma-dm-devinfo:1.2";
+/// SessionInfo.
+pub const SESSIONINFO: &str = "urn:oma:mo:oma-sessioninfomo:1.0";
+/// DMAcc.
+pub const DMACC: &str = "urn:oma:mo:oma-dm-dmacc:2.0";
+/// The bench's own object.
+pub const BENCH: &str = "urn:x-omadm:mo:bench:1.0";
+
+/// Everything that a test plays with.
+pub struct Bench {
+    /// The CA that the account trusts.
+    pub authority: Authority,
+    /// All exchanges of both servers.
+    pub tape: Tape,
+    /// The DM server.
+    pub server: Server,
+    script: Arc<Mutex<Script>>,
+    /// The documents of the data repository.
+    pub repository: Repository,
+    /// The data repository's server.
+    pub repository_server: Server,
+    /// The agent's files.
+    pub gateway: Gateway,
+    /// Where the agent listens.
+    pub udp: SocketAddr,
+    folder: TempDir,
+}
+
+/// Changes the account before it is written.
+pub type ChangeAccount = Box<dyn FnOnce(&mut Account, &Authority)>;
+/// Changes the DM server before it starts.
+pub type ChangeServer = Box<dyn FnOnce(Options, &Authority) -> Options>;
+
+/// What a test wants different.
+pub struct Setup {
+    /// Further configuration, after `[paths]`.
+    pub config: String,
+    /// Changes to the account.
+    pub account: ChangeAccount,
+    /// Changes to the DM server.
+    pub server: ChangeServer,
+}
+
+impl Default for Setup {
+    fn default() -> Self {
+        Self { config: String::new(), account: Box::new(|_, _| {}), server: Box::new(|options, _| options) }
+    }
+}
+
+impl Bench {
+    /// A bench that is set up as usual.
+    pub async fn new() -> Self {
+        Self::with(Setup::default()).await
+    }
+
+    /// A bench with one session of these packages. See [`Bench::play`].
+    pub async fn playing(packages: Value) -> Self {
+        let bench = Self::new().await;
+        bench.play(packages);
+        bench
+    }
+
+    /// A bench that is set up otherwise.
+    pub async fn with(setup: Setup) -> Self {
+        let folder = tempfile::Builder::new().prefix("omadm-test-").tempdir().unwrap();
+        let authority = Authority::new("omadm test CA").unwrap();
+        let tape = Tape::default();
+        let repository = Repository::default();
+        let options = Options::new("repository", authority.server().unwrap(), &tape);
+        let repository_server = Server::start(options, repository.handler()).await.unwrap();
+        let options = Options::new("dm", authority.server().unwrap(), &tape);
+        let script = Arc::new(Mutex::new(Script::default()));
+        let player = Arc::clone(&script);
+        let answer = move |request: &Request| player.lock().unwrap().answer(request);
+        let server = Server::start((setup.server)(options, &authority), answer).await.unwrap();
+
+        let udp = own_address();
+        let gateway = Gateway::new(folder.path()).unwrap();
+        gateway.configure(udp, &setup.config).unwrap();
+        put_bench_object(&gateway);
+        let mut account = Account {
+            origins: vec![repository_server.origin()],
+            secret: Some(SECRET.to_owned()),
+            ..Account::new(SERVER_ID, &format!("{}/dm?id=[DevID]", server.origin()), &authority)
+        };
+        (setup.account)(&mut account, &authority);
+        gateway.put_account(&account).unwrap();
+        Self { authority, tape, server, script, repository, repository_server, gateway, udp, folder }
+    }
+
+    /// Adds an origin to those of the account. Before the agent starts.
+    pub fn list_origin(&self, origin: &str) {
+        let file = self.gateway.path("accounts").join(format!("{SERVER_ID}.toml"));
+        let text = std::fs::read_to_string(&file).unwrap();
+        let text = text.replace("origins = [", &format!("origins = [\"{origin}\", "));
+        files::put(&file, text, files::PLAIN).unwrap();
+    }
+
+    /// One more session: an array of packages, each an array of commands; END comes by itself.
+    /// `{repository}` stands for the data repository's origin.
+    pub fn play(&self, packages: Value) {
+        self.answer(Script::parse(&packages.to_string(), &self.repository_server.origin()).unwrap());
+    }
+
+    /// One more session: the answers to its requests; END comes by itself.
+    pub fn answer(&self, replies: impl IntoIterator<Item = Reply>) {
+        self.script.lock().unwrap().push(replies);
+    }
+
+    /// Starts `omadmd` and waits until it says that it is ready.
+    pub async fn start(&self) -> Agent {
+        let mut agent = self.spawn().await;
+        agent.ready().await;
+        agent
+    }
+
+    /// Starts `omadmd`.
+    pub async fn spawn(&self) -> Agent {
+        Agent::spawn(&self.gateway, &["--config", self.gateway.config().to_str().unwrap()]).await
+    }
+
+    /// A notification with an id of its own.
+    pub fn notification(&self) -> Notification {
+        static NEXT: AtomicU16 = AtomicU16::new(1);
+        Notification::new(SERVER_ID, SECRET.as_bytes(), NEXT.fetch_add(1, Ordering::Relaxed))
+    }
+
+    /// Sends a good notification.
+    pub async fn notify(&self) {
+        self.send(&self.notification()).await;
+    }
+
+    /// Sends a notification.
+    pub async fn send(&self, notification: &Notification) {
+        notification.send(self.udp).await.unwrap();
+    }
+
+    /// Sends any bytes to the agent's UDP port.
+    pub async fn send_raw(&self, datagram: &[u8]) {
+        notifier::send(self.udp, datagram).await.unwrap();
+    }
+
+    /// Waits until the DM server's exchanges satisfy `enough`.
+    pub async fn until(&self, agent: &Agent, what: &str, mut enough: impl FnMut(&[Exchange]) -> bool) {
+        let dm = |tape: &Tape| {
+            let all = tape.exchanges().into_iter();
+            all.filter(|exchange| exchange.request.server == "dm").collect::<Vec<_>>()
+        };
+        if !self.tape.until(LIMIT, |tape| enough(&dm(tape))).await {
+            let seen: Vec<String> = dm(&self.tape).iter().map(summary).collect();
+            panic!(
+                "{what}: not within {LIMIT:?}\nexchanges:\n{}\nrefused: {:?}\nagent:\n{}",
+                seen.join("\n"),
+                self.tape.refused(),
+                agent.log()
+            );
+        }
+    }
+
+    /// Waits until `count` sessions got their END.
+    pub async fn ended(&self, agent: &Agent, count: usize) {
+        let ends = |exchanges: &[Exchange]| {
+            exchanges.iter().filter(|exchange| exchange.reply.ends_session()).count() >= count
+        };
+        self.until(agent, &format!("{count} sessions to their end"), ends).await;
+    }
+
+    /// Notifies, and waits for the END of session number `count`.
+    pub async fn session(&self, agent: &Agent, count: usize) {
+        self.notify().await;
+        self.ended(agent, count).await;
+    }
+
+    /// The packages that the DM server got, in order, repeated ones included.
+    pub fn packages(&self) -> Vec<Received> {
+        let requests = self.tape.requests("dm");
+        requests.iter().map(|request| request.package().unwrap()).collect()
+    }
+
+    /// The statuses of every Package#3.
+    pub fn statuses(&self) -> Vec<Vec<u64>> {
+        let responses = self.packages().into_iter().filter(|package| !package.initiation);
+        responses.map(|package| package.statuses()).collect()
+    }
+
+    /// How often the bench's Count node was executed.
+    pub fn counted(&self) -> usize {
+        std::fs::read_to_string(self.gateway.path("counted")).map_or(0, |text| text.lines().count())
+    }
+}
+
+/// An address of this machine that no other bench uses, with the port of WAP push.
+fn own_address() -> SocketAddr {
+    static NEXT: AtomicU8 = AtomicU8::new(1);
+    let [_, _, high, low] = std::process::id().to_be_bytes();
+    let number = NEXT.fetch_add(1, Ordering::Relaxed);
+    SocketAddr::from((Ipv4Addr::new(127, high | 0x80, low, number), 2948))
+}
+
+fn summary(exchange: &Exchange) -> String {
+    let package = exchange.request.package().map(|package| package.json.to_string()).unwrap_or_default();
+    let reply = String::from_utf8_lossy(&exchange.reply.body);
+    format!(
+        "  {} {} {package}\n    → {} {:?} {reply}",
+        exchange.request.method,
+        exchange.request.target(),
+        exchange.reply.status,
+        exchange.reply.fault
+    )
+}
+
+/// The running `omadmd`.
+pub struct Agent {
+    child: Child,
+    pid: Pid,
+    notify: UnixDatagram,
+    log: Arc<Mutex<String>>,
+    logged: watch::Receiver<()>,
+}
+
+impl Agent {
+    /// Starts `omadmd` with these arguments, in a process group of its own and with a bare environment.
+    pub async fn spawn(gateway: &Gateway, arguments: &[&str]) -> Self {
+        let path = gateway.path("notify");
+        let _ = std::fs::remove_file(&path);
+        let notify = UnixDatagram::bind(&path).unwrap();
+        let mut child = Command::new(env!("CARGO_BIN_EXE_omadmd"))
+            .args(arguments)
+            .env_clear()
+            .env("PATH", "/usr/sbin:/usr/bin:/sbin:/bin")
+            .env("NOTIFY_SOCKET", &path)
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .process_group(0)
+            .kill_on_drop(true)
+            .spawn()
+            .unwrap();
+        let pid = Pid::from_raw(i32::try_from(child.id().unwrap()).unwrap());
+        let log = Arc::new(Mutex::new(String::new()));
+        let (changed, logged) = watch::channel(());
+        let changed = Arc::new(changed);
+        collect(child.stdout.take().unwrap(), Arc::clone(&log), Arc::clone(&changed));
+        collect(child.stderr.take().unwrap(), Arc::clone(&log), changed);
+        Self { child, pid, notify, log, logged }
+    }
+
+    /// Waits for `READY=1`.
+    pub async fn ready(&mut self) {
+        self.said("READY=1").await;
+    }
+
+    /// Waits until the agent tells systemd `word`.
+    pub async fn said(&mut self, word: &str) {
+        let wait = async {
+            let mut buffer = vec![0; 4096];
+            loop {
+                tokio::select! {
+                    received = self.notify.recv(&mut buffer) => {
+                        let text = String::from_utf8_lossy(&buffer[..received.unwrap()]).into_owned();
+                        if text.lines().any(|line| line == word) {
+                            return true;
+                        }
+                    }
+                    _ = self.child.wait() => return false,
+                }
+            }
+        };
+        match timeout(LIMIT, wait).await {
+            Ok(true) => {}
+            Ok(false) => panic!("omadmd ended before it said {word}:\n{}", self.log()),
+            Err(_) => panic!("omadmd did not say {word}:\n{}", self.log()),
+        }
+    }
+
+    /// What it has written so far.
+    pub fn log(&self) -> String {
+        self.log.lock().unwrap().clone()
+    }
+
+    /// Waits for a line that satisfies `wanted`.
+    pub async fn logged(&mut self, what: &str, wanted: impl Fn(&str) -> bool) -> String {
+        let wait = async {
+            loop {
+                let found = self.log.lock().unwrap().lines().find(|line| wanted(line)).map(str::to_owned);
+                if let Some(line) = found {
+                    return Some(line);
+                }
+                if self.logged.changed().await.is_err() {
+                    return None;
+                }
+            }
+        };
+        match timeout(LIMIT, wait).await {
+            Ok(Some(line)) => line,
+            _ => panic!("no log line {what}:\n{}", self.log()),
+        }
+    }
+
+    /// How many files it has open.
+    pub fn open_files(&self) -> usize {
+        std::fs::read_dir(format!("/proc/{}/fd", self.pid)).unwrap().count()
+    }
+
+    /// How many bytes of memory it occupies (RSS).
+    pub fn resident(&self) -> usize {
+        let status = std::fs::read_to_string(format!("/proc/{}/status", self.pid)).unwrap();
+        let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).unwrap();
+        line.trim().trim_end_matches(" kB").parse::<usize>().unwrap() << 10
+    }
+
+    /// Sends it a signal.
+    pub fn signal(&self, signal: Signal) {
+        kill(self.pid, signal).unwrap();
+    }
+
+    /// Waits for its end.
+    pub async fn exit(&mut self) -> ExitStatus {
+        let Ok(status) = timeout(LIMIT, self.child.wait()).await else {
+            panic!("omadmd did not end within {LIMIT:?}:\n{}", self.log())
+        };
+        status.unwrap()
+    }
+
+    /// Waits for the end of a run that ends by itself; its status, and all it wrote.
+    pub async fn output(mut self) -> (ExitStatus, String) {
+        let status = self.exit().await;
+        // The pipes close when the process has gone: then the log is whole.
+        let closed = async { while self.logged.changed().await.is_ok() {} };
+        timeout(LIMIT, closed).await.unwrap();
+        (status, self.log())
+    }
+
+    /// Ends it as systemd does: it must exit with 0 and leave no process behind.
+    pub async fn stop(mut self) {
+        self.signal(Signal::SIGTERM);
+        let status = self.exit().await;
+        assert!(status.success(), "omadmd ended with {status}:\n{}", self.log());
+        assert!(killpg(self.pid, None).is_err(), "omadmd left a process behind:\n{}", self.log());
+        assert!(!self.log().contains("panicked"), "{}", self.log());
+    }
+
+    /// Ends it as a power cut does.
+    pub async fn kill(mut self) {
+        self.signal(Signal::SIGKILL);
+        self.exit().await;
+    }
+}
+
+fn collect(
+    stream: impl tokio::io::AsyncRead + Unpin + Send + 'static,
+    log: Arc<Mutex<String>>,
+    changed: Arc<watch::Sender<()>>,
+) {
+    tokio::spawn(async move {
+        let mut lines = BufReader::new(stream).lines();
+        while let Ok(Some(line)) = lines.next_line().await {
+            let mut log = log.lock().unwrap();
+            log.push_str(&line);
+            log.push('\n');
+            drop(log);
+            changed.send_replace(());
+        }
+    });
+}
+
+/// The bench's object: leaves that the store keeps, and scripts that can be counted.
+fn put_bench_object(gateway: &Gateway) {
+    let leaf = |name: &str, format: &str, access: &str| {
+        let access: String = access.split(' ').map(|word| format!("<{word}/>")).collect();
+        format!(
+            "<Node><NodeName>{name}</NodeName><DFProperties><AccessType>{access}</AccessType>\
+             <DFFormat><{format}/></DFFormat><Occurrence><One/></Occurrence><Scope><Permanent/></Scope>\
+             <DFType><MIME>text/plain</MIME></DFType></DFProperties></Node>"
+        )
+    };
+    let interior = |name: &str, children: &str| {
+        format!(
+            "<Node><NodeName>{name}</NodeName><DFProperties><AccessType><Get/></AccessType>\
+             <DFFormat><node/></DFFormat><Occurrence><One/></Occurrence><Scope><Permanent/></Scope>\
+             <DFType><DDFName/></DFType></DFProperties>{children}</Node>"
+        )
+    };
+    let operations = ["Count", "Fail", "Slow"].map(|name| leaf(name, "null", "Exec")).concat();
+    let leaves = [
+        leaf("Name", "chr", "Get Replace"),
+        leaf("Number", "int", "Get Replace"),
+        leaf("Fixed", "chr", "Get"),
+        interior("Operations", &operations),
+    ];
+    let ddf = format!("<MgmtTree><VerDTD>1.2</VerDTD>{}</MgmtTree>", interior("Bench", &leaves.concat()));
+    let mapping = format!(
+        "moid = \"{BENCH}\"\nddf = \"bench.ddf.xml\"\nddf-uri = \"https://omadm.example/ddf/bench\"\n\
+         root = \"Bench\"\ninstances = [\"1\"]\n\
+         [node.Fixed]\nget = [{{ value = \"fixed\" }}]\n\
+         [node.\"Operations/Count\"]\nexec = {{ run = [\"@folder@/count\", \"@folder@/counted\"] }}\n\
+         [node.\"Operations/Fail\"]\nexec = {{ run = [\"@folder@/fail\"], codes = {{ 75 = 1503 }} }}\n\
+         [node.\"Operations/Slow\"]\nexec = {{ run = [\"/bin/sleep\", \"60\"], timeout = \"90s\" }}\n"
+    );
+    gateway.put_mo("bench", "bench.ddf.xml", &ddf).unwrap();
+    gateway.put_mo("bench", "bench.toml", &mapping).unwrap();
+    let program = |name: &str, text: &str| files::put(&gateway.path(name), text, files::PROGRAM).unwrap();
+    program("count", "#!/bin/sh\necho run >>\"$1\"\n");
+    program("fail", "#!/bin/sh\nexit 75\n");
+}
+
+/// A Package#2 with these commands.
+pub fn commands(commands: Value) -> Reply {
+    Reply::commands(&commands)
+}
+
+/// END.
+pub fn end() -> Reply {
+    commands(json!([["END"]]))
+}
