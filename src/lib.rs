@@ -15,29 +15,42 @@
 //!
 //! | room | what is in it | pure |
 //! |---|---|---|
-//! | [`cli`] | the command lines | yes |
 //! | [`config`] | configuration: fragments → merged → [`config::Settings`]; accounts; secrets | no |
-//! | [`notification`] | Package#0: its codec, the WSP push PDU around it, the gate that admits it; the UDP listener | codec and gate |
+//! | [`notification`] | Package#0: its codec, the WSP push PDU around it, the gate that admits it; the UDP listener | all but the listener |
+//! | [`session`] | the session machine, its driver, and the queue that says when and with whom | machine and queue |
+//! | [`package`] | Packages #1, #2, #3: a neutral model and the codec of each wire profile | yes |
+//! | [`command`] | one file a DM command; the one place that chooses status codes | no |
 //! | [`uri`] | ClientURI and ServerURI | yes |
+//! | [`tree`] | management objects at run time: resolve, authorise, read, write | no |
 //! | [`ddf`] | the Device Description Framework: model and parser | yes |
-//! | [`mo`] | management objects: mapping files, values and formats, serialisation | yes |
-//! | [`backend`] | where values come from and go to: files, sysfs, programs, what the agent knows | no |
-//! | [`files`] | files that must survive a power cut | no |
+//! | [`mo`] | management objects as described: mapping files, values, pipelines | all but the loader |
+//! | [`backend`] | where values come from: files, programs, os-release, builtins… | no |
+//! | [`transport`] | HTTPS: TLS, authentication, proxies, one connection a session | no |
+//! | [`bearer`] | network interfaces: which is up, what it is, what carries a session | the choice |
+//! | [`store`] | what survives a power cut | no |
+//! | [`alert`] | Generic Alerts on their way to a server | no |
+//! | [`daemon`] | the loop that owns the queue; loading and reloading; systemd | no |
+//! | [`world`] | what a session needs, as it was when the session began | – |
+//! | [`journal`], [`cli`], [`files`] | the edges: log lines, command lines, atomic files | no |
 
+pub mod alert;
+pub mod backend;
 pub mod bearer;
 pub mod cli;
+pub mod command;
 pub mod config;
-pub mod ddf;
-pub mod journal;
-pub mod backend;
-pub mod config;
+pub mod daemon;
 pub mod ddf;
 pub mod files;
+pub mod journal;
 #[cfg(feature = "lab")]
 pub mod lab;
 pub mod mo;
 pub mod notification;
 pub mod package;
+pub mod session;
 pub mod store;
 pub mod transport;
+pub mod tree;
 pub mod uri;
+pub mod world;

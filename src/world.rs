@@ -8,7 +8,8 @@ use crate::config::{Account, Auth, Settings};
 use crate::store::Store;
 use crate::transport::{Client, ClientSettings, Origin, Proxies, TlsSettingsError};
 use crate::tree::Tree;
-use crate::uri::server::{Parameters, Template};
+use crate::session::Parameters;
+use crate::uri::server::{Template, fill_text};
 
 /// One state of the agent.
 #[derive(Debug)]
@@ -86,7 +87,7 @@ impl Peer {
 
 /// The account's authentication, this device's values in its user name.
 fn with_user(auth: &Auth, parameters: &Parameters) -> Auth {
-    let fill = |user: &str| Template::fill_text(user, parameters);
+    let fill = |user: &str| fill_text(user, &|parameter| parameters.value(parameter));
     match auth {
         Auth::Basic { user, password } => Auth::Basic { user: fill(user), password: password.clone() },
         Auth::Digest { user, password } => Auth::Digest { user: fill(user), password: password.clone() },
@@ -99,7 +100,7 @@ fn own_origins(account: &Account, parameters: &Parameters) -> Vec<Origin> {
     let push = account.push.iter().flat_map(|push| [&push.register_uri, &push.unregister_uri]);
     std::iter::once(&account.server_uri)
         .chain(push)
-        .filter_map(|template| Template::parse(template).ok()?.expand(parameters).ok())
+        .filter_map(|template| Template::parse(template).ok()?.expand(&|parameter| parameters.value(parameter)).ok())
         .filter_map(|uri| Origin::of(&uri).ok())
         .chain(account.origins.iter().cloned())
         .collect()

@@ -111,7 +111,7 @@ pub async fn verified(
     let (Some(limit), false) = (mapping.verify, mapping.get.is_empty()) else { return Ok(true) };
     let deadline = Instant::now() + limit;
     loop {
-        let reading = read(mapping, format, context).await;
+        let reading = read(mapping, format, true, context).await;
         if matches!(&reading, Ok(Answer::Value(reading)) if reading.value == *written) {
             return Ok(true);
         }

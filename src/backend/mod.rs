@@ -121,39 +121,45 @@ enum Raw {
 
 /// Asks a node's sources in order of preference; a node without sources is in the store.
 ///
-/// An empty value counts only where no later source has a better one. A source that fails is passed over, and its
-/// error is returned where nothing else answers; on a pinned node it stops the search, as *unavailable* always does: a
-/// worse value must not be pinned because the better source had a bad moment.
+/// An empty value counts only where no later source has a better one. A source that fails or is unavailable is passed
+/// over, and that is the answer where no later one has a value. Where the caller is `patient`, *unavailable* stops the
+/// search, and so does a failure on a pinned node: a worse value must not be pinned because the better source had a bad
+/// moment.
 ///
 /// # Errors
 /// The first source's [`BackendError`], as said.
 pub async fn read(
     mapping: &NodeMapping,
     format: Format,
+    patient: bool,
     context: &Context<'_>,
 ) -> Result<Answer<Reading>, BackendError> {
     if mapping.get.is_empty() {
         return Ok(stored(context));
     }
-    let (mut empty, mut failed, mut absent) = (None, None, Vec::new());
+    let (mut empty, mut failed, mut unavailable, mut absent) = (None, None, None, Vec::new());
     for source in &mapping.get {
         match read_source(source, format, context).await {
             Ok(Answer::Value(reading)) if reading.value.is_empty() => {
                 empty.get_or_insert(reading);
             }
             Ok(Answer::Absent(why)) => absent.push(why),
+            Ok(Answer::Unavailable(why)) if !patient => {
+                unavailable.get_or_insert(why);
+            }
             Ok(answer) => return Ok(answer),
-            Err(error) if mapping.pin => return Err(error),
+            Err(error) if mapping.pin && patient => return Err(error),
             Err(error) => {
                 log::debug!("{}: source passed over: {error}", context.request.client_uri);
                 failed.get_or_insert(error);
             }
         }
     }
-    match (empty, failed) {
-        (Some(reading), _) => Ok(Answer::Value(reading)),
-        (None, Some(error)) => Err(error),
-        (None, None) => Ok(Answer::Absent(absent.join("; "))),
+    match (empty, unavailable, failed) {
+        (Some(reading), ..) => Ok(Answer::Value(reading)),
+        (None, Some(why), _) => Ok(Answer::Unavailable(why)),
+        (None, None, Some(error)) => Err(error),
+        (None, None, None) => Ok(Answer::Absent(absent.join("; "))),
     }
 }
 

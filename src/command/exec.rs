@@ -67,13 +67,13 @@ pub async fn finish(
     }
 }
 
-async fn wait(invocation: Invocation, running: Running, server_id: String) -> Finished {
+async fn wait(invocation: Invocation, mut running: Running, server_id: String) -> Finished {
     let exit = running.finish().await;
     let client_uri = invocation.node.client_uri();
     let code = invocation.status(&exit);
     log::info!(
         OMADM_SERVER_ID = server_id.as_str(), OMADM_CLIENT_URI = client_uri.as_str(), OMADM_STATUS = code;
-        "{client_uri}: {exit}: {code}"
+        "{client_uri}: {:?}: {code}", exit.end
     );
     Finished { server_id, client_uri, alert_type: invocation.alert_type, code }
 }

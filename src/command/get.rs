@@ -1,17 +1,16 @@
 //! GET ClientURI (TS 5.4.6, Appendix E).
 
-use super::{Answer, CommandError, Context, client_uri, plain};
-use crate::package::media;
+use super::{Answer, CommandError, Context, client_uri, media, plain};
 use crate::session::machine::Done;
-use crate::tree::{Reading, Rights};
+use crate::tree::{Rights, Shown};
 
 pub(super) async fn run(parameters: &[String], context: &mut Context<'_>) -> Answer {
     let [uri] = parameters else { return Err(CommandError::Malformed("GET takes a ClientURI")) };
     let uri = client_uri(uri)?;
     let node = context.tree.resolve(&uri, &context.visitor, Rights::READ).await?;
     Ok(match context.tree.read(&node, uri.level, &context.visitor).await? {
-        Reading::Empty => plain(204),
-        Reading::Leaf { mime, value } => Done { data: Some((mime, value.to_raw())), ..plain(200) },
-        Reading::Document(json) => Done { data: Some((media::DMMO_JSON.to_owned(), json)), ..plain(200) },
+        Shown::Empty => plain(204),
+        Shown::Leaf { mime, value } => Done { data: Some((mime, value.to_raw())), ..plain(200) },
+        Shown::Document(json) => Done { data: Some((media::DMMO_JSON.to_owned(), json)), ..plain(200) },
     })
 }

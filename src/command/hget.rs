@@ -1,8 +1,8 @@
 //! HGET ServerURI [ClientURI] (TS 5.4.1): stores what a data repository has.
 
-use super::{Answer, CommandError, Context, client_uri, plain, repository};
+use super::{Answer, CommandError, Context, client_uri, media, plain, repository};
 use crate::mo::Value;
-use crate::package::{Status, media};
+use crate::package::{Status, is_media_type};
 use crate::session::machine::Done;
 use crate::tree::{Document, NodeRef, Rights, TreeError};
 
@@ -32,22 +32,22 @@ async fn replace(
     fetched: &repository::Fetched,
     context: &Context<'_>,
 ) -> Result<(), CommandError> {
-    if media::is_storable(&fetched.media_type) {
+    if media::is_serialisation(&fetched.content_type) {
         let data = Document::parse(&fetched.body)?.data_of(node);
         return Ok(context.tree.replace(node, data, &context.visitor).await?);
     }
-    if leaf_type.is_some_and(|own| media::same(own, &fetched.media_type)) {
+    if leaf_type.is_some_and(|own| is_media_type(&fetched.content_type, own)) {
         let value = Value::from_raw(node.properties().format, &fetched.body)
             .map_err(|error| TreeError::Invalid { node: node.client_uri(), why: error.to_string() })?;
         return Ok(context.tree.replace_leaf(node, value, &context.visitor).await?);
     }
-    Err(CommandError::MediaType(fetched.media_type.clone()))
+    Err(CommandError::MediaType(fetched.content_type.clone()))
 }
 
 /// Without ClientURI, the document itself says where it belongs.
 async fn place(fetched: &repository::Fetched, context: &Context<'_>) -> Answer {
-    if !media::is_storable(&fetched.media_type) {
-        return Err(CommandError::MediaType(fetched.media_type.clone()));
+    if !media::is_serialisation(&fetched.content_type) {
+        return Err(CommandError::MediaType(fetched.content_type.clone()));
     }
     let document = Document::parse(&fetched.body)?;
     let moid = match (&document.moid, &document.client_uri) {

@@ -3,8 +3,7 @@
 use hyper::Method;
 use hyper::body::Bytes;
 
-use super::{Answer, CommandError, Context, client_uri, plain, repository};
-use crate::package::media;
+use super::{Answer, CommandError, Context, client_uri, media, plain, repository};
 use crate::tree::Rights;
 
 pub(super) async fn run(parameters: &[String], context: &mut Context<'_>) -> Answer {
@@ -18,7 +17,7 @@ pub(super) async fn send(method: Method, parameters: &[String], context: &mut Co
     let uri = repository::expand(server_uri, context)?;
     context.connection.admit(&uri)?;
     if let Some(accepted) = context.accept_mo
-        && !accepted.iter().any(|media_type| media::is_storable(media_type))
+        && !accepted.iter().any(|media_type| media::is_serialisation(media_type))
     {
         return Err(CommandError::MediaType(accepted.join(", ")));
     }

@@ -10,6 +10,7 @@ mod get;
 mod hget;
 mod hpost;
 mod hput;
+mod media;
 mod repository;
 mod show;
 mod status;
@@ -23,12 +24,12 @@ use tokio::sync::mpsc;
 
 use crate::config::Settings;
 use crate::package::{Command, Status};
+use crate::session::Parameters;
 use crate::session::machine::Done;
 use crate::store::Store;
 use crate::transport::Connection;
 use crate::tree::{Invocation, Tree, Visitor};
 use crate::uri::client::ClientUri;
-use crate::uri::server::Parameters;
 
 /// What a command may use.
 pub struct Context<'a> {
@@ -38,6 +39,8 @@ pub struct Context<'a> {
     pub tree: &'a Arc<Tree>,
     /// The store.
     pub store: &'a Arc<Store>,
+    /// The session's number, for the journal.
+    pub session_id: &'a str,
     /// The server and its session.
     pub visitor: Visitor<'a>,
     /// The session's connections.
@@ -105,11 +108,13 @@ fn report(command: &Command, done: &Done, problem: Option<&CommandError>, contex
     let name = shortened(&command.name);
     match problem {
         None => log::info!(
-            OMADM_SERVER_ID = server_id, OMADM_CLIENT_URI = target, OMADM_STATUS = code;
+            OMADM_SERVER_ID = server_id, OMADM_SESSION_ID = context.session_id,
+            OMADM_CLIENT_URI = target, OMADM_STATUS = code;
             "{server_id}: {name} {target}: {code}"
         ),
         Some(problem) => log::warn!(
-            OMADM_SERVER_ID = server_id, OMADM_CLIENT_URI = target, OMADM_STATUS = code;
+            OMADM_SERVER_ID = server_id, OMADM_SESSION_ID = context.session_id,
+            OMADM_CLIENT_URI = target, OMADM_STATUS = code;
             "{server_id}: {name} {target}: {code}: {problem}"
         ),
     }

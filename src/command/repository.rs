@@ -4,8 +4,7 @@ use hyper::body::Bytes;
 use hyper::header::{ACCEPT, CONTENT_TYPE, HeaderName, HeaderValue, LOCATION};
 use hyper::{Method, Uri};
 
-use super::{CommandError, Context};
-use crate::package::media;
+use super::{CommandError, Context, media};
 use crate::transport::{Peer, Request, Response};
 use crate::uri::server::Template;
 
@@ -15,15 +14,15 @@ const MOST_RETRIEVED: usize = 8 << 20;
 
 /// What a repository sent.
 pub(super) struct Fetched {
-    /// Content-Type without its parameters.
-    pub(super) media_type: String,
+    /// Content-Type, as sent.
+    pub(super) content_type: String,
     pub(super) body: Bytes,
 }
 
 /// A ServerURI with this device's values in it (TS 6.2).
 pub(super) fn expand(server_uri: &str, context: &Context<'_>) -> Result<Uri, CommandError> {
     Template::parse(server_uri)
-        .and_then(|template| template.expand(context.parameters))
+        .and_then(|template| template.expand(&|parameter| context.parameters.value(parameter)))
         .map_err(CommandError::ServerUri)
 }
 
@@ -46,7 +45,7 @@ pub(super) async fn fetch(
         return Err(CommandError::Repository(response.status));
     }
     let content_type = response.headers.get(CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
-    Ok(Fetched { media_type: media::essence(content_type), body: response.body })
+    Ok(Fetched { content_type: content_type.to_owned(), body: response.body })
 }
 
 /// PUTs or POSTs a JSON array of serialised MOs.

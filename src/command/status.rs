@@ -1,5 +1,6 @@
 //! The one place that chooses status codes (TS Appendix C).
 
+use crate::backend::BackendError;
 use crate::transport::{Refused, TransportError};
 use crate::tree::TreeError;
 use crate::uri::client::ClientUriError;
@@ -93,7 +94,7 @@ fn of_tree(error: &TreeError) -> u16 {
         TreeError::NotAllowed { .. } => 405,
         TreeError::Unsupported(_) => 501,
         TreeError::Unavailable { .. } => 503,
-        TreeError::Backend { source, .. } if source.is_unsupported() => 501,
+        TreeError::Backend { source: BackendError::Unsupported(_) | BackendError::NeedsHelper(_), .. } => 501,
         TreeError::Invalid { .. }
         | TreeError::Backend { .. }
         | TreeError::NotVerified(_)

@@ -8,16 +8,18 @@ use hyper::header::{ACCEPT, CONTENT_TYPE, HeaderName, HeaderValue};
 use tokio::sync::mpsc;
 
 use super::machine::{Again, Answer, Event, Failure, Limits, Machine, Outcome};
+use super::parameters::Parameters;
 use super::queue::Ticket;
 use crate::alert;
 use crate::bearer::{self, Choice};
 use crate::command::{self, Context, Finished};
-use crate::package::{Encoded, Package1, media};
+use crate::journal::id;
+use crate::package::{self, Encoded, Package1};
 use crate::session::machine::Action;
 use crate::store::Change;
 use crate::transport::{Binding, Connection, Peer as Target, Request, retry_after};
 use crate::tree::{Invocation, SessionFacts, Visitor};
-use crate::uri::server::{Parameters, Template};
+use crate::uri::server::Template;
 use crate::world::{Peer, World};
 
 const DEV_INFO: &str = "urn:oma:mo:oma-dm-devinfo:1.2";
@@ -31,12 +33,16 @@ pub trait Random: Send {
     fn next_u32(&mut self) -> u32 {
         u32::try_from(self.next() >> 32).unwrap_or_default()
     }
+
+    /// Another one, for a task of its own.
+    fn fork(&mut self) -> Box<dyn Random>;
 }
 
 /// A session in progress.
 struct Driver<'a> {
     world: &'a World,
     peer: &'a Peer,
+    session_id: &'a str,
     connection: Connection,
     parameters: Parameters,
     facts: SessionFacts,
@@ -51,13 +57,26 @@ pub async fn run(
     world: &World,
     peer: &Peer,
     ticket: &Ticket,
+    session_id: &str,
     finished: &mpsc::UnboundedSender<Finished>,
     random: &mut dyn Random,
 ) -> Outcome {
-    match session(world, peer, ticket, finished, random).await {
+    let outcome = match session(world, peer, ticket, session_id, finished, random).await {
         Ok(outcome) => outcome,
         Err((why, again)) => Outcome::Failed { failure: Failure::Transport(why), again },
+    };
+    let server_id = peer.account.server_id.as_str();
+    match &outcome {
+        Outcome::Completed => log::info!(
+            MESSAGE_ID = id::SESSION_ENDED, OMADM_SERVER_ID = server_id, OMADM_SESSION_ID = session_id;
+            "{server_id}: session {session_id} ended well"
+        ),
+        Outcome::Failed { failure, .. } => log::warn!(
+            MESSAGE_ID = id::SESSION_FAILED, OMADM_SERVER_ID = server_id, OMADM_SESSION_ID = session_id;
+            "{server_id}: session {session_id} failed: {failure}"
+        ),
     }
+    outcome
 }
 
 type Refusal = (String, Again);
@@ -66,6 +85,7 @@ async fn session(
     world: &World,
     peer: &Peer,
     ticket: &Ticket,
+    session_id: &str,
     finished: &mpsc::UnboundedSender<Finished>,
     random: &mut dyn Random,
 ) -> Result<Outcome, Refusal> {
@@ -79,7 +99,7 @@ async fn session(
     let parameters = Parameters::new(dev_id.unwrap_or_else(|| "-1".to_owned()));
     let client = peer.client(&parameters).map_err(|error| never(error.to_string()))?;
     let uri = Template::parse(&account.server_uri)
-        .and_then(|template| template.expand(&parameters))
+        .and_then(|template| template.expand(&|parameter| parameters.value(parameter)))
         .map_err(|error| never(format!("server-uri: {error}")))?;
 
     let waiting = alert::waiting(&world.store, &account.server_id).map_err(|error| later(error.to_string()))?;
@@ -88,6 +108,7 @@ async fn session(
     let mut driver = Driver {
         world,
         peer,
+        session_id,
         connection: client.connection(binding),
         parameters,
         facts: SessionFacts::default(),
@@ -119,6 +140,7 @@ impl Driver<'_> {
                     settings: &self.world.settings,
                     tree: &self.world.tree,
                     store: &self.world.store,
+                    session_id: self.session_id,
                     visitor: Visitor { account: &self.peer.account, session: self.facts },
                     connection: &mut self.connection,
                     parameters: &self.parameters,
@@ -152,7 +174,7 @@ impl Driver<'_> {
         let undelivered = |why: String, retry| Event::Undelivered { why, retry };
         let Ok(uri) = uri.parse() else { return undelivered("the URI is malformed".to_owned(), false) };
         let mut request = Request { peer: Target::Server, ..Request::new(Method::POST, uri) };
-        request.headers.push((ACCEPT, HeaderValue::from_static(media::REQUEST)));
+        request.headers.push((ACCEPT, HeaderValue::from_static(package::REQUEST)));
         let values = [
             (CONTENT_TYPE, package.content_type.as_str()),
             (HeaderName::from_static("omadm-devid"), self.parameters.dev_id()),
@@ -182,7 +204,11 @@ impl Driver<'_> {
                 })
             }
             Err(error) => {
-                log::info!("{}: {error}", self.peer.account.server_id);
+                let server_id = self.peer.account.server_id.as_str();
+                log::warn!(
+                    OMADM_SERVER_ID = server_id, OMADM_SESSION_ID = self.session_id;
+                    "{server_id}: package not answered: {error}"
+                );
                 undelivered(error.to_string(), error.is_retryable())
             }
         }

@@ -2,8 +2,12 @@
 //! that decides when and with whom.
 
 mod backoff;
+mod driver;
 pub mod machine;
+mod parameters;
 pub mod queue;
 
+pub use driver::{Random, run};
 pub use machine::{Again, Failure, Outcome};
+pub use parameters::Parameters;
 pub use queue::{Cause, Queue, Ticket};

@@ -37,23 +37,21 @@ pub(super) struct View<'a> {
 }
 
 impl Builtins for View<'_> {
-    fn get(&self, name: &str) -> Answer {
-        match name {
-            "session-bearer" => Answer::text(self.session.cbt().to_string()),
-            "session-roaming" => Answer::text(self.session.roaming().to_string()),
-            _ => match (name.strip_prefix("account."), self.account) {
-                (Some(leaf), Some(account)) => of_account(account, leaf),
-                _ => Answer::Absent,
-            },
-        }
+    fn get(&self, name: &str) -> Answer<String> {
+        let value = match name {
+            "session-bearer" => Some(self.session.cbt().to_string()),
+            "session-roaming" => Some(self.session.roaming().to_string()),
+            _ => name.strip_prefix("account.").and_then(|leaf| of_account(self.account?, leaf)),
+        };
+        value.map_or_else(|| Answer::Absent(format!("nothing known of {name}")), Answer::Value)
     }
 }
 
 /// The DM Account object's leaves (TS 11.2, TS D.2.3).
-fn of_account(account: &Account, leaf: &str) -> Answer {
+fn of_account(account: &Account, leaf: &str) -> Option<String> {
     let push = account.push.as_ref();
     let noti = account.notification.as_ref();
-    let value = match leaf {
+    match leaf {
         "ServerID" => Some(account.server_id.clone()),
         "Name" => Some(account.name.clone()),
         "SrvURI" => Some(account.server_uri.clone()),
@@ -64,7 +62,6 @@ fn of_account(account: &Account, leaf: &str) -> Answer {
         "Push.GCM.UnRegURL" => push.map(|push| push.unregister_uri.clone()),
         "Push.GCM.RegParams" => push.and_then(|push| push.params.clone()),
         _ => None,
-    };
-    value.map_or(Answer::Absent, Answer::text)
+    }
 }
 

@@ -6,7 +6,7 @@ use crate::store::Change;
 
 use super::error::TreeError;
 use super::node::NodeRef;
-use super::registry::{Origin, Tree, Visitor, request};
+use super::registry::{Origin, Tree, Visitor};
 
 impl Tree {
     /// Deletes a node and all below it.
@@ -33,11 +33,8 @@ impl Tree {
         }
         let mapping = node.mapping();
         if let Some(call) = &mapping.delete {
-            let siblings = self.siblings(node, visitor).await?;
-            let view = self.view(node, visitor);
-            let request = request(node, visitor);
-            let context = self.context(node, &view, &siblings, &request);
-            backend::call(call, &context)
+            let scope = self.scope_with_input(node, visitor).await?;
+            backend::call(call, None, &scope.context())
                 .await
                 .map_err(|source| TreeError::Backend { node: node.client_uri(), source })?;
         } else if mapping.list.is_some() && matches!(node.object.node(node.id).name, NodeName::Unnamed(_)) {

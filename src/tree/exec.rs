@@ -6,7 +6,7 @@ use crate::ddf::AccessType;
 
 use super::error::TreeError;
 use super::node::NodeRef;
-use super::registry::{Tree, Visitor, request};
+use super::registry::{Tree, Visitor};
 
 /// A node that may be executed.
 #[derive(Clone, Debug)]
@@ -24,9 +24,7 @@ impl Invocation {
     /// The status code of a program's exit: 200, a mapped 1xxx, or 500; 500 too for one that was killed.
     #[must_use]
     pub fn status(&self, exit: &backend::Exit) -> u16 {
-        let Some(code) = exit.code() else { return 500 };
-        let mapped = self.codes.iter().find(|(from, _)| *from == code).map(|(_, status)| *status);
-        mapped.unwrap_or(if code == 0 { 200 } else { 500 })
+        exit.mapped(&self.codes).unwrap_or(if exit.success() { 200 } else { 500 })
     }
 }
 
@@ -60,11 +58,8 @@ impl Tree {
         let Some(exec) = &node.mapping().exec else {
             return Err(TreeError::Unsupported("EXEC of a node that no mapping gives a meaning"));
         };
-        let siblings = self.siblings(node, visitor).await?;
-        let view = self.view(node, visitor);
-        let request = request(node, visitor);
-        let context = self.context(node, &view, &siblings, &request);
-        backend::start(&exec.call, &context).await.map_err(failed)
+        let scope = self.scope_with_input(node, visitor).await?;
+        backend::start(exec, &scope.context()).await.map_err(failed)
     }
 }
 

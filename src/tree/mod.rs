@@ -13,6 +13,7 @@ mod node;
 mod read;
 mod registry;
 mod resolve;
+mod scope;
 mod write;
 
 pub use access::Rights;
@@ -21,5 +22,5 @@ pub use document::Document;
 pub use error::TreeError;
 pub use exec::Invocation;
 pub use node::NodeRef;
-pub use read::Reading;
+pub use read::Shown;
 pub use registry::{Tree, Visitor};

@@ -2,10 +2,13 @@
 
 use std::sync::Arc;
 
-use crate::ddf::{NodeName, Properties};
+use crate::backend::Child;
+use crate::ddf::Properties;
 use crate::mo::mapping::NodeMapping;
 use crate::mo::{ManagementObject, NodeId};
 use crate::store::NodeKey;
+
+use crate::uri::client::{ClientUri, Segment};
 
 use super::registry::Instance;
 
@@ -20,7 +23,7 @@ pub struct NodeRef {
     pub id: NodeId,
     /// Names from the root's child down; empty for the root.
     pub names: Vec<String>,
-    /// Names of the un-named nodes on the way, by label: what `{if}` stands for.
+    /// What `{if}` stands for: label and name of each un-named node on the way, as the machine has it.
     pub(super) variables: Vec<(String, String)>,
     /// What the listing that made the nearest un-named node says of it.
     pub(super) item: Option<Arc<serde_json::Value>>,
@@ -38,16 +41,33 @@ impl NodeRef {
         }
     }
 
-    /// The child that `id` describes, called `name`.
-    pub(super) fn child(&self, id: NodeId, name: &str, item: Option<Arc<serde_json::Value>>) -> Self {
+    /// The child that `id` describes, called `name`; kept in the store or named in the DDF.
+    pub(super) fn child(&self, id: NodeId, name: &str) -> Self {
+        self.listed(id, &Child { name: name.to_owned(), captured: name.to_owned(), item: None })
+    }
+
+    /// The child that `id` describes, as a listing found it.
+    pub(super) fn listed(&self, id: NodeId, found: &Child) -> Self {
         let mut child = self.clone();
         child.id = id;
-        child.names.push(name.to_owned());
-        if let NodeName::Unnamed(label) = &self.object.node(id).name {
-            child.variables.push((label.clone().unwrap_or_default(), name.to_owned()));
-            child.item = item;
+        child.names.push(found.name.clone());
+        let description = self.object.node(id);
+        if description.is_unnamed() {
+            let label = description.label().unwrap_or_default().to_owned();
+            child.variables.push((label, found.captured.clone()));
+            child.item = found.item.clone().map(Arc::new);
         }
         child
+    }
+
+    /// The node called `name` beside this one.
+    pub(super) fn sibling(&self, name: &str) -> Option<Self> {
+        let parent = self.object.node(self.id).parent?;
+        let mut sibling = self.clone();
+        sibling.id = self.object.child(parent, name)?;
+        sibling.names.pop();
+        sibling.names.push(name.to_owned());
+        Some(sibling)
     }
 
     /// The instance's MIID.
@@ -95,14 +115,8 @@ impl NodeRef {
     /// The ClientURI that names it exactly (TS 6.1).
     #[must_use]
     pub fn client_uri(&self) -> String {
-        let mut uri = format!("{}/{}", self.object.moid, crate::uri::encode_name(self.miid()));
-        if self.names.is_empty() {
-            uri.push('/');
-        }
-        for name in &self.names {
-            uri.push('/');
-            uri.push_str(&crate::uri::encode_name(name));
-        }
-        uri
+        let mut uri = ClientUri::root(&self.object.moid, self.miid());
+        uri.path = self.names.iter().cloned().map(Segment::Name).collect();
+        uri.to_string()
     }
 }

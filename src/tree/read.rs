@@ -6,7 +6,8 @@
 use std::future::Future;
 use std::pin::Pin;
 
-use crate::backend::{self, Answer, is_secret};
+use crate::backend::builtin::is_secret;
+use crate::backend::{self, Answer, Child, Reading};
 use crate::ddf::{AccessType, NodeName, Occurrence};
 use crate::mo::Value;
 use crate::mo::mapping::From as Origin;
@@ -15,11 +16,11 @@ use crate::store::{Change, Snapshot, Stored};
 use super::document;
 use super::error::TreeError;
 use super::node::NodeRef;
-use super::registry::{Tree, Visitor, request};
+use super::registry::{Tree, Visitor};
 
 /// What a server gets.
 #[derive(Clone, Debug, PartialEq)]
-pub enum Reading {
+pub enum Shown {
     /// The node is there and holds nothing.
     Empty,
     /// A leaf's value and its MIME type.
@@ -53,19 +54,19 @@ impl Tree {
         node: &NodeRef,
         level: Option<u32>,
         visitor: &Visitor<'_>,
-    ) -> Result<Reading, TreeError> {
+    ) -> Result<Shown, TreeError> {
         readable(node)?;
         let pass = self.pass(visitor)?;
         if node.is_leaf() {
             let value = pass.existing_leaf(node).await?;
             let mime = node.properties().mime.first().cloned().unwrap_or_else(|| "text/plain".to_owned());
-            return Ok(if value.is_empty() { Reading::Empty } else { Reading::Leaf { mime, value } });
+            return Ok(if value.is_empty() { Shown::Empty } else { Shown::Leaf { mime, value } });
         }
         let mut data = Vec::new();
         if !pass.write(node, level, &mut data).await? {
             return Err(TreeError::NotFound(node.client_uri()));
         }
-        Ok(if data == b"{}" { Reading::Empty } else { Reading::Document(document::serialise(node, &data)) })
+        Ok(if data == b"{}" { Shown::Empty } else { Shown::Document(document::serialise(node, &data)) })
     }
 
     /// Reads what HPUT and HPOST send: one JSON object, for a leaf too.
@@ -117,8 +118,16 @@ impl Tree {
     /// # Errors
     /// As [`Tree::read`].
     pub async fn text(&self, node: &NodeRef, visitor: &Visitor<'_>) -> Result<Option<String>, TreeError> {
-        let value = self.pass(visitor)?.leaf(node).await?;
+        let value = self.value(node, visitor).await?;
         Ok(value.map(|value| value.to_text().into_owned()).filter(|text| !text.is_empty()))
+    }
+
+    pub(super) async fn value(
+        &self,
+        node: &NodeRef,
+        visitor: &Visitor<'_>,
+    ) -> Result<Option<Value>, TreeError> {
+        self.pass(visitor)?.leaf(node).await
     }
 
     /// The leaf called `name` of the device's own first instance of `moid`.
@@ -133,7 +142,7 @@ impl Tree {
     ) -> Result<Option<String>, TreeError> {
         let Some(root) = self.own(moid) else { return Ok(None) };
         let Some(id) = root.object.child(root.id, name) else { return Ok(None) };
-        self.text(&root.child(id, name, None), visitor).await
+        self.text(&root.child(id, name), visitor).await
     }
 
     /// Whether a leaf has a value, or an interior node anything in it.
@@ -160,7 +169,7 @@ impl Pass<'_> {
         }
     }
 
-    /// The value of a leaf from the first of its sources that has one.
+    /// The value of a leaf from the best of its sources that has one.
     async fn leaf(&self, node: &NodeRef) -> Result<Option<Value>, TreeError> {
         let mapping = node.mapping();
         if mapping.get.is_empty() {
@@ -171,41 +180,23 @@ impl Pass<'_> {
         {
             return Ok(Some(value));
         }
-        let failed = |source| TreeError::Backend { node: node.client_uri(), source };
-        let view = self.tree.view(node, self.visitor);
-        let request = request(node, self.visitor);
-        let context = self.tree.context(node, &view, &[], &request);
-        let format = node.properties().format;
-        let mut unavailable = None;
-        for source in &mapping.get {
-            if matches!(source.from, Origin::Store) {
-                match self.stored(node)? {
-                    Some(value) => return Ok(Some(value)),
-                    None => continue,
-                }
-            }
-            match backend::read_source(source, format, &context).await.map_err(failed)? {
-                Answer::Value { value, transient } => {
-                    if mapping.pin && !transient {
-                        let pin = Change::Pin(node.key(), Stored::Leaf(value.clone()));
-                        self.tree.store.commit(vec![pin]).await?;
-                    }
-                    return Ok(Some(value));
-                }
-                Answer::Absent => {}
-                Answer::Unavailable(why) => {
-                    // A better source gets its time; a pinned node that names none waits for good.
-                    let patient = mapping.wait.map_or(mapping.pin, |wait| self.tree.started.elapsed() < wait);
-                    if patient {
-                        return Err(TreeError::Unavailable { node: node.client_uri(), why });
-                    }
-                    unavailable = Some(why);
-                }
-            }
+        let mut scope = self.tree.scope(node, self.visitor);
+        if mapping.get.iter().any(|source| matches!(source.from, Origin::Store)) {
+            scope.stored = self.stored(node)?;
         }
-        match unavailable {
-            Some(why) => Err(TreeError::Unavailable { node: node.client_uri(), why }),
-            None => Ok(None),
+        // A better source gets its time; a pinned node that names none waits for good.
+        let patient = mapping.wait.map_or(mapping.pin, |wait| self.tree.started.elapsed() < wait);
+        let answer = backend::read(mapping, node.properties().format, patient, &scope.context()).await;
+        match answer.map_err(|source| TreeError::Backend { node: node.client_uri(), source })? {
+            Answer::Value(Reading { value, transient }) => {
+                if mapping.pin && !transient {
+                    let pin = Change::Pin(node.key(), Stored::Leaf(value.clone()));
+                    self.tree.store.commit(vec![pin]).await?;
+                }
+                Ok(Some(value))
+            }
+            Answer::Absent(_) => Ok(None),
+            Answer::Unavailable(why) => Err(TreeError::Unavailable { node: node.client_uri(), why }),
         }
     }
 
@@ -270,17 +261,20 @@ impl Pass<'_> {
         let below = level.map(|level| level.saturating_sub(1));
         let mut any = false;
         for &id in node.object.children(node.id) {
-            let names = match &node.object.node(id).name {
-                NodeName::Named(name) => vec![(name.clone(), None)],
-                NodeName::Unnamed(_) => self.tree.children(node, id, &self.snapshot, self.visitor).await?,
+            let children = match &node.object.node(id).name {
+                NodeName::Named(name) => vec![node.child(id, name)],
+                NodeName::Unnamed(_) => {
+                    let found = self.tree.children(node, id, &self.snapshot, self.visitor).await?;
+                    found.iter().map(|child: &Child| node.listed(id, child)).collect()
+                }
             };
-            for (name, item) in names {
+            for child in children {
                 let start = out.len();
                 if any {
                     out.push(b',');
                 }
-                document::write_name(&name, out);
-                if self.write(&node.child(id, &name, item), below, out).await? {
+                document::write_name(child.name(), out);
+                if self.write(&child, below, out).await? {
                     any = true;
                 } else {
                     out.truncate(start);

@@ -4,13 +4,13 @@ use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Instant;
 
-use crate::backend::{Context, Machine, Request};
+use crate::backend::Machine;
 use crate::config::Account;
 use crate::mo::{ManagementObject, NodeId, Value};
 use crate::package::SupportedMo;
 use crate::store::{Change, NodeKey, Snapshot, Store, Stored};
 
-use super::builtins::{SessionFacts, View};
+use super::builtins::SessionFacts;
 use super::error::TreeError;
 use super::node::NodeRef;
 
@@ -162,38 +162,11 @@ impl Tree {
         Some(NodeRef::root(Arc::clone(object), instance))
     }
 
-    pub(super) fn view<'a>(&'a self, node: &NodeRef, visitor: &Visitor<'_>) -> View<'a> {
-        let account = (node.instance.origin == Origin::Account)
-            .then(|| self.accounts.iter().find(|account| account.server_id == node.instance.miid))
-            .flatten();
-        View { session: visitor.session, account }
-    }
-
-    /// Lends a backend what it needs to know of `node`.
-    pub(super) fn context<'a>(
-        &'a self,
-        node: &'a NodeRef,
-        view: &'a View<'a>,
-        siblings: &'a [(String, String)],
-        request: &'a Request,
-    ) -> Context<'a> {
-        Context {
-            machine: &self.machine,
-            names: &node.variables,
-            siblings,
-            item: node.item.as_deref(),
-            builtins: view,
-            request,
-        }
-    }
-}
-
-pub(super) fn request(node: &NodeRef, visitor: &Visitor<'_>) -> Request {
-    Request {
-        server_id: visitor.account.server_id.clone(),
-        client_uri: node.client_uri(),
-        moid: node.object.moid.clone(),
-        miid: node.miid().to_owned(),
+    /// The account that an instance stands for.
+    pub(super) fn account_of(&self, instance: &Instance) -> Option<&Arc<Account>> {
+        (instance.origin == Origin::Account)
+            .then(|| self.accounts.iter().find(|account| account.server_id == instance.miid))
+            .flatten()
     }
 }
 

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use crate::backend::{self, Answer, Child};
 use crate::ddf::NodeName;
 use crate::mo::NodeId;
 use crate::store::Snapshot;
@@ -10,10 +11,7 @@ use crate::uri::client::{ClientUri, Segment, Selector};
 use super::access::Rights;
 use super::error::TreeError;
 use super::node::NodeRef;
-use super::registry::{Instance, Origin, Tree, Visitor, request};
-
-/// A child that exists: its name, and what the listing says of it.
-pub(super) type Child = (String, Option<Arc<serde_json::Value>>);
+use super::registry::{Instance, Origin, Tree, Visitor};
 
 impl Tree {
     /// Finds the node that `uri` names, for a server that wants to do something that takes `wanted` rights.
@@ -73,11 +71,11 @@ impl Tree {
         let id = parent.object.child(parent.id, name).ok_or_else(not_found)?;
         match &parent.object.node(id).name {
             // The description's spelling, where names are not told apart by case.
-            NodeName::Named(described) => Ok(parent.child(id, described, None)),
+            NodeName::Named(described) => Ok(parent.child(id, described)),
             NodeName::Unnamed(_) => {
                 let children = self.children(parent, id, snapshot, visitor).await?;
-                let (name, item) = children.into_iter().find(|(known, _)| known == name).ok_or_else(not_found)?;
-                Ok(parent.child(id, &name, item))
+                let child = children.iter().find(|child| child.name == name).ok_or_else(not_found)?;
+                Ok(parent.listed(id, child))
             }
         }
     }
@@ -94,15 +92,15 @@ impl Tree {
             let stored = snapshot.children(&parent.key())?.into_iter();
             // Stored siblings with a name of their own are not children of the un-named node.
             let unnamed = stored.filter(|name| parent.object.child(parent.id, name) == Some(id));
-            return Ok(unnamed.map(|name| (name, None)).collect());
+            return Ok(unnamed.map(|name| Child { captured: name.clone(), name, item: None }).collect());
         };
-        let view = self.view(parent, visitor);
-        let request = request(parent, visitor);
-        let context = self.context(parent, &view, &[], &request);
-        let listed = crate::backend::list(list, &context)
-            .await
-            .map_err(|source| TreeError::Backend { node: parent.client_uri(), source })?;
-        Ok(listed.into_iter().map(|child| (child.name, child.item.map(Arc::new))).collect())
+        let scope = self.scope(parent, visitor);
+        match backend::list(list, &scope.context()).await {
+            Ok(Answer::Value(children)) => Ok(children),
+            Ok(Answer::Absent(_)) => Ok(Vec::new()),
+            Ok(Answer::Unavailable(why)) => Err(TreeError::Unavailable { node: parent.client_uri(), why }),
+            Err(source) => Err(TreeError::Backend { node: parent.client_uri(), source }),
+        }
     }
 }
 

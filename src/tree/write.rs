@@ -7,25 +7,38 @@ use std::sync::Arc;
 
 use serde_json::Value as Json;
 
-use crate::backend::{self, Answer, Undo};
+use crate::backend::{self, Undo};
 use crate::ddf::{AccessType, NodeName, Occurrence, Scope};
 use crate::mo::mapping::Call;
 use crate::mo::{ManagementObject, Value};
-use crate::store::{Change, NodeKey, Snapshot, Stored};
+use crate::store::{Change, Snapshot, Stored};
 
 use super::document::Document;
 use super::error::TreeError;
 use super::node::NodeRef;
-use super::registry::{Instance, Origin, Tree, Visitor, request};
-
-/// How often a written value is read back until it shows.
-const VERIFY_EVERY: std::time::Duration = std::time::Duration::from_millis(100);
+use super::registry::{Instance, Origin, Tree, Visitor};
 
 /// What a write comes to, before anything is done.
 #[derive(Default)]
 struct Plan {
-    effects: Vec<(NodeRef, Value)>,
+    effects: Vec<Effect>,
     changes: Vec<Change>,
+}
+
+/// Something that happens outside the store.
+enum Effect {
+    /// The node's mapping sets a value.
+    Set(NodeRef, Value),
+    /// The un-named node's mapping adds it.
+    Add(NodeRef),
+}
+
+impl Effect {
+    fn node(&self) -> &NodeRef {
+        match self {
+            Self::Set(node, _) | Self::Add(node) => node,
+        }
+    }
 }
 
 impl Tree {
@@ -109,7 +122,7 @@ impl Tree {
         // What is stored and not in the new data goes; values that come from outside stay what they are.
         for name in snapshot.children(&node.key())? {
             let Some(id) = node.object.child(node.id, &name) else { continue };
-            let child = node.child(id, &name, None);
+            let child = node.child(id, &name);
             if !members.contains_key(&name) && !permanent(&child) {
                 plan.changes.push(Change::Remove(child.key()));
             }
@@ -121,9 +134,9 @@ impl Tree {
                 return Err(TreeError::Invalid { node: node.client_uri(), why });
             };
             let unnamed = matches!(node.object.node(id).name, NodeName::Unnamed(_));
-            let child = node.child(id, &name, None);
+            let child = node.child(id, &name);
             if unnamed && !child.is_leaf() {
-                self.plan_unnamed(&child, snapshot, plan)?;
+                self.plan_unnamed(node, &child, snapshot, visitor, plan).await?;
             }
             Box::pin(self.plan(&child, value, snapshot, visitor, plan)).await?;
         }
@@ -131,14 +144,35 @@ impl Tree {
     }
 
     /// An un-named interior node: a listed one is the machine's own, others are kept in the store.
-    fn plan_unnamed(&self, node: &NodeRef, snapshot: &Snapshot, plan: &mut Plan) -> Result<(), TreeError> {
-        if node.mapping().list.is_some() {
+    async fn plan_unnamed(
+        &self,
+        parent: &NodeRef,
+        node: &NodeRef,
+        snapshot: &Snapshot,
+        visitor: &Visitor<'_>,
+        plan: &mut Plan,
+    ) -> Result<(), TreeError> {
+        let mapping = node.mapping();
+        if mapping.list.is_some() {
+            let listed = self.children(parent, node.id, snapshot, visitor).await?;
+            if listed.iter().any(|child| child.name == node.name()) {
+                return Ok(());
+            }
+            allowed(node, AccessType::ADD, "may not be added")?;
+            if mapping.add.is_none() {
+                let what = "can't be added: its mapping does not say how";
+                return Err(TreeError::NotAllowed { node: node.client_uri(), what });
+            }
+            plan.effects.push(Effect::Add(node.clone()));
             return Ok(());
         }
         if snapshot.exists(&node.key())? {
             return Ok(());
         }
         allowed(node, AccessType::ADD, "may not be added")?;
+        if mapping.add.is_some() {
+            plan.effects.push(Effect::Add(node.clone()));
+        }
         plan.changes.push(Change::Put(node.key(), Stored::Interior));
         Ok(())
     }
@@ -186,7 +220,7 @@ impl Tree {
         }
         drop(text);
         match &mapping.set {
-            Some(sink) if !matches!(sink.to, Call::Store) => plan.effects.push((node.clone(), value)),
+            Some(sink) if !matches!(sink.to, Call::Store) => plan.effects.push(Effect::Set(node.clone(), value)),
             None if from_outside && !kept_in_store(node) => {
                 return Err(TreeError::NotAllowed { node: node.client_uri(), what: "can't be set" });
             }
@@ -196,10 +230,10 @@ impl Tree {
     }
 
     async fn apply(&self, plan: Plan, visitor: &Visitor<'_>) -> Result<(), TreeError> {
-        let mut undos: Vec<(NodeKey, Undo)> = Vec::new();
+        let mut undos: Vec<(String, Undo)> = Vec::new();
         let mut result = Ok(());
-        for (node, value) in &plan.effects {
-            result = self.effect(node, value, visitor, &mut undos).await;
+        for effect in &plan.effects {
+            result = self.perform(effect, visitor, &mut undos).await;
             if result.is_err() {
                 break;
             }
@@ -208,9 +242,8 @@ impl Tree {
             result = self.store.commit(plan.changes).await.map_err(TreeError::from);
         }
         if result.is_err() {
-            for (key, undo) in undos.into_iter().rev() {
+            for (node, undo) in undos.into_iter().rev() {
                 if let Err(error) = undo.undo().await {
-                    let node = String::from_utf8_lossy(key.as_bytes()).replace('\0', "/");
                     log::error!("{node}: the value before could not be restored: {error}");
                 }
             }
@@ -218,69 +251,30 @@ impl Tree {
         result
     }
 
-    async fn effect(
+    async fn perform(
         &self,
-        node: &NodeRef,
-        value: &Value,
+        effect: &Effect,
         visitor: &Visitor<'_>,
-        undos: &mut Vec<(NodeKey, Undo)>,
+        undos: &mut Vec<(String, Undo)>,
     ) -> Result<(), TreeError> {
-        let Some(sink) = &node.mapping().set else { return Ok(()) };
+        let node = effect.node();
         let failed = |source| TreeError::Backend { node: node.client_uri(), source };
-        let siblings = self.siblings(node, visitor).await?;
-        let view = self.view(node, visitor);
-        let request = request(node, visitor);
-        let context = self.context(node, &view, &siblings, &request);
-        let undo = backend::write(sink, value, &context).await.map_err(failed)?;
-        undos.push((node.key(), undo));
-        match node.mapping().verify {
-            Some(limit) if !node.mapping().get.is_empty() => self.verify(node, value, limit, &context).await,
-            _ => Ok(()),
-        }
-    }
-
-    async fn verify(
-        &self,
-        node: &NodeRef,
-        value: &Value,
-        limit: std::time::Duration,
-        context: &backend::Context<'_>,
-    ) -> Result<(), TreeError> {
-        let deadline = tokio::time::Instant::now() + limit;
-        loop {
-            for source in &node.mapping().get {
-                match backend::read_source(source, node.properties().format, context).await {
-                    Ok(Answer::Value { value: shown, .. }) if shown == *value => return Ok(()),
-                    Ok(Answer::Value { .. }) => break,
-                    Ok(Answer::Absent | Answer::Unavailable(_)) | Err(_) => {}
-                }
-            }
-            if tokio::time::Instant::now() + VERIFY_EVERY > deadline {
+        let scope = self.scope_with_input(node, visitor).await?;
+        let context = scope.context();
+        let mapping = node.mapping();
+        let undo = match (effect, &mapping.set, &mapping.add) {
+            (Effect::Set(_, value), Some(sink), _) => backend::set(sink, value, &context).await,
+            (Effect::Add(_), _, Some(call)) => backend::call(call, None, &context).await,
+            _ => return Ok(()),
+        };
+        undos.extend(undo.map_err(failed)?.map(|undo| (node.client_uri(), undo)));
+        if let Effect::Set(_, value) = effect {
+            let format = node.properties().format;
+            if !backend::verified(mapping, format, value, &context).await.map_err(failed)? {
                 return Err(TreeError::NotVerified(node.client_uri()));
             }
-            tokio::time::sleep(VERIFY_EVERY).await;
         }
-    }
-
-    /// The values of the sibling leaves that the node's `input` lists.
-    pub(super) async fn siblings(
-        &self,
-        node: &NodeRef,
-        visitor: &Visitor<'_>,
-    ) -> Result<Vec<(String, String)>, TreeError> {
-        let mut values = Vec::new();
-        let Some(parent) = node.object.node(node.id).parent else { return Ok(values) };
-        for name in &node.mapping().input {
-            let Some(id) = node.object.child(parent, name) else { continue };
-            let mut sibling = node.clone();
-            sibling.id = id;
-            sibling.names.pop();
-            sibling.names.push(name.clone());
-            if let Some(value) = self.text(&sibling, visitor).await? {
-                values.push((name.clone(), value));
-            }
-        }
-        Ok(values)
+        Ok(())
     }
 }
 
