@@ -1,4 +1,21 @@
 //! Packages #1, #2 and #3 (TS 5.2, 7.2–7.4, Appendix E): a neutral model and the codec of each wire profile.
+//!
+//! The agent's side is here: [`decode`], [`encode1`], [`encode3`]. What a DM Server does is in [`server`].
+
+pub mod approved;
+pub mod draft;
+pub mod multipart;
+pub mod server;
+
+mod json;
+mod media;
+mod request;
+#[cfg(test)]
+mod tests;
+mod wire;
+
+pub use media::{INITIATION, REQUEST, RESPONSE, is_media_type};
+pub use request::{PackageError, decode};
 
 /// Which of the two published wire formats a server speaks.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -13,7 +30,7 @@ pub enum Profile {
 /// One command of a Package#2, as received: nothing is known yet about name or parameters.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Command {
-    /// The command's name as sent.
+    /// The command's name as sent; empty where the shape has none.
     pub name: String,
     /// Its parameters; none where one of them is no string or the shape is wrong (status 400).
     pub parameters: Option<Vec<String>>,
@@ -24,9 +41,11 @@ pub struct Command {
 pub struct Package2 {
     /// The commands, in order.
     pub commands: Vec<Command>,
-    /// `SessionInfo.AcceptMO`: media types the server takes MO data in; none: it did not say.
+    /// `SessionInfo.AcceptMO`: media types the server takes MO data in, in lower case and without parameters,
+    /// most wanted first; none: it did not say.
     pub accept_mo: Option<Vec<String>>,
-    /// `Results`: what the server says of alerts, by position in the package that carried them.
+    /// `Results`: what the server says of alerts, by position in the package that carried them;
+    /// 0 where it can't be read.
     pub results: Vec<u16>,
 }
 
@@ -105,4 +124,24 @@ pub struct Encoded {
     pub content_type: String,
     /// The body.
     pub body: Vec<u8>,
+}
+
+/// Package#1, ready to be posted.
+#[must_use]
+pub fn encode1(profile: Profile, package: &Package1) -> Encoded {
+    match profile {
+        Profile::Draft => draft::encode1(package),
+        Profile::Approved => approved::encode1(package),
+    }
+}
+
+/// Package#3, ready to be posted; with the data of GETs where there is some (TS Appendix E).
+///
+/// The boundary between parts is made of `nonce`: a random number keeps others from guessing it.
+#[must_use]
+pub fn encode3(profile: Profile, package: &Package3, nonce: u64) -> Encoded {
+    match profile {
+        Profile::Draft => draft::encode3(package, nonce),
+        Profile::Approved => approved::encode3(package, nonce),
+    }
 }

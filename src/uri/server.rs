@@ -135,7 +135,11 @@ impl Template {
 /// `hyper::Uri` takes anything in brackets for an address, and brackets nearly anywhere.
 fn is_origin(origin: &str, authority: &str) -> bool {
     let rest = match authority.strip_prefix('[').and_then(|rest| rest.split_once(']')) {
-        Some((address, _)) if address.parse::<Ipv6Addr>().is_err() => return false,
+        Some((address, port))
+            if address.parse::<Ipv6Addr>().is_err() || !(port.is_empty() || port.starts_with(':')) =>
+        {
+            return false;
+        }
         Some((_, port)) => port,
         None => authority,
     };
@@ -270,9 +274,14 @@ mod tests {
     #[test]
     fn brackets_of_an_address_are_no_parameter() {
         assert_eq!(expand("https://[2001:db8::1]:8443/[MNC]"), "https://[2001:db8::1]:8443/01");
-        for text in
-            ["https://[DevID]/", "https://[MNC].example/", "https://a:[MNC]/", "https://a b/", "https://é/"]
-        {
+        for text in [
+            "https://[DevID]/",
+            "https://[MNC].example/",
+            "https://a:[MNC]/",
+            "https://[::1]x/",
+            "https://a b/",
+            "https://é/",
+        ] {
             assert!(matches!(Template::parse(text), Err(ServerUriError::Authority(_))), "{text}");
         }
     }

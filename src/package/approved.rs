@@ -1,0 +1,108 @@
+//! Packages #1 and #3 as the approved enabler of 2016 writes them, as far as it is known.
+
+use std::borrow::Cow;
+
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
+
+use super::wire::{Initiation, Response, borrowed, bytes, some_of};
+use super::{Encoded, INITIATION, Package1, Package3, multipart};
+
+/// Writes Package#1; `{}` when there is nothing to say.
+#[must_use]
+pub fn encode1(package: &Package1) -> Encoded {
+    let mos = package.mos.as_ref().map(|mos| mos.iter().map(Into::into).collect());
+    let wire = Initiation { mos, alert: some_of::<_, Alert<'_>>(&package.alerts) };
+    Encoded { content_type: INITIATION.to_owned(), body: bytes(&wire) }
+}
+
+/// Writes Package#3, with the data of GETs where there is some.
+#[must_use]
+pub fn encode3(package: &Package3, nonce: u64) -> Encoded {
+    let status: Vec<Status<'_>> = package.statuses.iter().map(Into::into).collect();
+    let wire = Response { status, alert: some_of::<_, Alert<'_>>(&package.alerts) };
+    multipart::package3(bytes(&wire), &package.parts, nonce)
+}
+
+/// Reads Package#1, as a server does.
+pub(super) fn decode1(body: &[u8]) -> serde_json::Result<Package1> {
+    let wire: Initiation<'_, Vec<Alert<'_>>> = serde_json::from_slice(body)?;
+    Ok(Package1 {
+        mos: wire.mos.map(|mos| mos.into_iter().map(Into::into).collect()),
+        alerts: wire.alert.unwrap_or_default().into_iter().map(Into::into).collect(),
+    })
+}
+
+/// Reads the JSON of Package#3, as a server does. The data of GETs is not in it.
+pub(super) fn decode3(body: &[u8]) -> serde_json::Result<Package3> {
+    // Derived readers take arrays for structs, and would let the draft's statuses pass.
+    let wire: Response<Map<String, Value>, Vec<Alert<'_>>> = serde_json::from_slice(body)?;
+    let status = |object| serde_json::from_value::<Status<'_>>(Value::Object(object)).map(Into::into);
+    Ok(Package3 {
+        statuses: wire.status.into_iter().map(status).collect::<Result<_, _>>()?,
+        parts: Vec::new(),
+        alerts: wire.alert.unwrap_or_default().into_iter().map(Into::into).collect(),
+    })
+}
+
+#[derive(Serialize, Deserialize)]
+#[serde(rename_all = "PascalCase", deny_unknown_fields)]
+struct Alert<'a> {
+    alert_type: Cow<'a, str>,
+    #[serde(rename = "SourceURI", skip_serializing_if = "Option::is_none")]
+    source_uri: Option<Cow<'a, str>>,
+    #[serde(rename = "TargetURI", skip_serializing_if = "Option::is_none")]
+    target_uri: Option<Cow<'a, str>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    mark: Option<Cow<'a, str>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    data_type: Option<Cow<'a, str>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    data: Option<Cow<'a, Value>>,
+}
+
+impl<'a> From<&'a super::Alert> for Alert<'a> {
+    fn from(alert: &'a super::Alert) -> Self {
+        Self {
+            alert_type: (&alert.alert_type).into(),
+            source_uri: borrowed(&alert.source_uri),
+            target_uri: borrowed(&alert.target_uri),
+            mark: borrowed(&alert.mark),
+            data_type: borrowed(&alert.mime_type),
+            data: alert.data.as_ref().map(Cow::Borrowed),
+        }
+    }
+}
+
+impl From<Alert<'_>> for super::Alert {
+    fn from(alert: Alert<'_>) -> Self {
+        Self {
+            alert_type: alert.alert_type.into(),
+            mime_type: alert.data_type.map(Into::into),
+            source_uri: alert.source_uri.map(Into::into),
+            target_uri: alert.target_uri.map(Into::into),
+            mark: alert.mark.map(Into::into),
+            data: alert.data.map(Cow::into_owned),
+        }
+    }
+}
+
+#[derive(Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Status<'a> {
+    sc: u16,
+    #[serde(rename = "URI", default, skip_serializing_if = "<[String]>::is_empty")]
+    uri: Cow<'a, [String]>,
+}
+
+impl<'a> From<&'a super::Status> for Status<'a> {
+    fn from(status: &'a super::Status) -> Self {
+        Self { sc: status.code, uri: (&status.extra).into() }
+    }
+}
+
+impl From<Status<'_>> for super::Status {
+    fn from(status: Status<'_>) -> Self {
+        Self { code: status.sc, extra: status.uri.into() }
+    }
+}
