@@ -20,9 +20,13 @@
 //! | [`uri`] | ClientURI and ServerURI | yes |
 //! | [`ddf`] | the Device Description Framework: model and parser | yes |
 //! | [`mo`] | management objects: mapping files, values and formats, serialisation | yes |
+//! | [`backend`] | where values come from and go to: files, sysfs, programs, what the agent knows | no |
+//! | [`files`] | files that must survive a power cut | no |
 
+pub mod backend;
 pub mod config;
 pub mod ddf;
+pub mod files;
 pub mod mo;
 pub mod notification;
 pub mod package;
