@@ -1,5 +1,6 @@
 //! What a mapping gets wrong about its DDF and, in [`against_machine`], about the machine it is on.
 
+use crate::backend::builtin;
 use crate::config::{Problem, Problems};
 use crate::ddf::{AccessType, Format, NodeName};
 
@@ -184,6 +185,9 @@ impl Check<'_> {
                 }
             }
             From::Value(text) => self.constant(text, &source.pipeline),
+            From::Builtin(name) if !builtin::known(name) => {
+                self.problem(format!("there is no builtin {name:?}"));
+            }
             _ => {}
         }
         self.pipeline(&source.pipeline, "get");
@@ -258,10 +262,14 @@ impl Check<'_> {
         if let Some(exec) = &mapping.exec {
             self.call(&exec.call, "exec", no_value);
         }
-        if let Some(list) = &mapping.list
-            && let ListFrom::Run { argv, .. } = &list.from
-        {
-            self.argv(argv, "list.run", Braces { value: false, own_name: false });
+        let not_yet_named = Braces { value: false, own_name: false };
+        match mapping.list.as_ref().map(|list| &list.from) {
+            Some(ListFrom::Run { argv, .. }) => self.argv(argv, "list.run", not_yet_named),
+            Some(ListFrom::Glob(pattern)) => match Template::parse(pattern) {
+                Ok(template) => self.braces(&template, "list.glob", not_yet_named),
+                Err(error) => self.problem(format!("`list.glob`: {error}")),
+            },
+            _ => {}
         }
     }
 

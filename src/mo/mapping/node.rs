@@ -17,6 +17,8 @@ const USER: &str = "omadm";
 const TIMEOUT: Duration = Duration::from_secs(60);
 const VERIFY: Duration = Duration::from_secs(5);
 const MAX_CHILDREN: usize = 1024;
+/// What a change can be.
+const CHANGES: [&str; 4] = ["file", "object", "run", "store"];
 const ALERT_TYPE: &str = "urn:x-omadm:at:exec:1.0:OperationComplete";
 /// Compiled size in bytes: mapping files are written by hand.
 const REGEX_SIZE: usize = 1 << 20;
@@ -31,8 +33,8 @@ pub(super) fn read(reader: &mut Reader<'_>, objects: &BTreeSet<String>) -> NodeM
     let set = sets.pop().map(|(to, own)| Sink { pipeline: own.unwrap_or_else(|| inherited(&get, &to)), to });
     NodeMapping {
         line: reader.located().line,
-        add: reader.table("add", |reader| call(reader, &["run", "object", "store"], objects)).flatten(),
-        delete: reader.table("delete", |reader| call(reader, &["run", "object", "store"], objects)).flatten(),
+        add: reader.table("add", |reader| call(reader, &CHANGES, false, objects)).flatten(),
+        delete: reader.table("delete", |reader| call(reader, &CHANGES, false, objects)).flatten(),
         list: reader.table("list", |reader| list(reader, objects)).flatten(),
         exec: reader.table("exec", |reader| exec(reader, objects)).flatten(),
         pin: reader.or("pin", false),
@@ -94,21 +96,26 @@ fn source(reader: &mut Reader<'_>, objects: &BTreeSet<String>) -> Option<Source>
 }
 
 fn sink(reader: &mut Reader<'_>, objects: &BTreeSet<String>) -> Option<(Call, Option<Pipeline>)> {
-    let to = call(reader, &["file", "object", "run", "store"], objects);
+    let to = call(reader, &CHANGES, true, objects);
     let own = ["select", "match", "map", "scale", "format"].iter().any(|key| reader.raw(key).is_some());
     let pipeline = own.then(|| pipeline(reader));
     Some((to?, pipeline))
 }
 
-/// A call of one of the `allowed` kinds; a D-Bus property only where a file could be written too.
-fn call(reader: &mut Reader<'_>, allowed: &[&'static str], objects: &BTreeSet<String>) -> Option<Call> {
+/// A call of one of the `allowed` kinds; a D-Bus property only where there is a value for it.
+fn call(
+    reader: &mut Reader<'_>,
+    allowed: &[&'static str],
+    has_value: bool,
+    objects: &BTreeSet<String>,
+) -> Option<Call> {
     match kind(reader, allowed)? {
         "file" => {
             let path = template(reader, "file");
             let privileged = reader.or("privileged", false);
             Some(Call::File { path: path?, privileged })
         }
-        "object" => bus_call(reader, allowed.contains(&"file"), objects),
+        "object" => bus_call(reader, has_value, objects),
         "run" => {
             let argv = argv(reader, "run");
             let user: String = reader.or("user", USER.to_owned());
@@ -137,7 +144,7 @@ fn bus_call(reader: &mut Reader<'_>, property_allowed: bool, objects: &BTreeSet<
 }
 
 fn exec(reader: &mut Reader<'_>, objects: &BTreeSet<String>) -> Option<Exec> {
-    let call = call(reader, &["run", "object"], objects);
+    let call = call(reader, &["file", "object", "run"], false, objects);
     let codes = pairs(reader, "codes", |code, Scalar(status)| {
         let status: u16 = status.parse().ok().filter(|status| (1000..2000).contains(status))?;
         Some((code.parse::<u8>().ok()?.into(), status))
