@@ -25,7 +25,8 @@ pub(super) fn text(bytes: &[u8]) -> Result<Cow<'_, str>, DdfError> {
         [0, b'<', ..] => utf16(bytes, u16::from_be_bytes)?.into(),
         [0xEF, 0xBB, 0xBF, rest @ ..] => utf8(rest)?,
         _ => match declared_encoding(bytes) {
-            Some(name) if is_one_of(&name, &["utf-8", "utf8", "us-ascii", "ascii"]) => utf8(bytes)?,
+            // A declaration that can be read byte by byte isn't UTF-16, whatever it says.
+            Some(name) if is_one_of(&name, &["utf-8", "utf8", "us-ascii", "ascii", "utf-16"]) => utf8(bytes)?,
             Some(name) if is_one_of(&name, &["iso-8859-1", "latin1", "latin-1", "windows-1252"]) => {
                 bytes.iter().copied().map(char::from).collect::<String>().into()
             }
@@ -40,6 +41,38 @@ pub(super) fn text(bytes: &[u8]) -> Result<Cow<'_, str>, DdfError> {
 /// The line, from 1, of a byte offset.
 pub(super) fn line_at(bytes: &[u8], offset: usize) -> usize {
     bytes.iter().take(offset).filter(|&&byte| byte == b'\n').count() + 1
+}
+
+/// The text with its document type blanked out, line feeds kept: for declarations that the XML parser doesn't know.
+/// Nothing if there is none, or it doesn't end.
+pub(super) fn without_doctype(text: &str) -> Option<String> {
+    let start = text.find("<!DOCTYPE")?;
+    let (before, rest) = text.split_at_checked(start)?;
+    let length = doctype_length(rest)?;
+    let (doctype, after) = rest.split_at_checked(length)?;
+    let blank: String = doctype.chars().map(|c| if c == '\n' { '\n' } else { ' ' }).collect();
+    Some([before, &blank, after].concat())
+}
+
+fn doctype_length(text: &str) -> Option<usize> {
+    const SPANS: [(&str, &str); 4] = [("<!--", "-->"), ("<?", "?>"), ("\"", "\""), ("'", "'")];
+    let mut rest = text;
+    let mut in_subset = false;
+    loop {
+        if let Some((open, close)) = SPANS.iter().find(|(open, _)| rest.starts_with(open)) {
+            let inner = rest.get(open.len()..)?;
+            rest = inner.get(inner.find(close)? + close.len()..)?;
+            continue;
+        }
+        let mut characters = rest.chars();
+        match characters.next()? {
+            '[' => in_subset = true,
+            ']' => in_subset = false,
+            '>' if !in_subset => return Some(text.len() - characters.as_str().len()),
+            _ => {}
+        }
+        rest = characters.as_str();
+    }
 }
 
 fn utf8(bytes: &[u8]) -> Result<Cow<'_, str>, DdfError> {

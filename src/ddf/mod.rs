@@ -13,7 +13,6 @@ mod tests;
 
 pub use error::DdfError;
 pub use parse::parse;
-#[cfg(test)]
 pub(crate) use parse::parse_with_lines;
 
 /// A parsed DDF document.

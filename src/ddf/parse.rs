@@ -12,8 +12,8 @@ use super::{AccessType, CaseSense, Ddf, DdfError, Format, Node, NodeName, Occurr
 const MAX_DEPTH: usize = 64;
 /// XML nodes, whitespace included; a 3 MB description has 150,000.
 const MAX_XML_NODES: u32 = 1_000_000;
-/// Prefixes that may lack a declaration.
-const MAX_UNDECLARED: usize = 16;
+/// Prefixes that may lack a declaration, and a document type to be left out.
+const MAX_REPAIRS: usize = 16;
 
 /// Parses a DDF (TS 6.3.2, 14.1).
 ///
@@ -31,18 +31,26 @@ pub(crate) fn parse_with_lines(bytes: &[u8]) -> Result<(Ddf, Vec<usize>), DdfErr
     let mut text = decoded.trim_start_matches(|c: char| c == '\u{feff}' || c.is_whitespace()).to_owned();
     let skipped = decode::line_at(decoded.as_bytes(), decoded.len() - text.len()) - 1;
     drop(decoded);
-    for _ in 0..MAX_UNDECLARED {
+    let mut first_error = None;
+    for _ in 0..MAX_REPAIRS {
         let options = ParsingOptions { allow_dtd: true, nodes_limit: MAX_XML_NODES, entity_resolver: None };
-        match Document::parse_with_options(&text, options) {
+        let error = match Document::parse_with_options(&text, options) {
             Ok(document) => return Parser::new(&document, skipped).tree(),
-            Err(XmlError::UnknownNamespace(prefix, position)) => match declare(&text, &prefix) {
-                Some(declared) => text = declared,
-                None => return Err(not_xml(&XmlError::UnknownNamespace(prefix, position), skipped)),
-            },
-            Err(error) => return Err(not_xml(&error, skipped)),
+            Err(error) => error,
+        };
+        let repaired = match &error {
+            XmlError::UnknownNamespace(prefix, _) => declare(&text, prefix),
+            XmlError::NodesLimitReached => None,
+            _ => decode::without_doctype(&text),
+        };
+        let error = first_error.get_or_insert(not_xml(&error, skipped));
+        match repaired {
+            Some(repaired) => text = repaired,
+            None => return Err(error.clone()),
         }
     }
-    Err(DdfError::Xml { line: skipped + 1, what: "too many undeclared namespace prefixes".to_owned() })
+    let what = "too many undeclared namespace prefixes".to_owned();
+    Err(first_error.unwrap_or(DdfError::Xml { line: skipped + 1, what }))
 }
 
 fn not_xml(error: &XmlError, skipped: usize) -> DdfError {
@@ -224,18 +232,17 @@ impl<'a> Parser<'a> {
         words: &[(&str, T)],
         expected: &'static str,
     ) -> Result<Option<T>, DdfError> {
-        let child = self.own_children(element).next();
-        let found = child.map_or_else(|| text(element), |child| child.tag_name().name().to_owned());
+        let known = |found: &str| words.iter().find(|(word, _)| word.eq_ignore_ascii_case(found));
+        let children = self.own_children(element).map(|child| child.tag_name().name().to_owned());
+        let mut found: Vec<String> = children.collect();
         if found.is_empty() {
-            return Ok(None);
+            found.extend(Some(text(element)).filter(|text| !text.is_empty()));
         }
-        let known = words.iter().find(|(word, _)| word.eq_ignore_ascii_case(&found));
-        known.map(|(_, value)| Some(*value)).ok_or_else(|| DdfError::Invalid {
-            line: self.line(element),
-            element: name,
-            found,
-            expected,
-        })
+        if let Some((_, value)) = found.iter().find_map(|found| known(found)) {
+            return Ok(Some(*value));
+        }
+        let Some(found) = found.into_iter().next() else { return Ok(None) };
+        Err(DdfError::Invalid { line: self.line(element), element: name, found, expected })
     }
 
     /// Child elements of the framework's namespace.

@@ -119,6 +119,20 @@ fn namespaces_of_the_document_do_not_matter() {
 }
 
 #[test]
+fn odd_document_types_are_left_out() {
+    let plain = with("<AccessType><Get/></AccessType>");
+    for odd in [
+        "<!DOCTYPE MgmtTree PUBLIC \"-//OMA//DTD-DM-DDF 1.2//EN\">",
+        "<!DOCTYPE MgmtTree [<!ENTITY % all SYSTEM 'x.dtd'> %all; <!-- ]> ' --> <?x ]> \" ?>]>",
+    ] {
+        let document = format!("<?xml version='1.0' encoding='utf-16'?>\n{odd}\n{plain}");
+        assert_eq!(parsed(&document), parsed(&plain), "{odd}");
+    }
+    let error = parse(format!("<!DOCTYPE MgmtTree\n[%all;]>\n{}", plain.replace("</Mgmt", "</M")).as_bytes());
+    assert_eq!(error.unwrap_err().line(), Some(2), "the first error is the one told");
+}
+
+#[test]
 fn names_that_are_assigned_at_run_time() {
     for (written, label) in [
         ("", None),
@@ -147,6 +161,8 @@ fn properties_may_be_missing_repeated_and_in_any_order() {
     );
     let twice = &parsed(&twice).roots[0].properties;
     assert_eq!((twice.occurrence, twice.format), (Occurrence::OneOrMore, Format::Bool));
+    assert_eq!(properties("<DFFormat><acme/><Int/></DFFormat>").format, Format::Int);
+    assert_eq!(properties("<Scope>Permanent</Scope>").scope, Scope::Permanent);
     assert_eq!(properties("<Occurrence><OneOrN/></Occurrence>").occurrence, Occurrence::OneOrMore);
     let with_children =
         "<MgmtTree><Node><Node><NodeName>b</NodeName></Node><NodeName>a</NodeName></Node></MgmtTree>";
