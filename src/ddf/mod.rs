@@ -3,6 +3,18 @@
 
 use std::fmt;
 
+mod decode;
+mod error;
+mod parse;
+mod write;
+
+#[cfg(test)]
+mod tests;
+
+pub use error::DdfError;
+pub use parse::parse;
+pub(crate) use parse::parse_with_lines;
+
 /// A parsed DDF document.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Ddf {
@@ -129,6 +141,36 @@ pub enum Occurrence {
     OneOrN(u32),
 }
 
+impl Occurrence {
+    const WORDS: &[(&str, Self)] = &[
+        ("One", Self::One),
+        ("ZeroOrOne", Self::ZeroOrOne),
+        ("ZeroOrMore", Self::ZeroOrMore),
+        ("OneOrMore", Self::OneOrMore),
+        ("ZeroOrN", Self::ZeroOrN(0)),
+        ("OneOrN", Self::OneOrN(0)),
+    ];
+
+    /// The element that says it.
+    #[must_use]
+    pub const fn word(self) -> &'static str {
+        match self {
+            Self::One => "One",
+            Self::ZeroOrOne => "ZeroOrOne",
+            Self::ZeroOrMore => "ZeroOrMore",
+            Self::OneOrMore => "OneOrMore",
+            Self::ZeroOrN(_) => "ZeroOrN",
+            Self::OneOrN(_) => "OneOrN",
+        }
+    }
+
+    /// Whether there must be at least one.
+    #[must_use]
+    pub const fn is_required(self) -> bool {
+        matches!(self, Self::One | Self::OneOrMore | Self::OneOrN(_))
+    }
+}
+
 /// `DFFormat`, the format of a node's value.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[expect(missing_docs, reason = "the variants are the DDF's own words")]
@@ -146,6 +188,41 @@ pub enum Format {
     Float,
 }
 
+impl Format {
+    const WORDS: &[(&str, Self)] = &[
+        ("b64", Self::B64),
+        ("bin", Self::Bin),
+        ("bool", Self::Bool),
+        ("chr", Self::Chr),
+        ("int", Self::Int),
+        ("node", Self::Node),
+        ("null", Self::Null),
+        ("xml", Self::Xml),
+        ("date", Self::Date),
+        ("time", Self::Time),
+        ("float", Self::Float),
+    ];
+    const EXPECTED: &str = "b64, bin, bool, chr, int, node, null, xml, date, time or float";
+
+    /// The element that says it.
+    #[must_use]
+    pub const fn word(self) -> &'static str {
+        match self {
+            Self::B64 => "b64",
+            Self::Bin => "bin",
+            Self::Bool => "bool",
+            Self::Chr => "chr",
+            Self::Int => "int",
+            Self::Node => "node",
+            Self::Null => "null",
+            Self::Xml => "xml",
+            Self::Date => "date",
+            Self::Time => "time",
+            Self::Float => "float",
+        }
+    }
+}
+
 /// `Scope`
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Scope {
@@ -156,6 +233,10 @@ pub enum Scope {
     Permanent,
 }
 
+impl Scope {
+    const WORDS: &[(&str, Self)] = &[("Permanent", Self::Permanent), ("Dynamic", Self::Dynamic)];
+}
+
 /// `CaseSense`
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum CaseSense {
@@ -164,4 +245,8 @@ pub enum CaseSense {
     Sensitive,
     /// `CIS`: they are not.
     Insensitive,
+}
+
+impl CaseSense {
+    const WORDS: &[(&str, Self)] = &[("CS", Self::Sensitive), ("CIS", Self::Insensitive)];
 }

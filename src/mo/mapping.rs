@@ -4,6 +4,13 @@ use std::time::Duration;
 
 use regex_lite::Regex;
 
+mod node;
+mod read;
+
+pub(super) use read::{MappingFile, SeedEntry};
+
+pub use super::template::{Piece, Template};
+
 /// A D-Bus object, named once in `[object.NAME]`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct BusObject {
@@ -107,23 +114,6 @@ pub enum Select {
     Key(String),
     /// `[1]`
     Index(usize),
-}
-
-/// Text with braces, split once when the mapping is loaded.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Template(pub Vec<Piece>);
-
-/// A piece of a [`Template`].
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Piece {
-    /// Text as it is.
-    Literal(String),
-    /// `{}`: the value.
-    Value,
-    /// `{if}`: the name of the un-named node with that label.
-    Variable(String),
-    /// `{../PkgURL}`: a sibling leaf.
-    Sibling(String),
 }
 
 /// Where a value goes to.

@@ -7,7 +7,16 @@ pub mod mapping;
 pub mod pipeline;
 pub mod value;
 
+pub mod check;
+pub mod load;
+pub mod template;
+
+mod join;
 mod object;
 
+#[cfg(test)]
+mod tests;
+
+pub use load::load;
 pub use object::{ManagementObject, Node, NodeId, Seed};
 pub use value::Value;

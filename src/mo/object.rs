@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use crate::ddf::{NodeName, Properties};
+use crate::ddf::{CaseSense, Format, NodeName, Properties};
 
 use super::mapping::{BusObject, NodeMapping};
 
@@ -13,6 +13,8 @@ pub struct ManagementObject {
     pub name: String,
     /// The folder.
     pub folder: PathBuf,
+    /// The mapping file, for messages.
+    pub mapping_file: PathBuf,
     /// SHA-256 over the folder's mapping file and DDF as loaded.
     pub digest: [u8; 32],
     /// The Management Object Identifier.
@@ -31,8 +33,8 @@ pub struct ManagementObject {
     pub dynamic: bool,
     /// D-Bus objects that sources name.
     pub objects: Vec<(String, BusObject)>,
-    #[expect(dead_code, reason = "filled by the loader")]
-    nodes: Vec<Node>,
+    /// In document order: a node stands before its children. Never empty.
+    pub(super) nodes: Vec<Node>,
 }
 
 /// An instance that exists from the start.
@@ -47,6 +49,17 @@ pub struct Seed {
 /// Names a node within its [`ManagementObject`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct NodeId(u32);
+
+impl NodeId {
+    pub(super) fn new(index: usize) -> Option<Self> {
+        u32::try_from(index).ok().map(Self)
+    }
+
+    pub(super) fn index(self) -> usize {
+        // A u32 fits wherever this runs.
+        usize::try_from(self.0).unwrap_or(usize::MAX)
+    }
+}
 
 /// A node of a management object.
 #[derive(Debug)]
@@ -63,7 +76,124 @@ pub struct Node {
     pub children: Vec<NodeId>,
 }
 
+impl Node {
+    /// The variable that stands for an un-named node's name.
+    #[must_use]
+    pub fn label(&self) -> Option<&str> {
+        if let NodeName::Unnamed(Some(label)) = &self.name { Some(label) } else { None }
+    }
+
+    /// Whether the name is assigned at run time.
+    #[must_use]
+    pub fn is_unnamed(&self) -> bool {
+        matches!(self.name, NodeName::Unnamed(_))
+    }
+
+    fn is_called(&self, name: &str) -> bool {
+        match &self.name {
+            NodeName::Named(own) if self.properties.case_sense == CaseSense::Insensitive => {
+                own.eq_ignore_ascii_case(name)
+            }
+            NodeName::Named(own) => own == name,
+            NodeName::Unnamed(_) => false,
+        }
+    }
+}
+
 impl ManagementObject {
     /// The root node.
     pub const ROOT: NodeId = NodeId(0);
+
+    /// The root node.
+    #[must_use]
+    pub fn root(&self) -> NodeId {
+        Self::ROOT
+    }
+
+    /// The node of an id that this object gave out.
+    ///
+    /// # Panics
+    /// For an id of another object that has more nodes.
+    #[must_use]
+    #[expect(clippy::indexing_slicing, reason = "ids come from this object's own arena, which never shrinks")]
+    pub fn node(&self, id: NodeId) -> &Node {
+        &self.nodes[id.index()]
+    }
+
+    /// All nodes, a node before its children.
+    pub fn ids(&self) -> impl Iterator<Item = NodeId> + use<> {
+        (0..self.nodes.len()).filter_map(NodeId::new)
+    }
+
+    /// The nodes below.
+    #[must_use]
+    pub fn children(&self, id: NodeId) -> &[NodeId] {
+        &self.node(id).children
+    }
+
+    /// The node that describes the child called `name`: one of that name, else the un-named one.
+    #[must_use]
+    pub fn child(&self, parent: NodeId, name: &str) -> Option<NodeId> {
+        let children = self.children(parent).iter().copied();
+        let exact = |id: &NodeId| matches!(&self.node(*id).name, NodeName::Named(own) if own == name);
+        children
+            .clone()
+            .find(exact)
+            .or_else(|| children.clone().find(|id| self.node(*id).is_called(name)))
+            .or_else(|| self.unnamed_child(parent))
+    }
+
+    /// The node that describes the children whose names are assigned at run time.
+    #[must_use]
+    pub fn unnamed_child(&self, parent: NodeId) -> Option<NodeId> {
+        self.children(parent).iter().copied().find(|id| self.node(*id).is_unnamed())
+    }
+
+    /// The node at a mapping's path, as in `Ext/Interfaces/<if>/Mtu`: `<…>`, whatever is in it, is the un-named
+    /// child. The empty path is the root.
+    #[must_use]
+    pub fn find(&self, path: &str) -> Option<NodeId> {
+        if path.is_empty() {
+            return Some(Self::ROOT);
+        }
+        path.split('/').try_fold(Self::ROOT, |parent, name| {
+            if is_placeholder(name) {
+                return self.unnamed_child(parent);
+            }
+            self.child(parent, name).filter(|id| !self.node(*id).is_unnamed())
+        })
+    }
+
+    /// The node's path below the root, as [`find`](Self::find) takes it.
+    #[must_use]
+    pub fn path(&self, id: NodeId) -> String {
+        let mut names: Vec<String> = self.lineage(id).map(|node| shown(&node.name)).collect();
+        names.pop();
+        names.reverse();
+        names.join("/")
+    }
+
+    /// Whether the node holds a value rather than nodes.
+    #[must_use]
+    pub fn is_leaf(&self, id: NodeId) -> bool {
+        self.node(id).properties.format != Format::Node
+    }
+
+    /// The node and its ancestors, upwards.
+    pub fn lineage(&self, id: NodeId) -> impl Iterator<Item = &Node> {
+        std::iter::successors(Some(self.node(id)), |node| node.parent.map(|parent| self.node(parent)))
+    }
+}
+
+/// Whether a step of a path means the un-named child.
+pub(super) fn is_placeholder(step: &str) -> bool {
+    step.len() > 2 && step.starts_with('<') && step.ends_with('>')
+}
+
+/// A name as a path has it.
+pub(super) fn shown(name: &NodeName) -> String {
+    match name {
+        NodeName::Named(name) => name.clone(),
+        NodeName::Unnamed(label) => format!("<{}>", label.as_deref().unwrap_or("x")),
+    }
 }

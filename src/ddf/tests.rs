@@ -1,0 +1,294 @@
+use proptest::prelude::*;
+
+use super::*;
+
+fn parsed(xml: &str) -> Ddf {
+    parse(xml.as_bytes()).unwrap()
+}
+
+/// A tree of one node with these `DFProperties`.
+fn with(properties: &str) -> String {
+    format!(
+        "<MgmtTree><VerDTD>1.2</VerDTD><Node>\n<NodeName>N</NodeName>\n\
+         <DFProperties>\n{properties}</DFProperties></Node></MgmtTree>"
+    )
+}
+
+fn properties(inner: &str) -> Properties {
+    parsed(&with(inner)).roots[0].properties.clone()
+}
+
+fn name(written: &str) -> NodeName {
+    let xml = format!("<MgmtTree><Node><NodeName>{written}</NodeName></Node></MgmtTree>");
+    parsed(&xml).roots[0].name.clone()
+}
+
+/// As vendors publish them: byte order mark, stray space in the FPI, an instruction in the internal
+/// subset, another namespace here and there, and run-time properties.
+const FIELD: &str = "\u{feff}<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n\
+<!DOCTYPE MgmtTree PUBLIC \" -//OMA//DTD-DM-DDF 1.2//EN\"\n\
+  \"http://www.openmobilealliance.org/tech/DTD/DM_DDF-V1_2.dtd\"\n\
+  [<?oma-dm-ddf-ver supported-versions=\"1.2\"?>\n<!ELEMENT X (#PCDATA)>]>\n\
+<MgmtTree xmlns:V=\"urn:vendor\">\n\
+  <V:Diagnostics><Node/></V:Diagnostics>\n\
+  <VerDTD> 1.2 </VerDTD><Man>Acme</Man><Mod/>\n\
+  <Node>\n\
+    <NodeName>Root</NodeName>\n\
+    <Path>./Vendor/Acme</Path>\n\
+    <RTProperties><Format><chr/></Format><Type><MIME>a/b</MIME></Type></RTProperties>\n\
+    <DFProperties>\n\
+      <V:Description>not ours</V:Description>\n\
+      <AccessType><Get /><V:Peek/><Replace></Replace></AccessType>\n\
+      <Description><![CDATA[a < b]]> &amp; so on</Description>\n\
+      <DFFormat><node /></DFFormat>\n\
+      <Occurrence><ZeroOrN> 7 </ZeroOrN></Occurrence>\n\
+      <Scope><Permanent/></Scope>\n\
+      <DFTitle>The root</DFTitle>\n\
+      <DFType><DDFName> urn:acme:mo:root:1.0 </DDFName></DFType>\n\
+      <V:AllowedValues ValueType=\"ENUM\"><V:Enum/></V:AllowedValues>\n\
+    </DFProperties>\n\
+    <V:Anything><Node><NodeName>hidden</NodeName></Node></V:Anything>\n\
+    <Node>\n\
+      <NodeName></NodeName>\n\
+      <DFProperties><CaseSense><CIS/></CaseSense><DFType><MIME>text/plain</MIME><MIME>text/html</MIME></DFType>\n\
+        <DefaultValue></DefaultValue></DFProperties>\n\
+      <Value>ignored</Value>\n\
+    </Node>\n\
+  </Node>\n\
+</MgmtTree>";
+
+#[test]
+fn a_field_file_parses() {
+    let ddf = parsed(FIELD);
+    assert_eq!((ddf.version.as_str(), ddf.manufacturer.as_deref(), &ddf.model), ("1.2", Some("Acme"), &None));
+    let [root] = ddf.roots.as_slice() else { panic!("roots: {:?}", ddf.roots) };
+    assert_eq!(root.name, NodeName::Named("Root".to_owned()));
+    assert_eq!(root.path.as_deref(), Some("./Vendor/Acme"));
+    assert_eq!(root.properties.access, AccessType::GET.and(AccessType::REPLACE));
+    assert_eq!(root.properties.description.as_deref(), Some("a < b & so on"));
+    assert_eq!(root.properties.occurrence, Occurrence::ZeroOrN(7));
+    assert_eq!(root.properties.scope, Scope::Permanent);
+    assert_eq!(root.properties.ddf_name.as_deref(), Some("urn:acme:mo:root:1.0"));
+    assert!(root.properties.mime.is_empty(), "run-time properties were read");
+    let [leaf] = root.children.as_slice() else { panic!("children: {:?}", root.children) };
+    assert_eq!(leaf.name, NodeName::Unnamed(None));
+    assert_eq!(leaf.properties.format, Format::Chr);
+    assert_eq!(leaf.properties.mime, ["text/plain", "text/html"]);
+    assert_eq!(leaf.properties.case_sense, CaseSense::Insensitive);
+    assert_eq!(leaf.properties.default_value.as_deref(), Some(""));
+    assert!(leaf.properties.access.is_empty());
+}
+
+#[test]
+fn nodes_know_their_lines() {
+    let (_, lines) = parse_with_lines(format!("\n\n{FIELD}").as_bytes()).unwrap();
+    assert_eq!(lines, [11, 27]);
+}
+
+#[test]
+fn other_encodings_are_read() {
+    let xml = FIELD.trim_start_matches('\u{feff}').replace("Acme<", "Acmé<");
+    let expected = parsed(&xml);
+    let units: Vec<u16> = xml.replace("UTF-8", "UTF-16").encode_utf16().collect();
+    let little: Vec<u8> = units.iter().flat_map(|unit| unit.to_le_bytes()).collect();
+    let big: Vec<u8> = units.iter().flat_map(|unit| unit.to_be_bytes()).collect();
+    assert_eq!(parse(&[&[0xFF, 0xFE], &little[..]].concat()).unwrap(), expected);
+    assert_eq!(parse(&[&[0xFE, 0xFF], &big[..]].concat()).unwrap(), expected);
+    assert_eq!(parse(&little).unwrap(), expected);
+    let latin = xml.replace("\"UTF-8\"", "'ISO-8859-1'");
+    let latin: Vec<u8> = latin.chars().map(|c| u8::try_from(c).unwrap()).collect();
+    assert_eq!(parse(&latin).unwrap(), expected);
+
+    let error = parse(b"<?xml version='1.0' encoding='koi8-r'?><MgmtTree/>").unwrap_err();
+    assert_eq!(error, DdfError::UnknownEncoding { name: "koi8-r".to_owned() });
+    assert_eq!(parse(b"<MgmtTree>\n\xff").unwrap_err().line(), Some(2));
+    assert!(matches!(parse(b"\xff\xfe<\0M").unwrap_err(), DdfError::Encoding { .. }));
+}
+
+#[test]
+fn namespaces_of_the_document_do_not_matter() {
+    let plain = parsed(&with("<AccessType><Get/></AccessType><DFFormat><int/></DFFormat>"));
+    let xml = with("<AccessType><Get/></AccessType><DFFormat><int/></DFFormat>");
+    assert_eq!(parsed(&xml.replace("<MgmtTree>", "<MgmtTree xmlns='urn:oma:xml:dm:ddf:1.2'>")), plain);
+    assert_eq!(parsed(&format!("<Wrapper xmlns='urn:w'><x>{xml}</x></Wrapper>")), plain);
+    let prefixed = xml.replace('<', "<d:").replace("<d:/", "</d:");
+    assert_eq!(parsed(&prefixed.replace("<d:MgmtTree>", "<d:MgmtTree xmlns:d='urn:d'>")), plain);
+    assert_eq!(parsed(&prefixed), plain, "an undeclared prefix of its own");
+    let vendor = xml.replace("<Get/>", "<Get/><acme:Replace/><other:Exec/>");
+    assert_eq!(parsed(&vendor), plain, "undeclared vendor prefixes");
+}
+
+#[test]
+fn names_that_are_assigned_at_run_time() {
+    for (written, label) in [
+        ("", None),
+        (" * ", None),
+        ("&lt;x&gt;", Some("x")),
+        ("\n &lt; x &gt;+ ", Some("x")),
+        ("[AAuthLevel]", Some("AAuthLevel")),
+        ("[]", None),
+        ("&lt;*&gt;", None),
+    ] {
+        assert_eq!(name(written), NodeName::Unnamed(label.map(str::to_owned)), "{written:?}");
+    }
+    for written in ["Mtu", "a*", "[x", "x]"] {
+        assert_eq!(name(written), NodeName::Named(written.to_owned()));
+    }
+}
+
+#[test]
+fn properties_may_be_missing_repeated_and_in_any_order() {
+    assert_eq!(properties("").format, Format::Chr);
+    assert_eq!(properties("<DFType><DDFName/></DFType>").format, Format::Node);
+    assert_eq!(properties("<DFType>text/plain</DFType>").mime, ["text/plain"]);
+    let twice = with(
+        "<Occurrence><OneOrMore/></Occurrence></DFProperties><DFProperties>\
+         <Occurrence><One/></Occurrence><DFFormat><bool/></DFFormat>",
+    );
+    let twice = &parsed(&twice).roots[0].properties;
+    assert_eq!((twice.occurrence, twice.format), (Occurrence::OneOrMore, Format::Bool));
+    assert_eq!(properties("<Occurrence><OneOrN/></Occurrence>").occurrence, Occurrence::OneOrMore);
+    let with_children =
+        "<MgmtTree><Node><Node><NodeName>b</NodeName></Node><NodeName>a</NodeName></Node></MgmtTree>";
+    let root = &parsed(with_children).roots[0];
+    assert_eq!((root.properties.format, root.children[0].properties.format), (Format::Node, Format::Chr));
+}
+
+#[test]
+fn errors_name_line_and_element() {
+    let told = |xml: &str| parse(xml.as_bytes()).unwrap_err().to_string();
+    let told_of = |inner: &str| told(&with(inner));
+    assert_eq!(
+        told_of("\n<DFFormat><string/></DFFormat>"),
+        "line 5: <DFFormat> holds \"string\": \
+         expected b64, bin, bool, chr, int, node, null, xml, date, time or float"
+    );
+    assert!(told_of("<Occurrence><ZeroOrN>some</ZeroOrN></Occurrence>").contains("\"some\""));
+    assert!(told_of("<Occurrence><ZeroOrN>-1</ZeroOrN></Occurrence>").contains("a whole number"));
+    assert!(told_of("<Occurrence><Twice/></Occurrence>").starts_with("line 4: <Occurrence>"));
+    assert!(told_of("<Scope><Eternal/></Scope>").contains("Permanent or Dynamic"));
+    assert_eq!(told("<MgmtTree>\n<Node/></MgmtTree>"), "line 2: <Node> has no <NodeName>");
+    assert_eq!(told("<MgmtTree>\n</MgmtTree>"), "line 1: <MgmtTree> has no <Node>");
+    assert_eq!(told("\n<html/>"), "line 2: <html> is no DDF: there is no <MgmtTree> in it");
+    assert!(told("\n<MgmtTree>\n<a>\n</b>").starts_with("line 4: not well-formed XML"));
+    for broken in ["", " ", "\u{feff}", "<", "<!DOCTYPE", "<MgmtTree", "plain", "<x:MgmtTree>"] {
+        assert!(told(broken).contains("XML"), "{broken:?}: {}", told(broken));
+    }
+}
+
+#[test]
+fn entities_are_bounded_and_nothing_is_fetched() {
+    let document = |dtd: &str, text: &str| {
+        format!("<!DOCTYPE MgmtTree [{dtd}]>\n{}", with(&format!("<Description>{text}</Description>")))
+    };
+    let small = document("<!ENTITY acme 'Acme &#38; Co'>", "by &acme;");
+    assert_eq!(parsed(&small).roots[0].properties.description.as_deref(), Some("by Acme & Co"));
+
+    let laughs: String =
+        (1..10).map(|n| format!("<!ENTITY l{n} '{}'>", format!("&l{};", n - 1).repeat(10))).collect();
+    let billion = document(&format!("<!ENTITY l0 'lol'>{laughs}"), "&l9;");
+    assert!(parse(billion.as_bytes()).is_err());
+
+    let long = document(&format!("<!ENTITY a '{}'>", "x".repeat(50_000)), &"&a;".repeat(50_000));
+    assert!(matches!(parse(long.as_bytes()), Err(DdfError::Bomb { line: 1, .. })));
+    let looped = document("<!ENTITY a '&b;'><!ENTITY b '&a;'>", "&a;");
+    assert!(parse(looped.as_bytes()).is_err());
+    let file = document("<!ENTITY a SYSTEM 'file:///etc/passwd'>", "&a;");
+    assert!(matches!(parse(file.as_bytes()), Err(DdfError::Xml { .. })));
+}
+
+#[test]
+fn size_depth_and_tags_are_bounded() {
+    let deep = format!("<MgmtTree>{}", "<Node><NodeName>n</NodeName>".repeat(65));
+    let deep = deep + &"</Node>".repeat(65) + "</MgmtTree>";
+    assert_eq!(parse(deep.as_bytes()), Err(DdfError::TooDeep { line: 1, limit: 64 }));
+    // A vendor's own nest isn't walked at all.
+    let nest = "<v>".repeat(100_000) + &"</v>".repeat(100_000);
+    let xml = format!("<MgmtTree>{nest}<Node><NodeName>n</NodeName></Node></MgmtTree>");
+    assert_eq!(parsed(&xml).roots.len(), 1);
+    let attributes: String = (0..10_000).map(|n| format!(" a{n}=''")).collect();
+    let wide = format!("<MgmtTree\n{attributes}/>");
+    assert!(matches!(parse(wide.as_bytes()), Err(DdfError::Bomb { line: 1, .. })));
+    assert!(matches!(parse(&vec![b' '; (8 << 20) + 1]), Err(DdfError::TooLarge { .. })));
+}
+
+fn words() -> impl Strategy<Value = String> {
+    // What XML can hold, without white space around it.
+    "[^\u{0}-\u{20}\u{7f}-\u{a0}\u{1680}\u{2000}-\u{206f}\u{3000}\u{feff}\u{fff0}-\u{ffff}]\
+     ([\t\n\r -~äß漢🦀]{0,12}[!-~ä])?"
+}
+
+fn a_name() -> impl Strategy<Value = NodeName> {
+    prop_oneof![
+        "[A-Za-z][A-Za-z0-9_.&-]{0,8}".prop_map(NodeName::Named),
+        "[a-z]{1,4}".prop_map(|label| NodeName::Unnamed(Some(label))),
+        Just(NodeName::Unnamed(None)),
+    ]
+}
+
+fn some_properties() -> impl Strategy<Value = Properties> {
+    let occurrence = (0..Occurrence::WORDS.len(), any::<u32>()).prop_map(|(index, most)| {
+        match Occurrence::WORDS[index].1 {
+            Occurrence::ZeroOrN(_) => Occurrence::ZeroOrN(most),
+            Occurrence::OneOrN(_) => Occurrence::OneOrN(most),
+            other => other,
+        }
+    });
+    let format = (0..Format::WORDS.len()).prop_map(|index| Format::WORDS[index].1);
+    let mime = proptest::collection::btree_set("[a-z]{1,5}/[a-z]{1,5}", 0..3);
+    let texts = proptest::collection::vec(proptest::option::of(words()), 4);
+    (0u8..64, occurrence, format, any::<(bool, bool)>(), mime, texts).prop_map(
+        |(access, occurrence, format, (permanent, insensitive), mime, texts)| {
+            let mut texts = texts.into_iter();
+            let mut text = || texts.next().flatten();
+            Properties {
+                access: AccessType(access),
+                occurrence,
+                format,
+                scope: if permanent { Scope::Permanent } else { Scope::Dynamic },
+                case_sense: if insensitive { CaseSense::Insensitive } else { CaseSense::Sensitive },
+                default_value: text(),
+                mime: mime.into_iter().collect(),
+                ddf_name: text(),
+                title: text(),
+                description: text(),
+            }
+        },
+    )
+}
+
+fn a_leaf() -> impl Strategy<Value = Node> {
+    (a_name(), proptest::option::of(words()), some_properties()).prop_map(|(name, path, properties)| Node {
+        name,
+        path,
+        properties,
+        children: Vec::new(),
+    })
+}
+
+fn a_node() -> impl Strategy<Value = Node> {
+    a_leaf().prop_recursive(4, 24, 4, |child| {
+        (a_leaf(), proptest::collection::vec(child, 0..4))
+            .prop_map(|(node, children)| Node { children, ..node })
+    })
+}
+
+proptest! {
+    #[test]
+    fn what_is_written_is_read_back(
+        version in "[0-9.]{0,5}",
+        manufacturer in proptest::option::of(words()),
+        model in proptest::option::of(words()),
+        roots in proptest::collection::vec(a_node(), 1..3),
+    ) {
+        let ddf = Ddf { version, manufacturer, model, roots };
+        prop_assert_eq!(parse(ddf.to_xml().as_bytes()), Ok(ddf));
+    }
+
+    #[test]
+    fn bytes_never_panic(bytes: Vec<u8>, cut in 0..FIELD.len()) {
+        let _ = parse(&bytes);
+        let (start, end) = FIELD.as_bytes().split_at(cut);
+        let _ = parse(&[start, &bytes, end].concat());
+    }
+}

@@ -1,0 +1,329 @@
+//! What a mapping gets wrong about its DDF and, in [`against_machine`], about the machine it is on.
+
+use crate::config::{Problem, Problems};
+use crate::ddf::{AccessType, Format, NodeName};
+
+use super::fill::Variables;
+use super::join::node_key;
+use super::load::Sources;
+use super::mapping::{Call, From, ListFrom, NodeMapping, Pipeline, Sink, Source};
+use super::object::{ManagementObject, Node, NodeId};
+use super::template::{Piece, Template};
+use super::value::Value;
+
+mod machine;
+
+pub use machine::{Machine, against_machine};
+
+/// Compares an object's mapping with its DDF, whose nodes stand on `ddf_lines`.
+pub(super) fn check(
+    object: &ManagementObject,
+    sources: &Sources<'_>,
+    ddf_lines: &[usize],
+    problems: &mut Problems,
+) {
+    // After a source that could not be read, to say that one is missing would only confuse.
+    let sound = problems.is_empty();
+    for id in object.ids() {
+        let mut check = Check { object, sources, id, node: object.node(id), problems };
+        check.description(ddf_lines.get(id.index()).copied(), sound);
+        if check.node.mapping.line > 0 {
+            check.mapping();
+        }
+    }
+}
+
+struct Check<'a> {
+    object: &'a ManagementObject,
+    sources: &'a Sources<'a>,
+    id: NodeId,
+    node: &'a Node,
+    problems: &'a mut Problems,
+}
+
+/// What braces may stand for at one place.
+#[derive(Clone, Copy)]
+struct Braces {
+    value: bool,
+    own_name: bool,
+}
+
+impl Check<'_> {
+    /// What is wrong with the node's description, whether it is mapped or not.
+    fn description(&mut self, line: Option<usize>, sound: bool) {
+        let mut told = Vec::new();
+        let siblings = self.node.parent.map_or(&[][..], |parent| self.object.children(parent));
+        let before = siblings.iter().take_while(|id| **id != self.id).map(|id| &self.object.node(*id).name);
+        let is_twin = |name: &NodeName| match (name, &self.node.name) {
+            (NodeName::Unnamed(_), NodeName::Unnamed(_)) => true,
+            (one, other) => one == other,
+        };
+        if before.into_iter().any(is_twin) {
+            told.push("is described twice below its parent: only one of a name, and one un-named".to_owned());
+        }
+        if matches!(&self.node.name, NodeName::Named(name) if name.contains('/')) {
+            told.push("has a `/` in its name".to_owned());
+        }
+        if self.object.is_leaf(self.id) && !self.node.children.is_empty() {
+            let format = self.node.properties.format.word();
+            told.push(format!("has format {format} and nodes below it: expected format node"));
+        }
+        if let Some(default) = self.node.properties.default_value.as_deref().filter(|text| !text.is_empty())
+            && self.object.is_leaf(self.id)
+            && let Err(error) = Value::from_text(self.node.properties.format, default)
+        {
+            told.push(format!("has a DefaultValue that its format can't hold: {error}"));
+        }
+        if sound && self.lacks_source() {
+            told.push(format!(
+                "must have a value and nothing gives it one: write [{}] with `get`",
+                node_key(&self.object.path(self.id))
+            ));
+        }
+        let path = self.object.path(self.id);
+        for what in told {
+            let file = self.sources.ddf.to_path_buf();
+            self.problems.push(Problem { file, line, key: path.clone(), what });
+        }
+    }
+
+    /// A readable leaf that must be there, that no server can write and nothing else gives a value.
+    fn lacks_source(&self) -> bool {
+        let properties = &self.node.properties;
+        let writable =
+            |access: AccessType| access.allows(AccessType::ADD) || access.allows(AccessType::REPLACE);
+        let has_own = !self.node.mapping.get.is_empty()
+            || properties.default_value.is_some()
+            || writable(properties.access)
+            || properties.format == Format::Null;
+        let required = properties.occurrence.is_required() && !self.node.is_unnamed();
+        let readable = properties.access.allows(AccessType::GET);
+        if has_own || !required || !readable || !self.object.is_leaf(self.id) {
+            return false;
+        }
+        let seeded = self.object.instances.iter().any(|seed| seed.data.is_some());
+        if self.object.dynamic || seeded {
+            return false;
+        }
+        // Below a node that need not be there, or that a server adds, a value may come with it.
+        let comes_with_parent = |node: &Node| {
+            let optional = node.is_unnamed() || !node.properties.occurrence.is_required();
+            node.mapping.list.is_none() && (optional || node.properties.access.allows(AccessType::ADD))
+        };
+        !self.object.lineage(self.id).skip(1).any(|node| node.parent.is_some() && comes_with_parent(node))
+    }
+
+    fn mapping(&mut self) {
+        let mapping = &self.node.mapping;
+        if !self.object.is_leaf(self.id) {
+            self.interior(mapping);
+        }
+        if !self.node.is_unnamed() && (mapping.list.is_some() || mapping.add.is_some()) {
+            self.problem("`list` and `add` are for un-named nodes: this one has a name of its own");
+        }
+        let access = self.node.properties.access;
+        let may_write = access.allows(AccessType::REPLACE) || access.allows(AccessType::ADD);
+        for (there, allowed, key, word) in [
+            (mapping.set.is_some(), may_write, "set", "Replace or Add"),
+            (mapping.add.is_some(), access.allows(AccessType::ADD), "add", "Add"),
+            (mapping.delete.is_some(), access.allows(AccessType::DELETE), "delete", "Delete"),
+            (mapping.exec.is_some(), access.allows(AccessType::EXEC), "exec", "Exec"),
+        ] {
+            if there && !allowed {
+                self.problem(format!(
+                    "`{key}` on a node whose AccessType has no {word}: remove it, or add that to the DDF"
+                ));
+            }
+        }
+        self.inputs(mapping);
+        for source in &mapping.get {
+            self.source(source);
+        }
+        if let Some(sink) = &mapping.set {
+            self.sink(sink);
+        }
+        self.calls(mapping);
+    }
+
+    fn interior(&mut self, mapping: &NodeMapping) {
+        let valued = !mapping.get.is_empty()
+            || mapping.set.is_some()
+            || mapping.pin
+            || mapping.wait.is_some()
+            || mapping.pattern.is_some()
+            || mapping.max_len.is_some();
+        if valued {
+            self.problem(
+                "an interior node has no value: `get`, `set`, `pin`, `wait`, `pattern` and `max-len` are for leaves",
+            );
+        }
+    }
+
+    fn inputs(&mut self, mapping: &NodeMapping) {
+        for name in &mapping.input {
+            let is_leaf = |id: &NodeId| {
+                matches!(&self.object.node(*id).name, NodeName::Named(own) if own == name)
+                    && self.object.is_leaf(*id)
+            };
+            let siblings = self.node.parent.map_or(&[][..], |parent| self.object.children(parent));
+            if !siblings.iter().any(is_leaf) {
+                self.problem(format!("`input` names {name:?}, which is no leaf beside this node"));
+            }
+        }
+    }
+
+    fn source(&mut self, source: &Source) {
+        let braces = Braces { value: false, own_name: true };
+        match &source.from {
+            From::File(path) => self.path(path, "get.file", braces),
+            From::Run(argv) => self.argv(argv, "get.run", braces),
+            From::Item(_) => {
+                let listed = |node: &Node| matches!(&node.mapping.list, Some(list) if matches!(list.from, ListFrom::Run { json: true, .. } | ListFrom::Object(_)));
+                if !self.object.lineage(self.id).any(listed) {
+                    self.problem("`item` needs an un-named node above whose `list` has `json = true`");
+                }
+            }
+            From::Value(text) => self.constant(text, &source.pipeline),
+            _ => {}
+        }
+        self.pipeline(&source.pipeline, "get");
+    }
+
+    /// A constant is put through its pipeline here and now.
+    fn constant(&mut self, text: &str, pipeline: &Pipeline) {
+        let format = self.node.properties.format;
+        if !self.object.is_leaf(self.id) {
+            return;
+        }
+        // Names are only known at run time: a constant that needs them is left alone.
+        if let Ok(Some(text)) = pipeline.apply(text, format, &Variables::default())
+            && let Err(error) = Value::from_text(format, &text)
+        {
+            self.problem(format!("the node has format {}: {error}", format.word()));
+        }
+    }
+
+    fn pipeline(&mut self, pipeline: &Pipeline, key: &str) {
+        let format = self.node.properties.format;
+        let numeric = matches!(format, Format::Int | Format::Float | Format::Chr);
+        if pipeline.scale.is_some() && !numeric {
+            self.problem(format!("`{key}.scale` makes a number, which format {} can't hold", format.word()));
+        }
+        if let Some(template) = &pipeline.format {
+            self.braces(template, &format!("{key}.format"), Braces { value: true, own_name: true });
+            // Whatever the value is: with letters around it, it is no number.
+            let around = template.0.iter().all(|piece| matches!(piece, Piece::Literal(_) | Piece::Value));
+            let filled = template.fill_text(&Variables { value: Some("1"), ..Variables::default() });
+            if let (true, Ok(text)) = (around && self.object.is_leaf(self.id), filled)
+                && let Err(error) = Value::from_text(format, &text)
+                && !matches!(format, Format::Bin | Format::B64)
+            {
+                self.problem(format!(
+                    "`{key}.format` makes what format {} can't hold: {error}",
+                    format.word()
+                ));
+            }
+        }
+        if pipeline.scale.is_none() && pipeline.format.is_none() && self.object.is_leaf(self.id) {
+            for (from, to) in &pipeline.map {
+                if let Err(error) = Value::from_text(format, to) {
+                    self.problem(format!(
+                        "`{key}.map`: {from:?} becomes what format {} can't hold: {error}",
+                        format.word()
+                    ));
+                }
+            }
+        }
+    }
+
+    fn sink(&mut self, sink: &Sink) {
+        if let Err(why) = sink.pipeline.invertible() {
+            self.problem(format!(
+                "`set` can't run the pipeline of `get` backwards: {why}; give `set` a pipeline of its own, \
+                 such as format = \"{{}}\""
+            ));
+        }
+        self.pipeline(&sink.pipeline, "set");
+        self.call(&sink.to, "set", Braces { value: true, own_name: true });
+    }
+
+    fn calls(&mut self, mapping: &NodeMapping) {
+        let no_value = Braces { value: false, own_name: true };
+        if let Some(call) = &mapping.add {
+            self.call(call, "add", Braces { value: self.object.is_leaf(self.id), own_name: true });
+        }
+        if let Some(call) = &mapping.delete {
+            self.call(call, "delete", no_value);
+        }
+        if let Some(exec) = &mapping.exec {
+            self.call(&exec.call, "exec", no_value);
+        }
+        if let Some(list) = &mapping.list
+            && let ListFrom::Run { argv, .. } = &list.from
+        {
+            self.argv(argv, "list.run", Braces { value: false, own_name: false });
+        }
+    }
+
+    fn call(&mut self, call: &Call, key: &str, braces: Braces) {
+        match call {
+            Call::File { path, .. } => {
+                self.path(path, &format!("{key}.file"), Braces { value: false, ..braces });
+            }
+            Call::Run(program) => self.argv(&program.argv, &format!("{key}.run"), braces),
+            Call::Bus { args, .. } => {
+                for argument in args {
+                    self.braces(argument, &format!("{key}.args"), braces);
+                }
+            }
+            Call::Store => {}
+        }
+    }
+
+    fn path(&mut self, path: &Template, key: &str, braces: Braces) {
+        if !path.literal_start().starts_with('/') {
+            self.problem(format!("`{key}`: expected an absolute path"));
+        }
+        self.braces(path, key, braces);
+    }
+
+    fn argv(&mut self, argv: &[Template], key: &str, braces: Braces) {
+        let program = argv.first().and_then(Template::literal);
+        if program.is_none_or(|program| !program.starts_with('/')) {
+            self.problem(format!("`{key}`: the program must be an absolute path without braces"));
+        }
+        for argument in argv {
+            self.braces(argument, key, braces);
+        }
+    }
+
+    fn braces(&mut self, template: &Template, key: &str, allowed: Braces) {
+        let skip = usize::from(!allowed.own_name);
+        let labels: Vec<&str> = self.object.lineage(self.id).skip(skip).filter_map(Node::label).collect();
+        for piece in &template.0 {
+            match piece {
+                Piece::Value if !allowed.value => {
+                    self.problem(format!("`{key}`: there is no value that `{{}}` could stand for"));
+                }
+                Piece::Variable(name) if !labels.contains(&name.as_str()) => {
+                    let known: Vec<String> = labels.iter().map(|label| format!("{{{label}}}")).collect();
+                    let known = if known.is_empty() { "none here".to_owned() } else { known.join(", ") };
+                    self.problem(format!("`{key}`: no variable `{{{name}}}`; there are: {known}"));
+                }
+                Piece::Sibling(leaf) if !self.node.mapping.input.contains(leaf) => {
+                    self.problem(format!("`{key}`: `{{../{leaf}}}` needs {leaf:?} to be listed in `input`"));
+                }
+                _ => {}
+            }
+        }
+    }
+
+    fn problem(&mut self, what: impl Into<String>) {
+        self.problems.push(Problem {
+            file: self.sources.mapping.to_path_buf(),
+            line: Some(self.node.mapping.line),
+            key: node_key(&self.object.path(self.id)),
+            what: what.into(),
+        });
+    }
+}

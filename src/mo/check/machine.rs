@@ -1,0 +1,126 @@
+//! Checks that need the machine: is the script there, and can nobody else change what root runs?
+
+use std::fs;
+use std::os::unix::fs::MetadataExt as _;
+use std::path::{Component, Path};
+
+use nix::unistd::geteuid;
+
+use crate::config::{Problem, Problems};
+
+use super::super::join::node_key;
+use super::super::mapping::{Call, From, ListFrom, NodeMapping, Program};
+use super::super::object::ManagementObject;
+use super::super::template::Template;
+
+/// What mappings are checked against.
+#[derive(Clone, Copy, Debug)]
+pub struct Machine<'a> {
+    /// The state folder: the agent may write there.
+    pub state: &'a Path,
+    /// Whether privileges are separated (`exec.socket` is set): then the agent itself can write nowhere else.
+    pub separated: bool,
+}
+
+/// Checks what `object` runs and writes: programs are there and executable; what runs as root can't be changed by
+/// others; with privileges separated, writes outside the state folder are marked `privileged`.
+#[must_use]
+pub fn against_machine(object: &ManagementObject, machine: &Machine<'_>) -> Problems {
+    let mut problems = Problems::default();
+    for id in object.ids() {
+        let mapping = &object.node(id).mapping;
+        let key = node_key(&object.path(id));
+        let mut told = Vec::new();
+        for (what, argv) in readers(mapping) {
+            told.extend(program(argv).err().map(|why| format!("`{what}`: {why}")));
+        }
+        for (what, call) in calls(mapping) {
+            told.extend(check_call(call, machine).err().map(|why| format!("`{what}`: {why}")));
+        }
+        for what in told {
+            let (file, line) = (object.mapping_file.clone(), Some(mapping.line));
+            problems.push(Problem { file, line, key: key.clone(), what });
+        }
+    }
+    problems
+}
+
+/// Programs whose output is read.
+fn readers(mapping: &NodeMapping) -> Vec<(&'static str, &[Template])> {
+    let get = mapping.get.iter().filter_map(|source| match &source.from {
+        From::Run(argv) => Some(("get.run", argv.as_slice())),
+        _ => None,
+    });
+    let list = mapping.list.iter().filter_map(|list| match &list.from {
+        ListFrom::Run { argv, .. } => Some(("list.run", argv.as_slice())),
+        _ => None,
+    });
+    get.chain(list).collect()
+}
+
+fn calls(mapping: &NodeMapping) -> impl Iterator<Item = (&'static str, &Call)> {
+    [
+        ("set", mapping.set.as_ref().map(|sink| &sink.to)),
+        ("add", mapping.add.as_ref()),
+        ("delete", mapping.delete.as_ref()),
+        ("exec", mapping.exec.as_ref().map(|exec| &exec.call)),
+    ]
+    .into_iter()
+    .filter_map(|(key, call)| Some((key, call?)))
+}
+
+fn check_call(call: &Call, machine: &Machine<'_>) -> Result<(), String> {
+    match call {
+        Call::Run(Program { argv, user, .. }) => {
+            let path = program(argv)?;
+            if user == "root" { only_root_writes(path) } else { Ok(()) }
+        }
+        Call::File { path, privileged: false } if machine.separated => {
+            let start = Path::new(path.literal_start());
+            let inside = start.starts_with(machine.state)
+                && start.components().all(|component| component != Component::ParentDir);
+            if inside {
+                return Ok(());
+            }
+            Err(format!(
+                "{path} is outside the state folder, where the agent can't write: add `privileged = true`"
+            ))
+        }
+        _ => Ok(()),
+    }
+}
+
+/// The program's path, if there is one that can be run.
+fn program(argv: &[Template]) -> Result<&Path, String> {
+    let path = Path::new(argv.first().and_then(Template::literal).unwrap_or_default());
+    let metadata = fs::metadata(path).map_err(|error| format!("{}: {error}", path.display()))?;
+    if !metadata.is_file() {
+        return Err(format!("{} is no file", path.display()));
+    }
+    if metadata.mode() & 0o111 == 0 {
+        return Err(format!("{} is not executable: chmod +x", path.display()));
+    }
+    Ok(path)
+}
+
+/// Neither the program nor the folder it is in may be writable by others, nor may a folder above, unless it is
+/// sticky (as /tmp is): there, others can't replace what is not theirs.
+fn only_root_writes(program: &Path) -> Result<(), String> {
+    // Symbolic links would hide the folder that counts.
+    let real = fs::canonicalize(program).map_err(|error| format!("{}: {error}", program.display()))?;
+    for (depth, path) in real.ancestors().enumerate() {
+        let metadata = fs::metadata(path).map_err(|error| format!("{}: {error}", path.display()))?;
+        let owner = metadata.uid();
+        if owner != 0 && owner != geteuid().as_raw() {
+            return Err(format!("runs as root, but {} belongs to user {owner}", path.display()));
+        }
+        let sticky = depth > 1 && metadata.mode() & 0o1000 != 0;
+        if metadata.mode() & 0o022 != 0 && !sticky {
+            return Err(format!(
+                "runs as root, but others may write to {}: chmod go-w, and chown it to root",
+                path.display()
+            ));
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,205 @@
+//! Reading a mapping file: every problem of it is noted, with its line and what was expected.
+
+use std::collections::BTreeSet;
+use std::path::{Component, Path};
+
+use crate::config::reader::FromItem;
+use crate::config::{Item, Located, Problem, Problems, Reader};
+
+use super::{BusObject, NodeMapping, node};
+
+/// A mapping file as written; nothing in it was compared with the DDF yet.
+#[derive(Debug)]
+pub(in crate::mo) struct MappingFile {
+    pub(in crate::mo) moid: String,
+    pub(in crate::mo) aliases: Vec<String>,
+    /// The DDF's file name.
+    pub(in crate::mo) ddf: String,
+    pub(in crate::mo) ddf_uri: String,
+    /// The root's name, if the mapping gives it one.
+    pub(in crate::mo) root: Option<String>,
+    pub(in crate::mo) instances: Vec<SeedEntry>,
+    pub(in crate::mo) per_account: bool,
+    pub(in crate::mo) dynamic: bool,
+    pub(in crate::mo) objects: Vec<(String, BusObject)>,
+    /// By path, as in `Ext/Interfaces/<if>/Mtu`.
+    pub(in crate::mo) nodes: Vec<(String, NodeMapping)>,
+}
+
+/// An entry of `instances`.
+#[derive(Debug)]
+pub(in crate::mo) struct SeedEntry {
+    pub(in crate::mo) miid: String,
+    /// The name of a file with MOData.
+    pub(in crate::mo) data: Option<String>,
+    pub(in crate::mo) line: usize,
+}
+
+impl MappingFile {
+    /// Reads a mapping file's root table; nothing if a key is missing without which nothing else makes sense.
+    pub(in crate::mo) fn read(root: &Located, problems: &mut Problems) -> Option<Self> {
+        let mut reader = Reader::new(root, problems);
+        let moid: Option<String> = reader.required("moid");
+        let aliases: Vec<String> = reader.or("aliases", Vec::new());
+        check_moids(&mut reader, moid.as_deref(), &aliases);
+        let ddf: Option<String> = reader.required("ddf");
+        if let Some(name) = &ddf {
+            check_file_name(&mut reader, "ddf", name);
+        }
+        let ddf_uri: Option<String> = reader.required("ddf-uri");
+        if ddf_uri.as_ref().is_some_and(|uri| !uri.contains(':') || uri.contains(char::is_whitespace)) {
+            reader.problem("ddf-uri", "expected a URI such as \"https://acme.example/gateway-1.0.ddf\"");
+        }
+        let root_name: Option<String> = reader.optional("root");
+        if root_name.as_deref().is_some_and(|name| !is_name(name)) {
+            reader.problem("root", "expected a node's name: not empty, without `/`");
+        }
+        let instances = instances(&mut reader);
+        let per_account = per_account(&mut reader, !instances.is_empty());
+        let dynamic = reader.or("dynamic", false);
+        if instances.is_empty() && !per_account && !dynamic {
+            reader.here(
+                "there can be no instance: write `instances = [\"1\"]`, or `dynamic = true` where servers create them",
+            );
+        }
+        let objects: Vec<_> = reader
+            .tables("object", |_, reader| bus_object(reader))
+            .into_iter()
+            .filter_map(|(name, object)| Some((name, object?)))
+            .collect();
+        let names: BTreeSet<String> =
+            if let Some(Item::Table(table)) = reader.raw("object").map(|located| &located.item) {
+                table.keys().cloned().collect()
+            } else {
+                BTreeSet::new()
+            };
+        let nodes = reader.tables("node", |_, reader| node::read(reader, &names));
+        reader.finish();
+        Some(Self {
+            moid: moid?,
+            aliases,
+            ddf: ddf?,
+            ddf_uri: ddf_uri?,
+            root: root_name,
+            instances,
+            per_account,
+            dynamic,
+            objects,
+            nodes,
+        })
+    }
+}
+
+fn check_moids(reader: &mut Reader<'_>, moid: Option<&str>, aliases: &[String]) {
+    let is_moid = |text: &str| {
+        !text.is_empty()
+            && text.chars().all(|c| c.is_ascii_graphic() && !matches!(c, '/' | '?' | '*' | '%' | '#'))
+    };
+    const EXPECTED: &str = "expected a Management Object Identifier such as \"urn:oma:mo:acme:1.0\"";
+    if moid.is_some_and(|moid| !is_moid(moid)) {
+        reader.problem("moid", EXPECTED);
+    }
+    if aliases.iter().any(|alias| !is_moid(alias)) {
+        reader.problem("aliases", EXPECTED);
+    }
+    let all: BTreeSet<&str> = moid.into_iter().chain(aliases.iter().map(String::as_str)).collect();
+    if moid.is_some() && all.len() <= aliases.len() {
+        reader.problem("aliases", "names a MOID twice");
+    }
+}
+
+/// A node's name or a MIID.
+fn is_name(name: &str) -> bool {
+    !name.is_empty()
+        && !matches!(name, "." | ".." | "*")
+        && !name.contains(|c: char| c == '/' || c.is_control())
+}
+
+/// Files belong to the folder: what a mapping names is in it.
+fn check_file_name(reader: &mut Reader<'_>, key: &str, name: &str) {
+    let mut components = Path::new(name).components();
+    if !matches!((components.next(), components.next()), (Some(Component::Normal(_)), None)) {
+        reader.problem(key, "expected the name of a file in the mapping's folder");
+    }
+}
+
+fn instances(reader: &mut Reader<'_>) -> Vec<SeedEntry> {
+    let mut seen = BTreeSet::new();
+    let entries = reader.array("instances", |located, path, problems| match &located.item {
+        Item::String(miid) => {
+            let mut problem = |what: String| {
+                let file = located.file.to_path_buf();
+                problems.push(Problem { file, line: Some(located.line), key: path.clone(), what });
+            };
+            check_miid(miid, &mut seen, &mut problem);
+            Some(SeedEntry { miid: miid.clone(), data: None, line: located.line })
+        }
+        _ => {
+            let mut reader = Reader::at(located, path, problems);
+            let miid: Option<String> = reader.required("miid");
+            let data: Option<String> = reader.optional("data");
+            if let Some(name) = &data {
+                check_file_name(&mut reader, "data", name);
+            }
+            if let Some(miid) = &miid {
+                check_miid(miid, &mut seen, &mut |what| reader.problem("miid", what));
+            }
+            reader.finish();
+            miid.map(|miid| SeedEntry { miid, data, line: located.line })
+        }
+    });
+    entries.unwrap_or_default().into_iter().flatten().collect()
+}
+
+fn check_miid(miid: &str, seen: &mut BTreeSet<String>, problem: &mut impl FnMut(String)) {
+    if !is_name(miid) {
+        problem("expected a MIID: not empty, without `/`".to_owned());
+    } else if !seen.insert(miid.to_owned()) {
+        problem(format!("the MIID {miid:?} is there twice"));
+    }
+}
+
+fn per_account(reader: &mut Reader<'_>, has_instances: bool) -> bool {
+    let Some(from) = reader.optional::<String>("instances-from") else { return false };
+    if from != "accounts" {
+        reader.problem("instances-from", format!("expected \"accounts\", found {from:?}"));
+    } else if has_instances {
+        reader.problem("instances-from", "excludes `instances`");
+    }
+    true
+}
+
+fn bus_object(reader: &mut Reader<'_>) -> Option<BusObject> {
+    let name: Option<String> = reader.required("dbus");
+    let path: Option<String> = reader.required("path");
+    let interface: Option<String> = reader.required("interface");
+    let is_bus_name =
+        |name: &String| name.contains('.') && name.chars().all(|c| c.is_ascii_graphic() && c != '/');
+    if name.as_ref().is_some_and(|name| !is_bus_name(name)) {
+        reader.problem("dbus", "expected a bus name such as \"org.freedesktop.ModemManager1\"");
+    }
+    if interface.as_ref().is_some_and(|name| !is_bus_name(name)) {
+        reader.problem("interface", "expected an interface such as \"org.freedesktop.ModemManager1.Modem\"");
+    }
+    if path.as_ref().is_some_and(|path| !path.starts_with('/') || path.matches('*').count() > 1) {
+        reader.problem("path", "expected an object path, with one `*` at most");
+    }
+    Some(BusObject { name: name?, path: path?, interface: interface? })
+}
+
+/// A scalar as text: `map = { up = 1 }` means the same as `map = { up = "1" }`.
+pub(super) struct Scalar(pub(super) String);
+
+impl FromItem for Scalar {
+    const EXPECTED: &'static str = "a string, a number, true or false";
+
+    fn from_item(item: &Item) -> Option<Self> {
+        match item {
+            Item::String(text) => Some(Self(text.clone())),
+            Item::Integer(number) => Some(Self(number.to_string())),
+            Item::Float(number) if number.is_finite() => Some(Self(number.to_string())),
+            Item::Boolean(truth) => Some(Self(truth.to_string())),
+            _ => None,
+        }
+    }
+}
