@@ -5,6 +5,7 @@
 //! does I/O. [`outgoing`] is the other end's half, for the lab, the operator's tool and tests.
 
 pub mod gate;
+pub mod listener;
 pub mod outgoing;
 pub mod package;
 pub mod tally;
