@@ -15,16 +15,24 @@
 //!
 //! | room | what is in it | pure |
 //! |---|---|---|
+//! | [`cli`] | the command lines | yes |
 //! | [`config`] | configuration: fragments → merged → [`config::Settings`]; accounts; secrets | no |
 //! | [`notification`] | Package#0: its codec, the WSP push PDU around it, the gate that admits it; the UDP listener | codec and gate |
 //! | [`uri`] | ClientURI and ServerURI | yes |
 //! | [`ddf`] | the Device Description Framework: model and parser | yes |
 //! | [`mo`] | management objects: mapping files, values and formats, serialisation | yes |
+//! | [`backend`] | where values come from and go to: files, sysfs, programs, what the agent knows | no |
+//! | [`files`] | files that must survive a power cut | no |
 
 pub mod bearer;
+pub mod cli;
 pub mod config;
 pub mod ddf;
 pub mod journal;
+pub mod backend;
+pub mod config;
+pub mod ddf;
+pub mod files;
 #[cfg(feature = "lab")]
 pub mod lab;
 pub mod mo;

@@ -25,7 +25,7 @@ pub struct Account {
     pub server_uri: String,
     /// `profile`: which of the two wire formats the server speaks.
     pub profile: Profile,
-    /// `permissions`: the MOIDs the server may see, in the order written.
+    /// `permissions`: the MOIDs the server may see, in the order written; `*` if unsaid.
     pub permissions: Vec<Permission>,
     /// `origins`: further origins that may see this account's credentials.
     pub origins: Vec<Origin>,

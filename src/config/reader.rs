@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
+use std::ops::RangeInclusive;
 
 use super::located::{Item, Located};
 
@@ -68,6 +69,21 @@ impl<'a> Reader<'a> {
         self.optional(key).unwrap_or(default)
     }
 
+    /// The value of `key` within `range`, which `expected` says in words, its type included.
+    pub fn within<T: FromItem + PartialOrd>(
+        &mut self,
+        key: &str,
+        range: RangeInclusive<T>,
+        expected: &str,
+    ) -> Option<T> {
+        let found = self.raw(key)?;
+        let value = T::from_item(&found.item).filter(|value| range.contains(value));
+        if value.is_none() {
+            self.wrong(key, expected);
+        }
+        value
+    }
+
     /// The value of `key` put through `parse`, whose error is the problem.
     pub fn parsed<T: FromItem, U, E: fmt::Display>(
         &mut self,
@@ -91,10 +107,12 @@ impl<'a> Reader<'a> {
         elements?.into_iter().collect()
     }
 
-    /// Reads the table under `key`, and reports the keys in it that `read` did not ask for.
+    /// Reads the table under `key`, if it is one, and reports the keys in it that `read` did not ask for.
     pub fn table<T>(&mut self, key: &str, read: impl FnOnce(&mut Reader<'_>) -> T) -> Option<T> {
         let found = self.raw(key)?;
         let mut reader = Reader::at(found, self.dotted(key), self.problems);
+        // What is no table was reported just now; its keys need not be missed.
+        reader.table?;
         let value = read(&mut reader);
         reader.finish();
         Some(value)

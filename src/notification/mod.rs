@@ -4,8 +4,13 @@
 //! and answers with a [`Trigger`] or with the reason to drop it, which the [`tally`] counts. Only the listener
 //! does I/O. [`outgoing`] is the other end's half, for the lab, the operator's tool and tests.
 
+pub mod gate;
 pub mod outgoing;
 pub mod package;
+pub mod tally;
+pub mod wsp;
+
+mod memory;
 
 /// What the server would have the client connect over (TS 5.2.1.2 PREFERRED-CON-TYPE).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -363,7 +363,8 @@ mod tests {
     #[test]
     fn tells_the_profiles_apart() {
         let (draft, approved) = (Some(Profile::Draft), Some(Profile::Approved));
-        let cases: [(&[(u16, &[u8])], Option<Profile>, bool); 10] = [
+        type Case<'a> = (&'a [(u16, &'a [u8])], Option<Profile>, bool);
+        let cases: [Case<'_>; 10] = [
             (&[], None, false),
             (&[(1, b"s"), (2, &[0, 1])], None, false),
             (&[(4, &[0; 36])], draft, false),

@@ -30,13 +30,11 @@ pub enum Change {
         server_id: String,
         /// NOTIFICATION-ID.
         id: u16,
-        /// Whether its digest was verified.
-        authenticated: bool,
         /// When.
         time: u64,
     },
-    /// Notifications before this time (seconds since 1970) need no longer be remembered.
-    ForgetNotifications(u64),
+    /// A notification of this server and id need no longer be remembered.
+    ForgetNotification(String, u16),
     /// A session with this server ended well at this time (seconds since 1970).
     Contact(String, u64),
     /// DEFAULT: where configuration for a MOID comes from (TS 5.4.10).
@@ -76,14 +74,14 @@ impl Change {
                 let mut pins = transaction.open_table(PINS).map_err(db)?;
                 pins.insert(key.as_bytes(), stored.encode().as_slice()).map_err(db)?;
             }
-            Self::Notification { server_id, id, authenticated, time } => {
-                let key = notification_key(server_id, *id, *authenticated);
+            Self::Notification { server_id, id, time } => {
+                let key = notification_key(server_id, *id);
                 let mut table = transaction.open_table(NOTIFICATIONS).map_err(db)?;
                 table.insert(key.as_slice(), *time).map_err(db)?;
             }
-            Self::ForgetNotifications(before) => {
+            Self::ForgetNotification(server_id, id) => {
                 let mut table = transaction.open_table(NOTIFICATIONS).map_err(db)?;
-                table.retain(|_, time| time >= *before).map_err(db)?;
+                table.remove(notification_key(server_id, *id).as_slice()).map_err(db)?;
             }
             Self::Contact(server_id, time) => {
                 let mut table = transaction.open_table(CONTACTS).map_err(db)?;
@@ -123,11 +121,10 @@ fn remove(transaction: &WriteTransaction, key: &NodeKey) -> Result<(), StoreErro
     nodes.retain_in(start.as_slice()..end.as_slice(), |_, _| false).map_err(db)
 }
 
-pub(super) fn notification_key(server_id: &str, id: u16, authenticated: bool) -> Vec<u8> {
+fn notification_key(server_id: &str, id: u16) -> Vec<u8> {
     let mut key = server_id.as_bytes().to_vec();
     key.push(0);
     key.extend_from_slice(&id.to_be_bytes());
-    key.push(u8::from(authenticated));
     key
 }
 

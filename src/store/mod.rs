@@ -6,7 +6,7 @@
 //! | `nodes` | MOID `\0` MIID (`\0` name)… | a tag byte and the value: see [`Stored`] |
 //! | `instances` | MOID `\0` MIID | who created it, as a MAID (TS 11.3): `serverid:…` |
 //! | `pins` | as `nodes` | the first definitive answer of a pinned node |
-//! | `notifications` | server id `\0` id (u16) authenticated (u8) | when it came, seconds since 1970 |
+//! | `notifications` | server id `\0` id (u16, big endian) | when it came, seconds since 1970 |
 //! | `contacts` | server id | when a session last ended well, seconds since 1970 |
 //! | `defaults` | MOID | server id `\0` ServerURI (TS 5.4.10) |
 //! | `alerts` | server id `\0` sequence (u64, big endian) | the alert as JSON |

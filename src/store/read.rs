@@ -19,8 +19,8 @@ impl std::fmt::Debug for Snapshot {
     }
 }
 
-/// A notification that was acted upon: server id, NOTIFICATION-ID, whether authenticated, when.
-pub type SeenNotification = (String, u16, bool, u64);
+/// A notification that was acted upon: server id, NOTIFICATION-ID, when.
+pub type SeenNotification = (String, u16, u64);
 
 impl Snapshot {
     pub(super) fn of(transaction: ReadTransaction) -> Result<Self, StoreError> {
@@ -113,7 +113,7 @@ impl Snapshot {
         for entry in table.iter().map_err(db)? {
             let (key, time) = entry.map_err(db)?;
             let parsed = split_notification(key.value()).ok_or(StoreError::Damaged("notifications"))?;
-            seen.push((parsed.0, parsed.1, parsed.2, time.value()));
+            seen.push((parsed.0, parsed.1, time.value()));
         }
         Ok(seen)
     }
@@ -164,8 +164,8 @@ impl Snapshot {
     }
 }
 
-fn split_notification(key: &[u8]) -> Option<(String, u16, bool)> {
-    let (rest, [high, low, authenticated]) = key.split_last_chunk()?;
+fn split_notification(key: &[u8]) -> Option<(String, u16)> {
+    let (rest, id) = key.split_last_chunk()?;
     let server_id = std::str::from_utf8(rest.strip_suffix(&[0])?).ok()?;
-    Some((server_id.to_owned(), u16::from_be_bytes([*high, *low]), *authenticated != 0))
+    Some((server_id.to_owned(), u16::from_be_bytes(*id)))
 }

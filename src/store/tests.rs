@@ -87,13 +87,13 @@ fn alerts_are_numbered_per_server_and_go_when_delivered() {
 }
 
 #[test]
-fn notifications_are_kept_and_forgotten_by_time() {
+fn notifications_are_kept_and_forgotten_by_id() {
     let folder = tempfile::tempdir().unwrap();
     let store = Store::open(folder.path()).unwrap().store;
-    let seen = |id, time| Change::Notification { server_id: "a".into(), id, authenticated: true, time };
+    let seen = |id, time| Change::Notification { server_id: "a".into(), id, time };
     store.commit_blocking(&[seen(7, 100), seen(0x0700, 200)]).unwrap();
-    store.commit_blocking(&[Change::ForgetNotifications(150)]).unwrap();
-    assert_eq!(store.snapshot().unwrap().notifications().unwrap(), [("a".to_owned(), 0x0700, true, 200)]);
+    store.commit_blocking(&[Change::ForgetNotification("a".into(), 7)]).unwrap();
+    assert_eq!(store.snapshot().unwrap().notifications().unwrap(), [("a".to_owned(), 0x0700, 200)]);
 }
 
 #[test]

@@ -1,7 +1,7 @@
 //! From an origin to a byte stream: names, addresses, the network interface, the proxy, TLS.
 
 use std::io;
-use std::net::{IpAddr, SocketAddr};
+use std::net::{IpAddr, SocketAddr, ToSocketAddrs};
 use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -12,6 +12,7 @@ use nix::sys::socket::SockaddrStorage;
 use rustls::pki_types::ServerName;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::{TcpSocket, TcpStream};
+use tokio::sync::Semaphore;
 use tokio_rustls::TlsConnector;
 use tokio_rustls::client::TlsStream;
 
@@ -25,6 +26,9 @@ use super::tls::Trust;
 const PER_ADDRESS: Duration = Duration::from_secs(10);
 /// Addresses of a host that are tried.
 const MOST_ADDRESSES: usize = 8;
+
+/// A dead resolver holds a thread for half a minute; the agent has few, and its store needs one.
+static RESOLVING: Semaphore = Semaphore::const_new(1);
 
 /// Which network carries a connection.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -45,7 +49,7 @@ pub(super) enum Wire {
     Plain(Metered),
 }
 
-/// Connects to `origin`, through `uri`'s proxy if it has one. Returns the local address as well.
+/// Connects to `origin`, through its proxy if it has one. Returns the local address as well.
 pub(super) async fn open(
     client: &Inner,
     binding: &Binding,
@@ -71,7 +75,7 @@ pub(super) async fn open(
     }
     let Some(config) = config else { return Ok((Wire::Plain(stream), local)) };
     let host = origin.host.strip_suffix('.').unwrap_or(&origin.host).to_owned();
-    let name = ServerName::try_from(host).map_err(|error| at(Failure::Tls(error.to_string())))?;
+    let name = ServerName::try_from(host).map_err(|error| at(Failure::Request(error.to_string())))?;
     let stream = TlsConnector::from(config)
         .connect(name, stream)
         .await
@@ -100,7 +104,14 @@ async fn resolve(origin: &Origin) -> Result<Vec<SocketAddr>, Failure> {
     if let Ok(address) = origin.host.parse::<IpAddr>() {
         return Ok(vec![SocketAddr::new(address, origin.port)]);
     }
-    let found = tokio::net::lookup_host((origin.host.as_str(), origin.port)).await;
+    // The permit goes with the thread: giving up on a request doesn't end the C library's resolver.
+    let permit = RESOLVING.acquire().await;
+    let (host, port) = (origin.host.clone(), origin.port);
+    let found = tokio::task::spawn_blocking(move || {
+        let _permit = permit;
+        (host.as_str(), port).to_socket_addrs()
+    });
+    let found = found.await.map_err(|error| Failure::Resolve(io::Error::other(error)))?;
     let mut addresses = Vec::new();
     for address in found.map_err(Failure::Resolve)? {
         if !addresses.contains(&address) && addresses.len() < MOST_ADDRESSES {

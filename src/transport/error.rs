@@ -216,6 +216,9 @@ fn alert(alert: AlertDescription) -> String {
         | AlertDescription::UnsupportedCertificate => {
             format!("it does not accept the client certificate ({alert:?})")
         }
+        AlertDescription::HandshakeFailure => {
+            "HandshakeFailure: no common cipher suite, or it misses a client certificate".to_owned()
+        }
         AlertDescription::ProtocolVersion => "it speaks neither TLS 1.2 nor 1.3".to_owned(),
         other => format!("{other:?}"),
     }

@@ -35,6 +35,8 @@ const MOST_BUFFERED: usize = 64 * 1024;
 const MOST_DRAINED: usize = 64 * 1024;
 /// Connections to different origins that a session keeps.
 const MOST_KEPT: usize = 3;
+/// A clock can't be asked for any later time.
+const LONGEST: Duration = Duration::from_secs(365 * 24 * 3600);
 /// How long a connection that nobody wants any more may take to say goodbye.
 const FAREWELL: Duration = Duration::from_secs(5);
 
@@ -314,11 +316,11 @@ where
 
 /// Runs `work` within the request's limits. `Err` is only ever a timeout.
 async fn within<T>(request: &Request, moved: &Moved, work: impl Future<Output = T>) -> Result<T, Failure> {
-    let deadline = Instant::now() + request.timeout;
+    let deadline = Instant::now() + request.timeout.min(LONGEST);
     tokio::pin!(work);
     loop {
         let before = moved.load(Ordering::Relaxed);
-        let look = deadline.min(Instant::now() + request.idle);
+        let look = deadline.min(Instant::now() + request.idle.min(LONGEST));
         tokio::select! {
             biased;
             done = &mut work => return Ok(done),

@@ -127,16 +127,13 @@ fn rights(number: i64) -> Result<u8, String> {
 
 fn schedule(reader: &mut Reader<'_>) -> Schedule {
     let default = Schedule::default();
-    let most = Duration::from_secs(366 * 24 * 3600);
-    let bounded = |least: Duration, expected: &'static str| {
-        move |time: Duration| if (least..=most).contains(&time) { Ok(time) } else { Err(expected) }
-    };
+    let year = Duration::from_secs(366 * 24 * 3600);
     Schedule {
         at_boot: reader.or("at-boot", default.at_boot),
         first_contact: reader.or("first-contact", default.first_contact),
-        every: reader.parsed("every", bounded(Duration::from_secs(1), "expected 1s to 366d")),
+        every: reader.within("every", Duration::from_secs(1)..=year, "a duration from \"1s\" to \"366d\""),
         jitter: reader
-            .parsed("jitter", bounded(Duration::ZERO, "expected 0s to 366d"))
+            .within("jitter", Duration::ZERO..=year, "a duration from \"0s\" to \"366d\"")
             .unwrap_or(default.jitter),
     }
 }

@@ -54,12 +54,12 @@ impl Notification {
             reader.problem("listen", format!("{address} stands there twice"));
         }
         replace(reader, "accept-bare", &mut self.accept_bare);
-        within(reader, "max-age", &mut self.max_age, SECOND..=7 * DAY, "1s to 7d");
+        within(reader, "max-age", &mut self.max_age, SECOND..=7 * DAY, "a duration from \"1s\" to \"7d\"");
         let least = 2 * self.max_age;
         // Said by nobody, the window follows max-age.
         self.replay_window = self.replay_window.max(least);
         let mut window = self.replay_window;
-        within(reader, "replay-window", &mut window, SECOND..=30 * DAY, "1s to 30d");
+        within(reader, "replay-window", &mut window, SECOND..=30 * DAY, "a duration from \"1s\" to \"30d\"");
         if window < least {
             reader.problem(
                 "replay-window",
@@ -77,9 +77,21 @@ impl Notification {
 impl Session {
     fn read(&mut self, reader: &mut Reader<'_>) {
         within(reader, "retries", &mut self.retries, 0..=100, "an integer from 0 to 100");
-        within(reader, "bearer-wait", &mut self.bearer_wait, Duration::ZERO..=7 * DAY, "0s to 7d");
+        within(
+            reader,
+            "bearer-wait",
+            &mut self.bearer_wait,
+            Duration::ZERO..=7 * DAY,
+            "a duration from \"0s\" to \"7d\"",
+        );
         let mut package = ByteSize(self.max_package);
-        within(reader, "max-package", &mut package, ByteSize(1 << 10)..=ByteSize(64 << 20), "1KiB to 64MiB");
+        within(
+            reader,
+            "max-package",
+            &mut package,
+            ByteSize(1 << 10)..=ByteSize(64 << 20),
+            "a size from \"1KiB\" to \"64MiB\"",
+        );
         self.max_package = package.0;
         within(reader, "max-packages", &mut self.max_packages, 1..=1_000_000, "an integer from 1 to 1000000");
         replace(reader, "allow-http", &mut self.allow_http);
@@ -96,7 +108,13 @@ impl Exec {
         if reader.optional::<String>("socket").is_some_and(|text| !text.is_empty()) {
             self.socket = reader.optional("socket").map(|FilePath(path)| path);
         }
-        within(reader, "sync-limit", &mut self.sync_limit, Duration::ZERO..=HOUR, "0s to 1h");
+        within(
+            reader,
+            "sync-limit",
+            &mut self.sync_limit,
+            Duration::ZERO..=HOUR,
+            "a duration from \"0s\" to \"1h\"",
+        );
     }
 }
 
@@ -164,11 +182,7 @@ fn within<T: FromItem + PartialOrd>(
     range: RangeInclusive<T>,
     expected: &str,
 ) {
-    let found = reader.raw(key).map(|found| found.item.shown()).unwrap_or_default();
-    let value = reader.parsed(key, |value: T| {
-        if range.contains(&value) { Ok(value) } else { Err(format!("expected {expected}, found {found}")) }
-    });
-    if let Some(value) = value {
+    if let Some(value) = reader.within(key, range, expected) {
         *target = value;
     }
 }

@@ -1,0 +1,122 @@
+//! What the agent knows without asking anybody: `builtin = "…"`.
+
+use nix::sys::utsname::uname;
+
+use super::{Answer, BackendError, Context, Machine, os_release};
+
+/// What this module answers.
+pub const FROM_MACHINE: [&str; 7] = [
+    "agent-version",
+    "hostname",
+    "language",
+    "uname-machine",
+    "uname-release",
+    "uname-sysname",
+    "uname-version",
+];
+
+/// What [`super::Builtins`] answers, besides [`FROM_ACCOUNT`].
+pub const FROM_AGENT: [&str; 2] = ["session-bearer", "session-roaming"];
+
+/// What an account has for its DMAcc instance; each follows `account.`, named by its path there.
+pub const FROM_ACCOUNT: [&str; 9] = [
+    "AuthNoti.AuthSecret",
+    "AuthNoti.AuthType",
+    "Name",
+    "Push.GCM.RegParams",
+    "Push.GCM.RegURL",
+    "Push.GCM.SenderID",
+    "Push.GCM.UnRegURL",
+    "ServerID",
+    "SrvURI",
+];
+
+/// Whether there is a builtin of that name: mappings are checked with it.
+#[must_use]
+pub fn known(name: &str) -> bool {
+    let account = name.strip_prefix("account.").is_some_and(|value| FROM_ACCOUNT.contains(&value));
+    account || FROM_MACHINE.contains(&name) || FROM_AGENT.contains(&name)
+}
+
+pub(super) async fn get(name: &str, context: &Context<'_>) -> Result<Answer<String>, BackendError> {
+    match name {
+        "agent-version" => Ok(Answer::Value(env!("CARGO_PKG_VERSION").to_owned())),
+        "language" => language(context.machine).await,
+        "hostname" | "uname-machine" | "uname-release" | "uname-sysname" | "uname-version" => {
+            Ok(kernel(name))
+        }
+        _ => Ok(context.builtins.get(name)),
+    }
+}
+
+fn kernel(name: &str) -> Answer<String> {
+    let Ok(kernel) = uname() else { return Answer::absent("uname failed") };
+    let field = match name {
+        "hostname" => kernel.nodename(),
+        "uname-machine" => kernel.machine(),
+        "uname-release" => kernel.release(),
+        "uname-sysname" => kernel.sysname(),
+        _ => kernel.version(),
+    };
+    Answer::Value(field.to_string_lossy().into_owned())
+}
+
+/// The system's language as a tag (RFC 1766).
+async fn language(machine: &Machine) -> Result<Answer<String>, BackendError> {
+    let lang = os_release::assignment(machine, &["/etc/locale.conf", "/etc/default/locale"], "LANG").await?;
+    Ok(match lang {
+        Answer::Value(locale) => match tag(&locale) {
+            Some(tag) => Answer::Value(tag),
+            None => Answer::Absent(format!("LANG is {locale:?}, which names no language")),
+        },
+        other => other,
+    })
+}
+
+/// `de_DE.UTF-8@euro` is `de-DE`; the C locale speaks English.
+fn tag(locale: &str) -> Option<String> {
+    let name = locale.split(['.', '@']).next()?;
+    if matches!(name, "C" | "POSIX") {
+        return Some("en".to_owned());
+    }
+    let (language, region) = name.split_once('_').map_or((name, None), |(name, region)| (name, Some(region)));
+    let letters = |text: &str, least| {
+        (least..=3).contains(&text.len()) && text.bytes().all(|byte| byte.is_ascii_alphanumeric())
+    };
+    let sane = letters(language, 2) && region.is_none_or(|region| letters(region, 2));
+    sane.then(|| name.replace('_', "-"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn locales_become_language_tags() {
+        let cases = [
+            ("de_DE.UTF-8", Some("de-DE")),
+            ("de_DE@euro", Some("de-DE")),
+            ("C.UTF-8", Some("en")),
+            ("POSIX", Some("en")),
+            ("es_419", Some("es-419")),
+            ("fi", Some("fi")),
+            ("", None),
+            ("german_everywhere", None),
+            ("../x", None),
+        ];
+        for (locale, expected) in cases {
+            assert_eq!(tag(locale).as_deref(), expected, "{locale}");
+        }
+    }
+
+    #[test]
+    fn mappings_may_name_what_is_answered() {
+        for name in ["agent-version", "session-bearer", "account.SrvURI", "account.AuthNoti.AuthSecret"] {
+            assert!(known(name), "{name}");
+        }
+        for name in ["SrvURI", "account.", "account.Permissions", "agent_version"] {
+            assert!(!known(name), "{name}");
+        }
+        assert!(matches!(kernel("uname-release"), Answer::Value(release) if !release.is_empty()));
+    }
+}

@@ -1,0 +1,77 @@
+//! Why the machine could not be asked or told.
+
+use std::io;
+use std::path::PathBuf;
+
+use thiserror::Error;
+
+use crate::mo::fill::FillError;
+use crate::mo::pipeline::PipelineError;
+use crate::mo::value::ValueError;
+
+/// Why a source gave no answer, or an effect did not happen.
+#[derive(Debug, Error)]
+#[non_exhaustive]
+pub enum BackendError {
+    /// The file system refused.
+    #[error("{}: {error}", path.display())]
+    File {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        error: io::Error,
+    },
+    /// More than a value may have.
+    #[error("{what}: more than {limit} bytes")]
+    TooLarge {
+        /// The source.
+        what: String,
+        /// The bound in bytes.
+        limit: usize,
+    },
+    /// Only `bin` and `b64` leaves hold bytes.
+    #[error("{0}: not UTF-8")]
+    NotUtf8(String),
+    /// Braces could not be filled in.
+    #[error(transparent)]
+    Fill(#[from] FillError),
+    /// A value did not pass the pipeline.
+    #[error(transparent)]
+    Pipeline(#[from] PipelineError),
+    /// The source's answer is no value of the node's format.
+    #[error(transparent)]
+    Value(#[from] ValueError),
+    /// A program could not be started, or did not end well.
+    #[error("{program}: {reason}")]
+    Program {
+        /// `run[0]`
+        program: String,
+        /// What happened.
+        reason: String,
+    },
+    /// A program was stopped at its time limit.
+    #[error("{program}: stopped after {seconds} s")]
+    Timeout {
+        /// `run[0]`
+        program: String,
+        /// The limit in seconds.
+        seconds: u64,
+    },
+    /// The names that `list` found can't be children of one node.
+    #[error("list: {0}")]
+    List(String),
+    /// Only root may, and the agent is not.
+    #[error("{0} needs root: set `exec.socket`, so that the privileged helper does it")]
+    NeedsHelper(String),
+    /// Designed, but not in this version.
+    #[error("{0} is not supported in this version")]
+    Unsupported(&'static str),
+}
+
+impl BackendError {
+    /// Whether the same might work later without anybody changing the mapping.
+    #[must_use]
+    pub fn is_temporary(&self) -> bool {
+        matches!(self, Self::Timeout { .. } | Self::Program { .. } | Self::File { .. })
+    }
+}

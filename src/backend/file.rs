@@ -1,0 +1,158 @@
+//! Files below the sysroot, sysfs and procfs included.
+
+use std::fs::{self, OpenOptions};
+use std::io::{self, Read as _, Write as _};
+use std::os::unix::fs::OpenOptionsExt as _;
+use std::path::{Path, PathBuf};
+
+use nix::errno::Errno;
+use nix::fcntl::OFlag;
+use nix::sys::statfs;
+
+use super::{Answer, BackendError, MAX_INPUT, Machine, Raw, dmi};
+use crate::files;
+
+/// What a file that a mapping makes may be read by: it holds no secrets.
+const NEW_FILE_MODE: u32 = 0o644;
+
+/// The file of a mapping's absolute path.
+pub(super) fn below(machine: &Machine, path: &str) -> Result<PathBuf, BackendError> {
+    let sane = path.starts_with('/') && path.split('/').all(|component| component != "..");
+    if !sane {
+        let error = io::Error::new(io::ErrorKind::InvalidInput, "a path must be absolute and have no `..`");
+        return Err(BackendError::File { path: path.into(), error });
+    }
+    Ok(machine.sysroot.join(path.trim_start_matches('/')))
+}
+
+/// Reads a value's file.
+pub(super) async fn read(
+    machine: &Machine,
+    path: &str,
+    privileged: bool,
+) -> Result<Answer<Raw>, BackendError> {
+    match content(machine, path).await.map_err(|error| or_helper(error, privileged))? {
+        Answer::Value(bytes) if dmi::is_placeholder(path, &bytes) => {
+            Ok(Answer::Absent(format!("{path}: a placeholder")))
+        }
+        answer => Ok(answer.map(Raw::Bytes)),
+    }
+}
+
+/// Says what is missing where a mapping knows that root is needed.
+pub(super) fn or_helper(error: BackendError, privileged: bool) -> BackendError {
+    match error {
+        BackendError::File { path, error }
+            if privileged && error.kind() == io::ErrorKind::PermissionDenied =>
+        {
+            BackendError::NeedsHelper(path.display().to_string())
+        }
+        other => other,
+    }
+}
+
+/// A file's content.
+pub(super) async fn content(machine: &Machine, path: &str) -> Result<Answer<Vec<u8>>, BackendError> {
+    let file = below(machine, path)?;
+    blocking(file, move |file| load(file, MAX_INPUT)).await
+}
+
+/// Writes a file's content: in place where the kernel takes it, else by replacing the file.
+pub(super) async fn write(file: PathBuf, content: Vec<u8>) -> Result<(), BackendError> {
+    blocking(file, move |file| {
+        let written = if is_kernel(file) {
+            write_once(file, &content)
+        } else {
+            files::replace(file, &content, NEW_FILE_MODE)
+        };
+        written.map_err(|error| BackendError::File { path: file.to_path_buf(), error })
+    })
+    .await
+}
+
+/// Removes a file; one that isn't there is fine.
+pub(super) async fn remove(file: PathBuf) -> Result<(), BackendError> {
+    blocking(file, |file| match fs::remove_file(file) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => {
+            Err(BackendError::File { path: file.to_path_buf(), error })
+        }
+        _ => Ok(()),
+    })
+    .await
+}
+
+/// Whether `path` is on a file system that the kernel makes up: what is written there are requests, not bytes.
+pub(super) fn is_kernel(path: &Path) -> bool {
+    const KERNEL: [statfs::FsType; 8] = [
+        statfs::SYSFS_MAGIC,
+        statfs::PROC_SUPER_MAGIC,
+        statfs::CGROUP_SUPER_MAGIC,
+        statfs::CGROUP2_SUPER_MAGIC,
+        statfs::DEBUGFS_MAGIC,
+        statfs::TRACEFS_MAGIC,
+        statfs::SECURITYFS_MAGIC,
+        statfs::BPF_FS_MAGIC,
+    ];
+    statfs::statfs(path).is_ok_and(|stat| KERNEL.contains(&stat.filesystem_type()))
+}
+
+/// Runs file work where it blocks nobody: a sysfs read may wait for a device.
+pub(super) async fn blocking<T: Send + 'static>(
+    path: PathBuf,
+    work: impl FnOnce(&Path) -> Result<T, BackendError> + Send + 'static,
+) -> Result<T, BackendError> {
+    let named = path.clone();
+    let done = tokio::task::spawn_blocking(move || work(&path)).await;
+    done.unwrap_or_else(|error| Err(BackendError::File { path: named, error: io::Error::other(error) }))
+}
+
+fn load(path: &Path, limit: usize) -> Result<Answer<Vec<u8>>, BackendError> {
+    match try_load(path, limit) {
+        Ok(bytes) if bytes.len() > limit => {
+            Err(BackendError::TooLarge { what: path.display().to_string(), limit })
+        }
+        Ok(bytes) => Ok(Answer::Value(bytes)),
+        Err(error) => no_content(path, error),
+    }
+}
+
+fn try_load(path: &Path, limit: usize) -> io::Result<Vec<u8>> {
+    // Opening a device may do something, opening a FIFO may wait for ever.
+    if !fs::metadata(path)?.is_file() {
+        return Err(io::Error::new(io::ErrorKind::InvalidInput, "not a regular file"));
+    }
+    let file = OpenOptions::new().read(true).custom_flags(OFlag::O_NONBLOCK.bits()).open(path)?;
+    let mut bytes = Vec::new();
+    let limit = u64::try_from(limit).unwrap_or(u64::MAX);
+    file.take(limit.saturating_add(1)).read_to_end(&mut bytes)?;
+    Ok(bytes)
+}
+
+fn no_content(path: &Path, error: io::Error) -> Result<Answer<Vec<u8>>, BackendError> {
+    let absent = || Ok(Answer::Absent(format!("{}: {error}", path.display())));
+    match error.raw_os_error().map(Errno::from_raw) {
+        Some(Errno::ENOENT | Errno::ENOTDIR) => absent(),
+        Some(Errno::EAGAIN | Errno::EBUSY) => Ok(Answer::Unavailable(format!("{}: {error}", path.display()))),
+        // How attributes say that they have no value: a link that is down has no speed.
+        Some(
+            Errno::EIO
+            | Errno::EINVAL
+            | Errno::ENODATA
+            | Errno::ENODEV
+            | Errno::ENXIO
+            | Errno::ENETDOWN
+            | Errno::EOPNOTSUPP
+            | Errno::EREMOTEIO,
+        ) if is_kernel(path) => absent(),
+        _ => Err(BackendError::File { path: path.to_path_buf(), error }),
+    }
+}
+
+/// An attribute takes one write, whole, without a line's end.
+fn write_once(path: &Path, content: &[u8]) -> io::Result<()> {
+    let mut file = OpenOptions::new().write(true).open(path)?;
+    match file.write(content)? {
+        written if written == content.len() => Ok(()),
+        _ => Err(io::ErrorKind::WriteZero.into()),
+    }
+}

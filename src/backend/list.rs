@@ -1,0 +1,187 @@
+//! The children of an un-named node: `list`.
+
+use std::collections::HashSet;
+use std::path::Path;
+
+use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
+use serde_json::Value as Json;
+
+use super::{Answer, BackendError, Context, file, run};
+use crate::mo::mapping::{List, ListFrom};
+use crate::mo::pipeline::json_text;
+
+/// All but the unreserved characters of a URI (RFC 3986 2.3): a node's name is a segment of a ClientURI.
+const RESERVED: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
+
+/// One child of an un-named node.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Child {
+    /// The node's name: what was captured, percent-encoded.
+    pub name: String,
+    /// The name as the machine has it: the variable's value ([`Context::names`]).
+    pub captured: String,
+    /// What the listing said about it: the value for [`Context::item`].
+    pub item: Option<Json>,
+}
+
+/// Finds the children, at most `list.max` of them; a longer list is cut, and the journal says so.
+///
+/// # Errors
+/// [`BackendError`]; [`BackendError::List`] if two children have one name, or one has none.
+pub async fn list(list: &List, context: &Context<'_>) -> Result<Answer<Vec<Child>>, BackendError> {
+    let found = match &list.from {
+        ListFrom::Glob(pattern) => globbed(pattern, list.max, context).await?,
+        ListFrom::Run { argv, json, key, matching } => {
+            let output = run::output(argv, context).await?;
+            let text = String::from_utf8(output).map_err(|_| BackendError::NotUtf8("list".to_owned()))?;
+            if *json {
+                members(&text, key.as_deref())?
+            } else {
+                let name = |line: &str| match matching {
+                    Some(regex) => {
+                        regex.captures(line).and_then(|found| Some(found.get(1)?.as_str().to_owned()))
+                    }
+                    None => Some(line.trim().to_owned()).filter(|name| !name.is_empty()),
+                };
+                text.lines().filter_map(name).map(|name| (name, None)).collect()
+            }
+        }
+        ListFrom::Object(_) => return Ok(Answer::absent("no D-Bus in this version")),
+    };
+    Ok(Answer::Value(children(found, list.max, context)?))
+}
+
+fn children(
+    mut found: Vec<(String, Option<Json>)>,
+    max: usize,
+    context: &Context<'_>,
+) -> Result<Vec<Child>, BackendError> {
+    if found.len() > max {
+        log::warn!("{}: the list is longer than its max of {max}: cut", context.request.client_uri);
+        found.truncate(max);
+    }
+    let mut seen = HashSet::new();
+    found
+        .into_iter()
+        .map(|(captured, item)| {
+            let name = utf8_percent_encode(&captured, RESERVED).to_string();
+            if name.is_empty() {
+                return Err(BackendError::List("a name is empty".to_owned()));
+            }
+            if !seen.insert(name.clone()) {
+                return Err(BackendError::List(format!("{captured:?} is there twice")));
+            }
+            Ok(Child { name, captured, item })
+        })
+        .collect()
+}
+
+/// Elements of a JSON array, or members of a JSON object.
+fn members(text: &str, key: Option<&str>) -> Result<Vec<(String, Option<Json>)>, BackendError> {
+    let json: Json = serde_json::from_str(text).map_err(|error| BackendError::List(error.to_string()))?;
+    let named = |element: Json| {
+        let name = match key {
+            Some(key) => element.get(key).and_then(json_text),
+            None => Some(&element)
+                .filter(|element| !element.is_object() && !element.is_array())
+                .and_then(json_text),
+        };
+        let wanted = || {
+            key.map_or("an element is no plain name, and there is no `key`".into(), |key| {
+                format!("an element has no {key:?}")
+            })
+        };
+        Ok((name.ok_or_else(|| BackendError::List(wanted()))?, Some(element)))
+    };
+    match json {
+        Json::Array(elements) => elements.into_iter().map(named).collect(),
+        Json::Object(members) if key.is_none() => {
+            Ok(members.into_iter().map(|(name, element)| (name, Some(element))).collect())
+        }
+        Json::Object(members) => members.into_iter().map(|(_, element)| named(element)).collect(),
+        _ => Err(BackendError::List("expected a JSON array or object".to_owned())),
+    }
+}
+
+/// Paths that match; the name is the part that the first `*` matched.
+async fn globbed(
+    pattern: &str,
+    max: usize,
+    context: &Context<'_>,
+) -> Result<Vec<(String, Option<Json>)>, BackendError> {
+    let mut filled = pattern.to_owned();
+    for (label, name) in context.names {
+        let braces = format!("{{{label}}}");
+        if filled.contains(&braces) && (name.contains('/') || name.contains("..")) {
+            return Err(crate::mo::fill::FillError::Path(format!("{name:?}")).into());
+        }
+        filled = filled.replace(&braces, &glob::Pattern::escape(name));
+    }
+    let Some(star) = Star::find(&filled) else {
+        return Err(BackendError::List(format!("{pattern:?} must have a component with exactly one `*`")));
+    };
+    let root = context.machine.sysroot.clone();
+    file::below(context.machine, &filled)?;
+    file::blocking(root, move |root| {
+        let whole =
+            format!("{}/{}", glob::Pattern::escape(&root.to_string_lossy()), filled.trim_start_matches('/'));
+        let options = glob::MatchOptions {
+            case_sensitive: true,
+            require_literal_separator: true,
+            require_literal_leading_dot: true,
+        };
+        let paths = glob::glob_with(&whole, options)
+            .map_err(|error| BackendError::List(format!("{filled:?}: {error}")))?
+            // What can't be looked into is not there; one more than `max` tells that there are too many.
+            .filter_map(Result::ok)
+            .filter_map(|path| Some((star.name(path.strip_prefix(root).ok()?)?, None)));
+        Ok(paths.take(max.saturating_add(1)).collect())
+    })
+    .await
+}
+
+/// Where a pattern's first `*` is.
+#[derive(Debug, PartialEq, Eq)]
+struct Star {
+    /// The component, counted from the sysroot.
+    component: usize,
+    /// Characters before and after the `*` in it.
+    around: (usize, usize),
+}
+
+impl Star {
+    fn find(pattern: &str) -> Option<Self> {
+        let mut components = pattern.trim_start_matches('/').split('/').enumerate();
+        let (component, text) = components.find(|(_, text)| text.contains('*'))?;
+        let (before, after) = text.split_once('*')?;
+        if after.contains('*') {
+            return None;
+        }
+        Some(Self { component, around: (width(before), width(after)) })
+    }
+
+    fn name(&self, path: &Path) -> Option<String> {
+        let text = path.iter().nth(self.component)?.to_str()?;
+        let (before, after) = self.around;
+        let count = text.chars().count().checked_sub(before + after)?;
+        Some(text.chars().skip(before).take(count).collect())
+    }
+}
+
+/// How many characters a pattern without `*` matches: `?` and `[…]` are one each.
+fn width(pattern: &str) -> usize {
+    let mut rest = pattern;
+    let mut count = 0;
+    while let Some(c) = rest.chars().next() {
+        let class = rest.strip_prefix('[').and_then(|inside| {
+            // A `]` that comes first, or first after `!`, is one of the class.
+            let inside = inside.strip_prefix('!').unwrap_or(inside);
+            let first = inside.chars().next()?.len_utf8();
+            let (_, after) = inside.get(first..)?.split_once(']')?;
+            Some(after)
+        });
+        rest = class.unwrap_or_else(|| rest.get(c.len_utf8()..).unwrap_or_default());
+        count += 1;
+    }
+    count
+}

@@ -1,0 +1,363 @@
+//! Programs: never through a shell, in a process group of their own, bounded in time and output, always reaped.
+//!
+//! The environment is cleared. A program gets `PATH`, `OMADM_SERVER_ID`, `OMADM_CLIENT_URI`, `OMADM_MOID` and
+//! `OMADM_MIID`, the folder `/`, and on stdin nothing, or the leaves that `input` lists as one JSON object. What it
+//! writes to stderr goes to the journal, as does stdout where that isn't a value.
+//!
+//! The agent runs programs as itself: `user` is for the privileged helper, except that `root` is refused where the
+//! agent isn't root. When a program ends, what is left of its process group is killed; a child that made a session of
+//! its own (`setsid`) escapes that.
+
+use std::os::unix::process::ExitStatusExt as _;
+use std::process::{ExitStatus, Stdio};
+use std::time::Duration;
+
+use nix::sys::signal::{Signal, killpg};
+use nix::unistd::{Pid, geteuid};
+use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::process::{Child, Command};
+use tokio::task::JoinHandle;
+use tokio::time::timeout;
+
+use super::{BackendError, Context, MAX_INPUT};
+use crate::mo::fill::fill_argv;
+use crate::mo::mapping::{Piece, Program, Template};
+
+/// The most bytes of stdin.
+pub const MAX_STDIN: usize = 64 << 10;
+/// How long a program that is a source or a list may take.
+pub const SOURCE_TIMEOUT: Duration = Duration::from_secs(10);
+
+const PATH: &str = "/usr/sbin:/usr/bin:/sbin:/bin";
+/// Between TERM and KILL.
+const GRACE: Duration = Duration::from_secs(3);
+/// How long output is still read after the program ended: others may hold its end of the pipe.
+const DRAIN: Duration = Duration::from_secs(1);
+const MAX_LINES: usize = 100;
+const MAX_LINE: usize = 1 << 10;
+
+/// A program that was started. Dropping it kills the program's process group.
+#[derive(Debug)]
+pub struct Running {
+    supervisor: JoinHandle<Exit>,
+}
+
+/// How a program ended, and what it said.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Exit {
+    /// How it ended.
+    pub end: End,
+    /// Its standard output where that was asked for, at most [`MAX_INPUT`] bytes.
+    pub stdout: Vec<u8>,
+    /// There was more, and it was thrown away.
+    pub truncated: bool,
+}
+
+/// How a program ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum End {
+    /// By itself, with this exit code.
+    Code(i32),
+    /// By a signal that did not come from us.
+    Signal(i32),
+    /// Killed at its time limit.
+    Timeout,
+    /// It could not be waited for.
+    Lost,
+}
+
+impl Exit {
+    /// Whether the program says that all went well.
+    #[must_use]
+    pub fn success(&self) -> bool {
+        self.end == End::Code(0)
+    }
+
+    /// The status code that `codes` has for this end (`exec = { codes = { 75 = 1503 } }`).
+    #[must_use]
+    pub fn mapped(&self, codes: &[(i32, u16)]) -> Option<u16> {
+        let End::Code(code) = self.end else { return None };
+        codes.iter().find(|(exit, _)| *exit == code).map(|(_, status)| *status)
+    }
+}
+
+impl Running {
+    /// Waits for the end. May be given up and called again.
+    pub async fn finish(&mut self) -> Exit {
+        let lost = || Exit { end: End::Lost, stdout: Vec::new(), truncated: false };
+        (&mut self.supervisor).await.unwrap_or_else(|_| lost())
+    }
+
+    /// What ended before it began.
+    pub(super) fn ended(end: End) -> Self {
+        Self { supervisor: tokio::spawn(async move { Exit { end, stdout: Vec::new(), truncated: false } }) }
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        self.supervisor.abort();
+    }
+}
+
+/// What becomes of stdout.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Stdout {
+    Keep,
+    Journal,
+}
+
+/// Starts what a mapping names in `set`, `add`, `delete` and `exec`.
+pub(super) fn start(
+    program: &Program,
+    value: Option<&str>,
+    context: &Context<'_>,
+) -> Result<Running, BackendError> {
+    let argv = fill_argv(&program.argv, &context.variables(value))?;
+    if program.user == "root" && !geteuid().is_root() {
+        return Err(BackendError::NeedsHelper(argv.into_iter().next().unwrap_or_default()));
+    }
+    spawn(&argv, program.timeout, Stdout::Journal, context)
+}
+
+/// Runs a source or a list: its standard output.
+pub(super) async fn output(argv: &[Template], context: &Context<'_>) -> Result<Vec<u8>, BackendError> {
+    let argv = fill_argv(argv, &context.variables(None))?;
+    let exit = spawn(&argv, SOURCE_TIMEOUT, Stdout::Keep, context)?.finish().await;
+    let program = argv.into_iter().next().unwrap_or_default();
+    if exit.truncated {
+        return Err(BackendError::TooLarge { what: program, limit: MAX_INPUT });
+    }
+    check(program, SOURCE_TIMEOUT, &exit)?;
+    Ok(exit.stdout)
+}
+
+/// Turns any end but a good one into an error.
+pub(super) fn check(program: String, limit: Duration, exit: &Exit) -> Result<(), BackendError> {
+    let reason = match exit.end {
+        End::Code(0) => return Ok(()),
+        End::Code(code) => format!("exit code {code}"),
+        End::Signal(signal) => format!("ended by signal {signal}"),
+        End::Timeout => return Err(BackendError::Timeout { program, seconds: limit.as_secs() }),
+        End::Lost => "could not be waited for".to_owned(),
+    };
+    Err(BackendError::Program { program, reason })
+}
+
+/// A program as errors name it.
+pub(super) fn name(program: &Program) -> String {
+    match program.argv.first().map(|template| template.0.as_slice()) {
+        Some([Piece::Literal(path)]) => path.clone(),
+        _ => "run".to_owned(),
+    }
+}
+
+fn spawn(
+    argv: &[String],
+    limit: Duration,
+    stdout: Stdout,
+    context: &Context<'_>,
+) -> Result<Running, BackendError> {
+    let Some((program, arguments)) = argv.split_first() else {
+        return Err(BackendError::Program { program: String::new(), reason: "`run` is empty".to_owned() });
+    };
+    let failed = |reason: String| BackendError::Program { program: program.clone(), reason };
+    if !program.starts_with('/') {
+        return Err(failed("`run` must begin with an absolute path".to_owned()));
+    }
+    let input = stdin(context)?;
+    let request = &context.request;
+    let mut child = Command::new(program)
+        .args(arguments)
+        .env_clear()
+        .env("PATH", PATH)
+        .env("OMADM_SERVER_ID", request.server_id)
+        .env("OMADM_CLIENT_URI", request.client_uri)
+        .env("OMADM_MOID", request.moid)
+        .env("OMADM_MIID", request.miid)
+        .current_dir("/")
+        .stdin(if input.is_empty() { Stdio::null() } else { Stdio::piped() })
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .process_group(0)
+        .kill_on_drop(true)
+        .spawn()
+        .map_err(|error| failed(error.to_string()))?;
+    let group = child.id().and_then(|id| i32::try_from(id).ok()).map(|id| Group(Pid::from_raw(id)));
+    let label = program.rsplit('/').next().unwrap_or(program).to_owned();
+    let journal = Journal { label, client_uri: request.client_uri.to_owned() };
+    let supervisor = tokio::spawn(async move {
+        let (stdin, out, err) = (child.stdin.take(), child.stdout.take(), child.stderr.take());
+        let mut kept = Kept::default();
+        let end = {
+            let feed = async {
+                if let Some(mut stdin) = stdin {
+                    // A program need not read what it is given.
+                    let _ = stdin.write_all(&input).await;
+                }
+            };
+            let out = async {
+                match (out, stdout) {
+                    (Some(out), Stdout::Keep) => kept.fill(out).await,
+                    (Some(out), Stdout::Journal) => journal.lines(out).await,
+                    (None, _) => {}
+                }
+            };
+            let err = async {
+                if let Some(err) = err {
+                    journal.lines(err).await;
+                }
+            };
+            supervise(&mut child, group, limit, async { ((), (), ()) = tokio::join!(feed, out, err) }).await
+        };
+        Exit { end, stdout: kept.bytes, truncated: kept.truncated }
+    });
+    Ok(Running { supervisor })
+}
+
+/// The leaves that `input` lists, as one JSON object; empty if there are none.
+fn stdin(context: &Context<'_>) -> Result<Vec<u8>, BackendError> {
+    let mut json = Vec::new();
+    for (name, value) in context.siblings {
+        json.push(if json.is_empty() { b'{' } else { b',' });
+        crate::mo::Value::Text(name.clone()).write_json(&mut json);
+        json.push(b':');
+        value.write_json(&mut json);
+    }
+    if !json.is_empty() {
+        json.extend_from_slice(b"}\n");
+    }
+    if json.len() > MAX_STDIN {
+        return Err(BackendError::TooLarge { what: "`input`".to_owned(), limit: MAX_STDIN });
+    }
+    Ok(json)
+}
+
+/// A process group; killed when dropped.
+#[derive(Debug)]
+struct Group(Pid);
+
+impl Group {
+    fn signal(&self, signal: Signal) {
+        // ESRCH: nobody is left, which is what a signal is for.
+        let _ = killpg(self.0, signal);
+    }
+}
+
+impl Drop for Group {
+    fn drop(&mut self) {
+        self.signal(Signal::SIGKILL);
+    }
+}
+
+/// Moves bytes while the program runs, and a little longer.
+async fn supervise(
+    child: &mut Child,
+    group: Option<Group>,
+    limit: Duration,
+    pump: impl Future<Output = ()>,
+) -> End {
+    tokio::pin!(pump);
+    let mut pumped = false;
+    let end = {
+        let ending = ending(child, group.as_ref(), limit);
+        tokio::pin!(ending);
+        loop {
+            tokio::select! {
+                end = &mut ending => break end,
+                () = &mut pump, if !pumped => pumped = true,
+            }
+        }
+    };
+    drop(group);
+    if !pumped {
+        let _ = timeout(DRAIN, pump).await;
+    }
+    end
+}
+
+async fn ending(child: &mut Child, group: Option<&Group>, limit: Duration) -> End {
+    if let Ok(status) = timeout(limit, child.wait()).await {
+        return status.map_or(End::Lost, End::from);
+    }
+    for signal in [Signal::SIGTERM, Signal::SIGKILL] {
+        if let Some(group) = group {
+            group.signal(signal);
+        }
+        // Bounded even after KILL: a process that hangs in the kernel is left to it.
+        if timeout(GRACE, child.wait()).await.is_ok() {
+            break;
+        }
+    }
+    End::Timeout
+}
+
+impl From<ExitStatus> for End {
+    fn from(status: ExitStatus) -> Self {
+        match (status.code(), status.signal()) {
+            (Some(code), _) => Self::Code(code),
+            (None, Some(signal)) => Self::Signal(signal),
+            (None, None) => Self::Lost,
+        }
+    }
+}
+
+#[derive(Default)]
+struct Kept {
+    bytes: Vec<u8>,
+    truncated: bool,
+}
+
+impl Kept {
+    /// Keeps what fits, and reads on, so that the program isn't stopped by a full pipe.
+    async fn fill(&mut self, mut from: impl AsyncRead + Unpin) {
+        let mut buffer = [0; 4096];
+        while let Ok(count @ 1..) = from.read(&mut buffer).await {
+            let room = MAX_INPUT - self.bytes.len();
+            let read = buffer.get(..count).unwrap_or_default();
+            self.bytes.extend_from_slice(read.get(..room).unwrap_or(read));
+            self.truncated |= count > room;
+        }
+    }
+}
+
+struct Journal {
+    label: String,
+    client_uri: String,
+}
+
+impl Journal {
+    /// One journal line a line, bounded in length and number.
+    async fn lines(&self, mut from: impl AsyncRead + Unpin) {
+        let (mut buffer, mut line, mut count) = ([0; 4096], Vec::new(), 0_usize);
+        while let Ok(read @ 1..) = from.read(&mut buffer).await {
+            for byte in buffer.get(..read).unwrap_or_default() {
+                if *byte == b'\n' || line.len() == MAX_LINE {
+                    self.line(&line, &mut count);
+                    line.clear();
+                }
+                if *byte != b'\n' {
+                    line.push(*byte);
+                }
+            }
+        }
+        self.line(&line, &mut count);
+        if let Some(more @ 1..) = count.checked_sub(MAX_LINES) {
+            log::info!(OMADM_CLIENT_URI = self.client_uri.as_str(); "{}: {more} more lines", self.label);
+        }
+    }
+
+    fn line(&self, line: &[u8], count: &mut usize) {
+        let text = String::from_utf8_lossy(line);
+        let text = text.trim_end();
+        if text.is_empty() {
+            return;
+        }
+        *count += 1;
+        if *count <= MAX_LINES {
+            // A terminal that shows the journal must not obey a script's output.
+            let plain = text.replace(|c: char| c.is_control() && c != '\t', "\u{FFFD}");
+            log::info!(OMADM_CLIENT_URI = self.client_uri.as_str(); "{}: {plain}", self.label);
+        }
+    }
+}

@@ -1,0 +1,322 @@
+//! The agent: one loop that owns the queue, and starts a task for each session.
+
+mod clock;
+mod doorkeeper;
+mod loading;
+mod schedule;
+mod supervisor;
+
+pub use loading::{Options, check};
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Instant;
+
+use tokio::net::UdpSocket;
+use tokio::sync::mpsc;
+use tokio::task::{Id, JoinSet};
+
+use crate::alert;
+use crate::command::Finished;
+use crate::config::Problems;
+use crate::journal::id;
+use crate::notification::{Trigger, listener};
+use crate::session::{self, Again, Cause, Failure, Outcome, Queue, Random, Ticket};
+use crate::store::{Change, Store, StoreError};
+use crate::world::World;
+use clock::Clock;
+use doorkeeper::Doorkeeper;
+use loading::Loader;
+use supervisor::Supervisor;
+
+/// What the agent is told from outside.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Signal {
+    /// Read the configuration again.
+    Reload,
+    /// End.
+    Stop,
+}
+
+/// Why the agent could not start.
+#[derive(Debug, thiserror::Error)]
+pub enum DaemonError {
+    /// The file that `--config` names is broken.
+    #[error("the configuration is broken")]
+    Configuration(Problems),
+    /// The store can't be opened.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// The UDP socket can't be had.
+    #[error("notification.listen: {0}")]
+    Listen(std::io::Error),
+}
+
+/// Notifications that were let in but not acted upon yet; more are dropped.
+const MOST_ADMITTED: usize = 64;
+
+struct Daemon {
+    loader: Loader,
+    world: Arc<World>,
+    store: Arc<Store>,
+    doorkeeper: Arc<Mutex<Doorkeeper>>,
+    queue: Queue,
+    clock: Clock,
+    sessions: JoinSet<Outcome>,
+    /// Which server each session's task is for.
+    servers: HashMap<Id, String>,
+    finished: mpsc::UnboundedSender<Finished>,
+    random: Box<dyn Random>,
+    supervisor: Supervisor,
+}
+
+/// Runs the agent until it is told to stop.
+///
+/// `sockets` receive notifications; none: those that `notification.listen` names are opened.
+///
+/// # Errors
+/// [`DaemonError`], before it is ready; nothing later ends it.
+pub async fn run(
+    options: Options,
+    sockets: Vec<UdpSocket>,
+    mut signals: mpsc::Receiver<Signal>,
+    random: Box<dyn Random>,
+) -> Result<(), DaemonError> {
+    let (loader, world) = Loader::start(options).await?;
+    let sockets = if sockets.is_empty() {
+        listener::bind(&world.settings.notification.listen).map_err(DaemonError::Listen)?
+    } else {
+        sockets
+    };
+    let clock = Clock::new(&world.store, loader.time_floor())?;
+    let mut doorkeeper = Doorkeeper::new(&world.settings.notification);
+    doorkeeper.know(&world.peers);
+    doorkeeper.restore(&world.store)?;
+    let doorkeeper = Arc::new(Mutex::new(doorkeeper));
+
+    let (admitted_sender, mut admitted) = mpsc::channel(MOST_ADMITTED);
+    let listening = {
+        let (doorkeeper, clock) = (Arc::clone(&doorkeeper), clock.clone());
+        listener::run(sockets, move |datagram, _from| {
+            let mut doorkeeper = doorkeeper.lock().unwrap_or_else(PoisonError::into_inner);
+            if let Some(package) = doorkeeper.receive(datagram, clock.now(), Instant::now()) {
+                // A full queue drops it, as the network may: the server sends it again.
+                let _ = admitted_sender.try_send(package);
+            }
+        })
+    };
+    let mut listening = std::pin::pin!(listening);
+
+    let (finished_sender, mut finished) = mpsc::unbounded_channel();
+    let mut daemon = Daemon {
+        store: Arc::clone(&world.store),
+        loader,
+        world,
+        doorkeeper,
+        queue: Queue::default(),
+        clock,
+        sessions: JoinSet::new(),
+        servers: HashMap::new(),
+        finished: finished_sender,
+        random,
+        supervisor: Supervisor::new(),
+    };
+    daemon.boot();
+    daemon.supervisor.ready(&daemon.status());
+
+    loop {
+        daemon.start_due();
+        let wake = daemon.next_wake();
+        tokio::select! {
+            () = &mut listening => {}
+            Some(package) = admitted.recv() => daemon.admitted(package).await,
+            Some(finished) = finished.recv() => daemon.finished(&finished).await,
+            Some(ended) = daemon.sessions.join_next_with_id() => daemon.ended(ended).await,
+            () = sleep_until(wake) => daemon.tick(),
+            signal = signals.recv() => match signal {
+                Some(Signal::Reload) => daemon.reload().await,
+                Some(Signal::Stop) | None => break,
+            },
+        }
+    }
+    daemon.stop().await;
+    Ok(())
+}
+
+async fn sleep_until(wake: Option<Instant>) {
+    match wake {
+        Some(wake) => tokio::time::sleep_until(wake.into()).await,
+        None => std::future::pending().await,
+    }
+}
+
+impl Daemon {
+    /// What is due because the agent has started.
+    fn boot(&mut self) {
+        for (ticket, at) in schedule::at_start(&self.world, Instant::now(), &mut *self.random) {
+            self.queue.ask(ticket, at);
+        }
+    }
+
+    fn next_wake(&self) -> Option<Instant> {
+        let tally = self.doorkeeper.lock().unwrap_or_else(PoisonError::into_inner).due();
+        [self.queue.next_wake(), tally, self.supervisor.next_ping()].into_iter().flatten().min()
+    }
+
+    fn tick(&mut self) {
+        let now = Instant::now();
+        self.doorkeeper.lock().unwrap_or_else(PoisonError::into_inner).report(now);
+        self.supervisor.ping(now);
+    }
+
+    /// A notification was let in. It is on disk before anything comes of it: a replay after a power cut is
+    /// still one.
+    async fn admitted(&mut self, package: crate::notification::gate::Admitted) {
+        let trigger = package.trigger;
+        let server_id = trigger.server_id.clone();
+        if let Some(remember) = package.remember {
+            let mut changes = vec![Change::Notification {
+                server_id: server_id.clone(),
+                id: remember.id,
+                time: remember.time,
+            }];
+            changes.extend(package.forget.into_iter().map(|id| Change::ForgetNotification(server_id.clone(), id)));
+            if let Err(error) = self.store.commit(changes).await {
+                log::error!(OMADM_SERVER_ID = server_id.as_str(); "{server_id}: notification not remembered: {error}");
+            }
+        }
+        log::info!(
+            OMADM_SERVER_ID = server_id.as_str();
+            "{server_id}: notification {}",
+            trigger.notification_id.map_or_else(|| "without id".to_owned(), |id| id.to_string()),
+        );
+        self.queue.ask(Ticket { trigger, cause: Cause::Notification }, Instant::now());
+    }
+
+    fn start_due(&mut self) {
+        for ticket in self.queue.due(Instant::now()) {
+            let server_id = ticket.trigger.server_id.clone();
+            let Some(peer) = self.world.peer(&server_id).cloned() else {
+                self.queue.ended(&server_id, &Outcome::Completed, Instant::now(), 0);
+                continue;
+            };
+            let session_id = format!("{:08x}", self.random.next_u32());
+            log::info!(
+                OMADM_SERVER_ID = server_id.as_str(), OMADM_SESSION_ID = session_id.as_str();
+                "{server_id}: session {session_id} begins ({})", ticket.cause.name()
+            );
+            let world = Arc::clone(&self.world);
+            let finished = self.finished.clone();
+            let mut random = self.random.fork();
+            let task = async move {
+                session::run(&world, &peer, &ticket, &session_id, &finished, &mut *random).await
+            };
+            let handle = self.sessions.spawn(task);
+            self.servers.insert(handle.id(), server_id);
+            self.supervisor.status(&self.status());
+        }
+    }
+
+    async fn ended(&mut self, ended: Result<(Id, Outcome), tokio::task::JoinError>) {
+        let (task, outcome) = match ended {
+            Ok(ended) => ended,
+            Err(error) => {
+                let failure = Failure::Transport(format!("internal error: {error}"));
+                (error.id(), Outcome::Failed { failure, again: Again::Later })
+            }
+        };
+        let Some(server_id) = self.servers.remove(&task) else { return };
+        let now = Instant::now();
+        let wait = self.queue.ended(&server_id, &outcome, now, self.random.next_u32());
+        if let Some(wait) = wait {
+            log::info!(OMADM_SERVER_ID = server_id.as_str(); "{server_id}: next attempt in {} s", wait.as_secs());
+        }
+        let first = self.first_contact_missing(&server_id);
+        if outcome == Outcome::Completed {
+            self.remember_contact(&server_id, first).await;
+        }
+        let failed_for_good = outcome != Outcome::Completed && wait.is_none();
+        if let Some(peer) = self.world.peer(&server_id)
+            && let Some((ticket, at)) =
+                schedule::after_session(peer, failed_for_good && first, now, &mut *self.random)
+        {
+            self.queue.ask(ticket, at);
+        }
+        self.supervisor.status(&self.status());
+    }
+
+    fn first_contact_missing(&self, server_id: &str) -> bool {
+        let contact = self.store.snapshot().and_then(|snapshot| snapshot.contact(server_id));
+        contact.is_ok_and(|contact| contact.is_none())
+    }
+
+    async fn remember_contact(&mut self, server_id: &str, first: bool) {
+        let now = self.clock.now();
+        let mut changes = Vec::new();
+        if first {
+            changes.push(Change::Contact(server_id.to_owned(), now.now));
+        }
+        changes.extend(self.clock.worth_storing().map(Change::Clock));
+        if let Err(error) = self.store.commit(changes).await {
+            log::error!(OMADM_SERVER_ID = server_id; "{server_id}: first contact not remembered: {error}");
+        }
+    }
+
+    /// An EXEC ended after its command was answered: its alert waits for the server, in a session started now
+    /// unless one is running.
+    async fn finished(&mut self, finished: &Finished) {
+        let server_id = &finished.server_id;
+        if let Err(error) = alert::keep(&self.store, server_id, &alert::of_exec(finished)).await {
+            log::error!(OMADM_SERVER_ID = server_id.as_str(); "{server_id}: alert not kept: {error}");
+            return;
+        }
+        let trigger = Trigger { server_id: server_id.clone(), ..Trigger::default() };
+        self.queue.ask(Ticket { trigger, cause: Cause::Alert }, Instant::now());
+    }
+
+    async fn reload(&mut self) {
+        self.supervisor.reloading();
+        match self.loader.reload(&self.world).await {
+            Ok(world) => {
+                let mut doorkeeper = self.doorkeeper.lock().unwrap_or_else(PoisonError::into_inner);
+                doorkeeper.set_policy(&world.settings.notification);
+                doorkeeper.know(&world.peers);
+                drop(doorkeeper);
+                self.queue.keep(|server_id| world.peer(server_id).is_some());
+                let before = std::mem::replace(&mut self.world, Arc::new(world));
+                for (ticket, at) in
+                    schedule::of_new_accounts(&before, &self.world, Instant::now(), &mut *self.random)
+                {
+                    self.queue.ask(ticket, at);
+                }
+                log::info!("configuration reloaded: {}", self.status());
+            }
+            Err(error) => log::error!(
+                MESSAGE_ID = id::CONFIGURATION_BROKEN; "reload failed, going on as before: {error}"
+            ),
+        }
+        self.supervisor.ready(&self.status());
+    }
+
+    fn status(&self) -> String {
+        let plural = |count: usize, what: &str| format!("{count} {what}{}", if count == 1 { "" } else { "s" });
+        format!(
+            "{}, {}, {} running",
+            plural(self.world.peers.len(), "account"),
+            plural(self.world.tree.objects().len(), "management object"),
+            plural(self.queue.running(), "session"),
+        )
+    }
+
+    /// Sessions are broken off: their servers see a lost connection, and what was acknowledged is on disk.
+    async fn stop(mut self) {
+        self.supervisor.stopping();
+        self.sessions.shutdown().await;
+        self.doorkeeper.lock().unwrap_or_else(PoisonError::into_inner).report_all(Instant::now());
+        let clock = self.clock.worth_storing().map(Change::Clock);
+        if let Err(error) = self.store.commit(clock.into_iter().collect()).await {
+            log::error!("the time could not be stored: {error}");
+        }
+        log::info!("stopped");
+    }
+}

@@ -1,0 +1,100 @@
+//! Stands between the UDP socket and the queue: the gate, the accounts it knows, and the count of what it
+//! turned away.
+
+use std::sync::Arc;
+use std::time::Instant;
+
+use crate::config::Notification;
+use crate::journal::id;
+use crate::notification::gate::{Admitted, Clock, Gate, Policy, Remembered, Verifier};
+use crate::notification::tally::{Counts, Tally};
+use crate::store::{Store, StoreError};
+use crate::world::Peer;
+
+pub(super) struct Doorkeeper {
+    gate: Gate,
+    verifiers: Vec<Verifier>,
+    tally: Tally,
+}
+
+impl Doorkeeper {
+    pub(super) fn new(settings: &Notification) -> Self {
+        Self { gate: Gate::new(policy(settings)), verifiers: Vec::new(), tally: Tally::default() }
+    }
+
+    pub(super) fn set_policy(&mut self, settings: &Notification) {
+        self.gate.set_policy(policy(settings));
+    }
+
+    /// These accounts may send notifications from now on.
+    pub(super) fn know(&mut self, peers: &[Arc<Peer>]) {
+        self.verifiers = peers.iter().map(|peer| verifier(peer)).collect();
+    }
+
+    /// Takes back what was let in before the agent was restarted.
+    pub(super) fn restore(&mut self, store: &Store) -> Result<(), StoreError> {
+        for (server_id, id, time) in store.snapshot()?.notifications()? {
+            self.gate.restore(Remembered { server_id, id, time });
+        }
+        Ok(())
+    }
+
+    /// Judges a datagram. What is turned away is counted, never answered.
+    pub(super) fn receive(&mut self, datagram: &[u8], clock: Clock, now: Instant) -> Option<Admitted> {
+        match self.gate.admit(datagram, &self.verifiers, clock) {
+            Ok(admitted) => Some(admitted),
+            Err(rejected) => {
+                if let Some(counts) = self.tally.note(rejected.reason(), now) {
+                    say(&counts);
+                }
+                None
+            }
+        }
+    }
+
+    /// When the next journal line about what was turned away is due.
+    pub(super) fn due(&self) -> Option<Instant> {
+        self.tally.due()
+    }
+
+    /// Writes that line if it is due.
+    pub(super) fn report(&mut self, now: Instant) {
+        if self.tally.due().is_some_and(|due| due <= now) {
+            self.report_all(now);
+        }
+    }
+
+    /// Writes it now: the agent is about to stop.
+    pub(super) fn report_all(&mut self, now: Instant) {
+        if let Some(counts) = self.tally.take(now) {
+            say(&counts);
+        }
+    }
+}
+
+fn policy(settings: &Notification) -> Policy {
+    Policy {
+        accept_bare: settings.accept_bare,
+        max_age: settings.max_age,
+        replay_window: settings.replay_window,
+    }
+}
+
+fn verifier(peer: &Peer) -> Verifier {
+    let account = &peer.account;
+    let notification = account.notification.as_ref();
+    Verifier {
+        server_id: account.server_id.clone(),
+        secret: notification.map(|notification| notification.secret.clone()),
+        data: notification.and_then(|notification| notification.data.clone()),
+        require_digest: notification.is_some_and(|notification| notification.require_digest),
+    }
+}
+
+fn say(counts: &Counts) {
+    let reasons: Vec<String> = counts.iter().map(|(reason, count)| format!("{reason} {count}")).collect();
+    log::warn!(
+        MESSAGE_ID = id::NOTIFICATIONS_DROPPED;
+        "{} datagrams dropped: {}", counts.total(), reasons.join(", ")
+    );
+}

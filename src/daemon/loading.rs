@@ -1,0 +1,158 @@
+//! From files to a [`World`], at start and at every reload.
+
+use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::AtomicU64;
+use std::time::Instant;
+
+use super::DaemonError;
+use crate::backend::Machine;
+use crate::config::{self, Account, Environment, Problems, Selection, Settings};
+use crate::journal::id;
+use crate::mo::{self, ManagementObject};
+use crate::store::Store;
+use crate::tree::Tree;
+use crate::world::{Peer, Surroundings, World};
+
+/// What the agent runs on.
+#[derive(Clone, Debug, Default)]
+pub struct Options {
+    /// Which configuration.
+    pub selection: Selection,
+    /// What the process brings along.
+    pub environment: Environment,
+    /// Proxies, and the latest time known.
+    pub surroundings: Surroundings,
+}
+
+/// Reads the configuration, at start and again.
+pub(super) struct Loader {
+    options: Options,
+    started: Instant,
+}
+
+impl Loader {
+    /// Loads everything for the first time; broken accounts and management objects are left out.
+    pub(super) async fn start(options: Options) -> Result<(Self, Arc<World>), DaemonError> {
+        let loader = Self { options, started: Instant::now() };
+        let loaded = config::load(&loader.options.selection, &loader.options.environment)
+            .map_err(DaemonError::Configuration)?;
+        say(&loaded.problems);
+        if loaded.fell_back {
+            log::error!(
+                MESSAGE_ID = id::CONFIGURATION_BROKEN; "running on the vendor's configuration alone"
+            );
+        }
+        let (objects, problems) = load_objects(&loaded.settings);
+        say(&problems);
+        let opened = Store::open(&loaded.settings.paths.state)?;
+        if let Some((file, why)) = opened.set_aside {
+            log::error!(
+                MESSAGE_ID = id::STORE_SET_ASIDE;
+                "the store could not be used ({why}): it is now {}, and the agent starts from factory state",
+                file.display()
+            );
+        }
+        let world = loader.world(loaded.settings, loaded.accounts, objects, opened.store).await;
+        Ok((loader, Arc::new(world)))
+    }
+
+    /// Loads everything again. A broken account or management object stays as it was before.
+    pub(super) async fn reload(&self, before: &World) -> Result<World, Problems> {
+        let Options { selection, environment, .. } = &self.options;
+        let loaded = config::load(selection, environment)?;
+        say(&loaded.problems);
+        let settings = if loaded.fell_back { (*before.settings).clone() } else { loaded.settings };
+        if settings.notification.listen != before.settings.notification.listen
+            || settings.paths.state != before.settings.paths.state
+        {
+            log::warn!("notification.listen and paths.state take effect at the next start");
+        }
+        let previous: Vec<Account> = before.peers.iter().map(|peer| (*peer.account).clone()).collect();
+        let accounts = config::accounts::keep_broken(loaded.accounts, &loaded.problems, &previous);
+        let (mut objects, problems) = load_objects(&settings);
+        say(&problems);
+        for object in before.tree.objects() {
+            let broken = problems.iter().any(|problem| problem.file.starts_with(&object.folder));
+            if broken && objects.iter().all(|loaded| loaded.moid != object.moid) {
+                log::warn!("{}: the management object stays as it was", object.folder.display());
+                objects.push(Arc::clone(object));
+            }
+        }
+        Ok(self.world(settings, accounts, objects, Arc::clone(&before.store)).await)
+    }
+
+    pub(super) fn time_floor(&self) -> Arc<AtomicU64> {
+        Arc::clone(&self.options.surroundings.time_floor)
+    }
+
+    async fn world(
+        &self,
+        settings: Settings,
+        accounts: Vec<Account>,
+        objects: Vec<Arc<ManagementObject>>,
+        store: Arc<Store>,
+    ) -> World {
+        let settings = Arc::new(settings);
+        let accounts: Vec<Arc<Account>> = accounts.into_iter().map(Arc::new).collect();
+        let machine = Arc::new(Machine { sysroot: settings.paths.sysroot.clone() });
+        let tree = Tree::new(objects, accounts.clone(), Arc::clone(&store), machine, self.started);
+        if let Err(error) = tree.seed().await {
+            log::error!("instances could not be seeded: {error}");
+        }
+        let peer = |account| {
+            let surroundings = self.options.surroundings.clone();
+            Arc::new(Peer::new(account, Arc::clone(&settings), surroundings))
+        };
+        let peers = accounts.into_iter().map(peer).collect();
+        World { settings, peers, tree: Arc::new(tree), store }
+    }
+}
+
+/// All that is wrong with the files of a configuration: what `omadmd --check` prints.
+#[must_use]
+pub fn check(selection: &Selection, environment: &Environment) -> Problems {
+    let loaded = config::check(selection, environment);
+    let mut problems = loaded.problems;
+    let (objects, found) = mo::load::load(&loaded.settings.paths.mo);
+    problems.append(found);
+    for object in &objects {
+        problems.append(against_machine(object, &loaded.settings));
+    }
+    for account in &loaded.accounts {
+        check_tls(account, &mut problems);
+    }
+    problems
+}
+
+fn load_objects(settings: &Settings) -> (Vec<Arc<ManagementObject>>, Problems) {
+    let (mut objects, mut problems) = mo::load::load(&settings.paths.mo);
+    objects.retain(|object| {
+        let found = against_machine(object, settings);
+        let sound = found.is_empty();
+        problems.append(found);
+        sound
+    });
+    (objects, problems)
+}
+
+fn against_machine(object: &ManagementObject, settings: &Settings) -> Problems {
+    let separated = settings.exec.socket.is_some();
+    mo::check::against_machine(object, &settings.paths.state, &settings.paths.sysroot, separated)
+}
+
+/// A certificate or key that can't be used is found before the first session needs it.
+fn check_tls(account: &Account, problems: &mut Problems) {
+    let peer = Peer::new(Arc::new(account.clone()), Arc::default(), Surroundings::default());
+    if let Err(error) = peer.client(&crate::session::Parameters::default()) {
+        problems.file(&account.file, error.to_string());
+    }
+}
+
+fn say(problems: &Problems) {
+    for problem in problems {
+        let file: &Path = &problem.file;
+        let shown = file.display().to_string();
+        log::error!(MESSAGE_ID = id::CONFIGURATION_BROKEN, OMADM_FILE = shown.as_str(); "{problem}");
+    }
+}

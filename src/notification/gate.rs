@@ -1,0 +1,307 @@
+//! Who may start a session: from a datagram to a [`Trigger`], or to the reason it was dropped (TS 5.2.1.2).
+//!
+//! What stands between the network and a session, in this order: the push and the package must be well formed,
+//! the server known, the digest right, the time fresh, the id new.
+//!
+//! # Replays
+//! The digest covers time and id. While its time is fresh, a copy is caught by its id; an id outlives the
+//! freshness of its notification whatever the clock does, because it is remembered at the later of the
+//! notification's time and ours, for longer than a notification stays fresh. Three things stay open, all of them
+//! the sender's choice: without NOTIFICATION-ID a copy counts again while it is fresh; an approved digest
+//! without TIMESTAMP is fresh for ever, and its id is new again when the window has passed; without a
+//! digest nothing is known at all.
+//!
+//! # Clocks that aren't set
+//! A clock that isn't synchronised runs late, if it runs: it says which notifications are too old, but not which
+//! are of the future, so those are let in. Only a server that holds the secret can write such a time. The worst
+//! that a wrong one does is to keep its own id taken until the clock is synchronised; ids of the far future are
+//! forgotten then, when freshness again refuses what they stood for.
+
+use std::time::Duration;
+
+use thiserror::Error;
+
+use super::memory::Memory;
+use super::package::{self, Malformed, Package0};
+use super::wsp::{self, NotPush};
+use super::{ConnectionType, Trigger};
+use crate::config::{Account, Secret};
+use crate::package::Profile;
+
+/// The longest datagram that is looked at. A notification with a long server id and a few cache validators has
+/// some hundred bytes; one with everything the format allows has 127 KB, more than UDP carries.
+pub const MAX_DATAGRAM: usize = 2048;
+
+/// The settings that the gate follows.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Policy {
+    /// Whether a Package#0 without a WAP push around it is let in.
+    pub accept_bare: bool,
+    /// How far a notification's time may be from ours.
+    pub max_age: Duration,
+    /// How long an id is remembered; taken as twice `max_age` where it is less.
+    pub replay_window: Duration,
+}
+
+impl From<&crate::config::Notification> for Policy {
+    fn from(settings: &crate::config::Notification) -> Self {
+        let &crate::config::Notification { accept_bare, max_age, replay_window, .. } = settings;
+        Self { accept_bare, max_age, replay_window }
+    }
+}
+
+/// What an account says of its notifications.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Verifier {
+    /// The account's server.
+    pub server_id: String,
+    /// The secret that its digests are made with; none: a digest can't be checked.
+    pub secret: Option<Secret>,
+    /// The approved profile's authentication data.
+    pub data: Option<Secret>,
+    /// Whether a notification without a digest is dropped.
+    pub require_digest: bool,
+}
+
+impl From<&Account> for Verifier {
+    fn from(account: &Account) -> Self {
+        let auth = account.notification.as_ref();
+        Self {
+            server_id: account.server_id.clone(),
+            secret: auth.map(|auth| auth.secret.clone()),
+            data: auth.and_then(|auth| auth.data.clone()),
+            require_digest: auth.is_some_and(|auth| auth.require_digest),
+        }
+    }
+}
+
+impl Verifier {
+    fn verifies(&self, digest: package::Digest<'_>, profile: Option<Profile>) -> bool {
+        let data = self.data.as_ref().filter(|_| profile == Some(Profile::Approved));
+        let data = data.map(Secret::expose).unwrap_or_default();
+        self.secret.as_ref().is_some_and(|secret| digest.verify(secret.expose(), data))
+    }
+}
+
+/// The time, and whether it can be relied on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Clock {
+    /// POSIX seconds: the later of the system's clock and the latest time the agent has known.
+    pub now: u64,
+    /// Whether the system's clock has been set by a time source.
+    pub synchronised: bool,
+}
+
+/// An id that a digest has verified: to be on disk before the session starts.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Remembered {
+    /// The server it is of.
+    pub server_id: String,
+    /// The NOTIFICATION-ID.
+    pub id: u16,
+    /// From when the replay window counts: POSIX seconds, the later of the notification's time and ours.
+    pub time: u64,
+}
+
+/// A notification that may start a session.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Admitted {
+    /// What it asks for.
+    pub trigger: Trigger,
+    /// What must be on disk before it is done.
+    pub remember: Option<Remembered>,
+    /// Ids of the same server that need not be on disk any more.
+    pub forget: Vec<u16>,
+}
+
+/// Why a datagram was dropped.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
+pub enum Rejected {
+    /// It has more than [`MAX_DATAGRAM`] bytes.
+    #[error("the datagram is longer than {MAX_DATAGRAM} bytes")]
+    TooLong,
+    /// It is no WAP push for the DM client.
+    #[error(transparent)]
+    NotPush(#[from] NotPush),
+    /// It is no Package#0.
+    #[error("the notification is malformed: {0}")]
+    Malformed(#[from] Malformed),
+    /// No account has its SERVER-ID.
+    #[error("no account has this server id")]
+    UnknownServer,
+    /// It has neither SERVER-ID nor digest, and there isn't exactly one account.
+    #[error("nothing says which account the notification is for")]
+    NoServer,
+    /// The account requires a digest, and it has none.
+    #[error("the account requires a digest")]
+    NoDigest,
+    /// It has a digest, and there is no secret to check it with.
+    #[error("there is no secret to check the digest with")]
+    NoSecret,
+    /// The digest is wrong.
+    #[error("the digest is wrong")]
+    WrongDigest,
+    /// It was sent longer ago than max-age.
+    #[error("the notification is too old")]
+    Stale,
+    /// It was sent further in the future than max-age, by a clock that is synchronised.
+    #[error("the notification is from the future")]
+    Future,
+    /// Its id was seen within the replay window.
+    #[error("the notification's id was seen before")]
+    Duplicate,
+}
+
+impl Rejected {
+    /// A stable name for counting.
+    #[must_use]
+    pub fn reason(&self) -> &'static str {
+        match self {
+            Self::TooLong => "too-long",
+            Self::NotPush(cause) => cause.reason(),
+            Self::Malformed(cause) => cause.reason(),
+            Self::UnknownServer => "unknown-server",
+            Self::NoServer => "no-server",
+            Self::NoDigest => "no-digest",
+            Self::NoSecret => "no-secret",
+            Self::WrongDigest => "wrong-digest",
+            Self::Stale => "stale",
+            Self::Future => "future",
+            Self::Duplicate => "duplicate",
+        }
+    }
+}
+
+/// Decides about datagrams, and remembers the ids it let in.
+#[derive(Debug)]
+pub struct Gate {
+    policy: Policy,
+    /// Ids that a digest verified.
+    verified: Memory<VERIFIED_IDS>,
+    /// Ids that anybody may have sent. They are apart, so that nobody can use up an id that a server
+    /// is going to sign, and never go to disk, so that nobody can wear it out.
+    unverified: Memory<UNVERIFIED_IDS>,
+}
+
+/// Ids kept for each server: one every 85 seconds for a day. The oldest goes first; it could be replayed only
+/// if a server sent more than these within max-age.
+const VERIFIED_IDS: usize = 1024;
+const UNVERIFIED_IDS: usize = 128;
+
+impl Gate {
+    /// A gate that remembers nothing yet.
+    #[must_use]
+    pub fn new(policy: Policy) -> Self {
+        let window = policy.replay_window.max(policy.max_age.saturating_mul(2)).as_secs();
+        Self { policy, verified: Memory::new(window), unverified: Memory::new(window) }
+    }
+
+    /// Takes other settings; what is remembered stays.
+    pub fn set_policy(&mut self, policy: Policy) {
+        let Self { verified, unverified, .. } = std::mem::replace(self, Self::new(policy));
+        self.verified.adopt(verified);
+        self.unverified.adopt(unverified);
+    }
+
+    /// Takes back what was on disk.
+    pub fn restore(&mut self, remembered: Remembered) {
+        let Remembered { server_id, id, time } = remembered;
+        self.verified.restore(server_id, id, time);
+    }
+
+    /// Decides about one datagram. `verifiers` has one member for each account.
+    ///
+    /// # Errors
+    /// The reason to drop it: count it ([`Tally`](super::tally::Tally)), never answer it.
+    pub fn admit(
+        &mut self,
+        datagram: &[u8],
+        verifiers: &[Verifier],
+        clock: Clock,
+    ) -> Result<Admitted, Rejected> {
+        let package = self.open(datagram)?;
+        let verifier = authenticate(&package, verifiers)?;
+        self.check_age(package.time, clock)?;
+        let verified = package.digest.is_some();
+        let server_id = &verifier.server_id;
+        let (mut remember, mut forget) = (None, Vec::new());
+        if let Some(id) = package.id {
+            if verified {
+                let time = clock.now.max(package.time.unwrap_or_default());
+                forget = self.verified.admit(server_id, id, time, clock).ok_or(Rejected::Duplicate)?;
+                remember = Some(Remembered { server_id: server_id.clone(), id, time });
+            } else {
+                self.unverified.admit(server_id, id, clock.now, clock).ok_or(Rejected::Duplicate)?;
+            }
+        }
+        Ok(Admitted { trigger: trigger(&package, server_id), remember, forget })
+    }
+
+    fn open<'a>(&self, datagram: &'a [u8]) -> Result<Package0<'a>, Rejected> {
+        if datagram.len() > MAX_DATAGRAM {
+            return Err(Rejected::TooLong);
+        }
+        match wsp::unwrap(datagram) {
+            Ok(body) => Ok(package::decode(body)?),
+            // The first octets of a push may be those of a bare notification too, and the other way round.
+            Err(not_push) if self.policy.accept_bare => match (package::decode(datagram), not_push) {
+                (Err(malformed), NotPush::PduType(_) | NotPush::Truncated) => Err(malformed.into()),
+                (bare, _) => bare.map_err(|_| not_push.into()),
+            },
+            Err(not_push) => Err(not_push.into()),
+        }
+    }
+
+    /// Without a time there is nothing to check.
+    fn check_age(&self, time: Option<u64>, clock: Clock) -> Result<(), Rejected> {
+        let Some(time) = time else { return Ok(()) };
+        let max_age = self.policy.max_age.as_secs();
+        if clock.now.saturating_sub(time) > max_age {
+            return Err(Rejected::Stale);
+        }
+        if clock.synchronised && time.saturating_sub(clock.now) > max_age {
+            return Err(Rejected::Future);
+        }
+        Ok(())
+    }
+}
+
+/// The account that a notification is for, its digest verified if it has one.
+fn authenticate<'v>(package: &Package0<'_>, verifiers: &'v [Verifier]) -> Result<&'v Verifier, Rejected> {
+    let candidates = match package.server_id {
+        Some(server_id) => {
+            let named = verifiers.iter().position(|verifier| verifier.server_id == server_id);
+            let named = named.ok_or(Rejected::UnknownServer)?;
+            verifiers.get(named..=named).unwrap_or_default()
+        }
+        None => verifiers,
+    };
+    let Some(digest) = package.digest else {
+        let [only] = candidates else { return Err(Rejected::NoServer) };
+        return if only.require_digest { Err(Rejected::NoDigest) } else { Ok(only) };
+    };
+    if candidates.iter().all(|verifier| verifier.secret.is_none()) {
+        return Err(Rejected::NoSecret);
+    }
+    let verifying = candidates.iter().find(|verifier| verifier.verifies(digest, package.profile));
+    verifying.ok_or(Rejected::WrongDigest)
+}
+
+fn trigger(package: &Package0<'_>, server_id: &str) -> Trigger {
+    let mut preferred: Vec<ConnectionType> = Vec::new();
+    for connection in package.preferred {
+        if !preferred.contains(&connection) {
+            preferred.push(connection);
+        }
+    }
+    Trigger {
+        server_id: server_id.to_owned(),
+        notification_id: package.id,
+        preferred,
+        req_mos: package.req_mos,
+        requested: package.requested.map(|(index, validator)| (index, validator.to_vec())).collect(),
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,97 @@
+//! Counts what was dropped, so that a flood makes one journal line a minute instead of filling the journal.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::time::{Duration, Instant};
+
+/// No two lines are closer together.
+pub const INTERVAL: Duration = Duration::from_secs(60);
+
+/// How many were dropped since the last line, by reason.
+#[derive(Debug, Default)]
+pub struct Tally {
+    counts: BTreeMap<&'static str, u64>,
+    last: Option<Instant>,
+}
+
+/// What a journal line says: counts by reason.
+///
+/// Displayed as `3 dropped: stale 1, unknown-server 2`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Counts(BTreeMap<&'static str, u64>);
+
+impl Counts {
+    /// The reasons in alphabetical order, with how many there were.
+    pub fn iter(&self) -> impl Iterator<Item = (&'static str, u64)> {
+        self.0.iter().map(|(reason, count)| (*reason, *count))
+    }
+
+    /// How many in all.
+    #[must_use]
+    pub fn total(&self) -> u64 {
+        self.0.values().sum()
+    }
+}
+
+impl fmt::Display for Counts {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} dropped", self.total())?;
+        for (place, (reason, count)) in self.iter().enumerate() {
+            let separator = if place == 0 { ": " } else { ", " };
+            write!(f, "{separator}{reason} {count}")?;
+        }
+        Ok(())
+    }
+}
+
+impl Tally {
+    /// Counts one. The line to be written now, if one is due: at once for the first in a long while.
+    pub fn note(&mut self, reason: &'static str, now: Instant) -> Option<Counts> {
+        *self.counts.entry(reason).or_default() += 1;
+        self.take(now)
+    }
+
+    /// When [`Tally::take`] will have a line; none while nothing waits to be told.
+    #[must_use]
+    pub fn due(&self) -> Option<Instant> {
+        self.last.filter(|_| !self.counts.is_empty()).map(|last| last + INTERVAL)
+    }
+
+    /// The line to be written now, if one is due.
+    pub fn take(&mut self, now: Instant) -> Option<Counts> {
+        let early = self.last.is_some_and(|last| now.saturating_duration_since(last) < INTERVAL);
+        if early || self.counts.is_empty() {
+            return None;
+        }
+        self.last = Some(now);
+        Some(Counts(std::mem::take(&mut self.counts)))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn tells_the_first_at_once_and_the_rest_each_minute() {
+        let start = Instant::now();
+        let at = |seconds| start + Duration::from_secs(seconds);
+        let mut tally = Tally::default();
+        assert_eq!(tally.due(), None);
+        let first = tally.note("stale", at(0)).unwrap();
+        assert_eq!(first.to_string(), "1 dropped: stale 1");
+        assert_eq!(tally.due(), None);
+
+        for second in 1..60 {
+            assert_eq!(tally.note("unknown-server", at(second)), None);
+        }
+        assert_eq!(tally.note("duplicate", at(59)), None);
+        assert_eq!(tally.due(), Some(at(60)));
+        assert_eq!(tally.take(at(59)), None);
+        let second = tally.take(at(60)).unwrap();
+        assert_eq!(second.to_string(), "60 dropped: duplicate 1, unknown-server 59");
+        assert_eq!(tally.take(at(200)), None);
+        assert_eq!(tally.note("stale", at(119)), None);
+        assert_eq!(tally.note("stale", at(120)).unwrap().total(), 2);
+    }
+}

@@ -1,0 +1,276 @@
+//! Connections kept and lost, bodies, limits.
+
+use std::io::{Read as _, Write as _};
+use std::time::{Duration, Instant};
+
+use hyper::Method;
+use hyper::body::Bytes;
+
+use super::failure;
+use super::server::*;
+use crate::transport::{Binding, Client, Failure, Refused, Request, TransportError};
+
+fn gzip(data: &[u8]) -> Vec<u8> {
+    let mut encoder = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::best());
+    encoder.write_all(data).unwrap();
+    encoder.finish().unwrap()
+}
+
+fn encoded(encoding: &str, body: &[u8]) -> Vec<Act> {
+    let head =
+        format!("HTTP/1.1 200 OK\r\nContent-Encoding: {encoding}\r\nContent-Length: {}\r\n\r\n", body.len());
+    vec![Act::Say([head.as_bytes(), body].concat())]
+}
+
+/// What one answer is to the client.
+async fn outcome(answer: Vec<Act>, change: impl FnOnce(&mut Request)) -> Result<Bytes, Failure> {
+    let ca = Ca::new();
+    let server = Server::answering(Some(ca.server()), vec![answer]).await;
+    let mut request = server.get("/");
+    change(&mut request);
+    connection(&ca, &server).send(&request).await.map(|response| response.body).map_err(failure)
+}
+
+#[tokio::test]
+async fn requests_share_a_connection_and_say_who_asks() {
+    let ca = Ca::new();
+    let server = Server::start(Some(ca.server()), |index, _| ok(&index.to_string())).await;
+    let mut connection = connection(&ca, &server);
+    assert_eq!(connection.local_address(), None);
+    for index in 0..3 {
+        let mut request = server.get("/dm?id=1");
+        request.method = Method::POST;
+        request.body = Bytes::from_static(b"package");
+        assert_eq!(connection.send(&request).await.unwrap().body, index.to_string());
+    }
+    assert!(connection.local_address().unwrap().ip().is_loopback());
+    let seen = server.seen();
+    assert_eq!(seen.connections, 1);
+    assert!(seen.requests[2].starts_with("POST /dm?id=1 HTTP/1.1\r\n"), "{}", seen.requests[2]);
+    assert!(seen.requests[2].ends_with("\r\n\r\npackage"));
+    assert_eq!(seen.header(2, "host").unwrap(), format!("localhost:{}", server.port));
+    assert_eq!(seen.header(2, "user-agent").unwrap(), format!("omadm-agent/{}", env!("CARGO_PKG_VERSION")));
+    assert_eq!(seen.header(2, "content-length"), Some("7"));
+    assert_eq!(seen.header(2, "accept-encoding"), Some("gzip"));
+    assert_eq!(seen.header(2, "expect"), None);
+    assert_eq!(seen.header(2, "authorization"), None);
+}
+
+#[tokio::test]
+async fn another_origin_gets_another_connection_and_the_first_is_kept() {
+    let ca = Ca::new();
+    let first = Server::start(Some(ca.server()), |_, _| ok("first")).await;
+    let second = Server::start(Some(ca.server()), |_, _| ok("second")).await;
+    let client = Client::new(settings(&ca, &[first.port, second.port])).unwrap();
+    let mut connection = client.connection(Binding::Any);
+    for _ in 0..2 {
+        assert_eq!(connection.send(&first.get("/")).await.unwrap().body, "first");
+        assert_eq!(connection.send(&second.get("/")).await.unwrap().body, "second");
+    }
+    assert_eq!((first.seen().connections, second.seen().connections), (1, 1));
+}
+
+#[tokio::test]
+async fn a_connection_closed_while_idle_is_replaced_unnoticed() {
+    let ca = Ca::new();
+    let server = Server::start(Some(ca.server()), |_, _| [ok("x"), vec![Act::Close]].concat()).await;
+    let mut connection = connection(&ca, &server);
+    for _ in 0..20 {
+        connection.send(&server.get("/")).await.unwrap();
+    }
+    let seen = server.seen();
+    assert_eq!((seen.connections, seen.requests.len()), (20, 20));
+}
+
+/// The server's goodbye is in the socket, but the runtime hasn't looked at it yet when the next request comes.
+#[tokio::test]
+async fn a_goodbye_that_nobody_has_read_yet_is_seen_in_time() {
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let uri = format!("http://localhost:{}/", listener.local_addr().unwrap().port());
+    let (hang_up, told) = std::sync::mpsc::channel::<()>();
+    let (hung_up, done) = std::sync::mpsc::channel();
+    let server = std::thread::spawn(move || {
+        for _ in 0..2 {
+            let (mut stream, _) = listener.accept().unwrap();
+            assert!(stream.read(&mut [0; 4096]).unwrap() > 0);
+            stream.write_all(b"HTTP/1.1 200 OK\r\nContent-Length: 1\r\n\r\nx").unwrap();
+            told.recv().unwrap();
+            drop(stream);
+            hung_up.send(()).unwrap();
+        }
+    });
+    let mut settings = settings(&Ca::new(), &[]);
+    settings.own_origins = vec![uri.parse().unwrap()];
+    settings.allow_http = true;
+    let mut connection = Client::new(settings).unwrap().connection(Binding::Any);
+    let request = Request::new(Method::GET, uri.parse().unwrap());
+    for _ in 0..2 {
+        assert_eq!(connection.send(&request).await.unwrap().body, "x");
+        hang_up.send(()).unwrap();
+        done.recv().unwrap();
+    }
+    server.join().unwrap();
+}
+
+#[tokio::test]
+async fn a_request_that_was_written_is_never_repeated() {
+    let ca = Ca::new();
+    let server = Server::answering(Some(ca.server()), vec![ok("x"), vec![Act::Close], ok("y")]).await;
+    let mut connection = connection(&ca, &server);
+    connection.send(&server.get("/1")).await.unwrap();
+    let error = connection.send(&server.get("/2?token=secret")).await.unwrap_err();
+    assert!(error.is_retryable() && !error.to_string().contains("secret"), "{error}");
+    assert!(matches!(failure(error), Failure::Lost(_)));
+    assert_eq!(server.seen().requests.len(), 2);
+    assert_eq!(connection.send(&server.get("/3")).await.unwrap().body, "y");
+}
+
+#[tokio::test]
+async fn a_request_given_up_does_not_answer_the_next() {
+    let ca = Ca::new();
+    let late = [vec![Act::Drip(b"HTTP/1.1 ".to_vec(), Duration::from_millis(20))], ok("late")].concat();
+    let server = Server::answering(Some(ca.server()), vec![late, ok("mine")]).await;
+    let mut connection = connection(&ca, &server);
+    let request = server.get("/1");
+    tokio::select! {
+        _ = connection.send(&request) => panic!("too early"),
+        () = async { while server.seen().requests.is_empty() { tokio::task::yield_now().await } } => {}
+    }
+    assert_eq!(connection.send(&server.get("/2")).await.unwrap().body, "mine");
+    assert_eq!(server.seen().connections, 2);
+}
+
+#[tokio::test]
+async fn a_body_that_ends_early_is_lost() {
+    let cut = [say("HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\n12345"), vec![Act::Close]].concat();
+    assert!(matches!(outcome(cut, |_| {}).await, Err(Failure::Lost(_))));
+    let cut = [say("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5\r\n12345\r\n"), vec![Act::Close]];
+    assert!(matches!(outcome(cut.concat(), |_| {}).await, Err(Failure::Lost(_))));
+}
+
+/// RFC 9112 9.8: without a length only TLS can say that a body is whole.
+#[tokio::test]
+async fn a_body_that_ends_with_the_connection_needs_a_goodbye() {
+    let body = say("HTTP/1.0 200 OK\r\n\r\n12345");
+    assert_eq!(outcome([body.clone(), vec![Act::Close]].concat(), |_| {}).await.unwrap(), "12345");
+    assert!(matches!(outcome([body, vec![Act::Cut]].concat(), |_| {}).await, Err(Failure::Lost(_))));
+    assert_eq!(outcome([ok("12345"), vec![Act::Cut]].concat(), |_| {}).await.unwrap(), "12345");
+}
+
+#[tokio::test]
+async fn a_body_has_a_bound_announced_or_not() {
+    let announced = say("HTTP/1.1 200 OK\r\nContent-Length: 1000000000000\r\n\r\n");
+    assert!(matches!(outcome(announced, |r| r.max_body = 1000).await, Err(Failure::TooLarge(1000))));
+    let chunk = format!("400\r\n{}\r\n", "x".repeat(1024));
+    let endless = format!("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n{}", chunk.repeat(100));
+    let endless = [say(endless), vec![Act::Hang]].concat();
+    assert!(matches!(outcome(endless, |r| r.max_body = 1024).await, Err(Failure::TooLarge(1024))));
+    assert_eq!(outcome(ok("1234"), |r| r.max_body = 4).await.unwrap(), "1234");
+}
+
+#[tokio::test]
+async fn gzip_is_decoded_and_bounded_by_what_comes_out() {
+    let ca = Ca::new();
+    let answers = vec![encoded("gzip", &gzip(b"hello")), encoded("gzip", &gzip(&vec![0; 8 << 20]))];
+    let server = Server::answering(Some(ca.server()), answers).await;
+    let mut connection = connection(&ca, &server);
+    let response = connection.send(&server.get("/")).await.unwrap();
+    assert_eq!(response.body, "hello");
+    assert!(!response.headers.contains_key("content-encoding"));
+    assert!(!response.headers.contains_key("content-length"));
+    let error = connection.send(&server.get("/")).await.unwrap_err();
+    assert!(!error.is_retryable());
+    assert!(matches!(failure(error), Failure::TooLarge(_)));
+    assert!(matches!(outcome(encoded("br", b"?"), |_| {}).await, Err(Failure::Encoding(_))));
+}
+
+#[tokio::test]
+async fn a_trickle_ends_at_the_deadline_and_silence_before_it() {
+    let body = |length: usize| format!("HTTP/1.1 200 OK\r\nContent-Length: {length}\r\n\r\n").into_bytes();
+    let trickle = vec![Act::Say(body(9999)), Act::Drip(vec![b'x'; 9999], Duration::from_millis(20))];
+    let started = Instant::now();
+    let result = outcome(trickle, |request| {
+        request.timeout = Duration::from_millis(500);
+        request.idle = Duration::from_millis(200);
+    });
+    assert!(matches!(result.await, Err(Failure::Timeout(_))));
+    assert!(started.elapsed() >= Duration::from_millis(500));
+
+    for silence in [vec![Act::Say(body(9)), Act::Hang], vec![Act::Hang]] {
+        let result = outcome(silence, |request| request.idle = Duration::from_millis(100)).await;
+        assert!(matches!(result, Err(Failure::Stalled(_))), "{result:?}");
+    }
+    // Slow, but alive: no stall although it takes several times `idle`.
+    let slow = vec![Act::Say(body(20)), Act::Drip(vec![b'x'; 20], Duration::from_millis(20))];
+    assert_eq!(outcome(slow, |request| request.idle = Duration::from_millis(100)).await.unwrap().len(), 20);
+}
+
+#[tokio::test]
+async fn a_peer_that_never_shakes_hands_is_left() {
+    let ca = Ca::new();
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let port = listener.local_addr().unwrap().port();
+    let client = Client::new(settings(&ca, &[port])).unwrap();
+    let mut request = Request::new(Method::GET, format!("https://localhost:{port}/").parse().unwrap());
+    request.idle = Duration::from_millis(100);
+    let error = client.connection(Binding::Any).send(&request).await.unwrap_err();
+    assert!(error.is_retryable());
+    assert!(matches!(failure(error), Failure::Stalled(_)));
+    drop(listener);
+    let error = client.connection(Binding::Any).send(&request).await.unwrap_err();
+    assert!(error.is_retryable());
+    assert!(matches!(failure(error), Failure::Connect(_)));
+}
+
+#[tokio::test]
+async fn a_header_has_a_bound_and_must_be_http() {
+    let large = format!("HTTP/1.1 200 OK\r\nX: {}\r\n\r\n", "x".repeat(100_000));
+    assert!(matches!(outcome(say(large), |_| {}).await, Err(Failure::Malformed(_))));
+    let many: String = (0..200).map(|n| format!("X-{n}: x\r\n")).collect();
+    let many = format!("HTTP/1.1 200 OK\r\n{many}\r\n");
+    assert!(matches!(outcome(say(many), |_| {}).await, Err(Failure::Malformed(_))));
+    let garbage = outcome(say("SSH-2.0-OpenSSH_9.2\r\n\r\n"), |_| {}).await;
+    assert!(matches!(garbage, Err(Failure::Malformed(_))), "{garbage:?}");
+}
+
+#[tokio::test]
+async fn other_statuses_are_responses_and_redirects_are_not_followed() {
+    let ca = Ca::new();
+    let answers = vec![
+        say("HTTP/1.1 204 No Content\r\n\r\n"),
+        say("HTTP/1.1 302 Found\r\nLocation: /other\r\nContent-Length: 0\r\n\r\n"),
+        say("HTTP/1.1 503 Busy\r\nRetry-After: 5\r\nContent-Length: 0\r\n\r\n"),
+        say("HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 200 OK\r\nContent-Length: 1\r\n\r\nx"),
+    ];
+    let server = Server::answering(Some(ca.server()), answers).await;
+    let mut connection = connection(&ca, &server);
+    for status in [204, 302, 503, 200] {
+        assert_eq!(connection.send(&server.get("/")).await.unwrap().status, status);
+    }
+    assert_eq!(server.seen().connections, 1);
+}
+
+#[tokio::test]
+async fn plain_http_only_where_it_is_allowed() {
+    let server = Server::start(None, |_, _| ok("bench")).await;
+    let uri = format!("http://localhost:{}/", server.port);
+    let request = Request::new(Method::GET, uri.parse().unwrap());
+    let mut settings = settings(&Ca::new(), &[]);
+    settings.own_origins = vec![uri.parse().unwrap()];
+    let refused = Client::new(settings.clone()).unwrap().connection(Binding::Any).send(&request).await;
+    assert!(matches!(refused, Err(TransportError::Refused(Refused::PlainHttp(_)))));
+    settings.allow_http = true;
+    let mut connection = Client::new(settings).unwrap().connection(Binding::Any);
+    assert_eq!(connection.send(&request).await.unwrap().body, "bench");
+}
+
+#[tokio::test]
+async fn a_connection_can_be_bound_to_an_interface() {
+    let ca = Ca::new();
+    let server = Server::start(Some(ca.server()), |_, _| ok("")).await;
+    let client = client(&ca, &server);
+    client.connection(Binding::Interface("lo".to_owned())).send(&server.get("/")).await.unwrap();
+    let binding = Binding::Interface("no-such-if".to_owned());
+    let error = client.connection(binding).send(&server.get("/")).await.unwrap_err();
+    assert!(error.is_retryable() && error.to_string().contains("no-such-if"), "{error}");
+}

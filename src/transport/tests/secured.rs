@@ -1,0 +1,167 @@
+//! Certificates, client certificates, resumption, clocks.
+
+use std::sync::Arc;
+use std::sync::atomic::AtomicU64;
+
+use rcgen::{BasicConstraints, CertificateParams, IsCa, KeyPair, date_time_ymd};
+use rustls::{AlertDescription, HandshakeKind};
+
+use super::failure;
+use super::server::*;
+use crate::config::Auth;
+use crate::transport::{Binding, Client, ClientSettings, Failure, Refused, TlsSettingsError, TransportError};
+
+/// Why a server with this certificate is refused, if it is.
+async fn refusal(ca: &Ca, pair: &(String, String), time_floor: u64) -> Option<String> {
+    let server = Server::answering(Some(server(pair, None)), vec![ok("")]).await;
+    let mut settings = settings(ca, &[server.port]);
+    settings.time_floor = Arc::new(AtomicU64::new(time_floor));
+    let mut connection = Client::new(settings).unwrap().connection(Binding::Any);
+    let error = connection.send(&server.get("/?token=secret")).await.err()?;
+    assert!(!error.is_retryable() && !error.to_string().contains("secret"), "{error}");
+    assert!(error.to_string().starts_with(&format!("https://localhost:{}: ", server.port)), "{error}");
+    match failure(error) {
+        Failure::Certificate(reason) => Some(reason),
+        other => panic!("{other:?}"),
+    }
+}
+
+#[tokio::test]
+async fn a_refused_certificate_says_why() {
+    let (ca, other) = (Ca::new(), Ca::new());
+    assert_eq!(refusal(&ca, &ca.issue("localhost", |_| {}), 0).await, None);
+    let reason = refusal(&other, &ca.issue("localhost", |_| {}), 0).await.unwrap();
+    assert!(reason.contains("issuer is not trusted") || reason.contains("not signed"), "{reason}");
+    let reason = refusal(&ca, &ca.issue("dm.example", |_| {}), 0).await.unwrap();
+    assert!(reason.contains("it is for") && reason.contains("dm.example"), "{reason}");
+    let expired = ca.issue("localhost", |params| params.not_after = date_time_ymd(2020, 1, 1));
+    assert!(refusal(&ca, &expired, 0).await.unwrap().contains("expired"));
+}
+
+#[tokio::test]
+async fn a_clock_that_is_behind_is_not_believed() {
+    let ca = Ca::new();
+    let later = ca.issue("localhost", |params| {
+        params.not_before = date_time_ymd(2090, 1, 1);
+        params.not_after = date_time_ymd(2110, 1, 1);
+    });
+    assert!(refusal(&ca, &later, 0).await.unwrap().contains("not valid yet"));
+    let year = 31_557_600;
+    assert_eq!(refusal(&ca, &later, 130 * year).await, None);
+    assert!(refusal(&ca, &later, 150 * year).await.unwrap().contains("expired"));
+}
+
+#[tokio::test]
+async fn a_self_signed_certificate_in_the_ca_file_is_the_servers_own() {
+    let make = |name: &str, year: i32| {
+        let mut params = CertificateParams::new(vec![name.to_owned()]).unwrap();
+        params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+        params.not_after = date_time_ymd(year, 1, 1);
+        let key = KeyPair::generate().unwrap();
+        (params.self_signed(&key).unwrap().pem(), key.serialize_pem())
+    };
+    let verdict = async |listed: &str, tls: rustls::ServerConfig| {
+        let server = Server::answering(Some(tls), vec![ok("")]).await;
+        let mut settings = settings(&Ca::new(), &[server.port]);
+        settings.ca_pem = Some(listed.as_bytes().to_vec());
+        let mut connection = Client::new(settings).unwrap().connection(Binding::Any);
+        connection.send(&server.get("/")).await.map_err(|error| failure(error).to_string())
+    };
+    let (good, other) = (make("localhost", 4000), make("localhost", 4000));
+    assert!(verdict(&good.0, server(&good, None)).await.is_ok());
+    let elsewhere = make("dm.example", 4000);
+    assert!(verdict(&elsewhere.0, server(&elsewhere, None)).await.unwrap_err().contains("it is for"));
+    let expired = make("localhost", 2020);
+    assert!(verdict(&expired.0, server(&expired, None)).await.unwrap_err().contains("expired"));
+    // Same names, not in the file; in the file, but without its key.
+    assert!(verdict(&good.0, server(&other, None)).await.unwrap_err().contains("certificate refused"));
+    let reason = verdict(&good.0, impostor(&good.0, &other.1)).await.unwrap_err();
+    assert!(reason.contains("not signed"), "{reason}");
+}
+
+#[tokio::test]
+async fn a_client_certificate_is_shown_where_the_account_has_one() {
+    let (ca, clients) = (Ca::new(), Ca::new());
+    for version in [&rustls::version::TLS13, &rustls::version::TLS12] {
+        let tls = server_speaking(&ca.issue("localhost", |_| {}), Some(&clients), &[version]);
+        let server = Server::answering(Some(tls), vec![ok("in")]).await;
+        let (cert, key) = clients.issue("gw", |_| {});
+        let mut with = settings(&ca, &[server.port]);
+        with.auth = Auth::Certificate { cert_pem: cert.into_bytes(), key_pem: secret(&key) };
+        let mut connection = Client::new(with).unwrap().connection(Binding::Any);
+        assert_eq!(connection.send(&server.get("/")).await.unwrap().body, "in");
+
+        let error = self::connection(&ca, &server).send(&server.get("/")).await.unwrap_err();
+        assert!(!error.is_retryable(), "{error}");
+        if version == &rustls::version::TLS13 {
+            let failure = failure(error);
+            assert!(matches!(failure, Failure::Alert(AlertDescription::CertificateRequired)), "{failure:?}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn the_second_connection_resumes_the_first_ones_session() {
+    let (ca, clients) = (Ca::new(), Ca::new());
+    for version in [&rustls::version::TLS13, &rustls::version::TLS12] {
+        let tls = server_speaking(&ca.issue("localhost", |_| {}), Some(&clients), &[version]);
+        let server = Server::start(Some(tls), |_, _| ok("")).await;
+        let (cert, key) = clients.issue("gw", |_| {});
+        let mut settings = settings(&ca, &[server.port]);
+        settings.auth = Auth::Certificate { cert_pem: cert.into_bytes(), key_pem: secret(&key) };
+        let client = Client::new(settings).unwrap();
+        for _ in 0..3 {
+            client.connection(Binding::Any).send(&server.get("/")).await.unwrap();
+        }
+        let kinds = server.seen().handshakes.clone();
+        assert_eq!(kinds, [HandshakeKind::Full, HandshakeKind::Resumed, HandshakeKind::Resumed]);
+    }
+}
+
+#[tokio::test]
+async fn a_foreign_name_that_leads_home_is_refused() {
+    let ca = Ca::new();
+    let server = Server::answering(Some(ca.server()), vec![]).await;
+    let mut connection = connection(&ca, &server);
+    // The resolver knows more spellings of 127.0.0.1 than a URI parser does.
+    for host in ["127.1", "0x7f.1", "2130706433"] {
+        let mut request = server.get("/");
+        request.uri = format!("https://{host}:{}/", server.port).parse().unwrap();
+        let error = connection.send(&request).await.unwrap_err();
+        assert!(matches!(error, TransportError::Refused(Refused::ResolvesLocal(..))), "{error}");
+    }
+    let mut request = server.get("/");
+    request.uri = format!("https://127.0.0.1:{}/", server.port).parse().unwrap();
+    let error = connection.send(&request).await.unwrap_err();
+    assert!(matches!(error, TransportError::Refused(Refused::Local(_))), "{error}");
+    assert!(!error.is_retryable());
+    assert_eq!(server.seen().connections, 0);
+}
+
+#[test]
+fn bad_pem_names_its_key() {
+    let ca = Ca::new();
+    let problem = |change: &dyn Fn(&mut ClientSettings)| {
+        let mut settings = settings(&ca, &[]);
+        change(&mut settings);
+        Client::new(settings).err().map(|error| error.to_string()).unwrap()
+    };
+    assert_eq!(problem(&|s| s.ca_pem = Some(b"hello".to_vec())), "ca-file: no certificate in it");
+    let cut = b"-----BEGIN CERTIFICATE-----\nMIIB".to_vec();
+    assert!(problem(&|s| s.repository_ca_pem = Some(cut.clone())).starts_with("repository-ca-file: not PEM"));
+    let garbage = b"-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n";
+    let second = [ca.pem(), garbage.to_vec()].concat();
+    assert!(
+        problem(&|s| s.ca_pem = Some(second.clone())).starts_with("ca-file: certificate 2 can't be used")
+    );
+
+    let (cert, key) = ca.issue("gw", |_| {});
+    let (_, other) = ca.issue("gw", |_| {});
+    let pair = |cert: &str, key: &str| Auth::Certificate {
+        cert_pem: cert.as_bytes().to_vec(),
+        key_pem: secret(key),
+    };
+    assert_eq!(problem(&|s| s.auth = pair(&cert, &other)), TlsSettingsError::Mismatch.to_string());
+    assert_eq!(problem(&|s| s.auth = pair(&cert, &cert)), TlsSettingsError::NoKey.to_string());
+    assert_eq!(problem(&|s| s.auth = pair(&key, &key)), "cert-file: no certificate in it");
+}
