@@ -24,15 +24,13 @@
 //! | [`backend`] | where values come from and go to: files, sysfs, programs, what the agent knows | no |
 //! | [`files`] | files that must survive a power cut | no |
 
+pub mod backend;
 pub mod bearer;
 pub mod cli;
 pub mod config;
 pub mod ddf;
-pub mod journal;
-pub mod backend;
-pub mod config;
-pub mod ddf;
 pub mod files;
+pub mod journal;
 #[cfg(feature = "lab")]
 pub mod lab;
 pub mod mo;
