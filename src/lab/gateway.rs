@@ -178,3 +178,39 @@ fn add(text: &mut String, line: std::fmt::Arguments<'_>) {
     // Writing to a string does not fail.
     let _ = writeln!(text, "{line}");
 }
+
+#[cfg(test)]
+mod tests {
+    use std::net::Ipv4Addr;
+
+    use super::*;
+    use crate::config::{Environment, Selection, check};
+
+    /// What the lab writes is what the agent reads: a key that one of them renames fails here.
+    #[test]
+    fn the_agent_finds_nothing_wrong_with_what_is_written() {
+        let folder = tempfile::tempdir().unwrap();
+        let gateway = Gateway::new(folder.path()).unwrap();
+        gateway.configure((Ipv4Addr::LOCALHOST, 2948).into(), "[session]\nretries = 1\n").unwrap();
+        let authority = Authority::new("test").unwrap();
+        let user = || ("user".to_owned(), "password".to_owned());
+        let kinds = [
+            Auth::None,
+            Auth::Basic(user().0, user().1),
+            Auth::Digest(user().0, user().1),
+            Auth::Certificate(Box::new(authority.client("gw").unwrap())),
+        ];
+        for (number, auth) in kinds.into_iter().enumerate() {
+            let account = Account {
+                auth,
+                secret: Some("secret".to_owned()),
+                origins: vec!["https://127.0.0.1:4430".to_owned()],
+                ..Account::new(&format!("s{number}"), "https://localhost/dm?id=[DevID]", &authority)
+            };
+            gateway.put_account(&account).unwrap();
+        }
+        let loaded = check(&Selection::File(gateway.config()), &Environment::current());
+        assert_eq!(loaded.problems.to_string(), "");
+        assert_eq!(loaded.accounts.len(), 4);
+    }
+}

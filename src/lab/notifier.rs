@@ -8,6 +8,7 @@ use tokio::net::UdpSocket;
 
 use crate::notification::ConnectionType;
 use crate::notification::outgoing::Outgoing;
+use crate::notification::wsp::Push;
 
 /// A notification to send.
 #[derive(Clone, Debug)]
@@ -45,7 +46,7 @@ impl Notification {
     /// # Errors
     /// A value that its option cannot hold.
     pub fn datagram(&self) -> io::Result<Vec<u8>> {
-        self.package()
+        Ok(Push::default().wrap(&self.package()?))
     }
 
     /// Package#0 alone, signed.

@@ -73,13 +73,14 @@ fn quoted(text: &str) -> String {
     Value::from(text).to_string()
 }
 
-/// `text`, with what goes beyond `limit` characters replaced by `…`.
+/// `text` in at most `limit` characters; where some are left out, the last one is `…`.
 #[must_use]
 pub fn cut(text: &str, limit: usize) -> String {
-    match text.char_indices().nth(limit) {
-        Some((end, _)) => format!("{}…", text.get(..end).unwrap_or_default()),
-        None => text.to_owned(),
+    if text.chars().nth(limit).is_none() {
+        return text.to_owned();
     }
+    let kept: String = text.chars().take(limit.saturating_sub(1)).collect();
+    kept + "…"
 }
 
 #[cfg(test)]
@@ -102,7 +103,7 @@ mod tests {
     #[test]
     fn what_is_cut_is_said() {
         let limits = Limits { width: 20, text: 3, members: 2 };
-        assert_eq!(lines(&serde_json::json!("äöüß"), limits), ["\"äöü…\""]);
+        assert_eq!(lines(&serde_json::json!("äöüß"), limits), ["\"äö…\""]);
         assert_eq!(lines(&serde_json::json!([1, 2, 3]), limits), ["[", "  1,", "  2,", "  … 1 more", "]"]);
     }
 }

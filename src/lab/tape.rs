@@ -113,7 +113,7 @@ impl Received {
     #[must_use]
     pub fn extra(&self, index: usize) -> String {
         let status = self.json.get("Status").and_then(|list| list.get(index));
-        let list = status.and_then(|status| status.as_array().or(status.get("URI")?.as_array()));
+        let list = status.map(|status| status.get("URI").unwrap_or(status)).and_then(Value::as_array);
         let words = list.into_iter().flatten().filter_map(Value::as_str);
         words.map(|word| format!(" {word}")).collect()
     }

@@ -22,6 +22,8 @@ pub struct Transcript<W> {
     verbose: bool,
     step: usize,
     connection: Option<(&'static str, usize)>,
+    /// Device and credentials, as last shown.
+    who: Vec<String>,
     /// The commands that the next Package#3 answers.
     commands: Vec<Value>,
 }
@@ -29,7 +31,7 @@ pub struct Transcript<W> {
 impl<W: Write> Transcript<W> {
     /// A transcript on `out`. `verbose` shows header fields and cuts nothing.
     pub fn new(out: W, colour: bool, verbose: bool) -> Self {
-        Self { out, colour, verbose, step: 0, connection: None, commands: Vec::new() }
+        Self { out, colour, verbose, step: 0, connection: None, who: Vec::new(), commands: Vec::new() }
     }
 
     /// A line of its own.
@@ -100,14 +102,24 @@ impl<W: Write> Transcript<W> {
                 None => "new connection, no TLS".to_owned(),
             });
         }
+        let mut who = Vec::new();
         if let Some((scheme, _)) = request.header("authorization").split_once(' ') {
-            facts.push(format!("Authorization: {scheme} …"));
+            who.push(format!("Authorization: {scheme} …"));
         }
         if !request.header("omadm-devid").is_empty() {
-            facts.push(format!("OMADM-DevID: {}", request.header("omadm-devid")));
+            who.push(format!("OMADM-DevID: {}", request.header("omadm-devid")));
+        }
+        // Who it is need not be said again in every step.
+        if self.who != who {
+            facts.extend(who.iter().cloned());
+            self.who = who;
         }
         if !request.body.is_empty() {
-            facts.push(format!("{} bytes", request.body.len()));
+            facts.push(format!(
+                "{}, {} bytes",
+                media_type(request.header("content-type")),
+                request.body.len()
+            ));
         }
         if self.verbose {
             for (name, value) in &request.headers {
@@ -129,8 +141,11 @@ impl<W: Write> Transcript<W> {
             let command = commands.get(index).map(command).unwrap_or_default();
             let extra = package.extra(index);
             let status = self.status(status);
-            let line = cut(&format!("{command}{extra}"), WIDTH - INDENT.len() - 10);
+            let line = cut(&command, WIDTH - INDENT.len() - 9);
             writeln!(self.out, "{INDENT}{position}  {status}  {line}")?;
+            if !extra.is_empty() {
+                writeln!(self.out, "{INDENT}   →{}", cut(&extra, WIDTH - INDENT.len() - 5))?;
+            }
             if let Some(part) = package.part(position) {
                 self.part(part)?;
             }
@@ -193,7 +208,7 @@ impl<W: Write> Transcript<W> {
         };
         let lines = match (serde_json::from_slice::<Value>(body), std::str::from_utf8(body)) {
             (Ok(json), _) if media_type(content_type).ends_with("json") => pretty::lines(&json, limits),
-            (_, Ok(text)) => text.lines().map(|line| cut(line, width - 1)).collect(),
+            (_, Ok(text)) => text.lines().map(|line| cut(line, width)).collect(),
             (_, Err(_)) => vec![format!("{} bytes, binary", body.len())],
         };
         lines.iter().try_for_each(|line| writeln!(self.out, "{INDENT}{indent}{line}"))
@@ -236,4 +251,65 @@ fn command(command: &Value) -> String {
 fn reason(reply: &Reply) -> String {
     let reason = reply.status.canonical_reason().unwrap_or_default();
     if reply.body.is_empty() { reason.to_owned() } else { format!("{reason}, {} bytes", reply.body.len()) }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::SystemTime;
+
+    use hyper::body::Bytes;
+    use hyper::{HeaderMap, Method};
+    use serde_json::json;
+
+    use super::*;
+
+    fn request(content_type: &'static str, body: impl Into<Bytes>) -> Request {
+        let mut headers = HeaderMap::new();
+        headers.insert("content-type", content_type.parse().unwrap());
+        headers.insert("authorization", "Basic c2VjcmV0".parse().unwrap());
+        headers.insert("omadm-devid", "UUID:6ccd3a4f-0d5e-4d28-8ee7-9d8a6f6d2f11".parse().unwrap());
+        Request {
+            server: "DM server",
+            connection: 1,
+            peer: ([127, 0, 0, 1], 1).into(),
+            tls: None,
+            at: SystemTime::now(),
+            method: Method::POST,
+            path: "/dm".to_owned(),
+            query: "id=UUID:6ccd3a4f-0d5e-4d28-8ee7-9d8a6f6d2f11".to_owned(),
+            headers,
+            body: body.into(),
+        }
+    }
+
+    #[test]
+    fn statuses_stand_beside_their_commands_and_lines_stay_short() {
+        let long = "urn:oma:mo:oma-dm-devinfo:1.2//".to_owned() + &"x".repeat(100);
+        let body = format!(
+            "--b\r\nContent-Disposition: form-data\r\nContent-Type: application/vnd.oma.dm.response+json\r\n\r\n{}\r\n\
+             --b\r\nContent-Disposition: form-data; name=\"1\"\r\nContent-Type: application/dmmo+json\r\n\r\n{}\r\n\
+             --b--\r\n",
+            json!({"Status": [[200], [201, "urn:x/1/"], [501]]}),
+            json!({"ClientURI": long, "MOData": {"DevInfo": {"DevID": "y".repeat(200)}}}),
+        );
+        let mut out = Vec::new();
+        let mut transcript = Transcript::new(&mut out, false, false);
+        let initiation = request("application/vnd.oma.dm.initiation+json", "{}");
+        let commands = Reply::commands(&json!([["GET", long], ["HGET", "https://r/"], ["NOPE"]]));
+        transcript.exchange(&Exchange { request: initiation, reply: commands }).unwrap();
+        let response = request("multipart/form-data; boundary=b", body);
+        transcript
+            .exchange(&Exchange { request: response, reply: Reply::commands(&json!([["END"]])) })
+            .unwrap();
+
+        let text = String::from_utf8(out).unwrap();
+        for line in text.lines() {
+            assert!(line.chars().count() <= WIDTH, "{line}");
+        }
+        assert!(text.contains("2  201  HGET https://r/\n         → urn:x/1/\n"), "{text}");
+        assert!(text.contains("3  501  NOPE\n"), "{text}");
+        assert!(!text.contains("c2VjcmV0"), "{text}");
+        assert_eq!(text.matches("new connection").count(), 1, "{text}");
+        assert_eq!(text.matches("OMADM-DevID").count(), 1, "{text}");
+    }
 }
