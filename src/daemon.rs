@@ -47,6 +47,9 @@ pub enum DaemonError {
     /// The store can't be opened.
     #[error(transparent)]
     Store(#[from] StoreError),
+    /// The operating system refuses what every program needs.
+    #[error("{0}")]
+    Runtime(std::io::Error),
     /// The UDP socket can't be had.
     #[error("notification.listen: {0}")]
     Listen(std::io::Error),
@@ -128,7 +131,7 @@ pub async fn run(
         daemon.start_due();
         let wake = daemon.next_wake();
         tokio::select! {
-            () = &mut listening => {}
+            never = &mut listening => match never {},
             Some(package) = admitted.recv() => daemon.admitted(package).await,
             Some(finished) = finished.recv() => daemon.finished(&finished).await,
             Some(ended) = daemon.sessions.join_next_with_id() => daemon.ended(ended).await,

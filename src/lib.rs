@@ -31,7 +31,7 @@
 //! | [`alert`] | Generic Alerts on their way to a server | no |
 //! | [`daemon`] | the loop that owns the queue; loading and reloading; systemd | no |
 //! | [`world`] | what a session needs, as it was when the session began | – |
-//! | [`journal`], [`cli`], [`files`] | the edges: log lines, command lines, atomic files | no |
+//! | [`edge`], [`cli`], [`journal`], [`files`] | signals and randomness, command lines, log lines, atomic files | no |
 
 pub mod alert;
 pub mod backend;
@@ -41,6 +41,7 @@ pub mod command;
 pub mod config;
 pub mod daemon;
 pub mod ddf;
+pub mod edge;
 pub mod files;
 pub mod journal;
 #[cfg(feature = "lab")]

@@ -31,6 +31,12 @@ pub const FROM_ACCOUNT: [&str; 9] = [
     "SrvURI",
 ];
 
+/// Whether the value is a secret: no serialisation, log or local reader ever gets it.
+#[must_use]
+pub fn is_secret(name: &str) -> bool {
+    name == "account.AuthNoti.AuthSecret"
+}
+
 /// Whether there is a builtin of that name: mappings are checked with it.
 #[must_use]
 pub fn known(name: &str) -> bool {

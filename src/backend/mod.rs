@@ -26,6 +26,7 @@ mod os_release;
 pub use effect::{Undo, before, call, set, start, verified};
 pub use error::BackendError;
 pub use list::{Child, list};
+pub use run::{End, Exit, Running};
 
 /// The longest text of a value, in bytes.
 pub const MAX_TEXT: usize = 64 << 10;

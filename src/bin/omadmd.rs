@@ -1,2 +1,7 @@
-#![doc = "x"]
-fn main() {}
+//! The agent.
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    omadm_agent::edge::omadmd()
+}

@@ -15,7 +15,7 @@ use crate::tree::Tree;
 use crate::world::{Peer, Surroundings, World};
 
 /// What the agent runs on.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug)]
 pub struct Options {
     /// Which configuration.
     pub selection: Selection,
@@ -137,8 +137,9 @@ fn load_objects(settings: &Settings) -> (Vec<Arc<ManagementObject>>, Problems) {
 }
 
 fn against_machine(object: &ManagementObject, settings: &Settings) -> Problems {
-    let separated = settings.exec.socket.is_some();
-    mo::check::against_machine(object, &settings.paths.state, &settings.paths.sysroot, separated)
+    let machine =
+        mo::check::Machine { state: &settings.paths.state, separated: settings.exec.socket.is_some() };
+    mo::check::against_machine(object, &machine)
 }
 
 /// A certificate or key that can't be used is found before the first session needs it.

@@ -1,6 +1,5 @@
 //! The driver: gives a session machine its connection, its tree and its time.
 
-use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use hyper::Method;

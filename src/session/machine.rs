@@ -8,7 +8,7 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::package::{self, Alert, Command, Encoded, Package1, Package2, Package3, PackageError, Part, Profile, Status};
+use crate::package::{self, Alert, Command, Encoded, Package1, Package2, Package3, Part, Profile, Status};
 
 use super::backoff::backoff;
 
@@ -143,7 +143,7 @@ pub enum Failure {
     Http(u16),
     /// A Package#2 that can't be read.
     #[error("Package#2: {0}")]
-    Package(#[from] PackageError),
+    Package(String),
     /// The server does not come to an end.
     #[error("no END after {0} packages")]
     Endless(u32),
@@ -224,7 +224,7 @@ impl Machine {
             200..=299 if answer.body.is_empty() => Action::Finish(Outcome::Completed),
             200..=299 => match package::decode(answer.content_type.as_deref(), &answer.body) {
                 Ok(package2) => self.begin(package2),
-                Err(error) => fail(Failure::Package(error), Again::No),
+                Err(error) => fail(Failure::Package(error.to_string()), Again::No),
             },
             // The approved enabler has the schedule try later instead.
             status @ 500..=599 if self.profile == Profile::Approved => {

@@ -26,7 +26,7 @@ use super::client::Inner;
 use super::dial::{self, Binding, Moved, Wire};
 use super::error::{Failure, TransportError};
 use super::origin::Origin;
-use super::policy::Standing;
+use super::policy::{Refused, Standing};
 use super::tls::Trust;
 
 /// hyper's read buffer, and the largest response header and trailer.
@@ -149,6 +149,14 @@ impl Request {
 impl Connection {
     pub(super) fn new(client: Arc<Inner>, binding: Binding) -> Self {
         Self { client, binding, kept: Vec::new(), moved: Moved::default(), local: None }
+    }
+
+    /// Whether the agent may go to `uri`, and what that origin is to the account; [`Connection::send`] asks too.
+    ///
+    /// # Errors
+    /// Why it may not.
+    pub fn admit(&self, uri: &Uri) -> Result<Standing, Refused> {
+        self.client.policy.admit(uri).map(|(_, standing)| standing)
     }
 
     /// The local address of the connection that carried the last request.

@@ -1,0 +1,108 @@
+//! The edge of `omadmd`: where arguments, signals, passed sockets and randomness come from.
+
+use std::process::ExitCode;
+
+use clap::Parser;
+use nix::sys::stat::{Mode, umask};
+use tokio::net::UdpSocket;
+use tokio::signal::unix::{SignalKind, signal};
+use tokio::sync::mpsc;
+
+use crate::cli::Omadmd;
+use crate::config::Environment;
+use crate::daemon::{self, DaemonError, Options, Signal};
+use crate::journal;
+use crate::notification::listener;
+use crate::session::Random;
+use crate::transport::Proxies;
+use crate::world::Surroundings;
+
+/// The operating system's random numbers.
+#[derive(Clone, Copy, Debug)]
+pub struct OsRandom;
+
+impl Random for OsRandom {
+    fn next(&mut self) -> u64 {
+        // A kernel without randomness has no TLS either: what is drawn here only spreads load.
+        getrandom::u64().unwrap_or_default()
+    }
+
+    fn fork(&mut self) -> Box<dyn Random> {
+        Box::new(*self)
+    }
+}
+
+/// What `omadmd` does: checks a configuration, or runs the agent.
+#[must_use]
+pub fn omadmd() -> ExitCode {
+    let arguments = Omadmd::parse();
+    if arguments.check { check(&arguments) } else { serve(&arguments) }
+}
+
+#[expect(clippy::print_stdout, clippy::print_stderr, reason = "the answer to a person's question")]
+fn check(arguments: &Omadmd) -> ExitCode {
+    let problems = daemon::check(&arguments.selection(), &Environment::current());
+    if problems.is_empty() {
+        println!("the configuration is sound");
+        return ExitCode::SUCCESS;
+    }
+    eprintln!("{problems}");
+    ExitCode::FAILURE
+}
+
+fn serve(arguments: &Omadmd) -> ExitCode {
+    // Nothing the agent makes is for others' eyes.
+    umask(Mode::from_bits_truncate(0o077));
+    journal::install();
+    let runtime =
+        tokio::runtime::Builder::new_current_thread().enable_all().max_blocking_threads(2).build();
+    let result = match runtime {
+        Ok(runtime) => runtime.block_on(run(arguments)),
+        Err(error) => Err(DaemonError::Runtime(error)),
+    };
+    match result {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            if let DaemonError::Configuration(problems) = &error {
+                for problem in problems {
+                    log::error!("{problem}");
+                }
+            }
+            log::error!("{error}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+async fn run(arguments: &Omadmd) -> Result<(), DaemonError> {
+    let options = Options {
+        selection: arguments.selection(),
+        environment: Environment::current(),
+        surroundings: Surroundings { proxies: Proxies::from_environment(), ..Surroundings::default() },
+    };
+    let sockets: Vec<UdpSocket> = listener::passed().map_err(DaemonError::Listen)?;
+    let signals = signals().map_err(DaemonError::Runtime)?;
+    daemon::run(options, sockets, signals, Box::new(OsRandom)).await
+}
+
+/// SIGTERM and SIGINT end the agent, SIGHUP reloads it.
+fn signals() -> std::io::Result<mpsc::Receiver<Signal>> {
+    let (sender, receiver) = mpsc::channel(4);
+    let kinds = [
+        (SignalKind::terminate(), Signal::Stop),
+        (SignalKind::interrupt(), Signal::Stop),
+        (SignalKind::hangup(), Signal::Reload),
+    ];
+    for (kind, meaning) in kinds {
+        let mut stream = signal(kind)?;
+        let sender = sender.clone();
+        tokio::spawn(async move {
+            while stream.recv().await.is_some() {
+                if sender.send(meaning).await.is_err() {
+                    break;
+                }
+            }
+        });
+    }
+    Ok(receiver)
+}
