@@ -125,7 +125,8 @@ pub async fn run(
         supervisor: Supervisor::new(),
     };
     daemon.boot();
-    daemon.supervisor.ready(&daemon.status());
+    let status = daemon.status();
+    daemon.supervisor.ready(&status);
 
     loop {
         daemon.start_due();
@@ -218,7 +219,8 @@ impl Daemon {
             };
             let handle = self.sessions.spawn(task);
             self.servers.insert(handle.id(), server_id);
-            self.supervisor.status(&self.status());
+            let status = self.status();
+            self.supervisor.status(&status);
         }
     }
 
@@ -247,7 +249,8 @@ impl Daemon {
         {
             self.queue.ask(ticket, at);
         }
-        self.supervisor.status(&self.status());
+        let status = self.status();
+        self.supervisor.status(&status);
     }
 
     fn first_contact_missing(&self, server_id: &str) -> bool {
@@ -300,7 +303,8 @@ impl Daemon {
                 MESSAGE_ID = id::CONFIGURATION_BROKEN; "reload failed, going on as before: {error}"
             ),
         }
-        self.supervisor.ready(&self.status());
+        let status = self.status();
+        self.supervisor.ready(&status);
     }
 
     fn status(&self) -> String {

@@ -5,7 +5,7 @@
 
 use thiserror::Error;
 
-/// The largest HeadersLen, the octets of Content-Type and headers together (TS D.1).
+/// The most octets of push headers (TS D.1). HeadersLen counts the Content-Type too, which stands before them.
 pub const MAX_HEADERS: usize = 48;
 
 /// The PDU type of Push.
@@ -38,7 +38,7 @@ pub enum NotPush {
     /// A uintvar of more than 5 octets, or beyond 32 bits.
     #[error("a number in the WAP push is too large")]
     Uintvar,
-    /// HeadersLen is above [`MAX_HEADERS`].
+    /// There are more than [`MAX_HEADERS`].
     #[error("{0} octets of push headers are more than 48")]
     TooLong(usize),
     /// An octet that can't begin a header.
@@ -84,12 +84,12 @@ pub fn unwrap(datagram: &[u8]) -> Result<&[u8], NotPush> {
         return Err(NotPush::PduType(pdu_type));
     }
     let length = octets.uintvar()?;
-    if length > MAX_HEADERS {
-        return Err(NotPush::TooLong(length));
-    }
     let mut headers = Octets(octets.take(length)?);
     if !is_notification(headers.value()?) {
         return Err(NotPush::ContentType);
+    }
+    if headers.0.len() > MAX_HEADERS {
+        return Err(NotPush::TooLong(headers.0.len()));
     }
     check_application(headers)?;
     Ok(octets.0)
@@ -245,8 +245,6 @@ pub enum Application {
 }
 
 /// A WAP push to be sent.
-///
-/// Content type and application id can't both be text: that takes more octets than [`MAX_HEADERS`].
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Push {
     /// TID: the sender's own number.
