@@ -26,7 +26,7 @@ async fn sigterm_ends_an_idle_agent_and_one_in_the_middle_of_a_session() {
     bench.play(json!([[["EXEC", format!("{BENCH}//Operations/Slow")]]]));
     let agent = bench.start().await;
     bench.notify().await;
-    bench.until(&agent, "the second Package#1", |exchanges| exchanges.len() >= 2).await;
+    support::appears(&bench.gateway.path("slowed")).await;
     agent.stop().await;
 }
 

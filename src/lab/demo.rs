@@ -6,7 +6,13 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use tempfile::TempDir;
-use tokio::sync::oneshot;
+use tokio::net::UdpSocket;
+use tokio::sync::mpsc;
+
+use crate::config::{Environment, Selection};
+use crate::daemon::{self, DaemonError, Signal};
+use crate::edge::OsRandom;
+use crate::world::Surroundings;
 
 use super::challenge::Challenge;
 use super::gateway::{Account, Auth, Gateway};
@@ -76,15 +82,15 @@ pub async fn run(options: Options, out: impl Write) -> Result<(), Error> {
     let mut transcript = Transcript::new(out, options.colour, options.verbose);
     bench.introduce(&mut transcript)?;
 
-    let (stop, stopped) = oneshot::channel::<()>();
-    let agent = bench.agent(stopped);
+    let (signal, signals) = mpsc::channel(1);
+    let agent = bench.agent(signals);
     tokio::pin!(agent);
     let outcome = tokio::select! {
         ran = &mut agent => return Err(ran.err().unwrap_or(Error::Agent("ended by itself".to_owned()))),
         outcome = bench.play(&mut transcript, &options) => outcome,
     };
     // Nobody listens only if the agent has ended, which the next line tells.
-    let _ = stop.send(());
+    let _ = signal.send(Signal::Stop).await;
     agent.await?;
     outcome
 }
@@ -241,9 +247,16 @@ impl Bench {
     }
 
     /// The agent, from the same library as `omadmd`.
-    async fn agent(&self, stopped: oneshot::Receiver<()>) -> Result<(), Error> {
-        let _ = (self.gateway.config(), self.socket.try_clone()?);
-        let _ = stopped.await;
-        Ok(())
+    async fn agent(&self, signals: mpsc::Receiver<Signal>) -> Result<(), Error> {
+        let options = daemon::Options {
+            selection: Selection::File(self.gateway.config()),
+            environment: Environment::current(),
+            surroundings: Surroundings::default(),
+        };
+        let socket = UdpSocket::from_std(self.socket.try_clone()?)?;
+        daemon::run(options, vec![socket], signals, Box::new(OsRandom)).await.map_err(|error| match error {
+            DaemonError::Configuration(problems) => Error::Agent(problems.to_string()),
+            other => Error::Agent(other.to_string()),
+        })
     }
 }

@@ -1,6 +1,67 @@
 //! JSON for people: short values in one line, long strings and long lists cut.
 
-use serde_json::Value;
+use std::fmt;
+
+use serde::de::{Deserialize, Deserializer, Error, MapAccess, SeqAccess, Visitor};
+
+/// JSON whose members stay in the order in which they were sent.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Json {
+    /// A string.
+    Text(String),
+    /// null, a boolean or a number, as JSON writes it.
+    Plain(String),
+    /// An array.
+    Array(Vec<Self>),
+    /// An object.
+    Object(Vec<(String, Self)>),
+}
+
+impl<'de> Deserialize<'de> for Json {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Reader;
+        impl<'de> Visitor<'de> for Reader {
+            type Value = Json;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("JSON")
+            }
+            fn visit_unit<E: Error>(self) -> Result<Json, E> {
+                Ok(Json::Plain("null".to_owned()))
+            }
+            fn visit_bool<E: Error>(self, value: bool) -> Result<Json, E> {
+                Ok(Json::Plain(value.to_string()))
+            }
+            fn visit_i64<E: Error>(self, value: i64) -> Result<Json, E> {
+                Ok(Json::Plain(value.to_string()))
+            }
+            fn visit_u64<E: Error>(self, value: u64) -> Result<Json, E> {
+                Ok(Json::Plain(value.to_string()))
+            }
+            fn visit_f64<E: Error>(self, value: f64) -> Result<Json, E> {
+                Ok(Json::Plain(value.to_string()))
+            }
+            fn visit_str<E: Error>(self, value: &str) -> Result<Json, E> {
+                Ok(Json::Text(value.to_owned()))
+            }
+            fn visit_seq<A: SeqAccess<'de>>(self, mut members: A) -> Result<Json, A::Error> {
+                let mut list = Vec::new();
+                while let Some(member) = members.next_element()? {
+                    list.push(member);
+                }
+                Ok(Json::Array(list))
+            }
+            fn visit_map<A: MapAccess<'de>>(self, mut members: A) -> Result<Json, A::Error> {
+                let mut list = Vec::new();
+                while let Some(member) = members.next_entry()? {
+                    list.push(member);
+                }
+                Ok(Json::Object(list))
+            }
+        }
+        deserializer.deserialize_any(Reader)
+    }
+}
 
 /// How much is shown.
 #[derive(Clone, Copy, Debug)]
@@ -15,62 +76,58 @@ pub struct Limits {
 
 /// `value` as lines.
 #[must_use]
-pub fn lines(value: &Value, limits: Limits) -> Vec<String> {
+pub fn lines(value: &Json, limits: Limits) -> Vec<String> {
     let mut out = Vec::new();
     write(value, "", "", 0, limits, &mut out);
     out
 }
 
-fn write(value: &Value, before: &str, after: &str, depth: usize, limits: Limits, out: &mut Vec<String>) {
+fn write(value: &Json, before: &str, after: &str, depth: usize, limits: Limits, out: &mut Vec<String>) {
     let indent = "  ".repeat(depth);
+    let members: Vec<(String, &Json)> = match value {
+        Json::Array(list) => list.iter().map(|member| (String::new(), member)).collect(),
+        Json::Object(list) => {
+            list.iter().map(|(key, member)| (format!("{}: ", quoted(key)), member)).collect()
+        }
+        Json::Text(_) | Json::Plain(_) => Vec::new(),
+    };
     let flat = flat(value, limits);
     let room = limits.width.saturating_sub(indent.len() + before.chars().count() + after.len());
-    let members: Vec<(String, &Value)> = match value {
-        Value::Array(list) => list.iter().map(|member| (String::new(), member)).collect(),
-        Value::Object(map) => {
-            map.iter().map(|(key, member)| (format!("{}: ", quoted(key)), member)).collect()
-        }
-        _ => Vec::new(),
-    };
     if members.is_empty() || (flat.chars().count() <= room && members.len() <= limits.members) {
         out.push(format!("{indent}{before}{flat}{after}"));
         return;
     }
-    let (open, close) = if value.is_array() { ('[', ']') } else { ('{', '}') };
+    let (open, close) = if matches!(value, Json::Array(_)) { ('[', ']') } else { ('{', '}') };
     out.push(format!("{indent}{before}{open}"));
-    let shown = members.len().min(limits.members);
-    for (index, (key, member)) in members.iter().take(shown).enumerate() {
+    for (index, (key, member)) in members.iter().take(limits.members).enumerate() {
         let comma = if index + 1 < members.len() { "," } else { "" };
         write(member, key, comma, depth + 1, limits, out);
     }
-    if shown < members.len() {
-        out.push(format!("{indent}  … {} more", members.len() - shown));
+    if let Some(hidden) = members.len().checked_sub(limits.members).filter(|hidden| *hidden > 0) {
+        out.push(format!("{indent}  … {hidden} more"));
     }
     out.push(format!("{indent}{close}{after}"));
 }
 
-fn flat(value: &Value, limits: Limits) -> String {
+fn flat(value: &Json, limits: Limits) -> String {
+    let joined = |members: Vec<String>| members.join(", ");
     match value {
-        Value::String(text) => quoted(&cut(text, limits.text)),
-        Value::Array(list) if list.is_empty() => "[]".to_owned(),
-        Value::Object(map) if map.is_empty() => "{}".to_owned(),
-        Value::Array(list) => {
-            let members: Vec<String> = list.iter().map(|member| flat(member, limits)).collect();
-            format!("[{}]", members.join(", "))
+        Json::Text(text) => quoted(&cut(text, limits.text)),
+        Json::Plain(text) => text.clone(),
+        Json::Array(list) => {
+            format!("[{}]", joined(list.iter().map(|member| flat(member, limits)).collect()))
         }
-        Value::Object(map) => {
-            let members: Vec<String> = map
-                .iter()
-                .map(|(key, member)| format!("{}: {}", quoted(key), flat(member, limits)))
-                .collect();
-            format!("{{ {} }}", members.join(", "))
+        Json::Object(list) if list.is_empty() => "{}".to_owned(),
+        Json::Object(list) => {
+            let member =
+                |(key, member): &(String, Json)| format!("{}: {}", quoted(key), flat(member, limits));
+            format!("{{ {} }}", joined(list.iter().map(member).collect()))
         }
-        other => other.to_string(),
     }
 }
 
 fn quoted(text: &str) -> String {
-    Value::from(text).to_string()
+    serde_json::Value::from(text).to_string()
 }
 
 /// `text` in at most `limit` characters; where some are left out, the last one is `…`.
@@ -87,23 +144,34 @@ pub fn cut(text: &str, limit: usize) -> String {
 mod tests {
     use super::*;
 
+    fn shown(text: &str, limits: Limits) -> Vec<String> {
+        lines(&serde_json::from_str(text).unwrap(), limits)
+    }
+
     #[test]
     fn what_fits_stays_in_a_line_and_the_rest_breaks() {
-        let value = serde_json::json!({"CMD": [["GET", "urn:a//b"], ["END"]], "n": 1});
+        let text = r#"{"n":1,"CMD":[["GET","urn:a//b"],["END"]],"f":[0.5,-1,true,null]}"#;
         let limits = Limits { width: 80, text: 60, members: 20 };
-        assert_eq!(lines(&value, limits), [r#"{ "CMD": [["GET", "urn:a//b"], ["END"]], "n": 1 }"#]);
-        let narrow = lines(&value, Limits { width: 24, ..limits });
-        assert_eq!(
-            narrow,
-            ["{", "  \"CMD\": [", "    [\"GET\", \"urn:a//b\"],", "    [\"END\"]", "  ],", "  \"n\": 1", "}"]
-        );
-        assert!(narrow.iter().all(|line| line.chars().count() <= 24));
+        let line = r#"{ "n": 1, "CMD": [["GET", "urn:a//b"], ["END"]], "f": [0.5, -1, true, null] }"#;
+        assert_eq!(shown(text, limits), [line]);
+        let narrow = shown(text, Limits { width: 28, ..limits });
+        let broken = [
+            "{",
+            "  \"n\": 1,",
+            "  \"CMD\": [",
+            "    [\"GET\", \"urn:a//b\"],",
+            "    [\"END\"]",
+            "  ],",
+            "  \"f\": [0.5, -1, true, null]",
+            "}",
+        ];
+        assert_eq!(narrow, broken);
     }
 
     #[test]
     fn what_is_cut_is_said() {
         let limits = Limits { width: 20, text: 3, members: 2 };
-        assert_eq!(lines(&serde_json::json!("äöüß"), limits), ["\"äö…\""]);
-        assert_eq!(lines(&serde_json::json!([1, 2, 3]), limits), ["[", "  1,", "  2,", "  … 1 more", "]"]);
+        assert_eq!(shown("\"äöüß\"", limits), ["\"äö…\""]);
+        assert_eq!(shown("[1, 2, 3]", limits), ["[", "  1,", "  2,", "  … 1 more", "]"]);
     }
 }

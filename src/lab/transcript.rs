@@ -1,18 +1,31 @@
 //! Exchanges as text for people: at most 100 columns, one step a request.
 
+use std::collections::BTreeMap;
 use std::io::{self, Write};
 
+use hyper::body::Bytes;
 use serde_json::Value;
 
 use super::multipart::Part;
-use super::pretty::{self, Limits, cut};
+use super::pretty::{self, Json, Limits, cut};
 use super::reply::{Fault, Reply};
 use super::tape::{Exchange, Received, Request, media_type};
 
 /// Columns that a line may take.
 const WIDTH: usize = 100;
+/// Columns for who speaks to whom.
+const PARTIES: usize = 24;
 /// Columns before what a step carries.
 const INDENT: &str = "      ";
+
+/// What need not be said again.
+#[derive(Debug, Default)]
+struct Shown {
+    connection: usize,
+    /// Device and credentials.
+    who: Vec<String>,
+    body: Bytes,
+}
 
 /// Writes steps as they happen.
 #[derive(Debug)]
@@ -21,9 +34,8 @@ pub struct Transcript<W> {
     colour: bool,
     verbose: bool,
     step: usize,
-    connection: Option<(&'static str, usize)>,
-    /// Device and credentials, as last shown.
-    who: Vec<String>,
+    /// What was last shown of each server.
+    shown: BTreeMap<&'static str, Shown>,
     /// The commands that the next Package#3 answers.
     commands: Vec<Value>,
 }
@@ -31,7 +43,7 @@ pub struct Transcript<W> {
 impl<W: Write> Transcript<W> {
     /// A transcript on `out`. `verbose` shows header fields and cuts nothing.
     pub fn new(out: W, colour: bool, verbose: bool) -> Self {
-        Self { out, colour, verbose, step: 0, connection: None, who: Vec::new(), commands: Vec::new() }
+        Self { out, colour, verbose, step: 0, shown: BTreeMap::new(), commands: Vec::new() }
     }
 
     /// A line of its own.
@@ -68,13 +80,21 @@ impl<W: Write> Transcript<W> {
             Err(_) => "",
         };
         let separator = if what.is_empty() { "" } else { " · " };
-        let place = cut(&request.target(), 46);
+        let room = WIDTH - INDENT.len() - PARTIES - 18;
+        let place = cut(&request.target(), room);
         self.head("agent", request.server, &format!("{what}{separator}{} {place}", request.method))?;
         self.circumstances(request)?;
+        let body = &request.body;
+        let known =
+            self.shown.get(request.server).is_some_and(|shown| !body.is_empty() && shown.body == body);
         match package {
+            _ if known => writeln!(self.out, "{INDENT}the same as before")?,
             Ok(package) => self.package(request, &package)?,
             Err(_) if request.body.is_empty() => {}
             Err(_) => self.body(request.header("content-type"), &request.body)?,
+        }
+        if let Some(shown) = self.shown.get_mut(request.server) {
+            shown.body = body.clone();
         }
         self.reply(request.server, reply)?;
         self.out.flush()
@@ -84,15 +104,14 @@ impl<W: Write> Transcript<W> {
         self.step += 1;
         let parties = format!("{from} → {to}");
         let (bold, plain) = if self.colour { ("\x1b[1m", "\x1b[0m") } else { ("", "") };
-        writeln!(self.out, "\n{:>3}   {bold}{parties:<24}{what}{plain}", self.step)
+        writeln!(self.out, "\n{:>3}   {bold}{parties:<PARTIES$}{what}{plain}", self.step)
     }
 
     /// Connection, credentials, type: what the request line does not say.
     fn circumstances(&mut self, request: &Request) -> io::Result<()> {
         let mut facts = Vec::new();
-        let connection = (request.server, request.connection);
-        if self.connection != Some(connection) {
-            self.connection = Some(connection);
+        let shown = self.shown.entry(request.server).or_default();
+        if std::mem::replace(&mut shown.connection, request.connection) != request.connection {
             facts.push(match request.tls {
                 Some(tls) => {
                     let resumed = if tls.resumed { ", resumed" } else { "" };
@@ -110,9 +129,9 @@ impl<W: Write> Transcript<W> {
             who.push(format!("OMADM-DevID: {}", request.header("omadm-devid")));
         }
         // Who it is need not be said again in every step.
-        if self.who != who {
+        if shown.who != who {
             facts.extend(who.iter().cloned());
-            self.who = who;
+            shown.who = who;
         }
         if !request.body.is_empty() {
             facts.push(format!(
@@ -133,7 +152,7 @@ impl<W: Write> Transcript<W> {
 
     fn package(&mut self, request: &Request, package: &Received) -> io::Result<()> {
         if package.initiation {
-            return self.body(request.header("content-type"), package.json.to_string().as_bytes());
+            return self.body(request.header("content-type"), &request.body);
         }
         let commands = std::mem::take(&mut self.commands);
         for (index, status) in package.statuses().into_iter().enumerate() {
@@ -206,7 +225,7 @@ impl<W: Write> Transcript<W> {
         } else {
             Limits { width, text: 60, members: 16 }
         };
-        let lines = match (serde_json::from_slice::<Value>(body), std::str::from_utf8(body)) {
+        let lines = match (serde_json::from_slice::<Json>(body), std::str::from_utf8(body)) {
             (Ok(json), _) if media_type(content_type).ends_with("json") => pretty::lines(&json, limits),
             (_, Ok(text)) => text.lines().map(|line| cut(line, width)).collect(),
             (_, Err(_)) => vec![format!("{} bytes, binary", body.len())],
@@ -257,7 +276,6 @@ fn reason(reply: &Reply) -> String {
 mod tests {
     use std::time::SystemTime;
 
-    use hyper::body::Bytes;
     use hyper::{HeaderMap, Method};
     use serde_json::json;
 

@@ -17,7 +17,7 @@ use std::sync::atomic::{AtomicU8, AtomicU16, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use nix::sys::signal::{Signal, kill, killpg};
+use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 use omadm_agent::lab::gateway::{Account, Gateway};
 use omadm_agent::lab::notifier::{self, Notification};
@@ -229,6 +229,16 @@ impl Bench {
     }
 }
 
+/// Waits until the file is there.
+pub async fn appears(file: &std::path::Path) {
+    let wait = async {
+        while !file.exists() {
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+    };
+    timeout(LIMIT, wait).await.unwrap_or_else(|_| panic!("{} does not appear", file.display()));
+}
+
 /// An address of this machine that no other bench uses, with the port of WAP push.
 fn own_address() -> SocketAddr {
     static NEXT: AtomicU8 = AtomicU8::new(1);
@@ -253,9 +263,12 @@ fn summary(exchange: &Exchange) -> String {
 pub struct Agent {
     child: Child,
     pid: Pid,
-    notify: UnixDatagram,
+    folder: String,
+    /// What it told the service manager, one assignment a line.
+    said: Arc<Mutex<String>>,
     log: Arc<Mutex<String>>,
-    logged: watch::Receiver<()>,
+    /// Changes when it says or logs something.
+    changed: watch::Receiver<()>,
 }
 
 impl Agent {
@@ -277,12 +290,24 @@ impl Agent {
             .spawn()
             .unwrap();
         let pid = Pid::from_raw(i32::try_from(child.id().unwrap()).unwrap());
-        let log = Arc::new(Mutex::new(String::new()));
-        let (changed, logged) = watch::channel(());
-        let changed = Arc::new(changed);
-        collect(child.stdout.take().unwrap(), Arc::clone(&log), Arc::clone(&changed));
-        collect(child.stderr.take().unwrap(), Arc::clone(&log), changed);
-        Self { child, pid, notify, log, logged }
+        let [said, log] = [(); 2].map(|()| Arc::new(Mutex::new(String::new())));
+        let (sender, changed) = watch::channel(());
+        let sender = Arc::new(sender);
+        collect(child.stdout.take().unwrap(), Arc::clone(&log), Arc::clone(&sender));
+        collect(child.stderr.take().unwrap(), Arc::clone(&log), Arc::clone(&sender));
+        // As systemd does, always: the agent would wait where this queue of datagrams is full.
+        let heard = Arc::clone(&said);
+        let weak = Arc::downgrade(&sender);
+        tokio::spawn(async move {
+            let mut buffer = vec![0; 4096];
+            while let Ok(length) = notify.recv(&mut buffer).await {
+                add(&heard, &String::from_utf8_lossy(&buffer[..length]));
+                let Some(sender) = weak.upgrade() else { return };
+                sender.send_replace(());
+            }
+        });
+        let folder = gateway.path("").display().to_string();
+        Self { child, pid, folder, said, log, changed }
     }
 
     /// Waits for `READY=1`.
@@ -290,27 +315,10 @@ impl Agent {
         self.said("READY=1").await;
     }
 
-    /// Waits until the agent tells systemd `word`.
+    /// Waits until the agent tells the service manager `word`.
     pub async fn said(&mut self, word: &str) {
-        let wait = async {
-            let mut buffer = vec![0; 4096];
-            loop {
-                tokio::select! {
-                    received = self.notify.recv(&mut buffer) => {
-                        let text = String::from_utf8_lossy(&buffer[..received.unwrap()]).into_owned();
-                        if text.lines().any(|line| line == word) {
-                            return true;
-                        }
-                    }
-                    _ = self.child.wait() => return false,
-                }
-            }
-        };
-        match timeout(LIMIT, wait).await {
-            Ok(true) => {}
-            Ok(false) => panic!("omadmd ended before it said {word}:\n{}", self.log()),
-            Err(_) => panic!("omadmd did not say {word}:\n{}", self.log()),
-        }
+        let said = Arc::clone(&self.said);
+        self.line(&said, &format!("{word} for the service manager"), |line| line == word).await;
     }
 
     /// What it has written so far.
@@ -318,23 +326,26 @@ impl Agent {
         self.log.lock().unwrap().clone()
     }
 
-    /// Waits for a line that satisfies `wanted`.
+    /// Waits for a line of its log that satisfies `wanted`.
     pub async fn logged(&mut self, what: &str, wanted: impl Fn(&str) -> bool) -> String {
+        let log = Arc::clone(&self.log);
+        self.line(&log, &format!("a log line {what}"), wanted).await
+    }
+
+    async fn line(&mut self, text: &Mutex<String>, what: &str, wanted: impl Fn(&str) -> bool) -> String {
         let wait = async {
             loop {
-                let found = self.log.lock().unwrap().lines().find(|line| wanted(line)).map(str::to_owned);
+                let found = text.lock().unwrap().lines().find(|line| wanted(line)).map(str::to_owned);
                 if let Some(line) = found {
-                    return Some(line);
+                    return line;
                 }
-                if self.logged.changed().await.is_err() {
-                    return None;
+                tokio::select! {
+                    _ = self.changed.changed() => {}
+                    ended = self.child.wait() => panic!("{what}: omadmd ended first ({ended:?}):\n{}", self.log()),
                 }
             }
         };
-        match timeout(LIMIT, wait).await {
-            Ok(Some(line)) => line,
-            _ => panic!("no log line {what}:\n{}", self.log()),
-        }
+        timeout(LIMIT, wait).await.unwrap_or_else(|_| panic!("{what}: not within {LIMIT:?}:\n{}", self.log()))
     }
 
     /// How many files it has open.
@@ -366,7 +377,7 @@ impl Agent {
     pub async fn output(mut self) -> (ExitStatus, String) {
         let status = self.exit().await;
         // The pipes close when the process has gone: then the log is whole.
-        let closed = async { while self.logged.changed().await.is_ok() {} };
+        let closed = async { while self.changed.changed().await.is_ok() {} };
         timeout(LIMIT, closed).await.unwrap();
         (status, self.log())
     }
@@ -376,7 +387,8 @@ impl Agent {
         self.signal(Signal::SIGTERM);
         let status = self.exit().await;
         assert!(status.success(), "omadmd ended with {status}:\n{}", self.log());
-        assert!(killpg(self.pid, None).is_err(), "omadmd left a process behind:\n{}", self.log());
+        let left = processes(&self.folder);
+        assert!(left.is_empty(), "omadmd left {left:?} behind:\n{}", self.log());
         assert!(!self.log().contains("panicked"), "{}", self.log());
     }
 
@@ -395,13 +407,24 @@ fn collect(
     tokio::spawn(async move {
         let mut lines = BufReader::new(stream).lines();
         while let Ok(Some(line)) = lines.next_line().await {
-            let mut log = log.lock().unwrap();
-            log.push_str(&line);
-            log.push('\n');
-            drop(log);
+            add(&log, &line);
             changed.send_replace(());
         }
     });
+}
+
+fn add(text: &Mutex<String>, line: &str) {
+    let mut text = text.lock().unwrap();
+    text.push_str(line);
+    text.push('\n');
+}
+
+/// The command lines of all processes in which `text` occurs.
+fn processes(text: &str) -> Vec<String> {
+    let entries = std::fs::read_dir("/proc").unwrap().filter_map(Result::ok);
+    let lines = entries.filter_map(|entry| std::fs::read(entry.path().join("cmdline")).ok());
+    let lines = lines.map(|line| String::from_utf8_lossy(&line).replace('\0', " "));
+    lines.filter(|line| line.contains(text)).collect()
 }
 
 /// The bench's object: leaves that the store keeps, and scripts that can be counted.
@@ -435,12 +458,14 @@ fn put_bench_object(gateway: &Gateway) {
          [node.Fixed]\nget = [{{ value = \"fixed\" }}]\n\
          [node.\"Operations/Count\"]\nexec = {{ run = [\"@folder@/count\", \"@folder@/counted\"] }}\n\
          [node.\"Operations/Fail\"]\nexec = {{ run = [\"@folder@/fail\"], codes = {{ 75 = 1503 }} }}\n\
-         [node.\"Operations/Slow\"]\nexec = {{ run = [\"/bin/sleep\", \"60\"], timeout = \"90s\" }}\n"
+         [node.\"Operations/Slow\"]\nexec = {{ run = [\"@folder@/slow\", \"@folder@/slowed\"], timeout = \"90s\" }}\n"
     );
     gateway.put_mo("bench", "bench.ddf.xml", &ddf).unwrap();
+    nix::unistd::mkfifo(&gateway.path("pipe"), nix::sys::stat::Mode::S_IRWXU).unwrap();
     gateway.put_mo("bench", "bench.toml", &mapping).unwrap();
     let program = |name: &str, text: &str| files::put(&gateway.path(name), text, files::PROGRAM).unwrap();
     program("count", "#!/bin/sh\necho run >>\"$1\"\n");
+    program("slow", "#!/bin/sh\necho started >\"$1\"\nread -r forever <\"${1%slowed}pipe\"\n");
     program("fail", "#!/bin/sh\nexit 75\n");
 }
 
