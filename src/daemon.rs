@@ -183,7 +183,9 @@ impl Daemon {
                 id: remember.id,
                 time: remember.time,
             }];
-            changes.extend(package.forget.into_iter().map(|id| Change::ForgetNotification(server_id.clone(), id)));
+            changes.extend(
+                package.forget.into_iter().map(|id| Change::ForgetNotification(server_id.clone(), id)),
+            );
             if let Err(error) = self.store.commit(changes).await {
                 log::error!(OMADM_SERVER_ID = server_id.as_str(); "{server_id}: notification not remembered: {error}");
             }
@@ -302,7 +304,8 @@ impl Daemon {
     }
 
     fn status(&self) -> String {
-        let plural = |count: usize, what: &str| format!("{count} {what}{}", if count == 1 { "" } else { "s" });
+        let plural =
+            |count: usize, what: &str| format!("{count} {what}{}", if count == 1 { "" } else { "s" });
         format!(
             "{}, {}, {} running",
             plural(self.world.peers.len(), "account"),

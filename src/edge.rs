@@ -54,8 +54,7 @@ fn serve(arguments: &Omadmd) -> ExitCode {
     // Nothing the agent makes is for others' eyes.
     umask(Mode::from_bits_truncate(0o077));
     journal::install();
-    let runtime =
-        tokio::runtime::Builder::new_current_thread().enable_all().max_blocking_threads(2).build();
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().max_blocking_threads(2).build();
     let result = match runtime {
         Ok(runtime) => runtime.block_on(run(arguments)),
         Err(error) => Err(DaemonError::Runtime(error)),

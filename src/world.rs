@@ -5,10 +5,10 @@ use std::sync::atomic::AtomicU64;
 use std::sync::{Arc, OnceLock};
 
 use crate::config::{Account, Auth, Settings};
+use crate::session::Parameters;
 use crate::store::Store;
 use crate::transport::{Client, ClientSettings, Origin, Proxies, TlsSettingsError};
 use crate::tree::Tree;
-use crate::session::Parameters;
 use crate::uri::server::{Template, fill_text};
 
 /// One state of the agent.
@@ -100,7 +100,9 @@ fn own_origins(account: &Account, parameters: &Parameters) -> Vec<Origin> {
     let push = account.push.iter().flat_map(|push| [&push.register_uri, &push.unregister_uri]);
     std::iter::once(&account.server_uri)
         .chain(push)
-        .filter_map(|template| Template::parse(template).ok()?.expand(&|parameter| parameters.value(parameter)).ok())
+        .filter_map(|template| {
+            Template::parse(template).ok()?.expand(&|parameter| parameters.value(parameter)).ok()
+        })
         .filter_map(|uri| Origin::of(&uri).ok())
         .chain(account.origins.iter().cloned())
         .collect()

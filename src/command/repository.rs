@@ -44,7 +44,8 @@ pub(super) async fn fetch(
     if !(200..300).contains(&response.status) {
         return Err(CommandError::Repository(response.status));
     }
-    let content_type = response.headers.get(CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
+    let content_type =
+        response.headers.get(CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
     Ok(Fetched { content_type: content_type.to_owned(), body: response.body })
 }
 

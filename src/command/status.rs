@@ -70,10 +70,9 @@ impl CommandError {
     #[must_use]
     pub fn status(&self) -> u16 {
         match self {
-            Self::Malformed(_)
-            | Self::ClientUri(_)
-            | Self::ServerUri(_)
-            | Self::Refused(Refused::Uri(_)) => 400,
+            Self::Malformed(_) | Self::ClientUri(_) | Self::ServerUri(_) | Self::Refused(Refused::Uri(_)) => {
+                400
+            }
             Self::Refused(_) | Self::NotContinued(_) | Self::NotPermitted(_) => 403,
             Self::Tree(error) => of_tree(error),
             Self::MediaType(_) => 415,
@@ -94,7 +93,9 @@ fn of_tree(error: &TreeError) -> u16 {
         TreeError::NotAllowed { .. } => 405,
         TreeError::Unsupported(_) => 501,
         TreeError::Unavailable { .. } => 503,
-        TreeError::Backend { source: BackendError::Unsupported(_) | BackendError::NeedsHelper(_), .. } => 501,
+        TreeError::Backend {
+            source: BackendError::Unsupported(_) | BackendError::NeedsHelper(_), ..
+        } => 501,
         TreeError::Invalid { .. }
         | TreeError::Backend { .. }
         | TreeError::NotVerified(_)

@@ -114,9 +114,14 @@ impl<'a> Members<'a> {
 
 /// `["GET", "uri"]` or `{"GET": ["uri"]}`; anything else is a command that can only be refused.
 fn command(text: &str) -> Command {
-    if text.starts_with('{') {
-        return object_command(text);
+    match text.as_bytes().first() {
+        Some(b'[') => array_command(text),
+        Some(b'{') => object_command(text),
+        _ => Command { name: String::new(), parameters: None },
     }
+}
+
+fn array_command(text: &str) -> Command {
     if let Ok(mut strings) = serde_json::from_str::<Vec<String>>(text)
         && !strings.is_empty()
     {
@@ -126,7 +131,7 @@ fn command(text: &str) -> Command {
     }
     // With a name it can be told whether the command is known at all: 501 comes before 400.
     let mut first = None;
-    let _not_an_array = json::elements(text, |element| {
+    let _checked_before = json::elements(text, |element| {
         first.get_or_insert(element);
     });
     let name = first.and_then(|first| serde_json::from_str(first.get()).ok()).unwrap_or_default();

@@ -94,14 +94,16 @@ async fn session(
     let visitor = Visitor { account, session: SessionFacts::default() };
 
     let binding = wait_for_bearer(world, ticket).await?;
-    let dev_id = world.tree.own_leaf(DEV_INFO, "DevID", &visitor).await.map_err(|error| later(error.to_string()))?;
+    let dev_id =
+        world.tree.own_leaf(DEV_INFO, "DevID", &visitor).await.map_err(|error| later(error.to_string()))?;
     let parameters = Parameters::new(dev_id.unwrap_or_else(|| "-1".to_owned()));
     let client = peer.client(&parameters).map_err(|error| never(error.to_string()))?;
     let uri = Template::parse(&account.server_uri)
         .and_then(|template| template.expand(&|parameter| parameters.value(parameter)))
         .map_err(|error| never(format!("server-uri: {error}")))?;
 
-    let waiting = alert::waiting(&world.store, &account.server_id).map_err(|error| later(error.to_string()))?;
+    let waiting =
+        alert::waiting(&world.store, &account.server_id).map_err(|error| later(error.to_string()))?;
     let mos = ticket.trigger.req_mos.then(|| world.tree.supported(&visitor)).transpose();
     let package1 = Package1 { mos: mos.map_err(|error| later(error.to_string()))?, alerts: waiting.alerts };
     let mut driver = Driver {
@@ -269,8 +271,5 @@ async fn wait_for_bearer(world: &World, ticket: &Ticket) -> Result<Binding, Refu
             }
         }
     };
-    tokio::time::timeout(world.settings.session.bearer_wait, wait)
-        .await
-        .map_err(|_| gone("came up in time"))
+    tokio::time::timeout(world.settings.session.bearer_wait, wait).await.map_err(|_| gone("came up in time"))
 }
-

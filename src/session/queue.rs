@@ -98,7 +98,13 @@ impl Queue {
 
     /// A session with this server is over. A failed one waits for another attempt where one can help; returns
     /// how long, for the journal. `random` is uniform over all u32.
-    pub fn ended(&mut self, server_id: &str, outcome: &Outcome, now: Instant, random: u32) -> Option<Duration> {
+    pub fn ended(
+        &mut self,
+        server_id: &str,
+        outcome: &Outcome,
+        now: Instant,
+        random: u32,
+    ) -> Option<Duration> {
         let line = self.lines.get_mut(server_id)?;
         let ticket = line.running.take()?;
         self.running -= 1;
@@ -107,9 +113,12 @@ impl Queue {
                 line.failures = 0;
                 return None;
             }
-            Outcome::Failed { again: Again::Later, .. } => backoff(line.failures, AGAIN_BASE, AGAIN_MOST, random),
+            Outcome::Failed { again: Again::Later, .. } => {
+                backoff(line.failures, AGAIN_BASE, AGAIN_MOST, random)
+            }
             Outcome::Failed { again: Again::After(least), .. } => {
-                (*least).min(Duration::from_secs(86_400)) + backoff(line.failures, AGAIN_BASE, AGAIN_MOST, random)
+                (*least).min(Duration::from_secs(86_400))
+                    + backoff(line.failures, AGAIN_BASE, AGAIN_MOST, random)
             }
         };
         line.failures = line.failures.saturating_add(1);
@@ -150,7 +159,8 @@ impl Queue {
 
 fn merge(before: Ticket, newer: Ticket) -> Ticket {
     let req_mos = before.trigger.req_mos || newer.trigger.req_mos;
-    let (mut kept, other) = if newer.cause == Cause::Notification { (newer, before) } else { (before, newer) };
+    let (mut kept, other) =
+        if newer.cause == Cause::Notification { (newer, before) } else { (before, newer) };
     kept.trigger.req_mos = req_mos;
     if kept.trigger.requested.is_empty() {
         kept.trigger.requested = other.trigger.requested;

@@ -64,4 +64,3 @@ fn of_account(account: &Account, leaf: &str) -> Option<String> {
         _ => None,
     }
 }
-

@@ -24,7 +24,9 @@ impl Tree {
         }
         if node.is_root() {
             return match node.instance.origin {
-                Origin::Created { .. } => Ok(self.store.commit(vec![Change::RemoveInstance(node.key())]).await?),
+                Origin::Created { .. } => {
+                    Ok(self.store.commit(vec![Change::RemoveInstance(node.key())]).await?)
+                }
                 Origin::Device | Origin::Account => not_allowed("is the device's own instance"),
             };
         }

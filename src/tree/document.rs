@@ -56,7 +56,8 @@ impl Document {
     /// Not JSON, or no `MOData`.
     pub fn parse(body: &[u8]) -> Result<Self, TreeError> {
         let invalid = |why: String| TreeError::Invalid { node: "the retrieved document".to_owned(), why };
-        let json: Json = serde_json::from_slice(body).map_err(|error| invalid(format!("not JSON: {error}")))?;
+        let json: Json =
+            serde_json::from_slice(body).map_err(|error| invalid(format!("not JSON: {error}")))?;
         let json = match json {
             Json::Array(mut members) if members.len() == 1 => members.remove(0),
             other => other,

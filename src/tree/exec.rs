@@ -1,6 +1,5 @@
 //! EXEC (TS 5.4.5): what a node does when it is executed.
 
-
 use crate::backend::{self, Running};
 use crate::ddf::AccessType;
 
@@ -52,7 +51,11 @@ impl Tree {
     ///
     /// # Errors
     /// It can't be started.
-    pub async fn execute(&self, invocation: &Invocation, visitor: &Visitor<'_>) -> Result<Running, TreeError> {
+    pub async fn execute(
+        &self,
+        invocation: &Invocation,
+        visitor: &Visitor<'_>,
+    ) -> Result<Running, TreeError> {
         let node = &invocation.node;
         let failed = |source| TreeError::Backend { node: node.client_uri(), source };
         let Some(exec) = &node.mapping().exec else {
@@ -62,4 +65,3 @@ impl Tree {
         backend::start(exec, &scope.context()).await.map_err(failed)
     }
 }
-

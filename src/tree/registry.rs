@@ -117,10 +117,11 @@ impl Tree {
             .map(|seed| Instance { miid: seed.miid.clone(), origin: Origin::Device })
             .collect();
         if object.per_account {
-            instances.extend(self.accounts.iter().map(|account| Instance {
-                miid: account.server_id.clone(),
-                origin: Origin::Account,
-            }));
+            instances.extend(
+                self.accounts
+                    .iter()
+                    .map(|account| Instance { miid: account.server_id.clone(), origin: Origin::Account }),
+            );
         }
         if object.dynamic {
             instances.extend(
@@ -143,7 +144,8 @@ impl Tree {
         let mut supported = Vec::new();
         for object in self.objects.iter().filter(|object| visitor.sees(object)) {
             let instances = self.instances(object, &snapshot)?;
-            let visible = instances.into_iter().filter(|instance| !visitor.rights(object, instance).is_none());
+            let visible =
+                instances.into_iter().filter(|instance| !visitor.rights(object, instance).is_none());
             supported.push(SupportedMo {
                 ddf: object.ddf_uri.clone(),
                 moid: object.moid.clone(),
@@ -181,7 +183,8 @@ fn plant(
     let invalid =
         |why: &dyn std::fmt::Display| TreeError::Invalid { node: object.path(id), why: why.to_string() };
     if object.is_leaf(id) {
-        let value = Value::from_json(object.node(id).properties.format, data).map_err(|error| invalid(&error))?;
+        let value =
+            Value::from_json(object.node(id).properties.format, data).map_err(|error| invalid(&error))?;
         changes.push(Change::Put(key.clone(), Stored::Leaf(value)));
         return Ok(());
     }

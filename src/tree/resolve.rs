@@ -33,12 +33,15 @@ impl Tree {
         let instances = self.instances(object, &snapshot)?;
         let instance = match &uri.instance {
             Selector::Name(miid) => instances.into_iter().find(|instance| instance.miid == *miid),
-            Selector::Only => only(visible(instances, |instance| !visitor.rights(object, instance).is_none()))
-                .map_err(|()| TreeError::NotUnique(format!("{}//", object.moid)))?,
+            Selector::Only => {
+                only(visible(instances, |instance| !visitor.rights(object, instance).is_none()))
+                    .map_err(|()| TreeError::NotUnique(format!("{}//", object.moid)))?
+            }
             Selector::Letter(_) => return Err(TreeError::Unsupported("an x-name as MO instance")),
             Selector::Any => return Err(TreeError::Unsupported("a wildcard as MO instance")),
         };
-        let instance = instance.ok_or_else(|| TreeError::NotFound(format!("an instance of {}", object.moid)))?;
+        let instance =
+            instance.ok_or_else(|| TreeError::NotFound(format!("an instance of {}", object.moid)))?;
         let rights = visitor.rights(object, &instance);
         if !rights.allow(wanted) {
             let place = format!("{}/{}", object.moid, instance.miid);

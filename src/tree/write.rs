@@ -90,10 +90,8 @@ impl Tree {
         let miid = (1u64..).map(|n| n.to_string()).find(|miid| known.iter().all(|other| other.miid != *miid));
         let creator = visitor.maid();
         let origin = Origin::Created { creator: creator.clone() };
-        let root = NodeRef::root(
-            Arc::clone(object),
-            Arc::new(Instance { miid: miid.unwrap_or_default(), origin }),
-        );
+        let root =
+            NodeRef::root(Arc::clone(object), Arc::new(Instance { miid: miid.unwrap_or_default(), origin }));
         let mut plan = Plan::default();
         plan.changes.push(Change::AddInstance { instance: root.key(), creator });
         let data = document.data_of(&root);
@@ -180,7 +178,8 @@ impl Tree {
     fn check_counts(&self, node: &NodeRef, members: &serde_json::Map<String, Json>) -> Result<(), TreeError> {
         for &id in node.object.children(node.id) {
             let description = node.object.node(id);
-            let (Occurrence::ZeroOrN(most) | Occurrence::OneOrN(most)) = description.properties.occurrence else {
+            let (Occurrence::ZeroOrN(most) | Occurrence::OneOrN(most)) = description.properties.occurrence
+            else {
                 continue;
             };
             let count = members.keys().filter(|name| node.object.child(node.id, name) == Some(id)).count();
@@ -220,7 +219,9 @@ impl Tree {
         }
         drop(text);
         match &mapping.set {
-            Some(sink) if !matches!(sink.to, Call::Store) => plan.effects.push(Effect::Set(node.clone(), value)),
+            Some(sink) if !matches!(sink.to, Call::Store) => {
+                plan.effects.push(Effect::Set(node.clone(), value))
+            }
             None if from_outside && !kept_in_store(node) => {
                 return Err(TreeError::NotAllowed { node: node.client_uri(), what: "can't be set" });
             }

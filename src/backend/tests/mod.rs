@@ -75,7 +75,7 @@ impl Bench {
 
     async fn read(&self, get: Vec<Source>, format: Format) -> Result<Answer<Value>, BackendError> {
         let mapping = NodeMapping { get, ..NodeMapping::default() };
-        Ok(read(&mapping, format, &self.context()).await?.map(|reading| reading.value))
+        Ok(read(&mapping, format, mapping.pin, &self.context()).await?.map(|reading| reading.value))
     }
 
     async fn run(&self, script: &str) -> Result<Answer<Value>, BackendError> {
@@ -151,7 +151,7 @@ async fn a_failing_source_is_passed_over_unless_the_node_is_pinned() {
     let alone = bench.read(get[..1].to_vec(), Format::Int).await.unwrap_err();
     assert_eq!(alone.to_string(), "expected a whole number of 64 bits (int), found \"fast\"");
     let pinned = NodeMapping { get, pin: true, ..NodeMapping::default() };
-    read(&pinned, Format::Int, &bench.context()).await.unwrap_err();
+    read(&pinned, Format::Int, true, &bench.context()).await.unwrap_err();
 }
 
 #[tokio::test]

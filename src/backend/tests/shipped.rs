@@ -20,7 +20,7 @@ async fn devinfo(bench: &Bench) -> Vec<(String, String)> {
     let mut leaves = Vec::new();
     for id in object.ids().filter(|id| object.is_leaf(*id)) {
         let node = object.node(id);
-        let answer = read(&node.mapping, node.properties.format, &bench.context()).await.unwrap();
+        let answer = read(&node.mapping, node.properties.format, false, &bench.context()).await.unwrap();
         let Answer::Value(reading) = answer else { panic!("{}: {answer:?}", object.path(id)) };
         leaves.push((object.path(id), reading.value.to_text().into_owned()));
     }

@@ -1,0 +1,212 @@
+use serde_json::{Value as Json, json};
+
+use super::*;
+
+const LIMITS: Limits = Limits { retries: 2, packages: 10 };
+
+fn start() -> (Machine, Action) {
+    Machine::start(Profile::Draft, LIMITS, 7, "https://dm.example/a".into(), &Package1::default())
+}
+
+fn package2(commands: Json) -> Event {
+    Event::Answered(Answer {
+        status: 200,
+        content_type: Some("application/vnd.oma.dm.request+json".into()),
+        body: json!({ "CMD": commands }).to_string().into_bytes(),
+        retry_after: None,
+    })
+}
+
+fn http(status: u16, retry_after: Option<u64>) -> Event {
+    let retry_after = retry_after.map(Duration::from_secs);
+    Event::Answered(Answer { status, retry_after, ..Answer::default() })
+}
+
+fn done(code: u16) -> Event {
+    let status = Status { code, extra: Vec::new() };
+    Event::Executed(Done { status, data: None, continue_at: None })
+}
+
+fn with_data(bytes: usize) -> Event {
+    let status = Status { code: 200, extra: Vec::new() };
+    Event::Executed(Done { status, data: Some(("text/plain".into(), vec![b'x'; bytes])), continue_at: None })
+}
+
+fn name(action: &Action) -> &str {
+    match action {
+        Action::Execute { command, .. } => &command.name,
+        other => panic!("not a command: {other:?}"),
+    }
+}
+
+fn posted(action: &Action) -> (&str, String) {
+    match action {
+        Action::Post { uri, package } => (uri, String::from_utf8_lossy(&package.body).into_owned()),
+        other => panic!("not a package: {other:?}"),
+    }
+}
+
+fn failure(action: Action) -> (Failure, Again) {
+    match action {
+        Action::Finish(Outcome::Failed { failure, again }) => (failure, again),
+        other => panic!("not a failure: {other:?}"),
+    }
+}
+
+#[test]
+fn commands_run_one_by_one_and_package3_answers_in_their_order() {
+    let (mut machine, action) = start();
+    assert_eq!(posted(&action), ("https://dm.example/a", "{}".to_owned()));
+    let action = machine.handle(package2(json!([["GET", "a"], ["EXEC", "b"]])), 0);
+    assert_eq!(name(&action), "GET");
+    let action = machine.handle(done(404), 0);
+    assert_eq!(name(&action), "EXEC");
+    assert_eq!(machine.handle(done(1201), 0), Action::Gather);
+    let action = machine.handle(Event::Gathered(Vec::new()), 0);
+    let (_, body) = posted(&action);
+    assert_eq!(serde_json::from_str::<Json>(&body).unwrap(), json!({ "Status": [[404], [1201]] }));
+    assert_eq!(machine.handle(http(204, None), 0), Action::Finish(Outcome::Completed));
+}
+
+#[test]
+fn end_runs_what_stands_before_and_after_it_and_sends_nothing() {
+    let (mut machine, _) = start();
+    let action = machine.handle(package2(json!([["END"], ["EXEC", "b"]])), 0);
+    assert_eq!(name(&action), "END");
+    assert_eq!(name(&machine.handle(done(200), 0)), "EXEC");
+    assert_eq!(machine.handle(done(200), 0), Action::Finish(Outcome::Completed));
+}
+
+#[test]
+fn an_end_with_parameters_is_no_end() {
+    let (mut machine, _) = start();
+    let _ = machine.handle(package2(json!([["END", "x"]])), 0);
+    assert_eq!(machine.handle(done(400), 0), Action::Gather);
+}
+
+#[test]
+fn the_last_cont_rules_from_package3_on_and_for_its_retries() {
+    let (mut machine, _) = start();
+    let _ = machine.handle(package2(json!([["CONT", "x"], ["CONT", "y"], ["GET", "a"]])), 0);
+    let cont = |uri: &str| {
+        let status = Status { code: 200, extra: Vec::new() };
+        Event::Executed(Done { status, data: None, continue_at: Some(uri.into()) })
+    };
+    let _ = machine.handle(cont("https://x.example/"), 0);
+    let _ = machine.handle(cont("https://y.example/"), 0);
+    let _ = machine.handle(done(200), 0);
+    let sent = machine.handle(Event::Gathered(Vec::new()), 0);
+    assert_eq!(posted(&sent).0, "https://y.example/");
+    let _ = machine.handle(http(503, None), 0);
+    assert_eq!(machine.handle(Event::Waited, 0), sent);
+    let _ = machine.handle(package2(json!([["GET", "a"]])), 0);
+    let _ = machine.handle(done(200), 0);
+    let action = machine.handle(Event::Gathered(Vec::new()), 0);
+    assert_eq!(posted(&action).0, "https://y.example/", "and for all that follow");
+}
+
+#[test]
+fn a_lost_answer_sends_the_same_package_again_and_executes_nothing_twice() {
+    let (mut machine, _) = start();
+    let _ = machine.handle(package2(json!([["EXEC", "b"]])), 0);
+    let _ = machine.handle(done(200), 0);
+    let sent = machine.handle(Event::Gathered(Vec::new()), 0);
+    let lost = || Event::Undelivered { why: "connection lost".into(), retry: true };
+    assert_eq!(machine.handle(lost(), u32::MAX), Action::Wait(Duration::from_millis(999)));
+    assert_eq!(machine.handle(Event::Waited, 0), sent);
+    assert_eq!(machine.handle(lost(), u32::MAX), Action::Wait(Duration::from_millis(1_999)));
+    assert_eq!(machine.handle(Event::Waited, 0), sent);
+    let (failure, again) = failure(machine.handle(lost(), 0));
+    assert_eq!(failure, Failure::Unreachable { attempts: 3, why: "connection lost".into() });
+    assert_eq!(again, Again::Later);
+}
+
+#[test]
+fn a_delivered_package_gives_the_next_one_all_its_retries() {
+    let (mut machine, _) = start();
+    let _ = machine.handle(http(503, None), 0);
+    let _ = machine.handle(Event::Waited, 0);
+    let _ = machine.handle(package2(json!([])), 0);
+    let _ = machine.handle(Event::Gathered(Vec::new()), 0);
+    for _ in 0..2 {
+        assert!(matches!(machine.handle(http(503, None), 0), Action::Wait(_)));
+        let _ = machine.handle(Event::Waited, 0);
+    }
+    assert!(matches!(machine.handle(http(503, None), 0), Action::Finish(_)));
+}
+
+#[test]
+fn retry_after_is_waited_for_or_left_to_another_session() {
+    let (mut machine, _) = start();
+    let action = machine.handle(http(503, Some(20)), 0);
+    assert_eq!(action, Action::Wait(Duration::from_secs(20)));
+    let _ = machine.handle(Event::Waited, 0);
+    let (_, again) = failure(machine.handle(http(429, Some(7200)), 0));
+    assert_eq!(again, Again::After(Duration::from_secs(7200)));
+}
+
+#[test]
+fn other_statuses_end_the_session_for_good() {
+    for status in [301, 307, 400, 401, 403, 404, 415] {
+        let (mut machine, _) = start();
+        assert_eq!(failure(machine.handle(http(status, None), 0)), (Failure::Http(status), Again::No));
+    }
+}
+
+#[test]
+fn the_approved_profile_leaves_a_5xx_to_the_schedule() {
+    let (mut machine, _) =
+        Machine::start(Profile::Approved, LIMITS, 7, "https://dm.example/".into(), &Package1::default());
+    assert_eq!(failure(machine.handle(http(503, None), 0)), (Failure::Http(503), Again::Later));
+}
+
+#[test]
+fn a_package2_that_cannot_be_read_executes_nothing() {
+    for (content_type, body) in [
+        ("application/vnd.oma.dm.request+json", "nonsense"),
+        ("application/vnd.oma.dm.request+json", "{}"),
+        ("application/vnd.oma.dm.request+json", r#"{"CMD":[["GET","a"]],"Cmd":[["GET","a"]]}"#),
+        ("text/html", r#"{"CMD":[["EXEC","a"]]}"#),
+    ] {
+        let (mut machine, _) = start();
+        let content_type = Some(content_type.to_owned());
+        let answer = Answer { status: 200, content_type, body: body.as_bytes().to_vec(), retry_after: None };
+        let (failure, again) = failure(machine.handle(Event::Answered(answer), 0));
+        assert!(matches!(failure, Failure::Package(_)), "{body}: {failure}");
+        assert_eq!(again, Again::No);
+    }
+}
+
+#[test]
+fn an_empty_command_array_is_answered_and_an_empty_body_ends() {
+    let (mut machine, _) = start();
+    assert_eq!(machine.handle(package2(json!([])), 0), Action::Gather);
+    let action = machine.handle(Event::Gathered(Vec::new()), 0);
+    assert_eq!(posted(&action).1, r#"{"Status":[]}"#);
+    assert_eq!(machine.handle(http(200, None), 0), Action::Finish(Outcome::Completed));
+}
+
+#[test]
+fn a_server_that_never_ends_is_ended() {
+    let (mut machine, _) = start();
+    for _ in 1..LIMITS.packages {
+        let _ = machine.handle(package2(json!([])), 0);
+        assert!(matches!(machine.handle(Event::Gathered(Vec::new()), 0), Action::Post { .. }));
+    }
+    let _ = machine.handle(package2(json!([])), 0);
+    let (failure, _) = failure(machine.handle(Event::Gathered(Vec::new()), 0));
+    assert_eq!(failure, Failure::Endless(LIMITS.packages));
+}
+
+#[test]
+fn what_the_gets_of_one_package_return_is_bounded() {
+    let (mut machine, _) = start();
+    let _ = machine.handle(package2(json!([["GET", "a"], ["GET", "b"], ["GET", "c"]])), 0);
+    let _ = machine.handle(with_data(MOST_DATA - 1), 0);
+    let _ = machine.handle(with_data(2), 0);
+    let _ = machine.handle(with_data(1), 0);
+    let action = machine.handle(Event::Gathered(Vec::new()), 0);
+    let (_, body) = posted(&action);
+    assert!(body.contains("[[200],[503],[200]]"), "the one that does not fit is refused");
+    assert!(body.contains("name=\"1\"") && body.contains("name=\"3\"") && !body.contains("name=\"2\""));
+}
