@@ -24,13 +24,14 @@ class Bench:
 
     def __init__(self, machine, server, folder):
         self.machine, self.server, self.folder = machine, server, folder
-        self.files = set()
-        self.replay = None
-        self.device = None
+        self.machine.write("/etc/hosts", "127.0.0.1 localhost\n192.0.2.1 dm.example\n")
+        self.files = self.listing()
+        self.replay = self.device = None
 
-    def account(self, server, broken=False):
+    def account(self, server, *changed):
+        """Writes an account, with one text changed to another."""
         text = ACCOUNT.format(server=server)
-        text = text.replace("name =", "nmae =") if broken else text
+        text = text.replace(*changed) if changed else text
         self.machine.write(f"/etc/omadm/accounts.d/{server}.toml", text, "0640", "root:omadm")
 
     def reload(self):
@@ -56,6 +57,10 @@ class Bench:
         """Waits until so many sessions ended well."""
         return wait(lambda: len(found := self.journal(OMADM_SERVER_ID=server, MESSAGE_ID=SESSION_ENDED)) >= count and found)
 
+    def idle(self):
+        """Waits until no session is running."""
+        wait(lambda: "0 sessions running" in self.machine.show(SERVICE, "StatusText"))
+
     def pid(self):
         return self.machine.show(SERVICE, "MainPID")
 
@@ -68,7 +73,6 @@ class Bench:
 def installs(bench):
     """the package installs, its units are enabled and active"""
     machine = bench.machine
-    bench.files = bench.listing()
     machine.run("dpkg", "--install", DEB)
     for unit in (SERVICE, SOCKET):
         state = [machine.show(unit, name) for name in ("UnitFileState", "ActiveState", "Result")]
@@ -107,6 +111,15 @@ def process(bench):
 
 
 @check
+def budgets(bench):
+    """it takes 5 MiB at most, and its sandbox's exposure is at most 1.2"""
+    machine = bench.machine
+    assert int(machine.run("dpkg-query", "--show", "--showformat=${Installed-Size}", "omadm-agent")) <= 5 * 1024
+    machine.run("systemd-analyze", "security", "--no-pager", "--threshold=12", SERVICE)
+    assert not machine.run("systemd-analyze", "verify", SERVICE, SOCKET)
+
+
+@check
 def ready(bench):
     """it is ready without an account, on systemd's socket, and its files are sound"""
     machine = bench.machine
@@ -120,7 +133,6 @@ def ready(bench):
 def new_account(bench):
     """a reload takes an account and a management object"""
     machine = bench.machine
-    machine.write("/etc/hosts", "127.0.0.1 localhost\n192.0.2.1 dm.example\n")
     machine.write("/etc/omadm/accounts.d/ca.pem", (bench.folder / "ca.pem").read_text(), "0644")
     machine.write("/etc/omadm/accounts.d/dm.secret", SECRET.decode() + "\n", "0640", "root:omadm")
     machine.write("/etc/omadm/accounts.d/dm.password", "pass word\n", "0640", "root:omadm")
@@ -182,9 +194,12 @@ def fields(bench):
 @check
 def script(bench):
     """EXEC runs a script inside the sandbox"""
+    machine = bench.machine
+    machine.write("/tmp/outside", "")
+    machine.run("install", "--directory", "--mode=0777", "/srv/open")
     _, three = bench.server.session([["EXEC", f"{PROBE}/1/Probe"]])
     assert three.json["Status"][0][0] == 200, three.json
-    assert bench.machine.run("cat", "/var/lib/omadm/probe") == "ran\n"
+    assert machine.run("cat", "/var/lib/omadm/probe") == "ran\n"
 
 
 @check
@@ -194,9 +209,26 @@ def over_ipv6(bench):
 
 
 @check
+def credential(bench):
+    """a password can be a systemd credential"""
+    machine = bench.machine
+    machine.write("/etc/secret", "pass word\n", "0600")
+    machine.write("/etc/systemd/system/omadmd.service.d/t.conf", "[Service]\nLoadCredential=dm.password:/etc/secret\n")
+    bench.account("acme", 'password-file = "dm.password"', 'password-file = "credential:dm.password"')
+    machine.run("systemctl", "daemon-reload")
+    machine.run("systemctl", "restart", SERVICE)
+    bench.server.session()
+    bench.idle()
+    bench.account("acme")
+    machine.run("rm", "-r", "/etc/systemd/system/omadmd.service.d", "/etc/secret")
+    machine.run("systemctl", "daemon-reload")
+    machine.run("systemctl", "restart", SERVICE)
+
+
+@check
 def second_account(bench):
     """a reload with a broken account keeps the old one, says so, and takes the others"""
-    bench.account("acme", broken=True)
+    bench.account("acme", "name =", "nmae =")
     bench.account("beta")
     bench.reload()
     assert bench.machine.show(SERVICE, "StatusText").startswith("2 accounts")
@@ -231,7 +263,9 @@ def stops(bench):
     state = [bench.machine.show(SERVICE, name) for name in ("ActiveState", "Result", "ExecMainStatus")]
     assert state == ["inactive", "success", "0"], state
     assert bench.machine.show(SOCKET, "ActiveState") == "active"
-    assert bench.journal(MESSAGE_ID=DROPPED), "nothing is said of what was dropped"
+    said = [line["MESSAGE"] for line in bench.journal(MESSAGE_ID=DROPPED)]
+    dropped = sum(int(re.match(r"\d+", message)[0]) for message in said)
+    assert dropped == 7, f"7 datagrams were dropped, and the journal says: {said}"
 
 
 @check
@@ -241,7 +275,7 @@ def activates(bench):
     bench.replay = bench.server.notify(number=40_000)
     one = bench.server.package()
     assert one.headers["omadm-devid"] == bench.device, "the device id is another one"
-    wait(lambda: bench.machine.show(SERVICE, "ActiveState") == "active")
+    bench.idle()
 
 
 @check
