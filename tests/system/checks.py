@@ -1,0 +1,366 @@
+"""The checks of tests/system, in the order they run."""
+
+import json
+import re
+
+from machine import HERE, wait
+from server import ACCOUNT, MACHINE_V6, SECRET
+
+DEB = "/root/agent.deb"
+SERVICE, SOCKET = "omadmd.service", "omadmd.socket"
+DEVINFO = "urn:oma:mo:oma-dm-devinfo:1.2"
+PROBE = "urn:x-omadm:mo:system-test:1.0"
+SESSION_ENDED, DROPPED, BROKEN = (f"6f1d5c0b8f0f4a7f9d4b1a3c2e5d7f{last}" for last in (10, 12, 13))
+ALL = []
+
+
+def check(function):
+    ALL.append(function)
+    return function
+
+
+class Bench:
+    """What the checks share."""
+
+    def __init__(self, machine, server, folder):
+        self.machine, self.server, self.folder = machine, server, folder
+        self.machine.write("/etc/hosts", "127.0.0.1 localhost\n192.0.2.1 dm.example\n")
+        self.files = self.listing()
+        self.replay = self.device = None
+
+    def account(self, server, *changed):
+        """Writes an account, with one text changed to another."""
+        text = ACCOUNT.format(server=server)
+        text = text.replace(*changed) if changed else text
+        self.machine.write(f"/etc/omadm/accounts.d/{server}.toml", text, "0640", "root:omadm")
+
+    def reload(self):
+        """Reloads, and waits until the agent says that it has."""
+        before = len(self.reloads())
+        self.machine.run("systemctl", "reload", SERVICE)
+        wait(lambda: len(self.reloads()) > before and self.machine.show(SERVICE, "ActiveState") == "active")
+
+    def reloads(self):
+        return [line for line in self.journal() if "reload" in line["MESSAGE"]]
+
+    def journal(self, **fields):
+        """The service's own lines with these fields."""
+        self.machine.run("journalctl", "--sync")
+        matches = [f"{name}={value}" for name, value in fields.items()]
+        lines = self.machine.run("journalctl", "--output=json", f"_SYSTEMD_UNIT={SERVICE}", *matches, check=False)
+        return [json.loads(line) for line in lines.splitlines()]
+
+    def begun(self, server):
+        return [line for line in self.journal(OMADM_SERVER_ID=server) if " begins" in line["MESSAGE"]]
+
+    def ended(self, count, server="acme"):
+        """Waits until so many sessions ended well."""
+        return wait(lambda: len(found := self.journal(OMADM_SERVER_ID=server, MESSAGE_ID=SESSION_ENDED)) >= count and found)
+
+    def idle(self):
+        """Waits until no session is running."""
+        wait(lambda: "0 sessions running" in self.machine.show(SERVICE, "StatusText"))
+
+    def pid(self):
+        return self.machine.show(SERVICE, "MainPID")
+
+    def listing(self):
+        found = self.machine.run("find", "/etc", "/usr", "/var/lib", "/var/log", "/run/omadm", "-xdev", check=False)
+        return set(found.splitlines())
+
+
+@check
+def installs(bench):
+    """the package installs, its units are enabled and active"""
+    machine = bench.machine
+    machine.run("dpkg", "--install", DEB)
+    for unit in (SERVICE, SOCKET):
+        state = [machine.show(unit, name) for name in ("UnitFileState", "ActiveState", "Result")]
+        assert state == ["enabled", "active", "success"], f"{unit}: {state}"
+
+
+@check
+def folders(bench):
+    """users, groups and folders are there, with the right owners and modes"""
+    machine = bench.machine
+    for group in ("omadm", "omadm-admin", "omadm-app"):
+        machine.run("getent", "group", group)
+    stat = machine.run(
+        "stat", "--format=%n %U:%G %a",
+        "/etc/omadm/accounts.d", "/etc/omadm/mo.d", "/etc/omadm/omadmd.d", "/run/omadm", "/var/lib/omadm",
+    )  # fmt: skip
+    assert stat.splitlines() == [
+        "/etc/omadm/accounts.d root:omadm 750",
+        "/etc/omadm/mo.d root:root 755",
+        "/etc/omadm/omadmd.d root:root 755",
+        "/run/omadm root:root 755",
+        "/var/lib/omadm omadm:omadm 700",
+    ], stat
+
+
+@check
+def process(bench):
+    """the agent is user omadm, without capabilities, under seccomp, with a watchdog"""
+    machine, pid = bench.machine, bench.pid()
+    status = dict(re.findall(r"^(\w+):\s+(.*)$", machine.run("cat", f"/proc/{pid}/status"), re.M))
+    assert status["Uid"].split()[0] == machine.run("id", "--user", "omadm").strip()
+    assert {status[name] for name in ("CapPrm", "CapEff", "CapBnd", "CapAmb")} == {"0" * 16}, status
+    assert (status["NoNewPrivs"], status["Seccomp"]) == ("1", "2"), status
+    assert int(status["Threads"]) <= 2, f"{status['Threads']} threads"
+    assert machine.show(SERVICE, "WatchdogUSec") == "3min"
+
+
+@check
+def budgets(bench):
+    """it takes 5 MiB at most, and its sandbox's exposure is at most 1.2"""
+    machine = bench.machine
+    assert int(machine.run("dpkg-query", "--show", "--showformat=${Installed-Size}", "omadm-agent")) <= 5 * 1024
+    machine.run("systemd-analyze", "security", "--no-pager", "--threshold=12", SERVICE)
+    assert not machine.run("systemd-analyze", "verify", SERVICE, SOCKET)
+
+
+@check
+def ready(bench):
+    """it is ready without an account, on systemd's socket, and its files are sound"""
+    machine = bench.machine
+    assert re.match(r"0 accounts, \d+ management objects", machine.show(SERVICE, "StatusText"))
+    sockets = machine.run("ss", "--udp", "--listening", "--numeric", "--no-header", "sport = :2948").splitlines()
+    assert len(sockets) == 1, f"not one socket: {sockets}"
+    machine.run("omadmd", "--check")
+
+
+@check
+def new_account(bench):
+    """a reload takes an account and a management object"""
+    machine = bench.machine
+    machine.write("/etc/omadm/accounts.d/ca.pem", (bench.folder / "ca.pem").read_text(), "0644")
+    machine.write("/etc/omadm/accounts.d/dm.secret", SECRET.decode() + "\n", "0640", "root:omadm")
+    machine.write("/etc/omadm/accounts.d/dm.password", "pass word\n", "0640", "root:omadm")
+    for name in ("system.toml", "system.ddf.xml"):
+        machine.write(f"/etc/omadm/mo.d/system/{name}", (HERE / "object" / name).read_text())
+    machine.write("/usr/local/lib/probe", (HERE / "object/probe").read_text(), "0755")
+    before = machine.show(SERVICE, "StatusText")
+    bench.account("acme")
+    machine.run("omadmd", "--check")
+    bench.reload()
+    objects = int(re.search(r"(\d+) management", before)[1]) + 1
+    status = machine.show(SERVICE, "StatusText")
+    assert status.startswith(f"1 account, {objects} management objects"), status
+
+
+@check
+def session(bench):
+    """a notification starts a session over TLS that reads this machine"""
+    machine, server = bench.machine, bench.server
+    one, three = server.session(
+        [["GET", f"{DEVINFO}/1/SwV"], ["GET", f"{DEVINFO}/1/"], ["GET", f"{PROBE}/1/Interfaces"], ["NONSENSE"]],
+        req_mos=True, preferred=[3, 0],
+    )  # fmt: skip
+    bench.device = one.headers["omadm-devid"]
+    assert re.match(r"(UUID|IMEI):\S+$", bench.device), bench.device
+    assert one.kind == "application/vnd.oma.dm.initiation+json", one.kind
+    assert DEVINFO in {mo["MOID"] for mo in one.json["MOS"]}, one.json
+    assert one.path.startswith("/acme?id="), one.path
+    assert [status[0] for status in three.json["Status"]] == [200, 200, 200, 501], three.json
+    version = re.search(r'^VERSION_ID="?([^"\n]+)', machine.run("cat", "/etc/os-release"), re.M)[1]
+    assert three.parts["1"] == ("text/plain", version.encode()), three.parts
+    kind, data = three.parts["2"]
+    assert kind == "application/dmmo+json", kind
+    assert json.loads(data)["MOData"]["DevInfo"]["DevID"] == bench.device, data
+    assert three.parts["3"] == ("text/plain", b"eth0"), three.parts
+
+
+@check
+def connection(bench):
+    """one TLS connection carries the whole session"""
+    packages = bench.server.session([["GET", f"{DEVINFO}/1/Man"]], [["GET", f"{DEVINFO}/1/Mod"]])
+    assert len({tuple(package.connection) for package in packages}) == 1
+    assert {package.tls for package in packages} <= {"TLSv1.2", "TLSv1.3"}
+
+
+@check
+def fields(bench):
+    """the journal has the session with its fields, and explains it"""
+    ended = bench.ended(2)[-1]
+    assert ended["OMADM_SERVER_ID"] == "acme" and ended["SYSLOG_IDENTIFIER"] == "omadmd", ended
+    begun = bench.journal(OMADM_SESSION_ID=ended["OMADM_SESSION_ID"])
+    assert any("begins" in line["MESSAGE"] for line in begun), begun
+    for name, secret in (("secret", SECRET.decode()), ("password", "pass word")):
+        assert not any(secret in str(line) for line in bench.journal()), f"the {name} is in the journal"
+    explained = bench.machine.run("journalctl", "--catalog", "--no-pager", f"MESSAGE_ID={SESSION_ENDED}")
+    assert "Subject: A management session ended well" in explained, explained
+
+
+@check
+def script(bench):
+    """EXEC runs a script inside the sandbox"""
+    machine = bench.machine
+    machine.write("/tmp/outside", "")
+    machine.run("install", "--directory", "--mode=0777", "/srv/open")
+    _, three = bench.server.session([["EXEC", f"{PROBE}/1/Probe"]])
+    assert three.json["Status"][0][0] == 200, three.json
+    assert machine.run("cat", "/var/lib/omadm/probe") == "ran\n"
+
+
+@check
+def over_ipv6(bench):
+    """a notification over IPv6 starts a session"""
+    bench.server.session(to=MACHINE_V6)
+
+
+@check
+def credential(bench):
+    """a password can be a systemd credential"""
+    machine = bench.machine
+    machine.write("/etc/secret", "pass word\n", "0600")
+    machine.write("/etc/systemd/system/omadmd.service.d/t.conf", "[Service]\nLoadCredential=dm.password:/etc/secret\n")
+    bench.account("acme", 'password-file = "dm.password"', 'password-file = "credential:dm.password"')
+    machine.run("systemctl", "daemon-reload")
+    machine.run("systemctl", "restart", SERVICE)
+    bench.server.session()
+    bench.idle()
+    bench.account("acme")
+    machine.run("rm", "-r", "/etc/systemd/system/omadmd.service.d", "/etc/secret")
+    machine.run("systemctl", "daemon-reload")
+    machine.run("systemctl", "restart", SERVICE)
+
+
+@check
+def second_account(bench):
+    """a reload with a broken account keeps the old one, says so, and takes the others"""
+    bench.account("acme", "name =", "nmae =")
+    bench.account("beta")
+    bench.reload()
+    assert bench.machine.show(SERVICE, "StatusText").startswith("2 accounts")
+    said = bench.journal(MESSAGE_ID=BROKEN)
+    assert any("acme.toml:3" in line["MESSAGE"] and "nmae" in line["MESSAGE"] for line in said), said
+    one, *_ = bench.server.session(server="acme")
+    assert one.path.startswith("/acme"), one.path
+    bench.account("acme")
+    bench.reload()
+
+
+@check
+def hostile(bench):
+    """what is not authentic starts nothing, and is counted"""
+    server = bench.server
+    before = len(bench.begun("acme"))
+    server.notify(secret=b"another secret")
+    server.notify(secret=None)
+    server.notify(sent=1_000_000_000)
+    for rubbish in (b"", b"\x01\x06", bytes(1400), b"\x20\x80\x10\x04acme"):
+        server.send(rubbish)
+    # What arrives last is handled last: had one of the others been let in, its session would have begun.
+    server.session(server="beta")
+    assert len(bench.begun("acme")) == before
+    assert server.quiet()
+
+
+@check
+def stops(bench):
+    """it stops at once, cleanly, and says what it dropped"""
+    bench.machine.run("systemctl", "stop", SERVICE)
+    state = [bench.machine.show(SERVICE, name) for name in ("ActiveState", "Result", "ExecMainStatus")]
+    assert state == ["inactive", "success", "0"], state
+    assert bench.machine.show(SOCKET, "ActiveState") == "active"
+    said = [line["MESSAGE"] for line in bench.journal(MESSAGE_ID=DROPPED)]
+    dropped = sum(int(re.match(r"\d+", message)[0]) for message in said)
+    assert dropped == 7, f"7 datagrams were dropped, and the journal says: {said}"
+
+
+@check
+def activates(bench):
+    """a notification to the stopped agent starts it, and its session"""
+    bench.server.order(session=[])
+    bench.replay = bench.server.notify(number=40_000)
+    one = bench.server.package()
+    assert one.headers["omadm-devid"] == bench.device, "the device id is another one"
+    bench.idle()
+
+
+@check
+def remembers(bench):
+    """a notification sent again after a restart starts nothing"""
+    bench.machine.run("systemctl", "restart", SERVICE)
+    before = len(bench.begun("acme"))
+    bench.server.send(bench.replay)
+    bench.server.session(server="beta")
+    assert len(bench.begun("acme")) == before
+
+
+@check
+def crashes(bench):
+    """killed, it comes back by itself, and a notification sent meanwhile is not lost"""
+    pid = bench.pid()
+    bench.machine.run("systemctl", "kill", "--signal=KILL", SERVICE)
+    wait(lambda: bench.machine.show(SERVICE, "SubState") == "auto-restart")
+    bench.server.session()
+    assert bench.pid() not in ("0", pid)
+    assert bench.machine.show(SERVICE, "NRestarts") == "1"
+
+
+@check
+def hangs(bench):
+    """the watchdog restarts an agent that hangs, and no other"""
+    machine = bench.machine
+    machine.write("/etc/systemd/system/omadmd.service.d/fast.conf", "[Service]\nWatchdogSec=1s\nRestartSec=1s\n")
+    machine.run("systemctl", "daemon-reload")
+    machine.run("systemctl", "restart", SERVICE)
+    pid = bench.pid()
+    # Three limits long it answers, else the watchdog would have come.
+    machine.run("sleep", "3")
+    assert bench.pid() == pid, "the watchdog ended an agent that was well"
+    machine.run("kill", "-STOP", pid)
+    wait(lambda: bench.pid() not in ("0", pid) and machine.show(SERVICE, "ActiveState") == "active", 30)
+    assert any("watchdog" in line["MESSAGE"].lower() for line in manager(machine)), "it was not the watchdog"
+    machine.run("rm", "-r", "/etc/systemd/system/omadmd.service.d")
+    machine.run("systemctl", "daemon-reload")
+    machine.run("systemctl", "restart", SERVICE)
+
+
+def manager(machine):
+    """What systemd itself says of the service."""
+    lines = machine.run("journalctl", "--output=json", f"UNIT={SERVICE}").splitlines()
+    return [json.loads(line) for line in lines]
+
+
+@check
+def upgrades(bench):
+    """an upgrade restarts the agent, keeps the socket open and the operator's configuration"""
+    machine = bench.machine
+    machine.write("/etc/omadm/omadmd.toml", "[session]\nretries = 3\n")
+    before, opened = bench.pid(), machine.show(SOCKET, "ActiveEnterTimestampMonotonic")
+    machine.run("dpkg", "--install", "--force-confdef", DEB)
+    assert bench.pid() not in ("0", before)
+    assert machine.show(SOCKET, "ActiveEnterTimestampMonotonic") == opened
+    assert machine.run("cat", "/etc/omadm/omadmd.toml") == "[session]\nretries = 3\n"
+    one, *_ = bench.server.session()
+    assert one.headers["omadm-devid"] == bench.device
+
+
+@check
+def broken_start(bench):
+    """a broken omadmd.toml does not keep it from starting, nor from its work"""
+    machine = bench.machine
+    machine.write("/etc/omadm/omadmd.toml", "[session]\nretries = many\n")
+    machine.run("systemctl", "restart", SERVICE)
+    bench.server.session()
+    assert any("omadmd.toml:2" in line["MESSAGE"] for line in bench.journal(MESSAGE_ID=BROKEN))
+
+
+@check
+def removes(bench):
+    """removed and purged, it leaves the user, the groups, and what the operator wrote"""
+    machine = bench.machine
+    machine.run("dpkg", "--remove", "omadm-agent")
+    assert not machine.run("ss", "--udp", "--listening", "--numeric", "--no-header", "sport = :2948")
+    machine.run("dpkg", "--purge", "omadm-agent")
+    left = {path for path in bench.listing() - bench.files if not re.match(LEFT, path)}
+    assert not left, sorted(left)
+    machine.run("test", "-f", "/etc/omadm/accounts.d/acme.toml")
+    machine.run("getent", "passwd", "omadm")
+
+
+# Accounts and management objects of the operator; the probe of this test; backups that shadow tools make; the
+# service manager's and the package manager's own notes.
+LEFT = r"/etc/omadm(/(accounts|mo)\.d(/.*)?)?$|/usr/local/lib/probe$|/etc/\.?(passwd|group|g?shadow)\b|/var/(log|lib/(dpkg|systemd))/"

@@ -1,0 +1,151 @@
+"""Boots a machine with a systemd of its own, and joins it to another network namespace: no part of it is this
+machine's service manager or network."""
+
+import fcntl
+import hashlib
+import os
+import shutil
+import signal
+import subprocess
+import tempfile
+import time
+from pathlib import Path
+
+HERE = Path(__file__).resolve().parent
+ENVIRONMENT = ["/usr/bin/env", "-i", "PATH=/usr/sbin:/usr/bin:/sbin:/bin", "HOME=/root", "LANG=C.UTF-8"]
+
+# cgroup v2 is mounted where only the container sees it: this machine may have another layout, or no systemd.
+BOOT = """
+mount -t cgroup2 cgroup2 /sys/fs/cgroup
+mkdir -p "/sys/fs/cgroup/$1"
+echo $$ >"/sys/fs/cgroup/$1/cgroup.procs"
+exec systemd-nspawn --quiet --keep-unit --register=no --boot --directory="$2" --volatile=overlay --machine="$1" \
+  --network-namespace-path="/run/netns/$3" --bind-ro="$4" --console=passive --link-journal=no --resolv-conf=off --timezone=off
+"""
+FORGET = """
+mount -t cgroup2 cgroup2 /sys/fs/cgroup
+[ ! -d "/sys/fs/cgroup/$1" ] || find "/sys/fs/cgroup/$1" -depth -type d -exec rmdir {} ';'
+"""
+
+
+def wait(what, seconds=20, every=0.1):
+    """What `what()` answers once it is true in the sense of Python."""
+    end = time.monotonic() + seconds
+    while not (answer := what()):
+        assert time.monotonic() < end, f"still not so after {seconds} s"
+        time.sleep(every)
+    return answer
+
+
+def tree():
+    """The Debian tree that machines boot from: made once, as long as its recipe stays the same."""
+    cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "omadm-agent"
+    cache.mkdir(parents=True, exist_ok=True)
+    recipe = HERE / "mkroot"
+    root = cache / f"root-{hashlib.sha256(recipe.read_bytes()).hexdigest()[:16]}"
+    with open(cache / "root.lock", "w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if not root.exists():
+            print(f"making {root}, once: about a minute", flush=True)
+            for old in cache.glob("root-*"):
+                shutil.rmtree(old)
+            with tempfile.TemporaryDirectory(dir=cache) as work:
+                subprocess.run([recipe, f"{work}/root"], check=True, stdin=subprocess.DEVNULL)
+                os.rename(f"{work}/root", root)
+    return root
+
+
+class Network:
+    """Two network namespaces and a cable between them: the machine's, and the rest of the world's."""
+
+    def __init__(self, name):
+        self.machine, self.world = f"{name}-machine", f"{name}-world"
+
+    def __enter__(self):
+        for namespace in (self.machine, self.world):
+            ip("netns", "add", namespace)
+            ip("-n", namespace, "link", "set", "lo", "up")
+        ip("-n", self.world, "link", "add", "wan", "type", "veth", "peer", "eth0", "netns", self.machine)
+        for namespace, interface, host in ((self.world, "wan", 1), (self.machine, "eth0", 2)):
+            ip("-n", namespace, "address", "add", f"192.0.2.{host}/24", "dev", interface)
+            ip("-n", namespace, "address", "add", f"2001:db8::{host}/64", "dev", interface, "nodad")
+            ip("-n", namespace, "link", "set", interface, "up")
+        return self
+
+    def __exit__(self, *_):
+        for namespace in (self.machine, self.world):
+            ip("netns", "delete", namespace, check=False)
+
+
+def ip(*arguments, check=True):
+    subprocess.run(["ip", *arguments], check=check, stderr=None if check else subprocess.DEVNULL)
+
+
+class Machine:
+    """A booted container, with one file or folder of this machine: `bind` is `outside:inside`."""
+
+    def __init__(self, name, network, bind):
+        self.name, self.network, self.bind = name, network, bind
+        self.nspawn, self.said = None, tempfile.TemporaryFile("w+")
+
+    def __enter__(self):
+        command = ["bash", "-euc", BOOT, "boot", self.name, tree(), self.network.machine, self.bind]
+        self.nspawn = subprocess.Popen(
+            ["unshare", "--mount", "--propagation=private", *command],
+            stdin=subprocess.DEVNULL,
+            stdout=self.said,
+            stderr=self.said,
+            start_new_session=True,
+        )
+        try:
+            wait(self.is_up, 60)
+        except BaseException:
+            self.__exit__()
+            raise
+        return self
+
+    def is_up(self):
+        if self.nspawn.poll() is not None:
+            self.said.seek(0)
+            raise RuntimeError(f"the machine did not boot: {self.said.read()}")
+        state = self.run("systemctl", "is-system-running", "--wait", check=False)
+        return state.strip() in ("running", "degraded")
+
+    def __exit__(self, *_):
+        if leader := self.leader():
+            # SIGRTMIN+4 asks systemd to power off.
+            os.kill(leader, signal.SIGRTMIN + 4)
+        try:
+            self.nspawn.wait(20)
+        except subprocess.TimeoutExpired:
+            self.nspawn.kill()
+            self.nspawn.wait()
+        subprocess.run(
+            ["unshare", "--mount", "--propagation=private", "bash", "-euc", FORGET, "forget", self.name], check=False
+        )
+
+    def leader(self):
+        """The container's PID 1, as this machine counts."""
+        children = Path(f"/proc/{self.nspawn.pid}/task/{self.nspawn.pid}/children")
+        return int(children.read_text().split()[0]) if self.nspawn.poll() is None and children.read_text() else None
+
+    def run(self, *command, check=True, stdin=""):
+        """Runs a command inside, as root; its output."""
+        if not (leader := self.leader()):
+            return ""
+        namespaces = ["--mount", "--uts", "--ipc", "--net", "--pid", "--cgroup", "--root", "--wdns=/"]
+        done = subprocess.run(
+            ["nsenter", f"--target={leader}", *namespaces, *ENVIRONMENT, *command],
+            input=stdin, capture_output=True, text=True, check=False, timeout=120,
+        )
+        assert not check or done.returncode == 0, f"{' '.join(command)}: {done.stdout}{done.stderr}".strip()
+        return done.stdout
+
+    def write(self, path, text, mode="0644", owner="root:root"):
+        """Writes a file inside; readers see the old one or the whole new one."""
+        script = 'mkdir -p "${1%/*}" && cat >"$1~" && chown "$3" "$1~" && chmod "$2" "$1~" && mv "$1~" "$1"'
+        self.run("sh", "-euc", script, "write", path, mode, owner, stdin=text)
+
+    def show(self, unit, name):
+        """A property of a unit."""
+        return self.run("systemctl", "show", "--value", f"--property={name}", unit).strip()
