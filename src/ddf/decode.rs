@@ -1,15 +1,22 @@
 //! From a file's bytes to text that is safe to hand to the XML parser.
 
 use std::borrow::Cow;
+use std::collections::BTreeSet;
 
 use super::DdfError;
 
 /// The largest description read; the largest in the field have about 3 MB.
 pub(super) const MAX_BYTES: usize = 8 << 20;
 /// The longest start tag: the XML parser compares each attribute of a tag with every other.
-const MAX_TAG: usize = 16 << 10;
+const MAX_TAG: usize = 4 << 10;
+/// The most namespace prefixes: each element that declares one inherits a copy of all above it.
+const MAX_PREFIXES: usize = 64;
+/// The longest entity declaration.
+const MAX_ENTITY: usize = 16 << 10;
 /// The most text that entity references may grow to.
 const MAX_EXPANSION: usize = 1 << 20;
+/// The most entities: each reference is looked up among them all.
+const MAX_ENTITIES: usize = 256;
 /// The most references that the XML parser follows inside one.
 const NESTED_REFERENCES: usize = 256;
 
@@ -117,34 +124,49 @@ fn guard(text: &str) -> Result<(), DdfError> {
         let tag = text.get(at + 1..).unwrap_or_default();
         let is_start = tag.starts_with(|c: char| c.is_alphabetic() || c == '_' || c == ':');
         if is_start && tag.bytes().take(MAX_TAG).all(|byte| byte != b'>') && tag.len() >= MAX_TAG {
-            return Err(bomb(text, at, "a tag of more than 16 KiB"));
+            return Err(bomb(text, at, "a tag of more than 4 KiB"));
         }
     }
-    let entities = entity_values(text);
-    let (Some(first), Some(longest)) =
-        (entities.first(), entities.iter().map(|(_, value)| value.len()).max())
-    else {
-        return Ok(());
-    };
-    // Character references inside an entity cost nothing: only references to others multiply.
-    let nested = entities.iter().any(|(_, value)| value.replace("&#", "").contains('&'));
+    let mut prefixes = BTreeSet::new();
+    for (at, xmlns) in text.match_indices("xmlns:") {
+        let name = text.get(at + xmlns.len()..).unwrap_or_default();
+        prefixes.insert(name.split(|c: char| c == '=' || c.is_whitespace()).next());
+        if prefixes.len() > MAX_PREFIXES {
+            return Err(bomb(text, at, "more than 64 namespace prefixes"));
+        }
+    }
+    entities(text)
+}
+
+/// Entities that grow in proportion are fine. What stands in a comment counts too: that is only stricter.
+fn entities(text: &str) -> Result<(), DdfError> {
+    let mut first = None;
+    let mut longest = 0;
+    let mut nested = false;
+    for (count, (at, _)) in text.match_indices("<!ENTITY").enumerate() {
+        first.get_or_insert(at);
+        let declaration = text.as_bytes().get(at..).unwrap_or_default();
+        let declaration = declaration.get(..MAX_ENTITY).unwrap_or(declaration);
+        let Some(value) = quoted(declaration).filter(|_| count < MAX_ENTITIES) else {
+            return Err(bomb(text, at, "more than 256 entities, or one of more than 16 KiB"));
+        };
+        longest = longest.max(value.len());
+        // Character references cost nothing: only references to other entities multiply.
+        nested |= value.windows(2).any(|pair| pair.starts_with(b"&") && pair != b"&#");
+    }
+    let Some(first) = first else { return Ok(()) };
     let each = longest.saturating_mul(if nested { NESTED_REFERENCES } else { 1 });
     if references(text).saturating_mul(each) > MAX_EXPANSION {
-        return Err(bomb(text, first.0, "entities that grow to more than 1 MiB"));
+        return Err(bomb(text, first, "entities that grow to more than 1 MiB"));
     }
     Ok(())
 }
 
-/// Each `<!ENTITY`'s offset and quoted text. One in a comment is counted too: that is only stricter.
-fn entity_values(text: &str) -> Vec<(usize, &str)> {
-    text.match_indices("<!ENTITY")
-        .map(|(at, _)| {
-            let declaration = text.get(at..).unwrap_or_default();
-            let quote = declaration.find(['"', '\'']).and_then(|open| declaration.get(open..));
-            let value = quote.and_then(|rest| rest.split(rest.chars().next()?).nth(1));
-            (at, value.unwrap_or(declaration))
-        })
-        .collect()
+/// What stands in the first quotes.
+fn quoted(declaration: &[u8]) -> Option<&[u8]> {
+    let open = declaration.iter().position(|byte| matches!(byte, b'"' | b'\''))?;
+    let (quote, rest) = declaration.get(open..)?.split_first()?;
+    rest.get(..rest.iter().position(|byte| byte == quote)?)
 }
 
 /// How many references there are to something else than a character.

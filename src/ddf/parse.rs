@@ -12,6 +12,8 @@ use super::{AccessType, CaseSense, Ddf, DdfError, Format, Node, NodeName, Occurr
 const MAX_DEPTH: usize = 64;
 /// XML nodes, whitespace included; a 3 MB description has 150,000.
 const MAX_XML_NODES: u32 = 1_000_000;
+/// MIME types of one leaf; more are left out.
+const MAX_MIME: usize = 64;
 /// Prefixes that may lack a declaration, and a document type to be left out.
 const MAX_REPAIRS: usize = 16;
 
@@ -182,7 +184,7 @@ impl<'a> Parser<'a> {
             match child.tag_name().name() {
                 "MIME" => {
                     let mime = text(child);
-                    if !mime.is_empty() && !found.mime.contains(&mime) {
+                    if !mime.is_empty() && found.mime.len() < MAX_MIME && !found.mime.contains(&mime) {
                         found.mime.push(mime);
                     }
                 }

@@ -225,6 +225,11 @@ fn size_depth_and_tags_are_bounded() {
     let attributes: String = (0..10_000).map(|n| format!(" a{n}=''")).collect();
     let wide = format!("<MgmtTree\n{attributes}/>");
     assert!(matches!(parse(wide.as_bytes()), Err(DdfError::Bomb { line: 1, .. })));
+    let nested: String = (0..100).map(|n| format!("<v xmlns:p{n}='u'>")).collect();
+    assert!(matches!(parse(nested.as_bytes()), Err(DdfError::Bomb { .. })), "quadratic in the XML parser");
+    let many = "<!ENTITY a 'b'>".repeat(257);
+    let many = format!("<!DOCTYPE a [{many}]>{}", with(""));
+    assert!(matches!(parse(many.as_bytes()), Err(DdfError::Bomb { .. })));
     assert!(matches!(parse(&vec![b' '; (8 << 20) + 1]), Err(DdfError::TooLarge { .. })));
 }
 
