@@ -155,10 +155,18 @@ async fn a_failing_source_is_passed_over_unless_the_node_is_pinned() {
 }
 
 #[tokio::test]
-async fn unavailable_stops_the_search() {
+async fn unavailable_stops_the_search_of_the_patient() {
     let bench = Bench::new().file("/etc/machine-id", "uninitialized\n");
     let get = vec![source(From::MachineId([7; 16])), source(From::Value("worse".into()))];
-    assert!(matches!(bench.read(get, Format::Chr).await.unwrap(), Answer::Unavailable(_)));
+    assert_eq!(
+        bench.read(get.clone(), Format::Chr).await.unwrap(),
+        Answer::Value(Value::Text("worse".into())),
+    );
+    let mapping = NodeMapping { get, ..NodeMapping::default() };
+    let answer = read(&mapping, Format::Chr, true, &bench.context()).await.unwrap();
+    assert!(matches!(answer, Answer::Unavailable(_)));
+    let alone = bench.read(vec![source(From::MachineId([7; 16]))], Format::Chr).await.unwrap();
+    assert!(matches!(alone, Answer::Unavailable(_)), "nothing else answers");
 }
 
 #[tokio::test]
