@@ -108,12 +108,14 @@ impl Gateway {
         self.path("omadmd.toml")
     }
 
-    /// Writes the main configuration: listening on `listen`, paths in the folder, then `extra` as it stands.
+    /// Writes the main configuration: listening on `listen`, paths in the folder, then `extra`, in which
+    /// `@folder@` becomes the folder.
     ///
     /// # Errors
     /// The file cannot be written.
     pub fn configure(&self, listen: SocketAddr, extra: &str) -> io::Result<()> {
-        let folder = self.folder.display();
+        let folder = self.folder.display().to_string();
+        let extra = extra.replace("@folder@", &folder);
         let text = format!(
             "[notification]\nlisten = [\"{listen}\"]\n\n[paths]\nmo = [\"{folder}/mo\"]\n\
              accounts = [\"{folder}/accounts\"]\nstate = \"{folder}/state\"\n\n{extra}"
