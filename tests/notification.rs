@@ -175,3 +175,19 @@ async fn an_account_without_its_secret_takes_no_notification() {
     assert!(!agent.log().contains(SECRET) && !agent.log().contains("another secret"));
     agent.stop().await;
 }
+
+#[tokio::test]
+async fn a_preferred_connection_is_waited_for_unless_any_will_do() {
+    use omadm_agent::notification::ConnectionType::{AnyAvailable, Mobile, Wireline};
+    let config = "[session]\nbearer-wait = \"1s\"\n".to_owned();
+    let bench = Bench::with(Setup { config, ..Setup::default() }).await;
+    let mut agent = bench.start().await;
+    let mobile = Notification { preferred: vec![Mobile], ..bench.notification() };
+    bench.send(&mobile).await;
+    agent.logged("that it gave up", |line| line.contains("none of the preferred connection types")).await;
+    assert!(bench.packages().is_empty());
+    let any = Notification { preferred: vec![Mobile, Wireline, AnyAvailable], ..bench.notification() };
+    bench.send(&any).await;
+    bench.ended(&agent, 1).await;
+    agent.stop().await;
+}
