@@ -154,7 +154,7 @@ async fn a_reload_brings_a_new_account_and_keeps_what_a_broken_file_said() {
     files::put(&first, "server-id = \"bench\"\nserver-uri = 5\n", files::PLAIN).unwrap();
     agent.signal(Signal::SIGHUP);
     agent.said("RELOADING=1").await;
-    agent.logged("about the reload", |line| line.contains("reloaded")).await;
+    agent.logged("about the reload", |line| line.contains("2 accounts")).await;
     bench.send(&Notification::new("other", b"other secret", 1)).await;
     bench.ended(&agent, 1).await;
     assert_eq!(bench.tape.requests("dm")[0].path, "/other");
