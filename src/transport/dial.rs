@@ -265,4 +265,13 @@ mod tests {
         assert!(found.ip().is_loopback() && found.is_ipv4());
         assert!(source_address("no-such-if", "127.0.0.1:443".parse().unwrap()).is_err());
     }
+
+    #[tokio::test]
+    async fn an_interface_that_is_gone_is_said_before_anything_is_sent() {
+        // TEST-NET-1: nobody is there, and nobody is asked.
+        let address = SocketAddr::from(([192, 0, 2, 1], 9));
+        let binding = Binding::Interface("no-such-if".to_owned());
+        let error = connect_one(address, &binding).await.unwrap_err();
+        assert!(error.to_string().contains("no-such-if"), "{error}");
+    }
 }

@@ -265,7 +265,7 @@ async fn plain_http_only_where_it_is_allowed() {
 }
 
 #[tokio::test]
-async fn a_connection_is_bound_to_an_interface_unless_the_server_is_on_this_machine() {
+async fn a_bearer_has_no_part_in_reaching_this_machine_itself() {
     let binding = || Binding::Interface("no-such-if".to_owned());
     let ca = Ca::new();
     let server = Server::start(Some(ca.server()), |_, _| ok("")).await;
