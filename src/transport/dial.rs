@@ -146,15 +146,19 @@ async fn connect(addresses: &[SocketAddr], binding: &Binding, moved: &Moved) -> 
 
 async fn connect_one(address: SocketAddr, binding: &Binding) -> io::Result<TcpStream> {
     let socket = if address.is_ipv4() { TcpSocket::new_v4() } else { TcpSocket::new_v6() }?;
-    // Nothing but loopback reaches this machine itself: a bearer has no part in it.
     if let Binding::Interface(interface) = binding
-        && !address.ip().to_canonical().is_loopback()
+        && !is_own(address.ip())
     {
         bind(&socket, interface, address)
             .map_err(|error| io::Error::new(error.kind(), format!("interface {interface}: {error}")))?;
     }
     socket.set_nodelay(true)?;
     socket.connect(address).await
+}
+
+/// No interface but loopback leads to this machine's own addresses: bound to one, a connection is never answered.
+fn is_own(address: IpAddr) -> bool {
+    address.to_canonical().is_loopback() || crate::bearer::carrying(address).is_some()
 }
 
 /// Binds to the interface itself, or, where the kernel (before 5.7) wants CAP_NET_RAW for that, to its address.
