@@ -178,6 +178,20 @@ async fn an_account_without_its_secret_takes_no_notification() {
     agent.stop().await;
 }
 
+<<<<<<< HEAD
+#[tokio::test]
+async fn a_preferred_connection_is_waited_for_unless_any_will_do() {
+    use omadm_agent::notification::ConnectionType::{AnyAvailable, Mobile, Wireline};
+    let config = "[session]\nbearer-wait = \"1s\"\n".to_owned();
+    let bench = Bench::with(Setup { config, ..Setup::default() }).await;
+    let mut agent = bench.start().await;
+    let mobile = Notification { preferred: vec![Mobile], ..bench.notification() };
+    bench.send(&mobile).await;
+    agent.logged("that it gave up", |line| line.contains("none of the preferred connection types")).await;
+    assert!(bench.packages().is_empty());
+    let any = Notification { preferred: vec![Mobile, Wireline, AnyAvailable], ..bench.notification() };
+    bench.send(&any).await;
+=======
 /// A notification says itself which form it has, whatever profile the account's sessions have.
 #[tokio::test]
 async fn the_approved_form_is_told_from_the_draft() {
@@ -221,6 +235,7 @@ async fn a_session_waits_for_a_preferred_connection_and_gives_up() {
     assert!(bench.packages().is_empty());
     let any = vec![ConnectionType::Mobile, ConnectionType::AnyAvailable];
     bench.send(&Notification { preferred: any, ..bench.notification() }).await;
+>>>>>>> refs/heads/lab
     bench.ended(&agent, 1).await;
     agent.stop().await;
 }

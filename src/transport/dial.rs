@@ -146,7 +146,10 @@ async fn connect(addresses: &[SocketAddr], binding: &Binding, moved: &Moved) -> 
 
 async fn connect_one(address: SocketAddr, binding: &Binding) -> io::Result<TcpStream> {
     let socket = if address.is_ipv4() { TcpSocket::new_v4() } else { TcpSocket::new_v6() }?;
-    if let Binding::Interface(interface) = binding {
+    // Nothing but loopback reaches this machine itself: a bearer has no part in it.
+    if let Binding::Interface(interface) = binding
+        && !address.ip().to_canonical().is_loopback()
+    {
         bind(&socket, interface, address)
             .map_err(|error| io::Error::new(error.kind(), format!("interface {interface}: {error}")))?;
     }
@@ -257,5 +260,14 @@ mod tests {
         let found = source_address("lo", "127.0.0.1:443".parse().unwrap()).unwrap();
         assert!(found.ip().is_loopback() && found.is_ipv4());
         assert!(source_address("no-such-if", "127.0.0.1:443".parse().unwrap()).is_err());
+    }
+
+    #[tokio::test]
+    async fn an_interface_that_is_gone_is_said_before_anything_is_sent() {
+        // TEST-NET-1: nobody is there, and nobody is asked.
+        let address = SocketAddr::from(([192, 0, 2, 1], 9));
+        let binding = Binding::Interface("no-such-if".to_owned());
+        let error = connect_one(address, &binding).await.unwrap_err();
+        assert!(error.to_string().contains("no-such-if"), "{error}");
     }
 }
