@@ -35,7 +35,7 @@ impl Counts {
 
 impl fmt::Display for Counts {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{} dropped", self.total())?;
+        write!(f, "{} datagrams dropped", self.total())?;
         for (place, (reason, count)) in self.iter().enumerate() {
             let separator = if place == 0 { ": " } else { ", " };
             write!(f, "{separator}{reason} {count}")?;
@@ -85,7 +85,7 @@ mod tests {
         let mut tally = Tally::default();
         assert_eq!(tally.due(), None);
         let first = tally.note("stale", at(0)).unwrap();
-        assert_eq!(first.to_string(), "1 dropped: stale 1");
+        assert_eq!(first.to_string(), "1 datagrams dropped: stale 1");
         assert_eq!(tally.due(), None);
 
         for second in 1..60 {
@@ -95,7 +95,7 @@ mod tests {
         assert_eq!(tally.due(), Some(at(60)));
         assert_eq!(tally.take(at(59)), None);
         let second = tally.take(at(60)).unwrap();
-        assert_eq!(second.to_string(), "60 dropped: duplicate 1, unknown-server 59");
+        assert_eq!(second.to_string(), "60 datagrams dropped: duplicate 1, unknown-server 59");
         assert_eq!(tally.take(at(200)), None);
         assert_eq!(tally.note("stale", at(119)), None);
         assert_eq!(tally.note("stale", at(120)).unwrap().total(), 2);
