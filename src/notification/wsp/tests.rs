@@ -171,7 +171,10 @@ fn takes_48_octets_of_headers_and_no_more() {
     let filled = |length: usize| [b"\xaf\x87\x8d".as_slice(), &vec![b'x'; length - 4], b"\0"].concat();
     assert!(accepted(&[b"\xd8", &filled(48)]));
     assert_eq!(error(&[b"\xd8", &filled(49)]), NotPush::TooLong(49));
-    assert!(accepted(&[b"application/vnd.syncml.dm.notification\0", &filled(48)]), "the content type is none");
+    assert!(
+        accepted(&[b"application/vnd.syncml.dm.notification\0", &filled(48)]),
+        "the content type is none"
+    );
 }
 
 #[test]
