@@ -5,6 +5,7 @@ mod doorkeeper;
 mod loading;
 mod schedule;
 mod supervisor;
+mod watcher;
 
 pub use loading::{Options, check};
 
@@ -28,6 +29,7 @@ use clock::Clock;
 use doorkeeper::Doorkeeper;
 use loading::Loader;
 use supervisor::Supervisor;
+use watcher::Watcher;
 
 /// What the agent is told from outside.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -71,6 +73,7 @@ struct Daemon {
     finished: mpsc::UnboundedSender<Finished>,
     random: Box<dyn Random>,
     supervisor: Supervisor,
+    watcher: Watcher,
 }
 
 /// Runs the agent until it is told to stop.
@@ -111,6 +114,7 @@ pub async fn run(
     let mut listening = std::pin::pin!(listening);
 
     let (finished_sender, mut finished) = mpsc::unbounded_channel();
+    let watcher = Watcher::new(&world.settings.paths);
     let mut daemon = Daemon {
         store: Arc::clone(&world.store),
         loader,
@@ -123,6 +127,7 @@ pub async fn run(
         finished: finished_sender,
         random,
         supervisor: Supervisor::new(),
+        watcher,
     };
     daemon.boot();
     let status = daemon.status();
@@ -136,7 +141,8 @@ pub async fn run(
             Some(package) = admitted.recv() => daemon.admitted(package).await,
             Some(finished) = finished.recv() => daemon.finished(&finished).await,
             Some(ended) = daemon.sessions.join_next_with_id() => daemon.ended(ended).await,
-            () = sleep_until(wake) => daemon.tick(),
+            () = daemon.watcher.changed() => {}
+            () = sleep_until(wake) => daemon.tick().await,
             signal = signals.recv() => match signal {
                 Some(Signal::Reload) => daemon.reload().await,
                 Some(Signal::Stop) | None => break,
@@ -164,13 +170,18 @@ impl Daemon {
 
     fn next_wake(&self) -> Option<Instant> {
         let tally = self.doorkeeper.lock().unwrap_or_else(PoisonError::into_inner).due();
-        [self.queue.next_wake(), tally, self.supervisor.next_ping()].into_iter().flatten().min()
+        let dues = [self.queue.next_wake(), tally, self.supervisor.next_ping(), self.watcher.due()];
+        dues.into_iter().flatten().min()
     }
 
-    fn tick(&mut self) {
+    async fn tick(&mut self) {
         let now = Instant::now();
         self.doorkeeper.lock().unwrap_or_else(PoisonError::into_inner).report(now);
         self.supervisor.ping(now);
+        if self.watcher.take_due(now) {
+            let world = self.loader.refresh(&self.world).await;
+            self.adopt(world);
+        }
     }
 
     /// A notification was let in. It is on disk before anything comes of it: a replay after a power cut is
@@ -282,29 +293,35 @@ impl Daemon {
         self.queue.ask(Ticket { trigger, cause: Cause::Alert }, Instant::now());
     }
 
+    /// Reads everything again, on the operator's word.
     async fn reload(&mut self) {
         self.supervisor.reloading();
         match self.loader.reload(&self.world).await {
-            Ok(world) => {
-                let mut doorkeeper = self.doorkeeper.lock().unwrap_or_else(PoisonError::into_inner);
-                doorkeeper.set_policy(&world.settings.notification);
-                doorkeeper.know(&world.peers);
-                drop(doorkeeper);
-                self.queue.keep(|server_id| world.peer(server_id).is_some());
-                let before = std::mem::replace(&mut self.world, Arc::new(world));
-                for (ticket, at) in
-                    schedule::of_new_accounts(&before, &self.world, Instant::now(), &mut *self.random)
-                {
-                    self.queue.ask(ticket, at);
-                }
-                log::info!("configuration reloaded: {}", self.status());
-            }
+            Ok(world) => self.adopt(world),
             Err(error) => log::error!(
                 MESSAGE_ID = id::CONFIGURATION_BROKEN; "reload failed, going on as before: {error}"
             ),
         }
         let status = self.status();
         self.supervisor.ready(&status);
+    }
+
+    /// Goes on in a new world; sessions in flight finish in the old one.
+    fn adopt(&mut self, world: World) {
+        let mut doorkeeper = self.doorkeeper.lock().unwrap_or_else(PoisonError::into_inner);
+        doorkeeper.set_policy(&world.settings.notification);
+        doorkeeper.know(&world.peers);
+        drop(doorkeeper);
+        self.queue.keep(|server_id| world.peer(server_id).is_some());
+        self.watcher.look_at(&world.settings.paths);
+        let before = std::mem::replace(&mut self.world, Arc::new(world));
+        let new = schedule::of_new_accounts(&before, &self.world, Instant::now(), &mut *self.random);
+        for (ticket, at) in new {
+            self.queue.ask(ticket, at);
+        }
+        let status = self.status();
+        log::info!("configuration read again: {status}");
+        self.supervisor.status(&status);
     }
 
     fn status(&self) -> String {
@@ -322,7 +339,7 @@ impl Daemon {
     async fn stop(mut self) {
         self.supervisor.stopping();
         self.sessions.shutdown().await;
-        self.doorkeeper.lock().unwrap_or_else(PoisonError::into_inner).report_all(Instant::now());
+        self.doorkeeper.lock().unwrap_or_else(PoisonError::into_inner).report_all();
         let clock = self.clock.worth_storing().map(Change::Clock);
         if let Err(error) = self.store.commit(clock.into_iter().collect()).await {
             log::error!("the time could not be stored: {error}");

@@ -6,6 +6,8 @@ use std::time::Duration;
 
 use nix::sys::signal::Signal;
 use omadm_agent::lab::files;
+use omadm_agent::lab::gateway::Account;
+use omadm_agent::lab::notifier::Notification;
 use serde_json::json;
 
 use support::{Agent, BENCH, Bench, commands};
@@ -118,5 +120,80 @@ async fn a_damaged_store_makes_way() {
     bench.session(&agent, 1).await;
     let kept = state.read_dir().unwrap().map(|entry| entry.unwrap().file_name().into_string().unwrap());
     assert!(kept.into_iter().any(|name| name.contains(".bad-")));
+    agent.stop().await;
+}
+
+#[tokio::test]
+async fn the_first_contact_happens_once_and_later_boots_are_quiet() {
+    let setup = support::Setup {
+        account: Box::new(|account, _| account.extra = "schedule = { at-boot = false }\n".to_owned()),
+        ..support::Setup::default()
+    };
+    let bench = Bench::with(setup).await;
+    let agent = bench.start().await;
+    bench.ended(&agent, 1).await;
+    // Another start may follow only when the contact is on disk: a second session comes after that.
+    bench.session(&agent, 2).await;
+    agent.stop().await;
+    let agent = bench.start().await;
+    bench.session(&agent, 3).await;
+    assert_eq!(bench.packages().len(), 3);
+    agent.stop().await;
+}
+
+#[tokio::test]
+async fn a_new_account_takes_effect_by_itself_and_a_broken_one_stays_as_it_was() {
+    let bench = Bench::new().await;
+    let mut agent = bench.start().await;
+    let other = Account {
+        secret: Some("other secret".to_owned()),
+        ..Account::new("other", &format!("{}/other", bench.server.origin()), &bench.authority)
+    };
+    bench.gateway.put_account(&other).unwrap();
+    let first = bench.gateway.path("accounts").join("bench.toml");
+    files::put(&first, "server-id = \"bench\"\nserver-uri = 5\n", files::PLAIN).unwrap();
+    agent.logged("about both accounts", |line| line.contains("2 accounts")).await;
+    bench.send(&Notification::new("other", b"other secret", 1)).await;
+    bench.ended(&agent, 1).await;
+    assert_eq!(bench.tape.requests("dm")[0].path, "/other");
+    bench.session(&agent, 2).await;
+    assert_eq!(bench.tape.requests("dm")[1].path, "/dm");
+    agent.stop().await;
+}
+
+#[tokio::test]
+async fn settings_take_effect_on_reload() {
+    let bench = Bench::new().await;
+    let mut agent = bench.start().await;
+    let config = bench.gateway.config();
+    let text = std::fs::read_to_string(&config).unwrap();
+    let text = text.replace("[notification]\n", "[notification]\naccept-bare = true\n");
+    files::put(&config, text, files::PLAIN).unwrap();
+    bench.send_raw(&bench.notification().package().unwrap()).await;
+    bench.session(&agent, 1).await;
+    agent.signal(Signal::SIGHUP);
+    agent.said("RELOADING=1").await;
+    agent.logged("about the reload", |line| line.contains("configuration read again")).await;
+    bench.send_raw(&bench.notification().package().unwrap()).await;
+    bench.ended(&agent, 2).await;
+    assert_eq!(bench.packages().len(), 2);
+
+    files::put(&config, "[notification]\nlisten = 5\n", files::PLAIN).unwrap();
+    agent.signal(Signal::SIGHUP);
+    agent.logged("about the broken file", |line| line.contains("omadmd.toml:2")).await;
+    bench.session(&agent, 3).await;
+    agent.stop().await;
+}
+
+/// As systemd does it: the socket is there before the agent, and a datagram that came first is not lost.
+#[tokio::test]
+async fn a_passed_socket_is_used_and_what_waits_in_it_is_read() {
+    let bench = Bench::new().await;
+    let socket = std::net::UdpSocket::bind(bench.udp).unwrap();
+    bench.notify().await;
+    let mut agent = Agent::spawn_with_socket(&bench.gateway, socket).await;
+    agent.ready().await;
+    bench.ended(&agent, 1).await;
+    bench.session(&agent, 2).await;
     agent.stop().await;
 }

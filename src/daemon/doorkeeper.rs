@@ -59,14 +59,14 @@ impl Doorkeeper {
 
     /// Writes that line if it is due.
     pub(super) fn report(&mut self, now: Instant) {
-        if self.tally.due().is_some_and(|due| due <= now) {
-            self.report_all(now);
+        if let Some(counts) = self.tally.take(now) {
+            say(&counts);
         }
     }
 
     /// Writes it now: the agent is about to stop.
-    pub(super) fn report_all(&mut self, now: Instant) {
-        if let Some(counts) = self.tally.take(now) {
+    pub(super) fn report_all(&mut self) {
+        if let Some(counts) = self.tally.rest() {
             say(&counts);
         }
     }

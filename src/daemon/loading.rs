@@ -68,8 +68,31 @@ impl Loader {
         {
             log::warn!("notification.listen and paths.state take effect at the next start");
         }
+        Ok(self.renew(settings, loaded.accounts, &loaded.problems, before).await)
+    }
+
+    /// Loads accounts and management objects again, under the same settings.
+    pub(super) async fn refresh(&self, before: &World) -> World {
+        let settings = (*before.settings).clone();
+        let context = config::Context {
+            allow_http: settings.session.allow_http,
+            environment: &self.options.environment,
+        };
+        let (accounts, problems) = config::accounts::load(&settings.paths.accounts, context);
+        say(&problems);
+        self.renew(settings, accounts, &problems, before).await
+    }
+
+    /// A world like the one before, in which what is broken now is as it was.
+    async fn renew(
+        &self,
+        settings: Settings,
+        accounts: Vec<Account>,
+        problems: &Problems,
+        before: &World,
+    ) -> World {
         let previous: Vec<Account> = before.peers.iter().map(|peer| (*peer.account).clone()).collect();
-        let accounts = config::accounts::keep_broken(loaded.accounts, &loaded.problems, &previous);
+        let accounts = config::accounts::keep_broken(accounts, problems, &previous);
         let (mut objects, problems) = load_objects(&settings);
         say(&problems);
         for object in before.tree.objects() {
@@ -79,7 +102,7 @@ impl Loader {
                 objects.push(Arc::clone(object));
             }
         }
-        Ok(self.world(settings, accounts, objects, Arc::clone(&before.store)).await)
+        self.world(settings, accounts, objects, Arc::clone(&before.store)).await
     }
 
     pub(super) fn time_floor(&self) -> Arc<AtomicU64> {

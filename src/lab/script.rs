@@ -53,7 +53,11 @@ impl Script {
         let text = text.replace("{repository}", repository);
         let script: Value = serde_json::from_str(&text).map_err(|error| format!("{error}; {shape}"))?;
         let packages = script.as_array().ok_or(shape)?;
-        if packages.iter().any(|package| !package.is_array()) {
+        // A command may be as wrong as one likes: that is what some scripts are for. A package may not.
+        let sound = |package: &Value| {
+            package.as_array().is_some_and(|commands| !commands.iter().any(Value::is_string))
+        };
+        if !packages.iter().all(sound) {
             return Err(shape.to_owned());
         }
         Ok(packages.iter().map(Reply::commands).collect())

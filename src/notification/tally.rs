@@ -64,7 +64,13 @@ impl Tally {
             return None;
         }
         self.last = Some(now);
-        Some(Counts(std::mem::take(&mut self.counts)))
+        self.rest()
+    }
+
+    /// What no line has told yet, due or not: for the one that is about to stop counting.
+    pub fn rest(&mut self) -> Option<Counts> {
+        let counts = std::mem::take(&mut self.counts);
+        (!counts.is_empty()).then_some(Counts(counts))
     }
 }
 
@@ -93,5 +99,9 @@ mod tests {
         assert_eq!(tally.take(at(200)), None);
         assert_eq!(tally.note("stale", at(119)), None);
         assert_eq!(tally.note("stale", at(120)).unwrap().total(), 2);
+
+        assert_eq!(tally.note("stale", at(121)), None);
+        assert_eq!(tally.rest().unwrap().total(), 1, "what is not due is not lost");
+        assert_eq!(tally.rest(), None);
     }
 }

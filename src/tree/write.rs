@@ -213,14 +213,14 @@ impl Tree {
             return Err(invalid(format!("{} bytes where {most} are allowed", text.len())));
         }
         if let Some(pattern) = &mapping.pattern
-            && !pattern.find(&text).is_some_and(|found| found.len() == text.len())
+            && !pattern.is_match(&text)
         {
             return Err(invalid(format!("does not match the pattern {:?}", pattern.as_str())));
         }
         drop(text);
         match &mapping.set {
             Some(sink) if !matches!(sink.to, Call::Store) => {
-                plan.effects.push(Effect::Set(node.clone(), value))
+                plan.effects.push(Effect::Set(node.clone(), value));
             }
             None if from_outside && !kept_in_store(node) => {
                 return Err(TreeError::NotAllowed { node: node.client_uri(), what: "can't be set" });

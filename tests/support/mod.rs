@@ -12,6 +12,7 @@
 )]
 
 use std::net::{Ipv4Addr, SocketAddr};
+use std::os::fd::OwnedFd;
 use std::process::{ExitStatus, Stdio};
 use std::sync::atomic::{AtomicU8, AtomicU16, Ordering};
 use std::sync::{Arc, Mutex};
@@ -223,9 +224,17 @@ impl Bench {
         responses.map(|package| package.statuses()).collect()
     }
 
+    /// Lets the script of the bench's Late node end with this exit code.
+    pub async fn release(&self, code: u8) {
+        let pipe = self.gateway.path("pipe");
+        // Opening blocks until the script reads.
+        let write = move || files::put(&pipe, format!("{code}\n"), files::SECRET);
+        timeout(LIMIT, tokio::task::spawn_blocking(write)).await.unwrap().unwrap().unwrap();
+    }
+
     /// How often the bench's Count node was executed.
     pub fn counted(&self) -> usize {
-        std::fs::read_to_string(self.gateway.path("counted")).map_or(0, |text| text.lines().count())
+        std::fs::read_to_string(self.gateway.path("counted")).map_or(0, |text| text.matches("run\n").count())
     }
 }
 
@@ -274,15 +283,28 @@ pub struct Agent {
 impl Agent {
     /// Starts `omadmd` with these arguments, in a process group of its own and with a bare environment.
     pub async fn spawn(gateway: &Gateway, arguments: &[&str]) -> Self {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_omadmd"));
+        command.args(arguments).stdin(Stdio::null());
+        Self::run(gateway, command).await
+    }
+
+    /// Starts `omadmd` with a socket as systemd passes it, as file descriptor 3.
+    pub async fn spawn_with_socket(gateway: &Gateway, socket: std::net::UdpSocket) -> Self {
+        let mut command = Command::new("/bin/sh");
+        let script = "exec 3<&0 </dev/null; LISTEN_PID=$$ LISTEN_FDS=1 exec \"$0\" --config \"$1\"";
+        command.args(["-c", script, env!("CARGO_BIN_EXE_omadmd")]).arg(gateway.config());
+        command.stdin(Stdio::from(OwnedFd::from(socket)));
+        Self::run(gateway, command).await
+    }
+
+    async fn run(gateway: &Gateway, mut command: Command) -> Self {
         let path = gateway.path("notify");
         let _ = std::fs::remove_file(&path);
         let notify = UnixDatagram::bind(&path).unwrap();
-        let mut child = Command::new(env!("CARGO_BIN_EXE_omadmd"))
-            .args(arguments)
+        let mut child = command
             .env_clear()
             .env("PATH", "/usr/sbin:/usr/bin:/sbin:/bin")
             .env("NOTIFY_SOCKET", &path)
-            .stdin(Stdio::null())
             .stdout(Stdio::piped())
             .stderr(Stdio::piped())
             .process_group(0)
@@ -449,7 +471,8 @@ fn put_bench_object(gateway: &Gateway) {
              <DFType><DDFName/></DFType></DFProperties>{children}</Node>"
         )
     };
-    let operations = ["Count", "Fail", "Slow"].map(|name| leaf(name, "null", "Exec")).concat();
+    let operations =
+        ["After", "Count", "Fail", "Late", "Slow"].map(|name| leaf(name, "null", "Exec")).concat();
     let leaves = [
         leaf("Name", "chr", "Get Replace"),
         leaf("Number", "int", "Get Replace"),
@@ -462,6 +485,8 @@ fn put_bench_object(gateway: &Gateway) {
          root = \"Bench\"\ninstances = [\"1\"]\n\
          [node.Fixed]\nget = [{{ value = \"fixed\" }}]\n\
          [node.\"Operations/Count\"]\nexec = {{ run = [\"@folder@/count\", \"@folder@/counted\"] }}\n\
+         [node.\"Operations/After\"]\nexec = {{ run = [\"@folder@/after\", \"@folder@/counted\"], after-session = true }}\n\
+         [node.\"Operations/Late\"]\nexec = {{ run = [\"@folder@/late\", \"@folder@/pipe\"] }}\n\
          [node.\"Operations/Fail\"]\nexec = {{ run = [\"@folder@/fail\"], codes = {{ 75 = 1503 }} }}\n\
          [node.\"Operations/Slow\"]\nexec = {{ run = [\"@folder@/slow\", \"@folder@/slowed\"], timeout = \"90s\" }}\n"
     );
@@ -470,6 +495,9 @@ fn put_bench_object(gateway: &Gateway) {
     gateway.put_mo("bench", "bench.toml", &mapping).unwrap();
     let program = |name: &str, text: &str| files::put(&gateway.path(name), text, files::PROGRAM).unwrap();
     program("count", "#!/bin/sh\necho run >>\"$1\"\n");
+    program("after", "#!/bin/sh\necho after >>\"$1\"\n");
+    program("browser", "#!/bin/sh\necho \"$1\" >\"$0.part\"\nmv \"$0.part\" \"$0.shown\"\n");
+    program("late", "#!/bin/sh\nread -r line <\"$1\"\nexit \"$line\"\n");
     program("slow", "#!/bin/sh\necho started >\"$1\"\nread -r forever <\"${1%slowed}pipe\"\n");
     program("fail", "#!/bin/sh\nexit 75\n");
 }

@@ -1,0 +1,192 @@
+//! What single commands do, seen from the server.
+
+mod support;
+
+use omadm_agent::lab::Reply;
+use omadm_agent::lab::gateway::Account;
+use serde_json::{Value, json};
+
+use support::{BENCH, Bench, DEVINFO, Setup, appears, commands};
+
+fn node(path: &str) -> String {
+    format!("{BENCH}//{path}")
+}
+
+fn configured(config: &str) -> Setup {
+    Setup { config: config.to_owned(), ..Setup::default() }
+}
+
+#[tokio::test]
+async fn show_starts_the_browser_and_waits_for_nothing() {
+    let bench = Bench::with(configured("[show]\nbrowser = [\"@folder@/browser\"]\n")).await;
+    bench.play(json!([[
+        ["SHOW", "https://portal.example/?uiid=1234&id=[DevID]"],
+        ["SHOW", "ftp://portal.example/"],
+        ["SHOW", "--help"],
+        ["SHOW"],
+    ]]));
+    let agent = bench.start().await;
+    bench.session(&agent, 1).await;
+    assert_eq!(bench.statuses(), [vec![200, 400, 400, 400]]);
+    let shown = bench.gateway.path("browser.shown");
+    appears(&shown).await;
+    let device = bench.tape.requests("dm")[0].header("omadm-devid").to_owned();
+    let uri = format!("https://portal.example/?uiid=1234&id={device}\n");
+    assert_eq!(std::fs::read_to_string(shown).unwrap(), uri);
+    agent.stop().await;
+}
+
+#[tokio::test]
+async fn a_long_exec_is_accepted_and_reported_until_the_server_has_heard_of_it() {
+    let bench = Bench::with(configured("[exec]\nsync-limit = \"100ms\"\n")).await;
+    bench.play(json!([[["EXEC", node("Operations/Late")], ["GET", node("Fixed")]]]));
+    bench.answer([Reply::closed(), Reply::status(204)]);
+    let agent = bench.start().await;
+    bench.session(&agent, 1).await;
+    assert_eq!(bench.statuses(), [vec![202, 200]], "what comes after does not wait");
+
+    bench.release(0).await;
+    bench.until(&agent, "the alert, twice", |exchanges| exchanges.len() >= 4).await;
+    let packages = bench.packages();
+    let alert = &packages[2].json["Alert"]["Items"][0];
+    assert_eq!(alert["AlertType"], "urn:x-omadm:at:exec:1.0:OperationComplete");
+    assert!(alert["SourceURI"].as_str().is_some_and(|uri| uri.ends_with("/Operations/Late")), "{alert}");
+    assert_eq!(alert["Data"], json!({"ResultCode": 200}));
+    assert_eq!(packages[2].json, packages[3].json, "what was lost is said again");
+
+    bench.notify().await;
+    bench.until(&agent, "a session without the alert", |exchanges| exchanges.len() >= 5).await;
+    assert_eq!(bench.packages()[4].json, json!({}));
+    agent.stop().await;
+}
+
+#[tokio::test]
+async fn an_alert_survives_a_power_cut() {
+    let bench = Bench::with(configured("[exec]\nsync-limit = \"100ms\"\n[session]\nretries = 0\n")).await;
+    bench.play(json!([[["EXEC", node("Operations/Late")]]]));
+    bench.answer([Reply::closed()]);
+    let agent = bench.start().await;
+    bench.session(&agent, 1).await;
+    bench.release(75).await;
+    bench.until(&agent, "the alert", |exchanges| exchanges.len() >= 3).await;
+    agent.kill().await;
+
+    let agent = bench.start().await;
+    bench.session(&agent, 2).await;
+    let alert = bench.packages().last().unwrap().json["Alert"]["Items"][0].clone();
+    assert_eq!(alert["Data"], json!({"ResultCode": 500}), "an exit code that nothing maps: {alert}");
+    agent.stop().await;
+}
+
+#[tokio::test]
+async fn what_waits_for_the_end_of_the_session_does() {
+    let bench = Bench::playing(json!([
+        [["EXEC", node("Operations/After")], ["EXEC", node("Operations/Count")]],
+        [["EXEC", node("Operations/Count")]],
+    ]))
+    .await;
+    let agent = bench.start().await;
+    bench.session(&agent, 1).await;
+    assert_eq!(bench.statuses(), [vec![202, 200], vec![200]]);
+    // Its alert starts a session of its own: by then it has run.
+    bench.ended(&agent, 2).await;
+    let order = std::fs::read_to_string(bench.gateway.path("counted")).unwrap();
+    assert_eq!(order, "run\nrun\nafter\n");
+    agent.stop().await;
+}
+
+#[tokio::test]
+async fn delete_and_default_know_their_limits() {
+    let bench = Bench::playing(json!([[
+        ["DELETE", node("Name")],
+        ["DELETE", node("Operations")],
+        ["DELETE", node("NoSuchNode")],
+        ["DELETE", format!("{BENCH}/1/")],
+        ["DELETE", format!("{BENCH}/7/")],
+        ["DEFAULT", "{repository}/defaults?id=[DevID]", BENCH],
+        ["DEFAULT", "{repository}/defaults", "urn:oma:mo:no-such-object:1.0"],
+        ["DEFAULT", BENCH],
+        ["GET", node("Fixed")],
+    ]]))
+    .await;
+    let agent = bench.start().await;
+    bench.session(&agent, 1).await;
+    assert_eq!(bench.statuses(), [vec![405, 405, 404, 405, 404, 200, 404, 400, 200]]);
+    agent.stop().await;
+}
+
+fn document(data: Value) -> String {
+    json!({"MOID": BENCH, "MOData": {"Bench": data}}).to_string()
+}
+
+#[tokio::test]
+async fn hget_of_a_subtree_is_all_or_nothing() {
+    let bench = Bench::playing(json!([
+        [["HGET", "{repository}/good", node("")], ["GET", node("")]],
+        [["HGET", "{repository}/half", node("")], ["HGET", "{repository}/stranger", node("")]],
+        [["GET", node("Name")], ["GET", node("Number")]],
+    ]))
+    .await;
+    let put = |path: &str, data: Value| bench.repository.put(path, "application/dmmo+json", document(data));
+    put("/good", json!({"Name": "first", "Number": 7}));
+    put("/half", json!({"Name": "second", "Number": "no number"}));
+    put("/stranger", json!({"Name": "third", "NoSuchNode": 1}));
+    let agent = bench.start().await;
+    bench.session(&agent, 1).await;
+    let statuses = bench.statuses();
+    assert_eq!(statuses[0], [200, 200]);
+    assert!(statuses[1].iter().all(|status| (400..600).contains(status)), "{statuses:?}");
+    assert_eq!(statuses[2], [200, 200]);
+    let packages = bench.packages();
+    let whole: Value = serde_json::from_slice(&packages[1].part(2).unwrap().body).unwrap();
+    assert_eq!(whole["MOData"]["Bench"]["Name"], "first");
+    assert_eq!(whole["MOData"]["Bench"]["Number"], 7);
+    assert_eq!(whole["MOData"]["Bench"]["Fixed"], "fixed");
+    assert_eq!(packages[3].part(1).unwrap().body, b"first");
+    assert_eq!(packages[3].part(2).unwrap().body, b"7");
+    agent.stop().await;
+}
+
+#[tokio::test]
+async fn hput_without_client_uri_sends_every_instance() {
+    let bench = Bench::playing(json!([[["HPUT", "{repository}/all"]]])).await;
+    let agent = bench.start().await;
+    bench.session(&agent, 1).await;
+    assert_eq!(bench.statuses(), [vec![200]]);
+    let body = bench.repository.get("/all").unwrap().body;
+    let all: Vec<Value> = serde_json::from_slice(&body).unwrap();
+    let moids: Vec<_> = all.iter().filter_map(|member| member["MOID"].as_str()).collect();
+    for moid in [BENCH, DEVINFO, support::SESSIONINFO, support::DMACC] {
+        assert!(moids.contains(&moid), "{moid} is not in {moids:?}");
+    }
+    assert!(!String::from_utf8_lossy(&body).contains(support::SECRET));
+    agent.stop().await;
+}
+
+#[tokio::test]
+async fn a_server_sees_and_does_what_its_account_permits() {
+    let permissions = format!("permissions = [\"{DEVINFO}\", {{ moid = \"{BENCH}\", rights = 1 }}]\n");
+    let setup = Setup {
+        account: Box::new(move |account: &mut Account, _| account.extra.push_str(&permissions)),
+        ..Setup::default()
+    };
+    let bench = Bench::with(setup).await;
+    bench.answer([commands(json!([
+        ["GET", node("Fixed")],
+        ["EXEC", node("Operations/Count")],
+        ["HGET", format!("{}/name", bench.repository_server.origin()), node("Name")],
+        ["GET", "urn:x-omadm:mo:demo:1.0//Uptime"],
+        ["GET", format!("{}//CBT", support::SESSIONINFO)],
+        ["DEFAULT", "https://x.example/", "urn:x-omadm:mo:demo:1.0"],
+    ]))]);
+    bench.repository.put("/name", "text/plain", "not to be stored");
+    let agent = bench.start().await;
+    let notification = bench.notification();
+    bench.send(&omadm_agent::lab::notifier::Notification { request_mos: true, ..notification }).await;
+    bench.ended(&agent, 1).await;
+    assert_eq!(bench.statuses(), [vec![200, 403, 403, 404, 200, 403]]);
+    assert_eq!(bench.counted(), 0);
+    let mos = bench.packages()[0].json["MOS"].to_string();
+    assert!(mos.contains(BENCH) && mos.contains(DEVINFO) && !mos.contains("mo:demo"), "{mos}");
+    agent.stop().await;
+}
