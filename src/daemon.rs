@@ -213,7 +213,8 @@ impl Daemon {
     fn start_due(&mut self) {
         for ticket in self.queue.due(Instant::now()) {
             let server_id = ticket.trigger.server_id.clone();
-            let Some(peer) = self.world.peer(&server_id).cloned() else {
+            let peer = self.world.peer(&server_id).filter(|_| self.wanted(&ticket)).cloned();
+            let Some(peer) = peer else {
                 self.queue.ended(&server_id, &Outcome::Completed, Instant::now(), 0);
                 continue;
             };
@@ -233,6 +234,12 @@ impl Daemon {
             let status = self.status();
             self.supervisor.status(&status);
         }
+    }
+
+    /// Alerts that rode in a session that was running need none of their own.
+    fn wanted(&self, ticket: &Ticket) -> bool {
+        let waiting = || alert::waiting(&self.store, &ticket.trigger.server_id);
+        ticket.cause != Cause::Alert || waiting().map_or(true, |waiting| !waiting.alerts.is_empty())
     }
 
     async fn ended(&mut self, ended: Result<(Id, Outcome), tokio::task::JoinError>) {
@@ -339,7 +346,7 @@ impl Daemon {
     async fn stop(mut self) {
         self.supervisor.stopping();
         self.sessions.shutdown().await;
-        self.doorkeeper.lock().unwrap_or_else(PoisonError::into_inner).report_all(Instant::now());
+        self.doorkeeper.lock().unwrap_or_else(PoisonError::into_inner).report_all();
         let clock = self.clock.worth_storing().map(Change::Clock);
         if let Err(error) = self.store.commit(clock.into_iter().collect()).await {
             log::error!("the time could not be stored: {error}");

@@ -179,3 +179,63 @@ async fn repository_troubles_are_that_commands_trouble_alone() {
     assert!(bench.repository.get("/kept").is_some());
     agent.stop().await;
 }
+
+#[tokio::test]
+async fn a_server_that_closes_after_each_answer_costs_resumed_handshakes_only() {
+    let bench = Bench::new().await;
+    let closing = |commands: Value| support::commands(commands).header("connection", "close");
+    bench.answer([closing(exec()), closing(exec()), closing(json!([["END"]]))]);
+    let agent = bench.start().await;
+    bench.session(&agent, 1).await;
+    let requests = bench.tape.requests("dm");
+    let connections: Vec<_> = requests.iter().map(|request| request.connection).collect();
+    assert_eq!(connections, [1, 2, 3]);
+    assert!(requests[1..].iter().all(|request| request.tls.unwrap().resumed));
+    assert_eq!(bench.counted(), 2);
+    agent.stop().await;
+}
+
+#[tokio::test]
+async fn a_server_that_never_ends_is_left() {
+    let setup = Setup { config: "[session]\nmax-packages = 5\n".to_owned(), ..Setup::default() };
+    let bench = Bench::with(setup).await;
+    bench.answer((0..10).map(|_| commands(exec())));
+    let mut agent = bench.start().await;
+    bench.notify().await;
+    agent.logged("that the session failed", |line| line.contains("failed")).await;
+    assert_eq!(bench.counted(), 5);
+    agent.stop().await;
+}
+
+#[tokio::test]
+async fn a_repository_may_redirect_so_far() {
+    let bench = Bench::new().await;
+    let options = Options::new("hops", bench.authority.server().unwrap(), &bench.tape);
+    let hops = Server::start(options, |request| match request.path.trim_start_matches('/').parse::<u32>() {
+        Ok(0) => Reply::ok("text/plain", "arrived"),
+        Ok(left) => Reply::status(307).header("location", &format!("/{}", left - 1)),
+        Err(_) => Reply::status(302).header("location", "http://127.0.0.1:9/plain"),
+    })
+    .await
+    .unwrap();
+    bench.list_origin(&hops.origin());
+    let at = |path: &str| format!("{}/{path}", hops.origin());
+    bench.play(json!([[
+        ["HGET", at("5"), format!("{BENCH}//Name")],
+        ["GET", format!("{BENCH}//Name")],
+        ["HGET", at("6"), format!("{BENCH}//Name")],
+        ["HGET", at("away"), format!("{BENCH}//Name")],
+        ["HPUT", at("1"), format!("{BENCH}//Fixed")],
+        ["HPUT", at("away"), format!("{BENCH}//Fixed")],
+    ]]));
+    let agent = bench.start().await;
+    bench.session(&agent, 1).await;
+    let statuses = &bench.statuses()[0];
+    assert_eq!(statuses[..3], [200, 200, 500]);
+    assert_eq!(statuses[4], 200);
+    assert!(statuses[3] >= 400 && statuses[5] >= 400, "{statuses:?}");
+    let puts = bench.tape.requests("hops").into_iter().filter(|request| request.method == "PUT");
+    let bodies: Vec<_> = puts.map(|request| (request.path.clone(), request.body.len())).collect();
+    assert_eq!(bodies[0].1, bodies[1].1, "307 takes the body along: {bodies:?}");
+    agent.stop().await;
+}

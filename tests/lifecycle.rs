@@ -142,7 +142,7 @@ async fn the_first_contact_happens_once_and_later_boots_are_quiet() {
 }
 
 #[tokio::test]
-async fn a_reload_brings_a_new_account_and_keeps_what_a_broken_file_said() {
+async fn a_new_account_takes_effect_by_itself_and_a_broken_one_stays_as_it_was() {
     let bench = Bench::new().await;
     let mut agent = bench.start().await;
     let other = Account {
@@ -152,14 +152,36 @@ async fn a_reload_brings_a_new_account_and_keeps_what_a_broken_file_said() {
     bench.gateway.put_account(&other).unwrap();
     let first = bench.gateway.path("accounts").join("bench.toml");
     files::put(&first, "server-id = \"bench\"\nserver-uri = 5\n", files::PLAIN).unwrap();
-    agent.signal(Signal::SIGHUP);
-    agent.said("RELOADING=1").await;
-    agent.logged("about the reload", |line| line.contains("reloaded")).await;
+    agent.logged("about both accounts", |line| line.contains("2 accounts")).await;
     bench.send(&Notification::new("other", b"other secret", 1)).await;
     bench.ended(&agent, 1).await;
     assert_eq!(bench.tape.requests("dm")[0].path, "/other");
     bench.session(&agent, 2).await;
-    assert_eq!(bench.tape.requests("dm")[1].path, "/dm", "the broken account stays as it was");
+    assert_eq!(bench.tape.requests("dm")[1].path, "/dm");
+    agent.stop().await;
+}
+
+#[tokio::test]
+async fn settings_take_effect_on_reload() {
+    let bench = Bench::new().await;
+    let mut agent = bench.start().await;
+    let config = bench.gateway.config();
+    let text = std::fs::read_to_string(&config).unwrap();
+    let text = text.replace("[notification]\n", "[notification]\naccept-bare = true\n");
+    files::put(&config, text, files::PLAIN).unwrap();
+    bench.send_raw(&bench.notification().package().unwrap()).await;
+    bench.session(&agent, 1).await;
+    agent.signal(Signal::SIGHUP);
+    agent.said("RELOADING=1").await;
+    agent.logged("about the reload", |line| line.contains("configuration read again")).await;
+    bench.send_raw(&bench.notification().package().unwrap()).await;
+    bench.ended(&agent, 2).await;
+    assert_eq!(bench.packages().len(), 2);
+
+    files::put(&config, "[notification]\nlisten = 5\n", files::PLAIN).unwrap();
+    agent.signal(Signal::SIGHUP);
+    agent.logged("about the broken file", |line| line.contains("omadmd.toml:2")).await;
+    bench.session(&agent, 3).await;
     agent.stop().await;
 }
 

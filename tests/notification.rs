@@ -6,6 +6,8 @@ use std::time::{Duration, SystemTime};
 
 use omadm_agent::lab::files;
 use omadm_agent::lab::notifier::Notification;
+use omadm_agent::notification::ConnectionType;
+use omadm_agent::package::Profile;
 use serde_json::json;
 
 use support::{Bench, SECRET, SERVER_ID, Setup};
@@ -173,5 +175,52 @@ async fn an_account_without_its_secret_takes_no_notification() {
     bench.ended(&agent, 1).await;
     assert_eq!(bench.packages().len(), 1);
     assert!(!agent.log().contains(SECRET) && !agent.log().contains("another secret"));
+    agent.stop().await;
+}
+
+/// A notification says itself which form it has, whatever profile the account's sessions have.
+#[tokio::test]
+async fn the_approved_form_is_told_from_the_draft() {
+    for profile in [Profile::Draft, Profile::Approved] {
+        let setup = Setup {
+            account: Box::new(move |account, _| {
+                account.profile = profile;
+                account.data = Some("nonce".to_owned());
+            }),
+            ..Setup::default()
+        };
+        let bench = Bench::with(setup).await;
+        let agent = bench.start().await;
+        let approved = Notification {
+            profile: Profile::Approved,
+            data: b"nonce".to_vec(),
+            request_mos: true,
+            ..bench.notification()
+        };
+        bench.send(&Notification { data: b"another".to_vec(), ..approved.clone() }).await;
+        bench.send(&approved).await;
+        bench.ended(&agent, 1).await;
+        bench.send(&Notification { request_mos: true, ..bench.notification() }).await;
+        bench.ended(&agent, 2).await;
+        let packages = bench.packages();
+        assert_eq!(packages.len(), 2);
+        assert!(packages.iter().all(|package| package.json.get("MOS").is_some()));
+        agent.stop().await;
+    }
+}
+
+#[tokio::test]
+async fn a_session_waits_for_a_preferred_connection_and_gives_up() {
+    let setup = Setup { config: "[session]\nbearer-wait = \"1s\"\n".to_owned(), ..Setup::default() };
+    let bench = Bench::with(setup).await;
+    let mut agent = bench.start().await;
+    // Loopback is none of them, and a machine that runs tests has no modem that is up.
+    let mobile = Notification { preferred: vec![ConnectionType::Mobile], ..bench.notification() };
+    bench.send(&mobile).await;
+    agent.logged("that it gave up", |line| line.contains("preferred connection types")).await;
+    assert!(bench.packages().is_empty());
+    let any = vec![ConnectionType::Mobile, ConnectionType::Wireline, ConnectionType::AnyAvailable];
+    bench.send(&Notification { preferred: any, ..bench.notification() }).await;
+    bench.ended(&agent, 1).await;
     agent.stop().await;
 }

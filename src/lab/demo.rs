@@ -63,7 +63,7 @@ pub enum Error {
 /// The server id of the demo's account.
 pub(super) const SERVER_ID: &str = "lab";
 /// What the notification's digest is made with.
-pub(super) const SECRET: &str = "the demo's notification secret";
+const SECRET: &str = "the demo's notification secret";
 /// The text that HGET fetches.
 pub(super) const BANNER: &str = "Managed by omadm-lab";
 /// How long a session may take.

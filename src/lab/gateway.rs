@@ -5,6 +5,8 @@ use std::io;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
+use crate::package::Profile;
+
 use super::authority::{Authority, Identity};
 use super::files::{self, PLAIN, PROGRAM, SECRET};
 
@@ -29,6 +31,10 @@ pub struct Account {
     pub auth: Auth,
     /// `notification.secret-file`'s content; none: no `notification`.
     pub secret: Option<String>,
+    /// `notification.data-file`'s content: the approved profile's authentication data.
+    pub data: Option<String>,
+    /// `profile`
+    pub profile: Profile,
     /// Further lines, as they stand in the file before any table.
     pub extra: String,
 }
@@ -177,7 +183,15 @@ pub fn put_account(folder: &Path, account: &Account) -> io::Result<()> {
     }
     if let Some(content) = &account.secret {
         secret(&format!("{id}.notify"), content)?;
-        add(&mut text, format_args!("notification = {{ secret-file = \"{id}.notify\" }}"));
+        let mut keys = format!("secret-file = \"{id}.notify\"");
+        if let Some(content) = &account.data {
+            secret(&format!("{id}.data"), content)?;
+            keys.push_str(&format!(", data-file = \"{id}.data\""));
+        }
+        add(&mut text, format_args!("notification = {{ {keys} }}"));
+    }
+    if account.profile == Profile::Approved {
+        add(&mut text, format_args!("profile = \"approved\""));
     }
     text.push_str(&account.extra);
     files::put(&folder.join(format!("{id}.toml")), text, PLAIN)

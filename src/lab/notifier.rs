@@ -9,6 +9,7 @@ use tokio::net::UdpSocket;
 use crate::notification::ConnectionType;
 use crate::notification::outgoing::Outgoing;
 use crate::notification::wsp::Push;
+use crate::package::Profile;
 
 /// A notification to send.
 #[derive(Clone, Debug)]
@@ -23,7 +24,11 @@ pub struct Notification {
     pub request_mos: bool,
     /// PREFERRED-CON-TYPE, empty: left out.
     pub preferred: Vec<ConnectionType>,
-    /// The time in the digest.
+    /// Which of the two forms.
+    pub profile: Profile,
+    /// The approved form's authentication data, which goes into its digest.
+    pub data: Vec<u8>,
+    /// The time it says it was sent at.
     pub at: SystemTime,
 }
 
@@ -37,6 +42,8 @@ impl Notification {
             secret: secret.to_owned(),
             request_mos: false,
             preferred: Vec::new(),
+            profile: Profile::Draft,
+            data: Vec::new(),
             at: SystemTime::now(),
         }
     }
@@ -56,13 +63,14 @@ impl Notification {
     pub fn package(&self) -> io::Result<Vec<u8>> {
         let seconds = self.at.duration_since(UNIX_EPOCH).unwrap_or_default().as_secs();
         let package = Outgoing {
+            profile: self.profile,
             server_id: Some(self.server_id.clone()),
             preferred: self.preferred.clone(),
             id: Some(self.id),
             req_mos: self.request_mos,
             ..Outgoing::default()
         };
-        package.sign(&self.secret, b"", Some(seconds)).map_err(io::Error::other)
+        package.sign(&self.secret, &self.data, Some(seconds)).map_err(io::Error::other)
     }
 
     /// Sends the datagram to `agent`, and returns it.

@@ -41,7 +41,9 @@ pub async fn run(options: Options, out: impl Write) -> Result<(), Error> {
 
     let repository = Repository::default();
     repository.put("/banner", "text/plain", demo::BANNER);
-    let beside = SocketAddr::new(options.listen.ip(), options.listen.port().checked_add(1).unwrap_or(0));
+    // Port 0 is any port, for both.
+    let port = options.listen.port();
+    let beside = SocketAddr::new(options.listen.ip(), if port == 0 { 0 } else { port.wrapping_add(1) });
     let setup = ServerOptions { listen: beside, ..ServerOptions::new("repository", identity.clone(), &tape) };
     let repository_server = Server::start(setup, repository.handler()).await?;
     let repository_origin = origin(repository_server.address());
@@ -51,9 +53,11 @@ pub async fn run(options: Options, out: impl Write) -> Result<(), Error> {
     let server = Server::start(setup, script.handler()).await?;
 
     let uri = format!("{}/dm?id=[DevID]", origin(server.address()));
+    let mut random = [0; 16];
+    getrandom::fill(&mut random).map_err(io::Error::other)?;
     let account = Account {
         origins: vec![repository_origin.clone()],
-        secret: Some(demo::SECRET.to_owned()),
+        secret: Some(super::challenge::hex(&random)),
         ..Account::new(demo::SERVER_ID, &uri, &authority)
     };
     gateway::put_account(&options.accounts, &account)?;

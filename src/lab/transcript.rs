@@ -85,8 +85,10 @@ impl<W: Write> Transcript<W> {
         self.head("agent", request.server, &format!("{what}{separator}{} {place}", request.method))?;
         self.circumstances(request)?;
         let body = &request.body;
-        let known =
-            self.shown.get(request.server).is_some_and(|shown| !body.is_empty() && shown.body == body);
+        let shown = self.shown.get(request.server);
+        let known = shown.is_some_and(|shown| !body.is_empty() && shown.body == body)
+            // Another Package#3 may say the same of other commands.
+            && (request.is_initiation() || self.commands.is_empty());
         match package {
             _ if known => writeln!(self.out, "{INDENT}the same as before")?,
             Ok(package) => self.package(request, &package)?,
@@ -320,7 +322,21 @@ mod tests {
             .exchange(&Exchange { request: response, reply: Reply::commands(&json!([["END"]])) })
             .unwrap();
 
+        let again = || request("application/vnd.oma.dm.response+json", "{\"Status\":[[501]]}");
+        for name in ["ONE", "TWO"] {
+            transcript
+                .exchange(&Exchange { request: again(), reply: Reply::commands(&json!([[name]])) })
+                .unwrap();
+        }
+        transcript.exchange(&Exchange { request: again(), reply: Reply::closed() }).unwrap();
+        transcript.exchange(&Exchange { request: again(), reply: Reply::status(204) }).unwrap();
+
         let text = String::from_utf8(out).unwrap();
+        assert!(
+            text.contains("501  END") && text.contains("501  ONE") && text.contains("501  TWO"),
+            "{text}"
+        );
+        assert_eq!(text.matches("the same as before").count(), 1, "{text}");
         for line in text.lines() {
             assert!(line.chars().count() <= WIDTH, "{line}");
         }

@@ -35,7 +35,7 @@ impl Counts {
 
 impl fmt::Display for Counts {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{} dropped", self.total())?;
+        write!(f, "{} datagrams dropped", self.total())?;
         for (place, (reason, count)) in self.iter().enumerate() {
             let separator = if place == 0 { ": " } else { ", " };
             write!(f, "{separator}{reason} {count}")?;
@@ -64,7 +64,13 @@ impl Tally {
             return None;
         }
         self.last = Some(now);
-        Some(Counts(std::mem::take(&mut self.counts)))
+        self.rest()
+    }
+
+    /// What no line has told yet, due or not: for the one that is about to stop counting.
+    pub fn rest(&mut self) -> Option<Counts> {
+        let counts = std::mem::take(&mut self.counts);
+        (!counts.is_empty()).then_some(Counts(counts))
     }
 }
 
@@ -79,7 +85,7 @@ mod tests {
         let mut tally = Tally::default();
         assert_eq!(tally.due(), None);
         let first = tally.note("stale", at(0)).unwrap();
-        assert_eq!(first.to_string(), "1 dropped: stale 1");
+        assert_eq!(first.to_string(), "1 datagrams dropped: stale 1");
         assert_eq!(tally.due(), None);
 
         for second in 1..60 {
@@ -89,9 +95,13 @@ mod tests {
         assert_eq!(tally.due(), Some(at(60)));
         assert_eq!(tally.take(at(59)), None);
         let second = tally.take(at(60)).unwrap();
-        assert_eq!(second.to_string(), "60 dropped: duplicate 1, unknown-server 59");
+        assert_eq!(second.to_string(), "60 datagrams dropped: duplicate 1, unknown-server 59");
         assert_eq!(tally.take(at(200)), None);
         assert_eq!(tally.note("stale", at(119)), None);
         assert_eq!(tally.note("stale", at(120)).unwrap().total(), 2);
+
+        assert_eq!(tally.note("stale", at(121)), None);
+        assert_eq!(tally.rest().unwrap().total(), 1, "what is not due is not lost");
+        assert_eq!(tally.rest(), None);
     }
 }

@@ -146,12 +146,19 @@ async fn connect(addresses: &[SocketAddr], binding: &Binding, moved: &Moved) -> 
 
 async fn connect_one(address: SocketAddr, binding: &Binding) -> io::Result<TcpStream> {
     let socket = if address.is_ipv4() { TcpSocket::new_v4() } else { TcpSocket::new_v6() }?;
-    if let Binding::Interface(interface) = binding {
+    if let Binding::Interface(interface) = binding
+        && !is_own(address.ip())
+    {
         bind(&socket, interface, address)
             .map_err(|error| io::Error::new(error.kind(), format!("interface {interface}: {error}")))?;
     }
     socket.set_nodelay(true)?;
     socket.connect(address).await
+}
+
+/// No interface but loopback leads to this machine's own addresses: bound to one, a connection is never answered.
+fn is_own(address: IpAddr) -> bool {
+    address.to_canonical().is_loopback() || crate::bearer::carrying(address).is_some()
 }
 
 /// Binds to the interface itself, or, where the kernel (before 5.7) wants CAP_NET_RAW for that, to its address.
@@ -257,5 +264,14 @@ mod tests {
         let found = source_address("lo", "127.0.0.1:443".parse().unwrap()).unwrap();
         assert!(found.ip().is_loopback() && found.is_ipv4());
         assert!(source_address("no-such-if", "127.0.0.1:443".parse().unwrap()).is_err());
+    }
+
+    #[tokio::test]
+    async fn an_interface_that_is_gone_is_said_before_anything_is_sent() {
+        // TEST-NET-1: nobody is there, and nobody is asked.
+        let address = SocketAddr::from(([192, 0, 2, 1], 9));
+        let binding = Binding::Interface("no-such-if".to_owned());
+        let error = connect_one(address, &binding).await.unwrap_err();
+        assert!(error.to_string().contains("no-such-if"), "{error}");
     }
 }

@@ -15,12 +15,13 @@ HERE = Path(__file__).resolve().parent
 ENVIRONMENT = ["/usr/bin/env", "-i", "PATH=/usr/sbin:/usr/bin:/sbin:/bin", "HOME=/root", "LANG=C.UTF-8"]
 
 # cgroup v2 is mounted where only the container sees it: this machine may have another layout, or no systemd.
-BOOT = """
+BOOT = r"""
 mount -t cgroup2 cgroup2 /sys/fs/cgroup
 mkdir -p "/sys/fs/cgroup/$1"
 echo $$ >"/sys/fs/cgroup/$1/cgroup.procs"
 exec systemd-nspawn --quiet --keep-unit --register=no --boot --directory="$2" --volatile=overlay --machine="$1" \
-  --network-namespace-path="/run/netns/$3" --bind-ro="$4" --console=passive --link-journal=no --resolv-conf=off --timezone=off
+  --network-namespace-path="/run/netns/$3" --bind-ro="$4" --console=passive --link-journal=no \
+  --resolv-conf=off --timezone=off
 """
 FORGET = """
 mount -t cgroup2 cgroup2 /sys/fs/cgroup
@@ -62,6 +63,14 @@ class Network:
         self.machine, self.world = f"{name}-machine", f"{name}-world"
 
     def __enter__(self):
+        try:
+            self.make()
+        except BaseException:
+            self.__exit__()
+            raise
+        return self
+
+    def make(self):
         for namespace in (self.machine, self.world):
             ip("netns", "add", namespace)
             ip("-n", namespace, "link", "set", "lo", "up")
@@ -70,7 +79,6 @@ class Network:
             ip("-n", namespace, "address", "add", f"192.0.2.{host}/24", "dev", interface)
             ip("-n", namespace, "address", "add", f"2001:db8::{host}/64", "dev", interface, "nodad")
             ip("-n", namespace, "link", "set", interface, "up")
-        return self
 
     def __exit__(self, *_):
         for namespace in (self.machine, self.world):

@@ -104,7 +104,10 @@ class Server:
     def package(self, seconds=20):
         """The next package that the agent sends, with its credentials."""
         while True:
-            told = self.told.get(timeout=seconds)
+            try:
+                told = self.told.get(timeout=seconds)
+            except queue.Empty:
+                raise AssertionError(f"the agent sent nothing for {seconds} s") from None
             assert "request" in told, f"the server met {told}"
             package = Package(told["request"])
             if package.authorised:

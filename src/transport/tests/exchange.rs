@@ -265,12 +265,12 @@ async fn plain_http_only_where_it_is_allowed() {
 }
 
 #[tokio::test]
-async fn a_connection_can_be_bound_to_an_interface() {
+async fn a_bearer_has_no_part_in_reaching_this_machine_itself() {
+    let binding = || Binding::Interface("no-such-if".to_owned());
     let ca = Ca::new();
     let server = Server::start(Some(ca.server()), |_, _| ok("")).await;
-    let client = client(&ca, &server);
-    client.connection(Binding::Interface("lo".to_owned())).send(&server.get("/")).await.unwrap();
-    let binding = Binding::Interface("no-such-if".to_owned());
-    let error = client.connection(binding).send(&server.get("/")).await.unwrap_err();
+    client(&ca, &server).connection(binding()).send(&server.get("/")).await.unwrap();
+    let elsewhere = Request::new(Method::GET, "https://203.0.113.1/".parse().unwrap());
+    let error = client(&ca, &server).connection(binding()).send(&elsewhere).await.unwrap_err();
     assert!(error.is_retryable() && error.to_string().contains("no-such-if"), "{error}");
 }

@@ -1,0 +1,61 @@
+"""What the checks share: the machine with the agent on it, and the DM server."""
+
+import json
+
+from machine import wait
+from server import ACCOUNT
+
+DEB = "/root/agent.deb"
+SETTINGS = "/etc/omadm/omadmd.toml"
+SERVICE, SOCKET = "omadmd.service", "omadmd.socket"
+SESSION_ENDED, DROPPED, BROKEN = (f"6f1d5c0b8f0f4a7f9d4b1a3c2e5d7f{last}" for last in (10, 12, 13))
+
+
+class Bench:
+    """What the checks share."""
+
+    def __init__(self, machine, server, folder):
+        self.machine, self.server, self.folder = machine, server, folder
+        self.machine.write("/etc/hosts", "127.0.0.1 localhost\n192.0.2.1 dm.example\n")
+        self.files = self.listing()
+        self.replay = self.device = None
+
+    def account(self, server, *changed):
+        """Writes an account, with one text changed to another."""
+        text = ACCOUNT.format(server=server)
+        text = text.replace(*changed) if changed else text
+        self.machine.write(f"/etc/omadm/accounts.d/{server}.toml", text, "0640", "root:omadm")
+
+    def reload(self):
+        """Reloads, and waits until the agent says that it has."""
+        read = lambda: [line for line in self.journal() if "configuration read again" in line["MESSAGE"]]  # noqa: E731
+        before = len(read())
+        self.machine.run("systemctl", "reload", SERVICE)
+        wait(lambda: len(read()) > before)
+        assert self.machine.show(SERVICE, "ActiveState") == "active"
+
+    def journal(self, **fields):
+        """The service's own lines with these fields."""
+        self.machine.run("journalctl", "--sync")
+        matches = [f"{name}={value}" for name, value in fields.items()]
+        lines = self.machine.run("journalctl", "--output=json", f"_SYSTEMD_UNIT={SERVICE}", *matches, check=False)
+        return [json.loads(line) for line in lines.splitlines()]
+
+    def begun(self, server):
+        return [line for line in self.journal(OMADM_SERVER_ID=server) if " begins" in line["MESSAGE"]]
+
+    def ended(self, count, server="acme"):
+        """Waits until so many sessions ended well."""
+        found = lambda: self.journal(OMADM_SERVER_ID=server, MESSAGE_ID=SESSION_ENDED)  # noqa: E731
+        return wait(lambda: len(found()) >= count and found())
+
+    def idle(self):
+        """Waits until no session is running."""
+        wait(lambda: "0 sessions running" in self.machine.show(SERVICE, "StatusText"))
+
+    def pid(self):
+        return self.machine.show(SERVICE, "MainPID")
+
+    def listing(self):
+        found = self.machine.run("find", "/etc", "/usr", "/var/lib", "/var/log", "/run/omadm", "-xdev", check=False)
+        return set(found.splitlines())
