@@ -67,9 +67,21 @@ pub enum StoreError {
     /// A record is not in the form that this version writes.
     #[error("store: a record of table {0} is damaged")]
     Damaged(&'static str),
+    /// An instance of this name was made meanwhile.
+    #[error("store: another session made an instance of the same name")]
+    Taken,
     /// The task that ran the transaction was cancelled.
     #[error("store: the transaction was cancelled")]
     Cancelled,
+}
+
+impl StoreError {
+    /// Whether there is no room left.
+    #[must_use]
+    pub fn is_full(&self) -> bool {
+        matches!(self, Self::Database(redb::Error::Io(error))
+            if matches!(error.kind(), io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded))
+    }
 }
 
 /// Turns redb's several error types into one.
