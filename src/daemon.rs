@@ -104,10 +104,11 @@ pub async fn run(
     let listening = {
         let (doorkeeper, clock) = (Arc::clone(&doorkeeper), clock.clone());
         listener::run(sockets, move |datagram, _from| {
+            // A full queue drops it unseen, as the network may: sent again, it must not pass for a duplicate.
+            let Ok(place) = admitted_sender.try_reserve() else { return };
             let mut doorkeeper = doorkeeper.lock().unwrap_or_else(PoisonError::into_inner);
             if let Some(package) = doorkeeper.receive(datagram, clock.now(), Instant::now()) {
-                // A full queue drops it, as the network may: the server sends it again.
-                let _ = admitted_sender.try_send(package);
+                place.send(package);
             }
         })
     };
