@@ -348,10 +348,6 @@ impl Daemon {
         self.supervisor.stopping();
         self.sessions.shutdown().await;
         self.doorkeeper.lock().unwrap_or_else(PoisonError::into_inner).report_all();
-        let clock = self.clock.worth_storing().map(Change::Clock);
-        if let Err(error) = self.store.commit(clock.into_iter().collect()).await {
-            log::error!("the time could not be stored: {error}");
-        }
         log::info!("stopped");
     }
 }
