@@ -37,11 +37,12 @@ system: deb
 	$(SUDO) tests/system/run $(DEB)
 
 bench:
-	cargo bench --locked --all-features
+	cargo bench --locked --all-features --bench budgets
 
 fuzz:
 	packaging/prepare $(CACHE)/tools cargo-fuzz
 	for target in $$(RUSTC_BOOTSTRAP=1 cargo fuzz list --fuzz-dir tests/fuzz); do \
-	    RUSTC_BOOTSTRAP=1 cargo fuzz run --fuzz-dir tests/fuzz --sanitizer address $$target -- \
-	        -max_total_time=$(SECONDS_EACH) || exit 1; \
+	    mkdir -p tests/fuzz/corpus/$$target && \
+	    RUSTC_BOOTSTRAP=1 cargo fuzz run --fuzz-dir tests/fuzz --sanitizer address $$target \
+	        tests/fuzz/corpus/$$target tests/fuzz/seeds/$$target -- -max_total_time=$(SECONDS_EACH) || exit 1; \
 	done

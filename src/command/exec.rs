@@ -1,4 +1,4 @@
-//! EXEC ClientURI [ServerURI] (TS 5.4.5).
+//! `EXEC ClientURI [ServerURI]` (TS 5.4.5).
 //!
 //! What ends within `exec.sync-limit` is answered with its result; what takes longer with 202, and reports
 //! by a Generic Alert (TS 5.3).

@@ -16,7 +16,7 @@ pub struct Tally {
 
 /// What a journal line says: counts by reason.
 ///
-/// Displayed as `3 dropped: stale 1, unknown-server 2`.
+/// Displayed as `3 datagrams dropped: stale 1, unknown-server 2`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Counts(BTreeMap<&'static str, u64>);
 

@@ -1,0 +1,42 @@
+//! Package#0 on one core.
+
+use std::hint::black_box;
+
+use omadm_agent::lab::notifier::Notification;
+use omadm_agent::notification::ConnectionType;
+use omadm_agent::notification::package::decode;
+
+use crate::{Table, rate};
+
+/// Packages for one timing: a look at the clock costs more than to decode one.
+const BATCH: usize = 1000;
+
+pub(crate) fn package0(table: &mut Table) {
+    let secret = b"a secret of 24 characters".as_slice();
+    let packages: Vec<Vec<u8>> = (0..8)
+        .map(|id| {
+            let preferred =
+                if id % 2 == 0 { vec![] } else { vec![ConnectionType::Mobile, ConnectionType::Any] };
+            let notification =
+                Notification { preferred, request_mos: id % 3 == 0, ..Notification::new("acme", secret, id) };
+            notification.package().unwrap()
+        })
+        .collect();
+    let decoded = rate(|| {
+        for package in packages.iter().cycle().take(BATCH) {
+            black_box(decode(black_box(package)).unwrap());
+        }
+    }) * BATCH as f64;
+    table.row("Package#0: decode", per_second(decoded), "≥ 30 M/s", Some(decoded >= 30e6));
+    let verified = rate(|| {
+        for package in packages.iter().cycle().take(BATCH) {
+            let digest = decode(black_box(package)).unwrap().digest.unwrap();
+            assert!(black_box(digest.verify(secret, b"")));
+        }
+    }) * BATCH as f64;
+    table.row("Package#0: decode and verify SHA-256", per_second(verified), "≥ 2 M/s", Some(verified >= 2e6));
+}
+
+fn per_second(rate: f64) -> String {
+    format!("{:.2} M/s", rate / 1e6)
+}
