@@ -11,10 +11,10 @@ pub use loading::{Options, check};
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use tokio::net::UdpSocket;
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, watch};
 use tokio::task::{Id, JoinSet};
 
 use crate::alert;
@@ -60,6 +60,9 @@ pub enum DaemonError {
 /// Notifications that were let in but not acted upon yet; more are dropped.
 const MOST_ADMITTED: usize = 64;
 
+/// A command that is being executed when the agent is stopped gets this long. systemd waits 20 s.
+const LONGEST_STOP: Duration = Duration::from_secs(8);
+
 struct Daemon {
     loader: Loader,
     world: Arc<World>,
@@ -71,6 +74,8 @@ struct Daemon {
     /// Which server each session's task is for.
     servers: HashMap<Id, String>,
     finished: mpsc::UnboundedSender<Finished>,
+    /// Turns true when sessions are to end.
+    stopping: watch::Sender<bool>,
     random: Box<dyn Random>,
     supervisor: Supervisor,
     watcher: Watcher,
@@ -126,6 +131,7 @@ pub async fn run(
         sessions: JoinSet::new(),
         servers: HashMap::new(),
         finished: finished_sender,
+        stopping: watch::Sender::new(false),
         random,
         supervisor: Supervisor::new(),
         watcher,
@@ -226,9 +232,10 @@ impl Daemon {
             );
             let world = Arc::clone(&self.world);
             let finished = self.finished.clone();
+            let stopping = self.stopping.subscribe();
             let mut random = self.random.fork();
             let task = async move {
-                session::run(&world, &peer, &ticket, &session_id, &finished, &mut *random).await
+                session::run(&world, &peer, &ticket, &session_id, &finished, &mut *random, stopping).await
             };
             let handle = self.sessions.spawn(task);
             self.servers.insert(handle.id(), server_id);
@@ -343,9 +350,15 @@ impl Daemon {
         )
     }
 
-    /// Sessions are broken off: their servers see a lost connection, and what was acknowledged is on disk.
+    /// Sessions are broken off, after the command that is being executed where that does not take long: their
+    /// servers see a lost connection, and what was acknowledged is on disk.
     async fn stop(mut self) {
         self.supervisor.stopping();
+        self.stopping.send_replace(true);
+        let ending = async { while self.sessions.join_next().await.is_some() {} };
+        if tokio::time::timeout(LONGEST_STOP, ending).await.is_err() {
+            log::warn!("a command takes too long: broken off");
+        }
         self.sessions.shutdown().await;
         self.doorkeeper.lock().unwrap_or_else(PoisonError::into_inner).report_all();
         log::info!("stopped");

@@ -4,7 +4,7 @@ use std::time::{Duration, SystemTime};
 
 use hyper::Method;
 use hyper::header::{ACCEPT, CONTENT_TYPE, HeaderName, HeaderValue};
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, watch};
 
 use super::machine::{Again, Answer, Event, Failure, Limits, Machine, Outcome};
 use super::parameters::Parameters;
@@ -51,7 +51,7 @@ struct Driver<'a> {
     finished: &'a mpsc::UnboundedSender<Finished>,
 }
 
-/// Runs one session to its end.
+/// Runs one session to its end, or until `stopping` turns true and no command is being executed.
 pub async fn run(
     world: &World,
     peer: &Peer,
@@ -59,8 +59,9 @@ pub async fn run(
     session_id: &str,
     finished: &mpsc::UnboundedSender<Finished>,
     random: &mut dyn Random,
+    mut stopping: watch::Receiver<bool>,
 ) -> Outcome {
-    let outcome = match session(world, peer, ticket, session_id, finished, random).await {
+    let outcome = match session(world, peer, ticket, session_id, finished, random, &mut stopping).await {
         Ok(outcome) => outcome,
         Err((why, again)) => Outcome::Failed { failure: Failure::Transport(why), again },
     };
@@ -87,13 +88,17 @@ async fn session(
     session_id: &str,
     finished: &mpsc::UnboundedSender<Finished>,
     random: &mut dyn Random,
+    stopping: &mut watch::Receiver<bool>,
 ) -> Result<Outcome, Refusal> {
     let later = |why: String| (why, Again::Later);
     let never = |why: String| (why, Again::No);
     let account = &peer.account;
     let visitor = Visitor { account, session: SessionFacts::default() };
 
-    let binding = wait_for_bearer(world, ticket).await?;
+    let binding = tokio::select! {
+        binding = wait_for_bearer(world, ticket) => binding?,
+        () = stopped(stopping) => return Ok(STOPPED),
+    };
     let dev_id =
         world.tree.own_leaf(DEV_INFO, "DevID", &visitor).await.map_err(|error| later(error.to_string()))?;
     let parameters = Parameters::new(dev_id.unwrap_or_else(|| "-1".to_owned()));
@@ -124,12 +129,28 @@ async fn session(
     let outcome = loop {
         let event = match action {
             Action::Finish(outcome) => break outcome,
-            other => driver.perform(other).await,
+            _ if *stopping.borrow() => return Ok(STOPPED),
+            // A command that has begun is not broken off: a change is made whole or not at all.
+            execute @ Action::Execute { .. } => driver.perform(execute).await,
+            other => tokio::select! {
+                event = driver.perform(other) => event,
+                () = stopped(stopping) => return Ok(STOPPED),
+            },
         };
         action = machine.handle(event, random.next_u32());
     };
     driver.close().await;
     Ok(outcome)
+}
+
+const STOPPED: Outcome = Outcome::Failed { failure: Failure::Stopped, again: Again::No };
+
+/// Returns when the agent is about to end.
+async fn stopped(stopping: &mut watch::Receiver<bool>) {
+    if stopping.wait_for(|stopping| *stopping).await.is_err() {
+        // Nobody is left who could say so.
+        std::future::pending::<()>().await;
+    }
 }
 
 impl Driver<'_> {
