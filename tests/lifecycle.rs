@@ -29,7 +29,9 @@ async fn sigterm_ends_an_idle_agent_and_one_in_the_middle_of_a_session() {
     let agent = bench.start().await;
     bench.notify().await;
     support::appears(&bench.gateway.path("slowed")).await;
+    let told = std::time::Instant::now();
     agent.stop().await;
+    assert!(told.elapsed() < Duration::from_secs(4), "it does not wait for the script");
 }
 
 #[tokio::test]

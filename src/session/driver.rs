@@ -9,6 +9,7 @@ use tokio::sync::{mpsc, watch};
 use super::machine::{Again, Answer, Event, Failure, Limits, Machine, Outcome};
 use super::parameters::Parameters;
 use super::queue::Ticket;
+use super::stopping::stopped;
 use crate::alert;
 use crate::bearer::{self, Choice};
 use crate::command::{self, Context, Finished};
@@ -49,6 +50,7 @@ struct Driver<'a> {
     /// The last alert that is in the package on its way.
     alerts_sent: Option<u64>,
     finished: &'a mpsc::UnboundedSender<Finished>,
+    stopping: watch::Receiver<bool>,
 }
 
 /// Runs one session to its end, or until `stopping` turns true and no command is being executed.
@@ -121,6 +123,7 @@ async fn session(
         after_session: Vec::new(),
         alerts_sent: waiting.last,
         finished,
+        stopping: stopping.clone(),
     };
     let limits =
         Limits { retries: world.settings.session.retries, packages: world.settings.session.max_packages };
@@ -145,14 +148,6 @@ async fn session(
 
 const STOPPED: Outcome = Outcome::Failed { failure: Failure::Stopped, again: Again::No };
 
-/// Returns when the agent is about to end.
-async fn stopped(stopping: &mut watch::Receiver<bool>) {
-    if stopping.wait_for(|stopping| *stopping).await.is_err() {
-        // Nobody is left who could say so.
-        std::future::pending::<()>().await;
-    }
-}
-
 impl Driver<'_> {
     async fn perform(&mut self, action: Action) -> Event {
         match action {
@@ -169,6 +164,7 @@ impl Driver<'_> {
                     accept_mo: accept_mo.as_deref(),
                     after_session: &mut self.after_session,
                     finished: self.finished,
+                    stopping: &mut self.stopping,
                 };
                 Event::Executed(command::execute(&command, &mut context).await)
             }
