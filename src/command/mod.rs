@@ -108,16 +108,17 @@ fn report(command: &Command, done: &Done, problem: Option<&CommandError>, contex
     };
     let target = shortened(target.map_or("", String::as_str));
     let name = shortened(&command.name);
+    let what = if target.is_empty() { name.to_owned() } else { format!("{name} {target}") };
     match problem {
         None => log::info!(
             OMADM_SERVER_ID = server_id, OMADM_SESSION_ID = context.session_id,
             OMADM_CLIENT_URI = target, OMADM_STATUS = code;
-            "{server_id}: {name} {target}: {code}"
+            "{server_id}: {what}: {code}"
         ),
         Some(problem) => log::warn!(
             OMADM_SERVER_ID = server_id, OMADM_SESSION_ID = context.session_id,
             OMADM_CLIENT_URI = target, OMADM_STATUS = code;
-            "{server_id}: {name} {target}: {code}: {problem}"
+            "{server_id}: {what}: {code}: {problem}"
         ),
     }
 }
