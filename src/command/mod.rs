@@ -20,7 +20,7 @@ pub use status::CommandError;
 
 use std::sync::Arc;
 
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, watch};
 
 use crate::config::Settings;
 use crate::package::{Command, Status};
@@ -53,6 +53,8 @@ pub struct Context<'a> {
     pub after_session: &'a mut Vec<Invocation>,
     /// Where an EXEC that outlives its command reports.
     pub finished: &'a mpsc::UnboundedSender<Finished>,
+    /// Turns true when the agent is about to end.
+    pub stopping: &'a mut watch::Receiver<bool>,
 }
 
 type Answer = Result<Done, CommandError>;
