@@ -35,7 +35,8 @@ impl Counts {
 
 impl fmt::Display for Counts {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{} datagrams dropped", self.total())?;
+        let total = self.total();
+        write!(f, "{total} datagram{} dropped", if total == 1 { "" } else { "s" })?;
         for (place, (reason, count)) in self.iter().enumerate() {
             let separator = if place == 0 { ": " } else { ", " };
             write!(f, "{separator}{reason} {count}")?;
@@ -85,7 +86,7 @@ mod tests {
         let mut tally = Tally::default();
         assert_eq!(tally.due(), None);
         let first = tally.note("stale", at(0)).unwrap();
-        assert_eq!(first.to_string(), "1 datagrams dropped: stale 1");
+        assert_eq!(first.to_string(), "1 datagram dropped: stale 1");
         assert_eq!(tally.due(), None);
 
         for second in 1..60 {

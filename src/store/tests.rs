@@ -159,3 +159,12 @@ fn pins_go_with_what_they_are_in() {
     store.commit_blocking(&[Change::Remove(key(&["a"]))]).unwrap();
     assert_eq!(store.snapshot().unwrap().pin(&key(&["a", "id"])).unwrap(), None);
 }
+
+#[test]
+fn a_full_disk_is_no_reason_to_forget_everything() {
+    let failed = |kind: std::io::ErrorKind| StoreError::Database(redb::Error::Io(kind.into()));
+    assert!(failed(std::io::ErrorKind::StorageFull).may_pass());
+    assert!(failed(std::io::ErrorKind::ReadOnlyFilesystem).may_pass());
+    assert!(!failed(std::io::ErrorKind::InvalidData).may_pass());
+    assert!(!StoreError::Damaged("nodes").may_pass());
+}

@@ -16,7 +16,7 @@ pub(crate) fn package0(table: &mut Table) {
     let packages: Vec<Vec<u8>> = (0..8)
         .map(|id| {
             let preferred =
-                if id % 2 == 0 { vec![] } else { vec![ConnectionType::Mobile, ConnectionType::Any] };
+                if id % 2 == 0 { vec![] } else { vec![ConnectionType::Mobile, ConnectionType::AnyAvailable] };
             let notification =
                 Notification { preferred, request_mos: id % 3 == 0, ..Notification::new("acme", secret, id) };
             notification.package().unwrap()
