@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use crate::backend::Child;
-use crate::ddf::Properties;
+use crate::ddf::{AccessType, Properties};
 use crate::mo::mapping::NodeMapping;
 use crate::mo::{ManagementObject, Node, NodeId};
 use crate::store::NodeKey;
@@ -111,6 +111,13 @@ impl NodeRef {
     #[must_use]
     pub fn is_leaf(&self) -> bool {
         self.object.is_leaf(self.id)
+    }
+
+    /// Whether the DDF lets a server give it a value.
+    #[must_use]
+    pub fn takes_values(&self) -> bool {
+        let access = &self.properties().access;
+        access.allows(AccessType::REPLACE) || access.allows(AccessType::ADD)
     }
 
     /// The node's own name: that of the object's root for the root.
