@@ -24,7 +24,10 @@ mod tree;
 use std::time::{Duration, Instant};
 
 /// What is measured, in this order.
-const BENCHES: [(&str, fn(&mut Table)); 8] = [
+/// Measures, and adds its rows.
+type Bench = fn(&mut Table);
+
+const BENCHES: [(&str, Bench); 8] = [
     ("size", process::size),
     ("start", process::start),
     ("idle", process::idle),
