@@ -23,10 +23,10 @@ mod tree;
 
 use std::time::{Duration, Instant};
 
-/// What is measured, in this order.
 /// Measures, and adds its rows.
 type Bench = fn(&mut Table);
 
+/// What is measured, in this order.
 const BENCHES: [(&str, Bench); 8] = [
     ("size", process::size),
     ("start", process::start),
