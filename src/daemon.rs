@@ -11,10 +11,10 @@ pub use loading::{Options, check};
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use tokio::net::UdpSocket;
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, watch};
 use tokio::task::{Id, JoinSet};
 
 use crate::alert;
@@ -60,6 +60,9 @@ pub enum DaemonError {
 /// Notifications that were let in but not acted upon yet; more are dropped.
 const MOST_ADMITTED: usize = 64;
 
+/// A command that is being executed when the agent is stopped gets this long. systemd waits 20 s.
+const LONGEST_STOP: Duration = Duration::from_secs(8);
+
 struct Daemon {
     loader: Loader,
     world: Arc<World>,
@@ -71,6 +74,8 @@ struct Daemon {
     /// Which server each session's task is for.
     servers: HashMap<Id, String>,
     finished: mpsc::UnboundedSender<Finished>,
+    /// Turns true when sessions are to end.
+    stopping: watch::Sender<bool>,
     random: Box<dyn Random>,
     supervisor: Supervisor,
     watcher: Watcher,
@@ -104,10 +109,11 @@ pub async fn run(
     let listening = {
         let (doorkeeper, clock) = (Arc::clone(&doorkeeper), clock.clone());
         listener::run(sockets, move |datagram, _from| {
+            // A full queue drops it unseen, as the network may: sent again, it must not pass for a duplicate.
+            let Ok(place) = admitted_sender.try_reserve() else { return };
             let mut doorkeeper = doorkeeper.lock().unwrap_or_else(PoisonError::into_inner);
             if let Some(package) = doorkeeper.receive(datagram, clock.now(), Instant::now()) {
-                // A full queue drops it, as the network may: the server sends it again.
-                let _ = admitted_sender.try_send(package);
+                place.send(package);
             }
         })
     };
@@ -125,6 +131,7 @@ pub async fn run(
         sessions: JoinSet::new(),
         servers: HashMap::new(),
         finished: finished_sender,
+        stopping: watch::Sender::new(false),
         random,
         supervisor: Supervisor::new(),
         watcher,
@@ -213,7 +220,8 @@ impl Daemon {
     fn start_due(&mut self) {
         for ticket in self.queue.due(Instant::now()) {
             let server_id = ticket.trigger.server_id.clone();
-            let Some(peer) = self.world.peer(&server_id).cloned() else {
+            let peer = self.world.peer(&server_id).filter(|_| self.wanted(&ticket)).cloned();
+            let Some(peer) = peer else {
                 self.queue.ended(&server_id, &Outcome::Completed, Instant::now(), 0);
                 continue;
             };
@@ -224,15 +232,22 @@ impl Daemon {
             );
             let world = Arc::clone(&self.world);
             let finished = self.finished.clone();
+            let stopping = self.stopping.subscribe();
             let mut random = self.random.fork();
             let task = async move {
-                session::run(&world, &peer, &ticket, &session_id, &finished, &mut *random).await
+                session::run(&world, &peer, &ticket, &session_id, &finished, &mut *random, stopping).await
             };
             let handle = self.sessions.spawn(task);
             self.servers.insert(handle.id(), server_id);
             let status = self.status();
             self.supervisor.status(&status);
         }
+    }
+
+    /// Alerts that rode in a session that was running need none of their own.
+    fn wanted(&self, ticket: &Ticket) -> bool {
+        let waiting = || alert::waiting(&self.store, &ticket.trigger.server_id);
+        ticket.cause != Cause::Alert || waiting().map_or(true, |waiting| !waiting.alerts.is_empty())
     }
 
     async fn ended(&mut self, ended: Result<(Id, Outcome), tokio::task::JoinError>) {
@@ -315,8 +330,8 @@ impl Daemon {
         self.queue.keep(|server_id| world.peer(server_id).is_some());
         self.watcher.look_at(&world.settings.paths);
         let before = std::mem::replace(&mut self.world, Arc::new(world));
-        let new = schedule::of_new_accounts(&before, &self.world, Instant::now(), &mut *self.random);
-        for (ticket, at) in new {
+        let due = schedule::of_changes(&before, &self.world, Instant::now(), &mut *self.random);
+        for (ticket, at) in due {
             self.queue.ask(ticket, at);
         }
         let status = self.status();
@@ -335,15 +350,17 @@ impl Daemon {
         )
     }
 
-    /// Sessions are broken off: their servers see a lost connection, and what was acknowledged is on disk.
+    /// Sessions are broken off, after the command that is being executed where that does not take long: their
+    /// servers see a lost connection, and what was acknowledged is on disk.
     async fn stop(mut self) {
         self.supervisor.stopping();
+        self.stopping.send_replace(true);
+        let ending = async { while self.sessions.join_next().await.is_some() {} };
+        if tokio::time::timeout(LONGEST_STOP, ending).await.is_err() {
+            log::warn!("a command takes too long: broken off");
+        }
         self.sessions.shutdown().await;
         self.doorkeeper.lock().unwrap_or_else(PoisonError::into_inner).report_all();
-        let clock = self.clock.worth_storing().map(Change::Clock);
-        if let Err(error) = self.store.commit(clock.into_iter().collect()).await {
-            log::error!("the time could not be stored: {error}");
-        }
         log::info!("stopped");
     }
 }

@@ -2,7 +2,7 @@
 //! makes a new world; sessions in flight finish on the old one.
 
 use std::sync::atomic::AtomicU64;
-use std::sync::{Arc, OnceLock};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use crate::config::{Account, Auth, Settings};
 use crate::session::Parameters;
@@ -38,7 +38,8 @@ pub struct Peer {
     pub account: Arc<Account>,
     settings: Arc<Settings>,
     surroundings: Surroundings,
-    client: OnceLock<Client>,
+    /// Made for these values of the account's templates.
+    client: Mutex<Option<(Parameters, Client)>>,
 }
 
 /// What comes from around the agent, read once.
@@ -60,16 +61,26 @@ impl Peer {
     /// Prepares an account; its TLS configuration is made when first needed, and kept for resumption.
     #[must_use]
     pub fn new(account: Arc<Account>, settings: Arc<Settings>, surroundings: Surroundings) -> Self {
-        Self { account, settings, surroundings, client: OnceLock::new() }
+        Self { account, settings, surroundings, client: Mutex::default() }
+    }
+
+    /// Whether it was made for the same account under the same settings.
+    #[must_use]
+    pub fn is_for(&self, account: &Account, settings: &Settings) -> bool {
+        *self.account == *account && *self.settings == *settings
     }
 
     /// The account's HTTPS client.
     ///
     /// # Errors
     /// A certificate or key of the account can't be used.
-    pub fn client(&self, parameters: &Parameters) -> Result<&Client, TlsSettingsError> {
-        if let Some(client) = self.client.get() {
-            return Ok(client);
+    pub fn client(&self, parameters: &Parameters) -> Result<Client, TlsSettingsError> {
+        let mut kept = self.client.lock().unwrap_or_else(PoisonError::into_inner);
+        // The first session may come before the machine has told who it is.
+        if let Some((known, client)) = &*kept
+            && known == parameters
+        {
+            return Ok(client.clone());
         }
         let account = &self.account;
         let client = Client::new(ClientSettings {
@@ -81,7 +92,8 @@ impl Peer {
             proxies: self.surroundings.proxies.clone(),
             time_floor: Arc::clone(&self.surroundings.time_floor),
         })?;
-        Ok(self.client.get_or_init(|| client))
+        *kept = Some((parameters.clone(), client.clone()));
+        Ok(client)
     }
 }
 

@@ -29,6 +29,53 @@ async fn sigterm_ends_an_idle_agent_and_one_in_the_middle_of_a_session() {
     let agent = bench.start().await;
     bench.notify().await;
     support::appears(&bench.gateway.path("slowed")).await;
+    let told = std::time::Instant::now();
+    agent.stop().await;
+    assert!(told.elapsed() < Duration::from_secs(4), "it does not wait for the script");
+}
+
+#[tokio::test]
+async fn a_change_that_has_begun_is_made_whole_before_the_agent_ends() {
+    const KNOBS: &str = "urn:bench:mo:knobs:1.0";
+    let leaf = |name: &str| {
+        format!(
+            "<Node><NodeName>{name}</NodeName><DFProperties><AccessType><Get/><Replace/></AccessType>\
+             <DFFormat><chr/></DFFormat></DFProperties></Node>"
+        )
+    };
+    let ddf = format!(
+        "<MgmtTree><VerDTD>1.2</VerDTD><Node><NodeName>Knobs</NodeName><DFProperties><AccessType><Get/></AccessType>\
+         <DFFormat><node/></DFFormat></DFProperties>{}</Node></MgmtTree>",
+        ["First", "Second", "Third"].map(leaf).concat()
+    );
+    let mapping = format!(
+        "moid = \"{KNOBS}\"\nddf = \"knobs.ddf.xml\"\nddf-uri = \"https://omadm.example/ddf/knobs\"\n\
+         root = \"Knobs\"\ninstances = [\"1\"]\n\
+         [node.First]\nget = {{ file = \"@folder@/first\" }}\nset = {{ file = \"@folder@/first\" }}\n\
+         [node.Second]\nget = {{ file = \"@folder@/second\" }}\nverify = false\n\
+         set = {{ run = [\"@folder@/turn\", \"{{}}\", \"@folder@/second\", \"@folder@/pipe\"] }}\n"
+    );
+    let bench = Bench::playing(json!([[["HGET", "{repository}/knobs", format!("{KNOBS}//")]]])).await;
+    bench.gateway.put_mo("knobs", "knobs.ddf.xml", &ddf).unwrap();
+    bench.gateway.put_mo("knobs", "knobs.toml", &mapping).unwrap();
+    let program = "#!/bin/sh\n: >\"$2.begun\"\nread -r line <\"$3\"\necho \"$1\" >\"$2\"\n";
+    files::put(&bench.gateway.path("turn"), program, files::PROGRAM).unwrap();
+    let data = json!({"MOData": {"First": "1", "Second": "2", "Third": "3"}});
+    bench.repository.put("/knobs", "application/dmmo+json", data.to_string());
+
+    let mut agent = bench.start().await;
+    bench.notify().await;
+    support::appears(&bench.gateway.path("second.begun")).await;
+    agent.signal(Signal::SIGTERM);
+    bench.release(0).await;
+    assert!(agent.exit().await.success(), "{}", agent.log());
+
+    bench.play(json!([[["GET", format!("{KNOBS}//")]]]));
+    let agent = bench.start().await;
+    bench.notify().await;
+    bench.until(&agent, "what was changed", |exchanges| exchanges.len() >= 3).await;
+    let read: serde_json::Value = serde_json::from_slice(&bench.packages()[2].part(1).unwrap().body).unwrap();
+    assert_eq!(read["MOData"]["Knobs"], json!({"First": "1", "Second": "2", "Third": "3"}));
     agent.stop().await;
 }
 

@@ -1,4 +1,4 @@
-//! EXEC ClientURI [ServerURI] (TS 5.4.5).
+//! `EXEC ClientURI [ServerURI]` (TS 5.4.5).
 //!
 //! What ends within `exec.sync-limit` is answered with its result; what takes longer with 202, and reports
 //! by a Generic Alert (TS 5.3).
@@ -9,6 +9,7 @@ use tokio::sync::mpsc;
 
 use super::{Answer, CommandError, Context, client_uri, plain};
 use crate::backend::Running;
+use crate::session::stopped;
 use crate::tree::{Invocation, Rights, Tree, Visitor};
 
 /// An EXEC that ended after its command was answered.
@@ -40,13 +41,13 @@ pub(super) async fn run(parameters: &[String], context: &mut Context<'_>) -> Ans
     let server_id = context.visitor.account.server_id.clone();
     let mut task = tokio::spawn(wait(invocation, running, server_id));
     tokio::select! {
-        finished = &mut task => Ok(plain(finished.map_or(500, |finished| finished.code))),
-        () = tokio::time::sleep(context.settings.exec.sync_limit) => {
-            let sender = context.finished.clone();
-            tokio::spawn(async move { report(task.await, &sender) });
-            Ok(plain(202))
-        }
+        finished = &mut task => return Ok(plain(finished.map_or(500, |finished| finished.code))),
+        () = tokio::time::sleep(context.settings.exec.sync_limit) => {}
+        () = stopped(context.stopping) => {}
     }
+    let sender = context.finished.clone();
+    tokio::spawn(async move { report(task.await, &sender) });
+    Ok(plain(202))
 }
 
 /// Executes what waited for the end of the session. Fire and forget: a reboot reports to nobody.

@@ -1,4 +1,4 @@
-//! HGET ServerURI [ClientURI] (TS 5.4.1): stores what a data repository has.
+//! `HGET ServerURI [ClientURI]` (TS 5.4.1): stores what a data repository has.
 
 use super::{Answer, CommandError, Context, client_uri, media, plain, repository};
 use crate::mo::Value;

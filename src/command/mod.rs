@@ -20,7 +20,7 @@ pub use status::CommandError;
 
 use std::sync::Arc;
 
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, watch};
 
 use crate::config::Settings;
 use crate::package::{Command, Status};
@@ -53,6 +53,8 @@ pub struct Context<'a> {
     pub after_session: &'a mut Vec<Invocation>,
     /// Where an EXEC that outlives its command reports.
     pub finished: &'a mpsc::UnboundedSender<Finished>,
+    /// Turns true when the agent is about to end.
+    pub stopping: &'a mut watch::Receiver<bool>,
 }
 
 type Answer = Result<Done, CommandError>;
@@ -106,16 +108,17 @@ fn report(command: &Command, done: &Done, problem: Option<&CommandError>, contex
     };
     let target = shortened(target.map_or("", String::as_str));
     let name = shortened(&command.name);
+    let what = if target.is_empty() { name.to_owned() } else { format!("{name} {target}") };
     match problem {
         None => log::info!(
             OMADM_SERVER_ID = server_id, OMADM_SESSION_ID = context.session_id,
             OMADM_CLIENT_URI = target, OMADM_STATUS = code;
-            "{server_id}: {name} {target}: {code}"
+            "{server_id}: {what}: {code}"
         ),
         Some(problem) => log::warn!(
             OMADM_SERVER_ID = server_id, OMADM_SESSION_ID = context.session_id,
             OMADM_CLIENT_URI = target, OMADM_STATUS = code;
-            "{server_id}: {name} {target}: {code}: {problem}"
+            "{server_id}: {what}: {code}: {problem}"
         ),
     }
 }

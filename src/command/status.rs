@@ -93,10 +93,13 @@ fn of_tree(error: &TreeError) -> u16 {
         TreeError::NotAllowed { .. } => 405,
         TreeError::Unsupported(_) => 501,
         TreeError::Unavailable { .. } => 503,
+        TreeError::Full(_) => 506,
+        TreeError::Store(error) if error.is_full() => 506,
         TreeError::Backend {
             source: BackendError::Unsupported(_) | BackendError::NeedsHelper(_), ..
         } => 501,
         TreeError::Invalid { .. }
+        | TreeError::TooLarge(_)
         | TreeError::Backend { .. }
         | TreeError::NotVerified(_)
         | TreeError::Store(_) => 500,

@@ -48,7 +48,9 @@ impl Clock {
         gate::Clock { now: system.max(floor), synchronised }
     }
 
-    /// The time, if it is so much later than what the store has that it should be written.
+    /// The time, if it is so much later than what the store has that it should be written. To be asked only after
+    /// a session: by a server's certificate the clock has proved itself, and one that runs decades ahead would
+    /// otherwise lock every server out for good.
     pub(super) fn worth_storing(&mut self) -> Option<u64> {
         let now = self.now();
         (now.synchronised && now.now >= self.stored.saturating_add(STORE_EVERY)).then(|| {

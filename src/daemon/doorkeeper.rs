@@ -19,16 +19,16 @@ pub(super) struct Doorkeeper {
 
 impl Doorkeeper {
     pub(super) fn new(settings: &Notification) -> Self {
-        Self { gate: Gate::new(policy(settings)), verifiers: Vec::new(), tally: Tally::default() }
+        Self { gate: Gate::new(Policy::from(settings)), verifiers: Vec::new(), tally: Tally::default() }
     }
 
     pub(super) fn set_policy(&mut self, settings: &Notification) {
-        self.gate.set_policy(policy(settings));
+        self.gate.set_policy(Policy::from(settings));
     }
 
     /// These accounts may send notifications from now on.
     pub(super) fn know(&mut self, peers: &[Arc<Peer>]) {
-        self.verifiers = peers.iter().map(|peer| verifier(peer)).collect();
+        self.verifiers = peers.iter().map(|peer| Verifier::from(&*peer.account)).collect();
     }
 
     /// Takes back what was let in before the agent was restarted.
@@ -72,29 +72,9 @@ impl Doorkeeper {
     }
 }
 
-fn policy(settings: &Notification) -> Policy {
-    Policy {
-        accept_bare: settings.accept_bare,
-        max_age: settings.max_age,
-        replay_window: settings.replay_window,
-    }
-}
-
-fn verifier(peer: &Peer) -> Verifier {
-    let account = &peer.account;
-    let notification = account.notification.as_ref();
-    Verifier {
-        server_id: account.server_id.clone(),
-        secret: notification.map(|notification| notification.secret.clone()),
-        data: notification.and_then(|notification| notification.data.clone()),
-        require_digest: notification.is_some_and(|notification| notification.require_digest),
-    }
-}
-
 fn say(counts: &Counts) {
-    let reasons: Vec<String> = counts.iter().map(|(reason, count)| format!("{reason} {count}")).collect();
     log::warn!(
         MESSAGE_ID = id::NOTIFICATIONS_DROPPED;
-        "{} datagrams dropped: {}", counts.total(), reasons.join(", ")
+        "{counts}"
     );
 }

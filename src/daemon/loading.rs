@@ -53,7 +53,7 @@ impl Loader {
                 file.display()
             );
         }
-        let world = loader.world(loaded.settings, loaded.accounts, objects, opened.store).await;
+        let world = loader.world(loaded.settings, loaded.accounts, objects, opened.store, &[]).await;
         Ok((loader, Arc::new(world)))
     }
 
@@ -96,13 +96,16 @@ impl Loader {
         let (mut objects, problems) = load_objects(&settings);
         say(&problems);
         for object in before.tree.objects() {
-            let broken = problems.iter().any(|problem| problem.file.starts_with(&object.folder));
+            // Its own files, or the folder that it is in.
+            let broken = problems.iter().any(|problem| {
+                problem.file.starts_with(&object.folder) || object.folder.starts_with(&problem.file)
+            });
             if broken && objects.iter().all(|loaded| loaded.moid != object.moid) {
                 log::warn!("{}: the management object stays as it was", object.folder.display());
                 objects.push(Arc::clone(object));
             }
         }
-        self.world(settings, accounts, objects, Arc::clone(&before.store)).await
+        self.world(settings, accounts, objects, Arc::clone(&before.store), &before.peers).await
     }
 
     pub(super) fn time_floor(&self) -> Arc<AtomicU64> {
@@ -115,19 +118,24 @@ impl Loader {
         accounts: Vec<Account>,
         objects: Vec<Arc<ManagementObject>>,
         store: Arc<Store>,
+        before: &[Arc<Peer>],
     ) -> World {
         let settings = Arc::new(settings);
-        let accounts: Vec<Arc<Account>> = accounts.into_iter().map(Arc::new).collect();
+        // An account that is as it was keeps its TLS sessions and what its server asked for in authentication.
+        let peer = |account: Account| match before.iter().find(|peer| peer.is_for(&account, &settings)) {
+            Some(peer) => Arc::clone(peer),
+            None => {
+                let surroundings = self.options.surroundings.clone();
+                Arc::new(Peer::new(Arc::new(account), Arc::clone(&settings), surroundings))
+            }
+        };
+        let peers: Vec<Arc<Peer>> = accounts.into_iter().map(peer).collect();
+        let accounts = peers.iter().map(|peer| Arc::clone(&peer.account)).collect();
         let machine = Arc::new(Machine { sysroot: settings.paths.sysroot.clone() });
-        let tree = Tree::new(objects, accounts.clone(), Arc::clone(&store), machine, self.started);
+        let tree = Tree::new(objects, accounts, Arc::clone(&store), machine, self.started);
         if let Err(error) = tree.seed().await {
             log::error!("instances could not be seeded: {error}");
         }
-        let peer = |account| {
-            let surroundings = self.options.surroundings.clone();
-            Arc::new(Peer::new(account, Arc::clone(&settings), surroundings))
-        };
-        let peers = accounts.into_iter().map(peer).collect();
         World { settings, peers, tree: Arc::new(tree), store }
     }
 }

@@ -1,7 +1,10 @@
 //! Sessions without a notification: at boot, first contact (TS 8.1), and every so often.
 
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use crate::alert;
+use crate::config::Account;
 use crate::notification::Trigger;
 use crate::session::{Cause, Random, Ticket};
 use crate::world::{Peer, World};
@@ -16,26 +19,30 @@ pub(super) fn at_start(world: &World, now: Instant, random: &mut dyn Random) -> 
     world.peers.iter().filter_map(|peer| of_account(world, peer, true, now, random)).collect()
 }
 
-/// What is due because a reload brought accounts that were not there before.
-pub(super) fn of_new_accounts(
-    before: &World,
-    world: &World,
-    now: Instant,
-    random: &mut dyn Random,
-) -> Vec<Due> {
-    let new = world.peers.iter().filter(|peer| before.peer(&peer.account.server_id).is_none());
-    new.filter_map(|peer| of_account(world, peer, false, now, random)).collect()
+/// What is due because a reload brought accounts that were not there before, or another schedule for those
+/// that were.
+pub(super) fn of_changes(before: &World, world: &World, now: Instant, random: &mut dyn Random) -> Vec<Due> {
+    let due = |peer: &Arc<Peer>| match before.peer(&peer.account.server_id) {
+        None => of_account(world, peer, false, now, random),
+        Some(old) if old.account.schedule != peer.account.schedule => every(peer, now, random),
+        Some(_) => None,
+    };
+    world.peers.iter().filter_map(due).collect()
 }
 
 fn of_account(world: &World, peer: &Peer, boot: bool, now: Instant, random: &mut dyn Random) -> Option<Due> {
-    let account = &peer.account;
-    let schedule = &account.schedule;
-    let contact = world.store.snapshot().and_then(|snapshot| snapshot.contact(&account.server_id));
+    let Account { server_id, schedule, .. } = &*peer.account;
+    let contact = world.store.snapshot().and_then(|snapshot| snapshot.contact(server_id));
     let first = schedule.first_contact && contact.is_ok_and(|contact| contact.is_none());
-    if first || (boot && schedule.at_boot) {
-        return Some((ticket(peer, Cause::Boot), now + jitter(schedule.jitter, random)));
-    }
-    every(peer, now, random)
+    let alerts = || alert::waiting(&world.store, server_id).is_ok_and(|waiting| waiting.last.is_some());
+    let cause = match boot {
+        _ if first => Cause::Boot,
+        true if schedule.at_boot => Cause::Boot,
+        // The power went before they were delivered.
+        true if alerts() => Cause::Alert,
+        _ => return every(peer, now, random),
+    };
+    Some((ticket(peer, cause), now + jitter(schedule.jitter, random)))
 }
 
 /// What comes after a session: the next scheduled one. A first contact that failed for good is repeated: the
@@ -67,4 +74,157 @@ fn ticket(peer: &Peer, cause: Cause) -> Ticket {
 /// A random part of `most`.
 fn jitter(most: Duration, random: &mut dyn Random) -> Duration {
     most.mul_f64(f64::from(random.next_u32()) / f64::from(u32::MAX))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::backend::Machine;
+    use crate::config::{Auth, Schedule, Settings, TlsFiles};
+    use crate::package::{Alert, Profile};
+    use crate::store::{Change, Store};
+    use crate::tree::Tree;
+    use crate::world::Surroundings;
+
+    struct Half;
+
+    impl Random for Half {
+        fn next(&mut self) -> u64 {
+            1 << 63
+        }
+
+        fn fork(&mut self) -> Box<dyn Random> {
+            Box::new(Self)
+        }
+    }
+
+    const HOUR: Duration = Duration::from_secs(3600);
+    const QUIET: Schedule = Schedule { at_boot: false, first_contact: false, every: None, jitter: HOUR };
+
+    fn world(store: &Arc<Store>, schedules: &[(&str, Schedule)]) -> World {
+        let settings = Arc::new(Settings::default());
+        let account = |(server_id, schedule): &(&str, Schedule)| {
+            Arc::new(Account {
+                file: format!("{server_id}.toml").into(),
+                server_id: (*server_id).into(),
+                name: String::new(),
+                server_uri: "https://a.example/".into(),
+                profile: Profile::Draft,
+                permissions: Vec::new(),
+                origins: Vec::new(),
+                tls: TlsFiles::default(),
+                auth: Auth::None,
+                notification: None,
+                schedule: schedule.clone(),
+                push: None,
+            })
+        };
+        let accounts: Vec<_> = schedules.iter().map(account).collect();
+        let peer = |account: &Arc<Account>| {
+            Arc::new(Peer::new(Arc::clone(account), Arc::clone(&settings), Surroundings::default()))
+        };
+        let peers = accounts.iter().map(peer).collect();
+        let machine = Arc::new(Machine { sysroot: "/".into() });
+        let tree = Tree::new(Vec::new(), accounts, Arc::clone(store), machine, Instant::now());
+        World { settings: Arc::clone(&settings), peers, tree: Arc::new(tree), store: Arc::clone(store) }
+    }
+
+    /// Server, cause and delay of what is due.
+    fn shown(due: Vec<Due>, now: Instant) -> Vec<(String, Cause, Duration)> {
+        due.into_iter()
+            .map(|(ticket, at)| (ticket.trigger.server_id, ticket.cause, rounded(at - now)))
+            .collect()
+    }
+
+    fn rounded(time: Duration) -> Duration {
+        Duration::from_millis(u64::try_from((time + Duration::from_micros(500)).as_millis()).unwrap())
+    }
+
+    fn store(folder: &tempfile::TempDir) -> Arc<Store> {
+        Store::open(folder.path()).unwrap().store
+    }
+
+    #[test]
+    fn the_first_contact_is_made_once_whatever_at_boot_says() {
+        let folder = tempfile::tempdir().unwrap();
+        let store = store(&folder);
+        let now = Instant::now();
+        let world = world(&store, &[("a", Schedule { first_contact: true, ..QUIET }), ("b", QUIET)]);
+        let due = shown(at_start(&world, now, &mut Half), now);
+        assert_eq!(due, [("a".to_owned(), Cause::Boot, HOUR / 2)], "late by a random part of the jitter");
+        store.commit_blocking(&[Change::Contact("a".into(), 1)]).unwrap();
+        assert_eq!(at_start(&world, now, &mut Half), []);
+    }
+
+    #[test]
+    fn alerts_left_over_by_a_power_cut_are_reason_enough() {
+        let folder = tempfile::tempdir().unwrap();
+        let store = store(&folder);
+        let now = Instant::now();
+        let world = world(&store, &[("a", QUIET), ("b", QUIET)]);
+        let alert = Alert {
+            alert_type: "urn:x".into(),
+            mime_type: None,
+            source_uri: None,
+            target_uri: None,
+            mark: None,
+            data: None,
+        };
+        let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+        runtime.block_on(alert::keep(&store, "b", &alert)).unwrap();
+        let due = shown(at_start(&world, now, &mut Half), now);
+        assert_eq!(due, [("b".to_owned(), Cause::Alert, HOUR / 2)]);
+    }
+
+    #[test]
+    fn a_reload_schedules_what_is_new() {
+        let folder = tempfile::tempdir().unwrap();
+        let store = store(&folder);
+        let now = Instant::now();
+        let hourly = Schedule { every: Some(HOUR), ..QUIET };
+        let boots = Schedule { at_boot: true, ..QUIET };
+        let before = world(&store, &[("changed", QUIET), ("same", hourly.clone())]);
+        let new = Schedule { first_contact: true, ..QUIET };
+        let after = [("changed", hourly.clone()), ("new", new), ("same", hourly), ("started", boots)];
+        let due = shown(of_changes(&before, &world(&store, &after), now, &mut Half), now);
+        let expected = [
+            ("changed".to_owned(), Cause::Schedule, HOUR * 3 / 2),
+            ("new".to_owned(), Cause::Boot, HOUR / 2),
+        ];
+        assert_eq!(due, expected, "a reload is no boot");
+    }
+
+    #[test]
+    fn after_a_session_comes_the_next_one() {
+        let folder = tempfile::tempdir().unwrap();
+        let store = store(&folder);
+        let now = Instant::now();
+        let hourly = Schedule { every: Some(HOUR), first_contact: true, ..QUIET };
+        let world = world(&store, &[("hourly", hourly), ("quiet", QUIET)]);
+        let [hourly, quiet] = world.peers.as_slice() else { panic!() };
+        let due =
+            |peer, failed| shown(after_session(peer, failed, now, &mut Half).into_iter().collect(), now);
+        assert_eq!(due(hourly, false), [("hourly".to_owned(), Cause::Schedule, HOUR * 3 / 2)]);
+        assert_eq!(due(hourly, true), [("hourly".to_owned(), Cause::Boot, HOUR * 3 / 2)]);
+        assert_eq!(due(quiet, false), []);
+        assert_eq!(due(quiet, true), [], "nobody asked for a first contact");
+    }
+
+    #[test]
+    fn jitter_reaches_from_nothing_to_all_of_it() {
+        struct Fixed(u64);
+        impl Random for Fixed {
+            fn next(&mut self) -> u64 {
+                self.0
+            }
+            fn fork(&mut self) -> Box<dyn Random> {
+                Box::new(Self(self.0))
+            }
+        }
+        assert_eq!(jitter(HOUR, &mut Fixed(0)), Duration::ZERO);
+        assert_eq!(jitter(HOUR, &mut Fixed(u64::MAX)), HOUR);
+        assert_eq!(jitter(Duration::ZERO, &mut Fixed(u64::MAX)), Duration::ZERO);
+        let longest = Duration::from_millis(u64::MAX);
+        assert!(jitter(longest, &mut Fixed(u64::MAX)) <= longest + HOUR, "the longest that can be written");
+    }
 }

@@ -8,7 +8,7 @@ const DOCTYPE: &str = "<!DOCTYPE MgmtTree PUBLIC \"-//OMA//DTD-DM-DDF 1.2//EN\" 
                        \"http://www.openmobilealliance.org/tech/DTD/DM_DDF-V1_2.dtd\">";
 
 impl Ddf {
-    /// The description as an XML document, which [`parse`](super::parse) reads back as it is.
+    /// The description as an XML document, which [`parse`](super::parse()) reads back as it is.
     ///
     /// Characters that XML can't hold become U+FFFD.
     #[must_use]

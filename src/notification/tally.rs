@@ -16,7 +16,7 @@ pub struct Tally {
 
 /// What a journal line says: counts by reason.
 ///
-/// Displayed as `3 dropped: stale 1, unknown-server 2`.
+/// Displayed as `3 datagrams dropped: stale 1, unknown-server 2`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Counts(BTreeMap<&'static str, u64>);
 
@@ -35,7 +35,8 @@ impl Counts {
 
 impl fmt::Display for Counts {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{} dropped", self.total())?;
+        let total = self.total();
+        write!(f, "{total} datagram{} dropped", if total == 1 { "" } else { "s" })?;
         for (place, (reason, count)) in self.iter().enumerate() {
             let separator = if place == 0 { ": " } else { ", " };
             write!(f, "{separator}{reason} {count}")?;
@@ -85,7 +86,7 @@ mod tests {
         let mut tally = Tally::default();
         assert_eq!(tally.due(), None);
         let first = tally.note("stale", at(0)).unwrap();
-        assert_eq!(first.to_string(), "1 dropped: stale 1");
+        assert_eq!(first.to_string(), "1 datagram dropped: stale 1");
         assert_eq!(tally.due(), None);
 
         for second in 1..60 {
@@ -95,7 +96,7 @@ mod tests {
         assert_eq!(tally.due(), Some(at(60)));
         assert_eq!(tally.take(at(59)), None);
         let second = tally.take(at(60)).unwrap();
-        assert_eq!(second.to_string(), "60 dropped: duplicate 1, unknown-server 59");
+        assert_eq!(second.to_string(), "60 datagrams dropped: duplicate 1, unknown-server 59");
         assert_eq!(tally.take(at(200)), None);
         assert_eq!(tally.note("stale", at(119)), None);
         assert_eq!(tally.note("stale", at(120)).unwrap().total(), 2);

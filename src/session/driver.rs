@@ -4,11 +4,12 @@ use std::time::{Duration, SystemTime};
 
 use hyper::Method;
 use hyper::header::{ACCEPT, CONTENT_TYPE, HeaderName, HeaderValue};
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, watch};
 
 use super::machine::{Again, Answer, Event, Failure, Limits, Machine, Outcome};
 use super::parameters::Parameters;
 use super::queue::Ticket;
+use super::stopping::stopped;
 use crate::alert;
 use crate::bearer::{self, Choice};
 use crate::command::{self, Context, Finished};
@@ -49,9 +50,10 @@ struct Driver<'a> {
     /// The last alert that is in the package on its way.
     alerts_sent: Option<u64>,
     finished: &'a mpsc::UnboundedSender<Finished>,
+    stopping: watch::Receiver<bool>,
 }
 
-/// Runs one session to its end.
+/// Runs one session to its end, or until `stopping` turns true and no command is being executed.
 pub async fn run(
     world: &World,
     peer: &Peer,
@@ -59,8 +61,9 @@ pub async fn run(
     session_id: &str,
     finished: &mpsc::UnboundedSender<Finished>,
     random: &mut dyn Random,
+    mut stopping: watch::Receiver<bool>,
 ) -> Outcome {
-    let outcome = match session(world, peer, ticket, session_id, finished, random).await {
+    let outcome = match session(world, peer, ticket, session_id, finished, random, &mut stopping).await {
         Ok(outcome) => outcome,
         Err((why, again)) => Outcome::Failed { failure: Failure::Transport(why), again },
     };
@@ -87,13 +90,17 @@ async fn session(
     session_id: &str,
     finished: &mpsc::UnboundedSender<Finished>,
     random: &mut dyn Random,
+    stopping: &mut watch::Receiver<bool>,
 ) -> Result<Outcome, Refusal> {
     let later = |why: String| (why, Again::Later);
     let never = |why: String| (why, Again::No);
     let account = &peer.account;
     let visitor = Visitor { account, session: SessionFacts::default() };
 
-    let binding = wait_for_bearer(world, ticket).await?;
+    let binding = tokio::select! {
+        binding = wait_for_bearer(world, ticket) => binding?,
+        () = stopped(stopping) => return Ok(STOPPED),
+    };
     let dev_id =
         world.tree.own_leaf(DEV_INFO, "DevID", &visitor).await.map_err(|error| later(error.to_string()))?;
     let parameters = Parameters::new(dev_id.unwrap_or_else(|| "-1".to_owned()));
@@ -116,6 +123,7 @@ async fn session(
         after_session: Vec::new(),
         alerts_sent: waiting.last,
         finished,
+        stopping: stopping.clone(),
     };
     let limits =
         Limits { retries: world.settings.session.retries, packages: world.settings.session.max_packages };
@@ -124,13 +132,21 @@ async fn session(
     let outcome = loop {
         let event = match action {
             Action::Finish(outcome) => break outcome,
-            other => driver.perform(other).await,
+            _ if *stopping.borrow() => return Ok(STOPPED),
+            // A command that has begun is not broken off: a change is made whole or not at all.
+            execute @ Action::Execute { .. } => driver.perform(execute).await,
+            other => tokio::select! {
+                event = driver.perform(other) => event,
+                () = stopped(stopping) => return Ok(STOPPED),
+            },
         };
         action = machine.handle(event, random.next_u32());
     };
     driver.close().await;
     Ok(outcome)
 }
+
+const STOPPED: Outcome = Outcome::Failed { failure: Failure::Stopped, again: Again::No };
 
 impl Driver<'_> {
     async fn perform(&mut self, action: Action) -> Event {
@@ -148,6 +164,7 @@ impl Driver<'_> {
                     accept_mo: accept_mo.as_deref(),
                     after_session: &mut self.after_session,
                     finished: self.finished,
+                    stopping: &mut self.stopping,
                 };
                 Event::Executed(command::execute(&command, &mut context).await)
             }

@@ -144,6 +144,9 @@ pub enum Failure {
     /// A Package#2 that can't be read.
     #[error("Package#2: {0}")]
     Package(String),
+    /// The agent ends.
+    #[error("the agent stops")]
+    Stopped,
     /// The server does not come to an end.
     #[error("no END after {0} packages")]
     Endless(u32),

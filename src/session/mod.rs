@@ -6,8 +6,10 @@ mod driver;
 pub mod machine;
 mod parameters;
 pub mod queue;
+mod stopping;
 
 pub use driver::{Random, run};
 pub use machine::{Again, Failure, Outcome};
 pub use parameters::Parameters;
 pub use queue::{Cause, Queue, Ticket};
+pub(crate) use stopping::stopped;

@@ -126,7 +126,7 @@ impl Queue {
         // What came in meanwhile is newer.
         line.waiting = Some(match line.waiting.take() {
             None => (now + wait, again),
-            Some((due, newer)) => (due, merge(again, newer)),
+            Some((due, newer)) => (due.min(now + wait), merge(again, newer)),
         });
         Some(wait)
     }
@@ -226,6 +226,18 @@ mod tests {
         assert_eq!(queue.due(now), [ticket("a", 2, true)]);
         let wait = queue.ended("a", &failed(Again::Later), now, u32::MAX).unwrap();
         assert_eq!(wait, Duration::from_millis(59_999), "failures add up");
+    }
+
+    #[test]
+    fn what_is_scheduled_for_tomorrow_does_not_put_off_the_next_attempt() {
+        let now = Instant::now();
+        let mut queue = Queue::default();
+        queue.ask(ticket("a", 1, false), now);
+        queue.due(now);
+        let tomorrow = Ticket { cause: Cause::Schedule, ..ticket("a", 0, false) };
+        queue.ask(tomorrow, now + Duration::from_secs(86_400));
+        let wait = queue.ended("a", &failed(Again::Later), now, 1 << 31).unwrap();
+        assert_eq!(queue.next_wake(), Some(now + wait));
     }
 
     #[test]

@@ -13,7 +13,7 @@ pub enum Change {
     Put(NodeKey, Stored),
     /// A node and all below it are gone.
     Remove(NodeKey),
-    /// An instance exists, created by this MAID.
+    /// An instance exists, created by this MAID. [`StoreError::Taken`] if there is one already.
     AddInstance {
         /// Its root's key.
         instance: NodeKey,
@@ -22,7 +22,7 @@ pub enum Change {
     },
     /// An instance and all in it are gone.
     RemoveInstance(NodeKey),
-    /// A pinned node has had its first definitive answer.
+    /// A pinned node has had its first definitive answer; one that it has already stays.
     Pin(NodeKey, Stored),
     /// A notification was acted upon at `time` (seconds since 1970).
     Notification {
@@ -64,7 +64,10 @@ impl Change {
             Self::Remove(key) => remove(transaction, key)?,
             Self::AddInstance { instance, creator } => {
                 let mut instances = transaction.open_table(INSTANCES).map_err(db)?;
-                instances.insert(instance.as_bytes(), creator.as_str()).map_err(db)?;
+                // Another session was faster: its instance is not ours to replace.
+                if instances.insert(instance.as_bytes(), creator.as_str()).map_err(db)?.is_some() {
+                    return Err(StoreError::Taken);
+                }
             }
             Self::RemoveInstance(instance) => {
                 remove(transaction, instance)?;
@@ -72,7 +75,9 @@ impl Change {
             }
             Self::Pin(key, stored) => {
                 let mut pins = transaction.open_table(PINS).map_err(db)?;
-                pins.insert(key.as_bytes(), stored.encode().as_slice()).map_err(db)?;
+                if pins.get(key.as_bytes()).map_err(db)?.is_none() {
+                    pins.insert(key.as_bytes(), stored.encode().as_slice()).map_err(db)?;
+                }
             }
             Self::Notification { server_id, id, time } => {
                 let key = notification_key(server_id, *id);
@@ -115,10 +120,13 @@ impl Change {
 }
 
 fn remove(transaction: &WriteTransaction, key: &NodeKey) -> Result<(), StoreError> {
-    let mut nodes = transaction.open_table(NODES).map_err(db)?;
-    nodes.remove(key.as_bytes()).map_err(db)?;
     let (start, end) = key.below();
-    nodes.retain_in(start.as_slice()..end.as_slice(), |_, _| false).map_err(db)
+    for table in [NODES, PINS] {
+        let mut table = transaction.open_table(table).map_err(db)?;
+        table.remove(key.as_bytes()).map_err(db)?;
+        table.retain_in(start.as_slice()..end.as_slice(), |_, _| false).map_err(db)?;
+    }
+    Ok(())
 }
 
 fn notification_key(server_id: &str, id: u16) -> Vec<u8> {

@@ -67,9 +67,31 @@ pub enum StoreError {
     /// A record is not in the form that this version writes.
     #[error("store: a record of table {0} is damaged")]
     Damaged(&'static str),
+    /// An instance of this name was made meanwhile.
+    #[error("store: another session made an instance of the same name")]
+    Taken,
     /// The task that ran the transaction was cancelled.
     #[error("store: the transaction was cancelled")]
     Cancelled,
+}
+
+impl StoreError {
+    /// Whether there is no room left.
+    #[must_use]
+    pub fn is_full(&self) -> bool {
+        matches!(self.io_kind(), Some(io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded))
+    }
+
+    /// Whether it is the surroundings that are at fault, and not the file.
+    fn may_pass(&self) -> bool {
+        use io::ErrorKind::{OutOfMemory, PermissionDenied, ReadOnlyFilesystem};
+        let kind = self.io_kind();
+        self.is_full() || matches!(kind, Some(OutOfMemory | PermissionDenied | ReadOnlyFilesystem))
+    }
+
+    fn io_kind(&self) -> Option<io::ErrorKind> {
+        if let Self::Database(redb::Error::Io(error)) = self { Some(error.kind()) } else { None }
+    }
 }
 
 /// Turns redb's several error types into one.
@@ -97,12 +119,14 @@ impl Store {
     /// is renamed to `store.redb.bad-N` and a new one made: a gateway must come up.
     ///
     /// # Errors
-    /// [`StoreError::InUse`] where another agent runs; the folder can't be written.
+    /// [`StoreError::InUse`] where another agent runs; the folder can't be written; the disk is full or read-only,
+    /// which is no reason to give up what is in the file.
     pub fn open(folder: &Path) -> Result<Opened, StoreError> {
         let path = folder.join(FILE);
         match Self::open_file(&path) {
             Ok(store) => Ok(Opened { store: Arc::new(store), set_aside: None }),
             Err(error @ (StoreError::InUse(_) | StoreError::File { .. })) => Err(error),
+            Err(error) if error.may_pass() => Err(error),
             Err(error) => {
                 let aside = set_aside(&path)?;
                 let store = Arc::new(Self::open_file(&path)?);
@@ -120,6 +144,11 @@ impl Store {
         )?;
         let store = Self { database };
         store.prepare()?;
+        // A file that was made just now must be found after a power cut, whatever was committed to it.
+        if let Some(folder) = path.parent() {
+            let synced = File::open(folder).and_then(|folder| folder.sync_all());
+            synced.map_err(|source| StoreError::File { path: folder.to_path_buf(), source })?;
+        }
         Ok(store)
     }
 

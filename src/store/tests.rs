@@ -134,3 +134,37 @@ fn the_file_is_private() {
     let mode = std::fs::metadata(folder.path().join("store.redb")).unwrap().permissions().mode();
     assert_eq!(mode & 0o777, 0o600);
 }
+
+#[test]
+fn what_is_there_already_is_not_taken_over() {
+    let folder = tempfile::tempdir().unwrap();
+    let store = Store::open(folder.path()).unwrap().store;
+    let instance = NodeKey::instance("urn:m", "1");
+    let add = |creator: &str| Change::AddInstance { instance: instance.clone(), creator: creator.into() };
+    store.commit_blocking(&[add("serverid:a"), Change::Pin(key(&["id"]), leaf("first"))]).unwrap();
+    store.commit_blocking(&[Change::Pin(key(&["id"]), leaf("second"))]).unwrap();
+    let refused = store.commit_blocking(&[Change::Put(key(&["x"]), leaf("b's")), add("serverid:b")]);
+    assert!(matches!(refused, Err(StoreError::Taken)));
+    let snapshot = store.snapshot().unwrap();
+    assert_eq!(snapshot.instances("urn:m").unwrap(), [("1".to_owned(), "serverid:a".to_owned())]);
+    assert_eq!(snapshot.node(&key(&["x"])).unwrap(), None, "nothing of the transaction remains");
+    assert_eq!(snapshot.pin(&key(&["id"])).unwrap(), Some(leaf("first")));
+}
+
+#[test]
+fn pins_go_with_what_they_are_in() {
+    let folder = tempfile::tempdir().unwrap();
+    let store = Store::open(folder.path()).unwrap().store;
+    store.commit_blocking(&[Change::Pin(key(&["a", "id"]), leaf("x"))]).unwrap();
+    store.commit_blocking(&[Change::Remove(key(&["a"]))]).unwrap();
+    assert_eq!(store.snapshot().unwrap().pin(&key(&["a", "id"])).unwrap(), None);
+}
+
+#[test]
+fn a_full_disk_is_no_reason_to_forget_everything() {
+    let failed = |kind: std::io::ErrorKind| StoreError::Database(redb::Error::Io(kind.into()));
+    assert!(failed(std::io::ErrorKind::StorageFull).may_pass());
+    assert!(failed(std::io::ErrorKind::ReadOnlyFilesystem).may_pass());
+    assert!(!failed(std::io::ErrorKind::InvalidData).may_pass());
+    assert!(!StoreError::Damaged("nodes").may_pass());
+}

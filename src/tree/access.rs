@@ -64,8 +64,10 @@ impl Visitor<'_> {
         format!("serverid:{}", self.account.server_id)
     }
 
+    /// The rights that `permissions` give; an entry that names the object, by an alias too, wins over `*`.
     fn listed(&self, object: &ManagementObject) -> Option<Rights> {
-        let names = std::iter::once(&object.moid).chain(&object.aliases);
-        names.filter_map(|moid| self.account.rights(moid)).next().map(Rights)
+        let names = || std::iter::once(&object.moid).chain(&object.aliases);
+        let exact = self.account.permissions.iter().find(|listed| names().any(|moid| *moid == listed.moid));
+        exact.map_or_else(|| self.account.rights("*"), |listed| Some(listed.rights)).map(Rights)
     }
 }

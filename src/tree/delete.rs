@@ -1,11 +1,11 @@
 //! DELETE (TS 5.4.4).
 
-use crate::backend;
-use crate::ddf::{AccessType, NodeName, Scope};
+use crate::ddf::{AccessType, Scope};
 use crate::store::Change;
 
 use super::error::TreeError;
 use super::node::NodeRef;
+use super::plan::Plan;
 use super::registry::{Origin, Tree, Visitor};
 
 impl Tree {
@@ -30,20 +30,21 @@ impl Tree {
                 Origin::Device | Origin::Account => not_allowed("is the device's own instance"),
             };
         }
-        if !self.exists(node, visitor).await? {
+        let pass = self.pass(visitor)?;
+        if !pass.exists(node).await? {
             return Err(TreeError::NotFound(node.client_uri()));
         }
         let mapping = node.mapping();
-        if let Some(call) = &mapping.delete {
-            let scope = self.scope_with_input(node, visitor).await?;
-            backend::call(call, None, &scope.context())
-                .await
-                .map_err(|source| TreeError::Backend { node: node.client_uri(), source })?;
-        } else if mapping.list.is_some() && matches!(node.object.node(node.id).name, NodeName::Unnamed(_)) {
-            return not_allowed("is the machine's own, and its mapping says nothing of deletion");
-        } else if !mapping.get.is_empty() && !self.store.snapshot()?.exists(&node.key())? {
-            return not_allowed("does not come from the store, and its mapping says nothing of deletion");
+        if mapping.delete.is_none() {
+            if mapping.list.is_some() {
+                return not_allowed("is the machine's own, and its mapping says nothing of deletion");
+            }
+            if !mapping.get.is_empty() && !pass.snapshot.exists(&node.key())? {
+                return not_allowed("does not come from the store, and its mapping says nothing of deletion");
+            }
         }
-        Ok(self.store.commit(vec![Change::Remove(node.key())]).await?)
+        let mut plan = Plan::default();
+        plan.delete(node.clone());
+        self.apply(plan, visitor).await
     }
 }

@@ -34,6 +34,12 @@ pub enum TreeError {
         /// What is wrong.
         why: String,
     },
+    /// More than is read at a time.
+    #[error("{0}: too large to be read at once")]
+    TooLarge(String),
+    /// More than the device keeps.
+    #[error("{0}: more nodes than the device keeps")]
+    Full(String),
     /// The source of a value is not there now, but may come back.
     #[error("{node}: unavailable: {why}")]
     Unavailable {

@@ -61,7 +61,7 @@ impl Tree {
         let Some(exec) = &node.mapping().exec else {
             return Err(TreeError::Unsupported("EXEC of a node that no mapping gives a meaning"));
         };
-        let scope = self.scope_with_input(node, visitor).await?;
+        let scope = self.scope_with_input(node, visitor, &[]).await?;
         backend::start(exec, &scope.context()).await.map_err(failed)
     }
 }

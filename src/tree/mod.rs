@@ -10,10 +10,13 @@ mod document;
 mod error;
 mod exec;
 mod node;
+mod plan;
 mod read;
 mod registry;
 mod resolve;
 mod scope;
+#[cfg(test)]
+mod tests;
 mod write;
 
 pub use access::Rights;

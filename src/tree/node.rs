@@ -60,6 +60,18 @@ impl NodeRef {
         child
     }
 
+    /// The node above; none above the root.
+    pub(super) fn parent(&self) -> Option<Self> {
+        let mut parent = self.clone();
+        parent.id = self.object.node(self.id).parent?;
+        parent.names.pop();
+        if self.object.node(self.id).is_unnamed() {
+            parent.variables.pop();
+            parent.item = None;
+        }
+        Some(parent)
+    }
+
     /// The node called `name` beside this one.
     pub(super) fn sibling(&self, name: &str) -> Option<Self> {
         let parent = self.object.node(self.id).parent?;

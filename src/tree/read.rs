@@ -35,13 +35,27 @@ pub enum Shown {
 }
 
 /// A read in progress.
-struct Pass<'a> {
-    tree: &'a Tree,
-    visitor: &'a Visitor<'a>,
-    snapshot: Snapshot,
+pub(super) struct Pass<'a> {
+    pub(super) tree: &'a Tree,
+    pub(super) visitor: &'a Visitor<'a>,
+    pub(super) snapshot: Snapshot,
 }
 
-type Written<'f> = Pin<Box<dyn Future<Output = Result<bool, TreeError>> + Send + 'f>>;
+/// How sure it is that a node is there.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+enum Presence {
+    /// It is not, or is not shown.
+    Absent,
+    /// If its parent is: the DDF requires it, and nothing else speaks of it.
+    Presumed,
+    /// It has a value, is stored or listed.
+    There,
+}
+
+type Written<'f> = Pin<Box<dyn Future<Output = Result<Presence, TreeError>> + Send + 'f>>;
+
+/// The most bytes that are read at once.
+const MOST: usize = 16 << 20;
 
 impl Tree {
     /// Reads what GET returns: a leaf as it is, everything else serialised with `level` levels of children
@@ -62,10 +76,7 @@ impl Tree {
             let mime = node.properties().mime.first().cloned().unwrap_or_else(|| "text/plain".to_owned());
             return Ok(if value.is_empty() { Shown::Empty } else { Shown::Leaf { mime, value } });
         }
-        let mut data = Vec::new();
-        if !pass.write(node, level, &mut data).await? {
-            return Err(TreeError::NotFound(node.client_uri()));
-        }
+        let data = pass.interior(node, level).await?;
         Ok(if data == b"{}" { Shown::Empty } else { Shown::Document(document::serialise(node, &data)) })
     }
 
@@ -83,11 +94,7 @@ impl Tree {
         if secret(node) {
             return Err(TreeError::NotAllowed { node: node.client_uri(), what: "is never serialised" });
         }
-        let mut data = Vec::new();
-        let pass = self.pass(visitor)?;
-        if !pass.write(node, level, &mut data).await? {
-            return Err(TreeError::NotFound(node.client_uri()));
-        }
+        let data = self.pass(visitor)?.interior(node, level).await?;
         Ok(document::serialise(node, &data))
     }
 
@@ -98,6 +105,7 @@ impl Tree {
     pub async fn everything(&self, visitor: &Visitor<'_>) -> Result<Vec<Vec<u8>>, TreeError> {
         let pass = self.pass(visitor)?;
         let mut documents = Vec::new();
+        let mut total = 0;
         for object in self.objects().iter().filter(|object| visitor.sees(object)) {
             for instance in self.instances(object, &pass.snapshot)? {
                 if !visitor.rights(object, &instance).allow(super::Rights::READ) {
@@ -105,7 +113,11 @@ impl Tree {
                 }
                 let root = NodeRef::root(std::sync::Arc::clone(object), std::sync::Arc::new(instance));
                 let mut data = Vec::new();
-                if pass.write(&root, None, &mut data).await? {
+                if pass.write(&root, None, &mut data).await? == Presence::There {
+                    total += data.len();
+                    if total > MOST {
+                        return Err(TreeError::TooLarge(root.client_uri()));
+                    }
                     documents.push(document::serialise(&root, &data));
                 }
             }
@@ -145,32 +157,56 @@ impl Tree {
         self.text(&root.child(id, name), visitor).await
     }
 
-    /// Whether a leaf has a value, or an interior node anything in it.
-    pub(super) async fn exists(&self, node: &NodeRef, visitor: &Visitor<'_>) -> Result<bool, TreeError> {
-        let pass = self.pass(visitor)?;
-        if node.is_leaf() {
-            return Ok(pass.leaf(node).await?.is_some());
-        }
-        pass.write(node, Some(0), &mut Vec::new()).await
-    }
-
-    fn pass<'a>(&'a self, visitor: &'a Visitor<'a>) -> Result<Pass<'a>, TreeError> {
+    pub(super) fn pass<'a>(&'a self, visitor: &'a Visitor<'a>) -> Result<Pass<'a>, TreeError> {
         Ok(Pass { tree: self, visitor, snapshot: self.store.snapshot()? })
     }
 }
 
 impl Pass<'_> {
+    /// Whether a leaf has a value, or an interior node anything in it.
+    pub(super) async fn exists(&self, node: &NodeRef) -> Result<bool, TreeError> {
+        if node.is_leaf() {
+            return Ok(self.leaf(node).await?.is_some());
+        }
+        Ok(self.write(node, Some(0), &mut Vec::new()).await? != Presence::Absent)
+    }
+
     /// The value of a leaf that must be there: a required one without a value is empty.
     async fn existing_leaf(&self, node: &NodeRef) -> Result<Value, TreeError> {
         match self.leaf(node).await? {
             Some(value) => Ok(value),
-            None if required(node) => Ok(Value::Null),
+            None if required(node) && self.has_parent(node).await? => Ok(Value::Null),
             None => Err(TreeError::NotFound(node.client_uri())),
         }
     }
 
+    /// The JSON of a node that must be there.
+    async fn interior(&self, node: &NodeRef, level: Option<u32>) -> Result<Vec<u8>, TreeError> {
+        let mut data = Vec::new();
+        let there = match self.write(node, level, &mut data).await? {
+            Presence::There => true,
+            Presence::Presumed => self.has_parent(node).await?,
+            Presence::Absent => false,
+        };
+        if there { Ok(data) } else { Err(TreeError::NotFound(node.client_uri())) }
+    }
+
+    /// Whether what a required node is in is there itself.
+    async fn has_parent(&self, node: &NodeRef) -> Result<bool, TreeError> {
+        let mut above = node.parent();
+        while let Some(parent) = above {
+            if !required(&parent) && !parent.is_root() {
+                // An un-named node was found in a list or in the store on the way here.
+                let unnamed = parent.object.node(parent.id).is_unnamed();
+                return Ok(unnamed || self.exists(&parent).await?);
+            }
+            above = parent.parent();
+        }
+        Ok(true)
+    }
+
     /// The value of a leaf from the best of its sources that has one.
-    async fn leaf(&self, node: &NodeRef) -> Result<Option<Value>, TreeError> {
+    pub(super) async fn leaf(&self, node: &NodeRef) -> Result<Option<Value>, TreeError> {
         let mapping = node.mapping();
         if mapping.get.is_empty() {
             return self.stored(node);
@@ -189,14 +225,23 @@ impl Pass<'_> {
         let answer = backend::read(mapping, node.properties().format, patient, &scope.context()).await;
         match answer.map_err(|source| TreeError::Backend { node: node.client_uri(), source })? {
             Answer::Value(Reading { value, transient }) => {
-                if mapping.pin && !transient {
-                    let pin = Change::Pin(node.key(), Stored::Leaf(value.clone()));
-                    self.tree.store.commit(vec![pin]).await?;
+                if mapping.pin && !transient && !value.is_empty() {
+                    return self.pin(node, value).await.map(Some);
                 }
                 Ok(Some(value))
             }
             Answer::Absent(_) => Ok(None),
             Answer::Unavailable(why) => Err(TreeError::Unavailable { node: node.client_uri(), why }),
+        }
+    }
+
+    /// Keeps a pinned node's first answer, and says which it was: another session may have been earlier.
+    async fn pin(&self, node: &NodeRef, value: Value) -> Result<Value, TreeError> {
+        let store = &self.tree.store;
+        store.commit(vec![Change::Pin(node.key(), Stored::Leaf(value.clone()))]).await?;
+        match store.snapshot()?.pin(&node.key())? {
+            Some(Stored::Leaf(first)) => Ok(first),
+            _ => Ok(value),
         }
     }
 
@@ -213,53 +258,60 @@ impl Pass<'_> {
         }
     }
 
-    /// Writes a node's JSON; false, and nothing is written, if it does not exist or is not shown.
+    /// Writes a node's JSON; nothing if it is absent.
     fn write<'f>(&'f self, node: &'f NodeRef, level: Option<u32>, out: &'f mut Vec<u8>) -> Written<'f> {
         Box::pin(async move {
             if !node.properties().access.allows(AccessType::GET) || secret(node) {
-                return Ok(false);
+                return Ok(Presence::Absent);
             }
             if node.is_leaf() {
                 return match self.leaf(node).await? {
                     Some(value) => {
                         value.write_json(out);
-                        Ok(true)
+                        Ok(Presence::There)
                     }
                     None if required(node) => {
                         out.extend_from_slice(b"null");
-                        Ok(true)
+                        Ok(Presence::Presumed)
                     }
-                    None => Ok(false),
+                    None => Ok(Presence::Absent),
                 };
             }
-            let there = node.is_root()
-                || required(node)
-                || matches!(node.object.node(node.id).name, NodeName::Unnamed(_))
+            let known = node.is_root()
+                || node.object.node(node.id).is_unnamed()
                 || self.snapshot.node(&node.key())?.is_some();
+            let mut presence = match known {
+                true => Presence::There,
+                false if required(node) => Presence::Presumed,
+                false => Presence::Absent,
+            };
             let start = out.len();
             let cut = level == Some(0);
             out.push(b'{');
-            // An optional node exists if anything in it does.
-            let any = (!cut || !there) && self.write_children(node, level, out).await?;
+            // Otherwise a node is there if anything in it is.
+            if (!cut || !known) && self.write_children(node, level, out).await? == Presence::There {
+                presence = Presence::There;
+            }
             if cut {
                 out.truncate(start + 1);
             }
             out.push(b'}');
-            if !any && !there {
+            if presence == Presence::Absent {
                 out.truncate(start);
             }
-            Ok(any || there)
+            Ok(presence)
         })
     }
 
+    /// Writes the members; says how sure it is of the surest of them.
     async fn write_children(
         &self,
         node: &NodeRef,
         level: Option<u32>,
         out: &mut Vec<u8>,
-    ) -> Result<bool, TreeError> {
+    ) -> Result<Presence, TreeError> {
         let below = level.map(|level| level.saturating_sub(1));
-        let mut any = false;
+        let mut surest = Presence::Absent;
         for &id in node.object.children(node.id) {
             let children = match &node.object.node(id).name {
                 NodeName::Named(name) => vec![node.child(id, name)],
@@ -270,18 +322,20 @@ impl Pass<'_> {
             };
             for child in children {
                 let start = out.len();
-                if any {
+                if surest > Presence::Absent {
                     out.push(b',');
                 }
                 document::write_name(child.name(), out);
-                if self.write(&child, below, out).await? {
-                    any = true;
-                } else {
-                    out.truncate(start);
+                match self.write(&child, below, out).await? {
+                    Presence::Absent => out.truncate(start),
+                    presence => surest = surest.max(presence),
+                }
+                if out.len() > MOST {
+                    return Err(TreeError::TooLarge(child.client_uri()));
                 }
             }
         }
-        Ok(any)
+        Ok(surest)
     }
 }
 

@@ -6,6 +6,7 @@ use std::time::Instant;
 
 use crate::backend::Machine;
 use crate::config::Account;
+use crate::ddf::NodeName;
 use crate::mo::{ManagementObject, NodeId, Value};
 use crate::package::SupportedMo;
 use crate::store::{Change, NodeKey, Snapshot, Store, Stored};
@@ -84,10 +85,11 @@ impl Tree {
         &self.objects
     }
 
-    /// Stores the data that instances are seeded with, where they are not in the store yet.
+    /// Stores the data that instances are seeded with, where they are not in the store yet. A seed that does not
+    /// fit its DDF is left out, and the journal says so.
     ///
     /// # Errors
-    /// A seed does not fit its DDF; the store failed.
+    /// The store failed.
     pub async fn seed(&self) -> Result<(), TreeError> {
         let snapshot = self.store.snapshot()?;
         let mut changes = Vec::new();
@@ -99,8 +101,13 @@ impl Tree {
                     continue;
                 }
                 // The mark stays when a server deletes what was seeded: it does not grow back.
-                changes.push(Change::Put(root.clone(), Stored::Interior));
-                plant(object, ManagementObject::ROOT, &root, data, &mut changes)?;
+                let mut planted = vec![Change::Put(root.clone(), Stored::Interior)];
+                match plant(object, ManagementObject::ROOT, &root, data, &mut planted) {
+                    Ok(()) => changes.append(&mut planted),
+                    Err(error) => {
+                        log::error!("{}: instance {:?} is not seeded: {error}", object.moid, seed.miid);
+                    }
+                }
             }
         }
         Ok(self.store.commit(changes).await?)
@@ -202,10 +209,14 @@ fn plant(
         let Some(child) = object.child(id, name) else {
             return Err(invalid(&format_args!("the DDF has no node {name:?} here")));
         };
+        let key = key.child(match &object.node(child).name {
+            NodeName::Named(described) => described,
+            NodeName::Unnamed(_) => name,
+        });
         if object.node(child).is_unnamed() && !object.is_leaf(child) {
-            changes.push(Change::Put(key.child(name), Stored::Interior));
+            changes.push(Change::Put(key.clone(), Stored::Interior));
         }
-        plant(object, child, &key.child(name), value, changes)?;
+        plant(object, child, &key, value, changes)?;
     }
     Ok(())
 }

@@ -2,6 +2,7 @@
 
 use crate::backend::{Context, Request};
 use crate::mo::Value;
+use crate::store::{Change, Stored};
 
 use super::builtins::View;
 use super::error::TreeError;
@@ -33,16 +34,24 @@ impl Tree {
         }
     }
 
-    /// For effects: with the values of the sibling leaves that the node's `input` lists.
+    /// For effects: with the values of the sibling leaves that the node's `input` lists, as they will be after
+    /// `changes`.
     pub(super) async fn scope_with_input<'a>(
         &'a self,
         node: &'a NodeRef,
         visitor: &Visitor<'a>,
+        changes: &[Change],
     ) -> Result<Scope<'a>, TreeError> {
         let mut scope = self.scope(node, visitor);
         for name in &node.mapping().input {
             let Some(sibling) = node.sibling(name) else { continue };
-            if let Some(value) = self.value(&sibling, visitor).await? {
+            let key = sibling.key();
+            let planned = changes.iter().rev().find_map(|change| match change {
+                Change::Put(changed, Stored::Leaf(value)) if *changed == key => Some(value.clone()),
+                _ => None,
+            });
+            let value = if planned.is_some() { planned } else { self.value(&sibling, visitor).await? };
+            if let Some(value) = value {
                 scope.siblings.push((name.clone(), value));
             }
         }

@@ -1,0 +1,143 @@
+use serde_json::json;
+
+use super::*;
+use crate::store::{Change, Stored};
+
+#[tokio::test]
+async fn an_optional_node_without_a_value_is_not_there_and_a_required_one_is_empty() {
+    let bench = Bench::new();
+    assert_eq!(code(bench.get("Gone").await), 404);
+    assert_eq!(code(bench.get("Note").await), 404);
+    assert_eq!(bench.get("Must").await.unwrap(), Shown::Empty);
+    assert_eq!(bench.get("Name").await.unwrap(), Shown::Empty);
+    assert_eq!(bench.read("Default").await.unwrap(), "seven");
+    let all = bench.read("").await.unwrap();
+    assert_eq!(
+        (&all["Must"], &all["Default"], &all["Fixed"]),
+        (&Json::Null, &json!("seven"), &json!("fixed"))
+    );
+    for name in ["Gone", "Note", "Group", "Fine"] {
+        assert_eq!(all.get(name), None, "{name}");
+    }
+}
+
+#[tokio::test]
+async fn a_leaf_has_its_type() {
+    let bench = Bench::new();
+    let value = Value::Text("fixed".into());
+    assert_eq!(bench.get("Fixed").await.unwrap(), Shown::Leaf { mime: "text/plain".into(), value });
+    bench.write("Level", json!(-3)).await.unwrap();
+    assert_eq!(bench.read("").await.unwrap()["Level"], json!(-3));
+}
+
+#[tokio::test]
+async fn an_optional_group_is_there_once_anything_in_it_is() {
+    let bench = Bench::new();
+    for path in ["Group", "Group/Inner", "Group/Deep", "Group/Deep/Leaf"] {
+        assert_eq!(code(bench.get(path).await), 404, "{path}");
+    }
+    bench.write("Group/Deep/Leaf", json!("x")).await.unwrap();
+    let group = json!({"Inner": null, "Deep": {"Leaf": "x"}});
+    assert_eq!(bench.read("Group").await.unwrap(), group);
+    assert_eq!(bench.get("Group/Inner").await.unwrap(), Shown::Empty);
+    assert_eq!(bench.read("?lv=1").await.unwrap()["Group"], json!({}), "what is cut off is looked into");
+}
+
+#[tokio::test]
+async fn levels_are_cut() {
+    let bench = Bench::new();
+    bench.file("/net/eth0/mtu", "1500\n");
+    assert_eq!(bench.read("Interfaces?lv=1").await.unwrap(), json!({"eth0": {}}));
+    let whole = json!({"eth0": {"Mtu": 1500, "Own": "eth0"}});
+    assert_eq!(bench.read("Interfaces?lv=2").await.unwrap(), whole);
+    assert_eq!(bench.read("Interfaces").await.unwrap(), whole);
+    assert_eq!(bench.read("?lv=1").await.unwrap()["Interfaces"], json!({}));
+}
+
+#[tokio::test]
+async fn an_empty_interior_node_has_no_content() {
+    let bench = Bench::new();
+    assert_eq!(bench.get("Interfaces").await.unwrap(), Shown::Empty);
+    assert_eq!(bench.get("Items").await.unwrap(), Shown::Empty);
+}
+
+#[tokio::test]
+async fn what_may_not_be_read_is_shown_by_no_way() {
+    let bench = Bench::new();
+    bench.write("Hidden", json!("sesame")).await.unwrap();
+    for path in ["Hidden", "Vault", "Vault/Inside"] {
+        assert_eq!(code(bench.get(path).await), 405, "{path}");
+        let node = bench.resolve(path, Rights::READ).await.unwrap();
+        assert_eq!(code(bench.tree.document(&node, None, &bench.visitor()).await), 405, "{path}");
+    }
+    let all = bench.read("").await.unwrap();
+    assert!(all.get("Hidden").is_none() && all.get("Vault").is_none(), "{all}");
+    let everything = bench.tree.everything(&bench.visitor()).await.unwrap();
+    assert!(everything.iter().all(|document| !String::from_utf8_lossy(document).contains("sesame")));
+}
+
+#[tokio::test]
+async fn a_secret_is_shown_to_an_exact_get_and_to_nothing_else() {
+    let bench = Bench::new();
+    let exact = format!("{DMACC}//AuthNoti/AuthSecret");
+    let Shown::Leaf { value, .. } = bench.get(&exact).await.unwrap() else { panic!("no leaf") };
+    assert_eq!(value.to_raw(), b"acme's secret");
+    let node = bench.resolve(&exact, Rights::READ).await.unwrap();
+    assert_eq!(code(bench.tree.document(&node, None, &bench.visitor()).await), 405);
+    for path in ["", "AuthNoti"] {
+        let Shown::Document(json) = bench.get(&format!("{DMACC}//{path}")).await.unwrap() else { panic!() };
+        let json = String::from_utf8(json).unwrap();
+        assert!(json.contains("AuthType") && !json.contains("secret") && !json.contains("Secret"), "{json}");
+    }
+    let everything = bench.tree.everything(&bench.visitor()).await.unwrap();
+    let everything = String::from_utf8(everything.join(&b'\n')).unwrap();
+    assert!(everything.contains("The acme server") && everything.contains("Box"), "{everything}");
+    assert!(!everything.contains("secret") && !everything.contains("The other server"), "{everything}");
+}
+
+#[tokio::test]
+async fn a_pinned_node_keeps_its_first_answer() {
+    let bench = Bench::new();
+    assert_eq!(code(bench.get("Pinned").await), 404, "no answer is none to keep");
+    bench.file("/worse", "\n");
+    assert_eq!(bench.get("Pinned").await.unwrap(), Shown::Empty, "nor is an empty one");
+    bench.file("/worse", "uuid\n");
+    assert_eq!(bench.read("Pinned").await.unwrap(), "uuid");
+    bench.file("/better", "imei\n");
+    assert_eq!(bench.read("Pinned").await.unwrap(), "uuid");
+}
+
+#[tokio::test]
+async fn of_two_first_answers_the_earlier_is_kept_and_both_readers_have_it() {
+    let bench = Bench::new();
+    bench.file("/worse", "late\n");
+    let node = bench.resolve("Pinned", Rights::READ).await.unwrap();
+    let visitor = bench.visitor();
+    let pass = bench.tree.pass(&visitor).unwrap();
+    let early = Stored::Leaf(Value::Text("early".into()));
+    bench.tree.store.commit(vec![Change::Pin(node.key(), early)]).await.unwrap();
+    let read = pass.leaf(&node).await.unwrap();
+    assert_eq!(read, Some(Value::Text("early".into())), "its snapshot is older than the pin");
+}
+
+#[tokio::test]
+async fn un_named_nodes_come_from_a_listing_and_from_the_store() {
+    let bench = Bench::new();
+    bench.file("/net/eth0/mtu", "1500");
+    bench.file("/net/eth1:0/mtu", "9000");
+    bench.write("Items", json!({"b": {"Value": "2"}, "a": {"Value": "1"}})).await.unwrap();
+    assert_eq!(bench.read("Items").await.unwrap(), json!({"a": {"Value": "1"}, "b": {"Value": "2"}}));
+    assert_eq!(bench.read("Items/a/Value").await.unwrap(), "1");
+    assert_eq!(bench.read("Interfaces/eth0/Mtu").await.unwrap(), "1500");
+    let encoded = "Interfaces/eth1%253A0/Own";
+    assert_eq!(bench.read(encoded).await.unwrap(), "eth1:0", "the variable is the machine's own name");
+}
+
+#[tokio::test]
+async fn seeds_are_planted_once() {
+    let bench = Bench::new();
+    bench.tree.seed().await.unwrap();
+    assert_eq!(bench.tree.own_leaf(BOX, "Fixed", &bench.visitor()).await.unwrap().as_deref(), Some("fixed"));
+    assert_eq!(bench.tree.own_leaf(BOX, "Name", &bench.visitor()).await.unwrap(), None);
+    assert_eq!(bench.tree.own_leaf("urn:t:mo:none:1.0", "Name", &bench.visitor()).await.unwrap(), None);
+}

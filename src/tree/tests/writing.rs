@@ -1,0 +1,216 @@
+use serde_json::json;
+
+use super::*;
+
+#[tokio::test]
+async fn a_write_lasts_and_gives_access_types_their_say() {
+    let bench = Bench::new();
+    bench.write("Name", json!("gateway")).await.unwrap();
+    assert_eq!(bench.read("Name").await.unwrap(), "gateway");
+    bench.write("Note", json!("added")).await.unwrap();
+    bench.write("A", json!("to a file")).await.unwrap();
+    assert_eq!(bench.content("/a").unwrap(), "to a file\n");
+    for (path, data) in [("Fixed", json!("x")), ("Gone", json!("x")), ("Must", json!("x"))] {
+        assert_eq!(code(bench.write(path, data).await), 405, "{path}");
+    }
+}
+
+#[tokio::test]
+async fn what_the_ddf_does_not_describe_is_not_stored() {
+    let bench = Bench::new();
+    for (path, data) in [
+        ("Level", json!("five")),
+        ("Level", json!(1.5)),
+        ("Name", json!(5)),
+        ("Name", json!({"x": 1})),
+        ("Group", json!("x")),
+        ("Group", json!([])),
+        ("Group", json!({"Inner": "x", "Unknown": 1})),
+        ("Pair", json!({"a": {}, "b": {}, "c": {}})),
+        ("", json!({"Level": 1, "level": 2})),
+    ] {
+        assert_eq!(code(bench.write(path, data.clone()).await), 500, "{path} {data}");
+    }
+    assert_eq!(code(bench.get("Group").await), 404, "nothing of it was stored");
+    bench.write("Pair", json!({"a": {}, "b": {}})).await.unwrap();
+}
+
+#[tokio::test]
+async fn a_name_is_no_way_into_another_nodes_place() {
+    let bench = Bench::new();
+    for name in ["", "a/b", "a\0Value", "a\n", &"x".repeat(256)] {
+        assert_eq!(code(bench.write("Items", json!({name: {"Value": "x"}})).await), 500, "{name:?}");
+    }
+    assert_eq!(bench.get("Items").await.unwrap(), Shown::Empty);
+}
+
+#[tokio::test]
+async fn a_name_is_stored_as_the_ddf_spells_it() {
+    let bench = Bench::new();
+    bench.write("", json!({"LEVEL": 4})).await.unwrap();
+    assert_eq!(bench.read("Level").await.unwrap(), "4");
+    bench.write("", json!({"level": 5})).await.unwrap();
+    assert_eq!(bench.read("Level").await.unwrap(), "5");
+}
+
+#[tokio::test]
+async fn replacing_removes_what_is_dynamic_and_keeps_what_is_not() {
+    let bench = Bench::new();
+    bench.write("", json!({"Name": "n", "Note": "t", "Kept": "k"})).await.unwrap();
+    bench.write("Items", json!({"a": {"Value": "1", "Note": "x"}, "b": {"Value": "2"}})).await.unwrap();
+    bench.write("Items", json!({"a": {"Value": "3"}, "c": {"Value": "4"}})).await.unwrap();
+    assert_eq!(bench.read("Items").await.unwrap(), json!({"a": {"Value": "3"}, "c": {"Value": "4"}}));
+    bench.write("", json!({"Level": 1})).await.unwrap();
+    assert_eq!(code(bench.get("Note").await), 404);
+    assert_eq!(bench.read("Kept").await.unwrap(), "k", "it is permanent");
+    assert_eq!(bench.read("Name").await.unwrap(), "n", "the DDF requires it");
+    assert_eq!(bench.read("Items").await.unwrap()["a"]["Value"], "3", "so it does Items");
+}
+
+#[tokio::test]
+async fn a_failing_effect_takes_the_others_back() {
+    let bench = Bench::new();
+    bench.file("/a", "before\n");
+    // A folder where the file should be: writing it fails, for root too.
+    std::fs::create_dir(bench.path("/locked/b")).unwrap();
+    let failed = bench.write("", json!({"Name": "new", "A": "new", "B": "new"})).await;
+    assert_eq!(code(failed), 500);
+    assert_eq!(bench.content("/a").unwrap(), "before\n");
+    assert_eq!(bench.get("Name").await.unwrap(), Shown::Empty, "nor was anything stored");
+}
+
+#[tokio::test]
+async fn what_does_not_read_back_was_not_written() {
+    let bench = Bench::new();
+    bench.file("/deaf", "old\n");
+    let failed = bench.write("Deaf", json!("new")).await;
+    assert!(matches!(failed, Err(TreeError::NotVerified(_))), "{failed:?}");
+    assert_eq!(bench.content("/mouth"), None, "the effect is taken back");
+    bench.write("Deaf", json!("old")).await.unwrap();
+}
+
+#[tokio::test]
+async fn an_effect_sees_its_inputs_as_they_will_be() {
+    let bench = Bench::new();
+    bench.write("", json!({"Joined": "hello", "Name": "first"})).await.unwrap();
+    assert_eq!(bench.content("/joined").unwrap(), "hello for first\n");
+    bench.write("", json!({"Joined": "hello", "Name": "second"})).await.unwrap();
+    assert_eq!(bench.content("/joined").unwrap(), "hello for second\n");
+}
+
+#[tokio::test]
+async fn listed_nodes_are_written_by_the_machines_own_name() {
+    let bench = Bench::new();
+    bench.file("/net/eth1:0/mtu", "9000");
+    bench.write("Interfaces", json!({"eth1%3A0": {"Mtu": 1400}})).await.unwrap();
+    assert_eq!(bench.content("/net/eth1:0/mtu").unwrap(), "1400\n");
+    let added = bench.write("Interfaces", json!({"eth7": {"Mtu": 1400}})).await;
+    assert_eq!(code(added), 405, "the mapping says nothing of adding");
+    assert_eq!(bench.read("Interfaces").await.unwrap(), json!({"eth1%3A0": {"Mtu": 1400, "Own": "eth1:0"}}));
+}
+
+#[tokio::test]
+async fn the_mapping_adds_and_deletes_what_it_lists() {
+    let bench = Bench::new();
+    bench.file("/files/old", "1\n");
+    bench.file("/files/stays", "2\n");
+    bench.write("Files", json!({"stays": {}, "n%3Aew": {"Text": "3"}})).await.unwrap();
+    let files = json!({"n%3Aew": {"Text": "3"}, "stays": {"Text": "2"}});
+    assert_eq!(bench.read("Files").await.unwrap(), files);
+    assert_eq!(bench.content("/files/n:ew").unwrap(), "3\n");
+    bench.delete("Files/stays").await.unwrap();
+    assert_eq!(bench.content("/files/stays"), None);
+    bench.file("/removable", "x\n");
+    bench.delete("Removable").await.unwrap();
+    assert_eq!(code(bench.delete("Removable").await), 404);
+}
+
+#[tokio::test]
+async fn delete_goes_by_scope_access_and_presence() {
+    let bench = Bench::new();
+    bench.file("/net/eth0/mtu", "1500");
+    bench.write("", json!({"Note": "t", "Kept": "k", "Group": {"Inner": "i"}})).await.unwrap();
+    bench.write("Items", json!({"a": {"Value": "1"}, "ab": {"Value": "2"}})).await.unwrap();
+    for path in ["Kept", "Name", "Fixed", "Interfaces/eth0", "", &format!("{DMACC}//")] {
+        assert_eq!(code(bench.delete(path).await), 405, "{path}");
+    }
+    bench.delete("Note").await.unwrap();
+    assert_eq!(code(bench.delete("Note").await), 404);
+    bench.delete("Group").await.unwrap();
+    assert_eq!(code(bench.get("Group/Inner").await), 404);
+    bench.delete("Items/a").await.unwrap();
+    assert_eq!(bench.read("Items").await.unwrap(), json!({"ab": {"Value": "2"}}));
+}
+
+#[tokio::test]
+async fn an_account_is_not_changed_by_halves() {
+    let bench = Bench::new();
+    for path in ["SrvURI", "Name", "AuthNoti/AuthSecret"] {
+        let changed = bench.write(&format!("{DMACC}//{path}"), json!("https://evil.example/")).await;
+        assert!(matches!(code(changed), 405 | 500 | 501), "{path}");
+    }
+    assert_eq!(code(bench.write(&format!("{DMACC}//SrvURI"), json!("https://evil.example/")).await), 501);
+    assert_eq!(bench.read(&format!("{DMACC}//SrvURI")).await.unwrap(), "https://acme.example/dm");
+}
+
+async fn create(bench: &Bench, moid: &str, data: Json) -> Result<NodeRef, TreeError> {
+    let document = Document { moid: Some(moid.to_owned()), client_uri: None, data };
+    bench.tree.create(bench.tree.object(moid).unwrap(), document, &bench.visitor()).await
+}
+
+#[tokio::test]
+async fn a_server_creates_instances_of_its_own() {
+    let bench = Bench::new();
+    let first = create(&bench, CRATE, json!({"Crate": {"Text": "one"}})).await.unwrap();
+    let second = create(&bench, CRATE, json!({"Text": "two"})).await.unwrap();
+    assert_eq!(first.client_uri(), "urn:t:mo:crate:1.0/1/");
+    assert_eq!(second.client_uri(), "urn:t:mo:crate:1.0/2/");
+    assert_eq!(bench.read(&format!("{CRATE}/2/Text")).await.unwrap(), "two");
+    assert_eq!(code(bench.resolve(&format!("{CRATE}//Text"), Rights::READ).await), 404, "which of the two?");
+    assert_eq!(code(create(&bench, BOX, json!({})).await), 405);
+    assert_eq!(code(create(&bench, CRATE, json!({"Text": 5})).await), 500);
+    let other = Arc::new(account("other", 7));
+    let visitor = Visitor { account: &other, session: SessionFacts::default() };
+    let uri = ClientUri::parse(&format!("{CRATE}/1/Text")).unwrap();
+    assert_eq!(code(bench.tree.resolve(&uri, &visitor, Rights::READ).await), 403, "it is its creator's");
+    bench.delete(&format!("{CRATE}/1/")).await.unwrap();
+    let miids =
+        |mos: Vec<crate::package::SupportedMo>| mos.into_iter().find(|mo| mo.moid == CRATE).unwrap().miids;
+    assert_eq!(miids(bench.tree.supported(&bench.visitor()).unwrap()), ["2"]);
+}
+
+#[tokio::test]
+async fn a_deleted_instance_leaves_nothing_to_its_successor() {
+    let bench = Bench::new();
+    bench.file("/serial", "first\n");
+    create(&bench, CRATE, json!({"Text": "one"})).await.unwrap();
+    assert_eq!(bench.read(&format!("{CRATE}/1/Serial")).await.unwrap(), "first");
+    bench.delete(&format!("{CRATE}/1/")).await.unwrap();
+    bench.file("/serial", "second\n");
+    create(&bench, CRATE, json!({})).await.unwrap();
+    assert_eq!(bench.read(&format!("{CRATE}/1/")).await.unwrap(), json!({"Text": null, "Serial": "second"}));
+}
+
+#[tokio::test]
+async fn two_sessions_do_not_create_one_instance() {
+    let bench = Bench::new();
+    let (one, two) = tokio::join!(
+        create(&bench, CRATE, json!({"Text": "one"})),
+        create(&bench, CRATE, json!({"Text": "two"})),
+    );
+    let made: Vec<_> = [("one", one), ("two", two)]
+        .into_iter()
+        .filter_map(|(text, made)| made.ok().map(|root| (root.client_uri(), text)))
+        .collect();
+    assert!(!made.is_empty());
+    for (root, text) in made {
+        assert_eq!(bench.read(&format!("{root}Text")).await.unwrap(), text);
+    }
+}
+
+#[tokio::test]
+async fn a_write_of_too_many_nodes_is_refused() {
+    let bench = Bench::new();
+    let many: serde_json::Map<String, Json> = (0..100_001).map(|n| (n.to_string(), json!({}))).collect();
+    assert_eq!(code(bench.write("Items", Json::Object(many)).await), 506);
+}
