@@ -51,6 +51,9 @@ pub enum CommandError {
     /// The browser did not start.
     #[error("the browser did not start: {0}")]
     Browser(std::io::Error),
+    /// As many programs as may run at one time run already.
+    #[error("too many programs are running")]
+    Busy,
     /// Not in this version.
     #[error("{0} is not supported")]
     Unsupported(&'static str),
@@ -77,7 +80,7 @@ impl CommandError {
             Self::Tree(error) => of_tree(error),
             Self::MediaType(_) => 415,
             Self::Redirect(_) | Self::Browser(_) => 500,
-            Self::Repository(429 | 500..=599) => 503,
+            Self::Busy | Self::Repository(429 | 500..=599) => 503,
             Self::Repository(_) => 500,
             Self::Transport(error) if error.is_retryable() => 503,
             Self::Transport(_) => 500,

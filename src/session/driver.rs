@@ -1,10 +1,11 @@
 //! The driver: gives a session machine its connection, its tree and its time.
 
+use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use hyper::Method;
 use hyper::header::{ACCEPT, CONTENT_TYPE, HeaderName, HeaderValue};
-use tokio::sync::{mpsc, watch};
+use tokio::sync::watch;
 
 use super::machine::{Again, Answer, Event, Failure, Limits, Machine, Outcome};
 use super::parameters::Parameters;
@@ -12,7 +13,7 @@ use super::queue::Ticket;
 use super::stopping::stopped;
 use crate::alert;
 use crate::bearer::{self, Choice};
-use crate::command::{self, Context, Finished};
+use crate::command::{self, Context, Programs};
 use crate::journal::id;
 use crate::package::{self, Encoded, Package1};
 use crate::session::machine::Action;
@@ -49,7 +50,7 @@ struct Driver<'a> {
     after_session: Vec<Invocation>,
     /// The last alert that is in the package on its way.
     alerts_sent: Option<u64>,
-    finished: &'a mpsc::UnboundedSender<Finished>,
+    programs: &'a Programs,
     stopping: watch::Receiver<bool>,
 }
 
@@ -59,11 +60,11 @@ pub async fn run(
     peer: &Peer,
     ticket: &Ticket,
     session_id: &str,
-    finished: &mpsc::UnboundedSender<Finished>,
+    programs: &Programs,
     random: &mut dyn Random,
     mut stopping: watch::Receiver<bool>,
 ) -> Outcome {
-    let outcome = match session(world, peer, ticket, session_id, finished, random, &mut stopping).await {
+    let outcome = match session(world, peer, ticket, session_id, programs, random, &mut stopping).await {
         Ok(outcome) => outcome,
         Err((why, again)) => Outcome::Failed { failure: Failure::Transport(why), again },
     };
@@ -88,7 +89,7 @@ async fn session(
     peer: &Peer,
     ticket: &Ticket,
     session_id: &str,
-    finished: &mpsc::UnboundedSender<Finished>,
+    programs: &Programs,
     random: &mut dyn Random,
     stopping: &mut watch::Receiver<bool>,
 ) -> Result<Outcome, Refusal> {
@@ -122,7 +123,7 @@ async fn session(
         facts: SessionFacts::default(),
         after_session: Vec::new(),
         alerts_sent: waiting.last,
-        finished,
+        programs,
         stopping: stopping.clone(),
     };
     let limits =
@@ -142,7 +143,7 @@ async fn session(
         };
         action = machine.handle(event, random.next_u32());
     };
-    driver.close().await;
+    driver.close();
     Ok(outcome)
 }
 
@@ -163,7 +164,7 @@ impl Driver<'_> {
                     parameters: &self.parameters,
                     accept_mo: accept_mo.as_deref(),
                     after_session: &mut self.after_session,
-                    finished: self.finished,
+                    programs: self.programs,
                     stopping: &mut self.stopping,
                 };
                 Event::Executed(command::execute(&command, &mut context).await)
@@ -248,12 +249,18 @@ impl Driver<'_> {
         }
     }
 
-    /// What waited for the end of the session.
-    async fn close(self) {
-        let visitor = Visitor { account: &self.peer.account, session: self.facts };
+    /// What waited for the end of the session keeps nobody waiting.
+    fn close(self) {
         drop(self.connection);
-        for invocation in self.after_session {
-            command::finish(&self.world.tree, &visitor, invocation, self.finished).await;
+        if !self.after_session.is_empty() {
+            let (tree, account) = (Arc::clone(&self.world.tree), Arc::clone(&self.peer.account));
+            tokio::spawn(command::finish(
+                tree,
+                account,
+                self.facts,
+                self.after_session,
+                self.programs.clone(),
+            ));
         }
     }
 }
