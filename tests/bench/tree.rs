@@ -19,7 +19,7 @@ use omadm_agent::tree::{Rights, SessionFacts, Shown, Tree, Visitor};
 use omadm_agent::uri::ClientUri;
 use serde_json::json;
 use tempfile::TempDir;
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, watch};
 
 use crate::{Table, block_on, rate};
 
@@ -75,6 +75,7 @@ impl Inside {
     async fn session(&self, package2: &[u8], packages: u32) -> usize {
         let (finished, _ended) = mpsc::unbounded_channel();
         let (mut connection, mut after_session) = (self.client.connection(Binding::Any), Vec::new());
+        let (_running, mut stopping) = watch::channel(false);
         let parameters = Parameters::default();
         let limits = Limits { retries: 0, packages };
         let uri = self.account.server_uri.clone();
@@ -104,6 +105,7 @@ impl Inside {
                         accept_mo: accept_mo.as_deref(),
                         after_session: &mut after_session,
                         finished: &finished,
+                        stopping: &mut stopping,
                     };
                     let done = command::execute(&command, &mut context).await;
                     assert_eq!(done.status.code, 200, "{command:?}");
