@@ -177,6 +177,32 @@ async fn hput_without_client_uri_sends_every_instance() {
 }
 
 #[tokio::test]
+async fn the_server_chooses_among_the_formats_of_what_is_sent() {
+    let bench = Bench::new().await;
+    let uri = format!("{}/x", bench.repository_server.origin());
+    let hput = |accepted: &str| {
+        Reply::package(&json!({
+            "SessionInfo": {"AcceptMO": accepted},
+            "CMD": [["HPUT", uri, node("Fixed")]],
+        }))
+    };
+    bench.answer([
+        hput("application/xml"),
+        hput("application/xml, application/vnd.oma.dm.mo+json"),
+        hput("*/*"),
+        Reply::status(204),
+    ]);
+    let agent = bench.start().await;
+    bench.notify().await;
+    bench.until(&agent, "three answers", |exchanges| exchanges.len() >= 4).await;
+    assert_eq!(bench.statuses(), [[415], [200], [200]]);
+    let sent = bench.tape.requests("repository");
+    let types: Vec<_> = sent.iter().map(|request| request.header("content-type")).collect();
+    assert_eq!(types, ["application/vnd.oma.dm.mo+json", "application/dmmo+json"]);
+    agent.stop().await;
+}
+
+#[tokio::test]
 async fn a_server_sees_and_does_what_its_account_permits() {
     let permissions = format!("permissions = [\"{DEVINFO}\", {{ moid = \"{BENCH}\", rights = 1 }}]\n");
     let setup = Setup {

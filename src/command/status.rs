@@ -1,6 +1,8 @@
 //! The one place that chooses status codes (TS Appendix C).
 
 use crate::backend::BackendError;
+use crate::mo::value::excerpt;
+use crate::package::Profile;
 use crate::transport::{Refused, TransportError};
 use crate::tree::TreeError;
 use crate::uri::client::ClientUriError;
@@ -42,9 +44,17 @@ pub enum CommandError {
     /// A data repository redirects for ever, or to where the agent doesn't follow.
     #[error("the repository's redirect can't be followed: {0}")]
     Redirect(&'static str),
-    /// A media type that can't be stored, or none that both sides know.
-    #[error("media type {0} is not supported")]
+    /// A media type that can't be stored.
+    #[error("media type {} is not supported", excerpt(.0))]
     MediaType(String),
+    /// None of the media types that the server accepts is known.
+    #[error("the server accepts {}, which are not supported", excerpt(.accepted))]
+    NotAcceptable {
+        /// What it accepts.
+        accepted: String,
+        /// It decides what the server is told.
+        profile: Profile,
+    },
     /// SHOW without a browser configured.
     #[error("no browser is configured (show.browser)")]
     NoBrowser,
@@ -78,7 +88,8 @@ impl CommandError {
             }
             Self::Refused(_) | Self::NotContinued(_) | Self::NotPermitted(_) => 403,
             Self::Tree(error) => of_tree(error),
-            Self::MediaType(_) => 415,
+            Self::NotAcceptable { profile: Profile::Approved, .. } => 406,
+            Self::MediaType(_) | Self::NotAcceptable { .. } => 415,
             Self::Redirect(_) | Self::Browser(_) => 500,
             Self::Busy | Self::Repository(429 | 500..=599) => 503,
             Self::Repository(_) => 500,
