@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use hyper::Method;
+use hyper::body::Bytes;
 use hyper::header::{ACCEPT, CONTENT_TYPE, HeaderName, HeaderValue};
 use tokio::sync::watch;
 
@@ -82,6 +83,15 @@ pub async fn run(
     outcome
 }
 
+/// A package's body, sent without a copy: it may be large, and is kept for another try.
+struct Shared(Arc<Encoded>);
+
+impl AsRef<[u8]> for Shared {
+    fn as_ref(&self) -> &[u8] {
+        &self.0.body
+    }
+}
+
 type Refusal = (String, Again);
 
 async fn session(
@@ -152,7 +162,7 @@ const STOPPED: Outcome = Outcome::Failed { failure: Failure::Stopped, again: Aga
 impl Driver<'_> {
     async fn perform(&mut self, action: Action) -> Event {
         match action {
-            Action::Post { uri, package } => self.post(&uri, &package).await,
+            Action::Post { uri, package } => self.post(&uri, package).await,
             Action::Execute { command, accept_mo, .. } => {
                 let mut context = Context {
                     settings: &self.world.settings,
@@ -189,7 +199,7 @@ impl Driver<'_> {
     }
 
     /// Posts a package (TS 5.2.2, 5.2.4).
-    async fn post(&mut self, uri: &str, package: &Encoded) -> Event {
+    async fn post(&mut self, uri: &str, package: Arc<Encoded>) -> Event {
         let undelivered = |why: String, retry| Event::Undelivered { why, retry };
         let Ok(uri) = uri.parse() else { return undelivered("the URI is malformed".to_owned(), false) };
         let mut request = Request { peer: Target::Server, ..Request::new(Method::POST, uri) };
@@ -204,7 +214,7 @@ impl Driver<'_> {
                 Err(_) => return undelivered(format!("{name} can't be a header"), false),
             }
         }
-        request.body = package.body.clone().into();
+        request.body = Bytes::from_owner(Shared(package));
         request.max_body = self.world.settings.session.max_package;
         match self.connection.send(&request).await {
             Ok(response) => {
