@@ -119,3 +119,63 @@ fn of_tree(error: &TreeError) -> u16 {
         | TreeError::Store(_) => 500,
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::store::StoreError;
+
+    #[test]
+    fn each_error_has_the_status_of_appendix_c() {
+        let node = || "urn:m/1/N".to_owned();
+        let why = String::new;
+        let disk =
+            |kind: std::io::ErrorKind| TreeError::Store(StoreError::from(redb::Error::Io(kind.into())));
+        let of_tree = [
+            (TreeError::NotFound(node()), 404),
+            (TreeError::NotUnique(node()), 404),
+            (TreeError::Forbidden(node()), 403),
+            (TreeError::NotAllowed { node: node(), what: "" }, 405),
+            (TreeError::Unsupported(""), 501),
+            (TreeError::Invalid { node: node(), why: why() }, 500),
+            (TreeError::Unavailable { node: node(), why: why() }, 503),
+            (TreeError::Backend { node: node(), source: BackendError::Unsupported("D-Bus") }, 501),
+            (TreeError::Backend { node: node(), source: BackendError::NeedsHelper(why()) }, 501),
+            (TreeError::Backend { node: node(), source: BackendError::List(why()) }, 500),
+            (TreeError::NotVerified(node()), 500),
+            (TreeError::TooLarge(node()), 500),
+            (TreeError::Full(node()), 506),
+            (disk(std::io::ErrorKind::StorageFull), 506),
+            (disk(std::io::ErrorKind::InvalidData), 500),
+        ];
+        for (error, expected) in of_tree {
+            let shown = error.to_string();
+            assert_eq!(CommandError::from(error).status(), expected, "{shown}");
+        }
+        let accepted = |profile| CommandError::NotAcceptable { accepted: "text/html".into(), profile };
+        let others = [
+            (CommandError::Unknown, 501),
+            (CommandError::Malformed(""), 400),
+            (CommandError::NotContinued(why()), 403),
+            (CommandError::NotPermitted(why()), 403),
+            (CommandError::MediaType("text/html".into()), 415),
+            (accepted(Profile::Draft), 415),
+            (accepted(Profile::Approved), 406),
+            (CommandError::Repository(404), 500),
+            (CommandError::Repository(429), 503),
+            (CommandError::Repository(500), 503),
+            (CommandError::Redirect("too many"), 500),
+            (CommandError::NoBrowser, 501),
+            (CommandError::Browser(std::io::ErrorKind::NotFound.into()), 500),
+            (CommandError::Busy, 503),
+        ];
+        for (error, expected) in others {
+            assert_eq!(error.status(), expected, "{error}");
+        }
+    }
+
+    #[test]
+    fn what_a_server_sends_is_cut_in_the_journal() {
+        assert!(CommandError::MediaType("x".repeat(10_000)).to_string().len() < 200);
+    }
+}
