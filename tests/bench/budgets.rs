@@ -23,8 +23,11 @@ mod tree;
 
 use std::time::{Duration, Instant};
 
+/// Measures, and adds its rows.
+type Bench = fn(&mut Table);
+
 /// What is measured, in this order.
-const BENCHES: [(&str, fn(&mut Table)); 8] = [
+const BENCHES: [(&str, Bench); 8] = [
     ("size", process::size),
     ("start", process::start),
     ("idle", process::idle),
