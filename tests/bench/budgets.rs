@@ -23,7 +23,7 @@ mod tree;
 
 use std::time::{Duration, Instant};
 
-/// Measures, and adds its rows.
+/// Measures something, and adds what it found.
 type Bench = fn(&mut Table);
 
 /// What is measured, in this order.
