@@ -22,7 +22,7 @@ use crate::command::Finished;
 use crate::config::Problems;
 use crate::journal::id;
 use crate::notification::{Trigger, listener};
-use crate::session::{self, Again, Cause, Failure, Outcome, Queue, Random, Ticket};
+use crate::session::{Again, Cause, Failure, Outcome, Queue, Random, Session, Ticket};
 use crate::store::{Change, Store, StoreError};
 use crate::world::World;
 use clock::Clock;
@@ -230,13 +230,16 @@ impl Daemon {
                 OMADM_SERVER_ID = server_id.as_str(), OMADM_SESSION_ID = session_id.as_str();
                 "{server_id}: session {session_id} begins ({})", ticket.cause.name()
             );
-            let world = Arc::clone(&self.world);
-            let finished = self.finished.clone();
-            let stopping = self.stopping.subscribe();
-            let mut random = self.random.fork();
-            let task = async move {
-                session::run(&world, &peer, &ticket, &session_id, &finished, &mut *random, stopping).await
+            let session = Session {
+                world: Arc::clone(&self.world),
+                peer,
+                ticket,
+                id: session_id,
+                finished: self.finished.clone(),
+                stopping: self.stopping.subscribe(),
             };
+            let mut random = self.random.fork();
+            let task = async move { session.run(&mut *random).await };
             let handle = self.sessions.spawn(task);
             self.servers.insert(handle.id(), server_id);
             let status = self.status();

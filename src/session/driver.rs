@@ -1,5 +1,6 @@
 //! The driver: gives a session machine its connection, its tree and its time.
 
+use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use hyper::Method;
@@ -38,112 +39,123 @@ pub trait Random: Send {
     fn fork(&mut self) -> Box<dyn Random>;
 }
 
-/// A session in progress.
+/// What a session is made of.
+pub struct Session {
+    /// The agent as it is when the session begins.
+    pub world: Arc<World>,
+    /// The server.
+    pub peer: Arc<Peer>,
+    /// Why, and what the notification asks for.
+    pub ticket: Ticket,
+    /// For the journal.
+    pub id: String,
+    /// Where an EXEC that outlives its command reports.
+    pub finished: mpsc::UnboundedSender<Finished>,
+    /// Turns true when the agent ends.
+    pub stopping: watch::Receiver<bool>,
+}
+
+/// A session on its way.
 struct Driver<'a> {
-    world: &'a World,
-    peer: &'a Peer,
-    session_id: &'a str,
+    session: &'a Session,
     connection: Connection,
     parameters: Parameters,
     facts: SessionFacts,
     after_session: Vec<Invocation>,
     /// The last alert that is in the package on its way.
     alerts_sent: Option<u64>,
-    finished: &'a mpsc::UnboundedSender<Finished>,
     stopping: watch::Receiver<bool>,
 }
 
-/// Runs one session to its end, or until `stopping` turns true and no command is being executed.
-pub async fn run(
-    world: &World,
-    peer: &Peer,
-    ticket: &Ticket,
-    session_id: &str,
-    finished: &mpsc::UnboundedSender<Finished>,
-    random: &mut dyn Random,
-    mut stopping: watch::Receiver<bool>,
-) -> Outcome {
-    let outcome = match session(world, peer, ticket, session_id, finished, random, &mut stopping).await {
-        Ok(outcome) => outcome,
-        Err((why, again)) => Outcome::Failed { failure: Failure::Transport(why), again },
-    };
-    let server_id = peer.account.server_id.as_str();
-    match &outcome {
-        Outcome::Completed => log::info!(
-            MESSAGE_ID = id::SESSION_ENDED, OMADM_SERVER_ID = server_id, OMADM_SESSION_ID = session_id;
-            "{server_id}: session {session_id} ended well"
-        ),
-        Outcome::Failed { failure, .. } => log::warn!(
-            MESSAGE_ID = id::SESSION_FAILED, OMADM_SERVER_ID = server_id, OMADM_SESSION_ID = session_id;
-            "{server_id}: session {session_id} failed: {failure}"
-        ),
-    }
-    outcome
-}
-
+/// Why a session did not get as far as its first package.
 type Refusal = (String, Again);
 
-async fn session(
-    world: &World,
-    peer: &Peer,
-    ticket: &Ticket,
-    session_id: &str,
-    finished: &mpsc::UnboundedSender<Finished>,
-    random: &mut dyn Random,
-    stopping: &mut watch::Receiver<bool>,
-) -> Result<Outcome, Refusal> {
-    let later = |why: String| (why, Again::Later);
-    let never = |why: String| (why, Again::No);
-    let account = &peer.account;
-    let visitor = Visitor { account, session: SessionFacts::default() };
+fn later(why: impl ToString) -> Refusal {
+    (why.to_string(), Again::Later)
+}
 
-    let binding = tokio::select! {
-        binding = wait_for_bearer(world, ticket) => binding?,
-        () = stopped(stopping) => return Ok(STOPPED),
-    };
-    let dev_id =
-        world.tree.own_leaf(DEV_INFO, "DevID", &visitor).await.map_err(|error| later(error.to_string()))?;
-    let parameters = Parameters::new(dev_id.unwrap_or_else(|| "-1".to_owned()));
-    let client = peer.client(&parameters).map_err(|error| never(error.to_string()))?;
-    let uri = Template::parse(&account.server_uri)
-        .and_then(|template| template.expand(&|parameter| parameters.value(parameter)))
-        .map_err(|error| never(format!("server-uri: {error}")))?;
+fn never(why: impl ToString) -> Refusal {
+    (why.to_string(), Again::No)
+}
 
-    let waiting =
-        alert::waiting(&world.store, &account.server_id).map_err(|error| later(error.to_string()))?;
-    let mos = ticket.trigger.req_mos.then(|| world.tree.supported(&visitor)).transpose();
-    let package1 = Package1 { mos: mos.map_err(|error| later(error.to_string()))?, alerts: waiting.alerts };
-    let mut driver = Driver {
-        world,
-        peer,
-        session_id,
-        connection: client.connection(binding),
-        parameters,
-        facts: SessionFacts::default(),
-        after_session: Vec::new(),
-        alerts_sent: waiting.last,
-        finished,
-        stopping: stopping.clone(),
-    };
-    let limits =
-        Limits { retries: world.settings.session.retries, packages: world.settings.session.max_packages };
-    let (mut machine, mut action) =
-        Machine::start(account.profile, limits, random.next(), uri.to_string(), &package1);
-    let outcome = loop {
-        let event = match action {
-            Action::Finish(outcome) => break outcome,
-            _ if *stopping.borrow() => return Ok(STOPPED),
-            // A command that has begun is not broken off: a change is made whole or not at all.
-            execute @ Action::Execute { .. } => driver.perform(execute).await,
-            other => tokio::select! {
-                event = driver.perform(other) => event,
-                () = stopped(stopping) => return Ok(STOPPED),
-            },
+impl Session {
+    /// Runs it to its end, or until the agent ends and no command is being executed.
+    pub async fn run(&self, random: &mut dyn Random) -> Outcome {
+        let outcome = self
+            .drive(random)
+            .await
+            .unwrap_or_else(|(why, again)| Outcome::Failed { failure: Failure::Transport(why), again });
+        let (server_id, id) = (self.server_id(), self.id.as_str());
+        match &outcome {
+            Outcome::Completed => log::info!(
+                MESSAGE_ID = id::SESSION_ENDED, OMADM_SERVER_ID = server_id, OMADM_SESSION_ID = id;
+                "{server_id}: session {id} ended well"
+            ),
+            Outcome::Failed { failure, .. } => log::warn!(
+                MESSAGE_ID = id::SESSION_FAILED, OMADM_SERVER_ID = server_id, OMADM_SESSION_ID = id;
+                "{server_id}: session {id} failed: {failure}"
+            ),
+        }
+        outcome
+    }
+
+    fn server_id(&self) -> &str {
+        &self.peer.account.server_id
+    }
+
+    async fn drive(&self, random: &mut dyn Random) -> Result<Outcome, Refusal> {
+        let mut stopping = self.stopping.clone();
+        let binding = tokio::select! {
+            binding = wait_for_bearer(&self.world, &self.ticket) => binding?,
+            () = stopped(&mut stopping) => return Ok(STOPPED),
         };
-        action = machine.handle(event, random.next_u32());
-    };
-    driver.close().await;
-    Ok(outcome)
+        let (mut driver, uri, package1) = self.prepare(binding).await?;
+        let settings = &self.world.settings.session;
+        let limits = Limits { retries: settings.retries, packages: settings.max_packages };
+        let profile = self.peer.account.profile;
+        let (mut machine, mut action) = Machine::start(profile, limits, random.next(), uri, &package1);
+        let outcome = loop {
+            let event = match action {
+                Action::Finish(outcome) => break outcome,
+                _ if *stopping.borrow() => return Ok(STOPPED),
+                // A command that has begun is not broken off: a change is made whole or not at all.
+                execute @ Action::Execute { .. } => driver.perform(execute).await,
+                other => tokio::select! {
+                    event = driver.perform(other) => event,
+                    () = stopped(&mut stopping) => return Ok(STOPPED),
+                },
+            };
+            action = machine.handle(event, random.next_u32());
+        };
+        driver.close().await;
+        Ok(outcome)
+    }
+
+    /// Where the session goes, and what it says first.
+    async fn prepare(&self, binding: Binding) -> Result<(Driver<'_>, String, Package1), Refusal> {
+        let Self { world, peer, .. } = self;
+        let account = &peer.account;
+        let visitor = Visitor { account, session: SessionFacts::default() };
+        let dev_id = world.tree.own_leaf(DEV_INFO, "DevID", &visitor).await.map_err(later)?;
+        let parameters = Parameters::new(dev_id.unwrap_or_else(|| "-1".to_owned()));
+        let client = peer.client(&parameters).map_err(never)?;
+        let uri = Template::parse(&account.server_uri)
+            .and_then(|template| template.expand(&|parameter| parameters.value(parameter)))
+            .map_err(|error| never(format!("server-uri: {error}")))?;
+        let waiting = alert::waiting(&world.store, &account.server_id).map_err(later)?;
+        let mos = self.ticket.trigger.req_mos.then(|| world.tree.supported(&visitor));
+        let package1 = Package1 { mos: mos.transpose().map_err(later)?, alerts: waiting.alerts };
+        let driver = Driver {
+            session: self,
+            connection: client.connection(binding),
+            parameters,
+            facts: SessionFacts::default(),
+            after_session: Vec::new(),
+            alerts_sent: waiting.last,
+            stopping: self.stopping.clone(),
+        };
+        Ok((driver, uri.to_string(), package1))
+    }
 }
 
 const STOPPED: Outcome = Outcome::Failed { failure: Failure::Stopped, again: Again::No };
@@ -154,27 +166,27 @@ impl Driver<'_> {
             Action::Post { uri, package } => self.post(&uri, &package).await,
             Action::Execute { command, accept_mo, .. } => {
                 let mut context = Context {
-                    settings: &self.world.settings,
-                    tree: &self.world.tree,
-                    store: &self.world.store,
-                    session_id: self.session_id,
-                    visitor: Visitor { account: &self.peer.account, session: self.facts },
+                    settings: &self.session.world.settings,
+                    tree: &self.session.world.tree,
+                    store: &self.session.world.store,
+                    session_id: &self.session.id,
+                    visitor: Visitor { account: &self.session.peer.account, session: self.facts },
                     connection: &mut self.connection,
                     parameters: &self.parameters,
                     accept_mo: accept_mo.as_deref(),
                     after_session: &mut self.after_session,
-                    finished: self.finished,
+                    finished: &self.session.finished,
                     stopping: &mut self.stopping,
                 };
                 Event::Executed(command::execute(&command, &mut context).await)
             }
-            Action::Gather => match alert::waiting(&self.world.store, &self.peer.account.server_id) {
+            Action::Gather => match alert::waiting(&self.session.world.store, self.session.server_id()) {
                 Ok(waiting) => {
                     self.alerts_sent = waiting.last;
                     Event::Gathered(waiting.alerts)
                 }
                 Err(error) => {
-                    log::error!("{}: alerts stay where they are: {error}", self.peer.account.server_id);
+                    log::error!("{}: alerts stay where they are: {error}", self.session.server_id());
                     Event::Gathered(Vec::new())
                 }
             },
@@ -204,7 +216,7 @@ impl Driver<'_> {
             }
         }
         request.body = package.body.clone().into();
-        request.max_body = self.world.settings.session.max_package;
+        request.max_body = self.session.world.settings.session.max_package;
         match self.connection.send(&request).await {
             Ok(response) => {
                 self.look_around();
@@ -222,9 +234,9 @@ impl Driver<'_> {
                 })
             }
             Err(error) => {
-                let server_id = self.peer.account.server_id.as_str();
+                let server_id = self.session.server_id();
                 log::warn!(
-                    OMADM_SERVER_ID = server_id, OMADM_SESSION_ID = self.session_id;
+                    OMADM_SERVER_ID = server_id, OMADM_SESSION_ID = self.session.id.as_str();
                     "{server_id}: package not answered: {error}"
                 );
                 undelivered(error.to_string(), error.is_retryable())
@@ -242,18 +254,18 @@ impl Driver<'_> {
     /// Alerts that the server has taken need not wait any longer.
     async fn delivered(&mut self) {
         let Some(last) = self.alerts_sent.take() else { return };
-        let change = Change::AlertsDelivered(self.peer.account.server_id.clone(), last);
-        if let Err(error) = self.world.store.commit(vec![change]).await {
-            log::error!("{}: alerts will be sent again: {error}", self.peer.account.server_id);
+        let change = Change::AlertsDelivered(self.session.server_id().to_owned(), last);
+        if let Err(error) = self.session.world.store.commit(vec![change]).await {
+            log::error!("{}: alerts will be sent again: {error}", self.session.server_id());
         }
     }
 
     /// What waited for the end of the session.
     async fn close(self) {
-        let visitor = Visitor { account: &self.peer.account, session: self.facts };
+        let visitor = Visitor { account: &self.session.peer.account, session: self.facts };
         drop(self.connection);
         for invocation in self.after_session {
-            command::finish(&self.world.tree, &visitor, invocation, self.finished).await;
+            command::finish(&self.session.world.tree, &visitor, invocation, &self.session.finished).await;
         }
     }
 }

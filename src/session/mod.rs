@@ -8,7 +8,7 @@ mod parameters;
 pub mod queue;
 mod stopping;
 
-pub use driver::{Random, run};
+pub use driver::{Random, Session};
 pub use machine::{Again, Failure, Outcome};
 pub use parameters::Parameters;
 pub use queue::{Cause, Queue, Ticket};

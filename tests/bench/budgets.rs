@@ -23,7 +23,7 @@ mod tree;
 
 use std::time::{Duration, Instant};
 
-/// Measures something, and adds what it found.
+/// Measures, and adds its rows.
 type Bench = fn(&mut Table);
 
 /// What is measured, in this order.
