@@ -18,7 +18,7 @@ use tokio::sync::{mpsc, watch};
 use tokio::task::{Id, JoinSet};
 
 use crate::alert;
-use crate::command::Finished;
+use crate::command::{Finished, Programs};
 use crate::config::Problems;
 use crate::journal::id;
 use crate::notification::{Trigger, listener};
@@ -73,7 +73,7 @@ struct Daemon {
     sessions: JoinSet<Outcome>,
     /// Which server each session's task is for.
     servers: HashMap<Id, String>,
-    finished: mpsc::UnboundedSender<Finished>,
+    programs: Programs,
     /// Turns true when sessions are to end.
     stopping: watch::Sender<bool>,
     random: Box<dyn Random>,
@@ -130,7 +130,7 @@ pub async fn run(
         clock,
         sessions: JoinSet::new(),
         servers: HashMap::new(),
-        finished: finished_sender,
+        programs: Programs::new(finished_sender),
         stopping: watch::Sender::new(false),
         random,
         supervisor: Supervisor::new(),
@@ -235,7 +235,7 @@ impl Daemon {
                 peer,
                 ticket,
                 id: session_id,
-                finished: self.finished.clone(),
+                programs: self.programs.clone(),
                 stopping: self.stopping.subscribe(),
             };
             let mut random = self.random.fork();

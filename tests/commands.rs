@@ -96,6 +96,19 @@ async fn what_waits_for_the_end_of_the_session_does() {
 }
 
 #[tokio::test]
+async fn a_server_cannot_fill_the_gateway_with_programs() {
+    let bench = Bench::with(configured("[exec]\nsync-limit = \"1ms\"\n")).await;
+    let seventeen = |name: &str| -> Vec<Value> { vec![json!(["EXEC", node(name)]); 17] };
+    bench.play(json!([seventeen("Operations/Late"), seventeen("Operations/After")]));
+    let agent = bench.start().await;
+    bench.session(&agent, 1).await;
+    let mut expected = vec![202; 16];
+    expected.push(503);
+    assert_eq!(bench.statuses(), [expected.clone(), expected]);
+    agent.stop().await;
+}
+
+#[tokio::test]
 async fn delete_and_default_know_their_limits() {
     let bench = Bench::playing(json!([[
         ["DELETE", node("Name")],
@@ -160,6 +173,32 @@ async fn hput_without_client_uri_sends_every_instance() {
         assert!(moids.contains(&moid), "{moid} is not in {moids:?}");
     }
     assert!(!String::from_utf8_lossy(&body).contains(support::SECRET));
+    agent.stop().await;
+}
+
+#[tokio::test]
+async fn the_server_chooses_among_the_formats_of_what_is_sent() {
+    let bench = Bench::new().await;
+    let uri = format!("{}/x", bench.repository_server.origin());
+    let hput = |accepted: &str| {
+        Reply::package(&json!({
+            "SessionInfo": {"AcceptMO": accepted},
+            "CMD": [["HPUT", uri, node("Fixed")]],
+        }))
+    };
+    bench.answer([
+        hput("application/xml"),
+        hput("application/xml, application/vnd.oma.dm.mo+json"),
+        hput("*/*"),
+        Reply::status(204),
+    ]);
+    let agent = bench.start().await;
+    bench.notify().await;
+    bench.until(&agent, "three answers", |exchanges| exchanges.len() >= 4).await;
+    assert_eq!(bench.statuses(), [[415], [200], [200]]);
+    let sent = bench.tape.requests("repository");
+    let types: Vec<_> = sent.iter().map(|request| request.header("content-type")).collect();
+    assert_eq!(types, ["application/vnd.oma.dm.mo+json", "application/dmmo+json"]);
     agent.stop().await;
 }
 

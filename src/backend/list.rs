@@ -3,15 +3,12 @@
 use std::collections::HashSet;
 use std::path::Path;
 
-use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use serde_json::Value as Json;
 
 use super::{Answer, BackendError, Context, file, run};
 use crate::mo::mapping::{List, ListFrom};
 use crate::mo::pipeline::json_text;
-
-/// All but the unreserved characters of a URI (RFC 3986 2.3): a node's name is a segment of a ClientURI.
-const RESERVED: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
+use crate::uri::encode_name;
 
 /// One child of an un-named node.
 #[derive(Clone, Debug, PartialEq)]
@@ -64,7 +61,7 @@ fn children(
     found
         .into_iter()
         .map(|(captured, item)| {
-            let name = utf8_percent_encode(&captured, RESERVED).to_string();
+            let name = encode_name(&captured);
             if name.is_empty() {
                 return Err(BackendError::List("a name is empty".to_owned()));
             }

@@ -5,12 +5,18 @@
 
 use std::sync::Arc;
 
-use tokio::sync::mpsc;
+use tokio::sync::{Semaphore, mpsc};
 
 use super::{Answer, CommandError, Context, client_uri, plain};
 use crate::backend::Running;
+use crate::config::Account;
 use crate::session::stopped;
-use crate::tree::{Invocation, Rights, Tree, Visitor};
+use crate::tree::{Invocation, Rights, SessionFacts, Tree, Visitor};
+
+/// Programs that EXEC may have running at one time, of all servers; another one is answered 503.
+const MOST_RUNNING: usize = 16;
+/// EXECs of one session that wait for its end.
+const MOST_WAITING: usize = 16;
 
 /// An EXEC that ended after its command was answered.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -25,6 +31,26 @@ pub struct Finished {
     pub code: u16,
 }
 
+/// The programs that EXEC has running, and who is told when one ends that outlived its command.
+#[derive(Clone, Debug)]
+pub struct Programs {
+    places: Arc<Semaphore>,
+    finished: mpsc::UnboundedSender<Finished>,
+}
+
+impl Programs {
+    /// None is running yet.
+    #[must_use]
+    pub fn new(finished: mpsc::UnboundedSender<Finished>) -> Self {
+        Self { places: Arc::new(Semaphore::new(MOST_RUNNING)), finished }
+    }
+
+    fn report(&self, finished: Finished) {
+        // Nobody listens once the agent is on its way out.
+        let _ = self.finished.send(finished);
+    }
+}
+
 pub(super) async fn run(parameters: &[String], context: &mut Context<'_>) -> Answer {
     let uri = match parameters {
         [uri] => client_uri(uri)?,
@@ -34,41 +60,53 @@ pub(super) async fn run(parameters: &[String], context: &mut Context<'_>) -> Ans
     let node = context.tree.resolve(&uri, &context.visitor, Rights::EXECUTE).await?;
     let invocation = context.tree.invocation(&node)?;
     if invocation.after_session {
+        if context.after_session.len() == MOST_WAITING {
+            return Err(CommandError::Busy);
+        }
         context.after_session.push(invocation);
         return Ok(plain(202));
     }
+    let place = Arc::clone(&context.programs.places).try_acquire_owned().map_err(|_| CommandError::Busy)?;
     let running = context.tree.execute(&invocation, &context.visitor).await?;
     let server_id = context.visitor.account.server_id.clone();
-    let mut task = tokio::spawn(wait(invocation, running, server_id));
+    let mut task = tokio::spawn(async move {
+        let _place = place;
+        wait(&invocation, running, server_id).await
+    });
     tokio::select! {
         finished = &mut task => return Ok(plain(finished.map_or(500, |finished| finished.code))),
         () = tokio::time::sleep(context.settings.exec.sync_limit) => {}
         () = stopped(context.stopping) => {}
     }
-    let sender = context.finished.clone();
-    tokio::spawn(async move { report(task.await, &sender) });
+    let programs = context.programs.clone();
+    tokio::spawn(async move {
+        if let Ok(finished) = task.await {
+            programs.report(finished);
+        }
+    });
     Ok(plain(202))
 }
 
-/// Executes what waited for the end of the session. Fire and forget: a reboot reports to nobody.
+/// Executes what waited for the end of the session, one after the other.
 pub async fn finish(
-    tree: &Arc<Tree>,
-    visitor: &Visitor<'_>,
-    invocation: Invocation,
-    sender: &mpsc::UnboundedSender<Finished>,
+    tree: Arc<Tree>,
+    account: Arc<Account>,
+    session: SessionFacts,
+    invocations: Vec<Invocation>,
+    programs: Programs,
 ) {
-    let server_id = visitor.account.server_id.clone();
-    match tree.execute(&invocation, visitor).await {
-        Ok(running) => {
-            let sender = sender.clone();
-            let task = tokio::spawn(wait(invocation, running, server_id));
-            tokio::spawn(async move { report(task.await, &sender) });
+    let visitor = Visitor { account: &account, session };
+    for invocation in invocations {
+        match tree.execute(&invocation, &visitor).await {
+            Ok(running) => {
+                programs.report(wait(&invocation, running, account.server_id.clone()).await);
+            }
+            Err(error) => log::error!("{}: EXEC after the session: {error}", account.server_id),
         }
-        Err(error) => log::error!("{server_id}: EXEC after the session: {error}"),
     }
 }
 
-async fn wait(invocation: Invocation, mut running: Running, server_id: String) -> Finished {
+async fn wait(invocation: &Invocation, mut running: Running, server_id: String) -> Finished {
     let exit = running.finish().await;
     let client_uri = invocation.node.client_uri();
     let code = invocation.status(&exit);
@@ -76,12 +114,5 @@ async fn wait(invocation: Invocation, mut running: Running, server_id: String) -
         OMADM_SERVER_ID = server_id.as_str(), OMADM_CLIENT_URI = client_uri.as_str(), OMADM_STATUS = code;
         "{client_uri}: {:?}: {code}", exit.end
     );
-    Finished { server_id, client_uri, alert_type: invocation.alert_type, code }
-}
-
-fn report(finished: Result<Finished, tokio::task::JoinError>, sender: &mpsc::UnboundedSender<Finished>) {
-    if let Ok(finished) = finished {
-        // Nobody listens once the agent is on its way out.
-        let _ = sender.send(finished);
-    }
+    Finished { server_id, client_uri, alert_type: invocation.alert_type.clone(), code }
 }

@@ -15,7 +15,14 @@ pub(super) async fn run(parameters: &[String], context: &mut Context<'_>) -> Ans
     let uri = repository::expand(server_uri, context)?;
     // A target that can't be written is known without asking the repository.
     let target = match target {
-        Some(target) => Some(context.tree.resolve(&target, &context.visitor, Rights::WRITE).await?),
+        Some(target) => {
+            let node = context.tree.resolve(&target, &context.visitor, Rights::WRITE).await?;
+            if node.is_leaf() && !node.takes_values() {
+                let what = "may not be replaced";
+                return Err(TreeError::NotAllowed { node: node.client_uri(), what }.into());
+            }
+            Some(node)
+        }
         None => None,
     };
     let leaf_type = target.as_ref().filter(|node| node.is_leaf()).map(own_type);

@@ -4,7 +4,10 @@ use hyper::Method;
 use hyper::body::Bytes;
 
 use super::{Answer, CommandError, Context, client_uri, media, plain, repository};
-use crate::tree::Rights;
+use crate::tree::{Rights, TreeError};
+
+/// The most bytes that one command sends: a URI may stand there any number of times.
+const MOST_SENT: usize = 16 << 20;
 
 pub(super) async fn run(parameters: &[String], context: &mut Context<'_>) -> Answer {
     send(Method::PUT, parameters, context).await
@@ -16,22 +19,30 @@ pub(super) async fn send(method: Method, parameters: &[String], context: &mut Co
     };
     let uri = repository::expand(server_uri, context)?;
     context.connection.admit(&uri)?;
-    if let Some(accepted) = context.accept_mo
-        && !accepted.iter().any(|media_type| media::is_serialisation(media_type))
-    {
-        return Err(CommandError::MediaType(accepted.join(", ")));
-    }
+    let content_type = match context.accept_mo {
+        None => media::DMMO_JSON,
+        Some(accepted) => media::choose(accepted).ok_or_else(|| {
+            let profile = context.visitor.account.profile;
+            CommandError::NotAcceptable { accepted: accepted.join(", "), profile }
+        })?,
+    };
     // All are read before anything is sent: one URI in error, and nothing is.
     let uris = client_uris.iter().map(|uri| client_uri(uri)).collect::<Result<Vec<_>, _>>()?;
     let mut documents = Vec::new();
+    let mut total = 0;
     for uri in &uris {
         let node = context.tree.resolve(uri, &context.visitor, Rights::READ).await?;
-        documents.push(context.tree.document(&node, uri.level, &context.visitor).await?);
+        let document = context.tree.document(&node, uri.level, &context.visitor).await?;
+        total += document.len();
+        if total > MOST_SENT {
+            return Err(TreeError::TooLarge(uri.to_string()).into());
+        }
+        documents.push(document);
     }
     if uris.is_empty() {
         documents = context.tree.everything(&context.visitor).await?;
     }
-    repository::deliver(method, uri, array(&documents), context).await?;
+    repository::deliver(method, uri, content_type, array(&documents), context).await?;
     Ok(plain(200))
 }
 

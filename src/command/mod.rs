@@ -15,12 +15,12 @@ mod repository;
 mod show;
 mod status;
 
-pub use exec::{Finished, finish};
+pub use exec::{Finished, Programs, finish};
 pub use status::CommandError;
 
 use std::sync::Arc;
 
-use tokio::sync::{mpsc, watch};
+use tokio::sync::watch;
 
 use crate::config::Settings;
 use crate::package::{Command, Status};
@@ -51,8 +51,8 @@ pub struct Context<'a> {
     pub accept_mo: Option<&'a [String]>,
     /// EXECs that wait for the end of the session.
     pub after_session: &'a mut Vec<Invocation>,
-    /// Where an EXEC that outlives its command reports.
-    pub finished: &'a mpsc::UnboundedSender<Finished>,
+    /// What EXEC has running.
+    pub programs: &'a Programs,
     /// Turns true when the agent is about to end.
     pub stopping: &'a mut watch::Receiver<bool>,
 }

@@ -53,11 +53,12 @@ pub(super) async fn fetch(
 pub(super) async fn deliver(
     method: Method,
     uri: Uri,
+    content_type: &'static str,
     body: Bytes,
     context: &mut Context<'_>,
 ) -> Result<(), CommandError> {
     let mut request = Request { peer: Peer::Repository, body, ..Request::new(method, uri) };
-    request.headers.push((CONTENT_TYPE, HeaderValue::from_static(media::DMMO_JSON)));
+    request.headers.push((CONTENT_TYPE, HeaderValue::from_static(content_type)));
     let dev_id = HeaderValue::try_from(context.parameters.dev_id()).ok();
     let name = HeaderName::from_static("omadm-devid");
     request.headers.extend(dev_id.map(|dev_id| (name, dev_id)));

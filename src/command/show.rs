@@ -15,6 +15,11 @@ pub(super) fn run(parameters: &[String], context: &mut Context<'_>) -> Answer {
     let mut browser = tokio::process::Command::new(program)
         .args(arguments)
         .arg(uri.to_string())
+        // Between systemd and the agent only.
+        .env_remove("NOTIFY_SOCKET")
+        .env_remove("WATCHDOG_PID")
+        .env_remove("WATCHDOG_USEC")
+        .env_remove("CREDENTIALS_DIRECTORY")
         .stdin(Stdio::null())
         .stdout(Stdio::null())
         .spawn()

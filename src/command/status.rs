@@ -1,6 +1,8 @@
 //! The one place that chooses status codes (TS Appendix C).
 
 use crate::backend::BackendError;
+use crate::mo::value::excerpt;
+use crate::package::Profile;
 use crate::transport::{Refused, TransportError};
 use crate::tree::TreeError;
 use crate::uri::client::ClientUriError;
@@ -42,15 +44,26 @@ pub enum CommandError {
     /// A data repository redirects for ever, or to where the agent doesn't follow.
     #[error("the repository's redirect can't be followed: {0}")]
     Redirect(&'static str),
-    /// A media type that can't be stored, or none that both sides know.
-    #[error("media type {0} is not supported")]
+    /// A media type that can't be stored.
+    #[error("media type {} is not supported", excerpt(.0))]
     MediaType(String),
+    /// None of the media types that the server accepts is known.
+    #[error("the server accepts {}, which are not supported", excerpt(.accepted))]
+    NotAcceptable {
+        /// What it accepts.
+        accepted: String,
+        /// It decides what the server is told.
+        profile: Profile,
+    },
     /// SHOW without a browser configured.
     #[error("no browser is configured (show.browser)")]
     NoBrowser,
     /// The browser did not start.
     #[error("the browser did not start: {0}")]
     Browser(std::io::Error),
+    /// As many programs as may run at one time run already.
+    #[error("too many programs are running")]
+    Busy,
     /// Not in this version.
     #[error("{0} is not supported")]
     Unsupported(&'static str),
@@ -75,9 +88,10 @@ impl CommandError {
             }
             Self::Refused(_) | Self::NotContinued(_) | Self::NotPermitted(_) => 403,
             Self::Tree(error) => of_tree(error),
-            Self::MediaType(_) => 415,
+            Self::NotAcceptable { profile: Profile::Approved, .. } => 406,
+            Self::MediaType(_) | Self::NotAcceptable { .. } => 415,
             Self::Redirect(_) | Self::Browser(_) => 500,
-            Self::Repository(429 | 500..=599) => 503,
+            Self::Busy | Self::Repository(429 | 500..=599) => 503,
             Self::Repository(_) => 500,
             Self::Transport(error) if error.is_retryable() => 503,
             Self::Transport(_) => 500,
@@ -103,5 +117,65 @@ fn of_tree(error: &TreeError) -> u16 {
         | TreeError::Backend { .. }
         | TreeError::NotVerified(_)
         | TreeError::Store(_) => 500,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::store::StoreError;
+
+    #[test]
+    fn each_error_has_the_status_of_appendix_c() {
+        let node = || "urn:m/1/N".to_owned();
+        let why = String::new;
+        let disk =
+            |kind: std::io::ErrorKind| TreeError::Store(StoreError::from(redb::Error::Io(kind.into())));
+        let of_tree = [
+            (TreeError::NotFound(node()), 404),
+            (TreeError::NotUnique(node()), 404),
+            (TreeError::Forbidden(node()), 403),
+            (TreeError::NotAllowed { node: node(), what: "" }, 405),
+            (TreeError::Unsupported(""), 501),
+            (TreeError::Invalid { node: node(), why: why() }, 500),
+            (TreeError::Unavailable { node: node(), why: why() }, 503),
+            (TreeError::Backend { node: node(), source: BackendError::Unsupported("D-Bus") }, 501),
+            (TreeError::Backend { node: node(), source: BackendError::NeedsHelper(why()) }, 501),
+            (TreeError::Backend { node: node(), source: BackendError::List(why()) }, 500),
+            (TreeError::NotVerified(node()), 500),
+            (TreeError::TooLarge(node()), 500),
+            (TreeError::Full(node()), 506),
+            (disk(std::io::ErrorKind::StorageFull), 506),
+            (disk(std::io::ErrorKind::InvalidData), 500),
+        ];
+        for (error, expected) in of_tree {
+            let shown = error.to_string();
+            assert_eq!(CommandError::from(error).status(), expected, "{shown}");
+        }
+        let accepted = |profile| CommandError::NotAcceptable { accepted: "text/html".into(), profile };
+        let others = [
+            (CommandError::Unknown, 501),
+            (CommandError::Malformed(""), 400),
+            (CommandError::NotContinued(why()), 403),
+            (CommandError::NotPermitted(why()), 403),
+            (CommandError::MediaType("text/html".into()), 415),
+            (accepted(Profile::Draft), 415),
+            (accepted(Profile::Approved), 406),
+            (CommandError::Repository(404), 500),
+            (CommandError::Repository(429), 503),
+            (CommandError::Repository(500), 503),
+            (CommandError::Redirect("too many"), 500),
+            (CommandError::NoBrowser, 501),
+            (CommandError::Browser(std::io::ErrorKind::NotFound.into()), 500),
+            (CommandError::Busy, 503),
+        ];
+        for (error, expected) in others {
+            assert_eq!(error.status(), expected, "{error}");
+        }
+    }
+
+    #[test]
+    fn what_a_server_sends_is_cut_in_the_journal() {
+        assert!(CommandError::MediaType("x".repeat(10_000)).to_string().len() < 200);
     }
 }

@@ -318,6 +318,22 @@ fn braces_stand_for_what_is_there() {
     one("[node.Man]\nget = { object = \"modem\", property = \"X\" }\n", "there is no [object.modem]");
 }
 
+/// `input` belongs to the node, and may stand beside the `run` that it is for.
+#[test]
+fn input_may_be_said_within_exec() {
+    let object = loaded("[node.Reboot]\nexec = { run = [\"/bin/x\", \"{../Url}\"], input = [\"Url\"] }\n");
+    assert_eq!(object.node(object.find("Reboot").unwrap()).mapping.input, ["Url"]);
+    one("[node.Reboot]\nexec = { run = [\"/bin/x\"], input = [\"Uri\"] }\n", "no leaf beside");
+}
+
+#[test]
+fn a_missing_key_does_not_hide_what_the_ddf_says_of_the_rest() {
+    let mapping =
+        HEAD.replace("ddf-uri = \"https://acme.example/box.ddf\"\n", "") + "[node.Mam]\npin = true\n";
+    let problems = Bench::new().object(&mapping, &ddf()).expect_err("two things are wrong").to_string();
+    assert!(problems.contains("`ddf-uri` is missing") && problems.contains("Mam"), "{problems}");
+}
+
 #[test]
 fn a_required_leaf_needs_a_source() {
     let tree = |before: &str, children: &str| {

@@ -4,8 +4,9 @@ use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use hyper::Method;
+use hyper::body::Bytes;
 use hyper::header::{ACCEPT, CONTENT_TYPE, HeaderName, HeaderValue};
-use tokio::sync::{mpsc, watch};
+use tokio::sync::watch;
 
 use super::machine::{Again, Answer, Event, Failure, Limits, Machine, Outcome};
 use super::parameters::Parameters;
@@ -13,7 +14,7 @@ use super::queue::Ticket;
 use super::stopping::stopped;
 use crate::alert;
 use crate::bearer::{self, Choice};
-use crate::command::{self, Context, Finished};
+use crate::command::{self, Context, Programs};
 use crate::journal::id;
 use crate::package::{self, Encoded, Package1};
 use crate::session::machine::Action;
@@ -49,8 +50,8 @@ pub struct Session {
     pub ticket: Ticket,
     /// For the journal.
     pub id: String,
-    /// Where an EXEC that outlives its command reports.
-    pub finished: mpsc::UnboundedSender<Finished>,
+    /// What EXEC has running.
+    pub programs: Programs,
     /// Turns true when the agent ends.
     pub stopping: watch::Receiver<bool>,
 }
@@ -65,6 +66,15 @@ struct Driver<'a> {
     /// The last alert that is in the package on its way.
     alerts_sent: Option<u64>,
     stopping: watch::Receiver<bool>,
+}
+
+/// A package's body, sent without a copy: it may be large, and is kept for another try.
+struct Shared(Arc<Encoded>);
+
+impl AsRef<[u8]> for Shared {
+    fn as_ref(&self) -> &[u8] {
+        &self.0.body
+    }
 }
 
 /// Why a session did not get as far as its first package.
@@ -127,7 +137,7 @@ impl Session {
             };
             action = machine.handle(event, random.next_u32());
         };
-        driver.close().await;
+        driver.close();
         Ok(outcome)
     }
 
@@ -163,7 +173,7 @@ const STOPPED: Outcome = Outcome::Failed { failure: Failure::Stopped, again: Aga
 impl Driver<'_> {
     async fn perform(&mut self, action: Action) -> Event {
         match action {
-            Action::Post { uri, package } => self.post(&uri, &package).await,
+            Action::Post { uri, package } => self.post(&uri, package).await,
             Action::Execute { command, accept_mo, .. } => {
                 let mut context = Context {
                     settings: &self.session.world.settings,
@@ -175,7 +185,7 @@ impl Driver<'_> {
                     parameters: &self.parameters,
                     accept_mo: accept_mo.as_deref(),
                     after_session: &mut self.after_session,
-                    finished: &self.session.finished,
+                    programs: &self.session.programs,
                     stopping: &mut self.stopping,
                 };
                 Event::Executed(command::execute(&command, &mut context).await)
@@ -200,7 +210,7 @@ impl Driver<'_> {
     }
 
     /// Posts a package (TS 5.2.2, 5.2.4).
-    async fn post(&mut self, uri: &str, package: &Encoded) -> Event {
+    async fn post(&mut self, uri: &str, package: Arc<Encoded>) -> Event {
         let undelivered = |why: String, retry| Event::Undelivered { why, retry };
         let Ok(uri) = uri.parse() else { return undelivered("the URI is malformed".to_owned(), false) };
         let mut request = Request { peer: Target::Server, ..Request::new(Method::POST, uri) };
@@ -215,7 +225,7 @@ impl Driver<'_> {
                 Err(_) => return undelivered(format!("{name} can't be a header"), false),
             }
         }
-        request.body = package.body.clone().into();
+        request.body = Bytes::from_owner(Shared(package));
         request.max_body = self.session.world.settings.session.max_package;
         match self.connection.send(&request).await {
             Ok(response) => {
@@ -260,12 +270,13 @@ impl Driver<'_> {
         }
     }
 
-    /// What waited for the end of the session.
-    async fn close(self) {
-        let visitor = Visitor { account: &self.session.peer.account, session: self.facts };
+    /// What waited for the end of the session keeps nobody waiting.
+    fn close(self) {
         drop(self.connection);
-        for invocation in self.after_session {
-            command::finish(&self.session.world.tree, &visitor, invocation, &self.session.finished).await;
+        if !self.after_session.is_empty() {
+            let Session { world, peer, programs, .. } = self.session;
+            let (tree, account) = (Arc::clone(&world.tree), Arc::clone(&peer.account));
+            tokio::spawn(command::finish(tree, account, self.facts, self.after_session, programs.clone()));
         }
     }
 }

@@ -7,6 +7,9 @@ use super::{
     ALERTS, CONTACTS, DEFAULTS, INSTANCES, META, NODES, NOTIFICATIONS, NodeKey, PINS, StoreError, Stored, db,
 };
 
+/// So many records are read one after the other before the tree is searched anew.
+const CHEAPER_THAN_A_SEEK: usize = 32;
+
 /// The store at one moment.
 pub struct Snapshot {
     transaction: ReadTransaction,
@@ -44,19 +47,29 @@ impl Snapshot {
     pub fn children(&self, key: &NodeKey) -> Result<Vec<String>, StoreError> {
         let (mut start, end) = key.below();
         let prefix = start.len();
-        let mut names = Vec::new();
-        // Jumps from child to child: what is below a child is never read.
-        loop {
-            let mut range = self.nodes.range(start.as_slice()..end.as_slice()).map_err(db)?;
-            let Some(next) = range.next() else { return Ok(names) };
-            let (found, _) = next.map_err(db)?;
-            let rest = found.value().get(prefix..).unwrap_or_default();
-            let name = rest.split(|&byte| byte == 0).next().unwrap_or_default();
-            let name = std::str::from_utf8(name).map_err(|_| StoreError::Damaged("nodes"))?;
-            start.truncate(prefix);
-            start.extend_from_slice(name.as_bytes());
-            start.push(1);
-            names.push(name.to_owned());
+        let mut names: Vec<String> = Vec::new();
+        'seek: loop {
+            let mut passed_over = 0;
+            for entry in self.nodes.range(start.as_slice()..end.as_slice()).map_err(db)? {
+                let (found, _) = entry.map_err(db)?;
+                let rest = found.value().get(prefix..).unwrap_or_default();
+                let name = rest.split(|&byte| byte == 0).next().unwrap_or_default();
+                if names.last().is_none_or(|last| last.as_bytes() != name) {
+                    let name = std::str::from_utf8(name).map_err(|_| StoreError::Damaged("nodes"))?;
+                    names.push(name.to_owned());
+                    passed_over = 0;
+                    continue;
+                }
+                // What is below a child is passed over, and jumped over where it is much.
+                passed_over += 1;
+                if passed_over == CHEAPER_THAN_A_SEEK {
+                    start.truncate(prefix);
+                    start.extend_from_slice(name);
+                    start.push(1);
+                    continue 'seek;
+                }
+            }
+            return Ok(names);
         }
     }
 

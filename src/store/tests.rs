@@ -53,6 +53,21 @@ fn children_are_listed_once_and_siblings_with_a_common_prefix_stay_apart() {
 }
 
 #[test]
+fn children_with_much_below_them_are_jumped_over() {
+    let folder = tempfile::tempdir().unwrap();
+    let store = Store::open(folder.path()).unwrap().store;
+    let names: Vec<String> = (0..200).map(|number| format!("n{number:03}")).collect();
+    let below =
+        |child: &'static str| names.iter().map(move |name| Change::Put(key(&[child, name]), leaf("x")));
+    let changes: Vec<Change> =
+        below("a").chain(below("b")).chain([Change::Put(key(&["c"]), leaf("x"))]).collect();
+    store.commit_blocking(&changes).unwrap();
+    let snapshot = store.snapshot().unwrap();
+    assert_eq!(snapshot.children(&key(&[])).unwrap(), ["a", "b", "c"]);
+    assert_eq!(snapshot.children(&key(&["b"])).unwrap(), names);
+}
+
+#[test]
 fn another_instance_with_a_longer_name_is_not_touched() {
     let folder = tempfile::tempdir().unwrap();
     let store = Store::open(folder.path()).unwrap().store;

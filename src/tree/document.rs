@@ -72,18 +72,23 @@ impl Document {
     }
 
     /// The data of `node`: the inner of `{"NodeName": …}` where it is wrapped in the node's name, which it is
-    /// if that is its only member and the DDF has no such child.
+    /// if that is its only member and the DDF has no child of that very name.
     #[must_use]
     pub fn data_of(self, node: &NodeRef) -> Json {
         match self.data {
             Json::Object(mut members)
                 if members.len() == 1
                     && members.contains_key(node.name())
-                    && (node.is_leaf() || node.object.child(node.id, node.name()).is_none()) =>
+                    && !has_named(node, node.name()) =>
             {
                 members.remove(node.name()).unwrap_or(Json::Null)
             }
             other => other,
         }
     }
+}
+
+fn has_named(node: &NodeRef, name: &str) -> bool {
+    let described = node.object.child(node.id, name);
+    described.is_some_and(|id| !node.object.node(id).is_unnamed())
 }

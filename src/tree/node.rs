@@ -3,12 +3,13 @@
 use std::sync::Arc;
 
 use crate::backend::Child;
-use crate::ddf::Properties;
+use crate::ddf::{AccessType, Properties};
 use crate::mo::mapping::NodeMapping;
-use crate::mo::{ManagementObject, NodeId};
+use crate::mo::{ManagementObject, Node, NodeId};
 use crate::store::NodeKey;
 
 use crate::uri::client::{ClientUri, Segment};
+use crate::uri::decode_name;
 
 use super::registry::Instance;
 
@@ -21,7 +22,7 @@ pub struct NodeRef {
     pub(super) instance: Arc<Instance>,
     /// The node's description.
     pub id: NodeId,
-    /// Names from the root's child down; empty for the root.
+    /// Names from the root's child down, those of un-named nodes percent-encoded; empty for the root.
     pub names: Vec<String>,
     /// What `{if}` stands for: label and name of each un-named node on the way, as the machine has it.
     pub(super) variables: Vec<(String, String)>,
@@ -43,7 +44,7 @@ impl NodeRef {
 
     /// The child that `id` describes, called `name`; kept in the store or named in the DDF.
     pub(super) fn child(&self, id: NodeId, name: &str) -> Self {
-        self.listed(id, &Child { name: name.to_owned(), captured: name.to_owned(), item: None })
+        self.listed(id, &Child { name: name.to_owned(), captured: decode_name(name), item: None })
     }
 
     /// The child that `id` describes, as a listing found it.
@@ -112,6 +113,13 @@ impl NodeRef {
         self.object.is_leaf(self.id)
     }
 
+    /// Whether the DDF lets a server give it a value.
+    #[must_use]
+    pub fn takes_values(&self) -> bool {
+        let access = &self.properties().access;
+        access.allows(AccessType::REPLACE) || access.allows(AccessType::ADD)
+    }
+
     /// The node's own name: that of the object's root for the root.
     #[must_use]
     pub fn name(&self) -> &str {
@@ -128,7 +136,13 @@ impl NodeRef {
     #[must_use]
     pub fn client_uri(&self) -> String {
         let mut uri = ClientUri::root(&self.object.moid, self.miid());
-        uri.path = self.names.iter().cloned().map(Segment::Name).collect();
+        let lineage = self.object.lineage(self.id);
+        // A ClientURI holds its names decoded.
+        let plain = |(name, node): (&String, &Node)| {
+            if node.is_unnamed() { decode_name(name) } else { name.clone() }
+        };
+        uri.path = self.names.iter().rev().zip(lineage).map(plain).map(Segment::Name).collect();
+        uri.path.reverse();
         uri.to_string()
     }
 }

@@ -2,7 +2,6 @@
 
 use std::collections::BTreeMap;
 
-use percent_encoding::percent_decode_str;
 use serde_json::{Map, Value as Json};
 
 use crate::backend::Child;
@@ -10,6 +9,7 @@ use crate::ddf::{AccessType, NodeName, Occurrence, Scope};
 use crate::mo::mapping::{Call, From};
 use crate::mo::{NodeId, Value};
 use crate::store::{Change, Stored};
+use crate::uri::{decode_name, encode_name};
 
 use super::error::TreeError;
 use super::node::NodeRef;
@@ -139,7 +139,7 @@ impl Plan {
                 return Err(TreeError::NotAllowed { node: node.client_uri(), what });
             }
             // The machine knows it by its name without percent-encoding.
-            let captured = percent_decode_str(node.name()).decode_utf8_lossy().into_owned();
+            let captured = decode_name(node.name());
             node = parent.listed(node.id, &Child { name: node.name().to_owned(), captured, item: None });
             self.effects.push(Effect::Add(node.clone()));
             return Ok(node);
@@ -209,7 +209,7 @@ fn described(
         let id = id.ok_or_else(|| invalid(node, &format_args!("the DDF has no node {name:?} here")))?;
         let name = match &node.object.node(id).name {
             NodeName::Named(described) => described.clone(),
-            NodeName::Unnamed(_) if is_name(&name) => name,
+            NodeName::Unnamed(_) if is_name(&name) => encode_name(&decode_name(&name)),
             NodeName::Unnamed(_) => {
                 return Err(invalid(node, &format_args!("{name:?} is no name for a node")));
             }
@@ -223,7 +223,8 @@ fn described(
 
 /// Whether a server may give this name to a node: a ClientURI must be able to hold it, and a store key.
 fn is_name(name: &str) -> bool {
-    !name.is_empty() && name.len() <= LONGEST_NAME && !name.contains(|c: char| c == '/' || c.is_control())
+    let fits = !name.is_empty() && name.len() <= LONGEST_NAME && !name.contains('/');
+    fits && !decode_name(name).contains(char::is_control)
 }
 
 fn check_counts(node: &NodeRef, members: &BTreeMap<String, (NodeId, Json)>) -> Result<(), TreeError> {

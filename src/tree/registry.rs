@@ -10,6 +10,7 @@ use crate::ddf::NodeName;
 use crate::mo::{ManagementObject, NodeId, Value};
 use crate::package::SupportedMo;
 use crate::store::{Change, NodeKey, Snapshot, Store, Stored};
+use crate::uri::{decode_name, encode_name};
 
 use super::builtins::SessionFacts;
 use super::error::TreeError;
@@ -201,7 +202,7 @@ fn plant(
         && members.len() == 1
         && id == ManagementObject::ROOT
         && *name == object.root_name
-        && object.child(id, name).is_none()
+        && object.child(id, name).is_none_or(|child| object.node(child).is_unnamed())
     {
         return plant(object, id, key, inner, changes);
     }
@@ -209,9 +210,9 @@ fn plant(
         let Some(child) = object.child(id, name) else {
             return Err(invalid(&format_args!("the DDF has no node {name:?} here")));
         };
-        let key = key.child(match &object.node(child).name {
-            NodeName::Named(described) => described,
-            NodeName::Unnamed(_) => name,
+        let key = key.child(&match &object.node(child).name {
+            NodeName::Named(described) => described.clone(),
+            NodeName::Unnamed(_) => encode_name(&decode_name(name)),
         });
         if object.node(child).is_unnamed() && !object.is_leaf(child) {
             changes.push(Change::Put(key.clone(), Stored::Interior));

@@ -7,6 +7,7 @@ use crate::ddf::NodeName;
 use crate::mo::NodeId;
 use crate::store::Snapshot;
 use crate::uri::client::{ClientUri, Segment, Selector};
+use crate::uri::{decode_name, encode_name};
 
 use super::access::Rights;
 use super::error::TreeError;
@@ -77,6 +78,7 @@ impl Tree {
             NodeName::Named(described) => Ok(parent.child(id, described)),
             NodeName::Unnamed(_) => {
                 let children = self.children(parent, id, snapshot, visitor).await?;
+                let name = encode_name(name);
                 let child = children.iter().find(|child| child.name == name).ok_or_else(not_found)?;
                 Ok(parent.listed(id, child))
             }
@@ -95,7 +97,9 @@ impl Tree {
             let stored = snapshot.children(&parent.key())?.into_iter();
             // Stored siblings with a name of their own are not children of the un-named node.
             let unnamed = stored.filter(|name| parent.object.child(parent.id, name) == Some(id));
-            return Ok(unnamed.map(|name| Child { captured: name.clone(), name, item: None }).collect());
+            return Ok(unnamed
+                .map(|name| Child { captured: decode_name(&name), name, item: None })
+                .collect());
         };
         let scope = self.scope(parent, visitor);
         match backend::list(list, &scope.context()).await {

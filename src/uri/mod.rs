@@ -6,10 +6,22 @@ pub mod server;
 pub use client::{ClientUri, ClientUriError, NodeValue, Segment, Selector};
 pub use server::{Parameter, ServerUriError, Template, fill_text};
 
-use percent_encoding::{AsciiSet, NON_ALPHANUMERIC};
+use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, percent_decode_str, utf8_percent_encode};
 
 /// Everything but RFC 3986's unreserved characters.
 const NOT_UNRESERVED: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
+
+/// The name that an un-named node's child has in the tree: percent-encoded but for RFC 3986's unreserved characters.
+#[must_use]
+pub fn encode_name(plain: &str) -> String {
+    utf8_percent_encode(plain, NOT_UNRESERVED).to_string()
+}
+
+/// What [`encode_name`] encoded.
+#[must_use]
+pub fn decode_name(encoded: &str) -> String {
+    percent_decode_str(encoded).decode_utf8_lossy().into_owned()
+}
 
 /// RFC 3986 `unreserved`.
 const fn is_unreserved(byte: u8) -> bool {

@@ -6,7 +6,7 @@ use std::time::Instant;
 
 use omadm_agent::alert;
 use omadm_agent::backend::Machine;
-use omadm_agent::command::{self, Context};
+use omadm_agent::command::{self, Context, Programs};
 use omadm_agent::config::{self, Account, Environment, Selection, Settings};
 use omadm_agent::lab::gateway::{self, Gateway};
 use omadm_agent::mo::{self, Value};
@@ -74,6 +74,7 @@ impl Inside {
     /// A session of `packages` Package#2s that are all this one, as the driver runs it. How many bytes it would send.
     async fn session(&self, package2: &[u8], packages: u32) -> usize {
         let (finished, _ended) = mpsc::unbounded_channel();
+        let programs = Programs::new(finished);
         let (mut connection, mut after_session) = (self.client.connection(Binding::Any), Vec::new());
         let (_running, mut stopping) = watch::channel(false);
         let parameters = Parameters::default();
@@ -104,7 +105,7 @@ impl Inside {
                         parameters: &parameters,
                         accept_mo: accept_mo.as_deref(),
                         after_session: &mut after_session,
-                        finished: &finished,
+                        programs: &programs,
                         stopping: &mut stopping,
                     };
                     let done = command::execute(&command, &mut context).await;

@@ -30,19 +30,24 @@ pub(super) fn read(reader: &mut Reader<'_>, objects: &BTreeSet<String>) -> NodeM
     if sets.len() > 1 {
         reader.problem("set", "a value goes to one place: expected one table");
     }
+    let mut input: Vec<String> = reader.or("input", Vec::new());
+    let exec = reader.table("exec", |reader| {
+        input.extend(reader.or("input", Vec::new()));
+        exec(reader, objects)
+    });
     let set = sets.pop().map(|(to, own)| Sink { pipeline: own.unwrap_or_else(|| inherited(&get, &to)), to });
     NodeMapping {
         line: reader.located().line,
         add: reader.table("add", |reader| call(reader, &CHANGES, false, objects)).flatten(),
         delete: reader.table("delete", |reader| call(reader, &CHANGES, false, objects)).flatten(),
         list: reader.table("list", |reader| list(reader, objects)).flatten(),
-        exec: reader.table("exec", |reader| exec(reader, objects)).flatten(),
+        exec: exec.flatten(),
         pin: reader.or("pin", false),
         wait: reader.optional("wait"),
         pattern: regex(reader, "pattern", |pattern| format!(r"\A(?:{pattern})\z")),
         max_len: reader.optional("max-len").map(|ByteSize(bytes)| bytes),
         verify: verify(reader, set.as_ref()),
-        input: reader.or("input", Vec::new()),
+        input,
         get,
         set,
     }

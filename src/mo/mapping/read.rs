@@ -36,7 +36,7 @@ pub(in crate::mo) struct SeedEntry {
 }
 
 impl MappingFile {
-    /// Reads a mapping file's root table; nothing if a key is missing without which nothing else makes sense.
+    /// Reads a mapping file's root table; nothing without a DDF, with which all else is compared.
     pub(in crate::mo) fn read(root: &Located, problems: &mut Problems) -> Option<Self> {
         let mut reader = Reader::new(root, problems);
         let moid: Option<String> = reader.required("moid");
@@ -76,10 +76,11 @@ impl MappingFile {
         let nodes = reader.tables("node", |_, reader| node::read(reader, &names));
         reader.finish();
         Some(Self {
-            moid: moid?,
+            // Noted as missing: an empty one lets the rest be checked as well.
+            moid: moid.unwrap_or_default(),
             aliases,
             ddf: ddf?,
-            ddf_uri: ddf_uri?,
+            ddf_uri: ddf_uri.unwrap_or_default(),
             root: root_name,
             instances,
             per_account,

@@ -129,7 +129,7 @@ async fn un_named_nodes_come_from_a_listing_and_from_the_store() {
     assert_eq!(bench.read("Items").await.unwrap(), json!({"a": {"Value": "1"}, "b": {"Value": "2"}}));
     assert_eq!(bench.read("Items/a/Value").await.unwrap(), "1");
     assert_eq!(bench.read("Interfaces/eth0/Mtu").await.unwrap(), "1500");
-    let encoded = "Interfaces/eth1%253A0/Own";
+    let encoded = "Interfaces/eth1%3A0/Own";
     assert_eq!(bench.read(encoded).await.unwrap(), "eth1:0", "the variable is the machine's own name");
 }
 

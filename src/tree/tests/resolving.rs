@@ -1,3 +1,5 @@
+use serde_json::json;
+
 use super::*;
 
 async fn status(bench: &Bench, path: &str) -> u16 {
@@ -35,6 +37,20 @@ async fn names_not_told_apart_by_case_are_spelt_as_described() {
     let bench = Bench::new();
     assert_eq!(bench.resolve("LEVEL", Rights::READ).await.unwrap().name(), "Level");
     assert_eq!(status(&bench, "NAME").await, 404);
+}
+
+/// What a server is shown is what it may write into a ClientURI.
+#[tokio::test]
+async fn a_name_that_needs_percent_encoding_leads_back_to_its_node() {
+    let bench = Bench::new();
+    bench.file("/net/eth1:0/mtu", "1500\n");
+    assert_eq!(bench.read("Interfaces/eth1%3A0/Own").await.unwrap(), "eth1:0");
+    bench.write("Items", json!({"a b": {"Value": "1"}, "c%20d": {"Value": "2"}})).await.unwrap();
+    let items = json!({"a%20b": {"Value": "1"}, "c%20d": {"Value": "2"}});
+    assert_eq!(bench.read("Items").await.unwrap(), items);
+    assert_eq!(bench.read("Items/c%20d/Value").await.unwrap(), "2");
+    let node = bench.resolve("Items/a%20b/Value", Rights::READ).await.unwrap();
+    assert_eq!(node.client_uri(), "urn:t:mo:box:1.0/1/Items/a%20b/Value");
 }
 
 #[tokio::test]

@@ -214,3 +214,14 @@ async fn a_write_of_too_many_nodes_is_refused() {
     let many: serde_json::Map<String, Json> = (0..100_001).map(|n| (n.to_string(), json!({}))).collect();
     assert_eq!(code(bench.write("Items", Json::Object(many)).await), 506);
 }
+
+/// What the agent wrote it also reads: below an un-named node any name is described.
+#[tokio::test]
+async fn data_wrapped_in_the_name_of_a_node_with_unnamed_children_is_unwrapped() {
+    let bench = Bench::new();
+    let items = bench.resolve("Items", Rights::WRITE).await.unwrap();
+    let body = json!({"MOData": {"Items": {"a": {"Value": "1"}}}}).to_string();
+    let data = Document::parse(body.as_bytes()).unwrap().data_of(&items);
+    bench.tree.replace(&items, data, &bench.visitor()).await.unwrap();
+    assert_eq!(bench.read("Items").await.unwrap(), json!({"a": {"Value": "1"}}));
+}
