@@ -40,7 +40,14 @@ async fn replace(
     context: &Context<'_>,
 ) -> Result<(), CommandError> {
     if media::is_serialisation(&fetched.content_type) {
-        let data = Document::parse(&fetched.body)?.data_of(node);
+        let document = Document::parse(&fetched.body)?;
+        if let Some(moid) = &document.moid
+            && !node.object.answers_to(moid)
+        {
+            let why = format!("the retrieved document is of {moid:?}");
+            return Err(TreeError::Invalid { node: node.client_uri(), why }.into());
+        }
+        let data = document.data_of(node);
         return Ok(context.tree.replace(node, data, &context.visitor).await?);
     }
     if leaf_type.is_some_and(|own| is_media_type(&fetched.content_type, own)) {

@@ -9,7 +9,7 @@ use tokio::sync::mpsc;
 
 use crate::config::Paths;
 
-/// A change is acted upon when this much time has passed without another: files come in several steps.
+/// A change is acted upon this long after the first was seen: files come in several steps.
 const DEBOUNCE: Duration = Duration::from_secs(1);
 
 /// Watches the folders of accounts and management objects.
@@ -54,7 +54,10 @@ impl Watcher {
     /// Waits for a change, which then is due after a while.
     pub(super) async fn changed(&mut self) {
         match self.events.recv().await {
-            Some(()) => self.due = Some(Instant::now() + DEBOUNCE),
+            // From the first on: a file that is written all the time must not put it off for ever.
+            Some(()) => {
+                self.due.get_or_insert_with(|| Instant::now() + DEBOUNCE);
+            }
             None => std::future::pending().await,
         }
     }

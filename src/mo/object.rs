@@ -104,10 +104,10 @@ impl ManagementObject {
     /// The root node.
     pub const ROOT: NodeId = NodeId(0);
 
-    /// The root node.
+    /// Whether `moid` is its own or an alias.
     #[must_use]
-    pub fn root(&self) -> NodeId {
-        Self::ROOT
+    pub fn answers_to(&self, moid: &str) -> bool {
+        self.moid == moid || self.aliases.iter().any(|alias| alias == moid)
     }
 
     /// The node of an id that this object gave out.

@@ -150,8 +150,8 @@ fn a_mapping_is_joined_with_its_ddf() {
     assert_eq!(exec.alert_type, "urn:x-omadm:at:exec:1.0:OperationComplete");
     let Call::Run(program) = exec.call else { panic!("not a program") };
     assert_eq!((program.user.as_str(), program.timeout), ("root", Duration::from_secs(30)));
-    assert_eq!(object.path(object.root()), "");
-    assert_eq!(object.find(""), Some(object.root()));
+    assert_eq!(object.path(ManagementObject::ROOT), "");
+    assert_eq!(object.find(""), Some(ManagementObject::ROOT));
     assert!(object.ids().all(|id| object.find(&object.path(id)) == Some(id)));
 }
 
@@ -397,7 +397,9 @@ fn the_root_is_the_one_of_that_name_or_the_unnamed_one() {
         format!("<MgmtTree>{roots}</MgmtTree>")
     };
     let below = |names: &[&str]| {
-        Bench::new().object(HEAD, &ddf_of(names)).map(|object| object.path(object.children(object.root())[0]))
+        Bench::new()
+            .object(HEAD, &ddf_of(names))
+            .map(|object| object.path(object.children(ManagementObject::ROOT)[0]))
     };
     assert_eq!(below(&["A", "Box"]).unwrap(), "InBox");
     assert_eq!(below(&["A", "<x>"]).unwrap(), "Inx");
@@ -419,7 +421,7 @@ fn case_is_ignored_where_an_ancestor_says_so() {
     );
     let ddf = format!("<MgmtTree>{}</MgmtTree>", node("Box", "node", "Get", &format!("{cis}|{inner}")));
     let object = Bench::new().object(HEAD, &ddf).unwrap();
-    let inner = object.child(object.root(), "iNNER").unwrap();
+    let inner = object.child(ManagementObject::ROOT, "iNNER").unwrap();
     let name = |id: Option<NodeId>| object.node(id.unwrap()).name.clone();
     assert_eq!(name(object.child(inner, "leaf")), NodeName::Named("Leaf".to_owned()));
     assert_eq!(name(object.child(inner, "LEAF")), NodeName::Named("LEAF".to_owned()), "the exact one wins");

@@ -258,6 +258,17 @@ impl Pass<'_> {
         }
     }
 
+    /// A leaf whose source fails right now does not withhold all the others from the server.
+    async fn leaf_or_nothing(&self, node: &NodeRef) -> Result<Option<Value>, TreeError> {
+        match self.leaf(node).await {
+            Err(error @ (TreeError::Backend { .. } | TreeError::Unavailable { .. })) => {
+                log::warn!("left out: {error}");
+                Ok(None)
+            }
+            other => other,
+        }
+    }
+
     /// Writes a node's JSON; nothing if it is absent.
     fn write<'f>(&'f self, node: &'f NodeRef, level: Option<u32>, out: &'f mut Vec<u8>) -> Written<'f> {
         Box::pin(async move {
@@ -265,7 +276,7 @@ impl Pass<'_> {
                 return Ok(Presence::Absent);
             }
             if node.is_leaf() {
-                return match self.leaf(node).await? {
+                return match self.leaf_or_nothing(node).await? {
                     Some(value) => {
                         value.write_json(out);
                         Ok(Presence::There)

@@ -55,6 +55,14 @@ async fn levels_are_cut() {
 }
 
 #[tokio::test]
+async fn a_leaf_that_fails_does_not_withhold_the_others() {
+    let bench = Bench::new();
+    bench.file("/net/eth0/mtu", "fast\n");
+    assert_eq!(code(bench.get("Interfaces/eth0/Mtu").await), 500);
+    assert_eq!(bench.read("Interfaces").await.unwrap(), json!({"eth0": {"Mtu": null, "Own": "eth0"}}));
+}
+
+#[tokio::test]
 async fn an_empty_interior_node_has_no_content() {
     let bench = Bench::new();
     assert_eq!(bench.get("Interfaces").await.unwrap(), Shown::Empty);
