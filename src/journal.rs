@@ -98,4 +98,16 @@ mod tests {
     fn a_message_cannot_begin_a_line_of_its_own() {
         assert_eq!(one_line("from ä\ninfo: forged\u{1b}[2J"), "from ä\\ninfo: forged\\u{1b}[2J");
     }
+
+    #[test]
+    fn the_catalogue_explains_every_message_id() {
+        let catalogue = include_str!("../systemd/omadm.catalog");
+        let source = include_str!("journal.rs");
+        let ids: Vec<&str> =
+            source.lines().filter_map(|line| line.split("&str = \"").nth(1)?.strip_suffix("\";")).collect();
+        assert_eq!(ids.len(), 6);
+        for id in ids {
+            assert!(catalogue.contains(&format!("-- {id}\n")), "{id}");
+        }
+    }
 }
