@@ -5,7 +5,7 @@
 
 use std::sync::Arc;
 
-use tokio::sync::{Semaphore, mpsc};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
 
 use super::{Answer, CommandError, Context, client_uri, plain};
 use crate::backend::Running;
@@ -13,7 +13,7 @@ use crate::config::Account;
 use crate::session::stopped;
 use crate::tree::{Invocation, Rights, SessionFacts, Tree, Visitor};
 
-/// Programs that EXEC may have running at one time, of all servers; another one is answered 503.
+/// Programs that EXEC and SHOW may have running at one time, for all servers; another one is answered 503.
 const MOST_RUNNING: usize = 16;
 /// EXECs of one session that wait for its end.
 const MOST_WAITING: usize = 16;
@@ -31,7 +31,7 @@ pub struct Finished {
     pub code: u16,
 }
 
-/// The programs that EXEC has running, and who is told when one ends that outlived its command.
+/// The programs that EXEC and SHOW have running, and who is told when an EXEC ends that outlived its command.
 #[derive(Clone, Debug)]
 pub struct Programs {
     places: Arc<Semaphore>,
@@ -43,6 +43,11 @@ impl Programs {
     #[must_use]
     pub fn new(finished: mpsc::UnboundedSender<Finished>) -> Self {
         Self { places: Arc::new(Semaphore::new(MOST_RUNNING)), finished }
+    }
+
+    /// A place for one more.
+    pub(super) fn place(&self) -> Result<OwnedSemaphorePermit, CommandError> {
+        Arc::clone(&self.places).try_acquire_owned().map_err(|_| CommandError::Busy)
     }
 
     fn report(&self, finished: Finished) {
@@ -66,7 +71,7 @@ pub(super) async fn run(parameters: &[String], context: &mut Context<'_>) -> Ans
         context.after_session.push(invocation);
         return Ok(plain(202));
     }
-    let place = Arc::clone(&context.programs.places).try_acquire_owned().map_err(|_| CommandError::Busy)?;
+    let place = context.programs.place()?;
     let running = context.tree.execute(&invocation, &context.visitor).await?;
     let server_id = context.visitor.account.server_id.clone();
     let mut task = tokio::spawn(async move {

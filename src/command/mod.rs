@@ -51,7 +51,7 @@ pub struct Context<'a> {
     pub accept_mo: Option<&'a [String]>,
     /// EXECs that wait for the end of the session.
     pub after_session: &'a mut Vec<Invocation>,
-    /// What EXEC has running.
+    /// What EXEC and SHOW have running.
     pub programs: &'a Programs,
     /// Turns true when the agent is about to end.
     pub stopping: &'a mut watch::Receiver<bool>,

@@ -12,6 +12,7 @@ pub(super) fn run(parameters: &[String], context: &mut Context<'_>) -> Answer {
     let [program, arguments @ ..] = context.settings.browser.as_slice() else {
         return Err(CommandError::NoBrowser);
     };
+    let place = context.programs.place()?;
     let mut browser = tokio::process::Command::new(program)
         .args(arguments)
         .arg(uri.to_string())
@@ -25,6 +26,9 @@ pub(super) fn run(parameters: &[String], context: &mut Context<'_>) -> Answer {
         .spawn()
         .map_err(CommandError::Browser)?;
     // Somebody has to collect its exit, however much later that is.
-    tokio::spawn(async move { browser.wait().await });
+    tokio::spawn(async move {
+        let _place = place;
+        browser.wait().await
+    });
     Ok(plain(200))
 }

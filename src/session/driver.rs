@@ -50,7 +50,7 @@ pub struct Session {
     pub ticket: Ticket,
     /// For the journal.
     pub id: String,
-    /// What EXEC has running.
+    /// What EXEC and SHOW have running.
     pub programs: Programs,
     /// Turns true when the agent ends.
     pub stopping: watch::Receiver<bool>,

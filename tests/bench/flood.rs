@@ -7,7 +7,7 @@ use nix::sys::signal::Signal;
 use omadm_agent::lab::notifier::Notification;
 
 use crate::support::{Agent, Bench, SECRET, SERVER_ID};
-use crate::{Table, block_on, median, mib, millis};
+use crate::{Processor, Table, block_on, median, mib, millis};
 
 const PER_SECOND: u32 = 100_000;
 const SECONDS: u32 = 10;
@@ -21,7 +21,7 @@ pub(crate) fn flood(table: &mut Table) {
         let quiet: Vec<_> = latencies(&bench, 20).await.into_iter().flatten().collect();
         table.note("notification to Package#1, quiet: median", millis(median(quiet)));
 
-        let (before, cpu) = (agent.resident(), processor_time(&agent));
+        let (before, cpu) = (agent.resident(), running(&agent));
         let (bad, udp) = (bad_datagrams(), bench.udp);
         let flooding = std::thread::spawn(move || send_all(&bad, udp));
         let mut good = Vec::new();
@@ -31,7 +31,7 @@ pub(crate) fn flood(table: &mut Table) {
             most = most.max(agent.resident());
         }
         let sent = flooding.join().unwrap();
-        let share = (processor_time(&agent) - cpu).as_secs_f64() / f64::from(SECONDS);
+        let share = (running(&agent) - cpu).as_secs_f64() / f64::from(SECONDS);
         let grown = most.max(agent.resident()).saturating_sub(before) as u64;
         table.note("flood: bad datagrams sent", format!("{:.0} /s", f64::from(sent) / f64::from(SECONDS)));
         let (status, log) = ended(agent).await;
@@ -103,11 +103,7 @@ fn dropped(log: &str) -> u64 {
     lines.filter_map(|(before, _)| before.rsplit(' ').next()?.parse::<u64>().ok()).sum()
 }
 
-/// Time that the process has run, in user and kernel mode.
-fn processor_time(agent: &Agent) -> Duration {
-    let stat = std::fs::read_to_string(format!("/proc/{}/stat", agent.pid())).unwrap();
-    let (_, fields) = stat.rsplit_once(')').unwrap();
-    let fields: Vec<&str> = fields.split_whitespace().collect();
-    let ticks: u64 = [fields[11], fields[12]].iter().map(|ticks| ticks.parse::<u64>().unwrap()).sum();
-    Duration::from_millis(ticks * 10)
+/// Processor time of its main thread, which reads the datagrams.
+fn running(agent: &Agent) -> Duration {
+    Processor::of(&agent.pid().to_string()).unwrap_or_default().running
 }

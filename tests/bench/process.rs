@@ -10,7 +10,7 @@ use nix::unistd::Pid;
 use omadm_agent::lab::gateway::Account;
 
 use crate::support::{Agent, Bench, Setup};
-use crate::{Table, block_on, median, mib, millis};
+use crate::{Processor, Table, block_on, median, mib, millis};
 
 const BINARY: &str = env!("CARGO_BIN_EXE_omadmd");
 const MANIFEST: &str = env!("CARGO_MANIFEST_DIR");
@@ -63,18 +63,16 @@ pub(crate) fn start(table: &mut Table) {
     table.note("start to READY, the store is made", millis(first.taken));
     let taken = of(|start| start.taken);
     table.row("start to READY, median of 20", millis(taken), "≤ 15 ms", Some(taken <= START));
-    let (on, waiting) = (of(|start| start.on_processor), of(|start| start.waiting));
-    let busy = format!("{} · {}", millis(on), millis(waiting));
-    table.note("  on a processor · others were on it", busy);
+    let (running, waiting) = (of(|start| start.processor.running), of(|start| start.processor.waiting));
+    let found = format!("{} · {}", millis(running), millis(waiting));
+    table.note("  on a processor · others were on it", found);
     table.note("  best of 20", millis(starts.iter().map(|start| start.taken).min().unwrap()));
 }
 
 /// One start, from fork to the datagram.
 struct Start {
     taken: Duration,
-    on_processor: Duration,
-    /// Could run, and the kernel let others: what a busy machine adds.
-    waiting: Duration,
+    processor: Processor,
 }
 
 fn start_once(bench: &Bench) -> Start {
@@ -96,13 +94,11 @@ fn start_once(bench: &Bench) -> Start {
     let mut said = [0; 512];
     let length = ready.recv(&mut said).unwrap();
     let taken = begun.elapsed();
-    let times = std::fs::read_to_string(format!("/proc/{}/schedstat", child.id())).unwrap_or_default();
-    let mut times = times.split(' ').map(|nanos| Duration::from_nanos(nanos.parse().unwrap_or_default()));
+    let processor = Processor::of(&child.id().to_string()).unwrap_or_default();
     assert!(said[..length].starts_with(b"READY=1"));
     kill(Pid::from_raw(i32::try_from(child.id()).unwrap()), Signal::SIGTERM).unwrap();
     assert!(child.wait().unwrap().success());
-    let mut time = || times.next().unwrap_or_default();
-    Start { taken, on_processor: time(), waiting: time() }
+    Start { taken, processor }
 }
 
 pub(crate) fn idle(table: &mut Table) {
