@@ -28,9 +28,9 @@ use super::{ConnectionType, Trigger};
 use crate::config::{Account, Secret};
 use crate::package::Profile;
 
-/// The longest datagram that is looked at. A notification with a long server id and a few cache validators has
-/// some hundred bytes; one with everything the format allows has 127 KB, more than UDP carries.
-pub const MAX_DATAGRAM: usize = 2048;
+/// The longest datagram that is looked at, in bytes. All that the standard options can hold fits, an option of full
+/// length that nobody knows yet as well; 31 of those would be 127 KB, more than UDP carries.
+pub const MAX_DATAGRAM: usize = 16 << 10;
 
 /// The settings that the gate follows.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

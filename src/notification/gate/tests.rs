@@ -273,10 +273,18 @@ fn bare_notifications_only_where_allowed() {
     assert_eq!(reason(gate_with(true).admit(other, &acme(), clock(NOW))), "push-content-type");
 }
 
+/// Seven times what a notification usually has, and legal: TS 7.1.1 counts up to 31 options.
+#[test]
+fn as_many_validators_as_the_header_can_count_are_taken() {
+    let requested = (0..28).map(|index| (index, vec![b'v'; 254])).collect();
+    let full = signed(&Outgoing { requested, ..from_acme(7) }, "key", NOW);
+    assert_eq!(reason(gate().admit(&full, &acme(), clock(NOW))), "admitted");
+}
+
 #[test]
 fn what_is_too_long_is_not_looked_at() {
-    let long = Outgoing { server_id: Some("x".repeat(MAX_DATAGRAM)), ..Outgoing::default() };
-    assert_eq!(reason(gate().admit(&plain(&long), &acme(), clock(NOW))), "too-long");
+    let long = [signed(&from_acme(7), "key", NOW), vec![0; MAX_DATAGRAM]].concat();
+    assert_eq!(reason(gate().admit(&long, &acme(), clock(NOW))), "too-long");
 }
 
 proptest! {
