@@ -33,21 +33,66 @@ pub fn of_exec(finished: &Finished) -> Alert {
     }
 }
 
-/// Keeps an alert for a server until it was delivered.
-///
-/// # Errors
-/// The store failed.
-pub async fn keep(store: &Arc<Store>, server_id: &str, alert: &Alert) -> Result<(), StoreError> {
-    store.commit(vec![Change::Alert(server_id.to_owned(), record(alert))]).await
+/// Where alerts of a server go: to the server itself, or to an URI that it named (TS 5.4.5). Each place has
+/// its own alerts waiting.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Place {
+    /// The account.
+    pub server_id: String,
+    /// An absolute URI; none: where the account's sessions go.
+    pub uri: Option<String>,
 }
 
-/// What waits for a server.
+/// Stands in no server id: those are visible characters.
+const SEPARATOR: char = '\u{1}';
+
+impl Place {
+    /// Where the account's sessions go.
+    #[must_use]
+    pub fn of(server_id: &str) -> Self {
+        Self { server_id: server_id.to_owned(), uri: None }
+    }
+
+    /// What the store calls it.
+    #[must_use]
+    pub fn key(&self) -> String {
+        match &self.uri {
+            None => self.server_id.clone(),
+            Some(uri) => format!("{}{SEPARATOR}{uri}", self.server_id),
+        }
+    }
+
+    fn of_key(key: &str) -> Self {
+        match key.split_once(SEPARATOR) {
+            None => Self::of(key),
+            Some((server_id, uri)) => Self { server_id: server_id.to_owned(), uri: Some(uri.to_owned()) },
+        }
+    }
+}
+
+/// All places that alerts wait for.
 ///
 /// # Errors
 /// The store failed.
-pub fn waiting(store: &Store, server_id: &str) -> Result<Waiting, StoreError> {
+pub fn places(store: &Store) -> Result<Vec<Place>, StoreError> {
+    Ok(store.snapshot()?.alert_queues()?.iter().map(|key| Place::of_key(key)).collect())
+}
+
+/// Keeps an alert until it was delivered.
+///
+/// # Errors
+/// The store failed.
+pub async fn keep(store: &Arc<Store>, place: &Place, alert: &Alert) -> Result<(), StoreError> {
+    store.commit(vec![Change::Alert(place.key(), record(alert))]).await
+}
+
+/// What waits for a place.
+///
+/// # Errors
+/// The store failed.
+pub fn waiting(store: &Store, place: &Place) -> Result<Waiting, StoreError> {
     let mut waiting = Waiting::default();
-    for (number, json) in store.snapshot()?.alerts(server_id, MOST)? {
+    for (number, json) in store.snapshot()?.alerts(&place.key(), MOST)? {
         waiting.last = Some(number);
         waiting.alerts.extend(parse(&json));
     }
@@ -100,14 +145,19 @@ mod tests {
             client_uri: "urn:m/1/Do".into(),
             alert_type: "urn:x".into(),
             code: 1201,
+            report_to: None,
         };
         let alert = of_exec(&finished);
-        keep(&store, "a", &alert).await.unwrap();
-        keep(&store, "b", &alert).await.unwrap();
-        let found = waiting(&store, "a").unwrap();
+        let elsewhere = Place { uri: Some("https://elsewhere.example/".into()), ..Place::of("a") };
+        for place in [Place::of("a"), Place::of("b"), elsewhere.clone()] {
+            keep(&store, &place, &alert).await.unwrap();
+        }
+        assert_eq!(places(&store).unwrap(), [Place::of("a"), elsewhere.clone(), Place::of("b")]);
+        let found = waiting(&store, &Place::of("a")).unwrap();
         assert_eq!((found.alerts, found.last), (vec![alert], Some(0)));
         store.commit(vec![Change::AlertsDelivered("a".into(), 0)]).await.unwrap();
-        assert!(waiting(&store, "a").unwrap().alerts.is_empty());
-        assert_eq!(waiting(&store, "b").unwrap().alerts.len(), 1);
+        assert!(waiting(&store, &Place::of("a")).unwrap().alerts.is_empty());
+        assert_eq!(waiting(&store, &Place::of("b")).unwrap().alerts.len(), 1);
+        assert_eq!(places(&store).unwrap(), [elsewhere, Place::of("b")]);
     }
 }

@@ -17,11 +17,11 @@ use tokio::net::UdpSocket;
 use tokio::sync::{mpsc, watch};
 use tokio::task::{Id, JoinSet};
 
-use crate::alert;
+use crate::alert::{self, Place};
 use crate::command::{Finished, Programs};
 use crate::config::Problems;
 use crate::journal::id;
-use crate::notification::{Trigger, listener};
+use crate::notification::listener;
 use crate::session::{Again, Cause, Failure, Outcome, Queue, Random, Session, Ticket};
 use crate::store::{Change, Store, StoreError};
 use crate::world::World;
@@ -71,8 +71,8 @@ struct Daemon {
     queue: Queue,
     clock: Clock,
     sessions: JoinSet<Outcome>,
-    /// Which server each session's task is for.
-    servers: HashMap<Id, String>,
+    /// Whom each session's task is with.
+    places: HashMap<Id, Place>,
     programs: Programs,
     /// Turns true when sessions are to end.
     stopping: watch::Sender<bool>,
@@ -129,7 +129,7 @@ pub async fn run(
         queue: Queue::default(),
         clock,
         sessions: JoinSet::new(),
-        servers: HashMap::new(),
+        places: HashMap::new(),
         programs: Programs::new(finished_sender),
         stopping: watch::Sender::new(false),
         random,
@@ -214,7 +214,7 @@ impl Daemon {
             "{server_id}: notification {}",
             trigger.notification_id.map_or_else(|| "without id".to_owned(), |id| id.to_string()),
         );
-        self.queue.ask(Ticket { trigger, cause: Cause::Notification }, Instant::now());
+        self.queue.ask(Ticket { trigger, at: None, cause: Cause::Notification }, Instant::now());
     }
 
     fn start_due(&mut self) {
@@ -222,7 +222,7 @@ impl Daemon {
             let server_id = ticket.trigger.server_id.clone();
             let peer = self.world.peer(&server_id).filter(|_| self.wanted(&ticket)).cloned();
             let Some(peer) = peer else {
-                self.queue.ended(&server_id, &Outcome::Completed, Instant::now(), 0);
+                self.queue.ended(&ticket.place(), &Outcome::Completed, Instant::now(), 0);
                 continue;
             };
             let session_id = format!("{:08x}", self.random.next_u32());
@@ -230,6 +230,7 @@ impl Daemon {
                 OMADM_SERVER_ID = server_id.as_str(), OMADM_SESSION_ID = session_id.as_str();
                 "{server_id}: session {session_id} begins ({})", ticket.cause.name()
             );
+            let place = ticket.place();
             let session = Session {
                 world: Arc::clone(&self.world),
                 peer,
@@ -241,7 +242,7 @@ impl Daemon {
             let mut random = self.random.fork();
             let task = async move { session.run(&mut *random).await };
             let handle = self.sessions.spawn(task);
-            self.servers.insert(handle.id(), server_id);
+            self.places.insert(handle.id(), place);
             let status = self.status();
             self.supervisor.status(&status);
         }
@@ -249,7 +250,7 @@ impl Daemon {
 
     /// Alerts that rode in a session that was running need none of their own.
     fn wanted(&self, ticket: &Ticket) -> bool {
-        let waiting = || alert::waiting(&self.store, &ticket.trigger.server_id);
+        let waiting = || alert::waiting(&self.store, &ticket.place());
         ticket.cause != Cause::Alert || waiting().map_or(true, |waiting| !waiting.alerts.is_empty())
     }
 
@@ -261,25 +262,34 @@ impl Daemon {
                 (error.id(), Outcome::Failed { failure, again: Again::Later })
             }
         };
-        let Some(server_id) = self.servers.remove(&task) else { return };
+        let Some(place) = self.places.remove(&task) else { return };
         let now = Instant::now();
-        let wait = self.queue.ended(&server_id, &outcome, now, self.random.next_u32());
+        let wait = self.queue.ended(&place, &outcome, now, self.random.next_u32());
+        let Place { server_id, uri } = place;
         if let Some(wait) = wait {
             log::info!(OMADM_SERVER_ID = server_id.as_str(); "{server_id}: next attempt in {} s", wait.as_secs());
         }
-        let first = self.first_contact_missing(&server_id);
-        if outcome == Outcome::Completed {
-            self.remember_contact(&server_id, first).await;
-        }
-        let failed_for_good = outcome != Outcome::Completed && wait.is_none();
-        if let Some(peer) = self.world.peer(&server_id)
-            && let Some((ticket, at)) =
-                schedule::after_session(peer, failed_for_good && first, now, &mut *self.random)
-        {
-            self.queue.ask(ticket, at);
+        // What was posted elsewhere is nothing to the account's schedule.
+        if uri.is_none() {
+            self.follow_up(&server_id, &outcome, wait.is_none()).await;
         }
         let status = self.status();
         self.supervisor.status(&status);
+    }
+
+    /// What comes after a session with an account's server.
+    async fn follow_up(&mut self, server_id: &str, outcome: &Outcome, no_retry: bool) {
+        let first = self.first_contact_missing(server_id);
+        if *outcome == Outcome::Completed {
+            self.remember_contact(server_id, first).await;
+        }
+        let failed_for_good = *outcome != Outcome::Completed && no_retry;
+        if let Some(peer) = self.world.peer(server_id)
+            && let Some((ticket, at)) =
+                schedule::after_session(peer, failed_for_good && first, Instant::now(), &mut *self.random)
+        {
+            self.queue.ask(ticket, at);
+        }
     }
 
     fn first_contact_missing(&self, server_id: &str) -> bool {
@@ -300,15 +310,15 @@ impl Daemon {
     }
 
     /// An EXEC ended after its command was answered: its alert waits for the server, in a session started now
-    /// unless one is running.
+    /// unless one is running, or for the place that the command named.
     async fn finished(&mut self, finished: &Finished) {
         let server_id = &finished.server_id;
-        if let Err(error) = alert::keep(&self.store, server_id, &alert::of_exec(finished)).await {
+        let place = Place { server_id: server_id.clone(), uri: finished.report_to.clone() };
+        if let Err(error) = alert::keep(&self.store, &place, &alert::of_exec(finished)).await {
             log::error!(OMADM_SERVER_ID = server_id.as_str(); "{server_id}: alert not kept: {error}");
             return;
         }
-        let trigger = Trigger { server_id: server_id.clone(), ..Trigger::default() };
-        self.queue.ask(Ticket { trigger, cause: Cause::Alert }, Instant::now());
+        self.queue.ask(Ticket::to(&place, Cause::Alert), Instant::now());
     }
 
     /// Reads everything again, on the operator's word.

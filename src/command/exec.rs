@@ -1,13 +1,13 @@
 //! `EXEC ClientURI [ServerURI]` (TS 5.4.5).
 //!
-//! What ends within `exec.sync-limit` is answered with its result; what takes longer with 202, and reports
+//! With a ServerURI, the answer is 202, and the end is reported there, in a session of its own. Otherwise what ends within `exec.sync-limit` is answered with its result; what takes longer with 202, and reports
 //! by a Generic Alert (TS 5.3).
 
 use std::sync::Arc;
 
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
 
-use super::{Answer, CommandError, Context, client_uri, plain};
+use super::{Answer, CommandError, Context, client_uri, plain, repository};
 use crate::backend::Running;
 use crate::config::Account;
 use crate::session::stopped;
@@ -29,6 +29,8 @@ pub struct Finished {
     pub alert_type: String,
     /// 200, a mapped 1xxx, or 500.
     pub code: u16,
+    /// Where the alert is posted, if not where the server's sessions go.
+    pub report_to: Option<String>,
 }
 
 /// The programs that EXEC and SHOW have running, and who is told when an EXEC ends that outlived its command.
@@ -57,13 +59,18 @@ impl Programs {
 }
 
 pub(super) async fn run(parameters: &[String], context: &mut Context<'_>) -> Answer {
-    let uri = match parameters {
-        [uri] => client_uri(uri)?,
-        [_, _] => return Err(CommandError::Unsupported("EXEC with a ServerURI")),
+    let (uri, server_uri) = match parameters {
+        [uri] => (client_uri(uri)?, None),
+        [uri, server_uri] => (client_uri(uri)?, Some(repository::expand(server_uri, context)?)),
         _ => return Err(CommandError::Malformed("EXEC takes a ClientURI and at most one ServerURI")),
     };
+    if let Some(server_uri) = &server_uri {
+        context.connection.admit(server_uri)?;
+    }
     let node = context.tree.resolve(&uri, &context.visitor, Rights::EXECUTE).await?;
-    let invocation = context.tree.invocation(&node)?;
+    let mut invocation = context.tree.invocation(&node)?;
+    invocation.report_to = server_uri.map(|uri| uri.to_string());
+    let at_once = invocation.report_to.is_some();
     if invocation.after_session {
         if context.after_session.len() == MOST_WAITING {
             return Err(CommandError::Busy);
@@ -79,7 +86,10 @@ pub(super) async fn run(parameters: &[String], context: &mut Context<'_>) -> Ans
         wait(&invocation, running, server_id).await
     });
     tokio::select! {
-        finished = &mut task => return Ok(plain(finished.map_or(500, |finished| finished.code))),
+        () = std::future::ready(()), if at_once => {}
+        finished = &mut task, if !at_once => {
+            return Ok(plain(finished.map_or(500, |finished| finished.code)));
+        }
         () = tokio::time::sleep(context.settings.exec.sync_limit) => {}
         () = stopped(context.stopping) => {}
     }
@@ -119,5 +129,11 @@ async fn wait(invocation: &Invocation, mut running: Running, server_id: String) 
         OMADM_SERVER_ID = server_id.as_str(), OMADM_CLIENT_URI = client_uri.as_str(), OMADM_STATUS = code;
         "{client_uri}: {:?}: {code}", exit.end
     );
-    Finished { server_id, client_uri, alert_type: invocation.alert_type.clone(), code }
+    Finished {
+        server_id,
+        client_uri,
+        alert_type: invocation.alert_type.clone(),
+        code,
+        report_to: invocation.report_to.clone(),
+    }
 }

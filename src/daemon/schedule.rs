@@ -3,9 +3,8 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use crate::alert;
+use crate::alert::{self, Place};
 use crate::config::Account;
-use crate::notification::Trigger;
 use crate::session::{Cause, Random, Ticket};
 use crate::world::{Peer, World};
 
@@ -16,7 +15,14 @@ type Due = (Ticket, Instant);
 
 /// What is due because the agent started.
 pub(super) fn at_start(world: &World, now: Instant, random: &mut dyn Random) -> Vec<Due> {
-    world.peers.iter().filter_map(|peer| of_account(world, peer, true, now, random)).collect()
+    let mut due: Vec<Due> =
+        world.peers.iter().filter_map(|peer| of_account(world, peer, true, now, random)).collect();
+    // The power went before they were delivered.
+    let places = alert::places(&world.store).unwrap_or_default();
+    let elsewhere =
+        places.iter().filter(|place| place.uri.is_some() && world.peer(&place.server_id).is_some());
+    due.extend(elsewhere.map(|place| (Ticket::to(place, Cause::Alert), now)));
+    due
 }
 
 /// What is due because a reload brought accounts that were not there before, or another schedule for those
@@ -34,7 +40,8 @@ fn of_account(world: &World, peer: &Peer, boot: bool, now: Instant, random: &mut
     let Account { server_id, schedule, .. } = &*peer.account;
     let contact = world.store.snapshot().and_then(|snapshot| snapshot.contact(server_id));
     let first = schedule.first_contact && contact.is_ok_and(|contact| contact.is_none());
-    let alerts = || alert::waiting(&world.store, server_id).is_ok_and(|waiting| waiting.last.is_some());
+    let alerts =
+        || alert::waiting(&world.store, &Place::of(server_id)).is_ok_and(|waiting| waiting.last.is_some());
     let cause = match boot {
         _ if first => Cause::Boot,
         true if schedule.at_boot => Cause::Boot,
@@ -67,8 +74,7 @@ fn every(peer: &Peer, now: Instant, random: &mut dyn Random) -> Option<Due> {
 }
 
 fn ticket(peer: &Peer, cause: Cause) -> Ticket {
-    let trigger = Trigger { server_id: peer.account.server_id.clone(), ..Trigger::default() };
-    Ticket { trigger, cause }
+    Ticket::plain(&peer.account.server_id, cause)
 }
 
 /// A random part of `most`.
@@ -171,7 +177,7 @@ mod tests {
             data: None,
         };
         let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
-        runtime.block_on(alert::keep(&store, "b", &alert)).unwrap();
+        runtime.block_on(alert::keep(&store, &Place::of("b"), &alert)).unwrap();
         let due = shown(at_start(&world, now, &mut Half), now);
         assert_eq!(due, [("b".to_owned(), Cause::Alert, HOUR / 2)]);
     }

@@ -19,7 +19,7 @@ use crate::journal::id;
 use crate::package::{self, Encoded, Package1};
 use crate::session::machine::Action;
 use crate::store::Change;
-use crate::transport::{Binding, Connection, Peer as Target, Request, retry_after};
+use crate::transport::{Binding, Connection, Peer as Target, Request, Standing, retry_after};
 use crate::tree::{Invocation, SessionFacts, Visitor};
 use crate::uri::server::Template;
 use crate::world::{Peer, World};
@@ -149,10 +149,14 @@ impl Session {
         let dev_id = world.tree.own_leaf(DEV_INFO, "DevID", &visitor).await.map_err(later)?;
         let parameters = Parameters::new(dev_id.unwrap_or_else(|| "-1".to_owned()));
         let client = peer.client(&parameters).map_err(never)?;
-        let uri = Template::parse(&account.server_uri)
-            .and_then(|template| template.expand(&|parameter| parameters.value(parameter)))
-            .map_err(|error| never(format!("server-uri: {error}")))?;
-        let waiting = alert::waiting(&world.store, &account.server_id).map_err(later)?;
+        let uri = match &self.ticket.at {
+            Some(uri) => uri.clone(),
+            None => Template::parse(&account.server_uri)
+                .and_then(|template| template.expand(&|parameter| parameters.value(parameter)))
+                .map_err(|error| never(format!("server-uri: {error}")))?
+                .to_string(),
+        };
+        let waiting = alert::waiting(&world.store, &self.ticket.place()).map_err(later)?;
         let mos = self.ticket.trigger.req_mos.then(|| world.tree.supported(&visitor));
         let package1 = Package1 { mos: mos.transpose().map_err(later)?, alerts: waiting.alerts };
         let driver = Driver {
@@ -164,7 +168,7 @@ impl Session {
             alerts_sent: waiting.last,
             stopping: self.stopping.clone(),
         };
-        Ok((driver, uri.to_string(), package1))
+        Ok((driver, uri, package1))
     }
 }
 
@@ -190,7 +194,7 @@ impl Driver<'_> {
                 };
                 Event::Executed(command::execute(&command, &mut context).await)
             }
-            Action::Gather => match alert::waiting(&self.session.world.store, self.session.server_id()) {
+            Action::Gather => match alert::waiting(&self.session.world.store, &self.session.ticket.place()) {
                 Ok(waiting) => {
                     self.alerts_sent = waiting.last;
                     Event::Gathered(waiting.alerts)
@@ -227,6 +231,9 @@ impl Driver<'_> {
         }
         request.body = Bytes::from_owner(Shared(package));
         request.max_body = self.session.world.settings.session.max_package;
+        // Whoever is told of an EXEC's end, and is not the account's, has nothing to command.
+        let deaf = self.session.ticket.at.is_some()
+            && self.connection.admit(&request.uri).is_ok_and(|standing| standing == Standing::Foreign);
         match self.connection.send(&request).await {
             Ok(response) => {
                 self.look_around();
@@ -240,7 +247,7 @@ impl Driver<'_> {
                         .get(CONTENT_TYPE)
                         .map(|value| String::from_utf8_lossy(value.as_bytes()).into_owned()),
                     retry_after: retry_after(&response.headers, SystemTime::now()),
-                    body: response.body.to_vec(),
+                    body: if deaf { Vec::new() } else { response.body.to_vec() },
                 })
             }
             Err(error) => {
@@ -264,7 +271,7 @@ impl Driver<'_> {
     /// Alerts that the server has taken need not wait any longer.
     async fn delivered(&mut self) {
         let Some(last) = self.alerts_sent.take() else { return };
-        let change = Change::AlertsDelivered(self.session.server_id().to_owned(), last);
+        let change = Change::AlertsDelivered(self.session.ticket.place().key(), last);
         if let Err(error) = self.session.world.store.commit(vec![change]).await {
             log::error!("{}: alerts will be sent again: {error}", self.session.server_id());
         }

@@ -1,9 +1,10 @@
 //! When, and with whom: one session per server at a time, at most one more waiting, a bounded number over
 //! all. Pure: `now` is passed in, what is due comes out.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::{Duration, Instant};
 
+use crate::alert::Place;
 use crate::notification::Trigger;
 
 use super::backoff::backoff;
@@ -48,14 +49,37 @@ impl Cause {
 pub struct Ticket {
     /// What the notification asked for; only the server id where there was none.
     pub trigger: Trigger,
+    /// Where to, if not to the account's own URI: there an alert is posted (TS 5.4.5).
+    pub at: Option<String>,
     /// Why.
     pub cause: Cause,
+}
+
+impl Ticket {
+    /// A session with this server, for no more than its cause.
+    #[must_use]
+    pub fn plain(server_id: &str, cause: Cause) -> Self {
+        Self::to(&Place::of(server_id), cause)
+    }
+
+    /// A session with this place.
+    #[must_use]
+    pub fn to(place: &Place, cause: Cause) -> Self {
+        let trigger = Trigger { server_id: place.server_id.clone(), ..Trigger::default() };
+        Self { trigger, at: place.uri.clone(), cause }
+    }
+
+    /// Whom the session is with.
+    #[must_use]
+    pub fn place(&self) -> Place {
+        Place { server_id: self.trigger.server_id.clone(), uri: self.at.clone() }
+    }
 }
 
 /// All servers' lines.
 #[derive(Debug, Default)]
 pub struct Queue {
-    lines: BTreeMap<String, Line>,
+    lines: BTreeMap<Place, Line>,
     running: usize,
 }
 
@@ -71,7 +95,7 @@ impl Queue {
     /// Asks for a session at `at`. One that waits already takes this one in: it becomes due at the earlier
     /// time, REQ-MOS is OR-ed, and the newest notification counts for the rest.
     pub fn ask(&mut self, ticket: Ticket, at: Instant) {
-        let line = self.lines.entry(ticket.trigger.server_id.clone()).or_default();
+        let line = self.lines.entry(ticket.place()).or_default();
         line.waiting = Some(match line.waiting.take() {
             None => (at, ticket),
             Some((due, before)) => (due.min(at), merge(before, ticket)),
@@ -81,14 +105,17 @@ impl Queue {
     /// The sessions to start now; each counts as running until [`Queue::ended`].
     pub fn due(&mut self, now: Instant) -> Vec<Ticket> {
         let mut tickets = Vec::new();
-        for line in self.lines.values_mut() {
+        let running = self.lines.iter().filter(|(_, line)| line.running.is_some());
+        let mut busy: BTreeSet<String> = running.map(|(place, _)| place.server_id.clone()).collect();
+        for (place, line) in &mut self.lines {
             if self.running == MOST_RUNNING {
                 break;
             }
-            if line.running.is_none()
+            if !busy.contains(&place.server_id)
                 && let Some((_, ticket)) = line.waiting.take_if(|(due, _)| *due <= now)
             {
                 line.running = Some(ticket.clone());
+                busy.insert(place.server_id.clone());
                 self.running += 1;
                 tickets.push(ticket);
             }
@@ -96,16 +123,10 @@ impl Queue {
         tickets
     }
 
-    /// A session with this server is over. A failed one waits for another attempt where one can help; returns
+    /// A session with this place is over. A failed one waits for another attempt where one can help; returns
     /// how long, for the journal. `random` is uniform over all u32.
-    pub fn ended(
-        &mut self,
-        server_id: &str,
-        outcome: &Outcome,
-        now: Instant,
-        random: u32,
-    ) -> Option<Duration> {
-        let line = self.lines.get_mut(server_id)?;
+    pub fn ended(&mut self, place: &Place, outcome: &Outcome, now: Instant, random: u32) -> Option<Duration> {
+        let line = self.lines.get_mut(place)?;
         let ticket = line.running.take()?;
         self.running -= 1;
         let wait = match outcome {
@@ -133,8 +154,8 @@ impl Queue {
 
     /// Forgets servers whose account is gone; their running sessions end by themselves.
     pub fn keep(&mut self, known: impl Fn(&str) -> bool) {
-        for (server_id, line) in &mut self.lines {
-            if !known(server_id) {
+        for (place, line) in &mut self.lines {
+            if !known(&place.server_id) {
                 line.waiting = None;
             }
         }
@@ -146,8 +167,14 @@ impl Queue {
         if self.running == MOST_RUNNING {
             return None;
         }
-        let idle = self.lines.values().filter(|line| line.running.is_none());
-        idle.filter_map(|line| line.waiting.as_ref().map(|(due, _)| *due)).min()
+        let running: BTreeSet<&str> = self
+            .lines
+            .iter()
+            .filter(|(_, line)| line.running.is_some())
+            .map(|(place, _)| place.server_id.as_str())
+            .collect();
+        let idle = self.lines.iter().filter(|(place, _)| !running.contains(place.server_id.as_str()));
+        idle.filter_map(|(_, line)| line.waiting.as_ref().map(|(due, _)| *due)).min()
     }
 
     /// How many sessions run.
@@ -176,7 +203,7 @@ mod tests {
     fn ticket(server_id: &str, id: u16, req_mos: bool) -> Ticket {
         let trigger =
             Trigger { server_id: server_id.into(), notification_id: Some(id), req_mos, ..Trigger::default() };
-        Ticket { trigger, cause: Cause::Notification }
+        Ticket { trigger, at: None, cause: Cause::Notification }
     }
 
     fn failed(again: Again) -> Outcome {
@@ -192,10 +219,10 @@ mod tests {
         queue.ask(ticket("a", 2, true), now);
         queue.ask(ticket("a", 3, false), now);
         assert!(queue.due(now).is_empty());
-        assert_eq!(queue.ended("a", &Outcome::Completed, now, 0), None);
+        assert_eq!(queue.ended(&Place::of("a"), &Outcome::Completed, now, 0), None);
         let next = queue.due(now);
         assert_eq!(next, [ticket("a", 3, true)], "REQ-MOS is OR-ed, the newest id counts");
-        queue.ended("a", &Outcome::Completed, now, 0);
+        queue.ended(&Place::of("a"), &Outcome::Completed, now, 0);
         assert!(queue.due(now).is_empty() && queue.next_wake().is_none());
     }
 
@@ -208,7 +235,7 @@ mod tests {
         }
         assert_eq!(queue.due(now).len(), MOST_RUNNING);
         assert_eq!(queue.next_wake(), None);
-        queue.ended("b", &Outcome::Completed, now, 0);
+        queue.ended(&Place::of("b"), &Outcome::Completed, now, 0);
         assert_eq!(queue.due(now), [ticket("e", 1, false)]);
     }
 
@@ -218,13 +245,13 @@ mod tests {
         let mut queue = Queue::default();
         queue.ask(ticket("a", 1, true), now);
         queue.due(now);
-        let wait = queue.ended("a", &failed(Again::Later), now, u32::MAX).unwrap();
+        let wait = queue.ended(&Place::of("a"), &failed(Again::Later), now, u32::MAX).unwrap();
         assert_eq!(wait, Duration::from_millis(29_999));
         assert!(queue.due(now).is_empty());
         assert_eq!(queue.next_wake(), Some(now + wait));
         queue.ask(ticket("a", 2, false), now);
         assert_eq!(queue.due(now), [ticket("a", 2, true)]);
-        let wait = queue.ended("a", &failed(Again::Later), now, u32::MAX).unwrap();
+        let wait = queue.ended(&Place::of("a"), &failed(Again::Later), now, u32::MAX).unwrap();
         assert_eq!(wait, Duration::from_millis(59_999), "failures add up");
     }
 
@@ -236,7 +263,7 @@ mod tests {
         queue.due(now);
         let tomorrow = Ticket { cause: Cause::Schedule, ..ticket("a", 0, false) };
         queue.ask(tomorrow, now + Duration::from_secs(86_400));
-        let wait = queue.ended("a", &failed(Again::Later), now, 1 << 31).unwrap();
+        let wait = queue.ended(&Place::of("a"), &failed(Again::Later), now, 1 << 31).unwrap();
         assert_eq!(queue.next_wake(), Some(now + wait));
     }
 
@@ -246,11 +273,11 @@ mod tests {
         let mut queue = Queue::default();
         queue.ask(ticket("a", 1, true), now);
         queue.due(now);
-        assert_eq!(queue.ended("a", &failed(Again::No), now, 5), None);
+        assert_eq!(queue.ended(&Place::of("a"), &failed(Again::No), now, 5), None);
         assert_eq!(queue.next_wake(), None);
         queue.ask(ticket("a", 2, true), now);
         queue.due(now);
-        let wait = queue.ended("a", &failed(Again::After(Duration::from_secs(600))), now, 0);
+        let wait = queue.ended(&Place::of("a"), &failed(Again::After(Duration::from_secs(600))), now, 0);
         assert_eq!(wait, Some(Duration::from_secs(600)));
     }
 
@@ -262,6 +289,24 @@ mod tests {
         let scheduled = Ticket { cause: Cause::Schedule, ..ticket("a", 0, false) };
         queue.ask(scheduled, now + Duration::from_secs(60));
         assert_eq!(queue.due(now), [ticket("a", 1, false)]);
+    }
+
+    #[test]
+    fn a_place_that_a_server_named_waits_for_the_servers_own_session() {
+        let now = Instant::now();
+        let mut queue = Queue::default();
+        let elsewhere = Place { uri: Some("https://elsewhere.example/".into()), ..Place::of("a") };
+        let report = Ticket::to(&elsewhere, Cause::Alert);
+        queue.ask(ticket("a", 1, false), now);
+        queue.ask(report.clone(), now);
+        assert_eq!(queue.due(now), [ticket("a", 1, false)]);
+        assert_eq!(queue.next_wake(), None);
+        queue.ended(&Place::of("a"), &Outcome::Completed, now, 0);
+        assert_eq!(queue.next_wake(), Some(now));
+        assert_eq!(queue.due(now), [report]);
+        assert!(queue.due(now).is_empty());
+        queue.ended(&elsewhere, &Outcome::Completed, now, 0);
+        assert_eq!(queue.running(), 0);
     }
 
     #[test]

@@ -147,6 +147,11 @@ pub(super) fn alert_range(server_id: &str, last: u64) -> (Vec<u8>, Vec<u8>) {
     (alert_key(server_id, 0), alert_key(server_id, last))
 }
 
+pub(super) fn alert_queue(key: &[u8]) -> Option<&str> {
+    let (queue, _) = key.split_last_chunk::<8>()?;
+    std::str::from_utf8(queue.strip_suffix(&[0])?).ok()
+}
+
 pub(super) fn alert_number(key: &[u8]) -> Option<u64> {
     key.last_chunk().map(|number| u64::from_be_bytes(*number))
 }

@@ -2,7 +2,7 @@
 
 use redb::{ReadOnlyTable, ReadTransaction, ReadableTable};
 
-use super::change::{alert_number, alert_range};
+use super::change::{alert_number, alert_queue, alert_range};
 use super::{
     ALERTS, CONTACTS, DEFAULTS, INSTANCES, META, NODES, NOTIFICATIONS, NodeKey, PINS, StoreError, Stored, db,
 };
@@ -165,6 +165,23 @@ impl Snapshot {
             alerts.push((number, json.value().to_vec()));
         }
         Ok(alerts)
+    }
+
+    /// Whom alerts wait for, in order.
+    ///
+    /// # Errors
+    /// The file can't be read, or a record is damaged.
+    pub fn alert_queues(&self) -> Result<Vec<String>, StoreError> {
+        let table = self.transaction.open_table(ALERTS).map_err(db)?;
+        let mut queues: Vec<String> = Vec::new();
+        for entry in table.iter().map_err(db)? {
+            let (key, _) = entry.map_err(db)?;
+            let queue = alert_queue(key.value()).ok_or(StoreError::Damaged("alerts"))?;
+            if queues.last().is_none_or(|last| last != queue) {
+                queues.push(queue.to_owned());
+            }
+        }
+        Ok(queues)
     }
 
     /// The latest time known when it was last written (seconds since 1970).

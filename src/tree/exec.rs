@@ -16,6 +16,8 @@ pub struct Invocation {
     pub after_session: bool,
     /// The type of the alert that reports an end after the command was answered.
     pub alert_type: String,
+    /// Where its end is reported, if not to the server that gave the command: an absolute URI.
+    pub report_to: Option<String>,
     codes: Vec<(i32, u16)>,
 }
 
@@ -43,6 +45,7 @@ impl Tree {
             node: node.clone(),
             after_session: exec.after_session,
             alert_type: exec.alert_type.clone(),
+            report_to: None,
             codes: exec.codes.clone(),
         })
     }

@@ -113,7 +113,8 @@ impl Inside {
                     Event::Executed(done)
                 }
                 Action::Gather => {
-                    let waiting = alert::waiting(&self.store, &self.account.server_id).unwrap();
+                    let waiting =
+                        alert::waiting(&self.store, &alert::Place::of(&self.account.server_id)).unwrap();
                     Event::Gathered(waiting.alerts)
                 }
                 Action::Wait(_) | Action::Finish(_) => return sent,
