@@ -160,6 +160,16 @@ impl Value {
         }
     }
 
+    /// How many bytes it takes.
+    #[must_use]
+    pub fn size(&self) -> usize {
+        match self {
+            Self::Null | Self::Bool(_) | Self::Int(_) | Self::Float(_) => 8,
+            Self::Text(text) => text.len(),
+            Self::Bytes(bytes) => bytes.len(),
+        }
+    }
+
     /// Whether there is nothing in it: GET answers 204.
     #[must_use]
     pub fn is_empty(&self) -> bool {

@@ -8,7 +8,7 @@ use hyper::body::Bytes;
 use hyper::header::{ACCEPT, CONTENT_TYPE, HeaderName, HeaderValue};
 use tokio::sync::watch;
 
-use super::machine::{Again, Answer, Event, Failure, Limits, Machine, Outcome};
+use super::machine::{Again, Answer, Event, Failure, Limits, Machine, Outcome, Remedy};
 use super::parameters::Parameters;
 use super::queue::Ticket;
 use super::stopping::stopped;
@@ -19,7 +19,9 @@ use crate::journal::id;
 use crate::package::{self, Encoded, Package1};
 use crate::session::machine::Action;
 use crate::store::Change;
-use crate::transport::{Binding, Connection, Peer as Target, Request, Standing, retry_after};
+use crate::transport::{
+    Binding, Connection, Failure as Unsent, Peer as Target, Request, Standing, TransportError, retry_after,
+};
 use crate::tree::{Invocation, SessionFacts, Visitor};
 use crate::uri::server::Template;
 use crate::world::{Peer, World};
@@ -215,8 +217,10 @@ impl Driver<'_> {
 
     /// Posts a package (TS 5.2.2, 5.2.4).
     async fn post(&mut self, uri: &str, package: Arc<Encoded>) -> Event {
-        let undelivered = |why: String, retry| Event::Undelivered { why, retry };
-        let Ok(uri) = uri.parse() else { return undelivered("the URI is malformed".to_owned(), false) };
+        let undelivered = |why: String, remedy| Event::Undelivered { why, remedy };
+        let Ok(uri) = uri.parse() else {
+            return undelivered("the URI is malformed".to_owned(), Remedy::None);
+        };
         let mut request = Request { peer: Target::Server, ..Request::new(Method::POST, uri) };
         request.headers.push((ACCEPT, HeaderValue::from_static(package::REQUEST)));
         let values = [
@@ -226,7 +230,7 @@ impl Driver<'_> {
         for (name, value) in values {
             match HeaderValue::try_from(value) {
                 Ok(value) => request.headers.push((name, value)),
-                Err(_) => return undelivered(format!("{name} can't be a header"), false),
+                Err(_) => return undelivered(format!("{name} can't be a header"), Remedy::None),
             }
         }
         request.body = Bytes::from_owner(Shared(package));
@@ -256,7 +260,7 @@ impl Driver<'_> {
                     OMADM_SERVER_ID = server_id, OMADM_SESSION_ID = self.session.id.as_str();
                     "{server_id}: package not answered: {error}"
                 );
-                undelivered(error.to_string(), error.is_retryable())
+                undelivered(error.to_string(), remedy(&error))
             }
         }
     }
@@ -285,6 +289,18 @@ impl Driver<'_> {
             let (tree, account) = (Arc::clone(&world.tree), Arc::clone(&peer.account));
             tokio::spawn(command::finish(tree, account, self.facts, self.after_session, programs.clone()));
         }
+    }
+}
+
+/// A wrong certificate may be mended, or the clock set; a server that sends too much will do so again.
+fn remedy(error: &TransportError) -> Remedy {
+    match error {
+        error if error.is_retryable() => Remedy::Retry,
+        TransportError::Refused(_) => Remedy::None,
+        TransportError::Failed { failure, .. } => match failure {
+            Unsent::TooLarge(_) | Unsent::Authentication(_) | Unsent::Request(_) => Remedy::None,
+            _ => Remedy::Later,
+        },
     }
 }
 

@@ -37,8 +37,8 @@ pub enum Event {
     Undelivered {
         /// Why.
         why: String,
-        /// Whether sending it again can help.
-        retry: bool,
+        /// What can help.
+        remedy: Remedy,
     },
     /// The command of the last [`Action::Execute`] is done.
     Executed(Done),
@@ -46,6 +46,17 @@ pub enum Event {
     Gathered(Vec<Alert>),
     /// The time of the last [`Action::Wait`] is over.
     Waited,
+}
+
+/// What can help where a package was not delivered.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Remedy {
+    /// Sending it again.
+    Retry,
+    /// Another session, once somebody has mended the server or the clock.
+    Later,
+    /// Nothing that the agent can do.
+    None,
 }
 
 /// An HTTP response to a package.
@@ -200,8 +211,9 @@ impl Machine {
     pub fn handle(&mut self, event: Event, random: u32) -> Action {
         match event {
             Event::Answered(answer) => self.answered(&answer, random),
-            Event::Undelivered { why, retry: true } => self.retry(why, None, random),
-            Event::Undelivered { why, retry: false } => fail(Failure::Transport(why), Again::Later),
+            Event::Undelivered { why, remedy: Remedy::Retry } => self.retry(why, None, random),
+            Event::Undelivered { why, remedy: Remedy::Later } => fail(Failure::Transport(why), Again::Later),
+            Event::Undelivered { why, remedy: Remedy::None } => fail(Failure::Transport(why), Again::No),
             Event::Executed(done) => self.executed(done),
             Event::Gathered(alerts) => self.respond(alerts),
             Event::Waited => self.resend(),
@@ -210,7 +222,7 @@ impl Machine {
 
     fn post(&mut self) -> Action {
         if self.sent == self.limits.packages {
-            return fail(Failure::Endless(self.sent), Again::Later);
+            return fail(Failure::Endless(self.sent), Again::No);
         }
         self.sent += 1;
         self.attempt = 0;

@@ -23,7 +23,7 @@ pub(super) fn serialise(node: &NodeRef, data: &[u8]) -> Vec<u8> {
         ("DDF", node.object.ddf_uri.as_str()),
         ("MOID", node.object.moid.as_str()),
         ("MIID", node.miid()),
-        ("ClientURI", &node.client_uri()),
+        ("ClientURI", &node.shown_uri()),
     ];
     out.push(b'{');
     for (name, value) in members {

@@ -28,6 +28,8 @@ pub struct NodeRef {
     pub(super) variables: Vec<(String, String)>,
     /// What the listing that made the nearest un-named node says of it.
     pub(super) item: Option<Arc<serde_json::Value>>,
+    /// The ClientURI that a server named it by, without its query.
+    pub(super) asked: Option<Arc<str>>,
 }
 
 impl NodeRef {
@@ -39,6 +41,7 @@ impl NodeRef {
             names: Vec::new(),
             variables: Vec::new(),
             item: None,
+            asked: None,
         }
     }
 
@@ -51,6 +54,7 @@ impl NodeRef {
     pub(super) fn listed(&self, id: NodeId, found: &Child) -> Self {
         let mut child = self.clone();
         child.id = id;
+        child.asked = None;
         child.names.push(found.name.clone());
         let description = self.object.node(id);
         if description.is_unnamed() {
@@ -65,6 +69,7 @@ impl NodeRef {
     pub(super) fn parent(&self) -> Option<Self> {
         let mut parent = self.clone();
         parent.id = self.object.node(self.id).parent?;
+        parent.asked = None;
         parent.names.pop();
         if self.object.node(self.id).is_unnamed() {
             parent.variables.pop();
@@ -78,6 +83,7 @@ impl NodeRef {
         let parent = self.object.node(self.id).parent?;
         let mut sibling = self.clone();
         sibling.id = self.object.child(parent, name)?;
+        sibling.asked = None;
         sibling.names.pop();
         sibling.names.push(name.to_owned());
         Some(sibling)
@@ -130,6 +136,12 @@ impl NodeRef {
     #[must_use]
     pub fn key(&self) -> NodeKey {
         NodeKey::node(&self.object.moid, self.miid(), self.names.iter().map(String::as_str))
+    }
+
+    /// The ClientURI that a server gets it under: the one it asked with (TS Appendix E).
+    #[must_use]
+    pub(super) fn shown_uri(&self) -> String {
+        self.asked.as_deref().map_or_else(|| self.client_uri(), str::to_owned)
     }
 
     /// The ClientURI that names it exactly (TS 6.1).

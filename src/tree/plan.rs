@@ -20,6 +20,9 @@ use super::registry::Origin;
 const MOST_NODES: usize = 100_000;
 /// The longest name of an un-named node, in bytes.
 const LONGEST_NAME: usize = 255;
+/// The largest value that the store keeps, in bytes. A page with a larger one is read for each of its neighbours, and does
+/// not fit the store's cache.
+const LARGEST_STORED: usize = 128 << 10;
 
 /// What is to be done, all or nothing.
 #[derive(Default)]
@@ -192,6 +195,7 @@ impl Plan {
             None if from_outside && !kept_in_store => {
                 return Err(TreeError::NotAllowed { node: node.client_uri(), what: "can't be set" });
             }
+            _ if value.size() > LARGEST_STORED => return Err(TreeError::Full(node.client_uri())),
             _ => self.changes.push(Change::Put(node.key(), Stored::Leaf(value))),
         }
         Ok(())

@@ -60,6 +60,7 @@ impl Tree {
             };
             node = self.step(&node, name, &snapshot, visitor).await?;
         }
+        node.asked = Some(uri.without_query().to_string().into());
         Ok(node)
     }
 

@@ -111,7 +111,7 @@ fn a_lost_answer_sends_the_same_package_again_and_executes_nothing_twice() {
     let _ = machine.handle(package2(json!([["EXEC", "b"]])), 0);
     let _ = machine.handle(done(200), 0);
     let sent = machine.handle(Event::Gathered(Vec::new()), 0);
-    let lost = || Event::Undelivered { why: "connection lost".into(), retry: true };
+    let lost = || Event::Undelivered { why: "connection lost".into(), remedy: Remedy::Retry };
     assert_eq!(machine.handle(lost(), u32::MAX), Action::Wait(Duration::from_millis(999)));
     assert_eq!(machine.handle(Event::Waited, 0), sent);
     assert_eq!(machine.handle(lost(), u32::MAX), Action::Wait(Duration::from_millis(1_999)));
@@ -194,8 +194,8 @@ fn a_server_that_never_ends_is_ended() {
         assert!(matches!(machine.handle(Event::Gathered(Vec::new()), 0), Action::Post { .. }));
     }
     let _ = machine.handle(package2(json!([])), 0);
-    let (failure, _) = failure(machine.handle(Event::Gathered(Vec::new()), 0));
-    assert_eq!(failure, Failure::Endless(LIMITS.packages));
+    let ended = failure(machine.handle(Event::Gathered(Vec::new()), 0));
+    assert_eq!(ended, (Failure::Endless(LIMITS.packages), Again::No));
 }
 
 #[test]
@@ -209,4 +209,13 @@ fn what_the_gets_of_one_package_return_is_bounded() {
     let (_, body) = posted(&action);
     assert!(body.contains("[[200],[503],[200]]"), "the one that does not fit is refused");
     assert!(body.contains("name=\"1\"") && body.contains("name=\"3\"") && !body.contains("name=\"2\""));
+}
+
+#[test]
+fn what_cannot_be_delivered_ends_the_session_and_says_whether_another_helps() {
+    for (remedy, expected) in [(Remedy::Later, Again::Later), (Remedy::None, Again::No)] {
+        let (mut machine, _) = start();
+        let action = machine.handle(Event::Undelivered { why: "no".into(), remedy }, 0);
+        assert_eq!(failure(action), (Failure::Transport("no".into()), expected));
+    }
 }

@@ -215,6 +215,13 @@ async fn a_write_of_too_many_nodes_is_refused() {
     assert_eq!(code(bench.write("Items", Json::Object(many)).await), 506);
 }
 
+#[tokio::test]
+async fn a_value_that_would_slow_down_its_neighbours_is_refused() {
+    let bench = Bench::new();
+    bench.write("Name", json!("x".repeat(128 << 10))).await.unwrap();
+    assert_eq!(code(bench.write("Name", json!("x".repeat((128 << 10) + 1))).await), 506);
+}
+
 /// What the agent wrote it also reads: below an un-named node any name is described.
 #[tokio::test]
 async fn data_wrapped_in_the_name_of_a_node_with_unnamed_children_is_unwrapped() {
