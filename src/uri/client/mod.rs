@@ -35,6 +35,24 @@ const IN_INSTANCE: &AsciiSet = &NOT_UNRESERVED
     .remove(b';')
     .remove(b'=');
 
+/// Encoded in the value of a query's field: only what ends it. What can stand there bare stays so, or a URI that
+/// was short enough to be read would be too long once written.
+const IN_FIELD: &AsciiSet = &NOT_UNRESERVED
+    .remove(b'!')
+    .remove(b'$')
+    .remove(b'\'')
+    .remove(b'(')
+    .remove(b')')
+    .remove(b'*')
+    .remove(b'+')
+    .remove(b',')
+    .remove(b';')
+    .remove(b'=')
+    .remove(b':')
+    .remove(b'@')
+    .remove(b'/')
+    .remove(b'?');
+
 /// Characters that MOIDs and MIIDs may hold bare beside unreserved ones: a MOID is a URN, a MIID may be a server id.
 const fn is_bare_in_instance(byte: u8) -> bool {
     matches!(byte, b':' | b'@' | b'!' | b'$' | b'&' | b'\'' | b'+' | b',' | b';' | b'=')
@@ -223,7 +241,7 @@ impl fmt::Display for ClientUri {
             separator = '&';
         }
         if let Some(validator) = &self.cache_validator {
-            write!(f, "{separator}cv={}", utf8_percent_encode(validator, NOT_UNRESERVED))?;
+            write!(f, "{separator}cv={}", utf8_percent_encode(validator, IN_FIELD))?;
         }
         Ok(())
     }
@@ -257,6 +275,6 @@ impl fmt::Display for NodeValue {
         for name in &self.path {
             write!(f, "/{}", utf8_percent_encode(name, NOT_UNRESERVED))?;
         }
-        write!(f, ":{}", utf8_percent_encode(&self.value, NOT_UNRESERVED))
+        write!(f, ":{}", utf8_percent_encode(&self.value, IN_FIELD))
     }
 }

@@ -176,6 +176,18 @@ fn length_and_depth_are_bounded() {
 }
 
 #[test]
+fn what_was_short_enough_to_be_read_stays_so_when_written() {
+    let bare = "!$'()*+,;=:@/?";
+    let start = format!("urn:a/(x)/?lv=07&nv=(x)/a:{bare}&cv={bare}");
+    let text = format!("{start}{}", "/".repeat(MAX_LENGTH - start.len()));
+    let uri = ClientUri::parse(&text).unwrap();
+    assert_eq!(uri.node_values, [nv('x', &["a"], bare)]);
+    let written = uri.to_string();
+    assert_eq!(written, text.replace("lv=07", "lv=7"));
+    assert_eq!(ClientUri::parse(&written), Ok(uri));
+}
+
+#[test]
 fn only_wildcards_make_an_array() {
     for (text, wild) in
         [("urn:a/*/", true), ("urn:a//b/*", true), ("urn:a//b", false), ("urn:a/%2A/%2A", false)]
