@@ -8,6 +8,7 @@
 //! agent isn't root. When a program ends, what is left of its process group is killed; a child that made a session of
 //! its own (`setsid`) escapes that.
 
+use std::fmt;
 use std::os::unix::process::ExitStatusExt as _;
 use std::process::{ExitStatus, Stdio};
 use std::time::Duration;
@@ -64,6 +65,17 @@ pub enum End {
     Timeout,
     /// It could not be waited for.
     Lost,
+}
+
+impl fmt::Display for End {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Code(code) => write!(f, "ended with code {code}"),
+            Self::Signal(signal) => write!(f, "killed by signal {signal}"),
+            Self::Timeout => f.write_str("killed at its time limit"),
+            Self::Lost => f.write_str("lost sight of"),
+        }
+    }
 }
 
 impl Exit {

@@ -127,7 +127,7 @@ async fn wait(invocation: &Invocation, mut running: Running, server_id: String) 
     let code = invocation.status(&exit);
     log::info!(
         OMADM_SERVER_ID = server_id.as_str(), OMADM_CLIENT_URI = client_uri.as_str(), OMADM_STATUS = code;
-        "{client_uri}: {:?}: {code}", exit.end
+        "{client_uri}: {}: {code}", exit.end
     );
     Finished {
         server_id,

@@ -107,7 +107,7 @@ fn report(command: &Command, done: &Done, problem: Option<&CommandError>, contex
         _ => None,
     };
     let target = shortened(target.map_or("", String::as_str));
-    let name = shortened(&command.name);
+    let name = if command.name.is_empty() { "nameless command" } else { shortened(&command.name) };
     let what = if target.is_empty() { name.to_owned() } else { format!("{name} {target}") };
     match problem {
         None => log::info!(
