@@ -29,6 +29,7 @@
 //! | [`bearer`] | network interfaces: which is up, what it is, what carries a session | the choice |
 //! | [`store`] | what survives a power cut | no |
 //! | [`alert`] | Generic Alerts on their way to a server | no |
+//! | [`push`] | the bridge to a push service: registration, and Package#0 in a push message | all but the exchange |
 //! | [`daemon`] | the loop that owns the queue; loading and reloading; systemd | no |
 //! | [`world`] | what a session needs, as it was when the session began | – |
 //! | [`edge`], [`cli`], [`journal`], [`files`] | signals and randomness, command lines, log lines, atomic files | no |
@@ -49,6 +50,7 @@ pub mod lab;
 pub mod mo;
 pub mod notification;
 pub mod package;
+pub mod push;
 pub mod session;
 pub mod store;
 pub mod transport;
