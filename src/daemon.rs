@@ -25,7 +25,7 @@ use crate::notification::listener;
 use crate::session::{Again, Cause, Failure, Outcome, Queue, Random, Session, Ticket};
 use crate::store::{Change, Store, StoreError};
 use crate::world::World;
-use clock::Clock;
+use clock::{Clock, Wait};
 use doorkeeper::Doorkeeper;
 use loading::Loader;
 use supervisor::Supervisor;
@@ -70,6 +70,8 @@ struct Daemon {
     doorkeeper: Arc<Mutex<Doorkeeper>>,
     queue: Queue,
     clock: Clock,
+    /// While the clock is not set.
+    clock_wait: Option<Wait>,
     sessions: JoinSet<Outcome>,
     /// Whom each session's task is with.
     places: HashMap<Id, Place>,
@@ -128,6 +130,7 @@ pub async fn run(
         doorkeeper,
         queue: Queue::default(),
         clock,
+        clock_wait: None,
         sessions: JoinSet::new(),
         places: HashMap::new(),
         programs: Programs::new(finished_sender),
@@ -149,6 +152,7 @@ pub async fn run(
             Some(finished) = finished.recv() => daemon.finished(&finished).await,
             Some(ended) = daemon.sessions.join_next_with_id() => daemon.ended(ended).await,
             () = daemon.watcher.changed() => {}
+            set = clock_settled(daemon.clock_wait.as_ref(), &daemon.clock) => daemon.clock_settled(set),
             () = sleep_until(wake) => daemon.tick().await,
             signal = signals.recv() => match signal {
                 Some(Signal::Reload) => daemon.reload().await,
@@ -167,12 +171,32 @@ async fn sleep_until(wake: Option<Instant>) {
     }
 }
 
+async fn clock_settled(wait: Option<&Wait>, clock: &Clock) -> bool {
+    match wait {
+        Some(wait) => wait.over(clock).await,
+        None => std::future::pending().await,
+    }
+}
+
 impl Daemon {
     /// What is due because the agent has started.
     fn boot(&mut self) {
+        let until = Instant::now() + self.world.settings.session.clock_wait;
+        self.clock_wait = Wait::begin(&self.clock, until);
+        self.queue.hold(self.clock_wait.as_ref().map(Wait::until));
         for (ticket, at) in schedule::at_start(&self.world, Instant::now(), &mut *self.random) {
             self.queue.ask(ticket, at);
         }
+    }
+
+    /// What is scheduled need not wait any longer.
+    fn clock_settled(&mut self, set: bool) {
+        match set {
+            true => log::info!("the clock is set"),
+            false => log::warn!("the clock is still not set: scheduled sessions begin all the same"),
+        }
+        self.clock_wait = None;
+        self.queue.hold(None);
     }
 
     fn next_wake(&self) -> Option<Instant> {
