@@ -6,7 +6,7 @@ use super::{Answer, CommandError, Context, client_uri, media, plain, repository}
 use crate::mo::{ManagementObject, Value};
 use crate::package::{Status, is_media_type};
 use crate::session::machine::Done;
-use crate::tree::{Document, NodeRef, Rights, TreeError};
+use crate::tree::{NodeRef, Rights, TreeError};
 
 pub(super) async fn run(parameters: &[String], context: &mut Context<'_>) -> Answer {
     let (server_uri, target) = match parameters {
@@ -52,7 +52,7 @@ async fn replace(
     context: &Context<'_>,
 ) -> Result<(), CommandError> {
     if media::is_serialisation(&fetched.content_type) {
-        let document = Document::parse(&fetched.body)?;
+        let document = fetched.document(Some(node), context.tree)?;
         if let Some(moid) = &document.moid
             && !node.object.answers_to(moid)
         {
@@ -79,7 +79,7 @@ async fn place(
     if !media::is_serialisation(&fetched.content_type) {
         return Err(CommandError::MediaType(fetched.content_type.clone()));
     }
-    let document = Document::parse(&fetched.body)?;
+    let document = fetched.document(None, context.tree)?;
     let moid = match (&document.moid, &document.client_uri) {
         (Some(moid), _) => moid.clone(),
         (None, Some(uri)) => client_uri(uri)?.moid,
