@@ -3,6 +3,7 @@
 use crate::ddf::{AccessType, Scope};
 use crate::store::Change;
 
+use super::delegation::{self, Edit};
 use super::error::TreeError;
 use super::node::NodeRef;
 use super::plan::Plan;
@@ -25,12 +26,19 @@ impl Tree {
         if node.is_root() {
             return match node.instance.origin {
                 Origin::Created { .. } => {
-                    Ok(self.store.commit(vec![Change::RemoveInstance(node.key())]).await?)
+                    let changes = vec![Change::RemoveInstance(node.key()), delegation::forget(node)];
+                    Ok(self.store.commit(changes).await?)
                 }
-                Origin::Device | Origin::Account => not_allowed("is the device's own instance"),
+                Origin::Device | Origin::Account | Origin::Delegation { .. } => {
+                    not_allowed("is the device's own instance")
+                }
             };
         }
         let pass = self.pass(visitor)?;
+        if node.object.per_object {
+            let changes = self.delegate(node, Edit::Delete, visitor, &pass.snapshot)?;
+            return Ok(self.store.commit(changes).await?);
+        }
         if !pass.exists(node).await? {
             return Err(TreeError::NotFound(node.client_uri()));
         }

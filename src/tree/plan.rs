@@ -203,7 +203,7 @@ impl Plan {
 }
 
 /// The members of new data by their nodes' names, spelt as the DDF has them.
-fn described(
+pub(super) fn described(
     node: &NodeRef,
     members: Map<String, Json>,
 ) -> Result<BTreeMap<String, (NodeId, Json)>, TreeError> {

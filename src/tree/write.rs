@@ -11,6 +11,7 @@ use crate::backend::{self, Undo};
 use crate::mo::{ManagementObject, Value};
 use crate::store::Change;
 
+use super::delegation::{self, Edit};
 use super::document::Document;
 use super::error::TreeError;
 use super::node::NodeRef;
@@ -28,8 +29,13 @@ impl Tree {
         value: Value,
         visitor: &Visitor<'_>,
     ) -> Result<(), TreeError> {
+        let pass = self.pass(visitor)?;
+        if node.object.per_object {
+            let changes = self.delegate(node, Edit::Set(value), visitor, &pass.snapshot)?;
+            return Ok(self.store.commit(changes).await?);
+        }
         let mut plan = Plan::default();
-        plan.leaf(&self.pass(visitor)?, node, value).await?;
+        plan.leaf(&pass, node, value).await?;
         self.apply(plan, visitor).await
     }
 
@@ -38,8 +44,13 @@ impl Tree {
     /// # Errors
     /// As [`Tree::replace_leaf`].
     pub async fn replace(&self, node: &NodeRef, data: Json, visitor: &Visitor<'_>) -> Result<(), TreeError> {
+        let pass = self.pass(visitor)?;
+        if node.object.per_object {
+            let changes = self.delegate(node, Edit::Replace(data), visitor, &pass.snapshot)?;
+            return Ok(self.store.commit(changes).await?);
+        }
         let mut plan = Plan::default();
-        plan.replace(&self.pass(visitor)?, node, data).await?;
+        plan.replace(&pass, node, data).await?;
         self.apply(plan, visitor).await
     }
 
@@ -68,6 +79,7 @@ impl Tree {
         let root =
             NodeRef::root(Arc::clone(object), Arc::new(Instance { miid: miid.unwrap_or_default(), origin }));
         let mut plan = Plan::default();
+        plan.changes.push(delegation::forget(&root));
         plan.changes.push(Change::AddInstance { instance: root.key(), creator });
         let data = document.data_of(&root);
         plan.replace(&pass, &root, data).await?;
