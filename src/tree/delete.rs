@@ -3,11 +3,12 @@
 use crate::ddf::{AccessType, Scope};
 use crate::store::Change;
 
-use super::delegation::{self, Edit};
+use super::delegation;
 use super::error::TreeError;
 use super::node::NodeRef;
 use super::plan::Plan;
 use super::registry::{Origin, Tree, Visitor};
+use super::rules;
 
 impl Tree {
     /// Deletes a node and all below it.
@@ -35,10 +36,6 @@ impl Tree {
             };
         }
         let pass = self.pass(visitor)?;
-        if node.object.per_object {
-            let changes = self.delegate(node, Edit::Delete, visitor, &pass.snapshot)?;
-            return Ok(self.store.commit(changes).await?);
-        }
         if !pass.exists(node).await? {
             return Err(TreeError::NotFound(node.client_uri()));
         }
@@ -52,7 +49,9 @@ impl Tree {
             }
         }
         let mut plan = Plan::default();
-        plan.delete(node.clone());
+        plan.targets.push(node.clone());
+        plan.delete(&pass, node.clone())?;
+        rules::check(&pass, &mut plan).await?;
         self.apply(plan, visitor).await
     }
 }

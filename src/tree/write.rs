@@ -11,12 +11,13 @@ use crate::backend::{self, Undo};
 use crate::mo::{ManagementObject, Value};
 use crate::store::Change;
 
-use super::delegation::{self, Edit};
+use super::delegation;
 use super::document::Document;
 use super::error::TreeError;
 use super::node::NodeRef;
 use super::plan::{Effect, Plan};
 use super::registry::{Instance, Origin, Tree, Visitor};
+use super::rules;
 
 impl Tree {
     /// Replaces a leaf's value.
@@ -30,12 +31,10 @@ impl Tree {
         visitor: &Visitor<'_>,
     ) -> Result<(), TreeError> {
         let pass = self.pass(visitor)?;
-        if node.object.per_object {
-            let changes = self.delegate(node, Edit::Set(value), visitor, &pass.snapshot)?;
-            return Ok(self.store.commit(changes).await?);
-        }
         let mut plan = Plan::default();
+        plan.targets.push(node.clone());
         plan.leaf(&pass, node, value).await?;
+        rules::check(&pass, &mut plan).await?;
         self.apply(plan, visitor).await
     }
 
@@ -45,12 +44,10 @@ impl Tree {
     /// As [`Tree::replace_leaf`].
     pub async fn replace(&self, node: &NodeRef, data: Json, visitor: &Visitor<'_>) -> Result<(), TreeError> {
         let pass = self.pass(visitor)?;
-        if node.object.per_object {
-            let changes = self.delegate(node, Edit::Replace(data), visitor, &pass.snapshot)?;
-            return Ok(self.store.commit(changes).await?);
-        }
         let mut plan = Plan::default();
+        plan.targets.push(node.clone());
         plan.replace(&pass, node, data).await?;
+        rules::check(&pass, &mut plan).await?;
         self.apply(plan, visitor).await
     }
 
@@ -82,7 +79,9 @@ impl Tree {
         plan.changes.push(delegation::forget(&root));
         plan.changes.push(Change::AddInstance { instance: root.key(), creator });
         let data = document.data_of(&root);
+        plan.targets.push(root.clone());
         plan.replace(&pass, &root, data).await?;
+        rules::check(&pass, &mut plan).await?;
         self.apply(plan, visitor).await?;
         Ok(root)
     }

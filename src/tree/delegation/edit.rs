@@ -1,18 +1,20 @@
 //! What a server may make of the entries that it sees: all of an edit, or nothing.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use serde_json::Value as Json;
 
 use super::record::Record;
 use super::{EVERYONE, Entry, Held, SERVER, Table, key_of, maid_of, name_of};
 use crate::mo::{ManagementObject, Value};
-use crate::store::{Change, Snapshot};
+use crate::store::Change;
 use crate::tree::access::{Rights, listed};
 use crate::tree::error::TreeError;
 use crate::tree::node::NodeRef;
 use crate::tree::plan::described;
-use crate::tree::registry::{Origin, Tree, Visitor};
+use crate::tree::read::Pass;
+use crate::tree::registry::{Origin, Tree};
 
 /// The most entries of one instance of the object that a server may come to see.
 const MOST_ENTRIES: usize = 1024;
@@ -30,61 +32,83 @@ pub(in crate::tree) enum Edit {
     Delete,
 }
 
-/// Entries as they will be, in the order given.
-type Wanted = Vec<Entry>;
+/// By MIID and MAID.
+type Entries = BTreeMap<(String, String), Entry>;
 
-impl Tree {
-    /// The changes that an edit of a Delegation Access Control node comes to. Entries that the server does not see stay
-    /// as they are; so do those about itself unless the edit names them: a server that grants something does not
-    /// lock itself out by the way.
+/// The edits of one plan: each works on what those before it made.
+#[derive(Default)]
+pub(in crate::tree) struct Edits(BTreeMap<String, Edited>);
+
+/// What is done to the entries about one object's instances.
+struct Edited {
+    object: Arc<ManagementObject>,
+    before: Table,
+    after: Entries,
+}
+
+impl Edits {
+    /// Notes an edit of a Delegation Access Control node. Entries that the server does not see stay as they are; so do
+    /// those about itself unless the edit names them: a server that grants something does not lock itself out by the
+    /// way.
     ///
     /// # Errors
-    /// The server may not grant or take that, or the new entries are none: nothing is changed.
-    pub(in crate::tree) fn delegate(
-        &self,
+    /// The node does not exist, or the new entries are none.
+    pub(in crate::tree) fn make(
+        &mut self,
+        pass: &Pass<'_>,
         node: &NodeRef,
         edit: Edit,
-        visitor: &Visitor<'_>,
-        snapshot: &Snapshot,
-    ) -> Result<Vec<Change>, TreeError> {
+    ) -> Result<(), TreeError> {
         let not_found = || TreeError::NotFound(node.client_uri());
         let Origin::Delegation { moid } = &node.instance.origin else { return Err(not_found()) };
-        let object = self.object(moid).ok_or_else(not_found)?;
-        let table = self.table(object, visitor, snapshot)?;
-        if table.held.is_empty() {
+        let object = pass.tree.object(moid).ok_or_else(not_found)?;
+        if !self.0.contains_key(moid) {
+            let before = pass.tree.table(object, pass.visitor, &pass.snapshot)?;
+            let edited = Edited { object: Arc::clone(object), after: before.entries.clone(), before };
+            self.0.insert(moid.clone(), edited);
+        }
+        let edited = self.0.get_mut(moid).ok_or_else(not_found)?;
+        if edited.before.held.is_empty() {
             return Err(not_found());
         }
-        let wanted = wanted(node, edit, &table, object, &maid_of(visitor.account))?;
+        let wanted = wanted(node, edit, &edited.after, object, &maid_of(pass.visitor.account))?;
         if wanted.len() > MOST_ENTRIES {
             return Err(TreeError::Full(node.client_uri()));
         }
-        let mut after = BTreeMap::new();
+        edited.after.clear();
         for entry in wanted {
-            if let Some(twin) = after.insert((entry.miid.clone(), entry.maid.clone()), entry) {
+            if let Some(twin) = edited.after.insert((entry.miid.clone(), entry.maid.clone()), entry) {
                 let why = format!("two entries for instance {:?} and {:?}", twin.miid, twin.maid);
-                return Err(TreeError::Invalid { node: node.client_uri(), why });
+                return Err(invalid(node, &why));
             }
         }
-        self.changes(object, &table, &after)
+        Ok(())
     }
 
-    /// What turns the one into the other, if the server may do that.
-    fn changes(
-        &self,
-        object: &ManagementObject,
-        before: &Table,
-        after: &BTreeMap<(String, String), Entry>,
-    ) -> Result<Vec<Change>, TreeError> {
+    /// What all of it comes to.
+    ///
+    /// # Errors
+    /// The server may not grant or take that.
+    pub(in crate::tree) fn changes(&self, tree: &Tree) -> Result<Vec<Change>, TreeError> {
         let mut changes = Vec::new();
-        for entry in after.values() {
-            let old = before.entries.get(&(entry.miid.clone(), entry.maid.clone()));
+        for edited in self.0.values() {
+            tree.delegate(edited, &mut changes)?;
+        }
+        Ok(changes)
+    }
+}
+
+impl Tree {
+    /// What makes one of the other, if the server may do that.
+    fn delegate(&self, edited: &Edited, changes: &mut Vec<Change>) -> Result<(), TreeError> {
+        let Edited { object, before, after } = edited;
+        for (place, entry) in after {
+            let old = before.entries.get(place);
             if old == Some(entry) {
                 continue;
             }
-            let held = before
-                .held
-                .get(&entry.miid)
-                .ok_or_else(|| refused(entry, "that instance is not its to delegate"))?;
+            let held = before.held.get(&entry.miid);
+            let held = held.ok_or_else(|| refused(entry, "that instance is not its to delegate"))?;
             self.check(object, entry, old, held.own)?;
             let inherent = held.inherent.get(&entry.maid).copied();
             let key = key_of(object, &entry.miid).child(&entry.maid);
@@ -96,24 +120,16 @@ impl Tree {
                 Change::Put(key, record.encode())
             });
         }
-        for (miid, maid) in before.entries.keys() {
-            if after.contains_key(&(miid.clone(), maid.clone())) {
-                continue;
-            }
+        for place in before.entries.keys().filter(|place| !after.contains_key(*place)) {
+            let (miid, maid) = place;
             let inherent = before.held.get(miid).and_then(|held| held.inherent.get(maid).copied());
             let key = key_of(object, miid).child(maid);
             changes.push(match inherent {
                 None => Change::Remove(key),
-                over => {
-                    let record = Record { rights: Rights::default(), over, name: None };
-                    Change::Put(key, record.encode())
-                }
+                over => Change::Put(key, Record { rights: Rights::default(), over, name: None }.encode()),
             });
         }
-        for held in before.held.values() {
-            self.check_is_held(object, held, after)?;
-        }
-        Ok(changes)
+        before.held.values().try_for_each(|held| self.check_is_held(object, held, after))
     }
 
     /// Whether a server with rights `own` on the entry's instance may write it in place of `old`.
@@ -155,7 +171,7 @@ impl Tree {
         &self,
         object: &ManagementObject,
         held: &Held,
-        after: &BTreeMap<(String, String), Entry>,
+        after: &Entries,
     ) -> Result<(), TreeError> {
         if held.instance.origin == Origin::Device {
             return Ok(());
@@ -182,12 +198,12 @@ fn refused(entry: &Entry, why: &'static str) -> TreeError {
 fn wanted(
     node: &NodeRef,
     edit: Edit,
-    table: &Table,
+    before: &Entries,
     object: &ManagementObject,
     own: &str,
-) -> Result<Wanted, TreeError> {
+) -> Result<Vec<Entry>, TreeError> {
     let not_allowed = |what| Err(TreeError::NotAllowed { node: node.client_uri(), what });
-    let mut entries: Wanted = table.entries.values().cloned().collect();
+    let mut entries: Vec<Entry> = before.values().cloned().collect();
     match (node.names.as_slice(), edit) {
         ([], Edit::Replace(data)) => return whole(node, data, entries, object, own),
         ([name], Edit::Replace(data)) if !node.is_leaf() => {
@@ -221,14 +237,14 @@ fn wanted(
 fn whole(
     root: &NodeRef,
     data: Json,
-    before: Wanted,
+    before: Vec<Entry>,
     object: &ManagementObject,
     own: &str,
-) -> Result<Wanted, TreeError> {
+) -> Result<Vec<Entry>, TreeError> {
     let Json::Object(members) = data else {
         return Err(invalid(root, &"an interior node takes a JSON object"));
     };
-    let mut wanted = Wanted::new();
+    let mut wanted = Vec::new();
     for (name, (id, data)) in described(root, members)? {
         let node = root.child(id, &name);
         if node.is_leaf() {
@@ -243,7 +259,7 @@ fn whole(
     let named = |entry: &Entry| {
         wanted.iter().any(|new| new.name == entry.name || (new.miid == entry.miid && new.maid == entry.maid))
     };
-    let kept: Wanted = before.into_iter().filter(|entry| entry.maid == own && !named(entry)).collect();
+    let kept: Vec<Entry> = before.into_iter().filter(|entry| entry.maid == own && !named(entry)).collect();
     wanted.extend(kept);
     Ok(wanted)
 }

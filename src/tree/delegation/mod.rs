@@ -10,7 +10,7 @@
 mod edit;
 mod record;
 
-pub(super) use edit::Edit;
+pub(super) use edit::{Edit, Edits};
 
 use std::collections::{BTreeMap, BTreeSet};
 
