@@ -103,7 +103,7 @@ impl CommandError {
 fn of_tree(error: &TreeError) -> u16 {
     match error {
         TreeError::NotFound(_) | TreeError::NotUnique(_) => 404,
-        TreeError::Forbidden(_) => 403,
+        TreeError::Forbidden(_) | TreeError::NotDelegable { .. } => 403,
         TreeError::NotAllowed { .. } => 405,
         TreeError::Unsupported(_) => 501,
         TreeError::Unavailable { .. } => 503,
@@ -136,6 +136,7 @@ mod tests {
             (TreeError::NotFound(node()), 404),
             (TreeError::NotUnique(node()), 404),
             (TreeError::Forbidden(node()), 403),
+            (TreeError::NotDelegable { entry: node(), why: "" }, 403),
             (TreeError::NotAllowed { node: node(), what: "" }, 405),
             (TreeError::Unsupported(""), 501),
             (TreeError::Invalid { node: node(), why: why() }, 500),

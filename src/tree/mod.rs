@@ -5,6 +5,7 @@
 
 mod access;
 mod builtins;
+mod delegation;
 mod delete;
 mod document;
 mod error;

@@ -98,6 +98,9 @@ impl Tree {
         snapshot: &Snapshot,
         visitor: &Visitor<'_>,
     ) -> Result<Vec<Child>, TreeError> {
+        if parent.object.per_object {
+            return self.delegation_entries(parent, visitor, snapshot);
+        }
         let Some(list) = &parent.object.node(id).mapping.list else {
             let stored = snapshot.children(&parent.key())?.into_iter();
             // Stored siblings with a name of their own are not children of the un-named node.
