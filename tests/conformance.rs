@@ -156,7 +156,7 @@ fn a_row_without_a_test_says_why() {
         match shown {
             Shown::By(tests) => assert!(!tests.is_empty(), "line {line}: {id}"),
             Shown::NotHere(reason) => {
-                assert!(reason.len() >= 15, "line {line}: {id}: {reason:?} is no reason")
+                assert!(reason.len() >= 15, "line {line}: {id}: {reason:?} is no reason");
             }
             Shown::Missing(room) => {
                 assert!(
