@@ -1,21 +1,25 @@
 //! HTTP with data repositories (TS 5.1.4): what HGET, HPUT and HPOST share.
 
+use std::sync::Arc;
+
 use hyper::body::Bytes;
 use hyper::header::{ACCEPT, CONTENT_TYPE, HeaderName, HeaderValue, LOCATION};
 use hyper::{Method, Uri};
 
 use super::{CommandError, Context, media};
 use crate::mo::tnds::{self, TndsError};
-use crate::package::is_media_type;
-use crate::transport::{Peer, Request, Response};
-use crate::tree::{Document, NodeRef, Tree, TreeError};
+use crate::package::{Profile, is_media_type};
+use crate::transport::{Peer, Pieces, ProduceError, Produced, Request, Response};
+use crate::tree::{Batch, Document, NodeRef, Tree, TreeError};
 use crate::uri::server::Template;
 
 const MOST_REDIRECTS: usize = 5;
 /// The largest document that is retrieved.
 const MOST_RETRIEVED: usize = 8 << 20;
-/// The largest document that is sent.
-const MOST_SENT: usize = 32 << 20;
+/// The most bytes that are sent: a URI may stand there any number of times.
+const MOST_SENT: usize = 64 << 20;
+/// The largest DM 1.x document that is sent; it is made in memory.
+const MOST_XML: usize = 16 << 20;
 /// Says which types a repository takes that answers 415 (approved profile).
 const OMADM_ACCEPT: &str = "omadm-accept";
 
@@ -71,10 +75,10 @@ pub(super) async fn deliver(
     method: Method,
     uri: Uri,
     content_type: &'static str,
-    documents: &[Vec<u8>],
+    batch: &Batch,
     context: &mut Context<'_>,
 ) -> Result<(), CommandError> {
-    let response = offer(method.clone(), uri.clone(), content_type, documents, context).await?;
+    let response = offer(method.clone(), uri.clone(), content_type, batch, context).await?;
     if response.status != 415 {
         return accepted(&response);
     }
@@ -85,7 +89,7 @@ pub(super) async fn deliver(
     let other = media::choose(&types).filter(|other| *other != content_type);
     let profile = context.visitor.account.profile;
     let refused = CommandError::NotAcceptable { accepted: wanted.clone(), profile };
-    let response = offer(method, uri, other.ok_or(refused)?, documents, context).await?;
+    let response = offer(method, uri, other.ok_or(refused)?, batch, context).await?;
     if response.status == 415 {
         return Err(CommandError::NotAcceptable { accepted: wanted, profile });
     }
@@ -96,11 +100,15 @@ async fn offer(
     method: Method,
     uri: Uri,
     content_type: &'static str,
-    documents: &[Vec<u8>],
+    batch: &Batch,
     context: &mut Context<'_>,
 ) -> Result<Response, CommandError> {
-    let body = body_of(content_type, documents, context.tree)?;
-    let mut request = Request { peer: Peer::Repository, body, ..Request::new(method, uri) };
+    let profile = context.visitor.account.profile;
+    let (body, produced) = match content_type {
+        media::TNDS_XML => (tnds_of(batch, context.tree)?, None),
+        _ => array_of(batch, profile).await?,
+    };
+    let mut request = Request { peer: Peer::Repository, body, produced, ..Request::new(method, uri) };
     request.headers.push((CONTENT_TYPE, HeaderValue::from_static(content_type)));
     let dev_id = HeaderValue::try_from(context.parameters.dev_id()).ok();
     let name = HeaderName::from_static("omadm-devid");
@@ -115,20 +123,40 @@ fn accepted(response: &Response) -> Result<(), CommandError> {
     }
 }
 
-/// Serialised MOs as one document: a JSON array, or a tree with a root each.
-fn body_of(content_type: &str, documents: &[Vec<u8>], tree: &Tree) -> Result<Bytes, TreeError> {
-    if content_type == media::TNDS_XML {
-        let xml = tnds::write(documents, |moid| tree.object(moid), MOST_SENT);
-        let invalid = |error: TndsError| TreeError::Invalid {
-            node: media::TNDS_XML.to_owned(),
-            why: error.to_string(),
-        };
-        return Ok(xml.map_err(invalid)?.into());
+/// A JSON array: whole if it is small, else produced while it is sent. What would go wrong then goes wrong now.
+async fn array_of(batch: &Batch, profile: Profile) -> Result<(Bytes, Option<Produced>), TreeError> {
+    let mut first = Vec::new();
+    let (mut length, mut count) = (0_u64, 0);
+    for piece in batch.array(profile) {
+        let piece = piece?;
+        length += piece.len() as u64;
+        count += 1;
+        if length > MOST_SENT as u64 {
+            return Err(TreeError::TooLarge("what is addressed".to_owned()));
+        }
+        if count == 1 {
+            first = piece;
+        }
+        tokio::task::yield_now().await;
     }
-    let mut body = vec![b'['];
-    body.extend_from_slice(&documents.join(&b','));
-    body.push(b']');
-    Ok(body.into())
+    if count <= 1 {
+        return Ok((first.into(), None));
+    }
+    let batch = batch.clone();
+    let start = move || -> Pieces {
+        let boxed = |error: TreeError| -> ProduceError { error.into() };
+        Box::new(batch.array(profile).map(move |piece| piece.map(Bytes::from).map_err(boxed)))
+    };
+    Ok((Bytes::new(), Some(Produced { length, start: Arc::new(start) })))
+}
+
+/// A DM 1.x document: a tree with a root each.
+fn tnds_of(batch: &Batch, tree: &Tree) -> Result<Bytes, TreeError> {
+    let documents = batch.documents(Profile::Draft, MOST_XML)?;
+    let xml = tnds::write(&documents, |moid| tree.object(moid), MOST_XML);
+    let invalid =
+        |error: TndsError| TreeError::Invalid { node: media::TNDS_XML.to_owned(), why: error.to_string() };
+    Ok(xml.map_err(invalid)?.into())
 }
 
 /// Sends a request and follows redirects of these statuses.

@@ -6,13 +6,22 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
 use super::wire::{Initiation, Response, borrowed, bytes, some_of};
-use super::{Encoded, INITIATION, Package1, Package3, multipart};
+use super::{Encoded, INITIATION, MoHead, Package1, Package3, multipart};
+
+/// An MO serialisation is always an array.
+pub(super) const ONE_IS_AN_ARRAY: bool = true;
+
+/// The ClientURI says it all.
+pub(super) fn head_members<'a>(head: &MoHead<'a>) -> Vec<(&'static str, &'a str)> {
+    vec![("DDF", head.ddf), ("ClientURI", head.client_uri)]
+}
 
 /// Writes Package#1; `{}` when there is nothing to say.
 #[must_use]
 pub fn encode1(package: &Package1) -> Encoded {
     let mos = package.mos.as_ref().map(|mos| mos.iter().map(Into::into).collect());
-    let wire = Initiation { mos, alert: some_of::<_, Alert<'_>>(&package.alerts) };
+    let alert = some_of::<_, Alert<'_>>(&package.alerts);
+    let wire = Initiation { mos, requested: some_of(&package.requested), alert };
     Encoded { content_type: INITIATION.to_owned(), body: bytes(&wire) }
 }
 
@@ -30,6 +39,7 @@ pub(super) fn decode1(body: &[u8]) -> serde_json::Result<Package1> {
     Ok(Package1 {
         mos: wire.mos.map(|mos| mos.into_iter().map(Into::into).collect()),
         alerts: wire.alert.unwrap_or_default().into_iter().map(Into::into).collect(),
+        requested: wire.requested.unwrap_or_default().into_iter().map(Into::into).collect(),
     })
 }
 

@@ -157,7 +157,8 @@ impl Session {
         };
         let waiting = alert::waiting(&world.store, &self.ticket.place()).map_err(later)?;
         let mos = self.ticket.trigger.req_mos.then(|| world.tree.supported(&visitor));
-        let package1 = Package1 { mos: mos.transpose().map_err(later)?, alerts: waiting.alerts };
+        let package1 =
+            Package1 { mos: mos.transpose().map_err(later)?, alerts: waiting.alerts, requested: Vec::new() };
         let driver = Driver {
             session: self,
             connection: client.connection(binding),

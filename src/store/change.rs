@@ -3,8 +3,8 @@
 use redb::{ReadableTable, WriteTransaction};
 
 use super::{
-    ALERTS, CONTACTS, DEFAULTS, INSTANCES, META, NODES, NOTIFICATIONS, NodeKey, PINS, PUSH, StoreError,
-    Stored, db,
+    ALERTS, CACHE_KEY, CONTACTS, CacheKey, DEFAULTS, INSTANCES, META, MOS, NODES, NOTIFICATIONS, NodeKey,
+    PINS, PUSH, StoreError, Stored, db,
 };
 use crate::push::bridge::Standing;
 
@@ -54,6 +54,10 @@ pub enum Change {
     Alert(String, Vec<u8>),
     /// Alerts of a server up to and including this number were delivered.
     AlertsDelivered(String, u64),
+    /// What cache validators are keyed with; a key that is there already stays.
+    CacheKey(CacheKey),
+    /// A server got a MOS list of these MOIDs.
+    MosSent(String, Vec<String>),
     /// The latest time known (seconds since 1970).
     Clock(u64),
 }
@@ -120,6 +124,16 @@ impl Change {
                 let mut table = transaction.open_table(ALERTS).map_err(db)?;
                 let (start, end) = alert_range(server_id, *number);
                 table.retain_in(start.as_slice()..=end.as_slice(), |_, _| false).map_err(db)?;
+            }
+            Self::CacheKey(key) => {
+                let mut table = transaction.open_table(CACHE_KEY).map_err(db)?;
+                if table.get("").map_err(db)?.is_none() {
+                    table.insert("", key.as_slice()).map_err(db)?;
+                }
+            }
+            Self::MosSent(server_id, moids) => {
+                let mut table = transaction.open_table(MOS).map_err(db)?;
+                table.insert(server_id.as_str(), moids.join("\n").as_str()).map_err(db)?;
             }
             Self::Clock(time) => {
                 transaction.open_table(META).map_err(db)?.insert("clock", *time).map_err(db)?;

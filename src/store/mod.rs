@@ -10,6 +10,8 @@
 //! | `contacts` | server id | when a session last ended well, seconds since 1970 |
 //! | `defaults` | MOID | server id `\0` ServerURI (TS 5.4.10) |
 //! | `push` | server id | `R` or `U`, the registration id, and where the server was told, joined by `\0` (TS D.2) |
+//! | `cache` | empty | the key of cache validators (TS 12): 64 random bytes |
+//! | `mos` | server id | the MOIDs of the last MOS list that the server got, a line each |
 //! | `alerts` | server id `\0` sequence (u64, big endian) | the alert as JSON |
 //!
 //! Only the agent opens it. Everything that must hold together is one [`Store::commit`] of several
@@ -48,6 +50,12 @@ const CONTACTS: TableDefinition<'_, &str, u64> = TableDefinition::new("contacts"
 const DEFAULTS: TableDefinition<'_, &str, &str> = TableDefinition::new("defaults");
 const PUSH: TableDefinition<'_, &str, &str> = TableDefinition::new("push");
 const ALERTS: TableDefinition<'_, &[u8], &[u8]> = TableDefinition::new("alerts");
+
+const CACHE_KEY: TableDefinition<'_, &str, &[u8]> = TableDefinition::new("cache");
+const MOS: TableDefinition<'_, &str, &str> = TableDefinition::new("mos");
+
+/// What cache validators are keyed with.
+pub type CacheKey = [u8; 64];
 
 /// Why the store can't be used.
 #[derive(Debug, thiserror::Error)]
@@ -117,6 +125,8 @@ fn make_tables(transaction: &WriteTransaction) -> Result<(), StoreError> {
     transaction.open_table(DEFAULTS).map_err(db)?;
     transaction.open_table(PUSH).map_err(db)?;
     transaction.open_table(ALERTS).map_err(db)?;
+    transaction.open_table(CACHE_KEY).map_err(db)?;
+    transaction.open_table(MOS).map_err(db)?;
     Ok(())
 }
 

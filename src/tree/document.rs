@@ -6,6 +6,7 @@ use super::error::TreeError;
 use super::node::NodeRef;
 use super::registry::Tree;
 use crate::mo::{ManagementObject, tnds};
+use crate::package::{MoHead, Profile};
 
 /// Appends `"name":`.
 pub(super) fn write_name(name: &str, out: &mut Vec<u8>) {
@@ -18,26 +19,29 @@ fn write_string(text: &str, out: &mut Vec<u8>) {
     let _ = serde_json::to_writer(out, text);
 }
 
-/// `data` wrapped in the node's name, with all that says where it belongs.
-pub(super) fn serialise(node: &NodeRef, data: &[u8]) -> Vec<u8> {
-    let mut out = Vec::with_capacity(data.len() + 256);
-    let members = [
-        ("DDF", node.object.ddf_uri.as_str()),
-        ("MOID", node.object.moid.as_str()),
-        ("MIID", node.miid()),
-        ("ClientURI", &node.shown_uri()),
-    ];
+/// Begins a serialisation: all that says where it belongs, and the node's name. Its value follows, and then [`end`].
+pub(super) fn begin(node: &NodeRef, profile: Profile, out: &mut Vec<u8>) {
+    let (miid, client_uri) = (node.miid(), node.shown_uri());
+    let head = MoHead { ddf: &node.object.ddf_uri, moid: &node.object.moid, miid, client_uri: &client_uri };
     out.push(b'{');
-    for (name, value) in members {
-        write_name(name, &mut out);
-        write_string(value, &mut out);
+    for (name, value) in profile.head_members(&head) {
+        write_name(name, out);
+        write_string(value, out);
         out.push(b',');
     }
     out.extend_from_slice(b"\"MOData\":{");
-    write_name(node.name(), &mut out);
-    out.extend_from_slice(data);
-    out.extend_from_slice(b"}}");
-    out
+    write_name(node.name(), out);
+}
+
+/// Ends a serialisation, with the instance's cache validator where it has one. It comes last: by then, all was seen.
+pub(super) fn end(validator: Option<&str>, out: &mut Vec<u8>) {
+    out.push(b'}');
+    if let Some(validator) = validator {
+        out.push(b',');
+        write_name("CV", out);
+        write_string(validator, out);
+    }
+    out.push(b'}');
 }
 
 /// A serialised management object as received.

@@ -4,12 +4,16 @@
 //! holds a lock across I/O.
 
 mod access;
+mod batch;
 mod builtins;
+mod cache;
 mod delegation;
 mod delete;
 mod document;
 mod error;
 mod exec;
+mod json;
+mod moment;
 mod node;
 mod plan;
 mod read;
@@ -19,9 +23,11 @@ mod rules;
 mod scope;
 #[cfg(test)]
 mod tests;
+mod walk;
 mod write;
 
 pub use access::Rights;
+pub use batch::{Batch, Gathering, Pieces};
 pub use builtins::SessionFacts;
 pub use document::Document;
 pub use error::TreeError;

@@ -44,8 +44,16 @@ fn alert() -> impl Strategy<Value = Alert> {
 fn package1() -> impl Strategy<Value = Package1> {
     let mo = (text(), text(), prop::collection::vec(text(), 0..3))
         .prop_map(|(ddf, moid, miids)| SupportedMo { ddf, moid, miids });
-    (prop::option::of(prop::collection::vec(mo, 0..3)), prop::collection::vec(alert(), 0..3))
-        .prop_map(|(mos, alerts)| Package1 { mos, alerts })
+    let requested = prop_oneof![
+        text().prop_map(|client_uri| RequestedMo::Fresh { client_uri }),
+        (text(), text()).prop_map(|(client_uri, value)| {
+            let json = serde_json::json!({"ClientURI": client_uri, "MOData": {"N": {"Leaf": value}}});
+            RequestedMo::Stale(json.to_string())
+        }),
+    ];
+    let mos = prop::option::of(prop::collection::vec(mo, 0..3));
+    (mos, prop::collection::vec(alert(), 0..3), prop::collection::vec(requested, 0..3))
+        .prop_map(|(mos, alerts, requested)| Package1 { mos, alerts, requested })
 }
 
 /// Bodies made of what boundaries are made of.

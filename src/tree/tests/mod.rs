@@ -1,6 +1,7 @@
 //! The tree over a real store, real files, and a small management object.
 
 mod addressing;
+mod caching;
 mod executing;
 mod reading;
 mod resolving;
@@ -267,7 +268,7 @@ impl Bench {
     /// A leaf's text, or MOData of an interior node.
     async fn read(&self, path: &str) -> Result<Json, TreeError> {
         Ok(match self.get(path).await? {
-            Shown::Empty => Json::Null,
+            Shown::Empty | Shown::Fresh => Json::Null,
             Shown::Leaf { value, .. } => Json::String(value.to_text().into_owned()),
             Shown::Document(json) => {
                 let json: Json = serde_json::from_slice(&json).unwrap();

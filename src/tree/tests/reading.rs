@@ -3,6 +3,14 @@ use serde_json::json;
 use super::*;
 use crate::store::{Change, Stored};
 
+/// HPUT without ClientURI.
+async fn everything(bench: &Bench) -> Vec<Vec<u8>> {
+    let visitor = bench.visitor();
+    let mut gathering = bench.tree.gathering(&visitor).unwrap();
+    gathering.add_everything().await.unwrap();
+    gathering.finish().documents(Profile::Draft, 1 << 20).unwrap()
+}
+
 #[tokio::test]
 async fn an_optional_node_without_a_value_is_not_there_and_a_required_one_is_empty() {
     let bench = Bench::new();
@@ -80,7 +88,7 @@ async fn what_may_not_be_read_is_shown_by_no_way() {
     }
     let all = bench.read("").await.unwrap();
     assert!(all.get("Hidden").is_none() && all.get("Vault").is_none(), "{all}");
-    let everything = bench.tree.everything(&bench.visitor()).await.unwrap();
+    let everything = everything(&bench).await;
     assert!(everything.iter().all(|document| !String::from_utf8_lossy(document).contains("sesame")));
 }
 
@@ -97,7 +105,7 @@ async fn a_secret_is_shown_to_an_exact_get_and_to_nothing_else() {
         let json = String::from_utf8(json).unwrap();
         assert!(json.contains("AuthType") && !json.contains("secret") && !json.contains("Secret"), "{json}");
     }
-    let everything = bench.tree.everything(&bench.visitor()).await.unwrap();
+    let everything = everything(&bench).await;
     let everything = String::from_utf8(everything.join(&b'\n')).unwrap();
     assert!(everything.contains("The acme server") && everything.contains("Box"), "{everything}");
     assert!(!everything.contains("secret") && !everything.contains("The other server"), "{everything}");
@@ -148,4 +156,41 @@ async fn seeds_are_planted_once() {
     assert_eq!(bench.tree.own_leaf(BOX, "Fixed", &bench.visitor()).await.unwrap().as_deref(), Some("fixed"));
     assert_eq!(bench.tree.own_leaf(BOX, "Name", &bench.visitor()).await.unwrap(), None);
     assert_eq!(bench.tree.own_leaf("urn:t:mo:none:1.0", "Name", &bench.visitor()).await.unwrap(), None);
+}
+
+/// What a batch is in pieces, in whole, and once more.
+#[tokio::test]
+async fn a_large_batch_comes_in_pieces_and_the_same_ones_again() {
+    let bench = Bench::new();
+    let item = |n: usize| (format!("i{n}"), json!({"Value": "v".repeat(n % 100)}));
+    let items: serde_json::Map<_, _> = (0..3000).map(item).collect();
+    bench.write("Items", Json::Object(items)).await.unwrap();
+    let visitor = bench.visitor();
+    let mut gathering = bench.tree.gathering(&visitor).unwrap();
+    gathering.add_everything().await.unwrap();
+    let batch = gathering.finish();
+    // A change that comes later is none of it.
+    bench.write("Items", json!({})).await.unwrap();
+    let pieces: Vec<Vec<u8>> = batch.array(Profile::Draft).map(Result::unwrap).collect();
+    assert!(pieces.len() > 3 && pieces.iter().all(|piece| piece.len() < 70_000), "{}", pieces.len());
+    let whole: Json = serde_json::from_slice(&pieces.concat()).unwrap();
+    let of_box = whole.as_array().unwrap().iter().find(|document| document["MOID"] == json!(BOX)).unwrap();
+    assert_eq!(of_box["MOData"]["Box"]["Items"].as_object().unwrap().len(), 3000);
+    assert_eq!(of_box["MOData"]["Box"]["Items"]["i42"]["Value"], json!("v".repeat(42)));
+    let again: Vec<Vec<u8>> = batch.array(Profile::Draft).map(Result::unwrap).collect();
+    assert_eq!(again, pieces);
+}
+
+#[tokio::test]
+async fn a_profile_says_what_a_serialisation_is_wrapped_in() {
+    let bench = Bench::waiting("0s", Account { profile: Profile::Approved, ..account("acme", 7) });
+    let node = bench.resolve(&format!("{BOX}//Interfaces"), Rights::READ).await.unwrap();
+    bench.file("/net/eth0/mtu", "1500");
+    let Shown::Document(json) = bench.tree.read(&node, None, &bench.visitor()).await.unwrap() else {
+        panic!()
+    };
+    let data = json!({"Interfaces": {"eth0": {"Mtu": 1500, "Own": "eth0"}}});
+    let uri = format!("{BOX}//Interfaces");
+    let expected = json!([{"DDF": "https://t.example/box.ddf", "ClientURI": uri, "MOData": data}]);
+    assert_eq!(serde_json::from_slice::<Json>(&json).unwrap(), expected);
 }
