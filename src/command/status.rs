@@ -114,6 +114,7 @@ fn of_tree(error: &TreeError) -> u16 {
         } => 501,
         TreeError::Invalid { .. }
         | TreeError::TooLarge(_)
+        | TreeError::TooMany(_)
         | TreeError::Backend { .. }
         | TreeError::NotVerified(_)
         | TreeError::Store(_) => 500,
@@ -145,6 +146,7 @@ mod tests {
             (TreeError::Backend { node: node(), source: BackendError::List(why()) }, 500),
             (TreeError::NotVerified(node()), 500),
             (TreeError::TooLarge(node()), 500),
+            (TreeError::TooMany(node()), 500),
             (TreeError::Full(node()), 506),
             (disk(std::io::ErrorKind::StorageFull), 506),
             (disk(std::io::ErrorKind::InvalidData), 500),

@@ -45,6 +45,9 @@ pub enum TreeError {
     /// More than is read at a time.
     #[error("{0}: too large to be read at once")]
     TooLarge(String),
+    /// More nodes than are addressed at once.
+    #[error("{0}: addresses more nodes than are handled at once")]
+    TooMany(String),
     /// More than the device keeps.
     #[error("{0}: more nodes than the device keeps")]
     Full(String),

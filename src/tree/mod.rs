@@ -29,3 +29,4 @@ pub use exec::Invocation;
 pub use node::NodeRef;
 pub use read::Shown;
 pub use registry::{Tree, Visitor};
+pub use resolve::Resolved;
