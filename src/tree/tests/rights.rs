@@ -72,7 +72,7 @@ impl Server<'_> {
 
     async fn create(&self) -> String {
         let data = json!({"Text": self.account.server_id});
-        let document = Document { moid: Some(CRATE.into()), client_uri: None, data };
+        let document = Document { moid: Some(CRATE.into()), client_uri: None, data, is_bare: false };
         let object = self.bench.tree.object(CRATE).unwrap();
         self.bench.tree.create(object, document, &self.visitor()).await.unwrap().client_uri()
     }
@@ -96,6 +96,41 @@ impl Server<'_> {
 
 fn entry(miid: &str, maid: &str, rights: u8) -> Json {
     json!({"MIID": miid, "MAID": maid, "AccessRights": rights})
+}
+
+#[test]
+fn the_object_is_described_as_the_ts_describes_it() {
+    use crate::ddf::{AccessType, Format, Occurrence};
+    let bench = bench();
+    let object = bench.tree.object(DMDAC).unwrap();
+    for (path, format, occurrence) in [
+        ("", Format::Node, Occurrence::ZeroOrMore),
+        ("MOID", Format::Chr, Occurrence::One),
+        ("<entry>", Format::Node, Occurrence::ZeroOrMore),
+        ("<entry>/MIID", Format::Chr, Occurrence::One),
+        ("<entry>/MAID", Format::Chr, Occurrence::One),
+        ("<entry>/AccessRights", Format::Int, Occurrence::One),
+    ] {
+        let properties = &object.node(object.find(path).unwrap()).properties;
+        assert_eq!((properties.format, properties.occurrence), (format, occurrence), "{path}");
+        assert!(properties.access.allows(AccessType::GET), "{path}");
+    }
+    assert_eq!(object.ids().count(), 6);
+}
+
+#[tokio::test]
+async fn rights_are_of_the_instance_and_rule_every_node_of_it() {
+    let bench = bench();
+    let (acme, other) = (bench.server("acme"), bench.server("other"));
+    bench.file("/a", "a\n");
+    for rights in 0..=7 {
+        acme.write(&format!("{BOXES}1.serverid_other/AccessRights"), json!(rights)).await.unwrap();
+        for path in ["", "A", "Group/Deep/Leaf", "Fine"] {
+            assert_eq!(other.may(&format!("{BOX}/1/{path}")).await, rights, "{path}");
+        }
+        assert_eq!(other.read(&format!("{BOX}/1/A")).await.is_ok(), rights & 1 != 0, "{rights}");
+        assert_eq!(other.write(&format!("{BOX}/1/A"), json!("b")).await.is_ok(), rights & 2 != 0, "{rights}");
+    }
 }
 
 #[tokio::test]
@@ -254,7 +289,10 @@ async fn what_a_server_does_not_see_it_does_not_change() {
     acme.write(CRATES, json!({})).await.unwrap();
     let fourth = bench.server("fourth");
     assert_eq!((fourth.may(&one).await, fourth.may(&two).await), (1, 0));
-    assert_eq!(code(acme.read(&format!("{CRATES}x/MIID")).await), 404);
+    for hidden in ["x/MIID", "1/MIID", "1", "1.serverid_other", "(x)/MAID?nv=(x)/MIID:1"] {
+        assert_eq!(code(acme.read(&format!("{CRATES}{hidden}")).await), 404, "{hidden}");
+    }
+    assert_eq!(acme.read(&format!("{CRATES}(x)/MAID?nv=(x)/MIID:2")).await.unwrap(), "serverid:acme");
     assert_eq!(code(acme.delete(&format!("{CRATES}1.serverid_other")).await), 404);
     assert_eq!(code(acme.write(&format!("{CRATES}1.serverid_other/AccessRights"), json!(0)).await), 404);
     assert_eq!(other.read(&format!("{CRATES}x/AccessRights")).await.unwrap(), "1");
