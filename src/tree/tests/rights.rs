@@ -374,6 +374,28 @@ async fn a_new_instance_inherits_no_rights() {
     assert_eq!(acme.read(CRATES).await.unwrap().as_object().unwrap().len(), 2);
 }
 
+#[tokio::test]
+async fn rights_are_asked_again_when_the_data_is_there_at_last() {
+    let bench = bench();
+    let (acme, other) = (bench.server("acme"), bench.server("other"));
+    let uri = other.create().await;
+    other.write(CRATES, json!({"x": entry("1", "serverid:acme", 2)})).await.unwrap();
+    let slow = acme.node(&format!("{uri}Text"), Rights::WRITE).await.unwrap();
+    let write = async || bench.tree.replace(&slow, json!("late"), &acme.visitor()).await;
+    other.delete(&format!("{CRATES}x")).await.unwrap();
+    assert_eq!(code(write().await), 403);
+    assert_eq!(code(bench.tree.delete(&slow.parent().unwrap(), &acme.visitor()).await), 403);
+
+    other.write(CRATES, json!({"x": entry("1", "*", 15)})).await.unwrap();
+    write().await.unwrap();
+    other.delete(&uri).await.unwrap();
+    assert_eq!(code(write().await), 404);
+    let fourth = bench.server("fourth");
+    assert_eq!(fourth.create().await, uri);
+    assert_eq!(code(write().await), 404, "it is another one now");
+    assert_eq!(fourth.read(&format!("{uri}Text")).await.unwrap(), "fourth");
+}
+
 /// The same device after a restart with these accounts.
 fn restarted(bench: Bench, accounts: Vec<Account>) -> Bench {
     let Bench { folder, tree, .. } = bench;
