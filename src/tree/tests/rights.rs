@@ -183,6 +183,17 @@ async fn a_creator_has_all_rights_and_nobody_else_any() {
 }
 
 #[tokio::test]
+async fn what_an_application_created_is_no_servers() {
+    let bench = bench();
+    let instance = crate::store::NodeKey::instance(CRATE, "1");
+    let made = crate::store::Change::AddInstance { instance, creator: "appid:music".into() };
+    bench.tree.store.commit(vec![made]).await.unwrap();
+    for server in ["acme", "other", "third", "fourth"] {
+        assert_eq!(bench.server(server).may(&format!("{CRATE}/1/")).await, 0, "{server}");
+    }
+}
+
+#[tokio::test]
 async fn rights_are_given_changed_and_taken() {
     let bench = bench();
     let (other, fourth) = (bench.server("other"), bench.server("fourth"));
