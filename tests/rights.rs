@@ -1,4 +1,10 @@
 //! Two servers, one gateway: who may do what with which instance (TS 11.3).
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    reason = "a test fails by panicking"
+)]
 
 mod support;
 
@@ -30,7 +36,7 @@ struct Two {
 impl Two {
     async fn new() -> Self {
         let account = |account: &mut Account, _: &_| {
-            account.extra.push_str("permissions = [{ moid = \"*\", rights = 15 }]\n")
+            account.extra.push_str("permissions = [{ moid = \"*\", rights = 15 }]\n");
         };
         let bench = Bench::with(Setup { account: Box::new(account), ..Setup::default() }).await;
         put_shelf(&bench);
