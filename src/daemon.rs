@@ -24,6 +24,7 @@ use crate::journal::id;
 use crate::notification::listener;
 use crate::session::{Again, Cause, Failure, Outcome, Queue, Random, Session, Ticket};
 use crate::store::{Change, Store, StoreError};
+use crate::subscription::Subscriptions;
 use crate::world::World;
 use clock::Clock;
 use doorkeeper::Doorkeeper;
@@ -74,6 +75,7 @@ struct Daemon {
     /// Whom each session's task is with.
     places: HashMap<Id, Place>,
     programs: Programs,
+    subscriptions: Subscriptions,
     /// Turns true when sessions are to end.
     stopping: watch::Sender<bool>,
     random: Box<dyn Random>,
@@ -91,7 +93,7 @@ pub async fn run(
     options: Options,
     sockets: Vec<UdpSocket>,
     mut signals: mpsc::Receiver<Signal>,
-    random: Box<dyn Random>,
+    mut random: Box<dyn Random>,
 ) -> Result<(), DaemonError> {
     let (loader, world) = Loader::start(options).await?;
     let sockets = if sockets.is_empty() {
@@ -121,6 +123,7 @@ pub async fn run(
 
     let (finished_sender, mut finished) = mpsc::unbounded_channel();
     let watcher = Watcher::new(&world.settings.paths);
+    let subscriptions = Subscriptions::new(&world, &mut *random);
     let mut daemon = Daemon {
         store: Arc::clone(&world.store),
         loader,
@@ -131,6 +134,7 @@ pub async fn run(
         sessions: JoinSet::new(),
         places: HashMap::new(),
         programs: Programs::new(finished_sender),
+        subscriptions,
         stopping: watch::Sender::new(false),
         random,
         supervisor: Supervisor::new(),
@@ -149,6 +153,7 @@ pub async fn run(
             Some(finished) = finished.recv() => daemon.finished(&finished).await,
             Some(ended) = daemon.sessions.join_next_with_id() => daemon.ended(ended).await,
             () = daemon.watcher.changed() => {}
+            () = daemon.subscriptions.turn(&daemon.world, &mut *daemon.random) => {}
             () = sleep_until(wake) => daemon.tick().await,
             signal = signals.recv() => match signal {
                 Some(Signal::Reload) => daemon.reload().await,
@@ -177,7 +182,13 @@ impl Daemon {
 
     fn next_wake(&self) -> Option<Instant> {
         let tally = self.doorkeeper.lock().unwrap_or_else(PoisonError::into_inner).due();
-        let dues = [self.queue.next_wake(), tally, self.supervisor.next_ping(), self.watcher.due()];
+        let dues = [
+            self.queue.next_wake(),
+            tally,
+            self.supervisor.next_ping(),
+            self.watcher.due(),
+            self.subscriptions.next_wake(),
+        ];
         dues.into_iter().flatten().min()
     }
 
@@ -187,7 +198,7 @@ impl Daemon {
         self.supervisor.ping(now);
         if self.watcher.take_due(now) {
             let world = self.loader.refresh(&self.world).await;
-            self.adopt(world);
+            self.adopt(world).await;
         }
     }
 
@@ -218,6 +229,7 @@ impl Daemon {
     }
 
     fn start_due(&mut self) {
+        self.subscriptions.start_due(&self.world, Instant::now());
         for ticket in self.queue.due(Instant::now()) {
             let server_id = ticket.trigger.server_id.clone();
             let peer = self.world.peer(&server_id).filter(|_| self.wanted(&ticket)).cloned();
@@ -325,7 +337,7 @@ impl Daemon {
     async fn reload(&mut self) {
         self.supervisor.reloading();
         match self.loader.reload(&self.world).await {
-            Ok(world) => self.adopt(world),
+            Ok(world) => self.adopt(world).await,
             Err(error) => log::error!(
                 MESSAGE_ID = id::CONFIGURATION_BROKEN; "reload failed, going on as before: {error}"
             ),
@@ -335,11 +347,12 @@ impl Daemon {
     }
 
     /// Goes on in a new world; sessions in flight finish in the old one.
-    fn adopt(&mut self, world: World) {
-        let mut doorkeeper = self.doorkeeper.lock().unwrap_or_else(PoisonError::into_inner);
-        doorkeeper.set_policy(&world.settings.notification);
-        doorkeeper.know(&world.peers);
-        drop(doorkeeper);
+    async fn adopt(&mut self, world: World) {
+        {
+            let mut doorkeeper = self.doorkeeper.lock().unwrap_or_else(PoisonError::into_inner);
+            doorkeeper.set_policy(&world.settings.notification);
+            doorkeeper.know(&world.peers);
+        }
         self.queue.keep(|server_id| world.peer(server_id).is_some());
         self.watcher.look_at(&world.settings.paths);
         let before = std::mem::replace(&mut self.world, Arc::new(world));
@@ -347,6 +360,7 @@ impl Daemon {
         for (ticket, at) in due {
             self.queue.ask(ticket, at);
         }
+        self.subscriptions.follow(&before, &self.world).await;
         let status = self.status();
         log::info!("configuration read again: {status}");
         self.supervisor.status(&status);
@@ -373,6 +387,7 @@ impl Daemon {
             log::warn!("a command takes too long: broken off");
         }
         self.sessions.shutdown().await;
+        self.subscriptions.stop().await;
         self.doorkeeper.lock().unwrap_or_else(PoisonError::into_inner).report_all();
         log::info!("stopped");
     }

@@ -29,6 +29,7 @@
 //! | [`bearer`] | network interfaces: which is up, what it is, what carries a session | the choice |
 //! | [`store`] | what survives a power cut | no |
 //! | [`alert`] | Generic Alerts on their way to a server | no |
+//! | [`subscription`] | SUB: noticing changes, putting them to a data repository | the schedule |
 //! | [`daemon`] | the loop that owns the queue; loading and reloading; systemd | no |
 //! | [`world`] | what a session needs, as it was when the session began | – |
 //! | [`edge`], [`cli`], [`journal`], [`files`] | signals and randomness, command lines, log lines, atomic files | no |
@@ -51,6 +52,7 @@ pub mod notification;
 pub mod package;
 pub mod session;
 pub mod store;
+pub mod subscription;
 pub mod transport;
 pub mod tree;
 pub mod uri;

@@ -5,10 +5,13 @@ use hyper::header::{ACCEPT, CONTENT_TYPE, HeaderName, HeaderValue, LOCATION};
 use hyper::{Method, Uri};
 
 use super::{CommandError, Context, media};
-use crate::transport::{Peer, Request, Response};
+use crate::session::Parameters;
+use crate::transport::{Connection, Peer, Request, Response};
 use crate::uri::server::Template;
 
 const MOST_REDIRECTS: usize = 5;
+/// Those under which the same is sent elsewhere.
+const UPLOAD_REDIRECTS: &[u16] = &[307, 308];
 /// The largest document that is retrieved.
 const MOST_RETRIEVED: usize = 8 << 20;
 
@@ -40,7 +43,7 @@ pub(super) async fn fetch(
     let mut request = Request { peer: Peer::Repository, ..Request::new(Method::GET, uri) };
     request.headers.push((ACCEPT, accept));
     request.max_body = MOST_RETRIEVED;
-    let response = follow(request, &[301, 302, 303, 307, 308], context).await?;
+    let response = follow(request, &[301, 302, 303, 307, 308], context.connection).await?;
     if !(200..300).contains(&response.status) {
         return Err(CommandError::Repository(response.status));
     }
@@ -57,12 +60,8 @@ pub(super) async fn deliver(
     body: Bytes,
     context: &mut Context<'_>,
 ) -> Result<(), CommandError> {
-    let mut request = Request { peer: Peer::Repository, body, ..Request::new(method, uri) };
-    request.headers.push((CONTENT_TYPE, HeaderValue::from_static(content_type)));
-    let dev_id = HeaderValue::try_from(context.parameters.dev_id()).ok();
-    let name = HeaderName::from_static("omadm-devid");
-    request.headers.extend(dev_id.map(|dev_id| (name, dev_id)));
-    let response = follow(request, &[307, 308], context).await?;
+    let request = upload(method, uri, content_type, body, context.parameters);
+    let response = follow(request, UPLOAD_REDIRECTS, context.connection).await?;
     if (200..300).contains(&response.status) {
         Ok(())
     } else {
@@ -70,14 +69,40 @@ pub(super) async fn deliver(
     }
 }
 
+/// PUTs what a server has subscribed to, outside a session; any status is a response.
+pub(crate) async fn put(
+    uri: Uri,
+    body: Bytes,
+    parameters: &Parameters,
+    connection: &mut Connection,
+) -> Result<Response, CommandError> {
+    let request = upload(Method::PUT, uri, media::DMMO_JSON, body, parameters);
+    follow(request, UPLOAD_REDIRECTS, connection).await
+}
+
+fn upload(
+    method: Method,
+    uri: Uri,
+    content_type: &'static str,
+    body: Bytes,
+    parameters: &Parameters,
+) -> Request {
+    let mut request = Request { peer: Peer::Repository, body, ..Request::new(method, uri) };
+    request.headers.push((CONTENT_TYPE, HeaderValue::from_static(content_type)));
+    let dev_id = HeaderValue::try_from(parameters.dev_id()).ok();
+    let name = HeaderName::from_static("omadm-devid");
+    request.headers.extend(dev_id.map(|dev_id| (name, dev_id)));
+    request
+}
+
 /// Sends a request and follows redirects of these statuses.
 async fn follow(
     mut request: Request,
     statuses: &[u16],
-    context: &mut Context<'_>,
+    connection: &mut Connection,
 ) -> Result<Response, CommandError> {
     for _ in 0..=MOST_REDIRECTS {
-        let response = context.connection.send(&request).await?;
+        let response = connection.send(&request).await?;
         if !statuses.contains(&response.status) {
             return Ok(response);
         }

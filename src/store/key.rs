@@ -6,6 +6,12 @@
 pub struct NodeKey(Vec<u8>);
 
 impl NodeKey {
+    /// What the keys of all instances of a management object are below.
+    #[must_use]
+    pub fn object(moid: &str) -> Self {
+        Self(moid.as_bytes().to_vec())
+    }
+
     /// The key of an instance's root.
     #[must_use]
     pub fn instance(moid: &str, miid: &str) -> Self {
@@ -36,6 +42,11 @@ impl NodeKey {
     #[must_use]
     pub fn as_bytes(&self) -> &[u8] {
         &self.0
+    }
+
+    /// Whether it is that key, or below it.
+    pub(super) fn is_within(&self, above: &Self) -> bool {
+        self.0.strip_prefix(above.as_bytes()).is_some_and(|rest| rest.first().is_none_or(|byte| *byte == 0))
     }
 
     /// The range of all keys below this one.

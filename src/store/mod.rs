@@ -10,19 +10,24 @@
 //! | `contacts` | server id | when a session last ended well, seconds since 1970 |
 //! | `defaults` | MOID | server id `\0` ServerURI (TS 5.4.10) |
 //! | `alerts` | server id `\0` sequence (u64, big endian) | the alert as JSON |
+//! | `subscriptions` | server id `\0` ClientURI | see [`Subscription`] |
 //!
 //! Only the agent opens it. Everything that must hold together is one [`Store::commit`] of several
 //! [`Change`]s: one transaction, one sync. A power cut at any moment leaves the state of the last commit.
 
 mod change;
 mod key;
+mod news;
 mod read;
 mod stored;
+mod subscription;
 
 pub use change::Change;
 pub use key::NodeKey;
+pub use news::News;
 pub use read::{SeenNotification, Snapshot};
 pub use stored::Stored;
+pub use subscription::{Digest, Subscription};
 
 use std::fs::{File, OpenOptions};
 use std::io;
@@ -46,6 +51,8 @@ const NOTIFICATIONS: TableDefinition<'_, &[u8], u64> = TableDefinition::new("not
 const CONTACTS: TableDefinition<'_, &str, u64> = TableDefinition::new("contacts");
 const DEFAULTS: TableDefinition<'_, &str, &str> = TableDefinition::new("defaults");
 const ALERTS: TableDefinition<'_, &[u8], &[u8]> = TableDefinition::new("alerts");
+
+const SUBSCRIPTIONS: TableDefinition<'_, &[u8], &[u8]> = TableDefinition::new("subscriptions");
 
 /// Why the store can't be used.
 #[derive(Debug, thiserror::Error)]
@@ -103,6 +110,7 @@ fn db(error: impl Into<redb::Error>) -> StoreError {
 #[derive(Debug)]
 pub struct Store {
     database: Database,
+    desk: news::Desk,
 }
 
 /// A store that was opened, and the damaged one that had to make way for it.
@@ -142,7 +150,7 @@ impl Store {
                 other => db(other),
             },
         )?;
-        let store = Self { database };
+        let store = Self { database, desk: news::Desk::default() };
         store.prepare()?;
         // A file that was made just now must be found after a power cut, whatever was committed to it.
         if let Some(folder) = path.parent() {
@@ -178,6 +186,7 @@ impl Store {
                     transaction.open_table(CONTACTS).map_err(db)?;
                     transaction.open_table(DEFAULTS).map_err(db)?;
                     transaction.open_table(ALERTS).map_err(db)?;
+                    transaction.open_table(SUBSCRIPTIONS).map_err(db)?;
                 }
                 transaction.commit().map_err(db)
             }
@@ -215,7 +224,20 @@ impl Store {
         for change in changes {
             change.apply(&transaction)?;
         }
-        transaction.commit().map_err(db)
+        transaction.commit().map_err(db)?;
+        self.desk.report(changes);
+        Ok(())
+    }
+
+    /// From now on [`Store::news`] tells of commits at or below these keys, and of no others.
+    pub fn look_out_for(&self, keys: Vec<NodeKey>) {
+        self.desk.look_out_for(keys);
+    }
+
+    /// Waits for a commit that changes a subscription, or what [`Store::look_out_for`] names. For one listener;
+    /// what is committed while it does not listen is told the next time.
+    pub async fn news(&self) -> News {
+        self.desk.news().await
     }
 }
 

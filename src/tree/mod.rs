@@ -6,6 +6,7 @@
 mod access;
 mod builtins;
 mod delete;
+mod dependencies;
 mod document;
 mod error;
 mod exec;

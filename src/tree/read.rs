@@ -366,6 +366,6 @@ pub(super) fn required(node: &NodeRef) -> bool {
 }
 
 /// Whether the node's value is a secret that only an exact GET by its own server shows.
-fn secret(node: &NodeRef) -> bool {
+pub(super) fn secret(node: &NodeRef) -> bool {
     node.mapping().get.iter().any(|source| matches!(&source.from, Origin::Builtin(name) if is_secret(name)))
 }
