@@ -3,11 +3,14 @@
 mod clock;
 mod doorkeeper;
 mod loading;
+mod local;
+mod registrations;
 mod schedule;
 mod supervisor;
 mod watcher;
 
 pub use loading::{Options, check};
+pub use local::Local;
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -22,13 +25,15 @@ use crate::command::{Finished, Programs};
 use crate::config::Problems;
 use crate::journal::id;
 use crate::notification::listener;
+use crate::push::bridge::Bridge;
 use crate::session::{Again, Cause, Failure, Outcome, Queue, Random, Session, Ticket};
 use crate::store::{Change, Store, StoreError};
 use crate::subscription::Subscriptions;
 use crate::world::World;
-use clock::Clock;
+use clock::{Clock, Wait};
 use doorkeeper::Doorkeeper;
 use loading::Loader;
+use registrations::Attempt;
 use supervisor::Supervisor;
 use watcher::Watcher;
 
@@ -71,6 +76,8 @@ struct Daemon {
     doorkeeper: Arc<Mutex<Doorkeeper>>,
     queue: Queue,
     clock: Clock,
+    /// While the clock is not set.
+    clock_wait: Option<Wait>,
     sessions: JoinSet<Outcome>,
     /// Whom each session's task is with.
     places: HashMap<Id, Place>,
@@ -81,11 +88,15 @@ struct Daemon {
     random: Box<dyn Random>,
     supervisor: Supervisor,
     watcher: Watcher,
+    /// What push clients want servers to be told.
+    bridge: Bridge,
+    registrations: JoinSet<Attempt>,
 }
 
 /// Runs the agent until it is told to stop.
 ///
-/// `sockets` receive notifications; none: those that `notification.listen` names are opened.
+/// `sockets` receive notifications; none: those that `notification.listen` names are opened. `requests` come from
+/// applications on the device.
 ///
 /// # Errors
 /// [`DaemonError`], before it is ready; nothing later ends it.
@@ -93,6 +104,7 @@ pub async fn run(
     options: Options,
     sockets: Vec<UdpSocket>,
     mut signals: mpsc::Receiver<Signal>,
+    mut requests: mpsc::Receiver<Local>,
     mut random: Box<dyn Random>,
 ) -> Result<(), DaemonError> {
     let (loader, world) = Loader::start(options).await?;
@@ -131,6 +143,7 @@ pub async fn run(
         doorkeeper,
         queue: Queue::default(),
         clock,
+        clock_wait: None,
         sessions: JoinSet::new(),
         places: HashMap::new(),
         programs: Programs::new(finished_sender),
@@ -139,6 +152,8 @@ pub async fn run(
         random,
         supervisor: Supervisor::new(),
         watcher,
+        bridge: Bridge::default(),
+        registrations: JoinSet::new(),
     };
     daemon.boot();
     let status = daemon.status();
@@ -146,14 +161,18 @@ pub async fn run(
 
     loop {
         daemon.start_due();
+        daemon.start_registrations();
         let wake = daemon.next_wake();
         tokio::select! {
             never = &mut listening => match never {},
             Some(package) = admitted.recv() => daemon.admitted(package).await,
             Some(finished) = finished.recv() => daemon.finished(&finished).await,
             Some(ended) = daemon.sessions.join_next_with_id() => daemon.ended(ended).await,
+            Some(Ok(attempt)) = daemon.registrations.join_next() => daemon.registered(attempt).await,
+            Some(request) = requests.recv() => daemon.local(request).await,
             () = daemon.watcher.changed() => {}
             () = daemon.subscriptions.turn(&daemon.world, &mut *daemon.random) => {}
+            set = clock_settled(daemon.clock_wait.as_ref(), &daemon.clock) => daemon.clock_settled(set),
             () = sleep_until(wake) => daemon.tick().await,
             signal = signals.recv() => match signal {
                 Some(Signal::Reload) => daemon.reload().await,
@@ -172,12 +191,33 @@ async fn sleep_until(wake: Option<Instant>) {
     }
 }
 
+async fn clock_settled(wait: Option<&Wait>, clock: &Clock) -> bool {
+    match wait {
+        Some(wait) => wait.over(clock).await,
+        None => std::future::pending().await,
+    }
+}
+
 impl Daemon {
     /// What is due because the agent has started.
     fn boot(&mut self) {
+        let until = Instant::now() + self.world.settings.session.clock_wait;
+        self.clock_wait = Wait::begin(&self.clock, until);
+        self.queue.hold(self.clock_wait.as_ref().map(Wait::until));
+        self.resume_registrations();
         for (ticket, at) in schedule::at_start(&self.world, Instant::now(), &mut *self.random) {
             self.queue.ask(ticket, at);
         }
+    }
+
+    /// What is scheduled need not wait any longer.
+    fn clock_settled(&mut self, set: bool) {
+        match set {
+            true => log::info!("the clock is set"),
+            false => log::warn!("the clock is still not set: scheduled sessions begin all the same"),
+        }
+        self.clock_wait = None;
+        self.queue.hold(None);
     }
 
     fn next_wake(&self) -> Option<Instant> {
@@ -187,6 +227,7 @@ impl Daemon {
             tally,
             self.supervisor.next_ping(),
             self.watcher.due(),
+            self.bridge.next_wake(),
             self.subscriptions.next_wake(),
         ];
         dues.into_iter().flatten().min()
@@ -361,6 +402,7 @@ impl Daemon {
             self.queue.ask(ticket, at);
         }
         self.subscriptions.follow(&before, &self.world).await;
+        self.resume_registrations();
         let status = self.status();
         log::info!("configuration read again: {status}");
         self.supervisor.status(&status);

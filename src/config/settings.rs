@@ -46,6 +46,8 @@ pub struct Session {
     pub retries: u32,
     /// How long a session waits for a preferred bearer.
     pub bearer_wait: Duration,
+    /// How long scheduled sessions wait, after the start, for a clock that was never set.
+    pub clock_wait: Duration,
     /// The largest Package#2 in bytes; a larger one ends the session.
     pub max_package: usize,
     /// The most packages one session may take.
@@ -90,6 +92,7 @@ impl Default for Settings {
             session: Session {
                 retries: 5,
                 bearer_wait: Duration::from_secs(15 * 60),
+                clock_wait: Duration::from_secs(5 * 60),
                 max_package: 1 << 20,
                 max_packages: 1000,
                 allow_http: false,

@@ -1,5 +1,9 @@
 //! Time as the agent believes it: a gateway without a battery-backed clock boots into the past.
 
+mod setting;
+
+pub(super) use setting::Wait;
+
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::{SystemTime, UNIX_EPOCH};

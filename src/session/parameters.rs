@@ -18,11 +18,11 @@ impl Parameters {
         Self { dev_id }
     }
 
-    /// Asks the tree.
+    /// The device's values as they are now.
     ///
     /// # Errors
-    /// The device's id can't be told right now.
-    pub async fn read(tree: &Tree, visitor: &Visitor<'_>) -> Result<Self, TreeError> {
+    /// DevID can't be read.
+    pub async fn of(tree: &Tree, visitor: &Visitor<'_>) -> Result<Self, TreeError> {
         let dev_id = tree.own_leaf(DEV_INFO, "DevID", visitor).await?;
         Ok(Self::new(dev_id.unwrap_or_else(|| "-1".to_owned())))
     }

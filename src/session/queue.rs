@@ -42,6 +42,12 @@ impl Cause {
             Self::Retry => "retry",
         }
     }
+
+    /// Whether nobody but the agent's own schedule asks for it.
+    #[must_use]
+    pub fn is_scheduled(self) -> bool {
+        matches!(self, Self::Boot | Self::Schedule)
+    }
 }
 
 /// A session to be started.
@@ -81,6 +87,8 @@ impl Ticket {
 pub struct Queue {
     lines: BTreeMap<Place, Line>,
     running: usize,
+    /// What is only scheduled does not begin before.
+    held: Option<Instant>,
 }
 
 #[derive(Debug, Default)]
@@ -102,17 +110,24 @@ impl Queue {
         });
     }
 
+    /// Holds back, until this time, what nobody but the schedule asks for; none: nothing any longer.
+    pub fn hold(&mut self, until: Option<Instant>) {
+        self.held = until;
+    }
+
     /// The sessions to start now; each counts as running until [`Queue::ended`].
     pub fn due(&mut self, now: Instant) -> Vec<Ticket> {
         let mut tickets = Vec::new();
         let running = self.lines.iter().filter(|(_, line)| line.running.is_some());
         let mut busy: BTreeSet<String> = running.map(|(place, _)| place.server_id.clone()).collect();
+        let held = self.held;
         for (place, line) in &mut self.lines {
             if self.running == MOST_RUNNING {
                 break;
             }
             if !busy.contains(&place.server_id)
-                && let Some((_, ticket)) = line.waiting.take_if(|(due, _)| *due <= now)
+                && let Some((_, ticket)) =
+                    line.waiting.take_if(|(due, ticket)| begin(*due, ticket, held) <= now)
             {
                 line.running = Some(ticket.clone());
                 busy.insert(place.server_id.clone());
@@ -174,7 +189,8 @@ impl Queue {
             .map(|(place, _)| place.server_id.as_str())
             .collect();
         let idle = self.lines.iter().filter(|(place, _)| !running.contains(place.server_id.as_str()));
-        idle.filter_map(|(_, line)| line.waiting.as_ref().map(|(due, _)| *due)).min()
+        let begins = |(due, ticket): &(Instant, Ticket)| begin(*due, ticket, self.held);
+        idle.filter_map(|(_, line)| line.waiting.as_ref().map(begins)).min()
     }
 
     /// How many sessions run.
@@ -184,10 +200,16 @@ impl Queue {
     }
 }
 
+fn begin(due: Instant, ticket: &Ticket, held: Option<Instant>) -> Instant {
+    held.filter(|_| ticket.cause.is_scheduled()).map_or(due, |held| held.max(due))
+}
+
 fn merge(before: Ticket, newer: Ticket) -> Ticket {
     let req_mos = before.trigger.req_mos || newer.trigger.req_mos;
+    // A better reason than the schedule is not held back with it.
+    let better = before.cause.is_scheduled() && !newer.cause.is_scheduled();
     let (mut kept, other) =
-        if newer.cause == Cause::Notification { (newer, before) } else { (before, newer) };
+        if newer.cause == Cause::Notification || better { (newer, before) } else { (before, newer) };
     kept.trigger.req_mos = req_mos;
     if kept.trigger.requested.is_empty() {
         kept.trigger.requested = other.trigger.requested;
@@ -307,6 +329,27 @@ mod tests {
         assert!(queue.due(now).is_empty());
         queue.ended(&elsewhere, &Outcome::Completed, now, 0);
         assert_eq!(queue.running(), 0);
+    }
+
+    #[test]
+    fn what_is_only_scheduled_can_be_held_back_and_what_somebody_asked_for_cannot() {
+        let now = Instant::now();
+        let until = now + Duration::from_secs(60);
+        let mut queue = Queue::default();
+        queue.hold(Some(until));
+        queue.ask(Ticket::plain("a", Cause::Boot), now);
+        queue.ask(Ticket::plain("b", Cause::Schedule), now);
+        queue.ask(ticket("c", 1, false), now);
+        assert_eq!(queue.due(now), [ticket("c", 1, false)]);
+        assert_eq!(queue.next_wake(), Some(until));
+        queue.ask(Ticket::plain("a", Cause::Alert), now);
+        assert_eq!(
+            queue.due(now),
+            [Ticket::plain("a", Cause::Alert)],
+            "an alert does not wait with the boot"
+        );
+        queue.hold(None);
+        assert_eq!(queue.due(now), [Ticket::plain("b", Cause::Schedule)]);
     }
 
     #[test]

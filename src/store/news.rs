@@ -67,10 +67,12 @@ impl Desk {
 fn touches(change: &Change, key: &NodeKey) -> bool {
     match change {
         Change::Put(changed, _) | Change::Pin(changed, _) | Change::AddInstance { instance: changed, .. } => {
-            changed.is_within(key)
+            changed.is_at_or_below(key)
         }
         // All below goes along.
-        Change::Remove(gone) | Change::RemoveInstance(gone) => gone.is_within(key) || key.is_within(gone),
+        Change::Remove(gone) | Change::RemoveInstance(gone) => {
+            gone.is_at_or_below(key) || key.is_at_or_below(gone)
+        }
         _ => false,
     }
 }

@@ -1,6 +1,6 @@
 //! What servers have subscribed to.
 
-use redb::{ReadTransaction, ReadableTable, TableError, WriteTransaction};
+use redb::{ReadableTable, WriteTransaction};
 
 use super::{SUBSCRIPTIONS, Snapshot, StoreError, db};
 
@@ -52,8 +52,8 @@ impl Snapshot {
     /// # Errors
     /// The file can't be read, or a record is damaged.
     pub fn subscriptions(&self) -> Result<Vec<Subscription>, StoreError> {
+        let table = self.transaction().open_table(SUBSCRIPTIONS).map_err(db)?;
         let mut all = Vec::new();
-        let Some(table) = table(self.transaction())? else { return Ok(all) };
         for entry in table.iter().map_err(db)? {
             let (key, record) = entry.map_err(db)?;
             all.push(decoded(key.value(), record.value())?);
@@ -70,7 +70,7 @@ impl Snapshot {
         server_id: &str,
         client_uri: &str,
     ) -> Result<Option<Subscription>, StoreError> {
-        let Some(table) = table(self.transaction())? else { return Ok(None) };
+        let table = self.transaction().open_table(SUBSCRIPTIONS).map_err(db)?;
         let key = key(server_id, client_uri);
         let record = table.get(key.as_slice()).map_err(db)?;
         record.map(|record| decoded(&key, record.value())).transpose()
@@ -103,17 +103,6 @@ pub(super) fn remove(
     let mut table = transaction.open_table(SUBSCRIPTIONS).map_err(db)?;
     table.remove(key(server_id, client_uri).as_slice()).map_err(db)?;
     Ok(())
-}
-
-type Table = redb::ReadOnlyTable<&'static [u8], &'static [u8]>;
-
-/// None in a store that an earlier version made, until the first is put there.
-fn table(transaction: &ReadTransaction) -> Result<Option<Table>, StoreError> {
-    match transaction.open_table(SUBSCRIPTIONS) {
-        Ok(table) => Ok(Some(table)),
-        Err(TableError::TableDoesNotExist(_)) => Ok(None),
-        Err(error) => Err(db(error)),
-    }
 }
 
 fn key(server_id: &str, client_uri: &str) -> Vec<u8> {
@@ -157,18 +146,5 @@ mod tests {
         assert_eq!(read(), Some(subscription("https://elsewhere/", None)));
         commit(Change::Unsubscribe { server_id: "a".into(), client_uri: "urn:m/1/N".into() });
         assert_eq!(read(), None);
-    }
-
-    #[test]
-    fn a_store_of_an_earlier_version_has_none() {
-        let folder = tempfile::tempdir().unwrap();
-        let store = Store::open(folder.path()).unwrap().store;
-        let transaction = store.database.begin_write().unwrap();
-        transaction.delete_table(SUBSCRIPTIONS).unwrap();
-        transaction.commit().unwrap();
-        assert_eq!(store.snapshot().unwrap().subscriptions().unwrap(), []);
-        assert_eq!(store.snapshot().unwrap().subscription("a", "x").unwrap(), None);
-        store.commit_blocking(&[Change::Subscribe(subscription("https://r/", None))]).unwrap();
-        assert_eq!(store.snapshot().unwrap().subscriptions().unwrap().len(), 1);
     }
 }

@@ -15,6 +15,7 @@ mod plan;
 mod read;
 mod registry;
 mod resolve;
+mod rules;
 mod scope;
 #[cfg(test)]
 mod tests;

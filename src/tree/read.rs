@@ -107,8 +107,8 @@ impl Tree {
         let mut documents = Vec::new();
         let mut total = 0;
         for object in self.objects().iter().filter(|object| visitor.sees(object)) {
-            for instance in self.instances(object, &pass.snapshot)? {
-                if !visitor.rights(object, &instance).allow(super::Rights::READ) {
+            for (instance, rights) in self.visible(object, visitor, &pass.snapshot)? {
+                if !rights.allow(super::Rights::READ) {
                     continue;
                 }
                 let root = NodeRef::root(std::sync::Arc::clone(object), std::sync::Arc::new(instance));

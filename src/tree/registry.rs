@@ -151,13 +151,11 @@ impl Tree {
         let snapshot = self.store.snapshot()?;
         let mut supported = Vec::new();
         for object in self.objects.iter().filter(|object| visitor.sees(object)) {
-            let instances = self.instances(object, &snapshot)?;
-            let visible =
-                instances.into_iter().filter(|instance| !visitor.rights(object, instance).is_none());
+            let visible = self.visible(object, visitor, &snapshot)?;
             supported.push(SupportedMo {
                 ddf: object.ddf_uri.clone(),
                 moid: object.moid.clone(),
-                miids: visible.map(|instance| instance.miid).collect(),
+                miids: visible.into_iter().map(|(instance, _)| instance.miid).collect(),
             });
         }
         Ok(supported)

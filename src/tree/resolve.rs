@@ -12,7 +12,7 @@ use crate::uri::{decode_name, encode_name};
 use super::access::Rights;
 use super::error::TreeError;
 use super::node::NodeRef;
-use super::registry::{Instance, Origin, Tree, Visitor};
+use super::registry::{Tree, Visitor};
 
 impl Tree {
     /// Finds the node that `uri` names, for a server that wants to do something that takes `wanted` rights.
@@ -31,23 +31,27 @@ impl Tree {
         let object = self.object(&uri.moid).filter(|object| visitor.sees(object));
         let object = object.ok_or_else(|| TreeError::NotFound(uri.moid.clone()))?;
         let snapshot = self.store.snapshot()?;
-        let instances = self.instances(object, &snapshot)?;
-        let instance = match &uri.instance {
-            Selector::Name(miid) => instances.into_iter().find(|instance| instance.miid == *miid),
-            Selector::Only => {
-                only(visible(instances, |instance| !visitor.rights(object, instance).is_none()))
-                    .map_err(|()| TreeError::NotUnique(format!("{}//", object.moid)))?
+        let found = match &uri.instance {
+            Selector::Name(miid) => {
+                let mut instances = self.instances(object, &snapshot)?.into_iter();
+                let named = instances.find(|instance| instance.miid == *miid);
+                named
+                    .map(|instance| {
+                        let rights = self.rights(object, &instance, visitor, &snapshot)?;
+                        Ok::<_, TreeError>((instance, rights))
+                    })
+                    .transpose()?
             }
+            Selector::Only => only(self.visible(object, visitor, &snapshot)?)
+                .map_err(|()| TreeError::NotUnique(format!("{}//", object.moid)))?,
             Selector::Letter(_) => return Err(TreeError::Unsupported("an x-name as MO instance")),
             Selector::Any => return Err(TreeError::Unsupported("a wildcard as MO instance")),
         };
-        let instance =
-            instance.ok_or_else(|| TreeError::NotFound(format!("an instance of {}", object.moid)))?;
-        let rights = visitor.rights(object, &instance);
+        let (instance, rights) =
+            found.ok_or_else(|| TreeError::NotFound(format!("an instance of {}", object.moid)))?;
         if !rights.allow(wanted) {
             let place = format!("{}/{}", object.moid, instance.miid);
-            // That other accounts exist is nothing a server learns.
-            let hidden = rights.is_none() && instance.origin == Origin::Account;
+            let hidden = rights.is_none() && instance.is_private();
             return Err(if hidden { TreeError::NotFound(place) } else { TreeError::Forbidden(place) });
         }
 
@@ -112,14 +116,10 @@ impl Tree {
     }
 }
 
-fn visible(instances: Vec<Instance>, may: impl Fn(&Instance) -> bool) -> Vec<Instance> {
-    instances.into_iter().filter(|instance| may(instance)).collect()
-}
-
 /// The single member, nothing of an empty list, an error for several.
-fn only(instances: Vec<Instance>) -> Result<Option<Instance>, ()> {
-    let mut instances = instances.into_iter();
-    match (instances.next(), instances.next()) {
+fn only<T>(all: Vec<T>) -> Result<Option<T>, ()> {
+    let mut all = all.into_iter();
+    match (all.next(), all.next()) {
         (found, None) => Ok(found),
         _ => Err(()),
     }

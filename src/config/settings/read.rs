@@ -88,6 +88,13 @@ impl Session {
             Duration::ZERO..=7 * DAY,
             "a duration from \"0s\" to \"7d\"",
         );
+        within(
+            reader,
+            "clock-wait",
+            &mut self.clock_wait,
+            Duration::ZERO..=DAY,
+            "a duration from \"0s\" to \"1d\"",
+        );
         let mut package = ByteSize(self.max_package);
         within(
             reader,

@@ -65,6 +65,7 @@ replay-window = "2min"
 [session]
 retries = 0
 bearer-wait = "0s"
+clock-wait = "1d"
 max-package = "64MiB"
 max-packages = 1
 allow-http = true
@@ -92,9 +93,10 @@ uri = "https://bootstrap.example/[MCC]/[MNC]/[DevID]"
     assert!(settings.notification.accept_bare);
     assert_eq!(settings.notification.max_age, Duration::from_secs(60));
     assert_eq!(settings.notification.replay_window, Duration::from_secs(120));
-    let Session { retries, bearer_wait, max_package, max_packages, allow_http, continue_origins } =
-        settings.session;
+    let Session { retries, bearer_wait, clock_wait, max_package, max_packages, .. } = settings.session;
+    let Session { allow_http, continue_origins, .. } = settings.session;
     assert_eq!((retries, bearer_wait, max_package), (0, Duration::ZERO, 64 << 20));
+    assert_eq!(clock_wait, Duration::from_secs(24 * 3600));
     assert_eq!((max_packages, allow_http), (1, true));
     let origins: Vec<String> = continue_origins.iter().map(ToString::to_string).collect();
     assert_eq!(origins, ["https://a.example:443", "http://b.example:8080"]);
