@@ -1,4 +1,5 @@
 //! SUB and UNSUB of the approved profile, seen from the servers and the data repository.
+#![allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "a bench fails by panicking")]
 
 mod support;
 

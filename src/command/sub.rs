@@ -16,6 +16,9 @@ pub(super) async fn run(parameters: &[String], context: &mut Context<'_>) -> Ans
     // Kept as a template, like DEFAULT's.
     let uri = repository::expand(server_uri, context)?;
     context.connection.admit(&uri)?;
+    if target.has_wildcard() {
+        return Err(TreeError::NotUnique(target.to_string()).into());
+    }
     let node = context.tree.resolve(&target, &context.visitor, Rights::READ).await?;
     // What the server could GET now is where its changes begin.
     let document = context.tree.document(&node, target.level, &context.visitor).await?;
@@ -23,7 +26,7 @@ pub(super) async fn run(parameters: &[String], context: &mut Context<'_>) -> Ans
         server_id: context.visitor.account.server_id.clone(),
         client_uri: target.to_string(),
         server_uri: server_uri.clone(),
-        delivered: Some(subscription::digest(&subscription::array(&document))),
+        delivered: Some(subscription::digest(&[document])),
     };
     let all = context.store.snapshot().and_then(|snapshot| snapshot.subscriptions());
     let others = all

@@ -3,10 +3,12 @@
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
+use hyper::Method;
+
+use super::digest;
 use super::schedule::Id;
 use super::watches::Watches;
-use super::{array, digest};
-use crate::command::{self, CommandError};
+use crate::command::{CommandError, Upload};
 use crate::session::Parameters;
 use crate::store::{Change, Digest, StoreError, Subscription};
 use crate::transport::{Binding, Failure, TransportError, retry_after};
@@ -14,9 +16,6 @@ use crate::tree::{Rights, SessionFacts, TreeError, Visitor};
 use crate::uri::client::ClientUri;
 use crate::uri::server::Template;
 use crate::world::{Peer, World};
-
-/// What is put when there is nothing any more.
-const NOTHING: &[u8] = b"[]";
 
 /// What a look takes.
 pub(super) struct Look {
@@ -64,36 +63,37 @@ impl Look {
         };
         drop(snapshot);
         let visitor = Visitor { account: &self.peer.account, session: SessionFacts::default() };
-        let (content, polls) = match self.read(&visitor).await {
+        let (documents, polls) = match self.read(&visitor).await {
             Ok(read) => read,
             // Who gets a right back is told by nobody.
             Err(error) => {
                 return Ok(Outcome { result: Result::Withheld(error.to_string()), polls: true });
             }
         };
-        let new = digest(&content);
+        let new = digest(&documents);
         let result = if known.delivered == Some(new) || self.refused == Some(new) {
             Result::Unchanged
         } else {
-            self.deliver(known, content, new, &visitor).await?
+            self.deliver(known, &documents, new, &visitor).await?
         };
         Ok(Outcome { result, polls })
     }
 
-    /// What the server would get now, and whether some changes of it are told by nobody.
-    async fn read(&self, visitor: &Visitor<'_>) -> std::result::Result<(Vec<u8>, bool), CommandError> {
+    /// What the server would get now, nothing of what is no more, and whether some changes of it are told by nobody.
+    async fn read(&self, visitor: &Visitor<'_>) -> std::result::Result<(Vec<Vec<u8>>, bool), CommandError> {
         let tree = &self.world.tree;
         let uri = ClientUri::parse(&self.id.client_uri).map_err(CommandError::ClientUri)?;
         if !tree.object(&uri.moid).is_some_and(|object| visitor.sees(object)) {
             return Err(TreeError::NotFound(uri.moid).into());
         }
         let node = match tree.resolve(&uri, visitor, Rights::READ).await {
-            Err(TreeError::NotFound(_)) => return Ok((NOTHING.to_vec(), true)),
+            Err(TreeError::NotFound(_)) => return Ok((Vec::new(), true)),
             other => other?,
         };
         // Watched first, read then: what changes in between is not missed.
         let dependencies = tree.dependencies(&node, visitor).await?;
-        let others = dependencies.others;
+        // Which node an x-name stands for may hang on any other's value.
+        let others = dependencies.others || !uri.node_values.is_empty();
         let told = match self.watches.clone() {
             Some(watches) => {
                 let id = self.id.clone();
@@ -102,17 +102,17 @@ impl Look {
             }
             None => false,
         };
-        let content = match tree.document(&node, uri.level, visitor).await {
-            Err(TreeError::NotFound(_)) => NOTHING.to_vec(),
-            other => array(&other?),
+        let documents = match tree.document(&node, uri.level, visitor).await {
+            Err(TreeError::NotFound(_)) => Vec::new(),
+            other => vec![other?],
         };
-        Ok((content, others || !told))
+        Ok((documents, others || !told))
     }
 
     async fn deliver(
         &self,
         known: Subscription,
-        content: Vec<u8>,
+        documents: &[Vec<u8>],
         new: Digest,
         visitor: &Visitor<'_>,
     ) -> std::result::Result<Result, StoreError> {
@@ -134,7 +134,15 @@ impl Look {
             Ok(client) => client.connection(Binding::Any),
             Err(error) => return failed(&error),
         };
-        match command::put(uri, content.into(), &parameters, &mut connection).await {
+        let upload = Upload {
+            method: Method::PUT,
+            uri,
+            documents,
+            tree: &self.world.tree,
+            parameters: &parameters,
+            profile: self.peer.account.profile,
+        };
+        match upload.send(&mut connection).await {
             Ok(response) if (200..300).contains(&response.status) => {
                 self.remember(known, Some(new)).await?;
                 Ok(Result::Delivered)

@@ -28,16 +28,10 @@ use watches::Watches;
 /// What is being put when the agent is stopped gets this long.
 const LONGEST_STOP: Duration = Duration::from_secs(2);
 
-/// What is put: a JSON array of one serialised management object.
+/// Tells one content from another: serialised management objects, in the form in which they are put.
 #[must_use]
-pub fn array(document: &[u8]) -> Vec<u8> {
-    [b"[", document, b"]"].concat()
-}
-
-/// Tells one content from another.
-#[must_use]
-pub fn digest(content: &[u8]) -> Digest {
-    Sha256::digest(content).into()
+pub fn digest(documents: &[Vec<u8>]) -> Digest {
+    Sha256::digest(documents.join(&b',')).into()
 }
 
 /// All subscriptions of all servers.

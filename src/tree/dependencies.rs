@@ -29,7 +29,7 @@ struct Walk<'a> {
 type Walked<'f> = Pin<Box<dyn Future<Output = Result<(), TreeError>> + Send + 'f>>;
 
 impl Tree {
-    /// What the values at and below `node` come from, besides the store.
+    /// What `node`, and the values at and below it, come from, besides the store.
     ///
     /// # Errors
     /// The store failed; a listing that fails makes no error.
@@ -40,6 +40,13 @@ impl Tree {
     ) -> Result<Dependencies, TreeError> {
         let walk = Walk { tree: self, visitor, snapshot: self.store.snapshot()? };
         let mut found = Dependencies::default();
+        let mut above = Some(node.clone());
+        while let Some(listed) = above {
+            above = listed.parent();
+            if let (Some(parent), Some(list)) = (&above, &listed.mapping().list) {
+                found.add_list(list, &self.scope(parent, visitor).context());
+            }
+        }
         walk.visit(node, &mut found).await?;
         Ok(found)
     }

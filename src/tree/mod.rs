@@ -5,6 +5,7 @@
 
 mod access;
 mod builtins;
+mod delegation;
 mod delete;
 mod dependencies;
 mod document;
@@ -29,3 +30,4 @@ pub use exec::Invocation;
 pub use node::NodeRef;
 pub use read::Shown;
 pub use registry::{Tree, Visitor};
+pub use resolve::Resolved;
