@@ -17,6 +17,7 @@ use std::time::{Duration, Instant};
 use sha2::{Digest as _, Sha256};
 use tokio::task::{AbortHandle, JoinError, JoinSet};
 
+use crate::journal;
 use crate::session::Random;
 use crate::store::{Change, Digest, News, NodeKey, Store, Subscription};
 use crate::uri::client::ClientUri;
@@ -249,7 +250,7 @@ impl Known {
         };
         if !std::mem::replace(&mut self.said, true) {
             log::warn!(
-                OMADM_SERVER_ID = server_id.as_str(), OMADM_CLIENT_URI = client_uri.as_str();
+                MESSAGE_ID = journal::id::SUBSCRIPTION_FAILING, OMADM_SERVER_ID = server_id.as_str(), OMADM_CLIENT_URI = client_uri.as_str();
                 "{server_id}: subscription to {client_uri}: {problem}"
             );
         }
