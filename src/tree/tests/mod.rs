@@ -1,6 +1,7 @@
 //! The tree over a real store, real files, and a small management object.
 
 mod addressing;
+mod depending;
 mod executing;
 mod reading;
 mod resolving;
