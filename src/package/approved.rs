@@ -16,6 +16,10 @@ pub(super) fn head_members<'a>(head: &MoHead<'a>) -> Vec<(&'static str, &'a str)
     vec![("DDF", head.ddf), ("ClientURI", head.client_uri)]
 }
 
+/// The commands: the draft's, and subscriptions.
+pub(super) const COMMANDS: [&str; 12] =
+    ["CONT", "DEFAULT", "DELETE", "END", "EXEC", "GET", "HGET", "HPOST", "HPUT", "SHOW", "SUB", "UNSUB"];
+
 /// Writes Package#1; `{}` when there is nothing to say.
 #[must_use]
 pub fn encode1(package: &Package1) -> Encoded {

@@ -13,19 +13,24 @@
 //! | `cache` | empty | the key of cache validators (TS 12): 64 random bytes |
 //! | `mos` | server id | the MOIDs of the last MOS list that the server got, a line each |
 //! | `alerts` | server id `\0` sequence (u64, big endian) | the alert as JSON |
+//! | `subscriptions` | server id `\0` ClientURI | see [`Subscription`] |
 //!
 //! Only the agent opens it. Everything that must hold together is one [`Store::commit`] of several
 //! [`Change`]s: one transaction, one sync. A power cut at any moment leaves the state of the last commit.
 
 mod change;
 mod key;
+mod news;
 mod read;
 mod stored;
+mod subscription;
 
 pub use change::Change;
 pub use key::NodeKey;
+pub use news::News;
 pub use read::{SeenNotification, Snapshot};
 pub use stored::Stored;
+pub use subscription::{Digest, Subscription};
 
 use std::fs::{File, OpenOptions};
 use std::io;
@@ -56,6 +61,7 @@ const MOS: TableDefinition<'_, &str, &str> = TableDefinition::new("mos");
 
 /// What cache validators are keyed with.
 pub type CacheKey = [u8; 64];
+const SUBSCRIPTIONS: TableDefinition<'_, &[u8], &[u8]> = TableDefinition::new("subscriptions");
 
 /// Why the store can't be used.
 #[derive(Debug, thiserror::Error)]
@@ -113,6 +119,7 @@ fn db(error: impl Into<redb::Error>) -> StoreError {
 #[derive(Debug)]
 pub struct Store {
     database: Database,
+    desk: news::Desk,
 }
 
 /// Makes the tables that are not there yet.
@@ -127,6 +134,7 @@ fn make_tables(transaction: &WriteTransaction) -> Result<(), StoreError> {
     transaction.open_table(ALERTS).map_err(db)?;
     transaction.open_table(CACHE_KEY).map_err(db)?;
     transaction.open_table(MOS).map_err(db)?;
+    transaction.open_table(SUBSCRIPTIONS).map_err(db)?;
     Ok(())
 }
 
@@ -167,7 +175,7 @@ impl Store {
                 other => db(other),
             },
         )?;
-        let store = Self { database };
+        let store = Self { database, desk: news::Desk::default() };
         store.prepare()?;
         // A file that was made just now must be found after a power cut, whatever was committed to it.
         if let Some(folder) = path.parent() {
@@ -232,7 +240,20 @@ impl Store {
         for change in changes {
             change.apply(&transaction)?;
         }
-        transaction.commit().map_err(db)
+        transaction.commit().map_err(db)?;
+        self.desk.report(changes);
+        Ok(())
+    }
+
+    /// From now on [`Store::news`] tells of commits at or below these keys, and of no others.
+    pub fn look_out_for(&self, keys: Vec<NodeKey>) {
+        self.desk.look_out_for(keys);
+    }
+
+    /// Waits for a commit that changes a subscription, or what [`Store::look_out_for`] names. For one listener;
+    /// what is committed while it does not listen is told the next time.
+    pub async fn news(&self) -> News {
+        self.desk.news().await
     }
 }
 

@@ -67,6 +67,12 @@ impl Tree {
 }
 
 impl Gathering<'_> {
+    /// What is gathered is serialised without cache validators, and nothing is fresh.
+    #[must_use]
+    pub fn without_validators(self) -> Self {
+        Self { key: None, ..self }
+    }
+
     /// Adds what a ClientURI addresses, to `level` levels. Left out is what the server holds by its cache validator `held`,
     /// which never matches what a wildcard addresses; and what a wildcard addresses and is not there.
     ///

@@ -9,6 +9,7 @@ mod builtins;
 mod cache;
 mod delegation;
 mod delete;
+mod dependencies;
 mod document;
 mod error;
 mod exec;

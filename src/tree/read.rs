@@ -108,22 +108,6 @@ impl Tree {
         Ok(if value.is_empty() { Shown::Empty } else { Shown::Leaf { mime, value } })
     }
 
-    /// Reads what HPUT and HPOST send of one node: one JSON object, for a leaf too.
-    ///
-    /// # Errors
-    /// As [`Tree::show`].
-    pub async fn document(
-        &self,
-        node: &NodeRef,
-        level: Option<u32>,
-        visitor: &Visitor<'_>,
-    ) -> Result<Vec<u8>, TreeError> {
-        let mut gathering = self.gathering(visitor)?;
-        gathering.add(Resolved::One(node.clone()), level, None).await?;
-        let (json, _) = gathering.finish().pieces(visitor.account.profile, false).collect(MOST)?;
-        Ok(json)
-    }
-
     /// A leaf's value as text, for the agent's own use; none if it has none.
     ///
     /// # Errors

@@ -84,7 +84,9 @@ async fn what_may_not_be_read_is_shown_by_no_way() {
     for path in ["Hidden", "Vault", "Vault/Inside"] {
         assert_eq!(code(bench.get(path).await), 405, "{path}");
         let node = bench.resolve(path, Rights::READ).await.unwrap();
-        assert_eq!(code(bench.tree.document(&node, None, &bench.visitor()).await), 405, "{path}");
+        let visitor = bench.visitor();
+        let mut gathering = bench.tree.gathering(&visitor).unwrap();
+        assert_eq!(code(gathering.add(Resolved::One(node), None, None).await), 405, "{path}");
     }
     let all = bench.read("").await.unwrap();
     assert!(all.get("Hidden").is_none() && all.get("Vault").is_none(), "{all}");
@@ -99,7 +101,9 @@ async fn a_secret_is_shown_to_an_exact_get_and_to_nothing_else() {
     let Shown::Leaf { value, .. } = bench.get(&exact).await.unwrap() else { panic!("no leaf") };
     assert_eq!(value.to_raw(), b"acme's secret");
     let node = bench.resolve(&exact, Rights::READ).await.unwrap();
-    assert_eq!(code(bench.tree.document(&node, None, &bench.visitor()).await), 405);
+    let visitor = bench.visitor();
+    let mut gathering = bench.tree.gathering(&visitor).unwrap();
+    assert_eq!(code(gathering.add(Resolved::One(node), None, None).await), 405);
     for path in ["", "AuthNoti"] {
         let Shown::Document(json) = bench.get(&format!("{DMACC}//{path}")).await.unwrap() else { panic!() };
         let json = String::from_utf8(json).unwrap();
