@@ -111,6 +111,7 @@ pub async fn run(
     mut random: Box<dyn Random>,
 ) -> Result<(), DaemonError> {
     let (loader, world) = Loader::start(options).await?;
+    loading::make_cache_key(&world.store, &mut *random).await?;
     let sockets = if sockets.is_empty() {
         listener::bind(&world.settings.notification.listen).map_err(DaemonError::Listen)?
     } else {

@@ -10,7 +10,8 @@ use crate::backend::Machine;
 use crate::config::{self, Account, Environment, Problems, Selection, Settings};
 use crate::journal::id;
 use crate::mo::{self, ManagementObject};
-use crate::store::Store;
+use crate::session::Random;
+use crate::store::{CacheKey, Change, Store};
 use crate::tree::Tree;
 use crate::world::{Peer, Surroundings, World};
 
@@ -23,6 +24,22 @@ pub struct Options {
     pub environment: Environment,
     /// Proxies, and the latest time known.
     pub surroundings: Surroundings,
+}
+
+/// Makes what cache validators are keyed with (TS 12), once in the life of the store.
+pub(super) async fn make_cache_key(store: &Arc<Store>, random: &mut dyn Random) -> Result<(), DaemonError> {
+    if store.snapshot()?.cache_key()?.is_some() {
+        return Ok(());
+    }
+    let mut key: CacheKey = [0; _];
+    for part in key.chunks_mut(8) {
+        part.copy_from_slice(&random.next().to_ne_bytes());
+    }
+    // Without randomness, nothing is cacheable.
+    if key.iter().all(|&byte| byte == 0) {
+        return Ok(());
+    }
+    Ok(store.commit(vec![Change::CacheKey(key)]).await?)
 }
 
 /// Reads the configuration, at start and again.

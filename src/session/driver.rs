@@ -11,6 +11,7 @@ use tokio::sync::watch;
 use super::machine::{Again, Answer, Event, Failure, Limits, Machine, Outcome, Remedy};
 use super::parameters::Parameters;
 use super::queue::Ticket;
+use super::requested;
 use super::stopping::stopped;
 use crate::alert;
 use crate::bearer::{self, Choice};
@@ -65,6 +66,8 @@ struct Driver<'a> {
     after_session: Vec<Invocation>,
     /// The last alert that is in the package on its way.
     alerts_sent: Option<u64>,
+    /// The MOS list that is in the package on its way, where it is another one than before.
+    mos_sent: Option<Vec<String>>,
     stopping: watch::Receiver<bool>,
 }
 
@@ -157,8 +160,14 @@ impl Session {
         };
         let waiting = alert::waiting(&world.store, &self.ticket.place()).map_err(later)?;
         let mos = self.ticket.trigger.req_mos.then(|| world.tree.supported(&visitor));
-        let package1 =
-            Package1 { mos: mos.transpose().map_err(later)?, alerts: waiting.alerts, requested: Vec::new() };
+        let mos = mos.transpose().map_err(later)?;
+        let mos_before = world.store.snapshot().and_then(|snapshot| snapshot.mos_sent(&account.server_id));
+        let mos_before = mos_before.map_err(later)?;
+        let asked = &self.ticket.trigger.requested;
+        let requested = requested::answer(&world.tree, &visitor, &mos_before, asked).await.map_err(later)?;
+        // An index of a later notification counts in this list, once the server has it.
+        let moids = mos.as_ref().map(|mos| mos.iter().map(|mo| mo.moid.clone()).collect::<Vec<_>>());
+        let package1 = Package1 { mos, alerts: waiting.alerts, requested };
         let driver = Driver {
             session: self,
             connection: client.connection(binding),
@@ -166,6 +175,7 @@ impl Session {
             facts: SessionFacts::default(),
             after_session: Vec::new(),
             alerts_sent: waiting.last,
+            mos_sent: moids.filter(|moids| *moids != mos_before),
             stopping: self.stopping.clone(),
         };
         Ok((driver, uri, package1))
@@ -270,11 +280,13 @@ impl Driver<'_> {
         self.facts = SessionFacts { bearer: interface.and_then(|interface| interface.kind), roaming: None };
     }
 
-    /// Alerts that the server has taken need not wait any longer.
+    /// Alerts that the server has taken need not wait any longer, and its MOS list is the one that indices count in.
     async fn delivered(&mut self) {
-        let Some(last) = self.alerts_sent.take() else { return };
-        let change = Change::AlertsDelivered(self.session.ticket.place().key(), last);
-        if let Err(error) = self.session.world.store.commit(vec![change]).await {
+        let Session { world, ticket, .. } = self.session;
+        let alerts = self.alerts_sent.take().map(|last| Change::AlertsDelivered(ticket.place().key(), last));
+        let server_id = self.session.server_id().to_owned();
+        let mos = self.mos_sent.take().map(|moids| Change::MosSent(server_id, moids));
+        if let Err(error) = world.store.commit(alerts.into_iter().chain(mos).collect()).await {
             log::error!("{}: alerts will be sent again: {error}", self.session.server_id());
         }
     }

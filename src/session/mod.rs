@@ -6,6 +6,7 @@ mod driver;
 pub mod machine;
 mod parameters;
 pub mod queue;
+mod requested;
 mod stopping;
 
 pub(crate) use backoff::backoff;

@@ -4,7 +4,7 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use crate::mo::Value;
+use crate::mo::{ManagementObject, Value};
 use crate::package::Profile;
 use crate::store::CacheKey;
 
@@ -112,17 +112,28 @@ impl Gathering<'_> {
     /// # Errors
     /// As [`Gathering::add`].
     pub async fn add_everything(&mut self) -> Result<(), TreeError> {
-        let (tree, visitor) = (self.pass.tree, self.pass.visitor);
-        for object in tree.objects().iter().filter(|object| visitor.sees(object)) {
-            for (instance, rights) in tree.visible(object, visitor, &self.pass.snapshot)? {
-                let root = NodeRef::root(Arc::clone(object), Arc::new(instance));
-                if rights.allow(Rights::READ) && readable(&root).is_ok() {
-                    let item = self.look(root, None).await?;
-                    self.push(item)?;
-                }
+        for object in self.pass.tree.objects() {
+            for root in self.instances(object)? {
+                let item = self.look(root, None).await?;
+                self.push(item)?;
             }
         }
         Ok(())
+    }
+
+    /// The roots of an object's instances that the server may read.
+    ///
+    /// # Errors
+    /// The store failed.
+    pub fn instances(&self, object: &Arc<ManagementObject>) -> Result<Vec<NodeRef>, TreeError> {
+        let Pass { tree, visitor, snapshot } = &self.pass;
+        if !visitor.sees(object) {
+            return Ok(Vec::new());
+        }
+        let visible = tree.visible(object, visitor, snapshot)?.into_iter();
+        let may_read = visible.filter(|(_, rights)| rights.allow(Rights::READ));
+        let roots = may_read.map(|(instance, _)| NodeRef::root(Arc::clone(object), Arc::new(instance)));
+        Ok(roots.filter(|root| readable(root).is_ok()).collect())
     }
 
     /// Whether one of these validators is the one that the node's instance has now.
