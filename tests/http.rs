@@ -1,5 +1,7 @@
 //! What passes between the agent and a data repository over HTTP: formats, encodings, bounds, redirects.
 
+#![allow(clippy::unwrap_used, reason = "a bench fails by panicking")]
+
 mod support;
 
 use std::io::Write as _;
@@ -292,7 +294,7 @@ async fn redirects_may_be_relative_and_never_lead_where_the_agent_would_not_go()
     let agent = bench.start().await;
     bench.session(&agent, 1).await;
     assert_eq!(bench.statuses(), [vec![200, 200, 403, 500, 500, 200, 500]]);
-    let bodies = bodies.lock().unwrap();
+    let bodies = bodies.lock().unwrap().clone();
     let puts: Vec<_> = bodies.iter().filter(|(method, ..)| method == "PUT").collect();
     assert_eq!(
         puts.iter().map(|(_, path, _)| path.as_str()).collect::<Vec<_>>(),
