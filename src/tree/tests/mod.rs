@@ -4,6 +4,7 @@ mod addressing;
 mod executing;
 mod reading;
 mod resolving;
+mod showing;
 mod writing;
 
 use std::sync::Arc;
@@ -70,6 +71,7 @@ fn box_ddf() -> String {
                 node("Deep", "node", "Get", "", &[chr("Leaf", all, MAYBE)]),
             ],
         ),
+        node("Same", "node", "Get", MAYBE, &[chr("Same", "Get Replace", MAYBE)]),
         node("Vault", "node", "Delete", "", &[chr("Inside", "Get", MAYBE)]),
         node(
             "Interfaces",
