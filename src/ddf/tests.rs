@@ -200,6 +200,39 @@ fn properties_may_be_missing_repeated_and_in_any_order() {
 }
 
 #[test]
+fn every_format_of_the_ddf_is_known() {
+    use Format::{B64, Bin, Bool, Chr, Date, Float, Int, Node, Null, Time, Xml};
+    let words = ["b64", "bin", "bool", "chr", "int", "node", "null", "xml", "date", "time", "float"];
+    let formats = [B64, Bin, Bool, Chr, Int, Node, Null, Xml, Date, Time, Float];
+    for (word, format) in words.into_iter().zip(formats) {
+        assert_eq!(properties(&format!("<DFFormat><{word}/></DFFormat>")).format, format);
+    }
+    let occurrences = [
+        ("<One/>", Occurrence::One),
+        ("<ZeroOrOne/>", Occurrence::ZeroOrOne),
+        ("<ZeroOrMore/>", Occurrence::ZeroOrMore),
+        ("<OneOrMore/>", Occurrence::OneOrMore),
+        ("<ZeroOrN>3</ZeroOrN>", Occurrence::ZeroOrN(3)),
+        ("<OneOrN>3</OneOrN>", Occurrence::OneOrN(3)),
+    ];
+    for (word, occurrence) in occurrences {
+        assert_eq!(properties(&format!("<Occurrence>{word}</Occurrence>")).occurrence, occurrence);
+    }
+    let all = "<AccessType><Add/><Copy/><Delete/><Exec/><Get/><Replace/></AccessType>";
+    let access = properties(all).access;
+    assert!(AccessType::ALL.into_iter().all(|(one, _)| access.allows(one)));
+    for (one, word) in AccessType::ALL {
+        assert_eq!(properties(&format!("<AccessType><{word}/></AccessType>")).access, one);
+    }
+    for (word, scope) in [("Permanent", Scope::Permanent), ("Dynamic", Scope::Dynamic)] {
+        assert_eq!(properties(&format!("<Scope><{word}/></Scope>")).scope, scope);
+    }
+    for (word, case) in [("CS", CaseSense::Sensitive), ("CIS", CaseSense::Insensitive)] {
+        assert_eq!(properties(&format!("<CaseSense><{word}/></CaseSense>")).case_sense, case);
+    }
+}
+
+#[test]
 fn errors_name_line_and_element() {
     let told = |xml: &str| parse(xml.as_bytes()).unwrap_err().to_string();
     let told_of = |inner: &str| told(&with(inner));
