@@ -172,6 +172,7 @@ fn put_watched_object(bench: &Bench) {
              <Occurrence><One/></Occurrence><Scope><Permanent/></Scope><DFType>{kind}</DFType></DFProperties>"
         )
     };
+    let maybe = |leaf: String| leaf.replace("<One/>", "<ZeroOrOne/>").replace("<Permanent/>", "<Dynamic/>");
     let leaf = |name: &str, access: &str| {
         let properties = properties(access, "chr", "<MIME>text/plain</MIME>");
         format!("<Node><NodeName>{name}</NodeName>{properties}</Node>")
@@ -181,6 +182,7 @@ fn put_watched_object(bench: &Bench) {
         leaf("File", "<Get/>"),
         leaf("Program", "<Get/>"),
         leaf("Action", "<Exec/>"),
+        maybe(leaf("Note", "<Add/><Delete/><Get/><Replace/>")),
     ];
     let ddf = format!(
         "<MgmtTree><VerDTD>1.2</VerDTD><Node><NodeName>Watched</NodeName>{}{}</Node></MgmtTree>",
@@ -242,6 +244,22 @@ async fn a_subtree_is_put_whole_and_changes_elsewhere_put_nothing() {
     assert_eq!(whole.as_array().map(Vec::len), Some(1));
     let single = rig.puts().iter().filter(|put| value(put) == 7).count();
     assert_eq!(single, 1, "{:?}", rig.values());
+    agent.stop().await;
+}
+
+#[tokio::test]
+async fn what_is_deleted_leaves_an_empty_list_behind_and_may_come_back() {
+    let rig = Rig::new("").await;
+    let agent = rig.bench.start().await;
+    let note = node("Note");
+    assert_eq!(rig.session(&agent, json!([["SUB", note, rig.target]])).await, [404], "nothing there");
+    rig.change(&agent, &note, "one").await;
+    rig.subscribe(&agent, &note).await;
+    assert_eq!(rig.second_session(&agent, json!([["DELETE", note]])).await, [200]);
+    rig.arrives(&agent, &json!([])).await;
+    rig.change(&agent, &note, "two").await;
+    rig.arrives(&agent, &json!("two")).await;
+    assert_eq!(rig.values(), [json!([]), json!("two")]);
     agent.stop().await;
 }
 
