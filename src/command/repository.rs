@@ -209,8 +209,30 @@ fn resolve(base: &Uri, location: &str) -> Option<Uri> {
         let folder = base.path().rsplit_once('/').map_or("", |(folder, _)| folder);
         format!("{folder}/{location}")
     };
-    parts.path_and_query = Some(path.parse().ok()?);
+    parts.path_and_query = Some(without_dots(&path).parse().ok()?);
     Uri::from_parts(parts).ok()
+}
+
+/// RFC 3986 5.2.4: `.` and `..` are steps, not names.
+fn without_dots(path_and_query: &str) -> String {
+    let end = path_and_query.find('?').unwrap_or(path_and_query.len());
+    let (path, query) = path_and_query.split_at_checked(end).unwrap_or((path_and_query, ""));
+    let mut kept: Vec<&str> = Vec::new();
+    let mut steps = path.split('/').skip(1).peekable();
+    while let Some(step) = steps.next() {
+        match step {
+            "." | ".." => {
+                if step == ".." {
+                    kept.pop();
+                }
+                if steps.peek().is_none() {
+                    kept.push("");
+                }
+            }
+            name => kept.push(name),
+        }
+    }
+    format!("/{}{query}", kept.join("/"))
 }
 
 #[cfg(test)]
@@ -226,6 +248,10 @@ mod tests {
             ("/x?y#z", "https://r.example:8443/x?y"),
             ("x", "https://r.example:8443/a/x"),
             ("?y", "https://r.example:8443/a/b?y"),
+            ("../x?../y", "https://r.example:8443/x?../y"),
+            ("../../../x/./y/..", "https://r.example:8443/x/"),
+            ("/a//b/", "https://r.example:8443/a//b/"),
+            ("..", "https://r.example:8443/"),
         ] {
             assert_eq!(resolve(&base, location), Some(expected.parse().unwrap()), "{location}");
         }
