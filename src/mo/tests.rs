@@ -1,6 +1,7 @@
 //! Whole folders: read, joined, checked.
 
 mod machine;
+mod standard;
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt as _;

@@ -7,6 +7,7 @@ mod executing;
 mod reading;
 mod resolving;
 mod rights;
+mod showing;
 mod writing;
 
 use std::sync::Arc;
@@ -73,6 +74,7 @@ fn box_ddf() -> String {
                 node("Deep", "node", "Get", "", &[chr("Leaf", all, MAYBE)]),
             ],
         ),
+        node("Same", "node", "Get", MAYBE, &[chr("Same", "Get Replace", MAYBE)]),
         node("Vault", "node", "Delete", "", &[chr("Inside", "Get", MAYBE)]),
         node(
             "Interfaces",
