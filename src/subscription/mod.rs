@@ -41,14 +41,6 @@ pub fn digest(content: &Batch, profile: Profile) -> Result<Digest, TreeError> {
         digest.update(piece?);
     }
     Ok(digest.finalize().into())
-#[must_use]
-pub fn digest(documents: &[Vec<u8>]) -> Digest {
-    let mut hash = Sha256::new();
-    for document in documents {
-        hash.update(document);
-        hash.update(b",");
-    }
-    hash.finalize().into()
 }
 
 /// All subscriptions of all servers.

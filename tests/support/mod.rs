@@ -11,6 +11,7 @@
     reason = "a bench fails by panicking"
 )]
 
+pub mod figure;
 pub mod local;
 
 use std::net::{Ipv4Addr, SocketAddr};
