@@ -180,9 +180,9 @@ impl Gathering<'_> {
         }
         let extent = if has_validator(&node, self.key) { Extent::ALL } else { Extent { level, all: false } };
         self.moment.gather(&self.pass, &node, extent).await?;
-        if !is_there(&node, &self.moment, extent)?
-            && !(required(&node) && self.pass.has_parent(&node).await?)
-        {
+        let there = is_there(&node, &self.moment, extent)?
+            || (required(&node) && self.pass.has_parent(&node).await?);
+        if !there {
             return Err(TreeError::NotFound(node.client_uri()));
         }
         Ok(Item { node, level, value: Value::Null })

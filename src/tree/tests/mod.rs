@@ -301,6 +301,26 @@ impl Bench {
     }
 }
 
+/// What is sent, each by itself.
+impl Tree {
+    async fn document(
+        &self,
+        node: &NodeRef,
+        level: Option<u32>,
+        visitor: &Visitor<'_>,
+    ) -> Result<Vec<u8>, TreeError> {
+        let mut gathering = self.gathering(visitor)?;
+        gathering.add(Resolved::One(node.clone()), level, None).await?;
+        Ok(gathering.finish().documents(visitor.account.profile, 1 << 20)?.concat())
+    }
+
+    async fn everything(&self, visitor: &Visitor<'_>) -> Result<Vec<Vec<u8>>, TreeError> {
+        let mut gathering = self.gathering(visitor)?;
+        gathering.add_everything().await?;
+        gathering.finish().documents(visitor.account.profile, 1 << 20)
+    }
+}
+
 fn account(server_id: &str, rights: u8) -> Account {
     Account {
         file: format!("{server_id}.toml").into(),

@@ -3,14 +3,6 @@ use serde_json::json;
 use super::*;
 use crate::store::{Change, Stored};
 
-/// HPUT without ClientURI.
-async fn everything(bench: &Bench) -> Vec<Vec<u8>> {
-    let visitor = bench.visitor();
-    let mut gathering = bench.tree.gathering(&visitor).unwrap();
-    gathering.add_everything().await.unwrap();
-    gathering.finish().documents(Profile::Draft, 1 << 20).unwrap()
-}
-
 #[tokio::test]
 async fn an_optional_node_without_a_value_is_not_there_and_a_required_one_is_empty() {
     let bench = Bench::new();
@@ -84,13 +76,11 @@ async fn what_may_not_be_read_is_shown_by_no_way() {
     for path in ["Hidden", "Vault", "Vault/Inside"] {
         assert_eq!(code(bench.get(path).await), 405, "{path}");
         let node = bench.resolve(path, Rights::READ).await.unwrap();
-        let visitor = bench.visitor();
-        let mut gathering = bench.tree.gathering(&visitor).unwrap();
-        assert_eq!(code(gathering.add(Resolved::One(node), None, None).await), 405, "{path}");
+        assert_eq!(code(bench.tree.document(&node, None, &bench.visitor()).await), 405, "{path}");
     }
     let all = bench.read("").await.unwrap();
     assert!(all.get("Hidden").is_none() && all.get("Vault").is_none(), "{all}");
-    let everything = everything(&bench).await;
+    let everything = bench.tree.everything(&bench.visitor()).await.unwrap();
     assert!(everything.iter().all(|document| !String::from_utf8_lossy(document).contains("sesame")));
 }
 
@@ -101,15 +91,13 @@ async fn a_secret_is_shown_to_an_exact_get_and_to_nothing_else() {
     let Shown::Leaf { value, .. } = bench.get(&exact).await.unwrap() else { panic!("no leaf") };
     assert_eq!(value.to_raw(), b"acme's secret");
     let node = bench.resolve(&exact, Rights::READ).await.unwrap();
-    let visitor = bench.visitor();
-    let mut gathering = bench.tree.gathering(&visitor).unwrap();
-    assert_eq!(code(gathering.add(Resolved::One(node), None, None).await), 405);
+    assert_eq!(code(bench.tree.document(&node, None, &bench.visitor()).await), 405);
     for path in ["", "AuthNoti"] {
         let Shown::Document(json) = bench.get(&format!("{DMACC}//{path}")).await.unwrap() else { panic!() };
         let json = String::from_utf8(json).unwrap();
         assert!(json.contains("AuthType") && !json.contains("secret") && !json.contains("Secret"), "{json}");
     }
-    let everything = everything(&bench).await;
+    let everything = bench.tree.everything(&bench.visitor()).await.unwrap();
     let everything = String::from_utf8(everything.join(&b'\n')).unwrap();
     assert!(everything.contains("The acme server") && everything.contains("Box"), "{everything}");
     assert!(!everything.contains("secret") && !everything.contains("The other server"), "{everything}");

@@ -51,7 +51,7 @@ impl Server<'_> {
     async fn read(&self, uri: &str) -> Result<Json, TreeError> {
         let node = self.node(uri, Rights::READ).await?;
         Ok(match self.bench.tree.read(&node, None, &self.visitor()).await? {
-            Shown::Empty => Json::Null,
+            Shown::Empty | Shown::Fresh => Json::Null,
             Shown::Leaf { value, .. } => Json::String(value.to_text().into_owned()),
             Shown::Document(json) => {
                 let json: Json = serde_json::from_slice(&json).unwrap();
