@@ -145,7 +145,7 @@ impl Upload<'_> {
         connection: &mut Connection,
     ) -> Result<Response, CommandError> {
         let (body, produced) = match content_type {
-            media::TNDS_XML => (tnds_of(self.batch, self.tree)?, None),
+            media::TNDS_XML => (tnds_of(self.batch, self.tree).await?, None),
             _ => array_of(self.batch, self.profile).await?,
         };
         let request = Request::new(self.method.clone(), self.uri.clone());
@@ -186,8 +186,8 @@ async fn array_of(batch: &Batch, profile: Profile) -> Result<(Bytes, Option<Prod
 }
 
 /// A DM 1.x document: a tree with a root each.
-fn tnds_of(batch: &Batch, tree: &Tree) -> Result<Bytes, TreeError> {
-    let documents = batch.documents(Profile::Draft, MOST_XML)?;
+async fn tnds_of(batch: &Batch, tree: &Tree) -> Result<Bytes, TreeError> {
+    let documents = batch.documents(Profile::Draft, MOST_XML).await?;
     let xml = tnds::write(&documents, |moid| tree.object(moid), MOST_XML);
     let invalid =
         |error: TndsError| TreeError::Invalid { node: media::TNDS_XML.to_owned(), why: error.to_string() };

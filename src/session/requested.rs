@@ -4,7 +4,7 @@ use crate::package::RequestedMo;
 use crate::tree::{Gathering, NodeRef, Resolved, Tree, TreeError, Visitor};
 
 /// The most bytes that go with a Package#1.
-const MOST: usize = 8 << 20;
+const MOST: usize = 4 << 20;
 
 /// An instance and its validator, as the option has them: index into the last MOS list, validator.
 type Asked = (u16, Vec<u8>);
@@ -57,7 +57,7 @@ async fn of_instance(
         return Ok(RequestedMo::Fresh { client_uri: root.client_uri() });
     }
     gathering.add(Resolved::One(root.clone()), None, None).await?;
-    let documents = gathering.finish().documents(visitor.account.profile, most)?;
+    let documents = gathering.finish().documents(visitor.account.profile, most).await?;
     let json = documents.into_iter().next().unwrap_or_default();
     String::from_utf8(json).map(RequestedMo::Stale).map_err(|_| TreeError::NotFound(root.client_uri()))
 }

@@ -18,7 +18,7 @@ use super::node::NodeRef;
 use super::read::{Pass, readable, secret};
 use super::registry::{Tree, Visitor};
 use super::resolve::Resolved;
-use super::walk::{Step, Walk};
+use super::walk::{Step, Turn, Walk};
 
 /// The size of a piece, in bytes; the last one is smaller.
 const PIECE: usize = 64 << 10;
@@ -99,6 +99,10 @@ impl Gathering<'_> {
                 for node in nodes {
                     match self.look(node, level).await {
                         Err(TreeError::NotFound(_)) => {}
+                        // A leaf whose source fails right now does not withhold the others.
+                        Err(error @ (TreeError::Backend { .. } | TreeError::Unavailable { .. })) => {
+                            log::warn!("left out: {error}");
+                        }
                         item => self.push(item?)?,
                     }
                 }
@@ -148,8 +152,9 @@ impl Gathering<'_> {
         let root = node.root_of();
         let place = root.key().as_bytes().to_vec();
         if !self.validators.contains_key(&place) {
-            self.moment.gather(&self.pass, &root, Extent::ALL).await?;
-            let validator = cache::of(&root, &key, &self.moment)?;
+            // Nothing of it is shown.
+            self.moment.gather(&self.pass, &root, Extent { level: Some(0), all: true }).await?;
+            let validator = cache::of(&root, &key, &self.moment).await?;
             self.validators.insert(place.clone(), validator);
         }
         let validator = self.validators.get(&place);
@@ -178,7 +183,7 @@ impl Gathering<'_> {
             let value = self.pass.existing_leaf(&node).await?;
             return Ok(Item { node, level, value });
         }
-        let extent = if has_validator(&node, self.key) { Extent::ALL } else { Extent { level, all: false } };
+        let extent = Extent { level, all: has_validator(&node, self.key) };
         self.moment.gather(&self.pass, &node, extent).await?;
         let there = is_there(&node, &self.moment, extent)?
             || (required(&node) && self.pass.has_parent(&node).await?);
@@ -243,12 +248,12 @@ impl Batch {
     ///
     /// # Errors
     /// The store failed, or there is more.
-    pub fn documents(&self, profile: Profile, most: usize) -> Result<Vec<Vec<u8>>, TreeError> {
+    pub async fn documents(&self, profile: Profile, most: usize) -> Result<Vec<Vec<u8>>, TreeError> {
         let mut left = most;
         let mut documents = Vec::with_capacity(self.items.len());
         for item in self.items.iter() {
             let batch = Self { items: Arc::new([item.clone()]), ..self.clone() };
-            let document = Pieces::new(batch, profile, false).collect(left)?.0;
+            let document = Pieces::new(batch, profile, false).collect(left).await?.0;
             left -= document.len();
             documents.push(document);
         }
@@ -288,9 +293,11 @@ impl Pieces {
     }
 
     /// All of it, and whether the last node has anything in it.
-    pub(super) fn collect(mut self, most: usize) -> Result<(Vec<u8>, bool), TreeError> {
+    pub(super) async fn collect(mut self, most: usize) -> Result<(Vec<u8>, bool), TreeError> {
+        let mut turn = Turn::default();
         while !self.ended {
             self.advance()?;
+            turn.step().await;
             if self.writer.out.len() > most {
                 let node = self.batch.items.get(self.next.saturating_sub(1));
                 return Err(TreeError::TooLarge(node.map(|item| item.node.client_uri()).unwrap_or_default()));

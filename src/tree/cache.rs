@@ -18,7 +18,7 @@ use super::access::SESSION_INFO;
 use super::error::TreeError;
 use super::moment::{Extent, Moment};
 use super::node::NodeRef;
-use super::walk::{Step, Walk};
+use super::walk::{Step, Turn, Walk};
 
 /// Bytes of the HMAC that are kept.
 const KEPT: usize = 16;
@@ -34,11 +34,13 @@ pub(super) fn matches(validator: &str, held: &[u8]) -> bool {
 }
 
 /// The validator of an instance of which everything was gathered.
-pub(super) fn of(root: &NodeRef, key: &CacheKey, moment: &Moment) -> Result<String, TreeError> {
+pub(super) async fn of(root: &NodeRef, key: &CacheKey, moment: &Moment) -> Result<String, TreeError> {
     let mut validator = Validator::new(root, key);
     let mut walk = Walk::new(root.clone(), Extent::ALL);
+    let mut turn = Turn::default();
     while let Some(step) = walk.next(moment)? {
         validator.step(&step);
+        turn.step().await;
     }
     Ok(validator.finish())
 }

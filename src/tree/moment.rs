@@ -28,7 +28,8 @@ pub(super) struct Moment {
     pub(super) snapshot: Arc<Snapshot>,
     /// By store key: none where the source has no value, or failed.
     values: HashMap<Vec<u8>, Option<Value>>,
-    listings: HashMap<Vec<u8>, Arc<[Child]>>,
+    /// None where the listing failed, and nobody needed it.
+    listings: HashMap<Vec<u8>, Option<Arc<[Child]>>>,
     size: usize,
 }
 
@@ -37,7 +38,7 @@ pub(super) struct Moment {
 pub(super) struct Extent {
     /// Levels of children; none: all.
     pub(super) level: Option<u32>,
-    /// Whatever is withheld from servers, or cut off, is looked at too.
+    /// Whatever is withheld from servers, or cut off, is looked at too: a cache validator is made of it.
     pub(super) all: bool,
 }
 
@@ -52,6 +53,11 @@ impl Extent {
     /// Whether the children of a node that is surely there don't matter.
     pub(super) fn is_cut(self) -> bool {
         !self.all && self.level == Some(0)
+    }
+
+    /// What `node` is looked at for: of what is withheld, nothing is shown.
+    fn of(self, node: &NodeRef) -> Self {
+        if withheld(node) { Self { level: Some(0), ..self } } else { self }
     }
 }
 
@@ -72,10 +78,11 @@ impl Moment {
 
     /// What the machine lists below `parent`.
     pub(super) fn listing(&self, parent: &NodeRef) -> Arc<[Child]> {
-        self.listings.get(parent.key().as_bytes()).cloned().unwrap_or_default()
+        self.listings.get(parent.key().as_bytes()).cloned().flatten().unwrap_or_default()
     }
 
-    /// Gathers what is outside at and below `node`. What fails is left out; a listing that fails is an error.
+    /// Gathers what is outside at and below `node`. What fails is left out; a listing that fails is an error where its
+    /// children would be shown.
     pub(super) async fn gather(
         &mut self,
         pass: &Pass<'_>,
@@ -97,6 +104,7 @@ impl Moment {
             if !outside.contains(&node.id) || (!extent.all && withheld(node)) {
                 return Ok(());
             }
+            let extent = extent.of(node);
             if node.is_leaf() {
                 let key = node.key().as_bytes().to_vec();
                 if node.mapping().get.is_empty() || self.values.contains_key(&key) {
@@ -114,7 +122,7 @@ impl Moment {
                 if let (true, NodeName::Named(name)) = (outside.contains(&id), &node.object.node(id).name) {
                     self.look(pass, &node.child(id, name), extent.below(), outside).await?;
                 } else if outside.contains(&id) {
-                    for child in self.children(pass, node, id).await?.iter() {
+                    for child in self.children(pass, node, id, extent).await?.iter() {
                         self.look(pass, &node.listed(id, child), extent.below(), outside).await?;
                     }
                 }
@@ -128,19 +136,31 @@ impl Moment {
         pass: &Pass<'_>,
         parent: &NodeRef,
         id: NodeId,
+        extent: Extent,
     ) -> Result<Arc<[Child]>, TreeError> {
         let key = parent.key().as_bytes().to_vec();
-        if let Some(known) = self.listings.get(&key) {
-            return Ok(Arc::clone(known));
+        let is_shown = extent.level != Some(0);
+        match self.listings.get(&key) {
+            Some(Some(known)) => return Ok(Arc::clone(known)),
+            Some(None) if !is_shown => return Ok(Arc::default()),
+            _ => {}
         }
-        let children: Arc<[Child]> =
-            pass.tree.children(parent, id, &self.snapshot, pass.visitor).await?.into();
+        let children: Option<Arc<[Child]>> =
+            match pass.tree.children(parent, id, &self.snapshot, pass.visitor).await {
+                Ok(children) => Some(children.into()),
+                Err(error @ (TreeError::Backend { .. } | TreeError::Unavailable { .. })) if !is_shown => {
+                    log::warn!("left out: {error}");
+                    None
+                }
+                Err(error) => return Err(error),
+            };
         if is_listed(&parent.object, id) {
-            let names: usize = children.iter().map(|child| OVERHEAD + 2 * child.name.len()).sum();
+            let names = children.iter().flat_map(|children| children.iter());
+            let names: usize = names.map(|child| OVERHEAD + 2 * child.name.len()).sum();
             self.grow(key.len() + names, parent)?;
-            self.listings.insert(key, Arc::clone(&children));
+            self.listings.insert(key, children.clone());
         }
-        Ok(children)
+        Ok(children.unwrap_or_default())
     }
 
     fn grow(&mut self, more: usize, node: &NodeRef) -> Result<(), TreeError> {

@@ -87,7 +87,7 @@ impl Tree {
         }
         let profile = visitor.account.profile;
         let in_array = !is_one || profile.one_is_an_array();
-        let (json, has_members) = batch.pieces(profile, in_array).collect(MOST)?;
+        let (json, has_members) = batch.pieces(profile, in_array).collect(MOST).await?;
         Ok(if is_one && !has_members { Shown::Empty } else { Shown::Document(json) })
     }
 

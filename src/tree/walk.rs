@@ -16,6 +16,9 @@ use super::read::withheld;
 /// So many stored names are read at a time.
 const BATCH: usize = 128;
 
+/// So many steps later, others have their turn.
+const STEPS_AT_A_TIME: usize = 1024;
+
 /// What a walk comes to.
 #[derive(Debug)]
 pub(super) enum Step<'w> {
@@ -25,6 +28,19 @@ pub(super) enum Step<'w> {
     Leaf { node: NodeRef, value: Option<Value>, shown: bool },
     /// The interior node that began last and has not ended, ends.
     Close,
+}
+
+/// Lets others have their turn in the course of a long walk.
+#[derive(Debug, Default)]
+pub(super) struct Turn(usize);
+
+impl Turn {
+    pub(super) async fn step(&mut self) {
+        self.0 += 1;
+        if self.0.is_multiple_of(STEPS_AT_A_TIME) {
+            tokio::task::yield_now().await;
+        }
+    }
 }
 
 /// A walk over an interior node and all below it.

@@ -311,13 +311,13 @@ impl Tree {
     ) -> Result<Vec<u8>, TreeError> {
         let mut gathering = self.gathering(visitor)?;
         gathering.add(Resolved::One(node.clone()), level, None).await?;
-        Ok(gathering.finish().documents(visitor.account.profile, 1 << 20)?.concat())
+        Ok(gathering.finish().documents(visitor.account.profile, 1 << 20).await?.concat())
     }
 
     async fn everything(&self, visitor: &Visitor<'_>) -> Result<Vec<Vec<u8>>, TreeError> {
         let mut gathering = self.gathering(visitor)?;
         gathering.add_everything().await?;
-        gathering.finish().documents(visitor.account.profile, 1 << 20)
+        gathering.finish().documents(visitor.account.profile, 1 << 20).await
     }
 }
 
