@@ -2,6 +2,7 @@
 
 use redb::{ReadableTable, WriteTransaction};
 
+use super::account::AccountChange;
 use super::{
     ALERTS, CONTACTS, DEFAULTS, INSTANCES, META, NODES, NOTIFICATIONS, NodeKey, PINS, StoreError, Stored, db,
 };
@@ -52,6 +53,8 @@ pub enum Change {
     AlertsDelivered(String, u64),
     /// The latest time known (seconds since 1970).
     Clock(u64),
+    /// DM accounts.
+    Account(AccountChange),
 }
 
 impl Change {
@@ -111,6 +114,7 @@ impl Change {
                 let (start, end) = alert_range(server_id, *number);
                 table.retain_in(start.as_slice()..=end.as_slice(), |_, _| false).map_err(db)?;
             }
+            Self::Account(change) => change.apply(transaction)?,
             Self::Clock(time) => {
                 transaction.open_table(META).map_err(db)?.insert("clock", *time).map_err(db)?;
             }

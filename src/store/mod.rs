@@ -2,23 +2,27 @@
 //!
 //! | table | key | value |
 //! |---|---|---|
-//! | `meta` | `schema`, `clock` | u64, little endian |
+//! | `meta` | `schema`, `clock`, `subscriber` | u64, little endian |
 //! | `nodes` | MOID `\0` MIID (`\0` name)… | a tag byte and the value: see [`Stored`] |
 //! | `instances` | MOID `\0` MIID | who created it, as a MAID (TS 11.3): `serverid:…` |
 //! | `pins` | as `nodes` | the first definitive answer of a pinned node |
 //! | `notifications` | server id `\0` id (u16, big endian) | when it came, seconds since 1970 |
 //! | `contacts` | server id | when a session last ended well, seconds since 1970 |
 //! | `defaults` | MOID | server id `\0` ServerURI (TS 5.4.10) |
+//! | `accounts` | server id | the account as a bootstrap brought it |
+//! | `overrides` | server id `\0` leaf | a hash of the value it overrides, and the value that the server set |
 //! | `alerts` | server id `\0` sequence (u64, big endian) | the alert as JSON |
 //!
 //! Only the agent opens it. Everything that must hold together is one [`Store::commit`] of several
 //! [`Change`]s: one transaction, one sync. A power cut at any moment leaves the state of the last commit.
 
+mod account;
 mod change;
 mod key;
 mod read;
 mod stored;
 
+pub use account::AccountChange;
 pub use change::Change;
 pub use key::NodeKey;
 pub use read::{SeenNotification, Snapshot};
@@ -31,6 +35,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use redb::{Builder, Database, DatabaseError, ReadableDatabase, TableDefinition};
+use tokio::sync::Notify;
 
 /// The layout that this version writes; a larger number in the file comes from a newer agent.
 const SCHEMA: u64 = 1;
@@ -103,6 +108,7 @@ fn db(error: impl Into<redb::Error>) -> StoreError {
 #[derive(Debug)]
 pub struct Store {
     database: Database,
+    accounts: Notify,
 }
 
 /// A store that was opened, and the damaged one that had to make way for it.
@@ -142,7 +148,7 @@ impl Store {
                 other => db(other),
             },
         )?;
-        let store = Self { database };
+        let store = Self { database, accounts: Notify::new() };
         store.prepare()?;
         // A file that was made just now must be found after a power cut, whatever was committed to it.
         if let Some(folder) = path.parent() {
@@ -178,6 +184,7 @@ impl Store {
                     transaction.open_table(CONTACTS).map_err(db)?;
                     transaction.open_table(DEFAULTS).map_err(db)?;
                     transaction.open_table(ALERTS).map_err(db)?;
+                    account::prepare(&transaction)?;
                 }
                 transaction.commit().map_err(db)
             }
@@ -215,7 +222,16 @@ impl Store {
         for change in changes {
             change.apply(&transaction)?;
         }
-        transaction.commit().map_err(db)
+        transaction.commit().map_err(db)?;
+        if changes.iter().any(|change| matches!(change, Change::Account(_))) {
+            self.accounts.notify_one();
+        }
+        Ok(())
+    }
+
+    /// Waits until accounts have changed since this was last asked. For one listener.
+    pub async fn accounts_changed(&self) {
+        self.accounts.notified().await;
     }
 }
 

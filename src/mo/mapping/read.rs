@@ -62,11 +62,8 @@ impl MappingFile {
                 "there can be no instance: write `instances = [\"1\"]`, or `dynamic = true` where servers create them",
             );
         }
-        let objects: Vec<_> = reader
-            .tables("object", |_, reader| bus_object(reader))
-            .into_iter()
-            .filter_map(|(name, object)| Some((name, object?)))
-            .collect();
+        let objects = bus_objects(&mut reader);
+        // A broken one is no unknown one.
         let names: BTreeSet<String> =
             if let Some(Item::Table(table)) = reader.raw("object").map(|located| &located.item) {
                 table.keys().cloned().collect()
@@ -168,6 +165,12 @@ fn per_account(reader: &mut Reader<'_>, has_instances: bool) -> bool {
         reader.problem("instances-from", "excludes `instances`");
     }
     true
+}
+
+/// `[object.NAME]`: D-Bus objects that sources name.
+pub(crate) fn bus_objects(reader: &mut Reader<'_>) -> Vec<(String, BusObject)> {
+    let objects = reader.tables("object", |_, reader| bus_object(reader));
+    objects.into_iter().filter_map(|(name, object)| Some((name, object?))).collect()
 }
 
 fn bus_object(reader: &mut Reader<'_>) -> Option<BusObject> {
