@@ -3,11 +3,14 @@
 mod clock;
 mod doorkeeper;
 mod loading;
+mod local;
+mod registrations;
 mod schedule;
 mod supervisor;
 mod watcher;
 
 pub use loading::{Options, check};
+pub use local::Local;
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -22,12 +25,14 @@ use crate::command::{Finished, Programs};
 use crate::config::Problems;
 use crate::journal::id;
 use crate::notification::listener;
+use crate::push::bridge::Bridge;
 use crate::session::{Again, Cause, Failure, Outcome, Queue, Random, Session, Ticket};
 use crate::store::{Change, Store, StoreError};
 use crate::world::World;
 use clock::{Clock, Wait};
 use doorkeeper::Doorkeeper;
 use loading::Loader;
+use registrations::Attempt;
 use supervisor::Supervisor;
 use watcher::Watcher;
 
@@ -81,11 +86,15 @@ struct Daemon {
     random: Box<dyn Random>,
     supervisor: Supervisor,
     watcher: Watcher,
+    /// What push clients want servers to be told.
+    bridge: Bridge,
+    registrations: JoinSet<Attempt>,
 }
 
 /// Runs the agent until it is told to stop.
 ///
-/// `sockets` receive notifications; none: those that `notification.listen` names are opened.
+/// `sockets` receive notifications; none: those that `notification.listen` names are opened. `requests` come from
+/// applications on the device.
 ///
 /// # Errors
 /// [`DaemonError`], before it is ready; nothing later ends it.
@@ -93,6 +102,7 @@ pub async fn run(
     options: Options,
     sockets: Vec<UdpSocket>,
     mut signals: mpsc::Receiver<Signal>,
+    mut requests: mpsc::Receiver<Local>,
     random: Box<dyn Random>,
 ) -> Result<(), DaemonError> {
     let (loader, world) = Loader::start(options).await?;
@@ -138,6 +148,8 @@ pub async fn run(
         random,
         supervisor: Supervisor::new(),
         watcher,
+        bridge: Bridge::default(),
+        registrations: JoinSet::new(),
     };
     daemon.boot();
     let status = daemon.status();
@@ -145,12 +157,15 @@ pub async fn run(
 
     loop {
         daemon.start_due();
+        daemon.start_registrations();
         let wake = daemon.next_wake();
         tokio::select! {
             never = &mut listening => match never {},
             Some(package) = admitted.recv() => daemon.admitted(package).await,
             Some(finished) = finished.recv() => daemon.finished(&finished).await,
             Some(ended) = daemon.sessions.join_next_with_id() => daemon.ended(ended).await,
+            Some(Ok(attempt)) = daemon.registrations.join_next() => daemon.registered(attempt).await,
+            Some(request) = requests.recv() => daemon.local(request).await,
             () = daemon.watcher.changed() => {}
             set = clock_settled(daemon.clock_wait.as_ref(), &daemon.clock) => daemon.clock_settled(set),
             () = sleep_until(wake) => daemon.tick().await,
@@ -184,6 +199,7 @@ impl Daemon {
         let until = Instant::now() + self.world.settings.session.clock_wait;
         self.clock_wait = Wait::begin(&self.clock, until);
         self.queue.hold(self.clock_wait.as_ref().map(Wait::until));
+        self.resume_registrations();
         for (ticket, at) in schedule::at_start(&self.world, Instant::now(), &mut *self.random) {
             self.queue.ask(ticket, at);
         }
@@ -201,7 +217,8 @@ impl Daemon {
 
     fn next_wake(&self) -> Option<Instant> {
         let tally = self.doorkeeper.lock().unwrap_or_else(PoisonError::into_inner).due();
-        let dues = [self.queue.next_wake(), tally, self.supervisor.next_ping(), self.watcher.due()];
+        let bridge = self.bridge.next_wake();
+        let dues = [self.queue.next_wake(), tally, self.supervisor.next_ping(), self.watcher.due(), bridge];
         dues.into_iter().flatten().min()
     }
 
@@ -371,6 +388,7 @@ impl Daemon {
         for (ticket, at) in due {
             self.queue.ask(ticket, at);
         }
+        self.resume_registrations();
         let status = self.status();
         log::info!("configuration read again: {status}");
         self.supervisor.status(&status);

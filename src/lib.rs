@@ -23,14 +23,17 @@
 //! | [`uri`] | ClientURI and ServerURI | yes |
 //! | [`tree`] | management objects at run time: resolve, authorise, read, write | no |
 //! | [`ddf`] | the Device Description Framework: model and parser | yes |
+//! | [`xml`] | XML from outside, for DDFs and DM 1.x documents: decoded, bounded, nothing fetched | yes |
 //! | [`mo`] | management objects as described: mapping files, values, pipelines | all but the loader |
 //! | [`backend`] | where values come from: files, programs, os-release, builtins… | no |
 //! | [`transport`] | HTTPS: TLS, authentication, proxies, one connection a session | no |
 //! | [`bearer`] | network interfaces: which is up, what it is, what carries a session | the choice |
 //! | [`store`] | what survives a power cut | no |
 //! | [`alert`] | Generic Alerts on their way to a server | no |
+//! | [`push`] | the bridge to a push service: registration, and Package#0 in a push message | all but the exchange |
 //! | [`daemon`] | the loop that owns the queue; loading and reloading; systemd | no |
 //! | [`world`] | what a session needs, as it was when the session began | – |
+//! | [`control`] | `omadmctl`, the operator's tool | no |
 //! | [`edge`], [`cli`], [`journal`], [`files`] | signals and randomness, command lines, log lines, atomic files | no |
 
 pub mod alert;
@@ -39,6 +42,7 @@ pub mod bearer;
 pub mod cli;
 pub mod command;
 pub mod config;
+pub mod control;
 pub mod daemon;
 pub mod ddf;
 pub mod edge;
@@ -49,9 +53,11 @@ pub mod lab;
 pub mod mo;
 pub mod notification;
 pub mod package;
+pub mod push;
 pub mod session;
 pub mod store;
 pub mod transport;
 pub mod tree;
 pub mod uri;
 pub mod world;
+pub mod xml;

@@ -1,7 +1,10 @@
-//! The agent.
+//! The agent; called `omadmctl`, it is the operator's tool.
 
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
-    omadm_agent::edge::omadmd()
+    match omadm_agent::control::is_called(std::env::args_os().next().as_deref()) {
+        true => omadm_agent::control::omadmctl(),
+        false => omadm_agent::edge::omadmd(),
+    }
 }

@@ -3,15 +3,15 @@
 
 use std::fmt;
 
-mod decode;
 mod error;
 mod parse;
+mod show;
 mod write;
 
 #[cfg(test)]
 mod tests;
 
-pub use error::DdfError;
+pub use error::{DdfError, DdfProblem};
 pub use parse::parse;
 pub(crate) use parse::parse_with_lines;
 
@@ -33,6 +33,8 @@ pub struct Ddf {
 pub struct Node {
     /// Its name.
     pub name: NodeName,
+    /// Whether the name is a logical one, written `[NodeName]` (TS 6.3.2): it is un-named with that label.
+    pub is_logical: bool,
     /// `Path`: where a root node hangs in a DM 1.x tree; without meaning in DM 2.0, kept for display.
     pub path: Option<String>,
     /// Its framework properties.

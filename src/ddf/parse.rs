@@ -3,83 +3,41 @@
 //! Strict about what the framework's own elements hold, indifferent to everything else: elements of
 //! another namespace than `MgmtTree`'s and unknown elements are skipped.
 
-use roxmltree::{Document, Error as XmlError, Node as Element, ParsingOptions};
+use roxmltree::Node as Element;
 
-use super::decode;
-use super::{AccessType, CaseSense, Ddf, DdfError, Format, Node, NodeName, Occurrence, Properties, Scope};
+use super::{
+    AccessType, CaseSense, Ddf, DdfError, DdfProblem, Format, Node, NodeName, Occurrence, Properties, Scope,
+};
+use crate::xml::{self, Lines, text};
 
+/// The largest description read; the largest in the field have about 3 MB.
+const MAX_BYTES: usize = 8 << 20;
 /// No DM tree is that deep.
 const MAX_DEPTH: usize = 64;
-/// XML nodes, whitespace included; a 3 MB description has 150,000.
-const MAX_XML_NODES: u32 = 1_000_000;
 /// MIME types of one leaf; more are left out.
 const MAX_MIME: usize = 64;
-/// Prefixes that may lack a declaration, and a document type to be left out.
-const MAX_REPAIRS: usize = 16;
+/// Namespaces of the framework itself, should an element be in another than its `MgmtTree`.
+const NAMESPACES: [&str; 3] = ["syncml:dmddf1.2", "syncml:metinf", "http://tempuri.org/DM_DDF-V1_2"];
 
 /// Parses a DDF (TS 6.3.2, 14.1).
 ///
 /// Entities are expanded within narrow bounds, and nothing external is ever fetched.
 ///
 /// # Errors
-/// The first thing that is wrong, with its line and element.
+/// The first thing that is wrong, with its place and element.
 pub fn parse(bytes: &[u8]) -> Result<Ddf, DdfError> {
     parse_with_lines(bytes).map(|(ddf, _)| ddf)
 }
 
 /// Like [`parse`]; also the line of every node, in document order (a node stands before its children).
 pub(crate) fn parse_with_lines(bytes: &[u8]) -> Result<(Ddf, Vec<usize>), DdfError> {
-    let decoded = decode::text(bytes)?;
-    let mut text = decoded.trim_start_matches(|c: char| c == '\u{feff}' || c.is_whitespace()).to_owned();
-    let skipped = decode::line_at(decoded.as_bytes(), decoded.len() - text.len()) - 1;
-    drop(decoded);
-    let mut first_error = None;
-    for _ in 0..MAX_REPAIRS {
-        let options = ParsingOptions { allow_dtd: true, nodes_limit: MAX_XML_NODES, entity_resolver: None };
-        let error = match Document::parse_with_options(&text, options) {
-            Ok(document) => return Parser::new(&document, skipped).tree(),
-            Err(error) => error,
-        };
-        let repaired = match &error {
-            XmlError::UnknownNamespace(prefix, _) => declare(&text, prefix),
-            XmlError::NodesLimitReached => None,
-            _ => decode::without_doctype(&text),
-        };
-        let error = first_error.get_or_insert(not_xml(&error, skipped));
-        match repaired {
-            Some(repaired) => text = repaired,
-            None => return Err(error.clone()),
-        }
-    }
-    let what = "too many undeclared namespace prefixes".to_owned();
-    Err(first_error.unwrap_or(DdfError::Xml { line: skipped + 1, what }))
-}
-
-fn not_xml(error: &XmlError, skipped: usize) -> DdfError {
-    let line = usize::try_from(error.pos().row).unwrap_or(1).max(1);
-    DdfError::Xml { line: skipped + line, what: error.to_string() }
-}
-
-/// Declares a vendor's prefix that the vendor forgot, in the `MgmtTree` tag.
-fn declare(text: &str, prefix: &str) -> Option<String> {
-    let after_name = text.match_indices("MgmtTree").find_map(|(at, name)| {
-        let before = text.get(..at)?;
-        let open = before.rfind('<')?;
-        let between = before.get(open + 1..)?;
-        let is_tag = between.is_empty()
-            || between.strip_suffix(':').is_some_and(|p| p.chars().all(|c| c.is_alphanumeric() || c == '-'));
-        is_tag.then_some(at + name.len())
-    })?;
-    let (start, rest) = text.split_at_checked(after_name)?;
-    Some(format!("{start} xmlns:{prefix}=\"urn:x-omadm:undeclared:{prefix}\"{rest}"))
+    xml::read(bytes, MAX_BYTES, "MgmtTree", |document, lines| {
+        Parser { lines, namespace: None, node_lines: Vec::new() }.tree(document.root_element())
+    })?
 }
 
 struct Parser<'a> {
-    root: Element<'a, 'a>,
-    /// Byte offsets of line starts.
-    line_starts: Vec<usize>,
-    /// Lines before the text that the XML parser was given.
-    skipped: usize,
+    lines: &'a Lines<'a>,
     /// The namespace of the framework's elements: `MgmtTree`'s own.
     namespace: Option<&'a str>,
     /// Lines of the nodes read so far.
@@ -87,22 +45,10 @@ struct Parser<'a> {
 }
 
 impl<'a> Parser<'a> {
-    fn new(document: &'a Document<'a>, skipped: usize) -> Self {
-        let starts = document.input_text().match_indices('\n').map(|(at, _)| at + 1);
-        Self {
-            root: document.root_element(),
-            line_starts: std::iter::once(0).chain(starts).collect(),
-            skipped,
-            namespace: None,
-            node_lines: Vec::new(),
-        }
-    }
-
-    fn tree(mut self) -> Result<(Ddf, Vec<usize>), DdfError> {
-        let Some(tree) = self.root.descendants().find(|element| element.tag_name().name() == "MgmtTree")
-        else {
-            let found = self.root.tag_name().name().to_owned();
-            return Err(DdfError::NotDdf { line: self.line(self.root), found });
+    fn tree(mut self, root: Element<'a, 'a>) -> Result<(Ddf, Vec<usize>), DdfError> {
+        let Some(tree) = root.descendants().find(|element| element.tag_name().name() == "MgmtTree") else {
+            let found = root.tag_name().name().to_owned();
+            return Err(self.wrong(root, DdfProblem::NotDdf { found }));
         };
         self.namespace = tree.tag_name().namespace();
         let (mut version, mut manufacturer, mut model) = (None, None, None);
@@ -117,32 +63,32 @@ impl<'a> Parser<'a> {
             }
         }
         if roots.is_empty() {
-            return Err(DdfError::Missing { line: self.line(tree), parent: "MgmtTree", element: "Node" });
+            return Err(self.wrong(tree, DdfProblem::Missing { parent: "MgmtTree", element: "Node" }));
         }
         Ok((Ddf { version: version.unwrap_or_default(), manufacturer, model, roots }, self.node_lines))
     }
 
     fn node(&mut self, element: Element<'a, 'a>, depth: usize) -> Result<Node, DdfError> {
-        let line = self.line(element);
         if depth > MAX_DEPTH {
-            return Err(DdfError::TooDeep { line, limit: MAX_DEPTH });
+            return Err(self.wrong(element, DdfProblem::TooDeep { limit: MAX_DEPTH }));
         }
-        self.node_lines.push(line);
-        let (mut name, mut path) = (None, None);
+        self.node_lines.push(self.lines.position(element).line);
+        let (mut name, mut path) = (None::<String>, None);
         let mut found = Found::default();
         let mut children = Vec::new();
         for child in self.own_children(element) {
             match child.tag_name().name() {
-                "NodeName" if name.is_none() => name = Some(node_name(&text(child))),
+                "NodeName" if name.is_none() => name = Some(text(child)),
                 "Path" => keep(&mut path, child),
                 "DFProperties" => self.properties(child, &mut found)?,
                 "Node" => children.push(self.node(child, depth + 1)?),
                 _ => {}
             }
         }
-        let name = name.ok_or(DdfError::Missing { line, parent: "Node", element: "NodeName" })?;
+        let missing = DdfProblem::Missing { parent: "Node", element: "NodeName" };
+        let (name, is_logical) = node_name(&name.ok_or_else(|| self.wrong(element, missing))?);
         let properties = found.finish(!children.is_empty());
-        Ok(Node { name, path, properties, children })
+        Ok(Node { name, is_logical, path, properties, children })
     }
 
     /// Reads one `DFProperties`; where there are several, what the first says stands.
@@ -206,11 +152,9 @@ impl<'a> Parser<'a> {
         const EXPECTED: &str = "One, ZeroOrOne, ZeroOrMore, OneOrMore, ZeroOrN or OneOrN";
         let word = self.word(element, "Occurrence", Occurrence::WORDS, EXPECTED)?;
         let number = self.own_children(element).next().map(text).unwrap_or_default();
-        let invalid = |element| DdfError::Invalid {
-            line: self.line(element),
-            element: "Occurrence",
-            found: number.clone(),
-            expected: "a whole number",
+        let invalid = |element| {
+            let (found, expected) = (number.clone(), "a whole number");
+            self.wrong(element, DdfProblem::Invalid { element: "Occurrence", found, expected })
         };
         Ok(match word {
             // Left open: as good as no bound.
@@ -244,20 +188,21 @@ impl<'a> Parser<'a> {
             return Ok(Some(*value));
         }
         let Some(found) = found.into_iter().next() else { return Ok(None) };
-        Err(DdfError::Invalid { line: self.line(element), element: name, found, expected })
+        Err(self.wrong(element, DdfProblem::Invalid { element: name, found, expected }))
     }
 
     /// Child elements of the framework's namespace.
     fn own_children(&self, element: Element<'a, 'a>) -> impl Iterator<Item = Element<'a, 'a>> + use<'a> {
-        let namespace = self.namespace;
-        element
-            .children()
-            .filter(move |child| child.is_element() && child.tag_name().namespace() == namespace)
+        let own = self.namespace;
+        element.children().filter(move |child| {
+            let namespace = child.tag_name().namespace();
+            child.is_element()
+                && (namespace == own || namespace.is_some_and(|name| NAMESPACES.contains(&name)))
+        })
     }
 
-    fn line(&self, element: Element<'a, 'a>) -> usize {
-        let start = element.range().start;
-        self.skipped + self.line_starts.partition_point(|&line| line <= start)
+    fn wrong(&self, element: Element<'a, 'a>, problem: DdfProblem) -> DdfError {
+        DdfError { at: Some(self.lines.position(element)), problem }
     }
 }
 
@@ -304,29 +249,25 @@ fn keep(slot: &mut Option<String>, element: Element<'_, '_>) {
     }
 }
 
-/// An element's own text, without the white space around it.
-fn text(element: Element<'_, '_>) -> String {
-    let all: String = element.children().filter(Element::is_text).filter_map(|child| child.text()).collect();
-    all.trim().to_owned()
-}
-
 fn is_open(number: &str) -> bool {
     number.is_empty() || number.eq_ignore_ascii_case("n")
 }
 
-/// Un-named are: nothing, `*`, `<x>` and `[Name]`, these two also with the sign of their occurrence.
-fn node_name(text: &str) -> NodeName {
+/// Un-named are: nothing, `*`, `<x>` and `[Name]`, these two also with the sign of their occurrence. The second says
+/// whether it is a logical name, in brackets.
+fn node_name(text: &str) -> (NodeName, bool) {
     if text.is_empty() || text == "*" {
-        return NodeName::Unnamed(None);
+        return (NodeName::Unnamed(None), false);
     }
     let block = text.strip_suffix(['*', '+', '?']).unwrap_or(text);
-    let label = [('<', '>'), ('[', ']')]
-        .into_iter()
-        .find_map(|(open, close)| block.strip_prefix(open)?.strip_suffix(close))
-        .map(str::trim);
-    match label {
-        Some("" | "*") => NodeName::Unnamed(None),
-        Some(label) => NodeName::Unnamed(Some(label.to_owned())),
-        None => NodeName::Named(text.to_owned()),
+    let inside = |open, close| block.strip_prefix(open)?.strip_suffix(close).map(str::trim);
+    let (label, is_logical) = match (inside('<', '>'), inside('[', ']')) {
+        (Some(label), _) => (label, false),
+        (_, Some(label)) => (label, true),
+        _ => return (NodeName::Named(text.to_owned()), false),
+    };
+    if label.is_empty() || label == "*" {
+        return (NodeName::Unnamed(None), false);
     }
+    (NodeName::Unnamed(Some(label.to_owned())), is_logical)
 }

@@ -1,6 +1,11 @@
 use proptest::prelude::*;
 
 use super::*;
+use crate::xml::{Position, XmlProblem};
+
+fn is_bomb(error: &DdfError) -> bool {
+    matches!(error.problem, DdfProblem::Xml(XmlProblem::Bomb(_)))
+}
 
 fn parsed(xml: &str) -> Ddf {
     parse(xml.as_bytes()).unwrap()
@@ -18,9 +23,10 @@ fn properties(inner: &str) -> Properties {
     parsed(&with(inner)).roots[0].properties.clone()
 }
 
-fn name(written: &str) -> NodeName {
+fn name(written: &str) -> (NodeName, bool) {
     let xml = format!("<MgmtTree><Node><NodeName>{written}</NodeName></Node></MgmtTree>");
-    parsed(&xml).roots[0].name.clone()
+    let root = &parsed(&xml).roots[0];
+    (root.name.clone(), root.is_logical)
 }
 
 /// As vendors publish them: byte order mark, stray space in the FPI, an instruction in the internal
@@ -99,10 +105,19 @@ fn other_encodings_are_read() {
     let latin: Vec<u8> = latin.chars().map(|c| u8::try_from(c).unwrap()).collect();
     assert_eq!(parse(&latin).unwrap(), expected);
 
-    let error = parse(b"<?xml version='1.0' encoding='koi8-r'?><MgmtTree/>").unwrap_err();
-    assert_eq!(error, DdfError::UnknownEncoding { name: "koi8-r".to_owned() });
-    assert_eq!(parse(b"<MgmtTree>\n\xff").unwrap_err().line(), Some(2));
-    assert!(matches!(parse(b"\xff\xfe<\0M").unwrap_err(), DdfError::Encoding { .. }));
+    let korean =
+        [b"<?xml version='1.0' encoding='EUC-KR'?>", with("").replace(">N<", ">N\u{1}<").as_bytes()].concat();
+    let korean: Vec<u8> = korean.into_iter().map(|byte| if byte == 1 { 0xB0 } else { byte }).collect();
+    assert_eq!(parse(&korean).unwrap().roots[0].name, NodeName::Named("N\u{fffd}".to_owned()));
+
+    let error = parse(b"<?xml version='1.0' encoding='ISO-2022-JP'?><MgmtTree/>").unwrap_err();
+    assert_eq!(error.problem, DdfProblem::Xml(XmlProblem::UnknownEncoding("iso-2022-jp".to_owned())));
+    let error = parse("<MgmtTree>\n<é>\u{1}".as_bytes()).unwrap_err();
+    assert_eq!(error.at, Some(Position { line: 2, column: 4 }), "{error}");
+    let error = parse(b"<MgmtTree>\n\xc3\xa9\xff").unwrap_err();
+    assert_eq!(error.at, Some(Position { line: 2, column: 2 }), "{error}");
+    let error = parse(b"\xff\xfe<\0M").unwrap_err();
+    assert_eq!(error.problem, DdfProblem::Xml(XmlProblem::NotText("UTF-16")));
 }
 
 #[test]
@@ -124,12 +139,23 @@ fn odd_document_types_are_left_out() {
     for odd in [
         "<!DOCTYPE MgmtTree PUBLIC \"-//OMA//DTD-DM-DDF 1.2//EN\">",
         "<!DOCTYPE MgmtTree [<!ENTITY % all SYSTEM 'x.dtd'> %all; <!-- ]> ' --> <?x ]> \" ?>]>",
+        "<!DOCTYPE MgmtTree[<!ELEMENT MgmtTree (VerDTD, Node+)> <!ENTITY a 'b'> <!ATTLIST Node a CDATA '>'> ] >",
+        "<!DOCTYPE\nMgmtTree SYSTEM 'a[b]>c' [<!NOTATION n SYSTEM 'n'><!ENTITY p SYSTEM 'p' NDATA n>]>",
+        "<!doctype mgmttree>",
     ] {
         let document = format!("<?xml version='1.0' encoding='utf-16'?>\n{odd}\n{plain}");
         assert_eq!(parsed(&document), parsed(&plain), "{odd}");
     }
-    let error = parse(format!("<!DOCTYPE MgmtTree\n[%all;]>\n{}", plain.replace("</Mgmt", "</M")).as_bytes());
-    assert_eq!(error.unwrap_err().line(), Some(2), "the first error is the one told");
+    let broken = format!("<!DOCTYPE MgmtTree\n[%all;]>\n{}", plain.replace("</Mgmt", "</M"));
+    assert_eq!(parse(broken.as_bytes()).unwrap_err().line(), Some(6), "lines are those of the file");
+    for odd in [
+        "<?xml version='1.1'?>",
+        "<!-- a comment first -->\n<?xml version='1.0'?>",
+        "<?xml?>",
+        "\u{feff}\u{feff}\n",
+    ] {
+        assert_eq!(parsed(&format!("{odd}\n{plain}")), parsed(&plain), "{odd}");
+    }
 }
 
 #[test]
@@ -143,10 +169,11 @@ fn names_that_are_assigned_at_run_time() {
         ("[]", None),
         ("&lt;*&gt;", None),
     ] {
-        assert_eq!(name(written), NodeName::Unnamed(label.map(str::to_owned)), "{written:?}");
+        let expected = (NodeName::Unnamed(label.map(str::to_owned)), written == "[AAuthLevel]");
+        assert_eq!(name(written), expected, "{written:?}");
     }
     for written in ["Mtu", "a*", "[x", "x]"] {
-        assert_eq!(name(written), NodeName::Named(written.to_owned()));
+        assert_eq!(name(written), (NodeName::Named(written.to_owned()), false));
     }
 }
 
@@ -206,31 +233,86 @@ fn entities_are_bounded_and_nothing_is_fetched() {
     assert!(parse(billion.as_bytes()).is_err());
 
     let long = document(&format!("<!ENTITY a '{}'>", "x".repeat(50_000)), &"&a;".repeat(50_000));
-    assert!(matches!(parse(long.as_bytes()), Err(DdfError::Bomb { line: 1, .. })));
+    assert!(is_bomb(&parse(long.as_bytes()).unwrap_err()));
     let looped = document("<!ENTITY a '&b;'><!ENTITY b '&a;'>", "&a;");
     assert!(parse(looped.as_bytes()).is_err());
     let file = document("<!ENTITY a SYSTEM 'file:///etc/passwd'>", "&a;");
-    assert!(matches!(parse(file.as_bytes()), Err(DdfError::Xml { .. })));
+    let description = |xml: &str| parsed(xml).roots[0].properties.description.clone();
+    assert_eq!(description(&file).as_deref(), Some("&a;"), "as it is written");
+    let elsewhere = file.replace("[<!ENTITY a SYSTEM 'file:///etc/passwd'>]", "SYSTEM 'ddf.dtd'");
+    assert_eq!(description(&elsewhere).as_deref(), Some("&a;"), "as it is written");
+    let nowhere = parse(with("<Description>&a;</Description>").as_bytes()).unwrap_err();
+    assert_eq!(nowhere.to_string(), "line 4: not well-formed XML: unknown entity reference 'a'");
+}
+
+/// TS 6.3.2, figure 6: as much of it as a DDF says.
+#[test]
+fn the_tree_is_that_of_the_graphical_notation() {
+    let node = |name: &str, format: &str, occurrence: &str, inner: &str| {
+        format!(
+            "<Node><NodeName>{name}</NodeName><DFProperties><AccessType><Get/></AccessType>\
+             <DFFormat><{format}/></DFFormat><Occurrence>{occurrence}</Occurrence>\
+             <DFType><MIME>text/plain</MIME></DFType></DFProperties>{inner}</Node>"
+        )
+    };
+    let leaves = [
+        node("Leaf1", "chr", "<One/>", ""),
+        node("Leaf2", "int", "<ZeroOrOne/>", ""),
+        node("", "chr", "<ZeroOrMore/>", ""),
+        node("[AAuthLevel]", "bin", "<ZeroOrN>3</ZeroOrN>", ""),
+    ];
+    let inside = node("&lt;y&gt;", "node", "<OneOrN>12</OneOrN>", &node("*", "bool", "<OneOrMore/>", ""));
+    let root =
+        node("Root", "node", "", &(leaves.concat() + &node("InteriorA", "node", "<ZeroOrOne/>", &inside)));
+    let ddf = parsed(&format!("<MgmtTree>{root}</MgmtTree>"));
+    assert_eq!(
+        ddf.to_tree(),
+        "Root               node   Get\n\
+         ├─ Leaf1           chr    Get\n\
+         ├─ Leaf2?          int    Get\n\
+         ├─ <x>*            chr    Get\n\
+         ├─ [AAuthLevel]*3  bin    Get\n\
+         └─ InteriorA?      node   Get\n   \
+            └─ <y>+12       node   Get\n      \
+               └─ <x>+      bool   Get\n"
+    );
+    let json = ddf.to_json();
+    let unnamed = &json["nodes"][0]["nodes"][3];
+    assert_eq!(
+        (&unnamed["name"], &unnamed["mark"], &unnamed["most"]),
+        (&"[AAuthLevel]".into(), &"*3".into(), &3.into())
+    );
+    assert_eq!((&unnamed["named"], &unnamed["leaf"]), (&false.into(), &true.into()));
+}
+
+#[test]
+fn a_hostile_description_leaves_the_terminal_alone() {
+    let long = "é".repeat(500);
+    let xml = with(&format!("<DFTitle>{long}</DFTitle><DefaultValue>{long}</DefaultValue>"));
+    let tree = parsed(&xml.replace(">N<", ">a\u{9b}2J\nb\u{202e}<")).to_tree();
+    assert!(tree.starts_with("a\u{fffd}2J b\u{fffd}  chr"), "{tree}");
+    assert_eq!((tree.lines().count(), tree.trim_end().chars().count()), (1, 120), "{tree}");
 }
 
 #[test]
 fn size_depth_and_tags_are_bounded() {
     let deep = format!("<MgmtTree>{}", "<Node><NodeName>n</NodeName>".repeat(65));
     let deep = deep + &"</Node>".repeat(65) + "</MgmtTree>";
-    assert_eq!(parse(deep.as_bytes()), Err(DdfError::TooDeep { line: 1, limit: 64 }));
+    assert_eq!(parse(deep.as_bytes()).unwrap_err().problem, DdfProblem::TooDeep { limit: 64 });
     // A vendor's own nest isn't walked at all.
     let nest = "<v>".repeat(100_000) + &"</v>".repeat(100_000);
     let xml = format!("<MgmtTree>{nest}<Node><NodeName>n</NodeName></Node></MgmtTree>");
     assert_eq!(parsed(&xml).roots.len(), 1);
     let attributes: String = (0..10_000).map(|n| format!(" a{n}=''")).collect();
     let wide = format!("<MgmtTree\n{attributes}/>");
-    assert!(matches!(parse(wide.as_bytes()), Err(DdfError::Bomb { line: 1, .. })));
+    assert!(is_bomb(&parse(wide.as_bytes()).unwrap_err()));
     let nested: String = (0..100).map(|n| format!("<v xmlns:p{n}='u'>")).collect();
-    assert!(matches!(parse(nested.as_bytes()), Err(DdfError::Bomb { .. })), "quadratic in the XML parser");
+    assert!(is_bomb(&parse(nested.as_bytes()).unwrap_err()), "quadratic in the XML parser");
     let many = "<!ENTITY a 'b'>".repeat(257);
     let many = format!("<!DOCTYPE a [{many}]>{}", with(""));
-    assert!(matches!(parse(many.as_bytes()), Err(DdfError::Bomb { .. })));
-    assert!(matches!(parse(&vec![b' '; (8 << 20) + 1]), Err(DdfError::TooLarge { .. })));
+    assert!(is_bomb(&parse(many.as_bytes()).unwrap_err()));
+    let large = parse(&vec![b' '; (8 << 20) + 1]).unwrap_err();
+    assert_eq!((large.at, large.to_string()), (None, "larger than 8388608 bytes".to_owned()));
 }
 
 fn words() -> impl Strategy<Value = String> {
@@ -239,11 +321,12 @@ fn words() -> impl Strategy<Value = String> {
      ([\t\n\r -~äß漢🦀]{0,12}[!-~ä])?"
 }
 
-fn a_name() -> impl Strategy<Value = NodeName> {
+fn a_name() -> impl Strategy<Value = (NodeName, bool)> {
     prop_oneof![
-        "[A-Za-z][A-Za-z0-9_.&-]{0,8}".prop_map(NodeName::Named),
-        "[a-z]{1,4}".prop_map(|label| NodeName::Unnamed(Some(label))),
-        Just(NodeName::Unnamed(None)),
+        "[A-Za-z][A-Za-z0-9_.&-]{0,8}".prop_map(|name| (NodeName::Named(name), false)),
+        ("[a-z]{1,4}", any::<bool>())
+            .prop_map(|(label, is_logical)| (NodeName::Unnamed(Some(label)), is_logical)),
+        Just((NodeName::Unnamed(None), false)),
     ]
 }
 
@@ -279,12 +362,15 @@ fn some_properties() -> impl Strategy<Value = Properties> {
 }
 
 fn a_leaf() -> impl Strategy<Value = Node> {
-    (a_name(), proptest::option::of(words()), some_properties()).prop_map(|(name, path, properties)| Node {
-        name,
-        path,
-        properties,
-        children: Vec::new(),
-    })
+    (a_name(), proptest::option::of(words()), some_properties()).prop_map(
+        |((name, is_logical), path, properties)| Node {
+            name,
+            is_logical,
+            path,
+            properties,
+            children: Vec::new(),
+        },
+    )
 }
 
 fn a_node() -> impl Strategy<Value = Node> {

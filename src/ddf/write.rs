@@ -29,6 +29,7 @@ fn node(out: &mut Writer, node: &Node) {
     out.element("Node", |out| {
         match &node.name {
             NodeName::Named(name) => out.text("NodeName", name),
+            NodeName::Unnamed(Some(label)) if node.is_logical => out.text("NodeName", &format!("[{label}]")),
             NodeName::Unnamed(Some(label)) => out.text("NodeName", &format!("<{label}>")),
             NodeName::Unnamed(None) => out.text("NodeName", ""),
         }

@@ -8,6 +8,7 @@ mod parameters;
 pub mod queue;
 mod stopping;
 
+pub(crate) use backoff::backoff;
 pub use driver::{Random, Session};
 pub use machine::{Again, Failure, Outcome};
 pub use parameters::Parameters;

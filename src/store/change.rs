@@ -4,8 +4,10 @@ use redb::{ReadableTable, WriteTransaction};
 
 use super::account::AccountChange;
 use super::{
-    ALERTS, CONTACTS, DEFAULTS, INSTANCES, META, NODES, NOTIFICATIONS, NodeKey, PINS, StoreError, Stored, db,
+    ALERTS, CONTACTS, DEFAULTS, INSTANCES, META, NODES, NOTIFICATIONS, NodeKey, PINS, PUSH, StoreError,
+    Stored, db,
 };
+use crate::push::bridge::Standing;
 
 /// One change. Several that must hold together go into one [`super::Store::commit`].
 #[derive(Clone, Debug, PartialEq)]
@@ -47,6 +49,8 @@ pub enum Change {
         /// The ServerURI template.
         server_uri: String,
     },
+    /// What a push client wants a server to be told, and whether it was (TS D.2.4).
+    Push(String, Standing),
     /// An alert waits for a server: its JSON.
     Alert(String, Vec<u8>),
     /// Alerts of a server up to and including this number were delivered.
@@ -98,6 +102,12 @@ impl Change {
             Self::Default { moid, server_id, server_uri } => {
                 let mut table = transaction.open_table(DEFAULTS).map_err(db)?;
                 table.insert(moid.as_str(), format!("{server_id}\0{server_uri}").as_str()).map_err(db)?;
+            }
+            Self::Push(server_id, Standing { register, id, told }) => {
+                let mut table = transaction.open_table(PUSH).map_err(db)?;
+                let action = if *register { "R" } else { "U" };
+                let record = format!("{action}\0{id}\0{}", told.as_deref().unwrap_or_default());
+                table.insert(server_id.as_str(), record.as_str()).map_err(db)?;
             }
             Self::Alert(server_id, json) => {
                 let mut table = transaction.open_table(ALERTS).map_err(db)?;

@@ -38,6 +38,12 @@ impl NodeKey {
         &self.0
     }
 
+    /// Whether it is `other`, or below it.
+    #[must_use]
+    pub fn is_at_or_below(&self, other: &Self) -> bool {
+        self.0.strip_prefix(other.0.as_slice()).is_some_and(|rest| rest.first().is_none_or(|&byte| byte == 0))
+    }
+
     /// The range of all keys below this one.
     pub(super) fn below(&self) -> (Vec<u8>, Vec<u8>) {
         let mut start = self.0.clone();

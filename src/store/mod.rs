@@ -11,6 +11,7 @@
 //! | `defaults` | MOID | server id `\0` ServerURI (TS 5.4.10) |
 //! | `accounts` | server id | the account as a bootstrap brought it |
 //! | `overrides` | server id `\0` leaf | a hash of the value it overrides, and the value that the server set |
+//! | `push` | server id | `R` or `U`, the registration id, and where the server was told, joined by `\0` (TS D.2) |
 //! | `alerts` | server id `\0` sequence (u64, big endian) | the alert as JSON |
 //!
 //! Only the agent opens it. Everything that must hold together is one [`Store::commit`] of several
@@ -36,9 +37,10 @@ use std::sync::Arc;
 
 use redb::{Builder, Database, DatabaseError, ReadableDatabase, TableDefinition};
 use tokio::sync::Notify;
+use redb::{Builder, Database, DatabaseError, ReadableDatabase, TableDefinition, WriteTransaction};
 
 /// The layout that this version writes; a larger number in the file comes from a newer agent.
-const SCHEMA: u64 = 1;
+const SCHEMA: u64 = 2;
 const FILE: &str = "store.redb";
 /// redb's own default is 1 GiB.
 const CACHE: usize = 256 * 1024;
@@ -50,6 +52,7 @@ const PINS: TableDefinition<'_, &[u8], &[u8]> = TableDefinition::new("pins");
 const NOTIFICATIONS: TableDefinition<'_, &[u8], u64> = TableDefinition::new("notifications");
 const CONTACTS: TableDefinition<'_, &str, u64> = TableDefinition::new("contacts");
 const DEFAULTS: TableDefinition<'_, &str, &str> = TableDefinition::new("defaults");
+const PUSH: TableDefinition<'_, &str, &str> = TableDefinition::new("push");
 const ALERTS: TableDefinition<'_, &[u8], &[u8]> = TableDefinition::new("alerts");
 
 /// Why the store can't be used.
@@ -109,6 +112,19 @@ fn db(error: impl Into<redb::Error>) -> StoreError {
 pub struct Store {
     database: Database,
     accounts: Notify,
+}
+
+/// Makes the tables that are not there yet.
+fn make_tables(transaction: &WriteTransaction) -> Result<(), StoreError> {
+    transaction.open_table(NODES).map_err(db)?;
+    transaction.open_table(INSTANCES).map_err(db)?;
+    transaction.open_table(PINS).map_err(db)?;
+    transaction.open_table(NOTIFICATIONS).map_err(db)?;
+    transaction.open_table(CONTACTS).map_err(db)?;
+    transaction.open_table(DEFAULTS).map_err(db)?;
+    transaction.open_table(PUSH).map_err(db)?;
+    transaction.open_table(ALERTS).map_err(db)?;
+    Ok(())
 }
 
 /// A store that was opened, and the damaged one that had to make way for it.
@@ -188,7 +204,15 @@ impl Store {
                 }
                 transaction.commit().map_err(db)
             }
+            Some(SCHEMA) => return Ok(()),
+            // An older layout only lacks tables.
+            None | Some(1) => {}
+            Some(_) => return Err(StoreError::Damaged("meta: the schema is of another version")),
         }
+        let transaction = self.database.begin_write().map_err(db)?;
+        transaction.open_table(META).map_err(db)?.insert("schema", SCHEMA).map_err(db)?;
+        make_tables(&transaction)?;
+        transaction.commit().map_err(db)
     }
 
     /// The state as it is now, unmoved by later commits.

@@ -7,6 +7,7 @@ use super::error::TreeError;
 use super::node::NodeRef;
 use super::plan::Plan;
 use super::registry::{Origin, Tree, Visitor};
+use super::rules;
 
 impl Tree {
     /// Deletes a node and all below it.
@@ -44,7 +45,9 @@ impl Tree {
             }
         }
         let mut plan = Plan::default();
-        plan.delete(node.clone());
+        plan.targets.push(node.clone());
+        plan.delete(&pass, node.clone())?;
+        rules::check(&pass, &mut plan).await?;
         self.apply(plan, visitor).await
     }
 }

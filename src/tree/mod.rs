@@ -14,6 +14,7 @@ mod plan;
 mod read;
 mod registry;
 mod resolve;
+mod rules;
 mod scope;
 #[cfg(test)]
 mod tests;

@@ -8,13 +8,13 @@ use crate::backend::Child;
 use crate::ddf::{AccessType, NodeName, Occurrence, Scope};
 use crate::mo::mapping::{Call, From};
 use crate::mo::{NodeId, Value};
-use crate::store::{Change, Stored};
+use crate::store::{Change, NodeKey, Stored};
 use crate::uri::{decode_name, encode_name};
 
 use super::error::TreeError;
 use super::node::NodeRef;
 use super::read::{Pass, required};
-use super::registry::Origin;
+use super::rules::{self, Ruling};
 
 /// The most nodes of one write: more are no management object but an attack on the device's memory.
 const MOST_NODES: usize = 100_000;
@@ -29,6 +29,8 @@ const LARGEST_STORED: usize = 128 << 10;
 pub(super) struct Plan {
     pub(super) effects: Vec<Effect>,
     pub(super) changes: Vec<Change>,
+    /// What was asked for: the nodes that are replaced, created or deleted, with all below them.
+    pub(super) targets: Vec<NodeRef>,
     nodes: usize,
 }
 
@@ -102,25 +104,58 @@ impl Plan {
             let Some(id) = node.object.child(node.id, &name) else { continue };
             let child = node.child(id, &name);
             if !members.contains_key(&name) && !permanent(&child) && child.mapping().list.is_none() {
-                self.delete(child);
+                self.delete(pass, child)?;
             }
         }
         let unnamed = node.object.unnamed_child(node.id);
         for (found, id) in listed.iter().filter_map(|found| Some((found, unnamed?))) {
             let child = node.listed(id, found);
             if !members.contains_key(&found.name) && !permanent(&child) && child.mapping().delete.is_some() {
-                self.delete(child);
+                self.delete(pass, child)?;
             }
         }
         Ok(())
     }
 
     /// A node and all below it go.
-    pub(super) fn delete(&mut self, node: NodeRef) {
+    ///
+    /// # Errors
+    /// The object's own rules forbid it.
+    pub(super) fn delete(&mut self, pass: &Pass<'_>, node: NodeRef) -> Result<(), TreeError> {
+        rules::delete(pass, &node)?;
         self.changes.push(Change::Remove(node.key()));
         if node.mapping().delete.is_some() {
             self.effects.push(Effect::Delete(node));
         }
+        Ok(())
+    }
+
+    /// What a leaf will hold when all is done; none if nothing.
+    ///
+    /// # Errors
+    /// As reading it.
+    #[expect(dead_code, reason = "for the rules of the objects that the agent lives by")]
+    pub(super) async fn after(&self, pass: &Pass<'_>, node: &NodeRef) -> Result<Option<Value>, TreeError> {
+        match self.planned(&node.key()) {
+            Some(planned) => Ok(planned),
+            None => pass.leaf(node).await,
+        }
+    }
+
+    /// What the change makes of a leaf, if it says anything of it: the latest word counts.
+    fn planned(&self, key: &NodeKey) -> Option<Option<Value>> {
+        let set = self.effects.iter().rev().find_map(|effect| match effect {
+            Effect::Set(node, value) if node.key() == *key => Some(value.clone()),
+            _ => None,
+        });
+        let stored = || {
+            self.changes.iter().rev().find_map(|change| match change {
+                Change::Put(changed, Stored::Leaf(value)) if changed == key => Some(Some(value.clone())),
+                Change::Remove(gone) if key.is_at_or_below(gone) => Some(None),
+                _ => None,
+            })
+        };
+        set.map(Some).or_else(stored)
     }
 
     /// An un-named interior node: a listed one is the machine's own, others are kept in the store.
@@ -165,9 +200,6 @@ impl Plan {
         node: &NodeRef,
         value: Value,
     ) -> Result<(), TreeError> {
-        if node.instance.origin == Origin::Account {
-            return Err(TreeError::Unsupported("changing a DM account"));
-        }
         let mapping = node.mapping();
         let from_outside = !mapping.get.is_empty();
         if pass.exists(node).await.unwrap_or(from_outside) {
@@ -187,6 +219,10 @@ impl Plan {
             return Err(invalid(node, &format_args!("does not match the pattern {:?}", pattern.as_str())));
         }
         drop(text);
+        if let Ruling::Instead(changes) = rules::leaf(pass, node, &value).await? {
+            self.changes.extend(changes);
+            return Ok(());
+        }
         let kept_in_store = mapping.get.iter().any(|source| matches!(source.from, From::Store));
         match &mapping.set {
             Some(sink) if !matches!(sink.to, Call::Store) => {

@@ -16,6 +16,7 @@ use super::error::TreeError;
 use super::node::NodeRef;
 use super::plan::{Effect, Plan};
 use super::registry::{Instance, Origin, Tree, Visitor};
+use super::rules;
 
 impl Tree {
     /// Replaces a leaf's value.
@@ -28,8 +29,11 @@ impl Tree {
         value: Value,
         visitor: &Visitor<'_>,
     ) -> Result<(), TreeError> {
+        let pass = self.pass(visitor)?;
         let mut plan = Plan::default();
-        plan.leaf(&self.pass(visitor)?, node, value).await?;
+        plan.targets.push(node.clone());
+        plan.leaf(&pass, node, value).await?;
+        rules::check(&pass, &mut plan).await?;
         self.apply(plan, visitor).await
     }
 
@@ -38,8 +42,11 @@ impl Tree {
     /// # Errors
     /// As [`Tree::replace_leaf`].
     pub async fn replace(&self, node: &NodeRef, data: Json, visitor: &Visitor<'_>) -> Result<(), TreeError> {
+        let pass = self.pass(visitor)?;
         let mut plan = Plan::default();
-        plan.replace(&self.pass(visitor)?, node, data).await?;
+        plan.targets.push(node.clone());
+        plan.replace(&pass, node, data).await?;
+        rules::check(&pass, &mut plan).await?;
         self.apply(plan, visitor).await
     }
 
@@ -70,7 +77,9 @@ impl Tree {
         let mut plan = Plan::default();
         plan.changes.push(Change::AddInstance { instance: root.key(), creator });
         let data = document.data_of(&root);
+        plan.targets.push(root.clone());
         plan.replace(&pass, &root, data).await?;
+        rules::check(&pass, &mut plan).await?;
         self.apply(plan, visitor).await?;
         Ok(root)
     }

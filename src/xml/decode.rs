@@ -3,10 +3,8 @@
 use std::borrow::Cow;
 use std::collections::BTreeSet;
 
-use super::DdfError;
+use super::{Position, XmlError, XmlProblem};
 
-/// The largest description read; the largest in the field have about 3 MB.
-pub(super) const MAX_BYTES: usize = 8 << 20;
 /// The longest start tag: the XML parser compares each attribute of a tag with every other.
 const MAX_TAG: usize = 4 << 10;
 /// The most namespace prefixes: each element that declares one inherits a copy of all above it.
@@ -20,10 +18,14 @@ const MAX_ENTITIES: usize = 256;
 /// The most references that the XML parser follows inside one.
 const NESTED_REFERENCES: usize = 256;
 
-/// Decodes UTF-8, UTF-16 and ISO-8859-1, by byte order mark or declaration.
-pub(super) fn text(bytes: &[u8]) -> Result<Cow<'_, str>, DdfError> {
-    if bytes.len() > MAX_BYTES {
-        return Err(DdfError::TooLarge { limit: MAX_BYTES });
+/// Encodings in which the bytes of `<` and `&` may be part of other characters.
+const SHIFTING: [&str; 3] = ["iso-2022", "hz-", "utf-7"];
+
+/// Decodes UTF-8, UTF-16 and windows-1252, by byte order mark or declaration; of any other declared encoding only what
+/// is ASCII in it.
+pub(super) fn text(bytes: &[u8], max_bytes: usize) -> Result<Cow<'_, str>, XmlError> {
+    if bytes.len() > max_bytes {
+        return Err(XmlError { at: None, problem: XmlProblem::TooLarge(max_bytes) });
     }
     let text = match bytes {
         [0xFF, 0xFE, rest @ ..] => utf16(rest, u16::from_le_bytes)?.into(),
@@ -31,77 +33,66 @@ pub(super) fn text(bytes: &[u8]) -> Result<Cow<'_, str>, DdfError> {
         [b'<', 0, ..] => utf16(bytes, u16::from_le_bytes)?.into(),
         [0, b'<', ..] => utf16(bytes, u16::from_be_bytes)?.into(),
         [0xEF, 0xBB, 0xBF, rest @ ..] => utf8(rest)?,
-        _ => match declared_encoding(bytes) {
+        _ => match declared_encoding(bytes).map(|name| name.to_ascii_lowercase()).as_deref() {
             // A declaration that can be read byte by byte isn't UTF-16, whatever it says.
-            Some(name) if is_one_of(&name, &["utf-8", "utf8", "us-ascii", "ascii", "utf-16"]) => utf8(bytes)?,
-            Some(name) if is_one_of(&name, &["iso-8859-1", "latin1", "latin-1", "windows-1252"]) => {
-                bytes.iter().copied().map(char::from).collect::<String>().into()
+            None | Some("utf-8" | "utf8" | "us-ascii" | "ascii" | "utf-16") => utf8(bytes)?,
+            Some("iso-8859-1" | "latin1" | "latin-1" | "windows-1252" | "cp1252") => {
+                bytes.iter().copied().map(windows_1252).collect::<String>().into()
             }
-            Some(name) => return Err(DdfError::UnknownEncoding { name }),
-            None => utf8(bytes)?,
+            Some(name) if SHIFTING.iter().any(|shifting| name.starts_with(shifting)) => {
+                let at = Some(Position { line: 1, column: 1 });
+                return Err(XmlError { at, problem: XmlProblem::UnknownEncoding(name.to_owned()) });
+            }
+            Some(_) => utf8(bytes).unwrap_or_else(|_| ascii(bytes).into()),
         },
     };
     guard(&text)?;
     Ok(text)
 }
 
-/// The line, from 1, of a byte offset.
-pub(super) fn line_at(bytes: &[u8], offset: usize) -> usize {
-    bytes.iter().take(offset).filter(|&&byte| byte == b'\n').count() + 1
+/// The place of a byte in UTF-8 text.
+pub(super) fn position(bytes: &[u8], offset: usize) -> Position {
+    let before = bytes.get(..offset).unwrap_or(bytes);
+    let line = before.iter().filter(|&&byte| byte == b'\n').count() + 1;
+    let is_start = |byte: &&u8| (**byte & 0xC0) != 0x80;
+    let column = before.iter().rev().take_while(|&&byte| byte != b'\n').filter(is_start).count() + 1;
+    Position { line, column }
 }
 
-/// The text with its document type blanked out, line feeds kept: for declarations that the XML parser doesn't know.
-/// Nothing if there is none, or it doesn't end.
-pub(super) fn without_doctype(text: &str) -> Option<String> {
-    let start = text.find("<!DOCTYPE")?;
-    let (before, rest) = text.split_at_checked(start)?;
-    let length = doctype_length(rest)?;
-    let (doctype, after) = rest.split_at_checked(length)?;
-    let blank: String = doctype.chars().map(|c| if c == '\n' { '\n' } else { ' ' }).collect();
-    Some([before, &blank, after].concat())
+fn not_text(encoding: &'static str, bytes: &[u8], offset: usize) -> XmlError {
+    XmlError { at: Some(position(bytes, offset)), problem: XmlProblem::NotText(encoding) }
 }
 
-fn doctype_length(text: &str) -> Option<usize> {
-    const SPANS: [(&str, &str); 4] = [("<!--", "-->"), ("<?", "?>"), ("\"", "\""), ("'", "'")];
-    let mut rest = text;
-    let mut in_subset = false;
-    loop {
-        if let Some((open, close)) = SPANS.iter().find(|(open, _)| rest.starts_with(open)) {
-            let inner = rest.get(open.len()..)?;
-            rest = inner.get(inner.find(close)? + close.len()..)?;
-            continue;
-        }
-        let mut characters = rest.chars();
-        match characters.next()? {
-            '[' => in_subset = true,
-            ']' => in_subset = false,
-            '>' if !in_subset => return Some(text.len() - characters.as_str().len()),
-            _ => {}
-        }
-        rest = characters.as_str();
-    }
+fn utf8(bytes: &[u8]) -> Result<Cow<'_, str>, XmlError> {
+    let text = std::str::from_utf8(bytes).map_err(|error| not_text("UTF-8", bytes, error.valid_up_to()))?;
+    Ok(Cow::Borrowed(text))
 }
 
-fn utf8(bytes: &[u8]) -> Result<Cow<'_, str>, DdfError> {
-    std::str::from_utf8(bytes)
-        .map(Cow::Borrowed)
-        .map_err(|error| DdfError::Encoding { line: line_at(bytes, error.valid_up_to()), encoding: "UTF-8" })
-}
-
-fn utf16(bytes: &[u8], unit: fn([u8; 2]) -> u16) -> Result<String, DdfError> {
+fn utf16(bytes: &[u8], unit: fn([u8; 2]) -> u16) -> Result<String, XmlError> {
     let (pairs, rest) = bytes.as_chunks::<2>();
     let mut text = String::with_capacity(pairs.len());
     for decoded in char::decode_utf16(pairs.iter().map(|pair| unit(*pair))) {
         match decoded {
             Ok(character) => text.push(character),
-            Err(_) => return Err(not_utf16(&text)),
+            Err(_) => return Err(not_text("UTF-16", text.as_bytes(), text.len())),
         }
     }
-    if rest.is_empty() { Ok(text) } else { Err(not_utf16(&text)) }
+    if rest.is_empty() { Ok(text) } else { Err(not_text("UTF-16", text.as_bytes(), text.len())) }
 }
 
-fn not_utf16(before: &str) -> DdfError {
-    DdfError::Encoding { line: line_at(before.as_bytes(), before.len()), encoding: "UTF-16" }
+/// ISO-8859-1 is read as windows-1252, which has letters where the other has control characters.
+fn windows_1252(byte: u8) -> char {
+    const HIGH: [char; 32] = [
+        '€', '\u{81}', '‚', 'ƒ', '„', '…', '†', '‡', 'ˆ', '‰', 'Š', '‹', 'Œ', '\u{8d}', 'Ž', '\u{8f}',
+        '\u{90}', '‘', '’', '“', '”', '•', '–', '—', '˜', '™', 'š', '›', 'œ', '\u{9d}', 'ž', 'Ÿ',
+    ];
+    let high = byte.checked_sub(0x80).and_then(|index| HIGH.get(usize::from(index)));
+    high.copied().unwrap_or(char::from(byte))
+}
+
+fn ascii(bytes: &[u8]) -> String {
+    let shown = |byte: &u8| if byte.is_ascii() { char::from(*byte) } else { char::REPLACEMENT_CHARACTER };
+    bytes.iter().map(shown).collect()
 }
 
 /// The `encoding` of an XML declaration.
@@ -114,12 +105,8 @@ fn declared_encoding(bytes: &[u8]) -> Option<String> {
     after.split(quote).nth(1).map(str::to_owned)
 }
 
-fn is_one_of(name: &str, known: &[&str]) -> bool {
-    known.iter().any(|known| known.eq_ignore_ascii_case(name))
-}
-
 /// Refuses what would cost the XML parser far more than the document's length.
-fn guard(text: &str) -> Result<(), DdfError> {
+fn guard(text: &str) -> Result<(), XmlError> {
     for (at, _) in text.match_indices('<') {
         let tag = text.get(at + 1..).unwrap_or_default();
         let is_start = tag.starts_with(|c: char| c.is_alphabetic() || c == '_' || c == ':');
@@ -139,7 +126,7 @@ fn guard(text: &str) -> Result<(), DdfError> {
 }
 
 /// Entities that grow in proportion are fine. What stands in a comment counts too: that is only stricter.
-fn entities(text: &str) -> Result<(), DdfError> {
+fn entities(text: &str) -> Result<(), XmlError> {
     let mut first = None;
     let mut longest = 0;
     let mut nested = false;
@@ -179,6 +166,6 @@ fn references(text: &str) -> usize {
         .count()
 }
 
-fn bomb(text: &str, at: usize, what: &'static str) -> DdfError {
-    DdfError::Bomb { line: line_at(text.as_bytes(), at), what }
+fn bomb(text: &str, at: usize, what: &'static str) -> XmlError {
+    XmlError { at: Some(position(text.as_bytes(), at)), problem: XmlProblem::Bomb(what) }
 }

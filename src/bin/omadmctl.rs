@@ -1,0 +1,7 @@
+//! The operator's tool.
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    omadm_agent::control::omadmctl()
+}

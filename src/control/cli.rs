@@ -1,0 +1,93 @@
+//! The command line of `omadmctl`.
+
+use std::path::PathBuf;
+
+use clap::{Parser, Subcommand};
+
+/// The operator's tool of the OMA DM agent.
+///
+/// Exits with 0, with 1 if what was asked for failed, with 2 on wrong arguments.
+#[derive(Clone, Debug, PartialEq, Eq, Parser)]
+#[command(name = "omadmctl", version)]
+pub struct Omadmctl {
+    /// Answer in JSON
+    #[arg(long, global = true)]
+    pub json: bool,
+
+    /// What to do
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+/// A command.
+#[derive(Clone, Debug, PartialEq, Eq, Subcommand)]
+pub enum Command {
+    /// Device descriptions (DDF)
+    #[command(subcommand)]
+    Ddf(Ddf),
+}
+
+/// What to do with device descriptions.
+#[derive(Clone, Debug, PartialEq, Eq, Subcommand)]
+pub enum Ddf {
+    /// Print a device description as a tree
+    #[command(after_help = NOTATION)]
+    Show {
+        /// DDF files; `-` is the standard input
+        #[arg(required = true, value_name = "FILE")]
+        files: Vec<PathBuf>,
+    },
+}
+
+const NOTATION: &str = "\
+Columns: name, format (`node`: an interior node), access, scope (nothing: dynamic), and what else there is:
+where a root hangs in a DM 1.x tree, the MOID, the title of a node without name, a leaf's MIME type and
+default value.
+
+Names: <x>     assigned at run time
+       [Name]  assigned at run time; what stands there is a logical name
+
+Occurrence, after the name:
+        none   exactly once
+        ?      zero or one
+        *      zero or more        *N     up to N
+        +      one or more         +N     one to N
+
+What is wrong with a file is told as FILE:LINE:COLUMN: on the standard error.";
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
+
+    use super::*;
+
+    fn parse(arguments: &[&str]) -> Result<Omadmctl, clap::error::ErrorKind> {
+        let program = ["omadmctl"].iter().chain(arguments);
+        Omadmctl::try_parse_from(program).map_err(|error| error.kind())
+    }
+
+    #[test]
+    fn the_definition_holds_together() {
+        Omadmctl::command().debug_assert();
+    }
+
+    #[test]
+    fn json_may_stand_anywhere() {
+        for arguments in
+            [["--json", "ddf", "show", "a"], ["ddf", "show", "--json", "a"], ["ddf", "show", "a", "--json"]]
+        {
+            let parsed = parse(&arguments).unwrap();
+            assert!(parsed.json, "{arguments:?}");
+            assert_eq!(parsed.command, Command::Ddf(Ddf::Show { files: vec!["a".into()] }));
+        }
+    }
+
+    #[test]
+    fn what_is_no_command_is_refused() {
+        use clap::error::ErrorKind;
+        assert_eq!(parse(&["ddf", "show"]), Err(ErrorKind::MissingRequiredArgument));
+        assert_eq!(parse(&["ddf", "print", "a"]), Err(ErrorKind::InvalidSubcommand));
+        assert_eq!(parse(&["ddf", "show", "--xml", "a"]), Err(ErrorKind::UnknownArgument));
+        assert_eq!(parse(&[]), Err(ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand));
+    }
+}

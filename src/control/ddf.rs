@@ -1,0 +1,72 @@
+//! `omadmctl ddf show FILE…`
+
+use std::fs::File;
+use std::io::{self, Read, Write};
+use std::path::{Path, PathBuf};
+
+use serde_json::Value as Json;
+
+use super::Terminal;
+use crate::ddf::{self, Ddf, DdfError};
+
+/// More is read of no file: [`ddf::parse`] refuses what is this large.
+const MOST: u64 = (8 << 20) + 1;
+
+/// Prints DDF files as trees. What can't be read is told, and the others still shown; returns whether all were.
+pub(super) fn show<O: Write, E: Write>(
+    files: &[PathBuf],
+    as_json: bool,
+    terminal: &mut Terminal<O, E>,
+) -> io::Result<bool> {
+    let mut documents = Vec::new();
+    let mut is_well = true;
+    for (index, path) in files.iter().enumerate() {
+        match (read(path), as_json) {
+            (Ok(ddf), true) => documents.push(named(path, &ddf)),
+            (Ok(ddf), false) => {
+                let gap = if index > 0 { "\n" } else { "" };
+                let of = heading(&ddf);
+                write!(terminal.out, "{gap}{}: {of}\n{}", path.display(), ddf.to_tree())?;
+            }
+            (Err(what), _) => {
+                is_well = false;
+                terminal.complain(&format!("{}{what}", path.display()))?;
+            }
+        }
+    }
+    if as_json {
+        writeln!(terminal.out, "{}", Json::Array(documents))?;
+    }
+    terminal.out.flush()?;
+    Ok(is_well)
+}
+
+/// The description, or what is wrong with it, as it stands after the file's name.
+fn read(path: &Path) -> Result<Ddf, String> {
+    let mut bytes = Vec::new();
+    let read = match path.to_str() {
+        Some("-") => io::stdin().lock().take(MOST).read_to_end(&mut bytes),
+        _ => File::open(path).and_then(|file| file.take(MOST).read_to_end(&mut bytes)),
+    };
+    read.map_err(|error| format!(": {error}"))?;
+    ddf::parse(&bytes).map_err(|DdfError { at, problem }| match at {
+        Some(at) => format!(":{at}: {problem}"),
+        None => format!(": {problem}"),
+    })
+}
+
+fn heading(ddf: &Ddf) -> String {
+    let mut words = vec!["DDF", ddf.version.as_str()];
+    words.retain(|word| !word.is_empty());
+    let of: Vec<_> = [&ddf.manufacturer, &ddf.model].into_iter().flatten().map(String::as_str).collect();
+    let comma = if of.is_empty() { "" } else { ", " };
+    format!("{}{comma}{}", words.join(" "), of.join(" ")).replace(char::is_control, " ")
+}
+
+fn named(path: &Path, ddf: &Ddf) -> Json {
+    let mut json = ddf.to_json();
+    if let Some(members) = json.as_object_mut() {
+        members.insert("file".to_owned(), Json::String(path.display().to_string()));
+    }
+    json
+}

@@ -1,0 +1,71 @@
+//! `omadmctl`, the operator's tool.
+//!
+//! The package has it as a second name of `omadmd`, for the sake of its size on flash: [`is_called`] tells which of
+//! the two is meant.
+
+use std::ffi::OsStr;
+use std::io::{self, Write};
+use std::path::Path;
+use std::process::ExitCode;
+
+use clap::Parser;
+
+pub mod cli;
+mod ddf;
+
+use cli::{Command, Ddf, Omadmctl};
+
+/// The program's name.
+const NAME: &str = "omadmctl";
+
+/// Whether a program that was started as `argv0` is `omadmctl`.
+#[must_use]
+pub fn is_called(argv0: Option<&OsStr>) -> bool {
+    argv0.and_then(|path| Path::new(path).file_name()).is_some_and(|name| name == NAME)
+}
+
+/// What `omadmctl` does. Exits with 0, with 1 if what was asked for failed, with 2 on wrong arguments.
+#[must_use]
+pub fn omadmctl() -> ExitCode {
+    let arguments = Omadmctl::parse();
+    let mut terminal = Terminal { out: io::stdout().lock(), err: io::stderr().lock() };
+    let is_well = match &arguments.command {
+        Command::Ddf(Ddf::Show { files }) => ddf::show(files, arguments.json, &mut terminal),
+    };
+    match is_well {
+        Ok(true) => ExitCode::SUCCESS,
+        // Whoever read the answer has seen enough.
+        Err(error) if error.kind() == io::ErrorKind::BrokenPipe => ExitCode::SUCCESS,
+        Ok(false) | Err(_) => ExitCode::FAILURE,
+    }
+}
+
+/// Where answers and complaints go.
+struct Terminal<O, E> {
+    out: O,
+    err: E,
+}
+
+impl<O: Write, E: Write> Terminal<O, E> {
+    /// A complaint, after all that was answered before it.
+    fn complain(&mut self, what: &str) -> io::Result<()> {
+        self.out.flush()?;
+        writeln!(self.err, "{what}")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_last_part_of_the_name_decides() {
+        for name in ["omadmctl", "/usr/bin/omadmctl", "./omadmctl"] {
+            assert!(is_called(Some(OsStr::new(name))), "{name}");
+        }
+        for name in ["omadmd", "/omadmctl/omadmd", "omadmctl2", ""] {
+            assert!(!is_called(Some(OsStr::new(name))), "{name}");
+        }
+        assert!(!is_called(None));
+    }
+}

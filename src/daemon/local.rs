@@ -1,0 +1,44 @@
+//! What applications on the device ask for.
+
+use tokio::sync::oneshot;
+
+use super::Daemon;
+use crate::push::PushError;
+
+/// A request from the device itself. Whoever receives it answers once, at the end.
+#[derive(Debug)]
+pub enum Local {
+    /// A push client got a registration id, or lost it (TS D.2.2). Answered when it is on disk: the server is
+    /// told as soon as it can be.
+    Registration {
+        /// The account.
+        server_id: String,
+        /// The id that the push service gave.
+        id: String,
+        /// Got it, or lost it.
+        register: bool,
+        /// Where the answer goes.
+        reply: oneshot::Sender<Result<(), PushError>>,
+    },
+    /// A push message: the base64 of a Package#0 (TS D.2.5).
+    Deliver {
+        /// The base64.
+        payload: String,
+        /// Where the answer goes.
+        reply: oneshot::Sender<Result<(), PushError>>,
+    },
+}
+
+impl Daemon {
+    /// Does what a local application asks for. One that does not wait for the answer has gone: no harm.
+    pub(super) async fn local(&mut self, request: Local) {
+        match request {
+            Local::Registration { server_id, id, register, reply } => {
+                let _ = reply.send(self.registration(server_id, id, register).await);
+            }
+            Local::Deliver { payload, reply } => {
+                let _ = reply.send(self.deliver(&payload).await);
+            }
+        }
+    }
+}

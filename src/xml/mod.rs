@@ -1,0 +1,159 @@
+//! XML from outside: any encoding in the field, an odd prolog, a forgotten declaration; bounded, and nothing external
+//! is ever fetched.
+
+use std::fmt;
+
+use roxmltree::{Document, Error as Refusal, Node, ParsingOptions};
+
+mod decode;
+mod prolog;
+
+/// XML nodes, white space included; a 3 MB device description has 150,000.
+const MAX_NODES: u32 = 1_000_000;
+/// Prefixes and entities that may lack a declaration.
+const MAX_REPAIRS: usize = 16;
+
+/// A place in a document, both from 1; a column is a character.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[expect(missing_docs, reason = "they are what they are called")]
+pub struct Position {
+    pub line: usize,
+    pub column: usize,
+}
+
+/// Why a document can't be read, and where; nowhere if all of it is meant.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{problem}")]
+pub struct XmlError {
+    /// Where.
+    pub at: Option<Position>,
+    /// Why.
+    pub problem: XmlProblem,
+}
+
+/// Why a document can't be read.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum XmlProblem {
+    /// It is larger than this many bytes.
+    #[error("larger than {0} bytes")]
+    TooLarge(usize),
+    /// The bytes aren't text in the encoding that the document claims.
+    #[error("not {0} text")]
+    NotText(&'static str),
+    /// It names an encoding that can't be told apart from the rest of its text.
+    #[error("encoding {0:?} isn't supported: use UTF-8 or UTF-16")]
+    UnknownEncoding(String),
+    /// Something in it costs out of all proportion.
+    #[error("{0}")]
+    Bomb(&'static str),
+    /// Not well-formed.
+    #[error("not well-formed XML: {0}")]
+    Malformed(String),
+}
+
+/// Where the lines of a document start.
+pub(crate) struct Lines<'a> {
+    text: &'a str,
+    starts: Vec<usize>,
+}
+
+impl<'a> Lines<'a> {
+    fn of(text: &'a str) -> Self {
+        let others = text.match_indices('\n').map(|(at, _)| at + 1);
+        Self { text, starts: std::iter::once(0).chain(others).collect() }
+    }
+
+    /// Where an element starts.
+    pub(crate) fn position(&self, element: Node<'_, '_>) -> Position {
+        let offset = element.range().start;
+        let line = self.starts.partition_point(|&start| start <= offset);
+        let start = self.starts.get(line.saturating_sub(1)).copied().unwrap_or_default();
+        let before = self.text.get(start..offset).unwrap_or_default();
+        Position { line, column: before.chars().count() + 1 }
+    }
+}
+
+/// Parses a document of at most `max_bytes` and shows it to `read`.
+///
+/// Forgiven are an XML declaration or document type that is odd or out of place, prefixes of namespaces that are not
+/// declared in an element called `root`, and entities whose declaration is elsewhere: these stay as they are written.
+pub(crate) fn read<T>(
+    bytes: &[u8],
+    max_bytes: usize,
+    root: &str,
+    read: impl FnOnce(&Document<'_>, &Lines<'_>) -> T,
+) -> Result<T, XmlError> {
+    let decoded = decode::text(bytes, max_bytes)?;
+    let (mut text, prolog) = prolog::cleaned(&decoded);
+    drop(decoded);
+    let mut first_error = None;
+    for _ in 0..MAX_REPAIRS {
+        let options = ParsingOptions { allow_dtd: true, nodes_limit: MAX_NODES, entity_resolver: None };
+        let refusal = match Document::parse_with_options(&text, options) {
+            Ok(document) => return Ok(read(&document, &Lines::of(&text))),
+            Err(refusal) => refusal,
+        };
+        let repaired = match &refusal {
+            Refusal::UnknownNamespace(prefix, _) => declare(&text, root, prefix),
+            Refusal::UnknownEntityReference(name, _) if prolog.is_external => Some(as_written(&text, name)),
+            _ => None,
+        };
+        let error = first_error.get_or_insert_with(|| malformed(&refusal, &text));
+        match repaired {
+            Some(repaired) => text = repaired,
+            None => return Err(error.clone()),
+        }
+    }
+    let what = "too many undeclared prefixes and entities".to_owned();
+    Err(first_error.unwrap_or(XmlError { at: None, problem: XmlProblem::Malformed(what) }))
+}
+
+/// An element's own text, without the white space around it.
+pub(crate) fn text(element: Node<'_, '_>) -> String {
+    raw_text(element).trim().to_owned()
+}
+
+/// An element's own text.
+pub(crate) fn raw_text(element: Node<'_, '_>) -> String {
+    element.children().filter(Node::is_text).filter_map(|child| child.text()).collect()
+}
+
+fn malformed(refusal: &Refusal, text: &str) -> XmlError {
+    let pos = refusal.pos();
+    let what = refusal.to_string().replace(&format!(" at {pos}"), "");
+    let at = match refusal {
+        Refusal::UnexpectedEndOfStream | Refusal::UnclosedRootNode | Refusal::NoRootNode => {
+            decode::position(text.as_bytes(), text.len())
+        }
+        _ => Position {
+            line: usize::try_from(pos.row).unwrap_or(1),
+            column: usize::try_from(pos.col).unwrap_or(1),
+        },
+    };
+    XmlError { at: Some(at), problem: XmlProblem::Malformed(what) }
+}
+
+/// Declares a vendor's prefix that the vendor forgot, in the tag of `root`.
+fn declare(text: &str, root: &str, prefix: &str) -> Option<String> {
+    let after_name = text.match_indices(root).find_map(|(at, name)| {
+        let before = text.get(..at)?;
+        let open = before.rfind('<')?;
+        let between = before.get(open + 1..)?;
+        let is_tag = between.is_empty()
+            || between.strip_suffix(':').is_some_and(|p| p.chars().all(|c| c.is_alphanumeric() || c == '-'));
+        is_tag.then_some(at + name.len())
+    })?;
+    let (start, rest) = text.split_at_checked(after_name)?;
+    Some(format!("{start} xmlns:{prefix}=\"urn:x-omadm:undeclared:{prefix}\"{rest}"))
+}
+
+/// References to an entity that only an external document type would declare become text.
+fn as_written(text: &str, name: &str) -> String {
+    text.replace(&format!("&{name};"), &format!("&amp;{name};"))
+}
+
+impl fmt::Display for Position {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}:{}", self.line, self.column)
+    }
+}
