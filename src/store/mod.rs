@@ -9,9 +9,9 @@
 //! | `notifications` | server id `\0` id (u16, big endian) | when it came, seconds since 1970 |
 //! | `contacts` | server id | when a session last ended well, seconds since 1970 |
 //! | `defaults` | MOID | server id `\0` ServerURI (TS 5.4.10) |
+//! | `push` | server id | `R` or `U`, the registration id, and where the server was told, joined by `\0` (TS D.2) |
 //! | `accounts` | server id | the account as a bootstrap brought it |
 //! | `overrides` | server id `\0` leaf | a hash of the value it overrides, and the value that the server set |
-//! | `push` | server id | `R` or `U`, the registration id, and where the server was told, joined by `\0` (TS D.2) |
 //! | `alerts` | server id `\0` sequence (u64, big endian) | the alert as JSON |
 //!
 //! Only the agent opens it. Everything that must hold together is one [`Store::commit`] of several
@@ -35,9 +35,8 @@ use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use redb::{Builder, Database, DatabaseError, ReadableDatabase, TableDefinition};
-use tokio::sync::Notify;
 use redb::{Builder, Database, DatabaseError, ReadableDatabase, TableDefinition, WriteTransaction};
+use tokio::sync::Notify;
 
 /// The layout that this version writes; a larger number in the file comes from a newer agent.
 const SCHEMA: u64 = 2;
@@ -124,6 +123,7 @@ fn make_tables(transaction: &WriteTransaction) -> Result<(), StoreError> {
     transaction.open_table(DEFAULTS).map_err(db)?;
     transaction.open_table(PUSH).map_err(db)?;
     transaction.open_table(ALERTS).map_err(db)?;
+    account::prepare(transaction)?;
     Ok(())
 }
 
@@ -187,23 +187,6 @@ impl Store {
             }
         };
         match known {
-            Some(SCHEMA) => Ok(()),
-            Some(_) => Err(StoreError::Damaged("meta: the schema is of another version")),
-            None => {
-                let transaction = self.database.begin_write().map_err(db)?;
-                {
-                    transaction.open_table(META).map_err(db)?.insert("schema", SCHEMA).map_err(db)?;
-                    transaction.open_table(NODES).map_err(db)?;
-                    transaction.open_table(INSTANCES).map_err(db)?;
-                    transaction.open_table(PINS).map_err(db)?;
-                    transaction.open_table(NOTIFICATIONS).map_err(db)?;
-                    transaction.open_table(CONTACTS).map_err(db)?;
-                    transaction.open_table(DEFAULTS).map_err(db)?;
-                    transaction.open_table(ALERTS).map_err(db)?;
-                    account::prepare(&transaction)?;
-                }
-                transaction.commit().map_err(db)
-            }
             Some(SCHEMA) => return Ok(()),
             // An older layout only lacks tables.
             None | Some(1) => {}
