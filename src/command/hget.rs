@@ -72,7 +72,8 @@ async fn place(fetched: &repository::Fetched, context: &Context<'_>) -> Answer {
             return Err(TreeError::Invalid { node: "the retrieved document".to_owned(), why }.into());
         }
     };
-    let object = context.tree.object(&moid).ok_or_else(|| TreeError::NotFound(moid.clone()))?;
+    let object =
+        context.tree.object_for(&moid, &context.visitor).ok_or_else(|| TreeError::NotFound(moid.clone()))?;
     let created = context.tree.create(object, document, &context.visitor).await?;
     let status = Status { code: 201, extra: vec![created.client_uri()] };
     Ok(Done { status, data: None, continue_at: None })

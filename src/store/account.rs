@@ -3,7 +3,7 @@
 use redb::{ReadableTable, TableDefinition, TableError, WriteTransaction};
 
 use super::change::alert_queue;
-use super::{ALERTS, CONTACTS, DEFAULTS, INSTANCES, META, NOTIFICATIONS, Snapshot, StoreError, db};
+use super::{ALERTS, CONTACTS, DEFAULTS, INSTANCES, META, NOTIFICATIONS, PUSH, Snapshot, StoreError, db};
 use crate::config::{Secret, StoredChange};
 
 /// server id → the account as the bootstrap brought it.
@@ -93,6 +93,7 @@ fn withdraw(transaction: &WriteTransaction, server_id: &str) -> Result<(), Store
     forget_overrides(transaction, server_id)?;
     transaction.open_table(ACCOUNTS).map_err(db)?.remove(server_id).map_err(db)?;
     transaction.open_table(CONTACTS).map_err(db)?.remove(server_id).map_err(db)?;
+    transaction.open_table(PUSH).map_err(db)?.remove(server_id).map_err(db)?;
     let (start, end) = range(server_id);
     let mut notifications = transaction.open_table(NOTIFICATIONS).map_err(db)?;
     notifications.retain_in(start.as_bytes()..end.as_bytes(), |_, _| false).map_err(db)?;

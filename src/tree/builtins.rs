@@ -5,6 +5,9 @@ use std::sync::Arc;
 use crate::backend::{Answer, Builtins};
 use crate::config::Account;
 use crate::notification::ConnectionType;
+use crate::store::Store;
+
+use super::account;
 
 /// What the Session Information object tells of the running session (TS 11.4).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -34,33 +37,17 @@ pub(super) struct View<'a> {
     pub(super) session: SessionFacts,
     /// The account that the instance stands for, in an object that has one instance for each.
     pub(super) account: Option<&'a Arc<Account>>,
+    /// Where what its server changed in it is.
+    pub(super) store: &'a Store,
 }
 
 impl Builtins for View<'_> {
     fn get(&self, name: &str) -> Answer<String> {
-        let value = match name {
-            "session-bearer" => Some(self.session.cbt().to_string()),
-            "session-roaming" => Some(self.session.roaming().to_string()),
-            _ => name.strip_prefix("account.").and_then(|leaf| of_account(self.account?, leaf)),
-        };
-        value.map_or_else(|| Answer::Absent(format!("nothing known of {name}")), Answer::Value)
-    }
-}
-
-/// The DM Account object's leaves (TS 11.2, TS D.2.3).
-fn of_account(account: &Account, leaf: &str) -> Option<String> {
-    let push = account.push.as_ref();
-    let noti = account.notification.as_ref();
-    match leaf {
-        "ServerID" => Some(account.server_id.clone()),
-        "Name" => Some(account.name.clone()),
-        "SrvURI" => Some(account.server_uri.clone()),
-        "AuthNoti.AuthType" => noti.map(|_| "0".to_owned()),
-        "AuthNoti.AuthSecret" => noti.map(|noti| String::from_utf8_lossy(noti.secret.expose()).into_owned()),
-        "Push.GCM.SenderID" => push.map(|push| push.sender_id.clone()),
-        "Push.GCM.RegURL" => push.map(|push| push.register_uri.clone()),
-        "Push.GCM.UnRegURL" => push.map(|push| push.unregister_uri.clone()),
-        "Push.GCM.RegParams" => push.and_then(|push| push.params.clone()),
-        _ => None,
+        match (name, name.strip_prefix("account."), self.account) {
+            ("session-bearer", ..) => Answer::Value(self.session.cbt().to_string()),
+            ("session-roaming", ..) => Answer::Value(self.session.roaming().to_string()),
+            (_, Some(leaf), Some(account)) => account::read(account, leaf, self.store),
+            _ => Answer::Absent(format!("nothing known of {name}")),
+        }
     }
 }

@@ -28,7 +28,7 @@ impl Tree {
         visitor: &Visitor<'_>,
         wanted: Rights,
     ) -> Result<NodeRef, TreeError> {
-        let object = self.object(&uri.moid).filter(|object| visitor.sees(object));
+        let object = self.object_for(&uri.moid, visitor).filter(|object| visitor.sees(object));
         let object = object.ok_or_else(|| TreeError::NotFound(uri.moid.clone()))?;
         let snapshot = self.store.snapshot()?;
         let found = match &uri.instance {

@@ -26,7 +26,11 @@ impl Tree {
         Scope {
             tree: self,
             node,
-            view: View { session: visitor.session, account: self.account_of(&node.instance) },
+            view: View {
+                session: visitor.session,
+                account: self.account_of(&node.instance),
+                store: &self.store,
+            },
             server_id: &visitor.account.server_id,
             client_uri: node.client_uri(),
             siblings: Vec::new(),

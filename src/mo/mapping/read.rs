@@ -5,6 +5,7 @@ use std::path::{Component, Path};
 
 use crate::config::reader::FromItem;
 use crate::config::{Item, Located, Problem, Problems, Reader};
+use crate::package::Profile;
 
 use super::{BusObject, NodeMapping, node};
 
@@ -20,6 +21,7 @@ pub(in crate::mo) struct MappingFile {
     pub(in crate::mo) root: Option<String>,
     pub(in crate::mo) instances: Vec<SeedEntry>,
     pub(in crate::mo) per_account: bool,
+    pub(in crate::mo) profile: Option<Profile>,
     pub(in crate::mo) dynamic: bool,
     pub(in crate::mo) objects: Vec<(String, BusObject)>,
     /// By path, as in `Ext/Interfaces/<if>/Mtu`.
@@ -56,6 +58,7 @@ impl MappingFile {
         }
         let instances = instances(&mut reader);
         let per_account = per_account(&mut reader, !instances.is_empty());
+        let profile = reader.parsed("profile", profile);
         let dynamic = reader.or("dynamic", false);
         if instances.is_empty() && !per_account && !dynamic {
             reader.here(
@@ -81,6 +84,7 @@ impl MappingFile {
             root: root_name,
             instances,
             per_account,
+            profile,
             dynamic,
             objects,
             nodes,
@@ -165,6 +169,14 @@ fn per_account(reader: &mut Reader<'_>, has_instances: bool) -> bool {
         reader.problem("instances-from", "excludes `instances`");
     }
     true
+}
+
+fn profile(name: String) -> Result<Profile, String> {
+    match name.as_str() {
+        "draft" => Ok(Profile::Draft),
+        "approved" => Ok(Profile::Approved),
+        _ => Err(format!("expected \"draft\" or \"approved\", found {name:?}")),
+    }
 }
 
 /// `[object.NAME]`: D-Bus objects that sources name.
