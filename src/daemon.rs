@@ -10,7 +10,7 @@ mod supervisor;
 mod watcher;
 
 pub use loading::{Options, check};
-pub use local::Local;
+pub use local::{Configured, Local};
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -89,6 +89,9 @@ struct Daemon {
     /// What push clients want servers to be told.
     bridge: Bridge,
     registrations: JoinSet<Attempt>,
+    /// Requests of local applications, and which object each is for.
+    configurations: JoinSet<()>,
+    configuring: HashMap<Id, String>,
 }
 
 /// Runs the agent until it is told to stop.
@@ -150,6 +153,8 @@ pub async fn run(
         watcher,
         bridge: Bridge::default(),
         registrations: JoinSet::new(),
+        configurations: JoinSet::new(),
+        configuring: HashMap::new(),
     };
     daemon.boot();
     let status = daemon.status();
@@ -165,6 +170,10 @@ pub async fn run(
             Some(finished) = finished.recv() => daemon.finished(&finished).await,
             Some(ended) = daemon.sessions.join_next_with_id() => daemon.ended(ended).await,
             Some(Ok(attempt)) = daemon.registrations.join_next() => daemon.registered(attempt).await,
+            Some(ended) = daemon.configurations.join_next_with_id() => {
+                let task = ended.map_or_else(|error| error.id(), |(task, ())| task);
+                daemon.configuring.remove(&task);
+            }
             Some(request) = requests.recv() => daemon.local(request).await,
             () = daemon.watcher.changed() => {}
             set = clock_settled(daemon.clock_wait.as_ref(), &daemon.clock) => daemon.clock_settled(set),

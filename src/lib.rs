@@ -31,6 +31,7 @@
 //! | [`store`] | what survives a power cut | no |
 //! | [`alert`] | Generic Alerts on their way to a server | no |
 //! | [`push`] | the bridge to a push service: registration, and Package#0 in a push message | all but the exchange |
+//! | [`just_in_time`] | configuration that a local application lacks, from where a server said by DEFAULT | no |
 //! | [`daemon`] | the loop that owns the queue; loading and reloading; systemd | no |
 //! | [`world`] | what a session needs, as it was when the session began | – |
 //! | [`control`] | `omadmctl`, the operator's tool | no |
@@ -48,6 +49,7 @@ pub mod ddf;
 pub mod edge;
 pub mod files;
 pub mod journal;
+pub mod just_in_time;
 #[cfg(feature = "lab")]
 pub mod lab;
 pub mod mo;

@@ -20,9 +20,11 @@ pub use status::CommandError;
 
 use std::sync::Arc;
 
+use hyper::Uri;
 use tokio::sync::watch;
 
 use crate::config::Settings;
+use crate::mo::ManagementObject;
 use crate::package::{Command, Status};
 use crate::session::Parameters;
 use crate::session::machine::Done;
@@ -71,6 +73,18 @@ pub async fn execute(command: &Command, context: &mut Context<'_>) -> Done {
     };
     report(command, &done, problem.as_ref(), context);
     done
+}
+
+/// Retrieves what a DEFAULT leads to, and makes it an instance of `object` (TS 10.1). Returns the new instance's ClientURI.
+///
+/// # Errors
+/// As HGET without a ClientURI; the document is of another object.
+pub async fn retrieve(
+    uri: Uri,
+    object: &ManagementObject,
+    context: &mut Context<'_>,
+) -> Result<Vec<String>, CommandError> {
+    hget::retrieve(uri, object, context).await
 }
 
 async fn dispatch(name: &str, parameters: &[String], context: &mut Context<'_>) -> Answer {

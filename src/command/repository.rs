@@ -5,18 +5,35 @@ use hyper::header::{ACCEPT, CONTENT_TYPE, HeaderName, HeaderValue, LOCATION};
 use hyper::{Method, Uri};
 
 use super::{CommandError, Context, media};
+use crate::mo::tnds::{self, TndsError};
+use crate::package::is_media_type;
 use crate::transport::{Peer, Request, Response};
+use crate::tree::{Document, NodeRef, Tree, TreeError};
 use crate::uri::server::Template;
 
 const MOST_REDIRECTS: usize = 5;
 /// The largest document that is retrieved.
 const MOST_RETRIEVED: usize = 8 << 20;
+/// The largest document that is sent.
+const MOST_SENT: usize = 32 << 20;
+/// Says which types a repository takes that answers 415 (approved profile).
+const OMADM_ACCEPT: &str = "omadm-accept";
 
 /// What a repository sent.
 pub(super) struct Fetched {
     /// Content-Type, as sent.
     pub(super) content_type: String,
     pub(super) body: Bytes,
+}
+
+impl Fetched {
+    /// The serialised management object that it is, for `target` if the server named one.
+    pub(super) fn document(&self, target: Option<&NodeRef>, tree: &Tree) -> Result<Document, TreeError> {
+        match is_media_type(&self.content_type, media::TNDS_XML) {
+            true => Document::parse_tnds(&self.body, target, tree),
+            false => Document::parse(&self.body),
+        }
+    }
 }
 
 /// A ServerURI with this device's values in it (TS 6.2).
@@ -32,11 +49,11 @@ pub(super) async fn fetch(
     leaf_type: Option<&str>,
     context: &mut Context<'_>,
 ) -> Result<Fetched, CommandError> {
-    let mut accept = format!("{}, {}", media::DMMO_JSON, media::OMA_MO_JSON);
+    let mut accept = media::ACCEPT.to_owned();
     if let Some(leaf_type) = leaf_type {
         accept = format!("{accept}, {leaf_type};q=0.5");
     }
-    let accept = HeaderValue::try_from(accept).unwrap_or(HeaderValue::from_static(media::DMMO_JSON));
+    let accept = HeaderValue::try_from(accept).unwrap_or(HeaderValue::from_static(media::ACCEPT));
     let mut request = Request { peer: Peer::Repository, ..Request::new(Method::GET, uri) };
     request.headers.push((ACCEPT, accept));
     request.max_body = MOST_RETRIEVED;
@@ -49,25 +66,69 @@ pub(super) async fn fetch(
     Ok(Fetched { content_type: content_type.to_owned(), body: response.body })
 }
 
-/// PUTs or POSTs a JSON array of serialised MOs.
+/// PUTs or POSTs serialised MOs. A repository that takes another type than the server said gets that, once.
 pub(super) async fn deliver(
     method: Method,
     uri: Uri,
     content_type: &'static str,
-    body: Bytes,
+    documents: &[Vec<u8>],
     context: &mut Context<'_>,
 ) -> Result<(), CommandError> {
+    let response = offer(method.clone(), uri.clone(), content_type, documents, context).await?;
+    if response.status != 415 {
+        return accepted(&response);
+    }
+    let header = response.headers.get_all(OMADM_ACCEPT).iter().filter_map(|value| value.to_str().ok());
+    let wanted = header.collect::<Vec<_>>().join(", ");
+    let mut types: Vec<_> = wanted.split(',').map(str::trim).collect();
+    types.retain(|other| !is_media_type(other, content_type));
+    let other = media::choose(&types).filter(|other| *other != content_type);
+    let profile = context.visitor.account.profile;
+    let refused = CommandError::NotAcceptable { accepted: wanted.clone(), profile };
+    let response = offer(method, uri, other.ok_or(refused)?, documents, context).await?;
+    if response.status == 415 {
+        return Err(CommandError::NotAcceptable { accepted: wanted, profile });
+    }
+    accepted(&response)
+}
+
+async fn offer(
+    method: Method,
+    uri: Uri,
+    content_type: &'static str,
+    documents: &[Vec<u8>],
+    context: &mut Context<'_>,
+) -> Result<Response, CommandError> {
+    let body = body_of(content_type, documents, context.tree)?;
     let mut request = Request { peer: Peer::Repository, body, ..Request::new(method, uri) };
     request.headers.push((CONTENT_TYPE, HeaderValue::from_static(content_type)));
     let dev_id = HeaderValue::try_from(context.parameters.dev_id()).ok();
     let name = HeaderName::from_static("omadm-devid");
     request.headers.extend(dev_id.map(|dev_id| (name, dev_id)));
-    let response = follow(request, &[307, 308], context).await?;
-    if (200..300).contains(&response.status) {
-        Ok(())
-    } else {
-        Err(CommandError::Repository(response.status))
+    follow(request, &[307, 308], context).await
+}
+
+fn accepted(response: &Response) -> Result<(), CommandError> {
+    match response.status {
+        200..300 => Ok(()),
+        status => Err(CommandError::Repository(status)),
     }
+}
+
+/// Serialised MOs as one document: a JSON array, or a tree with a root each.
+fn body_of(content_type: &str, documents: &[Vec<u8>], tree: &Tree) -> Result<Bytes, TreeError> {
+    if content_type == media::TNDS_XML {
+        let xml = tnds::write(documents, |moid| tree.object(moid), MOST_SENT);
+        let invalid = |error: TndsError| TreeError::Invalid {
+            node: media::TNDS_XML.to_owned(),
+            why: error.to_string(),
+        };
+        return Ok(xml.map_err(invalid)?.into());
+    }
+    let mut body = vec![b'['];
+    body.extend_from_slice(&documents.join(&b','));
+    body.push(b']');
+    Ok(body.into())
 }
 
 /// Sends a request and follows redirects of these statuses.

@@ -103,7 +103,7 @@ impl CommandError {
 fn of_tree(error: &TreeError) -> u16 {
     match error {
         TreeError::NotFound(_) | TreeError::NotUnique(_) => 404,
-        TreeError::Forbidden(_) => 403,
+        TreeError::Forbidden(_) | TreeError::NotDelegable { .. } => 403,
         TreeError::NotAllowed { .. } => 405,
         TreeError::Unsupported(_) => 501,
         TreeError::Unavailable { .. } => 503,
@@ -114,6 +114,7 @@ fn of_tree(error: &TreeError) -> u16 {
         } => 501,
         TreeError::Invalid { .. }
         | TreeError::TooLarge(_)
+        | TreeError::TooMany(_)
         | TreeError::Backend { .. }
         | TreeError::NotVerified(_)
         | TreeError::Store(_) => 500,
@@ -135,6 +136,7 @@ mod tests {
             (TreeError::NotFound(node()), 404),
             (TreeError::NotUnique(node()), 404),
             (TreeError::Forbidden(node()), 403),
+            (TreeError::NotDelegable { entry: node(), why: "" }, 403),
             (TreeError::NotAllowed { node: node(), what: "" }, 405),
             (TreeError::Unsupported(""), 501),
             (TreeError::Invalid { node: node(), why: why() }, 500),
@@ -144,6 +146,7 @@ mod tests {
             (TreeError::Backend { node: node(), source: BackendError::List(why()) }, 500),
             (TreeError::NotVerified(node()), 500),
             (TreeError::TooLarge(node()), 500),
+            (TreeError::TooMany(node()), 500),
             (TreeError::Full(node()), 506),
             (disk(std::io::ErrorKind::StorageFull), 506),
             (disk(std::io::ErrorKind::InvalidData), 500),

@@ -56,6 +56,8 @@ pub struct Session {
     pub max_packages: u32,
     /// Whether plain http is allowed: for a bench only.
     pub allow_http: bool,
+    /// Whether a request for just-in-time configuration says who asks, as the query field `InitiatedBy`.
+    pub default_initiated_by: bool,
     /// If not empty: the only origins that CONT may move a session to.
     pub continue_origins: Vec<Origin>,
 }
@@ -119,6 +121,7 @@ impl Default for Settings {
                 max_package: 1 << 20,
                 max_packages: 1000,
                 allow_http: false,
+                default_initiated_by: false,
                 continue_origins: Vec::new(),
             },
             exec: Exec { socket: None, sync_limit: Duration::from_secs(5) },

@@ -45,6 +45,7 @@ pub(super) fn join(
         instances,
         per_account: mapping.per_account,
         profile: mapping.profile,
+        per_object: mapping.per_object,
         dynamic: mapping.dynamic,
         objects: mapping.objects,
         nodes,

@@ -32,6 +32,8 @@ pub struct ManagementObject {
     pub per_account: bool,
     /// `profile`: it is there for servers that speak this profile, and for no others; none: for all.
     pub profile: Option<Profile>,
+    /// `instances-from = "objects"`: one instance for each management object whose rights can be delegated (TS 11.3).
+    pub per_object: bool,
     /// Whether servers may create instances.
     pub dynamic: bool,
     /// D-Bus objects that sources name.

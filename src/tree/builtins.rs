@@ -9,6 +9,9 @@ use crate::store::Store;
 
 use super::account;
 
+use super::delegation;
+use super::node::NodeRef;
+
 /// What the Session Information object tells of the running session (TS 11.4).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct SessionFacts {
@@ -39,15 +42,21 @@ pub(super) struct View<'a> {
     pub(super) account: Option<&'a Arc<Account>>,
     /// Where what its server changed in it is.
     pub(super) store: &'a Store,
+    pub(super) node: &'a NodeRef,
 }
 
 impl Builtins for View<'_> {
     fn get(&self, name: &str) -> Answer<String> {
-        match (name, name.strip_prefix("account."), self.account) {
-            ("session-bearer", ..) => Answer::Value(self.session.cbt().to_string()),
-            ("session-roaming", ..) => Answer::Value(self.session.roaming().to_string()),
-            (_, Some(leaf), Some(account)) => account::read(account, leaf, self.store),
-            _ => Answer::Absent(format!("nothing known of {name}")),
-        }
+        let value = match (name, name.split_once('.')) {
+            ("session-bearer", _) => Some(self.session.cbt().to_string()),
+            ("session-roaming", _) => Some(self.session.roaming().to_string()),
+            (_, Some(("account", leaf))) => match self.account {
+                Some(account) => return account::read(account, leaf, self.store),
+                None => None,
+            },
+            (_, Some(("delegation", leaf))) => delegation::leaf(self.node, leaf),
+            _ => None,
+        };
+        value.map_or_else(|| Answer::Absent(format!("nothing known of {name}")), Answer::Value)
     }
 }

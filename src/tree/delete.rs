@@ -3,6 +3,7 @@
 use crate::ddf::{AccessType, Scope};
 use crate::store::Change;
 
+use super::delegation;
 use super::error::TreeError;
 use super::node::NodeRef;
 use super::plan::Plan;
@@ -26,9 +27,12 @@ impl Tree {
         if node.is_root() {
             return match node.instance.origin {
                 Origin::Created { .. } => {
-                    Ok(self.store.commit(vec![Change::RemoveInstance(node.key())]).await?)
+                    let changes = vec![Change::RemoveInstance(node.key()), delegation::forget(node)];
+                    Ok(self.store.commit(changes).await?)
                 }
-                Origin::Device | Origin::Account => not_allowed("is the device's own instance"),
+                Origin::Device | Origin::Account | Origin::Delegation { .. } => {
+                    not_allowed("is the device's own instance")
+                }
             };
         }
         let pass = self.pass(visitor)?;

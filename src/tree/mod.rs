@@ -6,6 +6,7 @@
 mod access;
 mod account;
 mod builtins;
+mod delegation;
 mod delete;
 mod document;
 mod error;
@@ -30,3 +31,4 @@ pub use exec::Invocation;
 pub use node::NodeRef;
 pub use read::Shown;
 pub use registry::{Tree, Visitor};
+pub use resolve::Resolved;

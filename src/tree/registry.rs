@@ -53,6 +53,8 @@ pub(super) enum Origin {
     Device,
     /// It stands for the DM account whose server id is its MIID.
     Account,
+    /// It says who may do what with the instances of `moid`.
+    Delegation { moid: String },
     /// A server created it.
     Created { creator: String },
 }
@@ -152,6 +154,9 @@ impl Tree {
                     .filter(own)
                     .map(|account| Instance { miid: account.server_id.clone(), origin: Origin::Account }),
             );
+        }
+        if object.per_object {
+            instances.extend(self.delegations());
         }
         if object.dynamic {
             instances.extend(

@@ -28,7 +28,7 @@ pub(super) enum Ruling {
 pub(super) async fn leaf(pass: &Pass<'_>, node: &NodeRef, value: &Value) -> Result<Ruling, TreeError> {
     match node.instance.origin {
         Origin::Account => Ok(Ruling::Instead(vec![account::change(pass, node, value)?])),
-        Origin::Device | Origin::Created { .. } => Ok(Ruling::Usual),
+        Origin::Device | Origin::Delegation { .. } | Origin::Created { .. } => Ok(Ruling::Usual),
     }
 }
 
@@ -48,6 +48,6 @@ pub(super) fn delete(pass: &Pass<'_>, node: &NodeRef) -> Result<(), TreeError> {
 /// The instance would not be what its object demands: the whole change is refused.
 #[expect(clippy::unused_async, reason = "rules may read other nodes")]
 pub(super) async fn check(pass: &Pass<'_>, plan: &mut Plan) -> Result<(), TreeError> {
-    let _ = (pass, plan);
+    plan.changes.extend(plan.delegations.changes(pass.tree)?);
     Ok(())
 }

@@ -30,6 +30,7 @@ impl Tree {
                 session: visitor.session,
                 account: self.account_of(&node.instance),
                 store: &self.store,
+                node,
             },
             server_id: &visitor.account.server_id,
             client_uri: node.client_uri(),

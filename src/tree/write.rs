@@ -11,6 +11,7 @@ use crate::backend::{self, Undo};
 use crate::mo::{ManagementObject, Value};
 use crate::store::Change;
 
+use super::delegation;
 use super::document::Document;
 use super::error::TreeError;
 use super::node::NodeRef;
@@ -75,6 +76,7 @@ impl Tree {
         let root =
             NodeRef::root(Arc::clone(object), Arc::new(Instance { miid: miid.unwrap_or_default(), origin }));
         let mut plan = Plan::default();
+        plan.changes.push(delegation::forget(&root));
         plan.changes.push(Change::AddInstance { instance: root.key(), creator });
         let data = document.data_of(&root);
         plan.targets.push(root.clone());

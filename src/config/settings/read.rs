@@ -105,6 +105,7 @@ impl Session {
         self.max_package = package.0;
         within(reader, "max-packages", &mut self.max_packages, 1..=1_000_000, "an integer from 1 to 1000000");
         replace(reader, "allow-http", &mut self.allow_http);
+        replace(reader, "default-initiated-by", &mut self.default_initiated_by);
         let allow_http = self.allow_http;
         let origins =
             reader.parsed_each("continue-origins", |text: String| address::origin(&text, allow_http));

@@ -67,6 +67,7 @@ clock-wait = "1d"
 max-package = "64MiB"
 max-packages = 1
 allow-http = true
+default-initiated-by = true
 continue-origins = ["https://a.example", "http://b.example:8080/"]
 [exec]
 socket = "exec.sock"
@@ -90,7 +91,8 @@ uri = "https://bootstrap.example/[MCC]/[MNC]/[DevID]"
     assert_eq!(settings.notification.max_age, Duration::from_secs(60));
     assert_eq!(settings.notification.replay_window, Duration::from_secs(120));
     let Session { retries, bearer_wait, clock_wait, max_package, max_packages, .. } = settings.session;
-    let Session { allow_http, continue_origins, .. } = settings.session;
+    let Session { allow_http, default_initiated_by, continue_origins, .. } = settings.session;
+    assert!(default_initiated_by);
     assert_eq!((retries, bearer_wait, max_package), (0, Duration::ZERO, 64 << 20));
     assert_eq!(clock_wait, Duration::from_secs(24 * 3600));
     assert_eq!((max_packages, allow_http), (1, true));

@@ -1,5 +1,6 @@
 //! The tree over a real store, real files, and a small management object.
 
+mod addressing;
 mod executing;
 mod reading;
 mod resolving;

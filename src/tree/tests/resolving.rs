@@ -86,11 +86,3 @@ async fn another_servers_account_does_not_exist() {
     let node = bench.resolve(&format!("{DMACC}//Name"), Rights::READ).await.unwrap();
     assert_eq!(node.miid(), "acme");
 }
-
-#[tokio::test]
-async fn wildcards_are_honestly_not_supported_yet() {
-    let bench = Bench::new();
-    for path in ["Items/*", "urn:t:mo:box:1.0/*/Fixed", "Items/(x)?nv=(x)/Value:1"] {
-        assert_eq!(status(&bench, path).await, 501, "{path}");
-    }
-}
