@@ -28,6 +28,7 @@
 //! | [`backend`] | where values come from: files, programs, os-release, builtins… | no |
 //! | [`transport`] | HTTPS: TLS, authentication, proxies, one connection a session | no |
 //! | [`bearer`] | network interfaces: which is up, what it is, what carries a session | the choice |
+//! | [`bootstrap`] | accounts asked for where there are none: what comes, and what is kept of it | all but the exchange |
 //! | [`store`] | what survives a power cut | no |
 //! | [`alert`] | Generic Alerts on their way to a server | no |
 //! | [`push`] | the bridge to a push service: registration, and Package#0 in a push message | all but the exchange |
@@ -40,6 +41,7 @@
 pub mod alert;
 pub mod backend;
 pub mod bearer;
+pub mod bootstrap;
 pub mod cli;
 pub mod command;
 pub mod config;

@@ -16,6 +16,7 @@ mod show;
 mod status;
 
 pub use exec::{Finished, Programs, finish};
+pub(crate) use repository::resolve as resolve_location;
 pub use status::CommandError;
 
 use std::sync::Arc;

@@ -13,7 +13,7 @@ pub(crate) mod parts;
 mod read;
 
 pub use changes::{Changes, Leaf, LeafError, StoredChange};
-pub(super) use credentials::holds_certificates;
+pub(crate) use credentials::holds_certificates;
 pub use read::Context;
 pub(super) use read::schedule;
 

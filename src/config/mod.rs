@@ -20,11 +20,11 @@ mod settings;
 mod subscriber;
 mod value;
 
-pub(crate) use account::parts;
 pub use account::{
     Account, Auth, Changes, Context, Leaf, LeafError, NotificationAuth, Permission, Push, Schedule,
     StoredChange, TlsFiles,
 };
+pub(crate) use account::{holds_certificates, parts};
 pub use environment::Environment;
 pub use fragments::{Roots, Selection};
 pub use load::{Loaded, check, load};

@@ -1,7 +1,7 @@
 //! Management sessions (TS 5.2): a pure machine, the driver that gives it sockets and a tree, and the queue
 //! that decides when and with whom.
 
-mod backoff;
+pub(crate) mod backoff;
 mod driver;
 pub mod machine;
 mod parameters;
@@ -11,6 +11,6 @@ mod stopping;
 pub(crate) use backoff::backoff;
 pub use driver::{Random, Session};
 pub use machine::{Again, Failure, Outcome};
-pub use parameters::Parameters;
+pub use parameters::{Parameters, fact};
 pub use queue::{Cause, Queue, Ticket};
 pub(crate) use stopping::stopped;

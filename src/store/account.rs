@@ -3,7 +3,9 @@
 use redb::{ReadableTable, TableDefinition, TableError, WriteTransaction};
 
 use super::change::alert_queue;
-use super::{ALERTS, CONTACTS, DEFAULTS, INSTANCES, META, NOTIFICATIONS, PUSH, Snapshot, StoreError, db};
+use super::{
+    ALERTS, CONTACTS, DEFAULTS, INSTANCES, META, NODES, NOTIFICATIONS, PUSH, Snapshot, StoreError, db,
+};
 use crate::config::{Secret, StoredChange};
 
 /// server id → the account as the bootstrap brought it.
@@ -13,6 +15,10 @@ const OVERRIDES: TableDefinition<'_, &str, &[u8]> = TableDefinition::new("overri
 
 /// Whom an instance belongs to whose creator is gone: no MAID reads like this.
 const NOBODY: &str = "";
+
+/// The keys of what the Delegation Access Control object keeps: the last name is the MAID it is about (TS 11.3).
+const DELEGATIONS: std::ops::Range<&[u8]> =
+    b"urn:oma:mo:oma-dm-dmdac:1.0\0"..b"urn:oma:mo:oma-dm-dmdac:1.0\x01";
 
 /// A change to accounts.
 #[derive(Clone, Debug, PartialEq)]
@@ -105,8 +111,11 @@ fn withdraw(transaction: &WriteTransaction, server_id: &str) -> Result<(), Store
         queue.strip_prefix(server_id).is_some_and(|rest| rest.is_empty() || rest.starts_with('\u{1}'))
     };
     alerts.retain(|key, _| !alert_queue(key).is_some_and(own)).map_err(db)?;
-    let mut instances = transaction.open_table(INSTANCES).map_err(db)?;
     let creator = format!("serverid:{server_id}");
+    let entry = format!("\0{creator}");
+    let mut nodes = transaction.open_table(NODES).map_err(db)?;
+    nodes.retain_in(DELEGATIONS, |key, _| !key.ends_with(entry.as_bytes())).map_err(db)?;
+    let mut instances = transaction.open_table(INSTANCES).map_err(db)?;
     let mut orphans = Vec::new();
     for entry in instances.iter().map_err(db)? {
         let (key, found) = entry.map_err(db)?;
@@ -178,7 +187,7 @@ fn present<T>(table: Result<T, TableError>) -> Result<Option<T>, StoreError> {
 
 #[cfg(test)]
 mod tests {
-    use super::super::{Change, NodeKey, Store};
+    use super::super::{Change, NodeKey, Store, Stored};
     use super::*;
 
     fn overridden(server_id: &str, leaf: &str) -> Change {
@@ -216,6 +225,9 @@ mod tests {
     fn what_a_withdrawn_account_had_is_inherited_by_nobody() {
         let (_folder, store) = store();
         let instance = |miid: &str| NodeKey::instance("urn:m", miid);
+        let granted = |server_id: &str| {
+            NodeKey::node("urn:oma:mo:oma-dm-dmdac:1.0", "m", ["1", &format!("serverid:{server_id}")])
+        };
         let of = |server_id: &str| {
             vec![
                 brought(server_id, "1"),
@@ -229,6 +241,7 @@ mod tests {
                 },
                 Change::Alert(server_id.into(), b"{}".to_vec()),
                 Change::Alert(format!("{server_id}\u{1}https://x"), b"{}".to_vec()),
+                Change::Put(granted(server_id), Stored::Interior),
                 Change::AddInstance {
                     instance: instance(server_id),
                     creator: format!("serverid:{server_id}"),
@@ -244,6 +257,7 @@ mod tests {
         assert_eq!(left.contact("a").unwrap(), None);
         assert_eq!(left.default_uri("urn:a").unwrap(), None);
         assert_eq!(left.alert_queues().unwrap(), ["ab", "ab\u{1}https://x"]);
+        assert!(!left.exists(&granted("a")).unwrap() && left.exists(&granted("ab")).unwrap());
         assert_eq!(left.notifications().unwrap(), [("ab".to_owned(), 1, 1)]);
         let instances = [("a".to_owned(), String::new()), ("ab".to_owned(), "serverid:ab".to_owned())];
         assert_eq!(left.instances("urn:m").unwrap(), instances);

@@ -89,7 +89,7 @@ fn certificates(reader: &mut Reader<'_>, key: &str, context: Context<'_>) -> Opt
 }
 
 /// Whether this is one PEM certificate or several, and no broken one among them.
-pub(in crate::config) fn holds_certificates(pem: &[u8]) -> bool {
+pub(crate) fn holds_certificates(pem: &[u8]) -> bool {
     let mut found = CertificateDer::pem_slice_iter(pem).peekable();
     found.peek().is_some() && found.all(|certificate| certificate.is_ok())
 }
