@@ -1,5 +1,6 @@
 //! The agent: one loop that owns the queue, and starts a task for each session.
 
+mod bootstrapping;
 mod clock;
 mod doorkeeper;
 mod loading;
@@ -29,6 +30,7 @@ use crate::push::bridge::Bridge;
 use crate::session::{Again, Cause, Failure, Outcome, Queue, Random, Session, Ticket};
 use crate::store::{Change, Store, StoreError};
 use crate::world::World;
+use bootstrapping::{Bootstrapped, Bootstrapping};
 use clock::{Clock, Wait};
 use doorkeeper::Doorkeeper;
 use loading::Loader;
@@ -92,6 +94,9 @@ struct Daemon {
     /// Requests of local applications, and which object each is for.
     configurations: JoinSet<()>,
     configuring: HashMap<Id, String>,
+    /// When a bootstrap server is asked for accounts.
+    bootstrapping: Bootstrapping,
+    bootstraps: JoinSet<Bootstrapped>,
 }
 
 /// Runs the agent until it is told to stop.
@@ -155,6 +160,8 @@ pub async fn run(
         registrations: JoinSet::new(),
         configurations: JoinSet::new(),
         configuring: HashMap::new(),
+        bootstrapping: Bootstrapping::default(),
+        bootstraps: JoinSet::new(),
     };
     daemon.boot();
     let status = daemon.status();
@@ -163,6 +170,7 @@ pub async fn run(
     loop {
         daemon.start_due();
         daemon.start_registrations();
+        daemon.start_bootstrap();
         let wake = daemon.next_wake();
         tokio::select! {
             never = &mut listening => match never {},
@@ -174,6 +182,8 @@ pub async fn run(
                 let task = ended.map_or_else(|error| error.id(), |(task, ())| task);
                 daemon.configuring.remove(&task);
             }
+            Some(ended) = daemon.bootstraps.join_next() => daemon.bootstrapped(ended),
+            () = daemon.store.accounts_changed() => daemon.accounts_changed().await,
             Some(request) = requests.recv() => daemon.local(request).await,
             () = daemon.watcher.changed() => {}
             set = clock_settled(daemon.clock_wait.as_ref(), &daemon.clock) => daemon.clock_settled(set),
@@ -209,6 +219,7 @@ impl Daemon {
         self.clock_wait = Wait::begin(&self.clock, until);
         self.queue.hold(self.clock_wait.as_ref().map(Wait::until));
         self.resume_registrations();
+        self.look_for_bootstrap_at_start();
         for (ticket, at) in schedule::at_start(&self.world, Instant::now(), &mut *self.random) {
             self.queue.ask(ticket, at);
         }
@@ -227,7 +238,14 @@ impl Daemon {
     fn next_wake(&self) -> Option<Instant> {
         let tally = self.doorkeeper.lock().unwrap_or_else(PoisonError::into_inner).due();
         let bridge = self.bridge.next_wake();
-        let dues = [self.queue.next_wake(), tally, self.supervisor.next_ping(), self.watcher.due(), bridge];
+        let dues = [
+            self.queue.next_wake(),
+            tally,
+            self.supervisor.next_ping(),
+            self.watcher.due(),
+            bridge,
+            self.bootstrap_due(),
+        ];
         dues.into_iter().flatten().min()
     }
 
@@ -275,6 +293,9 @@ impl Daemon {
                 self.queue.ended(&ticket.place(), &Outcome::Completed, Instant::now(), 0);
                 continue;
             };
+            if ticket.cause.is_scheduled() {
+                self.bootstrapping.look(Instant::now());
+            }
             let session_id = format!("{:08x}", self.random.next_u32());
             log::info!(
                 OMADM_SERVER_ID = server_id.as_str(), OMADM_SESSION_ID = session_id.as_str();
@@ -375,7 +396,10 @@ impl Daemon {
     async fn reload(&mut self) {
         self.supervisor.reloading();
         match self.loader.reload(&self.world).await {
-            Ok(world) => self.adopt(world),
+            Ok(world) => {
+                self.bootstrapping.afresh();
+                self.adopt(world);
+            }
             Err(error) => log::error!(
                 MESSAGE_ID = id::CONFIGURATION_BROKEN; "reload failed, going on as before: {error}"
             ),
@@ -384,8 +408,22 @@ impl Daemon {
         self.supervisor.ready(&status);
     }
 
-    /// Goes on in a new world; sessions in flight finish in the old one.
+    /// A server changed its account, or a bootstrap brought some.
+    async fn accounts_changed(&mut self) {
+        let world = self.loader.accounts_changed(&self.world).await;
+        self.take_up(world);
+        log::info!("accounts changed: {}", self.status());
+    }
+
+    /// Goes on with what files say now.
     fn adopt(&mut self, world: World) {
+        self.take_up(world);
+        self.bootstrapping.look(Instant::now());
+        log::info!("configuration read again: {}", self.status());
+    }
+
+    /// Goes on in a new world; sessions in flight finish in the old one.
+    fn take_up(&mut self, world: World) {
         let mut doorkeeper = self.doorkeeper.lock().unwrap_or_else(PoisonError::into_inner);
         doorkeeper.set_policy(&world.settings.notification);
         doorkeeper.know(&world.peers);
@@ -399,7 +437,6 @@ impl Daemon {
         }
         self.resume_registrations();
         let status = self.status();
-        log::info!("configuration read again: {status}");
         self.supervisor.status(&status);
     }
 

@@ -22,6 +22,10 @@ pub mod id {
     pub const STORE_SET_ASIDE: &str = "6f1d5c0b8f0f4a7f9d4b1a3c2e5d7f14";
     /// The clock is earlier than a time already known.
     pub const CLOCK_UNSET: &str = "6f1d5c0b8f0f4a7f9d4b1a3c2e5d7f15";
+    /// A bootstrap brought accounts.
+    pub const BOOTSTRAPPED: &str = "6f1d5c0b8f0f4a7f9d4b1a3c2e5d7f1a";
+    /// A bootstrap failed.
+    pub const BOOTSTRAP_FAILED: &str = "6f1d5c0b8f0f4a7f9d4b1a3c2e5d7f1b";
 }
 
 /// Sends log lines to journald if stderr is connected to it, else to stderr.
@@ -105,7 +109,7 @@ mod tests {
         let source = include_str!("journal.rs");
         let ids: Vec<&str> =
             source.lines().filter_map(|line| line.split("&str = \"").nth(1)?.strip_suffix("\";")).collect();
-        assert_eq!(ids.len(), 6);
+        assert_eq!(ids.len(), 8);
         for id in ids {
             assert!(catalogue.contains(&format!("-- {id}\n")), "{id}");
         }

@@ -30,10 +30,27 @@ pub(super) fn at_start(world: &World, now: Instant, random: &mut dyn Random) -> 
 pub(super) fn of_changes(before: &World, world: &World, now: Instant, random: &mut dyn Random) -> Vec<Due> {
     let due = |peer: &Arc<Peer>| match before.peer(&peer.account.server_id) {
         None => of_account(world, peer, false, now, random),
+        // A bootstrap brought it again: that is a new account.
+        Some(_) if peer.account.is_bootstrapped() && differs(before, world, &peer.account.server_id) => {
+            of_account(world, peer, false, now, random)
+        }
         Some(old) if old.account.schedule != peer.account.schedule => every(peer, now, random),
         Some(_) => None,
     };
     world.peers.iter().filter_map(due).collect()
+}
+
+/// Whether the account itself is another one, not only what its server changed in it.
+fn differs(before: &World, world: &World, server_id: &str) -> bool {
+    let own = |world: &World| {
+        world.tree.accounts().iter().find(|account| account.server_id == server_id).map(Arc::clone)
+    };
+    own(before) != own(world)
+}
+
+/// The first session with an account tells its server that the device has it (TS 8.1, TS 8.2).
+fn first_contact(account: &Account) -> Cause {
+    if account.is_bootstrapped() { Cause::Bootstrap } else { Cause::Boot }
 }
 
 fn of_account(world: &World, peer: &Peer, boot: bool, now: Instant, random: &mut dyn Random) -> Option<Due> {
@@ -43,7 +60,7 @@ fn of_account(world: &World, peer: &Peer, boot: bool, now: Instant, random: &mut
     let alerts =
         || alert::waiting(&world.store, &Place::of(server_id)).is_ok_and(|waiting| waiting.last.is_some());
     let cause = match boot {
-        _ if first => Cause::Boot,
+        _ if first => first_contact(&peer.account),
         true if schedule.at_boot => Cause::Boot,
         // The power went before they were delivered.
         true if alerts() => Cause::Alert,
@@ -62,7 +79,7 @@ pub(super) fn after_session(
 ) -> Option<Due> {
     if first_contact_failed && peer.account.schedule.first_contact {
         let wait = FIRST_CONTACT_AGAIN + jitter(FIRST_CONTACT_AGAIN, random);
-        return Some((ticket(peer, Cause::Boot), now + wait));
+        return Some((ticket(peer, first_contact(&peer.account)), now + wait));
     }
     every(peer, now, random)
 }
@@ -78,7 +95,7 @@ fn ticket(peer: &Peer, cause: Cause) -> Ticket {
 }
 
 /// A random part of `most`.
-fn jitter(most: Duration, random: &mut dyn Random) -> Duration {
+pub(super) fn jitter(most: Duration, random: &mut dyn Random) -> Duration {
     most.mul_f64(f64::from(random.next_u32()) / f64::from(u32::MAX))
 }
 
