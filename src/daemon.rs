@@ -182,7 +182,7 @@ pub async fn run(
                 let task = ended.map_or_else(|error| error.id(), |(task, ())| task);
                 daemon.configuring.remove(&task);
             }
-            Some(ended) = daemon.bootstraps.join_next() => daemon.bootstrapped(ended),
+            Some(ended) = daemon.bootstraps.join_next() => daemon.bootstrapped(ended).await,
             () = daemon.store.accounts_changed() => daemon.accounts_changed().await,
             Some(request) = requests.recv() => daemon.local(request).await,
             () = daemon.watcher.changed() => {}
@@ -411,8 +411,12 @@ impl Daemon {
     /// A server changed its account, or a bootstrap brought some.
     async fn accounts_changed(&mut self) {
         let world = self.loader.accounts_changed(&self.world).await;
+        let news = world.peers.len() != self.world.peers.len()
+            || world.peers.iter().zip(&self.world.peers).any(|(new, old)| !Arc::ptr_eq(new, old));
         self.take_up(world);
-        log::info!("accounts changed: {}", self.status());
+        if news {
+            log::info!("accounts changed: {}", self.status());
+        }
     }
 
     /// Goes on with what files say now.

@@ -99,11 +99,16 @@ impl Daemon {
         self.bootstraps.spawn(async move { bootstrap::run(&world, &surroundings, salt, patient).await });
     }
 
-    pub(super) fn bootstrapped(&mut self, ended: Result<Bootstrapped, JoinError>) {
+    pub(super) async fn bootstrapped(&mut self, ended: Result<Bootstrapped, JoinError>) {
         let (problem, least) = match ended {
             Ok(Ok(None)) => (None, None),
             Ok(Ok(Some(server_ids))) => {
                 log::info!(MESSAGE_ID = id::BOOTSTRAPPED; "bootstrap: the accounts are {}", server_ids.join(", "));
+                let now = Instant::now();
+                self.accounts_changed().await;
+                for (ticket, at) in schedule::brought(&self.world, &server_ids, now) {
+                    self.queue.ask(ticket, at);
+                }
                 (None, None)
             }
             Ok(Err(error)) => (Some(error.to_string()), error.retry_after()),

@@ -30,22 +30,19 @@ pub(super) fn at_start(world: &World, now: Instant, random: &mut dyn Random) -> 
 pub(super) fn of_changes(before: &World, world: &World, now: Instant, random: &mut dyn Random) -> Vec<Due> {
     let due = |peer: &Arc<Peer>| match before.peer(&peer.account.server_id) {
         None => of_account(world, peer, false, now, random),
-        // A bootstrap brought it again: that is a new account.
-        Some(_) if peer.account.is_bootstrapped() && differs(before, world, &peer.account.server_id) => {
-            of_account(world, peer, false, now, random)
-        }
         Some(old) if old.account.schedule != peer.account.schedule => every(peer, now, random),
         Some(_) => None,
     };
-    world.peers.iter().filter_map(due).collect()
+    // Those that a bootstrap has just brought have their first session in `brought`.
+    let others = |(ticket, _): &Due| ticket.cause != Cause::Bootstrap;
+    world.peers.iter().filter_map(due).filter(others).collect()
 }
 
-/// Whether the account itself is another one, not only what its server changed in it.
-fn differs(before: &World, world: &World, server_id: &str) -> bool {
-    let own = |world: &World| {
-        world.tree.accounts().iter().find(|account| account.server_id == server_id).map(Arc::clone)
-    };
-    own(before) != own(world)
+/// A session with each account that a bootstrap has brought, at once.
+pub(super) fn brought(world: &World, server_ids: &[String], now: Instant) -> Vec<Due> {
+    let mine =
+        |peer: &&Arc<Peer>| peer.account.is_bootstrapped() && server_ids.contains(&peer.account.server_id);
+    world.peers.iter().filter(mine).map(|peer| (ticket(peer, Cause::Bootstrap), now)).collect()
 }
 
 /// The first session with an account tells its server that the device has it (TS 8.1, TS 8.2).

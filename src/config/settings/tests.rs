@@ -156,7 +156,7 @@ fn every_section_refuses_what_is_no_table_and_unknown_keys() {
         problems,
         [
             "/etc/omadm/omadmd.toml:1: sesion: unknown key; expected one of: bootstrap, dbus, exec, notification, \
-          paths, session, show"
+          paths, session, show, subscriber"
         ]
     );
 }
