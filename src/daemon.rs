@@ -29,6 +29,7 @@ use crate::notification::listener;
 use crate::push::bridge::Bridge;
 use crate::session::{Again, Cause, Failure, Outcome, Queue, Random, Session, Ticket};
 use crate::store::{Change, Store, StoreError};
+use crate::subscription::Subscriptions;
 use crate::world::World;
 use bootstrapping::{Bootstrapped, Bootstrapping};
 use clock::{Clock, Wait};
@@ -83,6 +84,7 @@ struct Daemon {
     /// Whom each session's task is with.
     places: HashMap<Id, Place>,
     programs: Programs,
+    subscriptions: Subscriptions,
     /// Turns true when sessions are to end.
     stopping: watch::Sender<bool>,
     random: Box<dyn Random>,
@@ -111,7 +113,7 @@ pub async fn run(
     sockets: Vec<UdpSocket>,
     mut signals: mpsc::Receiver<Signal>,
     mut requests: mpsc::Receiver<Local>,
-    random: Box<dyn Random>,
+    mut random: Box<dyn Random>,
 ) -> Result<(), DaemonError> {
     let (loader, world) = Loader::start(options).await?;
     let sockets = if sockets.is_empty() {
@@ -141,6 +143,7 @@ pub async fn run(
 
     let (finished_sender, mut finished) = mpsc::unbounded_channel();
     let watcher = Watcher::new(&world.settings.paths);
+    let subscriptions = Subscriptions::new(&world, &mut *random);
     let mut daemon = Daemon {
         store: Arc::clone(&world.store),
         loader,
@@ -152,6 +155,7 @@ pub async fn run(
         sessions: JoinSet::new(),
         places: HashMap::new(),
         programs: Programs::new(finished_sender),
+        subscriptions,
         stopping: watch::Sender::new(false),
         random,
         supervisor: Supervisor::new(),
@@ -186,6 +190,7 @@ pub async fn run(
             () = daemon.store.accounts_changed() => daemon.accounts_changed().await,
             Some(request) = requests.recv() => daemon.local(request).await,
             () = daemon.watcher.changed() => {}
+            () = daemon.subscriptions.turn(&daemon.world, &mut *daemon.random) => {}
             set = clock_settled(daemon.clock_wait.as_ref(), &daemon.clock) => daemon.clock_settled(set),
             () = sleep_until(wake) => daemon.tick().await,
             signal = signals.recv() => match signal {
@@ -237,14 +242,14 @@ impl Daemon {
 
     fn next_wake(&self) -> Option<Instant> {
         let tally = self.doorkeeper.lock().unwrap_or_else(PoisonError::into_inner).due();
-        let bridge = self.bridge.next_wake();
         let dues = [
             self.queue.next_wake(),
             tally,
             self.supervisor.next_ping(),
             self.watcher.due(),
-            bridge,
+            self.bridge.next_wake(),
             self.bootstrap_due(),
+            self.subscriptions.next_wake(),
         ];
         dues.into_iter().flatten().min()
     }
@@ -255,7 +260,7 @@ impl Daemon {
         self.supervisor.ping(now);
         if self.watcher.take_due(now) {
             let world = self.loader.refresh(&self.world).await;
-            self.adopt(world);
+            self.adopt(world).await;
         }
     }
 
@@ -286,6 +291,7 @@ impl Daemon {
     }
 
     fn start_due(&mut self) {
+        self.subscriptions.start_due(&self.world, Instant::now());
         for ticket in self.queue.due(Instant::now()) {
             let server_id = ticket.trigger.server_id.clone();
             let peer = self.world.peer(&server_id).filter(|_| self.wanted(&ticket)).cloned();
@@ -398,7 +404,7 @@ impl Daemon {
         match self.loader.reload(&self.world).await {
             Ok(world) => {
                 self.bootstrapping.afresh();
-                self.adopt(world);
+                self.adopt(world).await;
             }
             Err(error) => log::error!(
                 MESSAGE_ID = id::CONFIGURATION_BROKEN; "reload failed, going on as before: {error}"
@@ -413,25 +419,26 @@ impl Daemon {
         let world = self.loader.accounts_changed(&self.world).await;
         let news = world.peers.len() != self.world.peers.len()
             || world.peers.iter().zip(&self.world.peers).any(|(new, old)| !Arc::ptr_eq(new, old));
-        self.take_up(world);
+        self.take_up(world).await;
         if news {
             log::info!("accounts changed: {}", self.status());
         }
     }
 
     /// Goes on with what files say now.
-    fn adopt(&mut self, world: World) {
-        self.take_up(world);
+    async fn adopt(&mut self, world: World) {
+        self.take_up(world).await;
         self.bootstrapping.look(Instant::now());
         log::info!("configuration read again: {}", self.status());
     }
 
     /// Goes on in a new world; sessions in flight finish in the old one.
-    fn take_up(&mut self, world: World) {
-        let mut doorkeeper = self.doorkeeper.lock().unwrap_or_else(PoisonError::into_inner);
-        doorkeeper.set_policy(&world.settings.notification);
-        doorkeeper.know(&world.peers);
-        drop(doorkeeper);
+    async fn take_up(&mut self, world: World) {
+        {
+            let mut doorkeeper = self.doorkeeper.lock().unwrap_or_else(PoisonError::into_inner);
+            doorkeeper.set_policy(&world.settings.notification);
+            doorkeeper.know(&world.peers);
+        }
         self.queue.keep(|server_id| world.peer(server_id).is_some());
         self.watcher.look_at(&world.settings.paths);
         let before = std::mem::replace(&mut self.world, Arc::new(world));
@@ -439,6 +446,7 @@ impl Daemon {
         for (ticket, at) in due {
             self.queue.ask(ticket, at);
         }
+        self.subscriptions.follow(&before, &self.world).await;
         self.resume_registrations();
         let status = self.status();
         self.supervisor.status(&status);
@@ -465,6 +473,7 @@ impl Daemon {
             log::warn!("a command takes too long: broken off");
         }
         self.sessions.shutdown().await;
+        self.subscriptions.stop().await;
         self.doorkeeper.lock().unwrap_or_else(PoisonError::into_inner).report_all();
         log::info!("stopped");
     }

@@ -26,6 +26,8 @@ pub mod id {
     pub const BOOTSTRAPPED: &str = "6f1d5c0b8f0f4a7f9d4b1a3c2e5d7f1a";
     /// A bootstrap failed.
     pub const BOOTSTRAP_FAILED: &str = "6f1d5c0b8f0f4a7f9d4b1a3c2e5d7f1b";
+    /// What a server has subscribed to can't be put where it wants it.
+    pub const SUBSCRIPTION_FAILING: &str = "6f1d5c0b8f0f4a7f9d4b1a3c2e5d7f21";
 }
 
 /// Sends log lines to journald if stderr is connected to it, else to stderr.
@@ -109,7 +111,7 @@ mod tests {
         let source = include_str!("journal.rs");
         let ids: Vec<&str> =
             source.lines().filter_map(|line| line.split("&str = \"").nth(1)?.strip_suffix("\";")).collect();
-        assert_eq!(ids.len(), 8);
+        assert_eq!(ids.len(), 9);
         for id in ids {
             assert!(catalogue.contains(&format!("-- {id}\n")), "{id}");
         }

@@ -31,6 +31,7 @@
 //! | [`bootstrap`] | accounts asked for where there are none: what comes, and what is kept of it | all but the exchange |
 //! | [`store`] | what survives a power cut | no |
 //! | [`alert`] | Generic Alerts on their way to a server | no |
+//! | [`subscription`] | SUB: noticing changes, putting them to a data repository | the schedule |
 //! | [`push`] | the bridge to a push service: registration, and Package#0 in a push message | all but the exchange |
 //! | [`just_in_time`] | configuration that a local application lacks, from where a server said by DEFAULT | no |
 //! | [`daemon`] | the loop that owns the queue; loading and reloading; systemd | no |
@@ -60,6 +61,7 @@ pub mod package;
 pub mod push;
 pub mod session;
 pub mod store;
+pub mod subscription;
 pub mod transport;
 pub mod tree;
 pub mod uri;

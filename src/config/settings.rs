@@ -26,6 +26,8 @@ pub struct Settings {
     pub bootstrap: Bootstrap,
     /// `[subscriber]`
     pub subscriber: Subscriber,
+    /// `[subscription] poll`: how often what nothing tells of is looked at, while a subscription needs it.
+    pub subscription_poll: Duration,
 }
 
 /// `[notification]`: who may wake the agent.
@@ -135,6 +137,7 @@ impl Default for Settings {
             },
             bootstrap: Bootstrap::default(),
             subscriber: Subscriber::default(),
+            subscription_poll: Duration::from_secs(60),
         }
     }
 }

@@ -4,7 +4,8 @@ use redb::{ReadableTable, TableDefinition, TableError, WriteTransaction};
 
 use super::change::alert_queue;
 use super::{
-    ALERTS, CONTACTS, DEFAULTS, INSTANCES, META, NODES, NOTIFICATIONS, PUSH, Snapshot, StoreError, db,
+    ALERTS, CONTACTS, DEFAULTS, INSTANCES, META, NODES, NOTIFICATIONS, PUSH, SUBSCRIPTIONS, Snapshot,
+    StoreError, db,
 };
 use crate::config::{Secret, StoredChange};
 
@@ -103,6 +104,8 @@ fn withdraw(transaction: &WriteTransaction, server_id: &str) -> Result<(), Store
     let (start, end) = range(server_id);
     let mut notifications = transaction.open_table(NOTIFICATIONS).map_err(db)?;
     notifications.retain_in(start.as_bytes()..end.as_bytes(), |_, _| false).map_err(db)?;
+    let mut subscriptions = transaction.open_table(SUBSCRIPTIONS).map_err(db)?;
+    subscriptions.retain_in(start.as_bytes()..end.as_bytes(), |_, _| false).map_err(db)?;
     let mut defaults = transaction.open_table(DEFAULTS).map_err(db)?;
     defaults.retain(|_, set| !set.starts_with(&start)).map_err(db)?;
     let mut alerts = transaction.open_table(ALERTS).map_err(db)?;
@@ -187,7 +190,7 @@ fn present<T>(table: Result<T, TableError>) -> Result<Option<T>, StoreError> {
 
 #[cfg(test)]
 mod tests {
-    use super::super::{Change, NodeKey, Store, Stored};
+    use super::super::{Change, NodeKey, Store, Stored, Subscription};
     use super::*;
 
     fn overridden(server_id: &str, leaf: &str) -> Change {
@@ -242,6 +245,12 @@ mod tests {
                 Change::Alert(server_id.into(), b"{}".to_vec()),
                 Change::Alert(format!("{server_id}\u{1}https://x"), b"{}".to_vec()),
                 Change::Put(granted(server_id), Stored::Interior),
+                Change::Subscribe(Subscription {
+                    server_id: server_id.into(),
+                    client_uri: "urn:m/1/".into(),
+                    server_uri: "https://x".into(),
+                    delivered: None,
+                }),
                 Change::AddInstance {
                     instance: instance(server_id),
                     creator: format!("serverid:{server_id}"),
@@ -258,6 +267,7 @@ mod tests {
         assert_eq!(left.default_uri("urn:a").unwrap(), None);
         assert_eq!(left.alert_queues().unwrap(), ["ab", "ab\u{1}https://x"]);
         assert!(!left.exists(&granted("a")).unwrap() && left.exists(&granted("ab")).unwrap());
+        assert_eq!(left.subscriptions().unwrap().len(), 1);
         assert_eq!(left.notifications().unwrap(), [("ab".to_owned(), 1, 1)]);
         let instances = [("a".to_owned(), String::new()), ("ab".to_owned(), "serverid:ab".to_owned())];
         assert_eq!(left.instances("urn:m").unwrap(), instances);

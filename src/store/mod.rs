@@ -13,6 +13,7 @@
 //! | `accounts` | server id | the account as a bootstrap brought it |
 //! | `overrides` | server id `\0` leaf | a hash of the value it overrides, and the value that the server set |
 //! | `alerts` | server id `\0` sequence (u64, big endian) | the alert as JSON |
+//! | `subscriptions` | server id `\0` ClientURI | see [`Subscription`] |
 //!
 //! Only the agent opens it. Everything that must hold together is one [`Store::commit`] of several
 //! [`Change`]s: one transaction, one sync. A power cut at any moment leaves the state of the last commit.
@@ -20,14 +21,18 @@
 mod account;
 mod change;
 mod key;
+mod news;
 mod read;
 mod stored;
+mod subscription;
 
 pub use account::AccountChange;
 pub use change::Change;
 pub use key::NodeKey;
+pub use news::News;
 pub use read::{SeenNotification, Snapshot};
 pub use stored::Stored;
+pub use subscription::{Digest, Subscription};
 
 use std::fs::{File, OpenOptions};
 use std::io;
@@ -53,6 +58,8 @@ const CONTACTS: TableDefinition<'_, &str, u64> = TableDefinition::new("contacts"
 const DEFAULTS: TableDefinition<'_, &str, &str> = TableDefinition::new("defaults");
 const PUSH: TableDefinition<'_, &str, &str> = TableDefinition::new("push");
 const ALERTS: TableDefinition<'_, &[u8], &[u8]> = TableDefinition::new("alerts");
+
+const SUBSCRIPTIONS: TableDefinition<'_, &[u8], &[u8]> = TableDefinition::new("subscriptions");
 
 /// Why the store can't be used.
 #[derive(Debug, thiserror::Error)]
@@ -111,6 +118,7 @@ fn db(error: impl Into<redb::Error>) -> StoreError {
 pub struct Store {
     database: Database,
     accounts: Notify,
+    desk: news::Desk,
 }
 
 /// Makes the tables that are not there yet.
@@ -124,6 +132,7 @@ fn make_tables(transaction: &WriteTransaction) -> Result<(), StoreError> {
     transaction.open_table(PUSH).map_err(db)?;
     transaction.open_table(ALERTS).map_err(db)?;
     account::prepare(transaction)?;
+    transaction.open_table(SUBSCRIPTIONS).map_err(db)?;
     Ok(())
 }
 
@@ -164,7 +173,7 @@ impl Store {
                 other => db(other),
             },
         )?;
-        let store = Self { database, accounts: Notify::new() };
+        let store = Self { database, accounts: Notify::new(), desk: news::Desk::default() };
         store.prepare()?;
         // A file that was made just now must be found after a power cut, whatever was committed to it.
         if let Some(folder) = path.parent() {
@@ -233,12 +242,24 @@ impl Store {
         if changes.iter().any(|change| matches!(change, Change::Account(_))) {
             self.accounts.notify_one();
         }
+        self.desk.report(changes);
         Ok(())
     }
 
     /// Waits until accounts have changed since this was last asked. For one listener.
     pub async fn accounts_changed(&self) {
         self.accounts.notified().await;
+    }
+
+    /// From now on [`Store::news`] tells of commits at or below these keys, and of no others.
+    pub fn look_out_for(&self, keys: Vec<NodeKey>) {
+        self.desk.look_out_for(keys);
+    }
+
+    /// Waits for a commit that changes a subscription, or what [`Store::look_out_for`] names. For one listener;
+    /// what is committed while it does not listen is told the next time.
+    pub async fn news(&self) -> News {
+        self.desk.news().await
     }
 }
 

@@ -8,6 +8,7 @@ mod account;
 mod builtins;
 mod delegation;
 mod delete;
+mod dependencies;
 mod document;
 mod error;
 mod exec;
