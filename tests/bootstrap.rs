@@ -1,5 +1,7 @@
 //! Client-initiated bootstrap (TS 8.2), with the real agent.
 
+#![allow(clippy::unwrap_used, reason = "a bench fails by panicking")]
+
 mod support;
 
 use std::sync::{Arc, Mutex};

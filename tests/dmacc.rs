@@ -1,5 +1,7 @@
 //! The DM Account object: what its own server may read and change, and that the agent goes by it.
 
+#![allow(clippy::unwrap_used, clippy::panic, reason = "a bench fails by panicking")]
+
 mod support;
 
 use base64::Engine as _;
