@@ -28,6 +28,7 @@ use crate::notification::listener;
 use crate::push::bridge::Bridge;
 use crate::session::{Again, Cause, Failure, Outcome, Queue, Random, Session, Ticket};
 use crate::store::{Change, Store, StoreError};
+use crate::subscription::Subscriptions;
 use crate::world::World;
 use clock::{Clock, Wait};
 use doorkeeper::Doorkeeper;
@@ -81,6 +82,7 @@ struct Daemon {
     /// Whom each session's task is with.
     places: HashMap<Id, Place>,
     programs: Programs,
+    subscriptions: Subscriptions,
     /// Turns true when sessions are to end.
     stopping: watch::Sender<bool>,
     random: Box<dyn Random>,
@@ -106,7 +108,7 @@ pub async fn run(
     sockets: Vec<UdpSocket>,
     mut signals: mpsc::Receiver<Signal>,
     mut requests: mpsc::Receiver<Local>,
-    random: Box<dyn Random>,
+    mut random: Box<dyn Random>,
 ) -> Result<(), DaemonError> {
     let (loader, world) = Loader::start(options).await?;
     let sockets = if sockets.is_empty() {
@@ -136,6 +138,7 @@ pub async fn run(
 
     let (finished_sender, mut finished) = mpsc::unbounded_channel();
     let watcher = Watcher::new(&world.settings.paths);
+    let subscriptions = Subscriptions::new(&world, &mut *random);
     let mut daemon = Daemon {
         store: Arc::clone(&world.store),
         loader,
@@ -147,6 +150,7 @@ pub async fn run(
         sessions: JoinSet::new(),
         places: HashMap::new(),
         programs: Programs::new(finished_sender),
+        subscriptions,
         stopping: watch::Sender::new(false),
         random,
         supervisor: Supervisor::new(),
@@ -176,6 +180,7 @@ pub async fn run(
             }
             Some(request) = requests.recv() => daemon.local(request).await,
             () = daemon.watcher.changed() => {}
+            () = daemon.subscriptions.turn(&daemon.world, &mut *daemon.random) => {}
             set = clock_settled(daemon.clock_wait.as_ref(), &daemon.clock) => daemon.clock_settled(set),
             () = sleep_until(wake) => daemon.tick().await,
             signal = signals.recv() => match signal {
@@ -226,8 +231,14 @@ impl Daemon {
 
     fn next_wake(&self) -> Option<Instant> {
         let tally = self.doorkeeper.lock().unwrap_or_else(PoisonError::into_inner).due();
-        let bridge = self.bridge.next_wake();
-        let dues = [self.queue.next_wake(), tally, self.supervisor.next_ping(), self.watcher.due(), bridge];
+        let dues = [
+            self.queue.next_wake(),
+            tally,
+            self.supervisor.next_ping(),
+            self.watcher.due(),
+            self.bridge.next_wake(),
+            self.subscriptions.next_wake(),
+        ];
         dues.into_iter().flatten().min()
     }
 
@@ -237,7 +248,7 @@ impl Daemon {
         self.supervisor.ping(now);
         if self.watcher.take_due(now) {
             let world = self.loader.refresh(&self.world).await;
-            self.adopt(world);
+            self.adopt(world).await;
         }
     }
 
@@ -268,6 +279,7 @@ impl Daemon {
     }
 
     fn start_due(&mut self) {
+        self.subscriptions.start_due(&self.world, Instant::now());
         for ticket in self.queue.due(Instant::now()) {
             let server_id = ticket.trigger.server_id.clone();
             let peer = self.world.peer(&server_id).filter(|_| self.wanted(&ticket)).cloned();
@@ -375,7 +387,7 @@ impl Daemon {
     async fn reload(&mut self) {
         self.supervisor.reloading();
         match self.loader.reload(&self.world).await {
-            Ok(world) => self.adopt(world),
+            Ok(world) => self.adopt(world).await,
             Err(error) => log::error!(
                 MESSAGE_ID = id::CONFIGURATION_BROKEN; "reload failed, going on as before: {error}"
             ),
@@ -385,11 +397,12 @@ impl Daemon {
     }
 
     /// Goes on in a new world; sessions in flight finish in the old one.
-    fn adopt(&mut self, world: World) {
-        let mut doorkeeper = self.doorkeeper.lock().unwrap_or_else(PoisonError::into_inner);
-        doorkeeper.set_policy(&world.settings.notification);
-        doorkeeper.know(&world.peers);
-        drop(doorkeeper);
+    async fn adopt(&mut self, world: World) {
+        {
+            let mut doorkeeper = self.doorkeeper.lock().unwrap_or_else(PoisonError::into_inner);
+            doorkeeper.set_policy(&world.settings.notification);
+            doorkeeper.know(&world.peers);
+        }
         self.queue.keep(|server_id| world.peer(server_id).is_some());
         self.watcher.look_at(&world.settings.paths);
         let before = std::mem::replace(&mut self.world, Arc::new(world));
@@ -397,6 +410,7 @@ impl Daemon {
         for (ticket, at) in due {
             self.queue.ask(ticket, at);
         }
+        self.subscriptions.follow(&before, &self.world).await;
         self.resume_registrations();
         let status = self.status();
         log::info!("configuration read again: {status}");
@@ -424,6 +438,7 @@ impl Daemon {
             log::warn!("a command takes too long: broken off");
         }
         self.sessions.shutdown().await;
+        self.subscriptions.stop().await;
         self.doorkeeper.lock().unwrap_or_else(PoisonError::into_inner).report_all();
         log::info!("stopped");
     }

@@ -11,7 +11,7 @@ use crate::uri::server::ServerUriError;
 /// Why a command was not executed.
 #[derive(Debug, thiserror::Error)]
 pub enum CommandError {
-    /// Not one of the ten.
+    /// Not one that the account's profile has.
     #[error("unknown command")]
     Unknown,
     /// Wrong number or type of parameters.
@@ -61,6 +61,9 @@ pub enum CommandError {
     /// The browser did not start.
     #[error("the browser did not start: {0}")]
     Browser(std::io::Error),
+    /// A server has subscribed to as much as it may.
+    #[error("the server has {0} subscriptions already")]
+    TooManySubscriptions(usize),
     /// As many programs as may run at one time run already.
     #[error("too many programs are running")]
     Busy,
@@ -95,6 +98,7 @@ impl CommandError {
             Self::Repository(_) => 500,
             Self::Transport(error) if error.is_retryable() => 503,
             Self::Transport(_) => 500,
+            Self::TooManySubscriptions(_) => 506,
             Self::Unknown | Self::NoBrowser | Self::Unsupported(_) => 501,
         }
     }
@@ -171,6 +175,7 @@ mod tests {
             (CommandError::NoBrowser, 501),
             (CommandError::Browser(std::io::ErrorKind::NotFound.into()), 500),
             (CommandError::Busy, 503),
+            (CommandError::TooManySubscriptions(64), 506),
         ];
         for (error, expected) in others {
             assert_eq!(error.status(), expected, "{error}");

@@ -20,6 +20,8 @@ pub struct Settings {
     pub dbus_address: String,
     /// `[paths]`
     pub paths: Paths,
+    /// `[subscription] poll`: how often what nothing tells of is looked at, while a subscription needs it.
+    pub subscription_poll: Duration,
     /// `[bootstrap] uri`: where an agent without accounts asks for one; a ServerURI template.
     pub bootstrap_uri: Option<String>,
 }
@@ -108,6 +110,7 @@ impl Default for Settings {
                 state: "/var/lib/omadm".into(),
                 sysroot: "/".into(),
             },
+            subscription_poll: Duration::from_secs(60),
             bootstrap_uri: None,
         }
     }

@@ -190,6 +190,8 @@ fn properties_may_be_missing_repeated_and_in_any_order() {
     assert_eq!((twice.occurrence, twice.format), (Occurrence::OneOrMore, Format::Bool));
     assert_eq!(properties("<DFFormat><acme/><Int/></DFFormat>").format, Format::Int);
     assert_eq!(properties("<Scope>Permanent</Scope>").scope, Scope::Permanent);
+    let both = AccessType::GET.and(AccessType::EXEC);
+    assert_eq!(properties("<AccessType>Get, Exec<Peek/></AccessType>").access, both);
     assert_eq!(properties("<Occurrence><OneOrN/></Occurrence>").occurrence, Occurrence::OneOrMore);
     let with_children =
         "<MgmtTree><Node><Node><NodeName>b</NodeName></Node><NodeName>a</NodeName></Node></MgmtTree>";
@@ -339,6 +341,8 @@ fn size_depth_and_tags_are_bounded() {
     let attributes: String = (0..10_000).map(|n| format!(" a{n}=''")).collect();
     let wide = format!("<MgmtTree\n{attributes}/>");
     assert!(is_bomb(&parse(wide.as_bytes()).unwrap_err()));
+    let many = "<a ".repeat(2_000_000);
+    assert!(is_bomb(&parse(many.as_bytes()).unwrap_err()), "and none of it is looked at twice");
     let nested: String = (0..100).map(|n| format!("<v xmlns:p{n}='u'>")).collect();
     assert!(is_bomb(&parse(nested.as_bytes()).unwrap_err()), "quadratic in the XML parser");
     let many = "<!ENTITY a 'b'>".repeat(257);

@@ -2,6 +2,7 @@
 
 use super::delegation::maid_of;
 use super::error::TreeError;
+use super::node::NodeRef;
 use super::registry::{Instance, Origin, Tree, Visitor};
 use crate::config::Account;
 use crate::mo::ManagementObject;
@@ -91,6 +92,28 @@ impl Tree {
             }
             Origin::Account => Ok(Rights::default()),
             _ => self.granted(object, instance, visitor.account, snapshot),
+        }
+    }
+
+    /// Whether the server may still do with the node's instance what takes `wanted` rights: much may have happened since it
+    /// was resolved, while a repository took its time.
+    ///
+    /// # Errors
+    /// [`TreeError::NotFound`] where the instance has gone, or made way for another one; [`TreeError::Forbidden`].
+    pub(super) fn authorise(
+        &self,
+        node: &NodeRef,
+        visitor: &Visitor<'_>,
+        wanted: Rights,
+        snapshot: &Snapshot,
+    ) -> Result<(), TreeError> {
+        if !self.instances(&node.object, snapshot)?.contains(&node.instance) {
+            return Err(TreeError::NotFound(node.client_uri()));
+        }
+        if self.rights(&node.object, &node.instance, visitor, snapshot)?.allow(wanted) {
+            Ok(())
+        } else {
+            Err(TreeError::Forbidden(node.client_uri()))
         }
     }
 

@@ -3,6 +3,7 @@
 use crate::ddf::{AccessType, Scope};
 use crate::store::Change;
 
+use super::access::Rights;
 use super::delegation;
 use super::error::TreeError;
 use super::node::NodeRef;
@@ -24,6 +25,8 @@ impl Tree {
         if !properties.access.allows(AccessType::DELETE) {
             return not_allowed("may not be deleted");
         }
+        let pass = self.pass(visitor)?;
+        self.authorise(node, visitor, Rights::WRITE, &pass.snapshot)?;
         if node.is_root() {
             return match node.instance.origin {
                 Origin::Created { .. } => {
@@ -35,7 +38,6 @@ impl Tree {
                 }
             };
         }
-        let pass = self.pass(visitor)?;
         if !pass.exists(node).await? {
             return Err(TreeError::NotFound(node.client_uri()));
         }

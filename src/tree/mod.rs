@@ -7,6 +7,7 @@ mod access;
 mod builtins;
 mod delegation;
 mod delete;
+mod dependencies;
 mod document;
 mod error;
 mod exec;

@@ -263,7 +263,8 @@ impl Search<'_> {
         self.tried(1).await?;
         let name = encode_name(name);
         let any_case = description.properties.case_sense == CaseSense::Insensitive;
-        if description.mapping.list.is_none() && !any_case {
+        let stored = description.mapping.list.is_none() && !parent.object.per_object;
+        if stored && !any_case {
             return Tree::stored_child(parent, id, &name, &self.pass.snapshot)?.ok_or_else(not_found);
         }
         let children = self.listing(parent, id).await?;

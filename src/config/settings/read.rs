@@ -33,6 +33,10 @@ impl Settings {
             let address = r.parsed("address", dbus_address);
             settings.dbus_address = address.unwrap_or_else(|| settings.dbus_address.clone());
         });
+        reader.table("subscription", |r| {
+            let range = SECOND..=DAY;
+            within(r, "poll", &mut settings.subscription_poll, range, "a duration from \"1s\" to \"1d\"");
+        });
         reader.table("paths", |r| settings.paths.read(r));
         let allow_http = settings.session.allow_http;
         reader.table("bootstrap", |r| {
