@@ -8,6 +8,7 @@ use std::process::Stdio;
 use omadm_agent::lab::notifier::Notification;
 use omadm_agent::lab::{Options, Reply, Server};
 use omadm_agent::notification::ConnectionType;
+use omadm_agent::store::Store;
 use serde_json::{Value, json};
 use tokio::process::Command;
 
@@ -337,6 +338,29 @@ async fn permissions_are_exposed_to_nobody() {
     assert!(!String::from_utf8_lossy(&package.part(5).unwrap().body).contains("Permissions"));
     assert!(!String::from_utf8_lossy(&bench.repository.get("/all").unwrap().body).contains("Permissions"));
     agent.stop().await;
+}
+
+#[tokio::test]
+async fn one_default_is_kept_for_each_moid_and_the_newest_counts() {
+    let bench = Bench::playing(json!([[
+        ["DEFAULT", "{repository}/bench", BENCH],
+        ["DEFAULT", "{repository}/devinfo/[MCC]", DEVINFO],
+        ["DEFAULT", "{repository}/newer", BENCH],
+    ]]))
+    .await;
+    let agent = bench.start().await;
+    bench.session(&agent, 1).await;
+    assert_eq!(bench.statuses(), [vec![200; 3]]);
+    agent.kill().await;
+    let store = Store::open(&bench.gateway.path("state")).unwrap().store;
+    let snapshot = store.snapshot().unwrap();
+    let kept = |moid: &str| {
+        let (server_id, uri) = snapshot.default_uri(moid).unwrap().unwrap();
+        (server_id, uri.replace(&bench.repository_server.origin(), ""))
+    };
+    let own = |uri: &str| (support::SERVER_ID.to_owned(), uri.to_owned());
+    assert_eq!((kept(BENCH), kept(DEVINFO)), (own("/newer"), own("/devinfo/[MCC]")));
+    assert_eq!(snapshot.default_uri(DMACC).unwrap(), None);
 }
 
 #[tokio::test]

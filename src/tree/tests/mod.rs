@@ -5,11 +5,8 @@ mod depending;
 mod executing;
 mod reading;
 mod resolving;
-<<<<<<< HEAD
-mod showing;
-=======
 mod rights;
->>>>>>> main
+mod showing;
 mod writing;
 
 use std::sync::Arc;
