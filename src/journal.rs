@@ -107,7 +107,7 @@ mod tests {
         let source = include_str!("journal.rs");
         let ids: Vec<&str> =
             source.lines().filter_map(|line| line.split("&str = \"").nth(1)?.strip_suffix("\";")).collect();
-        assert_eq!(ids.len(), 6);
+        assert_eq!(ids.len(), 7);
         for id in ids {
             assert!(catalogue.contains(&format!("-- {id}\n")), "{id}");
         }

@@ -291,12 +291,14 @@ async fn the_session_tells_what_carries_it() {
         ["GET", format!("{SESSIONINFO}//CBT")],
         ["HGET", "{repository}/one", format!("{SESSIONINFO}//CBT")],
         ["HGET", "{repository}/one", format!("{SESSIONINFO}//ROAMING")],
+        ["EXEC", format!("{SESSIONINFO}//CBT")],
+        ["DELETE", format!("{SESSIONINFO}//")],
     ]]))
     .await;
     bench.repository.put("/one", "text/plain", "1");
     let agent = bench.start().await;
     bench.session(&agent, 1).await;
-    assert_eq!(bench.statuses(), [vec![200, 200, 403, 403]], "nobody may replace it");
+    assert_eq!(bench.statuses(), [vec![200, 200, 405, 405, 405, 405]], "its DDF says No Replace");
     let package = &bench.packages()[1];
     let whole = json_of(&package.part(1).unwrap().body);
     assert_eq!(whole["MOData"], json!({"SessionInfoMO": {"CBT": 0, "ROAMING": 2}}), "loopback is no bearer");
