@@ -3,11 +3,14 @@
 mod clock;
 mod doorkeeper;
 mod loading;
+mod local;
+mod registrations;
 mod schedule;
 mod supervisor;
 mod watcher;
 
 pub use loading::{Options, check};
+pub use local::{Configured, Local};
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -22,12 +25,15 @@ use crate::command::{Finished, Programs};
 use crate::config::Problems;
 use crate::journal::id;
 use crate::notification::listener;
+use crate::push::bridge::Bridge;
 use crate::session::{Again, Cause, Failure, Outcome, Queue, Random, Session, Ticket};
 use crate::store::{Change, Store, StoreError};
+use crate::subscription::Subscriptions;
 use crate::world::World;
 use clock::{Clock, Wait};
 use doorkeeper::Doorkeeper;
 use loading::Loader;
+use registrations::Attempt;
 use supervisor::Supervisor;
 use watcher::Watcher;
 
@@ -76,16 +82,24 @@ struct Daemon {
     /// Whom each session's task is with.
     places: HashMap<Id, Place>,
     programs: Programs,
+    subscriptions: Subscriptions,
     /// Turns true when sessions are to end.
     stopping: watch::Sender<bool>,
     random: Box<dyn Random>,
     supervisor: Supervisor,
     watcher: Watcher,
+    /// What push clients want servers to be told.
+    bridge: Bridge,
+    registrations: JoinSet<Attempt>,
+    /// Requests of local applications, and which object each is for.
+    configurations: JoinSet<()>,
+    configuring: HashMap<Id, String>,
 }
 
 /// Runs the agent until it is told to stop.
 ///
-/// `sockets` receive notifications; none: those that `notification.listen` names are opened.
+/// `sockets` receive notifications; none: those that `notification.listen` names are opened. `requests` come from
+/// applications on the device.
 ///
 /// # Errors
 /// [`DaemonError`], before it is ready; nothing later ends it.
@@ -93,7 +107,8 @@ pub async fn run(
     options: Options,
     sockets: Vec<UdpSocket>,
     mut signals: mpsc::Receiver<Signal>,
-    random: Box<dyn Random>,
+    mut requests: mpsc::Receiver<Local>,
+    mut random: Box<dyn Random>,
 ) -> Result<(), DaemonError> {
     let (loader, world) = Loader::start(options).await?;
     let sockets = if sockets.is_empty() {
@@ -123,6 +138,7 @@ pub async fn run(
 
     let (finished_sender, mut finished) = mpsc::unbounded_channel();
     let watcher = Watcher::new(&world.settings.paths);
+    let subscriptions = Subscriptions::new(&world, &mut *random);
     let mut daemon = Daemon {
         store: Arc::clone(&world.store),
         loader,
@@ -134,10 +150,15 @@ pub async fn run(
         sessions: JoinSet::new(),
         places: HashMap::new(),
         programs: Programs::new(finished_sender),
+        subscriptions,
         stopping: watch::Sender::new(false),
         random,
         supervisor: Supervisor::new(),
         watcher,
+        bridge: Bridge::default(),
+        registrations: JoinSet::new(),
+        configurations: JoinSet::new(),
+        configuring: HashMap::new(),
     };
     daemon.boot();
     let status = daemon.status();
@@ -145,13 +166,21 @@ pub async fn run(
 
     loop {
         daemon.start_due();
+        daemon.start_registrations();
         let wake = daemon.next_wake();
         tokio::select! {
             never = &mut listening => match never {},
             Some(package) = admitted.recv() => daemon.admitted(package).await,
             Some(finished) = finished.recv() => daemon.finished(&finished).await,
             Some(ended) = daemon.sessions.join_next_with_id() => daemon.ended(ended).await,
+            Some(Ok(attempt)) = daemon.registrations.join_next() => daemon.registered(attempt).await,
+            Some(ended) = daemon.configurations.join_next_with_id() => {
+                let task = ended.map_or_else(|error| error.id(), |(task, ())| task);
+                daemon.configuring.remove(&task);
+            }
+            Some(request) = requests.recv() => daemon.local(request).await,
             () = daemon.watcher.changed() => {}
+            () = daemon.subscriptions.turn(&daemon.world, &mut *daemon.random) => {}
             set = clock_settled(daemon.clock_wait.as_ref(), &daemon.clock) => daemon.clock_settled(set),
             () = sleep_until(wake) => daemon.tick().await,
             signal = signals.recv() => match signal {
@@ -184,6 +213,7 @@ impl Daemon {
         let until = Instant::now() + self.world.settings.session.clock_wait;
         self.clock_wait = Wait::begin(&self.clock, until);
         self.queue.hold(self.clock_wait.as_ref().map(Wait::until));
+        self.resume_registrations();
         for (ticket, at) in schedule::at_start(&self.world, Instant::now(), &mut *self.random) {
             self.queue.ask(ticket, at);
         }
@@ -201,7 +231,14 @@ impl Daemon {
 
     fn next_wake(&self) -> Option<Instant> {
         let tally = self.doorkeeper.lock().unwrap_or_else(PoisonError::into_inner).due();
-        let dues = [self.queue.next_wake(), tally, self.supervisor.next_ping(), self.watcher.due()];
+        let dues = [
+            self.queue.next_wake(),
+            tally,
+            self.supervisor.next_ping(),
+            self.watcher.due(),
+            self.bridge.next_wake(),
+            self.subscriptions.next_wake(),
+        ];
         dues.into_iter().flatten().min()
     }
 
@@ -211,7 +248,7 @@ impl Daemon {
         self.supervisor.ping(now);
         if self.watcher.take_due(now) {
             let world = self.loader.refresh(&self.world).await;
-            self.adopt(world);
+            self.adopt(world).await;
         }
     }
 
@@ -242,6 +279,7 @@ impl Daemon {
     }
 
     fn start_due(&mut self) {
+        self.subscriptions.start_due(&self.world, Instant::now());
         for ticket in self.queue.due(Instant::now()) {
             let server_id = ticket.trigger.server_id.clone();
             let peer = self.world.peer(&server_id).filter(|_| self.wanted(&ticket)).cloned();
@@ -349,7 +387,7 @@ impl Daemon {
     async fn reload(&mut self) {
         self.supervisor.reloading();
         match self.loader.reload(&self.world).await {
-            Ok(world) => self.adopt(world),
+            Ok(world) => self.adopt(world).await,
             Err(error) => log::error!(
                 MESSAGE_ID = id::CONFIGURATION_BROKEN; "reload failed, going on as before: {error}"
             ),
@@ -359,11 +397,12 @@ impl Daemon {
     }
 
     /// Goes on in a new world; sessions in flight finish in the old one.
-    fn adopt(&mut self, world: World) {
-        let mut doorkeeper = self.doorkeeper.lock().unwrap_or_else(PoisonError::into_inner);
-        doorkeeper.set_policy(&world.settings.notification);
-        doorkeeper.know(&world.peers);
-        drop(doorkeeper);
+    async fn adopt(&mut self, world: World) {
+        {
+            let mut doorkeeper = self.doorkeeper.lock().unwrap_or_else(PoisonError::into_inner);
+            doorkeeper.set_policy(&world.settings.notification);
+            doorkeeper.know(&world.peers);
+        }
         self.queue.keep(|server_id| world.peer(server_id).is_some());
         self.watcher.look_at(&world.settings.paths);
         let before = std::mem::replace(&mut self.world, Arc::new(world));
@@ -371,6 +410,8 @@ impl Daemon {
         for (ticket, at) in due {
             self.queue.ask(ticket, at);
         }
+        self.subscriptions.follow(&before, &self.world).await;
+        self.resume_registrations();
         let status = self.status();
         log::info!("configuration read again: {status}");
         self.supervisor.status(&status);
@@ -397,6 +438,7 @@ impl Daemon {
             log::warn!("a command takes too long: broken off");
         }
         self.sessions.shutdown().await;
+        self.subscriptions.stop().await;
         self.doorkeeper.lock().unwrap_or_else(PoisonError::into_inner).report_all();
         log::info!("stopped");
     }

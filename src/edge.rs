@@ -81,7 +81,9 @@ async fn run(arguments: &Omadmd) -> Result<(), DaemonError> {
     };
     let sockets: Vec<UdpSocket> = listener::passed().map_err(DaemonError::Listen)?;
     let signals = signals().map_err(DaemonError::Runtime)?;
-    daemon::run(options, sockets, signals, Box::new(OsRandom)).await
+    // Applications ask by D-Bus, which is not there yet.
+    let (_, requests) = mpsc::channel(1);
+    daemon::run(options, sockets, signals, requests, Box::new(OsRandom)).await
 }
 
 /// SIGTERM and SIGINT end the agent, SIGHUP reloads it.

@@ -30,6 +30,9 @@
 //! | [`bearer`] | network interfaces: which is up, what it is, what carries a session | the choice |
 //! | [`store`] | what survives a power cut | no |
 //! | [`alert`] | Generic Alerts on their way to a server | no |
+//! | [`subscription`] | SUB: noticing changes, putting them to a data repository | the schedule |
+//! | [`push`] | the bridge to a push service: registration, and Package#0 in a push message | all but the exchange |
+//! | [`just_in_time`] | configuration that a local application lacks, from where a server said by DEFAULT | no |
 //! | [`daemon`] | the loop that owns the queue; loading and reloading; systemd | no |
 //! | [`world`] | what a session needs, as it was when the session began | – |
 //! | [`control`] | `omadmctl`, the operator's tool | no |
@@ -47,13 +50,16 @@ pub mod ddf;
 pub mod edge;
 pub mod files;
 pub mod journal;
+pub mod just_in_time;
 #[cfg(feature = "lab")]
 pub mod lab;
 pub mod mo;
 pub mod notification;
 pub mod package;
+pub mod push;
 pub mod session;
 pub mod store;
+pub mod subscription;
 pub mod transport;
 pub mod tree;
 pub mod uri;

@@ -6,8 +6,9 @@ use hyper::{Method, Uri};
 
 use super::{CommandError, Context, media};
 use crate::mo::tnds::{self, TndsError};
-use crate::package::is_media_type;
-use crate::transport::{Peer, Request, Response};
+use crate::package::{Profile, is_media_type};
+use crate::session::Parameters;
+use crate::transport::{Connection, Peer, Request, Response};
 use crate::tree::{Document, NodeRef, Tree, TreeError};
 use crate::uri::server::Template;
 
@@ -57,7 +58,7 @@ pub(super) async fn fetch(
     let mut request = Request { peer: Peer::Repository, ..Request::new(Method::GET, uri) };
     request.headers.push((ACCEPT, accept));
     request.max_body = MOST_RETRIEVED;
-    let response = follow(request, &[301, 302, 303, 307, 308], context).await?;
+    let response = follow(request, &[301, 302, 303, 307, 308], context.connection).await?;
     if !(200..300).contains(&response.status) {
         return Err(CommandError::Repository(response.status));
     }
@@ -74,44 +75,79 @@ pub(super) async fn deliver(
     documents: &[Vec<u8>],
     context: &mut Context<'_>,
 ) -> Result<(), CommandError> {
-    let response = offer(method.clone(), uri.clone(), content_type, documents, context).await?;
-    if response.status != 415 {
-        return accepted(&response);
-    }
-    let header = response.headers.get_all(OMADM_ACCEPT).iter().filter_map(|value| value.to_str().ok());
-    let wanted = header.collect::<Vec<_>>().join(", ");
-    let mut types: Vec<_> = wanted.split(',').map(str::trim).collect();
-    types.retain(|other| !is_media_type(other, content_type));
-    let other = media::choose(&types).filter(|other| *other != content_type);
-    let profile = context.visitor.account.profile;
-    let refused = CommandError::NotAcceptable { accepted: wanted.clone(), profile };
-    let response = offer(method, uri, other.ok_or(refused)?, documents, context).await?;
-    if response.status == 415 {
-        return Err(CommandError::NotAcceptable { accepted: wanted, profile });
-    }
-    accepted(&response)
-}
-
-async fn offer(
-    method: Method,
-    uri: Uri,
-    content_type: &'static str,
-    documents: &[Vec<u8>],
-    context: &mut Context<'_>,
-) -> Result<Response, CommandError> {
-    let body = body_of(content_type, documents, context.tree)?;
-    let mut request = Request { peer: Peer::Repository, body, ..Request::new(method, uri) };
-    request.headers.push((CONTENT_TYPE, HeaderValue::from_static(content_type)));
-    let dev_id = HeaderValue::try_from(context.parameters.dev_id()).ok();
-    let name = HeaderName::from_static("omadm-devid");
-    request.headers.extend(dev_id.map(|dev_id| (name, dev_id)));
-    follow(request, &[307, 308], context).await
-}
-
-fn accepted(response: &Response) -> Result<(), CommandError> {
-    match response.status {
+    let upload = Upload {
+        method,
+        uri,
+        documents,
+        tree: context.tree,
+        parameters: context.parameters,
+        profile: context.visitor.account.profile,
+    };
+    match upload.send_as(content_type, context.connection).await?.status {
         200..300 => Ok(()),
         status => Err(CommandError::Repository(status)),
+    }
+}
+
+/// Serialised MOs on their way to a data repository.
+pub(crate) struct Upload<'a> {
+    /// PUT or POST.
+    pub(crate) method: Method,
+    /// Where to.
+    pub(crate) uri: Uri,
+    /// JSON objects.
+    pub(crate) documents: &'a [Vec<u8>],
+    /// Where they are from.
+    pub(crate) tree: &'a Tree,
+    /// The device's values.
+    pub(crate) parameters: &'a Parameters,
+    /// What the server that wants it speaks.
+    pub(crate) profile: Profile,
+}
+
+impl Upload<'_> {
+    /// Sends them as DM 2.0's JSON, or as the repository asks for.
+    pub(crate) async fn send(&self, connection: &mut Connection) -> Result<Response, CommandError> {
+        self.send_as(media::DMMO_JSON, connection).await
+    }
+
+    /// Sends them in this type. The repository may answer 415 and say what it takes (approved profile): then in that.
+    /// Any other status is a response.
+    async fn send_as(
+        &self,
+        content_type: &'static str,
+        connection: &mut Connection,
+    ) -> Result<Response, CommandError> {
+        let response = self.offer(content_type, connection).await?;
+        if response.status != 415 {
+            return Ok(response);
+        }
+        let header = response.headers.get_all(OMADM_ACCEPT).iter().filter_map(|value| value.to_str().ok());
+        let wanted = header.collect::<Vec<_>>().join(", ");
+        let mut types: Vec<_> = wanted.split(',').map(str::trim).collect();
+        types.retain(|other| !is_media_type(other, content_type));
+        let other = media::choose(&types).filter(|other| *other != content_type);
+        let refused = CommandError::NotAcceptable { accepted: wanted.clone(), profile: self.profile };
+        let response = self.offer(other.ok_or(refused)?, connection).await?;
+        if response.status == 415 {
+            return Err(CommandError::NotAcceptable { accepted: wanted, profile: self.profile });
+        }
+        Ok(response)
+    }
+
+    async fn offer(
+        &self,
+        content_type: &'static str,
+        connection: &mut Connection,
+    ) -> Result<Response, CommandError> {
+        let body = body_of(content_type, self.documents, self.tree)?;
+        let request = Request::new(self.method.clone(), self.uri.clone());
+        let mut request = Request { peer: Peer::Repository, body, ..request };
+        request.headers.push((CONTENT_TYPE, HeaderValue::from_static(content_type)));
+        let dev_id = HeaderValue::try_from(self.parameters.dev_id()).ok();
+        let name = HeaderName::from_static("omadm-devid");
+        request.headers.extend(dev_id.map(|dev_id| (name, dev_id)));
+        follow(request, &[307, 308], connection).await
     }
 }
 
@@ -135,10 +171,10 @@ fn body_of(content_type: &str, documents: &[Vec<u8>], tree: &Tree) -> Result<Byt
 async fn follow(
     mut request: Request,
     statuses: &[u16],
-    context: &mut Context<'_>,
+    connection: &mut Connection,
 ) -> Result<Response, CommandError> {
     for _ in 0..=MOST_REDIRECTS {
-        let response = context.connection.send(&request).await?;
+        let response = connection.send(&request).await?;
         if !statuses.contains(&response.status) {
             return Ok(response);
         }

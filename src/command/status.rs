@@ -11,7 +11,7 @@ use crate::uri::server::ServerUriError;
 /// Why a command was not executed.
 #[derive(Debug, thiserror::Error)]
 pub enum CommandError {
-    /// Not one of the ten.
+    /// Not one that the account's profile has.
     #[error("unknown command")]
     Unknown,
     /// Wrong number or type of parameters.
@@ -61,6 +61,9 @@ pub enum CommandError {
     /// The browser did not start.
     #[error("the browser did not start: {0}")]
     Browser(std::io::Error),
+    /// A server has subscribed to as much as it may.
+    #[error("the server has {0} subscriptions already")]
+    TooManySubscriptions(usize),
     /// As many programs as may run at one time run already.
     #[error("too many programs are running")]
     Busy,
@@ -95,6 +98,7 @@ impl CommandError {
             Self::Repository(_) => 500,
             Self::Transport(error) if error.is_retryable() => 503,
             Self::Transport(_) => 500,
+            Self::TooManySubscriptions(_) => 506,
             Self::Unknown | Self::NoBrowser | Self::Unsupported(_) => 501,
         }
     }
@@ -103,7 +107,7 @@ impl CommandError {
 fn of_tree(error: &TreeError) -> u16 {
     match error {
         TreeError::NotFound(_) | TreeError::NotUnique(_) => 404,
-        TreeError::Forbidden(_) => 403,
+        TreeError::Forbidden(_) | TreeError::NotDelegable { .. } => 403,
         TreeError::NotAllowed { .. } => 405,
         TreeError::Unsupported(_) => 501,
         TreeError::Unavailable { .. } => 503,
@@ -114,6 +118,7 @@ fn of_tree(error: &TreeError) -> u16 {
         } => 501,
         TreeError::Invalid { .. }
         | TreeError::TooLarge(_)
+        | TreeError::TooMany(_)
         | TreeError::Backend { .. }
         | TreeError::NotVerified(_)
         | TreeError::Store(_) => 500,
@@ -135,6 +140,7 @@ mod tests {
             (TreeError::NotFound(node()), 404),
             (TreeError::NotUnique(node()), 404),
             (TreeError::Forbidden(node()), 403),
+            (TreeError::NotDelegable { entry: node(), why: "" }, 403),
             (TreeError::NotAllowed { node: node(), what: "" }, 405),
             (TreeError::Unsupported(""), 501),
             (TreeError::Invalid { node: node(), why: why() }, 500),
@@ -144,6 +150,7 @@ mod tests {
             (TreeError::Backend { node: node(), source: BackendError::List(why()) }, 500),
             (TreeError::NotVerified(node()), 500),
             (TreeError::TooLarge(node()), 500),
+            (TreeError::TooMany(node()), 500),
             (TreeError::Full(node()), 506),
             (disk(std::io::ErrorKind::StorageFull), 506),
             (disk(std::io::ErrorKind::InvalidData), 500),
@@ -168,6 +175,7 @@ mod tests {
             (CommandError::NoBrowser, 501),
             (CommandError::Browser(std::io::ErrorKind::NotFound.into()), 500),
             (CommandError::Busy, 503),
+            (CommandError::TooManySubscriptions(64), 506),
         ];
         for (error, expected) in others {
             assert_eq!(error.status(), expected, "{error}");

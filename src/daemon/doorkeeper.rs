@@ -6,7 +6,7 @@ use std::time::Instant;
 
 use crate::config::Notification;
 use crate::journal::id;
-use crate::notification::gate::{Admitted, Clock, Gate, Policy, Remembered, Verifier};
+use crate::notification::gate::{Admitted, Clock, Gate, Policy, Rejected, Remembered, Verifier};
 use crate::notification::tally::{Counts, Tally};
 use crate::store::{Store, StoreError};
 use crate::world::Peer;
@@ -41,14 +41,28 @@ impl Doorkeeper {
 
     /// Judges a datagram. What is turned away is counted, never answered.
     pub(super) fn receive(&mut self, datagram: &[u8], clock: Clock, now: Instant) -> Option<Admitted> {
-        match self.gate.admit(datagram, &self.verifiers, clock) {
-            Ok(admitted) => Some(admitted),
-            Err(rejected) => {
-                if let Some(counts) = self.tally.note(rejected.reason(), now) {
-                    say(&counts);
-                }
-                None
-            }
+        let judged = self.gate.admit(datagram, &self.verifiers, clock);
+        judged.map_err(|rejected| self.note(rejected, now)).ok()
+    }
+
+    /// Judges a Package#0 that a push client delivers. Why it is turned away is counted likewise, and said to the
+    /// client, by the name it is counted under.
+    pub(super) fn receive_push(
+        &mut self,
+        package: &[u8],
+        clock: Clock,
+        now: Instant,
+    ) -> Result<Admitted, &'static str> {
+        let judged = self.gate.admit_package(package, &self.verifiers, clock);
+        judged.map_err(|rejected| {
+            self.note(rejected, now);
+            rejected.reason()
+        })
+    }
+
+    fn note(&mut self, rejected: Rejected, now: Instant) {
+        if let Some(counts) = self.tally.note(rejected.reason(), now) {
+            say(&counts);
         }
     }
 

@@ -253,6 +253,7 @@ fn the_head_is_checked() {
         problems(&HEAD.replace("instances = [\"1\"]", "instances-from = \"me\""))
             .contains("expected \"accounts\"")
     );
+    assert_eq!(problems(&HEAD.replace("instances = [\"1\"]", "instances-from = \"objects\"")), "");
     assert!(problems(&format!("{HEAD}instances-from = \"accounts\"\n")).contains("excludes"));
 }
 

@@ -220,7 +220,32 @@ impl Gate {
         clock: Clock,
     ) -> Result<Admitted, Rejected> {
         let package = self.open(datagram)?;
-        let verifier = authenticate(&package, verifiers)?;
+        self.judge(&package, verifiers, clock)
+    }
+
+    /// Decides about a Package#0 that came by itself, in a push message (TS D.2.5).
+    ///
+    /// # Errors
+    /// As [`Gate::admit`].
+    pub fn admit_package(
+        &mut self,
+        package: &[u8],
+        verifiers: &[Verifier],
+        clock: Clock,
+    ) -> Result<Admitted, Rejected> {
+        if package.len() > MAX_DATAGRAM {
+            return Err(Rejected::TooLong);
+        }
+        self.judge(&package::decode(package)?, verifiers, clock)
+    }
+
+    fn judge(
+        &mut self,
+        package: &Package0<'_>,
+        verifiers: &[Verifier],
+        clock: Clock,
+    ) -> Result<Admitted, Rejected> {
+        let verifier = authenticate(package, verifiers)?;
         self.check_age(package.time, clock)?;
         let verified = package.digest.is_some();
         let server_id = &verifier.server_id;
@@ -234,7 +259,7 @@ impl Gate {
                 self.unverified.admit(server_id, id, clock.now, clock).ok_or(Rejected::Duplicate)?;
             }
         }
-        Ok(Admitted { trigger: trigger(&package, server_id), remember, forget })
+        Ok(Admitted { trigger: trigger(package, server_id), remember, forget })
     }
 
     fn open<'a>(&self, datagram: &'a [u8]) -> Result<Package0<'a>, Rejected> {

@@ -8,6 +8,10 @@ use serde_json::{Map, Value};
 use super::wire::{Initiation, Response, borrowed, bytes, some_of};
 use super::{Encoded, INITIATION, Package1, Package3, multipart};
 
+/// The commands: the draft's, and subscriptions.
+pub(super) const COMMANDS: [&str; 12] =
+    ["CONT", "DEFAULT", "DELETE", "END", "EXEC", "GET", "HGET", "HPOST", "HPUT", "SHOW", "SUB", "UNSUB"];
+
 /// Writes Package#1; `{}` when there is nothing to say.
 #[must_use]
 pub fn encode1(package: &Package1) -> Encoded {

@@ -6,7 +6,7 @@ use std::time::Duration;
 /// `most`. `random` is uniform over all u32. A million gateways that lost their server at one moment come
 /// back spread over the whole interval.
 #[must_use]
-pub(super) fn backoff(attempt: u32, base: Duration, most: Duration, random: u32) -> Duration {
+pub(crate) fn backoff(attempt: u32, base: Duration, most: Duration, random: u32) -> Duration {
     let ceiling = base.saturating_mul(2u32.saturating_pow(attempt)).min(most);
     let millis = u64::try_from(ceiling.as_millis()).unwrap_or(u64::MAX);
     let drawn = (u128::from(millis) * u128::from(random)) >> 32;

@@ -26,8 +26,6 @@ use crate::tree::{Invocation, SessionFacts, Visitor};
 use crate::uri::server::Template;
 use crate::world::{Peer, World};
 
-const DEV_INFO: &str = "urn:oma:mo:oma-dm-devinfo:1.2";
-
 /// Randomness, passed in from the edge.
 pub trait Random: Send {
     /// Uniform over all u64.
@@ -148,8 +146,7 @@ impl Session {
         let Self { world, peer, .. } = self;
         let account = &peer.account;
         let visitor = Visitor { account, session: SessionFacts::default() };
-        let dev_id = world.tree.own_leaf(DEV_INFO, "DevID", &visitor).await.map_err(later)?;
-        let parameters = Parameters::new(dev_id.unwrap_or_else(|| "-1".to_owned()));
+        let parameters = Parameters::of(&world.tree, &visitor).await.map_err(later)?;
         let client = peer.client(&parameters).map_err(never)?;
         let uri = match &self.ticket.at {
             Some(uri) => uri.clone(),

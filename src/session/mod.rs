@@ -1,13 +1,14 @@
 //! Management sessions (TS 5.2): a pure machine, the driver that gives it sockets and a tree, and the queue
 //! that decides when and with whom.
 
-mod backoff;
+pub(crate) mod backoff;
 mod driver;
 pub mod machine;
 mod parameters;
 pub mod queue;
 mod stopping;
 
+pub(crate) use backoff::backoff;
 pub use driver::{Random, Session};
 pub use machine::{Again, Failure, Outcome};
 pub use parameters::Parameters;

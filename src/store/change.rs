@@ -3,8 +3,10 @@
 use redb::{ReadableTable, WriteTransaction};
 
 use super::{
-    ALERTS, CONTACTS, DEFAULTS, INSTANCES, META, NODES, NOTIFICATIONS, NodeKey, PINS, StoreError, Stored, db,
+    ALERTS, CONTACTS, DEFAULTS, INSTANCES, META, NODES, NOTIFICATIONS, NodeKey, PINS, PUSH, StoreError,
+    Stored, Subscription, db, subscription,
 };
+use crate::push::bridge::Standing;
 
 /// One change. Several that must hold together go into one [`super::Store::commit`].
 #[derive(Clone, Debug, PartialEq)]
@@ -46,12 +48,25 @@ pub enum Change {
         /// The ServerURI template.
         server_uri: String,
     },
+    /// What a push client wants a server to be told, and whether it was (TS D.2.4).
+    Push(String, Standing),
     /// An alert waits for a server: its JSON.
     Alert(String, Vec<u8>),
     /// Alerts of a server up to and including this number were delivered.
     AlertsDelivered(String, u64),
     /// The latest time known (seconds since 1970).
     Clock(u64),
+    /// A server has subscribed; in place of what it had for the same ClientURI.
+    Subscribe(Subscription),
+    /// What is at the ServerURI now, if the server still has this subscription.
+    Delivered(Subscription),
+    /// A server's subscription to a ClientURI is no more.
+    Unsubscribe {
+        /// The server.
+        server_id: String,
+        /// As subscribed to.
+        client_uri: String,
+    },
 }
 
 impl Change {
@@ -96,6 +111,12 @@ impl Change {
                 let mut table = transaction.open_table(DEFAULTS).map_err(db)?;
                 table.insert(moid.as_str(), format!("{server_id}\0{server_uri}").as_str()).map_err(db)?;
             }
+            Self::Push(server_id, Standing { register, id, told }) => {
+                let mut table = transaction.open_table(PUSH).map_err(db)?;
+                let action = if *register { "R" } else { "U" };
+                let record = format!("{action}\0{id}\0{}", told.as_deref().unwrap_or_default());
+                table.insert(server_id.as_str(), record.as_str()).map_err(db)?;
+            }
             Self::Alert(server_id, json) => {
                 let mut table = transaction.open_table(ALERTS).map_err(db)?;
                 let last = {
@@ -113,6 +134,11 @@ impl Change {
             }
             Self::Clock(time) => {
                 transaction.open_table(META).map_err(db)?.insert("clock", *time).map_err(db)?;
+            }
+            Self::Subscribe(new) => subscription::put(transaction, new)?,
+            Self::Delivered(delivered) => subscription::delivered(transaction, delivered)?,
+            Self::Unsubscribe { server_id, client_uri } => {
+                subscription::remove(transaction, server_id, client_uri)?;
             }
         }
         Ok(())

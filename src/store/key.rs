@@ -6,6 +6,12 @@
 pub struct NodeKey(Vec<u8>);
 
 impl NodeKey {
+    /// What the keys of all instances of a management object are below.
+    #[must_use]
+    pub fn object(moid: &str) -> Self {
+        Self(moid.as_bytes().to_vec())
+    }
+
     /// The key of an instance's root.
     #[must_use]
     pub fn instance(moid: &str, miid: &str) -> Self {
@@ -36,6 +42,12 @@ impl NodeKey {
     #[must_use]
     pub fn as_bytes(&self) -> &[u8] {
         &self.0
+    }
+
+    /// Whether it is `other`, or below it.
+    #[must_use]
+    pub fn is_at_or_below(&self, other: &Self) -> bool {
+        self.0.strip_prefix(other.0.as_slice()).is_some_and(|rest| rest.first().is_none_or(|&byte| byte == 0))
     }
 
     /// The range of all keys below this one.

@@ -9,20 +9,26 @@
 //! | `notifications` | server id `\0` id (u16, big endian) | when it came, seconds since 1970 |
 //! | `contacts` | server id | when a session last ended well, seconds since 1970 |
 //! | `defaults` | MOID | server id `\0` ServerURI (TS 5.4.10) |
+//! | `push` | server id | `R` or `U`, the registration id, and where the server was told, joined by `\0` (TS D.2) |
 //! | `alerts` | server id `\0` sequence (u64, big endian) | the alert as JSON |
+//! | `subscriptions` | server id `\0` ClientURI | see [`Subscription`] |
 //!
 //! Only the agent opens it. Everything that must hold together is one [`Store::commit`] of several
 //! [`Change`]s: one transaction, one sync. A power cut at any moment leaves the state of the last commit.
 
 mod change;
 mod key;
+mod news;
 mod read;
 mod stored;
+mod subscription;
 
 pub use change::Change;
 pub use key::NodeKey;
+pub use news::News;
 pub use read::{SeenNotification, Snapshot};
 pub use stored::Stored;
+pub use subscription::{Digest, Subscription};
 
 use std::fs::{File, OpenOptions};
 use std::io;
@@ -30,10 +36,10 @@ use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use redb::{Builder, Database, DatabaseError, ReadableDatabase, TableDefinition};
+use redb::{Builder, Database, DatabaseError, ReadableDatabase, TableDefinition, WriteTransaction};
 
 /// The layout that this version writes; a larger number in the file comes from a newer agent.
-const SCHEMA: u64 = 1;
+const SCHEMA: u64 = 2;
 const FILE: &str = "store.redb";
 /// redb's own default is 1 GiB.
 const CACHE: usize = 256 * 1024;
@@ -45,7 +51,10 @@ const PINS: TableDefinition<'_, &[u8], &[u8]> = TableDefinition::new("pins");
 const NOTIFICATIONS: TableDefinition<'_, &[u8], u64> = TableDefinition::new("notifications");
 const CONTACTS: TableDefinition<'_, &str, u64> = TableDefinition::new("contacts");
 const DEFAULTS: TableDefinition<'_, &str, &str> = TableDefinition::new("defaults");
+const PUSH: TableDefinition<'_, &str, &str> = TableDefinition::new("push");
 const ALERTS: TableDefinition<'_, &[u8], &[u8]> = TableDefinition::new("alerts");
+
+const SUBSCRIPTIONS: TableDefinition<'_, &[u8], &[u8]> = TableDefinition::new("subscriptions");
 
 /// Why the store can't be used.
 #[derive(Debug, thiserror::Error)]
@@ -103,6 +112,21 @@ fn db(error: impl Into<redb::Error>) -> StoreError {
 #[derive(Debug)]
 pub struct Store {
     database: Database,
+    desk: news::Desk,
+}
+
+/// Makes the tables that are not there yet.
+fn make_tables(transaction: &WriteTransaction) -> Result<(), StoreError> {
+    transaction.open_table(NODES).map_err(db)?;
+    transaction.open_table(INSTANCES).map_err(db)?;
+    transaction.open_table(PINS).map_err(db)?;
+    transaction.open_table(NOTIFICATIONS).map_err(db)?;
+    transaction.open_table(CONTACTS).map_err(db)?;
+    transaction.open_table(DEFAULTS).map_err(db)?;
+    transaction.open_table(PUSH).map_err(db)?;
+    transaction.open_table(ALERTS).map_err(db)?;
+    transaction.open_table(SUBSCRIPTIONS).map_err(db)?;
+    Ok(())
 }
 
 /// A store that was opened, and the damaged one that had to make way for it.
@@ -142,7 +166,7 @@ impl Store {
                 other => db(other),
             },
         )?;
-        let store = Self { database };
+        let store = Self { database, desk: news::Desk::default() };
         store.prepare()?;
         // A file that was made just now must be found after a power cut, whatever was committed to it.
         if let Some(folder) = path.parent() {
@@ -165,23 +189,15 @@ impl Store {
             }
         };
         match known {
-            Some(SCHEMA) => Ok(()),
-            Some(_) => Err(StoreError::Damaged("meta: the schema is of another version")),
-            None => {
-                let transaction = self.database.begin_write().map_err(db)?;
-                {
-                    transaction.open_table(META).map_err(db)?.insert("schema", SCHEMA).map_err(db)?;
-                    transaction.open_table(NODES).map_err(db)?;
-                    transaction.open_table(INSTANCES).map_err(db)?;
-                    transaction.open_table(PINS).map_err(db)?;
-                    transaction.open_table(NOTIFICATIONS).map_err(db)?;
-                    transaction.open_table(CONTACTS).map_err(db)?;
-                    transaction.open_table(DEFAULTS).map_err(db)?;
-                    transaction.open_table(ALERTS).map_err(db)?;
-                }
-                transaction.commit().map_err(db)
-            }
+            Some(SCHEMA) => return Ok(()),
+            // An older layout only lacks tables.
+            None | Some(1) => {}
+            Some(_) => return Err(StoreError::Damaged("meta: the schema is of another version")),
         }
+        let transaction = self.database.begin_write().map_err(db)?;
+        transaction.open_table(META).map_err(db)?.insert("schema", SCHEMA).map_err(db)?;
+        make_tables(&transaction)?;
+        transaction.commit().map_err(db)
     }
 
     /// The state as it is now, unmoved by later commits.
@@ -215,7 +231,20 @@ impl Store {
         for change in changes {
             change.apply(&transaction)?;
         }
-        transaction.commit().map_err(db)
+        transaction.commit().map_err(db)?;
+        self.desk.report(changes);
+        Ok(())
+    }
+
+    /// From now on [`Store::news`] tells of commits at or below these keys, and of no others.
+    pub fn look_out_for(&self, keys: Vec<NodeKey>) {
+        self.desk.look_out_for(keys);
+    }
+
+    /// Waits for a commit that changes a subscription, or what [`Store::look_out_for`] names. For one listener;
+    /// what is committed while it does not listen is told the next time.
+    pub async fn news(&self) -> News {
+        self.desk.news().await
     }
 }
 

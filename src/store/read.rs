@@ -4,8 +4,10 @@ use redb::{ReadOnlyTable, ReadTransaction, ReadableTable};
 
 use super::change::{alert_number, alert_queue, alert_range};
 use super::{
-    ALERTS, CONTACTS, DEFAULTS, INSTANCES, META, NODES, NOTIFICATIONS, NodeKey, PINS, StoreError, Stored, db,
+    ALERTS, CONTACTS, DEFAULTS, INSTANCES, META, NODES, NOTIFICATIONS, NodeKey, PINS, PUSH, StoreError,
+    Stored, db,
 };
+use crate::push::bridge::Standing;
 
 /// So many records are read one after the other before the tree is searched anew.
 const CHEAPER_THAN_A_SEEK: usize = 32;
@@ -29,6 +31,10 @@ impl Snapshot {
     pub(super) fn of(transaction: ReadTransaction) -> Result<Self, StoreError> {
         let nodes = transaction.open_table(NODES).map_err(db)?;
         Ok(Self { transaction, nodes })
+    }
+
+    pub(super) fn transaction(&self) -> &ReadTransaction {
+        &self.transaction
     }
 
     /// A stored node.
@@ -151,6 +157,21 @@ impl Snapshot {
         Ok(Some((server_id.to_owned(), uri.to_owned())))
     }
 
+    /// What push clients want servers to be told, by server id (TS D.2.4).
+    ///
+    /// # Errors
+    /// The file can't be read, or a record is damaged.
+    pub fn push(&self) -> Result<Vec<(String, Standing)>, StoreError> {
+        let table = self.transaction.open_table(PUSH).map_err(db)?;
+        let mut all = Vec::new();
+        for entry in table.iter().map_err(db)? {
+            let (server_id, record) = entry.map_err(db)?;
+            let standing = standing(record.value()).ok_or(StoreError::Damaged("push"))?;
+            all.push((server_id.value().to_owned(), standing));
+        }
+        Ok(all)
+    }
+
     /// Alerts that wait for a server, oldest first, with their numbers; at most `most`.
     ///
     /// # Errors
@@ -192,6 +213,13 @@ impl Snapshot {
         let table = self.transaction.open_table(META).map_err(db)?;
         Ok(table.get("clock").map_err(db)?.map(|time| time.value()))
     }
+}
+
+fn standing(record: &str) -> Option<Standing> {
+    let (action, rest) = record.split_once('\0')?;
+    let (id, told) = rest.split_once('\0')?;
+    let told = (!told.is_empty()).then(|| told.to_owned());
+    Some(Standing { register: action == "R", id: id.to_owned(), told })
 }
 
 fn split_notification(key: &[u8]) -> Option<(String, u16)> {

@@ -142,6 +142,25 @@ fn a_damaged_or_newer_file_makes_way() {
 }
 
 #[test]
+fn an_older_layout_gets_the_tables_it_lacks_and_keeps_what_it_has() {
+    let folder = tempfile::tempdir().unwrap();
+    let store = Store::open(folder.path()).unwrap().store;
+    store.commit_blocking(&[Change::Put(key(&["a"]), leaf("kept"))]).unwrap();
+    let transaction = store.database.begin_write().unwrap();
+    transaction.delete_table(PUSH).unwrap();
+    transaction.open_table(META).unwrap().insert("schema", 1).unwrap();
+    transaction.commit().unwrap();
+    drop(store);
+    let opened = Store::open(folder.path()).unwrap();
+    assert!(opened.set_aside.is_none());
+    let snapshot = opened.store.snapshot().unwrap();
+    assert_eq!(snapshot.push().unwrap(), []);
+    assert_eq!(snapshot.node(&key(&["a"])).unwrap(), Some(leaf("kept")));
+    drop((snapshot, opened));
+    assert!(Store::open(folder.path()).unwrap().set_aside.is_none());
+}
+
+#[test]
 fn the_file_is_private() {
     use std::os::unix::fs::PermissionsExt;
     let folder = tempfile::tempdir().unwrap();

@@ -5,7 +5,9 @@
 
 mod access;
 mod builtins;
+mod delegation;
 mod delete;
+mod dependencies;
 mod document;
 mod error;
 mod exec;
@@ -14,6 +16,7 @@ mod plan;
 mod read;
 mod registry;
 mod resolve;
+mod rules;
 mod scope;
 #[cfg(test)]
 mod tests;
@@ -27,3 +30,4 @@ pub use exec::Invocation;
 pub use node::NodeRef;
 pub use read::Shown;
 pub use registry::{Tree, Visitor};
+pub use resolve::Resolved;

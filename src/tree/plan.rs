@@ -8,13 +8,14 @@ use crate::backend::Child;
 use crate::ddf::{AccessType, NodeName, Occurrence, Scope};
 use crate::mo::mapping::{Call, From};
 use crate::mo::{NodeId, Value};
-use crate::store::{Change, Stored};
+use crate::store::{Change, NodeKey, Stored};
 use crate::uri::{decode_name, encode_name};
 
+use super::delegation::{Edit, Edits};
 use super::error::TreeError;
 use super::node::NodeRef;
 use super::read::{Pass, required};
-use super::registry::Origin;
+use super::rules::{self, Ruling};
 
 /// The most nodes of one write: more are no management object but an attack on the device's memory.
 const MOST_NODES: usize = 100_000;
@@ -29,6 +30,10 @@ const LARGEST_STORED: usize = 128 << 10;
 pub(super) struct Plan {
     pub(super) effects: Vec<Effect>,
     pub(super) changes: Vec<Change>,
+    /// What was asked for: the nodes that are replaced, created or deleted, with all below them.
+    pub(super) targets: Vec<NodeRef>,
+    /// What is done to access rights.
+    pub(super) delegations: Edits,
     nodes: usize,
 }
 
@@ -58,6 +63,9 @@ impl Plan {
         node: &NodeRef,
         data: Json,
     ) -> Result<(), TreeError> {
+        if node.object.per_object {
+            return self.delegations.make(pass, node, Edit::Replace(data));
+        }
         if node.is_leaf() {
             let value =
                 Value::from_json(node.properties().format, &data).map_err(|error| invalid(node, &error))?;
@@ -102,25 +110,61 @@ impl Plan {
             let Some(id) = node.object.child(node.id, &name) else { continue };
             let child = node.child(id, &name);
             if !members.contains_key(&name) && !permanent(&child) && child.mapping().list.is_none() {
-                self.delete(child);
+                self.delete(pass, child)?;
             }
         }
         let unnamed = node.object.unnamed_child(node.id);
         for (found, id) in listed.iter().filter_map(|found| Some((found, unnamed?))) {
             let child = node.listed(id, found);
             if !members.contains_key(&found.name) && !permanent(&child) && child.mapping().delete.is_some() {
-                self.delete(child);
+                self.delete(pass, child)?;
             }
         }
         Ok(())
     }
 
     /// A node and all below it go.
-    pub(super) fn delete(&mut self, node: NodeRef) {
+    ///
+    /// # Errors
+    /// The object's own rules forbid it.
+    pub(super) fn delete(&mut self, pass: &Pass<'_>, node: NodeRef) -> Result<(), TreeError> {
+        rules::delete(pass, &node)?;
+        if node.object.per_object {
+            return self.delegations.make(pass, &node, Edit::Delete);
+        }
         self.changes.push(Change::Remove(node.key()));
         if node.mapping().delete.is_some() {
             self.effects.push(Effect::Delete(node));
         }
+        Ok(())
+    }
+
+    /// What a leaf will hold when all is done; none if nothing.
+    ///
+    /// # Errors
+    /// As reading it.
+    #[expect(dead_code, reason = "for the rules of the objects that the agent lives by")]
+    pub(super) async fn after(&self, pass: &Pass<'_>, node: &NodeRef) -> Result<Option<Value>, TreeError> {
+        match self.planned(&node.key()) {
+            Some(planned) => Ok(planned),
+            None => pass.leaf(node).await,
+        }
+    }
+
+    /// What the change makes of a leaf, if it says anything of it: the latest word counts.
+    fn planned(&self, key: &NodeKey) -> Option<Option<Value>> {
+        let set = self.effects.iter().rev().find_map(|effect| match effect {
+            Effect::Set(node, value) if node.key() == *key => Some(value.clone()),
+            _ => None,
+        });
+        let stored = || {
+            self.changes.iter().rev().find_map(|change| match change {
+                Change::Put(changed, Stored::Leaf(value)) if changed == key => Some(Some(value.clone())),
+                Change::Remove(gone) if key.is_at_or_below(gone) => Some(None),
+                _ => None,
+            })
+        };
+        set.map(Some).or_else(stored)
     }
 
     /// An un-named interior node: a listed one is the machine's own, others are kept in the store.
@@ -165,8 +209,8 @@ impl Plan {
         node: &NodeRef,
         value: Value,
     ) -> Result<(), TreeError> {
-        if node.instance.origin == Origin::Account {
-            return Err(TreeError::Unsupported("changing a DM account"));
+        if node.object.per_object {
+            return self.delegations.make(pass, node, Edit::Set(value));
         }
         let mapping = node.mapping();
         let from_outside = !mapping.get.is_empty();
@@ -187,6 +231,10 @@ impl Plan {
             return Err(invalid(node, &format_args!("does not match the pattern {:?}", pattern.as_str())));
         }
         drop(text);
+        if let Ruling::Instead(changes) = rules::leaf(pass, node, &value).await? {
+            self.changes.extend(changes);
+            return Ok(());
+        }
         let kept_in_store = mapping.get.iter().any(|source| matches!(source.from, From::Store));
         match &mapping.set {
             Some(sink) if !matches!(sink.to, Call::Store) => {
@@ -203,7 +251,7 @@ impl Plan {
 }
 
 /// The members of new data by their nodes' names, spelt as the DDF has them.
-fn described(
+pub(super) fn described(
     node: &NodeRef,
     members: Map<String, Json>,
 ) -> Result<BTreeMap<String, (NodeId, Json)>, TreeError> {

@@ -11,11 +11,14 @@ use crate::backend::{self, Undo};
 use crate::mo::{ManagementObject, Value};
 use crate::store::Change;
 
+use super::access::Rights;
+use super::delegation;
 use super::document::Document;
 use super::error::TreeError;
 use super::node::NodeRef;
 use super::plan::{Effect, Plan};
 use super::registry::{Instance, Origin, Tree, Visitor};
+use super::rules;
 
 impl Tree {
     /// Replaces a leaf's value.
@@ -28,8 +31,12 @@ impl Tree {
         value: Value,
         visitor: &Visitor<'_>,
     ) -> Result<(), TreeError> {
+        let pass = self.pass(visitor)?;
+        self.authorise(node, visitor, Rights::WRITE, &pass.snapshot)?;
         let mut plan = Plan::default();
-        plan.leaf(&self.pass(visitor)?, node, value).await?;
+        plan.targets.push(node.clone());
+        plan.leaf(&pass, node, value).await?;
+        rules::check(&pass, &mut plan).await?;
         self.apply(plan, visitor).await
     }
 
@@ -38,8 +45,12 @@ impl Tree {
     /// # Errors
     /// As [`Tree::replace_leaf`].
     pub async fn replace(&self, node: &NodeRef, data: Json, visitor: &Visitor<'_>) -> Result<(), TreeError> {
+        let pass = self.pass(visitor)?;
+        self.authorise(node, visitor, Rights::WRITE, &pass.snapshot)?;
         let mut plan = Plan::default();
-        plan.replace(&self.pass(visitor)?, node, data).await?;
+        plan.targets.push(node.clone());
+        plan.replace(&pass, node, data).await?;
+        rules::check(&pass, &mut plan).await?;
         self.apply(plan, visitor).await
     }
 
@@ -68,9 +79,13 @@ impl Tree {
         let root =
             NodeRef::root(Arc::clone(object), Arc::new(Instance { miid: miid.unwrap_or_default(), origin }));
         let mut plan = Plan::default();
+        // Nor does it inherit data that a slow write left behind after its predecessor had gone.
+        plan.changes.extend([Change::Remove(root.key()), delegation::forget(&root)]);
         plan.changes.push(Change::AddInstance { instance: root.key(), creator });
         let data = document.data_of(&root);
+        plan.targets.push(root.clone());
         plan.replace(&pass, &root, data).await?;
+        rules::check(&pass, &mut plan).await?;
         self.apply(plan, visitor).await?;
         Ok(root)
     }

@@ -86,7 +86,7 @@ async fn what_the_integrator_wrote_wins() {
 #[test]
 fn every_builtin_is_known_and_every_account_value_mapped() {
     let mut named = Vec::new();
-    for object in ["devinfo", "sessioninfo", "dmacc"].map(object) {
+    for object in ["devinfo", "sessioninfo", "dmacc", "dmdac"].map(object) {
         for source in object.ids().flat_map(|id| &object.node(id).mapping.get) {
             if let From::Builtin(name) = &source.from {
                 assert!(builtin::known(name), "{name}");

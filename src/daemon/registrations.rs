@@ -1,0 +1,139 @@
+//! Gives the push bridge its store and its connections.
+
+use std::sync::Arc;
+use std::time::Instant;
+
+use super::Daemon;
+use crate::config::Push;
+use crate::push::bridge::{Outcome, Standing, Task};
+use crate::push::{PushError, checked_id, payload, registration};
+use crate::session::Parameters;
+use crate::store::Change;
+use crate::tree::SessionFacts;
+use crate::tree::Visitor;
+use crate::world::{Peer, World};
+
+/// What one attempt was, where, and what became of it.
+pub(super) type Attempt = (Task, String, Outcome);
+
+impl Daemon {
+    /// A push client has got an id, or lost it. It is on disk before the client hears so.
+    pub(super) async fn registration(
+        &mut self,
+        server_id: String,
+        id: String,
+        register: bool,
+    ) -> Result<(), PushError> {
+        checked_id(&id)?;
+        let peer = self.world.peer(&server_id).ok_or_else(|| PushError::UnknownServer(server_id.clone()))?;
+        let push = peer.account.push.as_ref().ok_or_else(|| PushError::NoPush(server_id.clone()))?;
+        let address = address(push, register);
+        let known = self.store.snapshot().and_then(|snapshot| snapshot.push());
+        let known = known.map_err(|_| PushError::Store)?.into_iter().find(|(other, _)| *other == server_id);
+        // Clients say it at every start: what the server knows need not be told again.
+        let settled = known.is_some_and(|(_, standing)| {
+            (standing.register, &standing.id) == (register, &id) && standing.open("", &address).is_none()
+        });
+        if settled {
+            return Ok(());
+        }
+        let standing = Standing { register, id: id.clone(), told: None };
+        self.store.commit(vec![Change::Push(server_id.clone(), standing)]).await.map_err(|error| {
+            log::error!(OMADM_SERVER_ID = server_id.as_str(); "{server_id}: registration not kept: {error}");
+            PushError::Store
+        })?;
+        self.bridge.ask(Task { server_id, register, id }, Instant::now());
+        Ok(())
+    }
+
+    /// Takes up what servers have not been told yet, or not at their present address.
+    pub(super) fn resume_registrations(&mut self) {
+        let known = match self.store.snapshot().and_then(|snapshot| snapshot.push()) {
+            Ok(known) => known,
+            Err(error) => return log::error!("registrations are not resumed: {error}"),
+        };
+        self.bridge.keep(|server_id| push_of(&self.world, server_id).is_some());
+        for (server_id, standing) in known {
+            if let Some(push) = push_of(&self.world, &server_id)
+                && let Some(task) = standing.open(&server_id, &address(push, standing.register))
+                && !self.bridge.has(&task)
+            {
+                self.bridge.ask(task, Instant::now());
+            }
+        }
+    }
+
+    pub(super) fn start_registrations(&mut self) {
+        for task in self.bridge.due(Instant::now()) {
+            let world = Arc::clone(&self.world);
+            self.registrations.spawn(async move {
+                let Some(peer) = world.peer(&task.server_id) else {
+                    return (task, String::new(), Outcome::Refused("the account is gone".to_owned()));
+                };
+                let Some(push) = &peer.account.push else {
+                    return (task, String::new(), Outcome::Refused("the account has no push".to_owned()));
+                };
+                let outcome = tell(&world, peer, push, &task).await;
+                let address = address(push, task.register);
+                (task, address, outcome)
+            });
+        }
+    }
+
+    pub(super) async fn registered(&mut self, (task, told, outcome): Attempt) {
+        let Task { server_id, register, id } = &task;
+        let what = if *register { "push registration" } else { "push unregistration" };
+        let (settled, wait) = self.bridge.ended(&task, &outcome, Instant::now(), self.random.next_u32());
+        match &outcome {
+            Outcome::Done => {
+                log::info!(OMADM_SERVER_ID = server_id.as_str(); "{server_id}: {what} done");
+            }
+            Outcome::Failed { why, .. } | Outcome::Refused(why) => {
+                let wait = wait.map(|wait| format!("; next attempt in {} s", wait.as_secs()));
+                log::warn!(
+                    OMADM_SERVER_ID = server_id.as_str();
+                    "{server_id}: {what} failed: {why}{}", wait.unwrap_or_default()
+                );
+            }
+        }
+        if settled {
+            let standing = Standing { register: *register, id: id.clone(), told: Some(told) };
+            let change = Change::Push(server_id.clone(), standing);
+            if let Err(error) = self.store.commit(vec![change]).await {
+                log::error!("{server_id}: will be told of its registration again: {error}");
+            }
+        }
+    }
+
+    /// A push message: judged as if it had come by UDP.
+    pub(super) async fn deliver(&mut self, base64: &str) -> Result<(), PushError> {
+        let package = payload(base64)?;
+        let clock = self.clock.now();
+        let admitted = self
+            .doorkeeper
+            .lock()
+            .unwrap_or_else(std::sync::PoisonError::into_inner)
+            .receive_push(&package, clock, Instant::now())
+            .map_err(PushError::Dropped)?;
+        self.admitted(admitted).await;
+        Ok(())
+    }
+}
+
+async fn tell(world: &World, peer: &Peer, push: &Push, task: &Task) -> Outcome {
+    let visitor = Visitor { account: &peer.account, session: SessionFacts::default() };
+    match Parameters::of(&world.tree, &visitor).await {
+        Ok(parameters) => registration::send(peer, push, task, &parameters).await,
+        Err(error) => Outcome::Failed { why: error.to_string(), least: None },
+    }
+}
+
+fn push_of<'w>(world: &'w World, server_id: &str) -> Option<&'w Push> {
+    world.peer(server_id)?.account.push.as_ref()
+}
+
+/// What a server must be told again if it changes.
+fn address(push: &Push, register: bool) -> String {
+    let uri = if register { &push.register_uri } else { &push.unregister_uri };
+    format!("{uri} {}", push.params.as_deref().unwrap_or_default())
+}

@@ -1,0 +1,221 @@
+//! When which server is told of which registration id. Pure: `now` is passed in, what is due comes out.
+//!
+//! The newest word of the push client counts for each server. What was told stays in the store, so that a power cut
+//! loses nothing, and so that an account whose registration address changes is told of the id again.
+
+use std::collections::BTreeMap;
+use std::time::{Duration, Instant};
+
+use crate::session::backoff;
+
+const AGAIN_BASE: Duration = Duration::from_secs(30);
+const AGAIN_MOST: Duration = Duration::from_secs(3600);
+/// What the server said can't be done is tried again after this time: an id that nobody knows wakes nobody.
+const REFUSED_AGAIN: Duration = Duration::from_secs(24 * 3600);
+
+/// What a server is to be told.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Task {
+    /// The account.
+    pub server_id: String,
+    /// Register, or unregister.
+    pub register: bool,
+    /// The registration id.
+    pub id: String,
+}
+
+/// A task and what has become of it: what the store keeps for a server.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Standing {
+    /// Register, or unregister.
+    pub register: bool,
+    /// The registration id.
+    pub id: String,
+    /// Where the server was told; none: it still is to be.
+    pub told: Option<String>,
+}
+
+/// What became of an attempt.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Outcome {
+    /// The server knows.
+    Done,
+    /// Trying again can help, after this time at the least.
+    Failed {
+        /// Why.
+        why: String,
+        /// `Retry-After`
+        least: Option<Duration>,
+    },
+    /// The server, or the agent's own rules, say no.
+    Refused(String),
+}
+
+/// All servers' registrations.
+#[derive(Debug, Default)]
+pub struct Bridge {
+    lines: BTreeMap<String, Line>,
+}
+
+#[derive(Debug)]
+struct Line {
+    task: Task,
+    due: Option<Instant>,
+    running: bool,
+    failures: u32,
+}
+
+impl Bridge {
+    /// The push client's newest word. What was to be told before is forgotten.
+    pub fn ask(&mut self, task: Task, now: Instant) {
+        let running = self.lines.get(&task.server_id).is_some_and(|line| line.running);
+        let line = Line { task, due: Some(now), running, failures: 0 };
+        self.lines.insert(line.task.server_id.clone(), line);
+    }
+
+    /// Whether this very task is under way or waiting.
+    #[must_use]
+    pub fn has(&self, task: &Task) -> bool {
+        self.lines.get(&task.server_id).is_some_and(|line| line.task == *task)
+    }
+
+    /// What to send now; each counts as running until [`Bridge::ended`].
+    pub fn due(&mut self, now: Instant) -> Vec<Task> {
+        let mut tasks = Vec::new();
+        for line in self.lines.values_mut() {
+            if !line.running && line.due.take_if(|due| *due <= now).is_some() {
+                line.running = true;
+                tasks.push(line.task.clone());
+            }
+        }
+        tasks
+    }
+
+    /// An attempt is over. Returns whether that settles what the push client wants, and how long until the
+    /// next attempt. `random` is uniform over all u32.
+    pub fn ended(
+        &mut self,
+        task: &Task,
+        outcome: &Outcome,
+        now: Instant,
+        random: u32,
+    ) -> (bool, Option<Duration>) {
+        let Some(line) = self.lines.get_mut(&task.server_id) else { return (false, None) };
+        line.running = false;
+        if line.task != *task {
+            // The push client has said something else meanwhile.
+            return (false, None);
+        }
+        let wait = match outcome {
+            Outcome::Done => {
+                self.lines.remove(&task.server_id);
+                return (true, None);
+            }
+            Outcome::Failed { least, .. } => {
+                least.unwrap_or_default().min(REFUSED_AGAIN)
+                    + backoff(line.failures, AGAIN_BASE, AGAIN_MOST, random)
+            }
+            Outcome::Refused(_) => REFUSED_AGAIN + backoff(0, AGAIN_MOST, AGAIN_MOST, random),
+        };
+        line.failures = line.failures.saturating_add(1);
+        line.due = Some(now + wait);
+        (false, Some(wait))
+    }
+
+    /// Forgets servers whose account is gone.
+    pub fn keep(&mut self, known: impl Fn(&str) -> bool) {
+        self.lines.retain(|server_id, line| {
+            if !known(server_id) {
+                line.due = None;
+            }
+            line.running || line.due.is_some()
+        });
+    }
+
+    /// When something is due next.
+    #[must_use]
+    pub fn next_wake(&self) -> Option<Instant> {
+        self.lines.values().filter(|line| !line.running).filter_map(|line| line.due).min()
+    }
+}
+
+impl Standing {
+    /// What is still to be told, given where the account would have it told now.
+    #[must_use]
+    pub fn open(&self, server_id: &str, address: &str) -> Option<Task> {
+        let told = self.told.as_deref();
+        // Who was told that the device is gone need not be told again, wherever that would be now.
+        let settled = if self.register { told == Some(address) } else { told.is_some() };
+        let Self { register, id, .. } = self.clone();
+        (!settled).then(|| Task { server_id: server_id.to_owned(), register, id })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn task(id: &str, register: bool) -> Task {
+        Task { server_id: "a".into(), register, id: id.into() }
+    }
+
+    fn failed(least: Option<u64>) -> Outcome {
+        Outcome::Failed { why: String::new(), least: least.map(Duration::from_secs) }
+    }
+
+    #[test]
+    fn one_attempt_at_a_time_and_the_newest_word_counts() {
+        let now = Instant::now();
+        let mut bridge = Bridge::default();
+        bridge.ask(task("1", true), now);
+        assert_eq!(bridge.due(now), [task("1", true)]);
+        bridge.ask(task("2", true), now);
+        bridge.ask(task("2", false), now);
+        assert_eq!((bridge.due(now), bridge.next_wake()), (vec![], None));
+        assert_eq!(bridge.ended(&task("1", true), &Outcome::Done, now, 0), (false, None));
+        assert_eq!(bridge.next_wake(), Some(now));
+        assert_eq!(bridge.due(now), [task("2", false)]);
+        assert_eq!(bridge.ended(&task("2", false), &Outcome::Done, now, 0), (true, None));
+        assert_eq!(bridge.next_wake(), None);
+    }
+
+    #[test]
+    fn a_failure_is_repeated_with_backoff_and_retry_after_is_honoured() {
+        let now = Instant::now();
+        let mut bridge = Bridge::default();
+        bridge.ask(task("1", true), now);
+        bridge.due(now);
+        let (_, wait) = bridge.ended(&task("1", true), &failed(None), now, u32::MAX);
+        assert_eq!(wait, Some(Duration::from_millis(29_999)));
+        let later = now + Duration::from_secs(30);
+        assert_eq!(bridge.due(later), [task("1", true)]);
+        let (_, wait) = bridge.ended(&task("1", true), &failed(Some(600)), later, u32::MAX);
+        assert_eq!(wait, Some(Duration::from_millis(659_999)), "failures add up");
+        bridge.due(later + Duration::from_secs(3600));
+        let (_, wait) = bridge.ended(&task("1", true), &Outcome::Refused(String::new()), later, 0);
+        assert_eq!(wait, Some(REFUSED_AGAIN), "an id that no server knows is worth a try a day");
+    }
+
+    #[test]
+    fn an_account_that_is_gone_is_told_nothing() {
+        let now = Instant::now();
+        let mut bridge = Bridge::default();
+        bridge.ask(task("1", true), now);
+        bridge.keep(|_| false);
+        assert_eq!((bridge.due(now), bridge.next_wake()), (vec![], None));
+    }
+
+    #[test]
+    fn a_registration_is_repeated_where_its_address_has_changed() {
+        let standing = |register, told: Option<&str>| Standing {
+            register,
+            id: "1".into(),
+            told: told.map(str::to_owned),
+        };
+        assert_eq!(standing(true, None).open("a", "x"), Some(task("1", true)));
+        assert_eq!(standing(true, Some("x")).open("a", "x"), None);
+        assert_eq!(standing(true, Some("x")).open("a", "y"), Some(task("1", true)));
+        assert_eq!(standing(false, None).open("a", "y"), Some(task("1", false)));
+        assert_eq!(standing(false, Some("x")).open("a", "y"), None);
+    }
+}

@@ -1,0 +1,75 @@
+//! Telling a DM Server the device's registration id (TS D.2.4).
+
+use hyper::body::Bytes;
+use hyper::header::{CONTENT_TYPE, HeaderValue};
+use hyper::{Method, Uri};
+use percent_encoding::utf8_percent_encode;
+
+use super::bridge::{Outcome, Task};
+use crate::config::Push;
+use crate::session::Parameters;
+use crate::transport::{Binding, Peer, Request, retry_after};
+use crate::uri::NOT_UNRESERVED;
+use crate::uri::server::Template;
+use crate::world;
+
+/// The media type that the body has.
+pub const FORM: &str = "application/x-www-form-urlencoded;charset=UTF-8";
+/// What an answer may say; nobody reads it.
+const MOST_ANSWERED: usize = 64 << 10;
+
+/// The body: the id, and what the bootstrap adds. `params` is a URI query already.
+#[must_use]
+pub fn body(id: &str, params: Option<&str>) -> String {
+    let id = utf8_percent_encode(id, NOT_UNRESERVED);
+    match params.filter(|params| !params.is_empty()) {
+        Some(params) => format!("RegId={id}&{params}"),
+        None => format!("RegId={id}"),
+    }
+}
+
+/// POSTs one registration or unregistration, with the account's credentials.
+pub async fn send(peer: &world::Peer, push: &Push, task: &Task, parameters: &Parameters) -> Outcome {
+    let template = if task.register { &push.register_uri } else { &push.unregister_uri };
+    let uri: Result<Uri, _> = Template::parse(template)
+        .and_then(|template| template.expand(&|parameter| parameters.value(parameter)));
+    let uri = match uri {
+        Ok(uri) => uri,
+        Err(error) => return Outcome::Refused(error.to_string()),
+    };
+    let client = match peer.client(parameters) {
+        Ok(client) => client,
+        Err(error) => return Outcome::Refused(error.to_string()),
+    };
+    let mut request = Request { peer: Peer::Server, ..Request::new(Method::POST, uri) };
+    request.headers.push((CONTENT_TYPE, HeaderValue::from_static(FORM)));
+    request.body = Bytes::from(body(&task.id, push.params.as_deref()));
+    request.max_body = MOST_ANSWERED;
+    match client.connection(Binding::Any).send(&request).await {
+        Ok(response) if (200..300).contains(&response.status) => Outcome::Done,
+        Ok(response) => {
+            let why = format!("HTTP status {}", response.status);
+            match response.status {
+                429 | 500.. => Outcome::Failed {
+                    why,
+                    least: retry_after(&response.headers, std::time::SystemTime::now()),
+                },
+                _ => Outcome::Refused(why),
+            }
+        }
+        Err(error) if error.is_retryable() => Outcome::Failed { why: error.to_string(), least: None },
+        Err(error) => Outcome::Refused(error.to_string()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_body_is_a_query_whatever_the_id_holds() {
+        assert_eq!(body("APA91b-x", None), "RegId=APA91b-x");
+        assert_eq!(body("a&b=c d:é", Some("k=v&l=%20")), "RegId=a%26b%3Dc%20d%3A%C3%A9&k=v&l=%20");
+        assert_eq!(body("a", Some("")), "RegId=a");
+    }
+}
