@@ -31,6 +31,7 @@
 //! | [`store`] | what survives a power cut | no |
 //! | [`alert`] | Generic Alerts on their way to a server | no |
 //! | [`push`] | the bridge to a push service: registration, and Package#0 in a push message | all but the exchange |
+//! | [`exec`] | EXECs, from their command until a server was told how they ended | no |
 //! | [`daemon`] | the loop that owns the queue; loading and reloading; systemd | no |
 //! | [`world`] | what a session needs, as it was when the session began | – |
 //! | [`control`] | `omadmctl`, the operator's tool | no |
@@ -46,6 +47,7 @@ pub mod control;
 pub mod daemon;
 pub mod ddf;
 pub mod edge;
+pub mod exec;
 pub mod files;
 pub mod journal;
 #[cfg(feature = "lab")]

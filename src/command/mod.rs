@@ -15,7 +15,6 @@ mod repository;
 mod show;
 mod status;
 
-pub use exec::{Finished, Programs, finish};
 pub use status::CommandError;
 
 use std::sync::Arc;
@@ -23,12 +22,13 @@ use std::sync::Arc;
 use tokio::sync::watch;
 
 use crate::config::Settings;
+use crate::exec::Ledger;
 use crate::package::{Command, Status};
 use crate::session::Parameters;
 use crate::session::machine::Done;
 use crate::store::Store;
 use crate::transport::Connection;
-use crate::tree::{Invocation, Tree, Visitor};
+use crate::tree::{Tree, Visitor};
 use crate::uri::client::ClientUri;
 
 /// What a command may use.
@@ -49,10 +49,8 @@ pub struct Context<'a> {
     pub parameters: &'a Parameters,
     /// `SessionInfo.AcceptMO` of the Package#2.
     pub accept_mo: Option<&'a [String]>,
-    /// EXECs that wait for the end of the session.
-    pub after_session: &'a mut Vec<Invocation>,
-    /// What EXEC and SHOW have running.
-    pub programs: &'a Programs,
+    /// The session's EXECs.
+    pub execs: &'a mut Ledger,
     /// Turns true when the agent is about to end.
     pub stopping: &'a mut watch::Receiver<bool>,
 }

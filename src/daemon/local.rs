@@ -3,6 +3,8 @@
 use tokio::sync::oneshot;
 
 use super::Daemon;
+use crate::alert::RaiseError;
+use crate::package::Alert;
 use crate::push::PushError;
 
 /// A request from the device itself. Whoever receives it answers once, at the end.
@@ -27,6 +29,13 @@ pub enum Local {
         /// Where the answer goes.
         reply: oneshot::Sender<Result<(), PushError>>,
     },
+    /// Something happened on the device (TS 5.3). Answered when it is on disk for each server that may hear of it.
+    Alert {
+        /// What.
+        alert: Alert,
+        /// Where the answer goes.
+        reply: oneshot::Sender<Result<(), RaiseError>>,
+    },
 }
 
 impl Daemon {
@@ -38,6 +47,9 @@ impl Daemon {
             }
             Local::Deliver { payload, reply } => {
                 let _ = reply.send(self.deliver(&payload).await);
+            }
+            Local::Alert { alert, reply } => {
+                let _ = reply.send(self.raise(alert).await);
             }
         }
     }
