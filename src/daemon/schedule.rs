@@ -40,8 +40,7 @@ fn of_account(world: &World, peer: &Peer, boot: bool, now: Instant, random: &mut
     let Account { server_id, schedule, .. } = &*peer.account;
     let contact = world.store.snapshot().and_then(|snapshot| snapshot.contact(server_id));
     let first = schedule.first_contact && contact.is_ok_and(|contact| contact.is_none());
-    let alerts =
-        || alert::waiting(&world.store, &Place::of(server_id)).is_ok_and(|waiting| waiting.last.is_some());
+    let alerts = || alert::is_waiting(&world.store, &Place::of(server_id)).unwrap_or_default();
     let cause = match boot {
         _ if first => Cause::Boot,
         true if schedule.at_boot => Cause::Boot,
@@ -78,7 +77,7 @@ fn ticket(peer: &Peer, cause: Cause) -> Ticket {
 }
 
 /// A random part of `most`.
-fn jitter(most: Duration, random: &mut dyn Random) -> Duration {
+pub(super) fn jitter(most: Duration, random: &mut dyn Random) -> Duration {
     most.mul_f64(f64::from(random.next_u32()) / f64::from(u32::MAX))
 }
 
@@ -176,8 +175,7 @@ mod tests {
             mark: None,
             data: None,
         };
-        let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
-        runtime.block_on(alert::keep(&store, &Place::of("b"), &alert)).unwrap();
+        store.commit_blocking(&alert::keep(&store, &Place::of("b"), &alert).unwrap().changes).unwrap();
         let due = shown(at_start(&world, now, &mut Half), now);
         assert_eq!(due, [("b".to_owned(), Cause::Alert, HOUR / 2)]);
     }
