@@ -7,7 +7,8 @@ use std::sync::Arc;
 use hyper::Uri;
 use tokio::sync::watch;
 
-use crate::command::{self, CommandError, Context, Programs};
+use crate::command::{self, CommandError, Context};
+use crate::exec::{Ledger, Programs};
 use crate::mo::ManagementObject;
 use crate::session::Parameters;
 use crate::store::StoreError;
@@ -115,8 +116,7 @@ impl Source {
             connection: &mut connection,
             parameters: &parameters,
             accept_mo: None,
-            after_session: &mut Vec::new(),
-            programs,
+            execs: &mut Ledger::new(Arc::clone(&world.store), programs.clone()),
             stopping: &mut stopping,
         };
         Ok(command::retrieve(uri, &self.object, &mut context).await?)

@@ -34,6 +34,7 @@
 //! | [`subscription`] | SUB: noticing changes, putting them to a data repository | the schedule |
 //! | [`push`] | the bridge to a push service: registration, and Package#0 in a push message | all but the exchange |
 //! | [`just_in_time`] | configuration that a local application lacks, from where a server said by DEFAULT | no |
+//! | [`exec`] | EXECs, from their command until a server was told how they ended | no |
 //! | [`daemon`] | the loop that owns the queue; loading and reloading; systemd | no |
 //! | [`world`] | what a session needs, as it was when the session began | – |
 //! | [`control`] | `omadmctl`, the operator's tool | no |
@@ -50,6 +51,7 @@ pub mod control;
 pub mod daemon;
 pub mod ddf;
 pub mod edge;
+pub mod exec;
 pub mod files;
 pub mod journal;
 pub mod just_in_time;

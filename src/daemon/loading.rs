@@ -31,15 +31,18 @@ pub struct Options {
 pub(super) struct Loader {
     options: Options,
     started: Instant,
+    /// Whether every file could be read at the start: only then an account that is not there was removed.
+    sound: bool,
 }
 
 impl Loader {
     /// Loads everything for the first time; broken accounts and management objects are left out.
     pub(super) async fn start(options: Options) -> Result<(Self, Arc<World>), DaemonError> {
-        let loader = Self { options, started: Instant::now() };
+        let mut loader = Self { options, started: Instant::now(), sound: false };
         let loaded = config::load(&loader.options.selection, &loader.options.environment)
             .map_err(DaemonError::Configuration)?;
         say(&loaded.problems);
+        loader.sound = loaded.problems.is_empty();
         if loaded.fell_back {
             log::error!(
                 MESSAGE_ID = id::CONFIGURATION_BROKEN; "running on the vendor's configuration alone"
@@ -108,6 +111,11 @@ impl Loader {
             }
         }
         self.world(settings, accounts, objects, Arc::clone(&before.store), &before.peers).await
+    }
+
+    /// Whether every file of the configuration and the accounts could be read at the start.
+    pub(super) fn is_sound(&self) -> bool {
+        self.sound
     }
 
     pub(super) fn time_floor(&self) -> Arc<AtomicU64> {

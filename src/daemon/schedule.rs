@@ -54,8 +54,7 @@ fn of_account(world: &World, peer: &Peer, boot: bool, now: Instant, random: &mut
     let Account { server_id, schedule, .. } = &*peer.account;
     let contact = world.store.snapshot().and_then(|snapshot| snapshot.contact(server_id));
     let first = schedule.first_contact && contact.is_ok_and(|contact| contact.is_none());
-    let alerts =
-        || alert::waiting(&world.store, &Place::of(server_id)).is_ok_and(|waiting| waiting.last.is_some());
+    let alerts = || alert::is_waiting(&world.store, &Place::of(server_id)).unwrap_or_default();
     let cause = match boot {
         _ if first => first_contact(&peer.account),
         true if schedule.at_boot => Cause::Boot,
@@ -190,8 +189,7 @@ mod tests {
             mark: None,
             data: None,
         };
-        let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
-        runtime.block_on(alert::keep(&store, &Place::of("b"), &alert)).unwrap();
+        store.commit_blocking(&alert::keep(&store, &Place::of("b"), &alert).unwrap().changes).unwrap();
         let due = shown(at_start(&world, now, &mut Half), now);
         assert_eq!(due, [("b".to_owned(), Cause::Alert, HOUR / 2)]);
     }

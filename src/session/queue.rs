@@ -113,6 +113,13 @@ impl Queue {
         });
     }
 
+    /// What would come of asking for this session: one that waits already takes it in.
+    #[must_use]
+    pub fn with_waiting(&self, ticket: &Ticket) -> Ticket {
+        let waiting = self.lines.get(&ticket.place()).and_then(|line| line.waiting.as_ref());
+        waiting.map_or_else(|| ticket.clone(), |(_, before)| merge(before.clone(), ticket.clone()))
+    }
+
     /// Holds back, until this time, what nobody but the schedule asks for; none: nothing any longer.
     pub fn hold(&mut self, until: Option<Instant>) {
         self.held = until;
@@ -161,8 +168,9 @@ impl Queue {
             }
         };
         line.failures = line.failures.saturating_add(1);
-        // The server has yet to hear that the device has its account.
-        let cause = if ticket.cause == Cause::Bootstrap { Cause::Bootstrap } else { Cause::Retry };
+        // What a notification asks for stays that, and a server has yet to hear that the device has its account.
+        let stays = matches!(ticket.cause, Cause::Notification | Cause::Bootstrap);
+        let cause = if stays { ticket.cause } else { Cause::Retry };
         let again = Ticket { cause, ..ticket };
         // What came in meanwhile is newer.
         line.waiting = Some(match line.waiting.take() {
@@ -334,6 +342,18 @@ mod tests {
         assert!(queue.due(now).is_empty());
         queue.ended(&elsewhere, &Outcome::Completed, now, 0);
         assert_eq!(queue.running(), 0);
+    }
+
+    #[test]
+    fn what_a_notification_asks_for_is_known_before_it_is_asked_for() {
+        let now = Instant::now();
+        let mut queue = Queue::default();
+        assert_eq!(queue.with_waiting(&ticket("a", 1, true)), ticket("a", 1, true));
+        queue.ask(ticket("a", 1, true), now);
+        assert_eq!(queue.with_waiting(&ticket("a", 2, false)), ticket("a", 2, true));
+        assert_eq!(queue.due(now), [ticket("a", 1, true)]);
+        queue.ended(&Place::of("a"), &failed(Again::Later), now, 0);
+        assert_eq!(queue.due(now), [ticket("a", 1, true)], "tried again, it still is a notification's");
     }
 
     #[test]

@@ -4,10 +4,11 @@ use redb::{ReadableTable, TableDefinition, TableError, WriteTransaction};
 
 use super::change::alert_queue;
 use super::{
-    ALERTS, CONTACTS, DEFAULTS, INSTANCES, META, NODES, NOTIFICATIONS, PUSH, SUBSCRIPTIONS, Snapshot,
-    StoreError, db,
+    ALERTS, CONTACTS, DEFAULTS, EXECS, INSTANCES, META, NODES, NOTIFICATIONS, PUSH, SUBSCRIPTIONS, Snapshot,
+    StoreError, TRIGGERS, db,
 };
 use crate::config::{Secret, StoredChange};
+use crate::exec::Record;
 
 /// server id → the account as the bootstrap brought it.
 const ACCOUNTS: TableDefinition<'_, &str, &[u8]> = TableDefinition::new("accounts");
@@ -104,6 +105,11 @@ fn withdraw(transaction: &WriteTransaction, server_id: &str) -> Result<(), Store
     let (start, end) = range(server_id);
     let mut notifications = transaction.open_table(NOTIFICATIONS).map_err(db)?;
     notifications.retain_in(start.as_bytes()..end.as_bytes(), |_, _| false).map_err(db)?;
+    let mut triggers = transaction.open_table(TRIGGERS).map_err(db)?;
+    triggers.retain_in(start.as_bytes()..end.as_bytes(), |_, _| false).map_err(db)?;
+    let mut execs = transaction.open_table(EXECS).map_err(db)?;
+    let own = |json: &[u8]| Record::from_json(json).is_some_and(|record| record.server_id == server_id);
+    execs.retain(|_, json| !own(json)).map_err(db)?;
     let mut subscriptions = transaction.open_table(SUBSCRIPTIONS).map_err(db)?;
     subscriptions.retain_in(start.as_bytes()..end.as_bytes(), |_, _| false).map_err(db)?;
     let mut defaults = transaction.open_table(DEFAULTS).map_err(db)?;
@@ -245,6 +251,7 @@ mod tests {
                 Change::Alert(server_id.into(), b"{}".to_vec()),
                 Change::Alert(format!("{server_id}\u{1}https://x"), b"{}".to_vec()),
                 Change::Put(granted(server_id), Stored::Interior),
+                Change::Trigger { server_id: server_id.into(), id: 1, json: b"{}".to_vec() },
                 Change::Subscribe(Subscription {
                     server_id: server_id.into(),
                     client_uri: "urn:m/1/".into(),
@@ -268,6 +275,7 @@ mod tests {
         assert_eq!(left.alert_queues().unwrap(), ["ab", "ab\u{1}https://x"]);
         assert!(!left.exists(&granted("a")).unwrap() && left.exists(&granted("ab")).unwrap());
         assert_eq!(left.subscriptions().unwrap().len(), 1);
+        assert_eq!(left.triggers().unwrap().len(), 1);
         assert_eq!(left.notifications().unwrap(), [("ab".to_owned(), 1, 1)]);
         let instances = [("a".to_owned(), String::new()), ("ab".to_owned(), "serverid:ab".to_owned())];
         assert_eq!(left.instances("urn:m").unwrap(), instances);

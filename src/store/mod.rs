@@ -3,6 +3,7 @@
 //! | table | key | value |
 //! |---|---|---|
 //! | `meta` | `schema`, `clock`, `subscriber` | u64, little endian |
+//! | `meta` | `schema`, `clock`, `alerts` (the next number) | u64, little endian |
 //! | `nodes` | MOID `\0` MIID (`\0` name)… | a tag byte and the value: see [`Stored`] |
 //! | `instances` | MOID `\0` MIID | who created it, as a MAID (TS 11.3): `serverid:…` |
 //! | `pins` | as `nodes` | the first definitive answer of a pinned node |
@@ -14,6 +15,9 @@
 //! | `overrides` | server id `\0` leaf | a hash of the value it overrides, and the value that the server set |
 //! | `alerts` | server id `\0` sequence (u64, big endian) | the alert as JSON |
 //! | `subscriptions` | server id `\0` ClientURI | see [`Subscription`] |
+//! | `alerts` | place `\0` number (u64, big endian) | the alert as JSON |
+//! | `execs` | number | an EXEC that waits, runs, or whose end nobody was told: JSON |
+//! | `triggers` | as `notifications` | what a notification asks for, until its session has ended for good: JSON |
 //!
 //! Only the agent opens it. Everything that must hold together is one [`Store::commit`] of several
 //! [`Change`]s: one transaction, one sync. A power cut at any moment leaves the state of the last commit.
@@ -61,6 +65,8 @@ const ALERTS: TableDefinition<'_, &[u8], &[u8]> = TableDefinition::new("alerts")
 
 const SUBSCRIPTIONS: TableDefinition<'_, &[u8], &[u8]> = TableDefinition::new("subscriptions");
 
+const EXECS: TableDefinition<'_, u64, &[u8]> = TableDefinition::new("execs");
+const TRIGGERS: TableDefinition<'_, &[u8], &[u8]> = TableDefinition::new("triggers");
 /// Why the store can't be used.
 #[derive(Debug, thiserror::Error)]
 pub enum StoreError {
@@ -133,6 +139,8 @@ fn make_tables(transaction: &WriteTransaction) -> Result<(), StoreError> {
     transaction.open_table(ALERTS).map_err(db)?;
     account::prepare(transaction)?;
     transaction.open_table(SUBSCRIPTIONS).map_err(db)?;
+    transaction.open_table(EXECS).map_err(db)?;
+    transaction.open_table(TRIGGERS).map_err(db)?;
     Ok(())
 }
 
@@ -183,7 +191,7 @@ impl Store {
         Ok(store)
     }
 
-    /// Checks the schema; in a new file makes the tables, so that a reader never meets a missing one.
+    /// Checks the schema; makes the tables that are not there yet, so that a reader never meets a missing one.
     fn prepare(&self) -> Result<(), StoreError> {
         let known = {
             let transaction = self.database.begin_read().map_err(db)?;

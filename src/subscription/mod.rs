@@ -32,7 +32,12 @@ const LONGEST_STOP: Duration = Duration::from_secs(2);
 /// Tells one content from another: serialised management objects, in the form in which they are put.
 #[must_use]
 pub fn digest(documents: &[Vec<u8>]) -> Digest {
-    Sha256::digest(documents.join(&b',')).into()
+    let mut hash = Sha256::new();
+    for document in documents {
+        hash.update(document);
+        hash.update(b",");
+    }
+    hash.finalize().into()
 }
 
 /// All subscriptions of all servers.
@@ -137,7 +142,7 @@ impl Subscriptions {
     }
 
     /// What is on its way may arrive; then it is broken off.
-    pub async fn stop(mut self) {
+    pub async fn stop(&mut self) {
         let ending = async { while self.looks.join_next().await.is_some() {} };
         let _ = tokio::time::timeout(LONGEST_STOP, ending).await;
         self.looks.shutdown().await;

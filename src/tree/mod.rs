@@ -19,6 +19,7 @@ mod registry;
 mod resolve;
 mod rules;
 mod scope;
+mod source;
 #[cfg(test)]
 mod tests;
 mod write;

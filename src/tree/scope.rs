@@ -78,6 +78,7 @@ impl Scope<'_> {
                 client_uri: &self.client_uri,
                 moid: &self.node.object.moid,
                 miid: self.node.miid(),
+                resumed: false,
             },
         }
     }

@@ -50,13 +50,42 @@ fn package1_of_both_profiles() {
         mark: None,
         data: None,
     };
-    let package =
-        Package1 { mos: Some(vec![mo("urn:a", &["1", "2"]), mo("urn:b", &[])]), alerts: vec![alert(), bare] };
+    let mos = Some(vec![mo("urn:a", &["1", "2"]), mo("urn:b", &[])]);
+    let package = Package1 { mos, alerts: vec![alert(), bare], reason: None };
     let mos = r#""MOS":[{"DDF":"http://d/","MOID":"urn:a","MIID":["1","2"]},{"DDF":"http://d/","MOID":"urn:b","MIID":[]}]"#;
     let draft = r#""Alert":{"Items":[{"AlertType":"urn:oma:at:scomo:1.0:OperationComplete","MIMEType":"text/plain","SourceURI":"urn:a//b","Mark":"warning","Data":{}},{"AlertType":"urn:t"}]}"#;
     let approved = r#""Alert":[{"AlertType":"urn:oma:at:scomo:1.0:OperationComplete","SourceURI":"urn:a//b","TargetURI":"urn:a//c","Mark":"warning","DataType":"text/plain","Data":{}},{"AlertType":"urn:t"}]"#;
     assert_eq!(text(&encode1(Profile::Draft, &package)), format!("{{{mos},{draft}}}"));
     assert_eq!(text(&encode1(Profile::Approved, &package)), format!("{{{mos},{approved}}}"));
+}
+
+#[test]
+fn only_the_approved_profile_says_why_a_session_is_held() {
+    let mgmt = "urn:oma:at:dm:2.0:";
+    for (reason, alert) in [
+        (
+            Reason::Server(Some(7)),
+            format!(r#"{{"AlertType":"{mgmt}ServerInitiatedMgmt","Data":{{"NOTIFICATION-ID":7}}}}"#),
+        ),
+        (Reason::Server(None), format!(r#"{{"AlertType":"{mgmt}ServerInitiatedMgmt"}}"#)),
+        (Reason::Client, format!(r#"{{"AlertType":"{mgmt}ClientInitiatedMgmt"}}"#)),
+        (Reason::Bootstrap, format!(r#"{{"AlertType":"{mgmt}BootstrapComplete"}}"#)),
+    ] {
+        let package = Package1 { reason: Some(reason), ..Package1::default() };
+        assert_eq!(text(&encode1(Profile::Draft, &package)), "{}");
+        assert_eq!(text(&encode1(Profile::Approved, &package)), format!(r#"{{"Alert":[{alert}]}}"#));
+        let package = Package1 { alerts: vec![self::alert()], ..package };
+        let sent = encode1(Profile::Approved, &package);
+        let sent = text(&sent);
+        assert!(sent.starts_with(&format!(r#"{{"Alert":[{alert},{{"AlertType""#)), "it comes first: {sent}");
+    }
+}
+
+#[test]
+fn only_the_drafts_servers_answer_alerts() {
+    let package = Package2 { results: vec![200, 415], ..Package2::default() };
+    assert_eq!(alert_results(Profile::Draft, &package), [200, 415]);
+    assert!(alert_results(Profile::Approved, &package).is_empty());
 }
 
 #[test]
