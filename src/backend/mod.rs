@@ -85,6 +85,8 @@ pub struct Request<'a> {
     pub moid: &'a str,
     /// `OMADM_MIID`
     pub miid: &'a str,
+    /// `OMADM_RESUMED`: a program that goes on after a reboot.
+    pub resumed: bool,
 }
 
 /// All that a source or an effect may need to know about the node it is for.

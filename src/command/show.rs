@@ -12,7 +12,7 @@ pub(super) fn run(parameters: &[String], context: &mut Context<'_>) -> Answer {
     let [program, arguments @ ..] = context.settings.browser.as_slice() else {
         return Err(CommandError::NoBrowser);
     };
-    let place = context.programs.place()?;
+    let place = context.execs.programs().place()?;
     let mut browser = tokio::process::Command::new(program)
         .args(arguments)
         .arg(uri.to_string())

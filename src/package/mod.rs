@@ -109,6 +109,8 @@ pub struct Package1 {
     pub alerts: Vec<Alert>,
     /// What the notification's Requested-MO-CV options asked for (CR 001, 8.1.2.1).
     pub requested: Vec<RequestedMo>,
+    /// Why the session is held. The draft has no place for it.
+    pub reason: Option<Reason>,
 }
 
 /// One member of Package#1's `MOD`.
@@ -121,6 +123,17 @@ pub enum RequestedMo {
     },
     /// It is sent: the JSON object of its serialisation.
     Stale(String),
+}
+
+/// Why a session is held (approved profile).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Reason {
+    /// A notification asked for it: its NOTIFICATION-ID, if it has one.
+    Server(Option<u16>),
+    /// The client has something to say, or its schedule says so.
+    Client,
+    /// The account is new: no session with its server has come to its end yet.
+    Bootstrap,
 }
 
 /// The data of one GET (TS Appendix E).
@@ -152,6 +165,15 @@ pub struct Encoded {
     pub content_type: String,
     /// The body.
     pub body: Vec<u8>,
+}
+
+/// What the server says of the alerts in the package that this answers, by position.
+#[must_use]
+pub fn alert_results(profile: Profile, package: &Package2) -> &[u16] {
+    match profile {
+        Profile::Draft => &package.results,
+        Profile::Approved => approved::alert_results(package),
+    }
 }
 
 /// Package#1, ready to be posted.

@@ -10,8 +10,8 @@ mod requested;
 mod stopping;
 
 pub(crate) use backoff::backoff;
-pub use driver::{Random, Session};
+pub use driver::{Ended, Random, Session};
 pub use machine::{Again, Failure, Outcome};
-pub use parameters::Parameters;
+pub use parameters::{Parameters, fact};
 pub use queue::{Cause, Queue, Ticket};
 pub(crate) use stopping::stopped;

@@ -2,7 +2,8 @@
 //!
 //! | table | key | value |
 //! |---|---|---|
-//! | `meta` | `schema`, `clock` | u64, little endian |
+//! | `meta` | `schema`, `clock`, `subscriber` | u64, little endian |
+//! | `meta` | `schema`, `clock`, `alerts` (the next number) | u64, little endian |
 //! | `nodes` | MOID `\0` MIID (`\0` name)… | a tag byte and the value: see [`Stored`] |
 //! | `instances` | MOID `\0` MIID | who created it, as a MAID (TS 11.3): `serverid:…` |
 //! | `pins` | as `nodes` | the first definitive answer of a pinned node |
@@ -12,12 +13,18 @@
 //! | `push` | server id | `R` or `U`, the registration id, and where the server was told, joined by `\0` (TS D.2) |
 //! | `cache` | empty | the key of cache validators (TS 12): 64 random bytes |
 //! | `mos` | server id | the MOIDs of the last MOS list that the server got, a line each |
+//! | `accounts` | server id | the account as a bootstrap brought it |
+//! | `overrides` | server id `\0` leaf | a hash of the value it overrides, and the value that the server set |
 //! | `alerts` | server id `\0` sequence (u64, big endian) | the alert as JSON |
 //! | `subscriptions` | server id `\0` ClientURI | see [`Subscription`] |
+//! | `alerts` | place `\0` number (u64, big endian) | the alert as JSON |
+//! | `execs` | number | an EXEC that waits, runs, or whose end nobody was told: JSON |
+//! | `triggers` | as `notifications` | what a notification asks for, until its session has ended for good: JSON |
 //!
 //! Only the agent opens it. Everything that must hold together is one [`Store::commit`] of several
 //! [`Change`]s: one transaction, one sync. A power cut at any moment leaves the state of the last commit.
 
+mod account;
 mod change;
 mod key;
 mod news;
@@ -25,6 +32,7 @@ mod read;
 mod stored;
 mod subscription;
 
+pub use account::AccountChange;
 pub use change::Change;
 pub use key::NodeKey;
 pub use news::News;
@@ -39,6 +47,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use redb::{Builder, Database, DatabaseError, ReadableDatabase, TableDefinition, WriteTransaction};
+use tokio::sync::Notify;
 
 /// The layout that this version writes; a larger number in the file comes from a newer agent.
 const SCHEMA: u64 = 2;
@@ -63,6 +72,8 @@ const MOS: TableDefinition<'_, &str, &str> = TableDefinition::new("mos");
 pub type CacheKey = [u8; 64];
 const SUBSCRIPTIONS: TableDefinition<'_, &[u8], &[u8]> = TableDefinition::new("subscriptions");
 
+const EXECS: TableDefinition<'_, u64, &[u8]> = TableDefinition::new("execs");
+const TRIGGERS: TableDefinition<'_, &[u8], &[u8]> = TableDefinition::new("triggers");
 /// Why the store can't be used.
 #[derive(Debug, thiserror::Error)]
 pub enum StoreError {
@@ -119,6 +130,7 @@ fn db(error: impl Into<redb::Error>) -> StoreError {
 #[derive(Debug)]
 pub struct Store {
     database: Database,
+    accounts: Notify,
     desk: news::Desk,
 }
 
@@ -134,7 +146,10 @@ fn make_tables(transaction: &WriteTransaction) -> Result<(), StoreError> {
     transaction.open_table(ALERTS).map_err(db)?;
     transaction.open_table(CACHE_KEY).map_err(db)?;
     transaction.open_table(MOS).map_err(db)?;
+    account::prepare(transaction)?;
     transaction.open_table(SUBSCRIPTIONS).map_err(db)?;
+    transaction.open_table(EXECS).map_err(db)?;
+    transaction.open_table(TRIGGERS).map_err(db)?;
     Ok(())
 }
 
@@ -175,7 +190,7 @@ impl Store {
                 other => db(other),
             },
         )?;
-        let store = Self { database, desk: news::Desk::default() };
+        let store = Self { database, accounts: Notify::new(), desk: news::Desk::default() };
         store.prepare()?;
         // A file that was made just now must be found after a power cut, whatever was committed to it.
         if let Some(folder) = path.parent() {
@@ -185,7 +200,7 @@ impl Store {
         Ok(store)
     }
 
-    /// Checks the schema; in a new file makes the tables, so that a reader never meets a missing one.
+    /// Checks the schema; makes the tables that are not there yet, so that a reader never meets a missing one.
     fn prepare(&self) -> Result<(), StoreError> {
         let known = {
             let transaction = self.database.begin_read().map_err(db)?;
@@ -241,8 +256,16 @@ impl Store {
             change.apply(&transaction)?;
         }
         transaction.commit().map_err(db)?;
+        if changes.iter().any(|change| matches!(change, Change::Account(_))) {
+            self.accounts.notify_one();
+        }
         self.desk.report(changes);
         Ok(())
+    }
+
+    /// Waits until accounts have changed since this was last asked. For one listener.
+    pub async fn accounts_changed(&self) {
+        self.accounts.notified().await;
     }
 
     /// From now on [`Store::news`] tells of commits at or below these keys, and of no others.

@@ -4,8 +4,8 @@ use redb::{ReadOnlyTable, ReadTransaction, ReadableTable};
 
 use super::change::{alert_number, alert_queue, alert_range};
 use super::{
-    ALERTS, CACHE_KEY, CONTACTS, CacheKey, DEFAULTS, INSTANCES, META, MOS, NODES, NOTIFICATIONS, NodeKey,
-    PINS, PUSH, StoreError, Stored, db,
+    ALERTS, CACHE_KEY, CONTACTS, CacheKey, DEFAULTS, EXECS, INSTANCES, META, MOS, NODES, NOTIFICATIONS,
+    NodeKey, PINS, PUSH, StoreError, Stored, TRIGGERS, db,
 };
 use crate::push::bridge::Standing;
 
@@ -14,7 +14,7 @@ const CHEAPER_THAN_A_SEEK: usize = 32;
 
 /// The store at one moment.
 pub struct Snapshot {
-    transaction: ReadTransaction,
+    pub(super) transaction: ReadTransaction,
     nodes: ReadOnlyTable<&'static [u8], &'static [u8]>,
 }
 
@@ -187,20 +187,51 @@ impl Snapshot {
         Ok(all)
     }
 
-    /// Alerts that wait for a server, oldest first, with their numbers; at most `most`.
+    /// What sessions are still to be held for: server id, NOTIFICATION-ID, the trigger's JSON.
     ///
     /// # Errors
     /// The file can't be read, or a record is damaged.
-    pub fn alerts(&self, server_id: &str, most: usize) -> Result<Vec<(u64, Vec<u8>)>, StoreError> {
+    pub fn triggers(&self) -> Result<Vec<(String, u16, Vec<u8>)>, StoreError> {
+        let table = self.transaction.open_table(TRIGGERS).map_err(db)?;
+        let mut triggers = Vec::new();
+        for entry in table.iter().map_err(db)? {
+            let (key, json) = entry.map_err(db)?;
+            let (server_id, id) = split_notification(key.value()).ok_or(StoreError::Damaged("triggers"))?;
+            triggers.push((server_id, id, json.value().to_vec()));
+        }
+        Ok(triggers)
+    }
+
+    /// The EXECs that wait, run, or whose end nobody was told, in the order they were commanded: number and JSON.
+    ///
+    /// # Errors
+    /// The file can't be read.
+    pub fn execs(&self) -> Result<Vec<(u64, Vec<u8>)>, StoreError> {
+        let table = self.transaction.open_table(EXECS).map_err(db)?;
+        let mut execs = Vec::new();
+        for entry in table.iter().map_err(db)? {
+            let (number, json) = entry.map_err(db)?;
+            execs.push((number.value(), json.value().to_vec()));
+        }
+        Ok(execs)
+    }
+
+    /// Shows the alerts that wait for a place to `each`, number and JSON, oldest first, for as long as it wants
+    /// to see more.
+    ///
+    /// # Errors
+    /// The file can't be read, or a record is damaged.
+    pub fn alerts(&self, queue: &str, mut each: impl FnMut(u64, &[u8]) -> bool) -> Result<(), StoreError> {
         let table = self.transaction.open_table(ALERTS).map_err(db)?;
-        let (start, end) = alert_range(server_id, u64::MAX);
-        let mut alerts = Vec::new();
-        for entry in table.range(start.as_slice()..=end.as_slice()).map_err(db)?.take(most) {
+        let (start, end) = alert_range(queue);
+        for entry in table.range(start.as_slice()..=end.as_slice()).map_err(db)? {
             let (key, json) = entry.map_err(db)?;
             let number = alert_number(key.value()).ok_or(StoreError::Damaged("alerts"))?;
-            alerts.push((number, json.value().to_vec()));
+            if !each(number, json.value()) {
+                break;
+            }
         }
-        Ok(alerts)
+        Ok(())
     }
 
     /// Whom alerts wait for, in order.

@@ -88,17 +88,25 @@ fn another_instance_with_a_longer_name_is_not_touched() {
 }
 
 #[test]
-fn alerts_are_numbered_per_server_and_go_when_delivered() {
+fn an_alert_goes_when_it_is_settled_and_its_number_with_it() {
     let folder = tempfile::tempdir().unwrap();
     let store = Store::open(folder.path()).unwrap().store;
-    let alert = |server: &str, text: &str| Change::Alert(server.to_owned(), text.as_bytes().to_vec());
+    let alert = |queue: &str, text: &str| Change::Alert(queue.to_owned(), text.as_bytes().to_vec());
+    let waiting = |queue: &str| {
+        let mut found = Vec::new();
+        let each = |number, json: &[u8]| {
+            found.push((number, String::from_utf8(json.to_vec()).unwrap()));
+            true
+        };
+        store.snapshot().unwrap().alerts(queue, each).unwrap();
+        found
+    };
     store.commit_blocking(&[alert("a", "1"), alert("a", "2"), alert("ab", "x")]).unwrap();
-    let waiting = store.snapshot().unwrap().alerts("a", 10).unwrap();
-    assert_eq!(waiting, [(0, b"1".to_vec()), (1, b"2".to_vec())]);
-    store.commit_blocking(&[Change::AlertsDelivered("a".into(), 0), alert("a", "3")]).unwrap();
-    let snapshot = store.snapshot().unwrap();
-    assert_eq!(snapshot.alerts("a", 10).unwrap(), [(1, b"2".to_vec()), (2, b"3".to_vec())]);
-    assert_eq!(snapshot.alerts("ab", 10).unwrap().len(), 1);
+    assert_eq!(waiting("a"), [(0, "1".to_owned()), (1, "2".to_owned())]);
+    store.commit_blocking(&[Change::AlertsSettled("a".into(), vec![0, 1]), alert("a", "3")]).unwrap();
+    assert_eq!(waiting("a"), [(3, "3".to_owned())], "what is settled late is no other alert");
+    store.commit_blocking(&[Change::AlertsForgotten("a".into())]).unwrap();
+    assert_eq!((waiting("a").len(), waiting("ab").len()), (0, 1));
 }
 
 #[test]

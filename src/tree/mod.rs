@@ -4,6 +4,7 @@
 //! holds a lock across I/O.
 
 mod access;
+mod account;
 mod batch;
 mod builtins;
 mod cache;
@@ -22,12 +23,14 @@ mod registry;
 mod resolve;
 mod rules;
 mod scope;
+mod source;
 #[cfg(test)]
 mod tests;
 mod walk;
 mod write;
 
 pub use access::Rights;
+pub use account::as_changed;
 pub use batch::{Batch, Gathering, Pieces};
 pub use builtins::SessionFacts;
 pub use document::Document;

@@ -63,6 +63,35 @@ fn package1_of_both_profiles() {
 }
 
 #[test]
+fn only_the_approved_profile_says_why_a_session_is_held() {
+    let mgmt = "urn:oma:at:dm:2.0:";
+    for (reason, alert) in [
+        (
+            Reason::Server(Some(7)),
+            format!(r#"{{"AlertType":"{mgmt}ServerInitiatedMgmt","Data":{{"NOTIFICATION-ID":7}}}}"#),
+        ),
+        (Reason::Server(None), format!(r#"{{"AlertType":"{mgmt}ServerInitiatedMgmt"}}"#)),
+        (Reason::Client, format!(r#"{{"AlertType":"{mgmt}ClientInitiatedMgmt"}}"#)),
+        (Reason::Bootstrap, format!(r#"{{"AlertType":"{mgmt}BootstrapComplete"}}"#)),
+    ] {
+        let package = Package1 { reason: Some(reason), ..Package1::default() };
+        assert_eq!(text(&encode1(Profile::Draft, &package)), "{}");
+        assert_eq!(text(&encode1(Profile::Approved, &package)), format!(r#"{{"Alert":[{alert}]}}"#));
+        let package = Package1 { alerts: vec![self::alert()], ..package };
+        let sent = encode1(Profile::Approved, &package);
+        let sent = text(&sent);
+        assert!(sent.starts_with(&format!(r#"{{"Alert":[{alert},{{"AlertType""#)), "it comes first: {sent}");
+    }
+}
+
+#[test]
+fn only_the_drafts_servers_answer_alerts() {
+    let package = Package2 { results: vec![200, 415], ..Package2::default() };
+    assert_eq!(alert_results(Profile::Draft, &package), [200, 415]);
+    assert!(alert_results(Profile::Approved, &package).is_empty());
+}
+
+#[test]
 fn package3_of_both_profiles() {
     let package =
         Package3 { statuses: vec![status(200, &[]), status(201, &["urn:a/1/", "x"])], ..Package3::default() };
