@@ -76,6 +76,10 @@ impl From<Outcome> for Ended {
     }
 }
 
+/// A server may take its time over a package: the TS sets no limit (TS 5.1.1). A connection that has died is noticed
+/// sooner.
+const PATIENCE: Duration = Duration::from_secs(5 * 60);
+
 /// A session on its way.
 struct Driver<'a> {
     session: &'a Session,
@@ -269,6 +273,7 @@ impl Driver<'_> {
         }
         request.body = Bytes::from_owner(Shared(package));
         request.max_body = self.session.world.settings.session.max_package;
+        request.idle = PATIENCE;
         // Whoever is told of an EXEC's end, and is not the account's, has nothing to command.
         let deaf = self.session.ticket.at.is_some()
             && self.connection.admit(&request.uri).is_ok_and(|standing| standing == Standing::Foreign);
