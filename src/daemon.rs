@@ -12,7 +12,7 @@ mod triggers;
 mod watcher;
 
 pub use loading::{Options, check};
-pub use local::Local;
+pub use local::{Configured, Local};
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -30,6 +30,7 @@ use crate::notification::listener;
 use crate::push::bridge::Bridge;
 use crate::session::{Again, Cause, Ended, Failure, Outcome, Queue, Random, Session, Ticket};
 use crate::store::{Change, Store, StoreError};
+use crate::subscription::Subscriptions;
 use crate::world::World;
 use aftermath::Dropped;
 use clock::{Clock, Wait};
@@ -87,6 +88,7 @@ struct Daemon {
     programs: Programs,
     triggers: Triggers,
     dropped: Dropped,
+    subscriptions: Subscriptions,
     /// Turns true when sessions are to end.
     stopping: watch::Sender<bool>,
     random: Box<dyn Random>,
@@ -95,6 +97,9 @@ struct Daemon {
     /// What push clients want servers to be told.
     bridge: Bridge,
     registrations: JoinSet<Attempt>,
+    /// Requests of local applications, and which object each is for.
+    configurations: JoinSet<()>,
+    configuring: HashMap<Id, String>,
 }
 
 /// Runs the agent until it is told to stop.
@@ -109,7 +114,7 @@ pub async fn run(
     sockets: Vec<UdpSocket>,
     mut signals: mpsc::Receiver<Signal>,
     mut requests: mpsc::Receiver<Local>,
-    random: Box<dyn Random>,
+    mut random: Box<dyn Random>,
 ) -> Result<(), DaemonError> {
     let (loader, world) = Loader::start(options).await?;
     let sockets = if sockets.is_empty() {
@@ -141,6 +146,7 @@ pub async fn run(
     let next_exec = world.store.snapshot()?.execs()?.last().map_or(0, |(last, _)| last.saturating_add(1));
     let programs = Programs::new(finished_sender, &boot_id(), next_exec);
     let watcher = Watcher::new(&world.settings.paths);
+    let subscriptions = Subscriptions::new(&world, &mut *random);
     let mut daemon = Daemon {
         store: Arc::clone(&world.store),
         loader,
@@ -154,12 +160,15 @@ pub async fn run(
         programs,
         triggers: Triggers::default(),
         dropped: Dropped::default(),
+        subscriptions,
         stopping: watch::Sender::new(false),
         random,
         supervisor: Supervisor::new(),
         watcher,
         bridge: Bridge::default(),
         registrations: JoinSet::new(),
+        configurations: JoinSet::new(),
+        configuring: HashMap::new(),
     };
     daemon.boot().await;
     let status = daemon.status();
@@ -175,8 +184,13 @@ pub async fn run(
             Some(finished) = finished.recv() => daemon.finished(finished).await,
             Some(ended) = daemon.sessions.join_next_with_id() => daemon.ended(ended).await,
             Some(Ok(attempt)) = daemon.registrations.join_next() => daemon.registered(attempt).await,
+            Some(ended) = daemon.configurations.join_next_with_id() => {
+                let task = ended.map_or_else(|error| error.id(), |(task, ())| task);
+                daemon.configuring.remove(&task);
+            }
             Some(request) = requests.recv() => daemon.local(request).await,
             () = daemon.watcher.changed() => {}
+            () = daemon.subscriptions.turn(&daemon.world, &mut *daemon.random) => {}
             set = clock_settled(daemon.clock_wait.as_ref(), &daemon.clock) => daemon.clock_settled(set),
             () = sleep_until(wake) => daemon.tick().await,
             signal = signals.recv() => match signal {
@@ -234,8 +248,14 @@ impl Daemon {
 
     fn next_wake(&self) -> Option<Instant> {
         let tally = self.doorkeeper.lock().unwrap_or_else(PoisonError::into_inner).due();
-        let bridge = self.bridge.next_wake();
-        let dues = [self.queue.next_wake(), tally, self.supervisor.next_ping(), self.watcher.due(), bridge];
+        let dues = [
+            self.queue.next_wake(),
+            tally,
+            self.supervisor.next_ping(),
+            self.watcher.due(),
+            self.bridge.next_wake(),
+            self.subscriptions.next_wake(),
+        ];
         dues.into_iter().flatten().min()
     }
 
@@ -278,6 +298,7 @@ impl Daemon {
     }
 
     fn start_due(&mut self) {
+        self.subscriptions.start_due(&self.world, Instant::now());
         for ticket in self.queue.due(Instant::now()) {
             let server_id = ticket.trigger.server_id.clone();
             let peer = self.world.peer(&server_id).filter(|_| self.wanted(&ticket)).cloned();
@@ -403,6 +424,7 @@ impl Daemon {
         for (ticket, at) in due {
             self.queue.ask(ticket, at);
         }
+        self.subscriptions.follow(&before, &self.world).await;
         self.resume_registrations();
         self.forget(&gone).await;
         let status = self.status();
@@ -439,6 +461,7 @@ impl Daemon {
         }
         self.sessions.shutdown().await;
         self.last_words(finished).await;
+        self.subscriptions.stop().await;
         self.doorkeeper.lock().unwrap_or_else(PoisonError::into_inner).report_all();
         log::info!("stopped");
     }

@@ -30,8 +30,10 @@
 //! | [`bearer`] | network interfaces: which is up, what it is, what carries a session | the choice |
 //! | [`store`] | what survives a power cut | no |
 //! | [`alert`] | Generic Alerts on their way to a server | no |
+//! | [`subscription`] | SUB: noticing changes, putting them to a data repository | the schedule |
 //! | [`push`] | the bridge to a push service: registration, and Package#0 in a push message | all but the exchange |
 //! | [`exec`] | EXECs, from their command until a server was told how they ended | no |
+//! | [`just_in_time`] | configuration that a local application lacks, from where a server said by DEFAULT | no |
 //! | [`daemon`] | the loop that owns the queue; loading and reloading; systemd | no |
 //! | [`world`] | what a session needs, as it was when the session began | – |
 //! | [`control`] | `omadmctl`, the operator's tool | no |
@@ -50,6 +52,7 @@ pub mod edge;
 pub mod exec;
 pub mod files;
 pub mod journal;
+pub mod just_in_time;
 #[cfg(feature = "lab")]
 pub mod lab;
 pub mod mo;
@@ -58,6 +61,7 @@ pub mod package;
 pub mod push;
 pub mod session;
 pub mod store;
+pub mod subscription;
 pub mod transport;
 pub mod tree;
 pub mod uri;

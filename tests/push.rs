@@ -11,63 +11,23 @@ use std::sync::atomic::Ordering::SeqCst;
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
-use omadm_agent::config::{Environment, Selection};
-use omadm_agent::daemon::{self, Local, Signal};
-use omadm_agent::edge::OsRandom;
+use omadm_agent::daemon::Local;
 use omadm_agent::lab::gateway::Auth;
 use omadm_agent::lab::tape::Exchange;
 use omadm_agent::lab::{Options, Reply, Request, Server, Tape, files};
 use omadm_agent::push::PushError;
-use omadm_agent::world::Surroundings;
 use serde_json::json;
-use tokio::sync::{mpsc, oneshot};
-use tokio::task::JoinHandle;
 
+use support::local::Agent;
 use support::{Bench, LIMIT, SERVER_ID, Setup};
 
-/// The agent in this process.
-struct Agent {
-    asks: mpsc::Sender<Local>,
-    signals: mpsc::Sender<Signal>,
-    running: JoinHandle<()>,
+async fn register(agent: &Agent, server_id: &str, id: &str, register: bool) -> Result<(), PushError> {
+    let (server_id, id) = (server_id.to_owned(), id.to_owned());
+    agent.ask(|reply| Local::Registration { server_id, id, register, reply }).await
 }
 
-impl Agent {
-    fn start(bench: &Bench) -> Self {
-        let options = daemon::Options {
-            selection: Selection::File(bench.gateway.config()),
-            environment: Environment::current(),
-            surroundings: Surroundings::default(),
-        };
-        let (asks, requests) = mpsc::channel(1);
-        let (signals, told) = mpsc::channel(1);
-        let agent = daemon::run(options, Vec::new(), told, requests, Box::new(OsRandom));
-        let running = tokio::spawn(async { agent.await.unwrap() });
-        Self { asks, signals, running }
-    }
-
-    async fn ask(
-        &self,
-        request: impl FnOnce(oneshot::Sender<Result<(), PushError>>) -> Local,
-    ) -> Result<(), PushError> {
-        let (reply, answer) = oneshot::channel();
-        self.asks.send(request(reply)).await.unwrap();
-        tokio::time::timeout(LIMIT, answer).await.unwrap().unwrap()
-    }
-
-    async fn register(&self, server_id: &str, id: &str, register: bool) -> Result<(), PushError> {
-        let (server_id, id) = (server_id.to_owned(), id.to_owned());
-        self.ask(|reply| Local::Registration { server_id, id, register, reply }).await
-    }
-
-    async fn deliver(&self, payload: &str) -> Result<(), PushError> {
-        self.ask(|reply| Local::Deliver { payload: payload.to_owned(), reply }).await
-    }
-
-    async fn stop(self) {
-        self.signals.send(Signal::Stop).await.unwrap();
-        tokio::time::timeout(LIMIT, self.running).await.unwrap().unwrap();
-    }
+async fn deliver(agent: &Agent, payload: &str) -> Result<(), PushError> {
+    agent.ask(|reply| Local::Deliver { payload: payload.to_owned(), reply }).await
 }
 
 /// The DM Server's desk for registrations, and the bench that its account is on.
@@ -135,7 +95,7 @@ impl Desk {
 async fn the_server_is_told_of_the_registration_with_the_accounts_credentials() {
     let desk = Desk::new("k=v&l=w").await;
     let agent = Agent::start(&desk.bench);
-    agent.register(SERVER_ID, "APA91b:x+y", true).await.unwrap();
+    register(&agent, SERVER_ID, "APA91b:x+y", true).await.unwrap();
     let registered = ("/register", "RegId=APA91b%3Ax%2By&k=v&l=w");
     desk.until_told(&[registered]).await;
     let request = desk.bench.tape.requests("desk").pop().unwrap();
@@ -143,7 +103,7 @@ async fn the_server_is_told_of_the_registration_with_the_accounts_credentials() 
     assert_eq!(request.header("content-type"), "application/x-www-form-urlencoded;charset=UTF-8");
     assert_eq!(request.header("authorization"), format!("Basic {}", STANDARD.encode("gw:pass word")));
 
-    agent.register(SERVER_ID, "APA91b:x+y", false).await.unwrap();
+    register(&agent, SERVER_ID, "APA91b:x+y", false).await.unwrap();
     desk.until_told(&[registered, ("/gone", registered.1)]).await;
     agent.stop().await;
 }
@@ -153,7 +113,7 @@ async fn a_registration_outlives_the_agent_and_is_made_once() {
     let desk = Desk::new("").await;
     desk.status.store(503, SeqCst);
     let agent = Agent::start(&desk.bench);
-    agent.register(SERVER_ID, "1", true).await.unwrap();
+    register(&agent, SERVER_ID, "1", true).await.unwrap();
     assert!(desk.bench.tape.until(LIMIT, |tape| !tape.requests("desk").is_empty()).await);
     agent.stop().await;
 
@@ -161,8 +121,8 @@ async fn a_registration_outlives_the_agent_and_is_made_once() {
     let agent = Agent::start(&desk.bench);
     desk.until_told(&[("/register", "RegId=1")]).await;
     // Clients say it at every start.
-    agent.register(SERVER_ID, "1", true).await.unwrap();
-    agent.register(SERVER_ID, "2", true).await.unwrap();
+    register(&agent, SERVER_ID, "1", true).await.unwrap();
+    register(&agent, SERVER_ID, "2", true).await.unwrap();
     desk.until_told(&[("/register", "RegId=1"), ("/register", "RegId=2")]).await;
     agent.stop().await;
 
@@ -180,17 +140,17 @@ async fn a_push_message_is_a_notification() {
     let agent = Agent::start(&bench);
     let package = bench.notification().package().unwrap();
     let message = STANDARD.encode(&package);
-    agent.deliver(&message).await.unwrap();
+    deliver(&agent, &message).await.unwrap();
     let ends = |exchanges: &[Exchange]| exchanges.iter().any(|exchange| exchange.reply.ends_session());
     assert!(bench.tape.until(LIMIT, |tape| ends(&tape.exchanges())).await);
 
-    assert_eq!(agent.deliver(&message).await, Err(PushError::Dropped("duplicate")));
+    assert_eq!(deliver(&agent, &message).await, Err(PushError::Dropped("duplicate")));
     let mut forged = bench.notification().package().unwrap();
     if let Some(last) = forged.last_mut() {
         *last ^= 1;
     }
-    assert_eq!(agent.deliver(&STANDARD.encode(forged)).await, Err(PushError::Dropped("wrong-digest")));
-    assert_eq!(agent.deliver("?").await, Err(PushError::NotBase64));
+    assert_eq!(deliver(&agent, &STANDARD.encode(forged)).await, Err(PushError::Dropped("wrong-digest")));
+    assert_eq!(deliver(&agent, "?").await, Err(PushError::NotBase64));
     agent.stop().await;
 }
 
@@ -198,9 +158,9 @@ async fn a_push_message_is_a_notification() {
 async fn what_no_account_wants_is_refused() {
     let bench = Bench::new().await;
     let agent = Agent::start(&bench);
-    let unknown = agent.register("nobody", "1", true).await;
+    let unknown = register(&agent, "nobody", "1", true).await;
     assert_eq!(unknown, Err(PushError::UnknownServer("nobody".into())));
-    assert_eq!(agent.register(SERVER_ID, "1", true).await, Err(PushError::NoPush(SERVER_ID.into())));
-    assert_eq!(agent.register(SERVER_ID, "", true).await, Err(PushError::BadId));
+    assert_eq!(register(&agent, SERVER_ID, "1", true).await, Err(PushError::NoPush(SERVER_ID.into())));
+    assert_eq!(register(&agent, SERVER_ID, "", true).await, Err(PushError::BadId));
     agent.stop().await;
 }

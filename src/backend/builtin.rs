@@ -16,7 +16,14 @@ pub const FROM_MACHINE: [&str; 7] = [
 ];
 
 /// What [`super::Builtins`] answers, besides [`FROM_ACCOUNT`].
-pub const FROM_AGENT: [&str; 2] = ["session-bearer", "session-roaming"];
+pub const FROM_AGENT: [&str; 6] = [
+    "delegation.AccessRights",
+    "delegation.MAID",
+    "delegation.MIID",
+    "delegation.MOID",
+    "session-bearer",
+    "session-roaming",
+];
 
 /// What an account has for its DMAcc instance; each follows `account.`, named by its path there.
 pub const FROM_ACCOUNT: [&str; 9] = [

@@ -96,6 +96,13 @@ pub(super) fn is_kernel(path: &Path) -> bool {
     statfs::statfs(path).is_ok_and(|stat| KERNEL.contains(&stat.filesystem_type()))
 }
 
+/// Whether others may write to `path`'s file system unseen by this kernel.
+pub(super) fn is_elsewhere(path: &Path) -> bool {
+    const ELSEWHERE: [statfs::FsType; 3] =
+        [statfs::NFS_SUPER_MAGIC, statfs::SMB_SUPER_MAGIC, statfs::FUSE_SUPER_MAGIC];
+    statfs::statfs(path).is_ok_and(|stat| ELSEWHERE.contains(&stat.filesystem_type()))
+}
+
 /// Runs file work where it blocks nobody: a sysfs read may wait for a device.
 pub(super) async fn blocking<T: Send + 'static>(
     path: PathBuf,

@@ -16,6 +16,7 @@ pub mod builtin;
 pub mod list;
 pub mod run;
 
+mod dependencies;
 mod dmi;
 mod effect;
 mod error;
@@ -23,6 +24,7 @@ mod file;
 mod machine_id;
 mod os_release;
 
+pub use dependencies::{Dependencies, is_told};
 pub use effect::{Undo, before, call, set, start, verified};
 pub use error::BackendError;
 pub use list::{Child, list};

@@ -1,10 +1,12 @@
 //! `HGET ServerURI [ClientURI]` (TS 5.4.1): stores what a data repository has.
 
+use hyper::Uri;
+
 use super::{Answer, CommandError, Context, client_uri, media, plain, repository};
-use crate::mo::Value;
+use crate::mo::{ManagementObject, Value};
 use crate::package::{Status, is_media_type};
 use crate::session::machine::Done;
-use crate::tree::{Document, NodeRef, Rights, TreeError};
+use crate::tree::{NodeRef, Rights, TreeError};
 
 pub(super) async fn run(parameters: &[String], context: &mut Context<'_>) -> Answer {
     let (server_uri, target) = match parameters {
@@ -29,8 +31,18 @@ pub(super) async fn run(parameters: &[String], context: &mut Context<'_>) -> Ans
     let fetched = repository::fetch(uri, leaf_type.as_deref(), context).await?;
     match target {
         Some(node) => replace(&node, leaf_type.as_deref(), &fetched, context).await.map(|()| plain(200)),
-        None => place(&fetched, context).await,
+        None => place(&fetched, None, context).await,
     }
+}
+
+/// The same without a server's command (TS 10.1): only an instance of `object` is stored. Returns its ClientURI.
+pub(super) async fn retrieve(
+    uri: Uri,
+    object: &ManagementObject,
+    context: &mut Context<'_>,
+) -> Result<Vec<String>, CommandError> {
+    let fetched = repository::fetch(uri, None, context).await?;
+    Ok(place(&fetched, Some(object), context).await?.status.extra)
 }
 
 async fn replace(
@@ -40,7 +52,7 @@ async fn replace(
     context: &Context<'_>,
 ) -> Result<(), CommandError> {
     if media::is_serialisation(&fetched.content_type) {
-        let document = Document::parse(&fetched.body)?;
+        let document = fetched.document(Some(node), context.tree)?;
         if let Some(moid) = &document.moid
             && !node.object.answers_to(moid)
         {
@@ -58,12 +70,16 @@ async fn replace(
     Err(CommandError::MediaType(fetched.content_type.clone()))
 }
 
-/// Without ClientURI, the document itself says where it belongs.
-async fn place(fetched: &repository::Fetched, context: &Context<'_>) -> Answer {
+/// Without ClientURI, the document itself says where it belongs. With `only`, a document of another object is refused.
+async fn place(
+    fetched: &repository::Fetched,
+    only: Option<&ManagementObject>,
+    context: &Context<'_>,
+) -> Answer {
     if !media::is_serialisation(&fetched.content_type) {
         return Err(CommandError::MediaType(fetched.content_type.clone()));
     }
-    let document = Document::parse(&fetched.body)?;
+    let document = fetched.document(None, context.tree)?;
     let moid = match (&document.moid, &document.client_uri) {
         (Some(moid), _) => moid.clone(),
         (None, Some(uri)) => client_uri(uri)?.moid,
@@ -73,6 +89,10 @@ async fn place(fetched: &repository::Fetched, context: &Context<'_>) -> Answer {
         }
     };
     let object = context.tree.object(&moid).ok_or_else(|| TreeError::NotFound(moid.clone()))?;
+    if let Some(wanted) = only.filter(|only| only.moid != object.moid) {
+        let why = format!("is of {moid:?}, not of {}", wanted.moid);
+        return Err(TreeError::Invalid { node: "the retrieved document".to_owned(), why }.into());
+    }
     let created = context.tree.create(object, document, &context.visitor).await?;
     let status = Status { code: 201, extra: vec![created.client_uri()] };
     Ok(Done { status, data: None, continue_at: None })

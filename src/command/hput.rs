@@ -1,7 +1,6 @@
 //! HPUT ServerURI ClientURI… (TS 5.4.2): sends serialised MOs to a data repository.
 
 use hyper::Method;
-use hyper::body::Bytes;
 
 use super::{Answer, CommandError, Context, client_uri, media, plain, repository};
 use crate::tree::{Rights, TreeError};
@@ -21,9 +20,9 @@ pub(super) async fn send(method: Method, parameters: &[String], context: &mut Co
     context.connection.admit(&uri)?;
     let content_type = match context.accept_mo {
         None => media::DMMO_JSON,
-        Some(accepted) => media::choose(accepted).ok_or_else(|| {
-            let profile = context.visitor.account.profile;
-            CommandError::NotAcceptable { accepted: accepted.join(", "), profile }
+        Some(accepted) => media::choose(accepted).ok_or_else(|| CommandError::NotAcceptable {
+            accepted: accepted.join(", "),
+            profile: context.visitor.account.profile,
         })?,
     };
     // All are read before anything is sent: one URI in error, and nothing is.
@@ -42,13 +41,6 @@ pub(super) async fn send(method: Method, parameters: &[String], context: &mut Co
     if uris.is_empty() {
         documents = context.tree.everything(&context.visitor).await?;
     }
-    repository::deliver(method, uri, content_type, array(&documents), context).await?;
+    repository::deliver(method, uri, content_type, &documents, context).await?;
     Ok(plain(200))
-}
-
-fn array(documents: &[Vec<u8>]) -> Bytes {
-    let mut body = vec![b'['];
-    body.extend_from_slice(&documents.join(&b','));
-    body.push(b']');
-    body.into()
 }

@@ -9,17 +9,24 @@ pub(super) const OMA_MO_JSON: &str = "application/vnd.oma.dm.mo+json";
 /// What a leaf is whose DDF says nothing.
 pub(super) const TEXT_PLAIN: &str = "text/plain";
 
+/// DM 1.x documents (TS 15).
+pub(super) const TNDS_XML: &str = "application/vnd.syncml.dmtnds+xml";
+
+/// What HGET accepts for nodes, in the Accept header.
+pub(super) const ACCEPT: &str = "application/dmmo+json, application/vnd.oma.dm.mo+json, \
+                                 application/vnd.syncml.dmtnds+xml;q=0.8";
+
 /// Whether a serialised management object of this type can be read and written.
 pub(super) fn is_serialisation(content_type: &str) -> bool {
-    is_media_type(content_type, DMMO_JSON) || is_media_type(content_type, OMA_MO_JSON)
+    [DMMO_JSON, OMA_MO_JSON, TNDS_XML].iter().any(|known| is_media_type(content_type, known))
 }
 
 /// The type in which serialised management objects are sent to somebody who accepts these, most wanted first.
-pub(super) fn choose(accepted: &[String]) -> Option<&'static str> {
-    accepted.iter().find_map(|range| match range.as_str() {
-        DMMO_JSON | "application/*" | "*/*" => Some(DMMO_JSON),
-        OMA_MO_JSON => Some(OMA_MO_JSON),
-        _ => None,
+pub(super) fn choose<S: AsRef<str>>(accepted: &[S]) -> Option<&'static str> {
+    accepted.iter().map(AsRef::as_ref).find_map(|range| {
+        let any = ["application/*", "*/*"].iter().any(|any| is_media_type(range, any));
+        let known = [DMMO_JSON, OMA_MO_JSON, TNDS_XML];
+        if any { Some(DMMO_JSON) } else { known.into_iter().find(|known| is_media_type(range, known)) }
     })
 }
 
@@ -34,7 +41,8 @@ mod tests {
         assert_eq!(choose(&["application/xml", OMA_MO_JSON, DMMO_JSON]), Some(OMA_MO_JSON));
         assert_eq!(choose(&["text/*", "*/*"]), Some(DMMO_JSON));
         assert_eq!(choose(&["application/*"]), Some(DMMO_JSON));
-        assert_eq!(choose(&["application/xml"]), None);
+        assert_eq!(choose(&["Application/vnd.SyncML.dmtnds+xml; charset=utf-8"]), Some(TNDS_XML));
+        assert_eq!(choose(&["application/vnd.syncml.dmtnds+wbxml", "application/xml"]), None);
         assert_eq!(choose(&[]), None);
     }
 }

@@ -14,15 +14,20 @@ mod media;
 mod repository;
 mod show;
 mod status;
+mod sub;
+mod unsub;
 
+pub(crate) use repository::Upload;
 pub use status::CommandError;
 
 use std::sync::Arc;
 
+use hyper::Uri;
 use tokio::sync::watch;
 
 use crate::config::Settings;
 use crate::exec::Ledger;
+use crate::mo::ManagementObject;
 use crate::package::{Command, Status};
 use crate::session::Parameters;
 use crate::session::machine::Done;
@@ -59,9 +64,13 @@ type Answer = Result<Done, CommandError>;
 
 /// Executes one command of a Package#2. Always answers: what fails has a status code, and is in the journal.
 pub async fn execute(command: &Command, context: &mut Context<'_>) -> Done {
+    let known = context.visitor.account.profile.has_command(&command.name);
     let answer = match &command.parameters {
-        None => Err(CommandError::Malformed("its parameters are not a list of strings")),
-        Some(parameters) => dispatch(&command.name, parameters, context).await,
+        Some(parameters) if known => dispatch(&command.name, parameters, context).await,
+        None if known || command.name.is_empty() => {
+            Err(CommandError::Malformed("its parameters are not a list of strings"))
+        }
+        _ => Err(CommandError::Unknown),
     };
     let (done, problem) = match answer {
         Ok(done) => (done, None),
@@ -69,6 +78,18 @@ pub async fn execute(command: &Command, context: &mut Context<'_>) -> Done {
     };
     report(command, &done, problem.as_ref(), context);
     done
+}
+
+/// Retrieves what a DEFAULT leads to, and makes it an instance of `object` (TS 10.1). Returns the new instance's ClientURI.
+///
+/// # Errors
+/// As HGET without a ClientURI; the document is of another object.
+pub async fn retrieve(
+    uri: Uri,
+    object: &ManagementObject,
+    context: &mut Context<'_>,
+) -> Result<Vec<String>, CommandError> {
+    hget::retrieve(uri, object, context).await
 }
 
 async fn dispatch(name: &str, parameters: &[String], context: &mut Context<'_>) -> Answer {
@@ -83,6 +104,8 @@ async fn dispatch(name: &str, parameters: &[String], context: &mut Context<'_>) 
         "END" => end::run(parameters),
         "DEFAULT" => default::run(parameters, context).await,
         "SHOW" => show::run(parameters, context),
+        "SUB" => sub::run(parameters, context).await,
+        "UNSUB" => unsub::run(parameters, context).await,
         _ => Err(CommandError::Unknown),
     }
 }
@@ -100,7 +123,9 @@ fn report(command: &Command, done: &Done, problem: Option<&CommandError>, contex
     let server_id = context.visitor.account.server_id.as_str();
     let code = done.status.code;
     let target = match command.name.as_str() {
-        "GET" | "DELETE" | "EXEC" => command.parameters.as_deref().and_then(<[String]>::first),
+        "GET" | "DELETE" | "EXEC" | "SUB" | "UNSUB" => {
+            command.parameters.as_deref().and_then(<[String]>::first)
+        }
         "HGET" | "HPUT" | "HPOST" => command.parameters.as_deref().and_then(|list| list.get(1)),
         _ => None,
     };

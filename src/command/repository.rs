@@ -5,18 +5,36 @@ use hyper::header::{ACCEPT, CONTENT_TYPE, HeaderName, HeaderValue, LOCATION};
 use hyper::{Method, Uri};
 
 use super::{CommandError, Context, media};
-use crate::transport::{Peer, Request, Response};
+use crate::mo::tnds::{self, TndsError};
+use crate::package::{Profile, is_media_type};
+use crate::session::Parameters;
+use crate::transport::{Connection, Peer, Request, Response};
+use crate::tree::{Document, NodeRef, Tree, TreeError};
 use crate::uri::server::Template;
 
 const MOST_REDIRECTS: usize = 5;
 /// The largest document that is retrieved.
 const MOST_RETRIEVED: usize = 8 << 20;
+/// The largest document that is sent.
+const MOST_SENT: usize = 32 << 20;
+/// Says which types a repository takes that answers 415 (approved profile).
+const OMADM_ACCEPT: &str = "omadm-accept";
 
 /// What a repository sent.
 pub(super) struct Fetched {
     /// Content-Type, as sent.
     pub(super) content_type: String,
     pub(super) body: Bytes,
+}
+
+impl Fetched {
+    /// The serialised management object that it is, for `target` if the server named one.
+    pub(super) fn document(&self, target: Option<&NodeRef>, tree: &Tree) -> Result<Document, TreeError> {
+        match is_media_type(&self.content_type, media::TNDS_XML) {
+            true => Document::parse_tnds(&self.body, target, tree),
+            false => Document::parse(&self.body),
+        }
+    }
 }
 
 /// A ServerURI with this device's values in it (TS 6.2).
@@ -32,15 +50,15 @@ pub(super) async fn fetch(
     leaf_type: Option<&str>,
     context: &mut Context<'_>,
 ) -> Result<Fetched, CommandError> {
-    let mut accept = format!("{}, {}", media::DMMO_JSON, media::OMA_MO_JSON);
+    let mut accept = media::ACCEPT.to_owned();
     if let Some(leaf_type) = leaf_type {
         accept = format!("{accept}, {leaf_type};q=0.5");
     }
-    let accept = HeaderValue::try_from(accept).unwrap_or(HeaderValue::from_static(media::DMMO_JSON));
+    let accept = HeaderValue::try_from(accept).unwrap_or(HeaderValue::from_static(media::ACCEPT));
     let mut request = Request { peer: Peer::Repository, ..Request::new(Method::GET, uri) };
     request.headers.push((ACCEPT, accept));
     request.max_body = MOST_RETRIEVED;
-    let response = follow(request, &[301, 302, 303, 307, 308], context).await?;
+    let response = follow(request, &[301, 302, 303, 307, 308], context.connection).await?;
     if !(200..300).contains(&response.status) {
         return Err(CommandError::Repository(response.status));
     }
@@ -49,35 +67,114 @@ pub(super) async fn fetch(
     Ok(Fetched { content_type: content_type.to_owned(), body: response.body })
 }
 
-/// PUTs or POSTs a JSON array of serialised MOs.
+/// PUTs or POSTs serialised MOs. A repository that takes another type than the server said gets that, once.
 pub(super) async fn deliver(
     method: Method,
     uri: Uri,
     content_type: &'static str,
-    body: Bytes,
+    documents: &[Vec<u8>],
     context: &mut Context<'_>,
 ) -> Result<(), CommandError> {
-    let mut request = Request { peer: Peer::Repository, body, ..Request::new(method, uri) };
-    request.headers.push((CONTENT_TYPE, HeaderValue::from_static(content_type)));
-    let dev_id = HeaderValue::try_from(context.parameters.dev_id()).ok();
-    let name = HeaderName::from_static("omadm-devid");
-    request.headers.extend(dev_id.map(|dev_id| (name, dev_id)));
-    let response = follow(request, &[307, 308], context).await?;
-    if (200..300).contains(&response.status) {
-        Ok(())
-    } else {
-        Err(CommandError::Repository(response.status))
+    let upload = Upload {
+        method,
+        uri,
+        documents,
+        tree: context.tree,
+        parameters: context.parameters,
+        profile: context.visitor.account.profile,
+    };
+    match upload.send_as(content_type, context.connection).await?.status {
+        200..300 => Ok(()),
+        status => Err(CommandError::Repository(status)),
     }
+}
+
+/// Serialised MOs on their way to a data repository.
+pub(crate) struct Upload<'a> {
+    /// PUT or POST.
+    pub(crate) method: Method,
+    /// Where to.
+    pub(crate) uri: Uri,
+    /// JSON objects.
+    pub(crate) documents: &'a [Vec<u8>],
+    /// Where they are from.
+    pub(crate) tree: &'a Tree,
+    /// The device's values.
+    pub(crate) parameters: &'a Parameters,
+    /// What the server that wants it speaks.
+    pub(crate) profile: Profile,
+}
+
+impl Upload<'_> {
+    /// Sends them as DM 2.0's JSON, or as the repository asks for.
+    pub(crate) async fn send(&self, connection: &mut Connection) -> Result<Response, CommandError> {
+        self.send_as(media::DMMO_JSON, connection).await
+    }
+
+    /// Sends them in this type. The repository may answer 415 and say what it takes (approved profile): then in that.
+    /// Any other status is a response.
+    async fn send_as(
+        &self,
+        content_type: &'static str,
+        connection: &mut Connection,
+    ) -> Result<Response, CommandError> {
+        let response = self.offer(content_type, connection).await?;
+        if response.status != 415 {
+            return Ok(response);
+        }
+        let header = response.headers.get_all(OMADM_ACCEPT).iter().filter_map(|value| value.to_str().ok());
+        let wanted = header.collect::<Vec<_>>().join(", ");
+        let mut types: Vec<_> = wanted.split(',').map(str::trim).collect();
+        types.retain(|other| !is_media_type(other, content_type));
+        let other = media::choose(&types).filter(|other| *other != content_type);
+        let refused = CommandError::NotAcceptable { accepted: wanted.clone(), profile: self.profile };
+        let response = self.offer(other.ok_or(refused)?, connection).await?;
+        if response.status == 415 {
+            return Err(CommandError::NotAcceptable { accepted: wanted, profile: self.profile });
+        }
+        Ok(response)
+    }
+
+    async fn offer(
+        &self,
+        content_type: &'static str,
+        connection: &mut Connection,
+    ) -> Result<Response, CommandError> {
+        let body = body_of(content_type, self.documents, self.tree)?;
+        let request = Request::new(self.method.clone(), self.uri.clone());
+        let mut request = Request { peer: Peer::Repository, body, ..request };
+        request.headers.push((CONTENT_TYPE, HeaderValue::from_static(content_type)));
+        let dev_id = HeaderValue::try_from(self.parameters.dev_id()).ok();
+        let name = HeaderName::from_static("omadm-devid");
+        request.headers.extend(dev_id.map(|dev_id| (name, dev_id)));
+        follow(request, &[307, 308], connection).await
+    }
+}
+
+/// Serialised MOs as one document: a JSON array, or a tree with a root each.
+fn body_of(content_type: &str, documents: &[Vec<u8>], tree: &Tree) -> Result<Bytes, TreeError> {
+    if content_type == media::TNDS_XML {
+        let xml = tnds::write(documents, |moid| tree.object(moid), MOST_SENT);
+        let invalid = |error: TndsError| TreeError::Invalid {
+            node: media::TNDS_XML.to_owned(),
+            why: error.to_string(),
+        };
+        return Ok(xml.map_err(invalid)?.into());
+    }
+    let mut body = vec![b'['];
+    body.extend_from_slice(&documents.join(&b','));
+    body.push(b']');
+    Ok(body.into())
 }
 
 /// Sends a request and follows redirects of these statuses.
 async fn follow(
     mut request: Request,
     statuses: &[u16],
-    context: &mut Context<'_>,
+    connection: &mut Connection,
 ) -> Result<Response, CommandError> {
     for _ in 0..=MOST_REDIRECTS {
-        let response = context.connection.send(&request).await?;
+        let response = connection.send(&request).await?;
         if !statuses.contains(&response.status) {
             return Ok(response);
         }
@@ -112,8 +209,30 @@ fn resolve(base: &Uri, location: &str) -> Option<Uri> {
         let folder = base.path().rsplit_once('/').map_or("", |(folder, _)| folder);
         format!("{folder}/{location}")
     };
-    parts.path_and_query = Some(path.parse().ok()?);
+    parts.path_and_query = Some(without_dots(&path).parse().ok()?);
     Uri::from_parts(parts).ok()
+}
+
+/// RFC 3986 5.2.4: `.` and `..` are steps, not names.
+fn without_dots(path_and_query: &str) -> String {
+    let end = path_and_query.find('?').unwrap_or(path_and_query.len());
+    let (path, query) = path_and_query.split_at_checked(end).unwrap_or((path_and_query, ""));
+    let mut kept: Vec<&str> = Vec::new();
+    let mut steps = path.split('/').skip(1).peekable();
+    while let Some(step) = steps.next() {
+        match step {
+            "." | ".." => {
+                if step == ".." {
+                    kept.pop();
+                }
+                if steps.peek().is_none() {
+                    kept.push("");
+                }
+            }
+            name => kept.push(name),
+        }
+    }
+    format!("/{}{query}", kept.join("/"))
 }
 
 #[cfg(test)]
@@ -129,6 +248,10 @@ mod tests {
             ("/x?y#z", "https://r.example:8443/x?y"),
             ("x", "https://r.example:8443/a/x"),
             ("?y", "https://r.example:8443/a/b?y"),
+            ("../x?../y", "https://r.example:8443/x?../y"),
+            ("../../../x/./y/..", "https://r.example:8443/x/"),
+            ("/a//b/", "https://r.example:8443/a//b/"),
+            ("..", "https://r.example:8443/"),
         ] {
             assert_eq!(resolve(&base, location), Some(expected.parse().unwrap()), "{location}");
         }

@@ -12,7 +12,7 @@ use crate::uri::server::ServerUriError;
 /// Why a command was not executed.
 #[derive(Debug, thiserror::Error)]
 pub enum CommandError {
-    /// Not one of the ten.
+    /// Not one that the account's profile has.
     #[error("unknown command")]
     Unknown,
     /// Wrong number or type of parameters.
@@ -65,6 +65,9 @@ pub enum CommandError {
     /// An EXEC or a SHOW can't begin.
     #[error(transparent)]
     Exec(ExecError),
+    /// A server has subscribed to as much as it may.
+    #[error("the server has {0} subscriptions already")]
+    TooManySubscriptions(usize),
     /// Not in this version.
     #[error("{0} is not supported")]
     Unsupported(&'static str),
@@ -105,6 +108,7 @@ impl CommandError {
             Self::Repository(_) => 500,
             Self::Transport(error) if error.is_retryable() => 503,
             Self::Transport(_) => 500,
+            Self::TooManySubscriptions(_) => 506,
             Self::Unknown | Self::NoBrowser | Self::Unsupported(_) => 501,
         }
     }
@@ -113,7 +117,7 @@ impl CommandError {
 fn of_tree(error: &TreeError) -> u16 {
     match error {
         TreeError::NotFound(_) | TreeError::NotUnique(_) => 404,
-        TreeError::Forbidden(_) => 403,
+        TreeError::Forbidden(_) | TreeError::NotDelegable { .. } => 403,
         TreeError::NotAllowed { .. } => 405,
         TreeError::Unsupported(_) => 501,
         TreeError::Unavailable { .. } => 503,
@@ -124,6 +128,7 @@ fn of_tree(error: &TreeError) -> u16 {
         } => 501,
         TreeError::Invalid { .. }
         | TreeError::TooLarge(_)
+        | TreeError::TooMany(_)
         | TreeError::Backend { .. }
         | TreeError::NotVerified(_)
         | TreeError::Store(_) => 500,
@@ -145,6 +150,7 @@ mod tests {
             (TreeError::NotFound(node()), 404),
             (TreeError::NotUnique(node()), 404),
             (TreeError::Forbidden(node()), 403),
+            (TreeError::NotDelegable { entry: node(), why: "" }, 403),
             (TreeError::NotAllowed { node: node(), what: "" }, 405),
             (TreeError::Unsupported(""), 501),
             (TreeError::Invalid { node: node(), why: why() }, 500),
@@ -154,6 +160,7 @@ mod tests {
             (TreeError::Backend { node: node(), source: BackendError::List(why()) }, 500),
             (TreeError::NotVerified(node()), 500),
             (TreeError::TooLarge(node()), 500),
+            (TreeError::TooMany(node()), 500),
             (TreeError::Full(node()), 506),
             (disk(std::io::ErrorKind::StorageFull), 506),
             (disk(std::io::ErrorKind::InvalidData), 500),
@@ -181,6 +188,7 @@ mod tests {
             (ExecError::Crowded.into(), 503),
             (ExecError::Running(node()).into(), 503),
             (ExecError::from(TreeError::Full(node())).into(), 506),
+            (CommandError::TooManySubscriptions(64), 506),
         ];
         for (error, expected) in others {
             assert_eq!(error.status(), expected, "{error}");

@@ -20,6 +20,8 @@ pub struct Settings {
     pub dbus_address: String,
     /// `[paths]`
     pub paths: Paths,
+    /// `[subscription] poll`: how often what nothing tells of is looked at, while a subscription needs it.
+    pub subscription_poll: Duration,
     /// `[bootstrap] uri`: where an agent without accounts asks for one; a ServerURI template.
     pub bootstrap_uri: Option<String>,
 }
@@ -52,6 +54,8 @@ pub struct Session {
     pub max_packages: u32,
     /// Whether plain http is allowed: for a bench only.
     pub allow_http: bool,
+    /// Whether a request for just-in-time configuration says who asks, as the query field `InitiatedBy`.
+    pub default_initiated_by: bool,
     /// If not empty: the only origins that CONT may move a session to.
     pub continue_origins: Vec<Origin>,
 }
@@ -94,6 +98,7 @@ impl Default for Settings {
                 max_package: 1 << 20,
                 max_packages: 1000,
                 allow_http: false,
+                default_initiated_by: false,
                 continue_origins: Vec::new(),
             },
             exec: Exec { socket: None, sync_limit: Duration::from_secs(5) },
@@ -105,6 +110,7 @@ impl Default for Settings {
                 state: "/var/lib/omadm".into(),
                 sysroot: "/".into(),
             },
+            subscription_poll: Duration::from_secs(60),
             bootstrap_uri: None,
         }
     }

@@ -1,11 +1,20 @@
 //! What applications on the device ask for.
 
+use std::sync::Arc;
+
 use tokio::sync::oneshot;
 
 use super::Daemon;
 use crate::alert::RaiseError;
+use crate::just_in_time::{ConfigurationError, Initiator, Source};
 use crate::package::Alert;
 use crate::push::PushError;
+
+/// Requests for configuration that are served at one time.
+const MOST_CONFIGURED: usize = 4;
+
+/// Where the answer to a request for configuration goes: the ClientURIs of what was made.
+pub type Configured = oneshot::Sender<Result<Vec<String>, ConfigurationError>>;
 
 /// A request from the device itself. Whoever receives it answers once, at the end.
 #[derive(Debug)]
@@ -21,6 +30,15 @@ pub enum Local {
         register: bool,
         /// Where the answer goes.
         reply: oneshot::Sender<Result<(), PushError>>,
+    },
+    /// An application lacks the configuration of a management object (TS 10.1).
+    Configuration {
+        /// The object.
+        moid: String,
+        /// Who asks.
+        initiator: Initiator,
+        /// Where the answer goes.
+        reply: Configured,
     },
     /// A push message: the base64 of a Package#0 (TS D.2.5).
     Deliver {
@@ -45,6 +63,7 @@ impl Daemon {
             Local::Registration { server_id, id, register, reply } => {
                 let _ = reply.send(self.registration(server_id, id, register).await);
             }
+            Local::Configuration { moid, initiator, reply } => self.configure(&moid, initiator, reply),
             Local::Deliver { payload, reply } => {
                 let _ = reply.send(self.deliver(&payload).await);
             }
@@ -52,5 +71,40 @@ impl Daemon {
                 let _ = reply.send(self.raise(alert).await);
             }
         }
+    }
+
+    /// Fetches the configuration of an object, in a task of its own; one at a time for each object.
+    fn configure(&mut self, moid: &str, initiator: Initiator, reply: Configured) {
+        let source = match Source::of(&self.world, moid) {
+            Ok(source) => source,
+            Err(error) => {
+                let _ = reply.send(Err(error));
+                return;
+            }
+        };
+        let moid = source.moid().to_owned();
+        if self.configuring.len() == MOST_CONFIGURED || self.configuring.values().any(|other| *other == moid)
+        {
+            let _ = reply.send(Err(ConfigurationError::Busy));
+            return;
+        }
+        let world = Arc::clone(&self.world);
+        let (programs, stopping) = (self.programs.clone(), self.stopping.subscribe());
+        let task = self.configurations.spawn(async move {
+            let done = source.fetch(&world, initiator, &programs, stopping).await;
+            let (server_id, moid) = (source.server_id(), source.moid());
+            match &done {
+                Ok(made) => log::info!(
+                    OMADM_SERVER_ID = server_id;
+                    "{moid}: configured from {server_id}'s DEFAULT: {}", made.join(", ")
+                ),
+                Err(error) => log::warn!(
+                    OMADM_SERVER_ID = server_id;
+                    "{moid}: not configured from {server_id}'s DEFAULT: {error}"
+                ),
+            }
+            let _ = reply.send(done);
+        });
+        self.configuring.insert(task.id(), moid);
     }
 }

@@ -206,6 +206,12 @@ impl Format {
     ];
     const EXPECTED: &str = "b64, bin, bool, chr, int, node, null, xml, date, time or float";
 
+    /// What an element of this name says, in any case.
+    #[must_use]
+    pub fn from_word(word: &str) -> Option<Self> {
+        Self::WORDS.iter().find(|(known, _)| known.eq_ignore_ascii_case(word)).map(|(_, format)| *format)
+    }
+
     /// The element that says it.
     #[must_use]
     pub const fn word(self) -> &'static str {

@@ -116,13 +116,15 @@ impl<'a> Parser<'a> {
         Ok(())
     }
 
+    /// Empty elements, or, wrongly, their names as text.
     fn access(&self, element: Element<'a, 'a>) -> AccessType {
-        let named = |child: Element<'_, '_>| {
-            AccessType::ALL.into_iter().find(|(_, name)| name.eq_ignore_ascii_case(child.tag_name().name()))
-        };
-        self.own_children(element)
-            .filter_map(named)
-            .fold(AccessType::default(), |all, (access, _)| all.and(access))
+        let known =
+            |word: &str| AccessType::ALL.into_iter().find(|(_, name)| name.eq_ignore_ascii_case(word));
+        let both = |all: AccessType, (access, _): (AccessType, _)| all.and(access);
+        let as_text = text(element);
+        let words = as_text.split(|c: char| !c.is_alphabetic()).filter_map(known);
+        let elements = self.own_children(element).filter_map(|child| known(child.tag_name().name()));
+        elements.fold(words.fold(AccessType::default(), both), both)
     }
 
     fn df_type(&self, element: Element<'a, 'a>, found: &mut Found) {

@@ -190,11 +190,46 @@ fn properties_may_be_missing_repeated_and_in_any_order() {
     assert_eq!((twice.occurrence, twice.format), (Occurrence::OneOrMore, Format::Bool));
     assert_eq!(properties("<DFFormat><acme/><Int/></DFFormat>").format, Format::Int);
     assert_eq!(properties("<Scope>Permanent</Scope>").scope, Scope::Permanent);
+    let both = AccessType::GET.and(AccessType::EXEC);
+    assert_eq!(properties("<AccessType>Get, Exec<Peek/></AccessType>").access, both);
     assert_eq!(properties("<Occurrence><OneOrN/></Occurrence>").occurrence, Occurrence::OneOrMore);
     let with_children =
         "<MgmtTree><Node><Node><NodeName>b</NodeName></Node><NodeName>a</NodeName></Node></MgmtTree>";
     let root = &parsed(with_children).roots[0];
     assert_eq!((root.properties.format, root.children[0].properties.format), (Format::Node, Format::Chr));
+}
+
+#[test]
+fn every_format_of_the_ddf_is_known() {
+    use Format::{B64, Bin, Bool, Chr, Date, Float, Int, Node, Null, Time, Xml};
+    let words = ["b64", "bin", "bool", "chr", "int", "node", "null", "xml", "date", "time", "float"];
+    let formats = [B64, Bin, Bool, Chr, Int, Node, Null, Xml, Date, Time, Float];
+    for (word, format) in words.into_iter().zip(formats) {
+        assert_eq!(properties(&format!("<DFFormat><{word}/></DFFormat>")).format, format);
+    }
+    let occurrences = [
+        ("<One/>", Occurrence::One),
+        ("<ZeroOrOne/>", Occurrence::ZeroOrOne),
+        ("<ZeroOrMore/>", Occurrence::ZeroOrMore),
+        ("<OneOrMore/>", Occurrence::OneOrMore),
+        ("<ZeroOrN>3</ZeroOrN>", Occurrence::ZeroOrN(3)),
+        ("<OneOrN>3</OneOrN>", Occurrence::OneOrN(3)),
+    ];
+    for (word, occurrence) in occurrences {
+        assert_eq!(properties(&format!("<Occurrence>{word}</Occurrence>")).occurrence, occurrence);
+    }
+    let all = "<AccessType><Add/><Copy/><Delete/><Exec/><Get/><Replace/></AccessType>";
+    let access = properties(all).access;
+    assert!(AccessType::ALL.into_iter().all(|(one, _)| access.allows(one)));
+    for (one, word) in AccessType::ALL {
+        assert_eq!(properties(&format!("<AccessType><{word}/></AccessType>")).access, one);
+    }
+    for (word, scope) in [("Permanent", Scope::Permanent), ("Dynamic", Scope::Dynamic)] {
+        assert_eq!(properties(&format!("<Scope><{word}/></Scope>")).scope, scope);
+    }
+    for (word, case) in [("CS", CaseSense::Sensitive), ("CIS", CaseSense::Insensitive)] {
+        assert_eq!(properties(&format!("<CaseSense><{word}/></CaseSense>")).case_sense, case);
+    }
 }
 
 #[test]
@@ -306,6 +341,8 @@ fn size_depth_and_tags_are_bounded() {
     let attributes: String = (0..10_000).map(|n| format!(" a{n}=''")).collect();
     let wide = format!("<MgmtTree\n{attributes}/>");
     assert!(is_bomb(&parse(wide.as_bytes()).unwrap_err()));
+    let many = "<a ".repeat(2_000_000);
+    assert!(is_bomb(&parse(many.as_bytes()).unwrap_err()), "and none of it is looked at twice");
     let nested: String = (0..100).map(|n| format!("<v xmlns:p{n}='u'>")).collect();
     assert!(is_bomb(&parse(nested.as_bytes()).unwrap_err()), "quadratic in the XML parser");
     let many = "<!ENTITY a 'b'>".repeat(257);

@@ -1,8 +1,7 @@
 //! Writing a DDF.
 
-use std::fmt::{self, Write};
-
 use super::{CaseSense, Ddf, Node, NodeName, Occurrence, Properties, Scope};
+use crate::xml::Writer;
 
 const DOCTYPE: &str = "<!DOCTYPE MgmtTree PUBLIC \"-//OMA//DTD-DM-DDF 1.2//EN\" \
                        \"http://www.openmobilealliance.org/tech/DTD/DM_DDF-V1_2.dtd\">";
@@ -13,15 +12,15 @@ impl Ddf {
     /// Characters that XML can't hold become U+FFFD.
     #[must_use]
     pub fn to_xml(&self) -> String {
-        let mut out =
-            Writer { xml: format!("<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n{DOCTYPE}\n"), depth: 0 };
+        let mut out = Writer::new(true);
+        out.raw(DOCTYPE);
         out.element("MgmtTree", |out| {
             out.text("VerDTD", &self.version);
             out.optional("Man", self.manufacturer.as_deref());
             out.optional("Mod", self.model.as_deref());
             self.roots.iter().for_each(|root| node(out, root));
         });
-        out.xml
+        out.finish()
     }
 }
 
@@ -70,58 +69,4 @@ fn properties(out: &mut Writer, properties: &Properties) {
             out.element("CaseSense", |out| out.text("CIS", ""));
         }
     });
-}
-
-struct Writer {
-    xml: String,
-    depth: usize,
-}
-
-impl Writer {
-    fn element(&mut self, name: &str, content: impl FnOnce(&mut Self)) {
-        self.line(format_args!("<{name}>"));
-        self.depth += 1;
-        content(self);
-        self.depth -= 1;
-        self.line(format_args!("</{name}>"));
-    }
-
-    fn text(&mut self, name: &str, text: &str) {
-        if text.is_empty() {
-            self.line(format_args!("<{name}/>"));
-        } else {
-            self.line(format_args!("<{name}>{}</{name}>", Escaped(text)));
-        }
-    }
-
-    fn optional(&mut self, name: &str, text: Option<&str>) {
-        if let Some(text) = text {
-            self.text(name, text);
-        }
-    }
-
-    fn line(&mut self, line: fmt::Arguments<'_>) {
-        // Writing to a String can't fail.
-        let _ = writeln!(self.xml, "{:1$}{line}", "", 2 * self.depth);
-    }
-}
-
-struct Escaped<'a>(&'a str);
-
-impl fmt::Display for Escaped<'_> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        for character in self.0.chars() {
-            match character {
-                '<' => f.write_str("&lt;")?,
-                '>' => f.write_str("&gt;")?,
-                '&' => f.write_str("&amp;")?,
-                // As it is, it would be read back as a line feed.
-                '\r' => f.write_str("&#13;")?,
-                '\t' | '\n' => f.write_char(character)?,
-                '\0'..='\x1f' | '\u{fffe}' | '\u{ffff}' => f.write_char(char::REPLACEMENT_CHARACTER)?,
-                other => f.write_char(other)?,
-            }
-        }
-        Ok(())
-    }
 }

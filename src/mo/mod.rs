@@ -5,6 +5,7 @@
 pub mod fill;
 pub mod mapping;
 pub mod pipeline;
+pub mod tnds;
 pub mod value;
 
 pub mod check;

@@ -29,6 +29,8 @@ pub struct ManagementObject {
     pub instances: Vec<Seed>,
     /// `instances-from = "accounts"`: one instance for each DM account, its MIID the server id (DMAcc).
     pub per_account: bool,
+    /// `instances-from = "objects"`: one instance for each management object whose rights can be delegated (TS 11.3).
+    pub per_object: bool,
     /// Whether servers may create instances.
     pub dynamic: bool,
     /// D-Bus objects that sources name.

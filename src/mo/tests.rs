@@ -1,6 +1,7 @@
 //! Whole folders: read, joined, checked.
 
 mod machine;
+mod standard;
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt as _;
@@ -253,6 +254,7 @@ fn the_head_is_checked() {
         problems(&HEAD.replace("instances = [\"1\"]", "instances-from = \"me\""))
             .contains("expected \"accounts\"")
     );
+    assert_eq!(problems(&HEAD.replace("instances = [\"1\"]", "instances-from = \"objects\"")), "");
     assert!(problems(&format!("{HEAD}instances-from = \"accounts\"\n")).contains("excludes"));
 }
 

@@ -409,6 +409,34 @@ mod tests {
     }
 
     #[test]
+    fn each_option_but_one_comes_once() {
+        let values: [&[u8]; 7] = [b"s", &[1], &[0, 1], &[0; 36], b"", b"", b"\x00\x01v"];
+        for (number, value) in (1..).zip(values) {
+            let twice = package(&[(number, value), (0, value)]);
+            if number == option::REQUESTED_MO_CV {
+                assert_eq!(decode(&twice).unwrap().requested.count(), 2);
+            } else {
+                assert_eq!(decode(&twice), Err(Malformed::Repeated(number)));
+            }
+        }
+    }
+
+    #[test]
+    fn every_connection_type_is_known_by_its_number() {
+        use ConnectionType::{AnyAvailable, Mobile, Wireless, Wireline};
+        let bytes = package(&[(2, &[2, 200, 1, 3, 0])]);
+        let read: Vec<_> = decode(&bytes).unwrap().preferred.collect();
+        assert_eq!(read, [Wireless, Mobile, Wireline, AnyAvailable]);
+    }
+
+    #[test]
+    fn no_connection_type_is_as_if_absent() {
+        for none in [&b""[..], &[4], &[200, 255]] {
+            assert_eq!(decode(&package(&[(2, none)])).unwrap().preferred.count(), 0, "{none:?}");
+        }
+    }
+
+    #[test]
     fn takes_the_longest_there_can_be() {
         let value = vec![b'x'; MAX_VALUE];
         let mut options = vec![(15, &value[..]); MAX_OPTIONS];

@@ -8,6 +8,10 @@ use serde_json::{Map, Value};
 use super::wire::{Initiation, Response, borrowed, bytes, some_of};
 use super::{Encoded, INITIATION, Package1, Package2, Package3, Reason, multipart};
 
+/// The commands: the draft's, and subscriptions.
+pub(super) const COMMANDS: [&str; 12] =
+    ["CONT", "DEFAULT", "DELETE", "END", "EXEC", "GET", "HGET", "HPOST", "HPUT", "SHOW", "SUB", "UNSUB"];
+
 /// The prefix of the mandatory alerts' types.
 const MANDATORY: &str = "urn:oma:at:dm:2.0:";
 /// What the NOTIFICATION-ID is called in the data of one: the approved text wants it there and does not say how.

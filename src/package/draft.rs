@@ -10,6 +10,10 @@ use serde_json::Value;
 use super::wire::{Initiation, Response, borrowed, bytes, some_of};
 use super::{Encoded, INITIATION, Package1, Package3, multipart};
 
+/// The commands (TS 5.4).
+pub(super) const COMMANDS: [&str; 10] =
+    ["CONT", "DEFAULT", "DELETE", "END", "EXEC", "GET", "HGET", "HPOST", "HPUT", "SHOW"];
+
 /// Writes Package#1; `{}` when there is nothing to say.
 #[must_use]
 pub fn encode1(package: &Package1) -> Encoded {

@@ -27,6 +27,18 @@ pub enum Profile {
     Approved,
 }
 
+impl Profile {
+    /// Whether the profile has a command of this name (TS 5.4); others are answered with 501.
+    #[must_use]
+    pub fn has_command(self, name: &str) -> bool {
+        let commands: &[&str] = match self {
+            Self::Draft => &draft::COMMANDS,
+            Self::Approved => &approved::COMMANDS,
+        };
+        commands.contains(&name)
+    }
+}
+
 /// One command of a Package#2, as received: nothing is known yet about name or parameters.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Command {

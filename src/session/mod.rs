@@ -1,7 +1,7 @@
 //! Management sessions (TS 5.2): a pure machine, the driver that gives it sockets and a tree, and the queue
 //! that decides when and with whom.
 
-mod backoff;
+pub(crate) mod backoff;
 mod driver;
 pub mod machine;
 mod parameters;

@@ -4,7 +4,7 @@ use redb::{ReadableTable, WriteTransaction};
 
 use super::{
     ALERTS, CONTACTS, DEFAULTS, EXECS, INSTANCES, META, NODES, NOTIFICATIONS, NodeKey, PINS, PUSH,
-    StoreError, Stored, TRIGGERS, db,
+    StoreError, Stored, Subscription, TRIGGERS, db, subscription,
 };
 use crate::push::bridge::Standing;
 
@@ -73,6 +73,17 @@ pub enum Change {
     ExecEnded(u64),
     /// The latest time known (seconds since 1970).
     Clock(u64),
+    /// A server has subscribed; in place of what it had for the same ClientURI.
+    Subscribe(Subscription),
+    /// What is at the ServerURI now, if the server still has this subscription.
+    Delivered(Subscription),
+    /// A server's subscription to a ClientURI is no more.
+    Unsubscribe {
+        /// The server.
+        server_id: String,
+        /// As subscribed to.
+        client_uri: String,
+    },
 }
 
 impl Change {
@@ -156,6 +167,11 @@ impl Change {
             }
             Self::Clock(time) => {
                 transaction.open_table(META).map_err(db)?.insert("clock", *time).map_err(db)?;
+            }
+            Self::Subscribe(new) => subscription::put(transaction, new)?,
+            Self::Delivered(delivered) => subscription::delivered(transaction, delivered)?,
+            Self::Unsubscribe { server_id, client_uri } => {
+                subscription::remove(transaction, server_id, client_uri)?;
             }
         }
         Ok(())

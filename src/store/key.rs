@@ -6,6 +6,12 @@
 pub struct NodeKey(Vec<u8>);
 
 impl NodeKey {
+    /// What the keys of all instances of a management object are below.
+    #[must_use]
+    pub fn object(moid: &str) -> Self {
+        Self(moid.as_bytes().to_vec())
+    }
+
     /// The key of an instance's root.
     #[must_use]
     pub fn instance(moid: &str, miid: &str) -> Self {

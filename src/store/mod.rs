@@ -14,19 +14,24 @@
 //! | `alerts` | place `\0` number (u64, big endian) | the alert as JSON |
 //! | `execs` | number | an EXEC that waits, runs, or whose end nobody was told: JSON |
 //! | `triggers` | as `notifications` | what a notification asks for, until its session has ended for good: JSON |
+//! | `subscriptions` | server id `\0` ClientURI | see [`Subscription`] |
 //!
 //! Only the agent opens it. Everything that must hold together is one [`Store::commit`] of several
 //! [`Change`]s: one transaction, one sync. A power cut at any moment leaves the state of the last commit.
 
 mod change;
 mod key;
+mod news;
 mod read;
 mod stored;
+mod subscription;
 
 pub use change::Change;
 pub use key::NodeKey;
+pub use news::News;
 pub use read::{SeenNotification, Snapshot};
 pub use stored::Stored;
+pub use subscription::{Digest, Subscription};
 
 use std::fs::{File, OpenOptions};
 use std::io;
@@ -53,6 +58,9 @@ const PUSH: TableDefinition<'_, &str, &str> = TableDefinition::new("push");
 const ALERTS: TableDefinition<'_, &[u8], &[u8]> = TableDefinition::new("alerts");
 const EXECS: TableDefinition<'_, u64, &[u8]> = TableDefinition::new("execs");
 const TRIGGERS: TableDefinition<'_, &[u8], &[u8]> = TableDefinition::new("triggers");
+
+const SUBSCRIPTIONS: TableDefinition<'_, &[u8], &[u8]> = TableDefinition::new("subscriptions");
+
 /// Why the store can't be used.
 #[derive(Debug, thiserror::Error)]
 pub enum StoreError {
@@ -109,6 +117,7 @@ fn db(error: impl Into<redb::Error>) -> StoreError {
 #[derive(Debug)]
 pub struct Store {
     database: Database,
+    desk: news::Desk,
 }
 
 /// Makes the tables that are not there yet.
@@ -123,6 +132,7 @@ fn make_tables(transaction: &WriteTransaction) -> Result<(), StoreError> {
     transaction.open_table(ALERTS).map_err(db)?;
     transaction.open_table(EXECS).map_err(db)?;
     transaction.open_table(TRIGGERS).map_err(db)?;
+    transaction.open_table(SUBSCRIPTIONS).map_err(db)?;
     Ok(())
 }
 
@@ -163,7 +173,7 @@ impl Store {
                 other => db(other),
             },
         )?;
-        let store = Self { database };
+        let store = Self { database, desk: news::Desk::default() };
         store.prepare()?;
         // A file that was made just now must be found after a power cut, whatever was committed to it.
         if let Some(folder) = path.parent() {
@@ -228,7 +238,20 @@ impl Store {
         for change in changes {
             change.apply(&transaction)?;
         }
-        transaction.commit().map_err(db)
+        transaction.commit().map_err(db)?;
+        self.desk.report(changes);
+        Ok(())
+    }
+
+    /// From now on [`Store::news`] tells of commits at or below these keys, and of no others.
+    pub fn look_out_for(&self, keys: Vec<NodeKey>) {
+        self.desk.look_out_for(keys);
+    }
+
+    /// Waits for a commit that changes a subscription, or what [`Store::look_out_for`] names. For one listener;
+    /// what is committed while it does not listen is told the next time.
+    pub async fn news(&self) -> News {
+        self.desk.news().await
     }
 }
 

@@ -33,6 +33,10 @@ impl Snapshot {
         Ok(Self { transaction, nodes })
     }
 
+    pub(super) fn transaction(&self) -> &ReadTransaction {
+        &self.transaction
+    }
+
     /// A stored node.
     ///
     /// # Errors

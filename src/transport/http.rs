@@ -37,6 +37,8 @@ const MOST_DRAINED: usize = 64 * 1024;
 const MOST_KEPT: usize = 3;
 /// A clock can't be asked for any later time.
 const LONGEST: Duration = Duration::from_secs(365 * 24 * 3600);
+/// However fast it is: no request takes longer, unless its own `timeout` is.
+const LONGEST_SLOW: Duration = Duration::from_secs(3600);
 /// How long a connection that nobody wants any more may take to say goodbye.
 const FAREWELL: Duration = Duration::from_secs(5);
 
@@ -65,8 +67,11 @@ pub struct Request {
     pub body: Bytes,
     /// The largest response body in bytes, decoded.
     pub max_body: usize,
-    /// For everything: resolving, connecting, authenticating, the last byte of the body.
+    /// For everything: resolving, connecting, authenticating, the last byte of the body. What moves at least at the
+    /// `slowest` rate gets more, up to an hour in all.
     pub timeout: Duration,
+    /// Bytes a second, in both directions: a trickle is slower, an honest 2G link faster. 0: no more time for anything.
+    pub slowest: u32,
     /// The longest time without a byte in either direction; noticed after at most twice that.
     pub idle: Duration,
 }
@@ -110,7 +115,7 @@ struct Target {
 }
 
 impl Request {
-    /// A request without body, with 1 MiB, 5 minutes and 60 seconds as its limits.
+    /// A request without body, with 1 MiB, 5 minutes or 512 bytes a second, and 60 seconds as its limits.
     #[must_use]
     pub fn new(method: Method, uri: Uri) -> Self {
         Self {
@@ -121,6 +126,7 @@ impl Request {
             body: Bytes::new(),
             max_body: 1 << 20,
             timeout: Duration::from_secs(5 * 60),
+            slowest: 512,
             idle: Duration::from_secs(60),
         }
     }
@@ -324,23 +330,34 @@ where
 
 /// Runs `work` within the request's limits. `Err` is only ever a timeout.
 async fn within<T>(request: &Request, moved: &Moved, work: impl Future<Output = T>) -> Result<T, Failure> {
-    let deadline = Instant::now() + request.timeout.min(LONGEST);
+    let started = Instant::now();
+    let at_start = moved.load(Ordering::Relaxed);
     tokio::pin!(work);
     loop {
         let before = moved.load(Ordering::Relaxed);
+        let allowed = allowance(request, before.saturating_sub(at_start));
+        let deadline = started + allowed;
         let look = deadline.min(Instant::now() + request.idle.min(LONGEST));
         tokio::select! {
             biased;
             done = &mut work => return Ok(done),
             () = sleep_until(look) => {}
         }
-        if look == deadline {
-            return Err(Failure::Timeout(request.timeout));
+        let now = moved.load(Ordering::Relaxed);
+        if look == deadline && allowance(request, now.saturating_sub(at_start)) <= allowed {
+            return Err(Failure::Timeout(allowed));
         }
-        if before == moved.load(Ordering::Relaxed) {
+        if look != deadline && before == now {
             return Err(Failure::Stalled(request.idle));
         }
     }
+}
+
+/// How long a request may take that has moved so many bytes.
+fn allowance(request: &Request, moved: u64) -> Duration {
+    let timeout = request.timeout.min(LONGEST);
+    let seconds = moved.checked_div(u64::from(request.slowest)).unwrap_or_default();
+    timeout.saturating_add(Duration::from_secs(seconds)).min(LONGEST_SLOW.max(timeout))
 }
 
 /// A fresh client nonce. Without randomness from the kernel a counter would do too: it needs no secrecy.

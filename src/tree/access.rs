@@ -1,7 +1,10 @@
 //! Who may do what with which instance (TS 11.3).
 
+use super::delegation::maid_of;
 use super::error::TreeError;
+use super::node::NodeRef;
 use super::registry::{Instance, Origin, Tree, Visitor};
+use crate::config::Account;
 use crate::mo::ManagementObject;
 use crate::store::Snapshot;
 
@@ -16,8 +19,34 @@ impl Rights {
     pub const WRITE: Self = Self(2);
     /// EXEC
     pub const EXECUTE: Self = Self(4);
+    /// HGET and DELETE of the entries that say who may do what
+    pub const DELEGATE: Self = Self(8);
     /// Everything: what a creator has.
     pub const ALL: Self = Self(15);
+
+    /// Those that the number stands for; none above 15.
+    #[must_use]
+    pub fn new(bits: u8) -> Option<Self> {
+        (bits <= Self::ALL.0).then_some(Self(bits))
+    }
+
+    /// The number that stands for them.
+    #[must_use]
+    pub fn bits(self) -> u8 {
+        self.0
+    }
+
+    /// These and those.
+    #[must_use]
+    pub fn and(self, others: Self) -> Self {
+        Self(self.0 | others.0)
+    }
+
+    /// These less those.
+    #[must_use]
+    pub fn without(self, others: Self) -> Self {
+        Self(self.0 & !others.0)
+    }
 
     /// Whether all of `wanted` is granted.
     #[must_use]
@@ -33,7 +62,7 @@ impl Rights {
 }
 
 /// Visible to every account without being listed: it tells of the session, not of the device.
-const SESSION_INFO: &str = "urn:oma:mo:oma-sessioninfomo:1.0";
+pub(super) const SESSION_INFO: &str = "urn:oma:mo:oma-sessioninfomo:1.0";
 
 impl Tree {
     /// What the server may do with an instance. Look it up once for each, and from the snapshot that is read.
@@ -45,20 +74,47 @@ impl Tree {
         object: &ManagementObject,
         instance: &Instance,
         visitor: &Visitor<'_>,
-        _snapshot: &Snapshot,
+        snapshot: &Snapshot,
     ) -> Result<Rights, TreeError> {
         if object.moid == SESSION_INFO {
             return Ok(Rights::READ);
         }
-        let Some(listed) = visitor.listed(object) else { return Ok(Rights::default()) };
-        Ok(match &instance.origin {
-            Origin::Device => listed,
-            // Each server sees its own account only.
-            Origin::Account if instance.miid == visitor.account.server_id => listed,
-            Origin::Account => Rights::default(),
-            Origin::Created { creator } if *creator == visitor.maid() => Rights::ALL,
-            Origin::Created { .. } => Rights::default(),
-        })
+        if let Origin::Delegation { moid } = &instance.origin {
+            let delegates = self.delegates(moid, visitor, snapshot)?;
+            // Which entries, and how, the delegation decides.
+            return Ok(if delegates { Rights::READ.and(Rights::WRITE) } else { Rights::default() });
+        }
+        let Some(listed) = listed(visitor.account, object) else { return Ok(Rights::default()) };
+        match instance.origin {
+            // Each server sees its own account only, and gives it to nobody.
+            Origin::Account if instance.miid == visitor.account.server_id => {
+                Ok(listed.without(Rights::DELEGATE))
+            }
+            Origin::Account => Ok(Rights::default()),
+            _ => self.granted(object, instance, visitor.account, snapshot),
+        }
+    }
+
+    /// Whether the server may still do with the node's instance what takes `wanted` rights: much may have happened since it
+    /// was resolved, while a repository took its time.
+    ///
+    /// # Errors
+    /// [`TreeError::NotFound`] where the instance has gone, or made way for another one; [`TreeError::Forbidden`].
+    pub(super) fn authorise(
+        &self,
+        node: &NodeRef,
+        visitor: &Visitor<'_>,
+        wanted: Rights,
+        snapshot: &Snapshot,
+    ) -> Result<(), TreeError> {
+        if !self.instances(&node.object, snapshot)?.contains(&node.instance) {
+            return Err(TreeError::NotFound(node.client_uri()));
+        }
+        if self.rights(&node.object, &node.instance, visitor, snapshot)?.allow(wanted) {
+            Ok(())
+        } else {
+            Err(TreeError::Forbidden(node.client_uri()))
+        }
     }
 
     /// Those of the instances that the server has any right on: MOS, wildcards and x-names know no others.
@@ -85,7 +141,7 @@ impl Tree {
 impl Instance {
     /// Whether a server without rights on it must not learn that it is there.
     pub(super) fn is_private(&self) -> bool {
-        self.origin == Origin::Account
+        matches!(self.origin, Origin::Account | Origin::Delegation { .. })
     }
 }
 
@@ -94,19 +150,19 @@ impl Visitor<'_> {
     /// (TS 5.2.2, TS 11.2 Permissions).
     #[must_use]
     pub fn sees(&self, object: &ManagementObject) -> bool {
-        object.moid == SESSION_INFO || self.listed(object).is_some()
+        object.moid == SESSION_INFO || object.per_object || listed(self.account, object).is_some()
     }
 
     /// The server's Management Authority identifier (TS 11.3 MAID).
     #[must_use]
     pub(super) fn maid(&self) -> String {
-        format!("serverid:{}", self.account.server_id)
+        maid_of(self.account)
     }
+}
 
-    /// The rights that `permissions` give; an entry that names the object, by an alias too, wins over `*`.
-    fn listed(&self, object: &ManagementObject) -> Option<Rights> {
-        let names = || std::iter::once(&object.moid).chain(&object.aliases);
-        let exact = self.account.permissions.iter().find(|listed| names().any(|moid| *moid == listed.moid));
-        exact.map_or_else(|| self.account.rights("*"), |listed| Some(listed.rights)).map(Rights)
-    }
+/// The rights that an account's `permissions` give on what the device brings; an entry that names the object, by an
+/// alias too, wins over `*`. None if the account does not list it.
+pub(super) fn listed(account: &Account, object: &ManagementObject) -> Option<Rights> {
+    let exact = account.permissions.iter().find(|listed| object.answers_to(&listed.moid));
+    exact.map_or_else(|| account.rights("*"), |listed| Some(listed.rights)).map(Rights)
 }

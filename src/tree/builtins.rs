@@ -6,6 +6,9 @@ use crate::backend::{Answer, Builtins};
 use crate::config::Account;
 use crate::notification::ConnectionType;
 
+use super::delegation;
+use super::node::NodeRef;
+
 /// What the Session Information object tells of the running session (TS 11.4).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct SessionFacts {
@@ -34,14 +37,17 @@ pub(super) struct View<'a> {
     pub(super) session: SessionFacts,
     /// The account that the instance stands for, in an object that has one instance for each.
     pub(super) account: Option<&'a Arc<Account>>,
+    pub(super) node: &'a NodeRef,
 }
 
 impl Builtins for View<'_> {
     fn get(&self, name: &str) -> Answer<String> {
-        let value = match name {
-            "session-bearer" => Some(self.session.cbt().to_string()),
-            "session-roaming" => Some(self.session.roaming().to_string()),
-            _ => name.strip_prefix("account.").and_then(|leaf| of_account(self.account?, leaf)),
+        let value = match (name, name.split_once('.')) {
+            ("session-bearer", _) => Some(self.session.cbt().to_string()),
+            ("session-roaming", _) => Some(self.session.roaming().to_string()),
+            (_, Some(("account", leaf))) => self.account.and_then(|account| of_account(account, leaf)),
+            (_, Some(("delegation", leaf))) => delegation::leaf(self.node, leaf),
+            _ => None,
         };
         value.map_or_else(|| Answer::Absent(format!("nothing known of {name}")), Answer::Value)
     }

@@ -3,6 +3,8 @@
 use crate::ddf::{AccessType, Scope};
 use crate::store::Change;
 
+use super::access::Rights;
+use super::delegation;
 use super::error::TreeError;
 use super::node::NodeRef;
 use super::plan::Plan;
@@ -23,15 +25,19 @@ impl Tree {
         if !properties.access.allows(AccessType::DELETE) {
             return not_allowed("may not be deleted");
         }
+        let pass = self.pass(visitor)?;
+        self.authorise(node, visitor, Rights::WRITE, &pass.snapshot)?;
         if node.is_root() {
             return match node.instance.origin {
                 Origin::Created { .. } => {
-                    Ok(self.store.commit(vec![Change::RemoveInstance(node.key())]).await?)
+                    let changes = vec![Change::RemoveInstance(node.key()), delegation::forget(node)];
+                    Ok(self.store.commit(changes).await?)
                 }
-                Origin::Device | Origin::Account => not_allowed("is the device's own instance"),
+                Origin::Device | Origin::Account | Origin::Delegation { .. } => {
+                    not_allowed("is the device's own instance")
+                }
             };
         }
-        let pass = self.pass(visitor)?;
         if !pass.exists(node).await? {
             return Err(TreeError::NotFound(node.client_uri()));
         }

@@ -4,6 +4,8 @@ use serde_json::Value as Json;
 
 use super::error::TreeError;
 use super::node::NodeRef;
+use super::registry::Tree;
+use crate::mo::{ManagementObject, tnds};
 
 /// Appends `"name":`.
 pub(super) fn write_name(name: &str, out: &mut Vec<u8>) {
@@ -47,6 +49,8 @@ pub struct Document {
     pub client_uri: Option<String>,
     /// `MOData`
     pub data: Json,
+    /// Whether `data` is never wrapped in the node's name: JSON may do either.
+    pub is_bare: bool,
 }
 
 impl Document {
@@ -68,7 +72,37 @@ impl Document {
             Some(Json::String(text)) => Some(text),
             _ => None,
         };
-        Ok(Self { moid: text("MOID"), client_uri: text("ClientURI"), data })
+        Ok(Self { moid: text("MOID"), client_uri: text("ClientURI"), data, is_bare: false })
+    }
+
+    /// Reads `application/vnd.syncml.dmtnds+xml`, typed by the DDF of `target`, or else of the management object that
+    /// the document says it is of.
+    ///
+    /// # Errors
+    /// No such document, or it is of something else than `target`.
+    pub fn parse_tnds(body: &[u8], target: Option<&NodeRef>, tree: &Tree) -> Result<Self, TreeError> {
+        let invalid = |why: String| TreeError::Invalid { node: "the retrieved document".to_owned(), why };
+        let mut roots = tnds::parse(body).map_err(|error| invalid(error.to_string()))?;
+        let (Some(root), true) = (roots.pop(), roots.is_empty()) else {
+            return Err(invalid("has more than one root".to_owned()));
+        };
+        // The root of an instance has any name in a DM 1.x tree.
+        if let Some(node) = target
+            && !node.is_root()
+            && !node.is_called(&root.name)
+        {
+            return Err(invalid(format!("is of a node {:?}, not of {:?}", root.name, node.name())));
+        }
+        let object = match (target, &root.ddf_name) {
+            (Some(node), _) => Some(&node.object),
+            (None, Some(moid)) => tree.object(moid),
+            (None, None) => return Err(invalid("has no DDFName".to_owned())),
+        };
+        let moid = root.ddf_name.clone();
+        let object = object.ok_or_else(|| TreeError::NotFound(moid.clone().unwrap_or_default()))?;
+        let id = target.map_or(ManagementObject::ROOT, |node| node.id);
+        let data = root.to_json(object, Some(id)).map_err(|error| invalid(error.to_string()))?;
+        Ok(Self { moid, client_uri: None, data, is_bare: true })
     }
 
     /// The data of `node`: the inner of `{"NodeName": …}` where it is wrapped in the node's name, which it is
@@ -77,7 +111,8 @@ impl Document {
     pub fn data_of(self, node: &NodeRef) -> Json {
         match self.data {
             Json::Object(mut members)
-                if members.len() == 1
+                if !self.is_bare
+                    && members.len() == 1
                     && members.contains_key(node.name())
                     && !has_named(node, node.name()) =>
             {

@@ -15,6 +15,14 @@ pub enum TreeError {
     /// The server has no right to do this with the instance.
     #[error("{0}: the server lacks the right")]
     Forbidden(String),
+    /// The server may not give these rights on that instance, or take them (TS 11.3).
+    #[error("access rights on {entry}: {why}")]
+    NotDelegable {
+        /// The instance, and whom the rights are for.
+        entry: String,
+        /// What is wrong.
+        why: &'static str,
+    },
     /// The node's DDF does not allow the command.
     #[error("{node}: {what}")]
     NotAllowed {
@@ -37,6 +45,9 @@ pub enum TreeError {
     /// More than is read at a time.
     #[error("{0}: too large to be read at once")]
     TooLarge(String),
+    /// More nodes than are addressed at once.
+    #[error("{0}: addresses more nodes than are handled at once")]
+    TooMany(String),
     /// More than the device keeps.
     #[error("{0}: more nodes than the device keeps")]
     Full(String),

@@ -5,7 +5,9 @@
 
 mod access;
 mod builtins;
+mod delegation;
 mod delete;
+mod dependencies;
 mod document;
 mod error;
 mod exec;
@@ -29,3 +31,4 @@ pub use exec::Invocation;
 pub use node::NodeRef;
 pub use read::Shown;
 pub use registry::{Tree, Visitor};
+pub use resolve::Resolved;

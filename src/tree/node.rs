@@ -132,6 +132,12 @@ impl NodeRef {
         self.names.last().map_or(&self.object.root_name, String::as_str)
     }
 
+    /// Whether `name` is its own, however it is percent-encoded.
+    #[must_use]
+    pub fn is_called(&self, name: &str) -> bool {
+        decode_name(self.name()) == decode_name(name)
+    }
+
     /// Where it is kept in the store.
     #[must_use]
     pub fn key(&self) -> NodeKey {

@@ -11,6 +11,7 @@ use crate::mo::{NodeId, Value};
 use crate::store::{Change, NodeKey, Stored};
 use crate::uri::{decode_name, encode_name};
 
+use super::delegation::{Edit, Edits};
 use super::error::TreeError;
 use super::node::NodeRef;
 use super::read::{Pass, required};
@@ -31,6 +32,8 @@ pub(super) struct Plan {
     pub(super) changes: Vec<Change>,
     /// What was asked for: the nodes that are replaced, created or deleted, with all below them.
     pub(super) targets: Vec<NodeRef>,
+    /// What is done to access rights.
+    pub(super) delegations: Edits,
     nodes: usize,
 }
 
@@ -60,6 +63,9 @@ impl Plan {
         node: &NodeRef,
         data: Json,
     ) -> Result<(), TreeError> {
+        if node.object.per_object {
+            return self.delegations.make(pass, node, Edit::Replace(data));
+        }
         if node.is_leaf() {
             let value =
                 Value::from_json(node.properties().format, &data).map_err(|error| invalid(node, &error))?;
@@ -123,6 +129,9 @@ impl Plan {
     /// The object's own rules forbid it.
     pub(super) fn delete(&mut self, pass: &Pass<'_>, node: NodeRef) -> Result<(), TreeError> {
         rules::delete(pass, &node)?;
+        if node.object.per_object {
+            return self.delegations.make(pass, &node, Edit::Delete);
+        }
         self.changes.push(Change::Remove(node.key()));
         if node.mapping().delete.is_some() {
             self.effects.push(Effect::Delete(node));
@@ -200,6 +209,9 @@ impl Plan {
         node: &NodeRef,
         value: Value,
     ) -> Result<(), TreeError> {
+        if node.object.per_object {
+            return self.delegations.make(pass, node, Edit::Set(value));
+        }
         let mapping = node.mapping();
         let from_outside = !mapping.get.is_empty();
         if pass.exists(node).await.unwrap_or(from_outside) {
@@ -239,7 +251,7 @@ impl Plan {
 }
 
 /// The members of new data by their nodes' names, spelt as the DDF has them.
-fn described(
+pub(super) fn described(
     node: &NodeRef,
     members: Map<String, Json>,
 ) -> Result<BTreeMap<String, (NodeId, Json)>, TreeError> {

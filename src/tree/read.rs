@@ -172,7 +172,7 @@ impl Pass<'_> {
     }
 
     /// The value of a leaf that must be there: a required one without a value is empty.
-    async fn existing_leaf(&self, node: &NodeRef) -> Result<Value, TreeError> {
+    pub(super) async fn existing_leaf(&self, node: &NodeRef) -> Result<Value, TreeError> {
         match self.leaf(node).await? {
             Some(value) => Ok(value),
             None if required(node) && self.has_parent(node).await? => Ok(Value::Null),
@@ -350,7 +350,7 @@ impl Pass<'_> {
     }
 }
 
-fn readable(node: &NodeRef) -> Result<(), TreeError> {
+pub(super) fn readable(node: &NodeRef) -> Result<(), TreeError> {
     let all_get = std::iter::successors(Some(node.id), |id| node.object.node(*id).parent)
         .all(|id| node.object.node(id).properties.access.allows(AccessType::GET));
     if all_get {
@@ -366,6 +366,6 @@ pub(super) fn required(node: &NodeRef) -> bool {
 }
 
 /// Whether the node's value is a secret that only an exact GET by its own server shows.
-fn secret(node: &NodeRef) -> bool {
+pub(super) fn secret(node: &NodeRef) -> bool {
     node.mapping().get.iter().any(|source| matches!(&source.from, Origin::Builtin(name) if is_secret(name)))
 }

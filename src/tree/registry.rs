@@ -51,6 +51,8 @@ pub(super) enum Origin {
     Device,
     /// It stands for the DM account whose server id is its MIID.
     Account,
+    /// It says who may do what with the instances of `moid`.
+    Delegation { moid: String },
     /// A server created it.
     Created { creator: String },
 }
@@ -84,6 +86,11 @@ impl Tree {
     #[must_use]
     pub fn objects(&self) -> &[Arc<ManagementObject>] {
         &self.objects
+    }
+
+    /// The DM accounts.
+    pub(super) fn accounts(&self) -> &[Arc<Account>] {
+        &self.accounts
     }
 
     /// Stores the data that instances are seeded with, where they are not in the store yet. A seed that does not
@@ -130,6 +137,9 @@ impl Tree {
                     .iter()
                     .map(|account| Instance { miid: account.server_id.clone(), origin: Origin::Account }),
             );
+        }
+        if object.per_object {
+            instances.extend(self.delegations());
         }
         if object.dynamic {
             instances.extend(

@@ -1,96 +1,96 @@
-//! From a ClientURI to a node (TS 6.1.2).
+//! From a ClientURI to nodes (TS 6.1.2): first the instances, then step by step the nodes in them.
+//!
+//! x-names and wildcards stand for instances and un-named nodes only (TS 6.1.1.2). What is looked at on the way is
+//! bounded, and a listing is made once, however many steps need it.
 
+use std::collections::HashMap;
 use std::sync::Arc;
 
 use crate::backend::{self, Answer, Child};
-use crate::ddf::NodeName;
-use crate::mo::NodeId;
+use crate::ddf::{CaseSense, Format, NodeName};
+use crate::mo::{ManagementObject, NodeId, Value};
 use crate::store::Snapshot;
-use crate::uri::client::{ClientUri, Segment, Selector};
+use crate::uri::client::{ClientUri, NodeValue, Segment, Selector};
 use crate::uri::{decode_name, encode_name};
 
 use super::access::Rights;
 use super::error::TreeError;
 use super::node::NodeRef;
-use super::registry::{Tree, Visitor};
+use super::read::{Pass, readable, secret};
+use super::registry::{Instance, Tree, Visitor};
+
+/// The most nodes that one ClientURI may address.
+const MOST_MATCHED: usize = 10_000;
+/// The most candidates that are looked at to find them.
+const MOST_TRIED: usize = 100_000;
+/// So many candidates later, others have their turn.
+const TRIED_AT_A_TIME: usize = 1024;
+
+/// What a ClientURI addresses.
+#[derive(Clone, Debug)]
+pub enum Resolved {
+    /// Without a wildcard: exactly one node.
+    One(NodeRef),
+    /// With a wildcard: any number of them, by instance and name.
+    Many(Vec<NodeRef>),
+}
 
 impl Tree {
-    /// Finds the node that `uri` names, for a server that wants to do something that takes `wanted` rights.
-    /// Named nodes below the instance are taken from the DDF: whether an optional one has a value is seen
-    /// when it is read.
+    /// Finds the one node that `uri` names, for a server that wants to do something that takes `wanted` rights. A
+    /// wildcard may stand in it, if it matches a single node.
     ///
     /// # Errors
-    /// [`TreeError::NotFound`], [`TreeError::NotUnique`], [`TreeError::Forbidden`]; x-names and wildcards
-    /// are [`TreeError::Unsupported`] as yet.
+    /// As [`Tree::resolve_all`]; [`TreeError::NotUnique`] for several nodes.
     pub async fn resolve(
         &self,
         uri: &ClientUri,
         visitor: &Visitor<'_>,
         wanted: Rights,
     ) -> Result<NodeRef, TreeError> {
+        match self.resolve_all(uri, visitor, wanted).await? {
+            Resolved::One(node) => Ok(node),
+            Resolved::Many(nodes) => {
+                let only = only(nodes).map_err(|()| TreeError::NotUnique(uri.to_string()))?;
+                only.ok_or_else(|| TreeError::NotFound(uri.to_string()))
+            }
+        }
+    }
+
+    /// Finds the nodes that `uri` addresses, for a server that wants to do something that takes `wanted` rights on all of
+    /// them. Named nodes below the instance are taken from the DDF: whether an optional one has a value is seen
+    /// when it is read. A node wildcard may match nothing; an instance wildcard may not.
+    ///
+    /// # Errors
+    /// [`TreeError::NotFound`], [`TreeError::NotUnique`] for an x-name that several satisfy, [`TreeError::Forbidden`],
+    /// [`TreeError::TooMany`].
+    pub async fn resolve_all(
+        &self,
+        uri: &ClientUri,
+        visitor: &Visitor<'_>,
+        wanted: Rights,
+    ) -> Result<Resolved, TreeError> {
         let object = self.object(&uri.moid).filter(|object| visitor.sees(object));
         let object = object.ok_or_else(|| TreeError::NotFound(uri.moid.clone()))?;
-        let snapshot = self.store.snapshot()?;
-        let found = match &uri.instance {
-            Selector::Name(miid) => {
-                let mut instances = self.instances(object, &snapshot)?.into_iter();
-                let named = instances.find(|instance| instance.miid == *miid);
-                named
-                    .map(|instance| {
-                        let rights = self.rights(object, &instance, visitor, &snapshot)?;
-                        Ok::<_, TreeError>((instance, rights))
-                    })
-                    .transpose()?
+        let mut search =
+            Search { pass: self.pass(visitor)?, uri, object, listings: HashMap::new(), tried: 0 };
+        search.check_names()?;
+        let roots = search.instances(wanted).await?;
+        let mut nodes = search.descend(roots).await?;
+        if uri.has_wildcard() {
+            if nodes.is_empty() && !uri.path.contains(&Segment::Any) {
+                return Err(TreeError::NotFound(uri.to_string()));
             }
-            Selector::Only => only(self.visible(object, visitor, &snapshot)?)
-                .map_err(|()| TreeError::NotUnique(format!("{}//", object.moid)))?,
-            Selector::Letter(_) => return Err(TreeError::Unsupported("an x-name as MO instance")),
-            Selector::Any => return Err(TreeError::Unsupported("a wildcard as MO instance")),
-        };
-        let (instance, rights) =
-            found.ok_or_else(|| TreeError::NotFound(format!("an instance of {}", object.moid)))?;
-        if !rights.allow(wanted) {
-            let place = format!("{}/{}", object.moid, instance.miid);
-            let hidden = rights.is_none() && instance.is_private();
-            return Err(if hidden { TreeError::NotFound(place) } else { TreeError::Forbidden(place) });
+            return Ok(Resolved::Many(nodes));
         }
-
-        let mut node = NodeRef::root(Arc::clone(object), Arc::new(instance));
-        for segment in &uri.path {
-            let name = match segment {
-                Segment::Name(name) => name,
-                Segment::Letter(_) => return Err(TreeError::Unsupported("an x-name as node name")),
-                Segment::Any => return Err(TreeError::Unsupported("a wildcard as node name")),
-            };
-            node = self.step(&node, name, &snapshot, visitor).await?;
+        let mut node = nodes.pop().ok_or_else(|| TreeError::NotFound(uri.to_string()))?;
+        // Without its query, an x-name would lead nowhere.
+        if uri.node_values.is_empty() {
+            node.asked = Some(uri.without_query().to_string().into());
         }
-        node.asked = Some(uri.without_query().to_string().into());
-        Ok(node)
+        Ok(Resolved::One(node))
     }
 
-    /// The child called `name`.
-    async fn step(
-        &self,
-        parent: &NodeRef,
-        name: &str,
-        snapshot: &Snapshot,
-        visitor: &Visitor<'_>,
-    ) -> Result<NodeRef, TreeError> {
-        let not_found = || TreeError::NotFound(format!("{}: node {name:?}", parent.client_uri()));
-        let id = parent.object.child(parent.id, name).ok_or_else(not_found)?;
-        match &parent.object.node(id).name {
-            // The description's spelling, where names are not told apart by case.
-            NodeName::Named(described) => Ok(parent.child(id, described)),
-            NodeName::Unnamed(_) => {
-                let children = self.children(parent, id, snapshot, visitor).await?;
-                let name = encode_name(name);
-                let child = children.iter().find(|child| child.name == name).ok_or_else(not_found)?;
-                Ok(parent.listed(id, child))
-            }
-        }
-    }
-
-    /// The children of `parent` that the un-named description `id` has right now.
+    /// The children of `parent` that the un-named description `id` has right now. [`Tree::stored_child`] must agree.
     pub(super) async fn children(
         &self,
         parent: &NodeRef,
@@ -98,6 +98,9 @@ impl Tree {
         snapshot: &Snapshot,
         visitor: &Visitor<'_>,
     ) -> Result<Vec<Child>, TreeError> {
+        if parent.object.per_object {
+            return self.delegation_entries(parent, visitor, snapshot);
+        }
         let Some(list) = &parent.object.node(id).mapping.list else {
             let stored = snapshot.children(&parent.key())?.into_iter();
             // Stored siblings with a name of their own are not children of the un-named node.
@@ -113,6 +116,252 @@ impl Tree {
             Ok(Answer::Unavailable(why)) => Err(TreeError::Unavailable { node: parent.client_uri(), why }),
             Err(source) => Err(TreeError::Backend { node: parent.client_uri(), source }),
         }
+    }
+
+    /// The one of [`Tree::children`] called `name`, where they are in the store.
+    fn stored_child(
+        parent: &NodeRef,
+        id: NodeId,
+        name: &str,
+        snapshot: &Snapshot,
+    ) -> Result<Option<NodeRef>, TreeError> {
+        let child = parent.child(id, name);
+        Ok(snapshot.exists(&child.key())?.then_some(child))
+    }
+}
+
+/// A search under way.
+struct Search<'a> {
+    pass: Pass<'a>,
+    uri: &'a ClientUri,
+    object: &'a Arc<ManagementObject>,
+    /// What was listed already, by the key of the node it was listed for.
+    listings: HashMap<Vec<u8>, Arc<Vec<Child>>>,
+    tried: usize,
+}
+
+impl Search<'_> {
+    /// A name that the DDF has nowhere is not found, whatever a wildcard in front of it matches at the moment.
+    fn check_names(&self) -> Result<(), TreeError> {
+        if !self.uri.has_wildcard() {
+            return Ok(());
+        }
+        let mut id = ManagementObject::ROOT;
+        for segment in &self.uri.path {
+            id = match segment {
+                Segment::Name(name) => self
+                    .object
+                    .child(id, name)
+                    .ok_or_else(|| TreeError::NotFound(format!("{}: node {name:?}", self.uri)))?,
+                Segment::Letter(_) | Segment::Any => match self.object.unnamed_child(id) {
+                    Some(id) => id,
+                    None => return Ok(()),
+                },
+            };
+        }
+        Ok(())
+    }
+
+    /// Step 1: the roots of the instances.
+    async fn instances(&mut self, wanted: Rights) -> Result<Vec<NodeRef>, TreeError> {
+        let (tree, visitor) = (self.pass.tree, self.pass.visitor);
+        let found = match &self.uri.instance {
+            Selector::Name(miid) => {
+                let mut instances = tree.instances(self.object, &self.pass.snapshot)?.into_iter();
+                match instances.find(|instance| instance.miid == *miid) {
+                    Some(instance) => {
+                        let rights = tree.rights(self.object, &instance, visitor, &self.pass.snapshot)?;
+                        vec![(instance, rights)]
+                    }
+                    None => Vec::new(),
+                }
+            }
+            Selector::Only => {
+                let only = only(tree.visible(self.object, visitor, &self.pass.snapshot)?);
+                let not_unique = |()| TreeError::NotUnique(format!("{}//", self.object.moid));
+                only.map_err(not_unique)?.into_iter().collect()
+            }
+            Selector::Any => tree.visible(self.object, visitor, &self.pass.snapshot)?,
+            Selector::Letter(letter) => self.satisfying_instance(*letter).await?.into_iter().collect(),
+        };
+        if found.is_empty() {
+            return Err(TreeError::NotFound(format!("an instance of {}", self.object.moid)));
+        }
+        if found.len() > MOST_MATCHED {
+            return Err(TreeError::TooMany(self.uri.to_string()));
+        }
+        let mut roots = Vec::with_capacity(found.len());
+        for (instance, rights) in found {
+            if !rights.allow(wanted) {
+                let place = format!("{}/{}", self.object.moid, instance.miid);
+                let hidden = rights.is_none() && instance.is_private();
+                return Err(if hidden { TreeError::NotFound(place) } else { TreeError::Forbidden(place) });
+            }
+            roots.push(NodeRef::root(Arc::clone(self.object), Arc::new(instance)));
+        }
+        Ok(roots)
+    }
+
+    /// The only instance that satisfies a letter's `nv` fields. One that the server can't read satisfies none.
+    async fn satisfying_instance(&mut self, letter: char) -> Result<Option<(Instance, Rights)>, TreeError> {
+        let mut satisfying = None;
+        for (instance, rights) in
+            self.pass.tree.visible(self.object, self.pass.visitor, &self.pass.snapshot)?
+        {
+            let root = NodeRef::root(Arc::clone(self.object), Arc::new(instance.clone()));
+            if rights.allow(Rights::READ)
+                && self.satisfies(&root, letter).await?
+                && satisfying.replace((instance, rights)).is_some()
+            {
+                return Err(self.not_unique(letter));
+            }
+        }
+        Ok(satisfying)
+    }
+
+    /// Step 2: the nodes at the path below all of `nodes`. Behind a wildcard, what one of them lacks is no error.
+    async fn descend(&mut self, mut nodes: Vec<NodeRef>) -> Result<Vec<NodeRef>, TreeError> {
+        let uri = self.uri;
+        let many = uri.has_wildcard();
+        for segment in &uri.path {
+            let mut below = Vec::with_capacity(nodes.len());
+            for node in nodes {
+                match segment {
+                    Segment::Name(name) => match self.step(&node, name).await {
+                        Err(TreeError::NotFound(_)) if many => {}
+                        child => below.push(child?),
+                    },
+                    Segment::Letter(letter) => match self.satisfying_child(&node, *letter).await? {
+                        Some(child) => below.push(child),
+                        None if many => {}
+                        None => return Err(TreeError::NotFound(format!("{}: x-name ({letter})", self.uri))),
+                    },
+                    Segment::Any => {
+                        let Some(id) = node.object.unnamed_child(node.id) else { continue };
+                        let children = self.listing(&node, id).await?;
+                        if below.len() + children.len() > MOST_MATCHED {
+                            return Err(TreeError::TooMany(self.uri.to_string()));
+                        }
+                        below.extend(children.iter().map(|child| node.listed(id, child)));
+                    }
+                }
+            }
+            nodes = below;
+        }
+        Ok(nodes)
+    }
+
+    /// The child called `name`.
+    async fn step(&mut self, parent: &NodeRef, name: &str) -> Result<NodeRef, TreeError> {
+        let not_found = || TreeError::NotFound(format!("{}: node {name:?}", parent.client_uri()));
+        let id = parent.object.child(parent.id, name).ok_or_else(not_found)?;
+        let description = parent.object.node(id);
+        if let NodeName::Named(described) = &description.name {
+            // The description's spelling, where names are not told apart by case.
+            return Ok(parent.child(id, described));
+        }
+        self.tried(1).await?;
+        let name = encode_name(name);
+        let any_case = description.properties.case_sense == CaseSense::Insensitive;
+        let stored = description.mapping.list.is_none() && !parent.object.per_object;
+        if stored && !any_case {
+            return Tree::stored_child(parent, id, &name, &self.pass.snapshot)?.ok_or_else(not_found);
+        }
+        let children = self.listing(parent, id).await?;
+        let is_called =
+            |child: &&Child| child.name == name || (any_case && child.name.eq_ignore_ascii_case(&name));
+        children.iter().find(is_called).map(|child| parent.listed(id, child)).ok_or_else(not_found)
+    }
+
+    /// The only un-named child that satisfies a letter's `nv` fields.
+    async fn satisfying_child(
+        &mut self,
+        parent: &NodeRef,
+        letter: char,
+    ) -> Result<Option<NodeRef>, TreeError> {
+        let Some(id) = parent.object.unnamed_child(parent.id) else { return Ok(None) };
+        let mut satisfying = None;
+        for child in self.listing(parent, id).await?.iter() {
+            let child = parent.listed(id, child);
+            if self.satisfies(&child, letter).await? && satisfying.replace(child).is_some() {
+                return Err(self.not_unique(letter));
+            }
+        }
+        Ok(satisfying)
+    }
+
+    /// Whether all `nv` fields of a letter hold for `node`.
+    async fn satisfies(&mut self, node: &NodeRef, letter: char) -> Result<bool, TreeError> {
+        let uri = self.uri;
+        for wanted in uri.node_values.iter().filter(|wanted| wanted.letter == letter) {
+            self.tried(1).await?;
+            if !self.holds(node, wanted).await? {
+                return Ok(false);
+            }
+        }
+        Ok(true)
+    }
+
+    /// Whether the leaf is there, may be read, and has the value. What a server can't GET it can't guess either.
+    async fn holds(&mut self, node: &NodeRef, wanted: &NodeValue) -> Result<bool, TreeError> {
+        let mut leaf = node.clone();
+        for name in &wanted.path {
+            leaf = match Box::pin(self.step(&leaf, name)).await {
+                Err(TreeError::NotFound(_)) => return Ok(false),
+                child => child?,
+            };
+        }
+        if !leaf.is_leaf() || secret(&leaf) || readable(&leaf).is_err() {
+            return Ok(false);
+        }
+        match self.pass.existing_leaf(&leaf).await {
+            Ok(value) => Ok(is(&value, leaf.properties().format, &wanted.value)),
+            Err(TreeError::NotFound(_)) => Ok(false),
+            // A leaf whose source fails right now does not withhold the others.
+            Err(error @ (TreeError::Backend { .. } | TreeError::Unavailable { .. })) => {
+                log::warn!("not compared: {error}");
+                Ok(false)
+            }
+            Err(error) => Err(error),
+        }
+    }
+
+    /// The children of an un-named description; the machine is asked once.
+    async fn listing(&mut self, parent: &NodeRef, id: NodeId) -> Result<Arc<Vec<Child>>, TreeError> {
+        let key = parent.key().as_bytes().to_vec();
+        if let Some(known) = self.listings.get(&key) {
+            return Ok(Arc::clone(known));
+        }
+        let Pass { tree, visitor, snapshot } = &self.pass;
+        let children = Arc::new(tree.children(parent, id, snapshot, visitor).await?);
+        self.tried(children.len()).await?;
+        self.listings.insert(key, Arc::clone(&children));
+        Ok(children)
+    }
+
+    /// Counts what was looked at.
+    async fn tried(&mut self, more: usize) -> Result<(), TreeError> {
+        let before = self.tried;
+        self.tried = before.saturating_add(more);
+        if self.tried > MOST_TRIED {
+            return Err(TreeError::TooMany(self.uri.to_string()));
+        }
+        if before / TRIED_AT_A_TIME != self.tried / TRIED_AT_A_TIME {
+            tokio::task::yield_now().await;
+        }
+        Ok(())
+    }
+
+    fn not_unique(&self, letter: char) -> TreeError {
+        TreeError::NotUnique(format!("{}: x-name ({letter})", self.uri))
+    }
+}
+
+/// Whether a value is what `text` says in the leaf's format: `12.10` is the float 12.1.
+fn is(value: &Value, format: Format, text: &str) -> bool {
+    match Value::from_text(format, text) {
+        Ok(wanted) => wanted == *value || (wanted.is_empty() && value.is_empty()),
+        Err(_) => value.to_text() == text,
     }
 }
 

@@ -29,7 +29,7 @@ pub(super) async fn leaf(pass: &Pass<'_>, node: &NodeRef, value: &Value) -> Resu
     let _ = (pass, value);
     match node.instance.origin {
         Origin::Account => Err(TreeError::Unsupported("changing a DM account")),
-        Origin::Device | Origin::Created { .. } => Ok(Ruling::Usual),
+        Origin::Device | Origin::Delegation { .. } | Origin::Created { .. } => Ok(Ruling::Usual),
     }
 }
 
@@ -49,6 +49,6 @@ pub(super) fn delete(pass: &Pass<'_>, node: &NodeRef) -> Result<(), TreeError> {
 /// The instance would not be what its object demands: the whole change is refused.
 #[expect(clippy::unused_async, reason = "rules may read other nodes")]
 pub(super) async fn check(pass: &Pass<'_>, plan: &mut Plan) -> Result<(), TreeError> {
-    let _ = (pass, plan);
+    plan.changes.extend(plan.delegations.changes(pass.tree)?);
     Ok(())
 }

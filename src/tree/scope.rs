@@ -26,7 +26,7 @@ impl Tree {
         Scope {
             tree: self,
             node,
-            view: View { session: visitor.session, account: self.account_of(&node.instance) },
+            view: View { session: visitor.session, account: self.account_of(&node.instance), node },
             server_id: &visitor.account.server_id,
             client_uri: node.client_uri(),
             siblings: Vec::new(),

@@ -11,6 +11,8 @@ use crate::backend::{self, Undo};
 use crate::mo::{ManagementObject, Value};
 use crate::store::Change;
 
+use super::access::Rights;
+use super::delegation;
 use super::document::Document;
 use super::error::TreeError;
 use super::node::NodeRef;
@@ -30,6 +32,7 @@ impl Tree {
         visitor: &Visitor<'_>,
     ) -> Result<(), TreeError> {
         let pass = self.pass(visitor)?;
+        self.authorise(node, visitor, Rights::WRITE, &pass.snapshot)?;
         let mut plan = Plan::default();
         plan.targets.push(node.clone());
         plan.leaf(&pass, node, value).await?;
@@ -43,6 +46,7 @@ impl Tree {
     /// As [`Tree::replace_leaf`].
     pub async fn replace(&self, node: &NodeRef, data: Json, visitor: &Visitor<'_>) -> Result<(), TreeError> {
         let pass = self.pass(visitor)?;
+        self.authorise(node, visitor, Rights::WRITE, &pass.snapshot)?;
         let mut plan = Plan::default();
         plan.targets.push(node.clone());
         plan.replace(&pass, node, data).await?;
@@ -75,6 +79,8 @@ impl Tree {
         let root =
             NodeRef::root(Arc::clone(object), Arc::new(Instance { miid: miid.unwrap_or_default(), origin }));
         let mut plan = Plan::default();
+        // Nor does it inherit data that a slow write left behind after its predecessor had gone.
+        plan.changes.extend([Change::Remove(root.key()), delegation::forget(&root)]);
         plan.changes.push(Change::AddInstance { instance: root.key(), creator });
         let data = document.data_of(&root);
         plan.targets.push(root.clone());

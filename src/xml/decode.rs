@@ -107,12 +107,20 @@ fn declared_encoding(bytes: &[u8]) -> Option<String> {
 
 /// Refuses what would cost the XML parser far more than the document's length.
 fn guard(text: &str) -> Result<(), XmlError> {
-    for (at, _) in text.match_indices('<') {
-        let tag = text.get(at + 1..).unwrap_or_default();
-        let is_start = tag.starts_with(|c: char| c.is_alphabetic() || c == '_' || c == ':');
-        if is_start && tag.bytes().take(MAX_TAG).all(|byte| byte != b'>') && tag.len() >= MAX_TAG {
-            return Err(bomb(text, at, "a tag of more than 4 KiB"));
+    let mut open: Option<usize> = None;
+    for (at, bracket) in text.match_indices(['<', '>']) {
+        let is_start = || text.get(at + 1..).is_some_and(|tag| tag.starts_with(is_name_start));
+        match open {
+            Some(start) if at - start > MAX_TAG => return Err(bomb(text, start, "a tag of more than 4 KiB")),
+            _ if bracket == ">" => open = None,
+            None if is_start() => open = Some(at),
+            _ => {}
         }
+    }
+    if let Some(start) = open
+        && text.len() - start > MAX_TAG
+    {
+        return Err(bomb(text, start, "a tag of more than 4 KiB"));
     }
     let mut prefixes = BTreeSet::new();
     for (at, xmlns) in text.match_indices("xmlns:") {
@@ -123,6 +131,10 @@ fn guard(text: &str) -> Result<(), XmlError> {
         }
     }
     entities(text)
+}
+
+fn is_name_start(character: char) -> bool {
+    character.is_alphabetic() || matches!(character, '_' | ':')
 }
 
 /// Entities that grow in proportion are fine. What stands in a comment counts too: that is only stricter.

@@ -7,6 +7,9 @@ use roxmltree::{Document, Error as Refusal, Node, ParsingOptions};
 
 mod decode;
 mod prolog;
+mod write;
+
+pub(crate) use write::{Writer, holds};
 
 /// XML nodes, white space included; a 3 MB device description has 150,000.
 const MAX_NODES: u32 = 1_000_000;
@@ -22,8 +25,7 @@ pub struct Position {
 }
 
 /// Why a document can't be read, and where; nowhere if all of it is meant.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("{problem}")]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct XmlError {
     /// Where.
     pub at: Option<Position>,
@@ -151,6 +153,17 @@ fn declare(text: &str, root: &str, prefix: &str) -> Option<String> {
 fn as_written(text: &str, name: &str) -> String {
     text.replace(&format!("&{name};"), &format!("&amp;{name};"))
 }
+
+impl fmt::Display for XmlError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.at {
+            Some(at) => write!(f, "line {}: {}", at.line, self.problem),
+            None => write!(f, "{}", self.problem),
+        }
+    }
+}
+
+impl std::error::Error for XmlError {}
 
 impl fmt::Display for Position {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

@@ -119,9 +119,9 @@ fn doctype(text: &str, out: &mut String) -> bool {
         };
         let (piece, after) = rest.split_at_checked(length).unwrap_or((rest, ""));
         if is_kept {
-            out.push_str(piece)
+            out.push_str(piece);
         } else {
-            blank(piece, out)
+            blank(piece, out);
         }
         rest = after;
     }

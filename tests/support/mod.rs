@@ -11,6 +11,8 @@
     reason = "a bench fails by panicking"
 )]
 
+pub mod local;
+
 use std::net::{Ipv4Addr, SocketAddr};
 use std::os::fd::OwnedFd;
 use std::process::{ExitStatus, Stdio};

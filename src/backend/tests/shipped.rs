@@ -2,6 +2,7 @@
 
 use super::*;
 use crate::config::Problems;
+use crate::mo::fill::Variables;
 use crate::mo::{ManagementObject, load};
 
 const MACHINE_ID: &str = "0f1e2d3c4b5a69788796a5b4c3d2e1f0\n";
@@ -83,10 +84,28 @@ async fn what_the_integrator_wrote_wins() {
     assert_eq!(found, ["Acme", "GW-1", "embedded", "Maker"]);
 }
 
+/// TS 11.1: IMEI of 15 digits, or a UUID.
+#[tokio::test]
+async fn the_device_id_is_a_urn_of_one_of_the_known_forms() {
+    let leaves = devinfo(&Bench::new().file("/etc/machine-id", MACHINE_ID)).await;
+    let uuid = leaf(&leaves, "DevID").strip_prefix("UUID:").unwrap();
+    let lengths: Vec<usize> = uuid.split('-').map(str::len).collect();
+    assert_eq!(lengths, [8, 4, 4, 4, 12], "{uuid}");
+    assert!(uuid.bytes().all(|byte| byte == b'-' || byte.is_ascii_hexdigit()), "{uuid}");
+
+    let object = object("devinfo");
+    let modem = &object.node(object.find("DevID").unwrap()).mapping.get[0];
+    let read = |text: &str| modem.pipeline.apply(text, Format::Chr, &Variables::default()).unwrap();
+    assert_eq!(read("493005100592800").as_deref(), Some("IMEI:493005100592800"));
+    for none in ["49300510059280", "4930051005928000", "A0000012345678", ""] {
+        assert_eq!(read(none), None, "{none:?}");
+    }
+}
+
 #[test]
 fn every_builtin_is_known_and_every_account_value_mapped() {
     let mut named = Vec::new();
-    for object in ["devinfo", "sessioninfo", "dmacc"].map(object) {
+    for object in ["devinfo", "sessioninfo", "dmacc", "dmdac"].map(object) {
         for source in object.ids().flat_map(|id| &object.node(id).mapping.get) {
             if let From::Builtin(name) = &source.from {
                 assert!(builtin::known(name), "{name}");

@@ -33,6 +33,10 @@ impl Settings {
             let address = r.parsed("address", dbus_address);
             settings.dbus_address = address.unwrap_or_else(|| settings.dbus_address.clone());
         });
+        reader.table("subscription", |r| {
+            let range = SECOND..=DAY;
+            within(r, "poll", &mut settings.subscription_poll, range, "a duration from \"1s\" to \"1d\"");
+        });
         reader.table("paths", |r| settings.paths.read(r));
         let allow_http = settings.session.allow_http;
         reader.table("bootstrap", |r| {
@@ -102,6 +106,7 @@ impl Session {
         self.max_package = package.0;
         within(reader, "max-packages", &mut self.max_packages, 1..=1_000_000, "an integer from 1 to 1000000");
         replace(reader, "allow-http", &mut self.allow_http);
+        replace(reader, "default-initiated-by", &mut self.default_initiated_by);
         let allow_http = self.allow_http;
         let origins =
             reader.parsed_each("continue-origins", |text: String| address::origin(&text, allow_http));

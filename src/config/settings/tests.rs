@@ -38,6 +38,8 @@ sync-limit = "5s"
 browser = []
 [dbus]
 address = "system"
+[subscription]
+poll = "60s"
 [paths]
 mo = ["/usr/share/omadm/mo", "/etc/omadm/mo.d"]
 accounts = ["/usr/lib/omadm/accounts.d", "/etc/omadm/accounts.d"]
@@ -67,6 +69,7 @@ clock-wait = "1d"
 max-package = "64MiB"
 max-packages = 1
 allow-http = true
+default-initiated-by = true
 continue-origins = ["https://a.example", "http://b.example:8080/"]
 [exec]
 socket = "exec.sock"
@@ -75,6 +78,8 @@ sync-limit = "100ms"
 browser = ["xdg-open", "--"]
 [dbus]
 address = "unix:path=/tmp/bus"
+[subscription]
+poll = "1s"
 [paths]
 mo = ["mo", "/mo"]
 accounts = []
@@ -90,7 +95,8 @@ uri = "https://bootstrap.example/[MCC]/[MNC]/[DevID]"
     assert_eq!(settings.notification.max_age, Duration::from_secs(60));
     assert_eq!(settings.notification.replay_window, Duration::from_secs(120));
     let Session { retries, bearer_wait, clock_wait, max_package, max_packages, .. } = settings.session;
-    let Session { allow_http, continue_origins, .. } = settings.session;
+    let Session { allow_http, default_initiated_by, continue_origins, .. } = settings.session;
+    assert!(default_initiated_by);
     assert_eq!((retries, bearer_wait, max_package), (0, Duration::ZERO, 64 << 20));
     assert_eq!(clock_wait, Duration::from_secs(24 * 3600));
     assert_eq!((max_packages, allow_http), (1, true));
@@ -100,6 +106,7 @@ uri = "https://bootstrap.example/[MCC]/[MNC]/[DevID]"
     assert_eq!(settings.exec, exec);
     assert_eq!(settings.browser, ["xdg-open", "--"]);
     assert_eq!(settings.dbus_address, "unix:path=/tmp/bus");
+    assert_eq!(settings.subscription_poll, Duration::from_secs(1));
     assert_eq!(settings.paths.mo, [PathBuf::from("/etc/omadm/mo"), PathBuf::from("/mo")]);
     assert!(settings.paths.accounts.is_empty());
     assert_eq!(settings.paths.state, Path::new("/etc/omadm/state"));
@@ -134,7 +141,7 @@ fn every_key_refuses_a_wrong_type_and_keeps_its_default() {
 
 #[test]
 fn every_section_refuses_what_is_no_table_and_unknown_keys() {
-    for section in ["notification", "session", "exec", "show", "dbus", "paths", "bootstrap"] {
+    for section in ["notification", "session", "exec", "show", "dbus", "subscription", "paths", "bootstrap"] {
         let (settings, problems) = read(&format!("{section} = 1\n"));
         assert_eq!(
             problems,
@@ -153,7 +160,7 @@ fn every_section_refuses_what_is_no_table_and_unknown_keys() {
         problems,
         [
             "/etc/omadm/omadmd.toml:1: sesion: unknown key; expected one of: bootstrap, dbus, exec, notification, \
-          paths, session, show"
+          paths, session, show, subscription"
         ]
     );
 }

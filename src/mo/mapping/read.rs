@@ -20,6 +20,7 @@ pub(in crate::mo) struct MappingFile {
     pub(in crate::mo) root: Option<String>,
     pub(in crate::mo) instances: Vec<SeedEntry>,
     pub(in crate::mo) per_account: bool,
+    pub(in crate::mo) per_object: bool,
     pub(in crate::mo) dynamic: bool,
     pub(in crate::mo) objects: Vec<(String, BusObject)>,
     /// By path, as in `Ext/Interfaces/<if>/Mtu`.
@@ -55,9 +56,9 @@ impl MappingFile {
             reader.problem("root", "expected a node's name: not empty, without `/`");
         }
         let instances = instances(&mut reader);
-        let per_account = per_account(&mut reader, !instances.is_empty());
+        let (per_account, per_object) = instances_from(&mut reader, !instances.is_empty());
         let dynamic = reader.or("dynamic", false);
-        if instances.is_empty() && !per_account && !dynamic {
+        if instances.is_empty() && !per_account && !per_object && !dynamic {
             reader.here(
                 "there can be no instance: write `instances = [\"1\"]`, or `dynamic = true` where servers create them",
             );
@@ -84,6 +85,7 @@ impl MappingFile {
             root: root_name,
             instances,
             per_account,
+            per_object,
             dynamic,
             objects,
             nodes,
@@ -160,14 +162,15 @@ fn check_miid(miid: &str, seen: &mut BTreeSet<String>, problem: &mut impl FnMut(
     }
 }
 
-fn per_account(reader: &mut Reader<'_>, has_instances: bool) -> bool {
-    let Some(from) = reader.optional::<String>("instances-from") else { return false };
-    if from != "accounts" {
-        reader.problem("instances-from", format!("expected \"accounts\", found {from:?}"));
+/// Whether there is an instance for each account, and whether there is one for each management object.
+fn instances_from(reader: &mut Reader<'_>, has_instances: bool) -> (bool, bool) {
+    let Some(from) = reader.optional::<String>("instances-from") else { return (false, false) };
+    if !matches!(from.as_str(), "accounts" | "objects") {
+        reader.problem("instances-from", format!("expected \"accounts\" or \"objects\", found {from:?}"));
     } else if has_instances {
         reader.problem("instances-from", "excludes `instances`");
     }
-    true
+    (from != "objects", from == "objects")
 }
 
 fn bus_object(reader: &mut Reader<'_>) -> Option<BusObject> {

@@ -161,6 +161,16 @@ fn drops_duplicates_within_the_window() {
 }
 
 #[test]
+fn without_an_id_nothing_is_a_duplicate() {
+    let mut gate = gate();
+    let datagram = signed(&Outgoing { id: None, ..from_acme(0) }, "key", NOW);
+    for _ in 0..2 {
+        let admitted = gate.admit(&datagram, &acme(), clock(NOW)).unwrap();
+        assert_eq!((admitted.trigger.notification_id, admitted.remember), (None, None));
+    }
+}
+
+#[test]
 fn ids_of_different_servers_are_different() {
     let verifiers = [verifier("acme", Some("key")), verifier("other", Some("other"))];
     let other = Outgoing { server_id: Some("other".into()), ..from_acme(1) };

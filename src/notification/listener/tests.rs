@@ -123,6 +123,13 @@ fn both_families_can_be_listed() {
 }
 
 #[test]
+fn the_socket_unit_listens_where_the_ts_says() {
+    let unit = include_str!("../../../systemd/omadmd.socket");
+    let streams: Vec<_> = unit.lines().filter(|line| line.starts_with("Listen")).collect();
+    assert_eq!(streams, ["ListenDatagram=2948"]);
+}
+
+#[test]
 fn an_address_in_use_is_named() {
     on_runtime(async {
         let taken = client();

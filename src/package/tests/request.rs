@@ -94,6 +94,13 @@ fn an_empty_array_is_a_package() {
 }
 
 #[test]
+fn an_alert_in_package2_means_nothing() {
+    let alert = r#"{"Items":[{"AlertType":"urn:t","Data":{}}]}"#;
+    let package = read(&format!(r#"{{"Alert":{alert},"CMD":[["GET","u"]]}}"#));
+    assert_eq!(package, Package2 { commands: vec![good("GET", &["u"])], ..Package2::default() });
+}
+
+#[test]
 fn what_is_no_package_says_why() {
     use PackageError::*;
     for body in [

@@ -182,6 +182,8 @@ async fn gzip_is_decoded_and_bounded_by_what_comes_out() {
     assert!(!error.is_retryable());
     assert!(matches!(failure(error), Failure::TooLarge(_)));
     assert!(matches!(outcome(encoded("br", b"?"), |_| {}).await, Err(Failure::Encoding(_))));
+    // Nobody asked for it, and without gzip's checksum half of it looks like all.
+    assert!(matches!(outcome(encoded("deflate", b"?"), |_| {}).await, Err(Failure::Encoding(_))));
 }
 
 #[tokio::test]
@@ -192,6 +194,8 @@ async fn a_trickle_ends_at_the_deadline_and_silence_before_it() {
     let result = outcome(trickle, |request| {
         request.timeout = Duration::from_millis(500);
         request.idle = Duration::from_millis(200);
+        // More than a byte every 20 ms makes, in TLS records of its own.
+        request.slowest = 1 << 20;
     });
     assert!(matches!(result.await, Err(Failure::Timeout(_))));
     assert!(started.elapsed() >= Duration::from_millis(500));
@@ -203,6 +207,36 @@ async fn a_trickle_ends_at_the_deadline_and_silence_before_it() {
     // Slow, but alive: no stall although it takes several times `idle`.
     let slow = vec![Act::Say(body(20)), Act::Drip(vec![b'x'; 20], Duration::from_millis(20))];
     assert_eq!(outcome(slow, |request| request.idle = Duration::from_millis(100)).await.unwrap().len(), 20);
+}
+
+#[tokio::test]
+async fn a_slow_link_that_moves_gets_more_than_the_timeout() {
+    let body = |length: usize| format!("HTTP/1.1 200 OK\r\nContent-Length: {length}\r\n\r\n").into_bytes();
+    let slow = vec![Act::Say(body(40)), Act::Drip(vec![b'x'; 40], Duration::from_millis(20))];
+    let started = Instant::now();
+    // The handshake alone moves enough for some seconds more.
+    let answer = outcome(slow, |request| {
+        request.timeout = Duration::from_millis(200);
+        request.slowest = 100;
+    });
+    assert_eq!(answer.await.unwrap().len(), 40);
+    assert!(started.elapsed() >= Duration::from_millis(800));
+}
+
+#[tokio::test]
+async fn chunks_may_have_extensions_and_trailers() {
+    let chunked = "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\nTrailer: X-Sum\r\n\r\n\
+                   3;name=value\r\nabc\r\n2\r\nde\r\n0\r\nX-Sum: 5\r\n\r\n";
+    let ca = Ca::new();
+    let server = Server::answering(Some(ca.server()), vec![say(chunked), ok("next")]).await;
+    let mut connection = connection(&ca, &server);
+    for body in ["abcde", "next"] {
+        assert_eq!(connection.send(&server.get("/")).await.unwrap().body, body);
+    }
+    assert_eq!(server.seen().connections, 1, "the trailers were read to their end");
+    let endless =
+        format!("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n{}", "X: x\r\n".repeat(100_000));
+    assert!(outcome(say(endless), |_| {}).await.is_err());
 }
 
 #[tokio::test]

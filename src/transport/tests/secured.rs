@@ -5,11 +5,14 @@ use std::sync::atomic::AtomicU64;
 
 use rcgen::{BasicConstraints, CertificateParams, IsCa, KeyPair, date_time_ymd};
 use rustls::{AlertDescription, HandshakeKind};
+use tokio::io::AsyncReadExt as _;
 
 use super::failure;
 use super::server::*;
 use crate::config::Auth;
-use crate::transport::{Binding, Client, ClientSettings, Failure, Refused, TlsSettingsError, TransportError};
+use crate::transport::{
+    Binding, Client, ClientSettings, Failure, Refused, Request, TlsSettingsError, TransportError,
+};
 
 /// Why a server with this certificate is refused, if it is.
 async fn refusal(ca: &Ca, pair: &(String, String), time_floor: u64) -> Option<String> {
@@ -136,6 +139,45 @@ async fn a_foreign_name_that_leads_home_is_refused() {
     assert!(matches!(error, TransportError::Refused(Refused::Local(_))), "{error}");
     assert!(!error.is_retryable());
     assert_eq!(server.seen().connections, 0);
+}
+
+/// RFC 8996, and RFC 4279's suites: read from the ClientHello itself (RFC 8446 4.1.2).
+#[tokio::test]
+async fn no_old_tls_and_no_pre_shared_key_is_offered() {
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let port = listener.local_addr().unwrap().port();
+    let client = Client::new(settings(&Ca::new(), &[port])).unwrap();
+    let hello = tokio::spawn(async move {
+        let (mut stream, _) = listener.accept().await.unwrap();
+        let mut header = [0; 5];
+        stream.read_exact(&mut header).await.unwrap();
+        let mut record = vec![0; usize::from(u16::from_be_bytes([header[3], header[4]]))];
+        stream.read_exact(&mut record).await.unwrap();
+        record
+    });
+    let request = Request::new(hyper::Method::GET, format!("https://localhost:{port}/").parse().unwrap());
+    client.connection(Binding::Any).send(&request).await.unwrap_err();
+    let hello = hello.await.unwrap();
+    assert_eq!(hello[0], 1, "a ClientHello");
+    // Type and length, version, random; then the session id and the suites.
+    let suites_at = 38 + 1 + usize::from(hello[38]);
+    let two = |at: usize| u16::from_be_bytes([hello[at], hello[at + 1]]);
+    let suites: Vec<u16> = (0..two(suites_at) / 2).map(|n| two(suites_at + 2 + 2 * usize::from(n))).collect();
+    let ephemeral =
+        |suite: &u16| matches!(suite, 0x1301..=0x1303 | 0xc02b..=0xc030 | 0xcca8..=0xcca9 | 0x00ff);
+    assert!(suites.len() > 3 && suites.iter().all(ephemeral), "{suites:x?}");
+    // The extensions, behind one compression method.
+    let mut at = suites_at + 2 + 2 * suites.len() + 2 + 2;
+    let mut versions = Vec::new();
+    while at < hello.len() {
+        let (kind, length) = (two(at), usize::from(two(at + 2)));
+        assert_ne!(kind, 41, "a pre-shared key where nothing is to be resumed");
+        if kind == 43 {
+            versions = (at + 5..at + 4 + length).step_by(2).map(two).collect();
+        }
+        at += 4 + length;
+    }
+    assert_eq!(versions, [0x0304, 0x0303], "TLS 1.3 and 1.2");
 }
 
 #[test]

@@ -1,8 +1,12 @@
 //! The tree over a real store, real files, and a small management object.
 
+mod addressing;
+mod depending;
 mod executing;
 mod reading;
 mod resolving;
+mod rights;
+mod showing;
 mod writing;
 
 use std::sync::Arc;
@@ -69,6 +73,7 @@ fn box_ddf() -> String {
                 node("Deep", "node", "Get", "", &[chr("Leaf", all, MAYBE)]),
             ],
         ),
+        node("Same", "node", "Get", MAYBE, &[chr("Same", "Get Replace", MAYBE)]),
         node("Vault", "node", "Delete", "", &[chr("Inside", "Get", MAYBE)]),
         node(
             "Interfaces",
@@ -201,6 +206,11 @@ impl Bench {
     }
 
     fn waiting(wait: &str, account: Account) -> Self {
+        Self::of(wait, account, vec![self::account("other", 7)])
+    }
+
+    /// With the accounts of other servers.
+    fn of(wait: &str, account: Account, others: Vec<Account>) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let root = folder.path().join("root");
         for name in ["net", "locked", "files"] {
@@ -221,15 +231,17 @@ impl Bench {
         put(&folder.path().join("mo/box/box.ddf.xml"), &box_ddf());
         put(&folder.path().join("mo/crate/crate.toml"), CRATE_TOML);
         put(&folder.path().join("mo/crate/crate.ddf.xml"), &crate_ddf);
-        let shipped = concat!(env!("CARGO_MANIFEST_DIR"), "/mo/dmacc");
+        let shipped = ["/mo/dmacc", "/mo/dmdac"].map(|name| format!("{}{name}", env!("CARGO_MANIFEST_DIR")));
         let mut problems = Problems::default();
         let mut load = |path: &std::path::Path| mo::load::load_one(path, &mut problems).map(Arc::new);
         let objects = ["mo/box", "mo/crate"].map(|name| load(&folder.path().join(name)));
-        let objects: Vec<_> = objects.into_iter().chain([load(shipped.as_ref())]).flatten().collect();
+        let shipped = shipped.map(|path| load(path.as_ref()));
+        let objects: Vec<_> = objects.into_iter().chain(shipped).flatten().collect();
         assert!(problems.is_empty(), "{problems}");
         let store = Store::open(&folder.path().join("state")).unwrap().store;
         let account = Arc::new(account);
-        let accounts = vec![Arc::clone(&account), Arc::new(self::account("other", 7))];
+        let accounts =
+            std::iter::once(Arc::clone(&account)).chain(others.into_iter().map(Arc::new)).collect();
         let machine = Arc::new(Machine { sysroot: root });
         let tree = Tree::new(objects, accounts, store, machine, Instant::now());
         Self { folder, tree, account }

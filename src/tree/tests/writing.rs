@@ -154,7 +154,7 @@ async fn an_account_is_not_changed_by_halves() {
 }
 
 async fn create(bench: &Bench, moid: &str, data: Json) -> Result<NodeRef, TreeError> {
-    let document = Document { moid: Some(moid.to_owned()), client_uri: None, data };
+    let document = Document { moid: Some(moid.to_owned()), client_uri: None, data, is_bare: false };
     bench.tree.create(bench.tree.object(moid).unwrap(), document, &bench.visitor()).await
 }
 

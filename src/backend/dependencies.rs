@@ -1,0 +1,72 @@
+//! What tells that a source may have another value now.
+
+use std::collections::BTreeSet;
+use std::path::{Path, PathBuf};
+
+use super::{Context, file};
+use crate::mo::mapping::{From, List, ListFrom, Source};
+
+/// Files and folders that values come from, and whether some come from where nothing tells of a change. The
+/// store tells of its own.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Dependencies {
+    /// These files; they need not be there.
+    pub files: BTreeSet<PathBuf>,
+    /// What is in these folders; they need not be there.
+    pub folders: BTreeSet<PathBuf>,
+    /// Programs, services and the like: those have to be asked again.
+    pub others: bool,
+}
+
+impl Dependencies {
+    /// Adds a value's source.
+    pub fn add(&mut self, source: &Source, context: &Context<'_>) {
+        match &source.from {
+            From::Value(_) | From::Store => {}
+            // The listing is looked at by itself.
+            From::Item(_) => {}
+            From::File(template) => match template.fill_path(&context.variables(None)) {
+                Ok(path) => self.file(&path, context),
+                Err(_) => self.others = true,
+            },
+            From::OsRelease(_) => {
+                for path in ["/etc/os-release", "/usr/lib/os-release"] {
+                    self.file(path, context);
+                }
+            }
+            From::MachineId(_) => self.file("/etc/machine-id", context),
+            // A session's own values are nothing to those outside of it.
+            From::Builtin(name) if name.starts_with("session-") || name == "agent-version" => {}
+            From::Property { .. } | From::Run(_) | From::Builtin(_) => self.others = true,
+        }
+    }
+
+    /// Adds where the children of an un-named node come from.
+    pub fn add_list(&mut self, list: &List, context: &Context<'_>) {
+        let ListFrom::Glob(pattern) = &list.from else {
+            self.others = true;
+            return;
+        };
+        let is_plain = |component: &&str| !component.contains(['*', '?', '[', '{']);
+        let components: Vec<&str> = pattern.split('/').collect();
+        let plain = components.iter().take_while(|component| is_plain(component)).count();
+        // What lies deeper than the first pattern may come and go unseen.
+        self.others |= components.len() > plain + 1;
+        let folder = components.get(..plain).unwrap_or_default().join("/");
+        self.folders.extend(below(&folder, context));
+    }
+
+    fn file(&mut self, path: &str, context: &Context<'_>) {
+        self.files.extend(below(path, context));
+    }
+}
+
+fn below(path: &str, context: &Context<'_>) -> Option<PathBuf> {
+    file::below(context.machine, if path.is_empty() { "/" } else { path }).ok()
+}
+
+/// Whether the kernel tells, by inotify(7), of changes of what is in this folder.
+#[must_use]
+pub fn is_told(folder: &Path) -> bool {
+    !file::is_kernel(folder) && !file::is_elsewhere(folder)
+}

@@ -1,0 +1,41 @@
+//! SUB ClientURI ServerURI (approved profile): from now on, each change there is put to the ServerURI.
+
+use super::{Answer, CommandError, Context, client_uri, plain, repository};
+use crate::store::{Change, Subscription};
+use crate::subscription;
+use crate::tree::{Rights, TreeError};
+
+/// The most subscriptions that one server has.
+const MOST: usize = 64;
+
+pub(super) async fn run(parameters: &[String], context: &mut Context<'_>) -> Answer {
+    let [target, server_uri] = parameters else {
+        return Err(CommandError::Malformed("SUB takes a ClientURI and a ServerURI"));
+    };
+    let target = client_uri(target)?;
+    // Kept as a template, like DEFAULT's.
+    let uri = repository::expand(server_uri, context)?;
+    context.connection.admit(&uri)?;
+    if target.has_wildcard() {
+        return Err(TreeError::NotUnique(target.to_string()).into());
+    }
+    let node = context.tree.resolve(&target, &context.visitor, Rights::READ).await?;
+    // What the server could GET now is where its changes begin.
+    let document = context.tree.document(&node, target.level, &context.visitor).await?;
+    let new = Subscription {
+        server_id: context.visitor.account.server_id.clone(),
+        client_uri: target.to_string(),
+        server_uri: server_uri.clone(),
+        delivered: Some(subscription::digest(&[document])),
+    };
+    let all = context.store.snapshot().and_then(|snapshot| snapshot.subscriptions());
+    let others = all
+        .map_err(TreeError::from)?
+        .into_iter()
+        .filter(|known| known.server_id == new.server_id && known.client_uri != new.client_uri);
+    if others.count() >= MOST {
+        return Err(CommandError::TooManySubscriptions(MOST));
+    }
+    context.store.commit(vec![Change::Subscribe(new)]).await.map_err(TreeError::from)?;
+    Ok(plain(200))
+}

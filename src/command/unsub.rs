@@ -1,0 +1,20 @@
+//! UNSUB ClientURI (approved profile): ends the server's own subscription.
+
+use super::{Answer, CommandError, Context, client_uri, plain};
+use crate::store::Change;
+use crate::tree::TreeError;
+
+pub(super) async fn run(parameters: &[String], context: &mut Context<'_>) -> Answer {
+    let [target] = parameters else {
+        return Err(CommandError::Malformed("UNSUB takes a ClientURI"));
+    };
+    let client_uri = client_uri(target)?.to_string();
+    let server_id = context.visitor.account.server_id.clone();
+    let snapshot = context.store.snapshot().map_err(TreeError::from)?;
+    if snapshot.subscription(&server_id, &client_uri).map_err(TreeError::from)?.is_none() {
+        return Err(TreeError::NotFound(format!("a subscription to {client_uri}")).into());
+    }
+    let change = Change::Unsubscribe { server_id, client_uri };
+    context.store.commit(vec![change]).await.map_err(TreeError::from)?;
+    Ok(plain(200))
+}

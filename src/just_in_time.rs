@@ -1,0 +1,170 @@
+//! Just-in-time configuration (TS 10.1): a local application lacks the configuration of a management object, and a DM
+//! Server has said by DEFAULT where it is to be had (TS 5.4.10). What HGET without a ClientURI does is done, with the
+//! rights of the server that gave the DEFAULT; no server is told of it.
+
+use std::sync::Arc;
+
+use hyper::Uri;
+use tokio::sync::watch;
+
+use crate::command::{self, CommandError, Context};
+use crate::exec::{Ledger, Programs};
+use crate::mo::ManagementObject;
+use crate::session::Parameters;
+use crate::store::StoreError;
+use crate::transport::{Binding, TlsSettingsError};
+use crate::tree::{SessionFacts, TreeError, Visitor};
+use crate::uri::server::{ServerUriError, Template};
+use crate::world::{Peer, World};
+
+/// At whose wish configuration is asked for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Initiator {
+    /// Somebody waits for it.
+    User,
+    /// The device by itself.
+    Device,
+}
+
+/// Why there is none.
+#[derive(Debug, thiserror::Error)]
+pub enum ConfigurationError {
+    /// The device has no such management object.
+    #[error("{0:?} is not a management object of this device")]
+    UnknownMoid(String),
+    /// No server has said where it is to be had.
+    #[error("no server has given a DEFAULT for {0}")]
+    NoDefault(String),
+    /// The server that said so may not manage the object any more.
+    #[error("{moid}: the account {server_id:?}, which gave the DEFAULT, is gone or may not manage it")]
+    NoAccount {
+        /// The object.
+        moid: String,
+        /// The account.
+        server_id: String,
+    },
+    /// It is being fetched already, or too many others are.
+    #[error("a request of this kind is under way")]
+    Busy,
+    /// What the server gave can't be made an address of.
+    #[error("the DEFAULT's ServerURI: {0}")]
+    ServerUri(#[from] ServerUriError),
+    /// It could not be retrieved or stored.
+    #[error(transparent)]
+    Command(#[from] CommandError),
+    /// DevID can't be read.
+    #[error(transparent)]
+    Tree(#[from] TreeError),
+    /// The account's certificates can't be used.
+    #[error(transparent)]
+    Tls(#[from] TlsSettingsError),
+    /// The store failed.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}
+
+/// Where the configuration of an object comes from.
+pub struct Source {
+    object: Arc<ManagementObject>,
+    peer: Arc<Peer>,
+    template: Template,
+}
+
+impl Source {
+    /// The source of `moid`'s configuration, by the word of a server that may still manage it.
+    ///
+    /// # Errors
+    /// There is none.
+    pub fn of(world: &World, moid: &str) -> Result<Self, ConfigurationError> {
+        let object = world.tree.object(moid);
+        let object = object.ok_or_else(|| ConfigurationError::UnknownMoid(moid.to_owned()))?;
+        let default = world.store.snapshot()?.default_uri(&object.moid)?;
+        let (server_id, uri) = default.ok_or_else(|| ConfigurationError::NoDefault(object.moid.clone()))?;
+        let template = Template::parse(&uri)?;
+        match world.peer(&server_id) {
+            Some(peer) if sees(peer, object) => {
+                Ok(Self { object: Arc::clone(object), peer: Arc::clone(peer), template })
+            }
+            _ => Err(ConfigurationError::NoAccount { moid: object.moid.clone(), server_id }),
+        }
+    }
+
+    /// Retrieves and stores it. Returns the ClientURIs of the instances that were made.
+    ///
+    /// # Errors
+    /// The repository, the document or the tree say no. A document of another object is discarded.
+    pub async fn fetch(
+        &self,
+        world: &World,
+        initiator: Initiator,
+        programs: &Programs,
+        mut stopping: watch::Receiver<bool>,
+    ) -> Result<Vec<String>, ConfigurationError> {
+        let visitor = Visitor { account: &self.peer.account, session: SessionFacts::default() };
+        let parameters = Parameters::of(&world.tree, &visitor).await?;
+        let mut uri = self.template.expand(&|parameter| parameters.value(parameter))?;
+        if world.settings.session.default_initiated_by {
+            uri = with_initiator(&uri, initiator).unwrap_or(uri);
+        }
+        let mut connection = self.peer.client(&parameters)?.connection(Binding::Any);
+        let mut context = Context {
+            settings: &world.settings,
+            tree: &world.tree,
+            store: &world.store,
+            session_id: "",
+            visitor,
+            connection: &mut connection,
+            parameters: &parameters,
+            accept_mo: None,
+            execs: &mut Ledger::new(Arc::clone(&world.store), programs.clone()),
+            stopping: &mut stopping,
+        };
+        Ok(command::retrieve(uri, &self.object, &mut context).await?)
+    }
+
+    /// The account by whose rights it is stored.
+    #[must_use]
+    pub fn server_id(&self) -> &str {
+        &self.peer.account.server_id
+    }
+
+    /// The object.
+    #[must_use]
+    pub fn moid(&self) -> &str {
+        &self.object.moid
+    }
+}
+
+fn sees(peer: &Peer, object: &ManagementObject) -> bool {
+    Visitor { account: &peer.account, session: SessionFacts::default() }.sees(object)
+}
+
+/// `uri` and who asks, as a query field (`session.default-initiated-by`).
+fn with_initiator(uri: &Uri, initiator: Initiator) -> Option<Uri> {
+    let who = match initiator {
+        Initiator::User => "User",
+        Initiator::Device => "Device",
+    };
+    let separator = if uri.query().is_some() { '&' } else { '?' };
+    let mut parts = uri.clone().into_parts();
+    let path = uri.path_and_query().map_or("/", |path| path.as_str());
+    parts.path_and_query = Some(format!("{path}{separator}InitiatedBy={who}").parse().ok()?);
+    Uri::from_parts(parts).ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn who_asks_is_added_to_the_query() {
+        for (uri, expected) in [
+            ("https://a.example", "https://a.example/?InitiatedBy=User"),
+            ("https://a.example/b", "https://a.example/b?InitiatedBy=User"),
+            ("https://a.example/b?c=d", "https://a.example/b?c=d&InitiatedBy=User"),
+        ] {
+            let uri = with_initiator(&uri.parse().unwrap(), Initiator::User);
+            assert_eq!(uri.unwrap().to_string(), expected);
+        }
+    }
+}

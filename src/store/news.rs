@@ -1,0 +1,120 @@
+//! Telling of commits, to whoever looks out for them. Nothing is compared or kept when nobody does.
+
+use std::collections::BTreeSet;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use tokio::sync::Notify;
+
+use super::{Change, NodeKey};
+
+/// What was committed since the last news.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct News {
+    /// Those of the keys that are looked out for at or below which something changed.
+    pub nodes: BTreeSet<NodeKey>,
+    /// Whether a server subscribed or unsubscribed.
+    pub subscriptions: bool,
+}
+
+/// Where news wait.
+#[derive(Debug, Default)]
+pub(super) struct Desk {
+    state: Mutex<State>,
+    wake: Notify,
+}
+
+#[derive(Debug, Default)]
+struct State {
+    wanted: Arc<[NodeKey]>,
+    news: News,
+}
+
+impl Desk {
+    pub(super) fn look_out_for(&self, keys: Vec<NodeKey>) {
+        self.state().wanted = keys.into();
+    }
+
+    pub(super) fn report(&self, changes: &[Change]) {
+        let wanted = Arc::clone(&self.state().wanted);
+        let subscriptions =
+            changes.iter().any(|change| matches!(change, Change::Subscribe(_) | Change::Unsubscribe { .. }));
+        let touched: Vec<&NodeKey> =
+            wanted.iter().filter(|key| changes.iter().any(|change| touches(change, key))).collect();
+        if subscriptions || !touched.is_empty() {
+            let news = &mut self.state().news;
+            news.subscriptions |= subscriptions;
+            news.nodes.extend(touched.into_iter().cloned());
+            self.wake.notify_one();
+        }
+    }
+
+    pub(super) async fn news(&self) -> News {
+        loop {
+            let news = std::mem::take(&mut self.state().news);
+            if news != News::default() {
+                return news;
+            }
+            self.wake.notified().await;
+        }
+    }
+
+    fn state(&self) -> std::sync::MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Whether what is at the key or below it is another one after the change.
+fn touches(change: &Change, key: &NodeKey) -> bool {
+    match change {
+        Change::Put(changed, _) | Change::Pin(changed, _) | Change::AddInstance { instance: changed, .. } => {
+            changed.is_at_or_below(key)
+        }
+        // All below goes along.
+        Change::Remove(gone) | Change::RemoveInstance(gone) => {
+            gone.is_at_or_below(key) || key.is_at_or_below(gone)
+        }
+        _ => false,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::store::Stored;
+
+    fn key(names: &[&str]) -> NodeKey {
+        NodeKey::node("urn:m", "1", names.iter().copied())
+    }
+
+    async fn told(desk: &Desk, changes: &[Change]) -> Vec<NodeKey> {
+        desk.report(changes);
+        let news = tokio::time::timeout(std::time::Duration::from_millis(1), desk.news()).await;
+        news.map(|news| news.nodes.into_iter().collect()).unwrap_or_default()
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn what_is_at_below_or_removed_with_a_key_is_news_and_no_other() {
+        let desk = Desk::default();
+        let put = |names: &[&str]| Change::Put(key(names), Stored::Interior);
+        assert_eq!(told(&desk, &[put(&["a"])]).await, [], "nobody looks out");
+        let (a, b) = (key(&["a"]), key(&["b", "c"]));
+        desk.look_out_for(vec![a.clone(), b.clone()]);
+        assert_eq!(told(&desk, &[put(&["ab"]), put(&["b"]), put(&[])]).await, []);
+        assert_eq!(told(&desk, &[put(&["a", "x"]), put(&["a"])]).await, std::slice::from_ref(&a));
+        assert_eq!(told(&desk, &[Change::Remove(key(&["b"]))]).await, std::slice::from_ref(&b));
+        assert_eq!(told(&desk, &[Change::RemoveInstance(key(&[]))]).await, [a.clone(), b]);
+        assert_eq!(told(&desk, &[]).await, []);
+        desk.look_out_for(vec![NodeKey::object("urn:m")]);
+        assert_eq!(told(&desk, &[put(&["z"])]).await, [NodeKey::object("urn:m")]);
+        let other = Change::Put(NodeKey::instance("urn:mm", "1"), Stored::Interior);
+        assert_eq!(told(&desk, &[other]).await, []);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn news_wait_for_a_listener_that_is_busy() {
+        let desk = Desk::default();
+        let gone = Change::Unsubscribe { server_id: "a".into(), client_uri: "u".into() };
+        desk.report(&[gone]);
+        assert!(desk.news().await.subscriptions);
+    }
+}

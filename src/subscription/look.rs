@@ -1,0 +1,193 @@
+//! One look at what a server has subscribed to.
+
+use std::sync::Arc;
+use std::time::{Duration, SystemTime};
+
+use hyper::Method;
+
+use super::digest;
+use super::schedule::Id;
+use super::watches::Watches;
+use crate::command::{CommandError, Upload};
+use crate::session::Parameters;
+use crate::store::{Change, Digest, StoreError, Subscription};
+use crate::transport::{Binding, Failure, TransportError, retry_after};
+use crate::tree::{Rights, SessionFacts, TreeError, Visitor};
+use crate::uri::client::ClientUri;
+use crate::uri::server::Template;
+use crate::world::{Peer, World};
+
+/// What a look takes.
+pub(super) struct Look {
+    pub(super) world: Arc<World>,
+    pub(super) peer: Arc<Peer>,
+    pub(super) id: Id,
+    /// Content that the repository won't have.
+    pub(super) refused: Option<Digest>,
+    pub(super) watches: Option<Arc<Watches>>,
+}
+
+/// What a look came to.
+pub(super) struct Outcome {
+    pub(super) result: Result,
+    /// Nothing tells of some of the changes there.
+    pub(super) polls: bool,
+}
+
+/// What became of the content.
+pub(super) enum Result {
+    /// What is there is what should be there.
+    Unchanged,
+    /// It was put.
+    Delivered,
+    /// It won't be taken, whenever it is sent.
+    Refused { content: Digest, why: String },
+    /// It may be taken later.
+    Failed { why: String, retry_after: Option<Duration> },
+    /// The server may not have it now, or it can't be told which node is meant.
+    Withheld(String),
+}
+
+impl Look {
+    pub(super) async fn run(self) -> Outcome {
+        self.look().await.unwrap_or_else(|error| Outcome {
+            result: Result::Failed { why: error.to_string(), retry_after: None },
+            polls: true,
+        })
+    }
+
+    async fn look(&self) -> std::result::Result<Outcome, StoreError> {
+        let snapshot = self.world.store.snapshot()?;
+        let Some(known) = snapshot.subscription(&self.id.server_id, &self.id.client_uri)? else {
+            return Ok(Outcome { result: Result::Unchanged, polls: false });
+        };
+        drop(snapshot);
+        let visitor = Visitor { account: &self.peer.account, session: SessionFacts::default() };
+        let (documents, polls) = match self.read(&visitor).await {
+            Ok(read) => read,
+            // Who gets a right back is told by nobody.
+            Err(error) => {
+                return Ok(Outcome { result: Result::Withheld(error.to_string()), polls: true });
+            }
+        };
+        let new = digest(&documents);
+        let result = if known.delivered == Some(new) || self.refused == Some(new) {
+            Result::Unchanged
+        } else {
+            self.deliver(known, &documents, new, &visitor).await?
+        };
+        Ok(Outcome { result, polls })
+    }
+
+    /// What the server would get now, nothing of what is no more, and whether some changes of it are told by nobody.
+    async fn read(&self, visitor: &Visitor<'_>) -> std::result::Result<(Vec<Vec<u8>>, bool), CommandError> {
+        let tree = &self.world.tree;
+        let uri = ClientUri::parse(&self.id.client_uri).map_err(CommandError::ClientUri)?;
+        if !tree.object(&uri.moid).is_some_and(|object| visitor.sees(object)) {
+            return Err(TreeError::NotFound(uri.moid).into());
+        }
+        let node = match tree.resolve(&uri, visitor, Rights::READ).await {
+            Err(TreeError::NotFound(_)) => return Ok((Vec::new(), true)),
+            other => other?,
+        };
+        // Watched first, read then: what changes in between is not missed.
+        let dependencies = tree.dependencies(&node, visitor).await?;
+        // Which node an x-name stands for may hang on any other's value.
+        let others = dependencies.others || !uri.node_values.is_empty();
+        let told = match self.watches.clone() {
+            Some(watches) => {
+                let id = self.id.clone();
+                let watching = tokio::task::spawn_blocking(move || watches.set(&id, &dependencies));
+                watching.await.unwrap_or(false)
+            }
+            None => false,
+        };
+        let documents = match tree.document(&node, uri.level, visitor).await {
+            Err(TreeError::NotFound(_)) => Vec::new(),
+            other => vec![other?],
+        };
+        Ok((documents, others || !told))
+    }
+
+    async fn deliver(
+        &self,
+        known: Subscription,
+        documents: &[Vec<u8>],
+        new: Digest,
+        visitor: &Visitor<'_>,
+    ) -> std::result::Result<Result, StoreError> {
+        let failed =
+            |why: &dyn std::fmt::Display| Ok(Result::Failed { why: why.to_string(), retry_after: None });
+        let refused =
+            |why: &dyn std::fmt::Display| Ok(Result::Refused { content: new, why: why.to_string() });
+        let parameters = match Parameters::of(&self.world.tree, visitor).await {
+            Ok(parameters) => parameters,
+            Err(error) => return failed(&error),
+        };
+        let uri = Template::parse(&known.server_uri)
+            .and_then(|template| template.expand(&|parameter| parameters.value(parameter)));
+        let uri = match uri {
+            Ok(uri) => uri,
+            Err(error) => return refused(&error),
+        };
+        let mut connection = match self.peer.client(&parameters) {
+            Ok(client) => client.connection(Binding::Any),
+            Err(error) => return failed(&error),
+        };
+        let upload = Upload {
+            method: Method::PUT,
+            uri,
+            documents,
+            tree: &self.world.tree,
+            parameters: &parameters,
+            profile: self.peer.account.profile,
+        };
+        match upload.send(&mut connection).await {
+            Ok(response) if (200..300).contains(&response.status) => {
+                self.remember(known, Some(new)).await?;
+                Ok(Result::Delivered)
+            }
+            Ok(response) if matches!(response.status, 408 | 429 | 500..=599) => {
+                self.remember(known, None).await?;
+                let retry_after = retry_after(&response.headers, SystemTime::now());
+                Ok(Result::Failed { why: CommandError::Repository(response.status).to_string(), retry_after })
+            }
+            Ok(response) => refused(&CommandError::Repository(response.status)),
+            Err(CommandError::Transport(error)) => {
+                if may_have_arrived(&error) {
+                    self.remember(known, None).await?;
+                }
+                failed(&error)
+            }
+            Err(error) => refused(&error),
+        }
+    }
+
+    /// What is at the ServerURI now; none: nobody knows.
+    async fn remember(
+        &self,
+        known: Subscription,
+        delivered: Option<Digest>,
+    ) -> std::result::Result<(), StoreError> {
+        if known.delivered == delivered {
+            return Ok(());
+        }
+        self.world.store.commit(vec![Change::Delivered(Subscription { delivered, ..known })]).await
+    }
+}
+
+/// Whether the repository may have acted upon a request that was not answered.
+fn may_have_arrived(error: &TransportError) -> bool {
+    match error {
+        TransportError::Refused(_) => false,
+        TransportError::Failed { failure, .. } => matches!(
+            failure,
+            Failure::Lost(_)
+                | Failure::Malformed(_)
+                | Failure::TooLarge(_)
+                | Failure::Encoding(_)
+                | Failure::Timeout(_)
+                | Failure::Stalled(_)
+        ),
+    }
+}

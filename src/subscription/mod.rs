@@ -1,0 +1,279 @@
+//! Subscriptions (SUB of the approved profile): what a server has subscribed to is put to the place that it named
+//! whenever it is another one than what was put there last.
+//!
+//! Commits to the store and changes of files are *signs* that it may be; where neither tells, it is looked at every
+//! now and then. A *look* reads what the server would get, and puts it if its digest is a new one: rights are those
+//! of that moment, and many changes become one. The store has the digest of what is there, so that nothing is lost
+//! with the power, and nothing is sent twice.
+
+mod look;
+mod schedule;
+mod watches;
+
+use std::collections::{BTreeSet, HashMap};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use sha2::{Digest as _, Sha256};
+use tokio::task::{AbortHandle, JoinError, JoinSet};
+
+use crate::journal;
+use crate::session::Random;
+use crate::store::{Change, Digest, News, NodeKey, Store, Subscription};
+use crate::uri::client::ClientUri;
+use crate::world::World;
+use look::{Look, Outcome};
+use schedule::{Ended, Id, Schedule};
+use watches::Watches;
+
+/// What is being put when the agent is stopped gets this long.
+const LONGEST_STOP: Duration = Duration::from_secs(2);
+
+/// Tells one content from another: serialised management objects, in the form in which they are put.
+#[must_use]
+pub fn digest(documents: &[Vec<u8>]) -> Digest {
+    Sha256::digest(documents.join(&b',')).into()
+}
+
+/// All subscriptions of all servers.
+pub struct Subscriptions {
+    store: Arc<Store>,
+    schedule: Schedule,
+    known: HashMap<Id, Known>,
+    /// None while there are no subscriptions, or no inotify.
+    watches: Option<Arc<Watches>>,
+    looks: JoinSet<Outcome>,
+    running: HashMap<tokio::task::Id, Id>,
+}
+
+/// What is known of one, beyond what the store has.
+struct Known {
+    server_uri: String,
+    /// What it may be stored at or below.
+    key: Option<NodeKey>,
+    /// What the repository won't have.
+    refused: Option<Digest>,
+    /// The journal has a line about what is wrong with it.
+    said: bool,
+    look: Option<AbortHandle>,
+}
+
+impl Subscriptions {
+    /// Those that the store has. What changed while the agent was not running is found at the first poll, at a random
+    /// time: not all gateways that come back after a power cut are to come at once.
+    #[must_use]
+    pub fn new(world: &World, random: &mut dyn Random) -> Self {
+        let now = Instant::now();
+        let poll = world.settings.subscription_poll;
+        let origin = now + poll.mul_f64(f64::from(random.next_u32()) / f64::from(u32::MAX));
+        let mut subscriptions = Self {
+            store: Arc::clone(&world.store),
+            schedule: Schedule::new(origin, poll),
+            known: HashMap::new(),
+            watches: None,
+            looks: JoinSet::new(),
+            running: HashMap::new(),
+        };
+        subscriptions.learn(world, origin);
+        subscriptions
+    }
+
+    /// Goes on in a new world. Those of an account that has been taken away end.
+    pub async fn follow(&mut self, before: &World, world: &World) {
+        let gone = |id: &&Id| before.peer(&id.server_id).is_some() && world.peer(&id.server_id).is_none();
+        let ended: Vec<Change> = self.known.keys().filter(gone).map(Id::end).collect();
+        if let Err(error) = self.store.commit(ended).await {
+            log::error!("subscriptions of a removed account stay: {error}");
+        }
+        let now = Instant::now();
+        self.schedule.set_poll(world.settings.subscription_poll);
+        self.learn(world, now);
+        for (id, known) in &mut self.known {
+            known.refused = None;
+            self.schedule.refresh(id, now);
+        }
+    }
+
+    /// Begins what is due.
+    pub fn start_due(&mut self, world: &Arc<World>, now: Instant) {
+        for id in self.schedule.due(now) {
+            // An account whose file is broken, or that speaks another profile now, may come back.
+            let peer = world.peer(&id.server_id).filter(|peer| peer.account.profile.has_command("SUB"));
+            let (Some(peer), Some(known)) = (peer, self.known.get_mut(&id)) else {
+                self.schedule.ended(&id, Ended::Settled, false, now, 0);
+                continue;
+            };
+            let look = Look {
+                world: Arc::clone(world),
+                peer: Arc::clone(peer),
+                id: id.clone(),
+                refused: known.refused,
+                watches: self.watches.clone(),
+            };
+            let handle = self.looks.spawn(look.run());
+            self.running.insert(handle.id(), id);
+            known.look = Some(handle);
+        }
+    }
+
+    /// When something is due next.
+    #[must_use]
+    pub fn next_wake(&self) -> Option<Instant> {
+        self.schedule.next_wake()
+    }
+
+    /// Waits for something that concerns subscriptions, and takes note of it.
+    pub async fn turn(&mut self, world: &World, random: &mut dyn Random) {
+        tokio::select! {
+            news = self.store.news() => self.heard(&news, world),
+            ids = changed(self.watches.as_deref()) => {
+                let now = Instant::now();
+                for id in ids {
+                    self.schedule.changed(&id, now);
+                }
+            }
+            Some(ended) = self.looks.join_next_with_id() => self.ended(ended, random),
+        }
+    }
+
+    /// What is on its way may arrive; then it is broken off.
+    pub async fn stop(mut self) {
+        let ending = async { while self.looks.join_next().await.is_some() {} };
+        let _ = tokio::time::timeout(LONGEST_STOP, ending).await;
+        self.looks.shutdown().await;
+    }
+
+    fn heard(&mut self, news: &News, world: &World) {
+        let now = Instant::now();
+        if news.subscriptions {
+            self.learn(world, now);
+        }
+        for (id, known) in &self.known {
+            if known.key.as_ref().is_some_and(|key| news.nodes.contains(key)) {
+                self.schedule.changed(id, now);
+            }
+        }
+    }
+
+    /// Reads from the store what subscriptions there are; a new one is looked at once, at `new`.
+    fn learn(&mut self, world: &World, new: Instant) {
+        let all = match self.store.snapshot().and_then(|snapshot| snapshot.subscriptions()) {
+            Ok(all) => all,
+            Err(error) => {
+                log::error!("subscriptions can't be read: {error}");
+                return;
+            }
+        };
+        let now = Instant::now();
+        let mut before = std::mem::take(&mut self.known);
+        let mut moved = Vec::new();
+        for Subscription { server_id, client_uri, server_uri, .. } in all {
+            let key = ClientUri::parse(&client_uri).ok().and_then(|uri| world.tree.key_of(&uri));
+            let id = Id { server_id, client_uri };
+            let known = match before.remove(&id) {
+                Some(known) if known.server_uri == server_uri => Known { key, ..known },
+                other => {
+                    moved.extend(other.map(|known| (id.clone(), known)));
+                    Known { server_uri, key, refused: None, said: false, look: None }
+                }
+            };
+            self.known.insert(id, known);
+        }
+        self.schedule.keep(&self.known.keys().cloned().collect(), new, now);
+        for (id, known) in moved {
+            // What is on its way to the old place need not arrive there.
+            self.break_off(known);
+            self.schedule.ended(&id, Ended::Settled, false, now, 0);
+            self.schedule.refresh(&id, now);
+        }
+        for known in before.into_values() {
+            self.break_off(known);
+        }
+        self.store.look_out_for(self.known.values().filter_map(|known| known.key.clone()).collect());
+        match &self.watches {
+            _ if self.known.is_empty() => self.watches = None,
+            Some(watches) => watches.keep(|id| self.known.contains_key(id)),
+            None => self.watches = watch(),
+        }
+    }
+
+    fn break_off(&mut self, known: Known) {
+        if let Some(look) = known.look {
+            look.abort();
+            self.running.remove(&look.id());
+        }
+    }
+
+    fn ended(&mut self, ended: Result<(tokio::task::Id, Outcome), JoinError>, random: &mut dyn Random) {
+        let (task, outcome) = match ended {
+            Ok(ended) => ended,
+            Err(error) => {
+                let why = format!("internal error: {error}");
+                let result = look::Result::Failed { why, retry_after: None };
+                (error.id(), Outcome { result, polls: true })
+            }
+        };
+        let Some(id) = self.running.remove(&task) else { return };
+        let Some(known) = self.known.get_mut(&id) else { return };
+        known.look = None;
+        let how = match &outcome.result {
+            look::Result::Failed { retry_after, .. } => Ended::Failed(*retry_after),
+            _ => Ended::Settled,
+        };
+        let wait = self.schedule.ended(&id, how, outcome.polls, Instant::now(), random.next_u32());
+        known.take_note(&id, outcome.result, wait);
+    }
+}
+
+impl Known {
+    /// What goes wrong is said once, until it goes well again.
+    fn take_note(&mut self, id: &Id, result: look::Result, wait: Option<Duration>) {
+        let Id { server_id, client_uri } = id;
+        let problem = match result {
+            look::Result::Unchanged => return,
+            look::Result::Delivered => {
+                log::info!(
+                    OMADM_SERVER_ID = server_id.as_str(), OMADM_CLIENT_URI = client_uri.as_str();
+                    "{server_id}: {client_uri} has changed: put where the server wants it"
+                );
+                (self.said, self.refused) = (false, None);
+                return;
+            }
+            look::Result::Refused { content, why } => {
+                self.refused = Some(content);
+                format!("{why}; next attempt after the next change")
+            }
+            look::Result::Failed { why, .. } => {
+                format!("{why}; next attempt in {} s", wait.unwrap_or_default().as_secs())
+            }
+            look::Result::Withheld(why) => why,
+        };
+        if !std::mem::replace(&mut self.said, true) {
+            log::warn!(
+                MESSAGE_ID = journal::id::SUBSCRIPTION_FAILING, OMADM_SERVER_ID = server_id.as_str(), OMADM_CLIENT_URI = client_uri.as_str();
+                "{server_id}: subscription to {client_uri}: {problem}"
+            );
+        }
+    }
+}
+
+impl Id {
+    fn end(&self) -> Change {
+        Change::Unsubscribe { server_id: self.server_id.clone(), client_uri: self.client_uri.clone() }
+    }
+}
+
+fn watch() -> Option<Arc<Watches>> {
+    let watches = Watches::new();
+    watches
+        .inspect_err(|error| log::warn!("files that servers subscribe to are polled: {error}"))
+        .ok()
+        .map(Arc::new)
+}
+
+async fn changed(watches: Option<&Watches>) -> BTreeSet<Id> {
+    match watches {
+        Some(watches) => watches.changed().await,
+        None => std::future::pending().await,
+    }
+}

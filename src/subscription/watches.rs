@@ -1,0 +1,321 @@
+//! Files that subscriptions depend on, watched with inotify(7): on the agent's own thread, and for what changes them
+//! only, while `notify` would wake up for each that is merely opened.
+//!
+//! Folders are watched, not files: a file is replaced by renaming another one over it, and may not be there yet.
+//! Symbolic links on the way count as what they are, names that can come to lead elsewhere.
+
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::ffi::{OsStr, OsString};
+use std::io::{self, ErrorKind};
+use std::os::fd::AsFd as _;
+use std::path::{Component, Path, PathBuf};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use nix::sys::inotify::{AddWatchFlags, InitFlags, Inotify, InotifyEvent, WatchDescriptor};
+use tokio::net::unix::pipe::Receiver;
+
+use super::schedule::Id;
+use crate::backend::{self, Dependencies};
+
+/// The kernel follows as many.
+const MOST_LINKS: usize = 40;
+/// More files and folders of one subscription are not watched.
+const MOST_PLACES: usize = 512;
+
+/// What happens in a folder that can change a value.
+const CHANGES: AddWatchFlags = AddWatchFlags::IN_CREATE
+    .union(AddWatchFlags::IN_MODIFY)
+    .union(AddWatchFlags::IN_ATTRIB)
+    .union(AddWatchFlags::IN_CLOSE_WRITE)
+    .union(AddWatchFlags::IN_MOVE)
+    .union(AddWatchFlags::IN_DELETE)
+    .union(GONE);
+/// What happens to the folder itself.
+const GONE: AddWatchFlags = AddWatchFlags::IN_DELETE_SELF.union(AddWatchFlags::IN_MOVE_SELF);
+
+/// All watched folders.
+#[derive(Debug)]
+pub(super) struct Watches {
+    inotify: Inotify,
+    /// The same descriptor. tokio has no inotify of its own; its pipe does to it just what is needed here, poll(2).
+    readiness: Receiver,
+    folders: Mutex<BTreeMap<WatchDescriptor, Interests>>,
+}
+
+/// Who wants to know what happens to which name in a folder; without a name, to any.
+type Interests = BTreeSet<(Id, Option<OsString>)>;
+
+/// A name in a folder that exists; without one, everything in it.
+type Place = (PathBuf, Option<OsString>);
+
+impl Watches {
+    /// Watches nothing yet.
+    ///
+    /// # Errors
+    /// The kernel gives no inotify instance.
+    pub(super) fn new() -> io::Result<Self> {
+        let inotify = Inotify::init(InitFlags::IN_CLOEXEC | InitFlags::IN_NONBLOCK)?;
+        let readiness = Receiver::from_owned_fd_unchecked(inotify.as_fd().try_clone_to_owned()?)?;
+        Ok(Self { inotify, readiness, folders: Mutex::default() })
+    }
+
+    /// Watches what `id` depends on, and nothing else for it. False where the kernel would not tell of every change.
+    /// May block.
+    pub(super) fn set(&self, id: &Id, dependencies: &Dependencies) -> bool {
+        let mut places = BTreeSet::new();
+        let mut all = true;
+        for file in &dependencies.files {
+            on_the_way(file, &mut places);
+        }
+        for folder in &dependencies.folders {
+            on_the_way(folder, &mut places);
+            if folder.is_dir() {
+                places.insert((folder.clone(), None));
+            }
+        }
+        let mut wanted: BTreeMap<WatchDescriptor, Interests> = BTreeMap::new();
+        all &= places.len() <= MOST_PLACES;
+        for (folder, name) in places.into_iter().take(MOST_PLACES) {
+            all &= backend::is_told(&folder);
+            match self.inotify.add_watch(&folder, CHANGES | AddWatchFlags::IN_ONLYDIR) {
+                Ok(watch) => {
+                    wanted.entry(watch).or_default().insert((id.clone(), name));
+                }
+                Err(error) => {
+                    log::debug!("{} is not watched: {error}", folder.display());
+                    all = false;
+                }
+            }
+        }
+        let mut folders = self.folders();
+        self.forget(&mut folders, |known, watch| known == id && !wanted.contains_key(&watch));
+        for (watch, interests) in wanted {
+            let known = folders.entry(watch).or_default();
+            known.retain(|(known, _)| known != id);
+            known.extend(interests);
+        }
+        all
+    }
+
+    /// Watches only for these.
+    pub(super) fn keep(&self, known: impl Fn(&Id) -> bool) {
+        self.forget(&mut self.folders(), |id, _| !known(id));
+    }
+
+    /// Waits until something happens to what is watched, and says whom it concerns.
+    pub(super) async fn changed(&self) -> BTreeSet<Id> {
+        loop {
+            let read = || self.inotify.read_events().map_err(io::Error::from);
+            let events = match self.readiness.readable().await {
+                Ok(()) => self.readiness.try_io(read),
+                Err(error) => Err(error),
+            };
+            match events {
+                Ok(events) => {
+                    let concerned = self.concerned(&events);
+                    if !concerned.is_empty() {
+                        return concerned;
+                    }
+                }
+                Err(error) if matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::Interrupted) => {}
+                Err(error) => {
+                    log::error!("files are not watched any more: {error}");
+                    return std::future::pending().await;
+                }
+            }
+        }
+    }
+
+    fn concerned(&self, events: &[InotifyEvent]) -> BTreeSet<Id> {
+        let mut folders = self.folders();
+        let mut concerned = BTreeSet::new();
+        for event in events {
+            if event.mask.contains(AddWatchFlags::IN_Q_OVERFLOW) {
+                concerned.extend(folders.values().flatten().map(|(id, _)| id.clone()));
+                continue;
+            }
+            let Some(interests) = folders.get(&event.wd) else { continue };
+            let gone = event.mask.intersects(GONE | AddWatchFlags::IN_IGNORED | AddWatchFlags::IN_UNMOUNT);
+            let hit = |wanted: &Option<OsString>| {
+                gone || event.name.is_some() && (wanted.is_none() || *wanted == event.name)
+            };
+            concerned.extend(interests.iter().filter(|(_, name)| hit(name)).map(|(id, _)| id.clone()));
+            if event.mask.contains(AddWatchFlags::IN_IGNORED) {
+                folders.remove(&event.wd);
+            }
+        }
+        concerned
+    }
+
+    fn forget(
+        &self,
+        folders: &mut BTreeMap<WatchDescriptor, Interests>,
+        unwanted: impl Fn(&Id, WatchDescriptor) -> bool,
+    ) {
+        folders.retain(|watch, interests| {
+            interests.retain(|(id, _)| !unwanted(id, *watch));
+            if interests.is_empty() {
+                // Fails where the folder is gone, and the watch with it.
+                let _ = self.inotify.rm_watch(*watch);
+            }
+            !interests.is_empty()
+        });
+    }
+
+    fn folders(&self) -> MutexGuard<'_, BTreeMap<WatchDescriptor, Interests>> {
+        self.folders.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Adds what decides which file `path` is: each symbolic link on the way, and the file itself, or the first name
+/// that is not there.
+fn on_the_way(path: &Path, places: &mut BTreeSet<Place>) {
+    let mut at = PathBuf::from("/");
+    let mut rest: VecDeque<OsString> = names(path).collect();
+    let mut links = 0;
+    while let Some(name) = rest.pop_front() {
+        if name == ".." {
+            at.pop();
+            continue;
+        }
+        let next = at.join(&name);
+        let target = match next.symlink_metadata() {
+            Ok(found) if found.is_symlink() && links < MOST_LINKS => next.read_link().ok(),
+            Ok(_) if !rest.is_empty() => {
+                at = next;
+                continue;
+            }
+            _ => None,
+        };
+        places.insert((at.clone(), Some(name)));
+        let Some(target) = target else { return };
+        links += 1;
+        if target.is_absolute() {
+            at = PathBuf::from("/");
+        }
+        for name in names(&target).rev() {
+            rest.push_front(name);
+        }
+    }
+}
+
+fn names(path: &Path) -> impl DoubleEndedIterator<Item = OsString> + '_ {
+    path.components().filter_map(|component| match component {
+        Component::Normal(name) => Some(name.to_owned()),
+        Component::ParentDir => Some(OsStr::new("..").to_owned()),
+        _ => None,
+    })
+}
+
+#[cfg(test)]
+#[expect(clippy::disallowed_methods, reason = "other programs write without the agent's care")]
+mod tests {
+    use std::fs;
+    use std::os::unix::fs::symlink;
+    use std::time::Duration;
+
+    use super::*;
+
+    fn id(name: &str) -> Id {
+        Id { server_id: "s".into(), client_uri: name.into() }
+    }
+
+    fn files(files: &[PathBuf]) -> Dependencies {
+        Dependencies { files: files.iter().cloned().collect(), ..Dependencies::default() }
+    }
+
+    /// Whom the next event concerns; nobody where there is none.
+    async fn told(watches: &Watches) -> Vec<String> {
+        let mut all = BTreeSet::new();
+        while let Ok(ids) = tokio::time::timeout(Duration::from_millis(100), watches.changed()).await {
+            all.extend(ids.into_iter().map(|id| id.client_uri));
+        }
+        all.into_iter().collect()
+    }
+
+    #[tokio::test]
+    async fn writing_replacing_and_removing_are_told_and_reading_is_not() {
+        let folder = tempfile::tempdir().unwrap();
+        let [file, other] = ["file", "other"].map(|name| folder.path().join(name));
+        fs::write(&file, "x").unwrap();
+        let watches = Watches::new().unwrap();
+        assert!(watches.set(&id("a"), &files(std::slice::from_ref(&file))));
+        fs::read(&file).unwrap();
+        fs::write(&other, "x").unwrap();
+        assert_eq!(told(&watches).await, [""; 0], "nobody asked for that one");
+        fs::write(&file, "y").unwrap();
+        assert_eq!(told(&watches).await, ["a"]);
+        fs::rename(&other, &file).unwrap();
+        assert_eq!(told(&watches).await, ["a"]);
+        fs::write(&file, "z").unwrap();
+        assert_eq!(told(&watches).await, ["a"], "what was renamed over it is watched as well");
+        fs::remove_file(&file).unwrap();
+        assert_eq!(told(&watches).await, ["a"]);
+        watches.keep(|_| false);
+        fs::write(&file, "z").unwrap();
+        assert_eq!(told(&watches).await, [""; 0]);
+    }
+
+    #[tokio::test]
+    async fn a_file_in_a_folder_that_is_not_there_yet_is_found() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("a/b/file");
+        let watches = Watches::new().unwrap();
+        let look = || watches.set(&id("a"), &files(std::slice::from_ref(&file)));
+        assert!(look());
+        fs::create_dir_all(folder.path().join("a/b")).unwrap();
+        assert_eq!(told(&watches).await, ["a"]);
+        assert!(look());
+        fs::write(&file, "x").unwrap();
+        assert_eq!(told(&watches).await, ["a"]);
+        fs::rename(folder.path().join("a/b"), folder.path().join("c")).unwrap();
+        assert_eq!(told(&watches).await, ["a"], "a folder that moves away takes the file along");
+    }
+
+    #[tokio::test]
+    async fn a_link_that_leads_elsewhere_is_a_change_and_so_is_what_it_leads_to() {
+        let folder = tempfile::tempdir().unwrap();
+        for version in ["1", "2"] {
+            fs::create_dir(folder.path().join(version)).unwrap();
+            fs::write(folder.path().join(version).join("file"), version).unwrap();
+        }
+        // As atomic updates of whole folders are made.
+        symlink("1", folder.path().join("current")).unwrap();
+        symlink("current/file", folder.path().join("file")).unwrap();
+        let watches = Watches::new().unwrap();
+        let look = || watches.set(&id("a"), &files(&[folder.path().join("file")]));
+        assert!(look());
+        fs::write(folder.path().join("1/file"), "new").unwrap();
+        assert_eq!(told(&watches).await, ["a"]);
+        symlink("2", folder.path().join("next")).unwrap();
+        fs::rename(folder.path().join("next"), folder.path().join("current")).unwrap();
+        assert_eq!(told(&watches).await, ["a"]);
+        assert!(look());
+        fs::write(folder.path().join("1/file"), "old").unwrap();
+        assert_eq!(told(&watches).await, [""; 0], "it leads there no more");
+    }
+
+    #[tokio::test]
+    async fn of_a_folder_every_name_counts_and_two_may_watch_one() {
+        let folder = tempfile::tempdir().unwrap();
+        let watches = Watches::new().unwrap();
+        let whole = Dependencies { folders: [folder.path().to_owned()].into(), ..Dependencies::default() };
+        assert!(watches.set(&id("folder"), &whole));
+        assert!(watches.set(&id("file"), &files(&[folder.path().join("file")])));
+        fs::write(folder.path().join("other"), "x").unwrap();
+        assert_eq!(told(&watches).await, ["folder"]);
+        fs::write(folder.path().join("file"), "x").unwrap();
+        assert_eq!(told(&watches).await, ["file", "folder"]);
+        watches.keep(|id| id.client_uri == "file");
+        fs::write(folder.path().join("file"), "y").unwrap();
+        assert_eq!(told(&watches).await, ["file"], "one goes on when the other ends");
+    }
+
+    #[tokio::test]
+    async fn the_kernels_own_files_are_not_told_of() {
+        let watches = Watches::new().unwrap();
+        for file in ["/proc/uptime", "/sys/class/net/eth77/mtu"] {
+            assert!(!watches.set(&id("a"), &files(&[file.into()])), "{file}");
+        }
+    }
+}

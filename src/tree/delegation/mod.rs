@@ -1,0 +1,277 @@
+//! The Delegation Access Control object (TS 11.3): one instance for each management object, one entry for what one
+//! management authority may do with one of its instances.
+//!
+//! Two things give rights. By themselves: a creator has all of them, and the accounts have on what the device brings those
+//! of their files. And what a server made of that: it is in the store, with the rights that it overrides, and applies only
+//! while those are the same, so that an operator can always put things right in a file.
+//!
+//! In the store, an entry is a node of this object at MOID / MIID / MAID: the rights of one authority are one look-up.
+
+mod edit;
+mod record;
+
+pub(super) use edit::{Edit, Edits};
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use serde_json::{Value as Json, json};
+
+use super::access::{Rights, listed};
+use super::error::TreeError;
+use super::node::NodeRef;
+use super::registry::{Instance, Origin, Tree, Visitor};
+use crate::backend::Child;
+use crate::config::Account;
+use crate::mo::ManagementObject;
+use crate::store::{Change, NodeKey, Snapshot, StoreError, Stored};
+use crate::uri::decode_name;
+use record::Record;
+
+/// Under which the entries are kept.
+const MOID: &str = "urn:oma:mo:oma-dm-dmdac:1.0";
+/// Every server and every application (TS 11.3 MAID).
+pub(super) const EVERYONE: &str = "*";
+/// What a MAID that names a server begins with.
+const SERVER: &str = "serverid:";
+
+/// What one management authority may do with one instance.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Entry {
+    /// Its node's name in the tree.
+    name: String,
+    miid: String,
+    maid: String,
+    rights: Rights,
+}
+
+/// A server's Management Authority identifier (TS 11.3 MAID).
+pub(super) fn maid_of(account: &Account) -> String {
+    format!("{SERVER}{}", account.server_id)
+}
+
+/// The MIID of the instance that is about a management object: its MOID in characters that a ClientURI holds as they are.
+pub(super) fn miid_of(moid: &str) -> String {
+    escape(moid, "-.")
+}
+
+/// What an entry is called unless a server gave it a name.
+fn name_of(miid: &str, maid: &str) -> String {
+    format!("{}.{}", escape(miid, "-"), escape(maid, "-."))
+}
+
+/// Two texts never become one: `_` stands for the colon, `~` and two digits for every other byte that is neither
+/// alphanumeric nor one of `plain`.
+fn escape(text: &str, plain: &str) -> String {
+    let mut escaped = String::with_capacity(text.len());
+    for byte in text.bytes() {
+        match char::from(byte) {
+            ':' => escaped.push('_'),
+            c if c.is_ascii_alphanumeric() || plain.contains(c) => escaped.push(c),
+            _ => escaped.push_str(&format!("~{byte:02X}")),
+        }
+    }
+    escaped
+}
+
+/// Where the entries about an instance are kept.
+fn key_of(object: &ManagementObject, miid: &str) -> NodeKey {
+    NodeKey::instance(MOID, &miid_of(&object.moid)).child(miid)
+}
+
+/// What goes with an instance that goes, and before a new one of the same MIID comes: nobody inherits rights.
+pub(super) fn forget(instance: &NodeRef) -> Change {
+    Change::Remove(key_of(&instance.object, instance.miid()))
+}
+
+/// A leaf of the object's instances, by its builtin's name less `delegation.`.
+pub(super) fn leaf(node: &NodeRef, name: &str) -> Option<String> {
+    match (&node.instance.origin, name) {
+        (Origin::Delegation { moid }, "MOID") => Some(moid.clone()),
+        (_, "MOID") => None,
+        _ => match node.item.as_ref()?.get(name)? {
+            Json::String(text) => Some(text.clone()),
+            other => Some(other.to_string()),
+        },
+    }
+}
+
+impl Tree {
+    /// The instances of the Delegation Access Control object.
+    pub(super) fn delegations(&self) -> impl Iterator<Item = Instance> {
+        self.objects().iter().filter(|object| is_delegable(object)).map(|object| Instance {
+            miid: miid_of(&object.moid),
+            origin: Origin::Delegation { moid: object.moid.clone() },
+        })
+    }
+
+    /// The rights that entries give a server on an instance: its own, and those of everyone.
+    pub(super) fn granted(
+        &self,
+        object: &ManagementObject,
+        instance: &Instance,
+        account: &Account,
+        snapshot: &Snapshot,
+    ) -> Result<Rights, TreeError> {
+        let key = key_of(object, &instance.miid);
+        let own = maid_of(account);
+        let inherent = inherent(object, instance, account, &own);
+        let own = Record::at(&key.child(&own), snapshot)?;
+        let everyones = Record::at(&key.child(EVERYONE), snapshot)?;
+        let own = own.filter(|record| record.applies(inherent)).map(|record| record.rights).or(inherent);
+        let everyones = everyones.filter(|record| record.applies(None)).map(|record| record.rights);
+        Ok(own.unwrap_or_default().and(everyones.unwrap_or_default()))
+    }
+
+    /// Whether the server may delegate rights on any instance of an object.
+    pub(super) fn delegates(
+        &self,
+        moid: &str,
+        visitor: &Visitor<'_>,
+        snapshot: &Snapshot,
+    ) -> Result<bool, TreeError> {
+        let Some(object) = self.object(moid) else { return Ok(false) };
+        for instance in self.instances(object, snapshot)? {
+            if self.rights(object, &instance, visitor, snapshot)?.allow(Rights::DELEGATE) {
+                return Ok(true);
+            }
+        }
+        Ok(false)
+    }
+
+    /// The entries of an instance of the object as children of its root: those that the server may see.
+    pub(super) fn delegation_entries(
+        &self,
+        root: &NodeRef,
+        visitor: &Visitor<'_>,
+        snapshot: &Snapshot,
+    ) -> Result<Vec<Child>, TreeError> {
+        let Origin::Delegation { moid } = &root.instance.origin else { return Ok(Vec::new()) };
+        let Some(object) = self.object(moid) else { return Ok(Vec::new()) };
+        let table = self.table(object, visitor, snapshot)?;
+        Ok(table.entries.into_values().map(Child::from).collect())
+    }
+
+    /// All that a server sees of who may do what with an object's instances.
+    fn table(
+        &self,
+        object: &ManagementObject,
+        visitor: &Visitor<'_>,
+        snapshot: &Snapshot,
+    ) -> Result<Table, TreeError> {
+        let mut table = Table::default();
+        let mut names = BTreeSet::new();
+        for instance in self.instances(object, snapshot)? {
+            let own = self.rights(object, &instance, visitor, snapshot)?;
+            if !own.allow(Rights::DELEGATE) {
+                continue;
+            }
+            let inherent = self.inherent(object, &instance);
+            for mut entry in entries(object, &instance.miid, &inherent, snapshot)? {
+                // Two servers may have chosen one name where neither saw the other's entry.
+                if !names.insert(entry.name.clone()) {
+                    entry.name = name_of(&entry.miid, &entry.maid);
+                }
+                table.entries.insert((entry.miid.clone(), entry.maid.clone()), entry);
+            }
+            table.held.insert(instance.miid.clone(), Held { instance, own, inherent });
+        }
+        Ok(table)
+    }
+
+    /// Who has rights on an instance without an entry in the store, by MAID.
+    fn inherent(&self, object: &ManagementObject, instance: &Instance) -> BTreeMap<String, Rights> {
+        if let Origin::Created { creator } = &instance.origin {
+            return BTreeMap::from([(creator.clone(), Rights::ALL)]);
+        }
+        let of_account = |account: &std::sync::Arc<Account>| {
+            let maid = maid_of(account);
+            inherent(object, instance, account, &maid).map(|rights| (maid, rights))
+        };
+        self.accounts().iter().filter_map(of_account).collect()
+    }
+}
+
+/// What a server sees of who may do what with an object's instances.
+#[derive(Default)]
+struct Table {
+    /// By MIID and MAID.
+    entries: BTreeMap<(String, String), Entry>,
+    /// The instances, by MIID.
+    held: BTreeMap<String, Held>,
+}
+
+/// An instance that the server may delegate.
+struct Held {
+    instance: Instance,
+    /// What the server may do with it.
+    own: Rights,
+    /// Who has rights on it without an entry in the store, by MAID.
+    inherent: BTreeMap<String, Rights>,
+}
+
+impl From<Entry> for Child {
+    fn from(entry: Entry) -> Self {
+        let item = json!({ "MIID": entry.miid, "MAID": entry.maid, "AccessRights": entry.rights.bits() });
+        Self { captured: decode_name(&entry.name), name: entry.name, item: Some(item) }
+    }
+}
+
+/// The rights of an account without an entry in the store: all on what it created, on what the device brings those of its
+/// file.
+fn inherent(object: &ManagementObject, instance: &Instance, account: &Account, maid: &str) -> Option<Rights> {
+    let rights = match &instance.origin {
+        Origin::Created { creator } if creator == maid => Rights::ALL,
+        Origin::Device => listed(account, object)?,
+        Origin::Created { .. } | Origin::Account | Origin::Delegation { .. } => return None,
+    };
+    (!rights.is_none()).then_some(rights)
+}
+
+/// The entries about one instance, whoever may see them.
+fn entries(
+    object: &ManagementObject,
+    miid: &str,
+    inherent: &BTreeMap<String, Rights>,
+    snapshot: &Snapshot,
+) -> Result<Vec<Entry>, TreeError> {
+    let new = |maid: &String, rights: Rights| Entry {
+        name: name_of(miid, maid),
+        miid: miid.to_owned(),
+        maid: maid.clone(),
+        rights,
+    };
+    let mut entries: BTreeMap<String, Entry> =
+        inherent.iter().map(|(maid, rights)| (maid.clone(), new(maid, *rights))).collect();
+    let key = key_of(object, miid);
+    for maid in snapshot.children(&key)? {
+        let Some(record) = Record::at(&key.child(&maid), snapshot)? else { continue };
+        if !record.applies(inherent.get(&maid).copied()) {
+            continue;
+        }
+        match record.name {
+            Some(name) => entries.insert(maid.clone(), Entry { name, ..new(&maid, record.rights) }),
+            None => entries.remove(&maid),
+        };
+    }
+    Ok(entries.into_values().collect())
+}
+
+/// Whether rights on the object's instances can be given away. An account is its server's own, a session is everybody's, and
+/// who may delegate follows from the entries.
+fn is_delegable(object: &ManagementObject) -> bool {
+    !object.per_account && !object.per_object && object.moid != super::access::SESSION_INFO
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn no_two_management_objects_share_an_instance() {
+        assert_eq!(miid_of("urn:oma:mo:oma-fumo:1.0"), "urn_oma_mo_oma-fumo_1.0");
+        assert_eq!(miid_of("a_b~c"), "a~5Fb~7Ec");
+        assert_ne!(name_of("1.x", "*"), name_of("1", "x.*"));
+        assert_eq!(name_of("1", "serverid:acme"), "1.serverid_acme");
+        assert_eq!(name_of("1", EVERYONE), "1.~2A");
+    }
+}

@@ -1,0 +1,138 @@
+//! What a part of the tree depends on: for those who want to know when to read it again.
+
+use std::future::Future;
+use std::pin::Pin;
+
+use crate::backend::Dependencies;
+use crate::ddf::{AccessType, NodeName};
+use crate::mo::mapping::{From, ListFrom};
+use crate::mo::{ManagementObject, NodeId};
+use crate::store::{NodeKey, Snapshot};
+use crate::uri::client::{ClientUri, Segment, Selector};
+use crate::uri::encode_name;
+
+use super::error::TreeError;
+use super::node::NodeRef;
+use super::read::secret;
+use super::registry::{Tree, Visitor};
+
+/// More files than this are not told apart: what depends on more has to be read again now and then.
+const MOST: usize = 256;
+
+/// A walk in progress.
+struct Walk<'a> {
+    tree: &'a Tree,
+    visitor: &'a Visitor<'a>,
+    snapshot: Snapshot,
+}
+
+type Walked<'f> = Pin<Box<dyn Future<Output = Result<(), TreeError>> + Send + 'f>>;
+
+impl Tree {
+    /// What `node`, and the values at and below it, come from, besides the store.
+    ///
+    /// # Errors
+    /// The store failed; a listing that fails makes no error.
+    pub async fn dependencies(
+        &self,
+        node: &NodeRef,
+        visitor: &Visitor<'_>,
+    ) -> Result<Dependencies, TreeError> {
+        let walk = Walk { tree: self, visitor, snapshot: self.store.snapshot()? };
+        let mut found = Dependencies::default();
+        let mut above = Some(node.clone());
+        while let Some(listed) = above {
+            above = listed.parent();
+            if let (Some(parent), Some(list)) = (&above, &listed.mapping().list) {
+                found.add_list(list, &self.scope(parent, visitor).context());
+            }
+        }
+        walk.visit(node, &mut found).await?;
+        Ok(found)
+    }
+
+    /// What everything that `uri` may name is stored at or below, now or later. Nothing for an unknown MOID.
+    #[must_use]
+    pub fn key_of(&self, uri: &ClientUri) -> Option<NodeKey> {
+        let object = self.object(&uri.moid)?;
+        let Selector::Name(miid) = &uri.instance else { return Some(NodeKey::object(&object.moid)) };
+        let mut key = NodeKey::instance(&object.moid, miid);
+        let mut parent = ManagementObject::ROOT;
+        for segment in &uri.path {
+            let Segment::Name(name) = segment else { break };
+            let Some(id) = object.child(parent, name) else { break };
+            key = match &object.node(id).name {
+                NodeName::Named(described) => key.child(described),
+                NodeName::Unnamed(_) => key.child(&encode_name(name)),
+            };
+            parent = id;
+        }
+        Some(key)
+    }
+}
+
+impl Walk<'_> {
+    fn visit<'f>(&'f self, node: &'f NodeRef, found: &'f mut Dependencies) -> Walked<'f> {
+        Box::pin(async move {
+            if !node.properties().access.allows(AccessType::GET) || secret(node) {
+                return Ok(());
+            }
+            if node.is_leaf() {
+                return self.leaf(node, found);
+            }
+            for &id in node.object.children(node.id) {
+                if let NodeName::Named(name) = &node.object.node(id).name {
+                    self.visit(&node.child(id, name), found).await?;
+                    continue;
+                }
+                if let Some(list) = &node.object.node(id).mapping.list {
+                    let scope = self.tree.scope(node, self.visitor);
+                    found.add_list(list, &scope.context());
+                    if !matches!(list.from, ListFrom::Glob(_)) && !reads_files(&node.object, id) {
+                        continue;
+                    }
+                } else if !has_sources(&node.object, id) {
+                    continue;
+                }
+                // A listing that fails now is tried again when the node is read.
+                let children = self.tree.children(node, id, &self.snapshot, self.visitor).await;
+                for child in children.unwrap_or_default() {
+                    self.visit(&node.listed(id, &child), found).await?;
+                    if found.files.len() > MOST {
+                        found.others = true;
+                        return Ok(());
+                    }
+                }
+            }
+            Ok(())
+        })
+    }
+
+    fn leaf(&self, node: &NodeRef, found: &mut Dependencies) -> Result<(), TreeError> {
+        let mapping = node.mapping();
+        // What is pinned stays.
+        if mapping.get.is_empty() || mapping.pin && self.snapshot.pin(&node.key())?.is_some() {
+            return Ok(());
+        }
+        let scope = self.tree.scope(node, self.visitor);
+        for source in &mapping.get {
+            found.add(source, &scope.context());
+        }
+        Ok(())
+    }
+}
+
+/// Whether anything at or below a description comes from files, whose names may have a listing's in them.
+fn reads_files(object: &ManagementObject, id: NodeId) -> bool {
+    let mapping = &object.node(id).mapping;
+    let file = |source: &crate::mo::mapping::Source| matches!(source.from, From::File(_));
+    mapping.get.iter().any(file) || object.children(id).iter().any(|child| reads_files(object, *child))
+}
+
+/// Whether anything at or below a description comes from elsewhere than the store.
+fn has_sources(object: &ManagementObject, id: NodeId) -> bool {
+    let mapping = &object.node(id).mapping;
+    !mapping.get.is_empty()
+        || mapping.list.is_some()
+        || object.children(id).iter().any(|child| has_sources(object, *child))
+}

@@ -1,0 +1,194 @@
+//! Keeps `tests/conformance.md` honest: every row is whole, and every test that it names is there.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test fails by panicking")]
+
+use std::collections::BTreeSet;
+use std::path::{Path, PathBuf};
+
+/// Rooms that still owe tests; a row `MISSING (room): …` may name only these. Empty once the table is whole.
+const OWING: &[&str] =
+    &["accounts", "addressing", "alerts", "conform", "http", "session", "subs", "tools", "writing"];
+
+const STRENGTHS: [&str; 6] = ["MUST", "MUST NOT", "SHOULD", "MAY", "plain", "decision"];
+
+struct Row {
+    line: usize,
+    id: String,
+    section: String,
+    strength: String,
+    asks: String,
+    shown: Shown,
+}
+
+/// The last cell of a row.
+enum Shown {
+    /// By these tests.
+    By(Vec<String>),
+    /// By none, for this reason.
+    NotHere(String),
+    /// By none yet; this room owes one.
+    Missing(String),
+}
+
+fn root() -> PathBuf {
+    PathBuf::from(env!("CARGO_MANIFEST_DIR"))
+}
+
+fn table() -> String {
+    std::fs::read_to_string(root().join("tests/conformance.md")).unwrap()
+}
+
+/// The rows of all tables, heads left out. What can't be read is a failure that names its line.
+fn rows(text: &str) -> Vec<Row> {
+    let lines = text.lines().enumerate().filter(|(_, line)| line.starts_with('|'));
+    lines.filter_map(|(at, line)| row(at + 1, line)).collect()
+}
+
+fn row(line: usize, text: &str) -> Option<Row> {
+    let cells: Vec<&str> = text.trim_matches('|').split('|').map(str::trim).collect();
+    let [id, section, strength, asks, shown] = cells.as_slice() else {
+        panic!("line {line}: {} cells instead of 5", cells.len());
+    };
+    if *id == "id" || id.chars().all(|c| c == '-') {
+        return None;
+    }
+    let shown =
+        shown_by(shown).unwrap_or_else(|| panic!("line {line}: {id}: no test, reason or debt: {shown:?}"));
+    let own = |text: &str| text.to_owned();
+    Some(Row { line, id: own(id), section: own(section), strength: own(strength), asks: own(asks), shown })
+}
+
+fn shown_by(cell: &str) -> Option<Shown> {
+    if let Some(reason) = cell.strip_prefix("– ") {
+        return Some(Shown::NotHere(reason.to_owned()));
+    }
+    if let Some(debt) = cell.strip_prefix("MISSING (") {
+        let (room, what) = debt.split_once("): ")?;
+        return (!what.is_empty()).then(|| Shown::Missing(room.to_owned()));
+    }
+    let names = cell.split(", ").map(|name| Some(name.strip_prefix('`')?.strip_suffix('`')?.to_owned()));
+    names.collect::<Option<Vec<_>>>().map(Shown::By)
+}
+
+/// The file that a test is in: `tests/session::x` is in tests/session.rs, `uri::client::tests::x` in the module of
+/// that path, be it a file or a `mod` within the file of a module above.
+fn file_of(modules: &[&str]) -> Option<PathBuf> {
+    if let [folder_and_file] = modules
+        && folder_and_file.starts_with("tests/")
+    {
+        return Some(root().join(format!("{folder_and_file}.rs")));
+    }
+    // By the house's rule tests are in a module of that name.
+    if !modules.contains(&"tests") {
+        return None;
+    }
+    let source = root().join("src");
+    (1..=modules.len()).rev().find_map(|depth| {
+        let (outer, inner) = modules.split_at(depth);
+        let folder = outer.iter().fold(source.clone(), |path, module| path.join(module));
+        let file =
+            [folder.with_extension("rs"), folder.join("mod.rs")].into_iter().find(|file| file.is_file())?;
+        let text = std::fs::read_to_string(&file).ok()?;
+        inner.iter().all(|module| text.contains(&format!("mod {module} {{"))).then_some(file)
+    })
+}
+
+/// Whether `file` has a function `name` that the test runner runs: a test attribute stands above it, and none that
+/// switches it off.
+fn has_test(file: &Path, name: &str) -> bool {
+    let Ok(text) = std::fs::read_to_string(file) else { return false };
+    let lines: Vec<&str> = text.lines().map(str::trim).collect();
+    let called = |line: &str| {
+        let line = line.strip_prefix("async ").unwrap_or(line);
+        line.strip_prefix("fn ")
+            .and_then(|rest| rest.strip_prefix(name))
+            .is_some_and(|rest| rest.starts_with('('))
+    };
+    lines.iter().enumerate().filter(|(_, line)| called(line)).any(|(at, _)| {
+        let above =
+            lines.iter().take(at).rev().take_while(|line| line.starts_with("#[") || line.starts_with("//"));
+        let attributes: Vec<&str> = above.copied().filter(|line| line.starts_with("#[")).collect();
+        let is_test = |line: &&str| line.starts_with("#[test]") || line.starts_with("#[tokio::test");
+        attributes.iter().any(is_test) && !attributes.iter().any(|line| line.starts_with("#[ignore"))
+    })
+}
+
+fn exists(test: &str) -> bool {
+    let parts: Vec<&str> = test.split("::").collect();
+    match parts.as_slice() {
+        [modules @ .., name] => file_of(modules).is_some_and(|file| has_test(&file, name)),
+        [] => false,
+    }
+}
+
+#[test]
+fn every_row_is_whole_and_there_once() {
+    let mut seen = BTreeSet::new();
+    let rows = rows(&table());
+    assert!(rows.len() > 300, "only {} rows were read", rows.len());
+    for Row { line, id, section, strength, asks, .. } in &rows {
+        let (part, number) = id.rsplit_once('-').unwrap_or_else(|| panic!("line {line}: {id}: no number"));
+        assert!(!part.is_empty() && number.parse::<u16>().is_ok(), "line {line}: {id}");
+        assert!(seen.insert(id.clone()), "line {line}: {id} is there twice");
+        assert!(!section.is_empty(), "line {line}: {id} says no section");
+        assert!(STRENGTHS.contains(&strength.as_str()), "line {line}: {id}: {strength:?}");
+        assert!(asks.len() > 5, "line {line}: {id} asks nothing");
+    }
+}
+
+#[test]
+fn every_test_that_is_named_exists() {
+    let rows = rows(&table());
+    let named = rows.iter().filter_map(|row| match &row.shown {
+        Shown::By(tests) => Some((row, tests)),
+        _ => None,
+    });
+    let lost: Vec<String> = named
+        .flat_map(|(row, tests)| tests.iter().map(move |test| (row, test)))
+        .filter(|(_, test)| !exists(test))
+        .map(|(row, test)| format!("line {}: {}: {test}", row.line, row.id))
+        .collect();
+    assert!(lost.is_empty(), "no such tests:\n{}", lost.join("\n"));
+}
+
+#[test]
+fn a_row_without_a_test_says_why() {
+    for Row { line, id, shown, .. } in rows(&table()) {
+        match shown {
+            Shown::By(tests) => assert!(!tests.is_empty(), "line {line}: {id}"),
+            Shown::NotHere(reason) => {
+                assert!(reason.len() >= 15, "line {line}: {id}: {reason:?} is no reason");
+            }
+            Shown::Missing(room) => {
+                assert!(
+                    OWING.contains(&room.as_str()),
+                    "line {line}: {id} owes a test, and {room} owes none"
+                );
+            }
+        }
+    }
+}
+
+/// What binds the server alone is listed too, so that a reader sees that nothing was overlooked.
+#[test]
+fn what_binds_the_server_only_is_counted() {
+    let text = table();
+    let lists: Vec<&str> = text.lines().filter_map(|line| line.strip_prefix("Server only (")).collect();
+    assert!(lists.len() > 5, "only {} lists were read", lists.len());
+    for list in lists {
+        let (count, items) = list.split_once("): ").unwrap_or_else(|| panic!("no count: {list}"));
+        assert_eq!(count.parse(), Ok(items.split("; ").count()), "{list}");
+    }
+}
+
+#[test]
+fn a_test_that_is_not_there_is_noticed() {
+    assert!(exists("tests/conformance::a_test_that_is_not_there_is_noticed"));
+    assert!(exists("uri::server::tests::every_template_expands"), "a property within a macro");
+    assert!(exists("uri::client::tests::the_ten_examples_of_ts_6_1_3"), "a module of its own");
+    assert!(!exists("uri::server::every_template_expands"), "the module is part of the name");
+    assert!(!exists("uri::server::tests::every_template"));
+    assert!(!exists("uri::server::tests::expand"), "a helper");
+    assert!(!exists("tests/conformance::exists"));
+    assert!(!exists("notification::listener::tests::child"), "it is switched off");
+    assert!(!exists("nowhere::tests::x"));
+}

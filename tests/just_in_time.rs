@@ -1,0 +1,114 @@
+//! A local application lacks its configuration (TS 10.1), and a server's DEFAULT says where that is.
+
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+mod support;
+
+use omadm_agent::daemon::Local;
+use omadm_agent::just_in_time::{ConfigurationError, Initiator};
+use serde_json::json;
+
+use support::local::Agent;
+use support::{BENCH, Bench, Setup};
+
+const MMS: &str = "urn:x-omadm:mo:mms:1.0";
+
+/// A bench with an object of which servers make instances, and whose server has given a DEFAULT for it.
+async fn bench(config: &str) -> Bench {
+    let bench = Bench::with(Setup { config: config.to_owned(), ..Setup::default() }).await;
+    let ddf = "<MgmtTree><VerDTD>1.2</VerDTD><Node><NodeName>MMS</NodeName><DFProperties><AccessType><Get/><Replace/>\
+               </AccessType><DFFormat><node/></DFFormat></DFProperties>\
+               <Node><NodeName>Relay</NodeName><DFProperties><AccessType><Get/><Replace/></AccessType>\
+               <DFFormat><chr/></DFFormat></DFProperties></Node></Node></MgmtTree>";
+    let mapping = format!(
+        "moid = \"{MMS}\"\nddf = \"mms.ddf.xml\"\nddf-uri = \"https://omadm.example/ddf/mms\"\nroot = \"MMS\"\n\
+         dynamic = true\n"
+    );
+    bench.gateway.put_mo("mms", "mms.ddf.xml", ddf).unwrap();
+    bench.gateway.put_mo("mms", "mms.toml", &mapping).unwrap();
+    bench.play(json!([[["DEFAULT", "{repository}/mms/[MCC]", MMS]]]));
+    let agent = bench.start().await;
+    bench.session(&agent, 1).await;
+    agent.stop().await;
+    bench
+}
+
+async fn configure(agent: &Agent, moid: &str) -> Result<Vec<String>, ConfigurationError> {
+    let moid = moid.to_owned();
+    agent.ask(|reply| Local::Configuration { moid, initiator: Initiator::Device, reply }).await
+}
+
+fn document(moid: &str) -> String {
+    json!({ "MOID": moid, "MOData": { "MMS": { "Relay": "mmsc.example" } } }).to_string()
+}
+
+#[tokio::test]
+async fn an_application_gets_its_configuration_from_where_a_server_said() {
+    let bench = bench("").await;
+    bench.repository.put("/mms/-1", "application/dmmo+json", document(MMS));
+    let before = bench.packages().len();
+    let agent = Agent::start(&bench);
+    assert_eq!(configure(&agent, MMS).await.unwrap(), [format!("{MMS}/1/")]);
+    let request = bench.tape.requests("repository").pop().unwrap();
+    assert_eq!((request.method.as_str(), request.target().as_str()), ("GET", "/mms/-1"));
+    assert_eq!(bench.packages().len(), before, "no server is told");
+    agent.stop().await;
+
+    // It belongs to the server that gave the DEFAULT.
+    bench.play(json!([[["GET", format!("{MMS}//Relay")]]]));
+    let agent = bench.start().await;
+    bench.session(&agent, 2).await;
+    assert_eq!(bench.statuses().pop().unwrap(), [200]);
+    agent.stop().await;
+}
+
+#[tokio::test]
+async fn who_asks_is_said_only_where_the_settings_want_it() {
+    let bench = bench("[session]\ndefault-initiated-by = true\n").await;
+    bench.repository.put("/mms/-1", "application/dmmo+json", document(MMS));
+    let agent = Agent::start(&bench);
+    configure(&agent, MMS).await.unwrap();
+    let request = bench.tape.requests("repository").pop().unwrap();
+    assert_eq!(request.target(), "/mms/-1?InitiatedBy=Device");
+    agent.stop().await;
+}
+
+#[tokio::test]
+async fn a_document_of_another_object_is_discarded() {
+    let bench = bench("").await;
+    bench.repository.put("/mms/-1", "application/dmmo+json", document(BENCH));
+    let agent = Agent::start(&bench);
+    let refused = configure(&agent, MMS).await.unwrap_err().to_string();
+    assert!(refused.contains(BENCH) && refused.contains(MMS), "{refused}");
+    bench.repository.put("/mms/-1", "text/html", "<html/>");
+    let refused = configure(&agent, MMS).await.unwrap_err();
+    assert!(matches!(refused, ConfigurationError::Command(_)), "{refused}");
+    agent.stop().await;
+}
+
+#[tokio::test]
+async fn without_a_default_nothing_is_fetched() {
+    let bench = bench("").await;
+    let agent = Agent::start(&bench);
+    let refused = configure(&agent, BENCH).await.unwrap_err();
+    assert!(matches!(refused, ConfigurationError::NoDefault(_)), "{refused}");
+    let refused = configure(&agent, "urn:nothing").await.unwrap_err();
+    assert!(matches!(refused, ConfigurationError::UnknownMoid(_)), "{refused}");
+    assert!(bench.tape.requests("repository").is_empty());
+    agent.stop().await;
+}
+
+#[tokio::test]
+async fn a_server_that_lost_the_object_lost_its_default() {
+    let bench = bench("").await;
+    bench.repository.put("/mms/-1", "application/dmmo+json", document(MMS));
+    let file = bench.gateway.path("accounts").join("bench.toml");
+    let text = std::fs::read_to_string(&file).unwrap();
+    let kept = format!("permissions = [\"{BENCH}\"]\n{text}");
+    omadm_agent::lab::files::put(&file, kept, omadm_agent::lab::files::PLAIN).unwrap();
+    let agent = Agent::start(&bench);
+    let refused = configure(&agent, MMS).await.unwrap_err();
+    assert!(matches!(refused, ConfigurationError::NoAccount { .. }), "{refused}");
+    assert!(bench.tape.requests("repository").is_empty());
+    agent.stop().await;
+}

@@ -1,0 +1,102 @@
+//! The operator's tool, as it is called.
+
+#![allow(clippy::unwrap_used, reason = "a bench fails by panicking")]
+
+use std::io::Write as _;
+use std::os::unix::fs::symlink;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output, Stdio};
+
+use serde_json::Value;
+use tempfile::TempDir;
+
+fn run(program: &Path, arguments: &[&str]) -> Output {
+    Command::new(program).args(arguments).stdin(Stdio::null()).output().unwrap()
+}
+
+fn ctl(arguments: &[&str]) -> Output {
+    run(Path::new(env!("CARGO_BIN_EXE_omadmctl")), arguments)
+}
+
+fn text(bytes: &[u8]) -> String {
+    String::from_utf8(bytes.to_vec()).unwrap()
+}
+
+/// The DDFs of this crate: those that ship, and the demo's.
+fn shipped() -> Vec<String> {
+    let crate_folder = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let pattern = |below: &str| crate_folder.join(below).display().to_string();
+    let found = ["mo/*/*.ddf.xml", "lab/demo/*.ddf.xml"].map(|below| glob::glob(&pattern(below)).unwrap());
+    found.into_iter().flatten().map(|path: Result<PathBuf, _>| path.unwrap().display().to_string()).collect()
+}
+
+#[test]
+fn every_shipped_ddf_is_shown() {
+    let files = shipped();
+    assert!(files.len() >= 4, "{files:?}");
+    let mut arguments = vec!["ddf", "show"];
+    arguments.extend(files.iter().map(String::as_str));
+    let answer = ctl(&arguments);
+    assert_eq!((answer.status.code(), text(&answer.stderr)), (Some(0), String::new()));
+    let shown = text(&answer.stdout);
+    assert!(shown.contains("\nDMAcc*  "), "{shown}");
+    assert!(shown.contains("\n│  └─ <x>+  "), "{shown}");
+    assert!(shown.lines().all(|line| line.starts_with('/') || line.chars().count() <= 120), "{shown}");
+
+    arguments.push("--json");
+    let answer = ctl(&arguments);
+    let documents: Vec<Value> = serde_json::from_slice(&answer.stdout).unwrap();
+    let names: Vec<_> = documents.iter().map(|document| document["file"].as_str().unwrap()).collect();
+    assert_eq!(names, files);
+}
+
+#[test]
+fn a_broken_file_is_told_with_its_place_and_the_others_are_shown() {
+    let folder = TempDir::new().unwrap();
+    let path = folder.path().join("broken.ddf.xml");
+    let mut file = std::fs::File::create(&path).unwrap();
+    file.write_all(b"<MgmtTree>\n  <Node>\n    <NodeName>a</NodeNam>").unwrap();
+    let broken = path.display().to_string();
+    let whole = shipped().remove(0);
+    let answer = ctl(&["ddf", "show", &broken, "/no/such/file", &whole]);
+    assert_eq!(answer.status.code(), Some(1));
+    let told = text(&answer.stderr);
+    let mut lines = told.lines();
+    let expected = format!("{broken}:3:16: not well-formed XML: expected 'NodeName' tag, not 'NodeNam'");
+    assert_eq!(lines.next(), Some(expected.as_str()));
+    assert!(lines.next().unwrap().starts_with("/no/such/file: No such file"), "{told}");
+    assert!(text(&answer.stdout).contains(&format!("{whole}: DDF 1.2\n")));
+}
+
+#[test]
+fn a_description_may_come_from_the_standard_input() {
+    let mut child = Command::new(env!("CARGO_BIN_EXE_omadmctl"))
+        .args(["ddf", "show", "-"])
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let xml = b"<MgmtTree><Node><NodeName/></Node></MgmtTree>";
+    child.stdin.take().unwrap().write_all(xml).unwrap();
+    assert_eq!(text(&child.wait_with_output().unwrap().stdout), "-: DDF\n<x>  chr\n");
+}
+
+#[test]
+fn wrong_arguments_are_told_apart_from_what_fails() {
+    for wrong in [&["ddf"][..], &["ddf", "show"], &["ddf", "show", "--xml"], &["frobnicate"], &[]] {
+        assert_eq!(ctl(wrong).status.code(), Some(2), "{wrong:?}");
+    }
+    assert_eq!(ctl(&["ddf", "show", "--help"]).status.code(), Some(0));
+    assert_eq!(ctl(&["--version"]).status.code(), Some(0));
+}
+
+#[test]
+fn the_packaged_tool_is_the_agent_by_another_name() {
+    let folder = TempDir::new().unwrap();
+    let link = folder.path().join("omadmctl");
+    symlink(env!("CARGO_BIN_EXE_omadmd"), &link).unwrap();
+    let own = ctl(&["ddf", "show", "--help"]);
+    assert_eq!(text(&run(&link, &["ddf", "show", "--help"]).stdout), text(&own.stdout));
+    let agent = run(Path::new(env!("CARGO_BIN_EXE_omadmd")), &["ddf", "show", "x"]);
+    assert_eq!(agent.status.code(), Some(2), "the agent itself has no commands");
+}

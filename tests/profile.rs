@@ -1,0 +1,56 @@
+//! The two published forms of the protocol, end to end.
+#![allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "a bench fails by panicking")]
+
+mod support;
+
+use omadm_agent::lab::notifier::Notification;
+use omadm_agent::package::Profile;
+use serde_json::{Value, json};
+
+use support::{BENCH, Bench, Setup};
+
+const COMPLETE: &str = "urn:x-omadm:at:exec:1.0:OperationComplete";
+
+#[tokio::test]
+async fn a_session_speaks_its_accounts_profile() {
+    for profile in [Profile::Draft, Profile::Approved] {
+        let bench = Bench::with(Setup {
+            config: "[exec]\nsync-limit = \"100ms\"\n".to_owned(),
+            account: Box::new(move |account, _| account.profile = profile),
+            ..Setup::default()
+        })
+        .await;
+        let node = |path: &str| format!("{BENCH}//{path}");
+        bench.play(json!([[
+            ["GET", node("Fixed")],
+            ["GET", node("Missing")],
+            ["EXEC", node("Operations/Late")],
+        ]]));
+        let agent = bench.start().await;
+        // The form of a notification is its own affair.
+        bench.send(&Notification { request_mos: true, ..bench.notification() }).await;
+        bench.ended(&agent, 1).await;
+        bench.release(0).await;
+        bench.ended(&agent, 2).await;
+
+        let packages = bench.packages();
+        let bench_mo = packages[0].json["MOS"].as_array().unwrap().iter().find(|mo| mo["MOID"] == BENCH);
+        assert_eq!(bench_mo.unwrap()["MIID"], json!(["1"]), "{profile:?}");
+        let statuses = match profile {
+            Profile::Draft => json!([[200], [404], [202]]),
+            Profile::Approved => json!([{"sc": 200}, {"sc": 404}, {"sc": 202}]),
+        };
+        assert_eq!(packages[1].json["Status"], statuses);
+        assert_eq!(&packages[1].part(1).unwrap().body[..], b"fixed");
+        let alert = &packages[2].json["Alert"];
+        let list = if profile == Profile::Draft { &alert["Items"] } else { alert };
+        let of_exec = list.as_array().unwrap().iter().find(|alert| alert["AlertType"] == COMPLETE).unwrap();
+        assert_eq!(of_exec["Data"], json!({"ResultCode": 200}));
+        let (kind, other) = match profile {
+            Profile::Draft => ("MIMEType", "DataType"),
+            Profile::Approved => ("DataType", "MIMEType"),
+        };
+        assert_eq!((&of_exec[kind], &of_exec[other]), (&json!("application/json"), &Value::Null));
+        agent.stop().await;
+    }
+}

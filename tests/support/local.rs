@@ -1,0 +1,46 @@
+//! The agent in the test's own process, for what local applications ask: they have no other way to it yet.
+
+use omadm_agent::config::{Environment, Selection};
+use omadm_agent::daemon::{self, Local, Signal};
+use omadm_agent::edge::OsRandom;
+use omadm_agent::world::Surroundings;
+use tokio::sync::{mpsc, oneshot};
+use tokio::task::JoinHandle;
+
+use super::{Bench, LIMIT};
+
+/// The agent in this process.
+pub struct Agent {
+    asks: mpsc::Sender<Local>,
+    signals: mpsc::Sender<Signal>,
+    running: JoinHandle<()>,
+}
+
+impl Agent {
+    /// Starts it.
+    pub fn start(bench: &Bench) -> Self {
+        let options = daemon::Options {
+            selection: Selection::File(bench.gateway.config()),
+            environment: Environment::current(),
+            surroundings: Surroundings::default(),
+        };
+        let (asks, requests) = mpsc::channel(1);
+        let (signals, told) = mpsc::channel(1);
+        let agent = daemon::run(options, Vec::new(), told, requests, Box::new(OsRandom));
+        let running = tokio::spawn(async { agent.await.unwrap() });
+        Self { asks, signals, running }
+    }
+
+    /// Asks as a local application does, and waits for the answer.
+    pub async fn ask<T>(&self, request: impl FnOnce(oneshot::Sender<T>) -> Local) -> T {
+        let (reply, answer) = oneshot::channel();
+        assert!(self.asks.send(request(reply)).await.is_ok(), "the agent has ended");
+        tokio::time::timeout(LIMIT, answer).await.unwrap().unwrap()
+    }
+
+    /// Ends it.
+    pub async fn stop(self) {
+        self.signals.send(Signal::Stop).await.unwrap();
+        tokio::time::timeout(LIMIT, self.running).await.unwrap().unwrap();
+    }
+}
