@@ -8,6 +8,7 @@ use std::process::Stdio;
 use omadm_agent::lab::notifier::Notification;
 use omadm_agent::lab::{Options, Reply, Server};
 use omadm_agent::notification::ConnectionType;
+use omadm_agent::store::Store;
 use serde_json::{Value, json};
 use tokio::process::Command;
 
@@ -290,12 +291,14 @@ async fn the_session_tells_what_carries_it() {
         ["GET", format!("{SESSIONINFO}//CBT")],
         ["HGET", "{repository}/one", format!("{SESSIONINFO}//CBT")],
         ["HGET", "{repository}/one", format!("{SESSIONINFO}//ROAMING")],
+        ["EXEC", format!("{SESSIONINFO}//CBT")],
+        ["DELETE", format!("{SESSIONINFO}//")],
     ]]))
     .await;
     bench.repository.put("/one", "text/plain", "1");
     let agent = bench.start().await;
     bench.session(&agent, 1).await;
-    assert_eq!(bench.statuses(), [vec![200, 200, 403, 403]], "nobody may replace it");
+    assert_eq!(bench.statuses(), [vec![200, 200, 405, 405, 405, 405]], "its DDF says No Replace");
     let package = &bench.packages()[1];
     let whole = json_of(&package.part(1).unwrap().body);
     assert_eq!(whole["MOData"], json!({"SessionInfoMO": {"CBT": 0, "ROAMING": 2}}), "loopback is no bearer");
@@ -337,6 +340,29 @@ async fn permissions_are_exposed_to_nobody() {
     assert!(!String::from_utf8_lossy(&package.part(5).unwrap().body).contains("Permissions"));
     assert!(!String::from_utf8_lossy(&bench.repository.get("/all").unwrap().body).contains("Permissions"));
     agent.stop().await;
+}
+
+#[tokio::test]
+async fn one_default_is_kept_for_each_moid_and_the_newest_counts() {
+    let bench = Bench::playing(json!([[
+        ["DEFAULT", "{repository}/bench", BENCH],
+        ["DEFAULT", "{repository}/devinfo/[MCC]", DEVINFO],
+        ["DEFAULT", "{repository}/newer", BENCH],
+    ]]))
+    .await;
+    let agent = bench.start().await;
+    bench.session(&agent, 1).await;
+    assert_eq!(bench.statuses(), [vec![200; 3]]);
+    agent.kill().await;
+    let store = Store::open(&bench.gateway.path("state")).unwrap().store;
+    let snapshot = store.snapshot().unwrap();
+    let kept = |moid: &str| {
+        let (server_id, uri) = snapshot.default_uri(moid).unwrap().unwrap();
+        (server_id, uri.replace(&bench.repository_server.origin(), ""))
+    };
+    let own = |uri: &str| (support::SERVER_ID.to_owned(), uri.to_owned());
+    assert_eq!((kept(BENCH), kept(DEVINFO)), (own("/newer"), own("/devinfo/[MCC]")));
+    assert_eq!(snapshot.default_uri(DMACC).unwrap(), None);
 }
 
 #[tokio::test]

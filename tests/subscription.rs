@@ -4,7 +4,7 @@
 mod support;
 
 use std::collections::VecDeque;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -130,13 +130,24 @@ impl Rig {
     }
 
     fn program_says(&self, text: &str) {
-        files::put(&self.bench.gateway.path("said"), text, files::PLAIN).unwrap();
+        self.replace(&self.bench.gateway.path("said"), text);
+    }
+
+    /// The file's content is this, from one moment to the next.
+    fn put(&self, text: &str) {
+        self.replace(&self.file(), text);
+    }
+
+    fn replace(&self, file: &Path, text: &str) {
+        let beside = self.bench.gateway.path("beside");
+        files::put(&beside, text, files::PLAIN).unwrap();
+        std::fs::create_dir_all(file.parent().unwrap()).unwrap();
+        std::fs::rename(&beside, file).unwrap();
     }
 
     /// Writes as an editor does that knows nothing of the agent: in place.
     fn edit(&self, text: &str) {
         use std::io::Write as _;
-        std::fs::create_dir_all(self.file().parent().unwrap()).unwrap();
         let mut options = std::fs::OpenOptions::new();
         let mut file = options.write(true).create(true).truncate(true).open(self.file()).unwrap();
         file.write_all(text.as_bytes()).unwrap();
@@ -161,6 +172,7 @@ fn put_watched_object(bench: &Bench) {
              <Occurrence><One/></Occurrence><Scope><Permanent/></Scope><DFType>{kind}</DFType></DFProperties>"
         )
     };
+    let maybe = |leaf: String| leaf.replace("<One/>", "<ZeroOrOne/>").replace("<Permanent/>", "<Dynamic/>");
     let leaf = |name: &str, access: &str| {
         let properties = properties(access, "chr", "<MIME>text/plain</MIME>");
         format!("<Node><NodeName>{name}</NodeName>{properties}</Node>")
@@ -170,6 +182,7 @@ fn put_watched_object(bench: &Bench) {
         leaf("File", "<Get/>"),
         leaf("Program", "<Get/>"),
         leaf("Action", "<Exec/>"),
+        maybe(leaf("Note", "<Add/><Delete/><Get/><Replace/>")),
     ];
     let ddf = format!(
         "<MgmtTree><VerDTD>1.2</VerDTD><Node><NodeName>Watched</NodeName>{}{}</Node></MgmtTree>",
@@ -235,26 +248,38 @@ async fn a_subtree_is_put_whole_and_changes_elsewhere_put_nothing() {
 }
 
 #[tokio::test]
+async fn what_is_deleted_leaves_an_empty_list_behind_and_may_come_back() {
+    let rig = Rig::new("").await;
+    let agent = rig.bench.start().await;
+    let note = node("Note");
+    assert_eq!(rig.session(&agent, json!([["SUB", note, rig.target]])).await, [404], "nothing there");
+    rig.change(&agent, &note, "one").await;
+    rig.subscribe(&agent, &note).await;
+    assert_eq!(rig.second_session(&agent, json!([["DELETE", note]])).await, [200]);
+    rig.arrives(&agent, &json!([])).await;
+    rig.change(&agent, &note, "two").await;
+    rig.arrives(&agent, &json!("two")).await;
+    assert_eq!(rig.values(), [json!([]), json!("two")]);
+    agent.stop().await;
+}
+
+#[tokio::test]
 async fn a_file_is_noticed_however_it_comes_changes_and_goes() {
     let rig = Rig::new("").await;
-    let mut agent = rig.bench.start().await;
+    let agent = rig.bench.start().await;
     assert_eq!(rig.session(&agent, json!([["GET", node("File")]])).await, [204]);
     rig.subscribe(&agent, &node("File")).await;
-    rig.edit("made");
+    rig.put("made");
     rig.arrives(&agent, &json!("made")).await;
     rig.edit("edited");
     rig.arrives(&agent, &json!("edited")).await;
-    let beside = rig.bench.gateway.path("values/.file.new");
-    files::put(&beside, "replaced", files::PLAIN).unwrap();
-    std::fs::rename(&beside, rig.file()).unwrap();
+    rig.put("replaced");
     rig.arrives(&agent, &json!("replaced")).await;
     std::fs::remove_dir_all(rig.file().parent().unwrap()).unwrap();
     rig.arrives(&agent, &Value::Null).await;
-    rig.edit("made again");
+    rig.put("made again");
     rig.arrives(&agent, &json!("made again")).await;
-    assert!(!agent.log().contains("panicked"));
-    agent.signal(nix::sys::signal::Signal::SIGTERM);
-    assert!(agent.exit().await.success());
+    agent.stop().await;
 }
 
 #[tokio::test]
@@ -274,12 +299,12 @@ async fn what_a_program_says_is_asked_for_every_now_and_then() {
 #[tokio::test]
 async fn a_subscription_outlives_the_agent_and_what_changed_meanwhile_is_put_once() {
     let rig = Rig::new("[subscription]\npoll = \"1s\"\n").await;
-    rig.edit("before");
+    rig.put("before");
     let agent = rig.bench.start().await;
     rig.subscribe(&agent, &node("File")).await;
     agent.kill().await;
 
-    rig.edit("meanwhile");
+    rig.put("meanwhile");
     let agent = rig.bench.start().await;
     rig.arrives(&agent, &json!("meanwhile")).await;
     // What was delivered is on disk when the next session is over.
@@ -287,7 +312,7 @@ async fn a_subscription_outlives_the_agent_and_what_changed_meanwhile_is_put_onc
     agent.stop().await;
 
     let agent = rig.bench.start().await;
-    rig.edit("after");
+    rig.put("after");
     rig.arrives(&agent, &json!("after")).await;
     assert_eq!(rig.values(), ["meanwhile", "after"], "a start is no change");
     agent.stop().await;
@@ -298,13 +323,13 @@ async fn a_repository_that_fails_gets_the_newest_state_when_it_can_take_it() {
     let rig = Rig::new("").await;
     let busy = Reply::status(503).header("retry-after", "2");
     rig.replies.lock().unwrap().push_back(busy);
-    rig.edit("one");
+    rig.put("one");
     let agent = rig.bench.start().await;
     rig.subscribe(&agent, &node("File")).await;
-    rig.edit("two");
+    rig.put("two");
     rig.arrives(&agent, &json!("two")).await;
-    rig.edit("three");
-    rig.edit("four");
+    rig.put("three");
+    rig.put("four");
     rig.arrives(&agent, &json!("four")).await;
     assert_eq!(rig.values(), ["two", "four"], "states in between are gone");
     let puts = rig.puts();
@@ -317,13 +342,13 @@ async fn a_repository_that_fails_gets_the_newest_state_when_it_can_take_it() {
 async fn a_put_whose_answer_was_lost_counts_as_possibly_made() {
     let rig = Rig::new("").await;
     rig.replies.lock().unwrap().push_back(Reply::closed());
-    rig.edit("one");
+    rig.put("one");
     let agent = rig.bench.start().await;
     rig.subscribe(&agent, &node("File")).await;
-    rig.edit("two");
+    rig.put("two");
     rig.arrives(&agent, &json!("two")).await;
     // As it was when the server subscribed: but the repository may have the other.
-    rig.edit("one");
+    rig.put("one");
     rig.arrives(&agent, &json!("one")).await;
     agent.stop().await;
 }
@@ -347,7 +372,7 @@ async fn what_a_repository_refuses_is_not_sent_again_but_the_next_change_is() {
 #[tokio::test]
 async fn a_thousand_changes_are_a_few_puts_and_the_last_has_the_last_state() {
     let rig = Rig::new("").await;
-    rig.edit("0");
+    rig.put("0");
     let agent = rig.bench.start().await;
     rig.subscribe(&agent, &node("File")).await;
     for number in 1..=1000 {
@@ -362,18 +387,18 @@ async fn a_thousand_changes_are_a_few_puts_and_the_last_has_the_last_state() {
 #[tokio::test]
 async fn unsub_ends_it_for_its_own_server_only_and_sub_again_moves_it() {
     let rig = Rig::new("").await;
-    rig.edit("one");
+    rig.put("one");
     let agent = rig.bench.start().await;
     let file = node("File");
     assert_eq!(rig.session(&agent, json!([["UNSUB", file]])).await, [404]);
     rig.subscribe(&agent, &file).await;
     assert_eq!(rig.second_session(&agent, json!([["UNSUB", file]])).await, [404]);
-    rig.edit("two");
+    rig.put("two");
     rig.arrives(&agent, &json!("two")).await;
 
     let elsewhere = rig.target.replace("/there", "/elsewhere");
     assert_eq!(rig.session(&agent, json!([["SUB", file, elsewhere]])).await, [200]);
-    rig.edit("three");
+    rig.put("three");
     rig.arrives(&agent, &json!("three")).await;
     let paths: Vec<String> = rig.puts().into_iter().map(|put| put.path).collect();
     assert_eq!(paths, ["/there", "/elsewhere"]);
@@ -381,9 +406,9 @@ async fn unsub_ends_it_for_its_own_server_only_and_sub_again_moves_it() {
     // The second server's own goes on, and shows that the agent has looked.
     assert_eq!(rig.second_session(&agent, json!([["SUB", file, rig.target]])).await, [200]);
     assert_eq!(rig.session(&agent, json!([["UNSUB", file], ["UNSUB", file]])).await, [200, 404]);
-    rig.edit("four");
+    rig.put("four");
     rig.arrives(&agent, &json!("four")).await;
-    rig.edit("five");
+    rig.put("five");
     rig.arrives(&agent, &json!("five")).await;
     let paths: Vec<String> = rig.puts().into_iter().map(|put| put.path).collect();
     assert_eq!(paths, ["/there", "/elsewhere", "/there", "/there"]);
@@ -441,7 +466,7 @@ async fn the_draft_profile_knows_neither() {
 #[tokio::test]
 async fn rights_are_those_of_the_moment() {
     let rig = Rig::new("[subscription]\npoll = \"1s\"\n").await;
-    rig.edit("one");
+    rig.put("one");
     let mut agent = rig.bench.start().await;
     rig.subscribe(&agent, &node("File")).await;
     let account = rig.bench.gateway.path("accounts").join(format!("{SERVER_ID}.toml"));
@@ -449,10 +474,10 @@ async fn rights_are_those_of_the_moment() {
     let narrowed = format!("permissions = [\"{BENCH}\"]\n{original}");
     files::put(&account, narrowed, files::PLAIN).unwrap();
     agent.logged("about the new account", |line| line.contains("configuration read again")).await;
-    rig.edit("secret");
+    rig.put("secret");
     let silent = |line: &str| line.contains("subscription to") && line.contains("not found");
     agent.logged("about the subscription", silent).await;
-    rig.edit("two");
+    rig.put("two");
     files::put(&account, original, files::PLAIN).unwrap();
     rig.arrives(&agent, &json!("two")).await;
     assert_eq!(rig.values(), ["two"]);
@@ -462,7 +487,7 @@ async fn rights_are_those_of_the_moment() {
 #[tokio::test]
 async fn the_subscriptions_of_a_removed_account_end_with_it() {
     let rig = Rig::new("[subscription]\npoll = \"1s\"\n").await;
-    rig.edit("one");
+    rig.put("one");
     let mut agent = rig.bench.start().await;
     rig.subscribe(&agent, &node("File")).await;
     let account = rig.bench.gateway.path("accounts").join(format!("{SERVER_ID}.toml"));

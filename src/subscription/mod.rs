@@ -32,7 +32,12 @@ const LONGEST_STOP: Duration = Duration::from_secs(2);
 /// Tells one content from another: serialised management objects, in the form in which they are put.
 #[must_use]
 pub fn digest(documents: &[Vec<u8>]) -> Digest {
-    Sha256::digest(documents.join(&b',')).into()
+    let mut hash = Sha256::new();
+    for document in documents {
+        hash.update(document);
+        hash.update(b",");
+    }
+    hash.finalize().into()
 }
 
 /// All subscriptions of all servers.

@@ -477,3 +477,57 @@ async fn everything_is_what_the_server_may_read() {
     assert_eq!(of(&other).await, [format!("{CRATE}/1/"), format!("{DMACC}/other/"), CRATES.to_owned()]);
     assert!(of(&bench.server("third")).await.is_empty());
 }
+
+/// One edit by one of two servers who share an instance.
+fn edits() -> impl proptest::strategy::Strategy<Value = Vec<(bool, u8, u8, u8)>> {
+    proptest::collection::vec((proptest::bool::ANY, 0..5u8, 0..4u8, 0..16u8), 1..12)
+}
+
+proptest::proptest! {
+    #![proptest_config(proptest::prelude::ProptestConfig::with_cases(24))]
+
+    /// Whatever two servers do in turn: what anybody gains, the one who gave it had, and somebody can always delegate.
+    #[test]
+    fn no_sequence_of_edits_makes_rights_out_of_nothing(edits in edits()) {
+        let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+        runtime.block_on(async {
+            let bench = bench();
+            let servers = ["acme", "other", "fourth"].map(|name| bench.server(name));
+            let uri = servers[0].create().await;
+            let first = entry("1", "serverid:other", 13);
+            servers[0].write(CRATES, json!({"first": first})).await.unwrap();
+            for (second, kind, whom, rights) in edits {
+                let by = usize::from(second);
+                let mut before = Vec::new();
+                for server in &servers {
+                    before.push(server.may(&uri).await);
+                }
+                let maid = ["serverid:acme", "serverid:other", "serverid:fourth", "*"][usize::from(whom)];
+                let entry = entry("1", maid, rights);
+                let place = format!("{CRATES}{}", name_in(&servers[by], maid).await);
+                let edit = match kind {
+                    0 => servers[by].write(CRATES, json!({"x": entry})).await,
+                    1 => servers[by].write(CRATES, json!({"x": entry, "y": entry})).await,
+                    2 => servers[by].write(&place, json!({"AccessRights": rights})).await,
+                    3 => servers[by].write(&place, entry).await,
+                    _ => servers[by].delete(&place).await,
+                };
+                let mut somebody = false;
+                for (server, before_it) in servers.iter().zip(&before) {
+                    let after = server.may(&uri).await;
+                    assert_eq!(after & !before_it & !before[by], 0, "{edit:?}: {maid} {rights}");
+                    assert!(edit.is_ok() || after == *before_it, "{edit:?} changed something");
+                    somebody |= after & 8 != 0;
+                }
+                assert!(somebody, "{edit:?}: {maid} {rights}");
+            }
+        });
+    }
+}
+
+/// Under which name a server sees an entry; some other if it does not.
+async fn name_in(server: &Server<'_>, maid: &str) -> String {
+    let seen = server.read(CRATES).await.unwrap_or_default();
+    let found = seen.as_object().and_then(|seen| seen.iter().find(|(_, entry)| entry["MAID"] == maid));
+    found.map_or_else(|| "none".to_owned(), |(name, _)| name.clone())
+}
