@@ -1,6 +1,7 @@
 //! The agent: one loop that owns the queue, and starts a task for each session.
 
 mod aftermath;
+mod bootstrapping;
 mod clock;
 mod doorkeeper;
 mod loading;
@@ -33,6 +34,7 @@ use crate::store::{Change, Store, StoreError};
 use crate::subscription::Subscriptions;
 use crate::world::World;
 use aftermath::Dropped;
+use bootstrapping::{Bootstrapped, Bootstrapping};
 use clock::{Clock, Wait};
 use doorkeeper::Doorkeeper;
 use loading::Loader;
@@ -86,9 +88,9 @@ struct Daemon {
     /// Whom each session's task is with.
     places: HashMap<Id, Place>,
     programs: Programs,
+    subscriptions: Subscriptions,
     triggers: Triggers,
     dropped: Dropped,
-    subscriptions: Subscriptions,
     /// Turns true when sessions are to end.
     stopping: watch::Sender<bool>,
     random: Box<dyn Random>,
@@ -100,6 +102,9 @@ struct Daemon {
     /// Requests of local applications, and which object each is for.
     configurations: JoinSet<()>,
     configuring: HashMap<Id, String>,
+    /// When a bootstrap server is asked for accounts.
+    bootstrapping: Bootstrapping,
+    bootstraps: JoinSet<Bootstrapped>,
 }
 
 /// Runs the agent until it is told to stop.
@@ -158,9 +163,9 @@ pub async fn run(
         sessions: JoinSet::new(),
         places: HashMap::new(),
         programs,
+        subscriptions,
         triggers: Triggers::default(),
         dropped: Dropped::default(),
-        subscriptions,
         stopping: watch::Sender::new(false),
         random,
         supervisor: Supervisor::new(),
@@ -169,6 +174,8 @@ pub async fn run(
         registrations: JoinSet::new(),
         configurations: JoinSet::new(),
         configuring: HashMap::new(),
+        bootstrapping: Bootstrapping::default(),
+        bootstraps: JoinSet::new(),
     };
     daemon.boot().await;
     let status = daemon.status();
@@ -177,6 +184,7 @@ pub async fn run(
     loop {
         daemon.start_due();
         daemon.start_registrations();
+        daemon.start_bootstrap();
         let wake = daemon.next_wake();
         tokio::select! {
             never = &mut listening => match never {},
@@ -188,6 +196,8 @@ pub async fn run(
                 let task = ended.map_or_else(|error| error.id(), |(task, ())| task);
                 daemon.configuring.remove(&task);
             }
+            Some(ended) = daemon.bootstraps.join_next() => daemon.bootstrapped(ended).await,
+            () = daemon.store.accounts_changed() => daemon.accounts_changed().await,
             Some(request) = requests.recv() => daemon.local(request).await,
             () = daemon.watcher.changed() => {}
             () = daemon.subscriptions.turn(&daemon.world, &mut *daemon.random) => {}
@@ -229,6 +239,7 @@ impl Daemon {
         self.clock_wait = Wait::begin(&self.clock, until);
         self.queue.hold(self.clock_wait.as_ref().map(Wait::until));
         self.resume_registrations();
+        self.look_for_bootstrap_at_start();
         self.forget_unknown().await;
         self.take_up().await;
         for (ticket, at) in schedule::at_start(&self.world, Instant::now(), &mut *self.random) {
@@ -254,6 +265,7 @@ impl Daemon {
             self.supervisor.next_ping(),
             self.watcher.due(),
             self.bridge.next_wake(),
+            self.bootstrap_due(),
             self.subscriptions.next_wake(),
         ];
         dues.into_iter().flatten().min()
@@ -306,6 +318,9 @@ impl Daemon {
                 self.queue.ended(&ticket.place(), &Outcome::Completed, Instant::now(), 0);
                 continue;
             };
+            if ticket.cause.is_scheduled() {
+                self.bootstrapping.look(Instant::now());
+            }
             let session_id = format!("{:08x}", self.random.next_u32());
             log::info!(
                 OMADM_SERVER_ID = server_id.as_str(), OMADM_SESSION_ID = session_id.as_str();
@@ -399,7 +414,10 @@ impl Daemon {
     async fn reload(&mut self) {
         self.supervisor.reloading();
         match self.loader.reload(&self.world).await {
-            Ok(world) => self.adopt(world).await,
+            Ok(world) => {
+                self.bootstrapping.afresh();
+                self.adopt(world).await;
+            }
             Err(error) => log::error!(
                 MESSAGE_ID = id::CONFIGURATION_BROKEN; "reload failed, going on as before: {error}"
             ),
@@ -408,8 +426,26 @@ impl Daemon {
         self.supervisor.ready(&status);
     }
 
-    /// Goes on in a new world; sessions in flight finish in the old one.
+    /// A server changed its account, or a bootstrap brought some.
+    async fn accounts_changed(&mut self) {
+        let world = self.loader.accounts_changed(&self.world).await;
+        let news = world.peers.len() != self.world.peers.len()
+            || world.peers.iter().zip(&self.world.peers).any(|(new, old)| !Arc::ptr_eq(new, old));
+        self.go_on_in(world).await;
+        if news {
+            log::info!("accounts changed: {}", self.status());
+        }
+    }
+
+    /// Goes on with what files say now.
     async fn adopt(&mut self, world: World) {
+        self.go_on_in(world).await;
+        self.bootstrapping.look(Instant::now());
+        log::info!("configuration read again: {}", self.status());
+    }
+
+    /// Goes on in a new world; sessions in flight finish in the old one.
+    async fn go_on_in(&mut self, world: World) {
         {
             let mut doorkeeper = self.doorkeeper.lock().unwrap_or_else(PoisonError::into_inner);
             doorkeeper.set_policy(&world.settings.notification);
@@ -428,7 +464,6 @@ impl Daemon {
         self.resume_registrations();
         self.forget(&gone).await;
         let status = self.status();
-        log::info!("configuration read again: {status}");
         self.supervisor.status(&status);
     }
 
@@ -460,8 +495,8 @@ impl Daemon {
             }
         }
         self.sessions.shutdown().await;
-        self.last_words(finished).await;
         self.subscriptions.stop().await;
+        self.last_words(finished).await;
         self.doorkeeper.lock().unwrap_or_else(PoisonError::into_inner).report_all();
         log::info!("stopped");
     }

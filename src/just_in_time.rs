@@ -101,7 +101,7 @@ impl Source {
         mut stopping: watch::Receiver<bool>,
     ) -> Result<Vec<String>, ConfigurationError> {
         let visitor = Visitor { account: &self.peer.account, session: SessionFacts::default() };
-        let parameters = Parameters::of(&world.tree, &visitor).await?;
+        let parameters = Parameters::of(&world.tree, &world.settings, &visitor).await?;
         let mut uri = self.template.expand(&|parameter| parameters.value(parameter))?;
         if world.settings.session.default_initiated_by {
             uri = with_initiator(&uri, initiator).unwrap_or(uri);

@@ -88,7 +88,8 @@ async fn place(
             return Err(TreeError::Invalid { node: "the retrieved document".to_owned(), why }.into());
         }
     };
-    let object = context.tree.object(&moid).ok_or_else(|| TreeError::NotFound(moid.clone()))?;
+    let object = context.tree.object_for(&moid, &context.visitor);
+    let object = object.ok_or_else(|| TreeError::NotFound(moid.clone()))?;
     if let Some(wanted) = only.filter(|only| only.moid != object.moid) {
         let why = format!("is of {moid:?}, not of {}", wanted.moid);
         return Err(TreeError::Invalid { node: "the retrieved document".to_owned(), why }.into());

@@ -18,6 +18,7 @@ mod sub;
 mod unsub;
 
 pub(crate) use repository::Upload;
+pub(crate) use repository::resolve as resolve_location;
 pub use status::CommandError;
 
 use std::sync::Arc;

@@ -190,7 +190,7 @@ async fn follow(
 }
 
 /// A Location, which may be relative, as an absolute URI.
-fn resolve(base: &Uri, location: &str) -> Option<Uri> {
+pub(crate) fn resolve(base: &Uri, location: &str) -> Option<Uri> {
     let location = location.split('#').next().unwrap_or(location);
     if let Ok(absolute) = location.parse::<Uri>()
         && absolute.scheme().is_some()

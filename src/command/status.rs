@@ -62,12 +62,12 @@ pub enum CommandError {
     /// The browser did not start.
     #[error("the browser did not start: {0}")]
     Browser(std::io::Error),
-    /// An EXEC or a SHOW can't begin.
-    #[error(transparent)]
-    Exec(ExecError),
     /// A server has subscribed to as much as it may.
     #[error("the server has {0} subscriptions already")]
     TooManySubscriptions(usize),
+    /// An EXEC or a SHOW can't begin.
+    #[error(transparent)]
+    Exec(ExecError),
     /// Not in this version.
     #[error("{0} is not supported")]
     Unsupported(&'static str),
@@ -184,11 +184,11 @@ mod tests {
             (CommandError::Redirect("too many"), 500),
             (CommandError::NoBrowser, 501),
             (CommandError::Browser(std::io::ErrorKind::NotFound.into()), 500),
+            (CommandError::TooManySubscriptions(64), 506),
             (ExecError::Busy.into(), 503),
             (ExecError::Crowded.into(), 503),
             (ExecError::Running(node()).into(), 503),
             (ExecError::from(TreeError::Full(node())).into(), 506),
-            (CommandError::TooManySubscriptions(64), 506),
         ];
         for (error, expected) in others {
             assert_eq!(error.status(), expected, "{error}");

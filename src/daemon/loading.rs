@@ -1,9 +1,10 @@
 //! From files to a [`World`], at start and at every reload.
 
+use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use super::DaemonError;
 use crate::backend::Machine;
@@ -13,6 +14,7 @@ use crate::mo::{self, ManagementObject};
 use crate::store::Store;
 use crate::tree::Tree;
 use crate::world::{Peer, Surroundings, World};
+use crate::{bootstrap, tree};
 
 /// What the agent runs on.
 #[derive(Clone, Debug)]
@@ -94,7 +96,7 @@ impl Loader {
         problems: &Problems,
         before: &World,
     ) -> World {
-        let previous: Vec<Account> = before.peers.iter().map(|peer| (*peer.account).clone()).collect();
+        let previous = files_of(before);
         let accounts = config::accounts::keep_broken(accounts, problems, &previous);
         let (mut objects, problems) = load_objects(&settings);
         say(&problems);
@@ -120,25 +122,42 @@ impl Loader {
         Arc::clone(&self.options.surroundings.time_floor)
     }
 
+    /// The same files, and what servers and bootstraps have made of the accounts meanwhile.
+    pub(super) async fn accounts_changed(&self, before: &World) -> World {
+        let (settings, objects) = ((*before.settings).clone(), before.tree.objects().to_vec());
+        self.world(settings, files_of(before), objects, Arc::clone(&before.store), &before.peers).await
+    }
+
+    /// What the process brings along.
+    pub(super) fn surroundings(&self) -> Surroundings {
+        self.options.surroundings.clone()
+    }
+
+    /// Since when the agent runs.
+    pub(super) fn running_for(&self) -> Duration {
+        self.started.elapsed()
+    }
+
+    /// `files` are the accounts that files bring.
     async fn world(
         &self,
         settings: Settings,
-        accounts: Vec<Account>,
+        files: Vec<Account>,
         objects: Vec<Arc<ManagementObject>>,
         store: Arc<Store>,
         before: &[Arc<Peer>],
     ) -> World {
         let settings = Arc::new(settings);
+        let accounts = all_accounts(files, &store, &settings);
         // An account that is as it was keeps its TLS sessions and what its server asked for in authentication.
-        let peer = |account: Account| match before.iter().find(|peer| peer.is_for(&account, &settings)) {
-            Some(peer) => Arc::clone(peer),
-            None => {
-                let surroundings = self.options.surroundings.clone();
-                Arc::new(Peer::new(Arc::new(account), Arc::clone(&settings), surroundings))
+        let peer = |account: &Arc<Account>| {
+            let account = as_changed(account, &store);
+            match before.iter().find(|peer| peer.is_for(&account, &settings)) {
+                Some(peer) => Arc::clone(peer),
+                None => Arc::new(Peer::new(account, Arc::clone(&settings), self.surroundings())),
             }
         };
-        let peers: Vec<Arc<Peer>> = accounts.into_iter().map(peer).collect();
-        let accounts = peers.iter().map(|peer| Arc::clone(&peer.account)).collect();
+        let peers = accounts.iter().map(peer).collect();
         let machine = Arc::new(Machine { sysroot: settings.paths.sysroot.clone() });
         let tree = Tree::new(objects, accounts, Arc::clone(&store), machine, self.started);
         if let Err(error) = tree.seed().await {
@@ -146,6 +165,36 @@ impl Loader {
         }
         World { settings, peers, tree: Arc::new(tree), store }
     }
+}
+
+/// The accounts that files bring, as they say.
+fn files_of(world: &World) -> Vec<Account> {
+    let accounts = world.tree.accounts().iter();
+    accounts.filter(|account| !account.is_bootstrapped()).map(|account| (**account).clone()).collect()
+}
+
+/// Those of files, and those of bootstraps whose name no file has: the device's owner has the last word.
+fn all_accounts(files: Vec<Account>, store: &Store, settings: &Settings) -> Vec<Arc<Account>> {
+    let brought = store.snapshot().and_then(|snapshot| bootstrap::accounts(&snapshot, settings));
+    let brought = brought.unwrap_or_else(|error| {
+        log::error!("the accounts that a bootstrap brought can't be read: {error}");
+        Vec::new()
+    });
+    let mut all: BTreeMap<String, Arc<Account>> = BTreeMap::new();
+    for account in brought.into_iter().chain(files) {
+        all.insert(account.server_id.clone(), Arc::new(account));
+    }
+    all.into_values().collect()
+}
+
+/// The account with what its server changed in it.
+fn as_changed(account: &Arc<Account>, store: &Store) -> Arc<Account> {
+    let changed = store.snapshot().and_then(|snapshot| tree::as_changed(account, &snapshot));
+    changed.unwrap_or_else(|error| {
+        let server_id = account.server_id.as_str();
+        log::error!(OMADM_SERVER_ID = server_id; "{server_id}: what the server changed in its account can't be read: {error}");
+        Arc::clone(account)
+    })
 }
 
 /// All that is wrong with the files of a configuration: what `omadmd --check` prints.

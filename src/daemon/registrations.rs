@@ -122,7 +122,7 @@ impl Daemon {
 
 async fn tell(world: &World, peer: &Peer, push: &Push, task: &Task) -> Outcome {
     let visitor = Visitor { account: &peer.account, session: SessionFacts::default() };
-    match Parameters::of(&world.tree, &visitor).await {
+    match Parameters::of(&world.tree, &world.settings, &visitor).await {
         Ok(parameters) => registration::send(peer, push, task, &parameters).await,
         Err(error) => Outcome::Failed { why: error.to_string(), least: None },
     }

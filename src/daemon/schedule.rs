@@ -33,7 +33,21 @@ pub(super) fn of_changes(before: &World, world: &World, now: Instant, random: &m
         Some(old) if old.account.schedule != peer.account.schedule => every(peer, now, random),
         Some(_) => None,
     };
-    world.peers.iter().filter_map(due).collect()
+    // Those that a bootstrap has just brought have their first session in `brought`.
+    let others = |(ticket, _): &Due| ticket.cause != Cause::Bootstrap;
+    world.peers.iter().filter_map(due).filter(others).collect()
+}
+
+/// A session with each account that a bootstrap has brought, at once.
+pub(super) fn brought(world: &World, server_ids: &[String], now: Instant) -> Vec<Due> {
+    let mine =
+        |peer: &&Arc<Peer>| peer.account.is_bootstrapped() && server_ids.contains(&peer.account.server_id);
+    world.peers.iter().filter(mine).map(|peer| (ticket(peer, Cause::Bootstrap), now)).collect()
+}
+
+/// The first session with an account tells its server that the device has it (TS 8.1, TS 8.2).
+fn first_contact(account: &Account) -> Cause {
+    if account.is_bootstrapped() { Cause::Bootstrap } else { Cause::Boot }
 }
 
 fn of_account(world: &World, peer: &Peer, boot: bool, now: Instant, random: &mut dyn Random) -> Option<Due> {
@@ -42,7 +56,7 @@ fn of_account(world: &World, peer: &Peer, boot: bool, now: Instant, random: &mut
     let first = schedule.first_contact && contact.is_ok_and(|contact| contact.is_none());
     let alerts = || alert::is_waiting(&world.store, &Place::of(server_id)).unwrap_or_default();
     let cause = match boot {
-        _ if first => Cause::Boot,
+        _ if first => first_contact(&peer.account),
         true if schedule.at_boot => Cause::Boot,
         // The power went before they were delivered.
         true if alerts() => Cause::Alert,
@@ -61,7 +75,7 @@ pub(super) fn after_session(
 ) -> Option<Due> {
     if first_contact_failed && peer.account.schedule.first_contact {
         let wait = FIRST_CONTACT_AGAIN + jitter(FIRST_CONTACT_AGAIN, random);
-        return Some((ticket(peer, Cause::Boot), now + wait));
+        return Some((ticket(peer, first_contact(&peer.account)), now + wait));
     }
     every(peer, now, random)
 }

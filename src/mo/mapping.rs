@@ -7,6 +7,8 @@ use regex_lite::Regex;
 mod node;
 mod read;
 
+pub(crate) use node::sources;
+pub(crate) use read::bus_objects;
 pub(super) use read::{MappingFile, SeedEntry};
 
 pub use super::template::{Piece, Template};

@@ -165,7 +165,7 @@ impl Session {
         let Self { world, peer, .. } = self;
         let account = &peer.account;
         let visitor = Visitor { account, session: SessionFacts::default() };
-        let parameters = Parameters::of(&world.tree, &visitor).await.map_err(later)?;
+        let parameters = Parameters::of(&world.tree, &world.settings, &visitor).await.map_err(later)?;
         let client = peer.client(&parameters).map_err(never)?;
         let uri = match &self.ticket.at {
             Some(uri) => uri.clone(),

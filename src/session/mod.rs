@@ -11,6 +11,6 @@ mod stopping;
 pub(crate) use backoff::backoff;
 pub use driver::{Ended, Random, Session};
 pub use machine::{Again, Failure, Outcome};
-pub use parameters::Parameters;
+pub use parameters::{Parameters, fact};
 pub use queue::{Cause, Queue, Ticket};
 pub(crate) use stopping::stopped;

@@ -22,6 +22,8 @@ pub enum Cause {
     Notification,
     /// `schedule.at-boot`, or the first contact of a factory account (TS 8.1).
     Boot,
+    /// The first session with an account that a bootstrap brought (TS 8.2).
+    Bootstrap,
     /// `schedule.every`.
     Schedule,
     /// An alert waits for the server.
@@ -37,6 +39,7 @@ impl Cause {
         match self {
             Self::Notification => "notification",
             Self::Boot => "boot",
+            Self::Bootstrap => "bootstrap",
             Self::Schedule => "schedule",
             Self::Alert => "alert",
             Self::Retry => "retry",
@@ -46,7 +49,7 @@ impl Cause {
     /// Whether nobody but the agent's own schedule asks for it.
     #[must_use]
     pub fn is_scheduled(self) -> bool {
-        matches!(self, Self::Boot | Self::Schedule)
+        matches!(self, Self::Boot | Self::Bootstrap | Self::Schedule)
     }
 }
 
@@ -165,8 +168,9 @@ impl Queue {
             }
         };
         line.failures = line.failures.saturating_add(1);
-        // What a notification asks for stays that.
-        let cause = if ticket.cause == Cause::Notification { ticket.cause } else { Cause::Retry };
+        // What a notification asks for stays that, and a server has yet to hear that the device has its account.
+        let stays = matches!(ticket.cause, Cause::Notification | Cause::Bootstrap);
+        let cause = if stays { ticket.cause } else { Cause::Retry };
         let again = Ticket { cause, ..ticket };
         // What came in meanwhile is newer.
         line.waiting = Some(match line.waiting.take() {

@@ -2,6 +2,7 @@
 
 use redb::{ReadableTable, WriteTransaction};
 
+use super::account::AccountChange;
 use super::{
     ALERTS, CONTACTS, DEFAULTS, EXECS, INSTANCES, META, NODES, NOTIFICATIONS, NodeKey, PINS, PUSH,
     StoreError, Stored, Subscription, TRIGGERS, db, subscription,
@@ -73,6 +74,8 @@ pub enum Change {
     ExecEnded(u64),
     /// The latest time known (seconds since 1970).
     Clock(u64),
+    /// DM accounts.
+    Account(AccountChange),
     /// A server has subscribed; in place of what it had for the same ClientURI.
     Subscribe(Subscription),
     /// What is at the ServerURI now, if the server still has this subscription.
@@ -158,6 +161,7 @@ impl Change {
                 let (start, end) = alert_range(queue);
                 table.retain_in(start.as_slice()..=end.as_slice(), |_, _| false).map_err(db)?;
             }
+            Self::Account(change) => change.apply(transaction)?,
             Self::Exec(number, json) => {
                 let mut table = transaction.open_table(EXECS).map_err(db)?;
                 table.insert(*number, json.as_slice()).map_err(db)?;

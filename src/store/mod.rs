@@ -2,6 +2,7 @@
 //!
 //! | table | key | value |
 //! |---|---|---|
+//! | `meta` | `schema`, `clock`, `subscriber` | u64, little endian |
 //! | `meta` | `schema`, `clock`, `alerts` (the next number) | u64, little endian |
 //! | `nodes` | MOID `\0` MIID (`\0` name)… | a tag byte and the value: see [`Stored`] |
 //! | `instances` | MOID `\0` MIID | who created it, as a MAID (TS 11.3): `serverid:…` |
@@ -10,15 +11,18 @@
 //! | `contacts` | server id | when a session last ended well, seconds since 1970 |
 //! | `defaults` | MOID | server id `\0` ServerURI (TS 5.4.10) |
 //! | `push` | server id | `R` or `U`, the registration id, and where the server was told, joined by `\0` (TS D.2) |
+//! | `accounts` | server id | the account as a bootstrap brought it |
+//! | `overrides` | server id `\0` leaf | a hash of the value it overrides, and the value that the server set |
 //! | `alerts` | server id `\0` sequence (u64, big endian) | the alert as JSON |
+//! | `subscriptions` | server id `\0` ClientURI | see [`Subscription`] |
 //! | `alerts` | place `\0` number (u64, big endian) | the alert as JSON |
 //! | `execs` | number | an EXEC that waits, runs, or whose end nobody was told: JSON |
 //! | `triggers` | as `notifications` | what a notification asks for, until its session has ended for good: JSON |
-//! | `subscriptions` | server id `\0` ClientURI | see [`Subscription`] |
 //!
 //! Only the agent opens it. Everything that must hold together is one [`Store::commit`] of several
 //! [`Change`]s: one transaction, one sync. A power cut at any moment leaves the state of the last commit.
 
+mod account;
 mod change;
 mod key;
 mod news;
@@ -26,6 +30,7 @@ mod read;
 mod stored;
 mod subscription;
 
+pub use account::AccountChange;
 pub use change::Change;
 pub use key::NodeKey;
 pub use news::News;
@@ -40,6 +45,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use redb::{Builder, Database, DatabaseError, ReadableDatabase, TableDefinition, WriteTransaction};
+use tokio::sync::Notify;
 
 /// The layout that this version writes; a larger number in the file comes from a newer agent.
 const SCHEMA: u64 = 2;
@@ -56,11 +62,11 @@ const CONTACTS: TableDefinition<'_, &str, u64> = TableDefinition::new("contacts"
 const DEFAULTS: TableDefinition<'_, &str, &str> = TableDefinition::new("defaults");
 const PUSH: TableDefinition<'_, &str, &str> = TableDefinition::new("push");
 const ALERTS: TableDefinition<'_, &[u8], &[u8]> = TableDefinition::new("alerts");
-const EXECS: TableDefinition<'_, u64, &[u8]> = TableDefinition::new("execs");
-const TRIGGERS: TableDefinition<'_, &[u8], &[u8]> = TableDefinition::new("triggers");
 
 const SUBSCRIPTIONS: TableDefinition<'_, &[u8], &[u8]> = TableDefinition::new("subscriptions");
 
+const EXECS: TableDefinition<'_, u64, &[u8]> = TableDefinition::new("execs");
+const TRIGGERS: TableDefinition<'_, &[u8], &[u8]> = TableDefinition::new("triggers");
 /// Why the store can't be used.
 #[derive(Debug, thiserror::Error)]
 pub enum StoreError {
@@ -117,6 +123,7 @@ fn db(error: impl Into<redb::Error>) -> StoreError {
 #[derive(Debug)]
 pub struct Store {
     database: Database,
+    accounts: Notify,
     desk: news::Desk,
 }
 
@@ -130,9 +137,10 @@ fn make_tables(transaction: &WriteTransaction) -> Result<(), StoreError> {
     transaction.open_table(DEFAULTS).map_err(db)?;
     transaction.open_table(PUSH).map_err(db)?;
     transaction.open_table(ALERTS).map_err(db)?;
+    account::prepare(transaction)?;
+    transaction.open_table(SUBSCRIPTIONS).map_err(db)?;
     transaction.open_table(EXECS).map_err(db)?;
     transaction.open_table(TRIGGERS).map_err(db)?;
-    transaction.open_table(SUBSCRIPTIONS).map_err(db)?;
     Ok(())
 }
 
@@ -173,7 +181,7 @@ impl Store {
                 other => db(other),
             },
         )?;
-        let store = Self { database, desk: news::Desk::default() };
+        let store = Self { database, accounts: Notify::new(), desk: news::Desk::default() };
         store.prepare()?;
         // A file that was made just now must be found after a power cut, whatever was committed to it.
         if let Some(folder) = path.parent() {
@@ -239,8 +247,16 @@ impl Store {
             change.apply(&transaction)?;
         }
         transaction.commit().map_err(db)?;
+        if changes.iter().any(|change| matches!(change, Change::Account(_))) {
+            self.accounts.notify_one();
+        }
         self.desk.report(changes);
         Ok(())
+    }
+
+    /// Waits until accounts have changed since this was last asked. For one listener.
+    pub async fn accounts_changed(&self) {
+        self.accounts.notified().await;
     }
 
     /// From now on [`Store::news`] tells of commits at or below these keys, and of no others.

@@ -14,7 +14,7 @@ const CHEAPER_THAN_A_SEEK: usize = 32;
 
 /// The store at one moment.
 pub struct Snapshot {
-    transaction: ReadTransaction,
+    pub(super) transaction: ReadTransaction,
     nodes: ReadOnlyTable<&'static [u8], &'static [u8]>,
 }
 

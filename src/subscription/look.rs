@@ -120,7 +120,7 @@ impl Look {
             |why: &dyn std::fmt::Display| Ok(Result::Failed { why: why.to_string(), retry_after: None });
         let refused =
             |why: &dyn std::fmt::Display| Ok(Result::Refused { content: new, why: why.to_string() });
-        let parameters = match Parameters::of(&self.world.tree, visitor).await {
+        let parameters = match Parameters::of(&self.world.tree, &self.world.settings, visitor).await {
             Ok(parameters) => parameters,
             Err(error) => return failed(&error),
         };

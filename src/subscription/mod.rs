@@ -142,7 +142,7 @@ impl Subscriptions {
     }
 
     /// What is on its way may arrive; then it is broken off.
-    pub async fn stop(mut self) {
+    pub async fn stop(&mut self) {
         let ending = async { while self.looks.join_next().await.is_some() {} };
         let _ = tokio::time::timeout(LONGEST_STOP, ending).await;
         self.looks.shutdown().await;

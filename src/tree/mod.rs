@@ -4,6 +4,7 @@
 //! holds a lock across I/O.
 
 mod access;
+mod account;
 mod builtins;
 mod delegation;
 mod delete;
@@ -24,6 +25,7 @@ mod tests;
 mod write;
 
 pub use access::Rights;
+pub use account::as_changed;
 pub use builtins::SessionFacts;
 pub use document::Document;
 pub use error::TreeError;

@@ -26,7 +26,12 @@ impl Tree {
         Scope {
             tree: self,
             node,
-            view: View { session: visitor.session, account: self.account_of(&node.instance), node },
+            view: View {
+                session: visitor.session,
+                account: self.account_of(&node.instance),
+                store: &self.store,
+                node,
+            },
             server_id: &visitor.account.server_id,
             client_uri: node.client_uri(),
             siblings: Vec::new(),

@@ -148,7 +148,12 @@ fn what_the_session_knows_is_what_its_object_shows() {
     let bench = Bench::new();
     let node = bench.tree.own(BOX).unwrap();
     let shown = |name: &str, bearer, roaming| {
-        let view = View { session: SessionFacts { bearer, roaming }, account: None, node: &node };
+        let view = View {
+            session: SessionFacts { bearer, roaming },
+            account: None,
+            store: &bench.tree.store,
+            node: &node,
+        };
         match view.get(name) {
             Answer::Value(text) => text,
             other => panic!("{name}: {other:?}"),

@@ -143,14 +143,26 @@ async fn delete_goes_by_scope_access_and_presence() {
 }
 
 #[tokio::test]
-async fn an_account_is_not_changed_by_halves() {
+async fn an_account_is_changed_beside_its_file_and_within_its_origin() {
     let bench = Bench::new();
-    for path in ["SrvURI", "Name", "AuthNoti/AuthSecret"] {
-        let changed = bench.write(&format!("{DMACC}//{path}"), json!("https://evil.example/")).await;
-        assert!(matches!(code(changed), 405 | 500 | 501), "{path}");
-    }
-    assert_eq!(code(bench.write(&format!("{DMACC}//SrvURI"), json!("https://evil.example/")).await), 501);
-    assert_eq!(bench.read(&format!("{DMACC}//SrvURI")).await.unwrap(), "https://acme.example/dm");
+    let uri = format!("{DMACC}//SrvURI");
+    assert_eq!(code(bench.write(&uri, json!("https://evil.example/")).await), 405);
+    assert_eq!(code(bench.write(&uri, json!("https://acme.example/[")).await), 500);
+    assert_eq!(code(bench.write(&format!("{DMACC}//ServerID"), json!("evil")).await), 405);
+    assert_eq!(bench.read(&uri).await.unwrap(), "https://acme.example/dm");
+    bench.write(&uri, json!("https://acme.example/new")).await.unwrap();
+    assert_eq!(
+        bench.read(&uri).await.unwrap(),
+        "https://acme.example/new",
+        "within the session that changed it"
+    );
+    let snapshot = bench.tree.store.snapshot().unwrap();
+    let before = bench.tree.accounts().iter().find(|account| account.server_id == "acme").unwrap();
+    let after = crate::tree::as_changed(before, &snapshot).unwrap();
+    assert_eq!(
+        (before.server_uri.as_str(), after.server_uri.as_str()),
+        ("https://acme.example/dm", "https://acme.example/new")
+    );
 }
 
 async fn create(bench: &Bench, moid: &str, data: Json) -> Result<NodeRef, TreeError> {
