@@ -6,7 +6,7 @@ use std::time::{Duration, SystemTime};
 use hyper::Method;
 use hyper::body::Bytes;
 use hyper::header::{ACCEPT, CONTENT_TYPE, HeaderName, HeaderValue};
-use tokio::sync::watch;
+use tokio::sync::{Semaphore, watch};
 
 use super::machine::{Again, Answer, Event, Failure, Limits, Machine, Outcome, Remedy};
 use super::parameters::Parameters;
@@ -53,8 +53,19 @@ pub struct Session {
     pub id: String,
     /// What EXEC and SHOW have running.
     pub programs: Programs,
+    /// Places at work: see [`places`].
+    pub places: Arc<Semaphore>,
     /// Turns true when the agent ends.
     pub stopping: watch::Receiver<bool>,
+}
+
+/// How many sessions are at work at one time: the agent has one thread and a gateway one uplink.
+const MOST_AT_WORK: usize = 4;
+
+/// The places of sessions that are at work. Whoever waits for a bearer takes none.
+#[must_use]
+pub fn places() -> Arc<Semaphore> {
+    Arc::new(Semaphore::new(MOST_AT_WORK))
 }
 
 /// A session that is over.
@@ -139,6 +150,10 @@ impl Session {
         let mut stopping = self.stopping.clone();
         let binding = tokio::select! {
             binding = wait_for_bearer(&self.world, &self.ticket) => binding?,
+            () = stopped(&mut stopping) => return Ok(STOPPED.into()),
+        };
+        let _place = tokio::select! {
+            place = self.places.acquire() => place,
             () = stopped(&mut stopping) => return Ok(STOPPED.into()),
         };
         let (mut driver, uri, package1) = self.prepare(binding).await?;
