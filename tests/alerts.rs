@@ -227,6 +227,24 @@ async fn whoever_may_read_where_it_happened_hears_of_it() {
 }
 
 #[tokio::test]
+async fn each_level_is_sent_as_it_was_given() {
+    let levels = ["fatal", "critical", "minor", "warning", "informational", "harmless", "indeterminate"];
+    let bench = Bench::new().await;
+    bench.answer([commands(json!([])).after(Duration::from_secs(1))]);
+    let agent = Agent::start(&bench);
+    agent.raise(alert(0)).await.unwrap();
+    for (number, level) in levels.iter().enumerate() {
+        agent.raise(Alert { mark: Some((*level).to_owned()), ..alert(number + 1) }).await.unwrap();
+    }
+    until(&bench, "all alerts", |bench| heard(bench, "/dm").concat().len() > levels.len()).await;
+    let packages = bench.packages();
+    let items = packages.iter().filter_map(|package| package.json["Alert"]["Items"].as_array()).flatten();
+    let marks: Vec<_> = items.filter_map(|item| item["Mark"].as_str()).collect();
+    assert_eq!(marks, levels);
+    agent.stop().await;
+}
+
+#[tokio::test]
 async fn alerts_of_an_account_that_is_removed_go_with_it() {
     let bench = Bench::new().await;
     put_other_account(&bench, "");

@@ -125,6 +125,26 @@ async fn a_node_is_executed_once_at_a_time_whoever_asks() {
 }
 
 #[tokio::test]
+async fn an_end_within_the_session_is_reported_in_its_next_package() {
+    let bench = Bench::with(at_once()).await;
+    let pause = Duration::from_secs(2);
+    bench.answer([
+        commands(json!([["EXEC", node("Late")]])),
+        commands(json!([["GET", format!("{BENCH}//Fixed")]])).after(pause),
+    ]);
+    let agent = bench.start().await;
+    bench.notify().await;
+    bench.until(&agent, "202", |exchanges| exchanges.len() == 2).await;
+    bench.release(0).await;
+    bench.ended(&agent, 1).await;
+    assert_eq!(bench.statuses(), [[202], [200]]);
+    assert_eq!(alerts(&bench.packages()[2..]), [("Late".to_owned(), 200)]);
+    bench.session(&agent, 2).await;
+    assert_eq!(bench.packages().len(), 4, "no session of its own");
+    agent.stop().await;
+}
+
+#[tokio::test]
 async fn a_server_cannot_fill_the_gateway_with_programs() {
     let bench = Bench::with(at_once()).await;
     let names: Vec<String> = (0..17).map(|number| format!("N{number}")).collect();

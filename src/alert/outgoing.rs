@@ -102,5 +102,4 @@ impl Outgoing {
 }
 
 #[cfg(test)]
-#[path = "tests/outgoing.rs"]
 mod tests;

@@ -107,5 +107,4 @@ fn listeners(world: &World, alert: &Alert) -> Result<Vec<Place>, RaiseError> {
 }
 
 #[cfg(test)]
-#[path = "tests/raise.rs"]
 mod tests;

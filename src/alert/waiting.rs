@@ -154,5 +154,4 @@ fn make_place(snapshot: &Snapshot, place: &Place, kept: &mut Kept) -> Result<(),
 }
 
 #[cfg(test)]
-#[path = "tests/waiting.rs"]
 mod tests;

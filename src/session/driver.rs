@@ -6,7 +6,7 @@ use std::time::{Duration, SystemTime};
 use hyper::Method;
 use hyper::body::Bytes;
 use hyper::header::{ACCEPT, CONTENT_TYPE, HeaderName, HeaderValue};
-use tokio::sync::watch;
+use tokio::sync::{Semaphore, watch};
 
 use super::machine::{Again, Answer, Event, Failure, Limits, Machine, Outcome, Remedy};
 use super::parameters::Parameters;
@@ -54,8 +54,19 @@ pub struct Session {
     pub id: String,
     /// What EXEC and SHOW have running.
     pub programs: Programs,
+    /// Places at work: see [`places`].
+    pub places: Arc<Semaphore>,
     /// Turns true when the agent ends.
     pub stopping: watch::Receiver<bool>,
+}
+
+/// How many sessions are at work at one time: the agent has one thread and a gateway one uplink.
+const MOST_AT_WORK: usize = 4;
+
+/// The places of sessions that are at work. Whoever waits for a bearer takes none.
+#[must_use]
+pub fn places() -> Arc<Semaphore> {
+    Arc::new(Semaphore::new(MOST_AT_WORK))
 }
 
 /// A session that is over.
@@ -76,6 +87,10 @@ impl From<Outcome> for Ended {
         Self { outcome, settled: Vec::new(), untold: Vec::new(), alerts_left: false }
     }
 }
+
+/// A server may take its time over a package: the TS sets no limit (TS 5.1.1). A connection that has died is noticed
+/// sooner.
+const PATIENCE: Duration = Duration::from_secs(5 * 60);
 
 /// A session on its way.
 struct Driver<'a> {
@@ -138,6 +153,10 @@ impl Session {
         let mut stopping = self.stopping.clone();
         let binding = tokio::select! {
             binding = wait_for_bearer(&self.world, &self.ticket) => binding?,
+            () = stopped(&mut stopping) => return Ok(STOPPED.into()),
+        };
+        let _place = tokio::select! {
+            place = self.places.acquire() => place,
             () = stopped(&mut stopping) => return Ok(STOPPED.into()),
         };
         let (mut driver, uri, package1) = self.prepare(binding).await?;
@@ -281,6 +300,7 @@ impl Driver<'_> {
         }
         request.body = Bytes::from_owner(Shared(package));
         request.max_body = self.session.world.settings.session.max_package;
+        request.idle = PATIENCE;
         // Whoever is told of an EXEC's end, and is not the account's, has nothing to command.
         let deaf = self.session.ticket.at.is_some()
             && self.connection.admit(&request.uri).is_ok_and(|standing| standing == Standing::Foreign);

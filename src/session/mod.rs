@@ -10,7 +10,7 @@ mod requested;
 mod stopping;
 
 pub(crate) use backoff::backoff;
-pub use driver::{Ended, Random, Session};
+pub use driver::{Ended, Random, Session, places};
 pub use machine::{Again, Failure, Outcome};
 pub use parameters::{Parameters, fact};
 pub use queue::{Cause, Queue, Ticket};
