@@ -32,10 +32,14 @@ pub(super) struct Fetched {
 }
 
 impl Fetched {
-    /// The serialised management object that it is, for `target` if the server named one.
-    pub(super) fn document(&self, target: Option<&NodeRef>, tree: &Tree) -> Result<Document, TreeError> {
+    /// The serialised management objects that it holds, at least one; for `target` if the server named one.
+    pub(super) fn documents(
+        &self,
+        target: Option<&NodeRef>,
+        tree: &Tree,
+    ) -> Result<Vec<Document>, TreeError> {
         match is_media_type(&self.content_type, media::TNDS_XML) {
-            true => Document::parse_tnds(&self.body, target, tree),
+            true => Document::parse_tnds(&self.body, target, tree).map(|document| vec![document]),
             false => Document::parse(&self.body),
         }
     }
@@ -48,14 +52,14 @@ pub(super) fn expand(server_uri: &str, context: &Context<'_>) -> Result<Uri, Com
         .map_err(CommandError::ServerUri)
 }
 
-/// GETs a document. `leaf_type` is the media type of the leaf that it is for.
+/// GETs a document. `leaf_types` are the media types of the leaf that it is for.
 pub(super) async fn fetch(
     uri: Uri,
-    leaf_type: Option<&str>,
+    leaf_types: &[String],
     context: &mut Context<'_>,
 ) -> Result<Fetched, CommandError> {
     let mut accept = media::ACCEPT.to_owned();
-    if let Some(leaf_type) = leaf_type {
+    for leaf_type in leaf_types {
         accept = format!("{accept}, {leaf_type};q=0.5");
     }
     let accept = HeaderValue::try_from(accept).unwrap_or(HeaderValue::from_static(media::ACCEPT));

@@ -75,6 +75,7 @@ impl Loader {
                 file.display()
             );
         }
+        Tree::recover(&opened.store).await;
         let world = loader.world(loaded.settings, loaded.accounts, objects, opened.store, &[]).await;
         Ok((loader, Arc::new(world)))
     }
@@ -175,6 +176,7 @@ impl Loader {
             }
         };
         let peers = accounts.iter().map(peer).collect();
+        store.set_quota(settings.quota);
         let machine = Arc::new(Machine { sysroot: settings.paths.sysroot.clone() });
         let tree = Tree::new(objects, accounts, Arc::clone(&store), machine, self.started);
         if let Err(error) = tree.seed().await {

@@ -2,10 +2,10 @@
 
 use redb::{ReadOnlyTable, ReadTransaction, ReadableTable};
 
-use super::change::{alert_number, alert_queue, alert_range};
+use super::change::{alert_number, alert_queue, alert_range, miid_key};
 use super::{
-    ALERTS, CACHE_KEY, CONTACTS, CacheKey, DEFAULTS, EXECS, INSTANCES, META, MOS, NODES, NOTIFICATIONS,
-    NodeKey, PINS, PUSH, StoreError, Stored, TRIGGERS, db,
+    ALERTS, CACHE_KEY, CONTACTS, CacheKey, DEFAULTS, EXECS, INSTANCES, INTENTS, META, MOS, NODES,
+    NOTIFICATIONS, NodeKey, PINS, PUSH, StoreError, Stored, TRIGGERS, db,
 };
 use crate::push::bridge::Standing;
 
@@ -135,6 +135,29 @@ impl Snapshot {
             instances.push((miid.to_owned(), creator.value().to_owned()));
         }
         Ok(instances)
+    }
+
+    /// The last MIID that was assigned to an instance of a MOID, whether that is still there or not.
+    ///
+    /// # Errors
+    /// The file can't be read.
+    pub fn last_miid(&self, moid: &str) -> Result<Option<u64>, StoreError> {
+        let table = self.transaction.open_table(META).map_err(db)?;
+        Ok(table.get(miid_key(moid).as_str()).map_err(db)?.map(|number| number.value()))
+    }
+
+    /// What takes back the effects of changes that did not come to their end, in the order of the effects.
+    ///
+    /// # Errors
+    /// The file can't be read.
+    pub fn intents(&self) -> Result<Vec<(u64, Vec<u8>)>, StoreError> {
+        let table = self.transaction.open_table(INTENTS).map_err(db)?;
+        let mut intents = Vec::new();
+        for entry in table.iter().map_err(db)? {
+            let (number, record) = entry.map_err(db)?;
+            intents.push((number.value(), record.value().to_vec()));
+        }
+        Ok(intents)
     }
 
     /// All notifications that are remembered.

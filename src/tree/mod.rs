@@ -5,6 +5,7 @@
 
 mod access;
 mod account;
+mod apply;
 mod batch;
 mod builtins;
 mod cache;
@@ -14,6 +15,8 @@ mod dependencies;
 mod document;
 mod error;
 mod exec;
+mod fit;
+mod intent;
 mod json;
 mod moment;
 mod node;
@@ -37,6 +40,8 @@ pub use document::Document;
 pub use error::TreeError;
 pub use exec::Invocation;
 pub use node::NodeRef;
+pub use plan::Data;
 pub use read::Shown;
 pub use registry::{Tree, Visitor};
 pub use resolve::Resolved;
+pub use write::Place;

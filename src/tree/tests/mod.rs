@@ -3,7 +3,9 @@
 mod addressing;
 mod caching;
 mod depending;
+mod describing;
 mod executing;
+mod intending;
 mod reading;
 mod resolving;
 mod rights;
@@ -54,14 +56,14 @@ fn box_ddf() -> String {
         chr("Kept", all, PERMANENT),
         chr("Level", "Get Replace", "<CaseSense><CIS/></CaseSense>").replace("chr", "int"),
         chr("Default", "Get Replace", "<DefaultValue>seven</DefaultValue>"),
-        chr("Hidden", "Replace", MAYBE),
+        chr("Hidden", "Add Replace", MAYBE),
         chr("Gone", "Get", MAYBE),
         chr("Must", "Get", ""),
         chr("Pinned", "Get", MAYBE),
         chr("A", "Get Replace", ""),
         chr("B", "Get Replace", ""),
         chr("Deaf", "Get Replace", MAYBE),
-        chr("Joined", "Get Replace", MAYBE),
+        chr("Joined", "Add Get Replace", MAYBE),
         chr("Removable", "Delete Get Replace", MAYBE),
         node(
             "Group",
@@ -291,13 +293,26 @@ impl Bench {
     }
 
     async fn write(&self, path: &str, data: Json) -> Result<(), TreeError> {
-        let node = self.resolve(path, Rights::WRITE).await?;
-        self.tree.replace(&node, data, &self.visitor()).await
+        let uri = if path.starts_with("urn:") { path.to_owned() } else { format!("{BOX}/1/{path}") };
+        let node = self.tree.destination(&ClientUri::parse(&uri).unwrap(), &self.visitor()).await?;
+        self.tree.replace(&node, Data::Json(data), &self.visitor()).await
     }
 
     async fn delete(&self, path: &str) -> Result<(), TreeError> {
         let node = self.resolve(path, Rights::WRITE).await?;
-        self.tree.delete(&node, &self.visitor()).await
+        self.tree.delete(&[node], &self.visitor()).await
+    }
+}
+
+impl Tree {
+    async fn create(
+        &self,
+        object: &Arc<mo::ManagementObject>,
+        document: Document,
+        visitor: &Visitor<'_>,
+    ) -> Result<NodeRef, TreeError> {
+        let place = Place::New(Arc::clone(object));
+        Ok(self.store(vec![(place, document)], visitor).await?.remove(0))
     }
 }
 
