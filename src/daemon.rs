@@ -20,7 +20,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use tokio::net::UdpSocket;
-use tokio::sync::{mpsc, watch};
+use tokio::sync::{Semaphore, mpsc, watch};
 use tokio::task::{Id, JoinSet};
 
 use crate::alert::{self, Place};
@@ -29,7 +29,7 @@ use crate::exec::{Finished, Programs};
 use crate::journal::id;
 use crate::notification::listener;
 use crate::push::bridge::Bridge;
-use crate::session::{Again, Cause, Ended, Failure, Outcome, Queue, Random, Session, Ticket};
+use crate::session::{self, Again, Cause, Ended, Failure, Outcome, Queue, Random, Session, Ticket};
 use crate::store::{Change, Store, StoreError};
 use crate::subscription::Subscriptions;
 use crate::world::World;
@@ -87,6 +87,7 @@ struct Daemon {
     sessions: JoinSet<Ended>,
     /// Whom each session's task is with.
     places: HashMap<Id, Place>,
+    places_at_work: Arc<Semaphore>,
     programs: Programs,
     subscriptions: Subscriptions,
     triggers: Triggers,
@@ -122,6 +123,7 @@ pub async fn run(
     mut random: Box<dyn Random>,
 ) -> Result<(), DaemonError> {
     let (loader, world) = Loader::start(options).await?;
+    loading::make_cache_key(&world.store, &mut *random).await?;
     let sockets = if sockets.is_empty() {
         listener::bind(&world.settings.notification.listen).map_err(DaemonError::Listen)?
     } else {
@@ -162,6 +164,7 @@ pub async fn run(
         clock_wait: None,
         sessions: JoinSet::new(),
         places: HashMap::new(),
+        places_at_work: session::places(),
         programs,
         subscriptions,
         triggers: Triggers::default(),
@@ -336,6 +339,7 @@ impl Daemon {
                 ticket,
                 id: session_id,
                 programs: self.programs.clone(),
+                places: Arc::clone(&self.places_at_work),
                 stopping: self.stopping.subscribe(),
             };
             let mut random = self.random.fork();

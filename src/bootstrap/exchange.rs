@@ -18,7 +18,7 @@ use crate::store::{AccountChange, Change, Snapshot, StoreError};
 use crate::transport::{
     Binding, Client, ClientSettings, Connection, Peer, Request, TlsSettingsError, TransportError, retry_after,
 };
-use crate::tree::{Document, Rights, SessionFacts, TreeError, Visitor};
+use crate::tree::{Data, Document, SessionFacts, TreeError, Visitor};
 use crate::uri::client::ClientUri;
 use crate::uri::server::{Parameter, ServerUriError, Template};
 use crate::world::{Surroundings, World};
@@ -277,17 +277,17 @@ impl Asking<'_> {
         let moid = document.moid.clone().unwrap_or_default();
         match target {
             Some(target) => {
-                let node = tree.resolve(&target, visitor, Rights::WRITE).await?;
+                let node = tree.destination(&target, visitor).await?;
                 if !node.object.answers_to(&moid) {
                     let why = format!("the retrieved document is of {moid:?}");
                     return Err(TreeError::Invalid { node: node.client_uri(), why });
                 }
                 let data = document.data_of(&node);
-                tree.replace(&node, data, visitor).await
+                tree.replace(&node, Data::Json(data), visitor).await
             }
             None => {
-                let object = tree.object_for(&moid, visitor).ok_or(TreeError::NotFound(moid))?;
-                tree.create(object, document, visitor).await.map(drop)
+                let place = tree.place_of(&document, visitor).await?;
+                tree.store(vec![(place, document)], visitor).await.map(drop)
             }
         }
     }

@@ -123,6 +123,7 @@ fn of_tree(error: &TreeError) -> u16 {
         TreeError::Unavailable { .. } => 503,
         TreeError::Full(_) => 506,
         TreeError::Store(error) if error.is_full() => 506,
+        TreeError::Backend { source, .. } if source.is_full() => 506,
         TreeError::Backend {
             source: BackendError::Unsupported(_) | BackendError::NeedsHelper(_), ..
         } => 501,
@@ -146,6 +147,8 @@ mod tests {
         let why = String::new;
         let disk =
             |kind: std::io::ErrorKind| TreeError::Store(StoreError::from(redb::Error::Io(kind.into())));
+        let full_file =
+            BackendError::File { path: "/f".into(), error: std::io::ErrorKind::StorageFull.into() };
         let of_tree = [
             (TreeError::NotFound(node()), 404),
             (TreeError::NotUnique(node()), 404),
@@ -162,6 +165,8 @@ mod tests {
             (TreeError::TooLarge(node()), 500),
             (TreeError::TooMany(node()), 500),
             (TreeError::Full(node()), 506),
+            (TreeError::Backend { node: node(), source: full_file }, 506),
+            (TreeError::Store(StoreError::Quota(1)), 506),
             (disk(std::io::ErrorKind::StorageFull), 506),
             (disk(std::io::ErrorKind::InvalidData), 500),
         ];

@@ -16,6 +16,8 @@ pub struct Settings {
     pub session: Session,
     /// `[exec]`
     pub exec: Exec,
+    /// `[store] quota`: the most that servers may fill the store with, in bytes of node names and values.
+    pub quota: u64,
     /// `[show] browser`: argv of the browser to start for SHOW, the URI is appended; empty: SHOW answers 501.
     pub browser: Vec<String>,
     /// `[dbus] address`: `system`, or a D-Bus address.
@@ -127,6 +129,7 @@ impl Default for Settings {
                 continue_origins: Vec::new(),
             },
             exec: Exec { socket: None, sync_limit: Duration::from_secs(5) },
+            quota: 32 << 20,
             browser: Vec::new(),
             dbus_address: "system".to_owned(),
             paths: Paths {

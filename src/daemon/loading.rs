@@ -11,7 +11,8 @@ use crate::backend::Machine;
 use crate::config::{self, Account, Environment, Problems, Selection, Settings};
 use crate::journal::id;
 use crate::mo::{self, ManagementObject};
-use crate::store::Store;
+use crate::session::Random;
+use crate::store::{CacheKey, Change, Store};
 use crate::tree::Tree;
 use crate::world::{Peer, Surroundings, World};
 use crate::{bootstrap, tree};
@@ -25,6 +26,22 @@ pub struct Options {
     pub environment: Environment,
     /// Proxies, and the latest time known.
     pub surroundings: Surroundings,
+}
+
+/// Makes what cache validators are keyed with (TS 12), once in the life of the store.
+pub(super) async fn make_cache_key(store: &Arc<Store>, random: &mut dyn Random) -> Result<(), DaemonError> {
+    if store.snapshot()?.cache_key()?.is_some() {
+        return Ok(());
+    }
+    let mut key: CacheKey = [0; _];
+    for part in key.chunks_mut(8) {
+        part.copy_from_slice(&random.next().to_ne_bytes());
+    }
+    // Without randomness, nothing is cacheable.
+    if key.iter().all(|&byte| byte == 0) {
+        return Ok(());
+    }
+    Ok(store.commit(vec![Change::CacheKey(key)]).await?)
 }
 
 /// Reads the configuration, at start and again.
@@ -58,6 +75,7 @@ impl Loader {
                 file.display()
             );
         }
+        Tree::recover(&opened.store).await;
         let world = loader.world(loaded.settings, loaded.accounts, objects, opened.store, &[]).await;
         Ok((loader, Arc::new(world)))
     }
@@ -158,6 +176,7 @@ impl Loader {
             }
         };
         let peers = accounts.iter().map(peer).collect();
+        store.set_quota(settings.quota);
         let machine = Arc::new(Machine { sysroot: settings.paths.sysroot.clone() });
         let tree = Tree::new(objects, accounts, Arc::clone(&store), machine, self.started);
         if let Err(error) = tree.seed().await {

@@ -6,7 +6,15 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
 use super::wire::{Initiation, Response, borrowed, bytes, some_of};
-use super::{Encoded, INITIATION, Package1, Package2, Package3, Reason, multipart};
+use super::{Encoded, INITIATION, MoHead, Package1, Package2, Package3, Reason, multipart};
+
+/// An MO serialisation is always an array.
+pub(super) const ONE_IS_AN_ARRAY: bool = true;
+
+/// The ClientURI says it all.
+pub(super) fn head_members<'a>(head: &MoHead<'a>) -> Vec<(&'static str, &'a str)> {
+    vec![("DDF", head.ddf), ("ClientURI", head.client_uri)]
+}
 
 /// The commands: the draft's, and subscriptions.
 pub(super) const COMMANDS: [&str; 12] =
@@ -23,7 +31,8 @@ pub fn encode1(package: &Package1) -> Encoded {
     let mos = package.mos.as_ref().map(|mos| mos.iter().map(Into::into).collect());
     let reason = package.reason.map(mandatory);
     let alerts: Vec<Alert<'_>> = reason.iter().chain(&package.alerts).map(Into::into).collect();
-    let wire = Initiation { mos, alert: (!alerts.is_empty()).then_some(alerts) };
+    let alert = (!alerts.is_empty()).then_some(alerts);
+    let wire = Initiation { mos, requested: some_of(&package.requested), alert };
     Encoded { content_type: INITIATION.to_owned(), body: bytes(&wire) }
 }
 
@@ -76,7 +85,12 @@ pub(super) fn decode1(body: &[u8]) -> serde_json::Result<Package1> {
     if reason.is_some() {
         alerts.remove(0);
     }
-    Ok(Package1 { mos: wire.mos.map(|mos| mos.into_iter().map(Into::into).collect()), alerts, reason })
+    Ok(Package1 {
+        mos: wire.mos.map(|mos| mos.into_iter().map(Into::into).collect()),
+        alerts,
+        requested: wire.requested.unwrap_or_default().into_iter().map(Into::into).collect(),
+        reason,
+    })
 }
 
 /// Reads the JSON of Package#3, as a server does. The data of GETs is not in it.

@@ -6,11 +6,12 @@ use std::time::{Duration, SystemTime};
 use hyper::Method;
 use hyper::body::Bytes;
 use hyper::header::{ACCEPT, CONTENT_TYPE, HeaderName, HeaderValue};
-use tokio::sync::watch;
+use tokio::sync::{Semaphore, watch};
 
 use super::machine::{Again, Answer, Event, Failure, Limits, Machine, Outcome, Remedy};
 use super::parameters::Parameters;
 use super::queue::{Cause, Ticket};
+use super::requested;
 use super::stopping::stopped;
 use crate::alert::Outgoing;
 use crate::bearer::{self, Choice};
@@ -53,8 +54,19 @@ pub struct Session {
     pub id: String,
     /// What EXEC and SHOW have running.
     pub programs: Programs,
+    /// Places at work: see [`places`].
+    pub places: Arc<Semaphore>,
     /// Turns true when the agent ends.
     pub stopping: watch::Receiver<bool>,
+}
+
+/// How many sessions are at work at one time: the agent has one thread and a gateway one uplink.
+const MOST_AT_WORK: usize = 4;
+
+/// The places of sessions that are at work. Whoever waits for a bearer takes none.
+#[must_use]
+pub fn places() -> Arc<Semaphore> {
+    Arc::new(Semaphore::new(MOST_AT_WORK))
 }
 
 /// A session that is over.
@@ -76,6 +88,10 @@ impl From<Outcome> for Ended {
     }
 }
 
+/// A server may take its time over a package: the TS sets no limit (TS 5.1.1). A connection that has died is noticed
+/// sooner.
+const PATIENCE: Duration = Duration::from_secs(5 * 60);
+
 /// A session on its way.
 struct Driver<'a> {
     session: &'a Session,
@@ -84,6 +100,8 @@ struct Driver<'a> {
     facts: SessionFacts,
     execs: Ledger,
     alerts: Outgoing,
+    /// The MOS list that is in the package on its way, where it is another one than before.
+    mos_sent: Option<Vec<String>>,
     stopping: watch::Receiver<bool>,
 }
 
@@ -137,6 +155,10 @@ impl Session {
             binding = wait_for_bearer(&self.world, &self.ticket) => binding?,
             () = stopped(&mut stopping) => return Ok(STOPPED.into()),
         };
+        let _place = tokio::select! {
+            place = self.places.acquire() => place,
+            () = stopped(&mut stopping) => return Ok(STOPPED.into()),
+        };
         let (mut driver, uri, package1) = self.prepare(binding).await?;
         let settings = &self.world.settings.session;
         let limits = Limits { retries: settings.retries, packages: settings.max_packages };
@@ -176,9 +198,17 @@ impl Session {
         };
         let mut alerts = Outgoing::new(self.ticket.place());
         let mos = self.ticket.trigger.req_mos.then(|| world.tree.supported(&visitor));
+        let mos = mos.transpose().map_err(later)?;
+        let mos_before = world.store.snapshot().and_then(|snapshot| snapshot.mos_sent(&account.server_id));
+        let mos_before = mos_before.map_err(later)?;
+        let asked = &self.ticket.trigger.requested;
+        let requested = requested::answer(&world.tree, &visitor, &mos_before, asked).await.map_err(later)?;
+        // An index of a later notification counts in this list, once the server has it.
+        let moids = mos.as_ref().map(|mos| mos.iter().map(|mo| mo.moid.clone()).collect::<Vec<_>>());
         let package1 = Package1 {
-            mos: mos.transpose().map_err(later)?,
+            mos,
             alerts: alerts.gather(&world.store).map_err(later)?,
+            requested,
             reason: Some(self.reason().map_err(later)?),
         };
         let driver = Driver {
@@ -188,6 +218,7 @@ impl Session {
             facts: SessionFacts::default(),
             execs: Ledger::new(Arc::clone(&world.store), self.programs.clone()),
             alerts,
+            mos_sent: moids.filter(|moids| *moids != mos_before),
             stopping: self.stopping.clone(),
         };
         Ok((driver, uri, package1))
@@ -269,12 +300,16 @@ impl Driver<'_> {
         }
         request.body = Bytes::from_owner(Shared(package));
         request.max_body = self.session.world.settings.session.max_package;
+        request.idle = PATIENCE;
         // Whoever is told of an EXEC's end, and is not the account's, has nothing to command.
         let deaf = self.session.ticket.at.is_some()
             && self.connection.admit(&request.uri).is_ok_and(|standing| standing == Standing::Foreign);
         match self.connection.send(&request).await {
             Ok(response) => {
                 self.look_around();
+                if (200..300).contains(&response.status) {
+                    self.remember_mos().await;
+                }
                 Event::Answered(Answer {
                     status: response.status,
                     content_type: response
@@ -301,6 +336,16 @@ impl Driver<'_> {
         let local = self.connection.local_address();
         let interface = local.and_then(|address| bearer::carrying(address.ip()));
         self.facts = SessionFacts { bearer: interface.and_then(|interface| interface.kind), roaming: None };
+    }
+
+    /// The server has the MOS list that indices count in from now on.
+    async fn remember_mos(&mut self) {
+        let Some(moids) = self.mos_sent.take() else { return };
+        let server_id = self.session.server_id().to_owned();
+        let store = &self.session.world.store;
+        if let Err(error) = store.commit(vec![Change::MosSent(server_id, moids)]).await {
+            log::error!("{}: the MOS list is forgotten: {error}", self.session.server_id());
+        }
     }
 
     /// Where the server wants no results of what it commanded last, END among it, there is nothing to tell.

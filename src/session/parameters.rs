@@ -34,8 +34,13 @@ impl Parameters {
     /// The device can't tell its DevID now.
     pub async fn of(tree: &Tree, settings: &Settings, visitor: &Visitor<'_>) -> Result<Self, TreeError> {
         let dev_id = tree.own_leaf(DEV_INFO, "DevID", visitor).await?;
+        // Under a made-up name, all such devices would be one to their server.
+        let nameless = || TreeError::Unavailable {
+            node: format!("{DEV_INFO}//DevID"),
+            why: "the device has no identifier".to_owned(),
+        };
         Ok(Self {
-            dev_id: dev_id.unwrap_or_else(|| "-1".to_owned()),
+            dev_id: dev_id.ok_or_else(nameless)?,
             mcc: fact(Fact::Mcc, settings).await,
             mnc: fact(Fact::Mnc, settings).await,
             cmcc: fact(Fact::Cmcc, settings).await,

@@ -4,8 +4,8 @@ use redb::{ReadableTable, WriteTransaction};
 
 use super::account::AccountChange;
 use super::{
-    ALERTS, CONTACTS, DEFAULTS, EXECS, INSTANCES, META, NODES, NOTIFICATIONS, NodeKey, PINS, PUSH,
-    StoreError, Stored, Subscription, TRIGGERS, db, subscription,
+    ALERTS, CACHE_KEY, CONTACTS, CacheKey, DEFAULTS, EXECS, INSTANCES, INTENTS, META, MOS, NODES,
+    NOTIFICATIONS, NodeKey, PINS, PUSH, StoreError, Stored, Subscription, TRIGGERS, db, subscription,
 };
 use crate::push::bridge::Standing;
 
@@ -64,6 +64,10 @@ pub enum Change {
     TriggerDone(String, u16),
     /// An alert waits for a place: its JSON. It gets a number that none had before.
     Alert(String, Vec<u8>),
+    /// What cache validators are keyed with; a key that is there already stays.
+    CacheKey(CacheKey),
+    /// A server got a MOS list of these MOIDs.
+    MosSent(String, Vec<String>),
     /// Alerts of a place need not wait any longer.
     AlertsSettled(String, Vec<u64>),
     /// Nor does any that waits for that place.
@@ -74,6 +78,10 @@ pub enum Change {
     ExecEnded(u64),
     /// The latest time known (seconds since 1970).
     Clock(u64),
+    /// A change begins whose effect on a file this record takes back, under a number of its own.
+    Intent(u64, Vec<u8>),
+    /// The effect of this number is there to stay, or was taken back.
+    Settled(u64),
     /// DM accounts.
     Account(AccountChange),
     /// A server has subscribed; in place of what it had for the same ClientURI.
@@ -89,23 +97,51 @@ pub enum Change {
     },
 }
 
+/// How the nodes' table grows, in bytes.
+#[derive(Default, PartialEq)]
+pub(super) struct Size {
+    pub(super) added: u64,
+    pub(super) removed: u64,
+}
+
+/// What a record counts for in the quota.
+pub(super) fn size(key: &[u8], record: &[u8]) -> u64 {
+    // The sum of two lengths in memory.
+    u64::try_from(key.len() + record.len()).unwrap_or(u64::MAX)
+}
+
+/// Where `meta` has the last MIID that was assigned.
+pub(super) fn miid_key(moid: &str) -> String {
+    format!("miid {moid}")
+}
+
 impl Change {
-    pub(super) fn apply(&self, transaction: &WriteTransaction) -> Result<(), StoreError> {
+    pub(super) fn apply(&self, transaction: &WriteTransaction, tally: &mut Size) -> Result<(), StoreError> {
         match self {
             Self::Put(key, stored) => {
                 let mut nodes = transaction.open_table(NODES).map_err(db)?;
-                nodes.insert(key.as_bytes(), stored.encode().as_slice()).map_err(db)?;
+                let record = stored.encode();
+                tally.added += size(key.as_bytes(), &record);
+                if let Some(old) = nodes.insert(key.as_bytes(), record.as_slice()).map_err(db)? {
+                    tally.removed += size(key.as_bytes(), old.value());
+                }
             }
-            Self::Remove(key) => remove(transaction, key)?,
+            Self::Remove(key) => remove(transaction, key, tally)?,
             Self::AddInstance { instance, creator } => {
                 let mut instances = transaction.open_table(INSTANCES).map_err(db)?;
                 // Another session was faster: its instance is not ours to replace.
                 if instances.insert(instance.as_bytes(), creator.as_str()).map_err(db)?.is_some() {
                     return Err(StoreError::Taken);
                 }
+                if let Some((moid, number)) = instance.assigned() {
+                    let mut meta = transaction.open_table(META).map_err(db)?;
+                    let key = miid_key(moid);
+                    let last = meta.get(key.as_str()).map_err(db)?.map_or(0, |last| last.value());
+                    meta.insert(key.as_str(), last.max(number)).map_err(db)?;
+                }
             }
             Self::RemoveInstance(instance) => {
-                remove(transaction, instance)?;
+                remove(transaction, instance, tally)?;
                 transaction.open_table(INSTANCES).map_err(db)?.remove(instance.as_bytes()).map_err(db)?;
             }
             Self::Pin(key, stored) => {
@@ -161,6 +197,16 @@ impl Change {
                 let (start, end) = alert_range(queue);
                 table.retain_in(start.as_slice()..=end.as_slice(), |_, _| false).map_err(db)?;
             }
+            Self::CacheKey(key) => {
+                let mut table = transaction.open_table(CACHE_KEY).map_err(db)?;
+                if table.get("").map_err(db)?.is_none() {
+                    table.insert("", key.as_slice()).map_err(db)?;
+                }
+            }
+            Self::MosSent(server_id, moids) => {
+                let mut table = transaction.open_table(MOS).map_err(db)?;
+                table.insert(server_id.as_str(), moids.join("\n").as_str()).map_err(db)?;
+            }
             Self::Account(change) => change.apply(transaction)?,
             Self::Exec(number, json) => {
                 let mut table = transaction.open_table(EXECS).map_err(db)?;
@@ -172,6 +218,13 @@ impl Change {
             Self::Clock(time) => {
                 transaction.open_table(META).map_err(db)?.insert("clock", *time).map_err(db)?;
             }
+            Self::Intent(number, record) => {
+                let mut intents = transaction.open_table(INTENTS).map_err(db)?;
+                intents.insert(*number, record.as_slice()).map_err(db)?;
+            }
+            Self::Settled(number) => {
+                transaction.open_table(INTENTS).map_err(db)?.remove(*number).map_err(db)?;
+            }
             Self::Subscribe(new) => subscription::put(transaction, new)?,
             Self::Delivered(delivered) => subscription::delivered(transaction, delivered)?,
             Self::Unsubscribe { server_id, client_uri } => {
@@ -182,13 +235,20 @@ impl Change {
     }
 }
 
-fn remove(transaction: &WriteTransaction, key: &NodeKey) -> Result<(), StoreError> {
+fn remove(transaction: &WriteTransaction, key: &NodeKey, tally: &mut Size) -> Result<(), StoreError> {
     let (start, end) = key.below();
-    for table in [NODES, PINS] {
-        let mut table = transaction.open_table(table).map_err(db)?;
-        table.remove(key.as_bytes()).map_err(db)?;
-        table.retain_in(start.as_slice()..end.as_slice(), |_, _| false).map_err(db)?;
+    let mut nodes = transaction.open_table(NODES).map_err(db)?;
+    if let Some(old) = nodes.remove(key.as_bytes()).map_err(db)? {
+        tally.removed += size(key.as_bytes(), old.value());
     }
+    let gone = |key: &[u8], record: &[u8]| {
+        tally.removed += size(key, record);
+        false
+    };
+    nodes.retain_in(start.as_slice()..end.as_slice(), gone).map_err(db)?;
+    let mut pins = transaction.open_table(PINS).map_err(db)?;
+    pins.remove(key.as_bytes()).map_err(db)?;
+    pins.retain_in(start.as_slice()..end.as_slice(), |_, _| false).map_err(db)?;
     Ok(())
 }
 

@@ -2,10 +2,10 @@
 
 use redb::{ReadOnlyTable, ReadTransaction, ReadableTable};
 
-use super::change::{alert_number, alert_queue, alert_range};
+use super::change::{alert_number, alert_queue, alert_range, miid_key};
 use super::{
-    ALERTS, CONTACTS, DEFAULTS, EXECS, INSTANCES, META, NODES, NOTIFICATIONS, NodeKey, PINS, PUSH,
-    StoreError, Stored, TRIGGERS, db,
+    ALERTS, CACHE_KEY, CONTACTS, CacheKey, DEFAULTS, EXECS, INSTANCES, INTENTS, META, MOS, NODES,
+    NOTIFICATIONS, NodeKey, PINS, PUSH, StoreError, Stored, TRIGGERS, db,
 };
 use crate::push::bridge::Standing;
 
@@ -51,8 +51,20 @@ impl Snapshot {
     /// # Errors
     /// The file can't be read, or a record is damaged.
     pub fn children(&self, key: &NodeKey) -> Result<Vec<String>, StoreError> {
+        self.children_after(key, "", usize::MAX)
+    }
+
+    /// The first `most` of the names of a node's stored children that come after `after`; after the empty name, all do.
+    ///
+    /// # Errors
+    /// The file can't be read, or a record is damaged.
+    pub fn children_after(&self, key: &NodeKey, after: &str, most: usize) -> Result<Vec<String>, StoreError> {
         let (mut start, end) = key.below();
         let prefix = start.len();
+        if !after.is_empty() {
+            start.extend_from_slice(after.as_bytes());
+            start.push(1);
+        }
         let mut names: Vec<String> = Vec::new();
         'seek: loop {
             let mut passed_over = 0;
@@ -61,6 +73,9 @@ impl Snapshot {
                 let rest = found.value().get(prefix..).unwrap_or_default();
                 let name = rest.split(|&byte| byte == 0).next().unwrap_or_default();
                 if names.last().is_none_or(|last| last.as_bytes() != name) {
+                    if names.len() == most {
+                        return Ok(names);
+                    }
                     let name = std::str::from_utf8(name).map_err(|_| StoreError::Damaged("nodes"))?;
                     names.push(name.to_owned());
                     passed_over = 0;
@@ -120,6 +135,29 @@ impl Snapshot {
             instances.push((miid.to_owned(), creator.value().to_owned()));
         }
         Ok(instances)
+    }
+
+    /// The last MIID that was assigned to an instance of a MOID, whether that is still there or not.
+    ///
+    /// # Errors
+    /// The file can't be read.
+    pub fn last_miid(&self, moid: &str) -> Result<Option<u64>, StoreError> {
+        let table = self.transaction.open_table(META).map_err(db)?;
+        Ok(table.get(miid_key(moid).as_str()).map_err(db)?.map(|number| number.value()))
+    }
+
+    /// What takes back the effects of changes that did not come to their end, in the order of the effects.
+    ///
+    /// # Errors
+    /// The file can't be read.
+    pub fn intents(&self) -> Result<Vec<(u64, Vec<u8>)>, StoreError> {
+        let table = self.transaction.open_table(INTENTS).map_err(db)?;
+        let mut intents = Vec::new();
+        for entry in table.iter().map_err(db)? {
+            let (number, record) = entry.map_err(db)?;
+            intents.push((number.value(), record.value().to_vec()));
+        }
+        Ok(intents)
     }
 
     /// All notifications that are remembered.
@@ -234,6 +272,26 @@ impl Snapshot {
             }
         }
         Ok(queues)
+    }
+
+    /// What cache validators are keyed with; none before the agent has made it.
+    ///
+    /// # Errors
+    /// The file can't be read, or the record is damaged.
+    pub fn cache_key(&self) -> Result<Option<CacheKey>, StoreError> {
+        let table = self.transaction.open_table(CACHE_KEY).map_err(db)?;
+        let Some(key) = table.get("").map_err(db)? else { return Ok(None) };
+        key.value().try_into().map(Some).map_err(|_| StoreError::Damaged("cache"))
+    }
+
+    /// The MOIDs of the last MOS list that a server got, in its order.
+    ///
+    /// # Errors
+    /// The file can't be read.
+    pub fn mos_sent(&self, server_id: &str) -> Result<Vec<String>, StoreError> {
+        let table = self.transaction.open_table(MOS).map_err(db)?;
+        let list = table.get(server_id).map_err(db)?;
+        Ok(list.map(|list| list.value().lines().map(str::to_owned).collect()).unwrap_or_default())
     }
 
     /// The latest time known when it was last written (seconds since 1970).

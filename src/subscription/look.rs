@@ -12,7 +12,7 @@ use crate::command::{CommandError, Upload};
 use crate::session::Parameters;
 use crate::store::{Change, Digest, StoreError, Subscription};
 use crate::transport::{Binding, Failure, TransportError, retry_after};
-use crate::tree::{Rights, SessionFacts, TreeError, Visitor};
+use crate::tree::{Batch, Resolved, Rights, SessionFacts, TreeError, Visitor};
 use crate::uri::client::ClientUri;
 use crate::uri::server::Template;
 use crate::world::{Peer, World};
@@ -63,31 +63,34 @@ impl Look {
         };
         drop(snapshot);
         let visitor = Visitor { account: &self.peer.account, session: SessionFacts::default() };
-        let (documents, polls) = match self.read(&visitor).await {
+        let (content, polls, new) = match self.read(&visitor).await {
             Ok(read) => read,
             // Who gets a right back is told by nobody.
             Err(error) => {
                 return Ok(Outcome { result: Result::Withheld(error.to_string()), polls: true });
             }
         };
-        let new = digest(&documents);
         let result = if known.delivered == Some(new) || self.refused == Some(new) {
             Result::Unchanged
         } else {
-            self.deliver(known, &documents, new, &visitor).await?
+            self.deliver(known, &content, new, &visitor).await?
         };
         Ok(Outcome { result, polls })
     }
 
     /// What the server would get now, nothing of what is no more, and whether some changes of it are told by nobody.
-    async fn read(&self, visitor: &Visitor<'_>) -> std::result::Result<(Vec<Vec<u8>>, bool), CommandError> {
+    async fn read(&self, visitor: &Visitor<'_>) -> std::result::Result<(Batch, bool, Digest), CommandError> {
         let tree = &self.world.tree;
         let uri = ClientUri::parse(&self.id.client_uri).map_err(CommandError::ClientUri)?;
         if !tree.object(&uri.moid).is_some_and(|object| visitor.sees(object)) {
             return Err(TreeError::NotFound(uri.moid).into());
         }
         let node = match tree.resolve(&uri, visitor, Rights::READ).await {
-            Err(TreeError::NotFound(_)) => return Ok((Vec::new(), true)),
+            Err(TreeError::NotFound(_)) => {
+                let nothing = tree.gathering(visitor)?.finish();
+                let new = digest(&nothing, visitor.account.profile)?;
+                return Ok((nothing, true, new));
+            }
             other => other?,
         };
         // Watched first, read then: what changes in between is not missed.
@@ -102,17 +105,20 @@ impl Look {
             }
             None => false,
         };
-        let documents = match tree.document(&node, uri.level, visitor).await {
-            Err(TreeError::NotFound(_)) => Vec::new(),
-            other => vec![other?],
-        };
-        Ok((documents, others || !told))
+        let mut gathering = tree.gathering(visitor)?.without_validators();
+        match gathering.add(Resolved::One(node), uri.level, None).await {
+            Err(TreeError::NotFound(_)) => {}
+            other => other?,
+        }
+        let content = gathering.finish();
+        let new = digest(&content, visitor.account.profile)?;
+        Ok((content, others || !told, new))
     }
 
     async fn deliver(
         &self,
         known: Subscription,
-        documents: &[Vec<u8>],
+        content: &Batch,
         new: Digest,
         visitor: &Visitor<'_>,
     ) -> std::result::Result<Result, StoreError> {
@@ -137,7 +143,7 @@ impl Look {
         let upload = Upload {
             method: Method::PUT,
             uri,
-            documents,
+            batch: content,
             tree: &self.world.tree,
             parameters: &parameters,
             profile: self.peer.account.profile,

@@ -41,7 +41,7 @@ pub(super) fn delete(pass: &Pass<'_>, node: &NodeRef) -> Result<(), TreeError> {
     Ok(())
 }
 
-/// The whole change is planned. [`Plan::after`] tells what a leaf will hold; further changes may be added, for the
+/// The whole change is planned. [`Plan::planned`] tells what becomes of a leaf; further changes may be added, for the
 /// same transaction.
 ///
 /// # Errors

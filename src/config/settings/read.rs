@@ -30,6 +30,12 @@ impl Settings {
         reader.table("notification", |r| settings.notification.read(r));
         reader.table("session", |r| settings.session.read(r));
         reader.table("exec", |r| settings.exec.read(r));
+        reader.table("store", |r| {
+            let mut quota = ByteSize(usize::try_from(settings.quota).unwrap_or(usize::MAX));
+            let range = ByteSize(64 << 10)..=ByteSize(usize::MAX);
+            within(r, "quota", &mut quota, range, "a size of at least \"64KiB\"");
+            settings.quota = u64::try_from(quota.0).unwrap_or(u64::MAX);
+        });
         reader.table("show", |r| {
             settings.browser = r.parsed("browser", browser).unwrap_or_default();
         });

@@ -34,6 +34,8 @@ continue-origins = []
 [exec]
 socket = ""
 sync-limit = "5s"
+[store]
+quota = "32MiB"
 [show]
 browser = []
 [dbus]
@@ -74,6 +76,8 @@ continue-origins = ["https://a.example", "http://b.example:8080/"]
 [exec]
 socket = "exec.sock"
 sync-limit = "100ms"
+[store]
+quota = "64KiB"
 [show]
 browser = ["xdg-open", "--"]
 [dbus]
@@ -104,6 +108,7 @@ uri = "https://bootstrap.example/[MCC]/[MNC]/[DevID]"
     assert_eq!(origins, ["https://a.example:443", "http://b.example:8080"]);
     let exec = Exec { socket: Some("/etc/omadm/exec.sock".into()), sync_limit: Duration::from_millis(100) };
     assert_eq!(settings.exec, exec);
+    assert_eq!(settings.quota, 64 << 10);
     assert_eq!(settings.browser, ["xdg-open", "--"]);
     assert_eq!(settings.dbus_address, "unix:path=/tmp/bus");
     assert_eq!(settings.subscription_poll, Duration::from_secs(1));
@@ -161,7 +166,7 @@ fn every_section_refuses_what_is_no_table_and_unknown_keys() {
         problems,
         [
             "/etc/omadm/omadmd.toml:1: sesion: unknown key; expected one of: bootstrap, dbus, exec, notification, \
-          paths, session, show, subscriber, subscription"
+          paths, session, show, store, subscriber, subscription"
         ]
     );
 }
@@ -185,6 +190,7 @@ fn values_out_of_bounds_are_refused() {
         ("session", "continue-origins = [\"https://a.example/path\"]"),
         ("session", "continue-origins = [\"http://a.example\"]"),
         ("exec", "sync-limit = \"2h\""),
+        ("store", "quota = \"63KiB\""),
         ("show", "browser = [\"\"]"),
         ("show", "browser = [\"x\", \"\\u0000\"]"),
         ("dbus", "address = \"\""),
