@@ -1,5 +1,7 @@
 //! The agent: one loop that owns the queue, and starts a task for each session.
 
+mod aftermath;
+mod bootstrapping;
 mod clock;
 mod doorkeeper;
 mod loading;
@@ -7,6 +9,7 @@ mod local;
 mod registrations;
 mod schedule;
 mod supervisor;
+mod triggers;
 mod watcher;
 
 pub use loading::{Options, check};
@@ -17,24 +20,27 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use tokio::net::UdpSocket;
-use tokio::sync::{mpsc, watch};
+use tokio::sync::{Semaphore, mpsc, watch};
 use tokio::task::{Id, JoinSet};
 
 use crate::alert::{self, Place};
-use crate::command::{Finished, Programs};
 use crate::config::Problems;
+use crate::exec::{Finished, Programs};
 use crate::journal::id;
 use crate::notification::listener;
 use crate::push::bridge::{Bridge, Task};
-use crate::session::{Again, Cause, Failure, Outcome, Queue, Random, Session, Ticket};
+use crate::session::{self, Again, Cause, Ended, Failure, Outcome, Queue, Random, Session, Ticket};
 use crate::store::{Change, Store, StoreError};
 use crate::subscription::Subscriptions;
 use crate::world::World;
+use aftermath::Dropped;
+use bootstrapping::{Bootstrapped, Bootstrapping};
 use clock::{Clock, Wait};
 use doorkeeper::Doorkeeper;
 use loading::Loader;
 use registrations::Attempt;
 use supervisor::Supervisor;
+use triggers::Triggers;
 use watcher::Watcher;
 
 /// What the agent is told from outside.
@@ -78,11 +84,14 @@ struct Daemon {
     clock: Clock,
     /// While the clock is not set.
     clock_wait: Option<Wait>,
-    sessions: JoinSet<Outcome>,
+    sessions: JoinSet<Ended>,
     /// Whom each session's task is with.
     places: HashMap<Id, Place>,
+    places_at_work: Arc<Semaphore>,
     programs: Programs,
     subscriptions: Subscriptions,
+    triggers: Triggers,
+    dropped: Dropped,
     /// Turns true when sessions are to end.
     stopping: watch::Sender<bool>,
     random: Box<dyn Random>,
@@ -96,6 +105,9 @@ struct Daemon {
     /// Requests of local applications, and which object each is for.
     configurations: JoinSet<()>,
     configuring: HashMap<Id, String>,
+    /// When a bootstrap server is asked for accounts.
+    bootstrapping: Bootstrapping,
+    bootstraps: JoinSet<Bootstrapped>,
 }
 
 /// Runs the agent until it is told to stop.
@@ -113,6 +125,7 @@ pub async fn run(
     mut random: Box<dyn Random>,
 ) -> Result<(), DaemonError> {
     let (loader, world) = Loader::start(options).await?;
+    loading::make_cache_key(&world.store, &mut *random).await?;
     let sockets = if sockets.is_empty() {
         listener::bind(&world.settings.notification.listen).map_err(DaemonError::Listen)?
     } else {
@@ -139,6 +152,8 @@ pub async fn run(
     let mut listening = std::pin::pin!(listening);
 
     let (finished_sender, mut finished) = mpsc::unbounded_channel();
+    let next_exec = world.store.snapshot()?.execs()?.last().map_or(0, |(last, _)| last.saturating_add(1));
+    let programs = Programs::new(finished_sender, &boot_id(), next_exec);
     let watcher = Watcher::new(&world.settings.paths);
     let subscriptions = Subscriptions::new(&world, &mut *random);
     let mut daemon = Daemon {
@@ -151,8 +166,11 @@ pub async fn run(
         clock_wait: None,
         sessions: JoinSet::new(),
         places: HashMap::new(),
-        programs: Programs::new(finished_sender),
+        places_at_work: session::places(),
+        programs,
         subscriptions,
+        triggers: Triggers::default(),
+        dropped: Dropped::default(),
         stopping: watch::Sender::new(false),
         random,
         supervisor: Supervisor::new(),
@@ -162,25 +180,30 @@ pub async fn run(
         telling: HashMap::new(),
         configurations: JoinSet::new(),
         configuring: HashMap::new(),
+        bootstrapping: Bootstrapping::default(),
+        bootstraps: JoinSet::new(),
     };
-    daemon.boot();
+    daemon.boot().await;
     let status = daemon.status();
     daemon.supervisor.ready(&status);
 
     loop {
         daemon.start_due();
         daemon.start_registrations();
+        daemon.start_bootstrap();
         let wake = daemon.next_wake();
         tokio::select! {
             never = &mut listening => match never {},
             Some(package) = admitted.recv() => daemon.admitted(package).await,
-            Some(finished) = finished.recv() => daemon.finished(&finished).await,
+            Some(finished) = finished.recv() => daemon.finished(finished).await,
             Some(ended) = daemon.sessions.join_next_with_id() => daemon.ended(ended).await,
             Some(ended) = daemon.registrations.join_next_with_id() => daemon.registered(ended).await,
             Some(ended) = daemon.configurations.join_next_with_id() => {
                 let task = ended.map_or_else(|error| error.id(), |(task, ())| task);
                 daemon.configuring.remove(&task);
             }
+            Some(ended) = daemon.bootstraps.join_next() => daemon.bootstrapped(ended).await,
+            () = daemon.store.accounts_changed() => daemon.accounts_changed().await,
             Some(request) = requests.recv() => daemon.local(request).await,
             () = daemon.watcher.changed() => {}
             () = daemon.subscriptions.turn(&daemon.world, &mut *daemon.random) => {}
@@ -192,8 +215,13 @@ pub async fn run(
             },
         }
     }
-    daemon.stop().await;
+    daemon.stop(&mut finished).await;
     Ok(())
+}
+
+/// What the kernel calls this boot of the machine; empty where it does not say.
+fn boot_id() -> String {
+    std::fs::read_to_string("/proc/sys/kernel/random/boot_id").unwrap_or_default().trim().to_owned()
 }
 
 async fn sleep_until(wake: Option<Instant>) {
@@ -212,11 +240,14 @@ async fn clock_settled(wait: Option<&Wait>, clock: &Clock) -> bool {
 
 impl Daemon {
     /// What is due because the agent has started.
-    fn boot(&mut self) {
+    async fn boot(&mut self) {
         let until = Instant::now() + self.world.settings.session.clock_wait;
         self.clock_wait = Wait::begin(&self.clock, until);
         self.queue.hold(self.clock_wait.as_ref().map(Wait::until));
         self.resume_registrations();
+        self.look_for_bootstrap_at_start();
+        self.forget_unknown().await;
+        self.take_up().await;
         for (ticket, at) in schedule::at_start(&self.world, Instant::now(), &mut *self.random) {
             self.queue.ask(ticket, at);
         }
@@ -240,6 +271,7 @@ impl Daemon {
             self.supervisor.next_ping(),
             self.watcher.due(),
             self.bridge.next_wake(),
+            self.bootstrap_due(),
             self.subscriptions.next_wake(),
         ];
         dues.into_iter().flatten().min()
@@ -260,6 +292,7 @@ impl Daemon {
     async fn admitted(&mut self, package: crate::notification::gate::Admitted) {
         let trigger = package.trigger;
         let server_id = trigger.server_id.clone();
+        let ticket = Ticket { trigger, at: None, cause: Cause::Notification };
         if let Some(remember) = package.remember {
             let mut changes = vec![Change::Notification {
                 server_id: server_id.clone(),
@@ -269,6 +302,7 @@ impl Daemon {
             changes.extend(
                 package.forget.into_iter().map(|id| Change::ForgetNotification(server_id.clone(), id)),
             );
+            changes.extend(self.triggers.admitted(remember.id, &self.queue.with_waiting(&ticket).trigger));
             if let Err(error) = self.store.commit(changes).await {
                 log::error!(OMADM_SERVER_ID = server_id.as_str(); "{server_id}: notification not remembered: {error}");
             }
@@ -276,9 +310,9 @@ impl Daemon {
         log::info!(
             OMADM_SERVER_ID = server_id.as_str();
             "{server_id}: notification {}",
-            trigger.notification_id.map_or_else(|| "without id".to_owned(), |id| id.to_string()),
+            ticket.trigger.notification_id.map_or_else(|| "without id".to_owned(), |id| id.to_string()),
         );
-        self.queue.ask(Ticket { trigger, at: None, cause: Cause::Notification }, Instant::now());
+        self.queue.ask(ticket, Instant::now());
     }
 
     fn start_due(&mut self) {
@@ -290,18 +324,25 @@ impl Daemon {
                 self.queue.ended(&ticket.place(), &Outcome::Completed, Instant::now(), 0);
                 continue;
             };
+            if ticket.cause.is_scheduled() {
+                self.bootstrapping.look(Instant::now());
+            }
             let session_id = format!("{:08x}", self.random.next_u32());
             log::info!(
                 OMADM_SERVER_ID = server_id.as_str(), OMADM_SESSION_ID = session_id.as_str();
                 "{server_id}: session {session_id} begins ({})", ticket.cause.name()
             );
             let place = ticket.place();
+            if place.uri.is_none() {
+                self.triggers.began(&server_id);
+            }
             let session = Session {
                 world: Arc::clone(&self.world),
                 peer,
                 ticket,
                 id: session_id,
                 programs: self.programs.clone(),
+                places: Arc::clone(&self.places_at_work),
                 stopping: self.stopping.subscribe(),
             };
             let mut random = self.random.fork();
@@ -315,39 +356,45 @@ impl Daemon {
 
     /// Alerts that rode in a session that was running need none of their own.
     fn wanted(&self, ticket: &Ticket) -> bool {
-        let waiting = || alert::waiting(&self.store, &ticket.place());
-        ticket.cause != Cause::Alert || waiting().map_or(true, |waiting| !waiting.alerts.is_empty())
+        ticket.cause != Cause::Alert || alert::is_waiting(&self.store, &ticket.place()).unwrap_or(true)
     }
 
-    async fn ended(&mut self, ended: Result<(Id, Outcome), tokio::task::JoinError>) {
-        let (task, outcome) = match ended {
+    async fn ended(&mut self, ended: Result<(Id, Ended), tokio::task::JoinError>) {
+        let (task, ended) = match ended {
             Ok(ended) => ended,
             Err(error) => {
                 let failure = Failure::Transport(format!("internal error: {error}"));
-                (error.id(), Outcome::Failed { failure, again: Again::Later })
+                (error.id(), Outcome::Failed { failure, again: Again::Later }.into())
             }
         };
         let Some(place) = self.places.remove(&task) else { return };
         let now = Instant::now();
-        let wait = self.queue.ended(&place, &outcome, now, self.random.next_u32());
+        let wait = self.queue.ended(&place, &ended.outcome, now, self.random.next_u32());
+        let outcome = ended.outcome.clone();
+        self.follow_with_alerts(&place, &ended);
+        // What the agent's own end breaks off is taken up at its next start.
+        let stopped = matches!(outcome, Outcome::Failed { failure: Failure::Stopped, .. });
+        let mut changes = self.settled(&place, ended, wait.is_none() && !stopped);
         let Place { server_id, uri } = place;
         if let Some(wait) = wait {
             log::info!(OMADM_SERVER_ID = server_id.as_str(); "{server_id}: next attempt in {} s", wait.as_secs());
         }
         // What was posted elsewhere is nothing to the account's schedule.
         if uri.is_none() {
-            self.follow_up(&server_id, &outcome, wait.is_none()).await;
+            changes.extend(self.follow_up(&server_id, &outcome, wait.is_none()));
+        }
+        if let Err(error) = self.store.commit(changes).await {
+            log::error!(OMADM_SERVER_ID = server_id.as_str(); "{server_id}: what the session leaves is not kept: {error}");
         }
         let status = self.status();
         self.supervisor.status(&status);
     }
 
     /// What comes after a session with an account's server.
-    async fn follow_up(&mut self, server_id: &str, outcome: &Outcome, no_retry: bool) {
+    fn follow_up(&mut self, server_id: &str, outcome: &Outcome, no_retry: bool) -> Vec<Change> {
         let first = self.first_contact_missing(server_id);
-        if *outcome == Outcome::Completed {
-            self.remember_contact(server_id, first).await;
-        }
+        let completed = *outcome == Outcome::Completed;
+        let changes = if completed { self.contact(server_id, first) } else { Vec::new() };
         let failed_for_good = *outcome != Outcome::Completed && no_retry;
         if let Some(peer) = self.world.peer(server_id)
             && let Some((ticket, at)) =
@@ -355,6 +402,7 @@ impl Daemon {
         {
             self.queue.ask(ticket, at);
         }
+        changes
     }
 
     fn first_contact_missing(&self, server_id: &str) -> bool {
@@ -362,35 +410,21 @@ impl Daemon {
         contact.is_ok_and(|contact| contact.is_none())
     }
 
-    async fn remember_contact(&mut self, server_id: &str, first: bool) {
+    /// What is to be remembered of a session that ended well.
+    fn contact(&mut self, server_id: &str, first: bool) -> Vec<Change> {
         let now = self.clock.now();
-        let mut changes = Vec::new();
-        if first {
-            changes.push(Change::Contact(server_id.to_owned(), now.now));
-        }
-        changes.extend(self.clock.worth_storing().map(Change::Clock));
-        if let Err(error) = self.store.commit(changes).await {
-            log::error!(OMADM_SERVER_ID = server_id; "{server_id}: first contact not remembered: {error}");
-        }
-    }
-
-    /// An EXEC ended after its command was answered: its alert waits for the server, in a session started now
-    /// unless one is running, or for the place that the command named.
-    async fn finished(&mut self, finished: &Finished) {
-        let server_id = &finished.server_id;
-        let place = Place { server_id: server_id.clone(), uri: finished.report_to.clone() };
-        if let Err(error) = alert::keep(&self.store, &place, &alert::of_exec(finished)).await {
-            log::error!(OMADM_SERVER_ID = server_id.as_str(); "{server_id}: alert not kept: {error}");
-            return;
-        }
-        self.queue.ask(Ticket::to(&place, Cause::Alert), Instant::now());
+        let contact = first.then(|| Change::Contact(server_id.to_owned(), now.now));
+        contact.into_iter().chain(self.clock.worth_storing().map(Change::Clock)).collect()
     }
 
     /// Reads everything again, on the operator's word.
     async fn reload(&mut self) {
         self.supervisor.reloading();
         match self.loader.reload(&self.world).await {
-            Ok(world) => self.adopt(world).await,
+            Ok(world) => {
+                self.bootstrapping.afresh();
+                self.adopt(world).await;
+            }
             Err(error) => log::error!(
                 MESSAGE_ID = id::CONFIGURATION_BROKEN; "reload failed, going on as before: {error}"
             ),
@@ -399,13 +433,33 @@ impl Daemon {
         self.supervisor.ready(&status);
     }
 
-    /// Goes on in a new world; sessions in flight finish in the old one.
+    /// A server changed its account, or a bootstrap brought some.
+    async fn accounts_changed(&mut self) {
+        let world = self.loader.accounts_changed(&self.world).await;
+        let news = world.peers.len() != self.world.peers.len()
+            || world.peers.iter().zip(&self.world.peers).any(|(new, old)| !Arc::ptr_eq(new, old));
+        self.go_on_in(world).await;
+        if news {
+            log::info!("accounts changed: {}", self.status());
+        }
+    }
+
+    /// Goes on with what files say now.
     async fn adopt(&mut self, world: World) {
+        self.go_on_in(world).await;
+        self.bootstrapping.look(Instant::now());
+        log::info!("configuration read again: {}", self.status());
+    }
+
+    /// Goes on in a new world; sessions in flight finish in the old one.
+    async fn go_on_in(&mut self, world: World) {
         {
             let mut doorkeeper = self.doorkeeper.lock().unwrap_or_else(PoisonError::into_inner);
             doorkeeper.set_policy(&world.settings.notification);
             doorkeeper.know(&world.peers);
         }
+        let before = self.world.peers.iter().map(|peer| peer.account.server_id.clone());
+        let gone: Vec<String> = before.filter(|server_id| world.peer(server_id).is_none()).collect();
         self.queue.keep(|server_id| world.peer(server_id).is_some());
         self.watcher.look_at(&world.settings.paths);
         let before = std::mem::replace(&mut self.world, Arc::new(world));
@@ -415,8 +469,8 @@ impl Daemon {
         }
         self.subscriptions.follow(&before, &self.world).await;
         self.resume_registrations();
+        self.forget(&gone).await;
         let status = self.status();
-        log::info!("configuration read again: {status}");
         self.supervisor.status(&status);
     }
 
@@ -433,19 +487,28 @@ impl Daemon {
 
     /// Sessions are broken off, after the command that is being executed where that does not take long: their
     /// servers see a lost connection, and what was acknowledged is on disk.
-    async fn stop(mut self) {
+    async fn stop(mut self, finished: &mut mpsc::UnboundedReceiver<Finished>) {
         self.supervisor.stopping();
         self.stopping.send_replace(true);
-        let ending = async {
-            while self.sessions.join_next().await.is_some() {}
-            while self.configurations.join_next().await.is_some() {}
-        };
-        if tokio::time::timeout(LONGEST_STOP, ending).await.is_err() {
-            log::warn!("a command takes too long: broken off");
+        let deadline = tokio::time::Instant::now() + LONGEST_STOP;
+        loop {
+            match tokio::time::timeout_at(deadline, self.sessions.join_next_with_id()).await {
+                Ok(Some(ended)) => self.ended(ended).await,
+                Ok(None) => break,
+                Err(_) => {
+                    log::warn!("a command takes too long: broken off");
+                    break;
+                }
+            }
+        }
+        let configuring = async { while self.configurations.join_next().await.is_some() {} };
+        if tokio::time::timeout_at(deadline, configuring).await.is_err() {
+            log::warn!("a configuration takes too long: broken off");
         }
         self.sessions.shutdown().await;
         self.configurations.shutdown().await;
         self.subscriptions.stop().await;
+        self.last_words(finished).await;
         self.doorkeeper.lock().unwrap_or_else(PoisonError::into_inner).report_all();
         log::info!("stopped");
     }

@@ -1,5 +1,6 @@
 //! Files that must survive a power cut.
 
+use std::ffi::{OsStr, OsString};
 use std::fs::{self, File, OpenOptions, Permissions};
 use std::io::{self, Write as _};
 use std::os::unix::fs::{MetadataExt as _, OpenOptionsExt as _, PermissionsExt as _, fchown};
@@ -47,6 +48,38 @@ fn fill(mut file: File, content: &[u8], old: Option<&fs::Metadata>, mode: u32) -
     file.sync_all()
 }
 
+/// Removes what a [`replace`] of `path` that was cut short left beside it. Not while anybody may be replacing it.
+///
+/// # Errors
+/// Any of the file system's; a folder that isn't there holds nothing.
+pub fn sweep(path: &Path) -> io::Result<()> {
+    let target = fs::canonicalize(path).unwrap_or_else(|_| path.to_path_buf());
+    let (Some(folder), Some(prefix)) = (target.parent(), target.file_name().map(temporary_prefix)) else {
+        return Ok(());
+    };
+    let entries = match fs::read_dir(folder) {
+        Err(error) if matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory) => {
+            return Ok(());
+        }
+        other => other?,
+    };
+    for entry in entries {
+        let entry = entry?;
+        if entry.file_name().as_encoded_bytes().starts_with(prefix.as_encoded_bytes()) {
+            fs::remove_file(entry.path())?;
+        }
+    }
+    Ok(())
+}
+
+/// How the name begins of what is about to take the place of the file called `name`.
+fn temporary_prefix(name: &OsStr) -> OsString {
+    let mut prefix = OsString::from(".");
+    prefix.push(name);
+    prefix.push(".omadm-");
+    prefix
+}
+
 /// The folder of `target`, and a name in it that nobody uses.
 fn beside(target: &Path) -> io::Result<(PathBuf, PathBuf)> {
     static COUNT: AtomicU32 = AtomicU32::new(0);
@@ -55,10 +88,8 @@ fn beside(target: &Path) -> io::Result<(PathBuf, PathBuf)> {
         Some(parent) if !parent.as_os_str().is_empty() => parent.to_path_buf(),
         _ => PathBuf::from("."),
     };
-    let unique = format!(".omadm-{}-{}", std::process::id(), COUNT.fetch_add(1, Ordering::Relaxed));
-    let mut temporary = std::ffi::OsString::from(".");
-    temporary.push(name);
-    temporary.push(unique);
+    let mut temporary = temporary_prefix(name);
+    temporary.push(format!("{}-{}", std::process::id(), COUNT.fetch_add(1, Ordering::Relaxed)));
     let temporary = folder.join(temporary);
     Ok((folder, temporary))
 }
@@ -98,6 +129,17 @@ mod tests {
         assert_eq!(fs::metadata(&path).unwrap().mode() & 0o7777, 0o640);
         assert_ne!(fs::metadata(&path).unwrap().ino(), inode, "it was written in place");
         assert!(fs::symlink_metadata(&link).unwrap().is_symlink());
+    }
+
+    #[test]
+    fn what_a_replacement_left_is_swept_and_nothing_else() {
+        let folder = tempfile::tempdir().unwrap();
+        for name in ["a", "b", ".a.omadm-1-0", ".a.omadm-77-12", ".b.omadm-1-0", ".a.conf"] {
+            replace(&folder.path().join(name), b"x", 0o644).unwrap();
+        }
+        sweep(&folder.path().join("a")).unwrap();
+        sweep(&folder.path().join("no/such/folder")).unwrap();
+        assert_eq!(names(folder.path()), [".a.conf", ".b.omadm-1-0", "a", "b"]);
     }
 
     #[test]

@@ -22,6 +22,12 @@ pub mod id {
     pub const STORE_SET_ASIDE: &str = "6f1d5c0b8f0f4a7f9d4b1a3c2e5d7f14";
     /// The clock is earlier than a time already known.
     pub const CLOCK_UNSET: &str = "6f1d5c0b8f0f4a7f9d4b1a3c2e5d7f15";
+    /// A bootstrap brought accounts.
+    pub const BOOTSTRAPPED: &str = "6f1d5c0b8f0f4a7f9d4b1a3c2e5d7f1a";
+    /// A bootstrap failed.
+    pub const BOOTSTRAP_FAILED: &str = "6f1d5c0b8f0f4a7f9d4b1a3c2e5d7f1b";
+    /// What a failed or cut-short change had done to a file can't be taken back.
+    pub const UNDO_FAILED: &str = "6f1d5c0b8f0f4a7f9d4b1a3c2e5d7f20";
     /// What a server has subscribed to can't be put where it wants it.
     pub const SUBSCRIPTION_FAILING: &str = "6f1d5c0b8f0f4a7f9d4b1a3c2e5d7f21";
 }

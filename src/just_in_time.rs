@@ -7,7 +7,8 @@ use std::sync::Arc;
 use hyper::Uri;
 use tokio::sync::watch;
 
-use crate::command::{self, CommandError, Context, Programs};
+use crate::command::{self, CommandError, Context};
+use crate::exec::{Ledger, Programs};
 use crate::mo::ManagementObject;
 use crate::session::Parameters;
 use crate::store::StoreError;
@@ -100,7 +101,7 @@ impl Source {
         mut stopping: watch::Receiver<bool>,
     ) -> Result<Vec<String>, ConfigurationError> {
         let visitor = Visitor { account: &self.peer.account, session: SessionFacts::default() };
-        let parameters = Parameters::of(&world.tree, &visitor).await?;
+        let parameters = Parameters::of(&world.tree, &world.settings, &visitor).await?;
         let mut uri = self.template.expand(&|parameter| parameters.value(parameter))?;
         if world.settings.session.default_initiated_by {
             uri = with_initiator(&uri, initiator).unwrap_or(uri);
@@ -115,8 +116,7 @@ impl Source {
             connection: &mut connection,
             parameters: &parameters,
             accept_mo: None,
-            after_session: &mut Vec::new(),
-            programs,
+            execs: &mut Ledger::new(Arc::clone(&world.store), programs.clone()),
             stopping: &mut stopping,
         };
         Ok(command::retrieve(uri, &self.object, &mut context).await?)

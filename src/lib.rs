@@ -28,11 +28,13 @@
 //! | [`backend`] | where values come from: files, programs, os-release, builtins… | no |
 //! | [`transport`] | HTTPS: TLS, authentication, proxies, one connection a session | no |
 //! | [`bearer`] | network interfaces: which is up, what it is, what carries a session | the choice |
+//! | [`bootstrap`] | accounts asked for where there are none: what comes, and what is kept of it | all but the exchange |
 //! | [`store`] | what survives a power cut | no |
 //! | [`alert`] | Generic Alerts on their way to a server | no |
 //! | [`subscription`] | SUB: noticing changes, putting them to a data repository | the schedule |
 //! | [`push`] | the bridge to a push service: registration, and Package#0 in a push message | all but the exchange |
 //! | [`just_in_time`] | configuration that a local application lacks, from where a server said by DEFAULT | no |
+//! | [`exec`] | EXECs, from their command until a server was told how they ended | no |
 //! | [`daemon`] | the loop that owns the queue; loading and reloading; systemd | no |
 //! | [`world`] | what a session needs, as it was when the session began | – |
 //! | [`control`] | `omadmctl`, the operator's tool | no |
@@ -41,6 +43,7 @@
 pub mod alert;
 pub mod backend;
 pub mod bearer;
+pub mod bootstrap;
 pub mod cli;
 pub mod command;
 pub mod config;
@@ -48,6 +51,7 @@ pub mod control;
 pub mod daemon;
 pub mod ddf;
 pub mod edge;
+pub mod exec;
 pub mod files;
 pub mod journal;
 pub mod just_in_time;

@@ -123,19 +123,6 @@ async fn what_waits_for_the_end_of_the_session_does() {
 }
 
 #[tokio::test]
-async fn a_server_cannot_fill_the_gateway_with_programs() {
-    let bench = Bench::with(configured("[exec]\nsync-limit = \"1ms\"\n")).await;
-    let seventeen = |name: &str| -> Vec<Value> { vec![json!(["EXEC", node(name)]); 17] };
-    bench.play(json!([seventeen("Operations/Late"), seventeen("Operations/After")]));
-    let agent = bench.start().await;
-    bench.session(&agent, 1).await;
-    let mut expected = vec![202; 16];
-    expected.push(503);
-    assert_eq!(bench.statuses(), [expected.clone(), expected]);
-    agent.stop().await;
-}
-
-#[tokio::test]
 async fn delete_and_default_know_their_limits() {
     let bench = Bench::playing(json!([[
         ["DELETE", node("Name")],

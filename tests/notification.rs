@@ -5,6 +5,7 @@ mod support;
 use std::time::{Duration, SystemTime};
 
 use omadm_agent::lab::files;
+use omadm_agent::lab::gateway::Account;
 use omadm_agent::lab::notifier::Notification;
 use omadm_agent::notification::ConnectionType;
 use omadm_agent::package::Profile;
@@ -222,5 +223,31 @@ async fn a_session_waits_for_a_preferred_connection_and_gives_up() {
     let any = vec![ConnectionType::Mobile, ConnectionType::Wireline, ConnectionType::AnyAvailable];
     bench.send(&Notification { preferred: any, ..bench.notification() }).await;
     bench.ended(&agent, 1).await;
+    agent.stop().await;
+}
+
+#[tokio::test]
+async fn sessions_that_wait_for_a_bearer_keep_no_other_server_waiting() {
+    let bench = Bench::new().await;
+    for number in 0..5 {
+        let account = Account {
+            secret: Some(SECRET.to_owned()),
+            ..Account::new(
+                &format!("mobile-{number}"),
+                &format!("{}/dm", bench.server.origin()),
+                &bench.authority,
+            )
+        };
+        bench.gateway.put_account(&account).unwrap();
+    }
+    let mut agent = bench.start().await;
+    for number in 0..5 {
+        let server_id = format!("mobile-{number}");
+        let preferred = vec![ConnectionType::Mobile];
+        bench.send(&Notification { server_id: server_id.clone(), preferred, ..bench.notification() }).await;
+        let waits = format!("{server_id}: waiting for a preferred connection type");
+        agent.logged("that it waits", |line| line.contains(&waits)).await;
+    }
+    bench.session(&agent, 1).await;
     agent.stop().await;
 }

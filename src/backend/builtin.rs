@@ -25,8 +25,12 @@ pub const FROM_AGENT: [&str; 6] = [
     "session-roaming",
 ];
 
-/// What an account has for its DMAcc instance; each follows `account.`, named by its path there.
-pub const FROM_ACCOUNT: [&str; 9] = [
+/// What an account has for its DMAcc instance; each follows `account.`, named by its path there. Where that is binary
+/// (`Auth.…`, of the approved text), it is base64.
+pub const FROM_ACCOUNT: [&str; 12] = [
+    "Auth.Noti.Data",
+    "Auth.Noti.Secret",
+    "Auth.Trsp.Data",
     "AuthNoti.AuthSecret",
     "AuthNoti.AuthType",
     "Name",
@@ -41,7 +45,7 @@ pub const FROM_ACCOUNT: [&str; 9] = [
 /// Whether the value is a secret: no serialisation, log or local reader ever gets it.
 #[must_use]
 pub fn is_secret(name: &str) -> bool {
-    name == "account.AuthNoti.AuthSecret"
+    matches!(name, "account.AuthNoti.AuthSecret" | "account.Auth.Noti.Secret" | "account.Auth.Noti.Data")
 }
 
 /// Whether there is a builtin of that name: mappings are checked with it.

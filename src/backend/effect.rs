@@ -1,11 +1,12 @@
 //! Outside effects: `set`, `add`, `delete` and `exec`.
 
-use std::path::PathBuf;
+use std::path::Path;
 use std::time::Duration;
 
 use tokio::time::{Instant, sleep};
 
 use super::run::{self, End, Running};
+use super::undo::Undo;
 use super::{Answer, BackendError, Context, file, read};
 use crate::ddf::Format;
 use crate::mo::Value;
@@ -14,82 +15,66 @@ use crate::mo::mapping::{Call, Exec, NodeMapping, Sink};
 const NO_BUS: BackendError = BackendError::Unsupported("D-Bus");
 const POLL: Duration = Duration::from_millis(100);
 
-/// What a file was before an effect on it, for taking the effect back. Only files can be taken back.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Undo {
-    /// The file.
-    pub path: PathBuf,
-    /// Its content; none: it was not there.
-    pub content: Option<Vec<u8>>,
+/// Something that a server's change does to the machine.
+#[derive(Clone, Copy, Debug)]
+pub enum Act<'a> {
+    /// `set`: the value goes where it says, through the inverted pipeline.
+    Set(&'a Sink, &'a Value),
+    /// `add`: where that is a file, an empty one is made.
+    Add(&'a Call),
+    /// `delete`: where that is a file, it is removed.
+    Delete(&'a Call),
 }
 
-impl Undo {
-    /// Makes the file what it was.
-    ///
-    /// # Errors
-    /// [`BackendError::File`]
-    pub async fn undo(self) -> Result<(), BackendError> {
-        match self.content {
-            Some(content) => file::write(self.path, content).await,
-            None => file::remove(self.path).await,
+impl Act<'_> {
+    fn call(&self) -> &Call {
+        match self {
+            Self::Set(sink, _) => &sink.to,
+            Self::Add(call) | Self::Delete(call) => call,
         }
+    }
+
+    /// Whether it is a program's, which nothing can take back.
+    #[must_use]
+    pub fn is_final(&self) -> bool {
+        !matches!(self.call(), Call::File { .. })
     }
 }
 
 /// What would take back an effect that has not happened yet: the intent to record. None where nothing can.
 ///
 /// # Errors
-/// [`BackendError`], if the file can't be read: an effect that can't be taken back must not begin.
-pub async fn before(call: &Call, context: &Context<'_>) -> Result<Option<Undo>, BackendError> {
-    let Call::File { path, .. } = call else { return Ok(None) };
-    let path = path.fill_path(&context.variables(None))?;
-    let file = file::below(context.machine, &path)?;
-    match file::content(context.machine, &path).await {
-        Ok(Answer::Value(content)) => Ok(Some(Undo { path: file, content: Some(content) })),
-        Ok(Answer::Absent(_)) if file::is_kernel(&file) => Ok(None),
-        Ok(Answer::Absent(_)) => Ok(Some(Undo { path: file, content: None })),
-        // Attributes that can only be written.
-        Ok(Answer::Unavailable(_)) => Ok(None),
-        Err(_) if file::is_kernel(&file) => Ok(None),
-        Err(error) => Err(error),
-    }
+/// [`BackendError`], if the file can't be read or the value does not pass the pipeline: what can't be taken back must
+/// not begin.
+pub async fn before(act: Act<'_>, context: &Context<'_>) -> Result<Option<Undo>, BackendError> {
+    let Call::File { path, privileged } = act.call() else { return Ok(None) };
+    let file = file::below(context.machine, &path.fill_path(&context.variables(None))?)?;
+    let content = content(act, context)?;
+    let prepared = file::blocking(file, move |file| {
+        let content = content.map(|content| content.of_file(file));
+        Undo::prepare(file, content.as_deref())
+            .map_err(|error| BackendError::File { path: file.to_path_buf(), error })
+    });
+    prepared.await.map_err(|error| file::or_helper(error, *privileged))
 }
 
-/// Writes a value where `set` says, through the inverted pipeline, and returns once that has happened.
+/// Does it, and returns once that has happened.
 ///
 /// # Errors
 /// [`BackendError`]; [`BackendError::Unsupported`] for D-Bus and for the store, which is the tree's.
-pub async fn set(sink: &Sink, value: &Value, context: &Context<'_>) -> Result<Option<Undo>, BackendError> {
-    if let (Value::Bytes(bytes), Call::File { .. }, true) = (value, &sink.to, sink.pipeline.is_empty()) {
-        return effect(&sink.to, Content::Bytes(bytes), context).await;
-    }
-    let text = sink.pipeline.invert(&value.to_text(), &context.variables(None))?;
-    effect(&sink.to, Content::Text(&text), context).await
-}
-
-/// Does what `add` or `delete` says, and returns once that has happened. Where that is a file, `value` is written to
-/// it; without a value, which is `delete`, it is removed.
-///
-/// # Errors
-/// As [`set`].
-pub async fn call(
-    call: &Call,
-    value: Option<&Value>,
-    context: &Context<'_>,
-) -> Result<Option<Undo>, BackendError> {
-    let text = value.map(Value::to_text);
-    effect(call, text.as_deref().map_or(Content::Nothing, Content::Text), context).await
+pub async fn perform(act: Act<'_>, context: &Context<'_>) -> Result<(), BackendError> {
+    effect(act.call(), content(act, context)?, context).await
 }
 
 /// Starts what `exec` says. An EXEC of a file writes `1` to it, as triggers in sysfs want.
 ///
 /// # Errors
-/// As [`set`]. How a program ends is told by [`Running::finish`].
+/// As [`perform`]. How a program ends is told by [`Running::finish`].
 pub async fn start(exec: &Exec, context: &Context<'_>) -> Result<Running, BackendError> {
     match &exec.call {
         Call::Run(program) => run::start(program, None, context),
         file @ Call::File { .. } => {
-            effect(file, Content::Text("1"), context).await?;
+            effect(file, Some(Content::Text("1".to_owned())), context).await?;
             Ok(Running::ended(End::Code(0)))
         }
         Call::Bus { .. } => Err(NO_BUS),
@@ -122,40 +107,60 @@ pub async fn verified(
     }
 }
 
-#[derive(Clone, Copy)]
-enum Content<'a> {
-    Nothing,
-    Text(&'a str),
-    Bytes(&'a [u8]),
+/// What is written to a file, or given to a program.
+enum Content {
+    Text(String),
+    Bytes(Vec<u8>),
 }
 
-async fn effect(
-    call: &Call,
-    content: Content<'_>,
-    context: &Context<'_>,
-) -> Result<Option<Undo>, BackendError> {
+impl Content {
+    fn of_file(self, file: &Path) -> Vec<u8> {
+        match self {
+            Self::Bytes(bytes) => bytes,
+            // A text file's last line ends; an attribute takes just the value.
+            Self::Text(text) if text.is_empty() || file::is_kernel(file) => text.into_bytes(),
+            Self::Text(text) => (text + "\n").into_bytes(),
+        }
+    }
+}
+
+/// None: there is nothing to write, it is removed.
+fn content(act: Act<'_>, context: &Context<'_>) -> Result<Option<Content>, BackendError> {
+    Ok(match act {
+        Act::Set(sink, Value::Bytes(bytes))
+            if matches!(sink.to, Call::File { .. }) && sink.pipeline.is_empty() =>
+        {
+            Some(Content::Bytes(bytes.clone()))
+        }
+        Act::Set(sink, value) => {
+            Some(Content::Text(sink.pipeline.invert(&value.to_text(), &context.variables(None))?))
+        }
+        Act::Add(Call::File { .. }) => Some(Content::Text(String::new())),
+        Act::Add(_) | Act::Delete(_) => None,
+    })
+}
+
+async fn effect(call: &Call, content: Option<Content>, context: &Context<'_>) -> Result<(), BackendError> {
     match call {
         Call::File { path, privileged } => {
-            let undo = before(call, context).await?;
             let name = path.fill_path(&context.variables(None))?;
             let file = file::below(context.machine, &name)?;
             let done = match content {
-                Content::Nothing => file::remove(file).await,
-                Content::Bytes(bytes) => file::write(file, bytes.to_vec()).await,
-                Content::Text(text) => {
-                    // A text file's last line ends; an attribute takes just the value.
-                    let end = if text.is_empty() || file::is_kernel(&file) { "" } else { "\n" };
-                    file::write(file, format!("{text}{end}").into_bytes()).await
+                None => file::remove(file).await,
+                Some(content) => {
+                    let bytes = content.of_file(&file);
+                    file::write(file, bytes).await
                 }
             };
-            done.map_err(|error| file::or_helper(error, *privileged))?;
-            Ok(undo)
+            done.map_err(|error| file::or_helper(error, *privileged))
         }
         Call::Run(program) => {
-            let value = if let Content::Text(text) = content { Some(text) } else { None };
+            let value = match &content {
+                Some(Content::Text(text)) => Some(text.as_str()),
+                _ => None,
+            };
             let exit = run::start(program, value, context)?.finish().await;
-            run::check(run::name(program), program.timeout, &exit)?;
-            Ok(None)
+            run::check(run::name(program), program.timeout, &exit)
         }
         Call::Bus { .. } => Err(NO_BUS),
         Call::Store => Err(BackendError::Unsupported("the store as an outside effect")),

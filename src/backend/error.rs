@@ -69,6 +69,13 @@ pub enum BackendError {
 }
 
 impl BackendError {
+    /// Whether there is no room left for what was to be written.
+    #[must_use]
+    pub fn is_full(&self) -> bool {
+        use io::ErrorKind::{QuotaExceeded, StorageFull};
+        matches!(self, Self::File { error, .. } if matches!(error.kind(), StorageFull | QuotaExceeded))
+    }
+
     /// Whether the same might work later without anybody changing the mapping.
     #[must_use]
     pub fn is_temporary(&self) -> bool {

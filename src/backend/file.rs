@@ -13,7 +13,7 @@ use super::{Answer, BackendError, MAX_INPUT, Machine, Raw, dmi};
 use crate::files;
 
 /// What a file that a mapping makes may be read by: it holds no secrets.
-const NEW_FILE_MODE: u32 = 0o644;
+pub(super) const NEW_FILE_MODE: u32 = 0o644;
 
 /// The file of a mapping's absolute path.
 pub(super) fn below(machine: &Machine, path: &str) -> Result<PathBuf, BackendError> {
@@ -72,13 +72,27 @@ pub(super) async fn write(file: PathBuf, content: Vec<u8>) -> Result<(), Backend
 
 /// Removes a file; one that isn't there is fine.
 pub(super) async fn remove(file: PathBuf) -> Result<(), BackendError> {
-    blocking(file, |file| match fs::remove_file(file) {
-        Err(error) if error.kind() != io::ErrorKind::NotFound => {
-            Err(BackendError::File { path: file.to_path_buf(), error })
-        }
-        _ => Ok(()),
+    blocking(file, |file| {
+        remove_now(file).map_err(|error| BackendError::File { path: file.to_path_buf(), error })
     })
     .await
+}
+
+/// [`remove`] for a caller that may block. On return it is gone from the disk too.
+pub(super) fn remove_now(file: &Path) -> io::Result<()> {
+    match fs::remove_file(file) {
+        Ok(()) => sync_folder(file),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
+        Err(error) => Err(error),
+    }
+}
+
+/// What was made or removed in the folder of `file` is so after a power cut too.
+pub(super) fn sync_folder(file: &Path) -> io::Result<()> {
+    match file.parent() {
+        Some(folder) if !is_kernel(folder) => fs::File::open(folder)?.sync_all(),
+        _ => Ok(()),
+    }
 }
 
 /// Whether `path` is on a file system that the kernel makes up: what is written there are requests, not bytes.
@@ -123,7 +137,7 @@ fn load(path: &Path, limit: usize) -> Result<Answer<Vec<u8>>, BackendError> {
     }
 }
 
-fn try_load(path: &Path, limit: usize) -> io::Result<Vec<u8>> {
+pub(super) fn try_load(path: &Path, limit: usize) -> io::Result<Vec<u8>> {
     // Opening a device may do something, opening a FIFO may wait for ever.
     if !fs::metadata(path)?.is_file() {
         return Err(io::Error::new(io::ErrorKind::InvalidInput, "not a regular file"));
@@ -156,7 +170,7 @@ fn no_content(path: &Path, error: io::Error) -> Result<Answer<Vec<u8>>, BackendE
 }
 
 /// An attribute takes one write, whole, without a line's end.
-fn write_once(path: &Path, content: &[u8]) -> io::Result<()> {
+pub(super) fn write_once(path: &Path, content: &[u8]) -> io::Result<()> {
     let mut file = OpenOptions::new().write(true).open(path)?;
     match file.write(content)? {
         written if written == content.len() => Ok(()),

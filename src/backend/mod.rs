@@ -2,7 +2,7 @@
 //!
 //! A *source* answers a value, that there is none (*absent*: the next source has its turn), or that it can't be told
 //! right now (*unavailable*: asking again later makes sense). [`read`] asks a node's sources in order of preference;
-//! [`set`], [`call`] and [`start`] are the outside effects; [`list()`] finds the children of an un-named node.
+//! [`perform`] and [`start`] are the outside effects; [`list()`] finds the children of an un-named node.
 
 use std::path::PathBuf;
 
@@ -23,12 +23,14 @@ mod error;
 mod file;
 mod machine_id;
 mod os_release;
+mod undo;
 
 pub use dependencies::{Dependencies, is_told};
-pub use effect::{Undo, before, call, set, start, verified};
+pub use effect::{Act, before, perform, start, verified};
 pub use error::BackendError;
 pub use list::{Child, list};
 pub use run::{End, Exit, Running};
+pub use undo::{Before, Undo, Undone};
 
 /// The longest text of a value, in bytes.
 pub const MAX_TEXT: usize = 64 << 10;
@@ -85,6 +87,8 @@ pub struct Request<'a> {
     pub moid: &'a str,
     /// `OMADM_MIID`
     pub miid: &'a str,
+    /// `OMADM_RESUMED`: a program that goes on after a reboot.
+    pub resumed: bool,
 }
 
 /// All that a source or an effect may need to know about the node it is for.

@@ -1,7 +1,7 @@
 //! Programs: never through a shell, in a process group of their own, bounded in time and output, always reaped.
 //!
 //! The environment is cleared. A program gets `PATH`, `OMADM_SERVER_ID`, `OMADM_CLIENT_URI`, `OMADM_MOID` and
-//! `OMADM_MIID`, the folder `/`, and on stdin nothing, or the leaves that `input` lists as one JSON object. What it
+//! `OMADM_MIID`, one that goes on after a reboot `OMADM_RESUMED=1`, the folder `/`, and on stdin nothing, or the leaves that `input` lists as one JSON object. What it
 //! writes to stderr goes to the journal, as does stdout where that isn't a value.
 //!
 //! The agent runs programs as itself: `user` is for the privileged helper, except that `root` is refused where the
@@ -187,6 +187,7 @@ fn spawn(
         .env("OMADM_CLIENT_URI", request.client_uri)
         .env("OMADM_MOID", request.moid)
         .env("OMADM_MIID", request.miid)
+        .envs(request.resumed.then_some(("OMADM_RESUMED", "1")))
         .current_dir("/")
         .stdin(if input.is_empty() { Stdio::null() } else { Stdio::piped() })
         .stdout(Stdio::piped())

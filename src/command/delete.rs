@@ -1,12 +1,19 @@
 //! DELETE ClientURI (TS 5.4.4).
 
 use super::{Answer, CommandError, Context, client_uri, plain};
-use crate::tree::Rights;
+use crate::tree::{Resolved, Rights, TreeError};
 
+/// A wildcard deletes all that it matches, or nothing.
 pub(super) async fn run(parameters: &[String], context: &mut Context<'_>) -> Answer {
     let [uri] = parameters else { return Err(CommandError::Malformed("DELETE takes a ClientURI")) };
     let uri = client_uri(uri)?;
-    let node = context.tree.resolve(&uri, &context.visitor, Rights::WRITE).await?;
-    context.tree.delete(&node, &context.visitor).await?;
+    let nodes = match context.tree.resolve_all(&uri, &context.visitor, Rights::WRITE).await? {
+        Resolved::One(node) => vec![node],
+        Resolved::Many(nodes) => context.tree.existing(nodes, &context.visitor).await?,
+    };
+    if nodes.is_empty() {
+        return Err(TreeError::NotFound(uri.to_string()).into());
+    }
+    context.tree.delete(&nodes, &context.visitor).await?;
     Ok(plain(200))
 }

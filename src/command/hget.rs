@@ -6,7 +6,7 @@ use super::{Answer, CommandError, Context, client_uri, media, plain, repository}
 use crate::mo::{ManagementObject, Value};
 use crate::package::{Status, is_media_type};
 use crate::session::machine::Done;
-use crate::tree::{NodeRef, Rights, TreeError};
+use crate::tree::{Data, NodeRef, Place, TreeError};
 
 pub(super) async fn run(parameters: &[String], context: &mut Context<'_>) -> Answer {
     let (server_uri, target) = match parameters {
@@ -17,60 +17,55 @@ pub(super) async fn run(parameters: &[String], context: &mut Context<'_>) -> Ans
     let uri = repository::expand(server_uri, context)?;
     // A target that can't be written is known without asking the repository.
     let target = match target {
-        Some(target) => {
-            let node = context.tree.resolve(&target, &context.visitor, Rights::WRITE).await?;
-            if node.is_leaf() && !node.takes_values() {
-                let what = "may not be replaced";
-                return Err(TreeError::NotAllowed { node: node.client_uri(), what }.into());
-            }
-            Some(node)
-        }
+        Some(target) => Some(context.tree.destination(&target, &context.visitor).await?),
         None => None,
     };
-    let leaf_type = target.as_ref().filter(|node| node.is_leaf()).map(own_type);
-    let fetched = repository::fetch(uri, leaf_type.as_deref(), context).await?;
+    let leaf_types = target.as_ref().filter(|node| node.is_leaf()).map_or_else(Vec::new, own_types);
+    let fetched = repository::fetch(uri, &leaf_types, context).await?;
     match target {
-        Some(node) => replace(&node, leaf_type.as_deref(), &fetched, context).await.map(|()| plain(200)),
+        Some(node) => replace(&node, &leaf_types, &fetched, context).await.map(|()| plain(200)),
         None => place(&fetched, None, context).await,
     }
 }
 
-/// The same without a server's command (TS 10.1): only an instance of `object` is stored. Returns its ClientURI.
+/// The same without a server's command (TS 10.1): only instances of `object` are stored. Returns their ClientURIs.
 pub(super) async fn retrieve(
     uri: Uri,
     object: &ManagementObject,
     context: &mut Context<'_>,
 ) -> Result<Vec<String>, CommandError> {
-    let fetched = repository::fetch(uri, None, context).await?;
+    let fetched = repository::fetch(uri, &[], context).await?;
     Ok(place(&fetched, Some(object), context).await?.status.extra)
 }
 
 async fn replace(
     node: &NodeRef,
-    leaf_type: Option<&str>,
+    leaf_types: &[String],
     fetched: &repository::Fetched,
     context: &Context<'_>,
 ) -> Result<(), CommandError> {
-    if media::is_serialisation(&fetched.content_type) {
-        let document = fetched.document(Some(node), context.tree)?;
+    let invalid = |why: String| TreeError::Invalid { node: node.client_uri(), why };
+    let data = if media::is_serialisation(&fetched.content_type) {
+        let mut documents = fetched.documents(Some(node), context.tree)?;
+        let (Some(document), true) = (documents.pop(), documents.is_empty()) else {
+            return Err(invalid("the retrieved document is of several management objects".to_owned()).into());
+        };
         if let Some(moid) = &document.moid
             && !node.object.answers_to(moid)
         {
-            let why = format!("the retrieved document is of {moid:?}");
-            return Err(TreeError::Invalid { node: node.client_uri(), why }.into());
+            return Err(invalid(format!("the retrieved document is of {moid:?}")).into());
         }
-        let data = document.data_of(node);
-        return Ok(context.tree.replace(node, data, &context.visitor).await?);
-    }
-    if leaf_type.is_some_and(|own| is_media_type(&fetched.content_type, own)) {
-        let value = Value::from_raw(node.properties().format, &fetched.body)
-            .map_err(|error| TreeError::Invalid { node: node.client_uri(), why: error.to_string() })?;
-        return Ok(context.tree.replace_leaf(node, value, &context.visitor).await?);
-    }
-    Err(CommandError::MediaType(fetched.content_type.clone()))
+        Data::Json(document.data_of(node))
+    } else if leaf_types.iter().any(|own| is_media_type(&fetched.content_type, own)) {
+        let value = Value::from_raw(node.properties().format, &fetched.body);
+        Data::Value(value.map_err(|error| invalid(error.to_string()))?)
+    } else {
+        return Err(CommandError::MediaType(fetched.content_type.clone()));
+    };
+    Ok(context.tree.replace(node, data, &context.visitor).await?)
 }
 
-/// Without ClientURI, the document itself says where it belongs. With `only`, a document of another object is refused.
+/// Without ClientURI, each document itself says where it belongs. With `only`, those of other objects are refused.
 async fn place(
     fetched: &repository::Fetched,
     only: Option<&ManagementObject>,
@@ -79,25 +74,27 @@ async fn place(
     if !media::is_serialisation(&fetched.content_type) {
         return Err(CommandError::MediaType(fetched.content_type.clone()));
     }
-    let document = fetched.document(None, context.tree)?;
-    let moid = match (&document.moid, &document.client_uri) {
-        (Some(moid), _) => moid.clone(),
-        (None, Some(uri)) => client_uri(uri)?.moid,
-        (None, None) => {
-            let why = "has neither MOID nor ClientURI".to_owned();
+    let mut documents = Vec::new();
+    for document in fetched.documents(None, context.tree)? {
+        let place = context.tree.place_of(&document, &context.visitor).await?;
+        let moid = match &place {
+            Place::At(node) => &node.object.moid,
+            Place::New(object) => &object.moid,
+        };
+        if let Some(wanted) = only.filter(|only| only.moid != *moid) {
+            let why = format!("is of {moid:?}, not of {}", wanted.moid);
             return Err(TreeError::Invalid { node: "the retrieved document".to_owned(), why }.into());
         }
-    };
-    let object = context.tree.object(&moid).ok_or_else(|| TreeError::NotFound(moid.clone()))?;
-    if let Some(wanted) = only.filter(|only| only.moid != object.moid) {
-        let why = format!("is of {moid:?}, not of {}", wanted.moid);
-        return Err(TreeError::Invalid { node: "the retrieved document".to_owned(), why }.into());
+        documents.push((place, document));
     }
-    let created = context.tree.create(object, document, &context.visitor).await?;
-    let status = Status { code: 201, extra: vec![created.client_uri()] };
+    let stored = context.tree.store(documents, &context.visitor).await?;
+    let status = Status { code: 201, extra: stored.iter().map(NodeRef::client_uri).collect() };
     Ok(Done { status, data: None, continue_at: None })
 }
 
-fn own_type(node: &NodeRef) -> String {
-    node.properties().mime.first().cloned().unwrap_or_else(|| media::TEXT_PLAIN.to_owned())
+fn own_types(node: &NodeRef) -> Vec<String> {
+    match node.properties().mime.as_slice() {
+        [] => vec![media::TEXT_PLAIN.to_owned()],
+        types => types.to_vec(),
+    }
 }

@@ -3,10 +3,7 @@
 use hyper::Method;
 
 use super::{Answer, CommandError, Context, client_uri, media, plain, repository};
-use crate::tree::{Rights, TreeError};
-
-/// The most bytes that one command sends: a URI may stand there any number of times.
-const MOST_SENT: usize = 16 << 20;
+use crate::tree::Rights;
 
 pub(super) async fn run(parameters: &[String], context: &mut Context<'_>) -> Answer {
     send(Method::PUT, parameters, context).await
@@ -25,22 +22,23 @@ pub(super) async fn send(method: Method, parameters: &[String], context: &mut Co
             profile: context.visitor.account.profile,
         })?,
     };
-    // All are read before anything is sent: one URI in error, and nothing is.
+    // All are looked at before anything is sent: one URI in error, and nothing is.
     let uris = client_uris.iter().map(|uri| client_uri(uri)).collect::<Result<Vec<_>, _>>()?;
-    let mut documents = Vec::new();
-    let mut total = 0;
+    let mut gathering = context.tree.gathering(&context.visitor)?;
     for uri in &uris {
-        let node = context.tree.resolve(uri, &context.visitor, Rights::READ).await?;
-        let document = context.tree.document(&node, uri.level, &context.visitor).await?;
-        total += document.len();
-        if total > MOST_SENT {
-            return Err(TreeError::TooLarge(uri.to_string()).into());
-        }
-        documents.push(document);
+        let found = context.tree.resolve_all(uri, &context.visitor, Rights::READ).await?;
+        gathering.add(found, uri.level, uri.cache_validator.as_deref()).await?;
     }
     if uris.is_empty() {
-        documents = context.tree.everything(&context.visitor).await?;
+        gathering.add_everything().await?;
     }
-    repository::deliver(method, uri, content_type, &documents, context).await?;
+    if gathering.is_all_fresh() {
+        return Ok(plain(304));
+    }
+    let batch = gathering.finish();
+    if batch.is_empty() {
+        return Ok(plain(204));
+    }
+    repository::deliver(method, uri, content_type, &batch, context).await?;
     Ok(plain(200))
 }

@@ -17,8 +17,8 @@ mod status;
 mod sub;
 mod unsub;
 
-pub use exec::{Finished, Programs, finish};
 pub(crate) use repository::Upload;
+pub(crate) use repository::resolve as resolve_location;
 pub use status::CommandError;
 
 use std::sync::Arc;
@@ -27,13 +27,14 @@ use hyper::Uri;
 use tokio::sync::watch;
 
 use crate::config::Settings;
+use crate::exec::Ledger;
 use crate::mo::ManagementObject;
 use crate::package::{Command, Status};
 use crate::session::Parameters;
 use crate::session::machine::Done;
 use crate::store::Store;
 use crate::transport::Connection;
-use crate::tree::{Invocation, Tree, Visitor};
+use crate::tree::{Tree, Visitor};
 use crate::uri::client::ClientUri;
 
 /// What a command may use.
@@ -54,10 +55,8 @@ pub struct Context<'a> {
     pub parameters: &'a Parameters,
     /// `SessionInfo.AcceptMO` of the Package#2.
     pub accept_mo: Option<&'a [String]>,
-    /// EXECs that wait for the end of the session.
-    pub after_session: &'a mut Vec<Invocation>,
-    /// What EXEC and SHOW have running.
-    pub programs: &'a Programs,
+    /// The session's EXECs.
+    pub execs: &'a mut Ledger,
     /// Turns true when the agent is about to end.
     pub stopping: &'a mut watch::Receiver<bool>,
 }

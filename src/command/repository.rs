@@ -1,5 +1,7 @@
 //! HTTP with data repositories (TS 5.1.4): what HGET, HPUT and HPOST share.
 
+use std::sync::Arc;
+
 use hyper::body::Bytes;
 use hyper::header::{ACCEPT, CONTENT_TYPE, HeaderName, HeaderValue, LOCATION};
 use hyper::{Method, Uri};
@@ -8,15 +10,17 @@ use super::{CommandError, Context, media};
 use crate::mo::tnds::{self, TndsError};
 use crate::package::{Profile, is_media_type};
 use crate::session::Parameters;
-use crate::transport::{Connection, Peer, Request, Response};
-use crate::tree::{Document, NodeRef, Tree, TreeError};
+use crate::transport::{Connection, Peer, Pieces, ProduceError, Produced, Request, Response};
+use crate::tree::{Batch, Document, NodeRef, Tree, TreeError};
 use crate::uri::server::Template;
 
 const MOST_REDIRECTS: usize = 5;
 /// The largest document that is retrieved.
 const MOST_RETRIEVED: usize = 8 << 20;
-/// The largest document that is sent.
-const MOST_SENT: usize = 32 << 20;
+/// The most bytes that are sent: a URI may stand there any number of times.
+const MOST_SENT: usize = 64 << 20;
+/// The largest DM 1.x document that is sent; it is made in memory.
+const MOST_XML: usize = 16 << 20;
 /// Says which types a repository takes that answers 415 (approved profile).
 const OMADM_ACCEPT: &str = "omadm-accept";
 
@@ -28,10 +32,14 @@ pub(super) struct Fetched {
 }
 
 impl Fetched {
-    /// The serialised management object that it is, for `target` if the server named one.
-    pub(super) fn document(&self, target: Option<&NodeRef>, tree: &Tree) -> Result<Document, TreeError> {
+    /// The serialised management objects that it holds, at least one; for `target` if the server named one.
+    pub(super) fn documents(
+        &self,
+        target: Option<&NodeRef>,
+        tree: &Tree,
+    ) -> Result<Vec<Document>, TreeError> {
         match is_media_type(&self.content_type, media::TNDS_XML) {
-            true => Document::parse_tnds(&self.body, target, tree),
+            true => Document::parse_tnds(&self.body, target, tree).map(|document| vec![document]),
             false => Document::parse(&self.body),
         }
     }
@@ -44,14 +52,14 @@ pub(super) fn expand(server_uri: &str, context: &Context<'_>) -> Result<Uri, Com
         .map_err(CommandError::ServerUri)
 }
 
-/// GETs a document. `leaf_type` is the media type of the leaf that it is for.
+/// GETs a document. `leaf_types` are the media types of the leaf that it is for.
 pub(super) async fn fetch(
     uri: Uri,
-    leaf_type: Option<&str>,
+    leaf_types: &[String],
     context: &mut Context<'_>,
 ) -> Result<Fetched, CommandError> {
     let mut accept = media::ACCEPT.to_owned();
-    if let Some(leaf_type) = leaf_type {
+    for leaf_type in leaf_types {
         accept = format!("{accept}, {leaf_type};q=0.5");
     }
     let accept = HeaderValue::try_from(accept).unwrap_or(HeaderValue::from_static(media::ACCEPT));
@@ -72,13 +80,13 @@ pub(super) async fn deliver(
     method: Method,
     uri: Uri,
     content_type: &'static str,
-    documents: &[Vec<u8>],
+    batch: &Batch,
     context: &mut Context<'_>,
 ) -> Result<(), CommandError> {
     let upload = Upload {
         method,
         uri,
-        documents,
+        batch,
         tree: context.tree,
         parameters: context.parameters,
         profile: context.visitor.account.profile,
@@ -95,8 +103,8 @@ pub(crate) struct Upload<'a> {
     pub(crate) method: Method,
     /// Where to.
     pub(crate) uri: Uri,
-    /// JSON objects.
-    pub(crate) documents: &'a [Vec<u8>],
+    /// What is sent.
+    pub(crate) batch: &'a Batch,
     /// Where they are from.
     pub(crate) tree: &'a Tree,
     /// The device's values.
@@ -140,9 +148,12 @@ impl Upload<'_> {
         content_type: &'static str,
         connection: &mut Connection,
     ) -> Result<Response, CommandError> {
-        let body = body_of(content_type, self.documents, self.tree)?;
+        let (body, produced) = match content_type {
+            media::TNDS_XML => (tnds_of(self.batch, self.tree).await?, None),
+            _ => array_of(self.batch, self.profile).await?,
+        };
         let request = Request::new(self.method.clone(), self.uri.clone());
-        let mut request = Request { peer: Peer::Repository, body, ..request };
+        let mut request = Request { peer: Peer::Repository, body, produced, ..request };
         request.headers.push((CONTENT_TYPE, HeaderValue::from_static(content_type)));
         let dev_id = HeaderValue::try_from(self.parameters.dev_id()).ok();
         let name = HeaderName::from_static("omadm-devid");
@@ -151,20 +162,40 @@ impl Upload<'_> {
     }
 }
 
-/// Serialised MOs as one document: a JSON array, or a tree with a root each.
-fn body_of(content_type: &str, documents: &[Vec<u8>], tree: &Tree) -> Result<Bytes, TreeError> {
-    if content_type == media::TNDS_XML {
-        let xml = tnds::write(documents, |moid| tree.object(moid), MOST_SENT);
-        let invalid = |error: TndsError| TreeError::Invalid {
-            node: media::TNDS_XML.to_owned(),
-            why: error.to_string(),
-        };
-        return Ok(xml.map_err(invalid)?.into());
+/// A JSON array: whole if it is small, else produced while it is sent. What would go wrong then goes wrong now.
+async fn array_of(batch: &Batch, profile: Profile) -> Result<(Bytes, Option<Produced>), TreeError> {
+    let mut first = Vec::new();
+    let (mut length, mut count) = (0_u64, 0);
+    for piece in batch.array(profile) {
+        let piece = piece?;
+        length += piece.len() as u64;
+        count += 1;
+        if length > MOST_SENT as u64 {
+            return Err(TreeError::TooLarge("what is addressed".to_owned()));
+        }
+        if count == 1 {
+            first = piece;
+        }
+        tokio::task::yield_now().await;
     }
-    let mut body = vec![b'['];
-    body.extend_from_slice(&documents.join(&b','));
-    body.push(b']');
-    Ok(body.into())
+    if count <= 1 {
+        return Ok((first.into(), None));
+    }
+    let batch = batch.clone();
+    let start = move || -> Pieces {
+        let boxed = |error: TreeError| -> ProduceError { error.into() };
+        Box::new(batch.array(profile).map(move |piece| piece.map(Bytes::from).map_err(boxed)))
+    };
+    Ok((Bytes::new(), Some(Produced { length, start: Arc::new(start) })))
+}
+
+/// A DM 1.x document: a tree with a root each.
+async fn tnds_of(batch: &Batch, tree: &Tree) -> Result<Bytes, TreeError> {
+    let documents = batch.documents(Profile::Draft, MOST_XML).await?;
+    let xml = tnds::write(&documents, |moid| tree.object(moid), MOST_XML);
+    let invalid =
+        |error: TndsError| TreeError::Invalid { node: media::TNDS_XML.to_owned(), why: error.to_string() };
+    Ok(xml.map_err(invalid)?.into())
 }
 
 /// Sends a request and follows redirects of these statuses.
@@ -190,7 +221,7 @@ async fn follow(
 }
 
 /// A Location, which may be relative, as an absolute URI.
-fn resolve(base: &Uri, location: &str) -> Option<Uri> {
+pub(crate) fn resolve(base: &Uri, location: &str) -> Option<Uri> {
     let location = location.split('#').next().unwrap_or(location);
     if let Ok(absolute) = location.parse::<Uri>()
         && absolute.scheme().is_some()

@@ -2,20 +2,23 @@
 
 use std::process::Stdio;
 
+use hyper::Uri;
+
 use super::{Answer, CommandError, Context, plain};
 use crate::transport::{Origin, Refused};
+use crate::uri::server::Template;
 
 pub(super) fn run(parameters: &[String], context: &mut Context<'_>) -> Answer {
-    let [uri] = parameters else { return Err(CommandError::Malformed("SHOW takes a ServerURI")) };
-    let uri = super::repository::expand(uri, context)?;
+    let [server_uri] = parameters else { return Err(CommandError::Malformed("SHOW takes a ServerURI")) };
+    let uri = super::repository::expand(server_uri, context)?;
     Origin::of(&uri).map_err(Refused::Uri)?;
     let [program, arguments @ ..] = context.settings.browser.as_slice() else {
         return Err(CommandError::NoBrowser);
     };
-    let place = context.programs.place()?;
+    let place = context.execs.programs().place()?;
     let mut browser = tokio::process::Command::new(program)
         .args(arguments)
-        .arg(uri.to_string())
+        .arg(page(&uri, server_uri))
         // Between systemd and the agent only.
         .env_remove("NOTIFY_SOCKET")
         .env_remove("WATCHDOG_PID")
@@ -31,4 +34,27 @@ pub(super) fn run(parameters: &[String], context: &mut Context<'_>) -> Answer {
         browser.wait().await
     });
     Ok(plain(200))
+}
+
+/// What the browser opens. The fragment is no business of HTTP's, but may be all that a page is told apart by.
+fn page(uri: &Uri, server_uri: &str) -> String {
+    let fragment =
+        Template::parse(server_uri).ok().and_then(|template| template.fragment().map(str::to_owned));
+    fragment.map_or_else(|| uri.to_string(), |fragment| format!("{uri}#{fragment}"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_browser_gets_the_fragment_too() {
+        for (server_uri, expected) in [
+            ("https://a.example/b?c#/consent one", "https://a.example/b?c#/consent%20one"),
+            ("https://a.example/b", "https://a.example/b"),
+        ] {
+            let uri = Template::parse(server_uri).unwrap().expand(&|_| None).unwrap();
+            assert_eq!(page(&uri, server_uri), expected);
+        }
+    }
 }

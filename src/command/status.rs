@@ -1,6 +1,7 @@
 //! The one place that chooses status codes (TS Appendix C).
 
 use crate::backend::BackendError;
+use crate::exec::ExecError;
 use crate::mo::value::excerpt;
 use crate::package::Profile;
 use crate::transport::{Refused, TransportError};
@@ -64,9 +65,9 @@ pub enum CommandError {
     /// A server has subscribed to as much as it may.
     #[error("the server has {0} subscriptions already")]
     TooManySubscriptions(usize),
-    /// As many programs as may run at one time run already.
-    #[error("too many programs are running")]
-    Busy,
+    /// An EXEC or a SHOW can't begin.
+    #[error(transparent)]
+    Exec(ExecError),
     /// Not in this version.
     #[error("{0} is not supported")]
     Unsupported(&'static str),
@@ -77,6 +78,15 @@ impl From<TransportError> for CommandError {
         match error {
             TransportError::Refused(refused) => Self::Refused(refused),
             other => Self::Transport(other),
+        }
+    }
+}
+
+impl From<ExecError> for CommandError {
+    fn from(error: ExecError) -> Self {
+        match error {
+            ExecError::Tree(error) => Self::Tree(error),
+            other => Self::Exec(other),
         }
     }
 }
@@ -94,7 +104,7 @@ impl CommandError {
             Self::NotAcceptable { profile: Profile::Approved, .. } => 406,
             Self::MediaType(_) | Self::NotAcceptable { .. } => 415,
             Self::Redirect(_) | Self::Browser(_) => 500,
-            Self::Busy | Self::Repository(429 | 500..=599) => 503,
+            Self::Exec(_) | Self::Repository(429 | 500..=599) => 503,
             Self::Repository(_) => 500,
             Self::Transport(error) if error.is_retryable() => 503,
             Self::Transport(_) => 500,
@@ -113,6 +123,7 @@ fn of_tree(error: &TreeError) -> u16 {
         TreeError::Unavailable { .. } => 503,
         TreeError::Full(_) => 506,
         TreeError::Store(error) if error.is_full() => 506,
+        TreeError::Backend { source, .. } if source.is_full() => 506,
         TreeError::Backend {
             source: BackendError::Unsupported(_) | BackendError::NeedsHelper(_), ..
         } => 501,
@@ -136,6 +147,8 @@ mod tests {
         let why = String::new;
         let disk =
             |kind: std::io::ErrorKind| TreeError::Store(StoreError::from(redb::Error::Io(kind.into())));
+        let full_file =
+            BackendError::File { path: "/f".into(), error: std::io::ErrorKind::StorageFull.into() };
         let of_tree = [
             (TreeError::NotFound(node()), 404),
             (TreeError::NotUnique(node()), 404),
@@ -152,6 +165,8 @@ mod tests {
             (TreeError::TooLarge(node()), 500),
             (TreeError::TooMany(node()), 500),
             (TreeError::Full(node()), 506),
+            (TreeError::Backend { node: node(), source: full_file }, 506),
+            (TreeError::Store(StoreError::Quota(1)), 506),
             (disk(std::io::ErrorKind::StorageFull), 506),
             (disk(std::io::ErrorKind::InvalidData), 500),
         ];
@@ -174,8 +189,11 @@ mod tests {
             (CommandError::Redirect("too many"), 500),
             (CommandError::NoBrowser, 501),
             (CommandError::Browser(std::io::ErrorKind::NotFound.into()), 500),
-            (CommandError::Busy, 503),
             (CommandError::TooManySubscriptions(64), 506),
+            (ExecError::Busy.into(), 503),
+            (ExecError::Crowded.into(), 503),
+            (ExecError::Running(node()).into(), 503),
+            (ExecError::from(TreeError::Full(node())).into(), 506),
         ];
         for (error, expected) in others {
             assert_eq!(error.status(), expected, "{error}");

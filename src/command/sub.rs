@@ -3,7 +3,7 @@
 use super::{Answer, CommandError, Context, client_uri, plain, repository};
 use crate::store::{Change, Subscription};
 use crate::subscription;
-use crate::tree::{Rights, TreeError};
+use crate::tree::{Resolved, Rights, TreeError};
 
 /// The most subscriptions that one server has.
 const MOST: usize = 64;
@@ -21,12 +21,14 @@ pub(super) async fn run(parameters: &[String], context: &mut Context<'_>) -> Ans
     }
     let node = context.tree.resolve(&target, &context.visitor, Rights::READ).await?;
     // What the server could GET now is where its changes begin.
-    let document = context.tree.document(&node, target.level, &context.visitor).await?;
+    let mut gathering = context.tree.gathering(&context.visitor)?.without_validators();
+    gathering.add(Resolved::One(node), target.level, None).await?;
+    let content = gathering.finish();
     let new = Subscription {
         server_id: context.visitor.account.server_id.clone(),
         client_uri: target.to_string(),
         server_uri: server_uri.clone(),
-        delivered: Some(subscription::digest(&[document])),
+        delivered: Some(subscription::digest(&content, context.visitor.account.profile)?),
     };
     let all = context.store.snapshot().and_then(|snapshot| snapshot.subscriptions());
     let others = all

@@ -7,15 +7,20 @@ use super::Secret;
 use crate::package::Profile;
 use crate::transport::Origin;
 
+mod changes;
 mod credentials;
+pub(crate) mod parts;
 mod read;
 
+pub use changes::{Changes, Leaf, LeafError, StoredChange};
+pub(crate) use credentials::holds_certificates;
 pub use read::Context;
+pub(super) use read::schedule;
 
 /// One file of `accounts.d`, validated, its secrets read.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Account {
-    /// The file it was read from.
+    /// The file it was read from; empty where a bootstrap brought it.
     pub file: PathBuf,
     /// `server-id`: the Server Identifier (TS 11.2 ServerID); also the DMAcc instance's MIID.
     pub server_id: String,

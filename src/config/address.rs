@@ -7,7 +7,7 @@ use crate::transport::Origin;
 
 /// What is wrong with an address.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-pub(super) enum AddressError {
+pub(crate) enum AddressError {
     // Without the text: it may hold a password.
     #[error("expected an https URI: {0}")]
     Origin(#[from] <Origin as FromStr>::Err),

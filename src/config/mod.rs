@@ -17,13 +17,19 @@ mod load;
 mod problem;
 mod secret;
 mod settings;
+mod subscriber;
 mod value;
 
-pub use account::{Account, Auth, Context, NotificationAuth, Permission, Push, Schedule, TlsFiles};
+pub use account::{
+    Account, Auth, Changes, Context, Leaf, LeafError, NotificationAuth, Permission, Push, Schedule,
+    StoredChange, TlsFiles,
+};
+pub(crate) use account::{holds_certificates, parts};
 pub use environment::Environment;
 pub use fragments::{Roots, Selection};
 pub use load::{Loaded, check, load};
 pub use located::{Item, Located};
 pub use reader::{ByteSize, FilePath, FromItem, Problem, Problems, Reader};
 pub use secret::{FileRef, Secret, SecretError};
-pub use settings::{Exec, Notification, Paths, Session, Settings};
+pub use settings::{Bootstrap, Exec, Notification, Paths, Session, Settings};
+pub use subscriber::{Fact, Subscriber};

@@ -15,7 +15,7 @@ use super::value::{FilePath, FromItem};
 const MAX_SECRET: u64 = 64 << 10;
 
 /// The largest certificate file in bytes: the system's own bundle has a quarter of it.
-const MAX_CERTIFICATES: u64 = 1 << 20;
+pub(super) const MAX_CERTIFICATES: u64 = 1 << 20;
 
 /// Bytes that must never be shown: a password, a key, a digest secret. Its `Debug` says nothing.
 #[derive(Clone, PartialEq, Eq)]

@@ -3,6 +3,8 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
+use super::account::Schedule;
+use super::subscriber::Subscriber;
 use crate::transport::Origin;
 
 /// All settings, with their defaults in [`Settings::default`].
@@ -14,16 +16,20 @@ pub struct Settings {
     pub session: Session,
     /// `[exec]`
     pub exec: Exec,
+    /// `[store] quota`: the most that servers may fill the store with, in bytes of node names and values.
+    pub quota: u64,
     /// `[show] browser`: argv of the browser to start for SHOW, the URI is appended; empty: SHOW answers 501.
     pub browser: Vec<String>,
     /// `[dbus] address`: `system`, or a D-Bus address.
     pub dbus_address: String,
     /// `[paths]`
     pub paths: Paths,
+    /// `[bootstrap]`
+    pub bootstrap: Bootstrap,
+    /// `[subscriber]`
+    pub subscriber: Subscriber,
     /// `[subscription] poll`: how often what nothing tells of is looked at, while a subscription needs it.
     pub subscription_poll: Duration,
-    /// `[bootstrap] uri`: where an agent without accounts asks for one; a ServerURI template.
-    pub bootstrap_uri: Option<String>,
 }
 
 /// `[notification]`: who may wake the agent.
@@ -82,6 +88,27 @@ pub struct Paths {
     pub sysroot: PathBuf,
 }
 
+/// `[bootstrap]`: client-initiated bootstrap (TS 8.2).
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Bootstrap {
+    /// `uri`: where an agent without accounts asks for some, a ServerURI template; none: nowhere.
+    pub uri: Option<String>,
+    /// `ca-file`: what the bootstrap server, and the servers of the accounts that it brings, must chain to, as PEM;
+    /// none: the system's roots.
+    pub ca_pem: Option<Vec<u8>>,
+    /// `jitter`: the first attempt is late by a random part of this.
+    pub jitter: Duration,
+    /// `schedule`: that of the accounts that it brings.
+    pub schedule: Schedule,
+}
+
+impl Default for Bootstrap {
+    fn default() -> Self {
+        let jitter = Duration::from_secs(30);
+        Self { uri: None, ca_pem: None, jitter, schedule: Schedule::default() }
+    }
+}
+
 impl Default for Settings {
     fn default() -> Self {
         Self {
@@ -102,6 +129,7 @@ impl Default for Settings {
                 continue_origins: Vec::new(),
             },
             exec: Exec { socket: None, sync_limit: Duration::from_secs(5) },
+            quota: 32 << 20,
             browser: Vec::new(),
             dbus_address: "system".to_owned(),
             paths: Paths {
@@ -110,8 +138,9 @@ impl Default for Settings {
                 state: "/var/lib/omadm".into(),
                 sysroot: "/".into(),
             },
+            bootstrap: Bootstrap::default(),
+            subscriber: Subscriber::default(),
             subscription_poll: Duration::from_secs(60),
-            bootstrap_uri: None,
         }
     }
 }

@@ -1,18 +1,21 @@
 //! From files to a [`World`], at start and at every reload.
 
+use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use super::DaemonError;
 use crate::backend::Machine;
 use crate::config::{self, Account, Environment, Problems, Selection, Settings};
 use crate::journal::id;
 use crate::mo::{self, ManagementObject};
-use crate::store::Store;
+use crate::session::Random;
+use crate::store::{CacheKey, Change, Store};
 use crate::tree::Tree;
 use crate::world::{Peer, Surroundings, World};
+use crate::{bootstrap, tree};
 
 /// What the agent runs on.
 #[derive(Clone, Debug)]
@@ -25,19 +28,38 @@ pub struct Options {
     pub surroundings: Surroundings,
 }
 
+/// Makes what cache validators are keyed with (TS 12), once in the life of the store.
+pub(super) async fn make_cache_key(store: &Arc<Store>, random: &mut dyn Random) -> Result<(), DaemonError> {
+    if store.snapshot()?.cache_key()?.is_some() {
+        return Ok(());
+    }
+    let mut key: CacheKey = [0; _];
+    for part in key.chunks_mut(8) {
+        part.copy_from_slice(&random.next().to_ne_bytes());
+    }
+    // Without randomness, nothing is cacheable.
+    if key.iter().all(|&byte| byte == 0) {
+        return Ok(());
+    }
+    Ok(store.commit(vec![Change::CacheKey(key)]).await?)
+}
+
 /// Reads the configuration, at start and again.
 pub(super) struct Loader {
     options: Options,
     started: Instant,
+    /// Whether every file could be read at the start: only then an account that is not there was removed.
+    sound: bool,
 }
 
 impl Loader {
     /// Loads everything for the first time; broken accounts and management objects are left out.
     pub(super) async fn start(options: Options) -> Result<(Self, Arc<World>), DaemonError> {
-        let loader = Self { options, started: Instant::now() };
+        let mut loader = Self { options, started: Instant::now(), sound: false };
         let loaded = config::load(&loader.options.selection, &loader.options.environment)
             .map_err(DaemonError::Configuration)?;
         say(&loaded.problems);
+        loader.sound = loaded.problems.is_empty();
         if loaded.fell_back {
             log::error!(
                 MESSAGE_ID = id::CONFIGURATION_BROKEN; "running on the vendor's configuration alone"
@@ -53,6 +75,7 @@ impl Loader {
                 file.display()
             );
         }
+        Tree::recover(&opened.store).await;
         let world = loader.world(loaded.settings, loaded.accounts, objects, opened.store, &[]).await;
         Ok((loader, Arc::new(world)))
     }
@@ -91,7 +114,7 @@ impl Loader {
         problems: &Problems,
         before: &World,
     ) -> World {
-        let previous: Vec<Account> = before.peers.iter().map(|peer| (*peer.account).clone()).collect();
+        let previous = files_of(before);
         let accounts = config::accounts::keep_broken(accounts, problems, &previous);
         let (mut objects, problems) = load_objects(&settings);
         say(&problems);
@@ -108,29 +131,52 @@ impl Loader {
         self.world(settings, accounts, objects, Arc::clone(&before.store), &before.peers).await
     }
 
+    /// Whether every file of the configuration and the accounts could be read at the start.
+    pub(super) fn is_sound(&self) -> bool {
+        self.sound
+    }
+
     pub(super) fn time_floor(&self) -> Arc<AtomicU64> {
         Arc::clone(&self.options.surroundings.time_floor)
     }
 
+    /// The same files, and what servers and bootstraps have made of the accounts meanwhile.
+    pub(super) async fn accounts_changed(&self, before: &World) -> World {
+        let (settings, objects) = ((*before.settings).clone(), before.tree.objects().to_vec());
+        self.world(settings, files_of(before), objects, Arc::clone(&before.store), &before.peers).await
+    }
+
+    /// What the process brings along.
+    pub(super) fn surroundings(&self) -> Surroundings {
+        self.options.surroundings.clone()
+    }
+
+    /// Since when the agent runs.
+    pub(super) fn running_for(&self) -> Duration {
+        self.started.elapsed()
+    }
+
+    /// `files` are the accounts that files bring.
     async fn world(
         &self,
         settings: Settings,
-        accounts: Vec<Account>,
+        files: Vec<Account>,
         objects: Vec<Arc<ManagementObject>>,
         store: Arc<Store>,
         before: &[Arc<Peer>],
     ) -> World {
         let settings = Arc::new(settings);
+        let accounts = all_accounts(files, &store, &settings);
         // An account that is as it was keeps its TLS sessions and what its server asked for in authentication.
-        let peer = |account: Account| match before.iter().find(|peer| peer.is_for(&account, &settings)) {
-            Some(peer) => Arc::clone(peer),
-            None => {
-                let surroundings = self.options.surroundings.clone();
-                Arc::new(Peer::new(Arc::new(account), Arc::clone(&settings), surroundings))
+        let peer = |account: &Arc<Account>| {
+            let account = as_changed(account, &store);
+            match before.iter().find(|peer| peer.is_for(&account, &settings)) {
+                Some(peer) => Arc::clone(peer),
+                None => Arc::new(Peer::new(account, Arc::clone(&settings), self.surroundings())),
             }
         };
-        let peers: Vec<Arc<Peer>> = accounts.into_iter().map(peer).collect();
-        let accounts = peers.iter().map(|peer| Arc::clone(&peer.account)).collect();
+        let peers = accounts.iter().map(peer).collect();
+        store.set_quota(settings.quota);
         let machine = Arc::new(Machine { sysroot: settings.paths.sysroot.clone() });
         let tree = Tree::new(objects, accounts, Arc::clone(&store), machine, self.started);
         if let Err(error) = tree.seed().await {
@@ -138,6 +184,36 @@ impl Loader {
         }
         World { settings, peers, tree: Arc::new(tree), store }
     }
+}
+
+/// The accounts that files bring, as they say.
+fn files_of(world: &World) -> Vec<Account> {
+    let accounts = world.tree.accounts().iter();
+    accounts.filter(|account| !account.is_bootstrapped()).map(|account| (**account).clone()).collect()
+}
+
+/// Those of files, and those of bootstraps whose name no file has: the device's owner has the last word.
+fn all_accounts(files: Vec<Account>, store: &Store, settings: &Settings) -> Vec<Arc<Account>> {
+    let brought = store.snapshot().and_then(|snapshot| bootstrap::accounts(&snapshot, settings));
+    let brought = brought.unwrap_or_else(|error| {
+        log::error!("the accounts that a bootstrap brought can't be read: {error}");
+        Vec::new()
+    });
+    let mut all: BTreeMap<String, Arc<Account>> = BTreeMap::new();
+    for account in brought.into_iter().chain(files) {
+        all.insert(account.server_id.clone(), Arc::new(account));
+    }
+    all.into_values().collect()
+}
+
+/// The account with what its server changed in it.
+fn as_changed(account: &Arc<Account>, store: &Store) -> Arc<Account> {
+    let changed = store.snapshot().and_then(|snapshot| tree::as_changed(account, &snapshot));
+    changed.unwrap_or_else(|error| {
+        let server_id = account.server_id.as_str();
+        log::error!(OMADM_SERVER_ID = server_id; "{server_id}: what the server changed in its account can't be read: {error}");
+        Arc::clone(account)
+    })
 }
 
 /// All that is wrong with the files of a configuration: what `omadmd --check` prints.

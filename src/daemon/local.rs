@@ -5,7 +5,9 @@ use std::sync::Arc;
 use tokio::sync::oneshot;
 
 use super::Daemon;
+use crate::alert::RaiseError;
 use crate::just_in_time::{ConfigurationError, Initiator, Source};
+use crate::package::Alert;
 use crate::push::PushError;
 
 /// Requests for configuration that are served at one time.
@@ -45,6 +47,13 @@ pub enum Local {
         /// Where the answer goes.
         reply: oneshot::Sender<Result<(), PushError>>,
     },
+    /// Something happened on the device (TS 5.3). Answered when it is on disk for each server that may hear of it.
+    Alert {
+        /// What.
+        alert: Alert,
+        /// Where the answer goes.
+        reply: oneshot::Sender<Result<(), RaiseError>>,
+    },
 }
 
 impl Daemon {
@@ -57,6 +66,9 @@ impl Daemon {
             Local::Configuration { moid, initiator, reply } => self.configure(&moid, initiator, reply),
             Local::Deliver { payload, reply } => {
                 let _ = reply.send(self.deliver(&payload).await);
+            }
+            Local::Alert { alert, reply } => {
+                let _ = reply.send(self.raise(alert).await);
             }
         }
     }

@@ -136,7 +136,7 @@ async fn tell(world: &World, task: &Task) -> Attempt {
     let Some(peer) = world.peer(&task.server_id) else { return refused("the account is gone") };
     let Some(push) = &peer.account.push else { return refused("the account has no push") };
     let visitor = Visitor { account: &peer.account, session: SessionFacts::default() };
-    let outcome = match Parameters::of(&world.tree, &visitor).await {
+    let outcome = match Parameters::of(&world.tree, &world.settings, &visitor).await {
         Ok(parameters) => registration::send(peer, push, task, &parameters).await,
         Err(error) => Outcome::Failed { why: error.to_string(), least: None },
     };

@@ -33,17 +33,30 @@ pub(super) fn of_changes(before: &World, world: &World, now: Instant, random: &m
         Some(old) if old.account.schedule != peer.account.schedule => every(peer, now, random),
         Some(_) => None,
     };
-    world.peers.iter().filter_map(due).collect()
+    // Those that a bootstrap has just brought have their first session in `brought`.
+    let others = |(ticket, _): &Due| ticket.cause != Cause::Bootstrap;
+    world.peers.iter().filter_map(due).filter(others).collect()
+}
+
+/// A session with each account that a bootstrap has brought, at once.
+pub(super) fn brought(world: &World, server_ids: &[String], now: Instant) -> Vec<Due> {
+    let mine =
+        |peer: &&Arc<Peer>| peer.account.is_bootstrapped() && server_ids.contains(&peer.account.server_id);
+    world.peers.iter().filter(mine).map(|peer| (ticket(peer, Cause::Bootstrap), now)).collect()
+}
+
+/// The first session with an account tells its server that the device has it (TS 8.1, TS 8.2).
+fn first_contact(account: &Account) -> Cause {
+    if account.is_bootstrapped() { Cause::Bootstrap } else { Cause::Boot }
 }
 
 fn of_account(world: &World, peer: &Peer, boot: bool, now: Instant, random: &mut dyn Random) -> Option<Due> {
     let Account { server_id, schedule, .. } = &*peer.account;
     let contact = world.store.snapshot().and_then(|snapshot| snapshot.contact(server_id));
     let first = schedule.first_contact && contact.is_ok_and(|contact| contact.is_none());
-    let alerts =
-        || alert::waiting(&world.store, &Place::of(server_id)).is_ok_and(|waiting| waiting.last.is_some());
+    let alerts = || alert::is_waiting(&world.store, &Place::of(server_id)).unwrap_or_default();
     let cause = match boot {
-        _ if first => Cause::Boot,
+        _ if first => first_contact(&peer.account),
         true if schedule.at_boot => Cause::Boot,
         // The power went before they were delivered.
         true if alerts() => Cause::Alert,
@@ -62,7 +75,7 @@ pub(super) fn after_session(
 ) -> Option<Due> {
     if first_contact_failed && peer.account.schedule.first_contact {
         let wait = FIRST_CONTACT_AGAIN + jitter(FIRST_CONTACT_AGAIN, random);
-        return Some((ticket(peer, Cause::Boot), now + wait));
+        return Some((ticket(peer, first_contact(&peer.account)), now + wait));
     }
     every(peer, now, random)
 }
@@ -78,7 +91,7 @@ fn ticket(peer: &Peer, cause: Cause) -> Ticket {
 }
 
 /// A random part of `most`.
-fn jitter(most: Duration, random: &mut dyn Random) -> Duration {
+pub(super) fn jitter(most: Duration, random: &mut dyn Random) -> Duration {
     most.mul_f64(f64::from(random.next_u32()) / f64::from(u32::MAX))
 }
 
@@ -176,8 +189,7 @@ mod tests {
             mark: None,
             data: None,
         };
-        let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
-        runtime.block_on(alert::keep(&store, &Place::of("b"), &alert)).unwrap();
+        store.commit_blocking(&alert::keep(&store, &Place::of("b"), &alert).unwrap().changes).unwrap();
         let due = shown(at_start(&world, now, &mut Half), now);
         assert_eq!(due, [("b".to_owned(), Cause::Alert, HOUR / 2)]);
     }

@@ -69,10 +69,19 @@ enum Command {
         /// Ask for the list of management objects
         #[arg(long)]
         request_mos: bool,
+        /// Ask for an MO that has another cache validator: its place in the last list, counted from 0, and the validator
+        #[arg(long, value_name = "INDEX:VALIDATOR", value_parser = requested)]
+        request: Vec<(u16, Vec<u8>)>,
         /// Connection types, most preferred first
         #[arg(long, value_name = "TYPES", value_delimiter = ',')]
         prefer: Vec<Connection>,
     },
+}
+
+fn requested(text: &str) -> Result<(u16, Vec<u8>), String> {
+    let (index, validator) = text.split_once(':').ok_or("expected INDEX:VALIDATOR")?;
+    let index = index.parse().map_err(|_| "expected an index from 0 to 65535")?;
+    Ok((index, validator.as_bytes().to_vec()))
 }
 
 #[derive(Clone, Copy, Debug, ValueEnum)]
@@ -118,10 +127,11 @@ impl Command {
                 serve::run(serve::Options { listen, host, accounts, script, verbose, colour }, io::stdout())
                     .await
             }
-            Self::Notify { host, server_id, secret_file, request_mos, prefer } => {
+            Self::Notify { host, server_id, secret_file, request_mos, request, prefer } => {
                 let agent = resolve(&host).await?;
                 let notification = Notification {
                     request_mos,
+                    requested: request,
                     preferred: prefer.into_iter().map(Into::into).collect(),
                     ..Notification::new(&server_id, &secret(&secret_file)?, fresh_id())
                 };

@@ -22,6 +22,8 @@ pub struct Notification {
     pub secret: Vec<u8>,
     /// REQ-MOS
     pub request_mos: bool,
+    /// Requested-MO-CV: index into the last MOS list, cache validator.
+    pub requested: Vec<(u16, Vec<u8>)>,
     /// PREFERRED-CON-TYPE, empty: left out.
     pub preferred: Vec<ConnectionType>,
     /// Which of the two forms.
@@ -41,6 +43,7 @@ impl Notification {
             id,
             secret: secret.to_owned(),
             request_mos: false,
+            requested: Vec::new(),
             preferred: Vec::new(),
             profile: Profile::Draft,
             data: Vec::new(),
@@ -68,6 +71,7 @@ impl Notification {
             preferred: self.preferred.clone(),
             id: Some(self.id),
             req_mos: self.request_mos,
+            requested: self.requested.clone(),
             ..Outgoing::default()
         };
         package.sign(&self.secret, &self.data, Some(seconds)).map_err(io::Error::other)
@@ -95,6 +99,9 @@ impl Notification {
         options.push(format!("SHA256-DIGEST at {seconds}"));
         if self.request_mos {
             options.push("REQ-MOS".to_owned());
+        }
+        for (index, validator) in &self.requested {
+            options.push(format!("Requested-MO-CV {index} {}", String::from_utf8_lossy(validator)));
         }
         vec![options.join(" · ")]
     }

@@ -44,6 +44,7 @@ pub(super) fn join(
         root_name,
         instances,
         per_account: mapping.per_account,
+        profile: mapping.profile,
         per_object: mapping.per_object,
         dynamic: mapping.dynamic,
         objects: mapping.objects,

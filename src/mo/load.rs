@@ -35,7 +35,7 @@ pub(super) struct Sources<'a> {
 /// later folder replaces the earlier's. A folder that isn't there is an empty one.
 ///
 /// Objects that have a problem are left out, and all problems are returned. Of two objects with one MOID the first
-/// stays.
+/// stays, unless each is for servers of another profile.
 #[must_use]
 pub fn load(folders: &[PathBuf]) -> (Vec<Arc<ManagementObject>>, Problems) {
     let mut problems = Problems::default();
@@ -187,7 +187,11 @@ fn digest(parts: &[&[u8]]) -> [u8; 32] {
     hash.finalize().into()
 }
 
+/// A MOID under which some server would find both.
 fn shared_moid(one: &ManagementObject, other: &ManagementObject) -> Option<String> {
+    if one.profile.zip(other.profile).is_some_and(|(one, other)| one != other) {
+        return None;
+    }
     let moids = |object: &ManagementObject| {
         let mut all = object.aliases.clone();
         all.insert(0, object.moid.clone());

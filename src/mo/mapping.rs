@@ -7,6 +7,8 @@ use regex_lite::Regex;
 mod node;
 mod read;
 
+pub(crate) use node::sources;
+pub(crate) use read::bus_objects;
 pub(super) use read::{MappingFile, SeedEntry};
 
 pub use super::template::{Piece, Template};
@@ -176,7 +178,8 @@ pub struct Exec {
     pub after_session: bool,
     /// The type of the alert that reports an asynchronous end.
     pub alert_type: String,
-    /// A reboot in the middle is not a failure.
+    /// A reboot in the middle is not a failure: a program that the agent's end cut off is started again at the next
+    /// start with `OMADM_RESUMED=1`, at most twice, and says itself what became of it.
     pub resume: bool,
 }
 

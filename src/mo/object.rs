@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 
 use crate::ddf::{CaseSense, Format, NodeName, Properties};
+use crate::package::Profile;
 
 use super::mapping::{BusObject, NodeMapping};
 
@@ -29,6 +30,8 @@ pub struct ManagementObject {
     pub instances: Vec<Seed>,
     /// `instances-from = "accounts"`: one instance for each DM account, its MIID the server id (DMAcc).
     pub per_account: bool,
+    /// `profile`: it is there for servers that speak this profile, and for no others; none: for all.
+    pub profile: Option<Profile>,
     /// `instances-from = "objects"`: one instance for each management object whose rights can be delegated (TS 11.3).
     pub per_object: bool,
     /// Whether servers may create instances.

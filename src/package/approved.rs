@@ -6,17 +6,33 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
 use super::wire::{Initiation, Response, borrowed, bytes, some_of};
-use super::{Encoded, INITIATION, Package1, Package3, multipart};
+use super::{Encoded, INITIATION, MoHead, Package1, Package2, Package3, Reason, multipart};
+
+/// An MO serialisation is always an array.
+pub(super) const ONE_IS_AN_ARRAY: bool = true;
+
+/// The ClientURI says it all.
+pub(super) fn head_members<'a>(head: &MoHead<'a>) -> Vec<(&'static str, &'a str)> {
+    vec![("DDF", head.ddf), ("ClientURI", head.client_uri)]
+}
 
 /// The commands: the draft's, and subscriptions.
 pub(super) const COMMANDS: [&str; 12] =
     ["CONT", "DEFAULT", "DELETE", "END", "EXEC", "GET", "HGET", "HPOST", "HPUT", "SHOW", "SUB", "UNSUB"];
 
-/// Writes Package#1; `{}` when there is nothing to say.
+/// The prefix of the mandatory alerts' types.
+const MANDATORY: &str = "urn:oma:at:dm:2.0:";
+/// What the NOTIFICATION-ID is called in the data of one: the approved text wants it there and does not say how.
+const ID: &str = "NOTIFICATION-ID";
+
+/// Writes Package#1. Before the alerts that wait stands the one which says why the session is held.
 #[must_use]
 pub fn encode1(package: &Package1) -> Encoded {
     let mos = package.mos.as_ref().map(|mos| mos.iter().map(Into::into).collect());
-    let wire = Initiation { mos, alert: some_of::<_, Alert<'_>>(&package.alerts) };
+    let reason = package.reason.map(mandatory);
+    let alerts: Vec<Alert<'_>> = reason.iter().chain(&package.alerts).map(Into::into).collect();
+    let alert = (!alerts.is_empty()).then_some(alerts);
+    let wire = Initiation { mos, requested: some_of(&package.requested), alert };
     Encoded { content_type: INITIATION.to_owned(), body: bytes(&wire) }
 }
 
@@ -28,12 +44,52 @@ pub fn encode3(package: &Package3, nonce: u64) -> Encoded {
     multipart::package3(bytes(&wire), &package.parts, nonce)
 }
 
+/// A server of this profile does not answer alerts: what stands in the package is not meant for them.
+pub(super) fn alert_results(_package: &Package2) -> &[u16] {
+    &[]
+}
+
+fn mandatory(reason: Reason) -> super::Alert {
+    let (name, id) = match reason {
+        Reason::Server(id) => ("ServerInitiatedMgmt", id),
+        Reason::Client => ("ClientInitiatedMgmt", None),
+        Reason::Bootstrap => ("BootstrapComplete", None),
+    };
+    super::Alert {
+        alert_type: format!("{MANDATORY}{name}"),
+        mime_type: None,
+        source_uri: None,
+        target_uri: None,
+        mark: None,
+        data: id.map(|id| serde_json::json!({ ID: id })),
+    }
+}
+
+fn reason(alert: &super::Alert) -> Option<Reason> {
+    match alert.alert_type.strip_prefix(MANDATORY)? {
+        "ServerInitiatedMgmt" => {
+            let id = alert.data.as_ref().and_then(|data| data.get(ID)).and_then(Value::as_u64);
+            Some(Reason::Server(id.and_then(|id| id.try_into().ok())))
+        }
+        "ClientInitiatedMgmt" => Some(Reason::Client),
+        "BootstrapComplete" => Some(Reason::Bootstrap),
+        _ => None,
+    }
+}
+
 /// Reads Package#1, as a server does.
 pub(super) fn decode1(body: &[u8]) -> serde_json::Result<Package1> {
     let wire: Initiation<'_, Vec<Alert<'_>>> = serde_json::from_slice(body)?;
+    let mut alerts: Vec<super::Alert> = wire.alert.unwrap_or_default().into_iter().map(Into::into).collect();
+    let reason = alerts.first().and_then(reason);
+    if reason.is_some() {
+        alerts.remove(0);
+    }
     Ok(Package1 {
         mos: wire.mos.map(|mos| mos.into_iter().map(Into::into).collect()),
-        alerts: wire.alert.unwrap_or_default().into_iter().map(Into::into).collect(),
+        alerts,
+        requested: wire.requested.unwrap_or_default().into_iter().map(Into::into).collect(),
+        reason,
     })
 }
 

@@ -8,7 +8,15 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use serde_json::Value;
 
 use super::wire::{Initiation, Response, borrowed, bytes, some_of};
-use super::{Encoded, INITIATION, Package1, Package3, multipart};
+use super::{Encoded, INITIATION, MoHead, Package1, Package3, multipart};
+
+/// An MO serialisation is one object; an array where a wildcard addresses many nodes (TS 6.1.2, 7.5).
+pub(super) const ONE_IS_AN_ARRAY: bool = false;
+
+/// A superset of what TS 6.3.3, 7.5 and Appendix E ask for.
+pub(super) fn head_members<'a>(head: &MoHead<'a>) -> Vec<(&'static str, &'a str)> {
+    vec![("DDF", head.ddf), ("MOID", head.moid), ("MIID", head.miid), ("ClientURI", head.client_uri)]
+}
 
 /// The commands (TS 5.4).
 pub(super) const COMMANDS: [&str; 10] =
@@ -18,7 +26,8 @@ pub(super) const COMMANDS: [&str; 10] =
 #[must_use]
 pub fn encode1(package: &Package1) -> Encoded {
     let mos = package.mos.as_ref().map(|mos| mos.iter().map(Into::into).collect());
-    let wire = Initiation { mos, alert: some_of(&package.alerts).map(|items| Alerts { items }) };
+    let alert = some_of(&package.alerts).map(|items| Alerts { items });
+    let wire = Initiation { mos, requested: some_of(&package.requested), alert };
     Encoded { content_type: INITIATION.to_owned(), body: bytes(&wire) }
 }
 
@@ -36,6 +45,8 @@ pub(super) fn decode1(body: &[u8]) -> serde_json::Result<Package1> {
     Ok(Package1 {
         mos: wire.mos.map(|mos| mos.into_iter().map(Into::into).collect()),
         alerts: wire.alert.map(Alerts::into_model).unwrap_or_default(),
+        requested: wire.requested.unwrap_or_default().into_iter().map(Into::into).collect(),
+        reason: None,
     })
 }
 

@@ -10,12 +10,14 @@ pub mod server;
 mod json;
 mod media;
 mod request;
+mod serialisation;
 #[cfg(test)]
 mod tests;
 mod wire;
 
 pub use media::{INITIATION, REQUEST, RESPONSE, is_media_type};
 pub use request::{PackageError, decode};
+pub use serialisation::MoHead;
 
 /// Which of the two published wire formats a server speaks.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -105,6 +107,33 @@ pub struct Package1 {
     pub mos: Option<Vec<SupportedMo>>,
     /// Alerts waiting for this server.
     pub alerts: Vec<Alert>,
+    /// What the notification's Requested-MO-CV options asked for (CR 001, 8.1.2.1).
+    pub requested: Vec<RequestedMo>,
+    /// Why the session is held. The draft has no place for it.
+    pub reason: Option<Reason>,
+}
+
+/// One member of Package#1's `MOD`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum RequestedMo {
+    /// The server has it as it is.
+    Fresh {
+        /// The ClientURI of the instance.
+        client_uri: String,
+    },
+    /// It is sent: the JSON object of its serialisation.
+    Stale(String),
+}
+
+/// Why a session is held (approved profile).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Reason {
+    /// A notification asked for it: its NOTIFICATION-ID, if it has one.
+    Server(Option<u16>),
+    /// The client has something to say, or its schedule says so.
+    Client,
+    /// The account is new: no session with its server has come to its end yet.
+    Bootstrap,
 }
 
 /// The data of one GET (TS Appendix E).
@@ -136,6 +165,15 @@ pub struct Encoded {
     pub content_type: String,
     /// The body.
     pub body: Vec<u8>,
+}
+
+/// What the server says of the alerts in the package that this answers, by position.
+#[must_use]
+pub fn alert_results(profile: Profile, package: &Package2) -> &[u16] {
+    match profile {
+        Profile::Draft => &package.results,
+        Profile::Approved => approved::alert_results(package),
+    }
 }
 
 /// Package#1, ready to be posted.

@@ -6,23 +6,25 @@ use std::time::{Duration, SystemTime};
 use hyper::Method;
 use hyper::body::Bytes;
 use hyper::header::{ACCEPT, CONTENT_TYPE, HeaderName, HeaderValue};
-use tokio::sync::watch;
+use tokio::sync::{Semaphore, watch};
 
 use super::machine::{Again, Answer, Event, Failure, Limits, Machine, Outcome, Remedy};
 use super::parameters::Parameters;
-use super::queue::Ticket;
+use super::queue::{Cause, Ticket};
+use super::requested;
 use super::stopping::stopped;
-use crate::alert;
+use crate::alert::Outgoing;
 use crate::bearer::{self, Choice};
-use crate::command::{self, Context, Programs};
+use crate::command::{self, Context};
+use crate::exec::{self, Finished, Ledger, Programs};
 use crate::journal::id;
-use crate::package::{self, Encoded, Package1};
+use crate::package::{self, Encoded, Package1, Reason};
 use crate::session::machine::Action;
-use crate::store::Change;
+use crate::store::{Change, StoreError};
 use crate::transport::{
     Binding, Connection, Failure as Unsent, Peer as Target, Request, Standing, TransportError, retry_after,
 };
-use crate::tree::{Invocation, SessionFacts, Visitor};
+use crate::tree::{SessionFacts, Visitor};
 use crate::uri::server::Template;
 use crate::world::{Peer, World};
 
@@ -52,9 +54,43 @@ pub struct Session {
     pub id: String,
     /// What EXEC and SHOW have running.
     pub programs: Programs,
+    /// Places at work: see [`places`].
+    pub places: Arc<Semaphore>,
     /// Turns true when the agent ends.
     pub stopping: watch::Receiver<bool>,
 }
+
+/// How many sessions are at work at one time: the agent has one thread and a gateway one uplink.
+const MOST_AT_WORK: usize = 4;
+
+/// The places of sessions that are at work. Whoever waits for a bearer takes none.
+#[must_use]
+pub fn places() -> Arc<Semaphore> {
+    Arc::new(Semaphore::new(MOST_AT_WORK))
+}
+
+/// A session that is over.
+#[derive(Debug, PartialEq)]
+pub struct Ended {
+    /// How.
+    pub outcome: Outcome,
+    /// What follows from it, to be committed.
+    pub settled: Vec<Change>,
+    /// EXECs whose result no answered package has carried.
+    pub untold: Vec<Finished>,
+    /// Whether alerts wait that the server has not heard of.
+    pub alerts_left: bool,
+}
+
+impl From<Outcome> for Ended {
+    fn from(outcome: Outcome) -> Self {
+        Self { outcome, settled: Vec::new(), untold: Vec::new(), alerts_left: false }
+    }
+}
+
+/// A server may take its time over a package: the TS sets no limit (TS 5.1.1). A connection that has died is noticed
+/// sooner.
+const PATIENCE: Duration = Duration::from_secs(5 * 60);
 
 /// A session on its way.
 struct Driver<'a> {
@@ -62,9 +98,10 @@ struct Driver<'a> {
     connection: Connection,
     parameters: Parameters,
     facts: SessionFacts,
-    after_session: Vec<Invocation>,
-    /// The last alert that is in the package on its way.
-    alerts_sent: Option<u64>,
+    execs: Ledger,
+    alerts: Outgoing,
+    /// The MOS list that is in the package on its way, where it is another one than before.
+    mos_sent: Option<Vec<String>>,
     stopping: watch::Receiver<bool>,
 }
 
@@ -90,13 +127,12 @@ fn never(why: impl ToString) -> Refusal {
 
 impl Session {
     /// Runs it to its end, or until the agent ends and no command is being executed.
-    pub async fn run(&self, random: &mut dyn Random) -> Outcome {
-        let outcome = self
-            .drive(random)
-            .await
-            .unwrap_or_else(|(why, again)| Outcome::Failed { failure: Failure::Transport(why), again });
+    pub async fn run(&self, random: &mut dyn Random) -> Ended {
+        let ended = self.drive(random).await.unwrap_or_else(|(why, again)| {
+            Outcome::Failed { failure: Failure::Transport(why), again }.into()
+        });
         let (server_id, id) = (self.server_id(), self.id.as_str());
-        match &outcome {
+        match &ended.outcome {
             Outcome::Completed => log::info!(
                 MESSAGE_ID = id::SESSION_ENDED, OMADM_SERVER_ID = server_id, OMADM_SESSION_ID = id;
                 "{server_id}: session {id} ended well"
@@ -106,18 +142,22 @@ impl Session {
                 "{server_id}: session {id} failed: {failure}"
             ),
         }
-        outcome
+        ended
     }
 
     fn server_id(&self) -> &str {
         &self.peer.account.server_id
     }
 
-    async fn drive(&self, random: &mut dyn Random) -> Result<Outcome, Refusal> {
+    async fn drive(&self, random: &mut dyn Random) -> Result<Ended, Refusal> {
         let mut stopping = self.stopping.clone();
         let binding = tokio::select! {
             binding = wait_for_bearer(&self.world, &self.ticket) => binding?,
-            () = stopped(&mut stopping) => return Ok(STOPPED),
+            () = stopped(&mut stopping) => return Ok(STOPPED.into()),
+        };
+        let _place = tokio::select! {
+            place = self.places.acquire() => place,
+            () = stopped(&mut stopping) => return Ok(STOPPED.into()),
         };
         let (mut driver, uri, package1) = self.prepare(binding).await?;
         let settings = &self.world.settings.session;
@@ -127,18 +167,19 @@ impl Session {
         let outcome = loop {
             let event = match action {
                 Action::Finish(outcome) => break outcome,
-                _ if *stopping.borrow() => return Ok(STOPPED),
+                // What the server has heard it has heard.
+                deliver @ Action::Deliver { .. } => driver.perform(deliver).await,
+                _ if *stopping.borrow() => break STOPPED,
                 // A command that has begun is not broken off: a change is made whole or not at all.
                 execute @ Action::Execute { .. } => driver.perform(execute).await,
                 other => tokio::select! {
                     event = driver.perform(other) => event,
-                    () = stopped(&mut stopping) => return Ok(STOPPED),
+                    () = stopped(&mut stopping) => break STOPPED,
                 },
             };
             action = machine.handle(event, random.next_u32());
         };
-        driver.close();
-        Ok(outcome)
+        Ok(driver.close(outcome))
     }
 
     /// Where the session goes, and what it says first.
@@ -146,7 +187,7 @@ impl Session {
         let Self { world, peer, .. } = self;
         let account = &peer.account;
         let visitor = Visitor { account, session: SessionFacts::default() };
-        let parameters = Parameters::of(&world.tree, &visitor).await.map_err(later)?;
+        let parameters = Parameters::of(&world.tree, &world.settings, &visitor).await.map_err(later)?;
         let client = peer.client(&parameters).map_err(never)?;
         let uri = match &self.ticket.at {
             Some(uri) => uri.clone(),
@@ -155,19 +196,42 @@ impl Session {
                 .map_err(|error| never(format!("server-uri: {error}")))?
                 .to_string(),
         };
-        let waiting = alert::waiting(&world.store, &self.ticket.place()).map_err(later)?;
+        let mut alerts = Outgoing::new(self.ticket.place());
         let mos = self.ticket.trigger.req_mos.then(|| world.tree.supported(&visitor));
-        let package1 = Package1 { mos: mos.transpose().map_err(later)?, alerts: waiting.alerts };
+        let mos = mos.transpose().map_err(later)?;
+        let mos_before = world.store.snapshot().and_then(|snapshot| snapshot.mos_sent(&account.server_id));
+        let mos_before = mos_before.map_err(later)?;
+        let asked = &self.ticket.trigger.requested;
+        let requested = requested::answer(&world.tree, &visitor, &mos_before, asked).await.map_err(later)?;
+        // An index of a later notification counts in this list, once the server has it.
+        let moids = mos.as_ref().map(|mos| mos.iter().map(|mo| mo.moid.clone()).collect::<Vec<_>>());
+        let package1 = Package1 {
+            mos,
+            alerts: alerts.gather(&world.store).map_err(later)?,
+            requested,
+            reason: Some(self.reason().map_err(later)?),
+        };
         let driver = Driver {
             session: self,
             connection: client.connection(binding),
             parameters,
             facts: SessionFacts::default(),
-            after_session: Vec::new(),
-            alerts_sent: waiting.last,
+            execs: Ledger::new(Arc::clone(&world.store), self.programs.clone()),
+            alerts,
+            mos_sent: moids.filter(|moids| *moids != mos_before),
             stopping: self.stopping.clone(),
         };
         Ok((driver, uri, package1))
+    }
+
+    /// Why the session is held.
+    fn reason(&self) -> Result<Reason, StoreError> {
+        let Ticket { cause, at, trigger } = &self.ticket;
+        if *cause == Cause::Notification {
+            return Ok(Reason::Server(trigger.notification_id));
+        }
+        let new = self.world.store.snapshot()?.contact(&trigger.server_id)?.is_none();
+        Ok(if new && at.is_none() { Reason::Bootstrap } else { Reason::Client })
     }
 }
 
@@ -178,6 +242,10 @@ impl Driver<'_> {
         match action {
             Action::Post { uri, package } => self.post(&uri, package).await,
             Action::Execute { command, accept_mo, .. } => {
+                // An EXEC takes it along in its own commit, and after END comes the session's.
+                if !matches!(command.name.as_str(), "EXEC" | "END") {
+                    self.execs.settle().await;
+                }
                 let mut context = Context {
                     settings: &self.session.world.settings,
                     tree: &self.session.world.tree,
@@ -187,17 +255,17 @@ impl Driver<'_> {
                     connection: &mut self.connection,
                     parameters: &self.parameters,
                     accept_mo: accept_mo.as_deref(),
-                    after_session: &mut self.after_session,
-                    programs: &self.session.programs,
+                    execs: &mut self.execs,
                     stopping: &mut self.stopping,
                 };
                 Event::Executed(command::execute(&command, &mut context).await)
             }
-            Action::Gather => match alert::waiting(&self.session.world.store, &self.session.ticket.place()) {
-                Ok(waiting) => {
-                    self.alerts_sent = waiting.last;
-                    Event::Gathered(waiting.alerts)
-                }
+            Action::Deliver { results } => {
+                self.execs.told(self.alerts.answered(&results));
+                Event::Delivered
+            }
+            Action::Gather => match self.alerts.gather(&self.session.world.store) {
+                Ok(alerts) => Event::Gathered(alerts),
                 Err(error) => {
                     log::error!("{}: alerts stay where they are: {error}", self.session.server_id());
                     Event::Gathered(Vec::new())
@@ -232,6 +300,7 @@ impl Driver<'_> {
         }
         request.body = Bytes::from_owner(Shared(package));
         request.max_body = self.session.world.settings.session.max_package;
+        request.idle = PATIENCE;
         // Whoever is told of an EXEC's end, and is not the account's, has nothing to command.
         let deaf = self.session.ticket.at.is_some()
             && self.connection.admit(&request.uri).is_ok_and(|standing| standing == Standing::Foreign);
@@ -239,7 +308,7 @@ impl Driver<'_> {
             Ok(response) => {
                 self.look_around();
                 if (200..300).contains(&response.status) {
-                    self.delivered().await;
+                    self.remember_mos().await;
                 }
                 Event::Answered(Answer {
                     status: response.status,
@@ -269,23 +338,33 @@ impl Driver<'_> {
         self.facts = SessionFacts { bearer: interface.and_then(|interface| interface.kind), roaming: None };
     }
 
-    /// Alerts that the server has taken need not wait any longer.
-    async fn delivered(&mut self) {
-        let Some(last) = self.alerts_sent.take() else { return };
-        let change = Change::AlertsDelivered(self.session.ticket.place().key(), last);
-        if let Err(error) = self.session.world.store.commit(vec![change]).await {
-            log::error!("{}: alerts will be sent again: {error}", self.session.server_id());
+    /// The server has the MOS list that indices count in from now on.
+    async fn remember_mos(&mut self) {
+        let Some(moids) = self.mos_sent.take() else { return };
+        let server_id = self.session.server_id().to_owned();
+        let store = &self.session.world.store;
+        if let Err(error) = store.commit(vec![Change::MosSent(server_id, moids)]).await {
+            log::error!("{}: the MOS list is forgotten: {error}", self.session.server_id());
         }
     }
 
-    /// What waited for the end of the session keeps nobody waiting.
-    fn close(self) {
+    /// Where the server wants no results of what it commanded last, END among it, there is nothing to tell.
+    fn close(mut self, outcome: Outcome) -> Ended {
         drop(self.connection);
-        if !self.after_session.is_empty() {
-            let Session { world, peer, programs, .. } = self.session;
-            let (tree, account) = (Arc::clone(&world.tree), Arc::clone(&peer.account));
-            tokio::spawn(command::finish(tree, account, self.facts, self.after_session, programs.clone()));
+        let Session { world, peer, programs, .. } = self.session;
+        if outcome == Outcome::Completed {
+            self.execs.told(None);
         }
+        // What waited for the end of the session keeps nobody waiting. Where the agent ends as well, it waits on.
+        let waiting = self.execs.take_waiting();
+        if !waiting.is_empty() && outcome != STOPPED {
+            let (tree, account) = (Arc::clone(&world.tree), Arc::clone(&peer.account));
+            let rest = (programs.clone(), Arc::clone(&world.store));
+            tokio::spawn(exec::run_all(waiting, tree, account, self.facts, rest, self.stopping));
+        }
+        let alerts_left = self.alerts.are_left(&world.store).unwrap_or_default();
+        let (settled, untold) = self.execs.close();
+        Ended { outcome, settled, untold, alerts_left }
     }
 }
 

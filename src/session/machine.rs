@@ -42,6 +42,8 @@ pub enum Event {
     },
     /// The command of the last [`Action::Execute`] is done.
     Executed(Done),
+    /// What follows from the last [`Action::Deliver`] has happened.
+    Delivered,
     /// The alerts that were asked for.
     Gathered(Vec<Alert>),
     /// The time of the last [`Action::Wait`] is over.
@@ -101,6 +103,12 @@ pub enum Action {
         command: Command,
         /// `SessionInfo.AcceptMO` of that Package#2.
         accept_mo: Option<Arc<[String]>>,
+    },
+    /// The package that was posted last was answered, and it carried alerts, or statuses of EXECs: the server has
+    /// them.
+    Deliver {
+        /// What it says of the alerts, by position; perhaps of the first ones only.
+        results: Vec<u16>,
     },
     /// Say which alerts were raised meanwhile.
     Gather,
@@ -174,6 +182,10 @@ pub struct Machine {
     package: Arc<Encoded>,
     sent: u32,
     attempt: u32,
+    /// Whether the package carries what is kept until it was answered.
+    registered: bool,
+    /// Its answer; none: there was no Package#2.
+    answer: Option<Package2>,
     run: Run,
 }
 
@@ -185,6 +197,7 @@ struct Run {
     statuses: Vec<Status>,
     parts: Vec<Part>,
     data: usize,
+    executes: bool,
     end: bool,
     continue_at: Option<String>,
 }
@@ -200,8 +213,18 @@ impl Machine {
         package1: &Package1,
     ) -> (Self, Action) {
         let package = Arc::new(package::encode1(profile, package1));
-        let mut machine =
-            Self { profile, limits, nonce, uri, package, sent: 0, attempt: 0, run: Run::default() };
+        let mut machine = Self {
+            profile,
+            limits,
+            nonce,
+            uri,
+            package,
+            sent: 0,
+            attempt: 0,
+            registered: !package1.alerts.is_empty(),
+            answer: None,
+            run: Run::default(),
+        };
         let action = machine.post();
         (machine, action)
     }
@@ -214,6 +237,7 @@ impl Machine {
             Event::Undelivered { why, remedy: Remedy::Retry } => self.retry(why, None, random),
             Event::Undelivered { why, remedy: Remedy::Later } => fail(Failure::Transport(why), Again::Later),
             Event::Undelivered { why, remedy: Remedy::None } => fail(Failure::Transport(why), Again::No),
+            Event::Delivered => self.go_on(),
             Event::Executed(done) => self.executed(done),
             Event::Gathered(alerts) => self.respond(alerts),
             Event::Waited => self.resend(),
@@ -235,10 +259,11 @@ impl Machine {
 
     fn answered(&mut self, answer: &Answer, random: u32) -> Action {
         match answer.status {
-            204 => Action::Finish(Outcome::Completed),
-            200..=299 if answer.body.is_empty() => Action::Finish(Outcome::Completed),
+            204 => self.delivered(None),
+            200..=299 if answer.body.is_empty() => self.delivered(None),
+            // What can't be read need not come from the server: it may have heard nothing.
             200..=299 => match package::decode(answer.content_type.as_deref(), &answer.body) {
-                Ok(package2) => self.begin(package2),
+                Ok(package2) => self.delivered(Some(package2)),
                 Err(error) => fail(Failure::Package(error.to_string()), Again::No),
             },
             // The approved enabler has the schedule try later instead.
@@ -249,6 +274,23 @@ impl Machine {
                 self.retry(format!("HTTP status {status}"), answer.retry_after, random)
             }
             status => fail(Failure::Http(status), Again::No),
+        }
+    }
+
+    fn delivered(&mut self, package2: Option<Package2>) -> Action {
+        let results =
+            package2.as_ref().map(|package2| package::alert_results(self.profile, package2).to_vec());
+        self.answer = package2;
+        match std::mem::take(&mut self.registered) {
+            true => Action::Deliver { results: results.unwrap_or_default() },
+            false => self.go_on(),
+        }
+    }
+
+    fn go_on(&mut self) -> Action {
+        match self.answer.take() {
+            Some(package2) => self.begin(package2),
+            None => Action::Finish(Outcome::Completed),
         }
     }
 
@@ -270,6 +312,7 @@ impl Machine {
     fn begin(&mut self, package2: Package2) -> Action {
         self.run = Run {
             end: package2.commands.iter().any(is_end),
+            executes: package2.commands.iter().any(|command| command.name == "EXEC"),
             commands: package2.commands.into(),
             accept_mo: package2.accept_mo.map(Into::into),
             ..Run::default()
@@ -315,6 +358,7 @@ impl Machine {
         if let Some(uri) = run.continue_at {
             self.uri = uri;
         }
+        self.registered = run.executes || !alerts.is_empty();
         let package3 = Package3 { statuses: run.statuses, parts: run.parts, alerts };
         self.package = Arc::new(package::encode3(self.profile, &package3, self.nonce));
         self.post()

@@ -6,11 +6,12 @@ mod driver;
 pub mod machine;
 mod parameters;
 pub mod queue;
+mod requested;
 mod stopping;
 
 pub(crate) use backoff::backoff;
-pub use driver::{Random, Session};
+pub use driver::{Ended, Random, Session, places};
 pub use machine::{Again, Failure, Outcome};
-pub use parameters::Parameters;
+pub use parameters::{Parameters, fact};
 pub use queue::{Cause, Queue, Ticket};
 pub(crate) use stopping::stopped;

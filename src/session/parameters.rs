@@ -1,30 +1,52 @@
 //! What the parameters of a ServerURI stand for on this device (TS 6.2).
 
+use crate::backend::{self, Answer, Builtins, Context, Machine, Request};
+use crate::config::{Fact, Settings};
+use crate::ddf::Format;
 use crate::tree::{Tree, TreeError, Visitor};
 use crate::uri::server::Parameter;
 
 const DEV_INFO: &str = "urn:oma:mo:oma-dm-devinfo:1.2";
+/// A network's name is no longer than this, in bytes.
+const LONGEST: usize = 255;
 
 /// The device's values, as they are for one session.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Parameters {
     dev_id: String,
+    mcc: Option<String>,
+    mnc: Option<String>,
+    cmcc: Option<String>,
+    cmnc: Option<String>,
+    sp_name: Option<String>,
 }
 
 impl Parameters {
-    /// `dev_id` is the value of DevInfo's DevID. A device without a modem has no network codes.
+    /// `dev_id` is the value of DevInfo's DevID; of networks nothing is known.
     #[must_use]
     pub fn new(dev_id: String) -> Self {
-        Self { dev_id }
+        Self { dev_id, ..Self::default() }
     }
 
-    /// The device's values as they are now.
+    /// The values of this moment: DevID from the tree, the rest from what `[subscriber]` names.
     ///
     /// # Errors
-    /// DevID can't be read.
-    pub async fn of(tree: &Tree, visitor: &Visitor<'_>) -> Result<Self, TreeError> {
+    /// The device can't tell its DevID now.
+    pub async fn of(tree: &Tree, settings: &Settings, visitor: &Visitor<'_>) -> Result<Self, TreeError> {
         let dev_id = tree.own_leaf(DEV_INFO, "DevID", visitor).await?;
-        Ok(Self::new(dev_id.unwrap_or_else(|| "-1".to_owned())))
+        // Under a made-up name, all such devices would be one to their server.
+        let nameless = || TreeError::Unavailable {
+            node: format!("{DEV_INFO}//DevID"),
+            why: "the device has no identifier".to_owned(),
+        };
+        Ok(Self {
+            dev_id: dev_id.ok_or_else(nameless)?,
+            mcc: fact(Fact::Mcc, settings).await,
+            mnc: fact(Fact::Mnc, settings).await,
+            cmcc: fact(Fact::Cmcc, settings).await,
+            cmnc: fact(Fact::Cmnc, settings).await,
+            sp_name: fact(Fact::SpName, settings).await,
+        })
     }
 
     /// DevID, also the value of the `OMADM-DevID` header.
@@ -38,7 +60,103 @@ impl Parameters {
     pub fn value(&self, parameter: Parameter) -> Option<String> {
         match parameter {
             Parameter::DevId => Some(self.dev_id.clone()),
-            _ => None,
+            Parameter::Mcc => self.mcc.clone(),
+            Parameter::Mnc => self.mnc.clone(),
+            Parameter::Cmcc => self.cmcc.clone(),
+            Parameter::Cmnc => self.cmnc.clone(),
+            Parameter::SpName => self.sp_name.clone(),
         }
+    }
+}
+
+/// What the SIM or the network says right now; none if that is not known.
+pub async fn fact(fact: Fact, settings: &Settings) -> Option<String> {
+    let sources = settings.subscriber.sources(fact)?;
+    let machine = Machine { sysroot: settings.paths.sysroot.clone() };
+    let context = Context {
+        machine: &machine,
+        names: &[],
+        siblings: &[],
+        item: None,
+        stored: None,
+        builtins: &Nothing,
+        request: Request::default(),
+    };
+    let text = match backend::read(sources, Format::Chr, false, &context).await {
+        Ok(Answer::Value(reading)) => reading.value.to_text().trim().to_owned(),
+        Ok(Answer::Absent(_) | Answer::Unavailable(_)) => return None,
+        Err(error) => {
+            match fact {
+                // What an error says may hold what was read.
+                Fact::Imsi => log::warn!("subscriber.IMSI: can't be read"),
+                _ => log::warn!("subscriber.{}: {error}", fact.name()),
+            }
+            return None;
+        }
+    };
+    let sound = !text.is_empty() && text.len() <= LONGEST && !text.contains(char::is_control);
+    sound.then_some(text)
+}
+
+/// Outside of a session the agent has nothing to tell of one.
+struct Nothing;
+
+impl Builtins for Nothing {
+    fn get(&self, name: &str) -> Answer<String> {
+        Answer::Absent(format!("nothing known of {name}"))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+
+    use super::*;
+    use crate::config::{Located, Problems};
+    use crate::uri::server::Template;
+
+    fn settings(text: &str) -> Settings {
+        let mut problems = Problems::default();
+        let root = Located::parse(Path::new("/t.toml"), text).unwrap();
+        let settings = Settings::read(&root, &mut problems);
+        assert!(problems.is_empty(), "{problems}");
+        settings
+    }
+
+    #[tokio::test]
+    async fn a_fact_is_what_its_best_source_says_with_its_leading_zeros() {
+        let settings = settings(
+            "[subscriber]\nMNC.get = [{ file = \"/nowhere/mnc\" }, { run = [\"/bin/echo\", \" 01 \"] }]\n\
+             MCC.get = { value = \"262\" }\nSPName.get = { value = \"\" }\n",
+        );
+        assert_eq!(fact(Fact::Mnc, &settings).await.as_deref(), Some("01"));
+        assert_eq!(fact(Fact::Mcc, &settings).await.as_deref(), Some("262"));
+        assert_eq!(fact(Fact::SpName, &settings).await, None, "an empty name is none");
+        assert_eq!(fact(Fact::Cmcc, &settings).await, None);
+    }
+
+    #[tokio::test]
+    async fn what_can_be_no_name_of_a_network_is_not_taken_for_one() {
+        for run in ["/usr/bin/printf", "/bin/false", "/nowhere/program"] {
+            let settings =
+                settings(&format!("[subscriber]\nSPName.get = {{ run = [\"{run}\", 'a\\nb'] }}\n"));
+            assert_eq!(fact(Fact::SpName, &settings).await, None, "{run}");
+        }
+    }
+
+    #[test]
+    fn each_parameter_has_its_own_value_and_the_unknown_are_minus_one() {
+        let known = |text: &str| Some(text.to_owned());
+        let parameters = Parameters {
+            dev_id: "IMEI:1".into(),
+            mcc: known("262"),
+            mnc: known("01"),
+            cmcc: known("208"),
+            cmnc: None,
+            sp_name: known("A & B"),
+        };
+        let template = Template::parse("https://a/[MCC]/[MNC]/[CMCC]/[CMNC]/[SPName]?[DevID]").unwrap();
+        let uri = template.expand(&|parameter| parameters.value(parameter)).unwrap();
+        assert_eq!(uri.to_string(), "https://a/262/01/208/-1/A%20%26%20B?IMEI:1");
     }
 }

@@ -10,8 +10,8 @@ use crate::notification::Trigger;
 use super::backoff::backoff;
 use super::machine::{Again, Outcome};
 
-/// How many sessions run at one time; the agent has one thread and a gateway one uplink.
-const MOST_RUNNING: usize = 4;
+/// How many sessions have begun at one time. Of many, most wait for their bearer; those at work have a bound of their own.
+const MOST_RUNNING: usize = 64;
 const AGAIN_BASE: Duration = Duration::from_secs(30);
 const AGAIN_MOST: Duration = Duration::from_secs(3600);
 
@@ -22,6 +22,8 @@ pub enum Cause {
     Notification,
     /// `schedule.at-boot`, or the first contact of a factory account (TS 8.1).
     Boot,
+    /// The first session with an account that a bootstrap brought (TS 8.2).
+    Bootstrap,
     /// `schedule.every`.
     Schedule,
     /// An alert waits for the server.
@@ -37,6 +39,7 @@ impl Cause {
         match self {
             Self::Notification => "notification",
             Self::Boot => "boot",
+            Self::Bootstrap => "bootstrap",
             Self::Schedule => "schedule",
             Self::Alert => "alert",
             Self::Retry => "retry",
@@ -46,7 +49,7 @@ impl Cause {
     /// Whether nobody but the agent's own schedule asks for it.
     #[must_use]
     pub fn is_scheduled(self) -> bool {
-        matches!(self, Self::Boot | Self::Schedule)
+        matches!(self, Self::Boot | Self::Bootstrap | Self::Schedule)
     }
 }
 
@@ -110,6 +113,13 @@ impl Queue {
         });
     }
 
+    /// What would come of asking for this session: one that waits already takes it in.
+    #[must_use]
+    pub fn with_waiting(&self, ticket: &Ticket) -> Ticket {
+        let waiting = self.lines.get(&ticket.place()).and_then(|line| line.waiting.as_ref());
+        waiting.map_or_else(|| ticket.clone(), |(_, before)| merge(before.clone(), ticket.clone()))
+    }
+
     /// Holds back, until this time, what nobody but the schedule asks for; none: nothing any longer.
     pub fn hold(&mut self, until: Option<Instant>) {
         self.held = until;
@@ -158,7 +168,10 @@ impl Queue {
             }
         };
         line.failures = line.failures.saturating_add(1);
-        let again = Ticket { cause: Cause::Retry, ..ticket };
+        // What a notification asks for stays that, and a server has yet to hear that the device has its account.
+        let stays = matches!(ticket.cause, Cause::Notification | Cause::Bootstrap);
+        let cause = if stays { ticket.cause } else { Cause::Retry };
+        let again = Ticket { cause, ..ticket };
         // What came in meanwhile is newer.
         line.waiting = Some(match line.waiting.take() {
             None => (now + wait, again),
@@ -252,13 +265,14 @@ mod tests {
     fn servers_do_not_wait_for_each_other_but_for_a_free_place() {
         let now = Instant::now();
         let mut queue = Queue::default();
-        for server in ["a", "b", "c", "d", "e"] {
+        let servers: Vec<String> = (0..=MOST_RUNNING).map(|number| format!("{number:03}")).collect();
+        for server in &servers {
             queue.ask(ticket(server, 1, false), now);
         }
         assert_eq!(queue.due(now).len(), MOST_RUNNING);
         assert_eq!(queue.next_wake(), None);
-        queue.ended(&Place::of("b"), &Outcome::Completed, now, 0);
-        assert_eq!(queue.due(now), [ticket("e", 1, false)]);
+        queue.ended(&Place::of("001"), &Outcome::Completed, now, 0);
+        assert_eq!(queue.due(now), [ticket(&servers[MOST_RUNNING], 1, false)]);
     }
 
     #[test]
@@ -329,6 +343,18 @@ mod tests {
         assert!(queue.due(now).is_empty());
         queue.ended(&elsewhere, &Outcome::Completed, now, 0);
         assert_eq!(queue.running(), 0);
+    }
+
+    #[test]
+    fn what_a_notification_asks_for_is_known_before_it_is_asked_for() {
+        let now = Instant::now();
+        let mut queue = Queue::default();
+        assert_eq!(queue.with_waiting(&ticket("a", 1, true)), ticket("a", 1, true));
+        queue.ask(ticket("a", 1, true), now);
+        assert_eq!(queue.with_waiting(&ticket("a", 2, false)), ticket("a", 2, true));
+        assert_eq!(queue.due(now), [ticket("a", 1, true)]);
+        queue.ended(&Place::of("a"), &failed(Again::Later), now, 0);
+        assert_eq!(queue.due(now), [ticket("a", 1, true)], "tried again, it still is a notification's");
     }
 
     #[test]

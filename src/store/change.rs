@@ -2,9 +2,10 @@
 
 use redb::{ReadableTable, WriteTransaction};
 
+use super::account::AccountChange;
 use super::{
-    ALERTS, CONTACTS, DEFAULTS, INSTANCES, META, NODES, NOTIFICATIONS, NodeKey, PINS, PUSH, StoreError,
-    Stored, Subscription, db, subscription,
+    ALERTS, CACHE_KEY, CONTACTS, CacheKey, DEFAULTS, EXECS, INSTANCES, INTENTS, META, MOS, NODES,
+    NOTIFICATIONS, NodeKey, PINS, PUSH, StoreError, Stored, Subscription, TRIGGERS, db, subscription,
 };
 use crate::push::bridge::Standing;
 
@@ -50,12 +51,39 @@ pub enum Change {
     },
     /// What a push client wants a server to be told, and whether it was (TS D.2.4).
     Push(String, Standing),
-    /// An alert waits for a server: its JSON.
+    /// The session that a notification asks for is still to be held, or not at its end: the trigger's JSON.
+    Trigger {
+        /// Account.
+        server_id: String,
+        /// NOTIFICATION-ID.
+        id: u16,
+        /// As JSON.
+        json: Vec<u8>,
+    },
+    /// It has come to its end.
+    TriggerDone(String, u16),
+    /// An alert waits for a place: its JSON. It gets a number that none had before.
     Alert(String, Vec<u8>),
-    /// Alerts of a server up to and including this number were delivered.
-    AlertsDelivered(String, u64),
+    /// What cache validators are keyed with; a key that is there already stays.
+    CacheKey(CacheKey),
+    /// A server got a MOS list of these MOIDs.
+    MosSent(String, Vec<String>),
+    /// Alerts of a place need not wait any longer.
+    AlertsSettled(String, Vec<u64>),
+    /// Nor does any that waits for that place.
+    AlertsForgotten(String),
+    /// What is known of an EXEC that waits or runs, as JSON; in place of what was known before.
+    Exec(u64, Vec<u8>),
+    /// Its end was told, or is about to be by an alert of the same transaction.
+    ExecEnded(u64),
     /// The latest time known (seconds since 1970).
     Clock(u64),
+    /// A change begins whose effect on a file this record takes back, under a number of its own.
+    Intent(u64, Vec<u8>),
+    /// The effect of this number is there to stay, or was taken back.
+    Settled(u64),
+    /// DM accounts.
+    Account(AccountChange),
     /// A server has subscribed; in place of what it had for the same ClientURI.
     Subscribe(Subscription),
     /// What is at the ServerURI now, if the server still has this subscription.
@@ -69,23 +97,51 @@ pub enum Change {
     },
 }
 
+/// How the nodes' table grows, in bytes.
+#[derive(Default, PartialEq)]
+pub(super) struct Size {
+    pub(super) added: u64,
+    pub(super) removed: u64,
+}
+
+/// What a record counts for in the quota.
+pub(super) fn size(key: &[u8], record: &[u8]) -> u64 {
+    // The sum of two lengths in memory.
+    u64::try_from(key.len() + record.len()).unwrap_or(u64::MAX)
+}
+
+/// Where `meta` has the last MIID that was assigned.
+pub(super) fn miid_key(moid: &str) -> String {
+    format!("miid {moid}")
+}
+
 impl Change {
-    pub(super) fn apply(&self, transaction: &WriteTransaction) -> Result<(), StoreError> {
+    pub(super) fn apply(&self, transaction: &WriteTransaction, tally: &mut Size) -> Result<(), StoreError> {
         match self {
             Self::Put(key, stored) => {
                 let mut nodes = transaction.open_table(NODES).map_err(db)?;
-                nodes.insert(key.as_bytes(), stored.encode().as_slice()).map_err(db)?;
+                let record = stored.encode();
+                tally.added += size(key.as_bytes(), &record);
+                if let Some(old) = nodes.insert(key.as_bytes(), record.as_slice()).map_err(db)? {
+                    tally.removed += size(key.as_bytes(), old.value());
+                }
             }
-            Self::Remove(key) => remove(transaction, key)?,
+            Self::Remove(key) => remove(transaction, key, tally)?,
             Self::AddInstance { instance, creator } => {
                 let mut instances = transaction.open_table(INSTANCES).map_err(db)?;
                 // Another session was faster: its instance is not ours to replace.
                 if instances.insert(instance.as_bytes(), creator.as_str()).map_err(db)?.is_some() {
                     return Err(StoreError::Taken);
                 }
+                if let Some((moid, number)) = instance.assigned() {
+                    let mut meta = transaction.open_table(META).map_err(db)?;
+                    let key = miid_key(moid);
+                    let last = meta.get(key.as_str()).map_err(db)?.map_or(0, |last| last.value());
+                    meta.insert(key.as_str(), last.max(number)).map_err(db)?;
+                }
             }
             Self::RemoveInstance(instance) => {
-                remove(transaction, instance)?;
+                remove(transaction, instance, tally)?;
                 transaction.open_table(INSTANCES).map_err(db)?.remove(instance.as_bytes()).map_err(db)?;
             }
             Self::Pin(key, stored) => {
@@ -117,23 +173,57 @@ impl Change {
                 let record = format!("{action}\0{id}\0{}", told.as_deref().unwrap_or_default());
                 table.insert(server_id.as_str(), record.as_str()).map_err(db)?;
             }
-            Self::Alert(server_id, json) => {
-                let mut table = transaction.open_table(ALERTS).map_err(db)?;
-                let last = {
-                    let (start, end) = alert_range(server_id, u64::MAX);
-                    let mut range = table.range(start.as_slice()..=end.as_slice()).map_err(db)?;
-                    range.next_back().transpose().map_err(db)?.and_then(|(key, _)| alert_number(key.value()))
-                };
-                let number = last.map_or(0, |last| last.saturating_add(1));
-                table.insert(alert_key(server_id, number).as_slice(), json.as_slice()).map_err(db)?;
+            Self::Trigger { server_id, id, json } => {
+                let mut table = transaction.open_table(TRIGGERS).map_err(db)?;
+                table.insert(notification_key(server_id, *id).as_slice(), json.as_slice()).map_err(db)?;
             }
-            Self::AlertsDelivered(server_id, number) => {
+            Self::TriggerDone(server_id, id) => {
+                let mut table = transaction.open_table(TRIGGERS).map_err(db)?;
+                table.remove(notification_key(server_id, *id).as_slice()).map_err(db)?;
+            }
+            Self::Alert(queue, json) => {
+                let number = next_alert(transaction)?;
                 let mut table = transaction.open_table(ALERTS).map_err(db)?;
-                let (start, end) = alert_range(server_id, *number);
+                table.insert(alert_key(queue, number).as_slice(), json.as_slice()).map_err(db)?;
+            }
+            Self::AlertsSettled(queue, numbers) => {
+                let mut table = transaction.open_table(ALERTS).map_err(db)?;
+                for number in numbers {
+                    table.remove(alert_key(queue, *number).as_slice()).map_err(db)?;
+                }
+            }
+            Self::AlertsForgotten(queue) => {
+                let mut table = transaction.open_table(ALERTS).map_err(db)?;
+                let (start, end) = alert_range(queue);
                 table.retain_in(start.as_slice()..=end.as_slice(), |_, _| false).map_err(db)?;
+            }
+            Self::CacheKey(key) => {
+                let mut table = transaction.open_table(CACHE_KEY).map_err(db)?;
+                if table.get("").map_err(db)?.is_none() {
+                    table.insert("", key.as_slice()).map_err(db)?;
+                }
+            }
+            Self::MosSent(server_id, moids) => {
+                let mut table = transaction.open_table(MOS).map_err(db)?;
+                table.insert(server_id.as_str(), moids.join("\n").as_str()).map_err(db)?;
+            }
+            Self::Account(change) => change.apply(transaction)?,
+            Self::Exec(number, json) => {
+                let mut table = transaction.open_table(EXECS).map_err(db)?;
+                table.insert(*number, json.as_slice()).map_err(db)?;
+            }
+            Self::ExecEnded(number) => {
+                transaction.open_table(EXECS).map_err(db)?.remove(*number).map_err(db)?;
             }
             Self::Clock(time) => {
                 transaction.open_table(META).map_err(db)?.insert("clock", *time).map_err(db)?;
+            }
+            Self::Intent(number, record) => {
+                let mut intents = transaction.open_table(INTENTS).map_err(db)?;
+                intents.insert(*number, record.as_slice()).map_err(db)?;
+            }
+            Self::Settled(number) => {
+                transaction.open_table(INTENTS).map_err(db)?.remove(*number).map_err(db)?;
             }
             Self::Subscribe(new) => subscription::put(transaction, new)?,
             Self::Delivered(delivered) => subscription::delivered(transaction, delivered)?,
@@ -145,14 +235,41 @@ impl Change {
     }
 }
 
-fn remove(transaction: &WriteTransaction, key: &NodeKey) -> Result<(), StoreError> {
+fn remove(transaction: &WriteTransaction, key: &NodeKey, tally: &mut Size) -> Result<(), StoreError> {
     let (start, end) = key.below();
-    for table in [NODES, PINS] {
-        let mut table = transaction.open_table(table).map_err(db)?;
-        table.remove(key.as_bytes()).map_err(db)?;
-        table.retain_in(start.as_slice()..end.as_slice(), |_, _| false).map_err(db)?;
+    let mut nodes = transaction.open_table(NODES).map_err(db)?;
+    if let Some(old) = nodes.remove(key.as_bytes()).map_err(db)? {
+        tally.removed += size(key.as_bytes(), old.value());
     }
+    let gone = |key: &[u8], record: &[u8]| {
+        tally.removed += size(key, record);
+        false
+    };
+    nodes.retain_in(start.as_slice()..end.as_slice(), gone).map_err(db)?;
+    let mut pins = transaction.open_table(PINS).map_err(db)?;
+    pins.remove(key.as_bytes()).map_err(db)?;
+    pins.retain_in(start.as_slice()..end.as_slice(), |_, _| false).map_err(db)?;
     Ok(())
+}
+
+/// Numbers are never used twice: what is settled late must not be another alert.
+fn next_alert(transaction: &WriteTransaction) -> Result<u64, StoreError> {
+    let mut meta = transaction.open_table(META).map_err(db)?;
+    let next = match meta.get("alerts").map_err(db)? {
+        Some(next) => next.value(),
+        // An older agent counted each place's alerts by themselves.
+        None => {
+            let alerts = transaction.open_table(ALERTS).map_err(db)?;
+            let mut next = 0;
+            for entry in alerts.iter().map_err(db)? {
+                let number = alert_number(entry.map_err(db)?.0.value()).unwrap_or_default();
+                next = next.max(number.saturating_add(1));
+            }
+            next
+        }
+    };
+    meta.insert("alerts", next.saturating_add(1)).map_err(db)?;
+    Ok(next)
 }
 
 fn notification_key(server_id: &str, id: u16) -> Vec<u8> {
@@ -162,15 +279,15 @@ fn notification_key(server_id: &str, id: u16) -> Vec<u8> {
     key
 }
 
-fn alert_key(server_id: &str, number: u64) -> Vec<u8> {
-    let mut key = server_id.as_bytes().to_vec();
+fn alert_key(queue: &str, number: u64) -> Vec<u8> {
+    let mut key = queue.as_bytes().to_vec();
     key.push(0);
     key.extend_from_slice(&number.to_be_bytes());
     key
 }
 
-pub(super) fn alert_range(server_id: &str, last: u64) -> (Vec<u8>, Vec<u8>) {
-    (alert_key(server_id, 0), alert_key(server_id, last))
+pub(super) fn alert_range(queue: &str) -> (Vec<u8>, Vec<u8>) {
+    (alert_key(queue, 0), alert_key(queue, u64::MAX))
 }
 
 pub(super) fn alert_queue(key: &[u8]) -> Option<&str> {

@@ -50,6 +50,12 @@ impl NodeKey {
         self.0.strip_prefix(other.0.as_slice()).is_some_and(|rest| rest.first().is_none_or(|&byte| byte == 0))
     }
 
+    /// MOID and number, if it is the root of an instance whose MIID the agent may have assigned.
+    pub(super) fn assigned(&self) -> Option<(&str, u64)> {
+        let (moid, miid) = std::str::from_utf8(&self.0).ok()?.split_once('\0')?;
+        Some((moid, miid.parse().ok()?))
+    }
+
     /// The range of all keys below this one.
     pub(super) fn below(&self) -> (Vec<u8>, Vec<u8>) {
         let mut start = self.0.clone();

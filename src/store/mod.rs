@@ -2,7 +2,9 @@
 //!
 //! | table | key | value |
 //! |---|---|---|
-//! | `meta` | `schema`, `clock` | u64, little endian |
+//! | `meta` | `schema`, `clock`, `used` (bytes in `nodes`), `miid ` MOID (the last one assigned) | u64, little endian |
+//! | `meta` | `schema`, `clock`, `subscriber` | u64, little endian |
+//! | `meta` | `schema`, `clock`, `alerts` (the next number) | u64, little endian |
 //! | `nodes` | MOID `\0` MIID (`\0` name)… | a tag byte and the value: see [`Stored`] |
 //! | `instances` | MOID `\0` MIID | who created it, as a MAID (TS 11.3): `serverid:…` |
 //! | `pins` | as `nodes` | the first definitive answer of a pinned node |
@@ -10,19 +12,30 @@
 //! | `contacts` | server id | when a session last ended well, seconds since 1970 |
 //! | `defaults` | MOID | server id `\0` ServerURI (TS 5.4.10) |
 //! | `push` | server id | `R` or `U`, the registration id, and where the server was told, joined by `\0` (TS D.2) |
+//! | `cache` | empty | the key of cache validators (TS 12): 64 random bytes |
+//! | `mos` | server id | the MOIDs of the last MOS list that the server got, a line each |
+//! | `accounts` | server id | the account as a bootstrap brought it |
+//! | `overrides` | server id `\0` leaf | a hash of the value it overrides, and the value that the server set |
 //! | `alerts` | server id `\0` sequence (u64, big endian) | the alert as JSON |
+//! | `intents` | number (u64) | what takes back an effect that a change in progress has on a file |
 //! | `subscriptions` | server id `\0` ClientURI | see [`Subscription`] |
+//! | `alerts` | place `\0` number (u64, big endian) | the alert as JSON |
+//! | `execs` | number | an EXEC that waits, runs, or whose end nobody was told: JSON |
+//! | `triggers` | as `notifications` | what a notification asks for, until its session has ended for good: JSON |
 //!
 //! Only the agent opens it. Everything that must hold together is one [`Store::commit`] of several
 //! [`Change`]s: one transaction, one sync. A power cut at any moment leaves the state of the last commit.
 
+mod account;
 mod change;
+mod file;
 mod key;
 mod news;
 mod read;
 mod stored;
 mod subscription;
 
+pub use account::AccountChange;
 pub use change::Change;
 pub use key::NodeKey;
 pub use news::News;
@@ -30,19 +43,21 @@ pub use read::{SeenNotification, Snapshot};
 pub use stored::Stored;
 pub use subscription::{Digest, Subscription};
 
-use std::fs::{File, OpenOptions};
+use std::fs::File;
 use std::io;
-use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
-use redb::{Builder, Database, DatabaseError, ReadableDatabase, TableDefinition, WriteTransaction};
+use redb::{ReadableDatabase, ReadableTable, TableDefinition, WriteTransaction};
+use tokio::sync::Notify;
+
+use change::Size;
+use file::DatabaseFile;
 
 /// The layout that this version writes; a larger number in the file comes from a newer agent.
 const SCHEMA: u64 = 2;
 const FILE: &str = "store.redb";
-/// redb's own default is 1 GiB.
-const CACHE: usize = 256 * 1024;
 
 const META: TableDefinition<'_, &str, u64> = TableDefinition::new("meta");
 const NODES: TableDefinition<'_, &[u8], &[u8]> = TableDefinition::new("nodes");
@@ -53,9 +68,17 @@ const CONTACTS: TableDefinition<'_, &str, u64> = TableDefinition::new("contacts"
 const DEFAULTS: TableDefinition<'_, &str, &str> = TableDefinition::new("defaults");
 const PUSH: TableDefinition<'_, &str, &str> = TableDefinition::new("push");
 const ALERTS: TableDefinition<'_, &[u8], &[u8]> = TableDefinition::new("alerts");
+const INTENTS: TableDefinition<'_, u64, &[u8]> = TableDefinition::new("intents");
 
+const CACHE_KEY: TableDefinition<'_, &str, &[u8]> = TableDefinition::new("cache");
+const MOS: TableDefinition<'_, &str, &str> = TableDefinition::new("mos");
+
+/// What cache validators are keyed with.
+pub type CacheKey = [u8; 64];
 const SUBSCRIPTIONS: TableDefinition<'_, &[u8], &[u8]> = TableDefinition::new("subscriptions");
 
+const EXECS: TableDefinition<'_, u64, &[u8]> = TableDefinition::new("execs");
+const TRIGGERS: TableDefinition<'_, &[u8], &[u8]> = TableDefinition::new("triggers");
 /// Why the store can't be used.
 #[derive(Debug, thiserror::Error)]
 pub enum StoreError {
@@ -79,6 +102,9 @@ pub enum StoreError {
     /// An instance of this name was made meanwhile.
     #[error("store: another session made an instance of the same name")]
     Taken,
+    /// It would hold more than it may.
+    #[error("store: more than the {0} bytes that store.quota allows")]
+    Quota(u64),
     /// The task that ran the transaction was cancelled.
     #[error("store: the transaction was cancelled")]
     Cancelled,
@@ -88,7 +114,8 @@ impl StoreError {
     /// Whether there is no room left.
     #[must_use]
     pub fn is_full(&self) -> bool {
-        matches!(self.io_kind(), Some(io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded))
+        let full = matches!(self.io_kind(), Some(io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded));
+        full || matches!(self, Self::Quota(_))
     }
 
     /// Whether it is the surroundings that are at fault, and not the file.
@@ -111,7 +138,10 @@ fn db(error: impl Into<redb::Error>) -> StoreError {
 /// The open store.
 #[derive(Debug)]
 pub struct Store {
-    database: Database,
+    file: DatabaseFile,
+    quota: AtomicU64,
+    writer: tokio::sync::Mutex<()>,
+    accounts: Notify,
     desk: news::Desk,
 }
 
@@ -125,7 +155,13 @@ fn make_tables(transaction: &WriteTransaction) -> Result<(), StoreError> {
     transaction.open_table(DEFAULTS).map_err(db)?;
     transaction.open_table(PUSH).map_err(db)?;
     transaction.open_table(ALERTS).map_err(db)?;
+    transaction.open_table(CACHE_KEY).map_err(db)?;
+    transaction.open_table(MOS).map_err(db)?;
+    transaction.open_table(INTENTS).map_err(db)?;
+    account::prepare(transaction)?;
     transaction.open_table(SUBSCRIPTIONS).map_err(db)?;
+    transaction.open_table(EXECS).map_err(db)?;
+    transaction.open_table(TRIGGERS).map_err(db)?;
     Ok(())
 }
 
@@ -160,13 +196,10 @@ impl Store {
     }
 
     fn open_file(path: &Path) -> Result<Self, StoreError> {
-        let database = Builder::new().set_cache_size(CACHE).create_file(private_file(path)?).map_err(
-            |error| match error {
-                DatabaseError::DatabaseAlreadyOpen => StoreError::InUse(path.to_path_buf()),
-                other => db(other),
-            },
-        )?;
-        let store = Self { database, desk: news::Desk::default() };
+        let file = DatabaseFile::open(path)?;
+        let (quota, writer) = (AtomicU64::new(u64::MAX), tokio::sync::Mutex::default());
+        let (accounts, desk) = (Notify::new(), news::Desk::default());
+        let store = Self { file, quota, writer, accounts, desk };
         store.prepare()?;
         // A file that was made just now must be found after a power cut, whatever was committed to it.
         if let Some(folder) = path.parent() {
@@ -176,28 +209,43 @@ impl Store {
         Ok(store)
     }
 
-    /// Checks the schema; in a new file makes the tables, so that a reader never meets a missing one.
+    /// Checks the schema; makes the tables that are not there yet, so that a reader never meets a missing one.
     fn prepare(&self) -> Result<(), StoreError> {
-        let known = {
-            let transaction = self.database.begin_read().map_err(db)?;
+        let known = self.file.with(|database| {
+            let transaction = database.begin_read().map_err(db)?;
             match transaction.open_table(META) {
-                Ok(meta) => {
-                    redb::ReadableTable::get(&meta, "schema").map_err(db)?.map(|schema| schema.value())
-                }
-                Err(redb::TableError::TableDoesNotExist(_)) => None,
-                Err(error) => return Err(db(error)),
+                Ok(meta) => Ok(meta.get("schema").map_err(db)?.map(|schema| schema.value())),
+                Err(redb::TableError::TableDoesNotExist(_)) => Ok(None),
+                Err(error) => Err(db(error)),
             }
-        };
+        })?;
         match known {
             Some(SCHEMA) => return Ok(()),
             // An older layout only lacks tables.
             None | Some(1) => {}
             Some(_) => return Err(StoreError::Damaged("meta: the schema is of another version")),
         }
-        let transaction = self.database.begin_write().map_err(db)?;
-        transaction.open_table(META).map_err(db)?.insert("schema", SCHEMA).map_err(db)?;
-        make_tables(&transaction)?;
-        transaction.commit().map_err(db)
+        self.file.with(|database| {
+            let transaction = database.begin_write().map_err(db)?;
+            transaction.open_table(META).map_err(db)?.insert("schema", SCHEMA).map_err(db)?;
+            make_tables(&transaction)?;
+            count_nodes(&transaction)?;
+            transaction.commit().map_err(db)
+        })
+    }
+
+    /// Bounds what the nodes that servers write may take, in bytes of their keys and values.
+    pub fn set_quota(&self, bytes: u64) {
+        self.quota.store(bytes, Ordering::Relaxed);
+    }
+
+    /// Waits until nobody else changes the tree, and keeps others from it until the guard goes.
+    ///
+    /// Two changes that were validated against the same state could each be right and together be wrong, and the
+    /// second would take the first one's half-done files for what was there before. So changes go one after the
+    /// other, outside effects included; whoever reads waits for nobody.
+    pub async fn writer(&self) -> tokio::sync::MutexGuard<'_, ()> {
+        self.writer.lock().await
     }
 
     /// The state as it is now, unmoved by later commits.
@@ -205,7 +253,7 @@ impl Store {
     /// # Errors
     /// The file can't be read.
     pub fn snapshot(&self) -> Result<Snapshot, StoreError> {
-        Snapshot::of(self.database.begin_read().map_err(db)?)
+        self.file.with(|database| Snapshot::of(database.begin_read().map_err(db)?))
     }
 
     /// Applies all of `changes` in one transaction, off the agent's thread; on return they are on flash.
@@ -227,13 +275,57 @@ impl Store {
     /// # Errors
     /// None of the changes was applied.
     pub fn commit_blocking(&self, changes: &[Change]) -> Result<(), StoreError> {
-        let transaction = self.database.begin_write().map_err(db)?;
-        for change in changes {
-            change.apply(&transaction)?;
+        self.file.with(|database| {
+            let transaction = database.begin_write().map_err(db)?;
+            self.apply(changes, &transaction)?;
+            transaction.commit().map_err(db)
+        })?;
+        if changes.iter().any(|change| matches!(change, Change::Account(_))) {
+            self.accounts.notify_one();
         }
-        transaction.commit().map_err(db)?;
         self.desk.report(changes);
         Ok(())
+    }
+
+    /// Whether all of `changes` could be applied: does that, and forgets it.
+    ///
+    /// # Errors
+    /// What [`Store::commit`] would fail with, except for what the disk has to say.
+    pub async fn rehearse(self: &Arc<Self>, changes: &[Change]) -> Result<(), StoreError> {
+        let (store, changes) = (Arc::clone(self), changes.to_vec());
+        let rehearsed = tokio::task::spawn_blocking(move || {
+            store.file.with(|database| {
+                let transaction = database.begin_write().map_err(db)?;
+                store.apply(&changes, &transaction)?;
+                transaction.abort().map_err(db)
+            })
+        });
+        rehearsed.await.map_err(|_| StoreError::Cancelled)?
+    }
+
+    fn apply(&self, changes: &[Change], transaction: &WriteTransaction) -> Result<(), StoreError> {
+        let mut size = Size::default();
+        for change in changes {
+            change.apply(transaction, &mut size)?;
+        }
+        if size == Size::default() {
+            return Ok(());
+        }
+        let mut meta = transaction.open_table(META).map_err(db)?;
+        let before = meta.get("used").map_err(db)?.map_or(0, |used| used.value());
+        let used = before.saturating_add(size.added).saturating_sub(size.removed);
+        let quota = self.quota.load(Ordering::Relaxed);
+        // Whoever makes room may, however much is still there.
+        if used > quota && used > before {
+            return Err(StoreError::Quota(quota));
+        }
+        meta.insert("used", used).map_err(db)?;
+        Ok(())
+    }
+
+    /// Waits until accounts have changed since this was last asked. For one listener.
+    pub async fn accounts_changed(&self) {
+        self.accounts.notified().await;
     }
 
     /// From now on [`Store::news`] tells of commits at or below these keys, and of no others.
@@ -248,20 +340,16 @@ impl Store {
     }
 }
 
-/// Opens or makes the file, readable by its owner only.
-fn private_file(path: &Path) -> Result<File, StoreError> {
-    let failed = |source| StoreError::File { path: path.to_path_buf(), source };
-    if let Some(folder) = path.parent() {
-        std::fs::create_dir_all(folder).map_err(failed)?;
+/// What a file of an earlier version holds counts in the quota too.
+fn count_nodes(transaction: &WriteTransaction) -> Result<(), StoreError> {
+    let nodes = transaction.open_table(NODES).map_err(db)?;
+    let mut used = 0;
+    for entry in nodes.iter().map_err(db)? {
+        let (key, record) = entry.map_err(db)?;
+        used += change::size(key.value(), record.value());
     }
-    OpenOptions::new()
-        .read(true)
-        .write(true)
-        .create(true)
-        .truncate(false)
-        .mode(0o600)
-        .open(path)
-        .map_err(failed)
+    transaction.open_table(META).map_err(db)?.insert("used", used).map_err(db)?;
+    Ok(())
 }
 
 fn set_aside(path: &Path) -> Result<PathBuf, StoreError> {

@@ -2,10 +2,10 @@
 
 use redb::{ReadOnlyTable, ReadTransaction, ReadableTable};
 
-use super::change::{alert_number, alert_queue, alert_range};
+use super::change::{alert_number, alert_queue, alert_range, miid_key};
 use super::{
-    ALERTS, CONTACTS, DEFAULTS, INSTANCES, META, NODES, NOTIFICATIONS, NodeKey, PINS, PUSH, StoreError,
-    Stored, db,
+    ALERTS, CACHE_KEY, CONTACTS, CacheKey, DEFAULTS, EXECS, INSTANCES, INTENTS, META, MOS, NODES,
+    NOTIFICATIONS, NodeKey, PINS, PUSH, StoreError, Stored, TRIGGERS, db,
 };
 use crate::push::bridge::Standing;
 
@@ -14,7 +14,7 @@ const CHEAPER_THAN_A_SEEK: usize = 32;
 
 /// The store at one moment.
 pub struct Snapshot {
-    transaction: ReadTransaction,
+    pub(super) transaction: ReadTransaction,
     nodes: ReadOnlyTable<&'static [u8], &'static [u8]>,
 }
 
@@ -51,8 +51,20 @@ impl Snapshot {
     /// # Errors
     /// The file can't be read, or a record is damaged.
     pub fn children(&self, key: &NodeKey) -> Result<Vec<String>, StoreError> {
+        self.children_after(key, "", usize::MAX)
+    }
+
+    /// The first `most` of the names of a node's stored children that come after `after`; after the empty name, all do.
+    ///
+    /// # Errors
+    /// The file can't be read, or a record is damaged.
+    pub fn children_after(&self, key: &NodeKey, after: &str, most: usize) -> Result<Vec<String>, StoreError> {
         let (mut start, end) = key.below();
         let prefix = start.len();
+        if !after.is_empty() {
+            start.extend_from_slice(after.as_bytes());
+            start.push(1);
+        }
         let mut names: Vec<String> = Vec::new();
         'seek: loop {
             let mut passed_over = 0;
@@ -61,6 +73,9 @@ impl Snapshot {
                 let rest = found.value().get(prefix..).unwrap_or_default();
                 let name = rest.split(|&byte| byte == 0).next().unwrap_or_default();
                 if names.last().is_none_or(|last| last.as_bytes() != name) {
+                    if names.len() == most {
+                        return Ok(names);
+                    }
                     let name = std::str::from_utf8(name).map_err(|_| StoreError::Damaged("nodes"))?;
                     names.push(name.to_owned());
                     passed_over = 0;
@@ -122,6 +137,29 @@ impl Snapshot {
         Ok(instances)
     }
 
+    /// The last MIID that was assigned to an instance of a MOID, whether that is still there or not.
+    ///
+    /// # Errors
+    /// The file can't be read.
+    pub fn last_miid(&self, moid: &str) -> Result<Option<u64>, StoreError> {
+        let table = self.transaction.open_table(META).map_err(db)?;
+        Ok(table.get(miid_key(moid).as_str()).map_err(db)?.map(|number| number.value()))
+    }
+
+    /// What takes back the effects of changes that did not come to their end, in the order of the effects.
+    ///
+    /// # Errors
+    /// The file can't be read.
+    pub fn intents(&self) -> Result<Vec<(u64, Vec<u8>)>, StoreError> {
+        let table = self.transaction.open_table(INTENTS).map_err(db)?;
+        let mut intents = Vec::new();
+        for entry in table.iter().map_err(db)? {
+            let (number, record) = entry.map_err(db)?;
+            intents.push((number.value(), record.value().to_vec()));
+        }
+        Ok(intents)
+    }
+
     /// All notifications that are remembered.
     ///
     /// # Errors
@@ -172,20 +210,51 @@ impl Snapshot {
         Ok(all)
     }
 
-    /// Alerts that wait for a server, oldest first, with their numbers; at most `most`.
+    /// What sessions are still to be held for: server id, NOTIFICATION-ID, the trigger's JSON.
     ///
     /// # Errors
     /// The file can't be read, or a record is damaged.
-    pub fn alerts(&self, server_id: &str, most: usize) -> Result<Vec<(u64, Vec<u8>)>, StoreError> {
+    pub fn triggers(&self) -> Result<Vec<(String, u16, Vec<u8>)>, StoreError> {
+        let table = self.transaction.open_table(TRIGGERS).map_err(db)?;
+        let mut triggers = Vec::new();
+        for entry in table.iter().map_err(db)? {
+            let (key, json) = entry.map_err(db)?;
+            let (server_id, id) = split_notification(key.value()).ok_or(StoreError::Damaged("triggers"))?;
+            triggers.push((server_id, id, json.value().to_vec()));
+        }
+        Ok(triggers)
+    }
+
+    /// The EXECs that wait, run, or whose end nobody was told, in the order they were commanded: number and JSON.
+    ///
+    /// # Errors
+    /// The file can't be read.
+    pub fn execs(&self) -> Result<Vec<(u64, Vec<u8>)>, StoreError> {
+        let table = self.transaction.open_table(EXECS).map_err(db)?;
+        let mut execs = Vec::new();
+        for entry in table.iter().map_err(db)? {
+            let (number, json) = entry.map_err(db)?;
+            execs.push((number.value(), json.value().to_vec()));
+        }
+        Ok(execs)
+    }
+
+    /// Shows the alerts that wait for a place to `each`, number and JSON, oldest first, for as long as it wants
+    /// to see more.
+    ///
+    /// # Errors
+    /// The file can't be read, or a record is damaged.
+    pub fn alerts(&self, queue: &str, mut each: impl FnMut(u64, &[u8]) -> bool) -> Result<(), StoreError> {
         let table = self.transaction.open_table(ALERTS).map_err(db)?;
-        let (start, end) = alert_range(server_id, u64::MAX);
-        let mut alerts = Vec::new();
-        for entry in table.range(start.as_slice()..=end.as_slice()).map_err(db)?.take(most) {
+        let (start, end) = alert_range(queue);
+        for entry in table.range(start.as_slice()..=end.as_slice()).map_err(db)? {
             let (key, json) = entry.map_err(db)?;
             let number = alert_number(key.value()).ok_or(StoreError::Damaged("alerts"))?;
-            alerts.push((number, json.value().to_vec()));
+            if !each(number, json.value()) {
+                break;
+            }
         }
-        Ok(alerts)
+        Ok(())
     }
 
     /// Whom alerts wait for, in order.
@@ -203,6 +272,26 @@ impl Snapshot {
             }
         }
         Ok(queues)
+    }
+
+    /// What cache validators are keyed with; none before the agent has made it.
+    ///
+    /// # Errors
+    /// The file can't be read, or the record is damaged.
+    pub fn cache_key(&self) -> Result<Option<CacheKey>, StoreError> {
+        let table = self.transaction.open_table(CACHE_KEY).map_err(db)?;
+        let Some(key) = table.get("").map_err(db)? else { return Ok(None) };
+        key.value().try_into().map(Some).map_err(|_| StoreError::Damaged("cache"))
+    }
+
+    /// The MOIDs of the last MOS list that a server got, in its order.
+    ///
+    /// # Errors
+    /// The file can't be read.
+    pub fn mos_sent(&self, server_id: &str) -> Result<Vec<String>, StoreError> {
+        let table = self.transaction.open_table(MOS).map_err(db)?;
+        let list = table.get(server_id).map_err(db)?;
+        Ok(list.map(|list| list.value().lines().map(str::to_owned).collect()).unwrap_or_default())
     }
 
     /// The latest time known when it was last written (seconds since 1970).

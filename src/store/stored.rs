@@ -13,20 +13,27 @@ pub enum Stored {
 
 impl Stored {
     pub(super) fn encode(&self) -> Vec<u8> {
+        match self {
+            Self::Interior => vec![b'/'],
+            Self::Leaf(value) => Self::encoded(value),
+        }
+    }
+
+    /// A leaf's record: no two values have the same.
+    pub(crate) fn encoded(value: &Value) -> Vec<u8> {
         let with = |tag: u8, bytes: &[u8]| {
             let mut record = Vec::with_capacity(1 + bytes.len());
             record.push(tag);
             record.extend_from_slice(bytes);
             record
         };
-        match self {
-            Self::Interior => with(b'/', &[]),
-            Self::Leaf(Value::Null) => with(b'0', &[]),
-            Self::Leaf(Value::Bool(truth)) => with(b'?', &[u8::from(*truth)]),
-            Self::Leaf(Value::Int(number)) => with(b'i', &number.to_le_bytes()),
-            Self::Leaf(Value::Float(number)) => with(b'f', &number.to_le_bytes()),
-            Self::Leaf(Value::Text(text)) => with(b't', text.as_bytes()),
-            Self::Leaf(Value::Bytes(bytes)) => with(b'b', bytes),
+        match value {
+            Value::Null => with(b'0', &[]),
+            Value::Bool(truth) => with(b'?', &[u8::from(*truth)]),
+            Value::Int(number) => with(b'i', &number.to_le_bytes()),
+            Value::Float(number) => with(b'f', &number.to_le_bytes()),
+            Value::Text(text) => with(b't', text.as_bytes()),
+            Value::Bytes(bytes) => with(b'b', bytes),
         }
     }
 

@@ -9,6 +9,24 @@ fn key(names: &[&str]) -> NodeKey {
     NodeKey::node("urn:m", "1", names.iter().copied())
 }
 
+fn edit(store: &Store, edit: impl Fn(&WriteTransaction)) {
+    let whole = |database: &redb::Database| {
+        let transaction = database.begin_write().unwrap();
+        edit(&transaction);
+        transaction.commit().map_err(db)
+    };
+    store.file.with(whole).unwrap();
+}
+
+/// What counts in the quota.
+fn used(store: &Store) -> u64 {
+    let read = |database: &redb::Database| {
+        let meta = database.begin_read().unwrap().open_table(META).unwrap();
+        Ok(meta.get("used").unwrap().map_or(0, |used| used.value()))
+    };
+    store.file.with(read).unwrap()
+}
+
 #[test]
 fn every_kind_of_value_comes_back() {
     for value in [
@@ -88,17 +106,25 @@ fn another_instance_with_a_longer_name_is_not_touched() {
 }
 
 #[test]
-fn alerts_are_numbered_per_server_and_go_when_delivered() {
+fn an_alert_goes_when_it_is_settled_and_its_number_with_it() {
     let folder = tempfile::tempdir().unwrap();
     let store = Store::open(folder.path()).unwrap().store;
-    let alert = |server: &str, text: &str| Change::Alert(server.to_owned(), text.as_bytes().to_vec());
+    let alert = |queue: &str, text: &str| Change::Alert(queue.to_owned(), text.as_bytes().to_vec());
+    let waiting = |queue: &str| {
+        let mut found = Vec::new();
+        let each = |number, json: &[u8]| {
+            found.push((number, String::from_utf8(json.to_vec()).unwrap()));
+            true
+        };
+        store.snapshot().unwrap().alerts(queue, each).unwrap();
+        found
+    };
     store.commit_blocking(&[alert("a", "1"), alert("a", "2"), alert("ab", "x")]).unwrap();
-    let waiting = store.snapshot().unwrap().alerts("a", 10).unwrap();
-    assert_eq!(waiting, [(0, b"1".to_vec()), (1, b"2".to_vec())]);
-    store.commit_blocking(&[Change::AlertsDelivered("a".into(), 0), alert("a", "3")]).unwrap();
-    let snapshot = store.snapshot().unwrap();
-    assert_eq!(snapshot.alerts("a", 10).unwrap(), [(1, b"2".to_vec()), (2, b"3".to_vec())]);
-    assert_eq!(snapshot.alerts("ab", 10).unwrap().len(), 1);
+    assert_eq!(waiting("a"), [(0, "1".to_owned()), (1, "2".to_owned())]);
+    store.commit_blocking(&[Change::AlertsSettled("a".into(), vec![0, 1]), alert("a", "3")]).unwrap();
+    assert_eq!(waiting("a"), [(3, "3".to_owned())], "what is settled late is no other alert");
+    store.commit_blocking(&[Change::AlertsForgotten("a".into())]).unwrap();
+    assert_eq!((waiting("a").len(), waiting("ab").len()), (0, 1));
 }
 
 #[test]
@@ -133,9 +159,9 @@ fn a_damaged_or_newer_file_makes_way() {
 
     let opened = Store::open(folder.path()).unwrap();
     assert!(opened.set_aside.is_none());
-    let transaction = opened.store.database.begin_write().unwrap();
-    transaction.open_table(META).unwrap().insert("schema", SCHEMA + 1).unwrap();
-    transaction.commit().unwrap();
+    edit(&opened.store, |transaction| {
+        transaction.open_table(META).unwrap().insert("schema", SCHEMA + 1).unwrap();
+    });
     drop(opened.store);
     let opened = Store::open(folder.path()).unwrap();
     assert_eq!(opened.set_aside.unwrap().0, folder.path().join("store.redb.bad-2"));
@@ -146,15 +172,21 @@ fn an_older_layout_gets_the_tables_it_lacks_and_keeps_what_it_has() {
     let folder = tempfile::tempdir().unwrap();
     let store = Store::open(folder.path()).unwrap().store;
     store.commit_blocking(&[Change::Put(key(&["a"]), leaf("kept"))]).unwrap();
-    let transaction = store.database.begin_write().unwrap();
-    transaction.delete_table(PUSH).unwrap();
-    transaction.open_table(META).unwrap().insert("schema", 1).unwrap();
-    transaction.commit().unwrap();
+    let used = used(&store);
+    edit(&store, |transaction| {
+        transaction.delete_table(PUSH).unwrap();
+        transaction.delete_table(INTENTS).unwrap();
+        let mut meta = transaction.open_table(META).unwrap();
+        meta.insert("schema", 1).unwrap();
+        meta.remove("used").unwrap();
+    });
     drop(store);
     let opened = Store::open(folder.path()).unwrap();
     assert!(opened.set_aside.is_none());
     let snapshot = opened.store.snapshot().unwrap();
     assert_eq!(snapshot.push().unwrap(), []);
+    assert_eq!(snapshot.intents().unwrap(), []);
+    assert_eq!(self::used(&opened.store), used, "what is there counts in the quota");
     assert_eq!(snapshot.node(&key(&["a"])).unwrap(), Some(leaf("kept")));
     drop((snapshot, opened));
     assert!(Store::open(folder.path()).unwrap().set_aside.is_none());
@@ -201,4 +233,71 @@ fn a_full_disk_is_no_reason_to_forget_everything() {
     assert!(failed(std::io::ErrorKind::ReadOnlyFilesystem).may_pass());
     assert!(!failed(std::io::ErrorKind::InvalidData).may_pass());
     assert!(!StoreError::Damaged("nodes").may_pass());
+}
+
+#[test]
+fn the_quota_counts_what_is_there_and_refuses_growth_only() {
+    let folder = tempfile::tempdir().unwrap();
+    let store = Store::open(folder.path()).unwrap().store;
+    let put = |name: &str, length: usize| Change::Put(key(&[name]), leaf(&"x".repeat(length)));
+    store.commit_blocking(&[put("a", 1000), put("b", 1000)]).unwrap();
+    let two = used(&store);
+    assert!((2000..2100).contains(&two), "{two}");
+    store.commit_blocking(&[put("a", 1000)]).unwrap();
+    assert_eq!(used(&store), two, "what is replaced does not count twice");
+    store.set_quota(two + 10);
+    store.commit_blocking(&[put("a", 1010)]).unwrap();
+    let refused = store.commit_blocking(&[put("c", 1), put("a", 1011)]).unwrap_err();
+    assert!(refused.is_full(), "{refused}");
+    assert_eq!(store.snapshot().unwrap().node(&key(&["c"])).unwrap(), None, "nothing of it was stored");
+    store.set_quota(10);
+    store.commit_blocking(&[put("a", 900)]).unwrap();
+    store.commit_blocking(&[Change::Clock(1)]).expect("what is not a server's does not count");
+    store.commit_blocking(&[Change::Remove(key(&["a"])), Change::Remove(key(&["b"]))]).unwrap();
+    assert_eq!(used(&store), 0);
+}
+
+#[tokio::test]
+async fn a_rehearsal_leaves_nothing_behind() {
+    let folder = tempfile::tempdir().unwrap();
+    let store = Store::open(folder.path()).unwrap().store;
+    let instance = NodeKey::instance("urn:m", "7");
+    let add = Change::AddInstance { instance: instance.clone(), creator: "serverid:a".into() };
+    store.rehearse(&[add.clone(), Change::Put(instance.child("x"), leaf("v"))]).await.unwrap();
+    assert_eq!(store.snapshot().unwrap().instances("urn:m").unwrap(), []);
+    assert_eq!((used(&store), store.snapshot().unwrap().last_miid("urn:m").unwrap()), (0, None));
+    store.commit(vec![add.clone()]).await.unwrap();
+    assert!(matches!(store.rehearse(&[add]).await, Err(StoreError::Taken)));
+}
+
+#[test]
+fn a_number_that_was_assigned_is_remembered_after_its_instance() {
+    let folder = tempfile::tempdir().unwrap();
+    let store = Store::open(folder.path()).unwrap().store;
+    for miid in ["3", "2", "left"] {
+        let instance = NodeKey::instance("urn:m", miid);
+        let creator = "serverid:a".to_owned();
+        store.commit_blocking(&[Change::AddInstance { instance: instance.clone(), creator }]).unwrap();
+        store.commit_blocking(&[Change::RemoveInstance(instance)]).unwrap();
+    }
+    assert_eq!(store.snapshot().unwrap().last_miid("urn:m").unwrap(), Some(3));
+    assert_eq!(store.snapshot().unwrap().last_miid("urn:m2").unwrap(), None);
+}
+
+#[test]
+fn after_a_failed_write_the_file_is_opened_again() {
+    let folder = tempfile::tempdir().unwrap();
+    let store = Store::open(folder.path()).unwrap().store;
+    store.commit_blocking(&[Change::Put(key(&["a"]), leaf("kept"))]).unwrap();
+    let before = store.snapshot().unwrap();
+    for error in [redb::Error::PreviousIo, redb::Error::Io(io::ErrorKind::StorageFull.into())] {
+        let error = std::cell::RefCell::new(Some(error));
+        let failed =
+            store.file.with(|_| Err::<(), _>(StoreError::Database(error.borrow_mut().take().unwrap())));
+        assert!(failed.is_err());
+    }
+    assert_eq!(store.snapshot().unwrap().node(&key(&["a"])).unwrap(), Some(leaf("kept")));
+    store.commit_blocking(&[Change::Clock(7)]).unwrap();
+    assert_eq!(store.snapshot().unwrap().clock().unwrap(), Some(7));
+    drop(before);
 }

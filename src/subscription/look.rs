@@ -12,7 +12,7 @@ use crate::command::{CommandError, Upload};
 use crate::session::Parameters;
 use crate::store::{Change, Digest, StoreError, Subscription};
 use crate::transport::{Binding, Failure, TransportError, retry_after};
-use crate::tree::{Rights, SessionFacts, TreeError, Visitor};
+use crate::tree::{Batch, Resolved, Rights, SessionFacts, TreeError, Visitor};
 use crate::uri::client::ClientUri;
 use crate::uri::server::Template;
 use crate::world::{Peer, World};
@@ -71,30 +71,33 @@ impl Look {
         drop(snapshot);
         let there = known.delivered.or(self.there);
         let visitor = Visitor { account: &self.peer.account, session: SessionFacts::default() };
-        let (documents, polls) = match self.read(&visitor).await {
+        let (content, polls, new) = match self.read(&visitor).await {
             Ok(read) => read,
             // Who gets a right back is told by nobody.
             Err(error) => {
                 return Ok(Outcome { result: Result::Withheld(error.to_string()), there, polls: true });
             }
         };
-        let new = digest(&documents);
         if there == Some(new) || self.refused == Some(new) {
             return Ok(Outcome { result: Result::Unchanged, there, polls });
         }
-        let (result, there) = self.deliver(known, &documents, (there, new), &visitor).await?;
+        let (result, there) = self.deliver(known, &content, (there, new), &visitor).await?;
         Ok(Outcome { result, there, polls })
     }
 
     /// What the server would get now, nothing of what is no more, and whether some changes of it are told by nobody.
-    async fn read(&self, visitor: &Visitor<'_>) -> std::result::Result<(Vec<Vec<u8>>, bool), CommandError> {
+    async fn read(&self, visitor: &Visitor<'_>) -> std::result::Result<(Batch, bool, Digest), CommandError> {
         let tree = &self.world.tree;
         let uri = ClientUri::parse(&self.id.client_uri).map_err(CommandError::ClientUri)?;
         if !tree.object(&uri.moid).is_some_and(|object| visitor.sees(object)) {
             return Err(TreeError::NotFound(uri.moid).into());
         }
         let node = match tree.resolve(&uri, visitor, Rights::READ).await {
-            Err(TreeError::NotFound(_)) => return Ok((Vec::new(), true)),
+            Err(TreeError::NotFound(_)) => {
+                let nothing = tree.gathering(visitor)?.finish();
+                let new = digest(&nothing, visitor.account.profile)?;
+                return Ok((nothing, true, new));
+            }
             other => other?,
         };
         // Watched first, read then: what changes in between is not missed.
@@ -109,24 +112,27 @@ impl Look {
             }
             None => false,
         };
-        let documents = match tree.document(&node, uri.level, visitor).await {
-            Err(TreeError::NotFound(_)) => Vec::new(),
-            other => vec![other?],
-        };
-        Ok((documents, others || !told))
+        let mut gathering = tree.gathering(visitor)?.without_validators();
+        match gathering.add(Resolved::One(node), uri.level, None).await {
+            Err(TreeError::NotFound(_)) => {}
+            other => other?,
+        }
+        let content = gathering.finish();
+        let new = digest(&content, visitor.account.profile)?;
+        Ok((content, others || !told, new))
     }
 
     /// Puts what is `new`; says what became of it, and what is there then.
     async fn deliver(
         &self,
         known: Subscription,
-        documents: &[Vec<u8>],
+        content: &Batch,
         (there, new): (Option<Digest>, Digest),
         visitor: &Visitor<'_>,
     ) -> std::result::Result<(Result, Option<Digest>), StoreError> {
         let failed = |why: &dyn std::fmt::Display| Result::Failed { why: why.to_string(), retry_after: None };
         let refused = |why: &dyn std::fmt::Display| Result::Refused { content: new, why: why.to_string() };
-        let parameters = match Parameters::of(&self.world.tree, visitor).await {
+        let parameters = match Parameters::of(&self.world.tree, &self.world.settings, visitor).await {
             Ok(parameters) => parameters,
             Err(error) => return Ok((failed(&error), there)),
         };
@@ -143,7 +149,7 @@ impl Look {
         let upload = Upload {
             method: Method::PUT,
             uri,
-            documents,
+            batch: content,
             tree: &self.world.tree,
             parameters: &parameters,
             profile: self.peer.account.profile,

@@ -20,8 +20,10 @@ use sha2::{Digest as _, Sha256};
 use tokio::task::{AbortHandle, JoinError, JoinSet};
 
 use crate::journal;
+use crate::package::Profile;
 use crate::session::Random;
 use crate::store::{Change, Digest, News, NodeKey, Store, StoreError, Subscription};
+use crate::tree::{Batch, TreeError};
 use crate::uri::client::ClientUri;
 use crate::world::World;
 use look::{Look, Outcome};
@@ -34,14 +36,15 @@ const KEEP_EVERY: Duration = Duration::from_secs(3600);
 const LONGEST_STOP: Duration = Duration::from_secs(2);
 
 /// Tells one content from another: serialised management objects, in the form in which they are put.
-#[must_use]
-pub fn digest(documents: &[Vec<u8>]) -> Digest {
-    let mut hash = Sha256::new();
-    for document in documents {
-        hash.update(document);
-        hash.update(b",");
+///
+/// # Errors
+/// The store failed.
+pub fn digest(content: &Batch, profile: Profile) -> Result<Digest, TreeError> {
+    let mut digest = Sha256::new();
+    for piece in content.array(profile) {
+        digest.update(piece?);
     }
-    hash.finalize().into()
+    Ok(digest.finalize().into())
 }
 
 /// All subscriptions of all servers.
@@ -152,7 +155,7 @@ impl Subscriptions {
     }
 
     /// What is on its way may arrive; then it is broken off.
-    pub async fn stop(mut self) {
+    pub async fn stop(&mut self) {
         let ending = async {
             while let Some(ended) = self.looks.join_next_with_id().await {
                 let Ok((task, outcome)) = ended else { continue };

@@ -9,6 +9,7 @@ use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use nix::sys::socket::SockaddrStorage;
+use nix::sys::socket::{setsockopt, sockopt};
 use rustls::pki_types::ServerName;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::{TcpSocket, TcpStream};
@@ -24,6 +25,10 @@ use super::tls::Trust;
 
 /// How long one address may take to accept; then the next is tried.
 const PER_ADDRESS: Duration = Duration::from_secs(10);
+/// Seconds of silence before the other end is asked whether it is there; then between the questions, and how many.
+const KEEPALIVE_AFTER: u32 = 45;
+const KEEPALIVE_EVERY: u32 = 15;
+const KEEPALIVE_PROBES: u32 = 4;
 /// Addresses of a host that are tried.
 const MOST_ADDRESSES: usize = 8;
 
@@ -153,7 +158,18 @@ async fn connect_one(address: SocketAddr, binding: &Binding) -> io::Result<TcpSt
             .map_err(|error| io::Error::new(error.kind(), format!("interface {interface}: {error}")))?;
     }
     socket.set_nodelay(true)?;
+    notice_death(&socket)?;
     socket.connect(address).await
+}
+
+/// A server may think for long, and says nothing meanwhile. Whether it is still there, and the way to it, the kernel
+/// finds out: without it a connection that a NAT has forgotten looks like a server that thinks.
+fn notice_death(socket: &TcpSocket) -> io::Result<()> {
+    setsockopt(socket, sockopt::KeepAlive, &true)?;
+    setsockopt(socket, sockopt::TcpKeepIdle, &KEEPALIVE_AFTER)?;
+    setsockopt(socket, sockopt::TcpKeepInterval, &KEEPALIVE_EVERY)?;
+    setsockopt(socket, sockopt::TcpKeepCount, &KEEPALIVE_PROBES)?;
+    Ok(())
 }
 
 /// No interface but loopback leads to this machine's own addresses: bound to one, a connection is never answered.

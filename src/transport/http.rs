@@ -6,7 +6,6 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
-use http_body_util::Full;
 use hyper::body::{Bytes, Incoming};
 use hyper::client::conn::http1::{self, SendRequest};
 use hyper::header::{
@@ -27,6 +26,7 @@ use super::dial::{self, Binding, Moved, Wire};
 use super::error::{Failure, TransportError};
 use super::origin::Origin;
 use super::policy::{Refused, Standing};
+use super::produced::{Outgoing, Produced};
 use super::tls::Trust;
 
 /// hyper's read buffer, and the largest response header and trailer.
@@ -65,6 +65,8 @@ pub struct Request {
     pub headers: Vec<(HeaderName, HeaderValue)>,
     /// The body.
     pub body: Bytes,
+    /// The body, if it is one that is produced while it is sent.
+    pub produced: Option<Produced>,
     /// The largest response body in bytes, decoded.
     pub max_body: usize,
     /// For everything: resolving, connecting, authenticating, the last byte of the body. What moves at least at the
@@ -100,7 +102,7 @@ pub struct Connection {
 struct Kept {
     origin: Origin,
     trust: Trust,
-    sender: SendRequest<Full<Bytes>>,
+    sender: SendRequest<Outgoing>,
     local: SocketAddr,
     /// Tells the connection's task, when dropped, to come to an end.
     _wanted: oneshot::Sender<()>,
@@ -124,6 +126,7 @@ impl Request {
             peer: Peer::default(),
             headers: Vec::new(),
             body: Bytes::new(),
+            produced: None,
             max_body: 1 << 20,
             timeout: Duration::from_secs(5 * 60),
             slowest: 512,
@@ -135,7 +138,7 @@ impl Request {
         &self,
         target: &Target,
         authorization: Option<HeaderValue>,
-    ) -> Result<hyper::Request<Full<Bytes>>, Failure> {
+    ) -> Result<hyper::Request<Outgoing>, Failure> {
         let mut builder = hyper::Request::builder()
             .method(self.method.clone())
             .uri(target.path.as_str())
@@ -148,7 +151,9 @@ impl Request {
         if let Some(authorization) = authorization {
             builder = builder.header(AUTHORIZATION, authorization);
         }
-        builder.body(Full::new(self.body.clone())).map_err(|error| Failure::Request(error.to_string()))
+        builder
+            .body(Outgoing::new(&self.body, self.produced.as_ref()))
+            .map_err(|error| Failure::Request(error.to_string()))
     }
 }
 
@@ -310,7 +315,7 @@ pub(super) fn protocol() -> http1::Builder {
 }
 
 /// Speaks HTTP on `stream` in a task of its own, which ends soon after the returned pair is dropped.
-async fn start<S>(stream: S) -> hyper::Result<(SendRequest<Full<Bytes>>, oneshot::Sender<()>)>
+async fn start<S>(stream: S) -> hyper::Result<(SendRequest<Outgoing>, oneshot::Sender<()>)>
 where
     S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
 {

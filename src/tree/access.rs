@@ -151,7 +151,13 @@ impl Visitor<'_> {
     /// (TS 5.2.2, TS 11.2 Permissions).
     #[must_use]
     pub fn sees(&self, object: &ManagementObject) -> bool {
-        object.moid == SESSION_INFO || object.per_object || listed(self.account, object).is_some()
+        let listed = || listed(self.account, object).is_some();
+        self.speaks_of(object) && (object.moid == SESSION_INFO || object.per_object || listed())
+    }
+
+    /// Whether the management object is there for servers of this profile.
+    pub(super) fn speaks_of(&self, object: &ManagementObject) -> bool {
+        object.profile.is_none_or(|profile| profile == self.account.profile)
     }
 
     /// The server's Management Authority identifier (TS 11.3 MAID).

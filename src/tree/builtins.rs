@@ -5,6 +5,9 @@ use std::sync::Arc;
 use crate::backend::{Answer, Builtins};
 use crate::config::Account;
 use crate::notification::ConnectionType;
+use crate::store::Store;
+
+use super::account;
 
 use super::delegation;
 use super::node::NodeRef;
@@ -37,6 +40,8 @@ pub(super) struct View<'a> {
     pub(super) session: SessionFacts,
     /// The account that the instance stands for, in an object that has one instance for each.
     pub(super) account: Option<&'a Arc<Account>>,
+    /// Where what its server changed in it is.
+    pub(super) store: &'a Store,
     pub(super) node: &'a NodeRef,
 }
 
@@ -45,28 +50,13 @@ impl Builtins for View<'_> {
         let value = match (name, name.split_once('.')) {
             ("session-bearer", _) => Some(self.session.cbt().to_string()),
             ("session-roaming", _) => Some(self.session.roaming().to_string()),
-            (_, Some(("account", leaf))) => self.account.and_then(|account| of_account(account, leaf)),
+            (_, Some(("account", leaf))) => match self.account {
+                Some(account) => return account::read(account, leaf, self.store),
+                None => None,
+            },
             (_, Some(("delegation", leaf))) => delegation::leaf(self.node, leaf),
             _ => None,
         };
         value.map_or_else(|| Answer::Absent(format!("nothing known of {name}")), Answer::Value)
-    }
-}
-
-/// The DM Account object's leaves (TS 11.2, TS D.2.3).
-fn of_account(account: &Account, leaf: &str) -> Option<String> {
-    let push = account.push.as_ref();
-    let noti = account.notification.as_ref();
-    match leaf {
-        "ServerID" => Some(account.server_id.clone()),
-        "Name" => Some(account.name.clone()),
-        "SrvURI" => Some(account.server_uri.clone()),
-        "AuthNoti.AuthType" => noti.map(|_| "0".to_owned()),
-        "AuthNoti.AuthSecret" => noti.map(|noti| String::from_utf8_lossy(noti.secret.expose()).into_owned()),
-        "Push.GCM.SenderID" => push.map(|push| push.sender_id.clone()),
-        "Push.GCM.RegURL" => push.map(|push| push.register_uri.clone()),
-        "Push.GCM.UnRegURL" => push.map(|push| push.unregister_uri.clone()),
-        "Push.GCM.RegParams" => push.and_then(|push| push.params.clone()),
-        _ => None,
     }
 }

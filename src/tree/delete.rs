@@ -1,59 +1,233 @@
-//! DELETE (TS 5.4.4).
+//! What goes: DELETE (TS 5.4.4), and what a write leaves out.
 
-use crate::ddf::{AccessType, Scope};
+use std::collections::BTreeMap;
+use std::future::Future;
+use std::pin::Pin;
+
+use crate::backend::Child;
+use crate::ddf::{AccessType, NodeName, Scope};
+use crate::mo::{ManagementObject, NodeId};
 use crate::store::Change;
 
 use super::access::Rights;
-use super::delegation;
+use super::delegation::{self, Edit};
 use super::error::TreeError;
+use super::fit::Members;
 use super::node::NodeRef;
-use super::plan::Plan;
+use super::plan::{Effect, Plan, outside};
+use super::read::{Pass, required};
 use super::registry::{Origin, Tree, Visitor};
 use super::rules;
 
 impl Tree {
-    /// Deletes a node and all below it.
+    /// Deletes nodes and all below them: all, or none.
     ///
     /// # Errors
-    /// The node is permanent or its DDF gives no Delete access; it does not exist; an effect failed.
-    pub async fn delete(&self, node: &NodeRef, visitor: &Visitor<'_>) -> Result<(), TreeError> {
-        let properties = node.properties();
+    /// One is permanent or required, or its DDF gives no Delete access; one does not exist; an effect failed.
+    pub async fn delete(&self, nodes: &[NodeRef], visitor: &Visitor<'_>) -> Result<(), TreeError> {
+        let _writer = self.store.writer().await;
+        let pass = self.pass(visitor)?;
+        let mut plan = Plan::default();
+        for node in nodes {
+            plan.delete(&pass, node).await?;
+        }
+        plan.check_what_is_left(&pass).await?;
+        rules::check(&pass, &mut plan).await?;
+        self.apply(plan, visitor).await
+    }
+
+    /// Those of the nodes that exist: what stands behind a wildcard need not be there in all that it matches.
+    ///
+    /// # Errors
+    /// As reading them.
+    pub async fn existing(
+        &self,
+        nodes: Vec<NodeRef>,
+        visitor: &Visitor<'_>,
+    ) -> Result<Vec<NodeRef>, TreeError> {
+        let pass = self.pass(visitor)?;
+        let mut existing = Vec::with_capacity(nodes.len());
+        for node in nodes {
+            if node.is_root() || pass.is_there(&node).await? {
+                existing.push(node);
+            }
+        }
+        Ok(existing)
+    }
+}
+
+impl Pass<'_> {
+    /// The un-named children of a node.
+    pub(super) async fn unnamed(&self, node: &NodeRef) -> Result<Vec<Child>, TreeError> {
+        match node.object.unnamed_child(node.id) {
+            Some(id) => self.tree.children(node, id, &self.snapshot, self.visitor).await,
+            None => Ok(Vec::new()),
+        }
+    }
+
+    /// Whether a node exists, be it one that nobody may read.
+    async fn is_there(&self, node: &NodeRef) -> Result<bool, TreeError> {
+        Ok(self.snapshot.exists(&node.key())? || self.exists(node).await?)
+    }
+}
+
+impl Plan {
+    /// A node that a server named goes.
+    async fn delete(&mut self, pass: &Pass<'_>, node: &NodeRef) -> Result<(), TreeError> {
+        pass.tree.authorise(node, pass.visitor, Rights::WRITE, &pass.snapshot)?;
         let not_allowed = |what| Err(TreeError::NotAllowed { node: node.client_uri(), what });
+        let properties = node.properties();
         if properties.scope == Scope::Permanent {
             return not_allowed("is permanent");
         }
         if !properties.access.allows(AccessType::DELETE) {
             return not_allowed("may not be deleted");
         }
-        let pass = self.pass(visitor)?;
-        self.authorise(node, visitor, Rights::WRITE, &pass.snapshot)?;
+        self.targets.push(node.clone());
         if node.is_root() {
-            return match node.instance.origin {
-                Origin::Created { .. } => {
-                    let changes = vec![Change::RemoveInstance(node.key()), delegation::forget(node)];
-                    Ok(self.store.commit(changes).await?)
-                }
-                Origin::Device | Origin::Account | Origin::Delegation { .. } => {
-                    not_allowed("is the device's own instance")
-                }
+            let Origin::Created { .. } = node.instance.origin else {
+                return not_allowed("is the device's own instance");
             };
+            rules::delete(pass, node)?;
+            self.changes.extend([Change::RemoveInstance(node.key()), delegation::forget(node)]);
+            return self.unmake(pass, node.clone(), false).await;
         }
-        if !pass.exists(node).await? {
+        if required(node) && !node.object.node(node.id).is_unnamed() {
+            return not_allowed("is required by its DDF");
+        }
+        if !pass.is_there(node).await? {
             return Err(TreeError::NotFound(node.client_uri()));
         }
         let mapping = node.mapping();
-        if mapping.delete.is_none() {
-            if mapping.list.is_some() {
-                return not_allowed("is the machine's own, and its mapping says nothing of deletion");
-            }
-            if !mapping.get.is_empty() && !pass.snapshot.exists(&node.key())? {
-                return not_allowed("does not come from the store, and its mapping says nothing of deletion");
+        if mapping.list.is_some() && outside(mapping.delete.as_ref()).is_none() {
+            return not_allowed("is the machine's own, and its mapping says nothing of deletion");
+        }
+        self.remove(pass, node.clone(), true).await
+    }
+
+    /// Where the DDF requires an un-named node, the last one does not go.
+    async fn check_what_is_left(&self, pass: &Pass<'_>) -> Result<(), TreeError> {
+        let mut going: BTreeMap<Vec<u8>, (NodeRef, usize)> = BTreeMap::new();
+        for node in &self.targets {
+            let Some(parent) = node.parent().filter(|_| required(node)) else { continue };
+            let key = parent.key().as_bytes().to_vec();
+            going.entry(key).or_insert((parent, 0)).1 += 1;
+        }
+        for (parent, count) in going.into_values() {
+            if pass.unnamed(&parent).await?.len() <= count {
+                let what = "must keep one of its un-named nodes";
+                return Err(TreeError::NotAllowed { node: parent.client_uri(), what });
             }
         }
-        let mut plan = Plan::default();
-        plan.targets.push(node.clone());
-        plan.delete(&pass, node.clone())?;
-        rules::check(&pass, &mut plan).await?;
-        self.apply(plan, visitor).await
+        Ok(())
     }
+
+    /// What is in a node and not in its new data goes, unless it is permanent, required, or the DDF gives no Delete
+    /// access. Of what is the machine's, only that which the mapping can delete. Says how many un-named nodes stay.
+    pub(super) async fn remove_others(
+        &mut self,
+        pass: &Pass<'_>,
+        node: &NodeRef,
+        members: &Members,
+        found: &[Child],
+    ) -> Result<usize, TreeError> {
+        let mut staying = 0;
+        for &id in node.object.children(node.id) {
+            match &node.object.node(id).name {
+                NodeName::Named(name) => {
+                    let child = node.child(id, name);
+                    if members.contains_key(name) || required(&child) || !may_go(&child) {
+                        continue;
+                    }
+                    if pass.snapshot.exists(&child.key())? || machine_has(pass, &child).await? {
+                        self.remove(pass, child, false).await?;
+                    }
+                }
+                NodeName::Unnamed(_) => {
+                    let mapping = &node.object.node(id).mapping;
+                    let can_go = mapping.list.is_none() || outside(mapping.delete.as_ref()).is_some();
+                    for found in found.iter().filter(|found| !members.contains_key(&found.name)) {
+                        let child = node.listed(id, found);
+                        if can_go && may_go(&child) {
+                            self.remove(pass, child, false).await?;
+                        } else {
+                            staying += 1;
+                        }
+                    }
+                }
+            }
+        }
+        Ok(staying)
+    }
+
+    /// A node and all below it go. `wholly`: what the machine would still show of it is an error.
+    async fn remove(&mut self, pass: &Pass<'_>, node: NodeRef, wholly: bool) -> Result<(), TreeError> {
+        rules::delete(pass, &node)?;
+        if node.object.per_object {
+            return self.delegations.make(pass, &node, Edit::Delete);
+        }
+        self.changes.push(Change::Remove(node.key()));
+        self.unmake(pass, node, wholly).await
+    }
+
+    /// The machine's part of a node's end.
+    fn unmake<'f>(
+        &'f mut self,
+        pass: &'f Pass<'_>,
+        node: NodeRef,
+        wholly: bool,
+    ) -> Pin<Box<dyn Future<Output = Result<(), TreeError>> + Send + 'f>> {
+        Box::pin(async move {
+            let mapping = node.mapping();
+            if outside(mapping.delete.as_ref()).is_some() {
+                self.effects.push(Effect::Delete(node));
+                return Ok(());
+            }
+            if !is_the_machines(&node.object, node.id) {
+                return Ok(());
+            }
+            let stays = mapping.list.is_some() || !mapping.get.is_empty();
+            if wholly && stays && !pass.snapshot.exists(&node.key())? && pass.exists(&node).await? {
+                let what = "does not come from the store, and its mapping says nothing of deletion";
+                return Err(TreeError::NotAllowed { node: node.client_uri(), what });
+            }
+            for &id in node.object.children(node.id) {
+                match &node.object.node(id).name {
+                    NodeName::Named(name) => {
+                        let child = node.child(id, name);
+                        if is_the_machines(&child.object, id) && pass.exists(&child).await? {
+                            self.unmake(pass, child, wholly).await?;
+                        }
+                    }
+                    NodeName::Unnamed(_) if is_the_machines(&node.object, id) => {
+                        // What is in a node of the store is not reached without it.
+                        let wholly = wholly && node.object.node(id).mapping.list.is_some();
+                        for found in pass.unnamed(&node).await? {
+                            self.unmake(pass, node.listed(id, &found), wholly).await?;
+                        }
+                    }
+                    NodeName::Unnamed(_) => {}
+                }
+            }
+            Ok(())
+        })
+    }
+}
+
+/// Whether a server's data that lacks the node takes it away.
+fn may_go(node: &NodeRef) -> bool {
+    let properties = node.properties();
+    properties.scope != Scope::Permanent && properties.access.allows(AccessType::DELETE)
+}
+
+/// Whether a node exists outside the store, and its mapping can take it away.
+async fn machine_has(pass: &Pass<'_>, node: &NodeRef) -> Result<bool, TreeError> {
+    Ok(outside(node.mapping().delete.as_ref()).is_some() && pass.exists(node).await?)
+}
+
+/// Whether anything at or below a node comes from elsewhere than the store, or has to be told of its end.
+fn is_the_machines(object: &ManagementObject, id: NodeId) -> bool {
+    let mapping = &object.node(id).mapping;
+    let own = mapping.list.is_some() || !mapping.get.is_empty() || outside(mapping.delete.as_ref()).is_some();
+    own || object.children(id).iter().any(|child| is_the_machines(object, *child))
 }

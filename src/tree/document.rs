@@ -1,11 +1,12 @@
 //! One shape for management object data everywhere (TS 6.3.3, 7.5, Appendix E).
 
-use serde_json::Value as Json;
+use serde_json::{Map, Value as Json};
 
 use super::error::TreeError;
 use super::node::NodeRef;
 use super::registry::Tree;
 use crate::mo::{ManagementObject, tnds};
+use crate::package::{MoHead, Profile};
 
 /// Appends `"name":`.
 pub(super) fn write_name(name: &str, out: &mut Vec<u8>) {
@@ -18,26 +19,29 @@ fn write_string(text: &str, out: &mut Vec<u8>) {
     let _ = serde_json::to_writer(out, text);
 }
 
-/// `data` wrapped in the node's name, with all that says where it belongs.
-pub(super) fn serialise(node: &NodeRef, data: &[u8]) -> Vec<u8> {
-    let mut out = Vec::with_capacity(data.len() + 256);
-    let members = [
-        ("DDF", node.object.ddf_uri.as_str()),
-        ("MOID", node.object.moid.as_str()),
-        ("MIID", node.miid()),
-        ("ClientURI", &node.shown_uri()),
-    ];
+/// Begins a serialisation: all that says where it belongs, and the node's name. Its value follows, and then [`end`].
+pub(super) fn begin(node: &NodeRef, profile: Profile, out: &mut Vec<u8>) {
+    let (miid, client_uri) = (node.miid(), node.shown_uri());
+    let head = MoHead { ddf: &node.object.ddf_uri, moid: &node.object.moid, miid, client_uri: &client_uri };
     out.push(b'{');
-    for (name, value) in members {
-        write_name(name, &mut out);
-        write_string(value, &mut out);
+    for (name, value) in profile.head_members(&head) {
+        write_name(name, out);
+        write_string(value, out);
         out.push(b',');
     }
     out.extend_from_slice(b"\"MOData\":{");
-    write_name(node.name(), &mut out);
-    out.extend_from_slice(data);
-    out.extend_from_slice(b"}}");
-    out
+    write_name(node.name(), out);
+}
+
+/// Ends a serialisation, with the instance's cache validator where it has one. It comes last: by then, all was seen.
+pub(super) fn end(validator: Option<&str>, out: &mut Vec<u8>) {
+    out.push(b'}');
+    if let Some(validator) = validator {
+        out.push(b',');
+        write_name("CV", out);
+        write_string(validator, out);
+    }
+    out.push(b'}');
 }
 
 /// A serialised management object as received.
@@ -54,25 +58,31 @@ pub struct Document {
 }
 
 impl Document {
-    /// Reads `application/dmmo+json`: one object, or an array of one (the approved profile's form).
+    /// Reads `application/dmmo+json`: one object, or an array of them (the approved profile's form). At least one.
     ///
     /// # Errors
     /// Not JSON, or no `MOData`.
-    pub fn parse(body: &[u8]) -> Result<Self, TreeError> {
-        let invalid = |why: String| TreeError::Invalid { node: "the retrieved document".to_owned(), why };
+    pub fn parse(body: &[u8]) -> Result<Vec<Self>, TreeError> {
         let json: Json =
-            serde_json::from_slice(body).map_err(|error| invalid(format!("not JSON: {error}")))?;
-        let json = match json {
-            Json::Array(mut members) if members.len() == 1 => members.remove(0),
-            other => other,
-        };
-        let Json::Object(mut members) = json else { return Err(invalid("not a JSON object".to_owned())) };
-        let data = members.remove("MOData").ok_or_else(|| invalid("has no MOData".to_owned()))?;
+            serde_json::from_slice(body).map_err(|error| unfit(&format_args!("not JSON: {error}")))?;
+        match json {
+            Json::Array(members) if members.is_empty() => Err(unfit(&"an empty array")),
+            Json::Array(members) => members.into_iter().map(Self::of).collect(),
+            object => Self::of(object).map(|document| vec![document]),
+        }
+    }
+
+    /// Which instance it was of (`MIID`, `MIIDS`) is nothing that says where it goes.
+    fn of(json: Json) -> Result<Self, TreeError> {
+        let Json::Object(mut members) = json else { return Err(unfit(&"not a JSON object")) };
+        let data = members.remove("MOData").ok_or_else(|| unfit(&"has no MOData"))?;
+        // An empty name is the TS's own way of leaving one out (TS 7.5).
         let mut text = |name: &str| match members.remove(name) {
-            Some(Json::String(text)) => Some(text),
-            _ => None,
+            Some(Json::String(text)) => Ok(Some(text).filter(|text| !text.is_empty())),
+            None | Some(Json::Null) => Ok(None),
+            Some(_) => Err(unfit(&format_args!("its {name} is no string"))),
         };
-        Ok(Self { moid: text("MOID"), client_uri: text("ClientURI"), data, is_bare: false })
+        Ok(Self { moid: text("MOID")?, client_uri: text("ClientURI")?, data, is_bare: false })
     }
 
     /// Reads `application/vnd.syncml.dmtnds+xml`, typed by the DDF of `target`, or else of the management object that
@@ -109,18 +119,21 @@ impl Document {
     /// if that is its only member and the DDF has no child of that very name.
     #[must_use]
     pub fn data_of(self, node: &NodeRef) -> Json {
+        let is_wrapper = |members: &Map<String, Json>| {
+            let own = |name: &String| node.is_called(name) && !has_named(node, name);
+            !self.is_bare && members.len() == 1 && members.keys().all(own)
+        };
         match self.data {
-            Json::Object(mut members)
-                if !self.is_bare
-                    && members.len() == 1
-                    && members.contains_key(node.name())
-                    && !has_named(node, node.name()) =>
-            {
-                members.remove(node.name()).unwrap_or(Json::Null)
+            Json::Object(members) if is_wrapper(&members) => {
+                members.into_iter().next().map_or(Json::Null, |(_, inner)| inner)
             }
             other => other,
         }
     }
+}
+
+fn unfit(why: &dyn std::fmt::Display) -> TreeError {
+    TreeError::Invalid { node: "the retrieved document".to_owned(), why: why.to_string() }
 }
 
 fn has_named(node: &NodeRef, name: &str) -> bool {

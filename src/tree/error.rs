@@ -49,7 +49,7 @@ pub enum TreeError {
     #[error("{0}: addresses more nodes than are handled at once")]
     TooMany(String),
     /// More than the device keeps.
-    #[error("{0}: more nodes than the device keeps")]
+    #[error("{0}: more than the device keeps")]
     Full(String),
     /// The source of a value is not there now, but may come back.
     #[error("{node}: unavailable: {why}")]

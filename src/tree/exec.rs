@@ -2,9 +2,12 @@
 
 use crate::backend::{self, Running};
 use crate::ddf::AccessType;
+use crate::uri::client::ClientUri;
 
+use super::access::Rights;
 use super::error::TreeError;
 use super::node::NodeRef;
+use super::plan::Plan;
 use super::registry::{Tree, Visitor};
 
 /// A node that may be executed.
@@ -18,6 +21,10 @@ pub struct Invocation {
     pub alert_type: String,
     /// Where its end is reported, if not to the server that gave the command: an absolute URI.
     pub report_to: Option<String>,
+    /// Whether it goes on after a reboot.
+    pub resume: bool,
+    /// Whether it does so now.
+    resumed: bool,
     codes: Vec<(i32, u16)>,
 }
 
@@ -46,8 +53,25 @@ impl Tree {
             after_session: exec.after_session,
             alert_type: exec.alert_type.clone(),
             report_to: None,
+            resume: exec.resume,
+            resumed: false,
             codes: exec.codes.clone(),
         })
+    }
+
+    /// What executing a node means that was commanded before the agent was started; `resumed`: and was begun.
+    ///
+    /// # Errors
+    /// The node is no longer there, or the server may no longer execute it.
+    pub async fn invocation_again(
+        &self,
+        client_uri: &str,
+        resumed: bool,
+        visitor: &Visitor<'_>,
+    ) -> Result<Invocation, TreeError> {
+        let uri = ClientUri::parse(client_uri).map_err(|_| TreeError::NotFound(client_uri.to_owned()))?;
+        let node = self.resolve(&uri, visitor, Rights::EXECUTE).await?;
+        Ok(Invocation { resumed, ..self.invocation(&node)? })
     }
 
     /// Starts what the node's mapping names.
@@ -64,7 +88,9 @@ impl Tree {
         let Some(exec) = &node.mapping().exec else {
             return Err(TreeError::Unsupported("EXEC of a node that no mapping gives a meaning"));
         };
-        let scope = self.scope_with_input(node, visitor, &[]).await?;
-        backend::start(exec, &scope.context()).await.map_err(failed)
+        let scope = self.scope_with_input(node, visitor, &Plan::default()).await?;
+        let mut context = scope.context();
+        context.request.resumed = invocation.resumed;
+        backend::start(exec, &context).await.map_err(failed)
     }
 }

@@ -4,13 +4,21 @@
 //! holds a lock across I/O.
 
 mod access;
+mod account;
+mod apply;
+mod batch;
 mod builtins;
+mod cache;
 mod delegation;
 mod delete;
 mod dependencies;
 mod document;
 mod error;
 mod exec;
+mod fit;
+mod intent;
+mod json;
+mod moment;
 mod node;
 mod plan;
 mod read;
@@ -18,16 +26,22 @@ mod registry;
 mod resolve;
 mod rules;
 mod scope;
+mod source;
 #[cfg(test)]
 mod tests;
+mod walk;
 mod write;
 
 pub use access::Rights;
+pub use account::as_changed;
+pub use batch::{Batch, Gathering, Pieces};
 pub use builtins::SessionFacts;
 pub use document::Document;
 pub use error::TreeError;
 pub use exec::Invocation;
 pub use node::NodeRef;
+pub use plan::Data;
 pub use read::Shown;
 pub use registry::{Tree, Visitor};
 pub use resolve::Resolved;
+pub use write::Place;

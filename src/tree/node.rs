@@ -45,6 +45,11 @@ impl NodeRef {
         }
     }
 
+    /// The root of its instance.
+    pub(super) fn root_of(&self) -> Self {
+        Self::root(Arc::clone(&self.object), Arc::clone(&self.instance))
+    }
+
     /// The child that `id` describes, called `name`; kept in the store or named in the DDF.
     pub(super) fn child(&self, id: NodeId, name: &str) -> Self {
         self.listed(id, &Child { name: name.to_owned(), captured: decode_name(name), item: None })

@@ -1,26 +1,31 @@
 //! What a write comes to, before anything is done: every node of the new data is checked against the DDF.
+//!
+//! What is there already needs Replace access, what is not needs Add; what comes with a node that is new needs either.
 
 use std::collections::BTreeMap;
+use std::future::Future;
+use std::pin::Pin;
 
-use serde_json::{Map, Value as Json};
+use serde_json::Value as Json;
 
-use crate::backend::Child;
-use crate::ddf::{AccessType, NodeName, Occurrence, Scope};
+use crate::backend::{Act, Child};
+use crate::ddf::{AccessType, Format};
 use crate::mo::mapping::{Call, From};
 use crate::mo::{NodeId, Value};
 use crate::store::{Change, NodeKey, Stored};
-use crate::uri::{decode_name, encode_name};
+use crate::uri::decode_name;
 
+use super::access::Rights;
 use super::delegation::{Edit, Edits};
 use super::error::TreeError;
+use super::fit::{self, allowed, described, invalid};
 use super::node::NodeRef;
-use super::read::{Pass, required};
+use super::read::{Pass, required, secret};
+use super::registry::Origin;
 use super::rules::{self, Ruling};
 
 /// The most nodes of one write: more are no management object but an attack on the device's memory.
 const MOST_NODES: usize = 100_000;
-/// The longest name of an un-named node, in bytes.
-const LONGEST_NAME: usize = 255;
 /// The largest value that the store keeps, in bytes. A page with a larger one is read for each of its neighbours, and does
 /// not fit the store's cache.
 const LARGEST_STORED: usize = 128 << 10;
@@ -37,6 +42,15 @@ pub(super) struct Plan {
     nodes: usize,
 }
 
+/// What a server brings for a node.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Data {
+    /// A serialised node's inner (TS 7.5).
+    Json(Json),
+    /// A leaf's value, sent raw.
+    Value(Value),
+}
+
 /// Something that happens outside the store.
 pub(super) enum Effect {
     /// The node's mapping sets a value.
@@ -47,30 +61,123 @@ pub(super) enum Effect {
     Delete(NodeRef),
 }
 
+/// Whether a node is there before the write.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Standing {
+    There,
+    New,
+}
+
+type Reached<'f> = Pin<Box<dyn Future<Output = Result<Standing, TreeError>> + Send + 'f>>;
+
 impl Effect {
     pub(super) fn node(&self) -> &NodeRef {
         match self {
             Self::Set(node, _) | Self::Add(node) | Self::Delete(node) => node,
         }
     }
+
+    /// What the node's mapping says.
+    pub(super) fn act(&self) -> Option<Act<'_>> {
+        let mapping = self.node().mapping();
+        match self {
+            Self::Set(_, value) => mapping.set.as_ref().map(|sink| Act::Set(sink, value)),
+            Self::Add(_) => mapping.add.as_ref().map(Act::Add),
+            Self::Delete(_) => mapping.delete.as_ref().map(Act::Delete),
+        }
+    }
+
+    fn is_final(&self) -> bool {
+        self.act().is_some_and(|act| act.is_final())
+    }
+}
+
+/// What a mapping has the machine do; the store needs no telling.
+pub(super) fn outside(call: Option<&Call>) -> Option<&Call> {
+    call.filter(|call| !matches!(call, Call::Store))
 }
 
 impl Plan {
-    /// `data` in place of all that is at `node`.
-    pub(super) async fn replace(
+    /// `data` in place of all that is at `node`, which a server has named. What is not there yet is added.
+    ///
+    /// # Errors
+    /// The DDF or the object's own rules forbid it, or the data is no such node.
+    pub(super) async fn put(&mut self, pass: &Pass<'_>, node: &NodeRef, data: Data) -> Result<(), TreeError> {
+        pass.tree.authorise(node, pass.visitor, Rights::WRITE, &pass.snapshot)?;
+        self.targets.push(node.clone());
+        if node.object.per_object {
+            let edit = match data {
+                Data::Json(data) => Edit::Replace(data),
+                Data::Value(value) => Edit::Set(value),
+            };
+            return self.delegations.make(pass, node, edit);
+        }
+        let (node, standing) = self.place(pass, node).await?;
+        match data {
+            Data::Json(data) if !node.is_leaf() => self.replace(pass, &node, data, standing).await,
+            Data::Json(data) => self.leaf(pass, &node, typed(&node, &data)?, standing, false).await,
+            Data::Value(value) => self.leaf(pass, &node, value, standing, false).await,
+        }
+    }
+
+    /// `data` becomes a new instance, whose root is `root`.
+    ///
+    /// # Errors
+    /// As [`Plan::put`].
+    pub(super) async fn create(
+        &mut self,
+        pass: &Pass<'_>,
+        root: &NodeRef,
+        data: Json,
+    ) -> Result<(), TreeError> {
+        self.targets.push(root.clone());
+        self.replace(pass, root, data, Standing::New).await
+    }
+
+    /// Makes room for a node that a server named, and says whether it is there already.
+    async fn place(&mut self, pass: &Pass<'_>, node: &NodeRef) -> Result<(NodeRef, Standing), TreeError> {
+        let Some(parent) = node.parent().filter(|_| node.instance.origin != Origin::Account) else {
+            return Ok((node.clone(), Standing::There));
+        };
+        let above = self.reach(pass, &parent, node).await?;
+        let unnamed = node.object.node(node.id).is_unnamed();
+        let found = match above {
+            Standing::There if unnamed => pass.unnamed(&parent).await?,
+            _ => Vec::new(),
+        };
+        let placed = self.arrive(pass, &parent, node.clone(), &found, above).await?;
+        if unnamed && placed.1 == Standing::New {
+            fit::check_count(&parent, node.id, found.len() + 1)?;
+        }
+        Ok(placed)
+    }
+
+    /// The way to a node: un-named nodes must be there, optional ones come into being with the `next` one in them.
+    fn reach<'f>(&'f mut self, pass: &'f Pass<'_>, node: &'f NodeRef, next: &'f NodeRef) -> Reached<'f> {
+        Box::pin(async move {
+            let Some(parent) = node.parent() else { return Ok(Standing::There) };
+            let above = self.reach(pass, &parent, node).await?;
+            if node.object.node(node.id).is_unnamed() {
+                let found = pass.unnamed(&parent).await?;
+                let there = found.iter().any(|found| found.name == node.name());
+                return if there { Ok(Standing::There) } else { Err(TreeError::NotFound(node.client_uri())) };
+            }
+            let (_, standing) = self.arrive(pass, &parent, node.clone(), &[], above).await?;
+            if standing == Standing::New {
+                fit::check_complete(node, |id| id == next.id)?;
+            }
+            Ok(standing)
+        })
+    }
+
+    /// An interior node gets new data.
+    async fn replace(
         &mut self,
         pass: &Pass<'_>,
         node: &NodeRef,
         data: Json,
+        standing: Standing,
     ) -> Result<(), TreeError> {
-        if node.object.per_object {
-            return self.delegations.make(pass, node, Edit::Replace(data));
-        }
-        if node.is_leaf() {
-            let value =
-                Value::from_json(node.properties().format, &data).map_err(|error| invalid(node, &error))?;
-            return self.leaf(pass, node, value).await;
-        }
         let Json::Object(members) = data else {
             return Err(invalid(node, &"an interior node takes a JSON object"));
         };
@@ -78,81 +185,170 @@ impl Plan {
         if self.nodes > MOST_NODES {
             return Err(TreeError::Full(node.client_uri()));
         }
-        let members = described(node, members)?;
-        check_counts(node, &members)?;
+        let mut members = described(node, members)?;
         // One listing serves all children.
-        let unnamed = node.object.unnamed_child(node.id);
-        let listed = match unnamed.filter(|id| node.object.node(*id).mapping.list.is_some()) {
-            Some(id) => pass.tree.children(node, id, &pass.snapshot, pass.visitor).await?,
-            None => Vec::new(),
+        let found = match standing {
+            Standing::There => pass.unnamed(node).await?,
+            Standing::New => Vec::new(),
         };
-        self.remove_others(pass, node, &members, &listed)?;
+        fit::spell_as_found(node, &mut members, &found)?;
+        self.drop_valueless(pass, node, &mut members, standing).await?;
+        let staying = match standing {
+            Standing::There => self.remove_others(pass, node, &members, &found).await?,
+            Standing::New => 0,
+        };
+        fit::check_counts(node, &members, found.len(), staying)?;
+        if standing == Standing::New {
+            fit::check_complete(node, |id| members.values().any(|(there, _)| *there == id))?;
+        }
         for (name, (id, value)) in members {
-            let mut child = node.child(id, &name);
-            if node.object.node(id).is_unnamed() && !child.is_leaf() {
-                child = self.unnamed(pass, node, child, &listed)?;
+            let child = node.child(id, &name);
+            let (child, standing) = self.arrive(pass, node, child, &found, standing).await?;
+            if child.is_leaf() {
+                self.leaf(pass, &child, typed(&child, &value)?, standing, true).await?;
+            } else {
+                Box::pin(self.replace(pass, &child, value, standing)).await?;
             }
-            Box::pin(self.replace(pass, &child, value)).await?;
         }
         Ok(())
     }
 
-    /// What is there and not in the new data goes, unless it is permanent. Of what the machine lists, only that
-    /// which the mapping can delete; values that come from outside stay what they are.
-    fn remove_others(
+    /// A leaf without a value is written `null`, whatever its format: that it has none is nothing to be done.
+    async fn drop_valueless(
+        &self,
+        pass: &Pass<'_>,
+        node: &NodeRef,
+        members: &mut BTreeMap<String, (NodeId, Json)>,
+        standing: Standing,
+    ) -> Result<(), TreeError> {
+        let mut valueless = Vec::new();
+        for (name, (id, value)) in &*members {
+            let child = node.child(*id, name);
+            let format = child.properties().format;
+            if !value.is_null() || matches!(format, Format::Node | Format::Null) {
+                continue;
+            }
+            let is_empty = |value: Option<Value>| value.is_none_or(|value| value.is_empty());
+            if standing == Standing::New || is_empty(pass.leaf(&child).await?) {
+                valueless.push(name.clone());
+            }
+        }
+        members.retain(|name, _| !valueless.contains(name));
+        Ok(())
+    }
+
+    /// Sees to it that a child is there before what is in it, and says whether it was already.
+    async fn arrive(
+        &mut self,
+        pass: &Pass<'_>,
+        parent: &NodeRef,
+        child: NodeRef,
+        found: &[Child],
+        above: Standing,
+    ) -> Result<(NodeRef, Standing), TreeError> {
+        if child.object.node(child.id).is_unnamed() {
+            return match found.iter().find(|found| found.name == child.name()) {
+                Some(found) => Ok((parent.listed(child.id, found), Standing::There)),
+                None => Ok((self.add(parent, &child)?, Standing::New)),
+            };
+        }
+        if child.is_leaf() || required(&child) || child.instance.origin == Origin::Account {
+            return Ok((child, above));
+        }
+        let key = child.key();
+        let stored = pass.snapshot.node(&key)?.is_some();
+        let there = above == Standing::There
+            && (stored || pass.snapshot.exists(&key)? || pass.exists(&child).await?);
+        if !there && above == Standing::There {
+            allowed(&child, AccessType::ADD, "may not be added")?;
+        }
+        // From now on it is there even with nothing in it.
+        if !stored {
+            self.changes.push(Change::Put(key, Stored::Interior));
+        }
+        Ok((child, if there { Standing::There } else { Standing::New }))
+    }
+
+    /// An un-named node that is not there yet: a listed one is the machine's to make, others are kept in the store.
+    fn add(&mut self, parent: &NodeRef, child: &NodeRef) -> Result<NodeRef, TreeError> {
+        allowed(child, AccessType::ADD, "may not be added")?;
+        let mapping = child.mapping();
+        let added = outside(mapping.add.as_ref()).is_some();
+        if mapping.list.is_some() && !added {
+            let what = "can't be added: its mapping does not say how";
+            return Err(TreeError::NotAllowed { node: child.client_uri(), what });
+        }
+        // The machine knows it by its name without percent-encoding.
+        let captured = decode_name(child.name());
+        let child = parent.listed(child.id, &Child { name: child.name().to_owned(), captured, item: None });
+        if mapping.list.is_none() && !child.is_leaf() {
+            self.changes.push(Change::Put(child.key(), Stored::Interior));
+        }
+        if added {
+            self.effects.push(Effect::Add(child.clone()));
+        }
+        Ok(child)
+    }
+
+    /// A leaf gets a value; in a `part` of larger data it may be the one it has.
+    async fn leaf(
         &mut self,
         pass: &Pass<'_>,
         node: &NodeRef,
-        members: &BTreeMap<String, (NodeId, Json)>,
-        listed: &[Child],
+        value: Value,
+        standing: Standing,
+        part: bool,
     ) -> Result<(), TreeError> {
-        for name in pass.snapshot.children(&node.key())? {
-            let Some(id) = node.object.child(node.id, &name) else { continue };
-            let child = node.child(id, &name);
-            if !members.contains_key(&name) && !permanent(&child) && child.mapping().list.is_none() {
-                self.delete(pass, child)?;
-            }
+        if let Err(error) = may_take(pass, node, standing).await {
+            let shown = node.properties().access.allows(AccessType::GET) && !secret(node);
+            return match part && shown && pass.leaf(node).await?.as_ref() == Some(&value) {
+                true => Ok(()),
+                false => Err(error),
+            };
         }
-        let unnamed = node.object.unnamed_child(node.id);
-        for (found, id) in listed.iter().filter_map(|found| Some((found, unnamed?))) {
-            let child = node.listed(id, found);
-            if !members.contains_key(&found.name) && !permanent(&child) && child.mapping().delete.is_some() {
-                self.delete(pass, child)?;
+        fit::check_value(node, &value)?;
+        if let Ruling::Instead(changes) = rules::leaf(pass, node, &value).await? {
+            self.changes.extend(changes);
+            return Ok(());
+        }
+        let mapping = node.mapping();
+        let kept_in_store = mapping.get.iter().any(|source| matches!(source.from, From::Store));
+        match &mapping.set {
+            Some(sink) if !matches!(sink.to, Call::Store) => {
+                self.effects.push(Effect::Set(node.clone(), value));
             }
+            None if !mapping.get.is_empty() && !kept_in_store => {
+                return Err(TreeError::NotAllowed { node: node.client_uri(), what: "can't be set" });
+            }
+            _ if value.size() > LARGEST_STORED => return Err(TreeError::Full(node.client_uri())),
+            _ => self.changes.push(Change::Put(node.key(), Stored::Leaf(value))),
         }
         Ok(())
     }
 
-    /// A node and all below it go.
-    ///
-    /// # Errors
-    /// The object's own rules forbid it.
-    pub(super) fn delete(&mut self, pass: &Pass<'_>, node: NodeRef) -> Result<(), TreeError> {
-        rules::delete(pass, &node)?;
-        if node.object.per_object {
-            return self.delegations.make(pass, &node, Edit::Delete);
+    /// Puts what nothing can take back last, so that all before it still can when it fails; and after it only what it
+    /// is needed for: the nodes in one that a program adds.
+    pub(super) fn sort(&mut self) {
+        // They come in the order of the tree: a node before what is in it.
+        let mut made: Vec<NodeKey> = Vec::new();
+        let (mut first, mut last) = (Vec::new(), Vec::new());
+        for effect in self.effects.drain(..) {
+            let key = effect.node().key();
+            while made.last().is_some_and(|made| !key.is_at_or_below(made)) {
+                made.pop();
+            }
+            let waits = !made.is_empty();
+            if effect.is_final() && matches!(effect, Effect::Add(_)) {
+                made.push(key);
+            }
+            if effect.is_final() || waits { last.push(effect) } else { first.push(effect) }
         }
-        self.changes.push(Change::Remove(node.key()));
-        if node.mapping().delete.is_some() {
-            self.effects.push(Effect::Delete(node));
-        }
-        Ok(())
-    }
-
-    /// What a leaf will hold when all is done; none if nothing.
-    ///
-    /// # Errors
-    /// As reading it.
-    #[expect(dead_code, reason = "for the rules of the objects that the agent lives by")]
-    pub(super) async fn after(&self, pass: &Pass<'_>, node: &NodeRef) -> Result<Option<Value>, TreeError> {
-        match self.planned(&node.key()) {
-            Some(planned) => Ok(planned),
-            None => pass.leaf(node).await,
-        }
+        self.effects = first;
+        self.effects.append(&mut last);
     }
 
     /// What the change makes of a leaf, if it says anything of it: the latest word counts.
-    fn planned(&self, key: &NodeKey) -> Option<Option<Value>> {
+    pub(super) fn planned(&self, key: &NodeKey) -> Option<Option<Value>> {
         let set = self.effects.iter().rev().find_map(|effect| match effect {
             Effect::Set(node, value) if node.key() == *key => Some(value.clone()),
             _ => None,
@@ -166,148 +362,34 @@ impl Plan {
         };
         set.map(Some).or_else(stored)
     }
+}
 
-    /// An un-named interior node: a listed one is the machine's own, others are kept in the store.
-    fn unnamed(
-        &mut self,
-        pass: &Pass<'_>,
-        parent: &NodeRef,
-        mut node: NodeRef,
-        listed: &[Child],
-    ) -> Result<NodeRef, TreeError> {
-        let mapping = node.mapping();
-        if mapping.list.is_some() {
-            if let Some(found) = listed.iter().find(|child| child.name == node.name()) {
-                return Ok(parent.listed(node.id, found));
-            }
-            allowed(&node, AccessType::ADD, "may not be added")?;
-            if mapping.add.is_none() {
-                let what = "can't be added: its mapping does not say how";
-                return Err(TreeError::NotAllowed { node: node.client_uri(), what });
-            }
-            // The machine knows it by its name without percent-encoding.
-            let captured = decode_name(node.name());
-            node = parent.listed(node.id, &Child { name: node.name().to_owned(), captured, item: None });
-            self.effects.push(Effect::Add(node.clone()));
-            return Ok(node);
-        }
-        if pass.snapshot.exists(&node.key())? {
-            return Ok(node);
-        }
-        allowed(&node, AccessType::ADD, "may not be added")?;
-        if mapping.add.is_some() {
-            self.effects.push(Effect::Add(node.clone()));
-        }
-        self.changes.push(Change::Put(node.key(), Stored::Interior));
-        Ok(node)
+fn typed(node: &NodeRef, data: &Json) -> Result<Value, TreeError> {
+    Value::from_json(node.properties().format, data).map_err(|error| invalid(node, &error))
+}
+
+/// Whether the DDF lets a server give the leaf a value.
+async fn may_take(pass: &Pass<'_>, node: &NodeRef, standing: Standing) -> Result<(), TreeError> {
+    let access = node.properties().access;
+    let (add, replace) = (access.allows(AccessType::ADD), access.allows(AccessType::REPLACE));
+    if add && replace {
+        return Ok(());
     }
+    let (may, what) = match standing {
+        // What nothing else gives a value must come with its parent.
+        Standing::New => (add || replace || fit::must_be_given(&node.object, node.id), "may not be added"),
+        Standing::There if is_there(pass, node).await => (replace, "may not be replaced"),
+        Standing::There => (add, "may not be added"),
+    };
+    if may { Ok(()) } else { Err(TreeError::NotAllowed { node: node.client_uri(), what }) }
+}
 
-    /// A leaf gets a value.
-    pub(super) async fn leaf(
-        &mut self,
-        pass: &Pass<'_>,
-        node: &NodeRef,
-        value: Value,
-    ) -> Result<(), TreeError> {
-        if node.object.per_object {
-            return self.delegations.make(pass, node, Edit::Set(value));
-        }
-        let mapping = node.mapping();
-        let from_outside = !mapping.get.is_empty();
-        if pass.exists(node).await.unwrap_or(from_outside) {
-            allowed(node, AccessType::REPLACE, "may not be replaced")?;
-        } else if !node.properties().access.allows(AccessType::REPLACE) {
-            allowed(node, AccessType::ADD, "may not be added")?;
-        }
-        let text = value.to_text();
-        if let Some(most) = mapping.max_len
-            && text.len() > most
-        {
-            return Err(invalid(node, &format_args!("{} bytes where {most} are allowed", text.len())));
-        }
-        if let Some(pattern) = &mapping.pattern
-            && !pattern.is_match(&text)
-        {
-            return Err(invalid(node, &format_args!("does not match the pattern {:?}", pattern.as_str())));
-        }
-        drop(text);
-        if let Ruling::Instead(changes) = rules::leaf(pass, node, &value).await? {
-            self.changes.extend(changes);
-            return Ok(());
-        }
-        let kept_in_store = mapping.get.iter().any(|source| matches!(source.from, From::Store));
-        match &mapping.set {
-            Some(sink) if !matches!(sink.to, Call::Store) => {
-                self.effects.push(Effect::Set(node.clone(), value));
-            }
-            None if from_outside && !kept_in_store => {
-                return Err(TreeError::NotAllowed { node: node.client_uri(), what: "can't be set" });
-            }
-            _ if value.size() > LARGEST_STORED => return Err(TreeError::Full(node.client_uri())),
-            _ => self.changes.push(Change::Put(node.key(), Stored::Leaf(value))),
-        }
-        Ok(())
+/// Whether a leaf exists, with a value or without.
+async fn is_there(pass: &Pass<'_>, node: &NodeRef) -> bool {
+    let always = required(node) && !node.object.node(node.id).is_unnamed();
+    if always || node.instance.origin == Origin::Account {
+        return true;
     }
-}
-
-/// The members of new data by their nodes' names, spelt as the DDF has them.
-pub(super) fn described(
-    node: &NodeRef,
-    members: Map<String, Json>,
-) -> Result<BTreeMap<String, (NodeId, Json)>, TreeError> {
-    let mut known = BTreeMap::new();
-    for (name, value) in members {
-        let id = node.object.child(node.id, &name);
-        let id = id.ok_or_else(|| invalid(node, &format_args!("the DDF has no node {name:?} here")))?;
-        let name = match &node.object.node(id).name {
-            NodeName::Named(described) => described.clone(),
-            NodeName::Unnamed(_) if is_name(&name) => encode_name(&decode_name(&name)),
-            NodeName::Unnamed(_) => {
-                return Err(invalid(node, &format_args!("{name:?} is no name for a node")));
-            }
-        };
-        if known.insert(name.clone(), (id, value)).is_some() {
-            return Err(invalid(node, &format_args!("node {name:?} is there twice")));
-        }
-    }
-    Ok(known)
-}
-
-/// Whether a server may give this name to a node: a ClientURI must be able to hold it, and a store key.
-fn is_name(name: &str) -> bool {
-    let fits = !name.is_empty() && name.len() <= LONGEST_NAME && !name.contains('/');
-    fits && !decode_name(name).contains(char::is_control)
-}
-
-fn check_counts(node: &NodeRef, members: &BTreeMap<String, (NodeId, Json)>) -> Result<(), TreeError> {
-    for &id in node.object.children(node.id) {
-        let (Occurrence::ZeroOrN(most) | Occurrence::OneOrN(most)) =
-            node.object.node(id).properties.occurrence
-        else {
-            continue;
-        };
-        let count = members.values().filter(|(described, _)| *described == id).count();
-        if u32::try_from(count).unwrap_or(u32::MAX) > most {
-            return Err(invalid(node, &format_args!("{count} nodes where the DDF allows {most}")));
-        }
-    }
-    Ok(())
-}
-
-fn invalid(node: &NodeRef, why: &dyn std::fmt::Display) -> TreeError {
-    TreeError::Invalid { node: node.client_uri(), why: why.to_string() }
-}
-
-fn allowed(node: &NodeRef, access: AccessType, what: &'static str) -> Result<(), TreeError> {
-    if node.properties().access.allows(access) {
-        Ok(())
-    } else {
-        Err(TreeError::NotAllowed { node: node.client_uri(), what })
-    }
-}
-
-/// Whether a node stays when a server's data lacks it.
-fn permanent(node: &NodeRef) -> bool {
-    let named = !node.object.node(node.id).is_unnamed();
-    node.properties().scope == Scope::Permanent || (named && required(node))
+    // One whose source fails right now is there.
+    pass.exists(node).await.unwrap_or(true)
 }

@@ -1,28 +1,29 @@
 //! Reading: a leaf's value, or an instance and part of one as JSON (TS 7.5).
-//!
-//! JSON is written straight into one buffer; a node that turns out not to exist is cut off again. Stored
-//! values come from one snapshot, however long the outside sources take.
 
-use std::future::Future;
-use std::pin::Pin;
+use std::sync::Arc;
 
 use crate::backend::builtin::is_secret;
-use crate::backend::{self, Answer, Child, Reading};
-use crate::ddf::{AccessType, NodeName, Occurrence};
+use crate::backend::{self, Answer, Reading};
+use crate::ddf::AccessType;
 use crate::mo::Value;
 use crate::mo::mapping::From as Origin;
 use crate::store::{Change, Snapshot, Stored};
 
-use super::document;
+use super::batch::is_there;
 use super::error::TreeError;
+pub(super) use super::json::required;
+use super::moment::{self, Extent, Moment};
 use super::node::NodeRef;
 use super::registry::{Tree, Visitor};
+use super::resolve::Resolved;
 
 /// What a server gets.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Shown {
-    /// The node is there and holds nothing.
+    /// There is nothing in what it asked for.
     Empty,
+    /// It has it already, by its cache validator (TS 12).
+    Fresh,
     /// A leaf's value and its MIME type.
     Leaf {
         /// From the DDF; `text/plain` if that says nothing.
@@ -30,7 +31,7 @@ pub enum Shown {
         /// The value.
         value: Value,
     },
-    /// The serialisation of an interior node: one JSON object.
+    /// The serialisation of other nodes: one JSON object, or an array of them.
     Document(Vec<u8>),
 }
 
@@ -38,91 +39,73 @@ pub enum Shown {
 pub(super) struct Pass<'a> {
     pub(super) tree: &'a Tree,
     pub(super) visitor: &'a Visitor<'a>,
-    pub(super) snapshot: Snapshot,
+    pub(super) snapshot: Arc<Snapshot>,
 }
-
-/// How sure it is that a node is there.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-enum Presence {
-    /// It is not, or is not shown.
-    Absent,
-    /// If its parent is: the DDF requires it, and nothing else speaks of it.
-    Presumed,
-    /// It has a value, is stored or listed.
-    There,
-}
-
-type Written<'f> = Pin<Box<dyn Future<Output = Result<Presence, TreeError>> + Send + 'f>>;
 
 /// The most bytes that are read at once.
 const MOST: usize = 16 << 20;
 
 impl Tree {
-    /// Reads what GET returns: a leaf as it is, everything else serialised with `level` levels of children
-    /// (all if none).
+    /// Reads what GET returns of one node: see [`Tree::show`].
     ///
     /// # Errors
-    /// The node does not exist, may not be read, or its source fails.
+    /// As [`Tree::show`].
     pub async fn read(
         &self,
         node: &NodeRef,
         level: Option<u32>,
         visitor: &Visitor<'_>,
     ) -> Result<Shown, TreeError> {
-        readable(node)?;
-        let pass = self.pass(visitor)?;
-        if node.is_leaf() {
-            let value = pass.existing_leaf(node).await?;
-            let mime = node.properties().mime.first().cloned().unwrap_or_else(|| "text/plain".to_owned());
-            return Ok(if value.is_empty() { Shown::Empty } else { Shown::Leaf { mime, value } });
-        }
-        let data = pass.interior(node, level).await?;
-        Ok(if data == b"{}" { Shown::Empty } else { Shown::Document(document::serialise(node, &data)) })
+        self.show(Resolved::One(node.clone()), level, None, visitor).await
     }
 
-    /// Reads what HPUT and HPOST send: one JSON object, for a leaf too.
+    /// Reads what GET returns: a single leaf as it is, everything else serialised with `level` levels of children
+    /// (all if none); nothing where `held` is the cache validator of the instance.
     ///
     /// # Errors
-    /// As [`Tree::read`].
-    pub async fn document(
+    /// The node does not exist, may not be read, or its source fails.
+    pub async fn show(
+        &self,
+        found: Resolved,
+        level: Option<u32>,
+        held: Option<&str>,
+        visitor: &Visitor<'_>,
+    ) -> Result<Shown, TreeError> {
+        let is_one = match &found {
+            Resolved::One(node) if node.is_leaf() => return self.show_leaf(node, held, visitor).await,
+            Resolved::One(_) => true,
+            Resolved::Many(_) => false,
+        };
+        let mut gathering = self.gathering(visitor)?;
+        gathering.add(found, level, held).await?;
+        if gathering.is_all_fresh() {
+            return Ok(Shown::Fresh);
+        }
+        let batch = gathering.finish();
+        if batch.is_empty() {
+            return Ok(Shown::Empty);
+        }
+        let profile = visitor.account.profile;
+        let in_array = !is_one || profile.one_is_an_array();
+        let (json, has_members) = batch.pieces(profile, in_array).collect(MOST).await?;
+        Ok(if is_one && !has_members { Shown::Empty } else { Shown::Document(json) })
+    }
+
+    async fn show_leaf(
         &self,
         node: &NodeRef,
-        level: Option<u32>,
+        held: Option<&str>,
         visitor: &Visitor<'_>,
-    ) -> Result<Vec<u8>, TreeError> {
+    ) -> Result<Shown, TreeError> {
         readable(node)?;
-        if secret(node) {
-            return Err(TreeError::NotAllowed { node: node.client_uri(), what: "is never serialised" });
+        let value = self.pass(visitor)?.existing_leaf(node).await?;
+        if let Some(held) = held
+            && self.gathering(visitor)?.is_fresh(node, &[held.as_bytes()]).await?
+        {
+            return Ok(Shown::Fresh);
         }
-        let data = self.pass(visitor)?.interior(node, level).await?;
-        Ok(document::serialise(node, &data))
-    }
-
-    /// Every instance the server may read, each as one JSON object: HPUT without ClientURI (TS 5.4.2).
-    ///
-    /// # Errors
-    /// As [`Tree::read`].
-    pub async fn everything(&self, visitor: &Visitor<'_>) -> Result<Vec<Vec<u8>>, TreeError> {
-        let pass = self.pass(visitor)?;
-        let mut documents = Vec::new();
-        let mut total = 0;
-        for object in self.objects().iter().filter(|object| visitor.sees(object)) {
-            for (instance, rights) in self.visible(object, visitor, &pass.snapshot)? {
-                if !rights.allow(super::Rights::READ) {
-                    continue;
-                }
-                let root = NodeRef::root(std::sync::Arc::clone(object), std::sync::Arc::new(instance));
-                let mut data = Vec::new();
-                if pass.write(&root, None, &mut data).await? == Presence::There {
-                    total += data.len();
-                    if total > MOST {
-                        return Err(TreeError::TooLarge(root.client_uri()));
-                    }
-                    documents.push(document::serialise(&root, &data));
-                }
-            }
-        }
-        Ok(documents)
+        let mime = node.properties().mime.first().cloned().unwrap_or_else(|| "text/plain".to_owned());
+        Ok(if value.is_empty() { Shown::Empty } else { Shown::Leaf { mime, value } })
     }
 
     /// A leaf's value as text, for the agent's own use; none if it has none.
@@ -158,17 +141,22 @@ impl Tree {
     }
 
     pub(super) fn pass<'a>(&'a self, visitor: &'a Visitor<'a>) -> Result<Pass<'a>, TreeError> {
-        Ok(Pass { tree: self, visitor, snapshot: self.store.snapshot()? })
+        Ok(Pass { tree: self, visitor, snapshot: Arc::new(self.store.snapshot()?) })
     }
 }
 
 impl Pass<'_> {
-    /// Whether a leaf has a value, or an interior node anything in it.
+    /// Whether a leaf has a value, or an interior node anything in it; whoever may see it.
     pub(super) async fn exists(&self, node: &NodeRef) -> Result<bool, TreeError> {
         if node.is_leaf() {
             return Ok(self.leaf(node).await?.is_some());
         }
-        Ok(self.write(node, Some(0), &mut Vec::new()).await? != Presence::Absent)
+        if required(node) || moment::is_known(&self.snapshot, node)? {
+            return Ok(true);
+        }
+        let mut moment = Moment::new(Arc::clone(&self.snapshot));
+        moment.gather(self, node, Extent::ALL).await?;
+        is_there(node, &moment, Extent::ALL)
     }
 
     /// The value of a leaf that must be there: a required one without a value is empty.
@@ -180,19 +168,8 @@ impl Pass<'_> {
         }
     }
 
-    /// The JSON of a node that must be there.
-    async fn interior(&self, node: &NodeRef, level: Option<u32>) -> Result<Vec<u8>, TreeError> {
-        let mut data = Vec::new();
-        let there = match self.write(node, level, &mut data).await? {
-            Presence::There => true,
-            Presence::Presumed => self.has_parent(node).await?,
-            Presence::Absent => false,
-        };
-        if there { Ok(data) } else { Err(TreeError::NotFound(node.client_uri())) }
-    }
-
     /// Whether what a required node is in is there itself.
-    async fn has_parent(&self, node: &NodeRef) -> Result<bool, TreeError> {
+    pub(super) async fn has_parent(&self, node: &NodeRef) -> Result<bool, TreeError> {
         let mut above = node.parent();
         while let Some(parent) = above {
             if !required(&parent) && !parent.is_root() {
@@ -246,20 +223,11 @@ impl Pass<'_> {
     }
 
     fn stored(&self, node: &NodeRef) -> Result<Option<Value>, TreeError> {
-        match self.snapshot.node(&node.key())? {
-            Some(Stored::Leaf(value)) => Ok(Some(value)),
-            Some(Stored::Interior) => Ok(None),
-            None => {
-                let properties = node.properties();
-                let default = properties.default_value.as_deref();
-                let parsed = default.map(|text| Value::from_text(properties.format, text)).transpose();
-                parsed.map_err(|error| TreeError::Invalid { node: node.client_uri(), why: error.to_string() })
-            }
-        }
+        moment::stored(&self.snapshot, node)
     }
 
     /// A leaf whose source fails right now does not withhold all the others from the server.
-    async fn leaf_or_nothing(&self, node: &NodeRef) -> Result<Option<Value>, TreeError> {
+    pub(super) async fn leaf_or_nothing(&self, node: &NodeRef) -> Result<Option<Value>, TreeError> {
         match self.leaf(node).await {
             Err(error @ (TreeError::Backend { .. } | TreeError::Unavailable { .. })) => {
                 log::warn!("left out: {error}");
@@ -267,86 +235,6 @@ impl Pass<'_> {
             }
             other => other,
         }
-    }
-
-    /// Writes a node's JSON; nothing if it is absent.
-    fn write<'f>(&'f self, node: &'f NodeRef, level: Option<u32>, out: &'f mut Vec<u8>) -> Written<'f> {
-        Box::pin(async move {
-            if !node.properties().access.allows(AccessType::GET) || secret(node) {
-                return Ok(Presence::Absent);
-            }
-            if node.is_leaf() {
-                return match self.leaf_or_nothing(node).await? {
-                    Some(value) => {
-                        value.write_json(out);
-                        Ok(Presence::There)
-                    }
-                    None if required(node) => {
-                        out.extend_from_slice(b"null");
-                        Ok(Presence::Presumed)
-                    }
-                    None => Ok(Presence::Absent),
-                };
-            }
-            let known = node.is_root()
-                || node.object.node(node.id).is_unnamed()
-                || self.snapshot.node(&node.key())?.is_some();
-            let mut presence = match known {
-                true => Presence::There,
-                false if required(node) => Presence::Presumed,
-                false => Presence::Absent,
-            };
-            let start = out.len();
-            let cut = level == Some(0);
-            out.push(b'{');
-            // Otherwise a node is there if anything in it is.
-            if (!cut || !known) && self.write_children(node, level, out).await? == Presence::There {
-                presence = Presence::There;
-            }
-            if cut {
-                out.truncate(start + 1);
-            }
-            out.push(b'}');
-            if presence == Presence::Absent {
-                out.truncate(start);
-            }
-            Ok(presence)
-        })
-    }
-
-    /// Writes the members; says how sure it is of the surest of them.
-    async fn write_children(
-        &self,
-        node: &NodeRef,
-        level: Option<u32>,
-        out: &mut Vec<u8>,
-    ) -> Result<Presence, TreeError> {
-        let below = level.map(|level| level.saturating_sub(1));
-        let mut surest = Presence::Absent;
-        for &id in node.object.children(node.id) {
-            let children = match &node.object.node(id).name {
-                NodeName::Named(name) => vec![node.child(id, name)],
-                NodeName::Unnamed(_) => {
-                    let found = self.tree.children(node, id, &self.snapshot, self.visitor).await?;
-                    found.iter().map(|child: &Child| node.listed(id, child)).collect()
-                }
-            };
-            for child in children {
-                let start = out.len();
-                if surest > Presence::Absent {
-                    out.push(b',');
-                }
-                document::write_name(child.name(), out);
-                match self.write(&child, below, out).await? {
-                    Presence::Absent => out.truncate(start),
-                    presence => surest = surest.max(presence),
-                }
-                if out.len() > MOST {
-                    return Err(TreeError::TooLarge(child.client_uri()));
-                }
-            }
-        }
-        Ok(surest)
     }
 }
 
@@ -360,9 +248,9 @@ pub(super) fn readable(node: &NodeRef) -> Result<(), TreeError> {
     }
 }
 
-/// Whether the DDF says that the node is always there.
-pub(super) fn required(node: &NodeRef) -> bool {
-    matches!(node.properties().occurrence, Occurrence::One | Occurrence::OneOrMore | Occurrence::OneOrN(_))
+/// Whether no server gets to see the node as part of others.
+pub(super) fn withheld(node: &NodeRef) -> bool {
+    !node.properties().access.allows(AccessType::GET) || secret(node)
 }
 
 /// Whether the node's value is a secret that only an exact GET by its own server shows.

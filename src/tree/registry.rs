@@ -20,7 +20,9 @@ use super::node::NodeRef;
 #[derive(Debug)]
 pub struct Tree {
     objects: Vec<Arc<ManagementObject>>,
-    by_moid: HashMap<String, usize>,
+    /// Several where each is for servers of another profile.
+    by_moid: HashMap<String, Vec<usize>>,
+    /// As their files and bootstraps have them.
     accounts: Vec<Arc<Account>>,
     pub(super) store: Arc<Store>,
     pub(super) machine: Arc<Machine>,
@@ -67,30 +69,42 @@ impl Tree {
         machine: Arc<Machine>,
         started: Instant,
     ) -> Self {
-        let mut by_moid = HashMap::new();
+        let mut by_moid: HashMap<String, Vec<usize>> = HashMap::new();
         for (index, object) in objects.iter().enumerate() {
             for moid in std::iter::once(&object.moid).chain(&object.aliases) {
-                by_moid.entry(moid.clone()).or_insert(index);
+                by_moid.entry(moid.clone()).or_default().push(index);
             }
         }
         Self { objects, by_moid, accounts, store, machine, started }
     }
 
-    /// The management object that answers to `moid`, its own or an alias.
+    /// The management object that answers to `moid`, its own or an alias. Where there is one for each profile, a
+    /// server's is [`Tree::object_for`].
     #[must_use]
     pub fn object(&self, moid: &str) -> Option<&Arc<ManagementObject>> {
-        self.by_moid.get(moid).and_then(|&index| self.objects.get(index))
+        self.objects_of(moid).next()
+    }
+
+    /// The management object that answers to `moid` for a server of the visitor's profile.
+    #[must_use]
+    pub fn object_for(&self, moid: &str, visitor: &Visitor<'_>) -> Option<&Arc<ManagementObject>> {
+        self.objects_of(moid).find(|object| visitor.speaks_of(object))
+    }
+
+    fn objects_of(&self, moid: &str) -> impl Iterator<Item = &Arc<ManagementObject>> {
+        self.by_moid.get(moid).into_iter().flatten().filter_map(|&index| self.objects.get(index))
+    }
+
+    /// The accounts as their files and bootstraps have them, without what servers changed.
+    #[must_use]
+    pub fn accounts(&self) -> &[Arc<Account>] {
+        &self.accounts
     }
 
     /// All management objects, in the order loaded.
     #[must_use]
     pub fn objects(&self) -> &[Arc<ManagementObject>] {
         &self.objects
-    }
-
-    /// The DM accounts.
-    pub(super) fn accounts(&self) -> &[Arc<Account>] {
-        &self.accounts
     }
 
     /// Stores the data that instances are seeded with, where they are not in the store yet. A seed that does not
@@ -132,9 +146,12 @@ impl Tree {
             .map(|seed| Instance { miid: seed.miid.clone(), origin: Origin::Device })
             .collect();
         if object.per_account {
+            let own =
+                |account: &&Arc<Account>| object.profile.is_none_or(|profile| profile == account.profile);
             instances.extend(
                 self.accounts
                     .iter()
+                    .filter(own)
                     .map(|account| Instance { miid: account.server_id.clone(), origin: Origin::Account }),
             );
         }

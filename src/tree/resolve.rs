@@ -69,7 +69,7 @@ impl Tree {
         visitor: &Visitor<'_>,
         wanted: Rights,
     ) -> Result<Resolved, TreeError> {
-        let object = self.object(&uri.moid).filter(|object| visitor.sees(object));
+        let object = self.object_for(&uri.moid, visitor).filter(|object| visitor.sees(object));
         let object = object.ok_or_else(|| TreeError::NotFound(uri.moid.clone()))?;
         let mut search =
             Search { pass: self.pass(visitor)?, uri, object, listings: HashMap::new(), tried: 0 };

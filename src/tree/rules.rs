@@ -5,6 +5,7 @@
 use crate::mo::Value;
 use crate::store::Change;
 
+use super::account;
 use super::error::TreeError;
 use super::node::NodeRef;
 use super::plan::Plan;
@@ -12,7 +13,6 @@ use super::read::Pass;
 use super::registry::Origin;
 
 /// How a leaf that gets a value is kept.
-#[expect(dead_code, reason = "the objects that keep a leaf elsewhere come with their own rooms")]
 pub(super) enum Ruling {
     /// As its mapping says.
     Usual,
@@ -26,9 +26,8 @@ pub(super) enum Ruling {
 /// It may not: the whole change is refused.
 #[expect(clippy::unused_async, reason = "rules may read other nodes")]
 pub(super) async fn leaf(pass: &Pass<'_>, node: &NodeRef, value: &Value) -> Result<Ruling, TreeError> {
-    let _ = (pass, value);
     match node.instance.origin {
-        Origin::Account => Err(TreeError::Unsupported("changing a DM account")),
+        Origin::Account => Ok(Ruling::Instead(vec![account::change(pass, node, value)?])),
         Origin::Device | Origin::Delegation { .. } | Origin::Created { .. } => Ok(Ruling::Usual),
     }
 }
@@ -42,7 +41,7 @@ pub(super) fn delete(pass: &Pass<'_>, node: &NodeRef) -> Result<(), TreeError> {
     Ok(())
 }
 
-/// The whole change is planned. [`Plan::after`] tells what a leaf will hold; further changes may be added, for the
+/// The whole change is planned. [`Plan::planned`] tells what becomes of a leaf; further changes may be added, for the
 /// same transaction.
 ///
 /// # Errors

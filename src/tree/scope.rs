@@ -2,11 +2,11 @@
 
 use crate::backend::{Context, Request};
 use crate::mo::Value;
-use crate::store::{Change, Stored};
 
 use super::builtins::View;
 use super::error::TreeError;
 use super::node::NodeRef;
+use super::plan::Plan;
 use super::registry::{Tree, Visitor};
 
 /// Owns what a backend's [`Context`] lends.
@@ -26,7 +26,12 @@ impl Tree {
         Scope {
             tree: self,
             node,
-            view: View { session: visitor.session, account: self.account_of(&node.instance), node },
+            view: View {
+                session: visitor.session,
+                account: self.account_of(&node.instance),
+                store: &self.store,
+                node,
+            },
             server_id: &visitor.account.server_id,
             client_uri: node.client_uri(),
             siblings: Vec::new(),
@@ -34,23 +39,21 @@ impl Tree {
         }
     }
 
-    /// For effects: with the values of the sibling leaves that the node's `input` lists, as they will be after
-    /// `changes`.
+    /// For effects: with the values of the sibling leaves that the node's `input` lists, as they will be once all of
+    /// `plan` is done.
     pub(super) async fn scope_with_input<'a>(
         &'a self,
         node: &'a NodeRef,
         visitor: &Visitor<'a>,
-        changes: &[Change],
+        plan: &Plan,
     ) -> Result<Scope<'a>, TreeError> {
         let mut scope = self.scope(node, visitor);
         for name in &node.mapping().input {
             let Some(sibling) = node.sibling(name) else { continue };
-            let key = sibling.key();
-            let planned = changes.iter().rev().find_map(|change| match change {
-                Change::Put(changed, Stored::Leaf(value)) if *changed == key => Some(value.clone()),
-                _ => None,
-            });
-            let value = if planned.is_some() { planned } else { self.value(&sibling, visitor).await? };
+            let value = match plan.planned(&sibling.key()) {
+                Some(planned) => planned,
+                None => self.value(&sibling, visitor).await?,
+            };
             if let Some(value) = value {
                 scope.siblings.push((name.clone(), value));
             }
@@ -73,6 +76,7 @@ impl Scope<'_> {
                 client_uri: &self.client_uri,
                 moid: &self.node.object.moid,
                 miid: self.node.miid(),
+                resumed: false,
             },
         }
     }

@@ -69,6 +69,8 @@ pub struct Template {
     origin: String,
     /// Path and query; literals are encoded already.
     parts: Vec<Part>,
+    /// For a browser.
+    fragment: Option<String>,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -79,7 +81,7 @@ enum Part {
 
 impl Template {
     /// Reads a template. Path and query may hold anything: what no URI can carry is percent-encoded,
-    /// escapes stay as they are, and a fragment is dropped, as HTTP requests have none.
+    /// escapes stay as they are, and a fragment is kept for browsers alone, as HTTP requests have none.
     ///
     /// The scheme isn't judged here: see [`crate::transport::Origin::of`].
     ///
@@ -98,19 +100,28 @@ impl Template {
         if !is_origin(&origin, authority) {
             return Err(ServerUriError::Authority(origin));
         }
-        let path_and_query = rest.split('#').next().unwrap_or_default();
+        let (path_and_query, fragment) = match rest.split_once('#') {
+            Some((path_and_query, fragment)) => (path_and_query, Some(encode_literal(fragment))),
+            None => (rest, None),
+        };
         let parts = pieces(path_and_query).map(|piece| match piece {
             Piece::Literal(text) => Part::Literal(encode_literal(text)),
             Piece::Name(name) => Parameter::from_name(name)
                 .map_or_else(|| Part::Literal(UNSUPPORTED.to_owned()), Part::Parameter),
         });
-        Ok(Self { origin, parts: parts.collect() })
+        Ok(Self { origin, parts: parts.collect(), fragment })
     }
 
     /// Whether the template has a place for `parameter`.
     #[must_use]
     pub fn uses(&self, parameter: Parameter) -> bool {
         self.parts.contains(&Part::Parameter(parameter))
+    }
+
+    /// What stands behind the `#`, encoded as it is in a URI.
+    #[must_use]
+    pub fn fragment(&self) -> Option<&str> {
+        self.fragment.as_deref()
     }
 
     /// The address with values filled in; what `value` doesn't know becomes `-1`.

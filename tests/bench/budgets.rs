@@ -17,6 +17,7 @@ mod support;
 
 mod decode;
 mod flood;
+mod large;
 mod process;
 mod session;
 mod tree;
@@ -27,7 +28,7 @@ use std::time::{Duration, Instant};
 type Bench = fn(&mut Table);
 
 /// What is measured, in this order.
-const BENCHES: [(&str, Bench); 8] = [
+const BENCHES: [(&str, Bench); 9] = [
     ("size", process::size),
     ("start", process::start),
     ("idle", process::idle),
@@ -35,6 +36,7 @@ const BENCHES: [(&str, Bench); 8] = [
     ("core", tree::session_core),
     ("read", tree::stored_instance),
     ("session", session::against_curl),
+    ("large", large::instance),
     ("flood", flood::flood),
 ];
 

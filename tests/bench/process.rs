@@ -160,7 +160,7 @@ fn switches(agent: &Agent) -> u64 {
         .sum()
 }
 
-fn field(agent: &Agent, name: &str) -> u64 {
+pub(crate) fn field(agent: &Agent, name: &str) -> u64 {
     let status = std::fs::read_to_string(format!("/proc/{}/status", agent.pid())).unwrap();
     number(status.lines().find_map(|line| line.strip_prefix(name)).unwrap())
 }

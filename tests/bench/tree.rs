@@ -4,10 +4,11 @@ use std::fmt::Write;
 use std::sync::Arc;
 use std::time::Instant;
 
-use omadm_agent::alert;
+use omadm_agent::alert::{Outgoing, Place};
 use omadm_agent::backend::Machine;
-use omadm_agent::command::{self, Context, Programs};
+use omadm_agent::command::{self, Context};
 use omadm_agent::config::{self, Account, Environment, Selection, Settings};
+use omadm_agent::exec::{Ledger, Programs};
 use omadm_agent::lab::gateway::{self, Gateway};
 use omadm_agent::mo::{self, Value};
 use omadm_agent::package::{Package1, Profile, REQUEST};
@@ -74,14 +75,16 @@ impl Inside {
     /// A session of `packages` Package#2s that are all this one, as the driver runs it. How many bytes it would send.
     async fn session(&self, package2: &[u8], packages: u32) -> usize {
         let (finished, _ended) = mpsc::unbounded_channel();
-        let programs = Programs::new(finished);
-        let (mut connection, mut after_session) = (self.client.connection(Binding::Any), Vec::new());
+        let programs = Programs::new(finished, "", 0);
+        let mut execs = Ledger::new(Arc::clone(&self.store), programs);
+        let mut connection = self.client.connection(Binding::Any);
         let (_running, mut stopping) = watch::channel(false);
         let parameters = Parameters::default();
         let limits = Limits { retries: 0, packages };
         let uri = self.account.server_uri.clone();
         let (mut machine, mut action) =
             SessionMachine::start(Profile::Draft, limits, 1, uri, &Package1::default());
+        let mut alerts = Outgoing::new(Place::of(&self.account.server_id));
         let mut sent = 0;
         loop {
             let event = match action {
@@ -104,19 +107,15 @@ impl Inside {
                         connection: &mut connection,
                         parameters: &parameters,
                         accept_mo: accept_mo.as_deref(),
-                        after_session: &mut after_session,
-                        programs: &programs,
+                        execs: &mut execs,
                         stopping: &mut stopping,
                     };
                     let done = command::execute(&command, &mut context).await;
                     assert_eq!(done.status.code, 200, "{command:?}");
                     Event::Executed(done)
                 }
-                Action::Gather => {
-                    let waiting =
-                        alert::waiting(&self.store, &alert::Place::of(&self.account.server_id)).unwrap();
-                    Event::Gathered(waiting.alerts)
-                }
+                Action::Deliver { .. } => Event::Delivered,
+                Action::Gather => Event::Gathered(alerts.gather(&self.store).unwrap()),
                 Action::Wait(_) | Action::Finish(_) => return sent,
             };
             action = machine.handle(event, 0);

@@ -11,6 +11,7 @@
     reason = "a bench fails by panicking"
 )]
 
+pub mod figure;
 pub mod local;
 
 use std::net::{Ipv4Addr, SocketAddr};
@@ -297,6 +298,25 @@ impl Agent {
         command.args(["-c", script, env!("CARGO_BIN_EXE_omadmd")]).arg(gateway.config());
         command.stdin(Stdio::from(OwnedFd::from(socket)));
         Self::run(gateway, command).await
+    }
+
+    /// Starts `omadmd` with a file system of `size` (as `mount` takes it) of its own at `folder`, a copy of what is
+    /// there; none where the kernel gives nobody a namespace.
+    pub async fn spawn_on_small_disk(
+        gateway: &Gateway,
+        folder: &std::path::Path,
+        size: &str,
+    ) -> Option<Self> {
+        let unshare = ["--user", "--map-root-user", "--mount"];
+        let tried = Command::new("unshare").args(unshare).arg("true").status().await;
+        if !tried.is_ok_and(|status| status.success()) {
+            return None;
+        }
+        let script = "mount -t tmpfs -o size=\"$3\" small /mnt && cp -a \"$2\"/. /mnt && mount --move /mnt \"$2\" && exec \"$0\" --config \"$1\"";
+        let mut command = Command::new("unshare");
+        command.args(unshare).args(["sh", "-c", script, env!("CARGO_BIN_EXE_omadmd")]);
+        command.arg(gateway.config()).arg(folder).arg(size).stdin(Stdio::null());
+        Some(Self::run(gateway, command).await)
     }
 
     async fn run(gateway: &Gateway, mut command: Command) -> Self {

@@ -1,9 +1,16 @@
-//! `set`, `verify`, undo.
+//! Effects, `verify`, undo.
 
 use super::*;
 
 fn sink(path: &str, pipeline: Pipeline) -> Sink {
     Sink { to: Call::File { path: literal(path), privileged: false }, pipeline }
+}
+
+async fn set(sink: &Sink, value: &Value, bench: &Bench) -> Undo {
+    let act = Act::Set(sink, value);
+    let undo = before(act, &bench.context()).await.unwrap().unwrap();
+    perform(act, &bench.context()).await.unwrap();
+    undo
 }
 
 #[tokio::test]
@@ -13,7 +20,7 @@ async fn set_writes_and_undo_takes_back() {
     fs::set_permissions(&path, fs::Permissions::from_mode(0o640)).unwrap();
     let map = vec![("on".to_owned(), "true".to_owned()), ("off".to_owned(), "false".to_owned())];
     let sink = sink("/etc/led", Pipeline { map, ..Pipeline::default() });
-    let undo = set(&sink, &Value::Bool(true), &bench.context()).await.unwrap().unwrap();
+    let undo = set(&sink, &Value::Bool(true), &bench).await;
     assert_eq!(fs::read_to_string(&path).unwrap(), "on\n");
     assert_eq!(fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o640);
     undo.undo().await.unwrap();
@@ -23,13 +30,78 @@ async fn set_writes_and_undo_takes_back() {
 #[tokio::test]
 async fn undo_of_a_new_file_removes_it() {
     let bench = Bench::new();
-    let sink = sink("/new", Pipeline::default());
-    let planned = before(&sink.to, &bench.context()).await.unwrap().unwrap();
-    let undo = set(&sink, &Value::Bytes(vec![b'a']), &bench.context()).await.unwrap().unwrap();
-    assert_eq!(undo, planned);
+    let undo = set(&sink("/new", Pipeline::default()), &Value::Bytes(vec![b'a']), &bench).await;
     assert_eq!(fs::read(bench.path("new")).unwrap(), b"a", "bytes gain no line's end");
     undo.undo().await.unwrap();
     assert!(!bench.path("new").exists());
+}
+
+#[tokio::test]
+async fn a_node_that_is_a_file_is_added_empty_and_what_was_removed_comes_back_as_it_was() {
+    let bench = Bench::new().file("/etc/key", "secret");
+    let (file, link) = (bench.path("/etc/key"), bench.path("/etc/link"));
+    fs::set_permissions(&file, fs::Permissions::from_mode(0o600)).unwrap();
+    std::os::unix::fs::symlink("key", &link).unwrap();
+    let call = |path: &str| Call::File { path: literal(path), privileged: false };
+    let new = call("/etc/new");
+    perform(Act::Add(&new), &bench.context()).await.unwrap();
+    assert_eq!(fs::read(bench.path("/etc/new")).unwrap(), b"");
+
+    for call in [call("/etc/link"), call("/etc/key")] {
+        let undo = before(Act::Delete(&call), &bench.context()).await.unwrap().unwrap();
+        perform(Act::Delete(&call), &bench.context()).await.unwrap();
+        perform(Act::Delete(&call), &bench.context()).await.expect("what is gone can go");
+        undo.undo().await.unwrap();
+    }
+    assert_eq!(fs::read_link(&link).unwrap(), Path::new("key"));
+    assert_eq!(fs::read_to_string(&file).unwrap(), "secret");
+    assert_eq!(fs::metadata(&file).unwrap().permissions().mode() & 0o777, 0o600);
+}
+
+#[tokio::test]
+async fn after_a_crash_only_what_the_effect_wrote_is_taken_back() {
+    let bench = Bench::new().file("/etc/led", "off");
+    let path = bench.path("/etc/led");
+    let value = Value::Text("on".into());
+    let undo = set(&sink("/etc/led", Pipeline::default()), &value, &bench).await;
+    let left = bench.path("/etc/.led.omadm-7-0");
+    files::replace(&left, b"half", 0o600).unwrap();
+    assert_eq!(undo.clone().settle().await.unwrap(), Undone::Restored);
+    assert_eq!(fs::read_to_string(&path).unwrap(), "off");
+    assert!(!left.exists(), "what a replacement left beside the file goes too");
+    assert_eq!(undo.clone().settle().await.unwrap(), Undone::Restored, "twice is as good as once");
+
+    files::replace(&path, b"by the owner", 0o644).unwrap();
+    assert_eq!(undo.clone().settle().await.unwrap(), Undone::Foreign);
+    assert_eq!(fs::read_to_string(&path).unwrap(), "by the owner");
+    fs::remove_file(&path).unwrap();
+    assert_eq!(undo.settle().await.unwrap(), Undone::Foreign);
+    assert!(!path.exists());
+}
+
+#[tokio::test]
+async fn what_is_too_large_to_be_put_back_is_not_written() {
+    let bench = Bench::new().file("/large", "x".repeat(MAX_INPUT + 1));
+    let sink = sink("/large", Pipeline::default());
+    before(Act::Set(&sink, &Value::Text("small".into())), &bench.context()).await.unwrap_err();
+}
+
+#[test]
+fn an_undo_comes_back_from_disk() {
+    let path = || "/etc/led".into();
+    for undo in [
+        Undo { path: path(), before: Before::Absent, written: Some([7; 32]) },
+        Undo { path: path(), before: Before::File { content: vec![0, 1], mode: 0o640 }, written: None },
+        Undo { path: path(), before: Before::Link("../other".into()), written: None },
+    ] {
+        let record = undo.encode();
+        assert_eq!(Undo::decode(&record), Some(undo.clone()));
+        let shortest = record.len() - if undo.before == Before::Absent { 0 } else { 8 };
+        for length in 0..shortest {
+            assert_eq!(Undo::decode(&record[..length]), None, "{length} bytes of {undo:?}");
+        }
+    }
+    assert_eq!(Undo::decode(&[0xff; 8]), None);
 }
 
 #[tokio::test]
@@ -37,8 +109,7 @@ async fn attributes_are_written_in_place() {
     let bench = Bench::real();
     let comm = format!("/proc/{}/comm", std::process::id());
     let old = fs::read_to_string(&comm).unwrap();
-    let sink = sink(&comm, Pipeline::default());
-    let undo = set(&sink, &Value::Text("gateway".into()), &bench.context()).await.unwrap().unwrap();
+    let undo = set(&sink(&comm, Pipeline::default()), &Value::Text("gateway".into()), &bench).await;
     assert_eq!(fs::read_to_string(&comm).unwrap(), "gateway\n");
     undo.undo().await.unwrap();
     assert_eq!(fs::read_to_string(&comm).unwrap(), old);

@@ -69,7 +69,13 @@ impl Bench {
             item: None,
             stored: self.stored.as_ref(),
             builtins: &Nothing,
-            request: Request { server_id: "acme", client_uri: "urn:x/1/Leaf", moid: "urn:x", miid: "1" },
+            request: Request {
+                server_id: "acme",
+                client_uri: "urn:x/1/Leaf",
+                moid: "urn:x",
+                miid: "1",
+                resumed: false,
+            },
         }
     }
 

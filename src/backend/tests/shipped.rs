@@ -105,7 +105,7 @@ async fn the_device_id_is_a_urn_of_one_of_the_known_forms() {
 #[test]
 fn every_builtin_is_known_and_every_account_value_mapped() {
     let mut named = Vec::new();
-    for object in ["devinfo", "sessioninfo", "dmacc", "dmdac"].map(object) {
+    for object in ["devinfo", "sessioninfo", "dmacc", "dmacc-approved", "dmdac"].map(object) {
         for source in object.ids().flat_map(|id| &object.node(id).mapping.get) {
             if let From::Builtin(name) = &source.from {
                 assert!(builtin::known(name), "{name}");

@@ -81,10 +81,15 @@ fn secret(reader: &mut Reader<'_>, key: &str, context: Context<'_>) -> Option<Se
 /// The PEM certificates that an optional `…-file` key names.
 fn certificates(reader: &mut Reader<'_>, key: &str, context: Context<'_>) -> Option<Vec<u8>> {
     let pem = reader.parsed(key, |file: FileRef| file.public(context.environment))?;
-    let mut found = CertificateDer::pem_slice_iter(&pem).peekable();
-    if found.peek().is_none() || found.any(|certificate| certificate.is_err()) {
+    if !holds_certificates(&pem) {
         reader.problem(key, "expected a file of PEM certificates");
         return None;
     }
     Some(pem)
+}
+
+/// Whether this is one PEM certificate or several, and no broken one among them.
+pub(crate) fn holds_certificates(pem: &[u8]) -> bool {
+    let mut found = CertificateDer::pem_slice_iter(pem).peekable();
+    found.peek().is_some() && found.all(|certificate| certificate.is_ok())
 }

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::{Account, Auth, Permission, Push, Schedule, credentials};
+use super::{Account, Auth, Permission, Push, Schedule, credentials, parts};
 use crate::config::address::{self, AddressError};
 use crate::config::environment::Environment;
 use crate::config::located::{Item, Located};
@@ -38,7 +38,7 @@ fn read(root: &Located, context: Context<'_>, problems: &mut Problems) -> Option
     let r = &mut reader;
     let server_id = r.required("server-id").map(|ServerId(id)| id);
     let name = r.optional("name").or_else(|| server_id.clone());
-    let server = address(r, "server-uri", |uri| address::template(uri, allow_http));
+    let server = address(r, "server-uri", |uri| parts::server_uri(uri, allow_http));
     let profile = r.parsed("profile", profile).unwrap_or_default();
     let permissions = permissions(r);
     let origins = r.parsed_each("origins", |text: String| address::origin(&text, allow_http));
@@ -125,7 +125,7 @@ fn rights(number: i64) -> Result<u8, String> {
     })
 }
 
-fn schedule(reader: &mut Reader<'_>) -> Schedule {
+pub(in crate::config) fn schedule(reader: &mut Reader<'_>) -> Schedule {
     let default = Schedule::default();
     let year = Duration::from_secs(366 * 24 * 3600);
     Schedule {
@@ -140,11 +140,14 @@ fn schedule(reader: &mut Reader<'_>) -> Schedule {
 
 fn push(reader: &mut Reader<'_>, allow_http: bool) -> Option<Push> {
     let sender_id = reader.required("sender-id");
-    let register = address(reader, "register-uri", |uri| address::absolute(uri, allow_http));
-    let unregister = address(reader, "unregister-uri", |uri| address::absolute(uri, allow_http));
+    let register = address(reader, "register-uri", |uri| parts::push_uri(uri, allow_http));
+    let unregister = address(reader, "unregister-uri", |uri| parts::push_uri(uri, allow_http));
     let params = reader.parsed("params", |text: String| {
-        let query = text.chars().all(|c| c.is_ascii_graphic() && c != '#');
-        if query { Ok(text) } else { Err("expected a query such as \"k=v&l=w\", percent-encoded") }
+        if parts::is_query(&text) {
+            Ok(text)
+        } else {
+            Err("expected a query such as \"k=v&l=w\", percent-encoded")
+        }
     });
     Some(Push { sender_id: sender_id?, register_uri: register?.0, unregister_uri: unregister?.0, params })
 }
@@ -156,7 +159,7 @@ impl FromItem for ServerId {
     const EXPECTED: &'static str = "1 to 255 bytes of visible characters without \"/\"";
 
     fn from_item(item: &Item) -> Option<Self> {
-        String::from_item(item).filter(|id| id.len() <= 255 && is_segment(id)).map(Self)
+        String::from_item(item).filter(|id| parts::is_server_id(id)).map(Self)
     }
 }
 
@@ -167,10 +170,6 @@ impl FromItem for Moid {
     const EXPECTED: &'static str = "a MOID such as \"urn:oma:mo:oma-dm-devinfo:1.2\", or \"*\"";
 
     fn from_item(item: &Item) -> Option<Self> {
-        String::from_item(item).filter(|moid| is_segment(moid)).map(Self)
+        String::from_item(item).filter(|moid| parts::is_moid(moid)).map(Self)
     }
-}
-
-fn is_segment(text: &str) -> bool {
-    !text.is_empty() && !text.chars().any(|c| c == '/' || c.is_whitespace() || c.is_control())
 }

@@ -5,11 +5,15 @@ use std::ops::RangeInclusive;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use super::{Exec, Notification, Paths, Session, Settings};
+use super::{Bootstrap, Exec, Notification, Paths, Session, Settings};
+use crate::config::account::{holds_certificates, schedule};
 use crate::config::address::{self, AddressError};
 use crate::config::located::{Item, Located};
 use crate::config::problem::Problems;
 use crate::config::reader::Reader;
+use crate::config::regular;
+use crate::config::secret::MAX_CERTIFICATES;
+use crate::config::subscriber::Subscriber;
 use crate::config::value::{ByteSize, FilePath, FromItem};
 
 const SECOND: Duration = Duration::from_secs(1);
@@ -26,6 +30,12 @@ impl Settings {
         reader.table("notification", |r| settings.notification.read(r));
         reader.table("session", |r| settings.session.read(r));
         reader.table("exec", |r| settings.exec.read(r));
+        reader.table("store", |r| {
+            let mut quota = ByteSize(usize::try_from(settings.quota).unwrap_or(usize::MAX));
+            let range = ByteSize(64 << 10)..=ByteSize(usize::MAX);
+            within(r, "quota", &mut quota, range, "a size of at least \"64KiB\"");
+            settings.quota = u64::try_from(quota.0).unwrap_or(u64::MAX);
+        });
         reader.table("show", |r| {
             settings.browser = r.parsed("browser", browser).unwrap_or_default();
         });
@@ -39,9 +49,8 @@ impl Settings {
         });
         reader.table("paths", |r| settings.paths.read(r));
         let allow_http = settings.session.allow_http;
-        reader.table("bootstrap", |r| {
-            settings.bootstrap_uri = r.parsed("uri", |uri| bootstrap_uri(uri, allow_http)).flatten();
-        });
+        reader.table("bootstrap", |r| settings.bootstrap.read(r, allow_http));
+        settings.subscriber = reader.table("subscriber", Subscriber::read).unwrap_or_default();
         reader.finish();
         settings
     }
@@ -145,6 +154,17 @@ impl Paths {
     }
 }
 
+impl Bootstrap {
+    fn read(&mut self, reader: &mut Reader<'_>, allow_http: bool) {
+        self.uri = reader.parsed("uri", |uri| bootstrap_uri(uri, allow_http)).flatten();
+        self.ca_pem = reader.parsed("ca-file", certificates);
+        within(reader, "jitter", &mut self.jitter, Duration::ZERO..=DAY, "a duration from \"0s\" to \"1d\"");
+        if let Some(schedule) = reader.table("schedule", schedule) {
+            self.schedule = schedule;
+        }
+    }
+}
+
 impl FromItem for SocketAddr {
     const EXPECTED: &'static str = "an address and port such as \"[::]:2948\" or \"192.0.2.1:2948\"";
 
@@ -165,6 +185,13 @@ fn bootstrap_uri(uri: String, allow_http: bool) -> Result<Option<String>, Addres
         return Ok(None);
     }
     address::template(&uri, allow_http).map(|_| Some(uri))
+}
+
+/// A file of PEM certificates, read.
+fn certificates(FilePath(path): FilePath) -> Result<Vec<u8>, String> {
+    let pem =
+        regular::read(&path, MAX_CERTIFICATES).map_err(|error| format!("{}: {error}", path.display()))?;
+    if holds_certificates(&pem) { Ok(pem) } else { Err("expected a file of PEM certificates".to_owned()) }
 }
 
 fn dbus_address(text: String) -> Result<String, String> {

@@ -34,6 +34,8 @@ continue-origins = []
 [exec]
 socket = ""
 sync-limit = "5s"
+[store]
+quota = "32MiB"
 [show]
 browser = []
 [dbus]
@@ -74,6 +76,8 @@ continue-origins = ["https://a.example", "http://b.example:8080/"]
 [exec]
 socket = "exec.sock"
 sync-limit = "100ms"
+[store]
+quota = "64KiB"
 [show]
 browser = ["xdg-open", "--"]
 [dbus]
@@ -104,6 +108,7 @@ uri = "https://bootstrap.example/[MCC]/[MNC]/[DevID]"
     assert_eq!(origins, ["https://a.example:443", "http://b.example:8080"]);
     let exec = Exec { socket: Some("/etc/omadm/exec.sock".into()), sync_limit: Duration::from_millis(100) };
     assert_eq!(settings.exec, exec);
+    assert_eq!(settings.quota, 64 << 10);
     assert_eq!(settings.browser, ["xdg-open", "--"]);
     assert_eq!(settings.dbus_address, "unix:path=/tmp/bus");
     assert_eq!(settings.subscription_poll, Duration::from_secs(1));
@@ -111,7 +116,7 @@ uri = "https://bootstrap.example/[MCC]/[MNC]/[DevID]"
     assert!(settings.paths.accounts.is_empty());
     assert_eq!(settings.paths.state, Path::new("/etc/omadm/state"));
     assert_eq!(settings.paths.sysroot, Path::new("/etc/omadm/../root"));
-    let uri = settings.bootstrap_uri;
+    let uri = settings.bootstrap.uri;
     assert_eq!(uri.as_deref(), Some("https://bootstrap.example/[MCC]/[MNC]/[DevID]"));
 }
 
@@ -134,8 +139,9 @@ fn every_key_refuses_a_wrong_type_and_keeps_its_default() {
         assert_eq!(problems.len(), 1, "{key}: {problems:?}");
         assert!(problems[0].contains(&format!(".{key}: expected ")), "{problems:?}");
         assert!(problems[0].ends_with(", found a number"), "{problems:?}");
-        let bootstrap_uri = (key != "uri").then(|| "https://b.example".to_owned());
-        assert_eq!(settings, Settings { bootstrap_uri, ..Settings::default() });
+        let uri = (key != "uri").then(|| "https://b.example".to_owned());
+        let bootstrap = Bootstrap { uri, ..Bootstrap::default() };
+        assert_eq!(settings, Settings { bootstrap, ..Settings::default() });
     }
 }
 
@@ -160,7 +166,7 @@ fn every_section_refuses_what_is_no_table_and_unknown_keys() {
         problems,
         [
             "/etc/omadm/omadmd.toml:1: sesion: unknown key; expected one of: bootstrap, dbus, exec, notification, \
-          paths, session, show, subscription"
+          paths, session, show, store, subscriber, subscription"
         ]
     );
 }
@@ -184,6 +190,7 @@ fn values_out_of_bounds_are_refused() {
         ("session", "continue-origins = [\"https://a.example/path\"]"),
         ("session", "continue-origins = [\"http://a.example\"]"),
         ("exec", "sync-limit = \"2h\""),
+        ("store", "quota = \"63KiB\""),
         ("show", "browser = [\"\"]"),
         ("show", "browser = [\"x\", \"\\u0000\"]"),
         ("dbus", "address = \"\""),
@@ -225,7 +232,7 @@ fn the_replay_window_is_twice_the_age_and_follows_it_where_unsaid() {
 
 #[test]
 fn an_empty_bootstrap_uri_is_none() {
-    assert_eq!(good("bootstrap.uri = \"\"").bootstrap_uri, None);
+    assert_eq!(good("bootstrap.uri = \"\"").bootstrap.uri, None);
 }
 
 #[test]
@@ -246,4 +253,22 @@ fn a_later_file_takes_the_vendors_socket_away() {
 fn all_errors_come_at_once() {
     let (_, problems) = read("odd = 1\n[session]\nretries = \"x\"\nallow-http = 1\n[paths]\nmo = [1, 2]\n");
     assert_eq!(problems.len(), 5, "{problems:?}");
+}
+
+#[test]
+fn a_bootstrap_has_its_own_roots_schedule_and_jitter() {
+    let folder = tempfile::tempdir().unwrap();
+    let pem = rcgen::generate_simple_self_signed(["b.example".to_owned()]).unwrap().cert.pem();
+    let file = folder.path().join("ca.pem");
+    crate::files::replace(&file, pem.as_bytes(), 0o644).unwrap();
+    let text = format!(
+        "[bootstrap]\nuri = \"https://b.example\"\nca-file = {:?}\njitter = \"0s\"\nschedule = {{ every = \"1d\" }}\n",
+        file.display()
+    );
+    let bootstrap = good(&text).bootstrap;
+    assert_eq!(bootstrap.ca_pem.as_deref(), Some(pem.as_bytes()));
+    assert_eq!(bootstrap.jitter, Duration::ZERO);
+    assert_eq!(bootstrap.schedule.every, Some(Duration::from_secs(86_400)));
+    let (_, problems) = read(&text.replace("ca.pem", "gone.pem"));
+    assert!(problems.len() == 1 && problems[0].contains("bootstrap.ca-file: "), "{problems:?}");
 }

@@ -25,7 +25,7 @@ const REGEX_SIZE: usize = 1 << 20;
 
 /// Reads one node's table. `objects` are the names of the D-Bus objects there are.
 pub(super) fn read(reader: &mut Reader<'_>, objects: &BTreeSet<String>) -> NodeMapping {
-    let get = one_or_many(reader, "get", |reader| source(reader, objects));
+    let get = sources(reader, objects);
     let mut sets = one_or_many(reader, "set", |reader| sink(reader, objects));
     if sets.len() > 1 {
         reader.problem("set", "a value goes to one place: expected one table");
@@ -51,6 +51,11 @@ pub(super) fn read(reader: &mut Reader<'_>, objects: &BTreeSet<String>) -> NodeM
         get,
         set,
     }
+}
+
+/// `get` of a table that is no node's: the settings name sources too.
+pub(crate) fn sources(reader: &mut Reader<'_>, objects: &BTreeSet<String>) -> Vec<Source> {
+    one_or_many(reader, "get", |reader| source(reader, objects))
 }
 
 /// Without pipeline keys of its own, `set` runs backwards what reading the same place does.

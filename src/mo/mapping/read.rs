@@ -5,6 +5,7 @@ use std::path::{Component, Path};
 
 use crate::config::reader::FromItem;
 use crate::config::{Item, Located, Problem, Problems, Reader};
+use crate::package::Profile;
 
 use super::{BusObject, NodeMapping, node};
 
@@ -20,6 +21,7 @@ pub(in crate::mo) struct MappingFile {
     pub(in crate::mo) root: Option<String>,
     pub(in crate::mo) instances: Vec<SeedEntry>,
     pub(in crate::mo) per_account: bool,
+    pub(in crate::mo) profile: Option<Profile>,
     pub(in crate::mo) per_object: bool,
     pub(in crate::mo) dynamic: bool,
     pub(in crate::mo) objects: Vec<(String, BusObject)>,
@@ -57,17 +59,15 @@ impl MappingFile {
         }
         let instances = instances(&mut reader);
         let (per_account, per_object) = instances_from(&mut reader, !instances.is_empty());
+        let profile = reader.parsed("profile", profile);
         let dynamic = reader.or("dynamic", false);
         if instances.is_empty() && !per_account && !per_object && !dynamic {
             reader.here(
                 "there can be no instance: write `instances = [\"1\"]`, or `dynamic = true` where servers create them",
             );
         }
-        let objects: Vec<_> = reader
-            .tables("object", |_, reader| bus_object(reader))
-            .into_iter()
-            .filter_map(|(name, object)| Some((name, object?)))
-            .collect();
+        let objects = bus_objects(&mut reader);
+        // A broken one is no unknown one.
         let names: BTreeSet<String> =
             if let Some(Item::Table(table)) = reader.raw("object").map(|located| &located.item) {
                 table.keys().cloned().collect()
@@ -85,6 +85,7 @@ impl MappingFile {
             root: root_name,
             instances,
             per_account,
+            profile,
             per_object,
             dynamic,
             objects,
@@ -171,6 +172,20 @@ fn instances_from(reader: &mut Reader<'_>, has_instances: bool) -> (bool, bool) 
         reader.problem("instances-from", "excludes `instances`");
     }
     (from != "objects", from == "objects")
+}
+
+fn profile(name: String) -> Result<Profile, String> {
+    match name.as_str() {
+        "draft" => Ok(Profile::Draft),
+        "approved" => Ok(Profile::Approved),
+        _ => Err(format!("expected \"draft\" or \"approved\", found {name:?}")),
+    }
+}
+
+/// `[object.NAME]`: D-Bus objects that sources name.
+pub(crate) fn bus_objects(reader: &mut Reader<'_>) -> Vec<(String, BusObject)> {
+    let objects = reader.tables("object", |_, reader| bus_object(reader));
+    objects.into_iter().filter_map(|(name, object)| Some((name, object?))).collect()
 }
 
 fn bus_object(reader: &mut Reader<'_>) -> Option<BusObject> {

@@ -196,10 +196,14 @@ fn branch(element: Element<'_, '_>, parent: &str, depth: usize) -> Result<Branch
     });
     let kind = properties.and_then(|properties| child(properties, "Type"));
     let ddf_name = kind.and_then(|kind| child(kind, "DDFName")).map(text).filter(|moid| !moid.is_empty());
-    let value = child(element, "Value").map(xml::raw_text);
+    let format = format.transpose()?;
     let children = children(element, "Node").map(|node| branch(node, &name, depth + 1));
-    let children = children.collect::<Result<_, _>>()?;
-    Ok(Branch { format: format.transpose()?, name, path: String::new(), ddf_name, value, children })
+    let children = children.collect::<Result<Vec<_>, _>>()?;
+    // An interior node may have a Value with nothing in it.
+    let is_interior = format == Some(Format::Node) || !children.is_empty();
+    let value = child(element, "Value").map(xml::raw_text);
+    let value = value.filter(|value| !is_interior || !value.trim().is_empty());
+    Ok(Branch { name, path: String::new(), ddf_name, format, value, children })
 }
 
 /// `<Format><int/></Format>`, or the word as text.

@@ -84,7 +84,7 @@ fn a_document_of_dm_1_is_read() {
           <Node><NodeName>bin</NodeName><RTProperties><Format>b64</Format></RTProperties><Value>aGk=</Value></Node>
           <Node><NodeName>bool</NodeName><Value><![CDATA[true]]></Value></Node>
           <Node><NodeName>null</NodeName></Node>
-          <Node><NodeName>Groups</NodeName><Node><NodeName>a%2Fb</NodeName></Node></Node>
+          <Node><NodeName>Groups</NodeName><Value> </Value><Node><NodeName>a%2Fb</NodeName></Node></Node>
         </Node></MgmtTree>";
     let roots = parse(xml.as_bytes()).unwrap();
     assert_eq!(
@@ -179,7 +179,7 @@ fn each_document_says_where_it_belongs() {
     let root = serialised(&format!("{MOID}//"), "Box", &json!({"int": 5, "chr": null}));
     let group = serialised(&format!("{MOID}/7/Groups/(x)?nv=(x)/int:5"), "a%2Fb", &json!({"chr": "<&>\r\n"}));
     let leaf = serialised(&format!("{MOID}/7/Groups/*/bin"), "bin", &json!("aGk="));
-    let xml = written(&[root, group, leaf]);
+    let xml = written(&[root.clone(), group.clone(), leaf.clone()]);
     assert_eq!(
         xml,
         "<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n<MgmtTree xmlns=\"syncml:dmddf1.2\"><VerDTD>1.2</VerDTD>\
@@ -198,6 +198,12 @@ fn each_document_says_where_it_belongs() {
          <Node><NodeName>bin</NodeName><Path>urn:acme:mo:box:1.0/7/Groups/*</Path>\
          <RTProperties><Format><bin/></Format><Type><MIME>text/plain</MIME></Type></RTProperties>\
          <Value>aGk=</Value></Node></MgmtTree>"
+    );
+    let two = [b"[".as_slice(), &group, b",", &leaf, b"]"].concat();
+    assert_eq!(
+        written(&[root.clone(), two]),
+        written(&[root, group, leaf]),
+        "an array stands for its members"
     );
     let names: Vec<_> = parse(xml.as_bytes()).unwrap().into_iter().map(|root| root.name).collect();
     assert_eq!(names, ["Box", "a%2Fb", "bin"], "one does not continue the other");

@@ -27,7 +27,8 @@ struct Serialised<'a> {
 
 type Members<'a> = BTreeMap<Cow<'a, str>, &'a RawValue>;
 
-/// One document of all these serialised management objects: JSON objects as [`Tree`](crate::tree::Tree) makes them.
+/// One document of all these serialised management objects: JSON objects as [`Tree`](crate::tree::Tree) makes them, or
+/// arrays of such.
 /// `object` finds the one that a MOID names.
 ///
 /// # Errors
@@ -50,8 +51,21 @@ fn serialised<'a>(
     object: &impl Fn(&str) -> Option<&'a Arc<ManagementObject>>,
     out: &mut Out,
 ) -> Result<(), TndsError> {
+    if document.trim_ascii_start().starts_with(b"[") {
+        let members: Vec<&RawValue> =
+            serde_json::from_slice(document).map_err(|_| TndsError::NotSerialised)?;
+        return members.into_iter().try_for_each(|member| one(member.get(), object, out));
+    }
+    one(std::str::from_utf8(document).map_err(|_| TndsError::NotSerialised)?, object, out)
+}
+
+fn one<'a>(
+    document: &str,
+    object: &impl Fn(&str) -> Option<&'a Arc<ManagementObject>>,
+    out: &mut Out,
+) -> Result<(), TndsError> {
     let Serialised { miid, client_uri, data } =
-        serde_json::from_slice(document).map_err(|_| TndsError::NotSerialised)?;
+        serde_json::from_str(document).map_err(|_| TndsError::NotSerialised)?;
     let mut uri = ClientUri::parse(&client_uri).map_err(|_| TndsError::NotSerialised)?;
     let object = object(&uri.moid).ok_or(TndsError::NotSerialised)?;
     let id = described(object, &uri.path).ok_or(TndsError::NotSerialised)?;

@@ -44,8 +44,22 @@ fn alert() -> impl Strategy<Value = Alert> {
 fn package1() -> impl Strategy<Value = Package1> {
     let mo = (text(), text(), prop::collection::vec(text(), 0..3))
         .prop_map(|(ddf, moid, miids)| SupportedMo { ddf, moid, miids });
-    (prop::option::of(prop::collection::vec(mo, 0..3)), prop::collection::vec(alert(), 0..3))
-        .prop_map(|(mos, alerts)| Package1 { mos, alerts })
+    let requested = prop_oneof![
+        text().prop_map(|client_uri| RequestedMo::Fresh { client_uri }),
+        (text(), text()).prop_map(|(client_uri, value)| {
+            let json = serde_json::json!({"ClientURI": client_uri, "MOData": {"N": {"Leaf": value}}});
+            RequestedMo::Stale(json.to_string())
+        }),
+    ];
+    let reason = prop_oneof![
+        Just(None),
+        prop::option::of(any::<u16>()).prop_map(|id| Some(Reason::Server(id))),
+        Just(Some(Reason::Client)),
+        Just(Some(Reason::Bootstrap)),
+    ];
+    let mos = prop::option::of(prop::collection::vec(mo, 0..3));
+    (mos, prop::collection::vec(alert(), 0..3), prop::collection::vec(requested, 0..3), reason)
+        .prop_map(|(mos, alerts, requested, reason)| Package1 { mos, alerts, requested, reason })
 }
 
 /// Bodies made of what boundaries are made of.
@@ -93,7 +107,7 @@ proptest! {
         prop_assert_eq!(&read, &package);
         let sent = encode1(Profile::Draft, &package);
         let read = server::decode1(Profile::Draft, &sent.content_type, &sent.body).unwrap();
-        prop_assert_eq!(read, Package1 { alerts: without_targets(package.alerts.clone()), ..package });
+        prop_assert_eq!(read, Package1 { alerts: without_targets(package.alerts.clone()), reason: None, ..package });
     }
 
     #[test]

@@ -50,13 +50,45 @@ fn package1_of_both_profiles() {
         mark: None,
         data: None,
     };
-    let package =
-        Package1 { mos: Some(vec![mo("urn:a", &["1", "2"]), mo("urn:b", &[])]), alerts: vec![alert(), bare] };
+    let package = Package1 {
+        mos: Some(vec![mo("urn:a", &["1", "2"]), mo("urn:b", &[])]),
+        alerts: vec![alert(), bare],
+        ..Package1::default()
+    };
     let mos = r#""MOS":[{"DDF":"http://d/","MOID":"urn:a","MIID":["1","2"]},{"DDF":"http://d/","MOID":"urn:b","MIID":[]}]"#;
     let draft = r#""Alert":{"Items":[{"AlertType":"urn:oma:at:scomo:1.0:OperationComplete","MIMEType":"text/plain","SourceURI":"urn:a//b","Mark":"warning","Data":{}},{"AlertType":"urn:t"}]}"#;
     let approved = r#""Alert":[{"AlertType":"urn:oma:at:scomo:1.0:OperationComplete","SourceURI":"urn:a//b","TargetURI":"urn:a//c","Mark":"warning","DataType":"text/plain","Data":{}},{"AlertType":"urn:t"}]"#;
     assert_eq!(text(&encode1(Profile::Draft, &package)), format!("{{{mos},{draft}}}"));
     assert_eq!(text(&encode1(Profile::Approved, &package)), format!("{{{mos},{approved}}}"));
+}
+
+#[test]
+fn only_the_approved_profile_says_why_a_session_is_held() {
+    let mgmt = "urn:oma:at:dm:2.0:";
+    for (reason, alert) in [
+        (
+            Reason::Server(Some(7)),
+            format!(r#"{{"AlertType":"{mgmt}ServerInitiatedMgmt","Data":{{"NOTIFICATION-ID":7}}}}"#),
+        ),
+        (Reason::Server(None), format!(r#"{{"AlertType":"{mgmt}ServerInitiatedMgmt"}}"#)),
+        (Reason::Client, format!(r#"{{"AlertType":"{mgmt}ClientInitiatedMgmt"}}"#)),
+        (Reason::Bootstrap, format!(r#"{{"AlertType":"{mgmt}BootstrapComplete"}}"#)),
+    ] {
+        let package = Package1 { reason: Some(reason), ..Package1::default() };
+        assert_eq!(text(&encode1(Profile::Draft, &package)), "{}");
+        assert_eq!(text(&encode1(Profile::Approved, &package)), format!(r#"{{"Alert":[{alert}]}}"#));
+        let package = Package1 { alerts: vec![self::alert()], ..package };
+        let sent = encode1(Profile::Approved, &package);
+        let sent = text(&sent);
+        assert!(sent.starts_with(&format!(r#"{{"Alert":[{alert},{{"AlertType""#)), "it comes first: {sent}");
+    }
+}
+
+#[test]
+fn only_the_drafts_servers_answer_alerts() {
+    let package = Package2 { results: vec![200, 415], ..Package2::default() };
+    assert_eq!(alert_results(Profile::Draft, &package), [200, 415]);
+    assert!(alert_results(Profile::Approved, &package).is_empty());
 }
 
 #[test]
@@ -212,4 +244,23 @@ fn a_bench_notices_a_wrong_package() {
     assert!(matches!(decode3(Profile::Draft, INITIATION, b"{}"), Err(ReadError::ContentType(_))));
     assert!(matches!(decode1(Profile::Draft, INITIATION, br#"{"Mos":[]}"#), Err(ReadError::Json(_))));
     assert!(matches!(decode1(Profile::Draft, RESPONSE, b"{}"), Err(ReadError::ContentType(_))));
+}
+
+#[test]
+fn requested_objects_are_serialised_or_said_to_be_fresh() {
+    let stale = r#"{"ClientURI":"urn:a/1/","MOData":{"A":{"L":1.50}}}"#;
+    let requested =
+        vec![RequestedMo::Fresh { client_uri: "urn:b/1/".into() }, RequestedMo::Stale(stale.into())];
+    let package = Package1 { requested, ..Package1::default() };
+    for profile in [Profile::Draft, Profile::Approved] {
+        let sent = encode1(profile, &package);
+        let text = format!(r#"{{"MOD":[{{"URI":"urn:b/1/","Code":304}},{stale}]}}"#);
+        assert_eq!(String::from_utf8(sent.body.clone()).unwrap(), text);
+        assert_eq!(server::decode1(profile, INITIATION, &sent.body).unwrap(), package);
+        for bad in
+            [r#"{"MOD":[{"URI":"urn:b/1/","Code":200}]}"#, r#"{"MOD":[{"URI":"x"}]}"#, r#"{"MOD":[7]}"#]
+        {
+            assert!(server::decode1(profile, INITIATION, bad.as_bytes()).is_err(), "{bad}");
+        }
+    }
 }

@@ -65,7 +65,8 @@ fn commands_run_one_by_one_and_package3_answers_in_their_order() {
     let action = machine.handle(Event::Gathered(Vec::new()), 0);
     let (_, body) = posted(&action);
     assert_eq!(serde_json::from_str::<Json>(&body).unwrap(), json!({ "Status": [[404], [1201]] }));
-    assert_eq!(machine.handle(http(204, None), 0), Action::Finish(Outcome::Completed));
+    let _ = machine.handle(http(204, None), 0);
+    assert_eq!(machine.handle(Event::Delivered, 0), Action::Finish(Outcome::Completed));
 }
 
 #[test]
@@ -209,6 +210,87 @@ fn what_the_gets_of_one_package_return_is_bounded() {
     let (_, body) = posted(&action);
     assert!(body.contains("[[200],[503],[200]]"), "the one that does not fit is refused");
     assert!(body.contains("name=\"1\"") && body.contains("name=\"3\"") && !body.contains("name=\"2\""));
+}
+
+fn alert() -> Alert {
+    Alert {
+        alert_type: "urn:x".into(),
+        mime_type: None,
+        source_uri: None,
+        target_uri: None,
+        mark: None,
+        data: None,
+    }
+}
+
+fn with_results(results: Json) -> Event {
+    let body = json!({ "CMD": [["GET", "a"]], "Results": results }).to_string().into_bytes();
+    Event::Answered(Answer {
+        status: 200,
+        content_type: Some("application/vnd.oma.dm.request+json".into()),
+        body,
+        retry_after: None,
+    })
+}
+
+#[test]
+fn alerts_are_delivered_when_their_package_was_answered_and_as_the_server_says() {
+    let package1 = Package1 { alerts: vec![alert(), alert()], ..Package1::default() };
+    let start = |profile| Machine::start(profile, LIMITS, 7, "https://dm.example/".into(), &package1).0;
+    let mut machine = start(Profile::Draft);
+    let action = machine.handle(with_results(json!([{ "Code": 200 }, { "Code": 415 }])), 0);
+    assert_eq!(action, Action::Deliver { results: vec![200, 415] });
+    assert_eq!(name(&machine.handle(Event::Delivered, 0)), "GET", "and then the commands");
+    let _ = machine.handle(done(200), 0);
+    let _ = machine.handle(Event::Gathered(Vec::new()), 0);
+    assert_eq!(
+        name(&machine.handle(with_results(json!([415])), 0)),
+        "GET",
+        "nothing was sent that it could mean"
+    );
+
+    let mut machine = start(Profile::Approved);
+    assert_eq!(machine.handle(with_results(json!([415])), 0), Action::Deliver { results: vec![] });
+
+    let mut machine = start(Profile::Draft);
+    assert_eq!(machine.handle(http(204, None), 0), Action::Deliver { results: vec![] });
+    assert_eq!(machine.handle(Event::Delivered, 0), Action::Finish(Outcome::Completed));
+}
+
+#[test]
+fn what_only_looks_like_an_answer_delivers_nothing() {
+    let package1 = Package1 { alerts: vec![alert()], ..Package1::default() };
+    for event in [
+        http(503, None),
+        http(404, None),
+        Event::Undelivered { why: "gone".into(), remedy: Remedy::Later },
+        // As a hotspot's login page.
+        Event::Answered(Answer {
+            status: 200,
+            content_type: Some("text/html".into()),
+            body: b"<html>".to_vec(),
+            retry_after: None,
+        }),
+    ] {
+        let (mut machine, _) =
+            Machine::start(Profile::Draft, LIMITS, 7, "https://dm.example/".into(), &package1);
+        let action = machine.handle(event.clone(), 0);
+        assert!(
+            matches!(action, Action::Wait(_) | Action::Finish(Outcome::Failed { .. })),
+            "{event:?}: {action:?}"
+        );
+    }
+}
+
+#[test]
+fn statuses_of_execs_count_as_told_when_their_package_was_answered() {
+    let (mut machine, _) = start();
+    let _ = machine.handle(package2(json!([["EXEC", "b"]])), 0);
+    let _ = machine.handle(done(200), 0);
+    let _ = machine.handle(Event::Gathered(Vec::new()), 0);
+    let _ = machine.handle(http(503, None), 0);
+    let _ = machine.handle(Event::Waited, 0);
+    assert_eq!(machine.handle(http(204, None), 0), Action::Deliver { results: vec![] });
 }
 
 #[test]

@@ -158,6 +158,19 @@ async fn a_body_that_ends_with_the_connection_needs_a_goodbye() {
 }
 
 #[tokio::test]
+async fn an_http_1_0_server_gets_a_connection_for_each_request_unless_it_keeps_it() {
+    let ca = Ca::new();
+    let once = [say("HTTP/1.0 200 OK\r\nContent-Length: 1\r\n\r\nx"), vec![Act::Close]].concat();
+    let kept = say("HTTP/1.0 200 OK\r\nConnection: keep-alive\r\nContent-Length: 1\r\n\r\nx");
+    let server = Server::answering(Some(ca.server()), vec![once.clone(), once, kept.clone(), kept]).await;
+    let mut connection = connection(&ca, &server);
+    for _ in 0..4 {
+        assert_eq!(connection.send(&server.get("/")).await.unwrap().body, "x");
+    }
+    assert_eq!(server.seen().on, [1, 2, 3, 3]);
+}
+
+#[tokio::test]
 async fn a_body_has_a_bound_announced_or_not() {
     let announced = say("HTTP/1.1 200 OK\r\nContent-Length: 1000000000000\r\n\r\n");
     assert!(matches!(outcome(announced, |r| r.max_body = 1000).await, Err(Failure::TooLarge(1000))));

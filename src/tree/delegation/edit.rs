@@ -11,8 +11,8 @@ use crate::mo::{ManagementObject, Value};
 use crate::store::Change;
 use crate::tree::access::{Rights, listed};
 use crate::tree::error::TreeError;
+use crate::tree::fit::described;
 use crate::tree::node::NodeRef;
-use crate::tree::plan::described;
 use crate::tree::read::Pass;
 use crate::tree::registry::{Origin, Tree};
 

@@ -14,7 +14,7 @@ root = "moroot"
 instances = [{ miid = "left", data = "left.json" }, { miid = "right", data = "right.json" }]
 dynamic = true
 [node."Ports/<p>"]
-list = { run = ["/bin/sh", "-c", "echo >> ROOT/listed; echo a; echo b"] }
+list = { run = ["/bin/sh", "-c", "echo >> ROOT/listed; test ! -e ROOT/unplugged && echo a && echo b"] }
 [node."Ports/<p>/Own"]
 get = { value = "", format = "{p}" }
 [node."Broken/<b>"]
@@ -301,4 +301,29 @@ async fn an_address_of_too_many_nodes_ends_in_a_status() {
     figure.tree.store.commit(puts.collect()).await.unwrap();
     figure.all(&[("left/Data/*", Err(500)), ("left/Data/*/Value", Err(500))]).await;
     figure.all(&[("left/Data/(x)?nv=(x)/Value:a", Ok(&["left/Data/1"]))]).await;
+}
+
+#[tokio::test]
+async fn a_listing_that_fails_withholds_only_what_would_show_it() {
+    let figure = Figure::new().await;
+    figure.tree.store.commit(vec![Change::CacheKey([7; 64])]).await.unwrap();
+    put(&figure.folder.path().join("root/unplugged"), "");
+    let visitor = Visitor { account: &figure.account, session: SessionFacts::default() };
+    let show = async |uri: &str| {
+        let found = figure.resolve(uri, Rights::READ).await?;
+        let uri = ClientUri::parse(&format!("{MOID}/{uri}")).unwrap();
+        figure.tree.show(found, uri.level, uri.cache_validator.as_deref(), &visitor).await
+    };
+    assert_eq!(code(show("left/").await), 500);
+    assert_eq!(code(show("left/Ports").await), 500);
+    let Shown::Document(json) = show("left/?lv=1").await.unwrap() else { panic!("no document") };
+    let json: Json = serde_json::from_slice(&json).unwrap();
+    assert_eq!(
+        (&json["MOData"]["moroot"]["Ports"], &json["MOData"]["moroot"]["ID"]),
+        (&json!({}), &json!("GPS"))
+    );
+    let cv = json["CV"].as_str().unwrap();
+    assert_eq!(show(&format!("left/ID?cv={cv}")).await.unwrap(), Shown::Fresh);
+    std::fs::remove_file(figure.folder.path().join("root/unplugged")).unwrap();
+    assert_ne!(show(&format!("left/ID?cv={cv}")).await.unwrap(), Shown::Fresh);
 }

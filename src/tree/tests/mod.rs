@@ -1,8 +1,11 @@
 //! The tree over a real store, real files, and a small management object.
 
 mod addressing;
+mod caching;
 mod depending;
+mod describing;
 mod executing;
+mod intending;
 mod reading;
 mod resolving;
 mod rights;
@@ -53,14 +56,14 @@ fn box_ddf() -> String {
         chr("Kept", all, PERMANENT),
         chr("Level", "Get Replace", "<CaseSense><CIS/></CaseSense>").replace("chr", "int"),
         chr("Default", "Get Replace", "<DefaultValue>seven</DefaultValue>"),
-        chr("Hidden", "Replace", MAYBE),
+        chr("Hidden", "Add Replace", MAYBE),
         chr("Gone", "Get", MAYBE),
         chr("Must", "Get", ""),
         chr("Pinned", "Get", MAYBE),
         chr("A", "Get Replace", ""),
         chr("B", "Get Replace", ""),
         chr("Deaf", "Get Replace", MAYBE),
-        chr("Joined", "Get Replace", MAYBE),
+        chr("Joined", "Add Get Replace", MAYBE),
         chr("Removable", "Delete Get Replace", MAYBE),
         node(
             "Group",
@@ -278,7 +281,7 @@ impl Bench {
     /// A leaf's text, or MOData of an interior node.
     async fn read(&self, path: &str) -> Result<Json, TreeError> {
         Ok(match self.get(path).await? {
-            Shown::Empty => Json::Null,
+            Shown::Empty | Shown::Fresh => Json::Null,
             Shown::Leaf { value, .. } => Json::String(value.to_text().into_owned()),
             Shown::Document(json) => {
                 let json: Json = serde_json::from_slice(&json).unwrap();
@@ -290,13 +293,46 @@ impl Bench {
     }
 
     async fn write(&self, path: &str, data: Json) -> Result<(), TreeError> {
-        let node = self.resolve(path, Rights::WRITE).await?;
-        self.tree.replace(&node, data, &self.visitor()).await
+        let uri = if path.starts_with("urn:") { path.to_owned() } else { format!("{BOX}/1/{path}") };
+        let node = self.tree.destination(&ClientUri::parse(&uri).unwrap(), &self.visitor()).await?;
+        self.tree.replace(&node, Data::Json(data), &self.visitor()).await
     }
 
     async fn delete(&self, path: &str) -> Result<(), TreeError> {
         let node = self.resolve(path, Rights::WRITE).await?;
-        self.tree.delete(&node, &self.visitor()).await
+        self.tree.delete(&[node], &self.visitor()).await
+    }
+}
+
+impl Tree {
+    async fn create(
+        &self,
+        object: &Arc<mo::ManagementObject>,
+        document: Document,
+        visitor: &Visitor<'_>,
+    ) -> Result<NodeRef, TreeError> {
+        let place = Place::New(Arc::clone(object));
+        Ok(self.store(vec![(place, document)], visitor).await?.remove(0))
+    }
+}
+
+/// What is sent, each by itself.
+impl Tree {
+    async fn document(
+        &self,
+        node: &NodeRef,
+        level: Option<u32>,
+        visitor: &Visitor<'_>,
+    ) -> Result<Vec<u8>, TreeError> {
+        let mut gathering = self.gathering(visitor)?;
+        gathering.add(Resolved::One(node.clone()), level, None).await?;
+        Ok(gathering.finish().documents(visitor.account.profile, 1 << 20).await?.concat())
+    }
+
+    async fn everything(&self, visitor: &Visitor<'_>) -> Result<Vec<Vec<u8>>, TreeError> {
+        let mut gathering = self.gathering(visitor)?;
+        gathering.add_everything().await?;
+        gathering.finish().documents(visitor.account.profile, 1 << 20).await
     }
 }
 

@@ -36,8 +36,8 @@ async fn an_optional_group_is_there_once_anything_in_it_is() {
     for path in ["Group", "Group/Inner", "Group/Deep", "Group/Deep/Leaf"] {
         assert_eq!(code(bench.get(path).await), 404, "{path}");
     }
-    bench.write("Group/Deep/Leaf", json!("x")).await.unwrap();
-    let group = json!({"Inner": null, "Deep": {"Leaf": "x"}});
+    let group = json!({"Inner": "", "Deep": {"Leaf": "x"}});
+    bench.write("Group", group.clone()).await.unwrap();
     assert_eq!(bench.read("Group").await.unwrap(), group);
     assert_eq!(bench.get("Group/Inner").await.unwrap(), Shown::Empty);
     assert_eq!(bench.read("?lv=1").await.unwrap()["Group"], json!({}), "what is cut off is looked into");
@@ -148,4 +148,41 @@ async fn seeds_are_planted_once() {
     assert_eq!(bench.tree.own_leaf(BOX, "Fixed", &bench.visitor()).await.unwrap().as_deref(), Some("fixed"));
     assert_eq!(bench.tree.own_leaf(BOX, "Name", &bench.visitor()).await.unwrap(), None);
     assert_eq!(bench.tree.own_leaf("urn:t:mo:none:1.0", "Name", &bench.visitor()).await.unwrap(), None);
+}
+
+/// What a batch is in pieces, in whole, and once more.
+#[tokio::test]
+async fn a_large_batch_comes_in_pieces_and_the_same_ones_again() {
+    let bench = Bench::new();
+    let item = |n: usize| (format!("i{n}"), json!({"Value": "v".repeat(n % 100)}));
+    let items: serde_json::Map<_, _> = (0..3000).map(item).collect();
+    bench.write("Items", Json::Object(items)).await.unwrap();
+    let visitor = bench.visitor();
+    let mut gathering = bench.tree.gathering(&visitor).unwrap();
+    gathering.add_everything().await.unwrap();
+    let batch = gathering.finish();
+    // A change that comes later is none of it.
+    bench.write("Items", json!({})).await.unwrap();
+    let pieces: Vec<Vec<u8>> = batch.array(Profile::Draft).map(Result::unwrap).collect();
+    assert!(pieces.len() > 3 && pieces.iter().all(|piece| piece.len() < 70_000), "{}", pieces.len());
+    let whole: Json = serde_json::from_slice(&pieces.concat()).unwrap();
+    let of_box = whole.as_array().unwrap().iter().find(|document| document["MOID"] == json!(BOX)).unwrap();
+    assert_eq!(of_box["MOData"]["Box"]["Items"].as_object().unwrap().len(), 3000);
+    assert_eq!(of_box["MOData"]["Box"]["Items"]["i42"]["Value"], json!("v".repeat(42)));
+    let again: Vec<Vec<u8>> = batch.array(Profile::Draft).map(Result::unwrap).collect();
+    assert_eq!(again, pieces);
+}
+
+#[tokio::test]
+async fn a_profile_says_what_a_serialisation_is_wrapped_in() {
+    let bench = Bench::waiting("0s", Account { profile: Profile::Approved, ..account("acme", 7) });
+    let node = bench.resolve(&format!("{BOX}//Interfaces"), Rights::READ).await.unwrap();
+    bench.file("/net/eth0/mtu", "1500");
+    let Shown::Document(json) = bench.tree.read(&node, None, &bench.visitor()).await.unwrap() else {
+        panic!()
+    };
+    let data = json!({"Interfaces": {"eth0": {"Mtu": 1500, "Own": "eth0"}}});
+    let uri = format!("{BOX}//Interfaces");
+    let expected = json!([{"DDF": "https://t.example/box.ddf", "ClientURI": uri, "MOData": data}]);
+    assert_eq!(serde_json::from_slice::<Json>(&json).unwrap(), expected);
 }

@@ -40,7 +40,7 @@ async fn a_serialisation_says_what_it_is_of() {
 }
 
 async fn created(bench: &Bench, document: Json) -> String {
-    let document = Document::parse(document.to_string().as_bytes()).unwrap();
+    let document = Document::parse(document.to_string().as_bytes()).unwrap().remove(0);
     let object = bench.tree.object(CRATE).unwrap();
     bench.tree.create(object, document, &bench.visitor()).await.unwrap().client_uri()
 }
@@ -63,9 +63,8 @@ async fn a_document_may_be_an_array_of_one() {
     let member = json!({"ClientURI": format!("{CRATE}//"), "MOData": {"Crate": {"Text": "x"}}});
     created(&bench, json!([member])).await;
     assert_eq!(bench.read(&format!("{CRATE}//Text")).await.unwrap(), "x");
-    for other in [json!([]), json!([member, member])] {
-        Document::parse(other.to_string().as_bytes()).unwrap_err();
-    }
+    assert_eq!(Document::parse(json!([member, member]).to_string().as_bytes()).unwrap().len(), 2);
+    Document::parse(b"[]").unwrap_err();
 }
 
 #[tokio::test]
@@ -73,7 +72,7 @@ async fn a_wrapper_is_told_from_a_child_of_the_same_name() {
     let bench = Bench::new();
     let data_of = async |path: &str, data: Json| {
         let node = bench.resolve(path, Rights::WRITE).await.unwrap();
-        Document::parse(json!({ "MOData": data }).to_string().as_bytes()).unwrap().data_of(&node)
+        Document::parse(json!({ "MOData": data }).to_string().as_bytes()).unwrap().remove(0).data_of(&node)
     };
     let inner = json!({"Inner": "i"});
     assert_eq!(data_of("Group", json!({"Group": inner})).await, inner);
@@ -148,7 +147,12 @@ fn what_the_session_knows_is_what_its_object_shows() {
     let bench = Bench::new();
     let node = bench.tree.own(BOX).unwrap();
     let shown = |name: &str, bearer, roaming| {
-        let view = View { session: SessionFacts { bearer, roaming }, account: None, node: &node };
+        let view = View {
+            session: SessionFacts { bearer, roaming },
+            account: None,
+            store: &bench.tree.store,
+            node: &node,
+        };
         match view.get(name) {
             Answer::Value(text) => text,
             other => panic!("{name}: {other:?}"),

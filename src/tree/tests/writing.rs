@@ -32,7 +32,8 @@ async fn what_the_ddf_does_not_describe_is_not_stored() {
         assert_eq!(code(bench.write(path, data.clone()).await), 500, "{path} {data}");
     }
     assert_eq!(code(bench.get("Group").await), 404, "nothing of it was stored");
-    bench.write("Pair", json!({"a": {}, "b": {}})).await.unwrap();
+    let pair = json!({"Value": "x"});
+    bench.write("Pair", json!({"a": pair, "b": pair})).await.unwrap();
 }
 
 #[tokio::test]
@@ -143,19 +144,32 @@ async fn delete_goes_by_scope_access_and_presence() {
 }
 
 #[tokio::test]
-async fn an_account_is_not_changed_by_halves() {
+async fn an_account_is_changed_beside_its_file_and_within_its_origin() {
     let bench = Bench::new();
-    for path in ["SrvURI", "Name", "AuthNoti/AuthSecret"] {
-        let changed = bench.write(&format!("{DMACC}//{path}"), json!("https://evil.example/")).await;
-        assert!(matches!(code(changed), 405 | 500 | 501), "{path}");
-    }
-    assert_eq!(code(bench.write(&format!("{DMACC}//SrvURI"), json!("https://evil.example/")).await), 501);
-    assert_eq!(bench.read(&format!("{DMACC}//SrvURI")).await.unwrap(), "https://acme.example/dm");
+    let uri = format!("{DMACC}//SrvURI");
+    assert_eq!(code(bench.write(&uri, json!("https://evil.example/")).await), 405);
+    assert_eq!(code(bench.write(&uri, json!("https://acme.example/[")).await), 500);
+    assert_eq!(code(bench.write(&format!("{DMACC}//ServerID"), json!("evil")).await), 405);
+    assert_eq!(bench.read(&uri).await.unwrap(), "https://acme.example/dm");
+    bench.write(&uri, json!("https://acme.example/new")).await.unwrap();
+    assert_eq!(
+        bench.read(&uri).await.unwrap(),
+        "https://acme.example/new",
+        "within the session that changed it"
+    );
+    let snapshot = bench.tree.store.snapshot().unwrap();
+    let before = bench.tree.accounts().iter().find(|account| account.server_id == "acme").unwrap();
+    let after = crate::tree::as_changed(before, &snapshot).unwrap();
+    assert_eq!(
+        (before.server_uri.as_str(), after.server_uri.as_str()),
+        ("https://acme.example/dm", "https://acme.example/new")
+    );
 }
 
 async fn create(bench: &Bench, moid: &str, data: Json) -> Result<NodeRef, TreeError> {
     let document = Document { moid: Some(moid.to_owned()), client_uri: None, data, is_bare: false };
-    bench.tree.create(bench.tree.object(moid).unwrap(), document, &bench.visitor()).await
+    let place = bench.tree.place_of(&document, &bench.visitor()).await?;
+    Ok(bench.tree.store(vec![(place, document)], &bench.visitor()).await?.remove(0))
 }
 
 #[tokio::test]
@@ -187,8 +201,9 @@ async fn a_deleted_instance_leaves_nothing_to_its_successor() {
     assert_eq!(bench.read(&format!("{CRATE}/1/Serial")).await.unwrap(), "first");
     bench.delete(&format!("{CRATE}/1/")).await.unwrap();
     bench.file("/serial", "second\n");
-    create(&bench, CRATE, json!({})).await.unwrap();
-    assert_eq!(bench.read(&format!("{CRATE}/1/")).await.unwrap(), json!({"Text": null, "Serial": "second"}));
+    create(&bench, CRATE, json!({"Text": "two"})).await.unwrap();
+    assert_eq!(bench.read(&format!("{CRATE}/2/")).await.unwrap(), json!({"Text": "two", "Serial": "second"}));
+    assert_eq!(code(bench.get(&format!("{CRATE}/1/")).await), 404, "its name is nobody's from now on");
 }
 
 #[tokio::test]
@@ -228,7 +243,7 @@ async fn data_wrapped_in_the_name_of_a_node_with_unnamed_children_is_unwrapped()
     let bench = Bench::new();
     let items = bench.resolve("Items", Rights::WRITE).await.unwrap();
     let body = json!({"MOData": {"Items": {"a": {"Value": "1"}}}}).to_string();
-    let data = Document::parse(body.as_bytes()).unwrap().data_of(&items);
-    bench.tree.replace(&items, data, &bench.visitor()).await.unwrap();
+    let data = Document::parse(body.as_bytes()).unwrap().remove(0).data_of(&items);
+    bench.tree.replace(&items, Data::Json(data), &bench.visitor()).await.unwrap();
     assert_eq!(bench.read("Items").await.unwrap(), json!({"a": {"Value": "1"}}));
 }

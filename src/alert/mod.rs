@@ -1,0 +1,72 @@
+//! Generic Alerts (TS 5.3): raised, kept in the store, and sent until a server has taken them.
+//!
+//! An alert waits for a [`Place`]. A session takes what waits for its place along, 32 at a time, and an alert
+//! leaves the store when a package that carried it was answered, as the server's `Results` say ([`Outgoing`]).
+//! Between that answer and the transaction that removes it a power cut may come: then the server hears of it
+//! twice. Less than once it never does, unless so much waits that the least important has to go ([`Kept`]).
+
+mod mark;
+mod outgoing;
+mod raise;
+mod record;
+mod waiting;
+
+pub use mark::Mark;
+pub use outgoing::Outgoing;
+pub use raise::{RaiseError, Raised, raise};
+pub use waiting::{Kept, forget, is_waiting, keep, places};
+
+use serde_json::json;
+
+use crate::exec::Finished;
+use crate::package::Alert;
+
+/// What an EXEC that outlived its command reports (TS 5.4.5): its result as data.
+#[must_use]
+pub fn of_exec(finished: &Finished) -> Alert {
+    Alert {
+        alert_type: finished.alert_type.clone(),
+        mime_type: Some("application/json".to_owned()),
+        source_uri: Some(finished.client_uri.clone()),
+        target_uri: None,
+        mark: None,
+        data: Some(json!({ "ResultCode": finished.code })),
+    }
+}
+
+/// Where alerts of a server go: to the server itself, or to an URI that it named (TS 5.4.5). Each place has
+/// its own alerts waiting.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Place {
+    /// The account.
+    pub server_id: String,
+    /// An absolute URI; none: where the account's sessions go.
+    pub uri: Option<String>,
+}
+
+/// Stands in no server id: those are visible characters.
+const SEPARATOR: char = '\u{1}';
+
+impl Place {
+    /// Where the account's sessions go.
+    #[must_use]
+    pub fn of(server_id: &str) -> Self {
+        Self { server_id: server_id.to_owned(), uri: None }
+    }
+
+    /// What the store calls it.
+    #[must_use]
+    pub fn key(&self) -> String {
+        match &self.uri {
+            None => self.server_id.clone(),
+            Some(uri) => format!("{}{SEPARATOR}{uri}", self.server_id),
+        }
+    }
+
+    fn of_key(key: &str) -> Self {
+        match key.split_once(SEPARATOR) {
+            None => Self::of(key),
+            Some((server_id, uri)) => Self { server_id: server_id.to_owned(), uri: Some(uri.to_owned()) },
+        }
+    }
+}

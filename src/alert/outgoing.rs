@@ -1,0 +1,105 @@
+//! The alerts of one session: which ride in the package on its way, and what the server says of them.
+
+use std::collections::BTreeSet;
+
+use super::{Place, record};
+use crate::package::Alert;
+use crate::store::{Change, Store, StoreError};
+
+/// The most alerts that ride in one package.
+const MOST: usize = 32;
+/// The most bytes that they take, unless the first alone takes more.
+const MOST_BYTES: usize = 256 << 10;
+
+/// What goes to a place in one session.
+#[derive(Debug)]
+pub struct Outgoing {
+    place: Place,
+    /// In the package on its way, in its order: number and type.
+    sent: Vec<(u64, String)>,
+    /// The server has heard of these in this session. Some may still be in the store: those that it could not
+    /// take now, and those whose removal is not committed yet.
+    heard: BTreeSet<u64>,
+    /// What can't be read is not sent, and need not wait.
+    damaged: Vec<u64>,
+}
+
+impl Outgoing {
+    /// Nothing was sent yet.
+    #[must_use]
+    pub fn new(place: Place) -> Self {
+        Self { place, sent: Vec::new(), heard: BTreeSet::new(), damaged: Vec::new() }
+    }
+
+    /// The alerts for the next package, oldest first.
+    ///
+    /// # Errors
+    /// The store failed.
+    pub fn gather(&mut self, store: &Store) -> Result<Vec<Alert>, StoreError> {
+        let (mut alerts, mut bytes) = (Vec::new(), 0);
+        let Self { place, sent, heard, damaged } = self;
+        sent.clear();
+        damaged.clear();
+        store.snapshot()?.alerts(&place.key(), |number, json| {
+            if heard.contains(&number) {
+                return true;
+            }
+            bytes += json.len();
+            if alerts.len() == MOST || (bytes > MOST_BYTES && !alerts.is_empty()) {
+                return false;
+            }
+            match record::read(json) {
+                Some(alert) => {
+                    sent.push((number, alert.alert_type.clone()));
+                    alerts.push(alert);
+                }
+                None => damaged.push(number),
+            }
+            true
+        })?;
+        Ok(alerts)
+    }
+
+    /// The package was answered: what follows from the server's word on each alert in it, if it has any. 4xx: it
+    /// never wants it; 5xx: not now, so it rides in another session; else it has it.
+    pub fn answered(&mut self, results: &[u16]) -> Option<Change> {
+        let mut settled = std::mem::take(&mut self.damaged);
+        let results = results.iter().copied().chain(std::iter::repeat(200));
+        for ((number, alert_type), result) in std::mem::take(&mut self.sent).into_iter().zip(results) {
+            self.heard.insert(number);
+            let server_id = self.place.server_id.as_str();
+            match result {
+                400..=499 => log::warn!(
+                    OMADM_SERVER_ID = server_id, OMADM_STATUS = result;
+                    "{server_id}: alert {alert_type} is refused ({result}): dropped"
+                ),
+                500..=599 => {
+                    log::warn!(
+                        OMADM_SERVER_ID = server_id, OMADM_STATUS = result;
+                        "{server_id}: alert {alert_type} can't be taken now ({result}): sent again in another session"
+                    );
+                    continue;
+                }
+                _ => {}
+            }
+            settled.push(number);
+        }
+        (!settled.is_empty()).then(|| Change::AlertsSettled(self.place.key(), settled))
+    }
+
+    /// Whether some wait that the server has not heard of.
+    ///
+    /// # Errors
+    /// The store failed.
+    pub fn are_left(&self, store: &Store) -> Result<bool, StoreError> {
+        let mut left = false;
+        store.snapshot()?.alerts(&self.place.key(), |number, _| {
+            left = !self.heard.contains(&number);
+            !left
+        })?;
+        Ok(left)
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,110 @@
+//! An event on the device becomes an alert (TS 5.3).
+
+use super::mark::UnknownMark;
+use super::{Kept, Mark, Place, keep};
+use crate::mo::value::excerpt;
+use crate::package::Alert;
+use crate::store::StoreError;
+use crate::tree::{Rights, SessionFacts, TreeError, Visitor};
+use crate::uri::client::{ClientUri, ClientUriError};
+use crate::world::World;
+
+/// The most bytes that an alert's texts and data may take together.
+const MOST_BYTES: usize = 64 << 10;
+
+/// Why an alert is not raised.
+#[derive(Debug, thiserror::Error)]
+pub enum RaiseError {
+    /// It has no type: a type is a URN.
+    #[error("alert type: a URN is needed")]
+    Type,
+    /// TS 5.3 has seven levels.
+    #[error("mark {}: it must be fatal, critical, minor, warning, informational, harmless or indeterminate", excerpt(.0))]
+    Mark(String),
+    /// The place where it happened is no ClientURI.
+    #[error("source {}: {why}", excerpt(.uri))]
+    Source {
+        /// As given.
+        uri: String,
+        /// What is wrong with it.
+        why: ClientUriError,
+    },
+    /// There is no such management object or instance, or it is not said which is meant.
+    #[error("source: {0}")]
+    Unknown(TreeError),
+    /// It is larger than a server can be expected to take.
+    #[error("an alert has at most {MOST_BYTES} bytes")]
+    TooLarge,
+    /// The store failed.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}
+
+/// An alert on its way.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Raised {
+    /// Who hears of it: none where nobody may.
+    pub places: Vec<Place>,
+    /// How many alerts had to go for it.
+    pub dropped: usize,
+}
+
+/// Keeps an alert for each account that may read where it happened; for all of them where it says no place. Data
+/// that is no JSON object becomes one, as a DM 1.x alert's does. It is on disk when this returns; the caller asks for
+/// the sessions.
+///
+/// # Errors
+/// [`RaiseError`]: then nobody hears of it.
+pub async fn raise(world: &World, alert: Alert) -> Result<Raised, RaiseError> {
+    let alert = checked(alert)?;
+    let mut raised = Raised { places: Vec::new(), dropped: 0 };
+    let mut changes = Vec::new();
+    for place in listeners(world, &alert)? {
+        let Kept { changes: more, dropped } = keep(&world.store, &place, &alert)?;
+        changes.extend(more);
+        raised.dropped += dropped;
+        raised.places.push(place);
+    }
+    world.store.commit(changes).await?;
+    Ok(raised)
+}
+
+fn checked(mut alert: Alert) -> Result<Alert, RaiseError> {
+    if !alert.alert_type.contains(':')
+        || alert.alert_type.contains(|c: char| c.is_whitespace() || c.is_control())
+    {
+        return Err(RaiseError::Type);
+    }
+    if let Some(mark) = &alert.mark
+        && mark.parse::<Mark>() == Err(UnknownMark)
+    {
+        return Err(RaiseError::Mark(mark.clone()));
+    }
+    alert.data =
+        alert.data.map(|data| if data.is_object() { data } else { serde_json::json!({ "DM1x": data }) });
+    if super::record::write(&alert).len() > MOST_BYTES {
+        return Err(RaiseError::TooLarge);
+    }
+    Ok(alert)
+}
+
+/// Each account with Read on the instance where it happened.
+fn listeners(world: &World, alert: &Alert) -> Result<Vec<Place>, RaiseError> {
+    let accounts = world.peers.iter().map(|peer| &peer.account);
+    let Some(source) = &alert.source_uri else {
+        return Ok(accounts.map(|account| Place::of(&account.server_id)).collect());
+    };
+    let uri: ClientUri = source.parse().map_err(|why| RaiseError::Source { uri: source.clone(), why })?;
+    let instance = world.tree.instance_at(&uri).map_err(RaiseError::Unknown)?;
+    let mut places = Vec::new();
+    for account in accounts {
+        let visitor = Visitor { account, session: SessionFacts::default() };
+        if world.tree.may(&instance, &visitor, Rights::READ).map_err(RaiseError::Unknown)? {
+            places.push(Place::of(&account.server_id));
+        }
+    }
+    Ok(places)
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,48 @@
+use serde_json::{Value, json};
+
+use super::*;
+
+fn alert(mark: Option<&str>, data: Option<Value>) -> Alert {
+    Alert {
+        alert_type: "urn:x".into(),
+        mime_type: None,
+        source_uri: None,
+        target_uri: None,
+        mark: mark.map(str::to_owned),
+        data,
+    }
+}
+
+#[test]
+fn the_seven_levels_of_importance_and_no_others() {
+    for mark in ["fatal", "critical", "minor", "warning", "informational", "harmless", "indeterminate"] {
+        assert_eq!(checked(alert(Some(mark), None)).unwrap().mark.as_deref(), Some(mark));
+    }
+    for mark in ["", "Fatal", "major", "fatal "] {
+        assert!(matches!(checked(alert(Some(mark), None)), Err(RaiseError::Mark(_))), "{mark:?}");
+    }
+    assert_eq!(checked(alert(None, None)).unwrap().mark, None, "absent is omitted");
+    assert!(
+        Mark::Fatal > Mark::Critical && Mark::Warning < Mark::Minor && Mark::default() == Mark::Informational
+    );
+}
+
+#[test]
+fn data_that_is_no_object_becomes_one() {
+    let data = |data| checked(alert(None, Some(data))).unwrap().data.unwrap();
+    assert_eq!(data(json!({ "ResultCode": 1200 })), json!({ "ResultCode": 1200 }));
+    for other in [json!("<x/>"), json!(1404), json!([1]), json!(null), json!(true)] {
+        assert_eq!(data(other.clone()), json!({ "DM1x": other }));
+    }
+    assert_eq!(checked(alert(None, None)).unwrap().data, None);
+}
+
+#[test]
+fn a_type_is_a_urn_and_an_alert_has_a_size() {
+    for alert_type in ["", "complete", "urn: x", "urn:x\n"] {
+        let alert = Alert { alert_type: alert_type.into(), ..alert(None, None) };
+        assert!(matches!(checked(alert), Err(RaiseError::Type)), "{alert_type:?}");
+    }
+    let large = json!("x".repeat(MOST_BYTES));
+    assert!(matches!(checked(alert(None, Some(large))), Err(RaiseError::TooLarge)));
+}

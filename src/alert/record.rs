@@ -1,0 +1,49 @@
+//! An alert as the store has it: JSON, with the draft's names.
+
+use serde_json::{Map, Value as Json};
+
+use super::Mark;
+use crate::package::Alert;
+
+pub(super) fn write(alert: &Alert) -> Vec<u8> {
+    let members = [
+        ("AlertType", Some(&alert.alert_type)),
+        ("MIMEType", alert.mime_type.as_ref()),
+        ("SourceURI", alert.source_uri.as_ref()),
+        ("TargetURI", alert.target_uri.as_ref()),
+        ("Mark", alert.mark.as_ref()),
+    ];
+    let mut object: Map<String, Json> = members
+        .into_iter()
+        .filter_map(|(name, value)| Some((name.to_owned(), Json::from(value?.as_str()))))
+        .collect();
+    object.extend(alert.data.clone().map(|data| ("Data".to_owned(), data)));
+    Json::Object(object).to_string().into_bytes()
+}
+
+/// None where it is not in the form that [`write`] gives it.
+pub(super) fn read(json: &[u8]) -> Option<Alert> {
+    let Ok(Json::Object(mut object)) = serde_json::from_slice(json) else { return None };
+    let data = object.remove("Data");
+    let mut text = |name: &str| match object.remove(name) {
+        Some(Json::String(text)) => Some(text),
+        _ => None,
+    };
+    Some(Alert {
+        alert_type: text("AlertType")?,
+        mime_type: text("MIMEType"),
+        source_uri: text("SourceURI"),
+        target_uri: text("TargetURI"),
+        mark: text("Mark"),
+        data,
+    })
+}
+
+/// How important it is; what can't be read is not.
+pub(super) fn mark(json: &[u8]) -> Mark {
+    read(json).map_or(Mark::Indeterminate, |alert| of(&alert))
+}
+
+pub(super) fn of(alert: &Alert) -> Mark {
+    alert.mark.as_deref().and_then(|mark| mark.parse().ok()).unwrap_or_default()
+}

@@ -1,0 +1,121 @@
+use std::sync::Arc;
+
+use serde_json::json;
+
+use super::*;
+use crate::alert::{Outgoing, forget, places};
+
+fn alert(mark: Option<&str>, data: &str) -> Alert {
+    Alert {
+        alert_type: "urn:x".into(),
+        mime_type: Some("text/plain".into()),
+        source_uri: Some("urn:m/1/".into()),
+        target_uri: Some("urn:m/2/".into()),
+        mark: mark.map(str::to_owned),
+        data: Some(json!({ "DM1x": data })),
+    }
+}
+
+fn store() -> (tempfile::TempDir, Arc<Store>) {
+    let folder = tempfile::tempdir().unwrap();
+    let store = Store::open(folder.path()).unwrap().store;
+    (folder, store)
+}
+
+fn put(store: &Store, place: &Place, alert: &Alert) -> usize {
+    let kept = keep(store, place, alert).unwrap();
+    store.commit_blocking(&kept.changes).unwrap();
+    kept.dropped
+}
+
+fn waits(store: &Store, place: &Place) -> Vec<Alert> {
+    Outgoing::new(place.clone()).gather(store).unwrap()
+}
+
+#[test]
+fn an_alert_waits_whole_for_each_place_by_itself() {
+    let (_folder, store) = store();
+    let alert = alert(Some("minor"), "x");
+    let elsewhere = Place { uri: Some("https://elsewhere.example/".into()), ..Place::of("a") };
+    for place in [Place::of("a"), Place::of("b"), elsewhere.clone()] {
+        assert_eq!(put(&store, &place, &alert), 0);
+    }
+    assert_eq!(places(&store).unwrap(), [Place::of("a"), elsewhere.clone(), Place::of("b")]);
+    assert_eq!(waits(&store, &elsewhere), [alert]);
+    store.commit_blocking(&forget(&store, |server_id| server_id == "a").unwrap()).unwrap();
+    assert_eq!(places(&store).unwrap(), [Place::of("b")]);
+    assert!(!is_waiting(&store, &elsewhere).unwrap() && is_waiting(&store, &Place::of("b")).unwrap());
+}
+
+#[test]
+fn in_a_full_queue_the_least_important_goes_first_and_then_the_oldest() {
+    let victims = |marks: &[Mark], new: Mark| {
+        let waiting = marks.iter().enumerate();
+        let mut waiting: Vec<Waiting> =
+            waiting.map(|(number, mark)| Waiting { mark: *mark, number: number as u64, bytes: 1 }).collect();
+        let fill = MOST_ALERTS - waiting.len();
+        waiting.extend((0..fill as u64).map(|number| Waiting {
+            mark: Mark::Fatal,
+            number: 100 + number,
+            bytes: 1,
+        }));
+        super::victims(waiting, Waiting { mark: new, number: u64::MAX, bytes: 1 })
+    };
+    use Mark::{Fatal, Harmless, Minor, Warning};
+    assert_eq!(victims(&[Minor, Warning, Warning], Minor), Some(vec![1]));
+    assert_eq!(victims(&[Fatal, Fatal], Fatal), Some(vec![0]));
+    assert_eq!(victims(&[Minor, Warning], Harmless), None, "the new one itself");
+}
+
+#[test]
+fn one_that_needs_much_room_takes_it_from_several_or_not_at_all() {
+    let waiting = |mark, number, bytes| Waiting { mark, number, bytes };
+    let half = MOST_BYTES / 2;
+    let queue = || {
+        vec![
+            waiting(Mark::Minor, 0, half),
+            waiting(Mark::Harmless, 1, 10),
+            waiting(Mark::Minor, 2, half - 10),
+        ]
+    };
+    assert_eq!(victims(queue(), waiting(Mark::Minor, u64::MAX, 20)), Some(vec![1, 0]));
+    assert_eq!(victims(queue(), waiting(Mark::Warning, u64::MAX, 20)), None, "nothing goes in vain");
+}
+
+#[test]
+fn bytes_are_bounded_on_disk() {
+    let (_folder, store) = store();
+    let big = "x".repeat(60_000);
+    let dropped: usize = (0..30)
+        .map(|number| {
+            let mark = if number % 2 == 0 { "harmless" } else { "critical" };
+            put(&store, &Place::of("a"), &alert(Some(mark), &big))
+        })
+        .sum();
+    let (mut count, mut bytes) = (0, 0);
+    store
+        .snapshot()
+        .unwrap()
+        .alerts("a", |_, json| {
+            (count, bytes) = (count + 1, bytes + json.len());
+            true
+        })
+        .unwrap();
+    assert_eq!(count + dropped, 30);
+    assert!(bytes <= MOST_BYTES && bytes > MOST_BYTES - 2 * big.len(), "{bytes}");
+}
+
+#[test]
+fn a_server_names_no_more_places_than_are_kept() {
+    let (_folder, store) = store();
+    let named =
+        |number: usize| Place { uri: Some(format!("https://{number:02}.example/")), ..Place::of("a") };
+    let dropped: usize =
+        (0..=MOST_PLACES).map(|number| put(&store, &named(MOST_PLACES - number), &alert(None, "x"))).sum();
+    put(&store, &named(3), &alert(None, "y"));
+    assert_eq!(dropped, 1);
+    let kept = places(&store).unwrap();
+    assert_eq!(kept.len(), MOST_PLACES);
+    assert!(!kept.contains(&named(MOST_PLACES)), "the first one named goes");
+    assert_eq!(waits(&store, &named(3)).len(), 2);
+}

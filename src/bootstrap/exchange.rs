@@ -1,0 +1,390 @@
+//! The exchange with the bootstrap server, and what is kept of it.
+
+use std::sync::Arc;
+use std::time::{Duration, SystemTime};
+
+use hyper::body::Bytes;
+use hyper::header::{ACCEPT as ACCEPT_HEADER, CONTENT_TYPE, HeaderValue, LOCATION};
+use hyper::{Method, Uri};
+
+use super::dmacc::Account;
+use super::message::{self, ACCEPT, Message, MessageError, Objects, Step};
+use super::{Terms, subscriber};
+use crate::command::resolve_location;
+use crate::config::{self, Auth, Fact, Schedule, TlsFiles};
+use crate::package::Profile;
+use crate::session::{Parameters, fact};
+use crate::store::{AccountChange, Change, Snapshot, StoreError};
+use crate::transport::{
+    Binding, Client, ClientSettings, Connection, Peer, Request, TlsSettingsError, TransportError, retry_after,
+};
+use crate::tree::{Data, Document, SessionFacts, TreeError, Visitor};
+use crate::uri::client::ClientUri;
+use crate::uri::server::{Parameter, ServerUriError, Template};
+use crate::world::{Surroundings, World};
+
+const MOST_REDIRECTS: usize = 5;
+/// The largest answer in bytes.
+const LARGEST: usize = 256 << 10;
+
+/// Why accounts are asked for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Reason {
+    /// There is none.
+    NoAccount,
+    /// The SIM is another's than at the last bootstrap.
+    NewSubscriber,
+}
+
+/// Why there are no new accounts.
+#[derive(Debug, thiserror::Error)]
+pub enum BootstrapError {
+    /// The device can't tell yet who it is.
+    #[error("{0}")]
+    Tree(#[from] TreeError),
+    /// `IMSI` has sources, and none of them knows it yet.
+    #[error("the SIM's IMSI is not known yet")]
+    NoSubscriber,
+    /// The address can't be filled.
+    #[error("bootstrap.uri: {0}")]
+    Uri(#[from] ServerUriError),
+    /// `bootstrap.ca-file` is no good.
+    #[error("bootstrap.ca-file: {0}")]
+    Tls(#[from] TlsSettingsError),
+    /// The server can't be reached.
+    #[error(transparent)]
+    Transport(#[from] TransportError),
+    /// The server has none.
+    #[error("the server answered with HTTP status {status}")]
+    Status {
+        /// The status.
+        status: u16,
+        /// How long it wants to be left alone.
+        retry_after: Option<Duration>,
+    },
+    /// It redirects for ever, or to where the agent doesn't follow.
+    #[error("the server's redirect can't be followed: {0}")]
+    Redirect(&'static str),
+    /// What it sent is no bootstrap.
+    #[error("the answer is refused: {0}")]
+    Message(#[from] MessageError),
+    /// The store failed.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}
+
+impl BootstrapError {
+    /// How long the server wants to be left alone.
+    #[must_use]
+    pub fn retry_after(&self) -> Option<Duration> {
+        if let Self::Status { retry_after, .. } = self { *retry_after } else { None }
+    }
+}
+
+/// Looks whether accounts are to be asked for, and does so. Returns the server ids of those that came, sorted; none
+/// where there was no reason. `salt` is random. `patient`: the device has just started, and a SIM may still show up.
+///
+/// # Errors
+/// Nothing has changed.
+pub async fn run(
+    world: &World,
+    surroundings: &Surroundings,
+    salt: u64,
+    patient: bool,
+) -> Result<Option<Vec<String>>, BootstrapError> {
+    let settings = &world.settings;
+    let Some(address) = &settings.bootstrap.uri else { return Ok(None) };
+    if world.tree.accounts().iter().any(|account| !account.is_bootstrapped()) {
+        return Ok(None);
+    }
+    let imsi = fact(Fact::Imsi, settings).await;
+    let none_yet = world.tree.accounts().is_empty();
+    let known = world.store.snapshot()?.subscriber()?;
+    let reason = match none_yet {
+        true => Reason::NoAccount,
+        false if subscriber::changed(known, imsi.as_deref()) => Reason::NewSubscriber,
+        false => return Ok(None),
+    };
+    if imsi.is_none() && patient && settings.subscriber.sources(Fact::Imsi).is_some() {
+        return Err(BootstrapError::NoSubscriber);
+    }
+    let nobody = Arc::new(nobody());
+    let visitor = Visitor { account: &nobody, session: SessionFacts::default() };
+    let parameters = Parameters::of(&world.tree, settings, &visitor).await?;
+    let uri = expand(&with_query(address, &parameters), &parameters)?;
+    let own_origins = crate::transport::Origin::of(&uri).into_iter().collect();
+    let client = Client::new(ClientSettings {
+        ca_pem: settings.bootstrap.ca_pem.clone(),
+        repository_ca_pem: settings.bootstrap.ca_pem.clone(),
+        auth: Auth::None,
+        own_origins,
+        allow_http: settings.session.allow_http,
+        proxies: surroundings.proxies.clone(),
+        time_floor: Arc::clone(&surroundings.time_floor),
+    })?;
+    let mut asking = Asking { world, parameters, connection: client.connection(Binding::Any) };
+    log::info!(
+        "{}",
+        match reason {
+            Reason::NoAccount => "bootstrap: there is no account, asking for some",
+            Reason::NewSubscriber => "bootstrap: the SIM is another one, asking for its accounts",
+        }
+    );
+    let found = asking.ask(uri).await?;
+    let subscriber = imsi.map(|imsi| subscriber::remember(salt, &imsi));
+    asking.keep(found, subscriber).await.map(Some)
+}
+
+/// What a bootstrap server's answer comes to.
+#[derive(Default)]
+struct Found {
+    accounts: Vec<Account>,
+    /// What else is to be stored, with the first account's rights.
+    objects: Vec<(Document, Option<ClientUri>)>,
+    /// ServerURI and MOID of DEFAULTs.
+    defaults: Vec<(String, String)>,
+}
+
+struct Asking<'a> {
+    world: &'a World,
+    parameters: Parameters,
+    connection: Connection,
+}
+
+impl Asking<'_> {
+    async fn ask(&mut self, uri: Uri) -> Result<Found, BootstrapError> {
+        let terms = Terms::of(&self.world.settings);
+        let (content_type, body) = self.get(uri, ACCEPT).await?;
+        let mut found = Found::default();
+        match Message::read(&content_type, &body, terms)? {
+            Message::Accounts(accounts) => found.accounts = accounts,
+            Message::Commands(steps) => {
+                for step in steps {
+                    self.take(step, terms, &mut found).await?;
+                }
+                message::check(&mut found.accounts)?;
+            }
+        }
+        Ok(found)
+    }
+
+    async fn take(&mut self, step: Step, terms: Terms<'_>, found: &mut Found) -> Result<(), BootstrapError> {
+        let (from, target) = match step {
+            Step::Default { from, moid } => {
+                found.defaults.push((from, moid));
+                return Ok(());
+            }
+            Step::Retrieve { from, target } => (from, target),
+        };
+        let uri = expand(&from, &self.parameters)?;
+        let (content_type, body) =
+            self.get(uri, "application/dmmo+json, application/vnd.oma.dm.mo+json").await?;
+        if !message::is_object_type(&content_type) {
+            return Err(MessageError::ContentType(content_type.chars().take(100).collect()).into());
+        }
+        let Objects { accounts, others } = Objects::read(&body, terms)?;
+        found.accounts.extend(accounts);
+        for other in others {
+            let document = Document {
+                moid: Some(other.moid),
+                client_uri: other.client_uri,
+                data: other.data,
+                is_bare: false,
+            };
+            found.objects.push((document, target.clone()));
+        }
+        Ok(())
+    }
+
+    /// GETs a document; redirects stay with https.
+    async fn get(&mut self, uri: Uri, accept: &'static str) -> Result<(String, Bytes), BootstrapError> {
+        let mut request = Request { peer: Peer::Server, ..Request::new(Method::GET, uri) };
+        request.headers.push((ACCEPT_HEADER, HeaderValue::from_static(accept)));
+        request.max_body = LARGEST;
+        for _ in 0..=MOST_REDIRECTS {
+            let response = self.connection.send(&request).await?;
+            let text = |name| response.headers.get(name).and_then(|value: &HeaderValue| value.to_str().ok());
+            match response.status {
+                200 => return Ok((text(CONTENT_TYPE).unwrap_or_default().to_owned(), response.body)),
+                301 | 302 | 303 | 307 | 308 => {}
+                status => {
+                    let retry_after = retry_after(&response.headers, SystemTime::now());
+                    return Err(BootstrapError::Status { status, retry_after });
+                }
+            }
+            let location = text(LOCATION).ok_or(BootstrapError::Redirect("no Location"))?;
+            let next = resolve_location(&request.uri, location);
+            let next = next.ok_or(BootstrapError::Redirect("Location is not a URI"))?;
+            if next.scheme() != request.uri.scheme() {
+                return Err(BootstrapError::Redirect("to another scheme"));
+            }
+            request.uri = next;
+        }
+        Err(BootstrapError::Redirect("too many"))
+    }
+
+    /// Puts the accounts in the place of those that an earlier bootstrap brought, in one transaction. Returns their
+    /// server ids.
+    async fn keep(
+        &self,
+        found: Found,
+        subscriber: Option<AccountChange>,
+    ) -> Result<Vec<String>, BootstrapError> {
+        let World { store, settings, .. } = self.world;
+        let before = super::accounts(&store.snapshot()?, settings)?;
+        let mut changes = withdrawn(&before, &store.snapshot()?, &found.accounts)?;
+        let (mut ids, mut first) = (Vec::new(), None);
+        for Account { account, record } in found.accounts {
+            ids.push(account.server_id.clone());
+            changes.push(AccountChange::Brought { server_id: account.server_id.clone(), record });
+            first.get_or_insert_with(|| Arc::new(account));
+        }
+        changes.extend(subscriber);
+        let mut changes: Vec<Change> = changes.into_iter().map(Change::Account).collect();
+        let Some(first) = first else { return Err(MessageError::None.into()) };
+        let visitor = Visitor { account: &first, session: SessionFacts::default() };
+        changes.extend(
+            found.defaults.into_iter().filter_map(|(from, moid)| self.default(from, &moid, &visitor)),
+        );
+        store.commit(changes).await?;
+        for (document, target) in found.objects {
+            // The accounts are there: what can't be stored besides is no reason to go without them.
+            if let Err(error) = self.store(document, target, &visitor).await {
+                log::warn!("bootstrap: an object is not stored: {error}");
+            }
+        }
+        Ok(ids)
+    }
+
+    /// DEFAULT by the word of the first account, if the device has the object and the account may see it.
+    fn default(&self, server_uri: String, moid: &str, visitor: &Visitor<'_>) -> Option<Change> {
+        let object = self.world.tree.object_for(moid, visitor).filter(|object| visitor.sees(object));
+        let Some(object) = object else {
+            log::warn!("bootstrap: DEFAULT for {moid:?} left out: there is no such object");
+            return None;
+        };
+        let server_id = visitor.account.server_id.clone();
+        Some(Change::Default { moid: object.moid.clone(), server_id, server_uri })
+    }
+
+    async fn store(
+        &self,
+        document: Document,
+        target: Option<ClientUri>,
+        visitor: &Visitor<'_>,
+    ) -> Result<(), TreeError> {
+        let tree = &self.world.tree;
+        let moid = document.moid.clone().unwrap_or_default();
+        match target {
+            Some(target) => {
+                let node = tree.destination(&target, visitor).await?;
+                if !node.object.answers_to(&moid) {
+                    let why = format!("the retrieved document is of {moid:?}");
+                    return Err(TreeError::Invalid { node: node.client_uri(), why });
+                }
+                let data = document.data_of(&node);
+                tree.replace(&node, Data::Json(data), visitor).await
+            }
+            None => {
+                let place = tree.place_of(&document, visitor).await?;
+                tree.store(vec![(place, document)], visitor).await.map(drop)
+            }
+        }
+    }
+}
+
+/// Accounts of earlier bootstraps that go: those that did not come again, and those whose name came back with
+/// another origin: that is another server, which must not inherit what the first one had.
+fn withdrawn(
+    before: &[config::Account],
+    snapshot: &Snapshot,
+    now: &[Account],
+) -> Result<Vec<AccountChange>, StoreError> {
+    let origin = |account: &config::Account| account.own_origins().into_iter().next();
+    let stays = |server_id: &str| {
+        let Some(old) = before.iter().find(|old| old.server_id == server_id) else { return false };
+        now.iter().any(|new| new.account.server_id == server_id && origin(&new.account) == origin(old))
+    };
+    let gone = snapshot.brought()?.into_iter().map(|(server_id, _)| server_id);
+    Ok(gone.filter(|server_id| !stays(server_id)).map(AccountChange::Withdrawn).collect())
+}
+
+fn expand(address: &str, parameters: &Parameters) -> Result<Uri, ServerUriError> {
+    Template::parse(address)?.expand(&|parameter| parameters.value(parameter))
+}
+
+/// What TS 8.2 asks for and the address has no place for goes into its query, if it is known.
+fn with_query(address: &str, parameters: &Parameters) -> String {
+    let mut address = address.to_owned();
+    for (name, parameter) in [("DevID", Parameter::DevId), ("MNC", Parameter::Mnc), ("MCC", Parameter::Mcc)] {
+        let place = format!("[{name}]");
+        if !address.contains(&place) && parameters.value(parameter).is_some() {
+            let separator = if address.contains('?') { '&' } else { '?' };
+            address.push_str(&format!("{separator}{name}={place}"));
+        }
+    }
+    address
+}
+
+/// On whose behalf the device reads its own name before it has an account.
+fn nobody() -> config::Account {
+    config::Account {
+        file: std::path::PathBuf::new(),
+        server_id: String::new(),
+        name: String::new(),
+        server_uri: String::new(),
+        profile: Profile::Draft,
+        permissions: Vec::new(),
+        origins: Vec::new(),
+        tls: TlsFiles::default(),
+        auth: Auth::None,
+        notification: None,
+        schedule: Schedule::default(),
+        push: None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_the_address_lacks_goes_into_its_query() {
+        let parameters = Parameters::new("UUID:1".to_owned());
+        let filled =
+            |address: &str| expand(&with_query(address, &parameters), &parameters).unwrap().to_string();
+        assert_eq!(filled("https://b.example"), "https://b.example/?DevID=UUID:1");
+        assert_eq!(filled("https://b.example/x?y=z"), "https://b.example/x?y=z&DevID=UUID:1");
+        assert_eq!(filled("https://b.example/[MCC]/[MNC]/[DevID]"), "https://b.example/-1/-1/UUID:1");
+    }
+
+    #[test]
+    fn an_account_that_comes_back_from_elsewhere_is_another_ones() {
+        let folder = tempfile::tempdir().unwrap();
+        let store = crate::store::Store::open(folder.path()).unwrap().store;
+        let account = |id: &str, uri: &str| config::Account {
+            server_id: id.into(),
+            server_uri: uri.into(),
+            ..nobody()
+        };
+        let before = [("stays", "https://a/1"), ("moves", "https://a/1"), ("goes", "https://a/1")];
+        for (id, _) in before {
+            let record = config::Secret::new(Vec::new());
+            let brought = AccountChange::Brought { server_id: id.into(), record };
+            store.commit_blocking(&[Change::Account(brought)]).unwrap();
+        }
+        let brought = |id: &str, uri: &str| Account {
+            account: account(id, uri),
+            record: config::Secret::new(Vec::new()),
+        };
+        let now = [
+            brought("stays", "https://a:443/2"),
+            brought("moves", "https://b/1"),
+            brought("new", "https://a/1"),
+        ];
+        let before = before.map(|(id, uri)| account(id, uri));
+        let gone = withdrawn(&before, &store.snapshot().unwrap(), &now).unwrap();
+        let expected = ["goes", "moves"].map(|id| AccountChange::Withdrawn(id.into()));
+        assert_eq!(gone, expected);
+    }
+}

@@ -1,0 +1,171 @@
+//! When a bootstrap server is asked for accounts (TS 8.2): at start, when files are read again, and with every scheduled
+//! session, for then the SIM may be another one. Nothing is looked at in between.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use tokio::task::JoinError;
+
+use super::{Daemon, schedule};
+use crate::bootstrap::{self, BootstrapError};
+use crate::journal::id;
+use crate::session::backoff;
+
+/// A failed attempt is repeated after a random time below this, doubled with each failure.
+const AGAIN_BASE: Duration = Duration::from_secs(60);
+const AGAIN_MOST: Duration = Duration::from_secs(6 * 3600);
+/// A SIM, and a better name for the device, get this long after the start to show up.
+const PATIENCE: Duration = Duration::from_secs(60);
+
+/// What became of an attempt.
+pub(super) type Bootstrapped = Result<Option<Vec<String>>, BootstrapError>;
+
+/// When the next attempt is due. Pure.
+#[derive(Debug, Default)]
+pub(super) struct Bootstrapping {
+    due: Option<Instant>,
+    running: bool,
+    failures: u32,
+}
+
+impl Bootstrapping {
+    /// There may be a reason to ask. After a failure its time stays: a server that is down is not asked more often because
+    /// something else happens.
+    pub(super) fn look(&mut self, at: Instant) {
+        if self.failures == 0 {
+            self.due = Some(self.due.map_or(at, |due| due.min(at)));
+        }
+    }
+
+    /// The operator has had a hand in it.
+    pub(super) fn afresh(&mut self) {
+        self.failures = 0;
+        self.due = None;
+    }
+
+    pub(super) fn due(&self) -> Option<Instant> {
+        self.due.filter(|_| !self.running)
+    }
+
+    /// Whether an attempt begins now.
+    fn begin(&mut self, now: Instant) -> bool {
+        let begins = self.due().is_some_and(|due| due <= now);
+        if begins {
+            (self.due, self.running) = (None, true);
+        }
+        begins
+    }
+
+    /// An attempt has ended; how long until the next one, if it failed. `random` is uniform over all u32.
+    fn ended(
+        &mut self,
+        failed: bool,
+        least: Option<Duration>,
+        now: Instant,
+        random: u32,
+    ) -> Option<Duration> {
+        self.running = false;
+        if !failed {
+            self.failures = 0;
+            return None;
+        }
+        let wait = least.unwrap_or_default() + backoff(self.failures, AGAIN_BASE, AGAIN_MOST, random);
+        self.failures = self.failures.saturating_add(1);
+        self.due = Some(now + wait);
+        Some(wait)
+    }
+}
+
+impl Daemon {
+    /// A million new devices that are switched on at one moment ask one after the other.
+    pub(super) fn look_for_bootstrap_at_start(&mut self) {
+        let none = self.world.tree.accounts().is_empty();
+        let most = if none { self.world.settings.bootstrap.jitter } else { Duration::ZERO };
+        let late = schedule::jitter(most, &mut *self.random);
+        self.bootstrapping.look(Instant::now() + late);
+    }
+
+    /// When the next attempt is due; none while the clock is not set.
+    pub(super) fn bootstrap_due(&self) -> Option<Instant> {
+        self.bootstrapping.due().filter(|_| self.clock_wait.is_none())
+    }
+
+    pub(super) fn start_bootstrap(&mut self) {
+        if self.clock_wait.is_some() || !self.bootstrapping.begin(Instant::now()) {
+            return;
+        }
+        let (world, surroundings) = (Arc::clone(&self.world), self.loader.surroundings());
+        let (salt, patient) = (self.random.next(), self.loader.running_for() < PATIENCE);
+        self.bootstraps.spawn(async move { bootstrap::run(&world, &surroundings, salt, patient).await });
+    }
+
+    pub(super) async fn bootstrapped(&mut self, ended: Result<Bootstrapped, JoinError>) {
+        let (problem, least) = match ended {
+            Ok(Ok(None)) => (None, None),
+            Ok(Ok(Some(server_ids))) => {
+                log::info!(MESSAGE_ID = id::BOOTSTRAPPED; "bootstrap: the accounts are {}", server_ids.join(", "));
+                let now = Instant::now();
+                self.accounts_changed().await;
+                for (ticket, at) in schedule::brought(&self.world, &server_ids, now) {
+                    self.queue.ask(ticket, at);
+                }
+                (None, None)
+            }
+            Ok(Err(error)) => (Some(error.to_string()), error.retry_after()),
+            Err(error) => (Some(format!("internal error: {error}")), None),
+        };
+        let random = self.random.next_u32();
+        let wait = self.bootstrapping.ended(problem.is_some(), least, Instant::now(), random);
+        if let (Some(problem), Some(wait)) = (problem, wait) {
+            log::warn!(
+                MESSAGE_ID = id::BOOTSTRAP_FAILED;
+                "bootstrap: {problem}; next attempt in {} s", wait.as_secs()
+            );
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const HOUR: Duration = Duration::from_secs(3600);
+
+    #[test]
+    fn one_attempt_at_a_time_and_what_comes_meanwhile_is_looked_at_afterwards() {
+        let now = Instant::now();
+        let mut bootstrapping = Bootstrapping::default();
+        assert!(!bootstrapping.begin(now) && bootstrapping.due().is_none(), "nobody asked");
+        bootstrapping.look(now + HOUR);
+        bootstrapping.look(now);
+        bootstrapping.look(now + HOUR);
+        assert!(bootstrapping.begin(now));
+        bootstrapping.look(now);
+        assert!(!bootstrapping.begin(now) && bootstrapping.due().is_none());
+        assert_eq!(bootstrapping.ended(false, None, now, 0), None);
+        assert!(bootstrapping.begin(now));
+        bootstrapping.ended(false, None, now, 0);
+        assert_eq!(bootstrapping.due(), None);
+    }
+
+    #[test]
+    fn a_server_that_is_down_is_not_hammered_whatever_happens_here() {
+        let now = Instant::now();
+        let mut bootstrapping = Bootstrapping::default();
+        bootstrapping.look(now);
+        let mut waits = Vec::new();
+        for _ in 0..12 {
+            assert!(bootstrapping.begin(bootstrapping.due().unwrap()));
+            waits.push(bootstrapping.ended(true, None, now, u32::MAX).unwrap().as_secs());
+            let due = bootstrapping.due();
+            bootstrapping.look(now);
+            assert_eq!(bootstrapping.due(), due);
+        }
+        assert_eq!(waits[..3], [59, 119, 239]);
+        assert_eq!(waits[11], 6 * 3600 - 1);
+        bootstrapping.afresh();
+        bootstrapping.look(now);
+        assert!(bootstrapping.begin(now), "the operator has repaired it");
+        assert_eq!(bootstrapping.ended(true, Some(HOUR), now, 0), Some(HOUR), "Retry-After");
+    }
+}

@@ -1,0 +1,167 @@
+//! Notifications whose session is not over yet. Their ids are spent, so they are on disk until then: after a crash
+//! the session is held all the same.
+
+use std::collections::BTreeMap;
+
+use base64::Engine as _;
+use base64::prelude::BASE64_STANDARD;
+use serde::{Deserialize, Serialize};
+
+use crate::notification::{ConnectionType, Trigger};
+use crate::store::Change;
+
+/// By server: the ids of those whose session is to come, and of those whose session runs.
+#[derive(Debug, Default)]
+pub(super) struct Triggers {
+    waiting: BTreeMap<String, Vec<u16>>,
+    running: BTreeMap<String, Vec<u16>>,
+}
+
+impl Triggers {
+    /// A notification was let in: what is to be committed. `merged` is what it asks for together with those that wait
+    /// already; it stands for them from now on.
+    pub(super) fn admitted(&mut self, id: u16, merged: &Trigger) -> Vec<Change> {
+        let server_id = &merged.server_id;
+        let before = self.waiting.insert(server_id.clone(), vec![id]).unwrap_or_default();
+        let mut changes: Vec<Change> = before.into_iter().map(|id| done(server_id, id)).collect();
+        changes.push(Change::Trigger { server_id: server_id.clone(), id, json: to_json(merged) });
+        changes
+    }
+
+    /// One was found on disk when the agent started.
+    pub(super) fn found(&mut self, server_id: &str, id: u16) {
+        self.waiting.entry(server_id.to_owned()).or_default().push(id);
+    }
+
+    /// The session that they ask for has begun.
+    pub(super) fn began(&mut self, server_id: &str) {
+        if let Some(ids) = self.waiting.remove(server_id) {
+            self.running.entry(server_id.to_owned()).or_default().extend(ids);
+        }
+    }
+
+    /// It is over; for good, or there will be another attempt.
+    pub(super) fn ended(&mut self, server_id: &str, for_good: bool) -> Vec<Change> {
+        let ids = self.running.remove(server_id).unwrap_or_default();
+        if for_good {
+            return ids.into_iter().map(|id| done(server_id, id)).collect();
+        }
+        if !ids.is_empty() {
+            self.waiting.entry(server_id.to_owned()).or_default().extend(ids);
+        }
+        Vec::new()
+    }
+
+    /// The account is gone. A session that runs with it ends by itself.
+    pub(super) fn forget(&mut self, server_id: &str) -> Vec<Change> {
+        let ids = self.waiting.remove(server_id).unwrap_or_default();
+        ids.into_iter().map(|id| done(server_id, id)).collect()
+    }
+}
+
+fn done(server_id: &str, id: u16) -> Change {
+    Change::TriggerDone(server_id.to_owned(), id)
+}
+
+#[derive(Serialize, Deserialize)]
+struct Record {
+    #[serde(default)]
+    preferred: Vec<u8>,
+    #[serde(default)]
+    req_mos: bool,
+    /// The validators in base64.
+    #[serde(default)]
+    requested: Vec<(u16, String)>,
+}
+
+fn to_json(trigger: &Trigger) -> Vec<u8> {
+    let record = Record {
+        preferred: trigger.preferred.iter().map(|connection| *connection as u8).collect(),
+        req_mos: trigger.req_mos,
+        requested: trigger
+            .requested
+            .iter()
+            .map(|(index, validator)| (*index, BASE64_STANDARD.encode(validator)))
+            .collect(),
+    };
+    serde_json::to_vec(&record).unwrap_or_default()
+}
+
+/// None where the record is damaged.
+pub(super) fn from_json(server_id: &str, id: u16, json: &[u8]) -> Option<Trigger> {
+    let record: Record = serde_json::from_slice(json).ok()?;
+    let requested = record.requested.into_iter();
+    Some(Trigger {
+        server_id: server_id.to_owned(),
+        notification_id: Some(id),
+        preferred: record.preferred.into_iter().filter_map(connection).collect(),
+        req_mos: record.req_mos,
+        requested: requested
+            .map(|(index, validator)| Some((index, BASE64_STANDARD.decode(validator).ok()?)))
+            .collect::<Option<_>>()?,
+    })
+}
+
+fn connection(number: u8) -> Option<ConnectionType> {
+    use ConnectionType::{AnyAvailable, Mobile, Wireless, Wireline};
+    [AnyAvailable, Mobile, Wireless, Wireline].into_iter().find(|connection| *connection as u8 == number)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn trigger(id: u16) -> Trigger {
+        Trigger {
+            server_id: "a".into(),
+            notification_id: Some(id),
+            preferred: vec![ConnectionType::Wireline, ConnectionType::AnyAvailable],
+            req_mos: true,
+            requested: vec![(3, vec![0, 0xff, 7])],
+        }
+    }
+
+    fn kept(id: u16) -> Change {
+        Change::Trigger { server_id: "a".into(), id, json: to_json(&trigger(id)) }
+    }
+
+    #[test]
+    fn a_trigger_is_read_as_it_was_written() {
+        assert_eq!(from_json("a", 7, &to_json(&trigger(7))), Some(trigger(7)));
+        assert_eq!(from_json("a", 7, b"{}").unwrap().requested, []);
+        assert_eq!(from_json("a", 7, b"[1"), None);
+    }
+
+    #[test]
+    fn one_stands_for_all_that_wait_and_none_for_what_runs() {
+        let mut triggers = Triggers::default();
+        assert_eq!(triggers.admitted(1, &trigger(1)), [kept(1)]);
+        triggers.began("a");
+        assert_eq!(triggers.admitted(2, &trigger(2)), [kept(2)], "the first one's session runs");
+        assert_eq!(triggers.admitted(3, &trigger(3)), [done("a", 2), kept(3)]);
+        assert_eq!(triggers.ended("a", true), [done("a", 1)]);
+        triggers.began("a");
+        assert_eq!(triggers.ended("a", true), [done("a", 3)]);
+        assert_eq!(triggers.ended("a", true), []);
+    }
+
+    #[test]
+    fn a_session_that_is_tried_again_keeps_what_asked_for_it() {
+        let mut triggers = Triggers::default();
+        triggers.found("a", 1);
+        triggers.began("a");
+        assert_eq!(triggers.ended("a", false), []);
+        triggers.began("a");
+        assert_eq!(triggers.ended("a", true), [done("a", 1)]);
+    }
+
+    #[test]
+    fn what_a_server_asked_for_goes_with_its_account() {
+        let mut triggers = Triggers::default();
+        triggers.found("a", 1);
+        triggers.found("b", 1);
+        assert_eq!(triggers.forget("a"), [done("a", 1)]);
+        triggers.began("b");
+        assert_eq!(triggers.ended("b", true), [done("b", 1)]);
+    }
+}

@@ -1,0 +1,255 @@
+//! The EXECs of one session.
+
+use std::sync::Arc;
+
+use tokio::sync::{OwnedSemaphorePermit, watch};
+use tokio::task::JoinHandle;
+
+use super::programs::Hold;
+use super::{ExecError, Finished, Programs, Record};
+use crate::backend::Running;
+use crate::config::Account;
+use crate::store::{Change, Store, StoreError};
+use crate::tree::{Invocation, SessionFacts, Tree, Visitor};
+
+/// EXECs of one session that wait for its end.
+const MOST_WAITING: usize = 16;
+
+/// What a session executes, and what is not told yet.
+#[derive(Debug)]
+pub struct Ledger {
+    store: Arc<Store>,
+    programs: Programs,
+    /// Ended within their command, their status in no package that was answered.
+    untold: Vec<Finished>,
+    waiting: Vec<Waiting>,
+    /// What follows from a package that was answered. The next commit takes it along: the one before a program
+    /// starts, or that of the session's end.
+    settled: Vec<Change>,
+}
+
+/// A program on its way.
+#[derive(Debug)]
+pub struct Execution {
+    /// What its end is unless it says otherwise.
+    lost: Finished,
+    task: JoinHandle<(Finished, Held)>,
+    /// From its end until that was reported.
+    held: Option<Held>,
+}
+
+/// The node that is being executed, and the place among the programs that run.
+type Held = (Hold, OwnedSemaphorePermit);
+
+/// An EXEC that waits for the end of its session.
+#[derive(Debug)]
+pub struct Waiting {
+    number: u64,
+    record: Record,
+    /// None: found in the store when the agent started, to be looked up.
+    invocation: Option<Invocation>,
+    hold: Hold,
+}
+
+impl Ledger {
+    /// Nothing was executed yet.
+    #[must_use]
+    pub fn new(store: Arc<Store>, programs: Programs) -> Self {
+        Self { store, programs, untold: Vec::new(), waiting: Vec::new(), settled: Vec::new() }
+    }
+
+    /// What EXEC and SHOW have running.
+    #[must_use]
+    pub fn programs(&self) -> &Programs {
+        &self.programs
+    }
+
+    /// Executes a node now. It is on disk before it starts.
+    ///
+    /// # Errors
+    /// [`ExecError`]
+    pub async fn begin(
+        &mut self,
+        tree: &Tree,
+        visitor: &Visitor<'_>,
+        invocation: Invocation,
+    ) -> Result<Execution, ExecError> {
+        let hold = self.programs.hold(&invocation.node.client_uri())?;
+        let place = self.programs.place()?;
+        let number = self.programs.number();
+        let record = Record::new(&visitor.account.server_id, &invocation).started(self.programs.boot());
+        self.commit_with(Change::Exec(number, record.to_json())).await?;
+        let running = match tree.execute(&invocation, visitor).await {
+            Ok(running) => running,
+            Err(error) => {
+                self.settled.push(Change::ExecEnded(number));
+                return Err(error.into());
+            }
+        };
+        let lost = record.finished(number, 500);
+        let task = tokio::spawn(watch_over(number, record, invocation, running, (hold, place)));
+        Ok(Execution { lost, task, held: None })
+    }
+
+    /// Executes a node when the session has ended: whatever happens before.
+    ///
+    /// # Errors
+    /// [`ExecError`]
+    pub async fn postpone(&mut self, server_id: &str, invocation: Invocation) -> Result<(), ExecError> {
+        if self.waiting.len() == MOST_WAITING {
+            return Err(ExecError::Crowded);
+        }
+        let hold = self.programs.hold(&invocation.node.client_uri())?;
+        let number = self.programs.number();
+        let record = Record::new(server_id, &invocation);
+        self.commit_with(Change::Exec(number, record.to_json())).await?;
+        self.waiting.push(Waiting { number, record, invocation: Some(invocation), hold });
+        Ok(())
+    }
+
+    /// It ended within its command: the code that the next package carries.
+    pub fn ended(&mut self, finished: Finished) -> u16 {
+        let code = finished.code;
+        self.untold.push(finished);
+        code
+    }
+
+    /// It outlives its command, and is reported when it ends.
+    pub fn outlives(&self, mut execution: Execution) {
+        let programs = self.programs.clone();
+        tokio::spawn(async move {
+            let finished = execution.end().await;
+            programs.report(finished);
+        });
+    }
+
+    /// The package that carried the statuses so far was answered; and what else follows from that.
+    pub fn told(&mut self, alerts: Option<Change>) {
+        self.settled.extend(self.untold.drain(..).map(|finished| Change::ExecEnded(finished.number)));
+        self.settled.extend(alerts);
+    }
+
+    /// Commits what is settled.
+    pub async fn settle(&mut self) {
+        let settled = std::mem::take(&mut self.settled);
+        if let Err(error) = self.store.commit(settled.clone()).await {
+            log::error!("what a server has heard will be said again: {error}");
+            self.settled = settled;
+        }
+    }
+
+    /// The session is over: what is to be committed, and what nobody was told.
+    pub fn close(&mut self) -> (Vec<Change>, Vec<Finished>) {
+        (std::mem::take(&mut self.settled), std::mem::take(&mut self.untold))
+    }
+
+    /// What waited for the end of the session.
+    pub fn take_waiting(&mut self) -> Vec<Waiting> {
+        std::mem::take(&mut self.waiting)
+    }
+
+    async fn commit_with(&mut self, change: Change) -> Result<(), StoreError> {
+        let mut changes = self.settled.clone();
+        changes.push(change);
+        self.store.commit(changes).await?;
+        self.settled.clear();
+        Ok(())
+    }
+}
+
+impl Execution {
+    /// Waits for the end. May be given up and called again.
+    pub async fn end(&mut self) -> Finished {
+        match (&mut self.task).await {
+            Ok((finished, held)) => {
+                self.held = Some(held);
+                finished
+            }
+            Err(_) => self.lost.clone(),
+        }
+    }
+}
+
+impl Waiting {
+    /// One that was found in the store when the agent started.
+    ///
+    /// # Errors
+    /// [`ExecError::Running`]
+    pub fn found(number: u64, record: Record, programs: &Programs) -> Result<Self, ExecError> {
+        let hold = programs.hold(&record.client_uri)?;
+        Ok(Self { number, record, invocation: None, hold })
+    }
+
+    /// Executes it, and reports its end. That it starts is on disk before: it is never started twice, unless it is
+    /// one that goes on after a reboot.
+    pub async fn run(
+        self,
+        tree: &Tree,
+        account: &Arc<Account>,
+        session: SessionFacts,
+        programs: &Programs,
+        store: &Arc<Store>,
+    ) {
+        let Self { number, record, invocation, hold } = self;
+        let visitor = Visitor { account, session };
+        let resumed = record.starts > 0;
+        let record = record.started(programs.boot());
+        let Some(place) = programs.place_in_time().await else { return };
+        let started = async {
+            let invocation = match invocation {
+                Some(invocation) => invocation,
+                None => tree.invocation_again(&record.client_uri, resumed, &visitor).await?,
+            };
+            store.commit(vec![Change::Exec(number, record.to_json())]).await?;
+            let running = tree.execute(&invocation, &visitor).await?;
+            Ok::<_, ExecError>((invocation, running))
+        };
+        let (finished, _held) = match started.await {
+            Ok((invocation, running)) => watch_over(number, record, invocation, running, (hold, place)).await,
+            Err(error) => {
+                log::error!(
+                    OMADM_SERVER_ID = record.server_id.as_str(), OMADM_CLIENT_URI = record.client_uri.as_str();
+                    "{}: not executed: {error}", record.client_uri
+                );
+                (record.finished(number, 500), (hold, place))
+            }
+        };
+        programs.report(finished);
+    }
+}
+
+/// Executes what waited for the end of a session, one after the other. What has not begun when the agent stops is
+/// left to its next start.
+pub async fn run_all(
+    waiting: Vec<Waiting>,
+    tree: Arc<Tree>,
+    account: Arc<Account>,
+    session: SessionFacts,
+    (programs, store): (Programs, Arc<Store>),
+    stopping: watch::Receiver<bool>,
+) {
+    for waiting in waiting {
+        if *stopping.borrow() {
+            return;
+        }
+        waiting.run(&tree, &account, session, &programs, &store).await;
+    }
+}
+
+/// Waits for a program's end. What is held is let go by whoever reports it.
+async fn watch_over(
+    number: u64,
+    record: Record,
+    invocation: Invocation,
+    mut running: Running,
+    held: Held,
+) -> (Finished, Held) {
+    let exit = running.finish().await;
+    let code = invocation.status(&exit);
+    let Record { server_id, client_uri, .. } = &record;
+    log::info!(
+        OMADM_SERVER_ID = server_id.as_str(), OMADM_CLIENT_URI = client_uri.as_str(), OMADM_STATUS = code;
+        "{client_uri}: {}: {code}", exit.end
+    );
+    (record.finished(number, code), held)
+}

@@ -1,0 +1,59 @@
+//! EXECs (TS 5.4.5) from their command to the moment a server was told how they ended.
+//!
+//! Each is on disk before it starts ([`Record`]). Its record goes when the package that carried its status was
+//! answered, or in the transaction that keeps the alert which tells its end. So whatever happens to the agent,
+//! what it was executing is known at its next start ([`Fate`]), and reported.
+//!
+//! [`Programs`] is what the whole agent has running: two EXECs of one node never overlap, whoever gives them.
+//! [`Ledger`] is one session's part of it.
+
+mod ledger;
+mod programs;
+mod record;
+
+pub use ledger::{Execution, Ledger, Waiting, run_all};
+pub use programs::Programs;
+pub use record::{Fate, Record};
+
+use crate::store::StoreError;
+use crate::tree::TreeError;
+
+/// An EXEC that has ended.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Finished {
+    /// Its number in the store.
+    pub number: u64,
+    /// Who gave the command.
+    pub server_id: String,
+    /// The node.
+    pub client_uri: String,
+    /// What the alert is called.
+    pub alert_type: String,
+    /// 200, a mapped 1xxx, or 500.
+    pub code: u16,
+    /// Where the alert is posted, if not where the server's sessions go.
+    pub report_to: Option<String>,
+}
+
+/// Why an EXEC does not begin.
+#[derive(Debug, thiserror::Error)]
+pub enum ExecError {
+    /// As many programs as may run at one time run already.
+    #[error("too many programs are running")]
+    Busy,
+    /// Two EXECs of one node never overlap.
+    #[error("{0} is still being executed")]
+    Running(String),
+    /// Too many wait for the end of the session.
+    #[error("too many EXECs wait for the end of the session")]
+    Crowded,
+    /// It can't be started, or not be remembered.
+    #[error(transparent)]
+    Tree(#[from] TreeError),
+}
+
+impl From<StoreError> for ExecError {
+    fn from(error: StoreError) -> Self {
+        Self::Tree(error.into())
+    }
+}

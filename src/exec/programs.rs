@@ -1,0 +1,125 @@
+//! What EXEC and SHOW have running, for all servers.
+
+use std::collections::BTreeSet;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
+
+use super::{ExecError, Finished};
+
+/// Programs that may run at one time.
+const MOST_RUNNING: usize = 16;
+
+/// The programs that run, the nodes that are being executed, and who is told when an EXEC ends.
+#[derive(Clone, Debug)]
+pub struct Programs {
+    places: Arc<Semaphore>,
+    nodes: Arc<Mutex<BTreeSet<String>>>,
+    next: Arc<AtomicU64>,
+    boot: Arc<str>,
+    finished: mpsc::UnboundedSender<Finished>,
+}
+
+/// A node that is being executed, or will be; no longer when this is dropped.
+#[derive(Debug)]
+pub(super) struct Hold {
+    nodes: Arc<Mutex<BTreeSet<String>>>,
+    client_uri: String,
+}
+
+impl Drop for Hold {
+    fn drop(&mut self) {
+        self.nodes.lock().unwrap_or_else(PoisonError::into_inner).remove(&self.client_uri);
+    }
+}
+
+impl Programs {
+    /// None is running yet. `boot` names this boot of the machine; `next` is a number that no EXEC in the store has,
+    /// nor a greater one.
+    #[must_use]
+    pub fn new(finished: mpsc::UnboundedSender<Finished>, boot: &str, next: u64) -> Self {
+        Self {
+            places: Arc::new(Semaphore::new(MOST_RUNNING)),
+            nodes: Arc::default(),
+            next: Arc::new(AtomicU64::new(next)),
+            boot: boot.into(),
+            finished,
+        }
+    }
+
+    /// A place for one more program.
+    ///
+    /// # Errors
+    /// [`ExecError::Busy`]
+    pub fn place(&self) -> Result<OwnedSemaphorePermit, ExecError> {
+        Arc::clone(&self.places).try_acquire_owned().map_err(|_| ExecError::Busy)
+    }
+
+    /// The same, as soon as there is one.
+    pub(super) async fn place_in_time(&self) -> Option<OwnedSemaphorePermit> {
+        Arc::clone(&self.places).acquire_owned().await.ok()
+    }
+
+    /// Keeps others from executing a node.
+    pub(super) fn hold(&self, client_uri: &str) -> Result<Hold, ExecError> {
+        let mut nodes = self.nodes.lock().unwrap_or_else(PoisonError::into_inner);
+        if !nodes.insert(client_uri.to_owned()) {
+            return Err(ExecError::Running(client_uri.to_owned()));
+        }
+        Ok(Hold { nodes: Arc::clone(&self.nodes), client_uri: client_uri.to_owned() })
+    }
+
+    pub(super) fn number(&self) -> u64 {
+        self.next.fetch_add(1, Ordering::Relaxed)
+    }
+
+    /// This boot of the machine.
+    #[must_use]
+    pub fn boot(&self) -> &str {
+        &self.boot
+    }
+
+    pub(super) fn report(&self, finished: Finished) {
+        // Nobody listens once the agent is on its way out: its record says so at the next start.
+        let _ = self.finished.send(finished);
+    }
+
+    /// Returns when none is running.
+    pub async fn idle(&self) {
+        let all = u32::try_from(MOST_RUNNING).unwrap_or(u32::MAX);
+        let _ = self.places.acquire_many(all).await;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn programs() -> Programs {
+        Programs::new(mpsc::unbounded_channel().0, "this", 7)
+    }
+
+    #[test]
+    fn a_node_is_executed_once_at_a_time() {
+        let programs = programs();
+        let other = programs.clone();
+        let hold = programs.hold("urn:m/1/Do").unwrap();
+        assert!(matches!(other.hold("urn:m/1/Do"), Err(ExecError::Running(_))));
+        assert!(other.hold("urn:m/2/Do").is_ok());
+        drop(hold);
+        assert!(other.hold("urn:m/1/Do").is_ok());
+        assert_eq!((programs.number(), other.number()), (7, 8));
+    }
+
+    #[tokio::test]
+    async fn a_server_cannot_fill_the_gateway_with_programs() {
+        let programs = programs();
+        let mut places: Vec<_> = (0..MOST_RUNNING).map(|_| programs.place().unwrap()).collect();
+        assert!(matches!(programs.place(), Err(ExecError::Busy)));
+        places.pop();
+        drop(programs.place().unwrap());
+        drop(places);
+        programs.idle().await;
+    }
+}

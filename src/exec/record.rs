@@ -1,0 +1,161 @@
+//! What the store keeps of an EXEC, and what comes of it at the agent's next start.
+
+use serde::{Deserialize, Serialize};
+
+use super::Finished;
+use crate::tree::Invocation;
+
+/// A program that is to go on after a reboot (`resume = true`) is started so often at most, or a mapping that is
+/// wrong would reboot the gateway for ever.
+const MOST_STARTS: u32 = 3;
+
+/// What is known of an EXEC.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Record {
+    /// Who gave the command.
+    pub server_id: String,
+    /// The node.
+    pub client_uri: String,
+    /// What its alert is called.
+    pub alert_type: String,
+    /// Where its end is reported, if not where the server's sessions go.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub report_to: Option<String>,
+    /// Whether it waits for the end of the session.
+    #[serde(default)]
+    pub after_session: bool,
+    /// Whether it goes on after a reboot.
+    #[serde(default)]
+    pub resume: bool,
+    /// How often it was started; 0: it waits.
+    #[serde(default)]
+    pub starts: u32,
+    /// The boot in which it was last started, as the kernel names it.
+    #[serde(default)]
+    pub boot: String,
+}
+
+/// What becomes of an EXEC that was waiting or running when the agent ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Fate {
+    /// It is started: it had not been yet, or it goes on by itself where it was.
+    Start,
+    /// It is over, with this result.
+    Over(u16),
+}
+
+impl Record {
+    /// Of an EXEC that was not started yet.
+    #[must_use]
+    pub fn new(server_id: &str, invocation: &Invocation) -> Self {
+        Self {
+            server_id: server_id.to_owned(),
+            client_uri: invocation.node.client_uri(),
+            alert_type: invocation.alert_type.clone(),
+            report_to: invocation.report_to.clone(),
+            after_session: invocation.after_session,
+            resume: invocation.resume,
+            starts: 0,
+            boot: String::new(),
+        }
+    }
+
+    /// The same, started once more.
+    #[must_use]
+    pub fn started(&self, boot: &str) -> Self {
+        Self { starts: self.starts.saturating_add(1), boot: boot.to_owned(), ..self.clone() }
+    }
+
+    /// What becomes of it in this boot.
+    ///
+    /// What was promised with 202 for the end of a session is kept: a power cut that came before may have done the
+    /// same as a reboot that was asked for, but that is nothing the agent can know. What ran and did not come to its
+    /// end has failed, with two exceptions: a program that goes on after a reboot is started again and says itself
+    /// what became of it; and what is done after a session is mostly a reboot, which has succeeded if there was one.
+    #[must_use]
+    pub fn fate(&self, boot: &str) -> Fate {
+        let rebooted = !boot.is_empty() && self.boot != boot;
+        match self.starts {
+            0 => Fate::Start,
+            1..MOST_STARTS if self.resume => Fate::Start,
+            _ if self.after_session && !self.resume && rebooted => Fate::Over(200),
+            _ => Fate::Over(500),
+        }
+    }
+
+    /// Its end.
+    #[must_use]
+    pub fn finished(&self, number: u64, code: u16) -> Finished {
+        Finished {
+            number,
+            server_id: self.server_id.clone(),
+            client_uri: self.client_uri.clone(),
+            alert_type: self.alert_type.clone(),
+            code,
+            report_to: self.report_to.clone(),
+        }
+    }
+
+    /// For the store.
+    #[must_use]
+    pub fn to_json(&self) -> Vec<u8> {
+        serde_json::to_vec(self).unwrap_or_default()
+    }
+
+    /// From the store; none where it is damaged.
+    #[must_use]
+    pub fn from_json(json: &[u8]) -> Option<Self> {
+        serde_json::from_slice(json).ok()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn record(after_session: bool, resume: bool, starts: u32) -> Record {
+        Record {
+            server_id: "a".into(),
+            client_uri: "urn:m/1/Do".into(),
+            alert_type: "urn:x".into(),
+            report_to: Some("https://elsewhere.example/".into()),
+            after_session,
+            resume,
+            starts,
+            boot: "this".into(),
+        }
+    }
+
+    #[test]
+    fn what_ran_when_the_agent_died_has_failed() {
+        for boot in ["this", "next", ""] {
+            assert_eq!(record(false, false, 1).fate(boot), Fate::Over(500));
+        }
+    }
+
+    #[test]
+    fn what_waited_is_started_and_a_reboot_is_never_started_twice() {
+        assert_eq!(record(true, false, 0).fate("next"), Fate::Start);
+        assert_eq!(record(true, false, 1).fate("next"), Fate::Over(200), "there was one");
+        assert_eq!(record(true, false, 1).fate("this"), Fate::Over(500), "the agent died alone");
+        assert_eq!(record(true, false, 1).fate(""), Fate::Over(500), "nobody knows");
+    }
+
+    #[test]
+    fn what_goes_on_after_a_reboot_is_started_again_but_not_for_ever() {
+        for after_session in [false, true] {
+            assert_eq!(record(after_session, true, 1).fate("next"), Fate::Start);
+            assert_eq!(record(after_session, true, 2).fate("this"), Fate::Start);
+            assert_eq!(record(after_session, true, 3).fate("next"), Fate::Over(500));
+        }
+    }
+
+    #[test]
+    fn a_record_is_read_as_it_was_written() {
+        let record = record(true, true, 2);
+        assert_eq!(Record::from_json(&record.to_json()), Some(record.clone()));
+        assert_eq!(Record::from_json(b"{"), None);
+        assert_eq!(record.started("next").boot, "next");
+        assert_eq!(record.started("next").starts, 3);
+    }
+}

@@ -1,0 +1,36 @@
+//! What says where a serialised management object belongs (TS 6.3.3, 7.5, Appendix E): each profile has its members.
+
+use super::{Profile, approved, draft};
+
+/// Where a serialised management object, or part of one, comes from.
+#[derive(Clone, Copy, Debug)]
+pub struct MoHead<'a> {
+    /// Link to the DDF.
+    pub ddf: &'a str,
+    /// The MOID.
+    pub moid: &'a str,
+    /// The MIID.
+    pub miid: &'a str,
+    /// The ClientURI of the node.
+    pub client_uri: &'a str,
+}
+
+impl Profile {
+    /// The members that come before `MOData`, in order.
+    #[must_use]
+    pub fn head_members<'a>(self, head: &MoHead<'a>) -> Vec<(&'static str, &'a str)> {
+        match self {
+            Self::Draft => draft::head_members(head),
+            Self::Approved => approved::head_members(head),
+        }
+    }
+
+    /// Whether GET answers with an array where only one node is addressed.
+    #[must_use]
+    pub fn one_is_an_array(self) -> bool {
+        match self {
+            Self::Draft => draft::ONE_IS_AN_ARRAY,
+            Self::Approved => approved::ONE_IS_AN_ARRAY,
+        }
+    }
+}

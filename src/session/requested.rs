@@ -1,0 +1,63 @@
+//! Requested-MO-CV (CR 001, 8.1.2.1): what a notification asks for goes with Package#1.
+
+use crate::package::RequestedMo;
+use crate::tree::{Gathering, NodeRef, Resolved, Tree, TreeError, Visitor};
+
+/// The most bytes that go with a Package#1.
+const MOST: usize = 4 << 20;
+
+/// An instance and its validator, as the option has them: index into the last MOS list, validator.
+type Asked = (u16, Vec<u8>);
+
+/// The answer to the options of a notification. `mos` are the MOIDs of the last MOS list that the server got. An index for
+/// several instances brings each that none of the index's validators is of; what can't be read is left out.
+pub(super) async fn answer(
+    tree: &Tree,
+    visitor: &Visitor<'_>,
+    mos: &[String],
+    asked: &[Asked],
+) -> Result<Vec<RequestedMo>, TreeError> {
+    let server_id = &visitor.account.server_id;
+    let mut answer = Vec::new();
+    let mut left = MOST;
+    for (at, (index, _)) in asked.iter().enumerate() {
+        if asked.iter().take(at).any(|(before, _)| before == index) {
+            continue;
+        }
+        let object = mos.get(usize::from(*index)).and_then(|moid| tree.object(moid));
+        let Some(object) = object.filter(|object| visitor.sees(object)) else {
+            log::warn!("{server_id}: Requested-MO-CV: no MO {index} in the last MOS list: ignored");
+            continue;
+        };
+        let same = asked.iter().filter(|(other, _)| other == index);
+        let held: Vec<&[u8]> = same.map(|(_, validator)| validator.as_slice()).collect();
+        for root in tree.gathering(visitor)?.instances(object)? {
+            match of_instance(tree.gathering(visitor)?, &root, &held, visitor, left).await {
+                Ok(requested) => {
+                    if let RequestedMo::Stale(json) = &requested {
+                        left = left.saturating_sub(json.len());
+                    }
+                    answer.push(requested);
+                }
+                Err(error) => log::warn!("{server_id}: Requested-MO-CV: left out: {error}"),
+            }
+        }
+    }
+    Ok(answer)
+}
+
+async fn of_instance(
+    mut gathering: Gathering<'_>,
+    root: &NodeRef,
+    held: &[&[u8]],
+    visitor: &Visitor<'_>,
+    most: usize,
+) -> Result<RequestedMo, TreeError> {
+    if gathering.is_fresh(root, held).await? {
+        return Ok(RequestedMo::Fresh { client_uri: root.client_uri() });
+    }
+    gathering.add(Resolved::One(root.clone()), None, None).await?;
+    let documents = gathering.finish().documents(visitor.account.profile, most).await?;
+    let json = documents.into_iter().next().unwrap_or_default();
+    String::from_utf8(json).map(RequestedMo::Stale).map_err(|_| TreeError::NotFound(root.client_uri()))
+}

@@ -1,0 +1,305 @@
+//! DM accounts in the store: those that a bootstrap brought (TS 8.2), and what servers changed in theirs.
+
+use redb::{ReadableTable, TableDefinition, TableError, WriteTransaction};
+
+use super::change::alert_queue;
+use super::{
+    ALERTS, CONTACTS, DEFAULTS, EXECS, INSTANCES, META, NODES, NOTIFICATIONS, PUSH, SUBSCRIPTIONS, Snapshot,
+    StoreError, TRIGGERS, db,
+};
+use crate::config::{Secret, StoredChange};
+use crate::exec::Record;
+
+/// server id → the account as the bootstrap brought it.
+const ACCOUNTS: TableDefinition<'_, &str, &[u8]> = TableDefinition::new("accounts");
+/// server id `\0` leaf → the hash of the value it overrides (32 bytes), the value.
+const OVERRIDES: TableDefinition<'_, &str, &[u8]> = TableDefinition::new("overrides");
+
+/// Whom an instance belongs to whose creator is gone: no MAID reads like this.
+const NOBODY: &str = "";
+
+/// The keys of what the Delegation Access Control object keeps: the last name is the MAID it is about (TS 11.3).
+const DELEGATIONS: std::ops::Range<&[u8]> =
+    b"urn:oma:mo:oma-dm-dmdac:1.0\0"..b"urn:oma:mo:oma-dm-dmdac:1.0\x01";
+
+/// A change to accounts.
+#[derive(Clone, Debug, PartialEq)]
+pub enum AccountChange {
+    /// A bootstrap brought this account; what it changed in an earlier one of its name is gone.
+    Brought {
+        /// The account.
+        server_id: String,
+        /// All of it.
+        record: Secret,
+    },
+    /// A bootstrap took this account away. All that waits for the server, and what it changed, goes with it; what
+    /// it created is nobody's from now on: another server of that name must not inherit it.
+    Withdrawn(String),
+    /// The account's server changed a value.
+    Override {
+        /// The account.
+        server_id: String,
+        /// What, and over what.
+        change: StoredChange,
+    },
+    /// Whom the device belongs to: a salt, and a hash of the subscriber's identity with it.
+    Subscriber {
+        /// Random.
+        salt: u64,
+        /// The hash.
+        tag: u64,
+    },
+}
+
+impl AccountChange {
+    pub(super) fn apply(&self, transaction: &WriteTransaction) -> Result<(), StoreError> {
+        match self {
+            Self::Brought { server_id, record } => {
+                forget_overrides(transaction, server_id)?;
+                // It has yet to hear of the device.
+                transaction.open_table(CONTACTS).map_err(db)?.remove(server_id.as_str()).map_err(db)?;
+                let mut accounts = transaction.open_table(ACCOUNTS).map_err(db)?;
+                accounts.insert(server_id.as_str(), record.expose()).map_err(db)?;
+            }
+            Self::Withdrawn(server_id) => withdraw(transaction, server_id)?,
+            Self::Override { server_id, change } => {
+                let mut record = change.over.to_vec();
+                record.extend_from_slice(change.value.expose());
+                let mut overrides = transaction.open_table(OVERRIDES).map_err(db)?;
+                let key = format!("{server_id}\0{}", change.leaf);
+                overrides.insert(key.as_str(), record.as_slice()).map_err(db)?;
+            }
+            Self::Subscriber { salt, tag } => {
+                let mut meta = transaction.open_table(META).map_err(db)?;
+                meta.insert("subscriber-salt", *salt).map_err(db)?;
+                meta.insert("subscriber", *tag).map_err(db)?;
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Makes the tables of a new file.
+pub(super) fn prepare(transaction: &WriteTransaction) -> Result<(), StoreError> {
+    transaction.open_table(ACCOUNTS).map_err(db)?;
+    transaction.open_table(OVERRIDES).map_err(db)?;
+    Ok(())
+}
+
+/// The keys that begin with `server_id` and the NUL after it.
+fn range(server_id: &str) -> (String, String) {
+    (format!("{server_id}\0"), format!("{server_id}\u{1}"))
+}
+
+fn forget_overrides(transaction: &WriteTransaction, server_id: &str) -> Result<(), StoreError> {
+    let mut overrides = transaction.open_table(OVERRIDES).map_err(db)?;
+    let (start, end) = range(server_id);
+    overrides.retain_in(start.as_str()..end.as_str(), |_, _| false).map_err(db)
+}
+
+fn withdraw(transaction: &WriteTransaction, server_id: &str) -> Result<(), StoreError> {
+    forget_overrides(transaction, server_id)?;
+    transaction.open_table(ACCOUNTS).map_err(db)?.remove(server_id).map_err(db)?;
+    transaction.open_table(CONTACTS).map_err(db)?.remove(server_id).map_err(db)?;
+    transaction.open_table(PUSH).map_err(db)?.remove(server_id).map_err(db)?;
+    let (start, end) = range(server_id);
+    let mut notifications = transaction.open_table(NOTIFICATIONS).map_err(db)?;
+    notifications.retain_in(start.as_bytes()..end.as_bytes(), |_, _| false).map_err(db)?;
+    let mut triggers = transaction.open_table(TRIGGERS).map_err(db)?;
+    triggers.retain_in(start.as_bytes()..end.as_bytes(), |_, _| false).map_err(db)?;
+    let mut execs = transaction.open_table(EXECS).map_err(db)?;
+    let own = |json: &[u8]| Record::from_json(json).is_some_and(|record| record.server_id == server_id);
+    execs.retain(|_, json| !own(json)).map_err(db)?;
+    let mut subscriptions = transaction.open_table(SUBSCRIPTIONS).map_err(db)?;
+    subscriptions.retain_in(start.as_bytes()..end.as_bytes(), |_, _| false).map_err(db)?;
+    let mut defaults = transaction.open_table(DEFAULTS).map_err(db)?;
+    defaults.retain(|_, set| !set.starts_with(&start)).map_err(db)?;
+    let mut alerts = transaction.open_table(ALERTS).map_err(db)?;
+    // Those for a place that it named as well: its name comes first there.
+    let own = |queue: &str| {
+        queue.strip_prefix(server_id).is_some_and(|rest| rest.is_empty() || rest.starts_with('\u{1}'))
+    };
+    alerts.retain(|key, _| !alert_queue(key).is_some_and(own)).map_err(db)?;
+    let creator = format!("serverid:{server_id}");
+    let entry = format!("\0{creator}");
+    let mut nodes = transaction.open_table(NODES).map_err(db)?;
+    nodes.retain_in(DELEGATIONS, |key, _| !key.ends_with(entry.as_bytes())).map_err(db)?;
+    let mut instances = transaction.open_table(INSTANCES).map_err(db)?;
+    let mut orphans = Vec::new();
+    for entry in instances.iter().map_err(db)? {
+        let (key, found) = entry.map_err(db)?;
+        if found.value() == creator {
+            orphans.push(key.value().to_vec());
+        }
+    }
+    for orphan in orphans {
+        instances.insert(orphan.as_slice(), NOBODY).map_err(db)?;
+    }
+    Ok(())
+}
+
+impl Snapshot {
+    /// The accounts that bootstraps brought: server id and record.
+    ///
+    /// # Errors
+    /// The file can't be read.
+    pub fn brought(&self) -> Result<Vec<(String, Secret)>, StoreError> {
+        let Some(table) = present(self.transaction.open_table(ACCOUNTS))? else { return Ok(Vec::new()) };
+        let mut accounts = Vec::new();
+        for entry in table.iter().map_err(db)? {
+            let (server_id, record) = entry.map_err(db)?;
+            accounts.push((server_id.value().to_owned(), Secret::new(record.value().to_vec())));
+        }
+        Ok(accounts)
+    }
+
+    /// What a server changed in its account.
+    ///
+    /// # Errors
+    /// The file can't be read, or a record is damaged.
+    pub fn overrides(&self, server_id: &str) -> Result<Vec<StoredChange>, StoreError> {
+        let Some(table) = present(self.transaction.open_table(OVERRIDES))? else { return Ok(Vec::new()) };
+        let (start, end) = range(server_id);
+        let mut changes = Vec::new();
+        for entry in table.range(start.as_str()..end.as_str()).map_err(db)? {
+            let (key, record) = entry.map_err(db)?;
+            let leaf = key.value().strip_prefix(&start).ok_or(StoreError::Damaged("overrides"))?;
+            let (over, value) = record.value().split_first_chunk().ok_or(StoreError::Damaged("overrides"))?;
+            changes.push(StoredChange {
+                leaf: leaf.to_owned(),
+                over: *over,
+                value: Secret::new(value.to_vec()),
+            });
+        }
+        Ok(changes)
+    }
+
+    /// Whom the device belonged to at its last bootstrap: salt and hash; none if that is not known.
+    ///
+    /// # Errors
+    /// The file can't be read.
+    pub fn subscriber(&self) -> Result<Option<(u64, u64)>, StoreError> {
+        let meta = self.transaction.open_table(META).map_err(db)?;
+        let read = |key| meta.get(key).map_err(db).map(|found| found.map(|value| value.value()));
+        Ok(read("subscriber-salt")?.zip(read("subscriber")?))
+    }
+}
+
+/// A file of an earlier version has no such table: there is nothing in it.
+fn present<T>(table: Result<T, TableError>) -> Result<Option<T>, StoreError> {
+    match table {
+        Ok(table) => Ok(Some(table)),
+        Err(TableError::TableDoesNotExist(_)) => Ok(None),
+        Err(error) => Err(db(error)),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::{Change, NodeKey, Store, Stored, Subscription};
+    use super::*;
+
+    fn overridden(server_id: &str, leaf: &str) -> Change {
+        let change = StoredChange { leaf: leaf.into(), over: [7; 32], value: Secret::new(b"v".to_vec()) };
+        Change::Account(AccountChange::Override { server_id: server_id.into(), change })
+    }
+
+    fn brought(server_id: &str, record: &str) -> Change {
+        let record = Secret::new(record.as_bytes().to_vec());
+        Change::Account(AccountChange::Brought { server_id: server_id.into(), record })
+    }
+
+    fn store() -> (tempfile::TempDir, std::sync::Arc<Store>) {
+        let folder = tempfile::tempdir().unwrap();
+        let store = Store::open(folder.path()).unwrap().store;
+        (folder, store)
+    }
+
+    #[test]
+    fn an_account_that_comes_again_is_replaced_whole() {
+        let (_folder, store) = store();
+        let contact = Change::Contact("a".into(), 1);
+        store
+            .commit_blocking(&[brought("a", "1"), contact, overridden("a", "name"), overridden("ab", "name")])
+            .unwrap();
+        assert_eq!(store.snapshot().unwrap().overrides("a").unwrap().len(), 1);
+        store.commit_blocking(&[brought("a", "2")]).unwrap();
+        let snapshot = store.snapshot().unwrap();
+        assert_eq!(snapshot.brought().unwrap(), [("a".to_owned(), Secret::new(b"2".to_vec()))]);
+        assert_eq!((snapshot.overrides("a").unwrap().len(), snapshot.contact("a").unwrap()), (0, None));
+        assert_eq!(snapshot.overrides("ab").unwrap().len(), 1, "a longer name is another's");
+    }
+
+    #[test]
+    fn what_a_withdrawn_account_had_is_inherited_by_nobody() {
+        let (_folder, store) = store();
+        let instance = |miid: &str| NodeKey::instance("urn:m", miid);
+        let granted = |server_id: &str| {
+            NodeKey::node("urn:oma:mo:oma-dm-dmdac:1.0", "m", ["1", &format!("serverid:{server_id}")])
+        };
+        let of = |server_id: &str| {
+            vec![
+                brought(server_id, "1"),
+                overridden(server_id, "name"),
+                Change::Contact(server_id.into(), 1),
+                Change::Notification { server_id: server_id.into(), id: 1, time: 1 },
+                Change::Default {
+                    moid: format!("urn:{server_id}"),
+                    server_id: server_id.into(),
+                    server_uri: "https://x".into(),
+                },
+                Change::Alert(server_id.into(), b"{}".to_vec()),
+                Change::Alert(format!("{server_id}\u{1}https://x"), b"{}".to_vec()),
+                Change::Put(granted(server_id), Stored::Interior),
+                Change::Trigger { server_id: server_id.into(), id: 1, json: b"{}".to_vec() },
+                Change::Subscribe(Subscription {
+                    server_id: server_id.into(),
+                    client_uri: "urn:m/1/".into(),
+                    server_uri: "https://x".into(),
+                    delivered: None,
+                }),
+                Change::AddInstance {
+                    instance: instance(server_id),
+                    creator: format!("serverid:{server_id}"),
+                },
+            ]
+        };
+        let changes: Vec<Change> = ["a", "ab"].into_iter().flat_map(of).collect();
+        store.commit_blocking(&changes).unwrap();
+        store.commit_blocking(&[Change::Account(AccountChange::Withdrawn("a".into()))]).unwrap();
+        let left = store.snapshot().unwrap();
+        assert_eq!(left.brought().unwrap().len(), 1);
+        assert_eq!(left.overrides("a").unwrap(), []);
+        assert_eq!(left.contact("a").unwrap(), None);
+        assert_eq!(left.default_uri("urn:a").unwrap(), None);
+        assert_eq!(left.alert_queues().unwrap(), ["ab", "ab\u{1}https://x"]);
+        assert!(!left.exists(&granted("a")).unwrap() && left.exists(&granted("ab")).unwrap());
+        assert_eq!(left.subscriptions().unwrap().len(), 1);
+        assert_eq!(left.triggers().unwrap().len(), 1);
+        assert_eq!(left.notifications().unwrap(), [("ab".to_owned(), 1, 1)]);
+        let instances = [("a".to_owned(), String::new()), ("ab".to_owned(), "serverid:ab".to_owned())];
+        assert_eq!(left.instances("urn:m").unwrap(), instances);
+        assert!(left.default_uri("urn:ab").unwrap().is_some() && left.contact("ab").unwrap().is_some());
+    }
+
+    #[test]
+    fn the_subscriber_is_known_once_it_was_said() {
+        let (_folder, store) = store();
+        assert_eq!(store.snapshot().unwrap().subscriber().unwrap(), None);
+        store.commit_blocking(&[Change::Account(AccountChange::Subscriber { salt: 1, tag: 2 })]).unwrap();
+        assert_eq!(store.snapshot().unwrap().subscriber().unwrap(), Some((1, 2)));
+    }
+
+    #[tokio::test]
+    async fn whoever_waits_hears_of_a_changed_account_and_of_nothing_else() {
+        let (_folder, store) = store();
+        let heard = || async {
+            tokio::time::timeout(std::time::Duration::from_millis(20), store.accounts_changed()).await.is_ok()
+        };
+        store.commit(vec![Change::Clock(1)]).await.unwrap();
+        assert!(!heard().await);
+        store.commit(vec![overridden("a", "name")]).await.unwrap();
+        assert!(heard().await, "told even if nobody waited at the time");
+        assert!(!heard().await);
+    }
+}

@@ -1,0 +1,80 @@
+//! Request bodies: whole, or produced while they are sent.
+
+use std::fmt;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+
+use hyper::body::{Body, Bytes, Frame, SizeHint};
+
+/// Why a body could not be produced.
+pub type ProduceError = Box<dyn std::error::Error + Send + Sync>;
+
+/// A body's pieces, in order.
+pub type Pieces = Box<dyn Iterator<Item = Result<Bytes, ProduceError>> + Send>;
+
+/// A body that is too large to be kept: it is produced anew for each attempt, and is the same each time.
+#[derive(Clone)]
+pub struct Produced {
+    /// How many bytes it has.
+    pub length: u64,
+    /// Starts from the beginning.
+    pub start: Arc<dyn Fn() -> Pieces + Send + Sync>,
+}
+
+impl fmt::Debug for Produced {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Produced").field("length", &self.length).finish_non_exhaustive()
+    }
+}
+
+/// A request's body on its way out.
+pub(super) enum Outgoing {
+    Whole(Option<Bytes>),
+    Produced { pieces: Pieces, left: u64 },
+}
+
+impl Outgoing {
+    pub(super) fn new(whole: &Bytes, produced: Option<&Produced>) -> Self {
+        match produced {
+            Some(produced) => Self::Produced { pieces: (produced.start)(), left: produced.length },
+            None => Self::Whole(Some(whole.clone()).filter(|whole| !whole.is_empty())),
+        }
+    }
+}
+
+impl Body for Outgoing {
+    type Data = Bytes;
+    type Error = ProduceError;
+
+    fn poll_frame(
+        self: Pin<&mut Self>,
+        _: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, ProduceError>>> {
+        Poll::Ready(match self.get_mut() {
+            Self::Whole(whole) => whole.take().map(|whole| Ok(Frame::data(whole))),
+            Self::Produced { pieces, left } => match pieces.next() {
+                Some(Ok(piece)) => {
+                    *left = left.saturating_sub(u64::try_from(piece.len()).unwrap_or(u64::MAX));
+                    Some(Ok(Frame::data(piece)))
+                }
+                Some(Err(error)) => Some(Err(error)),
+                None => None,
+            },
+        })
+    }
+
+    fn is_end_stream(&self) -> bool {
+        match self {
+            Self::Whole(whole) => whole.is_none(),
+            Self::Produced { left, .. } => *left == 0,
+        }
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        SizeHint::with_exact(match self {
+            Self::Whole(whole) => whole.as_ref().map_or(0, |whole| whole.len() as u64),
+            Self::Produced { left, .. } => *left,
+        })
+    }
+}

@@ -1,0 +1,107 @@
+//! DM accounts as nodes: what their own servers read of them, and what they may write (TS 11.2).
+//!
+//! A write is kept beside the account's file, never in it: see [`crate::config::Changes`].
+
+use std::sync::Arc;
+
+use base64::Engine as _;
+use base64::prelude::BASE64_STANDARD;
+
+use crate::backend::Answer;
+use crate::config::Secret;
+use crate::config::{Account, Auth, Changes, Leaf, LeafError, StoredChange};
+use crate::mo::Value;
+use crate::mo::mapping::From;
+use crate::store::{AccountChange, Change, Snapshot, Store, StoreError};
+
+use super::error::TreeError;
+use super::node::NodeRef;
+use super::read::Pass;
+
+/// A server gives a leaf of its account a value.
+///
+/// # Errors
+/// It is none that a server may change, or the value can't be one.
+pub(super) fn change(pass: &Pass<'_>, node: &NodeRef, value: &Value) -> Result<Change, TreeError> {
+    let not_allowed = |what| TreeError::NotAllowed { node: node.client_uri(), what };
+    let account = pass.tree.account_of(&node.instance);
+    let account = account.ok_or_else(|| TreeError::NotFound(node.client_uri()))?;
+    let leaf = leaf_of(node).ok_or_else(|| not_allowed("is not the server's to change"))?;
+    let value = value.to_raw();
+    leaf.check(account, &value).map_err(|error| match error {
+        LeafError::Origin => not_allowed("would be of another origin than the account's own"),
+        LeafError::Value(why) => TreeError::Invalid { node: node.client_uri(), why },
+    })?;
+    let change =
+        StoredChange { leaf: leaf.name().to_owned(), over: account.hash(leaf), value: Secret::new(value) };
+    Ok(Change::Account(AccountChange::Override { server_id: account.server_id.clone(), change }))
+}
+
+/// What the node's mapping says that it is.
+fn leaf_of(node: &NodeRef) -> Option<Leaf> {
+    let name = node.mapping().get.iter().find_map(|source| match &source.from {
+        From::Builtin(name) => name.strip_prefix("account."),
+        _ => None,
+    });
+    changeable(name?)
+}
+
+/// The leaf that a builtin, less its `account.`, shows.
+fn changeable(name: &str) -> Option<Leaf> {
+    Some(match name {
+        "Name" => Leaf::Name,
+        "SrvURI" => Leaf::ServerUri,
+        "AuthNoti.AuthType" => Leaf::NotificationType,
+        "AuthNoti.AuthSecret" | "Auth.Noti.Secret" => Leaf::NotificationSecret,
+        "Auth.Noti.Data" => Leaf::NotificationData,
+        "Push.GCM.SenderID" => Leaf::PushSender,
+        "Push.GCM.RegURL" => Leaf::PushRegister,
+        "Push.GCM.UnRegURL" => Leaf::PushUnregister,
+        "Push.GCM.RegParams" => Leaf::PushParams,
+        _ => return None,
+    })
+}
+
+/// The value of the builtin `account.NAME` (TS 11.2, TS D.2.3) as it is now, whenever the session began.
+pub(super) fn read(account: &Account, name: &str, store: &Store) -> Answer<String> {
+    let value = match changeable(name) {
+        Some(leaf) => match store.snapshot().and_then(|snapshot| changes(account, &snapshot)) {
+            Ok(changes) => changes.value(account, leaf),
+            Err(error) => return Answer::Unavailable(error.to_string()),
+        },
+        None => fixed(account, name),
+    };
+    let Some(value) = value else { return Answer::Absent(format!("the account has no {name}")) };
+    // The approved text has bytes there.
+    let binary = name.starts_with("Auth.");
+    Answer::Value(if binary {
+        BASE64_STANDARD.encode(value)
+    } else {
+        String::from_utf8_lossy(&value).into_owned()
+    })
+}
+
+fn fixed(account: &Account, name: &str) -> Option<Vec<u8>> {
+    match (name, &account.auth) {
+        ("ServerID", _) => Some(account.server_id.clone().into_bytes()),
+        ("Auth.Trsp.Data", Auth::Basic { user, .. } | Auth::Digest { user, .. }) => {
+            Some(user.clone().into_bytes())
+        }
+        ("Auth.Trsp.Data", Auth::Certificate { cert_pem, .. }) => Some(cert_pem.clone()),
+        _ => None,
+    }
+}
+
+/// What an account's server has changed in it.
+pub(crate) fn changes(account: &Account, snapshot: &Snapshot) -> Result<Changes, StoreError> {
+    Ok(Changes::to(account, snapshot.overrides(&account.server_id)?))
+}
+
+/// The account with that: what sessions and notifications go by.
+///
+/// # Errors
+/// The store failed.
+pub fn as_changed(account: &Arc<Account>, snapshot: &Snapshot) -> Result<Arc<Account>, StoreError> {
+    let changed = changes(account, snapshot)?.applied(account);
+    Ok(if changed == **account { Arc::clone(account) } else { Arc::new(changed) })
+}

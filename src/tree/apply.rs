@@ -1,0 +1,82 @@
+//! From a plan to deeds: all of it, or nothing.
+
+use crate::backend::{self, Act, Undo};
+use crate::store::Change;
+
+use super::error::TreeError;
+use super::intent::Intent;
+use super::plan::{Effect, Plan};
+use super::registry::{Tree, Visitor};
+
+/// The most that is kept on disk to take one write back, in bytes.
+const MOST_KEPT: usize = 4 << 20;
+
+impl Tree {
+    /// Does what was planned, under the store's writer's guard.
+    ///
+    /// # Errors
+    /// Something failed: what can be taken back was.
+    pub(super) async fn apply(&self, mut plan: Plan, visitor: &Visitor<'_>) -> Result<(), TreeError> {
+        if plan.effects.is_empty() {
+            return Ok(self.store.commit(plan.changes).await?);
+        }
+        plan.sort();
+        // A full store is known before the machine is touched.
+        self.store.rehearse(&plan.changes).await?;
+        let intent = Intent::record(&self.store, self.undos(&plan, visitor).await?).await?;
+        let mut result = Ok(());
+        for effect in &plan.effects {
+            result = self.perform(effect, &plan, visitor).await;
+            if result.is_err() {
+                break;
+            }
+        }
+        if result.is_ok() {
+            let changes: Vec<Change> = plan.changes.into_iter().chain(intent.settled()).collect();
+            result = self.store.commit(changes).await.map_err(TreeError::from);
+            // A disk that reports an error may have written all the same.
+            if result.is_err() && intent.is_settled(&self.store)? {
+                return Ok(());
+            }
+        }
+        if result.is_err() {
+            intent.take_back(&self.store).await;
+        }
+        result
+    }
+
+    /// What would take the effects back, in their order.
+    async fn undos(&self, plan: &Plan, visitor: &Visitor<'_>) -> Result<Vec<Undo>, TreeError> {
+        let mut undos = Vec::new();
+        let mut size = 0;
+        for effect in &plan.effects {
+            let Some(act) = effect.act() else { continue };
+            let node = effect.node();
+            let scope = self.scope_with_input(node, visitor, plan).await?;
+            let undo = backend::before(act, &scope.context()).await;
+            let undo = undo.map_err(|source| TreeError::Backend { node: node.client_uri(), source })?;
+            size += undo.as_ref().map_or(0, Undo::size);
+            if size > MOST_KEPT {
+                return Err(TreeError::Full(node.client_uri()));
+            }
+            undos.extend(undo);
+        }
+        Ok(undos)
+    }
+
+    async fn perform(&self, effect: &Effect, plan: &Plan, visitor: &Visitor<'_>) -> Result<(), TreeError> {
+        let Some(act) = effect.act() else { return Ok(()) };
+        let node = effect.node();
+        let failed = |source| TreeError::Backend { node: node.client_uri(), source };
+        let scope = self.scope_with_input(node, visitor, plan).await?;
+        let context = scope.context();
+        backend::perform(act, &context).await.map_err(failed)?;
+        if let Act::Set(_, value) = act {
+            let format = node.properties().format;
+            if !backend::verified(node.mapping(), format, value, &context).await.map_err(failed)? {
+                return Err(TreeError::NotVerified(node.client_uri()));
+            }
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,370 @@
+//! Several nodes, read at one moment and serialised one after the other (TS 5.4.2, 6.1.2, 7.5), in pieces: what is sent need
+//! never be in memory as a whole, and can be made again for another try.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use crate::mo::{ManagementObject, Value};
+use crate::package::Profile;
+use crate::store::CacheKey;
+
+use super::access::Rights;
+use super::cache::{self, Validator};
+use super::document;
+use super::error::TreeError;
+use super::json::{Writer, required};
+use super::moment::{Extent, Moment, is_known};
+use super::node::NodeRef;
+use super::read::{Pass, readable, secret};
+use super::registry::{Tree, Visitor};
+use super::resolve::Resolved;
+use super::walk::{Step, Turn, Walk};
+
+/// The size of a piece, in bytes; the last one is smaller.
+const PIECE: usize = 64 << 10;
+/// The most nodes that are serialised one after the other.
+const MOST_ITEMS: usize = 10_000;
+
+/// Nodes that are to be read, and what they need from outside.
+pub struct Gathering<'a> {
+    pass: Pass<'a>,
+    moment: Moment,
+    key: Option<CacheKey>,
+    items: Vec<Item>,
+    /// By the root's key in the store.
+    validators: HashMap<Vec<u8>, String>,
+    fresh: bool,
+}
+
+/// A node to be serialised.
+#[derive(Clone, Debug)]
+struct Item {
+    node: NodeRef,
+    level: Option<u32>,
+    /// A leaf's.
+    value: Value,
+}
+
+/// Nodes as they were at one moment.
+#[derive(Clone, Debug)]
+pub struct Batch {
+    moment: Arc<Moment>,
+    key: Option<CacheKey>,
+    items: Arc<[Item]>,
+}
+
+impl Tree {
+    /// Begins to gather nodes.
+    ///
+    /// # Errors
+    /// The store failed.
+    pub fn gathering<'a>(&'a self, visitor: &'a Visitor<'a>) -> Result<Gathering<'a>, TreeError> {
+        let pass = self.pass(visitor)?;
+        let moment = Moment::new(Arc::clone(&pass.snapshot));
+        let key = pass.snapshot.cache_key()?;
+        Ok(Gathering { pass, moment, key, items: Vec::new(), validators: HashMap::new(), fresh: false })
+    }
+}
+
+impl Gathering<'_> {
+    /// What is gathered is serialised without cache validators, and nothing is fresh.
+    #[must_use]
+    pub fn without_validators(self) -> Self {
+        Self { key: None, ..self }
+    }
+
+    /// Adds what a ClientURI addresses, to `level` levels. Left out is what the server holds by its cache validator `held`,
+    /// which never matches what a wildcard addresses; and what a wildcard addresses and is not there.
+    ///
+    /// # Errors
+    /// A node does not exist, may not be read, or its source fails.
+    pub async fn add(
+        &mut self,
+        found: Resolved,
+        level: Option<u32>,
+        held: Option<&str>,
+    ) -> Result<(), TreeError> {
+        match found {
+            Resolved::One(node) => {
+                let item = self.look(node, level).await?;
+                if let Some(held) = held
+                    && self.is_fresh(&item.node, &[held.as_bytes()]).await?
+                {
+                    self.fresh = true;
+                    return Ok(());
+                }
+                self.push(item)
+            }
+            Resolved::Many(nodes) => {
+                for node in nodes {
+                    match self.look(node, level).await {
+                        Err(TreeError::NotFound(_)) => {}
+                        // A leaf whose source fails right now does not withhold the others.
+                        Err(error @ (TreeError::Backend { .. } | TreeError::Unavailable { .. })) => {
+                            log::warn!("left out: {error}");
+                        }
+                        item => self.push(item?)?,
+                    }
+                }
+                Ok(())
+            }
+        }
+    }
+
+    /// Adds every instance that the server may read.
+    ///
+    /// # Errors
+    /// As [`Gathering::add`].
+    pub async fn add_everything(&mut self) -> Result<(), TreeError> {
+        for object in self.pass.tree.objects() {
+            for root in self.instances(object)? {
+                let item = self.look(root, None).await?;
+                self.push(item)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// The roots of an object's instances that the server may read.
+    ///
+    /// # Errors
+    /// The store failed.
+    pub fn instances(&self, object: &Arc<ManagementObject>) -> Result<Vec<NodeRef>, TreeError> {
+        let Pass { tree, visitor, snapshot } = &self.pass;
+        if !visitor.sees(object) {
+            return Ok(Vec::new());
+        }
+        let visible = tree.visible(object, visitor, snapshot)?.into_iter();
+        let may_read = visible.filter(|(_, rights)| rights.allow(Rights::READ));
+        let roots = may_read.map(|(instance, _)| NodeRef::root(Arc::clone(object), Arc::new(instance)));
+        Ok(roots.filter(|root| readable(root).is_ok()).collect())
+    }
+
+    /// Whether one of these validators is the one that the node's instance has now.
+    ///
+    /// # Errors
+    /// As [`Gathering::add`].
+    pub async fn is_fresh(&mut self, node: &NodeRef, held: &[&[u8]]) -> Result<bool, TreeError> {
+        if !cache::is_cacheable(&node.object) {
+            return Ok(false);
+        }
+        let Some(key) = self.key else { return Ok(false) };
+        let root = node.root_of();
+        let place = root.key().as_bytes().to_vec();
+        if !self.validators.contains_key(&place) {
+            // Nothing of it is shown.
+            self.moment.gather(&self.pass, &root, Extent { level: Some(0), all: true }).await?;
+            let validator = cache::of(&root, &key, &self.moment).await?;
+            self.validators.insert(place.clone(), validator);
+        }
+        let validator = self.validators.get(&place);
+        Ok(validator.is_some_and(|validator| held.iter().any(|held| cache::matches(validator, held))))
+    }
+
+    /// Whether there is nothing to be sent because the server holds all of it.
+    #[must_use]
+    pub fn is_all_fresh(&self) -> bool {
+        self.items.is_empty() && self.fresh
+    }
+
+    /// What was gathered.
+    #[must_use]
+    pub fn finish(self) -> Batch {
+        Batch { moment: Arc::new(self.moment), key: self.key, items: self.items.into() }
+    }
+
+    /// Gathers what a node needs that must be there.
+    async fn look(&mut self, node: NodeRef, level: Option<u32>) -> Result<Item, TreeError> {
+        readable(&node)?;
+        if secret(&node) {
+            return Err(TreeError::NotAllowed { node: node.client_uri(), what: "is never serialised" });
+        }
+        if node.is_leaf() {
+            let value = self.pass.existing_leaf(&node).await?;
+            return Ok(Item { node, level, value });
+        }
+        let extent = Extent { level, all: has_validator(&node, self.key) };
+        self.moment.gather(&self.pass, &node, extent).await?;
+        let there = is_there(&node, &self.moment, extent)?
+            || (required(&node) && self.pass.has_parent(&node).await?);
+        if !there {
+            return Err(TreeError::NotFound(node.client_uri()));
+        }
+        Ok(Item { node, level, value: Value::Null })
+    }
+
+    fn push(&mut self, item: Item) -> Result<(), TreeError> {
+        if self.items.len() == MOST_ITEMS {
+            return Err(TreeError::TooMany(item.node.client_uri()));
+        }
+        self.items.push(item);
+        Ok(())
+    }
+}
+
+/// Whether the serialisation of a node has its instance's validator.
+fn has_validator(node: &NodeRef, key: Option<CacheKey>) -> bool {
+    key.is_some() && node.is_root() && cache::is_cacheable(&node.object)
+}
+
+/// Whether an interior node is there, or anything in it.
+pub(super) fn is_there(node: &NodeRef, moment: &Moment, extent: Extent) -> Result<bool, TreeError> {
+    if is_known(&moment.snapshot, node)? {
+        return Ok(true);
+    }
+    let mut walk = Walk::new(node.clone(), extent);
+    while let Some(step) = walk.next(moment)? {
+        if matches!(step, Step::Open { known: true, .. } | Step::Leaf { value: Some(_), .. }) {
+            return Ok(true);
+        }
+    }
+    Ok(false)
+}
+
+impl Batch {
+    /// How many nodes it has.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.items.len()
+    }
+
+    /// Whether it has no node at all.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.items.is_empty()
+    }
+
+    /// One flat JSON array of the serialisations, in pieces.
+    #[must_use]
+    pub fn array(&self, profile: Profile) -> Pieces {
+        self.pieces(profile, true)
+    }
+
+    pub(super) fn pieces(&self, profile: Profile, in_array: bool) -> Pieces {
+        Pieces::new(self.clone(), profile, in_array)
+    }
+
+    /// Each serialisation by itself, `most` bytes in all at the most.
+    ///
+    /// # Errors
+    /// The store failed, or there is more.
+    pub async fn documents(&self, profile: Profile, most: usize) -> Result<Vec<Vec<u8>>, TreeError> {
+        let mut left = most;
+        let mut documents = Vec::with_capacity(self.items.len());
+        for item in self.items.iter() {
+            let batch = Self { items: Arc::new([item.clone()]), ..self.clone() };
+            let document = Pieces::new(batch, profile, false).collect(left).await?.0;
+            left -= document.len();
+            documents.push(document);
+        }
+        Ok(documents)
+    }
+}
+
+/// A serialisation in the making: piece by piece.
+#[derive(Debug)]
+pub struct Pieces {
+    batch: Batch,
+    profile: Profile,
+    in_array: bool,
+    /// The next item.
+    next: usize,
+    writer: Writer,
+    current: Option<Current>,
+    ended: bool,
+}
+
+/// The interior node being written.
+#[derive(Debug)]
+struct Current {
+    walk: Walk,
+    level: Option<u32>,
+    validator: Option<Validator>,
+}
+
+impl Pieces {
+    fn new(batch: Batch, profile: Profile, in_array: bool) -> Self {
+        let writer = Writer::default();
+        let mut pieces = Self { batch, profile, in_array, next: 0, writer, current: None, ended: false };
+        if in_array {
+            pieces.writer.out.push(b'[');
+        }
+        pieces
+    }
+
+    /// All of it, and whether the last node has anything in it.
+    pub(super) async fn collect(mut self, most: usize) -> Result<(Vec<u8>, bool), TreeError> {
+        let mut turn = Turn::default();
+        while !self.ended {
+            self.advance()?;
+            turn.step().await;
+            if self.writer.out.len() > most {
+                let node = self.batch.items.get(self.next.saturating_sub(1));
+                return Err(TreeError::TooLarge(node.map(|item| item.node.client_uri()).unwrap_or_default()));
+            }
+        }
+        Ok((self.writer.out, self.writer.had_members))
+    }
+
+    /// A step of the walk, or what is between two nodes.
+    fn advance(&mut self) -> Result<(), TreeError> {
+        if let Some(Current { walk, level, validator }) = &mut self.current {
+            if let Some(step) = walk.next(&self.batch.moment)? {
+                if let Some(validator) = validator {
+                    validator.step(&step);
+                }
+                self.writer.step(&step, *level);
+                return Ok(());
+            }
+            let validator = validator.take().map(Validator::finish);
+            document::end(validator.as_deref(), &mut self.writer.out);
+            self.current = None;
+            return Ok(());
+        }
+        let Some(item) = self.batch.items.get(self.next) else {
+            if self.in_array {
+                self.writer.out.push(b']');
+            }
+            self.ended = true;
+            return Ok(());
+        };
+        if self.next > 0 {
+            self.writer.out.push(b',');
+        }
+        self.next += 1;
+        document::begin(&item.node, self.profile, &mut self.writer.out);
+        if item.node.is_leaf() {
+            item.value.write_json(&mut self.writer.out);
+            document::end(None, &mut self.writer.out);
+            return Ok(());
+        }
+        let key = self.batch.key.filter(|_| has_validator(&item.node, self.batch.key));
+        let extent = if key.is_some() { Extent::ALL } else { Extent { level: item.level, all: false } };
+        self.current = Some(Current {
+            walk: Walk::new(item.node.clone(), extent),
+            level: item.level,
+            validator: key.map(|key| Validator::new(&item.node, &key)),
+        });
+        Ok(())
+    }
+}
+
+impl Iterator for Pieces {
+    type Item = Result<Vec<u8>, TreeError>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        loop {
+            if let Some(piece) = self.writer.take(PIECE) {
+                return Some(Ok(piece));
+            }
+            if self.ended {
+                return self.writer.take(1).map(Ok);
+            }
+            if let Err(error) = self.advance() {
+                self.ended = true;
+                self.writer = Writer::default();
+                return Some(Err(error));
+            }
+        }
+    }
+}

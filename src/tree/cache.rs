@@ -1,0 +1,95 @@
+//! Cache validators (TS 12): what tells a server that its copy of an instance is still good.
+//!
+//! One is a truncated HMAC over *every* node of the instance, withheld ones and outside values included, and over the description
+//! they are read by. It is computed whenever it is needed, so it can't be stale; it is keyed per device, so it tells
+//! nothing of what it was made of.
+
+use hmac::{Hmac, KeyInit as _, Mac as _};
+use sha2::Sha256;
+use subtle::ConstantTimeEq as _;
+
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+
+use crate::mo::{ManagementObject, Value};
+use crate::store::{CacheKey, Stored};
+
+use super::access::SESSION_INFO;
+use super::error::TreeError;
+use super::moment::{Extent, Moment};
+use super::node::NodeRef;
+use super::walk::{Step, Turn, Walk};
+
+/// Bytes of the HMAC that are kept.
+const KEPT: usize = 16;
+
+/// Whether instances have a validator. What one server sees of a session, or of delegations, is its own.
+pub(super) fn is_cacheable(object: &ManagementObject) -> bool {
+    object.moid != SESSION_INFO && !object.per_object
+}
+
+/// Whether a server holds this validator.
+pub(super) fn matches(validator: &str, held: &[u8]) -> bool {
+    validator.as_bytes().ct_eq(held).into()
+}
+
+/// The validator of an instance of which everything was gathered.
+pub(super) async fn of(root: &NodeRef, key: &CacheKey, moment: &Moment) -> Result<String, TreeError> {
+    let mut validator = Validator::new(root, key);
+    let mut walk = Walk::new(root.clone(), Extent::ALL);
+    let mut turn = Turn::default();
+    while let Some(step) = walk.next(moment)? {
+        validator.step(&step);
+        turn.step().await;
+    }
+    Ok(validator.finish())
+}
+
+/// A validator in the making: takes each step of a walk over the whole instance.
+#[derive(Debug)]
+pub(super) struct Validator(Hmac<Sha256>);
+
+impl Validator {
+    pub(super) fn new(root: &NodeRef, key: &CacheKey) -> Self {
+        let mut validator = Self(Hmac::new(&(*key).into()));
+        // Another description may show other nodes.
+        validator.0.update(&root.object.digest);
+        validator.text(root.miid());
+        validator
+    }
+
+    pub(super) fn step(&mut self, step: &Step<'_>) {
+        match step {
+            Step::Open { node, known, .. } => {
+                self.0.update(&[b'(', u8::from(*known)]);
+                self.text(node.name());
+            }
+            Step::Leaf { node, value, .. } => {
+                self.0.update(b"=");
+                self.text(node.name());
+                match value {
+                    Some(value) => self.value(value),
+                    None => self.0.update(b"-"),
+                }
+            }
+            Step::Close => self.0.update(b")"),
+        }
+    }
+
+    pub(super) fn finish(self) -> String {
+        let whole = self.0.finalize().into_bytes();
+        URL_SAFE_NO_PAD.encode(whole.get(..KEPT).unwrap_or_default())
+    }
+
+    fn value(&mut self, value: &Value) {
+        let record = Stored::encoded(value);
+        self.0.update(&u64::try_from(record.len()).unwrap_or(u64::MAX).to_be_bytes());
+        self.0.update(&record);
+    }
+
+    /// With its length: no two sequences of texts are one.
+    fn text(&mut self, text: &str) {
+        self.0.update(&u64::try_from(text.len()).unwrap_or(u64::MAX).to_be_bytes());
+        self.0.update(text.as_bytes());
+    }
+}

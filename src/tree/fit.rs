@@ -1,0 +1,190 @@
+//! Whether new data is what the DDF describes: names, numbers of nodes, values (TS 6.3.1, TS 14.1.1).
+
+use std::collections::BTreeMap;
+
+use serde_json::{Map, Value as Json};
+
+use crate::backend::Child;
+use crate::ddf::{AccessType, CaseSense, Format, NodeName, Occurrence};
+use crate::mo::mapping::From;
+use crate::mo::{ManagementObject, NodeId, Value, calendar};
+use crate::uri::{decode_name, encode_name};
+
+use super::error::TreeError;
+use super::node::NodeRef;
+
+/// The longest name of an un-named node, in bytes.
+const LONGEST_NAME: usize = 255;
+
+/// A node's new children: by name, what describes them and what they hold.
+pub(super) type Members = BTreeMap<String, (NodeId, Json)>;
+
+/// The members of new data by their nodes' names, spelt as the DDF has them.
+///
+/// # Errors
+/// The DDF has no such node, a name is none, or one is there twice.
+pub(super) fn described(node: &NodeRef, members: Map<String, Json>) -> Result<Members, TreeError> {
+    let mut known = BTreeMap::new();
+    for (name, value) in members {
+        let id = node.object.child(node.id, &name);
+        let id = id.ok_or_else(|| invalid(node, &format_args!("the DDF has no node {name:?} here")))?;
+        let name = match &node.object.node(id).name {
+            NodeName::Named(described) => described.clone(),
+            NodeName::Unnamed(_) if is_name(&name) => encode_name(&decode_name(&name)),
+            NodeName::Unnamed(_) => {
+                return Err(invalid(node, &format_args!("{name:?} is no name for a node")));
+            }
+        };
+        insert(node, &mut known, name, (id, value))?;
+    }
+    Ok(known)
+}
+
+/// Where the names of un-named nodes are not told apart by case, those that are there already are spelt as they are.
+///
+/// # Errors
+/// Two members are one node.
+pub(super) fn spell_as_found(
+    node: &NodeRef,
+    members: &mut Members,
+    found: &[Child],
+) -> Result<(), TreeError> {
+    let unnamed = node.object.unnamed_child(node.id);
+    let folded = unnamed.filter(|id| node.object.node(*id).properties.case_sense == CaseSense::Insensitive);
+    let Some(id) = folded else { return Ok(()) };
+    let (other, of_any_case): (Members, Members) =
+        std::mem::take(members).into_iter().partition(|(_, (described, _))| *described != id);
+    let mut known: BTreeMap<String, String> =
+        found.iter().map(|child| (child.name.to_ascii_lowercase(), child.name.clone())).collect();
+    *members = other;
+    for (name, member) in of_any_case {
+        let spelt = known.entry(name.to_ascii_lowercase()).or_insert(name).clone();
+        insert(node, members, spelt, member)?;
+    }
+    Ok(())
+}
+
+fn insert(
+    node: &NodeRef,
+    members: &mut Members,
+    name: String,
+    member: (NodeId, Json),
+) -> Result<(), TreeError> {
+    match members.insert(name.clone(), member) {
+        Some(_) => Err(invalid(node, &format_args!("node {name:?} is there twice"))),
+        None => Ok(()),
+    }
+}
+
+/// Whether a server may give this name to a node: a ClientURI must be able to hold it, and a store key.
+pub(super) fn is_name(name: &str) -> bool {
+    let fits = !name.is_empty() && name.len() <= LONGEST_NAME && !name.contains('/');
+    fits && !decode_name(name).contains(char::is_control)
+}
+
+/// Whether the numbers of un-named children fit their Occurrence: of `before`, so many are `staying` beside the members.
+///
+/// # Errors
+/// There would be too many, or none where one is required.
+pub(super) fn check_counts(
+    node: &NodeRef,
+    members: &Members,
+    before: usize,
+    staying: usize,
+) -> Result<(), TreeError> {
+    let Some(id) = node.object.unnamed_child(node.id) else { return Ok(()) };
+    let count = staying + members.values().filter(|(described, _)| *described == id).count();
+    check_count(node, id, count)?;
+    if count == 0 && before > 0 && node.object.node(id).properties.occurrence.is_required() {
+        return Err(invalid(node, &"the DDF requires at least one of its un-named nodes"));
+    }
+    Ok(())
+}
+
+/// Whether a node may have so many un-named children.
+///
+/// # Errors
+/// They are too many.
+pub(super) fn check_count(node: &NodeRef, id: NodeId, count: usize) -> Result<(), TreeError> {
+    let most = match node.object.node(id).properties.occurrence {
+        Occurrence::One | Occurrence::ZeroOrOne => 1,
+        Occurrence::ZeroOrN(most) | Occurrence::OneOrN(most) => most,
+        Occurrence::ZeroOrMore | Occurrence::OneOrMore => return Ok(()),
+    };
+    if u32::try_from(count).unwrap_or(u32::MAX) > most {
+        return Err(invalid(node, &format_args!("{count} nodes where the DDF allows {most}")));
+    }
+    Ok(())
+}
+
+/// Whether a node that comes into being has all that its DDF requires, with the children that are `given`.
+///
+/// # Errors
+/// Something is missing that has no DefaultValue and no source either.
+pub(super) fn check_complete(node: &NodeRef, given: impl Fn(NodeId) -> bool) -> Result<(), TreeError> {
+    let object = &node.object;
+    for &id in object.children(node.id) {
+        if !given(id) && must_be_given(object, id) {
+            return Err(invalid(node, &format_args!("the DDF requires {:?}", object.path(id))));
+        }
+    }
+    Ok(())
+}
+
+/// Whether a new node can't be without this child, and nobody but the server can give it.
+pub(super) fn must_be_given(object: &ManagementObject, id: NodeId) -> bool {
+    let node = object.node(id);
+    if !node.properties.occurrence.is_required() || node.mapping.list.is_some() {
+        return false;
+    }
+    if node.is_unnamed() {
+        return true;
+    }
+    if !object.is_leaf(id) {
+        return object.children(id).iter().any(|child| must_be_given(object, *child));
+    }
+    let access = node.properties.access;
+    let has_value = [AccessType::GET, AccessType::ADD, AccessType::REPLACE];
+    let given = node.properties.default_value.is_some()
+        || node.properties.format == Format::Null
+        || node.mapping.get.iter().any(|source| !matches!(source.from, From::Store));
+    !given && has_value.into_iter().any(|word| access.allows(word))
+}
+
+/// Whether a value is one of the leaf's: in the form its format has, and within what its mapping narrows that to.
+///
+/// # Errors
+/// It is not.
+pub(super) fn check_value(node: &NodeRef, value: &Value) -> Result<(), TreeError> {
+    let mapping = node.mapping();
+    let text = value.to_text();
+    let format = node.properties().format;
+    if matches!(format, Format::Date | Format::Time) && !calendar::is_one(format, &text) {
+        let why =
+            format!("{} is no {} as ISO 8601 writes it", crate::mo::value::excerpt(&text), format.word());
+        return Err(invalid(node, &why));
+    }
+    if let Some(most) = mapping.max_len
+        && text.len() > most
+    {
+        return Err(invalid(node, &format_args!("{} bytes where {most} are allowed", text.len())));
+    }
+    if let Some(pattern) = &mapping.pattern
+        && !pattern.is_match(&text)
+    {
+        return Err(invalid(node, &format_args!("does not match the pattern {:?}", pattern.as_str())));
+    }
+    Ok(())
+}
+
+pub(super) fn invalid(node: &NodeRef, why: &dyn std::fmt::Display) -> TreeError {
+    TreeError::Invalid { node: node.client_uri(), why: why.to_string() }
+}
+
+pub(super) fn allowed(node: &NodeRef, access: AccessType, what: &'static str) -> Result<(), TreeError> {
+    if node.properties().access.allows(access) {
+        Ok(())
+    } else {
+        Err(TreeError::NotAllowed { node: node.client_uri(), what })
+    }
+}

@@ -1,0 +1,172 @@
+//! Writing JSON as a walk goes on (TS 7.5).
+//!
+//! An optional interior node is there if anything in it is: until that is known, what was written of it is held back, and cut
+//! off again where nothing is.
+
+use crate::ddf::Occurrence;
+use crate::mo::Value;
+
+use super::document::write_name;
+use super::node::NodeRef;
+use super::walk::Step;
+
+/// How sure it is that an interior node is there.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+enum Presence {
+    /// It is not, or is not shown.
+    Absent,
+    /// If its parent is: the DDF requires it, and nothing else speaks of it.
+    Presumed,
+    /// It has a value, is stored or listed.
+    There,
+}
+
+/// What becomes of an interior node that is open.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Kind {
+    Written,
+    /// Below the level that is wanted: it only tells that what is above is there.
+    Cut,
+    /// No server's business.
+    Withheld,
+}
+
+#[derive(Debug)]
+struct Open {
+    kind: Kind,
+    presence: Presence,
+    /// Where it begins, with what separates it from its sibling.
+    start: usize,
+    has_members: bool,
+    /// Levels below it that are wanted.
+    level: Option<u32>,
+}
+
+/// JSON on its way out.
+#[derive(Debug, Default)]
+pub(super) struct Writer {
+    pub(super) out: Vec<u8>,
+    open: Vec<Open>,
+    /// From here on, it may be cut off again.
+    held: Option<usize>,
+    /// Whether the last outermost node that was closed had anything in it.
+    pub(super) had_members: bool,
+}
+
+impl Writer {
+    /// What can be taken away, if it is at least `least` bytes.
+    pub(super) fn take(&mut self, least: usize) -> Option<Vec<u8>> {
+        (self.held.is_none() && self.out.len() >= least).then(|| std::mem::take(&mut self.out))
+    }
+
+    /// Writes a step of a walk. The node where it starts is there, and gets no name.
+    pub(super) fn step(&mut self, step: &Step<'_>, level: Option<u32>) {
+        match step {
+            Step::Open { node, known, shown } => self.open(node, *known, *shown, level),
+            Step::Leaf { node, value, shown } => self.leaf(node, value.as_ref(), *shown),
+            Step::Close => self.close(),
+        }
+    }
+
+    fn open(&mut self, node: &NodeRef, known: bool, shown: bool, level: Option<u32>) {
+        let Some(above) = self.open.last() else {
+            self.out.push(b'{');
+            let presence = Presence::There;
+            self.open.push(Open { kind: Kind::Written, presence, start: 0, has_members: false, level });
+            return;
+        };
+        let kind = match above.kind {
+            Kind::Withheld => Kind::Withheld,
+            _ if !shown => Kind::Withheld,
+            Kind::Cut => Kind::Cut,
+            Kind::Written if above.level == Some(0) => Kind::Cut,
+            Kind::Written => Kind::Written,
+        };
+        let level = above.level.map(|level| level.saturating_sub(1));
+        let presence = if required(node) { Presence::Presumed } else { Presence::Absent };
+        let start = self.out.len();
+        if kind == Kind::Written {
+            self.name(node);
+            self.out.push(b'{');
+            self.held.get_or_insert(start);
+        }
+        self.open.push(Open { kind, presence, start, has_members: false, level });
+        if known && kind != Kind::Withheld {
+            self.is_there();
+        }
+    }
+
+    fn leaf(&mut self, node: &NodeRef, value: Option<&Value>, shown: bool) {
+        let Some(above) = self.open.last() else { return };
+        if !shown || above.kind == Kind::Withheld {
+            return;
+        }
+        let written = above.kind == Kind::Written && above.level != Some(0);
+        match value {
+            Some(value) => {
+                if written {
+                    self.name(node);
+                    value.write_json(&mut self.out);
+                    self.has_member();
+                }
+                self.is_there();
+            }
+            None if written && required(node) => {
+                self.name(node);
+                self.out.extend_from_slice(b"null");
+                self.has_member();
+            }
+            None => {}
+        }
+    }
+
+    fn close(&mut self) {
+        let Some(closed) = self.open.pop() else { return };
+        if closed.kind != Kind::Written {
+            return;
+        }
+        if closed.presence == Presence::Absent {
+            self.out.truncate(closed.start);
+        } else {
+            self.out.push(b'}');
+            self.has_member();
+        }
+        // Inside another one that is held, `held` is that one's start.
+        if self.held == Some(closed.start) && closed.presence != Presence::There {
+            self.held = None;
+        }
+        if self.open.is_empty() {
+            self.had_members = closed.has_members;
+        }
+    }
+
+    /// The name of a member, after a comma where there is one before it.
+    fn name(&mut self, node: &NodeRef) {
+        if self.open.last().is_some_and(|above| above.has_members) {
+            self.out.push(b',');
+        }
+        write_name(node.name(), &mut self.out);
+    }
+
+    fn has_member(&mut self) {
+        if let Some(above) = self.open.last_mut() {
+            above.has_members = true;
+        }
+    }
+
+    /// What is open is there, and so is what it is in.
+    fn is_there(&mut self) {
+        self.held = None;
+        for open in self.open.iter_mut().rev() {
+            if open.presence == Presence::There {
+                break;
+            }
+            open.presence = Presence::There;
+        }
+    }
+}
+
+/// Whether the DDF says that the node is always there.
+pub(super) fn required(node: &NodeRef) -> bool {
+    matches!(node.properties().occurrence, Occurrence::One | Occurrence::OneOrMore | Occurrence::OneOrN(_))
+}

@@ -1,0 +1,212 @@
+//! What is read at one moment: from the store a pinned state, from outside what was gathered beforehand.
+//!
+//! Gathering waits for files and programs; once it is done, everything is there to be walked over, as often as needed,
+//! without waiting for anybody. Only outside values take memory, and that is bounded.
+
+use std::collections::{HashMap, HashSet};
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::Arc;
+
+use crate::backend::Child;
+use crate::ddf::NodeName;
+use crate::mo::{ManagementObject, NodeId, Value};
+use crate::store::{Snapshot, Stored};
+
+use super::error::TreeError;
+use super::node::NodeRef;
+use super::read::{Pass, withheld};
+
+/// The most bytes of outside values and names that are kept.
+const MOST: usize = 8 << 20;
+/// What a value takes besides its bytes and its key's.
+const OVERHEAD: usize = 96;
+
+/// The store's state, and what was gathered from outside.
+#[derive(Debug)]
+pub(super) struct Moment {
+    pub(super) snapshot: Arc<Snapshot>,
+    /// By store key: none where the source has no value, or failed.
+    values: HashMap<Vec<u8>, Option<Value>>,
+    /// None where the listing failed, and nobody needed it.
+    listings: HashMap<Vec<u8>, Option<Arc<[Child]>>>,
+    size: usize,
+}
+
+/// How much of a node is looked at.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Extent {
+    /// Levels of children; none: all.
+    pub(super) level: Option<u32>,
+    /// Whatever is withheld from servers, or cut off, is looked at too: a cache validator is made of it.
+    pub(super) all: bool,
+}
+
+impl Extent {
+    /// The whole of an instance.
+    pub(super) const ALL: Self = Self { level: None, all: true };
+
+    pub(super) fn below(self) -> Self {
+        Self { level: self.level.map(|level| level.saturating_sub(1)), ..self }
+    }
+
+    /// Whether the children of a node that is surely there don't matter.
+    pub(super) fn is_cut(self) -> bool {
+        !self.all && self.level == Some(0)
+    }
+
+    /// What `node` is looked at for: of what is withheld, nothing is shown.
+    fn of(self, node: &NodeRef) -> Self {
+        if withheld(node) { Self { level: Some(0), ..self } } else { self }
+    }
+}
+
+type Gathered<'f> = Pin<Box<dyn Future<Output = Result<(), TreeError>> + Send + 'f>>;
+
+impl Moment {
+    pub(super) fn new(snapshot: Arc<Snapshot>) -> Self {
+        Self { snapshot, values: HashMap::new(), listings: HashMap::new(), size: 0 }
+    }
+
+    /// A leaf's value.
+    pub(super) fn value(&self, node: &NodeRef) -> Result<Option<Value>, TreeError> {
+        if node.mapping().get.is_empty() {
+            return stored(&self.snapshot, node);
+        }
+        Ok(self.values.get(node.key().as_bytes()).cloned().flatten())
+    }
+
+    /// What the machine lists below `parent`.
+    pub(super) fn listing(&self, parent: &NodeRef) -> Arc<[Child]> {
+        self.listings.get(parent.key().as_bytes()).cloned().flatten().unwrap_or_default()
+    }
+
+    /// Gathers what is outside at and below `node`. What fails is left out; a listing that fails is an error where its
+    /// children would be shown.
+    pub(super) async fn gather(
+        &mut self,
+        pass: &Pass<'_>,
+        node: &NodeRef,
+        extent: Extent,
+    ) -> Result<(), TreeError> {
+        let outside = outside(&node.object);
+        self.look(pass, node, extent, &outside).await
+    }
+
+    fn look<'f>(
+        &'f mut self,
+        pass: &'f Pass<'_>,
+        node: &'f NodeRef,
+        extent: Extent,
+        outside: &'f HashSet<NodeId>,
+    ) -> Gathered<'f> {
+        Box::pin(async move {
+            if !outside.contains(&node.id) || (!extent.all && withheld(node)) {
+                return Ok(());
+            }
+            let extent = extent.of(node);
+            if node.is_leaf() {
+                let key = node.key().as_bytes().to_vec();
+                if node.mapping().get.is_empty() || self.values.contains_key(&key) {
+                    return Ok(());
+                }
+                let value = pass.leaf_or_nothing(node).await?;
+                self.grow(key.len() + value.as_ref().map_or(0, Value::size), node)?;
+                self.values.insert(key, value);
+                return Ok(());
+            }
+            if extent.is_cut() && is_known(&self.snapshot, node)? {
+                return Ok(());
+            }
+            for &id in node.object.children(node.id) {
+                if let (true, NodeName::Named(name)) = (outside.contains(&id), &node.object.node(id).name) {
+                    self.look(pass, &node.child(id, name), extent.below(), outside).await?;
+                } else if outside.contains(&id) {
+                    for child in self.children(pass, node, id, extent).await?.iter() {
+                        self.look(pass, &node.listed(id, child), extent.below(), outside).await?;
+                    }
+                }
+            }
+            Ok(())
+        })
+    }
+
+    async fn children(
+        &mut self,
+        pass: &Pass<'_>,
+        parent: &NodeRef,
+        id: NodeId,
+        extent: Extent,
+    ) -> Result<Arc<[Child]>, TreeError> {
+        let key = parent.key().as_bytes().to_vec();
+        let is_shown = extent.level != Some(0);
+        match self.listings.get(&key) {
+            Some(Some(known)) => return Ok(Arc::clone(known)),
+            Some(None) if !is_shown => return Ok(Arc::default()),
+            _ => {}
+        }
+        let children: Option<Arc<[Child]>> =
+            match pass.tree.children(parent, id, &self.snapshot, pass.visitor).await {
+                Ok(children) => Some(children.into()),
+                Err(error @ (TreeError::Backend { .. } | TreeError::Unavailable { .. })) if !is_shown => {
+                    log::warn!("left out: {error}");
+                    None
+                }
+                Err(error) => return Err(error),
+            };
+        if is_listed(&parent.object, id) {
+            let names = children.iter().flat_map(|children| children.iter());
+            let names: usize = names.map(|child| OVERHEAD + 2 * child.name.len()).sum();
+            self.grow(key.len() + names, parent)?;
+            self.listings.insert(key, children.clone());
+        }
+        Ok(children.unwrap_or_default())
+    }
+
+    fn grow(&mut self, more: usize, node: &NodeRef) -> Result<(), TreeError> {
+        self.size += more + OVERHEAD;
+        if self.size > MOST { Err(TreeError::TooLarge(node.client_uri())) } else { Ok(()) }
+    }
+}
+
+/// Whether the children of an un-named description are listed, and not found in the store.
+pub(super) fn is_listed(object: &ManagementObject, id: NodeId) -> bool {
+    object.per_object || object.node(id).mapping.list.is_some()
+}
+
+/// The descriptions at or below which something comes from outside.
+fn outside(object: &ManagementObject) -> HashSet<NodeId> {
+    let mut outside = HashSet::new();
+    for id in object.ids() {
+        let node = object.node(id);
+        if node.mapping.get.is_empty() && !(node.is_unnamed() && is_listed(object, id)) {
+            continue;
+        }
+        let lineage = std::iter::successors(Some(id), |id| object.node(*id).parent);
+        for id in lineage {
+            if !outside.insert(id) {
+                break;
+            }
+        }
+    }
+    outside
+}
+
+/// Whether an interior node is there whatever is in it.
+pub(super) fn is_known(snapshot: &Snapshot, node: &NodeRef) -> Result<bool, TreeError> {
+    Ok(node.is_root() || node.object.node(node.id).is_unnamed() || snapshot.node(&node.key())?.is_some())
+}
+
+/// A leaf's value from the store, or else its default.
+pub(super) fn stored(snapshot: &Snapshot, node: &NodeRef) -> Result<Option<Value>, TreeError> {
+    match snapshot.node(&node.key())? {
+        Some(Stored::Leaf(value)) => Ok(Some(value)),
+        Some(Stored::Interior) => Ok(None),
+        None => {
+            let properties = node.properties();
+            let default = properties.default_value.as_deref();
+            let parsed = default.map(|text| Value::from_text(properties.format, text)).transpose();
+            parsed.map_err(|error| TreeError::Invalid { node: node.client_uri(), why: error.to_string() })
+        }
+    }
+}

@@ -1,0 +1,108 @@
+//! Changes that are cut short, as the next start finds them.
+
+use serde_json::json;
+
+use super::*;
+use crate::backend::{Before, Undo};
+use crate::store::Change;
+
+fn left(bench: &Bench) -> Vec<Undo> {
+    let intents = bench.tree.store.snapshot().unwrap().intents().unwrap();
+    intents.iter().map(|(_, record)| Undo::decode(record).unwrap()).collect()
+}
+
+#[tokio::test]
+async fn a_change_that_came_to_its_end_leaves_no_intent() {
+    let bench = Bench::new();
+    bench.file("/a", "before\n");
+    bench.write("", json!({"Name": "n", "A": "after"})).await.unwrap();
+    assert_eq!(left(&bench), []);
+    std::fs::create_dir(bench.path("/locked/b")).unwrap();
+    assert_eq!(code(bench.write("", json!({"A": "more", "B": "x"})).await), 500);
+    assert_eq!(left(&bench), []);
+    Tree::recover(&bench.tree.store).await;
+    assert_eq!(bench.content("/a").unwrap(), "after\n");
+}
+
+/// A program that looks into the store while the change is under way: the intent is there before the effects.
+#[tokio::test]
+async fn a_change_that_is_cut_short_is_taken_back_at_the_next_start() {
+    let bench = Bench::new();
+    bench.file("/a", "before\n");
+    let undo = |path: &str, before: Before, written: &str| {
+        let written = <sha2::Sha256 as sha2::Digest>::digest(written.as_bytes()).into();
+        Undo { path: bench.path(path), before, written: Some(written) }
+    };
+    let was = Before::File { content: b"before\n".to_vec(), mode: 0o644 };
+    // The effects of a change, of which one had happened, one had not, and one was to make a file.
+    let undos = [
+        undo("/a", was, "after\n"),
+        undo("/locked/b", Before::Absent, "b\n"),
+        undo("/deaf", Before::Absent, "d\n"),
+    ];
+    let records = (5..).zip(&undos).map(|(number, undo)| Change::Intent(number, undo.encode()));
+    bench.tree.store.commit(records.collect()).await.unwrap();
+    bench.file("/a", "after\n");
+    bench.file("/locked/b", "b\n");
+    bench.file("/locked/.b.omadm-99-1", "half");
+
+    Tree::recover(&bench.tree.store).await;
+    assert_eq!(bench.content("/a").unwrap(), "before\n");
+    assert!(!bench.path("/locked/b").exists() && !bench.path("/locked/.b.omadm-99-1").exists());
+    assert!(!bench.path("/deaf").exists());
+    assert_eq!(left(&bench), []);
+}
+
+#[tokio::test]
+async fn what_can_t_be_taken_back_waits_for_another_start_or_another_change() {
+    let bench = Bench::new();
+    let was = Before::File { content: b"before\n".to_vec(), mode: 0o644 };
+    let undo = Undo { path: bench.path("/a"), before: was, written: Some([0; 32]) };
+    bench.tree.store.commit(vec![Change::Intent(0, undo.encode())]).await.unwrap();
+    // A folder where the file was: it can be neither read nor replaced.
+    std::fs::create_dir(bench.path("/a")).unwrap();
+    Tree::recover(&bench.tree.store).await;
+    assert_eq!(left(&bench), std::slice::from_ref(&undo));
+
+    std::fs::remove_dir(bench.path("/a")).unwrap();
+    bench.write("B", json!("x")).await.unwrap();
+    assert_eq!(left(&bench), [undo], "another file's change is nothing to it");
+    bench.write("A", json!("newer")).await.unwrap();
+    assert_eq!(left(&bench), [], "what was before an earlier change does not come back any more");
+    Tree::recover(&bench.tree.store).await;
+    assert_eq!(bench.content("/a").unwrap(), "newer\n");
+}
+
+#[tokio::test]
+async fn a_damaged_intent_is_given_up() {
+    let bench = Bench::new();
+    bench.tree.store.commit(vec![Change::Intent(0, b"?".to_vec())]).await.unwrap();
+    Tree::recover(&bench.tree.store).await;
+    assert!(bench.tree.store.snapshot().unwrap().intents().unwrap().is_empty());
+}
+
+#[tokio::test]
+async fn programs_run_when_all_that_can_be_taken_back_is_done() {
+    let bench = Bench::new();
+    // In the order of the DDF, the program comes between A and the failing B.
+    std::fs::create_dir(bench.path("/locked/b")).unwrap();
+    assert_eq!(code(bench.write("", json!({"Name": "n", "Joined": "j", "B": "x"})).await), 500);
+    assert_eq!(bench.content("/joined"), None, "the program did not run");
+    // What it needs of a node that a program makes comes after that.
+    bench.write("Files", json!({"new": {"Text": "t"}})).await.unwrap();
+    assert_eq!(bench.content("/files/new").unwrap(), "t\n");
+}
+
+#[tokio::test]
+async fn two_changes_of_the_same_nodes_are_one_after_the_other() {
+    let bench = Bench::new();
+    bench.file("/a", "0\n");
+    for _ in 0..10 {
+        let write = |text: &'static str| bench.write("", json!({"Name": text, "A": text}));
+        let (one, two) = tokio::join!(write("one"), write("two"));
+        one.unwrap();
+        two.unwrap();
+        let name = bench.read("Name").await.unwrap();
+        assert_eq!(bench.content("/a").unwrap(), format!("{}\n", name.as_str().unwrap()));
+    }
+}

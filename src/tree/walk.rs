@@ -1,0 +1,171 @@
+//! One node after the other, in the order of the DDF and of names; what is in an interior node comes between its opening and
+//! its closing. Nothing is waited for, and what is on the way is all that is in memory.
+
+use std::sync::Arc;
+
+use crate::backend::Child;
+use crate::ddf::NodeName;
+use crate::mo::{NodeId, Value};
+use crate::uri::decode_name;
+
+use super::error::TreeError;
+use super::moment::{Extent, Moment, is_known, is_listed};
+use super::node::NodeRef;
+use super::read::withheld;
+
+/// So many stored names are read at a time.
+const BATCH: usize = 128;
+
+/// So many steps later, others have their turn.
+const STEPS_AT_A_TIME: usize = 1024;
+
+/// What a walk comes to.
+#[derive(Debug)]
+pub(super) enum Step<'w> {
+    /// An interior node begins. `known`: it is there even if nothing is in it.
+    Open { node: &'w NodeRef, known: bool, shown: bool },
+    /// A leaf.
+    Leaf { node: NodeRef, value: Option<Value>, shown: bool },
+    /// The interior node that began last and has not ended, ends.
+    Close,
+}
+
+/// Lets others have their turn in the course of a long walk.
+#[derive(Debug, Default)]
+pub(super) struct Turn(usize);
+
+impl Turn {
+    pub(super) async fn step(&mut self) {
+        self.0 += 1;
+        if self.0.is_multiple_of(STEPS_AT_A_TIME) {
+            tokio::task::yield_now().await;
+        }
+    }
+}
+
+/// A walk over an interior node and all below it.
+#[derive(Debug)]
+pub(super) struct Walk {
+    start: Option<NodeRef>,
+    extent: Extent,
+    path: Vec<Place>,
+}
+
+/// An interior node on the way.
+#[derive(Debug)]
+struct Place {
+    node: NodeRef,
+    /// May be shown to servers, as all above it.
+    shown: bool,
+    extent: Extent,
+    /// Its children's descriptions that were not looked at yet start here.
+    next: usize,
+    unnamed: Option<(NodeId, Siblings)>,
+    /// Its children don't matter.
+    cut: bool,
+}
+
+/// The children that one un-named description has.
+#[derive(Debug)]
+enum Siblings {
+    Listed(Arc<[Child]>, usize),
+    /// A batch of names, and the last one of it.
+    Stored(std::vec::IntoIter<String>, Option<String>),
+}
+
+impl Walk {
+    pub(super) fn new(start: NodeRef, extent: Extent) -> Self {
+        Self { start: Some(start), extent, path: Vec::new() }
+    }
+
+    /// The next step; none at the end. The moment is always the same one.
+    pub(super) fn next(&mut self, moment: &Moment) -> Result<Option<Step<'_>>, TreeError> {
+        if let Some(start) = self.start.take() {
+            return self.enter(start, self.extent, true, moment).map(Some);
+        }
+        loop {
+            let Some(place) = self.path.last_mut() else { return Ok(None) };
+            let Some(node) = place.child(moment)? else {
+                self.path.pop();
+                return Ok(Some(Step::Close));
+            };
+            let (extent, shown) = (place.extent.below(), place.shown && !withheld(&node));
+            if !shown && !extent.all {
+                continue;
+            }
+            if node.is_leaf() {
+                let value = moment.value(&node)?;
+                return Ok(Some(Step::Leaf { node, value, shown }));
+            }
+            return self.enter(node, extent, shown, moment).map(Some);
+        }
+    }
+
+    fn enter(
+        &mut self,
+        node: NodeRef,
+        extent: Extent,
+        shown: bool,
+        moment: &Moment,
+    ) -> Result<Step<'_>, TreeError> {
+        let known = is_known(&moment.snapshot, &node)?;
+        let cut = known && extent.is_cut();
+        self.path.push(Place { node, shown, extent, next: 0, unnamed: None, cut });
+        // It was pushed just now.
+        let Some(Place { node, .. }) = self.path.last() else { return Ok(Step::Close) };
+        Ok(Step::Open { node, known, shown })
+    }
+}
+
+impl Place {
+    fn child(&mut self, moment: &Moment) -> Result<Option<NodeRef>, TreeError> {
+        if self.cut {
+            return Ok(None);
+        }
+        loop {
+            if let Some((id, siblings)) = &mut self.unnamed {
+                match siblings.next(&self.node, *id, moment)? {
+                    Some(child) => return Ok(Some(child)),
+                    None => self.unnamed = None,
+                }
+            }
+            let Some(&id) = self.node.object.children(self.node.id).get(self.next) else { return Ok(None) };
+            self.next += 1;
+            match &self.node.object.node(id).name {
+                NodeName::Named(name) => return Ok(Some(self.node.child(id, name))),
+                NodeName::Unnamed(_) if is_listed(&self.node.object, id) => {
+                    self.unnamed = Some((id, Siblings::Listed(moment.listing(&self.node), 0)));
+                }
+                NodeName::Unnamed(_) => {
+                    self.unnamed = Some((id, Siblings::Stored(Vec::new().into_iter(), Some(String::new()))));
+                }
+            }
+        }
+    }
+}
+
+impl Siblings {
+    fn next(&mut self, parent: &NodeRef, id: NodeId, moment: &Moment) -> Result<Option<NodeRef>, TreeError> {
+        match self {
+            Self::Listed(children, next) => {
+                let child = children.get(*next).map(|child| parent.listed(id, child));
+                *next += 1;
+                Ok(child)
+            }
+            Self::Stored(names, last) => loop {
+                if let Some(name) = names.next() {
+                    // Stored siblings with a name of their own are not children of the un-named node.
+                    if parent.object.child(parent.id, &name) == Some(id) {
+                        let captured = decode_name(&name);
+                        return Ok(Some(parent.listed(id, &Child { name, captured, item: None })));
+                    }
+                    continue;
+                }
+                let Some(after) = last.take() else { return Ok(None) };
+                let batch = moment.snapshot.children_after(&parent.key(), &after, BATCH)?;
+                *last = batch.last().filter(|_| batch.len() == BATCH).cloned();
+                *names = batch.into_iter();
+            },
+        }
+    }
+}

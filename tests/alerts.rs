@@ -1,0 +1,325 @@
+//! Generic Alerts (TS 5.3), from where they are raised to the server that has taken them.
+
+#![allow(clippy::unwrap_used, clippy::indexing_slicing, clippy::panic, reason = "a test fails by panicking")]
+
+mod support;
+
+use std::time::Duration;
+
+use omadm_agent::alert::{self, Place, RaiseError};
+use omadm_agent::config::{Environment, Selection};
+use omadm_agent::daemon::{self, Local, Signal};
+use omadm_agent::edge::OsRandom;
+use omadm_agent::lab::gateway::Account;
+use omadm_agent::lab::notifier::Notification;
+use omadm_agent::lab::{Reply, files};
+use omadm_agent::package::{Alert, Profile};
+use omadm_agent::store::Store;
+use omadm_agent::world::Surroundings;
+use serde_json::{Value, json};
+use tokio::sync::{mpsc, oneshot};
+use tokio::task::JoinHandle;
+
+use support::{BENCH, Bench, DEVINFO, LIMIT, SERVER_ID, Setup, commands};
+
+fn alert(number: usize) -> Alert {
+    Alert {
+        alert_type: format!("urn:bench:at:{number}"),
+        mime_type: None,
+        source_uri: None,
+        target_uri: None,
+        mark: None,
+        data: None,
+    }
+}
+
+/// Alerts that are there when the agent starts.
+fn put_alerts(bench: &Bench, place: &Place, numbers: std::ops::Range<usize>) {
+    let store = Store::open(&bench.gateway.path("state")).unwrap().store;
+    for number in numbers {
+        store.commit_blocking(&alert::keep(&store, place, &alert(number)).unwrap().changes).unwrap();
+    }
+}
+
+/// The numbers of the alerts in each package of a path.
+fn heard(bench: &Bench, path: &str) -> Vec<Vec<usize>> {
+    let requests = bench.tape.requests("dm").into_iter().filter(|request| request.path == path);
+    let packages = requests.map(|request| request.package().unwrap());
+    let number = |item: &Value| {
+        let name = item["AlertType"].as_str().unwrap();
+        name.strip_prefix("urn:bench:at:").map(|number| number.parse().unwrap())
+    };
+    let items = |json: &Value| {
+        let draft = json["Alert"]["Items"].as_array().cloned();
+        draft.or_else(|| json["Alert"].as_array().cloned()).unwrap_or_default()
+    };
+    packages.map(|package| items(&package.json).iter().filter_map(number).collect()).collect()
+}
+
+fn answer(commands: &Value, results: &Value) -> Reply {
+    Reply::package(&json!({ "CMD": commands, "Results": results }))
+}
+
+/// The agent in this process: it takes alerts as its D-Bus service will hand them over.
+struct Agent {
+    asks: mpsc::Sender<Local>,
+    signals: mpsc::Sender<Signal>,
+    running: JoinHandle<()>,
+}
+
+impl Agent {
+    fn start(bench: &Bench) -> Self {
+        let options = daemon::Options {
+            selection: Selection::File(bench.gateway.config()),
+            environment: Environment::current(),
+            surroundings: Surroundings::default(),
+        };
+        let (asks, requests) = mpsc::channel(1);
+        let (signals, told) = mpsc::channel(1);
+        let agent = daemon::run(options, Vec::new(), told, requests, Box::new(OsRandom));
+        let running = tokio::spawn(async { agent.await.unwrap() });
+        Self { asks, signals, running }
+    }
+
+    async fn raise(&self, alert: Alert) -> Result<(), RaiseError> {
+        let (reply, answer) = oneshot::channel();
+        self.asks.send(Local::Alert { alert, reply }).await.unwrap();
+        tokio::time::timeout(LIMIT, answer).await.unwrap().unwrap()
+    }
+
+    async fn stop(self) {
+        self.signals.send(Signal::Stop).await.unwrap();
+        tokio::time::timeout(LIMIT, self.running).await.unwrap().unwrap();
+    }
+}
+
+async fn until(bench: &Bench, what: &str, enough: impl Fn(&Bench) -> bool) {
+    assert!(bench.tape.until(LIMIT, |_| enough(bench)).await, "{what}: {:?}", heard(bench, "/dm"));
+}
+
+fn put_other_account(bench: &Bench, extra: &str) {
+    let mut other = Account {
+        secret: Some("other secret".to_owned()),
+        ..Account::new("other", &format!("{}/other", bench.server.origin()), &bench.authority)
+    };
+    other.extra.push_str(extra);
+    bench.gateway.put_account(&other).unwrap();
+}
+
+#[tokio::test]
+async fn the_servers_word_on_each_alert_decides_whether_it_hears_of_it_again() {
+    let bench = Bench::new().await;
+    put_alerts(&bench, &Place::of(SERVER_ID), 0..5);
+    bench.answer([answer(
+        &json!([["GET", format!("{BENCH}//Fixed")]]),
+        &json!([
+            { "Code": 200 }, { "Code": 415 }, { "Code": 500 }, { "Code": 202 },
+        ]),
+    )]);
+    let mut agent = bench.start().await;
+    agent
+        .logged("about the refused one", |line| line.contains("urn:bench:at:1") && line.contains("415"))
+        .await;
+    bench.ended(&agent, 1).await;
+    bench.session(&agent, 2).await;
+    bench.session(&agent, 3).await;
+    assert_eq!(
+        heard(&bench, "/dm"),
+        [vec![0, 1, 2, 3, 4], vec![], vec![2], vec![]],
+        "in another session, not in this one"
+    );
+    agent.stop().await;
+}
+
+#[tokio::test]
+async fn many_alerts_ride_in_following_packages_and_sessions_in_their_order() {
+    let bench = Bench::new().await;
+    put_alerts(&bench, &Place::of(SERVER_ID), 0..110);
+    bench.answer([commands(json!([])), commands(json!([["END"]]))]);
+    let agent = bench.start().await;
+    // The server ends the session while some wait: another follows by itself, and only one.
+    bench.ended(&agent, 3).await;
+    bench.session(&agent, 4).await;
+    let heard = heard(&bench, "/dm");
+    assert_eq!(heard.iter().map(Vec::len).collect::<Vec<_>>(), [32, 32, 32, 14, 0]);
+    assert_eq!(heard.concat(), (0..110).collect::<Vec<_>>());
+    agent.stop().await;
+}
+
+#[tokio::test]
+async fn a_server_that_never_takes_them_loses_none() {
+    let bench = Bench::with(Setup { config: "[session]\nretries = 1\n".into(), ..Setup::default() }).await;
+    put_alerts(&bench, &Place::of(SERVER_ID), 0..2);
+    let login = || Reply::ok("text/html", "<html>log in</html>");
+    for replies in [vec![Reply::status(503), Reply::closed()], vec![Reply::status(403)], vec![login()]] {
+        bench.answer(replies);
+    }
+    let mut agent = bench.start().await;
+    agent.logged("about the first session", |line| line.contains("no answer after 2 attempts")).await;
+    bench.notify().await;
+    agent.logged("about the second", |line| line.contains("HTTP status 403")).await;
+    bench.notify().await;
+    agent.logged("about the third", |line| line.contains("Package#2:")).await;
+    bench.session(&agent, 1).await;
+    bench.session(&agent, 2).await;
+    let heard = heard(&bench, "/dm");
+    let (last, before) = heard.split_last().unwrap();
+    assert!(before.len() >= 5 && before.iter().all(|alerts| alerts == &[0, 1]), "{heard:?}");
+    assert_eq!(last, &[] as &[usize]);
+    agent.stop().await;
+}
+
+#[tokio::test]
+async fn an_alert_raised_during_a_session_rides_in_its_next_package() {
+    let bench = Bench::new().await;
+    bench.answer([commands(json!([["GET", format!("{BENCH}//Fixed")]])).after(Duration::from_secs(1))]);
+    let agent = Agent::start(&bench);
+    agent.raise(alert(1)).await.unwrap();
+    until(&bench, "Package#1", |bench| !heard(bench, "/dm").is_empty()).await;
+    agent.raise(alert(2)).await.unwrap();
+    agent.raise(alert(3)).await.unwrap();
+    until(&bench, "END", |bench| bench.tape.exchanges().iter().any(|exchange| exchange.reply.ends_session()))
+        .await;
+    bench.notify().await;
+    until(&bench, "another session", |bench| bench.packages().len() >= 3).await;
+    assert_eq!(heard(&bench, "/dm"), [vec![1], vec![2, 3], vec![]], "and starts none of its own");
+    agent.stop().await;
+}
+
+#[tokio::test]
+async fn whoever_may_read_where_it_happened_hears_of_it() {
+    let bench = Bench::new().await;
+    put_other_account(
+        &bench,
+        &format!("permissions = [\"{DEVINFO}\", {{ moid = \"{BENCH}\", rights = 6 }}]\n"),
+    );
+    let agent = Agent::start(&bench);
+    let at = |number, source: &str| Alert { source_uri: Some(source.to_owned()), ..alert(number) };
+    agent.raise(at(1, &format!("{BENCH}/1/Operations/Late"))).await.unwrap();
+    agent.raise(at(2, &format!("{DEVINFO}//Man"))).await.unwrap();
+    agent.raise(at(3, &format!("{}/other/", support::DMACC))).await.unwrap();
+    for (source, what) in [
+        ("urn:bench:mo:no-such-object:1.0//", "not found"),
+        (&*format!("{BENCH}/7/"), "not found"),
+        (&*format!("{BENCH}/*/"), "not found"),
+        (&*format!("{}//", support::DMACC), "not unique"),
+        ("no client uri", "source"),
+    ] {
+        let error = agent.raise(at(4, source)).await.unwrap_err().to_string();
+        assert!(error.contains(what), "{source}: {error}");
+    }
+    let error = agent.raise(Alert { mark: Some("major".into()), ..alert(4) }).await.unwrap_err();
+    assert!(matches!(error, RaiseError::Mark(_)), "{error}");
+    let marked = Alert { mark: Some("warning".into()), data: Some(json!(1404)), ..alert(5) };
+    agent.raise(marked).await.unwrap();
+    let all = |bench: &Bench, path: &str| heard(bench, path).concat();
+    until(&bench, "all alerts", |bench| all(bench, "/dm").contains(&5) && all(bench, "/other").contains(&5))
+        .await;
+    assert_eq!(all(&bench, "/dm"), [1, 2, 5]);
+    assert_eq!(all(&bench, "/other"), [2, 5], "DMAcc is not among its permissions");
+    let requests = bench.tape.requests("dm");
+    let items = requests.iter().flat_map(|request| {
+        request.package().unwrap().json["Alert"]["Items"].as_array().cloned().unwrap_or_default()
+    });
+    let last = items.filter(|item| item["AlertType"] == "urn:bench:at:5").last().unwrap();
+    assert_eq!(last, json!({"AlertType": "urn:bench:at:5", "Mark": "warning", "Data": {"DM1x": 1404}}));
+    agent.stop().await;
+}
+
+#[tokio::test]
+async fn each_level_is_sent_as_it_was_given() {
+    let levels = ["fatal", "critical", "minor", "warning", "informational", "harmless", "indeterminate"];
+    let bench = Bench::new().await;
+    bench.answer([commands(json!([])).after(Duration::from_secs(1))]);
+    let agent = Agent::start(&bench);
+    agent.raise(alert(0)).await.unwrap();
+    for (number, level) in levels.iter().enumerate() {
+        agent.raise(Alert { mark: Some((*level).to_owned()), ..alert(number + 1) }).await.unwrap();
+    }
+    until(&bench, "all alerts", |bench| heard(bench, "/dm").concat().len() > levels.len()).await;
+    let packages = bench.packages();
+    let items = packages.iter().filter_map(|package| package.json["Alert"]["Items"].as_array()).flatten();
+    let marks: Vec<_> = items.filter_map(|item| item["Mark"].as_str()).collect();
+    assert_eq!(marks, levels);
+    agent.stop().await;
+}
+
+#[tokio::test]
+async fn alerts_of_an_account_that_is_removed_go_with_it() {
+    let bench = Bench::new().await;
+    put_other_account(&bench, "");
+    let elsewhere = Place { uri: Some("https://192.0.2.1/".into()), ..Place::of("other") };
+    put_alerts(&bench, &elsewhere, 0..1);
+    put_alerts(&bench, &Place::of("gone"), 0..1);
+    bench.answer([Reply::status(403)]);
+    put_alerts(&bench, &Place::of("other"), 1..2);
+    let mut agent = bench.start().await;
+    agent.logged("about the session", |line| line.contains("HTTP status 403")).await;
+    std::fs::remove_file(bench.gateway.path("accounts").join("other.toml")).unwrap();
+    agent
+        .logged("about one account", |line| line.contains("1 account,") && line.contains("read again"))
+        .await;
+    agent.stop().await;
+    let store = Store::open(&bench.gateway.path("state")).unwrap().store;
+    assert_eq!(alert::places(&store).unwrap(), []);
+    drop(store);
+
+    put_other_account(&bench, "");
+    let agent = bench.start().await;
+    bench.send(&Notification::new("other", b"other secret", 1)).await;
+    bench.ended(&agent, 1).await;
+    assert_eq!(heard(&bench, "/other"), [vec![1], vec![]]);
+    agent.stop().await;
+}
+
+#[tokio::test]
+async fn alerts_of_an_account_whose_file_is_broken_wait_for_its_repair() {
+    let bench = Bench::new().await;
+    put_alerts(&bench, &Place::of(SERVER_ID), 0..1);
+    let file = bench.gateway.path("accounts").join(format!("{SERVER_ID}.toml"));
+    let text = std::fs::read_to_string(&file).unwrap();
+    files::put(&file, text.replace("server-uri", "server-url"), files::PLAIN).unwrap();
+    bench.start().await.stop().await;
+    files::put(&file, text, files::PLAIN).unwrap();
+    let agent = bench.start().await;
+    bench.ended(&agent, 1).await;
+    assert_eq!(heard(&bench, "/dm"), [[0]]);
+    agent.stop().await;
+}
+
+#[tokio::test]
+async fn the_approved_profile_says_first_why_a_session_is_held_and_hears_no_answer_to_alerts() {
+    let setup = Setup {
+        account: Box::new(|account, _| {
+            account.profile = Profile::Approved;
+            account.extra = "schedule = { at-boot = false }\n".to_owned();
+        }),
+        ..Setup::default()
+    };
+    let bench = Bench::with(setup).await;
+    put_alerts(&bench, &Place::of(SERVER_ID), 0..1);
+    // Of the alert that waits, this would be a refusal for now.
+    bench.answer([answer(&json!([["END"]]), &json!([500, 500]))]);
+    let agent = bench.start().await;
+    bench.ended(&agent, 1).await;
+    let notification = Notification { id: 4711, profile: Profile::Approved, ..bench.notification() };
+    bench.send(&notification).await;
+    bench.ended(&agent, 2).await;
+    agent.stop().await;
+    put_alerts(&bench, &Place::of(SERVER_ID), 1..2);
+    let agent = bench.start().await;
+    bench.ended(&agent, 3).await;
+    agent.stop().await;
+    let mgmt = |name: &str| json!({ "AlertType": format!("urn:oma:at:dm:2.0:{name}") });
+    let sent: Vec<Value> = bench.packages().iter().map(|package| package.json["Alert"].clone()).collect();
+    let mut server = mgmt("ServerInitiatedMgmt");
+    server["Data"] = json!({ "NOTIFICATION-ID": 4711 });
+    assert_eq!(
+        sent,
+        [
+            json!([mgmt("BootstrapComplete"), { "AlertType": "urn:bench:at:0" }]),
+            json!([server]),
+            json!([mgmt("ClientInitiatedMgmt"), { "AlertType": "urn:bench:at:1" }]),
+        ]
+    );
+}

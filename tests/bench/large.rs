@@ -1,0 +1,76 @@
+//! An instance of many nodes on its way to a data repository.
+
+use std::time::Instant;
+
+use omadm_agent::lab::gateway::Gateway;
+use omadm_agent::mo::Value;
+use omadm_agent::store::{Change, NodeKey, Store, Stored};
+use serde_json::json;
+
+use crate::process::field;
+use crate::support::Bench;
+use crate::{Table, block_on, mib, millis};
+
+const MOID: &str = "urn:x-omadm:mo:large:1.0";
+const NODES: usize = 100_000;
+const BUDGET: u64 = 16 << 20;
+
+pub(crate) fn instance(table: &mut Table) {
+    block_on(async {
+        let bench = Bench::new().await;
+        put_object(&bench.gateway);
+        fill(&bench.gateway);
+        let agent = bench.start().await;
+        bench.play(json!([]));
+        bench.session(&agent, 1).await;
+        let idle = agent.resident() as u64;
+        for (number, command) in [(2, "HPUT"), (3, "HPOST")] {
+            bench.play(json!([[[command, "{repository}/large", format!("{MOID}//")]]]));
+            let begun = Instant::now();
+            bench.session(&agent, number).await;
+            let taken = begun.elapsed();
+            let body = bench.repository.get("/large").unwrap().body;
+            assert!(body.len() > NODES * 10, "{}", bench.statuses().concat().len());
+            // The kernel keeps the highest.
+            let above = (field(&agent, "VmHWM:") << 10).saturating_sub(idle);
+            let what = format!("{command} of {NODES} nodes ({}): RSS above idle", mib(body.len() as u64));
+            table.row(&what, mib(above), "< 16 MiB", Some(above < BUDGET));
+            table.note("  from the notification to END", millis(taken));
+        }
+        agent.stop().await;
+    });
+}
+
+/// Half of the nodes are un-named, the others their leaves.
+fn fill(gateway: &Gateway) {
+    let store = Store::open(&gateway.path("state")).unwrap().store;
+    let items = (0..NODES / 2).flat_map(|number| {
+        let item = format!("item-{number:06}");
+        let key = |names: &[&str]| NodeKey::node(MOID, "1", names.iter().copied());
+        let value = Value::Text(format!("the value of item number {number}"));
+        [
+            Change::Put(key(&["Items", &item]), Stored::Interior),
+            Change::Put(key(&["Items", &item, "Value"]), Stored::Leaf(value)),
+        ]
+    });
+    store.commit_blocking(&items.collect::<Vec<_>>()).unwrap();
+}
+
+fn put_object(gateway: &Gateway) {
+    let node = |name: &str, format: &str, occurrence: &str, below: &str| {
+        format!(
+            "<Node><NodeName>{name}</NodeName><DFProperties><AccessType><Get/></AccessType>\
+             <DFFormat><{format}/></DFFormat><Occurrence><{occurrence}/></Occurrence>\
+             <DFType><MIME>text/plain</MIME></DFType></DFProperties>{below}</Node>"
+        )
+    };
+    let item = node("", "node", "ZeroOrMore", &node("Value", "chr", "One", ""));
+    let root = node("Large", "node", "One", &node("Items", "node", "One", &item));
+    let ddf = format!("<MgmtTree><VerDTD>1.2</VerDTD>{root}</MgmtTree>");
+    let mapping = format!(
+        "moid = \"{MOID}\"\nddf = \"large.ddf.xml\"\nddf-uri = \"https://omadm.example/ddf/large\"\n\
+         root = \"Large\"\ninstances = [\"1\"]\n"
+    );
+    gateway.put_mo("large", "large.ddf.xml", &ddf).unwrap();
+    gateway.put_mo("large", "large.toml", &mapping).unwrap();
+}

@@ -1,0 +1,219 @@
+//! The DM Account object: what its own server may read and change, and that the agent goes by it.
+
+#![allow(clippy::unwrap_used, clippy::panic, reason = "a bench fails by panicking")]
+
+mod support;
+
+use base64::Engine as _;
+use base64::prelude::BASE64_STANDARD;
+use omadm_agent::lab::gateway::Account;
+use omadm_agent::lab::notifier::Notification;
+use omadm_agent::package::Profile;
+use serde_json::{Value, json};
+
+use support::{Agent, Bench, DMACC, SECRET, SERVER_ID, Setup};
+
+/// What the approved text calls the object.
+const APPROVED: &str = "urn:oma:mo:oma-dm-dmacc:1.2";
+
+fn node(path: &str) -> String {
+    format!("{DMACC}//{path}")
+}
+
+/// Serves a document, and gives the HGET that retrieves it for a node.
+fn hget(bench: &Bench, name: &str, path: &str, data: Value) -> Value {
+    let body = json!({"MOID": DMACC, "MOData": data});
+    bench.repository.put(&format!("/{name}"), "application/dmmo+json", body.to_string());
+    json!(["HGET", format!("{}/{name}", bench.repository_server.origin()), node(path)])
+}
+
+/// A notification with this secret, made now.
+fn notification(secret: &str, id: u16) -> Notification {
+    Notification::new(SERVER_ID, secret.as_bytes(), id)
+}
+
+/// The text that GET number `position` of the session's last package brought.
+fn read(bench: &Bench, position: usize) -> String {
+    let packages = bench.packages();
+    let part =
+        packages.last().unwrap().part(position).unwrap_or_else(|| panic!("no part {position}")).clone();
+    String::from_utf8(part.body.to_vec()).unwrap()
+}
+
+/// One session with these commands.
+async fn session(bench: &Bench, agent: &Agent, commands: Value) -> Vec<u64> {
+    let before = bench.tape.exchanges().iter().filter(|exchange| exchange.reply.ends_session()).count();
+    bench.play(json!([commands]));
+    bench.session(agent, before + 1).await;
+    bench.statuses().pop().unwrap()
+}
+
+#[tokio::test]
+async fn its_own_server_moves_within_its_origin_and_the_next_session_goes_there() {
+    let bench = Bench::new().await;
+    let moved = format!("{}/moved?id=[DevID]", bench.server.origin());
+    let agent = bench.start().await;
+    let change = hget(&bench, "uri", "SrvURI", json!({"SrvURI": moved}));
+    let statuses = session(&bench, &agent, json!([change, ["GET", node("SrvURI")]])).await;
+    assert_eq!(statuses, [200, 200]);
+    assert_eq!(read(&bench, 2), moved, "it reads back in the session that changed it");
+    assert!(
+        bench.tape.requests("dm").iter().all(|request| request.path == "/dm"),
+        "a session stays where it is"
+    );
+
+    session(&bench, &agent, json!([])).await;
+    assert_eq!(bench.tape.requests("dm").last().unwrap().path, "/moved");
+    agent.kill().await;
+
+    let agent = bench.start().await;
+    session(&bench, &agent, json!([["GET", node("SrvURI")]])).await;
+    assert_eq!((bench.tape.requests("dm").last().unwrap().path.as_str(), read(&bench, 1)), ("/moved", moved));
+
+    // The operator repairs it.
+    let file = bench.gateway.path("accounts").join(format!("{SERVER_ID}.toml"));
+    let text = std::fs::read_to_string(&file).unwrap().replace("/dm?id", "/repaired?id");
+    omadm_agent::lab::files::put(&file, text, omadm_agent::lab::files::PLAIN).unwrap();
+    let mut agent = agent;
+    agent.logged("of the edit", |line| line.contains("configuration read again")).await;
+    session(&bench, &agent, json!([["GET", node("SrvURI")]])).await;
+    assert_eq!(bench.tape.requests("dm").last().unwrap().path, "/repaired");
+    assert!(read(&bench, 1).ends_with("/repaired?id=[DevID]"));
+    agent.stop().await;
+}
+
+#[tokio::test]
+async fn a_new_secret_verifies_notifications_and_the_old_one_no_longer_does() {
+    const NEW: &str = "another secret";
+    let bench = Bench::new().await;
+    let mut agent = bench.start().await;
+    let change = hget(&bench, "secret", "AuthNoti/AuthSecret", json!({"AuthSecret": NEW}));
+    let statuses = session(&bench, &agent, json!([change, ["GET", node("AuthNoti/AuthSecret")]])).await;
+    assert_eq!((statuses, read(&bench, 2).as_str()), (vec![200, 200], NEW));
+    agent.logged("of the change", |line| line.contains("accounts changed")).await;
+
+    bench.send(&notification(SECRET, 4001)).await;
+    bench.send(&notification(NEW, 4002)).await;
+    bench.ended(&agent, 2).await;
+    agent.logged("of the new one", |line| line.contains("notification 4002")).await;
+    assert!(!agent.log().contains("notification 4001"), "{}", agent.log());
+    agent.kill().await;
+
+    let mut agent = bench.start().await;
+    bench.send(&notification(SECRET, 4003)).await;
+    bench.send(&notification(NEW, 4004)).await;
+    bench.ended(&agent, 3).await;
+    agent.logged("of the new one", |line| line.contains("notification 4004")).await;
+    assert!(!agent.log().contains("notification 4003"), "{}", agent.log());
+    assert!(!agent.log().contains(NEW) && !agent.log().contains(SECRET), "{}", agent.log());
+    agent.stop().await;
+}
+
+#[tokio::test]
+async fn what_is_not_the_servers_to_change_is_405_and_what_can_be_no_account_is_refused() {
+    let bench = Bench::new().await;
+    let mut other = Account::new("other", "https://other.example/dm", &bench.authority);
+    other.secret = Some("others".to_owned());
+    bench.gateway.put_account(&other).unwrap();
+    let origin = bench.server.origin();
+    let agent = bench.start().await;
+    let commands = json!([
+        hget(&bench, "1", "ServerID", json!({"ServerID": "evil"})),
+        hget(&bench, "2", "Permissions", json!({"Permissions": {"1": {"MOID": "*"}}})),
+        hget(&bench, "3", "Permissions/1/MOID", json!({"MOID": "*"})),
+        hget(&bench, "4", "SrvURI", json!({"SrvURI": "https://elsewhere.example/dm"})),
+        hget(&bench, "5", "SrvURI", json!({"SrvURI": origin.replace("https", "http")})),
+        hget(&bench, "6", "SrvURI", json!({"SrvURI": format!("{origin}/[DevID")})),
+        hget(&bench, "7", "AuthNoti/AuthType", json!({"AuthType": 1})),
+        hget(&bench, "8", "AuthNoti/AuthSecret", json!({"AuthSecret": ""})),
+        hget(&bench, "9", "Push/GCM/RegURL", json!({"RegURL": "https://elsewhere.example/r"})),
+        ["DELETE", format!("{DMACC}/{SERVER_ID}/")],
+        ["DELETE", node("AuthNoti")],
+        ["DELETE", node("Name")],
+        ["HGET", format!("{}/1", bench.repository_server.origin())],
+        ["HGET", format!("{}/1", bench.repository_server.origin()), format!("{DMACC}/other/Name")],
+        ["GET", format!("{DMACC}/other/Name")],
+        ["GET", node("Permissions")],
+    ]);
+    let statuses = session(&bench, &agent, commands).await;
+    // What there is below Permissions, nobody learns.
+    let expected = [405, 405, 404, 405, 405, 500, 500, 500, 405, 405, 405, 405, 405, 404, 404, 405];
+    assert_eq!(statuses, expected);
+    let statuses =
+        session(&bench, &agent, json!([["GET", node("SrvURI")], ["GET", node("AuthNoti/AuthType")]])).await;
+    assert_eq!((statuses, read(&bench, 1)), (vec![200, 200], format!("{origin}/dm?id=[DevID]")));
+    agent.stop().await;
+}
+
+#[tokio::test]
+async fn a_change_of_several_leaves_is_made_whole_or_not_at_all() {
+    let bench = Bench::new().await;
+    let agent = bench.start().await;
+    let push = |register: &str| {
+        json!({"Name": "Changed", "Push": {"GCM": {
+            "SenderID": "42", "RegURL": register, "UnRegURL": format!("{}/u", bench.server.origin()),
+        }}})
+    };
+    let bad = hget(&bench, "bad", "", json!({"DMAcc": push("https://elsewhere.example/r")}));
+    assert_eq!(
+        session(&bench, &agent, json!([bad, ["GET", node("Name")], ["GET", node("Push")]])).await,
+        [405, 200, 404]
+    );
+    assert_eq!(read(&bench, 2), SERVER_ID);
+
+    let good = hget(&bench, "good", "", push(&format!("{}/r", bench.server.origin())));
+    let gets = json!([good, ["GET", node("Name")], ["GET", node("Push/GCM/SenderID")], ["GET", node("")]]);
+    assert_eq!(session(&bench, &agent, gets).await, [200, 200, 200, 200]);
+    assert_eq!((read(&bench, 2).as_str(), read(&bench, 3).as_str()), ("Changed", "42"));
+    let whole: Value = serde_json::from_str(&read(&bench, 4)).unwrap();
+    let whole = &whole["MOData"]["DMAcc"];
+    assert_eq!(
+        (&whole["Name"], &whole["AuthNoti"]),
+        (&json!("Changed"), &json!({"AuthType": 0})),
+        "without the secret"
+    );
+    assert_eq!(whole["Permissions"], Value::Null);
+    assert_eq!(
+        whole["SrvURI"],
+        format!("{}/dm?id=[DevID]", bench.server.origin()),
+        "what the data lacks stays"
+    );
+    agent.stop().await;
+}
+
+#[tokio::test]
+async fn the_approved_profile_has_its_own_names_and_the_same_rules() {
+    let account = |account: &mut Account, _: &_| {
+        account.profile = Profile::Approved;
+        account.data = Some("more".to_owned());
+    };
+    let bench = Bench::with(Setup { account: Box::new(account), ..Setup::default() }).await;
+    let agent = bench.start().await;
+    let of = |path: &str| format!("{APPROVED}/{SERVER_ID}/{path}");
+    let moved = format!("{}/moved", bench.server.origin());
+    let commands = json!([
+        ["GET", of("SrvID")],
+        ["GET", of("Auth/Noti/Secret")],
+        ["GET", of("Auth/Noti/Data")],
+        ["GET", of("Perm")],
+        ["GET", of("Auth/Trsp/Secret")],
+        ["GET", of("ServerID")],
+        ["GET", node("SrvID")],
+        ["GET", of("")],
+        hget(&bench, "uri", "SrvURI", json!({"SrvURI": moved})),
+        hget(&bench, "id", "SrvID", json!({"SrvID": "x"})),
+        hget(&bench, "trsp", "Auth/Trsp/Data", json!({"Data": BASE64_STANDARD.encode("x")})),
+    ]);
+    let statuses = session(&bench, &agent, commands).await;
+    assert_eq!(statuses, [200, 200, 200, 405, 405, 404, 200, 200, 200, 405, 405]);
+    assert_eq!(
+        (read(&bench, 1).as_str(), read(&bench, 2).as_str(), read(&bench, 3).as_str()),
+        (SERVER_ID, SECRET, "more")
+    );
+    let whole: Value = serde_json::from_str(&read(&bench, 8)).unwrap();
+    let whole = whole.get(0).unwrap_or(&whole);
+    assert_eq!(whole["MOData"]["DMAcc"]["Auth"], json!({"Noti": {"Type": 0}}), "{whole}");
+    session(&bench, &agent, json!([])).await;
+    assert_eq!(bench.tape.requests("dm").last().unwrap().path, "/moved");
+    agent.stop().await;
+}
