@@ -40,7 +40,7 @@ async fn the_root_of_an_instance_comes_with_its_validator_as_the_last_member() {
     assert!(cv.len() == 22 && !cv.contains(['+', '/', '=']), "it stands bare in a query: {cv}");
     let cut = document(&bench, "1/?lv=1").await;
     assert!(cut.ends_with(&format!(r#"}},"CV":"{cv}"}}"#)), "{cut}");
-    bench.write("Group/Other", json!("x")).await.unwrap();
+    bench.write("Group", json!({"Inner": "x"})).await.unwrap();
     assert!(!document(&bench, "1/Group").await.contains("\"CV\""), "it is the instance's, not the node's");
     let wild: Json = serde_json::from_str(&document(&bench, "*/").await).unwrap();
     assert_eq!(wild[0]["CV"], json!(validator(&bench).await));
@@ -55,7 +55,7 @@ async fn every_change_makes_another_validator_and_its_undoing_the_first_one_agai
     for (path, one, other) in [
         ("Name", json!("a"), json!("")),
         ("Hidden", json!("b"), json!("a")),
-        ("Items", json!({"i": {}}), json!({})),
+        ("Items", json!({"i": {"Value": "v"}}), json!({})),
         ("Level", json!(1), json!(2)),
     ] {
         bench.write(path, other.clone()).await.unwrap();
