@@ -295,7 +295,7 @@ impl Bench {
     async fn write(&self, path: &str, data: Json) -> Result<(), TreeError> {
         let uri = if path.starts_with("urn:") { path.to_owned() } else { format!("{BOX}/1/{path}") };
         let node = self.tree.destination(&ClientUri::parse(&uri).unwrap(), &self.visitor()).await?;
-        self.tree.replace(&node, Data::Json(data), &self.visitor()).await
+        self.tree.replace(&node, Data::Json(data.into()), &self.visitor()).await
     }
 
     async fn delete(&self, path: &str) -> Result<(), TreeError> {

@@ -167,7 +167,8 @@ async fn an_account_is_changed_beside_its_file_and_within_its_origin() {
 }
 
 async fn create(bench: &Bench, moid: &str, data: Json) -> Result<NodeRef, TreeError> {
-    let document = Document { moid: Some(moid.to_owned()), client_uri: None, data, is_bare: false };
+    let document =
+        Document { moid: Some(moid.to_owned()), client_uri: None, data: data.into(), is_bare: false };
     let place = bench.tree.place_of(&document, &bench.visitor()).await?;
     Ok(bench.tree.store(vec![(place, document)], &bench.visitor()).await?.remove(0))
 }
@@ -225,9 +226,31 @@ async fn two_sessions_do_not_create_one_instance() {
 
 #[tokio::test]
 async fn a_write_of_too_many_nodes_is_refused() {
+    let many: serde_json::Map<String, Json> = (0..25_000).map(|n| (n.to_string(), json!({}))).collect();
+    let document = |count| Json::from(vec![json!({"MOData": {"Items": many}}); count]).to_string();
+    assert_eq!(Document::parse(document(1).as_bytes()).unwrap().len(), 1);
+    assert_eq!(code(Document::parse(document(2).as_bytes())), 506, "they are counted together");
+    let empty = format!("[{}]", vec!["{\"MOData\":0}"; 60_000].join(","));
+    assert_eq!(code(Document::parse(empty.as_bytes())), 506);
+}
+
+#[tokio::test]
+async fn what_is_wrong_with_a_document_is_told_in_few_words() {
+    let long = "x".repeat(100_000);
     let bench = Bench::new();
-    let many: serde_json::Map<String, Json> = (0..100_001).map(|n| (n.to_string(), json!({}))).collect();
-    assert_eq!(code(bench.write("Items", Json::Object(many)).await), 506);
+    for wrong in [
+        json!(long),
+        json!([long]),
+        json!({long.as_str(): 1}),
+        json!({"MOData": 1, "MOID": {long.as_str(): 1}}),
+    ] {
+        let error = Document::parse(wrong.to_string().as_bytes()).unwrap_err().to_string();
+        assert!(error.len() < 250, "{error}");
+    }
+    for wrong in [json!({long.as_str(): 1}), json!({"Items": {long.as_str(): {}}})] {
+        let error = bench.write("", wrong).await.unwrap_err().to_string();
+        assert!(error.len() < 250, "{error}");
+    }
 }
 
 #[tokio::test]
