@@ -233,7 +233,7 @@ impl Found {
             occurrence: self.occurrence.unwrap_or_default(),
             format: self.format.unwrap_or(guess),
             scope: self.scope.unwrap_or_default(),
-            case_sense: self.case_sense.unwrap_or_default(),
+            case_sense: self.case_sense,
             default_value: self.default_value,
             mime: self.mime,
             ddf_name: self.ddf_name,

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use crate::backend::Child;
-use crate::ddf::{AccessType, CaseSense, Format, NodeName, Occurrence};
+use crate::ddf::{AccessType, Format, NodeName, Occurrence};
 use crate::mo::mapping::From;
 use crate::mo::value::excerpt;
 use crate::mo::{ManagementObject, MoData, NodeId, Value, calendar, data};
@@ -50,7 +50,7 @@ pub(super) fn spell_as_found(
     found: &[Child],
 ) -> Result<(), TreeError> {
     let unnamed = node.object.unnamed_child(node.id);
-    let folded = unnamed.filter(|id| node.object.node(*id).properties.case_sense == CaseSense::Insensitive);
+    let folded = unnamed.filter(|id| node.object.node(*id).ignores_case());
     let Some(id) = folded else { return Ok(()) };
     let (other, of_any_case): (Members, Members) =
         std::mem::take(members).into_iter().partition(|(_, (described, _))| *described != id);
