@@ -167,10 +167,11 @@ fn way_below<'a>(root: &Branch, path: &'a str) -> Option<&'a str> {
 /// Hangs nodes below `parent`; those that are only named on the way are made. Each node there is visited once,
 /// however many hang below it.
 fn attach(parent: &mut Branch, loose: Vec<Loose>, budget: &mut Budget) -> Result<(), TndsError> {
+    // Most nodes on the way have one in them, and a Vec that grows starts with four.
     let mut below: BTreeMap<String, Vec<Loose>> = BTreeMap::new();
     for mut one in loose {
         match one.step() {
-            Some(name) => below.entry(name).or_default().push(one),
+            Some(name) => below.entry(name).or_insert_with(|| Vec::with_capacity(1)).push(one),
             None => parent.children.push(one.node),
         }
     }
@@ -179,6 +180,7 @@ fn attach(parent: &mut Branch, loose: Vec<Loose>, budget: &mut Budget) -> Result
             attach(child, loose, budget)?;
         }
     }
+    parent.children.reserve_exact(below.len());
     for (name, loose) in below {
         let (path, children) = (String::new(), Vec::new());
         let mut child = Branch { name, path, ddf_name: None, format: None, value: None, children };
