@@ -114,7 +114,7 @@ fn exists(test: &str) -> bool {
 fn every_row_is_whole_and_there_once() {
     let mut seen = BTreeSet::new();
     let rows = rows(&table());
-    assert!(rows.len() > 300, "only {} rows were read", rows.len());
+    assert!(rows.len() > 700, "only {} rows were read", rows.len());
     for Row { line, id, section, strength, asks, .. } in &rows {
         let (part, number) = id.rsplit_once('-').unwrap_or_else(|| panic!("line {line}: {id}: no number"));
         assert!(!part.is_empty() && number.parse::<u16>().is_ok(), "line {line}: {id}");

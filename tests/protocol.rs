@@ -6,7 +6,7 @@ mod support;
 use std::process::Stdio;
 
 use omadm_agent::lab::notifier::Notification;
-use omadm_agent::lab::{Options, Reply, Server, files};
+use omadm_agent::lab::{Options, Reply, Request, Server, files};
 use omadm_agent::notification::ConnectionType;
 use omadm_agent::store::Store;
 use serde_json::{Value, json};
@@ -307,7 +307,7 @@ async fn the_codes_of_networks_and_the_providers_name_are_what_their_sources_say
     bench.play(json!([[command]]));
     bench.session(&agent, 3).await;
     let device = bench.tape.requests("dm")[0].header("omadm-devid").to_owned();
-    let targets: Vec<_> = bench.tape.requests("repository").iter().map(|request| request.target()).collect();
+    let targets: Vec<_> = bench.tape.requests("repository").iter().map(Request::target).collect();
     let expected = ["208/010", "310/03", "-1/-1"]
         .map(|network| format!("/262/01/{network}?%C3%84%20%26%20Co%2F1&{device}"));
     assert_eq!(targets, expected);
