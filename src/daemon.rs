@@ -28,7 +28,7 @@ use crate::config::Problems;
 use crate::exec::{Finished, Programs};
 use crate::journal::id;
 use crate::notification::listener;
-use crate::push::bridge::Bridge;
+use crate::push::bridge::{Bridge, Task};
 use crate::session::{self, Again, Cause, Ended, Failure, Outcome, Queue, Random, Session, Ticket};
 use crate::store::{Change, Store, StoreError};
 use crate::subscription::Subscriptions;
@@ -100,6 +100,8 @@ struct Daemon {
     /// What push clients want servers to be told.
     bridge: Bridge,
     registrations: JoinSet<Attempt>,
+    /// What each registration's task tells whom.
+    telling: HashMap<Id, Task>,
     /// Requests of local applications, and which object each is for.
     configurations: JoinSet<()>,
     configuring: HashMap<Id, String>,
@@ -175,6 +177,7 @@ pub async fn run(
         watcher,
         bridge: Bridge::default(),
         registrations: JoinSet::new(),
+        telling: HashMap::new(),
         configurations: JoinSet::new(),
         configuring: HashMap::new(),
         bootstrapping: Bootstrapping::default(),
@@ -194,7 +197,7 @@ pub async fn run(
             Some(package) = admitted.recv() => daemon.admitted(package).await,
             Some(finished) = finished.recv() => daemon.finished(finished).await,
             Some(ended) = daemon.sessions.join_next_with_id() => daemon.ended(ended).await,
-            Some(Ok(attempt)) = daemon.registrations.join_next() => daemon.registered(attempt).await,
+            Some(ended) = daemon.registrations.join_next_with_id() => daemon.registered(ended).await,
             Some(ended) = daemon.configurations.join_next_with_id() => {
                 let task = ended.map_or_else(|error| error.id(), |(task, ())| task);
                 daemon.configuring.remove(&task);
@@ -498,7 +501,12 @@ impl Daemon {
                 }
             }
         }
+        let configuring = async { while self.configurations.join_next().await.is_some() {} };
+        if tokio::time::timeout_at(deadline, configuring).await.is_err() {
+            log::warn!("a configuration takes too long: broken off");
+        }
         self.sessions.shutdown().await;
+        self.configurations.shutdown().await;
         self.subscriptions.stop().await;
         self.last_words(finished).await;
         self.doorkeeper.lock().unwrap_or_else(PoisonError::into_inner).report_all();

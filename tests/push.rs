@@ -134,6 +134,20 @@ async fn a_registration_outlives_the_agent_and_is_made_once() {
 }
 
 #[tokio::test]
+async fn an_address_that_was_wrong_is_put_right_without_waiting_a_day() {
+    let desk = Desk::new("").await;
+    desk.status.store(404, SeqCst);
+    let agent = Agent::start(&desk.bench);
+    register(&agent, SERVER_ID, "1", true).await.unwrap();
+    let refused = |tape: &Tape| tape.exchanges().iter().any(|exchange| exchange.reply.status == 404);
+    assert!(desk.bench.tape.until(LIMIT, refused).await);
+    desk.status.store(200, SeqCst);
+    desk.at("right", "");
+    desk.until_told(&[("/right", "RegId=1")]).await;
+    agent.stop().await;
+}
+
+#[tokio::test]
 async fn a_push_message_is_a_notification() {
     let bench = Bench::new().await;
     bench.play(json!([]));

@@ -319,6 +319,33 @@ async fn a_subscription_outlives_the_agent_and_what_changed_meanwhile_is_put_onc
 }
 
 #[tokio::test]
+async fn what_changes_often_is_written_down_rarely_and_is_not_taken_for_what_was_there_before() {
+    let rig = Rig::new("[subscription]\npoll = \"1s\"\n").await;
+    rig.put("1");
+    let agent = rig.bench.start().await;
+    rig.subscribe(&agent, &node("File")).await;
+    for value in ["2", "3", "4"] {
+        rig.put(value);
+        rig.arrives(&agent, &json!(value)).await;
+    }
+    agent.stop().await;
+
+    let agent = rig.bench.start().await;
+    rig.put("5");
+    rig.arrives(&agent, &json!("5")).await;
+    rig.put("6");
+    rig.arrives(&agent, &json!("6")).await;
+    assert_eq!(rig.values(), ["2", "3", "4", "5", "6"], "at the end the store is told");
+    agent.kill().await;
+
+    rig.put("5");
+    let agent = rig.bench.start().await;
+    rig.arrives(&agent, &json!("5")).await;
+    agent.stop().await;
+    assert_eq!(rig.values(), ["2", "3", "4", "5", "6", "5"], "6 was there, whatever the store had before");
+}
+
+#[tokio::test]
 async fn a_repository_that_fails_gets_the_newest_state_when_it_can_take_it() {
     let rig = Rig::new("").await;
     let busy = Reply::status(503).header("retry-after", "2");

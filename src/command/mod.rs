@@ -94,19 +94,20 @@ pub async fn retrieve(
 }
 
 async fn dispatch(name: &str, parameters: &[String], context: &mut Context<'_>) -> Answer {
+    // What the other commands keep while they wait is large: no GET moves it about.
     match name {
         "GET" => get::run(parameters, context).await,
-        "HPUT" => hput::run(parameters, context).await,
-        "HPOST" => hpost::run(parameters, context).await,
-        "HGET" => hget::run(parameters, context).await,
-        "DELETE" => delete::run(parameters, context).await,
-        "EXEC" => exec::run(parameters, context).await,
+        "HPUT" => Box::pin(hput::run(parameters, context)).await,
+        "HPOST" => Box::pin(hpost::run(parameters, context)).await,
+        "HGET" => Box::pin(hget::run(parameters, context)).await,
+        "DELETE" => Box::pin(delete::run(parameters, context)).await,
+        "EXEC" => Box::pin(exec::run(parameters, context)).await,
         "CONT" => cont::run(parameters, context),
         "END" => end::run(parameters),
-        "DEFAULT" => default::run(parameters, context).await,
+        "DEFAULT" => Box::pin(default::run(parameters, context)).await,
         "SHOW" => show::run(parameters, context),
-        "SUB" => sub::run(parameters, context).await,
-        "UNSUB" => unsub::run(parameters, context).await,
+        "SUB" => Box::pin(sub::run(parameters, context)).await,
+        "UNSUB" => Box::pin(unsub::run(parameters, context)).await,
         _ => Err(CommandError::Unknown),
     }
 }

@@ -10,7 +10,7 @@ use super::{CommandError, Context, media};
 use crate::mo::tnds::{self, TndsError};
 use crate::package::{Profile, is_media_type};
 use crate::session::Parameters;
-use crate::transport::{Connection, Peer, Pieces, ProduceError, Produced, Request, Response};
+use crate::transport::{Connection, Peer, Pieces, ProduceError, Produced, Request, Response, Standing};
 use crate::tree::{Batch, Document, NodeRef, Tree, TreeError};
 use crate::uri::server::Template;
 
@@ -21,6 +21,7 @@ const MOST_RETRIEVED: usize = 8 << 20;
 const MOST_SENT: usize = 64 << 20;
 /// The largest DM 1.x document that is sent; it is made in memory.
 const MOST_XML: usize = 16 << 20;
+const DEV_ID: HeaderName = HeaderName::from_static("omadm-devid");
 /// Says which types a repository takes that answers 415 (approved profile).
 const OMADM_ACCEPT: &str = "omadm-accept";
 
@@ -155,9 +156,10 @@ impl Upload<'_> {
         let request = Request::new(self.method.clone(), self.uri.clone());
         let mut request = Request { peer: Peer::Repository, body, produced, ..request };
         request.headers.push((CONTENT_TYPE, HeaderValue::from_static(content_type)));
-        let dev_id = HeaderValue::try_from(self.parameters.dev_id()).ok();
-        let name = HeaderName::from_static("omadm-devid");
-        request.headers.extend(dev_id.map(|dev_id| (name, dev_id)));
+        if is_own(&request.uri, connection) {
+            let dev_id = HeaderValue::try_from(self.parameters.dev_id()).ok();
+            request.headers.extend(dev_id.map(|dev_id| (DEV_ID, dev_id)));
+        }
         follow(request, &[307, 308], connection).await
     }
 }
@@ -198,6 +200,11 @@ async fn tnds_of(batch: &Batch, tree: &Tree) -> Result<Bytes, TreeError> {
     Ok(xml.map_err(invalid)?.into())
 }
 
+/// Which device it is, the account's own servers may know; others learn it where the ServerURI says so.
+fn is_own(uri: &Uri, connection: &Connection) -> bool {
+    connection.admit(uri).is_ok_and(|standing| standing == Standing::Own)
+}
+
 /// Sends a request and follows redirects of these statuses.
 async fn follow(
     mut request: Request,
@@ -214,6 +221,9 @@ async fn follow(
         let next = resolve(&request.uri, location).ok_or(CommandError::Redirect("Location is not a URI"))?;
         if next.scheme() != request.uri.scheme() {
             return Err(CommandError::Redirect("to another scheme"));
+        }
+        if !is_own(&next, connection) {
+            request.headers.retain(|(name, _)| *name != DEV_ID);
         }
         request.uri = next;
     }

@@ -36,7 +36,11 @@ pub fn omadmctl() -> ExitCode {
         Ok(true) => ExitCode::SUCCESS,
         // Whoever read the answer has seen enough.
         Err(error) if error.kind() == io::ErrorKind::BrokenPipe => ExitCode::SUCCESS,
-        Ok(false) | Err(_) => ExitCode::FAILURE,
+        Ok(false) => ExitCode::FAILURE,
+        Err(error) => {
+            let _ = terminal.complain(&format!("{NAME}: {error}"));
+            ExitCode::FAILURE
+        }
     }
 }
 
@@ -49,7 +53,8 @@ struct Terminal<O, E> {
 impl<O: Write, E: Write> Terminal<O, E> {
     /// A complaint, after all that was answered before it.
     fn complain(&mut self, what: &str) -> io::Result<()> {
-        self.out.flush()?;
+        // A disk that is full need not keep anybody from hearing so.
+        let _ = self.out.flush();
         writeln!(self.err, "{what}")
     }
 }

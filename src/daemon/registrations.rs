@@ -3,18 +3,19 @@
 use std::sync::Arc;
 use std::time::Instant;
 
+use tokio::task::{Id, JoinError};
+
 use super::Daemon;
 use crate::config::Push;
 use crate::push::bridge::{Outcome, Standing, Task};
 use crate::push::{PushError, checked_id, payload, registration};
 use crate::session::Parameters;
 use crate::store::Change;
-use crate::tree::SessionFacts;
-use crate::tree::Visitor;
-use crate::world::{Peer, World};
+use crate::tree::{SessionFacts, Visitor};
+use crate::world::World;
 
-/// What one attempt was, where, and what became of it.
-pub(super) type Attempt = (Task, String, Outcome);
+/// Where one attempt went, and what became of it.
+pub(super) type Attempt = (String, Outcome);
 
 impl Daemon {
     /// A push client has got an id, or lost it. It is on disk before the client hears so.
@@ -31,22 +32,26 @@ impl Daemon {
         let known = self.store.snapshot().and_then(|snapshot| snapshot.push());
         let known = known.map_err(|_| PushError::Store)?.into_iter().find(|(other, _)| *other == server_id);
         // Clients say it at every start: what the server knows need not be told again.
-        let settled = known.is_some_and(|(_, standing)| {
-            (standing.register, &standing.id) == (register, &id) && standing.open("", &address).is_none()
-        });
-        if settled {
-            return Ok(());
+        let known = known.map(|(_, standing)| standing);
+        let same = known.filter(|standing| (standing.register, &standing.id) == (register, &id));
+        let task = Task { server_id: server_id.clone(), register, id: id.clone() };
+        match same {
+            Some(standing) if standing.open(&server_id, &address).is_none() => return Ok(()),
+            // Nor does a client that keeps starting cost flash, or a server that can't be told its peace.
+            Some(Standing { told: None, .. }) if self.bridge.has(&task) => return Ok(()),
+            _ => {}
         }
-        let standing = Standing { register, id: id.clone(), told: None };
+        let standing = Standing { register, id, told: None };
         self.store.commit(vec![Change::Push(server_id.clone(), standing)]).await.map_err(|error| {
             log::error!(OMADM_SERVER_ID = server_id.as_str(); "{server_id}: registration not kept: {error}");
             PushError::Store
         })?;
-        self.bridge.ask(Task { server_id, register, id }, Instant::now());
+        self.bridge.ask(task, Instant::now());
         Ok(())
     }
 
-    /// Takes up what servers have not been told yet, or not at their present address.
+    /// Takes up what servers have not been told yet, or not at their present address; at once, whatever failed before:
+    /// the configuration is another one.
     pub(super) fn resume_registrations(&mut self) {
         let known = match self.store.snapshot().and_then(|snapshot| snapshot.push()) {
             Ok(known) => known,
@@ -56,31 +61,31 @@ impl Daemon {
         for (server_id, standing) in known {
             if let Some(push) = push_of(&self.world, &server_id)
                 && let Some(task) = standing.open(&server_id, &address(push, standing.register))
-                && !self.bridge.has(&task)
             {
                 self.bridge.ask(task, Instant::now());
             }
         }
     }
 
+    /// Tells those whose turn it is, each in a task of its own.
     pub(super) fn start_registrations(&mut self) {
         for task in self.bridge.due(Instant::now()) {
-            let world = Arc::clone(&self.world);
-            self.registrations.spawn(async move {
-                let Some(peer) = world.peer(&task.server_id) else {
-                    return (task, String::new(), Outcome::Refused("the account is gone".to_owned()));
-                };
-                let Some(push) = &peer.account.push else {
-                    return (task, String::new(), Outcome::Refused("the account has no push".to_owned()));
-                };
-                let outcome = tell(&world, peer, push, &task).await;
-                let address = address(push, task.register);
-                (task, address, outcome)
-            });
+            let (world, told) = (Arc::clone(&self.world), task.clone());
+            let handle = self.registrations.spawn(async move { tell(&world, &told).await });
+            self.telling.insert(handle.id(), task);
         }
     }
 
-    pub(super) async fn registered(&mut self, (task, told, outcome): Attempt) {
+    /// Takes note of what became of an attempt.
+    pub(super) async fn registered(&mut self, ended: Result<(Id, Attempt), JoinError>) {
+        let (attempted, (told, outcome)) = match ended {
+            Ok(ended) => ended,
+            Err(error) => {
+                let why = format!("internal error: {error}");
+                (error.id(), (String::new(), Outcome::Failed { why, least: None }))
+            }
+        };
+        let Some(task) = self.telling.remove(&attempted) else { return };
         let Task { server_id, register, id } = &task;
         let what = if *register { "push registration" } else { "push unregistration" };
         let (settled, wait) = self.bridge.ended(&task, &outcome, Instant::now(), self.random.next_u32());
@@ -98,9 +103,15 @@ impl Daemon {
         }
         if settled {
             let standing = Standing { register: *register, id: id.clone(), told: Some(told) };
+            // The account may name another address by now.
+            let push = push_of(&self.world, server_id);
+            let open = push.and_then(|push| standing.open(server_id, &address(push, *register)));
             let change = Change::Push(server_id.clone(), standing);
             if let Err(error) = self.store.commit(vec![change]).await {
                 log::error!("{server_id}: will be told of its registration again: {error}");
+            }
+            if let Some(task) = open {
+                self.bridge.ask(task, Instant::now());
             }
         }
     }
@@ -120,12 +131,16 @@ impl Daemon {
     }
 }
 
-async fn tell(world: &World, peer: &Peer, push: &Push, task: &Task) -> Outcome {
+async fn tell(world: &World, task: &Task) -> Attempt {
+    let refused = |why: &str| (String::new(), Outcome::Refused(why.to_owned()));
+    let Some(peer) = world.peer(&task.server_id) else { return refused("the account is gone") };
+    let Some(push) = &peer.account.push else { return refused("the account has no push") };
     let visitor = Visitor { account: &peer.account, session: SessionFacts::default() };
-    match Parameters::of(&world.tree, &world.settings, &visitor).await {
+    let outcome = match Parameters::of(&world.tree, &world.settings, &visitor).await {
         Ok(parameters) => registration::send(peer, push, task, &parameters).await,
         Err(error) => Outcome::Failed { why: error.to_string(), least: None },
-    }
+    };
+    (address(push, task.register), outcome)
 }
 
 fn push_of<'w>(world: &'w World, server_id: &str) -> Option<&'w Push> {

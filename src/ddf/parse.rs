@@ -72,7 +72,7 @@ impl<'a> Parser<'a> {
         if depth > MAX_DEPTH {
             return Err(self.wrong(element, DdfProblem::TooDeep { limit: MAX_DEPTH }));
         }
-        self.node_lines.push(self.lines.position(element).line);
+        self.node_lines.push(self.lines.line(element));
         let (mut name, mut path) = (None::<String>, None);
         let mut found = Found::default();
         let mut children = Vec::new();

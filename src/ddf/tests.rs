@@ -341,10 +341,22 @@ fn size_depth_and_tags_are_bounded() {
     let attributes: String = (0..10_000).map(|n| format!(" a{n}=''")).collect();
     let wide = format!("<MgmtTree\n{attributes}/>");
     assert!(is_bomb(&parse(wide.as_bytes()).unwrap_err()));
+    for quoted in ["='>'", "=\"'>\"", "='\" b=>'"] {
+        let wide = format!("<MgmtTree a{quoted}{attributes}/>");
+        assert!(is_bomb(&parse(wide.as_bytes()).unwrap_err()), "what a value quotes ends no tag: {quoted}");
+    }
     let many = "<a ".repeat(2_000_000);
-    assert!(is_bomb(&parse(many.as_bytes()).unwrap_err()), "and none of it is looked at twice");
+    assert!(parse(many.as_bytes()).is_err(), "none of it is looked at twice");
+    let prose = format!("<!-- 1 <b isn't {} --><MgmtTree>", "a tag ".repeat(600));
+    assert_eq!(parsed(&with("").replacen("<MgmtTree>", &prose, 1)).roots.len(), 1);
     let nested: String = (0..100).map(|n| format!("<v xmlns:p{n}='u'>")).collect();
     assert!(is_bomb(&parse(nested.as_bytes()).unwrap_err()), "quadratic in the XML parser");
+    // Where the root's tag is looked for, and the place of each node told, in one line without an end.
+    let words = format!("<v>{}<p:v/></v>", "MgmtTree".repeat(500_000));
+    let error = parse(words.as_bytes()).unwrap_err();
+    assert!(error.to_string().contains("unknown namespace prefix"), "{error}");
+    let line = format!("<MgmtTree>{}</MgmtTree>", "<Node><NodeName>n</NodeName></Node>".repeat(100_000));
+    assert_eq!(parsed(&line).roots.len(), 100_000);
     let many = "<!ENTITY a 'b'>".repeat(257);
     let many = format!("<!DOCTYPE a [{many}]>{}", with(""));
     assert!(is_bomb(&parse(many.as_bytes()).unwrap_err()));

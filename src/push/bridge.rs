@@ -124,12 +124,7 @@ impl Bridge {
 
     /// Forgets servers whose account is gone.
     pub fn keep(&mut self, known: impl Fn(&str) -> bool) {
-        self.lines.retain(|server_id, line| {
-            if !known(server_id) {
-                line.due = None;
-            }
-            line.running || line.due.is_some()
-        });
+        self.lines.retain(|server_id, _| known(server_id));
     }
 
     /// When something is due next.
@@ -203,6 +198,11 @@ mod tests {
         bridge.ask(task("1", true), now);
         bridge.keep(|_| false);
         assert_eq!((bridge.due(now), bridge.next_wake()), (vec![], None));
+        bridge.ask(task("1", true), now);
+        assert_eq!(bridge.due(now).len(), 1);
+        bridge.keep(|_| false);
+        assert_eq!(bridge.ended(&task("1", true), &failed(None), now, 0), (false, None));
+        assert_eq!(bridge.next_wake(), None, "what was under way then is not tried again");
     }
 
     #[test]

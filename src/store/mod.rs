@@ -145,6 +145,32 @@ pub struct Store {
     desk: news::Desk,
 }
 
+/// Makes the file where there is none. It gets its name when it is whole: what a power cut leaves of a file that is
+/// being made is no damaged store.
+fn make_file(path: &Path) -> Result<(), StoreError> {
+    if path.exists() {
+        return Ok(());
+    }
+    let failed = |source| StoreError::File { path: path.to_path_buf(), source };
+    let new = path.with_extension("redb.new");
+    match Store::open_file(&new) {
+        Ok(_) => {}
+        Err(StoreError::Database(_) | StoreError::Damaged(_)) => {
+            // The remains of an earlier attempt.
+            std::fs::remove_file(&new).map_err(failed)?;
+            Store::open_file(&new)?;
+        }
+        Err(error) => return Err(error),
+    }
+    // Never in place of one that another agent has made meanwhile; but not every file system has links.
+    match std::fs::hard_link(&new, path) {
+        Ok(()) => std::fs::remove_file(&new),
+        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => std::fs::remove_file(&new),
+        Err(_) => std::fs::rename(&new, path),
+    }
+    .map_err(failed)
+}
+
 /// Makes the tables that are not there yet.
 fn make_tables(transaction: &WriteTransaction) -> Result<(), StoreError> {
     transaction.open_table(NODES).map_err(db)?;
@@ -183,12 +209,14 @@ impl Store {
     /// which is no reason to give up what is in the file.
     pub fn open(folder: &Path) -> Result<Opened, StoreError> {
         let path = folder.join(FILE);
+        make_file(&path)?;
         match Self::open_file(&path) {
             Ok(store) => Ok(Opened { store: Arc::new(store), set_aside: None }),
             Err(error @ (StoreError::InUse(_) | StoreError::File { .. })) => Err(error),
             Err(error) if error.may_pass() => Err(error),
             Err(error) => {
                 let aside = set_aside(&path)?;
+                make_file(&path)?;
                 let store = Arc::new(Self::open_file(&path)?);
                 Ok(Opened { store, set_aside: Some((aside, error.to_string())) })
             }

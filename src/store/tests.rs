@@ -193,6 +193,20 @@ fn an_older_layout_gets_the_tables_it_lacks_and_keeps_what_it_has() {
 }
 
 #[test]
+#[expect(clippy::disallowed_methods, reason = "the test makes what a power cut leaves")]
+fn a_file_that_was_being_made_when_the_power_went_is_no_damaged_store() {
+    let folder = tempfile::tempdir().unwrap();
+    std::fs::write(folder.path().join("store.redb.new"), [0; 4096]).unwrap();
+    let opened = Store::open(folder.path()).unwrap();
+    assert!(opened.set_aside.is_none());
+    opened.store.commit_blocking(&[Change::Put(key(&["a"]), leaf("x"))]).unwrap();
+    drop(opened);
+    let store = Store::open(folder.path()).unwrap().store;
+    assert_eq!(store.snapshot().unwrap().node(&key(&["a"])).unwrap(), Some(leaf("x")));
+    assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 1);
+}
+
+#[test]
 fn the_file_is_private() {
     use std::os::unix::fs::PermissionsExt;
     let folder = tempfile::tempdir().unwrap();

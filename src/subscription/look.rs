@@ -24,12 +24,18 @@ pub(super) struct Look {
     pub(super) id: Id,
     /// Content that the repository won't have.
     pub(super) refused: Option<Digest>,
+    /// What is known to be there, where the store does not say.
+    pub(super) there: Option<Digest>,
+    /// Whether the store is to know what is put.
+    pub(super) keep: bool,
     pub(super) watches: Option<Arc<Watches>>,
 }
 
 /// What a look came to.
 pub(super) struct Outcome {
     pub(super) result: Result,
+    /// What is known to be there now.
+    pub(super) there: Option<Digest>,
     /// Nothing tells of some of the changes there.
     pub(super) polls: bool,
 }
@@ -38,8 +44,8 @@ pub(super) struct Outcome {
 pub(super) enum Result {
     /// What is there is what should be there.
     Unchanged,
-    /// It was put.
-    Delivered,
+    /// It was put; whether the store knows.
+    Delivered { kept: bool },
     /// It won't be taken, whenever it is sent.
     Refused { content: Digest, why: String },
     /// It may be taken later.
@@ -52,6 +58,7 @@ impl Look {
     pub(super) async fn run(self) -> Outcome {
         self.look().await.unwrap_or_else(|error| Outcome {
             result: Result::Failed { why: error.to_string(), retry_after: None },
+            there: None,
             polls: true,
         })
     }
@@ -59,23 +66,23 @@ impl Look {
     async fn look(&self) -> std::result::Result<Outcome, StoreError> {
         let snapshot = self.world.store.snapshot()?;
         let Some(known) = snapshot.subscription(&self.id.server_id, &self.id.client_uri)? else {
-            return Ok(Outcome { result: Result::Unchanged, polls: false });
+            return Ok(Outcome { result: Result::Unchanged, there: None, polls: false });
         };
         drop(snapshot);
+        let there = known.delivered.or(self.there);
         let visitor = Visitor { account: &self.peer.account, session: SessionFacts::default() };
         let (content, polls, new) = match self.read(&visitor).await {
             Ok(read) => read,
             // Who gets a right back is told by nobody.
             Err(error) => {
-                return Ok(Outcome { result: Result::Withheld(error.to_string()), polls: true });
+                return Ok(Outcome { result: Result::Withheld(error.to_string()), there, polls: true });
             }
         };
-        let result = if known.delivered == Some(new) || self.refused == Some(new) {
-            Result::Unchanged
-        } else {
-            self.deliver(known, &content, new, &visitor).await?
-        };
-        Ok(Outcome { result, polls })
+        if there == Some(new) || self.refused == Some(new) {
+            return Ok(Outcome { result: Result::Unchanged, there, polls });
+        }
+        let (result, there) = self.deliver(known, &content, (there, new), &visitor).await?;
+        Ok(Outcome { result, there, polls })
     }
 
     /// What the server would get now, nothing of what is no more, and whether some changes of it are told by nobody.
@@ -115,30 +122,29 @@ impl Look {
         Ok((content, others || !told, new))
     }
 
+    /// Puts what is `new`; says what became of it, and what is there then.
     async fn deliver(
         &self,
         known: Subscription,
         content: &Batch,
-        new: Digest,
+        (there, new): (Option<Digest>, Digest),
         visitor: &Visitor<'_>,
-    ) -> std::result::Result<Result, StoreError> {
-        let failed =
-            |why: &dyn std::fmt::Display| Ok(Result::Failed { why: why.to_string(), retry_after: None });
-        let refused =
-            |why: &dyn std::fmt::Display| Ok(Result::Refused { content: new, why: why.to_string() });
+    ) -> std::result::Result<(Result, Option<Digest>), StoreError> {
+        let failed = |why: &dyn std::fmt::Display| Result::Failed { why: why.to_string(), retry_after: None };
+        let refused = |why: &dyn std::fmt::Display| Result::Refused { content: new, why: why.to_string() };
         let parameters = match Parameters::of(&self.world.tree, &self.world.settings, visitor).await {
             Ok(parameters) => parameters,
-            Err(error) => return failed(&error),
+            Err(error) => return Ok((failed(&error), there)),
         };
         let uri = Template::parse(&known.server_uri)
             .and_then(|template| template.expand(&|parameter| parameters.value(parameter)));
         let uri = match uri {
             Ok(uri) => uri,
-            Err(error) => return refused(&error),
+            Err(error) => return Ok((refused(&error), there)),
         };
         let mut connection = match self.peer.client(&parameters) {
             Ok(client) => client.connection(Binding::Any),
-            Err(error) => return failed(&error),
+            Err(error) => return Ok((failed(&error), there)),
         };
         let upload = Upload {
             method: Method::PUT,
@@ -148,37 +154,39 @@ impl Look {
             parameters: &parameters,
             profile: self.peer.account.profile,
         };
-        match upload.send(&mut connection).await {
+        // The power may go before the answer comes: the store must not say then that something else is there.
+        self.remember(&known, None).await?;
+        Ok(match upload.send(&mut connection).await {
             Ok(response) if (200..300).contains(&response.status) => {
-                self.remember(known, Some(new)).await?;
-                Ok(Result::Delivered)
+                if self.keep {
+                    self.remember(&known, Some(new)).await?;
+                }
+                (Result::Delivered { kept: self.keep }, Some(new))
             }
             Ok(response) if matches!(response.status, 408 | 429 | 500..=599) => {
-                self.remember(known, None).await?;
                 let retry_after = retry_after(&response.headers, SystemTime::now());
-                Ok(Result::Failed { why: CommandError::Repository(response.status).to_string(), retry_after })
+                let why = CommandError::Repository(response.status).to_string();
+                (Result::Failed { why, retry_after }, None)
             }
-            Ok(response) => refused(&CommandError::Repository(response.status)),
+            Ok(response) => (refused(&CommandError::Repository(response.status)), there),
             Err(CommandError::Transport(error)) => {
-                if may_have_arrived(&error) {
-                    self.remember(known, None).await?;
-                }
-                failed(&error)
+                (failed(&error), there.filter(|_| !may_have_arrived(&error)))
             }
-            Err(error) => refused(&error),
-        }
+            Err(error) => (refused(&error), there),
+        })
     }
 
-    /// What is at the ServerURI now; none: nobody knows.
+    /// Writes down what is at the ServerURI now; none: nobody knows.
     async fn remember(
         &self,
-        known: Subscription,
+        known: &Subscription,
         delivered: Option<Digest>,
     ) -> std::result::Result<(), StoreError> {
         if known.delivered == delivered {
             return Ok(());
         }
-        self.world.store.commit(vec![Change::Delivered(Subscription { delivered, ..known })]).await
+        let change = Change::Delivered(Subscription { delivered, ..known.clone() });
+        self.world.store.commit(vec![change]).await
     }
 }
 

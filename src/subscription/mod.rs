@@ -3,8 +3,10 @@
 //!
 //! Commits to the store and changes of files are *signs* that it may be; where neither tells, it is looked at every
 //! now and then. A *look* reads what the server would get, and puts it if its digest is a new one: rights are those
-//! of that moment, and many changes become one. The store has the digest of what is there, so that nothing is lost
-//! with the power, and nothing is sent twice.
+//! of that moment, and many changes become one.
+//!
+//! The store has the digest of what is there, so that nothing is lost with the power, and a start is no change. Flash
+//! wears: of what changes all the time the store says that nobody knows, which at worst sends it once too often.
 
 mod look;
 mod schedule;
@@ -20,7 +22,7 @@ use tokio::task::{AbortHandle, JoinError, JoinSet};
 use crate::journal;
 use crate::package::Profile;
 use crate::session::Random;
-use crate::store::{Change, Digest, News, NodeKey, Store, Subscription};
+use crate::store::{Change, Digest, News, NodeKey, Store, StoreError, Subscription};
 use crate::tree::{Batch, TreeError};
 use crate::uri::client::ClientUri;
 use crate::world::World;
@@ -28,6 +30,8 @@ use look::{Look, Outcome};
 use schedule::{Ended, Id, Schedule};
 use watches::Watches;
 
+/// The store is told this often at most what is at one ServerURI, except at the end.
+const KEEP_EVERY: Duration = Duration::from_secs(3600);
 /// What is being put when the agent is stopped gets this long.
 const LONGEST_STOP: Duration = Duration::from_secs(2);
 
@@ -61,6 +65,10 @@ struct Known {
     key: Option<NodeKey>,
     /// What the repository won't have.
     refused: Option<Digest>,
+    /// What is there; counts where the store does not say.
+    there: Option<Digest>,
+    /// When the store was last told what is there.
+    kept: Option<Instant>,
     /// The journal has a line about what is wrong with it.
     said: bool,
     look: Option<AbortHandle>,
@@ -116,6 +124,8 @@ impl Subscriptions {
                 peer: Arc::clone(peer),
                 id: id.clone(),
                 refused: known.refused,
+                there: known.there,
+                keep: known.kept.is_none_or(|at| now.saturating_duration_since(at) >= KEEP_EVERY),
                 watches: self.watches.clone(),
             };
             let handle = self.looks.spawn(look.run());
@@ -146,9 +156,36 @@ impl Subscriptions {
 
     /// What is on its way may arrive; then it is broken off.
     pub async fn stop(&mut self) {
-        let ending = async { while self.looks.join_next().await.is_some() {} };
+        let ending = async {
+            while let Some(ended) = self.looks.join_next_with_id().await {
+                let Ok((task, outcome)) = ended else { continue };
+                if let Some(known) = self.running.remove(&task).and_then(|id| self.known.get_mut(&id)) {
+                    (known.look, known.there) = (None, outcome.there);
+                }
+            }
+        };
         let _ = tokio::time::timeout(LONGEST_STOP, ending).await;
         self.looks.shutdown().await;
+        if let Err(error) = self.keep().await {
+            log::error!("what was put for subscriptions is put again: {error}");
+        }
+    }
+
+    /// Tells the store what it does not know. Of what was broken off nobody knows it.
+    async fn keep(&self) -> Result<(), StoreError> {
+        let all = self.store.snapshot()?.subscriptions()?;
+        let change = |stored: Subscription| {
+            let Subscription { server_id, client_uri, server_uri, delivered: None } = stored else {
+                return None;
+            };
+            let id = Id { server_id, client_uri };
+            let known =
+                self.known.get(&id).filter(|known| known.look.is_none() && known.server_uri == server_uri)?;
+            let Id { server_id, client_uri } = id;
+            let delivered = Some(known.there?);
+            Some(Change::Delivered(Subscription { server_id, client_uri, server_uri, delivered }))
+        };
+        self.store.commit(all.into_iter().filter_map(change).collect()).await
     }
 
     fn heard(&mut self, news: &News, world: &World) {
@@ -182,7 +219,7 @@ impl Subscriptions {
                 Some(known) if known.server_uri == server_uri => Known { key, ..known },
                 other => {
                     moved.extend(other.map(|known| (id.clone(), known)));
-                    Known { server_uri, key, refused: None, said: false, look: None }
+                    Known { server_uri, key, refused: None, there: None, kept: None, said: false, look: None }
                 }
             };
             self.known.insert(id, known);
@@ -218,12 +255,15 @@ impl Subscriptions {
             Err(error) => {
                 let why = format!("internal error: {error}");
                 let result = look::Result::Failed { why, retry_after: None };
-                (error.id(), Outcome { result, polls: true })
+                (error.id(), Outcome { result, there: None, polls: true })
             }
         };
         let Some(id) = self.running.remove(&task) else { return };
         let Some(known) = self.known.get_mut(&id) else { return };
-        known.look = None;
+        (known.look, known.there) = (None, outcome.there);
+        if matches!(outcome.result, look::Result::Delivered { kept: true }) {
+            known.kept = Some(Instant::now());
+        }
         let how = match &outcome.result {
             look::Result::Failed { retry_after, .. } => Ended::Failed(*retry_after),
             _ => Ended::Settled,
@@ -238,8 +278,12 @@ impl Known {
     fn take_note(&mut self, id: &Id, result: look::Result, wait: Option<Duration>) {
         let Id { server_id, client_uri } = id;
         let problem = match result {
-            look::Result::Unchanged => return,
-            look::Result::Delivered => {
+            look::Result::Unchanged => {
+                // What is still refused has not gone well.
+                self.said &= self.refused.is_some();
+                return;
+            }
+            look::Result::Delivered { .. } => {
                 log::info!(
                     OMADM_SERVER_ID = server_id.as_str(), OMADM_CLIENT_URI = client_uri.as_str();
                     "{server_id}: {client_uri} has changed: put where the server wants it"

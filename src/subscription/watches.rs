@@ -75,8 +75,11 @@ impl Watches {
         }
         let mut wanted: BTreeMap<WatchDescriptor, Interests> = BTreeMap::new();
         all &= places.len() <= MOST_PLACES;
-        for (folder, name) in places.into_iter().take(MOST_PLACES) {
-            all &= backend::is_told(&folder);
+        let places: Vec<Place> = places.into_iter().take(MOST_PLACES).collect();
+        all &= places.iter().all(|(folder, _)| backend::is_told(folder));
+        // Nobody may give up a watch between the kernel's answer and the note of who else wants it.
+        let mut folders = self.folders();
+        for (folder, name) in places {
             match self.inotify.add_watch(&folder, CHANGES | AddWatchFlags::IN_ONLYDIR) {
                 Ok(watch) => {
                     wanted.entry(watch).or_default().insert((id.clone(), name));
@@ -87,7 +90,6 @@ impl Watches {
                 }
             }
         }
-        let mut folders = self.folders();
         self.forget(&mut folders, |known, watch| known == id && !wanted.contains_key(&watch));
         for (watch, interests) in wanted {
             let known = folders.entry(watch).or_default();

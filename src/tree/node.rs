@@ -52,22 +52,41 @@ impl NodeRef {
 
     /// The child that `id` describes, called `name`; kept in the store or named in the DDF.
     pub(super) fn child(&self, id: NodeId, name: &str) -> Self {
-        self.listed(id, &Child { name: name.to_owned(), captured: decode_name(name), item: None })
+        let mut child = self.below(id, name);
+        if self.object.node(id).is_unnamed() {
+            child.note_unnamed(decode_name(name), None);
+        }
+        child
     }
 
     /// The child that `id` describes, as a listing found it.
     pub(super) fn listed(&self, id: NodeId, found: &Child) -> Self {
-        let mut child = self.clone();
-        child.id = id;
-        child.asked = None;
-        child.names.push(found.name.clone());
-        let description = self.object.node(id);
-        if description.is_unnamed() {
-            let label = description.label().unwrap_or_default().to_owned();
-            child.variables.push((label, found.captured.clone()));
-            child.item = found.item.clone().map(Arc::new);
+        let mut child = self.below(id, &found.name);
+        if self.object.node(id).is_unnamed() {
+            child.note_unnamed(found.captured.clone(), found.item.clone());
         }
         child
+    }
+
+    fn below(&self, id: NodeId, name: &str) -> Self {
+        let mut names = Vec::with_capacity(self.names.len() + 1);
+        names.extend_from_slice(&self.names);
+        names.push(name.to_owned());
+        Self {
+            object: Arc::clone(&self.object),
+            instance: Arc::clone(&self.instance),
+            id,
+            names,
+            variables: self.variables.clone(),
+            item: self.item.clone(),
+            asked: None,
+        }
+    }
+
+    fn note_unnamed(&mut self, captured: String, item: Option<serde_json::Value>) {
+        let label = self.object.node(self.id).label().unwrap_or_default().to_owned();
+        self.variables.push((label, captured));
+        self.item = item.map(Arc::new);
     }
 
     /// The node above; none above the root.

@@ -71,11 +71,20 @@ impl Tree {
         held: Option<&str>,
         visitor: &Visitor<'_>,
     ) -> Result<Shown, TreeError> {
-        let is_one = match &found {
-            Resolved::One(node) if node.is_leaf() => return self.show_leaf(node, held, visitor).await,
-            Resolved::One(_) => true,
-            Resolved::Many(_) => false,
-        };
+        match &found {
+            Resolved::One(node) if node.is_leaf() => self.show_leaf(node, held, visitor).await,
+            _ => Box::pin(self.show_document(found, level, held, visitor)).await,
+        }
+    }
+
+    async fn show_document(
+        &self,
+        found: Resolved,
+        level: Option<u32>,
+        held: Option<&str>,
+        visitor: &Visitor<'_>,
+    ) -> Result<Shown, TreeError> {
+        let is_one = matches!(found, Resolved::One(_));
         let mut gathering = self.gathering(visitor)?;
         gathering.add(found, level, held).await?;
         if gathering.is_all_fresh() {
@@ -100,12 +109,16 @@ impl Tree {
         readable(node)?;
         let value = self.pass(visitor)?.existing_leaf(node).await?;
         if let Some(held) = held
-            && self.gathering(visitor)?.is_fresh(node, &[held.as_bytes()]).await?
+            && Box::pin(self.is_fresh(node, held, visitor)).await?
         {
             return Ok(Shown::Fresh);
         }
         let mime = node.properties().mime.first().cloned().unwrap_or_else(|| "text/plain".to_owned());
         Ok(if value.is_empty() { Shown::Empty } else { Shown::Leaf { mime, value } })
+    }
+
+    async fn is_fresh(&self, node: &NodeRef, held: &str, visitor: &Visitor<'_>) -> Result<bool, TreeError> {
+        self.gathering(visitor)?.is_fresh(node, &[held.as_bytes()]).await
     }
 
     /// A leaf's value as text, for the agent's own use; none if it has none.

@@ -75,14 +75,15 @@ impl Tree {
             Search { pass: self.pass(visitor)?, uri, object, listings: HashMap::new(), tried: 0 };
         search.check_names()?;
         let roots = search.instances(wanted).await?;
-        let mut nodes = search.descend(roots).await?;
         if uri.has_wildcard() {
+            let nodes = Box::pin(search.descend(roots)).await?;
             if nodes.is_empty() && !uri.path.contains(&Segment::Any) {
                 return Err(TreeError::NotFound(uri.to_string()));
             }
             return Ok(Resolved::Many(nodes));
         }
-        let mut node = nodes.pop().ok_or_else(|| TreeError::NotFound(uri.to_string()))?;
+        let root = roots.into_iter().next().ok_or_else(|| TreeError::NotFound(uri.to_string()))?;
+        let mut node = search.descend_one(root).await?;
         // Without its query, an x-name would lead nowhere.
         if uri.node_values.is_empty() {
             node.asked = Some(uri.without_query().to_string().into());
@@ -182,7 +183,9 @@ impl Search<'_> {
                 only.map_err(not_unique)?.into_iter().collect()
             }
             Selector::Any => tree.visible(self.object, visitor, &self.pass.snapshot)?,
-            Selector::Letter(letter) => self.satisfying_instance(*letter).await?.into_iter().collect(),
+            Selector::Letter(letter) => {
+                Box::pin(self.satisfying_instance(*letter)).await?.into_iter().collect()
+            }
         };
         if found.is_empty() {
             return Err(TreeError::NotFound(format!("an instance of {}", self.object.moid)));
@@ -219,23 +222,35 @@ impl Search<'_> {
         Ok(satisfying)
     }
 
-    /// Step 2: the nodes at the path below all of `nodes`. Behind a wildcard, what one of them lacks is no error.
+    /// Step 2 without a wildcard: the node at the path below the only root.
+    async fn descend_one(&mut self, root: NodeRef) -> Result<NodeRef, TreeError> {
+        let uri = self.uri;
+        let mut node = root;
+        for segment in &uri.path {
+            node = match segment {
+                Segment::Name(name) => self.step(&node, name).await?,
+                Segment::Letter(letter) => {
+                    let satisfying = Box::pin(self.satisfying_child(&node, *letter)).await?;
+                    satisfying.ok_or_else(|| TreeError::NotFound(format!("{uri}: x-name ({letter})")))?
+                }
+                Segment::Any => return Err(TreeError::NotUnique(uri.to_string())),
+            };
+        }
+        Ok(node)
+    }
+
+    /// Step 2: the nodes at the path below all of `nodes`. What one of them lacks is no error.
     async fn descend(&mut self, mut nodes: Vec<NodeRef>) -> Result<Vec<NodeRef>, TreeError> {
         let uri = self.uri;
-        let many = uri.has_wildcard();
         for segment in &uri.path {
             let mut below = Vec::with_capacity(nodes.len());
             for node in nodes {
                 match segment {
                     Segment::Name(name) => match self.step(&node, name).await {
-                        Err(TreeError::NotFound(_)) if many => {}
+                        Err(TreeError::NotFound(_)) => {}
                         child => below.push(child?),
                     },
-                    Segment::Letter(letter) => match self.satisfying_child(&node, *letter).await? {
-                        Some(child) => below.push(child),
-                        None if many => {}
-                        None => return Err(TreeError::NotFound(format!("{}: x-name ({letter})", self.uri))),
-                    },
+                    Segment::Letter(letter) => below.extend(self.satisfying_child(&node, *letter).await?),
                     Segment::Any => {
                         let Some(id) = node.object.unnamed_child(node.id) else { continue };
                         let children = self.listing(&node, id).await?;
@@ -267,7 +282,7 @@ impl Search<'_> {
         if stored && !any_case {
             return Tree::stored_child(parent, id, &name, &self.pass.snapshot)?.ok_or_else(not_found);
         }
-        let children = self.listing(parent, id).await?;
+        let children = Box::pin(self.listing(parent, id)).await?;
         let is_called =
             |child: &&Child| child.name == name || (any_case && child.name.eq_ignore_ascii_case(&name));
         children.iter().find(is_called).map(|child| parent.listed(id, child)).ok_or_else(not_found)

@@ -7,6 +7,7 @@ use super::{Position, XmlError, XmlProblem};
 
 /// The longest start tag: the XML parser compares each attribute of a tag with every other.
 const MAX_TAG: usize = 4 << 10;
+const LONG_TAG: &str = "a tag of more than 4 KiB";
 /// The most namespace prefixes: each element that declares one inherits a copy of all above it.
 const MAX_PREFIXES: usize = 64;
 /// The longest entity declaration.
@@ -107,21 +108,7 @@ fn declared_encoding(bytes: &[u8]) -> Option<String> {
 
 /// Refuses what would cost the XML parser far more than the document's length.
 fn guard(text: &str) -> Result<(), XmlError> {
-    let mut open: Option<usize> = None;
-    for (at, bracket) in text.match_indices(['<', '>']) {
-        let is_start = || text.get(at + 1..).is_some_and(|tag| tag.starts_with(is_name_start));
-        match open {
-            Some(start) if at - start > MAX_TAG => return Err(bomb(text, start, "a tag of more than 4 KiB")),
-            _ if bracket == ">" => open = None,
-            None if is_start() => open = Some(at),
-            _ => {}
-        }
-    }
-    if let Some(start) = open
-        && text.len() - start > MAX_TAG
-    {
-        return Err(bomb(text, start, "a tag of more than 4 KiB"));
-    }
+    tags(text)?;
     let mut prefixes = BTreeSet::new();
     for (at, xmlns) in text.match_indices("xmlns:") {
         let name = text.get(at + xmlns.len()..).unwrap_or_default();
@@ -133,8 +120,33 @@ fn guard(text: &str) -> Result<(), XmlError> {
     entities(text)
 }
 
+/// A tag ends with the first `>` that no value quotes; no tag has another `<` in it, so that what only looks like one in a
+/// comment ends there.
+fn tags(text: &str) -> Result<(), XmlError> {
+    let mut open: Option<(usize, Option<&str>)> = None;
+    for (at, sign) in text.match_indices(['<', '>', '"', '\'']) {
+        let is_start = || text.get(at + 1..).is_some_and(|tag| tag.starts_with(is_name_start));
+        if let Some((start, _)) = open
+            && at - start > MAX_TAG
+        {
+            return Err(bomb(text, start, LONG_TAG));
+        }
+        open = match (open, sign) {
+            (_, "<") => is_start().then_some((at, None)),
+            (Some((start, None)), "\"" | "'") => Some((start, Some(sign))),
+            (Some((start, Some(quote))), _) => Some((start, Some(quote).filter(|quote| *quote != sign))),
+            (_, ">") => None,
+            (open, _) => open,
+        };
+    }
+    match open {
+        Some((start, _)) if text.len() - start > MAX_TAG => Err(bomb(text, start, LONG_TAG)),
+        _ => Ok(()),
+    }
+}
+
 fn is_name_start(character: char) -> bool {
-    character.is_alphabetic() || matches!(character, '_' | ':')
+    character.is_alphabetic() || matches!(character, '_' | ':') || !character.is_ascii()
 }
 
 /// Entities that grow in proportion are fine. What stands in a comment counts too: that is only stricter.

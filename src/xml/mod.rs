@@ -1,6 +1,7 @@
 //! XML from outside: any encoding in the field, an odd prolog, a forgotten declaration; bounded, and nothing external
 //! is ever fetched.
 
+use std::cell::OnceCell;
 use std::fmt;
 
 use roxmltree::{Document, Error as Refusal, Node, ParsingOptions};
@@ -56,20 +57,31 @@ pub enum XmlProblem {
 /// Where the lines of a document start.
 pub(crate) struct Lines<'a> {
     text: &'a str,
-    starts: Vec<usize>,
+    /// Found when first asked for: not every reader wants to know.
+    starts: OnceCell<Vec<usize>>,
 }
 
 impl<'a> Lines<'a> {
     fn of(text: &'a str) -> Self {
-        let others = text.match_indices('\n').map(|(at, _)| at + 1);
-        Self { text, starts: std::iter::once(0).chain(others).collect() }
+        Self { text, starts: OnceCell::new() }
+    }
+
+    fn starts(&self) -> &[usize] {
+        let others = || self.text.match_indices('\n').map(|(at, _)| at + 1);
+        self.starts.get_or_init(|| std::iter::once(0).chain(others()).collect())
+    }
+
+    /// The line in which an element starts, from 1. A document may be one long line: for each of its elements this, not
+    /// [`Lines::position`].
+    pub(crate) fn line(&self, element: Node<'_, '_>) -> usize {
+        let offset = element.range().start;
+        self.starts().partition_point(|&start| start <= offset)
     }
 
     /// Where an element starts.
     pub(crate) fn position(&self, element: Node<'_, '_>) -> Position {
-        let offset = element.range().start;
-        let line = self.starts.partition_point(|&start| start <= offset);
-        let start = self.starts.get(line.saturating_sub(1)).copied().unwrap_or_default();
+        let (offset, line) = (element.range().start, self.line(element));
+        let start = self.starts().get(line.saturating_sub(1)).copied().unwrap_or_default();
         let before = self.text.get(start..offset).unwrap_or_default();
         Position { line, column: before.chars().count() + 1 }
     }
@@ -139,11 +151,11 @@ fn malformed(refusal: &Refusal, text: &str) -> XmlError {
 fn declare(text: &str, root: &str, prefix: &str) -> Option<String> {
     let after_name = text.match_indices(root).find_map(|(at, name)| {
         let before = text.get(..at)?;
-        let open = before.rfind('<')?;
-        let between = before.get(open + 1..)?;
-        let is_tag = between.is_empty()
-            || between.strip_suffix(':').is_some_and(|p| p.chars().all(|c| c.is_alphanumeric() || c == '-'));
-        is_tag.then_some(at + name.len())
+        let tag = match before.strip_suffix(':') {
+            Some(prefixed) => prefixed.trim_end_matches(|c: char| c.is_alphanumeric() || c == '-'),
+            None => before,
+        };
+        tag.ends_with('<').then_some(at + name.len())
     })?;
     let (start, rest) = text.split_at_checked(after_name)?;
     Some(format!("{start} xmlns:{prefix}=\"urn:x-omadm:undeclared:{prefix}\"{rest}"))

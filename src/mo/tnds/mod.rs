@@ -31,6 +31,12 @@ pub enum TndsError {
     /// A `Node` has no name.
     #[error("a <Node> of {0:?} has no <NodeName>")]
     Nameless(String),
+    /// A name is longer than this many bytes.
+    #[error("a <NodeName> has more than {0} bytes")]
+    LongName(usize),
+    /// More nodes than this hang nowhere in the document.
+    #[error("more than {0} roots")]
+    TooManyRoots(usize),
     /// Nodes are nested too deeply.
     #[error("nodes are nested deeper than {0} levels")]
     TooDeep(usize),

@@ -1,5 +1,7 @@
 //! Reading: a tree of names and values first, typed by the DDF afterwards.
 
+use std::collections::BTreeMap;
+
 use base64::Engine as _;
 use roxmltree::Node as Element;
 use serde_json::{Map, Value as Json};
@@ -14,13 +16,17 @@ use crate::xml::{self, text};
 const MAX_BYTES: usize = 8 << 20;
 /// No DM tree is that deep.
 const MAX_DEPTH: usize = 64;
+/// The longest name, in bytes.
+const LONGEST_NAME: usize = 255;
+/// Each node that says its path is held against all roots.
+const MOST_ROOTS: usize = 256;
 
 /// A node and what is below it, as the document has it.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Branch {
     /// `NodeName`
     pub name: String,
-    /// Where it hangs, without `.` and `/` at the ends; empty for the top.
+    /// `Path`, of a root: where it hangs, without `.` and `/` at the ends; empty for the top.
     pub path: String,
     /// `DDFName`: the MOID, for the root of a management object.
     pub ddf_name: Option<String>,
@@ -40,21 +46,28 @@ pub fn parse(body: &[u8]) -> Result<Vec<Branch>, TndsError> {
     let read = xml::read(body, MAX_BYTES, "MgmtTree", |document, _| {
         let tree = document.descendants().find(|element| element.has_tag_name_of("MgmtTree"));
         let tree = tree.ok_or(TndsError::Missing("MgmtTree"))?;
-        children(tree, "Node").map(|element| branch(element, "", 1)).collect::<Result<Vec<_>, TndsError>>()
+        let read = |element| Ok((path_of(element)?, branch(element, "", 1)?));
+        children(tree, "Node").map(read).collect::<Result<Vec<_>, TndsError>>()
     });
     let nodes = read??;
     if nodes.is_empty() {
         return Err(TndsError::Missing("Node"));
     }
-    let mut roots: Vec<Branch> = Vec::new();
-    for node in nodes {
-        let continued = roots.iter_mut().find_map(|root| place(root, &node.path));
-        match continued {
-            Some(place) => place?.children.push(node),
-            None => roots.push(node),
+    let mut roots: Vec<(Branch, Vec<Loose>)> = Vec::new();
+    for (path, node) in nodes {
+        let known = roots.len();
+        match roots.iter_mut().find_map(|(root, loose)| Some((names_below(root, &path)?, loose))) {
+            Some((names, _)) if names.len() >= MAX_DEPTH => return Err(TndsError::TooDeep(MAX_DEPTH)),
+            Some((names, loose)) => loose.push(Loose { names: names.into_iter(), node }),
+            None if known == MOST_ROOTS => return Err(TndsError::TooManyRoots(MOST_ROOTS)),
+            None => roots.push((Branch { path, ..node }, Vec::new())),
         }
     }
-    Ok(roots)
+    let joined = roots.into_iter().map(|(mut root, loose)| {
+        attach(&mut root, loose);
+        root
+    });
+    Ok(joined.collect())
 }
 
 impl Branch {
@@ -112,44 +125,70 @@ fn json(value: Value) -> Json {
     }
 }
 
-/// The node of `root` at `path`, made if it is only named there; none if the path isn't below the root.
-fn place<'b>(root: &'b mut Branch, path: &str) -> Option<Result<&'b mut Branch, TndsError>> {
-    let own = joined(&root.path, &root.name);
-    let below = path.strip_prefix(&own)?;
-    if !below.is_empty() && !below.starts_with('/') {
-        return None;
+/// A node that is not where it hangs yet.
+struct Loose {
+    /// What is left of the way there.
+    names: std::vec::IntoIter<String>,
+    node: Branch,
+}
+
+/// The names that lead from `root` to `path`; none if that isn't below it.
+fn names_below(root: &Branch, path: &str) -> Option<Vec<String>> {
+    let in_folder = match path.strip_prefix(root.path.as_str())? {
+        rest if root.path.is_empty() => rest,
+        rest => rest.strip_prefix('/')?,
+    };
+    let below = in_folder.strip_prefix(root.name.as_str())?;
+    let is_name = below.is_empty() || below.starts_with('/');
+    is_name.then(|| {
+        let names = below.split('/').filter(|name| !name.is_empty());
+        // One too many is enough to be refused.
+        names.take(MAX_DEPTH).map(str::to_owned).collect()
+    })
+}
+
+/// Hangs nodes below `parent`; those that are only named on the way are made. Each node there is visited once,
+/// however many hang below it.
+fn attach(parent: &mut Branch, loose: Vec<Loose>) {
+    let mut below: BTreeMap<String, Vec<Loose>> = BTreeMap::new();
+    for mut one in loose {
+        match one.names.next() {
+            Some(name) => below.entry(name).or_default().push(one),
+            None => parent.children.push(one.node),
+        }
     }
-    let names: Vec<_> = below.split('/').filter(|name| !name.is_empty()).collect();
-    if names.len() >= MAX_DEPTH {
-        return Some(Err(TndsError::TooDeep(MAX_DEPTH)));
+    for child in &mut parent.children {
+        if let Some(loose) = below.remove(&child.name) {
+            attach(child, loose);
+        }
     }
-    Some(Ok(names.into_iter().fold(root, child_called)))
+    for (name, loose) in below {
+        let (path, children) = (String::new(), Vec::new());
+        let mut child = Branch { name, path, ddf_name: None, format: None, value: None, children };
+        attach(&mut child, loose);
+        parent.children.push(child);
+    }
 }
 
-fn child_called<'b>(parent: &'b mut Branch, name: &str) -> &'b mut Branch {
-    let known = parent.children.iter().position(|child| child.name == name);
-    let index = known.unwrap_or_else(|| {
-        let path = joined(&parent.path, &parent.name);
-        let (name, children) = (name.to_owned(), Vec::new());
-        parent.children.push(Branch { name, path, ddf_name: None, format: None, value: None, children });
-        parent.children.len() - 1
-    });
-    #[expect(clippy::indexing_slicing, reason = "found or pushed just now")]
-    &mut parent.children[index]
+/// Where a node without one around it hangs.
+fn path_of(element: Element<'_, '_>) -> Result<String, TndsError> {
+    let path = child(element, "Path").map(text).unwrap_or_default();
+    path.split('/').try_for_each(check_length)?;
+    Ok(trimmed(&path).to_owned())
 }
 
-fn joined(path: &str, name: &str) -> String {
-    if path.is_empty() { name.to_owned() } else { format!("{path}/{name}") }
+fn check_length(name: &str) -> Result<(), TndsError> {
+    if name.len() > LONGEST_NAME { Err(TndsError::LongName(LONGEST_NAME)) } else { Ok(()) }
 }
 
-fn branch(element: Element<'_, '_>, above: &str, depth: usize) -> Result<Branch, TndsError> {
+/// A node and those in it; `parent` is the name of the one that it is in.
+fn branch(element: Element<'_, '_>, parent: &str, depth: usize) -> Result<Branch, TndsError> {
     if depth > MAX_DEPTH {
         return Err(TndsError::TooDeep(MAX_DEPTH));
     }
     let name = child(element, "NodeName").map(text).filter(|name| !name.is_empty());
-    let name = name.ok_or_else(|| TndsError::Nameless(above.to_owned()))?;
-    let path = child(element, "Path").map(text).unwrap_or_default();
-    let path = if depth > 1 { above.to_owned() } else { trimmed(&path).to_owned() };
+    let name = name.ok_or_else(|| TndsError::Nameless(parent.to_owned()))?;
+    check_length(&name)?;
     let properties = child(element, "RTProperties");
     let format = properties.and_then(|properties| child(properties, "Format")).map(format_word);
     let format = format.filter(|word| !word.is_empty()).map(|word| {
@@ -158,14 +197,13 @@ fn branch(element: Element<'_, '_>, above: &str, depth: usize) -> Result<Branch,
     let kind = properties.and_then(|properties| child(properties, "Type"));
     let ddf_name = kind.and_then(|kind| child(kind, "DDFName")).map(text).filter(|moid| !moid.is_empty());
     let format = format.transpose()?;
-    let own = joined(&path, &name);
-    let children = children(element, "Node").map(|node| branch(node, &own, depth + 1));
+    let children = children(element, "Node").map(|node| branch(node, &name, depth + 1));
     let children = children.collect::<Result<Vec<_>, _>>()?;
     // An interior node may have a Value with nothing in it.
     let is_interior = format == Some(Format::Node) || !children.is_empty();
     let value = child(element, "Value").map(xml::raw_text);
     let value = value.filter(|value| !is_interior || !value.trim().is_empty());
-    Ok(Branch { name, path, ddf_name, format, value, children })
+    Ok(Branch { name, path: String::new(), ddf_name, format, value, children })
 }
 
 /// `<Format><int/></Format>`, or the word as text.

@@ -149,6 +149,31 @@ fn depth_and_growth_are_bounded() {
     assert!(matches!(write(&[large], find, 1 << 20), Err(TndsError::TooLarge(_))));
 }
 
+/// Each of these took minutes, or more memory than a gateway has, where nodes are looked for among all others, or keep the
+/// names of all above them.
+#[test]
+fn a_document_costs_no_more_than_in_proportion_to_its_length() {
+    let alone =
+        |name: &str, path: &str| format!("<Node><NodeName>{name}</NodeName><Path>{path}</Path></Node>");
+    let document = |nodes: String| format!("<MgmtTree>{}{nodes}</MgmtTree>", alone("Box", ""));
+    let scattered = document((0..50_000).map(|n| alone("n", &format!("Box/{n}"))).collect());
+    let roots = parse(scattered.as_bytes()).unwrap();
+    assert_eq!((roots.len(), roots[0].children.len()), (1, 50_000));
+    assert!(roots[0].children.iter().all(|child| child.children.len() == 1));
+    let deep =
+        document((0..1_000).map(|n| alone(&n.to_string(), &format!("Box{}", "/n".repeat(63)))).collect());
+    let roots = parse(deep.as_bytes()).unwrap();
+    let deepest = (0..63).fold(&roots[0], |node, _| &node.children[0]);
+    assert_eq!(deepest.children.len(), 1_000);
+    let roots = document((0..50_000).map(|n| alone(&n.to_string(), "")).collect());
+    assert!(matches!(parse(roots.as_bytes()), Err(TndsError::TooManyRoots(256))));
+    let inner = "<Node><NodeName>n</NodeName></Node>".repeat(50_000);
+    let long = tree(&inner).replace("Box", &"x".repeat(1 << 20));
+    assert!(matches!(parse(long.as_bytes()), Err(TndsError::LongName(255))));
+    let long = document(alone("n", &format!("Box/{}", "x".repeat(256))));
+    assert!(matches!(parse(long.as_bytes()), Err(TndsError::LongName(255))));
+}
+
 #[test]
 fn each_document_says_where_it_belongs() {
     let root = serialised(&format!("{MOID}//"), "Box", &json!({"int": 5, "chr": null}));

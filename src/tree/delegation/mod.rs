@@ -167,9 +167,13 @@ impl Tree {
             }
             let inherent = self.inherent(object, &instance);
             for mut entry in entries(object, &instance.miid, &inherent, snapshot)? {
-                // Two servers may have chosen one name where neither saw the other's entry.
-                if !names.insert(entry.name.clone()) {
+                // Two servers may have chosen one name where neither saw the other's entry, or one that another entry
+                // has by itself.
+                if names.contains(&entry.name) {
                     entry.name = name_of(&entry.miid, &entry.maid);
+                }
+                while !names.insert(entry.name.clone()) {
+                    entry.name.push('~');
                 }
                 table.entries.insert((entry.miid.clone(), entry.maid.clone()), entry);
             }

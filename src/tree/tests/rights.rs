@@ -3,6 +3,7 @@
 use serde_json::json;
 
 use super::*;
+use crate::store::{Change, NodeKey};
 
 const DMDAC: &str = "urn:oma:mo:oma-dm-dmdac:1.0";
 const BOXES: &str = "urn:oma:mo:oma-dm-dmdac:1.0/urn_t_mo_box_1.0/";
@@ -322,6 +323,34 @@ async fn one_name_that_two_servers_chose_becomes_two_for_who_sees_both() {
     let seen = other.read(CRATES).await.unwrap();
     assert_eq!((&seen["x"]["MIID"], &seen["2.serverid_fourth"]["MIID"]), (&json!("1"), &json!("2")));
     assert_eq!(seen.as_object().unwrap().len(), 6, "{seen}");
+}
+
+#[tokio::test]
+async fn a_name_that_another_entry_gets_by_itself_later_is_its_own_all_the_same() {
+    let bench = bench();
+    let acme = bench.server("acme");
+    acme.create().await;
+    acme.write(CRATES, json!({"2.serverid_acme": entry("1", "serverid:other", 1)})).await.unwrap();
+    acme.create().await;
+    let seen = acme.read(CRATES).await.unwrap();
+    assert_eq!(seen.as_object().unwrap().len(), 4, "{seen}");
+    assert_eq!(seen["2.serverid_acme"]["MIID"], "1");
+    assert_eq!(seen["2.serverid_acme~"], entry("2", "serverid:acme", 15));
+    acme.delete(&format!("{CRATES}2.serverid_acme")).await.unwrap();
+    assert_eq!(acme.read(CRATES).await.unwrap()["2.serverid_acme"], entry("2", "serverid:acme", 15));
+}
+
+#[tokio::test]
+async fn who_has_made_more_instances_than_entries_are_allowed_can_still_delegate_less() {
+    let bench = bench();
+    let acme = bench.server("acme");
+    let made = (1..=1025).map(|miid| Change::AddInstance {
+        instance: NodeKey::instance(CRATE, &miid.to_string()),
+        creator: "serverid:acme".into(),
+    });
+    bench.tree.store.commit(made.collect()).await.unwrap();
+    acme.write(&format!("{CRATES}1.serverid_acme/AccessRights"), json!(9)).await.unwrap();
+    assert_eq!(code(acme.write(CRATES, json!({"x": entry("1", "serverid:other", 1)})).await), 506);
 }
 
 #[tokio::test]
