@@ -85,6 +85,14 @@ def ready(bench):
 
 
 @check
+def operator_tool(bench):
+    """omadmctl prints the shipped descriptions"""
+    machine = bench.machine
+    shown = machine.run("omadmctl", "ddf", "show", "/usr/share/omadm/mo/devinfo/devinfo.ddf.xml")
+    assert re.search(r"^.*DevID +chr +Get", shown, re.M), shown
+
+
+@check
 def new_account(bench):
     """an account and a management object take effect by themselves"""
     machine = bench.machine
