@@ -242,7 +242,7 @@ async fn what_a_repository_sends_is_decoded_and_bounded_before_it_is_memory() {
     let server = another(&bench, "sized", |request| match request.path.as_str() {
         "/gzip" => Reply::ok("text/plain", gzip(b"unpacked")).header("content-encoding", "gzip"),
         "/bomb" => Reply::ok("text/plain", gzip(&vec![b'x'; 256 << 20])).header("content-encoding", "gzip"),
-        "/large" => Reply::ok("text/plain", vec![b'x'; (8 << 20) + 1]),
+        "/large" => Reply::ok("text/plain", vec![b'x'; (4 << 20) + 1]),
         "/brotli" => Reply::ok("text/plain", "?").header("content-encoding", "br"),
         _ => Reply::ok("text/plain", "cut off").broken_off(),
     })

@@ -188,7 +188,7 @@ impl Asking<'_> {
             let document = Document {
                 moid: Some(other.moid),
                 client_uri: other.client_uri,
-                data: other.data,
+                data: other.data.into(),
                 is_bare: false,
             };
             found.objects.push((document, target.clone()));

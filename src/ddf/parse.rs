@@ -8,10 +8,10 @@ use roxmltree::Node as Element;
 use super::{
     AccessType, CaseSense, Ddf, DdfError, DdfProblem, Format, Node, NodeName, Occurrence, Properties, Scope,
 };
-use crate::xml::{self, Lines, text};
+use crate::xml::{self, Limits, Lines, text};
 
 /// The largest description read; the largest in the field have about 3 MB.
-const MAX_BYTES: usize = 8 << 20;
+const LIMITS: Limits = Limits { bytes: 8 << 20, nodes: 1_000_000 };
 /// No DM tree is that deep.
 const MAX_DEPTH: usize = 64;
 /// MIME types of one leaf; more are left out.
@@ -31,7 +31,7 @@ pub fn parse(bytes: &[u8]) -> Result<Ddf, DdfError> {
 
 /// Like [`parse`]; also the line of every node, in document order (a node stands before its children).
 pub(crate) fn parse_with_lines(bytes: &[u8]) -> Result<(Ddf, Vec<usize>), DdfError> {
-    xml::read(bytes, MAX_BYTES, "MgmtTree", |document, lines| {
+    xml::read(bytes, LIMITS, "MgmtTree", |document, lines| {
         Parser { lines, namespace: None, node_lines: Vec::new() }.tree(document.root_element())
     })?
 }
@@ -233,7 +233,7 @@ impl Found {
             occurrence: self.occurrence.unwrap_or_default(),
             format: self.format.unwrap_or(guess),
             scope: self.scope.unwrap_or_default(),
-            case_sense: self.case_sense.unwrap_or_default(),
+            case_sense: self.case_sense,
             default_value: self.default_value,
             mime: self.mime,
             ddf_name: self.ddf_name,

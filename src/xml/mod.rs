@@ -12,8 +12,6 @@ mod write;
 
 pub(crate) use write::{Writer, holds};
 
-/// XML nodes, white space included; a 3 MB device description has 150,000.
-const MAX_NODES: u32 = 1_000_000;
 /// Prefixes and entities that may lack a declaration.
 const MAX_REPAIRS: usize = 16;
 
@@ -46,6 +44,9 @@ pub enum XmlProblem {
     /// It names an encoding that can't be told apart from the rest of its text.
     #[error("encoding {0:?} isn't supported: use UTF-8 or UTF-16")]
     UnknownEncoding(String),
+    /// It has more XML nodes than this.
+    #[error("more than {0} XML nodes")]
+    TooManyNodes(u32),
     /// Something in it costs out of all proportion.
     #[error("{0}")]
     Bomb(&'static str),
@@ -87,24 +88,36 @@ impl<'a> Lines<'a> {
     }
 }
 
-/// Parses a document of at most `max_bytes` and shows it to `read`.
+/// How much of a document is read.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Limits {
+    /// The most bytes.
+    pub(crate) bytes: usize,
+    /// The most XML nodes, white space included.
+    pub(crate) nodes: u32,
+}
+
+/// Parses a document within `limits` and shows it to `read`.
 ///
 /// Forgiven are an XML declaration or document type that is odd or out of place, prefixes of namespaces that are not
 /// declared in an element called `root`, and entities whose declaration is elsewhere: these stay as they are written.
 pub(crate) fn read<T>(
     bytes: &[u8],
-    max_bytes: usize,
+    limits: Limits,
     root: &str,
     read: impl FnOnce(&Document<'_>, &Lines<'_>) -> T,
 ) -> Result<T, XmlError> {
-    let decoded = decode::text(bytes, max_bytes)?;
+    let decoded = decode::text(bytes, limits.bytes)?;
     let (mut text, prolog) = prolog::cleaned(&decoded);
     drop(decoded);
     let mut first_error = None;
     for _ in 0..MAX_REPAIRS {
-        let options = ParsingOptions { allow_dtd: true, nodes_limit: MAX_NODES, entity_resolver: None };
+        let options = ParsingOptions { allow_dtd: true, nodes_limit: limits.nodes, entity_resolver: None };
         let refusal = match Document::parse_with_options(&text, options) {
             Ok(document) => return Ok(read(&document, &Lines::of(&text))),
+            Err(Refusal::NodesLimitReached) => {
+                return Err(XmlError { at: None, problem: XmlProblem::TooManyNodes(limits.nodes) });
+            }
             Err(refusal) => refusal,
         };
         let repaired = match &refusal {
