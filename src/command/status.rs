@@ -68,6 +68,9 @@ pub enum CommandError {
     /// An EXEC or a SHOW can't begin.
     #[error(transparent)]
     Exec(ExecError),
+    /// The agent is about to end.
+    #[error("the agent stops")]
+    Stopped,
 }
 
 impl From<TransportError> for CommandError {
@@ -101,7 +104,7 @@ impl CommandError {
             Self::NotAcceptable { profile: Profile::Approved, .. } => 406,
             Self::MediaType(_) | Self::NotAcceptable { .. } => 415,
             Self::Redirect(_) | Self::Browser(_) => 500,
-            Self::Exec(_) | Self::Repository(429 | 500..=599) => 503,
+            Self::Exec(_) | Self::Stopped | Self::Repository(429 | 500..=599) => 503,
             Self::Repository(_) => 500,
             Self::Transport(error) if error.is_retryable() => 503,
             Self::Transport(_) => 500,

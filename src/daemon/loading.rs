@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 
 use super::DaemonError;
 use crate::backend::Machine;
-use crate::config::{self, Account, Environment, Problems, Selection, Settings};
+use crate::config::{self, Account, Auth, Environment, Problems, Selection, Settings};
 use crate::journal::id;
 use crate::mo::{self, ManagementObject};
 use crate::session::Random;
@@ -172,7 +172,10 @@ impl Loader {
             let account = as_changed(account, &store);
             match before.iter().find(|peer| peer.is_for(&account, &settings)) {
                 Some(peer) => Arc::clone(peer),
-                None => Arc::new(Peer::new(account, Arc::clone(&settings), self.surroundings())),
+                None => {
+                    warn_of_anonymity(&account);
+                    Arc::new(Peer::new(account, Arc::clone(&settings), self.surroundings()))
+                }
             }
         };
         let peers = accounts.iter().map(peer).collect();
@@ -214,6 +217,17 @@ fn as_changed(account: &Arc<Account>, store: &Store) -> Arc<Account> {
         log::error!(OMADM_SERVER_ID = server_id; "{server_id}: what the server changed in its account can't be read: {error}");
         Arc::clone(account)
     })
+}
+
+/// A server is to know its client (TS 5.1.2). A bench, or a network that vouches for its devices, may do without.
+fn warn_of_anonymity(account: &Account) {
+    if account.auth == Auth::None {
+        let server_id = account.server_id.as_str();
+        log::warn!(
+            OMADM_SERVER_ID = server_id;
+            "{server_id}: the account has no auth: the agent does not authenticate to this server"
+        );
+    }
 }
 
 /// All that is wrong with the files of a configuration: what `omadmd --check` prints.
