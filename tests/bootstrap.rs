@@ -299,6 +299,8 @@ async fn the_approved_texts_account_speaks_the_approved_profile() {
     let status = &packages.last().unwrap().json["Status"];
     assert_eq!(status[0]["sc"], 200, "{status}");
     assert_eq!(packages.last().unwrap().part(1).unwrap().body, "gw".as_bytes());
+    let complete = json!([{"AlertType": "urn:oma:at:dm:2.0:BootstrapComplete"}]);
+    assert_eq!(packages.first().unwrap().json["Alert"], complete);
     agent.stop().await;
 }
 
