@@ -68,9 +68,9 @@ pub enum CommandError {
     /// An EXEC or a SHOW can't begin.
     #[error(transparent)]
     Exec(ExecError),
-    /// Not in this version.
-    #[error("{0} is not supported")]
-    Unsupported(&'static str),
+    /// The agent is about to end.
+    #[error("the agent stops")]
+    Stopped,
 }
 
 impl From<TransportError> for CommandError {
@@ -104,12 +104,12 @@ impl CommandError {
             Self::NotAcceptable { profile: Profile::Approved, .. } => 406,
             Self::MediaType(_) | Self::NotAcceptable { .. } => 415,
             Self::Redirect(_) | Self::Browser(_) => 500,
-            Self::Exec(_) | Self::Repository(429 | 500..=599) => 503,
+            Self::Exec(_) | Self::Stopped | Self::Repository(429 | 500..=599) => 503,
             Self::Repository(_) => 500,
             Self::Transport(error) if error.is_retryable() => 503,
             Self::Transport(_) => 500,
             Self::TooManySubscriptions(_) => 506,
-            Self::Unknown | Self::NoBrowser | Self::Unsupported(_) => 501,
+            Self::Unknown | Self::NoBrowser => 501,
         }
     }
 }
