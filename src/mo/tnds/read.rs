@@ -10,7 +10,7 @@ use super::TndsError;
 use crate::ddf::Format;
 use crate::mo::value::{Value, ValueError};
 use crate::mo::{ManagementObject, NodeId};
-use crate::xml::{self, text};
+use crate::xml::{self, Tolerance, text};
 
 /// The largest document read.
 const MAX_BYTES: usize = 8 << 20;
@@ -43,7 +43,7 @@ pub struct Branch {
 /// # Errors
 /// The first thing that is wrong with it.
 pub fn parse(body: &[u8]) -> Result<Vec<Branch>, TndsError> {
-    let read = xml::read(body, MAX_BYTES, "MgmtTree", |document, _| {
+    let read = xml::read(body, MAX_BYTES, "MgmtTree", Tolerance::Message, |document, _| {
         let tree = document.descendants().find(|element| element.has_tag_name_of("MgmtTree"));
         let tree = tree.ok_or(TndsError::Missing("MgmtTree"))?;
         let read = |element| Ok((path_of(element)?, branch(element, "", 1)?));
