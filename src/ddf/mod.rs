@@ -12,8 +12,8 @@ mod write;
 mod tests;
 
 pub use error::{DdfError, DdfProblem};
-pub use parse::parse;
 pub(crate) use parse::parse_with_lines;
+pub use parse::{parse, parse_forgiving};
 
 /// A parsed DDF document.
 #[derive(Clone, Debug, PartialEq)]

@@ -11,7 +11,7 @@ use crate::ddf::Format;
 use crate::mo::data::{Budget, MOST_NODES, MoData};
 use crate::mo::value::{Value, ValueError};
 use crate::mo::{ManagementObject, NodeId};
-use crate::xml::{self, Limits, text};
+use crate::xml::{self, Limits, Tolerance, text};
 
 /// What is read: a leaf has up to 16 XML nodes, a usual one ten.
 const LIMITS: Limits = Limits { bytes: 4 << 20, nodes: 200_000 };
@@ -45,7 +45,7 @@ pub struct Branch {
 /// The first thing that is wrong with it.
 pub fn parse(body: &[u8]) -> Result<Vec<Branch>, TndsError> {
     let mut budget = Budget::default();
-    let read = xml::read(body, LIMITS, "MgmtTree", |document, _| {
+    let read = xml::read(body, LIMITS, "MgmtTree", Tolerance::Message, |document, _| {
         let tree = document.descendants().find(|element| element.has_tag_name_of("MgmtTree"));
         let tree = tree.ok_or(TndsError::Missing("MgmtTree"))?;
         let read = |element| Ok((path_of(element)?, branch(element, "", 1, &mut budget)?));
