@@ -13,7 +13,6 @@ mod write;
 
 pub(crate) use write::{Writer, holds};
 
-/// Prefixes and entities that may lack a declaration.
 /// Prefixes that may lack a declaration, and one turn for all entities.
 const MAX_REPAIRS: usize = 16;
 
