@@ -184,6 +184,20 @@ async fn what_was_being_executed_when_the_agent_died_is_reported_as_failed_and_o
 }
 
 #[tokio::test]
+async fn what_had_ended_before_the_agent_died_in_the_next_command_is_reported_as_it_ended() {
+    let bench = Bench::new().await;
+    bench.play(json!([[["EXEC", node("Count")], ["EXEC", node("Fail")], ["EXEC", node("Slow")]]]));
+    let agent = bench.start().await;
+    bench.notify().await;
+    appears(&bench.gateway.path("slowed")).await;
+    crash(&bench, agent).await;
+    let agent = bench.start().await;
+    told(&bench, &agent, &[("Count", 200), ("Fail", 1503), ("Slow", 500)]).await;
+    assert_eq!(bench.counted(), 1);
+    agent.stop().await;
+}
+
+#[tokio::test]
 async fn what_the_agents_stop_broke_off_is_reported_as_failed() {
     let bench = Bench::with(at_once()).await;
     bench.play(json!([[["EXEC", node("Slow")]]]));

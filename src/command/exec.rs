@@ -28,7 +28,7 @@ pub(super) async fn run(parameters: &[String], context: &mut Context<'_>) -> Ans
     let mut execution = context.execs.begin(context.tree, &context.visitor, invocation).await?;
     tokio::select! {
         () = std::future::ready(()), if at_once => {}
-        finished = execution.end(), if !at_once => return Ok(plain(context.execs.ended(finished))),
+        finished = execution.end(), if !at_once => return Ok(plain(context.execs.ended(execution, finished))),
         () = tokio::time::sleep(context.settings.exec.sync_limit) => {}
         () = stopped(context.stopping) => {}
     }

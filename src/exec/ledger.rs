@@ -31,8 +31,8 @@ pub struct Ledger {
 /// A program on its way.
 #[derive(Debug)]
 pub struct Execution {
-    /// What its end is unless it says otherwise.
-    lost: Finished,
+    number: u64,
+    record: Record,
     task: JoinHandle<(Finished, Held)>,
     /// From its end until that was reported.
     held: Option<Held>,
@@ -86,9 +86,8 @@ impl Ledger {
                 return Err(error.into());
             }
         };
-        let lost = record.finished(number, 500);
-        let task = tokio::spawn(watch_over(number, record, invocation, running, (hold, place)));
-        Ok(Execution { lost, task, held: None })
+        let task = tokio::spawn(watch_over(number, record.clone(), invocation, running, (hold, place)));
+        Ok(Execution { number, record, task, held: None })
     }
 
     /// Executes a node when the session has ended: whatever happens before.
@@ -107,9 +106,12 @@ impl Ledger {
         Ok(())
     }
 
-    /// It ended within its command: the code that the next package carries.
-    pub fn ended(&mut self, finished: Finished) -> u16 {
+    /// It ended within its command: the code that the next package carries. Should the agent die in a command that
+    /// follows, its next start still knows it.
+    pub fn ended(&mut self, execution: Execution, finished: Finished) -> u16 {
         let code = finished.code;
+        let record = Record { code: Some(code), ..execution.record };
+        self.settled.push(Change::Exec(finished.number, record.to_json()));
         self.untold.push(finished);
         code
     }
@@ -165,7 +167,8 @@ impl Execution {
                 self.held = Some(held);
                 finished
             }
-            Err(_) => self.lost.clone(),
+            // Nobody saw its end.
+            Err(_) => self.record.finished(self.number, 500),
         }
     }
 }

@@ -33,6 +33,9 @@ pub struct Record {
     /// The boot in which it was last started, as the kernel names it.
     #[serde(default)]
     pub boot: String,
+    /// How it ended, where that was known and not told.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub code: Option<u16>,
 }
 
 /// What becomes of an EXEC that was waiting or running when the agent ended.
@@ -57,6 +60,7 @@ impl Record {
             resume: invocation.resume,
             starts: 0,
             boot: String::new(),
+            code: None,
         }
     }
 
@@ -74,6 +78,9 @@ impl Record {
     /// what became of it; and what is done after a session is mostly a reboot, which has succeeded if there was one.
     #[must_use]
     pub fn fate(&self, boot: &str) -> Fate {
+        if let Some(code) = self.code {
+            return Fate::Over(code);
+        }
         let rebooted = !boot.is_empty() && self.boot != boot;
         match self.starts {
             0 => Fate::Start,
@@ -123,6 +130,7 @@ mod tests {
             resume,
             starts,
             boot: "this".into(),
+            code: None,
         }
     }
 
@@ -147,6 +155,14 @@ mod tests {
             assert_eq!(record(after_session, true, 1).fate("next"), Fate::Start);
             assert_eq!(record(after_session, true, 2).fate("this"), Fate::Start);
             assert_eq!(record(after_session, true, 3).fate("next"), Fate::Over(500));
+        }
+    }
+
+    #[test]
+    fn what_had_ended_keeps_its_result_and_is_not_started_again() {
+        for resume in [false, true] {
+            let ended = Record { code: Some(200), ..record(false, resume, 1) };
+            assert_eq!(Record::from_json(&ended.to_json()).unwrap().fate("this"), Fate::Over(200));
         }
     }
 
