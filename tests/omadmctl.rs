@@ -74,7 +74,7 @@ fn what_is_odd_in_a_file_is_told_and_the_file_is_shown() {
     let path = folder.path().join("odd.ddf.xml").display().to_string();
     let xml = "<MgmtTree><Node><NodeName>a</NodeName>\n<DFProperties><DFFormat><datetime/></DFFormat>\
                </DFProperties></Node></MgmtTree>";
-    std::fs::write(&path, xml).unwrap();
+    std::fs::File::create(&path).unwrap().write_all(xml.as_bytes()).unwrap();
     let answer = ctl(&["ddf", "show", &path]);
     assert_eq!(answer.status.code(), Some(0));
     let told = text(&answer.stderr);
