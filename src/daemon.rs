@@ -463,6 +463,7 @@ impl Daemon {
         self.queue.keep(|server_id| world.peer(server_id).is_some());
         self.watcher.look_at(&world.settings.paths);
         let before = std::mem::replace(&mut self.world, Arc::new(world));
+        self.warn_of_mixed(Some(&before));
         let due = schedule::of_changes(&before, &self.world, Instant::now(), &mut *self.random);
         for (ticket, at) in due {
             self.queue.ask(ticket, at);

@@ -299,6 +299,8 @@ async fn the_approved_texts_account_speaks_the_approved_profile() {
     let status = &packages.last().unwrap().json["Status"];
     assert_eq!(status[0]["sc"], 200, "{status}");
     assert_eq!(packages.last().unwrap().part(1).unwrap().body, "gw".as_bytes());
+    let complete = json!([{"AlertType": "urn:oma:at:dm:2.0:BootstrapComplete"}]);
+    assert_eq!(packages.first().unwrap().json["Alert"], complete);
     agent.stop().await;
 }
 
@@ -336,6 +338,54 @@ async fn a_device_with_an_account_of_its_owner_asks_nobody() {
     boot.bench.ended(&agent, 3).await;
     assert_eq!(boot.sessions().last().unwrap(), "/brought");
     agent.stop().await;
+}
+
+#[tokio::test]
+async fn a_typo_in_the_owners_account_file_hands_the_device_to_nobody_else() {
+    let boot = Boot::new("/boot", "").await;
+    boot.serve(&object(boot.dmacc("afar")));
+    let gateway = &boot.bench.gateway;
+    let account = gateway.path("accounts").join("mine.toml");
+    files::put(&gateway.path("open.secret"), "x", files::PLAIN).unwrap();
+    let (origin, ca) = (boot.bench.server.origin(), gateway.path("ca.pem"));
+    let sound = format!(
+        "server-uri = \"{origin}/owned\"\nserver-id = \"mine\"\ntls = {{ ca-file = \"{}\" }}\n",
+        ca.display()
+    );
+    let secret = gateway.path("open.secret");
+    let open = format!("{sound}[notification]\nsecret-file = \"{}\"\n", secret.display());
+    for broken in [format!("{sound}server-id ="), open] {
+        files::put(&account, broken, files::PLAIN).unwrap();
+        let mut agent = boot.bench.start().await;
+        agent.logged("why nobody is asked", |line| line.contains("no account can be used")).await;
+        agent.signal(Signal::SIGHUP);
+        agent.logged("of the reload", |line| line.contains("configuration read again")).await;
+        agent.stop().await;
+    }
+    files::put(&account, &sound, files::PLAIN).unwrap();
+    let agent = boot.bench.start().await;
+    boot.bench.ended(&agent, 1).await;
+    agent.stop().await;
+    assert_eq!((boot.asked().len(), boot.sessions()), (0, vec!["/owned".to_owned()]));
+}
+
+#[tokio::test]
+async fn the_owners_account_besides_a_brought_one_is_remarked_on_once() {
+    let boot = Boot::new("/boot", "").await;
+    boot.serve(&object(boot.dmacc("afar")));
+    let mut agent = boot.bench.start().await;
+    boot.bench.ended(&agent, 1).await;
+    let origin = boot.bench.server.origin();
+    let mine =
+        format!("server-uri = \"{origin}/owned\"\nserver-id = \"mine\"\n[schedule]\nfirst-contact = false\n");
+    files::put(&boot.bench.gateway.path("accounts").join("mine.toml"), mine, files::PLAIN).unwrap();
+    for _ in 0..2 {
+        agent.signal(Signal::SIGHUP);
+        agent.logged("of the reload", |line| line.contains("configuration read again: 2 accounts")).await;
+    }
+    assert_eq!(agent.log().matches("a bootstrap brought are still served").count(), 1, "{}", agent.log());
+    agent.stop().await;
+    assert_eq!(boot.asked().len(), 1);
 }
 
 #[tokio::test]

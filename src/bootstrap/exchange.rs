@@ -94,7 +94,7 @@ pub async fn run(
 ) -> Result<Option<Vec<String>>, BootstrapError> {
     let settings = &world.settings;
     let Some(address) = &settings.bootstrap.uri else { return Ok(None) };
-    if world.tree.accounts().iter().any(|account| !account.is_bootstrapped()) {
+    if world.is_owned {
         return Ok(None);
     }
     let imsi = fact(Fact::Imsi, settings).await;
@@ -188,7 +188,7 @@ impl Asking<'_> {
             let document = Document {
                 moid: Some(other.moid),
                 client_uri: other.client_uri,
-                data: other.data,
+                data: other.data.into(),
                 is_bare: false,
             };
             found.objects.push((document, target.clone()));

@@ -71,9 +71,6 @@ pub enum CommandError {
     /// The agent is about to end.
     #[error("the agent stops")]
     Stopped,
-    /// Not in this version.
-    #[error("{0} is not supported")]
-    Unsupported(&'static str),
 }
 
 impl From<TransportError> for CommandError {
@@ -112,7 +109,7 @@ impl CommandError {
             Self::Transport(error) if error.is_retryable() => 503,
             Self::Transport(_) => 500,
             Self::TooManySubscriptions(_) => 506,
-            Self::Unknown | Self::NoBrowser | Self::Unsupported(_) => 501,
+            Self::Unknown | Self::NoBrowser => 501,
         }
     }
 }

@@ -10,6 +10,7 @@ use super::{Daemon, schedule};
 use crate::bootstrap::{self, BootstrapError};
 use crate::journal::id;
 use crate::session::backoff;
+use crate::world::World;
 
 /// A failed attempt is repeated after a random time below this, doubled with each failure.
 const AGAIN_BASE: Duration = Duration::from_secs(60);
@@ -80,9 +81,30 @@ impl Daemon {
     /// A million new devices that are switched on at one moment ask one after the other.
     pub(super) fn look_for_bootstrap_at_start(&mut self) {
         let none = self.world.tree.accounts().is_empty();
+        if none && self.world.is_owned && self.world.settings.bootstrap.uri.is_some() {
+            log::warn!(
+                "bootstrap: no account can be used, but there are account files: no server is asked for others"
+            );
+        }
+        self.warn_of_mixed(None);
         let most = if none { self.world.settings.bootstrap.jitter } else { Duration::ZERO };
         let late = schedule::jitter(most, &mut *self.random);
         self.bootstrapping.look(Instant::now() + late);
+    }
+
+    /// Says once that the owner's accounts are served besides those of a bootstrap, which nobody renews now.
+    pub(super) fn warn_of_mixed(&self, before: Option<&World>) {
+        let mixed = |world: &World| {
+            let accounts = world.tree.accounts();
+            accounts.iter().any(|account| account.is_bootstrapped())
+                && accounts.iter().any(|account| !account.is_bootstrapped())
+        };
+        if mixed(&self.world) && !before.is_some_and(mixed) {
+            log::warn!(
+                "bootstrap: besides the accounts of files, those that a bootstrap brought are still served; \
+                 no server is asked for others"
+            );
+        }
     }
 
     /// When the next attempt is due; none while the clock is not set.

@@ -10,10 +10,10 @@ use roxmltree::Node as Element;
 use super::{
     AccessType, CaseSense, Ddf, DdfError, DdfProblem, Format, Node, NodeName, Occurrence, Properties, Scope,
 };
-use crate::xml::{self, Lines, Tolerance, text};
+use crate::xml::{self, Limits, Lines, Tolerance, text};
 
 /// The largest description read; the largest in the field have about 3 MB.
-const MAX_BYTES: usize = 8 << 20;
+const LIMITS: Limits = Limits { bytes: 8 << 20, nodes: 1_000_000 };
 /// No DM tree is that deep.
 const MAX_DEPTH: usize = 64;
 /// MIME types of one leaf; more are left out.
@@ -35,7 +35,7 @@ pub fn parse(bytes: &[u8]) -> Result<Ddf, DdfError> {
 
 /// Like [`parse`]; also the line of every node, in document order (a node stands before its children).
 pub(crate) fn parse_with_lines(bytes: &[u8]) -> Result<(Ddf, Vec<usize>), DdfError> {
-    xml::read(bytes, MAX_BYTES, "MgmtTree", Tolerance::File, |document, lines| {
+    xml::read(bytes, LIMITS, "MgmtTree", Tolerance::File, |document, lines| {
         let mut parser = Parser::new(lines, None);
         Ok((parser.tree(document.root_element())?, parser.node_lines))
     })?
@@ -47,7 +47,7 @@ pub(crate) fn parse_with_lines(bytes: &[u8]) -> Result<(Ddf, Vec<usize>), DdfErr
 /// # Errors
 /// There is no tree in it that could be shown.
 pub fn parse_forgiving(bytes: &[u8]) -> Result<(Ddf, Vec<DdfError>), DdfError> {
-    xml::read(bytes, MAX_BYTES, "MgmtTree", Tolerance::Display, |document, lines| {
+    xml::read(bytes, LIMITS, "MgmtTree", Tolerance::Display, |document, lines| {
         let mut parser = Parser::new(lines, Some(Vec::new()));
         Ok((parser.tree(document.root_element())?, parser.forgiven.unwrap_or_default()))
     })?
@@ -274,7 +274,7 @@ impl Found {
             occurrence: self.occurrence.unwrap_or_default(),
             format: self.format.unwrap_or(guess),
             scope: self.scope.unwrap_or_default(),
-            case_sense: self.case_sense.unwrap_or_default(),
+            case_sense: self.case_sense,
             default_value: self.default_value,
             mime: self.mime,
             ddf_name: self.ddf_name,

@@ -80,7 +80,7 @@ fn a_field_file_parses() {
     assert_eq!(leaf.name, NodeName::Unnamed(None));
     assert_eq!(leaf.properties.format, Format::Chr);
     assert_eq!(leaf.properties.mime, ["text/plain", "text/html"]);
-    assert_eq!(leaf.properties.case_sense, CaseSense::Insensitive);
+    assert_eq!(leaf.properties.case_sense, Some(CaseSense::Insensitive));
     assert_eq!(leaf.properties.default_value.as_deref(), Some(""));
     assert!(leaf.properties.access.is_empty());
 }
@@ -228,7 +228,7 @@ fn every_format_of_the_ddf_is_known() {
         assert_eq!(properties(&format!("<Scope><{word}/></Scope>")).scope, scope);
     }
     for (word, case) in [("CS", CaseSense::Sensitive), ("CIS", CaseSense::Insensitive)] {
-        assert_eq!(properties(&format!("<CaseSense><{word}/></CaseSense>")).case_sense, case);
+        assert_eq!(properties(&format!("<CaseSense><{word}/></CaseSense>")).case_sense, Some(case));
     }
 }
 
@@ -450,7 +450,7 @@ fn some_properties() -> impl Strategy<Value = Properties> {
     let format = (0..Format::WORDS.len()).prop_map(|index| Format::WORDS[index].1);
     let mime = proptest::collection::btree_set("[a-z]{1,5}/[a-z]{1,5}", 0..3);
     let texts = proptest::collection::vec(proptest::option::of(words()), 4);
-    (0u8..64, occurrence, format, any::<(bool, bool)>(), mime, texts).prop_map(
+    (0u8..64, occurrence, format, any::<(bool, Option<bool>)>(), mime, texts).prop_map(
         |(access, occurrence, format, (permanent, insensitive), mime, texts)| {
             let mut texts = texts.into_iter();
             let mut text = || texts.next().flatten();
@@ -459,7 +459,8 @@ fn some_properties() -> impl Strategy<Value = Properties> {
                 occurrence,
                 format,
                 scope: if permanent { Scope::Permanent } else { Scope::Dynamic },
-                case_sense: if insensitive { CaseSense::Insensitive } else { CaseSense::Sensitive },
+                case_sense: insensitive
+                    .map(|yes| if yes { CaseSense::Insensitive } else { CaseSense::Sensitive }),
                 default_value: text(),
                 mime: mime.into_iter().collect(),
                 ddf_name: text(),

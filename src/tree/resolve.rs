@@ -7,7 +7,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use crate::backend::{self, Answer, Child};
-use crate::ddf::{CaseSense, Format, NodeName};
+use crate::ddf::{Format, NodeName};
 use crate::mo::{ManagementObject, NodeId, Value};
 use crate::store::Snapshot;
 use crate::uri::client::{ClientUri, NodeValue, Segment, Selector};
@@ -284,7 +284,7 @@ impl Search<'_> {
         }
         self.tried(1).await?;
         let name = encode_name(name);
-        let any_case = description.properties.case_sense == CaseSense::Insensitive;
+        let any_case = description.ignores_case();
         let stored = description.mapping.list.is_none() && !parent.object.per_object;
         if stored && !any_case {
             return Tree::stored_child(parent, id, &name, &self.pass.snapshot)?.ok_or_else(not_found);

@@ -16,6 +16,7 @@ pub(crate) use write::{Writer, holds};
 /// XML nodes, white space included; a 3 MB device description has 150,000.
 const MAX_NODES: u32 = 1_000_000;
 /// Prefixes that may lack a declaration, and one turn for all entities.
+/// Prefixes and entities that may lack a declaration.
 const MAX_REPAIRS: usize = 16;
 
 /// What a document is for decides how much is forgiven.
@@ -59,6 +60,9 @@ pub enum XmlProblem {
     /// It names an encoding that can't be told apart from the rest of its text.
     #[error("encoding {0:?} isn't supported: use UTF-8 or UTF-16")]
     UnknownEncoding(String),
+    /// It has more XML nodes than this.
+    #[error("more than {0} XML nodes")]
+    TooManyNodes(u32),
     /// Something in it costs out of all proportion.
     #[error("{0}")]
     Bomb(&'static str),
@@ -100,26 +104,38 @@ impl<'a> Lines<'a> {
     }
 }
 
-/// Parses a document of at most `max_bytes` and shows it to `read`.
+/// How much of a document is read.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Limits {
+    /// The most bytes.
+    pub(crate) bytes: usize,
+    /// The most XML nodes, white space included.
+    pub(crate) nodes: u32,
+}
+
+/// Parses a document within `limits` and shows it to `read`.
 ///
 /// References to entities that can't be known stay as they are written; undeclared prefixes are declared in an element
 /// called `root`.
 pub(crate) fn read<T>(
     bytes: &[u8],
-    max_bytes: usize,
+    limits: Limits,
     root: &str,
     tolerance: Tolerance,
     read: impl FnOnce(&Document<'_>, &Lines<'_>) -> T,
 ) -> Result<T, XmlError> {
-    let decoded = decode::text(bytes, max_bytes, tolerance == Tolerance::Display)?;
+    let decoded = decode::text(bytes, limits.bytes, tolerance == Tolerance::Display)?;
     let (mut text, prolog) = prolog::cleaned(&decoded);
     drop(decoded);
     let as_written = prolog.is_external || tolerance >= Tolerance::File;
     let mut first_error = None;
     for _ in 0..MAX_REPAIRS {
-        let options = ParsingOptions { allow_dtd: true, nodes_limit: MAX_NODES, entity_resolver: None };
+        let options = ParsingOptions { allow_dtd: true, nodes_limit: limits.nodes, entity_resolver: None };
         let refusal = match Document::parse_with_options(&text, options) {
             Ok(document) => return Ok(read(&document, &Lines::of(&text))),
+            Err(Refusal::NodesLimitReached) => {
+                return Err(XmlError { at: None, problem: XmlProblem::TooManyNodes(limits.nodes) });
+            }
             Err(refusal) => refusal,
         };
         let repaired = match &refusal {
