@@ -98,6 +98,10 @@ pub async fn run(
         return Ok(None);
     }
     let imsi = fact(Fact::Imsi, settings).await;
+    // A modem may be up later than the agent: until then it is not known whose device this is.
+    if imsi.is_none() && patient && settings.subscriber.sources(Fact::Imsi).is_some() {
+        return Err(BootstrapError::NoSubscriber);
+    }
     let none_yet = world.tree.accounts().is_empty();
     let known = world.store.snapshot()?.subscriber()?;
     let reason = match none_yet {
@@ -105,9 +109,6 @@ pub async fn run(
         false if subscriber::changed(known, imsi.as_deref()) => Reason::NewSubscriber,
         false => return Ok(None),
     };
-    if imsi.is_none() && patient && settings.subscriber.sources(Fact::Imsi).is_some() {
-        return Err(BootstrapError::NoSubscriber);
-    }
     let nobody = Arc::new(nobody());
     let visitor = Visitor { account: &nobody, session: SessionFacts::default() };
     let parameters = Parameters::of(&world.tree, settings, &visitor).await?;

@@ -121,7 +121,7 @@ fn of_tree(error: &TreeError) -> u16 {
         TreeError::NotAllowed { .. } => 405,
         TreeError::Unsupported(_) => 501,
         TreeError::Unavailable { .. } => 503,
-        TreeError::Full(_) => 506,
+        TreeError::Full(_) | TreeError::TooLong(_) => 506,
         TreeError::Store(error) if error.is_full() => 506,
         TreeError::Backend { source, .. } if source.is_full() => 506,
         TreeError::Backend {
@@ -165,6 +165,7 @@ mod tests {
             (TreeError::TooLarge(node()), 500),
             (TreeError::TooMany(node()), 500),
             (TreeError::Full(node()), 506),
+            (TreeError::TooLong(node()), 506),
             (TreeError::Backend { node: node(), source: full_file }, 506),
             (TreeError::Store(StoreError::Quota(1)), 506),
             (disk(std::io::ErrorKind::StorageFull), 506),

@@ -11,7 +11,7 @@ use crate::world::{Peer, World};
 /// A first contact that the server refused is tried again after this time.
 const FIRST_CONTACT_AGAIN: Duration = Duration::from_secs(3600);
 
-type Due = (Ticket, Instant);
+pub(super) type Due = (Ticket, Instant);
 
 /// What is due because the agent started.
 pub(super) fn at_start(world: &World, now: Instant, random: &mut dyn Random) -> Vec<Due> {

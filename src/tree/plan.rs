@@ -312,7 +312,7 @@ impl Plan {
             None if !mapping.get.is_empty() && !kept_in_store => {
                 return Err(TreeError::NotAllowed { node: node.client_uri(), what: "can't be set" });
             }
-            _ if value.size() > LARGEST_STORED => return Err(TreeError::Full(node.client_uri())),
+            _ if value.size() > LARGEST_STORED => return Err(TreeError::TooLong(node.client_uri())),
             _ => self.changes.push(Change::Put(node.key(), Stored::Leaf(value))),
         }
         Ok(())
