@@ -131,7 +131,7 @@ pub async fn run(
     } else {
         sockets
     };
-    let clock = Clock::new(&world.store, loader.time_floor())?;
+    let clock = Clock::new(&world.store, loader.time_floor(), &world.settings.paths.sysroot)?;
     let mut doorkeeper = Doorkeeper::new(&world.settings.notification);
     doorkeeper.know(&world.peers);
     doorkeeper.restore(&world.store)?;
@@ -369,7 +369,7 @@ impl Daemon {
         let Some(place) = self.places.remove(&task) else { return };
         let now = Instant::now();
         let wait = self.queue.ended(&place, &ended.outcome, now, self.random.next_u32());
-        let outcome = ended.outcome.clone();
+        let (outcome, server_time) = (ended.outcome.clone(), ended.server_time);
         self.follow_with_alerts(&place, &ended);
         // What the agent's own end breaks off is taken up at its next start.
         let mut changes = self.settled(&place, ended, wait.is_none() && !outcome.is_stopped());
@@ -379,7 +379,7 @@ impl Daemon {
         }
         // What was posted elsewhere is nothing to the account's schedule.
         if uri.is_none() {
-            changes.extend(self.follow_up(&server_id, &outcome, wait.is_none()));
+            changes.extend(self.follow_up(&server_id, &outcome, server_time, wait.is_none()));
         }
         if let Err(error) = self.store.commit(changes).await {
             log::error!(OMADM_SERVER_ID = server_id.as_str(); "{server_id}: what the session leaves is not kept: {error}");
@@ -389,10 +389,16 @@ impl Daemon {
     }
 
     /// What comes after a session with an account's server.
-    fn follow_up(&mut self, server_id: &str, outcome: &Outcome, no_retry: bool) -> Vec<Change> {
+    fn follow_up(
+        &mut self,
+        server_id: &str,
+        outcome: &Outcome,
+        server_time: Option<u64>,
+        no_retry: bool,
+    ) -> Vec<Change> {
         let first = self.first_contact_missing(server_id);
         let completed = *outcome == Outcome::Completed;
-        let changes = if completed { self.contact(server_id, first) } else { Vec::new() };
+        let changes = if completed { self.contact(server_id, first, server_time) } else { Vec::new() };
         let failed_for_good = *outcome != Outcome::Completed && no_retry;
         if let Some(peer) = self.world.peer(server_id)
             && let Some((ticket, at)) =
@@ -413,10 +419,10 @@ impl Daemon {
     }
 
     /// What is to be remembered of a session that ended well.
-    fn contact(&mut self, server_id: &str, first: bool) -> Vec<Change> {
+    fn contact(&mut self, server_id: &str, first: bool, server_time: Option<u64>) -> Vec<Change> {
         let now = self.clock.now();
         let contact = first.then(|| Change::Contact(server_id.to_owned(), now.now));
-        contact.into_iter().chain(self.clock.worth_storing().map(Change::Clock)).collect()
+        contact.into_iter().chain(self.clock.worth_storing(server_time).map(Change::Clock)).collect()
     }
 
     /// Reads everything again, on the operator's word.

@@ -9,7 +9,8 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 use omadm_agent::store::{Change, Store};
 use serde_json::json;
 
-use support::{Bench, Setup};
+use omadm_agent::lab::{Reply, files};
+use support::{Bench, Setup, commands, end};
 
 /// Makes the agent know a time this far ahead of the system's clock.
 fn known_ahead(bench: &Bench, ahead: Duration) {
@@ -22,11 +23,19 @@ fn known_ahead(bench: &Bench, ahead: Duration) {
 
 async fn bench(clock_wait: &str) -> Bench {
     let bench = Bench::with(Setup {
-        config: format!("[session]\nclock-wait = \"{clock_wait}\"\n"),
+        // Whether this machine's own clock was set is no matter.
+        config: format!("sysroot = \"@folder@/root\"\n[session]\nclock-wait = \"{clock_wait}\"\n"),
         account: Box::new(|account, _| account.extra = "schedule = { first-contact = false }\n".into()),
         ..Setup::default()
     });
-    bench.await
+    let bench = bench.await;
+    files::put(
+        &bench.gateway.path("root/etc/machine-id"),
+        "0123456789abcdef0123456789abcdef\n",
+        files::PLAIN,
+    )
+    .unwrap();
+    bench
 }
 
 #[tokio::test]
@@ -58,4 +67,42 @@ async fn the_wait_for_the_clock_ends() {
     assert!(started.elapsed() >= Duration::from_secs(2));
     bench.ended(&agent, 1).await;
     agent.stop().await;
+}
+
+/// The time that the agent knows after a session whose answers have this `Date`.
+async fn known_after(bench: &Bench, date: &str) -> Option<u64> {
+    let dated = |reply: Reply| reply.header("date", date);
+    bench.answer([dated(commands(json!([]))), dated(end())]);
+    let mut agent = bench.start().await;
+    agent.logged("of the session's end", |line| line.contains("ended well")).await;
+    agent.stop().await;
+    Store::open(&bench.gateway.path("state")).unwrap().store.snapshot().unwrap().clock().unwrap()
+}
+
+#[tokio::test]
+async fn a_clock_that_runs_ahead_of_the_server_is_not_remembered() {
+    let bench = bench("2s").await;
+    assert_eq!(known_after(&bench, "soon").await, None, "nobody has confirmed it");
+    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_secs();
+    let servers = now - 10 * 24 * 3600;
+    let date = httpdate::fmt_http_date(UNIX_EPOCH + Duration::from_secs(servers));
+    assert_eq!(known_after(&bench, &date).await, Some(servers));
+}
+
+#[tokio::test]
+async fn a_known_time_that_was_wrong_gives_way_to_a_clock_that_was_set() {
+    let bench = bench("1h").await;
+    known_ahead(&bench, Duration::from_secs(10 * 24 * 3600));
+    files::put(&bench.gateway.path("root/run/systemd/timesync/synchronized"), "", files::PLAIN).unwrap();
+    bench.answer([commands(json!([])), end()]);
+    let mut agent = bench.start().await;
+    agent.logged("of the session's end", |line| line.contains("ended well")).await;
+    // What is fresh by the clock is.
+    bench.play(json!([]));
+    bench.session(&agent, 2).await;
+    assert_eq!(agent.log().matches("which a time source has set: forgotten").count(), 1, "{}", agent.log());
+    agent.stop().await;
+    let known = Store::open(&bench.gateway.path("state")).unwrap().store.snapshot().unwrap().clock().unwrap();
+    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_secs();
+    assert!(known.unwrap() <= now, "the store is corrected");
 }

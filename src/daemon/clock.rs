@@ -4,6 +4,7 @@ mod setting;
 
 pub(super) use setting::Wait;
 
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::{SystemTime, UNIX_EPOCH};
@@ -16,6 +17,8 @@ use crate::store::{Store, StoreError};
 const EARLIEST: u64 = 1_767_225_600;
 /// The store takes the time this often at most: flash wears.
 const STORE_EVERY: u64 = 24 * 3600;
+/// systemd-timesyncd touches this file, below the root, whenever it has set the clock. It does not outlive the boot.
+const SYNCHRONISED: &str = "run/systemd/timesync/synchronized";
 
 /// The later of the system's clock and the latest time known.
 #[derive(Clone, Debug)]
@@ -24,24 +27,37 @@ pub(super) struct Clock {
     floor: Arc<AtomicU64>,
     stored: u64,
     said: Arc<AtomicBool>,
+    synchronised: PathBuf,
 }
 
 impl Clock {
-    /// Begins with what the store knows; `floor` is kept up to date from here on.
-    pub(super) fn new(store: &Store, floor: Arc<AtomicU64>) -> Result<Self, StoreError> {
+    /// Begins with what the store knows; `floor` is kept up to date from here on. What a time source says of itself
+    /// is below `sysroot`.
+    pub(super) fn new(store: &Store, floor: Arc<AtomicU64>, sysroot: &Path) -> Result<Self, StoreError> {
         let stored = store.snapshot()?.clock()?.unwrap_or_default();
         floor.fetch_max(stored.max(EARLIEST), Ordering::Relaxed);
-        Ok(Self { floor, stored, said: Arc::default() })
+        Ok(Self { floor, stored, said: Arc::default(), synchronised: sysroot.join(SYNCHRONISED) })
     }
 
     /// The time, and whether the system's clock can be believed: one that is earlier than a time already
-    /// known was never set.
+    /// known was never set, unless a time source has set it in this boot. Then what was known was wrong.
     pub(super) fn now(&self) -> gate::Clock {
-        self.at(SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs()))
+        self.at(seconds(SystemTime::now()), || set_at(&self.synchronised))
     }
 
-    fn at(&self, system: u64) -> gate::Clock {
-        let floor = self.floor.load(Ordering::Relaxed);
+    fn at(&self, system: u64, set_at: impl FnOnce() -> Option<u64>) -> gate::Clock {
+        let mut floor = self.floor.load(Ordering::Relaxed);
+        // A clock that shows an earlier time than when it was set was put back since.
+        if (EARLIEST..floor).contains(&system)
+            && set_at().is_some_and(|set| (EARLIEST..=system).contains(&set))
+        {
+            log::warn!(
+                "the time already known is {} s ahead of the clock, which a time source has set: forgotten",
+                floor - system
+            );
+            self.floor.store(system, Ordering::Relaxed);
+            floor = system;
+        }
         let synchronised = system >= floor;
         if !synchronised && !self.said.swap(true, Ordering::Relaxed) {
             log::warn!(
@@ -52,16 +68,31 @@ impl Clock {
         gate::Clock { now: system.max(floor), synchronised }
     }
 
-    /// The time, if it is so much later than what the store has that it should be written. To be asked only after
-    /// a session: by a server's certificate the clock has proved itself, and one that runs decades ahead would
-    /// otherwise lock every server out for good.
-    pub(super) fn worth_storing(&mut self) -> Option<u64> {
+    /// The time to store, after a session whose server said what time it is. The earlier of the two is taken: a
+    /// clock that once ran ahead would otherwise make every notification stale until that time has come.
+    pub(super) fn worth_storing(&mut self, server_time: Option<u64>) -> Option<u64> {
         let now = self.now();
-        (now.synchronised && now.now >= self.stored.saturating_add(STORE_EVERY)).then(|| {
-            self.stored = now.now;
-            now.now
+        self.worth_storing_at(now, server_time?)
+    }
+
+    fn worth_storing_at(&mut self, now: gate::Clock, server_time: u64) -> Option<u64> {
+        let time = now.now.min(server_time);
+        let corrected = self.floor.load(Ordering::Relaxed) < self.stored && time < self.stored;
+        let worth = time >= self.stored.saturating_add(STORE_EVERY) || corrected;
+        (now.synchronised && time >= EARLIEST && worth).then(|| {
+            self.stored = time;
+            time
         })
     }
+}
+
+fn seconds(time: SystemTime) -> u64 {
+    time.duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs())
+}
+
+/// When a time source has last set the clock in this boot.
+fn set_at(file: &Path) -> Option<u64> {
+    file.metadata().and_then(|metadata| metadata.modified()).ok().map(seconds)
 }
 
 #[cfg(test)]
@@ -72,14 +103,62 @@ mod tests {
     fn a_clock_before_the_latest_known_time_is_not_believed() {
         let folder = tempfile::tempdir().unwrap();
         let store = Store::open(folder.path()).unwrap().store;
-        let clock = Clock::new(&store, Arc::default()).unwrap();
-        assert_eq!(clock.at(1_000), gate::Clock { now: EARLIEST, synchronised: false });
+        let clock = Clock::new(&store, Arc::default(), folder.path()).unwrap();
+        assert_eq!(clock.at(1_000, || None), gate::Clock { now: EARLIEST, synchronised: false });
         let later = EARLIEST + 1_000_000;
         store.commit_blocking(&[crate::store::Change::Clock(later)]).unwrap();
         let floor = Arc::new(AtomicU64::new(0));
-        let clock = Clock::new(&store, Arc::clone(&floor)).unwrap();
+        let clock = Clock::new(&store, Arc::clone(&floor), folder.path()).unwrap();
         assert_eq!(floor.load(Ordering::Relaxed), later, "certificates are checked against it as well");
-        assert_eq!(clock.at(EARLIEST), gate::Clock { now: later, synchronised: false });
-        assert_eq!(clock.at(later + 1), gate::Clock { now: later + 1, synchronised: true });
+        assert_eq!(clock.at(EARLIEST, || None), gate::Clock { now: later, synchronised: false });
+        assert_eq!(clock.at(later + 1, || None), gate::Clock { now: later + 1, synchronised: true });
+    }
+
+    const DAY: u64 = 24 * 3600;
+
+    /// A clock with this time in its store.
+    fn knowing(time: u64) -> (tempfile::TempDir, Clock) {
+        let folder = tempfile::tempdir().unwrap();
+        let store = Store::open(folder.path()).unwrap().store;
+        store.commit_blocking(&[crate::store::Change::Clock(time)]).unwrap();
+        let clock = Clock::new(&store, Arc::default(), folder.path()).unwrap();
+        (folder, clock)
+    }
+
+    #[test]
+    fn a_clock_that_runs_ahead_is_not_stored_and_neither_is_a_server_that_does() {
+        let known = EARLIEST + DAY;
+        let (_folder, mut clock) = knowing(known);
+        let right = known + 5 * DAY;
+        let ahead = clock.at(right + 10 * DAY, || None);
+        assert_eq!(clock.worth_storing_at(ahead, right), Some(right), "the clock");
+        assert_eq!(
+            clock.worth_storing_at(clock.at(right + DAY, || None), right + 10 * DAY),
+            Some(right + DAY)
+        );
+        assert_eq!(
+            clock.worth_storing_at(clock.at(right + DAY + 1, || None), right + DAY + 1),
+            None,
+            "flash wears"
+        );
+        let unset = clock.at(known - 1, || None);
+        assert_eq!(clock.worth_storing_at(unset, right + 10 * DAY), None, "what is not set proves nothing");
+        assert_eq!(clock.worth_storing(None), None, "nobody has confirmed it");
+    }
+
+    #[test]
+    fn a_known_time_that_was_wrong_gives_way_to_a_clock_that_was_set() {
+        let wrong = EARLIEST + 20 * DAY;
+        let (_folder, mut clock) = knowing(wrong);
+        let right = EARLIEST + 10 * DAY;
+        let unset = gate::Clock { now: wrong, synchronised: false };
+        assert_eq!(clock.at(right, || None), unset, "nobody set it");
+        assert_eq!(clock.at(right, || Some(right + 60)), unset, "it was put back after it was set");
+        assert_eq!(clock.at(1_000, || Some(1_000)), unset, "no device lived then");
+        let set = clock.at(right, || Some(right - 60));
+        assert_eq!(set, gate::Clock { now: right, synchronised: true });
+        assert_eq!(clock.floor.load(Ordering::Relaxed), right, "for certificates as well");
+        assert_eq!(clock.worth_storing_at(set, right), Some(right), "the store is corrected");
+        assert_eq!(clock.worth_storing_at(set, right), None, "once");
     }
 }

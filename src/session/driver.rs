@@ -23,6 +23,7 @@ use crate::session::machine::Action;
 use crate::store::{Change, StoreError};
 use crate::transport::{
     Binding, Connection, Failure as Unsent, Peer as Target, Request, Standing, TransportError, retry_after,
+    server_time,
 };
 use crate::tree::{SessionFacts, Visitor};
 use crate::uri::server::Template;
@@ -80,11 +81,13 @@ pub struct Ended {
     pub untold: Vec<Finished>,
     /// Whether alerts wait that the server has not heard of.
     pub alerts_left: bool,
+    /// The server's time, in seconds since 1970, where an answer gave it.
+    pub server_time: Option<u64>,
 }
 
 impl From<Outcome> for Ended {
     fn from(outcome: Outcome) -> Self {
-        Self { outcome, settled: Vec::new(), untold: Vec::new(), alerts_left: false }
+        Self { outcome, settled: Vec::new(), untold: Vec::new(), alerts_left: false, server_time: None }
     }
 }
 
@@ -104,6 +107,7 @@ struct Driver<'a> {
     mos_sent: Option<Vec<String>>,
     /// Of the commands being executed.
     report: Report,
+    server_time: Option<u64>,
     stopping: watch::Receiver<bool>,
 }
 
@@ -222,6 +226,7 @@ impl Session {
             alerts,
             mos_sent: moids.filter(|moids| *moids != mos_before),
             report: Report::default(),
+            server_time: None,
             stopping: self.stopping.clone(),
         };
         Ok((driver, uri, package1))
@@ -311,6 +316,7 @@ impl Driver<'_> {
             Ok(response) => {
                 self.look_around();
                 if (200..300).contains(&response.status) {
+                    self.server_time = server_time(&response.headers).or(self.server_time);
                     self.remember_mos().await;
                 }
                 Event::Answered(Answer {
@@ -373,7 +379,7 @@ impl Driver<'_> {
         }
         let alerts_left = self.alerts.are_left(&world.store).unwrap_or_default();
         let (settled, untold) = self.execs.close();
-        Ended { outcome, settled, untold, alerts_left }
+        Ended { outcome, settled, untold, alerts_left, server_time: self.server_time }
     }
 }
 

@@ -30,5 +30,5 @@ pub use origin::{Origin, OriginError};
 pub use policy::{Refused, Standing};
 pub use produced::{Pieces, ProduceError, Produced};
 pub use proxy::Proxies;
-pub use retry_after::retry_after;
+pub use retry_after::{retry_after, server_time};
 pub use tls::TlsSettingsError;

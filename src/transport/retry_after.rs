@@ -1,4 +1,4 @@
-//! `Retry-After` (RFC 9110 10.2.3).
+//! `Retry-After` (RFC 9110 10.2.3) and `Date` (6.6.1).
 
 use std::time::{Duration, SystemTime};
 
@@ -21,6 +21,13 @@ pub fn retry_after(headers: &HeaderMap, now: SystemTime) -> Option<Duration> {
     let until = httpdate::parse_http_date(text).ok()?;
     let now = date(headers, DATE).unwrap_or(now);
     Some(until.duration_since(now).unwrap_or(Duration::ZERO).min(LONGEST))
+}
+
+/// The server's time as its answer gives it, in seconds since 1970; `None` where it says nothing readable.
+#[must_use]
+pub fn server_time(headers: &HeaderMap) -> Option<u64> {
+    let since = date(headers, DATE)?.duration_since(SystemTime::UNIX_EPOCH).ok()?;
+    Some(since.as_secs())
 }
 
 fn date(headers: &HeaderMap, name: HeaderName) -> Option<SystemTime> {
@@ -53,6 +60,18 @@ mod tests {
         for bad in ["", "-1", "+5", "1.5", "soon"] {
             assert_eq!(after(bad, None, now), None, "{bad}");
         }
+    }
+
+    #[test]
+    fn a_server_tells_its_time_or_nothing() {
+        let time = |date: &str| {
+            let mut headers = HeaderMap::new();
+            headers.insert(DATE, date.parse().unwrap());
+            server_time(&headers)
+        };
+        assert_eq!(time("Sun, 06 Nov 1994 08:49:37 GMT"), Some(EXAMPLE.as_secs()));
+        assert_eq!(time("soon"), None);
+        assert_eq!(server_time(&HeaderMap::new()), None);
     }
 
     #[test]

@@ -93,7 +93,7 @@ mod tests {
         let store = Store::open(folder.path()).unwrap().store;
         let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_secs();
         store.commit_blocking(&[Change::Clock(now + seconds)]).unwrap();
-        let clock = Clock::new(&store, Arc::default()).unwrap();
+        let clock = Clock::new(&store, Arc::default(), folder.path()).unwrap();
         (folder, clock)
     }
 
