@@ -21,7 +21,7 @@ pub(super) fn write(alert: &Alert) -> Vec<u8> {
     Json::Object(object).to_string().into_bytes()
 }
 
-/// None where it is not in the form that [`write`] gives it.
+/// None where it is not in the form that [`write()`] gives it.
 pub(super) fn read(json: &[u8]) -> Option<Alert> {
     let Ok(Json::Object(mut object)) = serde_json::from_slice(json) else { return None };
     let data = object.remove("Data");
