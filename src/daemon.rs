@@ -248,7 +248,8 @@ impl Daemon {
         self.look_for_bootstrap_at_start();
         self.forget_unknown().await;
         self.take_up().await;
-        for (ticket, at) in schedule::at_start(&self.world, Instant::now(), &mut *self.random) {
+        let due = schedule::at_start(&self.world, Instant::now(), &mut *self.random);
+        for (ticket, at) in self.hold_back(due) {
             self.queue.ask(ticket, at);
         }
     }
@@ -324,9 +325,7 @@ impl Daemon {
                 self.queue.ended(&ticket.place(), &Outcome::Completed, Instant::now(), 0);
                 continue;
             };
-            if ticket.cause.is_scheduled() {
-                self.bootstrapping.look(Instant::now());
-            }
+            self.bootstrapping.look(Instant::now());
             let session_id = format!("{:08x}", self.random.next_u32());
             log::info!(
                 OMADM_SERVER_ID = server_id.as_str(), OMADM_SESSION_ID = session_id.as_str();
@@ -373,8 +372,7 @@ impl Daemon {
         let (outcome, server_time) = (ended.outcome.clone(), ended.server_time);
         self.follow_with_alerts(&place, &ended);
         // What the agent's own end breaks off is taken up at its next start.
-        let stopped = matches!(outcome, Outcome::Failed { failure: Failure::Stopped, .. });
-        let mut changes = self.settled(&place, ended, wait.is_none() && !stopped);
+        let mut changes = self.settled(&place, ended, wait.is_none() && !outcome.is_stopped());
         let Place { server_id, uri } = place;
         if let Some(wait) = wait {
             log::info!(OMADM_SERVER_ID = server_id.as_str(); "{server_id}: next attempt in {} s", wait.as_secs());
@@ -406,6 +404,10 @@ impl Daemon {
             && let Some((ticket, at)) =
                 schedule::after_session(peer, failed_for_good && first, Instant::now(), &mut *self.random)
         {
+            if failed_for_good && !outcome.is_stopped() {
+                let wait = at.saturating_duration_since(Instant::now());
+                log::info!(OMADM_SERVER_ID = server_id; "{server_id}: next attempt in {} s", wait.as_secs());
+            }
             self.queue.ask(ticket, at);
         }
         changes
@@ -469,6 +471,7 @@ impl Daemon {
         self.queue.keep(|server_id| world.peer(server_id).is_some());
         self.watcher.look_at(&world.settings.paths);
         let before = std::mem::replace(&mut self.world, Arc::new(world));
+        self.warn_of_mixed(Some(&before));
         let due = schedule::of_changes(&before, &self.world, Instant::now(), &mut *self.random);
         for (ticket, at) in due {
             self.queue.ask(ticket, at);

@@ -1,6 +1,7 @@
 //! The edge of `omadmd`: where arguments, signals, passed sockets and randomness come from.
 
 use std::process::ExitCode;
+use std::time::Duration;
 
 use clap::Parser;
 use nix::sys::stat::{Mode, umask};
@@ -16,6 +17,9 @@ use crate::notification::listener;
 use crate::session::Random;
 use crate::transport::Proxies;
 use crate::world::Surroundings;
+
+/// A thread that wrote to the store waits this long for more to write, then its stack is given back.
+const IDLE_THREAD: Duration = Duration::from_secs(2);
 
 /// The operating system's random numbers.
 #[derive(Clone, Copy, Debug)]
@@ -54,7 +58,11 @@ fn serve(arguments: &Omadmd) -> ExitCode {
     // Nothing the agent makes is for others' eyes.
     umask(Mode::from_bits_truncate(0o077));
     journal::install();
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().max_blocking_threads(2).build();
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .max_blocking_threads(2)
+        .thread_keep_alive(IDLE_THREAD)
+        .build();
     let result = match runtime {
         Ok(runtime) => runtime.block_on(run(arguments)),
         Err(error) => Err(DaemonError::Runtime(error)),

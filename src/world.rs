@@ -22,6 +22,8 @@ pub struct World {
     pub tree: Arc<Tree>,
     /// The store.
     pub store: Arc<Store>,
+    /// Whether the device's owner has account files, sound or broken: then no bootstrap server is asked.
+    pub is_owned: bool,
 }
 
 impl World {

@@ -176,3 +176,17 @@ async fn cont_elsewhere_is_refused_and_the_session_goes_on() {
     assert!(bench.tape.requests("dm").iter().all(|request| request.path == "/dm"));
     agent.stop().await;
 }
+
+#[tokio::test]
+async fn an_account_that_authenticates_to_nobody_is_remarked_upon() {
+    let anonymous = Bench::with(setup(|_| Auth::None, |options, _| options)).await;
+    let mut agent = anonymous.start().await;
+    agent.logged("about the account", |line| line.contains("no auth")).await;
+    agent.stop().await;
+    let bench = Bench::with(basic(PASSWORD)).await;
+    bench.play(read());
+    let agent = bench.start().await;
+    bench.session(&agent, 1).await;
+    assert!(!agent.log().contains("no auth"), "{}", agent.log());
+    agent.stop().await;
+}

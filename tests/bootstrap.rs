@@ -185,6 +185,70 @@ async fn another_sim_brings_other_accounts_and_the_old_ones_go() {
 }
 
 #[tokio::test]
+async fn another_sim_is_noticed_with_a_session_of_any_cause_and_before_the_first_after_a_restart() {
+    let boot = Boot::new("/boot", "[subscriber]\nIMSI.get = { file = \"@folder@/imsi\" }\n").await;
+    let settings = boot.bench.gateway.path("omadmd.toml");
+    let text = std::fs::read_to_string(&settings).unwrap();
+    files::put(&settings, text.replace("at-boot = false", "at-boot = true"), files::PLAIN).unwrap();
+    let imsi = boot.bench.gateway.path("imsi");
+    files::put(&imsi, IMSI, files::PLAIN).unwrap();
+    boot.serve(&object(boot.dmacc("one")));
+    let mut agent = boot.bench.start().await;
+    boot.bench.ended(&agent, 1).await;
+
+    files::put(&imsi, "262012222222222", files::PLAIN).unwrap();
+    boot.serve(&object(boot.dmacc("two")));
+    boot.notify("one", 1).await;
+    brought(&mut agent, "two").await;
+    boot.bench.until(&agent, "the new server", |_| boot.sessions().contains(&"/two".to_owned())).await;
+    agent.stop().await;
+
+    // The same SIM: the session at boot has only waited for the look.
+    let before = boot.sessions().len();
+    let agent = boot.bench.start().await;
+    boot.bench.until(&agent, "the session at boot", |_| boot.sessions().len() > before).await;
+    agent.stop().await;
+    assert_eq!((boot.sessions().last().unwrap().as_str(), boot.asked().len()), ("/two", 2));
+
+    // The old subscriber's server hears nothing of the new one, however long the bootstrap server takes.
+    files::put(&imsi, "262013333333333", files::PLAIN).unwrap();
+    let reply = Reply::ok(JSON, object(boot.dmacc("three")).to_string());
+    boot.answer(reply.after(Duration::from_millis(500)));
+    let before = boot.sessions().len();
+    let mut agent = boot.bench.start().await;
+    brought(&mut agent, "three").await;
+    boot.bench.until(&agent, "the new server", |_| boot.sessions().len() > before).await;
+    agent.stop().await;
+    assert_eq!(boot.sessions()[before..], ["/three"]);
+}
+
+#[tokio::test]
+async fn a_first_contact_that_is_refused_says_when_it_comes_again() {
+    let boot = Boot::new("/boot", "").await;
+    boot.serve(&object(boot.dmacc("afar")));
+    boot.bench.answer([Reply::status(403)]);
+    let mut agent = boot.bench.start().await;
+    let line = agent.logged("of the wait", |line| line.contains("afar: next attempt in ")).await;
+    let wait: u64 = line.rsplit("next attempt in ").next().unwrap().trim_end_matches(" s").parse().unwrap();
+    assert!((3599..7200).contains(&wait), "{line}");
+    agent.stop().await;
+}
+
+#[tokio::test]
+async fn a_brought_account_outlives_the_section_that_it_came_from() {
+    let boot = Boot::new("/boot", "").await;
+    boot.serve(&object(boot.dmacc("afar")));
+    let agent = boot.bench.start().await;
+    boot.bench.ended(&agent, 1).await;
+    agent.stop().await;
+    boot.bench.gateway.configure(boot.bench.udp, "").unwrap();
+    let agent = boot.bench.start().await;
+    boot.bench.ended(&agent, 2).await;
+    agent.stop().await;
+    assert_eq!(boot.sessions(), ["/afar", "/afar"], "its server's certificate is trusted still");
+}
+
+#[tokio::test]
 async fn a_broken_answer_is_refused_whole_and_the_journal_says_why() {
     let boot = Boot::new("/boot", "").await;
     let change = |name: &str, value: Value| {
@@ -299,6 +363,8 @@ async fn the_approved_texts_account_speaks_the_approved_profile() {
     let status = &packages.last().unwrap().json["Status"];
     assert_eq!(status[0]["sc"], 200, "{status}");
     assert_eq!(packages.last().unwrap().part(1).unwrap().body, "gw".as_bytes());
+    let complete = json!([{"AlertType": "urn:oma:at:dm:2.0:BootstrapComplete"}]);
+    assert_eq!(packages.first().unwrap().json["Alert"], complete);
     agent.stop().await;
 }
 
@@ -336,6 +402,54 @@ async fn a_device_with_an_account_of_its_owner_asks_nobody() {
     boot.bench.ended(&agent, 3).await;
     assert_eq!(boot.sessions().last().unwrap(), "/brought");
     agent.stop().await;
+}
+
+#[tokio::test]
+async fn a_typo_in_the_owners_account_file_hands_the_device_to_nobody_else() {
+    let boot = Boot::new("/boot", "").await;
+    boot.serve(&object(boot.dmacc("afar")));
+    let gateway = &boot.bench.gateway;
+    let account = gateway.path("accounts").join("mine.toml");
+    files::put(&gateway.path("open.secret"), "x", files::PLAIN).unwrap();
+    let (origin, ca) = (boot.bench.server.origin(), gateway.path("ca.pem"));
+    let sound = format!(
+        "server-uri = \"{origin}/owned\"\nserver-id = \"mine\"\ntls = {{ ca-file = \"{}\" }}\n",
+        ca.display()
+    );
+    let secret = gateway.path("open.secret");
+    let open = format!("{sound}[notification]\nsecret-file = \"{}\"\n", secret.display());
+    for broken in [format!("{sound}server-id ="), open] {
+        files::put(&account, broken, files::PLAIN).unwrap();
+        let mut agent = boot.bench.start().await;
+        agent.logged("why nobody is asked", |line| line.contains("no account can be used")).await;
+        agent.signal(Signal::SIGHUP);
+        agent.logged("of the reload", |line| line.contains("configuration read again")).await;
+        agent.stop().await;
+    }
+    files::put(&account, &sound, files::PLAIN).unwrap();
+    let agent = boot.bench.start().await;
+    boot.bench.ended(&agent, 1).await;
+    agent.stop().await;
+    assert_eq!((boot.asked().len(), boot.sessions()), (0, vec!["/owned".to_owned()]));
+}
+
+#[tokio::test]
+async fn the_owners_account_besides_a_brought_one_is_remarked_on_once() {
+    let boot = Boot::new("/boot", "").await;
+    boot.serve(&object(boot.dmacc("afar")));
+    let mut agent = boot.bench.start().await;
+    boot.bench.ended(&agent, 1).await;
+    let origin = boot.bench.server.origin();
+    let mine =
+        format!("server-uri = \"{origin}/owned\"\nserver-id = \"mine\"\n[schedule]\nfirst-contact = false\n");
+    files::put(&boot.bench.gateway.path("accounts").join("mine.toml"), mine, files::PLAIN).unwrap();
+    for _ in 0..2 {
+        agent.signal(Signal::SIGHUP);
+        agent.logged("of the reload", |line| line.contains("configuration read again: 2 accounts")).await;
+    }
+    assert_eq!(agent.log().matches("a bootstrap brought are still served").count(), 1, "{}", agent.log());
+    agent.stop().await;
+    assert_eq!(boot.asked().len(), 1);
 }
 
 #[tokio::test]

@@ -204,15 +204,18 @@ async fn the_server_chooses_among_the_formats_of_what_is_sent() {
         hput("application/xml"),
         hput("application/xml, application/vnd.oma.dm.mo+json"),
         hput("*/*"),
+        hput("application/dmmo+json;q=0"),
+        hput("application/dmmo+json;q=0, */*"),
         Reply::status(204),
     ]);
     let agent = bench.start().await;
     bench.notify().await;
-    bench.until(&agent, "three answers", |exchanges| exchanges.len() >= 4).await;
-    assert_eq!(bench.statuses(), [[415], [200], [200]]);
+    bench.until(&agent, "five answers", |exchanges| exchanges.len() >= 6).await;
+    assert_eq!(bench.statuses(), [[415], [200], [200], [415], [200]]);
     let sent = bench.tape.requests("repository");
     let types: Vec<_> = sent.iter().map(|request| request.header("content-type")).collect();
-    assert_eq!(types, ["application/vnd.oma.dm.mo+json", "application/dmmo+json"]);
+    let other = "application/vnd.oma.dm.mo+json";
+    assert_eq!(types, [other, "application/dmmo+json", other]);
     agent.stop().await;
 }
 

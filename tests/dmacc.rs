@@ -142,6 +142,7 @@ async fn what_is_not_the_servers_to_change_is_405_and_what_can_be_no_account_is_
     let statuses =
         session(&bench, &agent, json!([["GET", node("SrvURI")], ["GET", node("AuthNoti/AuthType")]])).await;
     assert_eq!((statuses, read(&bench, 1)), (vec![200, 200], format!("{origin}/dm?id=[DevID]")));
+    assert_eq!(read(&bench, 2), "0");
     agent.stop().await;
 }
 
@@ -216,4 +217,55 @@ async fn the_approved_profile_has_its_own_names_and_the_same_rules() {
     session(&bench, &agent, json!([])).await;
     assert_eq!(bench.tape.requests("dm").last().unwrap().path, "/moved");
     agent.stop().await;
+}
+
+#[tokio::test]
+async fn each_node_that_is_its_servers_to_replace_takes_a_new_value() {
+    for profile in [Profile::Draft, Profile::Approved] {
+        let account = move |account: &mut Account, _: &_| {
+            account.profile = profile;
+            account.extra = "push = { sender-id = \"1\", register-uri = \"https://push.example/r\", \
+                             unregister-uri = \"https://push.example/u\", params = \"a=b\" }\n"
+                .to_owned();
+        };
+        let bench = Bench::with(Setup { account: Box::new(account), ..Setup::default() }).await;
+        let origin = bench.server.origin();
+        let of = |path: &str| format!("{origin}/{path}");
+        let text = |path: &'static str, value: &str| (path, json!(value), value.to_owned());
+        let bytes =
+            |path: &'static str, value: &str| (path, json!(BASE64_STANDARD.encode(value)), value.to_owned());
+        let mut nodes = vec![
+            text("Name", "Another"),
+            text("SrvURI", &of("moved")),
+            text("Push/GCM/SenderID", "2"),
+            text("Push/GCM/RegParams", "c=d"),
+        ];
+        nodes.extend(match profile {
+            Profile::Draft => vec![
+                ("AuthNoti/AuthType", json!(0), "0".to_owned()),
+                text("AuthNoti/AuthSecret", "another secret"),
+                text("Push/GCM/RegURL", &of("r")),
+                text("Push/GCM/UnRegURL", &of("u")),
+            ],
+            Profile::Approved => vec![
+                ("Auth/Noti/Type", json!(0), "0".to_owned()),
+                bytes("Auth/Noti/Data", "more"),
+                bytes("Auth/Noti/Secret", "another secret"),
+                text("Push/GCM/RegURI", &of("r")),
+                text("Push/GCM/UnRegURI", &of("u")),
+            ],
+        });
+        let changes = nodes.iter().enumerate().map(|(at, (path, value, _))| {
+            let name = path.rsplit('/').next().unwrap();
+            hget(&bench, &at.to_string(), path, json!({ name: value }))
+        });
+        let gets = nodes.iter().map(|(path, ..)| json!(["GET", node(path)]));
+        let agent = bench.start().await;
+        let statuses = session(&bench, &agent, changes.chain(gets).collect()).await;
+        assert_eq!(statuses, vec![200; 2 * nodes.len()], "{profile:?}");
+        for (at, (path, _, value)) in nodes.iter().enumerate() {
+            assert_eq!(read(&bench, nodes.len() + at + 1), *value, "{path}");
+        }
+        agent.stop().await;
+    }
 }

@@ -239,3 +239,24 @@ async fn a_repository_may_redirect_so_far() {
     assert_eq!(bodies[0].1, bodies[1].1, "307 takes the body along: {bodies:?}");
     agent.stop().await;
 }
+
+#[tokio::test]
+async fn a_package_of_nothing_but_bad_commands_does_not_flood_the_journal() {
+    let bench = Bench::new().await;
+    bench.answer([
+        commands(json!(vec![0; 50_000])),
+        commands(json!(vec![json!(["GET", format!("{BENCH}//Fixed")]); 101])),
+    ]);
+    let mut agent = bench.start().await;
+    bench.session(&agent, 1).await;
+    let bad = agent.logged("of the rest", |line| line.contains("more commands")).await;
+    assert!(bad.ends_with("… and 49900 more commands: 400"), "{bad}");
+    let good = agent.logged("of the next package's rest", |line| line.contains("1 more command:")).await;
+    assert!(good.ends_with("… and 1 more command: 200"), "{good}");
+    let log = agent.log();
+    let count = |what: &str| log.lines().filter(|line| line.contains(what)).count();
+    assert_eq!((count(": nameless command: 400"), count("//Fixed: 200")), (100, 100));
+    let statuses = bench.statuses();
+    assert_eq!((statuses[0].len(), statuses[1].len()), (50_000, 101), "each has its status all the same");
+    agent.stop().await;
+}

@@ -103,12 +103,7 @@ async fn hget_takes_a_dm_1_document_wherever_it_takes_json() {
 #[tokio::test]
 async fn a_dm_1_document_makes_an_instance_of_what_it_says_it_is_of() {
     let bench = Bench::new().await;
-    let ddf = tree_of_the_box();
-    bench.gateway.put_mo("box", "box.ddf.xml", &ddf).unwrap();
-    let mapping = format!(
-        "moid = \"{BOX}\"\nddf = \"box.ddf.xml\"\nddf-uri = \"https://omadm.example/ddf/box\"\nroot = \"Box\"\ndynamic = true\n"
-    );
-    bench.gateway.put_mo("box", "box.toml", &mapping).unwrap();
+    put_box(&bench);
     bench.play(json!([
         [
             ["HGET", "{repository}/box"],
@@ -132,6 +127,15 @@ async fn a_dm_1_document_makes_an_instance_of_what_it_says_it_is_of() {
     let shown: Value = serde_json::from_slice(&bench.packages()[2].part(1).unwrap().body).unwrap();
     assert_eq!(shown["MOData"], json!({"Box": {"Blob": "aGk=", "Inner": {"first": {"Size": 5}}}}));
     agent.stop().await;
+}
+
+/// An object that servers create instances of.
+fn put_box(bench: &Bench) {
+    bench.gateway.put_mo("box", "box.ddf.xml", &tree_of_the_box()).unwrap();
+    let mapping = format!(
+        "moid = \"{BOX}\"\nddf = \"box.ddf.xml\"\nddf-uri = \"https://omadm.example/ddf/box\"\nroot = \"Box\"\ndynamic = true\n"
+    );
+    bench.gateway.put_mo("box", "box.toml", &mapping).unwrap();
 }
 
 fn tree_of_the_box() -> String {
@@ -242,7 +246,7 @@ async fn what_a_repository_sends_is_decoded_and_bounded_before_it_is_memory() {
     let server = another(&bench, "sized", |request| match request.path.as_str() {
         "/gzip" => Reply::ok("text/plain", gzip(b"unpacked")).header("content-encoding", "gzip"),
         "/bomb" => Reply::ok("text/plain", gzip(&vec![b'x'; 256 << 20])).header("content-encoding", "gzip"),
-        "/large" => Reply::ok("text/plain", vec![b'x'; (8 << 20) + 1]),
+        "/large" => Reply::ok("text/plain", vec![b'x'; (4 << 20) + 1]),
         "/brotli" => Reply::ok("text/plain", "?").header("content-encoding", "br"),
         _ => Reply::ok("text/plain", "cut off").broken_off(),
     })
@@ -258,6 +262,60 @@ async fn what_a_repository_sends_is_decoded_and_bounded_before_it_is_memory() {
     assert!(bench.tape.requests("sized").iter().all(|request| request.header("accept-encoding") == "gzip"));
     let grown = agent.resident().saturating_sub(before);
     assert!(grown < 32 << 20, "{grown} bytes more after a bomb of 256 MiB");
+    agent.stop().await;
+}
+
+/// 10 KB of gzip make megabytes of JSON, whose nodes would be a hundred times that in memory.
+#[tokio::test]
+async fn what_a_repository_sends_is_counted_before_it_is_memory() {
+    const MOST: usize = 50_000;
+    const MIB: usize = 1 << 20;
+    let bench = Bench::new().await;
+    put_box(&bench);
+    let json = |inner: &str| format!("{{\"MOID\": \"{BOX}\", \"MOData\": {{\"Inner\": {inner}}}}}");
+    let entries =
+        |count| (0..count).map(|n| format!("\"{n}\":{{\"Size\":{n}}}")).collect::<Vec<_>>().join(",");
+    let xml = |inner: &str| tree("Box", BOX, inner);
+    let nodes = [
+        json(&format!("[{}]", vec!["{\"\":0}"; 500_000].join(","))),
+        json(&format!("{{{}}}", entries(MOST))),
+        format!("[{}]", vec!["{\"MOData\":{\"\":0}}"; 200_000].join(",")),
+        format!("[{}]", vec!["{}"; 1_000_000].join(",")),
+        xml(&"<Node><NodeName>n</NodeName></Node>".repeat(110_000)),
+        xml("").replace(
+            "</MgmtTree>",
+            &(0..20_000)
+                .map(|n| {
+                    format!("<Node><NodeName>n</NodeName><Path>Box/{n}{}</Path></Node>", "/n".repeat(60))
+                })
+                .chain(["</MgmtTree>".to_owned()])
+                .collect::<String>(),
+        ),
+    ];
+    let honest = json(&format!("{{{}}}", entries(MOST / 2 - 10)));
+    let served: Vec<_> =
+        nodes.iter().map(|body| gzip(body.as_bytes())).chain([gzip(honest.as_bytes())]).collect();
+    let server = another(&bench, "sized", move |request| {
+        let number: usize = request.path.trim_start_matches('/').parse().unwrap();
+        let kind = if matches!(number, 4 | 5) { TNDS } else { "application/dmmo+json" };
+        Reply::ok(kind, served[number].clone()).header("content-encoding", "gzip")
+    })
+    .await;
+    let at = |number: usize| json!(["HGET", format!("{}/{number}", server.origin())]);
+    bench.play(json!([[["GET", node("Fixed")]], [at(0), at(1), at(2), at(3), at(4), at(5)]]));
+    let agent = bench.start().await;
+    let before = agent.resident();
+    bench.session(&agent, 1).await;
+    assert_eq!(bench.statuses(), [vec![200], vec![500, 506, 506, 500, 506, 506]]);
+    let grown = agent.resident().saturating_sub(before);
+    assert!(grown < 32 * MIB, "{grown} bytes more after what was refused");
+    let peak = agent.peak().saturating_sub(before);
+    assert!(peak < 64 * MIB, "{peak} bytes more while it was refused");
+    bench.play(json!([[at(6)]]));
+    bench.session(&agent, 2).await;
+    assert_eq!(bench.statuses().pop().unwrap(), [201], "just below the bound");
+    let grown = agent.resident().saturating_sub(before);
+    assert!(grown < 32 * MIB, "{grown} bytes more after what was stored");
     agent.stop().await;
 }
 

@@ -4,6 +4,8 @@
 
 mod support;
 
+use std::time::Duration;
+
 use omadm_agent::daemon::Local;
 use omadm_agent::just_in_time::{ConfigurationError, Initiator};
 use serde_json::json;
@@ -111,4 +113,27 @@ async fn a_server_that_lost_the_object_lost_its_default() {
     assert!(matches!(refused, ConfigurationError::NoAccount { .. }), "{refused}");
     assert!(bench.tape.requests("repository").is_empty());
     agent.stop().await;
+}
+
+#[tokio::test]
+async fn a_repository_that_never_answers_does_not_hold_up_the_end() {
+    let bench = bench("").await;
+    let silent = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let origin = format!("https://{}", silent.local_addr().unwrap());
+    bench.list_origin(&origin);
+    bench.play(json!([[["DEFAULT", format!("{origin}/mms"), MMS]]]));
+    let agent = bench.start().await;
+    bench.session(&agent, 2).await;
+    agent.stop().await;
+    let agent = Agent::start(&bench);
+    let (moid, (reply, answer)) = (MMS.to_owned(), tokio::sync::oneshot::channel());
+    let request = Local::Configuration { moid, initiator: Initiator::Device, reply };
+    agent.send(request).await;
+    let asked = silent.accept().await.unwrap();
+    let before = std::time::Instant::now();
+    agent.stop().await;
+    assert!(before.elapsed() < Duration::from_secs(4), "{:?}", before.elapsed());
+    let refused = answer.await.unwrap().unwrap_err();
+    assert!(refused.to_string().contains("stops"), "{refused}");
+    drop(asked);
 }

@@ -69,6 +69,20 @@ fn a_broken_file_is_told_with_its_place_and_the_others_are_shown() {
 }
 
 #[test]
+fn what_is_odd_in_a_file_is_told_and_the_file_is_shown() {
+    let folder = TempDir::new().unwrap();
+    let path = folder.path().join("odd.ddf.xml").display().to_string();
+    let xml = "<MgmtTree><Node><NodeName>a</NodeName>\n<DFProperties><DFFormat><datetime/></DFFormat>\
+               </DFProperties></Node></MgmtTree>";
+    std::fs::File::create(&path).unwrap().write_all(xml.as_bytes()).unwrap();
+    let answer = ctl(&["ddf", "show", &path]);
+    assert_eq!(answer.status.code(), Some(0));
+    let told = text(&answer.stderr);
+    assert!(told.starts_with(&format!("{path}:2:15: <DFFormat> holds \"datetime\"")), "{told}");
+    assert_eq!(text(&answer.stdout), format!("{path}: DDF\na  chr\n"));
+}
+
+#[test]
 fn a_description_may_come_from_the_standard_input() {
     let mut child = Command::new(env!("CARGO_BIN_EXE_omadmctl"))
         .args(["ddf", "show", "-"])

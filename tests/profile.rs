@@ -3,6 +3,7 @@
 
 mod support;
 
+use omadm_agent::lab::Reply;
 use omadm_agent::lab::notifier::Notification;
 use omadm_agent::package::Profile;
 use serde_json::{Value, json};
@@ -51,6 +52,43 @@ async fn a_session_speaks_its_accounts_profile() {
             Profile::Approved => ("DataType", "MIMEType"),
         };
         assert_eq!((&of_exec[kind], &of_exec[other]), (&json!("application/json"), &Value::Null));
+        agent.stop().await;
+    }
+}
+
+#[tokio::test]
+async fn an_approved_session_leaves_a_5xx_to_the_schedule() {
+    for (profile, requests) in [(Profile::Draft, 2), (Profile::Approved, 1)] {
+        let bench = Bench::with(Setup {
+            account: Box::new(move |account, _| account.profile = profile),
+            ..Setup::default()
+        })
+        .await;
+        bench.answer([Reply::status(503), Reply::status(404)]);
+        let mut agent = bench.start().await;
+        bench.notify().await;
+        agent.logged("that the session failed", |line| line.contains("failed")).await;
+        assert_eq!(bench.tape.requests("dm").len(), requests, "{profile:?}: {}", agent.log());
+        agent.stop().await;
+    }
+}
+
+#[tokio::test]
+async fn no_format_that_both_know_is_415_and_in_an_approved_session_406() {
+    for (profile, status) in [(Profile::Draft, 415), (Profile::Approved, 406)] {
+        let bench = Bench::with(Setup {
+            account: Box::new(move |account, _| account.profile = profile),
+            ..Setup::default()
+        })
+        .await;
+        let put =
+            json!(["HPUT", format!("{}/x", bench.repository_server.origin()), format!("{BENCH}//Fixed")]);
+        let package = json!({"SessionInfo": {"AcceptMO": "application/xml"}, "CMD": [put]});
+        bench.answer([Reply::package(&package)]);
+        let agent = bench.start().await;
+        bench.session(&agent, 1).await;
+        assert_eq!(bench.statuses(), [[status]]);
+        assert!(bench.tape.requests("repository").is_empty());
         agent.stop().await;
     }
 }

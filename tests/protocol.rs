@@ -6,7 +6,7 @@ mod support;
 use std::process::Stdio;
 
 use omadm_agent::lab::notifier::Notification;
-use omadm_agent::lab::{Options, Reply, Server};
+use omadm_agent::lab::{Options, Reply, Request, Server, files};
 use omadm_agent::notification::ConnectionType;
 use omadm_agent::store::Store;
 use serde_json::{Value, json};
@@ -281,6 +281,36 @@ async fn a_device_without_a_network_has_no_network_codes() {
     let agent = bench.start().await;
     bench.session(&agent, 1).await;
     assert_eq!(bench.tape.requests("repository")[0].target(), "/-1/-1/-1/-1?-1");
+    agent.stop().await;
+}
+
+#[tokio::test]
+async fn the_codes_of_networks_and_the_providers_name_are_what_their_sources_say_for_each_session() {
+    let config = "[subscriber]\nMCC.get = { value = \"262\" }\nMNC.get = { value = \"01\" }\n\
+                  CMCC.get = { file = \"@folder@/cmcc\" }\nCMNC.get = { file = \"@folder@/cmnc\" }\n\
+                  SPName.get = { value = \"\u{c4} & Co/1\" }\n";
+    let bench = Bench::with(configured(config)).await;
+    let network = |mcc: &str, mnc: &str| {
+        files::put(&bench.gateway.path("cmcc"), format!("{mcc}\n"), files::PLAIN).unwrap();
+        files::put(&bench.gateway.path("cmnc"), format!("{mnc}\n"), files::PLAIN).unwrap();
+    };
+    let command = json!(["HPUT", "{repository}/[MCC]/[MNC]/[CMCC]/[CMNC]?[SPName]&[DevID]", node("Fixed")]);
+    network("208", "010");
+    bench.play(json!([[command]]));
+    let agent = bench.start().await;
+    bench.session(&agent, 1).await;
+    network("310", "03");
+    bench.play(json!([[command]]));
+    bench.session(&agent, 2).await;
+    std::fs::remove_file(bench.gateway.path("cmcc")).unwrap();
+    std::fs::remove_file(bench.gateway.path("cmnc")).unwrap();
+    bench.play(json!([[command]]));
+    bench.session(&agent, 3).await;
+    let device = bench.tape.requests("dm")[0].header("omadm-devid").to_owned();
+    let targets: Vec<_> = bench.tape.requests("repository").iter().map(Request::target).collect();
+    let expected = ["208/010", "310/03", "-1/-1"]
+        .map(|network| format!("/262/01/{network}?%C3%84%20%26%20Co%2F1&{device}"));
+    assert_eq!(targets, expected);
     agent.stop().await;
 }
 

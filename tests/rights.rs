@@ -248,3 +248,22 @@ async fn all_instances_are_those_that_the_server_may_read() {
     );
     two.agent.take().unwrap().stop().await;
 }
+
+#[tokio::test]
+async fn who_lets_everybody_in_lets_in_each_server_that_may_know_of_the_object() {
+    let mut two = Two::new().await;
+    let shelf = two.create("guest").await;
+    let label = format!("{shelf}Label");
+    let share = two.offer("/share", SHELVES, &json!({"MOID": SHELF, "all": entry("1", "*", 1)}));
+    assert_eq!(two.statuses("guest", json!([share])).await, [200]);
+    let (first, shared) = two.session("bench", json!([["GET", label], ["DELETE", shelf]])).await;
+    assert_eq!(shared.statuses(), [200, 403]);
+    assert_eq!(miids(&first, SHELF), Some(json!(["1"])));
+    // What the guest's bootstrap does not list stays unknown to it, whatever everybody is given.
+    let open = format!("{DMDAC}/urn_oma_mo_oma-dm-devinfo_1.2/");
+    let data = json!({"MOID": DEVINFO, "all": entry("1", "*", 1)});
+    let open = two.offer("/open", &open, &data);
+    assert_eq!(two.statuses("bench", json!([open])).await, [200]);
+    assert_eq!(two.statuses("guest", json!([["GET", format!("{DEVINFO}//Man")]])).await, [404]);
+    two.agent.take().unwrap().stop().await;
+}

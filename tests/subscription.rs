@@ -482,6 +482,23 @@ async fn a_server_has_so_many_subscriptions_and_no_more() {
 }
 
 #[tokio::test]
+async fn what_the_server_holds_already_makes_no_other_subscription() {
+    let rig = Rig::new("").await;
+    let agent = rig.bench.start().await;
+    let stored = |query: &str| format!("{}{query}", node("Stored"));
+    let package = json!([
+        ["SUB", stored("?cv=x"), rig.target],
+        ["UNSUB", stored("")],
+        ["SUB", stored(""), rig.target],
+        ["UNSUB", stored("?lv=1")],
+        ["UNSUB", stored("?cv=y")],
+        ["UNSUB", stored("")],
+    ]);
+    assert_eq!(rig.session(&agent, package).await, [200, 200, 200, 404, 200, 404]);
+    agent.stop().await;
+}
+
+#[tokio::test]
 async fn the_draft_profile_knows_neither() {
     let rig = Rig::of(Profile::Draft, "").await;
     let agent = rig.bench.start().await;

@@ -16,6 +16,10 @@ const MOST_PERMISSIONS: usize = 256;
 /// The largest secret, key or certificate in bytes.
 const LARGEST: usize = 16 << 10;
 
+/// Members of what the store keeps.
+const DATA: &str = "Data";
+const CA: &str = "CA";
+
 /// Why the data is no account.
 #[derive(Debug, thiserror::Error)]
 pub enum DmaccError {
@@ -46,7 +50,7 @@ pub enum DmaccError {
 pub struct Account {
     /// What comes of it.
     pub account: crate::config::Account,
-    /// What the store keeps: the object's data.
+    /// What the store keeps: the object's data, and the CA certificates that it came under.
     pub record: Secret,
 }
 
@@ -93,14 +97,26 @@ pub(super) fn read(data: &Json, terms: Terms<'_>) -> Result<Account, DmaccError>
     let root = unwrapped(data);
     let root = Node { path: String::new(), members: members(root, "the object")? };
     let account = account(&root, terms)?;
-    let record = Secret::new(Json::Object(root.members.clone()).to_string().into_bytes());
-    Ok(Account { account, record })
+    let mut record = Map::from_iter([(DATA.to_owned(), Json::Object(root.members.clone()))]);
+    if let Some(pem) = &account.tls.ca_pem {
+        record.insert(CA.to_owned(), BASE64_STANDARD.encode(pem).into());
+    }
+    Ok(Account { account, record: Secret::new(Json::Object(record).to_string().into_bytes()) })
 }
 
 /// Reads what the store has kept.
 pub(super) fn from_record(record: &Secret, terms: Terms<'_>) -> Result<crate::config::Account, DmaccError> {
-    let data: Json = serde_json::from_slice(record.expose()).map_err(|_| DmaccError::Record)?;
-    read(&data, terms).map(|read| read.account)
+    let mut record: Json = serde_json::from_slice(record.expose()).map_err(|_| DmaccError::Record)?;
+    let data = record.get_mut(DATA).map(Json::take).unwrap_or_default();
+    let mut account = read(&data, terms)?.account;
+    // What the settings say counts as long as they say where to bootstrap.
+    if terms.settings.bootstrap.uri.is_none()
+        && let Some(pem) = record.get(CA)
+    {
+        let pem = pem.as_str().and_then(|text| BASE64_STANDARD.decode(text).ok());
+        account.tls.ca_pem = Some(pem.ok_or(DmaccError::Record)?);
+    }
+    Ok(account)
 }
 
 fn unwrapped(data: &Json) -> &Json {
@@ -383,6 +399,23 @@ mod tests {
             assert_eq!(from_record(&read.record, Terms::of(&settings)).unwrap(), read.account);
             assert!(!format!("{read:?}").contains("s3cret"));
         }
+        assert!(from_record(&Secret::new(b"{}".to_vec()), Terms::of(&settings)).is_err());
+    }
+
+    #[test]
+    fn an_account_keeps_its_ca_when_the_settings_say_nothing_of_bootstraps_any_more() {
+        let under = |uri: Option<&str>, pem: Option<&[u8]>| {
+            let mut settings = Settings::default();
+            settings.bootstrap.uri = uri.map(str::to_owned);
+            settings.bootstrap.ca_pem = pem.map(<[u8]>::to_vec);
+            settings
+        };
+        let uri = Some("https://b.example/");
+        let record = read(&draft(), Terms::of(&under(uri, Some(b"old")))).unwrap().record;
+        let ca = |settings: Settings| from_record(&record, Terms::of(&settings)).unwrap().tls.ca_pem;
+        assert_eq!(ca(under(None, None)), Some(b"old".to_vec()));
+        assert_eq!(ca(under(uri, Some(b"new"))), Some(b"new".to_vec()), "the operator has another one");
+        assert_eq!(ca(under(uri, None)), None, "or trusts the system's");
     }
 
     #[test]

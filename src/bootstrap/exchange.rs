@@ -94,10 +94,14 @@ pub async fn run(
 ) -> Result<Option<Vec<String>>, BootstrapError> {
     let settings = &world.settings;
     let Some(address) = &settings.bootstrap.uri else { return Ok(None) };
-    if world.tree.accounts().iter().any(|account| !account.is_bootstrapped()) {
+    if world.is_owned {
         return Ok(None);
     }
     let imsi = fact(Fact::Imsi, settings).await;
+    // A modem may be up later than the agent: until then it is not known whose device this is.
+    if imsi.is_none() && patient && settings.subscriber.sources(Fact::Imsi).is_some() {
+        return Err(BootstrapError::NoSubscriber);
+    }
     let none_yet = world.tree.accounts().is_empty();
     let known = world.store.snapshot()?.subscriber()?;
     let reason = match none_yet {
@@ -105,9 +109,6 @@ pub async fn run(
         false if subscriber::changed(known, imsi.as_deref()) => Reason::NewSubscriber,
         false => return Ok(None),
     };
-    if imsi.is_none() && patient && settings.subscriber.sources(Fact::Imsi).is_some() {
-        return Err(BootstrapError::NoSubscriber);
-    }
     let nobody = Arc::new(nobody());
     let visitor = Visitor { account: &nobody, session: SessionFacts::default() };
     let parameters = Parameters::of(&world.tree, settings, &visitor).await?;
@@ -188,7 +189,7 @@ impl Asking<'_> {
             let document = Document {
                 moid: Some(other.moid),
                 client_uri: other.client_uri,
-                data: other.data,
+                data: other.data.into(),
                 is_bare: false,
             };
             found.objects.push((document, target.clone()));

@@ -211,9 +211,17 @@ fn steps(content_type: &str, body: &[u8], terms: Terms<'_>) -> Result<Vec<Step>,
         return Err(wrong(MOST_COMMANDS + 1, "more than 64 commands"));
     }
     let allow_http = terms.settings.session.allow_http;
+    // Servers end every package so; there is no session here that it could end.
+    let commands = match package.commands.split_last() {
+        Some((Command { name, .. }, others)) if name == "END" => others,
+        _ => &package.commands,
+    };
     let mut steps = Vec::new();
-    for (at, Command { name, parameters }) in package.commands.iter().enumerate() {
+    for (at, Command { name, parameters }) in commands.iter().enumerate() {
         let wrong = |why| wrong(at + 1, why);
+        if !matches!(name.as_str(), "HGET" | "DEFAULT") {
+            return Err(wrong("a bootstrap has HGET and DEFAULT only"));
+        }
         let parameters =
             parameters.as_deref().ok_or_else(|| wrong("its parameters are not a list of strings"))?;
         let (from, rest) = parameters.split_first().ok_or_else(|| wrong("has no ServerURI"))?;
@@ -224,8 +232,7 @@ fn steps(content_type: &str, body: &[u8], terms: Terms<'_>) -> Result<Vec<Step>,
                 Step::Retrieve { from: from.clone(), target: Some(target) }
             }
             ("DEFAULT", [moid]) => Step::Default { from: from.clone(), moid: moid.clone() },
-            ("HGET" | "DEFAULT", _) => return Err(wrong("wrong number of parameters")),
-            _ => return Err(wrong("a bootstrap has HGET and DEFAULT only")),
+            _ => return Err(wrong("wrong number of parameters")),
         };
         parts::server_uri(from, allow_http).map_err(|_| wrong("not an https ServerURI"))?;
         steps.push(step);
@@ -305,11 +312,14 @@ mod tests {
             ["HGET", "https://a/[DevID]"],
             ["HGET", "https://a/x", "urn:x//Leaf"],
             ["DEFAULT", "https://a/d", "urn:x"],
+            ["END"],
         ]));
         let Message::Commands(steps) = steps.unwrap() else { panic!("accounts") };
         assert_eq!(steps.len(), 3);
         assert_eq!(steps[2], Step::Default { from: "https://a/d".into(), moid: "urn:x".into() });
         for (command, why) in [
+            (json!(["CONT"]), "a bootstrap has HGET and DEFAULT only"),
+            (json!(["GET", 7]), "a bootstrap has HGET and DEFAULT only"),
             (json!(["EXEC", "urn:x//Reboot"]), "a bootstrap has HGET and DEFAULT only"),
             (json!(["HGET"]), "has no ServerURI"),
             (json!(["HGET", "http://a/"]), "not an https ServerURI"),
@@ -321,6 +331,11 @@ mod tests {
             let error = package(json!([["HGET", "https://a/"], command])).unwrap_err();
             assert_eq!(error, format!("command 2: {why}"));
         }
+        let early = package(json!([["END"], ["HGET", "https://a/"]])).unwrap_err();
+        assert_eq!(
+            early, "command 1: a bootstrap has HGET and DEFAULT only",
+            "what follows it is not for nothing"
+        );
         let many: Vec<Json> = (0..65).map(|_| json!(["HGET", "https://a/"])).collect();
         assert_eq!(package(json!(many)).unwrap_err(), "command 65: more than 64 commands");
     }

@@ -2,7 +2,7 @@
 //! when the device belongs to somebody else.
 //!
 //! What comes is refused whole or kept whole, in place of all that an earlier bootstrap brought. Accounts in files
-//! are the device owner's own: where there is one, nobody is asked.
+//! are the device owner's own: where there is one, if only a broken one, nobody is asked.
 
 mod dmacc;
 mod exchange;

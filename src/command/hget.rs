@@ -6,6 +6,7 @@ use super::{Answer, CommandError, Context, client_uri, media, plain, repository}
 use crate::mo::{ManagementObject, Value};
 use crate::package::{Status, is_media_type};
 use crate::session::machine::Done;
+use crate::session::stopped;
 use crate::tree::{Data, NodeRef, Place, TreeError};
 
 pub(super) async fn run(parameters: &[String], context: &mut Context<'_>) -> Answer {
@@ -28,13 +29,18 @@ pub(super) async fn run(parameters: &[String], context: &mut Context<'_>) -> Ans
     }
 }
 
-/// The same without a server's command (TS 10.1): only instances of `object` are stored. Returns their ClientURIs.
+/// The same without a server's command (TS 10.1): only instances of `object` are stored. Returns their ClientURIs. Nobody
+/// waits for the repository once the agent is about to end; what it has sent is stored.
 pub(super) async fn retrieve(
     uri: Uri,
     object: &ManagementObject,
     context: &mut Context<'_>,
 ) -> Result<Vec<String>, CommandError> {
-    let fetched = repository::fetch(uri, &[], context).await?;
+    let mut stopping = context.stopping.clone();
+    let fetched = tokio::select! {
+        fetched = repository::fetch(uri, &[], context) => fetched?,
+        () = stopped(&mut stopping) => return Err(CommandError::Stopped),
+    };
     Ok(place(&fetched, Some(object), context).await?.status.extra)
 }
 

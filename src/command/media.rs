@@ -1,6 +1,6 @@
 //! Media types of management object data.
 
-use crate::package::is_media_type;
+use crate::package::{is_media_type, is_unwanted};
 
 /// TS 7.5
 pub(super) const DMMO_JSON: &str = "application/dmmo+json";
@@ -23,11 +23,19 @@ pub(super) fn is_serialisation(content_type: &str) -> bool {
 
 /// The type in which serialised management objects are sent to somebody who accepts these, most wanted first.
 pub(super) fn choose<S: AsRef<str>>(accepted: &[S]) -> Option<&'static str> {
-    accepted.iter().map(AsRef::as_ref).find_map(|range| {
-        let any = ["application/*", "*/*"].iter().any(|any| is_media_type(range, any));
-        let known = [DMMO_JSON, OMA_MO_JSON, TNDS_XML];
-        if any { Some(DMMO_JSON) } else { known.into_iter().find(|known| is_media_type(range, known)) }
-    })
+    const KNOWN: [&str; 3] = [DMMO_JSON, OMA_MO_JSON, TNDS_XML];
+    // What is said of the type itself outweighs what is said of all (RFC 9110, 12.5.1).
+    let deciding = |known: &str| {
+        [known, "application/*", "*/*"]
+            .iter()
+            .find_map(|range| accepted.iter().position(|accepted| is_media_type(accepted.as_ref(), range)))
+    };
+    let known = KNOWN.map(|known| (known, deciding(known)));
+    accepted
+        .iter()
+        .enumerate()
+        .filter(|(_, range)| !is_unwanted(range.as_ref()))
+        .find_map(|(at, _)| known.iter().find(|(_, deciding)| *deciding == Some(at)).map(|(known, _)| *known))
 }
 
 #[cfg(test)]
@@ -44,5 +52,15 @@ mod tests {
         assert_eq!(choose(&["Application/vnd.SyncML.dmtnds+xml; charset=utf-8"]), Some(TNDS_XML));
         assert_eq!(choose(&["application/vnd.syncml.dmtnds+wbxml", "application/xml"]), None);
         assert_eq!(choose(&[]), None);
+    }
+    #[test]
+    fn a_type_that_is_not_wanted_is_not_sent() {
+        const UNWANTED: &str = "application/dmmo+json;q=0";
+        assert_eq!(choose(&["*/*", UNWANTED]), Some(OMA_MO_JSON));
+        assert_eq!(choose(&[UNWANTED]), None);
+        assert_eq!(choose(&["application/*;q=0", "*/*"]), None);
+        assert_eq!(choose(&["*/*;q=0", TNDS_XML]), Some(TNDS_XML));
+        // The list is in the order of preference: of this type, less is said by the wildcard than by its name.
+        assert_eq!(choose(&["*/*", "application/dmmo+json;q=0.1"]), Some(OMA_MO_JSON));
     }
 }

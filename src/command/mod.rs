@@ -11,12 +11,14 @@ mod hget;
 mod hpost;
 mod hput;
 mod media;
+mod report;
 mod repository;
 mod show;
 mod status;
 mod sub;
 mod unsub;
 
+pub use report::Report;
 pub(crate) use repository::Upload;
 pub(crate) use repository::resolve as resolve_location;
 pub use status::CommandError;
@@ -63,8 +65,8 @@ pub struct Context<'a> {
 
 type Answer = Result<Done, CommandError>;
 
-/// Executes one command of a Package#2. Always answers: what fails has a status code, and is in the journal.
-pub async fn execute(command: &Command, context: &mut Context<'_>) -> Done {
+/// Executes one command of a Package#2. Always answers: what fails has a status code, and is in the package's report.
+pub async fn execute(command: &Command, context: &mut Context<'_>, report: &mut Report) -> Done {
     let known = context.visitor.account.profile.has_command(&command.name);
     let answer = match &command.parameters {
         Some(parameters) if known => dispatch(&command.name, parameters, context).await,
@@ -77,7 +79,8 @@ pub async fn execute(command: &Command, context: &mut Context<'_>) -> Done {
         Ok(done) => (done, None),
         Err(error) => (plain(error.status()), Some(error)),
     };
-    report(command, &done, problem.as_ref(), context);
+    let ids = (context.visitor.account.server_id.as_str(), context.session_id);
+    report.add(command, done.status.code, problem.as_ref(), ids);
     done
 }
 
@@ -119,38 +122,4 @@ fn plain(code: u16) -> Done {
 
 fn client_uri(text: &str) -> Result<ClientUri, CommandError> {
     ClientUri::parse(text).map_err(CommandError::ClientUri)
-}
-
-fn report(command: &Command, done: &Done, problem: Option<&CommandError>, context: &Context<'_>) {
-    let server_id = context.visitor.account.server_id.as_str();
-    let code = done.status.code;
-    let target = match command.name.as_str() {
-        "GET" | "DELETE" | "EXEC" | "SUB" | "UNSUB" => {
-            command.parameters.as_deref().and_then(<[String]>::first)
-        }
-        "HGET" | "HPUT" | "HPOST" => command.parameters.as_deref().and_then(|list| list.get(1)),
-        _ => None,
-    };
-    let target = shortened(target.map_or("", String::as_str));
-    let name = if command.name.is_empty() { "nameless command" } else { shortened(&command.name) };
-    let what = if target.is_empty() { name.to_owned() } else { format!("{name} {target}") };
-    match problem {
-        None => log::info!(
-            OMADM_SERVER_ID = server_id, OMADM_SESSION_ID = context.session_id,
-            OMADM_CLIENT_URI = target, OMADM_STATUS = code;
-            "{server_id}: {what}: {code}"
-        ),
-        Some(problem) => log::warn!(
-            OMADM_SERVER_ID = server_id, OMADM_SESSION_ID = context.session_id,
-            OMADM_CLIENT_URI = target, OMADM_STATUS = code;
-            "{server_id}: {what}: {code}: {problem}"
-        ),
-    }
-}
-
-/// What a server sends may be long; a journal line is not.
-fn shortened(text: &str) -> &str {
-    const MOST: usize = 200;
-    let end = (0..=MOST.min(text.len())).rev().find(|&at| text.is_char_boundary(at)).unwrap_or(0);
-    text.get(..end).unwrap_or_default()
 }

@@ -15,8 +15,8 @@ use crate::tree::{Batch, Document, NodeRef, Tree, TreeError};
 use crate::uri::server::Template;
 
 const MOST_REDIRECTS: usize = 5;
-/// The largest document that is retrieved.
-const MOST_RETRIEVED: usize = 8 << 20;
+/// The largest document that is retrieved, once unpacked.
+const MOST_RETRIEVED: usize = 4 << 20;
 /// The most bytes that are sent: a URI may stand there any number of times.
 const MOST_SENT: usize = 64 << 20;
 /// The largest DM 1.x document that is sent; it is made in memory.

@@ -68,9 +68,9 @@ pub enum CommandError {
     /// An EXEC or a SHOW can't begin.
     #[error(transparent)]
     Exec(ExecError),
-    /// Not in this version.
-    #[error("{0} is not supported")]
-    Unsupported(&'static str),
+    /// The agent is about to end.
+    #[error("the agent stops")]
+    Stopped,
 }
 
 impl From<TransportError> for CommandError {
@@ -104,12 +104,12 @@ impl CommandError {
             Self::NotAcceptable { profile: Profile::Approved, .. } => 406,
             Self::MediaType(_) | Self::NotAcceptable { .. } => 415,
             Self::Redirect(_) | Self::Browser(_) => 500,
-            Self::Exec(_) | Self::Repository(429 | 500..=599) => 503,
+            Self::Exec(_) | Self::Stopped | Self::Repository(429 | 500..=599) => 503,
             Self::Repository(_) => 500,
             Self::Transport(error) if error.is_retryable() => 503,
             Self::Transport(_) => 500,
             Self::TooManySubscriptions(_) => 506,
-            Self::Unknown | Self::NoBrowser | Self::Unsupported(_) => 501,
+            Self::Unknown | Self::NoBrowser => 501,
         }
     }
 }
@@ -121,7 +121,7 @@ fn of_tree(error: &TreeError) -> u16 {
         TreeError::NotAllowed { .. } => 405,
         TreeError::Unsupported(_) => 501,
         TreeError::Unavailable { .. } => 503,
-        TreeError::Full(_) => 506,
+        TreeError::Full(_) | TreeError::TooLong(_) => 506,
         TreeError::Store(error) if error.is_full() => 506,
         TreeError::Backend { source, .. } if source.is_full() => 506,
         TreeError::Backend {
@@ -165,6 +165,7 @@ mod tests {
             (TreeError::TooLarge(node()), 500),
             (TreeError::TooMany(node()), 500),
             (TreeError::Full(node()), 506),
+            (TreeError::TooLong(node()), 506),
             (TreeError::Backend { node: node(), source: full_file }, 506),
             (TreeError::Store(StoreError::Quota(1)), 506),
             (disk(std::io::ErrorKind::StorageFull), 506),

@@ -1,9 +1,10 @@
 //! SUB ClientURI ServerURI (approved profile): from now on, each change there is put to the ServerURI.
 
-use super::{Answer, CommandError, Context, client_uri, plain, repository};
+use super::{Answer, CommandError, Context, plain, repository};
 use crate::store::{Change, Subscription};
 use crate::subscription;
 use crate::tree::{Resolved, Rights, TreeError};
+use crate::uri::client::ClientUri;
 
 /// The most subscriptions that one server has.
 const MOST: usize = 64;
@@ -12,7 +13,7 @@ pub(super) async fn run(parameters: &[String], context: &mut Context<'_>) -> Ans
     let [target, server_uri] = parameters else {
         return Err(CommandError::Malformed("SUB takes a ClientURI and a ServerURI"));
     };
-    let target = client_uri(target)?;
+    let target = subscribed(target)?;
     // Kept as a template, like DEFAULT's.
     let uri = repository::expand(server_uri, context)?;
     context.connection.admit(&uri)?;
@@ -40,4 +41,9 @@ pub(super) async fn run(parameters: &[String], context: &mut Context<'_>) -> Ans
     }
     context.store.commit(vec![Change::Subscribe(new)]).await.map_err(TreeError::from)?;
     Ok(plain(200))
+}
+
+/// What a subscription is known by: what it shows. What the server holds already plays no part.
+pub(super) fn subscribed(target: &str) -> Result<ClientUri, CommandError> {
+    Ok(ClientUri { cache_validator: None, ..super::client_uri(target)? })
 }

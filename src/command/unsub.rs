@@ -1,6 +1,7 @@
 //! UNSUB ClientURI (approved profile): ends the server's own subscription.
 
-use super::{Answer, CommandError, Context, client_uri, plain};
+use super::sub::subscribed;
+use super::{Answer, CommandError, Context, plain};
 use crate::store::Change;
 use crate::tree::TreeError;
 
@@ -8,7 +9,7 @@ pub(super) async fn run(parameters: &[String], context: &mut Context<'_>) -> Ans
     let [target] = parameters else {
         return Err(CommandError::Malformed("UNSUB takes a ClientURI"));
     };
-    let client_uri = client_uri(target)?.to_string();
+    let client_uri = subscribed(target)?.to_string();
     let server_id = context.visitor.account.server_id.clone();
     let snapshot = context.store.snapshot().map_err(TreeError::from)?;
     if snapshot.subscription(&server_id, &client_uri).map_err(TreeError::from)?.is_none() {

@@ -15,6 +15,8 @@ pub(crate) enum AddressError {
     TemplateInAuthority(String),
     #[error("a template's brackets don't match in {0:?}")]
     Brackets(String),
+    #[error("a template has no name: expected such as [DevID], found [] in {0:?}")]
+    Nameless(String),
     #[error("expected a URI without templates, found {0:?}")]
     Template(String),
     #[error("expected a URI of visible ASCII without a fragment, found {0:?}")]
@@ -36,8 +38,11 @@ pub(super) fn template(text: &str, allow_http: bool) -> Result<Origin, AddressEr
         let (name, after) = template
             .strip_prefix('[')
             .and_then(|inside| inside.split_once(']'))
-            .filter(|(name, _)| !name.is_empty() && !name.contains('['))
+            .filter(|(name, _)| !name.contains('['))
             .ok_or_else(|| AddressError::Brackets(text.to_owned()))?;
+        if name.is_empty() {
+            return Err(AddressError::Nameless(text.to_owned()));
+        }
         filled.push_str(before);
         filled.push_str(name);
         rest = after;
@@ -111,9 +116,11 @@ mod tests {
         {
             assert_eq!(template(bad, false), Err(AddressError::TemplateInAuthority(bad.to_owned())));
         }
-        for bad in ["https://a/[DevID", "https://a/DevID]", "https://a/[]", "https://a/[[DevID]]"] {
+        for bad in ["https://a/[DevID", "https://a/DevID]", "https://a/[[DevID]]"] {
             assert_eq!(template(bad, false), Err(AddressError::Brackets(bad.to_owned())));
         }
+        let bad = "https://a/[]";
+        assert_eq!(template(bad, false), Err(AddressError::Nameless(bad.to_owned())));
     }
 
     #[test]

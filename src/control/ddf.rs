@@ -9,7 +9,7 @@ use serde_json::Value as Json;
 use super::Terminal;
 use crate::ddf::{self, Ddf, DdfError};
 
-/// More is read of no file: [`ddf::parse`] refuses what is this large.
+/// More is read of no file: [`ddf::parse_forgiving`] refuses what is this large.
 const MOST: u64 = (8 << 20) + 1;
 
 /// Prints DDF files as trees. What can't be read is told, and the others still shown; returns whether all were.
@@ -21,7 +21,14 @@ pub(super) fn show<O: Write, E: Write>(
     let mut documents = Vec::new();
     let mut is_well = true;
     for (index, path) in files.iter().enumerate() {
-        match (read(path), as_json) {
+        let (read, overlooked) = match read(path) {
+            Ok((ddf, overlooked)) => (Ok(ddf), overlooked),
+            Err(what) => (Err(what), Vec::new()),
+        };
+        for what in &overlooked {
+            terminal.complain(&format!("{}{}", path.display(), told(what)))?;
+        }
+        match (read, as_json) {
             (Ok(ddf), true) => documents.push(named(path, &ddf)),
             (Ok(ddf), false) => {
                 let gap = if index > 0 { "\n" } else { "" };
@@ -41,18 +48,22 @@ pub(super) fn show<O: Write, E: Write>(
     Ok(is_well)
 }
 
-/// The description, or what is wrong with it, as it stands after the file's name.
-fn read(path: &Path) -> Result<Ddf, String> {
+/// The description and what was overlooked in it, or why there is none, as it stands after the file's name.
+fn read(path: &Path) -> Result<(Ddf, Vec<DdfError>), String> {
     let mut bytes = Vec::new();
     let read = match path.to_str() {
         Some("-") => io::stdin().lock().take(MOST).read_to_end(&mut bytes),
         _ => File::open(path).and_then(|file| file.take(MOST).read_to_end(&mut bytes)),
     };
     read.map_err(|error| format!(": {error}"))?;
-    ddf::parse(&bytes).map_err(|DdfError { at, problem }| match at {
+    ddf::parse_forgiving(&bytes).map_err(|error| told(&error))
+}
+
+fn told(DdfError { at, problem }: &DdfError) -> String {
+    match at {
         Some(at) => format!(":{at}: {problem}"),
         None => format!(": {problem}"),
-    })
+    }
 }
 
 fn heading(ddf: &Ddf) -> String {

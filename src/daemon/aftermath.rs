@@ -120,6 +120,15 @@ impl Daemon {
                 }
                 continue;
             };
+            let Some(json) = triggers::once_more(&json) else {
+                log::error!(
+                    OMADM_SERVER_ID = server_id.as_str();
+                    "{server_id}: notification {id} is given up: the agent ended in its session time and again"
+                );
+                changes.push(Change::TriggerDone(server_id, id));
+                continue;
+            };
+            changes.push(Change::Trigger { server_id: server_id.clone(), id, json });
             let wait = schedule::jitter(peer.account.schedule.jitter, &mut *self.random);
             log::info!(
                 OMADM_SERVER_ID = server_id.as_str();

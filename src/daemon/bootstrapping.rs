@@ -1,4 +1,4 @@
-//! When a bootstrap server is asked for accounts (TS 8.2): at start, when files are read again, and with every scheduled
+//! When a bootstrap server is asked for accounts (TS 8.2): at start, when files are read again, and with every
 //! session, for then the SIM may be another one. Nothing is looked at in between.
 
 use std::sync::Arc;
@@ -6,16 +6,23 @@ use std::time::{Duration, Instant};
 
 use tokio::task::JoinError;
 
+use super::clock::Wait;
+use super::schedule::Due;
 use super::{Daemon, schedule};
 use crate::bootstrap::{self, BootstrapError};
+use crate::config::Fact;
 use crate::journal::id;
 use crate::session::backoff;
+use crate::world::World;
 
 /// A failed attempt is repeated after a random time below this, doubled with each failure.
 const AGAIN_BASE: Duration = Duration::from_secs(60);
 const AGAIN_MOST: Duration = Duration::from_secs(6 * 3600);
 /// A SIM, and a better name for the device, get this long after the start to show up.
 const PATIENCE: Duration = Duration::from_secs(60);
+
+/// What is due at the start with accounts of bootstraps waits this long at most to hear whose SIM it is.
+const LONGEST_HOLD: Duration = Duration::from_secs(300);
 
 /// What became of an attempt.
 pub(super) type Bootstrapped = Result<Option<Vec<String>>, BootstrapError>;
@@ -26,6 +33,14 @@ pub(super) struct Bootstrapping {
     due: Option<Instant>,
     running: bool,
     failures: u32,
+    held: Option<Held>,
+}
+
+/// Sessions that wait for the first look.
+#[derive(Debug)]
+struct Held {
+    due: Vec<Due>,
+    until: Instant,
 }
 
 impl Bootstrapping {
@@ -80,17 +95,69 @@ impl Daemon {
     /// A million new devices that are switched on at one moment ask one after the other.
     pub(super) fn look_for_bootstrap_at_start(&mut self) {
         let none = self.world.tree.accounts().is_empty();
+        if none && self.world.is_owned && self.world.settings.bootstrap.uri.is_some() {
+            log::warn!(
+                "bootstrap: no account can be used, but there are account files: no server is asked for others"
+            );
+        }
+        self.warn_of_mixed(None);
         let most = if none { self.world.settings.bootstrap.jitter } else { Duration::ZERO };
         let late = schedule::jitter(most, &mut *self.random);
         self.bootstrapping.look(Instant::now() + late);
     }
 
-    /// When the next attempt is due; none while the clock is not set.
+    /// Says once that the owner's accounts are served besides those of a bootstrap, which nobody renews now.
+    pub(super) fn warn_of_mixed(&self, before: Option<&World>) {
+        let mixed = |world: &World| {
+            let accounts = world.tree.accounts();
+            accounts.iter().any(|account| account.is_bootstrapped())
+                && accounts.iter().any(|account| !account.is_bootstrapped())
+        };
+        if mixed(&self.world) && !before.is_some_and(mixed) {
+            log::warn!(
+                "bootstrap: besides the accounts of files, those that a bootstrap brought are still served; \
+                 no server is asked for others"
+            );
+        }
+    }
+
+    /// Keeps back what is due at the start, where the SIM may be another one since: its old subscriber's servers have no
+    /// business with the device then. Returns what need not wait.
+    pub(super) fn hold_back(&mut self, due: Vec<Due>) -> Vec<Due> {
+        let settings = &self.world.settings;
+        let may_change =
+            settings.bootstrap.uri.is_some() && settings.subscriber.sources(Fact::Imsi).is_some();
+        if self.world.is_owned || !may_change {
+            return due;
+        }
+        let from = self.clock_wait.as_ref().map_or_else(Instant::now, Wait::until);
+        self.bootstrapping.held = Some(Held { due, until: from + LONGEST_HOLD });
+        Vec::new()
+    }
+
+    /// Lets go what was kept back; `renewed` are the accounts that have a session of their own for it.
+    fn release(&mut self, renewed: &[String]) {
+        for (ticket, at) in self.bootstrapping.held.take().map(|held| held.due).unwrap_or_default() {
+            let server_id = &ticket.trigger.server_id;
+            let renewed = ticket.at.is_none() && renewed.contains(server_id);
+            if self.world.peer(server_id).is_some() && !renewed {
+                self.queue.ask(ticket, at);
+            }
+        }
+    }
+
+    /// When the next attempt is due, none while the clock is not set; or when what is held back has waited long enough.
     pub(super) fn bootstrap_due(&self) -> Option<Instant> {
-        self.bootstrapping.due().filter(|_| self.clock_wait.is_none())
+        let attempt = self.bootstrapping.due().filter(|_| self.clock_wait.is_none());
+        let held = self.bootstrapping.held.as_ref().map(|held| held.until);
+        attempt.into_iter().chain(held).min()
     }
 
     pub(super) fn start_bootstrap(&mut self) {
+        if self.bootstrapping.held.as_ref().is_some_and(|held| held.until <= Instant::now()) {
+            log::warn!("bootstrap: nobody could say whose accounts the SIM has: sessions begin all the same");
+            self.release(&[]);
+        }
         if self.clock_wait.is_some() || !self.bootstrapping.begin(Instant::now()) {
             return;
         }
@@ -101,7 +168,10 @@ impl Daemon {
 
     pub(super) async fn bootstrapped(&mut self, ended: Result<Bootstrapped, JoinError>) {
         let (problem, least) = match ended {
-            Ok(Ok(None)) => (None, None),
+            Ok(Ok(None)) => {
+                self.release(&[]);
+                (None, None)
+            }
             Ok(Ok(Some(server_ids))) => {
                 log::info!(MESSAGE_ID = id::BOOTSTRAPPED; "bootstrap: the accounts are {}", server_ids.join(", "));
                 let now = Instant::now();
@@ -109,6 +179,7 @@ impl Daemon {
                 for (ticket, at) in schedule::brought(&self.world, &server_ids, now) {
                     self.queue.ask(ticket, at);
                 }
+                self.release(&server_ids);
                 (None, None)
             }
             Ok(Err(error)) => (Some(error.to_string()), error.retry_after()),

@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 
 use super::DaemonError;
 use crate::backend::Machine;
-use crate::config::{self, Account, Environment, Problems, Selection, Settings};
+use crate::config::{self, Account, Auth, Environment, Problems, Selection, Settings};
 use crate::journal::id;
 use crate::mo::{self, ManagementObject};
 use crate::session::Random;
@@ -56,7 +56,7 @@ impl Loader {
     /// Loads everything for the first time; broken accounts and management objects are left out.
     pub(super) async fn start(options: Options) -> Result<(Self, Arc<World>), DaemonError> {
         let mut loader = Self { options, started: Instant::now(), sound: false };
-        let loaded = config::load(&loader.options.selection, &loader.options.environment)
+        let mut loaded = config::load(&loader.options.selection, &loader.options.environment)
             .map_err(DaemonError::Configuration)?;
         say(&loaded.problems);
         loader.sound = loaded.problems.is_empty();
@@ -64,6 +64,8 @@ impl Loader {
             log::error!(
                 MESSAGE_ID = id::CONFIGURATION_BROKEN; "running on the vendor's configuration alone"
             );
+            // The broken part may name another server, or none.
+            loaded.settings.bootstrap.uri = None;
         }
         let (objects, problems) = load_objects(&loaded.settings);
         say(&problems);
@@ -76,7 +78,8 @@ impl Loader {
             );
         }
         Tree::recover(&opened.store).await;
-        let world = loader.world(loaded.settings, loaded.accounts, objects, opened.store, &[]).await;
+        let files = Files::new(loaded.accounts, &loaded.problems);
+        let world = loader.world(loaded.settings, files, objects, opened.store, &[]).await;
         Ok((loader, Arc::new(world)))
     }
 
@@ -85,7 +88,11 @@ impl Loader {
         let Options { selection, environment, .. } = &self.options;
         let loaded = config::load(selection, environment)?;
         say(&loaded.problems);
-        let settings = if loaded.fell_back { (*before.settings).clone() } else { loaded.settings };
+        if loaded.fell_back {
+            // The accounts are where the settings before say.
+            return Ok(self.refresh(before).await);
+        }
+        let settings = loaded.settings;
         if settings.notification.listen != before.settings.notification.listen
             || settings.paths.state != before.settings.paths.state
         {
@@ -114,8 +121,8 @@ impl Loader {
         problems: &Problems,
         before: &World,
     ) -> World {
-        let previous = files_of(before);
-        let accounts = config::accounts::keep_broken(accounts, problems, &previous);
+        let mut files = Files::new(accounts, problems);
+        files.accounts = config::accounts::keep_broken(files.accounts, problems, &files_of(before));
         let (mut objects, problems) = load_objects(&settings);
         say(&problems);
         for object in before.tree.objects() {
@@ -128,7 +135,7 @@ impl Loader {
                 objects.push(Arc::clone(object));
             }
         }
-        self.world(settings, accounts, objects, Arc::clone(&before.store), &before.peers).await
+        self.world(settings, files, objects, Arc::clone(&before.store), &before.peers).await
     }
 
     /// Whether every file of the configuration and the accounts could be read at the start.
@@ -143,7 +150,8 @@ impl Loader {
     /// The same files, and what servers and bootstraps have made of the accounts meanwhile.
     pub(super) async fn accounts_changed(&self, before: &World) -> World {
         let (settings, objects) = ((*before.settings).clone(), before.tree.objects().to_vec());
-        self.world(settings, files_of(before), objects, Arc::clone(&before.store), &before.peers).await
+        let files = Files { accounts: files_of(before), any: before.is_owned };
+        self.world(settings, files, objects, Arc::clone(&before.store), &before.peers).await
     }
 
     /// What the process brings along.
@@ -156,23 +164,25 @@ impl Loader {
         self.started.elapsed()
     }
 
-    /// `files` are the accounts that files bring.
     async fn world(
         &self,
         settings: Settings,
-        files: Vec<Account>,
+        files: Files,
         objects: Vec<Arc<ManagementObject>>,
         store: Arc<Store>,
         before: &[Arc<Peer>],
     ) -> World {
         let settings = Arc::new(settings);
-        let accounts = all_accounts(files, &store, &settings);
+        let accounts = all_accounts(files.accounts, &store, &settings);
         // An account that is as it was keeps its TLS sessions and what its server asked for in authentication.
         let peer = |account: &Arc<Account>| {
             let account = as_changed(account, &store);
             match before.iter().find(|peer| peer.is_for(&account, &settings)) {
                 Some(peer) => Arc::clone(peer),
-                None => Arc::new(Peer::new(account, Arc::clone(&settings), self.surroundings())),
+                None => {
+                    warn_of_anonymity(&account);
+                    Arc::new(Peer::new(account, Arc::clone(&settings), self.surroundings()))
+                }
             }
         };
         let peers = accounts.iter().map(peer).collect();
@@ -182,7 +192,22 @@ impl Loader {
         if let Err(error) = tree.seed().await {
             log::error!("instances could not be seeded: {error}");
         }
-        World { settings, peers, tree: Arc::new(tree), store }
+        World { settings, peers, tree: Arc::new(tree), store, is_owned: files.any }
+    }
+}
+
+/// The accounts that files bring.
+struct Files {
+    accounts: Vec<Account>,
+    /// Whether there is any such file, a broken one included.
+    any: bool,
+}
+
+impl Files {
+    /// What loading account files comes to, and what is wrong with them.
+    fn new(accounts: Vec<Account>, problems: &Problems) -> Self {
+        let any = !accounts.is_empty() || !problems.is_empty();
+        Self { accounts, any }
     }
 }
 
@@ -214,6 +239,17 @@ fn as_changed(account: &Arc<Account>, store: &Store) -> Arc<Account> {
         log::error!(OMADM_SERVER_ID = server_id; "{server_id}: what the server changed in its account can't be read: {error}");
         Arc::clone(account)
     })
+}
+
+/// A server is to know its client (TS 5.1.2). A bench, or a network that vouches for its devices, may do without.
+fn warn_of_anonymity(account: &Account) {
+    if account.auth == Auth::None {
+        let server_id = account.server_id.as_str();
+        log::warn!(
+            OMADM_SERVER_ID = server_id;
+            "{server_id}: the account has no auth: the agent does not authenticate to this server"
+        );
+    }
 }
 
 /// All that is wrong with the files of a configuration: what `omadmd --check` prints.

@@ -11,7 +11,7 @@ use crate::world::{Peer, World};
 /// A first contact that the server refused is tried again after this time.
 const FIRST_CONTACT_AGAIN: Duration = Duration::from_secs(3600);
 
-type Due = (Ticket, Instant);
+pub(super) type Due = (Ticket, Instant);
 
 /// What is due because the agent started.
 pub(super) fn at_start(world: &World, now: Instant, random: &mut dyn Random) -> Vec<Due> {
@@ -145,7 +145,8 @@ mod tests {
         let peers = accounts.iter().map(peer).collect();
         let machine = Arc::new(Machine { sysroot: "/".into() });
         let tree = Tree::new(Vec::new(), accounts, Arc::clone(store), machine, Instant::now());
-        World { settings: Arc::clone(&settings), peers, tree: Arc::new(tree), store: Arc::clone(store) }
+        let (settings, store, tree) = (Arc::clone(&settings), Arc::clone(store), Arc::new(tree));
+        World { settings, peers, tree, store, is_owned: true }
     }
 
     /// Server, cause and delay of what is due.

@@ -12,8 +12,8 @@ mod write;
 mod tests;
 
 pub use error::{DdfError, DdfProblem};
-pub use parse::parse;
 pub(crate) use parse::parse_with_lines;
+pub use parse::{parse, parse_forgiving};
 
 /// A parsed DDF document.
 #[derive(Clone, Debug, PartialEq)]
@@ -63,8 +63,8 @@ pub struct Properties {
     pub format: Format,
     /// Whether the node can go.
     pub scope: Scope,
-    /// Whether names below are told apart by case.
-    pub case_sense: CaseSense,
+    /// Whether its name and those below are told apart by case; unsaid: as those of the node above.
+    pub case_sense: Option<CaseSense>,
     /// The value used until one is set.
     pub default_value: Option<String>,
     /// MIME types of a leaf's value.
@@ -257,4 +257,8 @@ pub enum CaseSense {
 
 impl CaseSense {
     const WORDS: &[(&str, Self)] = &[("CS", Self::Sensitive), ("CIS", Self::Insensitive)];
+
+    fn word(self) -> &'static str {
+        if self == Self::Insensitive { "CIS" } else { "CS" }
+    }
 }

@@ -3,19 +3,23 @@
 //! Strict about what the framework's own elements hold, indifferent to everything else: elements of
 //! another namespace than `MgmtTree`'s and unknown elements are skipped.
 
+use std::num::IntErrorKind;
+
 use roxmltree::Node as Element;
 
 use super::{
     AccessType, CaseSense, Ddf, DdfError, DdfProblem, Format, Node, NodeName, Occurrence, Properties, Scope,
 };
-use crate::xml::{self, Lines, text};
+use crate::xml::{self, Limits, Lines, Tolerance, text};
 
 /// The largest description read; the largest in the field have about 3 MB.
-const MAX_BYTES: usize = 8 << 20;
+const LIMITS: Limits = Limits { bytes: 8 << 20, nodes: 1_000_000 };
 /// No DM tree is that deep.
 const MAX_DEPTH: usize = 64;
 /// MIME types of one leaf; more are left out.
 const MAX_MIME: usize = 64;
+/// What is told of what was overlooked.
+const MAX_FORGIVEN: usize = 20;
 /// Namespaces of the framework itself, should an element be in another than its `MgmtTree`.
 const NAMESPACES: [&str; 3] = ["syncml:dmddf1.2", "syncml:metinf", "http://tempuri.org/DM_DDF-V1_2"];
 
@@ -31,8 +35,21 @@ pub fn parse(bytes: &[u8]) -> Result<Ddf, DdfError> {
 
 /// Like [`parse`]; also the line of every node, in document order (a node stands before its children).
 pub(crate) fn parse_with_lines(bytes: &[u8]) -> Result<(Ddf, Vec<usize>), DdfError> {
-    xml::read(bytes, MAX_BYTES, "MgmtTree", |document, lines| {
-        Parser { lines, namespace: None, node_lines: Vec::new() }.tree(document.root_element())
+    xml::read(bytes, LIMITS, "MgmtTree", Tolerance::File, |document, lines| {
+        let mut parser = Parser::new(lines, None);
+        Ok((parser.tree(document.root_element())?, parser.node_lines))
+    })?
+}
+
+/// Reads a DDF to be looked at: what [`parse`] refuses in a node's properties counts as unsaid. Also the first
+/// twenty of these.
+///
+/// # Errors
+/// There is no tree in it that could be shown.
+pub fn parse_forgiving(bytes: &[u8]) -> Result<(Ddf, Vec<DdfError>), DdfError> {
+    xml::read(bytes, LIMITS, "MgmtTree", Tolerance::Display, |document, lines| {
+        let mut parser = Parser::new(lines, Some(Vec::new()));
+        Ok((parser.tree(document.root_element())?, parser.forgiven.unwrap_or_default()))
     })?
 }
 
@@ -42,10 +59,16 @@ struct Parser<'a> {
     namespace: Option<&'a str>,
     /// Lines of the nodes read so far.
     node_lines: Vec<usize>,
+    /// What was overlooked so far; none: nothing is.
+    forgiven: Option<Vec<DdfError>>,
 }
 
 impl<'a> Parser<'a> {
-    fn tree(mut self, root: Element<'a, 'a>) -> Result<(Ddf, Vec<usize>), DdfError> {
+    fn new(lines: &'a Lines<'a>, forgiven: Option<Vec<DdfError>>) -> Self {
+        Self { lines, namespace: None, node_lines: Vec::new(), forgiven }
+    }
+
+    fn tree(&mut self, root: Element<'a, 'a>) -> Result<Ddf, DdfError> {
         let Some(tree) = root.descendants().find(|element| element.tag_name().name() == "MgmtTree") else {
             let found = root.tag_name().name().to_owned();
             return Err(self.wrong(root, DdfProblem::NotDdf { found }));
@@ -65,7 +88,7 @@ impl<'a> Parser<'a> {
         if roots.is_empty() {
             return Err(self.wrong(tree, DdfProblem::Missing { parent: "MgmtTree", element: "Node" }));
         }
-        Ok((Ddf { version: version.unwrap_or_default(), manufacturer, model, roots }, self.node_lines))
+        Ok(Ddf { version: version.unwrap_or_default(), manufacturer, model, roots })
     }
 
     fn node(&mut self, element: Element<'a, 'a>, depth: usize) -> Result<Node, DdfError> {
@@ -85,14 +108,16 @@ impl<'a> Parser<'a> {
                 _ => {}
             }
         }
-        let missing = DdfProblem::Missing { parent: "Node", element: "NodeName" };
-        let (name, is_logical) = node_name(&name.ok_or_else(|| self.wrong(element, missing))?);
+        if name.is_none() {
+            self.overlook(element, DdfProblem::Missing { parent: "Node", element: "NodeName" })?;
+        }
+        let (name, is_logical) = node_name(&name.unwrap_or_default());
         let properties = found.finish(!children.is_empty());
         Ok(Node { name, is_logical, path, properties, children })
     }
 
     /// Reads one `DFProperties`; where there are several, what the first says stands.
-    fn properties(&self, element: Element<'a, 'a>, found: &mut Found) -> Result<(), DdfError> {
+    fn properties(&mut self, element: Element<'a, 'a>, found: &mut Found) -> Result<(), DdfError> {
         for child in self.own_children(element) {
             match child.tag_name().name() {
                 "AccessType" if found.access.is_none() => found.access = Some(self.access(child)),
@@ -150,31 +175,32 @@ impl<'a> Parser<'a> {
         }
     }
 
-    fn occurrence(&self, element: Element<'a, 'a>) -> Result<Option<Occurrence>, DdfError> {
+    fn occurrence(&mut self, element: Element<'a, 'a>) -> Result<Option<Occurrence>, DdfError> {
         const EXPECTED: &str = "One, ZeroOrOne, ZeroOrMore, OneOrMore, ZeroOrN or OneOrN";
         let word = self.word(element, "Occurrence", Occurrence::WORDS, EXPECTED)?;
         let number = self.own_children(element).next().map(text).unwrap_or_default();
-        let invalid = |element| {
-            let (found, expected) = (number.clone(), "a whole number");
-            self.wrong(element, DdfProblem::Invalid { element: "Occurrence", found, expected })
+        let bound = match number.parse::<u32>() {
+            Err(error) if *error.kind() == IntErrorKind::PosOverflow => Some(u32::MAX),
+            bound => bound.ok(),
         };
-        Ok(match word {
+        Ok(match (word, bound) {
             // Left open: as good as no bound.
-            Some(Occurrence::ZeroOrN(_)) if is_open(&number) => Some(Occurrence::ZeroOrMore),
-            Some(Occurrence::OneOrN(_)) if is_open(&number) => Some(Occurrence::OneOrMore),
-            Some(Occurrence::ZeroOrN(_)) => {
-                Some(Occurrence::ZeroOrN(number.parse().map_err(|_| invalid(element))?))
+            (Some(Occurrence::ZeroOrN(_)), _) if is_open(&number) => Some(Occurrence::ZeroOrMore),
+            (Some(Occurrence::OneOrN(_)), _) if is_open(&number) => Some(Occurrence::OneOrMore),
+            (Some(Occurrence::ZeroOrN(_)), Some(most)) => Some(Occurrence::ZeroOrN(most)),
+            (Some(Occurrence::OneOrN(_)), Some(most)) => Some(Occurrence::OneOrN(most)),
+            (Some(Occurrence::ZeroOrN(_) | Occurrence::OneOrN(_)), None) => {
+                let (found, expected) = (number, "a whole number");
+                self.overlook(element, DdfProblem::Invalid { element: "Occurrence", found, expected })?;
+                None
             }
-            Some(Occurrence::OneOrN(_)) => {
-                Some(Occurrence::OneOrN(number.parse().map_err(|_| invalid(element))?))
-            }
-            other => other,
+            (other, _) => other,
         })
     }
 
     /// The value of an element that holds one of a few empty elements (or, wrongly, their name as text).
     fn word<T: Copy>(
-        &self,
+        &mut self,
         element: Element<'a, 'a>,
         name: &'static str,
         words: &[(&str, T)],
@@ -190,7 +216,8 @@ impl<'a> Parser<'a> {
             return Ok(Some(*value));
         }
         let Some(found) = found.into_iter().next() else { return Ok(None) };
-        Err(self.wrong(element, DdfProblem::Invalid { element: name, found, expected }))
+        self.overlook(element, DdfProblem::Invalid { element: name, found, expected })?;
+        Ok(None)
     }
 
     /// Child elements of the framework's namespace.
@@ -201,6 +228,20 @@ impl<'a> Parser<'a> {
             child.is_element()
                 && (namespace == own || namespace.is_some_and(|name| NAMESPACES.contains(&name)))
         })
+    }
+
+    /// An error, unless such are forgiven.
+    fn overlook(&mut self, element: Element<'a, 'a>, problem: DdfProblem) -> Result<(), DdfError> {
+        // A position costs the length of its line: not one is looked for that nobody will hear of.
+        if self.forgiven.as_ref().is_some_and(|forgiven| forgiven.len() >= MAX_FORGIVEN) {
+            return Ok(());
+        }
+        let error = self.wrong(element, problem);
+        match &mut self.forgiven {
+            Some(forgiven) => forgiven.push(error),
+            None => return Err(error),
+        }
+        Ok(())
     }
 
     fn wrong(&self, element: Element<'a, 'a>, problem: DdfProblem) -> DdfError {
@@ -233,7 +274,7 @@ impl Found {
             occurrence: self.occurrence.unwrap_or_default(),
             format: self.format.unwrap_or(guess),
             scope: self.scope.unwrap_or_default(),
-            case_sense: self.case_sense.unwrap_or_default(),
+            case_sense: self.case_sense,
             default_value: self.default_value,
             mime: self.mime,
             ddf_name: self.ddf_name,

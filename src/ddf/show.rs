@@ -4,7 +4,7 @@ use std::fmt::{self, Write};
 
 use serde_json::{Map, Value as Json, json};
 
-use super::{AccessType, CaseSense, Ddf, Format, Node, NodeName, Occurrence, Scope};
+use super::{AccessType, Ddf, Format, Node, NodeName, Occurrence, Scope};
 
 /// Names that are longer don't move the columns beside them.
 const WIDEST_NAME: usize = 60;
@@ -69,8 +69,8 @@ impl Node {
         put("format", Json::from(properties.format.word()));
         put("access", Json::from(access));
         put("scope", Json::from(if properties.scope == Scope::Permanent { "Permanent" } else { "Dynamic" }));
-        if properties.case_sense == CaseSense::Insensitive {
-            put("caseSense", Json::from("CIS"));
+        if let Some(case_sense) = properties.case_sense {
+            put("caseSense", Json::from(case_sense.word()));
         }
         for (name, value) in [
             ("path", &self.path),

@@ -80,7 +80,7 @@ fn a_field_file_parses() {
     assert_eq!(leaf.name, NodeName::Unnamed(None));
     assert_eq!(leaf.properties.format, Format::Chr);
     assert_eq!(leaf.properties.mime, ["text/plain", "text/html"]);
-    assert_eq!(leaf.properties.case_sense, CaseSense::Insensitive);
+    assert_eq!(leaf.properties.case_sense, Some(CaseSense::Insensitive));
     assert_eq!(leaf.properties.default_value.as_deref(), Some(""));
     assert!(leaf.properties.access.is_empty());
 }
@@ -228,7 +228,7 @@ fn every_format_of_the_ddf_is_known() {
         assert_eq!(properties(&format!("<Scope><{word}/></Scope>")).scope, scope);
     }
     for (word, case) in [("CS", CaseSense::Sensitive), ("CIS", CaseSense::Insensitive)] {
-        assert_eq!(properties(&format!("<CaseSense><{word}/></CaseSense>")).case_sense, case);
+        assert_eq!(properties(&format!("<CaseSense><{word}/></CaseSense>")).case_sense, Some(case));
     }
 }
 
@@ -276,8 +276,68 @@ fn entities_are_bounded_and_nothing_is_fetched() {
     assert_eq!(description(&file).as_deref(), Some("&a;"), "as it is written");
     let elsewhere = file.replace("[<!ENTITY a SYSTEM 'file:///etc/passwd'>]", "SYSTEM 'ddf.dtd'");
     assert_eq!(description(&elsewhere).as_deref(), Some("&a;"), "as it is written");
-    let nowhere = parse(with("<Description>&a;</Description>").as_bytes()).unwrap_err();
-    assert_eq!(nowhere.to_string(), "line 4: not well-formed XML: unknown entity reference 'a'");
+    let nowhere = with("<Description>a&nbsp;b &lt; R&D &amp; &copy; 2020</Description>");
+    assert_eq!(description(&nowhere).as_deref(), Some("a&nbsp;b < R&D & &copy; 2020"), "as it is written");
+    let many: String = (0..1000).map(|n| format!("&e{n};")).collect();
+    assert_eq!(description(&with(&format!("<Description>{many}</Description>"))), Some(many));
+}
+
+#[test]
+fn what_is_only_looked_at_is_forgiven_more() {
+    let lenient = |xml: &[u8]| parse_forgiving(xml).unwrap();
+    let odd = "<DFFormat><string/></DFFormat>\n<Occurrence><ZeroOrN>some</ZeroOrN></Occurrence>\n\
+               <Scope><Eternal/></Scope><CaseSense/><AccessType/><DFTitle>T</DFTitle>";
+    let (ddf, overlooked) = lenient(with(odd).as_bytes());
+    assert_eq!(ddf.roots[0].properties, properties("<DFTitle>T</DFTitle>"), "as if unsaid");
+    let told: Vec<_> = overlooked.iter().map(ToString::to_string).collect();
+    assert!(told[0].starts_with("line 4: <DFFormat> holds \"string\": expected b64"), "{told:?}");
+    assert!(told[1].contains("line 5: <Occurrence> holds \"some\"") && told[2].contains("Eternal"));
+    assert_eq!(told.len(), 3);
+
+    let nameless = format!("<MgmtTree>{}</MgmtTree>", "<Node/>".repeat(1000));
+    let (ddf, overlooked) = lenient(nameless.as_bytes());
+    assert_eq!((ddf.roots.len(), overlooked.len()), (1000, 20));
+    assert_eq!(ddf.roots[0].name, NodeName::Unnamed(None));
+
+    for declaration in ["", "<?xml version='1.0' encoding='UTF-8'?>", "\u{feff}"] {
+        let mut bytes = declaration.as_bytes().to_vec();
+        bytes.extend(with("<Description>Gr\u{1}n \u{2}</Description>").bytes().map(|byte| match byte {
+            1 => 0xFC,
+            2 => 0x80,
+            other => other,
+        }));
+        let (ddf, overlooked) = lenient(&bytes);
+        assert_eq!(ddf.roots[0].properties.description.as_deref(), Some("Grün €"));
+        assert!(overlooked.is_empty() && parse(&bytes).is_err(), "the agent itself goes by no guess");
+    }
+    assert!(parse_forgiving(b"<html/>").is_err());
+}
+
+#[test]
+fn what_stands_around_a_tree_does_not_matter() {
+    let expected = parsed(&with(""));
+    let plain = with("");
+    let prefixed = plain.replace("</", "</d:").replace('<', "<d:").replace("<d:/d:", "</d:");
+    for (before, tree, after) in [
+        ("\n\n<?xml version=\"1.0\"?>\n", &plain, "\n<!-- end -->\n<?end?>\n"),
+        ("<!-- first --><?xml version='1.1'?>", &plain, "\r\n"),
+        ("", &prefixed, ""),
+    ] {
+        assert_eq!(parsed(&format!("{before}{tree}{after}")), expected, "{before}{tree}{after}");
+    }
+    for version in ["1.1", "1.2", "1.3", "2.0", "DDF 7", ""] {
+        assert_eq!(parsed(&plain.replace("1.2", version)).version, version);
+    }
+}
+
+#[test]
+fn a_number_beyond_all_bounds_is_the_largest() {
+    let most = |number: &str| {
+        properties(&format!("<Occurrence><ZeroOrN>{number}</ZeroOrN></Occurrence>")).occurrence
+    };
+    assert_eq!(most("99999999999999999999999"), Occurrence::ZeroOrN(u32::MAX));
+    assert_eq!(most("4294967295"), Occurrence::ZeroOrN(u32::MAX));
+    assert_eq!(most("7"), Occurrence::ZeroOrN(7));
 }
 
 /// TS 6.3.2, figure 6: as much of it as a DDF says.
@@ -390,7 +450,7 @@ fn some_properties() -> impl Strategy<Value = Properties> {
     let format = (0..Format::WORDS.len()).prop_map(|index| Format::WORDS[index].1);
     let mime = proptest::collection::btree_set("[a-z]{1,5}/[a-z]{1,5}", 0..3);
     let texts = proptest::collection::vec(proptest::option::of(words()), 4);
-    (0u8..64, occurrence, format, any::<(bool, bool)>(), mime, texts).prop_map(
+    (0u8..64, occurrence, format, any::<(bool, Option<bool>)>(), mime, texts).prop_map(
         |(access, occurrence, format, (permanent, insensitive), mime, texts)| {
             let mut texts = texts.into_iter();
             let mut text = || texts.next().flatten();
@@ -399,7 +459,8 @@ fn some_properties() -> impl Strategy<Value = Properties> {
                 occurrence,
                 format,
                 scope: if permanent { Scope::Permanent } else { Scope::Dynamic },
-                case_sense: if insensitive { CaseSense::Insensitive } else { CaseSense::Sensitive },
+                case_sense: insensitive
+                    .map(|yes| if yes { CaseSense::Insensitive } else { CaseSense::Sensitive }),
                 default_value: text(),
                 mime: mime.into_iter().collect(),
                 ddf_name: text(),

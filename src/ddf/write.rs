@@ -1,6 +1,6 @@
 //! Writing a DDF.
 
-use super::{CaseSense, Ddf, Node, NodeName, Occurrence, Properties, Scope};
+use super::{Ddf, Node, NodeName, Occurrence, Properties, Scope};
 use crate::xml::Writer;
 
 const DOCTYPE: &str = "<!DOCTYPE MgmtTree PUBLIC \"-//OMA//DTD-DM-DDF 1.2//EN\" \
@@ -65,8 +65,8 @@ fn properties(out: &mut Writer, properties: &Properties) {
                 out.text("DDFName", properties.ddf_name.as_deref().unwrap_or_default());
             }
         });
-        if properties.case_sense == CaseSense::Insensitive {
-            out.element("CaseSense", |out| out.text("CIS", ""));
+        if let Some(case_sense) = properties.case_sense {
+            out.element("CaseSense", |out| out.text(case_sense.word(), ""));
         }
     });
 }

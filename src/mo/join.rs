@@ -32,7 +32,7 @@ pub(super) fn join(
         }
     };
     let mut nodes = Vec::new();
-    push(&mut nodes, root, None, CaseSense::Sensitive);
+    push(&mut nodes, root, None, CaseSense::default());
     let mut object = ManagementObject {
         name: sources.name.to_owned(),
         folder: sources.folder.to_path_buf(),
@@ -82,10 +82,7 @@ fn push(
     let id = NodeId::new(nodes.len())?;
     let mut properties = described.properties;
     (properties.title, properties.description) = (None, None);
-    if above == CaseSense::Insensitive {
-        properties.case_sense = CaseSense::Insensitive;
-    }
-    let case_sense = properties.case_sense;
+    let case_sense = *properties.case_sense.get_or_insert(above);
     let mapping = NodeMapping::default();
     nodes.push(Node { name: described.name, properties, mapping, parent, children: Vec::new() });
     let children = described.children.into_iter();

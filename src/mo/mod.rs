@@ -3,6 +3,7 @@
 //! One folder an object: `NAME.ddf.xml` is what servers see, `NAME.toml` maps it onto the machine.
 
 pub mod calendar;
+pub mod data;
 pub mod fill;
 pub mod mapping;
 pub mod pipeline;
@@ -19,6 +20,7 @@ mod object;
 #[cfg(test)]
 mod tests;
 
+pub use data::MoData;
 pub use load::load;
 pub use object::{ManagementObject, Node, NodeId, Seed};
 pub use value::Value;

@@ -94,11 +94,15 @@ impl Node {
         matches!(self.name, NodeName::Unnamed(_))
     }
 
+    /// Whether its name is not told apart by case.
+    #[must_use]
+    pub fn ignores_case(&self) -> bool {
+        self.properties.case_sense == Some(CaseSense::Insensitive)
+    }
+
     fn is_called(&self, name: &str) -> bool {
         match &self.name {
-            NodeName::Named(own) if self.properties.case_sense == CaseSense::Insensitive => {
-                own.eq_ignore_ascii_case(name)
-            }
+            NodeName::Named(own) if self.ignores_case() => own.eq_ignore_ascii_case(name),
             NodeName::Named(own) => own == name,
             NodeName::Unnamed(_) => false,
         }

@@ -430,6 +430,21 @@ fn case_is_ignored_where_an_ancestor_says_so() {
 }
 
 #[test]
+fn whether_case_is_ignored_the_nearest_says() {
+    let says = |name: &str, word: &str, inner: &str| {
+        let word = if word.is_empty() { String::new() } else { format!("<CaseSense><{word}/></CaseSense>") };
+        node(name, "node", "Get", &format!("{word}|{inner}"))
+    };
+    let root = says("Box", "CIS", &says("Loose", "", &says("Strict", "CS", &says("Inner", "", ""))));
+    let object = Bench::new().object(HEAD, &format!("<MgmtTree>{root}</MgmtTree>")).unwrap();
+    let loose = object.child(ManagementObject::ROOT, "LOOSE").unwrap();
+    assert_eq!(object.child(loose, "STRICT"), None);
+    let strict = object.child(loose, "Strict").unwrap();
+    assert_eq!(object.child(strict, "INNER"), None, "what says nothing is as what it is in");
+    assert!(object.child(strict, "Inner").is_some());
+}
+
+#[test]
 fn folders_are_layered_and_broken_objects_left_out() {
     let bench = Bench::new();
     let put = |folder: &str, moid: &str, mapping: &str| {

@@ -15,7 +15,7 @@ mod serialisation;
 mod tests;
 mod wire;
 
-pub use media::{INITIATION, REQUEST, RESPONSE, is_media_type};
+pub use media::{INITIATION, REQUEST, RESPONSE, is_media_type, is_unwanted};
 pub use request::{PackageError, decode};
 pub use serialisation::MoHead;
 
@@ -56,7 +56,7 @@ pub struct Package2 {
     /// The commands, in order.
     pub commands: Vec<Command>,
     /// `SessionInfo.AcceptMO`: media types the server takes MO data in, in lower case and without parameters,
-    /// most wanted first; none: it did not say.
+    /// most wanted first; last, with `;q=0`, those it does not take. None: it did not say.
     pub accept_mo: Option<Vec<String>>,
     /// `Results`: what the server says of alerts, by position in the package that carried them;
     /// 0 where it can't be read.

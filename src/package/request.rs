@@ -170,21 +170,11 @@ fn accept_mo(session_info: &RawValue) -> Option<Vec<String>> {
         .split(',')
         .filter(|range| !media::essence(range).is_empty())
         .take(MAX_ACCEPTED)
-        .map(|range| (quality(range), media::essence(range).to_ascii_lowercase()))
-        .filter(|(quality, _)| *quality > 0.0)
+        .map(|range| (media::quality(range), media::essence(range).to_ascii_lowercase()))
         .collect();
     ranges.sort_by(|(a, _), (b, _)| b.total_cmp(a));
-    let types: Vec<String> = ranges.into_iter().map(|(_, media_type)| media_type).collect();
-    (!types.is_empty()).then_some(types)
-}
-
-/// The `q` parameter (RFC 9110, 12.4.2).
-fn quality(range: &str) -> f32 {
-    let q = range.split(';').skip(1).find_map(|parameter| {
-        let (name, value) = parameter.split_once('=')?;
-        name.trim_ascii().eq_ignore_ascii_case("q").then(|| value.trim_ascii())
-    });
-    q.and_then(|q| q.parse().ok()).unwrap_or(1.0)
+    let written = |(quality, media_type)| if quality > 0.0 { media_type } else { media_type + ";q=0" };
+    Some(ranges.into_iter().map(written).collect())
 }
 
 fn results(array: &RawValue) -> Vec<u16> {

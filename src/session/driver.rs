@@ -15,7 +15,7 @@ use super::requested;
 use super::stopping::stopped;
 use crate::alert::Outgoing;
 use crate::bearer::{self, Choice};
-use crate::command::{self, Context};
+use crate::command::{self, Context, Report};
 use crate::exec::{self, Finished, Ledger, Programs};
 use crate::journal::id;
 use crate::package::{self, Encoded, Package1, Reason};
@@ -105,6 +105,8 @@ struct Driver<'a> {
     alerts: Outgoing,
     /// The MOS list that is in the package on its way, where it is another one than before.
     mos_sent: Option<Vec<String>>,
+    /// Of the commands being executed.
+    report: Report,
     server_time: Option<u64>,
     stopping: watch::Receiver<bool>,
 }
@@ -223,6 +225,7 @@ impl Session {
             execs: Ledger::new(Arc::clone(&world.store), self.programs.clone()),
             alerts,
             mos_sent: moids.filter(|moids| *moids != mos_before),
+            report: Report::default(),
             server_time: None,
             stopping: self.stopping.clone(),
         };
@@ -263,19 +266,19 @@ impl Driver<'_> {
                     execs: &mut self.execs,
                     stopping: &mut self.stopping,
                 };
-                Event::Executed(command::execute(&command, &mut context).await)
+                Event::Executed(command::execute(&command, &mut context, &mut self.report).await)
             }
             Action::Deliver { results } => {
                 self.execs.told(self.alerts.answered(&results));
                 Event::Delivered
             }
-            Action::Gather => match self.alerts.gather(&self.session.world.store) {
-                Ok(alerts) => Event::Gathered(alerts),
-                Err(error) => {
+            Action::Gather => {
+                self.finish_report();
+                Event::Gathered(self.alerts.gather(&self.session.world.store).unwrap_or_else(|error| {
                     log::error!("{}: alerts stay where they are: {error}", self.session.server_id());
-                    Event::Gathered(Vec::new())
-                }
-            },
+                    Vec::new()
+                }))
+            }
             Action::Wait(time) => {
                 tokio::time::sleep(time).await;
                 Event::Waited
@@ -337,6 +340,11 @@ impl Driver<'_> {
         }
     }
 
+    /// All of a package's commands were executed, or no more of them will be.
+    fn finish_report(&mut self) {
+        self.report.finish(self.session.server_id(), &self.session.id);
+    }
+
     /// The bearer is that of the socket in use.
     fn look_around(&mut self) {
         let local = self.connection.local_address();
@@ -356,6 +364,7 @@ impl Driver<'_> {
 
     /// Where the server wants no results of what it commanded last, END among it, there is nothing to tell.
     fn close(mut self, outcome: Outcome) -> Ended {
+        self.finish_report();
         drop(self.connection);
         let Session { world, peer, programs, .. } = self.session;
         if outcome == Outcome::Completed {

@@ -132,6 +132,14 @@ pub enum Outcome {
     },
 }
 
+impl Outcome {
+    /// Whether the agent's own end broke it off.
+    #[must_use]
+    pub fn is_stopped(&self) -> bool {
+        matches!(self, Self::Failed { failure: Failure::Stopped, .. })
+    }
+}
+
 /// Whether a failed session is tried again.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Again {

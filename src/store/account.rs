@@ -1,22 +1,22 @@
 //! DM accounts in the store: those that a bootstrap brought (TS 8.2), and what servers changed in theirs.
 
-use redb::{ReadableTable, TableDefinition, TableError, WriteTransaction};
+use redb::{ReadableTable, TableDefinition, WriteTransaction};
 
 use super::change::alert_queue;
 use super::{
-    ALERTS, CONTACTS, DEFAULTS, EXECS, INSTANCES, META, NODES, NOTIFICATIONS, PUSH, SUBSCRIPTIONS, Snapshot,
-    StoreError, TRIGGERS, db,
+    ALERTS, Bytes, CONTACTS, DEFAULTS, EXECS, INSTANCES, META, NODES, NOTIFICATIONS, PUSH, SUBSCRIPTIONS,
+    Snapshot, StoreError, TRIGGERS, counter, db, set_counter, text,
 };
 use crate::config::{Secret, StoredChange};
 use crate::exec::Record;
 
 /// server id → the account as the bootstrap brought it.
-const ACCOUNTS: TableDefinition<'_, &str, &[u8]> = TableDefinition::new("accounts");
+const ACCOUNTS: Bytes = TableDefinition::new("accounts");
 /// server id `\0` leaf → the hash of the value it overrides (32 bytes), the value.
-const OVERRIDES: TableDefinition<'_, &str, &[u8]> = TableDefinition::new("overrides");
+const OVERRIDES: Bytes = TableDefinition::new("overrides");
 
 /// Whom an instance belongs to whose creator is gone: no MAID reads like this.
-const NOBODY: &str = "";
+const NOBODY: &[u8] = b"";
 
 /// The keys of what the Delegation Access Control object keeps: the last name is the MAID it is about (TS 11.3).
 const DELEGATIONS: std::ops::Range<&[u8]> =
@@ -57,9 +57,9 @@ impl AccountChange {
             Self::Brought { server_id, record } => {
                 forget_overrides(transaction, server_id)?;
                 // It has yet to hear of the device.
-                transaction.open_table(CONTACTS).map_err(db)?.remove(server_id.as_str()).map_err(db)?;
+                transaction.open_table(CONTACTS).map_err(db)?.remove(server_id.as_bytes()).map_err(db)?;
                 let mut accounts = transaction.open_table(ACCOUNTS).map_err(db)?;
-                accounts.insert(server_id.as_str(), record.expose()).map_err(db)?;
+                accounts.insert(server_id.as_bytes(), record.expose()).map_err(db)?;
             }
             Self::Withdrawn(server_id) => withdraw(transaction, server_id)?,
             Self::Override { server_id, change } => {
@@ -67,12 +67,12 @@ impl AccountChange {
                 record.extend_from_slice(change.value.expose());
                 let mut overrides = transaction.open_table(OVERRIDES).map_err(db)?;
                 let key = format!("{server_id}\0{}", change.leaf);
-                overrides.insert(key.as_str(), record.as_slice()).map_err(db)?;
+                overrides.insert(key.as_bytes(), record.as_slice()).map_err(db)?;
             }
             Self::Subscriber { salt, tag } => {
                 let mut meta = transaction.open_table(META).map_err(db)?;
-                meta.insert("subscriber-salt", *salt).map_err(db)?;
-                meta.insert("subscriber", *tag).map_err(db)?;
+                set_counter(&mut meta, "subscriber-salt", *salt)?;
+                set_counter(&mut meta, "subscriber", *tag)?;
             }
         }
         Ok(())
@@ -94,14 +94,14 @@ fn range(server_id: &str) -> (String, String) {
 fn forget_overrides(transaction: &WriteTransaction, server_id: &str) -> Result<(), StoreError> {
     let mut overrides = transaction.open_table(OVERRIDES).map_err(db)?;
     let (start, end) = range(server_id);
-    overrides.retain_in(start.as_str()..end.as_str(), |_, _| false).map_err(db)
+    overrides.retain_in(start.as_bytes()..end.as_bytes(), |_, _| false).map_err(db)
 }
 
 fn withdraw(transaction: &WriteTransaction, server_id: &str) -> Result<(), StoreError> {
     forget_overrides(transaction, server_id)?;
-    transaction.open_table(ACCOUNTS).map_err(db)?.remove(server_id).map_err(db)?;
-    transaction.open_table(CONTACTS).map_err(db)?.remove(server_id).map_err(db)?;
-    transaction.open_table(PUSH).map_err(db)?.remove(server_id).map_err(db)?;
+    transaction.open_table(ACCOUNTS).map_err(db)?.remove(server_id.as_bytes()).map_err(db)?;
+    transaction.open_table(CONTACTS).map_err(db)?.remove(server_id.as_bytes()).map_err(db)?;
+    transaction.open_table(PUSH).map_err(db)?.remove(server_id.as_bytes()).map_err(db)?;
     let (start, end) = range(server_id);
     let mut notifications = transaction.open_table(NOTIFICATIONS).map_err(db)?;
     notifications.retain_in(start.as_bytes()..end.as_bytes(), |_, _| false).map_err(db)?;
@@ -113,7 +113,7 @@ fn withdraw(transaction: &WriteTransaction, server_id: &str) -> Result<(), Store
     let mut subscriptions = transaction.open_table(SUBSCRIPTIONS).map_err(db)?;
     subscriptions.retain_in(start.as_bytes()..end.as_bytes(), |_, _| false).map_err(db)?;
     let mut defaults = transaction.open_table(DEFAULTS).map_err(db)?;
-    defaults.retain(|_, set| !set.starts_with(&start)).map_err(db)?;
+    defaults.retain(|_, set| !set.starts_with(start.as_bytes())).map_err(db)?;
     let mut alerts = transaction.open_table(ALERTS).map_err(db)?;
     // Those for a place that it named as well: its name comes first there.
     let own = |queue: &str| {
@@ -128,7 +128,7 @@ fn withdraw(transaction: &WriteTransaction, server_id: &str) -> Result<(), Store
     let mut orphans = Vec::new();
     for entry in instances.iter().map_err(db)? {
         let (key, found) = entry.map_err(db)?;
-        if found.value() == creator {
+        if found.value() == creator.as_bytes() {
             orphans.push(key.value().to_vec());
         }
     }
@@ -144,11 +144,12 @@ impl Snapshot {
     /// # Errors
     /// The file can't be read.
     pub fn brought(&self) -> Result<Vec<(String, Secret)>, StoreError> {
-        let Some(table) = present(self.transaction.open_table(ACCOUNTS))? else { return Ok(Vec::new()) };
+        let table = self.transaction.open_table(ACCOUNTS).map_err(db)?;
         let mut accounts = Vec::new();
         for entry in table.iter().map_err(db)? {
             let (server_id, record) = entry.map_err(db)?;
-            accounts.push((server_id.value().to_owned(), Secret::new(record.value().to_vec())));
+            let server_id = text(server_id.value(), "accounts")?;
+            accounts.push((server_id.to_owned(), Secret::new(record.value().to_vec())));
         }
         Ok(accounts)
     }
@@ -158,12 +159,14 @@ impl Snapshot {
     /// # Errors
     /// The file can't be read, or a record is damaged.
     pub fn overrides(&self, server_id: &str) -> Result<Vec<StoredChange>, StoreError> {
-        let Some(table) = present(self.transaction.open_table(OVERRIDES))? else { return Ok(Vec::new()) };
+        let table = self.transaction.open_table(OVERRIDES).map_err(db)?;
         let (start, end) = range(server_id);
         let mut changes = Vec::new();
-        for entry in table.range(start.as_str()..end.as_str()).map_err(db)? {
+        for entry in table.range(start.as_bytes()..end.as_bytes()).map_err(db)? {
             let (key, record) = entry.map_err(db)?;
-            let leaf = key.value().strip_prefix(&start).ok_or(StoreError::Damaged("overrides"))?;
+            let leaf = text(key.value(), "overrides")?
+                .strip_prefix(&start)
+                .ok_or(StoreError::Damaged("overrides"))?;
             let (over, value) = record.value().split_first_chunk().ok_or(StoreError::Damaged("overrides"))?;
             changes.push(StoredChange {
                 leaf: leaf.to_owned(),
@@ -180,17 +183,7 @@ impl Snapshot {
     /// The file can't be read.
     pub fn subscriber(&self) -> Result<Option<(u64, u64)>, StoreError> {
         let meta = self.transaction.open_table(META).map_err(db)?;
-        let read = |key| meta.get(key).map_err(db).map(|found| found.map(|value| value.value()));
-        Ok(read("subscriber-salt")?.zip(read("subscriber")?))
-    }
-}
-
-/// A file of an earlier version has no such table: there is nothing in it.
-fn present<T>(table: Result<T, TableError>) -> Result<Option<T>, StoreError> {
-    match table {
-        Ok(table) => Ok(Some(table)),
-        Err(TableError::TableDoesNotExist(_)) => Ok(None),
-        Err(error) => Err(db(error)),
+        Ok(counter(&meta, "subscriber-salt")?.zip(counter(&meta, "subscriber")?))
     }
 }
 

@@ -5,7 +5,8 @@ use redb::{ReadableTable, WriteTransaction};
 use super::account::AccountChange;
 use super::{
     ALERTS, CACHE_KEY, CONTACTS, CacheKey, DEFAULTS, EXECS, INSTANCES, INTENTS, META, MOS, NODES,
-    NOTIFICATIONS, NodeKey, PINS, PUSH, StoreError, Stored, Subscription, TRIGGERS, db, subscription,
+    NOTIFICATIONS, NodeKey, PINS, PUSH, StoreError, Stored, Subscription, TRIGGERS, counter, db, set_counter,
+    subscription,
 };
 use crate::push::bridge::Standing;
 
@@ -130,14 +131,14 @@ impl Change {
             Self::AddInstance { instance, creator } => {
                 let mut instances = transaction.open_table(INSTANCES).map_err(db)?;
                 // Another session was faster: its instance is not ours to replace.
-                if instances.insert(instance.as_bytes(), creator.as_str()).map_err(db)?.is_some() {
+                if instances.insert(instance.as_bytes(), creator.as_bytes()).map_err(db)?.is_some() {
                     return Err(StoreError::Taken);
                 }
                 if let Some((moid, number)) = instance.assigned() {
                     let mut meta = transaction.open_table(META).map_err(db)?;
                     let key = miid_key(moid);
-                    let last = meta.get(key.as_str()).map_err(db)?.map_or(0, |last| last.value());
-                    meta.insert(key.as_str(), last.max(number)).map_err(db)?;
+                    let last = counter(&meta, &key)?.unwrap_or_default();
+                    set_counter(&mut meta, &key, last.max(number))?;
                 }
             }
             Self::RemoveInstance(instance) => {
@@ -153,7 +154,7 @@ impl Change {
             Self::Notification { server_id, id, time } => {
                 let key = notification_key(server_id, *id);
                 let mut table = transaction.open_table(NOTIFICATIONS).map_err(db)?;
-                table.insert(key.as_slice(), *time).map_err(db)?;
+                table.insert(key.as_slice(), time.to_be_bytes().as_slice()).map_err(db)?;
             }
             Self::ForgetNotification(server_id, id) => {
                 let mut table = transaction.open_table(NOTIFICATIONS).map_err(db)?;
@@ -161,17 +162,17 @@ impl Change {
             }
             Self::Contact(server_id, time) => {
                 let mut table = transaction.open_table(CONTACTS).map_err(db)?;
-                table.insert(server_id.as_str(), *time).map_err(db)?;
+                table.insert(server_id.as_bytes(), time.to_be_bytes().as_slice()).map_err(db)?;
             }
             Self::Default { moid, server_id, server_uri } => {
                 let mut table = transaction.open_table(DEFAULTS).map_err(db)?;
-                table.insert(moid.as_str(), format!("{server_id}\0{server_uri}").as_str()).map_err(db)?;
+                table.insert(moid.as_bytes(), format!("{server_id}\0{server_uri}").as_bytes()).map_err(db)?;
             }
             Self::Push(server_id, Standing { register, id, told }) => {
                 let mut table = transaction.open_table(PUSH).map_err(db)?;
                 let action = if *register { "R" } else { "U" };
                 let record = format!("{action}\0{id}\0{}", told.as_deref().unwrap_or_default());
-                table.insert(server_id.as_str(), record.as_str()).map_err(db)?;
+                table.insert(server_id.as_bytes(), record.as_bytes()).map_err(db)?;
             }
             Self::Trigger { server_id, id, json } => {
                 let mut table = transaction.open_table(TRIGGERS).map_err(db)?;
@@ -199,31 +200,33 @@ impl Change {
             }
             Self::CacheKey(key) => {
                 let mut table = transaction.open_table(CACHE_KEY).map_err(db)?;
-                if table.get("").map_err(db)?.is_none() {
-                    table.insert("", key.as_slice()).map_err(db)?;
+                if table.get([].as_slice()).map_err(db)?.is_none() {
+                    table.insert([].as_slice(), key.as_slice()).map_err(db)?;
                 }
             }
             Self::MosSent(server_id, moids) => {
                 let mut table = transaction.open_table(MOS).map_err(db)?;
-                table.insert(server_id.as_str(), moids.join("\n").as_str()).map_err(db)?;
+                table.insert(server_id.as_bytes(), moids.join("\n").as_bytes()).map_err(db)?;
             }
             Self::Account(change) => change.apply(transaction)?,
             Self::Exec(number, json) => {
                 let mut table = transaction.open_table(EXECS).map_err(db)?;
-                table.insert(*number, json.as_slice()).map_err(db)?;
+                table.insert(number.to_be_bytes().as_slice(), json.as_slice()).map_err(db)?;
             }
             Self::ExecEnded(number) => {
-                transaction.open_table(EXECS).map_err(db)?.remove(*number).map_err(db)?;
+                let mut table = transaction.open_table(EXECS).map_err(db)?;
+                table.remove(number.to_be_bytes().as_slice()).map_err(db)?;
             }
             Self::Clock(time) => {
-                transaction.open_table(META).map_err(db)?.insert("clock", *time).map_err(db)?;
+                set_counter(&mut transaction.open_table(META).map_err(db)?, "clock", *time)?;
             }
             Self::Intent(number, record) => {
                 let mut intents = transaction.open_table(INTENTS).map_err(db)?;
-                intents.insert(*number, record.as_slice()).map_err(db)?;
+                intents.insert(number.to_be_bytes().as_slice(), record.as_slice()).map_err(db)?;
             }
             Self::Settled(number) => {
-                transaction.open_table(INTENTS).map_err(db)?.remove(*number).map_err(db)?;
+                let mut intents = transaction.open_table(INTENTS).map_err(db)?;
+                intents.remove(number.to_be_bytes().as_slice()).map_err(db)?;
             }
             Self::Subscribe(new) => subscription::put(transaction, new)?,
             Self::Delivered(delivered) => subscription::delivered(transaction, delivered)?,
@@ -255,20 +258,8 @@ fn remove(transaction: &WriteTransaction, key: &NodeKey, tally: &mut Size) -> Re
 /// Numbers are never used twice: what is settled late must not be another alert.
 fn next_alert(transaction: &WriteTransaction) -> Result<u64, StoreError> {
     let mut meta = transaction.open_table(META).map_err(db)?;
-    let next = match meta.get("alerts").map_err(db)? {
-        Some(next) => next.value(),
-        // An older agent counted each place's alerts by themselves.
-        None => {
-            let alerts = transaction.open_table(ALERTS).map_err(db)?;
-            let mut next = 0;
-            for entry in alerts.iter().map_err(db)? {
-                let number = alert_number(entry.map_err(db)?.0.value()).unwrap_or_default();
-                next = next.max(number.saturating_add(1));
-            }
-            next
-        }
-    };
-    meta.insert("alerts", next.saturating_add(1)).map_err(db)?;
+    let next = counter(&meta, "alerts")?.unwrap_or_default();
+    set_counter(&mut meta, "alerts", next.saturating_add(1))?;
     Ok(next)
 }
 

@@ -2,9 +2,7 @@
 //!
 //! | table | key | value |
 //! |---|---|---|
-//! | `meta` | `schema`, `clock`, `used` (bytes in `nodes`), `miid ` MOID (the last one assigned) | u64, little endian |
-//! | `meta` | `schema`, `clock`, `subscriber` | u64, little endian |
-//! | `meta` | `schema`, `clock`, `alerts` (the next number) | u64, little endian |
+//! | `meta` | `schema`, `clock`, `used` (bytes in `nodes`), `alerts` (the next number), `miid ` MOID (the last one assigned), `subscriber`… | u64 |
 //! | `nodes` | MOID `\0` MIID (`\0` name)… | a tag byte and the value: see [`Stored`] |
 //! | `instances` | MOID `\0` MIID | who created it, as a MAID (TS 11.3): `serverid:…` |
 //! | `pins` | as `nodes` | the first definitive answer of a pinned node |
@@ -16,14 +14,13 @@
 //! | `mos` | server id | the MOIDs of the last MOS list that the server got, a line each |
 //! | `accounts` | server id | the account as a bootstrap brought it |
 //! | `overrides` | server id `\0` leaf | a hash of the value it overrides, and the value that the server set |
-//! | `alerts` | server id `\0` sequence (u64, big endian) | the alert as JSON |
 //! | `intents` | number (u64) | what takes back an effect that a change in progress has on a file |
 //! | `subscriptions` | server id `\0` ClientURI | see [`Subscription`] |
 //! | `alerts` | place `\0` number (u64, big endian) | the alert as JSON |
 //! | `execs` | number | an EXEC that waits, runs, or whose end nobody was told: JSON |
 //! | `triggers` | as `notifications` | what a notification asks for, until its session has ended for good: JSON |
 //!
-//! Only the agent opens it. Everything that must hold together is one [`Store::commit`] of several
+//! Numbers are big endian. Only the agent opens the file. Everything that must hold together is one [`Store::commit`] of several
 //! [`Change`]s: one transaction, one sync. A power cut at any moment leaves the state of the last commit.
 
 mod account;
@@ -49,36 +46,39 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use redb::{ReadableDatabase, ReadableTable, TableDefinition, WriteTransaction};
+use redb::{ReadableDatabase, ReadableTable, Table, TableDefinition, WriteTransaction};
 use tokio::sync::Notify;
 
 use change::Size;
 use file::DatabaseFile;
 
 /// The layout that this version writes; a larger number in the file comes from a newer agent.
-const SCHEMA: u64 = 2;
+const SCHEMA: u64 = 3;
 const FILE: &str = "store.redb";
 
-const META: TableDefinition<'_, &str, u64> = TableDefinition::new("meta");
-const NODES: TableDefinition<'_, &[u8], &[u8]> = TableDefinition::new("nodes");
-const INSTANCES: TableDefinition<'_, &[u8], &str> = TableDefinition::new("instances");
-const PINS: TableDefinition<'_, &[u8], &[u8]> = TableDefinition::new("pins");
-const NOTIFICATIONS: TableDefinition<'_, &[u8], u64> = TableDefinition::new("notifications");
-const CONTACTS: TableDefinition<'_, &str, u64> = TableDefinition::new("contacts");
-const DEFAULTS: TableDefinition<'_, &str, &str> = TableDefinition::new("defaults");
-const PUSH: TableDefinition<'_, &str, &str> = TableDefinition::new("push");
-const ALERTS: TableDefinition<'_, &[u8], &[u8]> = TableDefinition::new("alerts");
-const INTENTS: TableDefinition<'_, u64, &[u8]> = TableDefinition::new("intents");
+/// All tables hold bytes: for each pair of types, redb's trees would be in the program once more.
+type Bytes = TableDefinition<'static, &'static [u8], &'static [u8]>;
 
-const CACHE_KEY: TableDefinition<'_, &str, &[u8]> = TableDefinition::new("cache");
-const MOS: TableDefinition<'_, &str, &str> = TableDefinition::new("mos");
+const META: Bytes = TableDefinition::new("meta");
+const NODES: Bytes = TableDefinition::new("nodes");
+const INSTANCES: Bytes = TableDefinition::new("instances");
+const PINS: Bytes = TableDefinition::new("pins");
+const NOTIFICATIONS: Bytes = TableDefinition::new("notifications");
+const CONTACTS: Bytes = TableDefinition::new("contacts");
+const DEFAULTS: Bytes = TableDefinition::new("defaults");
+const PUSH: Bytes = TableDefinition::new("push");
+const ALERTS: Bytes = TableDefinition::new("alerts");
+const INTENTS: Bytes = TableDefinition::new("intents");
+
+const CACHE_KEY: Bytes = TableDefinition::new("cache");
+const MOS: Bytes = TableDefinition::new("mos");
 
 /// What cache validators are keyed with.
 pub type CacheKey = [u8; 64];
-const SUBSCRIPTIONS: TableDefinition<'_, &[u8], &[u8]> = TableDefinition::new("subscriptions");
+const SUBSCRIPTIONS: Bytes = TableDefinition::new("subscriptions");
 
-const EXECS: TableDefinition<'_, u64, &[u8]> = TableDefinition::new("execs");
-const TRIGGERS: TableDefinition<'_, &[u8], &[u8]> = TableDefinition::new("triggers");
+const EXECS: Bytes = TableDefinition::new("execs");
+const TRIGGERS: Bytes = TableDefinition::new("triggers");
 /// Why the store can't be used.
 #[derive(Debug, thiserror::Error)]
 pub enum StoreError {
@@ -242,22 +242,20 @@ impl Store {
         let known = self.file.with(|database| {
             let transaction = database.begin_read().map_err(db)?;
             match transaction.open_table(META) {
-                Ok(meta) => Ok(meta.get("schema").map_err(db)?.map(|schema| schema.value())),
+                Ok(meta) => counter(&meta, "schema"),
                 Err(redb::TableError::TableDoesNotExist(_)) => Ok(None),
                 Err(error) => Err(db(error)),
             }
         })?;
         match known {
             Some(SCHEMA) => return Ok(()),
-            // An older layout only lacks tables.
-            None | Some(1) => {}
+            None => {}
             Some(_) => return Err(StoreError::Damaged("meta: the schema is of another version")),
         }
         self.file.with(|database| {
             let transaction = database.begin_write().map_err(db)?;
-            transaction.open_table(META).map_err(db)?.insert("schema", SCHEMA).map_err(db)?;
+            set_counter(&mut transaction.open_table(META).map_err(db)?, "schema", SCHEMA)?;
             make_tables(&transaction)?;
-            count_nodes(&transaction)?;
             transaction.commit().map_err(db)
         })
     }
@@ -340,15 +338,14 @@ impl Store {
             return Ok(());
         }
         let mut meta = transaction.open_table(META).map_err(db)?;
-        let before = meta.get("used").map_err(db)?.map_or(0, |used| used.value());
+        let before = counter(&meta, "used")?.unwrap_or_default();
         let used = before.saturating_add(size.added).saturating_sub(size.removed);
         let quota = self.quota.load(Ordering::Relaxed);
         // Whoever makes room may, however much is still there.
         if used > quota && used > before {
             return Err(StoreError::Quota(quota));
         }
-        meta.insert("used", used).map_err(db)?;
-        Ok(())
+        set_counter(&mut meta, "used", used)
     }
 
     /// Waits until accounts have changed since this was last asked. For one listener.
@@ -368,16 +365,27 @@ impl Store {
     }
 }
 
-/// What a file of an earlier version holds counts in the quota too.
-fn count_nodes(transaction: &WriteTransaction) -> Result<(), StoreError> {
-    let nodes = transaction.open_table(NODES).map_err(db)?;
-    let mut used = 0;
-    for entry in nodes.iter().map_err(db)? {
-        let (key, record) = entry.map_err(db)?;
-        used += change::size(key.value(), record.value());
-    }
-    transaction.open_table(META).map_err(db)?.insert("used", used).map_err(db)?;
+/// A number of the table `meta`.
+fn counter(
+    meta: &impl ReadableTable<&'static [u8], &'static [u8]>,
+    name: &str,
+) -> Result<Option<u64>, StoreError> {
+    let Some(record) = meta.get(name.as_bytes()).map_err(db)? else { return Ok(None) };
+    number(record.value()).map(Some).ok_or(StoreError::Damaged("meta"))
+}
+
+fn set_counter(meta: &mut Table<'_, &[u8], &[u8]>, name: &str, value: u64) -> Result<(), StoreError> {
+    meta.insert(name.as_bytes(), value.to_be_bytes().as_slice()).map_err(db)?;
     Ok(())
+}
+
+/// Numbers are big endian, so that the order of keys is theirs.
+fn number(bytes: &[u8]) -> Option<u64> {
+    bytes.try_into().ok().map(u64::from_be_bytes)
+}
+
+fn text<'b>(bytes: &'b [u8], table: &'static str) -> Result<&'b str, StoreError> {
+    std::str::from_utf8(bytes).map_err(|_| StoreError::Damaged(table))
 }
 
 fn set_aside(path: &Path) -> Result<PathBuf, StoreError> {

@@ -5,7 +5,7 @@ use redb::{ReadOnlyTable, ReadTransaction, ReadableTable};
 use super::change::{alert_number, alert_queue, alert_range, miid_key};
 use super::{
     ALERTS, CACHE_KEY, CONTACTS, CacheKey, DEFAULTS, EXECS, INSTANCES, INTENTS, META, MOS, NODES,
-    NOTIFICATIONS, NodeKey, PINS, PUSH, StoreError, Stored, TRIGGERS, db,
+    NOTIFICATIONS, NodeKey, PINS, PUSH, StoreError, Stored, TRIGGERS, counter, db, number, text,
 };
 use crate::push::bridge::Standing;
 
@@ -132,7 +132,7 @@ impl Snapshot {
             let (key, creator) = entry.map_err(db)?;
             let miid = key.value().get(prefix..).and_then(|miid| std::str::from_utf8(miid).ok());
             let miid = miid.ok_or(StoreError::Damaged("instances"))?;
-            instances.push((miid.to_owned(), creator.value().to_owned()));
+            instances.push((miid.to_owned(), text(creator.value(), "instances")?.to_owned()));
         }
         Ok(instances)
     }
@@ -143,7 +143,7 @@ impl Snapshot {
     /// The file can't be read.
     pub fn last_miid(&self, moid: &str) -> Result<Option<u64>, StoreError> {
         let table = self.transaction.open_table(META).map_err(db)?;
-        Ok(table.get(miid_key(moid).as_str()).map_err(db)?.map(|number| number.value()))
+        counter(&table, &miid_key(moid))
     }
 
     /// What takes back the effects of changes that did not come to their end, in the order of the effects.
@@ -155,7 +155,10 @@ impl Snapshot {
         let mut intents = Vec::new();
         for entry in table.iter().map_err(db)? {
             let (number, record) = entry.map_err(db)?;
-            intents.push((number.value(), record.value().to_vec()));
+            intents.push((
+                super::number(number.value()).ok_or(StoreError::Damaged("intents"))?,
+                record.value().to_vec(),
+            ));
         }
         Ok(intents)
     }
@@ -170,7 +173,8 @@ impl Snapshot {
         for entry in table.iter().map_err(db)? {
             let (key, time) = entry.map_err(db)?;
             let parsed = split_notification(key.value()).ok_or(StoreError::Damaged("notifications"))?;
-            seen.push((parsed.0, parsed.1, time.value()));
+            let time = number(time.value()).ok_or(StoreError::Damaged("notifications"))?;
+            seen.push((parsed.0, parsed.1, time));
         }
         Ok(seen)
     }
@@ -181,7 +185,8 @@ impl Snapshot {
     /// The file can't be read.
     pub fn contact(&self, server_id: &str) -> Result<Option<u64>, StoreError> {
         let table = self.transaction.open_table(CONTACTS).map_err(db)?;
-        Ok(table.get(server_id).map_err(db)?.map(|time| time.value()))
+        let Some(time) = table.get(server_id.as_bytes()).map_err(db)? else { return Ok(None) };
+        number(time.value()).map(Some).ok_or(StoreError::Damaged("contacts"))
     }
 
     /// Who set the DEFAULT of a MOID, and its ServerURI.
@@ -190,8 +195,9 @@ impl Snapshot {
     /// The file can't be read, or the record is damaged.
     pub fn default_uri(&self, moid: &str) -> Result<Option<(String, String)>, StoreError> {
         let table = self.transaction.open_table(DEFAULTS).map_err(db)?;
-        let Some(record) = table.get(moid).map_err(db)? else { return Ok(None) };
-        let (server_id, uri) = record.value().split_once('\0').ok_or(StoreError::Damaged("defaults"))?;
+        let Some(record) = table.get(moid.as_bytes()).map_err(db)? else { return Ok(None) };
+        let record = text(record.value(), "defaults")?;
+        let (server_id, uri) = record.split_once('\0').ok_or(StoreError::Damaged("defaults"))?;
         Ok(Some((server_id.to_owned(), uri.to_owned())))
     }
 
@@ -204,8 +210,8 @@ impl Snapshot {
         let mut all = Vec::new();
         for entry in table.iter().map_err(db)? {
             let (server_id, record) = entry.map_err(db)?;
-            let standing = standing(record.value()).ok_or(StoreError::Damaged("push"))?;
-            all.push((server_id.value().to_owned(), standing));
+            let standing = standing(text(record.value(), "push")?).ok_or(StoreError::Damaged("push"))?;
+            all.push((text(server_id.value(), "push")?.to_owned(), standing));
         }
         Ok(all)
     }
@@ -234,7 +240,10 @@ impl Snapshot {
         let mut execs = Vec::new();
         for entry in table.iter().map_err(db)? {
             let (number, json) = entry.map_err(db)?;
-            execs.push((number.value(), json.value().to_vec()));
+            execs.push((
+                super::number(number.value()).ok_or(StoreError::Damaged("execs"))?,
+                json.value().to_vec(),
+            ));
         }
         Ok(execs)
     }
@@ -280,7 +289,7 @@ impl Snapshot {
     /// The file can't be read, or the record is damaged.
     pub fn cache_key(&self) -> Result<Option<CacheKey>, StoreError> {
         let table = self.transaction.open_table(CACHE_KEY).map_err(db)?;
-        let Some(key) = table.get("").map_err(db)? else { return Ok(None) };
+        let Some(key) = table.get([].as_slice()).map_err(db)? else { return Ok(None) };
         key.value().try_into().map(Some).map_err(|_| StoreError::Damaged("cache"))
     }
 
@@ -290,8 +299,8 @@ impl Snapshot {
     /// The file can't be read.
     pub fn mos_sent(&self, server_id: &str) -> Result<Vec<String>, StoreError> {
         let table = self.transaction.open_table(MOS).map_err(db)?;
-        let list = table.get(server_id).map_err(db)?;
-        Ok(list.map(|list| list.value().lines().map(str::to_owned).collect()).unwrap_or_default())
+        let Some(list) = table.get(server_id.as_bytes()).map_err(db)? else { return Ok(Vec::new()) };
+        Ok(text(list.value(), "mos")?.lines().map(str::to_owned).collect())
     }
 
     /// The latest time known when it was last written (seconds since 1970).
@@ -300,7 +309,7 @@ impl Snapshot {
     /// The file can't be read.
     pub fn clock(&self) -> Result<Option<u64>, StoreError> {
         let table = self.transaction.open_table(META).map_err(db)?;
-        Ok(table.get("clock").map_err(db)?.map(|time| time.value()))
+        counter(&table, "clock")
     }
 }
 

@@ -3,7 +3,7 @@
 use std::future::Future;
 use std::net::SocketAddr;
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use hyper::body::{Bytes, Incoming};
@@ -16,7 +16,7 @@ use hyper::http::response::Parts;
 use hyper::{HeaderMap, Method, StatusCode, Uri};
 use hyper_util::rt::TokioIo;
 use tokio::io::{AsyncRead, AsyncWrite};
-use tokio::sync::oneshot;
+use tokio::sync::{Notify, oneshot};
 use tokio::time::{Instant, sleep_until};
 
 use super::auth::{AuthProblem, hex};
@@ -39,6 +39,8 @@ const MOST_KEPT: usize = 3;
 const LONGEST: Duration = Duration::from_secs(365 * 24 * 3600);
 /// However fast it is: no request takes longer, unless its own `timeout` is.
 const LONGEST_SLOW: Duration = Duration::from_secs(3600);
+/// Interim responses (1xx) to one request. They are bytes that move, and so would hold off every limit in time.
+const MOST_INTERIM: usize = 32;
 /// How long a connection that nobody wants any more may take to say goodbye.
 const FAREWELL: Duration = Duration::from_secs(5);
 
@@ -253,13 +255,20 @@ impl Connection {
     ) -> Result<(Parts, Incoming, Kept), TransportError> {
         let at = |failure: Failure| failure.at(&target.origin);
         let mut message = request.to_hyper(target, authorization).map_err(at)?;
+        let flooded = limit_interim(&mut message);
         loop {
             let (mut kept, fresh) = match self.take(target).await {
                 Some(kept) => (kept, false),
                 None => (self.open(target).await?, true),
             };
             self.local = Some(kept.local);
-            match kept.sender.try_send_request(message).await {
+            let sent = tokio::select! {
+                sent = kept.sender.try_send_request(message) => sent,
+                () = flooded.notified() => {
+                    return Err(at(Failure::Malformed("interim responses without end".to_owned())));
+                }
+            };
+            match sent {
                 Ok(response) => {
                     let (parts, body) = response.into_parts();
                     return Ok((parts, body, kept));
@@ -331,6 +340,19 @@ where
         let _ = tokio::time::timeout(FAREWELL, connection).await;
     });
     Ok((sender, wanted))
+}
+
+/// What is notified when more interim responses to `message` have come than any server needs.
+fn limit_interim(message: &mut hyper::Request<Outgoing>) -> Arc<Notify> {
+    let flooded = Arc::new(Notify::new());
+    let (left, notify) = (AtomicUsize::new(MOST_INTERIM), Arc::clone(&flooded));
+    hyper::ext::on_informational(message, move |_| {
+        let less = |left: usize| left.checked_sub(1);
+        if left.fetch_update(Ordering::Relaxed, Ordering::Relaxed, less).is_err() {
+            notify.notify_one();
+        }
+    });
+    flooded
 }
 
 /// Runs `work` within the request's limits. `Err` is only ever a timeout.

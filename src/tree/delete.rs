@@ -123,7 +123,8 @@ impl Plan {
     }
 
     /// What is in a node and not in its new data goes, unless it is permanent, required, or the DDF gives no Delete
-    /// access. Of what is the machine's, only that which the mapping can delete. Says how many un-named nodes stay.
+    /// access: then what is in it goes, by the same rule. Of what is the machine's, only that which the mapping can
+    /// delete. Says how many un-named nodes stay.
     pub(super) async fn remove_others(
         &mut self,
         pass: &Pass<'_>,
@@ -136,21 +137,22 @@ impl Plan {
             match &node.object.node(id).name {
                 NodeName::Named(name) => {
                     let child = node.child(id, name);
-                    if members.contains_key(name) || required(&child) || !may_go(&child) {
+                    if members.contains_key(name) {
                         continue;
                     }
-                    if pass.snapshot.exists(&child.key())? || machine_has(pass, &child).await? {
+                    if required(&child) || !may_go(&child) {
+                        self.empty(pass, &child).await?;
+                    } else if pass.snapshot.exists(&child.key())? || machine_has(pass, &child).await? {
                         self.remove(pass, child, false).await?;
                     }
                 }
                 NodeName::Unnamed(_) => {
-                    let mapping = &node.object.node(id).mapping;
-                    let can_go = mapping.list.is_none() || outside(mapping.delete.as_ref()).is_some();
                     for found in found.iter().filter(|found| !members.contains_key(&found.name)) {
                         let child = node.listed(id, found);
-                        if can_go && may_go(&child) {
+                        if can_go(&child) {
                             self.remove(pass, child, false).await?;
                         } else {
+                            self.empty(pass, &child).await?;
                             staying += 1;
                         }
                     }
@@ -158,6 +160,23 @@ impl Plan {
             }
         }
         Ok(staying)
+    }
+
+    /// A node stays that the new data lacks. So do un-named nodes in it where the DDF requires one.
+    fn empty<'f>(
+        &'f mut self,
+        pass: &'f Pass<'_>,
+        node: &'f NodeRef,
+    ) -> Pin<Box<dyn Future<Output = Result<(), TreeError>> + Send + 'f>> {
+        Box::pin(async move {
+            let unnamed = node.object.unnamed_child(node.id).map(|id| node.child(id, ""));
+            // The machine is asked for nothing that stays in any case.
+            let found = match unnamed.is_some_and(|unnamed| !required(&unnamed) && can_go(&unnamed)) {
+                true => pass.unnamed(node).await?,
+                false => Vec::new(),
+            };
+            self.remove_others(pass, node, &Members::new(), &found).await.map(drop)
+        })
     }
 
     /// A node and all below it go. `wholly`: what the machine would still show of it is an error.
@@ -218,6 +237,12 @@ impl Plan {
 fn may_go(node: &NodeRef) -> bool {
     let properties = node.properties();
     properties.scope != Scope::Permanent && properties.access.allows(AccessType::DELETE)
+}
+
+/// Whether an un-named node goes that a server's data lacks.
+fn can_go(node: &NodeRef) -> bool {
+    let mapping = node.mapping();
+    (mapping.list.is_none() || outside(mapping.delete.as_ref()).is_some()) && may_go(node)
 }
 
 /// Whether a node exists outside the store, and its mapping can take it away.

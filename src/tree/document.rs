@@ -1,11 +1,17 @@
 //! One shape for management object data everywhere (TS 6.3.3, 7.5, Appendix E).
 
-use serde_json::{Map, Value as Json};
+use std::fmt;
+
+use serde::de::{DeserializeSeed, Deserializer, Error as _, IgnoredAny, MapAccess, SeqAccess, Visitor};
+use serde_json::Value as Json;
 
 use super::error::TreeError;
 use super::node::NodeRef;
 use super::registry::Tree;
-use crate::mo::{ManagementObject, tnds};
+use crate::mo::data::{Budget, Members};
+use crate::mo::tnds::{self, TndsError};
+use crate::mo::value::excerpt;
+use crate::mo::{ManagementObject, MoData};
 use crate::package::{MoHead, Profile};
 
 /// Appends `"name":`.
@@ -44,6 +50,9 @@ pub(super) fn end(validator: Option<&str>, out: &mut Vec<u8>) {
     out.push(b'}');
 }
 
+/// The longest word on what is wrong with a document, in characters.
+const LONGEST: usize = 100;
+
 /// A serialised management object as received.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Document {
@@ -52,7 +61,7 @@ pub struct Document {
     /// `ClientURI`
     pub client_uri: Option<String>,
     /// `MOData`
-    pub data: Json,
+    pub data: MoData,
     /// Whether `data` is never wrapped in the node's name: JSON may do either.
     pub is_bare: bool,
 }
@@ -61,28 +70,37 @@ impl Document {
     /// Reads `application/dmmo+json`: one object, or an array of them (the approved profile's form). At least one.
     ///
     /// # Errors
-    /// Not JSON, or no `MOData`.
+    /// Not JSON, no `MOData`, or more nodes than any device has.
     pub fn parse(body: &[u8]) -> Result<Vec<Self>, TreeError> {
-        let json: Json =
-            serde_json::from_slice(body).map_err(|error| unfit(&format_args!("not JSON: {error}")))?;
-        match json {
-            Json::Array(members) if members.is_empty() => Err(unfit(&"an empty array")),
-            Json::Array(members) => members.into_iter().map(Self::of).collect(),
-            object => Self::of(object).map(|document| vec![document]),
+        let mut budget = Budget::default();
+        let mut json = serde_json::Deserializer::from_slice(body);
+        let read = Body(&mut budget).deserialize(&mut json);
+        let heads = read.and_then(|heads| json.end().map(|()| heads)).map_err(|error| {
+            match budget.is_exceeded {
+                true => too_many(),
+                // It may show all of what was there instead.
+                false if error.is_data() => {
+                    unfit(&error.to_string().chars().take(LONGEST).collect::<String>())
+                }
+                false => unfit(&format_args!("not JSON: {error}")),
+            }
+        })?;
+        if heads.is_empty() {
+            return Err(unfit(&"an empty array"));
         }
+        heads.into_iter().map(Self::of).collect()
     }
 
     /// Which instance it was of (`MIID`, `MIIDS`) is nothing that says where it goes.
-    fn of(json: Json) -> Result<Self, TreeError> {
-        let Json::Object(mut members) = json else { return Err(unfit(&"not a JSON object")) };
-        let data = members.remove("MOData").ok_or_else(|| unfit(&"has no MOData"))?;
+    fn of(head: Head) -> Result<Self, TreeError> {
         // An empty name is the TS's own way of leaving one out (TS 7.5).
-        let mut text = |name: &str| match members.remove(name) {
-            Some(Json::String(text)) => Ok(Some(text).filter(|text| !text.is_empty())),
-            None | Some(Json::Null) => Ok(None),
+        let text = |name: &str, data: Option<MoData>| match data {
+            Some(MoData::Leaf(Json::String(text))) => Ok(Some(text).filter(|text| !text.is_empty())),
+            None | Some(MoData::Leaf(Json::Null)) => Ok(None),
             Some(_) => Err(unfit(&format_args!("its {name} is no string"))),
         };
-        Ok(Self { moid: text("MOID")?, client_uri: text("ClientURI")?, data, is_bare: false })
+        let (moid, client_uri) = (text("MOID", head.moid)?, text("ClientURI", head.client_uri)?);
+        Ok(Self { moid, client_uri, data: head.data, is_bare: false })
     }
 
     /// Reads `application/vnd.syncml.dmtnds+xml`, typed by the DDF of `target`, or else of the management object that
@@ -92,7 +110,11 @@ impl Document {
     /// No such document, or it is of something else than `target`.
     pub fn parse_tnds(body: &[u8], target: Option<&NodeRef>, tree: &Tree) -> Result<Self, TreeError> {
         let invalid = |why: String| TreeError::Invalid { node: "the retrieved document".to_owned(), why };
-        let mut roots = tnds::parse(body).map_err(|error| invalid(error.to_string()))?;
+        let refused = |error: TndsError| match error.is_of_size() {
+            true => too_many(),
+            false => invalid(error.to_string()),
+        };
+        let mut roots = tnds::parse(body).map_err(refused)?;
         let (Some(root), true) = (roots.pop(), roots.is_empty()) else {
             return Err(invalid("has more than one root".to_owned()));
         };
@@ -101,7 +123,7 @@ impl Document {
             && !node.is_root()
             && !node.is_called(&root.name)
         {
-            return Err(invalid(format!("is of a node {:?}, not of {:?}", root.name, node.name())));
+            return Err(invalid(format!("is of a node {}, not of {:?}", excerpt(&root.name), node.name())));
         }
         let object = match (target, &root.ddf_name) {
             (Some(node), _) => Some(&node.object),
@@ -111,25 +133,103 @@ impl Document {
         let moid = root.ddf_name.clone();
         let object = object.ok_or_else(|| TreeError::NotFound(moid.clone().unwrap_or_default()))?;
         let id = target.map_or(ManagementObject::ROOT, |node| node.id);
-        let data = root.to_json(object, Some(id)).map_err(|error| invalid(error.to_string()))?;
+        let data = root.into_data(object, Some(id)).map_err(refused)?;
         Ok(Self { moid, client_uri: None, data, is_bare: true })
     }
 
     /// The data of `node`: the inner of `{"NodeName": …}` where it is wrapped in the node's name, which it is
     /// if that is its only member and the DDF has no child of that very name.
     #[must_use]
-    pub fn data_of(self, node: &NodeRef) -> Json {
-        let is_wrapper = |members: &Map<String, Json>| {
-            let own = |name: &String| node.is_called(name) && !has_named(node, name);
-            !self.is_bare && members.len() == 1 && members.keys().all(own)
+    pub fn data_of(self, node: &NodeRef) -> MoData {
+        let is_wrapper = |members: &Members| {
+            let own = |name: &str| node.is_called(name) && !has_named(node, name);
+            !self.is_bare && matches!(&**members, [(name, _)] if own(name))
         };
         match self.data {
-            Json::Object(members) if is_wrapper(&members) => {
-                members.into_iter().next().map_or(Json::Null, |(_, inner)| inner)
+            MoData::Node(members) if is_wrapper(&members) => {
+                members.into_iter().next().map_or(MoData::Leaf(Json::Null), |(_, inner)| inner)
             }
             other => other,
         }
     }
+}
+
+/// The members of a document that say anything, as they are read.
+struct Head {
+    moid: Option<MoData>,
+    client_uri: Option<MoData>,
+    data: MoData,
+}
+
+/// One document or an array of them, counted together.
+struct Body<'a>(&'a mut Budget);
+/// A member of the array.
+struct Single<'a>(&'a mut Budget);
+
+impl<'de> DeserializeSeed<'de> for Body<'_> {
+    type Value = Vec<Head>;
+
+    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Self::Value, D::Error> {
+        deserializer.deserialize_any(self)
+    }
+}
+
+impl<'de> Visitor<'de> for Body<'_> {
+    type Value = Vec<Head>;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a JSON object or an array of them")
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<Self::Value, A::Error> {
+        Ok(vec![Single(self.0).visit_map(map)?])
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut array: A) -> Result<Self::Value, A::Error> {
+        let mut all = Vec::new();
+        while let Some(head) = array.next_element_seed(Single(&mut *self.0))? {
+            all.push(head);
+        }
+        Ok(all)
+    }
+}
+
+impl<'de> DeserializeSeed<'de> for Single<'_> {
+    type Value = Head;
+
+    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Head, D::Error> {
+        deserializer.deserialize_map(self)
+    }
+}
+
+impl<'de> Visitor<'de> for Single<'_> {
+    type Value = Head;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a JSON object")
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Head, A::Error> {
+        let (mut moid, mut client_uri, mut data) = (None, None, None);
+        while let Some(name) = map.next_key::<String>()? {
+            let member = match name.as_str() {
+                "MOID" => &mut moid,
+                "ClientURI" => &mut client_uri,
+                "MOData" => &mut data,
+                _ => {
+                    map.next_value::<IgnoredAny>()?;
+                    continue;
+                }
+            };
+            *member = Some(map.next_value_seed(self.0.node())?);
+        }
+        let data = data.ok_or_else(|| A::Error::custom("has no MOData"))?;
+        Ok(Head { moid, client_uri, data })
+    }
+}
+
+fn too_many() -> TreeError {
+    TreeError::Full("the retrieved document".to_owned())
 }
 
 fn unfit(why: &dyn std::fmt::Display) -> TreeError {

@@ -51,6 +51,9 @@ pub enum TreeError {
     /// More than the device keeps.
     #[error("{0}: more than the device keeps")]
     Full(String),
+    /// A value that is longer than the device keeps.
+    #[error("{0}: the value is longer than the device keeps")]
+    TooLong(String),
     /// The source of a value is not there now, but may come back.
     #[error("{node}: unavailable: {why}")]
     Unavailable {

@@ -2,12 +2,11 @@
 
 use std::collections::BTreeMap;
 
-use serde_json::{Map, Value as Json};
-
 use crate::backend::Child;
-use crate::ddf::{AccessType, CaseSense, Format, NodeName, Occurrence};
+use crate::ddf::{AccessType, Format, NodeName, Occurrence};
 use crate::mo::mapping::From;
-use crate::mo::{ManagementObject, NodeId, Value, calendar};
+use crate::mo::value::excerpt;
+use crate::mo::{ManagementObject, MoData, NodeId, Value, calendar, data};
 use crate::uri::{decode_name, encode_name};
 
 use super::error::TreeError;
@@ -17,22 +16,23 @@ use super::node::NodeRef;
 const LONGEST_NAME: usize = 255;
 
 /// A node's new children: by name, what describes them and what they hold.
-pub(super) type Members = BTreeMap<String, (NodeId, Json)>;
+pub(super) type Members = BTreeMap<String, (NodeId, MoData)>;
 
 /// The members of new data by their nodes' names, spelt as the DDF has them.
 ///
 /// # Errors
 /// The DDF has no such node, a name is none, or one is there twice.
-pub(super) fn described(node: &NodeRef, members: Map<String, Json>) -> Result<Members, TreeError> {
+pub(super) fn described(node: &NodeRef, members: data::Members) -> Result<Members, TreeError> {
     let mut known = BTreeMap::new();
     for (name, value) in members {
         let id = node.object.child(node.id, &name);
-        let id = id.ok_or_else(|| invalid(node, &format_args!("the DDF has no node {name:?} here")))?;
+        let id =
+            id.ok_or_else(|| invalid(node, &format_args!("the DDF has no node {} here", excerpt(&name))))?;
         let name = match &node.object.node(id).name {
             NodeName::Named(described) => described.clone(),
             NodeName::Unnamed(_) if is_name(&name) => encode_name(&decode_name(&name)),
             NodeName::Unnamed(_) => {
-                return Err(invalid(node, &format_args!("{name:?} is no name for a node")));
+                return Err(invalid(node, &format_args!("{} is no name for a node", excerpt(&name))));
             }
         };
         insert(node, &mut known, name, (id, value))?;
@@ -50,7 +50,7 @@ pub(super) fn spell_as_found(
     found: &[Child],
 ) -> Result<(), TreeError> {
     let unnamed = node.object.unnamed_child(node.id);
-    let folded = unnamed.filter(|id| node.object.node(*id).properties.case_sense == CaseSense::Insensitive);
+    let folded = unnamed.filter(|id| node.object.node(*id).ignores_case());
     let Some(id) = folded else { return Ok(()) };
     let (other, of_any_case): (Members, Members) =
         std::mem::take(members).into_iter().partition(|(_, (described, _))| *described != id);
@@ -68,10 +68,10 @@ fn insert(
     node: &NodeRef,
     members: &mut Members,
     name: String,
-    member: (NodeId, Json),
+    member: (NodeId, MoData),
 ) -> Result<(), TreeError> {
     match members.insert(name.clone(), member) {
-        Some(_) => Err(invalid(node, &format_args!("node {name:?} is there twice"))),
+        Some(_) => Err(invalid(node, &format_args!("node {} is there twice", excerpt(&name)))),
         None => Ok(()),
     }
 }
@@ -160,8 +160,7 @@ pub(super) fn check_value(node: &NodeRef, value: &Value) -> Result<(), TreeError
     let text = value.to_text();
     let format = node.properties().format;
     if matches!(format, Format::Date | Format::Time) && !calendar::is_one(format, &text) {
-        let why =
-            format!("{} is no {} as ISO 8601 writes it", crate::mo::value::excerpt(&text), format.word());
+        let why = format!("{} is no {} as ISO 8601 writes it", excerpt(&text), format.word());
         return Err(invalid(node, &why));
     }
     if let Some(most) = mapping.max_len

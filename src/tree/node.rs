@@ -156,10 +156,11 @@ impl NodeRef {
         self.names.last().map_or(&self.object.root_name, String::as_str)
     }
 
-    /// Whether `name` is its own, however it is percent-encoded.
+    /// Whether `name` is its own, however it is percent-encoded, and in whichever case where its DDF ignores that.
     #[must_use]
     pub fn is_called(&self, name: &str) -> bool {
-        decode_name(self.name()) == decode_name(name)
+        let (own, name) = (decode_name(self.name()), decode_name(name));
+        own == name || (self.object.node(self.id).ignores_case() && own.eq_ignore_ascii_case(&name))
     }
 
     /// Where it is kept in the store.

@@ -2,7 +2,6 @@
 //!
 //! What is there already needs Replace access, what is not needs Add; what comes with a node that is new needs either.
 
-use std::collections::BTreeMap;
 use std::future::Future;
 use std::pin::Pin;
 
@@ -11,21 +10,19 @@ use serde_json::Value as Json;
 use crate::backend::{Act, Child};
 use crate::ddf::{AccessType, Format};
 use crate::mo::mapping::{Call, From};
-use crate::mo::{NodeId, Value};
+use crate::mo::{MoData, Value};
 use crate::store::{Change, NodeKey, Stored};
 use crate::uri::decode_name;
 
 use super::access::Rights;
 use super::delegation::{Edit, Edits};
 use super::error::TreeError;
-use super::fit::{self, allowed, described, invalid};
+use super::fit::{self, Members, allowed, described, invalid};
 use super::node::NodeRef;
 use super::read::{Pass, required, secret};
 use super::registry::Origin;
 use super::rules::{self, Ruling};
 
-/// The most nodes of one write: more are no management object but an attack on the device's memory.
-const MOST_NODES: usize = 100_000;
 /// The largest value that the store keeps, in bytes. A page with a larger one is read for each of its neighbours, and does
 /// not fit the store's cache.
 const LARGEST_STORED: usize = 128 << 10;
@@ -39,14 +36,13 @@ pub(super) struct Plan {
     pub(super) targets: Vec<NodeRef>,
     /// What is done to access rights.
     pub(super) delegations: Edits,
-    nodes: usize,
 }
 
 /// What a server brings for a node.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Data {
     /// A serialised node's inner (TS 7.5).
-    Json(Json),
+    Json(MoData),
     /// A leaf's value, sent raw.
     Value(Value),
 }
@@ -128,7 +124,7 @@ impl Plan {
         &mut self,
         pass: &Pass<'_>,
         root: &NodeRef,
-        data: Json,
+        data: MoData,
     ) -> Result<(), TreeError> {
         self.targets.push(root.clone());
         self.replace(pass, root, data, Standing::New).await
@@ -175,16 +171,12 @@ impl Plan {
         &mut self,
         pass: &Pass<'_>,
         node: &NodeRef,
-        data: Json,
+        data: MoData,
         standing: Standing,
     ) -> Result<(), TreeError> {
-        let Json::Object(members) = data else {
+        let MoData::Node(members) = data else {
             return Err(invalid(node, &"an interior node takes a JSON object"));
         };
-        self.nodes = self.nodes.saturating_add(members.len());
-        if self.nodes > MOST_NODES {
-            return Err(TreeError::Full(node.client_uri()));
-        }
         let mut members = described(node, members)?;
         // One listing serves all children.
         let found = match standing {
@@ -218,14 +210,14 @@ impl Plan {
         &self,
         pass: &Pass<'_>,
         node: &NodeRef,
-        members: &mut BTreeMap<String, (NodeId, Json)>,
+        members: &mut Members,
         standing: Standing,
     ) -> Result<(), TreeError> {
         let mut valueless = Vec::new();
         for (name, (id, value)) in &*members {
             let child = node.child(*id, name);
             let format = child.properties().format;
-            if !value.is_null() || matches!(format, Format::Node | Format::Null) {
+            if *value != MoData::Leaf(Json::Null) || matches!(format, Format::Node | Format::Null) {
                 continue;
             }
             let is_empty = |value: Option<Value>| value.is_none_or(|value| value.is_empty());
@@ -320,7 +312,7 @@ impl Plan {
             None if !mapping.get.is_empty() && !kept_in_store => {
                 return Err(TreeError::NotAllowed { node: node.client_uri(), what: "can't be set" });
             }
-            _ if value.size() > LARGEST_STORED => return Err(TreeError::Full(node.client_uri())),
+            _ if value.size() > LARGEST_STORED => return Err(TreeError::TooLong(node.client_uri())),
             _ => self.changes.push(Change::Put(node.key(), Stored::Leaf(value))),
         }
         Ok(())
@@ -364,8 +356,8 @@ impl Plan {
     }
 }
 
-fn typed(node: &NodeRef, data: &Json) -> Result<Value, TreeError> {
-    Value::from_json(node.properties().format, data).map_err(|error| invalid(node, &error))
+fn typed(node: &NodeRef, data: &MoData) -> Result<Value, TreeError> {
+    data.value(node.properties().format).map_err(|error| invalid(node, &error))
 }
 
 /// Whether the DDF lets a server give the leaf a value.

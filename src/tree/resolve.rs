@@ -7,7 +7,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use crate::backend::{self, Answer, Child};
-use crate::ddf::{CaseSense, Format, NodeName};
+use crate::ddf::{Format, NodeName};
 use crate::mo::{ManagementObject, NodeId, Value};
 use crate::store::Snapshot;
 use crate::uri::client::{ClientUri, NodeValue, Segment, Selector};
@@ -231,7 +231,7 @@ impl Search<'_> {
                 Segment::Name(name) => self.step(&node, name).await?,
                 Segment::Letter(letter) => {
                     let satisfying = Box::pin(self.satisfying_child(&node, *letter)).await?;
-                    satisfying.ok_or_else(|| TreeError::NotFound(format!("{uri}: x-name ({letter})")))?
+                    satisfying.ok_or_else(|| self.unsatisfied(*letter))?
                 }
                 Segment::Any => return Err(TreeError::NotUnique(uri.to_string())),
             };
@@ -239,18 +239,24 @@ impl Search<'_> {
         Ok(node)
     }
 
-    /// Step 2: the nodes at the path below all of `nodes`. What one of them lacks is no error.
+    /// Step 2: the nodes at the path below all of `nodes`. Behind a wildcard, what one of them lacks is no error; in front
+    /// of the first one there is only one node, and it must have it.
     async fn descend(&mut self, mut nodes: Vec<NodeRef>) -> Result<Vec<NodeRef>, TreeError> {
         let uri = self.uri;
+        let mut many = uri.instance == Selector::Any;
         for segment in &uri.path {
             let mut below = Vec::with_capacity(nodes.len());
             for node in nodes {
                 match segment {
                     Segment::Name(name) => match self.step(&node, name).await {
-                        Err(TreeError::NotFound(_)) => {}
+                        Err(TreeError::NotFound(_)) if many => {}
                         child => below.push(child?),
                     },
-                    Segment::Letter(letter) => below.extend(self.satisfying_child(&node, *letter).await?),
+                    Segment::Letter(letter) => match self.satisfying_child(&node, *letter).await? {
+                        None if many => {}
+                        None => return Err(self.unsatisfied(*letter)),
+                        child => below.extend(child),
+                    },
                     Segment::Any => {
                         let Some(id) = node.object.unnamed_child(node.id) else { continue };
                         let children = self.listing(&node, id).await?;
@@ -261,6 +267,7 @@ impl Search<'_> {
                     }
                 }
             }
+            many |= *segment == Segment::Any;
             nodes = below;
         }
         Ok(nodes)
@@ -277,7 +284,7 @@ impl Search<'_> {
         }
         self.tried(1).await?;
         let name = encode_name(name);
-        let any_case = description.properties.case_sense == CaseSense::Insensitive;
+        let any_case = description.ignores_case();
         let stored = description.mapping.list.is_none() && !parent.object.per_object;
         if stored && !any_case {
             return Tree::stored_child(parent, id, &name, &self.pass.snapshot)?.ok_or_else(not_found);
@@ -365,6 +372,10 @@ impl Search<'_> {
             tokio::task::yield_now().await;
         }
         Ok(())
+    }
+
+    fn unsatisfied(&self, letter: char) -> TreeError {
+        TreeError::NotFound(format!("{}: x-name ({letter})", self.uri))
     }
 
     fn not_unique(&self, letter: char) -> TreeError {

@@ -23,23 +23,25 @@ const NESTED_REFERENCES: usize = 256;
 const SHIFTING: [&str; 3] = ["iso-2022", "hz-", "utf-7"];
 
 /// Decodes UTF-8, UTF-16 and windows-1252, by byte order mark or declaration; of any other declared encoding only what
-/// is ASCII in it.
-pub(super) fn text(bytes: &[u8], max_bytes: usize) -> Result<Cow<'_, str>, XmlError> {
+/// is ASCII in it. With `any_bytes`, what should be UTF-8 and is not is windows-1252.
+pub(super) fn text(bytes: &[u8], max_bytes: usize, any_bytes: bool) -> Result<Cow<'_, str>, XmlError> {
     if bytes.len() > max_bytes {
         return Err(XmlError { at: None, problem: XmlProblem::TooLarge(max_bytes) });
     }
+    let as_utf8 = |bytes| match utf8(bytes) {
+        Err(_) if any_bytes => Ok(latin(bytes).into()),
+        decoded => decoded,
+    };
     let text = match bytes {
         [0xFF, 0xFE, rest @ ..] => utf16(rest, u16::from_le_bytes)?.into(),
         [0xFE, 0xFF, rest @ ..] => utf16(rest, u16::from_be_bytes)?.into(),
         [b'<', 0, ..] => utf16(bytes, u16::from_le_bytes)?.into(),
         [0, b'<', ..] => utf16(bytes, u16::from_be_bytes)?.into(),
-        [0xEF, 0xBB, 0xBF, rest @ ..] => utf8(rest)?,
+        [0xEF, 0xBB, 0xBF, rest @ ..] => as_utf8(rest)?,
         _ => match declared_encoding(bytes).map(|name| name.to_ascii_lowercase()).as_deref() {
             // A declaration that can be read byte by byte isn't UTF-16, whatever it says.
-            None | Some("utf-8" | "utf8" | "us-ascii" | "ascii" | "utf-16") => utf8(bytes)?,
-            Some("iso-8859-1" | "latin1" | "latin-1" | "windows-1252" | "cp1252") => {
-                bytes.iter().copied().map(windows_1252).collect::<String>().into()
-            }
+            None | Some("utf-8" | "utf8" | "us-ascii" | "ascii" | "utf-16") => as_utf8(bytes)?,
+            Some("iso-8859-1" | "latin1" | "latin-1" | "windows-1252" | "cp1252") => latin(bytes).into(),
             Some(name) if SHIFTING.iter().any(|shifting| name.starts_with(shifting)) => {
                 let at = Some(Position { line: 1, column: 1 });
                 return Err(XmlError { at, problem: XmlProblem::UnknownEncoding(name.to_owned()) });
@@ -79,6 +81,10 @@ fn utf16(bytes: &[u8], unit: fn([u8; 2]) -> u16) -> Result<String, XmlError> {
         }
     }
     if rest.is_empty() { Ok(text) } else { Err(not_text("UTF-16", text.as_bytes(), text.len())) }
+}
+
+fn latin(bytes: &[u8]) -> String {
+    bytes.iter().copied().map(windows_1252).collect()
 }
 
 /// ISO-8859-1 is read as windows-1252, which has letters where the other has control characters.

@@ -8,14 +8,25 @@ use roxmltree::{Document, Error as Refusal, Node, ParsingOptions};
 
 mod decode;
 mod prolog;
+mod references;
 mod write;
 
 pub(crate) use write::{Writer, holds};
 
-/// XML nodes, white space included; a 3 MB device description has 150,000.
-const MAX_NODES: u32 = 1_000_000;
-/// Prefixes and entities that may lack a declaration.
+/// Prefixes that may lack a declaration, and one turn for all entities.
 const MAX_REPAIRS: usize = 16;
+
+/// What a document is for decides how much is forgiven.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Tolerance {
+    /// It was sent: an XML declaration or document type that is odd or out of place, prefixes of namespaces that are not
+    /// declared, entities whose declaration is elsewhere.
+    Message,
+    /// A vendor wrote it: also entities that nobody declares, and signs that begin none.
+    File,
+    /// It is only shown: also bytes that are no UTF-8.
+    Display,
+}
 
 /// A place in a document, both from 1; a column is a character.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -46,6 +57,9 @@ pub enum XmlProblem {
     /// It names an encoding that can't be told apart from the rest of its text.
     #[error("encoding {0:?} isn't supported: use UTF-8 or UTF-16")]
     UnknownEncoding(String),
+    /// It has more XML nodes than this.
+    #[error("more than {0} XML nodes")]
+    TooManyNodes(u32),
     /// Something in it costs out of all proportion.
     #[error("{0}")]
     Bomb(&'static str),
@@ -87,29 +101,46 @@ impl<'a> Lines<'a> {
     }
 }
 
-/// Parses a document of at most `max_bytes` and shows it to `read`.
+/// How much of a document is read.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Limits {
+    /// The most bytes.
+    pub(crate) bytes: usize,
+    /// The most XML nodes, white space included.
+    pub(crate) nodes: u32,
+}
+
+/// Parses a document within `limits` and shows it to `read`.
 ///
-/// Forgiven are an XML declaration or document type that is odd or out of place, prefixes of namespaces that are not
-/// declared in an element called `root`, and entities whose declaration is elsewhere: these stay as they are written.
+/// References to entities that can't be known stay as they are written; undeclared prefixes are declared in an element
+/// called `root`.
 pub(crate) fn read<T>(
     bytes: &[u8],
-    max_bytes: usize,
+    limits: Limits,
     root: &str,
+    tolerance: Tolerance,
     read: impl FnOnce(&Document<'_>, &Lines<'_>) -> T,
 ) -> Result<T, XmlError> {
-    let decoded = decode::text(bytes, max_bytes)?;
+    let decoded = decode::text(bytes, limits.bytes, tolerance == Tolerance::Display)?;
     let (mut text, prolog) = prolog::cleaned(&decoded);
     drop(decoded);
+    let as_written = prolog.is_external || tolerance >= Tolerance::File;
     let mut first_error = None;
     for _ in 0..MAX_REPAIRS {
-        let options = ParsingOptions { allow_dtd: true, nodes_limit: MAX_NODES, entity_resolver: None };
+        let options = ParsingOptions { allow_dtd: true, nodes_limit: limits.nodes, entity_resolver: None };
         let refusal = match Document::parse_with_options(&text, options) {
             Ok(document) => return Ok(read(&document, &Lines::of(&text))),
+            Err(Refusal::NodesLimitReached) => {
+                return Err(XmlError { at: None, problem: XmlProblem::TooManyNodes(limits.nodes) });
+            }
             Err(refusal) => refusal,
         };
         let repaired = match &refusal {
             Refusal::UnknownNamespace(prefix, _) => declare(&text, root, prefix),
-            Refusal::UnknownEntityReference(name, _) if prolog.is_external => Some(as_written(&text, name)),
+            Refusal::UnknownEntityReference(..) if as_written => references::as_written(&text),
+            Refusal::MalformedEntityReference(_) if tolerance >= Tolerance::File => {
+                references::as_written(&text)
+            }
             _ => None,
         };
         let error = first_error.get_or_insert_with(|| malformed(&refusal, &text));
@@ -118,7 +149,7 @@ pub(crate) fn read<T>(
             None => return Err(error.clone()),
         }
     }
-    let what = "too many undeclared prefixes and entities".to_owned();
+    let what = "too many undeclared prefixes".to_owned();
     Err(first_error.unwrap_or(XmlError { at: None, problem: XmlProblem::Malformed(what) }))
 }
 
@@ -159,11 +190,6 @@ fn declare(text: &str, root: &str, prefix: &str) -> Option<String> {
     })?;
     let (start, rest) = text.split_at_checked(after_name)?;
     Some(format!("{start} xmlns:{prefix}=\"urn:x-omadm:undeclared:{prefix}\"{rest}"))
-}
-
-/// References to an entity that only an external document type would declare become text.
-fn as_written(text: &str, name: &str) -> String {
-    text.replace(&format!("&{name};"), &format!("&amp;{name};"))
 }
 
 impl fmt::Display for XmlError {

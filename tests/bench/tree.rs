@@ -6,7 +6,7 @@ use std::time::Instant;
 
 use omadm_agent::alert::{Outgoing, Place};
 use omadm_agent::backend::Machine;
-use omadm_agent::command::{self, Context};
+use omadm_agent::command::{self, Context, Report};
 use omadm_agent::config::{self, Account, Environment, Selection, Settings};
 use omadm_agent::exec::{Ledger, Programs};
 use omadm_agent::lab::gateway::{self, Gateway};
@@ -85,6 +85,7 @@ impl Inside {
         let (mut machine, mut action) =
             SessionMachine::start(Profile::Draft, limits, 1, uri, &Package1::default());
         let mut alerts = Outgoing::new(Place::of(&self.account.server_id));
+        let mut report = Report::default();
         let mut sent = 0;
         loop {
             let event = match action {
@@ -110,7 +111,7 @@ impl Inside {
                         execs: &mut execs,
                         stopping: &mut stopping,
                     };
-                    let done = command::execute(&command, &mut context).await;
+                    let done = command::execute(&command, &mut context, &mut report).await;
                     assert_eq!(done.status.code, 200, "{command:?}");
                     Event::Executed(done)
                 }

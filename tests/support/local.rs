@@ -34,8 +34,13 @@ impl Agent {
     /// Asks as a local application does, and waits for the answer.
     pub async fn ask<T>(&self, request: impl FnOnce(oneshot::Sender<T>) -> Local) -> T {
         let (reply, answer) = oneshot::channel();
-        assert!(self.asks.send(request(reply)).await.is_ok(), "the agent has ended");
+        self.send(request(reply)).await;
         tokio::time::timeout(LIMIT, answer).await.unwrap().unwrap()
+    }
+
+    /// Asks, and lets the answer come when it will.
+    pub async fn send(&self, request: Local) {
+        assert!(self.asks.send(request).await.is_ok(), "the agent has ended");
     }
 
     /// Ends it.

@@ -8,7 +8,7 @@ use crate::ddf::{AccessType, Format, Occurrence};
 /// Path, occurrence, format, and whether servers may read it: the TS's node tables. An empty path is the root.
 type Described = (&'static str, Occurrence, Format, bool);
 
-use Format::{Chr, Int, Node as Interior};
+use Format::{Bin, Chr, Int, Node as Interior};
 use Occurrence::{One, OneOrMore, ZeroOrMore, ZeroOrOne};
 
 /// TS 11.1, less what is optional and not supported.
@@ -43,6 +43,32 @@ const DM_ACC: &[Described] = &[
     ("Push/GCM/SenderID", One, Chr, true),
     ("Push/GCM/RegURL", One, Chr, true),
     ("Push/GCM/UnRegURL", One, Chr, true),
+    ("Push/GCM/RegParams", One, Chr, true),
+];
+
+/// The approved text's names for the same. What `Auth/Bootstrap` holds is not known: nobody reads it.
+const DM_ACC_APPROVED: &[Described] = &[
+    ("", ZeroOrMore, Interior, true),
+    ("SrvID", One, Chr, true),
+    ("SrvURI", One, Chr, true),
+    ("Name", One, Chr, true),
+    ("Perm", One, Interior, false),
+    ("Perm/<x>", OneOrMore, Interior, false),
+    ("Perm/<x>/MOID", One, Chr, false),
+    ("Auth", ZeroOrOne, Interior, true),
+    ("Auth/Bootstrap", ZeroOrOne, Interior, false),
+    ("Auth/Noti", ZeroOrOne, Interior, true),
+    ("Auth/Noti/Type", One, Int, true),
+    ("Auth/Noti/Data", One, Bin, true),
+    ("Auth/Noti/Secret", One, Bin, true),
+    ("Auth/Trsp", ZeroOrOne, Interior, true),
+    ("Auth/Trsp/Data", One, Bin, true),
+    ("Auth/Trsp/Secret", One, Bin, false),
+    ("Push", ZeroOrOne, Interior, true),
+    ("Push/GCM", ZeroOrOne, Interior, true),
+    ("Push/GCM/SenderID", One, Chr, true),
+    ("Push/GCM/RegURI", One, Chr, true),
+    ("Push/GCM/UnRegURI", One, Chr, true),
     ("Push/GCM/RegParams", One, Chr, true),
 ];
 
@@ -83,6 +109,7 @@ fn the_standard_objects_are_as_the_ts_describes_them() {
     for (name, moid, described) in [
         ("devinfo", "urn:oma:mo:oma-dm-devinfo:1.2", DEV_INFO),
         ("dmacc", "urn:oma:mo:oma-dm-dmacc:2.0", DM_ACC),
+        ("dmacc-approved", "urn:oma:mo:oma-dm-dmacc:1.2", DM_ACC_APPROVED),
         ("dmdac", "urn:oma:mo:oma-dm-dmdac:1.0", DMDAC),
         ("sessioninfo", "urn:oma:mo:oma-sessioninfomo:1.0", SESSION_INFO),
     ] {

@@ -17,7 +17,7 @@ pub use read::{Branch, parse};
 pub use write::write;
 
 use crate::mo::value::{ValueError, excerpt};
-use crate::xml::XmlError;
+use crate::xml::{XmlError, XmlProblem};
 
 /// Why a document can't be read or written.
 #[derive(Debug, thiserror::Error)]
@@ -37,6 +37,9 @@ pub enum TndsError {
     /// More nodes than this hang nowhere in the document.
     #[error("more than {0} roots")]
     TooManyRoots(usize),
+    /// More nodes than any device has.
+    #[error("more than {0} nodes")]
+    TooManyNodes(usize),
     /// Nodes are nested too deeply.
     #[error("nodes are nested deeper than {0} levels")]
     TooDeep(usize),
@@ -68,4 +71,15 @@ pub enum TndsError {
     /// The document gets larger than this many bytes.
     #[error("larger than {0} bytes")]
     TooLarge(usize),
+}
+
+impl TndsError {
+    /// Whether there are more nodes than are read.
+    #[must_use]
+    pub fn is_of_size(&self) -> bool {
+        matches!(
+            self,
+            Self::TooManyNodes(_) | Self::Xml(XmlError { problem: XmlProblem::TooManyNodes(_), .. })
+        )
+    }
 }

@@ -1,19 +1,20 @@
 //! Reading: a tree of names and values first, typed by the DDF afterwards.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use base64::Engine as _;
 use roxmltree::Node as Element;
-use serde_json::{Map, Value as Json};
+use serde_json::Value as Json;
 
 use super::TndsError;
 use crate::ddf::Format;
+use crate::mo::data::{Budget, MOST_NODES, MoData};
 use crate::mo::value::{Value, ValueError};
 use crate::mo::{ManagementObject, NodeId};
-use crate::xml::{self, text};
+use crate::xml::{self, Limits, Tolerance, text};
 
-/// The largest document read.
-const MAX_BYTES: usize = 8 << 20;
+/// What is read: a leaf has up to 16 XML nodes, a usual one ten.
+const LIMITS: Limits = Limits { bytes: 4 << 20, nodes: 200_000 };
 /// No DM tree is that deep.
 const MAX_DEPTH: usize = 64;
 /// The longest name, in bytes.
@@ -43,10 +44,11 @@ pub struct Branch {
 /// # Errors
 /// The first thing that is wrong with it.
 pub fn parse(body: &[u8]) -> Result<Vec<Branch>, TndsError> {
-    let read = xml::read(body, MAX_BYTES, "MgmtTree", |document, _| {
+    let mut budget = Budget::default();
+    let read = xml::read(body, LIMITS, "MgmtTree", Tolerance::Message, |document, _| {
         let tree = document.descendants().find(|element| element.has_tag_name_of("MgmtTree"));
         let tree = tree.ok_or(TndsError::Missing("MgmtTree"))?;
-        let read = |element| Ok((path_of(element)?, branch(element, "", 1)?));
+        let read = |element| Ok((path_of(element)?, branch(element, "", 1, &mut budget)?));
         children(tree, "Node").map(read).collect::<Result<Vec<_>, TndsError>>()
     });
     let nodes = read??;
@@ -56,18 +58,18 @@ pub fn parse(body: &[u8]) -> Result<Vec<Branch>, TndsError> {
     let mut roots: Vec<(Branch, Vec<Loose>)> = Vec::new();
     for (path, node) in nodes {
         let known = roots.len();
-        match roots.iter_mut().find_map(|(root, loose)| Some((names_below(root, &path)?, loose))) {
-            Some((names, _)) if names.len() >= MAX_DEPTH => return Err(TndsError::TooDeep(MAX_DEPTH)),
-            Some((names, loose)) => loose.push(Loose { names: names.into_iter(), node }),
+        match roots.iter_mut().find_map(|(root, loose)| Some((way_below(root, &path)?, loose))) {
+            Some((way, _)) if names(way).count() >= MAX_DEPTH => return Err(TndsError::TooDeep(MAX_DEPTH)),
+            Some((way, loose)) => loose.push(Loose { way: way.to_owned(), gone: 0, node }),
             None if known == MOST_ROOTS => return Err(TndsError::TooManyRoots(MOST_ROOTS)),
             None => roots.push((Branch { path, ..node }, Vec::new())),
         }
     }
     let joined = roots.into_iter().map(|(mut root, loose)| {
-        attach(&mut root, loose);
-        root
+        attach(&mut root, loose, &mut budget)?;
+        Ok(root)
     });
-    Ok(joined.collect())
+    joined.collect()
 }
 
 impl Branch {
@@ -76,7 +78,7 @@ impl Branch {
     ///
     /// # Errors
     /// A value is none of its format, a name is there twice, or a node is both leaf and interior.
-    pub fn to_json(&self, object: &ManagementObject, id: Option<NodeId>) -> Result<Json, TndsError> {
+    pub fn into_data(self, object: &ManagementObject, id: Option<NodeId>) -> Result<MoData, TndsError> {
         let described = id.map(|id| object.node(id).properties.format);
         let is_leaf = match self.format.or(described) {
             Some(format) => format != Format::Node,
@@ -84,21 +86,24 @@ impl Branch {
         };
         if is_leaf || self.value.is_some() {
             if !self.children.is_empty() {
-                return Err(TndsError::Both(self.name.clone()));
+                return Err(TndsError::Both(self.name));
             }
             let text = self.value.as_deref().unwrap_or_default();
             return self
                 .leaf(text, described)
-                .map_err(|source| TndsError::Value { node: self.name.clone(), source });
+                .map(MoData::Leaf)
+                .map_err(|source| TndsError::Value { node: self.name, source });
         }
-        let mut members = Map::new();
-        for child in &self.children {
-            let data = child.to_json(object, id.and_then(|id| object.child(id, &child.name)))?;
-            if members.insert(child.name.clone(), data).is_some() {
-                return Err(TndsError::Twice(child.name.clone()));
-            }
+        let mut known = BTreeSet::new();
+        if let Some(twin) = self.children.iter().find(|child| !known.insert(&child.name)) {
+            return Err(TndsError::Twice(twin.name.clone()));
         }
-        Ok(Json::Object(members))
+        let members = self.children.into_iter().map(|child| {
+            let name = Box::from(child.name.as_str());
+            let below = id.and_then(|id| object.child(id, &child.name));
+            Ok((name, child.into_data(object, below)?))
+        });
+        members.collect::<Result<_, _>>().map(MoData::Node)
     }
 
     /// Base64 can carry text too: what XML can't hold is sent so.
@@ -127,47 +132,63 @@ fn json(value: Value) -> Json {
 
 /// A node that is not where it hangs yet.
 struct Loose {
-    /// What is left of the way there.
-    names: std::vec::IntoIter<String>,
+    /// The way there from its root.
+    way: String,
+    /// How much of that, in bytes, it has gone.
+    gone: usize,
     node: Branch,
 }
 
-/// The names that lead from `root` to `path`; none if that isn't below it.
-fn names_below(root: &Branch, path: &str) -> Option<Vec<String>> {
+impl Loose {
+    /// The next name on the way.
+    fn step(&mut self) -> Option<String> {
+        let ahead = self.way.get(self.gone..).unwrap_or_default().trim_start_matches('/');
+        let name = names(ahead).next()?;
+        self.gone = self.way.len() - ahead.len() + name.len();
+        Some(name.to_owned())
+    }
+}
+
+fn names(way: &str) -> impl Iterator<Item = &str> {
+    way.split('/').filter(|name| !name.is_empty())
+}
+
+/// The way that leads from `root` to `path`; none if that isn't below it.
+fn way_below<'a>(root: &Branch, path: &'a str) -> Option<&'a str> {
     let in_folder = match path.strip_prefix(root.path.as_str())? {
         rest if root.path.is_empty() => rest,
         rest => rest.strip_prefix('/')?,
     };
     let below = in_folder.strip_prefix(root.name.as_str())?;
     let is_name = below.is_empty() || below.starts_with('/');
-    is_name.then(|| {
-        let names = below.split('/').filter(|name| !name.is_empty());
-        // One too many is enough to be refused.
-        names.take(MAX_DEPTH).map(str::to_owned).collect()
-    })
+    is_name.then_some(below)
 }
 
 /// Hangs nodes below `parent`; those that are only named on the way are made. Each node there is visited once,
 /// however many hang below it.
-fn attach(parent: &mut Branch, loose: Vec<Loose>) {
+fn attach(parent: &mut Branch, loose: Vec<Loose>, budget: &mut Budget) -> Result<(), TndsError> {
+    // Most nodes on the way have one in them, and a Vec that grows starts with four.
     let mut below: BTreeMap<String, Vec<Loose>> = BTreeMap::new();
     for mut one in loose {
-        match one.names.next() {
-            Some(name) => below.entry(name).or_default().push(one),
+        match one.step() {
+            Some(name) => below.entry(name).or_insert_with(|| Vec::with_capacity(1)).push(one),
             None => parent.children.push(one.node),
         }
     }
     for child in &mut parent.children {
         if let Some(loose) = below.remove(&child.name) {
-            attach(child, loose);
+            attach(child, loose, budget)?;
         }
     }
+    parent.children.reserve_exact(below.len());
     for (name, loose) in below {
         let (path, children) = (String::new(), Vec::new());
         let mut child = Branch { name, path, ddf_name: None, format: None, value: None, children };
-        attach(&mut child, loose);
+        count(budget)?;
+        attach(&mut child, loose, budget)?;
         parent.children.push(child);
     }
+    Ok(())
 }
 
 /// Where a node without one around it hangs.
@@ -181,8 +202,18 @@ fn check_length(name: &str) -> Result<(), TndsError> {
     if name.len() > LONGEST_NAME { Err(TndsError::LongName(LONGEST_NAME)) } else { Ok(()) }
 }
 
+fn count(budget: &mut Budget) -> Result<(), TndsError> {
+    if budget.take() { Ok(()) } else { Err(TndsError::TooManyNodes(MOST_NODES)) }
+}
+
 /// A node and those in it; `parent` is the name of the one that it is in.
-fn branch(element: Element<'_, '_>, parent: &str, depth: usize) -> Result<Branch, TndsError> {
+fn branch(
+    element: Element<'_, '_>,
+    parent: &str,
+    depth: usize,
+    budget: &mut Budget,
+) -> Result<Branch, TndsError> {
+    count(budget)?;
     if depth > MAX_DEPTH {
         return Err(TndsError::TooDeep(MAX_DEPTH));
     }
@@ -197,7 +228,7 @@ fn branch(element: Element<'_, '_>, parent: &str, depth: usize) -> Result<Branch
     let kind = properties.and_then(|properties| child(properties, "Type"));
     let ddf_name = kind.and_then(|kind| child(kind, "DDFName")).map(text).filter(|moid| !moid.is_empty());
     let format = format.transpose()?;
-    let children = children(element, "Node").map(|node| branch(node, &name, depth + 1));
+    let children = children(element, "Node").map(|node| branch(node, &name, depth + 1, budget));
     let children = children.collect::<Result<Vec<_>, _>>()?;
     // An interior node may have a Value with nothing in it.
     let is_interior = format == Some(Format::Node) || !children.is_empty();

@@ -56,7 +56,8 @@ fn written(documents: &[Vec<u8>]) -> String {
 
 /// The MOData of the root of a document.
 fn data(xml: &str) -> Result<Json, TndsError> {
-    parse(xml.as_bytes())?[0].to_json(object(), Some(ManagementObject::ROOT))
+    let root = parse(xml.as_bytes())?.remove(0);
+    root.into_data(object(), Some(ManagementObject::ROOT)).map(Json::from)
 }
 
 fn tree(inner: &str) -> String {
@@ -156,20 +157,25 @@ fn a_document_costs_no_more_than_in_proportion_to_its_length() {
     let alone =
         |name: &str, path: &str| format!("<Node><NodeName>{name}</NodeName><Path>{path}</Path></Node>");
     let document = |nodes: String| format!("<MgmtTree>{}{nodes}</MgmtTree>", alone("Box", ""));
-    let scattered = document((0..50_000).map(|n| alone("n", &format!("Box/{n}"))).collect());
+    let scattered = document((0..20_000).map(|n| alone("n", &format!("Box/{n}"))).collect());
     let roots = parse(scattered.as_bytes()).unwrap();
-    assert_eq!((roots.len(), roots[0].children.len()), (1, 50_000));
+    assert_eq!((roots.len(), roots[0].children.len()), (1, 20_000));
     assert!(roots[0].children.iter().all(|child| child.children.len() == 1));
     let deep =
         document((0..1_000).map(|n| alone(&n.to_string(), &format!("Box{}", "/n".repeat(63)))).collect());
     let roots = parse(deep.as_bytes()).unwrap();
     let deepest = (0..63).fold(&roots[0], |node, _| &node.children[0]);
     assert_eq!(deepest.children.len(), 1_000);
-    let roots = document((0..50_000).map(|n| alone(&n.to_string(), "")).collect());
+    let roots = document((0..20_000).map(|n| alone(&n.to_string(), "")).collect());
     assert!(matches!(parse(roots.as_bytes()), Err(TndsError::TooManyRoots(256))));
-    let inner = "<Node><NodeName>n</NodeName></Node>".repeat(50_000);
+    let inner = "<Node><NodeName>n</NodeName></Node>".repeat(20_000);
     let long = tree(&inner).replace("Box", &"x".repeat(1 << 20));
     assert!(matches!(parse(long.as_bytes()), Err(TndsError::LongName(255))));
+    let ways = document((0..1_000).map(|n| alone("n", &format!("Box/{n}{}", "/n".repeat(62)))).collect());
+    let refused = parse(ways.as_bytes()).unwrap_err();
+    assert!(matches!(refused, TndsError::TooManyNodes(50_000)), "nodes that are only named count too");
+    let many = document("<Node><NodeName/></Node>".repeat(100_000));
+    assert!(parse(many.as_bytes()).unwrap_err().is_of_size());
     let long = document(alone("n", &format!("Box/{}", "x".repeat(256))));
     assert!(matches!(parse(long.as_bytes()), Err(TndsError::LongName(255))));
 }
@@ -253,8 +259,8 @@ proptest! {
         let whole = tree(&leaf("chr", "b64", "aGk="));
         let (start, end) = whole.as_bytes().split_at(cut.min(whole.len()));
         for document in [&bytes[..], &[start, &bytes, end].concat()] {
-            if let Ok(roots) = parse(document) {
-                let _ = roots[0].to_json(object(), Some(ManagementObject::ROOT));
+            if let Ok(mut roots) = parse(document) {
+                let _ = roots.remove(0).into_data(object(), Some(ManagementObject::ROOT));
             }
         }
     }

@@ -16,7 +16,10 @@ fn command() -> impl Strategy<Value = Command> {
 }
 
 fn package2() -> impl Strategy<Value = Package2> {
-    let media_types = prop::collection::vec("[a-z]{1,4}/[a-z+.*]{1,6}", 1..4);
+    let media_type = "[a-z]{1,4}/[a-z+.*]{1,6}";
+    let unwanted = prop::option::of("[a-z]{1,4}/[a-z+.*]{1,6};q=0");
+    let media_types = (prop::collection::vec(media_type, 0..4), unwanted)
+        .prop_map(|(types, unwanted)| types.into_iter().chain(unwanted).collect::<Vec<_>>());
     (
         prop::collection::vec(command(), 0..6),
         prop::option::of(media_types),

@@ -151,14 +151,15 @@ fn only_its_own_content_type_is_read() {
 
 #[test]
 fn accept_mo_is_a_list_by_preference() {
-    let cases: [(&str, Option<&[&str]>); 9] = [
+    let cases: [(&str, Option<&[&str]>); 10] = [
         (r#""a/b""#, Some(&["a/b"])),
         (r#"["A/b; charset=x","c/d"]"#, Some(&["a/b", "c/d"])),
-        (r#""a/a;q=0.1, b/b , c/c;level=1; Q=0.5,d/d;q=0""#, Some(&["b/b", "c/c", "a/a"])),
-        (r#""a/a;q=nan""#, None),
-        (r#""""#, None),
-        (r#"" , ,""#, None),
-        ("[]", None),
+        (r#""d/d;q=0,a/a;q=0.1, b/b , c/c;level=1; Q=0.5""#, Some(&["b/b", "c/c", "a/a", "d/d;q=0"])),
+        (r#""a/a;q=nan, b/b;q=-1""#, Some(&["a/a", "b/b;q=0"])),
+        (r#""a/a; q=0.000""#, Some(&["a/a;q=0"])),
+        (r#""""#, Some(&[])),
+        (r#"" , ,""#, Some(&[])),
+        ("[]", Some(&[])),
         ("1", None),
         (r#"["a/b",1]"#, None),
     ];

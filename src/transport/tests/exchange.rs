@@ -253,6 +253,16 @@ async fn chunks_may_have_extensions_and_trailers() {
 }
 
 #[tokio::test]
+async fn interim_responses_are_waited_through_but_not_for_ever() {
+    let interim = |count| "HTTP/1.1 100 Continue\r\n\r\n".repeat(count).into_bytes();
+    let patient = [vec![Act::Say(interim(32))], ok("at last")].concat();
+    assert_eq!(outcome(patient, |_| {}).await.unwrap(), "at last");
+    let endless = vec![Act::Drip(interim(33), Duration::ZERO), Act::Hang];
+    let flooded = outcome(endless, |_| {}).await;
+    assert!(matches!(flooded, Err(Failure::Malformed(_))), "{flooded:?}");
+}
+
+#[tokio::test]
 async fn a_peer_that_never_shakes_hands_is_left() {
     let ca = Ca::new();
     let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();

@@ -3,11 +3,9 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use serde_json::Value as Json;
-
 use super::record::Record;
 use super::{EVERYONE, Entry, Held, SERVER, Table, key_of, maid_of, name_of};
-use crate::mo::{ManagementObject, Value};
+use crate::mo::{ManagementObject, MoData, Value};
 use crate::store::Change;
 use crate::tree::access::{Rights, listed};
 use crate::tree::error::TreeError;
@@ -25,7 +23,7 @@ const APPLICATION: &str = "appid:";
 /// What is to be done with a node of the object.
 pub(in crate::tree) enum Edit {
     /// It becomes this.
-    Replace(Json),
+    Replace(MoData),
     /// The leaf gets this value.
     Set(Value),
     /// It goes.
@@ -220,8 +218,9 @@ fn wanted(
         }
         ([name, leaf], edit @ (Edit::Replace(_) | Edit::Set(_))) if leaf == "AccessRights" => {
             let value = match edit {
-                Edit::Replace(data) => Value::from_json(node.properties().format, &data)
-                    .map_err(|error| invalid(node, &error))?,
+                Edit::Replace(data) => {
+                    data.value(node.properties().format).map_err(|error| invalid(node, &error))?
+                }
                 Edit::Set(value) => value,
                 Edit::Delete => return not_allowed("may not be deleted"),
             };
@@ -237,19 +236,19 @@ fn wanted(
 /// The whole instance: what it lacks goes, but for the server's own entries.
 fn whole(
     root: &NodeRef,
-    data: Json,
+    data: MoData,
     before: Vec<Entry>,
     object: &ManagementObject,
     own: &str,
 ) -> Result<Vec<Entry>, TreeError> {
-    let Json::Object(members) = data else {
+    let MoData::Node(members) = data else {
         return Err(invalid(root, &"an interior node takes a JSON object"));
     };
     let mut wanted = Vec::new();
     for (name, (id, data)) in described(root, members)? {
         let node = root.child(id, &name);
         if node.is_leaf() {
-            if data.as_str().is_none_or(|moid| !object.answers_to(moid)) {
+            if data.text().is_none_or(|moid| !object.answers_to(moid)) {
                 return Err(invalid(&node, &format_args!("expected {:?}", object.moid)));
             }
             continue;
@@ -266,16 +265,15 @@ fn whole(
 }
 
 /// One entry: what its data lacks stays as it was.
-fn entry(node: &NodeRef, data: Json, old: Option<&Entry>) -> Result<Entry, TreeError> {
-    let Json::Object(members) = data else {
+fn entry(node: &NodeRef, data: MoData, old: Option<&Entry>) -> Result<Entry, TreeError> {
+    let MoData::Node(members) = data else {
         return Err(invalid(node, &"an interior node takes a JSON object"));
     };
     let (mut miid, mut maid) = (old.map(|old| old.miid.clone()), old.map(|old| old.maid.clone()));
     let mut granted = old.map(|old| old.rights);
     for (name, (id, data)) in described(node, members)? {
         let leaf = node.child(id, &name);
-        let value =
-            Value::from_json(leaf.properties().format, &data).map_err(|error| invalid(&leaf, &error))?;
+        let value = data.value(leaf.properties().format).map_err(|error| invalid(&leaf, &error))?;
         match name.as_str() {
             "MIID" => miid = Some(value.to_text().into_owned()),
             "MAID" => maid = Some(value.to_text().into_owned()),

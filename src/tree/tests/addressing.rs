@@ -190,6 +190,21 @@ async fn behind_a_wildcard_each_branch_has_its_own_match_or_none() {
 }
 
 #[tokio::test]
+async fn in_front_of_the_first_wildcard_each_name_must_be_there() {
+    let figure = Figure::new().await;
+    figure
+        .all(&[
+            ("left/Data/99/*", Err(404)),
+            ("left/Data/(x)/*?nv=(x)/Date:99", Err(404)),
+            ("(x)/Data/99/*?nv=(x)/ID:GPS", Err(404)),
+            // Behind it, what is not there is only not matched.
+            ("left/*/99/Value", Ok(&[])),
+            ("*/Data/99/*", Ok(&[])),
+        ])
+        .await;
+}
+
+#[tokio::test]
 async fn x_names_and_wildcards_stand_for_no_named_node() {
     let figure = Figure::new().await;
     figure

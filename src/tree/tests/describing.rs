@@ -421,7 +421,7 @@ async fn an_instance_that_went_meanwhile_is_not_written() {
         bench.tree.store(vec![(place, document().unwrap().remove(0))], &bench.visitor()).await.unwrap();
     let text = bench.resolve(&format!("{CRATE}/1/Text"), Rights::WRITE).await.unwrap();
     bench.tree.delete(&root, &bench.visitor()).await.unwrap();
-    let late = bench.tree.replace(&text, Data::Json(json!("late")), &bench.visitor()).await;
+    let late = bench.tree.replace(&text, Data::Json(json!("late").into()), &bench.visitor()).await;
     assert_eq!(code(late), 404);
     assert_eq!(code(bench.tree.delete(&[text], &bench.visitor()).await), 404);
     assert!(!bench.tree.store.snapshot().unwrap().exists(&root[0].key()).unwrap());

@@ -76,6 +76,39 @@ fn box_ddf() -> String {
                 node("Deep", "node", "Get", "", &[chr("Leaf", all, MAYBE)]),
             ],
         ),
+        node(
+            "Shelf",
+            "node",
+            all,
+            PERMANENT,
+            &[
+                node("<s>", "node", all, MANY, &[chr("Value", all, "")]),
+                node(
+                    "Lasting",
+                    "node",
+                    "Get Replace",
+                    "<Scope><Permanent/></Scope>",
+                    &[
+                        chr("Note", all, MAYBE),
+                        chr("Kept", all, PERMANENT),
+                        node(
+                            "<m>",
+                            "node",
+                            all,
+                            "<Occurrence><OneOrMore/></Occurrence>",
+                            &[chr("Note", all, MAYBE)],
+                        ),
+                    ],
+                ),
+                node(
+                    "Held",
+                    "node",
+                    "Add Get",
+                    MAYBE,
+                    &[chr("Note", all, MAYBE), chr("Fast", "Add Get Replace", MAYBE)],
+                ),
+            ],
+        ),
         node("Same", "node", "Get", MAYBE, &[chr("Same", "Get Replace", MAYBE)]),
         node("Vault", "node", "Delete", "", &[chr("Inside", "Get", MAYBE)]),
         node(
@@ -295,7 +328,7 @@ impl Bench {
     async fn write(&self, path: &str, data: Json) -> Result<(), TreeError> {
         let uri = if path.starts_with("urn:") { path.to_owned() } else { format!("{BOX}/1/{path}") };
         let node = self.tree.destination(&ClientUri::parse(&uri).unwrap(), &self.visitor()).await?;
-        self.tree.replace(&node, Data::Json(data), &self.visitor()).await
+        self.tree.replace(&node, Data::Json(data.into()), &self.visitor()).await
     }
 
     async fn delete(&self, path: &str) -> Result<(), TreeError> {

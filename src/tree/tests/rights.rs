@@ -63,7 +63,7 @@ impl Server<'_> {
 
     async fn write(&self, uri: &str, data: Json) -> Result<(), TreeError> {
         let node = self.node(uri, Rights::WRITE).await?;
-        self.bench.tree.replace(&node, Data::Json(data), &self.visitor()).await
+        self.bench.tree.replace(&node, Data::Json(data.into()), &self.visitor()).await
     }
 
     async fn delete(&self, uri: &str) -> Result<(), TreeError> {
@@ -73,7 +73,8 @@ impl Server<'_> {
 
     async fn create(&self) -> String {
         let data = json!({"Text": self.account.server_id});
-        let document = Document { moid: Some(CRATE.into()), client_uri: None, data, is_bare: false };
+        let document =
+            Document { moid: Some(CRATE.into()), client_uri: None, data: data.into(), is_bare: false };
         let object = self.bench.tree.object(CRATE).unwrap();
         self.bench.tree.create(object, document, &self.visitor()).await.unwrap().client_uri()
     }
@@ -423,7 +424,7 @@ async fn rights_are_asked_again_when_the_data_is_there_at_last() {
     let uri = other.create().await;
     other.write(CRATES, json!({"x": entry("1", "serverid:acme", 2)})).await.unwrap();
     let slow = acme.node(&format!("{uri}Text"), Rights::WRITE).await.unwrap();
-    let write = async || bench.tree.replace(&slow, Data::Json(json!("late")), &acme.visitor()).await;
+    let write = async || bench.tree.replace(&slow, Data::Json(json!("late").into()), &acme.visitor()).await;
     other.delete(&format!("{CRATES}x")).await.unwrap();
     assert_eq!(code(write().await), 403);
     assert_eq!(code(bench.tree.delete(&[slow.parent().unwrap()], &acme.visitor()).await), 403);

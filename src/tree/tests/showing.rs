@@ -72,7 +72,8 @@ async fn a_wrapper_is_told_from_a_child_of_the_same_name() {
     let bench = Bench::new();
     let data_of = async |path: &str, data: Json| {
         let node = bench.resolve(path, Rights::WRITE).await.unwrap();
-        Document::parse(json!({ "MOData": data }).to_string().as_bytes()).unwrap().remove(0).data_of(&node)
+        let body = json!({ "MOData": data }).to_string();
+        Json::from(Document::parse(body.as_bytes()).unwrap().remove(0).data_of(&node))
     };
     let inner = json!({"Inner": "i"});
     assert_eq!(data_of("Group", json!({"Group": inner})).await, inner);

@@ -65,7 +65,44 @@ async fn replacing_removes_what_is_dynamic_and_keeps_what_is_not() {
     assert_eq!(code(bench.get("Note").await), 404);
     assert_eq!(bench.read("Kept").await.unwrap(), "k", "it is permanent");
     assert_eq!(bench.read("Name").await.unwrap(), "n", "the DDF requires it");
-    assert_eq!(bench.read("Items").await.unwrap()["a"]["Value"], "3", "so it does Items");
+    assert_eq!(bench.get("Items").await.unwrap(), Shown::Empty, "so it does Items, but nothing in it");
+}
+
+#[tokio::test]
+async fn what_stays_of_a_replaced_node_keeps_nothing_that_its_data_lacks() {
+    let bench = Bench::new();
+    let lasting = json!({"Note": "n", "Kept": "k", "one": {"Note": "o"}});
+    let shelf = json!({"a": {"Value": "1"}, "b": {"Value": "2"}, "Lasting": lasting, "Held": {"Note": "n", "Fast": "f"}});
+    bench.write("Shelf", shelf.clone()).await.unwrap();
+    bench.write("", json!({"Shelf": shelf, "Level": 1})).await.unwrap();
+    bench.file("/net/eth0/mtu", "1500");
+    bench.file("/files/old", "1\n");
+    let before = bench.read("Shelf").await.unwrap();
+    assert_eq!(before["b"]["Value"], "2");
+    bench.write("", json!({"Level": 2})).await.unwrap();
+    let left = bench.read("Shelf").await.unwrap();
+    assert_eq!(left, json!({"Held": {"Fast": "f"}, "Lasting": {"Kept": "k", "one": {"Note": "o"}}}));
+    assert_eq!(bench.content("/files/old"), None, "the mapping says how it goes");
+    assert_eq!(bench.content("/net/eth0/mtu").unwrap(), "1500", "and here it does not");
+    // The machine's part of it is in the same all or nothing.
+    bench.file("/files/old", "1\n");
+    assert_eq!(code(bench.write("", json!({"Level": "x"})).await), 500);
+    assert_eq!(bench.content("/files/old").unwrap(), "1\n");
+}
+
+#[tokio::test]
+async fn a_wrapper_is_told_in_whichever_case_its_ddf_ignores() {
+    let bench = Bench::new();
+    for (path, data, expected) in [
+        ("Level", json!({"LEVEL": 5}), json!(5)),
+        ("LEVEL", json!({"level": 6}), json!(6)),
+        ("Name", json!({"NAME": "x"}), json!({"NAME": "x"})),
+    ] {
+        let node = bench.resolve(path, Rights::WRITE).await.unwrap();
+        let body = json!({ "MOData": data }).to_string();
+        let data = Document::parse(body.as_bytes()).unwrap().remove(0).data_of(&node);
+        assert_eq!(Json::from(data), expected, "{path}");
+    }
 }
 
 #[tokio::test]
@@ -167,7 +204,8 @@ async fn an_account_is_changed_beside_its_file_and_within_its_origin() {
 }
 
 async fn create(bench: &Bench, moid: &str, data: Json) -> Result<NodeRef, TreeError> {
-    let document = Document { moid: Some(moid.to_owned()), client_uri: None, data, is_bare: false };
+    let document =
+        Document { moid: Some(moid.to_owned()), client_uri: None, data: data.into(), is_bare: false };
     let place = bench.tree.place_of(&document, &bench.visitor()).await?;
     Ok(bench.tree.store(vec![(place, document)], &bench.visitor()).await?.remove(0))
 }
@@ -225,9 +263,31 @@ async fn two_sessions_do_not_create_one_instance() {
 
 #[tokio::test]
 async fn a_write_of_too_many_nodes_is_refused() {
+    let many: serde_json::Map<String, Json> = (0..25_000).map(|n| (n.to_string(), json!({}))).collect();
+    let document = |count| Json::from(vec![json!({"MOData": {"Items": many}}); count]).to_string();
+    assert_eq!(Document::parse(document(1).as_bytes()).unwrap().len(), 1);
+    assert_eq!(code(Document::parse(document(2).as_bytes())), 506, "they are counted together");
+    let empty = format!("[{}]", vec!["{\"MOData\":0}"; 60_000].join(","));
+    assert_eq!(code(Document::parse(empty.as_bytes())), 506);
+}
+
+#[tokio::test]
+async fn what_is_wrong_with_a_document_is_told_in_few_words() {
+    let long = "x".repeat(100_000);
     let bench = Bench::new();
-    let many: serde_json::Map<String, Json> = (0..100_001).map(|n| (n.to_string(), json!({}))).collect();
-    assert_eq!(code(bench.write("Items", Json::Object(many)).await), 506);
+    for wrong in [
+        json!(long),
+        json!([long]),
+        json!({long.as_str(): 1}),
+        json!({"MOData": 1, "MOID": {long.as_str(): 1}}),
+    ] {
+        let error = Document::parse(wrong.to_string().as_bytes()).unwrap_err().to_string();
+        assert!(error.len() < 250, "{error}");
+    }
+    for wrong in [json!({long.as_str(): 1}), json!({"Items": {long.as_str(): {}}})] {
+        let error = bench.write("", wrong).await.unwrap_err().to_string();
+        assert!(error.len() < 250, "{error}");
+    }
 }
 
 #[tokio::test]

@@ -1,0 +1,135 @@
+//! What the journal says of commands. A Package#2 may have half a million: each of the first ones gets a line, the
+//! others one line together.
+
+use std::collections::BTreeMap;
+
+use super::CommandError;
+use crate::package::Command;
+
+/// The lines of one package.
+const MOST_LINES: u32 = 100;
+
+/// What was said of the commands of a Package#2.
+#[derive(Debug, Default)]
+pub struct Report {
+    lines: u32,
+    /// How many more there were, by status code.
+    more: BTreeMap<u16, u32>,
+    /// Whether some of these went wrong.
+    problems: bool,
+}
+
+impl Report {
+    /// Says what became of a command.
+    pub(super) fn add(
+        &mut self,
+        command: &Command,
+        code: u16,
+        problem: Option<&CommandError>,
+        (server_id, session_id): (&str, &str),
+    ) {
+        if self.lines == MOST_LINES {
+            *self.more.entry(code).or_default() += 1;
+            self.problems |= problem.is_some();
+            return;
+        }
+        self.lines += 1;
+        let target = shortened(target(command));
+        let name = if command.name.is_empty() { "nameless command" } else { shortened(&command.name) };
+        let what = if target.is_empty() { name.to_owned() } else { format!("{name} {target}") };
+        match problem {
+            None => log::info!(
+                OMADM_SERVER_ID = server_id, OMADM_SESSION_ID = session_id,
+                OMADM_CLIENT_URI = target, OMADM_STATUS = code;
+                "{server_id}: {what}: {code}"
+            ),
+            Some(problem) => log::warn!(
+                OMADM_SERVER_ID = server_id, OMADM_SESSION_ID = session_id,
+                OMADM_CLIENT_URI = target, OMADM_STATUS = code;
+                "{server_id}: {what}: {code}: {problem}"
+            ),
+        }
+    }
+
+    /// The package is at its end: says how many commands had no line, if there were any. Another one may follow.
+    pub fn finish(&mut self, server_id: &str, session_id: &str) {
+        let Self { more, problems, .. } = std::mem::take(self);
+        let Some(rest) = rest(&more) else { return };
+        let level = if problems { log::Level::Warn } else { log::Level::Info };
+        log::log!(
+            level, OMADM_SERVER_ID = server_id, OMADM_SESSION_ID = session_id;
+            "{server_id}: {rest}"
+        );
+    }
+}
+
+/// The most frequent codes of the commands without a line.
+fn rest(more: &BTreeMap<u16, u32>) -> Option<String> {
+    const MOST_CODES: usize = 8;
+    let mut codes: Vec<_> = more.iter().map(|(code, count)| (*count, *code)).collect();
+    codes.sort_by_key(|(count, _)| std::cmp::Reverse(*count));
+    let total: u32 = codes.iter().map(|(count, _)| count).sum();
+    let listed = match codes.as_slice() {
+        [] => return None,
+        [(_, code)] => code.to_string(),
+        codes => {
+            let listed = codes.iter().take(MOST_CODES).map(|(count, code)| format!("{code} ({count})"));
+            let others = if codes.len() > MOST_CODES { ", …" } else { "" };
+            format!("{}{others}", listed.collect::<Vec<_>>().join(", "))
+        }
+    };
+    let noun = if total == 1 { "command" } else { "commands" };
+    Some(format!("… and {total} more {noun}: {listed}"))
+}
+
+/// The ClientURI that a command is about.
+fn target(command: &Command) -> &str {
+    let parameters = command.parameters.as_deref().unwrap_or_default();
+    let target = match command.name.as_str() {
+        "GET" | "DELETE" | "EXEC" | "SUB" | "UNSUB" => parameters.first(),
+        "HGET" | "HPUT" | "HPOST" => parameters.get(1),
+        _ => None,
+    };
+    target.map_or("", String::as_str)
+}
+
+/// What a server sends may be long; a journal line is not.
+fn shortened(text: &str) -> &str {
+    const MOST: usize = 200;
+    let end = (0..=MOST.min(text.len())).rev().find(|&at| text.is_char_boundary(at)).unwrap_or(0);
+    text.get(..end).unwrap_or_default()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_package_has_so_many_lines_and_the_rest_is_counted() {
+        let nothing = Command { name: String::new(), parameters: None };
+        let problem = CommandError::Unknown;
+        let mut report = Report::default();
+        for _ in 0..100 {
+            report.add(&nothing, 501, Some(&problem), ("s", "1"));
+        }
+        assert_eq!(rest(&report.more), None, "each of these has its line");
+        report.add(&nothing, 200, None, ("s", "1"));
+        assert_eq!(rest(&report.more).unwrap(), "… and 1 more command: 200");
+        assert!(!report.problems);
+        for _ in 0..499_999 {
+            report.add(&nothing, 501, Some(&problem), ("s", "1"));
+        }
+        assert_eq!(rest(&report.more).unwrap(), "… and 500000 more commands: 501 (499999), 200 (1)");
+        assert!(report.problems);
+        report.finish("s", "1");
+        assert_eq!((report.lines, report.more.len()), (0, 0), "the next package begins anew");
+    }
+
+    #[test]
+    fn programs_with_many_codes_of_their_own_make_no_long_line() {
+        let more = (1500..1700).map(|code| (code, 1)).collect();
+        let line = rest(&more).unwrap();
+        assert!(line.starts_with("… and 200 more commands: 1500 (1), ") && line.ends_with(", …"), "{line}");
+        assert!(line.len() < 200);
+    }
+}

@@ -1,0 +1,75 @@
+//! References to what nobody declares.
+
+use std::collections::BTreeSet;
+
+const PREDEFINED: [&str; 5] = ["lt", "gt", "amp", "quot", "apos"];
+/// In these an ampersand is one.
+const LITERAL: [(&str, &str); 3] = [("<![CDATA[", "]]>"), ("<!--", "-->"), ("<?", "?>")];
+
+/// The text in which each reference to an undeclared entity, and each ampersand that begins no reference, is text; none
+/// if there was nothing to do.
+pub(super) fn as_written(text: &str) -> Option<String> {
+    let declared = declared(text);
+    let mut out = String::with_capacity(text.len());
+    let mut rest = text;
+    while let Some(at) = rest.find(['&', '<']) {
+        let (before, from) = rest.split_at_checked(at)?;
+        out.push_str(before);
+        let (piece, after) = from.split_at_checked(literal(from).unwrap_or(1))?;
+        out.push_str(if piece == "&" && !is_known(after, &declared) { "&amp;" } else { piece });
+        rest = after;
+    }
+    out.push_str(rest);
+    (out.len() > text.len()).then_some(out)
+}
+
+/// The names of the document type's entities. One that is only in a comment keeps a reference what it was: wrong.
+fn declared(text: &str) -> BTreeSet<&str> {
+    let words = text.match_indices("<!ENTITY").filter_map(|(at, word)| text.get(at + word.len()..));
+    words.filter_map(|declaration| declaration.split_whitespace().next()).collect()
+}
+
+/// How long what starts here is, if no reference can be in it.
+fn literal(text: &str) -> Option<usize> {
+    let (open, close) = LITERAL.into_iter().find(|(open, _)| text.starts_with(open))?;
+    let inside = text.get(open.len()..)?;
+    Some(inside.find(close).map_or(text.len(), |at| open.len() + at + close.len()))
+}
+
+/// Whether what stands behind an ampersand makes a reference that the XML parser knows.
+fn is_known(after: &str, declared: &BTreeSet<&str>) -> bool {
+    let end = after.find(|c: char| !(c.is_alphanumeric() || matches!(c, '#' | '_' | '-' | '.' | ':')));
+    let Some((name, end)) = end.and_then(|end| after.split_at_checked(end)) else { return false };
+    end.starts_with(';')
+        && match name.strip_prefix('#') {
+            Some(number) => is_number(number),
+            None => PREDEFINED.contains(&name) || declared.contains(name),
+        }
+}
+
+fn is_number(text: &str) -> bool {
+    match text.strip_prefix('x') {
+        Some(hexadecimal) => !hexadecimal.is_empty() && hexadecimal.bytes().all(|b| b.is_ascii_hexdigit()),
+        None => !text.is_empty() && text.bytes().all(|b| b.is_ascii_digit()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_what_nobody_declares_becomes_text() {
+        for (text, expected) in [
+            ("a&nbsp;b &copy; & c &", "a&amp;nbsp;b &amp;copy; &amp; c &amp;"),
+            ("<a b='&x;'/>&lt;&#10;&#x1F;&x;", "<a b='&amp;x;'/>&lt;&#10;&#x1F;&amp;x;"),
+            ("&#;&#x;&#xg;&x y;", "&amp;#;&amp;#x;&amp;#xg;&amp;x y;"),
+            ("<!ENTITY e 'v'>&e;&f;", "<!ENTITY e 'v'>&e;&amp;f;"),
+            ("<![CDATA[&a;]]>&a;<!--&a;--><?p &a;?>&é;", "<![CDATA[&a;]]>&amp;a;<!--&a;--><?p &a;?>&amp;é;"),
+            ("&a;<!-- &b;", "&amp;a;<!-- &b;"),
+        ] {
+            assert_eq!(as_written(text).as_deref(), Some(expected));
+            assert_eq!(as_written(expected), None, "nothing is left to do");
+        }
+    }
+}
