@@ -198,6 +198,32 @@ async fn what_had_ended_before_the_agent_died_in_the_next_command_is_reported_as
 }
 
 #[tokio::test]
+async fn what_the_agents_death_left_running_is_killed_before_the_node_is_executed_again() {
+    for mapping in ["", ", resume = true"] {
+        let bench = Bench::with(at_once()).await;
+        let script = "[ -z \"$OMADM_RESUMED\" ] || exit 0\nsleep 600 &\n\
+                      echo \"$$ $!\" >@folder@/part && mv @folder@/part @folder@/processes\nwait\n";
+        put_script(&bench, "endless", script);
+        let mapping = format!("exec = {{ run = [\"@folder@/endless\"]{mapping} }}");
+        put_tools(&bench, &[("Endless", &mapping)]);
+        bench.play(json!([[["EXEC", tool("Endless")]]]));
+        let agent = bench.start().await;
+        bench.session(&agent, 1).await;
+        appears(&bench.gateway.path("processes")).await;
+        agent.kill().await;
+        let agent = bench.start().await;
+        let result = if mapping.contains("resume") { 200 } else { 500 };
+        told(&bench, &agent, &[("Endless", result)]).await;
+        for process in written(&bench, "processes").split_whitespace() {
+            let state = std::fs::read_to_string(format!("/proc/{process}/stat")).unwrap_or_default();
+            assert!(state.is_empty() || state.contains(") Z "), "{state}");
+        }
+        assert!(agent.log().contains("left it running: killed"), "{}", agent.log());
+        agent.stop().await;
+    }
+}
+
+#[tokio::test]
 async fn what_the_agents_stop_broke_off_is_reported_as_failed() {
     let bench = Bench::with(at_once()).await;
     bench.play(json!([[["EXEC", node("Slow")]]]));

@@ -41,6 +41,7 @@ const MAX_LINE: usize = 1 << 10;
 #[derive(Debug)]
 pub struct Running {
     supervisor: JoinHandle<Exit>,
+    group: Option<i32>,
 }
 
 /// How a program ended, and what it said.
@@ -100,9 +101,18 @@ impl Running {
         (&mut self.supervisor).await.unwrap_or_else(|_| lost())
     }
 
+    /// The id of its process group, which is that of its first process; none where it never began.
+    #[must_use]
+    pub fn group(&self) -> Option<i32> {
+        self.group
+    }
+
     /// What ended before it began.
     pub(super) fn ended(end: End) -> Self {
-        Self { supervisor: tokio::spawn(async move { Exit { end, stdout: Vec::new(), truncated: false } }) }
+        Self {
+            supervisor: tokio::spawn(async move { Exit { end, stdout: Vec::new(), truncated: false } }),
+            group: None,
+        }
     }
 }
 
@@ -196,7 +206,8 @@ fn spawn(
         .kill_on_drop(true)
         .spawn()
         .map_err(|error| failed(error.to_string()))?;
-    let group = child.id().and_then(|id| i32::try_from(id).ok()).map(|id| Group(Pid::from_raw(id)));
+    let id = child.id().and_then(|id| i32::try_from(id).ok());
+    let group = id.map(|id| Group(Pid::from_raw(id)));
     let label = program.rsplit('/').next().unwrap_or(program).to_owned();
     let journal = Journal { label, client_uri: request.client_uri.to_owned() };
     let supervisor = tokio::spawn(async move {
@@ -225,7 +236,7 @@ fn spawn(
         };
         Exit { end, stdout: kept.bytes, truncated: kept.truncated }
     });
-    Ok(Running { supervisor })
+    Ok(Running { supervisor, group: id })
 }
 
 /// The leaves that `input` lists, as one JSON object; empty if there are none.

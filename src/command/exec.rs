@@ -32,6 +32,6 @@ pub(super) async fn run(parameters: &[String], context: &mut Context<'_>) -> Ans
         () = tokio::time::sleep(context.settings.exec.sync_limit) => {}
         () = stopped(context.stopping) => {}
     }
-    context.execs.outlives(execution);
+    context.execs.outlives(execution).await;
     Ok(plain(202))
 }

@@ -66,6 +66,12 @@ impl Daemon {
                 continue;
             };
             let Record { server_id, client_uri, .. } = &record;
+            if record.kill_left_over(self.programs.boot()) {
+                log::warn!(
+                    OMADM_SERVER_ID = server_id.as_str(), OMADM_CLIENT_URI = client_uri.as_str();
+                    "{client_uri}: the agent's death left it running: killed"
+                );
+            }
             if self.world.peer(server_id).is_none() {
                 // The account of a file that can't be read now may come back.
                 if self.loader.is_sound() {

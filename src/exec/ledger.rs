@@ -6,7 +6,7 @@ use tokio::sync::{OwnedSemaphorePermit, watch};
 use tokio::task::JoinHandle;
 
 use super::programs::Hold;
-use super::{ExecError, Finished, Programs, Record};
+use super::{ExecError, Finished, Leader, Programs, Record};
 use crate::backend::Running;
 use crate::config::Account;
 use crate::store::{Change, Store, StoreError};
@@ -86,6 +86,7 @@ impl Ledger {
                 return Err(error.into());
             }
         };
+        let record = Record { leader: running.group().and_then(Leader::find), ..record };
         let task = tokio::spawn(watch_over(number, record.clone(), invocation, running, (hold, place)));
         Ok(Execution { number, record, task, held: None })
     }
@@ -116,8 +117,12 @@ impl Ledger {
         code
     }
 
-    /// It outlives its command, and is reported when it ends.
-    pub fn outlives(&self, mut execution: Execution) {
+    /// It outlives its command, and is reported when it ends. What runs is on disk before the command is answered.
+    pub async fn outlives(&mut self, mut execution: Execution) {
+        if let Err(error) = self.commit_with(Change::Exec(execution.number, execution.record.to_json())).await
+        {
+            log::error!("a program would outlive the agent's death: {error}");
+        }
         let programs = self.programs.clone();
         tokio::spawn(async move {
             let finished = execution.end().await;
@@ -205,6 +210,11 @@ impl Waiting {
             };
             store.commit(vec![Change::Exec(number, record.to_json())]).await?;
             let running = tree.execute(&invocation, &visitor).await?;
+            let leader = running.group().and_then(Leader::find);
+            let record = Record { leader, ..record.clone() };
+            if let Err(error) = store.commit(vec![Change::Exec(number, record.to_json())]).await {
+                log::error!("a program would outlive the agent's death: {error}");
+            }
             Ok::<_, ExecError>((invocation, running))
         };
         let (finished, _held) = match started.await {

@@ -7,10 +7,12 @@
 //! [`Programs`] is what the whole agent has running: two EXECs of one node never overlap, whoever gives them.
 //! [`Ledger`] is one session's part of it.
 
+mod leader;
 mod ledger;
 mod programs;
 mod record;
 
+pub use leader::Leader;
 pub use ledger::{Execution, Ledger, Waiting, run_all};
 pub use programs::Programs;
 pub use record::{Fate, Record};

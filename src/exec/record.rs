@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::Finished;
+use super::{Finished, Leader};
 use crate::tree::Invocation;
 
 /// A program that is to go on after a reboot (`resume = true`) is started so often at most, or a mapping that is
@@ -33,6 +33,9 @@ pub struct Record {
     /// The boot in which it was last started, as the kernel names it.
     #[serde(default)]
     pub boot: String,
+    /// What runs, where it outlives its command.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub leader: Option<Leader>,
     /// How it ended, where that was known and not told.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub code: Option<u16>,
@@ -60,6 +63,7 @@ impl Record {
             resume: invocation.resume,
             starts: 0,
             boot: String::new(),
+            leader: None,
             code: None,
         }
     }
@@ -67,7 +71,13 @@ impl Record {
     /// The same, started once more.
     #[must_use]
     pub fn started(&self, boot: &str) -> Self {
-        Self { starts: self.starts.saturating_add(1), boot: boot.to_owned(), ..self.clone() }
+        Self { starts: self.starts.saturating_add(1), boot: boot.to_owned(), leader: None, ..self.clone() }
+    }
+
+    /// Ends what the agent's death left running: no node is executed twice at a time. Whether there was anything.
+    #[must_use]
+    pub fn kill_left_over(&self, boot: &str) -> bool {
+        !boot.is_empty() && self.boot == boot && self.leader.is_some_and(Leader::kill)
     }
 
     /// What becomes of it in this boot.
@@ -130,6 +140,7 @@ mod tests {
             resume,
             starts,
             boot: "this".into(),
+            leader: None,
             code: None,
         }
     }

@@ -1,0 +1,70 @@
+//! The process group of an EXEC, known again by an agent that has died and started anew.
+
+use nix::sys::signal::{Signal, killpg};
+use nix::unistd::Pid;
+use serde::{Deserialize, Serialize};
+
+/// The process that leads a group. Its start time tells it from a later one of the same id, within one boot.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Leader {
+    id: i32,
+    /// In ticks since the machine was booted.
+    since: u64,
+}
+
+impl Leader {
+    /// The process with this id; none where it has ended.
+    #[must_use]
+    pub fn find(id: i32) -> Option<Self> {
+        let stat = std::fs::read_to_string(format!("/proc/{id}/stat")).ok()?;
+        Some(Self { id, since: started(&stat)? })
+    }
+
+    /// Kills its group if it still runs, in the boot in which it was started. Whether it did.
+    #[must_use]
+    pub fn kill(self) -> bool {
+        // 1 and less would be a signal to everyone.
+        self.id > 1
+            && Self::find(self.id) == Some(self)
+            && killpg(Pid::from_raw(self.id), Signal::SIGKILL).is_ok()
+    }
+}
+
+/// The 22nd field of `/proc/PID/stat`. The second may hold anything, parentheses as well.
+fn started(stat: &str) -> Option<u64> {
+    let (_, rest) = stat.rsplit_once(')')?;
+    rest.split_ascii_whitespace().nth(19)?.parse().ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::process::{CommandExt as _, ExitStatusExt as _};
+    use std::process::Command;
+
+    use super::*;
+
+    #[test]
+    fn a_start_time_is_found_whatever_the_program_is_called() {
+        let rest = "S 1 7 7 0 -1 4194304 1 2 3 4 5 6 7 8 20 0 1 0 4711 99 98";
+        for name in ["sh", "a b", "a) S 1 (b"] {
+            assert_eq!(started(&format!("7 ({name}) {rest}")), Some(4711), "{name}");
+        }
+        assert_eq!(started("7 (sh) S 1"), None);
+        assert_eq!(started(""), None);
+    }
+
+    #[test]
+    fn a_group_is_killed_and_a_later_one_of_the_same_id_is_not() {
+        let mut child = Command::new("sleep").arg("60").process_group(0).spawn().unwrap();
+        let leader = Leader::find(child.id().try_into().unwrap()).unwrap();
+        let earlier = Leader { since: leader.since.wrapping_sub(1), ..leader };
+        assert!(!earlier.kill());
+        assert_eq!(child.try_wait().unwrap(), None);
+        assert!(leader.kill());
+        assert_eq!(child.wait().unwrap().signal(), Some(9));
+        assert!(!leader.kill());
+        for id in [-1, 0, 1] {
+            assert!(!Leader { id, since: 0 }.kill());
+        }
+    }
+}
