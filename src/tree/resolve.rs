@@ -354,7 +354,7 @@ impl Search<'_> {
         if let Some(known) = self.listings.get(&key) {
             return Ok(Arc::clone(known));
         }
-        let Pass { tree, visitor, snapshot } = &self.pass;
+        let Pass { tree, visitor, snapshot, .. } = &self.pass;
         let children = Arc::new(tree.children(parent, id, snapshot, visitor).await?);
         self.tried(children.len()).await?;
         self.listings.insert(key, Arc::clone(&children));
