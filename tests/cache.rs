@@ -124,6 +124,7 @@ async fn a_notification_brings_the_objects_that_the_server_has_not() {
     bench.ended(&agent, 2).await;
     let packages = bench.packages();
     let (mos, data) = (packages[1].json["MOS"].as_array().unwrap().clone(), packages.last().unwrap());
+    assert_eq!(packages[1].json["MOD"], Value::Null, "no data but for what is asked for");
     let index = |moid: &str| u16::try_from(mos.iter().position(|mo| mo["MOID"] == moid).unwrap()).unwrap();
     let (devinfo, left) = (validator(data, 1), validator(data, 2));
     agent.stop().await;

@@ -153,6 +153,8 @@ async fn each_server_meets_only_what_its_bootstrap_and_its_rights_let_it() {
         "1.serverid_guest": entry("1", "serverid:guest", 7),
     });
     assert_eq!(data(&answered, 5), expected);
+    let whole: Value = serde_json::from_slice(&answered.part(5).unwrap().body).unwrap();
+    assert_eq!(whole["CV"], Value::Null, "it is another one for each server: no validator tells that");
     two.agent.take().unwrap().stop().await;
 }
 

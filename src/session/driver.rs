@@ -215,7 +215,7 @@ impl Session {
             mos,
             alerts: alerts.gather(&world.store).map_err(later)?,
             requested,
-            reason: Some(self.reason().map_err(later)?),
+            reasons: self.reasons().map_err(later)?,
         };
         let driver = Driver {
             session: self,
@@ -232,14 +232,19 @@ impl Session {
         Ok((driver, uri, package1))
     }
 
-    /// Why the session is held.
-    fn reason(&self) -> Result<Reason, StoreError> {
+    /// Why the session is held. Of a bootstrap the server hears in the first session, also where a notification was
+    /// faster than the device.
+    fn reasons(&self) -> Result<Vec<Reason>, StoreError> {
         let Ticket { cause, at, trigger } = &self.ticket;
-        if *cause == Cause::Notification {
-            return Ok(Reason::Server(trigger.notification_id));
-        }
-        let new = self.world.store.snapshot()?.contact(&trigger.server_id)?.is_none();
-        Ok(if new && at.is_none() { Reason::Bootstrap } else { Reason::Client })
+        let new = at.is_none() && self.world.store.snapshot()?.contact(&trigger.server_id)?.is_none();
+        Ok(match cause {
+            Cause::Notification if new && self.peer.account.schedule.first_contact => {
+                vec![Reason::Server(trigger.notification_id), Reason::Bootstrap]
+            }
+            Cause::Notification => vec![Reason::Server(trigger.notification_id)],
+            _ if new => vec![Reason::Bootstrap],
+            _ => vec![Reason::Client],
+        })
     }
 }
 
