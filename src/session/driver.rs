@@ -18,6 +18,7 @@ use crate::bearer::{self, Choice};
 use crate::command::{self, Context, Report};
 use crate::exec::{self, Finished, Ledger, Programs};
 use crate::journal::id;
+use crate::notification::ConnectionType;
 use crate::package::{self, Encoded, Package1, Reason};
 use crate::session::machine::Action;
 use crate::store::{Change, StoreError};
@@ -354,7 +355,9 @@ impl Driver<'_> {
     fn look_around(&mut self) {
         let local = self.connection.local_address();
         let interface = local.and_then(|address| bearer::carrying(address.ip()));
-        self.facts = SessionFacts { bearer: interface.and_then(|interface| interface.kind), roaming: None };
+        let bearer = interface.and_then(|interface| interface.kind);
+        let roaming = self.parameters.roams().filter(|_| bearer == Some(ConnectionType::Mobile));
+        self.facts = SessionFacts { bearer, roaming };
     }
 
     /// The server has the MOS list that indices count in from now on.
