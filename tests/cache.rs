@@ -3,12 +3,13 @@
 
 mod support;
 
+use omadm_agent::lab::files;
 use omadm_agent::lab::notifier::Notification;
 use omadm_agent::lab::tape::Received;
 use serde_json::{Value, json};
 
 use support::figure::{FIGURE, figure, put_figure};
-use support::{Agent, BENCH, Bench, DEVINFO, DMACC, SESSIONINFO};
+use support::{Agent, BENCH, Bench, DEVINFO, DMACC, SERVER_ID, SESSIONINFO};
 
 async fn new() -> Bench {
     let bench = Bench::new().await;
@@ -131,6 +132,10 @@ async fn a_notification_brings_the_objects_that_the_server_has_not() {
 
     // The list that the server got counts, not the one it would get now.
     std::fs::remove_dir_all(bench.gateway.path("mo/bench")).unwrap();
+    let account = bench.gateway.path("accounts").join(format!("{SERVER_ID}.toml"));
+    let text = std::fs::read_to_string(&account).unwrap();
+    let narrowed = format!("permissions = [\"{DEVINFO}\", \"{FIGURE}\"]\n{text}");
+    files::put(&account, narrowed, files::PLAIN).unwrap();
     let mut agent = bench.start().await;
     bench.play(json!([]));
     bench
@@ -138,6 +143,7 @@ async fn a_notification_brings_the_objects_that_the_server_has_not() {
             (index(DEVINFO), devinfo.into_bytes()),
             (index(FIGURE), left.into_bytes()),
             (index(BENCH), b"gone".to_vec()),
+            (index(DMACC), b"no longer listed".to_vec()),
             (index(SESSIONINFO), b"none".to_vec()),
             (999, b"x".to_vec()),
         ]))

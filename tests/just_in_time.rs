@@ -61,7 +61,8 @@ async fn an_application_gets_its_configuration_from_where_a_server_said() {
     agent.stop().await;
 
     // It belongs to the server that gave the DEFAULT.
-    bench.play(json!([[["GET", format!("{MMS}//Relay")], ["HPUT", "{repository}/made", format!("{MMS}//")]]]));
+    bench
+        .play(json!([[["GET", format!("{MMS}//Relay")], ["HPUT", "{repository}/made", format!("{MMS}//")]]]));
     let agent = bench.start().await;
     bench.session(&agent, 2).await;
     assert_eq!(bench.statuses().pop().unwrap(), [200, 200]);
