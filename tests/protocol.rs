@@ -544,5 +544,23 @@ async fn over_a_modem_and_over_a_wire() {
         told.push((info["CBT"].as_u64().unwrap(), info["ROAMING"].as_u64().unwrap()));
     }
     assert_eq!(told, [(1, 0), (1, 1), (1, 2), (3, 2)], "home, abroad, nobody knows; a wire roams nowhere");
+
+    // The same goes with Package#1, before anything was sent.
+    run("ip addr del 127.0.0.1/32 dev e0; ip addr add 127.0.0.1/32 dev wwan0").await;
+    bench.play(json!([]));
+    bench.send(&Notification { request_mos: true, ..bench.notification() }).await;
+    bench.ended(&agent, 5).await;
+    let first = bench.packages().pop().unwrap();
+    let listed = first.json["MOS"].as_array().unwrap().iter().position(|mo| mo["MOID"] == SESSIONINFO);
+    let requested = vec![(u16::try_from(listed.unwrap()).unwrap(), b"none".to_vec())];
+    bench.play(json!([]));
+    bench.send(&Notification { requested, ..bench.notification() }).await;
+    bench.ended(&agent, 6).await;
+    let first = bench.packages().pop().unwrap();
+    assert_eq!(first.json["MOD"][0]["MOData"], json!({"SessionInfoMO": {"CBT": 1, "ROAMING": 1}}));
+    let mut connections: Vec<_> =
+        bench.tape.requests("dm").iter().map(|request| request.connection).collect();
+    connections.dedup();
+    assert_eq!(connections.len(), 6, "one a session, that one included");
     agent.stop().await;
 }

@@ -166,7 +166,10 @@ impl Session {
             place = self.places.acquire() => place,
             () = stopped(&mut stopping) => return Ok(STOPPED.into()),
         };
-        let (mut driver, uri, package1) = self.prepare(binding).await?;
+        let (mut driver, uri, package1) = tokio::select! {
+            prepared = self.prepare(binding) => prepared?,
+            () = stopped(&mut stopping) => return Ok(STOPPED.into()),
+        };
         let settings = &self.world.settings.session;
         let limits = Limits { retries: settings.retries, packages: settings.max_packages };
         let profile = self.peer.account.profile;
@@ -209,6 +212,17 @@ impl Session {
         let mos_before = world.store.snapshot().and_then(|snapshot| snapshot.mos_sent(&account.server_id));
         let mos_before = mos_before.map_err(later)?;
         let asked = &self.ticket.trigger.requested;
+        let mut connection = client.connection(binding);
+        // What carries the session is seen by its socket. Without one, the first package will tell why there is none.
+        let facts = match uri.parse() {
+            Ok(uri)
+                if requested::is_of_session(&mos_before, asked) && connection.open_to(&uri).await.is_ok() =>
+            {
+                facts(&connection, &parameters)
+            }
+            _ => SessionFacts::default(),
+        };
+        let visitor = Visitor { account, session: facts };
         let requested = requested::answer(&world.tree, &visitor, &mos_before, asked).await.map_err(later)?;
         // An index of a later notification counts in this list, once the server has it.
         let moids = mos.as_ref().map(|mos| mos.iter().map(|mo| mo.moid.clone()).collect::<Vec<_>>());
@@ -220,9 +234,9 @@ impl Session {
         };
         let driver = Driver {
             session: self,
-            connection: client.connection(binding),
+            connection,
             parameters,
-            facts: SessionFacts::default(),
+            facts,
             execs: Ledger::new(Arc::clone(&world.store), self.programs.clone()),
             alerts,
             mos_sent: moids.filter(|moids| *moids != mos_before),
@@ -320,7 +334,7 @@ impl Driver<'_> {
             && self.connection.admit(&request.uri).is_ok_and(|standing| standing == Standing::Foreign);
         match self.connection.send(&request).await {
             Ok(response) => {
-                self.look_around();
+                self.facts = facts(&self.connection, &self.parameters);
                 if (200..300).contains(&response.status) {
                     self.server_time = server_time(&response.headers).or(self.server_time);
                     self.remember_mos().await;
@@ -349,15 +363,6 @@ impl Driver<'_> {
     /// All of a package's commands were executed, or no more of them will be.
     fn finish_report(&mut self) {
         self.report.finish(self.session.server_id(), &self.session.id);
-    }
-
-    /// The bearer is that of the socket in use.
-    fn look_around(&mut self) {
-        let local = self.connection.local_address();
-        let interface = local.and_then(|address| bearer::carrying(address.ip()));
-        let bearer = interface.and_then(|interface| interface.kind);
-        let roaming = self.parameters.roams().filter(|_| bearer == Some(ConnectionType::Mobile));
-        self.facts = SessionFacts { bearer, roaming };
     }
 
     /// The server has the MOS list that indices count in from now on.
@@ -389,6 +394,14 @@ impl Driver<'_> {
         let (settled, untold) = self.execs.close();
         Ended { outcome, settled, untold, alerts_left, server_time: self.server_time }
     }
+}
+
+/// The bearer is that of the socket in use.
+fn facts(connection: &Connection, parameters: &Parameters) -> SessionFacts {
+    let interface = connection.local_address().and_then(|address| bearer::carrying(address.ip()));
+    let bearer = interface.and_then(|interface| interface.kind);
+    let roaming = parameters.roams().filter(|_| bearer == Some(ConnectionType::Mobile));
+    SessionFacts { bearer, roaming }
 }
 
 /// A wrong certificate may be mended, or the clock set; a server that sends too much will do so again.
