@@ -161,6 +161,18 @@ async fn a_change_of_several_leaves_is_made_whole_or_not_at_all() {
     );
     assert_eq!(read(&bench, 2), SERVER_ID);
 
+    for more in [
+        json!({"Permissions": {"1": {"MOID": "*"}}}),
+        json!({"Permissions": {}}),
+        json!({"ServerID": "evil"}),
+    ] {
+        let mut data = more.clone();
+        data["Name"] = json!("Changed");
+        let bad = hget(&bench, "bad", "", json!({"DMAcc": data}));
+        assert_eq!(session(&bench, &agent, json!([bad, ["GET", node("Name")]])).await, [405, 200], "{more}");
+        assert_eq!(read(&bench, 2), SERVER_ID, "{more}");
+    }
+
     let good = hget(&bench, "good", "", push(&format!("{}/r", bench.server.origin())));
     let gets = json!([good, ["GET", node("Name")], ["GET", node("Push/GCM/SenderID")], ["GET", node("")]]);
     assert_eq!(session(&bench, &agent, gets).await, [200, 200, 200, 200]);
