@@ -86,8 +86,11 @@ async fn an_exec_with_a_server_uri_is_reported_there_in_a_session_of_its_own() {
         let alert = &requests[0].package().unwrap().json["Alert"];
         let alert = match profile {
             Profile::Draft => &alert["Items"][0],
-            // Before it stands why the session is held.
-            Profile::Approved => &alert[1],
+            // Before it stands why the session is held: nobody there waits for a bootstrap.
+            Profile::Approved => {
+                assert_eq!(alert[0], json!({"AlertType": "urn:oma:at:dm:2.0:ClientInitiatedMgmt"}));
+                &alert[1]
+            }
         };
         assert_eq!(
             (&requests[0].path, &alert["Data"]),
