@@ -414,3 +414,19 @@ async fn a_secret_goes_to_no_repository() {
         agent.stop().await;
     }
 }
+
+/// TS 12.1: what a server may not read together with the rest counts in the validator all the same.
+#[tokio::test]
+async fn a_new_secret_makes_what_a_server_holds_of_its_account_stale() {
+    let bench = Bench::new().await;
+    let agent = bench.start().await;
+    assert_eq!(session(&bench, &agent, json!([["GET", node("")]])).await, [200]);
+    let whole: Value = serde_json::from_str(&read(&bench, 1)).unwrap();
+    let held = format!("{}?cv={}", node(""), whole["CV"].as_str().unwrap());
+    let change = hget(&bench, "secret", "AuthNoti/AuthSecret", json!({"AuthSecret": "another"}));
+    assert_eq!(session(&bench, &agent, json!([["GET", held], change, ["GET", held]])).await, [304, 200, 200]);
+    let again: Value = serde_json::from_str(&read(&bench, 3)).unwrap();
+    assert_eq!(again["MOData"], whole["MOData"], "nothing of it is seen");
+    assert_ne!(again["CV"], whole["CV"]);
+    agent.stop().await;
+}
