@@ -55,6 +55,14 @@ impl Parameters {
         &self.dev_id
     }
 
+    /// Whether the SIM is in another network than its home; none: one of the two is not known.
+    #[must_use]
+    pub fn roams(&self) -> Option<bool> {
+        let home = self.mcc.as_deref().zip(self.mnc.as_deref())?;
+        let current = self.cmcc.as_deref().zip(self.cmnc.as_deref())?;
+        Some(home != current)
+    }
+
     /// A parameter's value; none becomes `-1`.
     #[must_use]
     pub fn value(&self, parameter: Parameter) -> Option<String> {
@@ -147,6 +155,23 @@ mod tests {
             let settings =
                 settings(&format!("[subscriber]\nSPName.get = {{ run = [\"{run}\", 'a\\nb'] }}\n"));
             assert_eq!(fact(Fact::SpName, &settings, &machine()).await, None, "{run}");
+        }
+    }
+
+    #[test]
+    fn who_is_in_another_network_than_the_sims_own_roams() {
+        let text = |code: &str| (!code.is_empty()).then(|| code.to_owned());
+        for (home, current, roams) in [
+            (["262", "01"], ["262", "01"], Some(false)),
+            (["262", "01"], ["208", "01"], Some(true)),
+            (["262", "01"], ["262", "02"], Some(true)),
+            (["262", ""], ["262", "02"], None),
+            (["262", "01"], ["", ""], None),
+            (["", ""], ["", ""], None),
+        ] {
+            let ([mcc, mnc], [cmcc, cmnc]) = (home.map(text), current.map(text));
+            let parameters = Parameters { mcc, mnc, cmcc, cmnc, ..Parameters::default() };
+            assert_eq!(parameters.roams(), roams, "{home:?} {current:?}");
         }
     }
 
