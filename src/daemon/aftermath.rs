@@ -93,9 +93,13 @@ impl Daemon {
                     Err(_) => 500,
                 },
             };
+            let what = match record.code {
+                Some(_) => "its result was not told yet",
+                None => "it was being executed",
+            };
             log::warn!(
                 OMADM_SERVER_ID = server_id.as_str(), OMADM_CLIENT_URI = client_uri.as_str(), OMADM_STATUS = code;
-                "{client_uri}: it was being executed when the agent ended: {code}"
+                "{client_uri}: {what} when the agent ended: {code}"
             );
             changes.extend(self.report(&record.finished(number, code))?);
         }
