@@ -193,6 +193,14 @@ impl Subscriptions {
         if news.subscriptions {
             self.learn(world, now);
         }
+        // Who subscribes again begins anew: whatever was refused or failed before is no more.
+        for (server_id, client_uri) in &news.subscribed {
+            let id = Id { server_id: server_id.clone(), client_uri: client_uri.clone() };
+            if let Some(known) = self.known.get_mut(&id) {
+                (known.refused, known.said) = (None, false);
+                self.schedule.refresh(&id, now);
+            }
+        }
         for (id, known) in &self.known {
             if known.key.as_ref().is_some_and(|key| news.nodes.contains(key)) {
                 self.schedule.changed(id, now);

@@ -2,7 +2,8 @@
 //! only, while `notify` would wake up for each that is merely opened.
 //!
 //! Folders are watched, not files: a file is replaced by renaming another one over it, and may not be there yet.
-//! Symbolic links on the way count as what they are, names that can come to lead elsewhere.
+//! Symbolic links on the way count as what they are, names that can come to lead elsewhere. Of the folders further up,
+//! only their own end counts: what else happens in them wakes nobody.
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::ffi::{OsStr, OsString};
@@ -33,6 +34,9 @@ const CHANGES: AddWatchFlags = AddWatchFlags::IN_CREATE
 /// What happens to the folder itself.
 const GONE: AddWatchFlags = AddWatchFlags::IN_DELETE_SELF.union(AddWatchFlags::IN_MOVE_SELF);
 
+/// Adds to what is told of a folder that is watched already; nix has no name for it.
+const MASK_ADD: AddWatchFlags = AddWatchFlags::from_bits_retain(nix::libc::IN_MASK_ADD);
+
 /// All watched folders.
 #[derive(Debug)]
 pub(super) struct Watches {
@@ -42,11 +46,38 @@ pub(super) struct Watches {
     folders: Mutex<BTreeMap<WatchDescriptor, Interests>>,
 }
 
-/// Who wants to know what happens to which name in a folder; without a name, to any.
-type Interests = BTreeSet<(Id, Option<OsString>)>;
+/// Who wants to know what happens to what of a folder.
+type Interests = BTreeSet<(Id, What)>;
 
-/// A name in a folder that exists; without one, everything in it.
-type Place = (PathBuf, Option<OsString>);
+/// What of which folder that exists.
+type Place = (PathBuf, What);
+
+/// What of a folder somebody wants to know of. That the folder itself goes or moves concerns everybody.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+enum What {
+    /// Nothing else.
+    Itself,
+    /// What has this name in it, or will have.
+    Name(OsString),
+    /// All that is in it.
+    All,
+}
+
+impl What {
+    /// What the kernel is to tell. What somebody else wants of the same folder stays.
+    fn mask(&self) -> AddWatchFlags {
+        let events = if *self == Self::Itself { GONE } else { CHANGES };
+        events | AddWatchFlags::IN_ONLYDIR | MASK_ADD
+    }
+
+    fn is_at(&self, name: &OsStr) -> bool {
+        match self {
+            Self::Itself => false,
+            Self::Name(wanted) => wanted == name,
+            Self::All => true,
+        }
+    }
+}
 
 impl Watches {
     /// Watches nothing yet.
@@ -70,7 +101,7 @@ impl Watches {
         for folder in &dependencies.folders {
             on_the_way(folder, &mut places);
             if folder.is_dir() {
-                places.insert((folder.clone(), None));
+                places.insert((folder.clone(), What::All));
             }
         }
         let mut wanted: BTreeMap<WatchDescriptor, Interests> = BTreeMap::new();
@@ -79,10 +110,10 @@ impl Watches {
         all &= places.iter().all(|(folder, _)| backend::is_told(folder));
         // Nobody may give up a watch between the kernel's answer and the note of who else wants it.
         let mut folders = self.folders();
-        for (folder, name) in places {
-            match self.inotify.add_watch(&folder, CHANGES | AddWatchFlags::IN_ONLYDIR) {
+        for (folder, what) in places {
+            match self.inotify.add_watch(&folder, what.mask()) {
                 Ok(watch) => {
-                    wanted.entry(watch).or_default().insert((id.clone(), name));
+                    wanted.entry(watch).or_default().insert((id.clone(), what));
                 }
                 Err(error) => {
                     log::debug!("{} is not watched: {error}", folder.display());
@@ -138,10 +169,8 @@ impl Watches {
             }
             let Some(interests) = folders.get(&event.wd) else { continue };
             let gone = event.mask.intersects(GONE | AddWatchFlags::IN_IGNORED | AddWatchFlags::IN_UNMOUNT);
-            let hit = |wanted: &Option<OsString>| {
-                gone || event.name.is_some() && (wanted.is_none() || *wanted == event.name)
-            };
-            concerned.extend(interests.iter().filter(|(_, name)| hit(name)).map(|(id, _)| id.clone()));
+            let hit = |what: &What| gone || event.name.as_deref().is_some_and(|name| what.is_at(name));
+            concerned.extend(interests.iter().filter(|(_, what)| hit(what)).map(|(id, _)| id.clone()));
             if event.mask.contains(AddWatchFlags::IN_IGNORED) {
                 folders.remove(&event.wd);
             }
@@ -169,8 +198,8 @@ impl Watches {
     }
 }
 
-/// Adds what decides which file `path` is: each symbolic link on the way, and the file itself, or the first name
-/// that is not there.
+/// Adds what decides which file `path` is: each folder and symbolic link on the way, and the file itself, or the first
+/// name that is not there.
 fn on_the_way(path: &Path, places: &mut BTreeSet<Place>) {
     let mut at = PathBuf::from("/");
     let mut rest: VecDeque<OsString> = names(path).collect();
@@ -184,12 +213,13 @@ fn on_the_way(path: &Path, places: &mut BTreeSet<Place>) {
         let target = match next.symlink_metadata() {
             Ok(found) if found.is_symlink() && links < MOST_LINKS => next.read_link().ok(),
             Ok(_) if !rest.is_empty() => {
+                places.insert((next.clone(), What::Itself));
                 at = next;
                 continue;
             }
             _ => None,
         };
-        places.insert((at.clone(), Some(name)));
+        places.insert((at.clone(), What::Name(name)));
         let Some(target) = target else { return };
         links += 1;
         if target.is_absolute() {
@@ -272,6 +302,45 @@ mod tests {
         assert_eq!(told(&watches).await, ["a"]);
         fs::rename(folder.path().join("a/b"), folder.path().join("c")).unwrap();
         assert_eq!(told(&watches).await, ["a"], "a folder that moves away takes the file along");
+    }
+
+    #[tokio::test]
+    async fn whatever_folder_on_the_way_goes_takes_the_file_along_and_what_else_is_in_it_wakes_nobody() {
+        let folder = tempfile::tempdir().unwrap();
+        let [top, file] = ["a", "a/b/c/file"].map(|name| folder.path().join(name));
+        let watches = Watches::new().unwrap();
+        let look = || watches.set(&id("a"), &files(std::slice::from_ref(&file)));
+        fs::create_dir_all(file.parent().unwrap()).unwrap();
+        fs::write(&file, "x").unwrap();
+        assert!(look());
+        for other in ["a/other", "a/b/other"] {
+            fs::write(folder.path().join(other), "x").unwrap();
+        }
+        let quiet = tokio::time::timeout(Duration::from_millis(100), watches.readiness.readable()).await;
+        assert!(quiet.is_err(), "the kernel has something to tell");
+        fs::rename(&top, folder.path().join("elsewhere")).unwrap();
+        assert_eq!(told(&watches).await, ["a"]);
+        assert!(look());
+        fs::rename(folder.path().join("elsewhere"), &top).unwrap();
+        assert_eq!(told(&watches).await, ["a"], "and brings it back");
+        assert!(look());
+        fs::remove_dir_all(&top).unwrap();
+        assert_eq!(told(&watches).await, ["a"]);
+    }
+
+    #[tokio::test]
+    async fn who_wants_less_of_a_folder_takes_nothing_from_who_wants_more() {
+        let folder = tempfile::tempdir().unwrap();
+        fs::create_dir(folder.path().join("below")).unwrap();
+        let watches = Watches::new().unwrap();
+        for (name, file) in [("near", "near"), ("far", "below/far")] {
+            assert!(watches.set(&id(name), &files(&[folder.path().join(file)])));
+        }
+        fs::write(folder.path().join("near"), "x").unwrap();
+        assert_eq!(told(&watches).await, ["near"]);
+        fs::rename(folder.path(), folder.path().with_extension("gone")).unwrap();
+        assert_eq!(told(&watches).await, ["far", "near"]);
+        fs::rename(folder.path().with_extension("gone"), folder.path()).unwrap();
     }
 
     #[tokio::test]
