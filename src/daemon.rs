@@ -11,6 +11,7 @@ mod registrations;
 mod renewal;
 mod schedule;
 mod sessions;
+mod sim;
 mod start;
 mod supervisor;
 mod triggers;
@@ -42,6 +43,7 @@ use clock::{Clock, Wait};
 use doorkeeper::Doorkeeper;
 use loading::Loader;
 use registrations::Attempt;
+use sim::Sim;
 use supervisor::Supervisor;
 use triggers::Triggers;
 use watcher::Watcher;
@@ -108,6 +110,7 @@ struct Daemon {
     /// When a bootstrap server is asked for accounts.
     bootstrapping: Bootstrapping,
     bootstraps: JoinSet<Bootstrapped>,
+    sim: Sim,
 }
 
 /// Runs the agent until it is told to stop.
@@ -176,6 +179,7 @@ pub async fn run(
             () = daemon.store.accounts_changed() => daemon.accounts_changed().await,
             Some(request) = requests.recv() => daemon.local(request).await,
             () = daemon.watcher.changed() => {}
+            () = daemon.sim.changed() => daemon.sim_changed(),
             () = daemon.subscriptions.turn(&daemon.world, &mut *daemon.random) => {}
             set = clock::settled(daemon.clock_wait.as_ref(), &daemon.clock) => daemon.clock_settled(set),
             () = sleep_until(wake) => daemon.tick().await,

@@ -55,6 +55,7 @@ impl Daemon {
         self.watcher.look_at(&world.settings.paths);
         let before = std::mem::replace(&mut self.world, Arc::new(world));
         self.warn_of_mixed(Some(&before));
+        self.sim.follow(&self.world);
         let due = schedule::of_changes(&before, &self.world, Instant::now(), &mut *self.random);
         for (ticket, at) in due {
             self.queue.ask(ticket, at);

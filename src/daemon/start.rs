@@ -12,6 +12,7 @@ use super::bootstrapping::Bootstrapping;
 use super::clock::{Clock, Wait};
 use super::doorkeeper::Doorkeeper;
 use super::loading::Loader;
+use super::sim::Sim;
 use super::supervisor::Supervisor;
 use super::triggers::Triggers;
 use super::watcher::Watcher;
@@ -35,6 +36,7 @@ impl Daemon {
         let next_exec = world.store.snapshot()?.execs()?.last().map_or(0, |(last, _)| last.saturating_add(1));
         let programs = Programs::new(finished, &boot_id(), next_exec);
         let watcher = Watcher::new(&world.settings.paths);
+        let sim = Sim::new(&world);
         let subscriptions = Subscriptions::new(&world, &mut *random);
         Ok(Self {
             store: Arc::clone(&world.store),
@@ -62,6 +64,7 @@ impl Daemon {
             configuring: HashMap::new(),
             bootstrapping: Bootstrapping::default(),
             bootstraps: JoinSet::new(),
+            sim,
         })
     }
 
