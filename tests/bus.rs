@@ -429,6 +429,35 @@ async fn exec_calls_a_method() {
 }
 
 #[tokio::test]
+async fn what_is_pinned_waits_for_a_modem_that_is_being_probed() {
+    let daemon = Daemon::start();
+    // The service is there; its modem is not, yet.
+    let service = serve(&daemon, []).await;
+    let objects = service.object_server();
+    objects.at("/org/t/Modems1/Spare", Modem::new("0").0).await.unwrap();
+    let bench = bench(&daemon).await;
+    let file = bench.gateway.path("mo/modem/modem.toml");
+    let mapping = std::fs::read_to_string(&file).unwrap();
+    let mapping = mapping.replace("[node.IMEI]\n", "[node.IMEI]\npin = true\nwait = \"60s\"\n");
+    omadm_agent::lab::files::put(&file, mapping, 0o644).unwrap();
+    let agent = bench.start().await;
+    for session in 1..=3 {
+        bench.play(json!([[["GET", leaf("IMEI")], ["GET", leaf("Quality")]]]));
+        bench.session(&agent, session).await;
+        let path = "/org/t/Modems1/Modem/7";
+        match session {
+            1 => assert!(objects.at(path, Modem::new("35").0).await.unwrap().is_none()),
+            2 => drop(objects.remove::<Modem, _>(path).await.unwrap()),
+            _ => {}
+        }
+    }
+    // What need not wait is not there; what was pinned stays.
+    assert_eq!(bench.statuses(), [[503, 404], [200, 200], [200, 404]]);
+    assert_eq!(body(&bench, 5, 1).unwrap(), b"IMEI:35");
+    agent.stop().await;
+}
+
+#[tokio::test]
 async fn a_service_made_with_glib_is_as_good() {
     let daemon = Daemon::start();
     let glib = Glib::start(&daemon);
@@ -445,7 +474,7 @@ async fn a_service_made_with_glib_is_as_good() {
     ] {
         mapping = mapping.replace(ours, theirs);
     }
-    std::fs::write(&file, mapping).unwrap();
+    omadm_agent::lab::files::put(&file, mapping, 0o644).unwrap();
     let mut commands = hgets(&bench, &[("", json!({"Band": 70, "Pin": "1234"}))]);
     commands.extend(
         ["IMEI", "Second", "Band", "Missing", "Modems/2/IMEI", "Modems/0/IMEI"]

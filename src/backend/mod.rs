@@ -107,6 +107,8 @@ pub struct Context<'a> {
     pub listed: &'a [(String, String)],
     /// What the reading in progress has seen of D-Bus objects; none: each value is asked for anew.
     pub seen: Option<&'a Seen>,
+    /// What a running service does not have yet is waited for: the time that `wait` gives is not over.
+    pub expectant: bool,
     /// Label and captured name ([`Child::captured`]) of each un-named node on the way.
     pub names: &'a [(String, String)],
     /// The sibling leaves that `input` lists, and no others.
@@ -155,6 +157,7 @@ pub async fn read(
     if mapping.get.is_empty() {
         return Ok(stored(context));
     }
+    let context = &Context { expectant: patient && mapping.wait.is_some(), ..*context };
     let (mut empty, mut failed, mut unavailable, mut absent) = (None, None, None, Vec::new());
     for source in &mapping.get {
         match read_source(source, format, context).await {

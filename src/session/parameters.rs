@@ -113,6 +113,7 @@ fn context<'a>(settings: &'a Settings, machine: &'a Machine) -> Context<'a> {
         objects: &settings.subscriber.objects,
         listed: &[],
         seen: None,
+        expectant: false,
         names: &[],
         siblings: &[],
         item: None,

@@ -74,6 +74,7 @@ impl Scope<'_> {
             objects: &self.node.object.objects,
             listed: &self.listed,
             seen: self.seen,
+            expectant: false,
             names: &self.node.variables,
             siblings: &self.siblings,
             item: self.node.item.as_deref(),

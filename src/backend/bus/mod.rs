@@ -56,7 +56,9 @@ struct Lane {
 /// Why a call brought nothing.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Trouble {
-    /// There is no such thing, and waiting will not make one.
+    /// There is no such service, and nobody would start it.
+    NoService(String),
+    /// The service has no such thing.
     Absent(String),
     /// Later, perhaps.
     Unavailable(String),
@@ -172,7 +174,7 @@ impl Bus {
             zbus::Error::MethodError(name, text, _) => replied(name.as_str(), text.as_deref()),
             zbus::Error::FDO(error) => replied(error.name().as_str(), error.description()),
             zbus::Error::Connection(error, _) if self.is_missing(error) => {
-                Trouble::Absent(format!("there is no bus at {}", self.address))
+                Trouble::NoService(format!("there is no bus at {}", self.address))
             }
             zbus::Error::Connection(error, _) | zbus::Error::InputOutput(error) => {
                 Trouble::Unavailable(format!("the bus at {}: {error}", self.address))
@@ -198,19 +200,16 @@ fn replied(name: &str, text: Option<&str>) -> Trouble {
     match name.strip_prefix(PREFIX).unwrap_or_default() {
         "ServiceUnknown"
         | "NameHasNoOwner"
-        | "UnknownObject"
-        | "UnknownInterface"
-        | "UnknownMethod"
-        | "UnknownProperty"
         | "Spawn.ServiceNotFound"
         | "Spawn.ServiceNotValid"
-        | "Spawn.FileInvalid" => Trouble::Absent(told),
+        | "Spawn.FileInvalid" => Trouble::NoService(told),
+        "UnknownObject" | "UnknownInterface" | "UnknownMethod" | "UnknownProperty" => Trouble::Absent(told),
         "NoReply" | "Timeout" | "TimedOut" | "Disconnected" | "LimitsExceeded" | "NoMemory" => {
             Trouble::Unavailable(told)
         }
         spawn if spawn.starts_with("Spawn.") => Trouble::Unavailable(told),
         // How systemd says that it will not start the service, whoever asks.
-        _ if matches!(last, "NoSuchUnit" | "UnitMasked") => Trouble::Absent(told),
+        _ if matches!(last, "NoSuchUnit" | "UnitMasked") => Trouble::NoService(told),
         _ if matches!(
             last,
             "AccessDenied"
@@ -236,7 +235,7 @@ impl Trouble {
     /// As a source's answer: `what` was asked for.
     fn answer<T>(self, what: impl FnOnce() -> String) -> Result<Answer<T>, BackendError> {
         match self {
-            Self::Absent(why) => Ok(Answer::Absent(why)),
+            Self::NoService(why) | Self::Absent(why) => Ok(Answer::Absent(why)),
             Self::Unavailable(why) => Ok(Answer::Unavailable(why)),
             other => Err(other.error(what())),
         }
@@ -245,7 +244,7 @@ impl Trouble {
     /// As an effect's failure: `what` was to be done.
     pub(super) fn error(self, what: String) -> BackendError {
         match self {
-            Self::Absent(why) => BackendError::Bus { what, why, temporary: false },
+            Self::NoService(why) | Self::Absent(why) => BackendError::Bus { what, why, temporary: false },
             Self::Unavailable(why) => BackendError::Bus { what, why, temporary: true },
             Self::Denied(why) => BackendError::Denied { what, why },
             Self::Refused(name, why) if name == why => BackendError::Bus { what, why, temporary: false },
@@ -263,15 +262,16 @@ mod tests {
     #[test]
     fn an_error_reply_tells_whether_asking_again_makes_sense() {
         let kind = |name: &str| match replied(name, Some("why")) {
+            Trouble::NoService(_) => "no service",
             Trouble::Absent(_) => "absent",
             Trouble::Unavailable(_) => "unavailable",
             Trouble::Denied(_) => "denied",
             Trouble::Refused(..) => "refused",
         };
         for (name, expected) in [
-            ("org.freedesktop.DBus.Error.ServiceUnknown", "absent"),
+            ("org.freedesktop.DBus.Error.ServiceUnknown", "no service"),
             ("org.freedesktop.DBus.Error.UnknownProperty", "absent"),
-            ("org.freedesktop.systemd1.UnitMasked", "absent"),
+            ("org.freedesktop.systemd1.UnitMasked", "no service"),
             ("org.freedesktop.DBus.Error.NoReply", "unavailable"),
             ("org.freedesktop.DBus.Error.Spawn.ChildExited", "unavailable"),
             ("org.freedesktop.DBus.Error.AccessDenied", "denied"),
@@ -289,7 +289,7 @@ mod tests {
     async fn no_bus_is_not_a_bus_that_has_gone() {
         let bus = Bus::none();
         let ask = || bus.ask(("org.t.M", "/"), ("org.t.I", "M"), READING, &());
-        assert!(matches!(ask().await, Err(Trouble::Absent(_))));
+        assert!(matches!(ask().await, Err(Trouble::NoService(_))));
         bus.was_there.store(true, Ordering::Relaxed);
         assert!(matches!(ask().await, Err(Trouble::Unavailable(_))));
     }

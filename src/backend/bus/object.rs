@@ -26,7 +26,9 @@ pub(in crate::backend) struct Place<'a> {
 
 /// The properties of objects that one reading has seen: what comes from one object takes one call.
 #[derive(Debug, Default)]
-pub struct Seen(Mutex<HashMap<Key, Answer<Arc<Found>>>>);
+pub struct Seen(Mutex<HashMap<Key, Outcome>>);
+
+type Outcome = Result<Arc<Found>, Trouble>;
 
 /// Service, path as the mapping has it or as it was listed, interface.
 type Key = (String, String, String);
@@ -87,28 +89,25 @@ impl<'a> Place<'a> {
     }
 
     /// As [`Place::find`], from what this reading has seen already.
-    pub(super) async fn seen(&self, bus: &Bus, seen: &Seen) -> Result<Answer<Arc<Found>>, BackendError> {
+    pub(super) async fn seen(&self, bus: &Bus, seen: &Seen) -> Outcome {
         let BusObject { name, path, interface } = self.object;
         let path = path.replacen('*', self.listed.unwrap_or("*"), 1);
         let key = (name.clone(), path, interface.clone());
         if let Some(known) = seen.lock().get(&key) {
-            return Ok(known.clone());
+            return known.clone();
         }
-        let found = match self.find(bus).await {
-            Ok(found) => Answer::Value(Arc::new(found)),
-            Err(trouble) => trouble.answer(|| self.named("*"))?,
-        };
+        let found = self.find(bus).await.map(Arc::new);
         seen.keep(key, found.clone());
-        Ok(found)
+        found
     }
 }
 
 impl Seen {
-    fn lock(&self) -> std::sync::MutexGuard<'_, HashMap<Key, Answer<Arc<Found>>>> {
+    fn lock(&self) -> std::sync::MutexGuard<'_, HashMap<Key, Outcome>> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn keep(&self, key: Key, found: Answer<Arc<Found>>) {
+    fn keep(&self, key: Key, found: Outcome) {
         let mut seen = self.lock();
         if seen.len() >= MOST_SEEN {
             seen.clear();

@@ -129,11 +129,10 @@ pub(in crate::backend) async fn read(
     let bus = &context.machine.bus;
     let value = match context.seen {
         Some(seen) => match place.seen(bus, seen).await {
-            Ok(Answer::Value(found)) => of_found(bus, &found, place, property).await,
-            Ok(Answer::Absent(why)) => Err(Trouble::Absent(why)),
-            Ok(Answer::Unavailable(why)) => Err(Trouble::Unavailable(why)),
+            Ok(found) => of_found(bus, &found, place, property).await,
             // One property that can't be told spoils all of them in some services.
-            Err(_) => search(bus, place, property).await,
+            Err(Trouble::Denied(_) | Trouble::Refused(..)) => search(bus, place, property).await,
+            Err(other) => Err(other),
         },
         None => search(bus, place, property).await,
     };
@@ -141,6 +140,8 @@ pub(in crate::backend) async fn read(
     match value {
         Ok(value) => Ok(convert::raw(&value, !source.pipeline.select.is_empty())
             .map_or_else(|| Answer::Absent(format!("{}: has no text", what())), Answer::Value)),
+        // Shortly after a start, what is not there may yet come: a modem takes its time to be probed.
+        Err(Trouble::Absent(why)) if context.expectant => Ok(Answer::Unavailable(why)),
         Err(trouble) => trouble.answer(what).map_err(|error| error.or_helper(source.privileged)),
     }
 }

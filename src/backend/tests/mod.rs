@@ -70,6 +70,7 @@ impl Bench {
             objects: &self.objects,
             listed: &[],
             seen: None,
+            expectant: false,
             names: &self.names,
             siblings: &self.siblings,
             item: None,

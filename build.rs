@@ -1,0 +1,19 @@
+//! How the programs of a release are linked.
+
+use std::env::var;
+
+fn main() {
+    println!("cargo::rerun-if-changed=packaging/release.ld");
+    let is_release = var("PROFILE").is_ok_and(|profile| profile == "release");
+    let is_linux = var("CARGO_CFG_TARGET_OS").is_ok_and(|os| os == "linux");
+    if let (true, true, Ok(folder)) = (is_release, is_linux, var("CARGO_MANIFEST_DIR")) {
+        // What has our oldest systemd has a glibc (2.36) that understands relative relocations in a word each.
+        for argument in [
+            format!("-T,{folder}/packaging/release.ld"),
+            "--no-eh-frame-hdr".into(),
+            "-z,pack-relative-relocs".into(),
+        ] {
+            println!("cargo::rustc-link-arg-bins=-Wl,{argument}");
+        }
+    }
+}
