@@ -3,16 +3,13 @@
 
 mod support;
 
-use std::process::Stdio;
-
 use omadm_agent::lab::notifier::Notification;
 use omadm_agent::lab::{Options, Reply, Request, Server, files};
 use omadm_agent::notification::ConnectionType;
 use omadm_agent::store::Store;
 use serde_json::{Value, json};
-use tokio::process::Command;
 
-use support::{BENCH, Bench, DEVINFO, DMACC, SESSIONINFO, Setup};
+use support::{BENCH, Bench, DEVINFO, DMACC, SESSIONINFO, Setup, network};
 
 const CRATE: &str = "urn:bench:mo:crate:1.0";
 const IMAGE: &str = "urn:bench:mo:image:1.0";
@@ -470,44 +467,19 @@ async fn nothing_that_is_dropped_is_answered() {
     agent.stop().await;
 }
 
-/// In a network namespace of its own, where a wireline interface comes up when the test says so.
 #[tokio::test]
 async fn a_session_waits_until_a_preferred_connection_comes_up() {
-    let unshare = |command: &std::ffi::OsStr| {
-        let mut unshared = Command::new("unshare");
-        unshared.args(["--map-root-user", "--net", "--mount"]).arg(command).stdin(Stdio::null());
-        unshared
-    };
-    if !unshare("true".as_ref()).status().await.is_ok_and(|status| status.success()) {
-        eprintln!("left out: this machine makes no namespaces");
-        return;
-    }
-    let mut child = unshare(std::env::current_exe().unwrap().as_os_str());
-    let output = child
-        .args(["--exact", "--ignored", "--nocapture", "in_a_network_of_its_own"])
-        .output()
-        .await
-        .unwrap();
-    let text = String::from_utf8_lossy(&output.stdout);
-    assert!(output.status.success(), "{text}{}", String::from_utf8_lossy(&output.stderr));
-    assert!(text.contains("1 passed"), "{text}");
-}
-
-#[tokio::test]
-#[ignore = "run by a_session_waits_until_a_preferred_connection_comes_up"]
-async fn in_a_network_of_its_own() {
-    let run = async |line: &str| {
-        let status = Command::new("sh").args(["-ec", line]).status().await.unwrap();
-        assert!(status.success(), "{line}");
-    };
-    run("mount -t sysfs sysfs /sys; ip link set lo up").await;
-    let bench = Bench::new().await;
-    let mut agent = bench.start().await;
-    bench.send(&Notification { preferred: vec![ConnectionType::Wireline], ..bench.notification() }).await;
-    agent.logged("that it waits", |line| line.contains("waiting for a preferred connection type")).await;
-    assert!(bench.packages().is_empty());
-    run("ip link add e0 type veth peer name e1; ip addr add 192.0.2.1/24 dev e0; ip link set e1 up; ip link set e0 up")
-        .await;
-    bench.ended(&agent, 1).await;
-    agent.stop().await;
+    network::of_its_own("a_session_waits_until_a_preferred_connection_comes_up", async {
+        network::run("mount -t sysfs sysfs /sys").await;
+        let bench = Bench::new().await;
+        let mut agent = bench.start().await;
+        bench.send(&Notification { preferred: vec![ConnectionType::Wireline], ..bench.notification() }).await;
+        agent.logged("that it waits", |line| line.contains("waiting for a preferred connection type")).await;
+        assert!(bench.packages().is_empty());
+        network::run("ip link add e0 type veth peer name e1; ip addr add 192.0.2.1/24 dev e0").await;
+        network::run("ip link set e1 up; ip link set e0 up").await;
+        bench.ended(&agent, 1).await;
+        agent.stop().await;
+    })
+    .await;
 }
