@@ -320,6 +320,14 @@ impl Agent {
         Self::run(gateway, command).await
     }
 
+    /// Starts `omadmd` in a network namespace that `ip netns` made.
+    pub async fn spawn_in_network(gateway: &Gateway, namespace: &str) -> Self {
+        let mut command = Command::new("ip");
+        command.args(["netns", "exec", namespace, env!("CARGO_BIN_EXE_omadmd"), "--config"]);
+        command.arg(gateway.config()).stdin(Stdio::null());
+        Self::run(gateway, command).await
+    }
+
     async fn run(gateway: &Gateway, mut command: Command) -> Self {
         let path = gateway.path("notify");
         let _ = std::fs::remove_file(&path);
