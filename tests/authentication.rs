@@ -162,6 +162,21 @@ async fn cont_within_the_accounts_origins_takes_the_credentials_along() {
 }
 
 #[tokio::test]
+async fn cont_goes_where_continue_origins_let_it_and_nowhere_else() {
+    let bench = Bench::with(basic(PASSWORD)).await;
+    let (own, other) = (bench.server.origin(), bench.repository_server.origin());
+    let config = format!("[session]\ncontinue-origins = [\"{own}\"]\n");
+    bench.gateway.configure(bench.udp, &config).unwrap();
+    bench.play(json!([[["CONT", format!("{own}/other")], ["CONT", format!("{other}/dm")]]]));
+    let agent = bench.start().await;
+    bench.session(&agent, 1).await;
+    assert_eq!(bench.statuses(), [[200, 403]]);
+    assert_eq!(bench.tape.requests("dm").pop().unwrap().path, "/other");
+    assert!(bench.tape.requests("repository").is_empty());
+    agent.stop().await;
+}
+
+#[tokio::test]
 async fn cont_elsewhere_is_refused_and_the_session_goes_on() {
     let setup = Setup {
         config: "[session]\ncontinue-origins = [\"https://dm.example\"]\n".to_owned(),

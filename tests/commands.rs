@@ -150,7 +150,12 @@ fn document(data: Value) -> String {
 async fn hget_of_a_subtree_is_all_or_nothing() {
     let bench = Bench::playing(json!([
         [["HGET", "{repository}/good", node("")], ["GET", node("")]],
-        [["HGET", "{repository}/half", node("")], ["HGET", "{repository}/stranger", node("")]],
+        [
+            ["HGET", "{repository}/half", node("")],
+            ["HGET", "{repository}/stranger", node("")],
+            ["HGET", "{repository}/twice", node("")],
+            ["HGET", "{repository}/two", node("")],
+        ],
         [["GET", node("Name")], ["GET", node("Number")]],
     ]))
     .await;
@@ -158,6 +163,13 @@ async fn hget_of_a_subtree_is_all_or_nothing() {
     put("/good", json!({"Name": "first", "Number": 7}));
     put("/half", json!({"Name": "second", "Number": "no number"}));
     put("/stranger", json!({"Name": "third", "NoSuchNode": 1}));
+    // What has one name is one node: neither of two values is the right one.
+    for (path, document) in [
+        ("/twice", r#"{"MOData": {"Name": "fourth", "Name": "fifth", "Number": 8}}"#),
+        ("/two", r#"{"MOData": {"Name": "sixth"}, "MOData": {"Number": 9}}"#),
+    ] {
+        bench.repository.put(path, "application/dmmo+json", document);
+    }
     let agent = bench.start().await;
     bench.session(&agent, 1).await;
     let statuses = bench.statuses();

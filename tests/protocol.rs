@@ -9,7 +9,7 @@ use omadm_agent::notification::ConnectionType;
 use omadm_agent::store::Store;
 use serde_json::{Value, json};
 
-use support::{BENCH, Bench, DEVINFO, DMACC, SESSIONINFO, Setup, network};
+use support::{BENCH, Bench, DEVINFO, DMACC, SESSIONINFO, Setup, commands, network};
 
 const CRATE: &str = "urn:bench:mo:crate:1.0";
 const IMAGE: &str = "urn:bench:mo:image:1.0";
@@ -211,10 +211,11 @@ async fn a_browser_that_stays_open_holds_up_nothing() {
 #[tokio::test]
 async fn a_browser_that_does_not_start_is_no_obstacle() {
     let bench = Bench::with(configured("[show]\nbrowser = [\"/no/such/browser\"]\n")).await;
-    bench.play(json!([[["SHOW", "https://portal.example/"], ["GET", node("Fixed")]]]));
+    let show = |scheme: &str| json!(["SHOW", format!("{scheme}://portal.example/")]);
+    bench.play(json!([[show("https"), show("http"), ["GET", node("Fixed")]]]));
     let agent = bench.start().await;
     bench.session(&agent, 1).await;
-    assert_eq!(bench.statuses(), [vec![500, 200]]);
+    assert_eq!(bench.statuses(), [vec![500, 500, 200]], "either scheme is good for a browser");
     agent.stop().await;
 }
 
@@ -335,10 +336,14 @@ async fn the_session_tells_what_carries_it() {
 
 #[tokio::test]
 async fn a_node_without_content_is_204() {
-    let bench = Bench::playing(json!([[["GET", node("Name")], ["GET", node("Operations")]]])).await;
+    let nothing = "urn:bench:mo:nothing:1.0//Null";
+    let bench =
+        Bench::playing(json!([[["GET", node("Name")], ["GET", node("Operations")], ["GET", nothing]]])).await;
+    let mapping = "instances = [\"1\"]\n[node.Null]\nget = { value = \"\" }";
+    put_object(&bench, "urn:bench:mo:nothing:1.0", "Nothing", &leaf("Null", "null", "text/plain"), mapping);
     let agent = bench.start().await;
     bench.session(&agent, 1).await;
-    assert_eq!(bench.statuses(), [vec![204, 204]]);
+    assert_eq!(bench.statuses(), [vec![204, 204, 204]]);
     let sent = &bench.tape.requests("dm")[1];
     assert_eq!(sent.header("content-type"), "application/vnd.oma.dm.response+json");
     agent.stop().await;
@@ -445,6 +450,35 @@ async fn a_repository_that_is_down_or_busy_is_503() {
     let agent = bench.start().await;
     bench.session(&agent, 1).await;
     assert_eq!(bench.statuses(), [vec![503; 5]]);
+    agent.stop().await;
+}
+
+#[tokio::test]
+async fn cont_moves_the_session_until_another_cont_moves_it_again() {
+    let bench = Bench::new().await;
+    let own = bench.server.origin();
+    let get = || json!(["GET", node("Fixed")]);
+    let mut answers = [
+        commands(json!([get()])),
+        commands(json!([])),
+        commands(json!([["CONT", format!("{own}/back?[DevID]")], get()])),
+    ]
+    .into_iter();
+    let options = Options::new("elsewhere", bench.authority.server().unwrap(), &bench.tape);
+    let answer = move |_: &Request| answers.next().unwrap_or_else(|| Reply::status(404));
+    let elsewhere = Server::start(options, answer).await.unwrap();
+    bench.list_origin(&elsewhere.origin());
+    bench.play(json!([[get()], [["CONT", format!("{}/there", elsewhere.origin())], get()], [get()]]));
+    let agent = bench.start().await;
+    bench.session(&agent, 1).await;
+    let device = bench.tape.requests("dm")[0].header("omadm-devid").to_owned();
+    let exchanges = bench.tape.exchanges();
+    let paths: Vec<_> = exchanges.iter().map(|exchange| exchange.request.target()).collect();
+    let (first, back) = (format!("/dm?id={device}"), format!("/back?{device}"));
+    let there = || "/there".to_owned();
+    assert_eq!(paths, [first.clone(), first, there(), there(), there(), back.clone(), back]);
+    assert!(exchanges.iter().skip(1).all(|exchange| !exchange.request.is_initiation()), "one session");
+    assert!(exchanges.iter().all(|exchange| exchange.request.header("omadm-devid") == device));
     agent.stop().await;
 }
 
