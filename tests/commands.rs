@@ -155,6 +155,7 @@ async fn hget_of_a_subtree_is_all_or_nothing() {
             ["HGET", "{repository}/stranger", node("")],
             ["HGET", "{repository}/twice", node("")],
             ["HGET", "{repository}/two", node("")],
+            ["HGET", "{repository}/other", node("")],
         ],
         [["GET", node("Name")], ["GET", node("Number")]],
     ]))
@@ -167,6 +168,7 @@ async fn hget_of_a_subtree_is_all_or_nothing() {
     for (path, document) in [
         ("/twice", r#"{"MOData": {"Name": "fourth", "Name": "fifth", "Number": 8}}"#),
         ("/two", r#"{"MOData": {"Name": "sixth"}, "MOData": {"Number": 9}}"#),
+        ("/other", r#"{"MOID": "urn:oma:mo:oma-dm-devinfo:1.2", "MOData": {"Name": "seventh"}}"#),
     ] {
         bench.repository.put(path, "application/dmmo+json", document);
     }

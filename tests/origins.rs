@@ -100,6 +100,7 @@ async fn a_password_is_shown_to_the_accounts_origins_only() {
             hget(&shop, "x"),
             hget(&open, "x"),
             ["HPUT", format!("{}/put", open.origin()), name()],
+            ["HPUT", format!("{}/away", own.origin()), name()],
             ["CONT", format!("{}/dm", quiet.origin())],
         ]]));
         bench.play(json!([[["CONT", format!("{}/dm", asking.origin())]]]));
@@ -108,11 +109,14 @@ async fn a_password_is_shown_to_the_accounts_origins_only() {
         let moved = tape.until(LIMIT, |tape| tape.requests("quiet").len() == 1).await;
         assert!(moved, "{}", agent.log());
         let statuses = tape.requests("quiet")[0].package().unwrap().statuses();
-        assert_eq!(statuses, [200, 200, 500, 200, 200, 200], "{}", agent.log());
-        assert_eq!(shown(&bench, "own"), [false, true, true], "asked for, and from then on by itself");
+        assert_eq!(statuses, [200, 200, 500, 200, 200, 200, 200], "{}", agent.log());
+        assert_eq!(shown(&bench, "own"), [false, true, true, true], "asked for, and from then on by itself");
         let paths: Vec<String> = tape.requests("open").iter().map(Request::target).collect();
-        assert_eq!(paths, ["/there", "/x", "/put"]);
-        assert_eq!(shown(&bench, "open"), [false; 3], "a redirect takes nothing along");
+        assert_eq!(paths, ["/there", "/x", "/put", "/there"]);
+        assert_eq!(shown(&bench, "open"), [false; 4], "a redirect takes nothing along");
+        let named =
+            |server| tape.requests(server).iter().filter(|r| !r.header("omadm-devid").is_empty()).count();
+        assert_eq!((named("own"), named("open")), (1, 0), "who sends it is not told elsewhere either");
         assert_eq!(shown(&bench, "shop"), [false], "a data repository may ask");
         assert_eq!(shown(&bench, "quiet"), [false], "a DM server that CONT leads to");
 
