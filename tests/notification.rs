@@ -8,6 +8,8 @@ use omadm_agent::lab::gateway::Account;
 use omadm_agent::lab::notifier::Notification;
 use omadm_agent::lab::{Options, files};
 use omadm_agent::notification::ConnectionType;
+use omadm_agent::notification::outgoing::Outgoing;
+use omadm_agent::notification::wsp::Push;
 use omadm_agent::package::Profile;
 use serde_json::json;
 
@@ -125,6 +127,45 @@ async fn five_thousand_hostile_datagrams_do_not_hinder_a_good_one() {
     };
     let counted: u32 = lines.iter().map(|line| count(line)).sum();
     assert!((100..=5000).contains(&counted), "{counted} of 5000:\n{log}");
+}
+
+/// Nobody signed these. An account with a secret wants to know who it was, unless it says otherwise.
+#[tokio::test]
+async fn without_a_digest_nothing_starts_where_there_is_a_secret() {
+    let unsigned = |server_id: Option<&str>, id| {
+        let server_id = server_id.map(str::to_owned);
+        let package = Outgoing { server_id, id: Some(id), req_mos: true, ..Outgoing::default() };
+        Push::default().wrap(&package.encode().unwrap())
+    };
+    let key = "notification = { ";
+    for (written, admitted) in [
+        (key.to_owned(), false),
+        (format!("{key}require-digest = true, "), false),
+        (format!("{key}require-digest = false, "), true),
+    ] {
+        let bench = Bench::new().await;
+        let file = bench.gateway.path("accounts").join(format!("{SERVER_ID}.toml"));
+        let text = std::fs::read_to_string(&file).unwrap().replace(key, &written);
+        assert!(text.contains(&written));
+        files::put(&file, text, files::PLAIN).unwrap();
+        let agent = bench.start().await;
+        bench.send_raw(&unsigned(Some("somebody"), 9001)).await;
+        bench.send_raw(&unsigned(Some(SERVER_ID), 9002)).await;
+        bench.send_raw(&unsigned(Some(SERVER_ID), 9002)).await;
+        if admitted {
+            bench.ended(&agent, 1).await;
+        }
+        // There is but one account that it can be for.
+        bench.send_raw(&unsigned(None, 9003)).await;
+        let expected = if admitted { 2 } else { 0 };
+        if admitted {
+            bench.ended(&agent, expected).await;
+        }
+        bench.session(&agent, expected + 1).await;
+        let mos: Vec<bool> = bench.packages().iter().map(|p| p.json.get("MOS").is_some()).collect();
+        assert_eq!(mos, [vec![true; expected], vec![false]].concat(), "{written}");
+        agent.stop().await;
+    }
 }
 
 /// A gateway with two ways to its server: `eth0`, by which routing leads there, and `wwan0`.

@@ -454,6 +454,23 @@ async fn a_repository_that_is_down_or_busy_is_503() {
 }
 
 #[tokio::test]
+async fn a_leaf_without_a_media_type_is_plain_text() {
+    let text = "urn:bench:mo:text:1.0//Text";
+    let bench = Bench::playing(json!([[["HGET", "{repository}/text", text], ["GET", text]]])).await;
+    let described = leaf("Text", "chr", "?").replace("<DFType><MIME>?</MIME></DFType>", "");
+    put_object(&bench, "urn:bench:mo:text:1.0", "Text", &described, "instances = [\"1\"]");
+    bench.repository.put("/text", "text/plain;charset=utf-8", "plain");
+    let agent = bench.start().await;
+    bench.session(&agent, 1).await;
+    assert_eq!(bench.statuses(), [vec![200, 200]]);
+    let part = bench.packages()[1].part(2).unwrap().clone();
+    assert_eq!((part.content_type.as_str(), part.body.as_slice()), ("text/plain", &b"plain"[..]));
+    let accept = bench.tape.requests("repository")[0].header("accept").to_owned();
+    assert!(accept.ends_with(", text/plain;q=0.5"), "{accept}");
+    agent.stop().await;
+}
+
+#[tokio::test]
 async fn cont_moves_the_session_until_another_cont_moves_it_again() {
     let bench = Bench::new().await;
     let own = bench.server.origin();
