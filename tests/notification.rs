@@ -129,6 +129,26 @@ async fn five_thousand_hostile_datagrams_do_not_hinder_a_good_one() {
     assert!((100..=5000).contains(&counted), "{counted} of 5000:\n{log}");
 }
 
+#[tokio::test]
+async fn how_old_a_notification_may_be_is_the_operators_to_say() {
+    for (max_age, sessions) in [("5min", 1), ("1h", 2)] {
+        let bench = Bench::new().await;
+        let config = std::fs::read_to_string(bench.gateway.config()).unwrap();
+        let config =
+            config.replace("[notification]\n", &format!("[notification]\nmax-age = \"{max_age}\"\n"));
+        files::put(&bench.gateway.config(), config, files::PLAIN).unwrap();
+        let agent = bench.start().await;
+        let at = SystemTime::now() - Duration::from_secs(6 * 60);
+        bench.send(&Notification { at, ..bench.notification() }).await;
+        if sessions == 2 {
+            bench.ended(&agent, 1).await;
+        }
+        bench.session(&agent, sessions).await;
+        assert_eq!(bench.packages().len(), sessions, "{max_age}");
+        agent.stop().await;
+    }
+}
+
 /// Nobody signed these. An account with a secret wants to know who it was, unless it says otherwise.
 #[tokio::test]
 async fn without_a_digest_nothing_starts_where_there_is_a_secret() {

@@ -26,7 +26,7 @@ fn challenge() -> Challenge {
 
 async fn addresses() {
     for address in [OWN, FOREIGN] {
-        network::run(&format!("ip addr add {address}/32 dev lo")).await;
+        network::run(&format!("ip addr replace {address}/32 dev lo")).await;
     }
 }
 
@@ -125,6 +125,37 @@ async fn a_password_is_shown_to_the_accounts_origins_only() {
         assert_eq!(shown(&bench, "asking"), [false], "a DM server may ask");
         assert!(shown(&bench, "dm").iter().filter(|shown| **shown).count() >= 2);
         agent.stop().await;
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn plain_http_is_403_unless_it_is_allowed() {
+    network::of_its_own("plain_http_is_403_unless_it_is_allowed", async {
+        for (allowed, expected) in [(false, [403, 403, 403, 500]), (true, [200, 200, 200, 500])] {
+            let bench = bench(|_, _| {}, |options, _| options).await;
+            let config = format!("[session]\nallow-http = {allowed}\n");
+            bench.gateway.configure(bench.udp, &config).unwrap();
+            let listen = std::net::SocketAddr::new(FOREIGN.parse().unwrap(), 0);
+            let options = Options { listen, ..Options::plain("plain", &bench.tape) };
+            let plain = start(options, |_| Reply::ok("text/plain", "text")).await;
+            let there = format!("{}/x", plain.origin());
+            let location = there.clone();
+            let away = at(OWN, "own", &bench.authority, &bench.tape);
+            let away = start(away, move |_| Reply::status(302).header("location", &location)).await;
+            bench.list_origin(&away.origin());
+            bench.play(json!([[
+                ["HGET", there, name()],
+                ["HPUT", there, format!("{BENCH}//Fixed")],
+                ["HPOST", there, format!("{BENCH}//Fixed")],
+                ["HGET", format!("{}/away", away.origin()), name()],
+            ]]));
+            let agent = bench.start().await;
+            bench.session(&agent, 1).await;
+            assert_eq!(bench.statuses(), [expected], "no redirect leads from https to http: {}", agent.log());
+            assert_eq!(bench.tape.requests("plain").len(), if allowed { 3 } else { 0 });
+            agent.stop().await;
+        }
     })
     .await;
 }
