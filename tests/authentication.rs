@@ -2,9 +2,11 @@
 
 mod support;
 
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
 use omadm_agent::lab::challenge::Algorithm;
 use omadm_agent::lab::gateway::{Account, Auth};
-use omadm_agent::lab::{Authority, Challenge, Options, Script, Server};
+use omadm_agent::lab::{Authority, Challenge, Options, Reply, Script, Server};
 use serde_json::json;
 
 use support::{BENCH, Bench, LIMIT, Setup};
@@ -57,6 +59,21 @@ async fn basic_is_shown_when_asked_for_and_from_then_on_by_itself() {
     assert!(shown(1), "at most the very first request goes without");
     assert_eq!(requests.iter().filter(|request| request.connection == 1).count(), requests.len() - 1);
     assert!(!agent.log().contains(PASSWORD));
+    agent.stop().await;
+}
+
+/// As the name of an account's user the device may give its own.
+#[tokio::test]
+async fn the_user_may_be_the_device() {
+    let setup = setup(|_| Auth::Basic("gw-[DevID]".to_owned(), PASSWORD.to_owned()), |options, _| options);
+    let bench = Bench::with(setup).await;
+    bench.answer([Reply::status(401).header("www-authenticate", "Basic realm=\"dm\"")]);
+    let agent = bench.start().await;
+    bench.session(&agent, 1).await;
+    let requests = bench.tape.requests("dm");
+    let user = format!("gw-{}", requests[0].header("omadm-devid"));
+    let shown = STANDARD.encode(format!("{user}:{PASSWORD}"));
+    assert_eq!(requests[1].header("authorization"), format!("Basic {shown}"));
     agent.stop().await;
 }
 
