@@ -95,6 +95,33 @@ async fn told(bench: &Bench, agent: &Agent, expected: &[(&str, u64)]) {
 }
 
 #[tokio::test]
+async fn an_end_is_reported_as_the_mapping_says_even_by_the_next_agent() {
+    let bench = Bench::with(at_once()).await;
+    let mapping = "exec = { run = [\"@folder@/late\", \"@folder@/pipe\"], codes = { 7 = 1407 }, \
+                   alert-type = \"urn:bench:at:job:1.0:Done\" }";
+    put_tools(&bench, &[("Job", mapping)]);
+    bench.play(json!([[["EXEC", tool("Job")]]]));
+    bench.answer([Reply::closed()]);
+    let agent = bench.start().await;
+    bench.session(&agent, 1).await;
+    assert_eq!(bench.statuses(), [[202]]);
+    bench.release(7).await;
+    bench.until(&agent, "the alert", |exchanges| exchanges.len() >= 3).await;
+    agent.kill().await;
+    let agent = bench.start().await;
+    bench.session(&agent, 2).await;
+    let packages = bench.packages();
+    let reported = json!({"Items": [{
+        "AlertType": "urn:bench:at:job:1.0:Done",
+        "MIMEType": "application/json",
+        "SourceURI": format!("{TOOLS}/1/Job"),
+        "Data": {"ResultCode": 1407},
+    }]});
+    assert_eq!((&packages[2].json["Alert"], &packages.last().unwrap().json["Alert"]), (&reported, &reported));
+    agent.stop().await;
+}
+
+#[tokio::test]
 async fn a_node_is_executed_once_at_a_time_whoever_asks() {
     let bench = Bench::with(at_once()).await;
     let other = Account {
