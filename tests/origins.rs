@@ -1,11 +1,11 @@
 //! What of an account goes where: its own origins at one address, everybody else at another, and neither of them
 //! loopback, as on the Internet.
-#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+#![allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test fails by panicking")]
 
 mod support;
 
 use omadm_agent::lab::gateway::{Account, Auth};
-use omadm_agent::lab::{Authority, Challenge, Options, Reply, Request, Script, Server};
+use omadm_agent::lab::{Authority, Challenge, Options, Reply, Request, Script, Server, files};
 use serde_json::json;
 
 use support::{Agent, BENCH, Bench, LIMIT, Setup, network};
@@ -216,7 +216,7 @@ async fn trust(named: bool) {
     let pem = named.then(|| repositories.pem().to_owned());
     let bench = bench(move |account, _| account.repository_ca_pem = pem, |options, _| options).await;
     let roots = bench.gateway.path("roots.pem");
-    std::fs::write(&roots, system.pem()).unwrap();
+    files::put(&roots, system.pem(), files::PLAIN).unwrap();
     let (good, bad) = if named { (&repositories, &system) } else { (&system, &repositories) };
 
     let tape = &bench.tape;

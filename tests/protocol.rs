@@ -364,10 +364,7 @@ async fn permissions_are_exposed_to_nobody() {
     bench.repository.put("/document", "application/dmmo+json", more.to_string());
     let agent = bench.start().await;
     bench.session(&agent, 1).await;
-    let statuses = &bench.statuses()[0];
-    assert_eq!(statuses[..2], [405, 405]);
-    assert!(statuses[2] >= 400, "{statuses:?}");
-    assert_eq!(statuses[3..], [405, 200, 200]);
+    assert_eq!(bench.statuses(), [[405, 405, 405, 405, 200, 200]]);
     let package = &bench.packages()[1];
     assert!(!String::from_utf8_lossy(&package.part(5).unwrap().body).contains("Permissions"));
     assert!(!String::from_utf8_lossy(&bench.repository.get("/all").unwrap().body).contains("Permissions"));
@@ -530,6 +527,60 @@ async fn a_session_waits_until_a_preferred_connection_comes_up() {
         network::run("ip link add e0 type veth peer name e1; ip addr add 192.0.2.1/24 dev e0").await;
         network::run("ip link set e1 up; ip link set e0 up").await;
         bench.ended(&agent, 1).await;
+        agent.stop().await;
+    })
+    .await;
+}
+
+/// All goes by an interface that is named as modems are, then by one that is named as no modem is.
+#[tokio::test]
+async fn the_session_tells_what_carries_it_and_whether_that_roams() {
+    network::of_its_own("the_session_tells_what_carries_it_and_whether_that_roams", async {
+        network::run(
+            "mount -t sysfs sysfs /sys; ip link add wwan0 type veth peer name e0; \
+         ip link set wwan0 up; ip link set e0 up; \
+         ip addr del 127.0.0.1/8 dev lo; ip addr add 127.0.0.2/8 dev lo; ip addr add 127.0.0.1/32 dev wwan0",
+        )
+        .await;
+        let config = "[subscriber]\nMCC.get = { value = \"262\" }\nMNC.get = { value = \"01\" }\n\
+                  CMCC.get = { value = \"262\" }\nCMNC.get = { file = \"@folder@/cmnc\" }\n";
+        let bench = Bench::with(configured(config)).await;
+        let agent = bench.start().await;
+        let mut told = Vec::new();
+        for (session, network) in ["01", "02", "", "02"].into_iter().enumerate() {
+            files::put(&bench.gateway.path("cmnc"), network, files::PLAIN).unwrap();
+            if session == 3 {
+                network::run("ip addr del 127.0.0.1/32 dev wwan0; ip addr add 127.0.0.1/32 dev e0").await;
+            }
+            bench.play(json!([[["GET", format!("{SESSIONINFO}//")]]]));
+            bench.session(&agent, session + 1).await;
+            let whole = json_of(&bench.packages().last().unwrap().part(1).unwrap().body);
+            let info = &whole["MOData"]["SessionInfoMO"];
+            told.push((info["CBT"].as_u64().unwrap(), info["ROAMING"].as_u64().unwrap()));
+        }
+        assert_eq!(
+            told,
+            [(1, 0), (1, 1), (1, 2), (3, 2)],
+            "home, abroad, nobody knows; a wire roams nowhere"
+        );
+
+        // The same goes with Package#1, before anything was sent.
+        network::run("ip addr del 127.0.0.1/32 dev e0; ip addr add 127.0.0.1/32 dev wwan0").await;
+        bench.play(json!([]));
+        bench.send(&Notification { request_mos: true, ..bench.notification() }).await;
+        bench.ended(&agent, 5).await;
+        let first = bench.packages().pop().unwrap();
+        let listed = first.json["MOS"].as_array().unwrap().iter().position(|mo| mo["MOID"] == SESSIONINFO);
+        let requested = vec![(u16::try_from(listed.unwrap()).unwrap(), b"none".to_vec())];
+        bench.play(json!([]));
+        bench.send(&Notification { requested, ..bench.notification() }).await;
+        bench.ended(&agent, 6).await;
+        let first = bench.packages().pop().unwrap();
+        assert_eq!(first.json["MOD"][0]["MOData"], json!({"SessionInfoMO": {"CBT": 1, "ROAMING": 1}}));
+        let mut connections: Vec<_> =
+            bench.tape.requests("dm").iter().map(|request| request.connection).collect();
+        connections.dedup();
+        assert_eq!(connections.len(), 6, "one a session, that one included");
         agent.stop().await;
     })
     .await;

@@ -40,7 +40,7 @@ impl Fetched {
         tree: &Tree,
     ) -> Result<Vec<Document>, TreeError> {
         match is_media_type(&self.content_type, media::TNDS_XML) {
-            true => Document::parse_tnds(&self.body, target, tree).map(|document| vec![document]),
+            true => Document::parse_tnds(&self.body, target, tree),
             false => Document::parse(&self.body),
         }
     }

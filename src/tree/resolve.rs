@@ -62,7 +62,7 @@ impl Tree {
     ///
     /// # Errors
     /// [`TreeError::NotFound`], [`TreeError::NotUnique`] for an x-name that several satisfy, [`TreeError::Forbidden`],
-    /// [`TreeError::TooMany`].
+    /// [`TreeError::NotAllowed`] where the DDF allows nothing at all, [`TreeError::TooMany`].
     pub async fn resolve_all(
         &self,
         uri: &ClientUri,
@@ -75,6 +75,7 @@ impl Tree {
             Search { pass: self.pass(visitor)?, uri, object, listings: HashMap::new(), tried: 0 };
         search.check_names()?;
         let roots = search.instances(wanted).await?;
+        search.check_access()?;
         if uri.has_wildcard() {
             let nodes = Box::pin(search.descend(roots)).await?;
             if nodes.is_empty() && !uri.path.contains(&Segment::Any) {
@@ -161,6 +162,21 @@ impl Search<'_> {
             };
         }
         Ok(())
+    }
+
+    /// Where the DDF allows nothing, on the node and on all below it, every command is refused before anybody looks what
+    /// there is: a server does not learn it (TS 11.2 Permissions).
+    fn check_access(&self) -> Result<(), TreeError> {
+        let described = self.uri.path.iter().try_fold(ManagementObject::ROOT, |id, segment| match segment {
+            Segment::Name(name) => self.object.child(id, name),
+            Segment::Letter(_) | Segment::Any => self.object.unnamed_child(id),
+        });
+        match described {
+            Some(id) if self.object.is_closed(id) => {
+                Err(TreeError::NotAllowed { node: self.uri.to_string(), what: "is closed to every command" })
+            }
+            _ => Ok(()),
+        }
     }
 
     /// Step 1: the roots of the instances.
@@ -354,7 +370,7 @@ impl Search<'_> {
         if let Some(known) = self.listings.get(&key) {
             return Ok(Arc::clone(known));
         }
-        let Pass { tree, visitor, snapshot } = &self.pass;
+        let Pass { tree, visitor, snapshot, .. } = &self.pass;
         let children = Arc::new(tree.children(parent, id, snapshot, visitor).await?);
         self.tried(children.len()).await?;
         self.listings.insert(key, Arc::clone(&children));
