@@ -150,12 +150,15 @@ async fn delete_and_default_know_their_limits() {
         ["DEFAULT", "{repository}/defaults?id=[DevID]", BENCH],
         ["DEFAULT", "{repository}/defaults", "urn:oma:mo:no-such-object:1.0"],
         ["DEFAULT", BENCH],
+        ["DEFAULT", "http://plain.example/", BENCH],
+        ["DEFAULT", "https://localhost/", BENCH],
+        ["DEFAULT", "ftp://files.example/", BENCH],
         ["GET", node("Fixed")],
     ]]))
     .await;
     let agent = bench.start().await;
     bench.session(&agent, 1).await;
-    assert_eq!(bench.statuses(), [vec![405, 405, 404, 405, 404, 200, 404, 400, 200]]);
+    assert_eq!(bench.statuses(), [vec![405, 405, 404, 405, 404, 200, 404, 400, 403, 403, 400, 200]]);
     agent.stop().await;
 }
 
