@@ -77,11 +77,7 @@ impl Tree {
         let roots = search.instances(wanted).await?;
         search.check_access()?;
         if uri.has_wildcard() {
-            let nodes = Box::pin(search.descend(roots)).await?;
-            if nodes.is_empty() && !uri.path.contains(&Segment::Any) {
-                return Err(TreeError::NotFound(uri.to_string()));
-            }
-            return Ok(Resolved::Many(nodes));
+            return Ok(Resolved::Many(Box::pin(search.descend(roots)).await?));
         }
         let root = roots.into_iter().next().ok_or_else(|| TreeError::NotFound(uri.to_string()))?;
         let mut node = search.descend_one(root).await?;
@@ -255,13 +251,14 @@ impl Search<'_> {
         Ok(node)
     }
 
-    /// Step 2: the nodes at the path below all of `nodes`. Behind a wildcard, what one of them lacks is no error; in front
-    /// of the first one there is only one node, and it must have it.
+    /// Step 2: the nodes at the path below all of `nodes`. Behind a wildcard, what one of them lacks is no error, but one of
+    /// them must have it; in front of the first one there is only one node.
     async fn descend(&mut self, mut nodes: Vec<NodeRef>) -> Result<Vec<NodeRef>, TreeError> {
         let uri = self.uri;
         let mut many = uri.instance == Selector::Any;
         for segment in &uri.path {
             let mut below = Vec::with_capacity(nodes.len());
+            let is_any_left = !nodes.is_empty();
             for node in nodes {
                 match segment {
                     Segment::Name(name) => match self.step(&node, name).await {
@@ -283,7 +280,11 @@ impl Search<'_> {
                     }
                 }
             }
-            many |= *segment == Segment::Any;
+            match segment {
+                Segment::Any => many = true,
+                _ if below.is_empty() && is_any_left => return Err(TreeError::NotFound(uri.to_string())),
+                _ => {}
+            }
             nodes = below;
         }
         Ok(nodes)

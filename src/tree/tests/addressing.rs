@@ -190,16 +190,19 @@ async fn behind_a_wildcard_each_branch_has_its_own_match_or_none() {
 }
 
 #[tokio::test]
-async fn in_front_of_the_first_wildcard_each_name_must_be_there() {
+async fn what_a_wildcard_has_matched_must_lead_on_somewhere() {
     let figure = Figure::new().await;
     figure
         .all(&[
             ("left/Data/99/*", Err(404)),
             ("left/Data/(x)/*?nv=(x)/Date:99", Err(404)),
             ("(x)/Data/99/*?nv=(x)/ID:GPS", Err(404)),
-            // Behind it, what is not there is only not matched.
+            ("*/Data/99/*", Err(404)),
+            ("*/Data/(x)/*?nv=(x)/Date:99", Err(404)),
+            ("*/Data/2/*", Ok(&[])),
+            // A wildcard that has matched nothing leads nowhere.
             ("left/*/99/Value", Ok(&[])),
-            ("*/Data/99/*", Ok(&[])),
+            ("left/*/(x)/Value?nv=(x)/Date:99", Ok(&[])),
         ])
         .await;
 }
