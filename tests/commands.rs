@@ -97,6 +97,8 @@ async fn an_exec_with_a_server_uri_is_reported_there_in_a_session_of_its_own() {
             (&"/report".to_owned(), &json!({"ResultCode": 1503})),
             "{profile:?}"
         );
+        let device = requests[0].header("omadm-devid");
+        assert!(!device.is_empty() && requests[0].query == format!("id={device}"), "{}", requests[0].query);
         let statuses = requests[1].package().unwrap().statuses();
         assert_eq!(statuses, [200], "an origin of the account's may command");
         assert_eq!(bench.packages().len(), 2, "the account's own server hears nothing of it");
