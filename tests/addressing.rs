@@ -134,6 +134,38 @@ async fn a_wildcard_that_matches_nothing_is_204_and_nothing_is_sent_for_it() {
 }
 
 #[tokio::test]
+async fn get_hput_and_hpost_include_as_many_levels_as_are_asked_for() {
+    let bench = bench(Profile::Draft).await;
+    let (statuses, data) = session(
+        &bench,
+        json!([
+            ["GET", figure("left/?lv=1")],
+            ["HPUT", "{repository}/put", figure("left/?lv=2"), figure("left/Data")],
+            ["HPOST", "{repository}/post", figure("*/Data?lv=1")],
+            ["GET", figure("left/Data/*?lv=1")],
+            ["GET", figure("left/ID?lv=1")],
+        ]),
+    )
+    .await;
+    assert_eq!(statuses, [200; 5]);
+    let one: Value = serde_json::from_str(&data[0]).unwrap();
+    let root = |data: Value, jobs: Value| json!({"moroot": {"ID": "GPS", "Setting": "0xB1", "Data": data, "Jobs": jobs}});
+    assert_eq!(one["MOData"], root(json!({}), json!({})));
+    let body = |path: &str| {
+        let body = bench.repository.get(path).unwrap().body.to_vec();
+        members(&String::from_utf8(body).unwrap()).into_iter().map(|(_, data)| data).collect::<Vec<_>>()
+    };
+    let [first, second] =
+        [("12.1", "a"), ("12.2", "b")].map(|(date, value)| json!({"Date": date, "Value": value}));
+    let whole = json!({"Data": {"1": first, "2": second}});
+    assert_eq!(body("/put"), [root(json!({"1": {}, "2": {}}), json!({"only": {}})), whole]);
+    assert_eq!(body("/post"), vec![json!({"Data": {"1": {}, "2": {}}}); 2]);
+    let each: Vec<Value> = members(&data[3]).into_iter().map(|(_, data)| data).collect();
+    assert_eq!(each, [json!({ "1": first }), json!({ "2": second })], "counted from the node addressed");
+    assert_eq!(data[4], "GPS");
+}
+
+#[tokio::test]
 async fn each_command_finds_its_node_by_values() {
     let bench = bench(Profile::Draft).await;
     bench.repository.put("/leaf", "text/plain", "new");
@@ -152,11 +184,17 @@ async fn each_command_finds_its_node_by_values() {
             ["GET", figure("(x)/ID?nv=(x)/Pin:1234")],
             ["HGET", "{repository}/leaf", figure("*/ID")],
             ["GET", figure("(x)/ID?nv=(x)/ID:G%50S")],
+            ["HGET", "{repository}/leaf", figure("left/Data/2/Value")],
+            ["GET", figure("left/Data/(x)/Date?nv=(x)/Value:new")],
+            ["DELETE", figure("left/Data/(x)?nv=(x)/Value:new")],
+            ["GET", figure("left/Data/(x)/Date?nv=(x)/Value:new&nv=(x)/Date:12.2")],
+            ["GET", figure("(x)/Data/1/Value?nv=(x)/Data/1/Date:12.1")],
         ]),
     )
     .await;
-    assert_eq!(statuses, [200, 200, 200, 200, 200, 200, 200, 404, 200, 404, 404, 200]);
-    assert_eq!((data[1].as_str(), data[11].as_str()), ("new", "GPS"));
+    assert_eq!(statuses[..12], [200, 200, 200, 200, 200, 200, 200, 404, 200, 404, 404, 200]);
+    assert_eq!(statuses[12..], [200, 404, 404, 200, 404], "two nodes are one too many, and two instances");
+    assert_eq!((data[1].as_str(), data[11].as_str(), data[15].as_str()), ("new", "GPS", "12.2"));
     assert_eq!(members(&data[5]), [(figure("right/Data/1/Value"), json!({"Value": "c"}))]);
     assert_eq!(bench.counted(), 2);
     let body = |path: &str| String::from_utf8(bench.repository.get(path).unwrap().body.to_vec()).unwrap();

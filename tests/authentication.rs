@@ -2,9 +2,11 @@
 
 mod support;
 
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
 use omadm_agent::lab::challenge::Algorithm;
 use omadm_agent::lab::gateway::{Account, Auth};
-use omadm_agent::lab::{Authority, Challenge, Options, Script, Server};
+use omadm_agent::lab::{Authority, Challenge, Options, Reply, Script, Server};
 use serde_json::json;
 
 use support::{BENCH, Bench, LIMIT, Setup};
@@ -57,6 +59,21 @@ async fn basic_is_shown_when_asked_for_and_from_then_on_by_itself() {
     assert!(shown(1), "at most the very first request goes without");
     assert_eq!(requests.iter().filter(|request| request.connection == 1).count(), requests.len() - 1);
     assert!(!agent.log().contains(PASSWORD));
+    agent.stop().await;
+}
+
+/// As the name of an account's user the device may give its own.
+#[tokio::test]
+async fn the_user_may_be_the_device() {
+    let setup = setup(|_| Auth::Basic("gw-[DevID]".to_owned(), PASSWORD.to_owned()), |options, _| options);
+    let bench = Bench::with(setup).await;
+    bench.answer([Reply::status(401).header("www-authenticate", "Basic realm=\"dm\"")]);
+    let agent = bench.start().await;
+    bench.session(&agent, 1).await;
+    let requests = bench.tape.requests("dm");
+    let user = format!("gw-{}", requests[0].header("omadm-devid"));
+    let shown = STANDARD.encode(format!("{user}:{PASSWORD}"));
+    assert_eq!(requests[1].header("authorization"), format!("Basic {shown}"));
     agent.stop().await;
 }
 
@@ -158,6 +175,21 @@ async fn cont_within_the_accounts_origins_takes_the_credentials_along() {
     bench.session(&agent, 1).await;
     let last = bench.tape.exchanges().pop().unwrap();
     assert_eq!(last.request.server, "dm", "the next session starts at the account's own URI");
+    agent.stop().await;
+}
+
+#[tokio::test]
+async fn cont_goes_where_continue_origins_let_it_and_nowhere_else() {
+    let bench = Bench::with(basic(PASSWORD)).await;
+    let (own, other) = (bench.server.origin(), bench.repository_server.origin());
+    let config = format!("[session]\ncontinue-origins = [\"{own}\"]\n");
+    bench.gateway.configure(bench.udp, &config).unwrap();
+    bench.play(json!([[["CONT", format!("{own}/other")], ["CONT", format!("{other}/dm")]]]));
+    let agent = bench.start().await;
+    bench.session(&agent, 1).await;
+    assert_eq!(bench.statuses(), [[200, 403]]);
+    assert_eq!(bench.tape.requests("dm").pop().unwrap().path, "/other");
+    assert!(bench.tape.requests("repository").is_empty());
     agent.stop().await;
 }
 

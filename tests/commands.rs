@@ -97,6 +97,8 @@ async fn an_exec_with_a_server_uri_is_reported_there_in_a_session_of_its_own() {
             (&"/report".to_owned(), &json!({"ResultCode": 1503})),
             "{profile:?}"
         );
+        let device = requests[0].header("omadm-devid");
+        assert!(!device.is_empty() && requests[0].query == format!("id={device}"), "{}", requests[0].query);
         let statuses = requests[1].package().unwrap().statuses();
         assert_eq!(statuses, [200], "an origin of the account's may command");
         assert_eq!(bench.packages().len(), 2, "the account's own server hears nothing of it");
@@ -150,12 +152,15 @@ async fn delete_and_default_know_their_limits() {
         ["DEFAULT", "{repository}/defaults?id=[DevID]", BENCH],
         ["DEFAULT", "{repository}/defaults", "urn:oma:mo:no-such-object:1.0"],
         ["DEFAULT", BENCH],
+        ["DEFAULT", "http://plain.example/", BENCH],
+        ["DEFAULT", "https://localhost/", BENCH],
+        ["DEFAULT", "ftp://files.example/", BENCH],
         ["GET", node("Fixed")],
     ]]))
     .await;
     let agent = bench.start().await;
     bench.session(&agent, 1).await;
-    assert_eq!(bench.statuses(), [vec![405, 405, 404, 405, 404, 200, 404, 400, 200]]);
+    assert_eq!(bench.statuses(), [vec![405, 405, 404, 405, 404, 200, 404, 400, 403, 403, 400, 200]]);
     agent.stop().await;
 }
 
@@ -167,7 +172,13 @@ fn document(data: Value) -> String {
 async fn hget_of_a_subtree_is_all_or_nothing() {
     let bench = Bench::playing(json!([
         [["HGET", "{repository}/good", node("")], ["GET", node("")]],
-        [["HGET", "{repository}/half", node("")], ["HGET", "{repository}/stranger", node("")]],
+        [
+            ["HGET", "{repository}/half", node("")],
+            ["HGET", "{repository}/stranger", node("")],
+            ["HGET", "{repository}/twice", node("")],
+            ["HGET", "{repository}/two", node("")],
+            ["HGET", "{repository}/other", node("")],
+        ],
         [["GET", node("Name")], ["GET", node("Number")]],
     ]))
     .await;
@@ -175,6 +186,14 @@ async fn hget_of_a_subtree_is_all_or_nothing() {
     put("/good", json!({"Name": "first", "Number": 7}));
     put("/half", json!({"Name": "second", "Number": "no number"}));
     put("/stranger", json!({"Name": "third", "NoSuchNode": 1}));
+    // What has one name is one node: neither of two values is the right one.
+    for (path, document) in [
+        ("/twice", r#"{"MOData": {"Name": "fourth", "Name": "fifth", "Number": 8}}"#),
+        ("/two", r#"{"MOData": {"Name": "sixth"}, "MOData": {"Number": 9}}"#),
+        ("/other", r#"{"MOID": "urn:oma:mo:oma-dm-devinfo:1.2", "MOData": {"Name": "seventh"}}"#),
+    ] {
+        bench.repository.put(path, "application/dmmo+json", document);
+    }
     let agent = bench.start().await;
     bench.session(&agent, 1).await;
     let statuses = bench.statuses();

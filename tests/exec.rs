@@ -12,7 +12,7 @@ use omadm_agent::lab::tape::Received;
 use omadm_agent::lab::{Options, Reply, Script, Server, files};
 use serde_json::{Value, json};
 
-use support::{Agent, BENCH, Bench, LIMIT, Setup, appears, commands};
+use support::{Agent, BENCH, Bench, LIMIT, Setup, appears, commands, network};
 
 const TOOLS: &str = "urn:bench:mo:tools:1.0";
 
@@ -92,6 +92,33 @@ async fn told(bench: &Bench, agent: &Agent, expected: &[(&str, u64)]) {
         })
         .await;
     assert_eq!(alerts(&bench.packages()), expected, "{}", agent.log());
+}
+
+#[tokio::test]
+async fn an_end_is_reported_as_the_mapping_says_even_by_the_next_agent() {
+    let bench = Bench::with(at_once()).await;
+    let mapping = "exec = { run = [\"@folder@/late\", \"@folder@/pipe\"], codes = { 7 = 1407 }, \
+                   alert-type = \"urn:bench:at:job:1.0:Done\" }";
+    put_tools(&bench, &[("Job", mapping)]);
+    bench.play(json!([[["EXEC", tool("Job")]]]));
+    bench.answer([Reply::closed()]);
+    let agent = bench.start().await;
+    bench.session(&agent, 1).await;
+    assert_eq!(bench.statuses(), [[202]]);
+    bench.release(7).await;
+    bench.until(&agent, "the alert", |exchanges| exchanges.len() >= 3).await;
+    agent.kill().await;
+    let agent = bench.start().await;
+    bench.session(&agent, 2).await;
+    let packages = bench.packages();
+    let reported = json!({"Items": [{
+        "AlertType": "urn:bench:at:job:1.0:Done",
+        "MIMEType": "application/json",
+        "SourceURI": format!("{TOOLS}/1/Job"),
+        "Data": {"ResultCode": 1407},
+    }]});
+    assert_eq!((&packages[2].json["Alert"], &packages.last().unwrap().json["Alert"]), (&reported, &reported));
+    agent.stop().await;
 }
 
 #[tokio::test]
@@ -490,41 +517,33 @@ async fn what_runs_for_an_account_that_is_removed_ends_by_itself_and_is_reported
     agent.stop().await;
 }
 
-/// An address of this machine that is neither loopback nor link-local.
-fn outside_address() -> Option<std::net::IpAddr> {
-    let addresses = nix::ifaddrs::getifaddrs().ok()?;
-    addresses
-        .filter_map(|interface| Some(std::net::IpAddr::V4(interface.address?.as_sockaddr_in()?.ip())))
-        .find(|ip| match ip {
-            std::net::IpAddr::V4(ip) => !ip.is_loopback() && !ip.is_link_local(),
-            std::net::IpAddr::V6(_) => false,
-        })
-}
-
 #[tokio::test]
 async fn whoever_is_told_of_an_execs_end_and_is_not_the_accounts_has_nothing_to_command() {
-    let Some(address) = outside_address() else {
-        println!("this machine has no address but its own: nothing is shown");
-        return;
-    };
-    let config = "[session]\nallow-http = true\n".to_owned();
-    let bench = Bench::with(Setup { config, ..Setup::default() }).await;
-    let options = Options { listen: (address, 0).into(), ..Options::plain("stranger", &bench.tape) };
-    let script = Script::session([commands(json!([["EXEC", node("Count")]])), commands(json!([]))]);
-    let stranger = Server::start(options, script.handler()).await.unwrap();
-    bench.play(json!([[["EXEC", node("Fail"), format!("{}/report", stranger.origin())]]]));
-    let mut agent = bench.start().await;
-    bench.session(&agent, 1).await;
-    assert_eq!(bench.statuses(), [[202]]);
-    let well = |line: &&str| line.contains("ended well");
-    agent.logged("about the report", |_| true).await;
-    let heard = bench.tape.until(LIMIT, |tape| tape.requests("stranger").len() == 1).await;
-    assert!(heard, "{}", agent.log());
-    // A session comes after the one there.
-    bench.session(&agent, 2).await;
-    assert_eq!(agent.log().lines().filter(well).count(), 2, "{}", agent.log());
-    assert_eq!((bench.tape.requests("stranger").len(), bench.counted()), (1, 0));
-    let told = bench.tape.requests("stranger")[0].package().unwrap();
-    assert_eq!(alerts(&[told]), [("Fail".to_owned(), 1503)]);
-    agent.stop().await;
+    let test = "whoever_is_told_of_an_execs_end_and_is_not_the_accounts_has_nothing_to_command";
+    network::of_its_own(test, async {
+        network::run("ip addr add 198.51.100.1/32 dev lo").await;
+        let bench = Bench::new().await;
+        let address = "198.51.100.1".parse().unwrap();
+        let identity = bench.authority.server_for("198.51.100.1").unwrap();
+        let listen = std::net::SocketAddr::new(address, 0);
+        let options = Options { listen, ..Options::new("stranger", identity, &bench.tape) };
+        let script = Script::session([commands(json!([["EXEC", node("Count")]])), commands(json!([]))]);
+        let stranger = Server::start(options, script.handler()).await.unwrap();
+        bench.play(json!([[["EXEC", node("Fail"), format!("{}/report", stranger.origin())]]]));
+        let mut agent = bench.start().await;
+        bench.session(&agent, 1).await;
+        assert_eq!(bench.statuses(), [[202]]);
+        let well = |line: &&str| line.contains("ended well");
+        agent.logged("about the report", |_| true).await;
+        let heard = bench.tape.until(LIMIT, |tape| tape.requests("stranger").len() == 1).await;
+        assert!(heard, "{}", agent.log());
+        // A session comes after the one there.
+        bench.session(&agent, 2).await;
+        assert_eq!(agent.log().lines().filter(well).count(), 2, "{}", agent.log());
+        assert_eq!((bench.tape.requests("stranger").len(), bench.counted()), (1, 0));
+        let told = bench.tape.requests("stranger")[0].package().unwrap();
+        assert_eq!(alerts(&[told]), [("Fail".to_owned(), 1503)]);
+        agent.stop().await;
+    })
+    .await;
 }

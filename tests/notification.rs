@@ -4,14 +4,16 @@ mod support;
 
 use std::time::{Duration, SystemTime};
 
-use omadm_agent::lab::files;
 use omadm_agent::lab::gateway::Account;
 use omadm_agent::lab::notifier::Notification;
+use omadm_agent::lab::{Options, files};
 use omadm_agent::notification::ConnectionType;
+use omadm_agent::notification::outgoing::Outgoing;
+use omadm_agent::notification::wsp::Push;
 use omadm_agent::package::Profile;
 use serde_json::json;
 
-use support::{Bench, SECRET, SERVER_ID, Setup};
+use support::{Agent, Bench, SECRET, SERVER_ID, SESSIONINFO, Setup, network};
 
 #[tokio::test]
 async fn duplicates_are_dropped_even_over_a_restart_and_a_power_cut() {
@@ -114,9 +116,135 @@ async fn five_thousand_hostile_datagrams_do_not_hinder_a_good_one() {
     bench.ended(&agent, 2).await;
     assert!(agent.resident() < memory + (2 << 20), "{} → {}", memory, agent.resident());
     assert!(agent.open_files() <= files + 2, "{} → {}", files, agent.open_files());
-    let dropped = agent.log().lines().filter(|line| line.contains("dropped")).count();
-    assert!(dropped <= 3, "one line a minute:\n{}", agent.log());
-    agent.stop().await;
+    // What no line has told yet is told at the end.
+    agent.signal(nix::sys::signal::Signal::SIGTERM);
+    let (_, log) = agent.output().await;
+    let lines: Vec<&str> = log.lines().filter(|line| line.contains("dropped: ")).collect();
+    assert!((1..=3).contains(&lines.len()), "one line a minute:\n{log}");
+    let count = |line: &str| -> u32 {
+        let before = line.split(" datagram").next().unwrap();
+        before.rsplit(' ').next().unwrap().parse().unwrap()
+    };
+    let counted: u32 = lines.iter().map(|line| count(line)).sum();
+    assert!((100..=5000).contains(&counted), "{counted} of 5000:\n{log}");
+}
+
+#[tokio::test]
+async fn how_old_a_notification_may_be_is_the_operators_to_say() {
+    for (max_age, sessions) in [("5min", 1), ("1h", 2)] {
+        let bench = Bench::new().await;
+        let config = std::fs::read_to_string(bench.gateway.config()).unwrap();
+        let config =
+            config.replace("[notification]\n", &format!("[notification]\nmax-age = \"{max_age}\"\n"));
+        files::put(&bench.gateway.config(), config, files::PLAIN).unwrap();
+        let agent = bench.start().await;
+        let at = SystemTime::now() - Duration::from_secs(6 * 60);
+        bench.send(&Notification { at, ..bench.notification() }).await;
+        if sessions == 2 {
+            bench.ended(&agent, 1).await;
+        }
+        bench.session(&agent, sessions).await;
+        assert_eq!(bench.packages().len(), sessions, "{max_age}");
+        agent.stop().await;
+    }
+}
+
+/// Nobody signed these. An account with a secret wants to know who it was, unless it says otherwise.
+#[tokio::test]
+async fn without_a_digest_nothing_starts_where_there_is_a_secret() {
+    let unsigned = |server_id: Option<&str>, id| {
+        let server_id = server_id.map(str::to_owned);
+        let package = Outgoing { server_id, id: Some(id), req_mos: true, ..Outgoing::default() };
+        Push::default().wrap(&package.encode().unwrap())
+    };
+    let key = "notification = { ";
+    for (written, admitted) in [
+        (key.to_owned(), false),
+        (format!("{key}require-digest = true, "), false),
+        (format!("{key}require-digest = false, "), true),
+    ] {
+        let bench = Bench::new().await;
+        let file = bench.gateway.path("accounts").join(format!("{SERVER_ID}.toml"));
+        let text = std::fs::read_to_string(&file).unwrap().replace(key, &written);
+        assert!(text.contains(&written));
+        files::put(&file, text, files::PLAIN).unwrap();
+        let agent = bench.start().await;
+        bench.send_raw(&unsigned(Some("somebody"), 9001)).await;
+        bench.send_raw(&unsigned(Some(SERVER_ID), 9002)).await;
+        bench.send_raw(&unsigned(Some(SERVER_ID), 9002)).await;
+        if admitted {
+            bench.ended(&agent, 1).await;
+        }
+        // There is but one account that it can be for.
+        bench.send_raw(&unsigned(None, 9003)).await;
+        let expected = if admitted { 2 } else { 0 };
+        if admitted {
+            bench.ended(&agent, expected).await;
+        }
+        bench.session(&agent, expected + 1).await;
+        let mos: Vec<bool> = bench.packages().iter().map(|p| p.json.get("MOS").is_some()).collect();
+        assert_eq!(mos, [vec![true; expected], vec![false]].concat(), "{written}");
+        agent.stop().await;
+    }
+}
+
+/// A gateway with two ways to its server: `eth0`, by which routing leads there, and `wwan0`.
+#[tokio::test]
+async fn the_connection_of_highest_priority_that_is_up_carries_the_session() {
+    use ConnectionType::{AnyAvailable, Mobile, Wireless, Wireline};
+    let test = "the_connection_of_highest_priority_that_is_up_carries_the_session";
+    network::of_its_own(test, async {
+        // Where the kernel's list of network namespaces is; the gateway is in one, its server is here.
+        network::run("mount -t tmpfs tmpfs /run; ip netns add gw; ip addr add 192.0.2.1/32 dev lo").await;
+        for (name, number) in [("eth0", 1), ("wwan0", 2)] {
+            network::run(&format!(
+                "ip link add {name} netns gw type veth peer name to-{name}
+                 ip addr add 10.0.{number}.1/24 dev to-{name}; ip link set to-{name} up
+                 ip -n gw addr add 10.0.{number}.2/24 dev {name}; ip -n gw link set {name} up
+                 ip -n gw route add 192.0.2.1 via 10.0.{number}.1 dev {name} metric {number}"
+            ))
+            .await;
+        }
+        let mut bench = Bench::with(Setup {
+            server: Box::new(|options, authority| Options {
+                listen: ([192, 0, 2, 1], 0).into(),
+                identity: Some(authority.server_for("192.0.2.1").unwrap()),
+                ..options
+            }),
+            ..Setup::default()
+        })
+        .await;
+        bench.gateway.configure(([0, 0, 0, 0], 2948).into(), "[session]\nbearer-wait = \"1s\"\n").unwrap();
+        bench.udp = ([10, 0, 1, 2], 2948).into();
+        let mut agent = Agent::spawn_in_network(&bench.gateway, "gw").await;
+        agent.ready().await;
+
+        let (wireline, mobile) = ([10, 0, 1, 2], [10, 0, 2, 2]);
+        let mut expected = Vec::new();
+        let mut hold = async |preferred: Vec<ConnectionType>, from: [u8; 4]| {
+            bench.play(json!([[["GET", format!("{SESSIONINFO}//CBT")]]]));
+            bench.send(&Notification { preferred, ..bench.notification() }).await;
+            expected.extend([std::net::IpAddr::from(from); 2]);
+            bench.ended(&agent, expected.len() / 2).await;
+            let carriers: Vec<_> = bench.tape.requests("dm").iter().map(|r| r.peer.ip()).collect();
+            assert_eq!(carriers, expected);
+            let told = bench.packages().last().unwrap().part(1).unwrap().body.clone();
+            assert_eq!(told, if from == mobile { b"1" } else { b"3" }, "the session knows what carries it");
+        };
+        hold(vec![], wireline).await;
+        hold(vec![Mobile, Wireline], mobile).await;
+        hold(vec![Wireline, Mobile], wireline).await;
+        hold(vec![Wireless, Mobile, Wireline], mobile).await;
+        hold(vec![Wireless, AnyAvailable], wireline).await;
+        network::run("ip -n gw link set wwan0 down").await;
+        hold(vec![Mobile, Wireline], wireline).await;
+        hold(vec![Wireless, Mobile, AnyAvailable], wireline).await;
+        bench.send(&Notification { preferred: vec![Wireless, Mobile], ..bench.notification() }).await;
+        agent.logged("that it gave up", |line| line.contains("preferred connection types")).await;
+        assert_eq!(bench.packages().len(), 14, "nothing else will do");
+        agent.stop().await;
+    })
+    .await;
 }
 
 #[tokio::test]

@@ -3,16 +3,13 @@
 
 mod support;
 
-use std::process::Stdio;
-
 use omadm_agent::lab::notifier::Notification;
 use omadm_agent::lab::{Options, Reply, Request, Server, files};
 use omadm_agent::notification::ConnectionType;
 use omadm_agent::store::Store;
 use serde_json::{Value, json};
-use tokio::process::Command;
 
-use support::{BENCH, Bench, DEVINFO, DMACC, SESSIONINFO, Setup};
+use support::{BENCH, Bench, DEVINFO, DMACC, SESSIONINFO, Setup, commands, network};
 
 const CRATE: &str = "urn:bench:mo:crate:1.0";
 const IMAGE: &str = "urn:bench:mo:image:1.0";
@@ -214,10 +211,11 @@ async fn a_browser_that_stays_open_holds_up_nothing() {
 #[tokio::test]
 async fn a_browser_that_does_not_start_is_no_obstacle() {
     let bench = Bench::with(configured("[show]\nbrowser = [\"/no/such/browser\"]\n")).await;
-    bench.play(json!([[["SHOW", "https://portal.example/"], ["GET", node("Fixed")]]]));
+    let show = |scheme: &str| json!(["SHOW", format!("{scheme}://portal.example/")]);
+    bench.play(json!([[show("https"), show("http"), ["GET", node("Fixed")]]]));
     let agent = bench.start().await;
     bench.session(&agent, 1).await;
-    assert_eq!(bench.statuses(), [vec![500, 200]]);
+    assert_eq!(bench.statuses(), [vec![500, 500, 200]], "either scheme is good for a browser");
     agent.stop().await;
 }
 
@@ -338,10 +336,14 @@ async fn the_session_tells_what_carries_it() {
 
 #[tokio::test]
 async fn a_node_without_content_is_204() {
-    let bench = Bench::playing(json!([[["GET", node("Name")], ["GET", node("Operations")]]])).await;
+    let nothing = "urn:bench:mo:nothing:1.0//Null";
+    let bench =
+        Bench::playing(json!([[["GET", node("Name")], ["GET", node("Operations")], ["GET", nothing]]])).await;
+    let mapping = "instances = [\"1\"]\n[node.Null]\nget = { value = \"\" }";
+    put_object(&bench, "urn:bench:mo:nothing:1.0", "Nothing", &leaf("Null", "null", "text/plain"), mapping);
     let agent = bench.start().await;
     bench.session(&agent, 1).await;
-    assert_eq!(bench.statuses(), [vec![204, 204]]);
+    assert_eq!(bench.statuses(), [vec![204, 204, 204]]);
     let sent = &bench.tape.requests("dm")[1];
     assert_eq!(sent.header("content-type"), "application/vnd.oma.dm.response+json");
     agent.stop().await;
@@ -449,6 +451,52 @@ async fn a_repository_that_is_down_or_busy_is_503() {
 }
 
 #[tokio::test]
+async fn a_leaf_without_a_media_type_is_plain_text() {
+    let text = "urn:bench:mo:text:1.0//Text";
+    let bench = Bench::playing(json!([[["HGET", "{repository}/text", text], ["GET", text]]])).await;
+    let described = leaf("Text", "chr", "?").replace("<DFType><MIME>?</MIME></DFType>", "");
+    put_object(&bench, "urn:bench:mo:text:1.0", "Text", &described, "instances = [\"1\"]");
+    bench.repository.put("/text", "text/plain;charset=utf-8", "plain");
+    let agent = bench.start().await;
+    bench.session(&agent, 1).await;
+    assert_eq!(bench.statuses(), [vec![200, 200]]);
+    let part = bench.packages()[1].part(2).unwrap().clone();
+    assert_eq!((part.content_type.as_str(), part.body.as_slice()), ("text/plain", &b"plain"[..]));
+    let accept = bench.tape.requests("repository")[0].header("accept").to_owned();
+    assert!(accept.ends_with(", text/plain;q=0.5"), "{accept}");
+    agent.stop().await;
+}
+
+#[tokio::test]
+async fn cont_moves_the_session_until_another_cont_moves_it_again() {
+    let bench = Bench::new().await;
+    let own = bench.server.origin();
+    let get = || json!(["GET", node("Fixed")]);
+    let mut answers = [
+        commands(json!([get()])),
+        commands(json!([])),
+        commands(json!([["CONT", format!("{own}/back?[DevID]")], get()])),
+    ]
+    .into_iter();
+    let options = Options::new("elsewhere", bench.authority.server().unwrap(), &bench.tape);
+    let answer = move |_: &Request| answers.next().unwrap_or_else(|| Reply::status(404));
+    let elsewhere = Server::start(options, answer).await.unwrap();
+    bench.list_origin(&elsewhere.origin());
+    bench.play(json!([[get()], [["CONT", format!("{}/there", elsewhere.origin())], get()], [get()]]));
+    let agent = bench.start().await;
+    bench.session(&agent, 1).await;
+    let device = bench.tape.requests("dm")[0].header("omadm-devid").to_owned();
+    let exchanges = bench.tape.exchanges();
+    let paths: Vec<_> = exchanges.iter().map(|exchange| exchange.request.target()).collect();
+    let (first, back) = (format!("/dm?id={device}"), format!("/back?{device}"));
+    let there = || "/there".to_owned();
+    assert_eq!(paths, [first.clone(), first, there(), there(), there(), back.clone(), back]);
+    assert!(exchanges.iter().skip(1).all(|exchange| !exchange.request.is_initiation()), "one session");
+    assert!(exchanges.iter().all(|exchange| exchange.request.header("omadm-devid") == device));
+    agent.stop().await;
+}
+
+#[tokio::test]
 async fn nothing_that_is_dropped_is_answered() {
     let bench = Bench::new().await;
     let agent = bench.start().await;
@@ -467,102 +515,73 @@ async fn nothing_that_is_dropped_is_answered() {
     agent.stop().await;
 }
 
-/// Runs one of the ignored tests of this file in a network namespace of its own, where it may make interfaces. False:
-/// this machine makes no namespaces.
-async fn in_a_network_of_its_own(test: &str) -> bool {
-    let unshare = |command: &std::ffi::OsStr| {
-        let mut unshared = Command::new("unshare");
-        unshared.args(["--map-root-user", "--net", "--mount"]).arg(command).stdin(Stdio::null());
-        unshared
-    };
-    if !unshare("true".as_ref()).status().await.is_ok_and(|status| status.success()) {
-        return false;
-    }
-    let mut child = unshare(std::env::current_exe().unwrap().as_os_str());
-    let output = child.args(["--exact", "--ignored", "--nocapture", test]).output().await.unwrap();
-    let text = String::from_utf8_lossy(&output.stdout);
-    assert!(output.status.success(), "{text}{}", String::from_utf8_lossy(&output.stderr));
-    assert!(text.contains("1 passed"), "{text}");
-    true
-}
-
-async fn run(line: &str) {
-    let status = Command::new("sh").args(["-ec", line]).status().await.unwrap();
-    assert!(status.success(), "{line}");
-}
-
-/// A wireline interface comes up when the test says so.
 #[tokio::test]
 async fn a_session_waits_until_a_preferred_connection_comes_up() {
-    if !in_a_network_of_its_own("until_a_wire_comes_up").await {
-        eprintln!("left out: this machine makes no namespaces");
-    }
-}
-
-#[tokio::test]
-#[ignore = "run by a_session_waits_until_a_preferred_connection_comes_up"]
-async fn until_a_wire_comes_up() {
-    run("mount -t sysfs sysfs /sys; ip link set lo up").await;
-    let bench = Bench::new().await;
-    let mut agent = bench.start().await;
-    bench.send(&Notification { preferred: vec![ConnectionType::Wireline], ..bench.notification() }).await;
-    agent.logged("that it waits", |line| line.contains("waiting for a preferred connection type")).await;
-    assert!(bench.packages().is_empty());
-    run("ip link add e0 type veth peer name e1; ip addr add 192.0.2.1/24 dev e0; ip link set e1 up; ip link set e0 up")
-        .await;
-    bench.ended(&agent, 1).await;
-    agent.stop().await;
+    network::of_its_own("a_session_waits_until_a_preferred_connection_comes_up", async {
+        network::run("mount -t sysfs sysfs /sys").await;
+        let bench = Bench::new().await;
+        let mut agent = bench.start().await;
+        bench.send(&Notification { preferred: vec![ConnectionType::Wireline], ..bench.notification() }).await;
+        agent.logged("that it waits", |line| line.contains("waiting for a preferred connection type")).await;
+        assert!(bench.packages().is_empty());
+        network::run("ip link add e0 type veth peer name e1; ip addr add 192.0.2.1/24 dev e0").await;
+        network::run("ip link set e1 up; ip link set e0 up").await;
+        bench.ended(&agent, 1).await;
+        agent.stop().await;
+    })
+    .await;
 }
 
 /// All goes by an interface that is named as modems are, then by one that is named as no modem is.
 #[tokio::test]
 async fn the_session_tells_what_carries_it_and_whether_that_roams() {
-    if !in_a_network_of_its_own("over_a_modem_and_over_a_wire").await {
-        eprintln!("left out: this machine makes no namespaces");
-    }
-}
-
-#[tokio::test]
-#[ignore = "run by the_session_tells_what_carries_it_and_whether_that_roams"]
-async fn over_a_modem_and_over_a_wire() {
-    run("mount -t sysfs sysfs /sys; ip link set lo up; ip link add wwan0 type veth peer name e0; \
+    network::of_its_own("the_session_tells_what_carries_it_and_whether_that_roams", async {
+        network::run(
+            "mount -t sysfs sysfs /sys; ip link add wwan0 type veth peer name e0; \
          ip link set wwan0 up; ip link set e0 up; \
-         ip addr del 127.0.0.1/8 dev lo; ip addr add 127.0.0.2/8 dev lo; ip addr add 127.0.0.1/32 dev wwan0")
-    .await;
-    let config = "[subscriber]\nMCC.get = { value = \"262\" }\nMNC.get = { value = \"01\" }\n\
+         ip addr del 127.0.0.1/8 dev lo; ip addr add 127.0.0.2/8 dev lo; ip addr add 127.0.0.1/32 dev wwan0",
+        )
+        .await;
+        let config = "[subscriber]\nMCC.get = { value = \"262\" }\nMNC.get = { value = \"01\" }\n\
                   CMCC.get = { value = \"262\" }\nCMNC.get = { file = \"@folder@/cmnc\" }\n";
-    let bench = Bench::with(configured(config)).await;
-    let agent = bench.start().await;
-    let mut told = Vec::new();
-    for (session, network) in ["01", "02", "", "02"].into_iter().enumerate() {
-        files::put(&bench.gateway.path("cmnc"), network, files::PLAIN).unwrap();
-        if session == 3 {
-            run("ip addr del 127.0.0.1/32 dev wwan0; ip addr add 127.0.0.1/32 dev e0").await;
+        let bench = Bench::with(configured(config)).await;
+        let agent = bench.start().await;
+        let mut told = Vec::new();
+        for (session, network) in ["01", "02", "", "02"].into_iter().enumerate() {
+            files::put(&bench.gateway.path("cmnc"), network, files::PLAIN).unwrap();
+            if session == 3 {
+                network::run("ip addr del 127.0.0.1/32 dev wwan0; ip addr add 127.0.0.1/32 dev e0").await;
+            }
+            bench.play(json!([[["GET", format!("{SESSIONINFO}//")]]]));
+            bench.session(&agent, session + 1).await;
+            let whole = json_of(&bench.packages().last().unwrap().part(1).unwrap().body);
+            let info = &whole["MOData"]["SessionInfoMO"];
+            told.push((info["CBT"].as_u64().unwrap(), info["ROAMING"].as_u64().unwrap()));
         }
-        bench.play(json!([[["GET", format!("{SESSIONINFO}//")]]]));
-        bench.session(&agent, session + 1).await;
-        let whole = json_of(&bench.packages().last().unwrap().part(1).unwrap().body);
-        let info = &whole["MOData"]["SessionInfoMO"];
-        told.push((info["CBT"].as_u64().unwrap(), info["ROAMING"].as_u64().unwrap()));
-    }
-    assert_eq!(told, [(1, 0), (1, 1), (1, 2), (3, 2)], "home, abroad, nobody knows; a wire roams nowhere");
+        assert_eq!(
+            told,
+            [(1, 0), (1, 1), (1, 2), (3, 2)],
+            "home, abroad, nobody knows; a wire roams nowhere"
+        );
 
-    // The same goes with Package#1, before anything was sent.
-    run("ip addr del 127.0.0.1/32 dev e0; ip addr add 127.0.0.1/32 dev wwan0").await;
-    bench.play(json!([]));
-    bench.send(&Notification { request_mos: true, ..bench.notification() }).await;
-    bench.ended(&agent, 5).await;
-    let first = bench.packages().pop().unwrap();
-    let listed = first.json["MOS"].as_array().unwrap().iter().position(|mo| mo["MOID"] == SESSIONINFO);
-    let requested = vec![(u16::try_from(listed.unwrap()).unwrap(), b"none".to_vec())];
-    bench.play(json!([]));
-    bench.send(&Notification { requested, ..bench.notification() }).await;
-    bench.ended(&agent, 6).await;
-    let first = bench.packages().pop().unwrap();
-    assert_eq!(first.json["MOD"][0]["MOData"], json!({"SessionInfoMO": {"CBT": 1, "ROAMING": 1}}));
-    let mut connections: Vec<_> =
-        bench.tape.requests("dm").iter().map(|request| request.connection).collect();
-    connections.dedup();
-    assert_eq!(connections.len(), 6, "one a session, that one included");
-    agent.stop().await;
+        // The same goes with Package#1, before anything was sent.
+        network::run("ip addr del 127.0.0.1/32 dev e0; ip addr add 127.0.0.1/32 dev wwan0").await;
+        bench.play(json!([]));
+        bench.send(&Notification { request_mos: true, ..bench.notification() }).await;
+        bench.ended(&agent, 5).await;
+        let first = bench.packages().pop().unwrap();
+        let listed = first.json["MOS"].as_array().unwrap().iter().position(|mo| mo["MOID"] == SESSIONINFO);
+        let requested = vec![(u16::try_from(listed.unwrap()).unwrap(), b"none".to_vec())];
+        bench.play(json!([]));
+        bench.send(&Notification { requested, ..bench.notification() }).await;
+        bench.ended(&agent, 6).await;
+        let first = bench.packages().pop().unwrap();
+        assert_eq!(first.json["MOD"][0]["MOData"], json!({"SessionInfoMO": {"CBT": 1, "ROAMING": 1}}));
+        let mut connections: Vec<_> =
+            bench.tape.requests("dm").iter().map(|request| request.connection).collect();
+        connections.dedup();
+        assert_eq!(connections.len(), 6, "one a session, that one included");
+        agent.stop().await;
+    })
+    .await;
 }

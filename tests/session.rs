@@ -33,10 +33,14 @@ async fn a_notification_starts_a_session_that_reads_this_machine() {
         assert_eq!(request.method, "POST");
         assert_eq!(request.header("omadm-devid"), device);
         assert_eq!(request.header("accept"), "application/vnd.oma.dm.request+json");
+        assert_eq!(request.header("host"), bench.server.address().to_string());
+        assert_eq!(request.header("x-omadmdevid"), "", "that was an older draft's");
         assert_eq!(request.connection, 1, "one connection carries the whole session");
         assert_eq!(request.path, "/dm");
         assert_eq!(request.query, format!("id={device}"));
     }
+
+    assert_eq!(requests[0].header("content-type"), "application/vnd.oma.dm.initiation+json");
 
     let packages = bench.packages();
     let mos = packages[0].json["MOS"].as_array().expect("MOS was asked for");
@@ -190,23 +194,26 @@ async fn what_is_no_package_ends_the_session_and_runs_nothing() {
     let exec = json!({"CMD": [["EXEC", format!("{BENCH}//Operations/Count")]]});
     let twice = json!({"CMD": [["EXEC", format!("{BENCH}//Operations/Count")]], "Cmd": []});
     let replies = [
-        Reply::ok("application/vnd.oma.dm.request+json", "{\"CMD\": [[\"EXEC\""),
-        Reply::ok("text/html", exec.to_string()),
-        Reply::package(&twice),
-        Reply::package(&json!({"Commands": []})),
-        Reply::package(&json!([1])),
-        Reply::status(404),
-        Reply::status(302).header("location", "https://127.0.0.1:1/elsewhere"),
+        (Reply::ok("application/vnd.oma.dm.request+json", "{\"CMD\": [[\"EXEC\""), "JSON"),
+        (Reply::ok("text/html", exec.to_string()), "text/html"),
+        (Reply::package(&twice), "CMD"),
+        (Reply::package(&json!({"Commands": []})), "CMD"),
+        (Reply::package(&json!([1])), "JSON"),
+        (Reply::status(404), "404"),
+        (Reply::status(302).header("location", "/elsewhere"), "302"),
+        (Reply::status(307).header("location", "/elsewhere"), "307"),
     ];
-    for reply in replies {
+    for (reply, why) in replies {
         let bench = Bench::new().await;
         bench.answer([reply.clone()]);
         let mut agent = bench.start().await;
         bench.notify().await;
-        agent.logged("that the session failed", |line| line.contains("failed")).await;
+        let line = agent.logged("that the session failed", |line| line.contains("failed")).await;
+        assert!(line.contains(why), "{line}");
         assert_eq!(bench.counted(), 0, "{reply:?}");
-        assert!(bench.packages().iter().all(|package| package.initiation), "{reply:?}");
         agent.stop().await;
+        let targets: Vec<_> = bench.tape.requests("dm").into_iter().map(|request| request.path).collect();
+        assert_eq!(targets, ["/dm"], "neither followed nor tried again: {reply:?}");
     }
 }
 

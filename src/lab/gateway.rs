@@ -25,6 +25,8 @@ pub struct Account {
     pub server_uri: String,
     /// `tls.ca-file`'s content; none: the system's roots.
     pub ca_pem: Option<String>,
+    /// `tls.repository-ca-file`'s content; none: the system's roots.
+    pub repository_ca_pem: Option<String>,
     /// `origins`
     pub origins: Vec<String>,
     /// `auth`
@@ -162,9 +164,14 @@ pub fn put_account(folder: &Path, account: &Account) -> io::Result<()> {
         "server-id = \"{id}\"\nname = \"{id}\"\nserver-uri = \"{}\"\norigins = {:?}\n",
         account.server_uri, account.origins
     );
-    if let Some(pem) = &account.ca_pem {
-        files::put(&folder.join(format!("{id}.ca.pem")), pem, PLAIN)?;
-        add(&mut text, format_args!("tls = {{ ca-file = \"{id}.ca.pem\" }}"));
+    for (key, file, pem) in [
+        ("ca-file", "ca.pem", &account.ca_pem),
+        ("repository-ca-file", "repository-ca.pem", &account.repository_ca_pem),
+    ] {
+        if let Some(pem) = pem {
+            files::put(&folder.join(format!("{id}.{file}")), pem, PLAIN)?;
+            add(&mut text, format_args!("tls.{key} = \"{id}.{file}\""));
+        }
     }
     match &account.auth {
         Auth::None => {}
@@ -231,6 +238,7 @@ mod tests {
             let account = Account {
                 auth,
                 secret: Some("secret".to_owned()),
+                repository_ca_pem: Some(authority.pem().to_owned()),
                 origins: vec!["https://127.0.0.1:4430".to_owned()],
                 ..Account::new(&format!("s{number}"), "https://localhost/dm?id=[DevID]", &authority)
             };

@@ -274,6 +274,42 @@ mod tests {
     }
 
     #[test]
+    fn each_format_has_its_json_type() {
+        for (format, text, written) in [
+            (Format::Bool, "1", "true"),
+            (Format::Bool, "false", "false"),
+            (Format::Int, "-7", "-7"),
+            (Format::Float, "2.5", "2.5"),
+            (Format::Chr, "5", r#""5""#),
+            (Format::Xml, "<a/>", r#""<a/>""#),
+            (Format::Date, "2026-01-31", r#""2026-01-31""#),
+            (Format::Time, "12:00:00Z", r#""12:00:00Z""#),
+            (Format::Bin, "aGk=", r#""aGk=""#),
+            (Format::B64, "aGk=", r#""aGk=""#),
+            (Format::Null, "", "null"),
+        ] {
+            let mut out = Vec::new();
+            Value::from_text(format, text).unwrap().write_json(&mut out);
+            assert_eq!(String::from_utf8(out).unwrap(), written, "{format:?}");
+        }
+        let of_other_types = [json!(true), json!(5), json!("a!"), json!(null), json!({}), json!([])];
+        for (format, own) in [
+            (Format::Bool, 0),
+            (Format::Int, 1),
+            (Format::Float, 1),
+            (Format::Chr, 2),
+            (Format::Xml, 2),
+            (Format::Date, 2),
+            (Format::Time, 2),
+            (Format::Null, 3),
+        ] {
+            for (at, json) in of_other_types.iter().enumerate() {
+                assert_eq!(Value::from_json(format, json).is_ok(), at == own, "{format:?}: {json}");
+            }
+        }
+    }
+
+    #[test]
     fn text_keeps_its_white_space() {
         assert_eq!(Value::from_text(Format::Chr, " a\n"), Ok(Value::Text(" a\n".to_owned())));
     }

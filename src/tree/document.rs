@@ -218,7 +218,9 @@ impl<'de> Visitor<'de> for Single<'_> {
                     continue;
                 }
             };
-            *member = Some(map.next_value_seed(self.0.node())?);
+            if member.replace(map.next_value_seed(self.0.node())?).is_some() {
+                return Err(A::Error::custom(format_args!("{name} is there twice")));
+            }
         }
         let data = data.ok_or_else(|| A::Error::custom("has no MOData"))?;
         Ok(Head { moid, client_uri, data })

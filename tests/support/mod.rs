@@ -14,6 +14,7 @@
 pub mod bus;
 pub mod figure;
 pub mod local;
+pub mod network;
 
 use std::net::{Ipv4Addr, SocketAddr};
 use std::os::fd::OwnedFd;
@@ -302,22 +303,30 @@ impl Agent {
     }
 
     /// Starts `omadmd` with a file system of `size` (as `mount` takes it) of its own at `folder`, a copy of what is
-    /// there; none where the kernel gives nobody a namespace.
-    pub async fn spawn_on_small_disk(
-        gateway: &Gateway,
-        folder: &std::path::Path,
-        size: &str,
-    ) -> Option<Self> {
-        let unshare = ["--user", "--map-root-user", "--mount"];
-        let tried = Command::new("unshare").args(unshare).arg("true").status().await;
-        if !tried.is_ok_and(|status| status.success()) {
-            return None;
-        }
+    /// there. Where the kernel gives nobody a namespace it ends at once, and says so.
+    pub async fn spawn_on_small_disk(gateway: &Gateway, folder: &std::path::Path, size: &str) -> Self {
         let script = "mount -t tmpfs -o size=\"$3\" small /mnt && cp -a \"$2\"/. /mnt && mount --move /mnt \"$2\" && exec \"$0\" --config \"$1\"";
         let mut command = Command::new("unshare");
-        command.args(unshare).args(["sh", "-c", script, env!("CARGO_BIN_EXE_omadmd")]);
+        command.args(["--user", "--map-root-user", "--mount"]);
+        command.args(["sh", "-c", script, env!("CARGO_BIN_EXE_omadmd")]);
         command.arg(gateway.config()).arg(folder).arg(size).stdin(Stdio::null());
-        Some(Self::run(gateway, command).await)
+        Self::run(gateway, command).await
+    }
+
+    /// Starts `omadmd` on a system whose only root certificates are those of `file`.
+    pub async fn spawn_with_system_roots(gateway: &Gateway, file: &std::path::Path) -> Self {
+        let mut command = Command::new("env");
+        command.arg(format!("SSL_CERT_FILE={}", file.display())).arg(env!("CARGO_BIN_EXE_omadmd"));
+        command.arg("--config").arg(gateway.config()).stdin(Stdio::null());
+        Self::run(gateway, command).await
+    }
+
+    /// Starts `omadmd` in a network namespace that `ip netns` made.
+    pub async fn spawn_in_network(gateway: &Gateway, namespace: &str) -> Self {
+        let mut command = Command::new("ip");
+        command.args(["netns", "exec", namespace, env!("CARGO_BIN_EXE_omadmd"), "--config"]);
+        command.arg(gateway.config()).stdin(Stdio::null());
+        Self::run(gateway, command).await
     }
 
     async fn run(gateway: &Gateway, mut command: Command) -> Self {

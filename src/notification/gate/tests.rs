@@ -56,6 +56,23 @@ fn reason(result: Result<Admitted, Rejected>) -> &'static str {
 }
 
 #[test]
+fn the_configuration_is_the_policy() {
+    let seconds = Duration::from_secs;
+    let settings = crate::config::Notification {
+        listen: Vec::new(),
+        accept_bare: true,
+        max_age: seconds(10),
+        replay_window: seconds(100),
+    };
+    let mut gate = Gate::new(Policy::from(&settings));
+    let bare = |id, time| from_acme(id).sign(b"key", b"", Some(time)).unwrap();
+    assert_eq!(reason(gate.admit(&bare(1, NOW - 11), &acme(), clock(NOW))), "stale");
+    assert_eq!(reason(gate.admit(&bare(1, NOW - 10), &acme(), clock(NOW))), "admitted");
+    assert_eq!(reason(gate.admit(&bare(1, NOW + 100), &acme(), clock(NOW + 100))), "duplicate");
+    assert_eq!(reason(gate.admit(&bare(1, NOW + 101), &acme(), clock(NOW + 101))), "admitted");
+}
+
+#[test]
 fn admits_what_is_signed_fresh_and_new() {
     let sent = Outgoing {
         preferred: vec![ConnectionType::Wireline, ConnectionType::Wireline, ConnectionType::AnyAvailable],

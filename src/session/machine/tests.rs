@@ -188,6 +188,17 @@ fn an_empty_command_array_is_answered_and_an_empty_body_ends() {
 }
 
 #[test]
+fn any_2xx_with_a_body_is_a_package2_but_204() {
+    for status in [200, 201, 202, 206, 299] {
+        let (mut machine, _) = start();
+        let Event::Answered(answer) = package2(json!([["GET", "a"]])) else { panic!("no answer") };
+        assert_eq!(name(&machine.handle(Event::Answered(Answer { status, ..answer }), 0)), "GET", "{status}");
+        let (mut machine, _) = start();
+        assert_eq!(machine.handle(http(status, None), 0), Action::Finish(Outcome::Completed), "{status}");
+    }
+}
+
+#[test]
 fn a_server_that_never_ends_is_ended() {
     let (mut machine, _) = start();
     for _ in 1..LIMITS.packages {
