@@ -290,3 +290,33 @@ async fn the_approved_profile_says_first_why_a_session_is_held_and_hears_no_answ
         ]
     );
 }
+
+#[tokio::test]
+async fn of_a_bootstrap_the_server_hears_even_if_its_notification_comes_first() {
+    for (schedule, complete) in [("jitter = \"24h\"", true), ("first-contact = false", false)] {
+        let setup = Setup {
+            account: Box::new(move |account, _| {
+                account.profile = Profile::Approved;
+                account.extra = format!("schedule = {{ at-boot = false, {schedule} }}\n");
+            }),
+            ..Setup::default()
+        };
+        let bench = Bench::with(setup).await;
+        let agent = bench.start().await;
+        for (id, sessions) in [(7, 1), (8, 2)] {
+            let notification = Notification { id, profile: Profile::Approved, ..bench.notification() };
+            bench.send(&notification).await;
+            bench.ended(&agent, sessions).await;
+        }
+        let told = |package: usize| -> Vec<(String, Value)> {
+            let alerts = bench.packages()[package].json["Alert"].as_array().unwrap().clone();
+            alerts.iter().map(|alert| (alert["AlertType"].to_string(), alert["Data"].clone())).collect()
+        };
+        let mgmt = |name: &str| format!("\"urn:oma:at:dm:2.0:{name}\"");
+        let server = |id: u16| (mgmt("ServerInitiatedMgmt"), json!({ "NOTIFICATION-ID": id }));
+        let mut first = vec![server(7)];
+        first.extend(complete.then(|| (mgmt("BootstrapComplete"), Value::Null)));
+        assert_eq!((told(0), told(1)), (first, vec![server(8)]), "{schedule}");
+        agent.stop().await;
+    }
+}

@@ -3,12 +3,15 @@
 
 mod support;
 
+use omadm_agent::lab::files;
+use omadm_agent::lab::gateway::Account;
 use omadm_agent::lab::notifier::Notification;
 use omadm_agent::lab::tape::Received;
+use omadm_agent::package::Profile;
 use serde_json::{Value, json};
 
 use support::figure::{FIGURE, figure, put_figure};
-use support::{Agent, BENCH, Bench, DEVINFO, DMACC, SESSIONINFO};
+use support::{Agent, BENCH, Bench, DEVINFO, DMACC, SERVER_ID, SESSIONINFO, Setup};
 
 async fn new() -> Bench {
     let bench = Bench::new().await;
@@ -124,12 +127,17 @@ async fn a_notification_brings_the_objects_that_the_server_has_not() {
     bench.ended(&agent, 2).await;
     let packages = bench.packages();
     let (mos, data) = (packages[1].json["MOS"].as_array().unwrap().clone(), packages.last().unwrap());
+    assert_eq!(packages[1].json["MOD"], Value::Null, "no data but for what is asked for");
     let index = |moid: &str| u16::try_from(mos.iter().position(|mo| mo["MOID"] == moid).unwrap()).unwrap();
     let (devinfo, left) = (validator(data, 1), validator(data, 2));
     agent.stop().await;
 
     // The list that the server got counts, not the one it would get now.
     std::fs::remove_dir_all(bench.gateway.path("mo/bench")).unwrap();
+    let account = bench.gateway.path("accounts").join(format!("{SERVER_ID}.toml"));
+    let text = std::fs::read_to_string(&account).unwrap();
+    let narrowed = format!("permissions = [\"{DEVINFO}\", \"{FIGURE}\"]\n{text}");
+    files::put(&account, narrowed, files::PLAIN).unwrap();
     let mut agent = bench.start().await;
     bench.play(json!([]));
     bench
@@ -137,6 +145,7 @@ async fn a_notification_brings_the_objects_that_the_server_has_not() {
             (index(DEVINFO), devinfo.into_bytes()),
             (index(FIGURE), left.into_bytes()),
             (index(BENCH), b"gone".to_vec()),
+            (index(DMACC), b"no longer listed".to_vec()),
             (index(SESSIONINFO), b"none".to_vec()),
             (999, b"x".to_vec()),
         ]))
@@ -154,5 +163,33 @@ async fn a_notification_brings_the_objects_that_the_server_has_not() {
     assert!(sent[2]["CV"].is_string());
     assert_eq!(sent[3]["MOID"], json!(SESSIONINFO), "it is never fresh");
     assert_eq!(sent.len(), 4);
+    agent.stop().await;
+}
+
+#[tokio::test]
+async fn in_an_approved_session_too_what_is_asked_for_comes_with_package1() {
+    let account = |account: &mut Account, _: &_| account.profile = Profile::Approved;
+    let bench = Bench::with(Setup { account: Box::new(account), ..Setup::default() }).await;
+    put_figure(&bench.gateway);
+    let agent = bench.start().await;
+    bench.play(json!([[["GET", figure("left/")]]]));
+    bench.send(&Notification { request_mos: true, ..bench.notification() }).await;
+    bench.ended(&agent, 1).await;
+    let packages = bench.packages();
+    let mos = packages[0].json["MOS"].as_array().unwrap();
+    let index = u16::try_from(mos.iter().position(|mo| mo["MOID"] == FIGURE).unwrap()).unwrap();
+    let left: Value = serde_json::from_slice(&packages[1].part(1).unwrap().body).unwrap();
+    let held = left[0]["CV"].as_str().unwrap().as_bytes().to_vec();
+    bench.play(json!([]));
+    let notification =
+        Notification { requested: vec![(index, held)], profile: Profile::Approved, ..bench.notification() };
+    bench.send(&notification).await;
+    bench.ended(&agent, 2).await;
+    let package1 = bench.packages().pop().unwrap();
+    let sent = package1.json["MOD"].as_array().unwrap();
+    assert_eq!(sent[0], json!({"URI": figure("left/"), "Code": 304}));
+    let names: Vec<&String> = sent[1].as_object().unwrap().keys().collect();
+    assert_eq!(names, ["CV", "ClientURI", "DDF", "MOData"], "as this profile serialises");
+    assert_eq!((&sent[1]["ClientURI"], sent.len()), (&json!(figure("right/")), 2));
     agent.stop().await;
 }

@@ -4,6 +4,7 @@ mod support;
 
 use omadm_agent::lab::gateway::Account;
 use omadm_agent::lab::{Options, Reply, Script, Server};
+use omadm_agent::package::Profile;
 use serde_json::{Value, json};
 
 use support::{BENCH, Bench, DEVINFO, LIMIT, Setup, appears, commands};
@@ -62,29 +63,45 @@ async fn a_long_exec_is_accepted_and_reported_until_the_server_has_heard_of_it()
 
 #[tokio::test]
 async fn an_exec_with_a_server_uri_is_reported_there_in_a_session_of_its_own() {
-    let bench = Bench::new().await;
-    let script = Script::session([commands(json!([["GET", node("Fixed")]])), Reply::status(204)]);
-    let options = Options::new("elsewhere", bench.authority.server().unwrap(), &bench.tape);
-    let elsewhere = Server::start(options, script.handler()).await.unwrap();
-    bench.list_origin(&elsewhere.origin());
-    let there = format!("{}/report?id=[DevID]", elsewhere.origin());
-    bench.play(json!([[
-        ["EXEC", node("Operations/Fail"), there],
-        ["EXEC", node("Operations/Fail"), "https://127.0.0.1:9/"],
-        ["EXEC", node("Operations/Fail"), "file:///etc/passwd"],
-        ["EXEC", node("Fixed"), there],
-    ]]));
-    let agent = bench.start().await;
-    bench.session(&agent, 1).await;
-    assert_eq!(bench.statuses()[0], [202, 403, 400, 405], "one is executed");
-    let heard = bench.tape.until(LIMIT, |tape| tape.requests("elsewhere").len() == 2).await;
-    assert!(heard, "{}", agent.log());
-    let requests = bench.tape.requests("elsewhere");
-    let alert = &requests[0].package().unwrap().json["Alert"]["Items"][0];
-    assert_eq!((&requests[0].path, &alert["Data"]), (&"/report".to_owned(), &json!({"ResultCode": 1503})));
-    assert_eq!(requests[1].package().unwrap().statuses(), [200], "an origin of the account's may command");
-    assert_eq!(bench.packages().len(), 2, "the account's own server hears nothing of it");
-    agent.stop().await;
+    for profile in [Profile::Draft, Profile::Approved] {
+        let account = move |account: &mut Account, _: &_| account.profile = profile;
+        let bench = Bench::with(Setup { account: Box::new(account), ..Setup::default() }).await;
+        let script = Script::session([commands(json!([["GET", node("Fixed")]])), Reply::status(204)]);
+        let options = Options::new("elsewhere", bench.authority.server().unwrap(), &bench.tape);
+        let elsewhere = Server::start(options, script.handler()).await.unwrap();
+        bench.list_origin(&elsewhere.origin());
+        let there = format!("{}/report?id=[DevID]", elsewhere.origin());
+        bench.play(json!([[
+            ["EXEC", node("Operations/Fail"), there],
+            ["EXEC", node("Operations/Fail"), "https://127.0.0.1:9/"],
+            ["EXEC", node("Operations/Fail"), "file:///etc/passwd"],
+            ["EXEC", node("Fixed"), there],
+        ]]));
+        let agent = bench.start().await;
+        bench.session(&agent, 1).await;
+        assert_eq!(bench.statuses()[0], [202, 403, 400, 405], "one is executed");
+        let heard = bench.tape.until(LIMIT, |tape| tape.requests("elsewhere").len() == 2).await;
+        assert!(heard, "{}", agent.log());
+        let requests = bench.tape.requests("elsewhere");
+        let alert = &requests[0].package().unwrap().json["Alert"];
+        let alert = match profile {
+            Profile::Draft => &alert["Items"][0],
+            // Before it stands why the session is held: nobody there waits for a bootstrap.
+            Profile::Approved => {
+                assert_eq!(alert[0], json!({"AlertType": "urn:oma:at:dm:2.0:ClientInitiatedMgmt"}));
+                &alert[1]
+            }
+        };
+        assert_eq!(
+            (&requests[0].path, &alert["Data"]),
+            (&"/report".to_owned(), &json!({"ResultCode": 1503})),
+            "{profile:?}"
+        );
+        let statuses = requests[1].package().unwrap().statuses();
+        assert_eq!(statuses, [200], "an origin of the account's may command");
+        assert_eq!(bench.packages().len(), 2, "the account's own server hears nothing of it");
+        agent.stop().await;
+    }
 }
 
 #[tokio::test]

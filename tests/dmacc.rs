@@ -6,7 +6,7 @@ mod support;
 
 use base64::Engine as _;
 use base64::prelude::BASE64_STANDARD;
-use omadm_agent::lab::gateway::Account;
+use omadm_agent::lab::gateway::{Account, Auth};
 use omadm_agent::lab::notifier::Notification;
 use omadm_agent::package::Profile;
 use serde_json::{Value, json};
@@ -136,8 +136,7 @@ async fn what_is_not_the_servers_to_change_is_405_and_what_can_be_no_account_is_
         ["GET", node("Permissions")],
     ]);
     let statuses = session(&bench, &agent, commands).await;
-    // What there is below Permissions, nobody learns.
-    let expected = [405, 405, 404, 405, 405, 500, 500, 500, 405, 405, 405, 405, 405, 404, 404, 405];
+    let expected = [405, 405, 405, 405, 405, 500, 500, 500, 405, 405, 405, 405, 405, 404, 404, 405];
     assert_eq!(statuses, expected);
     let statuses =
         session(&bench, &agent, json!([["GET", node("SrvURI")], ["GET", node("AuthNoti/AuthType")]])).await;
@@ -161,6 +160,18 @@ async fn a_change_of_several_leaves_is_made_whole_or_not_at_all() {
         [405, 200, 404]
     );
     assert_eq!(read(&bench, 2), SERVER_ID);
+
+    for more in [
+        json!({"Permissions": {"1": {"MOID": "*"}}}),
+        json!({"Permissions": {}}),
+        json!({"ServerID": "evil"}),
+    ] {
+        let mut data = more.clone();
+        data["Name"] = json!("Changed");
+        let bad = hget(&bench, "bad", "", json!({"DMAcc": data}));
+        assert_eq!(session(&bench, &agent, json!([bad, ["GET", node("Name")]])).await, [405, 200], "{more}");
+        assert_eq!(read(&bench, 2), SERVER_ID, "{more}");
+    }
 
     let good = hget(&bench, "good", "", push(&format!("{}/r", bench.server.origin())));
     let gets = json!([good, ["GET", node("Name")], ["GET", node("Push/GCM/SenderID")], ["GET", node("")]]);
@@ -268,4 +279,154 @@ async fn each_node_that_is_its_servers_to_replace_takes_a_new_value() {
         }
         agent.stop().await;
     }
+}
+
+/// What GET, HGET and DELETE of each node come to, if its own server commands them.
+#[tokio::test]
+async fn each_node_answers_its_own_server_by_its_access_and_another_one_not_at_all() {
+    const CLOSED: [u64; 3] = [405; 3];
+    const FIXED: [u64; 3] = [200, 405, 405];
+    const OPEN: [u64; 3] = [200, 200, 405];
+    let closed = |permissions: &str| {
+        // Whatever is below, and whether it is there: nobody learns it.
+        ["", "/1", "/99", "/1/MOID", "/99/MOID", "/*/MOID", "/(x)/MOID?nv=(x)/MOID:*"]
+            .map(|below| (format!("{permissions}{below}"), CLOSED))
+    };
+    for profile in [Profile::Draft, Profile::Approved] {
+        let (permissions, nodes): (_, &[_]) = match profile {
+            Profile::Draft => (
+                "Permissions",
+                &[
+                    ("ServerID", FIXED),
+                    ("Name", OPEN),
+                    ("SrvURI", OPEN),
+                    ("AuthNoti/AuthType", OPEN),
+                    ("AuthNoti/AuthSecret", OPEN),
+                    ("(x)/AuthNoti/AuthSecret?nv=(x)/ServerID:bench", OPEN),
+                    ("*/AuthNoti/AuthSecret", [405, 200, 405]),
+                    ("Permissions/1/NoSuchNode", [404; 3]),
+                ],
+            ),
+            Profile::Approved => (
+                "Perm",
+                &[
+                    ("SrvID", FIXED),
+                    ("Name", OPEN),
+                    ("SrvURI", OPEN),
+                    ("Auth/Noti/Type", OPEN),
+                    ("Auth/Noti/Data", OPEN),
+                    ("Auth/Noti/Secret", OPEN),
+                    ("(x)/Auth/Noti/Secret?nv=(x)/SrvID:bench", OPEN),
+                    ("*/Auth/Noti/Secret", [405, 200, 405]),
+                    ("Auth/Trsp/Data", FIXED),
+                    ("Auth/Trsp/Secret", CLOSED),
+                    ("Auth/Bootstrap", CLOSED),
+                    ("Perm/1/NoSuchNode", [404; 3]),
+                ],
+            ),
+        };
+        let nodes = nodes.iter().map(|(path, expected)| ((*path).to_owned(), *expected));
+        let nodes: Vec<(String, [u64; 3])> = nodes.chain(closed(permissions)).collect();
+        let account = move |account: &mut Account, _: &_| {
+            account.profile = profile;
+            account.auth = Auth::Basic("gw".to_owned(), "pass word".to_owned());
+            account.data = (profile == Profile::Approved).then(|| "more".to_owned());
+        };
+        let bench = Bench::with(Setup { account: Box::new(account), ..Setup::default() }).await;
+        let other = Account {
+            profile,
+            origins: vec![bench.repository_server.origin()],
+            secret: Some("others".to_owned()),
+            ..Account::new("other", &format!("{}/other", bench.server.origin()), &bench.authority)
+        };
+        bench.gateway.put_account(&other).unwrap();
+        let agent = bench.start().await;
+        let commands = |miid: &str| {
+            let three = nodes.iter().enumerate().map(|(at, (path, _))| {
+                let uri = match path.starts_with(['(', '*']) {
+                    true => format!("{DMACC}/{path}"),
+                    false => format!("{DMACC}/{miid}/{path}"),
+                };
+                let value = match path.split('?').next().unwrap().rsplit('/').next().unwrap() {
+                    "AuthType" | "Type" => json!(0),
+                    "SrvURI" => json!(format!("{}/dm", bench.server.origin())),
+                    _ => json!(BASE64_STANDARD.encode("new")),
+                };
+                let mut change = hget(&bench, &at.to_string(), "", value);
+                change[2] = json!(uri);
+                [json!(["GET", uri]), change, json!(["DELETE", uri])]
+            });
+            Value::Array(three.flatten().collect())
+        };
+        let statuses = session(&bench, &agent, commands(SERVER_ID)).await;
+        for ((path, expected), found) in nodes.iter().zip(statuses.chunks(3)) {
+            assert_eq!(found, expected, "{profile:?}: {path}");
+        }
+
+        // To another server there is no such account; the one that a letter or an asterisk finds is its own.
+        bench.play(json!([commands(SERVER_ID)]));
+        bench.send(&Notification::new("other", b"others", 1)).await;
+        bench.ended(&agent, 2).await;
+        assert_eq!(bench.tape.requests("dm").last().unwrap().path, "/other");
+        let statuses = bench.statuses().pop().unwrap();
+        for ((path, expected), found) in nodes.iter().zip(statuses.chunks(3)) {
+            let expected = if path.starts_with('*') { expected } else { &[404; 3] };
+            assert_eq!(found, expected, "{profile:?}: {path}, another server");
+        }
+        agent.stop().await;
+    }
+}
+
+/// Its own server may GET it, alone; nothing else brings it anywhere.
+#[tokio::test]
+async fn a_secret_goes_to_no_repository() {
+    for (profile, secret, group) in [
+        (Profile::Draft, "AuthNoti/AuthSecret", "AuthNoti"),
+        (Profile::Approved, "Auth/Noti/Secret", "Auth/Noti"),
+    ] {
+        let account = move |account: &mut Account, _: &_| account.profile = profile;
+        let bench = Bench::with(Setup { account: Box::new(account), ..Setup::default() }).await;
+        let agent = bench.start().await;
+        let to = |path: &str| format!("{}/{path}", bench.repository_server.origin());
+        let commands = json!([
+            ["GET", node(secret)],
+            ["HPUT", to("1"), node(secret)],
+            ["HPOST", to("2"), node("Name"), node(secret)],
+            ["HPUT", to("3"), node(group)],
+            ["HPUT", to("4"), format!("{DMACC}/*/{group}")],
+            ["HPOST", to("5")],
+            ["SUB", node(secret), to("6")],
+        ]);
+        let last = if profile == Profile::Draft { 501 } else { 405 };
+        let statuses = session(&bench, &agent, commands).await;
+        assert_eq!(statuses, [200, 405, 405, 200, 200, 200, last], "{profile:?}");
+        assert_eq!(read(&bench, 1), SECRET);
+        let sent = bench.tape.requests("repository");
+        let paths: Vec<&str> = sent.iter().map(|request| request.path.as_str()).collect();
+        assert_eq!(paths, ["/3", "/4", "/5"]);
+        for request in sent {
+            let body = String::from_utf8(request.body.to_vec()).unwrap();
+            assert!(body.contains(group.rsplit('/').next().unwrap()), "{body}");
+            for form in [SECRET.to_owned(), BASE64_STANDARD.encode(SECRET)] {
+                assert!(!body.contains(&form), "{body}");
+            }
+        }
+        agent.stop().await;
+    }
+}
+
+/// TS 12.1: what a server may not read together with the rest counts in the validator all the same.
+#[tokio::test]
+async fn a_new_secret_makes_what_a_server_holds_of_its_account_stale() {
+    let bench = Bench::new().await;
+    let agent = bench.start().await;
+    assert_eq!(session(&bench, &agent, json!([["GET", node("")]])).await, [200]);
+    let whole: Value = serde_json::from_str(&read(&bench, 1)).unwrap();
+    let held = format!("{}?cv={}", node(""), whole["CV"].as_str().unwrap());
+    let change = hget(&bench, "secret", "AuthNoti/AuthSecret", json!({"AuthSecret": "another"}));
+    assert_eq!(session(&bench, &agent, json!([["GET", held], change, ["GET", held]])).await, [304, 200, 200]);
+    let again: Value = serde_json::from_str(&read(&bench, 3)).unwrap();
+    assert_eq!(again["MOData"], whole["MOData"], "nothing of it is seen");
+    assert_ne!(again["CV"], whole["CV"]);
+    agent.stop().await;
 }

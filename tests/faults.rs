@@ -4,6 +4,7 @@ mod support;
 
 use std::time::Duration;
 
+use omadm_agent::lab::gateway::Account;
 use omadm_agent::lab::{Authority, Options, Reply, Script, Server};
 use serde_json::{Value, json};
 
@@ -146,20 +147,26 @@ async fn a_server_with_another_name_gets_no_request() {
 }
 
 #[tokio::test]
-async fn a_server_that_comes_up_late_gets_its_session() {
-    let mut bench = Bench::new().await;
-    let listen = bench.server.address();
-    // Nobody listens at first.
-    let tape = bench.tape.clone();
-    let options = Options { listen, ..Options::new("dm", bench.authority.server().unwrap(), &tape) };
-    let idle = Options::new("idle", bench.authority.server().unwrap(), &tape);
-    bench.server = Server::start(idle, |_| Reply::status(404)).await.unwrap();
-    let mut agent = bench.start().await;
-    bench.notify().await;
-    agent.logged("about the refused connection", |line| line.to_lowercase().contains("refused")).await;
-    bench.server = Server::start(options, Script::default().handler()).await.unwrap();
-    bench.ended(&agent, 1).await;
-    agent.stop().await;
+async fn a_server_that_comes_up_late_gets_its_first_contact_or_the_session_it_asked_for() {
+    for notified in [false, true] {
+        let extra = format!("schedule = {{ at-boot = false, first-contact = {} }}\n", !notified);
+        let account = move |account: &mut Account, _: &_| account.extra = extra;
+        let mut bench = Bench::with(Setup { account: Box::new(account), ..Setup::default() }).await;
+        let listen = bench.server.address();
+        // Nobody listens at first.
+        let tape = bench.tape.clone();
+        let options = Options { listen, ..Options::new("dm", bench.authority.server().unwrap(), &tape) };
+        let idle = Options::new("idle", bench.authority.server().unwrap(), &tape);
+        bench.server = Server::start(idle, |_| Reply::status(404)).await.unwrap();
+        let mut agent = bench.start().await;
+        if notified {
+            bench.notify().await;
+        }
+        agent.logged("about the refused connection", |line| line.to_lowercase().contains("refused")).await;
+        bench.server = Server::start(options, Script::default().handler()).await.unwrap();
+        bench.ended(&agent, 1).await;
+        agent.stop().await;
+    }
 }
 
 #[tokio::test]

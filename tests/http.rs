@@ -111,8 +111,32 @@ async fn a_dm_1_document_makes_an_instance_of_what_it_says_it_is_of() {
             ["HGET", "{repository}/unknown"],
             ["HGET", "{repository}/anonymous"],
         ],
-        [["GET", format!("{BOX}//")]],
+        [
+            ["GET", format!("{BOX}//")],
+            ["HGET", "{repository}/two"],
+            ["GET", format!("{BOX}/*/Inner/first/Size")]
+        ],
+        [
+            ["HGET", "{repository}/half"],
+            ["HGET", "{repository}/two", format!("{BOX}/1/")],
+            ["HGET", "{repository}/inner", format!("{BOX}/1/Inner")],
+            ["GET", format!("{BOX}/1/Inner")],
+            ["GET", format!("{BOX}/*/")]
+        ],
     ]));
+    let sized = |name: &str, size: &str| {
+        let first = format!("<Node><NodeName>first</NodeName>{}</Node>", leaf("Size", "int", size));
+        let inner = format!("<Node><NodeName>Inner</NodeName>{first}</Node>");
+        let whole = tree(name, BOX, &inner);
+        let from = whole.find("<Node>").unwrap();
+        whole[from..].trim_end_matches("</MgmtTree>").to_owned()
+    };
+    let two = |size: &str| format!("<MgmtTree>{}{}</MgmtTree>", sized("A", "6"), sized("B", size));
+    bench.repository.put("/two", TNDS, two("7"));
+    bench.repository.put("/half", TNDS, two("seven"));
+    let second = format!("<Node><NodeName>second</NodeName>{}</Node>", leaf("Size", "", "9"));
+    let inner = format!("<MgmtTree><Node><NodeName>Inner</NodeName>{second}</Node></MgmtTree>");
+    bench.repository.put("/inner", TNDS, inner);
     let flat = "<MgmtTree><Node><NodeName>OperatorX</NodeName><Path>./Vendor</Path>\
         <RTProperties><Type><DDFName>urn:x-omadm:mo:box:1.0</DDFName></Type></RTProperties></Node>\
         <Node><NodeName>Size</NodeName><Path>./Vendor/OperatorX/Inner/first</Path><Value>5</Value></Node>\
@@ -123,8 +147,25 @@ async fn a_dm_1_document_makes_an_instance_of_what_it_says_it_is_of() {
     bench.repository.put("/anonymous", TNDS, "<MgmtTree><Node><NodeName>Box</NodeName></Node></MgmtTree>");
     let agent = bench.start().await;
     bench.session(&agent, 1).await;
-    assert_eq!(bench.statuses(), [vec![201, 405, 404, 500], vec![200]]);
-    let shown: Value = serde_json::from_slice(&bench.packages()[2].part(1).unwrap().body).unwrap();
+    // An instance for each root, or for none.
+    assert_eq!(
+        bench.statuses(),
+        [vec![201, 405, 404, 500], vec![200, 201, 200], vec![500, 500, 200, 200, 200]]
+    );
+    let made = &bench.packages()[2];
+    assert_eq!(made.json["Status"][1], json!([201, format!("{BOX}/2/"), format!("{BOX}/3/")]));
+    let sizes: Value = serde_json::from_slice(&made.part(3).unwrap().body).unwrap();
+    let sizes: Vec<&Value> = sizes.as_array().unwrap().iter().map(|one| &one["MOData"]["Size"]).collect();
+    assert_eq!(sizes, [5, 6, 7]);
+    let inner: Value = serde_json::from_slice(&bench.packages()[3].part(4).unwrap().body).unwrap();
+    assert_eq!(
+        inner["MOData"],
+        json!({"Inner": {"first": {"Size": 5}, "second": {"Size": 9}}}),
+        "a part of one"
+    );
+    let all: Value = serde_json::from_slice(&bench.packages()[3].part(5).unwrap().body).unwrap();
+    assert_eq!(all.as_array().unwrap().len(), 3);
+    let shown: Value = serde_json::from_slice(&made.part(1).unwrap().body).unwrap();
     assert_eq!(shown["MOData"], json!({"Box": {"Blob": "aGk=", "Inner": {"first": {"Size": 5}}}}));
     agent.stop().await;
 }

@@ -8,7 +8,8 @@ use std::time::Duration;
 
 use omadm_agent::daemon::Local;
 use omadm_agent::just_in_time::{ConfigurationError, Initiator};
-use serde_json::json;
+use omadm_agent::lab::files;
+use serde_json::{Value, json};
 
 use support::local::Agent;
 use support::{BENCH, Bench, Setup};
@@ -46,21 +47,28 @@ fn document(moid: &str) -> String {
 
 #[tokio::test]
 async fn an_application_gets_its_configuration_from_where_a_server_said() {
-    let bench = bench("").await;
-    bench.repository.put("/mms/-1", "application/dmmo+json", document(MMS));
+    let networks = "[subscriber]\nMCC.get = { file = \"@folder@/mcc\" }\n";
+    let bench = bench(networks).await;
+    // Nobody knew it when the server gave the DEFAULT.
+    files::put(&bench.gateway.path("mcc"), "262\n", files::PLAIN).unwrap();
+    bench.repository.put("/mms/262", "application/dmmo+json", document(MMS));
     let before = bench.packages().len();
     let agent = Agent::start(&bench);
     assert_eq!(configure(&agent, MMS).await.unwrap(), [format!("{MMS}/1/")]);
     let request = bench.tape.requests("repository").pop().unwrap();
-    assert_eq!((request.method.as_str(), request.target().as_str()), ("GET", "/mms/-1"));
+    assert_eq!((request.method.as_str(), request.target().as_str()), ("GET", "/mms/262"));
     assert_eq!(bench.packages().len(), before, "no server is told");
     agent.stop().await;
 
     // It belongs to the server that gave the DEFAULT.
-    bench.play(json!([[["GET", format!("{MMS}//Relay")]]]));
+    bench
+        .play(json!([[["GET", format!("{MMS}//Relay")], ["HPUT", "{repository}/made", format!("{MMS}//")]]]));
     let agent = bench.start().await;
     bench.session(&agent, 2).await;
-    assert_eq!(bench.statuses().pop().unwrap(), [200]);
+    assert_eq!(bench.statuses().pop().unwrap(), [200, 200]);
+    assert_eq!(bench.packages().last().unwrap().part(1).unwrap().body, b"mmsc.example");
+    let made: Value = serde_json::from_slice(&bench.repository.get("/made").unwrap().body).unwrap();
+    assert_eq!(made[0]["MOData"], json!({ "MMS": { "Relay": "mmsc.example" } }));
     agent.stop().await;
 }
 
@@ -107,7 +115,7 @@ async fn a_server_that_lost_the_object_lost_its_default() {
     let file = bench.gateway.path("accounts").join("bench.toml");
     let text = std::fs::read_to_string(&file).unwrap();
     let kept = format!("permissions = [\"{BENCH}\"]\n{text}");
-    omadm_agent::lab::files::put(&file, kept, omadm_agent::lab::files::PLAIN).unwrap();
+    files::put(&file, kept, files::PLAIN).unwrap();
     let agent = Agent::start(&bench);
     let refused = configure(&agent, MMS).await.unwrap_err();
     assert!(matches!(refused, ConfigurationError::NoAccount { .. }), "{refused}");

@@ -244,3 +244,37 @@ async fn a_passed_socket_is_used_and_what_waits_in_it_is_read() {
     bench.session(&agent, 2).await;
     agent.stop().await;
 }
+
+#[tokio::test]
+async fn a_session_goes_on_with_the_descriptions_that_it_began_with() {
+    let setup = support::Setup { config: "[exec]\nsync-limit = \"30s\"\n".to_owned(), ..Default::default() };
+    let bench = Bench::with(setup).await;
+    let get = json!(["GET", format!("{BENCH}//Fixed")]);
+    bench.play(json!([[["EXEC", format!("{BENCH}//Operations/Late")]], [get]]));
+    bench.play(json!([[get]]));
+    let mut agent = bench.start().await;
+    bench.notify().await;
+    // It is open once the program has been begun.
+    let pipe = bench.gateway.path("pipe");
+    let open = move || std::fs::OpenOptions::new().write(true).open(pipe);
+    let mut pipe = tokio::task::spawn_blocking(open).await.unwrap().unwrap();
+
+    let file = bench.gateway.path("mo/bench/bench.ddf.xml");
+    let ddf = std::fs::read_to_string(&file).unwrap();
+    let (before, fixed) = ddf.split_once("<NodeName>Fixed</NodeName>").unwrap();
+    let fixed = fixed.replacen("text/plain", "text/x-new", 1);
+    files::put(&file, format!("{before}<NodeName>Fixed</NodeName>{fixed}"), files::PLAIN).unwrap();
+    agent.logged("of the new description", |line| line.contains("configuration read again")).await;
+    std::io::Write::write_all(&mut pipe, b"0\n").unwrap();
+    drop(pipe);
+    bench.ended(&agent, 1).await;
+    bench.session(&agent, 2).await;
+    assert_eq!(bench.statuses(), [[200], [200], [200]]);
+    let types: Vec<String> = bench
+        .packages()
+        .iter()
+        .filter_map(|package| package.part(1).map(|part| part.content_type.clone()))
+        .collect();
+    assert_eq!(types, ["text/plain", "text/x-new"]);
+    agent.stop().await;
+}

@@ -83,6 +83,20 @@ fn what_is_odd_in_a_file_is_told_and_the_file_is_shown() {
 }
 
 #[test]
+fn a_page_around_a_tree_that_is_no_xml_is_told_and_the_tree_is_shown() {
+    let folder = TempDir::new().unwrap();
+    let path = folder.path().join("page.md").display().to_string();
+    let xml = "<?xml version=\"1.0\"?>\n<!------ Acme ------>\n<MgmtTree><Node><NodeName><X></NodeName>\n\
+               <DFProperties><Occurrence><OneOrMore/></Occurrence></DFProperties></Node></Node></MgmtTree>";
+    let page = format!("# R&D\n```xml\n{xml}\n```\n<br>\n");
+    std::fs::File::create(&path).unwrap().write_all(page.as_bytes()).unwrap();
+    let answer = ctl(&["ddf", "show", &path]);
+    assert_eq!(answer.status.code(), Some(0));
+    assert!(text(&answer.stderr).starts_with(&format!("{path}:1:1: not well-formed XML: ")));
+    assert_eq!(text(&answer.stdout), format!("{path}: DDF\n<X>+  chr\n"));
+}
+
+#[test]
 fn a_description_may_come_from_the_standard_input() {
     let mut child = Command::new(env!("CARGO_BIN_EXE_omadmctl"))
         .args(["ddf", "show", "-"])

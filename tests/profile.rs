@@ -92,3 +92,51 @@ async fn no_format_that_both_know_is_415_and_in_an_approved_session_406() {
         agent.stop().await;
     }
 }
+
+/// The profiles differ in shapes, not in what commands do.
+#[tokio::test]
+async fn the_same_commands_come_to_the_same_in_both() {
+    for profile in [Profile::Draft, Profile::Approved] {
+        let bench = Bench::with(Setup {
+            account: Box::new(move |account, _| account.profile = profile),
+            ..Setup::default()
+        })
+        .await;
+        let node = |path: &str| format!("{BENCH}//{path}");
+        bench.repository.put("/name", "text/plain", "new");
+        bench.repository.put("/html", "text/html", "<html/>");
+        let expected = json!([
+            [200, ["GET", node("Fixed")]],
+            [204, ["GET", node("Name")]],
+            [404, ["GET", node("NoSuchNode")]],
+            [404, ["GET", "urn:x-omadm:mo:nothing:1.0//"]],
+            [400, ["GET", "no ClientURI"]],
+            [400, ["GET"]],
+            [501, ["INCLUDE", node("Fixed")]],
+            [200, ["HGET", "{repository}/name", node("Name")]],
+            [405, ["HGET", "{repository}/name", node("Fixed")]],
+            [415, ["HGET", "{repository}/html", node("")]],
+            [403, ["HGET", "http://127.0.0.1:9/", node("Name")]],
+            [200, ["GET", node("Name")]],
+            [200, ["HPUT", "{repository}/put", node("Fixed")]],
+            [404, ["HPOST", "{repository}/post", node("Fixed"), node("NoSuchNode")]],
+            [405, ["DELETE", node("Fixed")]],
+            [405, ["DELETE", format!("{BENCH}/1/")]],
+            [200, ["EXEC", node("Operations/Count")]],
+            [405, ["EXEC", node("Fixed")]],
+            [501, ["SHOW", "https://portal.example/"]],
+            [404, ["DEFAULT", "{repository}/x", "urn:x-omadm:mo:nothing:1.0"]],
+            [200, ["DEFAULT", "{repository}/x", BENCH]],
+        ]);
+        let (statuses, commands): (Vec<Value>, Vec<Value>) =
+            expected.as_array().unwrap().iter().map(|pair| (pair[0].clone(), pair[1].clone())).unzip();
+        bench.play(json!([commands]));
+        let agent = bench.start().await;
+        bench.session(&agent, 1).await;
+        let found: Vec<Value> = bench.statuses()[0].iter().map(|status| json!(status)).collect();
+        assert_eq!(found, statuses, "{profile:?}");
+        assert_eq!(&bench.packages()[1].part(12).unwrap().body[..], b"new");
+        assert_eq!(bench.tape.requests("repository").len(), 3, "what is refused is not fetched");
+        agent.stop().await;
+    }
+}

@@ -362,10 +362,7 @@ async fn permissions_are_exposed_to_nobody() {
     bench.repository.put("/document", "application/dmmo+json", more.to_string());
     let agent = bench.start().await;
     bench.session(&agent, 1).await;
-    let statuses = &bench.statuses()[0];
-    assert_eq!(statuses[..2], [405, 405]);
-    assert!(statuses[2] >= 400, "{statuses:?}");
-    assert_eq!(statuses[3..], [405, 200, 200]);
+    assert_eq!(bench.statuses(), [[405, 405, 405, 405, 200, 200]]);
     let package = &bench.packages()[1];
     assert!(!String::from_utf8_lossy(&package.part(5).unwrap().body).contains("Permissions"));
     assert!(!String::from_utf8_lossy(&bench.repository.get("/all").unwrap().body).contains("Permissions"));
@@ -470,36 +467,41 @@ async fn nothing_that_is_dropped_is_answered() {
     agent.stop().await;
 }
 
-/// In a network namespace of its own, where a wireline interface comes up when the test says so.
-#[tokio::test]
-async fn a_session_waits_until_a_preferred_connection_comes_up() {
+/// Runs one of the ignored tests of this file in a network namespace of its own, where it may make interfaces. False:
+/// this machine makes no namespaces.
+async fn in_a_network_of_its_own(test: &str) -> bool {
     let unshare = |command: &std::ffi::OsStr| {
         let mut unshared = Command::new("unshare");
         unshared.args(["--map-root-user", "--net", "--mount"]).arg(command).stdin(Stdio::null());
         unshared
     };
     if !unshare("true".as_ref()).status().await.is_ok_and(|status| status.success()) {
-        eprintln!("left out: this machine makes no namespaces");
-        return;
+        return false;
     }
     let mut child = unshare(std::env::current_exe().unwrap().as_os_str());
-    let output = child
-        .args(["--exact", "--ignored", "--nocapture", "in_a_network_of_its_own"])
-        .output()
-        .await
-        .unwrap();
+    let output = child.args(["--exact", "--ignored", "--nocapture", test]).output().await.unwrap();
     let text = String::from_utf8_lossy(&output.stdout);
     assert!(output.status.success(), "{text}{}", String::from_utf8_lossy(&output.stderr));
     assert!(text.contains("1 passed"), "{text}");
+    true
+}
+
+async fn run(line: &str) {
+    let status = Command::new("sh").args(["-ec", line]).status().await.unwrap();
+    assert!(status.success(), "{line}");
+}
+
+/// A wireline interface comes up when the test says so.
+#[tokio::test]
+async fn a_session_waits_until_a_preferred_connection_comes_up() {
+    if !in_a_network_of_its_own("until_a_wire_comes_up").await {
+        eprintln!("left out: this machine makes no namespaces");
+    }
 }
 
 #[tokio::test]
 #[ignore = "run by a_session_waits_until_a_preferred_connection_comes_up"]
-async fn in_a_network_of_its_own() {
-    let run = async |line: &str| {
-        let status = Command::new("sh").args(["-ec", line]).status().await.unwrap();
-        assert!(status.success(), "{line}");
-    };
+async fn until_a_wire_comes_up() {
     run("mount -t sysfs sysfs /sys; ip link set lo up").await;
     let bench = Bench::new().await;
     let mut agent = bench.start().await;
@@ -509,5 +511,58 @@ async fn in_a_network_of_its_own() {
     run("ip link add e0 type veth peer name e1; ip addr add 192.0.2.1/24 dev e0; ip link set e1 up; ip link set e0 up")
         .await;
     bench.ended(&agent, 1).await;
+    agent.stop().await;
+}
+
+/// All goes by an interface that is named as modems are, then by one that is named as no modem is.
+#[tokio::test]
+async fn the_session_tells_what_carries_it_and_whether_that_roams() {
+    if !in_a_network_of_its_own("over_a_modem_and_over_a_wire").await {
+        eprintln!("left out: this machine makes no namespaces");
+    }
+}
+
+#[tokio::test]
+#[ignore = "run by the_session_tells_what_carries_it_and_whether_that_roams"]
+async fn over_a_modem_and_over_a_wire() {
+    run("mount -t sysfs sysfs /sys; ip link set lo up; ip link add wwan0 type veth peer name e0; \
+         ip link set wwan0 up; ip link set e0 up; \
+         ip addr del 127.0.0.1/8 dev lo; ip addr add 127.0.0.2/8 dev lo; ip addr add 127.0.0.1/32 dev wwan0")
+    .await;
+    let config = "[subscriber]\nMCC.get = { value = \"262\" }\nMNC.get = { value = \"01\" }\n\
+                  CMCC.get = { value = \"262\" }\nCMNC.get = { file = \"@folder@/cmnc\" }\n";
+    let bench = Bench::with(configured(config)).await;
+    let agent = bench.start().await;
+    let mut told = Vec::new();
+    for (session, network) in ["01", "02", "", "02"].into_iter().enumerate() {
+        files::put(&bench.gateway.path("cmnc"), network, files::PLAIN).unwrap();
+        if session == 3 {
+            run("ip addr del 127.0.0.1/32 dev wwan0; ip addr add 127.0.0.1/32 dev e0").await;
+        }
+        bench.play(json!([[["GET", format!("{SESSIONINFO}//")]]]));
+        bench.session(&agent, session + 1).await;
+        let whole = json_of(&bench.packages().last().unwrap().part(1).unwrap().body);
+        let info = &whole["MOData"]["SessionInfoMO"];
+        told.push((info["CBT"].as_u64().unwrap(), info["ROAMING"].as_u64().unwrap()));
+    }
+    assert_eq!(told, [(1, 0), (1, 1), (1, 2), (3, 2)], "home, abroad, nobody knows; a wire roams nowhere");
+
+    // The same goes with Package#1, before anything was sent.
+    run("ip addr del 127.0.0.1/32 dev e0; ip addr add 127.0.0.1/32 dev wwan0").await;
+    bench.play(json!([]));
+    bench.send(&Notification { request_mos: true, ..bench.notification() }).await;
+    bench.ended(&agent, 5).await;
+    let first = bench.packages().pop().unwrap();
+    let listed = first.json["MOS"].as_array().unwrap().iter().position(|mo| mo["MOID"] == SESSIONINFO);
+    let requested = vec![(u16::try_from(listed.unwrap()).unwrap(), b"none".to_vec())];
+    bench.play(json!([]));
+    bench.send(&Notification { requested, ..bench.notification() }).await;
+    bench.ended(&agent, 6).await;
+    let first = bench.packages().pop().unwrap();
+    assert_eq!(first.json["MOD"][0]["MOData"], json!({"SessionInfoMO": {"CBT": 1, "ROAMING": 1}}));
+    let mut connections: Vec<_> =
+        bench.tape.requests("dm").iter().map(|request| request.connection).collect();
+    connections.dedup();
+    assert_eq!(connections.len(), 6, "one a session, that one included");
     agent.stop().await;
 }

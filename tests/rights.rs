@@ -153,6 +153,8 @@ async fn each_server_meets_only_what_its_bootstrap_and_its_rights_let_it() {
         "1.serverid_guest": entry("1", "serverid:guest", 7),
     });
     assert_eq!(data(&answered, 5), expected);
+    let whole: Value = serde_json::from_slice(&answered.part(5).unwrap().body).unwrap();
+    assert_eq!(whole["CV"], Value::Null, "it is another one for each server: no validator tells that");
     two.agent.take().unwrap().stop().await;
 }
 
@@ -266,4 +268,39 @@ async fn who_lets_everybody_in_lets_in_each_server_that_may_know_of_the_object()
     assert_eq!(two.statuses("bench", json!([open])).await, [200]);
     assert_eq!(two.statuses("guest", json!([["GET", format!("{DEVINFO}//Man")]])).await, [404]);
     two.agent.take().unwrap().stop().await;
+}
+
+/// TS 11.3: Read is GET, HPUT and HPOST; Write is HGET and DELETE; Execute is EXEC; Delegate is HGET of who may what.
+#[tokio::test]
+async fn each_right_is_that_of_its_own_commands() {
+    for rights in [0, 1, 2, 4, 5, 8, 15] {
+        let account = move |account: &mut Account, _: &_| {
+            let listed = format!("permissions = [{{ moid = \"{BENCH}\", rights = {rights} }}]\n");
+            account.extra.push_str(&listed);
+        };
+        let bench = Bench::with(Setup { account: Box::new(account), ..Setup::default() }).await;
+        bench.repository.put("/name", "text/plain", "n");
+        let own = json!({"MOData": {"AccessRights": rights}}).to_string();
+        bench.repository.put("/own", "application/dmmo+json", own);
+        let node = |path: &str| format!("{BENCH}/1/{path}");
+        bench.play(json!([[
+            ["GET", node("Fixed")],
+            ["HPUT", "{repository}/put", node("Fixed")],
+            ["HPOST", "{repository}/post", node("Fixed")],
+            ["HGET", "{repository}/name", node("Name")],
+            ["DELETE", node("Fixed")],
+            ["EXEC", node("Operations/Count")],
+            ["HGET", "{repository}/own", format!("{BENCHES}1.serverid_bench/AccessRights")],
+        ]]));
+        let agent = bench.start().await;
+        bench.session(&agent, 1).await;
+        let has = |right: u8| rights & right != 0;
+        let or = |right, status: u64, without: u64| if has(right) { status } else { without };
+        let read = or(1, 200, 403);
+        // What may be written and not be deleted is 405; who may not delegate knows of no such list.
+        let expected = [read, read, read, or(2, 200, 403), or(2, 405, 403), or(4, 200, 403), or(8, 200, 404)];
+        assert_eq!(bench.statuses(), [expected], "{rights}");
+        assert_eq!((bench.counted(), bench.repository.get("/put").is_some()), (usize::from(has(4)), has(1)));
+        agent.stop().await;
+    }
 }

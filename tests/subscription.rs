@@ -15,7 +15,7 @@ use omadm_agent::lab::{Options, Reply, Script, Server, files};
 use omadm_agent::package::Profile;
 use serde_json::{Value, json};
 
-use support::{Agent, BENCH, Bench, LIMIT, SECRET, SERVER_ID, Setup, commands};
+use support::{Agent, BENCH, Bench, DMACC, LIMIT, SECRET, SERVER_ID, Setup, commands};
 
 /// An object whose leaves come from the store, a file, and a program.
 const WATCHED: &str = "urn:x-omadm:mo:watched:1.0";
@@ -480,10 +480,13 @@ async fn what_can_not_be_subscribed_to_is_refused() {
                 ["SUB", node("Missing"), rig.target],
                 ["SUB", format!("{WATCHED}/9/File"), rig.target],
                 ["SUB", node("Action"), rig.target],
+                ["SUB", format!("{DMACC}//Perm/1/MOID"), rig.target],
+                ["SUB", format!("{DMACC}//Auth/Noti/Secret"), rig.target],
+                ["SUB", format!("{DMACC}/{SECOND}/Name"), rig.target],
             ]),
         )
         .await;
-    assert_eq!(statuses, [400, 400, 400, 400, 400, 403, 404, 404, 405]);
+    assert_eq!(statuses, [400, 400, 400, 400, 400, 403, 404, 404, 405, 405, 405, 404]);
     agent.stop().await;
 }
 

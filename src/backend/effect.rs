@@ -6,13 +6,12 @@ use std::time::Duration;
 use tokio::time::{Instant, sleep};
 
 use super::run::{self, End, Running};
-use super::undo::Undo;
-use super::{Answer, BackendError, Context, file, read};
+use super::undo::{OfFile, OfProperty, Undo};
+use super::{Answer, BackendError, Context, bus, file, read};
 use crate::ddf::Format;
 use crate::mo::Value;
 use crate::mo::mapping::{Call, Exec, NodeMapping, Sink};
 
-const NO_BUS: BackendError = BackendError::Unsupported("D-Bus");
 const POLL: Duration = Duration::from_millis(100);
 
 /// Something that a server's change does to the machine.
@@ -34,34 +33,46 @@ impl Act<'_> {
         }
     }
 
-    /// Whether it is a program's, which nothing can take back.
+    /// Whether it is a program's or a method's, which nothing can take back.
     #[must_use]
     pub fn is_final(&self) -> bool {
-        !matches!(self.call(), Call::File { .. })
+        !matches!(self.call(), Call::File { .. } | Call::Bus { method: false, .. })
     }
 }
 
 /// What would take back an effect that has not happened yet: the intent to record. None where nothing can.
 ///
 /// # Errors
-/// [`BackendError`], if the file can't be read or the value does not pass the pipeline: what can't be taken back must
-/// not begin.
+/// [`BackendError`], if the file or the property can't be read or the value does not pass the pipeline: what can't be
+/// taken back must not begin.
 pub async fn before(act: Act<'_>, context: &Context<'_>) -> Result<Option<Undo>, BackendError> {
-    let Call::File { path, privileged } = act.call() else { return Ok(None) };
-    let file = file::below(context.machine, &path.fill_path(&context.variables(None))?)?;
-    let content = content(act, context)?;
-    let prepared = file::blocking(file, move |file| {
-        let content = content.map(|content| content.of_file(file));
-        Undo::prepare(file, content.as_deref())
-            .map_err(|error| BackendError::File { path: file.to_path_buf(), error })
-    });
-    prepared.await.map_err(|error| file::or_helper(error, *privileged))
+    match act.call() {
+        Call::File { path, privileged } => {
+            let file = file::below(context.machine, &path.fill_path(&context.variables(None))?)?;
+            let content = content(act, context)?;
+            let prepared = file::blocking(file, move |file| {
+                let content = content.map(|content| content.of_file(file));
+                OfFile::prepare(file, content.as_deref())
+                    .map_err(|error| BackendError::File { path: file.to_path_buf(), error })
+            });
+            Ok(prepared.await.map_err(|error| error.or_helper(*privileged))?.map(Undo::File))
+        }
+        Call::Bus { object, member, method: false, privileged, .. } => {
+            let Some(content) = content(act, context)? else { return Ok(None) };
+            let target = bus::Target::find(object, member, context).await;
+            let target = target.map_err(|error| error.or_helper(*privileged))?;
+            let written = target.value(&content)?;
+            let Some(now) = &target.now else { return Ok(None) };
+            OfProperty::new(target.spot.clone(), now, &written).map(|undo| Some(Undo::Property(undo)))
+        }
+        Call::Bus { method: true, .. } | Call::Run(_) | Call::Store => Ok(None),
+    }
 }
 
 /// Does it, and returns once that has happened.
 ///
 /// # Errors
-/// [`BackendError`]; [`BackendError::Unsupported`] for D-Bus and for the store, which is the tree's.
+/// [`BackendError`]; [`BackendError::Unsupported`] for the store, which is the tree's.
 pub async fn perform(act: Act<'_>, context: &Context<'_>) -> Result<(), BackendError> {
     effect(act.call(), content(act, context)?, context).await
 }
@@ -75,9 +86,23 @@ pub async fn start(exec: &Exec, context: &Context<'_>) -> Result<Running, Backen
         Call::Run(program) => run::start(program, None, context),
         file @ Call::File { .. } => {
             effect(file, Some(Content::Text("1".to_owned())), context).await?;
-            Ok(Running::ended(End::Code(0)))
+            Ok(Running::of(async { End::Code(0) }))
         }
-        Call::Bus { .. } => Err(NO_BUS),
+        Call::Bus { object, member, args, timeout, privileged, .. } => {
+            let method = bus::method(object, member, args, None, context).await;
+            let method = method.map_err(|error| error.or_helper(*privileged))?;
+            let (machine, limit) = (context.machine.clone(), *timeout);
+            let client_uri = context.request.client_uri.to_owned();
+            Ok(Running::of(async move {
+                match method.call(&machine.bus, limit).await {
+                    Ok(()) => End::Code(0),
+                    Err(error) => {
+                        log::warn!("{client_uri}: {error}");
+                        End::Code(1)
+                    }
+                }
+            }))
+        }
         Call::Store => Err(BackendError::Unsupported("EXEC of a stored node")),
     }
 }
@@ -107,13 +132,17 @@ pub async fn verified(
     }
 }
 
-/// What is written to a file, or given to a program.
-enum Content {
+/// What is written to a file or a property, or given to a program.
+pub(super) enum Content {
     Text(String),
     Bytes(Vec<u8>),
 }
 
 impl Content {
+    fn text(&self) -> Option<&str> {
+        if let Self::Text(text) = self { Some(text) } else { None }
+    }
+
     fn of_file(self, file: &Path) -> Vec<u8> {
         match self {
             Self::Bytes(bytes) => bytes,
@@ -128,7 +157,7 @@ impl Content {
 fn content(act: Act<'_>, context: &Context<'_>) -> Result<Option<Content>, BackendError> {
     Ok(match act {
         Act::Set(sink, Value::Bytes(bytes))
-            if matches!(sink.to, Call::File { .. }) && sink.pipeline.is_empty() =>
+            if !matches!(sink.to, Call::Run(_)) && sink.pipeline.is_empty() =>
         {
             Some(Content::Bytes(bytes.clone()))
         }
@@ -152,17 +181,30 @@ async fn effect(call: &Call, content: Option<Content>, context: &Context<'_>) ->
                     file::write(file, bytes).await
                 }
             };
-            done.map_err(|error| file::or_helper(error, *privileged))
+            done.map_err(|error| error.or_helper(*privileged))
         }
         Call::Run(program) => {
-            let value = match &content {
-                Some(Content::Text(text)) => Some(text.as_str()),
-                _ => None,
-            };
+            let value = content.as_ref().and_then(Content::text);
             let exit = run::start(program, value, context)?.finish().await;
             run::check(run::name(program), program.timeout, &exit)
         }
-        Call::Bus { .. } => Err(NO_BUS),
+        Call::Bus { object, member, method: false, privileged, .. } => {
+            let Some(content) = content else { return Ok(()) };
+            let target = bus::Target::find(object, member, context).await;
+            let target = target.map_err(|error| error.or_helper(*privileged))?;
+            let set = target.set(&target.value(&content)?, &context.machine.bus).await;
+            set.map_err(|error| error.or_helper(*privileged))
+        }
+        Call::Bus { object, member, args, timeout, privileged, .. } => {
+            let value = content.as_ref().and_then(Content::text);
+            let done = async {
+                bus::method(object, member, args, value, context)
+                    .await?
+                    .call(&context.machine.bus, *timeout)
+                    .await
+            };
+            done.await.map_err(|error| error.or_helper(*privileged))
+        }
         Call::Store => Err(BackendError::Unsupported("the store as an outside effect")),
     }
 }

@@ -60,6 +60,24 @@ pub enum BackendError {
     /// The names that `list` found can't be children of one node.
     #[error("list: {0}")]
     List(String),
+    /// Something on the message bus did not work.
+    #[error("{what}: {why}")]
+    Bus {
+        /// Service, path, interface and member.
+        what: String,
+        /// What it, or the bus, says.
+        why: String,
+        /// Whether it may later.
+        temporary: bool,
+    },
+    /// A service does not let the agent.
+    #[error("{what}: not permitted: {why}")]
+    Denied {
+        /// Service, path, interface and member.
+        what: String,
+        /// What the service says.
+        why: String,
+    },
     /// Only root may, and the agent is not.
     #[error("{0} needs root: set `exec.socket`, so that the privileged helper does it")]
     NeedsHelper(String),
@@ -69,6 +87,17 @@ pub enum BackendError {
 }
 
 impl BackendError {
+    /// Says what is missing where a mapping knows that root is needed.
+    pub(super) fn or_helper(self, privileged: bool) -> Self {
+        match self {
+            Self::File { path, error } if privileged && error.kind() == io::ErrorKind::PermissionDenied => {
+                Self::NeedsHelper(path.display().to_string())
+            }
+            Self::Denied { what, .. } if privileged => Self::NeedsHelper(what),
+            other => other,
+        }
+    }
+
     /// Whether there is no room left for what was to be written.
     #[must_use]
     pub fn is_full(&self) -> bool {
@@ -79,6 +108,12 @@ impl BackendError {
     /// Whether the same might work later without anybody changing the mapping.
     #[must_use]
     pub fn is_temporary(&self) -> bool {
-        matches!(self, Self::Timeout { .. } | Self::Program { .. } | Self::File { .. })
+        matches!(
+            self,
+            Self::Timeout { .. }
+                | Self::Program { .. }
+                | Self::File { .. }
+                | Self::Bus { temporary: true, .. }
+        )
     }
 }

@@ -31,23 +31,11 @@ pub(super) async fn read(
     path: &str,
     privileged: bool,
 ) -> Result<Answer<Raw>, BackendError> {
-    match content(machine, path).await.map_err(|error| or_helper(error, privileged))? {
+    match content(machine, path).await.map_err(|error| error.or_helper(privileged))? {
         Answer::Value(bytes) if dmi::is_placeholder(path, &bytes) => {
             Ok(Answer::Absent(format!("{path}: a placeholder")))
         }
         answer => Ok(answer.map(Raw::Bytes)),
-    }
-}
-
-/// Says what is missing where a mapping knows that root is needed.
-pub(super) fn or_helper(error: BackendError, privileged: bool) -> BackendError {
-    match error {
-        BackendError::File { path, error }
-            if privileged && error.kind() == io::ErrorKind::PermissionDenied =>
-        {
-            BackendError::NeedsHelper(path.display().to_string())
-        }
-        other => other,
     }
 }
 

@@ -5,7 +5,7 @@ use std::path::Path;
 
 use serde_json::Value as Json;
 
-use super::{Answer, BackendError, Context, file, run};
+use super::{Answer, BackendError, Context, bus, file, run};
 use crate::mo::mapping::{List, ListFrom};
 use crate::mo::pipeline::json_text;
 use crate::uri::encode_name;
@@ -43,7 +43,11 @@ pub async fn list(list: &List, context: &Context<'_>) -> Result<Answer<Vec<Child
                 text.lines().filter_map(name).map(|name| (name, None)).collect()
             }
         }
-        ListFrom::Object(_) => return Ok(Answer::absent("no D-Bus in this version")),
+        ListFrom::Object(object) => match bus::children(object, list.max, context).await? {
+            Answer::Value(found) => found,
+            Answer::Absent(why) => return Ok(Answer::Absent(why)),
+            Answer::Unavailable(why) => return Ok(Answer::Unavailable(why)),
+        },
     };
     Ok(Answer::Value(children(found, list.max, context)?))
 }

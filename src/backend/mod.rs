@@ -5,16 +5,19 @@
 //! [`perform`] and [`start`] are the outside effects; [`list()`] finds the children of an un-named node.
 
 use std::path::PathBuf;
+use std::sync::Arc;
 
 use crate::ddf::Format;
 use crate::mo::Value;
 use crate::mo::fill::Variables;
-use crate::mo::mapping::{From, NodeMapping, Source};
+use crate::mo::mapping::{BusObject, From, NodeMapping, Source};
 use crate::mo::pipeline::json_text;
 
 pub mod builtin;
+pub mod bus;
 pub mod list;
 pub mod run;
+pub mod undo;
 
 mod dependencies;
 mod dmi;
@@ -23,14 +26,14 @@ mod error;
 mod file;
 mod machine_id;
 mod os_release;
-mod undo;
 
+pub use bus::{Bus, Seen};
 pub use dependencies::{Dependencies, is_told};
 pub use effect::{Act, before, perform, start, verified};
 pub use error::BackendError;
 pub use list::{Child, list};
 pub use run::{End, Exit, Running};
-pub use undo::{Before, Undo, Undone};
+pub use undo::{Undo, Undone};
 
 /// The longest text of a value, in bytes.
 pub const MAX_TEXT: usize = 64 << 10;
@@ -68,6 +71,8 @@ pub struct Reading {
 pub struct Machine {
     /// Every path of a mapping is below it. Absolute symbolic links lead out of it.
     pub sysroot: PathBuf,
+    /// Where its services are.
+    pub bus: Arc<Bus>,
 }
 
 /// What the agent itself knows: session and account values. The machine's own are in [`builtin`].
@@ -96,6 +101,12 @@ pub struct Request<'a> {
 pub struct Context<'a> {
     /// The machine.
     pub machine: &'a Machine,
+    /// `[object.NAME]`: what the mapping calls D-Bus objects.
+    pub objects: &'a [(String, BusObject)],
+    /// Which of these objects the un-named nodes on the way stand for: name, and what was captured of its path.
+    pub listed: &'a [(String, String)],
+    /// What the reading in progress has seen of D-Bus objects; none: each value is asked for anew.
+    pub seen: Option<&'a Seen>,
     /// Label and captured name ([`Child::captured`]) of each un-named node on the way.
     pub names: &'a [(String, String)],
     /// The sibling leaves that `input` lists, and no others.
@@ -193,7 +204,7 @@ pub async fn read_source(
             transient = matches!(answer, Answer::Value((_, true)));
             answer.map(|(uuid, _)| Raw::Text(uuid))
         }
-        From::Property { .. } => Answer::absent("no D-Bus in this version"),
+        From::Property { object, property } => bus::read(object, property, source, context).await?,
         From::Run(argv) => Answer::Value(Raw::Bytes(run::output(argv, context).await?)),
         From::Item(key) => item(context, key),
         From::Store => stored(context).map(|reading| Raw::Typed(reading.value)),

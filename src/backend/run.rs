@@ -107,12 +107,10 @@ impl Running {
         self.group
     }
 
-    /// What ended before it began.
-    pub(super) fn ended(end: End) -> Self {
-        Self {
-            supervisor: tokio::spawn(async move { Exit { end, stdout: Vec::new(), truncated: false } }),
-            group: None,
-        }
+    /// What is no program, and ends like one.
+    pub(super) fn of(work: impl Future<Output = End> + Send + 'static) -> Self {
+        let exit = async { Exit { end: work.await, stdout: Vec::new(), truncated: false } };
+        Self { supervisor: tokio::spawn(exit), group: None }
     }
 }
 

@@ -392,6 +392,20 @@ mod tests {
     }
 
     #[test]
+    fn what_is_reserved_for_others_is_passed_over() {
+        for (data, known) in [(draft(), read_(&draft())), (approved(), read_(&approved()))] {
+            let mut data = data;
+            data["Ext"] = json!({"Vendor": {"x": 1}});
+            data["Push"]["Ext"] = json!({"Vendor": {"x": 1}});
+            data["Push"]["Standard"] = json!({"Address": "x"});
+            data["Push"]["GCM"]["Ext"] = json!({"x": 1});
+            assert_eq!(read_(&data).unwrap(), known.unwrap());
+            data["Push"] = json!({"Ext": {}});
+            assert_eq!(read_(&data).unwrap().push, None);
+        }
+    }
+
+    #[test]
     fn what_the_store_keeps_makes_the_account_again() {
         let settings = Settings::default();
         for data in [draft(), json!({"DMAcc": approved()})] {

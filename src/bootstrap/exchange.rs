@@ -97,7 +97,7 @@ pub async fn run(
     if world.is_owned {
         return Ok(None);
     }
-    let imsi = fact(Fact::Imsi, settings).await;
+    let imsi = fact(Fact::Imsi, settings, world.tree.machine()).await;
     // A modem may be up later than the agent: until then it is not known whose device this is.
     if imsi.is_none() && patient && settings.subscriber.sources(Fact::Imsi).is_some() {
         return Err(BootstrapError::NoSubscriber);

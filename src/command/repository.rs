@@ -44,7 +44,7 @@ impl Fetched {
         let is_xml = is_media_type(&self.content_type, media::TNDS_XML);
         let (body, target, tree) = (self.body.clone(), target.cloned(), Arc::clone(tree));
         let read = tokio::task::spawn_blocking(move || match is_xml {
-            true => Document::parse_tnds(&body, target.as_ref(), &tree).map(|document| vec![document]),
+            true => Document::parse_tnds(&body, target.as_ref(), &tree),
             false => Document::parse(&body),
         });
         let broken = |why: JoinError| {
@@ -299,7 +299,7 @@ mod tests {
     fn a_document_is_not_read_on_the_agents_thread() {
         let folder = tempfile::tempdir().unwrap();
         let store = Store::open(folder.path()).unwrap().store;
-        let machine = Arc::new(Machine { sysroot: "/".into() });
+        let machine = Arc::new(Machine { sysroot: "/".into(), bus: crate::backend::Bus::none() });
         let tree = Arc::new(Tree::new(Vec::new(), Vec::new(), store, machine, Instant::now()));
         let runtime = tokio::runtime::Builder::new_current_thread().max_blocking_threads(1).build().unwrap();
         runtime.block_on(async {

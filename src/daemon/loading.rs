@@ -2,12 +2,12 @@
 
 use std::collections::BTreeMap;
 use std::path::Path;
-use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use super::DaemonError;
-use crate::backend::Machine;
+use crate::backend::{Bus, Machine};
 use crate::config::{self, Account, Auth, Environment, Problems, Selection, Settings};
 use crate::journal::id;
 use crate::mo::{self, ManagementObject};
@@ -50,12 +50,15 @@ pub(super) struct Loader {
     started: Instant,
     /// Whether every file could be read at the start: only then an account that is not there was removed.
     sound: bool,
+    /// The latest one, whose connection is kept while its address stays.
+    bus: Mutex<Option<Arc<Bus>>>,
 }
 
 impl Loader {
     /// Loads everything for the first time; broken accounts and management objects are left out.
     pub(super) async fn start(options: Options) -> Result<(Self, Arc<World>), DaemonError> {
-        let mut loader = Self { options, started: Instant::now(), sound: false };
+        let (started, bus) = (Instant::now(), Mutex::default());
+        let mut loader = Self { options, started, sound: false, bus };
         let mut loaded = config::load(&loader.options.selection, &loader.options.environment)
             .map_err(DaemonError::Configuration)?;
         say(&loaded.problems);
@@ -77,7 +80,10 @@ impl Loader {
                 file.display()
             );
         }
-        Tree::recover(&opened.store).await;
+        let machine = loader.machine(&loaded.settings);
+        if !Tree::recover(&opened.store, &machine).await {
+            tokio::spawn(Tree::recover_later(Arc::clone(&opened.store), machine));
+        }
         let files = Files::new(loaded.accounts, &loaded.problems);
         let world = loader.world(loaded.settings, files, objects, opened.store, &[]).await;
         Ok((loader, Arc::new(world)))
@@ -164,6 +170,17 @@ impl Loader {
         self.started.elapsed()
     }
 
+    /// The machine that these settings mean.
+    fn machine(&self, settings: &Settings) -> Machine {
+        let address = settings.dbus_address.as_str();
+        let mut bus = self.bus.lock().unwrap_or_else(PoisonError::into_inner);
+        if bus.as_ref().is_none_or(|bus| bus.address() != address) {
+            *bus = None;
+        }
+        let bus = Arc::clone(bus.get_or_insert_with(|| Arc::new(Bus::new(address))));
+        Machine { sysroot: settings.paths.sysroot.clone(), bus }
+    }
+
     async fn world(
         &self,
         settings: Settings,
@@ -187,7 +204,7 @@ impl Loader {
         };
         let peers = accounts.iter().map(peer).collect();
         store.set_quota(settings.quota);
-        let machine = Arc::new(Machine { sysroot: settings.paths.sysroot.clone() });
+        let machine = Arc::new(self.machine(&settings));
         let tree = Tree::new(objects, accounts, Arc::clone(&store), machine, self.started);
         if let Err(error) = tree.seed().await {
             log::error!("instances could not be seeded: {error}");

@@ -98,7 +98,7 @@ pub(super) fn jitter(most: Duration, random: &mut dyn Random) -> Duration {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::backend::Machine;
+    use crate::backend::{Bus, Machine};
     use crate::config::{Auth, Schedule, Settings, TlsFiles};
     use crate::package::{Alert, Profile};
     use crate::store::{Change, Store};
@@ -143,7 +143,7 @@ mod tests {
             Arc::new(Peer::new(Arc::clone(account), Arc::clone(&settings), Surroundings::default()))
         };
         let peers = accounts.iter().map(peer).collect();
-        let machine = Arc::new(Machine { sysroot: "/".into() });
+        let machine = Arc::new(Machine { sysroot: "/".into(), bus: Bus::none() });
         let tree = Tree::new(Vec::new(), accounts, Arc::clone(store), machine, Instant::now());
         let (settings, store, tree) = (Arc::clone(&settings), Arc::clone(store), Arc::new(tree));
         World { settings, peers, tree, store, is_owned: true }

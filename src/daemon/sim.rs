@@ -29,7 +29,7 @@ impl Sim {
     /// Watches what the settings name, where another SIM would mean other accounts.
     pub(super) fn follow(&mut self, world: &World) {
         let is_asked = world.settings.bootstrap.uri.is_some() && !world.is_owned;
-        let files = session::dependencies(Fact::Imsi, &world.settings);
+        let files = session::dependencies(Fact::Imsi, &world.settings, world.tree.machine());
         if !is_asked || files.files.is_empty() {
             self.watches = None;
             return;

@@ -5,6 +5,7 @@ use std::fmt;
 
 mod error;
 mod parse;
+mod salvage;
 mod show;
 mod write;
 

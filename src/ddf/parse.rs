@@ -7,6 +7,7 @@ use std::num::IntErrorKind;
 
 use roxmltree::Node as Element;
 
+use super::salvage::salvage;
 use super::{
     AccessType, CaseSense, Ddf, DdfError, DdfProblem, Format, Node, NodeName, Occurrence, Properties, Scope,
 };
@@ -41,12 +42,28 @@ pub(crate) fn parse_with_lines(bytes: &[u8]) -> Result<(Ddf, Vec<usize>), DdfErr
     })?
 }
 
-/// Reads a DDF to be looked at: what [`parse`] refuses in a node's properties counts as unsaid. Also the first
-/// twenty of these.
+/// Reads a DDF to be looked at: what [`parse`] refuses in a node's properties counts as unsaid, and what isn't XML at all
+/// is read for the framework's elements in it. Also the first of what was overlooked.
 ///
 /// # Errors
-/// There is no tree in it that could be shown.
+/// There is no whole tree in it that could be shown.
 pub fn parse_forgiving(bytes: &[u8]) -> Result<(Ddf, Vec<DdfError>), DdfError> {
+    let found = shown(bytes);
+    if found.as_ref().is_ok_and(|(_, overlooked)| overlooked.is_empty()) {
+        return found;
+    }
+    let Some(salvaged) = xml::decoded(bytes, LIMITS).ok().and_then(|text| salvage(&text)) else {
+        return found;
+    };
+    match (found, shown(salvaged.as_bytes())) {
+        (Ok(found), Ok(salvaged)) if salvaged.1.len() < found.1.len() => Ok((salvaged.0, found.1)),
+        // What else is overlooked is no longer where it was.
+        (Err(refusal), Ok((ddf, _))) => Ok((ddf, vec![refusal])),
+        (found, _) => found,
+    }
+}
+
+fn shown(bytes: &[u8]) -> Result<(Ddf, Vec<DdfError>), DdfError> {
     xml::read(bytes, LIMITS, "MgmtTree", Tolerance::Display, |document, lines| {
         let mut parser = Parser::new(lines, Some(Vec::new()));
         Ok((parser.tree(document.root_element())?, parser.forgiven.unwrap_or_default()))
@@ -69,24 +86,28 @@ impl<'a> Parser<'a> {
     }
 
     fn tree(&mut self, root: Element<'a, 'a>) -> Result<Ddf, DdfError> {
-        let Some(tree) = root.descendants().find(|element| element.tag_name().name() == "MgmtTree") else {
+        let is_tree = |element: &Element<'a, 'a>| element.tag_name().name() == "MgmtTree";
+        let Some(first) = root.descendants().find(is_tree) else {
             let found = root.tag_name().name().to_owned();
             return Err(self.wrong(root, DdfProblem::NotDdf { found }));
         };
-        self.namespace = tree.tag_name().namespace();
+        let beside = first.next_siblings().filter(is_tree);
         let (mut version, mut manufacturer, mut model) = (None, None, None);
         let mut roots = Vec::new();
-        for child in self.own_children(tree) {
-            match child.tag_name().name() {
-                "VerDTD" => keep(&mut version, child),
-                "Man" => keep(&mut manufacturer, child),
-                "Mod" => keep(&mut model, child),
-                "Node" => roots.push(self.node(child, 1)?),
-                _ => {}
+        for tree in beside {
+            self.namespace = tree.tag_name().namespace();
+            for child in self.own_children(tree) {
+                match child.tag_name().name() {
+                    "VerDTD" => keep(&mut version, child),
+                    "Man" => keep(&mut manufacturer, child),
+                    "Mod" => keep(&mut model, child),
+                    "Node" => roots.push(self.node(child, 1)?),
+                    _ => {}
+                }
             }
         }
         if roots.is_empty() {
-            return Err(self.wrong(tree, DdfProblem::Missing { parent: "MgmtTree", element: "Node" }));
+            return Err(self.wrong(first, DdfProblem::Missing { parent: "MgmtTree", element: "Node" }));
         }
         Ok(Ddf { version: version.unwrap_or_default(), manufacturer, model, roots })
     }
@@ -103,9 +124,14 @@ impl<'a> Parser<'a> {
             match child.tag_name().name() {
                 "NodeName" if name.is_none() => name = Some(text(child)),
                 "Path" => keep(&mut path, child),
-                "DFProperties" => self.properties(child, &mut found)?,
                 "Node" => children.push(self.node(child, depth + 1)?),
-                _ => {}
+                "DFProperties" => {
+                    for property in self.own_children(child) {
+                        self.property(property, &mut found)?;
+                    }
+                }
+                // Some forget what belongs around them.
+                _ => self.property(child, &mut found)?,
             }
         }
         if name.is_none() {
@@ -116,27 +142,25 @@ impl<'a> Parser<'a> {
         Ok(Node { name, is_logical, path, properties, children })
     }
 
-    /// Reads one `DFProperties`; where there are several, what the first says stands.
-    fn properties(&mut self, element: Element<'a, 'a>, found: &mut Found) -> Result<(), DdfError> {
-        for child in self.own_children(element) {
-            match child.tag_name().name() {
-                "AccessType" if found.access.is_none() => found.access = Some(self.access(child)),
-                "DefaultValue" if found.default_value.is_none() => found.default_value = Some(text(child)),
-                "Description" => keep(&mut found.description, child),
-                "DFTitle" => keep(&mut found.title, child),
-                "DFType" => self.df_type(child, found),
-                "DFFormat" if found.format.is_none() => {
-                    found.format = self.word(child, "DFFormat", Format::WORDS, Format::EXPECTED)?;
-                }
-                "Occurrence" if found.occurrence.is_none() => found.occurrence = self.occurrence(child)?,
-                "Scope" if found.scope.is_none() => {
-                    found.scope = self.word(child, "Scope", Scope::WORDS, "Permanent or Dynamic")?;
-                }
-                "CaseSense" if found.case_sense.is_none() => {
-                    found.case_sense = self.word(child, "CaseSense", CaseSense::WORDS, "CS or CIS")?;
-                }
-                _ => {}
+    /// Reads one of the framework's properties; of several that are the same, what the first says stands.
+    fn property(&mut self, child: Element<'a, 'a>, found: &mut Found) -> Result<(), DdfError> {
+        match child.tag_name().name() {
+            "AccessType" if found.access.is_none() => found.access = Some(self.access(child)),
+            "DefaultValue" if found.default_value.is_none() => found.default_value = Some(text(child)),
+            "Description" => keep(&mut found.description, child),
+            "DFTitle" => keep(&mut found.title, child),
+            "DFType" => self.df_type(child, found),
+            "DFFormat" if found.format.is_none() => {
+                found.format = self.word(child, "DFFormat", Format::WORDS, Format::EXPECTED)?;
             }
+            "Occurrence" if found.occurrence.is_none() => found.occurrence = self.occurrence(child)?,
+            "Scope" if found.scope.is_none() => {
+                found.scope = self.word(child, "Scope", Scope::WORDS, "Permanent or Dynamic")?;
+            }
+            "CaseSense" if found.case_sense.is_none() => {
+                found.case_sense = self.word(child, "CaseSense", CaseSense::WORDS, "CS or CIS")?;
+            }
+            _ => {}
         }
         Ok(())
     }

@@ -149,6 +149,8 @@ pub enum Call {
         method: bool,
         /// `args`
         args: Vec<Template>,
+        /// When a method is given up.
+        timeout: Duration,
         /// Called by the privileged helper.
         privileged: bool,
     },

@@ -188,6 +188,13 @@ impl ManagementObject {
         self.node(id).properties.format != Format::Node
     }
 
+    /// Whether no command is allowed on the node, nor on any below it.
+    #[must_use]
+    pub fn is_closed(&self, id: NodeId) -> bool {
+        let node = self.node(id);
+        node.properties.access.is_empty() && node.children.iter().all(|child| self.is_closed(*child))
+    }
+
     /// The node and its ancestors, upwards.
     pub fn lineage(&self, id: NodeId) -> impl Iterator<Item = &Node> {
         std::iter::successors(Some(self.node(id)), |node| node.parent.map(|parent| self.node(parent)))

@@ -25,12 +25,12 @@ const MANDATORY: &str = "urn:oma:at:dm:2.0:";
 /// What the NOTIFICATION-ID is called in the data of one: the approved text wants it there and does not say how.
 const ID: &str = "NOTIFICATION-ID";
 
-/// Writes Package#1. Before the alerts that wait stands the one which says why the session is held.
+/// Writes Package#1. Before the alerts that wait stand those which say why the session is held.
 #[must_use]
 pub fn encode1(package: &Package1) -> Encoded {
     let mos = package.mos.as_ref().map(|mos| mos.iter().map(Into::into).collect());
-    let reason = package.reason.map(mandatory);
-    let alerts: Vec<Alert<'_>> = reason.iter().chain(&package.alerts).map(Into::into).collect();
+    let reasons: Vec<super::Alert> = package.reasons.iter().copied().map(mandatory).collect();
+    let alerts: Vec<Alert<'_>> = reasons.iter().chain(&package.alerts).map(Into::into).collect();
     let alert = (!alerts.is_empty()).then_some(alerts);
     let wire = Initiation { mos, requested: some_of(&package.requested), alert };
     Encoded { content_type: INITIATION.to_owned(), body: bytes(&wire) }
@@ -81,15 +81,13 @@ fn reason(alert: &super::Alert) -> Option<Reason> {
 pub(super) fn decode1(body: &[u8]) -> serde_json::Result<Package1> {
     let wire: Initiation<'_, Vec<Alert<'_>>> = serde_json::from_slice(body)?;
     let mut alerts: Vec<super::Alert> = wire.alert.unwrap_or_default().into_iter().map(Into::into).collect();
-    let reason = alerts.first().and_then(reason);
-    if reason.is_some() {
-        alerts.remove(0);
-    }
+    let reasons: Vec<Reason> = alerts.iter().map_while(reason).collect();
+    alerts.drain(..reasons.len());
     Ok(Package1 {
         mos: wire.mos.map(|mos| mos.into_iter().map(Into::into).collect()),
         alerts,
         requested: wire.requested.unwrap_or_default().into_iter().map(Into::into).collect(),
-        reason,
+        reasons,
     })
 }
 

@@ -46,7 +46,7 @@ pub(super) fn decode1(body: &[u8]) -> serde_json::Result<Package1> {
         mos: wire.mos.map(|mos| mos.into_iter().map(Into::into).collect()),
         alerts: wire.alert.map(Alerts::into_model).unwrap_or_default(),
         requested: wire.requested.unwrap_or_default().into_iter().map(Into::into).collect(),
-        reason: None,
+        reasons: Vec::new(),
     })
 }
 

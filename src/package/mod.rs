@@ -109,8 +109,8 @@ pub struct Package1 {
     pub alerts: Vec<Alert>,
     /// What the notification's Requested-MO-CV options asked for (CR 001, 8.1.2.1).
     pub requested: Vec<RequestedMo>,
-    /// Why the session is held. The draft has no place for it.
-    pub reason: Option<Reason>,
+    /// Why the session is held: the approved profile's mandatory alerts. The draft has no place for them.
+    pub reasons: Vec<Reason>,
 }
 
 /// One member of Package#1's `MOD`.

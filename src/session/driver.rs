@@ -18,6 +18,7 @@ use crate::bearer::{self, Choice};
 use crate::command::{self, Context, Report};
 use crate::exec::{self, Finished, Ledger, Programs};
 use crate::journal::id;
+use crate::notification::ConnectionType;
 use crate::package::{self, Encoded, Package1, Reason};
 use crate::session::machine::Action;
 use crate::store::{Change, StoreError};
@@ -165,7 +166,10 @@ impl Session {
             place = self.places.acquire() => place,
             () = stopped(&mut stopping) => return Ok(STOPPED.into()),
         };
-        let (mut driver, uri, package1) = self.prepare(binding).await?;
+        let (mut driver, uri, package1) = tokio::select! {
+            prepared = self.prepare(binding) => prepared?,
+            () = stopped(&mut stopping) => return Ok(STOPPED.into()),
+        };
         let settings = &self.world.settings.session;
         let limits = Limits { retries: settings.retries, packages: settings.max_packages };
         let profile = self.peer.account.profile;
@@ -208,6 +212,17 @@ impl Session {
         let mos_before = world.store.snapshot().and_then(|snapshot| snapshot.mos_sent(&account.server_id));
         let mos_before = mos_before.map_err(later)?;
         let asked = &self.ticket.trigger.requested;
+        let mut connection = client.connection(binding);
+        // What carries the session is seen by its socket. Without one, the first package will tell why there is none.
+        let facts = match uri.parse() {
+            Ok(uri)
+                if requested::is_of_session(&mos_before, asked) && connection.open_to(&uri).await.is_ok() =>
+            {
+                facts(&connection, &parameters)
+            }
+            _ => SessionFacts::default(),
+        };
+        let visitor = Visitor { account, session: facts };
         let requested = requested::answer(&world.tree, &visitor, &mos_before, asked).await.map_err(later)?;
         // An index of a later notification counts in this list, once the server has it.
         let moids = mos.as_ref().map(|mos| mos.iter().map(|mo| mo.moid.clone()).collect::<Vec<_>>());
@@ -215,13 +230,13 @@ impl Session {
             mos,
             alerts: alerts.gather(&world.store).map_err(later)?,
             requested,
-            reason: Some(self.reason().map_err(later)?),
+            reasons: self.reasons().map_err(later)?,
         };
         let driver = Driver {
             session: self,
-            connection: client.connection(binding),
+            connection,
             parameters,
-            facts: SessionFacts::default(),
+            facts,
             execs: Ledger::new(Arc::clone(&world.store), self.programs.clone()),
             alerts,
             mos_sent: moids.filter(|moids| *moids != mos_before),
@@ -232,14 +247,19 @@ impl Session {
         Ok((driver, uri, package1))
     }
 
-    /// Why the session is held.
-    fn reason(&self) -> Result<Reason, StoreError> {
+    /// Why the session is held. Of a bootstrap the server hears in the first session, also where a notification was
+    /// faster than the device.
+    fn reasons(&self) -> Result<Vec<Reason>, StoreError> {
         let Ticket { cause, at, trigger } = &self.ticket;
-        if *cause == Cause::Notification {
-            return Ok(Reason::Server(trigger.notification_id));
-        }
-        let new = self.world.store.snapshot()?.contact(&trigger.server_id)?.is_none();
-        Ok(if new && at.is_none() { Reason::Bootstrap } else { Reason::Client })
+        let new = at.is_none() && self.world.store.snapshot()?.contact(&trigger.server_id)?.is_none();
+        Ok(match cause {
+            Cause::Notification if new && self.peer.account.schedule.first_contact => {
+                vec![Reason::Server(trigger.notification_id), Reason::Bootstrap]
+            }
+            Cause::Notification => vec![Reason::Server(trigger.notification_id)],
+            _ if new => vec![Reason::Bootstrap],
+            _ => vec![Reason::Client],
+        })
     }
 }
 
@@ -316,7 +336,7 @@ impl Driver<'_> {
             && self.connection.admit(&request.uri).is_ok_and(|standing| standing == Standing::Foreign);
         match self.connection.send(&request).await {
             Ok(response) => {
-                self.look_around();
+                self.facts = facts(&self.connection, &self.parameters);
                 if (200..300).contains(&response.status) {
                     self.server_time = server_time(&response.headers).or(self.server_time);
                     self.remember_mos().await;
@@ -345,13 +365,6 @@ impl Driver<'_> {
     /// All of a package's commands were executed, or no more of them will be.
     fn finish_report(&mut self) {
         self.report.finish(self.session.server_id(), &self.session.id);
-    }
-
-    /// The bearer is that of the socket in use.
-    fn look_around(&mut self) {
-        let local = self.connection.local_address();
-        let interface = local.and_then(|address| bearer::carrying(address.ip()));
-        self.facts = SessionFacts { bearer: interface.and_then(|interface| interface.kind), roaming: None };
     }
 
     /// The server has the MOS list that indices count in from now on.
@@ -383,6 +396,14 @@ impl Driver<'_> {
         let (settled, untold) = self.execs.close();
         Ended { outcome, settled, untold, alerts_left, server_time: self.server_time }
     }
+}
+
+/// The bearer is that of the socket in use.
+fn facts(connection: &Connection, parameters: &Parameters) -> SessionFacts {
+    let interface = connection.local_address().and_then(|address| bearer::carrying(address.ip()));
+    let bearer = interface.and_then(|interface| interface.kind);
+    let roaming = parameters.roams().filter(|_| bearer == Some(ConnectionType::Mobile));
+    SessionFacts { bearer, roaming }
 }
 
 /// A wrong certificate may be mended, or the clock set; a server that sends too much will do so again.

@@ -41,11 +41,11 @@ impl Parameters {
         };
         Ok(Self {
             dev_id: dev_id.ok_or_else(nameless)?,
-            mcc: fact(Fact::Mcc, settings).await,
-            mnc: fact(Fact::Mnc, settings).await,
-            cmcc: fact(Fact::Cmcc, settings).await,
-            cmnc: fact(Fact::Cmnc, settings).await,
-            sp_name: fact(Fact::SpName, settings).await,
+            mcc: fact(Fact::Mcc, settings, tree.machine()).await,
+            mnc: fact(Fact::Mnc, settings, tree.machine()).await,
+            cmcc: fact(Fact::Cmcc, settings, tree.machine()).await,
+            cmnc: fact(Fact::Cmnc, settings, tree.machine()).await,
+            sp_name: fact(Fact::SpName, settings, tree.machine()).await,
         })
     }
 
@@ -53,6 +53,14 @@ impl Parameters {
     #[must_use]
     pub fn dev_id(&self) -> &str {
         &self.dev_id
+    }
+
+    /// Whether the SIM is in another network than its home; none: one of the two is not known.
+    #[must_use]
+    pub fn roams(&self) -> Option<bool> {
+        let home = self.mcc.as_deref().zip(self.mnc.as_deref())?;
+        let current = self.cmcc.as_deref().zip(self.cmnc.as_deref())?;
+        Some(home != current)
     }
 
     /// A parameter's value; none becomes `-1`.
@@ -70,10 +78,9 @@ impl Parameters {
 }
 
 /// What the SIM or the network says right now; none if that is not known.
-pub async fn fact(fact: Fact, settings: &Settings) -> Option<String> {
+pub async fn fact(fact: Fact, settings: &Settings, machine: &Machine) -> Option<String> {
     let sources = settings.subscriber.sources(fact)?;
-    let machine = Machine { sysroot: settings.paths.sysroot.clone() };
-    let text = match backend::read(sources, Format::Chr, false, &context(&machine)).await {
+    let text = match backend::read(sources, Format::Chr, false, &context(settings, machine)).await {
         Ok(Answer::Value(reading)) => reading.value.to_text().trim().to_owned(),
         Ok(Answer::Absent(_) | Answer::Unavailable(_)) => return None,
         Err(error) => {
@@ -91,19 +98,21 @@ pub async fn fact(fact: Fact, settings: &Settings) -> Option<String> {
 
 /// The files that a fact comes from.
 #[must_use]
-pub fn dependencies(fact: Fact, settings: &Settings) -> Dependencies {
-    let machine = Machine { sysroot: settings.paths.sysroot.clone() };
+pub fn dependencies(fact: Fact, settings: &Settings, machine: &Machine) -> Dependencies {
     let mut dependencies = Dependencies::default();
     for source in settings.subscriber.sources(fact).map_or(&[][..], |sources| &sources.get) {
-        dependencies.add(source, &context(&machine));
+        dependencies.add(source, &context(settings, machine));
     }
     dependencies
 }
 
 /// Of no management object.
-fn context(machine: &Machine) -> Context<'_> {
+fn context<'a>(settings: &'a Settings, machine: &'a Machine) -> Context<'a> {
     Context {
         machine,
+        objects: &settings.subscriber.objects,
+        listed: &[],
+        seen: None,
         names: &[],
         siblings: &[],
         item: None,
@@ -138,16 +147,20 @@ mod tests {
         settings
     }
 
+    fn machine() -> Machine {
+        Machine { sysroot: "/".into(), bus: crate::backend::Bus::none() }
+    }
+
     #[tokio::test]
     async fn a_fact_is_what_its_best_source_says_with_its_leading_zeros() {
         let settings = settings(
             "[subscriber]\nMNC.get = [{ file = \"/nowhere/mnc\" }, { run = [\"/bin/echo\", \" 01 \"] }]\n\
              MCC.get = { value = \"262\" }\nSPName.get = { value = \"\" }\n",
         );
-        assert_eq!(fact(Fact::Mnc, &settings).await.as_deref(), Some("01"));
-        assert_eq!(fact(Fact::Mcc, &settings).await.as_deref(), Some("262"));
-        assert_eq!(fact(Fact::SpName, &settings).await, None, "an empty name is none");
-        assert_eq!(fact(Fact::Cmcc, &settings).await, None);
+        assert_eq!(fact(Fact::Mnc, &settings, &machine()).await.as_deref(), Some("01"));
+        assert_eq!(fact(Fact::Mcc, &settings, &machine()).await.as_deref(), Some("262"));
+        assert_eq!(fact(Fact::SpName, &settings, &machine()).await, None, "an empty name is none");
+        assert_eq!(fact(Fact::Cmcc, &settings, &machine()).await, None);
     }
 
     #[tokio::test]
@@ -155,7 +168,24 @@ mod tests {
         for run in ["/usr/bin/printf", "/bin/false", "/nowhere/program"] {
             let settings =
                 settings(&format!("[subscriber]\nSPName.get = {{ run = [\"{run}\", 'a\\nb'] }}\n"));
-            assert_eq!(fact(Fact::SpName, &settings).await, None, "{run}");
+            assert_eq!(fact(Fact::SpName, &settings, &machine()).await, None, "{run}");
+        }
+    }
+
+    #[test]
+    fn who_is_in_another_network_than_the_sims_own_roams() {
+        let text = |code: &str| (!code.is_empty()).then(|| code.to_owned());
+        for (home, current, roams) in [
+            (["262", "01"], ["262", "01"], Some(false)),
+            (["262", "01"], ["208", "01"], Some(true)),
+            (["262", "01"], ["262", "02"], Some(true)),
+            (["262", ""], ["262", "02"], None),
+            (["262", "01"], ["", ""], None),
+            (["", ""], ["", ""], None),
+        ] {
+            let ([mcc, mnc], [cmcc, cmnc]) = (home.map(text), current.map(text));
+            let parameters = Parameters { mcc, mnc, cmcc, cmnc, ..Parameters::default() };
+            assert_eq!(parameters.roams(), roams, "{home:?} {current:?}");
         }
     }
 

@@ -1,13 +1,18 @@
 //! Requested-MO-CV (CR 001, 8.1.2.1): what a notification asks for goes with Package#1.
 
 use crate::package::RequestedMo;
-use crate::tree::{Gathering, NodeRef, Resolved, Tree, TreeError, Visitor};
+use crate::tree::{Gathering, NodeRef, Resolved, SESSION_INFO, Tree, TreeError, Visitor};
 
 /// The most bytes that go with a Package#1.
 const MOST: usize = 4 << 20;
 
 /// An instance and its validator, as the option has them: index into the last MOS list, validator.
 type Asked = (u16, Vec<u8>);
+
+/// Whether the session itself is asked for (TS 11.4).
+pub(super) fn is_of_session(mos: &[String], asked: &[Asked]) -> bool {
+    asked.iter().any(|(index, _)| mos.get(usize::from(*index)).is_some_and(|moid| moid == SESSION_INFO))
+}
 
 /// The answer to the options of a notification. `mos` are the MOIDs of the last MOS list that the server got. An index for
 /// several instances brings each that none of the index's validators is of; what can't be read is left out.

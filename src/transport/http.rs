@@ -172,7 +172,7 @@ impl Connection {
         self.client.policy.admit(uri).map(|(_, standing)| standing)
     }
 
-    /// The local address of the connection that carried the last request.
+    /// The local address of the connection that carried the last request, or was opened last.
     #[must_use]
     pub fn local_address(&self) -> Option<SocketAddr> {
         self.local
@@ -187,6 +187,31 @@ impl Connection {
     /// # Errors
     /// [`TransportError`]; dropping the future ends the connection it used.
     pub async fn send(&mut self, request: &Request) -> Result<Response, TransportError> {
+        let target = self.target(request)?;
+        let moved = self.moved.clone();
+        within(request, &moved, self.converse(request, &target))
+            .await
+            .unwrap_or_else(|failure| Err(failure.at(&target.origin)))
+    }
+
+    /// Opens the connection that the next request to the DM Server at `uri` is sent on: its local address is known from
+    /// then on.
+    ///
+    /// # Errors
+    /// [`TransportError`]
+    pub async fn open_to(&mut self, uri: &Uri) -> Result<(), TransportError> {
+        let request = Request::new(Method::POST, uri.clone());
+        let target = self.target(&request)?;
+        let moved = self.moved.clone();
+        let kept = within(&request, &moved, self.open(&target))
+            .await
+            .unwrap_or_else(|failure| Err(failure.at(&target.origin)))?;
+        self.local = Some(kept.local);
+        self.keep(kept);
+        Ok(())
+    }
+
+    fn target(&self, request: &Request) -> Result<Target, TransportError> {
         let (origin, standing) = self.client.policy.admit(&request.uri)?;
         let trust = match (standing, request.peer) {
             (Standing::Own, _) => Trust::Own,
@@ -194,11 +219,7 @@ impl Connection {
             (Standing::Foreign, Peer::Repository) => Trust::Repository,
         };
         let path = request.uri.path_and_query().map_or("/", |path| path.as_str()).to_owned();
-        let target = Target { origin, standing, trust, path };
-        let moved = self.moved.clone();
-        within(request, &moved, self.converse(request, &target))
-            .await
-            .unwrap_or_else(|failure| Err(failure.at(&target.origin)))
+        Ok(Target { origin, standing, trust, path })
     }
 
     /// The request, and once more if it was only for want of credentials that it failed.

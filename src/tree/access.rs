@@ -62,7 +62,7 @@ impl Rights {
 }
 
 /// Visible to every account without being listed: it tells of the session, not of the device.
-pub(super) const SESSION_INFO: &str = "urn:oma:mo:oma-sessioninfomo:1.0";
+pub const SESSION_INFO: &str = "urn:oma:mo:oma-sessioninfomo:1.0";
 
 impl Tree {
     /// What the server may do with an instance. Look it up once for each, and from the snapshot that is read.

@@ -40,7 +40,7 @@ impl Tree {
             }
         }
         if result.is_err() {
-            intent.take_back(&self.store).await;
+            intent.take_back(&self.store, &self.machine).await;
         }
         result
     }

@@ -130,7 +130,7 @@ impl Gathering<'_> {
     /// # Errors
     /// The store failed.
     pub fn instances(&self, object: &Arc<ManagementObject>) -> Result<Vec<NodeRef>, TreeError> {
-        let Pass { tree, visitor, snapshot } = &self.pass;
+        let Pass { tree, visitor, snapshot, .. } = &self.pass;
         if !visitor.sees(object) {
             return Ok(Vec::new());
         }

@@ -9,7 +9,7 @@ use super::error::TreeError;
 use super::node::NodeRef;
 use super::registry::Tree;
 use crate::mo::data::{Budget, Members};
-use crate::mo::tnds::{self, TndsError};
+use crate::mo::tnds::{self, Branch, TndsError};
 use crate::mo::value::excerpt;
 use crate::mo::{ManagementObject, MoData};
 use crate::package::{MoHead, Profile};
@@ -104,36 +104,33 @@ impl Document {
     }
 
     /// Reads `application/vnd.syncml.dmtnds+xml`, typed by the DDF of `target`, or else of the management object that
-    /// the document says it is of.
+    /// each of its roots says it is of. At least one.
     ///
     /// # Errors
     /// No such document, or it is of something else than `target`.
-    pub fn parse_tnds(body: &[u8], target: Option<&NodeRef>, tree: &Tree) -> Result<Self, TreeError> {
-        let invalid = |why: String| TreeError::Invalid { node: "the retrieved document".to_owned(), why };
-        let refused = |error: TndsError| match error.is_of_size() {
-            true => too_many(),
-            false => invalid(error.to_string()),
-        };
-        let mut roots = tnds::parse(body).map_err(refused)?;
-        let (Some(root), true) = (roots.pop(), roots.is_empty()) else {
-            return Err(invalid("has more than one root".to_owned()));
-        };
+    pub fn parse_tnds(body: &[u8], target: Option<&NodeRef>, tree: &Tree) -> Result<Vec<Self>, TreeError> {
+        let roots = tnds::parse(body).map_err(misread)?;
+        roots.into_iter().map(|root| Self::of_branch(root, target, tree)).collect()
+    }
+
+    fn of_branch(root: Branch, target: Option<&NodeRef>, tree: &Tree) -> Result<Self, TreeError> {
         // The root of an instance has any name in a DM 1.x tree.
         if let Some(node) = target
             && !node.is_root()
             && !node.is_called(&root.name)
         {
-            return Err(invalid(format!("is of a node {}, not of {:?}", excerpt(&root.name), node.name())));
+            let found = excerpt(&root.name);
+            return Err(unfit(&format_args!("is of a node {found}, not of {:?}", node.name())));
         }
         let object = match (target, &root.ddf_name) {
             (Some(node), _) => Some(&node.object),
             (None, Some(moid)) => tree.object(moid),
-            (None, None) => return Err(invalid("has no DDFName".to_owned())),
+            (None, None) => return Err(unfit(&"has no DDFName")),
         };
         let moid = root.ddf_name.clone();
         let object = object.ok_or_else(|| TreeError::NotFound(moid.clone().unwrap_or_default()))?;
         let id = target.map_or(ManagementObject::ROOT, |node| node.id);
-        let data = root.into_data(object, Some(id)).map_err(refused)?;
+        let data = root.into_data(object, Some(id)).map_err(misread)?;
         Ok(Self { moid, client_uri: None, data, is_bare: true })
     }
 
@@ -230,6 +227,10 @@ impl<'de> Visitor<'de> for Single<'_> {
 
 fn too_many() -> TreeError {
     TreeError::Full("the retrieved document".to_owned())
+}
+
+fn misread(error: TndsError) -> TreeError {
+    if error.is_of_size() { too_many() } else { unfit(&error) }
 }
 
 fn unfit(why: &dyn std::fmt::Display) -> TreeError {

@@ -32,7 +32,7 @@ mod tests;
 mod walk;
 mod write;
 
-pub use access::Rights;
+pub use access::{Rights, SESSION_INFO};
 pub use account::as_changed;
 pub use batch::{Batch, Gathering, Pieces};
 pub use builtins::SessionFacts;

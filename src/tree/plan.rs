@@ -195,6 +195,10 @@ impl Plan {
         }
         for (name, (id, value)) in members {
             let child = node.child(id, &name);
+            if standing == Standing::There && node.object.is_closed(id) {
+                let what = "is closed to every command";
+                return Err(TreeError::NotAllowed { node: child.client_uri(), what });
+            }
             let (child, standing) = self.arrive(pass, node, child, &found, standing).await?;
             if child.is_leaf() {
                 self.leaf(pass, &child, typed(&child, &value)?, standing, true).await?;

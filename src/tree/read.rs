@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use crate::backend::builtin::is_secret;
-use crate::backend::{self, Answer, Reading};
+use crate::backend::{self, Answer, Reading, Seen};
 use crate::ddf::AccessType;
 use crate::mo::Value;
 use crate::mo::mapping::From as Origin;
@@ -40,6 +40,8 @@ pub(super) struct Pass<'a> {
     pub(super) tree: &'a Tree,
     pub(super) visitor: &'a Visitor<'a>,
     pub(super) snapshot: Arc<Snapshot>,
+    /// What it has seen of D-Bus objects.
+    pub(super) seen: Seen,
 }
 
 /// The most bytes that are read at once.
@@ -154,7 +156,8 @@ impl Tree {
     }
 
     pub(super) fn pass<'a>(&'a self, visitor: &'a Visitor<'a>) -> Result<Pass<'a>, TreeError> {
-        Ok(Pass { tree: self, visitor, snapshot: Arc::new(self.store.snapshot()?) })
+        let snapshot = Arc::new(self.store.snapshot()?);
+        Ok(Pass { tree: self, visitor, snapshot, seen: Seen::default() })
     }
 }
 
@@ -207,6 +210,7 @@ impl Pass<'_> {
             return Ok(Some(value));
         }
         let mut scope = self.tree.scope(node, self.visitor);
+        scope.seen = Some(&self.seen);
         if mapping.get.iter().any(|source| matches!(source.from, Origin::Store)) {
             scope.stored = self.stored(node)?;
         }

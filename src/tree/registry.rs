@@ -95,6 +95,12 @@ impl Tree {
         self.by_moid.get(moid).into_iter().flatten().filter_map(|&index| self.objects.get(index))
     }
 
+    /// The machine that it maps.
+    #[must_use]
+    pub fn machine(&self) -> &Machine {
+        &self.machine
+    }
+
     /// The accounts as their files and bootstraps have them, without what servers changed.
     #[must_use]
     pub fn accounts(&self) -> &[Arc<Account>] {

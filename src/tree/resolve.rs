@@ -62,7 +62,7 @@ impl Tree {
     ///
     /// # Errors
     /// [`TreeError::NotFound`], [`TreeError::NotUnique`] for an x-name that several satisfy, [`TreeError::Forbidden`],
-    /// [`TreeError::TooMany`].
+    /// [`TreeError::NotAllowed`] where the DDF allows nothing at all, [`TreeError::TooMany`].
     pub async fn resolve_all(
         &self,
         uri: &ClientUri,
@@ -75,12 +75,9 @@ impl Tree {
             Search { pass: self.pass(visitor)?, uri, object, listings: HashMap::new(), tried: 0 };
         search.check_names()?;
         let roots = search.instances(wanted).await?;
+        search.check_access()?;
         if uri.has_wildcard() {
-            let nodes = Box::pin(search.descend(roots)).await?;
-            if nodes.is_empty() && !uri.path.contains(&Segment::Any) {
-                return Err(TreeError::NotFound(uri.to_string()));
-            }
-            return Ok(Resolved::Many(nodes));
+            return Ok(Resolved::Many(Box::pin(search.descend(roots)).await?));
         }
         let root = roots.into_iter().next().ok_or_else(|| TreeError::NotFound(uri.to_string()))?;
         let mut node = search.descend_one(root).await?;
@@ -163,6 +160,21 @@ impl Search<'_> {
         Ok(())
     }
 
+    /// Where the DDF allows nothing, on the node and on all below it, every command is refused before anybody looks what
+    /// there is: a server does not learn it (TS 11.2 Permissions).
+    fn check_access(&self) -> Result<(), TreeError> {
+        let described = self.uri.path.iter().try_fold(ManagementObject::ROOT, |id, segment| match segment {
+            Segment::Name(name) => self.object.child(id, name),
+            Segment::Letter(_) | Segment::Any => self.object.unnamed_child(id),
+        });
+        match described {
+            Some(id) if self.object.is_closed(id) => {
+                Err(TreeError::NotAllowed { node: self.uri.to_string(), what: "is closed to every command" })
+            }
+            _ => Ok(()),
+        }
+    }
+
     /// Step 1: the roots of the instances.
     async fn instances(&mut self, wanted: Rights) -> Result<Vec<NodeRef>, TreeError> {
         let (tree, visitor) = (self.pass.tree, self.pass.visitor);
@@ -239,13 +251,14 @@ impl Search<'_> {
         Ok(node)
     }
 
-    /// Step 2: the nodes at the path below all of `nodes`. Behind a wildcard, what one of them lacks is no error; in front
-    /// of the first one there is only one node, and it must have it.
+    /// Step 2: the nodes at the path below all of `nodes`. Behind a wildcard, what one of them lacks is no error, but one of
+    /// them must have it; in front of the first one there is only one node.
     async fn descend(&mut self, mut nodes: Vec<NodeRef>) -> Result<Vec<NodeRef>, TreeError> {
         let uri = self.uri;
         let mut many = uri.instance == Selector::Any;
         for segment in &uri.path {
             let mut below = Vec::with_capacity(nodes.len());
+            let is_any_left = !nodes.is_empty();
             for node in nodes {
                 match segment {
                     Segment::Name(name) => match self.step(&node, name).await {
@@ -267,7 +280,11 @@ impl Search<'_> {
                     }
                 }
             }
-            many |= *segment == Segment::Any;
+            match segment {
+                Segment::Any => many = true,
+                _ if below.is_empty() && is_any_left => return Err(TreeError::NotFound(uri.to_string())),
+                _ => {}
+            }
             nodes = below;
         }
         Ok(nodes)
@@ -354,7 +371,7 @@ impl Search<'_> {
         if let Some(known) = self.listings.get(&key) {
             return Ok(Arc::clone(known));
         }
-        let Pass { tree, visitor, snapshot } = &self.pass;
+        let Pass { tree, visitor, snapshot, .. } = &self.pass;
         let children = Arc::new(tree.children(parent, id, snapshot, visitor).await?);
         self.tried(children.len()).await?;
         self.listings.insert(key, Arc::clone(&children));

@@ -1,7 +1,8 @@
 //! What a backend is told of the node that it works for.
 
-use crate::backend::{Context, Request};
-use crate::mo::Value;
+use crate::backend::{Context, Request, Seen};
+use crate::mo::mapping::ListFrom;
+use crate::mo::{Node, Value};
 
 use super::builtins::View;
 use super::error::TreeError;
@@ -16,8 +17,10 @@ pub(super) struct Scope<'a> {
     view: View<'a>,
     server_id: &'a str,
     client_uri: String,
+    listed: Vec<(String, String)>,
     siblings: Vec<(String, Value)>,
     pub(super) stored: Option<Value>,
+    pub(super) seen: Option<&'a Seen>,
 }
 
 impl Tree {
@@ -34,8 +37,10 @@ impl Tree {
             },
             server_id: &visitor.account.server_id,
             client_uri: node.client_uri(),
+            listed: listed(node),
             siblings: Vec::new(),
             stored: None,
+            seen: None,
         }
     }
 
@@ -66,6 +71,9 @@ impl Scope<'_> {
     pub(super) fn context(&self) -> Context<'_> {
         Context {
             machine: &self.tree.machine,
+            objects: &self.node.object.objects,
+            listed: &self.listed,
+            seen: self.seen,
             names: &self.node.variables,
             siblings: &self.siblings,
             item: self.node.item.as_deref(),
@@ -80,4 +88,22 @@ impl Scope<'_> {
             },
         }
     }
+}
+
+/// Which D-Bus objects the un-named nodes on the way stand for.
+fn listed(node: &NodeRef) -> Vec<(String, String)> {
+    let object = &node.object;
+    if object.objects.is_empty() {
+        return Vec::new();
+    }
+    let unnamed = object.lineage(node.id).filter(|node| node.is_unnamed());
+    let nearest_first = unnamed.zip(node.variables.iter().rev());
+    let of_object =
+        |(node, (_, captured)): (&Node, &(String, String))| match &node.mapping.list.as_ref()?.from {
+            ListFrom::Object(object) => Some((object.clone(), captured.clone())),
+            _ => None,
+        };
+    let mut listed: Vec<_> = nearest_first.filter_map(of_object).collect();
+    listed.reverse();
+    listed
 }

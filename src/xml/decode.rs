@@ -23,8 +23,16 @@ const NESTED_REFERENCES: usize = 256;
 const SHIFTING: [&str; 3] = ["iso-2022", "hz-", "utf-7"];
 
 /// Decodes UTF-8, UTF-16 and windows-1252, by byte order mark or declaration; of any other declared encoding only what
-/// is ASCII in it. With `any_bytes`, what should be UTF-8 and is not is windows-1252.
+/// is ASCII in it. With `any_bytes`, what should be UTF-8 and is not is windows-1252. Nothing in it is more than its length
+/// for the XML parser.
 pub(super) fn text(bytes: &[u8], max_bytes: usize, any_bytes: bool) -> Result<Cow<'_, str>, XmlError> {
+    let text = decoded(bytes, max_bytes, any_bytes)?;
+    guard(&text)?;
+    Ok(text)
+}
+
+/// The same, whatever is in it.
+pub(super) fn decoded(bytes: &[u8], max_bytes: usize, any_bytes: bool) -> Result<Cow<'_, str>, XmlError> {
     if bytes.len() > max_bytes {
         return Err(XmlError { at: None, problem: XmlProblem::TooLarge(max_bytes) });
     }
@@ -35,21 +43,20 @@ pub(super) fn text(bytes: &[u8], max_bytes: usize, any_bytes: bool) -> Result<Co
     let text = match bytes {
         [0xFF, 0xFE, rest @ ..] => utf16(rest, u16::from_le_bytes)?.into(),
         [0xFE, 0xFF, rest @ ..] => utf16(rest, u16::from_be_bytes)?.into(),
-        [b'<', 0, ..] => utf16(bytes, u16::from_le_bytes)?.into(),
-        [0, b'<', ..] => utf16(bytes, u16::from_be_bytes)?.into(),
+        [1..=0x7F, 0, ..] => utf16(bytes, u16::from_le_bytes)?.into(),
+        [0, 1..=0x7F, ..] => utf16(bytes, u16::from_be_bytes)?.into(),
         [0xEF, 0xBB, 0xBF, rest @ ..] => as_utf8(rest)?,
         _ => match declared_encoding(bytes).map(|name| name.to_ascii_lowercase()).as_deref() {
             // A declaration that can be read byte by byte isn't UTF-16, whatever it says.
             None | Some("utf-8" | "utf8" | "us-ascii" | "ascii" | "utf-16") => as_utf8(bytes)?,
             Some("iso-8859-1" | "latin1" | "latin-1" | "windows-1252" | "cp1252") => latin(bytes).into(),
-            Some(name) if SHIFTING.iter().any(|shifting| name.starts_with(shifting)) => {
+            Some(name) if !any_bytes && SHIFTING.iter().any(|shifting| name.starts_with(shifting)) => {
                 let at = Some(Position { line: 1, column: 1 });
                 return Err(XmlError { at, problem: XmlProblem::UnknownEncoding(name.to_owned()) });
             }
             Some(_) => utf8(bytes).unwrap_or_else(|_| ascii(bytes).into()),
         },
     };
-    guard(&text)?;
     Ok(text)
 }
 

@@ -1,6 +1,7 @@
 //! XML from outside: any encoding in the field, an odd prolog, a forgotten declaration; bounded, and nothing external
 //! is ever fetched.
 
+use std::borrow::Cow;
 use std::cell::OnceCell;
 use std::fmt;
 
@@ -110,6 +111,11 @@ pub(crate) struct Limits {
     pub(crate) bytes: usize,
     /// The most XML nodes, white space included.
     pub(crate) nodes: u32,
+}
+
+/// A document's text, well-formed or not.
+pub(crate) fn decoded(bytes: &[u8], limits: Limits) -> Result<Cow<'_, str>, XmlError> {
+    decode::decoded(bytes, limits.bytes, true)
 }
 
 /// Parses a document within `limits` and shows it to `read`.

@@ -47,11 +47,16 @@ fn is_known(after: &str, declared: &BTreeSet<&str>) -> bool {
         }
 }
 
+/// Whether it is the number of a character that XML can hold.
 fn is_number(text: &str) -> bool {
-    match text.strip_prefix('x') {
-        Some(hexadecimal) => !hexadecimal.is_empty() && hexadecimal.bytes().all(|b| b.is_ascii_hexdigit()),
-        None => !text.is_empty() && text.bytes().all(|b| b.is_ascii_digit()),
-    }
+    let (digits, radix) = match text.strip_prefix('x') {
+        Some(hexadecimal) => (hexadecimal, 16),
+        None => (text, 10),
+    };
+    let number = if digits.starts_with('+') { None } else { u32::from_str_radix(digits, radix).ok() };
+    number.and_then(char::from_u32).is_some_and(
+        |c| !matches!(c, '\0'..='\x08' | '\x0b' | '\x0c' | '\x0e'..='\x1f' | '\u{fffe}' | '\u{ffff}'),
+    )
 }
 
 #[cfg(test)]
@@ -62,8 +67,9 @@ mod tests {
     fn only_what_nobody_declares_becomes_text() {
         for (text, expected) in [
             ("a&nbsp;b &copy; & c &", "a&amp;nbsp;b &amp;copy; &amp; c &amp;"),
-            ("<a b='&x;'/>&lt;&#10;&#x1F;&x;", "<a b='&amp;x;'/>&lt;&#10;&#x1F;&amp;x;"),
+            ("<a b='&x;'/>&lt;&#10;&#x2F;&x;", "<a b='&amp;x;'/>&lt;&#10;&#x2F;&amp;x;"),
             ("&#;&#x;&#xg;&x y;", "&amp;#;&amp;#x;&amp;#xg;&amp;x y;"),
+            ("&#0;&#11;&#xD83D;&#x110000;&#10;", "&amp;#0;&amp;#11;&amp;#xD83D;&amp;#x110000;&#10;"),
             ("<!ENTITY e 'v'>&e;&f;", "<!ENTITY e 'v'>&e;&amp;f;"),
             ("<![CDATA[&a;]]>&a;<!--&a;--><?p &a;?>&é;", "<![CDATA[&a;]]>&amp;a;<!--&a;--><?p &a;?>&amp;é;"),
             ("&a;<!-- &b;", "&amp;a;<!-- &b;"),

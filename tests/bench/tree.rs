@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use omadm_agent::alert::{Outgoing, Place};
-use omadm_agent::backend::Machine;
+use omadm_agent::backend::{Bus, Machine};
 use omadm_agent::command::{self, Context, Report};
 use omadm_agent::config::{self, Account, Environment, Selection, Settings};
 use omadm_agent::exec::{Ledger, Programs};
@@ -64,7 +64,8 @@ impl Inside {
         store.commit_blocking(&(0..LEAVES).map(put).chain([key]).collect::<Vec<_>>()).unwrap();
         let accounts: Vec<_> = loaded.accounts.into_iter().map(Arc::new).collect();
         let account = Arc::clone(&accounts[0]);
-        let machine = Arc::new(Machine { sysroot: loaded.settings.paths.sysroot.clone() });
+        let bus = Arc::new(Bus::new(&loaded.settings.dbus_address));
+        let machine = Arc::new(Machine { sysroot: loaded.settings.paths.sysroot.clone(), bus });
         let tree = Arc::new(Tree::new(objects, accounts, Arc::clone(&store), machine, Instant::now()));
         let client = Client::new(ClientSettings::default()).unwrap();
         Self { settings: loaded.settings, account, store, tree, client, _folder: folder }

@@ -11,6 +11,7 @@
     reason = "a bench fails by panicking"
 )]
 
+pub mod bus;
 pub mod figure;
 pub mod local;
 

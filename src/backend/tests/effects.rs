@@ -1,5 +1,6 @@
 //! Effects, `verify`, undo.
 
+use super::undo::{Before, OfFile};
 use super::*;
 
 fn sink(path: &str, pipeline: Pipeline) -> Sink {
@@ -23,7 +24,7 @@ async fn set_writes_and_undo_takes_back() {
     let undo = set(&sink, &Value::Bool(true), &bench).await;
     assert_eq!(fs::read_to_string(&path).unwrap(), "on\n");
     assert_eq!(fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o640);
-    undo.undo().await.unwrap();
+    undo.undo(&bench.machine).await.unwrap();
     assert_eq!(fs::read_to_string(&path).unwrap(), "off");
 }
 
@@ -32,7 +33,7 @@ async fn undo_of_a_new_file_removes_it() {
     let bench = Bench::new();
     let undo = set(&sink("/new", Pipeline::default()), &Value::Bytes(vec![b'a']), &bench).await;
     assert_eq!(fs::read(bench.path("new")).unwrap(), b"a", "bytes gain no line's end");
-    undo.undo().await.unwrap();
+    undo.undo(&bench.machine).await.unwrap();
     assert!(!bench.path("new").exists());
 }
 
@@ -51,7 +52,7 @@ async fn a_node_that_is_a_file_is_added_empty_and_what_was_removed_comes_back_as
         let undo = before(Act::Delete(&call), &bench.context()).await.unwrap().unwrap();
         perform(Act::Delete(&call), &bench.context()).await.unwrap();
         perform(Act::Delete(&call), &bench.context()).await.expect("what is gone can go");
-        undo.undo().await.unwrap();
+        undo.undo(&bench.machine).await.unwrap();
     }
     assert_eq!(fs::read_link(&link).unwrap(), Path::new("key"));
     assert_eq!(fs::read_to_string(&file).unwrap(), "secret");
@@ -66,16 +67,20 @@ async fn after_a_crash_only_what_the_effect_wrote_is_taken_back() {
     let undo = set(&sink("/etc/led", Pipeline::default()), &value, &bench).await;
     let left = bench.path("/etc/.led.omadm-7-0");
     files::replace(&left, b"half", 0o600).unwrap();
-    assert_eq!(undo.clone().settle().await.unwrap(), Undone::Restored);
+    assert_eq!(undo.clone().settle(&bench.machine).await.unwrap(), Undone::Restored);
     assert_eq!(fs::read_to_string(&path).unwrap(), "off");
     assert!(!left.exists(), "what a replacement left beside the file goes too");
-    assert_eq!(undo.clone().settle().await.unwrap(), Undone::Restored, "twice is as good as once");
+    assert_eq!(
+        undo.clone().settle(&bench.machine).await.unwrap(),
+        Undone::Restored,
+        "twice is as good as once"
+    );
 
     files::replace(&path, b"by the owner", 0o644).unwrap();
-    assert_eq!(undo.clone().settle().await.unwrap(), Undone::Foreign);
+    assert_eq!(undo.clone().settle(&bench.machine).await.unwrap(), Undone::Foreign);
     assert_eq!(fs::read_to_string(&path).unwrap(), "by the owner");
     fs::remove_file(&path).unwrap();
-    assert_eq!(undo.settle().await.unwrap(), Undone::Foreign);
+    assert_eq!(undo.settle(&bench.machine).await.unwrap(), Undone::Foreign);
     assert!(!path.exists());
 }
 
@@ -90,13 +95,15 @@ async fn what_is_too_large_to_be_put_back_is_not_written() {
 fn an_undo_comes_back_from_disk() {
     let path = || "/etc/led".into();
     for undo in [
-        Undo { path: path(), before: Before::Absent, written: Some([7; 32]) },
-        Undo { path: path(), before: Before::File { content: vec![0, 1], mode: 0o640 }, written: None },
-        Undo { path: path(), before: Before::Link("../other".into()), written: None },
+        OfFile { path: path(), before: Before::Absent, written: Some([7; 32]) },
+        OfFile { path: path(), before: Before::File { content: vec![0, 1], mode: 0o640 }, written: None },
+        OfFile { path: path(), before: Before::Link("../other".into()), written: None },
     ] {
+        let shorter = if undo.before == Before::Absent { 0 } else { 8 };
+        let undo = Undo::File(undo);
         let record = undo.encode();
         assert_eq!(Undo::decode(&record), Some(undo.clone()));
-        let shortest = record.len() - if undo.before == Before::Absent { 0 } else { 8 };
+        let shortest = record.len() - shorter;
         for length in 0..shortest {
             assert_eq!(Undo::decode(&record[..length]), None, "{length} bytes of {undo:?}");
         }
@@ -111,7 +118,7 @@ async fn attributes_are_written_in_place() {
     let old = fs::read_to_string(&comm).unwrap();
     let undo = set(&sink(&comm, Pipeline::default()), &Value::Text("gateway".into()), &bench).await;
     assert_eq!(fs::read_to_string(&comm).unwrap(), "gateway\n");
-    undo.undo().await.unwrap();
+    undo.undo(&bench.machine).await.unwrap();
     assert_eq!(fs::read_to_string(&comm).unwrap(), old);
 }
 

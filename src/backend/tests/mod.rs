@@ -34,6 +34,7 @@ impl Builtins for Nothing {
 struct Bench {
     folder: tempfile::TempDir,
     machine: Machine,
+    objects: Vec<(String, BusObject)>,
     names: Vec<(String, String)>,
     siblings: Vec<(String, Value)>,
     stored: Option<Value>,
@@ -42,12 +43,14 @@ struct Bench {
 impl Bench {
     fn new() -> Self {
         let folder = tempfile::tempdir().unwrap();
-        let machine = Machine { sysroot: folder.path().to_path_buf() };
-        Self { folder, machine, names: Vec::new(), siblings: Vec::new(), stored: None }
+        let machine = Machine { sysroot: folder.path().to_path_buf(), bus: Bus::none() };
+        let modem = BusObject { name: "org.t.M".into(), path: "/m".into(), interface: "org.t.M".into() };
+        let objects = vec![("m".to_owned(), modem)];
+        Self { folder, machine, objects, names: Vec::new(), siblings: Vec::new(), stored: None }
     }
 
     fn real() -> Self {
-        Self { machine: Machine { sysroot: "/".into() }, ..Self::new() }
+        Self { machine: Machine { sysroot: "/".into(), bus: Bus::none() }, ..Self::new() }
     }
 
     fn file(self, path: &str, content: impl AsRef<[u8]>) -> Self {
@@ -64,6 +67,9 @@ impl Bench {
     fn context(&self) -> Context<'_> {
         Context {
             machine: &self.machine,
+            objects: &self.objects,
+            listed: &[],
+            seen: None,
             names: &self.names,
             siblings: &self.siblings,
             item: None,
@@ -131,7 +137,7 @@ async fn absent_goes_on_to_the_next_source() {
     ];
     let absent = bench.read(get.clone(), Format::Chr).await.unwrap();
     assert!(
-        matches!(&absent, Answer::Absent(why) if why.contains("missing") && why.contains("D-Bus")),
+        matches!(&absent, Answer::Absent(why) if why.contains("missing") && why.contains("no bus")),
         "{absent:?}"
     );
     let get = [get, vec![file_source("/etc/present"), source(From::Value("last".into()))]].concat();

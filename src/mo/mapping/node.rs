@@ -129,12 +129,9 @@ fn call(
         "run" => {
             let argv = argv(reader, "run");
             let user: String = reader.or("user", USER.to_owned());
-            let timeout = reader.or("timeout", TIMEOUT);
+            let timeout = timeout(reader);
             if user.is_empty() || user.contains(|c: char| c.is_whitespace() || c == ':' || c == '/') {
                 reader.problem("user", "expected the name of a user");
-            }
-            if timeout.is_zero() {
-                reader.problem("timeout", "must be more than nothing");
             }
             Some(Call::Run(Program { argv: argv?, user, timeout }))
         }
@@ -148,9 +145,19 @@ fn bus_call(reader: &mut Reader<'_>, property_allowed: bool, objects: &BTreeSet<
         if property_allowed { kind(reader, &["property", "method"]) } else { kind(reader, &["method"]) };
     let kind = kind?;
     let member = reader.optional(kind);
-    let args = if kind == "method" { templates(reader, "args").unwrap_or_default() } else { Vec::new() };
+    let method = kind == "method";
+    let args = if method { templates(reader, "args").unwrap_or_default() } else { Vec::new() };
+    let timeout = if method { timeout(reader) } else { TIMEOUT };
     let privileged = reader.or("privileged", false);
-    Some(Call::Bus { object: object?, member: member?, method: kind == "method", args, privileged })
+    Some(Call::Bus { object: object?, member: member?, method, args, timeout, privileged })
+}
+
+fn timeout(reader: &mut Reader<'_>) -> Duration {
+    let timeout = reader.or("timeout", TIMEOUT);
+    if timeout.is_zero() {
+        reader.problem("timeout", "must be more than nothing");
+    }
+    timeout
 }
 
 fn exec(reader: &mut Reader<'_>, objects: &BTreeSet<String>) -> Option<Exec> {

@@ -140,3 +140,12 @@ fn the_standard_objects_are_as_the_ts_describes_them() {
     let fixed = |id| session.node(id).properties.access == AccessType::GET;
     assert!(session.ids().all(fixed), "No Replace, nor anything else");
 }
+
+/// A name that flips when a modem wakes up would make two devices of one.
+#[test]
+fn the_device_id_is_kept_once_a_better_source_has_had_its_time() {
+    let devinfo = shipped("devinfo");
+    let mapping = &devinfo.node(devinfo.find("DevID").unwrap()).mapping;
+    assert_eq!((mapping.pin, mapping.wait), (true, Some(std::time::Duration::from_secs(60))));
+    assert_eq!(mapping.get.len(), 2, "the modem's identity, else the machine's");
+}

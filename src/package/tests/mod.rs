@@ -55,14 +55,14 @@ fn package1() -> impl Strategy<Value = Package1> {
         }),
     ];
     let reason = prop_oneof![
-        Just(None),
-        prop::option::of(any::<u16>()).prop_map(|id| Some(Reason::Server(id))),
-        Just(Some(Reason::Client)),
-        Just(Some(Reason::Bootstrap)),
+        prop::option::of(any::<u16>()).prop_map(Reason::Server),
+        Just(Reason::Client),
+        Just(Reason::Bootstrap),
     ];
+    let reasons = prop::collection::vec(reason, 0..3);
     let mos = prop::option::of(prop::collection::vec(mo, 0..3));
-    (mos, prop::collection::vec(alert(), 0..3), prop::collection::vec(requested, 0..3), reason)
-        .prop_map(|(mos, alerts, requested, reason)| Package1 { mos, alerts, requested, reason })
+    (mos, prop::collection::vec(alert(), 0..3), prop::collection::vec(requested, 0..3), reasons)
+        .prop_map(|(mos, alerts, requested, reasons)| Package1 { mos, alerts, requested, reasons })
 }
 
 /// Bodies made of what boundaries are made of.
@@ -110,7 +110,8 @@ proptest! {
         prop_assert_eq!(&read, &package);
         let sent = encode1(Profile::Draft, &package);
         let read = server::decode1(Profile::Draft, &sent.content_type, &sent.body).unwrap();
-        prop_assert_eq!(read, Package1 { alerts: without_targets(package.alerts.clone()), reason: None, ..package });
+        let alerts = without_targets(package.alerts.clone());
+        prop_assert_eq!(read, Package1 { alerts, reasons: Vec::new(), ..package });
     }
 
     #[test]

@@ -74,7 +74,7 @@ fn only_the_approved_profile_says_why_a_session_is_held() {
         (Reason::Client, format!(r#"{{"AlertType":"{mgmt}ClientInitiatedMgmt"}}"#)),
         (Reason::Bootstrap, format!(r#"{{"AlertType":"{mgmt}BootstrapComplete"}}"#)),
     ] {
-        let package = Package1 { reason: Some(reason), ..Package1::default() };
+        let package = Package1 { reasons: vec![reason], ..Package1::default() };
         assert_eq!(text(&encode1(Profile::Draft, &package)), "{}");
         assert_eq!(text(&encode1(Profile::Approved, &package)), format!(r#"{{"Alert":[{alert}]}}"#));
         let package = Package1 { alerts: vec![self::alert()], ..package };

@@ -3,7 +3,8 @@
 use serde_json::json;
 
 use super::*;
-use crate::backend::{Before, Undo};
+use crate::backend::Undo;
+use crate::backend::undo::{Before, OfFile};
 use crate::store::Change;
 
 fn left(bench: &Bench) -> Vec<Undo> {
@@ -20,7 +21,7 @@ async fn a_change_that_came_to_its_end_leaves_no_intent() {
     std::fs::create_dir(bench.path("/locked/b")).unwrap();
     assert_eq!(code(bench.write("", json!({"A": "more", "B": "x"})).await), 500);
     assert_eq!(left(&bench), []);
-    Tree::recover(&bench.tree.store).await;
+    Tree::recover(&bench.tree.store, bench.tree.machine()).await;
     assert_eq!(bench.content("/a").unwrap(), "after\n");
 }
 
@@ -31,7 +32,7 @@ async fn a_change_that_is_cut_short_is_taken_back_at_the_next_start() {
     bench.file("/a", "before\n");
     let undo = |path: &str, before: Before, written: &str| {
         let written = <sha2::Sha256 as sha2::Digest>::digest(written.as_bytes()).into();
-        Undo { path: bench.path(path), before, written: Some(written) }
+        Undo::File(OfFile { path: bench.path(path), before, written: Some(written) })
     };
     let was = Before::File { content: b"before\n".to_vec(), mode: 0o644 };
     // The effects of a change, of which one had happened, one had not, and one was to make a file.
@@ -46,7 +47,7 @@ async fn a_change_that_is_cut_short_is_taken_back_at_the_next_start() {
     bench.file("/locked/b", "b\n");
     bench.file("/locked/.b.omadm-99-1", "half");
 
-    Tree::recover(&bench.tree.store).await;
+    Tree::recover(&bench.tree.store, bench.tree.machine()).await;
     assert_eq!(bench.content("/a").unwrap(), "before\n");
     assert!(!bench.path("/locked/b").exists() && !bench.path("/locked/.b.omadm-99-1").exists());
     assert!(!bench.path("/deaf").exists());
@@ -57,11 +58,11 @@ async fn a_change_that_is_cut_short_is_taken_back_at_the_next_start() {
 async fn what_can_t_be_taken_back_waits_for_another_start_or_another_change() {
     let bench = Bench::new();
     let was = Before::File { content: b"before\n".to_vec(), mode: 0o644 };
-    let undo = Undo { path: bench.path("/a"), before: was, written: Some([0; 32]) };
+    let undo = Undo::File(OfFile { path: bench.path("/a"), before: was, written: Some([0; 32]) });
     bench.tree.store.commit(vec![Change::Intent(0, undo.encode())]).await.unwrap();
     // A folder where the file was: it can be neither read nor replaced.
     std::fs::create_dir(bench.path("/a")).unwrap();
-    Tree::recover(&bench.tree.store).await;
+    assert!(!Tree::recover(&bench.tree.store, bench.tree.machine()).await, "it is worth another try");
     assert_eq!(left(&bench), std::slice::from_ref(&undo));
 
     std::fs::remove_dir(bench.path("/a")).unwrap();
@@ -69,7 +70,7 @@ async fn what_can_t_be_taken_back_waits_for_another_start_or_another_change() {
     assert_eq!(left(&bench), [undo], "another file's change is nothing to it");
     bench.write("A", json!("newer")).await.unwrap();
     assert_eq!(left(&bench), [], "what was before an earlier change does not come back any more");
-    Tree::recover(&bench.tree.store).await;
+    Tree::recover(&bench.tree.store, bench.tree.machine()).await;
     assert_eq!(bench.content("/a").unwrap(), "newer\n");
 }
 
@@ -77,7 +78,7 @@ async fn what_can_t_be_taken_back_waits_for_another_start_or_another_change() {
 async fn a_damaged_intent_is_given_up() {
     let bench = Bench::new();
     bench.tree.store.commit(vec![Change::Intent(0, b"?".to_vec())]).await.unwrap();
-    Tree::recover(&bench.tree.store).await;
+    Tree::recover(&bench.tree.store, bench.tree.machine()).await;
     assert!(bench.tree.store.snapshot().unwrap().intents().unwrap().is_empty());
 }
 

@@ -19,6 +19,8 @@ async fn an_optional_node_without_a_value_is_not_there_and_a_required_one_is_emp
     for name in ["Gone", "Note", "Group", "Fine"] {
         assert_eq!(all.get(name), None, "{name}");
     }
+    bench.write("Default", json!("eight")).await.unwrap();
+    assert_eq!(bench.read("Default").await.unwrap(), "eight", "until another is set");
 }
 
 #[tokio::test]

@@ -1,4 +1,4 @@
-//! Taking an effect on a file back, in this life of the agent or in the next.
+//! Taking an effect on a file back.
 
 use std::fs::{self, Permissions};
 use std::io;
@@ -8,13 +8,13 @@ use std::path::{Path, PathBuf};
 
 use sha2::{Digest as _, Sha256};
 
-use super::file;
-use super::{BackendError, MAX_INPUT};
+use super::{Undone, read, write};
+use crate::backend::{BackendError, MAX_INPUT, file};
 use crate::files;
 
 /// What a file was before an effect on it, and what the effect makes of it.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Undo {
+pub struct OfFile {
     /// The file.
     pub path: PathBuf,
     /// What was there.
@@ -39,19 +39,10 @@ pub enum Before {
     Link(PathBuf),
 }
 
-/// How taking back ended.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Undone {
-    /// The file is what it was before the effect.
-    Restored,
-    /// Somebody has changed it since: it was left alone.
-    Foreign,
-}
-
-impl Undo {
+impl OfFile {
     /// What takes back a write of `content` to `path`, or its removal where that is none. None: the content can't be
     /// read back, as with attributes that can only be written.
-    pub(super) fn prepare(path: &Path, content: Option<&[u8]>) -> io::Result<Option<Self>> {
+    pub(in crate::backend) fn prepare(path: &Path, content: Option<&[u8]>) -> io::Result<Option<Self>> {
         let kernel = file::is_kernel(path);
         let before = match before(path, content.is_none()) {
             Ok(Before::Absent) | Err(_) if kernel => return Ok(None),
@@ -65,7 +56,7 @@ impl Undo {
     ///
     /// # Errors
     /// [`BackendError::File`]
-    pub async fn undo(self) -> Result<(), BackendError> {
+    pub(super) async fn undo(self) -> Result<(), BackendError> {
         let named = self.path.clone();
         file::blocking(named, move |path| {
             self.restore(false).map(drop).map_err(|error| BackendError::File { path: path.into(), error })
@@ -78,7 +69,7 @@ impl Undo {
     ///
     /// # Errors
     /// [`BackendError::File`]
-    pub async fn settle(self) -> Result<Undone, BackendError> {
+    pub(super) async fn settle(self) -> Result<Undone, BackendError> {
         let named = self.path.clone();
         file::blocking(named, move |path| {
             // What an effect was about to put in the file's place.
@@ -126,9 +117,7 @@ impl Undo {
         }
     }
 
-    /// How much memory and storage it takes, in bytes.
-    #[must_use]
-    pub fn size(&self) -> usize {
+    pub(super) fn size(&self) -> usize {
         let content = match &self.before {
             Before::Absent => 0,
             Before::File { content, .. } => content.len(),
@@ -137,13 +126,8 @@ impl Undo {
         64 + self.path.as_os_str().len() + content
     }
 
-    /// The form in which it waits on disk.
-    #[must_use]
-    pub fn encode(&self) -> Vec<u8> {
-        let mut out = Vec::with_capacity(self.size());
-        let path = self.path.as_os_str().as_bytes();
-        out.extend_from_slice(&u32::try_from(path.len()).unwrap_or(u32::MAX).to_le_bytes());
-        out.extend_from_slice(path);
+    pub(super) fn encode(&self, out: &mut Vec<u8>) {
+        write(self.path.as_os_str().as_bytes(), out);
         match &self.written {
             None => out.push(b'-'),
             Some(digest) => {
@@ -163,15 +147,11 @@ impl Undo {
                 out.extend_from_slice(target.as_os_str().as_bytes());
             }
         }
-        out
     }
 
-    /// Reads what [`Undo::encode`] wrote; nothing if that is damaged.
-    #[must_use]
-    pub fn decode(record: &[u8]) -> Option<Self> {
+    pub(super) fn decode(record: &[u8]) -> Option<Self> {
         let path_of = |bytes: &[u8]| PathBuf::from(std::ffi::OsString::from_vec(bytes.to_vec()));
-        let (length, rest) = record.split_first_chunk()?;
-        let (path, rest) = rest.split_at_checked(usize::try_from(u32::from_le_bytes(*length)).ok()?)?;
+        let (path, rest) = read(record)?;
         let (written, rest) = match rest.split_first()? {
             (b'-', rest) => (None, rest),
             (b'+', rest) => rest.split_first_chunk().map(|(digest, rest)| (Some(*digest), rest))?,

@@ -1,0 +1,296 @@
+//! D-Bus: an object's properties are read and set, its methods called, its kind listed.
+//!
+//! One connection, made when first needed and made anew after the bus was restarted. Nothing is subscribed to and nothing
+//! cached: at rest the bus has no reason to wake the agent.
+
+use std::collections::HashMap;
+use std::io;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, PoisonError};
+use std::time::Duration;
+
+use serde::Serialize;
+use tokio::time::Instant;
+use zbus::wire::DynamicType;
+use zbus::{Connection, DBusError, Message, connection};
+
+use super::{Answer, BackendError};
+
+mod convert;
+mod introspect;
+mod method;
+mod object;
+mod property;
+
+pub(super) use method::method;
+pub use object::Seen;
+pub(super) use object::{Place, children};
+pub(super) use property::{Spot, Target, read};
+
+/// How long a service may take to tell something. One that is not running is started meanwhile.
+const READING: Duration = Duration::from_secs(10);
+/// How long a service may take to set a property.
+const SETTING: Duration = Duration::from_secs(25);
+/// How long a service that did not answer is not asked again.
+const MUTE: Duration = Duration::from_secs(5);
+
+/// A message bus and the services on it.
+#[derive(Debug)]
+pub struct Bus {
+    address: String,
+    link: tokio::sync::Mutex<Option<Connection>>,
+    /// There was a connection: if there is none now, it will come back.
+    was_there: AtomicBool,
+    /// By service, and methods by themselves: one may take its time.
+    lanes: std::sync::Mutex<HashMap<String, Arc<Lane>>>,
+}
+
+/// One call after the other.
+#[derive(Debug, Default)]
+struct Lane {
+    turn: tokio::sync::Mutex<()>,
+    /// It did not answer somebody: others need not wait as long to find that out.
+    mute_until: std::sync::Mutex<Option<Instant>>,
+}
+
+/// Why a call brought nothing.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Trouble {
+    /// There is no such thing, and waiting will not make one.
+    Absent(String),
+    /// Later, perhaps.
+    Unavailable(String),
+    /// The caller may not.
+    Denied(String),
+    /// The service does not want to: its error's name, and what it says.
+    Refused(String, String),
+}
+
+impl Bus {
+    /// The bus at `address`: `system`, or a D-Bus address. Nothing is connected yet.
+    #[must_use]
+    pub fn new(address: &str) -> Self {
+        Self {
+            address: address.to_owned(),
+            link: tokio::sync::Mutex::default(),
+            was_there: AtomicBool::new(false),
+            lanes: std::sync::Mutex::default(),
+        }
+    }
+
+    /// No bus at all.
+    #[cfg(test)]
+    pub(crate) fn none() -> Arc<Self> {
+        Arc::new(Self::new("unix:path=/nowhere/bus"))
+    }
+
+    /// Where it is.
+    #[must_use]
+    pub fn address(&self) -> &str {
+        &self.address
+    }
+
+    /// Asks about an object, or sets a property: one call at a time for each service. It may be received twice, if the
+    /// bus goes away meanwhile.
+    async fn ask<B: Serialize + DynamicType>(
+        &self,
+        place: (&str, &str),
+        member: (&str, &str),
+        limit: Duration,
+        body: &B,
+    ) -> Result<Message, Trouble> {
+        let lane = self.lane(place.0.to_owned());
+        let late = || Trouble::Unavailable(format!("{} does not answer", place.0));
+        if lane.mute_until().is_some_and(|until| Instant::now() < until) {
+            return Err(late());
+        }
+        let call = async {
+            let _turn = lane.turn.lock().await;
+            match self.call_once(place, member, body).await {
+                Err(zbus::Error::InputOutput(_)) => self.call_once(place, member, body).await,
+                other => other,
+            }
+        };
+        match tokio::time::timeout(limit, call).await {
+            Ok(done) => done.map_err(|error| self.trouble(&error)),
+            Err(_) => {
+                *lane.mute_until() = Some(Instant::now() + MUTE);
+                Err(late())
+            }
+        }
+    }
+
+    /// Calls a method, once: one call at a time for each of them.
+    async fn call<B: Serialize + DynamicType>(
+        &self,
+        place: (&str, &str),
+        member: (&str, &str),
+        limit: Duration,
+        body: &B,
+    ) -> Result<Message, Trouble> {
+        let lane = self.lane(format!("{} {}.{}", place.0, member.0, member.1));
+        let call = async {
+            let _turn = lane.turn.lock().await;
+            self.call_once(place, member, body).await
+        };
+        let late = |_| Trouble::Unavailable(format!("{} does not answer", place.0));
+        let done = tokio::time::timeout(limit, call).await.map_err(late)?;
+        done.map_err(|error| self.trouble(&error))
+    }
+
+    async fn call_once<B: Serialize + DynamicType>(
+        &self,
+        (service, path): (&str, &str),
+        (interface, method): (&str, &str),
+        body: &B,
+    ) -> zbus::Result<Message> {
+        let link = self.link().await?;
+        link.call_method(Some(service), path, Some(interface), method, body).await
+    }
+
+    async fn link(&self) -> zbus::Result<Connection> {
+        let mut link = self.link.lock().await;
+        if let Some(link) = link.as_ref().filter(|link| !link.is_closed()) {
+            return Ok(link.clone());
+        }
+        let made = match self.address.as_str() {
+            "system" => connection::Builder::system(),
+            address => connection::Builder::address(address),
+        };
+        let made = made.build().await?;
+        self.was_there.store(true, Ordering::Relaxed);
+        Ok(link.insert(made).clone())
+    }
+
+    fn lane(&self, name: String) -> Arc<Lane> {
+        let mut lanes = self.lanes.lock().unwrap_or_else(PoisonError::into_inner);
+        Arc::clone(lanes.entry(name).or_default())
+    }
+
+    fn trouble(&self, error: &zbus::Error) -> Trouble {
+        match error {
+            zbus::Error::MethodError(name, text, _) => replied(name.as_str(), text.as_deref()),
+            zbus::Error::FDO(error) => replied(error.name().as_str(), error.description()),
+            zbus::Error::Connection(error, _) if self.is_missing(error) => {
+                Trouble::Absent(format!("there is no bus at {}", self.address))
+            }
+            zbus::Error::Connection(error, _) | zbus::Error::InputOutput(error) => {
+                Trouble::Unavailable(format!("the bus at {}: {error}", self.address))
+            }
+            error => Trouble::Refused("the message bus".to_owned(), error.to_string()),
+        }
+    }
+
+    fn is_missing(&self, error: &io::Error) -> bool {
+        use io::ErrorKind::{ConnectionRefused, NotFound};
+        !self.was_there.load(Ordering::Relaxed) && matches!(error.kind(), ConnectionRefused | NotFound)
+    }
+}
+
+/// What an error reply means.
+fn replied(name: &str, text: Option<&str>) -> Trouble {
+    const PREFIX: &str = "org.freedesktop.DBus.Error.";
+    let told = match text {
+        Some(text) if !text.is_empty() => text.to_owned(),
+        _ => name.to_owned(),
+    };
+    let last = name.rsplit('.').next().unwrap_or(name);
+    match name.strip_prefix(PREFIX).unwrap_or_default() {
+        "ServiceUnknown"
+        | "NameHasNoOwner"
+        | "UnknownObject"
+        | "UnknownInterface"
+        | "UnknownMethod"
+        | "UnknownProperty"
+        | "Spawn.ServiceNotFound"
+        | "Spawn.ServiceNotValid"
+        | "Spawn.FileInvalid" => Trouble::Absent(told),
+        "NoReply" | "Timeout" | "TimedOut" | "Disconnected" | "LimitsExceeded" | "NoMemory" => {
+            Trouble::Unavailable(told)
+        }
+        spawn if spawn.starts_with("Spawn.") => Trouble::Unavailable(told),
+        // How systemd says that it will not start the service, whoever asks.
+        _ if matches!(last, "NoSuchUnit" | "UnitMasked") => Trouble::Absent(told),
+        _ if matches!(
+            last,
+            "AccessDenied"
+                | "AuthFailed"
+                | "InteractiveAuthorizationRequired"
+                | "NotAuthorized"
+                | "PermissionDenied"
+        ) =>
+        {
+            Trouble::Denied(told)
+        }
+        _ => Trouble::Refused(name.to_owned(), told),
+    }
+}
+
+impl Lane {
+    fn mute_until(&self) -> std::sync::MutexGuard<'_, Option<Instant>> {
+        self.mute_until.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Trouble {
+    /// As a source's answer: `what` was asked for.
+    fn answer<T>(self, what: impl FnOnce() -> String) -> Result<Answer<T>, BackendError> {
+        match self {
+            Self::Absent(why) => Ok(Answer::Absent(why)),
+            Self::Unavailable(why) => Ok(Answer::Unavailable(why)),
+            other => Err(other.error(what())),
+        }
+    }
+
+    /// As an effect's failure: `what` was to be done.
+    pub(super) fn error(self, what: String) -> BackendError {
+        match self {
+            Self::Absent(why) => BackendError::Bus { what, why, temporary: false },
+            Self::Unavailable(why) => BackendError::Bus { what, why, temporary: true },
+            Self::Denied(why) => BackendError::Denied { what, why },
+            Self::Refused(name, why) if name == why => BackendError::Bus { what, why, temporary: false },
+            Self::Refused(name, why) => {
+                BackendError::Bus { what, why: format!("{why} ({name})"), temporary: false }
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_error_reply_tells_whether_asking_again_makes_sense() {
+        let kind = |name: &str| match replied(name, Some("why")) {
+            Trouble::Absent(_) => "absent",
+            Trouble::Unavailable(_) => "unavailable",
+            Trouble::Denied(_) => "denied",
+            Trouble::Refused(..) => "refused",
+        };
+        for (name, expected) in [
+            ("org.freedesktop.DBus.Error.ServiceUnknown", "absent"),
+            ("org.freedesktop.DBus.Error.UnknownProperty", "absent"),
+            ("org.freedesktop.systemd1.UnitMasked", "absent"),
+            ("org.freedesktop.DBus.Error.NoReply", "unavailable"),
+            ("org.freedesktop.DBus.Error.Spawn.ChildExited", "unavailable"),
+            ("org.freedesktop.DBus.Error.AccessDenied", "denied"),
+            ("org.freedesktop.PolicyKit1.Error.NotAuthorized", "denied"),
+            ("org.freedesktop.NetworkManager.Settings.PermissionDenied", "denied"),
+            ("org.freedesktop.ModemManager1.Error.Core.WrongState", "refused"),
+            ("org.freedesktop.DBus.Error.InvalidArgs", "refused"),
+            ("unknownproperty", "refused"),
+        ] {
+            assert_eq!(kind(name), expected, "{name}");
+        }
+    }
+
+    #[tokio::test]
+    async fn no_bus_is_not_a_bus_that_has_gone() {
+        let bus = Bus::none();
+        let ask = || bus.ask(("org.t.M", "/"), ("org.t.I", "M"), READING, &());
+        assert!(matches!(ask().await, Err(Trouble::Absent(_))));
+        bus.was_there.store(true, Ordering::Relaxed);
+        assert!(matches!(ask().await, Err(Trouble::Unavailable(_))));
+    }
+}

@@ -1,0 +1,180 @@
+//! Properties: `org.freedesktop.DBus.Properties`.
+
+use std::fmt;
+
+use zbus::wire::{OwnedVariant, Signature, Variant};
+
+use super::object::Found;
+use super::{Bus, Place, READING, SETTING, Trouble, convert};
+use crate::backend::effect::Content;
+use crate::backend::{Answer, BackendError, Context, Raw};
+use crate::mo::mapping::Source;
+
+pub(super) const INTERFACE: &str = "org.freedesktop.DBus.Properties";
+
+/// A property at its place.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(in crate::backend) struct Spot {
+    pub(in crate::backend) service: String,
+    pub(in crate::backend) path: String,
+    pub(in crate::backend) interface: String,
+    pub(in crate::backend) property: String,
+}
+
+/// What is needed to set a property.
+pub(in crate::backend) struct Target {
+    pub(in crate::backend) spot: Spot,
+    /// What it is now; none: that can't be read.
+    pub(in crate::backend) now: Option<OwnedVariant>,
+    kind: Signature,
+}
+
+impl Spot {
+    fn at(place: Place<'_>, path: String, property: &str) -> Self {
+        let object = place.object;
+        Self {
+            service: object.name.clone(),
+            path,
+            interface: object.interface.clone(),
+            property: property.to_owned(),
+        }
+    }
+
+    /// What it is.
+    pub(in crate::backend) async fn get(&self, bus: &Bus) -> Result<OwnedVariant, Trouble> {
+        let (interface, property) = (self.interface.as_str(), self.property.as_str());
+        let place = (self.service.as_str(), self.path.as_str());
+        let reply = bus.ask(place, (INTERFACE, "Get"), READING, &(interface, property)).await;
+        let body = reply.map_err(unknown)?.body();
+        let value: zbus::Result<OwnedVariant> = body.deserialize();
+        value.map_err(|error| Trouble::Refused("the reply to Get".to_owned(), error.to_string()))
+    }
+
+    /// Makes it `value`; the service has taken it on return.
+    pub(in crate::backend) async fn set(&self, bus: &Bus, value: &Variant<'_>) -> Result<(), Trouble> {
+        let body = (self.interface.as_str(), self.property.as_str(), value);
+        let place = (self.service.as_str(), self.path.as_str());
+        bus.ask(place, (INTERFACE, "Set"), SETTING, &body).await.map_err(unknown).map(drop)
+    }
+}
+
+impl fmt::Display for Spot {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} {} {}.{}", self.service, self.path, self.interface, self.property)
+    }
+}
+
+impl Target {
+    /// The property that the mapping names, in the first of the object's places that has it.
+    pub(in crate::backend) async fn find(
+        object: &str,
+        property: &str,
+        context: &Context<'_>,
+    ) -> Result<Self, BackendError> {
+        let place = Place::of(object, context)?;
+        let found = Self::search(&context.machine.bus, place, property).await;
+        found.map_err(|trouble| trouble.error(place.named(property)))
+    }
+
+    async fn search(bus: &Bus, place: Place<'_>, property: &str) -> Result<Self, Trouble> {
+        let mut absent = format!("there is no {}", place.object.path);
+        for path in place.paths(bus).await? {
+            let spot = Spot::at(place, path, property);
+            let trouble = match spot.get(bus).await {
+                Ok(now) => {
+                    let kind = now.value_signature().clone();
+                    return Ok(Self { spot, kind, now: Some(now) });
+                }
+                Err(Trouble::Unavailable(why)) => return Err(Trouble::Unavailable(why)),
+                Err(trouble) => trouble,
+            };
+            // Perhaps it can only be set.
+            let described =
+                bus.describe((&spot.service, &spot.path), &spot.interface).await.unwrap_or_default();
+            let mut properties = described.properties.into_iter();
+            match (properties.find(|(name, ..)| name == property), trouble) {
+                (Some((_, kind, false)), _) => return Ok(Self { spot, kind, now: None }),
+                (_, Trouble::Absent(why)) => absent = why,
+                (_, trouble) => return Err(trouble),
+            }
+        }
+        Err(Trouble::Absent(absent))
+    }
+
+    /// A node's value as the property takes it.
+    pub(in crate::backend) fn value(&self, content: &Content) -> Result<Variant<'static>, BackendError> {
+        let value = match (&self.kind, self.now.as_deref()) {
+            (Signature::Variant, Some(Variant::Variant(now))) => {
+                convert::encode(now.value_signature(), content).map(|value| Variant::Variant(Box::new(value)))
+            }
+            (kind, _) => convert::encode(kind, content),
+        };
+        value.map_err(|why| BackendError::Bus { what: self.spot.to_string(), why, temporary: false })
+    }
+
+    /// Makes it `value`; the service has taken it on return.
+    pub(in crate::backend) async fn set(&self, value: &Variant<'_>, bus: &Bus) -> Result<(), BackendError> {
+        self.spot.set(bus, value).await.map_err(|trouble| trouble.error(self.spot.to_string()))
+    }
+}
+
+/// Reads a source's property.
+pub(in crate::backend) async fn read(
+    object: &str,
+    property: &str,
+    source: &Source,
+    context: &Context<'_>,
+) -> Result<Answer<Raw>, BackendError> {
+    let place = Place::of(object, context)?;
+    let bus = &context.machine.bus;
+    let value = match context.seen {
+        Some(seen) => match place.seen(bus, seen).await {
+            Ok(Answer::Value(found)) => of_found(bus, &found, place, property).await,
+            Ok(Answer::Absent(why)) => Err(Trouble::Absent(why)),
+            Ok(Answer::Unavailable(why)) => Err(Trouble::Unavailable(why)),
+            // One property that can't be told spoils all of them in some services.
+            Err(_) => search(bus, place, property).await,
+        },
+        None => search(bus, place, property).await,
+    };
+    let what = || place.named(property);
+    match value {
+        Ok(value) => Ok(convert::raw(&value, !source.pipeline.select.is_empty())
+            .map_or_else(|| Answer::Absent(format!("{}: has no text", what())), Answer::Value)),
+        Err(trouble) => trouble.answer(what).map_err(|error| error.or_helper(source.privileged)),
+    }
+}
+
+async fn of_found(
+    bus: &Bus,
+    found: &Found,
+    place: Place<'_>,
+    property: &str,
+) -> Result<OwnedVariant, Trouble> {
+    match found.properties.get(property) {
+        Some(value) => Ok(value.clone()),
+        None => Spot::at(place, found.path.clone(), property).get(bus).await,
+    }
+}
+
+/// The property in the first of the object's places that has it.
+async fn search(bus: &Bus, place: Place<'_>, property: &str) -> Result<OwnedVariant, Trouble> {
+    let mut absent = format!("there is no {}", place.object.path);
+    for path in place.paths(bus).await? {
+        match Spot::at(place, path, property).get(bus).await {
+            Err(Trouble::Absent(why)) => absent = why,
+            other => return other,
+        }
+    }
+    Err(Trouble::Absent(absent))
+}
+
+/// GLib and others call a property or an interface that is not there a wrong argument.
+pub(super) fn unknown(trouble: Trouble) -> Trouble {
+    match trouble {
+        Trouble::Refused(name, why) if name == "org.freedesktop.DBus.Error.InvalidArgs" => {
+            Trouble::Absent(why)
+        }
+        other => other,
+    }
+}

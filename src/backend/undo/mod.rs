@@ -1,0 +1,122 @@
+//! Taking an effect back, in this life of the agent or in the next.
+
+use std::fmt;
+
+use super::{BackendError, Machine};
+
+mod file;
+mod property;
+
+pub use file::{Before, OfFile};
+pub use property::OfProperty;
+
+/// What takes an effect back.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Undo {
+    /// A file is made what it was.
+    File(OfFile),
+    /// A D-Bus property is made what it was.
+    Property(OfProperty),
+}
+
+/// How taking back ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Undone {
+    /// All is what it was before the effect.
+    Restored,
+    /// Somebody has changed it since: it was left alone.
+    Foreign,
+}
+
+impl Undo {
+    /// Makes it what it was, whatever it is now.
+    ///
+    /// # Errors
+    /// [`BackendError`]
+    pub async fn undo(self, machine: &Machine) -> Result<(), BackendError> {
+        match self {
+            Self::File(file) => file.undo().await,
+            Self::Property(property) => property.undo(&machine.bus).await,
+        }
+    }
+
+    /// Settles what an agent that died left behind: makes it what it was, unless it is neither that nor what the effect
+    /// made of it.
+    ///
+    /// # Errors
+    /// [`BackendError`]
+    pub async fn settle(self, machine: &Machine) -> Result<Undone, BackendError> {
+        match self {
+            Self::File(file) => file.settle().await,
+            Self::Property(property) => property.settle(&machine.bus).await,
+        }
+    }
+
+    /// Whether both are about the same file or property.
+    #[must_use]
+    pub fn is_of_same(&self, other: &Self) -> bool {
+        match (self, other) {
+            (Self::File(one), Self::File(other)) => one.path == other.path,
+            (Self::Property(one), Self::Property(other)) => one.spot == other.spot,
+            _ => false,
+        }
+    }
+
+    /// How much memory and storage it takes, in bytes.
+    #[must_use]
+    pub fn size(&self) -> usize {
+        match self {
+            Self::File(file) => file.size(),
+            Self::Property(property) => property.size(),
+        }
+    }
+
+    /// The form in which it waits on disk.
+    #[must_use]
+    pub fn encode(&self) -> Vec<u8> {
+        let mut out = Vec::with_capacity(self.size());
+        match self {
+            Self::File(file) => {
+                out.push(b'f');
+                file.encode(&mut out);
+            }
+            Self::Property(property) => {
+                out.push(b'p');
+                property.encode(&mut out);
+            }
+        }
+        out
+    }
+
+    /// Reads what [`Undo::encode`] wrote; nothing if that is damaged.
+    #[must_use]
+    pub fn decode(record: &[u8]) -> Option<Self> {
+        match record.split_first()? {
+            (b'f', record) => OfFile::decode(record).map(Self::File),
+            (b'p', record) => OfProperty::decode(record).map(Self::Property),
+            _ => None,
+        }
+    }
+}
+
+/// The file or the property.
+impl fmt::Display for Undo {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::File(file) => write!(f, "{}", file.path.display()),
+            Self::Property(property) => write!(f, "{}", property.spot),
+        }
+    }
+}
+
+/// Bytes with their length before them.
+fn write(bytes: &[u8], out: &mut Vec<u8>) {
+    out.extend_from_slice(&u32::try_from(bytes.len()).unwrap_or(u32::MAX).to_le_bytes());
+    out.extend_from_slice(bytes);
+}
+
+/// Reads what [`write`] wrote, and what follows it.
+fn read(record: &[u8]) -> Option<(&[u8], &[u8])> {
+    let (length, rest) = record.split_first_chunk()?;
+    rest.split_at_checked(usize::try_from(u32::from_le_bytes(*length)).ok()?)
+}

@@ -1,0 +1,119 @@
+//! Taking an effect on a D-Bus property back.
+
+use zbus::wire::serialized::{Context, Data};
+use zbus::wire::{LE, Variant, to_bytes};
+
+use super::{Undone, read, write};
+use crate::backend::BackendError;
+use crate::backend::bus::{Bus, Spot};
+
+/// What a property was before an effect on it, and what the effect makes of it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct OfProperty {
+    pub(super) spot: Spot,
+    /// As it is on the bus, little endian.
+    before: Vec<u8>,
+    written: Vec<u8>,
+}
+
+impl OfProperty {
+    pub(in crate::backend) fn new(
+        spot: Spot,
+        before: &Variant<'_>,
+        written: &Variant<'_>,
+    ) -> Result<Self, BackendError> {
+        let encoded = |value| encoded(value).map_err(|error| failed(&spot, error.to_string()));
+        let (before, written) = (encoded(before)?, encoded(written)?);
+        Ok(Self { spot, before, written })
+    }
+
+    pub(super) async fn undo(self, bus: &Bus) -> Result<(), BackendError> {
+        self.restore(false, bus).await.map(drop)
+    }
+
+    pub(super) async fn settle(self, bus: &Bus) -> Result<Undone, BackendError> {
+        self.restore(true, bus).await
+    }
+
+    async fn restore(&self, only_own: bool, bus: &Bus) -> Result<Undone, BackendError> {
+        let spot = &self.spot;
+        let broken = |error: zbus::Error| failed(spot, error.to_string());
+        let now = spot.get(bus).await.map_err(|trouble| trouble.error(spot.to_string()))?;
+        let now = encoded(&now).map_err(broken)?;
+        if now == self.before {
+            return Ok(Undone::Restored);
+        }
+        if only_own && now != self.written {
+            return Ok(Undone::Foreign);
+        }
+        let before = Data::new(self.before.as_slice(), context());
+        let (before, _): (Variant<'_>, usize) = before.deserialize().map_err(broken)?;
+        let set = spot.set(bus, &before).await;
+        set.map(|()| Undone::Restored).map_err(|trouble| trouble.error(spot.to_string()))
+    }
+
+    pub(super) fn size(&self) -> usize {
+        let Spot { service, path, interface, property } = &self.spot;
+        let named: usize = [service, path, interface, property].iter().map(|name| name.len()).sum();
+        64 + named + self.before.len() + self.written.len()
+    }
+
+    pub(super) fn encode(&self, out: &mut Vec<u8>) {
+        let Spot { service, path, interface, property } = &self.spot;
+        for text in [service, path, interface, property] {
+            write(text.as_bytes(), out);
+        }
+        write(&self.before, out);
+        write(&self.written, out);
+    }
+
+    pub(super) fn decode(record: &[u8]) -> Option<Self> {
+        let mut rest = record;
+        let mut next = || {
+            let (bytes, after) = read(rest)?;
+            rest = after;
+            Some(bytes.to_vec())
+        };
+        let mut text = || String::from_utf8(next()?).ok();
+        let spot = Spot { service: text()?, path: text()?, interface: text()?, property: text()? };
+        let found = Self { spot, before: next()?, written: next()? };
+        rest.is_empty().then_some(found)
+    }
+}
+
+fn context() -> Context {
+    Context::new(LE, 0)
+}
+
+fn encoded(value: &Variant<'_>) -> zbus::Result<Vec<u8>> {
+    Ok(to_bytes(context(), value)?.to_vec())
+}
+
+fn failed(spot: &Spot, why: String) -> BackendError {
+    BackendError::Bus { what: spot.to_string(), why, temporary: false }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::Undo;
+    use super::*;
+
+    #[test]
+    fn it_comes_back_from_disk() {
+        let name = |text: &str| text.to_owned();
+        let spot = Spot {
+            service: name("org.t.M"),
+            path: name("/0"),
+            interface: name("org.t.I"),
+            property: name("P"),
+        };
+        let before = Variant::Array(vec!["a", "b"].into());
+        let undo = Undo::Property(OfProperty::new(spot, &before, &Variant::U32(7)).unwrap());
+        let record = undo.encode();
+        assert_eq!(Undo::decode(&record), Some(undo));
+        for length in 0..record.len() {
+            assert_eq!(Undo::decode(&record[..length]), None, "{length} bytes");
+        }
+        assert_eq!(Undo::decode(&[record.as_slice(), b"x"].concat()), None);
+    }
+}
