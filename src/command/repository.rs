@@ -295,21 +295,27 @@ mod tests {
     use crate::backend::Machine;
     use crate::store::Store;
 
-    #[tokio::test]
-    async fn a_document_of_the_largest_size_keeps_the_agents_thread_free() {
+    #[test]
+    fn a_document_is_not_read_on_the_agents_thread() {
         let folder = tempfile::tempdir().unwrap();
         let store = Store::open(folder.path()).unwrap().store;
         let machine = Arc::new(Machine { sysroot: "/".into(), bus: crate::backend::Bus::none() });
         let tree = Arc::new(Tree::new(Vec::new(), Vec::new(), store, machine, Instant::now()));
-        let xml = format!("<MgmtTree><v:a>{}</v:a></MgmtTree>", "<w:b/>".repeat(100_000));
-        let json = format!("{{\"MOData\": [{}1]}}", "1,".repeat(1_000_000));
-        for (content_type, body) in [(media::TNDS_XML, xml), (media::DMMO_JSON, json)] {
-            let fetched = Fetched { content_type: content_type.to_owned(), body: body.into() };
-            let mut reading = std::pin::pin!(fetched.documents(None, &tree));
-            let polled = reading.as_mut().poll(&mut Task::from_waker(Waker::noop()));
-            assert!(polled.is_pending(), "{content_type}: it was read on this thread");
-            assert!(reading.await.is_err());
-        }
+        let runtime = tokio::runtime::Builder::new_current_thread().max_blocking_threads(1).build().unwrap();
+        runtime.block_on(async {
+            for content_type in [media::TNDS_XML, media::DMMO_JSON] {
+                // While the only other thread is busy, nothing can have been read.
+                let (free, busy) = std::sync::mpsc::channel::<()>();
+                let occupied = tokio::task::spawn_blocking(move || busy.recv());
+                let fetched = Fetched { content_type: content_type.to_owned(), body: "<".into() };
+                let mut reading = std::pin::pin!(fetched.documents(None, &tree));
+                let polled = reading.as_mut().poll(&mut Task::from_waker(Waker::noop()));
+                assert!(polled.is_pending(), "{content_type}: it was read on this thread");
+                drop(free);
+                assert!(reading.await.is_err());
+                assert!(occupied.await.unwrap().is_err());
+            }
+        });
     }
 
     #[test]

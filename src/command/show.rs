@@ -24,6 +24,7 @@ pub(super) fn run(parameters: &[String], context: &mut Context<'_>) -> Answer {
         .env_remove("WATCHDOG_PID")
         .env_remove("WATCHDOG_USEC")
         .env_remove("CREDENTIALS_DIRECTORY")
+        .env_remove("MALLOC_ARENA_MAX")
         .stdin(Stdio::null())
         .stdout(Stdio::null())
         .spawn()

@@ -337,6 +337,8 @@ impl Agent {
             .env_clear()
             .env("PATH", "/usr/sbin:/usr/bin:/sbin:/bin")
             .env("NOTIFY_SOCKET", &path)
+            // As the unit has it.
+            .env("MALLOC_ARENA_MAX", "1")
             .stdout(Stdio::piped())
             .stderr(Stdio::piped())
             .process_group(0)
