@@ -32,6 +32,7 @@
 //! | [`store`] | what survives a power cut | no |
 //! | [`alert`] | Generic Alerts on their way to a server | no |
 //! | [`subscription`] | SUB: noticing changes, putting them to a data repository | the schedule |
+//! | [`watches`] | files that values come from, watched | no |
 //! | [`push`] | the bridge to a push service: registration, and Package#0 in a push message | all but the exchange |
 //! | [`just_in_time`] | configuration that a local application lacks, from where a server said by DEFAULT | no |
 //! | [`exec`] | EXECs, from their command until a server was told how they ended | no |
@@ -67,5 +68,6 @@ pub mod subscription;
 pub mod transport;
 pub mod tree;
 pub mod uri;
+pub mod watches;
 pub mod world;
 pub mod xml;

@@ -7,19 +7,15 @@ mod support;
 use std::time::Duration;
 
 use omadm_agent::alert::{self, Place, RaiseError};
-use omadm_agent::config::{Environment, Selection};
-use omadm_agent::daemon::{self, Local, Signal};
-use omadm_agent::edge::OsRandom;
+use omadm_agent::daemon::Local;
 use omadm_agent::lab::gateway::Account;
 use omadm_agent::lab::notifier::Notification;
 use omadm_agent::lab::{Reply, files};
 use omadm_agent::package::{Alert, Profile};
 use omadm_agent::store::Store;
-use omadm_agent::world::Surroundings;
 use serde_json::{Value, json};
-use tokio::sync::{mpsc, oneshot};
-use tokio::task::JoinHandle;
 
+use support::local::Agent;
 use support::{BENCH, Bench, DEVINFO, LIMIT, SERVER_ID, Setup, commands};
 
 fn alert(number: usize) -> Alert {
@@ -60,37 +56,8 @@ fn answer(commands: &Value, results: &Value) -> Reply {
     Reply::package(&json!({ "CMD": commands, "Results": results }))
 }
 
-/// The agent in this process: it takes alerts as its D-Bus service will hand them over.
-struct Agent {
-    asks: mpsc::Sender<Local>,
-    signals: mpsc::Sender<Signal>,
-    running: JoinHandle<()>,
-}
-
-impl Agent {
-    fn start(bench: &Bench) -> Self {
-        let options = daemon::Options {
-            selection: Selection::File(bench.gateway.config()),
-            environment: Environment::current(),
-            surroundings: Surroundings::default(),
-        };
-        let (asks, requests) = mpsc::channel(1);
-        let (signals, told) = mpsc::channel(1);
-        let agent = daemon::run(options, Vec::new(), told, requests, Box::new(OsRandom));
-        let running = tokio::spawn(async { agent.await.unwrap() });
-        Self { asks, signals, running }
-    }
-
-    async fn raise(&self, alert: Alert) -> Result<(), RaiseError> {
-        let (reply, answer) = oneshot::channel();
-        self.asks.send(Local::Alert { alert, reply }).await.unwrap();
-        tokio::time::timeout(LIMIT, answer).await.unwrap().unwrap()
-    }
-
-    async fn stop(self) {
-        self.signals.send(Signal::Stop).await.unwrap();
-        tokio::time::timeout(LIMIT, self.running).await.unwrap().unwrap();
-    }
+async fn raise(agent: &Agent, alert: Alert) -> Result<(), RaiseError> {
+    agent.ask(|reply| Local::Alert { alert, reply }).await
 }
 
 async fn until(bench: &Bench, what: &str, enough: impl Fn(&Bench) -> bool) {
@@ -174,10 +141,10 @@ async fn an_alert_raised_during_a_session_rides_in_its_next_package() {
     let bench = Bench::new().await;
     bench.answer([commands(json!([["GET", format!("{BENCH}//Fixed")]])).after(Duration::from_secs(1))]);
     let agent = Agent::start(&bench);
-    agent.raise(alert(1)).await.unwrap();
+    raise(&agent, alert(1)).await.unwrap();
     until(&bench, "Package#1", |bench| !heard(bench, "/dm").is_empty()).await;
-    agent.raise(alert(2)).await.unwrap();
-    agent.raise(alert(3)).await.unwrap();
+    raise(&agent, alert(2)).await.unwrap();
+    raise(&agent, alert(3)).await.unwrap();
     until(&bench, "END", |bench| bench.tape.exchanges().iter().any(|exchange| exchange.reply.ends_session()))
         .await;
     bench.notify().await;
@@ -195,9 +162,9 @@ async fn whoever_may_read_where_it_happened_hears_of_it() {
     );
     let agent = Agent::start(&bench);
     let at = |number, source: &str| Alert { source_uri: Some(source.to_owned()), ..alert(number) };
-    agent.raise(at(1, &format!("{BENCH}/1/Operations/Late"))).await.unwrap();
-    agent.raise(at(2, &format!("{DEVINFO}//Man"))).await.unwrap();
-    agent.raise(at(3, &format!("{}/other/", support::DMACC))).await.unwrap();
+    raise(&agent, at(1, &format!("{BENCH}/1/Operations/Late"))).await.unwrap();
+    raise(&agent, at(2, &format!("{DEVINFO}//Man"))).await.unwrap();
+    raise(&agent, at(3, &format!("{}/other/", support::DMACC))).await.unwrap();
     for (source, what) in [
         ("urn:bench:mo:no-such-object:1.0//", "not found"),
         (&*format!("{BENCH}/7/"), "not found"),
@@ -205,13 +172,13 @@ async fn whoever_may_read_where_it_happened_hears_of_it() {
         (&*format!("{}//", support::DMACC), "not unique"),
         ("no client uri", "source"),
     ] {
-        let error = agent.raise(at(4, source)).await.unwrap_err().to_string();
+        let error = raise(&agent, at(4, source)).await.unwrap_err().to_string();
         assert!(error.contains(what), "{source}: {error}");
     }
-    let error = agent.raise(Alert { mark: Some("major".into()), ..alert(4) }).await.unwrap_err();
+    let error = raise(&agent, Alert { mark: Some("major".into()), ..alert(4) }).await.unwrap_err();
     assert!(matches!(error, RaiseError::Mark(_)), "{error}");
     let marked = Alert { mark: Some("warning".into()), data: Some(json!(1404)), ..alert(5) };
-    agent.raise(marked).await.unwrap();
+    raise(&agent, marked).await.unwrap();
     let all = |bench: &Bench, path: &str| heard(bench, path).concat();
     until(&bench, "all alerts", |bench| all(bench, "/dm").contains(&5) && all(bench, "/other").contains(&5))
         .await;
@@ -232,9 +199,9 @@ async fn each_level_is_sent_as_it_was_given() {
     let bench = Bench::new().await;
     bench.answer([commands(json!([])).after(Duration::from_secs(1))]);
     let agent = Agent::start(&bench);
-    agent.raise(alert(0)).await.unwrap();
+    raise(&agent, alert(0)).await.unwrap();
     for (number, level) in levels.iter().enumerate() {
-        agent.raise(Alert { mark: Some((*level).to_owned()), ..alert(number + 1) }).await.unwrap();
+        raise(&agent, Alert { mark: Some((*level).to_owned()), ..alert(number + 1) }).await.unwrap();
     }
     until(&bench, "all alerts", |bench| heard(bench, "/dm").concat().len() > levels.len()).await;
     let packages = bench.packages();

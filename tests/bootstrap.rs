@@ -165,8 +165,8 @@ async fn another_sim_brings_other_accounts_and_the_old_ones_go() {
     assert_eq!(boot.asked().len(), 1);
 
     // Another one.
-    files::put(&imsi, "262019999999999\n", files::PLAIN).unwrap();
     boot.serve(&object(boot.dmacc("three")));
+    files::put(&imsi, "262019999999999\n", files::PLAIN).unwrap();
     agent.signal(Signal::SIGHUP);
     brought(&mut agent, "three").await;
     boot.bench.ended(&agent, 4).await;
@@ -185,8 +185,34 @@ async fn another_sim_brings_other_accounts_and_the_old_ones_go() {
 }
 
 #[tokio::test]
+async fn another_sim_whose_imsi_is_in_a_file_is_noticed_by_itself() {
+    let boot = Boot::new("/boot", "[subscriber]\nIMSI.get = { file = \"@folder@/modem/imsi\" }\n").await;
+    let imsi = boot.bench.gateway.path("modem/imsi");
+    let put = |text: &str| {
+        std::fs::create_dir_all(imsi.parent().unwrap()).unwrap();
+        files::put(&imsi, text, files::PLAIN).unwrap();
+    };
+    put(IMSI);
+    boot.serve(&object(boot.dmacc("one")));
+    let mut agent = boot.bench.start().await;
+    boot.bench.ended(&agent, 1).await;
+    boot.serve(&object(boot.dmacc("two")));
+    put("262012222222222");
+    brought(&mut agent, "two").await;
+
+    // The modem's service starts again, with its folder.
+    boot.serve(&object(boot.dmacc("three")));
+    std::fs::remove_dir_all(imsi.parent().unwrap()).unwrap();
+    put("262013333333333");
+    brought(&mut agent, "three").await;
+    agent.stop().await;
+    assert_eq!(boot.asked().len(), 3);
+}
+
+#[tokio::test]
 async fn another_sim_is_noticed_with_a_session_of_any_cause_and_before_the_first_after_a_restart() {
-    let boot = Boot::new("/boot", "[subscriber]\nIMSI.get = { file = \"@folder@/imsi\" }\n").await;
+    let boot =
+        Boot::new("/boot", "[subscriber]\nIMSI.get = { run = [\"/bin/cat\", \"@folder@/imsi\"] }\n").await;
     let settings = boot.bench.gateway.path("omadmd.toml");
     let text = std::fs::read_to_string(&settings).unwrap();
     files::put(&settings, text.replace("at-boot = false", "at-boot = true"), files::PLAIN).unwrap();

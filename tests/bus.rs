@@ -16,7 +16,7 @@ use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 use serde_json::{Value, json};
 
-use support::bus::{Daemon, MODEM, Modem, SERVICE, State, serve};
+use support::bus::{Daemon, Glib, MODEM, Modem, SERVICE, State, serve};
 use support::{Bench, Setup};
 
 const MOID: &str = "urn:t:mo:modem:1.0";
@@ -426,6 +426,42 @@ async fn exec_calls_a_method() {
         assert!(log.contains(told), "{told}: {log}");
     }
     agent.stop().await;
+}
+
+#[tokio::test]
+async fn a_service_made_with_glib_is_as_good() {
+    let daemon = Daemon::start();
+    let glib = Glib::start(&daemon);
+    let bench = bench(&daemon).await;
+    let file = bench.gateway.path("mo/modem/modem.toml");
+    let mut mapping = std::fs::read_to_string(&file).unwrap();
+    for (ours, theirs) in [
+        ("org.t.Modems1", "org.t.Glib"),
+        ("/org/t/Modems1/", "/org/t/Glib/"),
+        // What is there is no modem.
+        ("/Modem/10", "/Modem/0"),
+        ("EquipmentIdentifier", "Id"),
+        ("method = \"Reset\"", "method = \"Reset\", args = [\"true\"]"),
+    ] {
+        mapping = mapping.replace(ours, theirs);
+    }
+    std::fs::write(&file, mapping).unwrap();
+    let mut commands = hgets(&bench, &[("", json!({"Band": 70, "Pin": "1234"}))]);
+    commands.extend(
+        ["IMEI", "Second", "Band", "Missing", "Modems/2/IMEI", "Modems/0/IMEI"]
+            .map(|name| json!(["GET", leaf(name)])),
+    );
+    commands.push(json!(["EXEC", leaf("Reset")]));
+    bench.play(json!([commands]));
+    let agent = bench.start().await;
+    bench.session(&agent, 1).await;
+    assert_eq!(bench.statuses(), [[200, 200, 404, 200, 404, 200, 404, 200]], "{}", agent.log());
+    assert_eq!(
+        [2, 4, 6].map(|part| body(&bench, 1, part).unwrap()),
+        [b"IMEI:glib".to_vec(), b"70".into(), b"glib".into()]
+    );
+    agent.stop().await;
+    assert_eq!(glib.told(), "Band 7\nPin 1234\nReset (True,)\n");
 }
 
 #[tokio::test]

@@ -198,6 +198,35 @@ async fn what_had_ended_before_the_agent_died_in_the_next_command_is_reported_as
 }
 
 #[tokio::test]
+async fn what_had_ended_before_the_agent_died_with_its_package_unanswered_is_reported_as_it_ended() {
+    let bench = Bench::new().await;
+    let execs = json!([["EXEC", node("Count")], ["EXEC", node("Fail")]]);
+    bench.answer([commands(execs), commands(json!([])).after(LIMIT * 2)]);
+    let agent = bench.start().await;
+    bench.notify().await;
+    bench.until(&agent, "Package#3", |exchanges| exchanges.len() == 2).await;
+    agent.kill().await;
+    let agent = bench.start().await;
+    told(&bench, &agent, &[("Count", 200), ("Fail", 1503)]).await;
+    assert_eq!(bench.counted(), 1);
+    agent.stop().await;
+}
+
+#[tokio::test]
+async fn what_was_told_before_the_agent_died_is_not_told_again() {
+    let bench = Bench::new().await;
+    bench.play(json!([[["EXEC", node("Fail")]], [["EXEC", node("Slow")]]]));
+    let agent = bench.start().await;
+    bench.notify().await;
+    appears(&bench.gateway.path("slowed")).await;
+    assert_eq!(bench.statuses(), [[1503]]);
+    crash(&bench, agent).await;
+    let agent = bench.start().await;
+    told(&bench, &agent, &[("Slow", 500)]).await;
+    agent.stop().await;
+}
+
+#[tokio::test]
 async fn what_the_agents_death_left_running_is_killed_before_the_node_is_executed_again() {
     for mapping in ["", ", resume = true"] {
         let bench = Bench::with(at_once()).await;

@@ -126,7 +126,7 @@ impl Rig {
     }
 
     fn file(&self) -> PathBuf {
-        self.bench.gateway.path("values/file")
+        self.bench.gateway.path("values/of/file")
     }
 
     fn program_says(&self, text: &str) {
@@ -192,7 +192,7 @@ fn put_watched_object(bench: &Bench) {
     let mapping = format!(
         "moid = \"{WATCHED}\"\nddf = \"watched.ddf.xml\"\nddf-uri = \"https://omadm.example/ddf/watched\"\n\
          root = \"Watched\"\ninstances = [\"1\"]\n\
-         [node.File]\nget = [{{ file = \"@folder@/values/file\" }}]\n\
+         [node.File]\nget = [{{ file = \"@folder@/values/of/file\" }}]\n\
          [node.Program]\nget = [{{ run = [\"@folder@/tell\", \"@folder@/said\"] }}]\n\
          [node.Action]\nexec = {{ run = [\"@folder@/count\", \"@folder@/counted\"] }}\n"
     );
@@ -279,6 +279,11 @@ async fn a_file_is_noticed_however_it_comes_changes_and_goes() {
     rig.arrives(&agent, &Value::Null).await;
     rig.put("made again");
     rig.arrives(&agent, &json!("made again")).await;
+    let [above, elsewhere] = ["values", "elsewhere"].map(|name| rig.bench.gateway.path(name));
+    std::fs::rename(&above, &elsewhere).unwrap();
+    rig.arrives(&agent, &Value::Null).await;
+    std::fs::rename(&elsewhere, &above).unwrap();
+    rig.arrives(&agent, &json!("made again")).await;
     agent.stop().await;
 }
 
@@ -362,6 +367,22 @@ async fn a_repository_that_fails_gets_the_newest_state_when_it_can_take_it() {
     let puts = rig.puts();
     let waited = puts[1].at.duration_since(puts[0].at).unwrap();
     assert!(waited >= Duration::from_millis(1900), "{waited:?}: Retry-After");
+    agent.stop().await;
+}
+
+#[tokio::test]
+async fn who_subscribes_again_waits_no_longer_for_what_failed() {
+    let rig = Rig::new("").await;
+    rig.replies.lock().unwrap().push_back(Reply::status(503).header("retry-after", "86400"));
+    rig.put("one");
+    let mut agent = rig.bench.start().await;
+    rig.subscribe(&agent, &node("File")).await;
+    rig.put("two");
+    agent.logged("about the 503", |line| line.contains("subscription to") && line.contains("503")).await;
+    rig.subscribe(&agent, &node("File")).await;
+    rig.put("three");
+    rig.arrives(&agent, &json!("three")).await;
+    assert_eq!(rig.values(), ["two", "three"]);
     agent.stop().await;
 }
 

@@ -52,7 +52,7 @@ async fn replace(
 ) -> Result<(), CommandError> {
     let invalid = |why: String| TreeError::Invalid { node: node.client_uri(), why };
     let data = if media::is_serialisation(&fetched.content_type) {
-        let mut documents = fetched.documents(Some(node), context.tree)?;
+        let mut documents = fetched.documents(Some(node), context.tree).await?;
         let (Some(document), true) = (documents.pop(), documents.is_empty()) else {
             return Err(invalid("the retrieved document is of several management objects".to_owned()).into());
         };
@@ -81,7 +81,7 @@ async fn place(
         return Err(CommandError::MediaType(fetched.content_type.clone()));
     }
     let mut documents = Vec::new();
-    for document in fetched.documents(None, context.tree)? {
+    for document in fetched.documents(None, context.tree).await? {
         let place = context.tree.place_of(&document, &context.visitor).await?;
         let moid = match &place {
             Place::At(node) => &node.object.moid,

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use hyper::body::Bytes;
 use hyper::header::{ACCEPT, CONTENT_TYPE, HeaderName, HeaderValue, LOCATION};
 use hyper::{Method, Uri};
+use tokio::task::JoinError;
 
 use super::{CommandError, Context, media};
 use crate::mo::tnds::{self, TndsError};
@@ -33,16 +34,24 @@ pub(super) struct Fetched {
 }
 
 impl Fetched {
-    /// The serialised management objects that it holds, at least one; for `target` if the server named one.
-    pub(super) fn documents(
+    /// The serialised management objects that it holds, at least one; for `target` if the server named one. Read off
+    /// the agent's thread: it may be large, and made to be slow.
+    pub(super) async fn documents(
         &self,
         target: Option<&NodeRef>,
-        tree: &Tree,
+        tree: &Arc<Tree>,
     ) -> Result<Vec<Document>, TreeError> {
-        match is_media_type(&self.content_type, media::TNDS_XML) {
-            true => Document::parse_tnds(&self.body, target, tree),
-            false => Document::parse(&self.body),
-        }
+        let is_xml = is_media_type(&self.content_type, media::TNDS_XML);
+        let (body, target, tree) = (self.body.clone(), target.cloned(), Arc::clone(tree));
+        let read = tokio::task::spawn_blocking(move || match is_xml {
+            true => Document::parse_tnds(&body, target.as_ref(), &tree),
+            false => Document::parse(&body),
+        });
+        let broken = |why: JoinError| {
+            let (node, why) = ("the retrieved document".to_owned(), format!("not read: {why}"));
+            TreeError::Invalid { node, why }
+        };
+        read.await.map_err(broken)?
     }
 }
 
@@ -278,7 +287,30 @@ fn without_dots(path_and_query: &str) -> String {
 
 #[cfg(test)]
 mod tests {
+    use std::future::Future;
+    use std::task::{Context as Task, Waker};
+    use std::time::Instant;
+
     use super::*;
+    use crate::backend::Machine;
+    use crate::store::Store;
+
+    #[tokio::test]
+    async fn a_document_of_the_largest_size_keeps_the_agents_thread_free() {
+        let folder = tempfile::tempdir().unwrap();
+        let store = Store::open(folder.path()).unwrap().store;
+        let machine = Arc::new(Machine { sysroot: "/".into(), bus: crate::backend::Bus::none() });
+        let tree = Arc::new(Tree::new(Vec::new(), Vec::new(), store, machine, Instant::now()));
+        let xml = format!("<MgmtTree><v:a>{}</v:a></MgmtTree>", "<w:b/>".repeat(100_000));
+        let json = format!("{{\"MOData\": [{}1]}}", "1,".repeat(1_000_000));
+        for (content_type, body) in [(media::TNDS_XML, xml), (media::DMMO_JSON, json)] {
+            let fetched = Fetched { content_type: content_type.to_owned(), body: body.into() };
+            let mut reading = std::pin::pin!(fetched.documents(None, &tree));
+            let polled = reading.as_mut().poll(&mut Task::from_waker(Waker::noop()));
+            assert!(polled.is_pending(), "{content_type}: it was read on this thread");
+            assert!(reading.await.is_err());
+        }
+    }
 
     #[test]
     fn locations_are_resolved_against_the_request() {

@@ -5,8 +5,6 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use tokio::sync::mpsc;
-
 use super::{Daemon, schedule, triggers};
 use crate::alert::{self, Place, RaiseError};
 use crate::exec::{self, Fate, Finished, Record, Waiting};
@@ -15,8 +13,6 @@ use crate::session::{Cause, Ended, Outcome, Ticket};
 use crate::store::{Change, StoreError};
 use crate::tree::SessionFacts;
 
-/// A program that is about to end when the agent is stopped gets this long: a reboot stops the agent that ordered it.
-const LAST_WORDS: Duration = Duration::from_secs(1);
 /// Alerts that had to go are in the journal at most this often.
 const SAY_EVERY: Duration = Duration::from_secs(3600);
 
@@ -93,9 +89,13 @@ impl Daemon {
                     Err(_) => 500,
                 },
             };
+            let what = match record.code {
+                Some(_) => "its result was not told yet",
+                None => "it was being executed",
+            };
             log::warn!(
                 OMADM_SERVER_ID = server_id.as_str(), OMADM_CLIENT_URI = client_uri.as_str(), OMADM_STATUS = code;
-                "{client_uri}: it was being executed when the agent ended: {code}"
+                "{client_uri}: {what} when the agent ended: {code}"
             );
             changes.extend(self.report(&record.finished(number, code))?);
         }
@@ -156,7 +156,7 @@ impl Daemon {
     }
 
     /// What it takes to have an EXEC's end reported, in one transaction.
-    fn report(&mut self, finished: &Finished) -> Result<Vec<Change>, StoreError> {
+    pub(super) fn report(&mut self, finished: &Finished) -> Result<Vec<Change>, StoreError> {
         let Finished { number, server_id, client_uri, .. } = finished;
         let mut changes = vec![Change::ExecEnded(*number)];
         if self.world.peer(server_id).is_some() {
@@ -240,19 +240,6 @@ impl Daemon {
         let unknown = places.unwrap_or_default().into_iter().map(|place| place.server_id);
         let unknown: Vec<String> = unknown.filter(|server_id| self.world.peer(server_id).is_none()).collect();
         self.forget(&unknown).await;
-    }
-
-    /// The agent is about to end: what has ended is on disk before it does. What has not is reported at its next
-    /// start.
-    pub(super) async fn last_words(&mut self, finished: &mut mpsc::UnboundedReceiver<Finished>) {
-        let _ = tokio::time::timeout(LAST_WORDS, self.programs.idle()).await;
-        let mut changes = Vec::new();
-        while let Ok(finished) = finished.try_recv() {
-            changes.extend(self.report(&finished).unwrap_or_default());
-        }
-        if let Err(error) = self.store.commit(changes).await {
-            log::error!("results are not kept: {error}");
-        }
     }
 }
 

@@ -1,5 +1,5 @@
 //! When a bootstrap server is asked for accounts (TS 8.2): at start, when files are read again, and with every
-//! session, for then the SIM may be another one. Nothing is looked at in between.
+//! session, for then the SIM may be another one. In between, only a file that the IMSI comes from tells of that.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};

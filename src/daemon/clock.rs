@@ -9,6 +9,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::{SystemTime, UNIX_EPOCH};
 
+use super::Daemon;
 use crate::journal::id;
 use crate::notification::gate;
 use crate::store::{Store, StoreError};
@@ -93,6 +94,26 @@ fn seconds(time: SystemTime) -> u64 {
 /// When a time source has last set the clock in this boot.
 fn set_at(file: &Path) -> Option<u64> {
     file.metadata().and_then(|metadata| metadata.modified()).ok().map(seconds)
+}
+
+/// Waits until the clock is set, or has kept sessions waiting long enough; for ever where nobody waits for it.
+pub(super) async fn settled(wait: Option<&Wait>, clock: &Clock) -> bool {
+    match wait {
+        Some(wait) => wait.over(clock).await,
+        None => std::future::pending().await,
+    }
+}
+
+impl Daemon {
+    /// What is scheduled need not wait any longer.
+    pub(super) fn clock_settled(&mut self, set: bool) {
+        match set {
+            true => log::info!("the clock is set"),
+            false => log::warn!("the clock is still not set: scheduled sessions begin all the same"),
+        }
+        self.clock_wait = None;
+        self.queue.hold(None);
+    }
 }
 
 #[cfg(test)]

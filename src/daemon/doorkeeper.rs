@@ -4,11 +4,13 @@
 use std::sync::Arc;
 use std::time::Instant;
 
+use super::Daemon;
 use crate::config::Notification;
 use crate::journal::id;
 use crate::notification::gate::{Admitted, Clock, Gate, Policy, Rejected, Remembered, Verifier};
 use crate::notification::tally::{Counts, Tally};
-use crate::store::{Store, StoreError};
+use crate::session::{Cause, Ticket};
+use crate::store::{Change, Store, StoreError};
 use crate::world::Peer;
 
 pub(super) struct Doorkeeper {
@@ -91,4 +93,34 @@ fn say(counts: &Counts) {
         MESSAGE_ID = id::NOTIFICATIONS_DROPPED;
         "{counts}"
     );
+}
+
+impl Daemon {
+    /// A notification was let in. It is on disk before anything comes of it: a replay after a power cut is
+    /// still one.
+    pub(super) async fn admitted(&mut self, package: Admitted) {
+        let trigger = package.trigger;
+        let server_id = trigger.server_id.clone();
+        let ticket = Ticket { trigger, at: None, cause: Cause::Notification };
+        if let Some(remember) = package.remember {
+            let mut changes = vec![Change::Notification {
+                server_id: server_id.clone(),
+                id: remember.id,
+                time: remember.time,
+            }];
+            changes.extend(
+                package.forget.into_iter().map(|id| Change::ForgetNotification(server_id.clone(), id)),
+            );
+            changes.extend(self.triggers.admitted(remember.id, &self.queue.with_waiting(&ticket).trigger));
+            if let Err(error) = self.store.commit(changes).await {
+                log::error!(OMADM_SERVER_ID = server_id.as_str(); "{server_id}: notification not remembered: {error}");
+            }
+        }
+        log::info!(
+            OMADM_SERVER_ID = server_id.as_str();
+            "{server_id}: notification {}",
+            ticket.trigger.notification_id.map_or_else(|| "without id".to_owned(), |id| id.to_string()),
+        );
+        self.queue.ask(ticket, Instant::now());
+    }
 }

@@ -23,8 +23,8 @@ pub struct Ledger {
     /// Ended within their command, their status in no package that was answered.
     untold: Vec<Finished>,
     waiting: Vec<Waiting>,
-    /// What follows from a package that was answered. The next commit takes it along: the one before a program
-    /// starts, or that of the session's end.
+    /// What became of EXECs, and what follows from a package that was answered. The next commit takes it along: the
+    /// one before a program starts, before a package goes out, or that of the session's end.
     settled: Vec<Change>,
 }
 
@@ -107,8 +107,8 @@ impl Ledger {
         Ok(())
     }
 
-    /// It ended within its command: the code that the next package carries. Should the agent die in a command that
-    /// follows, its next start still knows it.
+    /// It ended within its command: the code that the next package carries. Should the agent die before that was
+    /// answered, its next start still knows it.
     pub fn ended(&mut self, execution: Execution, finished: Finished) -> u16 {
         let code = finished.code;
         let record = Record { code: Some(code), ..execution.record };
@@ -140,7 +140,9 @@ impl Ledger {
     pub async fn settle(&mut self) {
         let settled = std::mem::take(&mut self.settled);
         if let Err(error) = self.store.commit(settled.clone()).await {
-            log::error!("what a server has heard will be said again: {error}");
+            log::error!(
+                "results are not on disk: after a crash, what a server has heard would be said again: {error}"
+            );
             self.settled = settled;
         }
     }

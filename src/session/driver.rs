@@ -294,6 +294,8 @@ impl Driver<'_> {
             }
             Action::Gather => {
                 self.finish_report();
+                // What the package says of an EXEC is on disk before anybody hears it.
+                self.execs.settle().await;
                 Event::Gathered(self.alerts.gather(&self.session.world.store).unwrap_or_else(|error| {
                     log::error!("{}: alerts stay where they are: {error}", self.session.server_id());
                     Vec::new()

@@ -12,6 +12,6 @@ mod stopping;
 pub(crate) use backoff::backoff;
 pub use driver::{Ended, Random, Session, places};
 pub use machine::{Again, Failure, Outcome};
-pub use parameters::{Parameters, fact};
+pub use parameters::{Parameters, dependencies, fact};
 pub use queue::{Cause, Queue, Ticket};
 pub(crate) use stopping::stopped;

@@ -1,6 +1,6 @@
 //! What the parameters of a ServerURI stand for on this device (TS 6.2).
 
-use crate::backend::{self, Answer, Builtins, Context, Machine, Request};
+use crate::backend::{self, Answer, Builtins, Context, Dependencies, Machine, Request};
 use crate::config::{Fact, Settings};
 use crate::ddf::Format;
 use crate::tree::{Tree, TreeError, Visitor};
@@ -80,19 +80,7 @@ impl Parameters {
 /// What the SIM or the network says right now; none if that is not known.
 pub async fn fact(fact: Fact, settings: &Settings, machine: &Machine) -> Option<String> {
     let sources = settings.subscriber.sources(fact)?;
-    let context = Context {
-        machine,
-        objects: &settings.subscriber.objects,
-        listed: &[],
-        seen: None,
-        names: &[],
-        siblings: &[],
-        item: None,
-        stored: None,
-        builtins: &Nothing,
-        request: Request::default(),
-    };
-    let text = match backend::read(sources, Format::Chr, false, &context).await {
+    let text = match backend::read(sources, Format::Chr, false, &context(settings, machine)).await {
         Ok(Answer::Value(reading)) => reading.value.to_text().trim().to_owned(),
         Ok(Answer::Absent(_) | Answer::Unavailable(_)) => return None,
         Err(error) => {
@@ -106,6 +94,32 @@ pub async fn fact(fact: Fact, settings: &Settings, machine: &Machine) -> Option<
     };
     let sound = !text.is_empty() && text.len() <= LONGEST && !text.contains(char::is_control);
     sound.then_some(text)
+}
+
+/// The files that a fact comes from.
+#[must_use]
+pub fn dependencies(fact: Fact, settings: &Settings, machine: &Machine) -> Dependencies {
+    let mut dependencies = Dependencies::default();
+    for source in settings.subscriber.sources(fact).map_or(&[][..], |sources| &sources.get) {
+        dependencies.add(source, &context(settings, machine));
+    }
+    dependencies
+}
+
+/// Of no management object.
+fn context<'a>(settings: &'a Settings, machine: &'a Machine) -> Context<'a> {
+    Context {
+        machine,
+        objects: &settings.subscriber.objects,
+        listed: &[],
+        seen: None,
+        names: &[],
+        siblings: &[],
+        item: None,
+        stored: None,
+        builtins: &Nothing,
+        request: Request::default(),
+    }
 }
 
 /// Outside of a session the agent has nothing to tell of one.

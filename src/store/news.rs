@@ -14,6 +14,8 @@ pub struct News {
     pub nodes: BTreeSet<NodeKey>,
     /// Whether a server subscribed or unsubscribed.
     pub subscriptions: bool,
+    /// Who has subscribed to which ClientURI, be it for the first time or again.
+    pub subscribed: BTreeSet<(String, String)>,
 }
 
 /// Where news wait.
@@ -43,6 +45,7 @@ impl Desk {
         if subscriptions || !touched.is_empty() {
             let news = &mut self.state().news;
             news.subscriptions |= subscriptions;
+            news.subscribed.extend(changes.iter().filter_map(subscribed));
             news.nodes.extend(touched.into_iter().cloned());
             self.wake.notify_one();
         }
@@ -60,6 +63,14 @@ impl Desk {
 
     fn state(&self) -> std::sync::MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+fn subscribed(change: &Change) -> Option<(String, String)> {
+    if let Change::Subscribe(new) = change {
+        Some((new.server_id.clone(), new.client_uri.clone()))
+    } else {
+        None
     }
 }
 

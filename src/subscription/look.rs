@@ -7,7 +7,6 @@ use hyper::Method;
 
 use super::digest;
 use super::schedule::Id;
-use super::watches::Watches;
 use crate::command::{CommandError, Upload};
 use crate::session::Parameters;
 use crate::store::{Change, Digest, StoreError, Subscription};
@@ -15,6 +14,7 @@ use crate::transport::{Binding, Failure, TransportError, retry_after};
 use crate::tree::{Batch, Resolved, Rights, SessionFacts, TreeError, Visitor};
 use crate::uri::client::ClientUri;
 use crate::uri::server::Template;
+use crate::watches::Watches;
 use crate::world::{Peer, World};
 
 /// What a look takes.
@@ -28,7 +28,7 @@ pub(super) struct Look {
     pub(super) there: Option<Digest>,
     /// Whether the store is to know what is put.
     pub(super) keep: bool,
-    pub(super) watches: Option<Arc<Watches>>,
+    pub(super) watches: Option<Arc<Watches<Id>>>,
 }
 
 /// What a look came to.

@@ -10,7 +10,6 @@
 
 mod look;
 mod schedule;
-mod watches;
 
 use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
@@ -25,10 +24,10 @@ use crate::session::Random;
 use crate::store::{Change, Digest, News, NodeKey, Store, StoreError, Subscription};
 use crate::tree::{Batch, TreeError};
 use crate::uri::client::ClientUri;
+use crate::watches::Watches;
 use crate::world::World;
 use look::{Look, Outcome};
 use schedule::{Ended, Id, Schedule};
-use watches::Watches;
 
 /// The store is told this often at most what is at one ServerURI, except at the end.
 const KEEP_EVERY: Duration = Duration::from_secs(3600);
@@ -53,7 +52,7 @@ pub struct Subscriptions {
     schedule: Schedule,
     known: HashMap<Id, Known>,
     /// None while there are no subscriptions, or no inotify.
-    watches: Option<Arc<Watches>>,
+    watches: Option<Arc<Watches<Id>>>,
     looks: JoinSet<Outcome>,
     running: HashMap<tokio::task::Id, Id>,
 }
@@ -193,6 +192,14 @@ impl Subscriptions {
         if news.subscriptions {
             self.learn(world, now);
         }
+        // Who subscribes again begins anew: whatever was refused or failed before is no more.
+        for (server_id, client_uri) in &news.subscribed {
+            let id = Id { server_id: server_id.clone(), client_uri: client_uri.clone() };
+            if let Some(known) = self.known.get_mut(&id) {
+                (known.refused, known.said) = (None, false);
+                self.schedule.refresh(&id, now);
+            }
+        }
         for (id, known) in &self.known {
             if known.key.as_ref().is_some_and(|key| news.nodes.contains(key)) {
                 self.schedule.changed(id, now);
@@ -315,7 +322,7 @@ impl Id {
     }
 }
 
-fn watch() -> Option<Arc<Watches>> {
+fn watch() -> Option<Arc<Watches<Id>>> {
     let watches = Watches::new();
     watches
         .inspect_err(|error| log::warn!("files that servers subscribe to are polled: {error}"))
@@ -323,7 +330,7 @@ fn watch() -> Option<Arc<Watches>> {
         .map(Arc::new)
 }
 
-async fn changed(watches: Option<&Watches>) -> BTreeSet<Id> {
+async fn changed(watches: Option<&Watches<Id>>) -> BTreeSet<Id> {
     match watches {
         Some(watches) => watches.changed().await,
         None => std::future::pending().await,

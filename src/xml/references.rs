@@ -30,7 +30,7 @@ fn declared(text: &str) -> BTreeSet<&str> {
 }
 
 /// How long what starts here is, if no reference can be in it.
-fn literal(text: &str) -> Option<usize> {
+pub(super) fn literal(text: &str) -> Option<usize> {
     let (open, close) = LITERAL.into_iter().find(|(open, _)| text.starts_with(open))?;
     let inside = text.get(open.len()..)?;
     Some(inside.find(close).map_or(text.len(), |at| open.len() + at + close.len()))

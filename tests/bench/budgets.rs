@@ -28,11 +28,12 @@ use std::time::{Duration, Instant};
 type Bench = fn(&mut Table);
 
 /// What is measured, in this order.
-const BENCHES: [(&str, Bench); 9] = [
+const BENCHES: [(&str, Bench); 10] = [
     ("size", process::size),
     ("start", process::start),
     ("idle", process::idle),
     ("package0", decode::package0),
+    ("xml", decode::hostile_xml),
     ("core", tree::session_core),
     ("read", tree::stored_instance),
     ("session", session::against_curl),

@@ -1,7 +1,7 @@
 //! A message bus of a test's own, and modems on it.
 
 use std::collections::HashMap;
-use std::io::{BufRead as _, BufReader};
+use std::io::{BufRead as _, BufReader, Read as _};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::sync::{Arc, Mutex};
@@ -260,4 +260,43 @@ pub async fn serve(daemon: &Daemon, modems: impl IntoIterator<Item = (&str, Mode
         builder = builder.serve_at(format!("/org/t/Modems1/Modem/{number}"), modem);
     }
     builder.build().await.unwrap()
+}
+
+/// Modems of a service that is made with GLib, as ModemManager and NetworkManager are.
+pub struct Glib {
+    child: Child,
+    out: BufReader<std::process::ChildStdout>,
+}
+
+impl Glib {
+    /// Puts it onto the bus.
+    pub fn start(daemon: &Daemon) -> Self {
+        // Debian's own Python is the one that has it.
+        let mut child = Command::new("/usr/bin/python3")
+            .arg(Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/support/glib.py"))
+            .arg(daemon.address())
+            .stdout(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let mut out = BufReader::new(child.stdout.take().unwrap());
+        let mut line = String::new();
+        out.read_line(&mut line).unwrap();
+        assert_eq!(line, "ready\n", "the service does not start (Debian: apt-get install python3-gi)");
+        Self { child, out }
+    }
+
+    /// What was done to it. It is gone after that.
+    pub fn told(mut self) -> String {
+        self.child.kill().unwrap();
+        let mut told = String::new();
+        self.out.read_to_string(&mut told).unwrap();
+        told
+    }
+}
+
+impl Drop for Glib {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
 }

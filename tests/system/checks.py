@@ -165,6 +165,43 @@ def script(bench):
 
 
 @check
+def services(bench):
+    """D-Bus services are started and read from inside the sandbox, and refuse what only root may"""
+    machine, server = bench.machine, bench.server
+    server.order(document={"MOData": {"LogLevel": "debug"}}, at="/level")
+    write = ["HGET", "https://dm.example/level", f"{PROBE}/1/"]
+    _, three = server.session([["GET", f"{PROBE}/1/Distribution"], ["GET", f"{PROBE}/1/LogLevel"], write])
+    assert [status[0] for status in three.json["Status"]] == [200, 200, 500], three.json
+    pretty = re.search(r'^PRETTY_NAME="?([^"\n]+)', machine.run("cat", "/etc/os-release"), re.M)[1]
+    assert (three.parts["1"][1], three.parts["2"][1]) == (pretty.encode(), b"info"), three.parts
+    assert any("LogLevel: not permitted" in line["MESSAGE"] for line in bench.journal()), bench.journal()
+
+
+@check
+def properties(bench):
+    """a property of systemd's is set and read back, and set back where a later value fails"""
+    machine, server = bench.machine, bench.server
+    manager = ["org.freedesktop.systemd1", "/org/freedesktop/systemd1", "org.freedesktop.systemd1.Manager"]
+    level = lambda: machine.run("busctl", "get-property", *manager, "LogLevel").strip()  # noqa: E731
+    root = "[Service]\nUser=root\nGroup=root\nPrivateUsers=no\n"
+    machine.write("/etc/systemd/system/omadmd.service.d/root.conf", root)
+    machine.run("systemctl", "daemon-reload")
+    machine.run("systemctl", "restart", SERVICE)
+    before = level()
+    for path, values in (("/one", {"LogLevel": "notice"}), ("/both", {"LogLevel": "err", "Stuck": "slow"})):
+        server.order(document={"MOData": values}, at=path)
+    write = [["HGET", f"https://dm.example{path}", f"{PROBE}/1/"] for path in ("/one", "/both")]
+    _, three = server.session([*write, ["GET", f"{PROBE}/1/LogLevel"]])
+    assert [status[0] for status in three.json["Status"]] == [200, 500, 200], three.json
+    assert (three.parts["3"][1], level()) == (b"notice", 's "notice"'), (three.parts, level())
+    bench.idle()
+    machine.run("busctl", "set-property", *manager, "LogLevel", *before.replace('"', "").split())
+    machine.run("rm", "-r", "/etc/systemd/system/omadmd.service.d")
+    machine.run("systemctl", "daemon-reload")
+    machine.run("systemctl", "restart", SERVICE)
+
+
+@check
 def over_ipv6(bench):
     """a notification over IPv6 starts a session"""
     bench.server.session(to=MACHINE_V6)

@@ -4,6 +4,7 @@ Takes orders as JSON lines on stdin, and tells what happens as JSON lines on std
 
     {"session": [[["GET", "uri"]]]}      the command lists of the next session; then, and without orders: END
     {"send": "hex", "to": "192.0.2.2"}   a datagram to UDP port 2948
+    {"document": {…}, "at": "/path"}     what HGET finds there
     {"request": {…}}                     (told) a package arrived
 """
 
@@ -17,6 +18,7 @@ import sys
 import threading
 
 sessions = queue.SimpleQueue()
+documents = {}
 telling = threading.Lock()
 
 
@@ -50,6 +52,10 @@ class Connection(http.server.BaseHTTPRequestHandler):
         self.answer(
             200, json.dumps({"CMD": commands}).encode(), {"Content-Type": "application/vnd.oma.dm.request+json"}
         )
+
+    def do_GET(self):
+        body = json.dumps(documents[self.path]).encode()
+        self.answer(200, body, {"Content-Type": "application/dmmo+json"})
 
     def answer(self, status, body=b"", headers=None):
         self.send_response(status)
@@ -93,5 +99,7 @@ for line in sys.stdin:
     order = json.loads(line)
     if "session" in order:
         sessions.put(order["session"])
+    if "document" in order:
+        documents[order["at"]] = order["document"]
     if "send" in order:
         send(bytes.fromhex(order["send"]), order["to"])

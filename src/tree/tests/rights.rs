@@ -404,6 +404,34 @@ async fn what_a_server_created_is_always_somebodys_to_delegate() {
 }
 
 #[tokio::test]
+async fn of_two_who_take_delegation_from_each_other_at_the_same_moment_one_succeeds() {
+    for is_deleted in [true, false] {
+        let bench = bench();
+        let (acme, other) = (bench.server("acme"), bench.server("other"));
+        let uri = other.create().await;
+        other.write(CRATES, json!({"acme": entry("1", "serverid:acme", 15)})).await.unwrap();
+        let take = async |server: &Server<'_>, from: &str| {
+            let (place, visitor) = (format!("{CRATES}{from}"), server.visitor());
+            if is_deleted {
+                let node = server.node(&place, Rights::WRITE).await.unwrap();
+                tokio::task::yield_now().await;
+                return bench.tree.delete(&[node], &visitor).await;
+            }
+            let node = server.node(&format!("{place}/AccessRights"), Rights::WRITE).await.unwrap();
+            tokio::task::yield_now().await;
+            bench.tree.replace(&node, Data::Json(json!(7).into()), &visitor).await
+        };
+        let (acmes, others) = tokio::join!(take(&acme, "1.serverid_other"), take(&other, "acme"));
+        assert_ne!(acmes.is_ok(), others.is_ok(), "{acmes:?} {others:?}");
+        let (winner, loser, refused) =
+            if acmes.is_ok() { (&acme, &other, others) } else { (&other, &acme, acmes) };
+        assert_eq!(code(refused), 403);
+        let left = if is_deleted { 0 } else { 7 };
+        assert_eq!((winner.may(&uri).await, loser.may(&uri).await), (15, left));
+    }
+}
+
+#[tokio::test]
 async fn a_new_instance_inherits_no_rights() {
     let bench = bench();
     let (acme, other, fourth) = (bench.server("acme"), bench.server("other"), bench.server("fourth"));

@@ -1,8 +1,9 @@
-//! Files that subscriptions depend on, watched with inotify(7): on the agent's own thread, and for what changes them
+//! Files that values come from, watched with inotify(7): on the agent's own thread, and for what changes them
 //! only, while `notify` would wake up for each that is merely opened.
 //!
 //! Folders are watched, not files: a file is replaced by renaming another one over it, and may not be there yet.
-//! Symbolic links on the way count as what they are, names that can come to lead elsewhere.
+//! Symbolic links on the way count as what they are, names that can come to lead elsewhere. Of the folders further up,
+//! only their own end counts: what else happens in them wakes nobody.
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::ffi::{OsStr, OsString};
@@ -14,7 +15,6 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use nix::sys::inotify::{AddWatchFlags, InitFlags, Inotify, InotifyEvent, WatchDescriptor};
 use tokio::net::unix::pipe::Receiver;
 
-use super::schedule::Id;
 use crate::backend::{self, Dependencies};
 
 /// The kernel follows as many.
@@ -33,27 +33,57 @@ const CHANGES: AddWatchFlags = AddWatchFlags::IN_CREATE
 /// What happens to the folder itself.
 const GONE: AddWatchFlags = AddWatchFlags::IN_DELETE_SELF.union(AddWatchFlags::IN_MOVE_SELF);
 
-/// All watched folders.
+/// Adds to what is told of a folder that is watched already; nix has no name for it.
+const MASK_ADD: AddWatchFlags = AddWatchFlags::from_bits_retain(nix::libc::IN_MASK_ADD);
+
+/// All watched folders, each for whoever depends on what is in it.
 #[derive(Debug)]
-pub(super) struct Watches {
+pub struct Watches<K> {
     inotify: Inotify,
     /// The same descriptor. tokio has no inotify of its own; its pipe does to it just what is needed here, poll(2).
     readiness: Receiver,
-    folders: Mutex<BTreeMap<WatchDescriptor, Interests>>,
+    folders: Mutex<BTreeMap<WatchDescriptor, Interests<K>>>,
 }
 
-/// Who wants to know what happens to which name in a folder; without a name, to any.
-type Interests = BTreeSet<(Id, Option<OsString>)>;
+/// Who wants to know what happens to what of a folder.
+type Interests<K> = BTreeSet<(K, What)>;
 
-/// A name in a folder that exists; without one, everything in it.
-type Place = (PathBuf, Option<OsString>);
+/// What of which folder that exists.
+type Place = (PathBuf, What);
 
-impl Watches {
+/// What of a folder somebody wants to know of. That the folder itself goes or moves concerns everybody.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+enum What {
+    /// Nothing else.
+    Itself,
+    /// What has this name in it, or will have.
+    Name(OsString),
+    /// All that is in it.
+    All,
+}
+
+impl What {
+    /// What the kernel is to tell. What somebody else wants of the same folder stays.
+    fn mask(&self) -> AddWatchFlags {
+        let events = if *self == Self::Itself { GONE } else { CHANGES };
+        events | AddWatchFlags::IN_ONLYDIR | MASK_ADD
+    }
+
+    fn is_at(&self, name: &OsStr) -> bool {
+        match self {
+            Self::Itself => false,
+            Self::Name(wanted) => wanted == name,
+            Self::All => true,
+        }
+    }
+}
+
+impl<K: Ord + Clone> Watches<K> {
     /// Watches nothing yet.
     ///
     /// # Errors
     /// The kernel gives no inotify instance.
-    pub(super) fn new() -> io::Result<Self> {
+    pub fn new() -> io::Result<Self> {
         let inotify = Inotify::init(InitFlags::IN_CLOEXEC | InitFlags::IN_NONBLOCK)?;
         let readiness = Receiver::from_owned_fd_unchecked(inotify.as_fd().try_clone_to_owned()?)?;
         Ok(Self { inotify, readiness, folders: Mutex::default() })
@@ -61,7 +91,7 @@ impl Watches {
 
     /// Watches what `id` depends on, and nothing else for it. False where the kernel would not tell of every change.
     /// May block.
-    pub(super) fn set(&self, id: &Id, dependencies: &Dependencies) -> bool {
+    pub fn set(&self, id: &K, dependencies: &Dependencies) -> bool {
         let mut places = BTreeSet::new();
         let mut all = true;
         for file in &dependencies.files {
@@ -70,19 +100,19 @@ impl Watches {
         for folder in &dependencies.folders {
             on_the_way(folder, &mut places);
             if folder.is_dir() {
-                places.insert((folder.clone(), None));
+                places.insert((folder.clone(), What::All));
             }
         }
-        let mut wanted: BTreeMap<WatchDescriptor, Interests> = BTreeMap::new();
+        let mut wanted: BTreeMap<WatchDescriptor, Interests<K>> = BTreeMap::new();
         all &= places.len() <= MOST_PLACES;
         let places: Vec<Place> = places.into_iter().take(MOST_PLACES).collect();
         all &= places.iter().all(|(folder, _)| backend::is_told(folder));
         // Nobody may give up a watch between the kernel's answer and the note of who else wants it.
         let mut folders = self.folders();
-        for (folder, name) in places {
-            match self.inotify.add_watch(&folder, CHANGES | AddWatchFlags::IN_ONLYDIR) {
+        for (folder, what) in places {
+            match self.inotify.add_watch(&folder, what.mask()) {
                 Ok(watch) => {
-                    wanted.entry(watch).or_default().insert((id.clone(), name));
+                    wanted.entry(watch).or_default().insert((id.clone(), what));
                 }
                 Err(error) => {
                     log::debug!("{} is not watched: {error}", folder.display());
@@ -100,12 +130,12 @@ impl Watches {
     }
 
     /// Watches only for these.
-    pub(super) fn keep(&self, known: impl Fn(&Id) -> bool) {
+    pub fn keep(&self, known: impl Fn(&K) -> bool) {
         self.forget(&mut self.folders(), |id, _| !known(id));
     }
 
     /// Waits until something happens to what is watched, and says whom it concerns.
-    pub(super) async fn changed(&self) -> BTreeSet<Id> {
+    pub async fn changed(&self) -> BTreeSet<K> {
         loop {
             let read = || self.inotify.read_events().map_err(io::Error::from);
             let events = match self.readiness.readable().await {
@@ -128,7 +158,7 @@ impl Watches {
         }
     }
 
-    fn concerned(&self, events: &[InotifyEvent]) -> BTreeSet<Id> {
+    fn concerned(&self, events: &[InotifyEvent]) -> BTreeSet<K> {
         let mut folders = self.folders();
         let mut concerned = BTreeSet::new();
         for event in events {
@@ -138,10 +168,8 @@ impl Watches {
             }
             let Some(interests) = folders.get(&event.wd) else { continue };
             let gone = event.mask.intersects(GONE | AddWatchFlags::IN_IGNORED | AddWatchFlags::IN_UNMOUNT);
-            let hit = |wanted: &Option<OsString>| {
-                gone || event.name.is_some() && (wanted.is_none() || *wanted == event.name)
-            };
-            concerned.extend(interests.iter().filter(|(_, name)| hit(name)).map(|(id, _)| id.clone()));
+            let hit = |what: &What| gone || event.name.as_deref().is_some_and(|name| what.is_at(name));
+            concerned.extend(interests.iter().filter(|(_, what)| hit(what)).map(|(id, _)| id.clone()));
             if event.mask.contains(AddWatchFlags::IN_IGNORED) {
                 folders.remove(&event.wd);
             }
@@ -151,8 +179,8 @@ impl Watches {
 
     fn forget(
         &self,
-        folders: &mut BTreeMap<WatchDescriptor, Interests>,
-        unwanted: impl Fn(&Id, WatchDescriptor) -> bool,
+        folders: &mut BTreeMap<WatchDescriptor, Interests<K>>,
+        unwanted: impl Fn(&K, WatchDescriptor) -> bool,
     ) {
         folders.retain(|watch, interests| {
             interests.retain(|(id, _)| !unwanted(id, *watch));
@@ -164,13 +192,13 @@ impl Watches {
         });
     }
 
-    fn folders(&self) -> MutexGuard<'_, BTreeMap<WatchDescriptor, Interests>> {
+    fn folders(&self) -> MutexGuard<'_, BTreeMap<WatchDescriptor, Interests<K>>> {
         self.folders.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-/// Adds what decides which file `path` is: each symbolic link on the way, and the file itself, or the first name
-/// that is not there.
+/// Adds what decides which file `path` is: each folder and symbolic link on the way, and the file itself, or the first
+/// name that is not there.
 fn on_the_way(path: &Path, places: &mut BTreeSet<Place>) {
     let mut at = PathBuf::from("/");
     let mut rest: VecDeque<OsString> = names(path).collect();
@@ -184,12 +212,13 @@ fn on_the_way(path: &Path, places: &mut BTreeSet<Place>) {
         let target = match next.symlink_metadata() {
             Ok(found) if found.is_symlink() && links < MOST_LINKS => next.read_link().ok(),
             Ok(_) if !rest.is_empty() => {
+                places.insert((next.clone(), What::Itself));
                 at = next;
                 continue;
             }
             _ => None,
         };
-        places.insert((at.clone(), Some(name)));
+        places.insert((at.clone(), What::Name(name)));
         let Some(target) = target else { return };
         links += 1;
         if target.is_absolute() {
@@ -218,19 +247,15 @@ mod tests {
 
     use super::*;
 
-    fn id(name: &str) -> Id {
-        Id { server_id: "s".into(), client_uri: name.into() }
-    }
-
     fn files(files: &[PathBuf]) -> Dependencies {
         Dependencies { files: files.iter().cloned().collect(), ..Dependencies::default() }
     }
 
     /// Whom the next event concerns; nobody where there is none.
-    async fn told(watches: &Watches) -> Vec<String> {
+    async fn told(watches: &Watches<&'static str>) -> Vec<&'static str> {
         let mut all = BTreeSet::new();
         while let Ok(ids) = tokio::time::timeout(Duration::from_millis(100), watches.changed()).await {
-            all.extend(ids.into_iter().map(|id| id.client_uri));
+            all.extend(ids);
         }
         all.into_iter().collect()
     }
@@ -240,8 +265,8 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let [file, other] = ["file", "other"].map(|name| folder.path().join(name));
         fs::write(&file, "x").unwrap();
-        let watches = Watches::new().unwrap();
-        assert!(watches.set(&id("a"), &files(std::slice::from_ref(&file))));
+        let watches = Watches::<&str>::new().unwrap();
+        assert!(watches.set(&"a", &files(std::slice::from_ref(&file))));
         fs::read(&file).unwrap();
         fs::write(&other, "x").unwrap();
         assert_eq!(told(&watches).await, [""; 0], "nobody asked for that one");
@@ -262,8 +287,8 @@ mod tests {
     async fn a_file_in_a_folder_that_is_not_there_yet_is_found() {
         let folder = tempfile::tempdir().unwrap();
         let file = folder.path().join("a/b/file");
-        let watches = Watches::new().unwrap();
-        let look = || watches.set(&id("a"), &files(std::slice::from_ref(&file)));
+        let watches = Watches::<&str>::new().unwrap();
+        let look = || watches.set(&"a", &files(std::slice::from_ref(&file)));
         assert!(look());
         fs::create_dir_all(folder.path().join("a/b")).unwrap();
         assert_eq!(told(&watches).await, ["a"]);
@@ -272,6 +297,45 @@ mod tests {
         assert_eq!(told(&watches).await, ["a"]);
         fs::rename(folder.path().join("a/b"), folder.path().join("c")).unwrap();
         assert_eq!(told(&watches).await, ["a"], "a folder that moves away takes the file along");
+    }
+
+    #[tokio::test]
+    async fn whatever_folder_on_the_way_goes_takes_the_file_along_and_what_else_is_in_it_wakes_nobody() {
+        let folder = tempfile::tempdir().unwrap();
+        let [top, file] = ["a", "a/b/c/file"].map(|name| folder.path().join(name));
+        let watches = Watches::<&str>::new().unwrap();
+        let look = || watches.set(&"a", &files(std::slice::from_ref(&file)));
+        fs::create_dir_all(file.parent().unwrap()).unwrap();
+        fs::write(&file, "x").unwrap();
+        assert!(look());
+        for other in ["a/other", "a/b/other"] {
+            fs::write(folder.path().join(other), "x").unwrap();
+        }
+        let quiet = tokio::time::timeout(Duration::from_millis(100), watches.readiness.readable()).await;
+        assert!(quiet.is_err(), "the kernel has something to tell");
+        fs::rename(&top, folder.path().join("elsewhere")).unwrap();
+        assert_eq!(told(&watches).await, ["a"]);
+        assert!(look());
+        fs::rename(folder.path().join("elsewhere"), &top).unwrap();
+        assert_eq!(told(&watches).await, ["a"], "and brings it back");
+        assert!(look());
+        fs::remove_dir_all(&top).unwrap();
+        assert_eq!(told(&watches).await, ["a"]);
+    }
+
+    #[tokio::test]
+    async fn who_wants_less_of_a_folder_takes_nothing_from_who_wants_more() {
+        let folder = tempfile::tempdir().unwrap();
+        fs::create_dir(folder.path().join("below")).unwrap();
+        let watches = Watches::<&str>::new().unwrap();
+        for (name, file) in [("near", "near"), ("far", "below/far")] {
+            assert!(watches.set(&name, &files(&[folder.path().join(file)])));
+        }
+        fs::write(folder.path().join("near"), "x").unwrap();
+        assert_eq!(told(&watches).await, ["near"]);
+        fs::rename(folder.path(), folder.path().with_extension("gone")).unwrap();
+        assert_eq!(told(&watches).await, ["far", "near"]);
+        fs::rename(folder.path().with_extension("gone"), folder.path()).unwrap();
     }
 
     #[tokio::test]
@@ -284,8 +348,8 @@ mod tests {
         // As atomic updates of whole folders are made.
         symlink("1", folder.path().join("current")).unwrap();
         symlink("current/file", folder.path().join("file")).unwrap();
-        let watches = Watches::new().unwrap();
-        let look = || watches.set(&id("a"), &files(&[folder.path().join("file")]));
+        let watches = Watches::<&str>::new().unwrap();
+        let look = || watches.set(&"a", &files(&[folder.path().join("file")]));
         assert!(look());
         fs::write(folder.path().join("1/file"), "new").unwrap();
         assert_eq!(told(&watches).await, ["a"]);
@@ -300,24 +364,24 @@ mod tests {
     #[tokio::test]
     async fn of_a_folder_every_name_counts_and_two_may_watch_one() {
         let folder = tempfile::tempdir().unwrap();
-        let watches = Watches::new().unwrap();
+        let watches = Watches::<&str>::new().unwrap();
         let whole = Dependencies { folders: [folder.path().to_owned()].into(), ..Dependencies::default() };
-        assert!(watches.set(&id("folder"), &whole));
-        assert!(watches.set(&id("file"), &files(&[folder.path().join("file")])));
+        assert!(watches.set(&"folder", &whole));
+        assert!(watches.set(&"file", &files(&[folder.path().join("file")])));
         fs::write(folder.path().join("other"), "x").unwrap();
         assert_eq!(told(&watches).await, ["folder"]);
         fs::write(folder.path().join("file"), "x").unwrap();
         assert_eq!(told(&watches).await, ["file", "folder"]);
-        watches.keep(|id| id.client_uri == "file");
+        watches.keep(|id| *id == "file");
         fs::write(folder.path().join("file"), "y").unwrap();
         assert_eq!(told(&watches).await, ["file"], "one goes on when the other ends");
     }
 
     #[tokio::test]
     async fn the_kernels_own_files_are_not_told_of() {
-        let watches = Watches::new().unwrap();
+        let watches = Watches::<&str>::new().unwrap();
         for file in ["/proc/uptime", "/sys/class/net/eth77/mtu"] {
-            assert!(!watches.set(&id("a"), &files(&[file.into()])), "{file}");
+            assert!(!watches.set(&"a", &files(&[file.into()])), "{file}");
         }
     }
 }

@@ -1,0 +1,124 @@
+//! Sessions: from the queue to their task, and what is to be kept of one that has ended.
+
+use std::sync::Arc;
+use std::time::Instant;
+
+use tokio::task::{Id, JoinError};
+
+use super::{Daemon, schedule};
+use crate::alert::{self, Place};
+use crate::session::{Again, Cause, Ended, Failure, Outcome, Session, Ticket};
+use crate::store::Change;
+
+impl Daemon {
+    /// Begins what is due.
+    pub(super) fn start_due(&mut self) {
+        self.subscriptions.start_due(&self.world, Instant::now());
+        for ticket in self.queue.due(Instant::now()) {
+            let server_id = ticket.trigger.server_id.clone();
+            let peer = self.world.peer(&server_id).filter(|_| self.wanted(&ticket)).cloned();
+            let Some(peer) = peer else {
+                self.queue.ended(&ticket.place(), &Outcome::Completed, Instant::now(), 0);
+                continue;
+            };
+            self.bootstrapping.look(Instant::now());
+            let session_id = format!("{:08x}", self.random.next_u32());
+            log::info!(
+                OMADM_SERVER_ID = server_id.as_str(), OMADM_SESSION_ID = session_id.as_str();
+                "{server_id}: session {session_id} begins ({})", ticket.cause.name()
+            );
+            let place = ticket.place();
+            if place.uri.is_none() {
+                self.triggers.began(&server_id);
+            }
+            let session = Session {
+                world: Arc::clone(&self.world),
+                peer,
+                ticket,
+                id: session_id,
+                programs: self.programs.clone(),
+                places: Arc::clone(&self.places_at_work),
+                stopping: self.stopping.subscribe(),
+            };
+            let mut random = self.random.fork();
+            let task = async move { session.run(&mut *random).await };
+            let handle = self.sessions.spawn(task);
+            self.places.insert(handle.id(), place);
+            let status = self.status();
+            self.supervisor.status(&status);
+        }
+    }
+
+    /// Alerts that rode in a session that was running need none of their own.
+    fn wanted(&self, ticket: &Ticket) -> bool {
+        ticket.cause != Cause::Alert || alert::is_waiting(&self.store, &ticket.place()).unwrap_or(true)
+    }
+
+    /// A session is over: what follows from it, in one transaction.
+    pub(super) async fn ended(&mut self, ended: Result<(Id, Ended), JoinError>) {
+        let (task, ended) = match ended {
+            Ok(ended) => ended,
+            Err(error) => {
+                let failure = Failure::Transport(format!("internal error: {error}"));
+                (error.id(), Outcome::Failed { failure, again: Again::Later }.into())
+            }
+        };
+        let Some(place) = self.places.remove(&task) else { return };
+        let now = Instant::now();
+        let wait = self.queue.ended(&place, &ended.outcome, now, self.random.next_u32());
+        let (outcome, server_time) = (ended.outcome.clone(), ended.server_time);
+        self.follow_with_alerts(&place, &ended);
+        // What the agent's own end breaks off is taken up at its next start.
+        let mut changes = self.settled(&place, ended, wait.is_none() && !outcome.is_stopped());
+        let Place { server_id, uri } = place;
+        if let Some(wait) = wait {
+            log::info!(OMADM_SERVER_ID = server_id.as_str(); "{server_id}: next attempt in {} s", wait.as_secs());
+        }
+        // What was posted elsewhere is nothing to the account's schedule.
+        if uri.is_none() {
+            changes.extend(self.follow_up(&server_id, &outcome, server_time, wait.is_none()));
+        }
+        if let Err(error) = self.store.commit(changes).await {
+            log::error!(OMADM_SERVER_ID = server_id.as_str(); "{server_id}: what the session leaves is not kept: {error}");
+        }
+        let status = self.status();
+        self.supervisor.status(&status);
+    }
+
+    /// What comes after a session with an account's server.
+    fn follow_up(
+        &mut self,
+        server_id: &str,
+        outcome: &Outcome,
+        server_time: Option<u64>,
+        no_retry: bool,
+    ) -> Vec<Change> {
+        let first = self.first_contact_missing(server_id);
+        let completed = *outcome == Outcome::Completed;
+        let changes = if completed { self.contact(server_id, first, server_time) } else { Vec::new() };
+        let failed_for_good = *outcome != Outcome::Completed && no_retry;
+        if let Some(peer) = self.world.peer(server_id)
+            && let Some((ticket, at)) =
+                schedule::after_session(peer, failed_for_good && first, Instant::now(), &mut *self.random)
+        {
+            if failed_for_good && !outcome.is_stopped() {
+                let wait = at.saturating_duration_since(Instant::now());
+                log::info!(OMADM_SERVER_ID = server_id; "{server_id}: next attempt in {} s", wait.as_secs());
+            }
+            self.queue.ask(ticket, at);
+        }
+        changes
+    }
+
+    fn first_contact_missing(&self, server_id: &str) -> bool {
+        let contact = self.store.snapshot().and_then(|snapshot| snapshot.contact(server_id));
+        contact.is_ok_and(|contact| contact.is_none())
+    }
+
+    /// What is to be remembered of a session that ended well.
+    fn contact(&mut self, server_id: &str, first: bool, server_time: Option<u64>) -> Vec<Change> {
+        let now = self.clock.now();
+        let contact = first.then(|| Change::Contact(server_id.to_owned(), now.now));
+        contact.into_iter().chain(self.clock.worth_storing(server_time).map(Change::Clock)).collect()
+    }
+}
