@@ -52,6 +52,8 @@ pub(super) fn end(validator: Option<&str>, out: &mut Vec<u8>) {
 
 /// The longest word on what is wrong with a document, in characters.
 const LONGEST: usize = 100;
+/// Some servers write it before JSON as well; it may be passed over (RFC 8259, 8.1).
+const BYTE_ORDER_MARK: &[u8] = b"\xef\xbb\xbf";
 
 /// A serialised management object as received.
 #[derive(Clone, Debug, PartialEq)]
@@ -73,6 +75,7 @@ impl Document {
     /// Not JSON, no `MOData`, or more nodes than any device has.
     pub fn parse(body: &[u8]) -> Result<Vec<Self>, TreeError> {
         let mut budget = Budget::default();
+        let body = body.strip_prefix(BYTE_ORDER_MARK).unwrap_or(body);
         let mut json = serde_json::Deserializer::from_slice(body);
         let read = Body(&mut budget).deserialize(&mut json);
         let heads = read.and_then(|heads| json.end().map(|()| heads)).map_err(|error| {

@@ -65,6 +65,12 @@ async fn a_document_may_be_an_array_of_one() {
     assert_eq!(bench.read(&format!("{CRATE}//Text")).await.unwrap(), "x");
     assert_eq!(Document::parse(json!([member, member]).to_string().as_bytes()).unwrap().len(), 2);
     Document::parse(b"[]").unwrap_err();
+    assert_eq!(Document::parse(b"\xef\xbb\xbf{\"MOData\":1}").unwrap().len(), 1);
+    for twice in ["MOData", "MOID", "ClientURI"] {
+        let error =
+            Document::parse(format!("{{\"MOData\":1,\"{twice}\":\"a\",\"{twice}\":\"b\"}}").as_bytes());
+        assert!(error.unwrap_err().to_string().contains("is there twice"), "{twice}");
+    }
 }
 
 #[tokio::test]
