@@ -252,6 +252,35 @@ async fn all_instances_are_those_that_the_server_may_read() {
 }
 
 #[tokio::test]
+async fn a_wildcard_reads_what_the_server_may_read_and_changes_all_or_nothing() {
+    let mut two = Two::new().await;
+    for _ in ["1", "2", "3"] {
+        two.create("guest").await;
+    }
+    let all = format!("{SHELF}/*/");
+    let labels = format!("{SHELF}/*/Label");
+    let share = |rights: [u8; 3]| {
+        let entries = rights.map(|rights| entry("", "serverid:bench", rights));
+        let mut data = json!({"MOID": SHELF});
+        for (number, mut entry) in (1..).zip(entries) {
+            entry["MIID"] = json!(number.to_string());
+            data[format!("{number}.bench")] = entry;
+        }
+        two.offer("/share", SHELVES, &data)
+    };
+    assert_eq!(two.statuses("guest", json!([share([1, 2, 3])])).await, [200]);
+    let (_, read) = two.session("bench", json!([["GET", labels], ["DELETE", all], ["GET", all]])).await;
+    assert_eq!(read.statuses(), [200, 403, 200]);
+    let read: Vec<Value> = serde_json::from_slice(&read.part(1).unwrap().body).unwrap();
+    let uris: Vec<_> = read.iter().map(|one| one["ClientURI"].as_str().unwrap()).collect();
+    assert_eq!(uris, [format!("{SHELF}/1/Label"), format!("{SHELF}/3/Label")]);
+    // That there are some it knows; it may read none of them.
+    assert_eq!(two.statuses("guest", json!([share([2, 2, 2])])).await, [200]);
+    assert_eq!(two.statuses("bench", json!([["GET", labels], ["DELETE", all]])).await, [403, 200]);
+    two.agent.take().unwrap().stop().await;
+}
+
+#[tokio::test]
 async fn who_lets_everybody_in_lets_in_each_server_that_may_know_of_the_object() {
     let mut two = Two::new().await;
     let shelf = two.create("guest").await;

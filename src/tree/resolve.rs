@@ -205,16 +205,27 @@ impl Search<'_> {
         if found.len() > MOST_MATCHED {
             return Err(TreeError::TooMany(self.uri.to_string()));
         }
+        // What is read of all instances is what the server may read; what is done to all is done to all.
+        let passes_over = self.uri.instance == Selector::Any && wanted == Rights::READ;
         let mut roots = Vec::with_capacity(found.len());
+        let mut refused = None;
         for (instance, rights) in found {
             if !rights.allow(wanted) {
                 let place = format!("{}/{}", self.object.moid, instance.miid);
                 let hidden = rights.is_none() && instance.is_private();
-                return Err(if hidden { TreeError::NotFound(place) } else { TreeError::Forbidden(place) });
+                let why = if hidden { TreeError::NotFound(place) } else { TreeError::Forbidden(place) };
+                if !passes_over {
+                    return Err(why);
+                }
+                refused.get_or_insert(why);
+                continue;
             }
             roots.push(NodeRef::root(Arc::clone(self.object), Arc::new(instance)));
         }
-        Ok(roots)
+        match refused {
+            Some(why) if roots.is_empty() => Err(why),
+            _ => Ok(roots),
+        }
     }
 
     /// The only instance that satisfies a letter's `nv` fields. One that the server can't read satisfies none.
