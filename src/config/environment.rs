@@ -21,12 +21,37 @@ impl Environment {
     #[must_use]
     pub fn current() -> Self {
         let credentials = std::env::var_os("CREDENTIALS_DIRECTORY").filter(|folder| !folder.is_empty());
-        let (mut uid, mut gid) = (nix::unistd::geteuid(), nix::unistd::getegid());
-        if uid.is_root()
-            && let Ok(Some(agent)) = nix::unistd::User::from_name(USER)
-        {
-            (uid, gid) = (agent.uid, agent.gid);
+        let (user, group) = (nix::unistd::geteuid(), nix::unistd::getegid());
+        let agent = if user.is_root() { system_user() } else { None };
+        let (uid, gid) = agent.unwrap_or_else(|| (user.as_raw(), group.as_raw()));
+        Self { credentials: credentials.map(PathBuf::from), uid, gid }
+    }
+}
+
+/// The user and the group that the package made. Asking the name service would load a MiB of its modules.
+fn system_user() -> Option<(u32, u32)> {
+    of_passwd(&std::fs::read_to_string("/etc/passwd").ok()?)
+}
+
+fn of_passwd(users: &str) -> Option<(u32, u32)> {
+    let mut fields = users.lines().map(|line| line.split(':')).find_map(|mut fields| {
+        let is_agent = fields.next() == Some(USER);
+        is_agent.then_some(fields)
+    })?;
+    let (uid, gid) = (fields.nth(1)?, fields.next()?);
+    Some((uid.parse().ok()?, gid.parse().ok()?))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_agents_user_is_the_one_of_that_name() {
+        let users = "root:x:0:0:omadm:/root:/bin/sh\nomadmin:x:1:1::/:\nomadm:x:997:996:OMA DM agent:/:/sbin/nologin\n";
+        assert_eq!(of_passwd(users), Some((997, 996)));
+        for none in ["", "root:x:0:0::/:\n", "omadm", "omadm:x:me:us::/:"] {
+            assert_eq!(of_passwd(none), None, "{none:?}");
         }
-        Self { credentials: credentials.map(PathBuf::from), uid: uid.as_raw(), gid: gid.as_raw() }
     }
 }

@@ -9,6 +9,7 @@ use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 use omadm_agent::lab::gateway::Account;
 
+use crate::support::bus::Daemon;
 use crate::support::{Agent, Bench, Setup};
 use crate::{Processor, Table, block_on, median, mib, millis};
 
@@ -103,7 +104,9 @@ fn start_once(bench: &Bench) -> Start {
 
 pub(crate) fn idle(table: &mut Table) {
     block_on(async {
-        let bench = Bench::new().await;
+        // DevInfo asks it for a modem; the connection stays.
+        let daemon = Daemon::start();
+        let bench = Bench::with(Setup { config: daemon.config(), ..Setup::default() }).await;
         let agent = bench.start().await;
         tokio::time::sleep(SETTLE).await;
         at_rest(table, "idle, never had a session", &agent).await;
@@ -112,12 +115,13 @@ pub(crate) fn idle(table: &mut Table) {
         }
         table.note("  threads right after a session", threads(&agent));
         tokio::time::sleep(SETTLE).await;
-        at_rest(table, "idle, after 20 sessions over TLS", &agent).await;
+        at_rest(table, "idle, after 20 sessions over TLS, on D-Bus", &agent).await;
         agent.stop().await;
 
         // Without a CA of its own the account trusts the system's, which do not know the bench's server.
         let of_system = |account: &mut Account, _: &_| account.ca_pem = None;
-        let bench = Bench::with(Setup { account: Box::new(of_system), ..Setup::default() }).await;
+        let setup = Setup { config: daemon.config(), account: Box::new(of_system), ..Setup::default() };
+        let bench = Bench::with(setup).await;
         let mut agent = bench.start().await;
         bench.notify().await;
         agent.logged("of a session that can't be", |line| line.contains("package not answered")).await;
