@@ -331,6 +331,73 @@ async fn a_property_is_set_back_where_a_later_one_fails() {
     assert_eq!(now(&state), (false, "before".to_owned()));
     assert_eq!(lock(&state).modes, ["3g"]);
     assert!(!bench.gateway.path("state/note").exists());
+    assert_eq!(lock(&state).calls, ["Stubborn 8", "Stubborn 7"], "what it has taken may yet show");
+}
+
+#[tokio::test]
+async fn what_can_t_be_set_back_at_once_is_later() {
+    let daemon = Daemon::start();
+    let (modem, state) = Modem::new("35");
+    let lockable = Arc::clone(&state);
+    let hook = move |property: &str| lock(&lockable).is_locked |= property == "Stubborn";
+    let _service = serve(&daemon, [("0", Modem { hook: Box::new(hook), ..modem })]).await;
+    lock(&state).label = "before".to_owned();
+    let bench = bench(&daemon).await;
+    bench.play(json!([hgets(&bench, &[("", json!({"Label": "after", "Stubborn": 8}))])]));
+    let mut agent = bench.start().await;
+    bench.session(&agent, 1).await;
+    assert_eq!(bench.statuses(), [[500]]);
+    assert!(agent.log().contains("can't be taken back"), "{}", agent.log());
+    assert_eq!(lock(&state).label, "after");
+    lock(&state).is_locked = false;
+    agent.logged("that it is taken back", |log| log.contains("Label is as it was before")).await;
+    assert_eq!(lock(&state).label, "before");
+    agent.stop().await;
+}
+
+#[tokio::test]
+async fn what_is_set_is_what_would_be_set_back() {
+    let daemon = Daemon::start();
+    let ((modem, state), (other, others)) = (Modem::new("35"), Modem::new("36"));
+    lock(&others).label = "after".to_owned();
+    let (shown, other) = (Arc::clone(&state), Mutex::new(Some(other)));
+    let objects = Arc::new(Mutex::new(None));
+    let service: Arc<Mutex<Option<zbus::Connection>>> = Arc::clone(&objects);
+    // In the middle of the change another one becomes the first of its kind, and the change goes on once it is.
+    let hook = move |property: &str| {
+        if property == "Label"
+            && let Some(other) = other.lock().unwrap().take()
+        {
+            lock(&shown).label.clear();
+            let service = service.lock().unwrap().clone().unwrap();
+            tokio::spawn(async move {
+                service.object_server().at("/org/t/Modems1/Modem/0", other).await.unwrap()
+            });
+        }
+    };
+    let service = serve(&daemon, [("1", Modem { hook: Box::new(hook), ..modem })]).await;
+    *objects.lock().unwrap() = Some(service);
+    let bench = bench(&daemon).await;
+    bench.play(json!([hgets(&bench, &[("", json!({"Label": "after", "Power": true}))])]));
+    let agent = bench.start().await;
+    bench.session(&agent, 1).await;
+    assert_eq!(bench.statuses(), [[500]], "{}", agent.log());
+    assert_eq!((now(&state), now(&others)), ((false, String::new()), (false, "after".to_owned())));
+    agent.stop().await;
+}
+
+#[tokio::test]
+async fn what_a_service_tells_is_bounded() {
+    let daemon = Daemon::start();
+    let (modem, state) = Modem::new("35");
+    let _service = serve(&daemon, [("0", modem)]).await;
+    lock(&state).ssid = vec![0; 2 << 20];
+    let bench = bench(&daemon).await;
+    bench.play(json!([[["GET", leaf("Ssid")], ["GET", leaf("IMEI")]]]));
+    let agent = bench.start().await;
+    bench.session(&agent, 1).await;
+    assert_eq!(bench.statuses(), [[500, 200]], "{}", agent.log());
+    agent.stop().await;
 }
 
 /// The agent, once it is known.

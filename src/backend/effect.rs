@@ -69,11 +69,15 @@ pub async fn before(act: Act<'_>, context: &Context<'_>) -> Result<Option<Undo>,
     }
 }
 
-/// Does it, and returns once that has happened.
+/// Does it, and returns once that has happened: to the very thing that `undo`, of [`before`], is about.
 ///
 /// # Errors
 /// [`BackendError`]; [`BackendError::Unsupported`] for the store, which is the tree's.
-pub async fn perform(act: Act<'_>, context: &Context<'_>) -> Result<(), BackendError> {
+pub async fn perform(act: Act<'_>, undo: Option<&Undo>, context: &Context<'_>) -> Result<(), BackendError> {
+    if let (Call::Bus { privileged, .. }, Some(Undo::Property(property))) = (act.call(), undo) {
+        let done = property.perform(&context.machine.bus).await;
+        return done.map_err(|error| error.or_helper(*privileged));
+    }
     effect(act.call(), content(act, context)?, context).await
 }
 

@@ -44,7 +44,7 @@ use std::fs::File;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use redb::{ReadableDatabase, ReadableTable, Table, TableDefinition, WriteTransaction};
 use tokio::sync::Notify;
@@ -141,6 +141,7 @@ pub struct Store {
     file: DatabaseFile,
     quota: AtomicU64,
     writer: tokio::sync::Mutex<()>,
+    settling: AtomicBool,
     accounts: Notify,
     desk: news::Desk,
 }
@@ -227,7 +228,7 @@ impl Store {
         let file = DatabaseFile::open(path)?;
         let (quota, writer) = (AtomicU64::new(u64::MAX), tokio::sync::Mutex::default());
         let (accounts, desk) = (Notify::new(), news::Desk::default());
-        let store = Self { file, quota, writer, accounts, desk };
+        let store = Self { file, quota, writer, settling: AtomicBool::new(false), accounts, desk };
         store.prepare()?;
         // A file that was made just now must be found after a power cut, whatever was committed to it.
         if let Some(folder) = path.parent() {
@@ -272,6 +273,11 @@ impl Store {
     /// other, outside effects included; whoever reads waits for nobody.
     pub async fn writer(&self) -> tokio::sync::MutexGuard<'_, ()> {
         self.writer.lock().await
+    }
+
+    /// Whether somebody tries again and again to take back what changes have left behind.
+    pub fn is_settling(&self) -> &AtomicBool {
+        &self.settling
     }
 
     /// The state as it is now, unmoved by later commits.

@@ -24,9 +24,10 @@ impl Tree {
         // A full store is known before the machine is touched.
         self.store.rehearse(&plan.changes).await?;
         let intent = Intent::record(&self.store, self.undos(&plan, visitor).await?).await?;
-        let mut result = Ok(());
+        let (mut result, mut begun) = (Ok(()), 0);
         for effect in &plan.effects {
-            result = self.perform(effect, &plan, visitor).await;
+            result = self.perform(effect, intent.undo(begun), &plan, visitor).await;
+            begun += 1;
             if result.is_err() {
                 break;
             }
@@ -40,17 +41,20 @@ impl Tree {
             }
         }
         if result.is_err() {
-            intent.take_back(&self.store, &self.machine).await;
+            intent.take_back(begun, &self.store, &self.machine).await;
         }
         result
     }
 
-    /// What would take the effects back, in their order.
-    async fn undos(&self, plan: &Plan, visitor: &Visitor<'_>) -> Result<Vec<Undo>, TreeError> {
+    /// What would take each of the effects back.
+    async fn undos(&self, plan: &Plan, visitor: &Visitor<'_>) -> Result<Vec<Option<Undo>>, TreeError> {
         let mut undos = Vec::new();
         let mut size = 0;
         for effect in &plan.effects {
-            let Some(act) = effect.act() else { continue };
+            let Some(act) = effect.act() else {
+                undos.push(None);
+                continue;
+            };
             let node = effect.node();
             let scope = self.scope_with_input(node, visitor, plan).await?;
             let undo = backend::before(act, &scope.context()).await;
@@ -59,18 +63,24 @@ impl Tree {
             if size > MOST_KEPT {
                 return Err(TreeError::Full(node.client_uri()));
             }
-            undos.extend(undo);
+            undos.push(undo);
         }
         Ok(undos)
     }
 
-    async fn perform(&self, effect: &Effect, plan: &Plan, visitor: &Visitor<'_>) -> Result<(), TreeError> {
+    async fn perform(
+        &self,
+        effect: &Effect,
+        undo: Option<&Undo>,
+        plan: &Plan,
+        visitor: &Visitor<'_>,
+    ) -> Result<(), TreeError> {
         let Some(act) = effect.act() else { return Ok(()) };
         let node = effect.node();
         let failed = |source| TreeError::Backend { node: node.client_uri(), source };
         let scope = self.scope_with_input(node, visitor, plan).await?;
         let context = scope.context();
-        backend::perform(act, &context).await.map_err(failed)?;
+        backend::perform(act, undo, &context).await.map_err(failed)?;
         if let Act::Set(_, value) = act {
             let format = node.properties().format;
             if !backend::verified(node.mapping(), format, value, &context).await.map_err(failed)? {

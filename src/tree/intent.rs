@@ -5,7 +5,10 @@
 //! effects back, the latest first.
 
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::Duration;
+
+use tokio::time::Instant;
 
 use crate::backend::{Machine, Undo, Undone};
 use crate::journal::id;
@@ -14,8 +17,11 @@ use crate::store::{Change, Store, StoreError};
 use super::error::TreeError;
 use super::registry::Tree;
 
-/// A file system or a service that does not answer does not keep the agent from starting.
-const LONGEST_SETTLING: Duration = Duration::from_secs(10);
+/// A file system or a service that does not answer does not keep the agent from starting. Longer than a service may
+/// take to tell something: who does not answer in time is then not asked for each of its properties.
+const LONGEST_SETTLING: Duration = Duration::from_secs(12);
+/// Nor do several: what has not begun by then is left for later.
+const LONGEST_OF_ALL: Duration = Duration::from_secs(30);
 /// After a start, when what could not be settled is tried again for the first time.
 const FIRST_RETRY: Duration = Duration::from_secs(5);
 /// The longest time between two tries.
@@ -23,60 +29,91 @@ const LONGEST_WAIT: Duration = Duration::from_secs(600);
 /// An hour's worth, about.
 const MOST_RETRIES: usize = 12;
 
+/// The most records of the same files that are kept of writes that could not be taken back.
+const MOST_REPLACED: usize = 64;
+
 /// The recorded undoing of one write.
 pub(super) struct Intent {
-    undos: Vec<(u64, Undo)>,
+    /// One for each of its effects, by the number that it is recorded under.
+    undos: Vec<(u64, Option<Undo>)>,
+    /// What was left of earlier writes and is of no account once this one has come to its end.
+    replaced: Vec<u64>,
 }
 
 impl Intent {
     /// Records how to take a write back. Nothing is written where there is nothing to take back.
-    pub(super) async fn record(store: &Arc<Store>, undos: Vec<Undo>) -> Result<Self, TreeError> {
-        if undos.is_empty() {
-            return Ok(Self { undos: Vec::new() });
+    pub(super) async fn record(store: &Arc<Store>, undos: Vec<Option<Undo>>) -> Result<Self, TreeError> {
+        if undos.iter().all(Option::is_none) {
+            return Ok(Self { undos: Vec::new(), replaced: Vec::new() });
         }
         let left = store.snapshot()?.intents()?;
         let first = left.last().map_or(0, |(number, _)| number.saturating_add(1));
-        let undos: Vec<(u64, Undo)> = (first..).zip(undos).collect();
-        let mut changes: Vec<Change> =
-            undos.iter().map(|(number, undo)| Change::Intent(*number, undo.encode())).collect();
-        // An earlier write could not be taken back; what this one makes of the same file counts from now on.
-        let replaced = |record: &[u8]| {
+        let undos: Vec<(u64, Option<Undo>)> = (first..).zip(undos).collect();
+        let recorded =
+            |(number, undo): &(u64, Option<Undo>)| Some(Change::Intent(*number, undo.as_ref()?.encode()));
+        let mut changes: Vec<Change> = undos.iter().filter_map(recorded).collect();
+        // An earlier write could not be taken back; once this one is done, what it makes of the same file counts. If it
+        // is not, both are to be taken back.
+        let is_replaced = |record: &[u8]| {
             let old = Undo::decode(record);
-            old.is_none_or(|old| undos.iter().any(|(_, undo)| undo.is_of_same(&old)))
+            old.is_none_or(|old| undos.iter().flat_map(|(_, undo)| undo).any(|undo| undo.is_of_same(&old)))
         };
-        changes.extend(
-            left.iter().filter(|(_, record)| replaced(record)).map(|(number, _)| Change::Settled(*number)),
-        );
+        let replaced = left.iter().filter(|(_, record)| is_replaced(record)).map(|(number, _)| *number);
+        let mut replaced: Vec<u64> = replaced.collect();
+        if replaced.len() > MOST_REPLACED {
+            changes.extend(replaced.drain(..).map(Change::Settled));
+        }
         store.commit(changes).await?;
-        Ok(Self { undos })
+        Ok(Self { undos, replaced })
+    }
+
+    /// What takes back the write's effect at this position.
+    pub(super) fn undo(&self, position: usize) -> Option<&Undo> {
+        self.undos.get(position)?.1.as_ref()
     }
 
     /// The changes that settle it: they belong into the transaction that stores the values.
     pub(super) fn settled(&self) -> impl Iterator<Item = Change> + '_ {
-        self.undos.iter().map(|(number, _)| Change::Settled(*number))
+        self.undos
+            .iter()
+            .map(|(number, _)| number)
+            .chain(&self.replaced)
+            .map(|number| Change::Settled(*number))
     }
 
     /// Whether the transaction that settles it is on disk, whatever its commit said.
     pub(super) fn is_settled(&self, store: &Store) -> Result<bool, StoreError> {
-        let Some((first, _)) = self.undos.first() else { return Ok(false) };
+        let Some((first, _)) = self.undos.iter().find(|(_, undo)| undo.is_some()) else { return Ok(false) };
         Ok(store.snapshot()?.intents()?.iter().all(|(number, _)| number != first))
     }
 
-    /// Takes the effects back, the latest first. What can't be taken back stays recorded for the next start.
-    pub(super) async fn take_back(self, store: &Arc<Store>, machine: &Machine) {
-        let mut settled = Vec::new();
-        for (number, undo) in self.undos.into_iter().rev() {
+    /// Takes back the effects that have `begun`, the latest first. What can't be taken back stays recorded, and is tried
+    /// again later.
+    pub(super) async fn take_back(self, begun: usize, store: &Arc<Store>, machine: &Machine) {
+        let (mut settled, mut is_done) = (Vec::new(), true);
+        for (position, (number, undo)) in self.undos.into_iter().enumerate().rev() {
+            let Some(undo) = undo else { continue };
+            if position >= begun {
+                settled.push(Change::Settled(number));
+                continue;
+            }
             let place = undo.to_string();
             match undo.undo(machine).await {
                 Ok(()) => settled.push(Change::Settled(number)),
-                Err(error) => log::error!(
-                    MESSAGE_ID = id::UNDO_FAILED, OMADM_PLACE = place.as_str();
-                    "a change failed, and what it had done can't be taken back: {error}"
-                ),
+                Err(error) => {
+                    is_done = false;
+                    log::error!(
+                        MESSAGE_ID = id::UNDO_FAILED, OMADM_PLACE = place.as_str();
+                        "a change failed, and what it had done can't be taken back: {error}"
+                    );
+                }
             }
         }
         if let Err(error) = store.commit(settled).await {
             log::error!("what was taken back is still recorded: {error}");
+        }
+        if !is_done || !self.replaced.is_empty() {
+            tokio::spawn(Tree::recover_later(Arc::clone(store), machine.clone()));
         }
     }
 }
@@ -89,16 +126,21 @@ impl Tree {
         Self::settle(store, machine, log::Level::Error).await
     }
 
-    /// Tries again what [`Tree::recover`] could not take back, each time after twice as long; then the next start does.
+    /// Tries again what could not be taken back, each time after twice as long; then the next start does. One task does
+    /// that for all changes.
     pub async fn recover_later(store: Arc<Store>, machine: Machine) {
+        if store.is_settling().swap(true, Ordering::AcqRel) {
+            return;
+        }
         let mut wait = FIRST_RETRY;
         for _ in 0..MOST_RETRIES {
             tokio::time::sleep(wait).await;
             if Self::settle(&store, &machine, log::Level::Debug).await {
-                return;
+                break;
             }
             wait = (wait * 2).min(LONGEST_WAIT);
         }
+        store.is_settling().store(false, Ordering::Release);
     }
 
     /// Failures are told at this level.
@@ -113,9 +155,9 @@ impl Tree {
             }
         };
         let all = left.len();
-        let mut settled = Vec::new();
+        let (mut settled, begun) = (Vec::new(), Instant::now());
         for (number, record) in left.into_iter().rev() {
-            if settle(&record, machine, failure).await {
+            if begun.elapsed() < LONGEST_OF_ALL && settle(&record, machine, failure).await {
                 settled.push(Change::Settled(number));
             }
         }

@@ -103,6 +103,8 @@ pub struct State {
     pub band: u32,
     /// Its `Label`.
     pub label: String,
+    /// Its label can't be set.
+    pub is_locked: bool,
     /// Its `Ssid`.
     pub ssid: Vec<u8>,
     /// Its `Modes`.
@@ -191,9 +193,13 @@ impl Modem {
     }
 
     #[zbus(property)]
-    fn set_label(&mut self, label: String) {
+    fn set_label(&mut self, label: String) -> fdo::Result<()> {
+        if self.state.lock().unwrap().is_locked {
+            return Err(fdo::Error::Failed("it is locked".to_owned()));
+        }
         self.state.lock().unwrap().label = label;
         (self.hook)("Label");
+        Ok(())
     }
 
     #[zbus(property)]
@@ -223,7 +229,8 @@ impl Modem {
     }
 
     #[zbus(property)]
-    fn set_stubborn(&mut self, _value: i64) {
+    fn set_stubborn(&mut self, value: i64) {
+        self.state.lock().unwrap().calls.push(format!("Stubborn {value}"));
         (self.hook)("Stubborn");
     }
 

@@ -93,7 +93,7 @@ impl Bus {
     }
 
     /// Asks about an object, or sets a property: one call at a time for each service. It may be received twice, if the
-    /// bus goes away meanwhile.
+    /// bus goes away meanwhile. `limit` is for its turn to come, and for the answer.
     async fn ask<B: Serialize + DynamicType>(
         &self,
         place: (&str, &str),
@@ -103,11 +103,13 @@ impl Bus {
     ) -> Result<Message, Trouble> {
         let lane = self.lane(place.0.to_owned());
         let late = || Trouble::Unavailable(format!("{} does not answer", place.0));
+        // To wait for others who ask it says nothing of the service itself.
+        let turn = tokio::time::timeout(limit, lane.turn.lock()).await;
+        let _turn = turn.map_err(|_| late())?;
         if lane.mute_until().is_some_and(|until| Instant::now() < until) {
             return Err(late());
         }
         let call = async {
-            let _turn = lane.turn.lock().await;
             match self.call_once(place, member, body).await {
                 Err(zbus::Error::InputOutput(_)) => self.call_once(place, member, body).await,
                 other => other,
@@ -177,6 +179,10 @@ impl Bus {
                 Trouble::NoService(format!("there is no bus at {}", self.address))
             }
             zbus::Error::Connection(error, _) | zbus::Error::InputOutput(error) => {
+                Trouble::Unavailable(format!("the bus at {}: {error}", self.address))
+            }
+            // It is about to end, or has too many to talk to.
+            zbus::Error::Handshake(error) => {
                 Trouble::Unavailable(format!("the bus at {}: {error}", self.address))
             }
             error => Trouble::Refused("the message bus".to_owned(), error.to_string()),
@@ -283,6 +289,17 @@ mod tests {
         ] {
             assert_eq!(kind(name), expected, "{name}");
         }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_service_is_not_mute_because_others_ask_it() {
+        let bus = Bus::none();
+        let ask = || bus.ask(("org.t.M", "/"), ("org.t.I", "M"), READING, &());
+        let lane = bus.lane("org.t.M".to_owned());
+        let turn = lane.turn.lock().await;
+        assert!(matches!(ask().await, Err(Trouble::Unavailable(_))));
+        drop(turn);
+        assert!(matches!(ask().await, Err(Trouble::NoService(_))), "it was not asked");
     }
 
     #[tokio::test]

@@ -142,7 +142,7 @@ fn is_element(name: &str) -> bool {
 async fn properties(bus: &Bus, place: (&str, &str), interface: &str) -> Result<(Properties, usize), Trouble> {
     let member = (super::property::INTERFACE, "GetAll");
     let reply = bus.ask(place, member, READING, &(interface,)).await;
-    let reply = reply.map_err(super::property::unknown)?;
+    let reply = reply.and_then(super::property::bounded).map_err(super::property::unknown)?;
     let body = reply.body();
     let read: zbus::Result<Properties> = body.deserialize();
     let properties =

@@ -2,12 +2,13 @@
 
 use std::fmt;
 
+use zbus::Message;
 use zbus::wire::{OwnedVariant, Signature, Variant};
 
 use super::object::Found;
 use super::{Bus, Place, READING, SETTING, Trouble, convert};
 use crate::backend::effect::Content;
-use crate::backend::{Answer, BackendError, Context, Raw};
+use crate::backend::{Answer, BackendError, Context, MAX_INPUT, Raw};
 use crate::mo::mapping::Source;
 
 pub(super) const INTERFACE: &str = "org.freedesktop.DBus.Properties";
@@ -45,8 +46,8 @@ impl Spot {
         let (interface, property) = (self.interface.as_str(), self.property.as_str());
         let place = (self.service.as_str(), self.path.as_str());
         let reply = bus.ask(place, (INTERFACE, "Get"), READING, &(interface, property)).await;
-        let body = reply.map_err(unknown)?.body();
-        let value: zbus::Result<OwnedVariant> = body.deserialize();
+        let reply = reply.and_then(bounded).map_err(unknown)?;
+        let value: zbus::Result<OwnedVariant> = reply.body().deserialize();
         value.map_err(|error| Trouble::Refused("the reply to Get".to_owned(), error.to_string()))
     }
 
@@ -168,6 +169,14 @@ async fn search(bus: &Bus, place: Place<'_>, property: &str) -> Result<OwnedVari
         }
     }
     Err(Trouble::Absent(absent))
+}
+
+/// Before it is taken apart, which takes far more room.
+pub(super) fn bounded(reply: Message) -> Result<Message, Trouble> {
+    if reply.body().len() > MAX_INPUT {
+        return Err(Trouble::Refused("the reply".to_owned(), format!("more than {MAX_INPUT} bytes")));
+    }
+    Ok(reply)
 }
 
 /// GLib and others call a property or an interface that is not there a wrong argument.

@@ -10,7 +10,7 @@ fn sink(path: &str, pipeline: Pipeline) -> Sink {
 async fn set(sink: &Sink, value: &Value, bench: &Bench) -> Undo {
     let act = Act::Set(sink, value);
     let undo = before(act, &bench.context()).await.unwrap().unwrap();
-    perform(act, &bench.context()).await.unwrap();
+    perform(act, None, &bench.context()).await.unwrap();
     undo
 }
 
@@ -45,13 +45,13 @@ async fn a_node_that_is_a_file_is_added_empty_and_what_was_removed_comes_back_as
     std::os::unix::fs::symlink("key", &link).unwrap();
     let call = |path: &str| Call::File { path: literal(path), privileged: false };
     let new = call("/etc/new");
-    perform(Act::Add(&new), &bench.context()).await.unwrap();
+    perform(Act::Add(&new), None, &bench.context()).await.unwrap();
     assert_eq!(fs::read(bench.path("/etc/new")).unwrap(), b"");
 
     for call in [call("/etc/link"), call("/etc/key")] {
         let undo = before(Act::Delete(&call), &bench.context()).await.unwrap().unwrap();
-        perform(Act::Delete(&call), &bench.context()).await.unwrap();
-        perform(Act::Delete(&call), &bench.context()).await.expect("what is gone can go");
+        perform(Act::Delete(&call), None, &bench.context()).await.unwrap();
+        perform(Act::Delete(&call), None, &bench.context()).await.expect("what is gone can go");
         undo.undo(&bench.machine).await.unwrap();
     }
     assert_eq!(fs::read_link(&link).unwrap(), Path::new("key"));

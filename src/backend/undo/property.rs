@@ -27,29 +27,43 @@ impl OfProperty {
         Ok(Self { spot, before, written })
     }
 
+    /// The effect itself, on the object that it was found at: another may be the first of its kind by now.
+    pub(in crate::backend) async fn perform(&self, bus: &Bus) -> Result<(), BackendError> {
+        self.set(&self.written, bus).await
+    }
+
+    /// What the property is meanwhile says nothing: a service may show late what it has taken.
     pub(super) async fn undo(self, bus: &Bus) -> Result<(), BackendError> {
-        self.restore(false, bus).await.map(drop)
+        match self.set(&self.before, bus).await {
+            // What is refused now was so before.
+            Err(_) if self.now(bus).await.is_ok_and(|now| now == self.before) => Ok(()),
+            other => other,
+        }
     }
 
     pub(super) async fn settle(self, bus: &Bus) -> Result<Undone, BackendError> {
-        self.restore(true, bus).await
-    }
-
-    async fn restore(&self, only_own: bool, bus: &Bus) -> Result<Undone, BackendError> {
-        let spot = &self.spot;
-        let broken = |error: zbus::Error| failed(spot, error.to_string());
-        let now = spot.get(bus).await.map_err(|trouble| trouble.error(spot.to_string()))?;
-        let now = encoded(&now).map_err(broken)?;
+        let now = self.now(bus).await?;
         if now == self.before {
             return Ok(Undone::Restored);
         }
-        if only_own && now != self.written {
+        if now != self.written {
             return Ok(Undone::Foreign);
         }
-        let before = Data::new(self.before.as_slice(), context());
-        let (before, _): (Variant<'_>, usize) = before.deserialize().map_err(broken)?;
-        let set = spot.set(bus, &before).await;
-        set.map(|()| Undone::Restored).map_err(|trouble| trouble.error(spot.to_string()))
+        self.set(&self.before, bus).await.map(|()| Undone::Restored)
+    }
+
+    async fn now(&self, bus: &Bus) -> Result<Vec<u8>, BackendError> {
+        let spot = &self.spot;
+        let now = spot.get(bus).await.map_err(|trouble| trouble.error(spot.to_string()))?;
+        encoded(&now).map_err(|error| failed(spot, error.to_string()))
+    }
+
+    async fn set(&self, value: &[u8], bus: &Bus) -> Result<(), BackendError> {
+        let spot = &self.spot;
+        let value = Data::new(value, context());
+        let (value, _): (Variant<'_>, usize) =
+            value.deserialize().map_err(|error| failed(spot, error.to_string()))?;
+        spot.set(bus, &value).await.map_err(|trouble| trouble.error(spot.to_string()))
     }
 
     pub(super) fn size(&self) -> usize {

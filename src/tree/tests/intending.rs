@@ -3,8 +3,8 @@
 use serde_json::json;
 
 use super::*;
-use crate::backend::Undo;
 use crate::backend::undo::{Before, OfFile};
+use crate::backend::{Bus, Machine, Undo};
 use crate::store::Change;
 
 fn left(bench: &Bench) -> Vec<Undo> {
@@ -72,6 +72,47 @@ async fn what_can_t_be_taken_back_waits_for_another_start_or_another_change() {
     assert_eq!(left(&bench), [], "what was before an earlier change does not come back any more");
     Tree::recover(&bench.tree.store, bench.tree.machine()).await;
     assert_eq!(bench.content("/a").unwrap(), "newer\n");
+}
+
+#[tokio::test]
+async fn what_two_failed_changes_left_is_taken_back_to_before_the_first() {
+    let bench = Bench::new();
+    let was = Before::File { content: b"before\n".to_vec(), mode: 0o644 };
+    let written = <sha2::Sha256 as sha2::Digest>::digest(b"after\n").into();
+    let undo = Undo::File(OfFile { path: bench.path("/a"), before: was, written: Some(written) });
+    bench.tree.store.commit(vec![Change::Intent(0, undo.encode())]).await.unwrap();
+    bench.file("/a", "after\n");
+    std::fs::create_dir(bench.path("/locked/b")).unwrap();
+    assert_eq!(code(bench.write("", json!({"Name": "n", "A": "newer", "B": "x"})).await), 500);
+    assert_eq!(bench.content("/a").unwrap(), "after\n");
+    assert!(Tree::recover(&bench.tree.store, bench.tree.machine()).await);
+    assert_eq!(bench.content("/a").unwrap(), "before\n");
+    assert_eq!(left(&bench), []);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_service_that_hangs_does_not_keep_the_agent_from_starting() {
+    let bench = Bench::new();
+    let socket = bench.path("/bus");
+    // Whoever connects is never talked to.
+    let _mute = std::os::unix::net::UnixListener::bind(&socket).unwrap();
+    let bus = Arc::new(Bus::new(&format!("unix:path={}", socket.display())));
+    let machine = Machine { bus, ..bench.tree.machine().clone() };
+    let record = |number: u64| {
+        let texts =
+            [format!("org.t.S{number}"), "/".into(), "org.t.I".into(), "P".into(), "1".into(), "2".into()];
+        let mut record = b"p".to_vec();
+        for text in texts {
+            record.extend_from_slice(&u32::try_from(text.len()).unwrap().to_le_bytes());
+            record.extend_from_slice(text.as_bytes());
+        }
+        Change::Intent(number, record)
+    };
+    bench.tree.store.commit((0..20).map(record).collect()).await.unwrap();
+    let begun = tokio::time::Instant::now();
+    assert!(!Tree::recover(&bench.tree.store, &machine).await);
+    assert!(begun.elapsed() < Duration::from_secs(60), "{:?}", begun.elapsed());
+    assert_eq!(left(&bench).len(), 20);
 }
 
 #[tokio::test]
