@@ -1,5 +1,7 @@
 //! Changes that are cut short, as the next start finds them.
 
+use std::time::Duration;
+
 use serde_json::json;
 
 use super::*;
