@@ -84,8 +84,8 @@ async fn what_two_failed_changes_left_is_taken_back_to_before_the_first() {
     let undo = Undo::File(OfFile { path: bench.path("/a"), before: was, written: Some(written) });
     bench.tree.store.commit(vec![Change::Intent(0, undo.encode())]).await.unwrap();
     bench.file("/a", "after\n");
-    std::fs::create_dir(bench.path("/locked/b")).unwrap();
-    assert_eq!(code(bench.write("", json!({"Name": "n", "A": "newer", "B": "x"})).await), 500);
+    bench.file("/deaf", "old\n");
+    assert_eq!(code(bench.write("", json!({"A": "newer", "Deaf": "new"})).await), 500);
     assert_eq!(bench.content("/a").unwrap(), "after\n");
     assert!(Tree::recover(&bench.tree.store, bench.tree.machine()).await);
     assert_eq!(bench.content("/a").unwrap(), "before\n");
