@@ -10,7 +10,7 @@
 //!                                                           │
 //!                                                         tree (resolve → authorise → validate → read/commit)
 //!                                                           │
-//!                                                        backend ─▶ file · sysfs · script · store · builtin
+//!                                                        backend ─▶ file · sysfs · D-Bus · script · store · builtin
 //! ```
 //!
 //! | room | what is in it | pure |
@@ -25,7 +25,7 @@
 //! | [`ddf`] | the Device Description Framework: model and parser | yes |
 //! | [`xml`] | XML from outside, for DDFs and DM 1.x documents: decoded, bounded, nothing fetched | yes |
 //! | [`mo`] | management objects as described: mapping files, values, pipelines | all but the loader |
-//! | [`backend`] | where values come from: files, programs, os-release, builtins… | no |
+//! | [`backend`] | where values come from and go to: files, D-Bus, programs, os-release, builtins…; how an effect is taken back | no |
 //! | [`transport`] | HTTPS: TLS, authentication, proxies, one connection a session | no |
 //! | [`bearer`] | network interfaces: which is up, what it is, what carries a session | the choice |
 //! | [`bootstrap`] | accounts asked for where there are none: what comes, and what is kept of it | all but the exchange |

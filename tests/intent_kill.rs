@@ -1,5 +1,5 @@
-//! The agent, killed at any moment of changes that touch the store and several files at once: after the next start
-//! all of a change is there, or nothing of it.
+//! The agent, killed at any moment of changes that touch the store, several files and a D-Bus property at once: after the
+//! next start all of a change is there, or nothing of it.
 
 #![allow(
     clippy::unwrap_used,
@@ -16,7 +16,8 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 
-use support::Bench;
+use support::bus::{Daemon, MODEM, Modem, SERVICE, serve};
+use support::{Bench, Setup};
 
 /// How often the agent is killed.
 const ROUNDS: usize = 100;
@@ -30,7 +31,7 @@ const NAMES: u64 = 3;
 
 const MOID: &str = "urn:t:mo:mixed:1.0";
 
-/// Two stored leaves, three files, and nodes that are files of a folder.
+/// Two stored leaves, three files, a property, and nodes that are files of a folder.
 fn put_object(bench: &Bench) {
     let node = |name: &str, format: &str, access: &str, occurrence: &str, children: &str| {
         let access: String = access.split(' ').map(|word| format!("<{word}/>")).collect();
@@ -48,6 +49,7 @@ fn put_object(bench: &Bench) {
         node("A", "chr", "Get Replace", "One", ""),
         node("B", "chr", "Get Replace", "One", ""),
         node("C", "chr", "Get Replace", "One", ""),
+        node("Label", "chr", "Get Replace", "One", ""),
         node("Entries", "node", "Get", "One", &entry),
     ];
     let root = node("Mixed", "node", "Get", "One", &children.concat());
@@ -55,6 +57,9 @@ fn put_object(bench: &Bench) {
     let mapping = format!(
         "moid = \"{MOID}\"\nddf = \"mixed.ddf.xml\"\nddf-uri = \"https://t.example/mixed.ddf\"\n\
          root = \"Mixed\"\ninstances = [\"1\"]\n\
+         [object.modem]\ndbus = \"{SERVICE}\"\npath = \"/org/t/Modems1/Modem/*\"\ninterface = \"{MODEM}\"\n\
+         [node.Label]\nget = {{ object = \"modem\", property = \"Label\" }}\n\
+         set = {{ object = \"modem\", property = \"Label\" }}\n\
          [node.A]\n{}[node.B]\n{}[node.C]\n{}\
          [node.\"Entries/<e>\"]\nlist = {{ glob = \"@folder@/state/entries/*\" }}\n\
          add = {{ file = \"@folder@/state/entries/{{e}}\" }}\n\
@@ -75,7 +80,7 @@ fn put_object(bench: &Bench) {
 fn document(number: u64) -> String {
     let text = number.to_string();
     json!({"MOData": {
-        "Name": text, "Number": number, "A": text, "B": text, "C": text,
+        "Name": text, "Number": number, "A": text, "B": text, "C": text, "Label": text,
         "Entries": {entry(number): {"Text": text}}
     }})
     .to_string()
@@ -85,11 +90,12 @@ fn entry(number: u64) -> String {
     format!("e{}", number % NAMES)
 }
 
-/// The number that all files are in the state of.
-fn number_of_files(state: &Path, round: usize) -> u64 {
+/// The number that all files, and a property that is `label`, are in the state of.
+fn number_outside(state: &Path, label: &str, round: usize) -> u64 {
     let read = |name: &str| std::fs::read_to_string(state.join(name)).unwrap_or_default().trim().to_owned();
     let [a, b, c] = ["a", "b", "c"].map(read);
-    assert!(a == b && b == c, "round {round}: files hold {a:?}, {b:?} and {c:?}");
+    let all_same = a == b && b == c && c == label;
+    assert!(all_same, "round {round}: files hold {a:?}, {b:?} and {c:?}, the property {label:?}");
     let names = |folder: &Path| {
         let entries = folder.read_dir().unwrap();
         let mut names: Vec<_> =
@@ -112,7 +118,10 @@ fn number_of_files(state: &Path, round: usize) -> u64 {
 
 #[tokio::test]
 async fn a_killed_agent_leaves_all_of_a_change_or_nothing() {
-    let bench = Bench::new().await;
+    let daemon = Daemon::start();
+    let (modem, outside) = Modem::new("35");
+    let _service = serve(&daemon, [("0", modem)]).await;
+    let bench = Bench::with(Setup { config: daemon.config(), ..Setup::default() }).await;
     put_object(&bench);
     let state = bench.gateway.path("state");
     let (mut offered, mut acknowledged, mut interrupted, mut restored) = (0, 0, 0, 0);
@@ -133,14 +142,15 @@ async fn a_killed_agent_leaves_all_of_a_change_or_nothing() {
         let before = bench.packages().len();
         let agent = bench.start().await;
         restored += usize::from(agent.log().contains("as it was before"));
-        let number = number_of_files(&state, round);
+        let label = outside.lock().unwrap().label.clone();
+        let number = number_outside(&state, &label, round);
         bench.notify().await;
         bench.until(&agent, "what is stored", |exchanges| exchanges.len() > before + 1).await;
         let packages = bench.packages();
         let leaf = |position| packages[before + 1].part(position).map(|part| part.body.clone());
         let stored = leaf(1).map_or(0, |body| String::from_utf8(body).unwrap().parse().unwrap());
         assert_eq!(leaf(1), leaf(2), "round {round}: both leaves are of one document");
-        assert_eq!(stored, number, "round {round}: the store and the files are of one document");
+        assert_eq!(stored, number, "round {round}: the store and what is outside are of one document");
         assert!(
             (acknowledged..start).contains(&number),
             "round {round}: {acknowledged} was acknowledged, {number}"

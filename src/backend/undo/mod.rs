@@ -115,7 +115,7 @@ fn write(bytes: &[u8], out: &mut Vec<u8>) {
     out.extend_from_slice(bytes);
 }
 
-/// Reads what [`write`] wrote, and what follows it.
+/// Reads what [`write()`] wrote, and what follows it.
 fn read(record: &[u8]) -> Option<(&[u8], &[u8])> {
     let (length, rest) = record.split_first_chunk()?;
     rest.split_at_checked(usize::try_from(u32::from_le_bytes(*length)).ok()?)
