@@ -266,7 +266,7 @@ async fn properties_are_set_in_their_own_types_and_read_back() {
     let (other, others) = Modem::new("36");
     let _service = serve(&daemon, [("0", modem), ("1", other)]).await;
     let bench = bench(&daemon).await;
-    let all = json!({"Power": true, "Band": 70, "Modes": "[\"4g\",\"5g\"]", "Note": "n", "Label": "α", "Pin": "0000"});
+    let all = json!({"Power": true, "Band": 70, "Modes": "[\"4g\", \"5g\"]", "Note": "n", "Label": "α", "Pin": "0000"});
     let documents = [
         ("", all),
         ("Modems/1/Band", json!(20)),

@@ -126,7 +126,7 @@ pub async fn verified(
     let deadline = Instant::now() + limit;
     loop {
         let reading = read(mapping, format, true, context).await;
-        if matches!(&reading, Ok(Answer::Value(reading)) if reading.value == *written) {
+        if matches!(&reading, Ok(Answer::Value(reading)) if is_same(&reading.value, written)) {
             return Ok(true);
         }
         if Instant::now() >= deadline {
@@ -134,6 +134,15 @@ pub async fn verified(
         }
         sleep(POLL).await;
     }
+}
+
+/// An array or an object may be written in many ways, and is read in one.
+fn is_same(read: &Value, written: &Value) -> bool {
+    let json = |value: &Value| {
+        let json: serde_json::Value = serde_json::from_str(&value.to_text()).ok()?;
+        (json.is_array() || json.is_object()).then_some(json)
+    };
+    read == written || json(read).is_some_and(|read| json(written) == Some(read))
 }
 
 /// What is written to a file or a property, or given to a program.
