@@ -19,7 +19,7 @@ use crate::backend::{self, Dependencies};
 
 /// The kernel follows as many.
 const MOST_LINKS: usize = 40;
-/// More files and folders of one subscription are not watched.
+/// More files and folders are not watched for one.
 const MOST_PLACES: usize = 512;
 
 /// What happens in a folder that can change a value.
@@ -90,7 +90,7 @@ impl<K: Ord + Clone> Watches<K> {
     }
 
     /// Watches what `id` depends on, and nothing else for it. False where the kernel would not tell of every change.
-    /// May block.
+    /// What happened to it before and was not told yet may stay untold: look at it after this. May block.
     pub fn set(&self, id: &K, dependencies: &Dependencies) -> bool {
         let mut places = BTreeSet::new();
         let mut all = true;
@@ -103,16 +103,17 @@ impl<K: Ord + Clone> Watches<K> {
                 places.insert((folder.clone(), What::All));
             }
         }
-        let mut wanted: BTreeMap<WatchDescriptor, Interests<K>> = BTreeMap::new();
         all &= places.len() <= MOST_PLACES;
         let places: Vec<Place> = places.into_iter().take(MOST_PLACES).collect();
         all &= places.iter().all(|(folder, _)| backend::is_told(folder));
         // Nobody may give up a watch between the kernel's answer and the note of who else wants it.
         let mut folders = self.folders();
+        // Anew, for a watch only ever grows: a folder whose missing name has come would wake for all that is in it.
+        self.forget(&mut folders, |known| known == id);
         for (folder, what) in places {
             match self.inotify.add_watch(&folder, what.mask()) {
                 Ok(watch) => {
-                    wanted.entry(watch).or_default().insert((id.clone(), what));
+                    folders.entry(watch).or_default().insert((id.clone(), what));
                 }
                 Err(error) => {
                     log::debug!("{} is not watched: {error}", folder.display());
@@ -120,18 +121,12 @@ impl<K: Ord + Clone> Watches<K> {
                 }
             }
         }
-        self.forget(&mut folders, |known, watch| known == id && !wanted.contains_key(&watch));
-        for (watch, interests) in wanted {
-            let known = folders.entry(watch).or_default();
-            known.retain(|(known, _)| known != id);
-            known.extend(interests);
-        }
         all
     }
 
     /// Watches only for these.
     pub fn keep(&self, known: impl Fn(&K) -> bool) {
-        self.forget(&mut self.folders(), |id, _| !known(id));
+        self.forget(&mut self.folders(), |id| !known(id));
     }
 
     /// Waits until something happens to what is watched, and says whom it concerns.
@@ -177,13 +172,9 @@ impl<K: Ord + Clone> Watches<K> {
         concerned
     }
 
-    fn forget(
-        &self,
-        folders: &mut BTreeMap<WatchDescriptor, Interests<K>>,
-        unwanted: impl Fn(&K, WatchDescriptor) -> bool,
-    ) {
+    fn forget(&self, folders: &mut BTreeMap<WatchDescriptor, Interests<K>>, unwanted: impl Fn(&K) -> bool) {
         folders.retain(|watch, interests| {
-            interests.retain(|(id, _)| !unwanted(id, *watch));
+            interests.retain(|(id, _)| !unwanted(id));
             if interests.is_empty() {
                 // Fails where the folder is gone, and the watch with it.
                 let _ = self.inotify.rm_watch(*watch);
@@ -320,6 +311,24 @@ mod tests {
         assert_eq!(told(&watches).await, ["a"], "and brings it back");
         assert!(look());
         fs::remove_dir_all(&top).unwrap();
+        assert_eq!(told(&watches).await, ["a"]);
+    }
+
+    #[tokio::test]
+    async fn a_folder_that_has_what_was_missing_in_it_wakes_nobody_any_more() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("a/file");
+        let watches = Watches::<&str>::new().unwrap();
+        let look = || watches.set(&"a", &files(std::slice::from_ref(&file)));
+        assert!(look());
+        fs::create_dir(folder.path().join("a")).unwrap();
+        assert_eq!(told(&watches).await, ["a"]);
+        assert!(look());
+        assert_eq!(told(&watches).await, [""; 0]);
+        fs::write(folder.path().join("other"), "x").unwrap();
+        let quiet = tokio::time::timeout(Duration::from_millis(100), watches.readiness.readable()).await;
+        assert!(quiet.is_err(), "the kernel has something to tell");
+        fs::write(&file, "x").unwrap();
         assert_eq!(told(&watches).await, ["a"]);
     }
 
