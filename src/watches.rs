@@ -22,6 +22,9 @@ const MOST_LINKS: usize = 40;
 /// More files and folders are not watched for one.
 const MOST_PLACES: usize = 512;
 
+/// Folders that come and go faster than they can be watched are given up after so many tries.
+const MOST_TURNS: usize = 3;
+
 /// What happens in a folder that can change a value.
 const CHANGES: AddWatchFlags = AddWatchFlags::IN_CREATE
     .union(AddWatchFlags::IN_MODIFY)
@@ -92,28 +95,30 @@ impl<K: Ord + Clone> Watches<K> {
     /// Watches what `id` depends on, and nothing else for it. False where the kernel would not tell of every change.
     /// What happened to it before and was not told yet may stay untold: look at it after this. May block.
     pub fn set(&self, id: &K, dependencies: &Dependencies) -> bool {
-        let mut places = BTreeSet::new();
-        let mut all = true;
-        for file in &dependencies.files {
-            on_the_way(file, &mut places);
-        }
-        for folder in &dependencies.folders {
-            on_the_way(folder, &mut places);
-            if folder.is_dir() {
-                places.insert((folder.clone(), What::All));
+        let mut places = places_of(dependencies);
+        for _ in 0..MOST_TURNS {
+            let all = self.watch(id, &places);
+            // What has come to be before its folder was watched, nobody tells.
+            let now = places_of(dependencies);
+            if now == places {
+                return all;
             }
+            places = now;
         }
-        all &= places.len() <= MOST_PLACES;
-        let places: Vec<Place> = places.into_iter().take(MOST_PLACES).collect();
-        all &= places.iter().all(|(folder, _)| backend::is_told(folder));
+        false
+    }
+
+    fn watch(&self, id: &K, places: &BTreeSet<Place>) -> bool {
+        let mut all = places.len() <= MOST_PLACES;
+        all &= places.iter().take(MOST_PLACES).all(|(folder, _)| backend::is_told(folder));
         // Nobody may give up a watch between the kernel's answer and the note of who else wants it.
         let mut folders = self.folders();
         // Anew, for a watch only ever grows: a folder whose missing name has come would wake for all that is in it.
         self.forget(&mut folders, |known| known == id);
-        for (folder, what) in places {
-            match self.inotify.add_watch(&folder, what.mask()) {
+        for (folder, what) in places.iter().take(MOST_PLACES) {
+            match self.inotify.add_watch(folder, what.mask()) {
                 Ok(watch) => {
-                    folders.entry(watch).or_default().insert((id.clone(), what));
+                    folders.entry(watch).or_default().insert((id.clone(), what.clone()));
                 }
                 Err(error) => {
                     log::debug!("{} is not watched: {error}", folder.display());
@@ -186,6 +191,20 @@ impl<K: Ord + Clone> Watches<K> {
     fn folders(&self) -> MutexGuard<'_, BTreeMap<WatchDescriptor, Interests<K>>> {
         self.folders.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+fn places_of(dependencies: &Dependencies) -> BTreeSet<Place> {
+    let mut places = BTreeSet::new();
+    for file in &dependencies.files {
+        on_the_way(file, &mut places);
+    }
+    for folder in &dependencies.folders {
+        on_the_way(folder, &mut places);
+        if folder.is_dir() {
+            places.insert((folder.clone(), What::All));
+        }
+    }
+    places
 }
 
 /// Adds what decides which file `path` is: each folder and symbolic link on the way, and the file itself, or the first
@@ -330,6 +349,27 @@ mod tests {
         assert!(quiet.is_err(), "the kernel has something to tell");
         fs::write(&file, "x").unwrap();
         assert_eq!(told(&watches).await, ["a"]);
+    }
+
+    #[tokio::test]
+    async fn what_comes_while_it_is_looked_for_is_watched() {
+        let folder = tempfile::tempdir().unwrap();
+        for round in 0..200 {
+            let within = folder.path().join(round.to_string());
+            let watches = Watches::<&str>::new().unwrap();
+            let both = std::sync::Barrier::new(2);
+            std::thread::scope(|scope| {
+                scope.spawn(|| {
+                    both.wait();
+                    fs::create_dir(&within).unwrap();
+                });
+                both.wait();
+                watches.set(&"a", &files(&[within.join("file")]));
+            });
+            fs::write(within.join("file"), "x").unwrap();
+            let told = tokio::time::timeout(Duration::from_secs(10), watches.changed()).await;
+            assert!(told.is_ok(), "round {round}");
+        }
     }
 
     #[tokio::test]
