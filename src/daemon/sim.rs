@@ -67,6 +67,6 @@ impl Sim {
 impl Daemon {
     pub(super) fn sim_changed(&mut self) {
         self.sim.watch();
-        self.bootstrapping.look(Instant::now() + DEBOUNCE);
+        self.bootstrapping.look_at_sim(Instant::now() + DEBOUNCE);
     }
 }
