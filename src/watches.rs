@@ -354,17 +354,25 @@ mod tests {
     #[tokio::test]
     async fn what_comes_while_it_is_looked_for_is_watched() {
         let folder = tempfile::tempdir().unwrap();
-        for round in 0..200 {
-            let within = folder.path().join(round.to_string());
-            let watches = Watches::<&str>::new().unwrap();
+        let watches = Watches::<&str>::new().unwrap();
+        // It takes a while to watch them all; the one that comes meanwhile is the last.
+        let others: Vec<PathBuf> =
+            (0..200).map(|number| folder.path().join(format!("{number:03}"))).collect();
+        others.iter().for_each(|other| fs::create_dir(other).unwrap());
+        for round in 0..80 {
+            let within = folder.path().join(format!("last{round}/within"));
+            fs::create_dir(within.parent().unwrap()).unwrap();
+            let all: Vec<PathBuf> =
+                others.iter().chain([&within]).map(|folder| folder.join("file")).collect();
             let both = std::sync::Barrier::new(2);
             std::thread::scope(|scope| {
                 scope.spawn(|| {
                     both.wait();
+                    std::thread::sleep(Duration::from_micros(50 * round));
                     fs::create_dir(&within).unwrap();
                 });
                 both.wait();
-                watches.set(&"a", &files(&[within.join("file")]));
+                watches.set(&"a", &files(&all));
             });
             fs::write(within.join("file"), "x").unwrap();
             let told = tokio::time::timeout(Duration::from_secs(10), watches.changed()).await;
