@@ -7,7 +7,7 @@ fn main() {
     let is_release = var("PROFILE").is_ok_and(|profile| profile == "release");
     let is_linux = var("CARGO_CFG_TARGET_OS").is_ok_and(|os| os == "linux");
     if let (true, true, Ok(folder)) = (is_release, is_linux, var("CARGO_MANIFEST_DIR")) {
-        // What has our oldest systemd has a glibc (2.36) that understands relative relocations in a word each.
+        // Debian 12, the oldest that is packaged for, has a glibc (2.36) that knows relative relocations in a word each.
         for argument in [
             format!("-T,{folder}/packaging/release.ld"),
             "--no-eh-frame-hdr".into(),

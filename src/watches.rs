@@ -19,8 +19,11 @@ use crate::backend::{self, Dependencies};
 
 /// The kernel follows as many.
 const MOST_LINKS: usize = 40;
-/// More files and folders of one subscription are not watched.
+/// More files and folders are not watched for one.
 const MOST_PLACES: usize = 512;
+
+/// Folders that come and go faster than they can be watched are given up after so many tries.
+const MOST_TURNS: usize = 3;
 
 /// What happens in a folder that can change a value.
 const CHANGES: AddWatchFlags = AddWatchFlags::IN_CREATE
@@ -90,29 +93,32 @@ impl<K: Ord + Clone> Watches<K> {
     }
 
     /// Watches what `id` depends on, and nothing else for it. False where the kernel would not tell of every change.
-    /// May block.
+    /// What happened to it before and was not told yet may stay untold: look at it after this. May block.
     pub fn set(&self, id: &K, dependencies: &Dependencies) -> bool {
-        let mut places = BTreeSet::new();
-        let mut all = true;
-        for file in &dependencies.files {
-            on_the_way(file, &mut places);
-        }
-        for folder in &dependencies.folders {
-            on_the_way(folder, &mut places);
-            if folder.is_dir() {
-                places.insert((folder.clone(), What::All));
+        let mut places = places_of(dependencies);
+        for _ in 0..MOST_TURNS {
+            let all = self.watch(id, &places);
+            // What has come to be before its folder was watched, nobody tells.
+            let now = places_of(dependencies);
+            if now == places {
+                return all;
             }
+            places = now;
         }
-        let mut wanted: BTreeMap<WatchDescriptor, Interests<K>> = BTreeMap::new();
-        all &= places.len() <= MOST_PLACES;
-        let places: Vec<Place> = places.into_iter().take(MOST_PLACES).collect();
-        all &= places.iter().all(|(folder, _)| backend::is_told(folder));
+        false
+    }
+
+    fn watch(&self, id: &K, places: &BTreeSet<Place>) -> bool {
+        let mut all = places.len() <= MOST_PLACES;
+        all &= places.iter().take(MOST_PLACES).all(|(folder, _)| backend::is_told(folder));
         // Nobody may give up a watch between the kernel's answer and the note of who else wants it.
         let mut folders = self.folders();
-        for (folder, what) in places {
-            match self.inotify.add_watch(&folder, what.mask()) {
+        // Anew, for a watch only ever grows: a folder whose missing name has come would wake for all that is in it.
+        self.forget(&mut folders, |known| known == id);
+        for (folder, what) in places.iter().take(MOST_PLACES) {
+            match self.inotify.add_watch(folder, what.mask()) {
                 Ok(watch) => {
-                    wanted.entry(watch).or_default().insert((id.clone(), what));
+                    folders.entry(watch).or_default().insert((id.clone(), what.clone()));
                 }
                 Err(error) => {
                     log::debug!("{} is not watched: {error}", folder.display());
@@ -120,18 +126,12 @@ impl<K: Ord + Clone> Watches<K> {
                 }
             }
         }
-        self.forget(&mut folders, |known, watch| known == id && !wanted.contains_key(&watch));
-        for (watch, interests) in wanted {
-            let known = folders.entry(watch).or_default();
-            known.retain(|(known, _)| known != id);
-            known.extend(interests);
-        }
         all
     }
 
     /// Watches only for these.
     pub fn keep(&self, known: impl Fn(&K) -> bool) {
-        self.forget(&mut self.folders(), |id, _| !known(id));
+        self.forget(&mut self.folders(), |id| !known(id));
     }
 
     /// Waits until something happens to what is watched, and says whom it concerns.
@@ -177,13 +177,9 @@ impl<K: Ord + Clone> Watches<K> {
         concerned
     }
 
-    fn forget(
-        &self,
-        folders: &mut BTreeMap<WatchDescriptor, Interests<K>>,
-        unwanted: impl Fn(&K, WatchDescriptor) -> bool,
-    ) {
+    fn forget(&self, folders: &mut BTreeMap<WatchDescriptor, Interests<K>>, unwanted: impl Fn(&K) -> bool) {
         folders.retain(|watch, interests| {
-            interests.retain(|(id, _)| !unwanted(id, *watch));
+            interests.retain(|(id, _)| !unwanted(id));
             if interests.is_empty() {
                 // Fails where the folder is gone, and the watch with it.
                 let _ = self.inotify.rm_watch(*watch);
@@ -195,6 +191,20 @@ impl<K: Ord + Clone> Watches<K> {
     fn folders(&self) -> MutexGuard<'_, BTreeMap<WatchDescriptor, Interests<K>>> {
         self.folders.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+fn places_of(dependencies: &Dependencies) -> BTreeSet<Place> {
+    let mut places = BTreeSet::new();
+    for file in &dependencies.files {
+        on_the_way(file, &mut places);
+    }
+    for folder in &dependencies.folders {
+        on_the_way(folder, &mut places);
+        if folder.is_dir() {
+            places.insert((folder.clone(), What::All));
+        }
+    }
+    places
 }
 
 /// Adds what decides which file `path` is: each folder and symbolic link on the way, and the file itself, or the first
@@ -321,6 +331,53 @@ mod tests {
         assert!(look());
         fs::remove_dir_all(&top).unwrap();
         assert_eq!(told(&watches).await, ["a"]);
+    }
+
+    #[tokio::test]
+    async fn a_folder_that_has_what_was_missing_in_it_wakes_nobody_any_more() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("a/file");
+        let watches = Watches::<&str>::new().unwrap();
+        let look = || watches.set(&"a", &files(std::slice::from_ref(&file)));
+        assert!(look());
+        fs::create_dir(folder.path().join("a")).unwrap();
+        assert_eq!(told(&watches).await, ["a"]);
+        assert!(look());
+        assert_eq!(told(&watches).await, [""; 0]);
+        fs::write(folder.path().join("other"), "x").unwrap();
+        let quiet = tokio::time::timeout(Duration::from_millis(100), watches.readiness.readable()).await;
+        assert!(quiet.is_err(), "the kernel has something to tell");
+        fs::write(&file, "x").unwrap();
+        assert_eq!(told(&watches).await, ["a"]);
+    }
+
+    #[tokio::test]
+    async fn what_comes_while_it_is_looked_for_is_watched() {
+        let folder = tempfile::tempdir().unwrap();
+        let watches = Watches::<&str>::new().unwrap();
+        // It takes a while to watch them all; the one that comes meanwhile is the last.
+        let others: Vec<PathBuf> =
+            (0..200).map(|number| folder.path().join(format!("{number:03}"))).collect();
+        others.iter().for_each(|other| fs::create_dir(other).unwrap());
+        for round in 0..80 {
+            let within = folder.path().join(format!("last{round}/within"));
+            fs::create_dir(within.parent().unwrap()).unwrap();
+            let all: Vec<PathBuf> =
+                others.iter().chain([&within]).map(|folder| folder.join("file")).collect();
+            let both = std::sync::Barrier::new(2);
+            std::thread::scope(|scope| {
+                scope.spawn(|| {
+                    both.wait();
+                    std::thread::sleep(Duration::from_micros(50 * round));
+                    fs::create_dir(&within).unwrap();
+                });
+                both.wait();
+                watches.set(&"a", &files(&all));
+            });
+            fs::write(within.join("file"), "x").unwrap();
+            let told = tokio::time::timeout(Duration::from_secs(10), watches.changed()).await;
+            assert!(told.is_ok(), "round {round}");
+        }
     }
 
     #[tokio::test]

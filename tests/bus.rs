@@ -17,19 +17,11 @@ use nix::unistd::Pid;
 use serde_json::{Value, json};
 
 use support::bus::{Daemon, Glib, MODEM, Modem, SERVICE, State, serve};
+use support::ddf::{self, node, of_types};
 use support::{Bench, Setup};
 
 const MOID: &str = "urn:t:mo:modem:1.0";
 const DMMO: &str = "application/dmmo+json";
-
-fn node(name: &str, format: &str, access: &str, occurrence: &str, children: &str) -> String {
-    let access: String = access.split(' ').map(|word| format!("<{word}/>")).collect();
-    format!(
-        "<Node><NodeName>{name}</NodeName><DFProperties><AccessType>{access}</AccessType>\
-         <DFFormat><{format}/></DFFormat><Occurrence><{occurrence}/></Occurrence>\
-         </DFProperties>{children}</Node>"
-    )
-}
 
 const MAPPING: &str = r#"
 [object.modem]
@@ -117,7 +109,7 @@ fn put_object(bench: &Bench) {
         leaf("Temperature", "float", "Get"),
         leaf("Power", "bool", "Get Replace"),
         leaf("Band", "int", "Get Replace"),
-        leaf("Ssid", "bin", "Get Replace").replace("<Occ", "<DFType><MIME>image/png</MIME></DFType><Occ"),
+        of_types(&["image/png"], &leaf("Ssid", "bin", "Get Replace")),
         leaf("Modes", "chr", "Get Replace"),
         leaf("Note", "chr", "Add Get Replace"),
         leaf("Label", "chr", "Get Replace"),
@@ -131,13 +123,7 @@ fn put_object(bench: &Bench) {
         exec("Slow"),
     ];
     let root = node("Modem", "node", "Get", "One", &children.concat());
-    let ddf = format!("<MgmtTree><VerDTD>1.2</VerDTD>{root}</MgmtTree>");
-    bench.gateway.put_mo("modem", "modem.ddf.xml", &ddf).unwrap();
-    let head = format!(
-        "moid = \"{MOID}\"\nddf = \"modem.ddf.xml\"\nddf-uri = \"https://t.example/modem.ddf\"\n\
-         root = \"Modem\"\ninstances = [\"1\"]\n"
-    );
-    bench.gateway.put_mo("modem", "modem.toml", &(head + MAPPING)).unwrap();
+    ddf::put(&bench.gateway, MOID, "Modem", &root, &format!("instances = [\"1\"]\n{MAPPING}"));
 }
 
 async fn bench(daemon: &Daemon) -> Bench {

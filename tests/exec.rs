@@ -12,7 +12,7 @@ use omadm_agent::lab::tape::Received;
 use omadm_agent::lab::{Options, Reply, Script, Server, files};
 use serde_json::{Value, json};
 
-use support::{Agent, BENCH, Bench, LIMIT, Setup, appears, commands, network};
+use support::{Agent, BENCH, Bench, LIMIT, Setup, appears, commands, ddf, network};
 
 const TOOLS: &str = "urn:bench:mo:tools:1.0";
 
@@ -31,26 +31,15 @@ fn at_once() -> Setup {
 /// An object with these nodes, each with what stands in its mapping.
 fn put_tools(bench: &Bench, nodes: &[(&str, &str)]) {
     let leaf = |(name, mapping): &(&str, &str)| {
-        let access = if mapping.contains("exec =") { "<Exec/>" } else { "<Get/><Replace/>" };
+        let access = if mapping.contains("exec =") { "Exec" } else { "Get Replace" };
         let format = if mapping.contains("exec =") { "null" } else { "chr" };
-        format!(
-            "<Node><NodeName>{name}</NodeName><DFProperties><AccessType>{access}</AccessType>\
-             <DFFormat><{format}/></DFFormat></DFProperties></Node>"
-        )
+        ddf::node(name, format, access, "One", "")
     };
-    let ddf = format!(
-        "<MgmtTree><VerDTD>1.2</VerDTD><Node><NodeName>Tools</NodeName><DFProperties><AccessType><Get/></AccessType>\
-         <DFFormat><node/></DFFormat></DFProperties>{}</Node></MgmtTree>",
-        nodes.iter().map(leaf).collect::<String>()
-    );
+    let leaves: String = nodes.iter().map(leaf).collect();
+    let root = ddf::node("Tools", "node", "Get", "One", &leaves);
     let mappings = nodes.iter().map(|(name, mapping)| format!("[node.{name}]\n{mapping}\n"));
-    let mapping = format!(
-        "moid = \"{TOOLS}\"\nddf = \"tools.ddf.xml\"\nddf-uri = \"https://omadm.example/ddf/tools\"\n\
-         root = \"Tools\"\ninstances = [\"1\"]\n{}",
-        mappings.collect::<String>()
-    );
-    bench.gateway.put_mo("tools", "tools.ddf.xml", &ddf).unwrap();
-    bench.gateway.put_mo("tools", "tools.toml", &mapping).unwrap();
+    let mapping = format!("instances = [\"1\"]\n{}", mappings.collect::<String>());
+    ddf::put(&bench.gateway, TOOLS, "Tools", &root, &mapping);
 }
 
 fn put_script(bench: &Bench, name: &str, text: &str) {

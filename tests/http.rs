@@ -14,7 +14,7 @@ use omadm_agent::mo::tnds;
 use omadm_agent::package::Profile;
 use serde_json::{Value, json};
 
-use support::{BENCH, Bench, DEVINFO, Setup};
+use support::{BENCH, Bench, DEVINFO, Setup, ddf};
 
 const TNDS: &str = "application/vnd.syncml.dmtnds+xml";
 const BOX: &str = "urn:x-omadm:mo:box:1.0";
@@ -172,23 +172,13 @@ async fn a_dm_1_document_makes_an_instance_of_what_it_says_it_is_of() {
 
 /// An object that servers create instances of.
 fn put_box(bench: &Bench) {
-    bench.gateway.put_mo("box", "box.ddf.xml", &tree_of_the_box()).unwrap();
-    let mapping = format!(
-        "moid = \"{BOX}\"\nddf = \"box.ddf.xml\"\nddf-uri = \"https://omadm.example/ddf/box\"\nroot = \"Box\"\ndynamic = true\n"
-    );
-    bench.gateway.put_mo("box", "box.toml", &mapping).unwrap();
-}
-
-fn tree_of_the_box() -> String {
     let described = |name: &str, format: &str, occurrence: &str, inner: &str| {
-        format!(
-            "<Node><NodeName>{name}</NodeName><DFProperties><AccessType><Add/><Get/><Replace/></AccessType>\
-             <DFFormat><{format}/></DFFormat><Occurrence><{occurrence}/></Occurrence></DFProperties>{inner}</Node>"
-        )
+        ddf::node(name, format, "Add Get Replace", occurrence, inner)
     };
     let entry = described("", "node", "ZeroOrMore", &described("Size", "int", "One", ""));
     let inner = described("Inner", "node", "ZeroOrOne", &entry) + &described("Blob", "bin", "ZeroOrOne", "");
-    format!("<MgmtTree><VerDTD>1.2</VerDTD>{}</MgmtTree>", described("Box", "node", "ZeroOrMore", &inner))
+    let root = described("Box", "node", "ZeroOrMore", &inner);
+    ddf::put(&bench.gateway, BOX, "Box", &root, "dynamic = true");
 }
 
 #[tokio::test]

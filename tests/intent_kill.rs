@@ -17,6 +17,7 @@ use std::time::Duration;
 use serde_json::{Value, json};
 
 use support::bus::{Daemon, MODEM, Modem, SERVICE, serve};
+use support::ddf::{self, node};
 use support::{Bench, Setup};
 
 /// How often the agent is killed.
@@ -33,14 +34,6 @@ const MOID: &str = "urn:t:mo:mixed:1.0";
 
 /// Two stored leaves, three files, a property, and nodes that are files of a folder.
 fn put_object(bench: &Bench) {
-    let node = |name: &str, format: &str, access: &str, occurrence: &str, children: &str| {
-        let access: String = access.split(' ').map(|word| format!("<{word}/>")).collect();
-        format!(
-            "<Node><NodeName>{name}</NodeName><DFProperties><AccessType>{access}</AccessType>\
-             <DFFormat><{format}/></DFFormat><Occurrence><{occurrence}/></Occurrence>\
-             </DFProperties>{children}</Node>"
-        )
-    };
     let text = node("Text", "chr", "Get Replace", "One", "");
     let entry = node("&lt;e&gt;", "node", "Add Delete Get", "ZeroOrMore", &text);
     let children = [
@@ -55,8 +48,7 @@ fn put_object(bench: &Bench) {
     let root = node("Mixed", "node", "Get", "One", &children.concat());
     let file = |name: &str| format!("get = {{ file = \"{name}\" }}\nset = {{ file = \"{name}\" }}\n");
     let mapping = format!(
-        "moid = \"{MOID}\"\nddf = \"mixed.ddf.xml\"\nddf-uri = \"https://t.example/mixed.ddf\"\n\
-         root = \"Mixed\"\ninstances = [\"1\"]\n\
+        "instances = [\"1\"]\n\
          [object.modem]\ndbus = \"{SERVICE}\"\npath = \"/org/t/Modems1/Modem/*\"\ninterface = \"{MODEM}\"\n\
          [node.Label]\nget = {{ object = \"modem\", property = \"Label\" }}\n\
          set = {{ object = \"modem\", property = \"Label\" }}\n\
@@ -70,9 +62,7 @@ fn put_object(bench: &Bench) {
         file("@folder@/state/c"),
         file("@folder@/state/entries/{e}"),
     );
-    let ddf = format!("<MgmtTree><VerDTD>1.2</VerDTD>{root}</MgmtTree>");
-    bench.gateway.put_mo("mixed", "mixed.ddf.xml", &ddf).unwrap();
-    bench.gateway.put_mo("mixed", "mixed.toml", &mapping).unwrap();
+    ddf::put(&bench.gateway, MOID, "Mixed", &root, &mapping);
     std::fs::create_dir(bench.gateway.path("state/entries")).unwrap();
 }
 

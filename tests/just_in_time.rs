@@ -12,23 +12,16 @@ use omadm_agent::lab::files;
 use serde_json::{Value, json};
 
 use support::local::Agent;
-use support::{BENCH, Bench, Setup};
+use support::{BENCH, Bench, Setup, ddf};
 
 const MMS: &str = "urn:x-omadm:mo:mms:1.0";
 
 /// A bench with an object of which servers make instances, and whose server has given a DEFAULT for it.
 async fn bench(config: &str) -> Bench {
     let bench = Bench::with(Setup { config: config.to_owned(), ..Setup::default() }).await;
-    let ddf = "<MgmtTree><VerDTD>1.2</VerDTD><Node><NodeName>MMS</NodeName><DFProperties><AccessType><Get/><Replace/>\
-               </AccessType><DFFormat><node/></DFFormat></DFProperties>\
-               <Node><NodeName>Relay</NodeName><DFProperties><AccessType><Get/><Replace/></AccessType>\
-               <DFFormat><chr/></DFFormat></DFProperties></Node></Node></MgmtTree>";
-    let mapping = format!(
-        "moid = \"{MMS}\"\nddf = \"mms.ddf.xml\"\nddf-uri = \"https://omadm.example/ddf/mms\"\nroot = \"MMS\"\n\
-         dynamic = true\n"
-    );
-    bench.gateway.put_mo("mms", "mms.ddf.xml", ddf).unwrap();
-    bench.gateway.put_mo("mms", "mms.toml", &mapping).unwrap();
+    let relay = ddf::node("Relay", "chr", "Get Replace", "One", "");
+    let root = ddf::node("MMS", "node", "Get Replace", "One", &relay);
+    ddf::put(&bench.gateway, MMS, "MMS", &root, "dynamic = true");
     bench.play(json!([[["DEFAULT", "{repository}/mms/[MCC]", MMS]]]));
     let agent = bench.start().await;
     bench.session(&agent, 1).await;

@@ -10,7 +10,7 @@ use omadm_agent::lab::gateway::Account;
 use omadm_agent::lab::notifier::Notification;
 use serde_json::json;
 
-use support::{Agent, BENCH, Bench, commands};
+use support::{Agent, BENCH, Bench, commands, ddf};
 
 #[tokio::test]
 async fn sigterm_ends_an_idle_agent_and_one_in_the_middle_of_a_session() {
@@ -37,27 +37,14 @@ async fn sigterm_ends_an_idle_agent_and_one_in_the_middle_of_a_session() {
 #[tokio::test]
 async fn a_change_that_has_begun_is_made_whole_before_the_agent_ends() {
     const KNOBS: &str = "urn:bench:mo:knobs:1.0";
-    let leaf = |name: &str| {
-        format!(
-            "<Node><NodeName>{name}</NodeName><DFProperties><AccessType><Get/><Replace/></AccessType>\
-             <DFFormat><chr/></DFFormat></DFProperties></Node>"
-        )
-    };
-    let ddf = format!(
-        "<MgmtTree><VerDTD>1.2</VerDTD><Node><NodeName>Knobs</NodeName><DFProperties><AccessType><Get/></AccessType>\
-         <DFFormat><node/></DFFormat></DFProperties>{}</Node></MgmtTree>",
-        ["First", "Second", "Third"].map(leaf).concat()
-    );
-    let mapping = format!(
-        "moid = \"{KNOBS}\"\nddf = \"knobs.ddf.xml\"\nddf-uri = \"https://omadm.example/ddf/knobs\"\n\
-         root = \"Knobs\"\ninstances = [\"1\"]\n\
-         [node.First]\nget = {{ file = \"@folder@/first\" }}\nset = {{ file = \"@folder@/first\" }}\n\
-         [node.Second]\nget = {{ file = \"@folder@/second\" }}\nverify = false\n\
-         set = {{ run = [\"@folder@/turn\", \"{{}}\", \"@folder@/second\", \"@folder@/pipe\"] }}\n"
-    );
+    let leaf = |name: &str| ddf::node(name, "chr", "Get Replace", "One", "");
+    let root = ddf::node("Knobs", "node", "Get", "One", &["First", "Second", "Third"].map(leaf).concat());
+    let mapping = "instances = [\"1\"]\n\
+         [node.First]\nget = { file = \"@folder@/first\" }\nset = { file = \"@folder@/first\" }\n\
+         [node.Second]\nget = { file = \"@folder@/second\" }\nverify = false\n\
+         set = { run = [\"@folder@/turn\", \"{}\", \"@folder@/second\", \"@folder@/pipe\"] }\n";
     let bench = Bench::playing(json!([[["HGET", "{repository}/knobs", format!("{KNOBS}//")]]])).await;
-    bench.gateway.put_mo("knobs", "knobs.ddf.xml", &ddf).unwrap();
-    bench.gateway.put_mo("knobs", "knobs.toml", &mapping).unwrap();
+    ddf::put(&bench.gateway, KNOBS, "Knobs", &root, mapping);
     let program = "#!/bin/sh\n: >\"$2.begun\"\nread -r line <\"$3\"\necho \"$1\" >\"$2\"\n";
     files::put(&bench.gateway.path("turn"), program, files::PROGRAM).unwrap();
     let data = json!({"MOData": {"First": "1", "Second": "2", "Third": "3"}});

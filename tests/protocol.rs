@@ -9,7 +9,7 @@ use omadm_agent::notification::ConnectionType;
 use omadm_agent::store::Store;
 use serde_json::{Value, json};
 
-use support::{BENCH, Bench, DEVINFO, DMACC, SESSIONINFO, Setup, commands, network};
+use support::{BENCH, Bench, DEVINFO, DMACC, SESSIONINFO, Setup, commands, ddf, network};
 
 const CRATE: &str = "urn:bench:mo:crate:1.0";
 const IMAGE: &str = "urn:bench:mo:image:1.0";
@@ -26,24 +26,12 @@ fn configured(config: &str) -> Setup {
 
 /// An object of one leaf; `head` goes into its mapping.
 fn put_object(bench: &Bench, moid: &str, root: &str, leaf: &str, head: &str) {
-    let ddf = format!(
-        "<MgmtTree><VerDTD>1.2</VerDTD><Node><NodeName>{root}</NodeName><DFProperties><AccessType><Get/><Delete/>\
-         </AccessType><DFFormat><node/></DFFormat><Occurrence><ZeroOrMore/></Occurrence><Scope><Dynamic/></Scope>\
-         </DFProperties>{leaf}</Node></MgmtTree>"
-    );
-    let name = root.to_lowercase();
-    let mapping = format!(
-        "moid = \"{moid}\"\nddf = \"{name}.ddf.xml\"\nddf-uri = \"https://omadm.example/ddf/{name}\"\nroot = \"{root}\"\n{head}\n"
-    );
-    bench.gateway.put_mo(&name, &format!("{name}.ddf.xml"), &ddf).unwrap();
-    bench.gateway.put_mo(&name, &format!("{name}.toml"), &mapping).unwrap();
+    let described = ddf::node(root, "node", "Get Delete", "ZeroOrMore", leaf);
+    ddf::put(&bench.gateway, moid, root, &described, head);
 }
 
 fn leaf(name: &str, format: &str, mime: &str) -> String {
-    format!(
-        "<Node><NodeName>{name}</NodeName><DFProperties><AccessType><Get/><Replace/></AccessType><DFFormat><{format}/>\
-         </DFFormat><DFType><MIME>{mime}</MIME></DFType></DFProperties></Node>"
-    )
+    ddf::of_types(&[mime], &ddf::node(name, format, "Get Replace", "One", ""))
 }
 
 fn json_of(body: &[u8]) -> Value {

@@ -16,7 +16,7 @@ use omadm_agent::lab::tape::Received;
 use omadm_agent::lab::{Options, Request, Script, Server};
 use serde_json::{Value, json};
 
-use support::{Agent, BENCH, Bench, DEVINFO, DMACC, LIMIT, SECRET, Setup};
+use support::{Agent, BENCH, Bench, DEVINFO, DMACC, LIMIT, SECRET, Setup, ddf};
 
 const DMDAC: &str = "urn:oma:mo:oma-dm-dmdac:1.0";
 const SHELF: &str = "urn:x-omadm:mo:shelf:1.0";
@@ -100,16 +100,9 @@ impl Two {
 }
 
 fn put_shelf(bench: &Bench) {
-    let ddf = "<MgmtTree><VerDTD>1.2</VerDTD><Node><NodeName>Shelf</NodeName><DFProperties>\
-        <AccessType><Get/><Delete/></AccessType><DFFormat><node/></DFFormat><Occurrence><ZeroOrMore/></Occurrence>\
-        <Scope><Dynamic/></Scope><DFType><DDFName/></DFType></DFProperties><Node><NodeName>Label</NodeName><DFProperties>\
-        <AccessType><Get/><Replace/></AccessType><DFFormat><chr/></DFFormat><DFType><MIME>text/plain</MIME></DFType>\
-        </DFProperties></Node></Node></MgmtTree>";
-    let mapping = format!(
-        "moid = \"{SHELF}\"\nddf = \"shelf.ddf.xml\"\nddf-uri = \"https://omadm.example/ddf/shelf\"\ndynamic = true\n"
-    );
-    bench.gateway.put_mo("shelf", "shelf.ddf.xml", ddf).unwrap();
-    bench.gateway.put_mo("shelf", "shelf.toml", &mapping).unwrap();
+    let label = ddf::node("Label", "chr", "Get Replace", "One", "");
+    let root = ddf::node("Shelf", "node", "Get Delete", "ZeroOrMore", &label);
+    ddf::put(&bench.gateway, SHELF, "Shelf", &root, "dynamic = true");
 }
 
 fn miids(package: &Received, moid: &str) -> Option<Value> {

@@ -15,7 +15,7 @@ use omadm_agent::lab::{Options, Reply, Script, Server, files};
 use omadm_agent::package::Profile;
 use serde_json::{Value, json};
 
-use support::{Agent, BENCH, Bench, DMACC, LIMIT, SECRET, SERVER_ID, Setup, commands};
+use support::{Agent, BENCH, Bench, DMACC, LIMIT, SECRET, SERVER_ID, Setup, commands, ddf};
 
 /// An object whose leaves come from the store, a file, and a program.
 const WATCHED: &str = "urn:x-omadm:mo:watched:1.0";
@@ -166,38 +166,20 @@ fn node(path: &str) -> String {
 }
 
 fn put_watched_object(bench: &Bench) {
-    let properties = |access: &str, format: &str, kind: &str| {
-        format!(
-            "<DFProperties><AccessType>{access}</AccessType><DFFormat><{format}/></DFFormat>\
-             <Occurrence><One/></Occurrence><Scope><Permanent/></Scope><DFType>{kind}</DFType></DFProperties>"
-        )
-    };
-    let maybe = |leaf: String| leaf.replace("<One/>", "<ZeroOrOne/>").replace("<Permanent/>", "<Dynamic/>");
-    let leaf = |name: &str, access: &str| {
-        let properties = properties(access, "chr", "<MIME>text/plain</MIME>");
-        format!("<Node><NodeName>{name}</NodeName>{properties}</Node>")
-    };
+    let leaf = |name: &str, access: &str| ddf::permanent(&ddf::node(name, "chr", access, "One", ""));
     let leaves = [
-        leaf("Stored", "<Get/><Replace/>"),
-        leaf("File", "<Get/>"),
-        leaf("Program", "<Get/>"),
-        leaf("Action", "<Exec/>"),
-        maybe(leaf("Note", "<Add/><Delete/><Get/><Replace/>")),
+        leaf("Stored", "Get Replace"),
+        leaf("File", "Get"),
+        leaf("Program", "Get"),
+        leaf("Action", "Exec"),
+        ddf::node("Note", "chr", "Add Delete Get Replace", "ZeroOrOne", ""),
     ];
-    let ddf = format!(
-        "<MgmtTree><VerDTD>1.2</VerDTD><Node><NodeName>Watched</NodeName>{}{}</Node></MgmtTree>",
-        properties("<Get/>", "node", "<DDFName/>"),
-        leaves.concat()
-    );
-    let mapping = format!(
-        "moid = \"{WATCHED}\"\nddf = \"watched.ddf.xml\"\nddf-uri = \"https://omadm.example/ddf/watched\"\n\
-         root = \"Watched\"\ninstances = [\"1\"]\n\
-         [node.File]\nget = [{{ file = \"@folder@/values/of/file\" }}]\n\
-         [node.Program]\nget = [{{ run = [\"@folder@/tell\", \"@folder@/said\"] }}]\n\
-         [node.Action]\nexec = {{ run = [\"@folder@/count\", \"@folder@/counted\"] }}\n"
-    );
-    bench.gateway.put_mo("watched", "watched.ddf.xml", &ddf).unwrap();
-    bench.gateway.put_mo("watched", "watched.toml", &mapping).unwrap();
+    let root = ddf::permanent(&ddf::node("Watched", "node", "Get", "One", &leaves.concat()));
+    let mapping = "instances = [\"1\"]\n\
+         [node.File]\nget = [{ file = \"@folder@/values/of/file\" }]\n\
+         [node.Program]\nget = [{ run = [\"@folder@/tell\", \"@folder@/said\"] }]\n\
+         [node.Action]\nexec = { run = [\"@folder@/count\", \"@folder@/counted\"] }\n";
+    ddf::put(&bench.gateway, WATCHED, "Watched", &root, mapping);
     files::put(&bench.gateway.path("tell"), "#!/bin/sh\ncat \"$1\"\n", files::PROGRAM).unwrap();
     files::put(&bench.gateway.path("said"), "", files::PLAIN).unwrap();
 }

@@ -13,49 +13,27 @@ mod support;
 use omadm_agent::lab::gateway::Gateway;
 use serde_json::{Value, json};
 
+use support::ddf::{self, node, of_types};
 use support::{Agent, Bench, Setup};
 
 const MOID: &str = "urn:t:mo:shop:1.0";
 const DMMO: &str = "application/dmmo+json";
 
-fn node(name: &str, format: &str, access: &str, occurrence: &str, types: &[&str], children: &str) -> String {
-    let access: String = access.split(' ').map(|word| format!("<{word}/>")).collect();
-    let types: String = types.iter().map(|mime| format!("<MIME>{mime}</MIME>")).collect();
-    format!(
-        "<Node><NodeName>{name}</NodeName><DFProperties><AccessType>{access}</AccessType>\
-         <DFFormat><{format}/></DFFormat><Occurrence><{occurrence}/></Occurrence>\
-         <DFType>{types}</DFType></DFProperties>{children}</Node>"
-    )
-}
-
 /// Servers create shops; a shop has a picture, a file, and shelves.
 fn put_object(gateway: &Gateway) {
     let all = "Add Delete Get Replace";
-    let text = ["text/plain"];
-    let shelf = node("Label", "chr", "Get Replace", "One", &text, "");
+    let shelf = node("Label", "chr", "Get Replace", "One", "");
+    let shelves = node("&lt;s&gt;", "node", "Add Delete Get", "ZeroOrMore", &shelf);
     let children = [
-        node("Name", "chr", "Get Replace", "One", &text, ""),
-        node("Notice", "chr", "Get Replace", "ZeroOrOne", &text, ""),
-        node("Picture", "bin", all, "ZeroOrOne", &["image/png", "image/jpeg"], ""),
-        node(
-            "Shelves",
-            "node",
-            "Get",
-            "One",
-            &[],
-            &node("&lt;s&gt;", "node", "Add Delete Get", "ZeroOrMore", &[], &shelf),
-        ),
+        node("Name", "chr", "Get Replace", "One", ""),
+        node("Notice", "chr", "Get Replace", "ZeroOrOne", ""),
+        of_types(&["image/png", "image/jpeg"], &node("Picture", "bin", all, "ZeroOrOne", "")),
+        node("Shelves", "node", "Get", "One", &shelves),
     ];
-    let root = node("Shop", "node", "Delete Get", "ZeroOrMore", &[], &children.concat());
-    gateway
-        .put_mo("shop", "shop.ddf.xml", &format!("<MgmtTree><VerDTD>1.2</VerDTD>{root}</MgmtTree>"))
-        .unwrap();
-    let mapping = format!(
-        "moid = \"{MOID}\"\nddf = \"shop.ddf.xml\"\nddf-uri = \"https://t.example/shop.ddf\"\nroot = \"Shop\"\n\
-         instances = [\"main\"]\ndynamic = true\n\
-         [node.Notice]\nget = {{ file = \"@folder@/state/notice\" }}\nset = {{ file = \"@folder@/state/notice\" }}\n"
-    );
-    gateway.put_mo("shop", "shop.toml", &mapping).unwrap();
+    let root = node("Shop", "node", "Delete Get", "ZeroOrMore", &children.concat());
+    let mapping = "instances = [\"main\"]\ndynamic = true\n\
+         [node.Notice]\nget = { file = \"@folder@/state/notice\" }\nset = { file = \"@folder@/state/notice\" }\n";
+    ddf::put(gateway, MOID, "Shop", &root, mapping);
     omadm_agent::lab::files::put(&gateway.path("state/notice"), "open\n", 0o644).unwrap();
 }
 

@@ -12,7 +12,7 @@ pub(super) async fn run(parameters: &[String], context: &mut Context<'_>) -> Ans
         Resolved::Many(nodes) => context.tree.existing(nodes, &context.visitor).await?,
     };
     if nodes.is_empty() {
-        return Err(TreeError::NotFound(uri.to_string()).into());
+        return Err(TreeError::NotFound(uri.address()).into());
     }
     context.tree.delete(&nodes, &context.visitor).await?;
     Ok(plain(200))

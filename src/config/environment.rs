@@ -30,7 +30,8 @@ impl Environment {
 
 /// The user and the group that the package made. Asking the name service would load a MiB of its modules.
 fn system_user() -> Option<(u32, u32)> {
-    of_passwd(&std::fs::read_to_string("/etc/passwd").ok()?)
+    // The names of people are in any encoding.
+    of_passwd(&String::from_utf8_lossy(&std::fs::read("/etc/passwd").ok()?))
 }
 
 fn of_passwd(users: &str) -> Option<(u32, u32)> {

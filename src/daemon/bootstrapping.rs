@@ -33,6 +33,8 @@ pub(super) struct Bootstrapping {
     due: Option<Instant>,
     running: bool,
     failures: u32,
+    /// Whether the latest one was for want of a SIM: no server was asked.
+    simless: bool,
     held: Option<Held>,
 }
 
@@ -52,9 +54,17 @@ impl Bootstrapping {
         }
     }
 
+    /// The SIM may be another one, or there at last.
+    pub(super) fn look_at_sim(&mut self, at: Instant) {
+        if self.simless {
+            self.afresh();
+        }
+        self.look(at);
+    }
+
     /// The operator has had a hand in it.
     pub(super) fn afresh(&mut self) {
-        self.failures = 0;
+        (self.failures, self.simless) = (0, false);
         self.due = None;
     }
 
@@ -86,8 +96,9 @@ impl Bootstrapping {
         }
         let wait = least.unwrap_or_default() + backoff(self.failures, AGAIN_BASE, AGAIN_MOST, random);
         self.failures = self.failures.saturating_add(1);
-        self.due = Some(now + wait);
-        Some(wait)
+        let due = self.due.filter(|_| self.simless).map_or(now + wait, |due| due.min(now + wait));
+        self.due = Some(due);
+        Some(due.saturating_duration_since(now))
     }
 }
 
@@ -167,6 +178,7 @@ impl Daemon {
     }
 
     pub(super) async fn bootstrapped(&mut self, ended: Result<Bootstrapped, JoinError>) {
+        self.bootstrapping.simless = matches!(ended, Ok(Err(BootstrapError::NoSubscriber)));
         let (problem, least) = match ended {
             Ok(Ok(None)) => {
                 self.release(&[]);
@@ -217,6 +229,26 @@ mod tests {
         assert!(bootstrapping.begin(now));
         bootstrapping.ended(false, None, now, 0);
         assert_eq!(bootstrapping.due(), None);
+    }
+
+    #[test]
+    fn a_sim_that_shows_up_is_looked_at_at_once_and_a_server_that_is_down_is_not() {
+        let now = Instant::now();
+        let mut bootstrapping = Bootstrapping::default();
+        bootstrapping.look(now);
+        for simless in [false, true] {
+            assert!(bootstrapping.begin(bootstrapping.due().unwrap()));
+            bootstrapping.simless = simless;
+            bootstrapping.ended(true, None, now, u32::MAX);
+            bootstrapping.look(now);
+            assert!(bootstrapping.due().unwrap() > now, "what else happens tells nothing of the SIM");
+            bootstrapping.look_at_sim(now);
+            assert_eq!(bootstrapping.due() == Some(now), simless);
+        }
+        assert!(bootstrapping.begin(now));
+        bootstrapping.look_at_sim(now);
+        bootstrapping.simless = true;
+        assert_eq!(bootstrapping.ended(true, None, now, u32::MAX), Some(Duration::ZERO), "it came meanwhile");
     }
 
     #[test]

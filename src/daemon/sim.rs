@@ -4,6 +4,7 @@
 use std::time::{Duration, Instant};
 
 use super::Daemon;
+use crate::backend::Dependencies;
 use crate::config::Fact;
 use crate::session;
 use crate::watches::Watches;
@@ -17,11 +18,12 @@ const DEBOUNCE: Duration = Duration::from_secs(1);
 pub(super) struct Sim {
     /// None where no file tells it, or nobody wants to know.
     watches: Option<Watches<()>>,
+    files: Dependencies,
 }
 
 impl Sim {
     pub(super) fn new(world: &World) -> Self {
-        let mut sim = Self { watches: None };
+        let mut sim = Self { watches: None, files: Dependencies::default() };
         sim.follow(world);
         sim
     }
@@ -34,13 +36,21 @@ impl Sim {
             self.watches = None;
             return;
         }
-        if self.watches.is_none() {
-            let watches = Watches::new();
-            let refused = |error: &std::io::Error| log::warn!("subscriber.IMSI: not watched: {error}");
-            self.watches = watches.inspect_err(refused).ok();
+        // Watched anew, what has not been told yet would be lost.
+        if self.watches.is_some() && files == self.files {
+            return;
         }
+        self.files = files;
+        let watches = Watches::new();
+        let refused = |error: &std::io::Error| log::warn!("subscriber.IMSI: not watched: {error}");
+        self.watches = watches.inspect_err(refused).ok();
+        self.watch();
+    }
+
+    /// A file may be in another folder than before.
+    fn watch(&self) {
         if let Some(watches) = &self.watches
-            && !watches.set(&(), &files)
+            && !watches.set(&(), &self.files)
         {
             log::debug!("subscriber.IMSI: not every change of its files is told");
         }
@@ -55,9 +65,8 @@ impl Sim {
 }
 
 impl Daemon {
-    /// The file may be where no folder was before.
     pub(super) fn sim_changed(&mut self) {
-        self.sim.follow(&self.world);
-        self.bootstrapping.look(Instant::now() + DEBOUNCE);
+        self.sim.watch();
+        self.bootstrapping.look_at_sim(Instant::now() + DEBOUNCE);
     }
 }

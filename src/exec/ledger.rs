@@ -136,14 +136,13 @@ impl Ledger {
         self.settled.extend(alerts);
     }
 
-    /// Commits what is settled.
+    /// Commits what is settled. May be given up: it then stays settled, and is committed again.
     pub async fn settle(&mut self) {
-        let settled = std::mem::take(&mut self.settled);
-        if let Err(error) = self.store.commit(settled.clone()).await {
-            log::error!(
+        match self.store.commit(self.settled.clone()).await {
+            Ok(()) => self.settled.clear(),
+            Err(error) => log::error!(
                 "results are not on disk: after a crash, what a server has heard would be said again: {error}"
-            );
-            self.settled = settled;
+            ),
         }
     }
 
@@ -267,4 +266,34 @@ async fn watch_over(
         "{client_uri}: {}: {code}", exit.end
     );
     (record.finished(number, code), held)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::future::Future;
+    use std::pin::pin;
+    use std::task::{Context, Waker};
+
+    use tokio::sync::mpsc;
+
+    use super::*;
+
+    #[test]
+    fn what_was_about_to_be_committed_when_the_agent_was_stopped_is_still_settled() {
+        let folder = tempfile::tempdir().unwrap();
+        let store = Store::open(folder.path()).unwrap().store;
+        let runtime = tokio::runtime::Builder::new_current_thread().max_blocking_threads(1).build().unwrap();
+        runtime.block_on(async {
+            // While the only thread that commits is busy, nothing is on disk.
+            let (free, busy) = std::sync::mpsc::channel::<()>();
+            let occupied = tokio::task::spawn_blocking(move || busy.recv());
+            let mut ledger = Ledger::new(store, Programs::new(mpsc::unbounded_channel().0, "boot", 0));
+            let heard = Change::AlertsSettled("a".to_owned(), vec![7]);
+            ledger.told(Some(heard.clone()));
+            assert!(pin!(ledger.settle()).poll(&mut Context::from_waker(Waker::noop())).is_pending());
+            drop(free);
+            assert!(occupied.await.unwrap().is_err());
+            assert_eq!(ledger.close().0, [heard]);
+        });
+    }
 }

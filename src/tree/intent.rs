@@ -1,4 +1,5 @@
-//! What makes a write with effects on files and D-Bus properties whole: how to take each effect back is on disk before the first begins.
+//! What makes a write with effects on files and D-Bus properties whole: how to take each effect back is on disk before
+//! the first begins.
 //!
 //! A write's life: validated → intent committed → effects, each verified → one transaction that stores the values and
 //! settles the intent. Whoever dies before that transaction is on disk has changed nothing: the next start takes the

@@ -50,8 +50,8 @@ impl Tree {
         match self.resolve_all(uri, visitor, wanted).await? {
             Resolved::One(node) => Ok(node),
             Resolved::Many(nodes) => {
-                let only = only(nodes).map_err(|()| TreeError::NotUnique(uri.without_query().to_string()))?;
-                only.ok_or_else(|| TreeError::NotFound(uri.without_query().to_string()))
+                let only = only(nodes).map_err(|()| TreeError::NotUnique(uri.address()))?;
+                only.ok_or_else(|| TreeError::NotFound(uri.address()))
             }
         }
     }
@@ -79,12 +79,11 @@ impl Tree {
         if uri.has_wildcard() {
             return Ok(Resolved::Many(Box::pin(search.descend(roots)).await?));
         }
-        let root =
-            roots.into_iter().next().ok_or_else(|| TreeError::NotFound(uri.without_query().to_string()))?;
+        let root = roots.into_iter().next().ok_or_else(|| TreeError::NotFound(uri.address()))?;
         let mut node = search.descend_one(root).await?;
         // Without its query, an x-name would lead nowhere.
         if uri.node_values.is_empty() {
-            node.asked = Some(uri.without_query().to_string().into());
+            node.asked = Some(uri.address().into());
         }
         Ok(Resolved::One(node))
     }
@@ -169,10 +168,9 @@ impl Search<'_> {
             Segment::Letter(_) | Segment::Any => self.object.unnamed_child(id),
         });
         match described {
-            Some(id) if self.object.is_closed(id) => Err(TreeError::NotAllowed {
-                node: self.uri.without_query().to_string(),
-                what: "is closed to every command",
-            }),
+            Some(id) if self.object.is_closed(id) => {
+                Err(TreeError::NotAllowed { node: self.uri.address(), what: "is closed to every command" })
+            }
             _ => Ok(()),
         }
     }
@@ -205,7 +203,7 @@ impl Search<'_> {
             return Err(TreeError::NotFound(format!("an instance of {}", self.object.moid)));
         }
         if found.len() > MOST_MATCHED {
-            return Err(TreeError::TooMany(self.uri.without_query().to_string()));
+            return Err(TreeError::TooMany(self.uri.address()));
         }
         // What is read of all instances is what the server may read; what is done to all is done to all.
         let passes_over = self.uri.instance == Selector::Any && wanted == Rights::READ;
@@ -258,7 +256,7 @@ impl Search<'_> {
                     let satisfying = Box::pin(self.satisfying_child(&node, *letter)).await?;
                     satisfying.ok_or_else(|| self.unsatisfied(*letter))?
                 }
-                Segment::Any => return Err(TreeError::NotUnique(uri.without_query().to_string())),
+                Segment::Any => return Err(TreeError::NotUnique(uri.address())),
             };
         }
         Ok(node)
@@ -287,7 +285,7 @@ impl Search<'_> {
                         let Some(id) = node.object.unnamed_child(node.id) else { continue };
                         let children = self.listing(&node, id).await?;
                         if below.len() + children.len() > MOST_MATCHED {
-                            return Err(TreeError::TooMany(self.uri.without_query().to_string()));
+                            return Err(TreeError::TooMany(self.uri.address()));
                         }
                         below.extend(children.iter().map(|child| node.listed(id, child)));
                     }
@@ -296,7 +294,7 @@ impl Search<'_> {
             match segment {
                 Segment::Any => many = true,
                 _ if below.is_empty() && is_any_left => {
-                    return Err(TreeError::NotFound(uri.without_query().to_string()));
+                    return Err(TreeError::NotFound(uri.address()));
                 }
                 _ => {}
             }
@@ -398,7 +396,7 @@ impl Search<'_> {
         let before = self.tried;
         self.tried = before.saturating_add(more);
         if self.tried > MOST_TRIED {
-            return Err(TreeError::TooMany(self.uri.without_query().to_string()));
+            return Err(TreeError::TooMany(self.uri.address()));
         }
         if before / TRIED_AT_A_TIME != self.tried / TRIED_AT_A_TIME {
             tokio::task::yield_now().await;

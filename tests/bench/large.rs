@@ -8,7 +8,7 @@ use omadm_agent::store::{Change, NodeKey, Store, Stored};
 use serde_json::json;
 
 use crate::process::field;
-use crate::support::Bench;
+use crate::support::{Bench, ddf};
 use crate::{Table, block_on, mib, millis};
 
 const MOID: &str = "urn:x-omadm:mo:large:1.0";
@@ -58,19 +58,9 @@ fn fill(gateway: &Gateway) {
 
 fn put_object(gateway: &Gateway) {
     let node = |name: &str, format: &str, occurrence: &str, below: &str| {
-        format!(
-            "<Node><NodeName>{name}</NodeName><DFProperties><AccessType><Get/></AccessType>\
-             <DFFormat><{format}/></DFFormat><Occurrence><{occurrence}/></Occurrence>\
-             <DFType><MIME>text/plain</MIME></DFType></DFProperties>{below}</Node>"
-        )
+        ddf::node(name, format, "Get", occurrence, below)
     };
     let item = node("", "node", "ZeroOrMore", &node("Value", "chr", "One", ""));
     let root = node("Large", "node", "One", &node("Items", "node", "One", &item));
-    let ddf = format!("<MgmtTree><VerDTD>1.2</VerDTD>{root}</MgmtTree>");
-    let mapping = format!(
-        "moid = \"{MOID}\"\nddf = \"large.ddf.xml\"\nddf-uri = \"https://omadm.example/ddf/large\"\n\
-         root = \"Large\"\ninstances = [\"1\"]\n"
-    );
-    gateway.put_mo("large", "large.ddf.xml", &ddf).unwrap();
-    gateway.put_mo("large", "large.toml", &mapping).unwrap();
+    ddf::put(gateway, MOID, "Large", &root, "instances = [\"1\"]");
 }

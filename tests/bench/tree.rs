@@ -22,6 +22,7 @@ use serde_json::json;
 use tempfile::TempDir;
 use tokio::sync::{mpsc, watch};
 
+use crate::support::ddf;
 use crate::{Table, block_on, rate};
 
 const MOID: &str = "urn:x-omadm:mo:stored:1.0";
@@ -182,26 +183,13 @@ fn name(leaf: usize) -> String {
 }
 
 fn put_object(gateway: &Gateway) {
-    let leaf = |name: &str| {
-        format!(
-            "<Node><NodeName>{name}</NodeName><DFProperties><AccessType><Get/><Replace/></AccessType>\
-             <DFFormat><chr/></DFFormat><Occurrence><ZeroOrOne/></Occurrence>\
-             <DFType><MIME>text/plain</MIME></DFType></DFProperties></Node>"
-        )
-    };
+    let leaf = |name: &str| ddf::node(name, "chr", "Get Replace", "ZeroOrOne", "");
     let mut leaves: String = (0..LEAVES).map(|number| leaf(&name(number))).collect();
-    let mut mapping = format!(
-        "moid = \"{MOID}\"\nddf = \"stored.ddf.xml\"\nddf-uri = \"https://omadm.example/ddf/stored\"\n\
-         instances = [\"1\"]\n"
-    );
+    let mut mapping = "instances = [\"1\"]\n".to_owned();
     for number in 0..10 {
         leaves.push_str(&leaf(&format!("Constant{number}")));
         writeln!(mapping, "[node.Constant{number}]\nget = [{{ value = \"constant {number}\" }}]").unwrap();
     }
-    let ddf = format!(
-        "<MgmtTree><VerDTD>1.2</VerDTD><Node><NodeName>Stored</NodeName><DFProperties><AccessType><Get/></AccessType>\
-         <DFFormat><node/></DFFormat><DFType><DDFName/></DFType></DFProperties>{leaves}</Node></MgmtTree>"
-    );
-    gateway.put_mo("stored", "stored.ddf.xml", &ddf).unwrap();
-    gateway.put_mo("stored", "stored.toml", &mapping).unwrap();
+    let root = ddf::node("Stored", "node", "Get", "One", &leaves);
+    ddf::put(gateway, MOID, "Stored", &root, &mapping);
 }

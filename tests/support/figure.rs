@@ -3,6 +3,8 @@
 use omadm_agent::lab::gateway::Gateway;
 use serde_json::json;
 
+use super::ddf::node;
+
 /// Its MOID.
 pub const FIGURE: &str = "urn:oma:mo:moid:1.0";
 
@@ -23,15 +25,6 @@ pub fn figure(rest: &str) -> String {
 
 /// Adds it to a gateway that was not started yet.
 pub fn put_figure(gateway: &Gateway) {
-    let node = |name: &str, format: &str, access: &str, occurrence: &str, children: &str| {
-        let access: String = access.split(' ').map(|word| format!("<{word}/>")).collect();
-        let kind = if format == "node" { "<DDFName/>" } else { "<MIME>text/plain</MIME>" };
-        format!(
-            "<Node><NodeName>{name}</NodeName><DFProperties><AccessType>{access}</AccessType>\
-             <DFFormat><{format}/></DFFormat><Occurrence><{occurrence}/></Occurrence><Scope><Dynamic/></Scope>\
-             <DFType>{kind}</DFType></DFProperties>{children}</Node>"
-        )
-    };
     let leaf = |name: &str| node(name, "chr", "Get Replace", "One", "");
     let data = leaf("Date") + &leaf("Value");
     let job = node("Run", "null", "Exec", "One", "");

@@ -12,6 +12,7 @@
 )]
 
 pub mod bus;
+pub mod ddf;
 pub mod figure;
 pub mod local;
 pub mod network;
@@ -499,21 +500,10 @@ fn processes(text: &str) -> Vec<String> {
 
 /// The bench's object: leaves that the store keeps, and scripts that can be counted.
 fn put_bench_object(gateway: &Gateway) {
-    let leaf = |name: &str, format: &str, access: &str| {
-        let access: String = access.split(' ').map(|word| format!("<{word}/>")).collect();
-        format!(
-            "<Node><NodeName>{name}</NodeName><DFProperties><AccessType>{access}</AccessType>\
-             <DFFormat><{format}/></DFFormat><Occurrence><One/></Occurrence><Scope><Permanent/></Scope>\
-             <DFType><MIME>text/plain</MIME></DFType></DFProperties></Node>"
-        )
-    };
-    let interior = |name: &str, children: &str| {
-        format!(
-            "<Node><NodeName>{name}</NodeName><DFProperties><AccessType><Get/></AccessType>\
-             <DFFormat><node/></DFFormat><Occurrence><One/></Occurrence><Scope><Permanent/></Scope>\
-             <DFType><DDFName/></DFType></DFProperties>{children}</Node>"
-        )
-    };
+    let leaf =
+        |name: &str, format: &str, access: &str| ddf::permanent(&ddf::node(name, format, access, "One", ""));
+    let interior =
+        |name: &str, children: &str| ddf::permanent(&ddf::node(name, "node", "Get", "One", children));
     let operations =
         ["After", "Count", "Fail", "Late", "Slow"].map(|name| leaf(name, "null", "Exec")).concat();
     let leaves = [
@@ -522,20 +512,16 @@ fn put_bench_object(gateway: &Gateway) {
         leaf("Fixed", "chr", "Get"),
         interior("Operations", &operations),
     ];
-    let ddf = format!("<MgmtTree><VerDTD>1.2</VerDTD>{}</MgmtTree>", interior("Bench", &leaves.concat()));
-    let mapping = format!(
-        "moid = \"{BENCH}\"\nddf = \"bench.ddf.xml\"\nddf-uri = \"https://omadm.example/ddf/bench\"\n\
-         root = \"Bench\"\ninstances = [\"1\"]\n\
-         [node.Fixed]\nget = [{{ value = \"fixed\" }}]\n\
-         [node.\"Operations/Count\"]\nexec = {{ run = [\"@folder@/count\", \"@folder@/counted\"] }}\n\
-         [node.\"Operations/After\"]\nexec = {{ run = [\"@folder@/after\", \"@folder@/counted\"], after-session = true }}\n\
-         [node.\"Operations/Late\"]\nexec = {{ run = [\"@folder@/late\", \"@folder@/pipe\"] }}\n\
-         [node.\"Operations/Fail\"]\nexec = {{ run = [\"@folder@/fail\"], codes = {{ 75 = 1503 }} }}\n\
-         [node.\"Operations/Slow\"]\nexec = {{ run = [\"@folder@/slow\", \"@folder@/slowed\"], timeout = \"90s\" }}\n"
-    );
-    gateway.put_mo("bench", "bench.ddf.xml", &ddf).unwrap();
+    let root = interior("Bench", &leaves.concat());
+    let mapping = "instances = [\"1\"]\n\
+         [node.Fixed]\nget = [{ value = \"fixed\" }]\n\
+         [node.\"Operations/Count\"]\nexec = { run = [\"@folder@/count\", \"@folder@/counted\"] }\n\
+         [node.\"Operations/After\"]\nexec = { run = [\"@folder@/after\", \"@folder@/counted\"], after-session = true }\n\
+         [node.\"Operations/Late\"]\nexec = { run = [\"@folder@/late\", \"@folder@/pipe\"] }\n\
+         [node.\"Operations/Fail\"]\nexec = { run = [\"@folder@/fail\"], codes = { 75 = 1503 } }\n\
+         [node.\"Operations/Slow\"]\nexec = { run = [\"@folder@/slow\", \"@folder@/slowed\"], timeout = \"90s\" }\n";
     nix::unistd::mkfifo(&gateway.path("pipe"), nix::sys::stat::Mode::S_IRWXU).unwrap();
-    gateway.put_mo("bench", "bench.toml", &mapping).unwrap();
+    ddf::put(gateway, BENCH, "Bench", &root, mapping);
     let program = |name: &str, text: &str| files::put(&gateway.path(name), text, files::PROGRAM).unwrap();
     program("count", "#!/bin/sh\necho run >>\"$1\"\n");
     program("after", "#!/bin/sh\necho after >>\"$1\"\n");

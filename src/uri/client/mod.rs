@@ -199,10 +199,10 @@ impl ClientUri {
         }
     }
 
-    /// The address alone.
+    /// The address alone, without the query: what that compares with may be a secret, and is nothing for the journal.
     #[must_use]
-    pub fn without_query(&self) -> Self {
-        Self { level: None, node_values: Vec::new(), cache_validator: None, ..self.clone() }
+    pub fn address(&self) -> String {
+        Self { level: None, node_values: Vec::new(), cache_validator: None, ..self.clone() }.to_string()
     }
 
     /// Reads a ClientURI.
