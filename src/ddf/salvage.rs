@@ -308,8 +308,6 @@ fn blank(text: &str, out: &mut String) {
 
 #[cfg(test)]
 mod tests {
-    use std::time::{Duration, Instant};
-
     use super::super::{Ddf, parse, parse_forgiving};
     use super::*;
 
@@ -411,8 +409,7 @@ mod tests {
     }
 
     #[test]
-    fn nothing_costs_more_than_its_length() {
-        let started = Instant::now();
+    fn nothing_grows_beyond_its_length() {
         for hostile in [
             "<!--",
             "<![CDATA[",
@@ -428,10 +425,12 @@ mod tests {
             "<!",
         ] {
             let text = format!("<MgmtTree><Node>{}", hostile.repeat((1 << 20) / hostile.len()));
-            let _ = salvage(&text);
-            let _ = salvage(&format!("{text}-->]]>?></a></Node></MgmtTree>"));
+            // A MiB each: what took the square of it would not end.
+            for text in [format!("{text}-->]]>?></a></Node></MgmtTree>"), text] {
+                let size = salvage(&text).map_or(0, |salvaged| salvaged.len());
+                assert!(size <= 2 * text.len(), "{hostile}: {size} of {}", text.len());
+            }
         }
-        assert!(started.elapsed() < Duration::from_secs(20), "{:?}", started.elapsed());
     }
 
     proptest::proptest! {
