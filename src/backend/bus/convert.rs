@@ -57,13 +57,13 @@ pub(super) fn encode(kind: &Signature, content: &Content) -> Result<Variant<'sta
     if is_bytes(kind) {
         return Ok(Variant::Array(Array::from(bytes.as_slice())));
     }
-    let text = std::str::from_utf8(bytes).map_err(|_| format!("bytes can't be a value of type {kind}"))?;
+    let text = std::str::from_utf8(bytes).map_err(|_| unfit(kind))?;
     of_text(kind, text)
 }
 
 /// Text as a value of this type: JSON where that is larger than a scalar.
 pub(super) fn of_text(kind: &Signature, text: &str) -> Result<Variant<'static>, String> {
-    let wrong = || format!("{:?} can't be a value of type {kind}", text.chars().take(40).collect::<String>());
+    let wrong = || unfit(kind);
     fn number<T: std::str::FromStr>(text: &str) -> Option<T> {
         text.trim().parse().ok()
     }
@@ -94,9 +94,7 @@ pub(super) fn of_text(kind: &Signature, text: &str) -> Result<Variant<'static>, 
 }
 
 fn of_json(kind: &Signature, json: &Json) -> Result<Variant<'static>, String> {
-    let wrong = || {
-        format!("{} can't be a value of type {kind}", json.to_string().chars().take(40).collect::<String>())
-    };
+    let wrong = || unfit(kind);
     let built = match (kind, json) {
         (Signature::Array(element), Json::Array(items)) => {
             let mut array = Array::new(element.signature());
@@ -133,6 +131,11 @@ fn of_json(kind: &Signature, json: &Json) -> Result<Variant<'static>, String> {
         (scalar, json) => of_text(scalar, &json_text(json).ok_or_else(wrong)?)?,
     };
     Ok(built)
+}
+
+/// Without the value: settings of a connection hold its password.
+fn unfit(kind: &Signature) -> String {
+    format!("what is to be set can't be a value of type {kind}")
 }
 
 fn is_bytes(kind: &Signature) -> bool {
@@ -207,6 +210,10 @@ mod tests {
             assert_eq!(there_and_back(signature, text), None, "{signature} {text:?}");
         }
         assert!(encode(&kind("u"), &Content::Bytes(vec![0xff])).is_err());
+        for (signature, text) in [("u", "secret"), ("as", "[{\"key\": \"secret\"}]"), ("as", "secret")] {
+            let why = of_text(&kind(signature), text).unwrap_err();
+            assert!(why.contains("of type ") && !why.contains("secret"), "{why}");
+        }
     }
 
     #[test]
