@@ -39,6 +39,7 @@
 //! | [`daemon`] | the loop that owns the queue; loading and reloading; systemd | no |
 //! | [`world`] | what a session needs, as it was when the session began | – |
 //! | [`control`] | `omadmctl`, the operator's tool | no |
+//! | [`lane`] | threads for what may block outside, bounded in number and time | no |
 //! | [`edge`], [`cli`], [`journal`], [`files`] | signals and randomness, command lines, log lines, atomic files | no |
 
 pub mod alert;
@@ -58,6 +59,7 @@ pub mod journal;
 pub mod just_in_time;
 #[cfg(feature = "lab")]
 pub mod lab;
+pub mod lane;
 pub mod mo;
 pub mod notification;
 pub mod package;
