@@ -247,11 +247,57 @@ async fn the_server_chooses_among_the_formats_of_what_is_sent() {
     let agent = bench.start().await;
     bench.notify().await;
     bench.until(&agent, "five answers", |exchanges| exchanges.len() >= 6).await;
-    assert_eq!(bench.statuses(), [[415], [200], [200], [415], [200]]);
+    assert_eq!(bench.statuses(), [[500], [200], [200], [500], [200]]);
     let sent = bench.tape.requests("repository");
     let types: Vec<_> = sent.iter().map(|request| request.header("content-type")).collect();
     let other = "application/vnd.oma.dm.mo+json";
     assert_eq!(types, [other, "application/dmmo+json", other]);
+    agent.stop().await;
+}
+
+/// TS Appendix C, "Applied DM Commands": what may be said of one command and not of another, provoked with each.
+#[tokio::test]
+async fn a_status_is_said_of_the_commands_that_it_applies_to() {
+    let setup = Setup {
+        config: "[store]\nquota = \"64KiB\"\n".to_owned(),
+        account: Box::new(|account: &mut Account, _| account.profile = Profile::Approved),
+        ..Setup::default()
+    };
+    let bench = Bench::with(setup).await;
+    bench.repository.put("/html", "text/html", "<html/>");
+    bench.repository.put("/large", "text/plain", vec![b'x'; 70_000]);
+    let to = |path: &str| format!("{}/{path}", bench.repository_server.origin());
+    bench.play(json!([[["GET", format!("{DEVINFO}//")]]]));
+    let agent = bench.start().await;
+    bench.session(&agent, 1).await;
+    let packages = bench.packages();
+    let whole: Value = serde_json::from_slice(&packages.last().unwrap().part(1).unwrap().body).unwrap();
+    let held = format!("{DEVINFO}//?cv={}", whole[0]["CV"].as_str().unwrap());
+    let commands = json!([
+        // Of what can't be stored, and of what there is no room for, HGET alone tells.
+        [415, ["HGET", to("html"), node("")]],
+        [506, ["HGET", to("large"), node("Name")]],
+        // Of what is fresh or empty, the commands that send.
+        [304, ["GET", held]],
+        [304, ["HPUT", to("held"), held]],
+        [304, ["HPOST", to("held"), held]],
+        [405, ["DELETE", held]],
+        [405, ["EXEC", held]],
+        [415, ["HGET", to("html"), held]],
+        [200, ["SUB", held, to("sub")]],
+        [200, ["UNSUB", held]],
+        [204, ["GET", node("Name")]],
+        [405, ["DELETE", node("Name")]],
+        [200, ["EXEC", node("Operations/Count")]],
+        [501, ["SHOW", "https://portal.example/"]],
+        [200, ["DEFAULT", to("default"), BENCH]],
+    ]);
+    let pairs = commands.as_array().unwrap();
+    let expected: Vec<u64> = pairs.iter().map(|pair| pair[0].as_u64().unwrap()).collect();
+    let commands: Vec<Value> = pairs.iter().map(|pair| pair[1].clone()).collect();
+    bench.play(json!([commands]));
+    bench.session(&agent, 2).await;
+    assert_eq!(bench.statuses()[1], expected);
     agent.stop().await;
 }
 

@@ -74,8 +74,8 @@ async fn an_approved_session_leaves_a_5xx_to_the_schedule() {
 }
 
 #[tokio::test]
-async fn no_format_that_both_know_is_415_and_in_an_approved_session_406() {
-    for (profile, status) in [(Profile::Draft, 415), (Profile::Approved, 406)] {
+async fn no_format_that_both_know_is_500_and_in_an_approved_session_406() {
+    for (profile, status) in [(Profile::Draft, 500), (Profile::Approved, 406)] {
         let bench = Bench::with(Setup {
             account: Box::new(move |account, _| account.profile = profile),
             ..Setup::default()

@@ -77,7 +77,7 @@ pub async fn execute(command: &Command, context: &mut Context<'_>, report: &mut 
     };
     let (done, problem) = match answer {
         Ok(done) => (done, None),
-        Err(error) => (plain(error.status()), Some(error)),
+        Err(error) => (plain(error.status(&command.name)), Some(error)),
     };
     let ids = (context.visitor.account.server_id.as_str(), context.session_id);
     report.add(command, done.status.code, problem.as_ref(), ids);

@@ -91,10 +91,26 @@ impl From<ExecError> for CommandError {
     }
 }
 
+/// Whether the code may be the answer to this command: the column "Applied DM Commands" of TS Appendix C. What it does
+/// not have is said of no other command (406 is the approved profile's).
+fn applies(code: u16, command: &str) -> bool {
+    match code {
+        201 | 415 | 506 => command == "HGET",
+        204 | 304 => matches!(command, "GET" | "HPUT" | "HPOST"),
+        406 => matches!(command, "HPUT" | "HPOST"),
+        _ => true,
+    }
+}
+
 impl CommandError {
-    /// The code that Package#3 carries.
+    /// The code that Package#3 carries for `command`: 500 where the one that fits best isn't that command's.
     #[must_use]
-    pub fn status(&self) -> u16 {
+    pub fn status(&self, command: &str) -> u16 {
+        Some(self.code()).filter(|code| applies(*code, command)).unwrap_or(500)
+    }
+
+    /// The code that fits best.
+    fn code(&self) -> u16 {
         match self {
             Self::Malformed(_) | Self::ClientUri(_) | Self::ServerUri(_) | Self::Refused(Refused::Uri(_)) => {
                 400
@@ -102,13 +118,12 @@ impl CommandError {
             Self::Refused(_) | Self::NotContinued(_) | Self::NotPermitted(_) => 403,
             Self::Tree(error) => of_tree(error),
             Self::NotAcceptable { profile: Profile::Approved, .. } => 406,
-            Self::MediaType(_) | Self::NotAcceptable { .. } => 415,
-            Self::Redirect(_) | Self::Browser(_) => 500,
+            Self::MediaType(_) => 415,
+            Self::Redirect(_) | Self::Browser(_) | Self::NotAcceptable { .. } => 500,
             Self::Exec(_) | Self::Stopped | Self::Repository(429 | 500..=599) => 503,
             Self::Repository(_) => 500,
             Self::Transport(error) if error.is_retryable() => 503,
-            Self::Transport(_) => 500,
-            Self::TooManySubscriptions(_) => 506,
+            Self::Transport(_) | Self::TooManySubscriptions(_) => 500,
             Self::Unknown | Self::NoBrowser => 501,
         }
     }
@@ -173,7 +188,7 @@ mod tests {
         ];
         for (error, expected) in of_tree {
             let shown = error.to_string();
-            assert_eq!(CommandError::from(error).status(), expected, "{shown}");
+            assert_eq!(CommandError::from(error).code(), expected, "{shown}");
         }
         let accepted = |profile| CommandError::NotAcceptable { accepted: "text/html".into(), profile };
         let others = [
@@ -182,7 +197,7 @@ mod tests {
             (CommandError::NotContinued(why()), 403),
             (CommandError::NotPermitted(why()), 403),
             (CommandError::MediaType("text/html".into()), 415),
-            (accepted(Profile::Draft), 415),
+            (accepted(Profile::Draft), 500),
             (accepted(Profile::Approved), 406),
             (CommandError::Repository(404), 500),
             (CommandError::Repository(429), 503),
@@ -190,14 +205,58 @@ mod tests {
             (CommandError::Redirect("too many"), 500),
             (CommandError::NoBrowser, 501),
             (CommandError::Browser(std::io::ErrorKind::NotFound.into()), 500),
-            (CommandError::TooManySubscriptions(64), 506),
+            (CommandError::TooManySubscriptions(64), 500),
             (ExecError::Busy.into(), 503),
             (ExecError::Crowded.into(), 503),
             (ExecError::Running(node()).into(), 503),
             (ExecError::from(TreeError::Full(node())).into(), 506),
         ];
         for (error, expected) in others {
-            assert_eq!(error.status(), expected, "{error}");
+            assert_eq!(error.code(), expected, "{error}");
+        }
+    }
+
+    /// TS Appendix C, its third column, row by row.
+    #[test]
+    fn each_status_is_said_of_the_commands_that_it_applies_to() {
+        const ALL: [&str; 12] = [
+            "HGET", "HPUT", "HPOST", "DELETE", "EXEC", "GET", "SHOW", "CONT", "END", "DEFAULT", "SUB",
+            "UNSUB",
+        ];
+        let sending: &[&str] = &["GET", "HPUT", "HPOST"];
+        for (code, commands) in [
+            (200, &ALL[..]),
+            (201, &["HGET"]),
+            (202, &ALL),
+            (204, sending),
+            (304, sending),
+            (400, &ALL),
+            (403, &ALL),
+            (404, &ALL),
+            (405, &ALL),
+            (415, &["HGET"]),
+            (500, &ALL),
+            (501, &ALL),
+            (503, &ALL),
+            (506, &["HGET"]),
+            (507, &ALL),
+            (1000, &ALL),
+            (1999, &ALL),
+        ] {
+            let found: Vec<&str> = ALL.into_iter().filter(|command| applies(code, command)).collect();
+            let expected: Vec<&str> = ALL.into_iter().filter(|command| commands.contains(command)).collect();
+            assert_eq!(found, expected, "{code}");
+        }
+        let (node, url) = (|| "urn:m/1/N".to_owned(), || "https://r.example/".to_owned());
+        for command in ALL {
+            let hget = |code| if command == "HGET" { code } else { 500 };
+            let status = |error: CommandError| error.status(command);
+            assert_eq!(status(CommandError::MediaType("text/html".into())), hget(415), "{command}");
+            assert_eq!(status(TreeError::Full(node()).into()), hget(506), "{command}");
+            assert_eq!(status(TreeError::TooLong(node()).into()), hget(506), "{command}");
+            assert_eq!(status(TreeError::Store(StoreError::Quota(1)).into()), hget(506), "{command}");
+            assert_eq!(status(TreeError::NotFound(node()).into()), 404, "{command}");
+            assert_eq!(status(CommandError::NotContinued(url())), 403, "{command}");
         }
     }
 

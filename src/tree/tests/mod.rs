@@ -387,6 +387,7 @@ fn account(server_id: &str, rights: u8) -> Account {
         }),
         schedule: Schedule::default(),
         push: None,
+        bootstrap: None,
     }
 }
 
@@ -395,7 +396,7 @@ fn put(path: &std::path::Path, text: &str) {
     files::replace(path, text.as_bytes(), 0o644).unwrap();
 }
 
-/// The status that a server is told.
+/// The status that a server is told, by the command that has them all.
 fn code<T: std::fmt::Debug>(result: Result<T, TreeError>) -> u16 {
-    crate::command::CommandError::from(result.unwrap_err()).status()
+    crate::command::CommandError::from(result.unwrap_err()).status("HGET")
 }
