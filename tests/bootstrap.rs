@@ -378,17 +378,39 @@ async fn the_approved_texts_account_speaks_the_approved_profile() {
     let data = json!({
         "SrvID": "afar", "SrvURI": format!("{}/afar", boot.bench.server.origin()), "Name": "x",
         "Perm": {"a": {"MOID": "*"}},
-        "Auth": {"Noti": {"Type": 0, "Data": b64("d"), "Secret": b64(SECRET)}, "Trsp": {"Data": b64("gw"), "Secret": b64("pw")}},
+        "Auth": {"Noti": {"Type": 0, "Data": b64("d"), "Secret": b64(SECRET)}, "Trsp": {"Data": b64("gw"), "Secret": b64("pw")}, "Bootstrap": {
+            "ServerURI": "https://b.example/[DevID]", "SecMode": b64("mode"), "ClientPubKey": b64("key 1"),
+            "ServerPubKey": b64("key 2"), "ClientSecretKey": b64("key 3"),
+        }},
     });
     let document = json!([{"ClientURI": "urn:oma:mo:oma-dm-dmacc:1.2/afar/", "MOData": data}]);
     boot.answer(Reply::ok("application/vnd.oma.dm.mo+json", document.to_string()));
-    boot.bench.play(json!([[["GET", "urn:oma:mo:oma-dm-dmacc:1.2//Auth/Trsp/Data"]]]));
+    let node = |path: &str| format!("urn:oma:mo:oma-dm-dmacc:1.2//Auth/{path}");
+    let keys = ["ClientPubKey", "ServerPubKey", "ClientSecretKey"];
+    let [first, second, third] = keys.map(|key| json!(["GET", node(&format!("Bootstrap/{key}"))]));
+    boot.bench.play(json!([[
+        ["GET", node("Trsp/Data")],
+        ["GET", node("Bootstrap/ServerURI")],
+        ["GET", node("Bootstrap/SecMode")],
+        ["GET", node("Bootstrap")],
+        first,
+        second,
+        third,
+    ]]));
     let agent = boot.bench.start().await;
     boot.bench.ended(&agent, 1).await;
     let packages = boot.bench.packages();
     let status = &packages.last().unwrap().json["Status"];
     assert_eq!(status[0]["sc"], 200, "{status}");
-    assert_eq!(packages.last().unwrap().part(1).unwrap().body, "gw".as_bytes());
+    let package = packages.last().unwrap();
+    assert_eq!(package.part(1).unwrap().body, "gw".as_bytes());
+    let codes: Vec<_> = status.as_array().unwrap().iter().map(|one| one["sc"].as_u64().unwrap()).collect();
+    assert_eq!(codes, [200, 200, 200, 200, 405, 405, 405]);
+    assert_eq!(package.part(2).unwrap().body, "https://b.example/[DevID]".as_bytes());
+    assert_eq!(package.part(3).unwrap().body, "mode".as_bytes());
+    let whole: Value = serde_json::from_slice(&package.part(4).unwrap().body).unwrap();
+    let shown = json!({"ServerURI": "https://b.example/[DevID]", "SecMode": b64("mode")});
+    assert_eq!(whole[0]["MOData"]["Bootstrap"], shown, "without its keys");
     let complete = json!([{"AlertType": "urn:oma:at:dm:2.0:BootstrapComplete"}]);
     assert_eq!(packages.first().unwrap().json["Alert"], complete);
     agent.stop().await;

@@ -320,7 +320,11 @@ async fn each_node_answers_its_own_server_by_its_access_and_another_one_not_at_a
                     ("*/Auth/Noti/Secret", [405, 200, 405]),
                     ("Auth/Trsp/Data", FIXED),
                     ("Auth/Trsp/Secret", CLOSED),
-                    ("Auth/Bootstrap", CLOSED),
+                    ("Auth/Bootstrap/ServerURI", FIXED),
+                    ("Auth/Bootstrap/SecMode", FIXED),
+                    ("Auth/Bootstrap/ClientPubKey", CLOSED),
+                    ("Auth/Bootstrap/ServerPubKey", CLOSED),
+                    ("Auth/Bootstrap/ClientSecretKey", CLOSED),
                     ("Perm/1/NoSuchNode", [404; 3]),
                 ],
             ),
@@ -330,7 +334,10 @@ async fn each_node_answers_its_own_server_by_its_access_and_another_one_not_at_a
         let account = move |account: &mut Account, _: &_| {
             account.profile = profile;
             account.auth = Auth::Basic("gw".to_owned(), "pass word".to_owned());
-            account.data = (profile == Profile::Approved).then(|| "more".to_owned());
+            if profile == Profile::Approved {
+                account.data = Some("more".to_owned());
+                account.extra += "bootstrap = { server-uri = \"https://b.example/\", sec-mode = \"AQ==\" }\n";
+            }
         };
         let bench = Bench::with(Setup { account: Box::new(account), ..Setup::default() }).await;
         let other = Account {

@@ -27,7 +27,9 @@ pub const FROM_AGENT: [&str; 6] = [
 
 /// What an account has for its DMAcc instance; each follows `account.`, named by its path there. Where that is binary
 /// (`Auth.…`, of the approved text), it is base64.
-pub const FROM_ACCOUNT: [&str; 12] = [
+pub const FROM_ACCOUNT: [&str; 14] = [
+    "Auth.Bootstrap.SecMode",
+    "Auth.Bootstrap.ServerURI",
     "Auth.Noti.Data",
     "Auth.Noti.Secret",
     "Auth.Trsp.Data",

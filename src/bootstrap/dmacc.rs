@@ -8,7 +8,9 @@ use rustls::pki_types::pem::PemObject;
 use serde_json::{Map, Value as Json};
 
 use super::Terms;
-use crate::config::{Auth, NotificationAuth, Permission, Push, Secret, TlsFiles, holds_certificates, parts};
+use crate::config::{
+    Auth, BootstrapServer, NotificationAuth, Permission, Push, Secret, TlsFiles, holds_certificates, parts,
+};
 use crate::package::Profile;
 
 /// An account with as many permissions as any device has objects.
@@ -152,10 +154,12 @@ fn account(root: &Node<'_>, terms: Terms<'_>) -> Result<crate::config::Account, 
         inner = inner.map(|node| node.child(step)).transpose()?.flatten();
     }
     let notification = inner.map(|node| notification(&node, &names)).transpose()?;
+    let mut bootstrap = None;
     let auth = match root.child("Auth")? {
         None => Auth::None,
         Some(auth) => {
             auth.knows(&["Bootstrap", "Noti", "Trsp"])?;
+            bootstrap = auth.child("Bootstrap")?.map(|node| bootstrap_server(&node)).transpose()?;
             let secure = server_uri.starts_with("https:") || server_uri.starts_with("HTTPS:");
             auth.child("Trsp")?.map(|node| transport(&node, secure)).transpose()?.unwrap_or_default()
         }
@@ -164,6 +168,7 @@ fn account(root: &Node<'_>, terms: Terms<'_>) -> Result<crate::config::Account, 
         file: std::path::PathBuf::new(),
         permissions: permissions(root, names.permissions)?,
         push: push(root, &names, allow_http)?,
+        bootstrap,
         server_id,
         name,
         server_uri,
@@ -242,6 +247,18 @@ fn transport(node: &Node<'_>, secure: bool) -> Result<Auth, DmaccError> {
     }
     // Basic sends the password itself.
     Ok(if secure { Auth::Basic { user, password: secret } } else { Auth::Digest { user, password: secret } })
+}
+
+/// `Auth/Bootstrap`: the server that brings the account. Nothing but the bootstrap makes use of its keys.
+fn bootstrap_server(node: &Node<'_>) -> Result<BootstrapServer, DmaccError> {
+    const KEYS: [&str; 3] = ["ClientPubKey", "ServerPubKey", "ClientSecretKey"];
+    node.knows(&["ServerURI", "SecMode", KEYS[0], KEYS[1], KEYS[2]])?;
+    for key in KEYS {
+        node.bytes(key)?;
+    }
+    let server_uri = node.address("ServerURI", |uri| parts::server_uri(uri, false))?;
+    let sec_mode = node.bytes("SecMode")?.map(|mode| mode.expose().to_vec());
+    Ok(BootstrapServer { server_uri, sec_mode })
 }
 
 fn push(root: &Node<'_>, names: &Names, allow_http: bool) -> Result<Option<Push>, DmaccError> {
@@ -363,7 +380,10 @@ mod tests {
             "Auth": {
                 "Noti": {"Type": 0, "Data": BASE64_STANDARD.encode(b"\0data"), "Secret": BASE64_STANDARD.encode(b"\xffsecret")},
                 "Trsp": {"Data": BASE64_STANDARD.encode("gw-[DevID]"), "Secret": BASE64_STANDARD.encode("pw")},
-                "Bootstrap": {"anything": 1},
+                "Bootstrap": {
+                    "ServerURI": "https://b.example/[DevID]", "SecMode": "AP8=",
+                    "ClientPubKey": "AQ==", "ServerPubKey": "Ag==", "ClientSecretKey": "Aw==",
+                },
             },
             "Push": {"GCM": {"SenderID": "1", "RegURI": "https://p.example/r", "UnRegURI": "https://p.example/u"}},
         })
@@ -389,6 +409,9 @@ mod tests {
         assert_eq!(notification.data.unwrap().expose(), b"\0data");
         let Auth::Basic { user, password } = account.auth else { panic!("not basic") };
         assert_eq!((user.as_str(), password.expose()), ("gw-[DevID]", &b"pw"[..]));
+        let bootstrap = account.bootstrap.unwrap();
+        assert_eq!(bootstrap.server_uri, "https://b.example/[DevID]");
+        assert_eq!(bootstrap.sec_mode, Some(vec![0, 0xff]));
     }
 
     #[test]
@@ -507,6 +530,17 @@ mod tests {
                 "Auth/Trsp/Data: expected PEM certificates, or",
             ),
             ("/Auth/Other", json!({}), "Auth/Other: no such node"),
+            ("/Auth/Bootstrap", json!({}), "ServerURI is missing"),
+            ("/Auth/Bootstrap/ServerURI", json!("http://b.example/"), "Auth/Bootstrap/ServerURI: plain http"),
+            ("/Auth/Bootstrap/SecMode", json!(1), "Auth/Bootstrap/SecMode: expected a string"),
+            ("/Auth/Bootstrap/ClientPubKey", json!("?"), "Auth/Bootstrap/ClientPubKey: expected base64"),
+            ("/Auth/Bootstrap/ServerPubKey", json!("?"), "Auth/Bootstrap/ServerPubKey: expected base64"),
+            (
+                "/Auth/Bootstrap/ClientSecretKey",
+                json!({}),
+                "Auth/Bootstrap/ClientSecretKey: expected a string",
+            ),
+            ("/Auth/Bootstrap/Key", json!("AQ=="), "Auth/Bootstrap/Key: no such node"),
         ] {
             let error = read_(&with(approved(), pointer, Some(value))).unwrap_err();
             assert!(error.starts_with(expected), "{pointer}: {error}");

@@ -342,6 +342,7 @@ fn nobody() -> config::Account {
         notification: None,
         schedule: Schedule::default(),
         push: None,
+        bootstrap: None,
     }
 }
 

@@ -44,6 +44,8 @@ pub struct Account {
     pub schedule: Schedule,
     /// `push`
     pub push: Option<Push>,
+    /// `bootstrap`
+    pub bootstrap: Option<BootstrapServer>,
 }
 
 /// What a server may do with the device's own instances of an MO (TS 11.2 Permissions, TS 11.3).
@@ -139,6 +141,16 @@ pub struct Push {
     pub unregister_uri: String,
     /// `params`: a URI query that is added to both.
     pub params: Option<String>,
+}
+
+/// `bootstrap`: the server that the account is from, as the approved DMAcc tells of it (`Auth/Bootstrap`). Its keys stay in
+/// what the bootstrap brought: nothing reads them.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct BootstrapServer {
+    /// `server-uri`
+    pub server_uri: String,
+    /// `sec-mode`, which is base64 in the file.
+    pub sec_mode: Option<Vec<u8>>,
 }
 
 impl Account {

@@ -21,8 +21,8 @@ mod subscriber;
 mod value;
 
 pub use account::{
-    Account, Auth, Changes, Context, Leaf, LeafError, NotificationAuth, Permission, Push, Schedule,
-    StoredChange, TlsFiles,
+    Account, Auth, BootstrapServer, Changes, Context, Leaf, LeafError, NotificationAuth, Permission, Push,
+    Schedule, StoredChange, TlsFiles,
 };
 pub(crate) use account::{holds_certificates, parts};
 pub use environment::Environment;

@@ -136,6 +136,7 @@ mod tests {
                 notification: None,
                 schedule: schedule.clone(),
                 push: None,
+                bootstrap: None,
             })
         };
         let accounts: Vec<_> = schedules.iter().map(account).collect();

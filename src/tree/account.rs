@@ -72,8 +72,8 @@ pub(super) fn read(account: &Account, name: &str, store: &Store) -> Answer<Strin
         None => fixed(account, name),
     };
     let Some(value) = value else { return Answer::Absent(format!("the account has no {name}")) };
-    // The approved text has bytes there.
-    let binary = name.starts_with("Auth.");
+    // The approved text has bytes there, but for the address.
+    let binary = name.starts_with("Auth.") && name != "Auth.Bootstrap.ServerURI";
     Answer::Value(if binary {
         BASE64_STANDARD.encode(value)
     } else {
@@ -88,6 +88,8 @@ fn fixed(account: &Account, name: &str) -> Option<Vec<u8>> {
             Some(user.clone().into_bytes())
         }
         ("Auth.Trsp.Data", Auth::Certificate { cert_pem, .. }) => Some(cert_pem.clone()),
+        ("Auth.Bootstrap.ServerURI", _) => Some(account.bootstrap.as_ref()?.server_uri.clone().into_bytes()),
+        ("Auth.Bootstrap.SecMode", _) => account.bootstrap.as_ref()?.sec_mode.clone(),
         _ => None,
     }
 }

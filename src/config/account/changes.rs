@@ -254,6 +254,7 @@ mod tests {
             notification: None,
             schedule: Schedule::default(),
             push: None,
+            bootstrap: None,
         }
     }
 

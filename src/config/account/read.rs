@@ -2,7 +2,10 @@
 
 use std::time::Duration;
 
-use super::{Account, Auth, Permission, Push, Schedule, credentials, parts};
+use base64::Engine as _;
+use base64::prelude::BASE64_STANDARD;
+
+use super::{Account, Auth, BootstrapServer, Permission, Push, Schedule, credentials, parts};
 use crate::config::address::{self, AddressError};
 use crate::config::environment::Environment;
 use crate::config::located::{Item, Located};
@@ -53,6 +56,7 @@ fn read(root: &Located, context: Context<'_>, problems: &mut Problems) -> Option
     let notification = r.table("notification", |n| credentials::notification(n, context)).flatten();
     let schedule = r.table("schedule", schedule).unwrap_or_default();
     let push = r.table("push", |p| push(p, allow_http)).flatten();
+    let bootstrap = r.table("bootstrap", bootstrap).flatten();
     reader.finish();
     Some(Account {
         file: root.file.to_path_buf(),
@@ -67,6 +71,7 @@ fn read(root: &Located, context: Context<'_>, problems: &mut Problems) -> Option
         notification,
         schedule,
         push,
+        bootstrap,
     })
 }
 
@@ -150,6 +155,13 @@ fn push(reader: &mut Reader<'_>, allow_http: bool) -> Option<Push> {
         }
     });
     Some(Push { sender_id: sender_id?, register_uri: register?.0, unregister_uri: unregister?.0, params })
+}
+
+fn bootstrap(reader: &mut Reader<'_>) -> Option<BootstrapServer> {
+    let server_uri = address(reader, "server-uri", |uri| parts::server_uri(uri, false));
+    let sec_mode =
+        reader.parsed("sec-mode", |text: String| BASE64_STANDARD.decode(text).or(Err("expected base64")));
+    Some(BootstrapServer { server_uri: server_uri?.0, sec_mode })
 }
 
 /// A Server Identifier. It becomes a MIID: one segment of a ClientURI.

@@ -88,6 +88,7 @@ auth = { basic = { user = "gw-[DevID]", password-file = "pw" } }
 notification = { secret-file = "notify", data-file = "credential:notify", require-digest = false }
 schedule = { at-boot = false, first-contact = false, every = "24h", jitter = "1h" }
 push = { sender-id = "42", register-uri = "https://p.example/r", unregister-uri = "https://p.example/u", params = "k=v" }
+bootstrap = { server-uri = "https://b.acme.example/[DevID]", sec-mode = "AP8=" }
 "#,
     );
     assert_eq!(account.name, "Acme device management");
@@ -116,6 +117,9 @@ push = { sender-id = "42", register-uri = "https://p.example/r", unregister-uri 
         (push.register_uri.as_str(), push.unregister_uri.as_str()),
         ("https://p.example/r", "https://p.example/u")
     );
+    let bootstrap = account.bootstrap.unwrap();
+    assert_eq!(bootstrap.server_uri, "https://b.acme.example/[DevID]");
+    assert_eq!(bootstrap.sec_mode, Some(vec![0, 0xff]));
 }
 
 #[test]
@@ -206,6 +210,12 @@ fn every_key_refuses_wrong_values_with_file_line_and_key() {
         ("schedule = { jitter = \"400d\" }", "schedule.jitter: expected a duration from"),
         ("schedule = { at-boot = \"yes\" }", "schedule.at-boot: expected true or false, found \"yes\""),
         ("schedule = { first = true }", "schedule.first: unknown key"),
+        ("bootstrap = {}", "bootstrap: `server-uri` is missing"),
+        ("bootstrap = { server-uri = \"http://b\" }", "bootstrap.server-uri: plain http is refused"),
+        (
+            "bootstrap = { server-uri = \"https://b\", sec-mode = \"?\" }",
+            "bootstrap.sec-mode: expected base64",
+        ),
         ("push = { sender-id = \"a\", register-uri = \"https://a\" }", "push: `unregister-uri` is missing"),
         (
             "push = { sender-id = \"a\", register-uri = \"http://a\", unregister-uri = \"https://a\" }",
@@ -215,7 +225,7 @@ fn every_key_refuses_wrong_values_with_file_line_and_key() {
             "push = { sender-id = \"a\", register-uri = \"https://a\", unregister-uri = \"https://a\", params = \"a b\" }",
             "push.params: expected a query",
         ),
-        ("odd = 1", "odd: unknown key; expected one of: auth, name, notification, origins, "),
+        ("odd = 1", "odd: unknown key; expected one of: auth, bootstrap, name, notification, origins, "),
     ] {
         let problems = folder.wrong(line);
         assert!(problems[0].starts_with(&format!("3: {key}")), "{line}: {problems:?}");

@@ -46,7 +46,7 @@ const DM_ACC: &[Described] = &[
     ("Push/GCM/RegParams", One, Chr, true),
 ];
 
-/// The approved text's names for the same. What `Auth/Bootstrap` holds is not known: nobody reads it.
+/// The approved text's names for the same, and its bootstrap server.
 const DM_ACC_APPROVED: &[Described] = &[
     ("", ZeroOrMore, Interior, true),
     ("SrvID", One, Chr, true),
@@ -56,7 +56,12 @@ const DM_ACC_APPROVED: &[Described] = &[
     ("Perm/<x>", OneOrMore, Interior, false),
     ("Perm/<x>/MOID", One, Chr, false),
     ("Auth", ZeroOrOne, Interior, true),
-    ("Auth/Bootstrap", ZeroOrOne, Interior, false),
+    ("Auth/Bootstrap", ZeroOrOne, Interior, true),
+    ("Auth/Bootstrap/ServerURI", One, Chr, true),
+    ("Auth/Bootstrap/SecMode", ZeroOrOne, Bin, true),
+    ("Auth/Bootstrap/ClientPubKey", ZeroOrOne, Bin, false),
+    ("Auth/Bootstrap/ServerPubKey", ZeroOrOne, Bin, false),
+    ("Auth/Bootstrap/ClientSecretKey", ZeroOrOne, Bin, false),
     ("Auth/Noti", ZeroOrOne, Interior, true),
     ("Auth/Noti/Type", One, Int, true),
     ("Auth/Noti/Data", One, Bin, true),
