@@ -4,13 +4,15 @@
 
 mod support;
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use omadm_agent::alert::{self, Place, RaiseError};
 use omadm_agent::daemon::Local;
 use omadm_agent::lab::gateway::Account;
 use omadm_agent::lab::notifier::Notification;
-use omadm_agent::lab::{Reply, files};
+use omadm_agent::lab::{Options, Reply, Request, Server, files};
 use omadm_agent::package::{Alert, Profile};
 use omadm_agent::store::Store;
 use serde_json::{Value, json};
@@ -133,6 +135,64 @@ async fn a_server_that_never_takes_them_loses_none() {
     let (last, before) = heard.split_last().unwrap();
     assert!(before.len() >= 5 && before.iter().all(|alerts| alerts == &[0, 1]), "{heard:?}");
     assert_eq!(last, &[] as &[usize]);
+    agent.stop().await;
+}
+
+/// TS 5.3, CR 004: whatever was raised and not delivered, over power cuts, however much it is, and by each server once.
+#[tokio::test]
+async fn each_server_hears_of_all_that_was_raised_and_of_each_once() {
+    const COUNT: usize = 40;
+    let bench = Bench::with(Setup { config: "[session]\nretries = 0\n".into(), ..Setup::default() }).await;
+    let down = Arc::new(AtomicBool::new(true));
+    let is_down = Arc::clone(&down);
+    let answer = move |_: &Request| match is_down.load(Ordering::Relaxed) {
+        true => Reply::status(503),
+        false => support::end(),
+    };
+    let options = Options::new("late", bench.authority.server().unwrap(), &bench.tape);
+    let late = Server::start(options, answer).await.unwrap();
+    let account = Account {
+        secret: Some(support::SECRET.to_owned()),
+        ..Account::new("late", &format!("{}/late", late.origin()), &bench.authority)
+    };
+    bench.gateway.put_account(&account).unwrap();
+    let of = |tape: &str| -> Vec<Vec<usize>> {
+        let packages = bench.tape.requests(tape).into_iter().map(|request| request.package().unwrap());
+        let number = |item: &Value| {
+            item["AlertType"].as_str().unwrap().strip_prefix("urn:bench:at:").unwrap().parse().unwrap()
+        };
+        let items = |json: &Value| json["Alert"]["Items"].as_array().cloned().unwrap_or_default();
+        packages.map(|package| items(&package.json).iter().map(number).collect()).collect()
+    };
+    let all: Vec<usize> = (0..COUNT).collect();
+    let agent = Agent::start(&bench);
+    for number in 0..COUNT {
+        raise(&agent, alert(number)).await.unwrap();
+    }
+    until(&bench, "both servers", |_| of("dm").concat().len() >= COUNT && !of("late").is_empty()).await;
+    bench.notify().await;
+    until(&bench, "a session without any", |_| of("dm").last().unwrap().is_empty()).await;
+    agent.stop().await;
+
+    let failed = of("late").len();
+    let agent = bench.start().await;
+    until(&bench, "another attempt", |_| of("late").len() > failed).await;
+    agent.kill().await;
+    down.store(false, Ordering::Relaxed);
+    let failed = of("late").len();
+    let agent = bench.start().await;
+    let taken = || of("late").split_off(failed).concat();
+    until(&bench, "all of them", |_| taken().len() >= COUNT).await;
+    for server_id in [SERVER_ID, "late"] {
+        bench.send(&Notification { server_id: server_id.to_owned(), ..bench.notification() }).await;
+    }
+    until(&bench, "one more session each", |_| {
+        [of("dm"), of("late")].iter().all(|all| all.last().unwrap().is_empty())
+    })
+    .await;
+    assert_eq!(taken(), all, "all, once, in their order");
+    assert!(of("late")[..failed].iter().all(|alerts| all.starts_with(alerts)), "{:?}", of("late"));
+    assert_eq!(of("dm").concat(), all, "who has heard of them hears of none again");
     agent.stop().await;
 }
 

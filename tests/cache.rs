@@ -166,6 +166,51 @@ async fn a_notification_brings_the_objects_that_the_server_has_not() {
     agent.stop().await;
 }
 
+/// What Package#1 has in MOD of the object at this index, for the validators that the server holds: what is serialised,
+/// by its MIID, and what is fresh, by its ClientURI.
+async fn requested(bench: &Bench, agent: &Agent, index: u16, held: &[&[u8]]) -> Vec<Value> {
+    let ends = bench.tape.exchanges().iter().filter(|exchange| exchange.reply.ends_session()).count();
+    let requested = held.iter().map(|held| (index, held.to_vec())).collect();
+    bench.send(&Notification { requested, ..bench.notification() }).await;
+    bench.ended(agent, ends + 1).await;
+    let package1 = bench.packages().into_iter().rfind(|package| package.initiation).unwrap();
+    let sent = package1.json["MOD"].as_array().unwrap().clone();
+    sent.into_iter()
+        .map(|one| if one["Code"] == 304 { one["URI"].clone() } else { one["MIID"].clone() })
+        .collect()
+}
+
+/// CR 001, 8.1.2.1: what counts is how the object is now, not what was sent last, and all of the validator.
+#[tokio::test]
+async fn a_validator_of_what_has_changed_since_brings_the_object() {
+    let bench = new().await;
+    let agent = bench.start().await;
+    bench.play(json!([[["GET", figure("left/")], ["GET", figure("right/")]]]));
+    bench.send(&Notification { request_mos: true, ..bench.notification() }).await;
+    bench.ended(&agent, 1).await;
+    let packages = bench.packages();
+    let mos = packages[0].json["MOS"].as_array().unwrap();
+    let index = u16::try_from(mos.iter().position(|mo| mo["MOID"] == FIGURE).unwrap()).unwrap();
+    let (left, right) = (validator(&packages[1], 1).into_bytes(), validator(&packages[1], 2).into_bytes());
+    let fresh = [json!(figure("left/")), json!(figure("right/"))];
+    assert_eq!(requested(&bench, &agent, index, &[&left, &right]).await, fresh);
+    let (cut, longer) = (&left[..left.len() - 1], [&right[..], b"x"].concat());
+    assert_eq!(
+        requested(&bench, &agent, index, &[cut, &longer]).await,
+        ["left", "right"],
+        "part of one is none"
+    );
+
+    // A change of what the server can't even read.
+    bench.repository.put("/pin", "text/plain", "4321");
+    let change = session(&bench, &agent, 4, json!([["HGET", "{repository}/pin", figure("left/Pin")]])).await;
+    assert_eq!(change.statuses(), [200]);
+    assert_eq!(requested(&bench, &agent, index, &[&left, &right]).await, [json!("left"), fresh[1].clone()]);
+    // It comes as often as it is asked for: that it was sent does not make it fresh.
+    assert_eq!(requested(&bench, &agent, index, &[&left, &right]).await, [json!("left"), fresh[1].clone()]);
+    agent.stop().await;
+}
+
 #[tokio::test]
 async fn in_an_approved_session_too_what_is_asked_for_comes_with_package1() {
     let account = |account: &mut Account, _: &_| account.profile = Profile::Approved;

@@ -15,10 +15,13 @@ struct Row {
     shown: Shown,
 }
 
+/// What stands behind a test that asks for a local application, which has no way to ask.
+const IN_PROCESS: &str = " (in process)";
+
 /// The last cell of a row.
 enum Shown {
-    /// By these tests.
-    By(Vec<String>),
+    /// By these tests, and whether it is said that they ask in process.
+    By(Vec<(String, bool)>),
     /// By none, for this reason.
     NotHere(String),
 }
@@ -55,7 +58,10 @@ fn shown_by(cell: &str) -> Option<Shown> {
     if let Some(reason) = cell.strip_prefix("– ") {
         return Some(Shown::NotHere(reason.to_owned()));
     }
-    let names = cell.split(", ").map(|name| Some(name.strip_prefix('`')?.strip_suffix('`')?.to_owned()));
+    let names = cell.split(", ").map(|name| {
+        let (name, in_process) = name.strip_suffix(IN_PROCESS).map_or((name, false), |name| (name, true));
+        Some((name.strip_prefix('`')?.strip_suffix('`')?.to_owned(), in_process))
+    });
     names.collect::<Option<Vec<_>>>().map(Shown::By)
 }
 
@@ -134,10 +140,34 @@ fn every_test_that_is_named_exists() {
     });
     let lost: Vec<String> = named
         .flat_map(|(row, tests)| tests.iter().map(move |test| (row, test)))
-        .filter(|(_, test)| !exists(test))
-        .map(|(row, test)| format!("line {}: {}: {test}", row.line, row.id))
+        .filter(|(_, (test, _))| !exists(test))
+        .map(|(row, (test, _))| format!("line {}: {}: {test}", row.line, row.id))
         .collect();
     assert!(lost.is_empty(), "no such tests:\n{}", lost.join("\n"));
+}
+
+/// Whether the test starts the agent in its own process, to ask it what local applications can't yet.
+fn asks_in_process(test: &str) -> bool {
+    let Some((file, name)) = test.strip_prefix("tests/").and_then(|test| test.split_once("::")) else {
+        return false;
+    };
+    let text = std::fs::read_to_string(root().join(format!("tests/{file}.rs"))).unwrap_or_default();
+    let body = text.split_once(&format!("fn {name}(")).map_or("", |(_, rest)| rest);
+    let body = body.split("\n}\n").next().unwrap_or_default();
+    text.contains("use support::local::Agent;") && body.contains("Agent::start(")
+}
+
+#[test]
+fn a_test_that_asks_in_process_is_said_to() {
+    let mut found = 0;
+    for Row { line, id, shown, .. } in rows(&table()) {
+        let Shown::By(tests) = shown else { continue };
+        for (test, said) in tests {
+            assert_eq!(asks_in_process(&test), said, "line {line}: {id}: {test}");
+            found += usize::from(said);
+        }
+    }
+    assert!(found > 20, "only {found}");
 }
 
 #[test]

@@ -384,6 +384,44 @@ async fn each_node_answers_its_own_server_by_its_access_and_another_one_not_at_a
     }
 }
 
+#[tokio::test]
+async fn its_own_server_reads_the_secret_however_it_addresses_it() {
+    for (profile, path, id) in [
+        (Profile::Draft, "AuthNoti/AuthSecret", "ServerID"),
+        (Profile::Approved, "Auth/Noti/Secret", "SrvID"),
+    ] {
+        let account = move |account: &mut Account, _: &_| account.profile = profile;
+        let bench = Bench::with(Setup { account: Box::new(account), ..Setup::default() }).await;
+        let agent = bench.start().await;
+        let own = if profile == Profile::Draft { DMACC } else { APPROVED };
+        let uris = [
+            format!("{own}//{path}"),
+            format!("{own}/{SERVER_ID}/{path}"),
+            format!("{own}/{SERVER_ID}/{path}?lv=1"),
+            format!("{own}/(x)/{path}?nv=(x)/{id}:{SERVER_ID}"),
+            format!("{own}/(x)/{path}?nv=(x)/{id}:%62ench"),
+            format!("{DMACC}//{path}"),
+            format!("{DMACC}/{SERVER_ID}/{path}"),
+        ];
+        let gets: Vec<Value> = uris.iter().map(|uri| json!(["GET", uri])).collect();
+        assert_eq!(session(&bench, &agent, json!(gets)).await, vec![200; uris.len()], "{profile:?}");
+        for (at, uri) in uris.iter().enumerate() {
+            assert_eq!(read(&bench, at + 1), SECRET, "{uri}");
+        }
+        // Never by what finds more than the leaf, or finds it by what it is.
+        let guess = SECRET.replace(' ', "%20");
+        let others = [
+            format!("{own}/*/{path}"),
+            format!("{own}/(x)/{path}?nv=(x)/{path}:{guess}"),
+            format!("{own}/(x)/{id}?nv=(x)/{path}:{guess}"),
+        ];
+        let gets: Vec<Value> = others.iter().map(|uri| json!(["GET", uri])).collect();
+        let statuses = session(&bench, &agent, json!(gets)).await;
+        assert_eq!(statuses, [405, 404, 404], "{profile:?}");
+        agent.stop().await;
+    }
+}
+
 /// Its own server may GET it, alone; nothing else brings it anywhere.
 #[tokio::test]
 async fn a_secret_goes_to_no_repository() {

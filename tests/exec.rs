@@ -506,6 +506,40 @@ async fn what_runs_for_an_account_that_is_removed_ends_by_itself_and_is_reported
     agent.stop().await;
 }
 
+/// TS 5.4.5: it is posted there, however long it takes, whoever died meanwhile, and however often that place is down.
+#[tokio::test]
+async fn an_exec_with_a_server_uri_is_reported_there_until_it_is_heard() {
+    let bench =
+        Bench::with(Setup { config: "[session]\nretries = 0\n".to_owned(), ..Setup::default() }).await;
+    let script = Script::session([Reply::closed(), Reply::status(204)]);
+    let options = Options::new("elsewhere", bench.authority.server().unwrap(), &bench.tape);
+    let elsewhere = Server::start(options, script.handler()).await.unwrap();
+    bench.list_origin(&elsewhere.origin());
+    let there = format!("{}/report?id=[DevID]", elsewhere.origin());
+    bench.play(json!([[["EXEC", node("Late"), there], ["EXEC", node("Fail")]]]));
+    let agent = bench.start().await;
+    bench.session(&agent, 1).await;
+    assert_eq!(bench.statuses(), [[202, 1503]], "with a ServerURI it is 202 at once, without one as it ends");
+    assert!(bench.tape.requests("elsewhere").is_empty(), "it has not ended");
+    bench.release(75).await;
+    let heard = bench.tape.until(LIMIT, |tape| tape.requests("elsewhere").len() == 1).await;
+    assert!(heard, "{}", agent.log());
+    agent.kill().await;
+    let agent = bench.start().await;
+    let heard = bench.tape.until(LIMIT, |tape| tape.requests("elsewhere").len() == 2).await;
+    assert!(heard, "{}", agent.log());
+    bench.session(&agent, 2).await;
+    let device = bench.tape.requests("dm")[0].header("omadm-devid").to_owned();
+    for request in bench.tape.requests("elsewhere") {
+        assert_eq!((request.method.as_str(), request.target()), ("POST", format!("/report?id={device}")));
+        assert_eq!(request.header("content-type"), "application/vnd.oma.dm.initiation+json");
+        assert_eq!(alerts(&[request.package().unwrap()]), [("Late".to_owned(), 500)]);
+    }
+    assert_eq!(bench.tape.requests("elsewhere").len(), 2);
+    assert_eq!(alerts(&bench.packages()), [], "the account's own server hears nothing of it");
+    agent.stop().await;
+}
+
 #[tokio::test]
 async fn whoever_is_told_of_an_execs_end_and_is_not_the_accounts_has_nothing_to_command() {
     let test = "whoever_is_told_of_an_execs_end_and_is_not_the_accounts_has_nothing_to_command";

@@ -290,6 +290,29 @@ async fn notifications_in_a_running_session_become_one_session_more() {
     agent.stop().await;
 }
 
+/// The newest is the one that came last, whatever its number.
+#[tokio::test]
+async fn of_notifications_that_wait_the_newest_is_reported() {
+    let account = |account: &mut Account, _: &_| account.profile = Profile::Approved;
+    let bench = Bench::with(Setup { account: Box::new(account), ..Setup::default() }).await;
+    let slow = support::commands(json!([])).after(Duration::from_secs(1));
+    bench.answer([slow]);
+    let agent = bench.start().await;
+    let of = |id| Notification { id, ..bench.notification() };
+    bench.send(&of(400)).await;
+    bench.until(&agent, "Package#1", |exchanges| !exchanges.is_empty()).await;
+    bench.send(&Notification { request_mos: true, ..of(17) }).await;
+    bench.send(&of(900)).await;
+    bench.send(&of(500)).await;
+    bench.ended(&agent, 2).await;
+    let begun = bench.packages().into_iter().filter(|package| package.initiation);
+    let told: Vec<_> =
+        begun.map(|package| (package.json["Alert"][0].clone(), package.json.get("MOS").is_some())).collect();
+    let by = |id: u16| json!({"AlertType": "urn:oma:at:dm:2.0:ServerInitiatedMgmt", "Data": {"NOTIFICATION-ID": id}});
+    assert_eq!(told, [(by(400), false), (by(500), true)]);
+    agent.stop().await;
+}
+
 #[tokio::test]
 async fn an_account_without_its_secret_takes_no_notification() {
     let setup = Setup {

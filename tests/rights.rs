@@ -151,6 +151,46 @@ async fn each_server_meets_only_what_its_bootstrap_and_its_rights_let_it() {
     two.agent.take().unwrap().stop().await;
 }
 
+/// TS 11.3: to be listed lets a server manage what it makes, or is given, and nothing that is there already.
+#[tokio::test]
+async fn what_a_bootstrap_lists_is_not_yet_a_servers_to_manage() {
+    let mut two = Two::new().await;
+    let shelf = two.create("bench").await;
+    let label = format!("{shelf}Label");
+    let write = two.offer("/label", &label, &json!({"Label": "mine"}));
+    let whole = two.offer("/whole", &shelf, &json!({"Label": "mine"}));
+    let commands = json!([
+        ["GET", label],
+        ["GET", format!("{SHELF}//Label")],
+        ["GET", format!("{SHELF}/*/Label")],
+        ["GET", format!("{SHELF}/(x)/Label?nv=(x)/Label:bench")],
+        ["HPUT", "{repository}/put", label],
+        ["HPOST", "{repository}/post", shelf],
+        write,
+        whole,
+        ["EXEC", label],
+        ["DELETE", shelf],
+        ["DELETE", format!("{SHELF}/*/")],
+        ["GET", SHELVES],
+        ["HPUT", "{repository}/all"],
+    ]);
+    let (first, refused) = two.session("guest", commands).await;
+    assert_eq!(
+        refused.statuses(),
+        [403, 404, 404, 404, 403, 403, 403, 403, 403, 403, 404, 404, 200],
+        "its bootstrap lists the object"
+    );
+    assert_eq!(miids(&first, SHELF), Some(json!([])));
+    let all = two.bench.repository.get("/all").unwrap().body;
+    assert!(!String::from_utf8(all.to_vec()).unwrap().contains(SHELF));
+    // What it makes is its own, and no other comes with it.
+    let own = two.create("guest").await;
+    let (first, made) = two.session("guest", json!([["GET", format!("{own}Label")], ["GET", label]])).await;
+    assert_eq!((made.statuses(), miids(&first, SHELF)), (vec![200, 403], Some(json!(["2"]))));
+    assert_eq!(two.statuses("bench", json!([["GET", label]])).await, [200]);
+    two.agent.take().unwrap().stop().await;
+}
+
 #[tokio::test]
 async fn a_creator_shares_what_is_its_own_and_takes_it_back() {
     let mut two = Two::new().await;
@@ -236,6 +276,16 @@ async fn all_instances_are_those_that_the_server_may_read() {
     };
     assert_eq!(sent("/guest"), [SHELVES, "urn:oma:mo:oma-sessioninfomo:1.0/1/", &format!("{SHELF}/2/")]);
     let bench = sent("/bench");
+    // All of them, and no other: those that MOS lists, less what the server may not read.
+    let (first, _) = two.session("bench", json!([])).await;
+    let mut listed = Vec::new();
+    for mo in first.json["MOS"].as_array().unwrap() {
+        for miid in mo["MIID"].as_array().unwrap() {
+            listed.push(format!("{}/{}/", mo["MOID"].as_str().unwrap(), miid.as_str().unwrap()));
+        }
+    }
+    listed.sort();
+    assert_eq!(bench, listed);
     assert!(bench.contains(&format!("{SHELF}/1/")) && bench.contains(&BENCHES.to_owned()), "{bench:?}");
     assert!(
         !bench.contains(&format!("{SHELF}/2/")) && !bench.contains(&format!("{DMACC}/guest/")),

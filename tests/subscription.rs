@@ -15,6 +15,7 @@ use omadm_agent::lab::{Options, Reply, Script, Server, files};
 use omadm_agent::package::Profile;
 use serde_json::{Value, json};
 
+use support::figure::{figure, put_figure};
 use support::{Agent, BENCH, Bench, DMACC, LIMIT, SECRET, SERVER_ID, Setup, commands, ddf};
 
 /// An object whose leaves come from the store, a file, and a program.
@@ -226,6 +227,51 @@ async fn a_subtree_is_put_whole_and_changes_elsewhere_put_nothing() {
     assert_eq!(whole.as_array().map(Vec::len), Some(1));
     let single = rig.puts().iter().filter(|put| value(put) == 7).count();
     assert_eq!(single, 1, "{:?}", rig.values());
+    agent.stop().await;
+}
+
+/// Nodes that come, change, and go: each time all of the subtree is put, as it is then.
+#[tokio::test]
+async fn a_subtree_is_put_whole_each_time_that_anything_in_it_changes() {
+    let rig = Rig::new("").await;
+    put_figure(&rig.bench.gateway);
+    let agent = rig.bench.start().await;
+    let subtree = figure("left/Data");
+    rig.subscribe(&agent, &subtree).await;
+    let entry = |date: &str, value: &str| json!({"Date": date, "Value": value});
+    let (one, two, three) = (entry("12.1", "a"), entry("12.2", "b"), entry("12.9", "z"));
+    let document = json!({"MOData": {"9": three}}).to_string();
+    rig.bench.repository.put("/nine", "application/dmmo+json", document);
+    let nine = format!("{}/nine", rig.bench.repository_server.origin());
+    let arrives = async |wanted: Value| {
+        let arrived = rig.bench.tape.until(LIMIT, |_| rig.values().last() == Some(&wanted)).await;
+        assert!(arrived, "{wanted}: {:?}\n{}", rig.values(), agent.log());
+    };
+    let statuses = rig.session(&agent, json!([["HGET", nine, figure("left/Data/9")]])).await;
+    assert_eq!(statuses, [200]);
+    arrives(json!({"1": one, "2": two, "9": three})).await;
+    assert_eq!(rig.session(&agent, json!([["DELETE", figure("left/Data/1")]])).await, [200]);
+    arrives(json!({"2": two, "9": three})).await;
+    rig.bench.repository.put("/value", "text/plain", "c");
+    let value = format!("{}/value", rig.bench.repository_server.origin());
+    let statuses = rig.session(&agent, json!([["HGET", value, figure("left/Data/2/Value")]])).await;
+    assert_eq!(statuses, [200]);
+    arrives(json!({"2": entry("12.2", "c"), "9": three})).await;
+    // A sibling, the same node of another instance: nothing of the subtree.
+    let others = json!([
+        ["HGET", value, figure("left/Setting")],
+        ["HGET", value, figure("right/Data/2/Value")],
+        ["DELETE", figure("right/Data/1")],
+    ]);
+    assert_eq!(rig.session(&agent, others).await, [200; 3]);
+    assert_eq!(rig.session(&agent, json!([["DELETE", figure("left/Data/9")]])).await, [200]);
+    arrives(json!({"2": entry("12.2", "c")})).await;
+    assert_eq!(rig.puts().len(), 4, "{:?}", rig.values());
+    for put in rig.puts() {
+        let json: Value = serde_json::from_slice(&put.body).unwrap();
+        assert_eq!((put.method.as_str(), put.path.as_str()), ("PUT", "/there"));
+        assert_eq!((json.as_array().unwrap().len(), &json[0]["ClientURI"]), (1, &json!(subtree)));
+    }
     agent.stop().await;
 }
 

@@ -1,0 +1,253 @@
+//! What a DDF says of a node, held to by the agent: what commands it allows (TS 6.3.1, 14.1.1), and what JSON it is
+//! (TS 7.5), seen from a server.
+#![allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "a bench fails by panicking")]
+
+mod support;
+
+use omadm_agent::lab::notifier::Notification;
+use serde_json::{Map, Value, json};
+
+use support::{Agent, BENCH, Bench, DEVINFO, DMACC, SESSIONINFO, ddf};
+
+const GATE: &str = "urn:x-omadm:mo:gate:1.0";
+const FORMS: &str = "urn:x-omadm:mo:forms:1.0";
+/// The access types of the DDF that a command needs.
+const TYPES: [&str; 5] = ["Get", "Replace", "Add", "Delete", "Exec"];
+
+/// One session: what the statuses of these commands are.
+async fn session(bench: &Bench, agent: &Agent, number: usize, commands: Vec<Value>) -> Vec<u64> {
+    bench.play(json!([commands]));
+    bench.session(agent, number).await;
+    bench.statuses().pop().unwrap()
+}
+
+/// The JSON of a GET's part in the last Package#3.
+fn shown(bench: &Bench, position: usize) -> Value {
+    let last = bench.packages().into_iter().rfind(|package| !package.initiation).unwrap();
+    serde_json::from_slice(&last.part(position).unwrap().body).unwrap()
+}
+
+/// Two leaves for each of the 32 sets of access types: one that is there, one that is not.
+fn put_gate(bench: &Bench) {
+    let mut nodes = String::new();
+    let mut mapping = "instances = [{ miid = \"1\", data = \"gate.json\" }]\n".to_owned();
+    let mut there = Map::new();
+    for set in 0..32 {
+        let access: String = types(set).map(|kind| format!("<{kind}/>")).collect();
+        for name in [format!("There{set}"), format!("Gone{set}")] {
+            let leaf = ddf::node(&name, "chr", "Get", "ZeroOrOne", "");
+            nodes += &leaf
+                .replace("<AccessType><Get/></AccessType>", &format!("<AccessType>{access}</AccessType>"));
+            if types(set).any(|kind| kind == "Exec") {
+                mapping += &format!(
+                    "[node.{name}]\nexec = {{ run = [\"@folder@/count\", \"@folder@/counted\"] }}\n"
+                );
+            }
+        }
+        there.insert(format!("There{set}"), json!("old"));
+    }
+    let root = ddf::node("Gate", "node", "Get", "One", &nodes);
+    ddf::put(&bench.gateway, GATE, "Gate", &root, &mapping);
+    bench.gateway.put_mo("gate", "gate.json", &Value::Object(there).to_string()).unwrap();
+}
+
+fn types(set: usize) -> impl Iterator<Item = &'static str> {
+    TYPES.into_iter().enumerate().filter(move |(at, _)| set >> at & 1 == 1).map(|(_, kind)| kind)
+}
+
+#[tokio::test]
+async fn a_node_allows_the_commands_of_its_access_types_and_no_other() {
+    let bench = Bench::new().await;
+    put_gate(&bench);
+    bench.repository.put("/new", "text/plain", "new");
+    bench.repository.put("/json", "application/dmmo+json", json!({"MOData": "newer"}).to_string());
+    let agent = bench.start().await;
+    let to = |path: &str| format!("{}/{path}", bench.repository_server.origin());
+    let (mut commands, mut expected, mut names) = (Vec::new(), Vec::new(), Vec::new());
+    let mut executed = 0;
+    let mut readable = Vec::new();
+    for set in 0..32 {
+        let allows = |kind: &str| types(set).any(|one| one == kind);
+        let or_405 = |allowed: bool| if allowed { 200 } else { 405 };
+        let (name, node) = (format!("There{set}"), format!("{GATE}//There{set}"));
+        let gone = format!("{GATE}//Gone{set}");
+        let (get, exec) = (or_405(allows("Get")), or_405(allows("Exec")));
+        executed += usize::from(allows("Exec"));
+        if allows("Get") && !allows("Delete") {
+            readable.push((name.clone(), json!(if allows("Replace") { "new" } else { "old" })));
+        }
+        if allows("Get") && allows("Add") {
+            readable.push((format!("Gone{set}"), json!("new")));
+        }
+        for (command, status) in [
+            (json!(["GET", node]), get),
+            (json!(["HPUT", to("put"), node]), get),
+            (json!(["HPOST", to("post"), node]), get),
+            (json!(["HGET", to("new"), node]), or_405(allows("Replace"))),
+            (json!(["EXEC", node]), exec),
+            (json!(["DELETE", node]), or_405(allows("Delete"))),
+            (json!(["HGET", to("new"), gone]), or_405(allows("Add"))),
+        ] {
+            names.push(format!("{command} of {:?}", types(set).collect::<Vec<_>>()));
+            commands.push(command);
+            expected.push(status);
+        }
+    }
+    let statuses = session(&bench, &agent, 1, commands).await;
+    for ((found, expected), name) in statuses.iter().zip(&expected).zip(&names) {
+        assert_eq!(found, expected, "{name}");
+    }
+    assert_eq!(statuses.len(), expected.len());
+    assert_eq!(bench.counted(), executed);
+    // What may not be read is in no serialisation either, and what was refused has changed nothing.
+    let put = json!(["HPUT", to("whole"), format!("{GATE}//")]);
+    let whole = session(&bench, &agent, 2, vec![json!(["GET", format!("{GATE}//")]), put]).await;
+    assert_eq!(whole, [200, 200]);
+    let readable = Value::Object(readable.into_iter().collect());
+    assert_eq!(shown(&bench, 1)["MOData"]["Gate"], readable);
+    let sent: Value = serde_json::from_slice(&bench.repository.get("/whole").unwrap().body).unwrap();
+    assert_eq!(sent[0]["MOData"]["Gate"], readable);
+    agent.stop().await;
+}
+
+/// TS 11.4: its root is there once, can be read, and nothing else.
+#[tokio::test]
+async fn session_info_is_there_once_and_is_nobodys_to_change() {
+    let bench = Bench::new().await;
+    let origin = bench.repository_server.origin();
+    let root = format!("{SESSIONINFO}//");
+    let document = json!({"MOID": SESSIONINFO, "MOData": {"SessionInfoMO": {"CBT": 3, "ROAMING": 1}}});
+    bench.repository.put("/info", "application/dmmo+json", document.to_string());
+    bench.play(json!([[
+        ["GET", root],
+        ["GET", format!("{SESSIONINFO}/*/")],
+        ["HGET", format!("{origin}/info"), root],
+        ["HGET", format!("{origin}/info")],
+        ["HGET", format!("{origin}/info"), format!("{SESSIONINFO}/2/")],
+        ["DELETE", root],
+        ["EXEC", root],
+        ["GET", root],
+    ]]));
+    let agent = bench.start().await;
+    bench.send(&Notification { request_mos: true, ..bench.notification() }).await;
+    bench.ended(&agent, 1).await;
+    assert_eq!(bench.statuses(), [[200, 200, 405, 405, 404, 405, 405, 200]]);
+    let mos = bench.packages()[0].json["MOS"].as_array().unwrap().clone();
+    let listed: Vec<_> = mos.iter().filter(|mo| mo["MOID"] == SESSIONINFO).collect();
+    assert_eq!((listed.len(), listed[0]["MIID"].as_array().unwrap().len()), (1, 1));
+    let whole = shown(&bench, 1);
+    assert_eq!(whole["MOID"], SESSIONINFO);
+    assert_eq!(whole["MOData"], json!({"SessionInfoMO": {"CBT": 0, "ROAMING": 2}}), "loopback is no bearer");
+    assert_eq!(shown(&bench, 2).as_array().unwrap().len(), 1);
+    assert_eq!(shown(&bench, 8), whole);
+    agent.stop().await;
+}
+
+/// A format, a value as its source has it, and as JSON has it; what is of the format as well; what is not.
+fn forms() -> Vec<(&'static str, &'static str, Value, Value, Vec<Value>)> {
+    vec![
+        ("int", "7", json!(7), json!(-8), vec![json!("7"), json!(7.5), json!(true), json!([7]), json!({})]),
+        ("float", "2.5", json!(2.5), json!(-0.25), vec![json!("2.5"), json!(true), json!([])]),
+        ("bool", "true", json!(true), json!(false), vec![json!("true"), json!(1), json!(0)]),
+        ("chr", "7", json!("7"), json!("true"), vec![json!(7), json!(true), json!(["7"]), json!({"x": "7"})]),
+        ("xml", "<a/>", json!("<a/>"), json!("<b>1</b>"), vec![json!(1), json!({"a": ""})]),
+        ("date", "2026-01-31", json!("2026-01-31"), json!("2026-02-01"), vec![json!(20_260_131)]),
+        ("time", "12:00:00Z", json!("12:00:00Z"), json!("13:00:00Z"), vec![json!(12)]),
+        ("bin", "AP8=", json!("AP8="), json!("AAE="), vec![json!("?"), json!([0, 255]), json!(0)]),
+        ("b64", "AP8=", json!("AP8="), json!("AAE="), vec![json!("?"), json!(255)]),
+        ("null", "", Value::Null, Value::Null, vec![json!(""), json!(0), json!({}), json!(false)]),
+    ]
+}
+
+#[tokio::test]
+async fn each_format_has_its_own_json_wherever_it_comes_from_and_takes_no_other() {
+    let bench = Bench::new().await;
+    let (mut nodes, mut mapping) = (String::new(), "instances = [\"1\"]\n".to_owned());
+    for (format, text, ..) in forms() {
+        nodes += &ddf::node(&format!("from-{format}"), format, "Get", "One", "");
+        mapping += &format!("[node.from-{format}]\nget = {{ value = \"{text}\" }}\n");
+        nodes += &ddf::node(format, format, "Add Get Replace", "ZeroOrOne", "");
+    }
+    let root = ddf::node("Forms", "node", "Get Replace", "One", &nodes);
+    ddf::put(&bench.gateway, FORMS, "Forms", &root, &mapping);
+    let agent = bench.start().await;
+    let document = |path: &str, data: Value| {
+        bench.repository.put(path, "application/dmmo+json", json!({"MOData": data}).to_string());
+        json!(["HGET", format!("{}{path}", bench.repository_server.origin()), format!("{FORMS}//")])
+    };
+    let whole = json!(["GET", format!("{FORMS}//")]);
+    let sources = forms().into_iter().map(|(format, _, json, ..)| (format!("from-{format}"), json));
+    let sources: Map<String, Value> = sources.collect();
+    let all = |pick: fn(&(&str, &str, Value, Value, Vec<Value>)) -> Value| -> Map<String, Value> {
+        forms().iter().map(|form| (form.0.to_owned(), pick(form))).collect()
+    };
+    let (first, second) = (all(|form| form.2.clone()), all(|form| form.3.clone()));
+    let with = |own: &Map<String, Value>| {
+        Value::Object(sources.clone().into_iter().chain(own.clone()).collect::<Map<_, _>>())
+    };
+
+    let store = |path: &str, own: &Map<String, Value>| document(path, json!({"Forms": own}));
+    let commands =
+        vec![whole.clone(), store("/1", &first), whole.clone(), store("/2", &second), whole.clone()];
+    assert_eq!(session(&bench, &agent, 1, commands).await, [200; 5]);
+    assert_eq!(shown(&bench, 1)["MOData"]["Forms"], with(&Map::new()));
+    assert_eq!(shown(&bench, 3)["MOData"]["Forms"], with(&first));
+    assert_eq!(shown(&bench, 5)["MOData"]["Forms"], with(&second));
+
+    // One value of another type, and none of the document is taken: alone, and among good ones.
+    let mut wrong = Vec::new();
+    for (at, (format, .., others)) in forms().into_iter().enumerate() {
+        for (number, other) in others.into_iter().enumerate() {
+            let mut own = first.clone();
+            own.insert(format.to_owned(), other.clone());
+            wrong.push(store(&format!("/{at}/{number}/all"), &own));
+            let mut leaf = document(&format!("/{at}/{number}/leaf"), json!({ format: other }));
+            leaf[2] = json!(format!("{FORMS}//{format}"));
+            wrong.push(leaf);
+        }
+    }
+    let count = wrong.len();
+    wrong.push(whole.clone());
+    let statuses = session(&bench, &agent, 2, wrong).await;
+    assert_eq!(statuses[..count], vec![500; count]);
+    assert_eq!(shown(&bench, count + 1)["MOData"]["Forms"], with(&second));
+    agent.kill().await;
+
+    let agent = bench.start().await;
+    assert_eq!(session(&bench, &agent, 3, vec![whole]).await, [200]);
+    assert_eq!(shown(&bench, 1)["MOData"]["Forms"], with(&second), "it is stored as what it is");
+    agent.stop().await;
+}
+
+/// TS 6.3: whoever has an MO's name or a part of it has the way to its description.
+#[tokio::test]
+async fn every_object_comes_with_the_link_to_its_own_description() {
+    let bench = Bench::new().await;
+    let moids = [DEVINFO, DMACC, SESSIONINFO, BENCH];
+    bench
+        .play(json!([moids.map(|moid| json!(["GET", format!("{moid}//")])), [["HPUT", "{repository}/all"]]]));
+    let agent = bench.start().await;
+    bench.send(&Notification { request_mos: true, ..bench.notification() }).await;
+    bench.ended(&agent, 1).await;
+    let packages = bench.packages();
+    let listed: Map<String, Value> = packages[0].json["MOS"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|mo| (mo["MOID"].as_str().unwrap().to_owned(), mo["DDF"].clone()))
+        .collect();
+    assert_eq!(listed[BENCH], "https://omadm.example/ddf/bench", "as its mapping says");
+    let mut links: Vec<&str> = listed.values().map(|link| link.as_str().unwrap()).collect();
+    links.sort_unstable();
+    links.dedup();
+    assert_eq!(links.len(), listed.len(), "each has its own");
+    for (at, moid) in moids.iter().enumerate() {
+        let whole: Value = serde_json::from_slice(&packages[1].part(at + 1).unwrap().body).unwrap();
+        assert_eq!(whole["DDF"], listed[*moid], "{moid}");
+    }
+    let sent: Value = serde_json::from_slice(&bench.repository.get("/all").unwrap().body).unwrap();
+    for one in sent.as_array().unwrap() {
+        assert_eq!(one["DDF"], listed[one["MOID"].as_str().unwrap()], "{one}");
+    }
+    agent.stop().await;
+}
