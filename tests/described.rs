@@ -144,7 +144,9 @@ async fn session_info_is_there_once_and_is_nobodys_to_change() {
 }
 
 /// A format, a value as its source has it, and as JSON has it; what is of the format as well; what is not.
-fn forms() -> Vec<(&'static str, &'static str, Value, Value, Vec<Value>)> {
+type Form = (&'static str, &'static str, Value, Value, Vec<Value>);
+
+fn forms() -> Vec<Form> {
     vec![
         ("int", "7", json!(7), json!(-8), vec![json!("7"), json!(7.5), json!(true), json!([7]), json!({})]),
         ("float", "2.5", json!(2.5), json!(-0.25), vec![json!("2.5"), json!(true), json!([])]),
@@ -178,7 +180,7 @@ async fn each_format_has_its_own_json_wherever_it_comes_from_and_takes_no_other(
     let whole = json!(["GET", format!("{FORMS}//")]);
     let sources = forms().into_iter().map(|(format, _, json, ..)| (format!("from-{format}"), json));
     let sources: Map<String, Value> = sources.collect();
-    let all = |pick: fn(&(&str, &str, Value, Value, Vec<Value>)) -> Value| -> Map<String, Value> {
+    let all = |pick: fn(&Form) -> Value| -> Map<String, Value> {
         forms().iter().map(|form| (form.0.to_owned(), pick(form))).collect()
     };
     let (first, second) = (all(|form| form.2.clone()), all(|form| form.3.clone()));
