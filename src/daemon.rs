@@ -7,7 +7,6 @@ mod doorkeeper;
 mod ending;
 mod loading;
 mod local;
-mod network;
 mod registrations;
 mod renewal;
 mod schedule;
@@ -26,7 +25,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Instant;
 
 use tokio::net::UdpSocket;
-use tokio::sync::{mpsc, watch};
+use tokio::sync::{Semaphore, mpsc, watch};
 use tokio::task::{Id, JoinSet};
 
 use crate::alert::Place;
@@ -34,7 +33,7 @@ use crate::config::Problems;
 use crate::exec::Programs;
 use crate::notification::listener;
 use crate::push::bridge::{Bridge, Task};
-use crate::session::{Ended, Queue, Random, Room};
+use crate::session::{Ended, Queue, Random};
 use crate::store::{Store, StoreError};
 use crate::subscription::Subscriptions;
 use crate::world::World;
@@ -43,7 +42,6 @@ use bootstrapping::{Bootstrapped, Bootstrapping};
 use clock::{Clock, Wait};
 use doorkeeper::Doorkeeper;
 use loading::Loader;
-use network::Network;
 use registrations::Attempt;
 use sim::Sim;
 use supervisor::Supervisor;
@@ -91,8 +89,7 @@ struct Daemon {
     sessions: JoinSet<Ended>,
     /// Whom each session's task is with.
     places: HashMap<Id, Place>,
-    room: Room,
-    network: Network,
+    places_at_work: Arc<Semaphore>,
     programs: Programs,
     subscriptions: Subscriptions,
     triggers: Triggers,
@@ -164,7 +161,7 @@ pub async fn run(
     daemon.supervisor.ready(&status);
 
     loop {
-        daemon.start_due().await;
+        daemon.start_due();
         daemon.start_registrations();
         daemon.start_bootstrap();
         let wake = daemon.next_wake();
@@ -182,7 +179,6 @@ pub async fn run(
             () = daemon.store.accounts_changed() => daemon.accounts_changed().await,
             Some(request) = requests.recv() => daemon.local(request).await,
             () = daemon.watcher.changed() => {}
-            () = daemon.network.changed() => daemon.network_changed(),
             () = daemon.sim.changed() => daemon.sim_changed(),
             () = daemon.subscriptions.turn(&daemon.world, &mut *daemon.random) => {}
             set = clock::settled(daemon.clock_wait.as_ref(), &daemon.clock) => daemon.clock_settled(set),

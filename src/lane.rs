@@ -4,19 +4,34 @@
 //! gives it a time limit. Work that does not come back keeps its thread, for no thread can be taken from a system call
 //! that hangs; a lane has a bound of them, and shares none with another lane or with the store. A process ends without
 //! waiting for any of them.
+//!
+//! Work on a file goes [`Lane::at`] its path: then one that hangs costs one thread and one time limit, however many
+//! nodes are there. Healthy work has its own threads: what hangs gives up its place among them, and keeps one of the
+//! many that there may be.
 
+use std::path::PathBuf;
 use std::sync::OnceLock;
 use std::time::Duration;
 
 use tokio::runtime::{Builder, Runtime};
+use tokio::sync::Semaphore;
+use tokio::time::{Instant, timeout_at};
+
+mod mounts;
+mod places;
+
+pub use places::Spot;
+use places::{Held, Places};
 
 /// Files, folders and attributes of the machine that is managed.
-pub static FILES: Lane = Lane::new("files", 16, Duration::from_secs(10));
+pub static FILES: Lane = Lane::new("files", 96, Duration::from_secs(10));
 /// The C library's name resolution.
 pub static NAMES: Lane = Lane::new("names", 16, Duration::from_secs(30));
 /// Reading large documents: what takes long there is the processor's work.
 pub static DOCUMENTS: Lane = Lane::new("documents", 2, Duration::from_secs(60));
 
+/// So much work on files is under way at one time, besides what hangs.
+const MOST_WORKING: usize = 8;
 /// A thread that has no work for this long is given up, and its stack with it.
 const IDLE_THREAD: Duration = Duration::from_secs(2);
 
@@ -28,6 +43,8 @@ pub struct Lane {
     limit: Duration,
     /// Made when first needed, and never dropped: dropping it would wait for what hangs.
     pool: OnceLock<Option<Runtime>>,
+    places: Places,
+    working: Semaphore,
 }
 
 /// Why work on a lane has no result.
@@ -39,13 +56,17 @@ pub enum Stuck {
     /// It could not be begun, or was broken off.
     #[error("the work on {0} was not done: no thread is to be had")]
     NoThread(&'static str),
+    /// What was begun there before hangs: nothing more is, until it has come back.
+    #[error("{} has not answered for {} s, and is not asked again before it does", .0.display(), .1.as_secs())]
+    Hangs(PathBuf, Duration),
 }
 
 impl Lane {
     /// At most `threads` threads, made when they are needed; each piece of work has `limit` from when it is asked for.
     #[must_use]
     pub const fn new(name: &'static str, threads: usize, limit: Duration) -> Self {
-        Self { name, threads, limit, pool: OnceLock::new() }
+        let working = Semaphore::const_new(MOST_WORKING);
+        Self { name, threads, limit, pool: OnceLock::new(), places: Places::new(limit), working }
     }
 
     /// Does `work` on a thread of the lane, within the lane's limit.
@@ -63,6 +84,56 @@ impl Lane {
             Err(_) => {
                 task.abort();
                 Err(Stuck::Late(self.limit))
+            }
+        }
+    }
+
+    /// Does `work` on the file or folder `path` on a thread of the lane, within the lane's limit, alone of all work
+    /// there. Where it goes further than `path` it says so, by [`Spot::enter`].
+    ///
+    /// # Errors
+    /// [`Stuck`]: what has begun goes on unheard; what has not never begins. [`Stuck::Hangs`] at once where earlier
+    /// work hangs.
+    pub async fn at<T: Send + 'static>(
+        &'static self,
+        path: PathBuf,
+        work: impl FnOnce(&Spot<'_>) -> T + Send + 'static,
+    ) -> Result<T, Stuck> {
+        let pool = self.pool.get_or_init(|| self.make()).as_ref().ok_or(Stuck::NoThread(self.name))?;
+        let deadline = Instant::now() + self.limit;
+        let late = |_| Stuck::Late(self.limit);
+        let mut work = work;
+        loop {
+            // Whoever ends while this is looked at has not gone unseen.
+            let mut ended = std::pin::pin!(self.places.ended.notified());
+            ended.as_mut().enable();
+            let place = timeout_at(deadline, self.working.acquire()).await.map_err(late)?;
+            if self.places.hanging().saturating_add(MOST_WORKING) >= self.threads {
+                return Err(Stuck::NoThread(self.name));
+            }
+            let file = path.clone();
+            let mut task = pool.handle().spawn_blocking(move || {
+                let spot = self.places.begin();
+                match spot.reach(&file) {
+                    Ok(()) => Ok(work(&spot)),
+                    Err(held) => Err((held, work)),
+                }
+            });
+            let done = timeout_at(deadline, &mut task).await.map_err(|_| {
+                task.abort();
+                Stuck::Late(self.limit)
+            })?;
+            drop(place);
+            match done.map_err(|_| Stuck::NoThread(self.name))? {
+                Ok(done) => return Ok(done),
+                Err((Held::Hangs(stuck), _)) => return Err(stuck),
+                Err((Held::Busy(until), again)) => {
+                    work = again;
+                    let until = deadline.min(until.into());
+                    if timeout_at(until, ended).await.is_err() && until == deadline {
+                        return Err(Stuck::Late(self.limit));
+                    }
+                }
             }
         }
     }
@@ -107,5 +178,66 @@ mod tests {
         drop(release);
         assert_eq!(LANE.run(|| 2).await, Ok(2), "the thread is back");
         assert!(!begun.load(Ordering::Relaxed), "what was given up before it began never begins");
+    }
+
+    #[tokio::test]
+    async fn what_hangs_at_a_path_takes_one_thread_and_one_limit_however_often_it_is_asked() {
+        static LANE: Lane = Lane::new("path", 64, Duration::from_millis(500));
+        let folder = tempfile::tempdir().unwrap();
+        let [dead, well] = ["dead", "well"].map(|name| folder.path().join(name));
+        let link = folder.path().join("link");
+        std::os::unix::fs::symlink(&dead, &link).unwrap();
+        let (release, hanging) = channel::<()>();
+        let begun = std::time::Instant::now();
+        let first = LANE.at(dead.clone(), move |_| hanging.recv().is_ok());
+        let touched = Arc::new(AtomicBool::new(false));
+        let second = async {
+            // The first is there before.
+            tokio::time::sleep(Duration::from_millis(50)).await;
+            let touches = Arc::clone(&touched);
+            LANE.at(link.clone(), move |_| touches.store(true, Ordering::Relaxed)).await
+        };
+        let (first, second) = tokio::join!(first, second);
+        assert_eq!(first, Err(Stuck::Late(LANE.limit)));
+        assert!(matches!(&second, Err(Stuck::Hangs(place, _)) if *place == dead), "{second:?}");
+        for _ in 0..200 {
+            assert!(matches!(LANE.at(dead.clone(), |_| ()).await, Err(Stuck::Hangs(..))));
+            assert_eq!(LANE.at(well.clone(), |_| 7).await, Ok(7), "others are well");
+            let through = LANE.at(well.clone(), |spot| spot.enter(std::path::Path::new("/")).is_ok()).await;
+            assert_eq!(through, Ok(true));
+        }
+        let way = dead.clone();
+        let within = LANE.at(well.clone(), move |spot| spot.enter(&way)).await.unwrap();
+        assert!(matches!(within, Err(Stuck::Hangs(..))), "nor on the way of other work");
+        assert!(begun.elapsed() < LANE.limit * 20, "each would have waited");
+        assert!(!touched.load(Ordering::Relaxed));
+        drop(release);
+        while LANE.at(dead.clone(), |_| 8).await != Ok(8) {
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+    }
+
+    #[tokio::test]
+    async fn as_many_hang_as_may_and_the_rest_goes_on() {
+        static LANE: Lane = Lane::new("many", 64, Duration::from_millis(300));
+        let (release, hanging) = channel::<()>();
+        let hanging = Arc::new(std::sync::Mutex::new(hanging));
+        let all = (0..40).map(|number| {
+            let hanging = Arc::clone(&hanging);
+            let work = move |_: &Spot<'_>| hanging.lock().unwrap().recv().is_ok();
+            tokio::spawn(LANE.at(format!("/nowhere{number}").into(), work))
+        });
+        for task in all.collect::<Vec<_>>() {
+            assert!(task.await.unwrap().is_err());
+        }
+        // Those that had no place in time never began; they come one after the other.
+        for number in 0..40 {
+            let hanging = Arc::clone(&hanging);
+            let work = move |_: &Spot<'_>| hanging.lock().unwrap().recv().is_ok();
+            assert!(LANE.at(format!("/nowhere{number}").into(), work).await.is_err());
+        }
+        assert_eq!(LANE.at("/".into(), |_| 7).await, Ok(7));
+        assert!(LANE.places.hanging() >= 40);
+        drop(release);
     }
 }

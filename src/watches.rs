@@ -1,6 +1,8 @@
 //! Files that values come from, watched with inotify(7): on the agent's own thread, and for what changes them
 //! only, while `notify` would wake up for each that is merely opened.
 //!
+//! Only local folders are watched: of others the kernel tells half, and to watch one may hang.
+//!
 //! Folders are watched, not files: a file is replaced by renaming another one over it, and may not be there yet.
 //! Symbolic links on the way count as what they are, names that can come to lead elsewhere. Of the folders further up,
 //! only their own end counts: what else happens in them wakes nobody.
@@ -10,12 +12,13 @@ use std::ffi::{OsStr, OsString};
 use std::io::{self, ErrorKind};
 use std::os::fd::AsFd as _;
 use std::path::{Component, Path, PathBuf};
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use nix::sys::inotify::{AddWatchFlags, InitFlags, Inotify, InotifyEvent, WatchDescriptor};
 use tokio::net::unix::pipe::Receiver;
 
 use crate::backend::{self, Dependencies};
+use crate::lane::{FILES, Spot};
 
 /// The kernel follows as many.
 const MOST_LINKS: usize = 40;
@@ -53,6 +56,9 @@ type Interests<K> = BTreeSet<(K, What)>;
 
 /// What of which folder that exists.
 type Place = (PathBuf, What);
+
+/// Whether a path may be touched.
+type May<'m> = &'m dyn Fn(&Path) -> bool;
 
 /// What of a folder somebody wants to know of. That the folder itself goes or moves concerns everybody.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -92,14 +98,25 @@ impl<K: Ord + Clone> Watches<K> {
         Ok(Self { inotify, readiness, folders: Mutex::default() })
     }
 
-    /// Watches what `id` depends on, and nothing else for it. False where the kernel would not tell of every change.
-    /// What happened to it before and was not told yet may stay untold: look at it after this. May block.
-    pub fn set(&self, id: &K, dependencies: &Dependencies) -> bool {
-        let mut places = places_of(dependencies);
+    /// Watches what `id` depends on, and nothing else for it. False where the kernel would not tell of every change, or
+    /// a file system does not answer. What happened to it before and was not told yet may stay untold: look at it after
+    /// this.
+    pub async fn follow(self: &Arc<Self>, id: K, dependencies: Dependencies) -> bool
+    where
+        K: Send + Sync + 'static,
+    {
+        let watches = Arc::clone(self);
+        let set = move |spot: &Spot<'_>| watches.set(&id, &dependencies, &|path| spot.enter(path).is_ok());
+        FILES.at("/".into(), set).await.unwrap_or(false)
+    }
+
+    /// `may` says whether a path may be touched: who hangs there before has others kept away.
+    fn set(&self, id: &K, dependencies: &Dependencies, may: May<'_>) -> bool {
+        let mut places = places_of(dependencies, may);
         for _ in 0..MOST_TURNS {
             let all = self.watch(id, &places);
             // What has come to be before its folder was watched, nobody tells.
-            let now = places_of(dependencies);
+            let now = places_of(dependencies, may);
             if now == places {
                 return all;
             }
@@ -108,14 +125,16 @@ impl<K: Ord + Clone> Watches<K> {
         false
     }
 
-    fn watch(&self, id: &K, places: &BTreeSet<Place>) -> bool {
-        let mut all = places.len() <= MOST_PLACES;
-        all &= places.iter().take(MOST_PLACES).all(|(folder, _)| backend::is_told(folder));
+    fn watch(&self, id: &K, (places, all): &(BTreeSet<Place>, bool)) -> bool {
+        let mut all = *all && places.len() <= MOST_PLACES;
+        let first = places.iter().take(MOST_PLACES);
+        let told: Vec<&Place> = first.filter(|(folder, _)| backend::is_told(folder)).collect();
+        all &= told.len() == places.len();
         // Nobody may give up a watch between the kernel's answer and the note of who else wants it.
         let mut folders = self.folders();
         // Anew, for a watch only ever grows: a folder whose missing name has come would wake for all that is in it.
         self.forget(&mut folders, |known| known == id);
-        for (folder, what) in places.iter().take(MOST_PLACES) {
+        for (folder, what) in told {
             match self.inotify.add_watch(folder, what.mask()) {
                 Ok(watch) => {
                     folders.entry(watch).or_default().insert((id.clone(), what.clone()));
@@ -193,23 +212,25 @@ impl<K: Ord + Clone> Watches<K> {
     }
 }
 
-fn places_of(dependencies: &Dependencies) -> BTreeSet<Place> {
-    let mut places = BTreeSet::new();
+/// All that is to be watched, and whether that is all there is.
+fn places_of(dependencies: &Dependencies, may: May<'_>) -> (BTreeSet<Place>, bool) {
+    let (mut places, mut all) = (BTreeSet::new(), true);
     for file in &dependencies.files {
-        on_the_way(file, &mut places);
+        all &= on_the_way(file, &mut places, may);
     }
     for folder in &dependencies.folders {
-        on_the_way(folder, &mut places);
-        if folder.is_dir() {
+        let there = on_the_way(folder, &mut places, may);
+        all &= there;
+        if there && folder.is_dir() {
             places.insert((folder.clone(), What::All));
         }
     }
-    places
+    (places, all)
 }
 
 /// Adds what decides which file `path` is: each folder and symbolic link on the way, and the file itself, or the first
-/// name that is not there.
-fn on_the_way(path: &Path, places: &mut BTreeSet<Place>) {
+/// name that is not there. False where it may not be looked at.
+fn on_the_way(path: &Path, places: &mut BTreeSet<Place>, may: May<'_>) -> bool {
     let mut at = PathBuf::from("/");
     let mut rest: VecDeque<OsString> = names(path).collect();
     let mut links = 0;
@@ -219,6 +240,9 @@ fn on_the_way(path: &Path, places: &mut BTreeSet<Place>) {
             continue;
         }
         let next = at.join(&name);
+        if !may(&next) {
+            return false;
+        }
         let target = match next.symlink_metadata() {
             Ok(found) if found.is_symlink() && links < MOST_LINKS => next.read_link().ok(),
             Ok(_) if !rest.is_empty() => {
@@ -229,7 +253,7 @@ fn on_the_way(path: &Path, places: &mut BTreeSet<Place>) {
             _ => None,
         };
         places.insert((at.clone(), What::Name(name)));
-        let Some(target) = target else { return };
+        let Some(target) = target else { return true };
         links += 1;
         if target.is_absolute() {
             at = PathBuf::from("/");
@@ -238,6 +262,7 @@ fn on_the_way(path: &Path, places: &mut BTreeSet<Place>) {
             rest.push_front(name);
         }
     }
+    true
 }
 
 fn names(path: &Path) -> impl DoubleEndedIterator<Item = OsString> + '_ {
@@ -256,6 +281,12 @@ mod tests {
     use std::time::Duration;
 
     use super::*;
+
+    impl Watches<&'static str> {
+        fn look(&self, id: &'static str, dependencies: &Dependencies) -> bool {
+            self.set(&id, dependencies, &|_| true)
+        }
+    }
 
     fn files(files: &[PathBuf]) -> Dependencies {
         Dependencies { files: files.iter().cloned().collect(), ..Dependencies::default() }
@@ -276,7 +307,7 @@ mod tests {
         let [file, other] = ["file", "other"].map(|name| folder.path().join(name));
         fs::write(&file, "x").unwrap();
         let watches = Watches::<&str>::new().unwrap();
-        assert!(watches.set(&"a", &files(std::slice::from_ref(&file))));
+        assert!(watches.look("a", &files(std::slice::from_ref(&file))));
         fs::read(&file).unwrap();
         fs::write(&other, "x").unwrap();
         assert_eq!(told(&watches).await, [""; 0], "nobody asked for that one");
@@ -298,7 +329,7 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let file = folder.path().join("a/b/file");
         let watches = Watches::<&str>::new().unwrap();
-        let look = || watches.set(&"a", &files(std::slice::from_ref(&file)));
+        let look = || watches.look("a", &files(std::slice::from_ref(&file)));
         assert!(look());
         fs::create_dir_all(folder.path().join("a/b")).unwrap();
         assert_eq!(told(&watches).await, ["a"]);
@@ -314,7 +345,7 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let [top, file] = ["a", "a/b/c/file"].map(|name| folder.path().join(name));
         let watches = Watches::<&str>::new().unwrap();
-        let look = || watches.set(&"a", &files(std::slice::from_ref(&file)));
+        let look = || watches.look("a", &files(std::slice::from_ref(&file)));
         fs::create_dir_all(file.parent().unwrap()).unwrap();
         fs::write(&file, "x").unwrap();
         assert!(look());
@@ -338,7 +369,7 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let file = folder.path().join("a/file");
         let watches = Watches::<&str>::new().unwrap();
-        let look = || watches.set(&"a", &files(std::slice::from_ref(&file)));
+        let look = || watches.look("a", &files(std::slice::from_ref(&file)));
         assert!(look());
         fs::create_dir(folder.path().join("a")).unwrap();
         assert_eq!(told(&watches).await, ["a"]);
@@ -372,7 +403,7 @@ mod tests {
                     fs::create_dir(&within).unwrap();
                 });
                 both.wait();
-                watches.set(&"a", &files(&all));
+                watches.look("a", &files(&all));
             });
             fs::write(within.join("file"), "x").unwrap();
             let told = tokio::time::timeout(Duration::from_secs(10), watches.changed()).await;
@@ -386,7 +417,7 @@ mod tests {
         fs::create_dir(folder.path().join("below")).unwrap();
         let watches = Watches::<&str>::new().unwrap();
         for (name, file) in [("near", "near"), ("far", "below/far")] {
-            assert!(watches.set(&name, &files(&[folder.path().join(file)])));
+            assert!(watches.look(name, &files(&[folder.path().join(file)])));
         }
         fs::write(folder.path().join("near"), "x").unwrap();
         assert_eq!(told(&watches).await, ["near"]);
@@ -406,7 +437,7 @@ mod tests {
         symlink("1", folder.path().join("current")).unwrap();
         symlink("current/file", folder.path().join("file")).unwrap();
         let watches = Watches::<&str>::new().unwrap();
-        let look = || watches.set(&"a", &files(&[folder.path().join("file")]));
+        let look = || watches.look("a", &files(&[folder.path().join("file")]));
         assert!(look());
         fs::write(folder.path().join("1/file"), "new").unwrap();
         assert_eq!(told(&watches).await, ["a"]);
@@ -423,8 +454,8 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let watches = Watches::<&str>::new().unwrap();
         let whole = Dependencies { folders: [folder.path().to_owned()].into(), ..Dependencies::default() };
-        assert!(watches.set(&"folder", &whole));
-        assert!(watches.set(&"file", &files(&[folder.path().join("file")])));
+        assert!(watches.look("folder", &whole));
+        assert!(watches.look("file", &files(&[folder.path().join("file")])));
         fs::write(folder.path().join("other"), "x").unwrap();
         assert_eq!(told(&watches).await, ["folder"]);
         fs::write(folder.path().join("file"), "x").unwrap();
@@ -438,7 +469,7 @@ mod tests {
     async fn the_kernels_own_files_are_not_told_of() {
         let watches = Watches::<&str>::new().unwrap();
         for file in ["/proc/uptime", "/sys/class/net/eth77/mtu"] {
-            assert!(!watches.set(&"a", &files(&[file.into()])), "{file}");
+            assert!(!watches.look("a", &files(&[file.into()])), "{file}");
         }
     }
 }

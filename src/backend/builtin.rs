@@ -2,13 +2,16 @@
 
 use nix::sys::utsname::uname;
 
-use super::{Answer, BackendError, Context, Machine, os_release};
+use super::{Answer, BackendError, Context, Machine, hardware, os_release};
 
 /// What this module answers.
-pub const FROM_MACHINE: [&str; 7] = [
+pub const FROM_MACHINE: [&str; 10] = [
     "agent-version",
+    "hardware-uuid",
     "hostname",
     "language",
+    "mac-uuid",
+    "random-uuid",
     "uname-machine",
     "uname-release",
     "uname-sysname",
@@ -60,6 +63,9 @@ pub fn known(name: &str) -> bool {
 pub(super) async fn get(name: &str, context: &Context<'_>) -> Result<Answer<String>, BackendError> {
     match name {
         "agent-version" => Ok(Answer::Value(env!("CARGO_PKG_VERSION").to_owned())),
+        "hardware-uuid" => hardware::uuid(context.machine).await,
+        "mac-uuid" => hardware::mac_uuid(context.machine).await,
+        "random-uuid" => Ok(hardware::random_uuid()),
         "language" => language(context.machine).await,
         "hostname" | "uname-machine" | "uname-release" | "uname-sysname" | "uname-version" => {
             Ok(kernel(name))

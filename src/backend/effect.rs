@@ -32,12 +32,6 @@ impl Act<'_> {
             Self::Add(call) | Self::Delete(call) => call,
         }
     }
-
-    /// Whether it is a program's or a method's, which nothing can take back.
-    #[must_use]
-    pub fn is_final(&self) -> bool {
-        !matches!(self.call(), Call::File { .. } | Call::Bus { method: false, .. })
-    }
 }
 
 /// What would take back an effect that has not happened yet: the intent to record. None where nothing can.
@@ -81,34 +75,38 @@ pub async fn perform(act: Act<'_>, undo: Option<&Undo>, context: &Context<'_>) -
     effect(act.call(), content(act, context)?, context).await
 }
 
-/// Starts what `exec` says. An EXEC of a file writes `1` to it, as triggers in sysfs want.
+/// Starts what `exec` says, and waits for nothing of it. An EXEC of a file writes `1` to it, as triggers in sysfs want.
 ///
 /// # Errors
-/// As [`perform`]. How a program ends is told by [`Running::finish`].
+/// As [`perform`], where it can't even begin. How it ends is told by [`Running::finish`].
 pub async fn start(exec: &Exec, context: &Context<'_>) -> Result<Running, BackendError> {
     match &exec.call {
-        Call::Run(program) => run::start(program, None, context),
-        file @ Call::File { .. } => {
-            effect(file, Some(Content::Text("1".to_owned())), context).await?;
-            Ok(Running::of(async { End::Code(0) }))
+        Call::Run(program) => run::start(program, None, context).await,
+        Call::File { path, privileged } => {
+            let file = file::below(context.machine, &path.fill_path(&context.variables(None))?)?;
+            let (privileged, client_uri) = (*privileged, context.request.client_uri.to_owned());
+            let content = Content::Text("1".to_owned());
+            Ok(Running::of(async move {
+                let done = file::write(file, content).await;
+                ended(done.map_err(|error| error.or_helper(privileged)), &client_uri)
+            }))
         }
         Call::Bus { object, member, args, timeout, privileged, .. } => {
             let method = bus::method(object, member, args, None, context).await;
             let method = method.map_err(|error| error.or_helper(*privileged))?;
             let (machine, limit) = (context.machine.clone(), *timeout);
             let client_uri = context.request.client_uri.to_owned();
-            Ok(Running::of(async move {
-                match method.call(&machine.bus, limit).await {
-                    Ok(()) => End::Code(0),
-                    Err(error) => {
-                        log::warn!("{client_uri}: {error}");
-                        End::Code(1)
-                    }
-                }
-            }))
+            Ok(Running::of(async move { ended(method.call(&machine.bus, limit).await, &client_uri) }))
         }
         Call::Store => Err(BackendError::Unsupported("EXEC of a stored node")),
     }
+}
+
+/// What is no program ends like one.
+fn ended(done: Result<(), BackendError>, client_uri: &str) -> End {
+    let Err(error) = done else { return End::Code(0) };
+    log::warn!(OMADM_CLIENT_URI = client_uri; "{client_uri}: {error}");
+    if matches!(error, BackendError::NeedsHelper(_)) { End::Unsupported } else { End::Code(1) }
 }
 
 /// Reads a node back until it has the value that was written, for as long as its `verify` allows. True at once where
@@ -156,7 +154,8 @@ impl Content {
         if let Self::Text(text) = self { Some(text) } else { None }
     }
 
-    fn of_file(self, file: &Path) -> Vec<u8> {
+    /// Looks at the file: may block.
+    pub(super) fn of_file(self, file: &Path) -> Vec<u8> {
         match self {
             Self::Bytes(bytes) => bytes,
             // A text file's last line ends; an attribute takes just the value.
@@ -189,16 +188,13 @@ async fn effect(call: &Call, content: Option<Content>, context: &Context<'_>) ->
             let file = file::below(context.machine, &name)?;
             let done = match content {
                 None => file::remove(file).await,
-                Some(content) => {
-                    let bytes = content.of_file(&file);
-                    file::write(file, bytes).await
-                }
+                Some(content) => file::write(file, content).await,
             };
             done.map_err(|error| error.or_helper(*privileged))
         }
         Call::Run(program) => {
             let value = content.as_ref().and_then(Content::text);
-            let exit = run::start(program, value, context)?.finish().await;
+            let exit = run::start(program, value, context).await?.finish().await;
             run::check(run::name(program), program.timeout, &exit)
         }
         Call::Bus { object, member, method: false, privileged, .. } => {

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 
 use thiserror::Error;
 
+use crate::lane::Stuck;
 use crate::mo::fill::FillError;
 use crate::mo::pipeline::PipelineError;
 use crate::mo::value::ValueError;
@@ -20,6 +21,14 @@ pub enum BackendError {
         path: PathBuf,
         /// Why.
         error: io::Error,
+    },
+    /// It did not answer: whether what was to be done there is done, nobody knows.
+    #[error("{}: {stuck}", path.display())]
+    Stuck {
+        /// The file.
+        path: PathBuf,
+        /// How.
+        stuck: Stuck,
     },
     /// More than a value may have.
     #[error("{what}: more than {limit} bytes")]
@@ -113,6 +122,7 @@ impl BackendError {
             Self::Timeout { .. }
                 | Self::Program { .. }
                 | Self::File { .. }
+                | Self::Stuck { .. }
                 | Self::Bus { temporary: true, .. }
         )
     }

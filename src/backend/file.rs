@@ -1,4 +1,7 @@
 //! Files below the sysroot, sysfs and procfs included.
+//!
+//! All that touches one is done on the lane [`FILES`], within its limit: an attribute waits for its device, a network's
+//! file system for its server, and either may be gone. What does not answer is *unavailable*.
 
 use std::fs::{self, OpenOptions};
 use std::io::{self, Read as _, Write as _};
@@ -9,8 +12,10 @@ use nix::errno::Errno;
 use nix::fcntl::OFlag;
 use nix::sys::statfs;
 
+use super::effect::Content;
 use super::{Answer, BackendError, MAX_INPUT, Machine, Raw, dmi};
 use crate::files;
+use crate::lane::{FILES, Spot};
 
 /// What a file that a mapping makes may be read by: it holds no secrets.
 pub(super) const NEW_FILE_MODE: u32 = 0o644;
@@ -42,12 +47,16 @@ pub(super) async fn read(
 /// A file's content.
 pub(super) async fn content(machine: &Machine, path: &str) -> Result<Answer<Vec<u8>>, BackendError> {
     let file = below(machine, path)?;
-    blocking(file, move |file| load(file, MAX_INPUT)).await
+    match blocking(file, move |file| load(file, MAX_INPUT)).await {
+        Err(stuck @ BackendError::Stuck { .. }) => Ok(Answer::Unavailable(stuck.to_string())),
+        other => other,
+    }
 }
 
 /// Writes a file's content: in place where the kernel takes it, else by replacing the file.
-pub(super) async fn write(file: PathBuf, content: Vec<u8>) -> Result<(), BackendError> {
+pub(super) async fn write(file: PathBuf, content: Content) -> Result<(), BackendError> {
     blocking(file, move |file| {
+        let content = content.of_file(file);
         let written = if is_kernel(file) {
             write_once(file, &content)
         } else {
@@ -105,14 +114,22 @@ pub(super) fn is_elsewhere(path: &Path) -> bool {
     statfs::statfs(path).is_ok_and(|stat| ELSEWHERE.contains(&stat.filesystem_type()))
 }
 
-/// Runs file work where it blocks nobody: a sysfs read may wait for a device.
+/// Does what touches a file where it blocks nobody, and not for long.
 pub(super) async fn blocking<T: Send + 'static>(
     path: PathBuf,
     work: impl FnOnce(&Path) -> Result<T, BackendError> + Send + 'static,
 ) -> Result<T, BackendError> {
-    let named = path.clone();
-    let done = tokio::task::spawn_blocking(move || work(&path)).await;
-    done.unwrap_or_else(|error| Err(BackendError::File { path: named, error: io::Error::other(error) }))
+    blocking_from(path, move |path, _| work(path)).await
+}
+
+/// [`blocking()`] for what goes further than `path`, and says so.
+pub(super) async fn blocking_from<T: Send + 'static>(
+    path: PathBuf,
+    work: impl FnOnce(&Path, &Spot<'_>) -> Result<T, BackendError> + Send + 'static,
+) -> Result<T, BackendError> {
+    let file = path.clone();
+    let done = FILES.at(path.clone(), move |spot| work(&file, spot)).await;
+    done.unwrap_or_else(|stuck| Err(BackendError::Stuck { path, stuck }))
 }
 
 fn load(path: &Path, limit: usize) -> Result<Answer<Vec<u8>>, BackendError> {

@@ -5,6 +5,7 @@ use std::path::Path;
 
 use serde_json::Value as Json;
 
+use super::glob::{Glob, escape};
 use super::{Answer, BackendError, Context, bus, file, run};
 use crate::mo::mapping::{List, ListFrom};
 use crate::mo::pipeline::json_text;
@@ -27,7 +28,10 @@ pub struct Child {
 /// [`BackendError`]; [`BackendError::List`] if two children have one name, or one has none.
 pub async fn list(list: &List, context: &Context<'_>) -> Result<Answer<Vec<Child>>, BackendError> {
     let found = match &list.from {
-        ListFrom::Glob(pattern) => globbed(pattern, list.max, context).await?,
+        ListFrom::Glob(pattern) => match globbed(pattern, list.max, context).await {
+            Err(stuck @ BackendError::Stuck { .. }) => return Ok(Answer::Unavailable(stuck.to_string())),
+            found => found?,
+        },
         ListFrom::Run { argv, json, key, matching } => {
             let output = run::output(argv, context).await?;
             let text = String::from_utf8(output).map_err(|_| BackendError::NotUtf8("list".to_owned()))?;
@@ -116,27 +120,34 @@ async fn globbed(
         if filled.contains(&braces) && (name.contains('/') || name.contains("..")) {
             return Err(crate::mo::fill::FillError::Path(format!("{name:?}")).into());
         }
-        filled = filled.replace(&braces, &glob::Pattern::escape(name));
+        filled = filled.replace(&braces, &escape(name));
     }
     let Some(star) = Star::find(&filled) else {
         return Err(BackendError::List(format!("{pattern:?} must have a component with exactly one `*`")));
     };
-    let root = context.machine.sysroot.clone();
     file::below(context.machine, &filled)?;
-    file::blocking(root, move |root| {
-        let whole =
-            format!("{}/{}", glob::Pattern::escape(&root.to_string_lossy()), filled.trim_start_matches('/'));
-        let options = glob::MatchOptions {
-            case_sensitive: true,
-            require_literal_separator: true,
-            require_literal_leading_dot: true,
-        };
-        let paths = glob::glob_with(&whole, options)
-            .map_err(|error| BackendError::List(format!("{filled:?}: {error}")))?
-            // What can't be looked into is not there; one more than `max` tells that there are too many.
-            .filter_map(Result::ok)
-            .filter_map(|path| Some((star.name(path.strip_prefix(root).ok()?)?, None)));
-        Ok(paths.take(max.saturating_add(1)).collect())
+    let walk = Glob::parse(&filled).map_err(|why| BackendError::List(format!("{filled:?}: {why}")))?;
+    let folder = file::below(context.machine, walk.folder())?;
+    let (root, client_uri) = (context.machine.sysroot.clone(), context.request.client_uri.to_owned());
+    file::blocking_from(folder, move |folder, spot| {
+        let mut found = Vec::new();
+        // One more than `max` tells that there are too many.
+        let most = max.saturating_add(1);
+        let unnamed = walk.walk(folder, spot, &mut |path| {
+            if let Some(name) = path.strip_prefix(&root).ok().and_then(|path| star.name(path)) {
+                found.push((name, None));
+            }
+            found.len() < most
+        });
+        match unnamed {
+            Ok(0) => {}
+            Ok(count) => log::warn!(
+                OMADM_CLIENT_URI = client_uri.as_str();
+                "{client_uri}: {count} names below {} are not UTF-8, and passed over", folder.display()
+            ),
+            Err(stuck) => return Err(BackendError::Stuck { path: folder.to_path_buf(), stuck }),
+        }
+        Ok(found)
     })
     .await
 }

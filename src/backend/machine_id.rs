@@ -7,6 +7,7 @@ use hmac::{Hmac, KeyInit as _, Mac as _};
 use nix::sys::statfs;
 use sha2::Sha256;
 
+use super::hardware::uuid_of;
 use super::{Answer, BackendError, Machine, file};
 
 const PATHS: [&str; 2] = ["/etc/machine-id", "/var/lib/dbus/machine-id"];
@@ -54,12 +55,7 @@ fn derive(machine: &[u8; 16], application: &[u8; 16]) -> Option<String> {
     mac.update(application);
     let digest = mac.finalize().into_bytes();
     let first: [u8; 16] = digest.get(..16)?.try_into().ok()?;
-    // Version 4, RFC 9562's variant.
-    let id = u128::from_be_bytes(first) & !(0xF << 76) & !(0x3 << 62) | (0x4 << 76) | (0x2 << 62);
-    let hex = format!("{id:032x}");
-    let parts =
-        [0..8, 8..12, 12..16, 16..20, 20..32].map(|range| hex.get(range).unwrap_or_default().to_owned());
-    Some(parts.join("-"))
+    Some(uuid_of(first, 4))
 }
 
 #[cfg(test)]

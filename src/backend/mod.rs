@@ -24,6 +24,8 @@ mod dmi;
 mod effect;
 mod error;
 mod file;
+mod glob;
+mod hardware;
 mod machine_id;
 mod os_release;
 

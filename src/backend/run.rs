@@ -9,6 +9,7 @@
 //! its own (`setsid`) escapes that.
 
 use std::fmt;
+use std::io;
 use std::os::unix::process::ExitStatusExt as _;
 use std::process::{ExitStatus, Stdio};
 use std::time::Duration;
@@ -17,10 +18,12 @@ use nix::sys::signal::{Signal, killpg};
 use nix::unistd::{Pid, geteuid};
 use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::process::{Child, Command};
+use tokio::runtime::Handle;
 use tokio::task::JoinHandle;
 use tokio::time::timeout;
 
 use super::{BackendError, Context, MAX_INPUT};
+use crate::lane::FILES;
 use crate::mo::fill::fill_argv;
 use crate::mo::mapping::{Piece, Program, Template};
 
@@ -66,6 +69,8 @@ pub enum End {
     Timeout,
     /// It could not be waited for.
     Lost,
+    /// No program: what only root may do, and the agent is not.
+    Unsupported,
 }
 
 impl fmt::Display for End {
@@ -75,6 +80,7 @@ impl fmt::Display for End {
             Self::Signal(signal) => write!(f, "killed by signal {signal}"),
             Self::Timeout => f.write_str("killed at its time limit"),
             Self::Lost => f.write_str("lost sight of"),
+            Self::Unsupported => f.write_str("not permitted"),
         }
     }
 }
@@ -128,7 +134,7 @@ pub(super) enum Stdout {
 }
 
 /// Starts what a mapping names in `set`, `add`, `delete` and `exec`.
-pub(super) fn start(
+pub(super) async fn start(
     program: &Program,
     value: Option<&str>,
     context: &Context<'_>,
@@ -137,13 +143,13 @@ pub(super) fn start(
     if program.user == "root" && !geteuid().is_root() {
         return Err(BackendError::NeedsHelper(argv.into_iter().next().unwrap_or_default()));
     }
-    spawn(&argv, program.timeout, Stdout::Journal, context)
+    spawn(&argv, program.timeout, Stdout::Journal, context).await
 }
 
 /// Runs a source or a list: its standard output.
 pub(super) async fn output(argv: &[Template], context: &Context<'_>) -> Result<Vec<u8>, BackendError> {
     let argv = fill_argv(argv, &context.variables(None))?;
-    let exit = spawn(&argv, SOURCE_TIMEOUT, Stdout::Keep, context)?.finish().await;
+    let exit = spawn(&argv, SOURCE_TIMEOUT, Stdout::Keep, context).await?.finish().await;
     let program = argv.into_iter().next().unwrap_or_default();
     if exit.truncated {
         return Err(BackendError::TooLarge { what: program, limit: MAX_INPUT });
@@ -160,6 +166,7 @@ pub(super) fn check(program: String, limit: Duration, exit: &Exit) -> Result<(),
         End::Signal(signal) => format!("ended by signal {signal}"),
         End::Timeout => return Err(BackendError::Timeout { program, seconds: limit.as_secs() }),
         End::Lost => "could not be waited for".to_owned(),
+        End::Unsupported => "not permitted".to_owned(),
     };
     Err(BackendError::Program { program, reason })
 }
@@ -172,7 +179,7 @@ pub(super) fn name(program: &Program) -> String {
     }
 }
 
-fn spawn(
+async fn spawn(
     argv: &[String],
     limit: Duration,
     stdout: Stdout,
@@ -187,7 +194,8 @@ fn spawn(
     }
     let input = stdin(context)?;
     let request = &context.request;
-    let mut child = Command::new(program)
+    let mut command = Command::new(program);
+    command
         .args(arguments)
         .env_clear()
         .env("PATH", PATH)
@@ -201,9 +209,8 @@ fn spawn(
         .stdout(Stdio::piped())
         .stderr(Stdio::piped())
         .process_group(0)
-        .kill_on_drop(true)
-        .spawn()
-        .map_err(|error| failed(error.to_string()))?;
+        .kill_on_drop(true);
+    let mut child = begin(program, command).await?.map_err(|error| failed(error.to_string()))?;
     let id = child.id().and_then(|id| i32::try_from(id).ok());
     let group = id.map(|id| Group(Pid::from_raw(id)));
     let label = program.rsplit('/').next().unwrap_or(program).to_owned();
@@ -235,6 +242,17 @@ fn spawn(
         Exit { end, stdout: kept.bytes, truncated: kept.truncated }
     });
     Ok(Running { supervisor, group: id })
+}
+
+/// Starts a program. Whoever does waits until it is loaded: where it lies on a file system that hangs, that is as long.
+/// What is started too late is killed.
+pub(crate) async fn begin(program: &str, mut command: Command) -> Result<io::Result<Child>, BackendError> {
+    let runtime = Handle::current();
+    let begun = FILES.at(program.into(), move |_| {
+        let _within = runtime.enter();
+        command.spawn()
+    });
+    begun.await.map_err(|stuck| BackendError::Stuck { path: program.into(), stuck })
 }
 
 /// The leaves that `input` lists, as one JSON object; empty if there are none.

@@ -1,6 +1,5 @@
 //! Network interfaces as the kernel describes them in /sys/class/net.
 
-use std::collections::BTreeSet;
 use std::fs;
 use std::net::IpAddr;
 use std::path::Path;
@@ -9,6 +8,7 @@ use nix::ifaddrs::getifaddrs;
 use nix::net::if_::InterfaceFlags;
 use nix::sys::socket::{SockaddrLike, SockaddrStorage};
 
+use crate::lane::FILES;
 use crate::notification::ConnectionType;
 
 const CLASS: &str = "/sys/class/net";
@@ -26,48 +26,50 @@ pub struct Interface {
 
 /// The interfaces that are up, running, and have an address that reaches further than the link, in the
 /// kernel's order. Loopback is not among them.
-#[must_use]
-pub fn up() -> Vec<Interface> {
+pub async fn up() -> Vec<Interface> {
     let mut names: Vec<String> = Vec::new();
     for entry in getifaddrs().into_iter().flatten() {
         let usable = entry.flags.contains(InterfaceFlags::IFF_UP | InterfaceFlags::IFF_RUNNING)
             && !entry.flags.contains(InterfaceFlags::IFF_LOOPBACK);
-        let routable = entry.address.as_ref().and_then(ip).is_some_and(is_routable);
+        let routable = entry.address.as_ref().and_then(ip).is_some_and(|address| match address {
+            IpAddr::V4(v4) => !v4.is_link_local(),
+            IpAddr::V6(v6) => !v6.is_unicast_link_local(),
+        });
         if usable && routable && !names.contains(&entry.interface_name) {
             names.push(entry.interface_name);
         }
     }
-    names.into_iter().map(|name| Interface { kind: kind(Path::new(CLASS), &name), name }).collect()
-}
-
-/// All addresses that reach further than the link, of interfaces that are up; loopback's too: a server may be there.
-#[must_use]
-pub fn addresses() -> BTreeSet<(String, IpAddr)> {
-    let running = InterfaceFlags::IFF_UP | InterfaceFlags::IFF_RUNNING;
-    let up = getifaddrs().into_iter().flatten().filter(|entry| entry.flags.contains(running));
-    up.filter_map(|entry| {
-        let address = entry.address.as_ref().and_then(ip)?;
-        is_routable(address).then_some((entry.interface_name, address))
-    })
-    .collect()
-}
-
-fn is_routable(address: IpAddr) -> bool {
-    match address {
-        IpAddr::V4(v4) => !v4.is_link_local(),
-        IpAddr::V6(v6) => !v6.is_unicast_link_local(),
+    let mut interfaces = Vec::with_capacity(names.len());
+    for name in names {
+        interfaces.push(described(name).await);
     }
+    interfaces
 }
 
 /// The interface that has this address: a session's socket tells its bearer by it.
+pub async fn carrying(address: IpAddr) -> Option<Interface> {
+    Some(described(name_of(address)?).await)
+}
+
+/// Whether the address is one of this machine's own.
 #[must_use]
-pub fn carrying(address: IpAddr) -> Option<Interface> {
+pub fn is_here(address: IpAddr) -> bool {
+    name_of(address).is_some()
+}
+
+fn name_of(address: IpAddr) -> Option<String> {
     let address = address.to_canonical();
-    let name = getifaddrs()
-        .ok()?
-        .find(|entry| entry.address.as_ref().and_then(ip) == Some(address))
-        .map(|entry| entry.interface_name)?;
-    Some(Interface { kind: kind(Path::new(CLASS), &name), name })
+    let mut all = getifaddrs().ok()?;
+    let found = all.find(|entry| entry.address.as_ref().and_then(ip) == Some(address));
+    found.map(|entry| entry.interface_name)
+}
+
+/// A device whose attributes hang is of no known type.
+async fn described(name: String) -> Interface {
+    let asked = name.clone();
+    let kind = FILES.at(Path::new(CLASS).join(&name), move |_| kind(Path::new(CLASS), &asked)).await;
+    let kind = kind.inspect_err(|stuck| log::warn!("{name}: its type is not known: {stuck}"));
+    Interface { kind: kind.unwrap_or_default(), name }
 }
 
 fn ip(address: &SockaddrStorage) -> Option<IpAddr> {
@@ -128,10 +130,11 @@ mod tests {
         assert_eq!(kind(class.path(), "gone"), None);
     }
 
-    #[test]
-    fn loopback_carries_but_is_not_a_bearer() {
-        let interface = carrying(IpAddr::from([127, 0, 0, 1])).unwrap();
+    #[tokio::test]
+    async fn loopback_carries_but_is_not_a_bearer() {
+        let interface = carrying(IpAddr::from([127, 0, 0, 1])).await.unwrap();
         assert_eq!((interface.name.as_str(), interface.kind), ("lo", None));
-        assert!(up().iter().all(|interface| interface.name != "lo"));
+        assert!(is_here(IpAddr::from([127, 0, 0, 1])) && !is_here(IpAddr::from([192, 0, 2, 77])));
+        assert!(up().await.iter().all(|interface| interface.name != "lo"));
     }
 }

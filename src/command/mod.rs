@@ -108,7 +108,7 @@ async fn dispatch(name: &str, parameters: &[String], context: &mut Context<'_>) 
         "CONT" => cont::run(parameters, context),
         "END" => end::run(parameters),
         "DEFAULT" => Box::pin(default::run(parameters, context)).await,
-        "SHOW" => show::run(parameters, context),
+        "SHOW" => show::run(parameters, context).await,
         "SUB" => Box::pin(sub::run(parameters, context)).await,
         "UNSUB" => Box::pin(unsub::run(parameters, context)).await,
         _ => Err(CommandError::Unknown),

@@ -1,5 +1,6 @@
 //! SHOW ServerURI (TS 5.4.7): starts the browser, and waits for nothing.
 
+use std::io;
 use std::process::Stdio;
 
 use hyper::Uri;
@@ -8,7 +9,7 @@ use super::{Answer, CommandError, Context, plain};
 use crate::transport::{Origin, Refused};
 use crate::uri::server::Template;
 
-pub(super) fn run(parameters: &[String], context: &mut Context<'_>) -> Answer {
+pub(super) async fn run(parameters: &[String], context: &mut Context<'_>) -> Answer {
     let [server_uri] = parameters else { return Err(CommandError::Malformed("SHOW takes a ServerURI")) };
     let uri = super::repository::expand(server_uri, context)?;
     Origin::of(&uri).map_err(Refused::Uri)?;
@@ -16,7 +17,8 @@ pub(super) fn run(parameters: &[String], context: &mut Context<'_>) -> Answer {
         return Err(CommandError::NoBrowser);
     };
     let place = context.execs.programs().place()?;
-    let mut browser = tokio::process::Command::new(program)
+    let mut command = tokio::process::Command::new(program);
+    command
         .args(arguments)
         .arg(page(&uri, server_uri))
         // Between systemd and the agent only.
@@ -26,9 +28,10 @@ pub(super) fn run(parameters: &[String], context: &mut Context<'_>) -> Answer {
         .env_remove("CREDENTIALS_DIRECTORY")
         .env_remove("MALLOC_ARENA_MAX")
         .stdin(Stdio::null())
-        .stdout(Stdio::null())
-        .spawn()
-        .map_err(CommandError::Browser)?;
+        .stdout(Stdio::null());
+    let begun = crate::backend::run::begin(program, command).await;
+    let begun = begun.map_err(|stuck| CommandError::Browser(io::Error::other(stuck.to_string())))?;
+    let mut browser = begun.map_err(CommandError::Browser)?;
     // Somebody has to collect its exit, however much later that is.
     tokio::spawn(async move {
         let _place = place;

@@ -139,6 +139,7 @@ fn of_tree(error: &TreeError) -> u16 {
         TreeError::Full(_) | TreeError::TooLong(_) => 506,
         TreeError::Store(error) if error.is_full() => 506,
         TreeError::Backend { source, .. } if source.is_full() => 506,
+        TreeError::Backend { source: BackendError::Stuck { .. }, .. } => 503,
         TreeError::Backend {
             source: BackendError::Unsupported(_) | BackendError::NeedsHelper(_), ..
         } => 501,
@@ -164,6 +165,7 @@ mod tests {
             |kind: std::io::ErrorKind| TreeError::Store(StoreError::from(redb::Error::Io(kind.into())));
         let full_file =
             BackendError::File { path: "/f".into(), error: std::io::ErrorKind::StorageFull.into() };
+        let hung = BackendError::Stuck { path: "/f".into(), stuck: crate::lane::Stuck::NoThread("files") };
         let of_tree = [
             (TreeError::NotFound(node()), 404),
             (TreeError::NotUnique(node()), 404),
@@ -176,6 +178,7 @@ mod tests {
             (TreeError::Backend { node: node(), source: BackendError::Unsupported("D-Bus") }, 501),
             (TreeError::Backend { node: node(), source: BackendError::NeedsHelper(why()) }, 501),
             (TreeError::Backend { node: node(), source: BackendError::List(why()) }, 500),
+            (TreeError::Backend { node: node(), source: hung }, 503),
             (TreeError::NotVerified(node()), 500),
             (TreeError::TooLarge(node()), 500),
             (TreeError::TooMany(node()), 500),

@@ -1,6 +1,7 @@
 //! A SIM that is changed while nothing else happens: the files that its IMSI comes from are watched. A program that tells
 //! the IMSI is not asked in between.
 
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use super::Daemon;
@@ -17,7 +18,7 @@ const DEBOUNCE: Duration = Duration::from_secs(1);
 #[derive(Debug)]
 pub(super) struct Sim {
     /// None where no file tells it, or nobody wants to know.
-    watches: Option<Watches<()>>,
+    watches: Option<Arc<Watches<()>>>,
     files: Dependencies,
 }
 
@@ -43,17 +44,19 @@ impl Sim {
         self.files = files;
         let watches = Watches::new();
         let refused = |error: &std::io::Error| log::warn!("subscriber.IMSI: not watched: {error}");
-        self.watches = watches.inspect_err(refused).ok();
+        self.watches = watches.inspect_err(refused).ok().map(Arc::new);
         self.watch();
     }
 
-    /// A file may be in another folder than before.
+    /// A file may be in another folder than before. Nobody waits for that: the SIM is looked at later than that.
     fn watch(&self) {
-        if let Some(watches) = &self.watches
-            && !watches.set(&(), &self.files)
-        {
-            log::debug!("subscriber.IMSI: not every change of its files is told");
-        }
+        let Some(watches) = self.watches.clone() else { return };
+        let files = self.files.clone();
+        tokio::spawn(async move {
+            if !watches.follow((), files).await {
+                log::debug!("subscriber.IMSI: not every change of its files is told");
+            }
+        });
     }
 
     pub(super) async fn changed(&self) {

@@ -4,18 +4,14 @@
 pub(crate) mod backoff;
 mod driver;
 pub mod machine;
-mod outage;
 mod parameters;
 pub mod queue;
 mod requested;
-mod room;
 mod stopping;
 
 pub(crate) use backoff::backoff;
-pub use driver::{Ended, Random, Session, attempt_with};
+pub use driver::{Ended, Random, Session, places};
 pub use machine::{Again, Failure, Outcome};
-pub use outage::Outage;
 pub use parameters::{Parameters, dependencies, fact};
-pub use queue::{Cause, Look, Queue, Step, Ticket};
-pub use room::Room;
+pub use queue::{Cause, Queue, Ticket};
 pub(crate) use stopping::stopped;

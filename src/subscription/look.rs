@@ -105,11 +105,7 @@ impl Look {
         // Which node an x-name stands for may hang on any other's value.
         let others = dependencies.others || !uri.node_values.is_empty();
         let told = match self.watches.clone() {
-            Some(watches) => {
-                let id = self.id.clone();
-                let watching = tokio::task::spawn_blocking(move || watches.set(&id, &dependencies));
-                watching.await.unwrap_or(false)
-            }
+            Some(watches) => watches.follow(self.id.clone(), dependencies).await,
             None => false,
         };
         let mut gathering = tree.gathering(visitor)?.without_validators();

@@ -174,7 +174,7 @@ fn notice_death(socket: &TcpSocket) -> io::Result<()> {
 
 /// No interface but loopback leads to this machine's own addresses: bound to one, a connection is never answered.
 fn is_own(address: IpAddr) -> bool {
-    address.to_canonical().is_loopback() || crate::bearer::carrying(address).is_some()
+    address.to_canonical().is_loopback() || crate::bearer::is_here(address)
 }
 
 /// Binds to the interface itself, or, where the kernel (before 5.7) wants CAP_NET_RAW for that, to its address.

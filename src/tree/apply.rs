@@ -20,13 +20,15 @@ impl Tree {
         if plan.effects.is_empty() {
             return Ok(self.store.commit(plan.changes).await?);
         }
-        plan.sort();
         // A full store is known before the machine is touched.
         self.store.rehearse(&plan.changes).await?;
-        let intent = Intent::record(&self.store, self.undos(&plan, visitor).await?).await?;
+        let undos = self.undos(&plan, visitor).await?;
+        let undos = plan.sort(undos);
+        let mut intent = Intent::record(&self.store, undos).await?;
         let (mut result, mut begun) = (Ok(()), 0);
         for effect in &plan.effects {
             result = self.perform(effect, intent.undo(begun), &plan, visitor).await;
+            intent.note(begun, &self.machine).await;
             begun += 1;
             if result.is_err() {
                 break;

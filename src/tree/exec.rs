@@ -29,9 +29,13 @@ pub struct Invocation {
 }
 
 impl Invocation {
-    /// The status code of a program's exit: 200, a mapped 1xxx, or 500; 500 too for one that was killed.
+    /// The status code of a program's exit: 200, a mapped 1xxx, or 500; 500 too for one that was killed. 501 is for what
+    /// only the privileged helper could do.
     #[must_use]
     pub fn status(&self, exit: &backend::Exit) -> u16 {
+        if exit.end == backend::End::Unsupported {
+            return 501;
+        }
         exit.mapped(&self.codes).unwrap_or(if exit.success() { 200 } else { 500 })
     }
 }

@@ -73,6 +73,16 @@ impl Intent {
         self.undos.get(position)?.1.as_ref()
     }
 
+    /// The write's effect at this position has just happened: see [`Undo::note`]. Where it is the only one, nobody has time
+    /// to come in between.
+    pub(super) async fn note(&mut self, position: usize, machine: &Machine) {
+        if self.undos.len() > 1
+            && let Some((_, Some(undo))) = self.undos.get_mut(position)
+        {
+            undo.note(machine).await;
+        }
+    }
+
     /// The changes that settle it: they belong into the transaction that stores the values.
     pub(super) fn settled(&self) -> impl Iterator<Item = Change> + '_ {
         self.undos
@@ -91,7 +101,7 @@ impl Intent {
     /// Takes back the effects that have `begun`, the latest first. What can't be taken back stays recorded, and is tried
     /// again later.
     pub(super) async fn take_back(self, begun: usize, store: &Arc<Store>, machine: &Machine) {
-        let (mut settled, mut is_done) = (Vec::new(), true);
+        let (mut settled, mut is_done, since) = (Vec::new(), true, Instant::now());
         for (position, (number, undo)) in self.undos.into_iter().enumerate().rev() {
             let Some(undo) = undo else { continue };
             if position >= begun {
@@ -99,8 +109,20 @@ impl Intent {
                 continue;
             }
             let place = undo.to_string();
+            // The writer's guard is held: what hangs is left for later.
+            if since.elapsed() >= LONGEST_OF_ALL {
+                is_done = false;
+                continue;
+            }
             match undo.undo(machine).await {
-                Ok(()) => settled.push(Change::Settled(number)),
+                Ok(Undone::Restored) => settled.push(Change::Settled(number)),
+                Ok(Undone::Foreign) => {
+                    log::warn!(
+                        OMADM_PLACE = place.as_str();
+                        "a change failed, and {place} has been changed by somebody else since: it stays as it is"
+                    );
+                    settled.push(Change::Settled(number));
+                }
                 Err(error) => {
                     is_done = false;
                     log::error!(

@@ -7,7 +7,7 @@ use std::pin::Pin;
 
 use serde_json::Value as Json;
 
-use crate::backend::{Act, Child};
+use crate::backend::{Act, Child, Undo};
 use crate::ddf::{AccessType, Format};
 use crate::mo::mapping::{Call, From};
 use crate::mo::{MoData, Value};
@@ -81,10 +81,6 @@ impl Effect {
             Self::Add(_) => mapping.add.as_ref().map(Act::Add),
             Self::Delete(_) => mapping.delete.as_ref().map(Act::Delete),
         }
-    }
-
-    fn is_final(&self) -> bool {
-        self.act().is_some_and(|act| act.is_final())
     }
 }
 
@@ -323,24 +319,28 @@ impl Plan {
     }
 
     /// Puts what nothing can take back last, so that all before it still can when it fails; and after it only what it
-    /// is needed for: the nodes in one that a program adds.
-    pub(super) fn sort(&mut self) {
+    /// is needed for: the nodes in one that a program adds. `undos` tell what takes back which, and are put in order
+    /// likewise.
+    pub(super) fn sort(&mut self, undos: Vec<Option<Undo>>) -> Vec<Option<Undo>> {
         // They come in the order of the tree: a node before what is in it.
         let mut made: Vec<NodeKey> = Vec::new();
         let (mut first, mut last) = (Vec::new(), Vec::new());
-        for effect in self.effects.drain(..) {
+        for (effect, undo) in self.effects.drain(..).zip(undos) {
             let key = effect.node().key();
             while made.last().is_some_and(|made| !key.is_at_or_below(made)) {
                 made.pop();
             }
             let waits = !made.is_empty();
-            if effect.is_final() && matches!(effect, Effect::Add(_)) {
+            let is_final = undo.is_none() && effect.act().is_some();
+            if is_final && matches!(effect, Effect::Add(_)) {
                 made.push(key);
             }
-            if effect.is_final() || waits { last.push(effect) } else { first.push(effect) }
+            let part = if is_final || waits { &mut last } else { &mut first };
+            part.push((effect, undo));
         }
-        self.effects = first;
-        self.effects.append(&mut last);
+        let (effects, undos) = first.into_iter().chain(last).unzip();
+        self.effects = effects;
+        undos
     }
 
     /// What the change makes of a leaf, if it says anything of it: the latest word counts.

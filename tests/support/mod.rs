@@ -14,6 +14,7 @@
 pub mod bus;
 pub mod ddf;
 pub mod figure;
+pub mod fuse;
 pub mod local;
 pub mod network;
 

@@ -2,9 +2,14 @@
 
 use super::undo::{Before, OfFile};
 use super::*;
+use crate::files::Access;
 
 fn sink(path: &str, pipeline: Pipeline) -> Sink {
     Sink { to: Call::File { path: literal(path), privileged: false }, pipeline }
+}
+
+fn mode(mode: u32) -> Access {
+    Access { mode, ..Access::default() }
 }
 
 async fn set(sink: &Sink, value: &Value, bench: &Bench) -> Undo {
@@ -95,9 +100,27 @@ async fn what_is_too_large_to_be_put_back_is_not_written() {
 fn an_undo_comes_back_from_disk() {
     let path = || "/etc/led".into();
     for undo in [
-        OfFile { path: path(), before: Before::Absent, written: Some([7; 32]) },
-        OfFile { path: path(), before: Before::File { content: vec![0, 1], mode: 0o640 }, written: None },
-        OfFile { path: path(), before: Before::Link("../other".into()), written: None },
+        OfFile { path: path(), before: Before::Absent, written: Some([7; 32]), in_place: None },
+        OfFile {
+            path: path(),
+            before: Before::File { content: vec![0, 1], access: mode(0o640) },
+            written: None,
+            in_place: None,
+        },
+        OfFile { path: path(), before: Before::Link("../other".into()), written: None, in_place: None },
+        OfFile {
+            path: path(),
+            before: Before::File {
+                content: vec![0, 1],
+                access: Access {
+                    mode: 0o640,
+                    owner: Some((7, 8)),
+                    attributes: Some(vec![(b"user.a".to_vec(), b"b".to_vec())]),
+                },
+            },
+            written: Some(<sha2::Sha256 as sha2::Digest>::digest(b"new").into()),
+            in_place: Some(b"new".to_vec()),
+        },
     ] {
         let shorter = if undo.before == Before::Absent { 0 } else { 8 };
         let undo = Undo::File(undo);
@@ -109,6 +132,74 @@ fn an_undo_comes_back_from_disk() {
         }
     }
     assert_eq!(Undo::decode(&[0xff; 8]), None);
+}
+
+#[tokio::test]
+async fn what_somebody_else_has_written_meanwhile_stays() {
+    let bench = Bench::new().file("/a", "old").file("/gone", "old");
+    let (path, gone) = (bench.path("/a"), bench.path("/gone"));
+    let undo = set(&sink("/a", Pipeline::default()), &Value::Text("new".into()), &bench).await;
+    files::replace(&path, b"theirs", 0o644).unwrap();
+    assert_eq!(undo.undo(&bench.machine).await.unwrap(), Undone::Foreign);
+    assert_eq!(fs::read_to_string(&path).unwrap(), "theirs");
+
+    let call = Call::File { path: literal("/gone"), privileged: false };
+    let undo = before(Act::Delete(&call), &bench.context()).await.unwrap().unwrap();
+    perform(Act::Delete(&call), None, &bench.context()).await.unwrap();
+    files::replace(&gone, b"theirs", 0o644).unwrap();
+    assert_eq!(undo.undo(&bench.machine).await.unwrap(), Undone::Foreign);
+    assert_eq!(fs::read_to_string(&gone).unwrap(), "theirs");
+}
+
+#[tokio::test]
+async fn what_was_removed_comes_back_with_its_owner_and_its_attributes() {
+    let bench = Bench::new().file("/a", "old");
+    let path = bench.path("/a");
+    assert!(nix::unistd::geteuid().is_root(), "only root can give files away, and show that they come back");
+    std::os::unix::fs::chown(&path, Some(4711), Some(4712)).unwrap();
+    rustix::fs::setxattr(&path, "user.note", b"kept", rustix::fs::XattrFlags::empty()).unwrap();
+    let access = || Access::of(&path, &fs::metadata(&path).unwrap()).unwrap();
+    let was = access();
+    let call = Call::File { path: literal("/a"), privileged: false };
+    let undo = before(Act::Delete(&call), &bench.context()).await.unwrap().unwrap();
+    perform(Act::Delete(&call), None, &bench.context()).await.unwrap();
+    let undo = Undo::decode(&undo.encode()).unwrap();
+    assert_eq!(undo.settle(&bench.machine).await.unwrap(), Undone::Restored);
+    assert_eq!((access(), fs::read_to_string(&path).unwrap().as_str()), (was, "old"));
+}
+
+#[tokio::test]
+async fn a_file_with_several_names_is_made_whole_again_wherever_its_writing_was_cut_short() {
+    let bench = Bench::new().file("/a", "before, and longer\n");
+    let (path, other) = (bench.path("/a"), bench.path("/b"));
+    fs::hard_link(&path, &other).unwrap();
+    let undo = set(&sink("/a", Pipeline::default()), &Value::Text("after".into()), &bench).await;
+    assert_eq!(fs::read_to_string(&other).unwrap(), "after\n");
+    for torn in ["after\n, and longer\n", "aftere, and longer\n", "after\n, and", "after\n"] {
+        overwrite(&path, torn);
+        assert_eq!(undo.clone().settle(&bench.machine).await.unwrap(), Undone::Restored, "{torn:?}");
+        assert_eq!(fs::read_to_string(&other).unwrap(), "before, and longer\n");
+    }
+    overwrite(&path, "somebody else's");
+    assert_eq!(undo.settle(&bench.machine).await.unwrap(), Undone::Foreign);
+}
+
+#[expect(clippy::disallowed_methods, reason = "in place, as the agent does it and others do")]
+fn overwrite(path: &Path, text: &str) {
+    fs::write(path, text).unwrap();
+}
+
+#[test]
+fn a_record_of_version_0_1_0_is_still_read() {
+    let mut record = b"f\x02\0\0\0/a-f".to_vec();
+    record.extend([0xa4, 1, 0, 0]);
+    record.extend(b"old");
+    let before = Before::File {
+        content: b"old".to_vec(),
+        access: Access { mode: 0o644, owner: None, attributes: None },
+    };
+    let expected = OfFile { path: "/a".into(), before, written: None, in_place: None };
+    assert_eq!(Undo::decode(&record), Some(Undo::File(expected)));
 }
 
 #[tokio::test]

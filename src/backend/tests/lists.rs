@@ -31,6 +31,21 @@ async fn globs_name_children() {
 }
 
 #[tokio::test]
+async fn names_that_are_not_utf_8_are_passed_over() {
+    use std::os::unix::ffi::OsStrExt as _;
+    let bench = Bench::new().file("/d/good/v", "1").file("/d/.hidden/v", "1").file("/d/zzz/v", "1");
+    for name in [b"caf\xe9".as_slice(), b"\xff", b"\xc3"] {
+        fs::create_dir(bench.path("/d").join(std::ffi::OsStr::from_bytes(name))).unwrap();
+    }
+    for pattern in ["/d/*", "/d/*/v", "/d/*/**/v"] {
+        let children = bench.list(ListFrom::Glob(pattern.into()), 10).await.unwrap();
+        let names: Vec<_> = children.into_iter().map(|child| child.name).collect();
+        assert_eq!(names, ["good", "zzz"], "{pattern}");
+    }
+    assert_eq!(bench.list(ListFrom::Glob("/d/.*".into()), 10).await.unwrap()[0].name, "hidden");
+}
+
+#[tokio::test]
 async fn nested_globs_use_the_names_above() {
     let mut bench = Bench::new().file("/net/eth0/queues/rx-0", "").file("/net/[ab]/queues/rx-1", "");
     let glob = || ListFrom::Glob("/net/{if}/queues/rx-*".into());

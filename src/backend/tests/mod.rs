@@ -102,9 +102,9 @@ impl Bench {
         }
     }
 
-    fn start(&self, script: &str, timeout: Duration) -> run::Running {
+    async fn start(&self, script: &str, timeout: Duration) -> run::Running {
         let program = Program { argv: shell(script), user: "omadm".into(), timeout };
-        run::start(&program, None, &self.context()).unwrap()
+        run::start(&program, None, &self.context()).await.unwrap()
     }
 }
 

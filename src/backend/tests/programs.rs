@@ -75,7 +75,7 @@ async fn a_time_limit_ends_the_whole_group() {
     let bench = Bench::new();
     let pid = bench.path("pid");
     let script = format!("trap '' TERM\nsleep 600 &\necho $! > {}\nwait", pid.display());
-    let mut running = bench.start(&script, Duration::from_millis(300));
+    let mut running = bench.start(&script, Duration::from_millis(300)).await;
     let sleeper = pid_in(&pid).await;
     assert_eq!(running.finish().await.end, End::Timeout);
     assert!(gone(sleeper).await, "the child of a script that ignores TERM lives");
@@ -86,7 +86,7 @@ async fn what_a_script_leaves_behind_does_not_hold_it_open() {
     let bench = Bench::new();
     let pid = bench.path("pid");
     let mut running =
-        bench.start(&format!("sleep 600 &\necho $! > {}", pid.display()), Duration::from_secs(60));
+        bench.start(&format!("sleep 600 &\necho $! > {}", pid.display()), Duration::from_secs(60)).await;
     let since = Instant::now();
     assert!(running.finish().await.success());
     assert!(since.elapsed() < Duration::from_secs(10), "waited for the pipe's other holder");
@@ -98,7 +98,7 @@ async fn dropping_kills_and_giving_up_does_not() {
     let bench = Bench::new();
     let pid = bench.path("pid");
     let mut running =
-        bench.start(&format!("echo $$ > {}\nsleep 600", pid.display()), Duration::from_secs(600));
+        bench.start(&format!("echo $$ > {}\nsleep 600", pid.display()), Duration::from_secs(600)).await;
     let leader = pid_in(&pid).await;
     tokio::time::timeout(Duration::from_millis(50), running.finish()).await.unwrap_err();
     assert!(kill(Pid::from_raw(leader), None).is_ok(), "giving up waiting ended it");

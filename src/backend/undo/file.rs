@@ -1,16 +1,16 @@
 //! Taking an effect on a file back.
 
-use std::fs::{self, Permissions};
+use std::fs;
 use std::io;
 use std::os::unix::ffi::{OsStrExt as _, OsStringExt as _};
-use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _, symlink};
+use std::os::unix::fs::{PermissionsExt as _, symlink};
 use std::path::{Path, PathBuf};
 
 use sha2::{Digest as _, Sha256};
 
 use super::{Undone, read, write};
 use crate::backend::{BackendError, MAX_INPUT, file};
-use crate::files;
+use crate::files::{self, Access};
 
 /// What a file was before an effect on it, and what the effect makes of it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -21,6 +21,8 @@ pub struct OfFile {
     pub before: Before,
     /// SHA-256 of the content that the effect writes; none: it removes the file.
     pub written: Option<[u8; 32]>,
+    /// The content itself where the file is written in place: cut short, a mixture of it and of what was before is there.
+    pub in_place: Option<Vec<u8>>,
 }
 
 /// What was at a path.
@@ -32,8 +34,8 @@ pub enum Before {
     File {
         /// Its content.
         content: Vec<u8>,
-        /// Its permission bits.
-        mode: u32,
+        /// Its mode, owner and extended attributes.
+        access: Access,
     },
     /// A symbolic link, which is to be removed.
     Link(PathBuf),
@@ -49,17 +51,19 @@ impl OfFile {
             other => other?,
         };
         let written = content.map(|content| Sha256::digest(content).into());
-        Ok(Some(Self { path: path.to_path_buf(), before, written }))
+        let in_place = content.filter(|_| !kernel && files::is_in_place(path).unwrap_or_default());
+        let in_place = in_place.map(<[u8]>::to_vec);
+        Ok(Some(Self { path: path.to_path_buf(), before, written, in_place }))
     }
 
-    /// Makes the file what it was, whatever it is now.
+    /// Makes the file what it was, unless it holds neither that nor what the effect wrote.
     ///
     /// # Errors
-    /// [`BackendError::File`]
-    pub(super) async fn undo(self) -> Result<(), BackendError> {
+    /// [`BackendError::File`], [`BackendError::Stuck`]
+    pub(super) async fn undo(self) -> Result<Undone, BackendError> {
         let named = self.path.clone();
         file::blocking(named, move |path| {
-            self.restore(false).map(drop).map_err(|error| BackendError::File { path: path.into(), error })
+            self.restore().map_err(|error| BackendError::File { path: path.into(), error })
         })
         .await
     }
@@ -68,36 +72,33 @@ impl OfFile {
     /// the effect wrote.
     ///
     /// # Errors
-    /// [`BackendError::File`]
+    /// [`BackendError::File`], [`BackendError::Stuck`]
     pub(super) async fn settle(self) -> Result<Undone, BackendError> {
         let named = self.path.clone();
         file::blocking(named, move |path| {
             // What an effect was about to put in the file's place.
             let swept = files::sweep(path);
-            let settled = self.restore(true).and_then(|undone| swept.map(|()| undone));
+            let settled = self.restore().and_then(|undone| swept.map(|()| undone));
             settled.map_err(|error| BackendError::File { path: path.into(), error })
         })
         .await
     }
 
-    fn restore(&self, only_own: bool) -> io::Result<Undone> {
+    fn restore(&self) -> io::Result<Undone> {
         let path = &self.path;
         let kernel = file::is_kernel(path);
         let now = before(path, self.written.is_none());
-        if now.as_ref().is_ok_and(|now| *now == self.before) {
+        if now.as_ref().is_ok_and(|now| self.before.is_like(now)) {
             return Ok(Undone::Restored);
         }
         // What the kernel shows of a value is not always what was written.
-        if only_own && !kernel && !self.wrote(&now?) {
+        if !kernel && !self.wrote(&now?) {
             return Ok(Undone::Foreign);
         }
         match &self.before {
             Before::Absent => file::remove_now(path)?,
             Before::File { content, .. } if kernel => file::write_once(path, content)?,
-            Before::File { content, mode } => {
-                files::replace(path, content, *mode)?;
-                fs::set_permissions(path, Permissions::from_mode(*mode))?;
-            }
+            Before::File { content, access } => files::put_back(path, content, access)?,
             Before::Link(target) => {
                 file::remove_now(path)?;
                 symlink(target, path)?;
@@ -111,35 +112,51 @@ impl OfFile {
         match (now, self.written) {
             (Before::Absent, None) => true,
             (Before::File { content, .. }, Some(written)) => {
-                <[u8; 32]>::from(Sha256::digest(content)) == written
+                <[u8; 32]>::from(Sha256::digest(content)) == written || self.was_cut_short(content)
             }
             _ => false,
         }
     }
 
+    /// Whether each byte is one of the old content or of the new one: nobody knows which reach a disk first.
+    fn was_cut_short(&self, now: &[u8]) -> bool {
+        let (Some(new), Before::File { content: old, .. }) = (&self.in_place, &self.before) else {
+            return false;
+        };
+        let lengths = new.len().min(old.len())..=new.len().max(old.len());
+        let is_either = |(at, byte): (usize, &u8)| {
+            *byte == 0 && at >= old.len() || new.get(at) == Some(byte) || old.get(at) == Some(byte)
+        };
+        lengths.contains(&now.len()) && now.iter().enumerate().all(is_either)
+    }
+
     pub(super) fn size(&self) -> usize {
         let content = match &self.before {
             Before::Absent => 0,
-            Before::File { content, .. } => content.len(),
+            Before::File { content, access } => content.len() + access.size(),
             Before::Link(target) => target.as_os_str().len(),
         };
+        let content = content + self.in_place.as_ref().map_or(0, Vec::len);
         64 + self.path.as_os_str().len() + content
     }
 
     pub(super) fn encode(&self, out: &mut Vec<u8>) {
         write(self.path.as_os_str().as_bytes(), out);
-        match &self.written {
-            None => out.push(b'-'),
-            Some(digest) => {
+        match (&self.in_place, &self.written) {
+            (Some(content), _) => {
+                out.push(b'=');
+                write(content, out);
+            }
+            (None, None) => out.push(b'-'),
+            (None, Some(digest)) => {
                 out.push(b'+');
                 out.extend_from_slice(digest);
             }
         }
         match &self.before {
             Before::Absent => out.push(b'a'),
-            Before::File { content, mode } => {
-                out.push(b'f');
-                out.extend_from_slice(&mode.to_le_bytes());
+            Before::File { content, access } => {
+                encode_access(access, out);
                 out.extend_from_slice(content);
             }
             Before::Link(target) => {
@@ -152,22 +169,77 @@ impl OfFile {
     pub(super) fn decode(record: &[u8]) -> Option<Self> {
         let path_of = |bytes: &[u8]| PathBuf::from(std::ffi::OsString::from_vec(bytes.to_vec()));
         let (path, rest) = read(record)?;
-        let (written, rest) = match rest.split_first()? {
-            (b'-', rest) => (None, rest),
-            (b'+', rest) => rest.split_first_chunk().map(|(digest, rest)| (Some(*digest), rest))?,
+        let (written, in_place, rest) = match rest.split_first()? {
+            (b'-', rest) => (None, None, rest),
+            (b'+', rest) => rest.split_first_chunk().map(|(digest, rest)| (Some(*digest), None, rest))?,
+            (b'=', rest) => {
+                let (content, rest) = read(rest)?;
+                (Some(Sha256::digest(content).into()), Some(content.to_vec()), rest)
+            }
             _ => return None,
         };
         let before = match rest.split_first()? {
             (b'a', []) => Before::Absent,
-            (b'f', rest) => {
-                let (mode, content) = rest.split_first_chunk()?;
-                Before::File { content: content.to_vec(), mode: u32::from_le_bytes(*mode) }
+            (b'f' | b'o', _) => {
+                let (access, content) = decode_access(rest)?;
+                Before::File { content: content.to_vec(), access }
             }
             (b'l', target) => Before::Link(path_of(target)),
             _ => return None,
         };
-        Some(Self { path: path_of(path), before, written })
+        Some(Self { path: path_of(path), before, written, in_place })
     }
+}
+
+impl Before {
+    fn is_like(&self, now: &Self) -> bool {
+        match (self, now) {
+            (Self::File { content, access }, Self::File { content: new, access: newer }) => {
+                content == new && access.is_like(newer)
+            }
+            _ => self == now,
+        }
+    }
+}
+
+/// `f` and the mode, as version 0.1.0 had it; or `o`, the mode, the owner and the attributes.
+fn encode_access(access: &Access, out: &mut Vec<u8>) {
+    let Access { mode, owner: Some((user, group)), attributes } = access else {
+        out.push(b'f');
+        out.extend_from_slice(&access.mode.to_le_bytes());
+        return;
+    };
+    let attributes = attributes.as_deref().unwrap_or_default();
+    out.push(b'o');
+    for number in [*mode, *user, *group, u32::try_from(attributes.len()).unwrap_or_default()] {
+        out.extend_from_slice(&number.to_le_bytes());
+    }
+    for (name, value) in attributes {
+        write(name, out);
+        write(value, out);
+    }
+}
+
+fn decode_access(record: &[u8]) -> Option<(Access, &[u8])> {
+    let (tag, mut rest) = record.split_first()?;
+    let mut number = || {
+        let (number, after) = rest.split_first_chunk()?;
+        rest = after;
+        Some(u32::from_le_bytes(*number))
+    };
+    let mode = number()?;
+    if *tag == b'f' {
+        return Some((Access { mode, owner: None, attributes: None }, rest));
+    }
+    let (owner, count) = ((number()?, number()?), number()?);
+    let mut attributes = Vec::new();
+    for _ in 0..count {
+        let (name, after) = read(rest)?;
+        let (value, after) = read(after)?;
+        attributes.push((name.to_vec(), value.to_vec()));
+        rest = after;
+    }
+    Some((Access { mode, owner: Some(owner), attributes: Some(attributes) }, rest))
 }
 
 /// What is at `path`; a link itself where it is the link that would be `removed`.
@@ -184,7 +256,13 @@ fn before(path: &Path, removed: bool) -> io::Result<Before> {
     if content.len() > MAX_INPUT {
         return Err(io::Error::new(io::ErrorKind::FileTooLarge, "too large to be kept for undoing"));
     }
-    Ok(Before::File { content, mode: found.mode() & 0o7777 })
+    // Of the kernel's files only the content is ever put back.
+    let access = if file::is_kernel(path) {
+        Access { mode: found.permissions().mode() & 0o7777, ..Access::default() }
+    } else {
+        Access::of(path, &found)?
+    };
+    Ok(Before::File { content, access })
 }
 
 fn is_absent(error: &io::Error) -> bool {

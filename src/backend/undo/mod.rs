@@ -29,14 +29,22 @@ pub enum Undone {
 }
 
 impl Undo {
-    /// Makes it what it was, whatever it is now.
+    /// Takes back what this agent has just done: makes it what it was, unless somebody has changed it since.
     ///
     /// # Errors
     /// [`BackendError`]
-    pub async fn undo(self, machine: &Machine) -> Result<(), BackendError> {
+    pub async fn undo(self, machine: &Machine) -> Result<Undone, BackendError> {
         match self {
             Self::File(file) => file.undo().await,
             Self::Property(property) => property.undo(&machine.bus).await,
+        }
+    }
+
+    /// The effect has just happened: what is there now is its work, whatever was written. A service may show a value
+    /// otherwise than it takes it.
+    pub async fn note(&mut self, machine: &Machine) {
+        if let Self::Property(property) = self {
+            property.note(&machine.bus).await;
         }
     }
 

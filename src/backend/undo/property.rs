@@ -14,6 +14,8 @@ pub struct OfProperty {
     /// As it is on the bus, little endian.
     before: Vec<u8>,
     written: Vec<u8>,
+    /// What the service showed when the effect had happened. Not on disk.
+    shown: Option<Vec<u8>>,
 }
 
 impl OfProperty {
@@ -24,7 +26,7 @@ impl OfProperty {
     ) -> Result<Self, BackendError> {
         let encoded = |value| encoded(value).map_err(|error| failed(&spot, error.to_string()));
         let (before, written) = (encoded(before)?, encoded(written)?);
-        Ok(Self { spot, before, written })
+        Ok(Self { spot, before, written, shown: None })
     }
 
     /// The effect itself, on the object that it was found at: another may be the first of its kind by now.
@@ -32,12 +34,22 @@ impl OfProperty {
         self.set(&self.written, bus).await
     }
 
-    /// What the property is meanwhile says nothing: a service may show late what it has taken.
-    pub(super) async fn undo(self, bus: &Bus) -> Result<(), BackendError> {
+    pub(super) async fn note(&mut self, bus: &Bus) {
+        self.shown = self.now(bus).await.ok();
+    }
+
+    /// That it is what it was before says nothing: a service may show late what it has taken. What it was when nobody
+    /// could look is nobody else's.
+    pub(super) async fn undo(self, bus: &Bus) -> Result<Undone, BackendError> {
+        if let (Some(shown), Ok(now)) = (&self.shown, self.now(bus).await)
+            && ![&self.before, &self.written, shown].contains(&&now)
+        {
+            return Ok(Undone::Foreign);
+        }
         match self.set(&self.before, bus).await {
             // What is refused now was so before.
-            Err(_) if self.now(bus).await.is_ok_and(|now| now == self.before) => Ok(()),
-            other => other,
+            Err(_) if self.now(bus).await.is_ok_and(|now| now == self.before) => Ok(Undone::Restored),
+            other => other.map(|()| Undone::Restored),
         }
     }
 
@@ -90,7 +102,7 @@ impl OfProperty {
         };
         let mut text = || String::from_utf8(next()?).ok();
         let spot = Spot { service: text()?, path: text()?, interface: text()?, property: text()? };
-        let found = Self { spot, before: next()?, written: next()? };
+        let found = Self { spot, before: next()?, written: next()?, shown: None };
         rest.is_empty().then_some(found)
     }
 }

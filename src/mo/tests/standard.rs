@@ -152,5 +152,12 @@ fn the_device_id_is_kept_once_a_better_source_has_had_its_time() {
     let devinfo = shipped("devinfo");
     let mapping = &devinfo.node(devinfo.find("DevID").unwrap()).mapping;
     assert_eq!((mapping.pin, mapping.wait), (true, Some(std::time::Duration::from_secs(60))));
-    assert_eq!(mapping.get.len(), 2, "the modem's identity, else the machine's");
+    let names = |source: &crate::mo::mapping::Source| match &source.from {
+        From::Property { property, .. } => property.clone(),
+        From::MachineId(_) => "machine-id".to_owned(),
+        From::Builtin(name) => name.clone(),
+        other => panic!("{other:?}"),
+    };
+    let sources: Vec<String> = mapping.get.iter().map(names).collect();
+    assert_eq!(sources, ["EquipmentIdentifier", "machine-id", "hardware-uuid", "mac-uuid", "random-uuid"]);
 }

@@ -7,7 +7,12 @@ use serde_json::json;
 use super::*;
 use crate::backend::undo::{Before, OfFile};
 use crate::backend::{Bus, Machine, Undo};
+use crate::files::Access;
 use crate::store::Change;
+
+fn mode(mode: u32) -> Access {
+    Access { mode, ..Access::default() }
+}
 
 fn left(bench: &Bench) -> Vec<Undo> {
     let intents = bench.tree.store.snapshot().unwrap().intents().unwrap();
@@ -34,9 +39,9 @@ async fn a_change_that_is_cut_short_is_taken_back_at_the_next_start() {
     bench.file("/a", "before\n");
     let undo = |path: &str, before: Before, written: &str| {
         let written = <sha2::Sha256 as sha2::Digest>::digest(written.as_bytes()).into();
-        Undo::File(OfFile { path: bench.path(path), before, written: Some(written) })
+        Undo::File(OfFile { path: bench.path(path), before, written: Some(written), in_place: None })
     };
-    let was = Before::File { content: b"before\n".to_vec(), mode: 0o644 };
+    let was = Before::File { content: b"before\n".to_vec(), access: mode(0o644) };
     // The effects of a change, of which one had happened, one had not, and one was to make a file.
     let undos = [
         undo("/a", was, "after\n"),
@@ -59,8 +64,9 @@ async fn a_change_that_is_cut_short_is_taken_back_at_the_next_start() {
 #[tokio::test]
 async fn what_can_t_be_taken_back_waits_for_another_start_or_another_change() {
     let bench = Bench::new();
-    let was = Before::File { content: b"before\n".to_vec(), mode: 0o644 };
-    let undo = Undo::File(OfFile { path: bench.path("/a"), before: was, written: Some([0; 32]) });
+    let was = Before::File { content: b"before\n".to_vec(), access: mode(0o644) };
+    let undo =
+        Undo::File(OfFile { path: bench.path("/a"), before: was, written: Some([0; 32]), in_place: None });
     bench.tree.store.commit(vec![Change::Intent(0, undo.encode())]).await.unwrap();
     // A folder where the file was: it can be neither read nor replaced.
     std::fs::create_dir(bench.path("/a")).unwrap();
@@ -79,9 +85,10 @@ async fn what_can_t_be_taken_back_waits_for_another_start_or_another_change() {
 #[tokio::test]
 async fn what_two_failed_changes_left_is_taken_back_to_before_the_first() {
     let bench = Bench::new();
-    let was = Before::File { content: b"before\n".to_vec(), mode: 0o644 };
+    let was = Before::File { content: b"before\n".to_vec(), access: mode(0o644) };
     let written = <sha2::Sha256 as sha2::Digest>::digest(b"after\n").into();
-    let undo = Undo::File(OfFile { path: bench.path("/a"), before: was, written: Some(written) });
+    let undo =
+        Undo::File(OfFile { path: bench.path("/a"), before: was, written: Some(written), in_place: None });
     bench.tree.store.commit(vec![Change::Intent(0, undo.encode())]).await.unwrap();
     bench.file("/a", "after\n");
     bench.file("/deaf", "old\n");
@@ -135,6 +142,18 @@ async fn programs_run_when_all_that_can_be_taken_back_is_done() {
     // What it needs of a node that a program makes comes after that.
     bench.write("Files", json!({"new": {"Text": "t"}})).await.unwrap();
     assert_eq!(bench.content("/files/new").unwrap(), "t\n");
+}
+
+#[tokio::test]
+async fn what_of_the_kernel_can_t_be_taken_back_is_done_last() {
+    let bench = Bench::new();
+    // It can only be written, and takes no such word.
+    std::os::unix::fs::symlink("/proc/self/clear_refs", bench.path("/a")).unwrap();
+    bench.file("/deaf", "old\n");
+    // In the order of the DDF, A comes first.
+    let error = bench.write("", json!({"A": "word", "Deaf": "new"})).await.unwrap_err().to_string();
+    assert!(error.contains("Deaf"), "{error}");
+    bench.write("A", json!("word")).await.unwrap_err();
 }
 
 #[tokio::test]

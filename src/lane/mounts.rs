@@ -1,0 +1,129 @@
+//! What is mounted where, as proc_pid_mountinfo(5) says without asking any of the file systems.
+
+use std::ffi::OsString;
+use std::os::unix::ffi::OsStringExt as _;
+use std::path::{Path, PathBuf};
+
+/// File systems that hang name by name, if at all: what is behind one name says nothing of the others.
+const KERNELS: [&str; 19] = [
+    "autofs",
+    "binfmt_misc",
+    "bpf",
+    "cgroup",
+    "cgroup2",
+    "configfs",
+    "debugfs",
+    "devpts",
+    "devtmpfs",
+    "efivarfs",
+    "fusectl",
+    "hugetlbfs",
+    "mqueue",
+    "proc",
+    "pstore",
+    "securityfs",
+    "sysfs",
+    "tmpfs",
+    "tracefs",
+];
+
+/// All mounts.
+#[derive(Debug, Default)]
+pub(super) struct Mounts(Vec<Mount>);
+
+#[derive(Debug, PartialEq, Eq)]
+struct Mount {
+    at: PathBuf,
+    /// Major and minor number: the same wherever the file system is mounted.
+    device: String,
+    kernels: bool,
+}
+
+impl Mounts {
+    pub(super) fn read() -> Self {
+        Self::parse(&std::fs::read("/proc/self/mountinfo").unwrap_or_default())
+    }
+
+    fn parse(text: &[u8]) -> Self {
+        Self(text.split(|byte| *byte == b'\n').filter_map(Mount::parse).collect())
+    }
+
+    /// Whether both paths are on one file system, which hangs as a whole: one of a disk, of another computer, or of a
+    /// program. That which all is on does not count: nothing would be left.
+    pub(super) fn is_one_apart(&self, one: &Path, other: &Path) -> bool {
+        let (Some(one), Some(other)) = (self.of(one), self.of(other)) else { return false };
+        let root = self.of(Path::new("/"));
+        one.device == other.device && !one.kernels && root.is_none_or(|root| root.device != one.device)
+    }
+
+    /// Where the file system of `path` is mounted.
+    pub(super) fn root(&self, path: &Path) -> PathBuf {
+        self.of(path).map_or_else(|| path.to_path_buf(), |mount| mount.at.clone())
+    }
+
+    fn of(&self, path: &Path) -> Option<&Mount> {
+        let holding = self.0.iter().filter(|mount| path.starts_with(&mount.at));
+        // Of those at one place, the last hides the others.
+        holding.max_by_key(|mount| mount.at.as_os_str().len())
+    }
+}
+
+impl Mount {
+    fn parse(line: &[u8]) -> Option<Self> {
+        let mut fields = line.split(|byte| *byte == b' ');
+        let device = String::from_utf8(fields.nth(2)?.to_vec()).ok()?;
+        let at = PathBuf::from(OsString::from_vec(unescaped(fields.nth(1)?)));
+        let kind = fields.skip_while(|field| *field != b"-").nth(1)?;
+        let kernels = KERNELS.iter().any(|known| known.as_bytes() == kind);
+        Some(Self { at, device, kernels })
+    }
+}
+
+/// Blanks and the like are three octal digits after a backslash.
+fn unescaped(field: &[u8]) -> Vec<u8> {
+    let mut out = Vec::with_capacity(field.len());
+    let mut rest = field;
+    while let Some((first, after)) = rest.split_first() {
+        let octal = after.get(..3).filter(|_| *first == b'\\').and_then(|digits| {
+            let digits = std::str::from_utf8(digits).ok()?;
+            u8::from_str_radix(digits, 8).ok()
+        });
+        match octal {
+            Some(byte) => {
+                out.push(byte);
+                rest = after.get(3..).unwrap_or_default();
+            }
+            None => {
+                out.push(*first);
+                rest = after;
+            }
+        }
+    }
+    out
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_hangs_as_a_whole_is_known_by_its_device_and_its_kind() {
+        let mounts = Mounts::parse(
+            b"22 1 8:1 / / rw,relatime shared:1 - ext4 /dev/sda1 rw\n\
+              23 22 0:21 / /sys rw - sysfs sysfs rw\n\
+              24 22 8:1 /data /data rw shared:2 master:1 - ext4 /dev/sda1 rw\n\
+              25 22 0:50 / /mnt/a\\040b rw - fuse.sshfs host: rw\n\
+              26 22 0:50 /x /srv/bound rw - fuse.sshfs host: rw\n\
+              27 22 8:17 / /media/usb rw - vfat /dev/sdb1 rw\nhalf a line",
+        );
+        let one = |one: &str, other: &str| mounts.is_one_apart(Path::new(one), Path::new(other));
+        assert!(one("/mnt/a b/x", "/mnt/a b"));
+        assert!(one("/mnt/a b/x", "/srv/bound/y"), "wherever it is mounted");
+        assert!(one("/media/usb/x", "/media/usb/y"));
+        assert!(!one("/mnt/a b/x", "/mnt/a"));
+        assert!(!one("/sys/a", "/sys/b"));
+        assert!(!one("/etc/a", "/data/b"), "what all is on");
+        assert_eq!(mounts.root(Path::new("/mnt/a b/c/d")), Path::new("/mnt/a b"));
+        assert!(!Mounts::read().0.is_empty());
+    }
+}

@@ -1,0 +1,174 @@
+//! Where work on outside files is: who hangs at a path, or at anything of a mount, keeps all others from it.
+//!
+//! A piece of work walks to its file name by name, as the kernel would, and says before each step where it goes. So it is
+//! known where one that does not come back hangs, and the next one learns of it before it touches the same. Work at a
+//! place where other work is under way waits for its end, and holds no thread meanwhile.
+
+use std::collections::{BTreeMap, VecDeque};
+use std::ffi::OsString;
+use std::fs;
+use std::path::{Component, Path, PathBuf};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+use tokio::sync::Notify;
+
+use super::Stuck;
+use super::mounts::Mounts;
+
+/// The kernel follows as many symbolic links.
+const MOST_LINKS: usize = 40;
+
+/// The places of all work of a lane.
+#[derive(Debug)]
+pub(super) struct Places {
+    limit: Duration,
+    all: Mutex<All>,
+    /// Some work has come to its end.
+    pub(super) ended: Notify,
+}
+
+#[derive(Debug)]
+struct All {
+    next: u64,
+    flights: BTreeMap<u64, Flight>,
+}
+
+/// Work that has begun.
+#[derive(Debug)]
+struct Flight {
+    at: PathBuf,
+    since: Instant,
+}
+
+/// A piece of work on outside files, and where it is.
+#[derive(Debug)]
+pub struct Spot<'a> {
+    places: &'a Places,
+    id: u64,
+}
+
+/// Why work does not go on.
+#[derive(Debug)]
+pub(super) enum Held {
+    /// Other work is there; at this time at the latest it has ended, or hangs.
+    Busy(Instant),
+    /// What has gone there before hangs.
+    Hangs(Stuck),
+}
+
+impl Places {
+    pub(super) const fn new(limit: Duration) -> Self {
+        let all = All { next: 0, flights: BTreeMap::new() };
+        Self { limit, all: Mutex::new(all), ended: Notify::const_new() }
+    }
+
+    /// A new piece of work, which is nowhere yet.
+    pub(super) fn begin(&self) -> Spot<'_> {
+        let mut all = self.all();
+        let id = all.next;
+        all.next = id.wrapping_add(1);
+        all.flights.insert(id, Flight { at: PathBuf::new(), since: Instant::now() });
+        Spot { places: self, id }
+    }
+
+    /// How much work hangs.
+    pub(super) fn hanging(&self) -> usize {
+        self.all().flights.values().filter(|flight| flight.since.elapsed() >= self.limit).count()
+    }
+
+    fn all(&self) -> MutexGuard<'_, All> {
+        self.all.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Drop for Spot<'_> {
+    fn drop(&mut self) {
+        self.places.all().flights.remove(&self.id);
+        self.places.ended.notify_waiters();
+    }
+}
+
+impl Spot<'_> {
+    /// Goes to `path` before it is touched. What is under way there does not matter; it may hang yet.
+    ///
+    /// # Errors
+    /// Other work hangs there, or on the way.
+    pub fn enter(&self, path: &Path) -> Result<(), Stuck> {
+        self.walk(path, false).map_err(|held| match held {
+            Held::Hangs(stuck) => stuck,
+            Held::Busy(_) => Stuck::Late(self.places.limit),
+        })
+    }
+
+    /// Goes to `path`, if nobody else is there; on another computer's or another program's file system, if nobody is
+    /// anywhere on it.
+    pub(super) fn reach(&self, path: &Path) -> Result<(), Held> {
+        self.walk(path, true)
+    }
+
+    fn walk(&self, path: &Path, alone: bool) -> Result<(), Held> {
+        let path = std::path::absolute(path).unwrap_or_else(|_| path.to_path_buf());
+        let mut at = PathBuf::from("/");
+        let mut rest: VecDeque<OsString> = names(&path).collect();
+        let (mut links, mut mounts) = (0, None);
+        if rest.is_empty() {
+            return self.step(&at, (alone, true), &mut mounts);
+        }
+        while let Some(name) = rest.pop_front() {
+            if name == ".." {
+                at.pop();
+                continue;
+            }
+            let next = at.join(&name);
+            self.step(&next, (alone, rest.is_empty()), &mut mounts)?;
+            match fs::symlink_metadata(&next) {
+                Ok(found) if found.is_symlink() && links < MOST_LINKS => {
+                    links += 1;
+                    let Ok(target) = fs::read_link(&next) else { break };
+                    if target.is_absolute() {
+                        at = PathBuf::from("/");
+                    }
+                    names(&target).rev().for_each(|name| rest.push_front(name));
+                }
+                Ok(_) => at = next,
+                // Who looks will see.
+                Err(_) => break,
+            }
+        }
+        Ok(())
+    }
+
+    /// Goes to a place, the last of its walk or one on the way, unless other work hangs there; or is under way there and
+    /// this is to be `alone`.
+    fn step(&self, at: &Path, (alone, last): (bool, bool), mounts: &mut Option<Mounts>) -> Result<(), Held> {
+        let mut all = self.places.all();
+        for (id, other) in &all.flights {
+            if *id == self.id || other.at.as_os_str().is_empty() {
+                continue;
+            }
+            let mounts = mounts.get_or_insert_with(Mounts::read);
+            let on_one = mounts.is_one_apart(&other.at, at);
+            let since = other.since.elapsed();
+            if since >= self.places.limit && (on_one || at == other.at) {
+                let place = if on_one { mounts.root(at) } else { at.to_path_buf() };
+                return Err(Held::Hangs(Stuck::Hangs(place, since)));
+            }
+            if alone && (on_one || last && at == other.at) {
+                return Err(Held::Busy(other.since + self.places.limit));
+            }
+        }
+        if let Some(flight) = all.flights.get_mut(&self.id) {
+            at.clone_into(&mut flight.at);
+        }
+        Ok(())
+    }
+}
+
+fn names(path: &Path) -> impl DoubleEndedIterator<Item = OsString> + '_ {
+    path.components().filter_map(|component| match component {
+        Component::Normal(name) => Some(name.to_owned()),
+        Component::ParentDir => Some(OsString::from("..")),
+        _ => None,
+    })
+}
