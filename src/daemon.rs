@@ -7,6 +7,7 @@ mod doorkeeper;
 mod ending;
 mod loading;
 mod local;
+mod network;
 mod registrations;
 mod renewal;
 mod schedule;
@@ -25,7 +26,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Instant;
 
 use tokio::net::UdpSocket;
-use tokio::sync::{Semaphore, mpsc, watch};
+use tokio::sync::{mpsc, watch};
 use tokio::task::{Id, JoinSet};
 
 use crate::alert::Place;
@@ -33,7 +34,7 @@ use crate::config::Problems;
 use crate::exec::Programs;
 use crate::notification::listener;
 use crate::push::bridge::{Bridge, Task};
-use crate::session::{Ended, Queue, Random};
+use crate::session::{Ended, Queue, Random, Room};
 use crate::store::{Store, StoreError};
 use crate::subscription::Subscriptions;
 use crate::world::World;
@@ -42,6 +43,7 @@ use bootstrapping::{Bootstrapped, Bootstrapping};
 use clock::{Clock, Wait};
 use doorkeeper::Doorkeeper;
 use loading::Loader;
+use network::Network;
 use registrations::Attempt;
 use sim::Sim;
 use supervisor::Supervisor;
@@ -89,7 +91,8 @@ struct Daemon {
     sessions: JoinSet<Ended>,
     /// Whom each session's task is with.
     places: HashMap<Id, Place>,
-    places_at_work: Arc<Semaphore>,
+    room: Room,
+    network: Network,
     programs: Programs,
     subscriptions: Subscriptions,
     triggers: Triggers,
@@ -161,7 +164,7 @@ pub async fn run(
     daemon.supervisor.ready(&status);
 
     loop {
-        daemon.start_due();
+        daemon.start_due().await;
         daemon.start_registrations();
         daemon.start_bootstrap();
         let wake = daemon.next_wake();
@@ -179,6 +182,7 @@ pub async fn run(
             () = daemon.store.accounts_changed() => daemon.accounts_changed().await,
             Some(request) = requests.recv() => daemon.local(request).await,
             () = daemon.watcher.changed() => {}
+            () = daemon.network.changed() => daemon.network_changed(),
             () = daemon.sim.changed() => daemon.sim_changed(),
             () = daemon.subscriptions.turn(&daemon.world, &mut *daemon.random) => {}
             set = clock::settled(daemon.clock_wait.as_ref(), &daemon.clock) => daemon.clock_settled(set),

@@ -30,6 +30,12 @@ pub mod id {
     pub const UNDO_FAILED: &str = "6f1d5c0b8f0f4a7f9d4b1a3c2e5d7f20";
     /// What a server has subscribed to can't be put where it wants it.
     pub const SUBSCRIPTION_FAILING: &str = "6f1d5c0b8f0f4a7f9d4b1a3c2e5d7f21";
+    /// Alerts had to go for want of room.
+    pub const ALERTS_DROPPED: &str = "6f1d5c0b8f0f4a7f9d4b1a3c2e5d7f30";
+    /// A server refuses every package with an alert.
+    pub const ALERT_UNDELIVERABLE: &str = "6f1d5c0b8f0f4a7f9d4b1a3c2e5d7f31";
+    /// The agent died of something twice: it is not taken up again.
+    pub const GIVEN_UP: &str = "6f1d5c0b8f0f4a7f9d4b1a3c2e5d7f32";
 }
 
 /// Sends log lines to journald if stderr is connected to it, else to stderr.

@@ -39,10 +39,12 @@
 //! | [`daemon`] | the loop that owns the queue; loading and reloading; systemd | no |
 //! | [`world`] | what a session needs, as it was when the session began | – |
 //! | [`control`] | `omadmctl`, the operator's tool | no |
+//! | [`attempts`] | what may end the agent: not begun a third time | no |
 //! | [`lane`] | threads for what may block outside, bounded in number and time | no |
 //! | [`edge`], [`cli`], [`journal`], [`files`] | signals and randomness, command lines, log lines, atomic files | no |
 
 pub mod alert;
+pub mod attempts;
 pub mod backend;
 pub mod bearer;
 pub mod bootstrap;

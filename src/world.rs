@@ -4,6 +4,7 @@
 use std::sync::atomic::AtomicU64;
 use std::sync::{Arc, Mutex, PoisonError};
 
+use crate::attempts::Attempts;
 use crate::config::{Account, Auth, Settings};
 use crate::session::Parameters;
 use crate::store::Store;
@@ -22,6 +23,10 @@ pub struct World {
     pub tree: Arc<Tree>,
     /// The store.
     pub store: Arc<Store>,
+    /// What may end the agent.
+    pub attempts: Arc<Attempts>,
+    /// Whether no file of the configuration and the accounts is broken.
+    pub is_sound: bool,
     /// Whether the device's owner has account files, sound or broken: then no bootstrap server is asked.
     pub is_owned: bool,
 }

@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 
 use super::{Place, record};
+use crate::journal::id;
 use crate::package::Alert;
 use crate::store::{Change, Store, StoreError};
 
@@ -20,7 +21,7 @@ pub struct Outgoing {
     /// The server has heard of these in this session. Some may still be in the store: those that it could not
     /// take now, and those whose removal is not committed yet.
     heard: BTreeSet<u64>,
-    /// What can't be read is not sent, and need not wait.
+    /// What can't be read is not sent, and need not wait: to be removed.
     damaged: Vec<u64>,
 }
 
@@ -31,21 +32,20 @@ impl Outgoing {
         Self { place, sent: Vec::new(), heard: BTreeSet::new(), damaged: Vec::new() }
     }
 
-    /// The alerts for the next package, oldest first.
+    /// The alerts for the next package, oldest first, `most` of them at most.
     ///
     /// # Errors
     /// The store failed.
-    pub fn gather(&mut self, store: &Store) -> Result<Vec<Alert>, StoreError> {
+    pub fn gather(&mut self, store: &Store, most: usize) -> Result<Vec<Alert>, StoreError> {
         let (mut alerts, mut bytes) = (Vec::new(), 0);
         let Self { place, sent, heard, damaged } = self;
         sent.clear();
-        damaged.clear();
         store.snapshot()?.alerts(&place.key(), |number, json| {
             if heard.contains(&number) {
                 return true;
             }
             bytes += json.len();
-            if alerts.len() == MOST || (bytes > MOST_BYTES && !alerts.is_empty()) {
+            if alerts.len() == MOST.min(most) || (bytes > MOST_BYTES && !alerts.is_empty()) {
                 return false;
             }
             match record::read(json) {
@@ -53,17 +53,42 @@ impl Outgoing {
                     sent.push((number, alert.alert_type.clone()));
                     alerts.push(alert);
                 }
-                None => damaged.push(number),
+                None => {
+                    // Nothing that anybody would have to be told: no session is held for it.
+                    heard.insert(number);
+                    damaged.push(number);
+                }
             }
             true
         })?;
+        if !damaged.is_empty() {
+            let server_id = place.server_id.as_str();
+            log::error!(OMADM_SERVER_ID = server_id; "{server_id}: {} damaged alerts are dropped", damaged.len());
+        }
         Ok(alerts)
     }
 
-    /// The package was answered: what follows from the server's word on each alert in it, if it has any. 4xx: it
-    /// never wants it; 5xx: not now, so it rides in another session; else it has it.
-    pub fn answered(&mut self, results: &[u16]) -> Option<Change> {
+    /// The damaged ones, to be removed however the session ended.
+    pub fn rest(&mut self) -> Option<Change> {
+        let damaged = std::mem::take(&mut self.damaged);
+        (!damaged.is_empty()).then(|| Change::AlertsSettled(self.place.key(), damaged))
+    }
+
+    /// The package was answered, and carried the first `carried` of what was gathered: what follows from the server's
+    /// word on each of them, if it has any. 4xx: it never wants it; 5xx: not now, so it rides in another session; else it
+    /// has it. `undeliverable`: with the first one alone the package was refused.
+    pub fn answered(&mut self, results: &[u16], carried: usize, undeliverable: bool) -> Option<Change> {
         let mut settled = std::mem::take(&mut self.damaged);
+        if undeliverable && let Some((number, alert_type)) = self.sent.first() {
+            let server_id = self.place.server_id.as_str();
+            log::error!(
+                MESSAGE_ID = id::ALERT_UNDELIVERABLE, OMADM_SERVER_ID = server_id;
+                "{server_id}: alert {alert_type} is dropped: the server refuses every package with it"
+            );
+            self.heard.insert(*number);
+            settled.push(*number);
+        }
+        self.sent.truncate(carried);
         let results = results.iter().copied().chain(std::iter::repeat(200));
         for ((number, alert_type), result) in std::mem::take(&mut self.sent).into_iter().zip(results) {
             self.heard.insert(number);

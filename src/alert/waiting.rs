@@ -32,15 +32,15 @@ fn places_in(snapshot: &Snapshot) -> Result<Vec<Place>, StoreError> {
     Ok(snapshot.alert_queues()?.iter().map(|key| Place::of_key(key)).collect())
 }
 
-/// Whether an alert waits for a place.
+/// Whether an alert waits for a place; a damaged one does not.
 ///
 /// # Errors
 /// The store failed.
 pub fn is_waiting(store: &Store, place: &Place) -> Result<bool, StoreError> {
     let mut found = false;
-    store.snapshot()?.alerts(&place.key(), |_, _| {
-        found = true;
-        false
+    store.snapshot()?.alerts(&place.key(), |_, json| {
+        found = record::read(json).is_some();
+        !found
     })?;
     Ok(found)
 }

@@ -1,5 +1,6 @@
 //! Network interfaces as the kernel describes them in /sys/class/net.
 
+use std::collections::BTreeSet;
 use std::fs;
 use std::net::IpAddr;
 use std::path::Path;
@@ -27,23 +28,50 @@ pub struct Interface {
 /// The interfaces that are up, running, and have an address that reaches further than the link, in the
 /// kernel's order. Loopback is not among them.
 pub async fn up() -> Vec<Interface> {
-    let mut names: Vec<String> = Vec::new();
-    for entry in getifaddrs().into_iter().flatten() {
-        let usable = entry.flags.contains(InterfaceFlags::IFF_UP | InterfaceFlags::IFF_RUNNING)
-            && !entry.flags.contains(InterfaceFlags::IFF_LOOPBACK);
-        let routable = entry.address.as_ref().and_then(ip).is_some_and(|address| match address {
-            IpAddr::V4(v4) => !v4.is_link_local(),
-            IpAddr::V6(v6) => !v6.is_unicast_link_local(),
-        });
-        if usable && routable && !names.contains(&entry.interface_name) {
-            names.push(entry.interface_name);
-        }
-    }
+    let names = names_up();
     let mut interfaces = Vec::with_capacity(names.len());
     for name in names {
         interfaces.push(described(name).await);
     }
     interfaces
+}
+
+/// [`up`], for who can't wait: what their types are is read at once.
+#[must_use]
+pub fn up_now() -> Vec<Interface> {
+    names_up().into_iter().map(|name| Interface { kind: kind(Path::new(CLASS), &name), name }).collect()
+}
+
+fn names_up() -> Vec<String> {
+    let mut names: Vec<String> = Vec::new();
+    for entry in getifaddrs().into_iter().flatten() {
+        let usable = entry.flags.contains(InterfaceFlags::IFF_UP | InterfaceFlags::IFF_RUNNING)
+            && !entry.flags.contains(InterfaceFlags::IFF_LOOPBACK);
+        let routable = entry.address.as_ref().and_then(ip).is_some_and(is_routable);
+        if usable && routable && !names.contains(&entry.interface_name) {
+            names.push(entry.interface_name);
+        }
+    }
+    names
+}
+
+/// All addresses that reach further than the link, of interfaces that are up; loopback's too: a server may be there.
+#[must_use]
+pub fn addresses() -> BTreeSet<(String, IpAddr)> {
+    let running = InterfaceFlags::IFF_UP | InterfaceFlags::IFF_RUNNING;
+    let up = getifaddrs().into_iter().flatten().filter(|entry| entry.flags.contains(running));
+    up.filter_map(|entry| {
+        let address = entry.address.as_ref().and_then(ip)?;
+        is_routable(address).then_some((entry.interface_name, address))
+    })
+    .collect()
+}
+
+fn is_routable(address: IpAddr) -> bool {
+    match address {
+        IpAddr::V4(v4) => !v4.is_link_local(),
+        IpAddr::V6(v6) => !v6.is_unicast_link_local(),
+    }
 }
 
 /// The interface that has this address: a session's socket tells its bearer by it.

@@ -8,13 +8,17 @@ use std::time::{Duration, Instant};
 use super::{Daemon, schedule, triggers};
 use crate::alert::{self, Place, RaiseError};
 use crate::exec::{self, Fate, Finished, Record, Waiting};
+use crate::journal::id;
 use crate::package::Alert;
-use crate::session::{Cause, Ended, Outcome, Ticket};
+use crate::session::{Cause, Ended, Outcome, Ticket, attempt_with};
 use crate::store::{Change, StoreError};
 use crate::tree::SessionFacts;
 
 /// Alerts that had to go are in the journal at most this often.
 const SAY_EVERY: Duration = Duration::from_secs(3600);
+
+/// How long a server is left alone, at least, that the agent has died of twice.
+const FATAL_AGAIN: Duration = Duration::from_secs(3600);
 
 /// Alerts that had to go for want of room.
 #[derive(Debug, Default)]
@@ -52,6 +56,22 @@ impl Daemon {
         }
     }
 
+    /// Sessions that the agent has died in twice do not begin by themselves for now: it must come up.
+    pub(super) fn hold_fatal(&mut self) {
+        for peer in &self.world.peers {
+            let server_id = peer.account.server_id.as_str();
+            if self.world.attempts.is_fatal(&attempt_with(server_id)) {
+                let wait = FATAL_AGAIN + schedule::jitter(FATAL_AGAIN, &mut *self.random);
+                log::error!(
+                    MESSAGE_ID = id::GIVEN_UP, OMADM_SERVER_ID = server_id;
+                    "{server_id}: the agent has died twice in a session with this server: none begins by itself for {} s",
+                    wait.as_secs()
+                );
+                self.queue.hold_place(&Place::of(server_id), Instant::now() + wait);
+            }
+        }
+    }
+
     fn take_up_execs(&mut self) -> Result<Vec<Change>, StoreError> {
         let mut changes = Vec::new();
         let mut waiting: BTreeMap<String, Vec<Waiting>> = BTreeMap::new();
@@ -70,7 +90,7 @@ impl Daemon {
             }
             if self.world.peer(server_id).is_none() {
                 // The account of a file that can't be read now may come back.
-                if self.loader.is_sound() {
+                if self.world.is_sound {
                     changes.push(Change::ExecEnded(number));
                 }
                 continue;
@@ -111,30 +131,30 @@ impl Daemon {
 
     fn take_up_triggers(&mut self) -> Result<Vec<Change>, StoreError> {
         let mut changes = Vec::new();
-        for (server_id, id, json) in self.store.snapshot()?.triggers()? {
-            let trigger = triggers::from_json(&server_id, id, &json);
+        for (server_id, number, json) in self.store.snapshot()?.triggers()? {
+            let trigger = triggers::from_json(&server_id, number, &json);
             let peer = self.world.peer(&server_id);
             let (Some(trigger), Some(peer)) = (trigger, peer) else {
-                if self.loader.is_sound() {
-                    changes.push(Change::TriggerDone(server_id, id));
+                if self.world.is_sound {
+                    changes.push(Change::TriggerDone(server_id, number));
                 }
                 continue;
             };
-            let Some(json) = triggers::once_more(&json) else {
+            // What its session has killed the agent with twice, a third one would again.
+            if self.world.attempts.is_fatal(&attempt_with(&server_id)) {
                 log::error!(
-                    OMADM_SERVER_ID = server_id.as_str();
-                    "{server_id}: notification {id} is given up: the agent ended in its session time and again"
+                    MESSAGE_ID = id::GIVEN_UP, OMADM_SERVER_ID = server_id.as_str();
+                    "{server_id}: notification {number} is given up: the agent has died twice in a session of it"
                 );
-                changes.push(Change::TriggerDone(server_id, id));
+                changes.push(Change::TriggerDone(server_id, number));
                 continue;
-            };
-            changes.push(Change::Trigger { server_id: server_id.clone(), id, json });
+            }
             let wait = schedule::jitter(peer.account.schedule.jitter, &mut *self.random);
             log::info!(
                 OMADM_SERVER_ID = server_id.as_str();
-                "{server_id}: notification {id} from before the start: its session was not over"
+                "{server_id}: notification {number} from before the start: its session was not over"
             );
-            self.triggers.found(&server_id, id);
+            self.triggers.found(&server_id, number);
             self.queue.ask(Ticket { trigger, at: None, cause: Cause::Notification }, Instant::now() + wait);
         }
         Ok(changes)
@@ -236,7 +256,7 @@ impl Daemon {
 
     /// Alerts for accounts that were removed while the agent was not running.
     pub(super) async fn forget_unknown(&mut self) {
-        let places = if self.loader.is_sound() { alert::places(&self.store) } else { Ok(Vec::new()) };
+        let places = if self.world.is_sound { alert::places(&self.store) } else { Ok(Vec::new()) };
         let unknown = places.unwrap_or_default().into_iter().map(|place| place.server_id);
         let unknown: Vec<String> = unknown.filter(|server_id| self.world.peer(server_id).is_none()).collect();
         self.forget(&unknown).await;

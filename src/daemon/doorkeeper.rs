@@ -1,7 +1,7 @@
 //! Stands between the UDP socket and the queue: the gate, the accounts it knows, and the count of what it
 //! turned away.
 
-use std::sync::Arc;
+use std::sync::{Arc, PoisonError};
 use std::time::Instant;
 
 use super::Daemon;
@@ -17,11 +17,14 @@ pub(super) struct Doorkeeper {
     gate: Gate,
     verifiers: Vec<Verifier>,
     tally: Tally,
+    /// Of what was let in, and is nothing new.
+    merged: Tally,
 }
 
 impl Doorkeeper {
     pub(super) fn new(settings: &Notification) -> Self {
-        Self { gate: Gate::new(Policy::from(settings)), verifiers: Vec::new(), tally: Tally::default() }
+        let (tally, merged) = (Tally::default(), Tally::default());
+        Self { gate: Gate::new(Policy::from(settings)), verifiers: Vec::new(), tally, merged }
     }
 
     pub(super) fn set_policy(&mut self, settings: &Notification) {
@@ -68,9 +71,16 @@ impl Doorkeeper {
         }
     }
 
-    /// When the next journal line about what was turned away is due.
+    /// One was let in that asks for a session which waits already.
+    fn note_merged(&mut self, now: Instant) {
+        if let Some(counts) = self.merged.note("merged", now) {
+            say_merged(&counts);
+        }
+    }
+
+    /// When the next journal line about what was turned away, or was nothing new, is due.
     pub(super) fn due(&self) -> Option<Instant> {
-        self.tally.due()
+        self.tally.due().into_iter().chain(self.merged.due()).min()
     }
 
     /// Writes that line if it is due.
@@ -78,12 +88,18 @@ impl Doorkeeper {
         if let Some(counts) = self.tally.take(now) {
             say(&counts);
         }
+        if let Some(counts) = self.merged.take(now) {
+            say_merged(&counts);
+        }
     }
 
     /// Writes it now: the agent is about to stop.
     pub(super) fn report_all(&mut self) {
         if let Some(counts) = self.tally.rest() {
             say(&counts);
+        }
+        if let Some(counts) = self.merged.rest() {
+            say_merged(&counts);
         }
     }
 }
@@ -95,13 +111,18 @@ fn say(counts: &Counts) {
     );
 }
 
+fn say_merged(counts: &Counts) {
+    log::info!("{} further notifications ask for sessions that wait already", counts.total());
+}
+
 impl Daemon {
     /// A notification was let in. It is on disk before anything comes of it: a replay after a power cut is
     /// still one.
     pub(super) async fn admitted(&mut self, package: Admitted) {
         let trigger = package.trigger;
         let server_id = trigger.server_id.clone();
-        let ticket = Ticket { trigger, at: None, cause: Cause::Notification };
+        let cause = if package.remember.is_some() { Cause::Notification } else { Cause::Unsigned };
+        let ticket = Ticket { trigger, at: None, cause };
         if let Some(remember) = package.remember {
             let mut changes = vec![Change::Notification {
                 server_id: server_id.clone(),
@@ -116,11 +137,17 @@ impl Daemon {
                 log::error!(OMADM_SERVER_ID = server_id.as_str(); "{server_id}: notification not remembered: {error}");
             }
         }
-        log::info!(
-            OMADM_SERVER_ID = server_id.as_str();
-            "{server_id}: notification {}",
-            ticket.trigger.notification_id.map_or_else(|| "without id".to_owned(), |id| id.to_string()),
-        );
+        // Anybody may send these, as many as he likes.
+        if cause == Cause::Unsigned && self.queue.notified(&ticket.place()).is_some() {
+            let mut doorkeeper = self.doorkeeper.lock().unwrap_or_else(PoisonError::into_inner);
+            doorkeeper.note_merged(Instant::now());
+        } else {
+            log::info!(
+                OMADM_SERVER_ID = server_id.as_str();
+                "{server_id}: notification {}",
+                ticket.trigger.notification_id.map_or_else(|| "without id".to_owned(), |id| id.to_string()),
+            );
+        }
         self.queue.ask(ticket, Instant::now());
     }
 }

@@ -39,6 +39,7 @@ impl Daemon {
         self.subscriptions.stop().await;
         self.last_words(finished).await;
         self.doorkeeper.lock().unwrap_or_else(PoisonError::into_inner).report_all();
+        self.world.attempts.close();
         log::info!("stopped");
     }
 

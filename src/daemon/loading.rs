@@ -7,6 +7,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use super::DaemonError;
+use crate::attempts::Attempts;
 use crate::backend::{Bus, Machine};
 use crate::config::{self, Account, Auth, Environment, Problems, Selection, Settings};
 use crate::journal::id;
@@ -48,8 +49,8 @@ pub(super) async fn make_cache_key(store: &Arc<Store>, random: &mut dyn Random) 
 pub(super) struct Loader {
     options: Options,
     started: Instant,
-    /// Whether every file could be read at the start: only then an account that is not there was removed.
-    sound: bool,
+    /// What may end the agent.
+    attempts: Arc<Attempts>,
     /// The latest one, whose connection is kept while its address stays.
     bus: Mutex<Option<Arc<Bus>>>,
 }
@@ -58,11 +59,10 @@ impl Loader {
     /// Loads everything for the first time; broken accounts and management objects are left out.
     pub(super) async fn start(options: Options) -> Result<(Self, Arc<World>), DaemonError> {
         let (started, bus) = (Instant::now(), Mutex::default());
-        let mut loader = Self { options, started, sound: false, bus };
+        let mut loader = Self { options, started, attempts: Arc::default(), bus };
         let mut loaded = config::load(&loader.options.selection, &loader.options.environment)
             .map_err(DaemonError::Configuration)?;
         say(&loaded.problems);
-        loader.sound = loaded.problems.is_empty();
         if loaded.fell_back {
             log::error!(
                 MESSAGE_ID = id::CONFIGURATION_BROKEN; "running on the vendor's configuration alone"
@@ -80,6 +80,7 @@ impl Loader {
                 file.display()
             );
         }
+        loader.attempts = Attempts::open(&loaded.settings.paths.state);
         let machine = loader.machine(&loaded.settings);
         if !Tree::recover(&opened.store, &machine).await {
             tokio::spawn(Tree::recover_later(Arc::clone(&opened.store), machine));
@@ -144,11 +145,6 @@ impl Loader {
         self.world(settings, files, objects, Arc::clone(&before.store), &before.peers).await
     }
 
-    /// Whether every file of the configuration and the accounts could be read at the start.
-    pub(super) fn is_sound(&self) -> bool {
-        self.sound
-    }
-
     pub(super) fn time_floor(&self) -> Arc<AtomicU64> {
         Arc::clone(&self.options.surroundings.time_floor)
     }
@@ -156,7 +152,7 @@ impl Loader {
     /// The same files, and what servers and bootstraps have made of the accounts meanwhile.
     pub(super) async fn accounts_changed(&self, before: &World) -> World {
         let (settings, objects) = ((*before.settings).clone(), before.tree.objects().to_vec());
-        let files = Files { accounts: files_of(before), any: before.is_owned };
+        let files = Files { accounts: files_of(before), any: before.is_owned, sound: before.is_sound };
         self.world(settings, files, objects, Arc::clone(&before.store), &before.peers).await
     }
 
@@ -209,7 +205,15 @@ impl Loader {
         if let Err(error) = tree.seed().await {
             log::error!("instances could not be seeded: {error}");
         }
-        World { settings, peers, tree: Arc::new(tree), store, is_owned: files.any }
+        World {
+            settings,
+            peers,
+            tree: Arc::new(tree),
+            store,
+            attempts: Arc::clone(&self.attempts),
+            is_sound: files.sound,
+            is_owned: files.any,
+        }
     }
 }
 
@@ -218,13 +222,15 @@ struct Files {
     accounts: Vec<Account>,
     /// Whether there is any such file, a broken one included.
     any: bool,
+    /// Whether none is broken.
+    sound: bool,
 }
 
 impl Files {
     /// What loading account files comes to, and what is wrong with them.
     fn new(accounts: Vec<Account>, problems: &Problems) -> Self {
         let any = !accounts.is_empty() || !problems.is_empty();
-        Self { accounts, any }
+        Self { accounts, any, sound: problems.is_empty() }
     }
 }
 

@@ -7,51 +7,87 @@ use tokio::task::{Id, JoinError};
 
 use super::{Daemon, schedule};
 use crate::alert::{self, Place};
-use crate::session::{Again, Cause, Ended, Failure, Outcome, Session, Ticket};
+use crate::bearer::{self, Choice};
+use crate::journal::id;
+use crate::session::{Again, Ended, Failure, Look, Outcome, Session, Step, Ticket};
 use crate::store::Change;
 
 impl Daemon {
     /// Begins what is due.
-    pub(super) fn start_due(&mut self) {
+    pub(super) async fn start_due(&mut self) {
         self.subscriptions.start_due(&self.world, Instant::now());
-        for ticket in self.queue.due(Instant::now()) {
-            let server_id = ticket.trigger.server_id.clone();
-            let peer = self.world.peer(&server_id).filter(|_| self.wanted(&ticket)).cloned();
-            let Some(peer) = peer else {
-                self.queue.ended(&ticket.place(), &Outcome::Completed, Instant::now(), 0);
-                continue;
-            };
-            self.bootstrapping.look(Instant::now());
-            let session_id = format!("{:08x}", self.random.next_u32());
-            log::info!(
-                OMADM_SERVER_ID = server_id.as_str(), OMADM_SESSION_ID = session_id.as_str();
-                "{server_id}: session {session_id} begins ({})", ticket.cause.name()
-            );
-            let place = ticket.place();
-            if place.uri.is_none() {
-                self.triggers.began(&server_id);
+        let mut steps = self.steps();
+        // Listens first, looks then: what comes up in between is not missed.
+        if self.listen_to_network() {
+            self.queue.network_changed();
+            steps.extend(self.steps());
+        }
+        for step in steps {
+            match step {
+                Step::Begin(ticket) => self.start(ticket),
+                Step::Wait(ticket) => {
+                    let server_id = ticket.trigger.server_id.as_str();
+                    log::info!(OMADM_SERVER_ID = server_id; "{server_id}: waiting for a preferred connection type");
+                }
+                Step::GiveUp(ticket) => self.give_up(&ticket).await,
             }
-            let session = Session {
-                world: Arc::clone(&self.world),
-                peer,
-                ticket,
-                id: session_id,
-                programs: self.programs.clone(),
-                places: Arc::clone(&self.places_at_work),
-                stopping: self.stopping.subscribe(),
-            };
-            let mut random = self.random.fork();
-            let task = async move { session.run(&mut *random).await };
-            let handle = self.sessions.spawn(task);
-            self.places.insert(handle.id(), place);
-            let status = self.status();
-            self.supervisor.status(&status);
         }
     }
 
-    /// Alerts that rode in a session that was running need none of their own.
-    fn wanted(&self, ticket: &Ticket) -> bool {
-        ticket.cause != Cause::Alert || alert::is_waiting(&self.store, &ticket.place()).unwrap_or(true)
+    fn steps(&mut self) -> Vec<Step> {
+        let look = Look {
+            is_up: &|preferred| bearer::choose(preferred, &bearer::up_now()) != Choice::Wait,
+            bearer_wait: self.world.settings.session.bearer_wait,
+            has_alerts: &|place| alert::is_waiting(&self.store, place).unwrap_or(true),
+        };
+        self.queue.due(Instant::now(), &look)
+    }
+
+    fn start(&mut self, ticket: Ticket) {
+        let server_id = ticket.trigger.server_id.clone();
+        let Some(peer) = self.world.peer(&server_id).cloned() else {
+            self.queue.ended(&ticket.place(), &Outcome::Completed, Instant::now(), 0);
+            return;
+        };
+        self.bootstrapping.look(Instant::now());
+        let session_id = format!("{:08x}", self.random.next_u32());
+        log::info!(
+            OMADM_SERVER_ID = server_id.as_str(), OMADM_SESSION_ID = session_id.as_str();
+            "{server_id}: session {session_id} begins ({})", ticket.cause.name()
+        );
+        let place = ticket.place();
+        if ticket.cause.is_notification() {
+            self.triggers.began(&server_id);
+        }
+        let session = Session {
+            world: Arc::clone(&self.world),
+            peer,
+            ticket,
+            id: session_id,
+            programs: self.programs.clone(),
+            room: self.room.clone(),
+            outage: self.queue.outage(&place),
+            stopping: self.stopping.subscribe(),
+        };
+        let mut random = self.random.fork();
+        let task = async move { session.run(&mut *random).await };
+        let handle = self.sessions.spawn(task);
+        self.places.insert(handle.id(), place);
+        let status = self.status();
+        self.supervisor.status(&status);
+    }
+
+    /// None of the connection types that a notification prefers came up in time.
+    async fn give_up(&mut self, ticket: &Ticket) {
+        let server_id = ticket.trigger.server_id.as_str();
+        log::warn!(
+            MESSAGE_ID = id::SESSION_FAILED, OMADM_SERVER_ID = server_id;
+            "{server_id}: no session: none of the preferred connection types came up in time"
+        );
+        let changes = self.triggers.forget(server_id);
+        if let Err(error) = self.store.commit(changes).await {
+            log::error!(OMADM_SERVER_ID = server_id; "{server_id}: a notification that was given up is still there: {error}");
+        }
     }
 
     /// A session is over: what follows from it, in one transaction.

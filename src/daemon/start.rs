@@ -12,6 +12,7 @@ use super::bootstrapping::Bootstrapping;
 use super::clock::{Clock, Wait};
 use super::doorkeeper::Doorkeeper;
 use super::loading::Loader;
+use super::network::Network;
 use super::sim::Sim;
 use super::supervisor::Supervisor;
 use super::triggers::Triggers;
@@ -19,7 +20,7 @@ use super::watcher::Watcher;
 use super::{Daemon, schedule};
 use crate::exec::{Finished, Programs};
 use crate::push::bridge::Bridge;
-use crate::session::{self, Queue, Random};
+use crate::session::{Queue, Random, Room};
 use crate::store::StoreError;
 use crate::subscription::Subscriptions;
 use crate::world::World;
@@ -48,7 +49,8 @@ impl Daemon {
             clock_wait: None,
             sessions: JoinSet::new(),
             places: HashMap::new(),
-            places_at_work: session::places(),
+            room: Room::default(),
+            network: Network::default(),
             programs,
             subscriptions,
             triggers: Triggers::default(),
@@ -76,6 +78,7 @@ impl Daemon {
         self.resume_registrations();
         self.look_for_bootstrap_at_start();
         self.forget_unknown().await;
+        self.hold_fatal();
         self.take_up().await;
         let due = schedule::at_start(&self.world, Instant::now(), &mut *self.random);
         for (ticket, at) in self.hold_back(due) {

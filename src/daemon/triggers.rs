@@ -63,14 +63,8 @@ fn done(server_id: &str, id: u16) -> Change {
     Change::TriggerDone(server_id.to_owned(), id)
 }
 
-/// How often a session is held again that the agent did not outlive. What a server sends may be what ends it.
-const MOST_STARTS: u8 = 5;
-
 #[derive(Serialize, Deserialize)]
 struct Record {
-    /// In how many lives of the agent its session was not over.
-    #[serde(default)]
-    starts: u8,
     #[serde(default)]
     preferred: Vec<u8>,
     #[serde(default)]
@@ -82,7 +76,6 @@ struct Record {
 
 fn to_json(trigger: &Trigger) -> Vec<u8> {
     let record = Record {
-        starts: 0,
         preferred: trigger.preferred.iter().map(|connection| *connection as u8).collect(),
         req_mos: trigger.req_mos,
         requested: trigger
@@ -92,13 +85,6 @@ fn to_json(trigger: &Trigger) -> Vec<u8> {
             .collect(),
     };
     serde_json::to_vec(&record).unwrap_or_default()
-}
-
-/// The record of one that is found at another start; none where that has happened too often.
-pub(super) fn once_more(json: &[u8]) -> Option<Vec<u8>> {
-    let mut record: Record = serde_json::from_slice(json).ok()?;
-    record.starts = record.starts.saturating_add(1);
-    (record.starts <= MOST_STARTS).then(|| serde_json::to_vec(&record).unwrap_or_default())
 }
 
 /// None where the record is damaged.
@@ -177,15 +163,5 @@ mod tests {
         assert_eq!(triggers.forget("a"), [done("a", 1)]);
         triggers.began("b");
         assert_eq!(triggers.ended("b", true), [done("b", 1)]);
-    }
-
-    #[test]
-    fn a_session_that_ends_the_agent_time_and_again_is_given_up() {
-        let mut json = to_json(&trigger(1));
-        for _ in 0..MOST_STARTS {
-            json = once_more(&json).unwrap();
-            assert_eq!(from_json("a", 1, &json), Some(trigger(1)));
-        }
-        assert_eq!(once_more(&json), None);
     }
 }

@@ -1,17 +1,19 @@
 //! The driver: gives a session machine its connection, its tree and its time.
 
 use std::sync::Arc;
-use std::time::{Duration, SystemTime};
+use std::time::{Duration, Instant, SystemTime};
 
 use hyper::Method;
 use hyper::body::Bytes;
 use hyper::header::{ACCEPT, CONTENT_TYPE, HeaderName, HeaderValue};
-use tokio::sync::{Semaphore, watch};
+use tokio::sync::watch;
 
-use super::machine::{Again, Answer, Event, Failure, Limits, Machine, Outcome, Remedy};
+use super::machine::{Again, Answer, Done, Event, Failure, Limits, Machine, Outcome, Remedy};
+use super::outage::Outage;
 use super::parameters::Parameters;
-use super::queue::{Cause, Ticket};
+use super::queue::Ticket;
 use super::requested;
+use super::room::{Room, Taken};
 use super::stopping::stopped;
 use crate::alert::Outgoing;
 use crate::bearer::{self, Choice};
@@ -19,7 +21,7 @@ use crate::command::{self, Context, Report};
 use crate::exec::{self, Finished, Ledger, Programs};
 use crate::journal::id;
 use crate::notification::ConnectionType;
-use crate::package::{self, Encoded, Package1, Reason};
+use crate::package::{self, Encoded, Package1, Reason, Status};
 use crate::session::machine::Action;
 use crate::store::{Change, StoreError};
 use crate::transport::{
@@ -56,19 +58,12 @@ pub struct Session {
     pub id: String,
     /// What EXEC and SHOW have running.
     pub programs: Programs,
-    /// Places at work: see [`places`].
-    pub places: Arc<Semaphore>,
+    /// What all sessions may keep together.
+    pub room: Room,
+    /// Whether its place answers.
+    pub outage: Arc<Outage>,
     /// Turns true when the agent ends.
     pub stopping: watch::Receiver<bool>,
-}
-
-/// How many sessions are at work at one time: the agent has one thread and a gateway one uplink.
-const MOST_AT_WORK: usize = 4;
-
-/// The places of sessions that are at work. Whoever waits for a bearer takes none.
-#[must_use]
-pub fn places() -> Arc<Semaphore> {
-    Arc::new(Semaphore::new(MOST_AT_WORK))
 }
 
 /// A session that is over.
@@ -108,6 +103,8 @@ struct Driver<'a> {
     mos_sent: Option<Vec<String>>,
     /// Of the commands being executed.
     report: Report,
+    /// What the package that is being made takes of the room for all.
+    taken: Taken,
     server_time: Option<u64>,
     stopping: watch::Receiver<bool>,
 }
@@ -158,14 +155,7 @@ impl Session {
 
     async fn drive(&self, random: &mut dyn Random) -> Result<Ended, Refusal> {
         let mut stopping = self.stopping.clone();
-        let binding = tokio::select! {
-            binding = wait_for_bearer(&self.world, &self.ticket) => binding?,
-            () = stopped(&mut stopping) => return Ok(STOPPED.into()),
-        };
-        let _place = tokio::select! {
-            place = self.places.acquire() => place,
-            () = stopped(&mut stopping) => return Ok(STOPPED.into()),
-        };
+        let binding = binding(&self.ticket).await?;
         let (mut driver, uri, package1) = tokio::select! {
             prepared = self.prepare(binding) => prepared?,
             () = stopped(&mut stopping) => return Ok(STOPPED.into()),
@@ -173,7 +163,9 @@ impl Session {
         let settings = &self.world.settings.session;
         let limits = Limits { retries: settings.retries, packages: settings.max_packages };
         let profile = self.peer.account.profile;
-        let (mut machine, mut action) = Machine::start(profile, limits, random.next(), uri, &package1);
+        let (mut machine, mut action) = Machine::start(profile, limits, random.next(), uri, package1);
+        // From a Package#2 until its commands are executed: what it says may be what ends the agent.
+        let mut attempt = None;
         let outcome = loop {
             let event = match action {
                 Action::Finish(outcome) => break outcome,
@@ -187,8 +179,15 @@ impl Session {
                     () = stopped(&mut stopping) => break STOPPED,
                 },
             };
+            if matches!(&event, Event::Answered(answer) if (200..300).contains(&answer.status)) {
+                attempt = Some(self.world.attempts.begin(&attempt_with(self.server_id())));
+            }
             action = machine.handle(event, random.next_u32());
+            if matches!(action, Action::Post { .. } | Action::Wait(_)) {
+                attempt = None;
+            }
         };
+        drop(attempt);
         Ok(driver.close(outcome))
     }
 
@@ -228,7 +227,7 @@ impl Session {
         let moids = mos.as_ref().map(|mos| mos.iter().map(|mo| mo.moid.clone()).collect::<Vec<_>>());
         let package1 = Package1 {
             mos,
-            alerts: alerts.gather(&world.store).map_err(later)?,
+            alerts: alerts.gather(&world.store, usize::MAX).map_err(later)?,
             requested,
             reasons: self.reasons().map_err(later)?,
         };
@@ -241,6 +240,7 @@ impl Session {
             alerts,
             mos_sent: moids.filter(|moids| *moids != mos_before),
             report: Report::default(),
+            taken: Taken::default(),
             server_time: None,
             stopping: self.stopping.clone(),
         };
@@ -253,10 +253,10 @@ impl Session {
         let Ticket { cause, at, trigger } = &self.ticket;
         let new = at.is_none() && self.world.store.snapshot()?.contact(&trigger.server_id)?.is_none();
         Ok(match cause {
-            Cause::Notification if new && self.peer.account.schedule.first_contact => {
+            cause if cause.is_notification() && new && self.peer.account.schedule.first_contact => {
                 vec![Reason::Server(trigger.notification_id), Reason::Bootstrap]
             }
-            Cause::Notification => vec![Reason::Server(trigger.notification_id)],
+            cause if cause.is_notification() => vec![Reason::Server(trigger.notification_id)],
             _ if new => vec![Reason::Bootstrap],
             _ => vec![Reason::Client],
         })
@@ -269,7 +269,11 @@ impl Driver<'_> {
     async fn perform(&mut self, action: Action) -> Event {
         match action {
             Action::Post { uri, package } => self.post(&uri, package).await,
-            Action::Execute { command, accept_mo, .. } => {
+            Action::Execute { command, accept_mo, position } => {
+                if position == 1 {
+                    // The package before was answered.
+                    self.taken = Taken::default();
+                }
                 // An EXEC takes it along in its own commit, and after END comes the session's.
                 if !matches!(command.name.as_str(), "EXEC" | "END") {
                     self.execs.settle().await;
@@ -286,17 +290,18 @@ impl Driver<'_> {
                     execs: &mut self.execs,
                     stopping: &mut self.stopping,
                 };
-                Event::Executed(command::execute(&command, &mut context, &mut self.report).await)
+                let done = command::execute(&command, &mut context, &mut self.report).await;
+                Event::Executed(self.with_room(done))
             }
-            Action::Deliver { results } => {
-                self.execs.told(self.alerts.answered(&results));
+            Action::Deliver { results, carried, undeliverable } => {
+                self.execs.told(self.alerts.answered(&results, carried, undeliverable));
                 Event::Delivered
             }
-            Action::Gather => {
+            Action::Gather { most } => {
                 self.finish_report();
                 // What the package says of an EXEC is on disk before anybody hears it.
                 self.execs.settle().await;
-                Event::Gathered(self.alerts.gather(&self.session.world.store).unwrap_or_else(|error| {
+                Event::Gathered(self.alerts.gather(&self.session.world.store, most).unwrap_or_else(|error| {
                     log::error!("{}: alerts stay where they are: {error}", self.session.server_id());
                     Vec::new()
                 }))
@@ -337,6 +342,10 @@ impl Driver<'_> {
         match self.connection.send(&request).await {
             Ok(response) => {
                 self.facts = facts(&self.connection, &self.parameters).await;
+                match response.status {
+                    status @ (408 | 429 | 500..=599) => self.not_answered(&format!("HTTP status {status}")),
+                    _ => self.is_answered(),
+                }
                 if (200..300).contains(&response.status) {
                     self.server_time = server_time(&response.headers).or(self.server_time);
                     self.remember_mos().await;
@@ -352,13 +361,40 @@ impl Driver<'_> {
                 })
             }
             Err(error) => {
-                let server_id = self.session.server_id();
-                log::warn!(
-                    OMADM_SERVER_ID = server_id, OMADM_SESSION_ID = self.session.id.as_str();
-                    "{server_id}: package not answered: {error}"
-                );
+                self.not_answered(&error.to_string());
                 undelivered(error.to_string(), remedy(&error))
             }
+        }
+    }
+
+    /// Data for which there is no room is not kept.
+    fn with_room(&mut self, done: Done) -> Done {
+        let bytes = done.data.as_ref().map_or(0, |(_, body)| body.len());
+        if self.session.room.take(bytes, &mut self.taken) {
+            return done;
+        }
+        Done { status: Status { code: 503, extra: Vec::new() }, data: None, ..done }
+    }
+
+    /// Said once, until a package is answered again.
+    fn not_answered(&self, why: &str) {
+        if self.session.outage.failed(Instant::now()) {
+            let server_id = self.session.server_id();
+            log::warn!(
+                OMADM_SERVER_ID = server_id, OMADM_SESSION_ID = self.session.id.as_str();
+                "{server_id}: package not answered: {why}"
+            );
+        }
+    }
+
+    fn is_answered(&self) {
+        if let Some((failures, time)) = self.session.outage.answered(Instant::now()) {
+            let server_id = self.session.server_id();
+            log::info!(
+                OMADM_SERVER_ID = server_id, OMADM_SESSION_ID = self.session.id.as_str();
+                "{server_id}: reachable again after {failures} failure{}, {} s",
+                if failures == 1 { "" } else { "s" }, time.as_secs()
+            );
         }
     }
 
@@ -393,7 +429,8 @@ impl Driver<'_> {
             tokio::spawn(exec::run_all(waiting, tree, account, self.facts, rest, self.stopping));
         }
         let alerts_left = self.alerts.are_left(&world.store).unwrap_or_default();
-        let (settled, untold) = self.execs.close();
+        let (mut settled, untold) = self.execs.close();
+        settled.extend(self.alerts.rest());
         Ended { outcome, settled, untold, alerts_left, server_time: self.server_time }
     }
 }
@@ -421,35 +458,22 @@ fn remedy(error: &TransportError) -> Remedy {
     }
 }
 
-/// Binds the session to the bearer that the notification prefers; waits for one, bounded
-/// (TS 5.2.1.2 PREFERRED-CON-TYPE).
-async fn wait_for_bearer(world: &World, ticket: &Ticket) -> Result<Binding, Refusal> {
+/// Binds the session to the bearer that the notification prefers (TS 5.2.1.2 PREFERRED-CON-TYPE). The queue begins it
+/// when there is one.
+async fn binding(ticket: &Ticket) -> Result<Binding, Refusal> {
     let preferred = &ticket.trigger.preferred;
-    let gone = |what: &str| (format!("none of the preferred connection types {what}"), Again::No);
-    let find = async || match bearer::choose(preferred, &bearer::up().await) {
-        Choice::Any => Some(Binding::Any),
-        Choice::Bound(interface) => Some(Binding::Interface(interface)),
-        Choice::Wait => None,
-    };
     if preferred.is_empty() {
         return Ok(Binding::Any);
     }
-    // Listens first, looks then: what comes up in between is not missed.
-    let watch = bearer::Watch::new().map_err(|error| (format!("netlink: {error}"), Again::Later))?;
-    if let Some(binding) = find().await {
-        return Ok(binding);
+    match bearer::choose(preferred, &bearer::up().await) {
+        Choice::Any => Ok(Binding::Any),
+        Choice::Bound(interface) => Ok(Binding::Interface(interface)),
+        Choice::Wait => Err(later("none of the preferred connection types is up any longer")),
     }
-    log::info!("{}: waiting for a preferred connection type", ticket.trigger.server_id);
-    let wait = async {
-        loop {
-            if watch.changed().await.is_err() {
-                // Without the kernel's word, a look now and then.
-                tokio::time::sleep(Duration::from_secs(30)).await;
-            }
-            if let Some(binding) = find().await {
-                return binding;
-            }
-        }
-    };
-    tokio::time::timeout(world.settings.session.bearer_wait, wait).await.map_err(|_| gone("came up in time"))
+}
+
+/// What the risky part of a session with this server is called among the attempts.
+#[must_use]
+pub fn attempt_with(server_id: &str) -> String {
+    format!("session {server_id}")
 }

@@ -18,6 +18,8 @@ const RETRY_MOST: Duration = Duration::from_secs(60);
 const LONGEST_RETRY_AFTER: Duration = Duration::from_secs(120);
 /// What the GETs of one package may return together: the package is kept whole until it was answered.
 const MOST_DATA: usize = 16 << 20;
+/// A package with more data than this is not kept besides, to be sent with fewer alerts.
+const MOST_KEPT: usize = 1 << 20;
 
 /// What a session may not exceed.
 #[derive(Clone, Copy, Debug)]
@@ -109,9 +111,16 @@ pub enum Action {
     Deliver {
         /// What it says of the alerts, by position; perhaps of the first ones only.
         results: Vec<u16>,
+        /// How many of the alerts that were gathered it carried: of a package that is refused, half of them stay behind.
+        carried: usize,
+        /// Whether the first of them alone was refused, and the package without it was not.
+        undeliverable: bool,
     },
     /// Say which alerts were raised meanwhile.
-    Gather,
+    Gather {
+        /// So many of them at most.
+        most: usize,
+    },
     /// Wait this long.
     Wait(Duration),
     /// The session is over.
@@ -192,9 +201,33 @@ pub struct Machine {
     attempt: u32,
     /// Whether the package carries what is kept until it was answered.
     registered: bool,
+    /// The package, if it has alerts: refused, it is sent with fewer of them.
+    kept: Option<Kept>,
+    /// How many alerts the package carries.
+    carried: usize,
+    /// How many alerts its server takes in one package, as far as is known.
+    most_alerts: usize,
+    /// Whether the server has refused a package with one alert.
+    alone: bool,
     /// Its answer; none: there was no Package#2.
     answer: Option<Package2>,
     run: Run,
+}
+
+/// What a package was encoded from.
+#[derive(Debug)]
+enum Kept {
+    First(Package1),
+    Further(Package3),
+}
+
+impl Kept {
+    fn alerts(&mut self) -> &mut Vec<Alert> {
+        match self {
+            Self::First(package) => &mut package.alerts,
+            Self::Further(package) => &mut package.alerts,
+        }
+    }
 }
 
 /// The Package#2 being executed.
@@ -218,9 +251,10 @@ impl Machine {
         limits: Limits,
         nonce: u64,
         uri: String,
-        package1: &Package1,
+        package1: Package1,
     ) -> (Self, Action) {
-        let package = Arc::new(package::encode1(profile, package1));
+        let package = Arc::new(package::encode1(profile, &package1));
+        let registered = !package1.alerts.is_empty();
         let mut machine = Self {
             profile,
             limits,
@@ -229,7 +263,11 @@ impl Machine {
             package,
             sent: 0,
             attempt: 0,
-            registered: !package1.alerts.is_empty(),
+            registered,
+            carried: package1.alerts.len(),
+            kept: registered.then_some(Kept::First(package1)),
+            most_alerts: usize::MAX,
+            alone: false,
             answer: None,
             run: Run::default(),
         };
@@ -281,16 +319,41 @@ impl Machine {
             status @ (429 | 500..=599) => {
                 self.retry(format!("HTTP status {status}"), answer.retry_after, random)
             }
+            400 | 413 if self.has_alerts() => self.with_fewer_alerts(),
             status => fail(Failure::Http(status), Again::No),
         }
+    }
+
+    fn has_alerts(&mut self) -> bool {
+        self.kept.as_mut().is_some_and(|kept| !kept.alerts().is_empty())
+    }
+
+    /// The package is refused, perhaps for its alerts: they must not keep the server from managing the device. Half of
+    /// them stay behind, at last all; they ride in another one.
+    fn with_fewer_alerts(&mut self) -> Action {
+        let Some(kept) = &mut self.kept else { return self.resend() };
+        let alerts = kept.alerts();
+        self.alone = alerts.len() == 1;
+        alerts.truncate(alerts.len() / 2);
+        self.carried = alerts.len();
+        self.most_alerts = self.carried.max(1);
+        self.package = Arc::new(match kept {
+            Kept::First(package) => package::encode1(self.profile, package),
+            Kept::Further(package) => package::encode3(self.profile, package, self.nonce),
+        });
+        self.attempt = 0;
+        self.resend()
     }
 
     fn delivered(&mut self, package2: Option<Package2>) -> Action {
         let results =
             package2.as_ref().map(|package2| package::alert_results(self.profile, package2).to_vec());
         self.answer = package2;
+        self.kept = None;
+        let carried = self.carried;
+        let undeliverable = std::mem::take(&mut self.alone) && carried == 0;
         match std::mem::take(&mut self.registered) {
-            true => Action::Deliver { results: results.unwrap_or_default() },
+            true => Action::Deliver { results: results.unwrap_or_default(), carried, undeliverable },
             false => self.go_on(),
         }
     }
@@ -336,7 +399,7 @@ impl Machine {
                 accept_mo: self.run.accept_mo.clone(),
             },
             None if self.run.end => Action::Finish(Outcome::Completed),
-            None => Action::Gather,
+            None => Action::Gather { most: self.most_alerts },
         }
     }
 
@@ -366,9 +429,12 @@ impl Machine {
         if let Some(uri) = run.continue_at {
             self.uri = uri;
         }
-        self.registered = run.executes || !alerts.is_empty();
+        let has_alerts = !alerts.is_empty();
+        self.registered = run.executes || has_alerts;
         let package3 = Package3 { statuses: run.statuses, parts: run.parts, alerts };
         self.package = Arc::new(package::encode3(self.profile, &package3, self.nonce));
+        self.carried = package3.alerts.len();
+        self.kept = (has_alerts && run.data <= MOST_KEPT).then_some(Kept::Further(package3));
         self.post()
     }
 }

@@ -4,14 +4,18 @@
 pub(crate) mod backoff;
 mod driver;
 pub mod machine;
+mod outage;
 mod parameters;
 pub mod queue;
 mod requested;
+mod room;
 mod stopping;
 
 pub(crate) use backoff::backoff;
-pub use driver::{Ended, Random, Session, places};
+pub use driver::{Ended, Random, Session, attempt_with};
 pub use machine::{Again, Failure, Outcome};
+pub use outage::Outage;
 pub use parameters::{Parameters, dependencies, fact};
-pub use queue::{Cause, Queue, Ticket};
+pub use queue::{Cause, Look, Queue, Step, Ticket};
+pub use room::Room;
 pub(crate) use stopping::stopped;

@@ -87,7 +87,7 @@ impl Inside {
         let limits = Limits { retries: 0, packages };
         let uri = self.account.server_uri.clone();
         let (mut machine, mut action) =
-            SessionMachine::start(Profile::Draft, limits, 1, uri, &Package1::default());
+            SessionMachine::start(Profile::Draft, limits, 1, uri, Package1::default());
         let mut alerts = Outgoing::new(Place::of(&self.account.server_id));
         let mut report = Report::default();
         let mut sent = 0;
@@ -120,7 +120,7 @@ impl Inside {
                     Event::Executed(done)
                 }
                 Action::Deliver { .. } => Event::Delivered,
-                Action::Gather => Event::Gathered(alerts.gather(&self.store).unwrap()),
+                Action::Gather { most } => Event::Gathered(alerts.gather(&self.store, most).unwrap()),
                 Action::Wait(_) | Action::Finish(_) => return sent,
             };
             action = machine.handle(event, 0);

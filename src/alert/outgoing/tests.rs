@@ -34,12 +34,12 @@ fn what_does_not_fit_into_one_package_rides_in_the_next_ones_in_order() {
     let mut outgoing = outgoing();
     let mut all = Vec::new();
     for expected in [32, 32, 6, 0] {
-        let alerts = types(outgoing.gather(&store).unwrap());
+        let alerts = types(outgoing.gather(&store, usize::MAX).unwrap());
         assert_eq!(alerts.len(), expected);
         all.extend(alerts);
         assert_eq!(outgoing.are_left(&store).unwrap(), expected > 0);
         // Not committed at once: they must not ride again all the same.
-        let _ = outgoing.answered(&[]);
+        let _ = outgoing.answered(&[], usize::MAX, false);
     }
     assert_eq!(all, (0..70).collect::<Vec<_>>());
 }
@@ -47,27 +47,27 @@ fn what_does_not_fit_into_one_package_rides_in_the_next_ones_in_order() {
 #[test]
 fn what_was_not_answered_rides_again() {
     let (_folder, store) = store(2);
-    assert_eq!(types(outgoing().gather(&store).unwrap()), [0, 1]);
+    assert_eq!(types(outgoing().gather(&store, usize::MAX).unwrap()), [0, 1]);
     let mut another = outgoing();
-    assert_eq!(types(another.gather(&store).unwrap()), [0, 1]);
+    assert_eq!(types(another.gather(&store, usize::MAX).unwrap()), [0, 1]);
     put(&store, 2);
-    let settled = another.answered(&[]).unwrap();
+    let settled = another.answered(&[], usize::MAX, false).unwrap();
     assert_eq!(settled, Change::AlertsSettled("a".into(), vec![0, 1]), "what came meanwhile was not sent");
-    assert_eq!(another.answered(&[]), None, "once");
-    assert_eq!(types(another.gather(&store).unwrap()), [2]);
+    assert_eq!(another.answered(&[], usize::MAX, false), None, "once");
+    assert_eq!(types(another.gather(&store, usize::MAX).unwrap()), [2]);
 }
 
 #[test]
 fn the_servers_word_on_each_alert_counts() {
     let (_folder, store) = store(6);
     let mut outgoing = self::outgoing();
-    outgoing.gather(&store).unwrap();
-    let settled = outgoing.answered(&[200, 415, 500, 0, 503]).unwrap();
+    outgoing.gather(&store, usize::MAX).unwrap();
+    let settled = outgoing.answered(&[200, 415, 500, 0, 503], usize::MAX, false).unwrap();
     assert_eq!(settled, Change::AlertsSettled("a".into(), vec![0, 1, 3, 5]));
     store.commit_blocking(&[settled]).unwrap();
-    assert!(outgoing.gather(&store).unwrap().is_empty(), "not again in this session");
+    assert!(outgoing.gather(&store, usize::MAX).unwrap().is_empty(), "not again in this session");
     assert!(!outgoing.are_left(&store).unwrap());
-    assert_eq!(types(self::outgoing().gather(&store).unwrap()), [2, 4], "but in another");
+    assert_eq!(types(self::outgoing().gather(&store, usize::MAX).unwrap()), [2, 4], "but in another");
 }
 
 #[test]
@@ -76,8 +76,11 @@ fn a_damaged_record_is_passed_over_and_goes() {
     store.commit_blocking(&[Change::Alert("a".into(), b"{".to_vec())]).unwrap();
     put(&store, 2);
     let mut outgoing = outgoing();
-    assert_eq!(types(outgoing.gather(&store).unwrap()), [0, 2]);
-    assert_eq!(outgoing.answered(&[500, 200]), Some(Change::AlertsSettled("a".into(), vec![1, 2])));
+    assert_eq!(types(outgoing.gather(&store, usize::MAX).unwrap()), [0, 2]);
+    assert_eq!(
+        outgoing.answered(&[500, 200], usize::MAX, false),
+        Some(Change::AlertsSettled("a".into(), vec![1, 2]))
+    );
 }
 
 #[test]
@@ -94,5 +97,30 @@ fn a_package_of_alerts_has_a_size() {
         };
         store.commit_blocking(&keep(&store, &Place::of("a"), &alert).unwrap().changes).unwrap();
     }
-    assert_eq!(outgoing().gather(&store).unwrap().len(), 4);
+    assert_eq!(outgoing().gather(&store, usize::MAX).unwrap().len(), 4);
+}
+
+#[test]
+fn what_stayed_behind_rides_again_and_the_undeliverable_one_goes() {
+    let (_folder, store) = store(4);
+    let mut outgoing = self::outgoing();
+    outgoing.gather(&store, usize::MAX).unwrap();
+    assert_eq!(outgoing.answered(&[], 2, false), Some(Change::AlertsSettled("a".into(), vec![0, 1])));
+    assert_eq!(types(outgoing.gather(&store, 1).unwrap()), [2]);
+    assert_eq!(outgoing.answered(&[], 0, true), Some(Change::AlertsSettled("a".into(), vec![2])));
+    assert_eq!(types(outgoing.gather(&store, 1).unwrap()), [3]);
+    assert_eq!(outgoing.answered(&[], 0, false), None, "refused with all the rest: it waits");
+    assert!(outgoing.are_left(&store).unwrap());
+}
+
+#[test]
+fn where_all_is_damaged_nothing_is_left_and_all_of_it_goes() {
+    let (_folder, store) = store(0);
+    store.commit_blocking(&[Change::Alert("a".into(), b"{".to_vec())]).unwrap();
+    assert!(!crate::alert::is_waiting(&store, &Place::of("a")).unwrap(), "no session is held for it");
+    let mut outgoing = outgoing();
+    assert!(outgoing.gather(&store, usize::MAX).unwrap().is_empty());
+    assert!(!outgoing.are_left(&store).unwrap());
+    assert_eq!(outgoing.rest(), Some(Change::AlertsSettled("a".into(), vec![0])));
+    assert_eq!(outgoing.rest(), None, "once");
 }

@@ -29,7 +29,7 @@ fn put(store: &Store, place: &Place, alert: &Alert) -> usize {
 }
 
 fn waits(store: &Store, place: &Place) -> Vec<Alert> {
-    Outgoing::new(place.clone()).gather(store).unwrap()
+    Outgoing::new(place.clone()).gather(store, usize::MAX).unwrap()
 }
 
 #[test]

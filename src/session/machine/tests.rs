@@ -5,7 +5,7 @@ use super::*;
 const LIMITS: Limits = Limits { retries: 2, packages: 10 };
 
 fn start() -> (Machine, Action) {
-    Machine::start(Profile::Draft, LIMITS, 7, "https://dm.example/a".into(), &Package1::default())
+    Machine::start(Profile::Draft, LIMITS, 7, "https://dm.example/a".into(), Package1::default())
 }
 
 fn package2(commands: Json) -> Event {
@@ -61,7 +61,7 @@ fn commands_run_one_by_one_and_package3_answers_in_their_order() {
     assert_eq!(name(&action), "GET");
     let action = machine.handle(done(404), 0);
     assert_eq!(name(&action), "EXEC");
-    assert_eq!(machine.handle(done(1201), 0), Action::Gather);
+    assert_eq!(machine.handle(done(1201), 0), Action::Gather { most: usize::MAX });
     let action = machine.handle(Event::Gathered(Vec::new()), 0);
     let (_, body) = posted(&action);
     assert_eq!(serde_json::from_str::<Json>(&body).unwrap(), json!({ "Status": [[404], [1201]] }));
@@ -82,7 +82,7 @@ fn end_runs_what_stands_before_and_after_it_and_sends_nothing() {
 fn an_end_with_parameters_is_no_end() {
     let (mut machine, _) = start();
     let _ = machine.handle(package2(json!([["END", "x"]])), 0);
-    assert_eq!(machine.handle(done(400), 0), Action::Gather);
+    assert_eq!(machine.handle(done(400), 0), Action::Gather { most: usize::MAX });
 }
 
 #[test]
@@ -157,7 +157,7 @@ fn other_statuses_end_the_session_for_good() {
 #[test]
 fn the_approved_profile_leaves_a_5xx_to_the_schedule() {
     let (mut machine, _) =
-        Machine::start(Profile::Approved, LIMITS, 7, "https://dm.example/".into(), &Package1::default());
+        Machine::start(Profile::Approved, LIMITS, 7, "https://dm.example/".into(), Package1::default());
     assert_eq!(failure(machine.handle(http(503, None), 0)), (Failure::Http(503), Again::Later));
 }
 
@@ -181,7 +181,7 @@ fn a_package2_that_cannot_be_read_executes_nothing() {
 #[test]
 fn an_empty_command_array_is_answered_and_an_empty_body_ends() {
     let (mut machine, _) = start();
-    assert_eq!(machine.handle(package2(json!([])), 0), Action::Gather);
+    assert_eq!(machine.handle(package2(json!([])), 0), Action::Gather { most: usize::MAX });
     let action = machine.handle(Event::Gathered(Vec::new()), 0);
     assert_eq!(posted(&action).1, r#"{"Status":[]}"#);
     assert_eq!(machine.handle(http(200, None), 0), Action::Finish(Outcome::Completed));
@@ -247,10 +247,11 @@ fn with_results(results: Json) -> Event {
 #[test]
 fn alerts_are_delivered_when_their_package_was_answered_and_as_the_server_says() {
     let package1 = Package1 { alerts: vec![alert(), alert()], ..Package1::default() };
-    let start = |profile| Machine::start(profile, LIMITS, 7, "https://dm.example/".into(), &package1).0;
+    let start =
+        |profile| Machine::start(profile, LIMITS, 7, "https://dm.example/".into(), package1.clone()).0;
     let mut machine = start(Profile::Draft);
     let action = machine.handle(with_results(json!([{ "Code": 200 }, { "Code": 415 }])), 0);
-    assert_eq!(action, Action::Deliver { results: vec![200, 415] });
+    assert_eq!(action, Action::Deliver { results: vec![200, 415], carried: 2, undeliverable: false });
     assert_eq!(name(&machine.handle(Event::Delivered, 0)), "GET", "and then the commands");
     let _ = machine.handle(done(200), 0);
     let _ = machine.handle(Event::Gathered(Vec::new()), 0);
@@ -261,10 +262,11 @@ fn alerts_are_delivered_when_their_package_was_answered_and_as_the_server_says()
     );
 
     let mut machine = start(Profile::Approved);
-    assert_eq!(machine.handle(with_results(json!([415])), 0), Action::Deliver { results: vec![] });
+    let delivered = || Action::Deliver { results: vec![], carried: 2, undeliverable: false };
+    assert_eq!(machine.handle(with_results(json!([415])), 0), delivered());
 
     let mut machine = start(Profile::Draft);
-    assert_eq!(machine.handle(http(204, None), 0), Action::Deliver { results: vec![] });
+    assert_eq!(machine.handle(http(204, None), 0), delivered());
     assert_eq!(machine.handle(Event::Delivered, 0), Action::Finish(Outcome::Completed));
 }
 
@@ -284,7 +286,7 @@ fn what_only_looks_like_an_answer_delivers_nothing() {
         }),
     ] {
         let (mut machine, _) =
-            Machine::start(Profile::Draft, LIMITS, 7, "https://dm.example/".into(), &package1);
+            Machine::start(Profile::Draft, LIMITS, 7, "https://dm.example/".into(), package1.clone());
         let action = machine.handle(event.clone(), 0);
         assert!(
             matches!(action, Action::Wait(_) | Action::Finish(Outcome::Failed { .. })),
@@ -301,7 +303,8 @@ fn statuses_of_execs_count_as_told_when_their_package_was_answered() {
     let _ = machine.handle(Event::Gathered(Vec::new()), 0);
     let _ = machine.handle(http(503, None), 0);
     let _ = machine.handle(Event::Waited, 0);
-    assert_eq!(machine.handle(http(204, None), 0), Action::Deliver { results: vec![] });
+    let told = Action::Deliver { results: vec![], carried: 0, undeliverable: false };
+    assert_eq!(machine.handle(http(204, None), 0), told);
 }
 
 #[test]
@@ -311,4 +314,51 @@ fn what_cannot_be_delivered_ends_the_session_and_says_whether_another_helps() {
         let action = machine.handle(Event::Undelivered { why: "no".into(), remedy }, 0);
         assert_eq!(failure(action), (Failure::Transport("no".into()), expected));
     }
+}
+
+/// How many alerts a package has.
+fn carried(action: &Action) -> usize {
+    let (_, body) = posted(action);
+    body.matches("urn:x").count()
+}
+
+#[test]
+fn a_package_that_is_refused_for_its_alerts_is_sent_with_half_of_them_and_at_last_with_none() {
+    for status in [400, 413] {
+        let package1 = Package1 { alerts: vec![alert(); 5], ..Package1::default() };
+        let (mut machine, mut action) =
+            Machine::start(Profile::Draft, LIMITS, 7, "https://dm.example/".into(), package1);
+        for expected in [5, 2, 1] {
+            assert_eq!(carried(&action), expected);
+            action = machine.handle(http(status, None), 0);
+        }
+        assert_eq!(carried(&action), 0);
+        let Action::Deliver { carried: 0, undeliverable: true, .. } = machine.handle(package2(json!([])), 0)
+        else {
+            panic!("the one that alone was refused is told to be undeliverable")
+        };
+        assert_eq!(machine.handle(Event::Delivered, 0), Action::Gather { most: 1 });
+        let action = machine.handle(Event::Gathered(vec![alert()]), 0);
+        assert_eq!(carried(&action), 1, "and the next one has its turn");
+        let action = machine.handle(http(status, None), 0);
+        assert_eq!(posted(&action).1, r#"{"Status":[]}"#, "Package#3 likewise");
+        assert_eq!(failure(machine.handle(http(status, None), 0)), (Failure::Http(status), Again::No));
+    }
+    let package1 = Package1 { alerts: vec![alert(); 5], ..Package1::default() };
+    let (mut machine, _) = Machine::start(Profile::Draft, LIMITS, 7, "https://dm.example/".into(), package1);
+    let _ = machine.handle(http(413, None), 0);
+    let delivered = Action::Deliver { results: vec![], carried: 2, undeliverable: false };
+    assert_eq!(machine.handle(package2(json!([])), 0), delivered);
+    assert_eq!(machine.handle(Event::Delivered, 0), Action::Gather { most: 2 });
+}
+
+#[test]
+fn without_alerts_a_refusal_is_final_and_where_nothing_helps_no_alert_is_to_blame() {
+    let package1 = Package1 { alerts: vec![alert()], ..Package1::default() };
+    let (mut machine, _) =
+        Machine::start(Profile::Draft, LIMITS, 7, "https://dm.example/".into(), package1.clone());
+    let _ = machine.handle(http(400, None), 0);
+    assert_eq!(failure(machine.handle(http(400, None), 0)), (Failure::Http(400), Again::No));
+    let (mut machine, _) = Machine::start(Profile::Draft, LIMITS, 7, "https://dm.example/".into(), package1);
+    assert_eq!(failure(machine.handle(http(403, None), 0)), (Failure::Http(403), Again::No));
 }

@@ -1,0 +1,166 @@
+//! One place's line: what is asked for there, and from when on it may begin.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use super::ticket::{Cause, Ticket, merge};
+use crate::session::outage::Outage;
+
+/// Sessions that nobody who has proved who he is has asked for: so many at once, then one each `every`.
+#[derive(Clone, Copy, Debug)]
+struct Rate {
+    burst: u32,
+    every: Duration,
+}
+
+/// What the device itself asks for: alerts, its schedule, further attempts.
+const OWN: Rate = Rate { burst: 20, every: Duration::from_secs(3) };
+/// What anybody may ask for.
+const UNSIGNED: Rate = Rate { burst: 5, every: Duration::from_secs(10) };
+
+/// Counts against a [`Rate`].
+#[derive(Clone, Copy, Debug, Default)]
+struct Pace {
+    /// When everything that has begun would be paid for, one each `every`.
+    paid: Option<Instant>,
+}
+
+impl Pace {
+    fn earliest(self, rate: Rate) -> Option<Instant> {
+        self.paid?.checked_sub(rate.every * rate.burst.saturating_sub(1))
+    }
+
+    fn begin(&mut self, rate: Rate, now: Instant) {
+        self.paid = Some(self.paid.map_or(now, |paid| paid.max(now)) + rate.every);
+    }
+
+    fn is_idle(self, now: Instant) -> bool {
+        self.paid.is_none_or(|paid| paid <= now)
+    }
+}
+
+/// A session that waits.
+#[derive(Clone, Debug)]
+pub(super) struct Waiting {
+    pub(super) due: Instant,
+    pub(super) ticket: Ticket,
+    /// Whether it has failed before.
+    pub(super) again: bool,
+    /// None of the connection types it prefers is up: it is looked at again when the network changes.
+    pub(super) parked: bool,
+    /// Since it was first parked: when that has lasted long enough.
+    pub(super) gives_up: Option<Instant>,
+}
+
+impl Waiting {
+    pub(super) fn new(due: Instant, ticket: Ticket) -> Self {
+        Self { due, ticket, again: false, parked: false, gives_up: None }
+    }
+
+    /// One session for both, as soon as either is due.
+    fn with(self, newer: Self) -> Self {
+        // What comes again has been looked at before; what is new wants to be.
+        let (parked, gives_up) = if newer.again { (newer.parked, newer.gives_up) } else { (false, None) };
+        let again = self.again && newer.again;
+        Self {
+            due: self.due.min(newer.due),
+            ticket: merge(self.ticket, newer.ticket),
+            again,
+            parked,
+            gives_up,
+        }
+    }
+}
+
+/// What waits is of three kinds, each in its slot: none of them takes the other along into what becomes of it. A
+/// notification may wait for its bearer, an alert may turn out to have been told, and the schedule goes on.
+#[derive(Debug, Default)]
+pub(super) struct Line {
+    pub(super) running: Option<Ticket>,
+    pub(super) notified: Option<Waiting>,
+    /// Alerts, and further attempts.
+    pub(super) own: Option<Waiting>,
+    pub(super) scheduled: Option<Waiting>,
+    /// Holds against everything but notifications and the operator: backoff, and what `Retry-After` said.
+    pub(super) not_before: Option<Instant>,
+    /// Sessions that failed in a row.
+    pub(super) failures: u32,
+    /// Whether it was the way there that failed: another one may help.
+    pub(super) unreachable: bool,
+    pub(super) outage: Arc<Outage>,
+    own_pace: Pace,
+    unsigned_pace: Pace,
+}
+
+impl Line {
+    /// The slot for a ticket.
+    pub(super) fn slot(&mut self, cause: Cause, again: bool) -> &mut Option<Waiting> {
+        match cause {
+            cause if cause.is_notification() => &mut self.notified,
+            cause if cause.is_scheduled() && !again => &mut self.scheduled,
+            _ => &mut self.own,
+        }
+    }
+
+    /// One more that waits; with one of its kind it becomes one.
+    pub(super) fn put(&mut self, newer: Waiting) {
+        let slot = self.slot(newer.ticket.cause, newer.again);
+        *slot = Some(match slot.take() {
+            None => newer,
+            Some(before) => before.with(newer),
+        });
+    }
+
+    /// A session that failed waits for another attempt; what came in meanwhile is newer.
+    pub(super) fn put_back(&mut self, failed: Waiting) {
+        let slot = self.slot(failed.ticket.cause, failed.again);
+        *slot = Some(match slot.take() {
+            None => failed,
+            Some(newer) => failed.with(newer),
+        });
+    }
+
+    pub(super) fn slots(&self) -> impl Iterator<Item = &Waiting> {
+        [&self.notified, &self.own, &self.scheduled].into_iter().flatten()
+    }
+
+    pub(super) fn slots_mut(&mut self) -> impl Iterator<Item = &mut Waiting> {
+        [&mut self.notified, &mut self.own, &mut self.scheduled].into_iter().flatten()
+    }
+
+    /// When this one may begin, or be given up.
+    pub(super) fn begins(&self, waiting: &Waiting, held: Option<Instant>) -> Instant {
+        let cause = waiting.ticket.cause;
+        if waiting.parked {
+            return waiting.gives_up.unwrap_or(waiting.due);
+        }
+        let not_before = self.not_before.filter(|_| !cause.overrides());
+        let held = held.filter(|_| cause.is_scheduled());
+        let pace = match cause {
+            Cause::Notification | Cause::Operator => None,
+            Cause::Unsigned => self.unsigned_pace.earliest(UNSIGNED),
+            _ => self.own_pace.earliest(OWN),
+        };
+        [not_before, held, pace].into_iter().flatten().fold(waiting.due, Instant::max)
+    }
+
+    /// A session of this cause has begun.
+    pub(super) fn count(&mut self, cause: Cause, now: Instant) {
+        match cause {
+            Cause::Notification | Cause::Operator => {}
+            Cause::Unsigned => self.unsigned_pace.begin(UNSIGNED, now),
+            _ => self.own_pace.begin(OWN, now),
+        }
+    }
+
+    /// Whether nothing is to be remembered of this place.
+    pub(super) fn is_empty(&self, now: Instant) -> bool {
+        self.running.is_none()
+            && self.slots().next().is_none()
+            && self.failures == 0
+            && self.not_before.is_none_or(|until| until <= now)
+            && self.own_pace.is_idle(now)
+            && self.unsigned_pace.is_idle(now)
+            && !self.outage.is_on()
+    }
+}

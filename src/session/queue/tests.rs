@@ -1,0 +1,400 @@
+use super::*;
+use crate::notification::Trigger;
+
+fn ticket(server_id: &str, id: u16, req_mos: bool) -> Ticket {
+    let trigger =
+        Trigger { server_id: server_id.into(), notification_id: Some(id), req_mos, ..Trigger::default() };
+    Ticket { trigger, at: None, cause: Cause::Notification }
+}
+
+fn failed(again: Again) -> Outcome {
+    Outcome::Failed { failure: Failure::Http(500), again }
+}
+
+fn unreachable() -> Outcome {
+    let failure = Failure::Unreachable { attempts: 6, why: "silence".into() };
+    Outcome::Failed { failure, again: Again::Later }
+}
+
+fn report(server_id: &str, number: usize) -> Place {
+    Place { uri: Some(format!("https://elsewhere.example/{number}")), ..Place::of(server_id) }
+}
+
+const WAIT: Duration = Duration::from_secs(900);
+
+/// With every bearer up but this one.
+fn steps(queue: &mut Queue, now: Instant, down: &[ConnectionType], has_alerts: bool) -> Vec<Step> {
+    let is_up = |preferred: &[ConnectionType]| {
+        preferred.is_empty() || preferred.iter().any(|one| !down.contains(one))
+    };
+    queue.due(now, &Look { is_up: &is_up, bearer_wait: WAIT, has_alerts: &|_| has_alerts })
+}
+
+/// What begins.
+fn begin(queue: &mut Queue, now: Instant) -> Vec<Ticket> {
+    let begun = |step| match step {
+        Step::Begin(ticket) => ticket,
+        other => panic!("does not begin: {other:?}"),
+    };
+    steps(queue, now, &[], true).into_iter().map(begun).collect()
+}
+
+#[test]
+fn while_one_runs_others_become_one() {
+    let now = Instant::now();
+    let mut queue = Queue::default();
+    queue.ask(ticket("a", 1, false), now);
+    assert_eq!(begin(&mut queue, now).len(), 1);
+    queue.ask(ticket("a", 2, true), now);
+    queue.ask(ticket("a", 3, false), now);
+    assert!(begin(&mut queue, now).is_empty());
+    assert_eq!(queue.ended(&Place::of("a"), &Outcome::Completed, now, 0), None);
+    let next = begin(&mut queue, now);
+    assert_eq!(next, [ticket("a", 3, true)], "REQ-MOS is OR-ed, the newest id counts");
+    queue.ended(&Place::of("a"), &Outcome::Completed, now, 0);
+    assert!(begin(&mut queue, now).is_empty() && queue.next_wake().is_none());
+}
+
+#[test]
+fn servers_do_not_wait_for_each_other_but_for_a_free_place() {
+    let now = Instant::now();
+    let mut queue = Queue::default();
+    let servers: Vec<String> = (0..=MOST_RUNNING).map(|number| format!("{number:03}")).collect();
+    for server in &servers {
+        queue.ask(ticket(server, 1, false), now);
+    }
+    assert_eq!(begin(&mut queue, now).len(), MOST_RUNNING);
+    assert_eq!(queue.next_wake(), None);
+    queue.ended(&Place::of("001"), &Outcome::Completed, now, 0);
+    assert_eq!(begin(&mut queue, now), [ticket(&servers[MOST_RUNNING], 1, false)]);
+}
+
+#[test]
+fn a_failed_session_comes_back_later_and_a_notification_brings_it_forward() {
+    let now = Instant::now();
+    let mut queue = Queue::default();
+    queue.ask(ticket("a", 1, true), now);
+    begin(&mut queue, now);
+    let wait = queue.ended(&Place::of("a"), &failed(Again::Later), now, u32::MAX).unwrap();
+    assert_eq!(wait, Duration::from_millis(29_999));
+    assert!(begin(&mut queue, now).is_empty());
+    assert_eq!(queue.next_wake(), Some(now + wait));
+    queue.ask(ticket("a", 2, false), now);
+    assert_eq!(begin(&mut queue, now), [ticket("a", 2, true)]);
+    let wait = queue.ended(&Place::of("a"), &failed(Again::Later), now, u32::MAX).unwrap();
+    assert_eq!(wait, Duration::from_millis(59_999), "failures add up");
+}
+
+#[test]
+fn what_is_scheduled_for_tomorrow_does_not_put_off_the_next_attempt() {
+    let now = Instant::now();
+    let mut queue = Queue::default();
+    queue.ask(ticket("a", 1, false), now);
+    begin(&mut queue, now);
+    let tomorrow = Ticket { cause: Cause::Schedule, ..ticket("a", 0, false) };
+    queue.ask(tomorrow, now + Duration::from_secs(86_400));
+    let wait = queue.ended(&Place::of("a"), &failed(Again::Later), now, 1 << 31).unwrap();
+    assert_eq!(queue.next_wake(), Some(now + wait));
+}
+
+#[test]
+fn what_cannot_be_helped_is_not_tried_again_and_retry_after_is_honoured() {
+    let now = Instant::now();
+    let mut queue = Queue::default();
+    queue.ask(ticket("a", 1, true), now);
+    begin(&mut queue, now);
+    assert_eq!(queue.ended(&Place::of("a"), &failed(Again::No), now, 5), None);
+    assert_eq!(queue.next_wake(), None);
+    queue.ask(ticket("a", 2, true), now);
+    begin(&mut queue, now);
+    let wait = queue.ended(&Place::of("a"), &failed(Again::After(Duration::from_secs(600))), now, 0);
+    assert_eq!(wait, Some(Duration::from_secs(600)));
+}
+
+#[test]
+fn a_later_request_does_not_put_off_an_earlier_one() {
+    let now = Instant::now();
+    let mut queue = Queue::default();
+    queue.ask(ticket("a", 1, false), now);
+    let scheduled = Ticket { cause: Cause::Schedule, ..ticket("a", 0, false) };
+    queue.ask(scheduled, now + Duration::from_secs(60));
+    assert_eq!(begin(&mut queue, now), [ticket("a", 1, false)]);
+}
+
+#[test]
+fn a_place_that_a_server_named_runs_beside_the_servers_own_session() {
+    let now = Instant::now();
+    let mut queue = Queue::default();
+    let elsewhere = report("a", 0);
+    let to_report = Ticket::to(&elsewhere, Cause::Alert);
+    queue.ask(ticket("a", 1, false), now);
+    queue.ask(to_report.clone(), now);
+    assert_eq!(begin(&mut queue, now), [ticket("a", 1, false), to_report.clone()]);
+    assert_eq!(queue.next_wake(), None);
+    queue.ask(to_report.clone(), now);
+    queue.ask(ticket("a", 2, false), now);
+    assert!(begin(&mut queue, now).is_empty(), "one session a place");
+    queue.ended(&Place::of("a"), &Outcome::Completed, now, 0);
+    assert_eq!(queue.next_wake(), Some(now));
+    assert_eq!(begin(&mut queue, now), [ticket("a", 2, false)], "the silence of the other is nothing to it");
+    queue.ended(&elsewhere, &Outcome::Completed, now, 0);
+    assert_eq!(begin(&mut queue, now), [to_report]);
+    assert!(begin(&mut queue, now).is_empty());
+    queue.ended(&elsewhere, &Outcome::Completed, now, 0);
+    queue.ended(&Place::of("a"), &Outcome::Completed, now, 0);
+    assert_eq!(queue.running(), 0);
+}
+
+#[test]
+fn a_server_that_names_silent_places_occupies_few_of_all() {
+    let now = Instant::now();
+    let mut queue = Queue::default();
+    for number in 0..3 * MOST_REPORTS {
+        queue.ask(Ticket::to(&report("a", number), Cause::Alert), now);
+    }
+    assert_eq!(begin(&mut queue, now).len(), MOST_REPORTS);
+    assert_eq!(queue.next_wake(), None, "the others have to wait for one to end");
+    queue.ask(Ticket::to(&report("b", 0), Cause::Alert), now);
+    queue.ask(ticket("a", 1, false), now);
+    assert_eq!(begin(&mut queue, now).len(), 2);
+    queue.ended(&report("a", 0), &Outcome::Completed, now, 0);
+    assert_eq!(begin(&mut queue, now).len(), 1);
+}
+
+#[test]
+fn of_a_place_that_a_server_named_nothing_stays_when_there_is_nothing_to_say_there() {
+    let now = Instant::now();
+    let mut queue = Queue::default();
+    for number in 0..1000 {
+        let place = report("a", number);
+        queue.ask(Ticket::to(&place, Cause::Alert), now);
+        begin(&mut queue, now);
+        queue.outage(&place).failed(now);
+        let outcome = match number % 3 {
+            0 => Outcome::Completed,
+            1 => failed(Again::No),
+            _ => unreachable(),
+        };
+        queue.ended(&place, &outcome, now, u32::MAX);
+    }
+    // Its alerts had to go.
+    let later = now + Duration::from_secs(60);
+    assert!(steps(&mut queue, later, &[], false).is_empty());
+    let much_later = later + Duration::from_secs(3600);
+    assert!(steps(&mut queue, much_later, &[], false).is_empty());
+    assert!(queue.lines.is_empty(), "{} lines", queue.lines.len());
+    assert_eq!(queue.next_wake(), None);
+}
+
+#[test]
+fn the_schedule_outlives_an_alert_that_rode_in_a_running_session() {
+    let now = Instant::now();
+    let every = Duration::from_secs(60);
+    let mut queue = Queue::default();
+    queue.ask(ticket("a", 1, false), now);
+    begin(&mut queue, now);
+    queue.ask(Ticket::plain("a", Cause::Alert), now);
+    queue.ended(&Place::of("a"), &Outcome::Completed, now, 0);
+    queue.ask(Ticket::plain("a", Cause::Schedule), now + every);
+    assert!(steps(&mut queue, now, &[], false).is_empty(), "it has been told");
+    assert_eq!(queue.next_wake(), Some(now + every));
+    let due = steps(&mut queue, now + every, &[], false);
+    assert_eq!(due, [Step::Begin(Ticket::plain("a", Cause::Schedule))]);
+}
+
+#[test]
+fn backoff_holds_against_all_but_notifications_and_the_operator() {
+    let now = Instant::now();
+    let hour = Duration::from_secs(3600);
+    for cause in [Cause::Alert, Cause::Schedule, Cause::Boot, Cause::Retry, Cause::Bootstrap] {
+        let mut queue = Queue::default();
+        queue.ask(Ticket::plain("a", Cause::Schedule), now);
+        begin(&mut queue, now);
+        queue.ended(&Place::of("a"), &failed(Again::After(hour)), now, 0);
+        queue.ask(Ticket::plain("a", cause), now);
+        assert!(begin(&mut queue, now).is_empty(), "{cause:?}");
+        assert_eq!(queue.next_wake(), Some(now + hour), "{cause:?}");
+        assert_eq!(begin(&mut queue, now + hour).len(), 1, "{cause:?}: one session for both");
+        queue.ended(&Place::of("a"), &Outcome::Completed, now + hour, 0);
+        queue.ask(Ticket::plain("a", Cause::Alert), now + hour);
+        assert_eq!(begin(&mut queue, now + hour).len(), 1, "it is over when a session goes well");
+    }
+    for cause in [Cause::Notification, Cause::Unsigned, Cause::Operator] {
+        let mut queue = Queue::default();
+        queue.ask(Ticket::plain("a", Cause::Schedule), now);
+        begin(&mut queue, now);
+        queue.ended(&Place::of("a"), &failed(Again::After(hour)), now, 0);
+        queue.ask(Ticket::plain("a", cause), now);
+        assert_eq!(begin(&mut queue, now), [Ticket::plain("a", cause)]);
+    }
+    let mut queue = Queue::default();
+    queue.hold_place(&Place::of("a"), now + hour);
+    queue.ask(Ticket::plain("a", Cause::Boot), now);
+    assert!(begin(&mut queue, now).is_empty() && begin(&mut queue, now + hour).len() == 1);
+}
+
+#[test]
+fn notifications_that_become_one_session_ask_for_all_that_either_asked_for() {
+    let now = Instant::now();
+    let mut queue = Queue::default();
+    let asking = |id, requested: &[(u16, &[u8])]| {
+        let mut ticket = ticket("a", id, false);
+        ticket.trigger.requested = requested.iter().map(|(index, cv)| (*index, cv.to_vec())).collect();
+        ticket
+    };
+    queue.ask(asking(1, &[(0, b"x"), (1, b"old"), (1, b"older")]), now);
+    queue.ask(asking(2, &[(1, b"new"), (2, b"y")]), now);
+    queue.ask(Ticket::plain("a", Cause::Alert), now);
+    let merged = asking(2, &[(0, b"x"), (1, b"new"), (2, b"y")]);
+    assert_eq!(begin(&mut queue, now), [merged], "what it holds of an object the newer one knows better");
+    let many = |id, first: u16| {
+        let requested: Vec<(u16, &[u8])> = (first..first + 200).map(|index| (index, &b"x"[..])).collect();
+        asking(id, &requested)
+    };
+    queue.ended(&Place::of("a"), &Outcome::Completed, now, 0);
+    (0..50).for_each(|round| queue.ask(many(3 + round, round * 200), now));
+    let [merged] = begin(&mut queue, now).try_into().unwrap();
+    assert!(merged.trigger.requested.len() <= 256 && merged.trigger.requested.last().unwrap().0 == 9_999);
+}
+
+#[test]
+fn whoever_waits_for_a_bearer_keeps_nobody_waiting_and_the_newer_notification_counts() {
+    use ConnectionType::{Mobile, Wireline};
+    let now = Instant::now();
+    let preferring = |id, preferred| {
+        let mut ticket = ticket("a", id, id == 1);
+        ticket.trigger.preferred = vec![preferred];
+        ticket
+    };
+    let mut queue = Queue::default();
+    queue.ask(preferring(1, Mobile), now);
+    assert_eq!(steps(&mut queue, now, &[Mobile], true), [Step::Wait(preferring(1, Mobile))]);
+    assert!(queue.wants_network() && queue.running() == 0);
+    assert_eq!(queue.next_wake(), Some(now + WAIT));
+    assert!(steps(&mut queue, now, &[Mobile], true).is_empty(), "it is said once");
+    // An alert has no preferences.
+    queue.ask(Ticket::plain("a", Cause::Alert), now);
+    assert_eq!(steps(&mut queue, now, &[Mobile], true), [Step::Begin(Ticket::plain("a", Cause::Alert))]);
+    queue.ended(&Place::of("a"), &Outcome::Completed, now, 0);
+    assert_eq!(queue.next_wake(), Some(now + WAIT), "what it waits for is still to come");
+    queue.ask(preferring(2, Wireline), now);
+    let mut merged = preferring(2, Wireline);
+    merged.trigger.req_mos = true;
+    assert_eq!(steps(&mut queue, now, &[Mobile], true), [Step::Begin(merged)]);
+    assert!(!queue.wants_network());
+}
+
+#[test]
+fn a_bearer_that_comes_up_begins_what_waits_for_it_and_one_that_does_not_is_given_up() {
+    use ConnectionType::Mobile;
+    let now = Instant::now();
+    let mut mobile = ticket("a", 1, false);
+    mobile.trigger.preferred = vec![Mobile];
+    let mut queue = Queue::default();
+    queue.ask(mobile.clone(), now);
+    steps(&mut queue, now, &[Mobile], true);
+    queue.network_changed();
+    assert!(steps(&mut queue, now, &[Mobile], true).is_empty(), "another one came");
+    queue.network_changed();
+    assert_eq!(steps(&mut queue, now, &[], true), [Step::Begin(mobile.clone())]);
+    queue.ended(&Place::of("a"), &Outcome::Completed, now, 0);
+    queue.ask(mobile.clone(), now);
+    steps(&mut queue, now, &[Mobile], true);
+    queue.network_changed();
+    assert!(steps(&mut queue, now + WAIT / 2, &[Mobile], true).is_empty());
+    assert_eq!(queue.next_wake(), Some(now + WAIT), "a look does not prolong it");
+    assert_eq!(steps(&mut queue, now + WAIT, &[Mobile], true), [Step::GiveUp(mobile)]);
+    assert_eq!(queue.next_wake(), None);
+}
+
+#[test]
+fn what_could_not_be_reached_is_tried_soon_when_an_address_comes_up() {
+    let now = Instant::now();
+    let mut queue = Queue::default();
+    let mut at = now;
+    let mut wait = Duration::ZERO;
+    queue.ask(ticket("a", 1, true), now);
+    for _ in 0..8 {
+        assert_eq!(begin(&mut queue, at).len(), 1);
+        wait = queue.ended(&Place::of("a"), &unreachable(), at, u32::MAX).unwrap();
+        at += wait;
+    }
+    assert!(wait > Duration::from_secs(3000) && queue.wants_network());
+    let up = at - wait;
+    queue.network_came_up(up, &mut || u32::MAX / 2);
+    let soon = queue.next_wake().unwrap();
+    assert!(soon > up && soon < up + CHANGED_JITTER, "at a random time: {:?}", soon - up);
+    assert!(!queue.wants_network());
+    assert_eq!(begin(&mut queue, soon), [ticket("a", 1, true)]);
+    let wait = queue.ended(&Place::of("a"), &unreachable(), soon, u32::MAX).unwrap();
+    assert!(wait < AGAIN_BASE, "backoff begins anew: {wait:?}");
+    // What a server asked for itself has nothing to do with the network.
+    begin(&mut queue, soon + wait);
+    let hour = Duration::from_secs(3600);
+    queue.ended(&Place::of("a"), &failed(Again::After(hour)), soon + wait, 0);
+    queue.network_came_up(soon + wait, &mut || 0);
+    assert_eq!(queue.next_wake(), Some(soon + wait + hour));
+}
+
+#[test]
+fn what_anybody_may_ask_for_is_rationed_and_what_a_server_signed_is_not() {
+    let now = Instant::now();
+    let session = |queue: &mut Queue, cause, at| {
+        queue.ask(Ticket::plain("a", cause), at);
+        let begun = begin(queue, at).len();
+        queue.ended(&Place::of("a"), &failed(Again::No), at, 0);
+        begun
+    };
+    let mut queue = Queue::default();
+    let begun: usize = (0..1000).map(|_| session(&mut queue, Cause::Unsigned, now)).sum();
+    assert_eq!(begun, 5);
+    let begun: usize =
+        (0..60).map(|second| session(&mut queue, Cause::Unsigned, now + Duration::from_secs(second))).sum();
+    assert!((5..=7).contains(&begun), "{begun} in a minute");
+    assert_eq!((0..100).map(|_| session(&mut queue, Cause::Notification, now)).sum::<usize>(), 100);
+    let mut queue = Queue::default();
+    let alerts: usize = (0..1000).map(|_| session(&mut queue, Cause::Alert, now)).sum();
+    assert_eq!(alerts, 20);
+}
+
+#[test]
+fn what_a_notification_asks_for_is_known_before_it_is_asked_for() {
+    let now = Instant::now();
+    let mut queue = Queue::default();
+    assert_eq!(queue.with_waiting(&ticket("a", 1, true)), ticket("a", 1, true));
+    queue.ask(ticket("a", 1, true), now);
+    assert_eq!(queue.with_waiting(&ticket("a", 2, false)), ticket("a", 2, true));
+    assert_eq!(begin(&mut queue, now), [ticket("a", 1, true)]);
+    queue.ended(&Place::of("a"), &failed(Again::Later), now, 0);
+    assert_eq!(begin(&mut queue, now), [ticket("a", 1, true)], "tried again, it still is a notification's");
+}
+
+#[test]
+fn what_is_only_scheduled_can_be_held_back_and_what_somebody_asked_for_cannot() {
+    let now = Instant::now();
+    let until = now + Duration::from_secs(60);
+    let mut queue = Queue::default();
+    queue.hold(Some(until));
+    queue.ask(Ticket::plain("a", Cause::Boot), now);
+    queue.ask(Ticket::plain("b", Cause::Schedule), now);
+    queue.ask(ticket("c", 1, false), now);
+    assert_eq!(begin(&mut queue, now), [ticket("c", 1, false)]);
+    assert_eq!(queue.next_wake(), Some(until));
+    queue.ask(Ticket::plain("a", Cause::Alert), now);
+    assert_eq!(
+        begin(&mut queue, now),
+        [Ticket::plain("a", Cause::Alert)],
+        "an alert does not wait with the boot"
+    );
+    queue.hold(None);
+    assert_eq!(begin(&mut queue, now), [Ticket::plain("b", Cause::Schedule)]);
+}
+
+#[test]
+fn an_account_that_is_gone_starts_nothing() {
+    let now = Instant::now();
+    let mut queue = Queue::default();
+    queue.ask(ticket("a", 1, false), now);
+    queue.keep(|server_id| server_id != "a");
+    assert!(begin(&mut queue, now).is_empty());
+}
