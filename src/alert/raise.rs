@@ -15,9 +15,9 @@ const MOST_BYTES: usize = 64 << 10;
 /// Why an alert is not raised.
 #[derive(Debug, thiserror::Error)]
 pub enum RaiseError {
-    /// It has no type: a type is a URN.
-    #[error("alert type: a URN is needed")]
-    Type,
+    /// It has no type, or what is none.
+    #[error("alert type {}: expected a URN or a reversed domain name", excerpt(.0))]
+    Type(String),
     /// TS 5.3 has seven levels.
     #[error("mark {}: it must be fatal, critical, minor, warning, informational, harmless or indeterminate", excerpt(.0))]
     Mark(String),
@@ -70,10 +70,8 @@ pub async fn raise(world: &World, alert: Alert) -> Result<Raised, RaiseError> {
 }
 
 fn checked(mut alert: Alert) -> Result<Alert, RaiseError> {
-    if !alert.alert_type.contains(':')
-        || alert.alert_type.contains(|c: char| c.is_whitespace() || c.is_control())
-    {
-        return Err(RaiseError::Type);
+    if !super::is_type(&alert.alert_type) {
+        return Err(RaiseError::Type(alert.alert_type));
     }
     if let Some(mark) = &alert.mark
         && mark.parse::<Mark>() == Err(UnknownMark)

@@ -291,8 +291,15 @@ struct Found {
 }
 
 impl Found {
-    fn finish(self, has_children: bool) -> Properties {
+    fn finish(mut self, has_children: bool) -> Properties {
         let guess = if has_children || self.interior { Format::Node } else { Format::Chr };
+        // DFType has MIME types or a DDFName: of both, what befits the format.
+        if !self.mime.is_empty() && self.ddf_name.is_some() {
+            match self.format.unwrap_or(guess) {
+                Format::Node => self.mime.clear(),
+                _ => self.ddf_name = None,
+            }
+        }
         Properties {
             access: self.access.unwrap_or_default(),
             occurrence: self.occurrence.unwrap_or_default(),

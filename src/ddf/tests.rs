@@ -454,6 +454,8 @@ fn some_properties() -> impl Strategy<Value = Properties> {
         |(access, occurrence, format, (permanent, insensitive), mime, texts)| {
             let mut texts = texts.into_iter();
             let mut text = || texts.next().flatten();
+            let mime: Vec<String> = mime.into_iter().collect();
+            let ddf_name = text().filter(|_| mime.is_empty());
             Properties {
                 access: AccessType(access),
                 occurrence,
@@ -462,8 +464,8 @@ fn some_properties() -> impl Strategy<Value = Properties> {
                 case_sense: insensitive
                     .map(|yes| if yes { CaseSense::Insensitive } else { CaseSense::Sensitive }),
                 default_value: text(),
-                mime: mime.into_iter().collect(),
-                ddf_name: text(),
+                mime,
+                ddf_name,
                 title: text(),
                 description: text(),
             }
@@ -490,7 +492,117 @@ fn a_node() -> impl Strategy<Value = Node> {
     })
 }
 
+/// What the DTD (DM_DDF-V1_2) says is in an element, as the names in their order, each with a blank behind it.
+fn is_content(element: &str, names: &str) -> bool {
+    const WORDS: [&str; 3] = [
+        "AccessType: Add Copy Delete Exec Get Replace",
+        "DFFormat: b64 bin bool chr int node null xml date time float",
+        "Occurrence: One ZeroOrOne ZeroOrMore OneOrMore ZeroOrN OneOrN",
+    ];
+    let mut rest = names;
+    let mut take = |name: &str| {
+        let found = rest.strip_prefix(name).and_then(|rest| rest.strip_prefix(' '));
+        found.inspect(|left| rest = left).is_some()
+    };
+    let sound = match element {
+        "MgmtTree" => {
+            let head = take("VerDTD");
+            let _ = (take("Man"), take("Mod"));
+            let one = take("Node");
+            while take("Node") {}
+            head && one
+        }
+        "Node" => {
+            let head = take("NodeName");
+            let _path = take("Path");
+            let properties = take("DFProperties");
+            while take("Node") {}
+            head && properties
+        }
+        "DFProperties" => {
+            let mut sound = true;
+            for (name, required) in [
+                ("AccessType", true),
+                ("DefaultValue", false),
+                ("Description", false),
+                ("DFFormat", true),
+                ("Occurrence", false),
+                ("Scope", false),
+                ("DFTitle", false),
+                ("DFType", true),
+                ("CaseSense", false),
+            ] {
+                sound &= take(name) || !required;
+            }
+            sound
+        }
+        "DFType" => {
+            let mut types = 0;
+            while take("MIME") {
+                types += 1;
+            }
+            types > 0 || take("DDFName")
+        }
+        "Scope" => take("Permanent") || take("Dynamic"),
+        "CaseSense" => take("CS") || take("CIS"),
+        _ => match WORDS.iter().find_map(|line| line.split_once(": ").filter(|(name, _)| *name == element)) {
+            Some(("AccessType", words)) => {
+                for word in words.split(' ') {
+                    let _may_be_there = take(word);
+                }
+                true
+            }
+            Some((_, words)) => words.split(' ').any(take),
+            None => true,
+        },
+    };
+    sound && rest.is_empty()
+}
+
+fn follows_the_dtd(xml: &str) {
+    let options = roxmltree::ParsingOptions { allow_dtd: true, ..Default::default() };
+    let document = roxmltree::Document::parse_with_options(xml, options).unwrap();
+    for element in document.descendants().filter(roxmltree::Node::is_element) {
+        let children = element.children().filter(roxmltree::Node::is_element);
+        let names: String = children.map(|child| format!("{} ", child.tag_name().name())).collect();
+        let name = element.tag_name().name();
+        assert!(is_content(name, &names), "<{name}> has {names}");
+    }
+}
+
+#[test]
+fn what_ships_follows_the_dtd() {
+    let root = std::path::Path::new(env!("CARGO_MANIFEST_DIR"));
+    let folders = [root.join("mo"), root.join("lab")].map(|folder| std::fs::read_dir(folder).unwrap());
+    let mut found = 0;
+    for folder in
+        folders.into_iter().flatten().filter_map(|entry| std::fs::read_dir(entry.unwrap().path()).ok())
+    {
+        let files = folder.map(|entry| entry.unwrap().path());
+        for file in files.filter(|file| file.to_str().unwrap().ends_with(".ddf.xml")) {
+            follows_the_dtd(&std::fs::read_to_string(&file).unwrap());
+            found += 1;
+        }
+    }
+    assert!(found >= 6, "only {found}");
+}
+
+#[test]
+fn of_mime_types_and_a_ddf_name_what_befits_the_format_stays() {
+    let both = "<DFType><MIME>text/plain</MIME><DDFName>urn:x</DDFName></DFType>";
+    let leaf = properties(&format!("<DFFormat><chr/></DFFormat>{both}"));
+    assert_eq!((leaf.mime, leaf.ddf_name), (vec!["text/plain".to_owned()], None));
+    let node = properties(&format!("<DFFormat><node/></DFFormat>{both}"));
+    assert_eq!((node.mime, node.ddf_name.as_deref()), (vec![], Some("urn:x")));
+}
+
 proptest! {
+    #[test]
+    fn what_is_written_follows_the_dtd(roots in proptest::collection::vec(a_node(), 1..3)) {
+        let ddf = Ddf { version: "1.2".to_owned(), manufacturer: None, model: Some("m".to_owned()), roots };
+        follows_the_dtd(&ddf.to_xml());
+    }
+
     #[test]
     fn what_is_written_is_read_back(
         version in "[0-9.]{0,5}",

@@ -61,7 +61,7 @@ fn properties(out: &mut Writer, properties: &Properties) {
         out.optional("DFTitle", properties.title.as_deref());
         out.element("DFType", |out| {
             properties.mime.iter().for_each(|mime| out.text("MIME", mime));
-            if properties.mime.is_empty() || properties.ddf_name.is_some() {
+            if properties.mime.is_empty() {
                 out.text("DDFName", properties.ddf_name.as_deref().unwrap_or_default());
             }
         });

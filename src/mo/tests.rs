@@ -202,7 +202,7 @@ fn a_source_may_be_anything_that_the_page_lists() {
 fn every_problem_of_a_mapping_is_told_at_once() {
     let told = told(
         "[node.Man]\nget = { file = \"/a{\" }\nwait = 5\n[node.Level]\nget = [{ fil = \"/a\" }, { file = \"/a\", value = 1 }, 5]\n\
-         [node.Reboot]\nexec = { run = [], codes = { 75 = 5 } }\nfoo = 1\n[node.Url]\nset = [{ store = true }, { store = true }]\n\
+         [node.Reboot]\nexec = { run = [], codes = { 75 = 5 }, alert-type = \"done\" }\nfoo = 1\n[node.Url]\nset = [{ store = true }, { store = true }]\n\
          pattern = \"(\"\nverify = true\n[object.x]\ndbus = \"org.x.Y\"\n",
     );
     let all = told.join("\n");
@@ -215,6 +215,7 @@ fn every_problem_of_a_mapping_is_told_at_once() {
         "node.Level.get[2]: expected a table, found an integer",
         "12: node.Reboot.exec.run: expected a program",
         "node.Reboot.exec.codes: expected exit codes",
+        "node.Reboot.exec.alert-type: expected a URN, or a reversed domain name",
         "13: node.Reboot.foo: unknown key",
         "node.Url.set: a value goes to one place",
         "node.Url.pattern: not a regular expression",

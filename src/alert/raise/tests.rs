@@ -4,7 +4,7 @@ use super::*;
 
 fn alert(mark: Option<&str>, data: Option<Value>) -> Alert {
     Alert {
-        alert_type: "urn:x".into(),
+        alert_type: "urn:x:at".into(),
         mime_type: None,
         source_uri: None,
         target_uri: None,
@@ -38,10 +38,36 @@ fn data_that_is_no_object_becomes_one() {
 }
 
 #[test]
-fn a_type_is_a_urn_and_an_alert_has_a_size() {
-    for alert_type in ["", "complete", "urn: x", "urn:x\n"] {
-        let alert = Alert { alert_type: alert_type.into(), ..alert(None, None) };
-        assert!(matches!(checked(alert), Err(RaiseError::Type)), "{alert_type:?}");
+fn a_type_is_a_urn_or_a_reversed_domain_name_and_an_alert_has_a_size() {
+    let of = |alert_type: &str| Alert { alert_type: alert_type.into(), ..alert(None, None) };
+    let wrong = [
+        "",
+        "complete",
+        "urn: x",
+        "urn:x:y\n",
+        "urn:x",
+        "urn::y",
+        "urn:x:",
+        "https://example.com/",
+        "a:b",
+        ".org",
+        "org.",
+        "org..example",
+        "org.exa mple",
+        "org.-x",
+        "1.2.3",
+        "org.é",
+    ];
+    for alert_type in wrong.map(str::to_owned).into_iter().chain([format!("urn:x:{}", "y".repeat(250))]) {
+        assert!(matches!(checked(of(&alert_type)), Err(RaiseError::Type(_))), "{alert_type:?}");
+    }
+    for alert_type in [
+        "urn:oma:at:dm:2.0:BootstrapComplete",
+        "URN:x-acme:at:1",
+        "org.openmobilealliance.dm.firmwareupdate.devicerequest",
+        "com.example.x_y-z",
+    ] {
+        assert!(checked(of(alert_type)).is_ok(), "{alert_type:?}");
     }
     let large = json!("x".repeat(MOST_BYTES));
     assert!(matches!(checked(alert(None, Some(large))), Err(RaiseError::TooLarge)));

@@ -171,7 +171,11 @@ fn exec(reader: &mut Reader<'_>, objects: &BTreeSet<String>) -> Option<Exec> {
         Vec::new()
     });
     let after_session = reader.or("after-session", false);
-    let alert_type = reader.or("alert-type", ALERT_TYPE.to_owned());
+    let alert_type = reader.parsed("alert-type", |text: String| match crate::alert::is_type(&text) {
+        true => Ok(text),
+        false => Err("expected a URN, or a reversed domain name such as \"org.example.update\""),
+    });
+    let alert_type = alert_type.unwrap_or_else(|| ALERT_TYPE.to_owned());
     let resume = reader.or("resume", false);
     Some(Exec { call: call?, codes, after_session, alert_type, resume })
 }
