@@ -28,6 +28,8 @@ pub mod id {
     pub const BOOTSTRAP_FAILED: &str = "6f1d5c0b8f0f4a7f9d4b1a3c2e5d7f1b";
     /// What a failed or cut-short change had done to a file can't be taken back.
     pub const UNDO_FAILED: &str = "6f1d5c0b8f0f4a7f9d4b1a3c2e5d7f20";
+    /// A bound of this device refuses what a server commands.
+    pub const BOUND_REACHED: &str = "6f1d5c0b8f0f4a7f9d4b1a3c2e5d7f2a";
     /// What a server has subscribed to can't be put where it wants it.
     pub const SUBSCRIPTION_FAILING: &str = "6f1d5c0b8f0f4a7f9d4b1a3c2e5d7f21";
     /// Alerts had to go for want of room.

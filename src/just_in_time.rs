@@ -116,6 +116,7 @@ impl Source {
             connection: &mut connection,
             parameters: &parameters,
             accept_mo: None,
+            room: &mut 0,
             execs: &mut Ledger::new(Arc::clone(&world.store), programs.clone()),
             stopping: &mut stopping,
         };

@@ -253,3 +253,42 @@ async fn every_object_comes_with_the_link_to_its_own_description() {
     }
     agent.stop().await;
 }
+
+/// Bounds that no setting changes: the journal says that it is one.
+#[tokio::test]
+async fn what_a_bound_of_the_device_refuses_is_said() {
+    const LARGEST: usize = 128 << 10;
+    const MANY: &str = "urn:x-omadm:mo:many:1.0";
+    let bench = Bench::new().await;
+    let leaf = ddf::node("", "chr", "Delete Get", "ZeroOrMore", "");
+    let groups = ["Some", "Many"].map(|name| ddf::node(name, "node", "Get", "One", &leaf)).concat();
+    let root = ddf::node("Many", "node", "Get", "One", &groups);
+    let mapping = "instances = [{ miid = \"1\", data = \"many.json\" }]\n";
+    ddf::put(&bench.gateway, MANY, "Many", &root, mapping);
+    let leaves = |count: usize| (0..count).map(|n| (n.to_string(), json!("v"))).collect::<Map<_, _>>();
+    let data = json!({"Some": leaves(10_000), "Many": leaves(10_001)});
+    bench.gateway.put_mo("many", "many.json", &data.to_string()).unwrap();
+    bench.repository.put("/most", "text/plain", "x".repeat(LARGEST));
+    bench.repository.put("/more", "text/plain", "x".repeat(LARGEST + 1));
+    let to = |path: &str| format!("{}/{path}", bench.repository_server.origin());
+    let name = format!("{BENCH}//Name");
+    let mut agent = bench.start().await;
+    let commands = json!([
+        ["HGET", to("most"), name],
+        ["HGET", to("more"), name],
+        ["GET", format!("{MANY}//Some/*")],
+        ["GET", format!("{MANY}//Many/*")],
+        ["HPUT", to("put"), format!("{MANY}//Many/*")],
+        ["DELETE", format!("{MANY}//Many/*")],
+        ["GET", format!("{MANY}//Many/10000")],
+    ]);
+    let statuses = session(&bench, &agent, 1, commands.as_array().unwrap().clone()).await;
+    assert_eq!(statuses, [200, 506, 200, 500, 500, 500, 200]);
+    assert_eq!(shown(&bench, 3).as_array().unwrap().len(), 10_000);
+    assert_eq!(bench.repository.get("/put"), None);
+    for what in ["the value is longer than the device keeps", "addresses more nodes than are handled at once"]
+    {
+        agent.logged(what, |line| line.starts_with("warn") && line.contains(what)).await;
+    }
+    agent.stop().await;
+}

@@ -6,7 +6,7 @@ use omadm_agent::lab::Reply;
 use omadm_agent::lab::notifier::Notification;
 use serde_json::{Value, json};
 
-use support::{BENCH, Bench, DEVINFO, DMACC, SECRET, SERVER_ID, SESSIONINFO};
+use support::{BENCH, Bench, DEVINFO, DMACC, SECRET, SERVER_ID, SESSIONINFO, Setup};
 
 fn dmmo(body: &[u8]) -> Value {
     serde_json::from_slice(body).unwrap_or_else(|error| json!(error.to_string()))
@@ -65,6 +65,40 @@ async fn a_notification_starts_a_session_that_reads_this_machine() {
     let bearer: u8 = std::str::from_utf8(&part(3).body).unwrap().parse().unwrap();
     assert!(bearer <= 3, "{bearer}");
     assert_eq!(part(4).body, b"fixed");
+    agent.stop().await;
+}
+
+/// What the GETs of one package bring is bounded: what is over is 503, not read, and can be had by the next package.
+#[tokio::test]
+async fn the_gets_of_a_package_bring_so_much_and_the_next_has_room_again() {
+    let config = "[session]\nmax-data = \"64KiB\"\n".to_owned();
+    let bench = Bench::with(Setup { config, ..Setup::default() }).await;
+    let name = format!("{BENCH}//Name");
+    let get = json!(["GET", name]);
+    let value = "x".repeat(40_000);
+    bench.repository.put("/name", "text/plain", value.clone());
+    let fixed = json!(["GET", format!("{BENCH}//Fixed")]);
+    bench.play(json!([
+        [
+            ["HGET", "{repository}/name", name],
+            get,
+            fixed,
+            get,
+            fixed,
+            get,
+            ["HPUT", "{repository}/put", name]
+        ],
+        [get, fixed],
+    ]));
+    let mut agent = bench.start().await;
+    bench.session(&agent, 1).await;
+    assert_eq!(bench.statuses(), [vec![200, 200, 200, 503, 503, 503, 200], vec![200, 200]]);
+    let packages = bench.packages();
+    let brought = |package: usize, position| packages[package].part(position).map(|part| part.body.clone());
+    assert_eq!(brought(1, 2).unwrap(), value.as_bytes());
+    assert_eq!((1..8).filter(|at| brought(1, *at).is_some()).collect::<Vec<_>>(), [2, 3]);
+    assert_eq!(brought(2, 1).unwrap(), value.as_bytes());
+    agent.logged("of the bound", |line| line.contains("at most 65536 bytes (session.max-data)")).await;
     agent.stop().await;
 }
 

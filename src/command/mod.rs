@@ -57,6 +57,8 @@ pub struct Context<'a> {
     pub parameters: &'a Parameters,
     /// `SessionInfo.AcceptMO` of the Package#2.
     pub accept_mo: Option<&'a [String]>,
+    /// How many bytes the GETs of the package may bring yet; none once one was refused for it.
+    pub room: &'a mut usize,
     /// The session's EXECs.
     pub execs: &'a mut Ledger,
     /// Turns true when the agent is about to end.

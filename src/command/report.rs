@@ -4,6 +4,7 @@
 use std::collections::BTreeMap;
 
 use super::CommandError;
+use crate::journal::id;
 use crate::package::Command;
 
 /// The lines of one package.
@@ -42,6 +43,12 @@ impl Report {
                 OMADM_SERVER_ID = server_id, OMADM_SESSION_ID = session_id,
                 OMADM_CLIENT_URI = target, OMADM_STATUS = code;
                 "{server_id}: {what}: {code}"
+            ),
+            Some(problem) if problem.is_bound() => log::warn!(
+                MESSAGE_ID = id::BOUND_REACHED,
+                OMADM_SERVER_ID = server_id, OMADM_SESSION_ID = session_id,
+                OMADM_CLIENT_URI = target, OMADM_STATUS = code;
+                "{server_id}: {what}: {code}: {problem}"
             ),
             Some(problem) => log::warn!(
                 OMADM_SERVER_ID = server_id, OMADM_SESSION_ID = session_id,

@@ -4,7 +4,7 @@ use crate::backend::BackendError;
 use crate::exec::ExecError;
 use crate::mo::value::excerpt;
 use crate::package::Profile;
-use crate::transport::{Refused, TransportError};
+use crate::transport::{Failure, Refused, TransportError};
 use crate::tree::TreeError;
 use crate::uri::client::ClientUriError;
 use crate::uri::server::ServerUriError;
@@ -62,6 +62,9 @@ pub enum CommandError {
     /// The browser did not start.
     #[error("the browser did not start: {0}")]
     Browser(std::io::Error),
+    /// The GETs of the package bring as much as they may.
+    #[error("the GETs of one package bring at most {0} bytes (session.max-data)")]
+    TooMuchData(usize),
     /// A server has subscribed to as much as it may.
     #[error("the server has {0} subscriptions already")]
     TooManySubscriptions(usize),
@@ -109,6 +112,26 @@ impl CommandError {
         Some(self.code()).filter(|code| applies(*code, command)).unwrap_or(500)
     }
 
+    /// Whether a bound of this device refuses it, which an operator may want to widen, or to make room for.
+    pub(super) fn is_bound(&self) -> bool {
+        match self {
+            Self::TooMuchData(_) | Self::TooManySubscriptions(_) => true,
+            Self::Tree(error) => match error {
+                TreeError::TooLarge(_)
+                | TreeError::TooMany(_)
+                | TreeError::Full(_)
+                | TreeError::TooLong(_) => true,
+                TreeError::Store(error) => error.is_full(),
+                TreeError::Backend { source, .. } => source.is_full(),
+                _ => false,
+            },
+            Self::Transport(TransportError::Failed { failure, .. }) => {
+                matches!(failure, Failure::TooLarge(_))
+            }
+            _ => false,
+        }
+    }
+
     /// The code that fits best.
     fn code(&self) -> u16 {
         match self {
@@ -120,7 +143,10 @@ impl CommandError {
             Self::NotAcceptable { profile: Profile::Approved, .. } => 406,
             Self::MediaType(_) => 415,
             Self::Redirect(_) | Self::Browser(_) | Self::NotAcceptable { .. } => 500,
-            Self::Exec(_) | Self::Stopped | Self::Repository(408 | 429 | 500..=599) => 503,
+            Self::Exec(_)
+            | Self::Stopped
+            | Self::TooMuchData(_)
+            | Self::Repository(408 | 429 | 500..=599) => 503,
             Self::Repository(_) => 500,
             Self::Transport(error) if error.is_retryable() => 503,
             Self::Transport(_) | Self::TooManySubscriptions(_) => 500,
@@ -210,6 +236,7 @@ mod tests {
             (CommandError::NoBrowser, 501),
             (CommandError::Browser(std::io::ErrorKind::NotFound.into()), 500),
             (CommandError::TooManySubscriptions(64), 500),
+            (CommandError::TooMuchData(1), 503),
             (ExecError::Busy.into(), 503),
             (ExecError::Crowded.into(), 503),
             (ExecError::Running(node()).into(), 503),
@@ -261,6 +288,31 @@ mod tests {
             assert_eq!(status(TreeError::Store(StoreError::Quota(1)).into()), hget(506), "{command}");
             assert_eq!(status(TreeError::NotFound(node()).into()), 404, "{command}");
             assert_eq!(status(CommandError::NotContinued(url())), 403, "{command}");
+        }
+    }
+
+    #[test]
+    fn what_a_bound_refuses_is_told_from_what_is_wrong() {
+        let node = || "urn:m/1/N".to_owned();
+        for bound in [
+            CommandError::TooMuchData(1),
+            CommandError::TooManySubscriptions(64),
+            TreeError::TooLarge(node()).into(),
+            TreeError::TooMany(node()).into(),
+            TreeError::Full(node()).into(),
+            TreeError::TooLong(node()).into(),
+            TreeError::Store(StoreError::Quota(1)).into(),
+        ] {
+            assert!(bound.is_bound(), "{bound}");
+        }
+        for other in [
+            CommandError::Unknown,
+            CommandError::Repository(507),
+            TreeError::NotFound(node()).into(),
+            TreeError::Invalid { node: node(), why: String::new() }.into(),
+            ExecError::Busy.into(),
+        ] {
+            assert!(!other.is_bound(), "{other}");
         }
     }
 

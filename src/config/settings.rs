@@ -56,6 +56,8 @@ pub struct Session {
     pub clock_wait: Duration,
     /// The largest Package#2 in bytes; a larger one ends the session.
     pub max_package: usize,
+    /// The most bytes that the GETs of one package bring; what is over is 503.
+    pub max_data: usize,
     /// The most packages one session may take.
     pub max_packages: u32,
     /// Whether plain http is allowed: for a bench only.
@@ -123,6 +125,7 @@ impl Default for Settings {
                 bearer_wait: Duration::from_secs(15 * 60),
                 clock_wait: Duration::from_secs(5 * 60),
                 max_package: 1 << 20,
+                max_data: 16 << 20,
                 max_packages: 1000,
                 allow_http: false,
                 default_initiated_by: false,

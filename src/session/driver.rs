@@ -105,6 +105,8 @@ struct Driver<'a> {
     report: Report,
     /// What the package that is being made takes of the room for all.
     taken: Taken,
+    /// How many bytes the GETs of this package may bring yet.
+    room: usize,
     server_time: Option<u64>,
     stopping: watch::Receiver<bool>,
 }
@@ -161,7 +163,8 @@ impl Session {
             () = stopped(&mut stopping) => return Ok(STOPPED.into()),
         };
         let settings = &self.world.settings.session;
-        let limits = Limits { retries: settings.retries, packages: settings.max_packages };
+        let limits =
+            Limits { retries: settings.retries, packages: settings.max_packages, data: settings.max_data };
         let profile = self.peer.account.profile;
         let (mut machine, mut action) = Machine::start(profile, limits, random.next(), uri, package1);
         // From a Package#2 until its commands are executed: what it says may be what ends the agent.
@@ -241,6 +244,7 @@ impl Session {
             mos_sent: moids.filter(|moids| *moids != mos_before),
             report: Report::default(),
             taken: Taken::default(),
+            room: 0,
             server_time: None,
             stopping: self.stopping.clone(),
         };
@@ -273,6 +277,7 @@ impl Driver<'_> {
                 if position == 1 {
                     // The package before was answered.
                     self.taken = Taken::default();
+                    self.room = self.session.world.settings.session.max_data;
                 }
                 // An EXEC takes it along in its own commit, and after END comes the session's.
                 if !matches!(command.name.as_str(), "EXEC" | "END") {
@@ -287,6 +292,7 @@ impl Driver<'_> {
                     connection: &mut self.connection,
                     parameters: &self.parameters,
                     accept_mo: accept_mo.as_deref(),
+                    room: &mut self.room,
                     execs: &mut self.execs,
                     stopping: &mut self.stopping,
                 };

@@ -16,8 +16,6 @@ const RETRY_BASE: Duration = Duration::from_secs(1);
 const RETRY_MOST: Duration = Duration::from_secs(60);
 /// A server that asks for more patience than this gets it, but in another session.
 const LONGEST_RETRY_AFTER: Duration = Duration::from_secs(120);
-/// What the GETs of one package may return together: the package is kept whole until it was answered.
-const MOST_DATA: usize = 16 << 20;
 /// A package with more data than this is not kept besides, to be sent with fewer alerts.
 const MOST_KEPT: usize = 1 << 20;
 
@@ -28,6 +26,8 @@ pub struct Limits {
     pub retries: u32,
     /// The most packages that are sent.
     pub packages: u32,
+    /// The most bytes that the GETs of one package bring.
+    pub data: usize,
 }
 
 /// What happened.
@@ -409,7 +409,7 @@ impl Machine {
         if let Some((content_type, body)) = done.data
             && !self.run.end
         {
-            if self.run.data.saturating_add(body.len()) > MOST_DATA {
+            if self.run.data.saturating_add(body.len()) > self.limits.data {
                 status = Status { code: 503, extra: Vec::new() };
             } else {
                 self.run.data += body.len();

@@ -84,7 +84,7 @@ impl Inside {
         let mut connection = self.client.connection(Binding::Any);
         let (_running, mut stopping) = watch::channel(false);
         let parameters = Parameters::default();
-        let limits = Limits { retries: 0, packages };
+        let limits = Limits { retries: 0, packages, data: 16 << 20 };
         let uri = self.account.server_uri.clone();
         let (mut machine, mut action) =
             SessionMachine::start(Profile::Draft, limits, 1, uri, Package1::default());
@@ -112,6 +112,7 @@ impl Inside {
                         connection: &mut connection,
                         parameters: &parameters,
                         accept_mo: accept_mo.as_deref(),
+                        room: &mut 16_777_216,
                         execs: &mut execs,
                         stopping: &mut stopping,
                     };

@@ -113,6 +113,15 @@ impl Session {
             "a size from \"1KiB\" to \"64MiB\"",
         );
         self.max_package = package.0;
+        let mut data = ByteSize(self.max_data);
+        within(
+            reader,
+            "max-data",
+            &mut data,
+            ByteSize(64 << 10)..=ByteSize(64 << 20),
+            "a size from \"64KiB\" to \"64MiB\"",
+        );
+        self.max_data = data.0;
         within(reader, "max-packages", &mut self.max_packages, 1..=1_000_000, "an integer from 1 to 1000000");
         replace(reader, "allow-http", &mut self.allow_http);
         replace(reader, "default-initiated-by", &mut self.default_initiated_by);

@@ -28,6 +28,7 @@ replay-window = "24h"
 retries = 5
 bearer-wait = "15min"
 max-package = "1MiB"
+max-data = "16MiB"
 max-packages = 1000
 allow-http = false
 continue-origins = []
@@ -69,6 +70,7 @@ retries = 0
 bearer-wait = "0s"
 clock-wait = "1d"
 max-package = "64MiB"
+max-data = "64KiB"
 max-packages = 1
 allow-http = true
 default-initiated-by = true
@@ -102,6 +104,7 @@ uri = "https://bootstrap.example/[MCC]/[MNC]/[DevID]"
     let Session { allow_http, default_initiated_by, continue_origins, .. } = settings.session;
     assert!(default_initiated_by);
     assert_eq!((retries, bearer_wait, max_package), (0, Duration::ZERO, 64 << 20));
+    assert_eq!(settings.session.max_data, 64 << 10);
     assert_eq!(clock_wait, Duration::from_secs(24 * 3600));
     assert_eq!((max_packages, allow_http), (1, true));
     let origins: Vec<String> = continue_origins.iter().map(ToString::to_string).collect();
@@ -186,6 +189,8 @@ fn values_out_of_bounds_are_refused() {
         ("session", "bearer-wait = \"8d\""),
         ("session", "max-package = \"1023B\""),
         ("session", "max-package = \"65MiB\""),
+        ("session", "max-data = \"63KiB\""),
+        ("session", "max-data = \"65MiB\""),
         ("session", "max-packages = 0"),
         ("session", "continue-origins = [\"https://a.example/path\"]"),
         ("session", "continue-origins = [\"http://a.example\"]"),

@@ -2,7 +2,7 @@ use serde_json::{Value as Json, json};
 
 use super::*;
 
-const LIMITS: Limits = Limits { retries: 2, packages: 10 };
+const LIMITS: Limits = Limits { retries: 2, packages: 10, data: 16 << 20 };
 
 fn start() -> (Machine, Action) {
     Machine::start(Profile::Draft, LIMITS, 7, "https://dm.example/a".into(), Package1::default())
@@ -214,7 +214,7 @@ fn a_server_that_never_ends_is_ended() {
 fn what_the_gets_of_one_package_return_is_bounded() {
     let (mut machine, _) = start();
     let _ = machine.handle(package2(json!([["GET", "a"], ["GET", "b"], ["GET", "c"]])), 0);
-    let _ = machine.handle(with_data(MOST_DATA - 1), 0);
+    let _ = machine.handle(with_data(LIMITS.data - 1), 0);
     let _ = machine.handle(with_data(2), 0);
     let _ = machine.handle(with_data(1), 0);
     let action = machine.handle(Event::Gathered(Vec::new()), 0);
