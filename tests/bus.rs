@@ -342,6 +342,28 @@ async fn what_can_t_be_set_back_at_once_is_later() {
 }
 
 #[tokio::test]
+async fn what_somebody_else_has_set_meanwhile_is_not_set_back() {
+    let daemon = Daemon::start();
+    let (modem, state) = Modem::new("35");
+    let others = Arc::clone(&state);
+    let hook = move |property: &str| {
+        if property == "Stubborn" {
+            lock(&others).label = "theirs".to_owned();
+        }
+    };
+    let _service = serve(&daemon, [("0", Modem { hook: Box::new(hook), ..modem })]).await;
+    lock(&state).label = "before".to_owned();
+    let bench = bench(&daemon).await;
+    bench.play(json!([hgets(&bench, &[("", json!({"Label": "after", "Stubborn": 8}))])]));
+    let mut agent = bench.start().await;
+    bench.session(&agent, 1).await;
+    assert_eq!(bench.statuses(), [[500]], "{}", agent.log());
+    agent.logged("that it is left", |log| log.contains("Label has been changed by somebody else")).await;
+    assert_eq!(lock(&state).label, "theirs");
+    agent.stop().await;
+}
+
+#[tokio::test]
 async fn what_is_set_is_what_would_be_set_back() {
     let daemon = Daemon::start();
     let ((modem, state), (other, others)) = (Modem::new("35"), Modem::new("36"));

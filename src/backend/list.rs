@@ -1,7 +1,8 @@
 //! The children of an un-named node: `list`.
 
-use std::collections::HashSet;
-use std::path::Path;
+use std::collections::{BTreeSet, HashSet};
+use std::path::{Path, PathBuf};
+use std::sync::{Mutex, PoisonError};
 
 use serde_json::Value as Json;
 
@@ -141,7 +142,8 @@ async fn globbed(
         });
         match unnamed {
             Ok(0) => {}
-            Ok(count) => log::warn!(
+            Ok(count) => log::log!(
+                if is_new(folder) { log::Level::Warn } else { log::Level::Debug },
                 OMADM_CLIENT_URI = client_uri.as_str();
                 "{client_uri}: {count} names below {} are not UTF-8, and passed over", folder.display()
             ),
@@ -150,6 +152,14 @@ async fn globbed(
         Ok(found)
     })
     .await
+}
+
+/// Whether nothing was said of this folder yet: it is looked into again and again.
+fn is_new(folder: &Path) -> bool {
+    const MOST: usize = 256;
+    static SAID: Mutex<BTreeSet<PathBuf>> = Mutex::new(BTreeSet::new());
+    let mut said = SAID.lock().unwrap_or_else(PoisonError::into_inner);
+    said.len() < MOST && said.insert(folder.to_path_buf())
 }
 
 /// Where a pattern's first `*` is.
