@@ -32,6 +32,8 @@ use tokio::task::{Id, JoinSet};
 use crate::alert::Place;
 use crate::config::Problems;
 use crate::exec::Programs;
+use crate::heartbeat::Hearts;
+use crate::lane::Stuck;
 use crate::notification::listener;
 use crate::push::bridge::{Bridge, Task};
 use crate::session::{Ended, Queue, Random, Room};
@@ -42,10 +44,12 @@ use aftermath::Dropped;
 use bootstrapping::{Bootstrapped, Bootstrapping};
 use clock::{Clock, Wait};
 use doorkeeper::Doorkeeper;
-use loading::Loader;
+use loading::{Loader, Scope};
 use network::Network;
 use registrations::Attempt;
+use renewal::Loading;
 use sim::Sim;
+use start::{Started, start};
 use supervisor::Supervisor;
 use triggers::Triggers;
 use watcher::Watcher;
@@ -65,6 +69,9 @@ pub enum DaemonError {
     /// The file that `--config` names is broken.
     #[error("the configuration is broken")]
     Configuration(Problems),
+    /// The configuration is on a disk that does not answer.
+    #[error("the configuration can't be read: {0}")]
+    Stuck(#[from] Stuck),
     /// The store can't be opened.
     #[error(transparent)]
     Store(#[from] StoreError),
@@ -81,6 +88,8 @@ const MOST_ADMITTED: usize = 64;
 
 struct Daemon {
     loader: Loader,
+    /// The files that are being read again.
+    loading: Loading,
     world: Arc<World>,
     store: Arc<Store>,
     doorkeeper: Arc<Mutex<Doorkeeper>>,
@@ -89,6 +98,8 @@ struct Daemon {
     /// While the clock is not set.
     clock_wait: Option<Wait>,
     sessions: JoinSet<Ended>,
+    /// Whether these advance.
+    hearts: Hearts,
     /// Whom each session's task is with.
     places: HashMap<Id, Place>,
     room: Room,
@@ -130,18 +141,9 @@ pub async fn run(
     mut requests: mpsc::Receiver<Local>,
     mut random: Box<dyn Random>,
 ) -> Result<(), DaemonError> {
-    let (loader, world) = Loader::start(options).await?;
-    loading::make_cache_key(&world.store, &mut *random).await?;
-    let sockets = if sockets.is_empty() {
-        listener::bind(&world.settings.notification.listen).map_err(DaemonError::Listen)?
-    } else {
-        sockets
-    };
-    let clock = Clock::new(&world.store, loader.time_floor(), &world.settings.paths.sysroot)?;
-    let mut doorkeeper = Doorkeeper::new(&world.settings.notification);
-    doorkeeper.know(&world.peers);
-    doorkeeper.restore(&world.store)?;
-    let doorkeeper = Arc::new(Mutex::new(doorkeeper));
+    let started = start(options, sockets, &mut *random);
+    let Some(started) = unless_stopped(&mut signals, started).await else { return Ok(()) };
+    let Started { loader, world, watcher, sockets, clock, doorkeeper } = started?;
 
     let (admitted_sender, mut admitted) = mpsc::channel(MOST_ADMITTED);
     let listening = {
@@ -158,7 +160,7 @@ pub async fn run(
     let mut listening = std::pin::pin!(listening);
 
     let (finished_sender, mut finished) = mpsc::unbounded_channel();
-    let mut daemon = Daemon::new((loader, world), doorkeeper, clock, finished_sender, random)?;
+    let mut daemon = Daemon::new((loader, world, watcher), doorkeeper, clock, finished_sender, random)?;
     daemon.boot().await;
     let status = daemon.status();
     daemon.supervisor.ready(&status);
@@ -179,6 +181,7 @@ pub async fn run(
                 daemon.configuring.remove(&task);
             }
             Some(ended) = daemon.bootstraps.join_next() => daemon.bootstrapped(ended).await,
+            Some(read) = daemon.loading.done() => daemon.loaded(read).await,
             () = daemon.store.accounts_changed() => daemon.accounts_changed().await,
             Some(request) = requests.recv() => daemon.local(request).await,
             () = daemon.watcher.changed() => {}
@@ -186,15 +189,25 @@ pub async fn run(
             () = daemon.sim.changed() => daemon.sim_changed(),
             () = daemon.subscriptions.turn(&daemon.world, &mut *daemon.random) => {}
             set = clock::settled(daemon.clock_wait.as_ref(), &daemon.clock) => daemon.clock_settled(set),
-            () = sleep_until(wake) => daemon.tick().await,
+            () = sleep_until(wake) => daemon.tick(),
             signal = signals.recv() => match signal {
-                Some(Signal::Reload) => daemon.reload().await,
+                Some(Signal::Reload) => daemon.reload(),
                 Some(Signal::Stop) | None => break,
             },
         }
     }
     daemon.stop(&mut finished).await;
     Ok(())
+}
+
+/// What `work` brings; none where the agent is told to end before. What is being read is read for the first time: there is
+/// nothing to read again.
+async fn unless_stopped<T>(signals: &mut mpsc::Receiver<Signal>, work: impl Future<Output = T>) -> Option<T> {
+    let stopped = async { while signals.recv().await.is_some_and(|signal| signal != Signal::Stop) {} };
+    tokio::select! {
+        done = work => Some(done),
+        () = stopped => None,
+    }
 }
 
 async fn sleep_until(wake: Option<Instant>) {
@@ -219,13 +232,12 @@ impl Daemon {
         dues.into_iter().flatten().min()
     }
 
-    async fn tick(&mut self) {
+    fn tick(&mut self) {
         let now = Instant::now();
         self.doorkeeper.lock().unwrap_or_else(PoisonError::into_inner).report(now);
-        self.supervisor.ping(now);
+        self.supervisor.ping(now, || self.hearts.silent(now));
         if self.watcher.take_due(now) {
-            let world = self.loader.refresh(&self.world).await;
-            self.adopt(world).await;
+            self.load(Scope::Folders);
         }
     }
 }

@@ -20,6 +20,10 @@ use crate::world::Surroundings;
 
 /// A thread that wrote to the store waits this long for more to write, then its stack is given back.
 const IDLE_THREAD: Duration = Duration::from_secs(2);
+/// A commit that has begun when the agent ends gets this long.
+const LAST_COMMIT: Duration = Duration::from_millis(300);
+/// Once it was told to end, the process is gone after this time, whatever hangs in it.
+const LONGEST_END: Duration = Duration::from_millis(4_800);
 
 /// The operating system's random numbers.
 #[derive(Clone, Copy, Debug)]
@@ -64,7 +68,12 @@ fn serve(arguments: &Omadmd) -> ExitCode {
         .thread_keep_alive(IDLE_THREAD)
         .build();
     let result = match runtime {
-        Ok(runtime) => runtime.block_on(run(arguments)),
+        Ok(runtime) => {
+            let result = runtime.block_on(run(arguments));
+            // Dropped, it would wait for what hangs on its threads.
+            runtime.shutdown_timeout(LAST_COMMIT);
+            result
+        }
         Err(error) => Err(DaemonError::Runtime(error)),
     };
     match result {
@@ -107,6 +116,9 @@ fn signals() -> std::io::Result<mpsc::Receiver<Signal>> {
         let sender = sender.clone();
         tokio::spawn(async move {
             while stream.recv().await.is_some() {
+                if meaning == Signal::Stop {
+                    end_in_time();
+                }
                 if sender.send(meaning).await.is_err() {
                     break;
                 }
@@ -114,4 +126,21 @@ fn signals() -> std::io::Result<mpsc::Receiver<Signal>> {
         });
     }
     Ok(receiver)
+}
+
+/// Ends the process should its own end hang: a disk that does not answer, a thread that never comes back. What was
+/// acknowledged is on disk, as after a power cut.
+#[expect(clippy::exit, clippy::disallowed_methods, reason = "nothing that is left could be waited for")]
+fn end_in_time() {
+    static ONCE: std::sync::Once = std::sync::Once::new();
+    ONCE.call_once(|| {
+        let last_resort = std::thread::Builder::new().name("last-resort".to_owned()).spawn(|| {
+            std::thread::sleep(LONGEST_END);
+            log::warn!("something does not end: the agent ends without it");
+            std::process::exit(0);
+        });
+        if let Err(error) = last_resort {
+            log::warn!("the agent's end has no limit: {error}");
+        }
+    });
 }

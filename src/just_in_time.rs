@@ -98,7 +98,7 @@ impl Source {
         world: &World,
         initiator: Initiator,
         programs: &Programs,
-        mut stopping: watch::Receiver<bool>,
+        stopping: watch::Receiver<bool>,
     ) -> Result<Vec<String>, ConfigurationError> {
         let visitor = Visitor { account: &self.peer.account, session: SessionFacts::default() };
         let parameters = Parameters::of(&world.tree, &world.settings, &visitor).await?;
@@ -118,7 +118,7 @@ impl Source {
             accept_mo: None,
             room: &mut 0,
             execs: &mut Ledger::new(Arc::clone(&world.store), programs.clone()),
-            stopping: &mut stopping,
+            stopping,
         };
         Ok(command::retrieve(uri, &self.object, &mut context).await?)
     }

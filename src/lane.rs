@@ -27,6 +27,8 @@ use places::{Held, Places};
 pub static FILES: Lane = Lane::new("files", 96, Duration::from_secs(10));
 /// The C library's name resolution.
 pub static NAMES: Lane = Lane::new("names", 16, Duration::from_secs(30));
+/// The agent's own configuration: what hangs there must not cost the reading of documents its threads.
+pub static CONFIGURATION: Lane = Lane::new("configuration", 4, Duration::from_secs(30));
 /// Reading large documents: what takes long there is the processor's work.
 pub static DOCUMENTS: Lane = Lane::new("documents", 2, Duration::from_secs(60));
 
@@ -136,6 +138,12 @@ impl Lane {
                 }
             }
         }
+    }
+
+    /// How many threads it has at most.
+    #[must_use]
+    pub const fn threads(&self) -> usize {
+        self.threads
     }
 
     fn make(&self) -> Option<Runtime> {

@@ -41,6 +41,7 @@
 //! | [`control`] | `omadmctl`, the operator's tool | no |
 //! | [`attempts`] | what may end the agent: not begun a third time | no |
 //! | [`lane`] | threads for what may block outside, bounded in number and time | no |
+//! | [`heartbeat`] | whether a session advances: only then the watchdog hears that all is well | no |
 //! | [`edge`], [`cli`], [`journal`], [`files`] | signals and randomness, command lines, log lines, atomic files | no |
 
 pub mod alert;
@@ -57,6 +58,7 @@ pub mod ddf;
 pub mod edge;
 pub mod exec;
 pub mod files;
+pub mod heartbeat;
 pub mod journal;
 pub mod just_in_time;
 #[cfg(feature = "lab")]

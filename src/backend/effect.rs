@@ -9,6 +9,7 @@ use super::run::{self, End, Running};
 use super::undo::{OfFile, OfProperty, Undo};
 use super::{Answer, BackendError, Context, bus, file, read};
 use crate::ddf::Format;
+use crate::heartbeat;
 use crate::mo::Value;
 use crate::mo::mapping::{Call, Exec, NodeMapping, Sink};
 
@@ -212,7 +213,7 @@ async fn effect(call: &Call, content: Option<Content>, context: &Context<'_>) ->
                     .call(&context.machine.bus, *timeout)
                     .await
             };
-            done.await.map_err(|error| error.or_helper(*privileged))
+            heartbeat::within(*timeout, done).await.map_err(|error| error.or_helper(*privileged))
         }
         Call::Store => Err(BackendError::Unsupported("the store as an outside effect")),
     }

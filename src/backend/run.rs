@@ -23,6 +23,7 @@ use tokio::task::JoinHandle;
 use tokio::time::timeout;
 
 use super::{BackendError, Context, MAX_INPUT};
+use crate::heartbeat;
 use crate::lane::FILES;
 use crate::mo::fill::fill_argv;
 use crate::mo::mapping::{Piece, Program, Template};
@@ -317,7 +318,7 @@ async fn supervise(
 }
 
 async fn ending(child: &mut Child, group: Option<&Group>, limit: Duration) -> End {
-    if let Ok(status) = timeout(limit, child.wait()).await {
+    if let Ok(status) = heartbeat::within(limit, timeout(limit, child.wait())).await {
         return status.map_or(End::Lost, End::from);
     }
     for signal in [Signal::SIGTERM, Signal::SIGKILL] {

@@ -1,16 +1,19 @@
 //! DELETE ClientURI (TS 5.4.4).
 
-use super::{Answer, CommandError, Context, client_uri, plain};
+use super::{Answer, CommandError, Context, client_uri, plain, unless_stopped};
 use crate::tree::{Resolved, Rights, TreeError};
 
 /// A wildcard deletes all that it matches, or nothing.
 pub(super) async fn run(parameters: &[String], context: &mut Context<'_>) -> Answer {
     let [uri] = parameters else { return Err(CommandError::Malformed("DELETE takes a ClientURI")) };
     let uri = client_uri(uri)?;
-    let nodes = match context.tree.resolve_all(&uri, &context.visitor, Rights::WRITE).await? {
-        Resolved::One(node) => vec![node],
-        Resolved::Many(nodes) => context.tree.existing(nodes, &context.visitor).await?,
+    let resolving = async {
+        Ok(match context.tree.resolve_all(&uri, &context.visitor, Rights::WRITE).await? {
+            Resolved::One(node) => vec![node],
+            Resolved::Many(nodes) => context.tree.existing(nodes, &context.visitor).await?,
+        })
     };
+    let nodes = unless_stopped(&context.stopping, resolving).await?;
     if nodes.is_empty() {
         return Err(TreeError::NotFound(uri.address()).into());
     }

@@ -4,7 +4,7 @@
 //! within `exec.sync-limit` is answered with its result; what takes longer with 202, and reports by a Generic Alert
 //! (TS 5.3). What follows from that is the business of [`crate::exec`].
 
-use super::{Answer, CommandError, Context, client_uri, plain, repository};
+use super::{Answer, CommandError, Context, client_uri, plain, repository, unless_stopped};
 use crate::session::stopped;
 use crate::tree::Rights;
 
@@ -17,7 +17,8 @@ pub(super) async fn run(parameters: &[String], context: &mut Context<'_>) -> Ans
     if let Some(server_uri) = &server_uri {
         context.connection.admit(server_uri)?;
     }
-    let node = context.tree.resolve(&uri, &context.visitor, Rights::EXECUTE).await?;
+    let resolving = async { Ok(context.tree.resolve(&uri, &context.visitor, Rights::EXECUTE).await?) };
+    let node = unless_stopped(&context.stopping, resolving).await?;
     let mut invocation = context.tree.invocation(&node)?;
     invocation.report_to = server_uri.map(|uri| uri.to_string());
     let at_once = invocation.report_to.is_some();
@@ -30,7 +31,7 @@ pub(super) async fn run(parameters: &[String], context: &mut Context<'_>) -> Ans
         () = std::future::ready(()), if at_once => {}
         finished = execution.end(), if !at_once => return Ok(plain(context.execs.ended(execution, finished))),
         () = tokio::time::sleep(context.settings.exec.sync_limit) => {}
-        () = stopped(context.stopping) => {}
+        () = stopped(&mut context.stopping) => {}
     }
     context.execs.outlives(execution).await;
     Ok(plain(202))

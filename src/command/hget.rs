@@ -2,11 +2,10 @@
 
 use hyper::Uri;
 
-use super::{Answer, CommandError, Context, client_uri, media, plain, repository};
+use super::{Answer, CommandError, Context, client_uri, media, plain, repository, unless_stopped};
 use crate::mo::{ManagementObject, Value};
 use crate::package::{Status, is_media_type};
 use crate::session::machine::Done;
-use crate::session::stopped;
 use crate::tree::{Data, NodeRef, Place, TreeError};
 
 pub(super) async fn run(parameters: &[String], context: &mut Context<'_>) -> Answer {
@@ -16,31 +15,33 @@ pub(super) async fn run(parameters: &[String], context: &mut Context<'_>) -> Ans
         _ => return Err(CommandError::Malformed("HGET takes a ServerURI and at most one ClientURI")),
     };
     let uri = repository::expand(server_uri, context)?;
-    // A target that can't be written is known without asking the repository.
-    let target = match target {
-        Some(target) => Some(context.tree.destination(&target, &context.visitor).await?),
-        None => None,
+    let stopping = context.stopping.clone();
+    let fetching = async {
+        // A target that can't be written is known without asking the repository.
+        let target = match target {
+            Some(target) => Some(context.tree.destination(&target, &context.visitor).await?),
+            None => None,
+        };
+        let leaf_types = target.as_ref().filter(|node| node.is_leaf()).map_or_else(Vec::new, own_types);
+        let fetched = repository::fetch(uri, &leaf_types, context).await?;
+        Ok((target, leaf_types, fetched))
     };
-    let leaf_types = target.as_ref().filter(|node| node.is_leaf()).map_or_else(Vec::new, own_types);
-    let fetched = repository::fetch(uri, &leaf_types, context).await?;
+    // Fetching is no change yet.
+    let (target, leaf_types, fetched) = unless_stopped(&stopping, fetching).await?;
     match target {
         Some(node) => replace(&node, &leaf_types, &fetched, context).await.map(|()| plain(200)),
         None => place(&fetched, None, context).await,
     }
 }
 
-/// The same without a server's command (TS 10.1): only instances of `object` are stored. Returns their ClientURIs. Nobody
-/// waits for the repository once the agent is about to end; what it has sent is stored.
+/// The same without a server's command (TS 10.1): only instances of `object` are stored. Returns their ClientURIs.
 pub(super) async fn retrieve(
     uri: Uri,
     object: &ManagementObject,
     context: &mut Context<'_>,
 ) -> Result<Vec<String>, CommandError> {
-    let mut stopping = context.stopping.clone();
-    let fetched = tokio::select! {
-        fetched = repository::fetch(uri, &[], context) => fetched?,
-        () = stopped(&mut stopping) => return Err(CommandError::Stopped),
-    };
+    let stopping = context.stopping.clone();
+    let fetched = unless_stopped(&stopping, repository::fetch(uri, &[], context)).await?;
     Ok(place(&fetched, Some(object), context).await?.status.extra)
 }
 
@@ -52,7 +53,8 @@ async fn replace(
 ) -> Result<(), CommandError> {
     let invalid = |why: String| TreeError::Invalid { node: node.client_uri(), why };
     let data = if media::is_serialisation(&fetched.content_type) {
-        let mut documents = fetched.documents(Some(node), context.tree).await?;
+        let reading = async { Ok(fetched.documents(Some(node), context.tree).await?) };
+        let mut documents = unless_stopped(&context.stopping, reading).await?;
         let (Some(document), true) = (documents.pop(), documents.is_empty()) else {
             return Err(invalid("the retrieved document is of several management objects".to_owned()).into());
         };
@@ -81,7 +83,8 @@ async fn place(
         return Err(CommandError::MediaType(fetched.content_type.clone()));
     }
     let mut documents = Vec::new();
-    for document in fetched.documents(None, context.tree).await? {
+    let reading = async { Ok(fetched.documents(None, context.tree).await?) };
+    for document in unless_stopped(&context.stopping, reading).await? {
         let place = context.tree.place_of(&document, &context.visitor).await?;
         let moid = match &place {
             Place::At(node) => &node.object.moid,

@@ -32,8 +32,8 @@ use crate::config::Settings;
 use crate::exec::Ledger;
 use crate::mo::ManagementObject;
 use crate::package::{Command, Status};
-use crate::session::Parameters;
 use crate::session::machine::Done;
+use crate::session::{self, Parameters};
 use crate::store::Store;
 use crate::transport::Connection;
 use crate::tree::{Tree, Visitor};
@@ -62,10 +62,24 @@ pub struct Context<'a> {
     /// The session's EXECs.
     pub execs: &'a mut Ledger,
     /// Turns true when the agent is about to end.
-    pub stopping: &'a mut watch::Receiver<bool>,
+    pub stopping: watch::Receiver<bool>,
 }
 
 type Answer = Result<Done, CommandError>;
+
+/// Whether a command may change something on the device. The others can be broken off at any time.
+#[must_use]
+pub fn may_change(command: &Command) -> bool {
+    !matches!(command.name.as_str(), "GET" | "HPUT" | "HPOST" | "CONT" | "END")
+}
+
+/// What a command does before it changes anything: broken off where the agent is about to end.
+async fn unless_stopped<T>(
+    stopping: &watch::Receiver<bool>,
+    work: impl Future<Output = Result<T, CommandError>>,
+) -> Result<T, CommandError> {
+    session::unless_stopped(&mut stopping.clone(), work).await.unwrap_or(Err(CommandError::Stopped))
+}
 
 /// Executes one command of a Package#2. Always answers: what fails has a status code, and is in the package's report.
 pub async fn execute(command: &Command, context: &mut Context<'_>, report: &mut Report) -> Done {

@@ -5,9 +5,9 @@ use std::sync::Arc;
 use hyper::body::Bytes;
 use hyper::header::{ACCEPT, CONTENT_TYPE, HeaderName, HeaderValue, LOCATION};
 use hyper::{Method, Uri};
-use tokio::task::JoinError;
 
 use super::{CommandError, Context, media};
+use crate::lane::{DOCUMENTS, Stuck};
 use crate::mo::tnds::{self, TndsError};
 use crate::package::{Profile, is_media_type};
 use crate::session::Parameters;
@@ -43,11 +43,11 @@ impl Fetched {
     ) -> Result<Vec<Document>, TreeError> {
         let is_xml = is_media_type(&self.content_type, media::TNDS_XML);
         let (body, target, tree) = (self.body.clone(), target.cloned(), Arc::clone(tree));
-        let read = tokio::task::spawn_blocking(move || match is_xml {
+        let read = DOCUMENTS.run(move || match is_xml {
             true => Document::parse_tnds(&body, target.as_ref(), &tree),
             false => Document::parse(&body),
         });
-        let broken = |why: JoinError| {
+        let broken = |why: Stuck| {
             let (node, why) = ("the retrieved document".to_owned(), format!("not read: {why}"));
             TreeError::Invalid { node, why }
         };
@@ -301,20 +301,34 @@ mod tests {
         let store = Store::open(folder.path()).unwrap().store;
         let machine = Arc::new(Machine { sysroot: "/".into(), bus: crate::backend::Bus::none() });
         let tree = Arc::new(Tree::new(Vec::new(), Vec::new(), store, machine, Instant::now()));
-        let runtime = tokio::runtime::Builder::new_current_thread().max_blocking_threads(1).build().unwrap();
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .enable_time()
+            .max_blocking_threads(1)
+            .build()
+            .unwrap();
         runtime.block_on(async {
+            // The store's thread is busy all the time: it is not the one that reads documents.
+            let (store_free, store_busy) = std::sync::mpsc::channel::<()>();
+            let store = tokio::task::spawn_blocking(move || store_busy.recv());
             for content_type in [media::TNDS_XML, media::DMMO_JSON] {
-                // While the only other thread is busy, nothing can have been read.
+                // While all threads of documents are busy, nothing can have been read.
                 let (free, busy) = std::sync::mpsc::channel::<()>();
-                let occupied = tokio::task::spawn_blocking(move || busy.recv());
+                let busy = Arc::new(std::sync::Mutex::new(busy));
+                let mut occupied = tokio::task::JoinSet::new();
+                for _ in 0..DOCUMENTS.threads() {
+                    let busy = Arc::clone(&busy);
+                    occupied.spawn(DOCUMENTS.run(move || busy.lock().unwrap().recv().is_ok()));
+                }
+                tokio::task::yield_now().await;
                 let fetched = Fetched { content_type: content_type.to_owned(), body: "<".into() };
                 let mut reading = std::pin::pin!(fetched.documents(None, &tree));
                 let polled = reading.as_mut().poll(&mut Task::from_waker(Waker::noop()));
                 assert!(polled.is_pending(), "{content_type}: it was read on this thread");
                 drop(free);
                 assert!(reading.await.is_err());
-                assert!(occupied.await.unwrap().is_err());
             }
+            drop(store_free);
+            assert!(store.await.unwrap().is_err());
         });
     }
 

@@ -1,6 +1,6 @@
 //! SUB ClientURI ServerURI (approved profile): from now on, each change there is put to the ServerURI.
 
-use super::{Answer, CommandError, Context, plain, repository};
+use super::{Answer, CommandError, Context, plain, repository, unless_stopped};
 use crate::store::{Change, Subscription};
 use crate::subscription;
 use crate::tree::{Resolved, Rights, TreeError};
@@ -20,11 +20,14 @@ pub(super) async fn run(parameters: &[String], context: &mut Context<'_>) -> Ans
     if target.has_wildcard() {
         return Err(TreeError::NotUnique(target.to_string()).into());
     }
-    let node = context.tree.resolve(&target, &context.visitor, Rights::READ).await?;
     // What the server could GET now is where its changes begin.
-    let mut gathering = context.tree.gathering(&context.visitor)?.without_validators();
-    gathering.add(Resolved::One(node), target.level, None).await?;
-    let content = gathering.finish();
+    let gathering = async {
+        let node = context.tree.resolve(&target, &context.visitor, Rights::READ).await?;
+        let mut gathering = context.tree.gathering(&context.visitor)?.without_validators();
+        gathering.add(Resolved::One(node), target.level, None).await?;
+        Ok(gathering.finish())
+    };
+    let content = unless_stopped(&context.stopping, gathering).await?;
     let new = Subscription {
         server_id: context.visitor.account.server_id.clone(),
         client_uri: target.to_string(),

@@ -31,18 +31,29 @@ pub fn check(selection: &Selection, environment: &Environment) -> Loaded {
     with_accounts(settings, problems, environment)
 }
 
-/// Reads a configuration to run on. Broken accounts are left out; where an installed configuration's
-/// settings are broken, the vendor's take their place, and where these are broken too, the defaults: a gateway must come up.
+/// Settings to run on, and what is wrong with their files.
+#[derive(Clone, Debug, PartialEq)]
+pub struct LoadedSettings {
+    /// The settings.
+    pub settings: Settings,
+    /// All that is wrong.
+    pub problems: Problems,
+    /// Whether they are the vendor's alone, because what is installed is broken.
+    pub fell_back: bool,
+}
+
+/// Reads settings to run on. Where an installed configuration's are broken, the vendor's take their place, and where
+/// these are broken too, the defaults: a gateway must come up.
 ///
 /// # Errors
-/// All that is wrong with it, where the settings are those of a single file (`--config FILE`) and broken.
-pub fn load(selection: &Selection, environment: &Environment) -> Result<Loaded, Problems> {
+/// All that is wrong with it and with its accounts, where it is a single file (`--config FILE`) and broken.
+pub fn load_settings(selection: &Selection, environment: &Environment) -> Result<LoadedSettings, Problems> {
     let mut problems = Problems::default();
     let root = selection.read(&mut problems);
     let settings = Settings::read(&root, &mut problems);
     problems.sort();
     if problems.is_empty() {
-        return Ok(with_accounts(settings, problems, environment));
+        return Ok(LoadedSettings { settings, problems, fell_back: false });
     }
     let mut vendors = Problems::default();
     let Some(root) = selection.read_vendor(&mut vendors) else {
@@ -51,7 +62,7 @@ pub fn load(selection: &Selection, environment: &Environment) -> Result<Loaded, 
     let vendor = Settings::read(&root, &mut vendors);
     let settings = if vendors.is_empty() { vendor } else { Settings::default() };
     problems.append_new(vendors);
-    Ok(Loaded { fell_back: true, ..with_accounts(settings, problems, environment) })
+    Ok(LoadedSettings { settings, problems, fell_back: true })
 }
 
 fn with_accounts(settings: Settings, mut problems: Problems, environment: &Environment) -> Loaded {

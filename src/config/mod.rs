@@ -27,7 +27,7 @@ pub use account::{
 pub(crate) use account::{holds_certificates, parts};
 pub use environment::Environment;
 pub use fragments::{Roots, Selection};
-pub use load::{Loaded, check, load};
+pub use load::{Loaded, LoadedSettings, check, load_settings};
 pub use located::{Item, Located};
 pub use reader::{ByteSize, FilePath, FromItem, Problem, Problems, Reader};
 pub use secret::{FileRef, Secret, SecretError};

@@ -4,43 +4,52 @@ use std::sync::PoisonError;
 use std::time::Duration;
 
 use tokio::sync::mpsc;
+use tokio::time::{Instant, timeout_at};
 
 use super::Daemon;
 use crate::exec::Finished;
 
-/// A command that is being executed when the agent is stopped gets this long. systemd waits 20 s.
-const LONGEST_STOP: Duration = Duration::from_secs(8);
+/// All of it. An operator who stops the agent, and a machine that goes down, have no more time for it.
+const LONGEST_STOP: Duration = Duration::from_secs(4);
+/// A change that is being made when the agent is stopped gets this long, so that it is whole.
+const LONGEST_CHANGE: Duration = Duration::from_millis(2_500);
 /// A program that is about to end when the agent is stopped gets this long: a reboot stops the agent that ordered it.
 const LAST_WORDS: Duration = Duration::from_secs(1);
 
 impl Daemon {
-    /// Sessions are broken off, after the command that is being executed where that does not take long: their
-    /// servers see a lost connection, and what was acknowledged is on disk.
+    /// Sessions are broken off, after the change that is being made where that does not take long: their servers see a
+    /// lost connection, and what was acknowledged is on disk.
     pub(super) async fn stop(mut self, finished: &mut mpsc::UnboundedReceiver<Finished>) {
         self.supervisor.stopping();
         self.stopping.send_replace(true);
-        let deadline = tokio::time::Instant::now() + LONGEST_STOP;
+        if tokio::time::timeout(LONGEST_STOP, self.wind_up(finished)).await.is_err() {
+            log::error!("the store does not answer: the agent ends as after a power cut");
+        }
+        self.doorkeeper.lock().unwrap_or_else(PoisonError::into_inner).report_all();
+        log::info!("stopped");
+    }
+
+    async fn wind_up(&mut self, finished: &mut mpsc::UnboundedReceiver<Finished>) {
+        let deadline = Instant::now() + LONGEST_CHANGE;
         loop {
-            match tokio::time::timeout_at(deadline, self.sessions.join_next_with_id()).await {
+            match timeout_at(deadline, self.sessions.join_next_with_id()).await {
                 Ok(Some(ended)) => self.ended(ended).await,
                 Ok(None) => break,
                 Err(_) => {
-                    log::warn!("a command takes too long: broken off");
+                    log::warn!("a change takes too long: it is broken off, and taken back at the next start");
                     break;
                 }
             }
         }
         let configuring = async { while self.configurations.join_next().await.is_some() {} };
-        if tokio::time::timeout_at(deadline, configuring).await.is_err() {
-            log::warn!("a configuration takes too long: broken off");
+        if timeout_at(deadline, configuring).await.is_err() {
+            log::warn!("a configuration takes too long: it is broken off");
         }
         self.sessions.shutdown().await;
         self.configurations.shutdown().await;
-        self.subscriptions.stop().await;
+        self.subscriptions.stop(deadline).await;
         self.last_words(finished).await;
-        self.doorkeeper.lock().unwrap_or_else(PoisonError::into_inner).report_all();
         self.world.attempts.close();
-        log::info!("stopped");
     }
 
     /// The agent is about to end: what has ended is on disk before it does. What has not is reported at its next

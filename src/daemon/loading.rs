@@ -1,22 +1,40 @@
 //! From files to a [`World`], at start and at every reload.
 
-use std::collections::BTreeMap;
-use std::path::Path;
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::{Path, PathBuf};
 use std::sync::atomic::AtomicU64;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use super::DaemonError;
+use super::watcher::Watcher;
 use crate::attempts::Attempts;
 use crate::backend::{Bus, Machine};
-use crate::config::{self, Account, Auth, Environment, Problems, Selection, Settings};
+use crate::config::{
+    self, Account, Auth, Environment, LoadedSettings, Problem, Problems, Selection, Settings,
+};
 use crate::journal::id;
+use crate::lane::{CONFIGURATION, Stuck};
 use crate::mo::{self, ManagementObject};
 use crate::session::Random;
 use crate::store::{CacheKey, Change, Store};
 use crate::tree::Tree;
 use crate::world::{Peer, Surroundings, World};
 use crate::{bootstrap, tree};
+
+/// Folders that did not answer are looked at again after this time.
+pub(super) const LOOK_AGAIN: Duration = Duration::from_secs(60);
+
+/// Why the configuration is not read again.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum LoadError {
+    /// The file that `--config` names is broken.
+    #[error("{0}")]
+    Broken(#[from] Problems),
+    /// It does not answer.
+    #[error("omadmd.toml: {0}")]
+    Stuck(#[from] Stuck),
+}
 
 /// What the agent runs on.
 #[derive(Clone, Debug)]
@@ -45,6 +63,61 @@ pub(super) async fn make_cache_key(store: &Arc<Store>, random: &mut dyn Random) 
     Ok(store.commit(vec![Change::CacheKey(key)]).await?)
 }
 
+/// What is read again.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Scope {
+    /// Accounts and management objects, under the same settings.
+    Folders,
+    /// The settings as well.
+    Everything,
+}
+
+/// What files say. Folders that did not answer in time have nothing.
+pub(super) struct Read {
+    settings: Settings,
+    accounts: Option<(Vec<Account>, Problems)>,
+    objects: Option<(Vec<Arc<ManagementObject>>, Problems)>,
+}
+
+impl Read {
+    /// Whether it is all there is: what is missing is worth another try.
+    pub(super) fn is_whole(&self) -> bool {
+        self.accounts.is_some() && self.objects.is_some()
+    }
+
+    /// Reads the folders that these settings name. What blocks in them, or takes its time, blocks nobody else.
+    async fn folders(settings: Settings, environment: Environment) -> Self {
+        let accounts = {
+            let (folders, allow_http) = (settings.paths.accounts.clone(), settings.session.allow_http);
+            CONFIGURATION.run(move || {
+                config::accounts::load(&folders, config::Context { allow_http, environment: &environment })
+            })
+        };
+        let objects = {
+            let settings = settings.clone();
+            CONFIGURATION.run(move || load_objects(&settings))
+        };
+        let (accounts, objects) = tokio::join!(accounts, objects);
+        Self {
+            accounts: in_time(accounts, "accounts", &settings.paths.accounts),
+            objects: in_time(objects, "management objects", &settings.paths.mo),
+            settings,
+        }
+    }
+}
+
+fn in_time<T>(read: Result<T, Stuck>, what: &str, folders: &[PathBuf]) -> Option<T> {
+    let say = |why: &Stuck| {
+        let folders =
+            folders.iter().map(|folder| folder.display().to_string()).collect::<Vec<_>>().join(", ");
+        log::error!(
+            MESSAGE_ID = id::CONFIGURATION_BROKEN;
+            "{folders}: {why}: the {what} stay as they were; next look in {} s", LOOK_AGAIN.as_secs()
+        );
+    };
+    read.inspect_err(say).ok()
+}
+
 /// Reads the configuration, at start and again.
 pub(super) struct Loader {
     options: Options,
@@ -56,23 +129,26 @@ pub(super) struct Loader {
 }
 
 impl Loader {
-    /// Loads everything for the first time; broken accounts and management objects are left out.
-    pub(super) async fn start(options: Options) -> Result<(Self, Arc<World>), DaemonError> {
+    /// Loads everything for the first time; broken accounts and management objects are left out. From then on, the
+    /// watcher tells of changes.
+    pub(super) async fn start(options: Options) -> Result<(Self, Arc<World>, Watcher), DaemonError> {
         let (started, bus) = (Instant::now(), Mutex::default());
         let mut loader = Self { options, started, attempts: Arc::default(), bus };
-        let mut loaded = config::load(&loader.options.selection, &loader.options.environment)
-            .map_err(DaemonError::Configuration)?;
-        say(&loaded.problems);
-        if loaded.fell_back {
+        let Options { selection, environment, .. } = loader.options.clone();
+        let LoadedSettings { mut settings, problems, fell_back } = {
+            let environment = environment.clone();
+            CONFIGURATION.run(move || config::load_settings(&selection, &environment)).await
+        }?
+        .map_err(DaemonError::Configuration)?;
+        say(&problems);
+        if fell_back {
             log::error!(
                 MESSAGE_ID = id::CONFIGURATION_BROKEN; "running on the vendor's configuration alone"
             );
             // The broken part may name another server, or none.
-            loaded.settings.bootstrap.uri = None;
+            settings.bootstrap.uri = None;
         }
-        let (objects, problems) = load_objects(&loaded.settings);
-        say(&problems);
-        let opened = Store::open(&loaded.settings.paths.state)?;
+        let opened = Store::open(&settings.paths.state)?;
         if let Some((file, why)) = opened.set_aside {
             log::error!(
                 MESSAGE_ID = id::STORE_SET_ASIDE;
@@ -80,69 +156,102 @@ impl Loader {
                 file.display()
             );
         }
-        loader.attempts = Attempts::open(&loaded.settings.paths.state);
-        let machine = loader.machine(&loaded.settings);
+        loader.attempts = Attempts::open(&settings.paths.state);
+        let machine = loader.machine(&settings);
         if !Tree::recover(&opened.store, &machine).await {
             tokio::spawn(Tree::recover_later(Arc::clone(&opened.store), machine));
         }
-        let files = Files::new(loaded.accounts, &loaded.problems);
-        let world = loader.world(loaded.settings, files, objects, opened.store, &[]).await;
-        Ok((loader, Arc::new(world)))
-    }
-
-    /// Loads everything again. A broken account or management object stays as it was before.
-    pub(super) async fn reload(&self, before: &World) -> Result<World, Problems> {
-        let Options { selection, environment, .. } = &self.options;
-        let loaded = config::load(selection, environment)?;
-        say(&loaded.problems);
-        if loaded.fell_back {
-            // The accounts are where the settings before say.
-            return Ok(self.refresh(before).await);
+        let mut watcher = Watcher::new();
+        // Watched first, read then: what changes in between is not missed.
+        watcher.look_at(&settings.paths).await;
+        let read = Read::folders(settings, environment).await;
+        if !read.is_whole() {
+            watcher.look_again(Instant::now() + LOOK_AGAIN);
         }
-        let settings = loaded.settings;
-        if settings.notification.listen != before.settings.notification.listen
-            || settings.paths.state != before.settings.paths.state
-        {
-            log::warn!("notification.listen and paths.state take effect at the next start");
-        }
-        Ok(self.renew(settings, loaded.accounts, &loaded.problems, before).await)
-    }
-
-    /// Loads accounts and management objects again, under the same settings.
-    pub(super) async fn refresh(&self, before: &World) -> World {
-        let settings = (*before.settings).clone();
-        let context = config::Context {
-            allow_http: settings.session.allow_http,
-            environment: &self.options.environment,
-        };
-        let (accounts, problems) = config::accounts::load(&settings.paths.accounts, context);
-        say(&problems);
-        self.renew(settings, accounts, &problems, before).await
-    }
-
-    /// A world like the one before, in which what is broken now is as it was.
-    async fn renew(
-        &self,
-        settings: Settings,
-        accounts: Vec<Account>,
-        problems: &Problems,
-        before: &World,
-    ) -> World {
-        let mut files = Files::new(accounts, problems);
-        files.accounts = config::accounts::keep_broken(files.accounts, problems, &files_of(before));
-        let (mut objects, problems) = load_objects(&settings);
-        say(&problems);
-        for object in before.tree.objects() {
-            // Its own files, or the folder that it is in.
-            let broken = problems.iter().any(|problem| {
-                problem.file.starts_with(&object.folder) || object.folder.starts_with(&problem.file)
-            });
-            if broken && objects.iter().all(|loaded| loaded.moid != object.moid) {
-                log::warn!("{}: the management object stays as it was", object.folder.display());
-                objects.push(Arc::clone(object));
+        let files = match read.accounts {
+            Some((accounts, found)) => {
+                say(&found);
+                let Files { accounts, any, sound } = Files::new(accounts, &found);
+                Files { accounts, any: any || !problems.is_empty(), sound: sound && problems.is_empty() }
             }
+            // There may be some.
+            None => Files { accounts: Vec::new(), any: true, sound: false },
+        };
+        let (objects, found) = read.objects.unwrap_or_default();
+        say(&found);
+        for folder in not_served(&found, &[]) {
+            log::error!("{}: the management object is not served", folder.display());
         }
-        self.world(settings, files, objects, Arc::clone(&before.store), &before.peers).await
+        let world = loader.world(read.settings, files, objects, opened.store, &[]).await;
+        Ok((loader, Arc::new(world), watcher))
+    }
+
+    /// Reads files again, apart from the agent's own thread. What comes of it is for [`Loader::renew`].
+    pub(super) fn read(
+        &self,
+        scope: Scope,
+        before: &World,
+    ) -> impl Future<Output = Result<Read, LoadError>> + Send + 'static {
+        let Options { selection, environment, .. } = self.options.clone();
+        let before = Arc::clone(&before.settings);
+        async move {
+            if scope == Scope::Folders {
+                return Ok(Read::folders((*before).clone(), environment).await);
+            }
+            let loaded = {
+                let environment = environment.clone();
+                CONFIGURATION.run(move || config::load_settings(&selection, &environment)).await
+            }??;
+            say(&loaded.problems);
+            // The accounts are where the settings before say.
+            let settings = if loaded.fell_back { (*before).clone() } else { loaded.settings };
+            if settings.notification.listen != before.notification.listen
+                || settings.paths.state != before.paths.state
+            {
+                log::warn!("notification.listen and paths.state take effect at the next start");
+            }
+            Ok(Read::folders(settings, environment).await)
+        }
+    }
+
+    /// A world like the one before, in which what is broken now, or does not answer, is as it was.
+    pub(super) async fn renew(&self, read: Read, before: &World) -> World {
+        let files = match read.accounts {
+            Some((accounts, problems)) => {
+                say(&problems);
+                let files = Files::new(accounts, &problems);
+                let accounts = config::accounts::keep_broken(files.accounts, &problems, &files_of(before));
+                Files { accounts, ..files }
+            }
+            None => Files { accounts: files_of(before), any: before.is_owned, sound: false },
+        };
+        let objects = match read.objects {
+            Some((mut objects, problems)) => {
+                say(&problems);
+                let broken = not_served(&problems, &objects);
+                for object in before.tree.objects() {
+                    // Its own files, or the folder that it is in.
+                    let is_broken = broken.iter().any(|broken| {
+                        broken.starts_with(&object.folder) || object.folder.starts_with(broken)
+                    });
+                    if is_broken && objects.iter().all(|loaded| loaded.moid != object.moid) {
+                        log::warn!("{}: the management object stays as it was", object.folder.display());
+                        objects.push(Arc::clone(object));
+                    }
+                }
+                for folder in broken {
+                    let is_kept = |object: &&Arc<ManagementObject>| {
+                        folder.starts_with(&object.folder) || object.folder.starts_with(&folder)
+                    };
+                    if !objects.iter().any(|object| is_kept(&object)) {
+                        log::error!("{}: the management object is not served", folder.display());
+                    }
+                }
+                objects
+            }
+            None => before.tree.objects().to_vec(),
+        };
+        self.world(read.settings, files, objects, Arc::clone(&before.store), &before.peers).await
     }
 
     pub(super) fn time_floor(&self) -> Arc<AtomicU64> {
@@ -232,6 +341,16 @@ impl Files {
         let any = !accounts.is_empty() || !problems.is_empty();
         Self { accounts, any, sound: problems.is_empty() }
     }
+}
+
+/// The folders of management objects that have a problem, each once.
+fn not_served(problems: &Problems, served: &[Arc<ManagementObject>]) -> BTreeSet<PathBuf> {
+    let folder = |problem: &Problem| {
+        let in_folder = problem.file.parent().filter(|_| problem.file.extension().is_some());
+        in_folder.unwrap_or(&problem.file).to_path_buf()
+    };
+    let is_served = |folder: &PathBuf| served.iter().any(|object| object.folder == *folder);
+    problems.iter().map(folder).filter(|folder| !is_served(folder)).collect()
 }
 
 /// The accounts that files bring, as they say.

@@ -3,25 +3,75 @@
 use std::sync::{Arc, PoisonError};
 use std::time::Instant;
 
+use tokio::task::JoinSet;
+
+use super::loading::{LOOK_AGAIN, LoadError, Read, Scope};
 use super::{Daemon, schedule};
 use crate::journal::id;
 use crate::world::World;
 
+/// The files that are being read again: once at a time, and once more for all that was asked meanwhile.
+#[derive(Default)]
+pub(super) struct Loading {
+    running: JoinSet<(Scope, Result<Read, LoadError>)>,
+    again: Option<Scope>,
+}
+
+impl Loading {
+    /// Waits for what is being read, if anything is.
+    pub(super) async fn done(&mut self) -> Option<(Scope, Result<Read, LoadError>)> {
+        self.running.join_next().await?.ok()
+    }
+
+    /// Whether what was asked for waits for what is being read.
+    fn put_off(&mut self, scope: Scope) -> bool {
+        if !self.running.is_empty() {
+            self.again = self.again.max(Some(scope));
+        }
+        !self.running.is_empty()
+    }
+}
+
 impl Daemon {
     /// Reads everything again, on the operator's word.
-    pub(super) async fn reload(&mut self) {
+    pub(super) fn reload(&mut self) {
         self.supervisor.reloading();
-        match self.loader.reload(&self.world).await {
-            Ok(world) => {
-                self.bootstrapping.afresh();
+        self.load(Scope::Everything);
+    }
+
+    /// Reads files again, while everything else goes on.
+    pub(super) fn load(&mut self, scope: Scope) {
+        if !self.loading.put_off(scope) {
+            let read = self.loader.read(scope, &self.world);
+            self.loading.running.spawn(async move { (scope, read.await) });
+        }
+    }
+
+    /// Files were read again.
+    pub(super) async fn loaded(&mut self, (scope, read): (Scope, Result<Read, LoadError>)) {
+        match read {
+            Ok(read) => {
+                if !read.is_whole() {
+                    self.watcher.look_again(Instant::now() + LOOK_AGAIN);
+                }
+                let world = self.loader.renew(read, &self.world).await;
+                if scope == Scope::Everything {
+                    self.bootstrapping.afresh();
+                }
                 self.adopt(world).await;
             }
             Err(error) => log::error!(
                 MESSAGE_ID = id::CONFIGURATION_BROKEN; "reload failed, going on as before: {error}"
             ),
         }
-        let status = self.status();
-        self.supervisor.ready(&status);
+        let again = self.loading.again.take();
+        if scope == Scope::Everything && again != Some(Scope::Everything) {
+            let status = self.status();
+            self.supervisor.ready(&status);
+        }
+        if let Some(again) = again {
+            self.load(again);
+        }
     }
 
     /// A server changed its account, or a bootstrap brought some.
@@ -36,7 +86,7 @@ impl Daemon {
     }
 
     /// Goes on with what files say now.
-    pub(super) async fn adopt(&mut self, world: World) {
+    async fn adopt(&mut self, world: World) {
         self.go_on_in(world).await;
         self.bootstrapping.look(Instant::now());
         log::info!("configuration read again: {}", self.status());
@@ -52,7 +102,7 @@ impl Daemon {
         let before = self.world.peers.iter().map(|peer| peer.account.server_id.clone());
         let gone: Vec<String> = before.filter(|server_id| world.peer(server_id).is_none()).collect();
         self.queue.keep(|server_id| world.peer(server_id).is_some());
-        self.watcher.look_at(&world.settings.paths);
+        self.watcher.follow(&world.settings.paths);
         let before = std::mem::replace(&mut self.world, Arc::new(world));
         self.warn_of_mixed(Some(&before));
         self.sim.follow(&self.world);

@@ -70,7 +70,8 @@ impl Daemon {
             stopping: self.stopping.subscribe(),
         };
         let mut random = self.random.fork();
-        let task = async move { session.run(&mut *random).await };
+        let heart = self.hearts.begin(format!("{server_id}: session {}", session.id), Instant::now());
+        let task = async move { heart.of(session.run(&mut *random)).await };
         let handle = self.sessions.spawn(task);
         self.places.insert(handle.id(), place);
         let status = self.status();

@@ -4,6 +4,8 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use tokio::task::JoinSet;
+
 use super::Daemon;
 use crate::backend::Dependencies;
 use crate::config::Fact;
@@ -20,11 +22,13 @@ pub(super) struct Sim {
     /// None where no file tells it, or nobody wants to know.
     watches: Option<Arc<Watches<()>>>,
     files: Dependencies,
+    /// Where the files are is being looked up; whether because something has changed.
+    arming: JoinSet<bool>,
 }
 
 impl Sim {
     pub(super) fn new(world: &World) -> Self {
-        let mut sim = Self { watches: None, files: Dependencies::default() };
+        let mut sim = Self { watches: None, files: Dependencies::default(), arming: JoinSet::new() };
         sim.follow(world);
         sim
     }
@@ -45,31 +49,41 @@ impl Sim {
         let watches = Watches::new();
         let refused = |error: &std::io::Error| log::warn!("subscriber.IMSI: not watched: {error}");
         self.watches = watches.inspect_err(refused).ok().map(Arc::new);
-        self.watch();
+        self.watch(false);
     }
 
-    /// A file may be in another folder than before. Nobody waits for that: the SIM is looked at later than that.
-    fn watch(&self) {
+    /// A file may be in another folder than before. Looking it up may block.
+    fn watch(&mut self, has_changed: bool) {
         let Some(watches) = self.watches.clone() else { return };
         let files = self.files.clone();
-        tokio::spawn(async move {
+        self.arming.spawn(async move {
             if !watches.follow((), files).await {
                 log::debug!("subscriber.IMSI: not every change of its files is told");
             }
+            has_changed
         });
     }
 
-    pub(super) async fn changed(&self) {
-        match &self.watches {
-            Some(watches) => drop(watches.changed().await),
-            None => std::future::pending().await,
+    /// Waits until a file has changed, and the next change will be told.
+    pub(super) async fn changed(&mut self) {
+        loop {
+            let watches = self.watches.clone();
+            let changed = async {
+                match watches {
+                    Some(watches) => drop(watches.changed().await),
+                    None => std::future::pending().await,
+                }
+            };
+            tokio::select! {
+                () = changed => self.watch(true),
+                Some(Ok(true)) = self.arming.join_next() => return,
+            }
         }
     }
 }
 
 impl Daemon {
     pub(super) fn sim_changed(&mut self) {
-        self.sim.watch();
         self.bootstrapping.look_at_sim(Instant::now() + DEBOUNCE);
     }
 }

@@ -4,6 +4,7 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex};
 use std::time::Instant;
 
+use tokio::net::UdpSocket;
 use tokio::sync::{mpsc, watch};
 use tokio::task::JoinSet;
 
@@ -13,22 +14,55 @@ use super::clock::{Clock, Wait};
 use super::doorkeeper::Doorkeeper;
 use super::loading::Loader;
 use super::network::Network;
+use super::renewal::Loading;
 use super::sim::Sim;
 use super::supervisor::Supervisor;
 use super::triggers::Triggers;
 use super::watcher::Watcher;
-use super::{Daemon, schedule};
+use super::{Daemon, DaemonError, Options, loading, schedule};
 use crate::exec::{Finished, Programs};
+use crate::heartbeat::Hearts;
+use crate::notification::listener;
 use crate::push::bridge::Bridge;
 use crate::session::{Queue, Random, Room};
 use crate::store::StoreError;
 use crate::subscription::Subscriptions;
 use crate::world::World;
 
+/// What the loop begins with.
+pub(super) struct Started {
+    pub(super) loader: Loader,
+    pub(super) world: Arc<World>,
+    pub(super) watcher: Watcher,
+    pub(super) sockets: Vec<UdpSocket>,
+    pub(super) clock: Clock,
+    pub(super) doorkeeper: Arc<Mutex<Doorkeeper>>,
+}
+
+/// Reads what there is, and opens what notifications come by, where no `sockets` were passed.
+pub(super) async fn start(
+    options: Options,
+    sockets: Vec<UdpSocket>,
+    random: &mut dyn Random,
+) -> Result<Started, DaemonError> {
+    let (loader, world, watcher) = Loader::start(options).await?;
+    loading::make_cache_key(&world.store, random).await?;
+    let sockets = if sockets.is_empty() {
+        listener::bind(&world.settings.notification.listen).map_err(DaemonError::Listen)?
+    } else {
+        sockets
+    };
+    let clock = Clock::new(&world.store, loader.time_floor(), &world.settings.paths.sysroot)?;
+    let mut doorkeeper = Doorkeeper::new(&world.settings.notification);
+    doorkeeper.know(&world.peers);
+    doorkeeper.restore(&world.store)?;
+    Ok(Started { loader, world, watcher, sockets, clock, doorkeeper: Arc::new(Mutex::new(doorkeeper)) })
+}
+
 impl Daemon {
     /// One at rest. Whose end `finished` hears of are EXECs that outlive their session.
     pub(super) fn new(
-        (loader, world): (Loader, Arc<World>),
+        (loader, world, watcher): (Loader, Arc<World>, Watcher),
         doorkeeper: Arc<Mutex<Doorkeeper>>,
         clock: Clock,
         finished: mpsc::UnboundedSender<Finished>,
@@ -36,18 +70,19 @@ impl Daemon {
     ) -> Result<Self, StoreError> {
         let next_exec = world.store.snapshot()?.execs()?.last().map_or(0, |(last, _)| last.saturating_add(1));
         let programs = Programs::new(finished, &boot_id(), next_exec);
-        let watcher = Watcher::new(&world.settings.paths);
         let sim = Sim::new(&world);
         let subscriptions = Subscriptions::new(&world, &mut *random);
         Ok(Self {
             store: Arc::clone(&world.store),
             loader,
+            loading: Loading::default(),
             world,
             doorkeeper,
             queue: Queue::default(),
             clock,
             clock_wait: None,
             sessions: JoinSet::new(),
+            hearts: Hearts::default(),
             places: HashMap::new(),
             room: Room::default(),
             network: Network::default(),
@@ -57,7 +92,7 @@ impl Daemon {
             dropped: Dropped::default(),
             stopping: watch::Sender::new(false),
             random,
-            supervisor: Supervisor::new(),
+            supervisor: Supervisor::new(Instant::now()),
             watcher,
             bridge: Bridge::default(),
             registrations: JoinSet::new(),

@@ -8,24 +8,40 @@ use std::time::{Duration, Instant};
 
 use sd_notify::NotifyState;
 
+use crate::journal::id;
+
 /// The service manager, if one supervises the agent.
 pub(super) struct Supervisor {
     socket: Option<(UnixDatagram, SocketAddr)>,
     /// What it was told last.
     status: String,
-    /// Half the watchdog's limit; the pings come from the loop that owns the queue.
-    every: Option<Duration>,
-    next: Option<Instant>,
+    watchdog: Option<Watchdog>,
+}
+
+/// Bites where it is not told in time that the agent is well.
+struct Watchdog {
+    /// A third of its limit: one ping that comes late, or is lost, is no bite.
+    every: Duration,
+    next: Instant,
+    /// The journal has a line about what stands still.
+    said: bool,
 }
 
 impl Supervisor {
-    pub(super) fn new() -> Self {
-        let every = sd_notify::watchdog_enabled().map(|limit| limit / 2);
+    pub(super) fn new(now: Instant) -> Self {
         let socket = connect().unwrap_or_else(|error| {
             log::warn!("the service manager can't be told anything: {error}");
             None
         });
-        Self { socket, status: String::new(), every, next: every.map(|every| Instant::now() + every) }
+        Self::with(socket, sd_notify::watchdog_enabled(), now)
+    }
+
+    fn with(socket: Option<(UnixDatagram, SocketAddr)>, limit: Option<Duration>, now: Instant) -> Self {
+        let watchdog = limit.filter(|_| socket.is_some()).map(|limit| {
+            let every = limit / 3;
+            Watchdog { every, next: now + every, said: false }
+        });
+        Self { socket, status: String::new(), watchdog }
     }
 
     pub(super) fn ready(&mut self, status: &str) {
@@ -52,15 +68,25 @@ impl Supervisor {
     }
 
     pub(super) fn next_ping(&self) -> Option<Instant> {
-        self.next
+        self.watchdog.as_ref().map(|watchdog| watchdog.next)
     }
 
-    pub(super) fn ping(&mut self, now: Instant) {
-        if let (Some(every), Some(next)) = (self.every, self.next)
-            && next <= now
-        {
-            self.tell(&[NotifyState::Watchdog]);
-            self.next = Some(now + every);
+    /// Tells the watchdog that the agent is well, if it is time to: the loop turns, for it asks, and no session stands
+    /// still. `silent` is one that does.
+    pub(super) fn ping(&mut self, now: Instant, silent: impl FnOnce() -> Option<(String, Duration)>) {
+        let Some(watchdog) = self.watchdog.as_mut().filter(|watchdog| watchdog.next <= now) else { return };
+        watchdog.next = now + watchdog.every;
+        match silent() {
+            None => {
+                watchdog.said = false;
+                self.tell(&[NotifyState::Watchdog]);
+            }
+            Some((name, silence)) if !std::mem::replace(&mut watchdog.said, true) => log::error!(
+                MESSAGE_ID = id::STANDSTILL;
+                "{name} has stood still for {} s: the service manager's watchdog will start the agent anew",
+                silence.as_secs()
+            ),
+            Some(_) => {}
         }
     }
 
@@ -85,4 +111,63 @@ fn connect() -> io::Result<Option<(UnixDatagram, SocketAddr)>> {
     let socket = UnixDatagram::unbound()?;
     socket.set_nonblocking(true)?;
     Ok(Some((socket, address)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const LIMIT: Duration = Duration::from_secs(180);
+    const THIRD: Duration = Duration::from_secs(60);
+
+    /// A supervisor, and what the service manager hears.
+    fn supervised(now: Instant) -> (Supervisor, impl Fn() -> Vec<String>) {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("notify");
+        let manager = UnixDatagram::bind(&path).unwrap();
+        manager.set_nonblocking(true).unwrap();
+        let socket = UnixDatagram::unbound().unwrap();
+        let address = SocketAddr::from_pathname(&path).unwrap();
+        let supervisor = Supervisor::with(Some((socket, address)), Some(LIMIT), now);
+        let heard = move || {
+            let _folder = &folder;
+            let mut buffer = [0; 256];
+            std::iter::from_fn(|| manager.recv(&mut buffer).ok().map(|n| (n, buffer)))
+                .map(|(length, bytes)| String::from_utf8_lossy(&bytes[..length]).into_owned())
+                .collect()
+        };
+        (supervisor, heard)
+    }
+
+    #[test]
+    fn the_watchdog_hears_three_times_within_its_limit_that_the_agent_is_well() {
+        let now = Instant::now();
+        let (mut supervisor, heard) = supervised(now);
+        assert_eq!(supervisor.next_ping(), Some(now + THIRD));
+        supervisor.ping(now + THIRD / 2, || panic!("nobody asked yet"));
+        assert_eq!(heard(), [""; 0]);
+        for turn in 1..=3 {
+            supervisor.ping(now + THIRD * turn, || None);
+            assert_eq!(heard(), ["WATCHDOG=1"]);
+            assert_eq!(supervisor.next_ping(), Some(now + THIRD * (turn + 1)));
+        }
+    }
+
+    #[test]
+    fn while_a_session_stands_still_the_watchdog_hears_nothing() {
+        let now = Instant::now();
+        let (mut supervisor, heard) = supervised(now);
+        for turn in 1..=3 {
+            supervisor.ping(now + THIRD * turn, || Some(("acme".to_owned(), THIRD)));
+            assert_eq!(heard(), [""; 0]);
+        }
+        supervisor.ping(now + THIRD * 4, || None);
+        assert_eq!(heard(), ["WATCHDOG=1"], "it went on after all");
+    }
+
+    #[test]
+    fn without_a_watchdog_nothing_wakes_the_agent() {
+        let supervisor = Supervisor::with(None, Some(LIMIT), Instant::now());
+        assert_eq!(supervisor.next_ping(), None);
+    }
 }

@@ -19,6 +19,7 @@ use crate::alert::Outgoing;
 use crate::bearer::{self, Choice};
 use crate::command::{self, Context, Report};
 use crate::exec::{self, Finished, Ledger, Programs};
+use crate::heartbeat::{beat, within};
 use crate::journal::id;
 use crate::notification::ConnectionType;
 use crate::package::{self, Encoded, Package1, Reason, Status};
@@ -175,8 +176,11 @@ impl Session {
                 // What the server has heard it has heard.
                 deliver @ Action::Deliver { .. } => driver.perform(deliver).await,
                 _ if *stopping.borrow() => break STOPPED,
-                // A command that has begun is not broken off: a change is made whole or not at all.
-                execute @ Action::Execute { .. } => driver.perform(execute).await,
+                // A change that has begun is not broken off: it is made whole or not at all. What such a command does
+                // before is its own to break off.
+                Action::Execute { ref command, .. } if command::may_change(command) => {
+                    driver.perform(action).await
+                }
                 other => tokio::select! {
                     event = driver.perform(other) => event,
                     () = stopped(&mut stopping) => break STOPPED,
@@ -271,6 +275,7 @@ const STOPPED: Outcome = Outcome::Failed { failure: Failure::Stopped, again: Aga
 
 impl Driver<'_> {
     async fn perform(&mut self, action: Action) -> Event {
+        beat();
         match action {
             Action::Post { uri, package } => self.post(&uri, package).await,
             Action::Execute { command, accept_mo, position } => {
@@ -294,7 +299,7 @@ impl Driver<'_> {
                     accept_mo: accept_mo.as_deref(),
                     room: &mut self.room,
                     execs: &mut self.execs,
-                    stopping: &mut self.stopping,
+                    stopping: self.stopping.clone(),
                 };
                 let done = command::execute(&command, &mut context, &mut self.report).await;
                 Event::Executed(self.with_room(done))
@@ -313,7 +318,7 @@ impl Driver<'_> {
                 }))
             }
             Action::Wait(time) => {
-                tokio::time::sleep(time).await;
+                within(time, tokio::time::sleep(time)).await;
                 Event::Waited
             }
             // The loop ends there.

@@ -18,4 +18,4 @@ pub use outage::Outage;
 pub use parameters::{Parameters, dependencies, fact};
 pub use queue::{Cause, Look, Queue, Step, Ticket};
 pub use room::Room;
-pub(crate) use stopping::stopped;
+pub(crate) use stopping::{stopped, unless_stopped};

@@ -9,3 +9,14 @@ pub(crate) async fn stopped(stopping: &mut watch::Receiver<bool>) {
         std::future::pending::<()>().await;
     }
 }
+
+/// What `work` brings; none where the agent is about to end before it does: `work` is broken off then.
+pub(crate) async fn unless_stopped<T>(
+    stopping: &mut watch::Receiver<bool>,
+    work: impl Future<Output = T>,
+) -> Option<T> {
+    tokio::select! {
+        done = work => Some(done),
+        () = stopped(stopping) => None,
+    }
+}

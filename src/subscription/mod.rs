@@ -31,8 +31,6 @@ use schedule::{Ended, Id, Schedule};
 
 /// The store is told this often at most what is at one ServerURI, except at the end.
 const KEEP_EVERY: Duration = Duration::from_secs(3600);
-/// What is being put when the agent is stopped gets this long.
-const LONGEST_STOP: Duration = Duration::from_secs(2);
 
 /// Tells one content from another: serialised management objects, in the form in which they are put.
 ///
@@ -153,8 +151,8 @@ impl Subscriptions {
         }
     }
 
-    /// What is on its way may arrive; then it is broken off.
-    pub async fn stop(&mut self) {
+    /// What is on its way may arrive until then; the rest is broken off.
+    pub async fn stop(&mut self, deadline: tokio::time::Instant) {
         let ending = async {
             while let Some(ended) = self.looks.join_next_with_id().await {
                 let Ok((task, outcome)) = ended else { continue };
@@ -163,7 +161,7 @@ impl Subscriptions {
                 }
             }
         };
-        let _ = tokio::time::timeout(LONGEST_STOP, ending).await;
+        let _ = tokio::time::timeout_at(deadline, ending).await;
         self.looks.shutdown().await;
         if let Err(error) = self.keep().await {
             log::error!("what was put for subscriptions is put again: {error}");

@@ -28,6 +28,7 @@ use super::origin::Origin;
 use super::policy::{Refused, Standing};
 use super::produced::{Outgoing, Produced};
 use super::tls::Trust;
+use crate::heartbeat;
 
 /// hyper's read buffer, and the largest response header and trailer.
 const MOST_BUFFERED: usize = 64 * 1024;
@@ -378,6 +379,11 @@ fn limit_interim(message: &mut hyper::Request<Outgoing>) -> Arc<Notify> {
 
 /// Runs `work` within the request's limits. `Err` is only ever a timeout.
 async fn within<T>(request: &Request, moved: &Moved, work: impl Future<Output = T>) -> Result<T, Failure> {
+    // Two looks apart at most, either bytes have moved or it is over.
+    heartbeat::within(request.idle.saturating_mul(2), watched(request, moved, work)).await
+}
+
+async fn watched<T>(request: &Request, moved: &Moved, work: impl Future<Output = T>) -> Result<T, Failure> {
     let started = Instant::now();
     let at_start = moved.load(Ordering::Relaxed);
     tokio::pin!(work);
@@ -389,7 +395,7 @@ async fn within<T>(request: &Request, moved: &Moved, work: impl Future<Output = 
         tokio::select! {
             biased;
             done = &mut work => return Ok(done),
-            () = sleep_until(look) => {}
+            () = sleep_until(look) => heartbeat::beat(),
         }
         let now = moved.load(Ordering::Relaxed);
         if look == deadline && allowance(request, now.saturating_sub(at_start)) <= allowed {

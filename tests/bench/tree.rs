@@ -82,7 +82,7 @@ impl Inside {
         let programs = Programs::new(finished, "", 0);
         let mut execs = Ledger::new(Arc::clone(&self.store), programs);
         let mut connection = self.client.connection(Binding::Any);
-        let (_running, mut stopping) = watch::channel(false);
+        let (_running, stopping) = watch::channel(false);
         let parameters = Parameters::default();
         let limits = Limits { retries: 0, packages, data: 16 << 20 };
         let uri = self.account.server_uri.clone();
@@ -114,7 +114,7 @@ impl Inside {
                         accept_mo: accept_mo.as_deref(),
                         room: &mut 16_777_216,
                         execs: &mut execs,
-                        stopping: &mut stopping,
+                        stopping: stopping.clone(),
                     };
                     let done = command::execute(&command, &mut context, &mut report).await;
                     assert_eq!(done.status.code, 200, "{command:?}");

@@ -323,6 +323,27 @@ impl Agent {
         Self::run(gateway, command).await
     }
 
+    /// Starts `omadmd` with these variables in its environment.
+    pub async fn spawn_with(gateway: &Gateway, variables: &[(&str, &str)]) -> Self {
+        let mut command = Command::new("env");
+        command.args(variables.iter().map(|(name, value)| format!("{name}={value}")));
+        command.arg(env!("CARGO_BIN_EXE_omadmd")).arg("--config").arg(gateway.config()).stdin(Stdio::null());
+        Self::run(gateway, command).await
+    }
+
+    /// Starts `omadmd` where whoever looks into `folder` waits for ever: a file system whose daemon does not answer. Where
+    /// the kernel gives nobody a namespace it ends at once, and says so.
+    pub async fn spawn_with_hung_folder(gateway: &Gateway, folder: &std::path::Path) -> Self {
+        // As long as somebody has the device open, the kernel waits for an answer.
+        let script = "exec 9<>/dev/fuse && mount -i -t fuse -o fd=9,rootmode=40000,user_id=0,group_id=0 hung \"$2\" && exec \"$0\" --config \"$1\"";
+        std::fs::create_dir_all(folder).unwrap();
+        let mut command = Command::new("unshare");
+        command.args(["--user", "--map-root-user", "--mount"]);
+        command.args(["sh", "-c", script, env!("CARGO_BIN_EXE_omadmd")]);
+        command.arg(gateway.config()).arg(folder).stdin(Stdio::null());
+        Self::run(gateway, command).await
+    }
+
     /// Starts `omadmd` in a network namespace that `ip netns` made.
     pub async fn spawn_in_network(gateway: &Gateway, namespace: &str) -> Self {
         let mut command = Command::new("ip");
@@ -377,6 +398,22 @@ impl Agent {
     pub async fn said(&mut self, word: &str) {
         let said = Arc::clone(&self.said);
         self.line(&said, &format!("{word} for the service manager"), |line| line == word).await;
+    }
+
+    /// How often it has told the service manager `word` so far.
+    pub fn times_said(&self, word: &str) -> usize {
+        self.said.lock().unwrap().lines().filter(|line| *line == word).count()
+    }
+
+    /// Waits until it has told the service manager `word` so often.
+    pub async fn said_times(&mut self, word: &str, times: usize) {
+        let wait = async {
+            while self.times_said(word) < times {
+                self.changed.changed().await.unwrap();
+            }
+        };
+        let waited = timeout(LIMIT, wait).await;
+        assert!(waited.is_ok(), "{word} {times} times: not within {LIMIT:?}:\n{}", self.log());
     }
 
     /// What it has written so far.

@@ -25,6 +25,12 @@ const VENDOR: (&str, &str) = (
 const ACCOUNT: (&str, &str) =
     ("etc/accounts.d/a.toml", "server-id = \"a\"\nserver-uri = \"https://dm.example\"\n");
 
+/// What the agent runs on.
+fn load(selection: &Selection, environment: &Environment) -> Result<Loaded, Problems> {
+    let LoadedSettings { settings, problems, fell_back } = load_settings(selection, environment)?;
+    Ok(Loaded { fell_back, ..with_accounts(settings, problems, environment) })
+}
+
 fn loaded(files: &[(&str, &str)]) -> Loaded {
     let (_folder, selection) = device(files);
     load(&selection, &Environment::current()).unwrap()

@@ -1,0 +1,210 @@
+//! Whatever hangs outside, hangs alone: the agent goes on, and ends when it is told to.
+
+mod support;
+
+use std::net::Ipv4Addr;
+use std::os::unix::fs::symlink;
+use std::time::{Duration, Instant};
+
+use nix::sys::signal::Signal;
+use omadm_agent::lab::gateway::{Account, Gateway};
+use omadm_agent::lab::{Options, Reply, Server, Tape, files};
+use serde_json::json;
+use tokio::net::TcpListener;
+
+use support::{Agent, BENCH, Bench, SERVER_ID, Setup, commands};
+
+const FOREVER: Duration = Duration::from_secs(3600);
+/// An agent that is told to end has ended after this time, whatever hangs.
+const LONGEST_END: Duration = Duration::from_secs(5);
+
+/// Tells it to end; it does so well, and in time.
+async fn ends_in_time(mut agent: Agent, what: &str) {
+    let told = Instant::now();
+    agent.signal(Signal::SIGTERM);
+    let status = agent.exit().await;
+    let took = told.elapsed();
+    assert!(status.success(), "{what}: {status}:\n{}", agent.log());
+    assert!(took < LONGEST_END, "{what}: {took:?}:\n{}", agent.log());
+}
+
+/// Accepts connections, and says nothing on any.
+async fn silent_server() -> (u16, tokio::sync::mpsc::Receiver<()>) {
+    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.unwrap();
+    let port = listener.local_addr().unwrap().port();
+    let (sender, accepted) = tokio::sync::mpsc::channel(16);
+    tokio::spawn(async move {
+        let mut kept = Vec::new();
+        while let Ok((stream, _)) = listener.accept().await {
+            kept.push(stream);
+            let _ = sender.send(()).await;
+        }
+    });
+    (port, accepted)
+}
+
+#[tokio::test]
+async fn sigterm_breaks_off_what_only_waits_for_a_repository() {
+    for parameters in [vec!["HGET", "Name"], vec!["HGET"], vec!["HPUT", ""], vec!["HPOST", ""]] {
+        let bench = Bench::new().await;
+        let options = Options::new("silent", bench.authority.server().unwrap(), &bench.tape);
+        let silent = Server::start(options, |_: &_| Reply::status(200).after(FOREVER)).await.unwrap();
+        bench.list_origin(&silent.origin());
+        let uri = format!("{}/x", silent.origin());
+        bench.play(match parameters[..] {
+            [name, leaf] => json!([[[name, uri, format!("{BENCH}//{leaf}")]]]),
+            [name, ..] => json!([[[name, uri]]]),
+            [] => unreachable!(),
+        });
+        let agent = bench.start().await;
+        bench.notify().await;
+        let asked = |tape: &Tape| !tape.requests("silent").is_empty();
+        assert!(bench.tape.until(support::LIMIT, asked).await, "{parameters:?}: {}", agent.log());
+        let told = Instant::now();
+        ends_in_time(agent, parameters[0]).await;
+        assert!(told.elapsed() < Duration::from_secs(2), "{parameters:?}: nothing was being changed");
+    }
+}
+
+#[tokio::test]
+async fn sigterm_breaks_off_what_waits_for_a_peer_that_says_nothing() {
+    let (port, mut accepted) = silent_server().await;
+    let account: support::ChangeAccount =
+        Box::new(move |account, _| account.server_uri = format!("https://127.0.0.1:{port}/dm"));
+    let bench = Bench::with(Setup { account, ..Setup::default() }).await;
+    let agent = bench.start().await;
+    bench.notify().await;
+    accepted.recv().await.unwrap();
+    ends_in_time(agent, "TLS").await;
+
+    let (port, mut accepted) = silent_server().await;
+    let account: support::ChangeAccount =
+        Box::new(|account, _| account.server_uri = "https://dm.example/dm".to_owned());
+    let bench = Bench::with(Setup { account, ..Setup::default() }).await;
+    let proxy = format!("http://127.0.0.1:{port}");
+    let mut agent = Agent::spawn_with(&bench.gateway, &[("HTTPS_PROXY", &proxy)]).await;
+    agent.ready().await;
+    bench.notify().await;
+    accepted.recv().await.unwrap();
+    ends_in_time(agent, "a proxy").await;
+}
+
+#[tokio::test]
+async fn sigterm_ends_an_agent_whose_change_hangs() {
+    const KNOB: &str = "urn:bench:mo:knob:1.0";
+    let leaf = support::ddf::node("Hung", "chr", "Get Replace", "One", "");
+    let root = support::ddf::node("Knob", "node", "Get", "One", &leaf);
+    let mapping = "instances = [\"1\"]\n[node.Hung]\nget = { value = \"0\" }\nverify = false\n\
+         set = { run = [\"@folder@/turn\", \"{}\", \"@folder@/begun\"], timeout = \"1h\" }\n";
+    let bench = Bench::playing(json!([[["HGET", "{repository}/knob", format!("{KNOB}//")]]])).await;
+    support::ddf::put(&bench.gateway, KNOB, "Knob", &root, mapping);
+    let program = "#!/bin/sh\ntrap '' TERM\n: >\"$2\"\nwhile :; do sleep 1; done\n";
+    files::put(&bench.gateway.path("turn"), program, files::PROGRAM).unwrap();
+    let data = json!({"MOData": {"Hung": "1"}});
+    bench.repository.put("/knob", "application/dmmo+json", data.to_string());
+    let agent = bench.start().await;
+    bench.notify().await;
+    support::appears(&bench.gateway.path("begun")).await;
+    ends_in_time(agent, "a change").await;
+}
+
+/// A gateway whose accounts are in a second folder as well, which is a link that can be made to lead elsewhere.
+async fn with_second_folder() -> (Bench, impl Fn(&str)) {
+    let bench = Bench::new().await;
+    let config = bench.gateway.config();
+    let text = std::fs::read_to_string(&config).unwrap();
+    let folder = bench.gateway.path("").display().to_string();
+    let accounts = format!("accounts = [\"{folder}accounts\", \"{folder}second\"]");
+    let text = text.replace(&format!("accounts = [\"{folder}accounts\"]"), &accounts);
+    assert!(text.contains(&accounts));
+    files::put(&config, text, files::PLAIN).unwrap();
+    std::fs::create_dir(bench.gateway.path("empty")).unwrap();
+    let gateway: Gateway = bench.gateway.clone();
+    let lead = move |to: &str| {
+        let _ = std::fs::remove_file(gateway.path("second.new"));
+        symlink(gateway.path(to), gateway.path("second.new")).unwrap();
+        std::fs::rename(gateway.path("second.new"), gateway.path("second")).unwrap();
+    };
+    (bench, lead)
+}
+
+#[tokio::test]
+async fn a_reload_that_hangs_holds_up_nothing_and_leaves_everything_as_it_was() {
+    let (bench, lead) = with_second_folder().await;
+    lead("empty");
+    let mut agent = Agent::spawn_with_hung_folder(&bench.gateway, &bench.gateway.path("hung")).await;
+    agent.ready().await;
+    lead("hung");
+    agent.signal(Signal::SIGHUP);
+    agent.said("RELOADING=1").await;
+    let begun = Instant::now();
+    bench.session(&agent, 1).await;
+    assert!(begun.elapsed() < Duration::from_secs(20), "the session did not wait for the folder");
+    assert_eq!(agent.times_said("READY=1"), 1, "the reload is not over: {}", agent.log());
+    // What is asked for meanwhile comes afterwards.
+    agent.signal(Signal::SIGHUP);
+    agent
+        .logged("about the folder", |line| line.contains("no answer within") && line.contains("second"))
+        .await;
+    bench.session(&agent, 2).await;
+    ends_in_time(agent, "a folder that hangs").await;
+}
+
+#[tokio::test]
+async fn sigterm_ends_an_agent_that_hangs_at_its_start() {
+    let (bench, lead) = with_second_folder().await;
+    lead("hung");
+    let agent = Agent::spawn_with_hung_folder(&bench.gateway, &bench.gateway.path("hung")).await;
+    tokio::time::sleep(Duration::from_secs(1)).await;
+    ends_in_time(agent, "its start").await;
+}
+
+#[tokio::test]
+async fn an_agent_comes_up_without_the_folder_that_hangs_and_takes_its_accounts_when_it_is_back() {
+    let (bench, lead) = with_second_folder().await;
+    std::fs::rename(bench.gateway.path("accounts"), bench.gateway.path("kept")).unwrap();
+    lead("hung");
+    let mut agent = Agent::spawn_with_hung_folder(&bench.gateway, &bench.gateway.path("hung")).await;
+    // Longer than the limit of a folder.
+    tokio::time::timeout(Duration::from_secs(90), async {
+        while agent.times_said("READY=1") == 0 {
+            tokio::time::sleep(Duration::from_millis(100)).await;
+        }
+    })
+    .await
+    .unwrap_or_else(|_| panic!("{}", agent.log()));
+    lead("kept");
+    agent.signal(Signal::SIGHUP);
+    agent.logged("of the account", |line| line.contains("configuration read again: 1 account,")).await;
+    bench.session(&agent, 1).await;
+    ends_in_time(agent, "a folder that hung").await;
+}
+
+#[tokio::test]
+async fn the_watchdog_hears_of_an_agent_that_waits_long_for_good_reason() {
+    let bench = Bench::new().await;
+    // Neither an answer from this one…
+    bench.answer([commands(json!([])).after(FOREVER)]);
+    // … nor a connection of the preferred type for that one.
+    let waiting = Account {
+        secret: Some(support::SECRET.to_owned()),
+        ..Account::new("waiting", &format!("{}/other", bench.server.origin()), &bench.authority)
+    };
+    bench.gateway.put_account(&waiting).unwrap();
+    let mut agent = Agent::spawn_with(&bench.gateway, &[("WATCHDOG_USEC", "1500000")]).await;
+    agent.ready().await;
+    bench.notify().await;
+    bench.until(&agent, "Package#1", |exchanges| !exchanges.is_empty()).await;
+    let mut preferring = bench.notification();
+    preferring.server_id = "waiting".to_owned();
+    preferring.preferred = vec![omadm_agent::notification::ConnectionType::Mobile];
+    bench.send(&preferring).await;
+    agent.logged("of a bearer", |line| line.contains("waiting for a preferred")).await;
+    let before = agent.times_said("WATCHDOG=1");
+    // Three within each limit: one that is lost is no bite.
+    let begun = Instant::now();
+    agent.said_times("WATCHDOG=1", before + 6).await;
+    assert!(begun.elapsed() >= Duration::from_secs(2), "it is not pinged more often than that");
+    assert!(agent.log().contains(SERVER_ID));
+    agent.stop().await;
+}
