@@ -145,6 +145,8 @@ pub async fn run(
     let Some(started) = unless_stopped(&mut signals, started).await else { return Ok(()) };
     let Started { loader, world, watcher, sockets, clock, doorkeeper } = started?;
 
+    let addresses = sockets.iter().filter_map(|socket| socket.local_addr().ok());
+    let listens = addresses.map(|address| format!("UDP {address}")).collect::<Vec<_>>().join(", ");
     let (admitted_sender, mut admitted) = mpsc::channel(MOST_ADMITTED);
     let listening = {
         let (doorkeeper, clock) = (Arc::clone(&doorkeeper), clock.clone());
@@ -163,6 +165,7 @@ pub async fn run(
     let mut daemon = Daemon::new((loader, world, watcher), doorkeeper, clock, finished_sender, random)?;
     daemon.boot().await;
     let status = daemon.status();
+    log::info!("omadm-agent {}, notifications on {listens}: {status}", env!("CARGO_PKG_VERSION"));
     daemon.supervisor.ready(&status);
 
     loop {

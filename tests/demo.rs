@@ -45,6 +45,8 @@ async fn it_shows_the_session_and_ends_by_itself() {
         assert!(line.chars().count() <= 100, "{line}");
     }
     assert!(!text.contains('\x1b'), "no colours into a pipe");
+    let told = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert!(!told.contains("failed") && !told.contains("broken off"), "the session has ended: {told}");
     assert!(!text.contains("password"), "{text}");
     let folder = text.lines().find_map(|line| line.trim().strip_prefix("its files ")).unwrap().trim();
     assert!(!std::path::Path::new(folder).exists(), "{folder} is left");

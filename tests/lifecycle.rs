@@ -265,3 +265,48 @@ async fn a_session_goes_on_with_the_descriptions_that_it_began_with() {
     assert_eq!(types, ["text/plain", "text/x-new"]);
     agent.stop().await;
 }
+
+#[tokio::test]
+async fn the_journal_of_a_whole_life_says_what_an_operator_needs() {
+    let bench = Bench::playing(json!([[
+        ["GET", format!("{BENCH}//Absent")],
+        ["EXEC", format!("{BENCH}//Operations/Fail")],
+        ["FROBNICATE"]
+    ]]))
+    .await;
+    let broken = bench.gateway.path("mo").join("broken");
+    files::put(&broken.join("broken.toml"), "moid = 1\n", files::PLAIN).unwrap();
+    files::put(&bench.gateway.path("accounts").join("bad.toml"), "server-id = 1\n", files::PLAIN).unwrap();
+    let mut agent = bench.start().await;
+    let udp = bench.udp;
+    let begins = agent.logged("of its start", |line| line.contains("omadm-agent 0.")).await;
+    assert!(begins.starts_with("info: ") && begins.contains(&format!("UDP {udp}")), "{begins}");
+    assert!(begins.contains("1 account, ") && begins.contains("management objects"), "{begins}");
+    let log = agent.log();
+    let not = format!("error: {}: the management object is not served", broken.display());
+    assert!(log.lines().any(|line| line == not), "{log}");
+    assert!(log.lines().any(|line| line.ends_with("bad.toml: the account is not used")), "{log}");
+
+    bench.session(&agent, 1).await;
+    agent.logged("of its end", |line| line.contains("ended well")).await;
+    let log = agent.log();
+    let level = |what: &str| {
+        let line = log.lines().find(|line| line.contains(what)).unwrap_or_else(|| panic!("{what}:\n{log}"));
+        line.split(':').next().unwrap().to_owned()
+    };
+    assert_eq!(level("GET urn:x-omadm:mo:bench:1.0//Absent: 404"), "info", "the server asked in vain");
+    assert_eq!(level("FROBNICATE: 501"), "info");
+    assert_eq!(level("Operations/Fail: ended with code 75"), "warn", "a program has failed here:\n{log}");
+
+    // The server does not answer: the agent's end is no failure of the session.
+    bench.answer([commands(json!([])).after(Duration::from_secs(3600))]);
+    bench.notify().await;
+    bench.until(&agent, "Package#1", |exchanges| exchanges.len() >= 4).await;
+    agent.signal(Signal::SIGTERM);
+    agent.exit().await;
+    let log = agent.log();
+    assert!(
+        log.contains("is broken off: the agent stops") && !log.contains("failed: the agent stops"),
+        "{log}"
+    );
+}

@@ -97,6 +97,30 @@ fn a_page_around_a_tree_that_is_no_xml_is_told_and_the_tree_is_shown() {
 }
 
 #[test]
+fn an_element_that_is_never_closed_is_told_where_it_begins_and_is_a_failure() {
+    let folder = TempDir::new().unwrap();
+    let path = folder.path().join("unclosed.ddf.xml").display().to_string();
+    let node = |name: &str| format!("    <Node>\n      <NodeName>{name}</NodeName>\n    </Node>\n");
+    let whole = format!(
+        "<MgmtTree>\n  <Node>\n    <NodeName>a</NodeName>\n{}{}  </Node>\n</MgmtTree>\n",
+        ["b", "c", "d"].map(node).concat(),
+        node("e")
+    );
+    for (broken, place, name) in [
+        (whole.replace("<NodeName>c</NodeName>", "<NodeName>c"), "8:7", "NodeName"),
+        (whole.replacen("    </Node>\n", "", 1), "4:5", "Node"),
+        (whole.replace("</MgmtTree>\n", ""), "1:1", "MgmtTree"),
+    ] {
+        std::fs::File::create(&path).unwrap().write_all(broken.as_bytes()).unwrap();
+        let answer = ctl(&["ddf", "show", &path]);
+        let told = text(&answer.stderr);
+        assert_eq!(answer.status.code(), Some(1), "{told}");
+        let expected = format!("{path}:{place}: not well-formed XML: <{name}> is not closed: ");
+        assert!(told.starts_with(&expected), "{told}\n{broken}");
+    }
+}
+
+#[test]
 fn a_description_may_come_from_the_standard_input() {
     let mut child = Command::new(env!("CARGO_BIN_EXE_omadmctl"))
         .args(["ddf", "show", "-"])

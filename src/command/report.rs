@@ -16,7 +16,7 @@ pub struct Report {
     lines: u32,
     /// How many more there were, by status code.
     more: BTreeMap<u16, u32>,
-    /// Whether some of these went wrong.
+    /// Whether an operator can do something about some of these.
     problems: bool,
 }
 
@@ -31,31 +31,29 @@ impl Report {
     ) {
         if self.lines == MOST_LINES {
             *self.more.entry(code).or_default() += 1;
-            self.problems |= problem.is_some();
+            self.problems |= is_ours(code);
             return;
         }
         self.lines += 1;
         let target = shortened(target(command));
         let name = if command.name.is_empty() { "nameless command" } else { shortened(&command.name) };
         let what = if target.is_empty() { name.to_owned() } else { format!("{name} {target}") };
-        match problem {
-            None => log::info!(
-                OMADM_SERVER_ID = server_id, OMADM_SESSION_ID = session_id,
-                OMADM_CLIENT_URI = target, OMADM_STATUS = code;
-                "{server_id}: {what}: {code}"
-            ),
-            Some(problem) if problem.is_bound() => log::warn!(
+        if let Some(problem) = problem.filter(|problem| problem.is_bound()) {
+            log::warn!(
                 MESSAGE_ID = id::BOUND_REACHED,
                 OMADM_SERVER_ID = server_id, OMADM_SESSION_ID = session_id,
                 OMADM_CLIENT_URI = target, OMADM_STATUS = code;
                 "{server_id}: {what}: {code}: {problem}"
-            ),
-            Some(problem) => log::warn!(
-                OMADM_SERVER_ID = server_id, OMADM_SESSION_ID = session_id,
-                OMADM_CLIENT_URI = target, OMADM_STATUS = code;
-                "{server_id}: {what}: {code}: {problem}"
-            ),
+            );
+            return;
         }
+        let level = if is_ours(code) { log::Level::Warn } else { log::Level::Info };
+        let why = problem.map_or_else(String::new, |problem| format!(": {problem}"));
+        log::log!(
+            level, OMADM_SERVER_ID = server_id, OMADM_SESSION_ID = session_id,
+            OMADM_CLIENT_URI = target, OMADM_STATUS = code;
+            "{server_id}: {what}: {code}{why}"
+        );
     }
 
     /// The package is at its end: says how many commands had no line, if there were any. Another one may follow.
@@ -68,6 +66,11 @@ impl Report {
             "{server_id}: {rest}"
         );
     }
+}
+
+/// Whether an operator of this device can do something about it. What a server asks for in vain is its own affair.
+fn is_ours(code: u16) -> bool {
+    matches!(code, 500 | 502..=999)
 }
 
 /// The most frequent codes of the commands without a line.
@@ -127,6 +130,8 @@ mod tests {
             report.add(&nothing, 501, Some(&problem), ("s", "1"));
         }
         assert_eq!(rest(&report.more).unwrap(), "… and 500000 more commands: 501 (499999), 200 (1)");
+        assert!(!report.problems, "an unknown command is the server's affair");
+        report.add(&nothing, 503, Some(&problem), ("s", "1"));
         assert!(report.problems);
         report.finish("s", "1");
         assert_eq!((report.lines, report.more.len()), (0, 0), "the next package begins anew");

@@ -1,6 +1,6 @@
 //! TOML values that remember the file and line they were written at.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -72,13 +72,20 @@ impl Located {
             return Ok(table_at(&file, &lines, start, table.get_ref()));
         }
         let mut problems = Problems::default();
+        let mut unquoted = BTreeSet::new();
         for error in errors {
-            problems.push(Problem {
-                file: file.to_path_buf(),
-                line: error.span().map(|span| lines.line(span.start)),
-                key: String::new(),
-                what: format!("not valid TOML: {}", error.message().replace('\n', ", ")),
-            });
+            let line = error.span().map(|span| lines.line(span.start));
+            let written = line.and_then(|line| text.lines().nth(line.saturating_sub(1)));
+            let what = match (line, written.and_then(quoted)) {
+                // All that the parser says of such a line comes from that.
+                (Some(line), Some(_)) if !unquoted.insert(line) => continue,
+                (_, Some(quoted)) => {
+                    format!("a name may hold letters, digits, `_` and `-`, or is written in quotes: {quoted}")
+                }
+                (_, None) => error.message().replace('\n', ", "),
+            };
+            let what = format!("not valid TOML: {what}");
+            problems.push(Problem { file: file.to_path_buf(), line, key: String::new(), what });
         }
         Err(problems)
     }
@@ -155,6 +162,28 @@ impl LineIndex {
     fn line(&self, offset: usize) -> usize {
         self.0.partition_point(|&start| start <= offset).max(1)
     }
+}
+
+/// A table's header, or a key and the `=` behind it, with quotes where it lacks them; none where it lacks none.
+fn quoted(line: &str) -> Option<String> {
+    let line = line.trim();
+    let (open, name, close) = match line.strip_prefix("[[").map(|rest| ("[[", rest, "]]")) {
+        Some((open, rest, close)) => (open, rest.split_once("]]")?.0, close),
+        None => match line.strip_prefix('[') {
+            Some(rest) => ("[", rest.split_once(']')?.0, "]"),
+            None => ("", line.split_once('=')?.0, " = …"),
+        },
+    };
+    if name.contains(['"', '\'', '#']) {
+        return None;
+    }
+    let is_plain = |part: &str| part.chars().all(|c| c.is_ascii_alphanumeric() || matches!(c, '_' | '-'));
+    let parts: Vec<&str> = name.split('.').map(str::trim).collect();
+    if parts.iter().any(|part| part.is_empty()) || parts.iter().all(|part| is_plain(part)) {
+        return None;
+    }
+    let quote = |part: &&str| if is_plain(part) { (*part).to_owned() } else { format!("\"{part}\"") };
+    Some(format!("{open}{}{close}", parts.iter().map(quote).collect::<Vec<_>>().join(".")))
 }
 
 #[cfg(test)]

@@ -48,6 +48,12 @@ impl<'a> Reader<'a> {
         self.table.and_then(|table| table.get(key))
     }
 
+    /// Whether there is a `key`; it stays as known or unknown as it was.
+    #[must_use]
+    pub fn has(&self, key: &str) -> bool {
+        self.table.is_some_and(|table| table.contains_key(key))
+    }
+
     /// The value of `key`; absent is fine, a wrong type is a problem.
     pub fn optional<T: FromItem>(&mut self, key: &str) -> Option<T> {
         let found = self.raw(key)?;
@@ -171,6 +177,11 @@ impl<'a> Reader<'a> {
     /// Notes a problem with the table itself.
     pub fn here(&mut self, what: impl Into<String>) {
         self.problems.at(self.at, self.path.clone(), what);
+    }
+
+    /// What else is in the table is nobody's business: what it is meant for is not known.
+    pub fn give_up(&mut self) {
+        self.asked.extend(self.table.into_iter().flatten().map(|(key, _)| key.clone()));
     }
 
     /// Reports every key that nobody asked for.

@@ -12,7 +12,8 @@ use crate::ddf::{self, Ddf, DdfError};
 /// More is read of no file: [`ddf::parse_forgiving`] refuses what is this large.
 const MOST: u64 = (8 << 20) + 1;
 
-/// Prints DDF files as trees. What can't be read is told, and the others still shown; returns whether all were.
+/// Prints DDF files as trees. What can't be read is told, and the others still shown; returns whether all were,
+/// as they are meant.
 pub(super) fn show<O: Write, E: Write>(
     files: &[PathBuf],
     as_json: bool,
@@ -25,6 +26,8 @@ pub(super) fn show<O: Write, E: Write>(
             Ok((ddf, overlooked)) => (Ok(ddf), overlooked),
             Err(what) => (Err(what), Vec::new()),
         };
+        // What is not closed may hold what was meant to be beside it: what is shown is a guess.
+        is_well &= !overlooked.iter().any(DdfError::is_unclosed);
         for what in &overlooked {
             terminal.complain(&format!("{}{}", path.display(), told(what)))?;
         }

@@ -171,6 +171,12 @@ impl Loader {
         let files = match read.accounts {
             Some((accounts, found)) => {
                 say(&found);
+                let broken: BTreeSet<&PathBuf> = found.iter().map(|problem| &problem.file).collect();
+                for file in
+                    broken.into_iter().filter(|file| file.extension().is_some_and(|ext| ext == "toml"))
+                {
+                    log::error!("{}: the account is not used", file.display());
+                }
                 let Files { accounts, any, sound } = Files::new(accounts, &found);
                 Files { accounts, any: any || !problems.is_empty(), sound: sound && problems.is_empty() }
             }

@@ -59,6 +59,14 @@ impl DdfError {
     }
 }
 
+impl DdfError {
+    /// Whether an element of the document is never closed.
+    #[must_use]
+    pub fn is_unclosed(&self) -> bool {
+        matches!(self.problem, DdfProblem::Xml(XmlProblem::Unclosed { .. }))
+    }
+}
+
 impl From<XmlError> for DdfError {
     fn from(XmlError { at, problem }: XmlError) -> Self {
         Self { at, problem: DdfProblem::Xml(problem) }

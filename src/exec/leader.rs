@@ -20,14 +20,30 @@ impl Leader {
         Some(Self { id, since: started(&stat)? })
     }
 
-    /// Kills its group if it still runs, in the boot in which it was started. Whether it did.
+    /// Kills its group if anything of it still runs, in the boot in which it was started. Whether it did.
     #[must_use]
     pub fn kill(self) -> bool {
         // 1 and less would be a signal to everyone.
         self.id > 1
             && Self::find(self.id) == Some(self)
+            && group_lives(self.id)
             && killpg(Pid::from_raw(self.id), Signal::SIGKILL).is_ok()
     }
+}
+
+/// Whether a process of the group runs. One that has ended and that nobody asks after is still there by its name.
+fn group_lives(group: i32) -> bool {
+    let Ok(entries) = std::fs::read_dir("/proc") else { return true };
+    let stats = entries.flatten().filter_map(|entry| std::fs::read_to_string(entry.path().join("stat")).ok());
+    stats.into_iter().any(|stat| lives_in(&stat, group))
+}
+
+/// The 3rd field of `/proc/PID/stat` is its state, the 5th its group.
+fn lives_in(stat: &str, group: i32) -> bool {
+    let Some((_, rest)) = stat.rsplit_once(')') else { return false };
+    let mut fields = rest.split_ascii_whitespace();
+    let state = fields.next();
+    !matches!(state, None | Some("Z" | "X")) && fields.nth(1).and_then(|id| id.parse().ok()) == Some(group)
 }
 
 /// The 22nd field of `/proc/PID/stat`. The second may hold anything, parentheses as well.
@@ -61,6 +77,11 @@ mod tests {
         assert!(!earlier.kill());
         assert_eq!(child.try_wait().unwrap(), None);
         assert!(leader.kill());
+        while group_lives(leader.id) {
+            std::thread::yield_now();
+        }
+        assert_eq!(Leader::find(leader.id), Some(leader), "nobody has asked after it yet");
+        assert!(!leader.kill(), "there was nothing left");
         assert_eq!(child.wait().unwrap().signal(), Some(9));
         assert!(!leader.kill());
         for id in [-1, 0, 1] {

@@ -7,7 +7,7 @@ use tokio::task::JoinHandle;
 
 use super::programs::Hold;
 use super::{ExecError, Finished, Leader, Programs, Record};
-use crate::backend::Running;
+use crate::backend::{End, Running};
 use crate::config::Account;
 use crate::store::{Change, Store, StoreError};
 use crate::tree::{Invocation, SessionFacts, Tree, Visitor};
@@ -261,8 +261,9 @@ async fn watch_over(
     let exit = running.finish().await;
     let code = invocation.status(&exit);
     let Record { server_id, client_uri, .. } = &record;
-    log::info!(
-        OMADM_SERVER_ID = server_id.as_str(), OMADM_CLIENT_URI = client_uri.as_str(), OMADM_STATUS = code;
+    let level = if exit.end == End::Code(0) { log::Level::Info } else { log::Level::Warn };
+    log::log!(
+        level, OMADM_SERVER_ID = server_id.as_str(), OMADM_CLIENT_URI = client_uri.as_str(), OMADM_STATUS = code;
         "{client_uri}: {}: {code}", exit.end
     );
     (record.finished(number, code), held)

@@ -68,6 +68,8 @@ const SECRET: &str = "the demo's notification secret";
 pub(super) const BANNER: &str = "Managed by omadm-lab";
 /// How long a session may take.
 const SESSION_LIMIT: Duration = Duration::from_secs(60);
+/// How long the agent may take to end a session that has its END.
+const FAREWELL: Duration = Duration::from_secs(5);
 /// The statuses of each Package#3 of the demo's own script.
 const EXPECTED: &[&[u64]] = &[&[200, 200, 200], &[200], &[200, 200], &[200, 200], &[501, 404]];
 /// The script that is played, unless another is given.
@@ -180,6 +182,8 @@ impl Bench {
             transcript.line("\nThe session ended, and every answer was as it should be.")?;
         }
         if options.once {
+            // The agent has read END, and closed the session.
+            let _ = tokio::time::timeout(FAREWELL, self.server.idle()).await;
             return Ok(());
         }
         let secret = self.gateway.path("accounts").join(format!("{SERVER_ID}.notify"));

@@ -15,6 +15,7 @@ use rustls::RootCertStore;
 use rustls::server::WebPkiClientVerifier;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::watch;
 use tokio::task::{JoinHandle, JoinSet};
 use tokio_rustls::TlsAcceptor;
 
@@ -109,6 +110,8 @@ pub struct Server {
     secure: bool,
     tape: Tape,
     unread: Arc<AtomicUsize>,
+    /// How many connections are open.
+    open: watch::Receiver<usize>,
     accepting: JoinHandle<()>,
 }
 
@@ -125,6 +128,7 @@ impl Server {
         let listener = TcpListener::bind(options.listen).await?;
         let address = listener.local_addr()?;
         let unread = Arc::new(AtomicUsize::new(0));
+        let (counter, open) = watch::channel(0);
         let server = Arc::new(Serving {
             name: options.name,
             acceptor,
@@ -138,7 +142,8 @@ impl Server {
             secure: server.acceptor.is_some(),
             tape: options.tape,
             unread,
-            accepting: tokio::spawn(accept(listener, server)),
+            open,
+            accepting: tokio::spawn(accept(listener, server, counter)),
         })
     }
 
@@ -152,6 +157,12 @@ impl Server {
     #[must_use]
     pub fn origin(&self) -> String {
         format!("{}://{}", if self.secure { "https" } else { "http" }, self.address)
+    }
+
+    /// Waits until no connection is open: whoever had one is done.
+    pub async fn idle(&self) {
+        // An error would say that the server has ended: then nothing is open either.
+        let _ = self.open.clone().wait_for(|open| *open == 0).await;
     }
 
     /// The record of its exchanges.
@@ -185,12 +196,18 @@ struct Serving {
     unread: Arc<AtomicUsize>,
 }
 
-async fn accept(listener: TcpListener, server: Arc<Serving>) {
+async fn accept(listener: TcpListener, server: Arc<Serving>, open: watch::Sender<usize>) {
+    let open = Arc::new(open);
     let mut connections = JoinSet::new();
     let mut number = 0;
     while let Ok((stream, peer)) = listener.accept().await {
         number += 1;
-        connections.spawn(connect(Arc::clone(&server), stream, peer, number));
+        open.send_modify(|open| *open += 1);
+        let (server, open) = (Arc::clone(&server), Arc::clone(&open));
+        connections.spawn(async move {
+            connect(server, stream, peer, number).await;
+            open.send_modify(|open| *open -= 1);
+        });
         while connections.try_join_next().is_some() {}
     }
 }

@@ -303,6 +303,55 @@ fn set_needs_a_way_back() {
 }
 
 #[test]
+fn what_set_says_itself_is_not_blamed_on_get() {
+    let get = "[node.Level]\nget = { value = \"1\" }\n";
+    for own in ["select = \".a\"", "match = '(a)'", "format = \"a\""] {
+        let told = told(&format!("{get}set = {{ file = \"/a\", {own} }}\n"));
+        let [told] = told.as_slice() else { panic!("{told:#?}") };
+        let stage = own.split(' ').next().unwrap();
+        let expected = format!("8: node.Level.set: its own pipeline can't be run backwards: `{stage}`");
+        assert!(told.starts_with(&expected) && !told.contains("of `get`"), "{told}");
+    }
+}
+
+#[test]
+fn messages_name_what_is_really_wrong() {
+    for (mapping, expected) in [
+        (
+            "[node.Interfaces/Up]\nget = { value = \"1\" }\n",
+            "6: : not valid TOML: a name may hold letters, digits, `_` and `-`, or is written in quotes: \
+             [node.\"Interfaces/Up\"]",
+        ),
+        (
+            "[[node.Interfaces/<i>.get]]\nvalue = \"1\"\n",
+            "6: : not valid TOML: a name may hold letters, digits, `_` and `-`, or is written in quotes: \
+             [[node.\"Interfaces/<i>\".get]]",
+        ),
+        (
+            "[node.Reboot]\nexec = { method = \"Reboot\", run = [\"/bin/true\"] }\n",
+            "7: node.Reboot.exec.method: a D-Bus object's `method` and `run` exclude each other",
+        ),
+        (
+            "[object.o]\ndbus = \"org.x.M\"\npath = \"/o\"\ninterface = \"org.x.M\"\n\
+             [node.Reboot]\nexec = { object = \"o\", method = \"Reboot\", args = [], run = [\"/bin/true\"] }\n",
+            "11: node.Reboot.exec: expected one of these only: object, run: they exclude each other",
+        ),
+        (
+            "[node.Reboot]\nexec = { method = \"Reboot\" }\n",
+            "7: node.Reboot.exec.method: `method` needs the `object` that has it",
+        ),
+        (
+            "[node.Level]\nget = { file = \"/a\", match = '^{lease} (\\d+)' }\n",
+            "7: node.Level.get.match: `{lease}` can't be filled in here",
+        ),
+    ] {
+        let told = told(mapping);
+        assert!(told.len() == 1 && told[0].starts_with(expected), "{mapping}\n{told:#?}");
+    }
+    loaded("[node.Level]\nget = { file = \"/a\", match = '\\{lease} (\\d{1,3})' }\n");
+}
+
+#[test]
 fn braces_stand_for_what_is_there() {
     one("[node.Man]\nget = { file = \"/sys/{if}/x\" }\n", "no variable `{if}`; there are: none here");
     one("[node.Man]\nget = { file = \"/sys/{}\" }\n", "no value that `{}` could stand for");

@@ -144,6 +144,10 @@ impl Session {
                 MESSAGE_ID = id::SESSION_ENDED, OMADM_SERVER_ID = server_id, OMADM_SESSION_ID = id;
                 "{server_id}: session {id} ended well"
             ),
+            outcome if outcome.is_stopped() => log::info!(
+                OMADM_SERVER_ID = server_id, OMADM_SESSION_ID = id;
+                "{server_id}: session {id} is broken off: the agent stops"
+            ),
             Outcome::Failed { failure, .. } => log::warn!(
                 MESSAGE_ID = id::SESSION_FAILED, OMADM_SERVER_ID = server_id, OMADM_SESSION_ID = id;
                 "{server_id}: session {id} failed: {failure}"
@@ -175,6 +179,8 @@ impl Session {
                 Action::Finish(outcome) => break outcome,
                 // What the server has heard it has heard.
                 deliver @ Action::Deliver { .. } => driver.perform(deliver).await,
+                // The server has ended it: nothing is left to wait for.
+                Action::Execute { ref command, .. } if command.name == "END" => driver.perform(action).await,
                 _ if *stopping.borrow() => break STOPPED,
                 // A change that has begun is not broken off: it is made whole or not at all. What such a command does
                 // before is its own to break off.

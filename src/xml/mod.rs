@@ -11,6 +11,7 @@ mod decode;
 mod prefixes;
 mod prolog;
 mod references;
+mod unclosed;
 mod write;
 
 pub(crate) use write::{Writer, holds};
@@ -69,6 +70,14 @@ pub enum XmlProblem {
     /// Not well-formed.
     #[error("not well-formed XML: {0}")]
     Malformed(String),
+    /// An element is never closed: the place is that of its start tag.
+    #[error("not well-formed XML: <{name}> is not closed: {instead}")]
+    Unclosed {
+        /// The element.
+        name: String,
+        /// What comes instead.
+        instead: String,
+    },
 }
 
 /// Where the lines of a document start.
@@ -172,6 +181,19 @@ pub(crate) fn raw_text(element: Node<'_, '_>) -> String {
 }
 
 fn malformed(refusal: &Refusal, text: &str) -> XmlError {
+    let for_want_of_an_end = matches!(
+        refusal,
+        Refusal::UnexpectedCloseTag(..) | Refusal::UnexpectedEndOfStream | Refusal::UnclosedRootNode
+    );
+    if let Some(found) = for_want_of_an_end.then(|| unclosed::find(text)).flatten() {
+        let position = |at| decode::position(text.as_bytes(), at);
+        let instead = found.instead.map_or_else(
+            || "the document ends".to_owned(),
+            |(name, at)| format!("</{}> comes instead in line {}", excerpt(name), position(at).line),
+        );
+        let problem = XmlProblem::Unclosed { name: excerpt(found.name), instead };
+        return XmlError { at: Some(position(found.at)), problem };
+    }
     let pos = refusal.pos();
     let what = refusal.to_string().replace(&format!(" at {pos}"), "");
     let at = match refusal {
@@ -184,6 +206,12 @@ fn malformed(refusal: &Refusal, text: &str) -> XmlError {
         },
     };
     XmlError { at: Some(at), problem: XmlProblem::Malformed(what) }
+}
+
+/// A name from outside, no longer than a line can bear.
+fn excerpt(name: &str) -> String {
+    const MOST: usize = 60;
+    name.chars().take(MOST).map(|c| if c.is_control() { ' ' } else { c }).collect()
 }
 
 impl fmt::Display for XmlError {

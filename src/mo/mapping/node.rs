@@ -19,6 +19,8 @@ const VERIFY: Duration = Duration::from_secs(5);
 const MAX_CHILDREN: usize = 1024;
 /// What a change can be.
 const CHANGES: [&str; 4] = ["file", "object", "run", "store"];
+/// What only a D-Bus object has.
+const MEMBERS: [&str; 3] = ["method", "property", "args"];
 const ALERT_TYPE: &str = "urn:x-omadm:at:exec:1.0:OperationComplete";
 /// Compiled size in bytes: mapping files are written by hand.
 const REGEX_SIZE: usize = 1 << 20;
@@ -35,7 +37,19 @@ pub(super) fn read(reader: &mut Reader<'_>, objects: &BTreeSet<String>) -> NodeM
         input.extend(reader.or("input", Vec::new()));
         exec(reader, objects)
     });
-    let set = sets.pop().map(|(to, own)| Sink { pipeline: own.unwrap_or_else(|| inherited(&get, &to)), to });
+    let set = sets.pop().map(|(to, own)| {
+        let own = own.map(|own| match own.invertible() {
+            Ok(()) => own,
+            Err(why) => {
+                reader.problem(
+                    "set",
+                    format!("its own pipeline can't be run backwards: {why}; leave that out of `set`"),
+                );
+                Pipeline::default()
+            }
+        });
+        Sink { pipeline: own.unwrap_or_else(|| inherited(&get, &to)), to }
+    });
     NodeMapping {
         line: reader.located().line,
         add: reader.table("add", |reader| call(reader, &CHANGES, false, objects)).flatten(),
@@ -279,14 +293,31 @@ fn steps(written: &str) -> Option<Vec<Select>> {
 /// Which one of `kinds` the table is; none or several are a problem.
 fn kind(reader: &mut Reader<'_>, kinds: &[&'static str]) -> Option<&'static str> {
     let found: Vec<&'static str> = kinds.iter().copied().filter(|kind| reader.raw(kind).is_some()).collect();
-    match found.as_slice() {
-        [one] => Some(one),
-        [] => {
+    let members: Vec<&'static str> = MEMBERS.into_iter().filter(|key| reader.has(key)).collect();
+    let apart = !kinds.contains(&"method") && kinds.contains(&"object");
+    match (found.as_slice(), members.as_slice()) {
+        ([one], [member, ..]) if apart && *one != "object" => {
+            reader.problem(
+                member,
+                format!("a D-Bus object's `{member}` and `{one}` exclude each other: keep one of the two"),
+            );
+            reader.give_up();
+            None
+        }
+        ([], [member, ..]) if apart => {
+            reader.problem(member, format!("`{member}` needs the `object` that has it"));
+            reader.give_up();
+            None
+        }
+        ([one], _) => Some(one),
+        ([], _) => {
             reader.here(format!("expected one of: {}", kinds.join(", ")));
             None
         }
-        several => {
-            reader.here(format!("expected one of these only: {}", several.join(", ")));
+        (several, _) => {
+            let several = several.join(", ");
+            reader.here(format!("expected one of these only: {several}: they exclude each other"));
+            reader.give_up();
             None
         }
     }
@@ -380,6 +411,26 @@ fn templates(reader: &mut Reader<'_>, key: &str) -> Option<Vec<Template>> {
 /// `^` and `$` match at lines: most of what is matched are files of many lines.
 fn regex(reader: &mut Reader<'_>, key: &str, around: impl Fn(&str) -> String) -> Option<Regex> {
     let pattern: String = reader.optional(key)?;
+    if let Some(placeholder) = placeholder(&pattern) {
+        reader.problem(
+            key,
+            format!("`{placeholder}` can't be filled in here: `{key}` is a regular expression and nothing else; a brace that is meant as such is written `\\{{`"),
+        );
+        return None;
+    }
     let regex = RegexBuilder::new(&around(&pattern)).multi_line(true).size_limit(REGEX_SIZE).build();
     regex.map_err(|error| reader.problem(key, format!("not a regular expression: {error}"))).ok()
+}
+
+/// What looks like a variable in braces. A regular expression has none but after `\\p` and its like.
+fn placeholder(pattern: &str) -> Option<&str> {
+    let opens = pattern.match_indices('{').map(|(at, _)| at);
+    opens.into_iter().find_map(|at| {
+        let (before, rest) = pattern.split_at_checked(at)?;
+        let name = rest.get(1..rest.find('}')?)?;
+        let is_name = name.trim_start_matches("../").starts_with(|c: char| c.is_alphabetic());
+        let is_escape = before.ends_with('\\')
+            || ["\\p", "\\P", "\\x", "\\u", "\\U", "\\b"].iter().any(|escape| before.ends_with(escape));
+        (is_name && !is_escape).then(|| rest.get(..name.len() + 2)).flatten()
+    })
 }
