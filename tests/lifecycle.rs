@@ -301,7 +301,7 @@ async fn the_journal_of_a_whole_life_says_what_an_operator_needs() {
     // The server does not answer: the agent's end is no failure of the session.
     bench.answer([commands(json!([])).after(Duration::from_secs(3600))]);
     bench.notify().await;
-    bench.until(&agent, "Package#1", |exchanges| exchanges.len() >= 4).await;
+    bench.until(&agent, "Package#1", |exchanges| exchanges.len() >= 3).await;
     agent.signal(Signal::SIGTERM);
     agent.exit().await;
     let log = agent.log();
