@@ -5,6 +5,7 @@ mod bootstrapping;
 mod clock;
 mod doorkeeper;
 mod ending;
+mod evidence;
 mod loading;
 mod local;
 mod network;
@@ -44,6 +45,7 @@ use aftermath::Dropped;
 use bootstrapping::{Bootstrapped, Bootstrapping};
 use clock::{Clock, Wait};
 use doorkeeper::Doorkeeper;
+use evidence::Seen;
 use loading::{Loader, Scope};
 use network::Network;
 use registrations::Attempt;
@@ -108,6 +110,7 @@ struct Daemon {
     subscriptions: Subscriptions,
     triggers: Triggers,
     dropped: Dropped,
+    seen: Seen,
     /// Turns true when sessions are to end.
     stopping: watch::Sender<bool>,
     random: Box<dyn Random>,

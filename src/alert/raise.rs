@@ -1,7 +1,7 @@
 //! An event on the device becomes an alert (TS 5.3).
 
 use super::mark::UnknownMark;
-use super::{Kept, Mark, Place, keep};
+use super::{Kept, Mark, Place, keep_within};
 use crate::mo::value::excerpt;
 use crate::package::Alert;
 use crate::store::StoreError;
@@ -45,8 +45,8 @@ pub enum RaiseError {
 pub struct Raised {
     /// Who hears of it: none where nobody may.
     pub places: Vec<Place>,
-    /// How many alerts had to go for it.
-    pub dropped: usize,
+    /// How many alerts had to go for it, and of which account.
+    pub dropped: Vec<(String, usize)>,
 }
 
 /// Keeps an alert for each account that may read where it happened; for all of them where it says no place. Data
@@ -57,12 +57,13 @@ pub struct Raised {
 /// [`RaiseError`]: then nobody hears of it.
 pub async fn raise(world: &World, alert: Alert) -> Result<Raised, RaiseError> {
     let alert = checked(alert)?;
-    let mut raised = Raised { places: Vec::new(), dropped: 0 };
+    let mut raised = Raised { places: Vec::new(), dropped: Vec::new() };
     let mut changes = Vec::new();
     for place in listeners(world, &alert)? {
-        let Kept { changes: more, dropped } = keep(&world.store, &place, &alert)?;
+        let Kept { changes: more, dropped } =
+            keep_within(&world.store, &place, &alert, world.settings.alert)?;
         changes.extend(more);
-        raised.dropped += dropped;
+        raised.dropped.push((place.server_id.clone(), dropped));
         raised.places.push(place);
     }
     world.store.commit(changes).await?;

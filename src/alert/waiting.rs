@@ -1,13 +1,10 @@
 //! What waits in the store, and how much of it.
 
 use super::{Mark, Place, record};
+use crate::config::AlertBounds;
 use crate::package::Alert;
 use crate::store::{Change, Snapshot, Store, StoreError};
 
-/// The most alerts that wait for one place.
-const MOST_ALERTS: usize = 1000;
-/// The most bytes that they take.
-const MOST_BYTES: usize = 1 << 20;
 /// The most places that one server has named and not heard from yet.
 const MOST_PLACES: usize = 32;
 
@@ -45,44 +42,83 @@ pub fn is_waiting(store: &Store, place: &Place) -> Result<bool, StoreError> {
     Ok(found)
 }
 
-/// What it takes to keep an alert until it was delivered.
+/// How many alerts wait for an account, wherever they are to go.
+///
+/// # Errors
+/// The store failed.
+pub fn count(store: &Store, server_id: &str) -> Result<usize, StoreError> {
+    let snapshot = store.snapshot()?;
+    let mut count = 0;
+    for place in places_in(&snapshot)?.iter().filter(|place| place.server_id == server_id) {
+        snapshot.alerts(&place.key(), |_, _| {
+            count += 1;
+            true
+        })?;
+    }
+    Ok(count)
+}
+
+/// What it takes to keep an alert until it was delivered, within the usual bounds.
 ///
 /// # Errors
 /// The store failed.
 pub fn keep(store: &Store, place: &Place, alert: &Alert) -> Result<Kept, StoreError> {
+    keep_within(store, place, alert, AlertBounds::default())
+}
+
+/// What it takes to keep an alert until it was delivered. All that waits for an account is bounded, wherever it is to go.
+///
+/// # Errors
+/// The store failed.
+pub fn keep_within(
+    store: &Store,
+    place: &Place,
+    alert: &Alert,
+    bounds: AlertBounds,
+) -> Result<Kept, StoreError> {
     let snapshot = store.snapshot()?;
     let json = record::write(alert);
-    let key = place.key();
     let mut kept = Kept::default();
-    if place.uri.is_some() {
-        make_place(&snapshot, place, &mut kept)?;
+    let mut keys: Vec<String> = places_in(&snapshot)?
+        .into_iter()
+        .filter(|other| other.server_id == place.server_id)
+        .map(|other| other.key())
+        .collect();
+    if place.uri.is_some()
+        && let Some(gone) = make_place(&snapshot, place, &mut kept)?
+    {
+        keys.retain(|key| *key != gone);
     }
-    let mut waiting = Vec::new();
-    snapshot.alerts(&key, |number, json| {
-        waiting.push((number, json.len()));
-        true
-    })?;
-    let bytes: usize = waiting.iter().map(|(_, bytes)| bytes).sum();
-    if waiting.len() >= MOST_ALERTS || bytes + json.len() > MOST_BYTES {
-        let mut marks = Vec::new();
-        snapshot.alerts(&key, |_, json| {
-            marks.push(record::mark(json));
+    let (mut waiting, mut bytes) = (Vec::new(), json.len());
+    for (at, key) in keys.iter().enumerate() {
+        snapshot.alerts(key, |number, json| {
+            bytes += json.len();
+            waiting.push(Waiting { mark: Mark::default(), number, bytes: json.len(), at });
             true
         })?;
-        let waiting: Vec<Waiting> = waiting
-            .into_iter()
-            .zip(marks)
-            .map(|((number, bytes), mark)| Waiting { mark, number, bytes })
-            .collect();
-        let new = Waiting { mark: record::of(alert), number: u64::MAX, bytes: json.len() };
-        let Some(victims) = victims(waiting, new) else {
+    }
+    if waiting.len() >= bounds.max_queued || bytes > bounds.max_bytes {
+        let mut marks = waiting.iter_mut();
+        for key in &keys {
+            snapshot.alerts(key, |_, json| {
+                marks.next().map(|waiting| waiting.mark = record::mark(json)).is_some()
+            })?;
+        }
+        let new = Waiting { mark: record::of(alert), number: u64::MAX, bytes: json.len(), at: usize::MAX };
+        let Some(victims) = victims(waiting, new, bounds) else {
             kept.dropped += 1;
             return Ok(kept);
         };
         kept.dropped += victims.len();
-        kept.changes.push(Change::AlertsSettled(key.clone(), victims));
+        for (at, key) in keys.into_iter().enumerate() {
+            let here: Vec<u64> =
+                victims.iter().filter(|victim| victim.at == at).map(|victim| victim.number).collect();
+            if !here.is_empty() {
+                kept.changes.push(Change::AlertsSettled(key, here));
+            }
+        }
     }
-    kept.changes.push(Change::Alert(key, json));
+    kept.changes.push(Change::Alert(place.key(), json));
     Ok(kept)
 }
 
@@ -95,22 +131,24 @@ pub fn forget(store: &Store, gone: impl Fn(&str) -> bool) -> Result<Vec<Change>,
     Ok(places.map(|place| Change::AlertsForgotten(place.key())).collect())
 }
 
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 struct Waiting {
     mark: Mark,
     number: u64,
     bytes: usize,
+    /// Which of the places it waits for.
+    at: usize,
 }
 
 /// Which have to go so that the new one finds room; none where that is the new one itself.
-fn victims(mut waiting: Vec<Waiting>, new: Waiting) -> Option<Vec<u64>> {
+fn victims(mut waiting: Vec<Waiting>, new: Waiting, bounds: AlertBounds) -> Option<Vec<Waiting>> {
     waiting.push(new);
     let mut count = waiting.len();
     let mut bytes: usize = waiting.iter().map(|alert| alert.bytes).sum();
     waiting.sort_by_key(|alert| (alert.mark, alert.number));
     let mut victims = Vec::new();
     for alert in waiting {
-        if count <= MOST_ALERTS && bytes <= MOST_BYTES {
+        if count <= bounds.max_queued && bytes <= bounds.max_bytes {
             break;
         }
         if alert.number == new.number {
@@ -118,19 +156,19 @@ fn victims(mut waiting: Vec<Waiting>, new: Waiting) -> Option<Vec<u64>> {
         }
         count -= 1;
         bytes -= alert.bytes;
-        victims.push(alert.number);
+        victims.push(alert);
     }
     Some(victims)
 }
 
-/// Room for one more place among those that a server has named: the one that has waited longest goes.
-fn make_place(snapshot: &Snapshot, place: &Place, kept: &mut Kept) -> Result<(), StoreError> {
+/// Room for one more place among those that a server has named: the one that has waited longest goes, and is returned.
+fn make_place(snapshot: &Snapshot, place: &Place, kept: &mut Kept) -> Result<Option<String>, StoreError> {
     let others: Vec<Place> = places_in(snapshot)?
         .into_iter()
         .filter(|other| other.server_id == place.server_id && other.uri.is_some())
         .collect();
     if others.len() < MOST_PLACES || others.contains(place) {
-        return Ok(());
+        return Ok(None);
     }
     let mut oldest: Option<(u64, usize, String)> = None;
     for key in others.iter().map(Place::key) {
@@ -146,11 +184,10 @@ fn make_place(snapshot: &Snapshot, place: &Place, kept: &mut Kept) -> Result<(),
             oldest = Some((first, count, key));
         }
     }
-    if let Some((_, count, key)) = oldest {
-        kept.dropped += count;
-        kept.changes.push(Change::AlertsForgotten(key));
-    }
-    Ok(())
+    let Some((_, count, key)) = oldest else { return Ok(None) };
+    kept.dropped += count;
+    kept.changes.push(Change::AlertsForgotten(key.clone()));
+    Ok(Some(key))
 }
 
 #[cfg(test)]

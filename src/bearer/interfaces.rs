@@ -28,21 +28,6 @@ pub struct Interface {
 /// The interfaces that are up, running, and have an address that reaches further than the link, in the
 /// kernel's order. Loopback is not among them.
 pub async fn up() -> Vec<Interface> {
-    let names = names_up();
-    let mut interfaces = Vec::with_capacity(names.len());
-    for name in names {
-        interfaces.push(described(name).await);
-    }
-    interfaces
-}
-
-/// [`up`], for who can't wait: what their types are is read at once.
-#[must_use]
-pub fn up_now() -> Vec<Interface> {
-    names_up().into_iter().map(|name| Interface { kind: kind(Path::new(CLASS), &name), name }).collect()
-}
-
-fn names_up() -> Vec<String> {
     let mut names: Vec<String> = Vec::new();
     for entry in getifaddrs().into_iter().flatten() {
         let usable = entry.flags.contains(InterfaceFlags::IFF_UP | InterfaceFlags::IFF_RUNNING)
@@ -52,7 +37,11 @@ fn names_up() -> Vec<String> {
             names.push(entry.interface_name);
         }
     }
-    names
+    let mut interfaces = Vec::with_capacity(names.len());
+    for name in names {
+        interfaces.push(described(name).await);
+    }
+    interfaces
 }
 
 /// All addresses that reach further than the link, of interfaces that are up; loopback's too: a server may be there.

@@ -4,7 +4,7 @@
 mod interfaces;
 mod watch;
 
-pub use interfaces::{Interface, addresses, carrying, is_here, up, up_now};
+pub use interfaces::{Interface, addresses, carrying, is_here, up};
 pub use watch::Watch;
 
 use crate::notification::ConnectionType;

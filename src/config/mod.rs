@@ -31,5 +31,5 @@ pub use load::{Loaded, LoadedSettings, check, load_settings};
 pub use located::{Item, Located};
 pub use reader::{ByteSize, FilePath, FromItem, Problem, Problems, Reader};
 pub use secret::{FileRef, Secret, SecretError};
-pub use settings::{Bootstrap, Exec, Notification, Paths, Session, Settings};
+pub use settings::{AlertBounds, Bootstrap, Exec, Notification, Paths, Session, Settings};
 pub use subscriber::{Fact, Subscriber};

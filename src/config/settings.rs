@@ -16,6 +16,8 @@ pub struct Settings {
     pub session: Session,
     /// `[exec]`
     pub exec: Exec,
+    /// `[alert]`
+    pub alert: AlertBounds,
     /// `[store] quota`: the most that servers may fill the store with, in bytes of node names and values.
     pub quota: u64,
     /// `[show] browser`: argv of the browser to start for SHOW, the URI is appended; empty: SHOW answers 501.
@@ -77,6 +79,21 @@ pub struct Exec {
     pub sync_limit: Duration,
 }
 
+/// `[alert]`: how many alerts wait for an account; then the oldest of the lowest Mark go.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct AlertBounds {
+    /// So many.
+    pub max_queued: usize,
+    /// So many bytes of them.
+    pub max_bytes: usize,
+}
+
+impl Default for AlertBounds {
+    fn default() -> Self {
+        Self { max_queued: 1000, max_bytes: 1 << 20 }
+    }
+}
+
 /// `[paths]`
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Paths {
@@ -132,6 +149,7 @@ impl Default for Settings {
                 continue_origins: Vec::new(),
             },
             exec: Exec { socket: None, sync_limit: Duration::from_secs(5) },
+            alert: AlertBounds::default(),
             quota: 32 << 20,
             browser: Vec::new(),
             dbus_address: "system".to_owned(),

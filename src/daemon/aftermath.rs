@@ -1,7 +1,7 @@
 //! What is left to do when a session, a program or the agent itself has ended: results to report, sessions to hold
 //! again, and what goes with an account.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -13,6 +13,7 @@ use crate::package::Alert;
 use crate::session::{Cause, Ended, Outcome, Ticket, attempt_with};
 use crate::store::{Change, StoreError};
 use crate::tree::SessionFacts;
+use crate::uri::client::ClientUri;
 
 /// Alerts that had to go are in the journal at most this often.
 const SAY_EVERY: Duration = Duration::from_secs(3600);
@@ -20,21 +21,19 @@ const SAY_EVERY: Duration = Duration::from_secs(3600);
 /// How long a server is left alone, at least, that the agent has died of twice.
 const FATAL_AGAIN: Duration = Duration::from_secs(3600);
 
-/// Alerts that had to go for want of room.
+/// Alerts that had to go for want of room, by account.
 #[derive(Debug, Default)]
-pub(super) struct Dropped {
-    count: usize,
-    said: Option<Instant>,
-}
+pub(super) struct Dropped(BTreeMap<String, (usize, Option<Instant>)>);
 
 impl Dropped {
     /// Counts them; how many the journal should hear of now.
-    fn note(&mut self, count: usize, now: Instant) -> Option<usize> {
-        self.count += count;
-        let due = self.said.is_none_or(|said| now.saturating_duration_since(said) >= SAY_EVERY);
-        (due && self.count > 0).then(|| {
-            self.said = Some(now);
-            std::mem::take(&mut self.count)
+    fn note(&mut self, server_id: &str, count: usize, now: Instant) -> Option<usize> {
+        let (all, said) = self.0.entry(server_id.to_owned()).or_default();
+        *all += count;
+        let due = said.is_none_or(|said| now.saturating_duration_since(said) >= SAY_EVERY);
+        (due && *all > 0).then(|| {
+            *said = Some(now);
+            std::mem::take(all)
         })
     }
 }
@@ -46,7 +45,7 @@ impl Daemon {
             Ok(changes) => self.store.commit(changes).await,
             Err(error) => Err(error),
         };
-        let taken = taken.and_then(|()| self.take_up_triggers());
+        let taken = taken.and_then(|()| self.take_up_triggers(|_| true));
         let taken = match taken {
             Ok(changes) => self.store.commit(changes).await,
             Err(error) => Err(error),
@@ -74,6 +73,7 @@ impl Daemon {
 
     fn take_up_execs(&mut self) -> Result<Vec<Change>, StoreError> {
         let mut changes = Vec::new();
+        let doubt = self.doubt();
         let mut waiting: BTreeMap<String, Vec<Waiting>> = BTreeMap::new();
         for (number, json) in self.store.snapshot()?.execs()? {
             let Some(record) = Record::from_json(&json) else {
@@ -90,13 +90,29 @@ impl Daemon {
             }
             if self.world.peer(server_id).is_none() {
                 // The account of a file that can't be read now may come back.
-                if self.world.is_sound {
+                if doubt.is_none() {
+                    log::warn!(
+                        OMADM_SERVER_ID = server_id.as_str(), OMADM_CLIENT_URI = client_uri.as_str();
+                        "{client_uri}: the account {server_id} is gone: reported to nobody"
+                    );
                     changes.push(Change::ExecEnded(number));
                 }
                 continue;
             }
-            let code = match record.fate(self.programs.boot()) {
+            let fate = record.fate(self.programs.boot());
+            // So may the object.
+            if fate == Fate::Start && doubt.is_some() && !self.has_object(client_uri) {
+                continue;
+            }
+            let code = match fate {
                 Fate::Over(code) => code,
+                Fate::Start if self.world.attempts.is_fatal(&exec::attempt(number)) => {
+                    log::error!(
+                        MESSAGE_ID = id::GIVEN_UP, OMADM_CLIENT_URI = client_uri.as_str();
+                        "{client_uri}: the agent has died twice executing it: given up"
+                    );
+                    500
+                }
                 Fate::Start => match Waiting::found(number, record.clone(), &self.programs) {
                     Ok(found) => {
                         log::info!(
@@ -122,30 +138,55 @@ impl Daemon {
         for (server_id, waiting) in waiting {
             let Some(peer) = self.world.peer(&server_id) else { continue };
             let (tree, account) = (Arc::clone(&self.world.tree), Arc::clone(&peer.account));
-            let rest = (self.programs.clone(), Arc::clone(&self.store));
+            let rest = (self.programs.clone(), Arc::clone(&self.store), Arc::clone(&self.world.attempts));
             let stopping = self.stopping.subscribe();
             tokio::spawn(exec::run_all(waiting, tree, account, SessionFacts::default(), rest, stopping));
         }
         Ok(changes)
     }
 
-    fn take_up_triggers(&mut self) -> Result<Vec<Change>, StoreError> {
+    fn has_object(&self, client_uri: &str) -> bool {
+        let uri = ClientUri::parse(client_uri);
+        uri.is_ok_and(|uri| self.world.tree.object(&uri.moid).is_some())
+    }
+
+    /// Accounts are there that were not: what waits for them is taken up.
+    pub(super) async fn take_up_for(&mut self, back: &[String]) {
+        if back.is_empty() {
+            return;
+        }
+        let taken = match self.take_up_triggers(|server_id| back.iter().any(|back| back == server_id)) {
+            Ok(changes) => self.store.commit(changes).await,
+            Err(error) => Err(error),
+        };
+        if let Err(error) = taken {
+            log::error!("what waits for accounts that are back is not taken up: {error}");
+        }
+    }
+
+    fn take_up_triggers(&mut self, of: impl Fn(&str) -> bool) -> Result<Vec<Change>, StoreError> {
         let mut changes = Vec::new();
+        let doubt = self.doubt();
         for (server_id, number, json) in self.store.snapshot()?.triggers()? {
+            if !of(&server_id) {
+                continue;
+            }
             let trigger = triggers::from_json(&server_id, number, &json);
             let peer = self.world.peer(&server_id);
             let (Some(trigger), Some(peer)) = (trigger, peer) else {
-                if self.world.is_sound {
+                if doubt.is_none() {
+                    log::warn!(
+                        OMADM_SERVER_ID = server_id.as_str();
+                        "{server_id}: notification {number} is dropped: {}",
+                        if peer.is_none() { "the account is gone" } else { "its record is damaged" }
+                    );
                     changes.push(Change::TriggerDone(server_id, number));
                 }
                 continue;
             };
             // What its session has killed the agent with twice, a third one would again.
             if self.world.attempts.is_fatal(&attempt_with(&server_id)) {
-                log::error!(
-                    MESSAGE_ID = id::GIVEN_UP, OMADM_SERVER_ID = server_id.as_str();
-                    "{server_id}: notification {number} is given up: the agent has died twice in a session of it"
-                );
+                log::info!(OMADM_SERVER_ID = server_id.as_str(); "{server_id}: notification {number} is given up with it");
                 changes.push(Change::TriggerDone(server_id, number));
                 continue;
             }
@@ -179,10 +220,12 @@ impl Daemon {
     pub(super) fn report(&mut self, finished: &Finished) -> Result<Vec<Change>, StoreError> {
         let Finished { number, server_id, client_uri, .. } = finished;
         let mut changes = vec![Change::ExecEnded(*number)];
-        if self.world.peer(server_id).is_some() {
-            let kept = alert::keep(&self.store, &place_of(finished), &alert::of_exec(finished))?;
+        if self.world.peer(server_id).is_some() || self.doubt().is_some() {
+            let bounds = self.world.settings.alert;
+            let kept =
+                alert::keep_within(&self.store, &place_of(finished), &alert::of_exec(finished), bounds)?;
             changes.extend(kept.changes);
-            self.note_dropped(kept.dropped);
+            self.note_dropped(server_id, kept.dropped);
         } else {
             log::info!(OMADM_CLIENT_URI = client_uri.as_str(); "{client_uri}: the account {server_id} is gone: reported to nobody");
         }
@@ -221,16 +264,22 @@ impl Daemon {
     /// [`RaiseError`]
     pub(super) async fn raise(&mut self, alert: Alert) -> Result<(), RaiseError> {
         let raised = alert::raise(&self.world, alert).await?;
-        self.note_dropped(raised.dropped);
+        for (server_id, count) in &raised.dropped {
+            self.note_dropped(server_id, *count);
+        }
         for place in &raised.places {
             self.queue.ask(Ticket::to(place, Cause::Alert), Instant::now());
         }
         Ok(())
     }
 
-    fn note_dropped(&mut self, count: usize) {
-        if let Some(count) = self.dropped.note(count, Instant::now()) {
-            log::warn!("{count} alerts had to go: more wait for their servers than are kept");
+    fn note_dropped(&mut self, server_id: &str, count: usize) {
+        if let Some(count) = self.dropped.note(server_id, count, Instant::now()) {
+            log::warn!(
+                MESSAGE_ID = id::ALERTS_DROPPED, OMADM_SERVER_ID = server_id;
+                "{server_id}: {count} alert{} had to go: more wait for this server than are kept",
+                if count == 1 { "" } else { "s" }
+            );
         }
     }
 
@@ -239,6 +288,14 @@ impl Daemon {
         if gone.is_empty() {
             return;
         }
+        if let Some(doubt) = self.doubt() {
+            log::warn!(
+                "{}: the accounts are not there, but {doubt}: what waits for them stays",
+                gone.join(", ")
+            );
+            return;
+        }
+        self.say_forgotten(gone);
         let mut changes: Vec<Change> =
             gone.iter().flat_map(|server_id| self.triggers.forget(server_id)).collect();
         let alerts = alert::forget(&self.store, |server_id| gone.iter().any(|gone| gone == server_id));
@@ -254,12 +311,26 @@ impl Daemon {
         }
     }
 
+    fn say_forgotten(&self, gone: &[String]) {
+        for server_id in gone {
+            let alerts = alert::count(&self.store, server_id).unwrap_or_default();
+            if alerts > 0 {
+                log::warn!(
+                    OMADM_SERVER_ID = server_id.as_str();
+                    "{server_id}: the account is gone: {alerts} alert{} for it {} dropped",
+                    if alerts == 1 { "" } else { "s" }, if alerts == 1 { "is" } else { "are" }
+                );
+            }
+        }
+    }
+
     /// Alerts for accounts that were removed while the agent was not running.
     pub(super) async fn forget_unknown(&mut self) {
-        let places = if self.world.is_sound { alert::places(&self.store) } else { Ok(Vec::new()) };
-        let unknown = places.unwrap_or_default().into_iter().map(|place| place.server_id);
-        let unknown: Vec<String> = unknown.filter(|server_id| self.world.peer(server_id).is_none()).collect();
-        self.forget(&unknown).await;
+        let places = alert::places(&self.store).unwrap_or_default().into_iter().map(|place| place.server_id);
+        let unknown: BTreeSet<String> =
+            places.filter(|server_id| self.world.peer(server_id).is_none()).collect();
+        self.forget(&unknown.into_iter().collect::<Vec<_>>()).await;
+        self.remember_folders().await;
     }
 }
 
@@ -275,9 +346,10 @@ mod tests {
     fn what_had_to_go_is_said_at_once_and_then_once_an_hour() {
         let now = Instant::now();
         let mut dropped = Dropped::default();
-        assert_eq!(dropped.note(0, now), None);
-        assert_eq!(dropped.note(1, now), Some(1));
-        assert_eq!(dropped.note(2, now + SAY_EVERY / 2), None);
-        assert_eq!(dropped.note(3, now + SAY_EVERY), Some(5));
+        assert_eq!(dropped.note("a", 0, now), None);
+        assert_eq!(dropped.note("a", 1, now), Some(1));
+        assert_eq!(dropped.note("b", 1, now), Some(1), "of each account");
+        assert_eq!(dropped.note("a", 2, now + SAY_EVERY / 2), None);
+        assert_eq!(dropped.note("a", 3, now + SAY_EVERY), Some(5));
     }
 }

@@ -102,6 +102,8 @@ impl Daemon {
         let before = self.world.peers.iter().map(|peer| peer.account.server_id.clone());
         let gone: Vec<String> = before.filter(|server_id| world.peer(server_id).is_none()).collect();
         self.queue.keep(|server_id| world.peer(server_id).is_some());
+        let came = world.peers.iter().map(|peer| peer.account.server_id.clone());
+        let back: Vec<String> = came.filter(|server_id| self.world.peer(server_id).is_none()).collect();
         self.watcher.follow(&world.settings.paths);
         let before = std::mem::replace(&mut self.world, Arc::new(world));
         self.warn_of_mixed(Some(&before));
@@ -110,9 +112,12 @@ impl Daemon {
         for (ticket, at) in due {
             self.queue.ask(ticket, at);
         }
-        self.subscriptions.follow(&before, &self.world).await;
+        let certain = self.doubt().is_none();
+        self.subscriptions.follow(&before, &self.world, certain).await;
         self.resume_registrations();
         self.forget(&gone).await;
+        self.take_up_for(&back).await;
+        self.remember_folders().await;
         let status = self.status();
         self.supervisor.status(&status);
     }

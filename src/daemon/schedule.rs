@@ -59,7 +59,7 @@ fn of_account(world: &World, peer: &Peer, boot: bool, now: Instant, random: &mut
         _ if first => first_contact(&peer.account),
         true if schedule.at_boot => Cause::Boot,
         // The power went before they were delivered.
-        true if alerts() => Cause::Alert,
+        _ if alerts() => Cause::Alert,
         _ => return every(peer, now, random),
     };
     Some((ticket(peer, cause), now + jitter(schedule.jitter, random)))

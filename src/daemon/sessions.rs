@@ -1,7 +1,7 @@
 //! Sessions: from the queue to their task, and what is to be kept of one that has ended.
 
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use tokio::task::{Id, JoinError};
 
@@ -12,15 +12,18 @@ use crate::journal::id;
 use crate::session::{Again, Ended, Failure, Look, Outcome, Session, Step, Ticket};
 use crate::store::Change;
 
+/// How long the agent waits to hear which interfaces are up.
+const LONGEST_LOOK: Duration = Duration::from_secs(1);
+
 impl Daemon {
     /// Begins what is due.
     pub(super) async fn start_due(&mut self) {
         self.subscriptions.start_due(&self.world, Instant::now());
-        let mut steps = self.steps();
+        let mut steps = self.steps().await;
         // Listens first, looks then: what comes up in between is not missed.
         if self.listen_to_network() {
             self.queue.network_changed();
-            steps.extend(self.steps());
+            steps.extend(self.steps().await);
         }
         for step in steps {
             match step {
@@ -34,9 +37,15 @@ impl Daemon {
         }
     }
 
-    fn steps(&mut self) -> Vec<Step> {
+    async fn steps(&mut self) -> Vec<Step> {
+        let up = if self.queue.asks_for_bearer(Instant::now()) {
+            // What can't be said at once is taken as not up, and looked at when something changes.
+            tokio::time::timeout(LONGEST_LOOK, bearer::up()).await.unwrap_or_default()
+        } else {
+            Vec::new()
+        };
         let look = Look {
-            is_up: &|preferred| bearer::choose(preferred, &bearer::up_now()) != Choice::Wait,
+            is_up: &|preferred| bearer::choose(preferred, &up) != Choice::Wait,
             bearer_wait: self.world.settings.session.bearer_wait,
             has_alerts: &|place| alert::is_waiting(&self.store, place).unwrap_or(true),
         };

@@ -12,6 +12,7 @@ use super::aftermath::Dropped;
 use super::bootstrapping::Bootstrapping;
 use super::clock::{Clock, Wait};
 use super::doorkeeper::Doorkeeper;
+use super::evidence::Seen;
 use super::loading::Loader;
 use super::network::Network;
 use super::renewal::Loading;
@@ -90,6 +91,7 @@ impl Daemon {
             subscriptions,
             triggers: Triggers::default(),
             dropped: Dropped::default(),
+            seen: Seen::default(),
             stopping: watch::Sender::new(false),
             random,
             supervisor: Supervisor::new(Instant::now()),

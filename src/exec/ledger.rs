@@ -7,6 +7,7 @@ use tokio::task::JoinHandle;
 
 use super::programs::Hold;
 use super::{ExecError, Finished, Leader, Programs, Record};
+use crate::attempts::Attempts;
 use crate::backend::{End, Running};
 use crate::config::Account;
 use crate::store::{Change, Store, StoreError};
@@ -232,6 +233,12 @@ impl Waiting {
     }
 }
 
+/// What executing it is called among the attempts.
+#[must_use]
+pub fn attempt(number: u64) -> String {
+    format!("exec {number}")
+}
+
 /// Executes what waited for the end of a session, one after the other. What has not begun when the agent stops is
 /// left to its next start.
 pub async fn run_all(
@@ -239,13 +246,14 @@ pub async fn run_all(
     tree: Arc<Tree>,
     account: Arc<Account>,
     session: SessionFacts,
-    (programs, store): (Programs, Arc<Store>),
+    (programs, store, attempts): (Programs, Arc<Store>, Arc<Attempts>),
     stopping: watch::Receiver<bool>,
 ) {
     for waiting in waiting {
         if *stopping.borrow() {
             return;
         }
+        let _attempt = attempts.begin(&attempt(waiting.number));
         waiting.run(&tree, &account, session, &programs, &store).await;
     }
 }

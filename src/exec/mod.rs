@@ -13,7 +13,7 @@ mod programs;
 mod record;
 
 pub use leader::Leader;
-pub use ledger::{Execution, Ledger, Waiting, run_all};
+pub use ledger::{Execution, Ledger, Waiting, attempt, run_all};
 pub use programs::Programs;
 pub use record::{Fate, Record};
 

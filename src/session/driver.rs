@@ -162,7 +162,10 @@ impl Session {
 
     async fn drive(&self, random: &mut dyn Random) -> Result<Ended, Refusal> {
         let mut stopping = self.stopping.clone();
-        let binding = binding(&self.ticket).await?;
+        let binding = tokio::select! {
+            binding = binding(&self.ticket) => binding?,
+            () = stopped(&mut stopping) => return Ok(STOPPED.into()),
+        };
         let (mut driver, uri, package1) = tokio::select! {
             prepared = self.prepare(binding) => prepared?,
             () = stopped(&mut stopping) => return Ok(STOPPED.into()),
@@ -442,7 +445,7 @@ impl Driver<'_> {
         let waiting = self.execs.take_waiting();
         if !waiting.is_empty() && outcome != STOPPED {
             let (tree, account) = (Arc::clone(&world.tree), Arc::clone(&peer.account));
-            let rest = (programs.clone(), Arc::clone(&world.store));
+            let rest = (programs.clone(), Arc::clone(&world.store), Arc::clone(&world.attempts));
             tokio::spawn(exec::run_all(waiting, tree, account, self.facts, rest, self.stopping));
         }
         let alerts_left = self.alerts.are_left(&world.store).unwrap_or_default();

@@ -173,6 +173,15 @@ impl Queue {
         Some(wait)
     }
 
+    /// Whether a notification is due that prefers some connection types: then one has to know what is up.
+    #[must_use]
+    pub fn asks_for_bearer(&self, now: Instant) -> bool {
+        let mut waiting = self.lines.values().filter_map(|line| line.notified.as_ref());
+        waiting.any(|waiting| {
+            waiting.due <= now && !waiting.parked && !waiting.ticket.trigger.preferred.is_empty()
+        })
+    }
+
     /// Whether anything waits that a change of the network can help.
     #[must_use]
     pub fn wants_network(&self) -> bool {

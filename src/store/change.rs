@@ -79,6 +79,8 @@ pub enum Change {
     ExecEnded(u64),
     /// The latest time known (seconds since 1970).
     Clock(u64),
+    /// This folder of the configuration has held accounts or management objects.
+    Folder(String),
     /// A change begins whose effect on a file this record takes back, under a number of its own.
     Intent(u64, Vec<u8>),
     /// The effect of this number is there to stay, or was taken back.
@@ -114,6 +116,11 @@ pub(super) fn size(key: &[u8], record: &[u8]) -> u64 {
 /// Where `meta` has the last MIID that was assigned.
 pub(super) fn miid_key(moid: &str) -> String {
     format!("miid {moid}")
+}
+
+/// Where `meta` has that a folder has held something.
+pub(super) fn folder_key(path: &str) -> String {
+    format!("folder {path}")
 }
 
 impl Change {
@@ -219,6 +226,9 @@ impl Change {
             }
             Self::Clock(time) => {
                 set_counter(&mut transaction.open_table(META).map_err(db)?, "clock", *time)?;
+            }
+            Self::Folder(path) => {
+                set_counter(&mut transaction.open_table(META).map_err(db)?, &folder_key(path), 1)?;
             }
             Self::Intent(number, record) => {
                 let mut intents = transaction.open_table(INTENTS).map_err(db)?;

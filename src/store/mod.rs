@@ -2,7 +2,7 @@
 //!
 //! | table | key | value |
 //! |---|---|---|
-//! | `meta` | `schema`, `clock`, `used` (bytes in `nodes`), `alerts` (the next number), `miid ` MOID (the last one assigned), `subscriber`… | u64 |
+//! | `meta` | `schema`, `clock`, `used` (bytes in `nodes`), `alerts` (the next number), `miid ` MOID (the last one assigned), `folder ` path (it has held something), `subscriber`… | u64 |
 //! | `nodes` | MOID `\0` MIID (`\0` name)… | a tag byte and the value: see [`Stored`] |
 //! | `instances` | MOID `\0` MIID | who created it, as a MAID (TS 11.3): `serverid:…` |
 //! | `pins` | as `nodes` | the first definitive answer of a pinned node |

@@ -2,7 +2,7 @@
 
 use redb::{ReadOnlyTable, ReadTransaction, ReadableTable};
 
-use super::change::{alert_number, alert_queue, alert_range, miid_key};
+use super::change::{alert_number, alert_queue, alert_range, folder_key, miid_key};
 use super::{
     ALERTS, CACHE_KEY, CONTACTS, CacheKey, DEFAULTS, EXECS, INSTANCES, INTENTS, META, MOS, NODES,
     NOTIFICATIONS, NodeKey, PINS, PUSH, StoreError, Stored, TRIGGERS, counter, db, number, text,
@@ -301,6 +301,15 @@ impl Snapshot {
         let table = self.transaction.open_table(MOS).map_err(db)?;
         let Some(list) = table.get(server_id.as_bytes()).map_err(db)? else { return Ok(Vec::new()) };
         Ok(text(list.value(), "mos")?.lines().map(str::to_owned).collect())
+    }
+
+    /// Whether a folder of the configuration has ever held accounts or management objects.
+    ///
+    /// # Errors
+    /// The file can't be read.
+    pub fn has_held(&self, folder: &str) -> Result<bool, StoreError> {
+        let table = self.transaction.open_table(META).map_err(db)?;
+        Ok(counter(&table, &folder_key(folder))?.is_some())
     }
 
     /// The latest time known when it was last written (seconds since 1970).

@@ -91,9 +91,10 @@ impl Subscriptions {
         subscriptions
     }
 
-    /// Goes on in a new world. Those of an account that has been taken away end.
-    pub async fn follow(&mut self, before: &World, world: &World) {
-        let gone = |id: &&Id| before.peer(&id.server_id).is_some() && world.peer(&id.server_id).is_none();
+    /// Goes on in a new world. Those of an account that has been taken away end; `certain`: one that is not there has been.
+    pub async fn follow(&mut self, before: &World, world: &World, certain: bool) {
+        let gone =
+            |id: &&Id| certain && before.peer(&id.server_id).is_some() && world.peer(&id.server_id).is_none();
         let ended: Vec<Change> = self.known.keys().filter(gone).map(Id::end).collect();
         if let Err(error) = self.store.commit(ended).await {
             log::error!("subscriptions of a removed account stay: {error}");

@@ -47,19 +47,23 @@ fn an_alert_waits_whole_for_each_place_by_itself() {
     assert!(!is_waiting(&store, &elsewhere).unwrap() && is_waiting(&store, &Place::of("b")).unwrap());
 }
 
+const BOUNDS: AlertBounds = AlertBounds { max_queued: 1000, max_bytes: 1 << 20 };
+
+fn numbers(victims: Option<Vec<Waiting>>) -> Option<Vec<u64>> {
+    Some(victims?.iter().map(|victim| victim.number).collect())
+}
+
 #[test]
 fn in_a_full_queue_the_least_important_goes_first_and_then_the_oldest() {
     let victims = |marks: &[Mark], new: Mark| {
         let waiting = marks.iter().enumerate();
-        let mut waiting: Vec<Waiting> =
-            waiting.map(|(number, mark)| Waiting { mark: *mark, number: number as u64, bytes: 1 }).collect();
-        let fill = MOST_ALERTS - waiting.len();
-        waiting.extend((0..fill as u64).map(|number| Waiting {
-            mark: Mark::Fatal,
-            number: 100 + number,
-            bytes: 1,
-        }));
-        super::victims(waiting, Waiting { mark: new, number: u64::MAX, bytes: 1 })
+        let mut waiting: Vec<Waiting> = waiting
+            .map(|(number, mark)| Waiting { mark: *mark, number: number as u64, bytes: 1, at: 0 })
+            .collect();
+        let fill = BOUNDS.max_queued - waiting.len();
+        let filler = |number| Waiting { mark: Mark::Fatal, number: 100 + number, bytes: 1, at: 0 };
+        waiting.extend((0..fill as u64).map(filler));
+        numbers(super::victims(waiting, Waiting { mark: new, number: u64::MAX, bytes: 1, at: 0 }, BOUNDS))
     };
     use Mark::{Fatal, Harmless, Minor, Warning};
     assert_eq!(victims(&[Minor, Warning, Warning], Minor), Some(vec![1]));
@@ -69,8 +73,8 @@ fn in_a_full_queue_the_least_important_goes_first_and_then_the_oldest() {
 
 #[test]
 fn one_that_needs_much_room_takes_it_from_several_or_not_at_all() {
-    let waiting = |mark, number, bytes| Waiting { mark, number, bytes };
-    let half = MOST_BYTES / 2;
+    let waiting = |mark, number, bytes| Waiting { mark, number, bytes, at: 0 };
+    let half = BOUNDS.max_bytes / 2;
     let queue = || {
         vec![
             waiting(Mark::Minor, 0, half),
@@ -78,8 +82,34 @@ fn one_that_needs_much_room_takes_it_from_several_or_not_at_all() {
             waiting(Mark::Minor, 2, half - 10),
         ]
     };
-    assert_eq!(victims(queue(), waiting(Mark::Minor, u64::MAX, 20)), Some(vec![1, 0]));
-    assert_eq!(victims(queue(), waiting(Mark::Warning, u64::MAX, 20)), None, "nothing goes in vain");
+    let victims = |new| numbers(super::victims(queue(), new, BOUNDS));
+    assert_eq!(victims(waiting(Mark::Minor, u64::MAX, 20)), Some(vec![1, 0]));
+    assert_eq!(victims(waiting(Mark::Warning, u64::MAX, 20)), None, "nothing goes in vain");
+}
+
+#[test]
+fn all_that_waits_for_an_account_counts_wherever_it_is_to_go_and_others_do_not() {
+    let (_folder, store) = store();
+    let bounds = AlertBounds { max_queued: 3, ..BOUNDS };
+    let elsewhere = Place { uri: Some("https://elsewhere.example/".into()), ..Place::of("a") };
+    let put = |place: &Place, mark: &str| {
+        let kept = keep_within(&store, place, &alert(Some(mark), "x"), bounds).unwrap();
+        store.commit_blocking(&kept.changes).unwrap();
+        kept.dropped
+    };
+    assert_eq!(put(&Place::of("b"), "harmless") + put(&elsewhere, "minor"), 0);
+    assert_eq!(put(&elsewhere, "warning") + put(&Place::of("a"), "warning"), 0);
+    assert_eq!(put(&Place::of("a"), "warning"), 1, "the older of the two that are least important");
+    let marks = |place: &Place| -> Vec<_> {
+        waits(&store, place).into_iter().filter_map(|alert| alert.mark).collect()
+    };
+    assert_eq!(
+        (marks(&elsewhere), marks(&Place::of("a"))),
+        (vec!["minor".to_owned()], vec!["warning".to_owned(); 2])
+    );
+    assert_eq!(put(&elsewhere, "harmless"), 1, "the new one itself");
+    assert_eq!(marks(&elsewhere).len() + marks(&Place::of("a")).len(), 3);
+    assert_eq!(marks(&Place::of("b")).len(), 1);
 }
 
 #[test]
@@ -102,7 +132,7 @@ fn bytes_are_bounded_on_disk() {
         })
         .unwrap();
     assert_eq!(count + dropped, 30);
-    assert!(bytes <= MOST_BYTES && bytes > MOST_BYTES - 2 * big.len(), "{bytes}");
+    assert!(bytes <= BOUNDS.max_bytes && bytes > BOUNDS.max_bytes - 2 * big.len(), "{bytes}");
 }
 
 #[test]

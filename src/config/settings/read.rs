@@ -5,7 +5,7 @@ use std::ops::RangeInclusive;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use super::{Bootstrap, Exec, Notification, Paths, Session, Settings};
+use super::{AlertBounds, Bootstrap, Exec, Notification, Paths, Session, Settings};
 use crate::config::account::{holds_certificates, schedule};
 use crate::config::address::{self, AddressError};
 use crate::config::located::{Item, Located};
@@ -30,6 +30,7 @@ impl Settings {
         reader.table("notification", |r| settings.notification.read(r));
         reader.table("session", |r| settings.session.read(r));
         reader.table("exec", |r| settings.exec.read(r));
+        reader.table("alert", |r| settings.alert.read(r));
         reader.table("store", |r| {
             let mut quota = ByteSize(usize::try_from(settings.quota).unwrap_or(usize::MAX));
             let range = ByteSize(64 << 10)..=ByteSize(usize::MAX);
@@ -145,6 +146,19 @@ impl Exec {
             Duration::ZERO..=HOUR,
             "a duration from \"0s\" to \"1h\"",
         );
+    }
+}
+
+impl AlertBounds {
+    fn read(&mut self, reader: &mut Reader<'_>) {
+        let mut queued = u32::try_from(self.max_queued).unwrap_or(u32::MAX);
+        within(reader, "max-queued", &mut queued, 1..=100_000, "an integer from 1 to 100000");
+        self.max_queued = usize::try_from(queued).unwrap_or(usize::MAX);
+        let mut bytes = ByteSize(self.max_bytes);
+        // One alert may take as much as the least.
+        let range = ByteSize(64 << 10)..=ByteSize(64 << 20);
+        within(reader, "max-bytes", &mut bytes, range, "a size from \"64KiB\" to \"64MiB\"");
+        self.max_bytes = bytes.0;
     }
 }
 

@@ -35,6 +35,9 @@ continue-origins = []
 [exec]
 socket = ""
 sync-limit = "5s"
+[alert]
+max-queued = 1000
+max-bytes = "1MiB"
 [store]
 quota = "32MiB"
 [show]
@@ -78,6 +81,9 @@ continue-origins = ["https://a.example", "http://b.example:8080/"]
 [exec]
 socket = "exec.sock"
 sync-limit = "100ms"
+[alert]
+max-queued = 1
+max-bytes = "64KiB"
 [store]
 quota = "64KiB"
 [show]
@@ -112,6 +118,7 @@ uri = "https://bootstrap.example/[MCC]/[MNC]/[DevID]"
     let exec = Exec { socket: Some("/etc/omadm/exec.sock".into()), sync_limit: Duration::from_millis(100) };
     assert_eq!(settings.exec, exec);
     assert_eq!(settings.quota, 64 << 10);
+    assert_eq!((settings.alert.max_queued, settings.alert.max_bytes), (1, 64 << 10));
     assert_eq!(settings.browser, ["xdg-open", "--"]);
     assert_eq!(settings.dbus_address, "unix:path=/tmp/bus");
     assert_eq!(settings.subscription_poll, Duration::from_secs(1));
@@ -168,7 +175,7 @@ fn every_section_refuses_what_is_no_table_and_unknown_keys() {
     assert_eq!(
         problems,
         [
-            "/etc/omadm/omadmd.toml:1: sesion: unknown key; expected one of: bootstrap, dbus, exec, notification, \
+            "/etc/omadm/omadmd.toml:1: sesion: unknown key; expected one of: alert, bootstrap, dbus, exec, notification, \
           paths, session, show, store, subscriber, subscription"
         ]
     );
@@ -195,6 +202,10 @@ fn values_out_of_bounds_are_refused() {
         ("session", "continue-origins = [\"https://a.example/path\"]"),
         ("session", "continue-origins = [\"http://a.example\"]"),
         ("exec", "sync-limit = \"2h\""),
+        ("alert", "max-queued = 0"),
+        ("alert", "max-queued = 100001"),
+        ("alert", "max-bytes = \"63KiB\""),
+        ("alert", "max-bytes = \"65MiB\""),
         ("store", "quota = \"63KiB\""),
         ("show", "browser = [\"\"]"),
         ("show", "browser = [\"x\", \"\\u0000\"]"),
