@@ -292,3 +292,46 @@ async fn what_a_bound_of_the_device_refuses_is_said() {
     }
     agent.stop().await;
 }
+
+/// TS 6.3.1: ZeroOrN and OneOrN, to the node.
+#[tokio::test]
+async fn of_n_nodes_there_are_n_and_no_more() {
+    const LISTS: &str = "urn:x-omadm:mo:lists:1.0";
+    let bench = Bench::new().await;
+    let list = |name: &str, occurrence: &str| {
+        let leaf = ddf::node("", "chr", "Add Delete Get Replace", "ZeroOrMore", "");
+        let leaf = leaf.replace("<ZeroOrMore/>", &format!("<{occurrence}>2</{occurrence}>"));
+        ddf::node(name, "node", "Get Replace", "One", &leaf)
+    };
+    let root = ddf::node("Lists", "node", "Get", "One", &(list("Zero", "ZeroOrN") + &list("One", "OneOrN")));
+    let mapping = "instances = [{ miid = \"1\", data = \"lists.json\" }]\n";
+    ddf::put(&bench.gateway, LISTS, "Lists", &root, mapping);
+    bench.gateway.put_mo("lists", "lists.json", r#"{"Zero": {"a": "v"}, "One": {"a": "v"}}"#).unwrap();
+    bench.repository.put("/v", "text/plain", "v");
+    for (path, list) in
+        [("/two", json!({"a": "v", "b": "v"})), ("/three", json!({"a": "v", "b": "v", "c": "v"}))]
+    {
+        bench.repository.put(path, "application/dmmo+json", json!({ "MOData": list }).to_string());
+    }
+    bench.repository.put("/none", "application/dmmo+json", json!({"MOData": {}}).to_string());
+    let agent = bench.start().await;
+    let mut number = 0;
+    for (list, none) in [("Zero", 200), ("One", 500)] {
+        number += 1;
+        let to = |path: &str| format!("{}{path}", bench.repository_server.origin());
+        let node = |name: &str| format!("{LISTS}//{list}{name}");
+        let commands = json!([
+            ["HGET", to("/v"), node("/b")],
+            ["HGET", to("/v"), node("/c")],
+            ["HGET", to("/three"), node("")],
+            ["HGET", to("/two"), node("")],
+            ["GET", node("")],
+            ["DELETE", node("/b")],
+            ["HGET", to("/none"), node("")],
+        ]);
+        let statuses = session(&bench, &agent, number, commands.as_array().unwrap().clone()).await;
+        assert_eq!(statuses, [200, 500, 500, 200, 200, 200, none], "{list}");
+        assert_eq!(shown(&bench, 5)["MOData"][list], json!({"a": "v", "b": "v"}));
+    }
+    agent.stop().await;
+}

@@ -247,6 +247,33 @@ async fn a_repository_may_redirect_so_far() {
     agent.stop().await;
 }
 
+/// HGET follows each kind of redirect, HPUT and HPOST those that keep the method and the body.
+#[tokio::test]
+async fn what_is_sent_follows_the_redirects_that_keep_it() {
+    let bench = Bench::new().await;
+    let options = Options::new("hops", bench.authority.server().unwrap(), &bench.tape);
+    let hops = Server::start(options, |request| match request.path.trim_start_matches('/').parse() {
+        Ok(status) => Reply::status(status).header("location", "/there"),
+        Err(_) => Reply::ok("text/plain", "arrived"),
+    })
+    .await
+    .unwrap();
+    bench.list_origin(&hops.origin());
+    let kinds = [301, 302, 303, 307, 308];
+    let all = ["HGET", "HPUT", "HPOST"].into_iter().flat_map(|command| {
+        kinds.map(|status| json!([command, format!("{}/{status}", hops.origin()), format!("{BENCH}//Name")]))
+    });
+    bench.play(json!([all.collect::<Vec<_>>()]));
+    let agent = bench.start().await;
+    bench.session(&agent, 1).await;
+    let sent = [500, 500, 500, 200, 200];
+    assert_eq!(bench.statuses(), [[[200; 5], sent, sent].concat()]);
+    let arrived = bench.tape.requests("hops").into_iter().filter(|request| request.path == "/there");
+    let methods: Vec<_> = arrived.map(|request| request.method).collect();
+    assert_eq!(methods, ["GET", "GET", "GET", "GET", "GET", "PUT", "PUT", "POST", "POST"]);
+    agent.stop().await;
+}
+
 #[tokio::test]
 async fn a_package_of_nothing_but_bad_commands_does_not_flood_the_journal() {
     let bench = Bench::new().await;

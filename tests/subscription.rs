@@ -577,6 +577,25 @@ async fn rights_are_those_of_the_moment() {
     files::put(&account, original, files::PLAIN).unwrap();
     rig.arrives(&agent, &json!("two")).await;
     assert_eq!(rig.values(), ["two"]);
+
+    // Listed still, and not to be read.
+    let original = std::fs::read_to_string(&account).unwrap();
+    let unread = format!("permissions = [{{ moid = \"{WATCHED}\", rights = 6 }}, \"{BENCH}\"]\n{original}");
+    files::put(&account, unread, files::PLAIN).unwrap();
+    let reads = |agent: &Agent| agent.log().matches("configuration read again").count();
+    let third = async {
+        while reads(&agent) < 3 {
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    };
+    tokio::time::timeout(LIMIT, third).await.unwrap();
+    rig.put("hidden");
+    let silent = |line: &str| line.contains("subscription to") && line.contains("lacks the right");
+    agent.logged("about the right", silent).await;
+    rig.put("three");
+    files::put(&account, original, files::PLAIN).unwrap();
+    rig.arrives(&agent, &json!("three")).await;
+    assert_eq!(rig.values(), ["two", "three"]);
     agent.stop().await;
 }
 
