@@ -94,11 +94,11 @@ fn file_threads(agent: &Agent) -> usize {
     names.filter(|name| name.trim() == "files").count()
 }
 
-/// SIGTERM ends it, whatever hangs.
+/// SIGTERM ends it within 5 s, whatever hangs; and a machine that is busy has a little more.
 async fn stop(agent: Agent) {
     let begun = Instant::now();
     agent.stop().await;
-    assert!(begun.elapsed() < Duration::from_secs(10), "{:?}", begun.elapsed());
+    assert!(begun.elapsed() < Duration::from_secs(6), "{:?}", begun.elapsed());
 }
 
 /// So many leaves, in as many file systems that hang.
