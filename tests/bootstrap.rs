@@ -315,7 +315,7 @@ async fn a_broken_answer_is_refused_whole_and_the_journal_says_why() {
         (Reply::status(404), "the server answered with HTTP status 404"),
         (
             Reply::status(302).header("location", "http://127.0.0.1/"),
-            "redirect can't be followed: to another scheme",
+            "redirect can't be followed: from https to http",
         ),
         (
             Reply::ok(JSON, object(boot.dmacc("afar")).to_string()).broken_off(),

@@ -59,6 +59,45 @@ async fn a_connection_closed_before_the_request_was_read_costs_a_connection_and_
     agent.stop().await;
 }
 
+/// The server's idle timeout and a package cross each other: that is no failure, and costs no try.
+#[tokio::test]
+async fn a_kept_connection_that_has_just_closed_costs_no_retry() {
+    let setup = Setup { config: "[session]\nretries = 0\n".to_owned(), ..Setup::default() };
+    let bench = Bench::with(setup).await;
+    bench.answer([commands(exec()), Reply::closed(), commands(exec())]);
+    let agent = bench.start().await;
+    bench.session(&agent, 1).await;
+    let requests = bench.tape.requests("dm");
+    let connections: Vec<_> = requests.iter().map(|request| request.connection).collect();
+    assert_eq!(connections, [1, 1, 2, 2]);
+    assert_eq!(requests[1].body, requests[2].body, "the same package again");
+    assert_eq!(bench.counted(), 2, "one for each Package#2 that arrived");
+    agent.stop().await;
+}
+
+#[tokio::test]
+async fn what_comes_with_a_refusal_is_not_judged() {
+    let setup = Setup { config: "[session]\nmax-package = \"4KiB\"\n".to_owned(), ..Setup::default() };
+    let bench = Bench::with(setup).await;
+    let page = "x".repeat(100_000);
+    let busy = |status: u16| Reply { body: page.clone().into(), ..Reply::status(status) };
+    bench.answer([
+        busy(503).header("retry-after", "1"),
+        busy(503).header("content-encoding", "br"),
+        Reply { body: "not gzip".into(), ..Reply::status(502).header("content-encoding", "gzip") },
+        busy(408).header("retry-after", "1").trickled(1, Duration::from_secs(1)),
+        commands(exec()),
+    ]);
+    let agent = bench.start().await;
+    bench.session(&agent, 1).await;
+    let requests = bench.tape.requests("dm");
+    let waited = |from: usize| requests[from + 1].at.duration_since(requests[from].at).unwrap();
+    assert!(waited(0) >= Duration::from_secs(1), "{:?}", waited(0));
+    assert!(waited(3) >= Duration::from_secs(1), "{:?}", waited(3));
+    assert_eq!(bench.statuses(), [vec![200, 200]]);
+    agent.stop().await;
+}
+
 #[tokio::test]
 async fn retry_after_is_honoured_and_the_package_is_the_same() {
     let bench = Bench::new().await;

@@ -363,6 +363,10 @@ async fn redirects_may_be_relative_and_never_lead_where_the_agent_would_not_go()
             "/a/local" => location(301, "https://localhost:9/"),
             "/a/plain" => location(301, "http://repository.example/"),
             "/a/nowhere" => Reply::status(302),
+            "/a/ftp" => location(302, "ftp://repository.example/"),
+            "/a/nothing" => Reply::status(204),
+            "/a/later" => Reply::status(408),
+            "/a/refused" => Reply::status(410),
             "/a/see" => location(303, "/b/c"),
             "/a/moved" => location(308, "/b/c"),
             "/b/c" => Reply::ok("text/plain", "arrived"),
@@ -381,10 +385,21 @@ async fn redirects_may_be_relative_and_never_lead_where_the_agent_would_not_go()
         ["HPUT", at("see"), node("Fixed")],
         ["HPUT", at("relative"), node("Fixed")],
         ["HPOST", at("moved"), node("Fixed")],
+        ["HGET", at("ftp"), node("Name")],
+        ["HGET", at("nothing"), node("Name")],
+        ["HGET", at("later"), node("Name")],
+        ["HGET", at("refused"), node("Name")],
+        ["GET", node("Name")],
     ]]));
     let agent = bench.start().await;
     bench.session(&agent, 1).await;
-    assert_eq!(bench.statuses(), [vec![200, 200, 403, 500, 500, 200, 500, 500, 200]]);
+    assert_eq!(
+        bench.statuses(),
+        [vec![200, 200, 403, 500, 500, 200, 500, 500, 200, 500, 500, 503, 500, 200]],
+        "{}",
+        agent.log()
+    );
+    assert_eq!(bench.packages()[1].part(14).unwrap().body, b"arrived");
     let bodies = bodies.lock().unwrap().clone();
     let puts: Vec<_> = bodies.iter().filter(|(method, ..)| method == "PUT").collect();
     assert_eq!(

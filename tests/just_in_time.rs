@@ -23,8 +23,10 @@ async fn bench(config: &str) -> Bench {
     let root = ddf::node("MMS", "node", "Get Replace", "One", &relay);
     ddf::put(&bench.gateway, MMS, "MMS", &root, "dynamic = true");
     bench.play(json!([[["DEFAULT", "{repository}/mms/[MCC]", MMS]]]));
-    let agent = bench.start().await;
+    let mut agent = bench.start().await;
     bench.session(&agent, 1).await;
+    // What the agent has not read yet it would ask for again.
+    agent.logged("that the session ended well", |line| line.contains("ended well")).await;
     agent.stop().await;
     bench
 }

@@ -132,13 +132,21 @@ async fn a_password_is_shown_to_the_accounts_origins_only() {
 #[tokio::test]
 async fn plain_http_is_403_unless_it_is_allowed() {
     network::of_its_own("plain_http_is_403_unless_it_is_allowed", async {
-        for (allowed, expected) in [(false, [403, 403, 403, 500]), (true, [200, 200, 200, 500])] {
+        for (allowed, expected) in [(false, [403, 403, 403, 500, 403]), (true, [200, 200, 200, 500, 200])] {
             let bench = bench(|_, _| {}, |options, _| options).await;
             let config = format!("[session]\nallow-http = {allowed}\n");
             bench.gateway.configure(bench.udp, &config).unwrap();
             let listen = std::net::SocketAddr::new(FOREIGN.parse().unwrap(), 0);
             let options = Options { listen, ..Options::plain("plain", &bench.tape) };
-            let plain = start(options, |_| Reply::ok("text/plain", "text")).await;
+            let own = at(OWN, "up", &bench.authority, &bench.tape);
+            let own = start(own, |_| Reply::ok("text/plain", "from above")).await;
+            bench.list_origin(&own.origin());
+            let above = format!("{}/x", own.origin());
+            let plain = start(options, move |request| match request.path.as_str() {
+                "/up" => Reply::status(302).header("location", &above),
+                _ => Reply::ok("text/plain", "text"),
+            })
+            .await;
             let there = format!("{}/x", plain.origin());
             let location = there.clone();
             let away = at(OWN, "own", &bench.authority, &bench.tape);
@@ -149,11 +157,13 @@ async fn plain_http_is_403_unless_it_is_allowed() {
                 ["HPUT", there, format!("{BENCH}//Fixed")],
                 ["HPOST", there, format!("{BENCH}//Fixed")],
                 ["HGET", format!("{}/away", away.origin()), name()],
+                ["HGET", format!("{}/up", plain.origin()), name()],
             ]]));
             let agent = bench.start().await;
             bench.session(&agent, 1).await;
             assert_eq!(bench.statuses(), [expected], "no redirect leads from https to http: {}", agent.log());
-            assert_eq!(bench.tape.requests("plain").len(), if allowed { 3 } else { 0 });
+            assert_eq!(bench.tape.requests("plain").len(), if allowed { 4 } else { 0 });
+            assert_eq!(bench.tape.requests("up").len(), usize::from(allowed), "from http to https it does");
             agent.stop().await;
         }
     })

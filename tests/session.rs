@@ -252,16 +252,21 @@ async fn what_is_no_package_ends_the_session_and_runs_nothing() {
 }
 
 #[tokio::test]
-async fn an_empty_answer_ends_the_session_well() {
+async fn no_content_ends_the_session_well_and_an_empty_200_is_no_answer() {
     let bench = Bench::new().await;
     bench.answer([Reply::status(204)]);
-    bench.answer([Reply::status(200)]);
-    let agent = bench.start().await;
-    for number in 1..=3 {
-        bench.notify().await;
-        bench.until(&agent, "the next Package#1", |exchanges| exchanges.len() >= number).await;
-    }
-    bench.ended(&agent, 1).await;
+    bench.answer([Reply::status(200).header("retry-after", "1"), Reply::status(204)]);
+    let mut agent = bench.start().await;
+    bench.notify().await;
+    bench.until(&agent, "Package#1", |exchanges| exchanges.len() == 1).await;
+    agent.logged("that the session ended well", |line| line.contains("ended well")).await;
+    bench.notify().await;
+    bench.until(&agent, "the next Package#1, twice", |exchanges| exchanges.len() == 3).await;
+    let requests = bench.tape.requests("dm");
+    assert_eq!(requests[1].body, requests[2].body, "the same package, once more");
+    let waited = requests[2].at.duration_since(requests[1].at).unwrap();
+    assert!(waited >= std::time::Duration::from_secs(1), "{waited:?}");
+    bench.session(&agent, 1).await;
     assert!(bench.packages().iter().all(|package| package.initiation));
     agent.stop().await;
 }

@@ -4,13 +4,13 @@ use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use hyper::body::Bytes;
-use hyper::header::{ACCEPT as ACCEPT_HEADER, CONTENT_TYPE, HeaderValue, LOCATION};
+use hyper::header::{ACCEPT as ACCEPT_HEADER, CONTENT_TYPE, HeaderValue};
 use hyper::{Method, Uri};
 
 use super::dmacc::Account;
 use super::message::{self, ACCEPT, Message, MessageError, Objects, Step};
 use super::{Terms, subscriber};
-use crate::command::resolve_location;
+use crate::command::redirected;
 use crate::config::{self, Auth, Fact, Schedule, TlsFiles};
 use crate::package::Profile;
 use crate::session::{Parameters, fact};
@@ -197,7 +197,7 @@ impl Asking<'_> {
         Ok(())
     }
 
-    /// GETs a document; redirects stay with https.
+    /// GETs a document; redirects never lead from https to http.
     async fn get(&mut self, uri: Uri, accept: &'static str) -> Result<(String, Bytes), BootstrapError> {
         let mut request = Request { peer: Peer::Server, ..Request::new(Method::GET, uri) };
         request.headers.push((ACCEPT_HEADER, HeaderValue::from_static(accept)));
@@ -213,12 +213,7 @@ impl Asking<'_> {
                     return Err(BootstrapError::Status { status, retry_after });
                 }
             }
-            let location = text(LOCATION).ok_or(BootstrapError::Redirect("no Location"))?;
-            let next = resolve_location(&request.uri, location);
-            let next = next.ok_or(BootstrapError::Redirect("Location is not a URI"))?;
-            if next.scheme() != request.uri.scheme() {
-                return Err(BootstrapError::Redirect("to another scheme"));
-            }
+            let next = redirected(&request.uri, &response.headers).map_err(BootstrapError::Redirect)?;
             request.uri = next;
         }
         Err(BootstrapError::Redirect("too many"))

@@ -20,7 +20,7 @@ mod unsub;
 
 pub use report::Report;
 pub(crate) use repository::Upload;
-pub(crate) use repository::resolve as resolve_location;
+pub(crate) use repository::redirected;
 pub use status::CommandError;
 
 use std::sync::Arc;

@@ -4,14 +4,16 @@ use std::sync::Arc;
 
 use hyper::body::Bytes;
 use hyper::header::{ACCEPT, CONTENT_TYPE, HeaderName, HeaderValue, LOCATION};
-use hyper::{Method, Uri};
+use hyper::{HeaderMap, Method, Uri};
 
-use super::{CommandError, Context, media};
+use super::{CommandError, Context, media, unless_stopped};
 use crate::lane::{DOCUMENTS, Stuck};
 use crate::mo::tnds::{self, TndsError};
 use crate::package::{Profile, is_media_type};
 use crate::session::Parameters;
-use crate::transport::{Connection, Peer, Pieces, ProduceError, Produced, Request, Response, Standing};
+use crate::transport::{
+    Connection, Origin, Peer, Pieces, ProduceError, Produced, Request, Response, Standing,
+};
 use crate::tree::{Batch, Document, NodeRef, Tree, TreeError};
 use crate::uri::server::Template;
 
@@ -77,7 +79,8 @@ pub(super) async fn fetch(
     request.headers.push((ACCEPT, accept));
     request.max_body = MOST_RETRIEVED;
     let response = follow(request, &[301, 302, 303, 307, 308], context.connection).await?;
-    if !(200..300).contains(&response.status) {
+    // What has no document is no document, and a part of one neither.
+    if !(200..300).contains(&response.status) || matches!(response.status, 204..=206) {
         return Err(CommandError::Repository(response.status));
     }
     let content_type =
@@ -85,7 +88,8 @@ pub(super) async fn fetch(
     Ok(Fetched { content_type: content_type.to_owned(), body: response.body })
 }
 
-/// PUTs or POSTs serialised MOs. A repository that takes another type than the server said gets that, once.
+/// PUTs or POSTs serialised MOs. A repository that takes another type than the server said gets that, once. Once the agent
+/// is about to end it is broken off.
 pub(super) async fn deliver(
     method: Method,
     uri: Uri,
@@ -101,7 +105,8 @@ pub(super) async fn deliver(
         parameters: context.parameters,
         profile: context.visitor.account.profile,
     };
-    match upload.send_as(content_type, context.connection).await?.status {
+    let stopping = context.stopping.clone();
+    match unless_stopped(&stopping, upload.send_as(content_type, context.connection)).await?.status {
         200..300 => Ok(()),
         status => Err(CommandError::Repository(status)),
     }
@@ -225,12 +230,7 @@ async fn follow(
         if !statuses.contains(&response.status) {
             return Ok(response);
         }
-        let location = response.headers.get(LOCATION).and_then(|value| value.to_str().ok());
-        let location = location.ok_or(CommandError::Redirect("no Location"))?;
-        let next = resolve(&request.uri, location).ok_or(CommandError::Redirect("Location is not a URI"))?;
-        if next.scheme() != request.uri.scheme() {
-            return Err(CommandError::Redirect("to another scheme"));
-        }
+        let next = redirected(&request.uri, &response.headers).map_err(CommandError::Redirect)?;
         if !is_own(&next, connection) {
             request.headers.retain(|(name, _)| *name != DEV_ID);
         }
@@ -239,8 +239,20 @@ async fn follow(
     Err(CommandError::Redirect("too many"))
 }
 
+/// Where a redirect leads. Never from https to http; whether http is allowed at all, the transport knows.
+pub(crate) fn redirected(from: &Uri, headers: &HeaderMap) -> Result<Uri, &'static str> {
+    let location = headers.get(LOCATION).ok_or("no Location")?;
+    let next = location.to_str().ok().and_then(|location| resolve(from, location));
+    let next = next.ok_or("Location is not a URI")?;
+    match (Origin::of(from), Origin::of(&next)) {
+        (_, Err(_)) => Err("Location is no http(s) URI"),
+        (Ok(from), Ok(next)) if from.secure && !next.secure => Err("from https to http"),
+        _ => Ok(next),
+    }
+}
+
 /// A Location, which may be relative, as an absolute URI.
-pub(crate) fn resolve(base: &Uri, location: &str) -> Option<Uri> {
+fn resolve(base: &Uri, location: &str) -> Option<Uri> {
     let location = location.split('#').next().unwrap_or(location);
     if let Ok(absolute) = location.parse::<Uri>()
         && absolute.scheme().is_some()

@@ -228,6 +228,7 @@ mod tests {
             (CommandError::MediaType("text/html".into()), 415),
             (accepted(Profile::Draft), 500),
             (accepted(Profile::Approved), 406),
+            (CommandError::Repository(204), 500),
             (CommandError::Repository(404), 500),
             (CommandError::Repository(408), 503),
             (CommandError::Repository(429), 503),

@@ -356,22 +356,34 @@ impl Driver<'_> {
         request.body = Bytes::from_owner(Shared(package));
         request.max_body = self.session.world.settings.session.max_package;
         request.idle = PATIENCE;
+        // It is the same package again: no server has two answers to it, and no command comes of it twice.
+        request.repeatable = true;
         // Whoever is told of an EXEC's end, and is not the account's, has nothing to command.
         let deaf = self.session.ticket.at.is_some()
             && self.connection.admit(&request.uri).is_ok_and(|standing| standing == Standing::Foreign);
         match self.connection.send(&request).await {
             Ok(response) => {
                 self.facts = facts(&self.connection, &self.parameters).await;
-                match response.status {
-                    status @ (408 | 429 | 500..=599) => self.not_answered(&format!("HTTP status {status}")),
-                    _ => self.is_answered(),
+                // Nobody listens to what a deaf one is told. To everybody else an empty 200 is no answer.
+                let status = match response.status {
+                    200..300 if deaf => 204,
+                    status => status,
+                };
+                let is_answer = match status {
+                    408 | 429 | 500..=599 => false,
+                    200..300 => status == 204 || !response.body.is_empty(),
+                    _ => true,
+                };
+                match is_answer {
+                    true => self.is_answered(),
+                    false => self.not_answered(&format!("HTTP status {status}")),
                 }
-                if (200..300).contains(&response.status) {
+                if is_answer && (200..300).contains(&status) {
                     self.server_time = server_time(&response.headers).or(self.server_time);
                     self.remember_mos().await;
                 }
                 Event::Answered(Answer {
-                    status: response.status,
+                    status,
                     content_type: response
                         .headers
                         .get(CONTENT_TYPE)

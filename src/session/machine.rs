@@ -306,18 +306,17 @@ impl Machine {
     fn answered(&mut self, answer: &Answer, random: u32) -> Action {
         match answer.status {
             204 => self.delivered(None),
-            200..=299 if answer.body.is_empty() => self.delivered(None),
+            // Whoever has no commands says 204. This may be a proxy's, or of a server that is half up.
+            status @ 200..=299 if answer.body.is_empty() => {
+                self.unavailable(status, format!("HTTP status {status} without a body"), answer, random)
+            }
             // What can't be read need not come from the server: it may have heard nothing.
             200..=299 => match package::decode(answer.content_type.as_deref(), &answer.body) {
                 Ok(package2) => self.delivered(Some(package2)),
                 Err(error) => fail(Failure::Package(error.to_string()), Again::No),
             },
-            // The approved enabler has the schedule try later instead.
-            status @ 500..=599 if self.profile == Profile::Approved => {
-                fail(Failure::Http(status), answer.retry_after.map_or(Again::Later, Again::After))
-            }
-            status @ (429 | 500..=599) => {
-                self.retry(format!("HTTP status {status}"), answer.retry_after, random)
+            status @ (408 | 429 | 500..=599) => {
+                self.unavailable(status, format!("HTTP status {status}"), answer, random)
             }
             400 | 413 if self.has_alerts() => self.with_fewer_alerts(),
             status => fail(Failure::Http(status), Again::No),
@@ -343,6 +342,16 @@ impl Machine {
         });
         self.attempt = 0;
         self.resend()
+    }
+
+    /// The server has nothing to say for now. The approved enabler has the schedule try later.
+    fn unavailable(&mut self, status: u16, why: String, answer: &Answer, random: u32) -> Action {
+        match self.profile {
+            Profile::Draft => self.retry(why, answer.retry_after, random),
+            Profile::Approved => {
+                fail(Failure::Http(status), answer.retry_after.map_or(Again::Later, Again::After))
+            }
+        }
     }
 
     fn delivered(&mut self, package2: Option<Package2>) -> Action {

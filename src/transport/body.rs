@@ -2,7 +2,7 @@
 
 use std::io::{self, Write};
 
-use flate2::write::MultiGzDecoder;
+use flate2::write::GzDecoder;
 use http_body_util::BodyExt;
 use hyper::HeaderMap;
 use hyper::body::{Body, Bytes, Incoming};
@@ -34,6 +34,9 @@ impl Encoding {
     }
 }
 
+/// Members of a gzip body (RFC 1952 2.2). One is usual; each costs the same work again, however little is in it.
+const MOST_MEMBERS: usize = 100;
+
 /// Reads a body to its end. More than `limit` bytes once decoded is an error, at once.
 pub(super) async fn collect(mut body: Incoming, encoding: Encoding, limit: usize) -> Result<Bytes, Failure> {
     if encoding == Encoding::Identity && body.size_hint().lower() > limit as u64 {
@@ -45,14 +48,75 @@ pub(super) async fn collect(mut body: Incoming, encoding: Encoding, limit: usize
         if let Some(data) = frame.data_ref() {
             decoder.push(data)?;
         }
+        // Others have work to do as well, however fast it comes.
+        tokio::task::yield_now().await;
     }
     decoder.finish()
+}
+
+/// Whether a body has come to its end, unread, with no more than `limit` bytes.
+pub(super) async fn skip(mut body: Incoming, limit: usize) -> bool {
+    let mut left = limit;
+    while body.size_hint().lower() <= left as u64 {
+        match body.frame().await {
+            None => return true,
+            Some(Err(_)) => return false,
+            Some(Ok(frame)) => match left.checked_sub(frame.data_ref().map_or(0, Bytes::len)) {
+                None => return false,
+                Some(less) => left = less,
+            },
+        }
+    }
+    false
 }
 
 /// A body so far. Holds no more than `limit` bytes and zlib's window.
 enum Decoder {
     Identity(Bounded),
-    Gzip { gzip: Box<MultiGzDecoder<Bounded>>, empty: bool },
+    Gzip(Box<Gzip>),
+}
+
+/// A gzip body so far: bounded in what comes in as well, for much of it may come to nothing.
+struct Gzip {
+    member: GzDecoder<Bounded>,
+    members: usize,
+    /// Encoded bytes.
+    taken: usize,
+}
+
+impl Gzip {
+    fn push(&mut self, mut data: &[u8]) -> Result<(), Failure> {
+        self.taken = self.taken.saturating_add(data.len());
+        let limit = self.member.get_ref().limit;
+        // What can't be packed grows by a thousandth.
+        if self.taken > limit.saturating_add(limit / 8).saturating_add(1 << 16) {
+            return Err(Failure::TooLarge(limit));
+        }
+        while !data.is_empty() {
+            match self.member.write(data) {
+                Ok(0) => self.next()?,
+                Ok(taken) => data = data.get(taken..).unwrap_or_default(),
+                Err(error) => return Err(self.member.get_ref().explain(&error)),
+            }
+        }
+        Ok(())
+    }
+
+    /// A member has ended, and something follows.
+    fn next(&mut self) -> Result<(), Failure> {
+        self.end()?;
+        self.members += 1;
+        if self.members == MOST_MEMBERS {
+            return Err(Failure::Encoding("gzip of more than a hundred members".to_owned()));
+        }
+        let sink = std::mem::take(self.member.get_mut());
+        self.member = GzDecoder::new(sink);
+        Ok(())
+    }
+
+    fn end(&mut self) -> Result<(), Failure> {
+        self.member.try_finish().map_err(|error| self.member.get_ref().explain(&error))
+    }
 }
 
 impl Decoder {
@@ -60,33 +124,33 @@ impl Decoder {
         let sink = Bounded { bytes: Vec::new(), limit, over: false };
         match encoding {
             Encoding::Identity => Self::Identity(sink),
-            Encoding::Gzip => Self::Gzip { gzip: Box::new(MultiGzDecoder::new(sink)), empty: true },
+            Encoding::Gzip => {
+                Self::Gzip(Box::new(Gzip { member: GzDecoder::new(sink), members: 0, taken: 0 }))
+            }
         }
     }
 
     fn push(&mut self, data: &[u8]) -> Result<(), Failure> {
         match self {
             Self::Identity(sink) => sink.write_all(data).map_err(|error| sink.explain(&error)),
-            Self::Gzip { gzip, empty } => {
-                *empty &= data.is_empty();
-                gzip.write_all(data).map_err(|error| gzip.get_ref().explain(&error))
-            }
+            Self::Gzip(gzip) => gzip.push(data),
         }
     }
 
     fn finish(self) -> Result<Bytes, Failure> {
         match self {
             // A 204, or an empty body that says it is gzip'd.
-            Self::Gzip { empty: true, .. } => Ok(Bytes::new()),
-            Self::Gzip { mut gzip, .. } => {
-                gzip.try_finish().map_err(|error| gzip.get_ref().explain(&error))?;
-                Ok(std::mem::take(&mut gzip.get_mut().bytes).into())
+            Self::Gzip(gzip) if gzip.taken == 0 => Ok(Bytes::new()),
+            Self::Gzip(mut gzip) => {
+                gzip.end()?;
+                Ok(std::mem::take(&mut gzip.member.get_mut().bytes).into())
             }
             Self::Identity(sink) => Ok(sink.bytes.into()),
         }
     }
 }
 
+#[derive(Default)]
 struct Bounded {
     bytes: Vec<u8>,
     limit: usize,
@@ -140,6 +204,29 @@ mod tests {
         let data = b"x".repeat(1000);
         assert_eq!(decode(&gzip(&data), 1000).unwrap(), data);
         assert!(matches!(decode(&gzip(&data), 999), Err(Failure::TooLarge(999))));
+    }
+
+    #[test]
+    fn a_hundred_members_are_one_body_and_endless_ones_are_none() {
+        let members = |count: usize| gzip(b"x").repeat(count);
+        assert_eq!(decode(&members(MOST_MEMBERS), 1000).unwrap(), "x".repeat(MOST_MEMBERS));
+        assert!(matches!(decode(&members(MOST_MEMBERS + 1), 1000), Err(Failure::Encoding(_))));
+        assert!(matches!(decode(&gzip(b"").repeat(10_000), 1 << 20), Err(Failure::Encoding(_))));
+    }
+
+    /// Blocks that are stored, and empty: 5 bytes each, and nothing comes out.
+    #[test]
+    fn what_comes_to_nothing_is_bounded_where_it_comes_in() {
+        let mut endless = vec![0x1f, 0x8b, 8, 0, 0, 0, 0, 0, 0, 255];
+        endless.extend([0, 0, 0, 0xff, 0xff].repeat(100_000));
+        assert!(matches!(decode(&endless, 1000), Err(Failure::TooLarge(1000))));
+        let random: Vec<u8> = (0..100_000_u32).map(|n| (n.wrapping_mul(2_654_435_761) >> 24) as u8).collect();
+        let stored = {
+            let mut encoder = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::none());
+            encoder.write_all(&random).unwrap();
+            encoder.finish().unwrap()
+        };
+        assert_eq!(decode(&stored, random.len()).unwrap(), random, "what does not shrink still fits");
     }
 
     #[test]

@@ -6,11 +6,11 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use hyper::Uri;
 
 use super::auth::Authenticator;
-use super::dial::Binding;
 use super::http::Connection;
 use super::origin::Origin;
 use super::policy::{Policy, Refused, Standing};
 use super::proxy::Proxies;
+use super::reach::{Binding, Memory};
 use super::tls::{Tls, TlsSettingsError};
 use crate::config::Auth;
 
@@ -43,6 +43,7 @@ pub(super) struct Inner {
     pub(super) tls: Tls,
     pub(super) proxies: Proxies,
     auth: Mutex<Authenticator>,
+    memory: Mutex<Memory>,
 }
 
 impl Client {
@@ -66,6 +67,7 @@ impl Client {
             tls,
             proxies: settings.proxies,
             auth: Mutex::new(Authenticator::new(settings.auth)),
+            memory: Mutex::default(),
         })))
     }
 
@@ -89,5 +91,10 @@ impl Inner {
     /// Held for a computation, never over an await.
     pub(super) fn auth(&self) -> MutexGuard<'_, Authenticator> {
         self.auth.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Likewise.
+    pub(super) fn memory(&self) -> MutexGuard<'_, Memory> {
+        self.memory.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

@@ -35,6 +35,9 @@ pub enum Failure {
     /// No address of the host, or of its proxy, took the connection; the last one's reason.
     #[error("can't connect: {0}")]
     Connect(io::Error),
+    /// No connection stood within this time; what was being waited for.
+    #[error("no connection within {} s: {} is not answered", .1.as_secs(), .0)]
+    SetUp(&'static str, Duration),
     /// The proxy can't be used.
     #[error("proxy: {0}")]
     Proxy(String),
@@ -104,12 +107,13 @@ impl Failure {
         match self {
             Self::Resolve(_)
             | Self::Connect(_)
+            | Self::SetUp(..)
             | Self::ProxyLost(_)
             | Self::Tls(_)
             | Self::Lost(_)
             | Self::Timeout(_)
             | Self::Stalled(_) => true,
-            Self::ProxyStatus(status) => *status >= 500 || *status == 429,
+            Self::ProxyStatus(status) => *status >= 500 || matches!(status, 408 | 429),
             Self::Alert(alert) => {
                 matches!(alert, AlertDescription::InternalError | AlertDescription::UserCanceled)
             }

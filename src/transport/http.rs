@@ -1,9 +1,8 @@
 //! HTTP/1.1: one request at a time, over a connection that is kept.
 
-use std::future::Future;
 use std::net::SocketAddr;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::time::Duration;
 
 use hyper::body::{Bytes, Incoming};
@@ -17,29 +16,27 @@ use hyper::{HeaderMap, Method, StatusCode, Uri};
 use hyper_util::rt::TokioIo;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::sync::{Notify, oneshot};
-use tokio::time::{Instant, sleep_until};
 
 use super::auth::{AuthProblem, hex};
 use super::body::{self, Encoding};
 use super::client::Inner;
-use super::dial::{self, Binding, Moved, Wire};
+use super::dial;
 use super::error::{Failure, TransportError};
+use super::limits::within;
 use super::origin::Origin;
 use super::policy::{Refused, Standing};
 use super::produced::{Outgoing, Produced};
+use super::reach::Binding;
 use super::tls::Trust;
-use crate::heartbeat;
+use super::wire::{Heard, Moved, Wire};
 
 /// hyper's read buffer, and the largest response header and trailer.
 const MOST_BUFFERED: usize = 64 * 1024;
-/// A 401's body is read to its end, to keep the connection, if it is no larger than this.
+/// A body that nobody wants is read to its end, to keep the connection, if it is no larger than this and comes at once.
 const MOST_DRAINED: usize = 64 * 1024;
+const LONGEST_DRAINED: Duration = Duration::from_secs(1);
 /// Connections to different origins that a session keeps.
 const MOST_KEPT: usize = 3;
-/// A clock can't be asked for any later time.
-const LONGEST: Duration = Duration::from_secs(365 * 24 * 3600);
-/// However fast it is: no request takes longer, unless its own `timeout` is.
-const LONGEST_SLOW: Duration = Duration::from_secs(3600);
 /// Interim responses (1xx) to one request. They are bytes that move, and so would hold off every limit in time.
 const MOST_INTERIM: usize = 32;
 /// How long a connection that nobody wants any more may take to say goodbye.
@@ -79,6 +76,9 @@ pub struct Request {
     pub slowest: u32,
     /// The longest time without a byte in either direction; noticed after at most twice that.
     pub idle: Duration,
+    /// Whether it may be sent again where a kept connection ended before one byte of an answer: the server may have acted.
+    /// As the method says (RFC 9110 9.2.2), unless who sends it knows better.
+    pub repeatable: bool,
 }
 
 /// A response, its body complete and decoded.
@@ -88,7 +88,8 @@ pub struct Response {
     pub status: u16,
     /// The header, without what was true only of the encoded body.
     pub headers: HeaderMap,
-    /// The body.
+    /// The body, of a 2xx. What comes with another status says nothing that the agent needs: it is not judged, and is
+    /// empty here.
     pub body: Bytes,
 }
 
@@ -107,8 +108,28 @@ struct Kept {
     trust: Trust,
     sender: SendRequest<Outgoing>,
     local: SocketAddr,
-    /// Tells the connection's task, when dropped, to come to an end.
-    _wanted: oneshot::Sender<()>,
+    /// Bytes of answers.
+    heard: Arc<AtomicU64>,
+    /// Tells the connection's task, when dropped, to come to an end; by a word, to do so without goodbye.
+    wanted: oneshot::Sender<()>,
+}
+
+/// A request as it is sent.
+struct Message {
+    request: hyper::Request<Outgoing>,
+    /// Whether it carries credentials.
+    is_authorized: bool,
+    /// Notified when more interim responses have come than any server needs.
+    flooded: Arc<Notify>,
+}
+
+/// A response whose body is still to be read.
+struct Answer {
+    parts: Parts,
+    body: Incoming,
+    kept: Kept,
+    /// Whether its request carried credentials.
+    was_authorized: bool,
 }
 
 /// Where a request goes.
@@ -124,6 +145,7 @@ impl Request {
     #[must_use]
     pub fn new(method: Method, uri: Uri) -> Self {
         Self {
+            repeatable: method.is_idempotent(),
             method,
             uri,
             peer: Peer::default(),
@@ -180,10 +202,11 @@ impl Connection {
     }
 
     /// Sends a request and reads the response. The account's own origins get its credentials, once they have
-    /// asked for them. Any HTTP status is a response, except a 401 of an own origin.
+    /// asked for them. Any HTTP status is a response, except a 401 of an own origin; it counts as soon as it comes,
+    /// whether or not the server has read the request.
     ///
-    /// A kept connection that turns out closed before the request was written is replaced. Whatever fails
-    /// later is the caller's to repeat or not: the server may have acted.
+    /// A kept connection that turns out closed before the request was written, or before any answer to a repeatable one,
+    /// is replaced, once. Whatever fails later is the caller's to repeat or not: the server may have acted.
     ///
     /// # Errors
     /// [`TransportError`]; dropping the future ends the connection it used.
@@ -208,7 +231,7 @@ impl Connection {
             .await
             .unwrap_or_else(|failure| Err(failure.at(&target.origin)))?;
         self.local = Some(kept.local);
-        self.keep(kept);
+        self.keep(kept).await;
         Ok(())
     }
 
@@ -229,78 +252,92 @@ impl Connection {
         let denied = |problem: AuthProblem| at(Failure::Authentication(problem));
         let own = target.standing == Standing::Own;
 
-        let authorization = self.authorization(request, target).map_err(denied)?;
-        let answered = authorization.is_some();
-        let (mut parts, mut body, mut kept) = self.exchange(request, target, authorization).await?;
-        if own && parts.status == StatusCode::UNAUTHORIZED {
+        let mut answer = self.exchange(request, target).await?;
+        if own && answer.parts.status == StatusCode::UNAUTHORIZED {
             self.client
                 .auth()
-                .challenged(&target.origin, &parts.headers, answered, cnonce)
+                .challenged(&target.origin, &answer.parts.headers, answer.was_authorized, cnonce)
                 .map_err(denied)?;
-            if body::collect(body, Encoding::Identity, MOST_DRAINED).await.is_ok() {
-                self.keep(kept);
-            }
-            let authorization = self.authorization(request, target).map_err(denied)?;
-            (parts, body, kept) = self.exchange(request, target, authorization).await?;
-            if parts.status == StatusCode::UNAUTHORIZED {
+            self.discard(answer.body, answer.kept).await;
+            answer = self.exchange(request, target).await?;
+            if answer.parts.status == StatusCode::UNAUTHORIZED {
                 self.client.auth().forget(&target.origin);
                 return Err(denied(AuthProblem::Rejected));
             }
         }
+        let Answer { mut parts, body, kept, .. } = answer;
         if own {
             self.client.auth().accepted(&target.origin, &parts.headers);
         }
 
+        let status = parts.status.as_u16();
+        if !parts.status.is_success() {
+            self.discard(body, kept).await;
+            return Ok(Response { status, headers: parts.headers, body: Bytes::new() });
+        }
         let encoding = Encoding::of(&parts.headers).map_err(at)?;
         let body = body::collect(body, encoding, request.max_body).await.map_err(at)?;
-        self.keep(kept);
+        self.keep(kept).await;
         if encoding != Encoding::Identity {
             parts.headers.remove(CONTENT_ENCODING);
             parts.headers.remove(CONTENT_LENGTH);
         }
-        Ok(Response { status: parts.status.as_u16(), headers: parts.headers, body })
+        Ok(Response { status, headers: parts.headers, body })
     }
 
-    fn authorization(&self, request: &Request, target: &Target) -> Result<Option<HeaderValue>, AuthProblem> {
-        if target.standing != Standing::Own {
-            return Ok(None);
-        }
-        self.client.auth().authorization(&target.origin, request.method.as_str(), &target.path)
+    fn message(&self, request: &Request, target: &Target) -> Result<Message, Failure> {
+        let authorization = match target.standing {
+            Standing::Own => {
+                let (method, path) = (request.method.as_str(), &target.path);
+                let credentials = self.client.auth().authorization(&target.origin, method, path);
+                credentials.map_err(Failure::Authentication)?
+            }
+            Standing::Foreign => None,
+        };
+        let is_authorized = authorization.is_some();
+        let mut request = request.to_hyper(target, authorization)?;
+        let flooded = limit_interim(&mut request);
+        Ok(Message { request, is_authorized, flooded })
     }
 
     /// Writes the request and reads the response's header.
-    async fn exchange(
-        &mut self,
-        request: &Request,
-        target: &Target,
-        authorization: Option<HeaderValue>,
-    ) -> Result<(Parts, Incoming, Kept), TransportError> {
+    async fn exchange(&mut self, request: &Request, target: &Target) -> Result<Answer, TransportError> {
         let at = |failure: Failure| failure.at(&target.origin);
-        let mut message = request.to_hyper(target, authorization).map_err(at)?;
-        let flooded = limit_interim(&mut message);
+        let mut message = self.message(request, target).map_err(at)?;
         loop {
             let (mut kept, fresh) = match self.take(target).await {
                 Some(kept) => (kept, false),
                 None => (self.open(target).await?, true),
             };
             self.local = Some(kept.local);
+            let before = kept.heard.load(Ordering::Relaxed);
+            let Message { request: sent, is_authorized, flooded } = message;
             let sent = tokio::select! {
-                sent = kept.sender.try_send_request(message) => sent,
+                sent = kept.sender.try_send_request(sent) => sent,
                 () = flooded.notified() => {
                     return Err(at(Failure::Malformed("interim responses without end".to_owned())));
                 }
             };
-            match sent {
+            let mut error = match sent {
                 Ok(response) => {
                     let (parts, body) = response.into_parts();
-                    return Ok((parts, body, kept));
+                    return Ok(Answer { parts, body, kept, was_authorized: is_authorized });
                 }
-                // hyper hands the message back if not one byte of it was written.
-                Err(mut error) => match error.take_message() {
-                    Some(unsent) if !fresh => message = unsent,
-                    _ => return Err(at(Failure::of_exchange(error.error()))),
-                },
-            }
+                Err(error) => error,
+            };
+            // hyper hands the message back if not one byte of it was written.
+            message = match error.take_message() {
+                Some(request) if !fresh => Message { request, is_authorized, flooded },
+                _ => {
+                    let failure = Failure::of_exchange(error.error());
+                    // It had carried answers, and gave none to this one: the server had closed it just then.
+                    let silent = before > 0 && before == kept.heard.load(Ordering::Relaxed);
+                    if !(silent && !fresh && request.repeatable && matches!(failure, Failure::Lost(_))) {
+                        return Err(at(failure));
+                    }
+                    self.message(request, target).map_err(at)?
+                }
+            };
         }
     }
 
@@ -315,8 +352,15 @@ impl Connection {
         Some(kept)
     }
 
-    fn keep(&mut self, kept: Kept) {
-        if kept.sender.is_closed() {
+    /// Keeps a connection for the next request. One on which the last request is still being sent, though it was answered,
+    /// is of no use: whoever answers before he has read may never read on.
+    async fn keep(&mut self, kept: Kept) {
+        if !kept.sender.is_ready() {
+            tokio::task::yield_now().await;
+        }
+        if !kept.sender.is_ready() {
+            // Where it has closed by itself nobody hears.
+            let _ = kept.wanted.send(());
             return;
         }
         if self.kept.len() == MOST_KEPT {
@@ -325,16 +369,26 @@ impl Connection {
         self.kept.push(kept);
     }
 
+    /// Keeps a connection whose answer's body nobody wants, if that costs little.
+    async fn discard(&mut self, body: Incoming, kept: Kept) {
+        if let Ok(true) = tokio::time::timeout(LONGEST_DRAINED, body::skip(body, MOST_DRAINED)).await {
+            self.keep(kept).await;
+        } else {
+            let _ = kept.wanted.send(());
+        }
+    }
+
     async fn open(&self, target: &Target) -> Result<Kept, TransportError> {
         let Target { origin, standing, trust, .. } = target;
         let (wire, local) =
             dial::open(&self.client, &self.binding, origin, *standing, *trust, &self.moved).await?;
+        let heard = Arc::new(AtomicU64::new(0));
         let opened = match wire {
-            Wire::Tls(stream) => start(stream).await,
-            Wire::Plain(stream) => start(stream).await,
+            Wire::Tls(stream) => start(Heard::new(stream, Arc::clone(&heard))).await,
+            Wire::Plain(stream) => start(Heard::new(stream, Arc::clone(&heard))).await,
         };
         let (sender, wanted) = opened.map_err(|error| Failure::of_exchange(&error).at(origin))?;
-        Ok(Kept { origin: origin.clone(), trust: *trust, sender, local, _wanted: wanted })
+        Ok(Kept { origin: origin.clone(), trust: *trust, sender, local, heard, wanted })
     }
 }
 
@@ -345,7 +399,8 @@ pub(super) fn protocol() -> http1::Builder {
     builder
 }
 
-/// Speaks HTTP on `stream` in a task of its own, which ends soon after the returned pair is dropped.
+/// Speaks HTTP on `stream` in a task of its own, which ends soon after the returned pair is dropped, or at once if told
+/// to.
 async fn start<S>(stream: S) -> hyper::Result<(SendRequest<Outgoing>, oneshot::Sender<()>)>
 where
     S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
@@ -356,7 +411,9 @@ where
         // What goes wrong is told to the request it concerns.
         tokio::select! {
             _ = &mut connection => return,
-            _ = unwanted => {}
+            word = unwanted => if word.is_ok() {
+                return;
+            },
         }
         // hyper closes by itself now that its sender is gone; a dead peer mustn't hold it up.
         let _ = tokio::time::timeout(FAREWELL, connection).await;
@@ -365,7 +422,7 @@ where
 }
 
 /// What is notified when more interim responses to `message` have come than any server needs.
-fn limit_interim(message: &mut hyper::Request<Outgoing>) -> Arc<Notify> {
+pub(super) fn limit_interim<B>(message: &mut hyper::Request<B>) -> Arc<Notify> {
     let flooded = Arc::new(Notify::new());
     let (left, notify) = (AtomicUsize::new(MOST_INTERIM), Arc::clone(&flooded));
     hyper::ext::on_informational(message, move |_| {
@@ -375,43 +432,6 @@ fn limit_interim(message: &mut hyper::Request<Outgoing>) -> Arc<Notify> {
         }
     });
     flooded
-}
-
-/// Runs `work` within the request's limits. `Err` is only ever a timeout.
-async fn within<T>(request: &Request, moved: &Moved, work: impl Future<Output = T>) -> Result<T, Failure> {
-    // Two looks apart at most, either bytes have moved or it is over.
-    heartbeat::within(request.idle.saturating_mul(2), watched(request, moved, work)).await
-}
-
-async fn watched<T>(request: &Request, moved: &Moved, work: impl Future<Output = T>) -> Result<T, Failure> {
-    let started = Instant::now();
-    let at_start = moved.load(Ordering::Relaxed);
-    tokio::pin!(work);
-    loop {
-        let before = moved.load(Ordering::Relaxed);
-        let allowed = allowance(request, before.saturating_sub(at_start));
-        let deadline = started + allowed;
-        let look = deadline.min(Instant::now() + request.idle.min(LONGEST));
-        tokio::select! {
-            biased;
-            done = &mut work => return Ok(done),
-            () = sleep_until(look) => heartbeat::beat(),
-        }
-        let now = moved.load(Ordering::Relaxed);
-        if look == deadline && allowance(request, now.saturating_sub(at_start)) <= allowed {
-            return Err(Failure::Timeout(allowed));
-        }
-        if look != deadline && before == now {
-            return Err(Failure::Stalled(request.idle));
-        }
-    }
-}
-
-/// How long a request may take that has moved so many bytes.
-fn allowance(request: &Request, moved: u64) -> Duration {
-    let timeout = request.timeout.min(LONGEST);
-    let seconds = moved.checked_div(u64::from(request.slowest)).unwrap_or_default();
-    timeout.saturating_add(Duration::from_secs(seconds)).min(LONGEST_SLOW.max(timeout))
 }
 
 /// A fresh client nonce. Without randomness from the kernel a counter would do too: it needs no secrecy.

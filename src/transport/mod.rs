@@ -11,24 +11,29 @@ mod client;
 mod dial;
 mod error;
 mod http;
+mod limits;
+mod names;
 mod origin;
 mod policy;
 mod produced;
 mod proxy;
+mod reach;
 mod retry_after;
+mod roots;
 mod tls;
+mod wire;
 
 #[cfg(test)]
 mod tests;
 
 pub use auth::AuthProblem;
 pub use client::{Client, ClientSettings};
-pub use dial::Binding;
 pub use error::{Failure, TransportError};
 pub use http::{Connection, Peer, Request, Response};
 pub use origin::{Origin, OriginError};
 pub use policy::{Refused, Standing};
 pub use produced::{Pieces, ProduceError, Produced};
 pub use proxy::Proxies;
+pub use reach::Binding;
 pub use retry_after::{retry_after, server_time};
 pub use tls::TlsSettingsError;

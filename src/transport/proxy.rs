@@ -76,7 +76,14 @@ impl Proxy {
         // Ends by itself when the sender is gone or the upgrade done.
         tokio::spawn(connection.with_upgrades());
 
-        let response = sender.send_request(self.request(target)?).await.map_err(broken)?;
+        let mut request = self.request(target)?;
+        let flooded = super::http::limit_interim(&mut request);
+        let response = tokio::select! {
+            response = sender.send_request(request) => response.map_err(broken)?,
+            () = flooded.notified() => {
+                return Err(Failure::Proxy("interim responses without end".to_owned()));
+            }
+        };
         let status = response.status();
         if !status.is_success() {
             return Err(Failure::ProxyStatus(status.as_u16()));

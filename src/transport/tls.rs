@@ -3,7 +3,7 @@
 //! Each is made once and kept: resuming a TLS session needs the same verifier and client certificate.
 
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
@@ -19,6 +19,7 @@ use rustls::{
 };
 
 use super::error::Failure;
+use super::roots;
 
 /// Servers whose TLS sessions are remembered for resumption, per configuration.
 const RESUMABLE: usize = 16;
@@ -85,7 +86,6 @@ pub(super) struct Tls {
 /// What was made on first use.
 #[derive(Default)]
 struct Made {
-    system: Option<Arc<RootCertStore>>,
     own: Option<Arc<ClientConfig>>,
     account: Option<Arc<ClientConfig>>,
     repository: Option<Arc<ClientConfig>>,
@@ -121,26 +121,27 @@ impl Tls {
     }
 
     /// The configuration for `trust`; the system's roots are read when one first needs them.
-    pub(super) fn config(&self, trust: Trust) -> Result<Arc<ClientConfig>, Failure> {
-        let mut made = self.made.lock().unwrap_or_else(PoisonError::into_inner);
-        let made = &mut *made;
-        let identity = if trust == Trust::Own { self.identity.clone() } else { None };
-        let (kept, pinned) = match trust {
-            // Without a client certificate there is nothing to show: one configuration serves both.
-            Trust::Own if identity.is_some() => (&mut made.own, &self.account),
-            Trust::Own | Trust::Account => (&mut made.account, &self.account),
-            Trust::Repository => (&mut made.repository, &self.repository),
-        };
-        if let Some(config) = kept {
+    pub(super) async fn config(&self, trust: Trust) -> Result<Arc<ClientConfig>, Failure> {
+        if let Some(config) = self.made().of(trust, self.identity.is_some()) {
             return Ok(config.clone());
         }
+        let pinned = match trust {
+            Trust::Own | Trust::Account => &self.account,
+            Trust::Repository => &self.repository,
+        };
         let verifier: Arc<dyn ServerCertVerifier> = match pinned {
             Some(pinned) => self.pinned_verifier(pinned)?,
-            None => self.webpki(&system_roots(&mut made.system)?)?,
+            None => self.webpki(&roots::of_system().await?)?,
         };
+        let identity = if trust == Trust::Own { self.identity.clone() } else { None };
         let config = Arc::new(self.make(verifier, identity)?);
-        *kept = Some(config.clone());
-        Ok(config)
+        // Whoever was faster meanwhile has sessions to resume.
+        Ok(self.made().of(trust, self.identity.is_some()).get_or_insert(config).clone())
+    }
+
+    /// Held for a look, never over an await.
+    fn made(&self) -> MutexGuard<'_, Made> {
+        self.made.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     #[expect(clippy::disallowed_methods, reason = "this is the one place")]
@@ -175,18 +176,16 @@ impl Tls {
     }
 }
 
-fn system_roots(kept: &mut Option<Arc<RootCertStore>>) -> Result<Arc<RootCertStore>, Failure> {
-    if let Some(roots) = kept {
-        return Ok(roots.clone());
+impl Made {
+    /// Where the configuration for `trust` is kept.
+    fn of(&mut self, trust: Trust, has_identity: bool) -> &mut Option<Arc<ClientConfig>> {
+        match trust {
+            // Without a client certificate there is nothing to show: one configuration serves both.
+            Trust::Own if has_identity => &mut self.own,
+            Trust::Own | Trust::Account => &mut self.account,
+            Trust::Repository => &mut self.repository,
+        }
     }
-    let loaded = rustls_native_certs::load_native_certs();
-    let mut roots = RootCertStore::empty();
-    roots.add_parsable_certificates(loaded.certs);
-    if roots.is_empty() {
-        let reason = loaded.errors.first().map_or_else(|| "none found".to_owned(), ToString::to_string);
-        return Err(Failure::NoRoots(reason));
-    }
-    Ok(kept.insert(Arc::new(roots)).clone())
 }
 
 fn certificates(key: &'static str, pem: &[u8]) -> Result<Vec<CertificateDer<'static>>, TlsSettingsError> {

@@ -148,17 +148,21 @@ fn retry_after_is_waited_for_or_left_to_another_session() {
 
 #[test]
 fn other_statuses_end_the_session_for_good() {
-    for status in [301, 307, 400, 401, 403, 404, 415] {
+    for status in [301, 307, 400, 401, 403, 404, 413, 415] {
         let (mut machine, _) = start();
         assert_eq!(failure(machine.handle(http(status, None), 0)), (Failure::Http(status), Again::No));
     }
 }
 
 #[test]
-fn the_approved_profile_leaves_a_5xx_to_the_schedule() {
-    let (mut machine, _) =
-        Machine::start(Profile::Approved, LIMITS, 7, "https://dm.example/".into(), Package1::default());
-    assert_eq!(failure(machine.handle(http(503, None), 0)), (Failure::Http(503), Again::Later));
+fn the_approved_profile_leaves_to_the_schedule_what_the_draft_retries() {
+    for status in [200, 408, 429, 500, 503, 599] {
+        let uri = "https://dm.example/".to_owned();
+        let (mut machine, _) = Machine::start(Profile::Approved, LIMITS, 7, uri, Package1::default());
+        assert_eq!(failure(machine.handle(http(status, None), 0)), (Failure::Http(status), Again::Later));
+        let (mut machine, _) = start();
+        assert!(matches!(machine.handle(http(status, None), 0), Action::Wait(_)), "{status}");
+    }
 }
 
 #[test]
@@ -179,12 +183,12 @@ fn a_package2_that_cannot_be_read_executes_nothing() {
 }
 
 #[test]
-fn an_empty_command_array_is_answered_and_an_empty_body_ends() {
+fn an_empty_command_array_is_answered_and_no_content_ends() {
     let (mut machine, _) = start();
     assert_eq!(machine.handle(package2(json!([])), 0), Action::Gather { most: usize::MAX });
     let action = machine.handle(Event::Gathered(Vec::new()), 0);
     assert_eq!(posted(&action).1, r#"{"Status":[]}"#);
-    assert_eq!(machine.handle(http(200, None), 0), Action::Finish(Outcome::Completed));
+    assert_eq!(machine.handle(http(204, None), 0), Action::Finish(Outcome::Completed));
 }
 
 #[test]
@@ -194,7 +198,7 @@ fn any_2xx_with_a_body_is_a_package2_but_204() {
         let Event::Answered(answer) = package2(json!([["GET", "a"]])) else { panic!("no answer") };
         assert_eq!(name(&machine.handle(Event::Answered(Answer { status, ..answer }), 0)), "GET", "{status}");
         let (mut machine, _) = start();
-        assert_eq!(machine.handle(http(status, None), 0), Action::Finish(Outcome::Completed), "{status}");
+        assert!(matches!(machine.handle(http(status, None), 0), Action::Wait(_)), "{status} without a body");
     }
 }
 

@@ -8,7 +8,7 @@ use hyper::body::Bytes;
 
 use super::failure;
 use super::server::*;
-use crate::transport::{Binding, Client, Failure, Refused, Request, TransportError};
+use crate::transport::{Binding, Client, Failure, Proxies, Refused, Request, TransportError};
 
 fn gzip(data: &[u8]) -> Vec<u8> {
     let mut encoder = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::best());
@@ -112,17 +112,168 @@ async fn a_goodbye_that_nobody_has_read_yet_is_seen_in_time() {
     server.join().unwrap();
 }
 
+fn by(method: Method, server: &Server, path: &str) -> Request {
+    Request { body: Bytes::from_static(b"body"), ..Request::new(method, server.uri(path)) }
+}
+
 #[tokio::test]
 async fn a_request_that_was_written_is_never_repeated() {
     let ca = Ca::new();
     let server = Server::answering(Some(ca.server()), vec![ok("x"), vec![Act::Close], ok("y")]).await;
     let mut connection = connection(&ca, &server);
     connection.send(&server.get("/1")).await.unwrap();
-    let error = connection.send(&server.get("/2?token=secret")).await.unwrap_err();
+    let error = connection.send(&by(Method::POST, &server, "/2?token=secret")).await.unwrap_err();
     assert!(error.is_retryable() && !error.to_string().contains("secret"), "{error}");
     assert!(matches!(failure(error), Failure::Lost(_)));
     assert_eq!(server.seen().requests.len(), 2);
     assert_eq!(connection.send(&server.get("/3")).await.unwrap().body, "y");
+}
+
+/// RFC 9112 9.3.1: the server's idle timeout and the request cross each other.
+#[tokio::test]
+async fn a_kept_connection_that_closes_under_a_repeatable_request_is_replaced_once() {
+    let ca = Ca::new();
+    let package = |server: &Server| Request { repeatable: true, ..by(Method::POST, server, "/") };
+    let kinds: [&dyn Fn(&Server) -> Request; 3] =
+        [&|server| server.get("/"), &|server| by(Method::PUT, server, "/"), &package];
+    for closing in [vec![Act::Close], vec![Act::Cut]] {
+        for make in kinds {
+            let answers = vec![ok("x"), closing.clone(), ok("y")];
+            let server = Server::answering(Some(ca.server()), answers).await;
+            let mut connection = connection(&ca, &server);
+            for body in ["x", "y"] {
+                assert_eq!(connection.send(&make(&server)).await.unwrap().body, body);
+            }
+            let seen = server.seen();
+            assert_eq!(seen.on, [1, 1, 2]);
+            assert_eq!(seen.requests[1], seen.requests[2], "the same, body and all");
+        }
+    }
+    // A new connection that closes has another reason, and so has one that had begun to answer.
+    let begun = [say("HTTP/1.1 2"), vec![Act::Cut]].concat();
+    for (answers, expected) in [
+        (vec![vec![Act::Close]], 1),
+        (vec![ok("x"), vec![Act::Close], vec![Act::Close]], 3),
+        (vec![ok("x"), begun], 2),
+    ] {
+        let server = Server::answering(Some(ca.server()), answers).await;
+        let mut connection = connection(&ca, &server);
+        let error = loop {
+            if let Err(error) = connection.send(&server.get("/")).await {
+                break error;
+            }
+        };
+        assert!(matches!(failure(error), Failure::Lost(_)));
+        assert_eq!(server.seen().requests.len(), expected);
+    }
+}
+
+/// What a server does whose mind is made up when it has read the header.
+#[derive(Clone, Copy, PartialEq)]
+enum Then {
+    /// Reads nothing more, and waits.
+    Waits,
+    /// Closes its side, and waits.
+    HalfCloses,
+    /// Closes: what was on its way is answered by a reset.
+    Closes,
+}
+
+/// A server that gives each connection the next of these answers before it reads the body; later ones are read whole
+/// and get a 200.
+fn hasty(answers: Vec<(&'static str, Then)>) -> (hyper::Uri, std::thread::JoinHandle<Vec<String>>) {
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let uri = format!("http://localhost:{}/", listener.local_addr().unwrap().port()).parse().unwrap();
+    let serving = std::thread::spawn(move || {
+        let (mut heads, mut open) = (Vec::new(), Vec::new());
+        let mut answers = answers.into_iter();
+        loop {
+            let (mut stream, _) = listener.accept().unwrap();
+            let mut head = Vec::new();
+            while !head.ends_with(b"\r\n\r\n") {
+                let mut byte = [0];
+                stream.read_exact(&mut byte).unwrap();
+                head.extend(byte);
+            }
+            heads.push(String::from_utf8(head).unwrap());
+            let Some((answer, then)) = answers.next() else {
+                let mut left = BODY;
+                while left > 0 {
+                    left -= stream.read(&mut [0; 1 << 16]).unwrap();
+                }
+                stream.write_all(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nin").unwrap();
+                return heads;
+            };
+            stream.write_all(answer.as_bytes()).unwrap();
+            match then {
+                Then::Waits => open.push(stream),
+                Then::HalfCloses => {
+                    stream.shutdown(std::net::Shutdown::Write).unwrap();
+                    open.push(stream);
+                }
+                Then::Closes => drop(stream),
+            }
+        }
+    });
+    (uri, serving)
+}
+
+/// More than any socket's buffer.
+const BODY: usize = 16 << 20;
+
+#[tokio::test]
+async fn an_answer_counts_though_the_request_is_still_unread() {
+    const FINAL: [&str; 3] = [
+        "HTTP/1.1 413 Too Large\r\nContent-Length: 5\r\n\r\nlarge",
+        "HTTP/1.1 503 Busy\r\nRetry-After: 7\r\nContent-Length: 1000000000\r\n\r\n",
+        "HTTP/1.1 401 Unauthorized\r\nWWW-Authenticate: Digest realm=\"dm\", qop=\"auth\", nonce=\"1\"\r\n\r\n",
+    ];
+    for then in [Then::Waits, Then::HalfCloses, Then::Closes] {
+        let (uri, serving) = hasty(FINAL.map(|answer| (answer, then)).to_vec());
+        let mut settings = settings(&Ca::new(), &[]);
+        settings.own_origins = vec![uri.to_string().parse().unwrap()];
+        settings.allow_http = true;
+        settings.auth = digest();
+        let mut connection = Client::new(settings).unwrap().connection(Binding::Any);
+        let body = Bytes::from(vec![b'x'; BODY]);
+        let request = Request { body, ..Request::new(Method::POST, uri) };
+        let started = Instant::now();
+        for expected in [413, 503, 200] {
+            let response = connection.send(&request).await.unwrap();
+            assert_eq!(response.status, expected);
+            assert_eq!(response.headers.contains_key("retry-after"), expected == 503);
+            assert_eq!(response.body, if expected == 200 { "in" } else { "" });
+        }
+        assert!(started.elapsed() < Duration::from_secs(30), "{:?}", started.elapsed());
+        let heads = serving.join().unwrap();
+        let authorized: Vec<_> = heads.iter().map(|head| head.contains("authorization: Digest")).collect();
+        assert_eq!(authorized, [false, false, false, true]);
+    }
+}
+
+#[tokio::test]
+async fn a_refusal_is_one_whatever_its_body_is() {
+    let head = |fields: &str| say(format!("HTTP/1.1 503 Busy\r\nRetry-After: 5\r\n{fields}\r\n"));
+    let ca = Ca::new();
+    let answers = vec![
+        [head("Content-Length: 3\r\nContent-Encoding: br\r\n"), say("???")].concat(),
+        [head("Content-Length: 3\r\nContent-Encoding: gzip\r\n"), say("???")].concat(),
+        [head("Content-Length: 3\r\n"), vec![Act::Hang]].concat(),
+        [head("Content-Length: 1000000000000\r\n"), vec![Act::Hang]].concat(),
+        [head("Transfer-Encoding: chunked\r\n"), say("10\r\nshort"), vec![Act::Cut]].concat(),
+        [head("Transfer-Encoding: chunked\r\n"), say("nonsense"), vec![Act::Hang]].concat(),
+        ok("whole"),
+    ];
+    let server = Server::answering(Some(ca.server()), answers).await;
+    let mut connection = connection(&ca, &server);
+    let request = Request { max_body: 10, ..server.get("/") };
+    for _ in 0..6 {
+        let response = connection.send(&request).await.unwrap();
+        assert_eq!((response.status, response.body.as_ref()), (503, &b""[..]));
+        assert_eq!(response.headers["retry-after"], "5");
+    }
+    assert_eq!(connection.send(&request).await.unwrap().body, "whole");
+    assert_eq!(server.seen().on, [1, 1, 1, 2, 3, 4, 5], "kept where the body was read to its end");
 }
 
 #[tokio::test]
@@ -260,6 +411,34 @@ async fn interim_responses_are_waited_through_but_not_for_ever() {
     let endless = vec![Act::Drip(interim(33), Duration::ZERO), Act::Hang];
     let flooded = outcome(endless, |_| {}).await;
     assert!(matches!(flooded, Err(Failure::Malformed(_))), "{flooded:?}");
+}
+
+/// A port that is connected to, and says nothing.
+fn silent() -> (u16, std::net::TcpListener) {
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    (listener.local_addr().unwrap().port(), listener)
+}
+
+#[tokio::test(start_paused = true)]
+async fn who_does_not_answer_the_door_is_left_after_half_a_minute() {
+    let (port, _listener) = silent();
+    for (through, step) in [(None, "TLS"), (Some(port), "the proxy's tunnel")] {
+        let mut settings = settings(&Ca::new(), &[]);
+        settings.own_origins = vec![format!("https://127.0.0.1:{port}").parse().unwrap()];
+        if let Some(port) = through {
+            settings.proxies = Proxies::all_through(&format!("http://127.0.0.1:{port}"), "");
+        }
+        let uri = format!("https://127.0.0.1:{port}/");
+        let patient = Duration::from_secs(300);
+        let request =
+            Request { idle: patient, timeout: patient, ..Request::new(Method::POST, uri.parse().unwrap()) };
+        let started = tokio::time::Instant::now();
+        let error = Client::new(settings).unwrap().connection(Binding::Any).send(&request).await.unwrap_err();
+        assert!(error.is_retryable());
+        assert!(matches!(failure(error), Failure::SetUp(found, _) if found == step));
+        let waited = started.elapsed();
+        assert!(Duration::from_secs(30) <= waited && waited < Duration::from_secs(31), "{waited:?}");
+    }
 }
 
 #[tokio::test]

@@ -1,0 +1,58 @@
+//! How long a request may take, by how much of it moves.
+
+use std::future::Future;
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+
+use tokio::time::{Instant, sleep_until};
+
+use super::error::Failure;
+use super::http::Request;
+use super::wire::Moved;
+use crate::heartbeat;
+
+/// A clock can't be asked for any later time.
+const LONGEST: Duration = Duration::from_secs(365 * 24 * 3600);
+/// However fast it is: no request takes longer, unless its own `timeout` is.
+const LONGEST_SLOW: Duration = Duration::from_secs(3600);
+
+/// Runs `work` within the request's limits. `Err` is only ever a timeout.
+pub(super) async fn within<T>(
+    request: &Request,
+    moved: &Moved,
+    work: impl Future<Output = T>,
+) -> Result<T, Failure> {
+    // Two looks apart at most, either bytes have moved or it is over.
+    heartbeat::within(request.idle.saturating_mul(2), watched(request, moved, work)).await
+}
+
+async fn watched<T>(request: &Request, moved: &Moved, work: impl Future<Output = T>) -> Result<T, Failure> {
+    let started = Instant::now();
+    let at_start = moved.load(Ordering::Relaxed);
+    tokio::pin!(work);
+    loop {
+        let before = moved.load(Ordering::Relaxed);
+        let allowed = allowance(request, before.saturating_sub(at_start));
+        let deadline = started + allowed;
+        let look = deadline.min(Instant::now() + request.idle.min(LONGEST));
+        tokio::select! {
+            biased;
+            done = &mut work => return Ok(done),
+            () = sleep_until(look) => heartbeat::beat(),
+        }
+        let now = moved.load(Ordering::Relaxed);
+        if look == deadline && allowance(request, now.saturating_sub(at_start)) <= allowed {
+            return Err(Failure::Timeout(allowed));
+        }
+        if look != deadline && before == now {
+            return Err(Failure::Stalled(request.idle));
+        }
+    }
+}
+
+/// How long a request may take that has moved so many bytes.
+fn allowance(request: &Request, moved: u64) -> Duration {
+    let timeout = request.timeout.min(LONGEST);
+    let seconds = moved.checked_div(u64::from(request.slowest)).unwrap_or_default();
+    timeout.saturating_add(Duration::from_secs(seconds)).min(LONGEST_SLOW.max(timeout))
+}
