@@ -7,7 +7,7 @@ use std::sync::Arc;
 use hyper::Uri;
 use tokio::sync::watch;
 
-use crate::command::{self, CommandError, Context};
+use crate::command::{self, Allowance, CommandError, Context};
 use crate::exec::{Ledger, Programs};
 use crate::mo::ManagementObject;
 use crate::session::Parameters;
@@ -76,8 +76,17 @@ impl Source {
     /// # Errors
     /// There is none.
     pub fn of(world: &World, moid: &str) -> Result<Self, ConfigurationError> {
-        let object = world.tree.object(moid);
-        let object = object.ok_or_else(|| ConfigurationError::UnknownMoid(moid.to_owned()))?;
+        let mut error = ConfigurationError::UnknownMoid(moid.to_owned());
+        for object in world.tree.objects_of(moid) {
+            match Self::of_object(world, object) {
+                Err(why) => error = why,
+                found => return found,
+            }
+        }
+        Err(error)
+    }
+
+    fn of_object(world: &World, object: &Arc<ManagementObject>) -> Result<Self, ConfigurationError> {
         let default = world.store.snapshot()?.default_uri(&object.moid)?;
         let (server_id, uri) = default.ok_or_else(|| ConfigurationError::NoDefault(object.moid.clone()))?;
         let template = Template::parse(&uri)?;
@@ -118,6 +127,7 @@ impl Source {
             accept_mo: None,
             room: &mut 0,
             execs: &mut Ledger::new(Arc::clone(&world.store), programs.clone()),
+            allowance: &mut Allowance::default(),
             stopping,
         };
         Ok(command::retrieve(uri, &self.object, &mut context).await?)

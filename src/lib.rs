@@ -40,7 +40,7 @@
 //! | [`world`] | what a session needs, as it was when the session began | – |
 //! | [`control`] | `omadmctl`, the operator's tool | no |
 //! | [`attempts`] | what may end the agent: not begun a third time | no |
-//! | [`lane`] | threads for what may block outside, bounded in number and time | no |
+//! | [`lane`], [`turn`] | threads for what may block outside, bounded in number and time; turns on the agent's own | no |
 //! | [`heartbeat`] | whether a session advances: only then the watchdog hears that all is well | no |
 //! | [`edge`], [`cli`], [`journal`], [`files`] | signals and randomness, command lines, log lines, atomic files | no |
 
@@ -73,6 +73,7 @@ pub mod store;
 pub mod subscription;
 pub mod transport;
 pub mod tree;
+pub mod turn;
 pub mod uri;
 pub mod watches;
 pub mod world;

@@ -528,3 +528,26 @@ async fn what_a_server_changed_in_a_brought_account_goes_with_the_next_bootstrap
     assert_eq!(boot.sessions(), ["/afar", "/moved", "/afar"], "the account came again: it is a new one");
     agent.stop().await;
 }
+
+/// TS 11.3: a bootstrap says which objects, the owner what may be done with the device's own instances of them.
+#[tokio::test]
+async fn what_a_brought_account_may_do_is_the_owners_to_say() {
+    let boot = Boot::new("/boot", "rights = 1\n").await;
+    boot.serve(&object(boot.dmacc("afar")));
+    let commands =
+        json!([["GET", format!("{BENCH}//Fixed")], ["EXEC", format!("{BENCH}//Operations/Count")]]);
+    boot.bench.play(json!([commands]));
+    let mut agent = boot.bench.start().await;
+    brought(&mut agent, "afar").await;
+    boot.bench.ended(&agent, 1).await;
+    assert_eq!(boot.bench.statuses(), [[200, 403]]);
+    agent.stop().await;
+    // It is no part of the account: another word counts for the accounts that are there.
+    boot.configure("/boot", "rights = 4\n");
+    boot.bench.play(json!([commands]));
+    let agent = boot.bench.start().await;
+    boot.notify("afar", 77).await;
+    boot.bench.ended(&agent, 2).await;
+    assert_eq!(boot.bench.statuses()[1], [403, 200]);
+    agent.stop().await;
+}

@@ -100,7 +100,7 @@ fn put_object(bench: &Bench) {
     let exec = |name: &str| node(name, "null", "Exec", "ZeroOrOne", "");
     let modem =
         [leaf("IMEI", "chr", "Get"), leaf("Power", "bool", "Get"), leaf("Band", "int", "Get Replace")];
-    let modems = node("&lt;m&gt;", "node", "Get", "ZeroOrMore", &modem.concat());
+    let modems = node("&lt;m&gt;", "node", "Get Replace", "ZeroOrMore", &modem.concat());
     let children = [
         leaf("IMEI", "chr", "Get"),
         leaf("Second", "chr", "Get"),
@@ -117,12 +117,12 @@ fn put_object(bench: &Bench) {
         leaf("Pin", "chr", "Replace Add"),
         leaf("Missing", "chr", "Get Replace Add"),
         leaf("Called", "chr", "Get Replace"),
-        node("Modems", "node", "Get", "One", &modems),
+        node("Modems", "node", "Get Replace", "One", &modems),
         exec("Reset"),
         exec("Guarded"),
         exec("Slow"),
     ];
-    let root = node("Modem", "node", "Get", "One", &children.concat());
+    let root = node("Modem", "node", "Get Replace", "One", &children.concat());
     ddf::put(&bench.gateway, MOID, "Modem", &root, &format!("instances = [\"1\"]\n{MAPPING}"));
 }
 

@@ -283,7 +283,7 @@ async fn a_status_is_said_of_the_commands_that_it_applies_to() {
         [304, ["HPOST", to("held"), held]],
         [405, ["DELETE", held]],
         [405, ["EXEC", held]],
-        [415, ["HGET", to("html"), held]],
+        [415, ["HGET", to("html"), format!("{}?cv=x", node(""))]],
         [200, ["SUB", held, to("sub")]],
         [200, ["UNSUB", held]],
         [204, ["GET", node("Name")]],

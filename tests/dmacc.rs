@@ -475,3 +475,27 @@ async fn a_new_secret_makes_what_a_server_holds_of_its_account_stale() {
     assert_ne!(again["CV"], whole["CV"]);
     agent.stop().await;
 }
+
+/// README, CONT: what an account keeps between its own origins and the device does not leave them.
+#[tokio::test]
+async fn in_a_package_that_leads_abroad_the_secret_is_not_told_and_nothing_is_changed() {
+    let bench = Bench::new().await;
+    let agent = bench.start().await;
+    let change = hget(&bench, "name", "Name", json!({"Name": "Changed"}));
+    let (secret, name) = (["GET", &node("AuthNoti/AuthSecret")], ["GET", &node("Name")]);
+    let home = json!(["CONT", format!("{}/dm", bench.server.origin())]);
+    let away = json!(["CONT", "https://elsewhere.example/dm"]);
+    let own = json!([secret, change, name, home]);
+    assert_eq!(session(&bench, &agent, own).await, [200, 200, 200, 200]);
+    // Wherever in the package it stands; and a later one to the account's own origin does not undo it.
+    for commands in [json!([secret, change, name, away, home]), json!([away, secret, change, name, home])] {
+        let statuses = session(&bench, &agent, commands.clone()).await;
+        let mut expected = vec![403, 403, 200, 200];
+        expected.insert(if commands[0] == away { 0 } else { 3 }, 200);
+        assert_eq!(statuses, expected, "{commands}");
+        let position = if commands[0] == away { 2 } else { 1 };
+        assert!(bench.packages().last().unwrap().part(position).is_none(), "{commands}");
+    }
+    assert_eq!(session(&bench, &agent, json!([secret])).await, [200], "the next package leads nowhere");
+    agent.stop().await;
+}

@@ -35,7 +35,7 @@ const MOID: &str = "urn:t:mo:mixed:1.0";
 /// Two stored leaves, three files, a property, and nodes that are files of a folder.
 fn put_object(bench: &Bench) {
     let text = node("Text", "chr", "Get Replace", "One", "");
-    let entry = node("&lt;e&gt;", "node", "Add Delete Get", "ZeroOrMore", &text);
+    let entry = node("&lt;e&gt;", "node", "Add Delete Get Replace", "ZeroOrMore", &text);
     let children = [
         node("Name", "chr", "Get Replace", "One", ""),
         node("Number", "int", "Get Replace", "One", ""),
@@ -43,9 +43,9 @@ fn put_object(bench: &Bench) {
         node("B", "chr", "Get Replace", "One", ""),
         node("C", "chr", "Get Replace", "One", ""),
         node("Label", "chr", "Get Replace", "One", ""),
-        node("Entries", "node", "Get", "One", &entry),
+        node("Entries", "node", "Get Replace", "One", &entry),
     ];
-    let root = node("Mixed", "node", "Get", "One", &children.concat());
+    let root = node("Mixed", "node", "Get Replace", "One", &children.concat());
     let file = |name: &str| format!("get = {{ file = \"{name}\" }}\nset = {{ file = \"{name}\" }}\n");
     let mapping = format!(
         "instances = [\"1\"]\n\

@@ -38,7 +38,8 @@ async fn sigterm_ends_an_idle_agent_and_one_in_the_middle_of_a_session() {
 async fn a_change_that_has_begun_is_made_whole_before_the_agent_ends() {
     const KNOBS: &str = "urn:bench:mo:knobs:1.0";
     let leaf = |name: &str| ddf::node(name, "chr", "Get Replace", "One", "");
-    let root = ddf::node("Knobs", "node", "Get", "One", &["First", "Second", "Third"].map(leaf).concat());
+    let root =
+        ddf::node("Knobs", "node", "Get Replace", "One", &["First", "Second", "Third"].map(leaf).concat());
     let mapping = "instances = [\"1\"]\n\
          [node.First]\nget = { file = \"@folder@/first\" }\nset = { file = \"@folder@/first\" }\n\
          [node.Second]\nget = { file = \"@folder@/second\" }\nverify = false\n\

@@ -26,7 +26,7 @@ fn configured(config: &str) -> Setup {
 
 /// An object of one leaf; `head` goes into its mapping.
 fn put_object(bench: &Bench, moid: &str, root: &str, leaf: &str, head: &str) {
-    let described = ddf::node(root, "node", "Get Delete", "ZeroOrMore", leaf);
+    let described = ddf::node(root, "node", "Get Delete Replace", "ZeroOrMore", leaf);
     ddf::put(&bench.gateway, moid, root, &described, head);
 }
 

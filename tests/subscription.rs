@@ -304,12 +304,12 @@ async fn a_file_is_noticed_however_it_comes_changes_and_goes() {
     rig.put("replaced");
     rig.arrives(&agent, &json!("replaced")).await;
     std::fs::remove_dir_all(rig.file().parent().unwrap()).unwrap();
-    rig.arrives(&agent, &Value::Null).await;
+    rig.arrives(&agent, &json!("")).await;
     rig.put("made again");
     rig.arrives(&agent, &json!("made again")).await;
     let [above, elsewhere] = ["values", "elsewhere"].map(|name| rig.bench.gateway.path(name));
     std::fs::rename(&above, &elsewhere).unwrap();
-    rig.arrives(&agent, &Value::Null).await;
+    rig.arrives(&agent, &json!("")).await;
     std::fs::rename(&elsewhere, &above).unwrap();
     rig.arrives(&agent, &json!("made again")).await;
     agent.stop().await;
@@ -616,5 +616,19 @@ async fn the_subscriptions_of_a_removed_account_end_with_it() {
     agent.logged("about the account", accounts("2 accounts,")).await;
     assert_eq!(rig.session(&agent, json!([["UNSUB", node("File")]])).await, [404]);
     assert_eq!(rig.values(), [Value::Null; 0]);
+    agent.stop().await;
+}
+
+/// The object of one MOID is another one for each profile: a server's is that of its own.
+#[tokio::test]
+async fn an_account_is_put_by_whichever_of_its_names_it_is_subscribed_to() {
+    let rig = Rig::new("[subscription]\npoll = \"1s\"\n").await;
+    let agent = rig.bench.start().await;
+    rig.subscribe(&agent, "urn:oma:mo:oma-dm-dmacc:2.0//Name").await;
+    rig.bench.repository.put("/name", "text/plain", "Another name");
+    let from = format!("{}/name", rig.bench.repository_server.origin());
+    let change = json!([["HGET", from, "urn:oma:mo:oma-dm-dmacc:1.2//Name"]]);
+    assert_eq!(rig.session(&agent, change).await, [200]);
+    rig.arrives(&agent, &json!("Another name")).await;
     agent.stop().await;
 }

@@ -23,14 +23,14 @@ const DMMO: &str = "application/dmmo+json";
 fn put_object(gateway: &Gateway) {
     let all = "Add Delete Get Replace";
     let shelf = node("Label", "chr", "Get Replace", "One", "");
-    let shelves = node("&lt;s&gt;", "node", "Add Delete Get", "ZeroOrMore", &shelf);
+    let shelves = node("&lt;s&gt;", "node", "Add Delete Get Replace", "ZeroOrMore", &shelf);
     let children = [
         node("Name", "chr", "Get Replace", "One", ""),
         node("Notice", "chr", "Get Replace", "ZeroOrOne", ""),
         of_types(&["image/png", "image/jpeg"], &node("Picture", "bin", all, "ZeroOrOne", "")),
-        node("Shelves", "node", "Get", "One", &shelves),
+        node("Shelves", "node", "Get Replace", "One", &shelves),
     ];
-    let root = node("Shop", "node", "Delete Get", "ZeroOrMore", &children.concat());
+    let root = node("Shop", "node", "Delete Get Replace", "ZeroOrMore", &children.concat());
     let mapping = "instances = [\"main\"]\ndynamic = true\n\
          [node.Notice]\nget = { file = \"@folder@/state/notice\" }\nset = { file = \"@folder@/state/notice\" }\n";
     ddf::put(gateway, MOID, "Shop", &root, mapping);

@@ -94,12 +94,15 @@ fn listeners(world: &World, alert: &Alert) -> Result<Vec<Place>, RaiseError> {
         return Ok(accounts.map(|account| Place::of(&account.server_id)).collect());
     };
     let uri: ClientUri = source.parse().map_err(|why| RaiseError::Source { uri: source.clone(), why })?;
-    let instance = world.tree.instance_at(&uri).map_err(RaiseError::Unknown)?;
+    let instances = world.tree.instances_at(&uri).map_err(RaiseError::Unknown)?;
     let mut places = Vec::new();
     for account in accounts {
         let visitor = Visitor { account, session: SessionFacts::default() };
-        if world.tree.may(&instance, &visitor, Rights::READ).map_err(RaiseError::Unknown)? {
-            places.push(Place::of(&account.server_id));
+        for instance in &instances {
+            if world.tree.may(instance, &visitor, Rights::READ).map_err(RaiseError::Unknown)? {
+                places.push(Place::of(&account.server_id));
+                break;
+            }
         }
     }
     Ok(places)

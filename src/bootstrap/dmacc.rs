@@ -166,7 +166,7 @@ fn account(root: &Node<'_>, terms: Terms<'_>) -> Result<crate::config::Account, 
     };
     Ok(crate::config::Account {
         file: std::path::PathBuf::new(),
-        permissions: permissions(root, names.permissions)?,
+        permissions: permissions(root, names.permissions, terms.settings.bootstrap.rights)?,
         push: push(root, &names, allow_http)?,
         bootstrap,
         server_id,
@@ -182,7 +182,7 @@ fn account(root: &Node<'_>, terms: Terms<'_>) -> Result<crate::config::Account, 
 }
 
 /// `Permissions/<x>/MOID`: what the server may manage. It must be said: a bootstrap grants nothing by silence.
-fn permissions(root: &Node<'_>, name: &'static str) -> Result<Vec<Permission>, DmaccError> {
+fn permissions(root: &Node<'_>, name: &'static str, rights: u8) -> Result<Vec<Permission>, DmaccError> {
     let node = root.child(name)?.ok_or(DmaccError::Missing(name))?;
     if node.members.is_empty() || node.members.len() > MOST_PERMISSIONS {
         return Err(root.wrong(name, "expected 1 to 256 of them"));
@@ -198,7 +198,7 @@ fn permissions(root: &Node<'_>, name: &'static str) -> Result<Vec<Permission>, D
             );
         }
         if found.iter().all(|known| known.moid != moid) {
-            found.push(Permission { moid: moid.to_owned(), rights: Permission::UNSAID });
+            found.push(Permission { moid: moid.to_owned(), rights });
         }
     }
     Ok(found)

@@ -254,8 +254,7 @@ impl Asking<'_> {
 
     /// DEFAULT by the word of the first account, if the device has the object and the account may see it.
     fn default(&self, server_uri: String, moid: &str, visitor: &Visitor<'_>) -> Option<Change> {
-        let object = self.world.tree.object_for(moid, visitor).filter(|object| visitor.sees(object));
-        let Some(object) = object else {
+        let Ok(object) = self.world.tree.object_seen(moid, visitor) else {
             log::warn!("bootstrap: DEFAULT for {moid:?} left out: there is no such object");
             return None;
         };
@@ -281,10 +280,7 @@ impl Asking<'_> {
                 let data = document.data_of(&node);
                 tree.replace(&node, Data::Json(data), visitor).await
             }
-            None => {
-                let place = tree.place_of(&document, visitor).await?;
-                tree.store(vec![(place, document)], visitor).await.map(drop)
-            }
+            None => tree.store(vec![document], None, visitor).await.map(drop),
         }
     }
 }

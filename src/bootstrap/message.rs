@@ -6,7 +6,7 @@ use super::Terms;
 use super::dmacc::{self, Account, DmaccError};
 use crate::config::parts;
 use crate::package::{self, Command, is_media_type};
-use crate::uri::client::ClientUri;
+use crate::uri::client::{ClientUri, Fields};
 
 /// The most accounts of one device.
 const MOST_ACCOUNTS: usize = 16;
@@ -228,7 +228,8 @@ fn steps(content_type: &str, body: &[u8], terms: Terms<'_>) -> Result<Vec<Step>,
         let step = match (name.as_str(), rest) {
             ("HGET", []) => Step::Retrieve { from: from.clone(), target: None },
             ("HGET", [target]) => {
-                let target = ClientUri::parse(target).map_err(|_| wrong("not a ClientURI"))?;
+                let target =
+                    ClientUri::parse_for(target, Fields::TARGET).map_err(|_| wrong("not a ClientURI"))?;
                 Step::Retrieve { from: from.clone(), target: Some(target) }
             }
             ("DEFAULT", [moid]) => Step::Default { from: from.clone(), moid: moid.clone() },

@@ -8,8 +8,8 @@ pub(super) async fn run(parameters: &[String], context: &mut Context<'_>) -> Ans
     let [server_uri, moid] = parameters else {
         return Err(CommandError::Malformed("DEFAULT takes a ServerURI and a MOID"));
     };
-    let object =
-        context.tree.object_for(moid, &context.visitor).ok_or_else(|| TreeError::NotFound(moid.clone()))?;
+    let object = context.tree.object_for(moid, context.visitor.account.profile);
+    let object = object.ok_or_else(|| TreeError::NotFound(moid.clone()))?;
     if !context.visitor.sees(object) {
         return Err(CommandError::NotPermitted(moid.clone()));
     }

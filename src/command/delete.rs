@@ -2,13 +2,15 @@
 
 use super::{Answer, CommandError, Context, client_uri, plain, unless_stopped};
 use crate::tree::{Resolved, Rights, TreeError};
+use crate::uri::client::Fields;
 
 /// A wildcard deletes all that it matches, or nothing.
 pub(super) async fn run(parameters: &[String], context: &mut Context<'_>) -> Answer {
     let [uri] = parameters else { return Err(CommandError::Malformed("DELETE takes a ClientURI")) };
-    let uri = client_uri(uri)?;
+    let uri = client_uri(uri, Fields::TARGET)?;
     let resolving = async {
-        Ok(match context.tree.resolve_all(&uri, &context.visitor, Rights::WRITE).await? {
+        let search = context.tree.resolve_all(&uri, &context.visitor, Rights::WRITE);
+        Ok(match context.allowance.search(&uri, search).await? {
             Resolved::One(node) => vec![node],
             Resolved::Many(nodes) => context.tree.existing(nodes, &context.visitor).await?,
         })

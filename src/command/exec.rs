@@ -7,18 +7,21 @@
 use super::{Answer, CommandError, Context, client_uri, plain, repository, unless_stopped};
 use crate::session::stopped;
 use crate::tree::Rights;
+use crate::uri::client::Fields;
 
 pub(super) async fn run(parameters: &[String], context: &mut Context<'_>) -> Answer {
     let (uri, server_uri) = match parameters {
-        [uri] => (client_uri(uri)?, None),
-        [uri, server_uri] => (client_uri(uri)?, Some(repository::expand(server_uri, context)?)),
+        [uri] => (client_uri(uri, Fields::TARGET)?, None),
+        [uri, server_uri] => {
+            (client_uri(uri, Fields::TARGET)?, Some(repository::expand(server_uri, context)?))
+        }
         _ => return Err(CommandError::Malformed("EXEC takes a ClientURI and at most one ServerURI")),
     };
     if let Some(server_uri) = &server_uri {
         context.connection.admit(server_uri)?;
     }
-    let resolving = async { Ok(context.tree.resolve(&uri, &context.visitor, Rights::EXECUTE).await?) };
-    let node = unless_stopped(&context.stopping, resolving).await?;
+    let search = context.tree.resolve(&uri, &context.visitor, Rights::EXECUTE);
+    let node = unless_stopped(&context.stopping, context.allowance.search(&uri, search)).await?;
     let mut invocation = context.tree.invocation(&node)?;
     invocation.report_to = server_uri.map(|uri| uri.to_string());
     let at_once = invocation.report_to.is_some();

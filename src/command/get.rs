@@ -2,23 +2,31 @@
 
 use super::{Answer, CommandError, Context, client_uri, media, plain};
 use crate::session::machine::Done;
-use crate::tree::{Rights, Shown};
+use crate::tree::{MOST_SHOWN, Rights, Shown, TreeError};
+use crate::uri::client::Fields;
 
 pub(super) async fn run(parameters: &[String], context: &mut Context<'_>) -> Answer {
     let [uri] = parameters else { return Err(CommandError::Malformed("GET takes a ClientURI")) };
-    let uri = client_uri(uri)?;
+    let uri = client_uri(uri, Fields::READ)?;
     // What can't be sent is not even looked for: a package may have thousands that are over.
     let over = CommandError::TooMuchData(context.settings.session.max_data);
     if *context.room == 0 {
         return Err(over);
     }
-    let found = context.tree.resolve_all(&uri, &context.visitor, Rights::READ).await?;
+    let (tree, visitor) = (context.tree, &context.visitor);
+    let found = context.allowance.search(&uri, tree.resolve_all(&uri, visitor, Rights::READ)).await?;
     let held = uri.cache_validator.as_deref();
-    let (mime, body) = match context.tree.show(found, uri.level, held, &context.visitor).await? {
-        Shown::Empty => return Ok(plain(204)),
-        Shown::Fresh => return Ok(plain(304)),
-        Shown::Leaf { mime, value } => (mime, value.to_raw()),
-        Shown::Document(json) => (media::DMMO_JSON.to_owned(), json),
+    let most = MOST_SHOWN.min(*context.room);
+    let (mime, body) = match tree.show(found, uri.level, held, most, visitor).await {
+        Ok(Shown::Empty) => return Ok(plain(204)),
+        Ok(Shown::Fresh) => return Ok(plain(304)),
+        Ok(Shown::Leaf { mime, value }) => (mime, value.to_raw()),
+        Ok(Shown::Document(json)) => (media::DMMO_JSON.to_owned(), json),
+        Err(TreeError::TooLarge(_)) if most < MOST_SHOWN => {
+            *context.room = 0;
+            return Err(over);
+        }
+        Err(error) => return Err(error.into()),
     };
     let left = context.room.checked_sub(body.len());
     *context.room = left.unwrap_or_default();

@@ -6,12 +6,13 @@ use super::{Answer, CommandError, Context, client_uri, media, plain, repository,
 use crate::mo::{ManagementObject, Value};
 use crate::package::{Status, is_media_type};
 use crate::session::machine::Done;
-use crate::tree::{Data, NodeRef, Place, TreeError};
+use crate::tree::{Data, NodeRef, TreeError};
+use crate::uri::client::Fields;
 
 pub(super) async fn run(parameters: &[String], context: &mut Context<'_>) -> Answer {
     let (server_uri, target) = match parameters {
         [server_uri] => (server_uri, None),
-        [server_uri, target] => (server_uri, Some(client_uri(target)?)),
+        [server_uri, target] => (server_uri, Some(client_uri(target, Fields::TARGET)?)),
         _ => return Err(CommandError::Malformed("HGET takes a ServerURI and at most one ClientURI")),
     };
     let uri = repository::expand(server_uri, context)?;
@@ -19,7 +20,10 @@ pub(super) async fn run(parameters: &[String], context: &mut Context<'_>) -> Ans
     let fetching = async {
         // A target that can't be written is known without asking the repository.
         let target = match target {
-            Some(target) => Some(context.tree.destination(&target, &context.visitor).await?),
+            Some(target) => {
+                let search = context.tree.destination(&target, &context.visitor);
+                Some(context.allowance.search(&target, search).await?)
+            }
             None => None,
         };
         let leaf_types = target.as_ref().filter(|node| node.is_leaf()).map_or_else(Vec::new, own_types);
@@ -53,7 +57,7 @@ async fn replace(
 ) -> Result<(), CommandError> {
     let invalid = |why: String| TreeError::Invalid { node: node.client_uri(), why };
     let data = if media::is_serialisation(&fetched.content_type) {
-        let reading = async { Ok(fetched.documents(Some(node), context.tree).await?) };
+        let reading = async { Ok(fetched.documents(Some(node), context.tree, &context.visitor).await?) };
         let mut documents = unless_stopped(&context.stopping, reading).await?;
         let (Some(document), true) = (documents.pop(), documents.is_empty()) else {
             return Err(invalid("the retrieved document is of several management objects".to_owned()).into());
@@ -82,21 +86,9 @@ async fn place(
     if !media::is_serialisation(&fetched.content_type) {
         return Err(CommandError::MediaType(fetched.content_type.clone()));
     }
-    let mut documents = Vec::new();
-    let reading = async { Ok(fetched.documents(None, context.tree).await?) };
-    for document in unless_stopped(&context.stopping, reading).await? {
-        let place = context.tree.place_of(&document, &context.visitor).await?;
-        let moid = match &place {
-            Place::At(node) => &node.object.moid,
-            Place::New(object) => &object.moid,
-        };
-        if let Some(wanted) = only.filter(|only| only.moid != *moid) {
-            let why = format!("is of {moid:?}, not of {}", wanted.moid);
-            return Err(TreeError::Invalid { node: "the retrieved document".to_owned(), why }.into());
-        }
-        documents.push((place, document));
-    }
-    let stored = context.tree.store(documents, &context.visitor).await?;
+    let reading = async { Ok(fetched.documents(None, context.tree, &context.visitor).await?) };
+    let documents = unless_stopped(&context.stopping, reading).await?;
+    let stored = context.tree.store(documents, only, &context.visitor).await?;
     let status = Status { code: 201, extra: stored.iter().map(NodeRef::client_uri).collect() };
     Ok(Done { status, data: None, continue_at: None })
 }

@@ -4,6 +4,7 @@ use hyper::Method;
 
 use super::{Answer, CommandError, Context, client_uri, media, plain, repository};
 use crate::tree::Rights;
+use crate::uri::client::Fields;
 
 pub(super) async fn run(parameters: &[String], context: &mut Context<'_>) -> Answer {
     send(Method::PUT, parameters, context).await
@@ -23,10 +24,13 @@ pub(super) async fn send(method: Method, parameters: &[String], context: &mut Co
         })?,
     };
     // All are looked at before anything is sent: one URI in error, and nothing is.
-    let uris = client_uris.iter().map(|uri| client_uri(uri)).collect::<Result<Vec<_>, _>>()?;
+    let uris = client_uris.iter().map(|uri| client_uri(uri, Fields::READ)).collect::<Result<Vec<_>, _>>()?;
     let mut gathering = context.tree.gathering(&context.visitor)?;
     for uri in &uris {
-        let found = context.tree.resolve_all(uri, &context.visitor, Rights::READ).await?;
+        let found = context
+            .allowance
+            .search(uri, context.tree.resolve_all(uri, &context.visitor, Rights::READ))
+            .await?;
         gathering.add(found, uri.level, uri.cache_validator.as_deref()).await?;
     }
     if uris.is_empty() {

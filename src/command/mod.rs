@@ -1,6 +1,7 @@
 //! The DM commands (TS 5.4), one file each. A command gets its parameters and a [`Context`], and answers
 //! with a [`Done`]; what went wrong becomes a status code in [`status`] and nowhere else.
 
+mod allowance;
 mod cont;
 mod default;
 mod delete;
@@ -18,6 +19,7 @@ mod status;
 mod sub;
 mod unsub;
 
+pub use allowance::Allowance;
 pub use report::Report;
 pub(crate) use repository::Upload;
 pub(crate) use repository::redirected;
@@ -37,7 +39,7 @@ use crate::session::{self, Parameters};
 use crate::store::Store;
 use crate::transport::Connection;
 use crate::tree::{Tree, Visitor};
-use crate::uri::client::ClientUri;
+use crate::uri::client::{ClientUri, Fields};
 
 /// What a command may use.
 pub struct Context<'a> {
@@ -61,6 +63,8 @@ pub struct Context<'a> {
     pub room: &'a mut usize,
     /// The session's EXECs.
     pub execs: &'a mut Ledger,
+    /// What the Package#2 may still cost.
+    pub allowance: &'a mut Allowance,
     /// Turns true when the agent is about to end.
     pub stopping: watch::Receiver<bool>,
 }
@@ -136,6 +140,6 @@ fn plain(code: u16) -> Done {
     Done { status: Status { code, extra: Vec::new() }, data: None, continue_at: None }
 }
 
-fn client_uri(text: &str) -> Result<ClientUri, CommandError> {
-    ClientUri::parse(text).map_err(CommandError::ClientUri)
+fn client_uri(text: &str, fields: Fields) -> Result<ClientUri, CommandError> {
+    ClientUri::parse_for(text, fields).map_err(CommandError::ClientUri)
 }

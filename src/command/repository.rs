@@ -14,7 +14,7 @@ use crate::session::Parameters;
 use crate::transport::{
     Connection, Origin, Peer, Pieces, ProduceError, Produced, Request, Response, Standing,
 };
-use crate::tree::{Batch, Document, NodeRef, Tree, TreeError};
+use crate::tree::{Batch, Document, NodeRef, Tree, TreeError, Visitor};
 use crate::uri::server::Template;
 
 const MOST_REDIRECTS: usize = 5;
@@ -42,11 +42,16 @@ impl Fetched {
         &self,
         target: Option<&NodeRef>,
         tree: &Arc<Tree>,
+        visitor: &Visitor<'_>,
     ) -> Result<Vec<Document>, TreeError> {
         let is_xml = is_media_type(&self.content_type, media::TNDS_XML);
         let (body, target, tree) = (self.body.clone(), target.cloned(), Arc::clone(tree));
+        let (account, session) = (Arc::clone(visitor.account), visitor.session);
         let read = DOCUMENTS.run(move || match is_xml {
-            true => Document::parse_tnds(&body, target.as_ref(), &tree),
+            true => {
+                let visitor = Visitor { account: &account, session };
+                Document::parse_tnds(&body, target.as_ref(), &tree, &visitor)
+            }
             false => Document::parse(&body),
         });
         let broken = |why: Stuck| {
@@ -103,7 +108,7 @@ pub(super) async fn deliver(
         batch,
         tree: context.tree,
         parameters: context.parameters,
-        profile: context.visitor.account.profile,
+        visitor: context.visitor,
     };
     let stopping = context.stopping.clone();
     match unless_stopped(&stopping, upload.send_as(content_type, context.connection)).await?.status {
@@ -124,8 +129,8 @@ pub(crate) struct Upload<'a> {
     pub(crate) tree: &'a Tree,
     /// The device's values.
     pub(crate) parameters: &'a Parameters,
-    /// What the server that wants it speaks.
-    pub(crate) profile: Profile,
+    /// The server that wants it.
+    pub(crate) visitor: Visitor<'a>,
 }
 
 impl Upload<'_> {
@@ -150,12 +155,16 @@ impl Upload<'_> {
         let mut types: Vec<_> = wanted.split(',').map(str::trim).collect();
         types.retain(|other| !is_media_type(other, content_type));
         let other = media::choose(&types).filter(|other| *other != content_type);
-        let refused = CommandError::NotAcceptable { accepted: wanted.clone(), profile: self.profile };
+        let refused = CommandError::NotAcceptable { accepted: wanted.clone(), profile: self.profile() };
         let response = self.offer(other.ok_or(refused)?, connection).await?;
         if response.status == 415 {
-            return Err(CommandError::NotAcceptable { accepted: wanted, profile: self.profile });
+            return Err(CommandError::NotAcceptable { accepted: wanted, profile: self.profile() });
         }
         Ok(response)
+    }
+
+    fn profile(&self) -> Profile {
+        self.visitor.account.profile
     }
 
     async fn offer(
@@ -164,8 +173,8 @@ impl Upload<'_> {
         connection: &mut Connection,
     ) -> Result<Response, CommandError> {
         let (body, produced) = match content_type {
-            media::TNDS_XML => (tnds_of(self.batch, self.tree).await?, None),
-            _ => array_of(self.batch, self.profile).await?,
+            media::TNDS_XML => (tnds_of(self.batch, self.tree, self.profile()).await?, None),
+            _ => array_of(self.batch, self.profile()).await?,
         };
         let request = Request::new(self.method.clone(), self.uri.clone());
         let mut request = Request { peer: Peer::Repository, body, produced, ..request };
@@ -206,9 +215,9 @@ async fn array_of(batch: &Batch, profile: Profile) -> Result<(Bytes, Option<Prod
 }
 
 /// A DM 1.x document: a tree with a root each.
-async fn tnds_of(batch: &Batch, tree: &Tree) -> Result<Bytes, TreeError> {
+async fn tnds_of(batch: &Batch, tree: &Tree, profile: Profile) -> Result<Bytes, TreeError> {
     let documents = batch.documents(Profile::Draft, MOST_XML).await?;
-    let xml = tnds::write(&documents, |moid| tree.object(moid), MOST_XML);
+    let xml = tnds::write(&documents, |moid| tree.object_for(moid, profile), MOST_XML);
     let invalid =
         |error: TndsError| TreeError::Invalid { node: media::TNDS_XML.to_owned(), why: error.to_string() };
     Ok(xml.map_err(invalid)?.into())
@@ -306,6 +315,7 @@ mod tests {
     use super::*;
     use crate::backend::Machine;
     use crate::store::Store;
+    use crate::tree::SessionFacts;
 
     #[test]
     fn a_document_is_not_read_on_the_agents_thread() {
@@ -313,6 +323,8 @@ mod tests {
         let store = Store::open(folder.path()).unwrap().store;
         let machine = Arc::new(Machine { sysroot: "/".into(), bus: crate::backend::Bus::none() });
         let tree = Arc::new(Tree::new(Vec::new(), Vec::new(), store, machine, Instant::now()));
+        let account = Arc::new(crate::tree::tests::account("acme", 7));
+        let visitor = Visitor { account: &account, session: SessionFacts::default() };
         let runtime = tokio::runtime::Builder::new_current_thread()
             .enable_time()
             .max_blocking_threads(1)
@@ -333,7 +345,7 @@ mod tests {
                 }
                 tokio::task::yield_now().await;
                 let fetched = Fetched { content_type: content_type.to_owned(), body: "<".into() };
-                let mut reading = std::pin::pin!(fetched.documents(None, &tree));
+                let mut reading = std::pin::pin!(fetched.documents(None, &tree, &visitor));
                 let polled = reading.as_mut().poll(&mut Task::from_waker(Waker::noop()));
                 assert!(polled.is_pending(), "{content_type}: it was read on this thread");
                 drop(free);

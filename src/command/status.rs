@@ -71,6 +71,9 @@ pub enum CommandError {
     /// An EXEC or a SHOW can't begin.
     #[error(transparent)]
     Exec(ExecError),
+    /// The package has searched for nodes by their values as long as it may.
+    #[error("the package's searches for nodes by value have taken the {0} s that they may")]
+    SearchTime(u64),
     /// The agent is about to end.
     #[error("the agent stops")]
     Stopped,
@@ -115,7 +118,7 @@ impl CommandError {
     /// Whether a bound of this device refuses it, which an operator may want to widen, or to make room for.
     pub(super) fn is_bound(&self) -> bool {
         match self {
-            Self::TooMuchData(_) | Self::TooManySubscriptions(_) => true,
+            Self::TooMuchData(_) | Self::SearchTime(_) | Self::TooManySubscriptions(_) => true,
             Self::Tree(error) => match error {
                 TreeError::TooLarge(_)
                 | TreeError::TooMany(_)
@@ -146,6 +149,7 @@ impl CommandError {
             Self::Exec(_)
             | Self::Stopped
             | Self::TooMuchData(_)
+            | Self::SearchTime(_)
             | Self::Repository(408 | 429 | 500..=599) => 503,
             Self::Repository(_) => 500,
             Self::Transport(error) if error.is_retryable() => 503,
@@ -233,6 +237,7 @@ mod tests {
             (CommandError::Repository(408), 503),
             (CommandError::Repository(429), 503),
             (CommandError::Repository(500), 503),
+            (CommandError::SearchTime(10), 503),
             (CommandError::Redirect("too many"), 500),
             (CommandError::NoBrowser, 501),
             (CommandError::Browser(std::io::ErrorKind::NotFound.into()), 500),

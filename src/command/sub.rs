@@ -4,7 +4,7 @@ use super::{Answer, CommandError, Context, plain, repository, unless_stopped};
 use crate::store::{Change, Subscription};
 use crate::subscription;
 use crate::tree::{Resolved, Rights, TreeError};
-use crate::uri::client::ClientUri;
+use crate::uri::client::{ClientUri, Fields};
 
 /// The most subscriptions that one server has.
 const MOST: usize = 64;
@@ -18,11 +18,12 @@ pub(super) async fn run(parameters: &[String], context: &mut Context<'_>) -> Ans
     let uri = repository::expand(server_uri, context)?;
     context.connection.admit(&uri)?;
     if target.has_wildcard() {
-        return Err(TreeError::NotUnique(target.to_string()).into());
+        return Err(TreeError::NotUnique(target.address()).into());
     }
     // What the server could GET now is where its changes begin.
     let gathering = async {
-        let node = context.tree.resolve(&target, &context.visitor, Rights::READ).await?;
+        let search = context.tree.resolve(&target, &context.visitor, Rights::READ);
+        let node = context.allowance.search(&target, search).await?;
         let mut gathering = context.tree.gathering(&context.visitor)?.without_validators();
         gathering.add(Resolved::One(node), target.level, None).await?;
         Ok(gathering.finish())
@@ -32,7 +33,7 @@ pub(super) async fn run(parameters: &[String], context: &mut Context<'_>) -> Ans
         server_id: context.visitor.account.server_id.clone(),
         client_uri: target.to_string(),
         server_uri: server_uri.clone(),
-        delivered: Some(subscription::digest(&content, context.visitor.account.profile)?),
+        delivered: Some(subscription::digest(&content, context.visitor.account.profile).await?),
     };
     let all = context.store.snapshot().and_then(|snapshot| snapshot.subscriptions());
     let others = all
@@ -46,7 +47,7 @@ pub(super) async fn run(parameters: &[String], context: &mut Context<'_>) -> Ans
     Ok(plain(200))
 }
 
-/// What a subscription is known by: what it shows. What the server holds already plays no part.
+/// What a subscription is known by: what it shows.
 pub(super) fn subscribed(target: &str) -> Result<ClientUri, CommandError> {
-    Ok(ClientUri { cache_validator: None, ..super::client_uri(target)? })
+    super::client_uri(target, Fields::SUBSCRIBE)
 }

@@ -9,11 +9,12 @@ pub(super) async fn run(parameters: &[String], context: &mut Context<'_>) -> Ans
     let [target] = parameters else {
         return Err(CommandError::Malformed("UNSUB takes a ClientURI"));
     };
-    let client_uri = subscribed(target)?.to_string();
+    let target = subscribed(target)?;
+    let client_uri = target.to_string();
     let server_id = context.visitor.account.server_id.clone();
     let snapshot = context.store.snapshot().map_err(TreeError::from)?;
     if snapshot.subscription(&server_id, &client_uri).map_err(TreeError::from)?.is_none() {
-        return Err(TreeError::NotFound(format!("a subscription to {client_uri}")).into());
+        return Err(TreeError::NotFound(format!("a subscription to {}", target.address())).into());
     }
     let change = Change::Unsubscribe { server_id, client_uri };
     context.store.commit(vec![change]).await.map_err(TreeError::from)?;

@@ -15,7 +15,7 @@ mod read;
 pub use changes::{Changes, Leaf, LeafError, StoredChange};
 pub(crate) use credentials::holds_certificates;
 pub use read::Context;
-pub(super) use read::schedule;
+pub(super) use read::{rights, schedule};
 
 /// One file of `accounts.d`, validated, its secrets read.
 #[derive(Clone, Debug, PartialEq)]

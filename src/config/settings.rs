@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
-use super::account::Schedule;
+use super::account::{Permission, Schedule};
 use super::subscriber::Subscriber;
 use crate::transport::Origin;
 
@@ -119,12 +119,15 @@ pub struct Bootstrap {
     pub jitter: Duration,
     /// `schedule`: that of the accounts that it brings.
     pub schedule: Schedule,
+    /// `rights`: what these accounts may do with the device's own instances of what they list (TS 11.3). That is the
+    /// owner's to say: a bootstrap's Permissions say which objects, not what may be done.
+    pub rights: u8,
 }
 
 impl Default for Bootstrap {
     fn default() -> Self {
         let jitter = Duration::from_secs(30);
-        Self { uri: None, ca_pem: None, jitter, schedule: Schedule::default() }
+        Self { uri: None, ca_pem: None, jitter, schedule: Schedule::default(), rights: Permission::UNSAID }
     }
 }
 

@@ -147,7 +147,7 @@ impl Daemon {
 
     fn has_object(&self, client_uri: &str) -> bool {
         let uri = ClientUri::parse(client_uri);
-        uri.is_ok_and(|uri| self.world.tree.object(&uri.moid).is_some())
+        uri.is_ok_and(|uri| self.world.tree.objects_of(&uri.moid).next().is_some())
     }
 
     /// Accounts are there that were not: what waits for them is taken up.

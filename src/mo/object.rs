@@ -119,6 +119,12 @@ impl ManagementObject {
         self.moid == moid || self.aliases.iter().any(|alias| alias == moid)
     }
 
+    /// Whether it is there for servers that speak this profile.
+    #[must_use]
+    pub fn is_for(&self, profile: Profile) -> bool {
+        self.profile.is_none_or(|own| own == profile)
+    }
+
     /// The node of an id that this object gave out.
     ///
     /// # Panics

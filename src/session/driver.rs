@@ -17,7 +17,7 @@ use super::room::{Room, Taken};
 use super::stopping::stopped;
 use crate::alert::Outgoing;
 use crate::bearer::{self, Choice};
-use crate::command::{self, Context, Report};
+use crate::command::{self, Allowance, Context, Report};
 use crate::exec::{self, Finished, Ledger, Programs};
 use crate::heartbeat::{beat, within};
 use crate::journal::id;
@@ -30,6 +30,7 @@ use crate::transport::{
     server_time,
 };
 use crate::tree::{SessionFacts, Visitor};
+use crate::turn::Turn;
 use crate::uri::server::Template;
 use crate::world::{Peer, World};
 
@@ -108,6 +109,10 @@ struct Driver<'a> {
     taken: Taken,
     /// How many bytes the GETs of this package may bring yet.
     room: usize,
+    /// What the package being executed may still cost.
+    allowance: Allowance,
+    /// Whether the last package went to an origin that is not the account's.
+    is_abroad: bool,
     server_time: Option<u64>,
     stopping: watch::Receiver<bool>,
 }
@@ -177,7 +182,9 @@ impl Session {
         let (mut machine, mut action) = Machine::start(profile, limits, random.next(), uri, package1);
         // From a Package#2 until its commands are executed: what it says may be what ends the agent.
         let mut attempt = None;
+        let mut turn = Turn::default();
         let outcome = loop {
+            turn.pause().await;
             let event = match action {
                 Action::Finish(outcome) => break outcome,
                 // What the server has heard it has heard.
@@ -258,6 +265,8 @@ impl Session {
             report: Report::default(),
             taken: Taken::default(),
             room: 0,
+            allowance: Allowance::default(),
+            is_abroad: false,
             server_time: None,
             stopping: self.stopping.clone(),
         };
@@ -287,11 +296,13 @@ impl Driver<'_> {
         beat();
         match action {
             Action::Post { uri, package } => self.post(&uri, package).await,
-            Action::Execute { command, accept_mo, position } => {
+            Action::Execute { command, accept_mo, position, leads_to } => {
                 if position == 1 {
                     // The package before was answered.
                     self.taken = Taken::default();
                     self.room = self.session.world.settings.session.max_data;
+                    self.allowance = Allowance::default();
+                    self.facts.abroad = self.is_abroad || self.leads_abroad(&leads_to);
                 }
                 // An EXEC takes it along in its own commit, and after END comes the session's.
                 if !matches!(command.name.as_str(), "EXEC" | "END") {
@@ -308,6 +319,7 @@ impl Driver<'_> {
                     accept_mo: accept_mo.as_deref(),
                     room: &mut self.room,
                     execs: &mut self.execs,
+                    allowance: &mut self.allowance,
                     stopping: self.stopping.clone(),
                 };
                 let done = command::execute(&command, &mut context, &mut self.report).await;
@@ -359,8 +371,9 @@ impl Driver<'_> {
         // It is the same package again: no server has two answers to it, and no command comes of it twice.
         request.repeatable = true;
         // Whoever is told of an EXEC's end, and is not the account's, has nothing to command.
-        let deaf = self.session.ticket.at.is_some()
-            && self.connection.admit(&request.uri).is_ok_and(|standing| standing == Standing::Foreign);
+        self.is_abroad =
+            self.connection.admit(&request.uri).is_ok_and(|standing| standing == Standing::Foreign);
+        let deaf = self.session.ticket.at.is_some() && self.is_abroad;
         match self.connection.send(&request).await {
             Ok(response) => {
                 self.facts = facts(&self.connection, &self.parameters).await;
@@ -430,6 +443,17 @@ impl Driver<'_> {
         }
     }
 
+    /// Whether one of these ServerURIs is of an origin that is not the account's.
+    fn leads_abroad(&self, uris: &[String]) -> bool {
+        uris.iter().any(|uri| {
+            let uri = Template::parse(uri)
+                .and_then(|template| template.expand(&|parameter| self.parameters.value(parameter)));
+            uri.is_ok_and(|uri| {
+                self.connection.admit(&uri).is_ok_and(|standing| standing == Standing::Foreign)
+            })
+        })
+    }
+
     /// All of a package's commands were executed, or no more of them will be.
     fn finish_report(&mut self) {
         self.report.finish(self.session.server_id(), &self.session.id);
@@ -475,7 +499,7 @@ async fn facts(connection: &Connection, parameters: &Parameters) -> SessionFacts
     };
     let bearer = interface.and_then(|interface| interface.kind);
     let roaming = parameters.roams().filter(|_| bearer == Some(ConnectionType::Mobile));
-    SessionFacts { bearer, roaming }
+    SessionFacts { bearer, roaming, abroad: false }
 }
 
 /// A wrong certificate may be mended, or the clock set; a server that sends too much will do so again.

@@ -105,6 +105,8 @@ pub enum Action {
         command: Command,
         /// `SessionInfo.AcceptMO` of that Package#2.
         accept_mo: Option<Arc<[String]>>,
+        /// The ServerURIs of its CONTs: where its results may go.
+        leads_to: Arc<[String]>,
     },
     /// The package that was posted last was answered, and it carried alerts, or statuses of EXECs: the server has
     /// them.
@@ -235,6 +237,7 @@ impl Kept {
 struct Run {
     commands: VecDeque<Command>,
     accept_mo: Option<Arc<[String]>>,
+    leads_to: Arc<[String]>,
     statuses: Vec<Status>,
     parts: Vec<Part>,
     data: usize,
@@ -393,6 +396,7 @@ impl Machine {
         self.run = Run {
             end: package2.commands.iter().any(is_end),
             executes: package2.commands.iter().any(|command| command.name == "EXEC"),
+            leads_to: leads_to(&package2.commands),
             commands: package2.commands.into(),
             accept_mo: package2.accept_mo.map(Into::into),
             ..Run::default()
@@ -406,6 +410,7 @@ impl Machine {
                 position: self.run.statuses.len() + 1,
                 command,
                 accept_mo: self.run.accept_mo.clone(),
+                leads_to: Arc::clone(&self.run.leads_to),
             },
             None if self.run.end => Action::Finish(Outcome::Completed),
             None => Action::Gather { most: self.most_alerts },
@@ -446,6 +451,11 @@ impl Machine {
         self.kept = (has_alerts && run.data <= MOST_KEPT).then_some(Kept::Further(package3));
         self.post()
     }
+}
+
+fn leads_to(commands: &[Command]) -> Arc<[String]> {
+    let conts = commands.iter().filter(|command| command.name == "CONT");
+    conts.filter_map(|command| command.parameters.as_ref()?.first().cloned()).collect()
 }
 
 /// END has no parameters; with some it is a malformed command like any other.

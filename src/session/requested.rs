@@ -29,8 +29,8 @@ pub(super) async fn answer(
         if asked.iter().take(at).any(|(before, _)| before == index) {
             continue;
         }
-        let object = mos.get(usize::from(*index)).and_then(|moid| tree.object(moid));
-        let Some(object) = object.filter(|object| visitor.sees(object)) else {
+        let object = mos.get(usize::from(*index)).and_then(|moid| tree.object_seen(moid, visitor).ok());
+        let Some(object) = object else {
             log::warn!("{server_id}: Requested-MO-CV: no MO {index} in the last MOS list: ignored");
             continue;
         };

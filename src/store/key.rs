@@ -1,9 +1,18 @@
 //! Keys of stored nodes: ordered so that a subtree is one range.
 
+use std::borrow::Borrow;
+
 /// Where a node's value is kept: MOID, MIID and the names from the instance's root down, joined by NUL
 /// (which no name can hold).
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct NodeKey(Vec<u8>);
+
+/// In the order of their bytes.
+impl Borrow<[u8]> for NodeKey {
+    fn borrow(&self) -> &[u8] {
+        &self.0
+    }
+}
 
 impl NodeKey {
     /// What the keys of all instances of a management object are below.
@@ -44,6 +53,14 @@ impl NodeKey {
         &self.0
     }
 
+    /// The bytes of this key, and of those that it is below, upwards.
+    pub fn lineage(&self) -> impl Iterator<Item = &[u8]> {
+        std::iter::successors(Some(self.0.as_slice()), |key| {
+            let end = key.iter().rposition(|&byte| byte == 0)?;
+            key.get(..end)
+        })
+    }
+
     /// Whether it is `other`, or below it.
     #[must_use]
     pub fn is_at_or_below(&self, other: &Self) -> bool {
@@ -57,7 +74,7 @@ impl NodeKey {
     }
 
     /// The range of all keys below this one.
-    pub(super) fn below(&self) -> (Vec<u8>, Vec<u8>) {
+    pub(crate) fn below(&self) -> (Vec<u8>, Vec<u8>) {
         let mut start = self.0.clone();
         start.push(0);
         let mut end = self.0.clone();

@@ -89,13 +89,11 @@ impl Look {
     async fn read(&self, visitor: &Visitor<'_>) -> std::result::Result<(Batch, bool, Digest), CommandError> {
         let tree = &self.world.tree;
         let uri = ClientUri::parse(&self.id.client_uri).map_err(CommandError::ClientUri)?;
-        if !tree.object(&uri.moid).is_some_and(|object| visitor.sees(object)) {
-            return Err(TreeError::NotFound(uri.moid).into());
-        }
+        tree.object_seen(&uri.moid, visitor)?;
         let node = match tree.resolve(&uri, visitor, Rights::READ).await {
             Err(TreeError::NotFound(_)) => {
                 let nothing = tree.gathering(visitor)?.finish();
-                let new = digest(&nothing, visitor.account.profile)?;
+                let new = digest(&nothing, visitor.account.profile).await?;
                 return Ok((nothing, true, new));
             }
             other => other?,
@@ -114,7 +112,7 @@ impl Look {
             other => other?,
         }
         let content = gathering.finish();
-        let new = digest(&content, visitor.account.profile)?;
+        let new = digest(&content, visitor.account.profile).await?;
         Ok((content, others || !told, new))
     }
 
@@ -148,7 +146,7 @@ impl Look {
             batch: content,
             tree: &self.world.tree,
             parameters: &parameters,
-            profile: self.peer.account.profile,
+            visitor: *visitor,
         };
         // The power may go before the answer comes: the store must not say then that something else is there.
         self.remember(&known, None).await?;

@@ -23,6 +23,7 @@ use crate::package::Profile;
 use crate::session::Random;
 use crate::store::{Change, Digest, News, NodeKey, Store, StoreError, Subscription};
 use crate::tree::{Batch, TreeError};
+use crate::turn::Turn;
 use crate::uri::client::ClientUri;
 use crate::watches::Watches;
 use crate::world::World;
@@ -36,10 +37,12 @@ const KEEP_EVERY: Duration = Duration::from_secs(3600);
 ///
 /// # Errors
 /// The store failed.
-pub fn digest(content: &Batch, profile: Profile) -> Result<Digest, TreeError> {
+pub async fn digest(content: &Batch, profile: Profile) -> Result<Digest, TreeError> {
     let mut digest = Sha256::new();
+    let mut turn = Turn::default();
     for piece in content.array(profile) {
         digest.update(piece?);
+        turn.pause().await;
     }
     Ok(digest.finalize().into())
 }
@@ -219,7 +222,8 @@ impl Subscriptions {
         let mut before = std::mem::take(&mut self.known);
         let mut moved = Vec::new();
         for Subscription { server_id, client_uri, server_uri, .. } in all {
-            let key = ClientUri::parse(&client_uri).ok().and_then(|uri| world.tree.key_of(&uri));
+            let key = ClientUri::parse(&client_uri).ok().zip(world.peer(&server_id));
+            let key = key.and_then(|(uri, peer)| world.tree.key_of(&uri, peer.account.profile));
             let id = Id { server_id, client_uri };
             let known = match before.remove(&id) {
                 Some(known) if known.server_uri == server_uri => Known { key, ..known },
@@ -282,7 +286,8 @@ impl Subscriptions {
 impl Known {
     /// What goes wrong is said once, until it goes well again.
     fn take_note(&mut self, id: &Id, result: look::Result, wait: Option<Duration>) {
-        let Id { server_id, client_uri } = id;
+        let Id { server_id, .. } = id;
+        let client_uri = id.address();
         let problem = match result {
             look::Result::Unchanged => {
                 // What is still refused has not gone well.
@@ -291,7 +296,7 @@ impl Known {
             }
             look::Result::Delivered { .. } => {
                 log::info!(
-                    OMADM_SERVER_ID = server_id.as_str(), OMADM_CLIENT_URI = client_uri.as_str();
+                    OMADM_SERVER_ID = server_id.as_str(), OMADM_CLIENT_URI = client_uri;
                     "{server_id}: {client_uri} has changed: put where the server wants it"
                 );
                 (self.said, self.refused) = (false, None);
@@ -308,7 +313,7 @@ impl Known {
         };
         if !std::mem::replace(&mut self.said, true) {
             log::warn!(
-                MESSAGE_ID = journal::id::SUBSCRIPTION_FAILING, OMADM_SERVER_ID = server_id.as_str(), OMADM_CLIENT_URI = client_uri.as_str();
+                MESSAGE_ID = journal::id::SUBSCRIPTION_FAILING, OMADM_SERVER_ID = server_id.as_str(), OMADM_CLIENT_URI = client_uri;
                 "{server_id}: subscription to {client_uri}: {problem}"
             );
         }
@@ -316,6 +321,11 @@ impl Known {
 }
 
 impl Id {
+    /// The ClientURI as the journal has it: what its query compares with may be a secret.
+    fn address(&self) -> &str {
+        self.client_uri.split('?').next().unwrap_or_default()
+    }
+
     fn end(&self) -> Change {
         Change::Unsubscribe { server_id: self.server_id.clone(), client_uri: self.client_uri.clone() }
     }

@@ -4,9 +4,9 @@ use super::delegation::maid_of;
 use super::error::TreeError;
 use super::node::NodeRef;
 use super::registry::{Instance, Origin, Tree, Visitor};
+use super::state::State;
 use crate::config::Account;
 use crate::mo::ManagementObject;
-use crate::store::Snapshot;
 
 /// Read 1, Write 2, Execute 4, Delegate 8, added up (TS 11.3 AccessRights).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -65,7 +65,7 @@ impl Rights {
 pub const SESSION_INFO: &str = "urn:oma:mo:oma-sessioninfomo:1.0";
 
 impl Tree {
-    /// What the server may do with an instance. Look it up once for each, and from the snapshot that is read.
+    /// What the server may do with an instance. Look it up once for each, and from the state that is read.
     ///
     /// # Errors
     /// The store failed.
@@ -74,14 +74,14 @@ impl Tree {
         object: &ManagementObject,
         instance: &Instance,
         visitor: &Visitor<'_>,
-        snapshot: &Snapshot,
+        state: &State,
     ) -> Result<Rights, TreeError> {
         // Nobody lacks a right on it: what its DDF does not allow is 405 for every server alike.
         if object.moid == SESSION_INFO {
             return Ok(Rights::ALL.without(Rights::DELEGATE));
         }
         if let Origin::Delegation { moid } = &instance.origin {
-            let delegates = self.delegates(moid, visitor, snapshot)?;
+            let delegates = self.delegates(moid, visitor, state)?;
             // Which entries, and how, the delegation decides.
             return Ok(if delegates { Rights::READ.and(Rights::WRITE) } else { Rights::default() });
         }
@@ -89,10 +89,11 @@ impl Tree {
         match instance.origin {
             // Each server sees its own account only, and gives it to nobody.
             Origin::Account if instance.miid == visitor.account.server_id => {
-                Ok(listed.without(Rights::DELEGATE))
+                let withheld = if visitor.session.abroad { Rights::WRITE } else { Rights::default() };
+                Ok(listed.without(Rights::DELEGATE.and(withheld)))
             }
             Origin::Account => Ok(Rights::default()),
-            _ => self.granted(object, instance, visitor.account, snapshot),
+            _ => self.granted(object, instance, visitor.account, state),
         }
     }
 
@@ -106,36 +107,36 @@ impl Tree {
         node: &NodeRef,
         visitor: &Visitor<'_>,
         wanted: Rights,
-        snapshot: &Snapshot,
+        state: &State,
     ) -> Result<(), TreeError> {
-        if !self.instances(&node.object, snapshot)?.contains(&node.instance) {
+        if self.instance(&node.object, node.miid(), state)?.as_ref() != Some(&*node.instance) {
             return Err(TreeError::NotFound(node.client_uri()));
         }
-        if self.rights(&node.object, &node.instance, visitor, snapshot)?.allow(wanted) {
+        if self.rights(&node.object, &node.instance, visitor, state)?.allow(wanted) {
             Ok(())
         } else {
             Err(TreeError::Forbidden(node.client_uri()))
         }
     }
 
-    /// Those of the instances that the server has any right on: MOS, wildcards and x-names know no others.
+    /// Those of the instances that the server has any right on, one after the other: MOS, wildcards and x-names know no
+    /// others.
     ///
     /// # Errors
     /// The store failed.
-    pub(super) fn visible(
-        &self,
-        object: &ManagementObject,
-        visitor: &Visitor<'_>,
-        snapshot: &Snapshot,
-    ) -> Result<Vec<(Instance, Rights)>, TreeError> {
-        let mut visible = Vec::new();
-        for instance in self.instances(object, snapshot)? {
-            let rights = self.rights(object, &instance, visitor, snapshot)?;
-            if !rights.is_none() {
-                visible.push((instance, rights));
+    pub(super) fn visible<'t>(
+        &'t self,
+        object: &'t ManagementObject,
+        visitor: &'t Visitor<'_>,
+        state: &'t State,
+    ) -> Result<impl Iterator<Item = Result<(Instance, Rights), TreeError>> + 't, TreeError> {
+        Ok(self.instances(object, state)?.into_iter().filter_map(move |instance| {
+            match self.rights(object, &instance, visitor, state) {
+                Ok(rights) if rights.is_none() => None,
+                Ok(rights) => Some(Ok((instance, rights))),
+                Err(error) => Some(Err(error)),
             }
-        }
-        Ok(visible)
+        }))
     }
 }
 
@@ -148,16 +149,17 @@ impl Instance {
 
 impl Visitor<'_> {
     /// Whether the server may know that the device has this management object: its bootstrap lists the MOID
-    /// (TS 5.2.2, TS 11.2 Permissions).
+    /// (TS 11.2 Permissions), or it is everybody's.
     #[must_use]
     pub fn sees(&self, object: &ManagementObject) -> bool {
-        let listed = || listed(self.account, object).is_some();
-        self.speaks_of(object) && (object.moid == SESSION_INFO || object.per_object || listed())
+        let is_everybodys = object.moid == SESSION_INFO || object.per_object;
+        object.is_for(self.account.profile) && (is_everybodys || self.lists(object))
     }
 
-    /// Whether the management object is there for servers of this profile.
-    pub(super) fn speaks_of(&self, object: &ManagementObject) -> bool {
-        object.profile.is_none_or(|profile| profile == self.account.profile)
+    /// Whether the server's bootstrap lists the MOID. What is everybody's to read need not be listed, but it is in no MOS
+    /// list then (TS 5.2.2).
+    pub(super) fn lists(&self, object: &ManagementObject) -> bool {
+        object.is_for(self.account.profile) && listed(self.account, object).is_some()
     }
 
     /// The server's Management Authority identifier (TS 11.3 MAID).

@@ -1,12 +1,12 @@
 //! From a plan to deeds: all of it, or nothing.
 
 use crate::backend::{self, Act, Undo};
-use crate::store::Change;
 
 use super::error::TreeError;
 use super::intent::Intent;
 use super::plan::{Effect, Plan};
 use super::registry::{Tree, Visitor};
+use super::state::Planned;
 
 /// The most that is kept on disk to take one write back, in bytes.
 const MOST_KEPT: usize = 4 << 20;
@@ -22,12 +22,16 @@ impl Tree {
         }
         // A full store is known before the machine is touched.
         self.store.rehearse(&plan.changes).await?;
-        let undos = self.undos(&plan, visitor).await?;
+        let mut planned = Planned::default();
+        if plan.effects.iter().any(|effect| !effect.node().mapping().input.is_empty()) {
+            planned.take_in(&mut plan.changes, &plan.effects);
+        }
+        let undos = self.undos(&plan.effects, &planned, visitor).await?;
         let undos = plan.sort(undos);
         let mut intent = Intent::record(&self.store, undos).await?;
         let (mut result, mut begun) = (Ok(()), 0);
         for effect in &plan.effects {
-            result = self.perform(effect, intent.undo(begun), &plan, visitor).await;
+            result = self.perform(effect, intent.undo(begun), &planned, visitor).await;
             intent.note(begun, &self.machine).await;
             begun += 1;
             if result.is_err() {
@@ -35,7 +39,9 @@ impl Tree {
             }
         }
         if result.is_ok() {
-            let changes: Vec<Change> = plan.changes.into_iter().chain(intent.settled()).collect();
+            let mut changes = planned.give_back();
+            changes.append(&mut plan.changes);
+            changes.extend(intent.settled());
             result = self.store.commit(changes).await.map_err(TreeError::from);
             // A disk that reports an error may have written all the same.
             if result.is_err() && intent.is_settled(&self.store)? {
@@ -49,16 +55,21 @@ impl Tree {
     }
 
     /// What would take each of the effects back.
-    async fn undos(&self, plan: &Plan, visitor: &Visitor<'_>) -> Result<Vec<Option<Undo>>, TreeError> {
+    async fn undos(
+        &self,
+        effects: &[Effect],
+        planned: &Planned,
+        visitor: &Visitor<'_>,
+    ) -> Result<Vec<Option<Undo>>, TreeError> {
         let mut undos = Vec::new();
         let mut size = 0;
-        for effect in &plan.effects {
+        for effect in effects {
             let Some(act) = effect.act() else {
                 undos.push(None);
                 continue;
             };
             let node = effect.node();
-            let scope = self.scope_with_input(node, visitor, plan).await?;
+            let scope = self.scope_with_input(node, visitor, planned).await?;
             let undo = backend::before(act, &scope.context()).await;
             let undo = undo.map_err(|source| TreeError::Backend { node: node.client_uri(), source })?;
             size += undo.as_ref().map_or(0, Undo::size);
@@ -74,13 +85,13 @@ impl Tree {
         &self,
         effect: &Effect,
         undo: Option<&Undo>,
-        plan: &Plan,
+        planned: &Planned,
         visitor: &Visitor<'_>,
     ) -> Result<(), TreeError> {
         let Some(act) = effect.act() else { return Ok(()) };
         let node = effect.node();
         let failed = |source| TreeError::Backend { node: node.client_uri(), source };
-        let scope = self.scope_with_input(node, visitor, plan).await?;
+        let scope = self.scope_with_input(node, visitor, planned).await?;
         let context = scope.context();
         backend::perform(act, undo, &context).await.map_err(failed)?;
         if let Act::Set(_, value) = act {

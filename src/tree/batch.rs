@@ -12,13 +12,14 @@ use super::access::Rights;
 use super::cache::{self, Validator};
 use super::document;
 use super::error::TreeError;
-use super::json::{Writer, required};
+use super::json::{Writer, empty, required};
 use super::moment::{Extent, Moment, is_known};
 use super::node::NodeRef;
 use super::read::{Pass, readable, secret};
 use super::registry::{Tree, Visitor};
 use super::resolve::Resolved;
-use super::walk::{Step, Turn, Walk};
+use super::walk::{Step, Walk};
+use crate::turn::Turn;
 
 /// The size of a piece, in bytes; the last one is smaller.
 const PIECE: usize = 64 << 10;
@@ -34,6 +35,7 @@ pub struct Gathering<'a> {
     /// By the root's key in the store.
     validators: HashMap<Vec<u8>, String>,
     fresh: bool,
+    turn: Turn,
 }
 
 /// A node to be serialised.
@@ -60,9 +62,17 @@ impl Tree {
     /// The store failed.
     pub fn gathering<'a>(&'a self, visitor: &'a Visitor<'a>) -> Result<Gathering<'a>, TreeError> {
         let pass = self.pass(visitor)?;
-        let moment = Moment::new(Arc::clone(&pass.snapshot));
-        let key = pass.snapshot.cache_key()?;
-        Ok(Gathering { pass, moment, key, items: Vec::new(), validators: HashMap::new(), fresh: false })
+        let moment = Moment::new(Arc::clone(&pass.state));
+        let key = pass.state.snapshot.cache_key()?;
+        Ok(Gathering {
+            pass,
+            moment,
+            key,
+            items: Vec::new(),
+            validators: HashMap::new(),
+            fresh: false,
+            turn: Turn::default(),
+        })
     }
 }
 
@@ -86,7 +96,7 @@ impl Gathering<'_> {
     ) -> Result<(), TreeError> {
         match found {
             Resolved::One(node) => {
-                let item = self.look(node, level).await?;
+                let Some(item) = self.look(node, level).await? else { return Ok(()) };
                 if let Some(held) = held
                     && self.is_fresh(&item.node, &[held.as_bytes()]).await?
                 {
@@ -96,17 +106,26 @@ impl Gathering<'_> {
                 self.push(item)
             }
             Resolved::Many(nodes) => {
+                let (before, mut failure) = (self.items.len(), None);
                 for node in nodes {
+                    self.turn.step().await;
                     match self.look(node, level).await {
                         Err(TreeError::NotFound(_)) => {}
-                        // A leaf whose source fails right now does not withhold the others.
+                        // What fails right now does not withhold the others.
                         Err(error @ (TreeError::Backend { .. } | TreeError::Unavailable { .. })) => {
                             log::warn!("left out: {error}");
+                            failure = Some(error);
                         }
-                        item => self.push(item?)?,
+                        item => self.push_some(item?)?,
                     }
                 }
-                Ok(())
+                match failure {
+                    Some(TreeError::Backend { node, source }) if self.items.len() == before => {
+                        Err(TreeError::Unavailable { node, why: source.to_string() })
+                    }
+                    Some(error) if self.items.len() == before => Err(error),
+                    _ => Ok(()),
+                }
             }
         }
     }
@@ -118,8 +137,11 @@ impl Gathering<'_> {
     pub async fn add_everything(&mut self) -> Result<(), TreeError> {
         for object in self.pass.tree.objects() {
             for root in self.instances(object)? {
-                let item = self.look(root, None).await?;
-                self.push(item)?;
+                match self.look(root, None).await {
+                    // What fails right now does not withhold the others.
+                    Err(error @ TreeError::Unavailable { .. }) => log::warn!("left out: {error}"),
+                    item => self.push_some(item?)?,
+                }
             }
         }
         Ok(())
@@ -130,14 +152,19 @@ impl Gathering<'_> {
     /// # Errors
     /// The store failed.
     pub fn instances(&self, object: &Arc<ManagementObject>) -> Result<Vec<NodeRef>, TreeError> {
-        let Pass { tree, visitor, snapshot, .. } = &self.pass;
+        let Pass { tree, visitor, state, .. } = &self.pass;
         if !visitor.sees(object) {
             return Ok(Vec::new());
         }
-        let visible = tree.visible(object, visitor, snapshot)?.into_iter();
-        let may_read = visible.filter(|(_, rights)| rights.allow(Rights::READ));
-        let roots = may_read.map(|(instance, _)| NodeRef::root(Arc::clone(object), Arc::new(instance)));
-        Ok(roots.filter(|root| readable(root).is_ok()).collect())
+        let mut roots = Vec::new();
+        for visible in tree.visible(object, visitor, state)? {
+            let (instance, rights) = visible?;
+            let root = NodeRef::root(Arc::clone(object), Arc::new(instance));
+            if rights.allow(Rights::READ) && readable(&root).is_ok() {
+                roots.push(root);
+            }
+        }
+        Ok(roots)
     }
 
     /// Whether one of these validators is the one that the node's instance has now.
@@ -173,24 +200,34 @@ impl Gathering<'_> {
         Batch { moment: Arc::new(self.moment), key: self.key, items: self.items.into() }
     }
 
-    /// Gathers what a node needs that must be there.
-    async fn look(&mut self, node: NodeRef, level: Option<u32>) -> Result<Item, TreeError> {
+    /// Gathers what a node needs that must be there; none for a leaf without a value that can't be empty.
+    async fn look(&mut self, node: NodeRef, level: Option<u32>) -> Result<Option<Item>, TreeError> {
         readable(&node)?;
         if secret(&node) {
             return Err(TreeError::NotAllowed { node: node.client_uri(), what: "is never serialised" });
         }
         if node.is_leaf() {
-            let value = self.pass.existing_leaf(&node).await?;
-            return Ok(Item { node, level, value });
+            let value = match self.pass.existing_leaf(&node).await? {
+                Value::Null => empty(node.properties().format),
+                value => Some(value),
+            };
+            return Ok(value.map(|value| Item { node, level, value }));
         }
         let extent = Extent { level, all: has_validator(&node, self.key) };
         self.moment.gather(&self.pass, &node, extent).await?;
         let there = is_there(&node, &self.moment, extent)?
             || (required(&node) && self.pass.has_parent(&node).await?);
+        if let Some(why) = self.moment.failure(&node, extent)? {
+            return Err(TreeError::Unavailable { node: node.client_uri(), why });
+        }
         if !there {
             return Err(TreeError::NotFound(node.client_uri()));
         }
-        Ok(Item { node, level, value: Value::Null })
+        Ok(Some(Item { node, level, value: Value::Null }))
+    }
+
+    fn push_some(&mut self, item: Option<Item>) -> Result<(), TreeError> {
+        item.map_or(Ok(()), |item| self.push(item))
     }
 
     fn push(&mut self, item: Item) -> Result<(), TreeError> {
@@ -209,7 +246,7 @@ fn has_validator(node: &NodeRef, key: Option<CacheKey>) -> bool {
 
 /// Whether an interior node is there, or anything in it.
 pub(super) fn is_there(node: &NodeRef, moment: &Moment, extent: Extent) -> Result<bool, TreeError> {
-    if is_known(&moment.snapshot, node)? {
+    if is_known(&moment.state, node)? {
         return Ok(true);
     }
     let mut walk = Walk::new(node.clone(), extent);

@@ -19,6 +19,9 @@ pub struct SessionFacts {
     pub bearer: Option<ConnectionType>,
     /// Whether that roams; none: unknown.
     pub roaming: Option<bool>,
+    /// Whether it is held at a foreign origin, or the package being executed leads to one (TS 5.4.8): what an account
+    /// keeps between its own origins and the device does not go there.
+    pub abroad: bool,
 }
 
 impl SessionFacts {

@@ -18,7 +18,8 @@ use super::access::SESSION_INFO;
 use super::error::TreeError;
 use super::moment::{Extent, Moment};
 use super::node::NodeRef;
-use super::walk::{Step, Turn, Walk};
+use super::walk::{Step, Walk};
+use crate::turn::Turn;
 
 /// Bytes of the HMAC that are kept.
 const KEPT: usize = 16;

@@ -4,12 +4,10 @@ use std::collections::BTreeMap;
 use std::future::Future;
 use std::pin::Pin;
 
-use crate::backend::Child;
 use crate::ddf::{AccessType, NodeName, Scope};
 use crate::mo::{ManagementObject, NodeId};
 use crate::store::Change;
 
-use super::access::Rights;
 use super::delegation::{self, Edit};
 use super::error::TreeError;
 use super::fit::Members;
@@ -18,6 +16,8 @@ use super::plan::{Effect, Plan, outside};
 use super::read::{Pass, required};
 use super::registry::{Origin, Tree, Visitor};
 use super::rules;
+use super::siblings::Siblings;
+use crate::turn::Turn;
 
 impl Tree {
     /// Deletes nodes and all below them: all, or none.
@@ -29,6 +29,7 @@ impl Tree {
         let pass = self.pass(visitor)?;
         let mut plan = Plan::default();
         for node in nodes {
+            plan.turn.step().await;
             plan.delete(&pass, node).await?;
         }
         plan.check_what_is_left(&pass).await?;
@@ -46,8 +47,9 @@ impl Tree {
         visitor: &Visitor<'_>,
     ) -> Result<Vec<NodeRef>, TreeError> {
         let pass = self.pass(visitor)?;
-        let mut existing = Vec::with_capacity(nodes.len());
+        let (mut existing, mut turn) = (Vec::with_capacity(nodes.len()), Turn::default());
         for node in nodes {
+            turn.step().await;
             if node.is_root() || pass.is_there(&node).await? {
                 existing.push(node);
             }
@@ -57,24 +59,16 @@ impl Tree {
 }
 
 impl Pass<'_> {
-    /// The un-named children of a node.
-    pub(super) async fn unnamed(&self, node: &NodeRef) -> Result<Vec<Child>, TreeError> {
-        match node.object.unnamed_child(node.id) {
-            Some(id) => self.tree.children(node, id, &self.snapshot, self.visitor).await,
-            None => Ok(Vec::new()),
-        }
-    }
-
     /// Whether a node exists, be it one that nobody may read.
     async fn is_there(&self, node: &NodeRef) -> Result<bool, TreeError> {
-        Ok(self.snapshot.exists(&node.key())? || self.exists(node).await?)
+        Ok(self.state.exists(&node.key())? || self.exists(node).await?)
     }
 }
 
 impl Plan {
     /// A node that a server named goes.
     async fn delete(&mut self, pass: &Pass<'_>, node: &NodeRef) -> Result<(), TreeError> {
-        pass.tree.authorise(node, pass.visitor, Rights::WRITE, &pass.snapshot)?;
+        self.authorise(pass, node)?;
         let not_allowed = |what| Err(TreeError::NotAllowed { node: node.client_uri(), what });
         let properties = node.properties();
         if properties.scope == Scope::Permanent {
@@ -130,7 +124,7 @@ impl Plan {
         pass: &Pass<'_>,
         node: &NodeRef,
         members: &Members,
-        found: &[Child],
+        found: &Siblings,
     ) -> Result<usize, TreeError> {
         let mut staying = 0;
         for &id in node.object.children(node.id) {
@@ -142,12 +136,13 @@ impl Plan {
                     }
                     if required(&child) || !may_go(&child) {
                         self.empty(pass, &child).await?;
-                    } else if pass.snapshot.exists(&child.key())? || machine_has(pass, &child).await? {
+                    } else if pass.state.exists(&child.key())? || machine_has(pass, &child).await? {
                         self.remove(pass, child, false).await?;
                     }
                 }
                 NodeName::Unnamed(_) => {
                     for found in found.iter().filter(|found| !members.contains_key(&found.name)) {
+                        self.turn.step().await;
                         let child = node.listed(id, found);
                         if can_go(&child) {
                             self.remove(pass, child, false).await?;
@@ -173,7 +168,7 @@ impl Plan {
             // The machine is asked for nothing that stays in any case.
             let found = match unnamed.is_some_and(|unnamed| !required(&unnamed) && can_go(&unnamed)) {
                 true => pass.unnamed(node).await?,
-                false => Vec::new(),
+                false => Siblings::default(),
             };
             self.remove_others(pass, node, &Members::new(), &found).await.map(drop)
         })
@@ -206,7 +201,7 @@ impl Plan {
                 return Ok(());
             }
             let stays = mapping.list.is_some() || !mapping.get.is_empty();
-            if wholly && stays && !pass.snapshot.exists(&node.key())? && pass.exists(&node).await? {
+            if wholly && stays && !pass.state.exists(&node.key())? && pass.exists(&node).await? {
                 let what = "does not come from the store, and its mapping says nothing of deletion";
                 return Err(TreeError::NotAllowed { node: node.client_uri(), what });
             }
@@ -221,8 +216,8 @@ impl Plan {
                     NodeName::Unnamed(_) if is_the_machines(&node.object, id) => {
                         // What is in a node of the store is not reached without it.
                         let wholly = wholly && node.object.node(id).mapping.list.is_some();
-                        for found in pass.unnamed(&node).await? {
-                            self.unmake(pass, node.listed(id, &found), wholly).await?;
+                        for found in pass.unnamed(&node).await?.iter() {
+                            self.unmake(pass, node.listed(id, found), wholly).await?;
                         }
                     }
                     NodeName::Unnamed(_) => {}

@@ -7,7 +7,8 @@ use crate::backend::Dependencies;
 use crate::ddf::{AccessType, NodeName};
 use crate::mo::mapping::{From, ListFrom};
 use crate::mo::{ManagementObject, NodeId};
-use crate::store::{NodeKey, Snapshot};
+use crate::package::Profile;
+use crate::store::NodeKey;
 use crate::uri::client::{ClientUri, Segment, Selector};
 use crate::uri::encode_name;
 
@@ -15,6 +16,7 @@ use super::error::TreeError;
 use super::node::NodeRef;
 use super::read::secret;
 use super::registry::{Tree, Visitor};
+use super::state::State;
 
 /// More files than this are not told apart: what depends on more has to be read again now and then.
 const MOST: usize = 256;
@@ -23,7 +25,7 @@ const MOST: usize = 256;
 struct Walk<'a> {
     tree: &'a Tree,
     visitor: &'a Visitor<'a>,
-    snapshot: Snapshot,
+    state: State,
 }
 
 type Walked<'f> = Pin<Box<dyn Future<Output = Result<(), TreeError>> + Send + 'f>>;
@@ -38,7 +40,7 @@ impl Tree {
         node: &NodeRef,
         visitor: &Visitor<'_>,
     ) -> Result<Dependencies, TreeError> {
-        let walk = Walk { tree: self, visitor, snapshot: self.store.snapshot()? };
+        let walk = Walk { tree: self, visitor, state: State::of(self.store.snapshot()?) };
         let mut found = Dependencies::default();
         let mut above = Some(node.clone());
         while let Some(listed) = above {
@@ -51,10 +53,10 @@ impl Tree {
         Ok(found)
     }
 
-    /// What everything that `uri` may name is stored at or below, now or later. Nothing for an unknown MOID.
+    /// What everything that a server's `uri` may name is stored at or below, now or later. Nothing for an unknown MOID.
     #[must_use]
-    pub fn key_of(&self, uri: &ClientUri) -> Option<NodeKey> {
-        let object = self.object(&uri.moid)?;
+    pub fn key_of(&self, uri: &ClientUri, profile: Profile) -> Option<NodeKey> {
+        let object = self.object_for(&uri.moid, profile)?;
         let Selector::Name(miid) = &uri.instance else { return Some(NodeKey::object(&object.moid)) };
         let mut key = NodeKey::instance(&object.moid, miid);
         let mut parent = ManagementObject::ROOT;
@@ -95,7 +97,7 @@ impl Walk<'_> {
                     continue;
                 }
                 // A listing that fails now is tried again when the node is read.
-                let children = self.tree.children(node, id, &self.snapshot, self.visitor).await;
+                let children = self.tree.children(node, id, &self.state, self.visitor).await;
                 for child in children.unwrap_or_default() {
                     self.visit(&node.listed(id, &child), found).await?;
                     if found.files.len() > MOST {
@@ -111,7 +113,7 @@ impl Walk<'_> {
     fn leaf(&self, node: &NodeRef, found: &mut Dependencies) -> Result<(), TreeError> {
         let mapping = node.mapping();
         // What is pinned stays.
-        if mapping.get.is_empty() || mapping.pin && self.snapshot.pin(&node.key())?.is_some() {
+        if mapping.get.is_empty() || mapping.pin && self.state.snapshot.pin(&node.key())?.is_some() {
             return Ok(());
         }
         let scope = self.tree.scope(node, self.visitor);

@@ -7,7 +7,7 @@ use serde_json::Value as Json;
 
 use super::error::TreeError;
 use super::node::NodeRef;
-use super::registry::Tree;
+use super::registry::{self, Tree};
 use crate::mo::data::{Budget, Members};
 use crate::mo::tnds::{self, Branch, TndsError};
 use crate::mo::value::excerpt;
@@ -110,13 +110,23 @@ impl Document {
     /// each of its roots says it is of. At least one.
     ///
     /// # Errors
-    /// No such document, or it is of something else than `target`.
-    pub fn parse_tnds(body: &[u8], target: Option<&NodeRef>, tree: &Tree) -> Result<Vec<Self>, TreeError> {
+    /// No such document, or it is of something else than `target`, or of nothing that the server may know of.
+    pub fn parse_tnds(
+        body: &[u8],
+        target: Option<&NodeRef>,
+        tree: &Tree,
+        visitor: &registry::Visitor<'_>,
+    ) -> Result<Vec<Self>, TreeError> {
         let roots = tnds::parse(body).map_err(misread)?;
-        roots.into_iter().map(|root| Self::of_branch(root, target, tree)).collect()
+        roots.into_iter().map(|root| Self::of_branch(root, target, tree, visitor)).collect()
     }
 
-    fn of_branch(root: Branch, target: Option<&NodeRef>, tree: &Tree) -> Result<Self, TreeError> {
+    fn of_branch(
+        root: Branch,
+        target: Option<&NodeRef>,
+        tree: &Tree,
+        visitor: &registry::Visitor<'_>,
+    ) -> Result<Self, TreeError> {
         // The root of an instance has any name in a DM 1.x tree.
         if let Some(node) = target
             && !node.is_root()
@@ -126,12 +136,11 @@ impl Document {
             return Err(unfit(&format_args!("is of a node {found}, not of {:?}", node.name())));
         }
         let object = match (target, &root.ddf_name) {
-            (Some(node), _) => Some(&node.object),
-            (None, Some(moid)) => tree.object(moid),
+            (Some(node), _) => &node.object,
+            (None, Some(moid)) => tree.object_seen(moid, visitor)?,
             (None, None) => return Err(unfit(&"has no DDFName")),
         };
         let moid = root.ddf_name.clone();
-        let object = object.ok_or_else(|| TreeError::NotFound(moid.clone().unwrap_or_default()))?;
         let id = target.map_or(ManagementObject::ROOT, |node| node.id);
         let data = root.into_data(object, Some(id)).map_err(misread)?;
         Ok(Self { moid, client_uri: None, data, is_bare: true })

@@ -7,8 +7,8 @@ use crate::uri::client::ClientUri;
 use super::access::Rights;
 use super::error::TreeError;
 use super::node::NodeRef;
-use super::plan::Plan;
 use super::registry::{Tree, Visitor};
+use super::state::Planned;
 
 /// A node that may be executed.
 #[derive(Clone, Debug)]
@@ -92,7 +92,7 @@ impl Tree {
         let Some(exec) = &node.mapping().exec else {
             return Err(TreeError::Unsupported("EXEC of a node that no mapping gives a meaning"));
         };
-        let scope = self.scope_with_input(node, visitor, &Plan::default()).await?;
+        let scope = self.scope_with_input(node, visitor, &Planned::default()).await?;
         let mut context = scope.context();
         context.request.resumed = invocation.resumed;
         backend::start(exec, &context).await.map_err(failed)

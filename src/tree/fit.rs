@@ -2,7 +2,6 @@
 
 use std::collections::BTreeMap;
 
-use crate::backend::Child;
 use crate::ddf::{AccessType, Format, NodeName, Occurrence};
 use crate::mo::mapping::From;
 use crate::mo::value::excerpt;
@@ -11,6 +10,7 @@ use crate::uri::{decode_name, encode_name};
 
 use super::error::TreeError;
 use super::node::NodeRef;
+use super::siblings::Siblings;
 
 /// The longest name of an un-named node, in bytes.
 const LONGEST_NAME: usize = 255;
@@ -47,7 +47,7 @@ pub(super) fn described(node: &NodeRef, members: data::Members) -> Result<Member
 pub(super) fn spell_as_found(
     node: &NodeRef,
     members: &mut Members,
-    found: &[Child],
+    found: &Siblings,
 ) -> Result<(), TreeError> {
     let unnamed = node.object.unnamed_child(node.id);
     let folded = unnamed.filter(|id| node.object.node(*id).ignores_case());
@@ -99,6 +99,11 @@ pub(super) fn check_counts(
         return Err(invalid(node, &"the DDF requires at least one of its un-named nodes"));
     }
     Ok(())
+}
+
+/// Whether the DDF bounds how many un-named children there may be.
+pub(super) fn is_bounded(object: &ManagementObject, id: NodeId) -> bool {
+    !matches!(object.node(id).properties.occurrence, Occurrence::ZeroOrMore | Occurrence::OneOrMore)
 }
 
 /// Whether a node may have so many un-named children.
@@ -178,6 +183,18 @@ pub(super) fn check_value(node: &NodeRef, value: &Value) -> Result<(), TreeError
 
 pub(super) fn invalid(node: &NodeRef, why: &dyn std::fmt::Display) -> TreeError {
     TreeError::Invalid { node: node.client_uri(), why: why.to_string() }
+}
+
+/// Whether there is any data with which a server could write a node.
+///
+/// # Errors
+/// The DDF lets nobody replace it, nor add it.
+pub(super) fn writable(node: &NodeRef) -> Result<(), TreeError> {
+    if node.takes_values() {
+        Ok(())
+    } else {
+        Err(TreeError::NotAllowed { node: node.client_uri(), what: "may not be replaced" })
+    }
 }
 
 pub(super) fn allowed(node: &NodeRef, access: AccessType, what: &'static str) -> Result<(), TreeError> {

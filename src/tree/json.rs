@@ -3,7 +3,7 @@
 //! An optional interior node is there if anything in it is: until that is known, what was written of it is held back, and cut
 //! off again where nothing is.
 
-use crate::ddf::Occurrence;
+use crate::ddf::{Format, Occurrence};
 use crate::mo::Value;
 
 use super::document::write_name;
@@ -63,7 +63,7 @@ impl Writer {
     pub(super) fn step(&mut self, step: &Step<'_>, level: Option<u32>) {
         match step {
             Step::Open { node, known, shown } => self.open(node, *known, *shown, level),
-            Step::Leaf { node, value, shown } => self.leaf(node, value.as_ref(), *shown),
+            Step::Leaf { node, value, failed, shown } => self.leaf(node, value.as_ref(), *failed, *shown),
             Step::Close => self.close(),
         }
     }
@@ -96,7 +96,7 @@ impl Writer {
         }
     }
 
-    fn leaf(&mut self, node: &NodeRef, value: Option<&Value>, shown: bool) {
+    fn leaf(&mut self, node: &NodeRef, value: Option<&Value>, failed: bool, shown: bool) {
         let Some(above) = self.open.last() else { return };
         if !shown || above.kind == Kind::Withheld {
             return;
@@ -111,10 +111,12 @@ impl Writer {
                 }
                 self.is_there();
             }
-            None if written && required(node) => {
-                self.name(node);
-                self.out.extend_from_slice(b"null");
-                self.has_member();
+            None if written && !failed && required(node) => {
+                if let Some(empty) = empty(node.properties().format) {
+                    self.name(node);
+                    empty.write_json(&mut self.out);
+                    self.has_member();
+                }
             }
             None => {}
         }
@@ -163,6 +165,15 @@ impl Writer {
             }
             open.presence = Presence::There;
         }
+    }
+}
+
+/// What a leaf of a format holds that has no value: nothing but a text can be empty, and nothing but `null` is null (TS 7.5).
+pub(super) fn empty(format: Format) -> Option<Value> {
+    match format {
+        Format::Chr | Format::Xml | Format::Date | Format::Time => Some(Value::Text(String::new())),
+        Format::Null => Some(Value::Null),
+        Format::Bin | Format::B64 | Format::Bool | Format::Int | Format::Float | Format::Node => None,
     }
 }
 

@@ -26,9 +26,11 @@ mod registry;
 mod resolve;
 mod rules;
 mod scope;
+mod siblings;
 mod source;
+mod state;
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;
 mod walk;
 mod write;
 
@@ -41,7 +43,6 @@ pub use error::TreeError;
 pub use exec::Invocation;
 pub use node::NodeRef;
 pub use plan::Data;
-pub use read::Shown;
+pub use read::{MOST_SHOWN, Shown};
 pub use registry::{Tree, Visitor};
 pub use resolve::Resolved;
-pub use write::Place;

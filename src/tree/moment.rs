@@ -11,11 +11,14 @@ use std::sync::Arc;
 use crate::backend::Child;
 use crate::ddf::NodeName;
 use crate::mo::{ManagementObject, NodeId, Value};
-use crate::store::{Snapshot, Stored};
+use crate::store::Stored;
 
 use super::error::TreeError;
 use super::node::NodeRef;
 use super::read::{Pass, withheld};
+use super::state::State;
+use super::walk::{Step, Walk};
+use crate::turn::Turn;
 
 /// The most bytes of outside values and names that are kept.
 const MOST: usize = 8 << 20;
@@ -25,12 +28,25 @@ const OVERHEAD: usize = 96;
 /// The store's state, and what was gathered from outside.
 #[derive(Debug)]
 pub(super) struct Moment {
-    pub(super) snapshot: Arc<Snapshot>,
-    /// By store key: none where the source has no value, or failed.
-    values: HashMap<Vec<u8>, Option<Value>>,
+    pub(super) state: Arc<State>,
+    /// By store key.
+    values: HashMap<Vec<u8>, Outside>,
     /// None where the listing failed, and nobody needed it.
     listings: HashMap<Vec<u8>, Option<Arc<[Child]>>>,
     size: usize,
+    /// Why the source of something fails that would be shown, if one was met since gathering began.
+    failure: Option<String>,
+    /// The descriptions at or below which something comes from outside, of the object that was looked at last.
+    outside: Option<(Arc<ManagementObject>, Arc<HashSet<NodeId>>)>,
+    turn: Turn,
+}
+
+/// What a leaf's source has said.
+#[derive(Debug)]
+enum Outside {
+    Value(Value),
+    Absent,
+    Failed(String),
 }
 
 /// How much of a node is looked at.
@@ -64,16 +80,28 @@ impl Extent {
 type Gathered<'f> = Pin<Box<dyn Future<Output = Result<(), TreeError>> + Send + 'f>>;
 
 impl Moment {
-    pub(super) fn new(snapshot: Arc<Snapshot>) -> Self {
-        Self { snapshot, values: HashMap::new(), listings: HashMap::new(), size: 0 }
+    pub(super) fn new(state: Arc<State>) -> Self {
+        Self {
+            state,
+            values: HashMap::new(),
+            listings: HashMap::new(),
+            size: 0,
+            failure: None,
+            outside: None,
+            turn: Turn::default(),
+        }
     }
 
-    /// A leaf's value.
-    pub(super) fn value(&self, node: &NodeRef) -> Result<Option<Value>, TreeError> {
+    /// A leaf's value, and whether it has none because its source fails.
+    pub(super) fn value(&self, node: &NodeRef) -> Result<(Option<Value>, bool), TreeError> {
         if node.mapping().get.is_empty() {
-            return stored(&self.snapshot, node);
+            return Ok((stored(&self.state, node)?, false));
         }
-        Ok(self.values.get(node.key().as_bytes()).cloned().flatten())
+        Ok(match self.values.get(node.key().as_bytes()) {
+            Some(Outside::Value(value)) => (Some(value.clone()), false),
+            Some(Outside::Failed(_)) => (None, true),
+            Some(Outside::Absent) | None => (None, false),
+        })
     }
 
     /// What the machine lists below `parent`.
@@ -89,8 +117,33 @@ impl Moment {
         node: &NodeRef,
         extent: Extent,
     ) -> Result<(), TreeError> {
-        let outside = outside(&node.object);
+        let outside = self.outside(&node.object);
+        self.failure = None;
         self.look(pass, node, extent, &outside).await
+    }
+
+    /// Why a source fails that was gathered last, where nothing at all was found instead: an object without one value is
+    /// not there to be shown.
+    pub(super) fn failure(&mut self, node: &NodeRef, extent: Extent) -> Result<Option<String>, TreeError> {
+        let Some(why) = self.failure.take() else { return Ok(None) };
+        let mut walk = Walk::new(node.clone(), extent);
+        while let Some(step) = walk.next(self)? {
+            if matches!(step, Step::Leaf { value: Some(_), shown: true, .. }) {
+                return Ok(None);
+            }
+        }
+        Ok(Some(why))
+    }
+
+    fn outside(&mut self, object: &Arc<ManagementObject>) -> Arc<HashSet<NodeId>> {
+        match &self.outside {
+            Some((known, outside)) if Arc::ptr_eq(known, object) => Arc::clone(outside),
+            _ => {
+                let found = Arc::new(outside(object));
+                self.outside = Some((Arc::clone(object), Arc::clone(&found)));
+                found
+            }
+        }
     }
 
     fn look<'f>(
@@ -106,18 +159,13 @@ impl Moment {
             }
             let extent = extent.of(node);
             if node.is_leaf() {
-                let key = node.key().as_bytes().to_vec();
-                if node.mapping().get.is_empty() || self.values.contains_key(&key) {
-                    return Ok(());
-                }
-                let value = pass.leaf_or_nothing(node).await?;
-                self.grow(key.len() + value.as_ref().map_or(0, Value::size), node)?;
-                self.values.insert(key, value);
+                return self.leaf(pass, node).await;
+            }
+            if extent.is_cut() && is_known(&self.state, node)? {
                 return Ok(());
             }
-            if extent.is_cut() && is_known(&self.snapshot, node)? {
-                return Ok(());
-            }
+            // What is cut off only tells whether something is there.
+            let before = self.failure.clone().filter(|_| extent.level == Some(0));
             for &id in node.object.children(node.id) {
                 if let (true, NodeName::Named(name)) = (outside.contains(&id), &node.object.node(id).name) {
                     self.look(pass, &node.child(id, name), extent.below(), outside).await?;
@@ -127,8 +175,40 @@ impl Moment {
                     }
                 }
             }
+            if extent.level == Some(0) {
+                self.failure = before;
+            }
             Ok(())
         })
+    }
+
+    async fn leaf(&mut self, pass: &Pass<'_>, node: &NodeRef) -> Result<(), TreeError> {
+        let key = node.key().as_bytes().to_vec();
+        if node.mapping().get.is_empty() {
+            return Ok(());
+        }
+        self.turn.step().await;
+        if !self.values.contains_key(&key) {
+            let value = match pass.leaf(node).await {
+                Ok(Some(value)) => Outside::Value(value),
+                Ok(None) => Outside::Absent,
+                // It does not withhold all the others from the server.
+                Err(error @ (TreeError::Backend { .. } | TreeError::Unavailable { .. })) => {
+                    log::warn!("left out: {error}");
+                    Outside::Failed(error.to_string())
+                }
+                Err(error) => return Err(error),
+            };
+            let size = if let Outside::Value(value) = &value { value.size() } else { 0 };
+            self.grow(key.len() + size, node)?;
+            self.values.insert(key.clone(), value);
+        }
+        if let Some(Outside::Failed(why)) = self.values.get(&key)
+            && !withheld(node)
+        {
+            self.failure = Some(why.clone());
+        }
+        Ok(())
     }
 
     async fn children(
@@ -146,7 +226,7 @@ impl Moment {
             _ => {}
         }
         let children: Option<Arc<[Child]>> =
-            match pass.tree.children(parent, id, &self.snapshot, pass.visitor).await {
+            match pass.tree.children(parent, id, &self.state, pass.visitor).await {
                 Ok(children) => Some(children.into()),
                 Err(error @ (TreeError::Backend { .. } | TreeError::Unavailable { .. })) if !is_shown => {
                     log::warn!("left out: {error}");
@@ -193,13 +273,13 @@ fn outside(object: &ManagementObject) -> HashSet<NodeId> {
 }
 
 /// Whether an interior node is there whatever is in it.
-pub(super) fn is_known(snapshot: &Snapshot, node: &NodeRef) -> Result<bool, TreeError> {
-    Ok(node.is_root() || node.object.node(node.id).is_unnamed() || snapshot.node(&node.key())?.is_some())
+pub(super) fn is_known(state: &State, node: &NodeRef) -> Result<bool, TreeError> {
+    Ok(node.is_root() || node.object.node(node.id).is_unnamed() || state.node(&node.key())?.is_some())
 }
 
 /// A leaf's value from the store, or else its default.
-pub(super) fn stored(snapshot: &Snapshot, node: &NodeRef) -> Result<Option<Value>, TreeError> {
-    match snapshot.node(&node.key())? {
+pub(super) fn stored(state: &State, node: &NodeRef) -> Result<Option<Value>, TreeError> {
+    match state.node(&node.key())? {
         Some(Stored::Leaf(value)) => Ok(Some(value)),
         Some(Stored::Interior) => Ok(None),
         None => {

@@ -83,6 +83,12 @@ impl NodeRef {
         }
     }
 
+    /// As a listing would show it: the machine knows it by its name without percent-encoding.
+    pub(super) fn as_child(&self) -> Child {
+        let (name, captured) = (self.name().to_owned(), decode_name(self.name()));
+        Child { name, captured, item: None }
+    }
+
     fn note_unnamed(&mut self, captured: String, item: Option<serde_json::Value>) {
         let label = self.object.node(self.id).label().unwrap_or_default().to_owned();
         self.variables.push((label, captured));
@@ -143,7 +149,7 @@ impl NodeRef {
         self.object.is_leaf(self.id)
     }
 
-    /// Whether the DDF lets a server give it a value.
+    /// Whether the DDF lets a server write it, one way or the other.
     #[must_use]
     pub fn takes_values(&self) -> bool {
         let access = &self.properties().access;

@@ -1,27 +1,32 @@
 //! What a write comes to, before anything is done: every node of the new data is checked against the DDF.
 //!
 //! What is there already needs Replace access, what is not needs Add; what comes with a node that is new needs either.
+//! Work grows with the data: whatever is looked for among siblings is looked up.
 
+use std::collections::HashSet;
 use std::future::Future;
 use std::pin::Pin;
+use std::sync::Arc;
 
 use serde_json::Value as Json;
 
-use crate::backend::{Act, Child, Undo};
+use crate::backend::{Act, Undo};
 use crate::ddf::{AccessType, Format};
 use crate::mo::mapping::{Call, From};
-use crate::mo::{MoData, Value};
+use crate::mo::{MoData, NodeId, Value};
 use crate::store::{Change, NodeKey, Stored};
-use crate::uri::decode_name;
 
 use super::access::Rights;
+use crate::turn::Turn;
+
 use super::delegation::{Edit, Edits};
 use super::error::TreeError;
 use super::fit::{self, Members, allowed, described, invalid};
 use super::node::NodeRef;
-use super::read::{Pass, required, secret};
-use super::registry::Origin;
+use super::read::{Pass, required};
+use super::registry::{Instance, Origin};
 use super::rules::{self, Ruling};
+use super::siblings::Siblings;
 
 /// The largest value that the store keeps, in bytes. A page with a larger one is read for each of its neighbours, and does
 /// not fit the store's cache.
@@ -36,6 +41,9 @@ pub(super) struct Plan {
     pub(super) targets: Vec<NodeRef>,
     /// What is done to access rights.
     pub(super) delegations: Edits,
+    pub(super) turn: Turn,
+    /// The instance that the server was last found to be allowed to write.
+    authorised: Option<Arc<Instance>>,
 }
 
 /// What a server brings for a node.
@@ -95,7 +103,7 @@ impl Plan {
     /// # Errors
     /// The DDF or the object's own rules forbid it, or the data is no such node.
     pub(super) async fn put(&mut self, pass: &Pass<'_>, node: &NodeRef, data: Data) -> Result<(), TreeError> {
-        pass.tree.authorise(node, pass.visitor, Rights::WRITE, &pass.snapshot)?;
+        self.authorise(pass, node)?;
         self.targets.push(node.clone());
         if node.object.per_object {
             let edit = match data {
@@ -105,11 +113,23 @@ impl Plan {
             return self.delegations.make(pass, node, edit);
         }
         let (node, standing) = self.place(pass, node).await?;
+        if standing == Standing::There && !node.is_leaf() {
+            allowed(&node, AccessType::REPLACE, "may not be replaced")?;
+        }
         match data {
             Data::Json(data) if !node.is_leaf() => self.replace(pass, &node, data, standing).await,
             Data::Json(data) => self.leaf(pass, &node, typed(&node, &data)?, standing, false).await,
             Data::Value(value) => self.leaf(pass, &node, value, standing, false).await,
         }
+    }
+
+    /// Whether the server may still write in the node's instance.
+    pub(super) fn authorise(&mut self, pass: &Pass<'_>, node: &NodeRef) -> Result<(), TreeError> {
+        if !self.authorised.as_ref().is_some_and(|known| Arc::ptr_eq(known, &node.instance)) {
+            pass.tree.authorise(node, pass.visitor, Rights::WRITE, &pass.state)?;
+            self.authorised = Some(Arc::clone(&node.instance));
+        }
+        Ok(())
     }
 
     /// `data` becomes a new instance, whose root is `root`.
@@ -132,14 +152,17 @@ impl Plan {
             return Ok((node.clone(), Standing::There));
         };
         let above = self.reach(pass, &parent, node).await?;
-        let unnamed = node.object.node(node.id).is_unnamed();
+        if !node.object.node(node.id).is_unnamed() {
+            return self.arrive(pass, &parent, node.clone(), &Siblings::default(), above).await;
+        }
         let found = match above {
-            Standing::There if unnamed => pass.unnamed(&parent).await?,
-            _ => Vec::new(),
+            Standing::There => pass.sibling(&parent, node).await?,
+            Standing::New => Siblings::default(),
         };
         let placed = self.arrive(pass, &parent, node.clone(), &found, above).await?;
-        if unnamed && placed.1 == Standing::New {
-            fit::check_count(&parent, node.id, found.len() + 1)?;
+        if placed.1 == Standing::New && fit::is_bounded(&node.object, node.id) {
+            let others = if above == Standing::There { pass.unnamed(&parent).await?.len() } else { 0 };
+            fit::check_count(&parent, node.id, others + 1)?;
         }
         Ok(placed)
     }
@@ -150,11 +173,10 @@ impl Plan {
             let Some(parent) = node.parent() else { return Ok(Standing::There) };
             let above = self.reach(pass, &parent, node).await?;
             if node.object.node(node.id).is_unnamed() {
-                let found = pass.unnamed(&parent).await?;
-                let there = found.iter().any(|found| found.name == node.name());
+                let there = pass.sibling(&parent, node).await?.get(node.name()).is_some();
                 return if there { Ok(Standing::There) } else { Err(TreeError::NotFound(node.client_uri())) };
             }
-            let (_, standing) = self.arrive(pass, &parent, node.clone(), &[], above).await?;
+            let (_, standing) = self.arrive(pass, &parent, node.clone(), &Siblings::default(), above).await?;
             if standing == Standing::New {
                 fit::check_complete(node, |id| id == next.id)?;
             }
@@ -177,7 +199,7 @@ impl Plan {
         // One listing serves all children.
         let found = match standing {
             Standing::There => pass.unnamed(node).await?,
-            Standing::New => Vec::new(),
+            Standing::New => Siblings::default(),
         };
         fit::spell_as_found(node, &mut members, &found)?;
         self.drop_valueless(pass, node, &mut members, standing).await?;
@@ -187,9 +209,11 @@ impl Plan {
         };
         fit::check_counts(node, &members, found.len(), staying)?;
         if standing == Standing::New {
-            fit::check_complete(node, |id| members.values().any(|(there, _)| *there == id))?;
+            let given: HashSet<NodeId> = members.values().map(|(id, _)| *id).collect();
+            fit::check_complete(node, |id| given.contains(&id))?;
         }
         for (name, (id, value)) in members {
+            self.turn.step().await;
             let child = node.child(id, &name);
             if standing == Standing::There && node.object.is_closed(id) {
                 let what = "is closed to every command";
@@ -205,7 +229,8 @@ impl Plan {
         Ok(())
     }
 
-    /// A leaf without a value is written `null`, whatever its format: that it has none is nothing to be done.
+    /// A leaf without a value may be written `null`, whatever its format: that it has none is nothing to be done. To whom
+    /// can't read it that would tell that it has none.
     async fn drop_valueless(
         &self,
         pass: &Pass<'_>,
@@ -213,16 +238,22 @@ impl Plan {
         members: &mut Members,
         standing: Standing,
     ) -> Result<(), TreeError> {
-        let mut valueless = Vec::new();
+        let mut valueless = HashSet::new();
         for (name, (id, value)) in &*members {
             let child = node.child(*id, name);
             let format = child.properties().format;
-            if *value != MoData::Leaf(Json::Null) || matches!(format, Format::Node | Format::Null) {
+            let is_said = match format {
+                Format::Node | Format::Null => true,
+                // That is how it is shown without a value, which is no date.
+                Format::Date | Format::Time if value.text() == Some("") => false,
+                _ => *value != MoData::Leaf(Json::Null),
+            };
+            if is_said {
                 continue;
             }
             let is_empty = |value: Option<Value>| value.is_none_or(|value| value.is_empty());
-            if standing == Standing::New || is_empty(pass.leaf(&child).await?) {
-                valueless.push(name.clone());
+            if standing == Standing::New || (pass.may_read(&child)? && is_empty(pass.leaf(&child).await?)) {
+                valueless.insert(name.clone());
             }
         }
         members.retain(|name, _| !valueless.contains(name));
@@ -235,11 +266,11 @@ impl Plan {
         pass: &Pass<'_>,
         parent: &NodeRef,
         child: NodeRef,
-        found: &[Child],
+        found: &Siblings,
         above: Standing,
     ) -> Result<(NodeRef, Standing), TreeError> {
         if child.object.node(child.id).is_unnamed() {
-            return match found.iter().find(|found| found.name == child.name()) {
+            return match found.get(child.name()) {
                 Some(found) => Ok((parent.listed(child.id, found), Standing::There)),
                 None => Ok((self.add(parent, &child)?, Standing::New)),
             };
@@ -248,9 +279,10 @@ impl Plan {
             return Ok((child, above));
         }
         let key = child.key();
-        let stored = pass.snapshot.node(&key)?.is_some();
-        let there = above == Standing::There
-            && (stored || pass.snapshot.exists(&key)? || pass.exists(&child).await?);
+        // What is left of another instance of that name goes first.
+        let stored = above == Standing::There && pass.state.node(&key)?.is_some();
+        let there =
+            above == Standing::There && (stored || pass.state.exists(&key)? || pass.exists(&child).await?);
         if !there && above == Standing::There {
             allowed(&child, AccessType::ADD, "may not be added")?;
         }
@@ -270,9 +302,7 @@ impl Plan {
             let what = "can't be added: its mapping does not say how";
             return Err(TreeError::NotAllowed { node: child.client_uri(), what });
         }
-        // The machine knows it by its name without percent-encoding.
-        let captured = decode_name(child.name());
-        let child = parent.listed(child.id, &Child { name: child.name().to_owned(), captured, item: None });
+        let child = parent.listed(child.id, &child.as_child());
         if mapping.list.is_none() && !child.is_leaf() {
             self.changes.push(Change::Put(child.key(), Stored::Interior));
         }
@@ -282,7 +312,7 @@ impl Plan {
         Ok(child)
     }
 
-    /// A leaf gets a value; in a `part` of larger data it may be the one it has.
+    /// A leaf gets a value; in a `part` of larger data it may be the one it has, for whom can see which that is.
     async fn leaf(
         &mut self,
         pass: &Pass<'_>,
@@ -292,11 +322,12 @@ impl Plan {
         part: bool,
     ) -> Result<(), TreeError> {
         if let Err(error) = may_take(pass, node, standing).await {
-            let shown = node.properties().access.allows(AccessType::GET) && !secret(node);
-            return match part && shown && pass.leaf(node).await?.as_ref() == Some(&value) {
-                true => Ok(()),
-                false => Err(error),
-            };
+            if !part || !pass.may_read(node)? {
+                return Err(error);
+            }
+            let current = pass.leaf(node).await?.unwrap_or(Value::Null);
+            let is_unchanged = current == value || (current.is_empty() && value.is_empty());
+            return if is_unchanged { Ok(()) } else { Err(error) };
         }
         fit::check_value(node, &value)?;
         if let Ruling::Instead(changes) = rules::leaf(pass, node, &value).await? {
@@ -341,22 +372,6 @@ impl Plan {
         let (effects, undos) = first.into_iter().chain(last).unzip();
         self.effects = effects;
         undos
-    }
-
-    /// What the change makes of a leaf, if it says anything of it: the latest word counts.
-    pub(super) fn planned(&self, key: &NodeKey) -> Option<Option<Value>> {
-        let set = self.effects.iter().rev().find_map(|effect| match effect {
-            Effect::Set(node, value) if node.key() == *key => Some(value.clone()),
-            _ => None,
-        });
-        let stored = || {
-            self.changes.iter().rev().find_map(|change| match change {
-                Change::Put(changed, Stored::Leaf(value)) if changed == key => Some(Some(value.clone())),
-                Change::Remove(gone) if key.is_at_or_below(gone) => Some(None),
-                _ => None,
-            })
-        };
-        set.map(Some).or_else(stored)
     }
 }
 

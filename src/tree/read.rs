@@ -7,15 +7,18 @@ use crate::backend::{self, Answer, Reading, Seen};
 use crate::ddf::AccessType;
 use crate::mo::Value;
 use crate::mo::mapping::From as Origin;
-use crate::store::{Change, Snapshot, Stored};
+use crate::store::{Change, Stored};
 
+use super::access::Rights;
 use super::batch::is_there;
 use super::error::TreeError;
 pub(super) use super::json::required;
 use super::moment::{self, Extent, Moment};
 use super::node::NodeRef;
+use super::plan::Plan;
 use super::registry::{Tree, Visitor};
 use super::resolve::Resolved;
+use super::state::State;
 
 /// What a server gets.
 #[derive(Clone, Debug, PartialEq)]
@@ -39,13 +42,13 @@ pub enum Shown {
 pub(super) struct Pass<'a> {
     pub(super) tree: &'a Tree,
     pub(super) visitor: &'a Visitor<'a>,
-    pub(super) snapshot: Arc<Snapshot>,
+    pub(super) state: Arc<State>,
     /// What it has seen of D-Bus objects.
     pub(super) seen: Seen,
 }
 
 /// The most bytes that are read at once.
-const MOST: usize = 16 << 20;
+pub const MOST_SHOWN: usize = 16 << 20;
 
 impl Tree {
     /// Reads what GET returns of one node: see [`Tree::show`].
@@ -58,11 +61,11 @@ impl Tree {
         level: Option<u32>,
         visitor: &Visitor<'_>,
     ) -> Result<Shown, TreeError> {
-        self.show(Resolved::One(node.clone()), level, None, visitor).await
+        self.show(Resolved::One(node.clone()), level, None, MOST_SHOWN, visitor).await
     }
 
     /// Reads what GET returns: a single leaf as it is, everything else serialised with `level` levels of children
-    /// (all if none); nothing where `held` is the cache validator of the instance.
+    /// (all if none), `most` bytes at the most; nothing where `held` is the cache validator of the instance.
     ///
     /// # Errors
     /// The node does not exist, may not be read, or its source fails.
@@ -71,11 +74,12 @@ impl Tree {
         found: Resolved,
         level: Option<u32>,
         held: Option<&str>,
+        most: usize,
         visitor: &Visitor<'_>,
     ) -> Result<Shown, TreeError> {
         match &found {
             Resolved::One(node) if node.is_leaf() => self.show_leaf(node, held, visitor).await,
-            _ => Box::pin(self.show_document(found, level, held, visitor)).await,
+            _ => Box::pin(self.show_document(found, level, held, most, visitor)).await,
         }
     }
 
@@ -84,6 +88,7 @@ impl Tree {
         found: Resolved,
         level: Option<u32>,
         held: Option<&str>,
+        most: usize,
         visitor: &Visitor<'_>,
     ) -> Result<Shown, TreeError> {
         let is_one = matches!(found, Resolved::One(_));
@@ -98,7 +103,7 @@ impl Tree {
         }
         let profile = visitor.account.profile;
         let in_array = !is_one || profile.one_is_an_array();
-        let (json, has_members) = batch.pieces(profile, in_array).collect(MOST).await?;
+        let (json, has_members) = batch.pieces(profile, in_array).collect(most).await?;
         Ok(if is_one && !has_members { Shown::Empty } else { Shown::Document(json) })
     }
 
@@ -109,6 +114,9 @@ impl Tree {
         visitor: &Visitor<'_>,
     ) -> Result<Shown, TreeError> {
         readable(node)?;
+        if visitor.session.abroad && secret(node) {
+            return Err(TreeError::Forbidden(node.client_uri()));
+        }
         let value = self.pass(visitor)?.existing_leaf(node).await?;
         if let Some(held) = held
             && Box::pin(self.is_fresh(node, held, visitor)).await?
@@ -156,21 +164,39 @@ impl Tree {
     }
 
     pub(super) fn pass<'a>(&'a self, visitor: &'a Visitor<'a>) -> Result<Pass<'a>, TreeError> {
-        let snapshot = Arc::new(self.store.snapshot()?);
-        Ok(Pass { tree: self, visitor, snapshot, seen: Seen::default() })
+        let state = Arc::new(State::of(self.store.snapshot()?));
+        Ok(Pass { tree: self, visitor, state, seen: Seen::default() })
     }
 }
 
 impl Pass<'_> {
+    /// What was planned so far is the state from now on.
+    pub(super) fn take_in(&mut self, plan: &mut Plan) {
+        Arc::make_mut(&mut self.state).planned.take_in(&mut plan.changes, &plan.effects);
+    }
+
+    /// Gives all of that back, before what was planned since.
+    pub(super) fn give_back(&mut self, plan: &mut Plan) {
+        let mut changes = Arc::make_mut(&mut self.state).planned.give_back();
+        changes.append(&mut plan.changes);
+        plan.changes = changes;
+    }
+
+    /// Whether the server may read what is at a node of an instance.
+    pub(super) fn may_read(&self, node: &NodeRef) -> Result<bool, TreeError> {
+        let rights = self.tree.rights(&node.object, &node.instance, self.visitor, &self.state)?;
+        Ok(rights.allow(Rights::READ) && readable(node).is_ok() && !secret(node))
+    }
+
     /// Whether a leaf has a value, or an interior node anything in it; whoever may see it.
     pub(super) async fn exists(&self, node: &NodeRef) -> Result<bool, TreeError> {
         if node.is_leaf() {
             return Ok(self.leaf(node).await?.is_some());
         }
-        if required(node) || moment::is_known(&self.snapshot, node)? {
+        if required(node) || moment::is_known(&self.state, node)? {
             return Ok(true);
         }
-        let mut moment = Moment::new(Arc::clone(&self.snapshot));
+        let mut moment = Moment::new(Arc::clone(&self.state));
         moment.gather(self, node, Extent::ALL).await?;
         is_there(node, &moment, Extent::ALL)
     }
@@ -204,8 +230,11 @@ impl Pass<'_> {
         if mapping.get.is_empty() {
             return self.stored(node);
         }
+        if let Some(planned) = self.state.planned.outside_leaf(node) {
+            return Ok(planned);
+        }
         if mapping.pin
-            && let Some(Stored::Leaf(value)) = self.snapshot.pin(&node.key())?
+            && let Some(Stored::Leaf(value)) = self.state.snapshot.pin(&node.key())?
         {
             return Ok(Some(value));
         }
@@ -240,18 +269,7 @@ impl Pass<'_> {
     }
 
     fn stored(&self, node: &NodeRef) -> Result<Option<Value>, TreeError> {
-        moment::stored(&self.snapshot, node)
-    }
-
-    /// A leaf whose source fails right now does not withhold all the others from the server.
-    pub(super) async fn leaf_or_nothing(&self, node: &NodeRef) -> Result<Option<Value>, TreeError> {
-        match self.leaf(node).await {
-            Err(error @ (TreeError::Backend { .. } | TreeError::Unavailable { .. })) => {
-                log::warn!("left out: {error}");
-                Ok(None)
-            }
-            other => other,
-        }
+        moment::stored(&self.state, node)
     }
 }
 

@@ -8,13 +8,14 @@ use crate::backend::Machine;
 use crate::config::Account;
 use crate::ddf::NodeName;
 use crate::mo::{ManagementObject, NodeId, Value};
-use crate::package::SupportedMo;
-use crate::store::{Change, NodeKey, Snapshot, Store, Stored};
+use crate::package::{Profile, SupportedMo};
+use crate::store::{Change, NodeKey, Store, Stored};
 use crate::uri::{decode_name, encode_name};
 
 use super::builtins::SessionFacts;
 use super::error::TreeError;
 use super::node::NodeRef;
+use super::state::State;
 
 /// The device's management objects, and where their values are.
 #[derive(Debug)]
@@ -78,21 +79,35 @@ impl Tree {
         Self { objects, by_moid, accounts, store, machine, started }
     }
 
-    /// The management object that answers to `moid`, its own or an alias. Where there is one for each profile, a
-    /// server's is [`Tree::object_for`].
-    #[must_use]
-    pub fn object(&self, moid: &str) -> Option<&Arc<ManagementObject>> {
-        self.objects_of(moid).next()
-    }
-
-    /// The management object that answers to `moid` for a server of the visitor's profile.
-    #[must_use]
-    pub fn object_for(&self, moid: &str, visitor: &Visitor<'_>) -> Option<&Arc<ManagementObject>> {
-        self.objects_of(moid).find(|object| visitor.speaks_of(object))
-    }
-
-    fn objects_of(&self, moid: &str) -> impl Iterator<Item = &Arc<ManagementObject>> {
+    /// The management objects that answer to `moid`, their own or an alias: several where there is one for each profile.
+    /// Which of them is meant, only whoever asks can tell: a server's is [`Tree::object_for`].
+    pub fn objects_of(&self, moid: &str) -> impl Iterator<Item = &Arc<ManagementObject>> {
         self.by_moid.get(moid).into_iter().flatten().filter_map(|&index| self.objects.get(index))
+    }
+
+    /// The management object that answers to `moid` for servers of this profile.
+    #[must_use]
+    pub fn object_for(&self, moid: &str, profile: Profile) -> Option<&Arc<ManagementObject>> {
+        self.objects_of(moid).find(|object| object.is_for(profile))
+    }
+
+    /// The management object that answers to `moid`, if the server may know of it: it can't tell one that is hidden from
+    /// it from one that is not there.
+    ///
+    /// # Errors
+    /// [`TreeError::NotFound`]
+    pub fn object_seen(
+        &self,
+        moid: &str,
+        visitor: &Visitor<'_>,
+    ) -> Result<&Arc<ManagementObject>, TreeError> {
+        let object = self.object_for(moid, visitor.account.profile).filter(|object| visitor.sees(object));
+        object.ok_or_else(|| TreeError::NotFound(moid.to_owned()))
+    }
+
+    /// The management object whose own MOID this is.
+    pub(super) fn object_named(&self, moid: &str) -> Option<&Arc<ManagementObject>> {
+        self.objects_of(moid).find(|object| object.moid == moid)
     }
 
     /// The machine that it maps.
@@ -119,13 +134,13 @@ impl Tree {
     /// # Errors
     /// The store failed.
     pub async fn seed(&self) -> Result<(), TreeError> {
-        let snapshot = self.store.snapshot()?;
+        let state = self.store.snapshot()?;
         let mut changes = Vec::new();
         for object in &self.objects {
             for seed in &object.instances {
                 let root = NodeKey::instance(&object.moid, &seed.miid);
                 let Some(data) = &seed.data else { continue };
-                if snapshot.exists(&root)? {
+                if state.exists(&root)? {
                     continue;
                 }
                 // The mark stays when a server deletes what was seeded: it does not grow back.
@@ -141,10 +156,11 @@ impl Tree {
         Ok(self.store.commit(changes).await?)
     }
 
+    /// All instances of an object. For one of them see [`Tree::instance`].
     pub(super) fn instances(
         &self,
         object: &ManagementObject,
-        snapshot: &Snapshot,
+        state: &State,
     ) -> Result<Vec<Instance>, TreeError> {
         let mut instances: Vec<Instance> = object
             .instances
@@ -152,12 +168,10 @@ impl Tree {
             .map(|seed| Instance { miid: seed.miid.clone(), origin: Origin::Device })
             .collect();
         if object.per_account {
-            let own =
-                |account: &&Arc<Account>| object.profile.is_none_or(|profile| profile == account.profile);
             instances.extend(
                 self.accounts
                     .iter()
-                    .filter(own)
+                    .filter(|account| object.is_for(account.profile))
                     .map(|account| Instance { miid: account.server_id.clone(), origin: Origin::Account }),
             );
         }
@@ -166,7 +180,7 @@ impl Tree {
         }
         if object.dynamic {
             instances.extend(
-                snapshot
+                state
                     .instances(&object.moid)?
                     .into_iter()
                     .map(|(miid, creator)| Instance { miid, origin: Origin::Created { creator } }),
@@ -175,20 +189,45 @@ impl Tree {
         Ok(instances)
     }
 
-    /// What Package#1 tells of the device (TS 5.2.2): every object the server may know of, with the
-    /// instances it has any right on.
+    /// The instance of this MIID, looked up: [`Tree::instances`] would read all of them.
+    pub(super) fn instance(
+        &self,
+        object: &ManagementObject,
+        miid: &str,
+        state: &State,
+    ) -> Result<Option<Instance>, TreeError> {
+        let is_account = |account: &Arc<Account>| account.server_id == miid && object.is_for(account.profile);
+        let origin = if object.instances.iter().any(|seed| seed.miid == miid) {
+            Origin::Device
+        } else if object.per_account && self.accounts.iter().any(is_account) {
+            Origin::Account
+        } else if let Some(delegation) = object.per_object.then(|| self.delegation(miid)).flatten() {
+            delegation
+        } else if object.dynamic
+            && let Some(creator) = state.creator(&object.moid, miid)?
+        {
+            Origin::Created { creator }
+        } else {
+            return Ok(None);
+        };
+        Ok(Some(Instance { miid: miid.to_owned(), origin }))
+    }
+
+    /// What Package#1 tells of the device (TS 5.2.2): every object that the account lists, with the instances the server
+    /// has any right on.
     ///
     /// # Errors
     /// The store failed.
     pub fn supported(&self, visitor: &Visitor<'_>) -> Result<Vec<SupportedMo>, TreeError> {
-        let snapshot = self.store.snapshot()?;
+        let state = State::of(self.store.snapshot()?);
         let mut supported = Vec::new();
-        for object in self.objects.iter().filter(|object| visitor.sees(object)) {
-            let visible = self.visible(object, visitor, &snapshot)?;
+        for object in self.objects.iter().filter(|object| visitor.lists(object)) {
+            let visible = self.visible(object, visitor, &state)?;
+            let miids = visible.map(|visible| visible.map(|(instance, _)| instance.miid));
             supported.push(SupportedMo {
                 ddf: object.ddf_uri.clone(),
                 moid: object.moid.clone(),
-                miids: visible.into_iter().map(|(instance, _)| instance.miid).collect(),
+                miids: miids.collect::<Result<_, _>>()?,
             });
         }
         Ok(supported)
@@ -197,7 +236,7 @@ impl Tree {
     /// The root of the device's own first instance of `moid`: for the agent's own use, not a server's.
     #[must_use]
     pub fn own(&self, moid: &str) -> Option<NodeRef> {
-        let object = self.object(moid)?;
+        let object = self.object_named(moid)?;
         let miid = object.instances.first()?.miid.clone();
         let instance = Arc::new(Instance { miid, origin: Origin::Device });
         Some(NodeRef::root(Arc::clone(object), instance))

@@ -9,22 +9,22 @@ use std::sync::Arc;
 use crate::backend::{self, Answer, Child};
 use crate::ddf::{Format, NodeName};
 use crate::mo::{ManagementObject, NodeId, Value};
-use crate::store::Snapshot;
 use crate::uri::client::{ClientUri, NodeValue, Segment, Selector};
 use crate::uri::{decode_name, encode_name};
 
 use super::access::Rights;
 use super::error::TreeError;
+use super::moment::is_listed;
 use super::node::NodeRef;
 use super::read::{Pass, readable, secret};
 use super::registry::{Instance, Tree, Visitor};
+use super::state::State;
+use crate::turn::Turn;
 
 /// The most nodes that one ClientURI may address.
 const MOST_MATCHED: usize = 10_000;
 /// The most candidates that are looked at to find them.
 const MOST_TRIED: usize = 100_000;
-/// So many candidates later, others have their turn.
-const TRIED_AT_A_TIME: usize = 1024;
 
 /// What a ClientURI addresses.
 #[derive(Clone, Debug)]
@@ -47,7 +47,17 @@ impl Tree {
         visitor: &Visitor<'_>,
         wanted: Rights,
     ) -> Result<NodeRef, TreeError> {
-        match self.resolve_all(uri, visitor, wanted).await? {
+        self.resolve_in(&self.pass(visitor)?, uri, wanted).await
+    }
+
+    /// The same, with the state that a pass reads.
+    pub(super) async fn resolve_in(
+        &self,
+        pass: &Pass<'_>,
+        uri: &ClientUri,
+        wanted: Rights,
+    ) -> Result<NodeRef, TreeError> {
+        match self.resolve_all_in(pass, uri, wanted).await? {
             Resolved::One(node) => Ok(node),
             Resolved::Many(nodes) => {
                 let only = only(nodes).map_err(|()| TreeError::NotUnique(uri.address()))?;
@@ -69,10 +79,18 @@ impl Tree {
         visitor: &Visitor<'_>,
         wanted: Rights,
     ) -> Result<Resolved, TreeError> {
-        let object = self.object_for(&uri.moid, visitor).filter(|object| visitor.sees(object));
-        let object = object.ok_or_else(|| TreeError::NotFound(uri.moid.clone()))?;
+        self.resolve_all_in(&self.pass(visitor)?, uri, wanted).await
+    }
+
+    async fn resolve_all_in(
+        &self,
+        pass: &Pass<'_>,
+        uri: &ClientUri,
+        wanted: Rights,
+    ) -> Result<Resolved, TreeError> {
+        let object = self.object_seen(&uri.moid, pass.visitor)?;
         let mut search =
-            Search { pass: self.pass(visitor)?, uri, object, listings: HashMap::new(), tried: 0 };
+            Search { pass, uri, object, listings: HashMap::new(), tried: 0, turn: Turn::default() };
         search.check_names()?;
         let roots = search.instances(wanted).await?;
         search.check_access()?;
@@ -93,14 +111,14 @@ impl Tree {
         &self,
         parent: &NodeRef,
         id: NodeId,
-        snapshot: &Snapshot,
+        state: &State,
         visitor: &Visitor<'_>,
     ) -> Result<Vec<Child>, TreeError> {
         if parent.object.per_object {
-            return self.delegation_entries(parent, visitor, snapshot);
+            return self.delegation_entries(parent, visitor, state);
         }
         let Some(list) = &parent.object.node(id).mapping.list else {
-            let stored = snapshot.children(&parent.key())?.into_iter();
+            let stored = state.children(&parent.key())?.into_iter();
             // Stored siblings with a name of their own are not children of the un-named node.
             let unnamed = stored.filter(|name| parent.object.child(parent.id, name) == Some(id));
             return Ok(unnamed
@@ -109,33 +127,40 @@ impl Tree {
         };
         let scope = self.scope(parent, visitor);
         match backend::list(list, &scope.context()).await {
-            Ok(Answer::Value(children)) => Ok(children),
-            Ok(Answer::Absent(_)) => Ok(Vec::new()),
+            Ok(Answer::Value(children)) => Ok(state.planned.listed(&parent.key(), children)),
+            Ok(Answer::Absent(_)) => Ok(state.planned.listed(&parent.key(), Vec::new())),
             Ok(Answer::Unavailable(why)) => Err(TreeError::Unavailable { node: parent.client_uri(), why }),
             Err(source) => Err(TreeError::Backend { node: parent.client_uri(), source }),
         }
     }
 
-    /// The one of [`Tree::children`] called `name`, where they are in the store.
-    fn stored_child(
+    /// Whether the un-named children are in the store, under the very names that they go by.
+    pub(super) fn is_stored_by_name(parent: &NodeRef, id: NodeId) -> bool {
+        let description = parent.object.node(id);
+        !is_listed(&parent.object, id) && !description.ignores_case()
+    }
+
+    /// The one of [`Tree::children`] called `name`, where [`Tree::is_stored_by_name`].
+    pub(super) fn stored_child(
         parent: &NodeRef,
         id: NodeId,
         name: &str,
-        snapshot: &Snapshot,
+        state: &State,
     ) -> Result<Option<NodeRef>, TreeError> {
         let child = parent.child(id, name);
-        Ok(snapshot.exists(&child.key())?.then_some(child))
+        Ok(state.exists(&child.key())?.then_some(child))
     }
 }
 
 /// A search under way.
 struct Search<'a> {
-    pass: Pass<'a>,
+    pass: &'a Pass<'a>,
     uri: &'a ClientUri,
     object: &'a Arc<ManagementObject>,
     /// What was listed already, by the key of the node it was listed for.
     listings: HashMap<Vec<u8>, Arc<Vec<Child>>>,
     tried: usize,
+    turn: Turn,
 }
 
 impl Search<'_> {
@@ -150,7 +175,7 @@ impl Search<'_> {
                 Segment::Name(name) => self
                     .object
                     .child(id, name)
-                    .ok_or_else(|| TreeError::NotFound(format!("{}: node {name:?}", self.uri)))?,
+                    .ok_or_else(|| TreeError::NotFound(format!("{}: node {name:?}", self.uri.address())))?,
                 Segment::Letter(_) | Segment::Any => match self.object.unnamed_child(id) {
                     Some(id) => id,
                     None => return Ok(()),
@@ -177,33 +202,37 @@ impl Search<'_> {
 
     /// Step 1: the roots of the instances.
     async fn instances(&mut self, wanted: Rights) -> Result<Vec<NodeRef>, TreeError> {
-        let (tree, visitor) = (self.pass.tree, self.pass.visitor);
-        let found = match &self.uri.instance {
+        let Pass { tree, visitor, state, .. } = self.pass;
+        let mut found = Vec::new();
+        match &self.uri.instance {
             Selector::Name(miid) => {
-                let mut instances = tree.instances(self.object, &self.pass.snapshot)?.into_iter();
-                match instances.find(|instance| instance.miid == *miid) {
-                    Some(instance) => {
-                        let rights = tree.rights(self.object, &instance, visitor, &self.pass.snapshot)?;
-                        vec![(instance, rights)]
-                    }
-                    None => Vec::new(),
+                if let Some(instance) = tree.instance(self.object, miid, state)? {
+                    let rights = tree.rights(self.object, &instance, visitor, state)?;
+                    found.push((instance, rights));
                 }
             }
             Selector::Only => {
-                let only = only(tree.visible(self.object, visitor, &self.pass.snapshot)?);
-                let not_unique = |()| TreeError::NotUnique(format!("{}//", self.object.moid));
-                only.map_err(not_unique)?.into_iter().collect()
+                for visible in tree.visible(self.object, visitor, state)? {
+                    found.push(visible?);
+                    if found.len() > 1 {
+                        return Err(TreeError::NotUnique(format!("{}//", self.object.moid)));
+                    }
+                    self.turn.step().await;
+                }
             }
-            Selector::Any => tree.visible(self.object, visitor, &self.pass.snapshot)?,
-            Selector::Letter(letter) => {
-                Box::pin(self.satisfying_instance(*letter)).await?.into_iter().collect()
+            Selector::Any => {
+                for visible in tree.visible(self.object, visitor, state)? {
+                    found.push(visible?);
+                    if found.len() > MOST_MATCHED {
+                        return Err(TreeError::TooMany(self.uri.address()));
+                    }
+                    self.turn.step().await;
+                }
             }
-        };
+            Selector::Letter(letter) => found.extend(Box::pin(self.satisfying_instance(*letter)).await?),
+        }
         if found.is_empty() {
             return Err(TreeError::NotFound(format!("an instance of {}", self.object.moid)));
-        }
-        if found.len() > MOST_MATCHED {
-            return Err(TreeError::TooMany(self.uri.address()));
         }
         // What is read of all instances is what the server may read; what is done to all is done to all.
         let passes_over = self.uri.instance == Selector::Any && wanted == Rights::READ;
@@ -228,15 +257,14 @@ impl Search<'_> {
         }
     }
 
-    /// The only instance that satisfies a letter's `nv` fields. One that the server can't read satisfies none.
+    /// The only instance that satisfies a letter's `nv` fields.
     async fn satisfying_instance(&mut self, letter: char) -> Result<Option<(Instance, Rights)>, TreeError> {
+        let Pass { tree, visitor, state, .. } = self.pass;
         let mut satisfying = None;
-        for (instance, rights) in
-            self.pass.tree.visible(self.object, self.pass.visitor, &self.pass.snapshot)?
-        {
+        for visible in tree.visible(self.object, visitor, state)? {
+            let (instance, rights) = visible?;
             let root = NodeRef::root(Arc::clone(self.object), Arc::new(instance.clone()));
-            if rights.allow(Rights::READ)
-                && self.satisfies(&root, letter).await?
+            if self.satisfies(&root, rights, letter).await?
                 && satisfying.replace((instance, rights)).is_some()
             {
                 return Err(self.not_unique(letter));
@@ -315,9 +343,8 @@ impl Search<'_> {
         self.tried(1).await?;
         let name = encode_name(name);
         let any_case = description.ignores_case();
-        let stored = description.mapping.list.is_none() && !parent.object.per_object;
-        if stored && !any_case {
-            return Tree::stored_child(parent, id, &name, &self.pass.snapshot)?.ok_or_else(not_found);
+        if Tree::is_stored_by_name(parent, id) {
+            return Tree::stored_child(parent, id, &name, &self.pass.state)?.ok_or_else(not_found);
         }
         let children = Box::pin(self.listing(parent, id)).await?;
         let is_called =
@@ -332,19 +359,25 @@ impl Search<'_> {
         letter: char,
     ) -> Result<Option<NodeRef>, TreeError> {
         let Some(id) = parent.object.unnamed_child(parent.id) else { return Ok(None) };
+        let Pass { tree, visitor, state, .. } = self.pass;
+        let rights = tree.rights(&parent.object, &parent.instance, visitor, state)?;
         let mut satisfying = None;
         for child in self.listing(parent, id).await?.iter() {
             let child = parent.listed(id, child);
-            if self.satisfies(&child, letter).await? && satisfying.replace(child).is_some() {
+            if self.satisfies(&child, rights, letter).await? && satisfying.replace(child).is_some() {
                 return Err(self.not_unique(letter));
             }
         }
         Ok(satisfying)
     }
 
-    /// Whether all `nv` fields of a letter hold for `node`.
-    async fn satisfies(&mut self, node: &NodeRef, letter: char) -> Result<bool, TreeError> {
+    /// Whether all `nv` fields of a letter hold for `node`, in an instance on which the server has these rights: what it may
+    /// not read it can't guess either.
+    async fn satisfies(&mut self, node: &NodeRef, rights: Rights, letter: char) -> Result<bool, TreeError> {
         let uri = self.uri;
+        if !rights.allow(Rights::READ) {
+            return Ok(false);
+        }
         for wanted in uri.node_values.iter().filter(|wanted| wanted.letter == letter) {
             self.tried(1).await?;
             if !self.holds(node, wanted).await? {
@@ -354,7 +387,7 @@ impl Search<'_> {
         Ok(true)
     }
 
-    /// Whether the leaf is there, may be read, and has the value. What a server can't GET it can't guess either.
+    /// Whether the leaf is there, may be read, and has the value. Nor can a server guess what nobody can GET.
     async fn holds(&mut self, node: &NodeRef, wanted: &NodeValue) -> Result<bool, TreeError> {
         let mut leaf = node.clone();
         for name in &wanted.path {
@@ -384,8 +417,8 @@ impl Search<'_> {
         if let Some(known) = self.listings.get(&key) {
             return Ok(Arc::clone(known));
         }
-        let Pass { tree, visitor, snapshot, .. } = &self.pass;
-        let children = Arc::new(tree.children(parent, id, snapshot, visitor).await?);
+        let Pass { tree, visitor, state, .. } = self.pass;
+        let children = Arc::new(tree.children(parent, id, state, visitor).await?);
         self.tried(children.len()).await?;
         self.listings.insert(key, Arc::clone(&children));
         Ok(children)
@@ -393,23 +426,20 @@ impl Search<'_> {
 
     /// Counts what was looked at.
     async fn tried(&mut self, more: usize) -> Result<(), TreeError> {
-        let before = self.tried;
-        self.tried = before.saturating_add(more);
+        self.tried = self.tried.saturating_add(more);
         if self.tried > MOST_TRIED {
             return Err(TreeError::TooMany(self.uri.address()));
         }
-        if before / TRIED_AT_A_TIME != self.tried / TRIED_AT_A_TIME {
-            tokio::task::yield_now().await;
-        }
+        self.turn.step().await;
         Ok(())
     }
 
     fn unsatisfied(&self, letter: char) -> TreeError {
-        TreeError::NotFound(format!("{}: x-name ({letter})", self.uri))
+        TreeError::NotFound(format!("{}: x-name ({letter})", self.uri.address()))
     }
 
     fn not_unique(&self, letter: char) -> TreeError {
-        TreeError::NotUnique(format!("{}: x-name ({letter})", self.uri))
+        TreeError::NotUnique(format!("{}: x-name ({letter})", self.uri.address()))
     }
 }
 

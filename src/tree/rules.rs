@@ -41,13 +41,13 @@ pub(super) fn delete(pass: &Pass<'_>, node: &NodeRef) -> Result<(), TreeError> {
     Ok(())
 }
 
-/// The whole change is planned. [`Plan::planned`] tells what becomes of a leaf; further changes may be added, for the
-/// same transaction.
+/// The whole change is planned, or a part of it that is whole by itself. Further changes may be added, for the same
+/// transaction.
 ///
 /// # Errors
 /// The instance would not be what its object demands: the whole change is refused.
 #[expect(clippy::unused_async, reason = "rules may read other nodes")]
 pub(super) async fn check(pass: &Pass<'_>, plan: &mut Plan) -> Result<(), TreeError> {
-    plan.changes.extend(plan.delegations.changes(pass.tree)?);
+    plan.changes.extend(std::mem::take(&mut plan.delegations).changes(pass.tree)?);
     Ok(())
 }

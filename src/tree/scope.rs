@@ -7,8 +7,8 @@ use crate::mo::{Node, Value};
 use super::builtins::View;
 use super::error::TreeError;
 use super::node::NodeRef;
-use super::plan::Plan;
 use super::registry::{Tree, Visitor};
+use super::state::Planned;
 
 /// Owns what a backend's [`Context`] lends.
 pub(super) struct Scope<'a> {
@@ -45,17 +45,17 @@ impl Tree {
     }
 
     /// For effects: with the values of the sibling leaves that the node's `input` lists, as they will be once all of
-    /// `plan` is done.
+    /// what is `planned` is done.
     pub(super) async fn scope_with_input<'a>(
         &'a self,
         node: &'a NodeRef,
         visitor: &Visitor<'a>,
-        plan: &Plan,
+        planned: &Planned,
     ) -> Result<Scope<'a>, TreeError> {
         let mut scope = self.scope(node, visitor);
         for name in &node.mapping().input {
             let Some(sibling) = node.sibling(name) else { continue };
-            let value = match plan.planned(&sibling.key()) {
+            let value = match planned.leaf(&sibling.key()) {
                 Some(planned) => planned,
                 None => self.value(&sibling, visitor).await?,
             };

@@ -2,27 +2,46 @@
 
 use std::sync::Arc;
 
+use crate::mo::ManagementObject;
 use crate::uri::client::{ClientUri, Selector};
 
 use super::access::Rights;
 use super::error::TreeError;
 use super::node::NodeRef;
 use super::registry::{Tree, Visitor};
+use super::state::State;
 
 impl Tree {
-    /// The root of the instance that `uri` lies in, whoever may see it. The path below it is not looked at: what
-    /// happened may be that the node went.
+    /// The roots of the instances that `uri` lies in, whoever may see them: one in each of the management objects that
+    /// answer to its MOID, which are several where each is for servers of another profile. The path below is not
+    /// looked at: what happened may be that the node went.
     ///
     /// # Errors
-    /// [`TreeError::NotFound`], [`TreeError::NotUnique`]: exactly one instance must be meant.
-    pub fn instance_at(&self, uri: &ClientUri) -> Result<NodeRef, TreeError> {
-        let object = self.object(&uri.moid).ok_or_else(|| TreeError::NotFound(uri.moid.clone()))?;
-        let mut instances = self.instances(object, &self.store.snapshot()?)?;
-        match &uri.instance {
-            Selector::Name(miid) => instances.retain(|instance| instance.miid == *miid),
-            Selector::Only => {}
-            Selector::Letter(_) | Selector::Any => instances.clear(),
+    /// [`TreeError::NotFound`], [`TreeError::NotUnique`]: in one of them at least, exactly one instance must be meant.
+    pub fn instances_at(&self, uri: &ClientUri) -> Result<Vec<NodeRef>, TreeError> {
+        let state = State::of(self.store.snapshot()?);
+        let mut error = TreeError::NotFound(uri.moid.clone());
+        let mut roots = Vec::new();
+        for object in self.objects_of(&uri.moid) {
+            match self.instance_in(object, uri, &state) {
+                Ok(root) => roots.push(root),
+                Err(why) => error = why,
+            }
         }
+        if roots.is_empty() { Err(error) } else { Ok(roots) }
+    }
+
+    fn instance_in(
+        &self,
+        object: &Arc<ManagementObject>,
+        uri: &ClientUri,
+        state: &State,
+    ) -> Result<NodeRef, TreeError> {
+        let mut instances = match &uri.instance {
+            Selector::Name(miid) => self.instance(object, miid, state)?.into_iter().collect(),
+            Selector::Only => self.instances(object, state)?,
+            Selector::Letter(_) | Selector::Any => Vec::new(),
+        };
         let place = || format!("an instance of {}", object.moid);
         let instance = instances.pop().ok_or_else(|| TreeError::NotFound(place()))?;
         if !instances.is_empty() {
@@ -39,7 +58,7 @@ impl Tree {
         if !visitor.sees(&node.object) {
             return Ok(false);
         }
-        let snapshot = self.store.snapshot()?;
-        Ok(self.rights(&node.object, &node.instance, visitor, &snapshot)?.allow(wanted))
+        let state = State::of(self.store.snapshot()?);
+        Ok(self.rights(&node.object, &node.instance, visitor, &state)?.allow(wanted))
     }
 }

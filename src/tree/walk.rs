@@ -16,31 +16,15 @@ use super::read::withheld;
 /// So many stored names are read at a time.
 const BATCH: usize = 128;
 
-/// So many steps later, others have their turn.
-const STEPS_AT_A_TIME: usize = 1024;
-
 /// What a walk comes to.
 #[derive(Debug)]
 pub(super) enum Step<'w> {
     /// An interior node begins. `known`: it is there even if nothing is in it.
     Open { node: &'w NodeRef, known: bool, shown: bool },
-    /// A leaf.
-    Leaf { node: NodeRef, value: Option<Value>, shown: bool },
+    /// A leaf. `failed`: it has no value because its source fails.
+    Leaf { node: NodeRef, value: Option<Value>, failed: bool, shown: bool },
     /// The interior node that began last and has not ended, ends.
     Close,
-}
-
-/// Lets others have their turn in the course of a long walk.
-#[derive(Debug, Default)]
-pub(super) struct Turn(usize);
-
-impl Turn {
-    pub(super) async fn step(&mut self) {
-        self.0 += 1;
-        if self.0.is_multiple_of(STEPS_AT_A_TIME) {
-            tokio::task::yield_now().await;
-        }
-    }
 }
 
 /// A walk over an interior node and all below it.
@@ -94,8 +78,8 @@ impl Walk {
                 continue;
             }
             if node.is_leaf() {
-                let value = moment.value(&node)?;
-                return Ok(Some(Step::Leaf { node, value, shown }));
+                let (value, failed) = moment.value(&node)?;
+                return Ok(Some(Step::Leaf { node, value, failed, shown }));
             }
             return self.enter(node, extent, shown, moment).map(Some);
         }
@@ -108,7 +92,7 @@ impl Walk {
         shown: bool,
         moment: &Moment,
     ) -> Result<Step<'_>, TreeError> {
-        let known = is_known(&moment.snapshot, &node)?;
+        let known = is_known(&moment.state, &node)?;
         let cut = known && extent.is_cut();
         self.path.push(Place { node, shown, extent, next: 0, unnamed: None, cut });
         // It was pushed just now.
@@ -162,9 +146,8 @@ impl Siblings {
                     continue;
                 }
                 let Some(after) = last.take() else { return Ok(None) };
-                let batch = moment.snapshot.children_after(&parent.key(), &after, BATCH)?;
-                *last = batch.last().filter(|_| batch.len() == BATCH).cloned();
-                *names = batch.into_iter();
+                let batch = moment.state.children_after(&parent.key(), &after, BATCH)?;
+                (*names, *last) = (batch.0.into_iter(), batch.1);
             },
         }
     }

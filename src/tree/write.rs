@@ -2,13 +2,14 @@
 //!
 //! One change at a time: what was validated is what is applied.
 
+use std::collections::HashMap;
 use std::sync::Arc;
 
 use crate::backend::Child;
 use crate::ddf::{AccessType, Occurrence};
 use crate::mo::ManagementObject;
-use crate::store::{Change, Snapshot};
-use crate::uri::client::{ClientUri, Segment};
+use crate::store::Change;
+use crate::uri::client::{ClientUri, Fields, Segment};
 use crate::uri::{decode_name, encode_name};
 
 use super::access::Rights;
@@ -18,16 +19,27 @@ use super::error::TreeError;
 use super::fit;
 use super::node::NodeRef;
 use super::plan::{Data, Plan, outside};
+use super::read::Pass;
 use super::registry::{Instance, Origin, Tree, Visitor};
 use super::rules;
 
+/// The most documents of one HGET that edit access rights: each of them is checked against all entries there are.
+const MOST_EDITS: usize = 32;
+
 /// Where a retrieved document goes.
-#[derive(Clone, Debug)]
-pub enum Place {
-    /// A node that is there, or can be added.
-    At(NodeRef),
-    /// An instance that comes into being.
-    New(Arc<ManagementObject>),
+enum Place<'t> {
+    /// Below an instance: a node that is there, or can be added.
+    At(ClientUri),
+    /// Into an instance that comes into being.
+    New(&'t Arc<ManagementObject>),
+}
+
+/// The instances of an object that one change brings.
+struct Births {
+    /// The number that was assigned last.
+    last: u64,
+    /// How many more the object's description allows.
+    left: usize,
 }
 
 impl Tree {
@@ -37,18 +49,25 @@ impl Tree {
     /// # Errors
     /// As [`Tree::resolve`]; the DDF lets nobody write or add it.
     pub async fn destination(&self, uri: &ClientUri, visitor: &Visitor<'_>) -> Result<NodeRef, TreeError> {
-        let not_allowed = |node: &NodeRef, what| TreeError::NotAllowed { node: node.client_uri(), what };
-        let missing = match self.resolve(uri, visitor, Rights::WRITE).await {
-            Ok(node) if node.is_leaf() && !node.takes_values() => {
-                return Err(not_allowed(&node, "may not be replaced"));
+        self.destination_in(&self.pass(visitor)?, uri).await
+    }
+
+    async fn destination_in(&self, pass: &Pass<'_>, uri: &ClientUri) -> Result<NodeRef, TreeError> {
+        let missing = match self.resolve_in(pass, uri, Rights::WRITE).await {
+            // What can't be written is known without asking a repository.
+            Ok(node) => {
+                fit::writable(&node)?;
+                if !node.is_leaf() && pass.exists(&node).await? {
+                    fit::allowed(&node, AccessType::REPLACE, "may not be replaced")?;
+                }
+                return Ok(node);
             }
-            Ok(node) => return Ok(node),
             Err(error @ TreeError::NotFound(_)) => error,
             Err(error) => return Err(error),
         };
         let mut above = uri.clone();
         let Some(Segment::Name(name)) = above.path.pop() else { return Err(missing) };
-        let parent = self.resolve(&above, visitor, Rights::WRITE).await.map_err(|_| missing)?;
+        let parent = self.resolve_in(pass, &above, Rights::WRITE).await.map_err(|_| missing)?;
         let not_found = || TreeError::NotFound(format!("{}: node {name:?}", parent.client_uri()));
         let id = parent.object.child(parent.id, &name).ok_or_else(not_found)?;
         let encoded = encode_name(&name);
@@ -59,39 +78,34 @@ impl Tree {
         fit::allowed(&node, AccessType::ADD, "may not be added")?;
         let mapping = node.mapping();
         if mapping.list.is_some() && outside(mapping.add.as_ref()).is_none() {
-            return Err(not_allowed(&node, "can't be added: its mapping does not say how"));
+            let what = "can't be added: its mapping does not say how";
+            return Err(TreeError::NotAllowed { node: node.client_uri(), what });
         }
         Ok(node)
     }
 
     /// Where a document goes that a server gave no place for: to the node that its ClientURI names below an instance,
     /// else into a new instance of its MOID.
-    ///
-    /// # Errors
-    /// There is no such object for the server, or no such node that it could write.
-    pub async fn place_of(&self, document: &Document, visitor: &Visitor<'_>) -> Result<Place, TreeError> {
+    fn place_of(&self, document: &Document, visitor: &Visitor<'_>) -> Result<Place<'_>, TreeError> {
         let invalid = |why: String| TreeError::Invalid { node: "the retrieved document".to_owned(), why };
-        let uri = document.client_uri.as_deref().map(ClientUri::parse).transpose();
-        let uri = uri.map_err(|error| invalid(format!("ClientURI: {error}")))?;
+        let uri = document.client_uri.as_deref().map(|uri| ClientUri::parse_for(uri, Fields::TARGET));
+        let uri = uri.transpose().map_err(|error| invalid(format!("ClientURI: {error}")))?;
         let moid = document.moid.clone().or_else(|| uri.as_ref().map(|uri| uri.moid.clone()));
         let moid = moid.ok_or_else(|| invalid("has neither MOID nor ClientURI".to_owned()))?;
-        let object = self.object_for(&moid, visitor).filter(|object| visitor.sees(object));
-        let object = object.ok_or_else(|| TreeError::NotFound(moid.clone()))?;
-        if let Some(uri) = uri {
-            if !object.answers_to(&uri.moid) {
-                return Err(invalid(format!("is of {moid:?}, and its ClientURI of {:?}", uri.moid)));
+        let object = self.object_seen(&moid, visitor)?;
+        match uri {
+            Some(uri) if !object.answers_to(&uri.moid) => {
+                Err(invalid(format!("is of {moid:?}, and its ClientURI of {:?}", uri.moid)))
             }
-            if !uri.path.is_empty() {
-                return self.destination(&uri, visitor).await.map(Place::At);
-            }
+            Some(uri) if !uri.path.is_empty() => Ok(Place::At(uri)),
+            _ => Ok(Place::New(object)),
         }
-        Ok(Place::New(Arc::clone(object)))
     }
 
     /// Puts `data` in place of all that is at `node`: what it lacks goes, unless that is permanent or required.
     ///
     /// # Errors
-    /// The DDF or the rights forbid it, the data does not fit, or an effect failed: nothing has changed.
+    /// The DDF or the rules forbid it, the data does not fit, or an effect failed: nothing has changed.
     pub async fn replace(&self, node: &NodeRef, data: Data, visitor: &Visitor<'_>) -> Result<(), TreeError> {
         let _writer = self.store.writer().await;
         let pass = self.pass(visitor)?;
@@ -101,29 +115,45 @@ impl Tree {
         self.apply(plan, visitor).await
     }
 
-    /// Stores documents where each belongs, in new instances mostly, whose MIIDs are assigned here (TS 5.4.1). All of
-    /// them, or none. Returns where they are now.
+    /// Stores documents where each belongs, in new instances mostly, whose MIIDs are assigned here (TS 5.4.1). Each is
+    /// checked against the state with those before it; then all of them are stored, or none. With `only`, those of
+    /// other objects are refused. Returns where they are now.
     ///
     /// # Errors
-    /// As [`Tree::replace`].
+    /// As [`Tree::destination`] and [`Tree::replace`]; there is no such object for the server.
     pub async fn store(
         &self,
-        documents: Vec<(Place, Document)>,
+        documents: Vec<Document>,
+        only: Option<&ManagementObject>,
         visitor: &Visitor<'_>,
     ) -> Result<Vec<NodeRef>, TreeError> {
         let _writer = self.store.writer().await;
-        let pass = self.pass(visitor)?;
+        let mut pass = self.pass(visitor)?;
         let mut plan = Plan::default();
-        let mut stored = Vec::new();
-        for (place, document) in documents {
+        let mut births = HashMap::new();
+        let mut stored = Vec::with_capacity(documents.len());
+        let mut edits = 0;
+        for document in documents {
+            plan.turn.pause().await;
+            let place = self.place_of(&document, visitor)?;
             let node = match place {
-                Place::At(node) => {
+                Place::At(uri) => {
+                    // It may be in what those before it make.
+                    pass.take_in(&mut plan);
+                    let node = self.destination_in(&pass, &uri).await?;
+                    check_object(only, &node.object)?;
+                    edits += usize::from(node.object.per_object);
+                    if edits > MOST_EDITS {
+                        return Err(TreeError::Full(node.client_uri()));
+                    }
                     let data = document.data_of(&node);
                     plan.put(&pass, &node, Data::Json(data)).await?;
+                    rules::check(&pass, &mut plan).await?;
                     node
                 }
                 Place::New(object) => {
-                    let root = self.new_root(&object, &plan, &pass.snapshot, visitor)?;
+                    check_object(only, object)?;
+                    let root = self.new_root(object, &mut births, &pass)?;
                     let instance = root.key();
                     plan.changes.extend([Change::Remove(root.key()), delegation::forget(&root)]);
                     plan.changes.push(Change::AddInstance { instance, creator: visitor.maid() });
@@ -134,7 +164,7 @@ impl Tree {
             };
             stored.push(node);
         }
-        rules::check(&pass, &mut plan).await?;
+        pass.give_back(&mut plan);
         self.apply(plan, visitor).await?;
         Ok(stored)
     }
@@ -144,18 +174,33 @@ impl Tree {
     fn new_root(
         &self,
         object: &Arc<ManagementObject>,
-        plan: &Plan,
-        snapshot: &Snapshot,
-        visitor: &Visitor<'_>,
+        births: &mut HashMap<String, Births>,
+        pass: &Pass<'_>,
     ) -> Result<NodeRef, TreeError> {
         let not_allowed = |what| TreeError::NotAllowed { node: object.moid.clone(), what };
         if !object.dynamic {
             return Err(not_allowed("servers may not create instances"));
         }
-        let mut known: Vec<String> =
-            self.instances(object, snapshot)?.into_iter().map(|instance| instance.miid).collect();
-        let planned = plan.targets.iter().filter(|node| node.is_root() && node.object.moid == object.moid);
-        known.extend(planned.map(|root| root.miid().to_owned()));
+        if !births.contains_key(&object.moid) {
+            births.insert(object.moid.clone(), self.births(object, pass)?);
+        }
+        let full = || TreeError::Full(object.moid.clone());
+        let births = births.get_mut(&object.moid).ok_or_else(full)?;
+        births.left =
+            births.left.checked_sub(1).ok_or_else(|| not_allowed("may have no further instance"))?;
+        loop {
+            births.last = births.last.checked_add(1).ok_or_else(full)?;
+            let miid = births.last.to_string();
+            // What the device brings may be called by a number too.
+            if self.instance(object, &miid, &pass.state)?.is_none() {
+                let origin = Origin::Created { creator: pass.visitor.maid() };
+                return Ok(NodeRef::root(Arc::clone(object), Arc::new(Instance { miid, origin })));
+            }
+        }
+    }
+
+    /// What a change may bring at the most.
+    fn births(&self, object: &ManagementObject, pass: &Pass<'_>) -> Result<Births, TreeError> {
         let most = match object.node(ManagementObject::ROOT).properties.occurrence {
             Occurrence::ZeroOrN(most) | Occurrence::OneOrN(most) => {
                 usize::try_from(most).unwrap_or(usize::MAX)
@@ -164,14 +209,19 @@ impl Tree {
             // Of most objects, the description says no more than that an instance has one root.
             _ => usize::MAX,
         };
-        if known.len() >= most {
-            return Err(not_allowed("may have no further instance"));
+        // They are counted where that matters.
+        let known = if most == usize::MAX { 0 } else { self.instances(object, &pass.state)?.len() };
+        let last = pass.state.snapshot.last_miid(&object.moid)?.unwrap_or(0);
+        Ok(Births { last, left: most.saturating_sub(known) })
+    }
+}
+
+fn check_object(only: Option<&ManagementObject>, object: &ManagementObject) -> Result<(), TreeError> {
+    match only {
+        Some(only) if only.moid != object.moid => {
+            let why = format!("is of {:?}, not of {}", object.moid, only.moid);
+            Err(TreeError::Invalid { node: "the retrieved document".to_owned(), why })
         }
-        let last = snapshot.last_miid(&object.moid)?.unwrap_or(0);
-        let mut numbers = last.saturating_add(1)..=u64::MAX;
-        let free = numbers.find_map(|number| Some(number.to_string()).filter(|miid| !known.contains(miid)));
-        let miid = free.ok_or_else(|| TreeError::Full(object.moid.clone()))?;
-        let origin = Origin::Created { creator: visitor.maid() };
-        Ok(NodeRef::root(Arc::clone(object), Arc::new(Instance { miid, origin })))
+        _ => Ok(()),
     }
 }

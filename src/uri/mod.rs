@@ -3,7 +3,7 @@
 pub mod client;
 pub mod server;
 
-pub use client::{ClientUri, ClientUriError, NodeValue, Segment, Selector};
+pub use client::{ClientUri, ClientUriError, Fields, NodeValue, Segment, Selector};
 pub use server::{Parameter, ServerUriError, Template, fill_text};
 
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, percent_decode_str, utf8_percent_encode};

@@ -19,6 +19,7 @@ mod decode;
 mod flood;
 mod large;
 mod process;
+mod scale;
 mod session;
 mod tree;
 
@@ -28,7 +29,7 @@ use std::time::{Duration, Instant};
 type Bench = fn(&mut Table);
 
 /// What is measured, in this order.
-const BENCHES: [(&str, Bench); 10] = [
+const BENCHES: [(&str, Bench); 11] = [
     ("size", process::size),
     ("start", process::start),
     ("idle", process::idle),
@@ -36,6 +37,7 @@ const BENCHES: [(&str, Bench); 10] = [
     ("xml", decode::hostile_xml),
     ("core", tree::session_core),
     ("read", tree::stored_instance),
+    ("scale", scale::grows_with_the_work),
     ("session", session::against_curl),
     ("large", large::instance),
     ("flood", flood::flood),

@@ -6,7 +6,7 @@ use std::time::Instant;
 
 use omadm_agent::alert::{Outgoing, Place};
 use omadm_agent::backend::{Bus, Machine};
-use omadm_agent::command::{self, Context, Report};
+use omadm_agent::command::{self, Allowance, Context, Report};
 use omadm_agent::config::{self, Account, Environment, Selection, Settings};
 use omadm_agent::exec::{Ledger, Programs};
 use omadm_agent::lab::gateway::{self, Gateway};
@@ -30,17 +30,22 @@ const LEAVES: usize = 150;
 const GETS: usize = 50;
 
 /// An agent's inside: a tree with an instance of stored leaves.
-struct Inside {
+pub(crate) struct Inside {
     settings: Settings,
     account: Arc<Account>,
     store: Arc<Store>,
-    tree: Arc<Tree>,
+    pub(crate) tree: Arc<Tree>,
     client: Client,
     _folder: TempDir,
 }
 
 impl Inside {
     fn new() -> Self {
+        Self::with(put_object)
+    }
+
+    /// With another object besides.
+    pub(crate) fn with(put_object: fn(&Gateway)) -> Self {
         let folder = in_memory();
         let gateway = Gateway::new(folder.path()).unwrap();
         gateway.configure(([127, 0, 0, 1], 2948).into(), "").unwrap();
@@ -72,12 +77,12 @@ impl Inside {
         Self { settings: loaded.settings, account, store, tree, client, _folder: folder }
     }
 
-    fn visitor(&self) -> Visitor<'_> {
+    pub(crate) fn visitor(&self) -> Visitor<'_> {
         Visitor { account: &self.account, session: SessionFacts::default() }
     }
 
     /// A session of `packages` Package#2s that are all this one, as the driver runs it. How many bytes it would send.
-    async fn session(&self, package2: &[u8], packages: u32) -> usize {
+    pub(crate) async fn session(&self, package2: &[u8], packages: u32) -> usize {
         let (finished, _ended) = mpsc::unbounded_channel();
         let programs = Programs::new(finished, "", 0);
         let mut execs = Ledger::new(Arc::clone(&self.store), programs);
@@ -103,6 +108,7 @@ impl Inside {
                     })
                 }
                 Action::Execute { command, accept_mo, .. } => {
+                    let mut allowance = Allowance::default();
                     let mut context = Context {
                         settings: &self.settings,
                         tree: &self.tree,
@@ -114,6 +120,7 @@ impl Inside {
                         accept_mo: accept_mo.as_deref(),
                         room: &mut 16_777_216,
                         execs: &mut execs,
+                        allowance: &mut allowance,
                         stopping: stopping.clone(),
                     };
                     let done = command::execute(&command, &mut context, &mut report).await;

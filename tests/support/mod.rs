@@ -541,7 +541,7 @@ fn put_bench_object(gateway: &Gateway) {
     let leaf =
         |name: &str, format: &str, access: &str| ddf::permanent(&ddf::node(name, format, access, "One", ""));
     let interior =
-        |name: &str, children: &str| ddf::permanent(&ddf::node(name, "node", "Get", "One", children));
+        |name: &str, children: &str| ddf::permanent(&ddf::node(name, "node", "Get Replace", "One", children));
     let operations =
         ["After", "Count", "Fail", "Late", "Slow"].map(|name| leaf(name, "null", "Exec")).concat();
     let leaves = [

@@ -123,7 +123,8 @@ fn permission(item: &Located, key: String, problems: &mut Problems) -> Option<Pe
     Moid::read(item, &key, problems).map(|Moid(moid)| Permission { moid, rights: Permission::UNSAID })
 }
 
-fn rights(number: i64) -> Result<u8, String> {
+/// The sum of rights (TS 11.3 AccessRights).
+pub(in crate::config) fn rights(number: i64) -> Result<u8, String> {
     let rights = u8::try_from(number).ok().filter(|rights| *rights <= 15);
     rights.ok_or_else(|| {
         format!("expected the sum of read 1, write 2, execute 4 and delegate 8 (0 to 15), found {number}")

@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use super::{AlertBounds, Bootstrap, Exec, Notification, Paths, Session, Settings};
-use crate::config::account::{holds_certificates, schedule};
+use crate::config::account::{holds_certificates, rights, schedule};
 use crate::config::address::{self, AddressError};
 use crate::config::located::{Item, Located};
 use crate::config::problem::Problems;
@@ -185,6 +185,7 @@ impl Bootstrap {
         if let Some(schedule) = reader.table("schedule", schedule) {
             self.schedule = schedule;
         }
+        self.rights = reader.parsed("rights", rights).unwrap_or(self.rights);
     }
 }
 

@@ -1,6 +1,6 @@
 //! What a server may make of the entries that it sees: all of an edit, or nothing.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::Arc;
 
 use super::record::Record;
@@ -30,8 +30,9 @@ pub(in crate::tree) enum Edit {
     Delete,
 }
 
-/// By MIID and MAID.
-type Entries = BTreeMap<(String, String), Entry>;
+/// MIID and MAID.
+type Place = (String, String);
+type Entries = BTreeMap<Place, Entry>;
 
 /// The edits of one plan: each works on what those before it made.
 #[derive(Default)]
@@ -42,6 +43,8 @@ struct Edited {
     object: Arc<ManagementObject>,
     before: Table,
     after: Entries,
+    /// Where each name's entry is in it.
+    names: HashMap<String, Place>,
 }
 
 impl Edits {
@@ -59,29 +62,19 @@ impl Edits {
     ) -> Result<(), TreeError> {
         let not_found = || TreeError::NotFound(node.client_uri());
         let Origin::Delegation { moid } = &node.instance.origin else { return Err(not_found()) };
-        let object = pass.tree.object(moid).ok_or_else(not_found)?;
+        let object = pass.tree.object_named(moid).ok_or_else(not_found)?;
         if !self.0.contains_key(moid) {
-            let before = pass.tree.table(object, pass.visitor, &pass.snapshot)?;
-            let edited = Edited { object: Arc::clone(object), after: before.entries.clone(), before };
-            self.0.insert(moid.clone(), edited);
+            let before = pass.tree.table(object, pass.visitor, &pass.state)?;
+            self.0.insert(moid.clone(), Edited::new(object, before));
         }
         let edited = self.0.get_mut(moid).ok_or_else(not_found)?;
         if edited.before.held.is_empty() {
             return Err(not_found());
         }
-        let wanted = wanted(node, edit, &edited.after, object, &maid_of(pass.visitor.account))?;
         // As many instances bring as many entries by themselves: none may keep a server from taking some away.
-        if wanted.len() > MOST_ENTRIES.max(edited.after.len()) {
-            return Err(TreeError::Full(node.client_uri()));
-        }
-        edited.after.clear();
-        for entry in wanted {
-            if let Some(twin) = edited.after.insert((entry.miid.clone(), entry.maid.clone()), entry) {
-                let why = format!("two entries for instance {:?} and {:?}", twin.miid, twin.maid);
-                return Err(invalid(node, &why));
-            }
-        }
-        Ok(())
+        let most = MOST_ENTRIES.max(edited.after.len());
+        edited.make(node, edit, &maid_of(pass.visitor.account))?;
+        if edited.after.len() > most { Err(TreeError::Full(node.client_uri())) } else { Ok(()) }
     }
 
     /// What all of it comes to.
@@ -97,10 +90,92 @@ impl Edits {
     }
 }
 
+impl Edited {
+    fn new(object: &Arc<ManagementObject>, before: Table) -> Self {
+        let named = |(place, entry): (&Place, &Entry)| (entry.name.clone(), place.clone());
+        let names = before.entries.iter().map(named).collect();
+        Self { object: Arc::clone(object), after: before.entries.clone(), before, names }
+    }
+
+    /// Makes of the entries that the server sees what it wants: `own` are those about itself.
+    fn make(&mut self, node: &NodeRef, edit: Edit, own: &str) -> Result<(), TreeError> {
+        let not_allowed = |what| Err(TreeError::NotAllowed { node: node.client_uri(), what });
+        match (node.names.as_slice(), edit) {
+            ([], Edit::Replace(data)) => self.replace(node, data, own),
+            ([name], Edit::Replace(data)) if !node.is_leaf() => {
+                let old = self.take(name);
+                self.insert(node, entry(node, data, old.as_ref())?)
+            }
+            ([name], Edit::Delete) if !node.is_leaf() => {
+                self.take(name).map(drop).ok_or_else(|| TreeError::NotFound(node.client_uri()))
+            }
+            ([name, leaf], edit @ (Edit::Replace(_) | Edit::Set(_))) if leaf == "AccessRights" => {
+                let value = match edit {
+                    Edit::Replace(data) => {
+                        data.value(node.properties().format).map_err(|error| invalid(node, &error))?
+                    }
+                    Edit::Set(value) => value,
+                    Edit::Delete => return not_allowed("may not be deleted"),
+                };
+                let entry = self.names.get(name).and_then(|place| self.after.get_mut(place));
+                entry.ok_or_else(|| TreeError::NotFound(node.client_uri()))?.rights = rights(node, &value)?;
+                Ok(())
+            }
+            (_, Edit::Delete) => not_allowed("may not be deleted"),
+            _ => not_allowed("may not be replaced"),
+        }
+    }
+
+    /// The whole instance: what it lacks goes, but for the server's own entries.
+    fn replace(&mut self, root: &NodeRef, data: MoData, own: &str) -> Result<(), TreeError> {
+        let MoData::Node(members) = data else {
+            return Err(invalid(root, &"an interior node takes a JSON object"));
+        };
+        let mut wanted = Vec::new();
+        for (name, (id, data)) in described(root, members)? {
+            let node = root.child(id, &name);
+            if node.is_leaf() {
+                if data.text().is_none_or(|moid| !self.object.answers_to(moid)) {
+                    return Err(invalid(&node, &format_args!("expected {:?}", self.object.moid)));
+                }
+                continue;
+            }
+            let old = self.names.get(&name).and_then(|place| self.after.get(place));
+            wanted.push(entry(&node, data, old)?);
+        }
+        self.names.clear();
+        let before = std::mem::take(&mut self.after);
+        for entry in wanted {
+            self.insert(root, entry)?;
+        }
+        let named: HashSet<String> = self.names.keys().cloned().collect();
+        for (place, entry) in before {
+            if entry.maid == own && !named.contains(&entry.name) && !self.after.contains_key(&place) {
+                self.insert(root, entry)?;
+            }
+        }
+        Ok(())
+    }
+
+    fn take(&mut self, name: &str) -> Option<Entry> {
+        self.names.remove(name).and_then(|place| self.after.remove(&place))
+    }
+
+    fn insert(&mut self, node: &NodeRef, entry: Entry) -> Result<(), TreeError> {
+        let place = (entry.miid.clone(), entry.maid.clone());
+        self.names.insert(entry.name.clone(), place.clone());
+        if let Some(twin) = self.after.insert(place, entry) {
+            let why = format!("two entries for instance {:?} and {:?}", twin.miid, twin.maid);
+            return Err(invalid(node, &why));
+        }
+        Ok(())
+    }
+}
+
 impl Tree {
     /// What makes one of the other, if the server may do that.
     fn delegate(&self, edited: &Edited, changes: &mut Vec<Change>) -> Result<(), TreeError> {
-        let Edited { object, before, after } = edited;
+        let Edited { object, before, after, .. } = edited;
         for (place, entry) in after {
             let old = before.entries.get(place);
             if old == Some(entry) {
@@ -191,77 +266,6 @@ impl Tree {
 
 fn refused(entry: &Entry, why: &'static str) -> TreeError {
     TreeError::NotDelegable { entry: format!("{:?} for {:?}", entry.miid, entry.maid), why }
-}
-
-/// The entries that the server sees as it wants them.
-fn wanted(
-    node: &NodeRef,
-    edit: Edit,
-    before: &Entries,
-    object: &ManagementObject,
-    own: &str,
-) -> Result<Vec<Entry>, TreeError> {
-    let not_allowed = |what| Err(TreeError::NotAllowed { node: node.client_uri(), what });
-    let mut entries: Vec<Entry> = before.values().cloned().collect();
-    match (node.names.as_slice(), edit) {
-        ([], Edit::Replace(data)) => return whole(node, data, entries, object, own),
-        ([name], Edit::Replace(data)) if !node.is_leaf() => {
-            let old = entries.iter().position(|entry| entry.name == *name).map(|index| entries.remove(index));
-            entries.push(entry(node, data, old.as_ref())?);
-        }
-        ([name], Edit::Delete) if !node.is_leaf() => {
-            let known = entries.len();
-            entries.retain(|entry| entry.name != *name);
-            if entries.len() == known {
-                return Err(TreeError::NotFound(node.client_uri()));
-            }
-        }
-        ([name, leaf], edit @ (Edit::Replace(_) | Edit::Set(_))) if leaf == "AccessRights" => {
-            let value = match edit {
-                Edit::Replace(data) => {
-                    data.value(node.properties().format).map_err(|error| invalid(node, &error))?
-                }
-                Edit::Set(value) => value,
-                Edit::Delete => return not_allowed("may not be deleted"),
-            };
-            let entry = entries.iter_mut().find(|entry| entry.name == *name);
-            entry.ok_or_else(|| TreeError::NotFound(node.client_uri()))?.rights = rights(node, &value)?;
-        }
-        (_, Edit::Delete) => return not_allowed("may not be deleted"),
-        _ => return not_allowed("may not be replaced"),
-    }
-    Ok(entries)
-}
-
-/// The whole instance: what it lacks goes, but for the server's own entries.
-fn whole(
-    root: &NodeRef,
-    data: MoData,
-    before: Vec<Entry>,
-    object: &ManagementObject,
-    own: &str,
-) -> Result<Vec<Entry>, TreeError> {
-    let MoData::Node(members) = data else {
-        return Err(invalid(root, &"an interior node takes a JSON object"));
-    };
-    let mut wanted = Vec::new();
-    for (name, (id, data)) in described(root, members)? {
-        let node = root.child(id, &name);
-        if node.is_leaf() {
-            if data.text().is_none_or(|moid| !object.answers_to(moid)) {
-                return Err(invalid(&node, &format_args!("expected {:?}", object.moid)));
-            }
-            continue;
-        }
-        let old = before.iter().find(|entry| entry.name == name);
-        wanted.push(entry(&node, data, old)?);
-    }
-    let named = |entry: &Entry| {
-        wanted.iter().any(|new| new.name == entry.name || (new.miid == entry.miid && new.maid == entry.maid))
-    };
-    let kept: Vec<Entry> = before.into_iter().filter(|entry| entry.maid == own && !named(entry)).collect();
-    wanted.extend(kept);
-    Ok(wanted)
 }
 
 /// One entry: what its data lacks stays as it was.

@@ -20,10 +20,11 @@ use super::access::{Rights, listed};
 use super::error::TreeError;
 use super::node::NodeRef;
 use super::registry::{Instance, Origin, Tree, Visitor};
+use super::state::State;
 use crate::backend::Child;
 use crate::config::Account;
 use crate::mo::ManagementObject;
-use crate::store::{Change, NodeKey, Snapshot, StoreError, Stored};
+use crate::store::{Change, NodeKey, StoreError, Stored};
 use crate::uri::decode_name;
 use record::Record;
 
@@ -104,19 +105,24 @@ impl Tree {
         })
     }
 
+    /// Where the instance of the Delegation Access Control object of this MIID comes from.
+    pub(super) fn delegation(&self, miid: &str) -> Option<Origin> {
+        self.delegations().find(|instance| instance.miid == miid).map(|instance| instance.origin)
+    }
+
     /// The rights that entries give a server on an instance: its own, and those of everyone.
     pub(super) fn granted(
         &self,
         object: &ManagementObject,
         instance: &Instance,
         account: &Account,
-        snapshot: &Snapshot,
+        state: &State,
     ) -> Result<Rights, TreeError> {
         let key = key_of(object, &instance.miid);
         let own = maid_of(account);
         let inherent = inherent(object, instance, account, &own);
-        let own = Record::at(&key.child(&own), snapshot)?;
-        let everyones = Record::at(&key.child(EVERYONE), snapshot)?;
+        let own = Record::at(&key.child(&own), state)?;
+        let everyones = Record::at(&key.child(EVERYONE), state)?;
         let own = own.filter(|record| record.applies(inherent)).map(|record| record.rights).or(inherent);
         let everyones = everyones.filter(|record| record.applies(None)).map(|record| record.rights);
         Ok(own.unwrap_or_default().and(everyones.unwrap_or_default()))
@@ -127,11 +133,11 @@ impl Tree {
         &self,
         moid: &str,
         visitor: &Visitor<'_>,
-        snapshot: &Snapshot,
+        state: &State,
     ) -> Result<bool, TreeError> {
-        let Some(object) = self.object(moid) else { return Ok(false) };
-        for instance in self.instances(object, snapshot)? {
-            if self.rights(object, &instance, visitor, snapshot)?.allow(Rights::DELEGATE) {
+        let Some(object) = self.object_named(moid) else { return Ok(false) };
+        for instance in self.instances(object, state)? {
+            if self.rights(object, &instance, visitor, state)?.allow(Rights::DELEGATE) {
                 return Ok(true);
             }
         }
@@ -143,11 +149,11 @@ impl Tree {
         &self,
         root: &NodeRef,
         visitor: &Visitor<'_>,
-        snapshot: &Snapshot,
+        state: &State,
     ) -> Result<Vec<Child>, TreeError> {
         let Origin::Delegation { moid } = &root.instance.origin else { return Ok(Vec::new()) };
-        let Some(object) = self.object(moid) else { return Ok(Vec::new()) };
-        let table = self.table(object, visitor, snapshot)?;
+        let Some(object) = self.object_named(moid) else { return Ok(Vec::new()) };
+        let table = self.table(object, visitor, state)?;
         Ok(table.entries.into_values().map(Child::from).collect())
     }
 
@@ -156,17 +162,17 @@ impl Tree {
         &self,
         object: &ManagementObject,
         visitor: &Visitor<'_>,
-        snapshot: &Snapshot,
+        state: &State,
     ) -> Result<Table, TreeError> {
         let mut table = Table::default();
         let mut names = BTreeSet::new();
-        for instance in self.instances(object, snapshot)? {
-            let own = self.rights(object, &instance, visitor, snapshot)?;
+        for instance in self.instances(object, state)? {
+            let own = self.rights(object, &instance, visitor, state)?;
             if !own.allow(Rights::DELEGATE) {
                 continue;
             }
             let inherent = self.inherent(object, &instance);
-            for mut entry in entries(object, &instance.miid, &inherent, snapshot)? {
+            for mut entry in entries(object, &instance.miid, &inherent, state)? {
                 // Two servers may have chosen one name where neither saw the other's entry, or one that another entry
                 // has by itself.
                 if names.contains(&entry.name) {
@@ -236,7 +242,7 @@ fn entries(
     object: &ManagementObject,
     miid: &str,
     inherent: &BTreeMap<String, Rights>,
-    snapshot: &Snapshot,
+    state: &State,
 ) -> Result<Vec<Entry>, TreeError> {
     let new = |maid: &String, rights: Rights| Entry {
         name: name_of(miid, maid),
@@ -247,8 +253,8 @@ fn entries(
     let mut entries: BTreeMap<String, Entry> =
         inherent.iter().map(|(maid, rights)| (maid.clone(), new(maid, *rights))).collect();
     let key = key_of(object, miid);
-    for maid in snapshot.children(&key)? {
-        let Some(record) = Record::at(&key.child(&maid), snapshot)? else { continue };
+    for maid in state.children(&key)? {
+        let Some(record) = Record::at(&key.child(&maid), state)? else { continue };
         if !record.applies(inherent.get(&maid).copied()) {
             continue;
         }

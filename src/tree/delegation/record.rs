@@ -1,6 +1,6 @@
 //! How an entry is kept: `RIGHTS OVER NAME`, as a text leaf.
 
-use super::{NodeKey, Rights, Snapshot, StoreError, Stored, TreeError};
+use super::{NodeKey, Rights, State, StoreError, Stored, TreeError};
 use crate::mo::Value;
 
 /// What a server made of an entry.
@@ -19,8 +19,8 @@ impl Record {
         self.over == inherent
     }
 
-    pub(super) fn at(key: &NodeKey, snapshot: &Snapshot) -> Result<Option<Self>, TreeError> {
-        let Some(stored) = snapshot.node(key)? else { return Ok(None) };
+    pub(super) fn at(key: &NodeKey, state: &State) -> Result<Option<Self>, TreeError> {
+        let Some(stored) = state.node(key)? else { return Ok(None) };
         let record = if let Stored::Leaf(Value::Text(text)) = &stored { Self::decode(text) } else { None };
         record.map(Some).ok_or(StoreError::Damaged("nodes").into())
     }

@@ -330,7 +330,7 @@ async fn a_listing_that_fails_withholds_only_what_would_show_it() {
     let show = async |uri: &str| {
         let found = figure.resolve(uri, Rights::READ).await?;
         let uri = ClientUri::parse(&format!("{MOID}/{uri}")).unwrap();
-        figure.tree.show(found, uri.level, uri.cache_validator.as_deref(), &visitor).await
+        figure.tree.show(found, uri.level, uri.cache_validator.as_deref(), MOST_SHOWN, &visitor).await
     };
     assert_eq!(code(show("left/").await), 500);
     assert_eq!(code(show("left/Ports").await), 500);

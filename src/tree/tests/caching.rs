@@ -18,7 +18,7 @@ async fn show(bench: &Bench, uri: &str) -> Result<Shown, TreeError> {
     let uri = if uri.starts_with("urn:") { uri.to_owned() } else { format!("{BOX}/{uri}") };
     let uri = ClientUri::parse(&uri).unwrap();
     let found = bench.tree.resolve_all(&uri, &bench.visitor(), Rights::READ).await?;
-    bench.tree.show(found, uri.level, uri.cache_validator.as_deref(), &bench.visitor()).await
+    bench.tree.show(found, uri.level, uri.cache_validator.as_deref(), MOST_SHOWN, &bench.visitor()).await
 }
 
 async fn document(bench: &Bench, uri: &str) -> String {

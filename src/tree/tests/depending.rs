@@ -93,7 +93,7 @@ async fn programs_tell_nobody() {
 #[test]
 fn a_uri_has_a_key_whether_anything_is_there_or_not() {
     let bench = Bench::new();
-    let key = |uri: &str| bench.tree.key_of(&ClientUri::parse(uri).unwrap());
+    let key = |uri: &str| bench.tree.key_of(&ClientUri::parse(uri).unwrap(), Profile::Draft);
     let node = |names: &[&str]| Some(NodeKey::node(BOX, "1", names.iter().copied()));
     assert_eq!(key(&format!("{BOX}/1/Group/Deep/Leaf")), node(&["Group", "Deep", "Leaf"]));
     assert_eq!(key("urn:t:mo:box:0.9/1/Name"), node(&["Name"]), "an alias");

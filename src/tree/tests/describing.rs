@@ -57,34 +57,44 @@ fn rack_ddf() -> String {
         chr("Sticky", "Get Replace", "ZeroOrOne"),
         chr("AddOnly", "Add Get", "ZeroOrOne"),
         chr("Stays", ALL, "One"),
-        inner("Single", "Get", "One", &[inner("<q>", "Add Delete Get", "One", &[])]),
+        inner("Single", "Get Replace", "One", &[inner("<q>", "Add Delete Get Replace", "One", &[])]),
         chr("Blind", "Replace", "One"),
         leaf("Perm", "chr", ALL, PERMANENT),
         chr("Conf", ALL, "ZeroOrOne"),
-        inner("Slots", "Get", "One", &[inner("<s>", "Add Delete Get", "OneOrMore", &slot)]),
+        inner("Slots", "Get Replace", "One", &[inner("<s>", "Add Delete Get Replace", "OneOrMore", &slot)]),
         inner(
             "Trays",
-            "Get",
+            "Get Replace",
             "One",
-            &[inner("<t>", "Add Delete Get", "OneOrN 2", &[chr("V", ALL, "ZeroOrOne")])],
+            &[inner("<t>", "Add Delete Get Replace", "OneOrN 2", &[chr("V", ALL, "ZeroOrOne")])],
         ),
         inner(
             "Solo",
-            "Get",
+            "Get Replace",
             "One",
-            &[inner("<o>", "Add Delete Get", "ZeroOrOne", &[chr("V", ALL, "ZeroOrOne")])],
+            &[inner("<o>", "Add Delete Get Replace", "ZeroOrOne", &[chr("V", ALL, "ZeroOrOne")])],
         ),
-        inner("Names", "Get", "One", &[names]),
-        inner("Leaves", "Get", "One", &[chr("<l>", ALL, "ZeroOrMore")]),
+        inner("Names", "Get Replace", "One", &[names]),
+        inner("Leaves", "Get Replace", "One", &[chr("<l>", ALL, "ZeroOrMore")]),
         inner(
             "Shelf",
-            "Add Delete Get",
+            "Add Delete Get Replace",
             "ZeroOrOne",
             &[chr("Must", "Get Replace", "One"), chr("May", ALL, "ZeroOrOne")],
         ),
         inner("Fan", "Get", "ZeroOrOne", &[chr("Speed", ALL, "ZeroOrOne")]),
-        inner("Machines", "Delete Get", "ZeroOrOne", &[inner("<m>", "Delete Get", "ZeroOrMore", &[])]),
-        inner("Devices", "Delete Get", "ZeroOrOne", &[inner("<d>", "Add Delete Get", "ZeroOrMore", &[])]),
+        inner(
+            "Machines",
+            "Delete Get Replace",
+            "ZeroOrOne",
+            &[inner("<m>", "Delete Get Replace", "ZeroOrMore", &[])],
+        ),
+        inner(
+            "Devices",
+            "Delete Get Replace",
+            "ZeroOrOne",
+            &[inner("<d>", "Add Delete Get Replace", "ZeroOrMore", &[])],
+        ),
         typed("bool"),
         typed("int"),
         typed("float"),
@@ -95,7 +105,7 @@ fn rack_ddf() -> String {
         typed("b64"),
         typed("null"),
     ];
-    let root = node("Rack", "node", "Get", "", &children);
+    let root = node("Rack", "node", "Get Replace", "", &children);
     format!("<MgmtTree><VerDTD>1.2</VerDTD>{root}</MgmtTree>")
 }
 
@@ -162,10 +172,11 @@ async fn what_a_server_got_it_can_put_back() {
 }
 
 #[tokio::test]
-async fn an_empty_required_leaf_is_put_back_as_null_and_a_full_one_is_not() {
+async fn an_empty_required_leaf_is_put_back_empty_or_null_and_a_full_one_is_not() {
     let bench = Bench::new();
     let whole = bench.read("").await.unwrap();
-    assert_eq!(whole["Name"], Json::Null);
+    assert_eq!(whole["Name"], "");
+    bench.write("", json!({"Name": "", "Must": "", "Level": 1})).await.unwrap();
     bench.write("", json!({"Name": null, "Level": 1})).await.unwrap();
     bench.write("Name", json!("n")).await.unwrap();
     assert_eq!(code(bench.write("", json!({"Name": null})).await), 500);
@@ -388,11 +399,8 @@ async fn several_documents_are_stored_or_none() {
         |text: &str| format!(r#"{{"MOID": "{CRATE}", "MIIDS": ["9"], "MOData": {{"Crate": {text}}}}}"#);
     let store = async |documents: &[String]| -> Result<Vec<String>, TreeError> {
         let body = format!("[{}]", documents.join(","));
-        let mut placed = Vec::new();
-        for document in Document::parse(body.as_bytes())? {
-            placed.push((bench.tree.place_of(&document, &bench.visitor()).await?, document));
-        }
-        let stored = bench.tree.store(placed, &bench.visitor()).await?;
+        let documents = Document::parse(body.as_bytes())?;
+        let stored = bench.tree.store(documents, None, &bench.visitor()).await?;
         Ok(stored.iter().map(NodeRef::client_uri).collect())
     };
     let (good, bad) = (document(r#"{"Text": "t"}"#), document(r#"{"Text": 5}"#));
@@ -412,13 +420,74 @@ async fn several_documents_are_stored_or_none() {
 }
 
 #[tokio::test]
+async fn each_document_is_checked_against_the_state_with_those_before_it() {
+    let bench = Bench::new();
+    let document = |uri: &str, data: Json| {
+        let client_uri = Some(format!("{BOX}/1/{uri}"));
+        Document { moid: None, client_uri, data: data.into(), is_bare: false }
+    };
+    let store = async |documents: &[(&str, Json)]| {
+        let documents = documents.iter().map(|(uri, data)| document(uri, data.clone())).collect();
+        bench.tree.store(documents, None, &bench.visitor()).await
+    };
+    let value = || json!({"Value": "v"});
+    // What one makes, the next one finds.
+    store(&[("Items/a", value()), ("Items/a/Note", json!("n"))]).await.unwrap();
+    assert_eq!(bench.read("Items").await.unwrap(), json!({"a": {"Value": "v", "Note": "n"}}));
+    bench.file("/files/old", "1\n");
+    store(&[("Files/new", json!({"Text": "t"})), ("Files/new/Text", json!("u"))]).await.unwrap();
+    assert_eq!(bench.content("/files/new").unwrap(), "u\n");
+    // Together they are too many.
+    let pairs = [("Pair/a", value()), ("Pair/b", value()), ("Pair/c", value())];
+    assert_eq!(code(store(&pairs).await), 500);
+    assert_eq!(bench.get("Pair").await.unwrap(), Shown::Empty, "none of them is stored");
+    store(&pairs[..2]).await.unwrap();
+    assert_eq!(code(store(&pairs[2..]).await), 500);
+    // What one takes away, the next one lacks; and its place is free again.
+    assert_eq!(code(store(&[("Items", json!({"b": value()})), ("Items/a/Note", json!("x"))]).await), 404);
+    store(&[("Pair", json!({"c": value()})), ("Pair/d", value())]).await.unwrap();
+    assert_eq!(bench.read("Pair").await.unwrap(), json!({"c": value(), "d": value()}));
+    // A new instance too: it is the only one.
+    let new = Document {
+        moid: Some(CRATE.into()),
+        client_uri: None,
+        data: json!({"Text": "one"}).into(),
+        is_bare: false,
+    };
+    let part = Document { client_uri: Some(format!("{CRATE}//Text")), ..document("", json!("two")) };
+    bench.tree.store(vec![new, part], None, &bench.visitor()).await.unwrap();
+    assert_eq!(bench.read(&format!("{CRATE}//Text")).await.unwrap(), "two");
+}
+
+#[tokio::test]
+async fn what_may_not_be_replaced_is_not_whatever_is_in_it() {
+    let rack = Rack::new();
+    let bench = &rack.0;
+
+    bench.write("Shelf", json!({"Lasting": {"one": {"Note": "o"}}, "Held": {"Note": "n"}})).await.unwrap();
+    // `Held` may be added, not replaced.
+    for body in [json!({}), json!({"Note": "x"})] {
+        let uri = ClientUri::parse(&format!("{BOX}/1/Shelf/Held")).unwrap();
+        assert_eq!(
+            code(bench.tree.destination(&uri, &bench.visitor()).await),
+            405,
+            "before anything is fetched"
+        );
+        assert_eq!(code(bench.write("Shelf/Held", body).await), 405);
+    }
+    for body in [json!({}), json!({"Speed": "1"})] {
+        assert_eq!(rack.write("Fan", body).await, 405);
+    }
+    bench.delete("Shelf").await.unwrap_err();
+    assert_eq!(bench.read("Shelf/Held/Note").await.unwrap(), "n");
+}
+
+#[tokio::test]
 async fn an_instance_that_went_meanwhile_is_not_written() {
     let bench = Bench::new();
     let document =
         || Document::parse(format!(r#"{{"MOID": "{CRATE}", "MOData": {{"Text": "t"}}}}"#).as_bytes());
-    let place = bench.tree.place_of(&document().unwrap()[0], &bench.visitor()).await.unwrap();
-    let root =
-        bench.tree.store(vec![(place, document().unwrap().remove(0))], &bench.visitor()).await.unwrap();
+    let root = bench.tree.store(document().unwrap(), None, &bench.visitor()).await.unwrap();
     let text = bench.resolve(&format!("{CRATE}/1/Text"), Rights::WRITE).await.unwrap();
     bench.tree.delete(&root, &bench.visitor()).await.unwrap();
     let late = bench.tree.replace(&text, Data::Json(json!("late").into()), &bench.visitor()).await;

@@ -2,6 +2,7 @@
 
 mod addressing;
 mod caching;
+mod costing;
 mod depending;
 mod describing;
 mod executing;
@@ -114,12 +115,12 @@ fn box_ddf() -> String {
         node(
             "Interfaces",
             "node",
-            "Get",
+            "Get Replace",
             "",
             &[node(
                 "<if>",
                 "node",
-                "Add Get",
+                "Add Get Replace",
                 MANY,
                 &[chr("Mtu", "Get Replace", "").replace("chr", "int"), chr("Own", "Get", "")],
             )],
@@ -127,19 +128,19 @@ fn box_ddf() -> String {
         node(
             "Files",
             "node",
-            "Get",
+            "Get Replace",
             "",
-            &[node("<f>", "node", "Add Delete Get", MANY, &[chr("Text", "Get Replace", "")])],
+            &[node("<f>", "node", "Add Delete Get Replace", MANY, &[chr("Text", "Get Replace", "")])],
         ),
         node(
             "Items",
             "node",
-            "Get",
+            "Get Replace",
             "",
             &[node(
                 "<i>",
                 "node",
-                "Add Delete Get",
+                "Add Delete Get Replace",
                 MANY,
                 &[chr("Value", "Get Replace", ""), chr("Note", all, MAYBE)],
             )],
@@ -147,16 +148,16 @@ fn box_ddf() -> String {
         node(
             "Pair",
             "node",
-            "Get",
+            "Get Replace",
             "",
-            &[node("<p>", "node", "Add Delete Get", FEW, &[chr("Value", "Get Replace", "")])],
+            &[node("<p>", "node", "Add Delete Get Replace", FEW, &[chr("Value", "Get Replace", "")])],
         ),
         chr("Fine", "Exec", MAYBE).replace("chr", "null"),
         chr("Mapped", "Exec", MAYBE).replace("chr", "null"),
         chr("Later", "Exec", MAYBE).replace("chr", "null"),
         chr("Mute", "Exec", MAYBE).replace("chr", "null"),
     ];
-    let root = node("Box", "node", "Delete Get", "", &children);
+    let root = node("Box", "node", "Delete Get Replace", "", &children);
     format!("<MgmtTree><VerDTD>1.2</VerDTD>{root}</MgmtTree>")
 }
 
@@ -344,8 +345,8 @@ impl Tree {
         document: Document,
         visitor: &Visitor<'_>,
     ) -> Result<NodeRef, TreeError> {
-        let place = Place::New(Arc::clone(object));
-        Ok(self.store(vec![(place, document)], visitor).await?.remove(0))
+        let document = Document { moid: Some(object.moid.clone()), ..document };
+        Ok(self.store(vec![document], Some(object), visitor).await?.remove(0))
     }
 }
 
@@ -369,7 +370,7 @@ impl Tree {
     }
 }
 
-fn account(server_id: &str, rights: u8) -> Account {
+pub(crate) fn account(server_id: &str, rights: u8) -> Account {
     Account {
         file: format!("{server_id}.toml").into(),
         server_id: server_id.into(),

@@ -14,7 +14,7 @@ async fn an_optional_node_without_a_value_is_not_there_and_a_required_one_is_emp
     let all = bench.read("").await.unwrap();
     assert_eq!(
         (&all["Must"], &all["Default"], &all["Fixed"]),
-        (&Json::Null, &json!("seven"), &json!("fixed"))
+        (&json!(""), &json!("seven"), &json!("fixed"))
     );
     for name in ["Gone", "Note", "Group", "Fine"] {
         assert_eq!(all.get(name), None, "{name}");
@@ -61,7 +61,7 @@ async fn a_leaf_that_fails_does_not_withhold_the_others() {
     let bench = Bench::new();
     bench.file("/net/eth0/mtu", "fast\n");
     assert_eq!(code(bench.get("Interfaces/eth0/Mtu").await), 500);
-    assert_eq!(bench.read("Interfaces").await.unwrap(), json!({"eth0": {"Mtu": null, "Own": "eth0"}}));
+    assert_eq!(bench.read("Interfaces").await.unwrap(), json!({"eth0": {"Own": "eth0"}}));
 }
 
 #[tokio::test]
@@ -187,4 +187,49 @@ async fn a_profile_says_what_a_serialisation_is_wrapped_in() {
     let uri = format!("{BOX}//Interfaces");
     let expected = json!([{"DDF": "https://t.example/box.ddf", "ClientURI": uri, "MOData": data}]);
     assert_eq!(serde_json::from_slice::<Json>(&json).unwrap(), expected);
+}
+
+#[tokio::test]
+async fn what_has_no_value_is_an_empty_text_or_left_out_and_never_null() {
+    let bench = Bench::new();
+    let whole = bench.read("").await.unwrap();
+    assert_eq!((&whole["Name"], &whole["Must"]), (&json!(""), &json!("")), "text, and required");
+    assert_eq!(whole.get("Level"), None, "no number is empty");
+    assert!(!whole.to_string().contains("null"), "{whole}");
+    bench.write("", whole).await.unwrap();
+    // One by one, as they are sent.
+    for (path, data) in [("Name", Some(json!({"Name": ""}))), ("Level", None)] {
+        let node = bench.resolve(path, Rights::READ).await.unwrap();
+        let visitor = bench.visitor();
+        let mut gathering = bench.tree.gathering(&visitor).unwrap();
+        gathering.add(Resolved::One(node), None, None).await.unwrap();
+        let sent = gathering.finish().documents(Profile::Draft, 1 << 20).await.unwrap().pop();
+        let sent = sent.map(|json| serde_json::from_slice::<Json>(&json).unwrap()["MOData"].clone());
+        assert_eq!(sent, data, "{path}");
+    }
+}
+
+#[tokio::test]
+async fn what_has_nothing_but_failing_sources_is_unavailable() {
+    let bench = Bench::new();
+    // No number, and so no value.
+    bench.file("/net/eth0/mtu", "many");
+    assert_eq!(
+        bench.read("Interfaces/eth0").await.unwrap(),
+        json!({"Own": "eth0"}),
+        "what fails is left out"
+    );
+    std::fs::create_dir_all(bench.path("/files/folder")).unwrap();
+    assert_eq!(code(bench.get("Files/folder").await), 503, "its only source fails");
+    assert_eq!(code(bench.get("Files").await), 503);
+    bench.file("/files/other", "there");
+    let files = bench.read("Files").await.unwrap();
+    assert_eq!(files["other"], json!({"Text": "there"}));
+    let uri = ClientUri::parse(&format!("{BOX}/1/Files/*/Text")).unwrap();
+    let found = bench.tree.resolve_all(&uri, &bench.visitor(), Rights::READ).await.unwrap();
+    let shown = bench.tree.show(found, None, None, MOST_SHOWN, &bench.visitor()).await.unwrap();
+    assert!(matches!(shown, Shown::Document(_)), "one of them is there");
+    std::fs::remove_file(bench.path("/files/other")).unwrap();
+    let found = bench.tree.resolve_all(&uri, &bench.visitor(), Rights::READ).await.unwrap();
+    assert_eq!(code(bench.tree.show(found, None, None, MOST_SHOWN, &bench.visitor()).await), 503);
 }

@@ -70,9 +70,16 @@ async fn an_object_that_is_not_listed_is_invisible() {
     let moids: Vec<_> = supported.iter().map(|mo| (mo.moid.as_str(), mo.miids.len())).collect();
     assert_eq!(
         moids,
-        [(CRATE, 0), ("urn:oma:mo:oma-dm-dmdac:1.0", 0)],
-        "nor is it listed who may what with it"
+        [(CRATE, 0)],
+        "what is everybody's to read need not be listed, and is not told of then"
     );
+    let dmdac = "urn:oma:mo:oma-dm-dmdac:1.0";
+    assert!(bench.visitor().sees(bench.tree.object_named(dmdac).unwrap()));
+    let permissions = [CRATE, dmdac].map(|moid| Permission { moid: moid.into(), rights: 7 }).to_vec();
+    let bench = Bench::waiting("0s", Account { permissions, ..account("acme", 7) });
+    let supported = bench.tree.supported(&bench.visitor()).unwrap();
+    let moids: Vec<_> = supported.iter().map(|mo| (mo.moid.as_str(), mo.miids.len())).collect();
+    assert_eq!(moids, [(CRATE, 0), (dmdac, 0)], "nor is it listed who may what with it");
 }
 
 #[tokio::test]

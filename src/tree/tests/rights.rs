@@ -75,7 +75,7 @@ impl Server<'_> {
         let data = json!({"Text": self.account.server_id});
         let document =
             Document { moid: Some(CRATE.into()), client_uri: None, data: data.into(), is_bare: false };
-        let object = self.bench.tree.object(CRATE).unwrap();
+        let object = self.bench.tree.object_named(CRATE).unwrap();
         self.bench.tree.create(object, document, &self.visitor()).await.unwrap().client_uri()
     }
 
@@ -104,7 +104,7 @@ fn entry(miid: &str, maid: &str, rights: u8) -> Json {
 fn the_object_is_described_as_the_ts_describes_it() {
     use crate::ddf::{AccessType, Format, Occurrence};
     let bench = bench();
-    let object = bench.tree.object(DMDAC).unwrap();
+    let object = bench.tree.object_named(DMDAC).unwrap();
     for (path, format, occurrence) in [
         ("", Format::Node, Occurrence::ZeroOrMore),
         ("MOID", Format::Chr, Occurrence::One),
@@ -155,7 +155,9 @@ async fn the_object_is_known_to_everybody_and_its_instances_to_those_who_delegat
     assert_eq!(acme.miids(DMDAC), Some(vec!["urn_t_mo_box_1.0".into()]), "nobody has a crate yet");
     for server in ["other", "third", "fourth"] {
         let server = bench.server(server);
-        assert_eq!(server.miids(DMDAC), Some(vec![]));
+        let listed = server.account.permissions.iter().any(|listed| listed.moid == "*");
+        assert_eq!(server.miids(DMDAC), listed.then(Vec::new), "{}", server.account.server_id);
+        assert!(server.visitor().sees(bench.tree.object_named(DMDAC).unwrap()));
         for uri in [BOXES, CRATES, &format!("{DMDAC}/no_such/"), &format!("{DMDAC}//")] {
             assert_eq!(code(server.read(uri).await), 404, "{uri}");
         }
@@ -590,4 +592,66 @@ async fn name_in(server: &Server<'_>, maid: &str) -> String {
     let seen = server.read(CRATES).await.unwrap_or_default();
     let found = seen.as_object().and_then(|seen| seen.iter().find(|(_, entry)| entry["MAID"] == maid));
     found.map_or_else(|| "none".to_owned(), |(name, _)| name.clone())
+}
+
+/// Write without Read: what is there, the server must not learn.
+#[tokio::test]
+async fn who_may_only_write_can_compare_with_nothing() {
+    let bench = Bench::of("0s", listing("acme", &[("*", 15)]), vec![listing("blind", &[("*", 6)])]);
+    let data = json!({"a": {"Value": "secret"}, "b": {"Value": "other"}});
+    bench.write("Items", data).await.unwrap();
+    bench.file("/gone", "known");
+    let blind = bench.server("blind");
+    for value in ["secret", "wrong"] {
+        for place in [
+            format!("{BOX}/1/Items/(x)?nv=(x)/Value:{value}"),
+            format!("{BOX}/(x)/Items/a?nv=(x)/Fixed:{value}"),
+        ] {
+            let found = blind.node(&place, Rights::WRITE).await;
+            assert_eq!(code(found), 404, "{place}");
+        }
+    }
+    assert_eq!(code(blind.node(&format!("{BOX}/(x)/Fine?nv=(x)/Fixed:fixed"), Rights::EXECUTE).await), 404);
+    // An unchanged value of a leaf that it may not set, and a leaf without a value, are tolerated only where it can see that.
+    for (value, blind_gets, acme_gets) in [("known", 405, 200), ("guessed", 405, 405)] {
+        let data = json!({"Level": 1, "Must": value});
+        let status = |result: Result<(), TreeError>| if result.is_ok() { 200 } else { code(result) };
+        assert_eq!(status(blind.write(&format!("{BOX}/1/"), data.clone()).await), blind_gets, "{value}");
+        assert_eq!(
+            status(bench.server("acme").write(&format!("{BOX}/1/"), data).await),
+            acme_gets,
+            "{value}"
+        );
+    }
+    bench.write("Name", json!("")).await.unwrap();
+    for note in [None, Some("there")] {
+        if let Some(note) = note {
+            bench.write("Note", json!(note)).await.unwrap();
+        }
+        let written = blind.write(&format!("{BOX}/1/"), json!({"Note": null, "Kept": "k"})).await;
+        assert_eq!(code(written), 500, "{note:?}: it is all the same");
+    }
+}
+
+#[tokio::test]
+async fn an_object_that_is_hidden_is_as_one_that_is_not_there() {
+    let bench = bench();
+    let third = bench.server("third");
+    let tnds = |moid: &str| {
+        format!(
+            "<MgmtTree><VerDTD>1.2</VerDTD><Node><NodeName>x</NodeName><RTProperties><Format><node/></Format>\
+             <Type><DDFName>{moid}</DDFName></Type></RTProperties></Node></MgmtTree>"
+        )
+    };
+    let stored = async |moid: &str| {
+        let xml = tnds(moid);
+        let documents = Document::parse_tnds(xml.as_bytes(), None, &bench.tree, &third.visitor())?;
+        bench.tree.store(documents, None, &third.visitor()).await
+    };
+    let (hidden, unknown) = (stored(BOX).await.unwrap_err(), stored("urn:t:mo:none:1.0").await.unwrap_err());
+    assert!(
+        matches!((&hidden, &unknown), (TreeError::NotFound(_), TreeError::NotFound(_))),
+        "{hidden} {unknown}"
+    );
+    assert_eq!(hidden.to_string().replace(BOX, "urn:t:mo:none:1.0"), unknown.to_string());
 }

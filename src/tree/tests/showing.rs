@@ -41,7 +41,7 @@ async fn a_serialisation_says_what_it_is_of() {
 
 async fn created(bench: &Bench, document: Json) -> String {
     let document = Document::parse(document.to_string().as_bytes()).unwrap().remove(0);
-    let object = bench.tree.object(CRATE).unwrap();
+    let object = bench.tree.object_named(CRATE).unwrap();
     bench.tree.create(object, document, &bench.visitor()).await.unwrap().client_uri()
 }
 
@@ -160,7 +160,7 @@ fn what_the_session_knows_is_what_its_object_shows() {
     let node = bench.tree.own(BOX).unwrap();
     let shown = |name: &str, bearer, roaming| {
         let view = View {
-            session: SessionFacts { bearer, roaming },
+            session: SessionFacts { bearer, roaming, abroad: false },
             account: None,
             store: &bench.tree.store,
             node: &node,

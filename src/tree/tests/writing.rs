@@ -206,8 +206,7 @@ async fn an_account_is_changed_beside_its_file_and_within_its_origin() {
 async fn create(bench: &Bench, moid: &str, data: Json) -> Result<NodeRef, TreeError> {
     let document =
         Document { moid: Some(moid.to_owned()), client_uri: None, data: data.into(), is_bare: false };
-    let place = bench.tree.place_of(&document, &bench.visitor()).await?;
-    Ok(bench.tree.store(vec![(place, document)], &bench.visitor()).await?.remove(0))
+    Ok(bench.tree.store(vec![document], None, &bench.visitor()).await?.remove(0))
 }
 
 #[tokio::test]

@@ -110,7 +110,26 @@ pub struct NodeValue {
     pub value: String,
 }
 
-/// Why a text is no ClientURI. All of them mean status 400.
+/// Which fields of the query mean something where a ClientURI stands (TS 6.1.1.3): the others are ignored, whatever they say.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Fields {
+    /// `lv`
+    pub level: bool,
+    /// `cv`
+    pub validator: bool,
+}
+
+impl Fields {
+    /// What is read: GET, HPUT, HPOST.
+    pub const READ: Self = Self { level: true, validator: true };
+    /// What is subscribed to. What the server holds already plays no part.
+    pub const SUBSCRIBE: Self = Self { level: true, validator: false };
+    /// What is written, deleted or executed.
+    pub const TARGET: Self = Self { level: false, validator: false };
+}
+
+/// Why a text is no ClientURI. All of them mean status 400. None quotes a value of the query: that may be a secret, and
+/// errors reach the journal.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum ClientUriError {
     /// More than [`MAX_LENGTH`] bytes.
@@ -127,6 +146,12 @@ pub enum ClientUriError {
         /// Its offset, in bytes.
         at: usize,
     },
+    /// Such a character in the query.
+    #[error("ClientURI has a character at byte {at}, in its query, that must be percent-encoded")]
+    QueryCharacter {
+        /// Its offset, in bytes.
+        at: usize,
+    },
     /// `%` without two hexadecimal digits.
     #[error("ClientURI has a broken escape at byte {at}")]
     Escape {
@@ -136,6 +161,9 @@ pub enum ClientUriError {
     /// Escapes that decode to a control character or to what is no UTF-8.
     #[error("{0:?} does not decode to printable UTF-8")]
     Undecodable(String),
+    /// The same in the value of an `nv` or `cv` field.
+    #[error("a value of nv or cv does not decode to printable UTF-8")]
+    UndecodableValue,
     /// Nothing before the first `/`.
     #[error("ClientURI has no MOID")]
     NoMoid,
@@ -181,8 +209,8 @@ pub enum ClientUriError {
     #[error("cv has no value")]
     CacheValidator,
     /// `nv` isn't `(x)/path:value`.
-    #[error("nv={0} is not (letter)/path:value")]
-    NodeValue(String),
+    #[error("nv is not (letter)/path:value")]
+    NodeValue,
 }
 
 impl ClientUri {
@@ -205,12 +233,20 @@ impl ClientUri {
         Self { level: None, node_values: Vec::new(), cache_validator: None, ..self.clone() }.to_string()
     }
 
-    /// Reads a ClientURI.
+    /// Reads a ClientURI with all that its query says.
     ///
     /// # Errors
     /// Syntax, letters that don't fit together, more than [`MAX_LENGTH`] bytes or [`MAX_DEPTH`] names.
     pub fn parse(text: &str) -> Result<Self, ClientUriError> {
-        parse::client_uri(text)
+        Self::parse_for(text, Fields::READ)
+    }
+
+    /// Reads a ClientURI, and of its query the fields that mean something where it stands.
+    ///
+    /// # Errors
+    /// As [`ClientUri::parse`].
+    pub fn parse_for(text: &str, fields: Fields) -> Result<Self, ClientUriError> {
+        parse::client_uri(text, fields)
     }
 
     /// Whether it may address several nodes, so that its data is an array (TS 6.1.2).

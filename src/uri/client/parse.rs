@@ -3,11 +3,12 @@
 use percent_encoding::percent_decode_str;
 
 use super::{
-    ClientUri, ClientUriError, MAX_DEPTH, MAX_LENGTH, NodeValue, Segment, Selector, is_bare_in_instance,
+    ClientUri, ClientUriError, Fields, MAX_DEPTH, MAX_LENGTH, NodeValue, Segment, Selector,
+    is_bare_in_instance,
 };
 use crate::uri::{is_escape, is_path_or_query, is_unreserved};
 
-pub(super) fn client_uri(text: &str) -> Result<ClientUri, ClientUriError> {
+pub(super) fn client_uri(text: &str, fields: Fields) -> Result<ClientUri, ClientUriError> {
     check_characters(text)?;
     let (address, query) = match text.split_once('?') {
         Some((address, query)) => (address, Some(query)),
@@ -28,7 +29,7 @@ pub(super) fn client_uri(text: &str) -> Result<ClientUri, ClientUriError> {
         cache_validator: None,
     };
     for field in query.unwrap_or_default().split('&') {
-        read_field(field, &mut uri)?;
+        read_field(field, fields, &mut uri)?;
     }
     letters.check(&uri.node_values)?;
     Ok(uri)
@@ -43,6 +44,9 @@ fn check_characters(text: &str) -> Result<(), ClientUriError> {
     let Some(at) = bytes.iter().position(|&byte| !is_path_or_query(byte) && byte != b'%') else {
         return check_escapes(bytes);
     };
+    if bytes.iter().take(at).any(|&byte| byte == b'?') {
+        return Err(ClientUriError::QueryCharacter { at });
+    }
     let character = text.get(at..).and_then(|rest| rest.chars().next()).unwrap_or_default();
     Err(ClientUriError::Character { character, at })
 }
@@ -130,10 +134,17 @@ fn decode(text: &str) -> Result<String, ClientUriError> {
     }
 }
 
-/// Fields that we don't know are a vendor's, and ignored.
-fn read_field(field: &str, uri: &mut ClientUri) -> Result<(), ClientUriError> {
+/// The value that a field compares with. It may be a secret: no error quotes it.
+fn compared(text: &str) -> Result<String, ClientUriError> {
+    decode(text).map_err(|_| ClientUriError::UndecodableValue)
+}
+
+/// Fields that we don't know are a vendor's, and ignored; so are those that mean nothing to the command.
+fn read_field(field: &str, fields: Fields, uri: &mut ClientUri) -> Result<(), ClientUriError> {
     let (key, value) = field.split_once('=').unwrap_or((field, ""));
     match key {
+        "lv" if !fields.level => Ok(()),
+        "cv" if !fields.validator => Ok(()),
         "lv" if uri.level.is_some() => Err(ClientUriError::FieldTwice("lv")),
         "lv" => {
             uri.level = Some(level(value)?);
@@ -142,7 +153,7 @@ fn read_field(field: &str, uri: &mut ClientUri) -> Result<(), ClientUriError> {
         "cv" if uri.cache_validator.is_some() => Err(ClientUriError::FieldTwice("cv")),
         "cv" if value.is_empty() => Err(ClientUriError::CacheValidator),
         "cv" => {
-            uri.cache_validator = Some(decode(value)?);
+            uri.cache_validator = Some(compared(value)?);
             Ok(())
         }
         "nv" => {
@@ -165,19 +176,18 @@ fn level(text: &str) -> Result<u32, ClientUriError> {
 }
 
 fn node_value(text: &str) -> Result<NodeValue, ClientUriError> {
-    let malformed = || ClientUriError::NodeValue(text.to_owned());
-    let (path, value) = text.split_once(':').ok_or_else(malformed)?;
+    let (path, value) = text.split_once(':').ok_or(ClientUriError::NodeValue)?;
     let (x, names) = match path.split_once('/') {
         Some((x, names)) => (x, Some(names)),
         None => (path, None),
     };
-    let letter = x_name(x)?.ok_or_else(malformed)?;
+    let letter = x_name(x)?.ok_or(ClientUriError::NodeValue)?;
     let path = match names {
         Some(names) if names.split('/').count() > MAX_DEPTH => return Err(ClientUriError::TooDeep),
         Some(names) => names.split('/').map(node_name).collect::<Result<_, _>>()?,
         None => Vec::new(),
     };
-    Ok(NodeValue { letter, path, value: decode(value)? })
+    Ok(NodeValue { letter, path, value: compared(value)? })
 }
 
 /// The letters of a URI's x-names, in their order.

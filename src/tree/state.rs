@@ -1,0 +1,283 @@
+//! What the store has, and what a change in the making does to it: of several documents that are stored together, each is
+//! checked against the state with those before it (TS 5.4.1).
+//!
+//! Nothing is kept twice: what was planned moves in here and out again; only keys are kept beside it, once somebody asks.
+
+use std::collections::{BTreeMap, HashMap, HashSet};
+use std::ops::Bound;
+use std::sync::Arc;
+
+use crate::backend::Child;
+use crate::mo::Value;
+use crate::store::{Change, NodeKey, Snapshot, StoreError, Stored};
+
+use super::node::NodeRef;
+use super::plan::Effect;
+
+/// The store at one moment, with what is planned.
+#[derive(Clone, Debug)]
+pub(super) struct State {
+    pub(super) snapshot: Arc<Snapshot>,
+    pub(super) planned: Planned,
+}
+
+/// Changes and effects that nothing has come of yet, to be looked up by their nodes.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Planned {
+    changes: Vec<Change>,
+    /// Where the latest [`Change::Put`] of a node is.
+    put: BTreeMap<NodeKey, usize>,
+    /// The latest removal of a node and all below it.
+    gone: HashMap<NodeKey, usize>,
+    /// Instances that come, with their creator, and that go.
+    instances: BTreeMap<NodeKey, Option<String>>,
+    /// How many of the effects are known.
+    effects: usize,
+    set: HashMap<NodeKey, Value>,
+    /// By parent and name, what the machine will list.
+    added: HashMap<NodeKey, Vec<Child>>,
+    deleted: HashMap<NodeKey, HashSet<String>>,
+}
+
+impl State {
+    pub(super) fn of(snapshot: Snapshot) -> Self {
+        Self { snapshot: Arc::new(snapshot), planned: Planned::default() }
+    }
+
+    /// A stored node.
+    pub(super) fn node(&self, key: &NodeKey) -> Result<Option<Stored>, StoreError> {
+        reads::count(1);
+        match self.planned.node(key) {
+            Some(planned) => Ok(planned.cloned()),
+            None => self.snapshot.node(key),
+        }
+    }
+
+    /// Whether anything is stored at `key` or below it.
+    pub(super) fn exists(&self, key: &NodeKey) -> Result<bool, StoreError> {
+        reads::count(1);
+        if self.planned.is_put(key) {
+            return Ok(true);
+        }
+        Ok(self.planned.gone(key).is_none() && self.snapshot.exists(key)?)
+    }
+
+    /// The names of a node's stored children, in order.
+    pub(super) fn children(&self, key: &NodeKey) -> Result<Vec<String>, StoreError> {
+        self.children_after(key, "", usize::MAX).map(|(names, _)| names)
+    }
+
+    /// About `most` of the names of a node's stored children that come after `after`, in order; and after which others may
+    /// come, if any do.
+    pub(super) fn children_after(
+        &self,
+        key: &NodeKey,
+        after: &str,
+        most: usize,
+    ) -> Result<(Vec<String>, Option<String>), StoreError> {
+        let mut names = self.snapshot.children_after(key, after, most)?;
+        reads::count(1 + names.len());
+        let more = names.last().filter(|_| names.len() == most).cloned();
+        if !self.planned.put.is_empty() || !self.planned.gone.is_empty() {
+            let mut error = None;
+            names.retain(|name| {
+                self.exists(&key.child(name)).unwrap_or_else(|why| {
+                    error = Some(why);
+                    false
+                })
+            });
+            if let Some(error) = error {
+                return Err(error);
+            }
+            let planned = self
+                .planned
+                .children(key)
+                .filter(|name| name.as_str() > after && more.as_ref().is_none_or(|last| name <= last));
+            names.extend(planned);
+            names.sort_unstable();
+            names.dedup();
+        }
+        Ok((names, more))
+    }
+
+    /// Who created the instance of this MIID; none: nobody did.
+    pub(super) fn creator(&self, moid: &str, miid: &str) -> Result<Option<String>, StoreError> {
+        reads::count(1);
+        match self.planned.instances.get(&NodeKey::instance(moid, miid)) {
+            Some(planned) => Ok(planned.clone()),
+            None => self.snapshot.creator(moid, miid),
+        }
+    }
+
+    /// The created instances of a MOID: MIID and creator.
+    pub(super) fn instances(&self, moid: &str) -> Result<Vec<(String, String)>, StoreError> {
+        let mut instances = self.snapshot.instances(moid)?;
+        reads::count(1 + instances.len());
+        if !self.planned.instances.is_empty() {
+            let planned = &self.planned.instances;
+            instances.retain(|(miid, _)| !planned.contains_key(&NodeKey::instance(moid, miid)));
+            for (key, creator) in within(planned, &NodeKey::object(moid)) {
+                let miid =
+                    key.as_bytes().get(moid.len() + 1..).and_then(|miid| std::str::from_utf8(miid).ok());
+                instances.extend(miid.map(str::to_owned).zip(creator.clone()));
+            }
+        }
+        Ok(instances)
+    }
+}
+
+impl Planned {
+    /// Takes in what was planned since it did so last; `changes` come back by [`Planned::give_back`].
+    pub(super) fn take_in(&mut self, changes: &mut Vec<Change>, effects: &[Effect]) {
+        for change in changes.drain(..) {
+            let at = self.changes.len();
+            match &change {
+                Change::Put(key, _) => {
+                    self.put.insert(key.clone(), at);
+                }
+                Change::Remove(key) => {
+                    self.gone.insert(key.clone(), at);
+                }
+                Change::RemoveInstance(key) => {
+                    self.gone.insert(key.clone(), at);
+                    self.instances.insert(key.clone(), None);
+                }
+                Change::AddInstance { instance, creator } => {
+                    self.instances.insert(instance.clone(), Some(creator.clone()));
+                }
+                _ => {}
+            }
+            self.changes.push(change);
+        }
+        for effect in effects.iter().skip(self.effects) {
+            let node = effect.node();
+            let parent = || node.parent().map(|parent| parent.key());
+            match effect {
+                Effect::Set(_, value) => {
+                    self.set.insert(node.key(), value.clone());
+                }
+                Effect::Add(_) => {
+                    let Some(parent) = parent() else { continue };
+                    self.added.entry(parent).or_default().push(node.as_child());
+                }
+                Effect::Delete(_) => {
+                    let Some(parent) = parent() else { continue };
+                    self.deleted.entry(parent).or_default().insert(node.name().to_owned());
+                }
+            }
+        }
+        self.effects = effects.len();
+    }
+
+    /// All changes that were taken in, in their order.
+    pub(super) fn give_back(&mut self) -> Vec<Change> {
+        std::mem::take(self).changes
+    }
+
+    /// What becomes of a leaf, if anything is planned for it.
+    pub(super) fn leaf(&self, key: &NodeKey) -> Option<Option<Value>> {
+        if let Some(value) = self.set.get(key) {
+            return Some(Some(value.clone()));
+        }
+        match self.node(key)? {
+            Some(Stored::Leaf(value)) => Some(Some(value.clone())),
+            Some(Stored::Interior) => None,
+            None => Some(None),
+        }
+    }
+
+    /// What becomes of a leaf whose value is the machine's, if anything is planned for it.
+    pub(super) fn outside_leaf(&self, node: &NodeRef) -> Option<Option<Value>> {
+        let is_deleted = || {
+            let siblings = node.parent().and_then(|parent| self.deleted.get(&parent.key()));
+            siblings.is_some_and(|siblings| siblings.contains(node.name()))
+        };
+        match self.leaf(&node.key()) {
+            Some(Some(value)) => Some(Some(value)),
+            _ => (!self.deleted.is_empty() && is_deleted()).then_some(None),
+        }
+    }
+
+    /// What the machine will list below `parent`, which lists `found` now.
+    pub(super) fn listed(&self, parent: &NodeKey, mut found: Vec<Child>) -> Vec<Child> {
+        if let Some(deleted) = self.deleted.get(parent) {
+            found.retain(|child| !deleted.contains(&child.name));
+        }
+        found.extend(self.added.get(parent).into_iter().flatten().cloned());
+        found
+    }
+
+    /// A stored node as it will be; none within, if it will not be there.
+    fn node(&self, key: &NodeKey) -> Option<Option<&Stored>> {
+        let put = self.put.get(key).copied();
+        let gone = self.gone(key);
+        if put.is_none() && gone.is_none() {
+            return None;
+        }
+        let stored = put.filter(|put| Some(*put) > gone).and_then(|at| match self.changes.get(at) {
+            Some(Change::Put(_, stored)) => Some(stored),
+            _ => None,
+        });
+        Some(stored)
+    }
+
+    /// When the node went, by itself or with one that it is below.
+    fn gone(&self, key: &NodeKey) -> Option<usize> {
+        if self.gone.is_empty() {
+            return None;
+        }
+        key.lineage().filter_map(|key| self.gone.get(key).copied()).max()
+    }
+
+    /// Whether anything is put at `key` or below it that does not go again.
+    fn is_put(&self, key: &NodeKey) -> bool {
+        matches!(self.node(key), Some(Some(_))) || self.below(key).next().is_some()
+    }
+
+    /// The children of `key` that are put, or have something below them that is.
+    fn children(&self, key: &NodeKey) -> impl Iterator<Item = String> {
+        let prefix = key.as_bytes().len() + 1;
+        let mut last: &[u8] = &[];
+        self.below(key).filter_map(move |found| {
+            let name = found.get(prefix..)?.split(|&byte| byte == 0).next()?;
+            if std::mem::replace(&mut last, name) == name {
+                return None;
+            }
+            std::str::from_utf8(name).ok().map(str::to_owned)
+        })
+    }
+
+    /// The nodes below `key` that are put and do not go again.
+    fn below(&self, key: &NodeKey) -> impl Iterator<Item = &[u8]> {
+        let stays = |(key, at): &(&NodeKey, &usize)| self.gone(key).is_none_or(|gone| gone < **at);
+        within(&self.put, key).filter(stays).map(|(key, _)| key.as_bytes())
+    }
+}
+
+/// What a map has below a key.
+fn within<'m, T>(map: &'m BTreeMap<NodeKey, T>, key: &NodeKey) -> impl Iterator<Item = (&'m NodeKey, &'m T)> {
+    let (start, end) = key.below();
+    map.range::<[u8], _>((Bound::Included(start.as_slice()), Bound::Excluded(end.as_slice())))
+}
+
+/// How much is read: what a test holds it to is the same on every machine.
+pub(super) mod reads {
+    #[cfg(test)]
+    thread_local! {
+        static COUNT: std::cell::Cell<usize> = const { std::cell::Cell::new(0) };
+    }
+
+    /// So many records are read.
+    pub(super) fn count(more: usize) {
+        #[cfg(test)]
+        COUNT.set(COUNT.get() + more);
+        #[cfg(not(test))]
+        let _ = more;
+    }
+
+    /// How many this thread has read so far.
+    #[cfg(test)]
+    pub(in crate::tree) fn so_far() -> usize {
+        COUNT.get()
+    }
+}

@@ -1,0 +1,58 @@
+//! Turns: the agent has one thread, and who works long on it lets the others have theirs.
+
+use std::time::{Duration, Instant};
+
+/// Whoever works this long without a pause makes one.
+const SLICE: Duration = Duration::from_millis(1);
+/// The clock is looked at after so many steps: a step of a walk takes less time than that.
+const STEPS: u32 = 64;
+
+/// The turn of one piece of work. It begins when the work does.
+#[derive(Debug)]
+pub struct Turn {
+    since: Instant,
+    steps: u32,
+}
+
+impl Default for Turn {
+    fn default() -> Self {
+        Self { since: Instant::now(), steps: 0 }
+    }
+}
+
+impl Turn {
+    /// After a small step, of which there are many.
+    pub async fn step(&mut self) {
+        self.steps += 1;
+        if self.steps >= STEPS {
+            self.steps = 0;
+            self.pause().await;
+        }
+    }
+
+    /// After a step that may itself have taken long.
+    pub async fn pause(&mut self) {
+        if self.since.elapsed() >= SLICE {
+            tokio::task::yield_now().await;
+            self.since = Instant::now();
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn who_works_long_lets_others_work_and_who_does_not_goes_on() {
+        let others = tokio::spawn(async {});
+        let mut turn = Turn::default();
+        turn.step().await;
+        assert!(!others.is_finished(), "one step is no reason");
+        while turn.since.elapsed() < SLICE {}
+        for _ in 0..STEPS {
+            turn.step().await;
+        }
+        assert!(others.is_finished());
+    }
+}
