@@ -15,6 +15,7 @@ use crate::daemon::{self, DaemonError, Options, Signal};
 use crate::journal;
 use crate::notification::listener;
 use crate::session::Random;
+use crate::store::reader;
 use crate::transport::Proxies;
 use crate::world::Surroundings;
 
@@ -40,9 +41,14 @@ impl Random for OsRandom {
     }
 }
 
-/// What `omadmd` does: checks a configuration, or runs the agent.
+/// What `omadmd` does: checks a configuration, or runs the agent; or reads a damaged store for it.
 #[must_use]
 pub fn omadmd() -> ExitCode {
+    // For another one of us, whom a damaged store would end.
+    if let Some(job) = reader::asked(std::env::args_os()) {
+        return reader::answer(&job);
+    }
+    reader::this_program_answers();
     let arguments = Omadmd::parse();
     if arguments.check { check(&arguments) } else { serve(&arguments) }
 }

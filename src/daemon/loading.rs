@@ -149,12 +149,8 @@ impl Loader {
             settings.bootstrap.uri = None;
         }
         let opened = Store::open(&settings.paths.state)?;
-        if let Some((file, why)) = opened.set_aside {
-            log::error!(
-                MESSAGE_ID = id::STORE_SET_ASIDE;
-                "the store could not be used ({why}): it is now {}, and the agent starts from factory state",
-                file.display()
-            );
+        if let Some(set_aside) = &opened.set_aside {
+            set_aside.say();
         }
         loader.attempts = Attempts::open(&settings.paths.state);
         let machine = loader.machine(&settings);

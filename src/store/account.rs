@@ -1,19 +1,15 @@
 //! DM accounts in the store: those that a bootstrap brought (TS 8.2), and what servers changed in theirs.
 
-use redb::{ReadableTable, TableDefinition, WriteTransaction};
+use redb::{ReadableTable, WriteTransaction};
 
-use super::change::alert_queue;
-use super::{
-    ALERTS, Bytes, CONTACTS, DEFAULTS, EXECS, INSTANCES, META, NODES, NOTIFICATIONS, PUSH, SUBSCRIPTIONS,
-    Snapshot, StoreError, TRIGGERS, counter, db, set_counter, text,
+use super::change::{Size, alert_queue, size};
+use super::tables::{
+    ACCOUNTS, ALERTS, CONTACTS, DEFAULTS, EXECS, INSTANCES, META, NODES, NOTIFICATIONS, OVERRIDES, PUSH,
+    SUBSCRIPTIONS, TRIGGERS,
 };
+use super::{Snapshot, StoreError, counter, db, set_counter};
 use crate::config::{Secret, StoredChange};
 use crate::exec::Record;
-
-/// server id → the account as the bootstrap brought it.
-const ACCOUNTS: Bytes = TableDefinition::new("accounts");
-/// server id `\0` leaf → the hash of the value it overrides (32 bytes), the value.
-const OVERRIDES: Bytes = TableDefinition::new("overrides");
 
 /// Whom an instance belongs to whose creator is gone: no MAID reads like this.
 const NOBODY: &[u8] = b"";
@@ -52,7 +48,7 @@ pub enum AccountChange {
 }
 
 impl AccountChange {
-    pub(super) fn apply(&self, transaction: &WriteTransaction) -> Result<(), StoreError> {
+    pub(super) fn apply(&self, transaction: &WriteTransaction, tally: &mut Size) -> Result<(), StoreError> {
         match self {
             Self::Brought { server_id, record } => {
                 forget_overrides(transaction, server_id)?;
@@ -61,7 +57,7 @@ impl AccountChange {
                 let mut accounts = transaction.open_table(ACCOUNTS).map_err(db)?;
                 accounts.insert(server_id.as_bytes(), record.expose()).map_err(db)?;
             }
-            Self::Withdrawn(server_id) => withdraw(transaction, server_id)?,
+            Self::Withdrawn(server_id) => withdraw(transaction, server_id, tally)?,
             Self::Override { server_id, change } => {
                 let mut record = change.over.to_vec();
                 record.extend_from_slice(change.value.expose());
@@ -79,13 +75,6 @@ impl AccountChange {
     }
 }
 
-/// Makes the tables of a new file.
-pub(super) fn prepare(transaction: &WriteTransaction) -> Result<(), StoreError> {
-    transaction.open_table(ACCOUNTS).map_err(db)?;
-    transaction.open_table(OVERRIDES).map_err(db)?;
-    Ok(())
-}
-
 /// The keys that begin with `server_id` and the NUL after it.
 fn range(server_id: &str) -> (String, String) {
     (format!("{server_id}\0"), format!("{server_id}\u{1}"))
@@ -97,7 +86,7 @@ fn forget_overrides(transaction: &WriteTransaction, server_id: &str) -> Result<(
     overrides.retain_in(start.as_bytes()..end.as_bytes(), |_, _| false).map_err(db)
 }
 
-fn withdraw(transaction: &WriteTransaction, server_id: &str) -> Result<(), StoreError> {
+fn withdraw(transaction: &WriteTransaction, server_id: &str, tally: &mut Size) -> Result<(), StoreError> {
     forget_overrides(transaction, server_id)?;
     transaction.open_table(ACCOUNTS).map_err(db)?.remove(server_id.as_bytes()).map_err(db)?;
     transaction.open_table(CONTACTS).map_err(db)?.remove(server_id.as_bytes()).map_err(db)?;
@@ -123,7 +112,12 @@ fn withdraw(transaction: &WriteTransaction, server_id: &str) -> Result<(), Store
     let creator = format!("serverid:{server_id}");
     let entry = format!("\0{creator}");
     let mut nodes = transaction.open_table(NODES).map_err(db)?;
-    nodes.retain_in(DELEGATIONS, |key, _| !key.ends_with(entry.as_bytes())).map_err(db)?;
+    let stays = |key: &[u8], record: &[u8]| {
+        let own = key.ends_with(entry.as_bytes());
+        tally.removed += if own { size(key, record) } else { 0 };
+        !own
+    };
+    nodes.retain_in(DELEGATIONS, stays).map_err(db)?;
     let mut instances = transaction.open_table(INSTANCES).map_err(db)?;
     let mut orphans = Vec::new();
     for entry in instances.iter().map_err(db)? {
@@ -133,6 +127,8 @@ fn withdraw(transaction: &WriteTransaction, server_id: &str) -> Result<(), Store
         }
     }
     for orphan in orphans {
+        tally.removed += size(&orphan, creator.as_bytes());
+        tally.added += size(&orphan, NOBODY);
         instances.insert(orphan.as_slice(), NOBODY).map_err(db)?;
     }
     Ok(())
@@ -148,8 +144,10 @@ impl Snapshot {
         let mut accounts = Vec::new();
         for entry in table.iter().map_err(db)? {
             let (server_id, record) = entry.map_err(db)?;
-            let server_id = text(server_id.value(), "accounts")?;
-            accounts.push((server_id.to_owned(), Secret::new(record.value().to_vec())));
+            let read = std::str::from_utf8(server_id.value()).ok();
+            if let Some(server_id) = self.known("accounts", server_id.value(), read) {
+                accounts.push((server_id.to_owned(), Secret::new(record.value().to_vec())));
+            }
         }
         Ok(accounts)
     }
@@ -164,15 +162,15 @@ impl Snapshot {
         let mut changes = Vec::new();
         for entry in table.range(start.as_bytes()..end.as_bytes()).map_err(db)? {
             let (key, record) = entry.map_err(db)?;
-            let leaf = text(key.value(), "overrides")?
-                .strip_prefix(&start)
-                .ok_or(StoreError::Damaged("overrides"))?;
-            let (over, value) = record.value().split_first_chunk().ok_or(StoreError::Damaged("overrides"))?;
-            changes.push(StoredChange {
-                leaf: leaf.to_owned(),
-                over: *over,
-                value: Secret::new(value.to_vec()),
-            });
+            let leaf = std::str::from_utf8(key.value()).ok().and_then(|key| key.strip_prefix(&start));
+            let read = leaf.zip(record.value().split_first_chunk());
+            if let Some((leaf, (over, value))) = self.known("overrides", key.value(), read) {
+                changes.push(StoredChange {
+                    leaf: leaf.to_owned(),
+                    over: *over,
+                    value: Secret::new(value.to_vec()),
+                });
+            }
         }
         Ok(changes)
     }

@@ -3,11 +3,11 @@
 use redb::{ReadableTable, WriteTransaction};
 
 use super::account::AccountChange;
-use super::{
-    ALERTS, CACHE_KEY, CONTACTS, CacheKey, DEFAULTS, EXECS, INSTANCES, INTENTS, META, MOS, NODES,
-    NOTIFICATIONS, NodeKey, PINS, PUSH, StoreError, Stored, Subscription, TRIGGERS, counter, db, set_counter,
-    subscription,
+use super::tables::{
+    ALERTS, CACHE_KEY, CONTACTS, DEFAULTS, EXECS, INSTANCES, INTENTS, META, MOS, NODES, NOTIFICATIONS, PINS,
+    PUSH, TRIGGERS,
 };
+use super::{CacheKey, NodeKey, StoreError, Stored, Subscription, counter, db, set_counter, subscription};
 use crate::push::bridge::Standing;
 
 /// One change. Several that must hold together go into one [`super::Store::commit`].
@@ -100,7 +100,7 @@ pub enum Change {
     },
 }
 
-/// How the nodes' table grows, in bytes.
+/// How the tables of nodes and instances grow, in bytes.
 #[derive(Default, PartialEq)]
 pub(super) struct Size {
     pub(super) added: u64,
@@ -141,6 +141,7 @@ impl Change {
                 if instances.insert(instance.as_bytes(), creator.as_bytes()).map_err(db)?.is_some() {
                     return Err(StoreError::Taken);
                 }
+                tally.added += size(instance.as_bytes(), creator.as_bytes());
                 if let Some((moid, number)) = instance.assigned() {
                     let mut meta = transaction.open_table(META).map_err(db)?;
                     let key = miid_key(moid);
@@ -150,11 +151,16 @@ impl Change {
             }
             Self::RemoveInstance(instance) => {
                 remove(transaction, instance, tally)?;
-                transaction.open_table(INSTANCES).map_err(db)?.remove(instance.as_bytes()).map_err(db)?;
+                let mut instances = transaction.open_table(INSTANCES).map_err(db)?;
+                if let Some(creator) = instances.remove(instance.as_bytes()).map_err(db)? {
+                    tally.removed += size(instance.as_bytes(), creator.value());
+                }
             }
             Self::Pin(key, stored) => {
                 let mut pins = transaction.open_table(PINS).map_err(db)?;
-                if pins.get(key.as_bytes()).map_err(db)?.is_none() {
+                let known = pins.get(key.as_bytes()).map_err(db)?;
+                let known = known.is_some_and(|record| Stored::decode(record.value()).is_some());
+                if !known {
                     pins.insert(key.as_bytes(), stored.encode().as_slice()).map_err(db)?;
                 }
             }
@@ -207,7 +213,9 @@ impl Change {
             }
             Self::CacheKey(key) => {
                 let mut table = transaction.open_table(CACHE_KEY).map_err(db)?;
-                if table.get([].as_slice()).map_err(db)?.is_none() {
+                let known = table.get([].as_slice()).map_err(db)?;
+                let known = known.is_some_and(|record| record.value().len() == key.len());
+                if !known {
                     table.insert([].as_slice(), key.as_slice()).map_err(db)?;
                 }
             }
@@ -215,7 +223,7 @@ impl Change {
                 let mut table = transaction.open_table(MOS).map_err(db)?;
                 table.insert(server_id.as_bytes(), moids.join("\n").as_bytes()).map_err(db)?;
             }
-            Self::Account(change) => change.apply(transaction)?,
+            Self::Account(change) => change.apply(transaction, tally)?,
             Self::Exec(number, json) => {
                 let mut table = transaction.open_table(EXECS).map_err(db)?;
                 table.insert(number.to_be_bytes().as_slice(), json.as_slice()).map_err(db)?;

@@ -1,16 +1,16 @@
-//! The database file, opened again after the disk had failed it.
+//! The database file, opened again after the disk had failed it, or a page had been found damaged.
 
-use std::fs::{File, OpenOptions};
-use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 use std::sync::{PoisonError, RwLock};
 
-use redb::{Builder, Database, DatabaseError};
+use redb::Database;
 
-use super::{StoreError, db};
+use super::StoreError;
+use super::open::{self, SetAside};
+use super::reader::Reader;
 
 /// redb's own default is 1 GiB.
-const CACHE: usize = 256 * 1024;
+pub(super) const CACHE: usize = 256 * 1024;
 
 /// After one failed write, on a full disk say, redb refuses everything, reads too, until the file is opened anew.
 #[derive(Debug)]
@@ -22,9 +22,9 @@ pub(super) struct DatabaseFile {
 
 impl DatabaseFile {
     /// Opens the file, or makes it.
-    pub(super) fn open(path: &Path) -> Result<Self, StoreError> {
-        let database = RwLock::new(Some(open(path)?));
-        Ok(Self { path: path.to_path_buf(), database })
+    pub(super) fn open(path: &Path) -> Result<(Self, Option<SetAside>), StoreError> {
+        let (database, set_aside) = open::open(path, &Reader::here())?;
+        Ok((Self { path: path.to_path_buf(), database: RwLock::new(Some(database)) }, set_aside))
     }
 
     /// Does something with the database. One that its disk has failed is closed.
@@ -43,31 +43,12 @@ impl DatabaseFile {
             drop(database);
             let mut database = self.database.write().unwrap_or_else(PoisonError::into_inner);
             if database.is_none() {
-                *database = Some(open(&self.path)?);
+                let (opened, set_aside) = open::open(&self.path, &Reader::here())?;
+                *database = Some(opened);
+                if let Some(set_aside) = set_aside {
+                    set_aside.say();
+                }
             }
         }
     }
-}
-
-fn open(path: &Path) -> Result<Database, StoreError> {
-    Builder::new().set_cache_size(CACHE).create_file(private_file(path)?).map_err(|error| match error {
-        DatabaseError::DatabaseAlreadyOpen => StoreError::InUse(path.to_path_buf()),
-        other => db(other),
-    })
-}
-
-/// Opens or makes the file, readable by its owner only.
-fn private_file(path: &Path) -> Result<File, StoreError> {
-    let failed = |source| StoreError::File { path: path.to_path_buf(), source };
-    if let Some(folder) = path.parent() {
-        std::fs::create_dir_all(folder).map_err(failed)?;
-    }
-    OpenOptions::new()
-        .read(true)
-        .write(true)
-        .create(true)
-        .truncate(false)
-        .mode(0o600)
-        .open(path)
-        .map_err(failed)
 }

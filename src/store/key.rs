@@ -21,6 +21,10 @@ impl NodeKey {
         Self(moid.as_bytes().to_vec())
     }
 
+    pub(super) fn from_bytes(bytes: &[u8]) -> Self {
+        Self(bytes.to_vec())
+    }
+
     /// The key of an instance's root.
     #[must_use]
     pub fn instance(moid: &str, miid: &str) -> Self {

@@ -1,4 +1,4 @@
-//! What the agent remembers: one redb file, `store.redb` in the state folder.
+//! What the agent remembers: one file, `store.redb` in the state folder, in which redb's database is kept twice.
 //!
 //! | table | key | value |
 //! |---|---|---|
@@ -20,65 +20,68 @@
 //! | `execs` | number | an EXEC that waits, runs, or whose end nobody was told: JSON |
 //! | `triggers` | as `notifications` | what a notification asks for, until its session has ended for good: JSON |
 //!
+//! # What is damaged
+//!
+//! redb panics on a damaged page. So the file has two copies of everything (`twin`), compared at each start and
+//! at each read from the disk. Where they differ, a process of its own (`reader`) has redb check each, and a copy all
+//! of whose checksums are right is what goes on: **nothing is lost** while no page is damaged in both. The same if
+//! the agent died with the file open: what it died of may be in there.
+//!
+//! Where a page is damaged in both, **all records of all tables that can still be read** are salvaged: all but those
+//! of the damaged page, or below it, where it leads to others. Counters that are lost with `meta` are derived
+//! from what is there: the next alert's number, the last MIIDs, the quota; only the clock, the subscriber and numbers of instances that
+//! are gone are not. Intents are salvaged too, so a change that was cut short is still taken back.
+//!
+//! The damaged file is renamed to `store.redb.bad-N`, of which five are kept, and one line says so. A newer version's file makes way as a
+//! whole, and so does a folder. A record that can be read and is not in the form that it should have is passed over, with a
+//! line, and counts as not there.
+//!
 //! Numbers are big endian. Only the agent opens the file. Everything that must hold together is one [`Store::commit`] of several
 //! [`Change`]s: one transaction, one sync. A power cut at any moment leaves the state of the last commit.
 
 mod account;
 mod change;
 mod file;
+mod image;
 mod key;
 mod news;
+mod open;
 mod read;
+pub mod reader;
+mod rebuild;
+mod schema;
 mod stored;
 mod subscription;
+mod tables;
+mod twin;
 
 pub use account::AccountChange;
 pub use change::Change;
 pub use key::NodeKey;
 pub use news::News;
+pub use open::SetAside;
 pub use read::{SeenNotification, Snapshot};
 pub use stored::Stored;
 pub use subscription::{Digest, Subscription};
 
-use std::fs::File;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
-use redb::{ReadableDatabase, ReadableTable, Table, TableDefinition, WriteTransaction};
+use redb::{ReadableDatabase, ReadableTable, Table, WriteTransaction};
 use tokio::sync::Notify;
 
 use change::Size;
 use file::DatabaseFile;
 
-/// The layout that this version writes; a larger number in the file comes from a newer agent.
-const SCHEMA: u64 = 3;
+use tables::META;
+
 const FILE: &str = "store.redb";
-
-/// All tables hold bytes: for each pair of types, redb's trees would be in the program once more.
-type Bytes = TableDefinition<'static, &'static [u8], &'static [u8]>;
-
-const META: Bytes = TableDefinition::new("meta");
-const NODES: Bytes = TableDefinition::new("nodes");
-const INSTANCES: Bytes = TableDefinition::new("instances");
-const PINS: Bytes = TableDefinition::new("pins");
-const NOTIFICATIONS: Bytes = TableDefinition::new("notifications");
-const CONTACTS: Bytes = TableDefinition::new("contacts");
-const DEFAULTS: Bytes = TableDefinition::new("defaults");
-const PUSH: Bytes = TableDefinition::new("push");
-const ALERTS: Bytes = TableDefinition::new("alerts");
-const INTENTS: Bytes = TableDefinition::new("intents");
-
-const CACHE_KEY: Bytes = TableDefinition::new("cache");
-const MOS: Bytes = TableDefinition::new("mos");
 
 /// What cache validators are keyed with.
 pub type CacheKey = [u8; 64];
-const SUBSCRIPTIONS: Bytes = TableDefinition::new("subscriptions");
 
-const EXECS: Bytes = TableDefinition::new("execs");
-const TRIGGERS: Bytes = TableDefinition::new("triggers");
 /// Why the store can't be used.
 #[derive(Debug, thiserror::Error)]
 pub enum StoreError {
@@ -99,6 +102,9 @@ pub enum StoreError {
     /// A record is not in the form that this version writes.
     #[error("store: a record of table {0} is damaged")]
     Damaged(&'static str),
+    /// A newer version wrote it.
+    #[error("store: its layout is {0}, of a newer version")]
+    Newer(u64),
     /// An instance of this name was made meanwhile.
     #[error("store: another session made an instance of the same name")]
     Taken,
@@ -144,52 +150,7 @@ pub struct Store {
     settling: AtomicBool,
     accounts: Notify,
     desk: news::Desk,
-}
-
-/// Makes the file where there is none. It gets its name when it is whole: what a power cut leaves of a file that is
-/// being made is no damaged store.
-fn make_file(path: &Path) -> Result<(), StoreError> {
-    if path.exists() {
-        return Ok(());
-    }
-    let failed = |source| StoreError::File { path: path.to_path_buf(), source };
-    let new = path.with_extension("redb.new");
-    match Store::open_file(&new) {
-        Ok(_) => {}
-        Err(StoreError::Database(_) | StoreError::Damaged(_)) => {
-            // The remains of an earlier attempt.
-            std::fs::remove_file(&new).map_err(failed)?;
-            Store::open_file(&new)?;
-        }
-        Err(error) => return Err(error),
-    }
-    // Never in place of one that another agent has made meanwhile; but not every file system has links.
-    match std::fs::hard_link(&new, path) {
-        Ok(()) => std::fs::remove_file(&new),
-        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => std::fs::remove_file(&new),
-        Err(_) => std::fs::rename(&new, path),
-    }
-    .map_err(failed)
-}
-
-/// Makes the tables that are not there yet.
-fn make_tables(transaction: &WriteTransaction) -> Result<(), StoreError> {
-    transaction.open_table(NODES).map_err(db)?;
-    transaction.open_table(INSTANCES).map_err(db)?;
-    transaction.open_table(PINS).map_err(db)?;
-    transaction.open_table(NOTIFICATIONS).map_err(db)?;
-    transaction.open_table(CONTACTS).map_err(db)?;
-    transaction.open_table(DEFAULTS).map_err(db)?;
-    transaction.open_table(PUSH).map_err(db)?;
-    transaction.open_table(ALERTS).map_err(db)?;
-    transaction.open_table(CACHE_KEY).map_err(db)?;
-    transaction.open_table(MOS).map_err(db)?;
-    transaction.open_table(INTENTS).map_err(db)?;
-    account::prepare(transaction)?;
-    transaction.open_table(SUBSCRIPTIONS).map_err(db)?;
-    transaction.open_table(EXECS).map_err(db)?;
-    transaction.open_table(TRIGGERS).map_err(db)?;
-    Ok(())
+    odd: Arc<read::Odd>,
 }
 
 /// A store that was opened, and the damaged one that had to make way for it.
@@ -197,68 +158,31 @@ fn make_tables(transaction: &WriteTransaction) -> Result<(), StoreError> {
 pub struct Opened {
     /// The store.
     pub store: Arc<Store>,
-    /// Where the old file is now and why it could not be used, if that was so.
-    pub set_aside: Option<(PathBuf, String)>,
+    /// What had to make way, if that was so.
+    pub set_aside: Option<SetAside>,
 }
 
 impl Store {
-    /// Opens the store in `folder`, or makes it. A file that can't be read, or that a newer version wrote,
-    /// is renamed to `store.redb.bad-N` and a new one made: a gateway must come up.
+    /// Opens the store in `folder`, or makes it. A file that is damaged, or that a newer version wrote, is renamed to
+    /// `store.redb.bad-N` and a new one made of what can be salvaged: a gateway must come up.
     ///
     /// # Errors
     /// [`StoreError::InUse`] where another agent runs; the folder can't be written; the disk is full or read-only,
     /// which is no reason to give up what is in the file.
     pub fn open(folder: &Path) -> Result<Opened, StoreError> {
-        let path = folder.join(FILE);
-        make_file(&path)?;
-        match Self::open_file(&path) {
-            Ok(store) => Ok(Opened { store: Arc::new(store), set_aside: None }),
-            Err(error @ (StoreError::InUse(_) | StoreError::File { .. })) => Err(error),
-            Err(error) if error.may_pass() => Err(error),
-            Err(error) => {
-                let aside = set_aside(&path)?;
-                make_file(&path)?;
-                let store = Arc::new(Self::open_file(&path)?);
-                Ok(Opened { store, set_aside: Some((aside, error.to_string())) })
-            }
-        }
-    }
-
-    fn open_file(path: &Path) -> Result<Self, StoreError> {
-        let file = DatabaseFile::open(path)?;
+        let (file, set_aside) = DatabaseFile::open(&folder.join(FILE))?;
         let (quota, writer) = (AtomicU64::new(u64::MAX), tokio::sync::Mutex::default());
         let (accounts, desk) = (Notify::new(), news::Desk::default());
-        let store = Self { file, quota, writer, settling: AtomicBool::new(false), accounts, desk };
-        store.prepare()?;
-        // A file that was made just now must be found after a power cut, whatever was committed to it.
-        if let Some(folder) = path.parent() {
-            let synced = File::open(folder).and_then(|folder| folder.sync_all());
-            synced.map_err(|source| StoreError::File { path: folder.to_path_buf(), source })?;
-        }
-        Ok(store)
-    }
-
-    /// Checks the schema; makes the tables that are not there yet, so that a reader never meets a missing one.
-    fn prepare(&self) -> Result<(), StoreError> {
-        let known = self.file.with(|database| {
-            let transaction = database.begin_read().map_err(db)?;
-            match transaction.open_table(META) {
-                Ok(meta) => counter(&meta, "schema"),
-                Err(redb::TableError::TableDoesNotExist(_)) => Ok(None),
-                Err(error) => Err(db(error)),
-            }
-        })?;
-        match known {
-            Some(SCHEMA) => return Ok(()),
-            None => {}
-            Some(_) => return Err(StoreError::Damaged("meta: the schema is of another version")),
-        }
-        self.file.with(|database| {
-            let transaction = database.begin_write().map_err(db)?;
-            set_counter(&mut transaction.open_table(META).map_err(db)?, "schema", SCHEMA)?;
-            make_tables(&transaction)?;
-            transaction.commit().map_err(db)
-        })
+        let store = Self {
+            file,
+            quota,
+            writer,
+            settling: AtomicBool::new(false),
+            accounts,
+            desk,
+            odd: Arc::default(),
+        };
+        Ok(Opened { store: Arc::new(store), set_aside })
     }
 
     /// Bounds what the nodes that servers write may take, in bytes of their keys and values.
@@ -285,7 +209,7 @@ impl Store {
     /// # Errors
     /// The file can't be read.
     pub fn snapshot(&self) -> Result<Snapshot, StoreError> {
-        self.file.with(|database| Snapshot::of(database.begin_read().map_err(db)?))
+        self.file.with(|database| Snapshot::of(database.begin_read().map_err(db)?, &self.odd))
     }
 
     /// Applies all of `changes` in one transaction, off the agent's thread; on return they are on flash.
@@ -388,19 +312,6 @@ fn set_counter(meta: &mut Table<'_, &[u8], &[u8]>, name: &str, value: u64) -> Re
 /// Numbers are big endian, so that the order of keys is theirs.
 fn number(bytes: &[u8]) -> Option<u64> {
     bytes.try_into().ok().map(u64::from_be_bytes)
-}
-
-fn text<'b>(bytes: &'b [u8], table: &'static str) -> Result<&'b str, StoreError> {
-    std::str::from_utf8(bytes).map_err(|_| StoreError::Damaged(table))
-}
-
-fn set_aside(path: &Path) -> Result<PathBuf, StoreError> {
-    let aside = (1..=u32::MAX)
-        .map(|number| path.with_extension(format!("redb.bad-{number}")))
-        .find(|candidate| !candidate.exists())
-        .unwrap_or_else(|| path.with_extension("redb.bad"));
-    std::fs::rename(path, &aside).map_err(|source| StoreError::File { path: path.to_path_buf(), source })?;
-    Ok(aside)
 }
 
 #[cfg(test)]

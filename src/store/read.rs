@@ -1,12 +1,16 @@
 //! Reading: one pinned state, however many commits come meanwhile.
 
+use std::collections::BTreeSet;
+use std::sync::{Arc, Mutex, PoisonError};
+
 use redb::{ReadOnlyTable, ReadTransaction, ReadableTable};
 
 use super::change::{alert_number, alert_queue, alert_range, folder_key, miid_key};
-use super::{
-    ALERTS, CACHE_KEY, CONTACTS, CacheKey, DEFAULTS, EXECS, INSTANCES, INTENTS, META, MOS, NODES,
-    NOTIFICATIONS, NodeKey, PINS, PUSH, StoreError, Stored, TRIGGERS, counter, db, number, text,
+use super::tables::{
+    ALERTS, CACHE_KEY, CONTACTS, DEFAULTS, EXECS, INSTANCES, INTENTS, META, MOS, NODES, NOTIFICATIONS, PINS,
+    PUSH, TRIGGERS,
 };
+use super::{CacheKey, NodeKey, StoreError, Stored, counter, db, number};
 use crate::push::bridge::Standing;
 
 /// So many records are read one after the other before the tree is searched anew.
@@ -15,7 +19,23 @@ const CHEAPER_THAN_A_SEEK: usize = 32;
 /// The store at one moment.
 pub struct Snapshot {
     pub(super) transaction: ReadTransaction,
+    odd: Arc<Odd>,
     nodes: ReadOnlyTable<&'static [u8], &'static [u8]>,
+}
+
+/// Records that could not be made sense of: each is told once.
+#[derive(Debug, Default)]
+pub(super) struct Odd(Mutex<BTreeSet<(&'static str, Vec<u8>)>>);
+
+impl Odd {
+    fn report(&self, table: &'static str, key: &[u8]) {
+        let mut told = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        // A store full of them is told of often enough.
+        if told.len() < 100 && told.insert((table, key.to_vec())) {
+            let key = String::from_utf8_lossy(key);
+            log::error!("store: the record of table {table} at {key:?} is damaged: it counts as not there");
+        }
+    }
 }
 
 impl std::fmt::Debug for Snapshot {
@@ -28,9 +48,17 @@ impl std::fmt::Debug for Snapshot {
 pub type SeenNotification = (String, u16, u64);
 
 impl Snapshot {
-    pub(super) fn of(transaction: ReadTransaction) -> Result<Self, StoreError> {
+    pub(super) fn of(transaction: ReadTransaction, odd: &Arc<Odd>) -> Result<Self, StoreError> {
         let nodes = transaction.open_table(NODES).map_err(db)?;
-        Ok(Self { transaction, nodes })
+        Ok(Self { transaction, odd: Arc::clone(odd), nodes })
+    }
+
+    /// What was read of a record; one that is not in the form that it should have is as if it were not there.
+    pub(super) fn known<T>(&self, table: &'static str, key: &[u8], read: Option<T>) -> Option<T> {
+        if read.is_none() {
+            self.odd.report(table, key);
+        }
+        read
     }
 
     pub(super) fn transaction(&self) -> &ReadTransaction {
@@ -114,7 +142,7 @@ impl Snapshot {
     pub fn pin(&self, key: &NodeKey) -> Result<Option<Stored>, StoreError> {
         let pins = self.transaction.open_table(PINS).map_err(db)?;
         let Some(record) = pins.get(key.as_bytes()).map_err(db)? else { return Ok(None) };
-        Stored::decode(record.value()).map(Some).ok_or(StoreError::Damaged("pins"))
+        Ok(self.known("pins", key.as_bytes(), Stored::decode(record.value())))
     }
 
     /// The created instances of a MOID: MIID and creator.
@@ -131,8 +159,10 @@ impl Snapshot {
         for entry in table.range(start.as_bytes()..end.as_slice()).map_err(db)? {
             let (key, creator) = entry.map_err(db)?;
             let miid = key.value().get(prefix..).and_then(|miid| std::str::from_utf8(miid).ok());
-            let miid = miid.ok_or(StoreError::Damaged("instances"))?;
-            instances.push((miid.to_owned(), text(creator.value(), "instances")?.to_owned()));
+            let read = miid.zip(std::str::from_utf8(creator.value()).ok());
+            if let Some((miid, creator)) = self.known("instances", key.value(), read) {
+                instances.push((miid.to_owned(), creator.to_owned()));
+            }
         }
         Ok(instances)
     }
@@ -167,10 +197,9 @@ impl Snapshot {
         let mut intents = Vec::new();
         for entry in table.iter().map_err(db)? {
             let (number, record) = entry.map_err(db)?;
-            intents.push((
-                super::number(number.value()).ok_or(StoreError::Damaged("intents"))?,
-                record.value().to_vec(),
-            ));
+            if let Some(at) = self.known("intents", number.value(), super::number(number.value())) {
+                intents.push((at, record.value().to_vec()));
+            }
         }
         Ok(intents)
     }
@@ -184,9 +213,10 @@ impl Snapshot {
         let mut seen = Vec::new();
         for entry in table.iter().map_err(db)? {
             let (key, time) = entry.map_err(db)?;
-            let parsed = split_notification(key.value()).ok_or(StoreError::Damaged("notifications"))?;
-            let time = number(time.value()).ok_or(StoreError::Damaged("notifications"))?;
-            seen.push((parsed.0, parsed.1, time));
+            let read = split_notification(key.value()).zip(number(time.value()));
+            if let Some(((server_id, id), time)) = self.known("notifications", key.value(), read) {
+                seen.push((server_id, id, time));
+            }
         }
         Ok(seen)
     }
@@ -198,7 +228,7 @@ impl Snapshot {
     pub fn contact(&self, server_id: &str) -> Result<Option<u64>, StoreError> {
         let table = self.transaction.open_table(CONTACTS).map_err(db)?;
         let Some(time) = table.get(server_id.as_bytes()).map_err(db)? else { return Ok(None) };
-        number(time.value()).map(Some).ok_or(StoreError::Damaged("contacts"))
+        Ok(self.known("contacts", server_id.as_bytes(), number(time.value())))
     }
 
     /// Who set the DEFAULT of a MOID, and its ServerURI.
@@ -208,9 +238,9 @@ impl Snapshot {
     pub fn default_uri(&self, moid: &str) -> Result<Option<(String, String)>, StoreError> {
         let table = self.transaction.open_table(DEFAULTS).map_err(db)?;
         let Some(record) = table.get(moid.as_bytes()).map_err(db)? else { return Ok(None) };
-        let record = text(record.value(), "defaults")?;
-        let (server_id, uri) = record.split_once('\0').ok_or(StoreError::Damaged("defaults"))?;
-        Ok(Some((server_id.to_owned(), uri.to_owned())))
+        let read = std::str::from_utf8(record.value()).ok().and_then(|record| record.split_once('\0'));
+        let read = self.known("defaults", moid.as_bytes(), read);
+        Ok(read.map(|(server_id, uri)| (server_id.to_owned(), uri.to_owned())))
     }
 
     /// What push clients want servers to be told, by server id (TS D.2.4).
@@ -222,8 +252,11 @@ impl Snapshot {
         let mut all = Vec::new();
         for entry in table.iter().map_err(db)? {
             let (server_id, record) = entry.map_err(db)?;
-            let standing = standing(text(record.value(), "push")?).ok_or(StoreError::Damaged("push"))?;
-            all.push((text(server_id.value(), "push")?.to_owned(), standing));
+            let read = std::str::from_utf8(record.value()).ok().and_then(standing);
+            let read = std::str::from_utf8(server_id.value()).ok().zip(read);
+            if let Some((server_id, standing)) = self.known("push", server_id.value(), read) {
+                all.push((server_id.to_owned(), standing));
+            }
         }
         Ok(all)
     }
@@ -237,8 +270,11 @@ impl Snapshot {
         let mut triggers = Vec::new();
         for entry in table.iter().map_err(db)? {
             let (key, json) = entry.map_err(db)?;
-            let (server_id, id) = split_notification(key.value()).ok_or(StoreError::Damaged("triggers"))?;
-            triggers.push((server_id, id, json.value().to_vec()));
+            if let Some((server_id, id)) =
+                self.known("triggers", key.value(), split_notification(key.value()))
+            {
+                triggers.push((server_id, id, json.value().to_vec()));
+            }
         }
         Ok(triggers)
     }
@@ -252,10 +288,9 @@ impl Snapshot {
         let mut execs = Vec::new();
         for entry in table.iter().map_err(db)? {
             let (number, json) = entry.map_err(db)?;
-            execs.push((
-                super::number(number.value()).ok_or(StoreError::Damaged("execs"))?,
-                json.value().to_vec(),
-            ));
+            if let Some(at) = self.known("execs", number.value(), super::number(number.value())) {
+                execs.push((at, json.value().to_vec()));
+            }
         }
         Ok(execs)
     }
@@ -270,8 +305,8 @@ impl Snapshot {
         let (start, end) = alert_range(queue);
         for entry in table.range(start.as_slice()..=end.as_slice()).map_err(db)? {
             let (key, json) = entry.map_err(db)?;
-            let number = alert_number(key.value()).ok_or(StoreError::Damaged("alerts"))?;
-            if !each(number, json.value()) {
+            let number = self.known("alerts", key.value(), alert_number(key.value()));
+            if number.is_some_and(|number| !each(number, json.value())) {
                 break;
             }
         }
@@ -287,7 +322,7 @@ impl Snapshot {
         let mut queues: Vec<String> = Vec::new();
         for entry in table.iter().map_err(db)? {
             let (key, _) = entry.map_err(db)?;
-            let queue = alert_queue(key.value()).ok_or(StoreError::Damaged("alerts"))?;
+            let Some(queue) = self.known("alerts", key.value(), alert_queue(key.value())) else { continue };
             if queues.last().is_none_or(|last| last != queue) {
                 queues.push(queue.to_owned());
             }
@@ -302,7 +337,7 @@ impl Snapshot {
     pub fn cache_key(&self) -> Result<Option<CacheKey>, StoreError> {
         let table = self.transaction.open_table(CACHE_KEY).map_err(db)?;
         let Some(key) = table.get([].as_slice()).map_err(db)? else { return Ok(None) };
-        key.value().try_into().map(Some).map_err(|_| StoreError::Damaged("cache"))
+        Ok(self.known("cache", &[], key.value().try_into().ok()))
     }
 
     /// The MOIDs of the last MOS list that a server got, in its order.
@@ -312,7 +347,8 @@ impl Snapshot {
     pub fn mos_sent(&self, server_id: &str) -> Result<Vec<String>, StoreError> {
         let table = self.transaction.open_table(MOS).map_err(db)?;
         let Some(list) = table.get(server_id.as_bytes()).map_err(db)? else { return Ok(Vec::new()) };
-        Ok(text(list.value(), "mos")?.lines().map(str::to_owned).collect())
+        let list = self.known("mos", server_id.as_bytes(), std::str::from_utf8(list.value()).ok());
+        Ok(list.unwrap_or_default().lines().map(str::to_owned).collect())
     }
 
     /// Whether a folder of the configuration has ever held accounts or management objects.

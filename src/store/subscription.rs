@@ -2,7 +2,8 @@
 
 use redb::{ReadableTable, WriteTransaction};
 
-use super::{SUBSCRIPTIONS, Snapshot, StoreError, db};
+use super::tables::SUBSCRIPTIONS;
+use super::{Snapshot, StoreError, db};
 
 /// SHA-256 of what was put.
 pub type Digest = [u8; 32];
@@ -56,7 +57,8 @@ impl Snapshot {
         let mut all = Vec::new();
         for entry in table.iter().map_err(db)? {
             let (key, record) = entry.map_err(db)?;
-            all.push(decoded(key.value(), record.value())?);
+            let read = Subscription::decode(key.value(), record.value());
+            all.extend(self.known("subscriptions", key.value(), read));
         }
         Ok(all)
     }
@@ -73,7 +75,8 @@ impl Snapshot {
         let table = self.transaction().open_table(SUBSCRIPTIONS).map_err(db)?;
         let key = key(server_id, client_uri);
         let record = table.get(key.as_slice()).map_err(db)?;
-        record.map(|record| decoded(&key, record.value())).transpose()
+        Ok(record
+            .and_then(|record| self.known("subscriptions", &key, Subscription::decode(&key, record.value()))))
     }
 }
 
@@ -88,8 +91,9 @@ pub(super) fn put(transaction: &WriteTransaction, new: &Subscription) -> Result<
 pub(super) fn delivered(transaction: &WriteTransaction, to: &Subscription) -> Result<(), StoreError> {
     let mut table = transaction.open_table(SUBSCRIPTIONS).map_err(db)?;
     let key = key(&to.server_id, &to.client_uri);
-    let known = table.get(key.as_slice()).map_err(db)?.map(|record| decoded(&key, record.value()));
-    if known.transpose()?.is_some_and(|known| known.server_uri == to.server_uri) {
+    let known = table.get(key.as_slice()).map_err(db)?;
+    let known = known.and_then(|record| Subscription::decode(&key, record.value()));
+    if known.is_some_and(|known| known.server_uri == to.server_uri) {
         table.insert(key.as_slice(), to.encode().as_slice()).map_err(db)?;
     }
     Ok(())
@@ -107,10 +111,6 @@ pub(super) fn remove(
 
 fn key(server_id: &str, client_uri: &str) -> Vec<u8> {
     [server_id.as_bytes(), client_uri.as_bytes()].join(&0)
-}
-
-fn decoded(key: &[u8], record: &[u8]) -> Result<Subscription, StoreError> {
-    Subscription::decode(key, record).ok_or(StoreError::Damaged("subscriptions"))
 }
 
 #[cfg(test)]

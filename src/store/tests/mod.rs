@@ -153,18 +153,18 @@ fn a_damaged_or_newer_file_makes_way() {
     std::fs::write(folder.path().join("store.redb"), b"not a database, and long enough to be looked at")
         .unwrap();
     let opened = Store::open(folder.path()).unwrap();
-    let (aside, _) = opened.set_aside.unwrap();
-    assert_eq!(aside, folder.path().join("store.redb.bad-1"));
+    let aside = opened.set_aside.unwrap();
+    assert_eq!(aside.file, folder.path().join("store.redb.bad-1"), "{aside:?}");
     drop(opened.store);
 
     let opened = Store::open(folder.path()).unwrap();
     assert!(opened.set_aside.is_none());
     edit(&opened.store, |transaction| {
-        set_counter(&mut transaction.open_table(META).unwrap(), "schema", SCHEMA + 1).unwrap();
+        set_counter(&mut transaction.open_table(META).unwrap(), "schema", schema::CURRENT + 1).unwrap();
     });
     drop(opened.store);
     let opened = Store::open(folder.path()).unwrap();
-    assert_eq!(opened.set_aside.unwrap().0, folder.path().join("store.redb.bad-2"));
+    assert_eq!(opened.set_aside.unwrap().file, folder.path().join("store.redb.bad-2"));
 }
 
 #[test]
@@ -290,3 +290,166 @@ fn after_a_failed_write_the_file_is_opened_again() {
     assert_eq!(store.snapshot().unwrap().clock().unwrap(), Some(7));
     drop(before);
 }
+
+/// What the quota should count.
+fn recounted(store: &Store) -> u64 {
+    let read = |database: &redb::Database| {
+        let transaction = database.begin_read().unwrap();
+        let of = |table: tables::Bytes| {
+            let table = transaction.open_table(table).unwrap();
+            let sizes = table.iter().unwrap().map(|entry| {
+                let (key, value): (redb::AccessGuard<'_, &[u8]>, redb::AccessGuard<'_, &[u8]>) =
+                    entry.unwrap();
+                (key.value().len() + value.value().len()) as u64
+            });
+            sizes.sum::<u64>()
+        };
+        Ok(of(tables::NODES) + of(tables::INSTANCES))
+    };
+    store.file.with(read).unwrap()
+}
+
+mod quota {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn change() -> impl Strategy<Value = Change> {
+        let node = (0..3_u8, 0..3_u8, "[a-c]{1,2}", prop::bool::ANY);
+        let node = node.prop_map(|(object, instance, name, deep)| {
+            let moid = ["urn:m", "urn:mm", "urn:oma:mo:oma-dm-dmdac:1.0"][usize::from(object)];
+            let key = NodeKey::instance(moid, &instance.to_string()).child(&name);
+            if deep { key.child("serverid:a") } else { key }
+        });
+        let instance = (0..3_u8).prop_map(|miid| NodeKey::instance("urn:m", &miid.to_string()));
+        prop_oneof![
+            4 => (node.clone(), ".{0,40}").prop_map(|(key, text)| Change::Put(key, leaf(&text))),
+            1 => node.prop_map(Change::Remove),
+            3 => (instance.clone(), "[ab]")
+                .prop_map(|(instance, who)| Change::AddInstance { instance, creator: format!("serverid:{who}") }),
+            1 => instance.prop_map(Change::RemoveInstance),
+            1 => "[ab]".prop_map(|who| Change::Account(AccountChange::Withdrawn(who))),
+        ]
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig { cases: 16, failure_persistence: None, ..ProptestConfig::default() })]
+
+        #[test]
+        fn what_it_counts_is_what_is_there(commits in prop::collection::vec(prop::collection::vec(change(), 1..8), 1..8)) {
+            let folder = tempfile::tempdir().unwrap();
+            let store = Store::open(folder.path()).unwrap().store;
+            for changes in commits {
+                let _ = store.commit_blocking(&changes);
+                prop_assert_eq!(used(&store), recounted(&store), "{:?}", changes);
+            }
+        }
+    }
+
+    #[test]
+    fn instances_without_nodes_count_and_what_is_withdrawn_does_not() {
+        let folder = tempfile::tempdir().unwrap();
+        let store = Store::open(folder.path()).unwrap().store;
+        store.set_quota(1000);
+        let add = |number: u32| Change::AddInstance {
+            instance: NodeKey::instance("urn:m", &number.to_string()),
+            creator: "serverid:a".into(),
+        };
+        let made = (0..1000).take_while(|number| store.commit_blocking(&[add(*number)]).is_ok()).count();
+        assert!((20..100).contains(&made), "{made}");
+        let granted = NodeKey::node("urn:oma:mo:oma-dm-dmdac:1.0", "m", ["1", "serverid:a"]);
+        store.set_quota(u64::MAX);
+        store.commit_blocking(&[Change::Put(granted, leaf("1 16 x"))]).unwrap();
+        store.commit_blocking(&[Change::Account(AccountChange::Withdrawn("a".into()))]).unwrap();
+        assert_eq!(used(&store), recounted(&store));
+    }
+}
+
+#[test]
+fn a_record_that_is_not_in_its_form_is_passed_over_and_the_others_are_read() {
+    let folder = tempfile::tempdir().unwrap();
+    let store = Store::open(folder.path()).unwrap().store;
+    store
+        .commit_blocking(&[
+            Change::Alert("a".into(), b"{}".to_vec()),
+            Change::AddInstance { instance: NodeKey::instance("urn:m", "1"), creator: "serverid:a".into() },
+            Change::Notification { server_id: "a".into(), id: 1, time: 1 },
+        ])
+        .unwrap();
+    edit(&store, |transaction| {
+        for table in tables::ALL
+            .into_iter()
+            .filter(|table| !["meta", "nodes"].contains(&redb::TableHandle::name(table)))
+        {
+            let mut table = transaction.open_table(table).unwrap();
+            for key in [b"".as_slice(), b"a", b"a\0", b"a\0\xff", b"urn:m\0\xff", b"zz\xff\0name"] {
+                if table.get(key).unwrap().is_none() {
+                    table.insert(key, b"\xff\xfe".as_slice()).unwrap();
+                }
+            }
+        }
+    });
+    let at = store.snapshot().unwrap();
+    assert_eq!(at.instances("urn:m").unwrap(), [("1".to_owned(), "serverid:a".to_owned())]);
+    assert_eq!(at.notifications().unwrap(), [("a".to_owned(), 1, 1)]);
+    assert_eq!(at.alert_queues().unwrap(), ["a"]);
+    let mut alerts = 0;
+    at.alerts("a", |_, _| {
+        alerts += 1;
+        true
+    })
+    .unwrap();
+    assert_eq!(alerts, 1);
+    assert_eq!(
+        (at.cache_key().unwrap(), at.contact("a").unwrap(), at.default_uri("a").unwrap()),
+        (None, None, None)
+    );
+    assert!(at.push().unwrap().is_empty() && at.subscriptions().unwrap().is_empty());
+    assert!(at.overrides("a").unwrap().is_empty() && at.mos_sent("a").unwrap().is_empty());
+    at.triggers().unwrap();
+    // Eight bytes are a number, whatever else they look like.
+    let numbers: Vec<u64> =
+        at.execs().unwrap().into_iter().chain(at.intents().unwrap()).map(|(at, _)| at).collect();
+    assert_eq!(numbers, [u64::from_be_bytes(*b"zz\xff\0name"); 2]);
+    assert_eq!(at.brought().unwrap().len(), 3, "their records are read elsewhere");
+    store.commit_blocking(&[Change::CacheKey([7; 64])]).unwrap();
+    assert_eq!(store.snapshot().unwrap().cache_key().unwrap(), Some([7; 64]), "it is replaced");
+}
+
+#[test]
+fn a_file_that_is_mostly_air_is_made_smaller_at_the_next_start() {
+    let folder = tempfile::tempdir().unwrap();
+    let length = || std::fs::metadata(folder.path().join("store.redb")).unwrap().len();
+    let open = || {
+        let opened = Store::open(folder.path()).unwrap();
+        assert_eq!(opened.set_aside, None);
+        opened.store
+    };
+    let store = open();
+    let names: Vec<String> = (0..2000).map(|number| format!("n{number:04}")).collect();
+    let put = |name: &String| Change::Put(key(&["big", name]), leaf(&"x".repeat(4000)));
+    store.commit_blocking(&names.iter().map(put).collect::<Vec<_>>()).unwrap();
+    store.commit_blocking(&[Change::Put(key(&["small"]), leaf("kept"))]).unwrap();
+    drop(store);
+    let full = length();
+    assert!(full > 16_000_000, "{full}");
+    let store = open();
+    assert_eq!(length(), full, "what is full stays");
+    // All but a few here and there, so that what is left is spread over the file.
+    let removed = names.iter().enumerate().filter(|(number, _)| number % 100 != 0);
+    store
+        .commit_blocking(&removed.map(|(_, name)| Change::Remove(key(&["big", name]))).collect::<Vec<_>>())
+        .unwrap();
+    drop(store);
+    drop(open());
+    let small = length();
+    assert!(small < full / 4, "{small} of {full}");
+    let store = open();
+    assert_eq!(store.snapshot().unwrap().children(&key(&["big"])).unwrap().len(), 20);
+    assert_eq!(store.snapshot().unwrap().node(&key(&["small"])).unwrap(), Some(leaf("kept")));
+    assert_eq!(used(&store), recounted(&store));
+    assert_eq!(folder.path().read_dir().unwrap().count(), 1);
+}
+
+mod damage;
+mod fixture;

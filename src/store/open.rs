@@ -1,0 +1,370 @@
+//! Opening the file, in whatever state it is found: the agent comes up.
+
+use std::fs::{self, File, OpenOptions, TryLockError};
+use std::io::{self, ErrorKind};
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::{Path, PathBuf};
+
+use redb::{Builder, Database, StorageBackend};
+
+use super::file::CACHE;
+use super::image::{self, Image, View};
+use super::reader::{Reader, Sound};
+use super::rebuild::{self, Rebuild};
+use super::twin::{self, Half, Look, Twin};
+use super::{StoreError, db, schema};
+use crate::journal::id;
+
+/// So many pages may be damaged in both copies, each in one of them, before it is not tried any more which is which.
+const MIXABLE: usize = 5;
+/// So many files that were set aside are kept.
+const KEPT_ASIDE: usize = 5;
+
+/// A file that had to make way.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SetAside {
+    /// Where it is now.
+    pub file: PathBuf,
+    /// Why it could not be used.
+    pub why: String,
+    /// What was kept of it, in words.
+    pub kept: String,
+}
+
+impl SetAside {
+    /// Tells the operator.
+    pub fn say(&self) {
+        let Self { file, why, kept } = self;
+        log::error!(
+            MESSAGE_ID = id::STORE_SET_ASIDE;
+            "the store could not be used as it was ({why}): it is now {}; {kept}", file.display()
+        );
+    }
+}
+
+/// What is to be done about a file.
+enum Judgement {
+    /// Nothing.
+    Sound,
+    /// Its last commit did not come to its end in both copies.
+    Behind(Half),
+    /// It is of version 0.1.0, and whole.
+    Single,
+    /// It is damaged, but this is all there was.
+    Damaged(View),
+    /// It is damaged, and so much that it can't be told what was there.
+    Lost,
+}
+
+/// Opens the database at `path`, or makes it. One that is damaged, or that a newer version wrote, is set aside, and
+/// what can be salvaged is in the new one.
+pub(super) fn open(path: &Path, reader: &Reader) -> Result<(Database, Option<SetAside>), StoreError> {
+    if let Some(folder) = path.parent() {
+        fs::create_dir_all(folder)
+            .map_err(|source| StoreError::File { path: folder.to_path_buf(), source })?;
+    }
+    let opening = Opening { path, new: &path.with_extension("redb.new"), reader };
+    let mut aside = None;
+    if fs::symlink_metadata(path).is_ok() && !path.is_file() {
+        let file = opening.set_aside(path)?;
+        aside = Some(SetAside { file, why: "it is not a file".to_owned(), kept: NOTHING.to_owned() });
+    }
+    if !path.exists() {
+        opening.adopt_or_make()?;
+    }
+    // What was right by all checksums, and still could not be used, is of no use whole.
+    for keep in [Keep::All, Keep::Records, Keep::Nothing] {
+        match opening.open(true) {
+            Ok(database) => return Ok((database, aside)),
+            Err(Trouble::Other(error)) => return Err(error),
+            Err(Trouble::Newer(why)) => aside = Some(opening.replace(&why, Keep::Nothing)?),
+            Err(Trouble::Damaged(why)) => aside = Some(opening.replace(&why, keep)?),
+        }
+    }
+    match opening.open(true) {
+        Ok(database) => Ok((database, aside)),
+        Err(Trouble::Other(error)) => Err(error),
+        Err(Trouble::Newer(why) | Trouble::Damaged(why)) => Err(opening.failed(io::Error::other(why))),
+    }
+}
+
+/// What of a file goes into the one that takes its place.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Keep {
+    All,
+    Records,
+    Nothing,
+}
+
+const NOTHING: &str = "nothing of it could be kept, and the agent starts from factory state";
+
+/// Why it could not be opened.
+enum Trouble {
+    /// The file is at fault: in words.
+    Damaged(String),
+    /// It is of a version that is not known yet.
+    Newer(String),
+    /// The surroundings are at fault.
+    Other(StoreError),
+}
+
+impl From<StoreError> for Trouble {
+    fn from(error: StoreError) -> Self {
+        match error {
+            StoreError::Newer(_) => Self::Newer(error.to_string()),
+            StoreError::InUse(_) | StoreError::File { .. } => Self::Other(error),
+            error if error.may_pass() => Self::Other(error),
+            error => Self::Damaged(error.to_string()),
+        }
+    }
+}
+
+struct Opening<'o> {
+    path: &'o Path,
+    /// Where a new one is made, until it is whole.
+    new: &'o Path,
+    reader: &'o Reader,
+}
+
+impl Opening<'_> {
+    fn failed(&self, source: io::Error) -> StoreError {
+        StoreError::File { path: self.path.to_path_buf(), source }
+    }
+
+    /// Opens the file for this process alone.
+    fn lock(&self) -> Result<File, StoreError> {
+        let file = OpenOptions::new().read(true).write(true).mode(0o600).open(self.path);
+        let file = file.map_err(|error| self.failed(error))?;
+        match file.try_lock() {
+            Ok(()) => Ok(file),
+            Err(TryLockError::WouldBlock) => Err(StoreError::InUse(self.path.to_path_buf())),
+            Err(TryLockError::Error(error)) => Err(self.failed(error)),
+        }
+    }
+
+    /// Opens what is there. Where that is mostly air, makes it smaller if it `may_shrink`.
+    fn open(&self, may_shrink: bool) -> Result<Database, Trouble> {
+        let file = self.lock()?;
+        // What was being made when the power went.
+        self.clear_new()?;
+        let only = match self.judge(&file, false)? {
+            Judgement::Sound => None,
+            Judgement::Behind(half) => match twin::heal(&file, half.other()) {
+                Ok(()) => None,
+                Err(error) if error.kind() == ErrorKind::StorageFull => Some(half.other()),
+                Err(error) => return Err(self.failed(error).into()),
+            },
+            Judgement::Single => {
+                self.copy(&file, View::Whole)?;
+                self.publish()?;
+                drop(file);
+                return self.open(may_shrink);
+            }
+            Judgement::Damaged(_) => return Err(Trouble::Damaged("a page of it is damaged".to_owned())),
+            Judgement::Lost => return Err(Trouble::Damaged("pages of it are damaged".to_owned())),
+        };
+        let twin = Twin::new(file, only).map_err(|error| self.failed(error))?;
+        let length = twin.len().map_err(|error| self.failed(error))?;
+        let database = Builder::new().set_cache_size(CACHE).create_with_backend(twin).map_err(db)?;
+        schema::prepare(&database)?;
+        // A file that was made just now must be found after a power cut, whatever was committed to it.
+        self.sync_folder()?;
+        if may_shrink && only.is_none() && rebuild::is_mostly_air(&database, length)? {
+            match rebuild::compact(&database, self.new) {
+                Ok(()) if size_of(self.new) < size_of(self.path) => {
+                    self.publish()?;
+                    drop(database);
+                    return self.open(false);
+                }
+                Ok(()) => {}
+                // There is no room for a smaller one beside it, say.
+                Err(error) => log::warn!("the store could not be made smaller: {error}"),
+            }
+            self.clear_new()?;
+        }
+        Ok(database)
+    }
+
+    /// Looks whether both copies are the same, and if not, which one is right. One that is known to be `broken` is
+    /// not sound, whatever it looks like.
+    fn judge(&self, file: &File, broken: bool) -> Result<Judgement, StoreError> {
+        let look = Look::at(file, MIXABLE + 1).map_err(|error| self.failed(error))?;
+        let length = file.metadata().map_err(|error| self.failed(error))?.len();
+        if !look.marked && image::is_whole(file) {
+            let whole = self.reader.check(file, &View::Whole);
+            return Ok(if whole.is_some() { Judgement::Single } else { Judgement::Lost });
+        }
+        let same = look.marked && look.differing.is_empty() && twin::image_length(length) > 0;
+        // Who died with the file open may have died of what is in it.
+        if same && !look.busy && !broken {
+            return Ok(Judgement::Sound);
+        }
+        let checked = |view: View| self.reader.check(file, &view).map(|sound| (view, sound));
+        let found = [checked(View::FIRST), checked(View::SECOND)];
+        let clean = [View::FIRST, View::SECOND].map(|view| {
+            let image = file.try_clone().and_then(|file| Image::new(file, view));
+            image.is_ok_and(|image| image.is_clean())
+        });
+        // The flag is in the first page, and may have got into one copy alone when the file was opened or closed.
+        let cut = clean == [false, false] || look.differing == [0];
+        let torn = look.marked && look.busy && !broken && cut && twin::image_length(length) > 0;
+        if let [Some((_, first)), Some((_, second))] = &found
+            && torn
+        {
+            let newest = if rank(*second) > rank(*first) { Half::Second } else { Half::First };
+            return Ok(if same { Judgement::Sound } else { Judgement::Behind(newest.other()) });
+        }
+        let best = found
+            .into_iter()
+            .flatten()
+            .reduce(|one, other| if rank(other.1) > rank(one.1) { other } else { one });
+        if let Some((view, _)) = best {
+            return Ok(if same && !broken { Judgement::Sound } else { Judgement::Damaged(view) });
+        }
+        Ok(self.mix(file, &look.differing).map_or(Judgement::Lost, Judgement::Damaged))
+    }
+
+    /// Where both copies are damaged, though not at the same place, some mixture of them is whole.
+    fn mix(&self, file: &File, differing: &[u64]) -> Option<View> {
+        if differing.len() > MIXABLE {
+            return None;
+        }
+        let mixtures = (1..(1_u32 << differing.len()).saturating_sub(1)).map(|choice| {
+            let chosen = differing.iter().enumerate().filter(|(at, _)| choice >> at & 1 == 1);
+            View::Half(Half::First, chosen.map(|(_, page)| *page).collect())
+        });
+        mixtures.into_iter().find(|view| self.reader.check(file, view).is_some())
+    }
+
+    /// Makes a new file in place of a damaged one, with what can be salvaged.
+    fn replace(&self, why: &str, keep: Keep) -> Result<SetAside, StoreError> {
+        let file = self.lock()?;
+        self.clear_new()?;
+        let whole = match keep {
+            Keep::All => match self.judge(&file, true)? {
+                Judgement::Damaged(view) => Some(view),
+                _ => None,
+            },
+            Keep::Records | Keep::Nothing => None,
+        };
+        let kept = match whole {
+            _ if keep == Keep::Nothing => {
+                rebuild::make(self.new).map(drop)?;
+                NOTHING.to_owned()
+            }
+            Some(view) => {
+                self.copy(&file, view)?;
+                "all that was in it was kept, thanks to its second copy".to_owned()
+            }
+            None => {
+                let mut new = Rebuild::new(self.new)?;
+                let views = if image::is_whole(&file) {
+                    vec![View::Whole]
+                } else {
+                    vec![View::FIRST, View::SECOND, View::Whole]
+                };
+                let mut failed = None;
+                for view in views {
+                    self.reader.dump(&file, &view, |table, key, value| {
+                        if failed.is_none() {
+                            failed = new.add(table, key, value).err();
+                        }
+                    });
+                }
+                if let Some(error) = failed {
+                    return Err(error);
+                }
+                match new.end(rebuild::mend)? {
+                    0 => NOTHING.to_owned(),
+                    records => format!("{records} records could still be read, and were kept"),
+                }
+            }
+        };
+        let aside = self.set_aside(self.path)?;
+        self.publish()?;
+        Ok(SetAside { file: aside, why: why.to_owned(), kept })
+    }
+
+    /// Makes the new file of an image, byte by byte.
+    fn copy(&self, file: &File, view: View) -> Result<(), StoreError> {
+        let image =
+            file.try_clone().and_then(|file| Image::new(file, view)).map_err(|error| self.failed(error))?;
+        let mut options = OpenOptions::new();
+        let new = options.read(true).write(true).create_new(true).mode(0o600).open(self.new);
+        let twin = new.and_then(Twin::make).map_err(|error| self.failed(error))?;
+        twin.fill(&image).and_then(|()| twin.close()).map_err(|error| self.failed(error))
+    }
+
+    /// Gives the new file, which is whole, its name.
+    fn publish(&self) -> Result<(), StoreError> {
+        fs::rename(self.new, self.path).map_err(|error| self.failed(error))?;
+        self.sync_folder()
+    }
+
+    fn sync_folder(&self) -> Result<(), StoreError> {
+        let Some(folder) = self.path.parent() else { return Ok(()) };
+        File::open(folder).and_then(|folder| folder.sync_all()).map_err(|error| self.failed(error))
+    }
+
+    /// Where there is no file, one that got its content but not its name is it; else a new one is made. It gets its
+    /// name when it is whole: what a power cut leaves of a file that is being made is no damaged store.
+    fn adopt_or_make(&self) -> Result<(), StoreError> {
+        if self.new.is_file() {
+            let whole = File::open(self.new).is_ok_and(|file| {
+                let look = Look::at(&file, 0);
+                look.is_ok_and(|look| look.marked) && self.reader.check(&file, &View::FIRST).is_some()
+            });
+            if whole {
+                return self.publish();
+            }
+        }
+        self.clear_new()?;
+        let database = rebuild::make(self.new)?;
+        schema::prepare(&database)?;
+        drop(database);
+        // Never in place of one that another agent has made meanwhile; but not every file system has links.
+        match fs::hard_link(self.new, self.path) {
+            Ok(()) => fs::remove_file(self.new),
+            Err(error) if error.kind() == ErrorKind::AlreadyExists => fs::remove_file(self.new),
+            Err(_) => fs::rename(self.new, self.path),
+        }
+        .map_err(|error| self.failed(error))
+    }
+
+    fn clear_new(&self) -> Result<(), StoreError> {
+        match fs::symlink_metadata(self.new) {
+            Err(_) => Ok(()),
+            Ok(found) if found.is_dir() => self.set_aside(self.new).map(drop),
+            Ok(_) => fs::remove_file(self.new).map_err(|error| self.failed(error)),
+        }
+    }
+
+    /// Renames what is in the way; of those that were renamed earlier, the oldest go.
+    fn set_aside(&self, what: &Path) -> Result<PathBuf, StoreError> {
+        let name = self.path.file_name().unwrap_or_default().to_string_lossy().into_owned() + ".bad-";
+        let folder = self.path.parent().unwrap_or(Path::new("."));
+        let mut numbers: Vec<u64> = fs::read_dir(folder)
+            .map_err(|error| self.failed(error))?
+            .filter_map(|entry| entry.ok()?.file_name().to_str()?.strip_prefix(&name)?.parse().ok())
+            .collect();
+        numbers.sort_unstable();
+        let aside = folder.join(format!("{name}{}", numbers.last().map_or(1, |last| last.saturating_add(1))));
+        fs::rename(what, &aside).map_err(|error| self.failed(error))?;
+        let spare = (numbers.len() + 1).saturating_sub(KEPT_ASIDE);
+        for number in numbers.into_iter().take(spare) {
+            // A folder stays: what is in it is somebody else's.
+            let _ = fs::remove_file(folder.join(format!("{name}{number}")));
+        }
+        self.sync_folder()?;
+        Ok(aside)
+    }
+}
+
+fn size_of(path: &Path) -> u64 {
+    fs::metadata(path).map_or(0, |found| found.len())
+}
+
+/// The newer is the better, and no commit that came to its end is given up.
+fn rank(sound: Sound) -> (bool, u64) {
+    (!sound.fell_back, sound.transaction)
+}

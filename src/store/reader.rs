@@ -1,0 +1,327 @@
+//! Reading a database that may be damaged, so that a panic of redb ends no more than the reading.
+//!
+//! A release ends with its first panic. So what reads is another process: the same program, called with
+//! [`ARGUMENT`], the file as its standard input. It answers on its standard output, in parts that are each whole.
+
+use std::ffi::OsString;
+use std::fs::File;
+use std::io::{self, BufReader, Read, Write};
+use std::os::fd::AsFd;
+use std::path::PathBuf;
+use std::process::{Child, Command, ExitCode, Stdio};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use redb::{Builder, Database, ReadableDatabase, ReadableTable, StorageBackend};
+
+use super::file::CACHE;
+use super::image::{Image, View};
+use super::tables;
+
+/// What the program is called with to read for another one.
+const ARGUMENT: &str = "--read-store";
+/// A damaged tree may lead in circles: nobody reads longer than this, in seconds.
+const LIMIT: u32 = 60;
+
+/// Parts of an answer begin with one of these.
+const TABLE: u8 = b'T';
+const RECORD: u8 = b'R';
+const SOUND: u8 = b'S';
+const END: u8 = b'E';
+
+/// Who reads.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Reader {
+    /// A thread: enough where a panic unwinds, as in tests.
+    Thread,
+    /// A program that passes [`asked`] what it is called with to [`answer`].
+    Program(PathBuf),
+}
+
+static THIS_PROGRAM: AtomicBool = AtomicBool::new(false);
+
+/// From now on this program is called again to read for itself: it passes [`asked`] what it is called with to
+/// [`answer`]. A program that does not say so reads in a thread.
+pub fn this_program_answers() {
+    THIS_PROGRAM.store(true, Ordering::Relaxed);
+}
+
+/// What redb says of an image all of whose checksums are right.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Sound {
+    /// The number of its last transaction.
+    pub(super) transaction: u64,
+    /// The commit before the last one had to do: what had begun did not come to its end.
+    pub(super) fell_back: bool,
+}
+
+/// What is to be done.
+#[derive(Clone, Debug, PartialEq, Eq)]
+enum Task {
+    Check(View),
+    /// Reads all records from this table on; of that one, from its end backwards only.
+    Dump(View, usize, bool),
+}
+
+/// What [`answer`] is to do, if the program is called for that.
+#[must_use]
+pub fn asked(arguments: impl Iterator<Item = OsString>) -> Option<Job> {
+    let mut arguments = arguments.skip(1).map(|argument| argument.into_string().unwrap_or_default());
+    if arguments.next()? != ARGUMENT {
+        return None;
+    }
+    let (view, from) = (arguments.next()?.parse().ok()?, arguments.next());
+    let backwards = arguments.next().is_some();
+    Some(Job(match from {
+        None => Task::Check(view),
+        Some(from) => Task::Dump(view, from.parse().ok()?, backwards),
+    }))
+}
+
+/// Something to be read from standard input.
+#[derive(Debug)]
+pub struct Job(Task);
+
+/// Reads standard input, answers on standard output.
+#[must_use]
+pub fn answer(job: &Job) -> ExitCode {
+    let _ = nix::unistd::alarm::set(LIMIT);
+    let files = || {
+        let input = File::from(io::stdin().as_fd().try_clone_to_owned()?);
+        Ok::<_, io::Error>((input, File::from(io::stdout().as_fd().try_clone_to_owned()?)))
+    };
+    match files().and_then(|(input, mut output)| perform(&job.0, input, &mut output)) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(_) => ExitCode::FAILURE,
+    }
+}
+
+impl Reader {
+    /// The one for this program.
+    pub(super) fn here() -> Self {
+        match THIS_PROGRAM.load(Ordering::Relaxed) {
+            true => Self::Program(PathBuf::from("/proc/self/exe")),
+            false => Self::Thread,
+        }
+    }
+
+    /// Whether all checksums of an image are right.
+    pub(super) fn check(&self, file: &File, view: &View) -> Option<Sound> {
+        let mut sound = None;
+        let _ = self.ask(file, &Task::Check(view.clone()), &mut |part| {
+            if let Part::Sound(found) = part {
+                sound = Some(found);
+            }
+        });
+        sound
+    }
+
+    /// All records of an image that can be read, table by table, be it more than once. What is damaged within a table is come upon from both sides.
+    pub(super) fn dump(&self, file: &File, view: &View, mut each: impl FnMut(usize, &[u8], &[u8])) {
+        let (mut from, mut backwards) = (0, false);
+        loop {
+            let (mut at, mut ended) = (None, false);
+            let _ = self.ask(file, &Task::Dump(view.clone(), from, backwards), &mut |part| match part {
+                Part::Table(table) => at = Some(table),
+                Part::Record(table, key, value) => each(table, key, value),
+                Part::Sound(_) => {}
+                Part::End => ended = true,
+            });
+            // Where not even opening went well, it won't another time.
+            let Some(at) = at.filter(|_| !ended) else { return };
+            (from, backwards) = if backwards && at == from { (at + 1, false) } else { (at, true) };
+        }
+    }
+
+    fn ask(&self, file: &File, task: &Task, each: &mut dyn FnMut(Part<'_>)) -> io::Result<()> {
+        match self {
+            Self::Thread => {
+                let (answer, mut output) = io::pipe()?;
+                let (task, file) = (task.clone(), file.try_clone()?);
+                let thread = std::thread::spawn(move || perform(&task, file, &mut output));
+                let read = receive(answer, each);
+                let _ = thread.join();
+                read
+            }
+            Self::Program(program) => {
+                let mut child = Reaped(start(program, task, file)?);
+                let output = child.0.stdout.take().ok_or(io::ErrorKind::BrokenPipe)?;
+                receive(output, each)
+            }
+        }
+    }
+}
+
+/// A child that does not outlive its use.
+struct Reaped(Child);
+
+impl Drop for Reaped {
+    fn drop(&mut self) {
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
+fn start(program: &PathBuf, task: &Task, file: &File) -> io::Result<Child> {
+    let mut command = Command::new(program);
+    command.arg(ARGUMENT);
+    match task {
+        Task::Check(view) => command.arg(view.to_string()),
+        Task::Dump(view, from, backwards) => {
+            command.args([view.to_string(), from.to_string()]).args(backwards.then_some("backwards"))
+        }
+    };
+    // What it says of its panics is no news.
+    command.env_clear().stdin(file.try_clone()?).stdout(Stdio::piped()).stderr(Stdio::null()).spawn()
+}
+
+/// A part of an answer.
+enum Part<'p> {
+    Table(usize),
+    Record(usize, &'p [u8], &'p [u8]),
+    Sound(Sound),
+    End,
+}
+
+fn receive(answer: impl Read, each: &mut dyn FnMut(Part<'_>)) -> io::Result<()> {
+    let mut answer = BufReader::new(answer);
+    let number = |answer: &mut dyn Read| {
+        let mut bytes = [0; 8];
+        answer.read_exact(&mut bytes).map(|()| u64::from_le_bytes(bytes))
+    };
+    let bytes = |answer: &mut dyn Read| {
+        let length = number(answer)?;
+        let mut bytes = Vec::new();
+        answer.take(length).read_to_end(&mut bytes)?;
+        if bytes.len() as u64 == length {
+            Ok(bytes)
+        } else {
+            Err(io::Error::from(io::ErrorKind::UnexpectedEof))
+        }
+    };
+    let mut table = 0;
+    loop {
+        let mut tag = [0];
+        answer.read_exact(&mut tag)?;
+        match tag {
+            [TABLE] => {
+                table = usize::try_from(number(&mut answer)?).unwrap_or(usize::MAX);
+                each(Part::Table(table));
+            }
+            [RECORD] => {
+                let (key, value) = (bytes(&mut answer)?, bytes(&mut answer)?);
+                each(Part::Record(table, &key, &value));
+            }
+            [SOUND] => {
+                let transaction = number(&mut answer)?;
+                each(Part::Sound(Sound { transaction, fell_back: number(&mut answer)? != 0 }));
+            }
+            [END] => {
+                each(Part::End);
+                return Ok(());
+            }
+            _ => return Err(io::ErrorKind::InvalidData.into()),
+        }
+    }
+}
+
+/// Each part is written at once, for the next one may never come.
+fn write(output: &mut dyn Write, tag: u8, numbers: &[u64], bytes: [&[u8]; 2]) -> io::Result<()> {
+    let mut part = vec![tag];
+    part.extend(numbers.iter().flat_map(|number| number.to_le_bytes()));
+    if tag == RECORD {
+        for bytes in bytes {
+            part.extend_from_slice(&(bytes.len() as u64).to_le_bytes());
+            part.extend_from_slice(bytes);
+        }
+    }
+    output.write_all(&part)
+}
+
+fn perform(task: &Task, file: File, output: &mut dyn Write) -> io::Result<()> {
+    match task {
+        Task::Check(view) => {
+            if let Some(sound) = check(Image::new(file, view.clone())?) {
+                let numbers = [sound.transaction, u64::from(sound.fell_back)];
+                write(output, SOUND, &numbers, [&[], &[]])?;
+            }
+        }
+        Task::Dump(view, from, backwards) => {
+            if let Ok(database) = open(Image::new(file, view.clone())?, |_| {}) {
+                dump(&database, *from, *backwards, output)?;
+            }
+        }
+    }
+    write(output, END, &[], [&[], &[]])
+}
+
+fn open(image: Image, repairing: impl Fn(f64) + 'static) -> Result<Database, redb::DatabaseError> {
+    // redb would make a new one.
+    if image.len().is_ok_and(|length| length == 0) {
+        return Err(redb::StorageError::Corrupted("it is empty".to_owned()).into());
+    }
+    let repairing = move |session: &mut redb::RepairSession| repairing(session.progress());
+    Builder::new().set_cache_size(CACHE).set_repair_callback(repairing).create_with_backend(image)
+}
+
+/// redb's checksums tell of every page that is in use. A file that was closed needs no repair; one that was not is
+/// repaired first, which is what redb does at each such start.
+fn check(image: Image) -> Option<Sound> {
+    let clean = image.is_clean();
+    let (repaired, fell_back) = (Arc::new(AtomicBool::new(false)), Arc::new(AtomicBool::new(false)));
+    let seen = (Arc::clone(&repaired), Arc::clone(&fell_back));
+    let mut database = open(image.clone(), move |progress| {
+        seen.0.store(true, Ordering::Relaxed);
+        // It is called this early if what the last commit wrote is not whole.
+        seen.1.fetch_or(progress < 0.5, Ordering::Relaxed);
+    })
+    .ok()?;
+    let intact = database.check_integrity().ok()?;
+    drop(database);
+    let sound = !clean || (intact && !repaired.load(Ordering::Relaxed));
+    let (transaction, fell_back) = (image.last_transaction(), fell_back.load(Ordering::Relaxed));
+    sound.then_some(Sound { transaction, fell_back })
+}
+
+fn dump(database: &Database, from: usize, backwards: bool, output: &mut dyn Write) -> io::Result<()> {
+    let Ok(transaction) = database.begin_read() else { return Ok(()) };
+    for (number, definition) in tables::ALL.into_iter().enumerate().skip(from) {
+        write(output, TABLE, &[number as u64], [&[], &[]])?;
+        let Ok(table) = transaction.open_table(definition) else { continue };
+        let forwards = number != from || !backwards;
+        if forwards {
+            let mut whole = table.iter().is_ok();
+            for entry in table.iter().into_iter().flatten() {
+                let Ok((key, value)) = entry else {
+                    whole = false;
+                    break;
+                };
+                write(output, RECORD, &[], [key.value(), value.value()])?;
+            }
+            if whole {
+                continue;
+            }
+        }
+        for entry in table.iter().into_iter().flatten().rev() {
+            let Ok((key, value)) = entry else { break };
+            write(output, RECORD, &[], [key.value(), value.value()])?;
+        }
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_task_is_told_and_understood() {
+        let told = |arguments: &[&str]| {
+            asked(["omadmd"].iter().chain(arguments).map(OsString::from)).map(|Job(task)| task)
+        };
+        assert_eq!(told(&[ARGUMENT, "first,3"]), Some(Task::Check("first,3".parse().unwrap())));
+        assert_eq!(told(&[ARGUMENT, "whole", "2"]), Some(Task::Dump(View::Whole, 2, false)));
+        assert_eq!(told(&[ARGUMENT, "second", "2", "backwards"]), Some(Task::Dump(View::SECOND, 2, true)));
+        assert_eq!((told(&["--check"]), told(&[]), told(&[ARGUMENT, "third"])), (None, None, None));
+    }
+}

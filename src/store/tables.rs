@@ -1,0 +1,55 @@
+//! The tables: their names, and that all of them hold bytes.
+
+use redb::{TableDefinition, WriteTransaction};
+
+use super::{StoreError, db};
+
+/// For each pair of types, redb's trees would be in the program once more.
+pub(super) type Bytes = TableDefinition<'static, &'static [u8], &'static [u8]>;
+
+pub(super) const META: Bytes = TableDefinition::new("meta");
+pub(super) const NODES: Bytes = TableDefinition::new("nodes");
+pub(super) const INSTANCES: Bytes = TableDefinition::new("instances");
+pub(super) const PINS: Bytes = TableDefinition::new("pins");
+pub(super) const NOTIFICATIONS: Bytes = TableDefinition::new("notifications");
+pub(super) const CONTACTS: Bytes = TableDefinition::new("contacts");
+pub(super) const DEFAULTS: Bytes = TableDefinition::new("defaults");
+pub(super) const PUSH: Bytes = TableDefinition::new("push");
+pub(super) const ALERTS: Bytes = TableDefinition::new("alerts");
+pub(super) const INTENTS: Bytes = TableDefinition::new("intents");
+pub(super) const CACHE_KEY: Bytes = TableDefinition::new("cache");
+pub(super) const MOS: Bytes = TableDefinition::new("mos");
+pub(super) const ACCOUNTS: Bytes = TableDefinition::new("accounts");
+pub(super) const OVERRIDES: Bytes = TableDefinition::new("overrides");
+pub(super) const SUBSCRIPTIONS: Bytes = TableDefinition::new("subscriptions");
+pub(super) const EXECS: Bytes = TableDefinition::new("execs");
+pub(super) const TRIGGERS: Bytes = TableDefinition::new("triggers");
+
+/// All of them, those first that are least to be spared.
+pub(super) const ALL: [Bytes; 17] = [
+    META,
+    INSTANCES,
+    ACCOUNTS,
+    OVERRIDES,
+    PINS,
+    DEFAULTS,
+    NOTIFICATIONS,
+    TRIGGERS,
+    CONTACTS,
+    PUSH,
+    ALERTS,
+    INTENTS,
+    EXECS,
+    SUBSCRIPTIONS,
+    CACHE_KEY,
+    MOS,
+    NODES,
+];
+
+/// Makes the tables that are not there yet, so that a reader never meets a missing one.
+pub(super) fn make(transaction: &WriteTransaction) -> Result<(), StoreError> {
+    for table in ALL {
+        transaction.open_table(table).map_err(db)?;
+    }
+    Ok(())
+}

@@ -1,0 +1,301 @@
+//! The file: redb's image of the database, twice.
+//!
+//! redb knows when a page is damaged, but not what was there, and meets it by a panic. So each byte is written in two
+//! places, which one sync covers: of two copies that differ, redb's own checksums tell which is right, and nothing
+//! is lost.
+//!
+//! | at | what |
+//! |---|---|
+//! | 0 | a page: [`MARK`], and at [`BUSY`] whether the file is open |
+//! | 4096 | the first 256 KiB of the image; then the same once more; then the next 256 KiB, twice; … |
+//!
+//! The copies are further apart than flash is erased at once.
+
+use std::fs::File;
+use std::io::{self, ErrorKind};
+use std::os::unix::fs::FileExt;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use redb::StorageBackend;
+
+/// What the file begins with.
+const MARK: &[u8] = b"omadm-agent store: redb, twice\n";
+/// Where a byte says whether somebody has the file open, or had when he died.
+const BUSY: u64 = 64;
+/// redb's page, and ours.
+pub(super) const PAGE: usize = 4096;
+const HEAD: u64 = 4096;
+const STRIPE: u64 = 256 * 1024;
+/// What both copies are compared and copied by.
+const CHUNK: usize = 64 * 1024;
+
+/// One of the two copies.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Half {
+    First,
+    Second,
+}
+
+impl Half {
+    pub(super) fn other(self) -> Self {
+        match self {
+            Self::First => Self::Second,
+            Self::Second => Self::First,
+        }
+    }
+
+    /// Where in the file a byte of this copy is.
+    pub(super) fn at(self, offset: u64) -> u64 {
+        HEAD + (offset / STRIPE * 2 + self as u64) * STRIPE + offset % STRIPE
+    }
+}
+
+/// How long the image is in a file of this length.
+pub(super) fn image_length(file: u64) -> u64 {
+    let body = file.saturating_sub(HEAD);
+    body / (2 * STRIPE) * STRIPE + (body % (2 * STRIPE)).saturating_sub(STRIPE)
+}
+
+/// How long the file is for an image of this length.
+fn file_length(image: u64) -> u64 {
+    image.checked_sub(1).map_or(HEAD, |last| Half::Second.at(last) + 1)
+}
+
+/// A file of two copies, as redb's storage.
+#[derive(Debug)]
+pub(super) struct Twin {
+    file: File,
+    length: AtomicU64,
+    /// The other one could not be brought in step, for want of room: it is not looked at.
+    only: Option<Half>,
+}
+
+impl Twin {
+    /// One that is there, and locked.
+    pub(super) fn new(file: File, only: Option<Half>) -> io::Result<Self> {
+        let length = AtomicU64::new(image_length(file.metadata()?.len()));
+        file.write_all_at(&[1], BUSY)?;
+        Ok(Self { file, length, only })
+    }
+
+    /// Makes an empty one of an empty file.
+    pub(super) fn make(file: File) -> io::Result<Self> {
+        file.set_len(HEAD)?;
+        file.write_all_at(MARK, 0)?;
+        Self::new(file, None)
+    }
+
+    /// Takes the place of all that is in the image.
+    pub(super) fn fill(&self, image: &dyn StorageBackend) -> io::Result<()> {
+        let length = image.len()?;
+        self.set_len(length)?;
+        let mut chunk = vec![0; CHUNK];
+        for (offset, size) in chunks(length) {
+            let chunk = chunk.get_mut(..size).unwrap_or_default();
+            image.read(offset, chunk)?;
+            // What was never written takes no room.
+            if chunk.iter().any(|&byte| byte != 0) {
+                self.write(offset, chunk)?;
+            }
+        }
+        self.file.sync_all()
+    }
+
+    /// The parts of a range that lie within one stripe: offset, and the range in the buffer.
+    fn pieces(offset: u64, length: usize) -> impl Iterator<Item = (u64, std::ops::Range<usize>)> {
+        let mut done: usize = 0;
+        std::iter::from_fn(move || {
+            let at = offset + done as u64;
+            let left = usize::try_from(STRIPE - at % STRIPE).unwrap_or(usize::MAX);
+            let piece = done..length.min(done.saturating_add(left));
+            done = piece.end;
+            (!piece.is_empty()).then_some((at, piece))
+        })
+    }
+
+    fn write_half(&self, half: Half, offset: u64, data: &[u8]) -> io::Result<()> {
+        for (at, piece) in Self::pieces(offset, data.len()) {
+            self.file.write_all_at(data.get(piece).unwrap_or_default(), half.at(at))?;
+        }
+        Ok(())
+    }
+}
+
+impl StorageBackend for Twin {
+    fn len(&self) -> io::Result<u64> {
+        Ok(self.length.load(Ordering::Acquire))
+    }
+
+    fn read(&self, offset: u64, out: &mut [u8]) -> io::Result<()> {
+        let mut second = vec![0; if self.only.is_some() { 0 } else { out.len() }];
+        for (at, piece) in Self::pieces(offset, out.len()) {
+            let out = out.get_mut(piece.clone()).unwrap_or_default();
+            let half = self.only.unwrap_or(Half::First);
+            self.file.read_exact_at(out, half.at(at))?;
+            if let Some(second) = second.get_mut(piece) {
+                self.file.read_exact_at(second, Half::Second.at(at))?;
+                if out != second {
+                    let why = "the two copies of a page are not the same any more";
+                    return Err(io::Error::new(ErrorKind::InvalidData, why));
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn set_len(&self, length: u64) -> io::Result<()> {
+        let before = self.length.load(Ordering::Acquire);
+        if length < before {
+            // The first copy's end of the last stripe stays in the file; should the image grow again, it is zero.
+            let stale = before.min(length.next_multiple_of(STRIPE)).saturating_sub(length);
+            for (offset, size) in chunks(stale) {
+                self.write_half(Half::First, length + offset, &vec![0; size])?;
+            }
+        }
+        self.file.set_len(file_length(length))?;
+        self.length.store(length, Ordering::Release);
+        Ok(())
+    }
+
+    fn sync_data(&self) -> io::Result<()> {
+        self.file.sync_data()
+    }
+
+    fn write(&self, offset: u64, data: &[u8]) -> io::Result<()> {
+        match self.only {
+            None => {
+                self.write_half(Half::First, offset, data)?;
+                self.write_half(Half::Second, offset, data)
+            }
+            Some(half) => {
+                self.write_half(half, offset, data)?;
+                // It is behind anyway.
+                let _ = self.write_half(half.other(), offset, data);
+                Ok(())
+            }
+        }
+    }
+
+    fn close(&self) -> io::Result<()> {
+        self.file.write_all_at(&[0], BUSY)?;
+        // Snapshots may hold the file for longer; whoever opens it again must not wait for them.
+        self.file.unlock()
+    }
+}
+
+fn chunks(length: u64) -> impl Iterator<Item = (u64, usize)> {
+    (0..length).step_by(CHUNK).map(move |offset| {
+        let left = usize::try_from(length - offset).unwrap_or(CHUNK);
+        (offset, left.min(CHUNK))
+    })
+}
+
+/// What a look at the file shows, without redb.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct Look {
+    /// Whether it begins as it should.
+    pub(super) marked: bool,
+    /// Whether whoever had it open last died of something.
+    pub(super) busy: bool,
+    /// The first pages of the image whose copies differ, so many as are asked for.
+    pub(super) differing: Vec<u64>,
+}
+
+impl Look {
+    /// Looks for up to `most` pages that differ.
+    pub(super) fn at(file: &File, most: usize) -> io::Result<Self> {
+        let mut head = [0; PAGE];
+        let marked = file.read_exact_at(&mut head, 0).is_ok() && {
+            let (mark, rest) = head.split_at(MARK.len());
+            let zeros =
+                rest.iter().enumerate().all(|(at, &byte)| byte == 0 || at + MARK.len() == BUSY as usize);
+            mark == MARK && zeros
+        };
+        let busy = head.get(BUSY as usize).is_none_or(|&byte| byte != 0);
+        let mut differing = Vec::new();
+        let (mut first, mut second) = (vec![0; CHUNK], vec![0; CHUNK]);
+        for (offset, size) in chunks(image_length(file.metadata()?.len())) {
+            let (first, second) =
+                (first.get_mut(..size).unwrap_or_default(), second.get_mut(..size).unwrap_or_default());
+            file.read_exact_at(first, Half::First.at(offset))?;
+            file.read_exact_at(second, Half::Second.at(offset))?;
+            if first == second {
+                continue;
+            }
+            for (page, (first, second)) in first.chunks(PAGE).zip(second.chunks(PAGE)).enumerate() {
+                if first != second {
+                    if differing.len() == most {
+                        return Ok(Self { marked, busy, differing });
+                    }
+                    differing.push(offset / PAGE as u64 + page as u64);
+                }
+            }
+        }
+        Ok(Self { marked, busy, differing })
+    }
+}
+
+/// Makes the other copy as this one is, page by page where they differ; on return it is on flash.
+pub(super) fn heal(file: &File, from: Half) -> io::Result<()> {
+    let (mut right, mut other) = (vec![0; CHUNK], vec![0; CHUNK]);
+    for (offset, size) in chunks(image_length(file.metadata()?.len())) {
+        let (right, other) =
+            (right.get_mut(..size).unwrap_or_default(), other.get_mut(..size).unwrap_or_default());
+        file.read_exact_at(right, from.at(offset))?;
+        file.read_exact_at(other, from.other().at(offset))?;
+        if right != other {
+            file.write_all_at(right, from.other().at(offset))?;
+        }
+    }
+    file.sync_data()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn lengths_and_places_fit_each_other() {
+        for image in [0, 1, 4096, STRIPE - 1, STRIPE, STRIPE + 1, 5 * STRIPE, 5 * STRIPE + 77] {
+            assert_eq!(image_length(file_length(image)), image);
+        }
+        assert_eq!((Half::First.at(0), Half::Second.at(0)), (HEAD, HEAD + STRIPE));
+        assert_eq!(Half::First.at(STRIPE), HEAD + 2 * STRIPE);
+    }
+
+    #[test]
+    fn what_is_written_is_read_over_stripes_and_what_was_cut_off_is_zero_when_it_comes_back() {
+        let twin = Twin::make(tempfile::tempfile().unwrap()).unwrap();
+        twin.set_len(3 * STRIPE).unwrap();
+        let data: Vec<u8> = (0..=255).cycle().take(STRIPE as usize + 100).collect();
+        twin.write(STRIPE - 50, &data).unwrap();
+        let read = |offset, length| {
+            let mut out = vec![1; length];
+            twin.read(offset, &mut out).map(|()| out)
+        };
+        assert_eq!(read(STRIPE - 50, data.len()).unwrap(), data);
+        twin.set_len(STRIPE + 10).unwrap();
+        assert!(read(STRIPE + 10, 1).is_err());
+        twin.set_len(2 * STRIPE).unwrap();
+        assert_eq!(read(STRIPE + 10, 5000).unwrap(), [0; 5000]);
+        assert_eq!(read(STRIPE - 50, 60).unwrap(), data[..60]);
+    }
+
+    #[test]
+    fn a_copy_that_differs_is_noticed_when_it_is_read_and_at_a_look_and_healed() {
+        let twin = Twin::make(tempfile::tempfile().unwrap()).unwrap();
+        twin.set_len(2 * STRIPE).unwrap();
+        twin.write(STRIPE, b"right").unwrap();
+        let page = STRIPE / PAGE as u64;
+        twin.file.write_all_at(b"w", Half::Second.at(STRIPE)).unwrap();
+        let error = twin.read(STRIPE, &mut [0; 5]).unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::InvalidData);
+        assert_eq!(
+            Look::at(&twin.file, 9).unwrap(),
+            Look { marked: true, busy: true, differing: vec![page] }
+        );
+        heal(&twin.file, Half::First).unwrap();
+        twin.close().unwrap();
+        assert_eq!(Look::at(&twin.file, 9).unwrap(), Look { marked: true, busy: false, differing: vec![] });
+    }
+}
