@@ -120,7 +120,9 @@ async fn a_server_that_never_takes_them_loses_none() {
     let bench = Bench::with(Setup { config: "[session]\nretries = 1\n".into(), ..Setup::default() }).await;
     put_alerts(&bench, &Place::of(SERVER_ID), 0..2);
     let login = || Reply::ok("text/html", "<html>log in</html>");
-    for replies in [vec![Reply::status(503), Reply::closed()], vec![Reply::status(403)], vec![login()]] {
+    // A connection that is kept and closes is no try: the next one is.
+    let silent = vec![Reply::status(503), Reply::closed(), Reply::closed()];
+    for replies in [silent, vec![Reply::status(403)], vec![login()]] {
         bench.answer(replies);
     }
     let mut agent = bench.start().await;

@@ -6,7 +6,7 @@ use hyper::body::Bytes;
 use hyper::header::{ACCEPT, CONTENT_TYPE, HeaderName, HeaderValue, LOCATION};
 use hyper::{HeaderMap, Method, Uri};
 
-use super::{CommandError, Context, media, unless_stopped};
+use super::{CommandError, Context, media};
 use crate::lane::{DOCUMENTS, Stuck};
 use crate::mo::tnds::{self, TndsError};
 use crate::package::{Profile, is_media_type};
@@ -93,8 +93,7 @@ pub(super) async fn fetch(
     Ok(Fetched { content_type: content_type.to_owned(), body: response.body })
 }
 
-/// PUTs or POSTs serialised MOs. A repository that takes another type than the server said gets that, once. Once the agent
-/// is about to end it is broken off.
+/// PUTs or POSTs serialised MOs. A repository that takes another type than the server said gets that, once.
 pub(super) async fn deliver(
     method: Method,
     uri: Uri,
@@ -110,8 +109,7 @@ pub(super) async fn deliver(
         parameters: context.parameters,
         visitor: context.visitor,
     };
-    let stopping = context.stopping.clone();
-    match unless_stopped(&stopping, upload.send_as(content_type, context.connection)).await?.status {
+    match upload.send_as(content_type, context.connection).await?.status {
         200..300 => Ok(()),
         status => Err(CommandError::Repository(status)),
     }

@@ -37,19 +37,27 @@ impl Encoding {
 /// Members of a gzip body (RFC 1952 2.2). One is usual; each costs the same work again, however little is in it.
 const MOST_MEMBERS: usize = 100;
 
+/// Bytes that are decoded without a break.
+const MOST_AT_ONCE: usize = 1 << 14;
+
 /// Reads a body to its end. More than `limit` bytes once decoded is an error, at once.
 pub(super) async fn collect(mut body: Incoming, encoding: Encoding, limit: usize) -> Result<Bytes, Failure> {
     if encoding == Encoding::Identity && body.size_hint().lower() > limit as u64 {
         return Err(Failure::TooLarge(limit));
     }
     let mut decoder = Decoder::new(encoding, limit);
+    let mut at_once = 0;
     while let Some(frame) = body.frame().await {
         let frame = frame.map_err(|error| Failure::of_exchange(&error))?;
         if let Some(data) = frame.data_ref() {
             decoder.push(data)?;
+            at_once += data.len();
         }
         // Others have work to do as well, however fast it comes.
-        tokio::task::yield_now().await;
+        if at_once > MOST_AT_ONCE {
+            at_once = 0;
+            tokio::task::yield_now().await;
+        }
     }
     decoder.finish()
 }
