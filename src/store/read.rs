@@ -170,13 +170,13 @@ impl Snapshot {
     /// Who created the instance of this MIID; none: nobody did.
     ///
     /// # Errors
-    /// The file can't be read, or the record is damaged.
+    /// The file can't be read.
     pub fn creator(&self, moid: &str, miid: &str) -> Result<Option<String>, StoreError> {
         let table = self.transaction.open_table(INSTANCES).map_err(db)?;
-        let Some(creator) = table.get(NodeKey::instance(moid, miid).as_bytes()).map_err(db)? else {
-            return Ok(None);
-        };
-        text(creator.value(), "instances").map(|creator| Some(creator.to_owned()))
+        let key = NodeKey::instance(moid, miid);
+        let Some(creator) = table.get(key.as_bytes()).map_err(db)? else { return Ok(None) };
+        let creator = std::str::from_utf8(creator.value()).ok();
+        Ok(self.known("instances", key.as_bytes(), creator.map(ToOwned::to_owned)))
     }
 
     /// The last MIID that was assigned to an instance of a MOID, whether that is still there or not.
