@@ -40,6 +40,7 @@ use crate::push::bridge::{Bridge, Task};
 use crate::session::{Ended, Queue, Random, Room};
 use crate::store::{Store, StoreError};
 use crate::subscription::Subscriptions;
+use crate::waking::{self, Alarm};
 use crate::world::World;
 use aftermath::Dropped;
 use bootstrapping::{Bootstrapped, Bootstrapping};
@@ -157,7 +158,7 @@ pub async fn run(
             // A full queue drops it unseen, as the network may: sent again, it must not pass for a duplicate.
             let Ok(place) = admitted_sender.try_reserve() else { return };
             let mut doorkeeper = doorkeeper.lock().unwrap_or_else(PoisonError::into_inner);
-            if let Some(package) = doorkeeper.receive(datagram, clock.now(), Instant::now()) {
+            if let Some(package) = doorkeeper.receive(datagram, clock.now(), waking::now()) {
                 place.send(package);
             }
         })
@@ -170,6 +171,7 @@ pub async fn run(
     let status = daemon.status();
     log::info!("omadm-agent {}, notifications on {listens}: {status}", env!("CARGO_PKG_VERSION"));
     daemon.supervisor.ready(&status);
+    let mut alarm = Alarm::default();
 
     loop {
         daemon.start_due().await;
@@ -195,7 +197,7 @@ pub async fn run(
             () = daemon.sim.changed() => daemon.sim_changed(),
             () = daemon.subscriptions.turn(&daemon.world, &mut *daemon.random) => {}
             set = clock::settled(daemon.clock_wait.as_ref(), &daemon.clock) => daemon.clock_settled(set),
-            () = sleep_until(wake) => daemon.tick(),
+            () = alarm.until(wake) => daemon.tick(),
             signal = signals.recv() => match signal {
                 Some(Signal::Reload) => daemon.reload(),
                 Some(Signal::Stop) | None => break,
@@ -216,13 +218,6 @@ async fn unless_stopped<T>(signals: &mut mpsc::Receiver<Signal>, work: impl Futu
     }
 }
 
-async fn sleep_until(wake: Option<Instant>) {
-    match wake {
-        Some(wake) => tokio::time::sleep_until(wake.into()).await,
-        None => std::future::pending().await,
-    }
-}
-
 impl Daemon {
     fn next_wake(&self) -> Option<Instant> {
         let tally = self.doorkeeper.lock().unwrap_or_else(PoisonError::into_inner).due();
@@ -239,9 +234,10 @@ impl Daemon {
     }
 
     fn tick(&mut self) {
-        let now = Instant::now();
+        let now = waking::now();
         self.doorkeeper.lock().unwrap_or_else(PoisonError::into_inner).report(now);
-        self.supervisor.ping(now, || self.hearts.silent(now));
+        // Asleep, no session can advance.
+        self.supervisor.ping(now, || self.hearts.silent(Instant::now()));
         if self.watcher.take_due(now) {
             self.load(Scope::Folders);
         }

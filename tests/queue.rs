@@ -18,7 +18,7 @@ use omadm_agent::store::{Change, Store};
 use serde_json::json;
 use tokio::net::TcpListener;
 
-use support::{Agent, BENCH, Bench, SECRET, SERVER_ID, Setup, appears, commands, network};
+use support::{Agent, BENCH, Bench, LIMIT, SECRET, SERVER_ID, Setup, appears, commands, network};
 
 fn silence() -> Reply {
     commands(json!([])).after(Duration::from_secs(3600))
@@ -432,5 +432,61 @@ async fn what_is_dropped_with_an_account_is_said() {
     agent
         .logged("about it", |line| line.contains("other: the account is gone: 1 alert for it is dropped"))
         .await;
+    agent.stop().await;
+}
+
+/// Waits until the only timer that the agent waits by has so long yet.
+async fn waits(agent: &Agent, what: &str, seconds: std::ops::RangeInclusive<u64>) {
+    let waits = async {
+        while !matches!(agent.timers()[..], [left] if seconds.contains(&left.as_secs())) {
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+    };
+    let waited = tokio::time::timeout(LIMIT, waits).await;
+    waited.unwrap_or_else(|_| panic!("no timer for {what}: {:?}\n{}", agent.timers(), agent.log()));
+}
+
+#[tokio::test]
+async fn the_schedule_and_what_a_server_said_count_the_time_that_the_machine_is_suspended() {
+    let bench = Bench::with(scheduled("1h")).await;
+    let mut agent = Agent::spawn_after_suspension(&bench.gateway, 1_000_000).await;
+    agent.ready().await;
+    waits(&agent, "the first session", 3500..=3600).await;
+    assert!(bench.tape.requests("dm").is_empty(), "the time before its start is not the agent's");
+
+    bench.answer([Reply::status(503).header("retry-after", "100")]);
+    bench.notify().await;
+    // Within the session: beside it, the loop waits for nothing else than before.
+    let within = async {
+        while !agent.timers().iter().any(|left| (50..200).contains(&left.as_secs())) {
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+    };
+    let waited = tokio::time::timeout(LIMIT, within).await;
+    waited.unwrap_or_else(|_| panic!("no timer for Retry-After: {:?}\n{}", agent.timers(), agent.log()));
+    assert_eq!(bench.tape.requests("dm").len(), 1);
+    agent.stop().await;
+
+    // Between sessions; longer than a session lasts.
+    bench.answer([Reply::status(503).header("retry-after", "2000")]);
+    let mut agent = Agent::spawn_after_suspension(&bench.gateway, 1_000_000).await;
+    agent.ready().await;
+    bench.until(&agent, "its request", |exchanges| exchanges.len() >= 2).await;
+    waits(&agent, "the next session", 1900..=2600).await;
+    agent.stop().await;
+}
+
+#[tokio::test]
+async fn where_nothing_is_due_no_timer_wakes_the_agent() {
+    let bench = Bench::new().await;
+    let agent = bench.start().await;
+    bench.session(&agent, 1).await;
+    let rest = async {
+        while !agent.timers().is_empty() {
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+    };
+    let rested = tokio::time::timeout(LIMIT, rest).await;
+    rested.unwrap_or_else(|_| panic!("{:?}\n{}", agent.timers(), agent.log()));
     agent.stop().await;
 }

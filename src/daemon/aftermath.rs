@@ -14,6 +14,7 @@ use crate::session::{Cause, Ended, Outcome, Ticket, attempt_with};
 use crate::store::{Change, StoreError};
 use crate::tree::SessionFacts;
 use crate::uri::client::ClientUri;
+use crate::waking;
 
 /// Alerts that had to go are in the journal at most this often.
 const SAY_EVERY: Duration = Duration::from_secs(3600);
@@ -66,7 +67,7 @@ impl Daemon {
                     "{server_id}: the agent has died twice in a session with this server: none begins by itself for {} s",
                     wait.as_secs()
                 );
-                self.queue.hold_place(&Place::of(server_id), Instant::now() + wait);
+                self.queue.hold_place(&Place::of(server_id), waking::now() + wait);
             }
         }
     }
@@ -196,7 +197,7 @@ impl Daemon {
                 "{server_id}: notification {number} from before the start: its session was not over"
             );
             self.triggers.found(&server_id, number);
-            self.queue.ask(Ticket { trigger, at: None, cause: Cause::Notification }, Instant::now() + wait);
+            self.queue.ask(Ticket { trigger, at: None, cause: Cause::Notification }, waking::now() + wait);
         }
         Ok(changes)
     }
@@ -213,7 +214,7 @@ impl Daemon {
             log::error!(OMADM_SERVER_ID = server_id; "{server_id}: alert not kept: {error}");
             return;
         }
-        self.queue.ask(Ticket::to(&place_of(&finished), Cause::Alert), Instant::now());
+        self.queue.ask(Ticket::to(&place_of(&finished), Cause::Alert), waking::now());
     }
 
     /// What it takes to have an EXEC's end reported, in one transaction.
@@ -254,7 +255,7 @@ impl Daemon {
     /// Alerts that did not fit into the session's packages follow at once.
     pub(super) fn follow_with_alerts(&mut self, place: &Place, ended: &Ended) {
         if ended.outcome == Outcome::Completed && ended.alerts_left {
-            self.queue.ask(Ticket::to(place, Cause::Alert), Instant::now());
+            self.queue.ask(Ticket::to(place, Cause::Alert), waking::now());
         }
     }
 
@@ -268,13 +269,13 @@ impl Daemon {
             self.note_dropped(server_id, *count);
         }
         for place in &raised.places {
-            self.queue.ask(Ticket::to(place, Cause::Alert), Instant::now());
+            self.queue.ask(Ticket::to(place, Cause::Alert), waking::now());
         }
         Ok(())
     }
 
     fn note_dropped(&mut self, server_id: &str, count: usize) {
-        if let Some(count) = self.dropped.note(server_id, count, Instant::now()) {
+        if let Some(count) = self.dropped.note(server_id, count, waking::now()) {
             log::warn!(
                 MESSAGE_ID = id::ALERTS_DROPPED, OMADM_SERVER_ID = server_id;
                 "{server_id}: {count} alert{} had to go: more wait for this server than are kept",

@@ -13,6 +13,7 @@ use crate::bootstrap::{self, BootstrapError};
 use crate::config::Fact;
 use crate::journal::id;
 use crate::session::backoff;
+use crate::waking;
 use crate::world::World;
 
 /// A failed attempt is repeated after a random time below this, doubled with each failure.
@@ -114,7 +115,7 @@ impl Daemon {
         self.warn_of_mixed(None);
         let most = if none { self.world.settings.bootstrap.jitter } else { Duration::ZERO };
         let late = schedule::jitter(most, &mut *self.random);
-        self.bootstrapping.look(Instant::now() + late);
+        self.bootstrapping.look(waking::now() + late);
     }
 
     /// Says once that the owner's accounts are served besides those of a bootstrap, which nobody renews now.
@@ -141,7 +142,7 @@ impl Daemon {
         if self.world.is_owned || !may_change {
             return due;
         }
-        let from = self.clock_wait.as_ref().map_or_else(Instant::now, Wait::until);
+        let from = self.clock_wait.as_ref().map_or_else(waking::now, Wait::until);
         self.bootstrapping.held = Some(Held { due, until: from + LONGEST_HOLD });
         Vec::new()
     }
@@ -165,11 +166,11 @@ impl Daemon {
     }
 
     pub(super) fn start_bootstrap(&mut self) {
-        if self.bootstrapping.held.as_ref().is_some_and(|held| held.until <= Instant::now()) {
+        if self.bootstrapping.held.as_ref().is_some_and(|held| held.until <= waking::now()) {
             log::warn!("bootstrap: nobody could say whose accounts the SIM has: sessions begin all the same");
             self.release(&[]);
         }
-        if self.clock_wait.is_some() || !self.bootstrapping.begin(Instant::now()) {
+        if self.clock_wait.is_some() || !self.bootstrapping.begin(waking::now()) {
             return;
         }
         let (world, surroundings) = (Arc::clone(&self.world), self.loader.surroundings());
@@ -186,7 +187,7 @@ impl Daemon {
             }
             Ok(Ok(Some(server_ids))) => {
                 log::info!(MESSAGE_ID = id::BOOTSTRAPPED; "bootstrap: the accounts are {}", server_ids.join(", "));
-                let now = Instant::now();
+                let now = waking::now();
                 self.accounts_changed().await;
                 for (ticket, at) in schedule::brought(&self.world, &server_ids, now) {
                     self.queue.ask(ticket, at);
@@ -198,7 +199,7 @@ impl Daemon {
             Err(error) => (Some(format!("internal error: {error}")), None),
         };
         let random = self.random.next_u32();
-        let wait = self.bootstrapping.ended(problem.is_some(), least, Instant::now(), random);
+        let wait = self.bootstrapping.ended(problem.is_some(), least, waking::now(), random);
         if let (Some(problem), Some(wait)) = (problem, wait) {
             log::warn!(
                 MESSAGE_ID = id::BOOTSTRAP_FAILED;

@@ -11,6 +11,7 @@ use crate::notification::gate::{Admitted, Clock, Gate, Policy, Rejected, Remembe
 use crate::notification::tally::{Counts, Tally};
 use crate::session::{Cause, Ticket};
 use crate::store::{Change, Store, StoreError};
+use crate::waking;
 use crate::world::Peer;
 
 pub(super) struct Doorkeeper {
@@ -140,7 +141,7 @@ impl Daemon {
         // Anybody may send these, as many as he likes.
         if cause == Cause::Unsigned && self.queue.notified(&ticket.place()).is_some() {
             let mut doorkeeper = self.doorkeeper.lock().unwrap_or_else(PoisonError::into_inner);
-            doorkeeper.note_merged(Instant::now());
+            doorkeeper.note_merged(waking::now());
         } else {
             log::info!(
                 OMADM_SERVER_ID = server_id.as_str();
@@ -148,6 +149,6 @@ impl Daemon {
                 ticket.trigger.notification_id.map_or_else(|| "without id".to_owned(), |id| id.to_string()),
             );
         }
-        self.queue.ask(ticket, Instant::now());
+        self.queue.ask(ticket, waking::now());
     }
 }

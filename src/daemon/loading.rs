@@ -19,6 +19,7 @@ use crate::mo::{self, ManagementObject};
 use crate::session::Random;
 use crate::store::{CacheKey, Change, Store};
 use crate::tree::Tree;
+use crate::waking;
 use crate::world::{Peer, Surroundings, World};
 use crate::{bootstrap, tree};
 
@@ -162,7 +163,7 @@ impl Loader {
         watcher.look_at(&settings.paths).await;
         let read = Read::folders(settings, environment).await;
         if !read.is_whole() {
-            watcher.look_again(Instant::now() + LOOK_AGAIN);
+            watcher.look_again(waking::now() + LOOK_AGAIN);
         }
         let files = match read.accounts {
             Some((accounts, found)) => {

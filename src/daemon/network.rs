@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use super::Daemon;
 use crate::bearer;
+use crate::waking;
 
 /// How often to look where the kernel does not tell.
 const LOOK: Duration = Duration::from_secs(30);
@@ -81,7 +82,7 @@ impl Daemon {
         self.queue.network_changed();
         if self.network.has_come_up() {
             let Self { queue, random, .. } = self;
-            queue.network_came_up(std::time::Instant::now(), &mut || random.next_u32());
+            queue.network_came_up(waking::now(), &mut || random.next_u32());
         }
     }
 }

@@ -1,7 +1,6 @@
 //! Gives the push bridge its store and its connections.
 
 use std::sync::Arc;
-use std::time::Instant;
 
 use tokio::task::{Id, JoinError};
 
@@ -12,6 +11,7 @@ use crate::push::{PushError, checked_id, payload, registration};
 use crate::session::Parameters;
 use crate::store::Change;
 use crate::tree::{SessionFacts, Visitor};
+use crate::waking;
 use crate::world::World;
 
 /// Where one attempt went, and what became of it.
@@ -46,7 +46,7 @@ impl Daemon {
             log::error!(OMADM_SERVER_ID = server_id.as_str(); "{server_id}: registration not kept: {error}");
             PushError::Store
         })?;
-        self.bridge.ask(task, Instant::now());
+        self.bridge.ask(task, waking::now());
         Ok(())
     }
 
@@ -62,14 +62,14 @@ impl Daemon {
             if let Some(push) = push_of(&self.world, &server_id)
                 && let Some(task) = standing.open(&server_id, &address(push, standing.register))
             {
-                self.bridge.ask(task, Instant::now());
+                self.bridge.ask(task, waking::now());
             }
         }
     }
 
     /// Tells those whose turn it is, each in a task of its own.
     pub(super) fn start_registrations(&mut self) {
-        for task in self.bridge.due(Instant::now()) {
+        for task in self.bridge.due(waking::now()) {
             let (world, told) = (Arc::clone(&self.world), task.clone());
             let handle = self.registrations.spawn(async move { tell(&world, &told).await });
             self.telling.insert(handle.id(), task);
@@ -88,7 +88,7 @@ impl Daemon {
         let Some(task) = self.telling.remove(&attempted) else { return };
         let Task { server_id, register, id } = &task;
         let what = if *register { "push registration" } else { "push unregistration" };
-        let (settled, wait) = self.bridge.ended(&task, &outcome, Instant::now(), self.random.next_u32());
+        let (settled, wait) = self.bridge.ended(&task, &outcome, waking::now(), self.random.next_u32());
         match &outcome {
             Outcome::Done => {
                 log::info!(OMADM_SERVER_ID = server_id.as_str(); "{server_id}: {what} done");
@@ -111,7 +111,7 @@ impl Daemon {
                 log::error!("{server_id}: will be told of its registration again: {error}");
             }
             if let Some(task) = open {
-                self.bridge.ask(task, Instant::now());
+                self.bridge.ask(task, waking::now());
             }
         }
     }
@@ -124,7 +124,7 @@ impl Daemon {
             .doorkeeper
             .lock()
             .unwrap_or_else(std::sync::PoisonError::into_inner)
-            .receive_push(&package, clock, Instant::now())
+            .receive_push(&package, clock, waking::now())
             .map_err(PushError::Dropped)?;
         self.admitted(admitted).await;
         Ok(())

@@ -1,13 +1,13 @@
 //! Going on in a new [`World`]: files were read again, or accounts have changed.
 
 use std::sync::{Arc, PoisonError};
-use std::time::Instant;
 
 use tokio::task::JoinSet;
 
 use super::loading::{LOOK_AGAIN, LoadError, Read, Scope};
 use super::{Daemon, schedule};
 use crate::journal::id;
+use crate::waking;
 use crate::world::World;
 
 /// The files that are being read again: once at a time, and once more for all that was asked meanwhile.
@@ -52,7 +52,7 @@ impl Daemon {
         match read {
             Ok(read) => {
                 if !read.is_whole() {
-                    self.watcher.look_again(Instant::now() + LOOK_AGAIN);
+                    self.watcher.look_again(waking::now() + LOOK_AGAIN);
                 }
                 let world = self.loader.renew(read, &self.world).await;
                 if scope == Scope::Everything {
@@ -88,7 +88,7 @@ impl Daemon {
     /// Goes on with what files say now.
     async fn adopt(&mut self, world: World) {
         self.go_on_in(world).await;
-        self.bootstrapping.look(Instant::now());
+        self.bootstrapping.look(waking::now());
         log::info!("configuration read again: {}", self.status());
     }
 
@@ -108,7 +108,7 @@ impl Daemon {
         let before = std::mem::replace(&mut self.world, Arc::new(world));
         self.warn_of_mixed(Some(&before));
         self.sim.follow(&self.world);
-        let due = schedule::of_changes(&before, &self.world, Instant::now(), &mut *self.random);
+        let due = schedule::of_changes(&before, &self.world, waking::now(), &mut *self.random);
         for (ticket, at) in due {
             self.queue.ask(ticket, at);
         }

@@ -11,6 +11,7 @@ use crate::bearer::{self, Choice};
 use crate::journal::id;
 use crate::session::{Again, Ended, Failure, Look, Outcome, Session, Step, Ticket};
 use crate::store::Change;
+use crate::waking;
 
 /// How long the agent waits to hear which interfaces are up.
 const LONGEST_LOOK: Duration = Duration::from_secs(1);
@@ -18,7 +19,7 @@ const LONGEST_LOOK: Duration = Duration::from_secs(1);
 impl Daemon {
     /// Begins what is due.
     pub(super) async fn start_due(&mut self) {
-        self.subscriptions.start_due(&self.world, Instant::now());
+        self.subscriptions.start_due(&self.world, waking::now());
         let mut steps = self.steps().await;
         // Listens first, looks then: what comes up in between is not missed.
         if self.listen_to_network() {
@@ -38,7 +39,7 @@ impl Daemon {
     }
 
     async fn steps(&mut self) -> Vec<Step> {
-        let up = if self.queue.asks_for_bearer(Instant::now()) {
+        let up = if self.queue.asks_for_bearer(waking::now()) {
             // What can't be said at once is taken as not up, and looked at when something changes.
             tokio::time::timeout(LONGEST_LOOK, bearer::up()).await.unwrap_or_default()
         } else {
@@ -49,16 +50,16 @@ impl Daemon {
             bearer_wait: self.world.settings.session.bearer_wait,
             has_alerts: &|place| alert::is_waiting(&self.store, place).unwrap_or(true),
         };
-        self.queue.due(Instant::now(), &look)
+        self.queue.due(waking::now(), &look)
     }
 
     fn start(&mut self, ticket: Ticket) {
         let server_id = ticket.trigger.server_id.clone();
         let Some(peer) = self.world.peer(&server_id).cloned() else {
-            self.queue.ended(&ticket.place(), &Outcome::Completed, Instant::now(), 0);
+            self.queue.ended(&ticket.place(), &Outcome::Completed, waking::now(), 0);
             return;
         };
-        self.bootstrapping.look(Instant::now());
+        self.bootstrapping.look(waking::now());
         let session_id = format!("{:08x}", self.random.next_u32());
         log::info!(
             OMADM_SERVER_ID = server_id.as_str(), OMADM_SESSION_ID = session_id.as_str();
@@ -110,7 +111,7 @@ impl Daemon {
             }
         };
         let Some(place) = self.places.remove(&task) else { return };
-        let now = Instant::now();
+        let now = waking::now();
         let wait = self.queue.ended(&place, &ended.outcome, now, self.random.next_u32());
         let (outcome, server_time) = (ended.outcome.clone(), ended.server_time);
         self.follow_with_alerts(&place, &ended);
@@ -145,10 +146,10 @@ impl Daemon {
         let failed_for_good = *outcome != Outcome::Completed && no_retry;
         if let Some(peer) = self.world.peer(server_id)
             && let Some((ticket, at)) =
-                schedule::after_session(peer, failed_for_good && first, Instant::now(), &mut *self.random)
+                schedule::after_session(peer, failed_for_good && first, waking::now(), &mut *self.random)
         {
             if failed_for_good && !outcome.is_stopped() {
-                let wait = at.saturating_duration_since(Instant::now());
+                let wait = at.saturating_duration_since(waking::now());
                 log::info!(OMADM_SERVER_ID = server_id; "{server_id}: next attempt in {} s", wait.as_secs());
             }
             self.queue.ask(ticket, at);

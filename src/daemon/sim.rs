@@ -2,7 +2,7 @@
 //! the IMSI is not asked in between.
 
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use tokio::task::JoinSet;
 
@@ -10,6 +10,7 @@ use super::Daemon;
 use crate::backend::Dependencies;
 use crate::config::Fact;
 use crate::session;
+use crate::waking;
 use crate::watches::Watches;
 use crate::world::World;
 
@@ -84,6 +85,6 @@ impl Sim {
 
 impl Daemon {
     pub(super) fn sim_changed(&mut self) {
-        self.bootstrapping.look_at_sim(Instant::now() + DEBOUNCE);
+        self.bootstrapping.look_at_sim(waking::now() + DEBOUNCE);
     }
 }

@@ -2,7 +2,6 @@
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex};
-use std::time::Instant;
 
 use tokio::net::UdpSocket;
 use tokio::sync::{mpsc, watch};
@@ -28,6 +27,7 @@ use crate::push::bridge::Bridge;
 use crate::session::{Queue, Random, Room};
 use crate::store::StoreError;
 use crate::subscription::Subscriptions;
+use crate::waking;
 use crate::world::World;
 
 /// What the loop begins with.
@@ -94,7 +94,7 @@ impl Daemon {
             seen: Seen::default(),
             stopping: watch::Sender::new(false),
             random,
-            supervisor: Supervisor::new(Instant::now()),
+            supervisor: Supervisor::new(waking::now()),
             watcher,
             bridge: Bridge::default(),
             registrations: JoinSet::new(),
@@ -109,7 +109,7 @@ impl Daemon {
 
     /// What is due because the agent has started.
     pub(super) async fn boot(&mut self) {
-        let until = Instant::now() + self.world.settings.session.clock_wait;
+        let until = waking::now() + self.world.settings.session.clock_wait;
         self.clock_wait = Wait::begin(&self.clock, until);
         self.queue.hold(self.clock_wait.as_ref().map(Wait::until));
         self.resume_registrations();
@@ -117,7 +117,7 @@ impl Daemon {
         self.forget_unknown().await;
         self.hold_fatal();
         self.take_up().await;
-        let due = schedule::at_start(&self.world, Instant::now(), &mut *self.random);
+        let due = schedule::at_start(&self.world, waking::now(), &mut *self.random);
         for (ticket, at) in self.hold_back(due) {
             self.queue.ask(ticket, at);
         }

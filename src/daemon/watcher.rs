@@ -13,6 +13,7 @@ use tokio::sync::mpsc;
 
 use crate::config::Paths;
 use crate::lane::FILES;
+use crate::waking;
 
 /// A change is acted upon this long after the first was seen: files come in several steps.
 const DEBOUNCE: Duration = Duration::from_secs(1);
@@ -110,7 +111,7 @@ impl Watcher {
         match self.events.recv().await {
             // From the first on: a file that is written all the time must not put it off for ever.
             Some(()) => {
-                self.due.get_or_insert_with(|| Instant::now() + DEBOUNCE);
+                self.due.get_or_insert_with(|| waking::now() + DEBOUNCE);
             }
             None => std::future::pending().await,
         }

@@ -1,7 +1,7 @@
 //! The driver: gives a session machine its connection, its tree and its time.
 
 use std::sync::Arc;
-use std::time::{Duration, Instant, SystemTime};
+use std::time::{Duration, SystemTime};
 
 use hyper::Method;
 use hyper::body::Bytes;
@@ -32,6 +32,7 @@ use crate::transport::{
 use crate::tree::{SessionFacts, Visitor};
 use crate::turn::Turn;
 use crate::uri::server::Template;
+use crate::waking;
 use crate::world::{Peer, World};
 
 /// Randomness, passed in from the edge.
@@ -339,7 +340,7 @@ impl Driver<'_> {
                 }))
             }
             Action::Wait(time) => {
-                within(time, tokio::time::sleep(time)).await;
+                within(time, waking::sleep(time)).await;
                 Event::Waited
             }
             // The loop ends there.
@@ -423,7 +424,7 @@ impl Driver<'_> {
 
     /// Said once, until a package is answered again.
     fn not_answered(&self, why: &str) {
-        if self.session.outage.failed(Instant::now()) {
+        if self.session.outage.failed(waking::now()) {
             let server_id = self.session.server_id();
             log::warn!(
                 OMADM_SERVER_ID = server_id, OMADM_SESSION_ID = self.session.id.as_str();
@@ -433,7 +434,7 @@ impl Driver<'_> {
     }
 
     fn is_answered(&self) {
-        if let Some((failures, time)) = self.session.outage.answered(Instant::now()) {
+        if let Some((failures, time)) = self.session.outage.answered(waking::now()) {
             let server_id = self.session.server_id();
             log::info!(
                 OMADM_SERVER_ID = server_id, OMADM_SESSION_ID = self.session.id.as_str();

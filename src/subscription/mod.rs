@@ -25,6 +25,7 @@ use crate::store::{Change, Digest, News, NodeKey, Store, StoreError, Subscriptio
 use crate::tree::{Batch, TreeError};
 use crate::turn::Turn;
 use crate::uri::client::ClientUri;
+use crate::waking;
 use crate::watches::Watches;
 use crate::world::World;
 use look::{Look, Outcome};
@@ -79,7 +80,7 @@ impl Subscriptions {
     /// time: not all gateways that come back after a power cut are to come at once.
     #[must_use]
     pub fn new(world: &World, random: &mut dyn Random) -> Self {
-        let now = Instant::now();
+        let now = waking::now();
         let poll = world.settings.subscription_poll;
         let origin = now + poll.mul_f64(f64::from(random.next_u32()) / f64::from(u32::MAX));
         let mut subscriptions = Self {
@@ -102,7 +103,7 @@ impl Subscriptions {
         if let Err(error) = self.store.commit(ended).await {
             log::error!("subscriptions of a removed account stay: {error}");
         }
-        let now = Instant::now();
+        let now = waking::now();
         self.schedule.set_poll(world.settings.subscription_poll);
         self.learn(world, now);
         for (id, known) in &mut self.known {
@@ -146,7 +147,7 @@ impl Subscriptions {
         tokio::select! {
             news = self.store.news() => self.heard(&news, world),
             ids = changed(self.watches.as_deref()) => {
-                let now = Instant::now();
+                let now = waking::now();
                 for id in ids {
                     self.schedule.changed(&id, now);
                 }
@@ -190,7 +191,7 @@ impl Subscriptions {
     }
 
     fn heard(&mut self, news: &News, world: &World) {
-        let now = Instant::now();
+        let now = waking::now();
         if news.subscriptions {
             self.learn(world, now);
         }
@@ -218,7 +219,7 @@ impl Subscriptions {
                 return;
             }
         };
-        let now = Instant::now();
+        let now = waking::now();
         let mut before = std::mem::take(&mut self.known);
         let mut moved = Vec::new();
         for Subscription { server_id, client_uri, server_uri, .. } in all {
@@ -272,13 +273,13 @@ impl Subscriptions {
         let Some(known) = self.known.get_mut(&id) else { return };
         (known.look, known.there) = (None, outcome.there);
         if matches!(outcome.result, look::Result::Delivered { kept: true }) {
-            known.kept = Some(Instant::now());
+            known.kept = Some(waking::now());
         }
         let how = match &outcome.result {
             look::Result::Failed { retry_after, .. } => Ended::Failed(*retry_after),
             _ => Ended::Settled,
         };
-        let wait = self.schedule.ended(&id, how, outcome.polls, Instant::now(), random.next_u32());
+        let wait = self.schedule.ended(&id, how, outcome.polls, waking::now(), random.next_u32());
         known.take_note(&id, outcome.result, wait);
     }
 }

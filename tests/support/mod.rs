@@ -344,6 +344,15 @@ impl Agent {
         Self::run(gateway, command).await
     }
 
+    /// Starts `omadmd` on a machine that has been suspended for so many seconds since its boot: in a namespace whose clocks
+    /// differ by that. Where the kernel gives nobody a namespace it ends at once, and says so.
+    pub async fn spawn_after_suspension(gateway: &Gateway, seconds: u32) -> Self {
+        let mut command = Command::new("unshare");
+        command.args(["--user", "--map-root-user", "--time", "--boottime", &seconds.to_string()]);
+        command.args([env!("CARGO_BIN_EXE_omadmd"), "--config"]).arg(gateway.config()).stdin(Stdio::null());
+        Self::run(gateway, command).await
+    }
+
     /// Starts `omadmd` in a network namespace that `ip netns` made.
     pub async fn spawn_in_network(gateway: &Gateway, namespace: &str) -> Self {
         let mut command = Command::new("ip");
@@ -446,6 +455,20 @@ impl Agent {
     /// Its process.
     pub fn pid(&self) -> Pid {
         self.pid
+    }
+
+    /// How long the timers have yet that it waits by and that count the time of a suspended machine (CLOCK_BOOTTIME, 7),
+    /// as the kernel says.
+    pub fn timers(&self) -> Vec<Duration> {
+        let folder = std::fs::read_dir(format!("/proc/{}/fdinfo", self.pid)).unwrap();
+        let infos = folder.filter_map(|file| std::fs::read_to_string(file.ok()?.path()).ok());
+        let boottime = infos.filter(|info| info.lines().any(|line| line.trim() == "clockid: 7"));
+        let left = |info: String| {
+            let value = info.lines().find_map(|line| line.strip_prefix("it_value: ("))?;
+            let (seconds, nanos) = value.strip_suffix(')')?.split_once(", ")?;
+            Some(Duration::new(seconds.parse().ok()?, nanos.parse().ok()?))
+        };
+        boottime.map(|info| left(info).unwrap()).filter(|left| !left.is_zero()).collect()
     }
 
     /// How many files it has open.

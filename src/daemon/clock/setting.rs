@@ -1,15 +1,12 @@
 //! Waiting for the clock to be set. timedate1's property tells nobody when it changes; a timer of the kernel does.
 
 use std::io;
-use std::os::fd::OwnedFd;
 use std::time::{Duration, Instant};
 
-use nix::sys::time::TimeSpec;
-use nix::sys::timerfd::{ClockId, Expiration, TimerFd, TimerFlags, TimerSetTimeFlags};
-use tokio::io::unix::AsyncFd;
-use tokio::io::unix::AsyncFdReadyGuard;
+use nix::sys::timerfd::{ClockId, TimerSetTimeFlags};
 
 use super::Clock;
+use crate::waking::{Alarm, Timer};
 
 /// How often to look where the kernel has no such timer.
 const LOOK: Duration = Duration::from_secs(30);
@@ -18,7 +15,7 @@ const LOOK: Duration = Duration::from_secs(30);
 #[derive(Debug)]
 pub(in crate::daemon) struct Wait {
     until: Instant,
-    timer: Option<AsyncFd<OwnedFd>>,
+    timer: Option<Timer>,
 }
 
 impl Wait {
@@ -40,42 +37,34 @@ impl Wait {
 
     /// Returns once the clock can be believed (true), or the time is over.
     pub(in crate::daemon) async fn over(&self, clock: &Clock) -> bool {
+        let mut alarm = Alarm::default();
         loop {
             if clock.now().synchronised {
                 return true;
             }
             tokio::select! {
                 () = changed(self.timer.as_ref()) => {}
-                () = tokio::time::sleep_until(self.until.into()) => return clock.now().synchronised,
+                () = alarm.until(Some(self.until)) => return clock.now().synchronised,
             }
         }
     }
 }
 
 /// Becomes readable when the clock reaches `time` (seconds since 1970) by itself, and whenever somebody sets it.
-fn timer(time: u64) -> io::Result<AsyncFd<OwnedFd>> {
-    let timer = TimerFd::new(ClockId::CLOCK_REALTIME, TimerFlags::TFD_NONBLOCK | TimerFlags::TFD_CLOEXEC)?;
-    let when = Expiration::OneShot(TimeSpec::from_duration(Duration::from_secs(time)));
-    timer.set(when, TimerSetTimeFlags::TFD_TIMER_ABSTIME | TimerSetTimeFlags::TFD_TIMER_CANCEL_ON_SET)?;
-    #[expect(deprecated, reason = "its successor is unsafe to call; an OwnedFd is not closed under our feet")]
-    AsyncFd::new(OwnedFd::from(timer))
+fn timer(time: u64) -> io::Result<Timer> {
+    let timer = Timer::new(ClockId::CLOCK_REALTIME)?;
+    timer.set(Duration::from_secs(time), TimerSetTimeFlags::TFD_TIMER_CANCEL_ON_SET)?;
+    Ok(timer)
 }
 
-async fn changed(timer: Option<&AsyncFd<OwnedFd>>) {
-    let readable = match timer {
-        Some(timer) => timer.readable().await,
+async fn changed(timer: Option<&Timer>) {
+    let fired = match timer {
+        Some(timer) => timer.fired().await,
         None => Err(io::ErrorKind::Unsupported.into()),
     };
-    match readable {
-        Ok(mut guard) => drain(&mut guard),
-        Err(_) => tokio::time::sleep(LOOK).await,
+    if fired.is_err() {
+        tokio::time::sleep(LOOK).await;
     }
-}
-
-/// Reading it fails with ECANCELED where the clock was set: either way it has been read.
-fn drain(guard: &mut AsyncFdReadyGuard<'_, OwnedFd>) {
-    let _ = nix::unistd::read(guard.get_inner(), &mut [0; 8]);
-    guard.clear_ready();
 }
 
 #[cfg(test)]
