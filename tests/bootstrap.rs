@@ -365,7 +365,8 @@ async fn a_package_leads_to_the_account_and_its_defaults() {
     let packages = boot.bench.packages();
     assert_eq!(packages.last().unwrap().part(1).unwrap().body, "given".as_bytes());
     agent.stop().await;
-    let snapshot = boot.store().snapshot().unwrap();
+    let store = boot.store();
+    let snapshot = store.snapshot().unwrap();
     let default = ("afar".to_owned(), "https://data.example/[MCC]".to_owned());
     assert_eq!(snapshot.default_uri(BENCH).unwrap(), Some(default));
     assert_eq!(snapshot.default_uri("urn:nobody:knows").unwrap(), None);

@@ -25,7 +25,9 @@ impl Tree {
         for object in self.objects_of(&uri.moid) {
             match self.instance_in(object, uri, &state) {
                 Ok(root) => roots.push(root),
-                Err(why) => error = why,
+                // That there is none in one of them says less than what another one has against it.
+                Err(why) if matches!(error, TreeError::NotFound(_)) => error = why,
+                Err(_) => {}
             }
         }
         if roots.is_empty() { Err(error) } else { Ok(roots) }
