@@ -67,7 +67,7 @@ impl Daemon {
                     "{server_id}: the agent has died twice in a session with this server: none begins by itself for {} s",
                     wait.as_secs()
                 );
-                self.queue.hold_place(&Place::of(server_id), waking::now() + wait);
+                self.queue.hold_fatal(&Place::of(server_id), waking::now() + wait);
             }
         }
     }

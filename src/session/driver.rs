@@ -128,22 +128,21 @@ impl AsRef<[u8]> for Shared {
 }
 
 /// Why a session did not get as far as its first package.
-type Refusal = (String, Again);
+type Refusal = (Failure, Again);
 
 fn later(why: impl ToString) -> Refusal {
-    (why.to_string(), Again::Later)
+    (Failure::Transport(why.to_string()), Again::Later)
 }
 
 fn never(why: impl ToString) -> Refusal {
-    (why.to_string(), Again::No)
+    (Failure::Transport(why.to_string()), Again::No)
 }
 
 impl Session {
     /// Runs it to its end, or until the agent ends and no command is being executed.
     pub async fn run(&self, random: &mut dyn Random) -> Ended {
-        let ended = self.drive(random).await.unwrap_or_else(|(why, again)| {
-            Outcome::Failed { failure: Failure::Transport(why), again }.into()
-        });
+        let refused = |(failure, again)| Outcome::Failed { failure, again }.into();
+        let ended = self.drive(random).await.unwrap_or_else(refused);
         let (server_id, id) = (self.server_id(), self.id.as_str());
         match &ended.outcome {
             Outcome::Completed => log::info!(
@@ -525,7 +524,10 @@ async fn binding(ticket: &Ticket) -> Result<Binding, Refusal> {
     match bearer::choose(preferred, &bearer::up().await) {
         Choice::Any => Ok(Binding::Any),
         Choice::Bound(interface) => Ok(Binding::Interface(interface)),
-        Choice::Wait => Err(later("none of the preferred connection types is up any longer")),
+        Choice::Wait => {
+            let why = "none of the preferred connection types is up any longer".to_owned();
+            Err((Failure::NoBearer(why), Again::Later))
+        }
     }
 }
 

@@ -173,6 +173,17 @@ pub enum Failure {
         /// The last reason.
         why: String,
     },
+    /// There is no interface to reach it by.
+    #[error("{0}")]
+    NoBearer(String),
+    /// It, or a proxy before it, answers that it is not available.
+    #[error("no answer after {attempts} attempts: {why}")]
+    Unavailable {
+        /// How often the package was sent.
+        attempts: u32,
+        /// The last reason.
+        why: String,
+    },
     /// It can be reached, but not be talked to.
     #[error("{0}")]
     Transport(String),
@@ -188,6 +199,14 @@ pub enum Failure {
     /// The server does not come to an end.
     #[error("no END after {0} packages")]
     Endless(u32),
+}
+
+impl Failure {
+    /// Whether it was the way to the server that failed, not the server: another way may help.
+    #[must_use]
+    pub fn is_of_the_way(&self) -> bool {
+        matches!(self, Self::Unreachable { .. } | Self::NoBearer(_))
+    }
 }
 
 /// A session in progress.
@@ -283,7 +302,9 @@ impl Machine {
     pub fn handle(&mut self, event: Event, random: u32) -> Action {
         match event {
             Event::Answered(answer) => self.answered(&answer, random),
-            Event::Undelivered { why, remedy: Remedy::Retry } => self.retry(why, None, random),
+            Event::Undelivered { why, remedy: Remedy::Retry } => {
+                self.retry(|attempts| Failure::Unreachable { attempts, why }, None, random)
+            }
             Event::Undelivered { why, remedy: Remedy::Later } => fail(Failure::Transport(why), Again::Later),
             Event::Undelivered { why, remedy: Remedy::None } => fail(Failure::Transport(why), Again::No),
             Event::Delivered => self.go_on(),
@@ -350,7 +371,9 @@ impl Machine {
     /// The server has nothing to say for now. The approved enabler has the schedule try later.
     fn unavailable(&mut self, status: u16, why: String, answer: &Answer, random: u32) -> Action {
         match self.profile {
-            Profile::Draft => self.retry(why, answer.retry_after, random),
+            Profile::Draft => {
+                self.retry(|attempts| Failure::Unavailable { attempts, why }, answer.retry_after, random)
+            }
             Profile::Approved => {
                 fail(Failure::Http(status), answer.retry_after.map_or(Again::Later, Again::After))
             }
@@ -377,15 +400,20 @@ impl Machine {
         }
     }
 
-    fn retry(&mut self, why: String, retry_after: Option<Duration>, random: u32) -> Action {
+    fn retry(
+        &mut self,
+        failure: impl FnOnce(u32) -> Failure,
+        retry_after: Option<Duration>,
+        random: u32,
+    ) -> Action {
         let attempts = self.attempt + 1;
         if self.attempt == self.limits.retries {
             let again = retry_after.map_or(Again::Later, Again::After);
-            return fail(Failure::Unreachable { attempts, why }, again);
+            return fail(failure(attempts), again);
         }
         let least = retry_after.unwrap_or_default();
         if least > LONGEST_RETRY_AFTER {
-            return fail(Failure::Unreachable { attempts, why }, Again::After(least));
+            return fail(failure(attempts), Again::After(least));
         }
         let wait = least + backoff(self.attempt, RETRY_BASE, RETRY_MOST, random);
         self.attempt += 1;

@@ -19,7 +19,7 @@ use crate::alert::Place;
 use crate::notification::ConnectionType;
 
 use super::backoff::backoff;
-use super::machine::{Again, Failure, Outcome};
+use super::machine::{Again, Outcome};
 use super::outage::Outage;
 use line::{Line, Waiting};
 use ticket::merge;
@@ -91,10 +91,10 @@ impl Queue {
         self.held = until;
     }
 
-    /// Nothing begins at this place before `until` but what a notification or the operator asks for.
-    pub fn hold_place(&mut self, place: &Place, until: Instant) {
-        let line = self.lines.entry(place.clone()).or_default();
-        line.not_before = Some(line.not_before.map_or(until, |before| before.max(until)));
+    /// A session with this place may end the agent: none begins before `until` but what the operator asks for, or a
+    /// notification that its server has signed.
+    pub fn hold_fatal(&mut self, place: &Place, until: Instant) {
+        later(&mut self.lines.entry(place.clone()).or_default().fatal, until);
     }
 
     /// Whether a place answers: for all sessions with it.
@@ -140,13 +140,14 @@ impl Queue {
         self.running -= 1;
         let wait = match outcome {
             Outcome::Completed | Outcome::Failed { again: Again::No, .. } => {
-                line.failures = 0;
-                (line.not_before, line.unreachable) = (None, false);
+                (line.failures, line.backoff, line.unreachable) = (0, None, false);
                 if *outcome == Outcome::Completed {
+                    (line.asked, line.fatal) = (None, None);
                     line.has_gone_well();
                 }
                 if place.uri.is_some() {
                     // Nothing is tried there again.
+                    line.asked = None;
                     line.outage = Arc::default();
                 }
                 if line.is_empty(now) {
@@ -155,22 +156,27 @@ impl Queue {
                 return None;
             }
             Outcome::Failed { again: Again::Later, failure } => {
-                line.unreachable = matches!(failure, Failure::Unreachable { .. } | Failure::Transport(_));
-                backoff(line.failures, AGAIN_BASE, AGAIN_MOST, random)
+                line.unreachable = failure.is_of_the_way();
+                let wait = backoff(line.failures, AGAIN_BASE, AGAIN_MOST, random);
+                later(&mut line.backoff, now + wait);
+                wait
             }
             Outcome::Failed { again: Again::After(least), .. } => {
                 line.unreachable = false;
-                (*least).min(LONGEST_AFTER) + backoff(line.failures, AGAIN_BASE, AGAIN_MOST, random)
+                let wait =
+                    (*least).min(LONGEST_AFTER) + backoff(line.failures, AGAIN_BASE, AGAIN_MOST, random);
+                later(&mut line.asked, now + wait);
+                wait
             }
         };
         line.failures = line.failures.saturating_add(1);
-        line.not_before = Some(now + wait);
         // What a notification asks for stays that, and a server has yet to hear that the device has its account.
         let stays = ticket.cause.is_notification() || ticket.cause == Cause::Bootstrap;
         let cause = if stays { ticket.cause } else { Cause::Retry };
         let again = Waiting { again: true, ..Waiting::new(now + wait, Ticket { cause, ..ticket }) };
+        let begins = line.held_until(cause).map_or(again.due, |until| until.max(again.due));
         line.put_back(again);
-        Some(wait)
+        Some(begins.saturating_duration_since(now))
     }
 
     /// Whether a notification is due that prefers some connection types: then one has to know what is up.
@@ -202,7 +208,7 @@ impl Queue {
         for line in self.lines.values_mut().filter(|line| line.unreachable) {
             let soon = now + CHANGED_JITTER.mul_f64(f64::from(random()) / f64::from(u32::MAX));
             (line.failures, line.unreachable) = (0, false);
-            line.not_before = line.not_before.map(|until| until.min(soon));
+            line.backoff = line.backoff.map(|until| until.min(soon));
             for waiting in line.slots_mut().filter(|waiting| waiting.again) {
                 waiting.due = waiting.due.min(soon);
             }
@@ -253,6 +259,11 @@ impl Queue {
     }
 }
 
+/// A hold is never shortened by another one.
+fn later(hold: &mut Option<Instant>, until: Instant) {
+    *hold = Some(hold.map_or(until, |before| before.max(until)));
+}
+
 fn has_room(reports: &BTreeMap<String, usize>, place: &Place) -> bool {
     place.uri.is_none() || reports.get(&place.server_id).is_none_or(|running| *running < MOST_REPORTS)
 }
@@ -266,7 +277,7 @@ fn forget_told(line: &mut Line, place: &Place, now: Instant, held: Option<Instan
     if for_alerts && !(look.has_alerts)(place) {
         line.own = None;
         if place.uri.is_some() {
-            (line.failures, line.not_before, line.unreachable) = (0, None, false);
+            (line.failures, line.backoff, line.asked, line.unreachable) = (0, None, None, false);
             line.outage = Arc::default();
         }
     }

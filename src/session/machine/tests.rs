@@ -137,6 +137,21 @@ fn a_delivered_package_gives_the_next_one_all_its_retries() {
 }
 
 #[test]
+fn a_server_that_says_it_is_not_available_is_reached_all_the_same() {
+    for status in [408, 429, 500, 503, 200] {
+        let (mut machine, _) = start();
+        let mut action = machine.handle(http(status, None), 0);
+        while let Action::Wait(_) = action {
+            let _ = machine.handle(Event::Waited, 0);
+            action = machine.handle(http(status, None), 0);
+        }
+        let (failure, again) = failure(action);
+        assert!(matches!(failure, Failure::Unavailable { .. }), "{status}: {failure:?}");
+        assert!(!failure.is_of_the_way() && again == Again::Later, "{status}");
+    }
+}
+
+#[test]
 fn retry_after_is_waited_for_or_left_to_another_session() {
     let (mut machine, _) = start();
     let action = machine.handle(http(503, Some(20)), 0);

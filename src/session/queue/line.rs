@@ -81,8 +81,12 @@ pub(super) struct Line {
     /// Alerts, and further attempts.
     pub(super) own: Option<Waiting>,
     pub(super) scheduled: Option<Waiting>,
-    /// Holds against everything but notifications and the operator: backoff, and what `Retry-After` said.
-    pub(super) not_before: Option<Instant>,
+    /// Until then what failed is not tried again. Holds against everything but notifications and the operator.
+    pub(super) backoff: Option<Instant>,
+    /// What `Retry-After` said: holds against the same, whatever becomes of another session meanwhile.
+    pub(super) asked: Option<Instant>,
+    /// The agent has died of sessions here. Holds against a notification as well that anybody may have sent.
+    pub(super) fatal: Option<Instant>,
     /// Sessions that failed in a row.
     pub(super) failures: u32,
     /// Whether it was the way there that failed: another one may help.
@@ -134,7 +138,7 @@ impl Line {
         if waiting.parked {
             return waiting.gives_up.unwrap_or(waiting.due);
         }
-        let not_before = self.not_before.filter(|_| !cause.overrides());
+        let not_before = self.held_until(cause);
         let held = held.filter(|_| cause.is_scheduled());
         let pace = match cause {
             Cause::Notification | Cause::Operator => None,
@@ -142,6 +146,13 @@ impl Line {
             _ => self.own_pace.earliest(OWN),
         };
         [not_before, held, pace].into_iter().flatten().fold(waiting.due, Instant::max)
+    }
+
+    /// Until when what has happened at this place holds a session of this cause.
+    pub(super) fn held_until(&self, cause: Cause) -> Option<Instant> {
+        let patience = [self.backoff, self.asked].into_iter().flatten().max().filter(|_| !cause.overrides());
+        let fatal = self.fatal.filter(|_| !cause.is_proven());
+        patience.max(fatal)
     }
 
     /// A session of this cause has begun.
@@ -158,7 +169,7 @@ impl Line {
         self.running.is_none()
             && self.slots().next().is_none()
             && self.failures == 0
-            && self.not_before.is_none_or(|until| until <= now)
+            && [self.backoff, self.asked, self.fatal].into_iter().flatten().all(|until| until <= now)
             && self.own_pace.is_idle(now)
             && self.unsigned_pace.is_idle(now)
             && !self.outage.is_on()

@@ -1,5 +1,6 @@
 use super::*;
 use crate::notification::Trigger;
+use crate::session::machine::Failure;
 
 fn ticket(server_id: &str, id: u16, req_mos: bool) -> Ticket {
     let trigger =
@@ -228,9 +229,77 @@ fn backoff_holds_against_all_but_notifications_and_the_operator() {
         assert_eq!(begin(&mut queue, now), [Ticket::plain("a", cause)]);
     }
     let mut queue = Queue::default();
-    queue.hold_place(&Place::of("a"), now + hour);
+    queue.hold_fatal(&Place::of("a"), now + hour);
     queue.ask(Ticket::plain("a", Cause::Boot), now);
     assert!(begin(&mut queue, now).is_empty() && begin(&mut queue, now + hour).len() == 1);
+}
+
+#[test]
+fn no_other_failure_shortens_what_a_server_asked_for() {
+    let now = Instant::now();
+    let hour = Duration::from_secs(3600);
+    for outcome in [unreachable(), failed(Again::Later), failed(Again::After(hour / 60)), failed(Again::No)] {
+        let mut queue = Queue::default();
+        queue.ask(Ticket::plain("a", Cause::Schedule), now);
+        begin(&mut queue, now);
+        queue.ended(&Place::of("a"), &failed(Again::After(hour)), now, 0);
+        queue.ask(ticket("a", 1, false), now);
+        assert_eq!(begin(&mut queue, now).len(), 1);
+        queue.ended(&Place::of("a"), &outcome, now, 0);
+        // The network may be another one: the server has said it all the same.
+        queue.network_came_up(now, &mut || 0);
+        let line = queue.lines.get_mut(&Place::of("a")).unwrap();
+        line.notified = None;
+        queue.ask(Ticket::plain("a", Cause::Alert), now);
+        queue.ask(Ticket::plain("a", Cause::Schedule), now);
+        let before = now + hour - Duration::from_secs(1);
+        assert!(begin(&mut queue, before).is_empty(), "{outcome:?}");
+        assert_eq!(begin(&mut queue, now + hour).len(), 1, "{outcome:?}");
+    }
+}
+
+#[test]
+fn what_has_ended_the_agent_begins_for_nobody_who_has_not_proved_who_he_is() {
+    let now = Instant::now();
+    let hour = Duration::from_secs(3600);
+    let held = || {
+        let mut queue = Queue::default();
+        queue.hold_fatal(&Place::of("a"), now + hour);
+        queue
+    };
+    for cause in [Cause::Unsigned, Cause::Alert, Cause::Schedule, Cause::Retry] {
+        let mut queue = held();
+        queue.ask(Ticket::plain("a", cause), now);
+        assert!(begin(&mut queue, now).is_empty(), "{cause:?}");
+        assert_eq!(queue.next_wake(), Some(now + hour), "{cause:?}");
+    }
+    for cause in [Cause::Notification, Cause::Operator] {
+        for outcome in [unreachable(), failed(Again::Later), failed(Again::No)] {
+            let mut queue = held();
+            queue.ask(Ticket::plain("a", cause), now);
+            assert_eq!(begin(&mut queue, now).len(), 1, "{cause:?}");
+            queue.ended(&Place::of("a"), &outcome, now, 0);
+            queue.lines.get_mut(&Place::of("a")).unwrap().notified = None;
+            queue.ask(Ticket::plain("a", Cause::Unsigned), now);
+            assert!(begin(&mut queue, now).is_empty(), "{cause:?}: {outcome:?} lifts it");
+        }
+    }
+}
+
+#[test]
+fn another_network_is_no_help_to_a_server_that_is_overloaded_or_to_what_fails_on_the_device() {
+    let now = Instant::now();
+    let why = || "x".to_owned();
+    for failure in [Failure::Unavailable { attempts: 6, why: why() }, Failure::Transport(why())] {
+        let mut queue = Queue::default();
+        queue.ask(Ticket::plain("a", Cause::Schedule), now);
+        begin(&mut queue, now);
+        let outcome = Outcome::Failed { failure, again: Again::Later };
+        let wait = queue.ended(&Place::of("a"), &outcome, now, u32::MAX).unwrap();
+        assert!(!queue.wants_network(), "{outcome:?}");
+        queue.network_came_up(now, &mut || 0);
+        assert_eq!(queue.next_wake(), Some(now + wait), "{outcome:?}");
+    }
 }
 
 #[test]

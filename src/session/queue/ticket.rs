@@ -58,6 +58,11 @@ impl Cause {
     pub(super) fn overrides(self) -> bool {
         matches!(self, Self::Notification | Self::Unsigned | Self::Operator)
     }
+
+    /// Whether whoever asks for it has proved who he is.
+    pub(super) fn is_proven(self) -> bool {
+        matches!(self, Self::Notification | Self::Operator)
+    }
 }
 
 /// A session to be started.
