@@ -10,6 +10,7 @@
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::fs::{File, OpenOptions};
+use std::hash::{DefaultHasher, Hash as _, Hasher as _};
 use std::io::Read as _;
 use std::os::unix::fs::{FileExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
@@ -159,9 +160,15 @@ impl Attempts {
     }
 }
 
-/// As it stands in a line.
+/// As it stands in a line. Long ones that begin alike are told apart.
 fn written(name: &str) -> String {
-    name.chars().map(|c| if c.is_control() { ' ' } else { c }).take(LONGEST).collect()
+    let visible = |most| name.chars().map(|c| if c.is_control() { ' ' } else { c }).take(most);
+    if name.chars().nth(LONGEST).is_none() {
+        return visible(LONGEST).collect();
+    }
+    let mut hasher = DefaultHasher::new();
+    name.hash(&mut hasher);
+    format!("{}{:016x}", visible(LONGEST - 16).collect::<String>(), hasher.finish())
 }
 
 /// What a list says that nobody has taken back; what can't be read says nothing.
@@ -212,6 +219,15 @@ mod tests {
         }
         assert!(!Attempts::open(folder.path()).is_fatal("session a"));
         assert_eq!(folder.path().read_dir().unwrap().count(), 0, "at rest there is no such file");
+    }
+
+    #[test]
+    fn long_names_that_begin_alike_are_told_apart() {
+        let folder = tempfile::tempdir().unwrap();
+        let [one, other] = ["one", "other"].map(|end| format!("session a {}{end}", "x".repeat(LONGEST)));
+        (0..2).for_each(|_| dies_in(folder.path(), &[&one]));
+        let attempts = Attempts::open(folder.path());
+        assert!(attempts.is_fatal(&one) && !attempts.is_fatal(&other));
     }
 
     #[test]

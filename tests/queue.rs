@@ -324,6 +324,37 @@ async fn a_session_that_the_agent_dies_in_twice_is_not_held_a_third_time() {
 }
 
 #[tokio::test]
+async fn what_the_agent_dies_of_at_a_report_uri_is_held_there_and_nowhere_else() {
+    let bench = Bench::with(Setup { config: "[exec]\nsync-limit = \"1h\"\n".to_owned(), ..Setup::default() }).await;
+    let report = format!("{}/report", bench.server.origin());
+    let store = Store::open(&bench.gateway.path("state")).unwrap().store;
+    let place = Place { uri: Some(report), ..Place::of(SERVER_ID) };
+    store.commit_blocking(&alert::keep(&store, &place, &alert(0)).unwrap().changes).unwrap();
+    drop(store);
+    let slowed = bench.gateway.path("slowed");
+    for _ in 0..2 {
+        bench.answer([commands(json!([["EXEC", format!("{BENCH}//Operations/Slow")]]))]);
+        let agent = bench.start().await;
+        appears(&slowed).await;
+        agent.kill().await;
+        std::fs::remove_file(&slowed).unwrap();
+        bench.release(0).await;
+    }
+    put_alerts(&bench, 1..2);
+    let mut agent = bench.start().await;
+    agent
+        .logged("that it is given up", |line| line.contains("has died twice in a session with an URI"))
+        .await;
+    bench.ended(&agent, 1).await;
+    tokio::time::sleep(Duration::from_secs(2)).await;
+    let paths: Vec<String> =
+        bench.tape.requests("dm").iter().map(|request| request.path.clone()).collect();
+    let at_report = paths.iter().filter(|path| *path == "/report").count();
+    assert!(at_report == 2 && paths.len() > 2, "{paths:?}\n{}", agent.log());
+    agent.stop().await;
+}
+
+#[tokio::test]
 async fn unsigned_notifications_fill_neither_the_journal_nor_the_day() {
     let setup =
         Setup { account: Box::new(|account: &mut Account, _| account.secret = None), ..Setup::default() };

@@ -56,18 +56,23 @@ impl Daemon {
         }
     }
 
-    /// Sessions that the agent has died in twice do not begin by themselves for now: it must come up.
-    pub(super) fn hold_fatal(&mut self) {
-        for peer in &self.world.peers {
-            let server_id = peer.account.server_id.as_str();
-            if self.world.attempts.is_fatal(&attempt_with(server_id)) {
+    /// Sessions that the agent has died in twice do not begin by themselves for now: it must come up. Each place stands
+    /// for itself: an URI that a server has named for reports may answer what the server itself does not.
+    pub(super) fn hold_fatal(&mut self, of: impl Fn(&str) -> bool) {
+        let own = self.world.peers.iter().map(|peer| Place::of(&peer.account.server_id));
+        let elsewhere = alert::places(&self.store).unwrap_or_default();
+        let places: BTreeSet<Place> = own.chain(elsewhere).filter(|place| of(&place.server_id)).collect();
+        for place in places {
+            if self.world.attempts.is_fatal(&attempt_with(&place)) {
                 let wait = FATAL_AGAIN + schedule::jitter(FATAL_AGAIN, &mut *self.random);
+                let server_id = place.server_id.as_str();
                 log::error!(
                     MESSAGE_ID = id::GIVEN_UP, OMADM_SERVER_ID = server_id;
-                    "{server_id}: the agent has died twice in a session with this server: none begins by itself for {} s",
+                    "{server_id}: the agent has died twice in a session with {}: none begins by itself for {} s",
+                    if place.uri.is_none() { "this server" } else { "an URI that this server has named" },
                     wait.as_secs()
                 );
-                self.queue.hold_fatal(&Place::of(server_id), waking::now() + wait);
+                self.queue.hold_fatal(&place, waking::now() + wait);
             }
         }
     }
@@ -186,7 +191,7 @@ impl Daemon {
                 continue;
             };
             // What its session has killed the agent with twice, a third one would again.
-            if self.world.attempts.is_fatal(&attempt_with(&server_id)) {
+            if self.world.attempts.is_fatal(&attempt_with(&Place::of(&server_id))) {
                 log::info!(OMADM_SERVER_ID = server_id.as_str(); "{server_id}: notification {number} is given up with it");
                 changes.push(Change::TriggerDone(server_id, number));
                 continue;

@@ -115,7 +115,7 @@ impl Daemon {
         self.resume_registrations();
         self.look_for_bootstrap_at_start();
         self.forget_unknown().await;
-        self.hold_fatal();
+        self.hold_fatal(|_| true);
         self.take_up().await;
         let due = schedule::at_start(&self.world, waking::now(), &mut *self.random);
         for (ticket, at) in self.hold_back(due) {

@@ -15,7 +15,7 @@ use super::queue::Ticket;
 use super::requested;
 use super::room::{Room, Taken};
 use super::stopping::stopped;
-use crate::alert::Outgoing;
+use crate::alert::{Outgoing, Place};
 use crate::bearer::{self, Choice};
 use crate::command::{self, Allowance, Context, Report};
 use crate::exec::{self, Finished, Ledger, Programs};
@@ -203,7 +203,7 @@ impl Session {
                 },
             };
             if matches!(&event, Event::Answered(answer) if (200..300).contains(&answer.status)) {
-                attempt = Some(self.world.attempts.begin(&attempt_with(self.server_id())));
+                attempt = Some(self.world.attempts.begin(&attempt_with(&self.ticket.place())));
             }
             action = machine.handle(event, random.next_u32());
             if matches!(action, Action::Post { .. } | Action::Wait(_)) {
@@ -531,8 +531,8 @@ async fn binding(ticket: &Ticket) -> Result<Binding, Refusal> {
     }
 }
 
-/// What the risky part of a session with this server is called among the attempts.
+/// What the risky part of a session with this place is called among the attempts.
 #[must_use]
-pub fn attempt_with(server_id: &str) -> String {
-    format!("session {server_id}")
+pub fn attempt_with(place: &Place) -> String {
+    format!("session {}", place.key())
 }
