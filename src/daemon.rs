@@ -22,7 +22,7 @@ mod watcher;
 pub use loading::{Options, check};
 pub use local::{Configured, Local};
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Instant;
 
@@ -110,6 +110,8 @@ struct Daemon {
     programs: Programs,
     subscriptions: Subscriptions,
     triggers: Triggers,
+    /// EXECs from before the start whose account or object may come back.
+    left_execs: BTreeSet<u64>,
     dropped: Dropped,
     seen: Seen,
     /// Turns true when sessions are to end.

@@ -7,6 +7,7 @@ mod support;
 use std::time::Duration;
 
 use omadm_agent::alert::{self, Place};
+use omadm_agent::exec::Record;
 use omadm_agent::lab::gateway::Account;
 use omadm_agent::lab::notifier::Notification;
 use omadm_agent::lab::{Options, Reply, Request, Server, files};
@@ -325,32 +326,44 @@ async fn a_session_that_the_agent_dies_in_twice_is_not_held_a_third_time() {
 
 #[tokio::test]
 async fn what_the_agent_dies_of_at_a_report_uri_is_held_there_and_nowhere_else() {
-    let bench = Bench::with(Setup { config: "[exec]\nsync-limit = \"1h\"\n".to_owned(), ..Setup::default() }).await;
-    let report = format!("{}/report", bench.server.origin());
-    let store = Store::open(&bench.gateway.path("state")).unwrap().store;
-    let place = Place { uri: Some(report), ..Place::of(SERVER_ID) };
-    store.commit_blocking(&alert::keep(&store, &place, &alert(0)).unwrap().changes).unwrap();
-    drop(store);
+    let config = "[exec]\nsync-limit = \"1h\"\n[session]\nallow-http = true\n".to_owned();
+    let bench = Bench::with(Setup { config, ..Setup::default() }).await;
+    let options = Options::plain("other", &bench.tape);
+    let deadly = |request: &Request| match request.path.as_str() {
+        "/report" => commands(json!([["EXEC", format!("{BENCH}//Operations/Slow")]])),
+        _ => Reply::status(204),
+    };
+    let server = Server::start(options, deadly).await.unwrap();
+    let file = bench.gateway.path("accounts").join(format!("{SERVER_ID}.toml"));
+    let text = std::fs::read_to_string(&file).unwrap().replace(&bench.server.origin(), &server.origin());
+    files::put(&file, text, files::PLAIN).unwrap();
+    let place = Place { uri: Some(format!("{}/report", server.origin())), ..Place::of(SERVER_ID) };
+    let report = |number| {
+        let store = Store::open(&bench.gateway.path("state")).unwrap().store;
+        store.commit_blocking(&alert::keep(&store, &place, &alert(number)).unwrap().changes).unwrap();
+    };
+    let hits =
+        |path: &str| bench.tape.requests("other").iter().filter(|request| request.path == path).count();
     let slowed = bench.gateway.path("slowed");
-    for _ in 0..2 {
-        bench.answer([commands(json!([["EXEC", format!("{BENCH}//Operations/Slow")]]))]);
+    for life in 0..2 {
+        report(life);
         let agent = bench.start().await;
         appears(&slowed).await;
         agent.kill().await;
         std::fs::remove_file(&slowed).unwrap();
         bench.release(0).await;
     }
-    put_alerts(&bench, 1..2);
+    report(2);
+    let before = hits("/dm");
     let mut agent = bench.start().await;
     agent
         .logged("that it is given up", |line| line.contains("has died twice in a session with an URI"))
         .await;
-    bench.ended(&agent, 1).await;
+    // What it was executing is told where the account's sessions go.
+    agent.logged("the server's own session", |line| line.contains("ended well")).await;
     tokio::time::sleep(Duration::from_secs(2)).await;
-    let paths: Vec<String> =
-        bench.tape.requests("dm").iter().map(|request| request.path.clone()).collect();
-    let at_report = paths.iter().filter(|path| *path == "/report").count();
-    assert!(at_report == 2 && paths.len() > 2, "{paths:?}\n{}", agent.log());
+    assert!(hits("/dm") > before && hits("/report") == 2, "{}", agent.log());
+    assert_eq!(count(&agent, "the agent has died twice"), 1, "{}", agent.log());
     agent.stop().await;
 }
 
@@ -403,6 +416,49 @@ async fn mishap(what: &str, spoil: impl Fn(&Bench), repair: impl Fn(&Bench)) {
         .any(|package| package.json["MOS"].is_array() && package.json["Alert"].is_object());
     assert!(asked && alerts(&bench).last() == Some(&2), "{what}: {:?}\n{}", alerts(&bench), agent.log());
     agent.stop().await;
+}
+
+#[tokio::test]
+async fn an_account_or_object_that_comes_late_finds_its_execs_and_reports() {
+    for folder in ["accounts", "mo"] {
+        let bench = Bench::new().await;
+        // Seen once: a folder that has held nothing yet may be empty.
+        let agent = bench.start().await;
+        agent.stop().await;
+        let exec = |starts, code, report_to| Record {
+            server_id: SERVER_ID.to_owned(),
+            client_uri: format!("{BENCH}//Operations/Count"),
+            alert_type: "urn:bench:at:exec".to_owned(),
+            report_to,
+            after_session: starts == 0,
+            resume: false,
+            starts,
+            boot: String::new(),
+            leader: None,
+            code,
+        };
+        let store = Store::open(&bench.gateway.path("state")).unwrap().store;
+        let report = |path: &str| Some(format!("{}/{path}", bench.server.origin()));
+        let waiting = Place { uri: report("alert"), ..Place::of(SERVER_ID) };
+        let mut changes = alert::keep(&store, &waiting, &alert(0)).unwrap().changes;
+        let execs = [exec(0, None, None), exec(1, Some(200), None), exec(1, Some(200), report("result"))];
+        for (number, record) in (1..).zip(&execs) {
+            changes.push(Change::Exec(number, serde_json::to_vec(record).unwrap()));
+        }
+        store.commit_blocking(&changes).unwrap();
+        drop(store);
+        std::fs::rename(bench.gateway.path(folder), bench.gateway.path("away")).unwrap();
+        let agent = bench.start().await;
+        std::fs::rename(bench.gateway.path("away"), bench.gateway.path(folder)).unwrap();
+        agent.signal(nix::sys::signal::Signal::SIGHUP);
+        let told = |exchanges: &[omadm_agent::lab::Exchange]| {
+            let at = |path: &str| exchanges.iter().any(|exchange| exchange.request.path == path);
+            at("/alert") && at("/result") && alerts(&bench).iter().sum::<usize>() >= 4
+        };
+        bench.until(&agent, "all that waited", told).await;
+        assert_eq!(bench.counted(), 1, "{folder}: {}", agent.log());
+        agent.stop().await;
+    }
 }
 
 #[tokio::test]

@@ -42,8 +42,8 @@ impl Dropped {
 impl Daemon {
     /// Takes up what a crash or a stop broke off: EXECs that waited or ran, and sessions.
     pub(super) async fn take_up(&mut self) {
-        let taken = match self.take_up_execs() {
-            Ok(changes) => self.store.commit(changes).await,
+        let taken = match self.take_up_execs(None) {
+            Ok((changes, _)) => self.store.commit(changes).await,
             Err(error) => Err(error),
         };
         let taken = taken.and_then(|()| self.take_up_triggers(|_| true));
@@ -77,18 +77,26 @@ impl Daemon {
         }
     }
 
-    fn take_up_execs(&mut self) -> Result<Vec<Change>, StoreError> {
-        let mut changes = Vec::new();
+    /// Takes up these EXECs; at the start all that are there. Whose account or object may come back is left for then.
+    /// Returns also where there is a result to be told.
+    fn take_up_execs(
+        &mut self,
+        these: Option<&BTreeSet<u64>>,
+    ) -> Result<(Vec<Change>, Vec<Place>), StoreError> {
+        let (mut changes, mut told) = (Vec::new(), Vec::new());
         let doubt = self.doubt();
         let mut waiting: BTreeMap<String, Vec<Waiting>> = BTreeMap::new();
         for (number, json) in self.store.snapshot()?.execs()? {
+            if these.is_some_and(|these| !these.contains(&number)) {
+                continue;
+            }
             let Some(record) = Record::from_json(&json) else {
                 log::error!("the record of an EXEC is damaged: forgotten");
                 changes.push(Change::ExecEnded(number));
                 continue;
             };
             let Record { server_id, client_uri, .. } = &record;
-            if record.kill_left_over(self.programs.boot()) {
+            if these.is_none() && record.kill_left_over(self.programs.boot()) {
                 log::warn!(
                     OMADM_SERVER_ID = server_id.as_str(), OMADM_CLIENT_URI = client_uri.as_str();
                     "{client_uri}: the agent's death left it running: killed"
@@ -102,12 +110,15 @@ impl Daemon {
                         "{client_uri}: the account {server_id} is gone: reported to nobody"
                     );
                     changes.push(Change::ExecEnded(number));
+                } else {
+                    self.left_execs.insert(number);
                 }
                 continue;
             }
             let fate = record.fate(self.programs.boot());
             // So may the object.
             if fate == Fate::Start && doubt.is_some() && !self.has_object(client_uri) {
+                self.left_execs.insert(number);
                 continue;
             }
             let code = match fate {
@@ -139,7 +150,9 @@ impl Daemon {
                 OMADM_SERVER_ID = server_id.as_str(), OMADM_CLIENT_URI = client_uri.as_str(), OMADM_STATUS = code;
                 "{client_uri}: {what} when the agent ended: {code}"
             );
-            changes.extend(self.report(&record.finished(number, code))?);
+            let finished = record.finished(number, code);
+            changes.extend(self.report(&finished)?);
+            told.push(place_of(&finished));
         }
         for (server_id, waiting) in waiting {
             let Some(peer) = self.world.peer(&server_id) else { continue };
@@ -148,7 +161,7 @@ impl Daemon {
             let stopping = self.stopping.subscribe();
             tokio::spawn(exec::run_all(waiting, tree, account, SessionFacts::default(), rest, stopping));
         }
-        Ok(changes)
+        Ok((changes, told))
     }
 
     fn has_object(&self, client_uri: &str) -> bool {
@@ -156,17 +169,42 @@ impl Daemon {
         uri.is_ok_and(|uri| self.world.tree.objects_of(&uri.moid).next().is_some())
     }
 
-    /// Accounts are there that were not: what waits for them is taken up.
+    /// Accounts are there that were not, or objects may be: what waits for them is taken up.
     pub(super) async fn take_up_for(&mut self, back: &[String]) {
+        self.take_up_left().await;
         if back.is_empty() {
             return;
         }
+        self.hold_fatal(|server_id| back.iter().any(|back| back == server_id));
         let taken = match self.take_up_triggers(|server_id| back.iter().any(|back| back == server_id)) {
             Ok(changes) => self.store.commit(changes).await,
             Err(error) => Err(error),
         };
         if let Err(error) = taken {
             log::error!("what waits for accounts that are back is not taken up: {error}");
+        }
+    }
+
+    /// EXECs that the start has left.
+    async fn take_up_left(&mut self) {
+        let left = std::mem::take(&mut self.left_execs);
+        if left.is_empty() {
+            return;
+        }
+        let taken = match self.take_up_execs(Some(&left)) {
+            Ok((changes, told)) => self.store.commit(changes).await.map(|()| told),
+            Err(error) => Err(error),
+        };
+        match taken {
+            Ok(told) => {
+                for place in told {
+                    self.queue.ask(Ticket::to(&place, Cause::Alert), waking::now());
+                }
+            }
+            Err(error) => {
+                log::error!("EXECs from before the start are not taken up: {error}");
+                self.left_execs.extend(left);
+            }
         }
     }
 

@@ -17,12 +17,18 @@ pub(super) type Due = (Ticket, Instant);
 pub(super) fn at_start(world: &World, now: Instant, random: &mut dyn Random) -> Vec<Due> {
     let mut due: Vec<Due> =
         world.peers.iter().filter_map(|peer| of_account(world, peer, true, now, random)).collect();
-    // The power went before they were delivered.
-    let places = alert::places(&world.store).unwrap_or_default();
-    let elsewhere =
-        places.iter().filter(|place| place.uri.is_some() && world.peer(&place.server_id).is_some());
-    due.extend(elsewhere.map(|place| (Ticket::to(place, Cause::Alert), now)));
+    due.extend(elsewhere(world, |_| true, now));
     due
+}
+
+/// Alerts that wait for an URI which one of these servers has named: the power went before they were delivered, or the
+/// account was not there.
+fn elsewhere(world: &World, of: impl Fn(&str) -> bool, now: Instant) -> Vec<Due> {
+    let places = alert::places(&world.store).unwrap_or_default();
+    let mine = |place: &&Place| {
+        place.uri.is_some() && world.peer(&place.server_id).is_some() && of(&place.server_id)
+    };
+    places.iter().filter(mine).map(|place| (Ticket::to(place, Cause::Alert), now)).collect()
 }
 
 /// What is due because a reload brought accounts that were not there before, or another schedule for those
@@ -35,7 +41,8 @@ pub(super) fn of_changes(before: &World, world: &World, now: Instant, random: &m
     };
     // Those that a bootstrap has just brought have their first session in `brought`.
     let others = |(ticket, _): &Due| ticket.cause != Cause::Bootstrap;
-    world.peers.iter().filter_map(due).filter(others).collect()
+    let own = world.peers.iter().filter_map(due).filter(others);
+    own.chain(elsewhere(world, |server_id| before.peer(server_id).is_none(), now)).collect()
 }
 
 /// A session with each account that a bootstrap has brought, at once.

@@ -1,6 +1,6 @@
 //! The agent's start, from what was loaded to what is due at once.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::sync::{Arc, Mutex};
 
 use tokio::net::UdpSocket;
@@ -90,6 +90,7 @@ impl Daemon {
             programs,
             subscriptions,
             triggers: Triggers::default(),
+            left_execs: BTreeSet::new(),
             dropped: Dropped::default(),
             seen: Seen::default(),
             stopping: watch::Sender::new(false),
