@@ -5,16 +5,19 @@
 //! that hangs; a lane has a bound of them, and shares none with another lane or with the store. A process ends without
 //! waiting for any of them.
 //!
-//! Work on a file goes [`Lane::at`] its path: then one that hangs costs one thread and one time limit, however many
-//! nodes are there. Healthy work has its own threads: what hangs gives up its place among them, and keeps one of the
-//! many that there may be.
+//! All that touches a path goes [`Lane::at`] it: then one that hangs costs one thread and one time limit, however many
+//! nodes are there and however often it is asked. Healthy work has its own threads: what does not answer soon gives up its
+//! place among them, and keeps one of the many that there may be.
 
 use std::path::PathBuf;
-use std::sync::OnceLock;
+use std::pin::Pin;
+use std::sync::{Arc, OnceLock, Weak};
+use std::task::{Context, Poll};
 use std::time::Duration;
 
 use tokio::runtime::{Builder, Runtime};
 use tokio::sync::Semaphore;
+use tokio::task::{JoinError, JoinHandle};
 use tokio::time::{Instant, timeout_at};
 
 mod mounts;
@@ -27,8 +30,8 @@ use places::{Held, Places};
 pub static FILES: Lane = Lane::new("files", 96, Duration::from_secs(10));
 /// The C library's name resolution.
 pub static NAMES: Lane = Lane::new("names", 16, Duration::from_secs(30));
-/// The agent's own configuration: what hangs there must not cost the reading of documents its threads.
-pub static CONFIGURATION: Lane = Lane::new("configuration", 4, Duration::from_secs(30));
+/// The agent's own configuration: what takes long there is the processor's work as well.
+pub static CONFIGURATION: Lane = Lane::new("configuration", 32, Duration::from_secs(30));
 /// Reading large documents: what takes long there is the processor's work.
 pub static DOCUMENTS: Lane = Lane::new("documents", 2, Duration::from_secs(60));
 
@@ -47,6 +50,26 @@ pub struct Lane {
     pool: OnceLock<Option<Runtime>>,
     places: Places,
     working: Semaphore,
+}
+
+/// Work that was handed over, as long as somebody waits for it: what has not begun by then never does.
+struct Asked<T> {
+    task: JoinHandle<T>,
+    _wanted: Arc<()>,
+}
+
+impl<T> Future for Asked<T> {
+    type Output = Result<T, JoinError>;
+
+    fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
+        Pin::new(&mut self.task).poll(context)
+    }
+}
+
+impl<T> Drop for Asked<T> {
+    fn drop(&mut self) {
+        self.task.abort();
+    }
 }
 
 /// Why work on a lane has no result.
@@ -71,73 +94,81 @@ impl Lane {
         Self { name, threads, limit, pool: OnceLock::new(), places: Places::new(limit), working }
     }
 
-    /// Does `work` on a thread of the lane, within the lane's limit.
+    /// Does `work`, which touches no path, on a thread of the lane, within the lane's limit.
     ///
     /// # Errors
-    /// [`Stuck`]: what has begun goes on unheard; what has not never begins.
+    /// [`Stuck`]: what has begun goes on unheard; what has not never begins. So it is where this is dropped.
     pub async fn run<T: Send + 'static>(
         &self,
         work: impl FnOnce() -> T + Send + 'static,
     ) -> Result<T, Stuck> {
-        let pool = self.pool.get_or_init(|| self.make()).as_ref().ok_or(Stuck::NoThread(self.name))?;
-        let mut task = pool.handle().spawn_blocking(work);
-        match tokio::time::timeout(self.limit, &mut task).await {
-            Ok(done) => done.map_err(|_| Stuck::NoThread(self.name)),
-            Err(_) => {
-                task.abort();
-                Err(Stuck::Late(self.limit))
-            }
-        }
+        let mut asked = self.ask(|_| work())?;
+        let done = tokio::time::timeout(self.limit, &mut asked).await.map_err(|_| Stuck::Late(self.limit))?;
+        done.map_err(|_| Stuck::NoThread(self.name))
     }
 
     /// Does `work` on the file or folder `path` on a thread of the lane, within the lane's limit, alone of all work
     /// there. Where it goes further than `path` it says so, by [`Spot::enter`].
     ///
     /// # Errors
-    /// [`Stuck`]: what has begun goes on unheard; what has not never begins. [`Stuck::Hangs`] at once where earlier
-    /// work hangs.
+    /// [`Stuck`]: what has begun goes on unheard; what has not never begins. So it is where this is dropped.
+    /// [`Stuck::Hangs`] at once where earlier work hangs.
     pub async fn at<T: Send + 'static>(
         &'static self,
         path: PathBuf,
         work: impl FnOnce(&Spot<'_>) -> T + Send + 'static,
     ) -> Result<T, Stuck> {
-        let pool = self.pool.get_or_init(|| self.make()).as_ref().ok_or(Stuck::NoThread(self.name))?;
         let deadline = Instant::now() + self.limit;
         let late = |_| Stuck::Late(self.limit);
         let mut work = work;
         loop {
-            // Whoever ends while this is looked at has not gone unseen.
-            let mut ended = std::pin::pin!(self.places.ended.notified());
-            ended.as_mut().enable();
             let place = timeout_at(deadline, self.working.acquire()).await.map_err(late)?;
-            if self.places.hanging().saturating_add(MOST_WORKING) >= self.threads {
+            if self.places.slow().saturating_add(MOST_WORKING) >= self.threads {
                 return Err(Stuck::NoThread(self.name));
             }
             let file = path.clone();
-            let mut task = pool.handle().spawn_blocking(move || {
+            let mut asked = self.ask(move |wanted| {
                 let spot = self.places.begin();
                 match spot.reach(&file) {
-                    Ok(()) => Ok(work(&spot)),
-                    Err(held) => Err((held, work)),
+                    // The way there may have taken long.
+                    Ok(()) if wanted.strong_count() == 0 => None,
+                    Ok(()) => Some(Ok(work(&spot))),
+                    Err(held) => Some(Err((held, work))),
                 }
-            });
-            let done = timeout_at(deadline, &mut task).await.map_err(|_| {
-                task.abort();
-                Stuck::Late(self.limit)
             })?;
+            let soon = deadline.min(Instant::now() + self.places.patience());
+            let done = timeout_at(soon, &mut asked).await;
+            // Others need not wait for what does not answer.
             drop(place);
-            match done.map_err(|_| Stuck::NoThread(self.name))? {
+            let done = match done {
+                Ok(done) => done,
+                Err(_) => timeout_at(deadline, &mut asked).await.map_err(late)?,
+            };
+            match done.ok().flatten().ok_or(Stuck::NoThread(self.name))? {
                 Ok(done) => return Ok(done),
                 Err((Held::Hangs(stuck), _)) => return Err(stuck),
-                Err((Held::Busy(until), again)) => {
+                Err((Held::Busy(until, mut ended), again)) => {
                     work = again;
                     let until = deadline.min(until.into());
-                    if timeout_at(until, ended).await.is_err() && until == deadline {
+                    // That there is nobody left to tell is what is waited for.
+                    if timeout_at(until, ended.changed()).await.is_err() && until == deadline {
                         return Err(Stuck::Late(self.limit));
                     }
                 }
             }
         }
+    }
+
+    /// Hands work over. It is told whether somebody still waits for it.
+    fn ask<T: Send + 'static>(
+        &self,
+        work: impl FnOnce(&Weak<()>) -> T + Send + 'static,
+    ) -> Result<Asked<T>, Stuck> {
+        let pool = self.pool.get_or_init(|| self.make()).as_ref().ok_or(Stuck::NoThread(self.name))?;
+        let wanted = Arc::new(());
+        let is_wanted = Arc::downgrade(&wanted);
+        let task = pool.handle().spawn_blocking(move || work(&is_wanted));
+        Ok(Asked { task, _wanted: wanted })
     }
 
     /// How many threads it has at most.
@@ -245,7 +276,70 @@ mod tests {
             assert!(LANE.at(format!("/nowhere{number}").into(), work).await.is_err());
         }
         assert_eq!(LANE.at("/".into(), |_| 7).await, Ok(7));
-        assert!(LANE.places.hanging() >= 40);
+        assert!(LANE.places.slow() >= 40);
+        drop(release);
+    }
+
+    #[tokio::test]
+    async fn who_waits_for_a_place_tries_again_when_it_is_free_and_not_before() {
+        static LANE: Lane = Lane::new("waiting", 64, Duration::from_secs(30));
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("file");
+        let (release, hanging) = channel::<()>();
+        let first = tokio::spawn(LANE.at(file.clone(), move |_| hanging.recv().is_ok()));
+        while LANE.places.begun() == 0 {
+            tokio::time::sleep(Duration::from_millis(1)).await;
+        }
+        tokio::time::sleep(Duration::from_millis(50)).await;
+        let others: Vec<_> = (0..4).map(|_| tokio::spawn(LANE.at(file.clone(), |_| 7))).collect();
+        tokio::time::sleep(Duration::from_millis(300)).await;
+        assert_eq!(LANE.places.begun(), 5, "nobody tries again while the first is there");
+        drop(release);
+        assert_eq!(first.await.unwrap(), Ok(false));
+        for other in others {
+            assert_eq!(other.await.unwrap(), Ok(7));
+        }
+        assert!(LANE.places.begun() <= 5 + 4 + 3 + 2 + 1, "{}", LANE.places.begun());
+    }
+
+    #[tokio::test]
+    async fn what_nobody_waits_for_any_more_never_begins() {
+        static LANE: Lane = Lane::new("dropped", 64, Duration::from_secs(30));
+        static ONE: Lane = Lane::new("one", 1, Duration::from_secs(30));
+        let (release, hanging) = channel::<()>();
+        let begun = Arc::new(AtomicBool::new(false));
+        let touch = || {
+            let begun = Arc::clone(&begun);
+            move || begun.store(true, Ordering::Relaxed)
+        };
+        let hung = tokio::spawn(LANE.at("/nowhere".into(), move |_| hanging.recv().is_ok()));
+        let (let_go, one_hanging) = channel::<()>();
+        let one = tokio::spawn(ONE.run(move || one_hanging.recv().is_ok()));
+        tokio::time::sleep(Duration::from_millis(50)).await;
+        let (at, run) = (touch(), touch());
+        let waiting = async { tokio::join!(LANE.at("/nowhere".into(), move |_| at()), ONE.run(run)) };
+        assert!(tokio::time::timeout(Duration::from_millis(50), waiting).await.is_err());
+        drop((release, let_go));
+        assert_eq!((hung.await.unwrap(), one.await.unwrap()), (Ok(false), Ok(false)));
+        assert_eq!(LANE.at("/nowhere".into(), |_| 1).await, Ok(1));
+        assert_eq!(ONE.run(|| 2).await, Ok(2));
+        assert!(!begun.load(Ordering::Relaxed));
+    }
+
+    #[tokio::test]
+    async fn a_healthy_one_is_served_long_before_the_limit_of_those_that_hang() {
+        static LANE: Lane = Lane::new("healthy", 64, Duration::from_secs(10));
+        let (release, hanging) = channel::<()>();
+        let hanging = Arc::new(std::sync::Mutex::new(hanging));
+        for number in 0..MOST_WORKING {
+            let hanging = Arc::clone(&hanging);
+            let work = move |_: &Spot<'_>| hanging.lock().unwrap().recv().is_ok();
+            tokio::spawn(LANE.at(format!("/nowhere{number}").into(), work));
+        }
+        tokio::time::sleep(Duration::from_millis(50)).await;
+        let begun = std::time::Instant::now();
+        assert_eq!(LANE.at("/".into(), |_| 7).await, Ok(7));
+        assert!(begun.elapsed() < LANE.limit / 2, "{:?}", begun.elapsed());
         drop(release);
     }
 }

@@ -77,7 +77,10 @@ impl Sim {
             };
             tokio::select! {
                 () = changed => self.watch(true),
-                Some(Ok(true)) = self.arming.join_next() => return,
+                // Whatever the first of them says, the others are waited for.
+                Some(armed) = self.arming.join_next() => if matches!(armed, Ok(true)) {
+                    return;
+                },
             }
         }
     }

@@ -27,6 +27,9 @@ const KERNELS: [&str; 19] = [
     "tracefs",
 ];
 
+/// File systems of disks whose device number does not say so, as they span several, or lie over others.
+const DISKS: [&str; 5] = ["bcachefs", "btrfs", "overlay", "ubifs", "zfs"];
+
 /// All mounts.
 #[derive(Debug, Default)]
 pub(super) struct Mounts(Vec<Mount>);
@@ -37,6 +40,8 @@ struct Mount {
     /// Major and minor number: the same wherever the file system is mounted.
     device: String,
     kernels: bool,
+    /// Of this machine's own disks.
+    disk: bool,
 }
 
 impl Mounts {
@@ -54,6 +59,11 @@ impl Mounts {
         let (Some(one), Some(other)) = (self.of(one), self.of(other)) else { return false };
         let root = self.of(Path::new("/"));
         one.device == other.device && !one.kernels && root.is_none_or(|root| root.device != one.device)
+    }
+
+    /// Whether the file system of `path` is on a disk of this machine.
+    pub(super) fn is_disk(&self, path: &Path) -> bool {
+        self.of(path).is_some_and(|mount| mount.disk)
     }
 
     /// Where the file system of `path` is mounted.
@@ -74,8 +84,10 @@ impl Mount {
         let device = String::from_utf8(fields.nth(2)?.to_vec()).ok()?;
         let at = PathBuf::from(OsString::from_vec(unescaped(fields.nth(1)?)));
         let kind = fields.skip_while(|field| *field != b"-").nth(1)?;
-        let kernels = KERNELS.iter().any(|known| known.as_bytes() == kind);
-        Some(Self { at, device, kernels })
+        let is_of = |kinds: &[&str]| kinds.iter().any(|known| known.as_bytes() == kind);
+        // Device numbers of no device begin with 0; a FUSE program behind a block device is a program all the same.
+        let disk = is_of(&DISKS) || !device.starts_with("0:") && !kind.starts_with(b"fuse");
+        Some(Self { at, device, kernels: is_of(&KERNELS), disk })
     }
 }
 
@@ -123,6 +135,8 @@ mod tests {
         assert!(!one("/mnt/a b/x", "/mnt/a"));
         assert!(!one("/sys/a", "/sys/b"));
         assert!(!one("/etc/a", "/data/b"), "what all is on");
+        assert!(mounts.is_disk(Path::new("/media/usb/x")) && mounts.is_disk(Path::new("/etc")));
+        assert!(!mounts.is_disk(Path::new("/mnt/a b/x")) && !mounts.is_disk(Path::new("/sys/a")));
         assert_eq!(mounts.root(Path::new("/mnt/a b/c/d")), Path::new("/mnt/a b"));
         assert!(!Mounts::read().0.is_empty());
     }

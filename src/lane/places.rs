@@ -11,7 +11,7 @@ use std::path::{Component, Path, PathBuf};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-use tokio::sync::Notify;
+use tokio::sync::watch;
 
 use super::Stuck;
 use super::mounts::Mounts;
@@ -24,8 +24,6 @@ const MOST_LINKS: usize = 40;
 pub(super) struct Places {
     limit: Duration,
     all: Mutex<All>,
-    /// Some work has come to its end.
-    pub(super) ended: Notify,
 }
 
 #[derive(Debug)]
@@ -39,6 +37,8 @@ struct All {
 struct Flight {
     at: PathBuf,
     since: Instant,
+    /// Dropped with it: who waits for its end learns of that, and of no other's.
+    end: watch::Sender<()>,
 }
 
 /// A piece of work on outside files, and where it is.
@@ -51,8 +51,8 @@ pub struct Spot<'a> {
 /// Why work does not go on.
 #[derive(Debug)]
 pub(super) enum Held {
-    /// Other work is there; at this time at the latest it has ended, or hangs.
-    Busy(Instant),
+    /// Other work is there; at this time at the latest it has ended, or hangs. Whose end the receiver tells of.
+    Busy(Instant, watch::Receiver<()>),
     /// What has gone there before hangs.
     Hangs(Stuck),
 }
@@ -60,7 +60,7 @@ pub(super) enum Held {
 impl Places {
     pub(super) const fn new(limit: Duration) -> Self {
         let all = All { next: 0, flights: BTreeMap::new() };
-        Self { limit, all: Mutex::new(all), ended: Notify::const_new() }
+        Self { limit, all: Mutex::new(all) }
     }
 
     /// A new piece of work, which is nowhere yet.
@@ -68,13 +68,24 @@ impl Places {
         let mut all = self.all();
         let id = all.next;
         all.next = id.wrapping_add(1);
-        all.flights.insert(id, Flight { at: PathBuf::new(), since: Instant::now() });
+        all.flights.insert(id, Flight { at: PathBuf::new(), since: Instant::now(), end: watch::Sender::new(()) });
         Spot { places: self, id }
     }
 
-    /// How much work hangs.
-    pub(super) fn hanging(&self) -> usize {
-        self.all().flights.values().filter(|flight| flight.since.elapsed() >= self.limit).count()
+    /// Work that takes longer than this does not answer soon.
+    pub(super) fn patience(&self) -> Duration {
+        self.limit / 10
+    }
+
+    /// How much work does not answer soon, or never.
+    pub(super) fn slow(&self) -> usize {
+        self.all().flights.values().filter(|flight| flight.since.elapsed() >= self.patience()).count()
+    }
+
+    /// How often work has begun, or tried to.
+    #[cfg(test)]
+    pub(super) fn begun(&self) -> u64 {
+        self.all().next
     }
 
     fn all(&self) -> MutexGuard<'_, All> {
@@ -85,7 +96,6 @@ impl Places {
 impl Drop for Spot<'_> {
     fn drop(&mut self) {
         self.places.all().flights.remove(&self.id);
-        self.places.ended.notify_waiters();
     }
 }
 
@@ -97,12 +107,12 @@ impl Spot<'_> {
     pub fn enter(&self, path: &Path) -> Result<(), Stuck> {
         self.walk(path, false).map_err(|held| match held {
             Held::Hangs(stuck) => stuck,
-            Held::Busy(_) => Stuck::Late(self.places.limit),
+            Held::Busy(..) => Stuck::Late(self.places.limit),
         })
     }
 
     /// Goes to `path`, if nobody else is there; on another computer's or another program's file system, if nobody is
-    /// anywhere on it.
+    /// anywhere on it; on a disk of its own, if nobody waits there for long.
     pub(super) fn reach(&self, path: &Path) -> Result<(), Held> {
         self.walk(path, true)
     }
@@ -154,8 +164,10 @@ impl Spot<'_> {
                 let place = if on_one { mounts.root(at) } else { at.to_path_buf() };
                 return Err(Held::Hangs(Stuck::Hangs(place, since)));
             }
-            if alone && (on_one || last && at == other.at) {
-                return Err(Held::Busy(other.since + self.places.limit));
+            // A disk that answers serves many at a time.
+            let may_hang = on_one && (since >= self.places.patience() || !mounts.is_disk(at));
+            if alone && (may_hang || last && at == other.at) {
+                return Err(Held::Busy(other.since + self.places.limit, other.end.subscribe()));
             }
         }
         if let Some(flight) = all.flights.get_mut(&self.id) {

@@ -19,7 +19,9 @@ type Stamp = (PathBuf, Option<[i128; 5]>);
 /// The system's roots; read again only where the system has other ones since.
 pub(super) async fn of_system() -> Result<Arc<RootCertStore>, Failure> {
     let unread = |stuck| Failure::Connect(std::io::Error::other(format!("trusted certificates: {stuck}")));
-    lane::FILES.run(|| up_to_date(&KEPT, read)).await.map_err(unread)?
+    let places = openssl_probe::probe();
+    let place = places.cert_file.or_else(|| places.cert_dir.into_iter().next()).unwrap_or_else(|| "/".into());
+    lane::FILES.at(place, |_| up_to_date(&KEPT, read)).await.map_err(unread)?
 }
 
 fn up_to_date(
