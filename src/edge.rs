@@ -6,7 +6,7 @@ use std::time::Duration;
 use clap::Parser;
 use nix::sys::stat::{Mode, umask};
 use tokio::net::UdpSocket;
-use tokio::signal::unix::{SignalKind, signal};
+use tokio::signal::unix::{Signal as UnixSignal, SignalKind, signal};
 use tokio::sync::mpsc;
 
 use crate::cli::Omadmd;
@@ -25,6 +25,9 @@ const IDLE_THREAD: Duration = Duration::from_secs(2);
 const LAST_COMMIT: Duration = Duration::from_millis(300);
 /// Once it was told to end, the process is gone after this time, whatever hangs in it.
 const LONGEST_END: Duration = Duration::from_millis(4_800);
+
+/// Saying so takes no longer than this.
+const LAST_WORD: Duration = Duration::from_millis(50);
 
 /// The operating system's random numbers.
 #[derive(Clone, Copy, Debug)]
@@ -109,44 +112,50 @@ async fn run(arguments: &Omadmd) -> Result<(), DaemonError> {
     daemon::run(options, sockets, signals, requests, Box::new(OsRandom)).await
 }
 
-/// SIGTERM and SIGINT end the agent, SIGHUP reloads it.
+/// SIGTERM and SIGINT end the agent, SIGHUP reloads it. A thread of its own hears them: one that hangs is told to end as
+/// well, and ended where it does not.
 fn signals() -> std::io::Result<mpsc::Receiver<Signal>> {
     let (sender, receiver) = mpsc::channel(4);
-    let kinds = [
-        (SignalKind::terminate(), Signal::Stop),
-        (SignalKind::interrupt(), Signal::Stop),
-        (SignalKind::hangup(), Signal::Reload),
-    ];
-    for (kind, meaning) in kinds {
-        let mut stream = signal(kind)?;
-        let sender = sender.clone();
-        tokio::spawn(async move {
-            while stream.recv().await.is_some() {
-                if meaning == Signal::Stop {
-                    end_in_time();
-                }
-                if sender.send(meaning).await.is_err() {
-                    break;
-                }
-            }
-        });
-    }
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    let (terminate, interrupt, hangup) = {
+        let _within = runtime.enter();
+        (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?, signal(SignalKind::hangup())?)
+    };
+    let hear = move || runtime.block_on(forward(terminate, interrupt, hangup, sender));
+    std::thread::Builder::new().name("signals".to_owned()).spawn(hear)?;
     Ok(receiver)
 }
 
-/// Ends the process should its own end hang: a disk that does not answer, a thread that never comes back. What was
+async fn forward(
+    mut terminate: UnixSignal,
+    mut interrupt: UnixSignal,
+    mut hangup: UnixSignal,
+    agent: mpsc::Sender<Signal>,
+) {
+    loop {
+        tokio::select! {
+            _ = terminate.recv() => break,
+            _ = interrupt.recv() => break,
+            // Where there is no room, it is to reload already.
+            _ = hangup.recv() => drop(agent.try_send(Signal::Reload)),
+        }
+    }
+    let end = tokio::time::Instant::now() + LONGEST_END;
+    let _ = tokio::time::timeout_at(end, agent.send(Signal::Stop)).await;
+    tokio::time::sleep_until(end).await;
+    end_now();
+}
+
+/// Ends the process where its own end hangs: a disk that does not answer, a thread that never comes back. What was
 /// acknowledged is on disk, as after a power cut.
 #[expect(clippy::exit, clippy::disallowed_methods, reason = "nothing that is left could be waited for")]
-fn end_in_time() {
-    static ONCE: std::sync::Once = std::sync::Once::new();
-    ONCE.call_once(|| {
-        let last_resort = std::thread::Builder::new().name("last-resort".to_owned()).spawn(|| {
-            std::thread::sleep(LONGEST_END);
-            log::warn!("something does not end: the agent ends without it");
-            std::process::exit(0);
-        });
-        if let Err(error) = last_resort {
-            log::warn!("the agent's end has no limit: {error}");
-        }
-    });
+fn end_now() {
+    // The journal may be what hangs.
+    let said = std::thread::Builder::new()
+        .spawn(|| log::warn!("something does not end: the agent ends without it"))
+        .is_ok();
+    if said {
+        std::thread::sleep(LAST_WORD);
+    }
+    std::process::exit(0);
 }

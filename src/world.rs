@@ -1,6 +1,7 @@
 //! All that a session needs, as it was when the session began: settings, accounts, tree and store. A reload
 //! makes a new world; sessions in flight finish on the old one.
 
+use std::path::PathBuf;
 use std::sync::atomic::AtomicU64;
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -29,6 +30,21 @@ pub struct World {
     pub is_sound: bool,
     /// Whether the device's owner has account files, sound or broken: then no bootstrap server is asked.
     pub is_owned: bool,
+    /// What the folders of accounts and management objects were found to be.
+    pub folders: Vec<Folder>,
+}
+
+/// A folder of the configuration, as it was when it was read; one that did not answer holds nothing, and is unknown.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Folder {
+    /// Where it is.
+    pub path: PathBuf,
+    /// Whether it holds what it is for.
+    pub holds: bool,
+    /// Device and inode; none where it can't be read.
+    pub identity: Option<(u64, u64)>,
+    /// Whether accounts are in it; else management objects are.
+    pub is_of_accounts: bool,
 }
 
 impl World {

@@ -3,11 +3,15 @@
 
 mod support;
 
+use std::io::Write as _;
 use std::net::Ipv4Addr;
 use std::os::unix::fs::symlink;
+use std::process::Stdio;
 use std::time::{Duration, Instant};
 
-use nix::sys::signal::Signal;
+use nix::fcntl::{FcntlArg, OFlag, fcntl};
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
 use omadm_agent::lab::gateway::{Account, Gateway};
 use omadm_agent::lab::{Options, Reply, Server, Tape, files};
 use serde_json::json;
@@ -106,6 +110,34 @@ async fn sigterm_ends_an_agent_whose_change_hangs() {
     bench.notify().await;
     support::appears(&bench.gateway.path("begun")).await;
     ends_in_time(agent, "a change").await;
+}
+
+#[tokio::test]
+async fn sigterm_ends_an_agent_whose_own_thread_hangs() {
+    let bench = Bench::new().await;
+    // Nobody reads what it says, and there is no room for another word.
+    let (unread, mut full) = std::io::pipe().unwrap();
+    fcntl(&full, FcntlArg::F_SETFL(OFlag::O_NONBLOCK)).unwrap();
+    while full.write(&[b'x'; 1]).is_ok() {}
+    fcntl(&full, FcntlArg::F_SETFL(OFlag::empty())).unwrap();
+    let mut agent = tokio::process::Command::new(env!("CARGO_BIN_EXE_omadmd"))
+        .arg("--config")
+        .arg(bench.gateway.config())
+        .env_clear()
+        .stdin(Stdio::null())
+        .stdout(Stdio::null())
+        .stderr(full)
+        .kill_on_drop(true)
+        .spawn()
+        .unwrap();
+    tokio::time::sleep(Duration::from_secs(3)).await;
+    assert_eq!(agent.try_wait().unwrap(), None, "it waits to be heard");
+    let told = Instant::now();
+    kill(Pid::from_raw(agent.id().unwrap().try_into().unwrap()), Signal::SIGTERM).unwrap();
+    let status = tokio::time::timeout(support::LIMIT, agent.wait()).await.unwrap().unwrap();
+    assert!(status.success(), "{status}");
+    assert!(told.elapsed() < LONGEST_END + Duration::from_secs(2), "{:?}", told.elapsed());
+    drop(unread);
 }
 
 /// A gateway whose accounts are in a second folder as well, which is a link that can be made to lead elsewhere.

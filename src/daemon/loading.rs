@@ -7,6 +7,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use super::DaemonError;
+use super::evidence;
 use super::watcher::Watcher;
 use crate::attempts::Attempts;
 use crate::backend::{Bus, Machine};
@@ -14,13 +15,13 @@ use crate::config::{
     self, Account, Auth, Environment, LoadedSettings, Problem, Problems, Selection, Settings,
 };
 use crate::journal::id;
-use crate::lane::{CONFIGURATION, Stuck};
+use crate::lane::{CONFIGURATION, Spot, Stuck};
 use crate::mo::{self, ManagementObject};
 use crate::session::Random;
 use crate::store::{CacheKey, Change, Store};
 use crate::tree::Tree;
 use crate::waking;
-use crate::world::{Peer, Surroundings, World};
+use crate::world::{Folder, Peer, Surroundings, World};
 use crate::{bootstrap, tree};
 
 /// Folders that did not answer are looked at again after this time.
@@ -76,47 +77,91 @@ pub(super) enum Scope {
 /// What files say. Folders that did not answer in time have nothing.
 pub(super) struct Read {
     settings: Settings,
-    accounts: Option<(Vec<Account>, Problems)>,
-    objects: Option<(Vec<Arc<ManagementObject>>, Problems)>,
+    accounts: Result<(Vec<Account>, Problems), Stuck>,
+    objects: Result<(Vec<Arc<ManagementObject>>, Problems), Stuck>,
+    /// What they are found to be, where they answered.
+    folders: Vec<Folder>,
 }
 
 impl Read {
     /// Whether it is all there is: what is missing is worth another try.
     pub(super) fn is_whole(&self) -> bool {
-        self.accounts.is_some() && self.objects.is_some()
+        self.accounts.is_ok() && self.objects.is_ok()
     }
 
     /// Reads the folders that these settings name. What blocks in them, or takes its time, blocks nobody else.
     async fn folders(settings: Settings, environment: Environment) -> Self {
         let accounts = {
-            let (folders, allow_http) = (settings.paths.accounts.clone(), settings.session.allow_http);
-            CONFIGURATION.run(move || {
-                config::accounts::load(&folders, config::Context { allow_http, environment: &environment })
-            })
+            let allow_http = settings.session.allow_http;
+            let context = move |folders: &[PathBuf]| {
+                config::accounts::load(folders, config::Context { allow_http, environment: &environment })
+            };
+            look_into(settings.paths.accounts.clone(), context, evidence::of_accounts)
         };
         let objects = {
-            let settings = settings.clone();
-            CONFIGURATION.run(move || load_objects(&settings))
+            let for_objects = settings.clone();
+            let load = move |_: &[PathBuf]| load_objects(&for_objects);
+            look_into(settings.paths.mo.clone(), load, evidence::of_objects)
         };
         let (accounts, objects) = tokio::join!(accounts, objects);
-        Self {
-            accounts: in_time(accounts, "accounts", &settings.paths.accounts),
-            objects: in_time(objects, "management objects", &settings.paths.mo),
-            settings,
+        let mut folders = Vec::new();
+        let mut keep = |found| folders.extend::<Vec<Folder>>(found);
+        let accounts = accounts.map(|(accounts, found)| {
+            keep(found);
+            accounts
+        });
+        let objects = objects.map(|(objects, found)| {
+            keep(found);
+            objects
+        });
+        Self { settings, accounts, objects, folders }
+    }
+
+    /// What is known of the folders: of those that did not answer, what was found before.
+    fn known(&mut self, before: &[Folder]) -> Vec<Folder> {
+        let mut folders = std::mem::take(&mut self.folders);
+        let paths = &self.settings.paths;
+        for (all, is_of_accounts) in [(&paths.accounts, true), (&paths.mo, false)] {
+            for path in all {
+                let is_it =
+                    |folder: &&Folder| folder.path == *path && folder.is_of_accounts == is_of_accounts;
+                if folders.iter().any(|folder| is_it(&folder)) {
+                    continue;
+                }
+                let known = before.iter().find(is_it).cloned();
+                let unknown = Folder { path: path.clone(), holds: false, identity: None, is_of_accounts };
+                folders.push(known.unwrap_or(unknown));
+            }
         }
+        folders
     }
 }
 
-fn in_time<T>(read: Result<T, Stuck>, what: &str, folders: &[PathBuf]) -> Option<T> {
-    let say = |why: &Stuck| {
-        let folders =
-            folders.iter().map(|folder| folder.display().to_string()).collect::<Vec<_>>().join(", ");
-        log::error!(
-            MESSAGE_ID = id::CONFIGURATION_BROKEN;
-            "{folders}: {why}: the {what} stay as they were; next look in {} s", LOOK_AGAIN.as_secs()
-        );
+/// Reads folders, and says what they are found to be. One in which earlier work hangs costs no second thread.
+async fn look_into<T: Send + 'static>(
+    folders: Vec<PathBuf>,
+    read: impl FnOnce(&[PathBuf]) -> T + Send + 'static,
+    look: fn(&Path) -> Folder,
+) -> Result<(T, Vec<Folder>), Stuck> {
+    let first = folders.first().cloned().unwrap_or_else(|| "/".into());
+    let work = move |spot: &Spot<'_>| {
+        // What hangs further in counts as being in the last of them: whoever comes next goes there as well, first.
+        folders.iter().try_for_each(|folder| spot.enter(folder))?;
+        Ok((read(&folders), folders.iter().map(|folder| look(folder)).collect()))
     };
-    read.inspect_err(say).ok()
+    CONFIGURATION.at(first, work).await?
+}
+
+/// Reads the settings; what hangs there costs no second thread.
+async fn settings(
+    selection: Selection,
+    environment: Environment,
+) -> Result<Result<LoadedSettings, Problems>, Stuck> {
+    let file = match &selection {
+        Selection::File(file) => file.clone(),
+        Selection::Installed(roots) => roots.local.clone(),
+    };
+    CONFIGURATION.at(file, move |_| config::load_settings(&selection, &environment)).await
 }
 
 /// Reads the configuration, at start and again.
@@ -125,6 +170,8 @@ pub(super) struct Loader {
     started: Instant,
     /// What may end the agent.
     attempts: Arc<Attempts>,
+    /// What did not answer when it was last read.
+    silent: Mutex<BTreeSet<&'static str>>,
     /// The latest one, whose connection is kept while its address stays.
     bus: Mutex<Option<Arc<Bus>>>,
 }
@@ -134,13 +181,10 @@ impl Loader {
     /// watcher tells of changes.
     pub(super) async fn start(options: Options) -> Result<(Self, Arc<World>, Watcher), DaemonError> {
         let (started, bus) = (Instant::now(), Mutex::default());
-        let mut loader = Self { options, started, attempts: Arc::default(), bus };
+        let mut loader = Self { options, started, attempts: Arc::default(), silent: Mutex::default(), bus };
         let Options { selection, environment, .. } = loader.options.clone();
-        let LoadedSettings { mut settings, problems, fell_back } = {
-            let environment = environment.clone();
-            CONFIGURATION.run(move || config::load_settings(&selection, &environment)).await
-        }?
-        .map_err(DaemonError::Configuration)?;
+        let LoadedSettings { mut settings, problems, fell_back } =
+            self::settings(selection, environment.clone()).await?.map_err(DaemonError::Configuration)?;
         say(&problems);
         if fell_back {
             log::error!(
@@ -161,12 +205,15 @@ impl Loader {
         let mut watcher = Watcher::new();
         // Watched first, read then: what changes in between is not missed.
         watcher.look_at(&settings.paths).await;
-        let read = Read::folders(settings, environment).await;
+        let mut read = Read::folders(settings, environment).await;
+        loader.note_silent(&read, "are not there yet");
+        let folders = read.known(&[]);
         if !read.is_whole() {
             watcher.look_again(waking::now() + LOOK_AGAIN);
         }
+        let has_objects = read.objects.is_ok();
         let files = match read.accounts {
-            Some((accounts, found)) => {
+            Ok((accounts, found)) => {
                 say(&found);
                 let broken: BTreeSet<&PathBuf> = found.iter().map(|problem| &problem.file).collect();
                 for file in
@@ -175,17 +222,21 @@ impl Loader {
                     log::error!("{}: the account is not used", file.display());
                 }
                 let Files { accounts, any, sound } = Files::new(accounts, &found);
-                Files { accounts, any: any || !problems.is_empty(), sound: sound && problems.is_empty() }
+                Files {
+                    accounts,
+                    any: any || !problems.is_empty(),
+                    sound: sound && problems.is_empty() && has_objects,
+                }
             }
             // There may be some.
-            None => Files { accounts: Vec::new(), any: true, sound: false },
+            Err(_) => Files { accounts: Vec::new(), any: true, sound: false },
         };
         let (objects, found) = read.objects.unwrap_or_default();
         say(&found);
         for folder in not_served(&found, &[]) {
             log::error!("{}: the management object is not served", folder.display());
         }
-        let world = loader.world(read.settings, files, objects, opened.store, &[]).await;
+        let world = loader.world(read.settings, (files, folders), objects, opened.store, &[]).await;
         Ok((loader, Arc::new(world), watcher))
     }
 
@@ -201,10 +252,7 @@ impl Loader {
             if scope == Scope::Folders {
                 return Ok(Read::folders((*before).clone(), environment).await);
             }
-            let loaded = {
-                let environment = environment.clone();
-                CONFIGURATION.run(move || config::load_settings(&selection, &environment)).await
-            }??;
+            let loaded = self::settings(selection, environment.clone()).await??;
             say(&loaded.problems);
             // The accounts are where the settings before say.
             let settings = if loaded.fell_back { (*before).clone() } else { loaded.settings };
@@ -218,18 +266,21 @@ impl Loader {
     }
 
     /// A world like the one before, in which what is broken now, or does not answer, is as it was.
-    pub(super) async fn renew(&self, read: Read, before: &World) -> World {
+    pub(super) async fn renew(&self, mut read: Read, before: &World) -> World {
+        self.note_silent(&read, "stay as they were");
+        let folders = read.known(&before.folders);
+        let has_objects = read.objects.is_ok();
         let files = match read.accounts {
-            Some((accounts, problems)) => {
+            Ok((accounts, problems)) => {
                 say(&problems);
                 let files = Files::new(accounts, &problems);
                 let accounts = config::accounts::keep_broken(files.accounts, &problems, &files_of(before));
-                Files { accounts, ..files }
+                Files { accounts, sound: files.sound && has_objects, ..files }
             }
-            None => Files { accounts: files_of(before), any: before.is_owned, sound: false },
+            Err(_) => Files { accounts: files_of(before), any: before.is_owned, sound: false },
         };
         let objects = match read.objects {
-            Some((mut objects, problems)) => {
+            Ok((mut objects, problems)) => {
                 say(&problems);
                 let broken = not_served(&problems, &objects);
                 for object in before.tree.objects() {
@@ -252,9 +303,9 @@ impl Loader {
                 }
                 objects
             }
-            None => before.tree.objects().to_vec(),
+            Err(_) => before.tree.objects().to_vec(),
         };
-        self.world(read.settings, files, objects, Arc::clone(&before.store), &before.peers).await
+        self.world(read.settings, (files, folders), objects, Arc::clone(&before.store), &before.peers).await
     }
 
     pub(super) fn time_floor(&self) -> Arc<AtomicU64> {
@@ -265,6 +316,7 @@ impl Loader {
     pub(super) async fn accounts_changed(&self, before: &World) -> World {
         let (settings, objects) = ((*before.settings).clone(), before.tree.objects().to_vec());
         let files = Files { accounts: files_of(before), any: before.is_owned, sound: before.is_sound };
+        let files = (files, before.folders.clone());
         self.world(settings, files, objects, Arc::clone(&before.store), &before.peers).await
     }
 
@@ -292,7 +344,7 @@ impl Loader {
     async fn world(
         &self,
         settings: Settings,
-        files: Files,
+        (files, folders): (Files, Vec<Folder>),
         objects: Vec<Arc<ManagementObject>>,
         store: Arc<Store>,
         before: &[Arc<Peer>],
@@ -325,6 +377,29 @@ impl Loader {
             attempts: Arc::clone(&self.attempts),
             is_sound: files.sound,
             is_owned: files.any,
+            folders,
+        }
+    }
+
+    /// Says which folders do not answer, and what becomes of what is in them; once an outage, and once when it ends.
+    fn note_silent(&self, read: &Read, meanwhile: &str) {
+        let mut silent = self.silent.lock().unwrap_or_else(PoisonError::into_inner);
+        let paths = &read.settings.paths;
+        let accounts = ("accounts", &paths.accounts, read.accounts.as_ref().err());
+        let objects = ("management objects", &paths.mo, read.objects.as_ref().err());
+        for (what, folders, stuck) in [accounts, objects] {
+            let names = || {
+                let names = folders.iter().map(|folder| folder.display().to_string());
+                names.collect::<Vec<_>>().join(", ")
+            };
+            match stuck {
+                Some(why) if silent.insert(what) => log::error!(
+                    MESSAGE_ID = id::CONFIGURATION_BROKEN;
+                    "{}: {why}: the {what} {meanwhile}; looked at each {} s", names(), LOOK_AGAIN.as_secs()
+                ),
+                None if silent.remove(what) => log::info!("{}: the {what} can be read again", names()),
+                _ => {}
+            }
         }
     }
 }

@@ -154,7 +154,16 @@ mod tests {
         let machine = Arc::new(Machine { sysroot: "/".into(), bus: Bus::none() });
         let tree = Tree::new(Vec::new(), accounts, Arc::clone(store), machine, Instant::now());
         let (settings, store, tree) = (Arc::clone(&settings), Arc::clone(store), Arc::new(tree));
-        World { settings, peers, tree, store, attempts: Arc::default(), is_sound: true, is_owned: true }
+        World {
+            settings,
+            peers,
+            tree,
+            store,
+            attempts: Arc::default(),
+            is_sound: true,
+            is_owned: true,
+            folders: Vec::new(),
+        }
     }
 
     /// Server, cause and delay of what is due.

@@ -3,8 +3,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs::Metadata;
 use std::os::unix::fs::MetadataExt as _;
-use std::path::PathBuf;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError, TryLockError};
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use notify::event::{AccessKind, AccessMode, ModifyKind};
@@ -12,7 +12,7 @@ use notify::{Event, EventKind, RecommendedWatcher, RecursiveMode, Watcher as _};
 use tokio::sync::mpsc;
 
 use crate::config::Paths;
-use crate::lane::FILES;
+use crate::lane::{FILES, Spot};
 use crate::waking;
 
 /// A change is acted upon this long after the first was seen: files come in several steps.
@@ -22,9 +22,17 @@ const DEBOUNCE: Duration = Duration::from_secs(1);
 pub(super) struct Watcher {
     /// Changed on a lane: a folder that does not answer keeps nobody else waiting.
     watched: Arc<Mutex<Watched>>,
+    wanted: Arc<Mutex<Wanted>>,
     sender: mpsc::Sender<()>,
     events: mpsc::Receiver<()>,
     due: Option<Instant>,
+}
+
+/// What is to be watched. Who is at it takes up what is asked for meanwhile.
+#[derive(Default)]
+struct Wanted {
+    next: Option<BTreeSet<PathBuf>>,
+    busy: bool,
 }
 
 struct Watched {
@@ -41,6 +49,20 @@ struct Roots {
     all: BTreeSet<PathBuf>,
     /// Those that are not where they were.
     gone: BTreeSet<PathBuf>,
+}
+
+impl Wanted {
+    fn of(wanted: &Mutex<Self>) -> MutexGuard<'_, Self> {
+        wanted.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// What is to be watched now; none where all is done, and whoever asks next is at it.
+    fn next(wanted: &Mutex<Self>) -> Option<BTreeSet<PathBuf>> {
+        let mut wanted = Self::of(wanted);
+        let next = wanted.next.take();
+        wanted.busy = next.is_some();
+        next
+    }
 }
 
 impl Roots {
@@ -68,22 +90,35 @@ impl Watcher {
         });
         let watcher = watcher.inspect_err(|error| log::warn!("folders are not watched: {error}")).ok();
         let watched = Arc::new(Mutex::new(Watched { watcher, folders: BTreeMap::new(), roots }));
-        Self { watched, sender, events, due: None }
+        Self { watched, wanted: Arc::default(), sender, events, due: None }
     }
 
     /// Watches these folders, and no others. Whether there are some that were not watched before: what happened to these
     /// was not told.
     pub(super) fn look_at(&self, paths: &Paths) -> impl Future<Output = bool> + Send + 'static {
         let folders: BTreeSet<PathBuf> = paths.accounts.iter().chain(&paths.mo).cloned().collect();
-        let watched = Arc::clone(&self.watched);
-        let look = move || match watched.try_lock() {
-            Ok(mut watched) => watched.look_at(&folders),
-            Err(TryLockError::Poisoned(poisoned)) => poisoned.into_inner().look_at(&folders),
-            // Whoever looked last hangs there still.
-            Err(TryLockError::WouldBlock) => false,
+        let (watched, wanted) = (Arc::clone(&self.watched), Arc::clone(&self.wanted));
+        let sender = self.sender.clone();
+        let asked = Arc::clone(&wanted);
+        let look = move |spot: &Spot<'_>| {
+            // Whoever looked last may hang there still: it does this as well when it comes back.
+            if std::mem::replace(&mut Wanted::of(&wanted).busy, true) {
+                return false;
+            }
+            let mut first = None;
+            while let Some(folders) = Wanted::next(&wanted) {
+                let mut watched = watched.lock().unwrap_or_else(PoisonError::into_inner);
+                let new = watched.look_at(&folders, &|folder| spot.enter(folder).is_ok());
+                if first.is_some() && new {
+                    let _ = sender.try_send(());
+                }
+                first.get_or_insert(new);
+            }
+            first.unwrap_or(false)
         };
         async move {
-            let new = FILES.run(look).await;
+            Wanted::of(&asked).next = Some(folders);
+            let new = FILES.at("/".into(), look).await;
             new.unwrap_or_else(|stuck| {
                 log::warn!("the folders of accounts and management objects are not watched: {stuck}");
                 false
@@ -129,16 +164,23 @@ impl Watcher {
 }
 
 impl Watched {
-    fn look_at(&mut self, folders: &BTreeSet<PathBuf>) -> bool {
-        let found = |folder: &PathBuf| {
+    /// `may` says whether a folder may be touched: one in which others hang is left as it is.
+    fn look_at(&mut self, folders: &BTreeSet<PathBuf>, may: &dyn Fn(&Path) -> bool) -> bool {
+        let mut silent = BTreeSet::new();
+        let mut found = |folder: &PathBuf| {
+            if !may(folder) {
+                silent.insert(folder.clone());
+                return None;
+            }
             let metadata = folder.metadata().ok().filter(Metadata::is_dir)?;
             Some((folder.clone(), (metadata.dev(), metadata.ino())))
         };
-        let found: BTreeMap<_, _> = folders.iter().filter_map(found).collect();
+        let found: BTreeMap<_, _> = folders.iter().filter_map(&mut found).collect();
         let gone = std::mem::take(&mut self.roots().gone);
         let Some(watcher) = &mut self.watcher else { return false };
         self.folders.retain(|folder, identity| {
-            let same = found.get(folder) == Some(identity) && !gone.contains(folder);
+            let same =
+                silent.contains(folder) || found.get(folder) == Some(identity) && !gone.contains(folder);
             if !same {
                 // Fails where the folder is gone: then nothing is left to be watched.
                 let _ = watcher.unwatch(folder);
@@ -204,6 +246,35 @@ mod tests {
         tokio::time::timeout(Duration::from_secs(10), watcher.changed()).await.unwrap();
         let due = watcher.due().unwrap();
         assert!(!watcher.take_due(due - DEBOUNCE) && watcher.take_due(due) && watcher.due().is_none());
+    }
+
+    #[tokio::test]
+    async fn what_is_asked_for_while_another_look_hangs_is_watched_when_it_comes_back() {
+        let folder = tempfile::tempdir().unwrap();
+        let accounts = folder.path().to_path_buf();
+        let mut watcher = Watcher::new();
+        let nothing = Paths { accounts: Vec::new(), mo: Vec::new(), ..Settings::default().paths };
+        let paths = Paths { accounts: vec![accounts], ..nothing.clone() };
+        let (release, released) = std::sync::mpsc::channel::<()>();
+        let (hung, taken) = (Arc::clone(&watcher.watched), Arc::new(std::sync::Barrier::new(2)));
+        let takes = Arc::clone(&taken);
+        let hangs = std::thread::spawn(move || {
+            let _held = hung.lock().unwrap();
+            takes.wait();
+            let _ = released.recv();
+        });
+        taken.wait();
+        let first = tokio::spawn(watcher.look_at(&nothing));
+        while !Wanted::of(&watcher.wanted).busy {
+            tokio::time::sleep(Duration::from_millis(1)).await;
+        }
+        watcher.follow(&paths);
+        tokio::time::sleep(Duration::from_millis(100)).await;
+        drop(release);
+        hangs.join().unwrap();
+        first.await.unwrap();
+        let told = tokio::time::timeout(Duration::from_secs(10), watcher.changed()).await;
+        assert!(told.is_ok(), "what was in it before it was watched is looked at");
     }
 
     #[tokio::test]

@@ -68,7 +68,8 @@ impl Places {
         let mut all = self.all();
         let id = all.next;
         all.next = id.wrapping_add(1);
-        all.flights.insert(id, Flight { at: PathBuf::new(), since: Instant::now(), end: watch::Sender::new(()) });
+        all.flights
+            .insert(id, Flight { at: PathBuf::new(), since: Instant::now(), end: watch::Sender::new(()) });
         Spot { places: self, id }
     }
 
