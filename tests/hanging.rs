@@ -97,7 +97,7 @@ async fn sigterm_breaks_off_what_waits_for_a_peer_that_says_nothing() {
 async fn sigterm_ends_an_agent_whose_change_hangs() {
     const KNOB: &str = "urn:bench:mo:knob:1.0";
     let leaf = support::ddf::node("Hung", "chr", "Get Replace", "One", "");
-    let root = support::ddf::node("Knob", "node", "Get", "One", &leaf);
+    let root = support::ddf::node("Knob", "node", "Get Replace", "One", &leaf);
     let mapping = "instances = [\"1\"]\n[node.Hung]\nget = { value = \"0\" }\nverify = false\n\
          set = { run = [\"@folder@/turn\", \"{}\", \"@folder@/begun\"], timeout = \"1h\" }\n";
     let bench = Bench::playing(json!([[["HGET", "{repository}/knob", format!("{KNOB}//")]]])).await;
