@@ -101,7 +101,7 @@ struct Daemon {
     /// While the clock is not set.
     clock_wait: Option<Wait>,
     sessions: JoinSet<Ended>,
-    /// Whether these advance.
+    /// Whether these and the other tasks advance.
     hearts: Hearts,
     /// Whom each session's task is with.
     places: HashMap<Id, Place>,

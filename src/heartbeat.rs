@@ -1,180 +1,162 @@
-//! Heartbeats: how the loop knows that a session advances.
+//! Heartbeats: how the loop knows that its tasks advance.
 //!
-//! The watchdog is told that the agent is well only while each session that runs does so too. A session's heart beats
-//! with each command, package, source and byte; between two beats it may be silent for a while, and longer where it
-//! waits for something that has a bound of its own. Code says so where it waits, without being handed a heart: a
-//! session's task carries its own along.
+//! The watchdog is told that the agent is well only while every task of the loop is: sessions, bootstraps,
+//! registrations, configurations, looks for subscriptions, and the reading of files. A task's heart beats whenever the
+//! task is run, be it that what it waits for has come or that the time for that is over. So nothing has to say that it
+//! waits, or for how long.
+//!
+//! Every wait for something outside has a limit of its own, all of them below [`LONGEST_SILENCE`]: names, connections,
+//! a silent server, `Retry-After`, `exec.sync-limit`, files, other people's buses. Whoever has not been run for longer
+//! waits for what has no limit, or overran it: that is a standstill. It is long, so that a wait of which nobody thought
+//! here costs the notice of a standstill, never a healthy agent. What may be longer in good order is waited for
+//! [`patiently`]: programs and method calls, whose limit the mapping names, and the end of another's change.
+//!
+//! A program that outlives its command and what follows a session have no heart: they run for as long as a server may
+//! have them run, and hold up nobody.
 
+use std::pin::{Pin, pin};
 use std::sync::{Arc, Mutex, PoisonError, Weak};
+use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
 
-/// Between two beats a session computes, or commits to the store: nothing of that takes longer.
-pub const LONGEST_SILENCE: Duration = Duration::from_secs(120);
+use tokio::time::timeout;
 
-tokio::task_local! {
-    static OWN: Arc<Heart>;
-}
+/// Nobody waits for longer without being woken at least once: twice the longest limit that anything has.
+pub const LONGEST_SILENCE: Duration = Duration::from_secs(2 * 3600);
+/// Whoever waits patiently looks up this often.
+const LOOK: Duration = Duration::from_secs(1800);
 
-/// The heart of one session.
+/// The heart of one task.
 #[derive(Debug)]
-pub struct Heart {
+struct Heart {
     name: String,
-    rhythm: Mutex<Rhythm>,
+    last: Mutex<Instant>,
 }
 
-/// When it last beat, and for how long it may now be silent.
-#[derive(Clone, Copy, Debug)]
-struct Rhythm {
-    last: Instant,
-    silence: Duration,
-}
-
-impl Heart {
-    fn new(name: String, now: Instant) -> Arc<Self> {
-        Arc::new(Self { name, rhythm: Mutex::new(Rhythm { last: now, silence: LONGEST_SILENCE }) })
-    }
-
-    /// Runs `work`, whose heart it is.
-    pub async fn of<T>(self: Arc<Self>, work: impl Future<Output = T>) -> T {
-        OWN.scope(self, work).await
-    }
-
-    fn beat(&self, now: Instant) {
-        self.with(|rhythm| rhythm.last = now);
-    }
-
-    /// How long it has been silent, where that is too long.
-    fn overdue(&self, now: Instant) -> Option<Duration> {
-        let Rhythm { last, silence } = self.with(|rhythm| *rhythm);
-        Some(now.saturating_duration_since(last)).filter(|silent| *silent > silence)
-    }
-
-    fn with<T>(&self, change: impl FnOnce(&mut Rhythm) -> T) -> T {
-        change(&mut self.rhythm.lock().unwrap_or_else(PoisonError::into_inner))
-    }
-}
-
-/// The hearts of all sessions that run.
+/// The hearts of all tasks that run.
 #[derive(Debug, Default)]
 pub struct Hearts(Vec<Weak<Heart>>);
 
+/// Work whose heart is known. It counts until it is over or dropped.
+#[must_use = "nothing is done before it is awaited"]
+pub struct Watched<T> {
+    heart: Arc<Heart>,
+    work: Pin<Box<dyn Future<Output = T> + Send>>,
+}
+
+impl<T> Future for Watched<T> {
+    type Output = T;
+
+    fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<T> {
+        let polled = self.work.as_mut().poll(context);
+        *self.heart.last.lock().unwrap_or_else(PoisonError::into_inner) = now();
+        polled
+    }
+}
+
 impl Hearts {
-    /// A new one; it counts until it is dropped.
-    pub fn begin(&mut self, name: String, now: Instant) -> Arc<Heart> {
-        let heart = Heart::new(name, now);
+    /// `work` with a heart of its own.
+    pub fn watch<T>(&mut self, name: String, work: impl Future<Output = T> + Send + 'static) -> Watched<T> {
+        let heart = Arc::new(Heart { name, last: Mutex::new(now()) });
         self.0.retain(|known| known.strong_count() > 0);
         self.0.push(Arc::downgrade(&heart));
-        heart
+        Watched { heart, work: Box::pin(work) }
     }
 
-    /// The one that has been silent for too long, if any: its name, and for how long.
+    /// A task that has been silent for too long, if any: its name, and for how long.
     #[must_use]
     pub fn silent(&self, now: Instant) -> Option<(String, Duration)> {
-        let overdue = |heart: Arc<Heart>| Some((heart.name.clone(), heart.overdue(now)?));
-        self.0.iter().filter_map(Weak::upgrade).find_map(overdue)
+        self.0.iter().filter_map(Weak::upgrade).find_map(|heart| {
+            let last = *heart.last.lock().unwrap_or_else(PoisonError::into_inner);
+            let silent = now.saturating_duration_since(last);
+            (silent > LONGEST_SILENCE).then(|| (heart.name.clone(), silent))
+        })
     }
 }
 
-/// The session advances. Outside of one, nothing happens.
-pub fn beat() {
-    let _ = OWN.try_with(|heart| heart.beat(Instant::now()));
+/// The time that timers go by.
+fn now() -> Instant {
+    tokio::time::Instant::now().into_std()
 }
 
-/// Waits for `work`, which comes to its end within `limit` by itself: until then, silence is no standstill.
-pub async fn within<T>(limit: Duration, work: impl Future<Output = T>) -> T {
-    let _patience = Patience::begin(limit.saturating_add(LONGEST_SILENCE));
-    work.await
-}
-
-/// Waits for what others hold, and let go of as long as they advance themselves.
-pub async fn at_rest<T>(work: impl Future<Output = T>) -> T {
-    let _patience = Patience::begin(Duration::MAX);
-    work.await
-}
-
-/// A longer silence, until this is dropped.
-struct Patience {
-    before: Option<Duration>,
-}
-
-impl Patience {
-    fn begin(silence: Duration) -> Self {
-        let begin = |heart: &Arc<Heart>| {
-            heart.with(|rhythm| {
-                let before = rhythm.silence;
-                *rhythm = Rhythm { last: Instant::now(), silence: before.max(silence) };
-                before
-            })
-        };
-        Self { before: OWN.try_with(begin).ok() }
-    }
-}
-
-impl Drop for Patience {
-    fn drop(&mut self) {
-        let Some(before) = self.before else { return };
-        let _ = OWN.try_with(|heart| {
-            heart.with(|rhythm| *rhythm = Rhythm { last: Instant::now(), silence: before });
-        });
+/// Waits for what comes to its end by itself, however much later that is.
+pub async fn patiently<T>(work: impl Future<Output = T>) -> T {
+    let mut work = pin!(work);
+    loop {
+        if let Ok(done) = timeout(LOOK, work.as_mut()).await {
+            return done;
+        }
     }
 }
 
 #[cfg(test)]
-mod tests {
+pub(crate) mod tests {
     use super::*;
 
     const MOMENT: Duration = Duration::from_secs(1);
 
-    #[test]
-    fn a_session_that_stands_still_is_named_and_one_that_is_over_is_not() {
-        let (mut hearts, now) = (Hearts::default(), Instant::now());
-        assert_eq!(hearts.silent(now), None);
-        let advancing = hearts.begin("a".to_owned(), now);
-        let stuck = hearts.begin("b".to_owned(), now);
-        let late = now + LONGEST_SILENCE + MOMENT;
-        advancing.beat(late - MOMENT);
-        assert_eq!(hearts.silent(now + LONGEST_SILENCE), None);
-        assert_eq!(hearts.silent(late), Some(("b".to_owned(), LONGEST_SILENCE + MOMENT)));
-        stuck.beat(late);
-        assert_eq!(hearts.silent(late), None);
-        assert!(hearts.silent(late + LONGEST_SILENCE + MOMENT).is_some());
-        drop((advancing, stuck));
-        assert_eq!(hearts.silent(late + LONGEST_SILENCE + MOMENT), None);
+    /// Runs `work`, whose outcome is no matter; says after how long it first stood still, if it did.
+    pub(crate) async fn standstill(work: impl Future<Output = ()> + Send + 'static) -> Option<Duration> {
+        let (mut hearts, begun) = (Hearts::default(), now());
+        let task = tokio::spawn(hearts.watch("a".to_owned(), work));
+        while !task.is_finished() {
+            if hearts.silent(now()).is_some() {
+                task.abort();
+                return Some(now() - begun);
+            }
+            tokio::time::sleep(MOMENT * 60).await;
+        }
+        assert_eq!(hearts.silent(now() + LONGEST_SILENCE * 2), None, "it is over");
+        None
     }
 
-    #[tokio::test]
-    async fn whoever_waits_within_a_bound_may_be_silent_until_then_and_no_longer() {
-        let (mut hearts, now) = (Hearts::default(), Instant::now());
-        let bound = Duration::from_secs(900);
-        let heart = hearts.begin("a".to_owned(), now);
-        let silent = |later: Duration| hearts.silent(Instant::now() + later).is_some();
-        heart
-            .of(async {
-                within(bound, async {
-                    // A shorter wait within it takes nothing away, neither while it lasts nor afterwards.
-                    within(MOMENT, async { assert!(!silent(bound)) }).await;
-                    beat();
-                    assert!(!silent(bound));
-                    assert!(silent(bound + LONGEST_SILENCE + MOMENT), "what has a bound keeps to it");
-                })
-                .await;
-                assert!(silent(LONGEST_SILENCE + MOMENT) && !silent(LONGEST_SILENCE - MOMENT));
-                at_rest(async { assert!(!silent(Duration::from_secs(1 << 30))) }).await;
-                assert!(silent(LONGEST_SILENCE + MOMENT));
-            })
-            .await;
+    #[tokio::test(start_paused = true)]
+    async fn what_waits_without_a_limit_stands_still_and_what_has_one_does_not() {
+        let found = standstill(std::future::pending()).await.unwrap();
+        assert!(found > LONGEST_SILENCE && found < LONGEST_SILENCE + MOMENT * 120, "{found:?}");
+        let hour = MOMENT * 3600;
+        let waits = async move {
+            for _ in 0..24 {
+                tokio::time::sleep(hour).await;
+            }
+        };
+        assert_eq!(standstill(waits).await, None);
     }
 
-    #[tokio::test]
-    async fn a_wait_that_is_given_up_allows_nothing_any_more() {
-        let (mut hearts, now) = (Hearts::default(), Instant::now());
-        let heart = hearts.begin("a".to_owned(), now);
-        heart
-            .of(async {
-                let forever = at_rest(std::future::pending::<()>());
-                let _ = tokio::time::timeout(Duration::from_millis(1), forever).await;
-                assert!(hearts.silent(Instant::now() + LONGEST_SILENCE + MOMENT).is_some());
-            })
-            .await;
+    #[tokio::test(start_paused = true)]
+    async fn whoever_waits_patiently_waits_as_long_as_it_takes_also_for_several_at_once() {
+        let day = MOMENT * 24 * 3600;
+        let both = async move {
+            // The one that ends first takes no patience from the other, however they overlap.
+            let first = async { patiently(tokio::time::sleep(day)).await };
+            let second = async {
+                tokio::time::sleep(MOMENT).await;
+                patiently(tokio::time::sleep(day * 2)).await;
+            };
+            tokio::join!(first, second);
+        };
+        assert_eq!(standstill(both).await, None);
+        // Nor does it leave any behind, also where it is given up.
+        let after = async move {
+            let _ = timeout(MOMENT, patiently(std::future::pending::<()>())).await;
+            std::future::pending::<()>().await;
+        };
+        assert!(standstill(after).await.is_some_and(|found| found < LONGEST_SILENCE + MOMENT * 120));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn the_one_that_stands_still_is_named_among_those_that_do_not() {
+        let mut hearts = Hearts::default();
+        assert_eq!(hearts.silent(now()), None);
+        let advancing = tokio::spawn(hearts.watch("a".to_owned(), patiently(std::future::pending::<()>())));
+        let stuck = tokio::spawn(hearts.watch("b".to_owned(), std::future::pending::<()>()));
+        tokio::time::sleep(LONGEST_SILENCE).await;
+        assert_eq!(hearts.silent(now()), None);
+        tokio::time::sleep(MOMENT).await;
+        assert_eq!(hearts.silent(now()).map(|(name, _)| name).as_deref(), Some("b"));
+        stuck.abort();
+        assert!(stuck.await.is_err());
+        assert_eq!(hearts.silent(now()), None, "it is no more");
+        advancing.abort();
     }
 }

@@ -32,7 +32,7 @@ pub mod id {
     pub const BOUND_REACHED: &str = "6f1d5c0b8f0f4a7f9d4b1a3c2e5d7f2a";
     /// What a server has subscribed to can't be put where it wants it.
     pub const SUBSCRIPTION_FAILING: &str = "6f1d5c0b8f0f4a7f9d4b1a3c2e5d7f21";
-    /// A session stands still, and the watchdog hears no more.
+    /// A task of the agent stands still, and the watchdog hears no more.
     pub const STANDSTILL: &str = "6f1d5c0b8f0f4a7f9d4b1a3c2e5d7f28";
     /// Alerts had to go for want of room.
     pub const ALERTS_DROPPED: &str = "6f1d5c0b8f0f4a7f9d4b1a3c2e5d7f30";

@@ -41,7 +41,7 @@
 //! | [`control`] | `omadmctl`, the operator's tool | no |
 //! | [`attempts`] | what may end the agent: not begun a third time | no |
 //! | [`lane`], [`turn`] | threads for what may block outside, bounded in number and time; turns on the agent's own | no |
-//! | [`heartbeat`] | whether a session advances: only then the watchdog hears that all is well | no |
+//! | [`heartbeat`] | whether each task advances: only then the watchdog hears that all is well | no |
 //! | [`waking`] | the clock that the agent waits by, which counts suspended time; which timers go by it | no |
 //! | [`edge`], [`cli`], [`journal`], [`files`] | signals and randomness, command lines, log lines, atomic files | no |
 

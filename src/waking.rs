@@ -16,7 +16,7 @@
 //! |---|---|
 //! | time limits of connections, answers, D-Bus, reads of files, looks | whoever was to answer could not either |
 //! | time limits of programs, undoing, SIGTERM's 5 s | they did not run |
-//! | hearts of sessions | as long as nothing runs, nothing stands still |
+//! | hearts | as long as nothing runs, nothing stands still |
 //! | how long the agent has been running, the patience for a SIM at its start | a modem needs time awake |
 //!
 //! The service manager's watchdog stops as well. The agent's pings go by this clock: that is never later than due.

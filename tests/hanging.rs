@@ -93,8 +93,8 @@ async fn sigterm_breaks_off_what_waits_for_a_peer_that_says_nothing() {
     ends_in_time(agent, "a proxy").await;
 }
 
-#[tokio::test]
-async fn sigterm_ends_an_agent_whose_change_hangs() {
+/// A gateway that is told to set a leaf, by a program that says that it has begun and does not end.
+async fn with_hanging_change() -> Bench {
     const KNOB: &str = "urn:bench:mo:knob:1.0";
     let leaf = support::ddf::node("Hung", "chr", "Get Replace", "One", "");
     let root = support::ddf::node("Knob", "node", "Get Replace", "One", &leaf);
@@ -106,6 +106,12 @@ async fn sigterm_ends_an_agent_whose_change_hangs() {
     files::put(&bench.gateway.path("turn"), program, files::PROGRAM).unwrap();
     let data = json!({"MOData": {"Hung": "1"}});
     bench.repository.put("/knob", "application/dmmo+json", data.to_string());
+    bench
+}
+
+#[tokio::test]
+async fn sigterm_ends_an_agent_whose_change_hangs() {
+    let bench = with_hanging_change().await;
     let agent = bench.start().await;
     bench.notify().await;
     support::appears(&bench.gateway.path("begun")).await;
@@ -212,6 +218,21 @@ async fn an_agent_comes_up_without_the_folder_that_hangs_and_takes_its_accounts_
     ends_in_time(agent, "a folder that hung").await;
 }
 
+/// What a standstill is takes hours: the tests of `heartbeat` and of who waits have hours. Here it is shown that no wait
+/// holds up the loop itself, which would be noticed within seconds.
+#[tokio::test]
+async fn the_watchdog_hears_of_an_agent_whose_change_takes_long() {
+    let bench = with_hanging_change().await;
+    let mut agent = Agent::spawn_with(&bench.gateway, &[("WATCHDOG_USEC", "1500000")]).await;
+    agent.ready().await;
+    bench.notify().await;
+    support::appears(&bench.gateway.path("begun")).await;
+    let before = agent.times_said("WATCHDOG=1");
+    agent.said_times("WATCHDOG=1", before + 6).await;
+    ends_in_time(agent, "a change").await;
+}
+
+/// As above.
 #[tokio::test]
 async fn the_watchdog_hears_of_an_agent_that_waits_long_for_good_reason() {
     let bench = Bench::new().await;

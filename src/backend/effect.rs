@@ -213,7 +213,7 @@ async fn effect(call: &Call, content: Option<Content>, context: &Context<'_>) ->
                     .call(&context.machine.bus, *timeout)
                     .await
             };
-            heartbeat::within(*timeout, done).await.map_err(|error| error.or_helper(*privileged))
+            heartbeat::patiently(done).await.map_err(|error| error.or_helper(*privileged))
         }
         Call::Store => Err(BackendError::Unsupported("the store as an outside effect")),
     }

@@ -8,7 +8,6 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use crate::ddf::Format;
-use crate::heartbeat;
 use crate::mo::Value;
 use crate::mo::fill::Variables;
 use crate::mo::mapping::{BusObject, From, NodeMapping, Source};
@@ -196,8 +195,6 @@ pub async fn read_source(
     format: Format,
     context: &Context<'_>,
 ) -> Result<Answer<Reading>, BackendError> {
-    // However many there are: each has a bound of its own, below a silent heart's.
-    heartbeat::beat();
     let variables = context.variables(None);
     let mut transient = false;
     let answer = match &source.from {

@@ -105,7 +105,8 @@ impl Running {
     /// Waits for the end. May be given up and called again.
     pub async fn finish(&mut self) -> Exit {
         let lost = || Exit { end: End::Lost, stdout: Vec::new(), truncated: false };
-        (&mut self.supervisor).await.unwrap_or_else(|_| lost())
+        // It ends by its own limit, which may be days.
+        heartbeat::patiently(&mut self.supervisor).await.unwrap_or_else(|_| lost())
     }
 
     /// The id of its process group, which is that of its first process; none where it never began.
@@ -318,7 +319,7 @@ async fn supervise(
 }
 
 async fn ending(child: &mut Child, group: Option<&Group>, limit: Duration) -> End {
-    if let Ok(status) = heartbeat::within(limit, timeout(limit, child.wait())).await {
+    if let Ok(status) = timeout(limit, child.wait()).await {
         return status.map_or(End::Lost, End::from);
     }
     for signal in [Signal::SIGTERM, Signal::SIGKILL] {

@@ -175,7 +175,8 @@ impl Daemon {
         }
         let (world, surroundings) = (Arc::clone(&self.world), self.loader.surroundings());
         let (salt, patient) = (self.random.next(), self.loader.running_for() < PATIENCE);
-        self.bootstraps.spawn(async move { bootstrap::run(&world, &surroundings, salt, patient).await });
+        let task = async move { bootstrap::run(&world, &surroundings, salt, patient).await };
+        self.bootstraps.spawn(self.hearts.watch("bootstrap".to_owned(), task));
     }
 
     pub(super) async fn bootstrapped(&mut self, ended: Result<Bootstrapped, JoinError>) {

@@ -90,7 +90,7 @@ impl Daemon {
         }
         let world = Arc::clone(&self.world);
         let (programs, stopping) = (self.programs.clone(), self.stopping.subscribe());
-        let task = self.configurations.spawn(async move {
+        let fetching = async move {
             let done = source.fetch(&world, initiator, &programs, stopping).await;
             let (server_id, moid) = (source.server_id(), source.moid());
             match &done {
@@ -104,7 +104,9 @@ impl Daemon {
                 ),
             }
             let _ = reply.send(done);
-        });
+        };
+        let name = format!("{moid}: its configuration");
+        let task = self.configurations.spawn(self.hearts.watch(name, fetching));
         self.configuring.insert(task.id(), moid);
     }
 }

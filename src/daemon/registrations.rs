@@ -71,7 +71,9 @@ impl Daemon {
     pub(super) fn start_registrations(&mut self) {
         for task in self.bridge.due(waking::now()) {
             let (world, told) = (Arc::clone(&self.world), task.clone());
-            let handle = self.registrations.spawn(async move { tell(&world, &told).await });
+            let name = format!("{}: push registration", task.server_id);
+            let attempt = async move { tell(&world, &told).await };
+            let handle = self.registrations.spawn(self.hearts.watch(name, attempt));
             self.telling.insert(handle.id(), task);
         }
     }

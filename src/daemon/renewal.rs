@@ -43,7 +43,9 @@ impl Daemon {
     pub(super) fn load(&mut self, scope: Scope) {
         if !self.loading.put_off(scope) {
             let read = self.loader.read(scope, &self.world);
-            self.loading.running.spawn(async move { (scope, read.await) });
+            let task =
+                self.hearts.watch("the reading of files".to_owned(), async move { (scope, read.await) });
+            self.loading.running.spawn(task);
         }
     }
 

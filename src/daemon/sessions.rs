@@ -1,7 +1,7 @@
 //! Sessions: from the queue to their task, and what is to be kept of one that has ended.
 
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use tokio::task::{Id, JoinError};
 
@@ -19,7 +19,7 @@ const LONGEST_LOOK: Duration = Duration::from_secs(1);
 impl Daemon {
     /// Begins what is due.
     pub(super) async fn start_due(&mut self) {
-        self.subscriptions.start_due(&self.world, waking::now());
+        self.subscriptions.start_due(&self.world, &mut self.hearts, waking::now());
         let mut steps = self.steps().await;
         // Listens first, looks then: what comes up in between is not missed.
         if self.listen_to_network() {
@@ -80,9 +80,9 @@ impl Daemon {
             stopping: self.stopping.subscribe(),
         };
         let mut random = self.random.fork();
-        let heart = self.hearts.begin(format!("{server_id}: session {}", session.id), Instant::now());
-        let task = async move { heart.of(session.run(&mut *random)).await };
-        let handle = self.sessions.spawn(task);
+        let name = format!("{server_id}: session {}", session.id);
+        let task = async move { session.run(&mut *random).await };
+        let handle = self.sessions.spawn(self.hearts.watch(name, task));
         self.places.insert(handle.id(), place);
         let status = self.status();
         self.supervisor.status(&status);

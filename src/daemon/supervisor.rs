@@ -71,8 +71,8 @@ impl Supervisor {
         self.watchdog.as_ref().map(|watchdog| watchdog.next)
     }
 
-    /// Tells the watchdog that the agent is well, if it is time to: the loop turns, for it asks, and no session stands
-    /// still. `silent` is one that does.
+    /// Tells the watchdog that the agent is well, if it is time to: the loop turns, for it asks, and no task of it
+    /// stands still. `silent` is one that does.
     pub(super) fn ping(&mut self, now: Instant, silent: impl FnOnce() -> Option<(String, Duration)>) {
         let Some(watchdog) = self.watchdog.as_mut().filter(|watchdog| watchdog.next <= now) else { return };
         watchdog.next = now + watchdog.every;
@@ -116,6 +116,7 @@ fn connect() -> io::Result<Option<(UnixDatagram, SocketAddr)>> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::heartbeat::{Hearts, LONGEST_SILENCE, patiently};
 
     const LIMIT: Duration = Duration::from_secs(180);
     const THIRD: Duration = Duration::from_secs(60);
@@ -163,6 +164,31 @@ mod tests {
         }
         supervisor.ping(now + THIRD * 4, || None);
         assert_eq!(heard(), ["WATCHDOG=1"], "it went on after all");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_task_that_nothing_wakes_any_more_withholds_the_ping_and_one_that_waits_does_not() {
+        let clock = || tokio::time::Instant::now().into_std();
+        let mut hearts = Hearts::default();
+        let (mut supervisor, heard) = supervised(clock());
+        let hours = LONGEST_SILENCE * 4;
+        let waiting = tokio::spawn(hearts.watch("a".to_owned(), patiently(tokio::time::sleep(hours))));
+        while !waiting.is_finished() {
+            tokio::time::sleep(THIRD).await;
+            supervisor.ping(clock(), || hearts.silent(clock()));
+            assert_eq!(heard(), ["WATCHDOG=1"]);
+        }
+        let stuck = tokio::spawn(hearts.watch("b".to_owned(), std::future::pending::<()>()));
+        tokio::time::sleep(LONGEST_SILENCE + THIRD).await;
+        for _ in 0..3 {
+            supervisor.ping(clock(), || hearts.silent(clock()));
+            assert_eq!(heard(), [""; 0]);
+            tokio::time::sleep(THIRD).await;
+        }
+        stuck.abort();
+        assert!(stuck.await.is_err());
+        supervisor.ping(clock(), || hearts.silent(clock()));
+        assert_eq!(heard(), ["WATCHDOG=1"]);
     }
 
     #[test]

@@ -19,7 +19,6 @@ use crate::alert::{Outgoing, Place};
 use crate::bearer::{self, Choice};
 use crate::command::{self, Allowance, Context, Report};
 use crate::exec::{self, Finished, Ledger, Programs};
-use crate::heartbeat::{beat, within};
 use crate::journal::id;
 use crate::notification::ConnectionType;
 use crate::package::{self, Encoded, Package1, Reason, Status};
@@ -293,7 +292,6 @@ const STOPPED: Outcome = Outcome::Failed { failure: Failure::Stopped, again: Aga
 
 impl Driver<'_> {
     async fn perform(&mut self, action: Action) -> Event {
-        beat();
         match action {
             Action::Post { uri, package } => self.post(&uri, package).await,
             Action::Execute { command, accept_mo, position, leads_to } => {
@@ -339,7 +337,7 @@ impl Driver<'_> {
                 }))
             }
             Action::Wait(time) => {
-                within(time, waking::sleep(time)).await;
+                waking::sleep(time).await;
                 Event::Waited
             }
             // The loop ends there.

@@ -196,7 +196,8 @@ impl Store {
     /// second would take the first one's half-done files for what was there before. So changes go one after the
     /// other, outside effects included; whoever reads waits for nobody.
     pub async fn writer(&self) -> tokio::sync::MutexGuard<'_, ()> {
-        self.writer.lock().await
+        // Who changes it has limits of its own, and a heart.
+        crate::heartbeat::patiently(self.writer.lock()).await
     }
 
     /// Whether somebody tries again and again to take back what changes have left behind.

@@ -18,6 +18,7 @@ use std::time::{Duration, Instant};
 use sha2::{Digest as _, Sha256};
 use tokio::task::{AbortHandle, JoinError, JoinSet};
 
+use crate::heartbeat::Hearts;
 use crate::journal;
 use crate::package::Profile;
 use crate::session::Random;
@@ -113,7 +114,7 @@ impl Subscriptions {
     }
 
     /// Begins what is due.
-    pub fn start_due(&mut self, world: &Arc<World>, now: Instant) {
+    pub fn start_due(&mut self, world: &Arc<World>, hearts: &mut Hearts, now: Instant) {
         for id in self.schedule.due(now) {
             // An account whose file is broken, or that speaks another profile now, may come back.
             let peer = world.peer(&id.server_id).filter(|peer| peer.account.profile.has_command("SUB"));
@@ -130,7 +131,8 @@ impl Subscriptions {
                 keep: known.kept.is_none_or(|at| now.saturating_duration_since(at) >= KEEP_EVERY),
                 watches: self.watches.clone(),
             };
-            let handle = self.looks.spawn(look.run());
+            let name = format!("{}: the look at {} for its subscription", id.server_id, id.client_uri);
+            let handle = self.looks.spawn(hearts.watch(name, look.run()));
             self.running.insert(handle.id(), id);
             known.look = Some(handle);
         }

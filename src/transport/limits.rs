@@ -9,12 +9,14 @@ use tokio::time::{Instant, sleep_until};
 use super::error::Failure;
 use super::http::Request;
 use super::wire::Moved;
-use crate::heartbeat;
+use crate::heartbeat::LONGEST_SILENCE;
 
 /// A clock can't be asked for any later time.
 const LONGEST: Duration = Duration::from_secs(365 * 24 * 3600);
 /// However fast it is: no request takes longer, unless its own `timeout` is.
 const LONGEST_SLOW: Duration = Duration::from_secs(3600);
+// Whoever waits for one is woken in time.
+const _: () = assert!(LONGEST_SLOW.as_secs() * 2 <= LONGEST_SILENCE.as_secs());
 
 /// Runs `work` within the request's limits. `Err` is only ever a timeout.
 pub(super) async fn within<T>(
@@ -22,11 +24,6 @@ pub(super) async fn within<T>(
     moved: &Moved,
     work: impl Future<Output = T>,
 ) -> Result<T, Failure> {
-    // Two looks apart at most, either bytes have moved or it is over.
-    heartbeat::within(request.idle.saturating_mul(2), watched(request, moved, work)).await
-}
-
-async fn watched<T>(request: &Request, moved: &Moved, work: impl Future<Output = T>) -> Result<T, Failure> {
     let started = Instant::now();
     let at_start = moved.load(Ordering::Relaxed);
     tokio::pin!(work);
@@ -38,7 +35,7 @@ async fn watched<T>(request: &Request, moved: &Moved, work: impl Future<Output =
         tokio::select! {
             biased;
             done = &mut work => return Ok(done),
-            () = sleep_until(look) => heartbeat::beat(),
+            () = sleep_until(look) => {}
         }
         let now = moved.load(Ordering::Relaxed);
         if look == deadline && allowance(request, now.saturating_sub(at_start)) <= allowed {

@@ -134,3 +134,20 @@ async fn exec_codes() {
     assert!(start(&Exec { call: file, ..exec }, &bench.context()).await.unwrap().finish().await.success());
     assert_eq!(fs::read_to_string(trigger).unwrap(), "1\n");
 }
+
+#[tokio::test]
+async fn whoever_waits_for_a_program_of_days_does_not_stand_still() {
+    const LIMIT: Duration = Duration::from_secs(10 * 24 * 3600);
+    let mut running = Bench::real().start("sleep 3600", LIMIT).await;
+    let (sender, ended) = tokio::sync::oneshot::channel();
+    // From here on, days pass in no time.
+    tokio::time::pause();
+    let begun = tokio::time::Instant::now();
+    let waiting = async move {
+        let _ = sender.send((running.finish().await.end, begun.elapsed()));
+    };
+    assert_eq!(crate::heartbeat::tests::standstill(waiting).await, None);
+    let (end, took) = ended.await.unwrap();
+    assert_eq!(end, End::Timeout);
+    assert!(took >= LIMIT, "{took:?}");
+}

@@ -451,5 +451,23 @@ fn a_file_that_is_mostly_air_is_made_smaller_at_the_next_start() {
     assert_eq!(folder.path().read_dir().unwrap().count(), 1);
 }
 
+#[tokio::test(start_paused = true)]
+async fn whoever_waits_for_the_end_of_anothers_change_does_not_stand_still() {
+    let folder = tempfile::tempdir().unwrap();
+    let store = Store::open(folder.path()).unwrap().store;
+    let (first, second) = (Arc::clone(&store), Arc::clone(&store));
+    let days = std::time::Duration::from_secs(3 * 24 * 3600);
+    let changing = tokio::spawn(async move {
+        let _writer = first.writer().await;
+        tokio::time::sleep(days).await;
+    });
+    tokio::task::yield_now().await;
+    let begun = tokio::time::Instant::now();
+    let waiting = async move { drop(second.writer().await) };
+    assert_eq!(crate::heartbeat::tests::standstill(waiting).await, None);
+    assert!(begun.elapsed() >= days, "it waited");
+    changing.await.unwrap();
+}
+
 mod damage;
 mod fixture;
