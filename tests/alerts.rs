@@ -334,13 +334,7 @@ async fn the_approved_profile_says_first_why_a_session_is_held_and_hears_no_answ
     let notification = Notification { id: 4711, profile: Profile::Approved, ..bench.notification() };
     bench.send(&notification).await;
     bench.ended(&agent, 2).await;
-    // A session that the stop broke off would be held again.
-    let over = async {
-        while agent.log().matches("ended well").count() < 2 {
-            tokio::time::sleep(Duration::from_millis(10)).await;
-        }
-    };
-    tokio::time::timeout(LIMIT, over).await.unwrap();
+    bench.over(&agent, 2).await;
     agent.stop().await;
     put_alerts(&bench, &Place::of(SERVER_ID), 1..2);
     let agent = bench.start().await;

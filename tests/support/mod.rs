@@ -219,6 +219,16 @@ impl Bench {
         self.ended(agent, count).await;
     }
 
+    /// Waits until the agent itself is through with `count` sessions: one that it is stopped in is held again.
+    pub async fn over(&self, agent: &Agent, count: usize) {
+        let over = async {
+            while agent.log().matches("ended well").count() < count {
+                tokio::time::sleep(Duration::from_millis(10)).await;
+            }
+        };
+        tokio::time::timeout(LIMIT, over).await.unwrap_or_else(|_| panic!("{}", agent.log()));
+    }
+
     /// The packages that the DM server got, in order, repeated ones included.
     pub fn packages(&self) -> Vec<Received> {
         let requests = self.tape.requests("dm");
