@@ -5,7 +5,9 @@
 //! ([`Attempts::begin`]), and who takes something up asks how often the agent has died of it ([`Attempts::is_fatal`]).
 //!
 //! The file is written in place and not synced: what the kernel has been given outlives the process, flash does not
-//! wear, and a session does not wait for it. A power cut may forget a mark: it is no death of the agent's.
+//! wear, and a session does not wait for it. The kernel writes it back some seconds later all the same, so the file says
+//! in which boot of the machine it was written: that another one has begun since, by a power cut or a watchdog, is no
+//! death of the agent's. Nor is what happens once it was told to end ([`Attempts::close`]).
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
@@ -14,7 +16,7 @@ use std::hash::{DefaultHasher, Hash as _, Hasher as _};
 use std::io::Read as _;
 use std::os::unix::fs::{FileExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 
 const FILE: &str = "attempts";
 /// What was begun and ended the agent this often is not taken up again.
@@ -23,14 +25,29 @@ const MOST_DEATHS: u8 = 2;
 const MOST: usize = 64;
 /// The most characters of a name that are written down.
 const LONGEST: usize = 200;
+/// What the first line begins with: which boot it was.
+const BOOT: &str = "boot ";
 /// The last line: what stands behind it is left from a longer list.
 const END: &str = ".";
+
+/// Those of this process.
+static OPEN: Mutex<Weak<Attempts>> = Mutex::new(Weak::new());
+
+/// The process is told to end: see [`Attempts::close`]. For whoever has no time to wait for the agent's own thread.
+pub fn close() {
+    let open = OPEN.lock().unwrap_or_else(PoisonError::into_inner).upgrade();
+    if let Some(attempts) = open {
+        attempts.close();
+    }
+}
 
 /// What is being done, and what has ended the agent.
 #[derive(Debug, Default)]
 pub struct Attempts {
     /// None: nothing is written down.
     path: Option<PathBuf>,
+    /// What the kernel calls this boot; empty where it does not say.
+    boot: String,
     all: Mutex<List>,
 }
 
@@ -40,6 +57,8 @@ struct List {
     /// Made when there is something to be written, and kept open.
     file: Option<File>,
     said: bool,
+    /// The agent ends: nothing is written down any more.
+    closed: bool,
 }
 
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -72,19 +91,22 @@ impl Drop for Attempt {
 }
 
 impl Attempts {
-    /// What was being done when the agent ended last is known from here on.
+    /// What was being done when the agent ended last is known from here on. `boot` is what the kernel calls this boot.
     #[must_use]
-    pub fn open(folder: &Path) -> Arc<Self> {
+    pub fn open(folder: &Path, boot: &str) -> Arc<Self> {
         let path = folder.join(FILE);
         let mut text = Vec::new();
         let most = u64::try_from(MOST * (LONGEST * 4 + 16)).unwrap_or(u64::MAX);
         let read = File::open(&path).and_then(|file| file.take(most).read_to_end(&mut text));
-        let states = if read.is_ok() { died_of(&String::from_utf8_lossy(&text)) } else { BTreeMap::new() };
+        let states =
+            if read.is_ok() { died_of(&String::from_utf8_lossy(&text), boot) } else { BTreeMap::new() };
         let mut list = List { states, ..List::default() };
-        let attempts = Self { path: Some(path), all: Mutex::default() };
+        let attempts = Self { path: Some(path), boot: boot.to_owned(), all: Mutex::default() };
         attempts.write(&mut list);
         *attempts.lock() = list;
-        Arc::new(attempts)
+        let attempts = Arc::new(attempts);
+        *OPEN.lock().unwrap_or_else(PoisonError::into_inner) = Arc::downgrade(&attempts);
+        attempts
     }
 
     /// Something begins that the agent may not outlive.
@@ -108,11 +130,15 @@ impl Attempts {
         self.lock().states.get(&written(name)).is_some_and(|state| state.deaths >= MOST_DEATHS)
     }
 
-    /// The agent ends as it should: what it breaks off has not ended it.
+    /// The agent is told to end: what it breaks off, and what may hang meanwhile, has not ended it.
     pub fn close(&self) {
         let mut all = self.lock();
+        if all.closed {
+            return;
+        }
         all.states.retain(|_, state| state.running == 0);
         self.write(&mut all);
+        all.closed = true;
         if all.states.is_empty()
             && all.file.take().is_some()
             && let Some(path) = &self.path
@@ -126,10 +152,9 @@ impl Attempts {
     }
 
     fn write(&self, all: &mut List) {
-        let Some(path) = self.path.as_ref().filter(|_| all.file.is_some() || !all.states.is_empty()) else {
-            return;
-        };
-        let mut text = String::new();
+        let is_needed = !all.closed && (all.file.is_some() || !all.states.is_empty());
+        let Some(path) = self.path.as_ref().filter(|_| is_needed) else { return };
+        let mut text = format!("{BOOT}{}\n", self.boot);
         for (name, State { deaths, running }) in &all.states {
             // Writing to a string does not fail.
             let _ = writeln!(text, "{deaths} {running} {name}");
@@ -171,13 +196,16 @@ fn written(name: &str) -> String {
     format!("{}{:016x}", visible(LONGEST - 16).collect::<String>(), hasher.finish())
 }
 
-/// What a list says that nobody has taken back; what can't be read says nothing.
-fn died_of(text: &str) -> BTreeMap<String, State> {
+/// What a list says that nobody has taken back; what can't be read says nothing. What was being done in another boot
+/// ended with that one.
+fn died_of(text: &str, boot: &str) -> BTreeMap<String, State> {
+    let written_in = text.lines().next().and_then(|line| line.strip_prefix(BOOT));
+    let is_another = written_in.is_some_and(|other| !other.is_empty() && !boot.is_empty() && other != boot);
     let state = |line: &str| {
         let (deaths, rest) = line.split_once(' ')?;
         let (running, name) = rest.split_once(' ')?;
         let (deaths, running): (u8, u32) = (deaths.parse().ok()?, running.parse().ok()?);
-        let deaths = if running > 0 { deaths.saturating_add(1) } else { deaths };
+        let deaths = if running > 0 && !is_another { deaths.saturating_add(1) } else { deaths };
         Some((name.to_owned(), State { deaths, running: 0 }))
     };
     text.lines().take_while(|line| *line != END).take(MOST).filter_map(state).collect()
@@ -188,9 +216,11 @@ fn died_of(text: &str) -> BTreeMap<String, State> {
 mod tests {
     use super::*;
 
+    const BOOT_ID: &str = "1f7a";
+
     /// As a process that is killed.
     fn dies_in(folder: &Path, names: &[&str]) {
-        let attempts = Attempts::open(folder);
+        let attempts = Attempts::open(folder, BOOT_ID);
         names.iter().for_each(|name| std::mem::forget(attempts.begin(name)));
     }
 
@@ -199,26 +229,56 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let folder = folder.path();
         dies_in(folder, &["session a"]);
-        assert!(!Attempts::open(folder).is_fatal("session a"), "once may be chance");
+        assert!(!Attempts::open(folder, BOOT_ID).is_fatal("session a"), "once may be chance");
         dies_in(folder, &["session a", "session b"]);
         dies_in(folder, &[]);
-        let attempts = Attempts::open(folder);
+        let attempts = Attempts::open(folder, BOOT_ID);
         assert!(attempts.is_fatal("session a") && !attempts.is_fatal("session b"));
         drop(attempts.begin("session a"));
-        assert!(!Attempts::open(folder).is_fatal("session a"), "it went well");
+        assert!(!Attempts::open(folder, BOOT_ID).is_fatal("session a"), "it went well");
     }
 
     #[test]
     fn an_end_as_it_should_be_is_no_death() {
         let folder = tempfile::tempdir().unwrap();
         for _ in 0..3 {
-            let attempts = Attempts::open(folder.path());
+            let attempts = Attempts::open(folder.path(), BOOT_ID);
             let attempt = attempts.begin("session a");
             attempts.close();
             std::mem::forget(attempt);
         }
-        assert!(!Attempts::open(folder.path()).is_fatal("session a"));
+        assert!(!Attempts::open(folder.path(), BOOT_ID).is_fatal("session a"));
         assert_eq!(folder.path().read_dir().unwrap().count(), 0, "at rest there is no such file");
+    }
+
+    #[test]
+    fn the_end_of_a_boot_is_no_death_of_the_agents() {
+        let folder = tempfile::tempdir().unwrap();
+        let dies = |boot| std::mem::forget(Attempts::open(folder.path(), boot).begin("session a"));
+        for boot in ["1", "2", "3"] {
+            dies(boot);
+            assert!(!Attempts::open(folder.path(), "other").is_fatal("session a"), "{boot}");
+        }
+        // What the agent has died of before it is remembered.
+        (0..2).for_each(|_| dies("4"));
+        drop(Attempts::open(folder.path(), "4"));
+        assert!(Attempts::open(folder.path(), "5").is_fatal("session a"));
+        // A kernel that does not say is no reason to die for ever.
+        std::fs::remove_file(folder.path().join(FILE)).unwrap();
+        (0..2).for_each(|_| dies(""));
+        assert!(Attempts::open(folder.path(), "").is_fatal("session a"));
+    }
+
+    #[test]
+    fn once_told_to_end_nothing_is_written_down() {
+        let folder = tempfile::tempdir().unwrap();
+        for _ in 0..3 {
+            let attempts = Attempts::open(folder.path(), BOOT_ID);
+            attempts.close();
+            std::mem::forget(attempts.begin("session a"));
+            drop(attempts.begin("session b"));
+        }
+        assert_eq!(folder.path().read_dir().unwrap().count(), 0);
     }
 
     #[test]
@@ -226,7 +286,7 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let [one, other] = ["one", "other"].map(|end| format!("session a {}{end}", "x".repeat(LONGEST)));
         (0..2).for_each(|_| dies_in(folder.path(), &[&one]));
-        let attempts = Attempts::open(folder.path());
+        let attempts = Attempts::open(folder.path(), BOOT_ID);
         assert!(attempts.is_fatal(&one) && !attempts.is_fatal(&other));
     }
 
@@ -243,11 +303,11 @@ mod tests {
             b"9999 1 session a\n",
         ] {
             std::fs::write(&file, damaged).unwrap();
-            assert!(!Attempts::open(folder.path()).is_fatal("session a"), "{damaged:?}");
+            assert!(!Attempts::open(folder.path(), BOOT_ID).is_fatal("session a"), "{damaged:?}");
             std::fs::remove_file(&file).unwrap();
         }
         std::fs::create_dir(&file).unwrap();
-        let attempts = Attempts::open(folder.path());
+        let attempts = Attempts::open(folder.path(), BOOT_ID);
         let _attempt = attempts.begin("session a");
         assert!(!attempts.is_fatal("session a"));
     }
@@ -260,7 +320,7 @@ mod tests {
                 (0..200).map(|number| format!("x\n9 9 session a{}{number}", "y".repeat(300))).collect();
             dies_in(folder.path(), &names.iter().map(String::as_str).collect::<Vec<_>>());
         }
-        let attempts = Attempts::open(folder.path());
+        let attempts = Attempts::open(folder.path(), BOOT_ID);
         assert!(!attempts.is_fatal("session a") && attempts.lock().states.len() <= MOST);
         assert!(folder.path().join(FILE).metadata().unwrap().len() < 64 << 10);
     }

@@ -9,6 +9,7 @@ use tokio::net::UdpSocket;
 use tokio::signal::unix::{Signal as UnixSignal, SignalKind, signal};
 use tokio::sync::mpsc;
 
+use crate::attempts;
 use crate::cli::Omadmd;
 use crate::config::Environment;
 use crate::daemon::{self, DaemonError, Options, Signal};
@@ -141,6 +142,11 @@ async fn forward(
         }
     }
     let end = tokio::time::Instant::now() + LONGEST_END;
+    // Apart from the agent's own thread, which may be what hangs: this end is none of its deaths.
+    let closing = std::thread::Builder::new().name("attempts".to_owned()).spawn(attempts::close);
+    if let Err(error) = closing {
+        log::warn!("what is broken off may count as what ended the agent: {error}");
+    }
     let _ = tokio::time::timeout_at(end, agent.send(Signal::Stop)).await;
     tokio::time::sleep_until(end).await;
     end_now();

@@ -334,7 +334,6 @@ async fn the_approved_profile_says_first_why_a_session_is_held_and_hears_no_answ
     let notification = Notification { id: 4711, profile: Profile::Approved, ..bench.notification() };
     bench.send(&notification).await;
     bench.ended(&agent, 2).await;
-    bench.over(&agent, 2).await;
     agent.stop().await;
     put_alerts(&bench, &Place::of(SERVER_ID), 1..2);
     let agent = bench.start().await;

@@ -45,7 +45,6 @@ async fn one_that_came_to_its_end_is_not() {
     bench.session(&agent, 1).await;
     // Its end is on disk when another begins.
     bench.session(&agent, 2).await;
-    bench.over(&agent, 2).await;
     agent.stop().await;
     let agent = bench.start().await;
     bench.session(&agent, 3).await;

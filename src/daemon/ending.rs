@@ -22,6 +22,7 @@ impl Daemon {
     pub(super) async fn stop(mut self, finished: &mut mpsc::UnboundedReceiver<Finished>) {
         self.supervisor.stopping();
         self.stopping.send_replace(true);
+        self.world.attempts.close();
         if tokio::time::timeout(LONGEST_STOP, self.wind_up(finished)).await.is_err() {
             log::error!("the store does not answer: the agent ends as after a power cut");
         }
@@ -49,7 +50,6 @@ impl Daemon {
         self.configurations.shutdown().await;
         self.subscriptions.stop(deadline).await;
         self.last_words(finished).await;
-        self.world.attempts.close();
     }
 
     /// The agent is about to end: what has ended is on disk before it does. What has not is reported at its next

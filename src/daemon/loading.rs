@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 
 use super::DaemonError;
 use super::evidence;
+use super::start::boot_id;
 use super::watcher::Watcher;
 use crate::attempts::Attempts;
 use crate::backend::{Bus, Machine};
@@ -197,7 +198,7 @@ impl Loader {
         if let Some(set_aside) = &opened.set_aside {
             set_aside.say();
         }
-        loader.attempts = Attempts::open(&settings.paths.state);
+        loader.attempts = Attempts::open(&settings.paths.state, &boot_id());
         let machine = loader.machine(&settings);
         if !Tree::recover(&opened.store, &machine).await {
             tokio::spawn(Tree::recover_later(Arc::clone(&opened.store), machine));

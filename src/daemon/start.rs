@@ -126,6 +126,6 @@ impl Daemon {
 }
 
 /// What the kernel calls this boot of the machine; empty where it does not say.
-fn boot_id() -> String {
+pub(super) fn boot_id() -> String {
     std::fs::read_to_string("/proc/sys/kernel/random/boot_id").unwrap_or_default().trim().to_owned()
 }

@@ -211,22 +211,13 @@ impl Bench {
             exchanges.iter().filter(|exchange| exchange.reply.ends_session()).count() >= count
         };
         self.until(agent, &format!("{count} sessions to their end"), ends).await;
+        agent.heard_the_end().await;
     }
 
     /// Notifies, and waits for the END of session number `count`.
     pub async fn session(&self, agent: &Agent, count: usize) {
         self.notify().await;
         self.ended(agent, count).await;
-    }
-
-    /// Waits until the agent itself is through with `count` sessions: one that it is stopped in is held again.
-    pub async fn over(&self, agent: &Agent, count: usize) {
-        let over = async {
-            while agent.log().matches("ended well").count() < count {
-                tokio::time::sleep(Duration::from_millis(10)).await;
-            }
-        };
-        tokio::time::timeout(LIMIT, over).await.unwrap_or_else(|_| panic!("{}", agent.log()));
     }
 
     /// The packages that the DM server got, in order, repeated ones included.
@@ -433,6 +424,19 @@ impl Agent {
         };
         let waited = timeout(LIMIT, wait).await;
         assert!(waited.is_ok(), "{word} {times} times: not within {LIMIT:?}:\n{}", self.log());
+    }
+
+    /// Waits a little for it to have heard that the sessions have ended that it holds: one that it is stopped in is
+    /// held again.
+    async fn heard_the_end(&self) {
+        let times = |what: &str| self.log().matches(what).count();
+        let begun = times(" begins (");
+        let heard = async {
+            while times(" ended well") + times(" failed: ") + times(" is broken off") < begun {
+                tokio::time::sleep(Duration::from_millis(5)).await;
+            }
+        };
+        let _ = timeout(Duration::from_secs(1), heard).await;
     }
 
     /// What it has written so far.

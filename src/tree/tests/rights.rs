@@ -551,7 +551,7 @@ proptest::proptest! {
     /// Whatever two servers do in turn: what anybody gains, the one who gave it had, and somebody can always delegate.
     #[test]
     fn no_sequence_of_edits_makes_rights_out_of_nothing(edits in edits()) {
-        let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
         runtime.block_on(async {
             let bench = bench();
             let servers = ["acme", "other", "fourth"].map(|name| bench.server(name));
