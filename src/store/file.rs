@@ -1,7 +1,11 @@
 //! The database file, opened again after the disk had failed it, or a page had been found damaged.
 
 use std::path::{Path, PathBuf};
-use std::sync::{PoisonError, RwLock};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, sync_channel};
+use std::sync::{Arc, Mutex, PoisonError, RwLock, TryLockError};
+use std::thread;
+use std::time::{Duration, Instant};
 
 use redb::Database;
 
@@ -11,44 +15,135 @@ use super::reader::Reader;
 
 /// redb's own default is 1 GiB.
 pub(super) const CACHE: usize = 256 * 1024;
+/// Who is in a hurry waits this long, once, for a file that is being opened again: mostly that is done at once.
+const PATIENCE: Duration = Duration::from_millis(300);
 
 /// After one failed write, on a full disk say, redb refuses everything, reads too, until the file is opened anew.
 #[derive(Debug)]
-pub(super) struct DatabaseFile {
+pub(super) struct DatabaseFile(Arc<State>);
+
+#[derive(Debug)]
+struct State {
     path: PathBuf,
     /// None: to be opened again.
     database: RwLock<Option<Database>>,
+    /// Its disk has failed the database: nothing can be done with it any more.
+    failed: AtomicBool,
+    /// Held by who opens it again.
+    opening: Mutex<()>,
+    /// Who opens it again for those in a hurry: since when, and what came of it.
+    helper: Mutex<Option<(Instant, Receiver<Result<(), StoreError>>)>>,
+}
+
+/// What those do who find the file closed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Pace {
+    /// They open it again, however long that takes: looking at a damaged file takes up to a minute.
+    Patient,
+    /// They have it opened by a thread, and soon go on without it.
+    Hurried,
 }
 
 impl DatabaseFile {
     /// Opens the file, or makes it.
     pub(super) fn open(path: &Path) -> Result<(Self, Option<SetAside>), StoreError> {
         let (database, set_aside) = open::open(path, &Reader::here())?;
-        Ok((Self { path: path.to_path_buf(), database: RwLock::new(Some(database)) }, set_aside))
+        let state = State {
+            path: path.to_path_buf(),
+            database: RwLock::new(Some(database)),
+            failed: AtomicBool::new(false),
+            opening: Mutex::default(),
+            helper: Mutex::default(),
+        };
+        Ok((Self(Arc::new(state)), set_aside))
     }
 
-    /// Does something with the database. One that its disk has failed is closed.
-    pub(super) fn with<T>(&self, work: impl Fn(&Database) -> Result<T, StoreError>) -> Result<T, StoreError> {
+    /// Does something with the database. One that its disk has failed is opened anew the next time.
+    pub(super) fn with<T>(
+        &self,
+        pace: Pace,
+        work: impl Fn(&Database) -> Result<T, StoreError>,
+    ) -> Result<T, StoreError> {
         loop {
-            let database = self.database.read().unwrap_or_else(PoisonError::into_inner);
-            if let Some(open) = &*database {
-                let done = work(open);
-                drop(database);
-                if matches!(done, Err(StoreError::Database(redb::Error::Io(_) | redb::Error::PreviousIo))) {
-                    // What is still read from it fails, as it would anyway.
-                    *self.database.write().unwrap_or_else(PoisonError::into_inner) = None;
-                }
+            if let Some(done) = self.0.attempt(pace, &work) {
                 return done;
             }
-            drop(database);
-            let mut database = self.database.write().unwrap_or_else(PoisonError::into_inner);
-            if database.is_none() {
-                let (opened, set_aside) = open::open(&self.path, &Reader::here())?;
-                *database = Some(opened);
-                if let Some(set_aside) = set_aside {
-                    set_aside.say();
-                }
+            match pace {
+                Pace::Patient => self.0.reopen()?,
+                Pace::Hurried => self.have_it_reopened()?,
             }
         }
+    }
+
+    fn have_it_reopened(&self) -> Result<(), StoreError> {
+        let mut helper = self.0.helper.lock().unwrap_or_else(PoisonError::into_inner);
+        if helper.is_none() {
+            let (tell, told) = sync_channel(1);
+            let state = Arc::clone(&self.0);
+            let work = move || drop(tell.send(state.reopen()));
+            let begun = thread::Builder::new().name("store".to_owned()).spawn(work);
+            begun.map_err(|source| StoreError::File { path: self.0.path.clone(), source })?;
+            *helper = Some((Instant::now(), told));
+        }
+        let Some((since, told)) = helper.as_ref() else { return Ok(()) };
+        match told.recv_timeout(PATIENCE.saturating_sub(since.elapsed())) {
+            Err(RecvTimeoutError::Timeout) => Err(StoreError::Opening(self.0.path.clone())),
+            Ok(done) => {
+                *helper = None;
+                done
+            }
+            Err(RecvTimeoutError::Disconnected) => {
+                *helper = None;
+                Err(StoreError::Cancelled)
+            }
+        }
+    }
+}
+
+impl State {
+    /// What came of the work; none if the file is not open.
+    fn attempt<T>(
+        &self,
+        pace: Pace,
+        work: impl Fn(&Database) -> Result<T, StoreError>,
+    ) -> Option<Result<T, StoreError>> {
+        let database = match pace {
+            Pace::Patient => self.database.read().unwrap_or_else(PoisonError::into_inner),
+            // Who closes it waits for whoever still writes.
+            Pace::Hurried => match self.database.try_read() {
+                Ok(database) => database,
+                Err(TryLockError::Poisoned(poisoned)) => poisoned.into_inner(),
+                Err(TryLockError::WouldBlock) => return None,
+            },
+        };
+        if self.failed.load(Ordering::Acquire) {
+            return None;
+        }
+        let done = work(database.as_ref()?);
+        if matches!(done, Err(StoreError::Database(redb::Error::Io(_) | redb::Error::PreviousIo))) {
+            // What is still read from it fails, as it would anyway.
+            self.failed.store(true, Ordering::Release);
+        }
+        Some(done)
+    }
+
+    /// Opens it again, if nobody else has. Whoever is in a hurry waits for no lock that is held meanwhile.
+    fn reopen(&self) -> Result<(), StoreError> {
+        let _one_does = self.opening.lock().unwrap_or_else(PoisonError::into_inner);
+        {
+            let mut database = self.database.write().unwrap_or_else(PoisonError::into_inner);
+            if self.failed.swap(false, Ordering::AcqRel) {
+                *database = None;
+            }
+            if database.is_some() {
+                return Ok(());
+            }
+        }
+        let (opened, set_aside) = open::open(&self.path, &Reader::here())?;
+        *self.database.write().unwrap_or_else(PoisonError::into_inner) = Some(opened);
+        if let Some(set_aside) = set_aside {
+            set_aside.say();
+        }
+        Ok(())
     }
 }

@@ -21,6 +21,10 @@ const LAST_REGION: usize = 28;
 /// In the flags: which commit slot is in force; the file was not closed.
 const SECOND_SLOT: u8 = 1;
 const UNCLEAN: u8 = 2;
+/// After the flags: a page's size, a region's header and its most pages, the same in all our files.
+const GEOMETRY: (usize, [u32; 3]) = (12, [PAGE as u32, 0, 1 << 20]);
+/// What each commit slot begins with: redb's file format.
+const FORMAT: u8 = 3;
 /// Where a commit slot begins, how long it is, where in it the transaction's number is.
 const SLOTS: usize = 64;
 const SLOT: usize = 128;
@@ -33,17 +37,31 @@ pub(super) enum View {
     Whole,
     /// A copy, except for these pages, which are the other one's.
     Half(Half, Vec<u64>),
+    /// The same, its header mended as far as it says the same in all files; of both commit slots, redb takes what is
+    /// whole.
+    Mended(Box<Self>),
 }
 
 impl View {
     pub(super) const FIRST: Self = Self::Half(Half::First, Vec::new());
     pub(super) const SECOND: Self = Self::Half(Half::Second, Vec::new());
+
+    pub(super) fn mended(self) -> Self {
+        Self::Mended(Box::new(self))
+    }
 }
+
+/// What precedes the view whose header is mended.
+const MENDED: char = '+';
 
 impl fmt::Display for View {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self::Half(half, other) = self else { return f.write_str("whole") };
-        f.write_str(if *half == Half::First { "first" } else { "second" })?;
+        let (half, other) = match self {
+            Self::Whole => return f.write_str("whole"),
+            Self::Mended(view) => return write!(f, "{MENDED}{view}"),
+            Self::Half(half, other) => (half, other),
+        };
+        half.fmt(f)?;
         other.iter().try_for_each(|page| write!(f, ",{page}"))
     }
 }
@@ -52,6 +70,9 @@ impl FromStr for View {
     type Err = ();
 
     fn from_str(text: &str) -> Result<Self, ()> {
+        if let Some(view) = text.strip_prefix(MENDED) {
+            return Ok(view.parse::<Self>()?.mended());
+        }
         let mut parts = text.split(',');
         let half = match parts.next() {
             Some("whole") => return Ok(Self::Whole),
@@ -73,6 +94,7 @@ pub(super) struct Image(Arc<State>);
 struct State {
     file: File,
     view: View,
+    mended: bool,
     /// How long it is, and the pages that redb has written.
     over: Mutex<(u64, HashMap<u64, Page>)>,
 }
@@ -80,11 +102,13 @@ struct State {
 impl Image {
     pub(super) fn new(file: File, view: View) -> io::Result<Self> {
         let physical = file.metadata()?.len();
-        let length = match &view {
-            View::Whole => physical,
-            View::Half(..) => image_length(physical),
+        let (view, mended) = match view {
+            View::Mended(view) => (*view, true),
+            view => (view, false),
         };
-        let image = Self(Arc::new(State { file, view, over: Mutex::new((length, HashMap::new())) }));
+        let length = if let View::Half(..) = view { image_length(physical) } else { physical };
+        let over = Mutex::new((length, HashMap::new()));
+        let image = Self(Arc::new(State { file, view, mended, over }));
         // Where the end of the file was lost, it may be the end of one copy alone.
         let told = image.told_length()?;
         let end = match image.0.view {
@@ -129,7 +153,7 @@ impl Image {
         }
         let offset = number.saturating_mul(PAGE as u64);
         let at = match &self.0.view {
-            View::Whole => offset,
+            View::Whole | View::Mended(_) => offset,
             View::Half(half, other) if other.contains(&number) => half.other().at(offset),
             View::Half(half, _) => half.at(offset),
         };
@@ -144,6 +168,9 @@ impl Image {
         }
         if number == 0 {
             page.iter_mut().zip(MAGIC).for_each(|(byte, magic)| *byte = *magic);
+            if self.0.mended {
+                mend(&mut page);
+            }
         }
         Ok(page)
     }
@@ -158,6 +185,17 @@ impl Image {
             done = piece.end;
             (!piece.is_empty()).then_some((at / PAGE as u64, start, piece))
         })
+    }
+}
+
+/// redb then finds out the rest: how many pages there are, and which slot is whole.
+fn mend(page: &mut [u8; PAGE]) {
+    let (at, geometry) = GEOMETRY;
+    let numbers = geometry.iter().flat_map(|number| number.to_le_bytes());
+    page.iter_mut().skip(at).zip(numbers).for_each(|(byte, known)| *byte = known);
+    page.iter_mut().skip(SLOTS).step_by(SLOT).take(2).for_each(|byte| *byte = FORMAT);
+    if let Some(flags) = page.get_mut(FLAGS) {
+        *flags = *flags & SECOND_SLOT | UNCLEAN;
     }
 }
 
@@ -211,10 +249,10 @@ mod tests {
 
     #[test]
     fn a_view_is_told_and_understood() {
-        for view in [View::Whole, View::FIRST, View::Half(Half::Second, vec![0, 77])] {
+        for view in [View::Whole, View::FIRST, View::Half(Half::Second, vec![0, 77]), View::Whole.mended()] {
             assert_eq!(view.to_string().parse(), Ok(view));
         }
-        for wrong in ["", "third", "first,x", "first,"] {
+        for wrong in ["", "+", "third", "first,x", "first,"] {
             assert_eq!(wrong.parse::<View>(), Err(()));
         }
     }

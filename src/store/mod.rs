@@ -73,7 +73,7 @@ use redb::{ReadableDatabase, ReadableTable, Table, WriteTransaction};
 use tokio::sync::Notify;
 
 use change::Size;
-use file::DatabaseFile;
+use file::{DatabaseFile, Pace};
 
 use tables::META;
 
@@ -88,6 +88,9 @@ pub enum StoreError {
     /// Another process has it open.
     #[error("{0} is in use by another process")]
     InUse(PathBuf),
+    /// Its disk has failed it, or a page is damaged: it is being looked at, and is there again soon.
+    #[error("{0} has failed, and is being opened again")]
+    Opening(PathBuf),
     /// The folder or file can't be made or read.
     #[error("{path}: {source}")]
     File {
@@ -210,7 +213,7 @@ impl Store {
     /// # Errors
     /// The file can't be read.
     pub fn snapshot(&self) -> Result<Snapshot, StoreError> {
-        self.file.with(|database| Snapshot::of(database.begin_read().map_err(db)?, &self.odd))
+        self.file.with(Pace::Hurried, |database| Snapshot::of(database.begin_read().map_err(db)?, &self.odd))
     }
 
     /// Applies all of `changes` in one transaction, off the agent's thread; on return they are on flash.
@@ -232,7 +235,7 @@ impl Store {
     /// # Errors
     /// None of the changes was applied.
     pub fn commit_blocking(&self, changes: &[Change]) -> Result<(), StoreError> {
-        self.file.with(|database| {
+        self.file.with(Pace::Patient, |database| {
             let transaction = database.begin_write().map_err(db)?;
             self.apply(changes, &transaction)?;
             transaction.commit().map_err(db)
@@ -251,7 +254,7 @@ impl Store {
     pub async fn rehearse(self: &Arc<Self>, changes: &[Change]) -> Result<(), StoreError> {
         let (store, changes) = (Arc::clone(self), changes.to_vec());
         let rehearsed = tokio::task::spawn_blocking(move || {
-            store.file.with(|database| {
+            store.file.with(Pace::Patient, |database| {
                 let transaction = database.begin_write().map_err(db)?;
                 store.apply(&changes, &transaction)?;
                 transaction.abort().map_err(db)

@@ -77,14 +77,14 @@ pub(super) fn open(path: &Path, reader: &Reader) -> Result<(Database, Option<Set
         match opening.open(true) {
             Ok(database) => return Ok((database, aside)),
             Err(Trouble::Other(error)) => return Err(error),
-            Err(Trouble::Newer(why)) => aside = Some(opening.replace(&why, Keep::Nothing)?),
-            Err(Trouble::Damaged(why)) => aside = Some(opening.replace(&why, keep)?),
+            Err(Trouble::Newer(why)) => aside = Some(opening.replace(&why, Keep::Nothing, None)?),
+            Err(Trouble::Damaged(why, judged)) => aside = Some(opening.replace(&why, keep, judged)?),
         }
     }
     match opening.open(true) {
         Ok(database) => Ok((database, aside)),
         Err(Trouble::Other(error)) => Err(error),
-        Err(Trouble::Newer(why) | Trouble::Damaged(why)) => Err(opening.failed(io::Error::other(why))),
+        Err(Trouble::Newer(why) | Trouble::Damaged(why, _)) => Err(opening.failed(io::Error::other(why))),
     }
 }
 
@@ -100,8 +100,8 @@ const NOTHING: &str = "nothing of it could be kept, and the agent starts from fa
 
 /// Why it could not be opened.
 enum Trouble {
-    /// The file is at fault: in words.
-    Damaged(String),
+    /// The file is at fault: in words, and what it was judged to be, if it was.
+    Damaged(String, Option<Judgement>),
     /// It is of a version that is not known yet.
     Newer(String),
     /// The surroundings are at fault.
@@ -114,7 +114,7 @@ impl From<StoreError> for Trouble {
             StoreError::Newer(_) => Self::Newer(error.to_string()),
             StoreError::InUse(_) | StoreError::File { .. } => Self::Other(error),
             error if error.may_pass() => Self::Other(error),
-            error => Self::Damaged(error.to_string()),
+            error => Self::Damaged(error.to_string(), None),
         }
     }
 }
@@ -147,11 +147,23 @@ impl Opening<'_> {
         let file = self.lock()?;
         // What was being made when the power went.
         self.clear_new()?;
-        let only = match self.judge(&file, false)? {
+        let judgement = self.judge(&file, false)?;
+        let only = match judgement {
             Judgement::Sound => None,
             Judgement::Behind(half) => match twin::heal(&file, half.other()) {
-                Ok(()) => None,
-                Err(error) if error.kind() == ErrorKind::StorageFull => Some(half.other()),
+                Ok(pages) => {
+                    log::info!(
+                        "store: the agent ended with the file open, and its {half} copy was not the same any more \
+                         at {pages} pages: it was made as the other one, which has the last commit"
+                    );
+                    None
+                }
+                Err(error) if error.kind() == ErrorKind::StorageFull => {
+                    log::warn!(
+                        "store: there is no room for its second copy: it has none until the next start"
+                    );
+                    Some(half.other())
+                }
                 Err(error) => return Err(self.failed(error).into()),
             },
             Judgement::Single => {
@@ -160,8 +172,12 @@ impl Opening<'_> {
                 drop(file);
                 return self.open(may_shrink);
             }
-            Judgement::Damaged(_) => return Err(Trouble::Damaged("a page of it is damaged".to_owned())),
-            Judgement::Lost => return Err(Trouble::Damaged("pages of it are damaged".to_owned())),
+            Judgement::Damaged(_) => {
+                return Err(Trouble::Damaged("a page of it is damaged".to_owned(), Some(judgement)));
+            }
+            Judgement::Lost => {
+                return Err(Trouble::Damaged("pages of it are damaged".to_owned(), Some(judgement)));
+            }
         };
         let twin = Twin::new(file, only).map_err(|error| self.failed(error))?;
         let length = twin.len().map_err(|error| self.failed(error))?;
@@ -191,16 +207,23 @@ impl Opening<'_> {
         let look = Look::at(file, MIXABLE + 1).map_err(|error| self.failed(error))?;
         let length = file.metadata().map_err(|error| self.failed(error))?.len();
         if !look.marked && image::is_whole(file) {
-            let whole = self.reader.check(file, &View::Whole);
-            return Ok(if whole.is_some() { Judgement::Single } else { Judgement::Lost });
+            if self.check(file, &View::Whole)?.is_some() {
+                return Ok(Judgement::Single);
+            }
+            let mended = self.first_sound(file, [View::Whole.mended()])?;
+            return Ok(mended.map_or(Judgement::Lost, Judgement::Damaged));
         }
         let same = look.marked && look.differing.is_empty() && twin::image_length(length) > 0;
         // Who died with the file open may have died of what is in it.
         if same && !look.busy && !broken {
             return Ok(Judgement::Sound);
         }
-        let checked = |view: View| self.reader.check(file, &view).map(|sound| (view, sound));
-        let found = [checked(View::FIRST), checked(View::SECOND)];
+        let checked = |view: View| Ok::<_, StoreError>(self.check(file, &view)?.map(|sound| (view, sound)));
+        let first = checked(View::FIRST)?;
+        // Of two that are the same, one says it all.
+        let second =
+            if same { first.clone().map(|(_, sound)| (View::SECOND, sound)) } else { checked(View::SECOND)? };
+        let found = [first, second];
         let clean = [View::FIRST, View::SECOND].map(|view| {
             let image = file.try_clone().and_then(|file| Image::new(file, view));
             image.is_ok_and(|image| image.is_clean())
@@ -221,27 +244,43 @@ impl Opening<'_> {
         if let Some((view, _)) = best {
             return Ok(if same && !broken { Judgement::Sound } else { Judgement::Damaged(view) });
         }
-        Ok(self.mix(file, &look.differing).map_or(Judgement::Lost, Judgement::Damaged))
+        Ok(self.mix(file, &look.differing)?.map_or(Judgement::Lost, Judgement::Damaged))
     }
 
-    /// Where both copies are damaged, though not at the same place, some mixture of them is whole.
-    fn mix(&self, file: &File, differing: &[u64]) -> Option<View> {
-        if differing.len() > MIXABLE {
-            return None;
-        }
-        let mixtures = (1..(1_u32 << differing.len()).saturating_sub(1)).map(|choice| {
+    fn check(&self, file: &File, view: &View) -> Result<Option<Sound>, StoreError> {
+        self.reader.check(file, view).map_err(|error| self.failed(error))
+    }
+
+    /// Where both copies are damaged, though not at the same place, some mixture of them is whole. Where it is the header
+    /// that is damaged in both, most of it is known, and the rest is there twice.
+    fn mix(&self, file: &File, differing: &[u64]) -> Result<Option<View>, StoreError> {
+        let pages = if differing.len() > MIXABLE { 0 } else { differing.len() };
+        let mixtures = (1..(1_u32 << pages).saturating_sub(1)).map(|choice| {
             let chosen = differing.iter().enumerate().filter(|(at, _)| choice >> at & 1 == 1);
             View::Half(Half::First, chosen.map(|(_, page)| *page).collect())
         });
-        mixtures.into_iter().find(|view| self.reader.check(file, view).is_some())
+        self.first_sound(file, mixtures.chain([View::FIRST.mended(), View::SECOND.mended()]))
+    }
+
+    fn first_sound(
+        &self,
+        file: &File,
+        views: impl IntoIterator<Item = View>,
+    ) -> Result<Option<View>, StoreError> {
+        for view in views {
+            if self.check(file, &view)?.is_some() {
+                return Ok(Some(view));
+            }
+        }
+        Ok(None)
     }
 
     /// Makes a new file in place of a damaged one, with what can be salvaged.
-    fn replace(&self, why: &str, keep: Keep) -> Result<SetAside, StoreError> {
+    fn replace(&self, why: &str, keep: Keep, judged: Option<Judgement>) -> Result<SetAside, StoreError> {
         let file = self.lock()?;
         self.clear_new()?;
         let whole = match keep {
-            Keep::All => match self.judge(&file, true)? {
+            Keep::All => match judged.map_or_else(|| self.judge(&file, true), Ok)? {
                 Judgement::Damaged(view) => Some(view),
                 _ => None,
             },
@@ -253,8 +292,10 @@ impl Opening<'_> {
                 NOTHING.to_owned()
             }
             Some(view) => {
+                let mended = matches!(view, View::Mended(_));
                 self.copy(&file, view)?;
-                "all that was in it was kept, thanks to its second copy".to_owned()
+                let how = if mended { "but for its last change, maybe" } else { "thanks to its second copy" };
+                format!("all that was in it was kept, {how}")
             }
             None => {
                 let mut new = Rebuild::new(self.new)?;
@@ -265,11 +306,12 @@ impl Opening<'_> {
                 };
                 let mut failed = None;
                 for view in views {
-                    self.reader.dump(&file, &view, |table, key, value| {
+                    let add = |table, key: &[u8], value: &[u8]| {
                         if failed.is_none() {
                             failed = new.add(table, key, value).err();
                         }
-                    });
+                    };
+                    self.reader.dump(&file, &view, add).map_err(|error| self.failed(error))?;
                 }
                 if let Some(error) = failed {
                     return Err(error);
@@ -310,11 +352,9 @@ impl Opening<'_> {
     /// name when it is whole: what a power cut leaves of a file that is being made is no damaged store.
     fn adopt_or_make(&self) -> Result<(), StoreError> {
         if self.new.is_file() {
-            let whole = File::open(self.new).is_ok_and(|file| {
-                let look = Look::at(&file, 0);
-                look.is_ok_and(|look| look.marked) && self.reader.check(&file, &View::FIRST).is_some()
-            });
-            if whole {
+            let file = File::open(self.new).map_err(|error| self.failed(error))?;
+            let looks_whole = Look::at(&file, 0).is_ok_and(|look| look.marked);
+            if looks_whole && self.check(&file, &View::FIRST)?.is_some() {
                 return self.publish();
             }
         }

@@ -6,12 +6,16 @@
 use std::ffi::OsString;
 use std::fs::File;
 use std::io::{self, BufReader, Read, Write};
-use std::os::fd::AsFd;
-use std::path::PathBuf;
+use std::os::fd::{AsFd, AsRawFd};
+use std::os::unix::process::ExitStatusExt;
+use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitCode, Stdio};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
 
+use nix::sys::prctl;
+use nix::sys::signal::Signal;
 use redb::{Builder, Database, ReadableDatabase, ReadableTable, StorageBackend};
 
 use super::file::CACHE;
@@ -20,8 +24,11 @@ use super::tables;
 
 /// What the program is called with to read for another one.
 const ARGUMENT: &str = "--read-store";
-/// A damaged tree may lead in circles: nobody reads longer than this, in seconds.
-const LIMIT: u32 = 60;
+/// A damaged tree may lead in circles. So all checks of one opening together take no longer than this; what is not
+/// found to be sound by then is not.
+const CHECKING: Duration = Duration::from_secs(40);
+/// And all that is read of it, salvage included, takes no longer than this: less than systemd waits for a start.
+const READING: Duration = Duration::from_secs(60);
 
 /// Parts of an answer begin with one of these.
 const TABLE: u8 = b'T';
@@ -29,9 +36,18 @@ const RECORD: u8 = b'R';
 const SOUND: u8 = b'S';
 const END: u8 = b'E';
 
+/// Reads for one opening.
+#[derive(Debug)]
+pub(super) struct Reader {
+    who: Who,
+    begun: Instant,
+    checking: Duration,
+    reading: Duration,
+}
+
 /// Who reads.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) enum Reader {
+enum Who {
     /// A thread: enough where a panic unwinds, as in tests.
     Thread,
     /// A program that passes [`asked`] what it is called with to [`answer`].
@@ -70,83 +86,116 @@ pub fn asked(arguments: impl Iterator<Item = OsString>) -> Option<Job> {
     if arguments.next()? != ARGUMENT {
         return None;
     }
+    let seconds = arguments.next()?.parse().ok()?;
     let (view, from) = (arguments.next()?.parse().ok()?, arguments.next());
     let backwards = arguments.next().is_some();
-    Some(Job(match from {
+    let task = match from {
         None => Task::Check(view),
         Some(from) => Task::Dump(view, from.parse().ok()?, backwards),
-    }))
+    };
+    Some(Job { task, seconds })
 }
 
-/// Something to be read from standard input.
-#[derive(Debug)]
-pub struct Job(Task);
+/// Something to be read from standard input, in so many seconds.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Job {
+    task: Task,
+    seconds: u32,
+}
 
 /// Reads standard input, answers on standard output.
 #[must_use]
 pub fn answer(job: &Job) -> ExitCode {
-    let _ = nix::unistd::alarm::set(LIMIT);
+    let _ = nix::unistd::alarm::set(job.seconds);
+    // Nobody hears the answer then.
+    let _ = prctl::set_pdeathsig(Signal::SIGKILL);
     let files = || {
         let input = File::from(io::stdin().as_fd().try_clone_to_owned()?);
         Ok::<_, io::Error>((input, File::from(io::stdout().as_fd().try_clone_to_owned()?)))
     };
-    match files().and_then(|(input, mut output)| perform(&job.0, input, &mut output)) {
+    match files().and_then(|(input, mut output)| perform(&job.task, input, &mut output)) {
         Ok(()) => ExitCode::SUCCESS,
         Err(_) => ExitCode::FAILURE,
     }
 }
 
 impl Reader {
-    /// The one for this program.
+    /// The one for this program, whose time begins now.
     pub(super) fn here() -> Self {
-        match THIS_PROGRAM.load(Ordering::Relaxed) {
-            true => Self::Program(PathBuf::from("/proc/self/exe")),
-            false => Self::Thread,
-        }
+        let who = match THIS_PROGRAM.load(Ordering::Relaxed) {
+            true => Who::Program(PathBuf::from("/proc/self/exe")),
+            false => Who::Thread,
+        };
+        Self { who, begun: Instant::now(), checking: CHECKING, reading: READING }
     }
 
-    /// Whether all checksums of an image are right.
-    pub(super) fn check(&self, file: &File, view: &View) -> Option<Sound> {
+    /// Whether all checksums of an image are right, as far as can be told in time.
+    ///
+    /// # Errors
+    /// Nobody could be asked: that says nothing of the image.
+    pub(super) fn check(&self, file: &File, view: &View) -> io::Result<Option<Sound>> {
         let mut sound = None;
-        let _ = self.ask(file, &Task::Check(view.clone()), &mut |part| {
+        self.ask(file, &Task::Check(view.clone()), &mut |part| {
             if let Part::Sound(found) = part {
                 sound = Some(found);
             }
-        });
-        sound
+        })?;
+        Ok(sound)
     }
 
-    /// All records of an image that can be read, table by table, be it more than once. What is damaged within a table is come upon from both sides.
-    pub(super) fn dump(&self, file: &File, view: &View, mut each: impl FnMut(usize, &[u8], &[u8])) {
+    /// All records of an image that can be read in time, table by table, be it more than once. What is damaged within a
+    /// table is come upon from both sides.
+    ///
+    /// # Errors
+    /// Nobody could be asked.
+    pub(super) fn dump(
+        &self,
+        file: &File,
+        view: &View,
+        mut each: impl FnMut(usize, &[u8], &[u8]),
+    ) -> io::Result<()> {
         let (mut from, mut backwards) = (0, false);
         loop {
             let (mut at, mut ended) = (None, false);
-            let _ = self.ask(file, &Task::Dump(view.clone(), from, backwards), &mut |part| match part {
+            self.ask(file, &Task::Dump(view.clone(), from, backwards), &mut |part| match part {
                 Part::Table(table) => at = Some(table),
                 Part::Record(table, key, value) => each(table, key, value),
                 Part::Sound(_) => {}
                 Part::End => ended = true,
-            });
+            })?;
             // Where not even opening went well, it won't another time.
-            let Some(at) = at.filter(|_| !ended) else { return };
+            let Some(at) = at.filter(|_| !ended) else { return Ok(()) };
             (from, backwards) = if backwards && at == from { (at + 1, false) } else { (at, true) };
         }
     }
 
+    /// Passes on what is answered, however that ends; nothing where there is no time left.
     fn ask(&self, file: &File, task: &Task, each: &mut dyn FnMut(Part<'_>)) -> io::Result<()> {
-        match self {
-            Self::Thread => {
+        let all = if matches!(task, Task::Check(_)) { self.checking } else { self.reading };
+        // An alarm is set in whole seconds, and none would be none.
+        let Some(left @ 1..) = all.checked_sub(self.begun.elapsed()).map(|left| left.as_secs()) else {
+            return Ok(());
+        };
+        match &self.who {
+            Who::Thread => {
                 let (answer, mut output) = io::pipe()?;
                 let (task, file) = (task.clone(), file.try_clone()?);
                 let thread = std::thread::spawn(move || perform(&task, file, &mut output));
-                let read = receive(answer, each);
+                let _ = receive(answer, each);
                 let _ = thread.join();
-                read
+                Ok(())
             }
-            Self::Program(program) => {
-                let mut child = Reaped(start(program, task, file)?);
+            Who::Program(program) => {
+                let mut child = Reaped(start(program, task, file, left)?);
                 let output = child.0.stdout.take().ok_or(io::ErrorKind::BrokenPipe)?;
-                receive(output, each)
+                let Err(broken) = receive(output, each) else { return Ok(()) };
+                // What it dies of by itself is in the file; but a machine without memory, say, is no damage.
+                if broken.kind() == io::ErrorKind::UnexpectedEof
+                    && child.0.wait()?.signal() == Some(Signal::SIGKILL as i32)
+                {
+                    return Err(io::Error::other("the process that was to check it was killed"));
+                }
+                Ok(())
             }
         }
     }
@@ -162,17 +211,19 @@ impl Drop for Reaped {
     }
 }
 
-fn start(program: &PathBuf, task: &Task, file: &File) -> io::Result<Child> {
+fn start(program: &Path, task: &Task, file: &File, seconds: u64) -> io::Result<Child> {
     let mut command = Command::new(program);
-    command.arg(ARGUMENT);
+    command.args([ARGUMENT, &seconds.to_string()]);
     match task {
         Task::Check(view) => command.arg(view.to_string()),
         Task::Dump(view, from, backwards) => {
             command.args([view.to_string(), from.to_string()]).args(backwards.then_some("backwards"))
         }
     };
+    // Opened anew, so that it can't be written, and that nobody but us holds our lock.
+    let input = File::open(format!("/proc/self/fd/{}", file.as_raw_fd()))?;
     // What it says of its panics is no news.
-    command.env_clear().stdin(file.try_clone()?).stdout(Stdio::piped()).stderr(Stdio::null()).spawn()
+    command.env_clear().stdin(input).stdout(Stdio::piped()).stderr(Stdio::null()).spawn()
 }
 
 /// A part of an answer.
@@ -311,17 +362,31 @@ fn dump(database: &Database, from: usize, backwards: bool, output: &mut dyn Writ
 }
 
 #[cfg(test)]
+impl Reader {
+    /// One that asks a program, which has so many seconds for checks, and for all.
+    pub(super) fn of(program: PathBuf, checking: u64, reading: u64) -> Self {
+        let [checking, reading] = [checking, reading].map(Duration::from_secs);
+        Self { who: Who::Program(program), begun: Instant::now(), checking, reading }
+    }
+}
+
+#[cfg(test)]
 mod tests {
     use super::*;
 
     #[test]
     fn a_task_is_told_and_understood() {
         let told = |arguments: &[&str]| {
-            asked(["omadmd"].iter().chain(arguments).map(OsString::from)).map(|Job(task)| task)
+            let job = asked(["omadmd"].iter().chain(arguments).map(OsString::from))?;
+            Some((job.task, job.seconds))
         };
-        assert_eq!(told(&[ARGUMENT, "first,3"]), Some(Task::Check("first,3".parse().unwrap())));
-        assert_eq!(told(&[ARGUMENT, "whole", "2"]), Some(Task::Dump(View::Whole, 2, false)));
-        assert_eq!(told(&[ARGUMENT, "second", "2", "backwards"]), Some(Task::Dump(View::SECOND, 2, true)));
-        assert_eq!((told(&["--check"]), told(&[]), told(&[ARGUMENT, "third"])), (None, None, None));
+        let first = Task::Check("first,3".parse().unwrap());
+        assert_eq!(told(&[ARGUMENT, "40", "first,3"]), Some((first, 40)));
+        assert_eq!(told(&[ARGUMENT, "1", "whole", "2"]), Some((Task::Dump(View::Whole, 2, false), 1)));
+        let backwards = Task::Dump(View::SECOND, 2, true);
+        assert_eq!(told(&[ARGUMENT, "9", "second", "2", "backwards"]), Some((backwards, 9)));
+        for wrong in [&["--check"][..], &[], &[ARGUMENT, "9", "third"], &[ARGUMENT, "first"]] {
+            assert_eq!(told(wrong), None);
+        }
     }
 }

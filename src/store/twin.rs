@@ -11,6 +11,7 @@
 //!
 //! The copies are further apart than flash is erased at once.
 
+use std::fmt;
 use std::fs::File;
 use std::io::{self, ErrorKind};
 use std::os::unix::fs::FileExt;
@@ -34,6 +35,12 @@ const CHUNK: usize = 64 * 1024;
 pub(super) enum Half {
     First,
     Second,
+}
+
+impl fmt::Display for Half {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(if *self == Self::First { "first" } else { "second" })
+    }
 }
 
 impl Half {
@@ -207,9 +214,9 @@ impl Look {
         let mut head = [0; PAGE];
         let marked = file.read_exact_at(&mut head, 0).is_ok() && {
             let (mark, rest) = head.split_at(MARK.len());
-            let zeros =
-                rest.iter().enumerate().all(|(at, &byte)| byte == 0 || at + MARK.len() == BUSY as usize);
-            mark == MARK && zeros
+            let known =
+                |(at, &byte): (usize, &u8)| byte == 0 || at + MARK.len() == BUSY as usize && byte == 1;
+            mark == MARK && rest.iter().enumerate().all(known)
         };
         let busy = head.get(BUSY as usize).is_none_or(|&byte| byte != 0);
         let mut differing = Vec::new();
@@ -235,8 +242,9 @@ impl Look {
     }
 }
 
-/// Makes the other copy as this one is, page by page where they differ; on return it is on flash.
-pub(super) fn heal(file: &File, from: Half) -> io::Result<()> {
+/// Makes the other copy as this one is, where they differ; on return it is on flash. How many pages did.
+pub(super) fn heal(file: &File, from: Half) -> io::Result<usize> {
+    let mut healed = 0;
     let (mut right, mut other) = (vec![0; CHUNK], vec![0; CHUNK]);
     for (offset, size) in chunks(image_length(file.metadata()?.len())) {
         let (right, other) =
@@ -244,10 +252,13 @@ pub(super) fn heal(file: &File, from: Half) -> io::Result<()> {
         file.read_exact_at(right, from.at(offset))?;
         file.read_exact_at(other, from.other().at(offset))?;
         if right != other {
+            let pages = right.chunks(PAGE).zip(other.chunks(PAGE));
+            healed += pages.filter(|(right, other)| right != other).count();
             file.write_all_at(right, from.other().at(offset))?;
         }
     }
-    file.sync_data()
+    file.sync_data()?;
+    Ok(healed)
 }
 
 #[cfg(test)]
@@ -294,7 +305,7 @@ mod tests {
             Look::at(&twin.file, 9).unwrap(),
             Look { marked: true, busy: true, differing: vec![page] }
         );
-        heal(&twin.file, Half::First).unwrap();
+        assert_eq!(heal(&twin.file, Half::First).unwrap(), 1);
         twin.close().unwrap();
         assert_eq!(Look::at(&twin.file, 9).unwrap(), Look { marked: true, busy: false, differing: vec![] });
     }

@@ -15,7 +15,7 @@ fn edit(store: &Store, edit: impl Fn(&WriteTransaction)) {
         edit(&transaction);
         transaction.commit().map_err(db)
     };
-    store.file.with(whole).unwrap();
+    store.file.with(Pace::Patient, whole).unwrap();
 }
 
 /// What counts in the quota.
@@ -24,7 +24,7 @@ fn used(store: &Store) -> u64 {
         let meta = database.begin_read().unwrap().open_table(META).unwrap();
         Ok(counter(&meta, "used").unwrap().unwrap_or_default())
     };
-    store.file.with(read).unwrap()
+    store.file.with(Pace::Patient, read).unwrap()
 }
 
 #[test]
@@ -281,8 +281,9 @@ fn after_a_failed_write_the_file_is_opened_again() {
     let before = store.snapshot().unwrap();
     for error in [redb::Error::PreviousIo, redb::Error::Io(io::ErrorKind::StorageFull.into())] {
         let error = std::cell::RefCell::new(Some(error));
-        let failed =
-            store.file.with(|_| Err::<(), _>(StoreError::Database(error.borrow_mut().take().unwrap())));
+        let failed = store
+            .file
+            .with(Pace::Patient, |_| Err::<(), _>(StoreError::Database(error.borrow_mut().take().unwrap())));
         assert!(failed.is_err());
     }
     assert_eq!(store.snapshot().unwrap().node(&key(&["a"])).unwrap(), Some(leaf("kept")));
@@ -306,7 +307,7 @@ fn recounted(store: &Store) -> u64 {
         };
         Ok(of(tables::NODES) + of(tables::INSTANCES))
     };
-    store.file.with(read).unwrap()
+    store.file.with(Pace::Patient, read).unwrap()
 }
 
 mod quota {
