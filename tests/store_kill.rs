@@ -246,3 +246,96 @@ async fn a_killed_agent_keeps_what_it_acknowledged_and_knows_its_notifications()
     assert_eq!(names, ["store.redb"]);
     println!("{interrupted} of 12 sessions were interrupted, document {acknowledged} of {offered} is stored");
 }
+
+/// How often an agent is killed while it makes its file anew.
+const REMADE: u32 = 30;
+
+/// Starts the agent on a copy of `file`, and kills it at any moment from when it makes the file anew until it is done; at
+/// last it may open it. Whether it was ever killed before it had ended.
+#[expect(clippy::disallowed_methods, reason = "the test makes the file that an agent finds")]
+async fn killed_while_it_makes_anew(bench: &Bench, file: &[u8], check: impl Fn(&Snapshot, &str)) -> u32 {
+    let state = bench.gateway.path("state");
+    let (path, new) = (state.join("store.redb"), state.join("store.redb.new"));
+    let mut cut_short = 0;
+    for round in 0..REMADE {
+        let _ = std::fs::remove_dir_all(&state);
+        std::fs::create_dir_all(&state).unwrap();
+        std::fs::write(&path, file).unwrap();
+        // Twice, for what the first one leaves is found by the second.
+        for _ in 0..2 {
+            let agent = bench.spawn().await;
+            let pid = agent.pid();
+            let wanted = new.clone();
+            let wait = move || {
+                let begun = std::time::Instant::now();
+                let is_there = || wanted.exists() || begun.elapsed() > Duration::from_secs(2);
+                while !is_there() {
+                    std::thread::yield_now();
+                }
+                live_for(getrandom::u32().unwrap() % 8);
+                nix::sys::signal::kill(pid, nix::sys::signal::Signal::SIGKILL).unwrap();
+            };
+            tokio::task::spawn_blocking(wait).await.unwrap();
+            agent.kill().await;
+            cut_short += u32::from(new.exists());
+        }
+        let opened = Store::open(&state).unwrap();
+        assert_eq!(opened.set_aside, None, "round {round}");
+        check(&opened.store.snapshot().unwrap(), &format!("round {round}"));
+        drop(opened);
+        let names: Vec<_> = state.read_dir().unwrap().map(|entry| entry.unwrap().file_name()).collect();
+        assert_eq!(names, ["store.redb"], "round {round}");
+    }
+    println!("{cut_short} of {} were killed before they were done", 2 * REMADE);
+    cut_short
+}
+
+#[tokio::test]
+async fn a_file_of_0_1_0_survives_every_moment_of_its_migration() {
+    use std::io::Read;
+    let bench = Bench::new().await;
+    let mut old = Vec::new();
+    let packed = include_bytes!("fixtures/store-0.1.0.redb.gz");
+    flate2::read::GzDecoder::new(packed.as_slice()).read_to_end(&mut old).unwrap();
+    let all_is_there = |at: &Snapshot, round: &str| {
+        let moid = "urn:oma:mo:x:1.0";
+        assert_eq!(at.instances(moid).unwrap().len(), 2, "{round}");
+        let text = at.node(&NodeKey::node(moid, "7", ["Text"])).unwrap();
+        assert_eq!(text, Some(Stored::Leaf(Value::Text("a text".into()))), "{round}");
+        assert_eq!(at.cache_key().unwrap(), Some([9; 64]), "{round}");
+        assert_eq!(at.last_miid(moid).unwrap(), Some(7), "{round}");
+        assert!(at.clock().unwrap() >= Some(1_790_000_002), "{round}");
+        assert!(at.contact("acme").unwrap().is_some(), "{round}");
+    };
+    let cut_short = killed_while_it_makes_anew(&bench, &old, all_is_there).await;
+    assert!(cut_short > 0, "none was killed in time");
+}
+
+#[tokio::test]
+async fn a_file_of_air_survives_every_moment_of_its_shrinking() {
+    const KEPT: u64 = 200;
+    let bench = Bench::new().await;
+    let folder = tempfile::tempdir().unwrap();
+    let node = |number: u64| NodeKey::node("urn:x:other", "7", [format!("n{number}").as_str()]);
+    let value = |number: u64| Stored::Leaf(Value::Text(number.to_string().repeat(1000)));
+    let store = Store::open(folder.path()).unwrap().store;
+    let all = (0..6000).map(|number| Change::Put(node(number), value(number)));
+    store.commit_blocking(&all.collect::<Vec<_>>()).unwrap();
+    let most = (KEPT..6000).map(|number| Change::Remove(node(number)));
+    store.commit_blocking(&most.collect::<Vec<_>>()).unwrap();
+    drop(store);
+    let file = std::fs::read(folder.path().join("store.redb")).unwrap();
+    let all_is_there = |at: &Snapshot, round: &str| {
+        let instance = NodeKey::instance("urn:x:other", "7");
+        assert_eq!(at.children(&instance).unwrap().len() as u64, KEPT, "{round}");
+        for number in 0..KEPT {
+            assert_eq!(at.node(&node(number)).unwrap(), Some(value(number)), "{round}");
+        }
+    };
+    let cut_short = killed_while_it_makes_anew(&bench, &file, all_is_there).await;
+    assert!(cut_short > 0, "none was killed in time");
+    // At last it is small.
+    bench.start().await.stop().await;
+    let length = bench.gateway.path("state/store.redb").metadata().unwrap().len();
+    assert!(length * 3 < file.len() as u64, "{length} of {}", file.len());
+}

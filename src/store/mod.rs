@@ -22,19 +22,31 @@
 //!
 //! # What is damaged
 //!
-//! redb panics on a damaged page. So the file has two copies of everything (`twin`), compared at each start and
-//! at each read from the disk. Where they differ, a process of its own (`reader`) has redb check each, and a copy all
-//! of whose checksums are right is what goes on: **nothing is lost** while no page is damaged in both. The same if
-//! the agent died with the file open: what it died of may be in there.
+//! redb panics on a damaged page. So the file has two copies of everything (`twin` says where), compared at each start, as a
+//! whole, and at each read from the disk. Where they differ, or the agent died with the file open (it may have died of what
+//! is in it), a process of its own (`reader`) has redb check each. A copy all of whose checksums are right is what goes on:
+//! **nothing is lost** while no page is damaged in both, and neither while it is not the same pages of up to five.
 //!
-//! Where a page is damaged in both, **all records of all tables that can still be read** are salvaged: all but those
-//! of the damaged page, or below it, where it leads to others. Counters that are lost with `meta` are derived
-//! from what is there: the next alert's number, the last MIIDs, the quota; only the clock, the subscriber and numbers of instances that
-//! are gone are not. Intents are salvaged too, so a change that was cut short is still taken back.
+//! | found | kept | told |
+//! |---|---|---|
+//! | pages damaged in one copy | all | one line, `.bad-N` |
+//! | after a death with the file open: copies that differ, and are both whole | all that was committed | a line (info) |
+//! | a header damaged in both, or in 0.1.0's one copy | all, but for the last commit if its slot is what is damaged; where both slots are, or the page is gone, nothing | one line, `.bad-N` |
+//! | another page damaged in both, or in 0.1.0's one copy | the records that can still be read | one line, `.bad-N` |
+//! | no time left: checks have 40 s, all reading 60 s | the records that were read until then | one line, `.bad-N` |
+//! | no process to be had for the check, or it was killed | the file, as it is: the start fails | the error |
 //!
-//! The damaged file is renamed to `store.redb.bad-N`, of which five are kept, and one line says so. A newer version's file makes way as a
-//! whole, and so does a folder. A record that can be read and is not in the form that it should have is passed over, with a
-//! line, and counts as not there.
+//! The records that can still be read are those of all tables but what is on the damaged page or, where it leads to others,
+//! below it: a table's root is all of that table, the page that lists the tables is all. Counters that are lost with `meta`
+//! are derived from what is there: the next alert's number, the last MIIDs, the quota; only the clock, the subscriber and
+//! numbers of instances that are gone are not. Intents are salvaged too, so a change that was cut short is still taken back.
+//!
+//! A page that is damaged while the agent runs is noticed when it is read. The file is then looked at as at a start, by
+//! who commits or else by a thread; [`Store::snapshot`] waits for that briefly, and fails until it is done.
+//!
+//! The damaged file is renamed to `store.redb.bad-N`, of which five are kept, and one line says so. A newer version's file
+//! makes way as a whole, and so does a folder. A record that can be read and is not in the form that it should have is
+//! passed over, with a line, and counts as not there.
 //!
 //! Numbers are big endian. Only the agent opens the file. Everything that must hold together is one [`Store::commit`] of several
 //! [`Change`]s: one transaction, one sync. A power cut at any moment leaves the state of the last commit.

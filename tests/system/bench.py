@@ -8,7 +8,9 @@ from server import ACCOUNT
 DEB = "/root/agent.deb"
 SETTINGS = "/etc/omadm/omadmd.toml"
 SERVICE, SOCKET = "omadmd.service", "omadmd.socket"
-SESSION_ENDED, DROPPED, BROKEN = (f"6f1d5c0b8f0f4a7f9d4b1a3c2e5d7f{last}" for last in (10, 12, 13))
+SESSION_ENDED, DROPPED, BROKEN, SET_ASIDE = (
+    f"6f1d5c0b8f0f4a7f9d4b1a3c2e5d7f{last}" for last in (10, 12, 13, 14)
+)
 
 
 class Bench:

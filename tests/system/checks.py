@@ -4,7 +4,7 @@ import json
 import re
 
 import notification
-from bench import BROKEN, DEB, DROPPED, SERVICE, SESSION_ENDED, SETTINGS, SOCKET
+from bench import BROKEN, DEB, DROPPED, SERVICE, SESSION_ENDED, SET_ASIDE, SETTINGS, SOCKET
 from machine import HERE, wait
 from server import MACHINE_V6, SECRET
 
@@ -314,6 +314,27 @@ def crashes(bench):
     bench.server.session()
     assert bench.pid() not in ("0", pid)
     assert bench.machine.show(SERVICE, "NRestarts") == "1"
+
+
+@check
+def damaged(bench):
+    """a damaged store is read by a child in the sandbox; the agent is up at once, and knows what it knew"""
+    machine, state = bench.machine, "/var/lib/omadm"
+    machine.run("systemctl", "stop", SERVICE)
+    # A page of the first copy, of which the second one has what was there.
+    machine.run(
+        "dd", "if=/dev/urandom", f"of={state}/store.redb", "bs=4096", "seek=2", "count=1", "conv=notrunc"
+    )
+    machine.run("systemctl", "start", SERVICE)
+    assert machine.show(SERVICE, "ActiveState") == "active"
+    assert machine.run("ls", state).count("store.redb.bad-") == 1
+    lines = bench.journal(MESSAGE_ID=SET_ASIDE)
+    assert len(lines) == 1 and "all that was in it was kept" in lines[0]["MESSAGE"], lines
+    before = len(bench.begun("acme"))
+    bench.server.send(bench.replay)
+    bench.server.session(server="beta")
+    assert len(bench.begun("acme")) == before, "it has forgotten a notification"
+    machine.run("rm", f"{state}/store.redb.bad-1")
 
 
 @check
