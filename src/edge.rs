@@ -6,8 +6,9 @@ use std::time::Duration;
 use clap::Parser;
 use nix::sys::stat::{Mode, umask};
 use tokio::net::UdpSocket;
+use tokio::runtime::Runtime;
 use tokio::signal::unix::{Signal as UnixSignal, SignalKind, signal};
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, oneshot};
 
 use crate::attempts;
 use crate::cli::Omadmd;
@@ -27,6 +28,8 @@ const LAST_COMMIT: Duration = Duration::from_millis(300);
 /// Once it was told to end, the process is gone after this time, whatever hangs in it.
 const LONGEST_END: Duration = Duration::from_millis(4_800);
 
+/// As much as a process's first thread has: what is not used takes no memory.
+const STACK: usize = 8 << 20;
 /// Saying so takes no longer than this.
 const LAST_WORD: Duration = Duration::from_millis(50);
 
@@ -68,24 +71,29 @@ fn check(arguments: &Omadmd) -> ExitCode {
     ExitCode::FAILURE
 }
 
+/// The first thread hears signals, and the agent has one of its own: the kernel brings a signal to the first, and one that
+/// hangs in a disk would keep it from all others.
 fn serve(arguments: &Omadmd) -> ExitCode {
     // Nothing the agent makes is for others' eyes.
     umask(Mode::from_bits_truncate(0o077));
     journal::install();
-    let runtime = tokio::runtime::Builder::new_current_thread()
-        .enable_all()
-        .max_blocking_threads(2)
-        .thread_keep_alive(IDLE_THREAD)
-        .build();
-    let result = match runtime {
-        Ok(runtime) => {
-            let result = runtime.block_on(run(arguments));
-            // Dropped, it would wait for what hangs on its threads.
-            runtime.shutdown_timeout(LAST_COMMIT);
-            result
-        }
-        Err(error) => Err(DaemonError::Runtime(error)),
-    };
+    let result = std::thread::scope(|scope| {
+        let (runtime, [terminate, interrupt, hangup]) = signals().map_err(DaemonError::Runtime)?;
+        let (sender, receiver) = mpsc::channel(4);
+        let (end, ended) = oneshot::channel();
+        let agent = move || {
+            // Who hears signals ends with it.
+            drop(end.send(agent(arguments, receiver)));
+        };
+        let thread = std::thread::Builder::new().name("agent".to_owned()).stack_size(STACK);
+        thread.spawn_scoped(scope, agent).map_err(DaemonError::Runtime)?;
+        runtime.block_on(async {
+            tokio::select! {
+                ended = ended => ended.unwrap_or(Ok(())),
+                () = forward(terminate, interrupt, hangup, sender) => Ok(()),
+            }
+        })
+    });
     match result {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
@@ -100,31 +108,42 @@ fn serve(arguments: &Omadmd) -> ExitCode {
     }
 }
 
-async fn run(arguments: &Omadmd) -> Result<(), DaemonError> {
+fn agent(arguments: &Omadmd, signals: mpsc::Receiver<Signal>) -> Result<(), DaemonError> {
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .max_blocking_threads(2)
+        .thread_keep_alive(IDLE_THREAD)
+        .build()
+        .map_err(DaemonError::Runtime)?;
+    let result = runtime.block_on(run(arguments, signals));
+    // Dropped, it would wait for what hangs on its threads.
+    runtime.shutdown_timeout(LAST_COMMIT);
+    result
+}
+
+async fn run(arguments: &Omadmd, signals: mpsc::Receiver<Signal>) -> Result<(), DaemonError> {
     let options = Options {
         selection: arguments.selection(),
         environment: Environment::current(),
         surroundings: Surroundings { proxies: Proxies::from_environment(), ..Surroundings::default() },
     };
     let sockets: Vec<UdpSocket> = listener::passed().map_err(DaemonError::Listen)?;
-    let signals = signals().map_err(DaemonError::Runtime)?;
     // Applications ask by D-Bus, which is not there yet.
     let (_, requests) = mpsc::channel(1);
     daemon::run(options, sockets, signals, requests, Box::new(OsRandom)).await
 }
 
-/// SIGTERM and SIGINT end the agent, SIGHUP reloads it. A thread of its own hears them: one that hangs is told to end as
-/// well, and ended where it does not.
-fn signals() -> std::io::Result<mpsc::Receiver<Signal>> {
-    let (sender, receiver) = mpsc::channel(4);
+/// SIGTERM and SIGINT end the agent, SIGHUP reloads it. Who hears them tells an agent that hangs to end as well, and ends it
+/// where it does not.
+fn signals() -> std::io::Result<(Runtime, [UnixSignal; 3])> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-    let (terminate, interrupt, hangup) = {
+    let signals = {
         let _within = runtime.enter();
-        (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?, signal(SignalKind::hangup())?)
+        let [terminate, interrupt, hangup] =
+            [SignalKind::terminate(), SignalKind::interrupt(), SignalKind::hangup()].map(signal);
+        [terminate?, interrupt?, hangup?]
     };
-    let hear = move || runtime.block_on(forward(terminate, interrupt, hangup, sender));
-    std::thread::Builder::new().name("signals".to_owned()).spawn(hear)?;
-    Ok(receiver)
+    Ok((runtime, signals))
 }
 
 async fn forward(

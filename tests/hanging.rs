@@ -198,6 +198,15 @@ async fn sigterm_ends_an_agent_that_hangs_at_its_start() {
 }
 
 #[tokio::test]
+async fn sigterm_ends_an_agent_that_hangs_in_its_store() {
+    let bench = Bench::new().await;
+    let agent = Agent::spawn_with_hung_folder(&bench.gateway, &bench.gateway.path("state")).await;
+    tokio::time::sleep(Duration::from_secs(1)).await;
+    assert_eq!(agent.times_said("READY=1"), 0);
+    ends_in_time(agent, "its store").await;
+}
+
+#[tokio::test]
 async fn an_agent_comes_up_without_the_folder_that_hangs_and_takes_its_accounts_when_it_is_back() {
     let (bench, lead) = with_second_folder().await;
     std::fs::rename(bench.gateway.path("accounts"), bench.gateway.path("kept")).unwrap();
