@@ -259,18 +259,19 @@ impl Store {
         Ok(())
     }
 
-    /// Whether all of `changes` could be applied: does that, and forgets it.
+    /// Whether all of `changes` could be applied: does that, and forgets it. Gives them back.
     ///
     /// # Errors
     /// What [`Store::commit`] would fail with, except for what the disk has to say.
-    pub async fn rehearse(self: &Arc<Self>, changes: &[Change]) -> Result<(), StoreError> {
-        let (store, changes) = (Arc::clone(self), changes.to_vec());
+    pub async fn rehearse(self: &Arc<Self>, changes: Vec<Change>) -> Result<Vec<Change>, StoreError> {
+        let store = Arc::clone(self);
         let rehearsed = tokio::task::spawn_blocking(move || {
             store.file.with(Pace::Patient, |database| {
                 let transaction = database.begin_write().map_err(db)?;
                 store.apply(&changes, &transaction)?;
                 transaction.abort().map_err(db)
-            })
+            })?;
+            Ok(changes)
         });
         rehearsed.await.map_err(|_| StoreError::Cancelled)?
     }

@@ -21,7 +21,7 @@ impl Tree {
             return Ok(self.store.commit(plan.changes).await?);
         }
         // A full store is known before the machine is touched.
-        self.store.rehearse(&plan.changes).await?;
+        plan.changes = self.store.rehearse(plan.changes).await?;
         let mut planned = Planned::default();
         if plan.effects.iter().any(|effect| !effect.node().mapping().input.is_empty()) {
             planned.take_in(&mut plan.changes, &plan.effects);

@@ -252,11 +252,11 @@ async fn a_rehearsal_leaves_nothing_behind() {
     let store = Store::open(folder.path()).unwrap().store;
     let instance = NodeKey::instance("urn:m", "7");
     let add = Change::AddInstance { instance: instance.clone(), creator: "serverid:a".into() };
-    store.rehearse(&[add.clone(), Change::Put(instance.child("x"), leaf("v"))]).await.unwrap();
+    store.rehearse(vec![add.clone(), Change::Put(instance.child("x"), leaf("v"))]).await.unwrap();
     assert_eq!(store.snapshot().unwrap().instances("urn:m").unwrap(), []);
     assert_eq!((used(&store), store.snapshot().unwrap().last_miid("urn:m").unwrap()), (0, None));
     store.commit(vec![add.clone()]).await.unwrap();
-    assert!(matches!(store.rehearse(&[add]).await, Err(StoreError::Taken)));
+    assert!(matches!(store.rehearse(vec![add]).await, Err(StoreError::Taken)));
 }
 
 #[test]
