@@ -53,13 +53,7 @@ impl Check<'_> {
     /// What is wrong with the node's description, whether it is mapped or not.
     fn description(&mut self, line: Option<usize>, sound: bool) {
         let mut told = Vec::new();
-        let siblings = self.node.parent.map_or(&[][..], |parent| self.object.children(parent));
-        let before = siblings.iter().take_while(|id| **id != self.id).map(|id| &self.object.node(*id).name);
-        let is_twin = |name: &NodeName| match (name, &self.node.name) {
-            (NodeName::Unnamed(_), NodeName::Unnamed(_)) => true,
-            (one, other) => one == other,
-        };
-        if before.into_iter().any(is_twin) {
+        if !self.object.is_first(self.id) {
             told.push("is described twice below its parent: only one of a name, and one un-named".to_owned());
         }
         if matches!(&self.node.name, NodeName::Named(name) if name.contains('/')) {

@@ -84,13 +84,11 @@ fn push(
     (properties.title, properties.description) = (None, None);
     let case_sense = *properties.case_sense.get_or_insert(above);
     let mapping = NodeMapping::default();
-    nodes.push(Node { name: described.name, properties, mapping, parent, children: Vec::new() });
+    nodes.push(Node::new(described.name, properties, mapping, parent));
     let children = described.children.into_iter();
     let children: Vec<NodeId> =
         children.filter_map(|child| push(nodes, child, Some(id), case_sense)).collect();
-    if let Some(node) = nodes.get_mut(id.index()) {
-        node.children = children;
-    }
+    Node::adopt(nodes, id, children);
     Some(id)
 }
 

@@ -1,5 +1,6 @@
 //! A management object as the agent holds it: DDF and mapping joined into one arena of nodes.
 
+use std::cmp::Ordering;
 use std::path::PathBuf;
 
 use crate::ddf::{CaseSense, Format, NodeName, Properties};
@@ -77,11 +78,37 @@ pub struct Node {
     pub mapping: NodeMapping,
     /// The node above; none for the root.
     pub parent: Option<NodeId>,
-    /// The nodes below.
+    /// The nodes below, in document order.
     pub children: Vec<NodeId>,
+    /// Those of them that have a name, by it: to be looked up.
+    pub(super) named: Box<[NodeId]>,
+    /// The first of them that has none.
+    pub(super) unnamed: Option<NodeId>,
 }
 
 impl Node {
+    pub(super) fn new(
+        name: NodeName,
+        properties: Properties,
+        mapping: NodeMapping,
+        parent: Option<NodeId>,
+    ) -> Self {
+        Self { name, properties, mapping, parent, children: Vec::new(), named: Box::default(), unnamed: None }
+    }
+
+    /// Gives a node of an arena its children.
+    pub(super) fn adopt(nodes: &mut [Self], parent: NodeId, children: Vec<NodeId>) {
+        let child = |id: &NodeId| nodes.get(id.index());
+        let name = |id: &NodeId| child(id).map_or("", Self::own_name);
+        let is_unnamed = |id: &NodeId| child(id).is_some_and(Self::is_unnamed);
+        let unnamed = children.iter().copied().find(is_unnamed);
+        let mut named: Vec<NodeId> = children.iter().copied().filter(|id| !is_unnamed(id)).collect();
+        named.sort_unstable_by(|one, other| compare_folded(name(one), name(other)).then(one.cmp(other)));
+        if let Some(node) = nodes.get_mut(parent.index()) {
+            (node.children, node.named, node.unnamed) = (children, named.into(), unnamed);
+        }
+    }
+
     /// The variable that stands for an un-named node's name.
     #[must_use]
     pub fn label(&self) -> Option<&str> {
@@ -100,12 +127,9 @@ impl Node {
         self.properties.case_sense == Some(CaseSense::Insensitive)
     }
 
-    fn is_called(&self, name: &str) -> bool {
-        match &self.name {
-            NodeName::Named(own) if self.ignores_case() => own.eq_ignore_ascii_case(name),
-            NodeName::Named(own) => own == name,
-            NodeName::Unnamed(_) => false,
-        }
+    /// The name that it has by its description; empty if there is none.
+    fn own_name(&self) -> &str {
+        if let NodeName::Named(own) = &self.name { own } else { "" }
     }
 }
 
@@ -123,6 +147,17 @@ impl ManagementObject {
     #[must_use]
     pub fn is_for(&self, profile: Profile) -> bool {
         self.profile.is_none_or(|own| own == profile)
+    }
+
+    /// Whether a node is the first below its parent that has this name, or the first un-named one.
+    pub(super) fn is_first(&self, id: NodeId) -> bool {
+        let node = self.node(id);
+        let first = match (node.parent, &node.name) {
+            (None, _) => return true,
+            (Some(parent), NodeName::Unnamed(_)) => self.unnamed_child(parent),
+            (Some(parent), NodeName::Named(name)) => self.child(parent, name),
+        };
+        first == Some(id)
     }
 
     /// The node of an id that this object gave out.
@@ -149,19 +184,23 @@ impl ManagementObject {
     /// The node that describes the child called `name`: one of that name, else the un-named one.
     #[must_use]
     pub fn child(&self, parent: NodeId, name: &str) -> Option<NodeId> {
-        let children = self.children(parent).iter().copied();
-        let exact = |id: &NodeId| matches!(&self.node(*id).name, NodeName::Named(own) if own == name);
-        children
+        let named = &self.node(parent).named;
+        let own = |id: &NodeId| self.node(*id).own_name();
+        let folded = |id: &NodeId| compare_folded(own(id), name);
+        // Those that differ in case alone are neighbours.
+        let alike = named.get(named.partition_point(|id| folded(id).is_lt())..).unwrap_or_default();
+        let alike = alike.iter().copied().take_while(|id| folded(id).is_eq());
+        alike
             .clone()
-            .find(exact)
-            .or_else(|| children.clone().find(|id| self.node(*id).is_called(name)))
+            .find(|id| own(id) == name)
+            .or_else(|| alike.clone().find(|id| self.node(*id).ignores_case()))
             .or_else(|| self.unnamed_child(parent))
     }
 
     /// The node that describes the children whose names are assigned at run time.
     #[must_use]
     pub fn unnamed_child(&self, parent: NodeId) -> Option<NodeId> {
-        self.children(parent).iter().copied().find(|id| self.node(*id).is_unnamed())
+        self.node(parent).unnamed
     }
 
     /// The node at a mapping's path, as in `Ext/Interfaces/<if>/Mtu`: `<…>`, whatever is in it, is the un-named
@@ -205,6 +244,14 @@ impl ManagementObject {
     pub fn lineage(&self, id: NodeId) -> impl Iterator<Item = &Node> {
         std::iter::successors(Some(self.node(id)), |node| node.parent.map(|parent| self.node(parent)))
     }
+}
+
+/// The order in which named siblings are looked up.
+fn compare_folded(one: &str, other: &str) -> Ordering {
+    fn folded(name: &str) -> impl Iterator<Item = u8> {
+        name.bytes().map(|byte| byte.to_ascii_lowercase())
+    }
+    folded(one).cmp(folded(other))
 }
 
 /// Whether a step of a path means the un-named child.
