@@ -3,7 +3,7 @@
 use hyper::Uri;
 
 use super::{Answer, CommandError, Context, client_uri, media, plain, repository, unless_stopped};
-use crate::mo::{ManagementObject, Value};
+use crate::mo::ManagementObject;
 use crate::package::{Status, is_media_type};
 use crate::session::machine::Done;
 use crate::tree::{Data, NodeRef, TreeError};
@@ -69,8 +69,7 @@ async fn replace(
         }
         Data::Json(document.data_of(node))
     } else if leaf_types.iter().any(|own| is_media_type(&fetched.content_type, own)) {
-        let value = Value::from_raw(node.properties().format, &fetched.body);
-        Data::Value(value.map_err(|error| invalid(error.to_string()))?)
+        Data::raw(node, &fetched.body)?
     } else {
         return Err(CommandError::MediaType(fetched.content_type.clone()));
     };

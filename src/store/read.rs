@@ -150,21 +150,39 @@ impl Snapshot {
     /// # Errors
     /// The file can't be read, or a record is damaged.
     pub fn instances(&self, moid: &str) -> Result<Vec<(String, String)>, StoreError> {
+        let mut instances = Vec::new();
+        self.each_instance(moid, &mut |miid, creator| {
+            instances.push((miid.to_owned(), creator.to_owned()));
+            true
+        })?;
+        Ok(instances)
+    }
+
+    /// Shows MIID and creator of the created instances of a MOID, one after the other, while `more` says to go on.
+    ///
+    /// # Errors
+    /// The file can't be read, or a record is damaged.
+    pub fn each_instance(
+        &self,
+        moid: &str,
+        more: &mut dyn FnMut(&str, &str) -> bool,
+    ) -> Result<(), StoreError> {
         let table = self.transaction.open_table(INSTANCES).map_err(db)?;
         let start = NodeKey::instance(moid, "");
         let mut end = moid.as_bytes().to_vec();
         end.push(1);
         let prefix = start.as_bytes().len();
-        let mut instances = Vec::new();
         for entry in table.range(start.as_bytes()..end.as_slice()).map_err(db)? {
             let (key, creator) = entry.map_err(db)?;
             let miid = key.value().get(prefix..).and_then(|miid| std::str::from_utf8(miid).ok());
             let read = miid.zip(std::str::from_utf8(creator.value()).ok());
-            if let Some((miid, creator)) = self.known("instances", key.value(), read) {
-                instances.push((miid.to_owned(), creator.to_owned()));
+            if let Some((miid, creator)) = self.known("instances", key.value(), read)
+                && !more(miid, creator)
+            {
+                break;
             }
         }
-        Ok(instances)
+        Ok(())
     }
 
     /// Who created the instance of this MIID; none: nobody did.

@@ -4,12 +4,13 @@ use std::collections::BTreeMap;
 
 use crate::ddf::{AccessType, Format, NodeName, Occurrence};
 use crate::mo::mapping::From;
-use crate::mo::value::excerpt;
+use crate::mo::value::{ValueError, excerpt};
 use crate::mo::{ManagementObject, MoData, NodeId, Value, calendar, data};
 use crate::uri::{decode_name, encode_name};
 
 use super::error::TreeError;
 use super::node::NodeRef;
+use super::read::withheld;
 use super::siblings::Siblings;
 
 /// The longest name of an un-named node, in bytes.
@@ -54,8 +55,10 @@ pub(super) fn spell_as_found(
     let Some(id) = folded else { return Ok(()) };
     let (other, of_any_case): (Members, Members) =
         std::mem::take(members).into_iter().partition(|(_, (described, _))| *described != id);
-    let mut known: BTreeMap<String, String> =
-        found.iter().map(|child| (child.name.to_ascii_lowercase(), child.name.clone())).collect();
+    // One by one, here and elsewhere: `collect` would sort them first, by an algorithm that is in the program once for each
+    // type.
+    let mut known: BTreeMap<String, String> = BTreeMap::new();
+    known.extend(found.iter().map(|child| (child.name.to_ascii_lowercase(), child.name.clone())));
     *members = other;
     for (name, member) in of_any_case {
         let spelt = known.entry(name.to_ascii_lowercase()).or_insert(name).clone();
@@ -165,8 +168,12 @@ pub(super) fn check_value(node: &NodeRef, value: &Value) -> Result<(), TreeError
     let text = value.to_text();
     let format = node.properties().format;
     if matches!(format, Format::Date | Format::Time) && !calendar::is_one(format, &text) {
-        let why = format!("{} is no {} as ISO 8601 writes it", excerpt(&text), format.word());
-        return Err(invalid(node, &why));
+        let expected = if format == Format::Date {
+            "a date as ISO 8601 writes it"
+        } else {
+            "a time as ISO 8601 writes it"
+        };
+        return Err(misfit(node, &ValueError { expected, found: excerpt(&text) }));
     }
     if let Some(most) = mapping.max_len
         && text.len() > most
@@ -179,6 +186,15 @@ pub(super) fn check_value(node: &NodeRef, value: &Value) -> Result<(), TreeError
         return Err(invalid(node, &format_args!("does not match the pattern {:?}", pattern.as_str())));
     }
     Ok(())
+}
+
+/// A value that is none of the leaf's format. Of what is withheld from servers the journal does not tell either: a secret
+/// in the wrong encoding is one.
+pub(super) fn misfit(node: &NodeRef, error: &ValueError) -> TreeError {
+    if withheld(node) {
+        return invalid(node, &format_args!("expected {}, found something else", error.expected));
+    }
+    invalid(node, error)
 }
 
 pub(super) fn invalid(node: &NodeRef, why: &dyn std::fmt::Display) -> TreeError {

@@ -3,8 +3,9 @@
 //! What is there already needs Replace access, what is not needs Add; what comes with a node that is new needs either.
 //! Work grows with the data: whatever is looked for among siblings is looked up.
 
-use std::collections::HashSet;
+use std::collections::{BTreeSet, HashSet};
 use std::future::Future;
+use std::ops::Bound;
 use std::pin::Pin;
 use std::sync::Arc;
 
@@ -53,6 +54,17 @@ pub enum Data {
     Json(MoData),
     /// A leaf's value, sent raw.
     Value(Value),
+}
+
+impl Data {
+    /// A leaf's value as it was sent.
+    ///
+    /// # Errors
+    /// It is none of the leaf's format.
+    pub fn raw(leaf: &NodeRef, bytes: &[u8]) -> Result<Self, TreeError> {
+        let value = Value::from_raw(leaf.properties().format, bytes);
+        value.map(Self::Value).map_err(|error| fit::misfit(leaf, &error))
+    }
 }
 
 /// Something that happens outside the store.
@@ -349,25 +361,21 @@ impl Plan {
         Ok(())
     }
 
-    /// Puts what nothing can take back last, so that all before it still can when it fails; and after it only what it
-    /// is needed for: the nodes in one that a program adds. `undos` tell what takes back which, and are put in order
-    /// likewise.
+    /// Puts what nothing can take back last, so that all before it still can when it fails; and after it only what is done
+    /// later to the same node, to what is in it or to what it is in: the nodes in one that a program adds. `undos` tell what
+    /// takes back which, and are put in order likewise.
     pub(super) fn sort(&mut self, undos: Vec<Option<Undo>>) -> Vec<Option<Undo>> {
-        // They come in the order of the tree: a node before what is in it.
-        let mut made: Vec<NodeKey> = Vec::new();
+        let mut waiting: BTreeSet<NodeKey> = BTreeSet::new();
         let (mut first, mut last) = (Vec::new(), Vec::new());
         for (effect, undo) in self.effects.drain(..).zip(undos) {
             let key = effect.node().key();
-            while made.last().is_some_and(|made| !key.is_at_or_below(made)) {
-                made.pop();
-            }
-            let waits = !made.is_empty();
             let is_final = undo.is_none() && effect.act().is_some();
-            if is_final && matches!(effect, Effect::Add(_)) {
-                made.push(key);
+            if is_final || is_touched(&waiting, &key) {
+                waiting.insert(key);
+                last.push((effect, undo));
+            } else {
+                first.push((effect, undo));
             }
-            let part = if is_final || waits { &mut last } else { &mut first };
-            part.push((effect, undo));
         }
         let (effects, undos) = first.into_iter().chain(last).unzip();
         self.effects = effects;
@@ -375,8 +383,19 @@ impl Plan {
     }
 }
 
+/// Whether one of the nodes is this one, in it, or what it is in.
+fn is_touched(nodes: &BTreeSet<NodeKey>, key: &NodeKey) -> bool {
+    let (start, end) = key.below();
+    !nodes.is_empty()
+        && (key.lineage().any(|above| nodes.contains(above))
+            || nodes
+                .range::<[u8], _>((Bound::Included(start.as_slice()), Bound::Excluded(end.as_slice())))
+                .next()
+                .is_some())
+}
+
 fn typed(node: &NodeRef, data: &MoData) -> Result<Value, TreeError> {
-    data.value(node.properties().format).map_err(|error| invalid(node, &error))
+    data.value(node.properties().format).map_err(|error| fit::misfit(node, &error))
 }
 
 /// Whether the DDF lets a server give the leaf a value.

@@ -346,6 +346,11 @@ impl Search<'_> {
         if Tree::is_stored_by_name(parent, id) {
             return Tree::stored_child(parent, id, &name, &self.pass.state)?.ok_or_else(not_found);
         }
+        let Pass { tree, visitor, state, .. } = self.pass;
+        if parent.object.per_object {
+            let found = tree.delegation_entry(parent, &name, visitor, state)?;
+            return found.map(|child| parent.listed(id, &child)).ok_or_else(not_found);
+        }
         let children = Box::pin(self.listing(parent, id)).await?;
         let is_called =
             |child: &&Child| child.name == name || (any_case && child.name.eq_ignore_ascii_case(&name));

@@ -13,7 +13,7 @@ pub(super) struct Siblings(Vec<Child>);
 
 impl Siblings {
     fn new(mut children: Vec<Child>) -> Self {
-        children.sort_by(|one, other| one.name.cmp(&other.name));
+        children.sort_unstable_by(|one, other| one.name.cmp(&other.name));
         Self(children)
     }
 

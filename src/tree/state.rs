@@ -3,7 +3,7 @@
 //!
 //! Nothing is kept twice: what was planned moves in here and out again; only keys are kept beside it, once somebody asks.
 
-use std::collections::{BTreeMap, HashMap, HashSet};
+use std::collections::{BTreeMap, HashMap};
 use std::ops::Bound;
 use std::sync::Arc;
 
@@ -21,22 +21,25 @@ pub(super) struct State {
     pub(super) planned: Planned,
 }
 
-/// Changes and effects that nothing has come of yet, to be looked up by their nodes.
+/// Changes and effects that nothing has come of yet, to be looked up by their nodes. All of them are numbered in the order
+/// in which they come about: what is planned last holds, be it kept in the store or the machine's.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Planned {
     changes: Vec<Change>,
-    /// Where the latest [`Change::Put`] of a node is.
-    put: BTreeMap<NodeKey, usize>,
-    /// The latest removal of a node and all below it.
+    /// When a node is put for the last time, and where in `changes` that is.
+    put: BTreeMap<NodeKey, (usize, usize)>,
+    /// When a node and all below it are removed for the last time.
     gone: HashMap<NodeKey, usize>,
     /// Instances that come, with their creator, and that go.
     instances: BTreeMap<NodeKey, Option<String>>,
     /// How many of the effects are known.
     effects: usize,
-    set: HashMap<NodeKey, Value>,
-    /// By parent and name, what the machine will list.
-    added: HashMap<NodeKey, Vec<Child>>,
-    deleted: HashMap<NodeKey, HashSet<String>>,
+    /// The machine's part: when a leaf gets which value for the last time.
+    set: HashMap<NodeKey, (usize, Value)>,
+    /// By parent and name, what comes to be listed, and when.
+    added: HashMap<NodeKey, BTreeMap<String, (usize, Child)>>,
+    /// When the machine deletes a node and all below it for the last time.
+    deleted: HashMap<NodeKey, usize>,
 }
 
 impl State {
@@ -111,18 +114,35 @@ impl State {
 
     /// The created instances of a MOID: MIID and creator.
     pub(super) fn instances(&self, moid: &str) -> Result<Vec<(String, String)>, StoreError> {
-        let mut instances = self.snapshot.instances(moid)?;
-        reads::count(1 + instances.len());
-        if !self.planned.instances.is_empty() {
-            let planned = &self.planned.instances;
-            instances.retain(|(miid, _)| !planned.contains_key(&NodeKey::instance(moid, miid)));
-            for (key, creator) in within(planned, &NodeKey::object(moid)) {
-                let miid =
-                    key.as_bytes().get(moid.len() + 1..).and_then(|miid| std::str::from_utf8(miid).ok());
-                instances.extend(miid.map(str::to_owned).zip(creator.clone()));
-            }
-        }
+        let mut instances = Vec::new();
+        self.each_instance(moid, &mut |miid, creator| {
+            instances.push((miid.to_owned(), creator.to_owned()));
+            true
+        })?;
         Ok(instances)
+    }
+
+    /// Shows the created instances of a MOID, one after the other, while `more` says to go on.
+    pub(super) fn each_instance(
+        &self,
+        moid: &str,
+        more: &mut dyn FnMut(&str, &str) -> bool,
+    ) -> Result<(), StoreError> {
+        let planned = &self.planned.instances;
+        let mut goes_on = true;
+        self.snapshot.each_instance(moid, &mut |miid, creator| {
+            reads::count(1);
+            if planned.is_empty() || !planned.contains_key(&NodeKey::instance(moid, miid)) {
+                goes_on = more(miid, creator);
+            }
+            goes_on
+        })?;
+        for (key, creator) in within(planned, &NodeKey::object(moid)) {
+            let miid = key.as_bytes().get(moid.len() + 1..).and_then(|miid| std::str::from_utf8(miid).ok());
+            let (Some(miid), Some(creator), true) = (miid, creator, goes_on) else { continue };
+            goes_on = more(miid, creator);
+        }
+        Ok(())
     }
 }
 
@@ -130,16 +150,16 @@ impl Planned {
     /// Takes in what was planned since it did so last; `changes` come back by [`Planned::give_back`].
     pub(super) fn take_in(&mut self, changes: &mut Vec<Change>, effects: &[Effect]) {
         for change in changes.drain(..) {
-            let at = self.changes.len();
+            let (now, at) = (self.now(), self.changes.len());
             match &change {
                 Change::Put(key, _) => {
-                    self.put.insert(key.clone(), at);
+                    self.put.insert(key.clone(), (now, at));
                 }
                 Change::Remove(key) => {
-                    self.gone.insert(key.clone(), at);
+                    self.gone.insert(key.clone(), now);
                 }
                 Change::RemoveInstance(key) => {
-                    self.gone.insert(key.clone(), at);
+                    self.gone.insert(key.clone(), now);
                     self.instances.insert(key.clone(), None);
                 }
                 Change::AddInstance { instance, creator } => {
@@ -150,23 +170,28 @@ impl Planned {
             self.changes.push(change);
         }
         for effect in effects.iter().skip(self.effects) {
-            let node = effect.node();
-            let parent = || node.parent().map(|parent| parent.key());
+            let (now, node) = (self.now(), effect.node());
             match effect {
                 Effect::Set(_, value) => {
-                    self.set.insert(node.key(), value.clone());
+                    self.set.insert(node.key(), (now, value.clone()));
                 }
                 Effect::Add(_) => {
-                    let Some(parent) = parent() else { continue };
-                    self.added.entry(parent).or_default().push(node.as_child());
+                    if let Some(parent) = node.parent() {
+                        let added = self.added.entry(parent.key()).or_default();
+                        added.insert(node.name().to_owned(), (now, node.as_child()));
+                    }
                 }
                 Effect::Delete(_) => {
-                    let Some(parent) = parent() else { continue };
-                    self.deleted.entry(parent).or_default().insert(node.name().to_owned());
+                    self.deleted.insert(node.key(), now);
                 }
             }
+            self.effects += 1;
         }
-        self.effects = effects.len();
+    }
+
+    /// The number of what is taken in next.
+    fn now(&self) -> usize {
+        self.changes.len() + self.effects
     }
 
     /// All changes that were taken in, in their order.
@@ -176,34 +201,39 @@ impl Planned {
 
     /// What becomes of a leaf, if anything is planned for it.
     pub(super) fn leaf(&self, key: &NodeKey) -> Option<Option<Value>> {
-        if let Some(value) = self.set.get(key) {
+        let deleted = latest(&self.deleted, key);
+        if let Some((at, value)) = self.set.get(key)
+            && Some(*at) > deleted
+        {
             return Some(Some(value.clone()));
         }
-        match self.node(key)? {
-            Some(Stored::Leaf(value)) => Some(Some(value.clone())),
-            Some(Stored::Interior) => None,
-            None => Some(None),
+        match self.node(key) {
+            Some(Some(Stored::Leaf(value))) => Some(Some(value.clone())),
+            Some(Some(Stored::Interior)) => None,
+            Some(None) => Some(None),
+            None => deleted.map(|_| None),
         }
     }
 
     /// What becomes of a leaf whose value is the machine's, if anything is planned for it.
     pub(super) fn outside_leaf(&self, node: &NodeRef) -> Option<Option<Value>> {
-        let is_deleted = || {
-            let siblings = node.parent().and_then(|parent| self.deleted.get(&parent.key()));
-            siblings.is_some_and(|siblings| siblings.contains(node.name()))
-        };
-        match self.leaf(&node.key()) {
+        let key = node.key();
+        match self.leaf(&key) {
             Some(Some(value)) => Some(Some(value)),
-            _ => (!self.deleted.is_empty() && is_deleted()).then_some(None),
+            // That it goes from the store says nothing of the machine.
+            _ => latest(&self.deleted, &key).map(|_| None),
         }
     }
 
     /// What the machine will list below `parent`, which lists `found` now.
     pub(super) fn listed(&self, parent: &NodeKey, mut found: Vec<Child>) -> Vec<Child> {
-        if let Some(deleted) = self.deleted.get(parent) {
-            found.retain(|child| !deleted.contains(&child.name));
+        if !self.deleted.is_empty() {
+            found.retain(|child| latest(&self.deleted, &parent.child(&child.name)).is_none());
         }
-        found.extend(self.added.get(parent).into_iter().flatten().cloned());
+        let stays =
+            |(at, child): &&(usize, Child)| Some(*at) > latest(&self.deleted, &parent.child(&child.name));
+        let added = self.added.get(parent).into_iter().flat_map(BTreeMap::values);
+        found.extend(added.filter(stays).map(|(_, child)| child.clone()));
         found
     }
 
@@ -214,19 +244,17 @@ impl Planned {
         if put.is_none() && gone.is_none() {
             return None;
         }
-        let stored = put.filter(|put| Some(*put) > gone).and_then(|at| match self.changes.get(at) {
+        let stays = put.filter(|(now, _)| Some(*now) > gone);
+        let stored = stays.and_then(|(_, at)| match self.changes.get(at) {
             Some(Change::Put(_, stored)) => Some(stored),
             _ => None,
         });
         Some(stored)
     }
 
-    /// When the node went, by itself or with one that it is below.
+    /// When the node goes from the store, by itself or with one that it is below.
     fn gone(&self, key: &NodeKey) -> Option<usize> {
-        if self.gone.is_empty() {
-            return None;
-        }
-        key.lineage().filter_map(|key| self.gone.get(key).copied()).max()
+        latest(&self.gone, key)
     }
 
     /// Whether anything is put at `key` or below it that does not go again.
@@ -249,9 +277,17 @@ impl Planned {
 
     /// The nodes below `key` that are put and do not go again.
     fn below(&self, key: &NodeKey) -> impl Iterator<Item = &[u8]> {
-        let stays = |(key, at): &(&NodeKey, &usize)| self.gone(key).is_none_or(|gone| gone < **at);
+        let stays = |(key, (now, _)): &(&NodeKey, &(usize, usize))| Some(*now) > self.gone(key);
         within(&self.put, key).filter(stays).map(|(key, _)| key.as_bytes())
     }
+}
+
+/// The latest that a map has of a node, or of one that it is below.
+fn latest(map: &HashMap<NodeKey, usize>, key: &NodeKey) -> Option<usize> {
+    if map.is_empty() {
+        return None;
+    }
+    key.lineage().filter_map(|key| map.get(key).copied()).max()
 }
 
 /// What a map has below a key.

@@ -23,7 +23,9 @@ use super::read::Pass;
 use super::registry::{Instance, Origin, Tree, Visitor};
 use super::rules;
 
-/// The most documents of one HGET that edit access rights: each of them is checked against all entries there are.
+/// The most documents of one HGET that edit access rights. Each is checked against all entries there are with those before
+/// it: that the server may give this, and that somebody remains who may delegate. Who has more to say of an object's
+/// instances says it in one document, which replaces all entries at once.
 const MOST_EDITS: usize = 32;
 
 /// Where a retrieved document goes.

@@ -51,8 +51,8 @@ pub enum TndsError {
         /// As written.
         format: String,
     },
-    /// A value isn't of its format.
-    #[error("{node}: {source}")]
+    /// A value isn't of its format. It may be a secret: which node has it is enough.
+    #[error("{node}: expected {}", .source.expected)]
     Value {
         /// The node.
         node: String,

@@ -8,6 +8,7 @@
 //! In the store, an entry is a node of this object at MOID / MIID / MAID: the rights of one authority are one look-up.
 
 mod edit;
+mod find;
 mod record;
 
 pub(super) use edit::{Edit, Edits};
@@ -128,23 +129,8 @@ impl Tree {
         Ok(own.unwrap_or_default().and(everyones.unwrap_or_default()))
     }
 
-    /// Whether the server may delegate rights on any instance of an object.
-    pub(super) fn delegates(
-        &self,
-        moid: &str,
-        visitor: &Visitor<'_>,
-        state: &State,
-    ) -> Result<bool, TreeError> {
-        let Some(object) = self.object_named(moid) else { return Ok(false) };
-        for instance in self.instances(object, state)? {
-            if self.rights(object, &instance, visitor, state)?.allow(Rights::DELEGATE) {
-                return Ok(true);
-            }
-        }
-        Ok(false)
-    }
-
-    /// The entries of an instance of the object as children of its root: those that the server may see.
+    /// The entries of an instance of the object as children of its root: those that the server may see. For one of them
+    /// see [`Tree::delegation_entry`].
     pub(super) fn delegation_entries(
         &self,
         root: &NodeRef,
@@ -197,7 +183,9 @@ impl Tree {
             let maid = maid_of(account);
             inherent(object, instance, account, &maid).map(|rights| (maid, rights))
         };
-        self.accounts().iter().filter_map(of_account).collect()
+        let mut all = BTreeMap::new();
+        all.extend(self.accounts().iter().filter_map(of_account));
+        all
     }
 }
 
@@ -250,8 +238,8 @@ fn entries(
         maid: maid.clone(),
         rights,
     };
-    let mut entries: BTreeMap<String, Entry> =
-        inherent.iter().map(|(maid, rights)| (maid.clone(), new(maid, *rights))).collect();
+    let mut entries: BTreeMap<String, Entry> = BTreeMap::new();
+    entries.extend(inherent.iter().map(|(maid, rights)| (maid.clone(), new(maid, *rights))));
     let key = key_of(object, miid);
     for maid in state.children(&key)? {
         let Some(record) = Record::at(&key.child(&maid), state)? else { continue };

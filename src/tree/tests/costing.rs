@@ -120,6 +120,45 @@ async fn what_is_done_to_many_siblings_grows_with_their_number() {
 }
 
 #[tokio::test]
+async fn one_entry_among_many_is_looked_up() {
+    let get = async |count| {
+        let bench = with_crates(count).await;
+        let crates = format!("{DMDAC}/urn_t_mo_crate_1.0");
+        let (own, reads) = of(bench.read(&format!("{crates}/{count}.serverid_acme/AccessRights"))).await;
+        assert_eq!(own.unwrap(), "15");
+        let entry = json!({"MIID": "1", "MAID": "serverid:other", "AccessRights": 1});
+        bench.write(&format!("{crates}/x"), entry).await.unwrap();
+        let (chosen, more) = of(bench.read(&format!("{crates}/x/MIID"))).await;
+        assert_eq!(chosen.unwrap(), "1");
+        let (none, still_more) = of(bench.read(&format!("{crates}/y"))).await;
+        assert_eq!(code(none), 404);
+        reads + more + still_more
+    };
+    let (few, many) = with_more(get).await;
+    assert_eq!(few, many, "however many there are");
+    assert!(many < 60, "{many}");
+}
+
+/// Nor is it to be told by the time that a command takes how many there are.
+#[tokio::test]
+async fn what_is_hidden_is_not_read() {
+    let hidden = async |count| {
+        let bench = with_crates(count).await;
+        let account = Arc::new(Account { permissions: Vec::new(), ..account("other", 0) });
+        let visitor = Visitor { account: &account, session: SessionFacts::default() };
+        let mut all = 0;
+        for uri in [format!("{DMDAC}/urn_t_mo_crate_1.0/MOID"), format!("{CRATE}/1/"), format!("{CRATE}//")] {
+            let uri = ClientUri::parse(&uri).unwrap();
+            let (found, reads) = of(bench.tree.resolve_all(&uri, &visitor, Rights::READ)).await;
+            assert_eq!(code(found), 404, "{uri}");
+            all += reads;
+        }
+        all
+    };
+    assert_eq!(with_more(hidden).await, (0, 0));
+}
+
+#[tokio::test]
 async fn what_is_done_to_many_entries_grows_with_their_number() {
     let delete = async |count| {
         let bench = with_crates(count).await;

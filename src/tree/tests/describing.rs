@@ -437,6 +437,26 @@ async fn each_document_is_checked_against_the_state_with_those_before_it() {
     bench.file("/files/old", "1\n");
     store(&[("Files/new", json!({"Text": "t"})), ("Files/new/Text", json!("u"))]).await.unwrap();
     assert_eq!(bench.content("/files/new").unwrap(), "u\n");
+    // What is the machine's comes and goes in the same order: what was last holds.
+    let text = |text: &str| json!({"Text": text});
+    let (made, gone) = (("Files/x", text("t")), [("Files", json!({})), ("Files/x/Text", json!("u"))]);
+    assert_eq!(code(store(&[&[made][..], &gone].concat()).await), 404, "what came first has gone again");
+    assert_eq!(bench.content("/files/x"), None);
+    bench.file("/files/x", "there\n");
+    assert_eq!(code(store(&gone).await), 404, "what was there has gone");
+    assert_eq!(bench.content("/files/x").unwrap(), "there\n");
+    store(&[
+        ("Files/x/Text", json!("t")),
+        ("Files/y", text("y")),
+        ("Files", json!({})),
+        ("Files/z", text("z")),
+        ("Files/x", text("again")),
+        ("Files/x/Text", json!("last")),
+    ])
+    .await
+    .unwrap();
+    assert_eq!(bench.content("/files/x").unwrap(), "last\n");
+    assert_eq!(bench.read("Files").await.unwrap(), json!({"x": {"Text": "last"}, "z": {"Text": "z"}}));
     // Together they are too many.
     let pairs = [("Pair/a", value()), ("Pair/b", value()), ("Pair/c", value())];
     assert_eq!(code(store(&pairs).await), 500);

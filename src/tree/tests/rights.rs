@@ -580,10 +580,32 @@ proptest::proptest! {
                     assert_eq!(after & !before_it & !before[by], 0, "{edit:?}: {maid} {rights}");
                     assert!(edit.is_ok() || after == *before_it, "{edit:?} changed something");
                     somebody |= after & 8 != 0;
+                    check_names(server, &place).await;
                 }
                 assert!(somebody, "{edit:?}: {maid} {rights}");
             }
         });
+    }
+}
+
+/// What is addressed by name is what is listed, and nothing else.
+async fn check_names(server: &Server<'_>, place: &str) {
+    let seen = server.read(CRATES).await.unwrap_or_default();
+    let place = place.strip_prefix(CRATES).unwrap();
+    let others =
+        ["first", "x", "y", "x~", "1.serverid_acme", "1.serverid_other", "1.serverid_fourth", "1.~2A", place];
+    for name in
+        others.into_iter().chain(seen.as_object().into_iter().flatten().map(|(name, _)| name.as_str()))
+    {
+        if name == "MOID" {
+            continue;
+        }
+        match (server.read(&format!("{CRATES}{name}")).await, seen.get(name)) {
+            (Ok(entry), Some(listed)) => assert_eq!(entry, *listed, "{name}"),
+            (found, listed) => {
+                assert_eq!((code(found), listed), (404, None), "{name}");
+            }
+        }
     }
 }
 

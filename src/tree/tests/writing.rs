@@ -306,3 +306,20 @@ async fn data_wrapped_in_the_name_of_a_node_with_unnamed_children_is_unwrapped()
     bench.tree.replace(&items, Data::Json(data), &bench.visitor()).await.unwrap();
     assert_eq!(bench.read("Items").await.unwrap(), json!({"a": {"Value": "1"}}));
 }
+
+/// A secret in the wrong form is one: the error goes into the journal.
+#[tokio::test]
+async fn what_no_server_may_read_is_in_no_error_either() {
+    let bench = Bench::new();
+    let shown = bench.write("Name", json!(4711)).await.unwrap_err().to_string();
+    assert!(shown.contains("4711"), "{shown}");
+    for document in [false, true] {
+        let (path, data) = if document { ("", json!({"Hidden": 4711})) } else { ("Hidden", json!(4711)) };
+        let error = bench.write(path, data).await.unwrap_err();
+        let shown = error.to_string();
+        assert!(shown.contains("Hidden: expected") && !shown.contains("4711"), "{shown}");
+    }
+    let hidden = bench.resolve("Hidden", Rights::WRITE).await.unwrap();
+    let shown = Data::raw(&hidden, b"4711\xFF").unwrap_err().to_string();
+    assert!(shown.contains("Hidden: expected") && !shown.contains("4711"), "{shown}");
+}
