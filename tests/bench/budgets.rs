@@ -15,6 +15,7 @@
 #[path = "../support/mod.rs"]
 mod support;
 
+mod busy;
 mod decode;
 mod flood;
 mod large;
@@ -29,7 +30,7 @@ use std::time::{Duration, Instant};
 type Bench = fn(&mut Table);
 
 /// What is measured, in this order.
-const BENCHES: [(&str, Bench); 11] = [
+const BENCHES: [(&str, Bench); 12] = [
     ("size", process::size),
     ("start", process::start),
     ("idle", process::idle),
@@ -38,6 +39,7 @@ const BENCHES: [(&str, Bench); 11] = [
     ("core", tree::session_core),
     ("read", tree::stored_instance),
     ("scale", scale::grows_with_the_work),
+    ("busy", busy::much_at_once),
     ("session", session::against_curl),
     ("large", large::instance),
     ("flood", flood::flood),
