@@ -22,9 +22,12 @@ use tokio::time::{Instant, timeout_at};
 
 mod mounts;
 mod places;
+mod way;
 
+pub(crate) use mounts::takes_requests;
 pub use places::Spot;
 use places::{Held, Places};
+pub use way::Way;
 
 /// Files, folders and attributes of the machine that is managed.
 pub static FILES: Lane = Lane::new("files", 96, Duration::from_secs(10));

@@ -7,21 +7,19 @@
 //! Symbolic links on the way count as what they are, names that can come to lead elsewhere. Of the folders further up,
 //! only their own end counts: what else happens in them wakes nobody.
 
-use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::collections::{BTreeMap, BTreeSet};
 use std::ffi::{OsStr, OsString};
 use std::io::{self, ErrorKind};
 use std::os::fd::AsFd as _;
-use std::path::{Component, Path, PathBuf};
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use nix::sys::inotify::{AddWatchFlags, InitFlags, Inotify, InotifyEvent, WatchDescriptor};
 use tokio::net::unix::pipe::Receiver;
 
 use crate::backend::{self, Dependencies};
-use crate::lane::{FILES, Spot};
+use crate::lane::{FILES, Spot, Way};
 
-/// The kernel follows as many.
-const MOST_LINKS: usize = 40;
 /// More files and folders are not watched for one.
 const MOST_PLACES: usize = 512;
 
@@ -231,46 +229,17 @@ fn places_of(dependencies: &Dependencies, may: May<'_>) -> (BTreeSet<Place>, boo
 /// Adds what decides which file `path` is: each folder and symbolic link on the way, and the file itself, or the first
 /// name that is not there. False where it may not be looked at.
 fn on_the_way(path: &Path, places: &mut BTreeSet<Place>, may: May<'_>) -> bool {
-    let mut at = PathBuf::from("/");
-    let mut rest: VecDeque<OsString> = names(path).collect();
-    let mut links = 0;
-    while let Some(name) = rest.pop_front() {
-        if name == ".." {
-            at.pop();
-            continue;
-        }
-        let next = at.join(&name);
+    let mut way = Way::to(path);
+    while let Some(next) = way.ahead() {
         if !may(&next) {
             return false;
         }
-        let target = match next.symlink_metadata() {
-            Ok(found) if found.is_symlink() && links < MOST_LINKS => next.read_link().ok(),
-            Ok(_) if !rest.is_empty() => {
-                places.insert((next.clone(), What::Itself));
-                at = next;
-                continue;
-            }
-            _ => None,
-        };
-        places.insert((at.clone(), What::Name(name)));
-        let Some(target) = target else { return true };
-        links += 1;
-        if target.is_absolute() {
-            at = PathBuf::from("/");
-        }
-        for name in names(&target).rev() {
-            rest.push_front(name);
-        }
+        places.insert(match way.go() {
+            None => (next, What::Itself),
+            Some((folder, name)) => (folder, What::Name(name)),
+        });
     }
     true
-}
-
-fn names(path: &Path) -> impl DoubleEndedIterator<Item = OsString> + '_ {
-    path.components().filter_map(|component| match component {
-        Component::Normal(name) => Some(name.to_owned()),
-        Component::ParentDir => Some(OsStr::new("..").to_owned()),
-        _ => None,
-    })
 }
 
 #[cfg(test)]

@@ -160,7 +160,7 @@ impl Content {
         match self {
             Self::Bytes(bytes) => bytes,
             // A text file's last line ends; an attribute takes just the value.
-            Self::Text(text) if text.is_empty() || file::is_kernel(file) => text.into_bytes(),
+            Self::Text(text) if text.is_empty() || crate::lane::takes_requests(file) => text.into_bytes(),
             Self::Text(text) => (text + "\n").into_bytes(),
         }
     }

@@ -15,7 +15,7 @@ use nix::sys::statfs;
 use super::effect::Content;
 use super::{Answer, BackendError, MAX_INPUT, Machine, Raw, dmi};
 use crate::files;
-use crate::lane::{FILES, Spot};
+use crate::lane::{FILES, Spot, takes_requests};
 
 /// What a file that a mapping makes may be read by: it holds no secrets.
 pub(super) const NEW_FILE_MODE: u32 = 0o644;
@@ -57,7 +57,7 @@ pub(super) async fn content(machine: &Machine, path: &str) -> Result<Answer<Vec<
 pub(super) async fn write(file: PathBuf, content: Content) -> Result<(), BackendError> {
     blocking(file, move |file| {
         let content = content.of_file(file);
-        let written = if is_kernel(file) {
+        let written = if takes_requests(file) {
             write_once(file, &content)
         } else {
             files::replace(file, &content, NEW_FILE_MODE)
@@ -87,24 +87,9 @@ pub(super) fn remove_now(file: &Path) -> io::Result<()> {
 /// What was made or removed in the folder of `file` is so after a power cut too.
 pub(super) fn sync_folder(file: &Path) -> io::Result<()> {
     match file.parent() {
-        Some(folder) if !is_kernel(folder) => fs::File::open(folder)?.sync_all(),
+        Some(folder) if !takes_requests(folder) => fs::File::open(folder)?.sync_all(),
         _ => Ok(()),
     }
-}
-
-/// Whether `path` is on a file system that the kernel makes up: what is written there are requests, not bytes.
-pub(super) fn is_kernel(path: &Path) -> bool {
-    const KERNEL: [statfs::FsType; 8] = [
-        statfs::SYSFS_MAGIC,
-        statfs::PROC_SUPER_MAGIC,
-        statfs::CGROUP_SUPER_MAGIC,
-        statfs::CGROUP2_SUPER_MAGIC,
-        statfs::DEBUGFS_MAGIC,
-        statfs::TRACEFS_MAGIC,
-        statfs::SECURITYFS_MAGIC,
-        statfs::BPF_FS_MAGIC,
-    ];
-    statfs::statfs(path).is_ok_and(|stat| KERNEL.contains(&stat.filesystem_type()))
 }
 
 /// Whether others may write to `path`'s file system unseen by this kernel.
@@ -169,7 +154,7 @@ fn no_content(path: &Path, error: io::Error) -> Result<Answer<Vec<u8>>, BackendE
             | Errno::ENETDOWN
             | Errno::EOPNOTSUPP
             | Errno::EREMOTEIO,
-        ) if is_kernel(path) => absent(),
+        ) if takes_requests(path) => absent(),
         _ => Err(BackendError::File { path: path.to_path_buf(), error }),
     }
 }

@@ -4,31 +4,40 @@ use std::ffi::OsString;
 use std::os::unix::ffi::OsStringExt as _;
 use std::path::{Path, PathBuf};
 
-/// File systems that hang name by name, if at all: what is behind one name says nothing of the others.
-const KERNELS: [&str; 19] = [
-    "autofs",
-    "binfmt_misc",
-    "bpf",
-    "cgroup",
-    "cgroup2",
-    "configfs",
-    "debugfs",
-    "devpts",
-    "devtmpfs",
-    "efivarfs",
-    "fusectl",
-    "hugetlbfs",
-    "mqueue",
-    "proc",
-    "pstore",
-    "securityfs",
-    "sysfs",
-    "tmpfs",
-    "tracefs",
+use nix::sys::statfs;
+
+/// File systems that the kernel makes up. They hang name by name, if at all: what is behind one name says nothing of the
+/// others. With a number, by which statfs(2) has them: what is written there are requests, not bytes.
+const KERNELS: [(&str, Option<statfs::FsType>); 19] = [
+    ("autofs", None),
+    ("binfmt_misc", None),
+    ("bpf", Some(statfs::BPF_FS_MAGIC)),
+    ("cgroup", Some(statfs::CGROUP_SUPER_MAGIC)),
+    ("cgroup2", Some(statfs::CGROUP2_SUPER_MAGIC)),
+    ("configfs", None),
+    ("debugfs", Some(statfs::DEBUGFS_MAGIC)),
+    ("devpts", None),
+    ("devtmpfs", None),
+    ("efivarfs", None),
+    ("fusectl", None),
+    ("hugetlbfs", None),
+    ("mqueue", None),
+    ("proc", Some(statfs::PROC_SUPER_MAGIC)),
+    ("pstore", None),
+    ("securityfs", Some(statfs::SECURITYFS_MAGIC)),
+    ("sysfs", Some(statfs::SYSFS_MAGIC)),
+    ("tmpfs", None),
+    ("tracefs", Some(statfs::TRACEFS_MAGIC)),
 ];
 
 /// File systems of disks whose device number does not say so, as they span several, or lie over others.
 const DISKS: [&str; 5] = ["bcachefs", "btrfs", "overlay", "ubifs", "zfs"];
+
+/// Whether `path` is on a file system where what is written are requests to the kernel. It may block.
+pub(crate) fn takes_requests(path: &Path) -> bool {
+    let is_one = |kind| KERNELS.iter().any(|(_, known)| *known == Some(kind));
+    statfs::statfs(path).is_ok_and(|found| is_one(found.filesystem_type()))
+}
 
 /// All mounts.
 #[derive(Debug, Default)]
@@ -84,10 +93,11 @@ impl Mount {
         let device = String::from_utf8(fields.nth(2)?.to_vec()).ok()?;
         let at = PathBuf::from(OsString::from_vec(unescaped(fields.nth(1)?)));
         let kind = fields.skip_while(|field| *field != b"-").nth(1)?;
-        let is_of = |kinds: &[&str]| kinds.iter().any(|known| known.as_bytes() == kind);
+        let is = |known: &str| known.as_bytes() == kind;
         // Device numbers of no device begin with 0; a FUSE program behind a block device is a program all the same.
-        let disk = is_of(&DISKS) || !device.starts_with("0:") && !kind.starts_with(b"fuse");
-        Some(Self { at, device, kernels: is_of(&KERNELS), disk })
+        let disk =
+            DISKS.iter().any(|known| is(known)) || !device.starts_with("0:") && !kind.starts_with(b"fuse");
+        Some(Self { at, device, kernels: KERNELS.iter().any(|(known, _)| is(known)), disk })
     }
 }
 

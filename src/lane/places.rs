@@ -4,10 +4,8 @@
 //! known where one that does not come back hangs, and the next one learns of it before it touches the same. Work at a
 //! place where other work is under way waits for its end, and holds no thread meanwhile.
 
-use std::collections::{BTreeMap, VecDeque};
-use std::ffi::OsString;
-use std::fs;
-use std::path::{Component, Path, PathBuf};
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -15,9 +13,7 @@ use tokio::sync::watch;
 
 use super::Stuck;
 use super::mounts::Mounts;
-
-/// The kernel follows as many symbolic links.
-const MOST_LINKS: usize = 40;
+use super::way::Way;
 
 /// The places of all work of a lane.
 #[derive(Debug)]
@@ -120,32 +116,12 @@ impl Spot<'_> {
 
     fn walk(&self, path: &Path, alone: bool) -> Result<(), Held> {
         let path = std::path::absolute(path).unwrap_or_else(|_| path.to_path_buf());
-        let mut at = PathBuf::from("/");
-        let mut rest: VecDeque<OsString> = names(&path).collect();
-        let (mut links, mut mounts) = (0, None);
-        if rest.is_empty() {
-            return self.step(&at, (alone, true), &mut mounts);
-        }
-        while let Some(name) = rest.pop_front() {
-            if name == ".." {
-                at.pop();
-                continue;
-            }
-            let next = at.join(&name);
-            self.step(&next, (alone, rest.is_empty()), &mut mounts)?;
-            match fs::symlink_metadata(&next) {
-                Ok(found) if found.is_symlink() && links < MOST_LINKS => {
-                    links += 1;
-                    let Ok(target) = fs::read_link(&next) else { break };
-                    if target.is_absolute() {
-                        at = PathBuf::from("/");
-                    }
-                    names(&target).rev().for_each(|name| rest.push_front(name));
-                }
-                Ok(_) => at = next,
-                // Who looks will see.
-                Err(_) => break,
-            }
+        let (mut way, mut mounts) = (Way::to(&path), None);
+        let mut next = way.ahead().or_else(|| Some("/".into()));
+        while let Some(at) = next {
+            self.step(&at, (alone, way.is_last() || at.parent().is_none()), &mut mounts)?;
+            way.go();
+            next = way.ahead();
         }
         Ok(())
     }
@@ -176,12 +152,4 @@ impl Spot<'_> {
         }
         Ok(())
     }
-}
-
-fn names(path: &Path) -> impl DoubleEndedIterator<Item = OsString> + '_ {
-    path.components().filter_map(|component| match component {
-        Component::Normal(name) => Some(name.to_owned()),
-        Component::ParentDir => Some(OsString::from("..")),
-        _ => None,
-    })
 }

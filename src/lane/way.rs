@@ -1,0 +1,113 @@
+//! The way to a file, name by name, as the kernel goes it: who says where he goes before he touches it can be kept away.
+
+use std::collections::VecDeque;
+use std::ffi::OsString;
+use std::fs;
+use std::path::{Component, Path, PathBuf};
+
+/// The kernel follows as many symbolic links.
+const MOST_LINKS: usize = 40;
+
+/// The rest of a way.
+#[derive(Debug)]
+pub struct Way {
+    at: PathBuf,
+    rest: VecDeque<OsString>,
+    links: usize,
+}
+
+impl Way {
+    /// The way from the root to this absolute path.
+    #[must_use]
+    pub fn to(path: &Path) -> Self {
+        Self { at: PathBuf::from("/"), rest: names(path).collect(), links: 0 }
+    }
+
+    /// Where it goes next; none at its end.
+    pub fn ahead(&mut self) -> Option<PathBuf> {
+        while self.rest.front()? == ".." {
+            self.rest.pop_front();
+            self.at.pop();
+        }
+        self.rest.front().map(|name| self.at.join(name))
+    }
+
+    /// Whether nothing comes after that, unless it is a link.
+    #[must_use]
+    pub fn is_last(&self) -> bool {
+        self.rest.len() == 1
+    }
+
+    /// Goes there, and touches it. Where more than a folder on the way is there, or nothing is: the folder, and the name
+    /// in it that leads on, or to the end.
+    pub fn go(&mut self) -> Option<(PathBuf, OsString)> {
+        let name = self.rest.pop_front()?;
+        let next = self.at.join(&name);
+        let target = match fs::symlink_metadata(&next) {
+            Ok(found) if found.is_symlink() && self.links < MOST_LINKS => fs::read_link(&next).ok(),
+            Ok(_) if !self.rest.is_empty() => {
+                self.at = next;
+                return None;
+            }
+            _ => None,
+        };
+        let folder = self.at.clone();
+        match target {
+            Some(target) => {
+                self.links += 1;
+                if target.is_absolute() {
+                    self.at = PathBuf::from("/");
+                }
+                names(&target).rev().for_each(|name| self.rest.push_front(name));
+            }
+            // Who looks will see.
+            None => self.rest.clear(),
+        }
+        Some((folder, name))
+    }
+}
+
+fn names(path: &Path) -> impl DoubleEndedIterator<Item = OsString> + '_ {
+    path.components().filter_map(|component| match component {
+        Component::Normal(name) => Some(name.to_owned()),
+        Component::ParentDir => Some(OsString::from("..")),
+        _ => None,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::fs::symlink;
+
+    use super::*;
+
+    #[test]
+    fn links_are_followed_and_what_is_not_there_ends_it() {
+        let folder = tempfile::tempdir().unwrap();
+        let root = folder.path().canonicalize().unwrap();
+        fs::create_dir_all(root.join("a/b")).unwrap();
+        symlink("../a/b/x/y", root.join("a/link")).unwrap();
+        symlink(&root, root.join("a/b/round")).unwrap();
+        let mut way = Way::to(&root.join("a/link/z"));
+        let mut all = Vec::new();
+        let mut decide = Vec::new();
+        while let Some(next) = way.ahead() {
+            if next.starts_with(&root) {
+                all.push((next.strip_prefix(&root).unwrap().display().to_string(), way.is_last()));
+            }
+            decide.extend(way.go().map(|(folder, name)| folder.strip_prefix(&root).unwrap().join(name)));
+        }
+        let names = ["", "a", "a/link", "a", "a/b", "a/b/x"].map(|name| (name.to_owned(), false));
+        assert_eq!(all, names);
+        assert_eq!(decide, [Path::new("a/link"), Path::new("a/b/x")]);
+        // The kernel's patience with links is bounded, and so is this.
+        symlink("loop", root.join("loop")).unwrap();
+        let mut way = Way::to(&root.join("loop"));
+        let mut steps = 0;
+        while way.ahead().is_some() {
+            way.go();
+            steps += 1;
+        }
+        assert_eq!(steps, root.components().count() - 1 + 1 + MOST_LINKS);
+    }
+}
