@@ -195,10 +195,10 @@ pub async fn run(
             () = daemon.store.accounts_changed() => daemon.accounts_changed().await,
             Some(request) = requests.recv() => daemon.local(request).await,
             () = daemon.watcher.changed() => {}
-            () = daemon.network.changed() => daemon.network_changed(),
+            news = daemon.network.news() => daemon.network_news(news),
             () = daemon.sim.changed() => daemon.sim_changed(),
             () = daemon.subscriptions.turn(&daemon.world, &mut *daemon.random) => {}
-            set = clock::settled(daemon.clock_wait.as_ref(), &daemon.clock) => daemon.clock_settled(set),
+            set = clock::settled(daemon.clock_wait.as_ref(), &daemon.clock) => daemon.clock_settled(set).await,
             () = alarm.until(wake) => daemon.tick(),
             signal = signals.recv() => match signal {
                 Some(Signal::Reload) => daemon.reload(),
@@ -231,6 +231,7 @@ impl Daemon {
             self.bridge.next_wake(),
             self.bootstrap_due(),
             self.subscriptions.next_wake(),
+            self.network.due(),
         ];
         dues.into_iter().flatten().min()
     }
@@ -240,6 +241,9 @@ impl Daemon {
         self.doorkeeper.lock().unwrap_or_else(PoisonError::into_inner).report(now);
         // Asleep, no session can advance.
         self.supervisor.ping(now, || self.hearts.silent(Instant::now()));
+        if self.network.due().is_some_and(|due| due <= now) {
+            self.look_at_network();
+        }
         if self.watcher.take_due(now) {
             self.load(Scope::Folders);
         }

@@ -10,7 +10,7 @@ use omadm_agent::store::{Change, Store};
 use serde_json::json;
 
 use omadm_agent::lab::{Reply, files};
-use support::{Bench, Setup, commands, end};
+use support::{Bench, Setup, commands, end, fuse, network};
 
 /// Makes the agent know a time this far ahead of the system's clock.
 fn known_ahead(bench: &Bench, ahead: Duration) {
@@ -105,4 +105,21 @@ async fn a_known_time_that_was_wrong_gives_way_to_a_clock_that_was_set() {
     let known = Store::open(&bench.gateway.path("state")).unwrap().store.snapshot().unwrap().clock().unwrap();
     let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_secs();
     assert!(known.unwrap() <= now, "the store is corrected");
+}
+
+#[tokio::test]
+async fn a_time_source_whose_file_hangs_holds_up_nobody() {
+    network::of_its_own("a_time_source_whose_file_hangs_holds_up_nobody", async {
+        let bench = bench("1h").await;
+        let _hung = fuse::silent(&bench.gateway.path("root/run/systemd/timesync"));
+        known_ahead(&bench, Duration::from_secs(100));
+        bench.play(json!([]));
+        let agent = bench.start().await;
+        bench.notify().await;
+        bench.ended(&agent, 1).await;
+        let told = Instant::now();
+        agent.stop().await;
+        assert!(told.elapsed() < Duration::from_secs(6), "{:?}", told.elapsed());
+    })
+    .await;
 }

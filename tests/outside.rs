@@ -374,3 +374,42 @@ async fn a_change_that_fails_leaves_what_somebody_else_has_written_meanwhile() {
     agent.logged("that it is left", said).await;
     agent.stop().await;
 }
+
+/// One interface's device does not answer; it has an address, and may be of any type.
+#[tokio::test]
+async fn an_interface_whose_device_hangs_hides_no_other_and_holds_up_nobody() {
+    use omadm_agent::notification::ConnectionType::{Mobile, Wireline};
+    network::of_its_own("an_interface_whose_device_hangs_hides_no_other_and_holds_up_nobody", async {
+        network::run("mount -t sysfs sysfs /sys").await;
+        for (name, address) in [("wwan0", "192.0.2.1/24"), ("e0", "198.51.100.1/24")] {
+            let peer = format!("to-{name}");
+            network::run(&format!("ip link add {name} type veth peer name {peer}; ip link set {peer} up"))
+                .await;
+            network::run(&format!("ip addr add {address} dev {name}; ip link set {name} up")).await;
+        }
+        let device = "/sys/devices/virtual/net/wwan0";
+        let hung = fuse::silent(std::path::Path::new(device));
+        let bench = Bench::new().await;
+        let mut other = Other::new(&bench, 3).await;
+        let mut agent = bench.start().await;
+        bench.send(&Notification { preferred: vec![Wireline], ..bench.notification() }).await;
+        bench.ended(&agent, 1).await;
+        bench.send(&Notification { preferred: vec![Mobile], ..bench.notification() }).await;
+        for _ in 0..3 {
+            other.session(&bench, &agent).await;
+        }
+        assert!(!agent.log().contains("waiting for a preferred"), "nobody knows that yet: {}", agent.log());
+        agent.logged("that it waits", |line| line.contains("waiting for a preferred connection type")).await;
+        let log = agent.log();
+        assert_eq!(log.matches("wwan0: its connection type is not known: no answer").count(), 1, "{log}");
+        assert_eq!(bench.packages().len(), 1, "{log}");
+        drop(hung);
+        network::run(&format!("umount {device}")).await;
+        // Nothing tells that; it is looked at every now and then.
+        let begins = |tape: &omadm_agent::lab::Tape| tape.requests("dm").len() > 1;
+        assert!(bench.tape.until(2 * LIMIT, begins).await, "{}", agent.log());
+        bench.ended(&agent, 2).await;
+        stop(agent).await;
+    })
+    .await;
+}

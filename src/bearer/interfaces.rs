@@ -1,59 +1,60 @@
-//! Network interfaces as the kernel describes them in /sys/class/net.
+//! Network interfaces as the kernel lists them, and describes them in /sys/class/net. Both are asked on a lane: either
+//! may wait for a device.
 
 use std::collections::BTreeSet;
 use std::fs;
+use std::io;
 use std::net::IpAddr;
 use std::path::Path;
 
-use nix::ifaddrs::getifaddrs;
-use nix::net::if_::InterfaceFlags;
+use nix::ifaddrs::{InterfaceAddress, getifaddrs};
+use nix::net::if_::{InterfaceFlags, if_nametoindex};
 use nix::sys::socket::{SockaddrLike, SockaddrStorage};
 
-use crate::lane::FILES;
+use crate::lane::{FILES, Stuck};
 use crate::notification::ConnectionType;
 
 const CLASS: &str = "/sys/class/net";
+/// What getifaddrs(3) asks by; here the name of that for whoever waits there.
+const LIST: &str = "/proc/net/netlink";
 const ARPHRD_ETHER: u32 = 1;
 const ARPHRD_RAWIP: u32 = 519;
 
-/// An interface and the connection type it is.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Interface {
-    /// Its name.
-    pub name: String,
-    /// Mobile, wireless or wireline; none for everything else (loopback, tunnels).
-    pub kind: Option<ConnectionType>,
+/// What the kernel has in its list of interfaces.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Links {
+    /// Those that are up, running, and have an address that reaches further than the link, in the kernel's order, each
+    /// with its index. Loopback is not among them.
+    pub up: Vec<(String, u32)>,
+    /// All addresses that reach further than the link, of interfaces that are running; loopback's too: a server may be
+    /// there.
+    pub addresses: BTreeSet<(String, IpAddr)>,
 }
 
-/// The interfaces that are up, running, and have an address that reaches further than the link, in the
-/// kernel's order. Loopback is not among them.
-pub async fn up() -> Vec<Interface> {
-    let mut names: Vec<String> = Vec::new();
-    for entry in getifaddrs().into_iter().flatten() {
-        let usable = entry.flags.contains(InterfaceFlags::IFF_UP | InterfaceFlags::IFF_RUNNING)
-            && !entry.flags.contains(InterfaceFlags::IFF_LOOPBACK);
-        let routable = entry.address.as_ref().and_then(ip).is_some_and(is_routable);
-        if usable && routable && !names.contains(&entry.interface_name) {
-            names.push(entry.interface_name);
-        }
-    }
-    let mut interfaces = Vec::with_capacity(names.len());
-    for name in names {
-        interfaces.push(described(name).await);
-    }
-    interfaces
-}
-
-/// All addresses that reach further than the link, of interfaces that are up; loopback's too: a server may be there.
-#[must_use]
-pub fn addresses() -> BTreeSet<(String, IpAddr)> {
+/// Reads the kernel's list.
+///
+/// # Errors
+/// [`Stuck`]: a driver that hangs while it is configured keeps all others from that list.
+pub async fn links() -> Result<Links, Stuck> {
     let running = InterfaceFlags::IFF_UP | InterfaceFlags::IFF_RUNNING;
-    let up = getifaddrs().into_iter().flatten().filter(|entry| entry.flags.contains(running));
-    up.filter_map(|entry| {
-        let address = entry.address.as_ref().and_then(ip)?;
-        is_routable(address).then_some((entry.interface_name, address))
-    })
-    .collect()
+    let mut links = Links::default();
+    for entry in entries().await?.into_iter().filter(|entry| entry.flags.contains(running)) {
+        let address = entry.address.as_ref().and_then(ip).filter(|address| is_routable(*address));
+        let Some(address) = address else { continue };
+        let name = entry.interface_name;
+        let is_known = links.up.iter().any(|(known, _)| *known == name);
+        if !entry.flags.contains(InterfaceFlags::IFF_LOOPBACK) && !is_known {
+            // One that is gone meanwhile has none.
+            links.up.extend(if_nametoindex(name.as_str()).ok().map(|index| (name.clone(), index)));
+        }
+        links.addresses.insert((name, address));
+    }
+    Ok(links)
+}
+
+/// The kernel's list. It is asked for one at a time: a driver that hangs costs no second thread.
+async fn entries() -> Result<Vec<InterfaceAddress>, Stuck> {
+    FILES.at(LIST.into(), |_| getifaddrs().into_iter().flatten().collect()).await
 }
 
 fn is_routable(address: IpAddr) -> bool {
@@ -63,30 +64,34 @@ fn is_routable(address: IpAddr) -> bool {
     }
 }
 
-/// The interface that has this address: a session's socket tells its bearer by it.
-pub async fn carrying(address: IpAddr) -> Option<Interface> {
-    Some(described(name_of(address)?).await)
+/// The connection type of the interface that has this address: a session's socket tells its bearer by it.
+pub async fn carrying(address: IpAddr) -> Option<ConnectionType> {
+    let name = name_of(address).await?;
+    let kind = kind_of(&name).await;
+    kind.inspect_err(|why| log::debug!("{name}: its connection type is not known: {why}")).unwrap_or_default()
 }
 
 /// Whether the address is one of this machine's own.
-#[must_use]
-pub fn is_here(address: IpAddr) -> bool {
-    name_of(address).is_some()
+pub async fn is_here(address: IpAddr) -> bool {
+    name_of(address).await.is_some()
 }
 
-fn name_of(address: IpAddr) -> Option<String> {
+async fn name_of(address: IpAddr) -> Option<String> {
     let address = address.to_canonical();
-    let mut all = getifaddrs().ok()?;
-    let found = all.find(|entry| entry.address.as_ref().and_then(ip) == Some(address));
-    found.map(|entry| entry.interface_name)
+    let has_it = |entry: &InterfaceAddress| entry.address.as_ref().and_then(ip) == Some(address);
+    let found =
+        entries().await.map(|entries| entries.into_iter().find(has_it).map(|entry| entry.interface_name));
+    found.inspect_err(|stuck| log::debug!("whose {address} is, is not known: {stuck}")).ok().flatten()
 }
 
-/// A device whose attributes hang is of no known type.
-async fn described(name: String) -> Interface {
-    let asked = name.clone();
-    let kind = FILES.at(Path::new(CLASS).join(&name), move |_| kind(Path::new(CLASS), &asked)).await;
-    let kind = kind.inspect_err(|stuck| log::warn!("{name}: its type is not known: {stuck}"));
-    Interface { kind: kind.unwrap_or_default(), name }
+/// The connection type of an interface: mobile, wireless or wireline; none for everything else (tunnels).
+///
+/// # Errors
+/// Why that is not known: its device does not answer.
+pub async fn kind_of(name: &str) -> Result<Option<ConnectionType>, String> {
+    let asked = name.to_owned();
+    let kind = FILES.at(Path::new(CLASS).join(name), move |_| kind(Path::new(CLASS), &asked)).await;
+    kind.map_err(|stuck| stuck.to_string())?.map_err(|error| error.to_string())
 }
 
 fn ip(address: &SockaddrStorage) -> Option<IpAddr> {
@@ -97,25 +102,27 @@ fn ip(address: &SockaddrStorage) -> Option<IpAddr> {
     }
 }
 
-fn kind(class: &Path, name: &str) -> Option<ConnectionType> {
+fn kind(class: &Path, name: &str) -> io::Result<Option<ConnectionType>> {
     let folder = class.join(name);
-    let uevent = fs::read_to_string(folder.join("uevent")).unwrap_or_default();
+    let uevent = fs::read_to_string(folder.join("uevent"))?;
     match uevent.lines().find_map(|line| line.strip_prefix("DEVTYPE=")) {
-        Some("wwan") => return Some(ConnectionType::Mobile),
-        Some("wlan" | "bluetooth") => return Some(ConnectionType::Wireless),
+        Some("wwan") => return Ok(Some(ConnectionType::Mobile)),
+        Some("wlan" | "bluetooth") => return Ok(Some(ConnectionType::Wireless)),
         _ => {}
     }
     if folder.join("phy80211").exists() || folder.join("wireless").exists() {
-        return Some(ConnectionType::Wireless);
+        return Ok(Some(ConnectionType::Wireless));
     }
-    let hardware: u32 = fs::read_to_string(folder.join("type")).ok()?.trim().parse().ok()?;
-    match hardware {
-        ARPHRD_RAWIP => Some(ConnectionType::Mobile),
+    let hardware: Option<u32> = fs::read_to_string(folder.join("type"))?.trim().parse().ok();
+    Ok(match hardware {
+        Some(ARPHRD_RAWIP) => Some(ConnectionType::Mobile),
         // Older modem drivers look like Ethernet but for their name.
-        ARPHRD_ETHER if name.starts_with("wwan") || name.starts_with("rmnet") => Some(ConnectionType::Mobile),
-        ARPHRD_ETHER => Some(ConnectionType::Wireline),
+        Some(ARPHRD_ETHER) if name.starts_with("wwan") || name.starts_with("rmnet") => {
+            Some(ConnectionType::Mobile)
+        }
+        Some(ARPHRD_ETHER) => Some(ConnectionType::Wireline),
         _ => None,
-    }
+    })
 }
 
 #[cfg(test)]
@@ -139,19 +146,22 @@ mod tests {
         device(class.path(), "wlan0", &[("type", "1\n"), ("uevent", "DEVTYPE=wlan\n")]);
         device(class.path(), "rmnet_data0", &[("type", "519\n"), ("uevent", "")]);
         device(class.path(), "lo", &[("type", "772\n"), ("uevent", "")]);
-        assert_eq!(kind(class.path(), "eth0"), Some(ConnectionType::Wireline));
-        assert_eq!(kind(class.path(), "wwan0"), Some(ConnectionType::Mobile));
-        assert_eq!(kind(class.path(), "wlan0"), Some(ConnectionType::Wireless));
-        assert_eq!(kind(class.path(), "rmnet_data0"), Some(ConnectionType::Mobile));
-        assert_eq!(kind(class.path(), "lo"), None);
-        assert_eq!(kind(class.path(), "gone"), None);
+        let kind = |name| kind(class.path(), name).ok();
+        assert_eq!(kind("eth0"), Some(Some(ConnectionType::Wireline)));
+        assert_eq!(kind("wwan0"), Some(Some(ConnectionType::Mobile)));
+        assert_eq!(kind("wlan0"), Some(Some(ConnectionType::Wireless)));
+        assert_eq!(kind("rmnet_data0"), Some(Some(ConnectionType::Mobile)));
+        assert_eq!(kind("lo"), Some(None));
+        assert_eq!(kind("gone"), None, "what can't be read is not known");
     }
 
     #[tokio::test]
     async fn loopback_carries_but_is_not_a_bearer() {
-        let interface = carrying(IpAddr::from([127, 0, 0, 1])).await.unwrap();
-        assert_eq!((interface.name.as_str(), interface.kind), ("lo", None));
-        assert!(is_here(IpAddr::from([127, 0, 0, 1])) && !is_here(IpAddr::from([192, 0, 2, 77])));
-        assert!(up().await.iter().all(|interface| interface.name != "lo"));
+        let here = IpAddr::from([127, 0, 0, 1]);
+        assert_eq!((name_of(here).await.as_deref(), carrying(here).await), (Some("lo"), None));
+        assert!(is_here(here).await && !is_here(IpAddr::from([192, 0, 2, 77])).await);
+        let links = links().await.unwrap();
+        assert!(links.up.iter().all(|(name, index)| name != "lo" && *index > 0));
+        assert!(links.addresses.contains(&("lo".to_owned(), here)));
     }
 }

@@ -2,12 +2,12 @@
 //! notification's preferred connection types lead to (TS 5.2.1.2, TS 11.4 CBT).
 
 mod interfaces;
+mod known;
 mod watch;
 
-pub use interfaces::{Interface, addresses, carrying, is_here, up};
+pub use interfaces::{Links, carrying, is_here, kind_of, links};
+pub use known::{Id, Known};
 pub use watch::Watch;
-
-use crate::notification::ConnectionType;
 
 /// Where a session's sockets are bound.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -18,42 +18,6 @@ pub enum Choice {
     Bound(String),
     /// None of the preferred types is available, and nothing else will do.
     Wait,
-}
-
-/// Picks the first preferred type that is available; [`ConnectionType::AnyAvailable`] takes whatever is up.
-#[must_use]
-pub fn choose(preferred: &[ConnectionType], up: &[Interface]) -> Choice {
-    if preferred.is_empty() {
-        return Choice::Any;
-    }
-    for wanted in preferred {
-        if *wanted == ConnectionType::AnyAvailable {
-            return Choice::Any;
-        }
-        if let Some(found) = up.iter().find(|interface| interface.kind == Some(*wanted)) {
-            return Choice::Bound(found.name.clone());
-        }
-    }
-    Choice::Wait
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use ConnectionType::{AnyAvailable, Mobile, Wireless, Wireline};
-
-    fn interface(name: &str, kind: Option<ConnectionType>) -> Interface {
-        Interface { name: name.to_owned(), kind }
-    }
-
-    #[test]
-    fn the_servers_order_decides() {
-        let up =
-            [interface("eth0", Some(Wireline)), interface("wwan0", Some(Mobile)), interface("tun0", None)];
-        assert_eq!(choose(&[], &up), Choice::Any);
-        assert_eq!(choose(&[Mobile, Wireline], &up), Choice::Bound("wwan0".into()));
-        assert_eq!(choose(&[Wireless, Wireline], &up), Choice::Bound("eth0".into()));
-        assert_eq!(choose(&[Wireless], &up), Choice::Wait);
-        assert_eq!(choose(&[Wireless, AnyAvailable], &up), Choice::Any);
-    }
+    /// One that is up may be of a preferred type: it is being looked at.
+    Unknown,
 }

@@ -7,10 +7,11 @@ pub(super) use setting::Wait;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::time::{SystemTime, UNIX_EPOCH};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use super::Daemon;
 use crate::journal::id;
+use crate::lane::{FILES, Spot};
 use crate::notification::gate;
 use crate::store::{Store, StoreError};
 
@@ -18,6 +19,8 @@ use crate::store::{Store, StoreError};
 const EARLIEST: u64 = 1_767_225_600;
 /// The store takes the time this often at most: flash wears.
 const STORE_EVERY: u64 = 24 * 3600;
+/// What a time source says is looked at this often at most, however often the time is asked for.
+const LOOK_AGAIN: Duration = Duration::from_secs(1);
 /// systemd-timesyncd touches this file, below the root, whenever it has set the clock. It does not outlive the boot.
 const SYNCHRONISED: &str = "run/systemd/timesync/synchronized";
 
@@ -28,7 +31,17 @@ pub(super) struct Clock {
     floor: Arc<AtomicU64>,
     stored: u64,
     said: Arc<AtomicBool>,
-    synchronised: PathBuf,
+    source: Arc<Source>,
+}
+
+/// What a time source says of itself: when it has last set the clock in this boot, as a file tells that is looked at on
+/// a lane.
+#[derive(Debug, Default)]
+struct Source {
+    file: PathBuf,
+    /// As it was when it was last looked at; 0: never.
+    set_at: AtomicU64,
+    looking: AtomicBool,
 }
 
 impl Clock {
@@ -37,21 +50,43 @@ impl Clock {
     pub(super) fn new(store: &Store, floor: Arc<AtomicU64>, sysroot: &Path) -> Result<Self, StoreError> {
         let stored = store.snapshot()?.clock()?.unwrap_or_default();
         floor.fetch_max(stored.max(EARLIEST), Ordering::Relaxed);
-        Ok(Self { floor, stored, said: Arc::default(), synchronised: sysroot.join(SYNCHRONISED) })
+        let source = Arc::new(Source { file: sysroot.join(SYNCHRONISED), ..Source::default() });
+        Ok(Self { floor, stored, said: Arc::default(), source })
     }
 
     /// The time, and whether the system's clock can be believed: one that is earlier than a time already
-    /// known was never set, unless a time source has set it in this boot. Then what was known was wrong.
+    /// known was never set, unless a time source has set it in this boot. Then what was known was wrong. It waits for
+    /// nobody: what such a source has said is known since the last [`Clock::look`], and while it matters somebody looks.
     pub(super) fn now(&self) -> gate::Clock {
-        self.at(seconds(SystemTime::now()), || set_at(&self.synchronised))
+        let now = self.at(seconds(SystemTime::now()), self.source.set_at.load(Ordering::Relaxed));
+        if self.is_in_doubt() && !self.source.looking.swap(true, Ordering::Relaxed) {
+            let source = Arc::clone(&self.source);
+            tokio::spawn(async move {
+                source.look().await;
+                // Who asks often has it looked at now and then.
+                tokio::time::sleep(LOOK_AGAIN).await;
+                source.looking.store(false, Ordering::Relaxed);
+            });
+        }
+        now
     }
 
-    fn at(&self, system: u64, set_at: impl FnOnce() -> Option<u64>) -> gate::Clock {
+    /// Whether a time source could end the doubt.
+    fn is_in_doubt(&self) -> bool {
+        (EARLIEST..self.floor.load(Ordering::Relaxed)).contains(&seconds(SystemTime::now()))
+    }
+
+    /// Looks whether a time source has set the clock, where that matters.
+    pub(super) async fn look(&self) {
+        if self.is_in_doubt() {
+            self.source.look().await;
+        }
+    }
+
+    fn at(&self, system: u64, set_at: u64) -> gate::Clock {
         let mut floor = self.floor.load(Ordering::Relaxed);
         // A clock that shows an earlier time than when it was set was put back since.
-        if (EARLIEST..floor).contains(&system)
-            && set_at().is_some_and(|set| (EARLIEST..=system).contains(&set))
-        {
+        if (EARLIEST..floor).contains(&system) && (EARLIEST..=system).contains(&set_at) {
             log::warn!(
                 "the time already known is {} s ahead of the clock, which a time source has set: forgotten",
                 floor - system
@@ -91,9 +126,16 @@ fn seconds(time: SystemTime) -> u64 {
     time.duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs())
 }
 
-/// When a time source has last set the clock in this boot.
-fn set_at(file: &Path) -> Option<u64> {
-    file.metadata().and_then(|metadata| metadata.modified()).ok().map(seconds)
+impl Source {
+    async fn look(&self) {
+        let file = self.file.clone();
+        let modified =
+            move |_: &Spot<'_>| file.metadata().and_then(|found| found.modified()).map_or(0, seconds);
+        match FILES.at(self.file.clone(), modified).await {
+            Ok(set_at) => self.set_at.store(set_at, Ordering::Relaxed),
+            Err(stuck) => log::debug!("whether the clock was set is not known: {stuck}"),
+        }
+    }
 }
 
 /// Waits until the clock is set, or has kept sessions waiting long enough; for ever where nobody waits for it.
@@ -106,13 +148,17 @@ pub(super) async fn settled(wait: Option<&Wait>, clock: &Clock) -> bool {
 
 impl Daemon {
     /// What is scheduled need not wait any longer.
-    pub(super) fn clock_settled(&mut self, set: bool) {
+    pub(super) async fn clock_settled(&mut self, set: bool) {
         match set {
             true => log::info!("the clock is set"),
             false => log::warn!("the clock is still not set: scheduled sessions begin all the same"),
         }
         self.clock_wait = None;
         self.queue.hold(None);
+        if set {
+            // What only a clock can tell is known now.
+            self.forget_unknown().await;
+        }
     }
 }
 
@@ -125,14 +171,14 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let store = Store::open(folder.path()).unwrap().store;
         let clock = Clock::new(&store, Arc::default(), folder.path()).unwrap();
-        assert_eq!(clock.at(1_000, || None), gate::Clock { now: EARLIEST, synchronised: false });
+        assert_eq!(clock.at(1_000, 0), gate::Clock { now: EARLIEST, synchronised: false });
         let later = EARLIEST + 1_000_000;
         store.commit_blocking(&[crate::store::Change::Clock(later)]).unwrap();
         let floor = Arc::new(AtomicU64::new(0));
         let clock = Clock::new(&store, Arc::clone(&floor), folder.path()).unwrap();
         assert_eq!(floor.load(Ordering::Relaxed), later, "certificates are checked against it as well");
-        assert_eq!(clock.at(EARLIEST, || None), gate::Clock { now: later, synchronised: false });
-        assert_eq!(clock.at(later + 1, || None), gate::Clock { now: later + 1, synchronised: true });
+        assert_eq!(clock.at(EARLIEST, 0), gate::Clock { now: later, synchronised: false });
+        assert_eq!(clock.at(later + 1, 0), gate::Clock { now: later + 1, synchronised: true });
     }
 
     const DAY: u64 = 24 * 3600;
@@ -151,18 +197,15 @@ mod tests {
         let known = EARLIEST + DAY;
         let (_folder, mut clock) = knowing(known);
         let right = known + 5 * DAY;
-        let ahead = clock.at(right + 10 * DAY, || None);
+        let ahead = clock.at(right + 10 * DAY, 0);
         assert_eq!(clock.worth_storing_at(ahead, right), Some(right), "the clock");
+        assert_eq!(clock.worth_storing_at(clock.at(right + DAY, 0), right + 10 * DAY), Some(right + DAY));
         assert_eq!(
-            clock.worth_storing_at(clock.at(right + DAY, || None), right + 10 * DAY),
-            Some(right + DAY)
-        );
-        assert_eq!(
-            clock.worth_storing_at(clock.at(right + DAY + 1, || None), right + DAY + 1),
+            clock.worth_storing_at(clock.at(right + DAY + 1, 0), right + DAY + 1),
             None,
             "flash wears"
         );
-        let unset = clock.at(known - 1, || None);
+        let unset = clock.at(known - 1, 0);
         assert_eq!(clock.worth_storing_at(unset, right + 10 * DAY), None, "what is not set proves nothing");
         assert_eq!(clock.worth_storing(None), None, "nobody has confirmed it");
     }
@@ -173,10 +216,10 @@ mod tests {
         let (_folder, mut clock) = knowing(wrong);
         let right = EARLIEST + 10 * DAY;
         let unset = gate::Clock { now: wrong, synchronised: false };
-        assert_eq!(clock.at(right, || None), unset, "nobody set it");
-        assert_eq!(clock.at(right, || Some(right + 60)), unset, "it was put back after it was set");
-        assert_eq!(clock.at(1_000, || Some(1_000)), unset, "no device lived then");
-        let set = clock.at(right, || Some(right - 60));
+        assert_eq!(clock.at(right, 0), unset, "nobody set it");
+        assert_eq!(clock.at(right, right + 60), unset, "it was put back after it was set");
+        assert_eq!(clock.at(1_000, 1_000), unset, "no device lived then");
+        let set = clock.at(right, right - 60);
         assert_eq!(set, gate::Clock { now: right, synchronised: true });
         assert_eq!(clock.floor.load(Ordering::Relaxed), right, "for certificates as well");
         assert_eq!(clock.worth_storing_at(set, right), Some(right), "the store is corrected");

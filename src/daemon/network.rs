@@ -1,22 +1,41 @@
-//! Whether the network has changed: asked for only while somebody waits for that.
+//! What the network is, and whether it has changed: asked for only while somebody waits for that.
+//!
+//! The kernel's list of interfaces is read, and each of them is looked at, in tasks of their own, beside each other: a
+//! device that does not answer holds up neither the loop nor what goes by another one.
 
 use std::collections::BTreeSet;
 use std::net::IpAddr;
-use std::time::Duration;
+use std::time::{Duration, Instant};
+
+use tokio::task::JoinSet;
 
 use super::Daemon;
-use crate::bearer;
+use crate::bearer::{self, Choice, Id, Known, Links};
+use crate::lane::Stuck;
+use crate::notification::ConnectionType;
 use crate::waking;
 
-/// How often to look where the kernel does not tell.
+/// How often to look where the kernel does not tell, and at what did not answer.
 const LOOK: Duration = Duration::from_secs(30);
 
-/// The interfaces that are up, with their addresses.
-type Addresses = BTreeSet<(String, IpAddr)>;
-
-/// Who tells of changes, and what was there before.
+/// Who tells of changes, and what is known.
 #[derive(Debug, Default)]
-pub(super) struct Network(Option<(Source, Addresses)>);
+pub(super) struct Network {
+    source: Option<Source>,
+    known: Known,
+    /// The addresses when it was last looked, since there is a source.
+    before: Option<BTreeSet<(String, IpAddr)>>,
+    looks: JoinSet<News>,
+    /// Whether the list is being read, and whether it is to be read again after that.
+    reading: bool,
+    again: bool,
+    /// Whether what is known is how it is: nothing is told that has not been looked at.
+    current: bool,
+    /// The list could not be read.
+    silent: bool,
+    /// When what did not answer is looked at again.
+    look_again: Option<Instant>,
+}
 
 #[derive(Debug)]
 enum Source {
@@ -24,65 +43,167 @@ enum Source {
     Clock(tokio::time::Interval),
 }
 
+/// What comes of waiting for the network.
+#[derive(Debug)]
+pub(super) enum News {
+    /// It has changed in some way.
+    Changed,
+    /// The list of interfaces.
+    Links(Result<Links, Stuck>),
+    /// What an interface is.
+    Kind(Id, Result<Option<ConnectionType>, String>),
+}
+
 impl Network {
-    /// Begins to listen, or stops; whether it has begun: then what was looked at before is to be looked at again.
+    /// Begins to listen, or stops; whether it has begun.
     fn listen(&mut self, wanted: bool) -> bool {
+        let begins = wanted && self.source.is_none();
         if !wanted {
-            self.0 = None;
-            return false;
+            (self.source, self.before, self.look_again) = (None, None, None);
+        } else if begins {
+            self.source = Some(match bearer::Watch::new() {
+                Ok(watch) => Source::Kernel(watch),
+                Err(error) => {
+                    log::warn!("netlink: {error}: the network is looked at every {} s", LOOK.as_secs());
+                    Source::Clock(tokio::time::interval_at(tokio::time::Instant::now() + LOOK, LOOK))
+                }
+            });
         }
-        if self.0.is_some() {
-            return false;
+        // Only the kernel tells of every change.
+        self.current &= matches!(self.source, Some(Source::Kernel(_)));
+        begins
+    }
+
+    /// Waits for something new; for ever while nobody wants to know.
+    pub(super) async fn news(&mut self) -> News {
+        tokio::select! {
+            Some(Ok(looked)) = self.looks.join_next() => looked,
+            () = changed(&mut self.source) => News::Changed,
         }
-        let source = match bearer::Watch::new() {
-            Ok(watch) => Source::Kernel(watch),
-            Err(error) => {
-                log::warn!("netlink: {error}: the network is looked at every {} s", LOOK.as_secs());
-                Source::Clock(tokio::time::interval_at(tokio::time::Instant::now() + LOOK, LOOK))
+    }
+
+    /// When what did not answer is to be looked at again; none while nobody wants to know.
+    pub(super) fn due(&self) -> Option<Instant> {
+        self.look_again.filter(|_| self.source.is_some() && !self.reading)
+    }
+
+    /// Whether what is known is how it is.
+    pub(super) fn is_current(&self) -> bool {
+        self.current
+    }
+
+    /// Where a session that prefers these connection types is bound.
+    pub(super) fn choose(&self, preferred: &[ConnectionType]) -> Choice {
+        match preferred {
+            [] | [ConnectionType::AnyAvailable, ..] => Choice::Any,
+            _ if self.current => self.known.choose(preferred),
+            _ => Choice::Unknown,
+        }
+    }
+
+    /// The list was read: those that are to be looked at; and whether an address is there that was not there before.
+    fn read(&mut self, links: Result<Links, Stuck>) -> (Vec<Id>, bool) {
+        (self.reading, self.current) = (false, true);
+        let changed = std::mem::take(&mut self.again);
+        let links = match links {
+            Ok(links) => links,
+            // What was known may be so yet.
+            Err(stuck) => {
+                if !std::mem::replace(&mut self.silent, true) {
+                    log::warn!(
+                        "which interfaces are up is not known: {stuck}: looked at every {} s",
+                        LOOK.as_secs()
+                    );
+                }
+                return (Vec::new(), false);
             }
         };
-        self.0 = Some((source, bearer::addresses()));
-        true
+        self.silent = false;
+        let asked = self.known.note(links.up);
+        let came_up = match self.before.replace(links.addresses) {
+            Some(before) => self.before.iter().flatten().any(|address| !before.contains(address)),
+            // What has changed since it is listened to may be that.
+            None => changed,
+        };
+        (asked, came_up)
     }
 
-    /// Waits for a change; for ever while nobody wants to know.
-    pub(super) async fn changed(&mut self) {
-        let Some((source, _)) = &mut self.0 else { return std::future::pending().await };
-        match source {
-            Source::Kernel(watch) => {
-                if watch.changed().await.is_err() {
-                    // Without the kernel's word, a look now and then.
-                    *source = Source::Clock(tokio::time::interval(LOOK));
-                }
-            }
-            Source::Clock(interval) => {
-                interval.tick().await;
+    fn look_again_if_silent(&mut self) {
+        let doubt = self.silent || self.known.is_in_doubt();
+        self.look_again = doubt.then(|| waking::now() + LOOK);
+    }
+}
+
+async fn changed(source: &mut Option<Source>) {
+    match source {
+        None => std::future::pending().await,
+        Some(Source::Kernel(watch)) => {
+            if watch.changed().await.is_err() {
+                // Without the kernel's word, a look now and then.
+                *source = Some(Source::Clock(tokio::time::interval(LOOK)));
             }
         }
-    }
-
-    /// Whether an address is there that was not there before.
-    fn has_come_up(&mut self) -> bool {
-        let Some((_, before)) = &mut self.0 else { return false };
-        let now = bearer::addresses();
-        let new = now.difference(before).next().is_some();
-        *before = now;
-        new
+        Some(Source::Clock(interval)) => {
+            interval.tick().await;
+        }
     }
 }
 
 impl Daemon {
-    /// Listens while somebody waits for the network; whether that has just begun.
-    pub(super) fn listen_to_network(&mut self) -> bool {
-        self.network.listen(self.queue.wants_network())
+    /// Listens while somebody waits for the network. What it is at the beginning is looked at.
+    pub(super) fn listen_to_network(&mut self) {
+        if self.network.listen(self.queue.wants_network()) && !self.network.reading {
+            self.look_at_network();
+        }
     }
 
-    /// Something about it is another one.
-    pub(super) fn network_changed(&mut self) {
-        self.queue.network_changed();
-        if self.network.has_come_up() {
-            let Self { queue, random, .. } = self;
-            queue.network_came_up(waking::now(), &mut || random.next_u32());
+    /// Looks at the network, once more if somebody does already.
+    pub(super) fn look_at_network(&mut self) {
+        let Network { reading, again, looks, .. } = &mut self.network;
+        if std::mem::replace(reading, true) {
+            *again = true;
+            return;
         }
+        let read = async { News::Links(bearer::links().await) };
+        looks.spawn(self.hearts.watch("the look at the network".to_owned(), read));
+    }
+
+    /// Something about the network is new.
+    pub(super) fn network_news(&mut self, news: News) {
+        match news {
+            News::Changed => {
+                self.network.current = false;
+                self.look_at_network();
+                return;
+            }
+            News::Links(links) => {
+                let again = self.network.again;
+                let (asked, came_up) = self.network.read(links);
+                for id in asked {
+                    let name = format!("the look at the interface {}", id.0);
+                    let look = async {
+                        let kind = bearer::kind_of(&id.0).await;
+                        News::Kind(id, kind)
+                    };
+                    self.network.looks.spawn(self.hearts.watch(name, look));
+                }
+                if came_up {
+                    let Self { queue, random, .. } = self;
+                    queue.network_came_up(waking::now(), &mut || random.next_u32());
+                }
+                if again {
+                    self.look_at_network();
+                }
+            }
+            News::Kind(id, kind) => {
+                let is_news = self.network.known.tell(&id, kind.as_ref().ok().copied());
+                if let Some(why) = kind.err().filter(|_| is_news) {
+                    let (name, every) = (id.0, LOOK.as_secs());
+                    log::warn!("{name}: its connection type is not known: {why}: looked at every {every} s");
+                }
+            }
+        }
+        self.network.look_again_if_silent();
+        self.queue.network_changed();
     }
 }

@@ -1,52 +1,47 @@
 //! Sessions: from the queue to their task, and what is to be kept of one that has ended.
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use tokio::task::{Id, JoinError};
 
 use super::{Daemon, schedule};
 use crate::alert::{self, Place};
-use crate::bearer::{self, Choice};
+use crate::bearer::Choice;
 use crate::journal::id;
 use crate::session::{Again, Ended, Failure, Look, Outcome, Session, Step, Ticket};
 use crate::store::Change;
+use crate::transport::Binding;
 use crate::waking;
-
-/// How long the agent waits to hear which interfaces are up.
-const LONGEST_LOOK: Duration = Duration::from_secs(1);
 
 impl Daemon {
     /// Begins what is due.
     pub(super) async fn start_due(&mut self) {
         self.subscriptions.start_due(&self.world, &mut self.hearts, waking::now());
-        let mut steps = self.steps().await;
-        // Listens first, looks then: what comes up in between is not missed.
-        if self.listen_to_network() {
-            self.queue.network_changed();
-            steps.extend(self.steps().await);
+        if !self.network.is_current() && self.queue.asks_for_bearer(waking::now()) {
+            self.look_at_network();
         }
-        for step in steps {
+        let mut given_up = Vec::new();
+        for step in self.steps() {
             match step {
                 Step::Begin(ticket) => self.start(ticket),
                 Step::Wait(ticket) => {
                     let server_id = ticket.trigger.server_id.as_str();
                     log::info!(OMADM_SERVER_ID = server_id; "{server_id}: waiting for a preferred connection type");
                 }
-                Step::GiveUp(ticket) => self.give_up(&ticket).await,
+                Step::GiveUp(ticket) => given_up.push(ticket),
             }
+        }
+        // What is known of the network was needed until here. What was asked for is looked at later: what comes up in
+        // between is not missed.
+        self.listen_to_network();
+        for ticket in given_up {
+            self.give_up(&ticket).await;
         }
     }
 
-    async fn steps(&mut self) -> Vec<Step> {
-        let up = if self.queue.asks_for_bearer(waking::now()) {
-            // What can't be said at once is taken as not up, and looked at when something changes.
-            tokio::time::timeout(LONGEST_LOOK, bearer::up()).await.unwrap_or_default()
-        } else {
-            Vec::new()
-        };
+    fn steps(&mut self) -> Vec<Step> {
         let look = Look {
-            is_up: &|preferred| bearer::choose(preferred, &up) != Choice::Wait,
+            choose: &|preferred| self.network.choose(preferred),
             bearer_wait: self.world.settings.session.bearer_wait,
             has_alerts: &|place| alert::is_waiting(&self.store, place).unwrap_or(true),
         };
@@ -69,7 +64,13 @@ impl Daemon {
         if ticket.cause.is_notification() {
             self.triggers.began(&server_id);
         }
+        let binding = match self.network.choose(&ticket.trigger.preferred) {
+            Choice::Bound(interface) => Binding::Interface(interface),
+            // Who has to wait has not begun.
+            Choice::Any | Choice::Wait | Choice::Unknown => Binding::Any,
+        };
         let session = Session {
+            binding,
             world: Arc::clone(&self.world),
             peer,
             ticket,

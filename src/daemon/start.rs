@@ -54,6 +54,7 @@ pub(super) async fn start(
         sockets
     };
     let clock = Clock::new(&world.store, loader.time_floor(), &world.settings.paths.sysroot)?;
+    clock.look().await;
     let mut doorkeeper = Doorkeeper::new(&world.settings.notification);
     doorkeeper.know(&world.peers);
     doorkeeper.restore(&world.store)?;

@@ -16,7 +16,7 @@ use super::requested;
 use super::room::{Room, Taken};
 use super::stopping::stopped;
 use crate::alert::{Outgoing, Place};
-use crate::bearer::{self, Choice};
+use crate::bearer;
 use crate::command::{self, Allowance, Context, Report};
 use crate::exec::{self, Finished, Ledger, Programs};
 use crate::journal::id;
@@ -56,6 +56,9 @@ pub struct Session {
     pub peer: Arc<Peer>,
     /// Why, and what the notification asks for.
     pub ticket: Ticket,
+    /// Where its sockets are bound: to the bearer that the notification prefers (TS 5.2.1.2 PREFERRED-CON-TYPE), which
+    /// was up when the queue began it.
+    pub binding: Binding,
     /// For the journal.
     pub id: String,
     /// What EXEC and SHOW have running.
@@ -166,12 +169,8 @@ impl Session {
 
     async fn drive(&self, random: &mut dyn Random) -> Result<Ended, Refusal> {
         let mut stopping = self.stopping.clone();
-        let binding = tokio::select! {
-            binding = binding(&self.ticket) => binding?,
-            () = stopped(&mut stopping) => return Ok(STOPPED.into()),
-        };
         let (mut driver, uri, package1) = tokio::select! {
-            prepared = self.prepare(binding) => prepared?,
+            prepared = self.prepare() => prepared?,
             () = stopped(&mut stopping) => return Ok(STOPPED.into()),
         };
         let settings = &self.world.settings.session;
@@ -214,7 +213,7 @@ impl Session {
     }
 
     /// Where the session goes, and what it says first.
-    async fn prepare(&self, binding: Binding) -> Result<(Driver<'_>, String, Package1), Refusal> {
+    async fn prepare(&self) -> Result<(Driver<'_>, String, Package1), Refusal> {
         let Self { world, peer, .. } = self;
         let account = &peer.account;
         let visitor = Visitor { account, session: SessionFacts::default() };
@@ -233,7 +232,7 @@ impl Session {
         let mos_before = world.store.snapshot().and_then(|snapshot| snapshot.mos_sent(&account.server_id));
         let mos_before = mos_before.map_err(later)?;
         let asked = &self.ticket.trigger.requested;
-        let mut connection = client.connection(binding);
+        let mut connection = client.connection(self.binding.clone());
         // What carries the session is seen by its socket. Without one, the first package will tell why there is none.
         let facts = match uri.parse() {
             Ok(uri)
@@ -491,11 +490,10 @@ impl Driver<'_> {
 
 /// The bearer is that of the socket in use.
 async fn facts(connection: &Connection, parameters: &Parameters) -> SessionFacts {
-    let interface = match connection.local_address() {
+    let bearer = match connection.local_address() {
         Some(address) => bearer::carrying(address.ip()).await,
         None => None,
     };
-    let bearer = interface.and_then(|interface| interface.kind);
     let roaming = parameters.roams().filter(|_| bearer == Some(ConnectionType::Mobile));
     SessionFacts { bearer, roaming, abroad: false }
 }
@@ -509,23 +507,6 @@ fn remedy(error: &TransportError) -> Remedy {
             Unsent::TooLarge(_) | Unsent::Authentication(_) | Unsent::Request(_) => Remedy::None,
             _ => Remedy::Later,
         },
-    }
-}
-
-/// Binds the session to the bearer that the notification prefers (TS 5.2.1.2 PREFERRED-CON-TYPE). The queue begins it
-/// when there is one.
-async fn binding(ticket: &Ticket) -> Result<Binding, Refusal> {
-    let preferred = &ticket.trigger.preferred;
-    if preferred.is_empty() {
-        return Ok(Binding::Any);
-    }
-    match bearer::choose(preferred, &bearer::up().await) {
-        Choice::Any => Ok(Binding::Any),
-        Choice::Bound(interface) => Ok(Binding::Interface(interface)),
-        Choice::Wait => {
-            let why = "none of the preferred connection types is up any longer".to_owned();
-            Err((Failure::NoBearer(why), Again::Later))
-        }
     }
 }
 

@@ -173,9 +173,6 @@ pub enum Failure {
         /// The last reason.
         why: String,
     },
-    /// There is no interface to reach it by.
-    #[error("{0}")]
-    NoBearer(String),
     /// It, or a proxy before it, answers that it is not available.
     #[error("no answer after {attempts} attempts: {why}")]
     Unavailable {
@@ -205,7 +202,7 @@ impl Failure {
     /// Whether it was the way to the server that failed, not the server: another way may help.
     #[must_use]
     pub fn is_of_the_way(&self) -> bool {
-        matches!(self, Self::Unreachable { .. } | Self::NoBearer(_))
+        matches!(self, Self::Unreachable { .. })
     }
 }
 

@@ -16,12 +16,13 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use crate::alert::Place;
+use crate::bearer::Choice;
 use crate::notification::ConnectionType;
 
 use super::backoff::backoff;
 use super::machine::{Again, Outcome};
 use super::outage::Outage;
-use line::{Line, Waiting};
+use line::{Line, Parked, Waiting};
 use ticket::merge;
 
 /// How many sessions run at one time: each has a socket or two.
@@ -47,8 +48,8 @@ pub struct Queue {
 
 /// What [`Queue::due`] has to know of the world outside.
 pub struct Look<'a> {
-    /// Whether one of these connection types is up.
-    pub is_up: &'a dyn Fn(&[ConnectionType]) -> bool,
+    /// What a session that prefers these connection types is bound to.
+    pub choose: &'a dyn Fn(&[ConnectionType]) -> Choice,
     /// How long a session waits for that.
     pub bearer_wait: Duration,
     /// Whether alerts wait for a place.
@@ -116,7 +117,7 @@ impl Queue {
             }
             forget_told(line, place, now, held, look);
             let bearer = line.notified_step(now, held, look);
-            let waits = line.notified.as_ref().is_some_and(|waiting| waiting.parked);
+            let waits = line.notified.as_ref().is_some_and(|waiting| waiting.parked.is_some());
             steps.extend(bearer);
             if let Some(ticket) = line.begin(now, held, waits) {
                 line.count(ticket.cause, now);
@@ -179,26 +180,30 @@ impl Queue {
         Some(begins.saturating_duration_since(now))
     }
 
-    /// Whether a notification is due that prefers some connection types: then one has to know what is up.
+    /// Whether a session could begin now that prefers some connection types: then one has to know what is up.
     #[must_use]
     pub fn asks_for_bearer(&self, now: Instant) -> bool {
-        let mut waiting = self.lines.values().filter_map(|line| line.notified.as_ref());
-        waiting.any(|waiting| {
-            waiting.due <= now && !waiting.parked && !waiting.ticket.trigger.preferred.is_empty()
-        })
+        let asks = |line: &Line, waiting: &Waiting| {
+            let preferred = waiting.ticket.trigger.preferred.first();
+            waiting.parked.is_none()
+                && preferred.is_some_and(|first| *first != ConnectionType::AnyAvailable)
+                && line.is_due(waiting, now, self.held)
+        };
+        let mut idle = self.idle();
+        idle.any(|line| line.notified.as_ref().is_some_and(|waiting| asks(line, waiting)))
     }
 
     /// Whether anything waits that a change of the network can help.
     #[must_use]
     pub fn wants_network(&self) -> bool {
         let lines = self.lines.values();
-        lines.into_iter().any(|line| line.unreachable || line.slots().any(|waiting| waiting.parked))
+        lines.into_iter().any(|line| line.unreachable || line.slots().any(|waiting| waiting.parked.is_some()))
     }
 
-    /// The network is another one: what waits for a bearer is looked at.
+    /// The network is another one, or more is known of it: what waits for a bearer is looked at.
     pub fn network_changed(&mut self) {
         for waiting in self.lines.values_mut().flat_map(Line::slots_mut) {
-            waiting.parked = false;
+            waiting.parked = None;
         }
     }
 
@@ -229,16 +234,17 @@ impl Queue {
     /// When something is due next; none while nothing can start before a running session ends.
     #[must_use]
     pub fn next_wake(&self) -> Option<Instant> {
-        if self.running == MOST_RUNNING {
-            return None;
-        }
+        self.idle().flat_map(|line| line.slots().filter_map(|waiting| line.begins(waiting, self.held))).min()
+    }
+
+    /// Where a session could begin.
+    fn idle(&self) -> impl Iterator<Item = &Line> {
         let reports = self.reports();
-        let idle = self
-            .lines
-            .iter()
-            .filter(|(place, line)| line.running.is_none() && has_room(&reports, place))
-            .map(|(_, line)| line);
-        idle.flat_map(|line| line.slots().map(|waiting| line.begins(waiting, self.held))).min()
+        let is_full = self.running == MOST_RUNNING;
+        let lines = self.lines.iter().filter(move |_| !is_full);
+        lines
+            .filter(move |(place, line)| line.running.is_none() && has_room(&reports, place))
+            .map(|(_, line)| line)
     }
 
     /// How many sessions run.
@@ -271,7 +277,7 @@ fn has_room(reports: &BTreeMap<String, usize>, place: &Place) -> bool {
 /// Alerts that rode in a session that was running need none of their own; and at an URI that a server has named there is
 /// nothing else to say.
 fn forget_told(line: &mut Line, place: &Place, now: Instant, held: Option<Instant>, look: &Look<'_>) {
-    let begins = line.own.as_ref().filter(|waiting| line.begins(waiting, held) <= now);
+    let begins = line.own.as_ref().filter(|waiting| line.is_due(waiting, now, held));
     let for_alerts =
         begins.is_some_and(|waiting| waiting.ticket.cause == Cause::Alert || place.uri.is_some());
     if for_alerts && !(look.has_alerts)(place) {
@@ -286,12 +292,19 @@ fn forget_told(line: &mut Line, place: &Place, now: Instant, held: Option<Instan
 impl Line {
     /// What there is to say of a notification that is due and can't begin, for want of a bearer.
     fn notified_step(&mut self, now: Instant, held: Option<Instant>, look: &Look<'_>) -> Option<Step> {
-        let due = self.notified.as_ref().is_some_and(|waiting| self.begins(waiting, held) <= now);
+        let due = self.notified.as_ref().is_some_and(|waiting| self.is_due(waiting, now, held));
         let waiting = self.notified.as_mut().filter(|_| due)?;
-        if !waiting.parked && (look.is_up)(&waiting.ticket.trigger.preferred) {
-            return None;
+        if waiting.parked.is_none() {
+            match (look.choose)(&waiting.ticket.trigger.preferred) {
+                Choice::Any | Choice::Bound(_) => return None,
+                Choice::Unknown => {
+                    waiting.parked = Some(Parked::Look);
+                    return None;
+                }
+                Choice::Wait => {}
+            }
         }
-        waiting.parked = true;
+        waiting.parked = Some(Parked::Bearer);
         let first = waiting.gives_up.is_none();
         let gives_up = *waiting.gives_up.get_or_insert(now + look.bearer_wait);
         if gives_up <= now {
@@ -303,7 +316,7 @@ impl Line {
     /// One session for all that is due, if any is; and for what has failed before, which need not be tried apart.
     fn begin(&mut self, now: Instant, held: Option<Instant>, waits: bool) -> Option<Ticket> {
         let is_due = |waiting: &Option<Waiting>| {
-            waiting.as_ref().is_some_and(|waiting| self.begins(waiting, held) <= now)
+            waiting.as_ref().is_some_and(|waiting| self.is_due(waiting, now, held))
         };
         let due = [is_due(&self.scheduled), is_due(&self.own), !waits && is_due(&self.notified)];
         if !due.contains(&true) {

@@ -120,7 +120,7 @@ pub(super) async fn connect(addresses: &[SocketAddr], binding: &Binding) -> io::
 async fn connect_one(address: SocketAddr, binding: &Binding) -> io::Result<TcpStream> {
     let socket = if address.is_ipv4() { TcpSocket::new_v4() } else { TcpSocket::new_v6() }?;
     if let Binding::Interface(interface) = binding
-        && !is_own(address.ip())
+        && !is_own(address.ip()).await
     {
         bind(&socket, interface, address)
             .map_err(|error| io::Error::new(error.kind(), format!("interface {interface}: {error}")))?;
@@ -144,8 +144,8 @@ fn notice_death(socket: &TcpSocket) -> io::Result<()> {
 }
 
 /// No interface but loopback leads to this machine's own addresses: bound to one, a connection is never answered.
-fn is_own(address: IpAddr) -> bool {
-    address.to_canonical().is_loopback() || crate::bearer::is_here(address)
+async fn is_own(address: IpAddr) -> bool {
+    address.to_canonical().is_loopback() || crate::bearer::is_here(address).await
 }
 
 /// Binds to the interface itself, or, where the kernel (before 5.7) wants CAP_NET_RAW for that, to its address.

@@ -17,7 +17,7 @@ fn a_session_of_every_hour_is_due_after_an_hour_of_suspension() {
     let mut queue = Queue::default();
     let trigger = Trigger { server_id: "a".into(), ..Trigger::default() };
     queue.ask(Ticket { trigger, at: None, cause: Cause::Schedule }, anchor.instant(HOUR * 24) + HOUR);
-    let look = Look { is_up: &|_| true, bearer_wait: HOUR, has_alerts: &|_| true };
+    let look = Look { choose: &|_| crate::bearer::Choice::Any, bearer_wait: HOUR, has_alerts: &|_| true };
     // CLOCK_MONOTONIC stands still meanwhile: nothing but the time since the boot says so.
     assert_eq!(queue.due(anchor.instant(HOUR * 25 - Duration::from_nanos(1)), &look), []);
     let due = queue.due(anchor.instant(HOUR * 25), &look);

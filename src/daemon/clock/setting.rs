@@ -38,12 +38,14 @@ impl Wait {
     /// Returns once the clock can be believed (true), or the time is over.
     pub(in crate::daemon) async fn over(&self, clock: &Clock) -> bool {
         let mut alarm = Alarm::default();
+        let mut looked = false;
         loop {
             if clock.now().synchronised {
                 return true;
             }
             tokio::select! {
-                () = changed(self.timer.as_ref()) => {}
+                () = clock.look(), if !looked => looked = true,
+                () = changed(self.timer.as_ref()) => looked = false,
                 () = alarm.until(Some(self.until)) => return clock.now().synchronised,
             }
         }

@@ -39,6 +39,15 @@ impl Pace {
     }
 }
 
+/// Until when a session waits that prefers some connection types. A change of the network ends either.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Parked {
+    /// Which ones are up is known.
+    Look,
+    /// One is up, or it is given up.
+    Bearer,
+}
+
 /// A session that waits.
 #[derive(Clone, Debug)]
 pub(super) struct Waiting {
@@ -46,21 +55,21 @@ pub(super) struct Waiting {
     pub(super) ticket: Ticket,
     /// Whether it has failed before.
     pub(super) again: bool,
-    /// None of the connection types it prefers is up: it is looked at again when the network changes.
-    pub(super) parked: bool,
-    /// Since it was first parked: when that has lasted long enough.
+    /// It waits for a connection type that it prefers.
+    pub(super) parked: Option<Parked>,
+    /// Since none was first found up: when that has lasted long enough.
     pub(super) gives_up: Option<Instant>,
 }
 
 impl Waiting {
     pub(super) fn new(due: Instant, ticket: Ticket) -> Self {
-        Self { due, ticket, again: false, parked: false, gives_up: None }
+        Self { due, ticket, again: false, parked: None, gives_up: None }
     }
 
     /// One session for both, as soon as either is due.
     fn with(self, newer: Self) -> Self {
         // What comes again has been looked at before; what is new wants to be.
-        let (parked, gives_up) = if newer.again { (newer.parked, newer.gives_up) } else { (false, None) };
+        let (parked, gives_up) = if newer.again { (newer.parked, newer.gives_up) } else { (None, None) };
         let again = self.again && newer.again;
         Self {
             due: self.due.min(newer.due),
@@ -132,11 +141,11 @@ impl Line {
         [&mut self.notified, &mut self.own, &mut self.scheduled].into_iter().flatten()
     }
 
-    /// When this one may begin, or be given up.
-    pub(super) fn begins(&self, waiting: &Waiting, held: Option<Instant>) -> Instant {
+    /// When this one may begin, or be given up; none where a look at the bearers has to come back before.
+    pub(super) fn begins(&self, waiting: &Waiting, held: Option<Instant>) -> Option<Instant> {
         let cause = waiting.ticket.cause;
-        if waiting.parked {
-            return waiting.gives_up.unwrap_or(waiting.due);
+        if let Some(parked) = waiting.parked {
+            return waiting.gives_up.filter(|_| parked == Parked::Bearer);
         }
         let not_before = self.held_until(cause);
         let held = held.filter(|_| cause.is_scheduled());
@@ -145,7 +154,12 @@ impl Line {
             Cause::Unsigned => self.unsigned_pace.earliest(UNSIGNED),
             _ => self.own_pace.earliest(OWN),
         };
-        [not_before, held, pace].into_iter().flatten().fold(waiting.due, Instant::max)
+        Some([not_before, held, pace].into_iter().flatten().fold(waiting.due, Instant::max))
+    }
+
+    /// Whether that is now.
+    pub(super) fn is_due(&self, waiting: &Waiting, now: Instant, held: Option<Instant>) -> bool {
+        self.begins(waiting, held).is_some_and(|begins| begins <= now)
     }
 
     /// Until when what has happened at this place holds a session of this cause.

@@ -25,10 +25,12 @@ const WAIT: Duration = Duration::from_secs(900);
 
 /// With every bearer up but this one.
 fn steps(queue: &mut Queue, now: Instant, down: &[ConnectionType], has_alerts: bool) -> Vec<Step> {
-    let is_up = |preferred: &[ConnectionType]| {
-        preferred.is_empty() || preferred.iter().any(|one| !down.contains(one))
+    let choose = |preferred: &[ConnectionType]| match preferred {
+        [] => Choice::Any,
+        _ if preferred.iter().any(|one| !down.contains(one)) => Choice::Any,
+        _ => Choice::Wait,
     };
-    queue.due(now, &Look { is_up: &is_up, bearer_wait: WAIT, has_alerts: &|_| has_alerts })
+    queue.due(now, &Look { choose: &choose, bearer_wait: WAIT, has_alerts: &|_| has_alerts })
 }
 
 /// What begins.
@@ -374,6 +376,43 @@ fn a_bearer_that_comes_up_begins_what_waits_for_it_and_one_that_does_not_is_give
     assert_eq!(queue.next_wake(), Some(now + WAIT), "a look does not prolong it");
     assert_eq!(steps(&mut queue, now + WAIT, &[Mobile], true), [Step::GiveUp(mobile)]);
     assert_eq!(queue.next_wake(), None);
+}
+
+#[test]
+fn whoever_waits_for_a_look_is_not_given_up_and_wakes_nobody() {
+    use ConnectionType::{AnyAvailable, Mobile};
+    let now = Instant::now();
+    let preferring = |id, preferred: &[ConnectionType]| {
+        let mut ticket = ticket("a", id, false);
+        ticket.trigger.preferred = preferred.to_vec();
+        ticket
+    };
+    let unknown = |queue: &mut Queue, now| {
+        let choose = |_: &[ConnectionType]| Choice::Unknown;
+        queue.due(now, &Look { choose: &choose, bearer_wait: WAIT, has_alerts: &|_| true })
+    };
+    let mut queue = Queue::default();
+    queue.ask(preferring(1, &[Mobile]), now);
+    assert!(queue.asks_for_bearer(now) && !queue.asks_for_bearer(now - WAIT));
+    assert!(unknown(&mut queue, now).is_empty(), "nothing is said before it is known");
+    assert!(!queue.asks_for_bearer(now) && queue.wants_network());
+    assert_eq!(queue.next_wake(), None);
+    queue.network_changed();
+    assert!(queue.asks_for_bearer(now));
+    assert_eq!(steps(&mut queue, now, &[Mobile], true), [Step::Wait(preferring(1, &[Mobile]))]);
+    assert_eq!(queue.next_wake(), Some(now + WAIT));
+    // What another look brings ends the wait, also where its time is over.
+    queue.network_changed();
+    assert!(unknown(&mut queue, now + WAIT).is_empty());
+    queue.network_changed();
+    assert_eq!(steps(&mut queue, now + WAIT, &[], true), [Step::Begin(preferring(1, &[Mobile]))]);
+    // Where a session runs, nobody has to know.
+    queue.ask(preferring(2, &[Mobile]), now + WAIT);
+    assert!(!queue.asks_for_bearer(now + WAIT));
+    queue.ended(&Place::of("a"), &Outcome::Completed, now + WAIT, 0);
+    assert!(queue.asks_for_bearer(now + WAIT));
+    queue.ask(preferring(3, &[AnyAvailable]), now + WAIT);
+    assert!(!queue.asks_for_bearer(now + WAIT), "whatever is up will do");
 }
 
 #[test]
