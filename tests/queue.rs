@@ -522,6 +522,45 @@ async fn what_is_dropped_with_an_account_is_said() {
     agent.stop().await;
 }
 
+#[tokio::test]
+async fn a_folder_that_stays_empty_has_been_emptied_and_that_is_said_once() {
+    let bench = Bench::new().await;
+    bench.start().await.stop().await;
+    let store = || Store::open(&bench.gateway.path("state")).unwrap().store;
+    let kept = alert::keep(&store(), &Place::of("other"), &alert(1)).unwrap();
+    store().commit_blocking(&kept.changes).unwrap();
+    let accounts = bench.gateway.path("accounts");
+    for file in std::fs::read_dir(&accounts).unwrap() {
+        std::fs::remove_file(file.unwrap().path()).unwrap();
+    }
+    let name = accounts.display().to_string();
+    let start = async |what: &str| {
+        let mut agent = bench.start().await;
+        agent.logged("that it is up", |line| line.contains("omadm-agent")).await;
+        let log = agent.log();
+        agent.stop().await;
+        assert_eq!(log.contains("what waits for them stays"), what == "doubt", "{what}: {log}");
+        assert_eq!(log.contains("empty for three days"), what == "emptied", "{what}: {log}");
+        assert_eq!(log.contains("1 alert for it is dropped"), what == "emptied", "{what}: {log}");
+    };
+    let since = |store: &Store| store.snapshot().unwrap().folder(&name).unwrap().unwrap();
+    start("doubt").await;
+    let first = since(&store());
+    assert!(first > 1_700_000_000, "{first}");
+    start("doubt").await;
+    assert_eq!(since(&store()), first, "it is since then");
+    let day = 24 * 3600;
+    store().commit_blocking(&[Change::Folder(name.clone(), first - 3 * day + 600)]).unwrap();
+    start("doubt").await;
+    // Not while it is not there, for however long.
+    store().commit_blocking(&[Change::Folder(name.clone(), first - 3 * day)]).unwrap();
+    std::fs::remove_dir(&accounts).unwrap();
+    start("doubt").await;
+    std::fs::create_dir(&accounts).unwrap();
+    start("emptied").await;
+    start("nothing").await;
+}
+
 /// Waits until the only timer that the agent waits by has so long yet.
 async fn waits(agent: &Agent, what: &str, seconds: std::ops::RangeInclusive<u64>) {
     let waits = async {

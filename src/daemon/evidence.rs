@@ -2,9 +2,10 @@
 //!
 //! A folder that is not mounted yet, is empty or can't be read looks as if all its accounts had been removed. So an
 //! account counts as removed only where nothing speaks for such a mishap: no file is broken, and each folder that has
-//! ever held accounts or management objects holds some now, or has been emptied while the agent ran: it is still the same
-//! folder. Else what waits for it stays, and is bounded all the same. Who removes the last account of a folder while no
-//! agent runs leaves what waited for it in the store until there is another one.
+//! ever held accounts or management objects holds some now, or has been emptied: while the agent ran, and it is still the
+//! same folder; or it is there, can be read, and has been found empty for three days by a clock that was set. Until then
+//! what waits for the account stays, and is bounded all the same. A folder that is not there at all, or can't be read,
+//! says nothing however long that lasts: whoever has no accounts any more leaves an empty one.
 //!
 //! The folders are looked at on the lane that reads them: here is only what was found.
 
@@ -13,8 +14,22 @@ use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 
 use super::Daemon;
-use crate::store::{Change, StoreError};
+use crate::store::{Change, FOLDER_EMPTIED, FOLDER_HELD, StoreError};
 use crate::world::Folder;
+
+/// A folder that has been found empty for so long has been emptied.
+const LONG_EMPTY: u64 = 3 * 24 * 3600;
+
+/// What a folder that holds nothing, or can't be seen to, says of what it held.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Says {
+    /// It has been removed.
+    Emptied,
+    /// Nobody knows, since this time if it is there.
+    Doubt(Option<u64>),
+    /// There has never been any.
+    Nothing,
+}
 
 /// Folders that held something while this agent ran, and which they were: device and inode.
 #[derive(Debug, Default)]
@@ -39,44 +54,87 @@ impl Daemon {
         if !self.world.is_sound {
             return Some("a file of the configuration is broken".to_owned());
         }
-        let mut accounts = self.world.folders.iter().filter(|folder| folder.is_of_accounts);
-        if !accounts.any(|folder| folder.holds || self.seen.is_same(folder)) {
-            return Some("no folder holds an account".to_owned());
-        }
-        match self.emptied() {
+        match self.suspect() {
             Ok(None) => None,
+            Ok(Some(folder)) if folder.is_empty() => Some("no folder holds an account".to_owned()),
             Ok(Some(folder)) => Some(format!("{folder} is empty or not there, and has not always been")),
             Err(error) => Some(error.to_string()),
         }
     }
 
-    fn emptied(&self) -> Result<Option<String>, StoreError> {
-        let snapshot = self.store.snapshot()?;
+    /// The folder that may hold accounts or management objects which can't be seen; an empty name: any of accounts.
+    fn suspect(&self) -> Result<Option<String>, StoreError> {
+        let mut accounts = false;
         for folder in &self.world.folders {
-            let name = folder.path.display().to_string();
-            if !folder.holds && !self.seen.is_same(folder) && snapshot.has_held(&name)? {
-                return Ok(Some(name));
+            let says = self.says(folder)?;
+            accounts |= folder.is_of_accounts && (folder.holds || says == Says::Emptied);
+            if !folder.holds && matches!(says, Says::Doubt(_)) {
+                return Ok(Some(folder.path.display().to_string()));
             }
         }
-        Ok(None)
+        Ok((!accounts).then(String::new))
     }
 
-    /// Remembers which folders hold something.
-    pub(super) async fn remember_folders(&mut self) {
-        let holding = self.world.folders.iter().filter(|folder| folder.holds);
-        let names = holding.clone().map(|folder| folder.path.display().to_string());
-        let changes: Vec<Change> = names.filter(|name| self.is_new(name)).map(Change::Folder).collect();
-        for folder in holding {
-            self.seen.note(folder);
+    fn says(&self, folder: &Folder) -> Result<Says, StoreError> {
+        if self.seen.is_same(folder) {
+            return Ok(Says::Emptied);
         }
-        if let Err(error) = self.store.commit(changes).await {
+        let clock = self.clock.now();
+        Ok(match self.store.snapshot()?.folder(&folder.path.display().to_string())? {
+            None => Says::Nothing,
+            Some(FOLDER_EMPTIED) => Says::Emptied,
+            Some(FOLDER_HELD) => Says::Doubt(None),
+            Some(since) if folder.identity.is_none() || !clock.synchronised => Says::Doubt(Some(since)),
+            // A clock that once ran ahead must not make it last.
+            Some(since) if since > clock.now => Says::Doubt(None),
+            Some(since) if clock.now - since < LONG_EMPTY => Says::Doubt(Some(since)),
+            Some(_) => Says::Emptied,
+        })
+    }
+
+    /// Remembers which folders hold something, and since when which do not.
+    pub(super) async fn remember_folders(&mut self) {
+        let changes = self.news_of_folders();
+        let kept = match changes {
+            Ok(changes) => self.store.commit(changes).await,
+            Err(error) => Err(error),
+        };
+        if let Err(error) = kept {
             log::error!("which folders hold accounts is not remembered: {error}");
         }
     }
 
-    fn is_new(&self, folder: &str) -> bool {
-        let known = self.store.snapshot().and_then(|snapshot| snapshot.has_held(folder));
-        known.is_ok_and(|known| !known)
+    fn news_of_folders(&mut self) -> Result<Vec<Change>, StoreError> {
+        let (snapshot, clock) = (self.store.snapshot()?, self.clock.now());
+        let no_accounts = self.suspect()?.is_some_and(|folder| folder.is_empty());
+        let mut changes = Vec::new();
+        for folder in &self.world.folders {
+            let name = folder.path.display().to_string();
+            let known = snapshot.folder(&name)?;
+            let now = match self.says(folder)? {
+                _ if folder.holds => FOLDER_HELD,
+                Says::Emptied => {
+                    if known.is_some_and(|known| known > FOLDER_HELD) {
+                        log::info!("{name}: empty for three days: what was in it has been removed");
+                    }
+                    FOLDER_EMPTIED
+                }
+                // Where none has ever held any, the accounts may be bootstrapped ones.
+                Says::Nothing if !(no_accounts && folder.is_of_accounts) => continue,
+                Says::Doubt(Some(_)) => continue,
+                Says::Doubt(None) | Says::Nothing if folder.identity.is_none() || !clock.synchronised => {
+                    continue;
+                }
+                Says::Doubt(None) | Says::Nothing => clock.now,
+            };
+            if known != Some(now) {
+                changes.push(Change::Folder(name, now));
+            }
+        }
+        for folder in self.world.folders.iter().filter(|folder| folder.holds) {
+            self.seen.note(folder);
+        }
+        Ok(changes)
     }
 }
 

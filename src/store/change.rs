@@ -79,8 +79,9 @@ pub enum Change {
     ExecEnded(u64),
     /// The latest time known (seconds since 1970).
     Clock(u64),
-    /// This folder of the configuration has held accounts or management objects.
-    Folder(String),
+    /// What is known of a folder of accounts or management objects: [`FOLDER_EMPTIED`], [`FOLDER_HELD`], or since when
+    /// (seconds since 1970) it has been found empty.
+    Folder(String, u64),
     /// A change begins whose effect on a file this record takes back, under a number of its own.
     Intent(u64, Vec<u8>),
     /// The effect of this number is there to stay, or was taken back.
@@ -118,7 +119,12 @@ pub(super) fn miid_key(moid: &str) -> String {
     format!("miid {moid}")
 }
 
-/// Where `meta` has that a folder has held something.
+/// Of a folder: what it held was removed from it.
+pub const FOLDER_EMPTIED: u64 = 0;
+/// Of a folder: it held something when it was last looked at.
+pub const FOLDER_HELD: u64 = 1;
+
+/// Where `meta` has what is known of a folder.
 pub(super) fn folder_key(path: &str) -> String {
     format!("folder {path}")
 }
@@ -235,8 +241,8 @@ impl Change {
             Self::Clock(time) => {
                 set_counter(&mut transaction.open_table(META).map_err(db)?, "clock", *time)?;
             }
-            Self::Folder(path) => {
-                set_counter(&mut transaction.open_table(META).map_err(db)?, &folder_key(path), 1)?;
+            Self::Folder(path, known) => {
+                set_counter(&mut transaction.open_table(META).map_err(db)?, &folder_key(path), *known)?;
             }
             Self::Intent(number, record) => {
                 let mut intents = transaction.open_table(INTENTS).map_err(db)?;

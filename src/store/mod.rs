@@ -68,7 +68,7 @@ mod tables;
 mod twin;
 
 pub use account::AccountChange;
-pub use change::Change;
+pub use change::{Change, FOLDER_EMPTIED, FOLDER_HELD};
 pub use key::NodeKey;
 pub use news::News;
 pub use open::SetAside;

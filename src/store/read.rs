@@ -369,13 +369,13 @@ impl Snapshot {
         Ok(list.unwrap_or_default().lines().map(str::to_owned).collect())
     }
 
-    /// Whether a folder of the configuration has ever held accounts or management objects.
+    /// What is known of a folder of accounts or management objects, as [`super::Change::Folder`] has it.
     ///
     /// # Errors
     /// The file can't be read.
-    pub fn has_held(&self, folder: &str) -> Result<bool, StoreError> {
+    pub fn folder(&self, folder: &str) -> Result<Option<u64>, StoreError> {
         let table = self.transaction.open_table(META).map_err(db)?;
-        Ok(counter(&table, &folder_key(folder))?.is_some())
+        counter(&table, &folder_key(folder))
     }
 
     /// The latest time known when it was last written (seconds since 1970).
