@@ -11,6 +11,7 @@ mod local;
 mod network;
 mod registrations;
 mod renewal;
+mod rest;
 mod schedule;
 mod sessions;
 mod sim;
@@ -105,6 +106,8 @@ struct Daemon {
     hearts: Hearts,
     /// Whom each session's task is with.
     places: HashMap<Id, Place>,
+    /// After sessions and reloads.
+    rest: rest::Rest,
     room: Room,
     network: Network,
     programs: Programs,

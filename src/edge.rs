@@ -21,6 +21,8 @@ use crate::store::reader;
 use crate::transport::Proxies;
 use crate::world::Surroundings;
 
+pub(crate) mod heap;
+
 /// A thread that wrote to the store waits this long for more to write, then its stack is given back.
 const IDLE_THREAD: Duration = Duration::from_secs(2);
 /// A commit that has begun when the agent ends gets this long.
@@ -74,9 +76,13 @@ fn check(arguments: &Omadmd) -> ExitCode {
 /// The first thread hears signals, and the agent has one of its own: the kernel brings a signal to the first, and one that
 /// hangs in a disk would keep it from all others.
 fn serve(arguments: &Omadmd) -> ExitCode {
+    let kept_small = heap::keep_small();
     // Nothing the agent makes is for others' eyes.
     umask(Mode::from_bits_truncate(0o077));
     journal::install();
+    if let Err(error) = kept_small {
+        log::warn!("what large work takes of the memory is kept: the agent can't start itself anew: {error}");
+    }
     let result = std::thread::scope(|scope| {
         let (runtime, [terminate, interrupt, hangup]) = signals().map_err(DaemonError::Runtime)?;
         let (sender, receiver) = mpsc::channel(4);

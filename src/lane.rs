@@ -174,6 +174,13 @@ impl Lane {
         Ok(Asked { task, _wanted: wanted })
     }
 
+    /// Has a thread do nothing, in place of the last one that has ended, where there has been one.
+    pub fn turn_over(&self) {
+        if let Some(Some(pool)) = self.pool.get() {
+            drop(pool.handle().spawn_blocking(|| ()));
+        }
+    }
+
     /// How many threads it has at most.
     #[must_use]
     pub const fn threads(&self) -> usize {

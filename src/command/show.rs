@@ -6,6 +6,7 @@ use std::process::Stdio;
 use hyper::Uri;
 
 use super::{Answer, CommandError, Context, plain};
+use crate::edge::heap;
 use crate::transport::{Origin, Refused};
 use crate::uri::server::Template;
 
@@ -26,7 +27,8 @@ pub(super) async fn run(parameters: &[String], context: &mut Context<'_>) -> Ans
         .env_remove("WATCHDOG_PID")
         .env_remove("WATCHDOG_USEC")
         .env_remove("CREDENTIALS_DIRECTORY")
-        .env_remove("MALLOC_ARENA_MAX")
+        .env_remove(heap::VARIABLE)
+        .env_remove(heap::SAID)
         .stdin(Stdio::null())
         .stdout(Stdio::null());
     let begun = crate::backend::run::begin(program, command).await;

@@ -198,12 +198,13 @@ impl Loader {
         if let Some(set_aside) = &opened.set_aside {
             set_aside.say();
         }
+        // Its thread, which stays, has what is left of the store's: see `DatabaseFile::open`.
+        let mut watcher = Watcher::new();
         loader.attempts = Attempts::open(&settings.paths.state, &boot_id());
         let machine = loader.machine(&settings);
         if !Tree::recover(&opened.store, &machine).await {
             tokio::spawn(Tree::recover_later(Arc::clone(&opened.store), machine));
         }
-        let mut watcher = Watcher::new();
         // Watched first, read then: what changes in between is not missed.
         watcher.look_at(&settings.paths).await;
         let mut read = Read::folders(settings, environment).await;

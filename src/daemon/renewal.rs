@@ -66,6 +66,7 @@ impl Daemon {
                 MESSAGE_ID = id::CONFIGURATION_BROKEN; "reload failed, going on as before: {error}"
             ),
         }
+        self.rest.begins();
         let again = self.loading.again.take();
         if scope == Scope::Everything && again != Some(Scope::Everything) {
             let status = self.status();

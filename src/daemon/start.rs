@@ -86,6 +86,7 @@ impl Daemon {
             sessions: JoinSet::new(),
             hearts: Hearts::default(),
             places: HashMap::new(),
+            rest: super::rest::Rest::default(),
             room: Room::default(),
             network: Network::default(),
             programs,

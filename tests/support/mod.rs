@@ -370,8 +370,6 @@ impl Agent {
             .env_clear()
             .env("PATH", "/usr/sbin:/usr/bin:/sbin:/bin")
             .env("NOTIFY_SOCKET", &path)
-            // As the unit has it.
-            .env("MALLOC_ARENA_MAX", "1")
             .stdout(Stdio::piped())
             .stderr(Stdio::piped())
             .process_group(0)
@@ -498,6 +496,11 @@ impl Agent {
     /// The most it ever was.
     pub fn peak(&self) -> usize {
         self.memory("VmHWM:")
+    }
+
+    /// What it has of its own, in bytes: none of its program.
+    pub fn anonymous(&self) -> usize {
+        self.memory("RssAnon:")
     }
 
     fn memory(&self, what: &str) -> usize {

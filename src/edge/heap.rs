@@ -1,0 +1,47 @@
+//! How the C library keeps the heap: it asks the environment, at a program's start and never again.
+//!
+//! As it comes, glibc keeps what large work has left free, for the next time: small blocks that are kept for speed lie
+//! anywhere among it, and it gives back from the end of a heap alone. A daemon that is at rest for days has no use for
+//! that. So each block that is freed is joined to its neighbours at once, and what is free at the end goes back.
+
+use std::ffi::OsStr;
+use std::io;
+use std::os::unix::process::CommandExt;
+use std::process::Command;
+
+/// Where glibc looks.
+pub(crate) const VARIABLE: &str = "GLIBC_TUNABLES";
+/// That it was said, though a C library that is another one, or does not trust its environment, may not keep it.
+pub(crate) const SAID: &str = "OMADM_HEAP";
+/// Blocks of a page, as the store's cache has them, are nobody's heap; no block is kept aside.
+const HOW: &str = "glibc.malloc.tcache_count=0:glibc.malloc.mxfast=0:glibc.malloc.trim_threshold=65536:glibc.malloc.mmap_threshold=4096:glibc.malloc.top_pad=16384";
+
+/// Starts the program anew, as the same process, where the environment says nothing about the heap. The service has it
+/// from its unit.
+///
+/// # Errors
+/// It can't. It runs well as it is, if larger.
+pub(super) fn keep_small() -> io::Result<()> {
+    let is_said = [VARIABLE, SAID].iter().any(|name| std::env::var_os(name).is_some());
+    if is_said || !cfg!(target_env = "gnu") {
+        return Ok(());
+    }
+    let mut arguments = std::env::args_os();
+    let name = arguments.next();
+    let mut again = Command::new(std::env::current_exe()?);
+    again.arg0(name.as_deref().unwrap_or(OsStr::new("omadmd"))).args(arguments);
+    again.env(VARIABLE, HOW).env(SAID, "1").env_remove("MALLOC_ARENA_MAX");
+    Err(again.exec())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_unit_says_it_too() {
+        let unit = include_str!("../../systemd/omadmd.service");
+        let said = format!("Environment={VARIABLE}={HOW}");
+        assert!(unit.lines().any(|line| line == said), "{said}");
+    }
+}
