@@ -14,7 +14,7 @@ use super::open::{self, SetAside};
 use super::reader::Reader;
 
 /// redb's own default is 1 GiB.
-pub(super) const CACHE: usize = 256 * 1024;
+pub(super) const CACHE: usize = 128 * 1024;
 /// Who is in a hurry waits this long, once, for a file that is being opened again: mostly that is done at once.
 const PATIENCE: Duration = Duration::from_millis(300);
 
