@@ -1,26 +1,40 @@
 //! Work that may be what ends the agent: what was being done when the process died is not begun a third time.
 //!
 //! What a server sends may kill the process, by a defect of ours or of a library, and much of what the agent does is
-//! taken up again at its next start. So the risky part of it stands in a file of the state folder while it is being done
-//! ([`Attempts::begin`]), and who takes something up asks how often the agent has died of it ([`Attempts::is_fatal`]).
+//! taken up again at its next start. So what may do so stands in a file of the state folder while it is being done:
+//! tasks whole ([`Attempts::attempt`]), of a session the risky part ([`Attempts::begin`]). What the agent has died of
+//! twice is left alone for a time: the agent must come up.
 //!
 //! The file is written in place and not synced: what the kernel has been given outlives the process, flash does not
 //! wear, and a session does not wait for it. The kernel writes it back some seconds later all the same, so the file says
 //! in which boot of the machine it was written: that another one has begun since, by a power cut or a watchdog, is no
 //! death of the agent's. Nor is what happens once it was told to end ([`Attempts::close`]).
+//!
+//! A thread of its own writes it, one at a time, and always what is the latest: a disk that hangs holds up nobody for
+//! longer than [`PATIENCE`], and that once.
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::fs::{File, OpenOptions};
 use std::hash::{DefaultHasher, Hash as _, Hasher as _};
-use std::io::Read as _;
+use std::io::{self, Read as _};
 use std::os::unix::fs::{FileExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
+use std::time::{Duration, Instant};
+
+use tokio::sync::watch;
+
+use crate::journal::id;
+use crate::waking;
 
 const FILE: &str = "attempts";
 /// What was begun and ended the agent this often is not taken up again.
 const MOST_DEATHS: u8 = 2;
+/// What the agent has died of is left alone for so long, at least.
+pub const AGAIN: Duration = Duration::from_secs(3600);
+/// What begins waits this long at most until that is written down.
+const PATIENCE: Duration = Duration::from_secs(2);
 /// Of so much at most it is remembered whether it has ended the agent.
 const MOST: usize = 64;
 /// The most characters of a name that are written down.
@@ -48,14 +62,22 @@ pub struct Attempts {
     path: Option<PathBuf>,
     /// What the kernel calls this boot; empty where it does not say.
     boot: String,
+    /// Held by nobody who waits for a disk.
     all: Mutex<List>,
+    /// How many of the changes are in the file.
+    written: watch::Sender<u64>,
 }
 
 #[derive(Debug, Default)]
 struct List {
     states: BTreeMap<String, State>,
-    /// Made when there is something to be written, and kept open.
+    changes: u64,
+    /// There is a thread that writes.
+    is_writing: bool,
+    /// Made when there is something to be written, and kept open; the thread that writes has it meanwhile.
     file: Option<File>,
+    /// The file has not answered in time: nobody waits for it before it has.
+    is_silent: bool,
     said: bool,
     /// The agent ends: nothing is written down any more.
     closed: bool,
@@ -67,6 +89,8 @@ struct State {
     deaths: u8,
     /// How often it is being done now.
     running: u32,
+    /// Until when it is left alone, once somebody has wanted to begin it.
+    held: Option<Instant>,
 }
 
 /// Something that is being done until this is dropped.
@@ -74,6 +98,14 @@ struct State {
 pub struct Attempt {
     attempts: Arc<Attempts>,
     name: String,
+}
+
+/// The agent has died twice of what was to be done.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("the agent has died twice doing this")]
+pub struct Fatal {
+    /// How long it is left alone yet.
+    pub again: Duration,
 }
 
 impl Drop for Attempt {
@@ -86,7 +118,7 @@ impl Drop for Attempt {
                 all.states.remove(&self.name);
             }
         }
-        self.attempts.write(&mut all);
+        self.attempts.changed(&mut all);
     }
 }
 
@@ -100,28 +132,47 @@ impl Attempts {
         let read = File::open(&path).and_then(|file| file.take(most).read_to_end(&mut text));
         let states =
             if read.is_ok() { died_of(&String::from_utf8_lossy(&text), boot) } else { BTreeMap::new() };
-        let mut list = List { states, ..List::default() };
-        let attempts = Self { path: Some(path), boot: boot.to_owned(), all: Mutex::default() };
-        attempts.write(&mut list);
-        *attempts.lock() = list;
-        let attempts = Arc::new(attempts);
+        let all = Mutex::new(List { states, ..List::default() });
+        let written = watch::Sender::default();
+        let attempts = Arc::new(Self { path: Some(path), boot: boot.to_owned(), all, written });
+        attempts.changed(&mut attempts.lock());
         *OPEN.lock().unwrap_or_else(PoisonError::into_inner) = Arc::downgrade(&attempts);
         attempts
     }
 
-    /// Something begins that the agent may not outlive.
-    #[must_use]
-    pub fn begin(self: &Arc<Self>, name: &str) -> Attempt {
-        let name = written(name);
-        let mut all = self.lock();
-        if all.states.len() >= MOST && !all.states.contains_key(&name) {
-            let idle = all.states.iter().find(|(_, state)| state.running == 0).map(|(name, _)| name.clone());
-            idle.map(|name| all.states.remove(&name));
+    /// Does what the agent may not outlive, unless it has died of it twice.
+    ///
+    /// # Errors
+    /// [`Fatal`]: nothing was done.
+    pub async fn attempt<T>(
+        self: Arc<Self>,
+        name: String,
+        work: impl Future<Output = T>,
+    ) -> Result<T, Fatal> {
+        if let Some(again) = self.holds(&name) {
+            return Err(Fatal { again });
         }
-        all.states.entry(name.clone()).or_default().running += 1;
-        self.write(&mut all);
-        drop(all);
-        Attempt { attempts: Arc::clone(self), name }
+        let _attempt = self.begin(&name).await;
+        Ok(work.await)
+    }
+
+    /// Something begins that the agent may not outlive. That it does is written down when this returns, unless that takes
+    /// too long.
+    pub async fn begin(self: &Arc<Self>, name: &str) -> Attempt {
+        let name = written(name);
+        {
+            let mut all = self.lock();
+            if all.states.len() >= MOST && !all.states.contains_key(&name) {
+                let idle =
+                    all.states.iter().find(|(_, state)| state.running == 0).map(|(name, _)| name.clone());
+                idle.map(|name| all.states.remove(&name));
+            }
+            all.states.entry(name.clone()).or_default().running += 1;
+            self.changed(&mut all);
+        }
+        let attempt = Attempt { attempts: Arc::clone(self), name };
+        self.written().await;
+        attempt
     }
 
     /// Whether the agent has died of it twice in a row.
@@ -130,20 +181,48 @@ impl Attempts {
         self.lock().states.get(&written(name)).is_some_and(|state| state.deaths >= MOST_DEATHS)
     }
 
+    /// How long it is left alone yet, where the agent has died of it twice.
+    fn holds(&self, name: &str) -> Option<Duration> {
+        let mut all = self.lock();
+        let state = all.states.get_mut(&written(name)).filter(|state| state.deaths >= MOST_DEATHS)?;
+        let now = waking::now();
+        let until = *state.held.get_or_insert_with(|| {
+            log::error!(
+                MESSAGE_ID = id::GIVEN_UP;
+                "{name}: the agent has died twice doing this: left alone for {} s", AGAIN.as_secs()
+            );
+            now + AGAIN
+        });
+        Some(until.saturating_duration_since(now)).filter(|again| !again.is_zero())
+    }
+
     /// The agent is told to end: what it breaks off, and what may hang meanwhile, has not ended it.
-    pub fn close(&self) {
+    pub fn close(self: &Arc<Self>) {
         let mut all = self.lock();
         if all.closed {
             return;
         }
         all.states.retain(|_, state| state.running == 0);
-        self.write(&mut all);
+        self.changed(&mut all);
         all.closed = true;
-        if all.states.is_empty()
-            && all.file.take().is_some()
-            && let Some(path) = &self.path
-        {
-            let _ = std::fs::remove_file(path);
+    }
+
+    /// Waits until the file says what has happened so far; not for long, and only once for a disk that does not answer.
+    pub async fn written(&self) {
+        let changes = {
+            let all = self.lock();
+            if all.is_silent || !all.is_writing {
+                return;
+            }
+            all.changes
+        };
+        let mut written = self.written.subscribe();
+        if tokio::time::timeout(PATIENCE, written.wait_for(|written| *written >= changes)).await.is_err() {
+            let mut all = self.lock();
+            all.is_silent = *written.borrow() < changes;
+            if all.is_silent {
+                self.say(&mut all, &format!("no answer within {} s", PATIENCE.as_secs()));
+            }
         }
     }
 
@@ -151,38 +230,76 @@ impl Attempts {
         self.all.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn write(&self, all: &mut List) {
-        let is_needed = !all.closed && (all.file.is_some() || !all.states.is_empty());
-        let Some(path) = self.path.as_ref().filter(|_| is_needed) else { return };
+    /// Has the file written, if it is to be.
+    fn changed(self: &Arc<Self>, all: &mut List) {
+        if all.closed || self.path.is_none() {
+            return;
+        }
+        all.changes += 1;
+        if !all.is_writing && (all.file.is_some() || !all.states.is_empty()) {
+            let attempts = Arc::clone(self);
+            let writer = std::thread::Builder::new().name(FILE.to_owned());
+            match writer.spawn(move || while attempts.write() {}) {
+                Ok(_) => all.is_writing = true,
+                Err(error) => self.say(all, &error),
+            }
+        }
+    }
+
+    /// Writes what there is; whether there is more by then.
+    fn write(&self) -> bool {
+        let Some(path) = &self.path else { return false };
+        let (changes, text, file, is_over);
+        {
+            let mut all = self.lock();
+            (changes, file) = (all.changes, all.file.take());
+            is_over = all.closed && all.states.is_empty();
+            text = self.text(&all.states);
+        }
+        let done = if is_over { remove(path, file).map(|()| None) } else { put(path, file, &text).map(Some) };
+        let mut all = self.lock();
+        match done {
+            Ok(file) => all.file = file,
+            Err(error) => self.say(&mut all, &error),
+        }
+        self.written.send_replace(changes);
+        all.is_silent = false;
+        all.is_writing = all.changes != changes;
+        all.is_writing
+    }
+
+    fn text(&self, states: &BTreeMap<String, State>) -> String {
         let mut text = format!("{BOOT}{}\n", self.boot);
-        for (name, State { deaths, running }) in &all.states {
+        for (name, State { deaths, running, .. }) in states {
             // Writing to a string does not fail.
             let _ = writeln!(text, "{deaths} {running} {name}");
         }
         text.push_str(END);
         text.push('\n');
-        let mut options = OpenOptions::new();
-        options.write(true).create(true).truncate(false).mode(0o600);
-        let file = match all.file.take() {
-            Some(file) => Ok(file),
-            None => options.open(path),
-        };
-        let written = file.and_then(|file| {
-            file.write_all_at(text.as_bytes(), 0)?;
-            Ok(file)
-        });
-        match written {
-            Ok(file) => all.file = Some(file),
-            Err(error) if !all.said => {
-                all.said = true;
-                log::warn!(
-                    "{}: {error}: what ends the agent is taken up again at each start",
-                    path.display()
-                );
-            }
-            Err(_) => {}
+        text
+    }
+
+    /// Says once why the file is not as it should be.
+    fn say(&self, all: &mut List, why: &dyn std::fmt::Display) {
+        if !std::mem::replace(&mut all.said, true) {
+            let path = self.path.as_deref().unwrap_or(Path::new(FILE)).display();
+            log::warn!("{path}: {why}: what ends the agent is taken up again at each start");
         }
     }
+}
+
+fn put(path: &Path, file: Option<File>, text: &str) -> io::Result<File> {
+    let file = match file {
+        Some(file) => file,
+        None => OpenOptions::new().write(true).create(true).truncate(false).mode(0o600).open(path)?,
+    };
+    file.write_all_at(text.as_bytes(), 0)?;
+    Ok(file)
+}
+
+/// At rest there is none.
+fn remove(path: &Path, file: Option<File>) -> io::Result<()> {
+    if file.is_some() { std::fs::remove_file(path) } else { Ok(()) }
 }
 
 /// As it stands in a line. Long ones that begin alike are told apart.
@@ -206,7 +323,7 @@ fn died_of(text: &str, boot: &str) -> BTreeMap<String, State> {
         let (running, name) = rest.split_once(' ')?;
         let (deaths, running): (u8, u32) = (deaths.parse().ok()?, running.parse().ok()?);
         let deaths = if running > 0 && !is_another { deaths.saturating_add(1) } else { deaths };
-        Some((name.to_owned(), State { deaths, running: 0 }))
+        Some((name.to_owned(), State { deaths, ..State::default() }))
     };
     text.lines().take_while(|line| *line != END).take(MOST).filter_map(state).collect()
 }
@@ -219,79 +336,150 @@ mod tests {
     const BOOT_ID: &str = "1f7a";
 
     /// As a process that is killed.
-    fn dies_in(folder: &Path, names: &[&str]) {
-        let attempts = Attempts::open(folder, BOOT_ID);
-        names.iter().for_each(|name| std::mem::forget(attempts.begin(name)));
+    async fn dies_in(folder: &Path, names: &[&str]) {
+        dies_within(&opened(folder, BOOT_ID).await, names).await;
     }
 
-    #[test]
-    fn what_has_ended_the_agent_twice_in_a_row_is_fatal_and_nothing_else() {
+    async fn dies_within(attempts: &Arc<Attempts>, names: &[&str]) {
+        for name in names {
+            std::mem::forget(attempts.begin(name).await);
+        }
+        attempts.written().await;
+    }
+
+    async fn opened(folder: &Path, boot: &str) -> Arc<Attempts> {
+        let attempts = Attempts::open(folder, boot);
+        attempts.written().await;
+        attempts
+    }
+
+    async fn is_fatal(folder: &Path, name: &str) -> bool {
+        opened(folder, BOOT_ID).await.is_fatal(name)
+    }
+
+    #[tokio::test]
+    async fn what_has_ended_the_agent_twice_in_a_row_is_fatal_and_nothing_else() {
         let folder = tempfile::tempdir().unwrap();
         let folder = folder.path();
-        dies_in(folder, &["session a"]);
-        assert!(!Attempts::open(folder, BOOT_ID).is_fatal("session a"), "once may be chance");
-        dies_in(folder, &["session a", "session b"]);
-        dies_in(folder, &[]);
-        let attempts = Attempts::open(folder, BOOT_ID);
+        dies_in(folder, &["session a"]).await;
+        assert!(!is_fatal(folder, "session a").await, "once may be chance");
+        dies_in(folder, &["session a", "session b"]).await;
+        dies_in(folder, &[]).await;
+        let attempts = opened(folder, BOOT_ID).await;
         assert!(attempts.is_fatal("session a") && !attempts.is_fatal("session b"));
-        drop(attempts.begin("session a"));
-        assert!(!Attempts::open(folder, BOOT_ID).is_fatal("session a"), "it went well");
+        drop(attempts.begin("session a").await);
+        attempts.written().await;
+        assert!(!is_fatal(folder, "session a").await, "it went well");
     }
 
-    #[test]
-    fn an_end_as_it_should_be_is_no_death() {
+    #[tokio::test]
+    async fn work_that_the_agent_has_died_of_twice_is_left_alone_for_a_time() {
+        let folder = tempfile::tempdir().unwrap();
+        let folder = folder.path();
+        for _ in 0..2 {
+            let attempts = opened(folder, BOOT_ID).await;
+            let endless = Arc::clone(&attempts).attempt("look a".to_owned(), std::future::pending::<()>());
+            let mut endless = Box::pin(endless);
+            let begun = tokio::time::timeout(Duration::from_millis(300), &mut endless).await;
+            assert!(begun.is_err(), "it is being done");
+            std::mem::forget(endless);
+        }
+        let attempts = opened(folder, BOOT_ID).await;
+        let done = |name: &str| Arc::clone(&attempts).attempt(name.to_owned(), async { 7 });
+        assert_eq!(done("look b").await, Ok(7));
+        for _ in 0..2 {
+            let Fatal { again } = done("look a").await.unwrap_err();
+            assert!(again <= AGAIN && again > AGAIN / 2, "{again:?}");
+        }
+        attempts.lock().states.get_mut("look a").unwrap().held = Some(waking::now());
+        assert_eq!(done("look a").await, Ok(7));
+        assert_eq!(done("look a").await, Ok(7), "it went well");
+    }
+
+    #[tokio::test]
+    async fn a_disk_that_hangs_holds_up_nobody_for_long_and_that_once() {
+        let folder = tempfile::tempdir().unwrap();
+        // Opened for writing, it waits for a reader that does not come.
+        let pipe = folder.path().join(FILE);
+        let attempts = opened(folder.path(), BOOT_ID).await;
+        nix::unistd::mkfifo(&pipe, nix::sys::stat::Mode::S_IRWXU).unwrap();
+        let begun = Instant::now();
+        let mut all = Vec::new();
+        for number in 0..20 {
+            all.push(attempts.begin(&format!("session {number}")).await);
+        }
+        let first = begun.elapsed();
+        assert!(first >= PATIENCE && first < PATIENCE * 4, "{first:?}");
+        drop(all);
+        attempts.close();
+        attempts.written().await;
+        assert!(begun.elapsed() < PATIENCE * 4);
+        // The disk answers again.
+        drop(File::open(&pipe).unwrap());
+    }
+
+    #[tokio::test]
+    async fn an_end_as_it_should_be_is_no_death() {
         let folder = tempfile::tempdir().unwrap();
         for _ in 0..3 {
-            let attempts = Attempts::open(folder.path(), BOOT_ID);
-            let attempt = attempts.begin("session a");
+            let attempts = opened(folder.path(), BOOT_ID).await;
+            let attempt = attempts.begin("session a").await;
             attempts.close();
+            attempts.written().await;
             std::mem::forget(attempt);
         }
-        assert!(!Attempts::open(folder.path(), BOOT_ID).is_fatal("session a"));
+        assert!(!is_fatal(folder.path(), "session a").await);
         assert_eq!(folder.path().read_dir().unwrap().count(), 0, "at rest there is no such file");
     }
 
-    #[test]
-    fn the_end_of_a_boot_is_no_death_of_the_agents() {
+    #[tokio::test]
+    async fn the_end_of_a_boot_is_no_death_of_the_agents() {
         let folder = tempfile::tempdir().unwrap();
-        let dies = |boot| std::mem::forget(Attempts::open(folder.path(), boot).begin("session a"));
+        let folder = folder.path();
         for boot in ["1", "2", "3"] {
-            dies(boot);
-            assert!(!Attempts::open(folder.path(), "other").is_fatal("session a"), "{boot}");
+            dies_within(&opened(folder, boot).await, &["session a"]).await;
+            assert!(!opened(folder, "other").await.is_fatal("session a"), "{boot}");
         }
         // What the agent has died of before it is remembered.
-        (0..2).for_each(|_| dies("4"));
-        drop(Attempts::open(folder.path(), "4"));
-        assert!(Attempts::open(folder.path(), "5").is_fatal("session a"));
+        for _ in 0..2 {
+            dies_within(&opened(folder, "4").await, &["session a"]).await;
+        }
+        drop(opened(folder, "4").await);
+        assert!(opened(folder, "5").await.is_fatal("session a"));
         // A kernel that does not say is no reason to die for ever.
-        std::fs::remove_file(folder.path().join(FILE)).unwrap();
-        (0..2).for_each(|_| dies(""));
-        assert!(Attempts::open(folder.path(), "").is_fatal("session a"));
+        std::fs::remove_file(folder.join(FILE)).unwrap();
+        for _ in 0..2 {
+            dies_within(&opened(folder, "").await, &["session a"]).await;
+        }
+        assert!(opened(folder, "").await.is_fatal("session a"));
     }
 
-    #[test]
-    fn once_told_to_end_nothing_is_written_down() {
+    #[tokio::test]
+    async fn once_told_to_end_nothing_is_written_down() {
         let folder = tempfile::tempdir().unwrap();
         for _ in 0..3 {
-            let attempts = Attempts::open(folder.path(), BOOT_ID);
+            let attempts = opened(folder.path(), BOOT_ID).await;
             attempts.close();
-            std::mem::forget(attempts.begin("session a"));
-            drop(attempts.begin("session b"));
+            std::mem::forget(attempts.begin("session a").await);
+            drop(attempts.begin("session b").await);
+            attempts.written().await;
         }
         assert_eq!(folder.path().read_dir().unwrap().count(), 0);
     }
 
-    #[test]
-    fn long_names_that_begin_alike_are_told_apart() {
+    #[tokio::test]
+    async fn long_names_that_begin_alike_are_told_apart() {
         let folder = tempfile::tempdir().unwrap();
         let [one, other] = ["one", "other"].map(|end| format!("session a {}{end}", "x".repeat(LONGEST)));
-        (0..2).for_each(|_| dies_in(folder.path(), &[&one]));
-        let attempts = Attempts::open(folder.path(), BOOT_ID);
+        for _ in 0..2 {
+            dies_in(folder.path(), &[&one]).await;
+        }
+        let attempts = opened(folder.path(), BOOT_ID).await;
         assert!(attempts.is_fatal(&one) && !attempts.is_fatal(&other));
     }
 
-    #[test]
-    fn a_damaged_file_says_nothing_and_a_folder_in_its_place_does_no_harm() {
+    #[tokio::test]
+    async fn a_damaged_file_says_nothing_and_a_folder_in_its_place_does_no_harm() {
         let folder = tempfile::tempdir().unwrap();
         let file = folder.path().join(FILE);
         for damaged in [
@@ -303,24 +491,24 @@ mod tests {
             b"9999 1 session a\n",
         ] {
             std::fs::write(&file, damaged).unwrap();
-            assert!(!Attempts::open(folder.path(), BOOT_ID).is_fatal("session a"), "{damaged:?}");
+            assert!(!is_fatal(folder.path(), "session a").await, "{damaged:?}");
             std::fs::remove_file(&file).unwrap();
         }
         std::fs::create_dir(&file).unwrap();
-        let attempts = Attempts::open(folder.path(), BOOT_ID);
-        let _attempt = attempts.begin("session a");
+        let attempts = opened(folder.path(), BOOT_ID).await;
+        let _attempt = attempts.begin("session a").await;
         assert!(!attempts.is_fatal("session a"));
     }
 
-    #[test]
-    fn the_list_is_bounded_and_its_lines_are_ours() {
+    #[tokio::test]
+    async fn the_list_is_bounded_and_its_lines_are_ours() {
         let folder = tempfile::tempdir().unwrap();
         for _ in 0..3 {
             let names: Vec<String> =
                 (0..200).map(|number| format!("x\n9 9 session a{}{number}", "y".repeat(300))).collect();
-            dies_in(folder.path(), &names.iter().map(String::as_str).collect::<Vec<_>>());
+            dies_in(folder.path(), &names.iter().map(String::as_str).collect::<Vec<_>>()).await;
         }
-        let attempts = Attempts::open(folder.path(), BOOT_ID);
+        let attempts = opened(folder.path(), BOOT_ID).await;
         assert!(!attempts.is_fatal("session a") && attempts.lock().states.len() <= MOST);
         assert!(folder.path().join(FILE).metadata().unwrap().len() < 64 << 10);
     }

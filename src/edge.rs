@@ -167,11 +167,8 @@ async fn forward(
         }
     }
     let end = tokio::time::Instant::now() + LONGEST_END;
-    // Apart from the agent's own thread, which may be what hangs: this end is none of its deaths.
-    let closing = std::thread::Builder::new().name("attempts".to_owned()).spawn(attempts::close);
-    if let Err(error) = closing {
-        log::warn!("what is broken off may count as what ended the agent: {error}");
-    }
+    // The agent's own thread may be what hangs: this end is none of its deaths all the same.
+    attempts::close();
     let _ = tokio::time::timeout_at(end, agent.send(Signal::Stop)).await;
     tokio::time::sleep_until(end).await;
     end_now();

@@ -21,6 +21,8 @@ use std::time::{Duration, Instant};
 
 use tokio::time::timeout;
 
+use crate::attempts::{Attempts, Fatal};
+
 /// Nobody waits for longer without being woken at least once: twice the longest limit that anything has.
 pub const LONGEST_SILENCE: Duration = Duration::from_secs(2 * 3600);
 /// Whoever waits patiently looks up this often.
@@ -61,6 +63,17 @@ impl Hearts {
         self.0.retain(|known| known.strong_count() > 0);
         self.0.push(Arc::downgrade(&heart));
         Watched { heart, work: Box::pin(work) }
+    }
+
+    /// `work` with a heart of its own, which the agent may not outlive: it is not done where that happened twice.
+    pub fn watch_attempt<T: 'static>(
+        &mut self,
+        attempts: &Arc<Attempts>,
+        name: String,
+        work: impl Future<Output = T> + Send + 'static,
+    ) -> Watched<Result<T, Fatal>> {
+        let attempt = Arc::clone(attempts).attempt(name.clone(), work);
+        self.watch(name, attempt)
     }
 
     /// A task that has been silent for too long, if any: its name, and for how long.

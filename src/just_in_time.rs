@@ -7,10 +7,11 @@ use std::sync::Arc;
 use hyper::Uri;
 use tokio::sync::watch;
 
+use crate::attempts::Fatal;
 use crate::command::{self, Allowance, CommandError, Context};
 use crate::exec::{Ledger, Programs};
 use crate::mo::ManagementObject;
-use crate::session::Parameters;
+use crate::session::{Parameters, Room};
 use crate::store::StoreError;
 use crate::transport::{Binding, TlsSettingsError};
 use crate::tree::{SessionFacts, TreeError, Visitor};
@@ -61,6 +62,9 @@ pub enum ConfigurationError {
     /// The store failed.
     #[error(transparent)]
     Store(#[from] StoreError),
+    /// It was not fetched.
+    #[error(transparent)]
+    Fatal(#[from] Fatal),
 }
 
 /// Where the configuration of an object comes from.
@@ -125,7 +129,7 @@ impl Source {
             connection: &mut connection,
             parameters: &parameters,
             accept_mo: None,
-            room: &mut 0,
+            room: &mut Room::default().share(0),
             execs: &mut Ledger::new(Arc::clone(&world.store), programs.clone()),
             allowance: &mut Allowance::default(),
             stopping,

@@ -14,7 +14,7 @@ mod waiting;
 pub use mark::Mark;
 pub use outgoing::Outgoing;
 pub use raise::{RaiseError, Raised, raise};
-pub use waiting::{Kept, count, forget, is_waiting, keep, keep_within, places};
+pub use waiting::{Kept, forget, is_waiting, keep, keep_within, places};
 
 use serde_json::json;
 

@@ -40,6 +40,7 @@ impl Outgoing {
         let (mut alerts, mut bytes) = (Vec::new(), 0);
         let Self { place, sent, heard, damaged } = self;
         sent.clear();
+        let before = damaged.len();
         store.snapshot()?.alerts(&place.key(), |number, json| {
             if heard.contains(&number) {
                 return true;
@@ -61,9 +62,10 @@ impl Outgoing {
             }
             true
         })?;
-        if !damaged.is_empty() {
+        let found = damaged.len() - before;
+        if found > 0 {
             let server_id = place.server_id.as_str();
-            log::error!(OMADM_SERVER_ID = server_id; "{server_id}: {} damaged alerts are dropped", damaged.len());
+            log::error!(OMADM_SERVER_ID = server_id; "{server_id}: {found} damaged alerts are dropped");
         }
         Ok(alerts)
     }

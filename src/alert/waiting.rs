@@ -42,22 +42,6 @@ pub fn is_waiting(store: &Store, place: &Place) -> Result<bool, StoreError> {
     Ok(found)
 }
 
-/// How many alerts wait for an account, wherever they are to go.
-///
-/// # Errors
-/// The store failed.
-pub fn count(store: &Store, server_id: &str) -> Result<usize, StoreError> {
-    let snapshot = store.snapshot()?;
-    let mut count = 0;
-    for place in places_in(&snapshot)?.iter().filter(|place| place.server_id == server_id) {
-        snapshot.alerts(&place.key(), |_, _| {
-            count += 1;
-            true
-        })?;
-    }
-    Ok(count)
-}
-
 /// What it takes to keep an alert until it was delivered, within the usual bounds.
 ///
 /// # Errors
@@ -89,19 +73,15 @@ pub fn keep_within(
     {
         keys.retain(|key| *key != gone);
     }
-    let (mut waiting, mut bytes) = (Vec::new(), json.len());
-    for (at, key) in keys.iter().enumerate() {
-        snapshot.alerts(key, |number, json| {
-            bytes += json.len();
-            waiting.push(Waiting { mark: Mark::default(), number, bytes: json.len(), at });
-            true
-        })?;
-    }
-    if waiting.len() >= bounds.max_queued || bytes > bounds.max_bytes {
-        let mut marks = waiting.iter_mut();
-        for key in &keys {
-            snapshot.alerts(key, |_, json| {
-                marks.next().map(|waiting| waiting.mark = record::mark(json)).is_some()
+    // Only where it is full, what waits is looked at: all of it for one more alert is too much.
+    let before = store.waiting(&place.server_id);
+    let bytes = before.bytes.saturating_add(json.len());
+    if before.count >= bounds.max_queued || bytes > bounds.max_bytes {
+        let mut waiting = Vec::new();
+        for (at, key) in keys.iter().enumerate() {
+            snapshot.alerts(key, |number, json| {
+                waiting.push(Waiting { mark: record::mark(json), number, bytes: json.len(), at });
+                true
             })?;
         }
         let new = Waiting { mark: record::of(alert), number: u64::MAX, bytes: json.len(), at: usize::MAX };
@@ -170,22 +150,24 @@ fn make_place(snapshot: &Snapshot, place: &Place, kept: &mut Kept) -> Result<Opt
     if others.len() < MOST_PLACES || others.contains(place) {
         return Ok(None);
     }
-    let mut oldest: Option<(u64, usize, String)> = None;
+    let mut oldest: Option<(u64, String)> = None;
     for key in others.iter().map(Place::key) {
-        let (mut first, mut count) = (None, 0);
+        let mut first = None;
         snapshot.alerts(&key, |number, _| {
-            first.get_or_insert(number);
-            count += 1;
-            true
+            first = Some(number);
+            false
         })?;
         if let Some(first) = first
-            && oldest.as_ref().is_none_or(|(before, ..)| first < *before)
+            && oldest.as_ref().is_none_or(|(before, _)| first < *before)
         {
-            oldest = Some((first, count, key));
+            oldest = Some((first, key));
         }
     }
-    let Some((_, count, key)) = oldest else { return Ok(None) };
-    kept.dropped += count;
+    let Some((_, key)) = oldest else { return Ok(None) };
+    snapshot.alerts(&key, |_, _| {
+        kept.dropped += 1;
+        true
+    })?;
     kept.changes.push(Change::AlertsForgotten(key.clone()));
     Ok(Some(key))
 }

@@ -10,6 +10,7 @@ use hyper::{Method, Uri};
 use super::dmacc::Account;
 use super::message::{self, ACCEPT, Message, MessageError, Objects, Step};
 use super::{Terms, subscriber};
+use crate::attempts::Fatal;
 use crate::command::redirected;
 use crate::config::{self, Auth, Fact, Schedule, TlsFiles};
 use crate::package::Profile;
@@ -71,13 +72,20 @@ pub enum BootstrapError {
     /// The store failed.
     #[error(transparent)]
     Store(#[from] StoreError),
+    /// No server was asked.
+    #[error(transparent)]
+    Fatal(#[from] Fatal),
 }
 
 impl BootstrapError {
-    /// How long the server wants to be left alone.
+    /// How long the server is to be left alone.
     #[must_use]
     pub fn retry_after(&self) -> Option<Duration> {
-        if let Self::Status { retry_after, .. } = self { *retry_after } else { None }
+        match self {
+            Self::Status { retry_after, .. } => *retry_after,
+            Self::Fatal(fatal) => Some(fatal.again),
+            _ => None,
+        }
     }
 }
 

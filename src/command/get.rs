@@ -9,27 +9,19 @@ pub(super) async fn run(parameters: &[String], context: &mut Context<'_>) -> Ans
     let [uri] = parameters else { return Err(CommandError::Malformed("GET takes a ClientURI")) };
     let uri = client_uri(uri, Fields::READ)?;
     // What can't be sent is not even looked for: a package may have thousands that are over.
-    let over = CommandError::TooMuchData(context.settings.session.max_data);
-    if *context.room == 0 {
-        return Err(over);
-    }
+    let most = MOST_SHOWN.min(context.room.left()?);
     let (tree, visitor) = (context.tree, &context.visitor);
     let found = context.allowance.search(&uri, tree.resolve_all(&uri, visitor, Rights::READ)).await?;
     let held = uri.cache_validator.as_deref();
-    let most = MOST_SHOWN.min(*context.room);
     let (mime, body) = match tree.show(found, uri.level, held, most, visitor).await {
         Ok(Shown::Empty) => return Ok(plain(204)),
         Ok(Shown::Fresh) => return Ok(plain(304)),
         Ok(Shown::Leaf { mime, value }) => (mime, value.to_raw()),
         Ok(Shown::Document(json)) => (media::DMMO_JSON.to_owned(), json),
-        Err(TreeError::TooLarge(_)) if most < MOST_SHOWN => {
-            *context.room = 0;
-            return Err(over);
-        }
+        Err(TreeError::TooLarge(_)) if most < MOST_SHOWN => return Err(context.room.refuse(most).into()),
         Err(error) => return Err(error.into()),
     };
-    let left = context.room.checked_sub(body.len());
-    *context.room = left.unwrap_or_default();
-    left.ok_or(over)?;
+    // Others may have taken what was left.
+    context.room.take(body.len())?;
     Ok(Done { data: Some((mime, body)), ..plain(200) })
 }

@@ -35,7 +35,7 @@ use crate::exec::Ledger;
 use crate::mo::ManagementObject;
 use crate::package::{Command, Status};
 use crate::session::machine::Done;
-use crate::session::{self, Parameters};
+use crate::session::{self, Parameters, Share};
 use crate::store::Store;
 use crate::transport::Connection;
 use crate::tree::{Tree, Visitor};
@@ -59,8 +59,8 @@ pub struct Context<'a> {
     pub parameters: &'a Parameters,
     /// `SessionInfo.AcceptMO` of the Package#2.
     pub accept_mo: Option<&'a [String]>,
-    /// How many bytes the GETs of the package may bring yet; none once one was refused for it.
-    pub room: &'a mut usize,
+    /// What the GETs of the package may bring yet.
+    pub room: &'a mut Share,
     /// The session's EXECs.
     pub execs: &'a mut Ledger,
     /// What the Package#2 may still cost.

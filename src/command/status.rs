@@ -4,6 +4,7 @@ use crate::backend::BackendError;
 use crate::exec::ExecError;
 use crate::mo::value::excerpt;
 use crate::package::Profile;
+use crate::session::Over;
 use crate::transport::{Failure, Refused, TransportError};
 use crate::tree::TreeError;
 use crate::uri::client::ClientUriError;
@@ -62,9 +63,9 @@ pub enum CommandError {
     /// The browser did not start.
     #[error("the browser did not start: {0}")]
     Browser(std::io::Error),
-    /// The GETs of the package bring as much as they may.
-    #[error("the GETs of one package bring at most {0} bytes (session.max-data)")]
-    TooMuchData(usize),
+    /// The GETs of the package, or of all sessions, bring as much as they may.
+    #[error(transparent)]
+    TooMuchData(#[from] Over),
     /// A server has subscribed to as much as it may.
     #[error("the server has {0} subscriptions already")]
     TooManySubscriptions(usize),
@@ -242,7 +243,8 @@ mod tests {
             (CommandError::NoBrowser, 501),
             (CommandError::Browser(std::io::ErrorKind::NotFound.into()), 500),
             (CommandError::TooManySubscriptions(64), 500),
-            (CommandError::TooMuchData(1), 503),
+            (Over::Package(1).into(), 503),
+            (Over::All.into(), 503),
             (ExecError::Busy.into(), 503),
             (ExecError::Crowded.into(), 503),
             (ExecError::Running(node()).into(), 503),
@@ -301,7 +303,8 @@ mod tests {
     fn what_a_bound_refuses_is_told_from_what_is_wrong() {
         let node = || "urn:m/1/N".to_owned();
         for bound in [
-            CommandError::TooMuchData(1),
+            Over::Package(1).into(),
+            Over::All.into(),
             CommandError::TooManySubscriptions(64),
             TreeError::TooLarge(node()).into(),
             TreeError::TooMany(node()).into(),

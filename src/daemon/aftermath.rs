@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 
 use super::{Daemon, schedule, triggers};
 use crate::alert::{self, Place, RaiseError};
+use crate::attempts;
 use crate::exec::{self, Fate, Finished, Record, Waiting};
 use crate::journal::id;
 use crate::package::Alert;
@@ -18,9 +19,6 @@ use crate::waking;
 
 /// Alerts that had to go are in the journal at most this often.
 const SAY_EVERY: Duration = Duration::from_secs(3600);
-
-/// How long a server is left alone, at least, that the agent has died of twice.
-const FATAL_AGAIN: Duration = Duration::from_secs(3600);
 
 /// Alerts that had to go for want of room, by account.
 #[derive(Debug, Default)]
@@ -64,7 +62,7 @@ impl Daemon {
         let places: BTreeSet<Place> = own.chain(elsewhere).filter(|place| of(&place.server_id)).collect();
         for place in places {
             if self.world.attempts.is_fatal(&attempt_with(&place)) {
-                let wait = FATAL_AGAIN + schedule::jitter(FATAL_AGAIN, &mut *self.random);
+                let wait = attempts::AGAIN + schedule::jitter(attempts::AGAIN, &mut *self.random);
                 let server_id = place.server_id.as_str();
                 log::error!(
                     MESSAGE_ID = id::GIVEN_UP, OMADM_SERVER_ID = server_id;
@@ -357,7 +355,7 @@ impl Daemon {
 
     fn say_forgotten(&self, gone: &[String]) {
         for server_id in gone {
-            let alerts = alert::count(&self.store, server_id).unwrap_or_default();
+            let alerts = self.store.waiting(server_id).count;
             if alerts > 0 {
                 log::warn!(
                     OMADM_SERVER_ID = server_id.as_str();

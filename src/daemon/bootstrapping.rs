@@ -175,8 +175,10 @@ impl Daemon {
         }
         let (world, surroundings) = (Arc::clone(&self.world), self.loader.surroundings());
         let (salt, patient) = (self.random.next(), self.loader.running_for() < PATIENCE);
+        let attempts = Arc::clone(&self.world.attempts);
         let task = async move { bootstrap::run(&world, &surroundings, salt, patient).await };
-        self.bootstraps.spawn(self.hearts.watch("bootstrap".to_owned(), task));
+        let task = self.hearts.watch_attempt(&attempts, "bootstrap".to_owned(), task);
+        self.bootstraps.spawn(async move { task.await? });
     }
 
     pub(super) async fn bootstrapped(&mut self, ended: Result<Bootstrapped, JoinError>) {

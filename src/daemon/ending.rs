@@ -1,6 +1,6 @@
 //! The agent's end, in bounded time.
 
-use std::sync::PoisonError;
+use std::sync::{Arc, PoisonError};
 use std::time::Duration;
 
 use tokio::sync::mpsc;
@@ -22,8 +22,10 @@ impl Daemon {
     pub(super) async fn stop(mut self, finished: &mut mpsc::UnboundedReceiver<Finished>) {
         self.supervisor.stopping();
         self.stopping.send_replace(true);
-        self.world.attempts.close();
-        if tokio::time::timeout(LONGEST_STOP, self.wind_up(finished)).await.is_err() {
+        let attempts = Arc::clone(&self.world.attempts);
+        attempts.close();
+        let winding_up = tokio::time::timeout(LONGEST_STOP, self.wind_up(finished));
+        if tokio::join!(winding_up, attempts.written()).0.is_err() {
             log::error!("the store does not answer: the agent ends as after a power cut");
         }
         self.doorkeeper.lock().unwrap_or_else(PoisonError::into_inner).report_all();

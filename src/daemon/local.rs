@@ -90,8 +90,15 @@ impl Daemon {
         }
         let world = Arc::clone(&self.world);
         let (programs, stopping) = (self.programs.clone(), self.stopping.subscribe());
-        let fetching = async move {
-            let done = source.fetch(&world, initiator, &programs, stopping).await;
+        let source = Arc::new(source);
+        let fetching = {
+            let source = Arc::clone(&source);
+            async move { source.fetch(&world, initiator, &programs, stopping).await }
+        };
+        let name = format!("{moid}: its configuration");
+        let fetching = self.hearts.watch_attempt(&self.world.attempts, name, fetching);
+        let configuring = async move {
+            let done = fetching.await.unwrap_or_else(|fatal| Err(fatal.into()));
             let (server_id, moid) = (source.server_id(), source.moid());
             match &done {
                 Ok(made) => log::info!(
@@ -105,8 +112,7 @@ impl Daemon {
             }
             let _ = reply.send(done);
         };
-        let name = format!("{moid}: its configuration");
-        let task = self.configurations.spawn(self.hearts.watch(name, fetching));
+        let task = self.configurations.spawn(configuring);
         self.configuring.insert(task.id(), moid);
     }
 }

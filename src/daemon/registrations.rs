@@ -5,6 +5,7 @@ use std::sync::Arc;
 use tokio::task::{Id, JoinError};
 
 use super::Daemon;
+use crate::attempts::Fatal;
 use crate::config::Push;
 use crate::push::bridge::{Outcome, Standing, Task};
 use crate::push::{PushError, checked_id, payload, registration};
@@ -73,7 +74,12 @@ impl Daemon {
             let (world, told) = (Arc::clone(&self.world), task.clone());
             let name = format!("{}: push registration", task.server_id);
             let attempt = async move { tell(&world, &told).await };
-            let handle = self.registrations.spawn(self.hearts.watch(name, attempt));
+            let attempt = self.hearts.watch_attempt(&self.world.attempts, name, attempt);
+            let handle = self.registrations.spawn(async move {
+                let failed =
+                    |fatal: Fatal| Outcome::Failed { why: fatal.to_string(), least: Some(fatal.again) };
+                attempt.await.unwrap_or_else(|fatal| (String::new(), failed(fatal)))
+            });
             self.telling.insert(handle.id(), task);
         }
     }

@@ -253,7 +253,7 @@ pub async fn run_all(
         if *stopping.borrow() {
             return;
         }
-        let _attempt = attempts.begin(&attempt(waiting.number));
+        let _attempt = attempts.begin(&attempt(waiting.number)).await;
         waiting.run(&tree, &account, session, &programs, &store).await;
     }
 }

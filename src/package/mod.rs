@@ -159,7 +159,7 @@ pub struct Package3 {
 }
 
 /// A package ready to be posted.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Encoded {
     /// The Content-Type header, its parameters included.
     pub content_type: String,

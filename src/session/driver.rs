@@ -8,12 +8,12 @@ use hyper::body::Bytes;
 use hyper::header::{ACCEPT, CONTENT_TYPE, HeaderName, HeaderValue};
 use tokio::sync::watch;
 
-use super::machine::{Again, Answer, Done, Event, Failure, Limits, Machine, Outcome, Remedy};
+use super::machine::{Again, Answer, Event, Failure, Limits, Machine, Outcome, Remedy};
 use super::outage::Outage;
 use super::parameters::Parameters;
 use super::queue::Ticket;
 use super::requested;
-use super::room::{Room, Taken};
+use super::room::{Room, Share};
 use super::stopping::stopped;
 use crate::alert::{Outgoing, Place};
 use crate::bearer;
@@ -21,7 +21,7 @@ use crate::command::{self, Allowance, Context, Report};
 use crate::exec::{self, Finished, Ledger, Programs};
 use crate::journal::id;
 use crate::notification::ConnectionType;
-use crate::package::{self, Encoded, Package1, Reason, Status};
+use crate::package::{self, Encoded, Package1, Reason};
 use crate::session::machine::Action;
 use crate::store::{Change, StoreError};
 use crate::transport::{
@@ -108,10 +108,8 @@ struct Driver<'a> {
     mos_sent: Option<Vec<String>>,
     /// Of the commands being executed.
     report: Report,
-    /// What the package that is being made takes of the room for all.
-    taken: Taken,
-    /// How many bytes the GETs of this package may bring yet.
-    room: usize,
+    /// What the GETs of the package that is being made may bring.
+    room: Share,
     /// What the package being executed may still cost.
     allowance: Allowance,
     /// Whether the last package went to an origin that is not the account's.
@@ -174,8 +172,7 @@ impl Session {
             () = stopped(&mut stopping) => return Ok(STOPPED.into()),
         };
         let settings = &self.world.settings.session;
-        let limits =
-            Limits { retries: settings.retries, packages: settings.max_packages, data: settings.max_data };
+        let limits = Limits { retries: settings.retries, packages: settings.max_packages };
         let profile = self.peer.account.profile;
         let (mut machine, mut action) = Machine::start(profile, limits, random.next(), uri, package1);
         // From a Package#2 until its commands are executed: what it says may be what ends the agent.
@@ -200,12 +197,18 @@ impl Session {
                     () = stopped(&mut stopping) => break STOPPED,
                 },
             };
-            if matches!(&event, Event::Answered(answer) if (200..300).contains(&answer.status)) {
-                attempt = Some(self.world.attempts.begin(&attempt_with(&self.ticket.place())));
+            if let Event::Answered(Answer { status: 200..300, body, .. }) = &event
+                && !body.is_empty()
+            {
+                attempt = Some(self.world.attempts.begin(&attempt_with(&self.ticket.place())).await);
             }
+            let is_answer = matches!(event, Event::Answered(_));
             action = machine.handle(event, random.next_u32());
-            if matches!(action, Action::Post { .. } | Action::Wait(_)) {
-                attempt = None;
+            match action {
+                Action::Post { .. } | Action::Wait(_) => attempt = None,
+                // It took the package.
+                _ if is_answer => driver.begin_package(),
+                _ => {}
             }
         };
         drop(attempt);
@@ -261,8 +264,7 @@ impl Session {
             alerts,
             mos_sent: moids.filter(|moids| *moids != mos_before),
             report: Report::default(),
-            taken: Taken::default(),
-            room: 0,
+            room: self.room.share(world.settings.session.max_data),
             allowance: Allowance::default(),
             is_abroad: false,
             server_time: None,
@@ -295,10 +297,6 @@ impl Driver<'_> {
             Action::Post { uri, package } => self.post(&uri, package).await,
             Action::Execute { command, accept_mo, position, leads_to } => {
                 if position == 1 {
-                    // The package before was answered.
-                    self.taken = Taken::default();
-                    self.room = self.session.world.settings.session.max_data;
-                    self.allowance = Allowance::default();
                     self.facts.abroad = self.is_abroad || self.leads_abroad(&leads_to);
                 }
                 // An EXEC takes it along in its own commit, and after END comes the session's.
@@ -319,8 +317,7 @@ impl Driver<'_> {
                     allowance: &mut self.allowance,
                     stopping: self.stopping.clone(),
                 };
-                let done = command::execute(&command, &mut context, &mut self.report).await;
-                Event::Executed(self.with_room(done))
+                Event::Executed(command::execute(&command, &mut context, &mut self.report).await)
             }
             Action::Deliver { results, carried, undeliverable } => {
                 self.execs.told(self.alerts.answered(&results, carried, undeliverable));
@@ -409,13 +406,10 @@ impl Driver<'_> {
         }
     }
 
-    /// Data for which there is no room is not kept.
-    fn with_room(&mut self, done: Done) -> Done {
-        let bytes = done.data.as_ref().map_or(0, |(_, body)| body.len());
-        if self.session.room.take(bytes, &mut self.taken) {
-            return done;
-        }
-        Done { status: Status { code: 503, extra: Vec::new() }, data: None, ..done }
+    /// The package was answered, and is not kept any more: the next one has all the room, and time.
+    fn begin_package(&mut self) {
+        self.room = self.session.room.share(self.session.world.settings.session.max_data);
+        self.allowance = Allowance::default();
     }
 
     /// Said once, until a package is answered again.

@@ -26,8 +26,6 @@ pub struct Limits {
     pub retries: u32,
     /// The most packages that are sent.
     pub packages: u32,
-    /// The most bytes that the GETs of one package bring.
-    pub data: usize,
 }
 
 /// What happened.
@@ -328,9 +326,12 @@ impl Machine {
         match answer.status {
             204 => self.delivered(None),
             // Whoever has no commands says 204. This may be a proxy's, or of a server that is half up.
-            status @ 200..=299 if answer.body.is_empty() => {
-                self.unavailable(status, format!("HTTP status {status} without a body"), answer, random)
-            }
+            status @ 200..=299 if answer.body.is_empty() => self.unavailable(
+                status,
+                format!("there is none: HTTP status {status} without a body"),
+                answer,
+                random,
+            ),
             // What can't be read need not come from the server: it may have heard nothing.
             200..=299 => match package::decode(answer.content_type.as_deref(), &answer.body) {
                 Ok(package2) => self.delivered(Some(package2)),
@@ -372,7 +373,8 @@ impl Machine {
                 self.retry(|attempts| Failure::Unavailable { attempts, why }, answer.retry_after, random)
             }
             Profile::Approved => {
-                fail(Failure::Http(status), answer.retry_after.map_or(Again::Later, Again::After))
+                let failure = if status < 300 { Failure::Package(why) } else { Failure::Http(status) };
+                fail(failure, answer.retry_after.map_or(Again::Later, Again::After))
             }
         }
     }
@@ -381,7 +383,8 @@ impl Machine {
         let results =
             package2.as_ref().map(|package2| package::alert_results(self.profile, package2).to_vec());
         self.answer = package2;
-        self.kept = None;
+        // What was answered takes no room while the next one is made.
+        (self.package, self.kept) = (Arc::default(), None);
         let carried = self.carried;
         let undeliverable = std::mem::take(&mut self.alone) && carried == 0;
         match std::mem::take(&mut self.registered) {
@@ -443,20 +446,15 @@ impl Machine {
     }
 
     fn executed(&mut self, done: Done) -> Action {
-        let mut status = done.status;
         // The results of a package with END are not sent (TS 5.4.9).
         if let Some((content_type, body)) = done.data
             && !self.run.end
         {
-            if self.run.data.saturating_add(body.len()) > self.limits.data {
-                status = Status { code: 503, extra: Vec::new() };
-            } else {
-                self.run.data += body.len();
-                let position = self.run.statuses.len() + 1;
-                self.run.parts.push(Part { position, content_type, body });
-            }
+            self.run.data += body.len();
+            let position = self.run.statuses.len() + 1;
+            self.run.parts.push(Part { position, content_type, body });
         }
-        self.run.statuses.push(status);
+        self.run.statuses.push(done.status);
         if done.continue_at.is_some() {
             self.run.continue_at = done.continue_at;
         }

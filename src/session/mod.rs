@@ -17,5 +17,5 @@ pub use machine::{Again, Failure, Outcome};
 pub use outage::Outage;
 pub use parameters::{Parameters, dependencies, fact};
 pub use queue::{Cause, Look, Queue, Step, Ticket};
-pub use room::Room;
+pub use room::{Over, Room, Share};
 pub(crate) use stopping::{stopped, unless_stopped};

@@ -1,10 +1,12 @@
-//! What all sessions may keep in memory together of what GETs have returned, until their servers have it.
+//! What GETs may bring: each package so much, and all sessions together, until their servers have it.
 
 use std::sync::Arc;
 
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
-/// In all, in KiB: 64 MiB.
+/// A permit is for so many bytes.
+const UNIT: usize = 1 << 10;
+/// In all, in units: 64 MiB.
 const ALL: usize = 64 << 10;
 /// So much each package may keep whatever others do.
 const FREE: usize = 256 << 10;
@@ -13,11 +15,27 @@ const FREE: usize = 256 << 10;
 #[derive(Clone, Debug)]
 pub struct Room(Arc<Semaphore>);
 
-/// What one package takes of it.
-#[derive(Debug, Default)]
-pub(super) struct Taken {
+/// What one package takes of it, until this is dropped.
+#[derive(Debug)]
+pub struct Share {
+    room: Arc<Semaphore>,
+    /// The most bytes of the package.
+    most: usize,
     bytes: usize,
     permit: Option<OwnedSemaphorePermit>,
+    /// What was refused before.
+    over: Option<Over>,
+}
+
+/// Why there is no room.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Over {
+    /// One package brings no more.
+    #[error("the GETs of one package bring at most {0} bytes (session.max-data)")]
+    Package(usize),
+    /// Nor do all sessions together.
+    #[error("what the GETs of all sessions bring takes the {} bytes that it may until servers have it", ALL * UNIT)]
+    All,
 }
 
 impl Default for Room {
@@ -27,22 +45,66 @@ impl Default for Room {
 }
 
 impl Room {
-    /// Takes so many bytes more for a package; whether they were to be had.
-    pub(super) fn take(&self, bytes: usize, taken: &mut Taken) -> bool {
-        let all = taken.bytes.saturating_add(bytes);
-        let wanted = all.saturating_sub(FREE).div_ceil(1 << 10);
-        let held = taken.permit.as_ref().map_or(0, OwnedSemaphorePermit::num_permits);
-        if let Ok(more) = u32::try_from(wanted.saturating_sub(held))
+    /// For a package of at most so many bytes.
+    #[must_use]
+    pub fn share(&self, most: usize) -> Share {
+        Share { room: Arc::clone(&self.0), most, bytes: 0, permit: None, over: None }
+    }
+}
+
+impl Share {
+    /// How many bytes the package may bring yet.
+    ///
+    /// # Errors
+    /// None; or something was refused before: the package may have thousands of the kind.
+    pub fn left(&self) -> Result<usize, Over> {
+        let (own, all) = (self.most.saturating_sub(self.bytes), self.left_of_all());
+        match self.over {
+            Some(over) => Err(over),
+            None if own == 0 => Err(Over::Package(self.most)),
+            None if all == 0 => Err(Over::All),
+            None => Ok(own.min(all)),
+        }
+    }
+
+    /// Takes so many bytes more.
+    ///
+    /// # Errors
+    /// They are not to be had.
+    pub fn take(&mut self, bytes: usize) -> Result<(), Over> {
+        let all = self.bytes.saturating_add(bytes);
+        if all > self.most {
+            return Err(*self.over.insert(Over::Package(self.most)));
+        }
+        let wanted = all.saturating_sub(FREE).div_ceil(UNIT);
+        if let Ok(more) = u32::try_from(wanted.saturating_sub(self.held()))
             && more > 0
         {
-            let Ok(permit) = Arc::clone(&self.0).try_acquire_many_owned(more) else { return false };
-            match &mut taken.permit {
+            let Ok(permit) = Arc::clone(&self.room).try_acquire_many_owned(more) else {
+                return Err(*self.over.insert(Over::All));
+            };
+            match &mut self.permit {
                 Some(held) => held.merge(permit),
                 none => *none = Some(permit),
             }
         }
-        taken.bytes = all;
-        true
+        self.bytes = all;
+        Ok(())
+    }
+
+    /// More than the `left` bytes are wanted: says why they are not to be had.
+    pub fn refuse(&mut self, left: usize) -> Over {
+        let own = self.most.saturating_sub(self.bytes);
+        *self.over.insert(if left < own { Over::All } else { Over::Package(self.most) })
+    }
+
+    fn left_of_all(&self) -> usize {
+        let units = self.held().saturating_add(self.room.available_permits());
+        units.saturating_mul(UNIT).saturating_add(FREE).saturating_sub(self.bytes)
+    }
+
+    fn held(&self) -> usize {
+        self.permit.as_ref().map_or(0, OwnedSemaphorePermit::num_permits)
     }
 }
 
@@ -50,21 +112,40 @@ impl Room {
 mod tests {
     use super::*;
 
+    const MOST: usize = 16 << 20;
+
     #[test]
     fn four_large_packages_fill_it_and_small_ones_still_go() {
         let room = Room::default();
-        let mut large: Vec<Taken> = Vec::new();
+        let mut large: Vec<Share> = Vec::new();
         for _ in 0..4 {
-            let mut taken = Taken::default();
-            assert!((0..16).all(|_| room.take(1 << 20, &mut taken)));
-            large.push(taken);
+            let mut share = room.share(MOST);
+            assert!((0..16).all(|_| share.take(1 << 20).is_ok()));
+            large.push(share);
         }
-        let mut one = Taken::default();
-        assert!(room.take(1 << 20, &mut one), "what each may keep anyway is not counted");
-        assert!(!room.take(1 << 20, &mut one), "full");
-        let mut small = Taken::default();
-        assert!(room.take(100 << 10, &mut small) && room.take(100 << 10, &mut small));
+        let mut one = room.share(MOST);
+        assert_eq!(one.take(1 << 20), Ok(()), "what each may keep anyway is not counted");
+        // Before anything is made it is known.
+        assert!(one.left().is_ok_and(|left| left < 1 << 20));
+        assert_eq!(one.take(1 << 20), Err(Over::All), "full");
+        assert_eq!(one.left(), Err(Over::All), "nothing more of this package is looked for");
+        let mut small = room.share(MOST);
+        assert!(small.take(100 << 10).is_ok() && small.take(100 << 10).is_ok());
         large.pop();
-        assert!(room.take(1 << 20, &mut one), "as soon as a package was answered");
+        assert_eq!(one.take(1 << 20), Ok(()), "as soon as a package was answered");
+    }
+
+    #[test]
+    fn a_package_brings_so_much_and_who_is_refused_hears_why() {
+        let room = Room::default();
+        let mut share = room.share(MOST);
+        assert_eq!((share.left(), share.take(MOST - 1), share.left()), (Ok(MOST), Ok(()), Ok(1)));
+        assert_eq!(share.take(2), Err(Over::Package(MOST)));
+        assert_eq!(share.take(1), Ok(()), "what fits still goes");
+        let mut full = room.share(10);
+        assert_eq!((full.take(10), full.left()), (Ok(()), Err(Over::Package(10))));
+        assert_eq!(room.share(10).refuse(10), Over::Package(10));
+        assert_eq!(room.share(10).refuse(9), Over::All);
+        assert_eq!(room.share(0).left(), Err(Over::Package(0)));
     }
 }

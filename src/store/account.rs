@@ -108,7 +108,11 @@ fn withdraw(transaction: &WriteTransaction, server_id: &str, tally: &mut Size) -
     let own = |queue: &str| {
         queue.strip_prefix(server_id).is_some_and(|rest| rest.is_empty() || rest.starts_with('\u{1}'))
     };
-    alerts.retain(|key, _| !alert_queue(key).is_some_and(own)).map_err(db)?;
+    let stays = |key: &[u8], json: &[u8]| {
+        let queue = alert_queue(key).filter(|queue| own(queue));
+        queue.map(|queue| tally.alerts.go(queue, json.len())).is_none()
+    };
+    alerts.retain(stays).map_err(db)?;
     let creator = format!("serverid:{server_id}");
     let entry = format!("\0{creator}");
     let mut nodes = transaction.open_table(NODES).map_err(db)?;

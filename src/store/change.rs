@@ -7,6 +7,7 @@ use super::tables::{
     ALERTS, CACHE_KEY, CONTACTS, DEFAULTS, EXECS, INSTANCES, INTENTS, META, MOS, NODES, NOTIFICATIONS, PINS,
     PUSH, TRIGGERS,
 };
+use super::waiting::Moves;
 use super::{CacheKey, NodeKey, StoreError, Stored, Subscription, counter, db, set_counter, subscription};
 use crate::push::bridge::Standing;
 
@@ -101,11 +102,12 @@ pub enum Change {
     },
 }
 
-/// How the tables of nodes and instances grow, in bytes.
+/// How the tables of nodes and instances grow, in bytes; and what comes and goes of the alerts.
 #[derive(Default, PartialEq)]
 pub(super) struct Size {
     pub(super) added: u64,
     pub(super) removed: u64,
+    pub(super) alerts: Moves,
 }
 
 /// What a record counts for in the quota.
@@ -205,17 +207,24 @@ impl Change {
                 let number = next_alert(transaction)?;
                 let mut table = transaction.open_table(ALERTS).map_err(db)?;
                 table.insert(alert_key(queue, number).as_slice(), json.as_slice()).map_err(db)?;
+                tally.alerts.come(queue, json.len());
             }
             Self::AlertsSettled(queue, numbers) => {
                 let mut table = transaction.open_table(ALERTS).map_err(db)?;
                 for number in numbers {
-                    table.remove(alert_key(queue, *number).as_slice()).map_err(db)?;
+                    if let Some(json) = table.remove(alert_key(queue, *number).as_slice()).map_err(db)? {
+                        tally.alerts.go(queue, json.value().len());
+                    }
                 }
             }
             Self::AlertsForgotten(queue) => {
                 let mut table = transaction.open_table(ALERTS).map_err(db)?;
                 let (start, end) = alert_range(queue);
-                table.retain_in(start.as_slice()..=end.as_slice(), |_, _| false).map_err(db)?;
+                let gone = |_: &[u8], json: &[u8]| {
+                    tally.alerts.go(queue, json.len());
+                    false
+                };
+                table.retain_in(start.as_slice()..=end.as_slice(), gone).map_err(db)?;
             }
             Self::CacheKey(key) => {
                 let mut table = transaction.open_table(CACHE_KEY).map_err(db)?;

@@ -66,6 +66,7 @@ mod stored;
 mod subscription;
 mod tables;
 mod twin;
+mod waiting;
 
 pub use account::AccountChange;
 pub use change::{Change, FOLDER_EMPTIED, FOLDER_HELD};
@@ -75,6 +76,7 @@ pub use open::SetAside;
 pub use read::{SeenNotification, Snapshot};
 pub use stored::Stored;
 pub use subscription::{Digest, Subscription};
+pub use waiting::Waiting;
 
 use std::io;
 use std::path::{Path, PathBuf};
@@ -86,6 +88,7 @@ use tokio::sync::Notify;
 
 use change::Size;
 use file::{DatabaseFile, Pace};
+use waiting::Moves;
 
 use tables::META;
 
@@ -166,6 +169,7 @@ pub struct Store {
     accounts: Notify,
     desk: news::Desk,
     odd: Arc<read::Odd>,
+    waiting: waiting::Tally,
 }
 
 /// A store that was opened, and the damaged one that had to make way for it.
@@ -188,6 +192,7 @@ impl Store {
         let (file, set_aside) = DatabaseFile::open(&folder.join(FILE))?;
         let (quota, writer) = (AtomicU64::new(u64::MAX), tokio::sync::Mutex::default());
         let (accounts, desk) = (Notify::new(), news::Desk::default());
+        let waiting = file.with(Pace::Patient, |database| waiting::Tally::count(&database.begin_read().map_err(db)?));
         let store = Self {
             file,
             quota,
@@ -196,6 +201,8 @@ impl Store {
             accounts,
             desk,
             odd: Arc::default(),
+            // What can't be counted is not found either.
+            waiting: waiting.unwrap_or_default(),
         };
         Ok(Opened { store: Arc::new(store), set_aside })
     }
@@ -247,11 +254,13 @@ impl Store {
     /// # Errors
     /// None of the changes was applied.
     pub fn commit_blocking(&self, changes: &[Change]) -> Result<(), StoreError> {
-        self.file.with(Pace::Patient, |database| {
+        let moves = self.file.with(Pace::Patient, |database| {
             let transaction = database.begin_write().map_err(db)?;
-            self.apply(changes, &transaction)?;
-            transaction.commit().map_err(db)
+            let moves = self.apply(changes, &transaction)?;
+            transaction.commit().map_err(db)?;
+            Ok(moves)
         })?;
+        self.waiting.follow(moves);
         if changes.iter().any(|change| matches!(change, Change::Account(_))) {
             self.accounts.notify_one();
         }
@@ -276,13 +285,14 @@ impl Store {
         rehearsed.await.map_err(|_| StoreError::Cancelled)?
     }
 
-    fn apply(&self, changes: &[Change], transaction: &WriteTransaction) -> Result<(), StoreError> {
+    fn apply(&self, changes: &[Change], transaction: &WriteTransaction) -> Result<Moves, StoreError> {
         let mut size = Size::default();
         for change in changes {
             change.apply(transaction, &mut size)?;
         }
+        let moves = std::mem::take(&mut size.alerts);
         if size == Size::default() {
-            return Ok(());
+            return Ok(moves);
         }
         let mut meta = transaction.open_table(META).map_err(db)?;
         let before = counter(&meta, "used")?.unwrap_or_default();
@@ -292,7 +302,13 @@ impl Store {
         if used > quota && used > before {
             return Err(StoreError::Quota(quota));
         }
-        set_counter(&mut meta, "used", used)
+        set_counter(&mut meta, "used", used)?;
+        Ok(moves)
+    }
+
+    /// How many alerts wait for an account, wherever they are to go.
+    pub fn waiting(&self, server_id: &str) -> Waiting {
+        self.waiting.of(server_id)
     }
 
     /// Waits until accounts have changed since this was last asked. For one listener.

@@ -1,6 +1,7 @@
 //! Reading: one pinned state, however many commits come meanwhile.
 
 use std::collections::BTreeSet;
+use std::ops::Bound::{Excluded, Unbounded};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use redb::{ReadOnlyTable, ReadTransaction, ReadableTable};
@@ -337,13 +338,19 @@ impl Snapshot {
     /// The file can't be read, or a record is damaged.
     pub fn alert_queues(&self) -> Result<Vec<String>, StoreError> {
         let table = self.transaction.open_table(ALERTS).map_err(db)?;
-        let mut queues: Vec<String> = Vec::new();
-        for entry in table.iter().map_err(db)? {
+        let (mut queues, mut after) = (Vec::new(), Vec::new());
+        // What waits for one is jumped over.
+        while let Some(entry) =
+            table.range::<&[u8]>((Excluded(after.as_slice()), Unbounded)).map_err(db)?.next()
+        {
             let (key, _) = entry.map_err(db)?;
-            let Some(queue) = self.known("alerts", key.value(), alert_queue(key.value())) else { continue };
-            if queues.last().is_none_or(|last| last != queue) {
-                queues.push(queue.to_owned());
-            }
+            after = match self.known("alerts", key.value(), alert_queue(key.value())) {
+                Some(queue) => {
+                    queues.push(queue.to_owned());
+                    alert_range(queue).1
+                }
+                None => key.value().to_vec(),
+            };
         }
         Ok(queues)
     }

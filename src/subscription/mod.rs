@@ -18,6 +18,7 @@ use std::time::{Duration, Instant};
 use sha2::{Digest as _, Sha256};
 use tokio::task::{AbortHandle, JoinError, JoinSet};
 
+use crate::attempts::Fatal;
 use crate::heartbeat::Hearts;
 use crate::journal;
 use crate::package::Profile;
@@ -131,8 +132,19 @@ impl Subscriptions {
                 keep: known.kept.is_none_or(|at| now.saturating_duration_since(at) >= KEEP_EVERY),
                 watches: self.watches.clone(),
             };
-            let name = format!("{}: the look at {} for its subscription", id.server_id, id.client_uri);
-            let handle = self.looks.spawn(hearts.watch(name, look.run()));
+            let name = format!("{}: the look at {} for its subscription", id.server_id, id.address());
+            let there = known.there;
+            let look = hearts.watch_attempt(&world.attempts, name, look.run());
+            let handle = self.looks.spawn(async move {
+                look.await.unwrap_or_else(|Fatal { again }| Outcome {
+                    result: look::Result::Failed {
+                        why: Fatal { again }.to_string(),
+                        retry_after: Some(again),
+                    },
+                    there,
+                    polls: true,
+                })
+            });
             self.running.insert(handle.id(), id);
             known.look = Some(handle);
         }

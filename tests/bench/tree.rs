@@ -89,7 +89,7 @@ impl Inside {
         let mut connection = self.client.connection(Binding::Any);
         let (_running, stopping) = watch::channel(false);
         let parameters = Parameters::default();
-        let limits = Limits { retries: 0, packages, data: 16 << 20 };
+        let limits = Limits { retries: 0, packages };
         let uri = self.account.server_uri.clone();
         let (mut machine, mut action) =
             SessionMachine::start(Profile::Draft, limits, 1, uri, Package1::default());
@@ -118,7 +118,7 @@ impl Inside {
                         connection: &mut connection,
                         parameters: &parameters,
                         accept_mo: accept_mo.as_deref(),
-                        room: &mut 16_777_216,
+                        room: &mut Room::default().share(16 << 20),
                         execs: &mut execs,
                         allowance: &mut allowance,
                         stopping: stopping.clone(),

@@ -2,7 +2,7 @@ use serde_json::{Value as Json, json};
 
 use super::*;
 
-const LIMITS: Limits = Limits { retries: 2, packages: 10, data: 16 << 20 };
+const LIMITS: Limits = Limits { retries: 2, packages: 10 };
 
 fn start() -> (Machine, Action) {
     Machine::start(Profile::Draft, LIMITS, 7, "https://dm.example/a".into(), Package1::default())
@@ -174,7 +174,9 @@ fn the_approved_profile_leaves_to_the_schedule_what_the_draft_retries() {
     for status in [200, 408, 429, 500, 503, 599] {
         let uri = "https://dm.example/".to_owned();
         let (mut machine, _) = Machine::start(Profile::Approved, LIMITS, 7, uri, Package1::default());
-        assert_eq!(failure(machine.handle(http(status, None), 0)), (Failure::Http(status), Again::Later));
+        let (why, again) = failure(machine.handle(http(status, None), 0));
+        let empty = Failure::Package("there is none: HTTP status 200 without a body".to_owned());
+        assert_eq!((why, again), (if status == 200 { empty } else { Failure::Http(status) }, Again::Later));
         let (mut machine, _) = start();
         assert!(matches!(machine.handle(http(status, None), 0), Action::Wait(_)), "{status}");
     }
@@ -230,11 +232,12 @@ fn a_server_that_never_ends_is_ended() {
 }
 
 #[test]
-fn what_the_gets_of_one_package_return_is_bounded() {
+fn a_get_that_is_refused_has_its_status_and_no_part() {
     let (mut machine, _) = start();
     let _ = machine.handle(package2(json!([["GET", "a"], ["GET", "b"], ["GET", "c"]])), 0);
-    let _ = machine.handle(with_data(LIMITS.data - 1), 0);
-    let _ = machine.handle(with_data(2), 0);
+    let _ = machine.handle(with_data(9), 0);
+    let status = Status { code: 503, extra: Vec::new() };
+    let _ = machine.handle(Event::Executed(Done { status, data: None, continue_at: None }), 0);
     let _ = machine.handle(with_data(1), 0);
     let action = machine.handle(Event::Gathered(Vec::new()), 0);
     let (_, body) = posted(&action);
