@@ -32,7 +32,16 @@ struct State {
     /// Held by who opens it again.
     opening: Mutex<()>,
     /// Who opens it again for those in a hurry: since when, and what came of it.
-    helper: Mutex<Option<(Instant, Receiver<Result<(), StoreError>>)>>,
+    helper: Mutex<Option<Helper>>,
+    /// It was opened, again as well, and nobody has asked for that since.
+    opened: AtomicBool,
+}
+
+/// A thread that opens the file again.
+#[derive(Debug)]
+struct Helper {
+    since: Instant,
+    told: Receiver<Result<(), StoreError>>,
 }
 
 /// What those do who find the file closed.
@@ -62,6 +71,7 @@ impl DatabaseFile {
             failed: AtomicBool::new(false),
             opening: Mutex::default(),
             helper: Mutex::default(),
+            opened: AtomicBool::new(true),
         };
         Ok((Self(Arc::new(state)), set_aside))
     }
@@ -83,6 +93,11 @@ impl DatabaseFile {
         }
     }
 
+    /// Whether it was opened since this was asked before.
+    pub(super) fn was_opened(&self) -> bool {
+        self.0.opened.swap(false, Ordering::AcqRel)
+    }
+
     fn have_it_reopened(&self) -> Result<(), StoreError> {
         let mut helper = self.0.helper.lock().unwrap_or_else(PoisonError::into_inner);
         if helper.is_none() {
@@ -91,9 +106,9 @@ impl DatabaseFile {
             let work = move || drop(tell.send(state.reopen()));
             let begun = thread::Builder::new().name("store".to_owned()).spawn(work);
             begun.map_err(|source| StoreError::File { path: self.0.path.clone(), source })?;
-            *helper = Some((Instant::now(), told));
+            *helper = Some(Helper { since: Instant::now(), told });
         }
-        let Some((since, told)) = helper.as_ref() else { return Ok(()) };
+        let Some(Helper { since, told }) = helper.as_ref() else { return Ok(()) };
         match told.recv_timeout(PATIENCE.saturating_sub(since.elapsed())) {
             Err(RecvTimeoutError::Timeout) => Err(StoreError::Opening(self.0.path.clone())),
             Ok(done) => {
@@ -149,6 +164,7 @@ impl State {
         }
         let (opened, set_aside) = open::open(&self.path, &Reader::here())?;
         *self.database.write().unwrap_or_else(PoisonError::into_inner) = Some(opened);
+        self.opened.store(true, Ordering::Release);
         if let Some(set_aside) = set_aside {
             set_aside.say();
         }

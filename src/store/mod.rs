@@ -80,8 +80,8 @@ pub use waiting::Waiting;
 
 use std::io;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use redb::{ReadableDatabase, ReadableTable, Table, WriteTransaction};
 use tokio::sync::Notify;
@@ -165,6 +165,8 @@ pub struct Store {
     file: DatabaseFile,
     quota: AtomicU64,
     writer: tokio::sync::Mutex<()>,
+    /// Held over a whole commit: what is counted beside the file is counted in the order of the commits.
+    committing: Mutex<()>,
     settling: AtomicBool,
     accounts: Notify,
     desk: news::Desk,
@@ -192,18 +194,18 @@ impl Store {
         let (file, set_aside) = DatabaseFile::open(&folder.join(FILE))?;
         let (quota, writer) = (AtomicU64::new(u64::MAX), tokio::sync::Mutex::default());
         let (accounts, desk) = (Notify::new(), news::Desk::default());
-        let waiting = file.with(Pace::Patient, |database| waiting::Tally::count(&database.begin_read().map_err(db)?));
         let store = Self {
             file,
             quota,
             writer,
+            committing: Mutex::default(),
             settling: AtomicBool::new(false),
             accounts,
             desk,
             odd: Arc::default(),
-            // What can't be counted is not found either.
-            waiting: waiting.unwrap_or_default(),
+            waiting: waiting::Tally::default(),
         };
+        store.follow(Moves::default());
         Ok(Opened { store: Arc::new(store), set_aside })
     }
 
@@ -254,13 +256,14 @@ impl Store {
     /// # Errors
     /// None of the changes was applied.
     pub fn commit_blocking(&self, changes: &[Change]) -> Result<(), StoreError> {
+        let _one_by_one = self.committing.lock().unwrap_or_else(PoisonError::into_inner);
         let moves = self.file.with(Pace::Patient, |database| {
             let transaction = database.begin_write().map_err(db)?;
             let moves = self.apply(changes, &transaction)?;
             transaction.commit().map_err(db)?;
             Ok(moves)
         })?;
-        self.waiting.follow(moves);
+        self.follow(moves);
         if changes.iter().any(|change| matches!(change, Change::Account(_))) {
             self.accounts.notify_one();
         }
@@ -304,6 +307,19 @@ impl Store {
         }
         set_counter(&mut meta, "used", used)?;
         Ok(moves)
+    }
+
+    /// Keeps count of what waits. A file that was opened again may be another one: there it is counted anew.
+    fn follow(&self, moves: Moves) {
+        if !self.file.was_opened() {
+            return self.waiting.follow(moves);
+        }
+        let count = |database: &redb::Database| Moves::of_all(&database.begin_read().map_err(db)?);
+        match self.file.with(Pace::Patient, count) {
+            Ok(all) => self.waiting.begin(all),
+            // What can't be counted is not found either.
+            Err(error) => log::warn!("the store: what waits for servers can't be counted: {error}"),
+        }
     }
 
     /// How many alerts wait for an account, wherever they are to go.

@@ -1,4 +1,4 @@
-//! How many alerts wait for each account, and how many bytes they take. Counted once, at the start: whoever adds one need
+//! How many alerts wait for each account, and how many bytes they take. Counted when the file is opened: whoever adds one need
 //! not look at all that wait.
 
 use std::collections::BTreeMap;
@@ -34,6 +34,19 @@ impl Waiting {
 }
 
 impl Moves {
+    /// All that is there has come.
+    pub(super) fn of_all(transaction: &ReadTransaction) -> Result<Self, StoreError> {
+        let mut moves = Self::default();
+        let table = transaction.open_table(ALERTS).map_err(db)?;
+        for entry in table.iter().map_err(db)? {
+            let (key, json) = entry.map_err(db)?;
+            if let Some(queue) = alert_queue(key.value()) {
+                moves.come(queue, json.value().len());
+            }
+        }
+        Ok(moves)
+    }
+
     pub(super) fn come(&mut self, queue: &str, bytes: usize) {
         self.of(queue).0.add(bytes);
     }
@@ -48,18 +61,10 @@ impl Moves {
 }
 
 impl Tally {
-    pub(super) fn count(transaction: &ReadTransaction) -> Result<Self, StoreError> {
-        let mut moves = Moves::default();
-        let table = transaction.open_table(ALERTS).map_err(db)?;
-        for entry in table.iter().map_err(db)? {
-            let (key, json) = entry.map_err(db)?;
-            if let Some(queue) = alert_queue(key.value()) {
-                moves.come(queue, json.value().len());
-            }
-        }
-        let tally = Self::default();
-        tally.follow(moves);
-        Ok(tally)
+    /// What there is, whatever was counted before.
+    pub(super) fn begin(&self, all: Moves) {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).clear();
+        self.follow(all);
     }
 
     /// What has moved is committed.

@@ -296,7 +296,7 @@ fn whoever_is_in_a_hurry_does_not_wait_for_a_file_that_is_being_looked_at() {
     let again = Instant::now();
     while store.snapshot().is_err() {
         assert!(again.elapsed() < Duration::from_secs(30));
-        std::thread::sleep(Duration::from_millis(10));
+        std::thread::park_timeout(Duration::from_millis(10));
     }
 }
 

@@ -472,3 +472,36 @@ async fn whoever_waits_for_the_end_of_anothers_change_does_not_stand_still() {
 
 mod damage;
 mod fixture;
+
+#[test]
+fn what_waits_is_counted_as_it_comes_and_goes_and_anew_when_the_file_is_opened_again() {
+    let folder = tempfile::tempdir().unwrap();
+    let store = Store::open(folder.path()).unwrap().store;
+    let alert = |queue: &str| Change::Alert(queue.to_owned(), b"{}".to_vec());
+    let elsewhere = "a\u{1}https://report.example/";
+    store.commit_blocking(&[alert("a"), alert(elsewhere), alert("ab"), alert("a")]).unwrap();
+    let waiting = |count| Waiting { count, bytes: 2 * count };
+    assert_eq!(
+        (store.waiting("a"), store.waiting("ab"), store.waiting("b")),
+        (waiting(3), waiting(1), waiting(0))
+    );
+    store.set_quota(1);
+    let refused = store.commit_blocking(&[alert("a"), Change::Put(key(&["a"]), leaf("too much"))]);
+    assert!(matches!(refused, Err(StoreError::Quota(1))), "{refused:?}");
+    assert_eq!(store.waiting("a"), waiting(3));
+    // What is not there does not go.
+    store.commit_blocking(&[Change::AlertsSettled("a".into(), vec![0, 0, 99])]).unwrap();
+    assert_eq!(store.waiting("a"), waiting(2));
+    store
+        .file
+        .with(Pace::Patient, |_| Err::<(), _>(StoreError::Database(redb::Error::PreviousIo)))
+        .unwrap_err();
+    store.commit_blocking(&[Change::AlertsForgotten("ab".into())]).unwrap();
+    assert_eq!((store.waiting("a"), store.waiting("ab")), (waiting(2), waiting(0)));
+    store.commit_blocking(&[Change::AlertsForgotten(elsewhere.into())]).unwrap();
+    drop(store);
+    let store = Store::open(folder.path()).unwrap().store;
+    assert_eq!(store.waiting("a"), waiting(1));
+    store.commit_blocking(&[Change::Account(AccountChange::Withdrawn("a".into()))]).unwrap();
+    assert_eq!(store.waiting("a"), waiting(0));
+}
