@@ -4,6 +4,8 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use clap::Parser;
+use nix::sys::signal::SigSet;
+use nix::sys::signal::Signal::{SIGHUP, SIGINT, SIGTERM};
 use nix::sys::stat::{Mode, umask};
 use tokio::net::UdpSocket;
 use tokio::runtime::Runtime;
@@ -15,6 +17,7 @@ use crate::cli::Omadmd;
 use crate::config::Environment;
 use crate::daemon::{self, DaemonError, Options, Signal};
 use crate::journal;
+use crate::lane::{First, ToDo};
 use crate::notification::listener;
 use crate::session::Random;
 use crate::store::reader;
@@ -73,8 +76,8 @@ fn check(arguments: &Omadmd) -> ExitCode {
     ExitCode::FAILURE
 }
 
-/// The first thread hears signals, and the agent has one of its own: the kernel brings a signal to the first, and one that
-/// hangs in a disk would keep it from all others.
+/// The first thread opens the store and hears signals from then on. The agent has a thread of its own: the kernel brings a
+/// signal to the first, and one that hangs in a disk would keep it from all others.
 fn serve(arguments: &Omadmd) -> ExitCode {
     let kept_small = heap::keep_small();
     // Nothing the agent makes is for others' eyes.
@@ -84,19 +87,21 @@ fn serve(arguments: &Omadmd) -> ExitCode {
         log::warn!("what large work takes of the memory is kept: the agent can't start itself anew: {error}");
     }
     let result = std::thread::scope(|scope| {
-        let (runtime, [terminate, interrupt, hangup]) = signals().map_err(DaemonError::Runtime)?;
         let (sender, receiver) = mpsc::channel(4);
         let (end, ended) = oneshot::channel();
+        let (first, to_do) = First::new();
         let agent = move || {
             // Who hears signals ends with it.
-            drop(end.send(agent(arguments, receiver)));
+            drop(end.send(agent(arguments, first, receiver)));
         };
         let thread = std::thread::Builder::new().name("agent".to_owned()).stack_size(STACK);
         thread.spawn_scoped(scope, agent).map_err(DaemonError::Runtime)?;
+        let (runtime, signals) = signals().map_err(DaemonError::Runtime)?;
+        do_first(to_do).map_err(DaemonError::Runtime)?;
         runtime.block_on(async {
             tokio::select! {
                 ended = ended => ended.unwrap_or(Ok(())),
-                () = forward(terminate, interrupt, hangup, sender) => Ok(()),
+                () = forward(signals, sender) => Ok(()),
             }
         })
     });
@@ -114,24 +119,25 @@ fn serve(arguments: &Omadmd) -> ExitCode {
     }
 }
 
-fn agent(arguments: &Omadmd, signals: mpsc::Receiver<Signal>) -> Result<(), DaemonError> {
+fn agent(arguments: &Omadmd, first: First, signals: mpsc::Receiver<Signal>) -> Result<(), DaemonError> {
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .max_blocking_threads(2)
         .thread_keep_alive(IDLE_THREAD)
         .build()
         .map_err(DaemonError::Runtime)?;
-    let result = runtime.block_on(run(arguments, signals));
+    let result = runtime.block_on(run(arguments, first, signals));
     // Dropped, it would wait for what hangs on its threads.
     runtime.shutdown_timeout(LAST_COMMIT);
     result
 }
 
-async fn run(arguments: &Omadmd, signals: mpsc::Receiver<Signal>) -> Result<(), DaemonError> {
+async fn run(arguments: &Omadmd, first: First, signals: mpsc::Receiver<Signal>) -> Result<(), DaemonError> {
     let options = Options {
         selection: arguments.selection(),
         environment: Environment::current(),
         surroundings: Surroundings { proxies: Proxies::from_environment(), ..Surroundings::default() },
+        first,
     };
     let sockets: Vec<UdpSocket> = listener::passed().map_err(DaemonError::Listen)?;
     // Applications ask by D-Bus, which is not there yet.
@@ -139,31 +145,70 @@ async fn run(arguments: &Omadmd, signals: mpsc::Receiver<Signal>) -> Result<(), 
     daemon::run(options, sockets, signals, requests, Box::new(OsRandom)).await
 }
 
-/// SIGTERM and SIGINT end the agent, SIGHUP reloads it. Who hears them tells an agent that hangs to end as well, and ends it
-/// where it does not.
-fn signals() -> std::io::Result<(Runtime, [UnixSignal; 3])> {
+/// Opens the store, which may hang: meanwhile signals are kept from this thread, and another one sees to it that the process
+/// ends when it is told to. What else they say is heard afterwards.
+fn do_first(to_do: ToDo) -> std::io::Result<()> {
+    let (runtime, signals) = signals()?;
+    let (done, is_done) = oneshot::channel::<()>();
+    let guard = async {
+        let ends = async {
+            signals.end().await;
+            tokio::time::sleep(LONGEST_END).await;
+            end_now();
+        };
+        tokio::select! {
+            _ = is_done => {}
+            () = ends => {}
+        }
+    };
+    std::thread::scope(|scope| {
+        let thread = std::thread::Builder::new().name("signals".to_owned()).stack_size(STACK);
+        thread.spawn_scoped(scope, move || runtime.block_on(guard))?;
+        let kept: SigSet = [SIGTERM, SIGINT, SIGHUP].into_iter().collect();
+        kept.thread_block()?;
+        to_do.once();
+        drop(done);
+        Ok(kept.thread_unblock()?)
+    })
+}
+
+/// What the operator and the service manager say.
+struct Signals {
+    terminate: UnixSignal,
+    interrupt: UnixSignal,
+    hangup: UnixSignal,
+}
+
+impl Signals {
+    /// Waits for what ends the agent.
+    async fn end(mut self) {
+        tokio::select! {
+            _ = self.terminate.recv() => {}
+            _ = self.interrupt.recv() => {}
+        }
+    }
+}
+
+fn signals() -> std::io::Result<(Runtime, Signals)> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     let signals = {
         let _within = runtime.enter();
         let [terminate, interrupt, hangup] =
             [SignalKind::terminate(), SignalKind::interrupt(), SignalKind::hangup()].map(signal);
-        [terminate?, interrupt?, hangup?]
+        Signals { terminate: terminate?, interrupt: interrupt?, hangup: hangup? }
     };
     Ok((runtime, signals))
 }
 
-async fn forward(
-    mut terminate: UnixSignal,
-    mut interrupt: UnixSignal,
-    mut hangup: UnixSignal,
-    agent: mpsc::Sender<Signal>,
-) {
+/// SIGTERM and SIGINT end the agent, SIGHUP reloads it. Who hears them tells an agent that hangs to end as well, and ends it
+/// where it does not.
+async fn forward(mut signals: Signals, agent: mpsc::Sender<Signal>) {
     loop {
         tokio::select! {
-            _ = terminate.recv() => break,
-            _ = interrupt.recv() => break,
+            _ = signals.terminate.recv() => break,
+            _ = signals.interrupt.recv() => break,
             // Where there is no room, it is to reload already.
-            _ = hangup.recv() => drop(agent.try_send(Signal::Reload)),
+            _ = signals.hangup.recv() => drop(agent.try_send(Signal::Reload)),
         }
     }
     let end = tokio::time::Instant::now() + LONGEST_END;

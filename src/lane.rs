@@ -20,10 +20,12 @@ use tokio::sync::Semaphore;
 use tokio::task::{JoinError, JoinHandle};
 use tokio::time::{Instant, timeout_at};
 
+mod first;
 mod mounts;
 mod places;
 mod way;
 
+pub use first::{First, ToDo};
 pub(crate) use mounts::takes_requests;
 pub use places::Spot;
 use places::{Held, Places};

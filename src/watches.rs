@@ -1,5 +1,5 @@
-//! Files that values come from, watched with inotify(7): on the agent's own thread, and for what changes them
-//! only, while `notify` would wake up for each that is merely opened.
+//! Files that something depends on, watched with inotify(7): told on the agent's own thread, for what changes them only.
+//! What looks at file systems does so on a lane.
 //!
 //! Only local folders are watched: of others the kernel tells half, and to watch one may hang.
 //!
@@ -22,6 +22,9 @@ use crate::lane::{FILES, Spot, Way};
 
 /// More files and folders are not watched for one.
 const MOST_PLACES: usize = 512;
+
+/// Deeper folders of a tree are not watched.
+const MOST_DEPTH: usize = 3;
 
 /// Folders that come and go faster than they can be watched are given up after so many tries.
 const MOST_TURNS: usize = 3;
@@ -46,7 +49,15 @@ pub struct Watches<K> {
     inotify: Inotify,
     /// The same descriptor. tokio has no inotify of its own; its pipe does to it just what is needed here, poll(2).
     readiness: Receiver,
-    folders: Mutex<BTreeMap<WatchDescriptor, Interests<K>>>,
+    folders: Mutex<Folders<K>>,
+}
+
+#[derive(Debug)]
+struct Folders<K> {
+    all: BTreeMap<WatchDescriptor, Interests<K>>,
+    /// How many are waiting for the kernel to watch a folder, which may take for ever. What nobody wants any more is given
+    /// up when there are none: it may be just what the kernel is about to answer.
+    adding: usize,
 }
 
 /// Who wants to know what happens to what of a folder.
@@ -93,7 +104,7 @@ impl<K: Ord + Clone> Watches<K> {
     pub fn new() -> io::Result<Self> {
         let inotify = Inotify::init(InitFlags::IN_CLOEXEC | InitFlags::IN_NONBLOCK)?;
         let readiness = Receiver::from_owned_fd_unchecked(inotify.as_fd().try_clone_to_owned()?)?;
-        Ok(Self { inotify, readiness, folders: Mutex::default() })
+        Ok(Self { inotify, readiness, folders: Mutex::new(Folders { all: BTreeMap::new(), adding: 0 }) })
     }
 
     /// Watches what `id` depends on, and nothing else for it. False where the kernel would not tell of every change, or
@@ -128,14 +139,17 @@ impl<K: Ord + Clone> Watches<K> {
         let first = places.iter().take(MOST_PLACES);
         let told: Vec<&Place> = first.filter(|(folder, _)| backend::is_told(folder)).collect();
         all &= told.len() == places.len();
-        // Nobody may give up a watch between the kernel's answer and the note of who else wants it.
-        let mut folders = self.folders();
-        // Anew, for a watch only ever grows: a folder whose missing name has come would wake for all that is in it.
-        self.forget(&mut folders, |known| known == id);
+        {
+            let mut folders = self.folders();
+            // Anew, for a watch only ever grows: a folder whose missing name has come would wake for all that is in it.
+            folders.forget(&self.inotify, |known| known == id);
+            folders.adding += 1;
+        }
         for (folder, what) in told {
             match self.inotify.add_watch(folder, what.mask()) {
                 Ok(watch) => {
-                    folders.entry(watch).or_default().insert((id.clone(), what.clone()));
+                    let interest = (id.clone(), what.clone());
+                    self.folders().all.entry(watch).or_default().insert(interest);
                 }
                 Err(error) => {
                     log::debug!("{} is not watched: {error}", folder.display());
@@ -143,12 +157,15 @@ impl<K: Ord + Clone> Watches<K> {
                 }
             }
         }
+        let mut folders = self.folders();
+        folders.adding -= 1;
+        folders.forget(&self.inotify, |_| false);
         all
     }
 
     /// Watches only for these.
     pub fn keep(&self, known: impl Fn(&K) -> bool) {
-        self.forget(&mut self.folders(), |id| !known(id));
+        self.folders().forget(&self.inotify, |id| !known(id));
     }
 
     /// Waits until something happens to what is watched, and says whom it concerns.
@@ -180,33 +197,37 @@ impl<K: Ord + Clone> Watches<K> {
         let mut concerned = BTreeSet::new();
         for event in events {
             if event.mask.contains(AddWatchFlags::IN_Q_OVERFLOW) {
-                concerned.extend(folders.values().flatten().map(|(id, _)| id.clone()));
+                concerned.extend(folders.all.values().flatten().map(|(id, _)| id.clone()));
                 continue;
             }
-            let Some(interests) = folders.get(&event.wd) else { continue };
+            let Some(interests) = folders.all.get(&event.wd) else { continue };
             let gone = event.mask.intersects(GONE | AddWatchFlags::IN_IGNORED | AddWatchFlags::IN_UNMOUNT);
             let hit = |what: &What| gone || event.name.as_deref().is_some_and(|name| what.is_at(name));
             concerned.extend(interests.iter().filter(|(_, what)| hit(what)).map(|(id, _)| id.clone()));
             if event.mask.contains(AddWatchFlags::IN_IGNORED) {
-                folders.remove(&event.wd);
+                folders.all.remove(&event.wd);
             }
         }
         concerned
     }
 
-    fn forget(&self, folders: &mut BTreeMap<WatchDescriptor, Interests<K>>, unwanted: impl Fn(&K) -> bool) {
-        folders.retain(|watch, interests| {
-            interests.retain(|(id, _)| !unwanted(id));
-            if interests.is_empty() {
-                // Fails where the folder is gone, and the watch with it.
-                let _ = self.inotify.rm_watch(*watch);
-            }
-            !interests.is_empty()
-        });
-    }
-
-    fn folders(&self) -> MutexGuard<'_, BTreeMap<WatchDescriptor, Interests<K>>> {
+    fn folders(&self) -> MutexGuard<'_, Folders<K>> {
         self.folders.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl<K: Ord> Folders<K> {
+    /// Takes back what these want, and gives up what then nobody wants.
+    fn forget(&mut self, inotify: &Inotify, unwanted: impl Fn(&K) -> bool) {
+        self.all.retain(|watch, interests| {
+            interests.retain(|(id, _)| !unwanted(id));
+            let is_kept = !interests.is_empty() || self.adding > 0;
+            if !is_kept {
+                // Fails where the folder is gone, and the watch with it.
+                let _ = inotify.rm_watch(*watch);
+            }
+            is_kept
+        });
     }
 }
 
@@ -223,7 +244,26 @@ fn places_of(dependencies: &Dependencies, may: May<'_>) -> (BTreeSet<Place>, boo
             places.insert((folder.clone(), What::All));
         }
     }
+    for folder in &dependencies.trees {
+        let there = on_the_way(folder, &mut places, may);
+        all &= there && in_the_tree(folder, MOST_DEPTH, &mut places, may);
+    }
     (places, all)
+}
+
+/// Adds a folder, if it is one, and those in it. False where one may not be looked at.
+fn in_the_tree(folder: &Path, depth: usize, places: &mut BTreeSet<Place>, may: May<'_>) -> bool {
+    if !folder.is_dir() || places.len() > MOST_PLACES {
+        return true;
+    }
+    places.insert((folder.to_owned(), What::All));
+    // One that can't be listed has nothing in it for whoever reads it.
+    let entries = folder.read_dir().into_iter().flatten().flatten();
+    let mut all = true;
+    for path in entries.map(|entry| entry.path()) {
+        all &= may(&path) && (depth == 0 || in_the_tree(&path, depth - 1, places, may));
+    }
+    all
 }
 
 /// Adds what decides which file `path` is: each folder and symbolic link on the way, and the file itself, or the first

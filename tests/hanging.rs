@@ -181,6 +181,8 @@ async fn a_reload_that_hangs_holds_up_nothing_and_leaves_everything_as_it_was() 
     assert_eq!(agent.times_said("READY=1"), 1, "the reload is not over: {}", agent.log());
     // What is asked for meanwhile comes afterwards.
     agent.signal(Signal::SIGHUP);
+    // It is to be watched within 2 s, and read within 30 s.
+    tokio::time::sleep(Duration::from_secs(5)).await;
     agent
         .logged("about the folder", |line| line.contains("no answer within") && line.contains("second"))
         .await;

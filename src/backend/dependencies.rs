@@ -14,6 +14,8 @@ pub struct Dependencies {
     pub files: BTreeSet<PathBuf>,
     /// What is in these folders; they need not be there.
     pub folders: BTreeSet<PathBuf>,
+    /// What is in these folders and in the folders in them; they need not be there.
+    pub trees: BTreeSet<PathBuf>,
     /// Programs, services and the like: those have to be asked again.
     pub others: bool,
 }

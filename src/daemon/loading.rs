@@ -9,17 +9,17 @@ use std::time::{Duration, Instant};
 use super::DaemonError;
 use super::evidence;
 use super::start::boot_id;
-use super::watcher::Watcher;
+use super::watcher::{Watched, Watcher};
 use crate::attempts::Attempts;
 use crate::backend::{Bus, Machine};
 use crate::config::{
     self, Account, Auth, Environment, LoadedSettings, Problem, Problems, Selection, Settings,
 };
 use crate::journal::id;
-use crate::lane::{CONFIGURATION, Spot, Stuck};
+use crate::lane::{CONFIGURATION, First, Spot, Stuck};
 use crate::mo::{self, ManagementObject};
 use crate::session::Random;
-use crate::store::{CacheKey, Change, Store};
+use crate::store::{CacheKey, Change, Store, StoreError};
 use crate::tree::Tree;
 use crate::waking;
 use crate::world::{Folder, Peer, Surroundings, World};
@@ -27,6 +27,9 @@ use crate::{bootstrap, tree};
 
 /// Folders that did not answer are looked at again after this time.
 pub(super) const LOOK_AGAIN: Duration = Duration::from_secs(60);
+
+/// Folders that can be watched at all can be within this time. Others are read without, and again later.
+const FOLLOWED: Duration = Duration::from_secs(2);
 
 /// Why the configuration is not read again.
 #[derive(Debug, thiserror::Error)]
@@ -48,6 +51,9 @@ pub struct Options {
     pub environment: Environment,
     /// Proxies, and the latest time known.
     pub surroundings: Surroundings,
+    /// Who opens the store. What redb keeps as long as the file is open grows with it, in the heap of the thread that
+    /// opened it: of the others' heaps, all that large work has left free can be given back.
+    pub first: First,
 }
 
 /// Makes what cache validators are keyed with (TS 12), once in the life of the store.
@@ -82,16 +88,19 @@ pub(super) struct Read {
     objects: Result<(Vec<Arc<ManagementObject>>, Problems), Stuck>,
     /// What they are found to be, where they answered.
     folders: Vec<Folder>,
+    /// Whether each later change of them will be told; none where they did not answer in time.
+    is_watched: Option<bool>,
 }
 
 impl Read {
     /// Whether it is all there is: what is missing is worth another try.
     pub(super) fn is_whole(&self) -> bool {
-        self.accounts.is_ok() && self.objects.is_ok()
+        self.accounts.is_ok() && self.objects.is_ok() && self.is_watched.is_some()
     }
 
     /// Reads the folders that these settings name. What blocks in them, or takes its time, blocks nobody else.
-    async fn folders(settings: Settings, environment: Environment) -> Self {
+    async fn folders(settings: Settings, environment: Environment, watched: &Watched) -> Self {
+        let follow = tokio::time::timeout(FOLLOWED, watched.follow(&settings.paths)).await;
         let accounts = {
             let allow_http = settings.session.allow_http;
             let context = move |folders: &[PathBuf]| {
@@ -115,7 +124,7 @@ impl Read {
             keep(found);
             objects
         });
-        Self { settings, accounts, objects, folders }
+        Self { settings, accounts, objects, folders, is_watched: follow.ok() }
     }
 
     /// What is known of the folders: of those that did not answer, what was found before.
@@ -194,20 +203,19 @@ impl Loader {
             // The broken part may name another server, or none.
             settings.bootstrap.uri = None;
         }
-        let opened = Store::open(&settings.paths.state)?;
+        let state = settings.paths.state.clone();
+        let opened = loader.options.first.run(move || Store::open(&state)).await;
+        let opened = opened.unwrap_or(Err(StoreError::Cancelled))?;
         if let Some(set_aside) = &opened.set_aside {
             set_aside.say();
         }
-        // Its thread, which stays, has what is left of the store's: see `DatabaseFile::open`.
         let mut watcher = Watcher::new();
         loader.attempts = Attempts::open(&settings.paths.state, &boot_id());
         let machine = loader.machine(&settings);
         if !Tree::recover(&opened.store, &machine).await {
             tokio::spawn(Tree::recover_later(Arc::clone(&opened.store), machine));
         }
-        // Watched first, read then: what changes in between is not missed.
-        watcher.look_at(&settings.paths).await;
-        let mut read = Read::folders(settings, environment).await;
+        let mut read = Read::folders(settings, environment, &watcher.watched()).await;
         loader.note_silent(&read, "are not there yet");
         let folders = read.known(&[]);
         if !read.is_whole() {
@@ -247,12 +255,13 @@ impl Loader {
         &self,
         scope: Scope,
         before: &World,
+        watched: Watched,
     ) -> impl Future<Output = Result<Read, LoadError>> + Send + 'static {
         let Options { selection, environment, .. } = self.options.clone();
         let before = Arc::clone(&before.settings);
         async move {
             if scope == Scope::Folders {
-                return Ok(Read::folders((*before).clone(), environment).await);
+                return Ok(Read::folders((*before).clone(), environment, &watched).await);
             }
             let loaded = self::settings(selection, environment.clone()).await??;
             say(&loaded.problems);
@@ -263,7 +272,7 @@ impl Loader {
             {
                 log::warn!("notification.listen and paths.state take effect at the next start");
             }
-            Ok(Read::folders(settings, environment).await)
+            Ok(Read::folders(settings, environment, &watched).await)
         }
     }
 
@@ -402,6 +411,15 @@ impl Loader {
                 None if silent.remove(what) => log::info!("{}: the {what} can be read again", names()),
                 _ => {}
             }
+        }
+        const WATCHED: &str = "watched";
+        if read.is_watched != Some(false) {
+            silent.remove(WATCHED);
+        } else if silent.insert(WATCHED) {
+            log::warn!(
+                "the folders of accounts and management objects: not every change is told by their file system: \
+                 after one, `systemctl reload omadmd` is needed"
+            );
         }
     }
 }

@@ -42,7 +42,7 @@ impl Daemon {
     /// Reads files again, while everything else goes on.
     pub(super) fn load(&mut self, scope: Scope) {
         if !self.loading.put_off(scope) {
-            let read = self.loader.read(scope, &self.world);
+            let read = self.loader.read(scope, &self.world, self.watcher.watched());
             let task =
                 self.hearts.watch("the reading of files".to_owned(), async move { (scope, read.await) });
             self.loading.running.spawn(task);
@@ -107,7 +107,6 @@ impl Daemon {
         self.queue.keep(|server_id| world.peer(server_id).is_some());
         let came = world.peers.iter().map(|peer| peer.account.server_id.clone());
         let back: Vec<String> = came.filter(|server_id| self.world.peer(server_id).is_none()).collect();
-        self.watcher.follow(&world.settings.paths);
         let before = std::mem::replace(&mut self.world, Arc::new(world));
         self.warn_of_mixed(Some(&before));
         self.sim.follow(&self.world);

@@ -12,6 +12,7 @@ use tokio::sync::mpsc;
 use crate::config::{Environment, Selection};
 use crate::daemon::{self, DaemonError, Signal};
 use crate::edge::OsRandom;
+use crate::lane::First;
 use crate::world::Surroundings;
 
 use super::challenge::Challenge;
@@ -256,6 +257,7 @@ impl Bench {
             selection: Selection::File(self.gateway.config()),
             environment: Environment::current(),
             surroundings: Surroundings::default(),
+            first: First::default(),
         };
         let socket = UdpSocket::from_std(self.socket.try_clone()?)?;
         let (_, requests) = mpsc::channel(1);

@@ -54,17 +54,9 @@ pub(super) enum Pace {
 }
 
 impl DatabaseFile {
-    /// Opens the file, or makes it, on a thread of its own: what redb keeps as long as the file is open grows with it, and
-    /// where it first was, which is then not the heap that large work is done in. That can be given back only up to
-    /// what is kept.
+    /// Opens the file, or makes it.
     pub(super) fn open(path: &Path) -> Result<(Self, Option<SetAside>), StoreError> {
-        let open = || open::open(path, &Reader::here());
-        let opened = thread::scope(|scope| {
-            let thread = thread::Builder::new().name("store".to_owned()).spawn_scoped(scope, open);
-            thread.ok().and_then(|thread| thread.join().ok())
-        });
-        // No thread is to be had.
-        let (database, set_aside) = opened.unwrap_or_else(open)?;
+        let (database, set_aside) = open::open(path, &Reader::here())?;
         let state = State {
             path: path.to_path_buf(),
             database: RwLock::new(Some(database)),

@@ -405,7 +405,7 @@ impl Agent {
     /// Waits until the agent tells the service manager `word`.
     pub async fn said(&mut self, word: &str) {
         let said = Arc::clone(&self.said);
-        self.line(&said, &format!("{word} for the service manager"), |line| line == word).await;
+        self.line(&said, 1, &format!("{word} for the service manager"), |line| line == word).await;
     }
 
     /// How often it has told the service manager `word` so far.
@@ -444,14 +444,30 @@ impl Agent {
 
     /// Waits for a line of its log that satisfies `wanted`.
     pub async fn logged(&mut self, what: &str, wanted: impl Fn(&str) -> bool) -> String {
-        let log = Arc::clone(&self.log);
-        self.line(&log, &format!("a log line {what}"), wanted).await
+        self.logged_times(1, what, wanted).await
     }
 
-    async fn line(&mut self, text: &Mutex<String>, what: &str, wanted: impl Fn(&str) -> bool) -> String {
+    /// Waits until so many lines of its log satisfy `wanted`, and gives the last of them.
+    pub async fn logged_times(&mut self, times: usize, what: &str, wanted: impl Fn(&str) -> bool) -> String {
+        let log = Arc::clone(&self.log);
+        self.line(&log, times, &format!("a log line {what}"), wanted).await
+    }
+
+    async fn line(
+        &mut self,
+        text: &Mutex<String>,
+        times: usize,
+        what: &str,
+        wanted: impl Fn(&str) -> bool,
+    ) -> String {
         let wait = async {
             loop {
-                let found = text.lock().unwrap().lines().find(|line| wanted(line)).map(str::to_owned);
+                let mut lines = times;
+                let is_last = |line: &&str| {
+                    lines -= usize::from(wanted(line));
+                    lines == 0
+                };
+                let found = text.lock().unwrap().lines().find(is_last).map(str::to_owned);
                 if let Some(line) = found {
                     return line;
                 }

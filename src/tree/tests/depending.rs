@@ -26,7 +26,7 @@ async fn files_are_named_whether_they_are_there_or_not() {
     let of = |files: &[&str], folders: &[&str]| Dependencies {
         files: bench.paths(files),
         folders: bench.paths(folders),
-        others: false,
+        ..Dependencies::default()
     };
     assert_eq!(bench.dependencies("Gone").await, of(&["gone"], &[]));
     assert_eq!(bench.dependencies("Fixed").await, of(&[], &[]));
