@@ -12,12 +12,12 @@ use tokio::runtime::Runtime;
 use tokio::signal::unix::{Signal as UnixSignal, SignalKind, signal};
 use tokio::sync::{mpsc, oneshot};
 
-use crate::attempts;
+use crate::base::attempts;
+use crate::base::journal;
+use crate::base::lane::{First, ToDo};
 use crate::cli::Omadmd;
 use crate::config::Environment;
 use crate::daemon::{self, DaemonError, Options, Signal};
-use crate::journal;
-use crate::lane::{First, ToDo};
 use crate::notification::listener;
 use crate::session::Random;
 use crate::store::reader;

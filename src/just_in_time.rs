@@ -7,7 +7,7 @@ use std::sync::Arc;
 use hyper::Uri;
 use tokio::sync::watch;
 
-use crate::attempts::Fatal;
+use crate::base::attempts::Fatal;
 use crate::command::{self, Allowance, CommandError, Context};
 use crate::exec::{Ledger, Programs};
 use crate::mo::ManagementObject;

@@ -46,8 +46,8 @@
 //! | [`edge`], [`cli`], [`journal`], [`files`] | signals and randomness, command lines, log lines, atomic files | no |
 
 pub mod alert;
-pub mod attempts;
 pub mod backend;
+pub mod base;
 pub mod bearer;
 pub mod bootstrap;
 pub mod cli;
@@ -58,13 +58,9 @@ pub mod daemon;
 pub mod ddf;
 pub mod edge;
 pub mod exec;
-pub mod files;
-pub mod heartbeat;
-pub mod journal;
 pub mod just_in_time;
 #[cfg(feature = "lab")]
 pub mod lab;
-pub mod lane;
 pub mod mo;
 pub mod notification;
 pub mod package;
@@ -74,9 +70,7 @@ pub mod store;
 pub mod subscription;
 pub mod transport;
 pub mod tree;
-pub mod turn;
 pub mod uri;
-pub mod waking;
 pub mod watches;
 pub mod world;
 pub mod xml;

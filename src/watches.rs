@@ -18,7 +18,7 @@ use nix::sys::inotify::{AddWatchFlags, InitFlags, Inotify, InotifyEvent, WatchDe
 use tokio::net::unix::pipe::Receiver;
 
 use crate::backend::{self, Dependencies};
-use crate::lane::{FILES, Spot, Way};
+use crate::base::lane::{FILES, Spot, Way};
 
 /// More files and folders are not watched for one.
 const MOST_PLACES: usize = 512;

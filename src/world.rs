@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use std::sync::atomic::AtomicU64;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use crate::attempts::Attempts;
+use crate::base::attempts::Attempts;
 use crate::config::{Account, Auth, Settings};
 use crate::session::Parameters;
 use crate::store::Store;

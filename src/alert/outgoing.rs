@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use super::{Place, record};
-use crate::journal::id;
+use crate::base::journal::id;
 use crate::package::Alert;
 use crate::store::{Change, Store, StoreError};
 

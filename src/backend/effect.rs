@@ -8,8 +8,8 @@ use tokio::time::{Instant, sleep};
 use super::run::{self, End, Running};
 use super::undo::{OfFile, OfProperty, Undo};
 use super::{Answer, BackendError, Context, bus, file, read};
+use crate::base::heartbeat;
 use crate::ddf::Format;
-use crate::heartbeat;
 use crate::mo::Value;
 use crate::mo::mapping::{Call, Exec, NodeMapping, Sink};
 
@@ -160,7 +160,9 @@ impl Content {
         match self {
             Self::Bytes(bytes) => bytes,
             // A text file's last line ends; an attribute takes just the value.
-            Self::Text(text) if text.is_empty() || crate::lane::takes_requests(file) => text.into_bytes(),
+            Self::Text(text) if text.is_empty() || crate::base::lane::takes_requests(file) => {
+                text.into_bytes()
+            }
             Self::Text(text) => (text + "\n").into_bytes(),
         }
     }

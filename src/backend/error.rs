@@ -5,7 +5,7 @@ use std::path::PathBuf;
 
 use thiserror::Error;
 
-use crate::lane::Stuck;
+use crate::base::lane::Stuck;
 use crate::mo::fill::FillError;
 use crate::mo::pipeline::PipelineError;
 use crate::mo::value::ValueError;

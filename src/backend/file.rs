@@ -14,8 +14,8 @@ use nix::sys::statfs;
 
 use super::effect::Content;
 use super::{Answer, BackendError, MAX_INPUT, Machine, Raw, dmi};
-use crate::files;
-use crate::lane::{FILES, Spot, takes_requests};
+use crate::base::files;
+use crate::base::lane::{FILES, Spot, takes_requests};
 
 /// What a file that a mapping makes may be read by: it holds no secrets.
 pub(super) const NEW_FILE_MODE: u32 = 0o644;

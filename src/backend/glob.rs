@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 
 use glob::{MatchOptions, Pattern};
 
-use crate::lane::{Spot, Stuck};
+use crate::base::lane::{Spot, Stuck};
 
 /// `**` goes no deeper.
 const DEEPEST: usize = 32;

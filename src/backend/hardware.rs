@@ -9,7 +9,7 @@ use std::sync::OnceLock;
 use sha2::{Digest as _, Sha256};
 
 use super::{Answer, BackendError, Machine, dmi, file};
-use crate::lane::Spot;
+use crate::base::lane::Spot;
 
 /// What the names are made in from which UUIDs are derived.
 const NAMESPACE: [u8; 16] = 0xa8d2_5ce7_ee6e_4e95_9024_e5e6_d1a0_f927_u128.to_be_bytes();
@@ -93,7 +93,7 @@ pub(super) fn random_uuid() -> Answer<String> {
         .map_or_else(|| Answer::Unavailable("the kernel gives no random numbers".to_owned()), Answer::Value)
 }
 
-fn lowest(folder: &Path, spot: &Spot<'_>) -> Result<Option<[u8; 6]>, crate::lane::Stuck> {
+fn lowest(folder: &Path, spot: &Spot<'_>) -> Result<Option<[u8; 6]>, crate::base::lane::Stuck> {
     let mut addresses = Vec::new();
     for entry in fs::read_dir(folder).into_iter().flatten().map_while(Result::ok) {
         let interface = entry.path();

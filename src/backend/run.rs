@@ -23,8 +23,8 @@ use tokio::task::JoinHandle;
 use tokio::time::timeout;
 
 use super::{BackendError, Context, MAX_INPUT};
-use crate::heartbeat;
-use crate::lane::FILES;
+use crate::base::heartbeat;
+use crate::base::lane::FILES;
 use crate::mo::fill::fill_argv;
 use crate::mo::mapping::{Piece, Program, Template};
 

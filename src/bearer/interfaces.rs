@@ -11,7 +11,7 @@ use nix::ifaddrs::{InterfaceAddress, getifaddrs};
 use nix::net::if_::{InterfaceFlags, if_nametoindex};
 use nix::sys::socket::{SockaddrLike, SockaddrStorage};
 
-use crate::lane::{FILES, Stuck};
+use crate::base::lane::{FILES, Stuck};
 use crate::notification::ConnectionType;
 
 const CLASS: &str = "/sys/class/net";

@@ -10,7 +10,7 @@ use hyper::{Method, Uri};
 use super::dmacc::Account;
 use super::message::{self, ACCEPT, Message, MessageError, Objects, Step};
 use super::{Terms, subscriber};
-use crate::attempts::Fatal;
+use crate::base::attempts::Fatal;
 use crate::command::redirected;
 use crate::config::{self, Auth, Fact, Schedule, TlsFiles};
 use crate::package::Profile;

@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 
 use super::CommandError;
-use crate::journal::id;
+use crate::base::journal::id;
 use crate::package::Command;
 
 /// The lines of one package.

@@ -196,7 +196,8 @@ mod tests {
             |kind: std::io::ErrorKind| TreeError::Store(StoreError::from(redb::Error::Io(kind.into())));
         let full_file =
             BackendError::File { path: "/f".into(), error: std::io::ErrorKind::StorageFull.into() };
-        let hung = BackendError::Stuck { path: "/f".into(), stuck: crate::lane::Stuck::NoThread("files") };
+        let hung =
+            BackendError::Stuck { path: "/f".into(), stuck: crate::base::lane::Stuck::NoThread("files") };
         let of_tree = [
             (TreeError::NotFound(node()), 404),
             (TreeError::NotUnique(node()), 404),

@@ -7,15 +7,15 @@ use std::time::{Duration, Instant};
 
 use super::{Daemon, schedule, triggers};
 use crate::alert::{self, Place, RaiseError};
-use crate::attempts;
+use crate::base::attempts;
+use crate::base::journal::id;
+use crate::base::waking;
 use crate::exec::{self, Fate, Finished, Record, Waiting};
-use crate::journal::id;
 use crate::package::Alert;
 use crate::session::{Cause, Ended, Outcome, Ticket, attempt_with};
 use crate::store::{Change, StoreError};
 use crate::tree::SessionFacts;
 use crate::uri::client::ClientUri;
-use crate::waking;
 
 /// Alerts that had to go are in the journal at most this often.
 const SAY_EVERY: Duration = Duration::from_secs(3600);

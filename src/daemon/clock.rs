@@ -10,8 +10,8 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use super::Daemon;
-use crate::journal::id;
-use crate::lane::{FILES, Spot};
+use crate::base::journal::id;
+use crate::base::lane::{FILES, Spot};
 use crate::notification::gate;
 use crate::store::{Store, StoreError};
 

@@ -5,13 +5,13 @@ use std::sync::{Arc, PoisonError};
 use std::time::Instant;
 
 use super::Daemon;
+use crate::base::journal::id;
+use crate::base::waking;
 use crate::config::Notification;
-use crate::journal::id;
 use crate::notification::gate::{Admitted, Clock, Gate, Policy, Rejected, Remembered, Verifier};
 use crate::notification::tally::{Counts, Tally};
 use crate::session::{Cause, Ticket};
 use crate::store::{Change, Store, StoreError};
-use crate::waking;
 use crate::world::Peer;
 
 pub(super) struct Doorkeeper {

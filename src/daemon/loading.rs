@@ -10,18 +10,18 @@ use super::DaemonError;
 use super::evidence;
 use super::start::boot_id;
 use super::watcher::{Watched, Watcher};
-use crate::attempts::Attempts;
 use crate::backend::{Bus, Machine};
+use crate::base::attempts::Attempts;
+use crate::base::journal::id;
+use crate::base::lane::{CONFIGURATION, First, Spot, Stuck};
+use crate::base::waking;
 use crate::config::{
     self, Account, Auth, Environment, LoadedSettings, Problem, Problems, Selection, Settings,
 };
-use crate::journal::id;
-use crate::lane::{CONFIGURATION, First, Spot, Stuck};
 use crate::mo::{self, ManagementObject};
 use crate::session::Random;
 use crate::store::{CacheKey, Change, Store, StoreError};
 use crate::tree::Tree;
-use crate::waking;
 use crate::world::{Folder, Peer, Surroundings, World};
 use crate::{bootstrap, tree};
 

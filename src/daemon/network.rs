@@ -10,10 +10,10 @@ use std::time::{Duration, Instant};
 use tokio::task::JoinSet;
 
 use super::Daemon;
+use crate::base::lane::Stuck;
+use crate::base::waking;
 use crate::bearer::{self, Choice, Id, Known, Links};
-use crate::lane::Stuck;
 use crate::notification::ConnectionType;
-use crate::waking;
 
 /// How often to look where the kernel does not tell, and at what did not answer.
 const LOOK: Duration = Duration::from_secs(30);

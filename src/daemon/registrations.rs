@@ -5,14 +5,14 @@ use std::sync::Arc;
 use tokio::task::{Id, JoinError};
 
 use super::Daemon;
-use crate::attempts::Fatal;
+use crate::base::attempts::Fatal;
+use crate::base::waking;
 use crate::config::Push;
 use crate::push::bridge::{Outcome, Standing, Task};
 use crate::push::{PushError, checked_id, payload, registration};
 use crate::session::Parameters;
 use crate::store::Change;
 use crate::tree::{SessionFacts, Visitor};
-use crate::waking;
 use crate::world::World;
 
 /// Where one attempt went, and what became of it.

@@ -6,8 +6,8 @@ use tokio::task::JoinSet;
 
 use super::loading::{LOOK_AGAIN, LoadError, Read, Scope};
 use super::{Daemon, schedule};
-use crate::journal::id;
-use crate::waking;
+use crate::base::journal::id;
+use crate::base::waking;
 use crate::world::World;
 
 /// The files that are being read again: once at a time, and once more for all that was asked meanwhile.

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use tokio::task::AbortHandle;
 
-use crate::lane;
+use crate::base::lane;
 
 /// Threads that have nothing more to do have ended by then.
 const QUIET: Duration = Duration::from_secs(5);

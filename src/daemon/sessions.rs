@@ -6,12 +6,12 @@ use tokio::task::{Id, JoinError};
 
 use super::{Daemon, schedule};
 use crate::alert::{self, Place};
+use crate::base::journal::id;
+use crate::base::waking;
 use crate::bearer::Choice;
-use crate::journal::id;
 use crate::session::{Again, Ended, Failure, Look, Outcome, Session, Step, Ticket};
 use crate::store::Change;
 use crate::transport::Binding;
-use crate::waking;
 
 impl Daemon {
     /// Begins what is due.

@@ -8,9 +8,9 @@ use tokio::task::JoinSet;
 
 use super::Daemon;
 use crate::backend::Dependencies;
+use crate::base::waking;
 use crate::config::Fact;
 use crate::session;
-use crate::waking;
 use crate::watches::Watches;
 use crate::world::World;
 

@@ -20,14 +20,14 @@ use super::supervisor::Supervisor;
 use super::triggers::Triggers;
 use super::watcher::Watcher;
 use super::{Daemon, DaemonError, Options, loading, schedule};
+use crate::base::heartbeat::Hearts;
+use crate::base::waking;
 use crate::exec::{Finished, Programs};
-use crate::heartbeat::Hearts;
 use crate::notification::listener;
 use crate::push::bridge::Bridge;
 use crate::session::{Queue, Random, Room};
 use crate::store::StoreError;
 use crate::subscription::Subscriptions;
-use crate::waking;
 use crate::world::World;
 
 /// What the loop begins with.

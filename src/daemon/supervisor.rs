@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 
 use sd_notify::NotifyState;
 
-use crate::journal::id;
+use crate::base::journal::id;
 
 /// The service manager, if one supervises the agent.
 pub(super) struct Supervisor {
@@ -116,7 +116,7 @@ fn connect() -> io::Result<Option<(UnixDatagram, SocketAddr)>> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::heartbeat::{Hearts, LONGEST_SILENCE, patiently};
+    use crate::base::heartbeat::{Hearts, LONGEST_SILENCE, patiently};
 
     const LIMIT: Duration = Duration::from_secs(180);
     const THIRD: Duration = Duration::from_secs(60);

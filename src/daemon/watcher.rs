@@ -6,8 +6,8 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use crate::backend::Dependencies;
+use crate::base::waking;
 use crate::config::Paths;
-use crate::waking;
 use crate::watches::Watches;
 
 /// A change is acted upon this long after the first was seen: files come in several steps.

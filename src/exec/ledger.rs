@@ -7,8 +7,8 @@ use tokio::task::JoinHandle;
 
 use super::programs::Hold;
 use super::{ExecError, Finished, Leader, Programs, Record};
-use crate::attempts::Attempts;
 use crate::backend::{End, Running};
+use crate::base::attempts::Attempts;
 use crate::config::Account;
 use crate::store::{Change, Store, StoreError};
 use crate::tree::{Invocation, SessionFacts, Tree, Visitor};

@@ -9,10 +9,10 @@ use tempfile::TempDir;
 use tokio::net::UdpSocket;
 use tokio::sync::mpsc;
 
+use crate::base::lane::First;
 use crate::config::{Environment, Selection};
 use crate::daemon::{self, DaemonError, Signal};
 use crate::edge::OsRandom;
-use crate::lane::First;
 use crate::world::Surroundings;
 
 use super::challenge::Challenge;

@@ -16,10 +16,12 @@ use super::requested;
 use super::room::{Room, Share};
 use super::stopping::stopped;
 use crate::alert::{Outgoing, Place};
+use crate::base::journal::id;
+use crate::base::turn::Turn;
+use crate::base::waking;
 use crate::bearer;
 use crate::command::{self, Allowance, Context, Report};
 use crate::exec::{self, Finished, Ledger, Programs};
-use crate::journal::id;
 use crate::notification::ConnectionType;
 use crate::package::{self, Encoded, Package1, Reason};
 use crate::session::machine::Action;
@@ -29,9 +31,7 @@ use crate::transport::{
     server_time,
 };
 use crate::tree::{SessionFacts, Visitor};
-use crate::turn::Turn;
 use crate::uri::server::Template;
-use crate::waking;
 use crate::world::{Peer, World};
 
 /// Randomness, passed in from the edge.

@@ -221,7 +221,7 @@ impl Store {
     /// other, outside effects included; whoever reads waits for nobody.
     pub async fn writer(&self) -> tokio::sync::MutexGuard<'_, ()> {
         // Who changes it has limits of its own, and a heart.
-        crate::heartbeat::patiently(self.writer.lock()).await
+        crate::base::heartbeat::patiently(self.writer.lock()).await
     }
 
     /// Whether somebody tries again and again to take back what changes have left behind.

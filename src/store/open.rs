@@ -13,7 +13,7 @@ use super::reader::{Reader, Sound};
 use super::rebuild::{self, Rebuild};
 use super::twin::{self, Half, Look, Twin};
 use super::{StoreError, db, schema};
-use crate::journal::id;
+use crate::base::journal::id;
 
 /// So many pages may be damaged in both copies, each in one of them, before it is not tried any more which is which.
 const MIXABLE: usize = 5;

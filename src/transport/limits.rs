@@ -9,7 +9,7 @@ use tokio::time::{Instant, sleep_until};
 use super::error::Failure;
 use super::http::Request;
 use super::wire::Moved;
-use crate::heartbeat::LONGEST_SILENCE;
+use crate::base::heartbeat::LONGEST_SILENCE;
 
 /// A clock can't be asked for any later time.
 const LONGEST: Duration = Duration::from_secs(365 * 24 * 3600);

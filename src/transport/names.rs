@@ -10,7 +10,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use tokio::sync::watch;
 
 use super::origin::Origin;
-use crate::lane;
+use crate::base::lane;
 
 /// Addresses of a host that are tried.
 const MOST_ADDRESSES: usize = 8;

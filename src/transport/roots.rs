@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use rustls::RootCertStore;
 
 use super::error::Failure;
-use crate::lane;
+use crate::base::lane;
 
 /// What was read last, and from files of which stamp. Reading some hundred files and parsing them takes a gateway
 /// longer than all the rest of a reload, and each copy a quarter of a megabyte.
@@ -93,9 +93,9 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let file = folder.path().join("roots.pem");
         assert_eq!(stamp(&file), None);
-        crate::files::replace(&file, b"one", 0o600).unwrap();
+        crate::base::files::replace(&file, b"one", 0o600).unwrap();
         let first = stamp(&file);
-        crate::files::replace(&file, b"longer", 0o600).unwrap();
+        crate::base::files::replace(&file, b"longer", 0o600).unwrap();
         assert_ne!(stamp(&file), first);
     }
 }

@@ -19,7 +19,7 @@ use super::read::{Pass, readable, secret};
 use super::registry::{Tree, Visitor};
 use super::resolve::Resolved;
 use super::walk::{Step, Walk};
-use crate::turn::Turn;
+use crate::base::turn::Turn;
 
 /// The size of a piece, in bytes; the last one is smaller.
 const PIECE: usize = 64 << 10;

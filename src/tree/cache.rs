@@ -19,7 +19,7 @@ use super::error::TreeError;
 use super::moment::{Extent, Moment};
 use super::node::NodeRef;
 use super::walk::{Step, Walk};
-use crate::turn::Turn;
+use crate::base::turn::Turn;
 
 /// Bytes of the HMAC that are kept.
 const KEPT: usize = 16;

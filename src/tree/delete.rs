@@ -17,7 +17,7 @@ use super::read::{Pass, required};
 use super::registry::{Origin, Tree, Visitor};
 use super::rules;
 use super::siblings::Siblings;
-use crate::turn::Turn;
+use crate::base::turn::Turn;
 
 impl Tree {
     /// Deletes nodes and all below them: all, or none.

@@ -12,7 +12,7 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 use crate::backend::{Machine, Undo, Undone};
-use crate::journal::id;
+use crate::base::journal::id;
 use crate::store::{Change, Store, StoreError};
 
 use super::error::TreeError;

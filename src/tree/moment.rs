@@ -18,7 +18,7 @@ use super::node::NodeRef;
 use super::read::{Pass, withheld};
 use super::state::State;
 use super::walk::{Step, Walk};
-use crate::turn::Turn;
+use crate::base::turn::Turn;
 
 /// The most bytes of outside values and names that are kept.
 const MOST: usize = 8 << 20;

@@ -18,7 +18,7 @@ use crate::mo::{MoData, NodeId, Value};
 use crate::store::{Change, NodeKey, Stored};
 
 use super::access::Rights;
-use crate::turn::Turn;
+use crate::base::turn::Turn;
 
 use super::delegation::{Edit, Edits};
 use super::error::TreeError;

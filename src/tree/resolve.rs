@@ -19,7 +19,7 @@ use super::node::NodeRef;
 use super::read::{Pass, readable, secret};
 use super::registry::{Instance, Tree, Visitor};
 use super::state::State;
-use crate::turn::Turn;
+use crate::base::turn::Turn;
 
 /// The most nodes that one ClientURI may address.
 const MOST_MATCHED: usize = 10_000;

@@ -2,7 +2,7 @@
 
 use super::undo::{Before, OfFile};
 use super::*;
-use crate::files::Access;
+use crate::base::files::Access;
 
 fn sink(path: &str, pipeline: Pipeline) -> Sink {
     Sink { to: Call::File { path: literal(path), privileged: false }, pipeline }

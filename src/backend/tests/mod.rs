@@ -11,7 +11,7 @@ use serde_json::json;
 
 use super::run::End;
 use super::*;
-use crate::files;
+use crate::base::files;
 use crate::mo::mapping::{Call, Exec, List, ListFrom, Piece, Pipeline, Program, Select, Sink, Template};
 
 mod effects;

@@ -146,7 +146,7 @@ async fn whoever_waits_for_a_program_of_days_does_not_stand_still() {
     let waiting = async move {
         let _ = sender.send((running.finish().await.end, begun.elapsed()));
     };
-    assert_eq!(crate::heartbeat::tests::standstill(waiting).await, None);
+    assert_eq!(crate::base::heartbeat::tests::standstill(waiting).await, None);
     let (end, took) = ended.await.unwrap();
     assert_eq!(end, End::Timeout);
     assert!(took >= LIMIT, "{took:?}");

@@ -10,7 +10,7 @@ use sha2::{Digest as _, Sha256};
 
 use super::{Undone, read, write};
 use crate::backend::{BackendError, MAX_INPUT, file};
-use crate::files::{self, Access};
+use crate::base::files::{self, Access};
 
 /// What a file was before an effect on it, and what the effect makes of it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -45,7 +45,7 @@ impl OfFile {
     /// What takes back a write of `content` to `path`, or its removal where that is none. None: the content can't be
     /// read back, as with attributes that can only be written.
     pub(in crate::backend) fn prepare(path: &Path, content: Option<&[u8]>) -> io::Result<Option<Self>> {
-        let kernel = crate::lane::takes_requests(path);
+        let kernel = crate::base::lane::takes_requests(path);
         let before = match before(path, content.is_none()) {
             Ok(Before::Absent) | Err(_) if kernel => return Ok(None),
             other => other?,
@@ -86,7 +86,7 @@ impl OfFile {
 
     fn restore(&self) -> io::Result<Undone> {
         let path = &self.path;
-        let kernel = crate::lane::takes_requests(path);
+        let kernel = crate::base::lane::takes_requests(path);
         let now = before(path, self.written.is_none());
         if now.as_ref().is_ok_and(|now| self.before.is_like(now)) {
             return Ok(Undone::Restored);
@@ -257,7 +257,7 @@ fn before(path: &Path, removed: bool) -> io::Result<Before> {
         return Err(io::Error::new(io::ErrorKind::FileTooLarge, "too large to be kept for undoing"));
     }
     // Of the kernel's files only the content is ever put back.
-    let access = if crate::lane::takes_requests(path) {
+    let access = if crate::base::lane::takes_requests(path) {
         Access { mode: found.permissions().mode() & 0o7777, ..Access::default() }
     } else {
         Access::of(path, &found)?

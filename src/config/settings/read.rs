@@ -19,7 +19,7 @@ use crate::config::value::{ByteSize, FilePath, FromItem};
 const SECOND: Duration = Duration::from_secs(1);
 const HOUR: Duration = Duration::from_secs(3600);
 // An EXEC that is waited for so long is no standstill.
-const _: () = assert!(HOUR.as_secs() * 2 <= crate::heartbeat::LONGEST_SILENCE.as_secs());
+const _: () = assert!(HOUR.as_secs() * 2 <= crate::base::heartbeat::LONGEST_SILENCE.as_secs());
 const DAY: Duration = Duration::from_secs(24 * 3600);
 
 impl Settings {

@@ -276,7 +276,7 @@ fn a_bootstrap_has_its_own_roots_schedule_and_jitter() {
     let folder = tempfile::tempdir().unwrap();
     let pem = rcgen::generate_simple_self_signed(["b.example".to_owned()]).unwrap().cert.pem();
     let file = folder.path().join("ca.pem");
-    crate::files::replace(&file, pem.as_bytes(), 0o644).unwrap();
+    crate::base::files::replace(&file, pem.as_bytes(), 0o644).unwrap();
     let text = format!(
         "[bootstrap]\nuri = \"https://b.example\"\nca-file = {:?}\njitter = \"0s\"\nschedule = {{ every = \"1d\" }}\n",
         file.display()

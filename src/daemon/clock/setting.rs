@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use nix::sys::timerfd::{ClockId, TimerSetTimeFlags};
 
 use super::Clock;
-use crate::waking::{Alarm, Timer};
+use crate::base::waking::{Alarm, Timer};
 
 /// How often to look where the kernel has no such timer.
 const LOOK: Duration = Duration::from_secs(30);

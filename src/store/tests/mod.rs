@@ -465,7 +465,7 @@ async fn whoever_waits_for_the_end_of_anothers_change_does_not_stand_still() {
     tokio::task::yield_now().await;
     let begun = tokio::time::Instant::now();
     let waiting = async move { drop(second.writer().await) };
-    assert_eq!(crate::heartbeat::tests::standstill(waiting).await, None);
+    assert_eq!(crate::base::heartbeat::tests::standstill(waiting).await, None);
     assert!(begun.elapsed() >= days, "it waited");
     changing.await.unwrap();
 }

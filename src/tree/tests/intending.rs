@@ -7,7 +7,7 @@ use serde_json::json;
 use super::*;
 use crate::backend::undo::{Before, OfFile};
 use crate::backend::{Bus, Machine, Undo};
-use crate::files::Access;
+use crate::base::files::Access;
 use crate::store::Change;
 
 fn mode(mode: u32) -> Access {

@@ -20,8 +20,8 @@ use serde_json::Value as Json;
 
 use super::*;
 use crate::backend::Machine;
+use crate::base::files;
 use crate::config::{Account, Auth, NotificationAuth, Permission, Problems, Schedule, Secret, TlsFiles};
-use crate::files;
 use crate::mo::{self, Value};
 use crate::package::Profile;
 use crate::store::Store;

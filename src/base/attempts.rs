@@ -25,8 +25,8 @@ use std::time::{Duration, Instant};
 
 use tokio::sync::watch;
 
-use crate::journal::id;
-use crate::waking;
+use crate::base::journal::id;
+use crate::base::waking;
 
 const FILE: &str = "attempts";
 /// What was begun and ended the agent this often is not taken up again.

@@ -119,7 +119,7 @@ mod tests {
 
     #[test]
     fn the_catalogue_explains_every_message_id() {
-        let catalogue = include_str!("../systemd/omadm.catalog");
+        let catalogue = include_str!("../../systemd/omadm.catalog");
         let source = include_str!("journal.rs");
         let ids: Vec<&str> =
             source.lines().filter_map(|line| line.split("&str = \"").nth(1)?.strip_suffix("\";")).collect();

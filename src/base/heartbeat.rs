@@ -21,7 +21,7 @@ use std::time::{Duration, Instant};
 
 use tokio::time::timeout;
 
-use crate::attempts::{Attempts, Fatal};
+use crate::base::attempts::{Attempts, Fatal};
 
 /// Nobody waits for longer without being woken at least once: twice the longest limit that anything has.
 pub const LONGEST_SILENCE: Duration = Duration::from_secs(2 * 3600);
