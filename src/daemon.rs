@@ -32,14 +32,15 @@ use tokio::sync::{mpsc, watch};
 use tokio::task::{Id, JoinSet};
 
 use crate::alert::Place;
+use crate::base::Random;
 use crate::base::heartbeat::Hearts;
 use crate::base::lane::Stuck;
 use crate::base::waking::{self, Alarm};
-use crate::config::Problems;
 use crate::exec::Programs;
 use crate::notification::listener;
 use crate::push::bridge::{Bridge, Task};
-use crate::session::{Ended, Queue, Random, Room};
+use crate::session::{Ended, Queue, Room};
+use crate::spanned::Problems;
 use crate::store::{Store, StoreError};
 use crate::subscription::Subscriptions;
 use crate::world::World;

@@ -15,16 +15,14 @@ use tokio::sync::{mpsc, oneshot};
 use crate::base::attempts;
 use crate::base::journal;
 use crate::base::lane::{First, ToDo};
+use crate::base::{Random, heap};
 use crate::cli::Omadmd;
 use crate::config::Environment;
 use crate::daemon::{self, DaemonError, Options, Signal};
 use crate::notification::listener;
-use crate::session::Random;
 use crate::store::reader;
 use crate::transport::Proxies;
 use crate::world::Surroundings;
-
-pub(crate) mod heap;
 
 /// A thread that wrote to the store waits this long for more to write, then its stack is given back.
 const IDLE_THREAD: Duration = Duration::from_secs(2);

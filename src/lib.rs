@@ -66,6 +66,7 @@ pub mod notification;
 pub mod package;
 pub mod push;
 pub mod session;
+pub mod spanned;
 pub mod store;
 pub mod subscription;
 pub mod transport;

@@ -6,11 +6,13 @@ use std::sync::atomic::AtomicU64;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use crate::base::attempts::Attempts;
-use crate::config::{Account, Auth, Settings};
+use crate::config::{Account, Settings};
 use crate::session::Parameters;
 use crate::store::Store;
-use crate::transport::{Client, ClientSettings, Origin, Proxies, TlsSettingsError};
+use crate::transport::Auth;
+use crate::transport::{Client, ClientSettings, Proxies, TlsSettingsError};
 use crate::tree::Tree;
+use crate::uri::Origin;
 use crate::uri::server::{Template, fill_text};
 
 /// One state of the agent.

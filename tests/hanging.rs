@@ -261,7 +261,7 @@ async fn the_watchdog_hears_of_an_agent_that_waits_long_for_good_reason() {
     bench.until(&agent, "Package#1", |exchanges| !exchanges.is_empty()).await;
     let mut preferring = bench.notification();
     preferring.server_id = "waiting".to_owned();
-    preferring.preferred = vec![omadm_agent::notification::ConnectionType::Mobile];
+    preferring.preferred = vec![omadm_agent::bearer::ConnectionType::Mobile];
     bench.send(&preferring).await;
     agent.logged("of a bearer", |line| line.contains("waiting for a preferred")).await;
     let before = agent.times_said("WATCHDOG=1");

@@ -4,10 +4,10 @@ mod support;
 
 use std::time::{Duration, SystemTime};
 
+use omadm_agent::bearer::ConnectionType;
 use omadm_agent::lab::gateway::Account;
 use omadm_agent::lab::notifier::Notification;
 use omadm_agent::lab::{Options, files};
-use omadm_agent::notification::ConnectionType;
 use omadm_agent::notification::outgoing::Outgoing;
 use omadm_agent::notification::wsp::Push;
 use omadm_agent::package::Profile;

@@ -378,7 +378,7 @@ async fn a_change_that_fails_leaves_what_somebody_else_has_written_meanwhile() {
 /// One interface's device does not answer; it has an address, and may be of any type.
 #[tokio::test]
 async fn an_interface_whose_device_hangs_hides_no_other_and_holds_up_nobody() {
-    use omadm_agent::notification::ConnectionType::{Mobile, Wireline};
+    use omadm_agent::bearer::ConnectionType::{Mobile, Wireline};
     network::of_its_own("an_interface_whose_device_hangs_hides_no_other_and_holds_up_nobody", async {
         network::run("mount -t sysfs sysfs /sys").await;
         for (name, address) in [("wwan0", "192.0.2.1/24"), ("e0", "198.51.100.1/24")] {

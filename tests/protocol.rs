@@ -3,9 +3,9 @@
 
 mod support;
 
+use omadm_agent::bearer::ConnectionType;
 use omadm_agent::lab::notifier::Notification;
 use omadm_agent::lab::{Options, Reply, Request, Server, files};
-use omadm_agent::notification::ConnectionType;
 use omadm_agent::store::Store;
 use serde_json::{Value, json};
 

@@ -7,11 +7,11 @@ mod support;
 use std::time::Duration;
 
 use omadm_agent::alert::{self, Place};
+use omadm_agent::bearer::ConnectionType;
 use omadm_agent::exec::Record;
 use omadm_agent::lab::gateway::Account;
 use omadm_agent::lab::notifier::Notification;
 use omadm_agent::lab::{Options, Reply, Request, Server, files};
-use omadm_agent::notification::ConnectionType;
 use omadm_agent::notification::outgoing::Outgoing;
 use omadm_agent::notification::wsp::Push;
 use omadm_agent::package::Alert;

@@ -3,7 +3,7 @@
 use super::mark::UnknownMark;
 use super::{Kept, Mark, Place, keep_within};
 use crate::mo::value::excerpt;
-use crate::package::Alert;
+use crate::package::{Alert, is_alert_type};
 use crate::store::StoreError;
 use crate::tree::{Rights, SessionFacts, TreeError, Visitor};
 use crate::uri::client::{ClientUri, ClientUriError};
@@ -71,7 +71,7 @@ pub async fn raise(world: &World, alert: Alert) -> Result<Raised, RaiseError> {
 }
 
 fn checked(mut alert: Alert) -> Result<Alert, RaiseError> {
-    if !super::is_type(&alert.alert_type) {
+    if !is_alert_type(&alert.alert_type) {
         return Err(RaiseError::Type(alert.alert_type));
     }
     if let Some(mark) = &alert.mark

@@ -4,62 +4,6 @@ use nix::sys::utsname::uname;
 
 use super::{Answer, BackendError, Context, Machine, hardware, os_release};
 
-/// What this module answers.
-pub const FROM_MACHINE: [&str; 10] = [
-    "agent-version",
-    "hardware-uuid",
-    "hostname",
-    "language",
-    "mac-uuid",
-    "random-uuid",
-    "uname-machine",
-    "uname-release",
-    "uname-sysname",
-    "uname-version",
-];
-
-/// What [`super::Builtins`] answers, besides [`FROM_ACCOUNT`].
-pub const FROM_AGENT: [&str; 6] = [
-    "delegation.AccessRights",
-    "delegation.MAID",
-    "delegation.MIID",
-    "delegation.MOID",
-    "session-bearer",
-    "session-roaming",
-];
-
-/// What an account has for its DMAcc instance; each follows `account.`, named by its path there. Where that is binary
-/// (`Auth.…`, of the approved text), it is base64.
-pub const FROM_ACCOUNT: [&str; 14] = [
-    "Auth.Bootstrap.SecMode",
-    "Auth.Bootstrap.ServerURI",
-    "Auth.Noti.Data",
-    "Auth.Noti.Secret",
-    "Auth.Trsp.Data",
-    "AuthNoti.AuthSecret",
-    "AuthNoti.AuthType",
-    "Name",
-    "Push.GCM.RegParams",
-    "Push.GCM.RegURL",
-    "Push.GCM.SenderID",
-    "Push.GCM.UnRegURL",
-    "ServerID",
-    "SrvURI",
-];
-
-/// Whether the value is a secret: no serialisation, log or local reader ever gets it.
-#[must_use]
-pub fn is_secret(name: &str) -> bool {
-    matches!(name, "account.AuthNoti.AuthSecret" | "account.Auth.Noti.Secret" | "account.Auth.Noti.Data")
-}
-
-/// Whether there is a builtin of that name: mappings are checked with it.
-#[must_use]
-pub fn known(name: &str) -> bool {
-    let account = name.strip_prefix("account.").is_some_and(|value| FROM_ACCOUNT.contains(&value));
-    account || FROM_MACHINE.contains(&name) || FROM_AGENT.contains(&name)
-}
-
 pub(super) async fn get(name: &str, context: &Context<'_>) -> Result<Answer<String>, BackendError> {
     match name {
         "agent-version" => Ok(Answer::Value(env!("CARGO_PKG_VERSION").to_owned())),
@@ -135,13 +79,7 @@ mod tests {
     }
 
     #[test]
-    fn mappings_may_name_what_is_answered() {
-        for name in ["agent-version", "session-bearer", "account.SrvURI", "account.AuthNoti.AuthSecret"] {
-            assert!(known(name), "{name}");
-        }
-        for name in ["SrvURI", "account.", "account.Permissions", "agent_version"] {
-            assert!(!known(name), "{name}");
-        }
+    fn the_kernel_says_its_release() {
         assert!(matches!(kernel("uname-release"), Answer::Value(release) if !release.is_empty()));
     }
 }

@@ -13,12 +13,12 @@ use crate::mo::fill::Variables;
 use crate::mo::mapping::{BusObject, From, NodeMapping, Source};
 use crate::mo::pipeline::json_text;
 
-pub mod builtin;
 pub mod bus;
 pub mod list;
 pub mod run;
 pub mod undo;
 
+mod builtin;
 mod dependencies;
 mod dmi;
 mod effect;
@@ -77,9 +77,9 @@ pub struct Machine {
     pub bus: Arc<Bus>,
 }
 
-/// What the agent itself knows: session and account values. The machine's own are in [`builtin`].
+/// What the agent itself knows: session and account values. The machine's own are in `builtin`.
 pub trait Builtins: Sync {
-    /// The value of `name`, one of [`builtin::FROM_AGENT`] or beginning with `account.`.
+    /// The value of `name`, one of [`FROM_AGENT`](crate::mo::builtin::FROM_AGENT) or beginning with `account.`.
     fn get(&self, name: &str) -> Answer<String>;
 }
 

@@ -12,7 +12,7 @@ use nix::net::if_::{InterfaceFlags, if_nametoindex};
 use nix::sys::socket::{SockaddrLike, SockaddrStorage};
 
 use crate::base::lane::{FILES, Stuck};
-use crate::notification::ConnectionType;
+use crate::bearer::ConnectionType;
 
 const CLASS: &str = "/sys/class/net";
 /// What getifaddrs(3) asks by; here the name of that for whoever waits there.

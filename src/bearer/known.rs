@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::Choice;
-use crate::notification::ConnectionType;
+use crate::bearer::ConnectionType;
 
 /// An interface for as long as it lives under this name: so long it stays what it is, and need not be looked at again.
 pub type Id = (String, u32);

@@ -9,6 +9,20 @@ pub use interfaces::{Links, carrying, is_here, kind_of, links};
 pub use known::{Id, Known};
 pub use watch::Watch;
 
+/// What the server would have the client connect over (TS 5.2.1.2 PREFERRED-CON-TYPE).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(u8)]
+pub enum ConnectionType {
+    /// Whatever is available now.
+    AnyAvailable = 0,
+    /// 3GPP, 3GPP2, WiMAX…
+    Mobile = 1,
+    /// WLAN, Bluetooth…
+    Wireless = 2,
+    /// Ethernet, DSL…
+    Wireline = 3,
+}
+
 /// Where a session's sockets are bound.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Choice {

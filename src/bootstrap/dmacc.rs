@@ -8,10 +8,12 @@ use rustls::pki_types::pem::PemObject;
 use serde_json::{Map, Value as Json};
 
 use super::Terms;
+use crate::base::Secret;
 use crate::config::{
-    Auth, BootstrapServer, NotificationAuth, Permission, Push, Secret, TlsFiles, holds_certificates, parts,
+    BootstrapServer, NotificationAuth, Permission, Push, TlsFiles, holds_certificates, parts,
 };
 use crate::package::Profile;
+use crate::transport::Auth;
 
 /// An account with as many permissions as any device has objects.
 const MOST_PERMISSIONS: usize = 256;

@@ -12,10 +12,11 @@ use super::message::{self, ACCEPT, Message, MessageError, Objects, Step};
 use super::{Terms, subscriber};
 use crate::base::attempts::Fatal;
 use crate::command::redirected;
-use crate::config::{self, Auth, Fact, Schedule, TlsFiles};
+use crate::config::{self, Fact, Schedule, TlsFiles};
 use crate::package::Profile;
 use crate::session::{Parameters, fact};
 use crate::store::{AccountChange, Change, Snapshot, StoreError};
+use crate::transport::Auth;
 use crate::transport::{
     Binding, Client, ClientSettings, Connection, Peer, Request, TlsSettingsError, TransportError, retry_after,
 };
@@ -121,7 +122,7 @@ pub async fn run(
     let visitor = Visitor { account: &nobody, session: SessionFacts::default() };
     let parameters = Parameters::of(&world.tree, settings, &visitor).await?;
     let uri = expand(&with_query(address, &parameters), &parameters)?;
-    let own_origins = crate::transport::Origin::of(&uri).into_iter().collect();
+    let own_origins = crate::uri::Origin::of(&uri).into_iter().collect();
     let client = Client::new(ClientSettings {
         ca_pem: settings.bootstrap.ca_pem.clone(),
         repository_ca_pem: settings.bootstrap.ca_pem.clone(),
@@ -370,13 +371,13 @@ mod tests {
         };
         let before = [("stays", "https://a/1"), ("moves", "https://a/1"), ("goes", "https://a/1")];
         for (id, _) in before {
-            let record = config::Secret::new(Vec::new());
+            let record = crate::base::Secret::new(Vec::new());
             let brought = AccountChange::Brought { server_id: id.into(), record };
             store.commit_blocking(&[Change::Account(brought)]).unwrap();
         }
         let brought = |id: &str, uri: &str| Account {
             account: account(id, uri),
-            record: config::Secret::new(Vec::new()),
+            record: crate::base::Secret::new(Vec::new()),
         };
         let now = [
             brought("stays", "https://a:443/2"),

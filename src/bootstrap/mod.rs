@@ -36,7 +36,7 @@ impl<'a> Terms<'a> {
 /// # Errors
 /// The store failed.
 pub fn accounts(snapshot: &Snapshot, settings: &Settings) -> Result<Vec<Account>, StoreError> {
-    let read = |(server_id, record): (String, crate::config::Secret)| {
+    let read = |(server_id, record): (String, crate::base::Secret)| {
         let account = dmacc::from_record(&record, Terms::of(settings));
         let problem = |error: &DmaccError| {
             log::error!(OMADM_SERVER_ID = server_id.as_str(); "{server_id}: the account that a bootstrap brought can't be used: {error}");

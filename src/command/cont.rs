@@ -2,7 +2,7 @@
 
 use super::{Answer, CommandError, Context, plain};
 use crate::session::machine::Done;
-use crate::transport::Origin;
+use crate::uri::Origin;
 
 pub(super) fn run(parameters: &[String], context: &mut Context<'_>) -> Answer {
     let [uri] = parameters else { return Err(CommandError::Malformed("CONT takes a ServerURI")) };

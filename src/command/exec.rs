@@ -5,7 +5,7 @@
 //! (TS 5.3). What follows from that is the business of [`crate::exec`].
 
 use super::{Answer, CommandError, Context, client_uri, plain, repository, unless_stopped};
-use crate::session::stopped;
+use crate::base::stopped;
 use crate::tree::Rights;
 use crate::uri::client::Fields;
 

@@ -30,12 +30,13 @@ use std::sync::Arc;
 use hyper::Uri;
 use tokio::sync::watch;
 
+use crate::base;
 use crate::config::Settings;
 use crate::exec::Ledger;
 use crate::mo::ManagementObject;
 use crate::package::{Command, Status};
 use crate::session::machine::Done;
-use crate::session::{self, Parameters, Share};
+use crate::session::{Parameters, Share};
 use crate::store::Store;
 use crate::transport::Connection;
 use crate::tree::{Tree, Visitor};
@@ -82,7 +83,7 @@ async fn unless_stopped<T>(
     stopping: &watch::Receiver<bool>,
     work: impl Future<Output = Result<T, CommandError>>,
 ) -> Result<T, CommandError> {
-    session::unless_stopped(&mut stopping.clone(), work).await.unwrap_or(Err(CommandError::Stopped))
+    base::unless_stopped(&mut stopping.clone(), work).await.unwrap_or(Err(CommandError::Stopped))
 }
 
 /// Executes one command of a Package#2. Always answers: what fails has a status code, and is in the package's report.

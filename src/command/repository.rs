@@ -11,10 +11,9 @@ use crate::base::lane::{DOCUMENTS, Stuck};
 use crate::mo::tnds::{self, TndsError};
 use crate::package::{Profile, is_media_type};
 use crate::session::Parameters;
-use crate::transport::{
-    Connection, Origin, Peer, Pieces, ProduceError, Produced, Request, Response, Standing,
-};
+use crate::transport::{Connection, Peer, Pieces, ProduceError, Produced, Request, Response, Standing};
 use crate::tree::{Batch, Document, NodeRef, Tree, TreeError, Visitor};
+use crate::uri::Origin;
 use crate::uri::server::Template;
 
 const MOST_REDIRECTS: usize = 5;

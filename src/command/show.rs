@@ -6,8 +6,9 @@ use std::process::Stdio;
 use hyper::Uri;
 
 use super::{Answer, CommandError, Context, plain};
-use crate::edge::heap;
-use crate::transport::{Origin, Refused};
+use crate::base::heap;
+use crate::transport::Refused;
+use crate::uri::Origin;
 use crate::uri::server::Template;
 
 pub(super) async fn run(parameters: &[String], context: &mut Context<'_>) -> Answer {

@@ -3,9 +3,10 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
-use super::Secret;
+use crate::base::Secret;
 use crate::package::Profile;
-use crate::transport::Origin;
+use crate::transport::Auth;
+use crate::uri::Origin;
 
 mod changes;
 mod credentials;
@@ -69,35 +70,6 @@ pub struct TlsFiles {
     pub ca_pem: Option<Vec<u8>>,
     /// `repository-ca-file`: likewise for every other origin.
     pub repository_ca_pem: Option<Vec<u8>>,
-}
-
-/// How the agent authenticates to the account's own origins.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub enum Auth {
-    /// It doesn't.
-    #[default]
-    None,
-    /// `basic = { user, password-file }` (RFC 7617), over TLS only.
-    Basic {
-        /// User name, a template like a ServerURI (`gw-[DevID]`).
-        user: String,
-        /// Password.
-        password: Secret,
-    },
-    /// `digest = { user, password-file }` (RFC 7616).
-    Digest {
-        /// User name, a template like a ServerURI.
-        user: String,
-        /// Password.
-        password: Secret,
-    },
-    /// `certificate = { cert-file, key-file }`: TLS client authentication.
-    Certificate {
-        /// The chain, PEM, leaf first.
-        cert_pem: Vec<u8>,
-        /// The private key, PEM.
-        key_pem: Secret,
-    },
 }
 
 /// `notification`: how Package#0 is authenticated (TS 5.2.1.2, TS 11.2 AuthNoti).

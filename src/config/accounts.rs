@@ -5,8 +5,8 @@ use std::path::{Path, PathBuf};
 
 use super::account::{Account, Context};
 use super::fragments;
-use super::located::{Item, Located};
-use super::problem::Problems;
+use crate::spanned::Problems;
+use crate::spanned::{Item, Located};
 
 /// Loads the `*.toml` files of all `folders`; one of the same name in a later folder replaces the earlier's.
 ///

@@ -6,9 +6,9 @@ use std::fs;
 use std::io::{self, ErrorKind};
 use std::path::{Path, PathBuf};
 
-use super::located::Located;
-use super::problem::{Problem, Problems};
 use super::regular::{self, ReadError};
+use crate::spanned::Located;
+use crate::spanned::{Problem, Problems};
 
 /// The largest configuration file in bytes.
 const MAX_FILE: u64 = 1 << 20;

@@ -4,8 +4,8 @@ use super::account::{Account, Context};
 use super::accounts;
 use super::environment::Environment;
 use super::fragments::Selection;
-use super::problem::Problems;
 use super::settings::Settings;
+use crate::spanned::Problems;
 
 /// A configuration to run on, and what is wrong with the files.
 #[derive(Clone, Debug, PartialEq)]

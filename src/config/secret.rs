@@ -1,45 +1,21 @@
 //! Secrets, and the files and systemd credentials they come from. No message ever shows what is in one.
 
-use std::fmt;
 use std::fs::Metadata;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
 use super::environment::Environment;
-use super::located::{Item, Located};
-use super::problem::Problems;
 use super::regular::{self, ReadError};
-use super::value::{FilePath, FromItem};
+use crate::base::Secret;
+use crate::spanned::Problems;
+use crate::spanned::{FilePath, FromItem};
+use crate::spanned::{Item, Located};
 
 /// The largest secret in bytes.
 const MAX_SECRET: u64 = 64 << 10;
 
 /// The largest certificate file in bytes: the system's own bundle has a quarter of it.
 pub(super) const MAX_CERTIFICATES: u64 = 1 << 20;
-
-/// Bytes that must never be shown: a password, a key, a digest secret. Its `Debug` says nothing.
-#[derive(Clone, PartialEq, Eq)]
-pub struct Secret(Vec<u8>);
-
-impl Secret {
-    /// Takes the secret's bytes.
-    #[must_use]
-    pub fn new(bytes: Vec<u8>) -> Self {
-        Self(bytes)
-    }
-
-    /// The bytes, for the one who computes with them.
-    #[must_use]
-    pub fn expose(&self) -> &[u8] {
-        &self.0
-    }
-}
-
-impl fmt::Debug for Secret {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("Secret(…)")
-    }
-}
 
 /// The value of a `…-file` key: a path, or `credential:NAME` for a systemd credential.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use super::account::{Permission, Schedule};
 use super::subscriber::Subscriber;
-use crate::transport::Origin;
+use crate::uri::Origin;
 
 /// All settings, with their defaults in [`Settings::default`].
 #[derive(Clone, Debug, PartialEq)]

@@ -8,9 +8,9 @@
 
 use std::collections::BTreeSet;
 
-use super::located::Located;
-use super::reader::Reader;
 use crate::mo::mapping::{self, BusObject, From, NodeMapping, Piece, Source, Template};
+use crate::spanned::Located;
+use crate::spanned::Reader;
 
 /// Something that the SIM or the network says.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -118,8 +118,8 @@ fn braced(templates: &[Template]) -> Option<String> {
 mod tests {
     use std::path::Path;
 
-    use super::super::problem::Problems;
     use super::*;
+    use crate::spanned::Problems;
 
     fn read(text: &str) -> (Subscriber, Vec<String>) {
         let root = Located::parse(Path::new("/etc/omadm/omadmd.toml"), text).unwrap();

@@ -9,11 +9,11 @@ use tokio::task::JoinError;
 use super::clock::Wait;
 use super::schedule::Due;
 use super::{Daemon, schedule};
+use crate::base::backoff;
 use crate::base::journal::id;
 use crate::base::waking;
 use crate::bootstrap::{self, BootstrapError};
 use crate::config::Fact;
-use crate::session::backoff;
 use crate::world::World;
 
 /// A failed attempt is repeated after a random time below this, doubled with each failure.

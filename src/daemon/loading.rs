@@ -11,16 +11,16 @@ use super::evidence;
 use super::start::boot_id;
 use super::watcher::{Watched, Watcher};
 use crate::backend::{Bus, Machine};
+use crate::base::Random;
 use crate::base::attempts::Attempts;
 use crate::base::journal::id;
 use crate::base::lane::{CONFIGURATION, First, Spot, Stuck};
 use crate::base::waking;
-use crate::config::{
-    self, Account, Auth, Environment, LoadedSettings, Problem, Problems, Selection, Settings,
-};
+use crate::config::{self, Account, Environment, LoadedSettings, Selection, Settings};
 use crate::mo::{self, ManagementObject};
-use crate::session::Random;
+use crate::spanned::{Problem, Problems};
 use crate::store::{CacheKey, Change, Store, StoreError};
+use crate::transport::Auth;
 use crate::tree::Tree;
 use crate::world::{Folder, Peer, Surroundings, World};
 use crate::{bootstrap, tree};

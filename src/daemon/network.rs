@@ -12,8 +12,8 @@ use tokio::task::JoinSet;
 use super::Daemon;
 use crate::base::lane::Stuck;
 use crate::base::waking;
+use crate::bearer::ConnectionType;
 use crate::bearer::{self, Choice, Id, Known, Links};
-use crate::notification::ConnectionType;
 
 /// How often to look where the kernel does not tell, and at what did not answer.
 const LOOK: Duration = Duration::from_secs(30);

@@ -4,8 +4,9 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use crate::alert::{self, Place};
+use crate::base::Random;
 use crate::config::Account;
-use crate::session::{Cause, Random, Ticket};
+use crate::session::{Cause, Ticket};
 use crate::world::{Peer, World};
 
 /// A first contact that the server refused is tried again after this time.
@@ -106,9 +107,10 @@ pub(super) fn jitter(most: Duration, random: &mut dyn Random) -> Duration {
 mod tests {
     use super::*;
     use crate::backend::{Bus, Machine};
-    use crate::config::{Auth, Schedule, Settings, TlsFiles};
+    use crate::config::{Schedule, Settings, TlsFiles};
     use crate::package::{Alert, Profile};
     use crate::store::{Change, Store};
+    use crate::transport::Auth;
     use crate::tree::Tree;
     use crate::world::Surroundings;
 

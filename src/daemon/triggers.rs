@@ -7,7 +7,8 @@ use base64::Engine as _;
 use base64::prelude::BASE64_STANDARD;
 use serde::{Deserialize, Serialize};
 
-use crate::notification::{ConnectionType, Trigger};
+use crate::bearer::ConnectionType;
+use crate::notification::Trigger;
 use crate::store::Change;
 
 /// By server: the ids of those whose session is to come, and of those whose session runs.

@@ -9,7 +9,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use clap::{Parser, Subcommand, ValueEnum};
 use tokio::net::lookup_host;
 
-use crate::notification::ConnectionType;
+use crate::bearer::ConnectionType;
 
 use super::demo;
 use super::notifier::Notification;

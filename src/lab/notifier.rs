@@ -6,7 +6,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 use tokio::net::UdpSocket;
 
-use crate::notification::ConnectionType;
+use crate::bearer::ConnectionType;
 use crate::notification::outgoing::Outgoing;
 use crate::notification::wsp::Push;
 use crate::package::Profile;

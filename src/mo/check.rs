@@ -1,8 +1,8 @@
 //! What a mapping gets wrong about its DDF and, in [`against_machine`], about the machine it is on.
 
-use crate::backend::builtin;
-use crate::config::{Problem, Problems};
 use crate::ddf::{AccessType, Format, NodeName};
+use crate::mo::builtin;
+use crate::spanned::{Problem, Problems};
 
 use super::fill::Variables;
 use super::join::node_key;

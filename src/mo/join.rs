@@ -1,7 +1,7 @@
 //! Joining a DDF with its mapping into one arena of nodes.
 
-use crate::config::{Problem, Problems};
 use crate::ddf::{self, CaseSense, Ddf, NodeName};
+use crate::spanned::{Problem, Problems};
 
 use super::load::Sources;
 use super::mapping::{MappingFile, NodeMapping};

@@ -8,8 +8,8 @@ use std::sync::Arc;
 
 use sha2::{Digest as _, Sha256};
 
-use crate::config::{Located, Problem, Problems};
 use crate::ddf;
+use crate::spanned::{Located, Problem, Problems};
 
 use super::mapping::{MappingFile, SeedEntry};
 use super::object::{ManagementObject, Seed};

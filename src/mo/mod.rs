@@ -2,6 +2,7 @@
 //!
 //! One folder an object: `NAME.ddf.xml` is what servers see, `NAME.toml` maps it onto the machine.
 
+pub mod builtin;
 pub mod calendar;
 pub mod data;
 pub mod fill;

@@ -12,8 +12,8 @@ use tempfile::TempDir;
 
 use super::mapping::{Call, From, ListFrom, Select};
 use super::*;
-use crate::config::Problems;
 use crate::ddf::NodeName;
+use crate::spanned::Problems;
 
 const HEAD: &str = "moid = \"urn:acme:mo:box:1.0\"\nddf = \"box.ddf.xml\"\nddf-uri = \"https://acme.example/box.ddf\"\n\
                     root = \"Box\"\ninstances = [\"1\"]\n";

@@ -21,11 +21,13 @@ use std::time::Duration;
 
 use thiserror::Error;
 
+use super::Trigger;
 use super::memory::Memory;
 use super::package::{self, Malformed, Package0};
 use super::wsp::{self, NotPush};
-use super::{ConnectionType, Trigger};
-use crate::config::{Account, Secret};
+use crate::base::Secret;
+use crate::bearer::ConnectionType;
+use crate::config::Account;
 use crate::package::Profile;
 
 /// The longest datagram that is looked at, in bytes. All that the standard options can hold fits, an option of full

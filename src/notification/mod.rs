@@ -13,19 +13,7 @@ pub mod wsp;
 
 mod memory;
 
-/// What the server would have the client connect over (TS 5.2.1.2 PREFERRED-CON-TYPE).
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[repr(u8)]
-pub enum ConnectionType {
-    /// Whatever is available now.
-    AnyAvailable = 0,
-    /// 3GPP, 3GPP2, WiMAX…
-    Mobile = 1,
-    /// WLAN, Bluetooth…
-    Wireless = 2,
-    /// Ethernet, DSL…
-    Wireline = 3,
-}
+use crate::bearer::ConnectionType;
 
 /// What an admitted notification asks for.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]

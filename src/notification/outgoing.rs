@@ -2,8 +2,8 @@
 
 use thiserror::Error;
 
-use super::ConnectionType;
 use super::package::{DIGEST_LENGTH, MAX_OPTIONS, MAX_VALUE, Malformed, Package0, VERSION, decode, option};
+use crate::bearer::ConnectionType;
 use crate::package::Profile;
 
 /// What a Package#0 can't say.

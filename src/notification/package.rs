@@ -10,7 +10,7 @@ use sha2::{Digest as _, Sha256};
 use subtle::ConstantTimeEq;
 use thiserror::Error;
 
-use super::ConnectionType;
+use crate::bearer::ConnectionType;
 use crate::package::Profile;
 
 /// VER of the notification's header (TS 5.2.1.1).

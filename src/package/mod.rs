@@ -7,6 +7,7 @@ pub mod draft;
 pub mod multipart;
 pub mod server;
 
+mod alert_type;
 mod json;
 mod media;
 mod request;
@@ -15,6 +16,7 @@ mod serialisation;
 mod tests;
 mod wire;
 
+pub use alert_type::is_alert_type;
 pub use media::{INITIATION, REQUEST, RESPONSE, is_media_type, is_unwanted};
 pub use request::{PackageError, decode};
 pub use serialisation::MoHead;

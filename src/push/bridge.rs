@@ -6,7 +6,7 @@
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
-use crate::session::backoff;
+use crate::base::backoff;
 
 const AGAIN_BASE: Duration = Duration::from_secs(30);
 const AGAIN_MOST: Duration = Duration::from_secs(3600);

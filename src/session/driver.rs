@@ -14,15 +14,15 @@ use super::parameters::Parameters;
 use super::queue::Ticket;
 use super::requested;
 use super::room::{Room, Share};
-use super::stopping::stopped;
 use crate::alert::{Outgoing, Place};
 use crate::base::journal::id;
 use crate::base::turn::Turn;
 use crate::base::waking;
+use crate::base::{Random, stopped};
 use crate::bearer;
+use crate::bearer::ConnectionType;
 use crate::command::{self, Allowance, Context, Report};
 use crate::exec::{self, Finished, Ledger, Programs};
-use crate::notification::ConnectionType;
 use crate::package::{self, Encoded, Package1, Reason};
 use crate::session::machine::Action;
 use crate::store::{Change, StoreError};
@@ -33,20 +33,6 @@ use crate::transport::{
 use crate::tree::{SessionFacts, Visitor};
 use crate::uri::server::Template;
 use crate::world::{Peer, World};
-
-/// Randomness, passed in from the edge.
-pub trait Random: Send {
-    /// Uniform over all u64.
-    fn next(&mut self) -> u64;
-
-    /// Uniform over all u32.
-    fn next_u32(&mut self) -> u32 {
-        u32::try_from(self.next() >> 32).unwrap_or_default()
-    }
-
-    /// Another one, for a task of its own.
-    fn fork(&mut self) -> Box<dyn Random>;
-}
 
 /// What a session is made of.
 pub struct Session {

@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use crate::package::{self, Alert, Command, Encoded, Package1, Package2, Package3, Part, Profile, Status};
 
-use super::backoff::backoff;
+use crate::base::backoff;
 
 const RETRY_BASE: Duration = Duration::from_secs(1);
 const RETRY_MOST: Duration = Duration::from_secs(60);

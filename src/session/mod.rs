@@ -1,7 +1,6 @@
 //! Management sessions (TS 5.2): a pure machine, the driver that gives it sockets and a tree, and the queue
 //! that decides when and with whom.
 
-pub(crate) mod backoff;
 mod driver;
 pub mod machine;
 mod outage;
@@ -9,13 +8,10 @@ mod parameters;
 pub mod queue;
 mod requested;
 mod room;
-mod stopping;
 
-pub(crate) use backoff::backoff;
-pub use driver::{Ended, Random, Session, attempt_with};
+pub use driver::{Ended, Session, attempt_with};
 pub use machine::{Again, Failure, Outcome};
 pub use outage::Outage;
 pub use parameters::{Parameters, dependencies, fact};
 pub use queue::{Cause, Look, Queue, Step, Ticket};
 pub use room::{Over, Room, Share};
-pub(crate) use stopping::{stopped, unless_stopped};

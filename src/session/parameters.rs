@@ -137,7 +137,7 @@ mod tests {
     use std::path::Path;
 
     use super::*;
-    use crate::config::{Located, Problems};
+    use crate::spanned::{Located, Problems};
     use crate::uri::server::Template;
 
     fn settings(text: &str) -> Settings {

@@ -17,11 +17,11 @@ use std::time::{Duration, Instant};
 
 use crate::alert::Place;
 use crate::bearer::Choice;
-use crate::notification::ConnectionType;
+use crate::bearer::ConnectionType;
 
-use super::backoff::backoff;
 use super::machine::{Again, Outcome};
 use super::outage::Outage;
+use crate::base::backoff;
 use line::{Line, Parked, Waiting};
 use ticket::merge;
 

@@ -8,7 +8,8 @@ use super::tables::{
     SUBSCRIPTIONS, TRIGGERS,
 };
 use super::{Snapshot, StoreError, counter, db, set_counter};
-use crate::config::{Secret, StoredChange};
+use crate::base::Secret;
+use crate::config::StoredChange;
 use crate::exec::Record;
 
 /// Whom an instance belongs to whose creator is gone: no MAID reads like this.

@@ -18,13 +18,13 @@ use std::time::{Duration, Instant};
 use sha2::{Digest as _, Sha256};
 use tokio::task::{AbortHandle, JoinError, JoinSet};
 
+use crate::base::Random;
 use crate::base::attempts::Fatal;
 use crate::base::heartbeat::Hearts;
 use crate::base::journal;
 use crate::base::turn::Turn;
 use crate::base::waking;
 use crate::package::Profile;
-use crate::session::Random;
 use crate::store::{Change, Digest, News, NodeKey, Store, StoreError, Subscription};
 use crate::tree::{Batch, TreeError};
 use crate::uri::client::ClientUri;

@@ -7,7 +7,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::{Duration, Instant};
 
-use crate::session::backoff::backoff;
+use crate::base::backoff;
 
 /// Changes come in several steps: this long after the last one is soon enough.
 const QUIET: Duration = Duration::from_millis(250);

@@ -7,12 +7,12 @@ use hyper::Uri;
 
 use super::auth::Authenticator;
 use super::http::Connection;
-use super::origin::Origin;
 use super::policy::{Policy, Refused, Standing};
 use super::proxy::Proxies;
 use super::reach::{Binding, Memory};
 use super::tls::{Tls, TlsSettingsError};
-use crate::config::Auth;
+use crate::transport::Auth;
+use crate::uri::Origin;
 
 /// What an account and the agent's settings say about connections.
 #[derive(Clone, Debug, Default)]

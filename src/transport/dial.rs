@@ -10,11 +10,11 @@ use tokio_rustls::TlsConnector;
 use super::client::Inner;
 use super::error::{Failure, TransportError};
 use super::names;
-use super::origin::Origin;
 use super::policy::{Refused, Standing, is_local};
 use super::reach::{self, Binding};
 use super::tls::Trust;
 use super::wire::{Metered, Moved, Wire};
+use crate::uri::Origin;
 
 /// For everything before a connection stands. A server may think for long over a package; to answer the door takes no
 /// thinking.

@@ -7,8 +7,8 @@ use std::time::Duration;
 use rustls::{AlertDescription, CertificateError};
 
 use super::auth::AuthProblem;
-use super::origin::Origin;
 use super::policy::Refused;
+use crate::uri::Origin;
 
 /// Why a request has no response. Messages name the origin, never a path, a query or a credential.
 #[derive(Debug, thiserror::Error)]

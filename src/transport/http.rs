@@ -23,12 +23,12 @@ use super::client::Inner;
 use super::dial;
 use super::error::{Failure, TransportError};
 use super::limits::within;
-use super::origin::Origin;
 use super::policy::{Refused, Standing};
 use super::produced::{Outgoing, Produced};
 use super::reach::Binding;
 use super::tls::Trust;
 use super::wire::{Heard, Moved, Wire};
+use crate::uri::Origin;
 
 /// hyper's read buffer, and the largest response header and trailer.
 const MOST_BUFFERED: usize = 64 * 1024;

@@ -9,8 +9,8 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use tokio::sync::watch;
 
-use super::origin::Origin;
 use crate::base::lane;
+use crate::uri::Origin;
 
 /// Addresses of a host that are tried.
 const MOST_ADDRESSES: usize = 8;

@@ -2,7 +2,7 @@
 
 use std::net::IpAddr;
 
-use super::origin::{Origin, OriginError};
+use crate::uri::{Origin, OriginError};
 
 /// What an origin is to an account.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

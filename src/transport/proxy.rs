@@ -11,7 +11,7 @@ use hyper_util::rt::TokioIo;
 use tokio::io::{AsyncRead, AsyncWrite};
 
 use super::error::Failure;
-use super::origin::Origin;
+use crate::uri::Origin;
 
 /// Which proxy a request goes through, by curl's rules.
 #[derive(Clone, Debug, Default)]

@@ -10,8 +10,8 @@ use nix::sys::socket::{setsockopt, sockopt};
 use tokio::net::{TcpSocket, TcpStream};
 use tokio::task::JoinSet;
 
-use super::origin::Origin;
 use super::policy::is_local;
+use crate::uri::Origin;
 
 /// An address that has not accepted by then is not given up, but the next is tried beside it (RFC 8305 5).
 const NEXT_AFTER: Duration = Duration::from_millis(250);

@@ -8,11 +8,12 @@ use base64::Engine as _;
 use base64::prelude::BASE64_STANDARD;
 
 use crate::backend::Answer;
-use crate::config::Secret;
-use crate::config::{Account, Auth, Changes, Leaf, LeafError, StoredChange};
+use crate::base::Secret;
+use crate::config::{Account, Changes, Leaf, LeafError, StoredChange};
 use crate::mo::Value;
 use crate::mo::mapping::From;
 use crate::store::{AccountChange, Change, Snapshot, Store, StoreError};
+use crate::transport::Auth;
 
 use super::error::TreeError;
 use super::node::NodeRef;

@@ -3,8 +3,8 @@
 use std::sync::Arc;
 
 use crate::backend::{Answer, Builtins};
+use crate::bearer::ConnectionType;
 use crate::config::Account;
-use crate::notification::ConnectionType;
 use crate::store::Store;
 
 use super::account;

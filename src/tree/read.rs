@@ -2,10 +2,10 @@
 
 use std::sync::Arc;
 
-use crate::backend::builtin::is_secret;
 use crate::backend::{self, Answer, Reading, Seen};
 use crate::ddf::AccessType;
 use crate::mo::Value;
+use crate::mo::builtin::is_secret;
 use crate::mo::mapping::From as Origin;
 use crate::store::{Change, Stored};
 

@@ -3,7 +3,10 @@
 pub mod client;
 pub mod server;
 
+mod origin;
+
 pub use client::{ClientUri, ClientUriError, Fields, NodeValue, Segment, Selector};
+pub use origin::{Origin, OriginError};
 pub use server::{Parameter, ServerUriError, Template, fill_text};
 
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, percent_decode_str, utf8_percent_encode};

@@ -83,7 +83,7 @@ impl Template {
     /// Reads a template. Path and query may hold anything: what no URI can carry is percent-encoded,
     /// escapes stay as they are, and a fragment is kept for browsers alone, as HTTP requests have none.
     ///
-    /// The scheme isn't judged here: see [`crate::transport::Origin::of`].
+    /// The scheme isn't judged here: see [`crate::uri::Origin::of`].
     ///
     /// # Errors
     /// Relative addresses, a host that isn't one, more than [`MAX_LENGTH`] bytes.

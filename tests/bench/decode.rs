@@ -4,9 +4,9 @@ use std::fmt::Write;
 use std::hint::black_box;
 use std::time::Duration;
 
+use omadm_agent::bearer::ConnectionType;
 use omadm_agent::lab::notifier::Notification;
 use omadm_agent::mo::tnds;
-use omadm_agent::notification::ConnectionType;
 use omadm_agent::notification::package::decode;
 
 use crate::{Table, millis, rate};

@@ -1,9 +1,10 @@
 //! The shipped management objects, read on this machine and on made-up ones.
 
 use super::*;
-use crate::config::Problems;
+use crate::mo::builtin;
 use crate::mo::fill::Variables;
 use crate::mo::{ManagementObject, load};
+use crate::spanned::Problems;
 
 const MACHINE_ID: &str = "0f1e2d3c4b5a69788796a5b4c3d2e1f0\n";
 

@@ -7,8 +7,8 @@ use sha2::{Digest as _, Sha256};
 
 use super::parts::{self, LONGEST_ADDRESS};
 use super::{Account, NotificationAuth, Push};
-use crate::config::Secret;
-use crate::transport::Origin;
+use crate::base::Secret;
+use crate::uri::Origin;
 
 /// The longest secret in bytes that a server may set.
 const LONGEST_SECRET: usize = 4096;
@@ -237,8 +237,9 @@ impl Account {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::config::{Auth, Schedule, TlsFiles};
+    use crate::config::{Schedule, TlsFiles};
     use crate::package::Profile;
+    use crate::transport::Auth;
 
     fn account() -> Account {
         Account {

@@ -3,9 +3,11 @@
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 
-use super::{Auth, Context, NotificationAuth, TlsFiles};
-use crate::config::reader::Reader;
-use crate::config::secret::{FileRef, Secret};
+use super::{Context, NotificationAuth, TlsFiles};
+use crate::base::Secret;
+use crate::config::secret::FileRef;
+use crate::spanned::Reader;
+use crate::transport::Auth;
 
 pub(super) fn tls(reader: &mut Reader<'_>, context: Context<'_>) -> TlsFiles {
     TlsFiles {

@@ -1,7 +1,7 @@
 //! What the values of an account must be, wherever they come from: a file, a bootstrap, the server itself.
 
 use crate::config::address::{self, AddressError};
-use crate::transport::Origin;
+use crate::uri::Origin;
 
 /// The longest Server Identifier in bytes.
 const LONGEST_ID: usize = 255;

@@ -5,14 +5,15 @@ use std::time::Duration;
 use base64::Engine as _;
 use base64::prelude::BASE64_STANDARD;
 
-use super::{Account, Auth, BootstrapServer, Permission, Push, Schedule, credentials, parts};
+use super::{Account, BootstrapServer, Permission, Push, Schedule, credentials, parts};
 use crate::config::address::{self, AddressError};
 use crate::config::environment::Environment;
-use crate::config::located::{Item, Located};
-use crate::config::problem::Problems;
-use crate::config::reader::Reader;
-use crate::config::value::FromItem;
 use crate::package::Profile;
+use crate::spanned::FromItem;
+use crate::spanned::Problems;
+use crate::spanned::Reader;
+use crate::spanned::{Item, Located};
+use crate::transport::Auth;
 
 /// What else than its file decides whether an account is right.
 #[derive(Clone, Copy, Debug)]
@@ -79,7 +80,7 @@ fn read(root: &Located, context: Context<'_>, problems: &mut Problems) -> Option
 fn address(
     reader: &mut Reader<'_>,
     key: &str,
-    check: impl FnOnce(&str) -> Result<crate::transport::Origin, AddressError>,
+    check: impl FnOnce(&str) -> Result<crate::uri::Origin, AddressError>,
 ) -> Option<(String, bool)> {
     let text: String = reader.required(key)?;
     match check(&text) {

@@ -5,7 +5,9 @@ use std::path::Path;
 use tempfile::TempDir;
 
 use super::*;
-use crate::config::{Environment, Located, Problems};
+use crate::config::Environment;
+use crate::spanned::{Located, Problems};
+use crate::transport::Auth;
 
 /// A folder with the files that accounts refer to.
 struct Folder(TempDir);

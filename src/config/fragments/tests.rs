@@ -3,7 +3,7 @@ use std::os::unix::fs::symlink;
 use tempfile::TempDir;
 
 use super::*;
-use crate::config::Item;
+use crate::spanned::Item;
 
 /// `/usr/lib/omadm` and `/etc/omadm` of a test.
 struct Device {

@@ -8,13 +8,13 @@ use std::time::Duration;
 use super::{AlertBounds, Bootstrap, Exec, Notification, Paths, Session, Settings};
 use crate::config::account::{holds_certificates, rights, schedule};
 use crate::config::address::{self, AddressError};
-use crate::config::located::{Item, Located};
-use crate::config::problem::Problems;
-use crate::config::reader::Reader;
 use crate::config::regular;
 use crate::config::secret::MAX_CERTIFICATES;
 use crate::config::subscriber::Subscriber;
-use crate::config::value::{ByteSize, FilePath, FromItem};
+use crate::spanned::Problems;
+use crate::spanned::Reader;
+use crate::spanned::{ByteSize, FilePath, FromItem};
+use crate::spanned::{Item, Located};
 
 const SECOND: Duration = Duration::from_secs(1);
 const HOUR: Duration = Duration::from_secs(3600);

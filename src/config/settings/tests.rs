@@ -2,7 +2,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use super::*;
-use crate::config::{Located, Problems};
+use crate::spanned::{Located, Problems};
 
 fn read(text: &str) -> (Settings, Vec<String>) {
     let root = Located::parse(Path::new("/etc/omadm/omadmd.toml"), text).unwrap();

@@ -6,7 +6,7 @@ use std::path::{Component, Path};
 
 use nix::unistd::geteuid;
 
-use crate::config::{Problem, Problems};
+use crate::spanned::{Problem, Problems};
 
 use super::super::join::node_key;
 use super::super::mapping::{Call, From, ListFrom, NodeMapping, Program};

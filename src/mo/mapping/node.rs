@@ -5,8 +5,8 @@ use std::time::Duration;
 
 use regex_lite::{Regex, RegexBuilder};
 
-use crate::config::reader::ByteSize;
-use crate::config::{Item, Reader};
+use crate::spanned::ByteSize;
+use crate::spanned::{Item, Reader};
 
 use super::read::Scalar;
 use super::{
@@ -185,7 +185,7 @@ fn exec(reader: &mut Reader<'_>, objects: &BTreeSet<String>) -> Option<Exec> {
         Vec::new()
     });
     let after_session = reader.or("after-session", false);
-    let alert_type = reader.parsed("alert-type", |text: String| match crate::alert::is_type(&text) {
+    let alert_type = reader.parsed("alert-type", |text: String| match crate::package::is_alert_type(&text) {
         true => Ok(text),
         false => Err("expected a URN, or a reversed domain name such as \"org.example.update\""),
     });
@@ -346,7 +346,7 @@ fn one_or_many<T>(reader: &mut Reader<'_>, key: &str, read: impl Fn(&mut Reader<
 
 /// The members of a table, each made by `read`; nothing if one can't be made.
 fn pairs<T>(reader: &mut Reader<'_>, key: &str, read: impl Fn(&str, Scalar) -> Option<T>) -> Option<Vec<T>> {
-    use crate::config::reader::FromItem as _;
+    use crate::spanned::FromItem as _;
     match reader.raw(key).map(|located| &located.item) {
         None => Some(Vec::new()),
         Some(Item::Table(members)) => {

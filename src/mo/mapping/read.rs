@@ -3,9 +3,9 @@
 use std::collections::BTreeSet;
 use std::path::{Component, Path};
 
-use crate::config::reader::FromItem;
-use crate::config::{Item, Located, Problem, Problems, Reader};
 use crate::package::Profile;
+use crate::spanned::FromItem;
+use crate::spanned::{Item, Located, Problem, Problems, Reader};
 
 use super::{BusObject, NodeMapping, node};
 

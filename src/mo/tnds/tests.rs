@@ -5,9 +5,9 @@ use std::sync::{Arc, OnceLock};
 use base64::Engine as _;
 
 use super::*;
-use crate::config::Problems;
 use crate::mo::ManagementObject;
 use crate::mo::load::load_one;
+use crate::spanned::Problems;
 
 const MOID: &str = "urn:acme:mo:box:1.0";
 

@@ -4,7 +4,8 @@ use std::io::Read;
 use std::path::Path;
 
 use super::*;
-use crate::config::{Secret, StoredChange};
+use crate::base::Secret;
+use crate::config::StoredChange;
 use crate::push::bridge::Standing;
 
 pub(super) fn unpack(folder: &Path) {

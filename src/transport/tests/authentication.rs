@@ -9,7 +9,7 @@ use sha2::Digest as _;
 
 use super::failure;
 use super::server::*;
-use crate::config::Auth;
+use crate::transport::Auth;
 use crate::transport::{AuthProblem, Binding, Client, Failure, Request};
 
 const BASIC: &str = "Basic Z3c6c2VzYW1l";

@@ -4,8 +4,9 @@ use rustls::HandshakeKind;
 
 use super::failure;
 use super::server::*;
-use crate::config::Auth;
-use crate::transport::{Binding, Client, Failure, Origin, Peer, Proxies, Request};
+use crate::transport::Auth;
+use crate::transport::{Binding, Client, Failure, Peer, Proxies, Request};
+use crate::uri::Origin;
 
 fn get(uri: &str) -> Request {
     Request::new(hyper::Method::GET, uri.parse().unwrap())

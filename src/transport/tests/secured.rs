@@ -9,7 +9,7 @@ use tokio::io::AsyncReadExt as _;
 
 use super::failure;
 use super::server::*;
-use crate::config::Auth;
+use crate::transport::Auth;
 use crate::transport::{
     Binding, Client, ClientSettings, Failure, Refused, Request, TlsSettingsError, TransportError,
 };

@@ -11,8 +11,10 @@ use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 use tokio_rustls::TlsAcceptor;
 
-use crate::config::{Auth, Secret};
-use crate::transport::{Binding, Client, ClientSettings, Connection, Origin, Proxies, Request};
+use crate::base::Secret;
+use crate::transport::Auth;
+use crate::transport::{Binding, Client, ClientSettings, Connection, Proxies, Request};
+use crate::uri::Origin;
 
 /// What the server does when it has read a request.
 #[derive(Clone)]

@@ -20,11 +20,14 @@ use serde_json::Value as Json;
 
 use super::*;
 use crate::backend::Machine;
+use crate::base::Secret;
 use crate::base::files;
-use crate::config::{Account, Auth, NotificationAuth, Permission, Problems, Schedule, Secret, TlsFiles};
+use crate::config::{Account, NotificationAuth, Permission, Schedule, TlsFiles};
 use crate::mo::{self, Value};
 use crate::package::Profile;
+use crate::spanned::Problems;
 use crate::store::Store;
+use crate::transport::Auth;
 use crate::uri::client::ClientUri;
 
 const BOX: &str = "urn:t:mo:box:1.0";

@@ -4,8 +4,8 @@ use serde_json::json;
 
 use super::*;
 use crate::backend::{Answer, Builtins as _};
+use crate::bearer::ConnectionType;
 use crate::config::Push;
-use crate::notification::ConnectionType;
 use crate::tree::builtins::View;
 
 fn text(shown: Shown) -> String {

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use std::sync::LazyLock;
 
 use libfuzzer_sys::fuzz_target;
-use omadm_agent::config::Problems;
+use omadm_agent::spanned::Problems;
 use omadm_agent::mo::load::load_one;
 
 const DDFS: [(&str, &str); 3] = [

@@ -98,7 +98,7 @@ impl fmt::Display for Origin {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
+    use crate::uri::*;
 
     #[test]
     fn default_ports_and_case_do_not_matter() {

@@ -5,9 +5,8 @@ use std::fmt;
 use std::ops::RangeInclusive;
 
 use super::located::{Item, Located};
-
-pub use super::problem::{Problem, Problems};
-pub use super::value::{ByteSize, FilePath, FromItem};
+use super::problem::Problems;
+use super::value::FromItem;
 
 /// Walks one table: keys are taken one by one, problems are noted, and [`Reader::finish`] reports the
 /// keys that nobody asked for.

@@ -4,6 +4,7 @@ use std::time::Duration;
 use proptest::prelude::*;
 
 use super::*;
+use crate::spanned::{ByteSize, FilePath};
 
 fn parse(text: &str) -> Located {
     Located::parse(Path::new("/etc/t.toml"), text).unwrap()

@@ -21,7 +21,7 @@ const HOW: &str = "glibc.malloc.tcache_count=0:glibc.malloc.mxfast=0:glibc.mallo
 ///
 /// # Errors
 /// It can't. It runs well as it is, if larger.
-pub(super) fn keep_small() -> io::Result<()> {
+pub(crate) fn keep_small() -> io::Result<()> {
     let is_said = [VARIABLE, SAID].iter().any(|name| std::env::var_os(name).is_some());
     if is_said || !cfg!(target_env = "gnu") {
         return Ok(());
