@@ -12,11 +12,13 @@
 )]
 
 pub mod bus;
+pub mod checked;
 pub mod ddf;
 pub mod figure;
 pub mod fuse;
 pub mod local;
 pub mod network;
+pub mod page;
 
 use std::net::{Ipv4Addr, SocketAddr};
 use std::os::fd::OwnedFd;

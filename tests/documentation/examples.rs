@@ -1,0 +1,138 @@
+//! `examples/`, read and executed by a real agent.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+
+use omadm_agent::lab::files;
+use serde_json::{Value, json};
+
+use super::support::{Bench, Setup};
+
+const GATEWAY: &str = "urn:x-acme:mo:gateway:1.0";
+
+fn example(path: &str) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("examples/gateway").join(path)
+}
+
+/// All files below a folder.
+fn below(folder: &Path) -> Vec<PathBuf> {
+    let entries = fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path());
+    entries.flat_map(|path| if path.is_dir() { below(&path) } else { vec![path] }).collect()
+}
+
+/// A bench with the example on it: its files below the sysroot, its programs in a folder of their own.
+async fn gateway() -> Bench {
+    let config = "sysroot = \"@folder@/sysroot\"\n[dbus]\naddress = \"unix:path=@folder@/no-bus\"\n";
+    let bench = Bench::with(Setup { config: config.to_owned(), ..Setup::default() }).await;
+    let folder = bench.gateway.path("").display().to_string();
+    let root = format!("{}/sysroot/run/acme", folder.trim_end_matches('/'));
+    for file in below(&example("")) {
+        let name = file.strip_prefix(example("")).unwrap().to_str().unwrap().to_owned();
+        let text = fs::read_to_string(&file).unwrap();
+        if let Some(object) = name.strip_prefix("mo/") {
+            let (object, file) = object.split_once('/').unwrap();
+            bench.gateway.put_mo(object, file, &text.replace("/usr/lib/acme", "@folder@/lib")).unwrap();
+        } else if name.starts_with("lib/") {
+            files::put(&bench.gateway.path(&name), text.replace("/run/acme", &root), files::PROGRAM).unwrap();
+        } else {
+            files::put(&bench.gateway.path(&name), text, files::PLAIN).unwrap();
+        }
+    }
+    bench
+}
+
+/// The JSON of a GET's part in the last Package#3.
+pub(super) fn shown(bench: &Bench, position: usize) -> Value {
+    let last = bench.packages().into_iter().rfind(|package| !package.initiation).unwrap();
+    serde_json::from_slice(&last.part(position).unwrap().body).unwrap()
+}
+
+#[tokio::test]
+async fn the_example_is_read_written_and_executed() {
+    let bench = gateway().await;
+    let at = |path: &str| format!("{GATEWAY}//{path}");
+    let file = |name: &str| fs::read_to_string(bench.gateway.path("sysroot").join(name)).unwrap();
+    let agent = bench.start().await;
+    bench.play(json!([[["GET", at("")], ["GET", at("Temperature")], ["GET", at("Modem")]]]));
+    bench.session(&agent, 1).await;
+    assert_eq!(bench.statuses().pop().unwrap(), [200, 200, 404]);
+    let leases = json!({
+        "a0%3A00%3A5e%3A00%3A00%3A01": {"Address": "192.0.2.10", "Host": "meter-1"},
+        "a0%3A00%3A5e%3A00%3A00%3A02": {"Address": "192.0.2.11"},
+    });
+    let expected = json!({
+        "SerialNumber": "G100A0042", "Temperature": 47.25, "Uptime": 86400, "Contact": "nobody yet", "Led": "on",
+        "Polling": {"Interval": 60, "Factory": 30},
+        "Interfaces": {"eth0": {"Mtu": 1500}, "wan0": {"Mtu": 1430}},
+        "Leases": leases, "Sites": {}, "Operations": {"Target": "192.0.2.1", "Count": 3},
+    });
+    assert_eq!(shown(&bench, 1)["MOData"]["Gateway"], expected);
+
+    let repository = bench.repository_server.origin();
+    for (name, value) in
+        [("interval", "30"), ("never", "0"), ("blink", "blink"), ("text", "Ann"), ("host", "-x")]
+    {
+        bench.repository.put(&format!("/{name}"), "text/plain", value);
+    }
+    let site = json!({"MOData": {"Url": "https://data.acme.example/north"}});
+    bench.repository.put("/site", "application/dmmo+json", site.to_string());
+    let hget = |name: &str, path: &str| json!(["HGET", format!("{repository}/{name}"), at(path)]);
+    let written = json!([
+        hget("interval", "Polling/Interval"),
+        hget("blink", "Led"),
+        hget("text", "Contact"),
+        hget("site", "Sites/north"),
+        hget("never", "Polling/Interval"),
+        hget("text", "Led"),
+        hget("interval", "Temperature"),
+    ]);
+    let other = "Leases/a0%3A00%3A5e%3A00%3A00%3A02";
+    let done = json!([
+        ["DELETE", at(other)],
+        ["EXEC", at("Operations/Diagnose")],
+        ["GET", at("Operations/Report")],
+        ["GET", at("")],
+        hget("host", "Operations/Target"),
+        ["EXEC", at("Operations/Diagnose")],
+    ]);
+    bench.play(json!([written, done]));
+    bench.session(&agent, 2).await;
+    let statuses = bench.statuses();
+    assert_eq!(statuses[statuses.len() - 2], [200, 200, 200, 200, 500, 500, 405], "{}", agent.log());
+    assert_eq!(statuses[statuses.len() - 1], [200, 200, 200, 200, 200, 1503], "{}", agent.log());
+    assert_eq!(file("etc/acme/poll-interval"), "30\n");
+    assert_eq!(file("run/acme/led"), "2\n");
+    assert_eq!(file("run/acme/leases").lines().count(), 1);
+    assert_eq!(file("run/acme/report"), "asked by bench: 3 pings to 192.0.2.1\n");
+    let after = &shown(&bench, 4)["MOData"]["Gateway"];
+    assert_eq!(
+        (&after["Led"], &after["Contact"], &after["Polling"]["Interval"]),
+        (&json!("blink"), &json!("Ann"), &json!(30))
+    );
+    assert_eq!(after["Sites"], json!({"north": {"Url": "https://data.acme.example/north", "Every": 60}}));
+    assert!(after["Leases"].get(other.trim_start_matches("Leases/")).is_none());
+    assert!(agent.log().contains("diagnose: diagnosing 192.0.2.1 for bench"), "{}", agent.log());
+    agent.stop().await;
+}
+
+/// The commands of the script and the README's way of playing it.
+#[tokio::test]
+async fn the_example_can_be_tried() {
+    if Command::new("curl").arg("--version").stdout(Stdio::null()).status().is_err() {
+        eprintln!("not tried: there is no curl");
+        return;
+    }
+    let programs = Path::new(env!("CARGO_BIN_EXE_omadmd")).parent().unwrap();
+    let mut command = Command::new(example("try"));
+    command.arg(programs).env("PORT", (20_000 + std::process::id() % 20_000).to_string());
+    let output = tokio::task::spawn_blocking(move || command.output()).await.unwrap().unwrap();
+    let text = String::from_utf8(output.stdout).unwrap();
+    let told = String::from_utf8(output.stderr).unwrap();
+    assert!(output.status.success(), "{text}\n{told}");
+    for wanted in
+        ["the configuration is sound", "\"SerialNumber\": \"G100A0042\"", "1  200  DELETE", "ended well"]
+    {
+        assert!(text.contains(wanted), "{wanted} is not in\n{text}\n{told}");
+    }
+}
