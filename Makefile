@@ -1,5 +1,4 @@
-# make check: all tests, on a Debian machine with a Rust toolchain; installs what it lacks.
-# make deb, make bench, make fuzz.
+# On a Debian machine with a Rust toolchain; what it lacks is installed. `make help` lists the targets.
 
 CACHE := $(or $(XDG_CACHE_HOME),$(and $(HOME),$(HOME)/.cache),$(CURDIR)/.cache)/omadm-agent
 export PATH := $(CACHE)/tools/bin:$(PATH)
@@ -7,41 +6,51 @@ TARGET := $(or $(CARGO_TARGET_DIR),target)
 DEB := $(TARGET)/omadm-agent.deb
 SUDO := $(if $(filter-out 0,$(shell id -u)),sudo env XDG_CACHE_HOME=$(dir $(CACHE)))
 SECONDS_EACH := 60
+FUZZ := $(if $(ONLY),$(ONLY),$$(RUSTC_BOOTSTRAP=1 cargo fuzz list --fuzz-dir tests/fuzz))
 
-.PHONY: check prepare lint test config deb system bench fuzz
+# ONLY is a test as tests/conformance.md names it, a file of tests (tests/session), or a part of a test's name.
+ONLY_PARTS := $(subst ::, ,$(patsubst tests/%,%,$(ONLY)))
+ONLY_FILE := $(if $(filter tests/%,$(ONLY)),$(firstword $(ONLY_PARTS)))
+ONLY_NAME := $(if $(ONLY_FILE),$(word 2,$(ONLY_PARTS)),$(ONLY))
+ONLY_WHERE := $(if $(ONLY_FILE),--test $(ONLY_FILE),$(if $(findstring ::tests::,$(ONLY)),--lib))
+
+.PHONY: check help prepare lint test config deb system bench fuzz
 .NOTPARALLEL:
 
-check: prepare lint test config system
+check: prepare lint test config system ## all that continuous integration runs
 
-prepare:
+help: ## this list
+	@sed -nE 's/^([a-z]+):[^#]*## (.*)/make \1 \2/p' $(firstword $(MAKEFILE_LIST)) | awk '{ name = $$2; $$1 = $$2 = ""; printf "make %-9s%s\n", name, $$0 }'
+
+prepare: ## install what build and tests need
 	packaging/prepare $(CACHE)/tools cargo-nextest cargo-deb
 
-lint:
+lint: ## format, clippy, rustdoc
 	cargo fmt --check
 	cargo clippy --locked --all-targets --all-features -- -D warnings
 	RUSTDOCFLAGS='-D warnings' cargo doc --locked --no-deps --all-features --document-private-items
 
-test:
-	cargo nextest run --locked --all-features --no-fail-fast
-	cargo test --locked --all-features --doc
+test: ## unit, integration and documentation tests; ONLY=NAME: that one
+	cargo nextest run --locked --all-features --no-fail-fast $(if $(ONLY),$(ONLY_WHERE) $(ONLY_NAME))
+	$(if $(ONLY),,cargo test --locked --all-features --doc)
 
-config:
+config: ## every configuration that ships, by omadmd --check
 	cargo build --locked --all-features --bin omadmd
 	packaging/check-config $(TARGET)/debug/omadmd
 
-deb:
+deb: ## the Debian package
 	packaging/prepare $(CACHE)/tools cargo-deb
 	cargo deb --locked --output $(DEB)
 
-system: deb
+system: deb ## the package in a booted Debian container, managed from outside
 	$(SUDO) tests/system/run $(DEB)
 
-bench:
+bench: ## speed, memory and size, against their budgets
 	cargo bench --locked --all-features --bench budgets
 
-fuzz:
+fuzz: ## every fuzz target for SECONDS_EACH (60) seconds; ONLY=TARGET: that one
 	packaging/prepare $(CACHE)/tools cargo-fuzz
-	for target in $$(RUSTC_BOOTSTRAP=1 cargo fuzz list --fuzz-dir tests/fuzz); do \
+	for target in $(FUZZ); do \
 	    mkdir -p tests/fuzz/corpus/$$target && \
 	    RUSTC_BOOTSTRAP=1 cargo fuzz run --fuzz-dir tests/fuzz --sanitizer address $$target \
 	        tests/fuzz/corpus/$$target tests/fuzz/seeds/$$target -- -max_total_time=$(SECONDS_EACH) || exit 1; \
