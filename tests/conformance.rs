@@ -1,8 +1,12 @@
 //! Keeps `tests/conformance.md` honest: every row is whole, and every test that it names is there.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test fails by panicking")]
 
+#[path = "support/named.rs"]
+mod named;
+
 use std::collections::BTreeSet;
-use std::path::{Path, PathBuf};
+
+use named::{exists, root};
 
 const STRENGTHS: [&str; 6] = ["MUST", "MUST NOT", "SHOULD", "MAY", "plain", "decision"];
 
@@ -24,10 +28,6 @@ enum Shown {
     By(Vec<(String, bool)>),
     /// By none, for this reason.
     NotHere(String),
-}
-
-fn root() -> PathBuf {
-    PathBuf::from(env!("CARGO_MANIFEST_DIR"))
 }
 
 fn table() -> String {
@@ -63,57 +63,6 @@ fn shown_by(cell: &str) -> Option<Shown> {
         Some((name.strip_prefix('`')?.strip_suffix('`')?.to_owned(), in_process))
     });
     names.collect::<Option<Vec<_>>>().map(Shown::By)
-}
-
-/// The file that a test is in: `tests/session::x` is in tests/session.rs, `uri::client::tests::x` in the module of
-/// that path, be it a file or a `mod` within the file of a module above.
-fn file_of(modules: &[&str]) -> Option<PathBuf> {
-    if let [folder_and_file] = modules
-        && folder_and_file.starts_with("tests/")
-    {
-        return Some(root().join(format!("{folder_and_file}.rs")));
-    }
-    // By the house's rule tests are in a module of that name.
-    if !modules.contains(&"tests") {
-        return None;
-    }
-    let source = root().join("src");
-    (1..=modules.len()).rev().find_map(|depth| {
-        let (outer, inner) = modules.split_at(depth);
-        let folder = outer.iter().fold(source.clone(), |path, module| path.join(module));
-        let file =
-            [folder.with_extension("rs"), folder.join("mod.rs")].into_iter().find(|file| file.is_file())?;
-        let text = std::fs::read_to_string(&file).ok()?;
-        inner.iter().all(|module| text.contains(&format!("mod {module} {{"))).then_some(file)
-    })
-}
-
-/// Whether `file` has a function `name` that the test runner runs: a test attribute stands above it, and none that
-/// switches it off.
-fn has_test(file: &Path, name: &str) -> bool {
-    let Ok(text) = std::fs::read_to_string(file) else { return false };
-    let lines: Vec<&str> = text.lines().map(str::trim).collect();
-    let called = |line: &str| {
-        let line = line.strip_prefix("async ").unwrap_or(line);
-        line.strip_prefix("fn ")
-            .and_then(|rest| rest.strip_prefix(name))
-            .is_some_and(|rest| rest.starts_with('('))
-    };
-    lines.iter().enumerate().filter(|(_, line)| called(line)).any(|(at, _)| {
-        let above =
-            lines.iter().take(at).rev().take_while(|line| line.starts_with("#[") || line.starts_with("//"));
-        let attributes: Vec<&str> = above.copied().filter(|line| line.starts_with("#[")).collect();
-        let is_test = |line: &&str| line.starts_with("#[test]") || line.starts_with("#[tokio::test");
-        attributes.iter().any(is_test) && !attributes.iter().any(|line| line.starts_with("#[ignore"))
-    })
-}
-
-fn exists(test: &str) -> bool {
-    let parts: Vec<&str> = test.split("::").collect();
-    match parts.as_slice() {
-        [modules @ .., name] => file_of(modules).is_some_and(|file| has_test(&file, name)),
-        [] => false,
-    }
 }
 
 #[test]

@@ -2,6 +2,8 @@
 //! is one that `omadmd` reads, and the other way round; each example passes `omadmd --check`, each line that a page calls
 //! wrong gets the message that the page has for it, and a server gets the statuses that a page says.
 //!
+//! What any page leads to and names is there, and the page of the journal has every message.
+//!
 //! The keys that the program knows are asked of itself: it lists them where it meets one that it does not know.
 #![allow(
     clippy::unwrap_used,
@@ -17,7 +19,13 @@ mod support;
 mod accounts;
 mod blocks;
 mod examples;
+mod journal;
+mod links;
 mod mapping;
+#[path = "../support/named.rs"]
+mod named;
+mod names;
+mod pages;
 mod settings;
 mod statuses;
 
