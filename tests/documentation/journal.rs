@@ -8,7 +8,8 @@ use crate::named::root;
 use crate::pages::files;
 
 /// All below this line is made of the sources.
-const MARK: &str = "<!-- Below this line the page is made by `WRITE=1 make test ONLY=journal`. -->\n";
+const MARK: &str =
+    "<!-- Below this line the page is made by `WRITE=1 make test ONLY=tests/documentation`. -->\n";
 
 /// A call that writes a line.
 struct Call {
@@ -207,6 +208,24 @@ fn the_page_of_the_journal_has_every_message() {
     let differs = made.lines().zip(tables.lines()).find(|(page, sources)| page != sources);
     assert!(
         made == tables,
-        "docs/journal.md is not what the sources say: WRITE=1 make test ONLY=journal writes it anew; {differs:?}"
+        "docs/journal.md is not what the sources say: WRITE=1 make test ONLY=tests/documentation writes it anew; {differs:?}"
     );
+}
+
+#[test]
+fn the_page_of_the_journal_has_every_reason_to_drop_a_notification() {
+    let page = std::fs::read_to_string(root().join("docs/journal.md")).unwrap();
+    let (mut missing, mut count) = (Vec::new(), 0);
+    for file in files(&root().join("src/notification"), "rs", true) {
+        let text = std::fs::read_to_string(file).unwrap();
+        let Some((_, reasons)) = text.split_once("fn reason(&self) -> &'static str {") else { continue };
+        for line in reasons.split("\n    }\n").next().unwrap().lines() {
+            let Some(reason) = line.split("=> \"").nth(1).and_then(|rest| rest.split('"').next()) else {
+                continue;
+            };
+            count += 1;
+            missing.extend(Some(reason.to_owned()).filter(|_| !page.contains(&format!("`{reason}`"))));
+        }
+    }
+    assert!(missing.is_empty() && count > 20, "{count}, without {missing:?}");
 }
