@@ -8,14 +8,15 @@ use hyper::Uri;
 use tokio::sync::watch;
 
 use crate::base::attempts::Fatal;
+use crate::command::Room;
 use crate::command::{self, Allowance, CommandError, Context};
 use crate::exec::{Ledger, Programs};
 use crate::mo::ManagementObject;
-use crate::session::{Parameters, Room};
 use crate::store::StoreError;
 use crate::transport::{Binding, TlsSettingsError};
 use crate::tree::{SessionFacts, TreeError, Visitor};
 use crate::uri::server::{ServerUriError, Template};
+use crate::world::Parameters;
 use crate::world::{Peer, World};
 
 /// At whose wish configuration is asked for.

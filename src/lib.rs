@@ -65,6 +65,7 @@ pub mod mo;
 pub mod notification;
 pub mod package;
 pub mod push;
+pub mod repository;
 pub mod session;
 pub mod spanned;
 pub mod store;

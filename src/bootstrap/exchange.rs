@@ -11,10 +11,9 @@ use super::dmacc::Account;
 use super::message::{self, ACCEPT, Message, MessageError, Objects, Step};
 use super::{Terms, subscriber};
 use crate::base::attempts::Fatal;
-use crate::command::redirected;
 use crate::config::{self, Fact, Schedule, TlsFiles};
 use crate::package::Profile;
-use crate::session::{Parameters, fact};
+use crate::repository::redirected;
 use crate::store::{AccountChange, Change, Snapshot, StoreError};
 use crate::transport::Auth;
 use crate::transport::{
@@ -23,6 +22,7 @@ use crate::transport::{
 use crate::tree::{Data, Document, SessionFacts, TreeError, Visitor};
 use crate::uri::client::ClientUri;
 use crate::uri::server::{Parameter, ServerUriError, Template};
+use crate::world::{Parameters, fact};
 use crate::world::{Surroundings, World};
 
 const MOST_REDIRECTS: usize = 5;

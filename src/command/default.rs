@@ -14,7 +14,7 @@ pub(super) async fn run(parameters: &[String], context: &mut Context<'_>) -> Ans
         return Err(CommandError::NotPermitted(moid.clone()));
     }
     // Kept as a template: the network codes are those of the moment when it is used.
-    let uri = super::repository::expand(server_uri, context)?;
+    let uri = super::expand(server_uri, context)?;
     context.connection.admit(&uri)?;
     let change = Change::Default {
         moid: object.moid.clone(),

@@ -4,7 +4,7 @@
 //! within `exec.sync-limit` is answered with its result; what takes longer with 202, and reports by a Generic Alert
 //! (TS 5.3). What follows from that is the business of [`crate::exec`].
 
-use super::{Answer, CommandError, Context, client_uri, plain, repository, unless_stopped};
+use super::{Answer, CommandError, Context, client_uri, expand, plain, unless_stopped};
 use crate::base::stopped;
 use crate::tree::Rights;
 use crate::uri::client::Fields;
@@ -12,9 +12,7 @@ use crate::uri::client::Fields;
 pub(super) async fn run(parameters: &[String], context: &mut Context<'_>) -> Answer {
     let (uri, server_uri) = match parameters {
         [uri] => (client_uri(uri, Fields::TARGET)?, None),
-        [uri, server_uri] => {
-            (client_uri(uri, Fields::TARGET)?, Some(repository::expand(server_uri, context)?))
-        }
+        [uri, server_uri] => (client_uri(uri, Fields::TARGET)?, Some(expand(server_uri, context)?)),
         _ => return Err(CommandError::Malformed("EXEC takes a ClientURI and at most one ServerURI")),
     };
     if let Some(server_uri) = &server_uri {

@@ -1,7 +1,7 @@
 //! GET ClientURI (TS 5.4.6, Appendix E).
 
-use super::{Answer, CommandError, Context, client_uri, media, plain};
-use crate::session::machine::Done;
+use super::{Answer, CommandError, Context, Done, client_uri, plain};
+use crate::repository::media;
 use crate::tree::{MOST_SHOWN, Rights, Shown, TreeError};
 use crate::uri::client::Fields;
 

@@ -2,10 +2,10 @@
 
 use hyper::Uri;
 
-use super::{Answer, CommandError, Context, client_uri, media, plain, repository, unless_stopped};
+use super::{Answer, CommandError, Context, Done, client_uri, expand, plain, unless_stopped};
 use crate::mo::ManagementObject;
 use crate::package::{Status, is_media_type};
-use crate::session::machine::Done;
+use crate::repository::{self, media};
 use crate::tree::{Data, NodeRef, TreeError};
 use crate::uri::client::Fields;
 
@@ -15,7 +15,7 @@ pub(super) async fn run(parameters: &[String], context: &mut Context<'_>) -> Ans
         [server_uri, target] => (server_uri, Some(client_uri(target, Fields::TARGET)?)),
         _ => return Err(CommandError::Malformed("HGET takes a ServerURI and at most one ClientURI")),
     };
-    let uri = repository::expand(server_uri, context)?;
+    let uri = expand(server_uri, context)?;
     let stopping = context.stopping.clone();
     let fetching = async {
         // A target that can't be written is known without asking the repository.
@@ -27,7 +27,7 @@ pub(super) async fn run(parameters: &[String], context: &mut Context<'_>) -> Ans
             None => None,
         };
         let leaf_types = target.as_ref().filter(|node| node.is_leaf()).map_or_else(Vec::new, own_types);
-        let fetched = repository::fetch(uri, &leaf_types, context).await?;
+        let fetched = repository::fetch(uri, &leaf_types, context.connection).await?;
         Ok((target, leaf_types, fetched))
     };
     // Fetching is no change yet.
@@ -44,8 +44,8 @@ pub(super) async fn retrieve(
     object: &ManagementObject,
     context: &mut Context<'_>,
 ) -> Result<Vec<String>, CommandError> {
-    let stopping = context.stopping.clone();
-    let fetched = unless_stopped(&stopping, repository::fetch(uri, &[], context)).await?;
+    let fetching = async { Ok(repository::fetch(uri, &[], context.connection).await?) };
+    let fetched = unless_stopped(&context.stopping, fetching).await?;
     Ok(place(&fetched, Some(object), context).await?.status.extra)
 }
 

@@ -2,7 +2,8 @@
 
 use hyper::Method;
 
-use super::{Answer, CommandError, Context, client_uri, media, plain, repository};
+use super::{Answer, CommandError, Context, client_uri, expand, plain};
+use crate::repository::{RepositoryError, Upload, media};
 use crate::tree::Rights;
 use crate::uri::client::Fields;
 
@@ -14,11 +15,11 @@ pub(super) async fn send(method: Method, parameters: &[String], context: &mut Co
     let [server_uri, client_uris @ ..] = parameters else {
         return Err(CommandError::Malformed("HPUT and HPOST take a ServerURI and ClientURIs"));
     };
-    let uri = repository::expand(server_uri, context)?;
+    let uri = expand(server_uri, context)?;
     context.connection.admit(&uri)?;
     let content_type = match context.accept_mo {
         None => media::DMMO_JSON,
-        Some(accepted) => media::choose(accepted).ok_or_else(|| CommandError::NotAcceptable {
+        Some(accepted) => media::choose(accepted).ok_or_else(|| RepositoryError::NotAcceptable {
             accepted: accepted.join(", "),
             profile: context.visitor.account.profile,
         })?,
@@ -43,6 +44,14 @@ pub(super) async fn send(method: Method, parameters: &[String], context: &mut Co
     if batch.is_empty() {
         return Ok(plain(204));
     }
-    repository::deliver(method, uri, content_type, &batch, context).await?;
+    let upload = Upload {
+        method,
+        uri,
+        batch: &batch,
+        tree: context.tree,
+        parameters: context.parameters,
+        visitor: context.visitor,
+    };
+    upload.deliver(content_type, context.connection).await?;
     Ok(plain(200))
 }

@@ -11,9 +11,8 @@ mod get;
 mod hget;
 mod hpost;
 mod hput;
-mod media;
 mod report;
-mod repository;
+mod room;
 mod show;
 mod status;
 mod sub;
@@ -21,8 +20,7 @@ mod unsub;
 
 pub use allowance::Allowance;
 pub use report::Report;
-pub(crate) use repository::Upload;
-pub(crate) use repository::redirected;
+pub use room::{Over, Room, Share};
 pub use status::CommandError;
 
 use std::sync::Arc;
@@ -35,12 +33,12 @@ use crate::config::Settings;
 use crate::exec::Ledger;
 use crate::mo::ManagementObject;
 use crate::package::{Command, Status};
-use crate::session::machine::Done;
-use crate::session::{Parameters, Share};
 use crate::store::Store;
 use crate::transport::Connection;
 use crate::tree::{Tree, Visitor};
 use crate::uri::client::{ClientUri, Fields};
+use crate::uri::server::Template;
+use crate::world::Parameters;
 
 /// What a command may use.
 pub struct Context<'a> {
@@ -68,6 +66,17 @@ pub struct Context<'a> {
     pub allowance: &'a mut Allowance,
     /// Turns true when the agent is about to end.
     pub stopping: watch::Receiver<bool>,
+}
+
+/// What became of a command.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Done {
+    /// For Package#3.
+    pub status: Status,
+    /// A GET's data: media type and bytes.
+    pub data: Option<(String, Vec<u8>)>,
+    /// CONT: where further packages go (TS 5.4.8).
+    pub continue_at: Option<String>,
 }
 
 type Answer = Result<Done, CommandError>;
@@ -139,6 +148,13 @@ async fn dispatch(name: &str, parameters: &[String], context: &mut Context<'_>) 
 /// A status code and nothing else.
 fn plain(code: u16) -> Done {
     Done { status: Status { code, extra: Vec::new() }, data: None, continue_at: None }
+}
+
+/// A ServerURI with this device's values in it (TS 6.2).
+fn expand(server_uri: &str, context: &Context<'_>) -> Result<Uri, CommandError> {
+    Template::parse(server_uri)
+        .and_then(|template| template.expand(&|parameter| context.parameters.value(parameter)))
+        .map_err(CommandError::ServerUri)
 }
 
 fn client_uri(text: &str, fields: Fields) -> Result<ClientUri, CommandError> {

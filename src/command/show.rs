@@ -13,7 +13,7 @@ use crate::uri::server::Template;
 
 pub(super) async fn run(parameters: &[String], context: &mut Context<'_>) -> Answer {
     let [server_uri] = parameters else { return Err(CommandError::Malformed("SHOW takes a ServerURI")) };
-    let uri = super::repository::expand(server_uri, context)?;
+    let uri = super::expand(server_uri, context)?;
     Origin::of(&uri).map_err(Refused::Uri)?;
     let [program, arguments @ ..] = context.settings.browser.as_slice() else {
         return Err(CommandError::NoBrowser);

@@ -1,10 +1,11 @@
 //! The one place that chooses status codes (TS Appendix C).
 
 use crate::backend::BackendError;
+use crate::command::Over;
 use crate::exec::ExecError;
 use crate::mo::value::excerpt;
 use crate::package::Profile;
-use crate::session::Over;
+use crate::repository::RepositoryError;
 use crate::transport::{Failure, Refused, TransportError};
 use crate::tree::TreeError;
 use crate::uri::client::ClientUriError;
@@ -37,26 +38,12 @@ pub enum CommandError {
     /// The tree says no.
     #[error(transparent)]
     Tree(#[from] TreeError),
-    /// A data repository can't be reached.
+    /// A data repository was not read or written.
     #[error(transparent)]
-    Transport(TransportError),
-    /// A data repository answered with this HTTP status.
-    #[error("the repository answered with HTTP status {0}")]
-    Repository(u16),
-    /// A data repository redirects for ever, or to where the agent doesn't follow.
-    #[error("the repository's redirect can't be followed: {0}")]
-    Redirect(&'static str),
+    Repository(#[from] RepositoryError),
     /// A media type that can't be stored.
     #[error("media type {} is not supported", excerpt(.0))]
     MediaType(String),
-    /// None of the media types that the server accepts is known.
-    #[error("the server accepts {}, which are not supported", excerpt(.accepted))]
-    NotAcceptable {
-        /// What it accepts.
-        accepted: String,
-        /// It decides what the server is told.
-        profile: Profile,
-    },
     /// SHOW without a browser configured.
     #[error("no browser is configured (show.browser)")]
     NoBrowser,
@@ -78,15 +65,6 @@ pub enum CommandError {
     /// The agent is about to end.
     #[error("the agent stops")]
     Stopped,
-}
-
-impl From<TransportError> for CommandError {
-    fn from(error: TransportError) -> Self {
-        match error {
-            TransportError::Refused(refused) => Self::Refused(refused),
-            other => Self::Transport(other),
-        }
-    }
 }
 
 impl From<ExecError> for CommandError {
@@ -120,7 +98,7 @@ impl CommandError {
     pub(super) fn is_bound(&self) -> bool {
         match self {
             Self::TooMuchData(_) | Self::SearchTime(_) | Self::TooManySubscriptions(_) => true,
-            Self::Tree(error) => match error {
+            Self::Tree(error) | Self::Repository(RepositoryError::Tree(error)) => match error {
                 TreeError::TooLarge(_)
                 | TreeError::TooMany(_)
                 | TreeError::Full(_)
@@ -129,7 +107,7 @@ impl CommandError {
                 TreeError::Backend { source, .. } => source.is_full(),
                 _ => false,
             },
-            Self::Transport(TransportError::Failed { failure, .. }) => {
+            Self::Repository(RepositoryError::Transport(TransportError::Failed { failure, .. })) => {
                 matches!(failure, Failure::TooLarge(_))
             }
             _ => false,
@@ -139,24 +117,34 @@ impl CommandError {
     /// The code that fits best.
     fn code(&self) -> u16 {
         match self {
-            Self::Malformed(_) | Self::ClientUri(_) | Self::ServerUri(_) | Self::Refused(Refused::Uri(_)) => {
-                400
-            }
-            Self::Refused(_) | Self::NotContinued(_) | Self::NotPermitted(_) => 403,
+            Self::Malformed(_) | Self::ClientUri(_) | Self::ServerUri(_) => 400,
+            Self::Refused(refused) => of_refused(refused),
+            Self::NotContinued(_) | Self::NotPermitted(_) => 403,
             Self::Tree(error) => of_tree(error),
-            Self::NotAcceptable { profile: Profile::Approved, .. } => 406,
+            Self::Repository(error) => of_repository(error),
             Self::MediaType(_) => 415,
-            Self::Redirect(_) | Self::Browser(_) | Self::NotAcceptable { .. } => 500,
-            Self::Exec(_)
-            | Self::Stopped
-            | Self::TooMuchData(_)
-            | Self::SearchTime(_)
-            | Self::Repository(408 | 429 | 500..=599) => 503,
-            Self::Repository(_) => 500,
-            Self::Transport(error) if error.is_retryable() => 503,
-            Self::Transport(_) | Self::TooManySubscriptions(_) => 500,
+            Self::Browser(_) | Self::TooManySubscriptions(_) => 500,
+            Self::Exec(_) | Self::Stopped | Self::TooMuchData(_) | Self::SearchTime(_) => 503,
             Self::Unknown | Self::NoBrowser => 501,
         }
+    }
+}
+
+fn of_refused(refused: &Refused) -> u16 {
+    if matches!(refused, Refused::Uri(_)) { 400 } else { 403 }
+}
+
+fn of_repository(error: &RepositoryError) -> u16 {
+    match error {
+        RepositoryError::Tree(error) => of_tree(error),
+        RepositoryError::Transport(TransportError::Refused(refused)) => of_refused(refused),
+        RepositoryError::Transport(error) if error.is_retryable() => 503,
+        RepositoryError::NotAcceptable { profile: Profile::Approved, .. } => 406,
+        RepositoryError::Status(408 | 429 | 500..=599) => 503,
+        RepositoryError::Transport(_)
+        | RepositoryError::Status(_)
+        | RepositoryError::Redirect(_)
+        | RepositoryError::NotAcceptable { .. } => 500,
     }
 }
 
@@ -225,7 +213,10 @@ mod tests {
             let shown = error.to_string();
             assert_eq!(CommandError::from(error).code(), expected, "{shown}");
         }
-        let accepted = |profile| CommandError::NotAcceptable { accepted: "text/html".into(), profile };
+        let accepted = |profile| {
+            CommandError::from(RepositoryError::NotAcceptable { accepted: "text/html".into(), profile })
+        };
+        let answer = |status| CommandError::from(RepositoryError::Status(status));
         let others = [
             (CommandError::Unknown, 501),
             (CommandError::Malformed(""), 400),
@@ -234,13 +225,13 @@ mod tests {
             (CommandError::MediaType("text/html".into()), 415),
             (accepted(Profile::Draft), 500),
             (accepted(Profile::Approved), 406),
-            (CommandError::Repository(204), 500),
-            (CommandError::Repository(404), 500),
-            (CommandError::Repository(408), 503),
-            (CommandError::Repository(429), 503),
-            (CommandError::Repository(500), 503),
+            (answer(204), 500),
+            (answer(404), 500),
+            (answer(408), 503),
+            (answer(429), 503),
+            (answer(500), 503),
             (CommandError::SearchTime(10), 503),
-            (CommandError::Redirect("too many"), 500),
+            (RepositoryError::Redirect("too many").into(), 500),
             (CommandError::NoBrowser, 501),
             (CommandError::Browser(std::io::ErrorKind::NotFound.into()), 500),
             (CommandError::TooManySubscriptions(64), 500),
@@ -317,7 +308,7 @@ mod tests {
         }
         for other in [
             CommandError::Unknown,
-            CommandError::Repository(507),
+            RepositoryError::Status(507).into(),
             TreeError::NotFound(node()).into(),
             TreeError::Invalid { node: node(), why: String::new() }.into(),
             ExecError::Busy.into(),

@@ -1,8 +1,7 @@
 //! SUB ClientURI ServerURI (approved profile): from now on, each change there is put to the ServerURI.
 
-use super::{Answer, CommandError, Context, plain, repository, unless_stopped};
+use super::{Answer, CommandError, Context, expand, plain, unless_stopped};
 use crate::store::{Change, Subscription};
-use crate::subscription;
 use crate::tree::{Resolved, Rights, TreeError};
 use crate::uri::client::{ClientUri, Fields};
 
@@ -15,7 +14,7 @@ pub(super) async fn run(parameters: &[String], context: &mut Context<'_>) -> Ans
     };
     let target = subscribed(target)?;
     // Kept as a template, like DEFAULT's.
-    let uri = repository::expand(server_uri, context)?;
+    let uri = expand(server_uri, context)?;
     context.connection.admit(&uri)?;
     if target.has_wildcard() {
         return Err(TreeError::NotUnique(target.address()).into());
@@ -33,7 +32,7 @@ pub(super) async fn run(parameters: &[String], context: &mut Context<'_>) -> Ans
         server_id: context.visitor.account.server_id.clone(),
         client_uri: target.to_string(),
         server_uri: server_uri.clone(),
-        delivered: Some(subscription::digest(&content, context.visitor.account.profile).await?),
+        delivered: Some(content.digest(context.visitor.account.profile).await?),
     };
     let all = context.store.snapshot().and_then(|snapshot| snapshot.subscriptions());
     let others = all

@@ -528,7 +528,7 @@ fn against_machine(object: &ManagementObject, settings: &Settings) -> Problems {
 /// A certificate or key that can't be used is found before the first session needs it.
 fn check_tls(account: &Account, problems: &mut Problems) {
     let peer = Peer::new(Arc::new(account.clone()), Arc::default(), Surroundings::default());
-    if let Err(error) = peer.client(&crate::session::Parameters::default()) {
+    if let Err(error) = peer.client(&crate::world::Parameters::default()) {
         problems.file(&account.file, error.to_string());
     }
 }

@@ -10,9 +10,9 @@ use crate::base::waking;
 use crate::config::Push;
 use crate::push::bridge::{Outcome, Standing, Task};
 use crate::push::{PushError, checked_id, payload, registration};
-use crate::session::Parameters;
 use crate::store::Change;
 use crate::tree::{SessionFacts, Visitor};
+use crate::world::Parameters;
 use crate::world::World;
 
 /// Where one attempt went, and what became of it.

@@ -10,8 +10,8 @@ use super::Daemon;
 use crate::backend::Dependencies;
 use crate::base::waking;
 use crate::config::Fact;
-use crate::session;
 use crate::watches::Watches;
+use crate::world;
 use crate::world::World;
 
 /// A modem's service writes in several steps.
@@ -37,7 +37,7 @@ impl Sim {
     /// Watches what the settings name, where another SIM would mean other accounts.
     pub(super) fn follow(&mut self, world: &World) {
         let is_asked = world.settings.bootstrap.uri.is_some() && !world.is_owned;
-        let files = session::dependencies(Fact::Imsi, &world.settings, world.tree.machine());
+        let files = world::dependencies(Fact::Imsi, &world.settings, world.tree.machine());
         if !is_asked || files.files.is_empty() {
             self.watches = None;
             return;

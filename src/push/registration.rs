@@ -7,11 +7,11 @@ use percent_encoding::utf8_percent_encode;
 
 use super::bridge::{Outcome, Task};
 use crate::config::Push;
-use crate::session::Parameters;
 use crate::transport::{Binding, Peer, Request, retry_after};
 use crate::uri::NOT_UNRESERVED;
 use crate::uri::server::Template;
 use crate::world;
+use crate::world::Parameters;
 
 /// The media type that the body has.
 pub const FORM: &str = "application/x-www-form-urlencoded;charset=UTF-8";

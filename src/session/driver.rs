@@ -10,10 +10,8 @@ use tokio::sync::watch;
 
 use super::machine::{Again, Answer, Event, Failure, Limits, Machine, Outcome, Remedy};
 use super::outage::Outage;
-use super::parameters::Parameters;
 use super::queue::Ticket;
 use super::requested;
-use super::room::{Room, Share};
 use crate::alert::{Outgoing, Place};
 use crate::base::journal::id;
 use crate::base::turn::Turn;
@@ -21,7 +19,7 @@ use crate::base::waking;
 use crate::base::{Random, stopped};
 use crate::bearer;
 use crate::bearer::ConnectionType;
-use crate::command::{self, Allowance, Context, Report};
+use crate::command::{self, Allowance, Context, Report, Room, Share};
 use crate::exec::{self, Finished, Ledger, Programs};
 use crate::package::{self, Encoded, Package1, Reason};
 use crate::session::machine::Action;
@@ -32,7 +30,7 @@ use crate::transport::{
 };
 use crate::tree::{SessionFacts, Visitor};
 use crate::uri::server::Template;
-use crate::world::{Peer, World};
+use crate::world::{Parameters, Peer, World};
 
 /// What a session is made of.
 pub struct Session {

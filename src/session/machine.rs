@@ -11,6 +11,7 @@ use std::time::Duration;
 use crate::package::{self, Alert, Command, Encoded, Package1, Package2, Package3, Part, Profile, Status};
 
 use crate::base::backoff;
+use crate::command::Done;
 
 const RETRY_BASE: Duration = Duration::from_secs(1);
 const RETRY_MOST: Duration = Duration::from_secs(60);
@@ -72,17 +73,6 @@ pub struct Answer {
     pub body: Vec<u8>,
     /// Retry-After, as a duration from now.
     pub retry_after: Option<Duration>,
-}
-
-/// What became of a command.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Done {
-    /// For Package#3.
-    pub status: Status,
-    /// A GET's data: media type and bytes.
-    pub data: Option<(String, Vec<u8>)>,
-    /// CONT: where further packages go (TS 5.4.8).
-    pub continue_at: Option<String>,
 }
 
 /// What to do next.

@@ -4,14 +4,10 @@
 mod driver;
 pub mod machine;
 mod outage;
-mod parameters;
 pub mod queue;
 mod requested;
-mod room;
 
 pub use driver::{Ended, Session, attempt_with};
 pub use machine::{Again, Failure, Outcome};
 pub use outage::Outage;
-pub use parameters::{Parameters, dependencies, fact};
 pub use queue::{Cause, Look, Queue, Step, Ticket};
-pub use room::{Over, Room, Share};

@@ -5,16 +5,15 @@ use std::time::{Duration, SystemTime};
 
 use hyper::Method;
 
-use super::digest;
 use super::schedule::Id;
-use crate::command::{CommandError, Upload};
-use crate::session::Parameters;
+use crate::repository::{RepositoryError, Upload};
 use crate::store::{Change, Digest, StoreError, Subscription};
 use crate::transport::{Binding, Failure, TransportError, retry_after};
 use crate::tree::{Batch, Resolved, Rights, SessionFacts, TreeError, Visitor};
-use crate::uri::client::ClientUri;
+use crate::uri::client::{ClientUri, ClientUriError};
 use crate::uri::server::Template;
 use crate::watches::Watches;
+use crate::world::Parameters;
 use crate::world::{Peer, World};
 
 /// What a look takes.
@@ -38,6 +37,17 @@ pub(super) struct Outcome {
     pub(super) there: Option<Digest>,
     /// Nothing tells of some of the changes there.
     pub(super) polls: bool,
+}
+
+/// Why it can't be told what a server would get.
+#[derive(Debug, thiserror::Error)]
+enum LookError {
+    /// What was subscribed to is no ClientURI any more.
+    #[error("ClientURI: {0}")]
+    ClientUri(#[from] ClientUriError),
+    /// The tree says no.
+    #[error(transparent)]
+    Tree(#[from] TreeError),
 }
 
 /// What became of the content.
@@ -86,14 +96,14 @@ impl Look {
     }
 
     /// What the server would get now, nothing of what is no more, and whether some changes of it are told by nobody.
-    async fn read(&self, visitor: &Visitor<'_>) -> std::result::Result<(Batch, bool, Digest), CommandError> {
+    async fn read(&self, visitor: &Visitor<'_>) -> std::result::Result<(Batch, bool, Digest), LookError> {
         let tree = &self.world.tree;
-        let uri = ClientUri::parse(&self.id.client_uri).map_err(CommandError::ClientUri)?;
+        let uri = ClientUri::parse(&self.id.client_uri)?;
         tree.object_seen(&uri.moid, visitor)?;
         let node = match tree.resolve(&uri, visitor, Rights::READ).await {
             Err(TreeError::NotFound(_)) => {
                 let nothing = tree.gathering(visitor)?.finish();
-                let new = digest(&nothing, visitor.account.profile).await?;
+                let new = nothing.digest(visitor.account.profile).await?;
                 return Ok((nothing, true, new));
             }
             other => other?,
@@ -112,7 +122,7 @@ impl Look {
             other => other?,
         }
         let content = gathering.finish();
-        let new = digest(&content, visitor.account.profile).await?;
+        let new = content.digest(visitor.account.profile).await?;
         Ok((content, others || !told, new))
     }
 
@@ -159,11 +169,11 @@ impl Look {
             }
             Ok(response) if matches!(response.status, 408 | 429 | 500..=599) => {
                 let retry_after = retry_after(&response.headers, SystemTime::now());
-                let why = CommandError::Repository(response.status).to_string();
+                let why = RepositoryError::Status(response.status).to_string();
                 (Result::Failed { why, retry_after }, None)
             }
-            Ok(response) => (refused(&CommandError::Repository(response.status)), there),
-            Err(CommandError::Transport(error)) => {
+            Ok(response) => (refused(&RepositoryError::Status(response.status)), there),
+            Err(RepositoryError::Transport(error @ TransportError::Failed { .. })) => {
                 (failed(&error), there.filter(|_| !may_have_arrived(&error)))
             }
             Err(error) => (refused(&error), there),

@@ -15,18 +15,14 @@ use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use sha2::{Digest as _, Sha256};
 use tokio::task::{AbortHandle, JoinError, JoinSet};
 
 use crate::base::Random;
 use crate::base::attempts::Fatal;
 use crate::base::heartbeat::Hearts;
 use crate::base::journal;
-use crate::base::turn::Turn;
 use crate::base::waking;
-use crate::package::Profile;
 use crate::store::{Change, Digest, News, NodeKey, Store, StoreError, Subscription};
-use crate::tree::{Batch, TreeError};
 use crate::uri::client::ClientUri;
 use crate::watches::Watches;
 use crate::world::World;
@@ -35,20 +31,6 @@ use schedule::{Ended, Id, Schedule};
 
 /// The store is told this often at most what is at one ServerURI, except at the end.
 const KEEP_EVERY: Duration = Duration::from_secs(3600);
-
-/// Tells one content from another: serialised management objects, in the form in which they are put.
-///
-/// # Errors
-/// The store failed.
-pub async fn digest(content: &Batch, profile: Profile) -> Result<Digest, TreeError> {
-    let mut digest = Sha256::new();
-    let mut turn = Turn::default();
-    for piece in content.array(profile) {
-        digest.update(piece?);
-        turn.pause().await;
-    }
-    Ok(digest.finalize().into())
-}
 
 /// All subscriptions of all servers.
 pub struct Subscriptions {

@@ -4,9 +4,11 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
+use sha2::{Digest as _, Sha256};
+
 use crate::mo::{ManagementObject, Value};
 use crate::package::Profile;
-use crate::store::CacheKey;
+use crate::store::{CacheKey, Digest};
 
 use super::access::Rights;
 use super::cache::{self, Validator};
@@ -275,6 +277,20 @@ impl Batch {
     #[must_use]
     pub fn array(&self, profile: Profile) -> Pieces {
         self.pieces(profile, true)
+    }
+
+    /// Tells one content from another: of the serialisations, in the form in which they are put.
+    ///
+    /// # Errors
+    /// The store failed.
+    pub async fn digest(&self, profile: Profile) -> Result<Digest, TreeError> {
+        let mut digest = Sha256::new();
+        let mut turn = Turn::default();
+        for piece in self.array(profile) {
+            digest.update(piece?);
+            turn.pause().await;
+        }
+        Ok(digest.finalize().into())
     }
 
     pub(super) fn pieces(&self, profile: Profile, in_array: bool) -> Pieces {

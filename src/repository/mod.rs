@@ -1,22 +1,27 @@
-//! HTTP with data repositories (TS 5.1.4): what HGET, HPUT and HPOST share.
+//! HTTP with data repositories (TS 5.1.4): what HGET, HPUT, HPOST and subscriptions share.
+
+pub(crate) mod media;
+
+mod error;
+mod redirect;
+
+pub use error::RepositoryError;
+pub(crate) use redirect::redirected;
 
 use std::sync::Arc;
 
 use hyper::body::Bytes;
-use hyper::header::{ACCEPT, CONTENT_TYPE, HeaderName, HeaderValue, LOCATION};
-use hyper::{HeaderMap, Method, Uri};
+use hyper::header::{ACCEPT, CONTENT_TYPE, HeaderName, HeaderValue};
+use hyper::{Method, Uri};
 
-use super::{CommandError, Context, media};
 use crate::base::lane::{DOCUMENTS, Stuck};
 use crate::mo::tnds::{self, TndsError};
 use crate::package::{Profile, is_media_type};
-use crate::session::Parameters;
 use crate::transport::{Connection, Peer, Pieces, ProduceError, Produced, Request, Response, Standing};
 use crate::tree::{Batch, Document, NodeRef, Tree, TreeError, Visitor};
-use crate::uri::Origin;
-use crate::uri::server::Template;
+use crate::world::Parameters;
+use redirect::follow;
 
-const MOST_REDIRECTS: usize = 5;
 /// The largest document that is retrieved, once unpacked.
 const MOST_RETRIEVED: usize = 4 << 20;
 /// The most bytes that are sent: a URI may stand there any number of times.
@@ -28,16 +33,16 @@ const DEV_ID: HeaderName = HeaderName::from_static("omadm-devid");
 const OMADM_ACCEPT: &str = "omadm-accept";
 
 /// What a repository sent.
-pub(super) struct Fetched {
+pub(crate) struct Fetched {
     /// Content-Type, as sent.
-    pub(super) content_type: String,
-    pub(super) body: Bytes,
+    pub(crate) content_type: String,
+    pub(crate) body: Bytes,
 }
 
 impl Fetched {
     /// The serialised management objects that it holds, at least one; for `target` if the server named one. Read off
     /// the agent's thread: it may be large, and made to be slow.
-    pub(super) async fn documents(
+    pub(crate) async fn documents(
         &self,
         target: Option<&NodeRef>,
         tree: &Arc<Tree>,
@@ -61,19 +66,12 @@ impl Fetched {
     }
 }
 
-/// A ServerURI with this device's values in it (TS 6.2).
-pub(super) fn expand(server_uri: &str, context: &Context<'_>) -> Result<Uri, CommandError> {
-    Template::parse(server_uri)
-        .and_then(|template| template.expand(&|parameter| context.parameters.value(parameter)))
-        .map_err(CommandError::ServerUri)
-}
-
 /// GETs a document. `leaf_types` are the media types of the leaf that it is for.
-pub(super) async fn fetch(
+pub(crate) async fn fetch(
     uri: Uri,
     leaf_types: &[String],
-    context: &mut Context<'_>,
-) -> Result<Fetched, CommandError> {
+    connection: &mut Connection,
+) -> Result<Fetched, RepositoryError> {
     let mut accept = media::ACCEPT.to_owned();
     for leaf_type in leaf_types {
         accept = format!("{accept}, {leaf_type};q=0.5");
@@ -82,36 +80,14 @@ pub(super) async fn fetch(
     let mut request = Request { peer: Peer::Repository, ..Request::new(Method::GET, uri) };
     request.headers.push((ACCEPT, accept));
     request.max_body = MOST_RETRIEVED;
-    let response = follow(request, &[301, 302, 303, 307, 308], context.connection).await?;
+    let response = follow(request, &[301, 302, 303, 307, 308], connection).await?;
     // What has no document is no document, and a part of one neither.
     if !(200..300).contains(&response.status) || matches!(response.status, 204..=206) {
-        return Err(CommandError::Repository(response.status));
+        return Err(RepositoryError::Status(response.status));
     }
     let content_type =
         response.headers.get(CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
     Ok(Fetched { content_type: content_type.to_owned(), body: response.body })
-}
-
-/// PUTs or POSTs serialised MOs. A repository that takes another type than the server said gets that, once.
-pub(super) async fn deliver(
-    method: Method,
-    uri: Uri,
-    content_type: &'static str,
-    batch: &Batch,
-    context: &mut Context<'_>,
-) -> Result<(), CommandError> {
-    let upload = Upload {
-        method,
-        uri,
-        batch,
-        tree: context.tree,
-        parameters: context.parameters,
-        visitor: context.visitor,
-    };
-    match upload.send_as(content_type, context.connection).await?.status {
-        200..300 => Ok(()),
-        status => Err(CommandError::Repository(status)),
-    }
 }
 
 /// Serialised MOs on their way to a data repository.
@@ -131,8 +107,23 @@ pub(crate) struct Upload<'a> {
 }
 
 impl Upload<'_> {
+    /// Sends them in this type; a repository that takes another gets that, once.
+    ///
+    /// # Errors
+    /// They were not taken.
+    pub(crate) async fn deliver(
+        &self,
+        content_type: &'static str,
+        connection: &mut Connection,
+    ) -> Result<(), RepositoryError> {
+        match self.send_as(content_type, connection).await?.status {
+            200..300 => Ok(()),
+            status => Err(RepositoryError::Status(status)),
+        }
+    }
+
     /// Sends them as DM 2.0's JSON, or as the repository asks for.
-    pub(crate) async fn send(&self, connection: &mut Connection) -> Result<Response, CommandError> {
+    pub(crate) async fn send(&self, connection: &mut Connection) -> Result<Response, RepositoryError> {
         self.send_as(media::DMMO_JSON, connection).await
     }
 
@@ -142,7 +133,7 @@ impl Upload<'_> {
         &self,
         content_type: &'static str,
         connection: &mut Connection,
-    ) -> Result<Response, CommandError> {
+    ) -> Result<Response, RepositoryError> {
         let response = self.offer(content_type, connection).await?;
         if response.status != 415 {
             return Ok(response);
@@ -152,10 +143,10 @@ impl Upload<'_> {
         let mut types: Vec<_> = wanted.split(',').map(str::trim).collect();
         types.retain(|other| !is_media_type(other, content_type));
         let other = media::choose(&types).filter(|other| *other != content_type);
-        let refused = CommandError::NotAcceptable { accepted: wanted.clone(), profile: self.profile() };
+        let refused = RepositoryError::NotAcceptable { accepted: wanted.clone(), profile: self.profile() };
         let response = self.offer(other.ok_or(refused)?, connection).await?;
         if response.status == 415 {
-            return Err(CommandError::NotAcceptable { accepted: wanted, profile: self.profile() });
+            return Err(RepositoryError::NotAcceptable { accepted: wanted, profile: self.profile() });
         }
         Ok(response)
     }
@@ -168,7 +159,7 @@ impl Upload<'_> {
         &self,
         content_type: &'static str,
         connection: &mut Connection,
-    ) -> Result<Response, CommandError> {
+    ) -> Result<Response, RepositoryError> {
         let (body, produced) = match content_type {
             media::TNDS_XML => (tnds_of(self.batch, self.tree, self.profile()).await?, None),
             _ => array_of(self.batch, self.profile()).await?,
@@ -225,92 +216,14 @@ fn is_own(uri: &Uri, connection: &Connection) -> bool {
     connection.admit(uri).is_ok_and(|standing| standing == Standing::Own)
 }
 
-/// Sends a request and follows redirects of these statuses.
-async fn follow(
-    mut request: Request,
-    statuses: &[u16],
-    connection: &mut Connection,
-) -> Result<Response, CommandError> {
-    for _ in 0..=MOST_REDIRECTS {
-        let response = connection.send(&request).await?;
-        if !statuses.contains(&response.status) {
-            return Ok(response);
-        }
-        let next = redirected(&request.uri, &response.headers).map_err(CommandError::Redirect)?;
-        if !is_own(&next, connection) {
-            request.headers.retain(|(name, _)| *name != DEV_ID);
-        }
-        request.uri = next;
-    }
-    Err(CommandError::Redirect("too many"))
-}
-
-/// Where a redirect leads. Never from https to http; whether http is allowed at all, the transport knows.
-pub(crate) fn redirected(from: &Uri, headers: &HeaderMap) -> Result<Uri, &'static str> {
-    let location = headers.get(LOCATION).ok_or("no Location")?;
-    let next = location.to_str().ok().and_then(|location| resolve(from, location));
-    let next = next.ok_or("Location is not a URI")?;
-    match (Origin::of(from), Origin::of(&next)) {
-        (_, Err(_)) => Err("Location is no http(s) URI"),
-        (Ok(from), Ok(next)) if from.secure && !next.secure => Err("from https to http"),
-        _ => Ok(next),
-    }
-}
-
-/// A Location, which may be relative, as an absolute URI.
-fn resolve(base: &Uri, location: &str) -> Option<Uri> {
-    let location = location.split('#').next().unwrap_or(location);
-    if let Ok(absolute) = location.parse::<Uri>()
-        && absolute.scheme().is_some()
-    {
-        return Some(absolute);
-    }
-    let mut parts = base.clone().into_parts();
-    if let Some(rest) = location.strip_prefix("//") {
-        return format!("{}://{rest}", base.scheme_str()?).parse().ok();
-    }
-    let path = if location.starts_with('/') {
-        location.to_owned()
-    } else if location.starts_with('?') {
-        format!("{}{location}", base.path())
-    } else {
-        let folder = base.path().rsplit_once('/').map_or("", |(folder, _)| folder);
-        format!("{folder}/{location}")
-    };
-    parts.path_and_query = Some(without_dots(&path).parse().ok()?);
-    Uri::from_parts(parts).ok()
-}
-
-/// RFC 3986 5.2.4: `.` and `..` are steps, not names.
-fn without_dots(path_and_query: &str) -> String {
-    let end = path_and_query.find('?').unwrap_or(path_and_query.len());
-    let (path, query) = path_and_query.split_at_checked(end).unwrap_or((path_and_query, ""));
-    let mut kept: Vec<&str> = Vec::new();
-    let mut steps = path.split('/').skip(1).peekable();
-    while let Some(step) = steps.next() {
-        match step {
-            "." | ".." => {
-                if step == ".." {
-                    kept.pop();
-                }
-                if steps.peek().is_none() {
-                    kept.push("");
-                }
-            }
-            name => kept.push(name),
-        }
-    }
-    format!("/{}{query}", kept.join("/"))
-}
-
 #[cfg(test)]
 mod tests {
     use std::future::Future;
     use std::task::{Context as Task, Waker};
     use std::time::Instant;
 
-    use super::*;
     use crate::backend::Machine;
+    use crate::repository::*;
     use crate::store::Store;
     use crate::tree::SessionFacts;
 
@@ -351,24 +264,5 @@ mod tests {
             drop(store_free);
             assert!(store.await.unwrap().is_err());
         });
-    }
-
-    #[test]
-    fn locations_are_resolved_against_the_request() {
-        let base: Uri = "https://r.example:8443/a/b?c".parse().unwrap();
-        for (location, expected) in [
-            ("https://other.example/x", "https://other.example/x"),
-            ("//other.example/x", "https://other.example/x"),
-            ("/x?y#z", "https://r.example:8443/x?y"),
-            ("x", "https://r.example:8443/a/x"),
-            ("?y", "https://r.example:8443/a/b?y"),
-            ("../x?../y", "https://r.example:8443/x?../y"),
-            ("../../../x/./y/..", "https://r.example:8443/x/"),
-            ("/a//b/", "https://r.example:8443/a//b/"),
-            ("..", "https://r.example:8443/"),
-        ] {
-            assert_eq!(resolve(&base, location), Some(expected.parse().unwrap()), "{location}");
-        }
-        assert_eq!(resolve(&base, "x y"), None);
     }
 }

@@ -1,13 +1,16 @@
 //! All that a session needs, as it was when the session began: settings, accounts, tree and store. A reload
 //! makes a new world; sessions in flight finish on the old one.
 
+mod parameters;
+
+pub use parameters::{Parameters, dependencies, fact};
+
 use std::path::PathBuf;
 use std::sync::atomic::AtomicU64;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use crate::base::attempts::Attempts;
 use crate::config::{Account, Settings};
-use crate::session::Parameters;
 use crate::store::Store;
 use crate::transport::Auth;
 use crate::transport::{Client, ClientSettings, Proxies, TlsSettingsError};

@@ -3,26 +3,26 @@
 use crate::package::{is_media_type, is_unwanted};
 
 /// TS 7.5
-pub(super) const DMMO_JSON: &str = "application/dmmo+json";
+pub(crate) const DMMO_JSON: &str = "application/dmmo+json";
 /// The same content under the name that later texts give it.
-pub(super) const OMA_MO_JSON: &str = "application/vnd.oma.dm.mo+json";
+pub(crate) const OMA_MO_JSON: &str = "application/vnd.oma.dm.mo+json";
 /// What a leaf is whose DDF says nothing.
-pub(super) const TEXT_PLAIN: &str = "text/plain";
+pub(crate) const TEXT_PLAIN: &str = "text/plain";
 
 /// DM 1.x documents (TS 15).
-pub(super) const TNDS_XML: &str = "application/vnd.syncml.dmtnds+xml";
+pub(crate) const TNDS_XML: &str = "application/vnd.syncml.dmtnds+xml";
 
 /// What HGET accepts for nodes, in the Accept header.
-pub(super) const ACCEPT: &str = "application/dmmo+json, application/vnd.oma.dm.mo+json, \
+pub(crate) const ACCEPT: &str = "application/dmmo+json, application/vnd.oma.dm.mo+json, \
                                  application/vnd.syncml.dmtnds+xml;q=0.8";
 
 /// Whether a serialised management object of this type can be read and written.
-pub(super) fn is_serialisation(content_type: &str) -> bool {
+pub(crate) fn is_serialisation(content_type: &str) -> bool {
     [DMMO_JSON, OMA_MO_JSON, TNDS_XML].iter().any(|known| is_media_type(content_type, known))
 }
 
 /// The type in which serialised management objects are sent to somebody who accepts these, most wanted first.
-pub(super) fn choose<S: AsRef<str>>(accepted: &[S]) -> Option<&'static str> {
+pub(crate) fn choose<S: AsRef<str>>(accepted: &[S]) -> Option<&'static str> {
     const KNOWN: [&str; 3] = [DMMO_JSON, OMA_MO_JSON, TNDS_XML];
     // What is said of the type itself outweighs what is said of all (RFC 9110, 12.5.1).
     let deciding = |known: &str| {
@@ -40,7 +40,7 @@ pub(super) fn choose<S: AsRef<str>>(accepted: &[S]) -> Option<&'static str> {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
+    use crate::repository::media::*;
 
     #[test]
     fn the_first_type_that_is_known_is_sent() {

@@ -1,0 +1,31 @@
+//! What goes wrong between the agent and a data repository.
+
+use crate::mo::value::excerpt;
+use crate::package::Profile;
+use crate::transport::TransportError;
+use crate::tree::TreeError;
+
+/// Why a data repository was not read or written.
+#[derive(Debug, thiserror::Error)]
+pub enum RepositoryError {
+    /// The tree says no.
+    #[error(transparent)]
+    Tree(#[from] TreeError),
+    /// It can't be reached, or the agent doesn't go there.
+    #[error(transparent)]
+    Transport(#[from] TransportError),
+    /// It answered with this HTTP status.
+    #[error("the repository answered with HTTP status {0}")]
+    Status(u16),
+    /// It redirects for ever, or to where the agent doesn't follow.
+    #[error("the repository's redirect can't be followed: {0}")]
+    Redirect(&'static str),
+    /// None of the media types that are accepted is known.
+    #[error("the server accepts {}, which are not supported", excerpt(.accepted))]
+    NotAcceptable {
+        /// What is accepted.
+        accepted: String,
+        /// It decides what the server is told.
+        profile: Profile,
+    },
+}
