@@ -8,13 +8,13 @@ use std::time::Duration;
 
 use omadm_agent::alert::{self, Place};
 use omadm_agent::bearer::ConnectionType;
-use omadm_agent::exec::Record;
 use omadm_agent::lab::gateway::Account;
 use omadm_agent::lab::notifier::Notification;
 use omadm_agent::lab::{Options, Reply, Request, Server, files};
 use omadm_agent::notification::outgoing::Outgoing;
 use omadm_agent::notification::wsp::Push;
 use omadm_agent::package::Alert;
+use omadm_agent::store::records::ExecRecord;
 use omadm_agent::store::{Change, Store};
 use serde_json::json;
 use tokio::net::TcpListener;
@@ -425,7 +425,7 @@ async fn an_account_or_object_that_comes_late_finds_its_execs_and_reports() {
         // Seen once: a folder that has held nothing yet may be empty.
         let agent = bench.start().await;
         agent.stop().await;
-        let exec = |starts, code, report_to| Record {
+        let exec = |starts, code, report_to| ExecRecord {
             server_id: SERVER_ID.to_owned(),
             client_uri: format!("{BENCH}//Operations/Count"),
             alert_type: "urn:bench:at:exec".to_owned(),

@@ -10,9 +10,10 @@ use crate::alert::{self, Place, RaiseError};
 use crate::base::attempts;
 use crate::base::journal::id;
 use crate::base::waking;
-use crate::exec::{self, Fate, Finished, Record, Waiting};
+use crate::exec::{self, Fate, Finished, Waiting};
 use crate::package::Alert;
 use crate::session::{Cause, Ended, Outcome, Ticket, attempt_with};
+use crate::store::records::ExecRecord;
 use crate::store::{Change, StoreError};
 use crate::tree::SessionFacts;
 use crate::uri::client::ClientUri;
@@ -88,12 +89,12 @@ impl Daemon {
             if these.is_some_and(|these| !these.contains(&number)) {
                 continue;
             }
-            let Some(record) = Record::from_json(&json) else {
+            let Some(record) = ExecRecord::from_json(&json) else {
                 log::error!("the record of an EXEC is damaged: forgotten");
                 changes.push(Change::ExecEnded(number));
                 continue;
             };
-            let Record { server_id, client_uri, .. } = &record;
+            let ExecRecord { server_id, client_uri, .. } = &record;
             if these.is_none() && record.kill_left_over(self.programs.boot()) {
                 log::warn!(
                     OMADM_SERVER_ID = server_id.as_str(), OMADM_CLIENT_URI = client_uri.as_str();

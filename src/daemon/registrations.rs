@@ -8,9 +8,10 @@ use super::Daemon;
 use crate::base::attempts::Fatal;
 use crate::base::waking;
 use crate::config::Push;
-use crate::push::bridge::{Outcome, Standing, Task};
+use crate::push::bridge::{Outcome, Task};
 use crate::push::{PushError, checked_id, payload, registration};
 use crate::store::Change;
+use crate::store::records::Registration;
 use crate::tree::{SessionFacts, Visitor};
 use crate::world::Parameters;
 use crate::world::World;
@@ -39,10 +40,10 @@ impl Daemon {
         match same {
             Some(standing) if standing.open(&server_id, &address).is_none() => return Ok(()),
             // Nor does a client that keeps starting cost flash, or a server that can't be told its peace.
-            Some(Standing { told: None, .. }) if self.bridge.has(&task) => return Ok(()),
+            Some(Registration { told: None, .. }) if self.bridge.has(&task) => return Ok(()),
             _ => {}
         }
-        let standing = Standing { register, id, told: None };
+        let standing = Registration { register, id, told: None };
         self.store.commit(vec![Change::Push(server_id.clone(), standing)]).await.map_err(|error| {
             log::error!(OMADM_SERVER_ID = server_id.as_str(); "{server_id}: registration not kept: {error}");
             PushError::Store
@@ -110,7 +111,7 @@ impl Daemon {
             }
         }
         if settled {
-            let standing = Standing { register: *register, id: id.clone(), told: Some(told) };
+            let standing = Registration { register: *register, id: id.clone(), told: Some(told) };
             // The account may name another address by now.
             let push = push_of(&self.world, server_id);
             let open = push.and_then(|push| standing.open(server_id, &address(push, *register)));

@@ -2,15 +2,8 @@
 
 use nix::sys::signal::{Signal, killpg};
 use nix::unistd::Pid;
-use serde::{Deserialize, Serialize};
 
-/// The process that leads a group. Its start time tells it from a later one of the same id, within one boot.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Leader {
-    id: i32,
-    /// In ticks since the machine was booted.
-    since: u64,
-}
+use crate::store::records::Leader;
 
 impl Leader {
     /// The process with this id; none where it has ended.

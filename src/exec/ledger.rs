@@ -6,7 +6,7 @@ use tokio::sync::{OwnedSemaphorePermit, watch};
 use tokio::task::JoinHandle;
 
 use super::programs::Hold;
-use super::{ExecError, Finished, Leader, Programs, Record};
+use super::{ExecError, ExecRecord, Finished, Leader, Programs};
 use crate::backend::{End, Running};
 use crate::base::attempts::Attempts;
 use crate::config::Account;
@@ -33,7 +33,7 @@ pub struct Ledger {
 #[derive(Debug)]
 pub struct Execution {
     number: u64,
-    record: Record,
+    record: ExecRecord,
     task: JoinHandle<(Finished, Held)>,
     /// From its end until that was reported.
     held: Option<Held>,
@@ -46,7 +46,7 @@ type Held = (Hold, OwnedSemaphorePermit);
 #[derive(Debug)]
 pub struct Waiting {
     number: u64,
-    record: Record,
+    record: ExecRecord,
     /// None: found in the store when the agent started, to be looked up.
     invocation: Option<Invocation>,
     hold: Hold,
@@ -78,7 +78,7 @@ impl Ledger {
         let hold = self.programs.hold(&invocation.node.client_uri())?;
         let place = self.programs.place()?;
         let number = self.programs.number();
-        let record = Record::new(&visitor.account.server_id, &invocation).started(self.programs.boot());
+        let record = ExecRecord::new(&visitor.account.server_id, &invocation).started(self.programs.boot());
         self.commit_with(Change::Exec(number, record.to_json())).await?;
         let running = match tree.execute(&invocation, visitor).await {
             Ok(running) => running,
@@ -87,7 +87,7 @@ impl Ledger {
                 return Err(error.into());
             }
         };
-        let record = Record { leader: running.group().and_then(Leader::find), ..record };
+        let record = ExecRecord { leader: running.group().and_then(Leader::find), ..record };
         let task = tokio::spawn(watch_over(number, record.clone(), invocation, running, (hold, place)));
         Ok(Execution { number, record, task, held: None })
     }
@@ -102,7 +102,7 @@ impl Ledger {
         }
         let hold = self.programs.hold(&invocation.node.client_uri())?;
         let number = self.programs.number();
-        let record = Record::new(server_id, &invocation);
+        let record = ExecRecord::new(server_id, &invocation);
         self.commit_with(Change::Exec(number, record.to_json())).await?;
         self.waiting.push(Waiting { number, record, invocation: Some(invocation), hold });
         Ok(())
@@ -112,7 +112,7 @@ impl Ledger {
     /// answered, its next start still knows it.
     pub fn ended(&mut self, execution: Execution, finished: Finished) -> u16 {
         let code = finished.code;
-        let record = Record { code: Some(code), ..execution.record };
+        let record = ExecRecord { code: Some(code), ..execution.record };
         self.settled.push(Change::Exec(finished.number, record.to_json()));
         self.untold.push(finished);
         code
@@ -185,7 +185,7 @@ impl Waiting {
     ///
     /// # Errors
     /// [`ExecError::Running`]
-    pub fn found(number: u64, record: Record, programs: &Programs) -> Result<Self, ExecError> {
+    pub fn found(number: u64, record: ExecRecord, programs: &Programs) -> Result<Self, ExecError> {
         let hold = programs.hold(&record.client_uri)?;
         Ok(Self { number, record, invocation: None, hold })
     }
@@ -213,7 +213,7 @@ impl Waiting {
             store.commit(vec![Change::Exec(number, record.to_json())]).await?;
             let running = tree.execute(&invocation, &visitor).await?;
             let leader = running.group().and_then(Leader::find);
-            let record = Record { leader, ..record.clone() };
+            let record = ExecRecord { leader, ..record.clone() };
             if let Err(error) = store.commit(vec![Change::Exec(number, record.to_json())]).await {
                 log::error!("a program would outlive the agent's death: {error}");
             }
@@ -261,14 +261,14 @@ pub async fn run_all(
 /// Waits for a program's end. What is held is let go by whoever reports it.
 async fn watch_over(
     number: u64,
-    record: Record,
+    record: ExecRecord,
     invocation: Invocation,
     mut running: Running,
     held: Held,
 ) -> (Finished, Held) {
     let exit = running.finish().await;
     let code = invocation.status(&exit);
-    let Record { server_id, client_uri, .. } = &record;
+    let ExecRecord { server_id, client_uri, .. } = &record;
     let level = if exit.end == End::Code(0) { log::Level::Info } else { log::Level::Warn };
     log::log!(
         level, OMADM_SERVER_ID = server_id.as_str(), OMADM_CLIENT_URI = client_uri.as_str(), OMADM_STATUS = code;

@@ -1,6 +1,6 @@
 //! EXECs (TS 5.4.5) from their command to the moment a server was told how they ended.
 //!
-//! Each is on disk before it starts ([`Record`]), and its end before a package carries it. Its record goes when that
+//! Each is on disk before it starts ([`ExecRecord`]), and its end before a package carries it. Its record goes when that
 //! package was answered, or in the transaction that keeps the alert which tells its end. So whatever happens to the
 //! agent, what it was executing is known at its next start ([`Fate`]), and reported as it was known.
 //!
@@ -12,12 +12,12 @@ mod ledger;
 mod programs;
 mod record;
 
-pub use leader::Leader;
 pub use ledger::{Execution, Ledger, Waiting, attempt, run_all};
 pub use programs::Programs;
-pub use record::{Fate, Record};
+pub use record::Fate;
 
 use crate::store::StoreError;
+use crate::store::records::{ExecRecord, Leader};
 use crate::tree::TreeError;
 
 /// An EXEC that has ended.

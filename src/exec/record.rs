@@ -1,45 +1,12 @@
-//! What the store keeps of an EXEC, and what comes of it at the agent's next start.
-
-use serde::{Deserialize, Serialize};
+//! What comes of an EXEC that the store has, at the agent's next start.
 
 use super::{Finished, Leader};
+use crate::store::records::ExecRecord;
 use crate::tree::Invocation;
 
 /// A program that is to go on after a reboot (`resume = true`) is started so often at most, or a mapping that is
 /// wrong would reboot the gateway for ever.
 const MOST_STARTS: u32 = 3;
-
-/// What is known of an EXEC.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Record {
-    /// Who gave the command.
-    pub server_id: String,
-    /// The node.
-    pub client_uri: String,
-    /// What its alert is called.
-    pub alert_type: String,
-    /// Where its end is reported, if not where the server's sessions go.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub report_to: Option<String>,
-    /// Whether it waits for the end of the session.
-    #[serde(default)]
-    pub after_session: bool,
-    /// Whether it goes on after a reboot.
-    #[serde(default)]
-    pub resume: bool,
-    /// How often it was started; 0: it waits.
-    #[serde(default)]
-    pub starts: u32,
-    /// The boot in which it was last started, as the kernel names it.
-    #[serde(default)]
-    pub boot: String,
-    /// What runs, where it outlives its command.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub leader: Option<Leader>,
-    /// How it ended, where that was known and not told.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub code: Option<u16>,
-}
 
 /// What becomes of an EXEC that was waiting or running when the agent ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -50,7 +17,7 @@ pub enum Fate {
     Over(u16),
 }
 
-impl Record {
+impl ExecRecord {
     /// Of an EXEC that was not started yet.
     #[must_use]
     pub fn new(server_id: &str, invocation: &Invocation) -> Self {
@@ -112,26 +79,14 @@ impl Record {
             report_to: self.report_to.clone(),
         }
     }
-
-    /// For the store.
-    #[must_use]
-    pub fn to_json(&self) -> Vec<u8> {
-        serde_json::to_vec(self).unwrap_or_default()
-    }
-
-    /// From the store; none where it is damaged.
-    #[must_use]
-    pub fn from_json(json: &[u8]) -> Option<Self> {
-        serde_json::from_slice(json).ok()
-    }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    fn record(after_session: bool, resume: bool, starts: u32) -> Record {
-        Record {
+    fn record(after_session: bool, resume: bool, starts: u32) -> ExecRecord {
+        ExecRecord {
             server_id: "a".into(),
             client_uri: "urn:m/1/Do".into(),
             alert_type: "urn:x".into(),
@@ -172,16 +127,16 @@ mod tests {
     #[test]
     fn what_had_ended_keeps_its_result_and_is_not_started_again() {
         for resume in [false, true] {
-            let ended = Record { code: Some(200), ..record(false, resume, 1) };
-            assert_eq!(Record::from_json(&ended.to_json()).unwrap().fate("this"), Fate::Over(200));
+            let ended = ExecRecord { code: Some(200), ..record(false, resume, 1) };
+            assert_eq!(ExecRecord::from_json(&ended.to_json()).unwrap().fate("this"), Fate::Over(200));
         }
     }
 
     #[test]
     fn a_record_is_read_as_it_was_written() {
         let record = record(true, true, 2);
-        assert_eq!(Record::from_json(&record.to_json()), Some(record.clone()));
-        assert_eq!(Record::from_json(b"{"), None);
+        assert_eq!(ExecRecord::from_json(&record.to_json()), Some(record.clone()));
+        assert_eq!(ExecRecord::from_json(b"{"), None);
         assert_eq!(record.started("next").boot, "next");
         assert_eq!(record.started("next").starts, 3);
     }

@@ -7,6 +7,7 @@ use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
 use crate::base::backoff;
+use crate::store::records::Registration;
 
 const AGAIN_BASE: Duration = Duration::from_secs(30);
 const AGAIN_MOST: Duration = Duration::from_secs(3600);
@@ -22,17 +23,6 @@ pub struct Task {
     pub register: bool,
     /// The registration id.
     pub id: String,
-}
-
-/// A task and what has become of it: what the store keeps for a server.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Standing {
-    /// Register, or unregister.
-    pub register: bool,
-    /// The registration id.
-    pub id: String,
-    /// Where the server was told; none: it still is to be.
-    pub told: Option<String>,
 }
 
 /// What became of an attempt.
@@ -134,7 +124,7 @@ impl Bridge {
     }
 }
 
-impl Standing {
+impl Registration {
     /// What is still to be told, given where the account would have it told now.
     #[must_use]
     pub fn open(&self, server_id: &str, address: &str) -> Option<Task> {
@@ -207,7 +197,7 @@ mod tests {
 
     #[test]
     fn a_registration_is_repeated_where_its_address_has_changed() {
-        let standing = |register, told: Option<&str>| Standing {
+        let standing = |register, told: Option<&str>| Registration {
             register,
             id: "1".into(),
             told: told.map(str::to_owned),

@@ -3,6 +3,7 @@
 use redb::{ReadableTable, WriteTransaction};
 
 use super::change::{Size, alert_queue, size};
+use super::records::ExecRecord;
 use super::tables::{
     ACCOUNTS, ALERTS, CONTACTS, DEFAULTS, EXECS, INSTANCES, META, NODES, NOTIFICATIONS, OVERRIDES, PUSH,
     SUBSCRIPTIONS, TRIGGERS,
@@ -10,7 +11,6 @@ use super::tables::{
 use super::{Snapshot, StoreError, counter, db, set_counter};
 use crate::base::Secret;
 use crate::config::StoredChange;
-use crate::exec::Record;
 
 /// Whom an instance belongs to whose creator is gone: no MAID reads like this.
 const NOBODY: &[u8] = b"";
@@ -98,7 +98,7 @@ fn withdraw(transaction: &WriteTransaction, server_id: &str, tally: &mut Size) -
     let mut triggers = transaction.open_table(TRIGGERS).map_err(db)?;
     triggers.retain_in(start.as_bytes()..end.as_bytes(), |_, _| false).map_err(db)?;
     let mut execs = transaction.open_table(EXECS).map_err(db)?;
-    let own = |json: &[u8]| Record::from_json(json).is_some_and(|record| record.server_id == server_id);
+    let own = |json: &[u8]| ExecRecord::from_json(json).is_some_and(|record| record.server_id == server_id);
     execs.retain(|_, json| !own(json)).map_err(db)?;
     let mut subscriptions = transaction.open_table(SUBSCRIPTIONS).map_err(db)?;
     subscriptions.retain_in(start.as_bytes()..end.as_bytes(), |_, _| false).map_err(db)?;

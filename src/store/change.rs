@@ -3,13 +3,13 @@
 use redb::{ReadableTable, WriteTransaction};
 
 use super::account::AccountChange;
+use super::records::Registration;
 use super::tables::{
     ALERTS, CACHE_KEY, CONTACTS, DEFAULTS, EXECS, INSTANCES, INTENTS, META, MOS, NODES, NOTIFICATIONS, PINS,
     PUSH, TRIGGERS,
 };
 use super::waiting::Moves;
 use super::{CacheKey, NodeKey, StoreError, Stored, Subscription, counter, db, set_counter, subscription};
-use crate::push::bridge::Standing;
 
 /// One change. Several that must hold together go into one [`super::Store::commit`].
 #[derive(Clone, Debug, PartialEq)]
@@ -52,7 +52,7 @@ pub enum Change {
         server_uri: String,
     },
     /// What a push client wants a server to be told, and whether it was (TS D.2.4).
-    Push(String, Standing),
+    Push(String, Registration),
     /// The session that a notification asks for is still to be held, or not at its end: the trigger's JSON.
     Trigger {
         /// Account.
@@ -189,11 +189,9 @@ impl Change {
                 let mut table = transaction.open_table(DEFAULTS).map_err(db)?;
                 table.insert(moid.as_bytes(), format!("{server_id}\0{server_uri}").as_bytes()).map_err(db)?;
             }
-            Self::Push(server_id, Standing { register, id, told }) => {
+            Self::Push(server_id, registration) => {
                 let mut table = transaction.open_table(PUSH).map_err(db)?;
-                let action = if *register { "R" } else { "U" };
-                let record = format!("{action}\0{id}\0{}", told.as_deref().unwrap_or_default());
-                table.insert(server_id.as_bytes(), record.as_bytes()).map_err(db)?;
+                table.insert(server_id.as_bytes(), registration.encode().as_slice()).map_err(db)?;
             }
             Self::Trigger { server_id, id, json } => {
                 let mut table = transaction.open_table(TRIGGERS).map_err(db)?;

@@ -61,6 +61,7 @@ mod open;
 mod read;
 pub mod reader;
 mod rebuild;
+pub mod records;
 mod schema;
 mod stored;
 mod subscription;

@@ -7,12 +7,12 @@ use std::sync::{Arc, Mutex, PoisonError};
 use redb::{ReadOnlyTable, ReadTransaction, ReadableTable};
 
 use super::change::{alert_number, alert_queue, alert_range, folder_key, miid_key};
+use super::records::Registration;
 use super::tables::{
     ALERTS, CACHE_KEY, CONTACTS, DEFAULTS, EXECS, INSTANCES, INTENTS, META, MOS, NODES, NOTIFICATIONS, PINS,
     PUSH, TRIGGERS,
 };
 use super::{CacheKey, NodeKey, StoreError, Stored, counter, db, number};
-use crate::push::bridge::Standing;
 
 /// So many records are read one after the other before the tree is searched anew.
 const CHEAPER_THAN_A_SEEK: usize = 32;
@@ -266,15 +266,14 @@ impl Snapshot {
     ///
     /// # Errors
     /// The file can't be read, or a record is damaged.
-    pub fn push(&self) -> Result<Vec<(String, Standing)>, StoreError> {
+    pub fn push(&self) -> Result<Vec<(String, Registration)>, StoreError> {
         let table = self.transaction.open_table(PUSH).map_err(db)?;
         let mut all = Vec::new();
         for entry in table.iter().map_err(db)? {
             let (server_id, record) = entry.map_err(db)?;
-            let read = std::str::from_utf8(record.value()).ok().and_then(standing);
-            let read = std::str::from_utf8(server_id.value()).ok().zip(read);
-            if let Some((server_id, standing)) = self.known("push", server_id.value(), read) {
-                all.push((server_id.to_owned(), standing));
+            let read = std::str::from_utf8(server_id.value()).ok().zip(Registration::decode(record.value()));
+            if let Some((server_id, registration)) = self.known("push", server_id.value(), read) {
+                all.push((server_id.to_owned(), registration));
             }
         }
         Ok(all)
@@ -393,13 +392,6 @@ impl Snapshot {
         let table = self.transaction.open_table(META).map_err(db)?;
         counter(&table, "clock")
     }
-}
-
-fn standing(record: &str) -> Option<Standing> {
-    let (action, rest) = record.split_once('\0')?;
-    let (id, told) = rest.split_once('\0')?;
-    let told = (!told.is_empty()).then(|| told.to_owned());
-    Some(Standing { register: action == "R", id: id.to_owned(), told })
 }
 
 fn split_notification(key: &[u8]) -> Option<(String, u16)> {

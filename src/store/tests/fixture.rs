@@ -6,7 +6,7 @@ use std::path::Path;
 use super::*;
 use crate::base::Secret;
 use crate::config::StoredChange;
-use crate::push::bridge::Standing;
+use crate::store::records::Registration;
 
 pub(super) fn unpack(folder: &Path) {
     let packed = include_bytes!("../../../tests/fixtures/store-0.1.0.redb.gz");
@@ -39,7 +39,7 @@ pub(super) fn missing(store: &Store) -> Vec<&'static str> {
     let devid = NodeKey::node("urn:oma:mo:oma-dm-devinfo:1.2", "1", ["DevID"]);
     let change =
         StoredChange { leaf: text("name"), over: [5; 32], value: Secret::new(b"a new name".to_vec()) };
-    let standing = Standing { register: true, id: text("registration"), told: Some(text("told")) };
+    let standing = Registration { register: true, id: text("registration"), told: Some(text("told")) };
     let subscription = Subscription {
         server_id: acme(),
         client_uri: text("urn:oma:mo:x:1.0/7/"),

@@ -1,0 +1,57 @@
+//! Table `execs`: what is known of an EXEC. JSON; members that an older version did not write have a default.
+
+use serde::{Deserialize, Serialize};
+
+/// What is known of an EXEC.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ExecRecord {
+    /// Who gave the command.
+    pub server_id: String,
+    /// The node.
+    pub client_uri: String,
+    /// What its alert is called.
+    pub alert_type: String,
+    /// Where its end is reported, if not where the server's sessions go.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub report_to: Option<String>,
+    /// Whether it waits for the end of the session.
+    #[serde(default)]
+    pub after_session: bool,
+    /// Whether it goes on after a reboot.
+    #[serde(default)]
+    pub resume: bool,
+    /// How often it was started; 0: it waits.
+    #[serde(default)]
+    pub starts: u32,
+    /// The boot in which it was last started, as the kernel names it.
+    #[serde(default)]
+    pub boot: String,
+    /// What runs, where it outlives its command.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub leader: Option<Leader>,
+    /// How it ended, where that was known and not told.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub code: Option<u16>,
+}
+
+/// The process that leads a group. Its start time tells it from a later one of the same id, within one boot.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Leader {
+    pub(crate) id: i32,
+    /// In ticks since the machine was booted.
+    pub(crate) since: u64,
+}
+
+impl ExecRecord {
+    /// For the store.
+    #[must_use]
+    pub fn to_json(&self) -> Vec<u8> {
+        serde_json::to_vec(self).unwrap_or_default()
+    }
+
+    /// From the store; none where it is damaged.
+    #[must_use]
+    pub fn from_json(json: &[u8]) -> Option<Self> {
+        serde_json::from_slice(json).ok()
+    }
+}

@@ -1,0 +1,7 @@
+//! What is written to the store, one file a table: records that are more than text and numbers.
+
+mod exec;
+mod push;
+
+pub use exec::{ExecRecord, Leader};
+pub use push::Registration;
