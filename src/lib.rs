@@ -13,37 +13,41 @@
 //!                                                        backend ─▶ file · sysfs · D-Bus · script · store · builtin
 //! ```
 //!
+//! A room uses only rooms that stand before it in this table. What is pure takes no socket, clock, file, randomness or
+//! runtime. `tests/architecture.rs` reads the table and holds the code to it.
+//!
 //! | room | what is in it | pure |
 //! |---|---|---|
-//! | [`config`] | configuration: fragments → merged → [`config::Settings`]; accounts; secrets | no |
-//! | [`notification`] | Package#0: its codec, the WSP push PDU around it, the gate that admits it; the UDP listener | all but the listener |
-//! | [`session`] | the session machine, its driver, and the queue that says when and with whom | machine and queue |
-//! | [`package`] | Packages #1, #2, #3: a neutral model and the codec of each wire profile | yes |
-//! | [`command`] | one file a DM command; the one place that chooses status codes | no |
-//! | [`uri`] | ClientURI and ServerURI | yes |
-//! | [`tree`] | management objects at run time: resolve, authorise, read, write | no |
-//! | [`ddf`] | the Device Description Framework: model and parser | yes |
+//! | [`base`] | what all stand on: threads with bounds, the clock that counts suspended time, atomic files, log lines, what may end the agent | no |
 //! | [`xml`] | XML from outside, for DDFs and DM 1.x documents: decoded, bounded, nothing fetched | yes |
-//! | [`mo`] | management objects as described: mapping files, values, pipelines | all but the loader |
-//! | [`backend`] | where values come from and go to: files, D-Bus, programs, os-release, builtins…; how an effect is taken back | no |
+//! | [`uri`] | ClientURI and ServerURI, origins | yes |
+//! | [`ddf`] | the Device Description Framework: model and parser | yes |
+//! | [`spanned`] | TOML that knows its file and lines; one collector of problems | yes |
+//! | [`package`] | Packages #1, #2, #3: a neutral model and the codec of each wire profile | yes |
+//! | [`bearer`] | network interfaces: which is up, what it is, what carries a session | `known` |
 //! | [`transport`] | HTTPS: TLS, authentication, proxies, one connection a session | no |
-//! | [`bearer`] | network interfaces: which is up, what it is, what carries a session | the choice |
-//! | [`bootstrap`] | accounts asked for where there are none: what comes, and what is kept of it | all but the exchange |
-//! | [`store`] | what survives a power cut | no |
-//! | [`alert`] | Generic Alerts on their way to a server | no |
-//! | [`subscription`] | SUB: noticing changes, putting them to a data repository | the schedule |
+//! | [`mo`] | management objects as described: mapping files, values, pipelines | all but `load`, `check/machine` |
+//! | [`config`] | configuration: fragments → merged → [`config::Settings`]; accounts; where secrets come from | no |
+//! | [`notification`] | Package#0: its codec, the WSP push PDU around it, the gate that admits it; the UDP listener | all but `listener` |
+//! | [`store`] | what survives a power cut; [`store::records`] are what it keeps | no |
+//! | [`backend`] | where values come from and go to: files, D-Bus, programs, os-release, builtins…; how an effect is taken back | no |
 //! | [`watches`] | files that values come from, watched | no |
-//! | [`push`] | the bridge to a push service: registration, and Package#0 in a push message | all but the exchange |
-//! | [`just_in_time`] | configuration that a local application lacks, from where a server said by DEFAULT | no |
+//! | [`tree`] | management objects at run time: resolve, authorise, read, write | no |
+//! | [`world`] | what a session needs, as it was when the session began; the parameters of ServerURIs | no |
+//! | [`repository`] | HTTP with data repositories: what HGET, HPUT, HPOST and subscriptions share | no |
 //! | [`exec`] | EXECs, from their command until a server was told how they ended | no |
+//! | [`alert`] | Generic Alerts on their way to a server | no |
+//! | [`push`] | the bridge to a push service: registration, and Package#0 in a push message | all but `registration` |
+//! | [`subscription`] | SUB: noticing changes, putting them to a data repository | `schedule` |
+//! | [`command`] | one file a DM command; the one place that chooses status codes | no |
+//! | [`just_in_time`] | configuration that a local application lacks, from where a server said by DEFAULT | no |
+//! | [`session`] | the session machine, its driver, and the queue that says when and with whom | `machine`, `queue`, `outage` |
+//! | [`bootstrap`] | accounts asked for where there are none: what comes, and what is kept of it | all but `exchange` |
 //! | [`daemon`] | the loop that owns the queue; loading and reloading; systemd | no |
-//! | [`world`] | what a session needs, as it was when the session began | – |
+//! | [`cli`] | the command line of `omadmd` | yes |
+//! | [`edge`] | where `omadmd` begins: signals, passed sockets, randomness | no |
 //! | [`control`] | `omadmctl`, the operator's tool | no |
-//! | [`attempts`] | what may end the agent: not begun a third time | no |
-//! | [`lane`], [`turn`] | threads for what may block outside, bounded in number and time; turns on the agent's own | no |
-//! | [`heartbeat`] | whether each task advances: only then the watchdog hears that all is well | no |
-//! | [`waking`] | the clock that the agent waits by, which counts suspended time; which timers go by it | no |
-//! | [`edge`], [`cli`], [`journal`], [`files`] | signals and randomness, command lines, log lines, atomic files | no |
+//! | `lab` | a DM server, a repository and a notifier for tests and the demonstration (feature `lab`) | no |
 
 pub mod alert;
 pub mod backend;

@@ -33,10 +33,10 @@ use tokio::io::unix::AsyncFd;
 
 /// One moment by both clocks: from there on, `Instant`s count suspended time too.
 #[derive(Clone, Copy, Debug)]
-struct Anchor {
-    instant: Instant,
+pub(crate) struct Anchor {
+    pub(crate) instant: Instant,
     /// Since the machine was booted.
-    booted: Duration,
+    pub(crate) booted: Duration,
 }
 
 impl Anchor {
@@ -48,7 +48,7 @@ impl Anchor {
 
     /// What the time is when the machine was booted this long ago. Of the two clocks it reads only one, which never goes
     /// backwards: nor does this.
-    fn instant(&self, booted: Duration) -> Instant {
+    pub(crate) fn instant(&self, booted: Duration) -> Instant {
         let since = booted.saturating_sub(self.booted);
         self.instant.checked_add(since).unwrap_or(self.instant)
     }

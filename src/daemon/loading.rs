@@ -16,14 +16,15 @@ use crate::base::attempts::Attempts;
 use crate::base::journal::id;
 use crate::base::lane::{CONFIGURATION, First, Spot, Stuck};
 use crate::base::waking;
+use crate::bootstrap;
 use crate::config::{self, Account, Environment, LoadedSettings, Selection, Settings};
 use crate::mo::{self, ManagementObject};
 use crate::spanned::{Problem, Problems};
 use crate::store::{CacheKey, Change, Store, StoreError};
 use crate::transport::Auth;
+use crate::tree;
 use crate::tree::Tree;
 use crate::world::{Folder, Peer, Surroundings, World};
-use crate::{bootstrap, tree};
 
 /// Folders that did not answer are looked at again after this time.
 pub(super) const LOOK_AGAIN: Duration = Duration::from_secs(60);

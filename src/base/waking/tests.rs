@@ -1,27 +1,12 @@
 use std::path::Path;
 
 use super::*;
-use crate::notification::Trigger;
-use crate::session::{Cause, Look, Queue, Step, Ticket};
 
 const HOUR: Duration = Duration::from_secs(3600);
 
 /// A machine that was booted a day ago.
 fn anchor() -> Anchor {
     Anchor { instant: Instant::now(), booted: HOUR * 24 }
-}
-
-#[test]
-fn a_session_of_every_hour_is_due_after_an_hour_of_suspension() {
-    let anchor = anchor();
-    let mut queue = Queue::default();
-    let trigger = Trigger { server_id: "a".into(), ..Trigger::default() };
-    queue.ask(Ticket { trigger, at: None, cause: Cause::Schedule }, anchor.instant(HOUR * 24) + HOUR);
-    let look = Look { choose: &|_| crate::bearer::Choice::Any, bearer_wait: HOUR, has_alerts: &|_| true };
-    // CLOCK_MONOTONIC stands still meanwhile: nothing but the time since the boot says so.
-    assert_eq!(queue.due(anchor.instant(HOUR * 25 - Duration::from_nanos(1)), &look), []);
-    let due = queue.due(anchor.instant(HOUR * 25), &look);
-    assert!(matches!(due[..], [Step::Begin(_)]), "{due:?}");
 }
 
 #[test]

@@ -1,4 +1,5 @@
 use super::*;
+use crate::base::waking::Anchor;
 use crate::notification::Trigger;
 use crate::session::machine::Failure;
 
@@ -505,4 +506,19 @@ fn an_account_that_is_gone_starts_nothing() {
     queue.ask(ticket("a", 1, false), now);
     queue.keep(|server_id| server_id != "a");
     assert!(begin(&mut queue, now).is_empty());
+}
+
+#[test]
+fn a_session_of_every_hour_is_due_after_an_hour_of_suspension() {
+    const HOUR: Duration = Duration::from_secs(3600);
+    // A machine that was booted a day ago.
+    let anchor = Anchor { instant: Instant::now(), booted: HOUR * 24 };
+    let mut queue = Queue::default();
+    let trigger = Trigger { server_id: "a".into(), ..Trigger::default() };
+    queue.ask(Ticket { trigger, at: None, cause: Cause::Schedule }, anchor.instant(HOUR * 24) + HOUR);
+    let look = Look { choose: &|_| Choice::Any, bearer_wait: HOUR, has_alerts: &|_| true };
+    // CLOCK_MONOTONIC stands still meanwhile: nothing but the time since the boot says so.
+    assert_eq!(queue.due(anchor.instant(HOUR * 25 - Duration::from_nanos(1)), &look), []);
+    let due = queue.due(anchor.instant(HOUR * 25), &look);
+    assert!(matches!(due[..], [Step::Begin(_)]), "{due:?}");
 }

@@ -1,0 +1,164 @@
+//! Keeps the map in `src/lib.rs` true: a room uses only rooms that stand before it there, and what is called pure takes no
+//! socket, clock, file, randomness or runtime.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test fails by panicking")]
+
+use std::path::{Path, PathBuf};
+
+/// What a pure file says nothing of, imports and calls alike.
+const IMPURE: [&str; 21] = [
+    "async fn",
+    "tokio::",
+    "nix::",
+    "getrandom",
+    "rand::",
+    "std::fs",
+    "File::",
+    "std::net::{",
+    "Socket",
+    "TcpStream",
+    "Instant::now",
+    "SystemTime::now",
+    "std::env::",
+    "std::process",
+    "std::thread",
+    "base::attempts",
+    "base::files",
+    "base::heartbeat",
+    "base::lane",
+    "base::turn",
+    "base::waking",
+];
+
+/// Tests that show a room by one above it: the file, and the room.
+const TESTS_LOOK_UP: [(&str, &str); 1] = [("tree/tests/mod.rs", "command")];
+
+/// A row of the map.
+struct Room {
+    name: String,
+    pure: Pure,
+}
+
+/// What of a room is pure; files without their ending.
+enum Pure {
+    But(Vec<String>),
+    Only(Vec<String>),
+}
+
+fn source() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("src")
+}
+
+/// The names in backticks.
+fn quoted(cell: &str) -> Vec<String> {
+    cell.split('`').skip(1).step_by(2).map(|name| name.trim_matches(['[', ']']).to_owned()).collect()
+}
+
+fn map() -> Vec<Room> {
+    let text = std::fs::read_to_string(source().join("lib.rs")).unwrap();
+    let rows = text.lines().filter_map(|line| line.strip_prefix("//! | ")).filter(|row| row.contains('`'));
+    rows.map(|row| {
+        let cells: Vec<&str> = row.trim_end_matches(" |").split(" | ").collect();
+        let [name, _, pure] = cells[..] else { panic!("{row}: not three cells") };
+        let files = quoted(pure);
+        let pure = match pure {
+            "yes" => Pure::But(Vec::new()),
+            "no" => Pure::Only(Vec::new()),
+            _ if pure.starts_with("all but `") => Pure::But(files),
+            _ if pure.starts_with('`') => Pure::Only(files),
+            _ => panic!("{row}: what is pure?"),
+        };
+        Room { name: quoted(name).concat(), pure }
+    })
+    .collect()
+}
+
+/// Every file of the rooms by its path below `src`, and its lines of code.
+fn files() -> Vec<(String, Vec<String>)> {
+    let (mut folders, mut files) = (vec![source()], Vec::new());
+    while let Some(folder) = folders.pop() {
+        for entry in std::fs::read_dir(folder).unwrap() {
+            let path = entry.unwrap().path();
+            let name = path.strip_prefix(source()).unwrap().to_str().unwrap().to_owned();
+            match name.as_str() {
+                "lib.rs" | "bin" => {}
+                _ if path.is_dir() => folders.push(path),
+                _ => {
+                    let text = std::fs::read_to_string(&path).unwrap();
+                    let code = text.lines().map(|line| line.split("//").next().unwrap().to_owned());
+                    files.push((name, code.collect()));
+                }
+            }
+        }
+    }
+    files
+}
+
+fn room_of(file: &str) -> &str {
+    file.split('/').next().unwrap().trim_end_matches(".rs")
+}
+
+/// The rooms that a line names: what follows `crate::`.
+fn uses(line: &str) -> Vec<&str> {
+    let is_name = |c: char| c.is_ascii_alphanumeric() || c == '_';
+    line.split("crate::").skip(1).map(|rest| rest.split(|c| !is_name(c)).next().unwrap_or_default()).collect()
+}
+
+#[test]
+fn a_room_uses_only_rooms_that_stand_before_it() {
+    let rooms = map();
+    let place = |name: &str| rooms.iter().position(|room| room.name == name);
+    let mut wrong = Vec::new();
+    for (file, code) in files() {
+        let own = place(room_of(&file)).unwrap_or_else(|| panic!("{file}: its room is not on the map"));
+        let depth = file.trim_end_matches("/mod.rs").split('/').count();
+        let mut within = 0;
+        for (number, line) in code.iter().enumerate() {
+            // Modules in a file stand at its end.
+            within += usize::from(line.trim_start().starts_with("mod ") && line.ends_with('{'));
+            if line.contains(&"super::".repeat(depth + within)) {
+                wrong.push(format!("{file}:{}: leaves its room by `super`", number + 1));
+            }
+            for used in uses(line) {
+                let looks_up = TESTS_LOOK_UP.contains(&(file.as_str(), used));
+                match place(used) {
+                    Some(other) if other <= own || looks_up => {}
+                    Some(_) => wrong.push(format!("{file}:{}: uses {used}, which stands above", number + 1)),
+                    None => wrong.push(format!("{file}:{}: names no room of the map: {used:?}", number + 1)),
+                }
+            }
+        }
+    }
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}
+
+#[test]
+fn what_is_called_pure_is() {
+    let (rooms, files) = (map(), files());
+    let mut wrong = Vec::new();
+    for Room { name, pure } in &rooms {
+        let (Pure::But(named) | Pure::Only(named)) = pure;
+        let own =
+            |file: &str| file.trim_end_matches(".rs").strip_prefix(&format!("{name}/")).map(str::to_owned);
+        for file in named {
+            assert!(
+                files.iter().any(|(found, _)| own(found).as_ref() == Some(file)),
+                "{name} has no file {file}"
+            );
+        }
+        for (file, code) in files.iter().filter(|(file, _)| room_of(file) == name && !file.contains("tests"))
+        {
+            // `queue` is `queue.rs` and `queue/`.
+            let is_named = own(file).is_some_and(|own| {
+                named.iter().any(|name| own == *name || own.starts_with(&format!("{name}/")))
+            });
+            if is_named == matches!(pure, Pure::But(_)) {
+                continue;
+            }
+            for (number, line) in code.iter().take_while(|line| *line != "#[cfg(test)]").enumerate() {
+                let impure = IMPURE.iter().filter(|word| line.contains(**word));
+                wrong.extend(impure.map(|word| format!("{file}:{}: has {word}", number + 1)));
+            }
+        }
+    }
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}
