@@ -60,6 +60,18 @@ fn every_block_of_toml_on_the_pages_is_sound() {
     assert!(counts["mapping"] >= 7 && counts["configuration"] >= 4 && counts["accounts"] >= 3, "{counts:?}");
 }
 
+/// The nodes to copy are a whole description once they are in one, and need no mapping but the two that are the machine's.
+#[test]
+fn the_nodes_to_copy_are_a_description() {
+    let nodes = blocks(MAPPING).into_iter().find(|(info, _)| info == "xml nodes").unwrap().1;
+    let folder = Folder::new();
+    let mapping = head("copied", "", "[node.\"Leases/<mac>/Address\"]\nget = { value = \"a\" }\n");
+    folder.mo("copied/copied.toml", &mapping);
+    let root = super::support::ddf::node("Board", "node", "Get", "One", &nodes);
+    folder.mo("copied/board.ddf.xml", &format!("<MgmtTree><VerDTD>1.2</VerDTD>{root}</MgmtTree>"));
+    assert_eq!(folder.check(""), [""; 0]);
+}
+
 #[test]
 fn the_pages_lead_to_what_is_there() {
     let anchor = |heading: &str| {

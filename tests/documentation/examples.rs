@@ -7,6 +7,8 @@ use std::process::{Command, Stdio};
 use omadm_agent::lab::files;
 use serde_json::{Value, json};
 
+use super::MAPPING;
+use super::support::page::block;
 use super::support::{Bench, Setup};
 
 const GATEWAY: &str = "urn:x-acme:mo:gateway:1.0";
@@ -54,9 +56,14 @@ async fn the_example_is_read_written_and_executed() {
     let at = |path: &str| format!("{GATEWAY}//{path}");
     let file = |name: &str| fs::read_to_string(bench.gateway.path("sysroot").join(name)).unwrap();
     let agent = bench.start().await;
-    bench.play(json!([[["GET", at("")], ["GET", at("Temperature")], ["GET", at("Modem")]]]));
+    bench.play(json!([[
+        ["GET", at("")],
+        ["GET", at("Temperature")],
+        ["GET", at("Modem")],
+        ["GET", at("Interfaces/*/Mtu")]
+    ]]));
     bench.session(&agent, 1).await;
-    assert_eq!(bench.statuses().pop().unwrap(), [200, 200, 404]);
+    assert_eq!(bench.statuses().pop().unwrap(), [200, 200, 404, 200]);
     let leases = json!({
         "a0%3A00%3A5e%3A00%3A00%3A01": {"Address": "192.0.2.10", "Host": "meter-1"},
         "a0%3A00%3A5e%3A00%3A00%3A02": {"Address": "192.0.2.11"},
@@ -69,14 +76,15 @@ async fn the_example_is_read_written_and_executed() {
     });
     assert_eq!(shown(&bench, 1)["MOData"]["Gateway"], expected);
 
+    let matching = shown(&bench, 4);
+    assert_eq!(matching.as_array().unwrap().len(), 2, "{matching}");
     let repository = bench.repository_server.origin();
     for (name, value) in
         [("interval", "30"), ("never", "0"), ("blink", "blink"), ("text", "Ann"), ("host", "-x")]
     {
         bench.repository.put(&format!("/{name}"), "text/plain", value);
     }
-    let site = json!({"MOData": {"Url": "https://data.acme.example/north"}});
-    bench.repository.put("/site", "application/dmmo+json", site.to_string());
+    bench.repository.put("/site", "application/dmmo+json", block(MAPPING, "json node"));
     let hget = |name: &str, path: &str| json!(["HGET", format!("{repository}/{name}"), at(path)]);
     let written = json!([
         hget("interval", "Polling/Interval"),

@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 
 use super::MAPPING;
 use super::examples::shown;
-use super::support::page::statuses;
+use super::support::page::{block, statuses};
 use super::support::{Agent, Bench, Setup, ddf};
 
 const PAGE: &str = "urn:x-acme:mo:page:1.0";
@@ -157,7 +157,7 @@ async fn a_server_gets_what_the_page_says() {
     commands.push(command("GET", "Leaves"));
     let found = session(&bench, &agent, 1, commands).await;
     let found: Vec<(&str, u64)> = rows.iter().map(|(row, _)| *row).zip(found).collect();
-    // tests/hanging.rs and tests/bus.rs have these.
+    // The table of statuses has tests of its own for these, in `command`.
     let elsewhere = ["is unavailable now", "takes root (`privileged = true`), and the agent is not"];
     compare("leaf", &elsewhere, &found);
     let json = shown(&bench, rows.len() + 1);
@@ -189,9 +189,13 @@ async fn a_server_gets_what_the_page_says() {
     let commands = rows.iter().map(|(_, leaf)| hget(&format!("Written/{leaf}"))).collect();
     let found = session(&bench, &agent, 3, commands).await;
     let found: Vec<(&str, u64)> = rows.iter().map(|(row, _)| *row).zip(found).collect();
-    // tests/bus.rs, tests/hanging.rs and tests/powercut.rs have these.
-    let elsewhere =
-        ["it takes root", "a file hangs", "the store or the disk is full; a kept value is over 128 KiB"];
+    // Likewise; and an instance is made below.
+    let elsewhere = [
+        "it takes root",
+        "it has made an instance",
+        "a file hangs",
+        "the store or the disk is full; a kept value is over 128 KiB",
+    ];
     compare("hget", &elsewhere, &found);
 
     bench.repository.put("/url", "application/dmmo+json", json!({"MOData": {"Url": "u"}}).to_string());
@@ -224,5 +228,26 @@ async fn a_server_gets_what_the_page_says() {
     let found = session(&bench, &agent, 5, commands).await;
     let found: Vec<(&str, u64)> = rows.iter().map(|(row, _)| *row).zip(found).collect();
     compare("exec", &["`user = \"root\"`, and the agent is not"], &found);
+    agent.stop().await;
+}
+
+#[tokio::test]
+async fn a_server_makes_an_instance_as_the_page_says() {
+    let bench = Bench::new().await;
+    let body = block(MAPPING, "json instance");
+    let made: Value = serde_json::from_str(&body).unwrap();
+    let moid = made["MOID"].as_str().unwrap();
+    let leaf = ddf::node("Name", "chr", "Get Replace", "One", "");
+    let root = ddf::node("Made", "node", "Get Delete", "One", &leaf);
+    ddf::put(&bench.gateway, moid, "Made", &root, "dynamic = true\n");
+    bench.repository.put("/made", "application/dmmo+json", body);
+    let agent = bench.start().await;
+    let origin = bench.repository_server.origin();
+    let commands = vec![
+        json!(["GET", format!("{moid}//Name")]),
+        json!(["HGET", format!("{origin}/made")]),
+        json!(["GET", format!("{moid}/1/Name")]),
+    ];
+    assert_eq!(session(&bench, &agent, 1, commands).await, [404, 201, 200]);
     agent.stop().await;
 }

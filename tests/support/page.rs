@@ -68,6 +68,11 @@ pub fn blocks(page: &str) -> Vec<(String, String)> {
     blocks
 }
 
+/// The block with that behind its three backticks.
+pub fn block(page: &str, info: &str) -> String {
+    blocks(page).into_iter().find(|(known, _)| known == info).unwrap_or_else(|| panic!("no block {info}")).1
+}
+
 /// A table of statuses: what happens, and what the page says of it.
 pub fn statuses(page: &str, name: &str) -> BTreeMap<String, Vec<String>> {
     let mut lines = page.lines().skip_while(|line| *line != format!("<!-- statuses: {name} -->"));
