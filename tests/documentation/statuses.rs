@@ -138,6 +138,7 @@ async fn a_server_gets_what_the_page_says() {
     for (name, value) in [("word", "word"), ("digit", "7")] {
         bench.repository.put(&format!("/{name}"), "text/plain", value);
     }
+    bench.repository.put("/image", "image/png", "no text");
     let agent = bench.start().await;
     let at = |path: &str| format!("{PAGE}//{path}");
     let hget = |path: &str| json!(["HGET", format!("{}/word", bench.repository_server.origin()), at(path)]);
@@ -186,13 +187,20 @@ async fn a_server_gets_what_the_page_says() {
         ("a file can't be written, a program fails, a service refuses", "SetFails"),
         ("it does not read back", "NotBack"),
     ];
-    let commands = rows.iter().map(|(_, leaf)| hget(&format!("Written/{leaf}"))).collect();
-    let found = session(&bench, &agent, 3, commands).await;
-    let found: Vec<(&str, u64)> = rows.iter().map(|(row, _)| *row).zip(found).collect();
+    let fetched = [
+        ("what is fetched is of another media type", "image"),
+        ("the repository answers with an error such as 404", "gone"),
+    ];
+    let from = |name: &str| format!("{}/{name}", bench.repository_server.origin());
+    let commands = rows.iter().map(|(_, leaf)| hget(&format!("Written/{leaf}")));
+    let others = fetched.iter().map(|(_, name)| json!(["HGET", from(name), at("Written/Kept")]));
+    let found = session(&bench, &agent, 3, commands.chain(others).collect()).await;
+    let found: Vec<(&str, u64)> = rows.iter().chain(&fetched).map(|(row, _)| *row).zip(found).collect();
     // Likewise; and an instance is made below.
     let elsewhere = [
         "it takes root",
         "it has made an instance",
+        "the repository can't be reached, or answers 408, 429 or 5xx",
         "a file hangs",
         "the store or the disk is full; a kept value is over 128 KiB",
     ];
