@@ -17,7 +17,7 @@ use omadm_agent::mo::Value;
 use omadm_agent::store::{Change, NodeKey, Store, Stored, Subscription};
 use serde_json::json;
 
-use support::{BENCH, Bench, SERVER_ID};
+use support::{Agent, BENCH, Bench, SERVER_ID};
 
 const PAGE: usize = 4096;
 /// Where the file says whether it is open.
@@ -298,4 +298,25 @@ async fn what_is_damaged_while_the_agent_runs_is_set_right_without_a_restart() {
     assert_eq!(names, 2, "the store, and the one that was set aside");
     let opened = Store::open(&damaged.bench.gateway.path("state")).unwrap();
     assert_eq!(opened.store.snapshot().unwrap().node(&other("a")).unwrap(), Some(leaf("value")));
+}
+
+/// A device that has never had a store has none that could be damaged.
+#[tokio::test]
+async fn a_disk_that_was_full_at_the_first_start_is_no_damage_at_the_next() {
+    for size in ["16k", "64k", "128k", "300k"] {
+        let bench = Bench::new().await;
+        let state = bench.gateway.path("state");
+        std::fs::create_dir_all(&state).unwrap();
+        let mut agent = Agent::spawn_on_disk_that_was_full(&bench.gateway, &state, size).await;
+        agent.ready().await;
+        assert!(agent.log().contains("store.redb: "), "{size}: why it did not start: {}", agent.log());
+        assert!(!agent.log().contains("could not be used"), "{size}: {}", agent.log());
+        let inside = std::path::PathBuf::from(format!("/proc/{}/root", agent.pid()));
+        let names = inside.join(state.strip_prefix("/").unwrap()).read_dir().unwrap();
+        let names: Vec<_> =
+            names.map(|entry| entry.unwrap().file_name()).filter(|name| name != "attempts").collect();
+        assert_eq!(names, ["store.redb"], "{size}");
+        bench.session(&agent, 1).await;
+        agent.stop().await;
+    }
 }

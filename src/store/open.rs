@@ -69,15 +69,14 @@ pub(super) fn open(path: &Path, reader: &Reader) -> Result<(Database, Option<Set
         let file = opening.set_aside(path)?;
         aside = Some(SetAside { file, why: "it is not a file".to_owned(), kept: NOTHING.to_owned() });
     }
-    if !path.exists() {
-        opening.adopt_or_make()?;
-    }
+    let is_made = !path.exists() && opening.adopt_or_make()?;
     // What was right by all checksums, and still could not be used, is of no use whole.
     for keep in [Keep::All, Keep::Records, Keep::Nothing] {
         match opening.open(true) {
             Ok(database) => return Ok((database, aside)),
             Err(Trouble::Other(error)) => return Err(error),
             Err(Trouble::Newer(why)) => aside = Some(opening.replace(&why, Keep::Nothing, None)?),
+            Err(Trouble::Damaged(..)) if is_made && aside.is_none() => return Err(opening.unmake()),
             Err(Trouble::Damaged(why, judged)) => aside = Some(opening.replace(&why, keep, judged)?),
         }
     }
@@ -349,16 +348,29 @@ impl Opening<'_> {
     }
 
     /// Where there is no file, one that got its content but not its name is it; else a new one is made. It gets its
-    /// name when it is whole: what a power cut leaves of a file that is being made is no damaged store.
-    fn adopt_or_make(&self) -> Result<(), StoreError> {
+    /// name when it is whole: what a power cut leaves of a file that is being made is no damaged store. True if one was made.
+    fn adopt_or_make(&self) -> Result<bool, StoreError> {
         if self.new.is_file() {
             let file = File::open(self.new).map_err(|error| self.failed(error))?;
             let looks_whole = Look::at(&file, 0).is_ok_and(|look| look.marked);
             if looks_whole && self.check(&file, &View::FIRST)?.is_some() {
-                return self.publish();
+                self.publish()?;
+                return Ok(false);
             }
         }
         self.clear_new()?;
+        self.make().inspect_err(|_| drop(self.clear_new()))?;
+        Ok(true)
+    }
+
+    /// Removes what was made just now, and is not what was written: nobody has used it, so it is no damage to be kept.
+    fn unmake(&self) -> StoreError {
+        let _ = self.clear_new();
+        let _ = fs::remove_file(self.path);
+        self.failed(io::Error::other("what is written to it can't be read back: its disk is full, or fails"))
+    }
+
+    fn make(&self) -> Result<(), StoreError> {
         let database = rebuild::make(self.new)?;
         schema::prepare(&database)?;
         drop(database);

@@ -318,6 +318,21 @@ impl Agent {
         Self::run(gateway, command).await
     }
 
+    /// Starts `omadmd` with an empty file system of `size` at `folder`, on which it can't begin; and again once that has 20 MiB.
+    pub async fn spawn_on_disk_that_was_full(
+        gateway: &Gateway,
+        folder: &std::path::Path,
+        size: &str,
+    ) -> Self {
+        let script = "mount -t tmpfs -o size=\"$3\" small \"$2\" && ! timeout 20 \"$0\" --config \"$1\" && \
+            mount -o remount,size=20m \"$2\" && exec \"$0\" --config \"$1\"";
+        let mut command = Command::new("unshare");
+        command.args(["--user", "--map-root-user", "--mount"]);
+        command.args(["sh", "-c", script, env!("CARGO_BIN_EXE_omadmd")]);
+        command.arg(gateway.config()).arg(folder).arg(size).stdin(Stdio::null());
+        Self::run(gateway, command).await
+    }
+
     /// Starts `omadmd` on a system whose only root certificates are those of `file`.
     pub async fn spawn_with_system_roots(gateway: &Gateway, file: &std::path::Path) -> Self {
         let mut command = Command::new("env");
