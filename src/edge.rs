@@ -33,8 +33,6 @@ const LONGEST_END: Duration = Duration::from_millis(4_800);
 
 /// As much as a process's first thread has: what is not used takes no memory.
 const STACK: usize = 8 << 20;
-/// Saying so takes no longer than this.
-const LAST_WORD: Duration = Duration::from_millis(50);
 
 /// The operating system's random numbers.
 #[derive(Clone, Copy, Debug)]
@@ -103,7 +101,7 @@ fn serve(arguments: &Omadmd) -> ExitCode {
             }
         })
     });
-    match result {
+    let code = match result {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             if let DaemonError::Configuration(problems) = &error {
@@ -111,10 +109,12 @@ fn serve(arguments: &Omadmd) -> ExitCode {
                     log::error!("{problem}");
                 }
             }
-            log::error!("{error}");
+            log::error!("{error}: the agent does not start");
             ExitCode::FAILURE
         }
-    }
+    };
+    log::logger().flush();
+    code
 }
 
 fn agent(arguments: &Omadmd, first: First, signals: mpsc::Receiver<Signal>) -> Result<(), DaemonError> {
@@ -219,14 +219,9 @@ async fn forward(mut signals: Signals, agent: mpsc::Sender<Signal>) {
 
 /// Ends the process where its own end hangs: a disk that does not answer, a thread that never comes back. What was
 /// acknowledged is on disk, as after a power cut.
-#[expect(clippy::exit, clippy::disallowed_methods, reason = "nothing that is left could be waited for")]
+#[expect(clippy::exit, reason = "nothing that is left could be waited for")]
 fn end_now() {
-    // The journal may be what hangs.
-    let said = std::thread::Builder::new()
-        .spawn(|| log::warn!("something does not end: the agent ends without it"))
-        .is_ok();
-    if said {
-        std::thread::sleep(LAST_WORD);
-    }
+    log::warn!("something does not end: the agent ends without it");
+    log::logger().flush();
     std::process::exit(0);
 }

@@ -130,6 +130,11 @@ impl Attempts {
         let path = folder.join(FILE);
         let mut text = Vec::new();
         let most = u64::try_from(MOST * (LONGEST * 4 + 16)).unwrap_or(u64::MAX);
+        // What is no file is nothing that was written here: opening one may hang, and it would be in the way.
+        if std::fs::symlink_metadata(&path).is_ok_and(|found| !found.is_file()) {
+            let _ =
+                std::fs::remove_file(&path).or_else(|_| std::fs::rename(&path, path.with_extension("bad")));
+        }
         let read = File::open(&path).and_then(|file| file.take(most).read_to_end(&mut text));
         let states =
             if read.is_ok() { died_of(&String::from_utf8_lossy(&text), boot) } else { BTreeMap::new() };
@@ -508,7 +513,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_damaged_file_says_nothing_and_a_folder_in_its_place_does_no_harm() {
+    async fn a_damaged_file_says_nothing_and_what_is_no_file_makes_way() {
         let folder = tempfile::tempdir().unwrap();
         let file = folder.path().join(FILE);
         for damaged in [
@@ -523,10 +528,13 @@ mod tests {
             assert!(!is_fatal(folder.path(), "session a").await, "{damaged:?}");
             std::fs::remove_file(&file).unwrap();
         }
+        // Opening a pipe waits for who writes to it.
+        nix::unistd::mkfifo(&file, nix::sys::stat::Mode::S_IRUSR).unwrap();
+        drop(opened(folder.path(), BOOT_ID).await);
         std::fs::create_dir(&file).unwrap();
-        let attempts = opened(folder.path(), BOOT_ID).await;
-        let _attempt = attempts.begin("session a").await;
-        assert!(!attempts.is_fatal("session a"));
+        dies_in(folder.path(), &["session a"]).await;
+        dies_in(folder.path(), &["session a"]).await;
+        assert!(is_fatal(folder.path(), "session a").await, "it was made room for");
     }
 
     #[tokio::test]

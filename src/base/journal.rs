@@ -3,9 +3,14 @@
 //! Log calls carry key-value pairs; journald gets them as fields. What an operator acts on has a
 //! `MESSAGE_ID`, explained in the catalogue (`journalctl -x`).
 
-use std::io::Write;
+mod queue;
 
-use log::{LevelFilter, Log, Metadata, Record};
+use std::io::Write;
+use std::sync::Arc;
+
+use log::kv::{Key, Value, VisitSource};
+use log::{Level, LevelFilter, Log, Metadata, Record};
+use queue::Queue;
 use systemd_journal_logger::{JournalLog, connected_to_journal};
 
 /// Message ids of the journal catalogue, `systemd/omadm.catalog`.
@@ -42,53 +47,114 @@ pub mod id {
     pub const GIVEN_UP: &str = "6f1d5c0b8f0f4a7f9d4b1a3c2e5d7f32";
 }
 
-/// Sends log lines to journald if stderr is connected to it, else to stderr.
+/// Sends log lines to journald if stderr is connected to it, else to stderr. What the process dies of is said after them.
 pub fn install() {
     let journal = connected_to_journal().then(JournalLog::new).and_then(Result::ok);
-    let logger: Box<dyn Log> = match journal {
-        Some(journal) => Box::new(Journal(journal.with_syslog_identifier("omadmd".to_owned()))),
-        None => Box::new(Stderr),
-    };
+    let journal = journal.map(|journal| journal.with_syslog_identifier("omadmd".to_owned()));
     // Fails only where a logger is installed already: then that one is meant.
-    let _ = log::set_boxed_logger(logger);
+    let _ = log::set_boxed_logger(Box::new(Lines(Arc::new(Output { journal, queue: Queue::new() }))));
     log::set_max_level(LevelFilter::Info);
+    let by_default = std::panic::take_hook();
+    std::panic::set_hook(Box::new(move |panic| {
+        log::logger().flush();
+        by_default(panic);
+    }));
 }
 
-/// journald, without the chatter of libraries.
-struct Journal(JournalLog);
+/// Our lines, without the chatter of libraries, written by a thread that is there while there is something to write: whoever
+/// reads them may hang, and nobody waits for him.
+struct Lines(Arc<Output>);
 
-impl Log for Journal {
-    fn enabled(&self, metadata: &Metadata<'_>) -> bool {
-        ours(metadata)
-    }
+struct Output {
+    /// None: stderr.
+    journal: Option<JournalLog>,
+    queue: Queue<Line>,
+}
 
-    fn log(&self, record: &Record<'_>) {
-        if self.enabled(record.metadata()) {
-            self.0.log(record);
+/// What a log call says.
+struct Line {
+    level: Level,
+    target: String,
+    message: String,
+    fields: Vec<(String, String)>,
+    place: (Option<&'static str>, Option<&'static str>, Option<u32>),
+}
+
+impl Line {
+    fn of(record: &Record<'_>) -> Self {
+        let mut fields = Fields(Vec::new());
+        // Ours can't fail.
+        let _ = record.key_values().visit(&mut fields);
+        Self {
+            level: record.level(),
+            target: record.target().to_owned(),
+            message: record.args().to_string(),
+            fields: fields.0,
+            place: (record.module_path_static(), record.file_static(), record.line()),
         }
     }
-
-    fn flush(&self) {}
 }
 
-/// One line a record: level and message.
-struct Stderr;
+struct Fields(Vec<(String, String)>);
 
-impl Log for Stderr {
-    fn enabled(&self, metadata: &Metadata<'_>) -> bool {
-        ours(metadata)
+impl<'kvs> VisitSource<'kvs> for Fields {
+    fn visit_pair(&mut self, key: Key<'kvs>, value: Value<'kvs>) -> Result<(), log::kv::Error> {
+        self.0.push((key.to_string(), value.to_string()));
+        Ok(())
     }
+}
 
-    fn log(&self, record: &Record<'_>) {
-        if self.enabled(record.metadata()) {
-            let level = record.level().as_str().to_ascii_lowercase();
-            let message = one_line(&record.args().to_string());
+impl Output {
+    fn write(&self, line: &Line) {
+        let Some(journal) = &self.journal else {
+            let level = line.level.as_str().to_ascii_lowercase();
             // Nothing can be said where stderr is gone.
-            let _ = writeln!(std::io::stderr().lock(), "{level}: {message}");
+            let _ = writeln!(std::io::stderr().lock(), "{level}: {}", one_line(&line.message));
+            return;
+        };
+        let (module, file, number) = line.place;
+        let mut record = Record::builder();
+        record.level(line.level).target(&line.target).key_values(&line.fields);
+        record.module_path_static(module).file_static(file).line(number);
+        journal.log(&record.args(format_args!("{}", line.message)).build());
+    }
+
+    fn work(&self) {
+        while let Some((line, lost)) = self.queue.next() {
+            if lost > 0 {
+                self.write(&Line {
+                    level: Level::Warn,
+                    target: module_path!().to_owned(),
+                    message: format!("{lost} lines of the journal are lost: nobody had read it for a while"),
+                    fields: Vec::new(),
+                    place: (None, None, None),
+                });
+            }
+            self.write(&line);
+        }
+    }
+}
+
+impl Log for Lines {
+    fn enabled(&self, metadata: &Metadata<'_>) -> bool {
+        ours(metadata)
+    }
+
+    fn log(&self, record: &Record<'_>) {
+        if !self.enabled(record.metadata()) || !self.0.queue.push(Line::of(record)) {
+            return;
+        }
+        let output = Arc::clone(&self.0);
+        let writer = std::thread::Builder::new().name("journal".to_owned());
+        if writer.spawn(move || output.work()).is_err() {
+            // No thread is to be had: better late than never.
+            self.0.work();
         }
     }
 
-    fn flush(&self) {}
+    fn flush(&self) {
+        self.0.queue.wait_until_empty();
+    }
 }
 
 /// What came from outside must not look like a line of ours: control characters are escaped.

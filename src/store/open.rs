@@ -371,9 +371,11 @@ impl Opening<'_> {
     }
 
     fn make(&self) -> Result<(), StoreError> {
-        let database = rebuild::make(self.new)?;
-        schema::prepare(&database)?;
-        drop(database);
+        let made = rebuild::make(self.new).and_then(|database| schema::prepare(&database));
+        made.map_err(|error| match error.io_kind() {
+            Some(kind) => self.failed(kind.into()),
+            None => error,
+        })?;
         // Never in place of one that another agent has made meanwhile; but not every file system has links.
         match fs::hard_link(self.new, self.path) {
             Ok(()) => fs::remove_file(self.new),

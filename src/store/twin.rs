@@ -57,10 +57,11 @@ impl Half {
     }
 }
 
-/// How long the image is in a file of this length.
+/// How long the image is in a file of this length. It is made of pages: less than one at the end is none of ours.
 pub(super) fn image_length(file: u64) -> u64 {
     let body = file.saturating_sub(HEAD);
-    body / (2 * STRIPE) * STRIPE + (body % (2 * STRIPE)).saturating_sub(STRIPE)
+    let last = (body % (2 * STRIPE)).saturating_sub(STRIPE);
+    body / (2 * STRIPE) * STRIPE + last - last % PAGE as u64
 }
 
 /// How long the file is for an image of this length.
@@ -267,8 +268,10 @@ mod tests {
 
     #[test]
     fn lengths_and_places_fit_each_other() {
-        for image in [0, 1, 4096, STRIPE - 1, STRIPE, STRIPE + 1, 5 * STRIPE, 5 * STRIPE + 77] {
-            assert_eq!(image_length(file_length(image)), image);
+        let page = PAGE as u64;
+        for image in [0, page, STRIPE - page, STRIPE, STRIPE + page, 5 * STRIPE, 5 * STRIPE + 7 * page] {
+            let file = file_length(image);
+            assert_eq!((image_length(file), image_length(file + page - 1)), (image, image));
         }
         assert_eq!((Half::First.at(0), Half::Second.at(0)), (HEAD, HEAD + STRIPE));
         assert_eq!(Half::First.at(STRIPE), HEAD + 2 * STRIPE);

@@ -90,6 +90,19 @@ fn a_file_that_was_cut_off_has_one_whole_copy() {
 }
 
 #[test]
+fn what_somebody_appended_is_none_of_ours() {
+    for clean in [true, false] {
+        let damaged = Damaged::new(clean);
+        for more in [1, 100, PAGE - 1, PAGE, PAGE + 1, 5_000, 262_144, 262_145, 1 << 20, (1 << 20) + 1] {
+            for byte in [0, b'\n'] {
+                let (_, missing) = damaged.opened(|file| file.resize(file.len() + more, byte));
+                assert_eq!(missing, [""; 0], "{more} more, clean: {clean}");
+            }
+        }
+    }
+}
+
+#[test]
 fn two_pages_damaged_in_two_copies_are_told_apart() {
     let damaged = Damaged::new(true);
     let second = |page: usize| (Half::Second.at(page as u64 * PAGE as u64) as usize) / PAGE;

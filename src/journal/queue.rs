@@ -1,0 +1,112 @@
+//! Lines that wait to be written: so many at most, and nobody waits for them but who ends.
+
+use std::collections::VecDeque;
+use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+/// So many lines wait at most. More are lost, and counted.
+const MOST: usize = 1000;
+/// Who has nothing more to write ends after this time.
+const IDLE: Duration = Duration::from_secs(2);
+/// Who ends waits this long at most until all is written.
+const LAST: Duration = Duration::from_millis(300);
+
+#[derive(Debug)]
+pub(super) struct Queue<T> {
+    waiting: Mutex<Waiting<T>>,
+    changed: Condvar,
+}
+
+#[derive(Debug)]
+struct Waiting<T> {
+    lines: VecDeque<T>,
+    lost: usize,
+    /// Somebody writes, or waits for more.
+    has_writer: bool,
+    /// He is at one just now.
+    is_writing: bool,
+}
+
+impl<T> Queue<T> {
+    pub(super) fn new() -> Self {
+        let waiting = Waiting { lines: VecDeque::new(), lost: 0, has_writer: false, is_writing: false };
+        Self { waiting: Mutex::new(waiting), changed: Condvar::new() }
+    }
+
+    /// Adds a line, if there is room. Whether the caller is to see to it that somebody writes.
+    pub(super) fn push(&self, line: T) -> bool {
+        let mut waiting = self.lock();
+        if waiting.lines.len() < MOST {
+            waiting.lines.push_back(line);
+        } else {
+            waiting.lost = waiting.lost.saturating_add(1);
+        }
+        self.changed.notify_all();
+        !std::mem::replace(&mut waiting.has_writer, true)
+    }
+
+    /// The next line to be written, and how many were lost before it; none where there was none for a while: then whoever
+    /// writes ends.
+    pub(super) fn next(&self) -> Option<(T, usize)> {
+        let mut waiting = self.lock();
+        waiting.is_writing = false;
+        self.changed.notify_all();
+        let until = Instant::now() + IDLE;
+        loop {
+            if let Some(line) = waiting.lines.pop_front() {
+                waiting.is_writing = true;
+                // They came when all others were waiting already.
+                let lost = if waiting.lines.is_empty() { std::mem::take(&mut waiting.lost) } else { 0 };
+                return Some((line, lost));
+            }
+            let left = until.saturating_duration_since(Instant::now());
+            if left.is_zero() {
+                waiting.has_writer = false;
+                return None;
+            }
+            let woken = self.changed.wait_timeout(waiting, left);
+            waiting = woken.unwrap_or_else(PoisonError::into_inner).0;
+        }
+    }
+
+    /// Waits until all is written, but not for long.
+    pub(super) fn wait_until_empty(&self) {
+        let is_busy = |waiting: &mut Waiting<T>| !waiting.lines.is_empty() || waiting.is_writing;
+        drop(self.changed.wait_timeout_while(self.lock(), LAST, is_busy));
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Waiting<T>> {
+        self.waiting.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn lines_come_in_order_and_what_there_is_no_room_for_is_counted() {
+        let queue = Queue::new();
+        assert!(queue.push(0), "nobody writes");
+        assert!((1..MOST + 7).all(|line| !queue.push(line)), "somebody does");
+        let written: Vec<(usize, usize)> = (0..MOST).map_while(|_| queue.next()).collect();
+        assert!(written.iter().map(|(line, _)| *line).eq(0..MOST));
+        let lost: Vec<usize> = written.into_iter().map(|(_, lost)| lost).filter(|lost| *lost > 0).collect();
+        assert_eq!(lost, [7]);
+    }
+
+    #[test]
+    fn who_ends_waits_for_what_is_being_written_and_not_for_what_hangs() {
+        let queue = Queue::new();
+        queue.push(1);
+        assert_eq!(queue.next(), Some((1, 0)));
+        let begun = Instant::now();
+        queue.wait_until_empty();
+        assert!(begun.elapsed() >= LAST, "it is being written");
+        std::thread::scope(|scope| {
+            scope.spawn(|| assert_eq!(queue.next(), None, "for a while there is nothing"));
+            queue.wait_until_empty();
+            assert!(queue.push(2) || queue.next() == Some((2, 0)));
+        });
+    }
+}
