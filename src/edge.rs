@@ -219,7 +219,7 @@ async fn forward(mut signals: Signals, agent: mpsc::Sender<Signal>) {
 
 /// Ends the process where its own end hangs: a disk that does not answer, a thread that never comes back. What was
 /// acknowledged is on disk, as after a power cut.
-#[expect(clippy::exit, reason = "nothing that is left could be waited for")]
+#[expect(clippy::exit, clippy::disallowed_methods, reason = "nothing that is left could be waited for")]
 fn end_now() {
     log::warn!("something does not end: the agent ends without it");
     log::logger().flush();
