@@ -12,7 +12,7 @@ use crate::config::Selection;
 /// Without options it runs on the installed configuration, as omadmd.service starts it.
 #[derive(Clone, Debug, PartialEq, Eq, Parser)]
 #[command(name = "omadmd", version, after_help = FILES)]
-pub struct Omadmd {
+pub(crate) struct Omadmd {
     /// Read this one file and no drop-ins, instead of the installed configuration
     #[arg(long, value_name = "FILE")]
     pub config: Option<PathBuf>,
@@ -39,7 +39,7 @@ themselves. `journalctl -u omadmd` says what the agent does.";
 impl Omadmd {
     /// The configuration that is meant.
     #[must_use]
-    pub fn selection(&self) -> Selection {
+    pub(crate) fn selection(&self) -> Selection {
         self.config.clone().map_or_else(Selection::default, Selection::File)
     }
 }

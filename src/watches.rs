@@ -45,7 +45,7 @@ const MASK_ADD: AddWatchFlags = AddWatchFlags::from_bits_retain(nix::libc::IN_MA
 
 /// All watched folders, each for whoever depends on what is in it.
 #[derive(Debug)]
-pub struct Watches<K> {
+pub(crate) struct Watches<K> {
     inotify: Inotify,
     /// The same descriptor. tokio has no inotify of its own; its pipe does to it just what is needed here, poll(2).
     readiness: Receiver,
@@ -101,7 +101,7 @@ impl<K: Ord + Clone> Watches<K> {
     ///
     /// # Errors
     /// The kernel gives no inotify instance.
-    pub fn new() -> io::Result<Self> {
+    pub(crate) fn new() -> io::Result<Self> {
         let inotify = Inotify::init(InitFlags::IN_CLOEXEC | InitFlags::IN_NONBLOCK)?;
         let readiness = Receiver::from_owned_fd_unchecked(inotify.as_fd().try_clone_to_owned()?)?;
         Ok(Self { inotify, readiness, folders: Mutex::new(Folders { all: BTreeMap::new(), adding: 0 }) })
@@ -110,7 +110,7 @@ impl<K: Ord + Clone> Watches<K> {
     /// Watches what `id` depends on, and nothing else for it. False where the kernel would not tell of every change, or
     /// a file system does not answer. What happened to it before and was not told yet may stay untold: look at it after
     /// this.
-    pub async fn follow(self: &Arc<Self>, id: K, dependencies: Dependencies) -> bool
+    pub(crate) async fn follow(self: &Arc<Self>, id: K, dependencies: Dependencies) -> bool
     where
         K: Send + Sync + 'static,
     {
@@ -164,12 +164,12 @@ impl<K: Ord + Clone> Watches<K> {
     }
 
     /// Watches only for these.
-    pub fn keep(&self, known: impl Fn(&K) -> bool) {
+    pub(crate) fn keep(&self, known: impl Fn(&K) -> bool) {
         self.folders().forget(&self.inotify, |id| !known(id));
     }
 
     /// Waits until something happens to what is watched, and says whom it concerns.
-    pub async fn changed(&self) -> BTreeSet<K> {
+    pub(crate) async fn changed(&self) -> BTreeSet<K> {
         loop {
             let read = || self.inotify.read_events().map_err(io::Error::from);
             let events = match self.readiness.readable().await {

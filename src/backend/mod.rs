@@ -13,10 +13,10 @@ use crate::mo::fill::Variables;
 use crate::mo::mapping::{BusObject, From, NodeMapping, Source};
 use crate::mo::pipeline::json_text;
 
-pub mod bus;
-pub mod list;
-pub mod run;
-pub mod undo;
+pub(crate) mod bus;
+pub(crate) mod list;
+pub(crate) mod run;
+pub(crate) mod undo;
 
 mod builtin;
 mod dependencies;

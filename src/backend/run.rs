@@ -29,9 +29,9 @@ use crate::mo::fill::fill_argv;
 use crate::mo::mapping::{Piece, Program, Template};
 
 /// The most bytes of stdin.
-pub const MAX_STDIN: usize = 64 << 10;
+pub(crate) const MAX_STDIN: usize = 64 << 10;
 /// How long a program that is a source or a list may take.
-pub const SOURCE_TIMEOUT: Duration = Duration::from_secs(10);
+pub(crate) const SOURCE_TIMEOUT: Duration = Duration::from_secs(10);
 
 const PATH: &str = "/usr/sbin:/usr/bin:/sbin:/bin";
 /// Between TERM and KILL.

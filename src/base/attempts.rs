@@ -32,7 +32,7 @@ const FILE: &str = "attempts";
 /// What was begun and ended the agent this often is not taken up again.
 const MOST_DEATHS: u8 = 2;
 /// What the agent has died of is left alone for so long, at least.
-pub const AGAIN: Duration = Duration::from_secs(3600);
+pub(crate) const AGAIN: Duration = Duration::from_secs(3600);
 /// What begins waits this long at most until that is written down.
 const PATIENCE: Duration = Duration::from_secs(2);
 /// Of so much at most it is remembered whether it has ended the agent.
@@ -48,7 +48,7 @@ const END: &str = ".";
 static OPEN: Mutex<Weak<Attempts>> = Mutex::new(Weak::new());
 
 /// The process is told to end: see [`Attempts::close`]. For whoever has no time to wait for the agent's own thread.
-pub fn close() {
+pub(crate) fn close() {
     let open = OPEN.lock().unwrap_or_else(PoisonError::into_inner).upgrade();
     if let Some(attempts) = open {
         attempts.close();

@@ -9,7 +9,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 
 mod access;
 
-pub use access::Access;
+pub(crate) use access::Access;
 
 /// Replaces what is in the file `path`, or creates it with `mode`: after a power cut it holds the old content or the
 /// new one, whole. A file that is there keeps its mode, owner, group and extended attributes; a symbolic link stays, what
@@ -21,7 +21,7 @@ pub use access::Access;
 /// # Errors
 /// Any of the file system's; the file is then as it was, unless it was written in place. [`io::ErrorKind::InvalidInput`]
 /// if `path` is no regular file.
-pub fn replace(path: &Path, content: &[u8], mode: u32) -> io::Result<()> {
+pub(crate) fn replace(path: &Path, content: &[u8], mode: u32) -> io::Result<()> {
     put(path, content, Err(mode))
 }
 
@@ -29,7 +29,7 @@ pub fn replace(path: &Path, content: &[u8], mode: u32) -> io::Result<()> {
 ///
 /// # Errors
 /// As [`replace`].
-pub fn put_back(path: &Path, content: &[u8], access: &Access) -> io::Result<()> {
+pub(crate) fn put_back(path: &Path, content: &[u8], access: &Access) -> io::Result<()> {
     put(path, content, Ok(access))
 }
 
@@ -86,7 +86,7 @@ fn put_in_place(target: &Path, content: &[u8], access: Option<&Access>) -> io::R
 ///
 /// # Errors
 /// Any of the file system's; a file that isn't there has no name.
-pub fn is_in_place(path: &Path) -> io::Result<bool> {
+pub(crate) fn is_in_place(path: &Path) -> io::Result<bool> {
     match fs::metadata(path) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(false),
         other => Ok(other?.nlink() > 1),
@@ -97,7 +97,7 @@ pub fn is_in_place(path: &Path) -> io::Result<bool> {
 ///
 /// # Errors
 /// Any of the file system's; a folder that isn't there holds nothing.
-pub fn sweep(path: &Path) -> io::Result<()> {
+pub(crate) fn sweep(path: &Path) -> io::Result<()> {
     let target = fs::canonicalize(path).unwrap_or_else(|_| path.to_path_buf());
     let (Some(folder), Some(prefix)) = (target.parent(), target.file_name().map(temporary_prefix)) else {
         return Ok(());

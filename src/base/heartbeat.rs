@@ -24,7 +24,7 @@ use tokio::time::timeout;
 use crate::base::attempts::{Attempts, Fatal};
 
 /// Nobody waits for longer without being woken at least once: twice the longest limit that anything has.
-pub const LONGEST_SILENCE: Duration = Duration::from_secs(2 * 3600);
+pub(crate) const LONGEST_SILENCE: Duration = Duration::from_secs(2 * 3600);
 /// Whoever waits patiently looks up this often.
 const LOOK: Duration = Duration::from_secs(1800);
 
@@ -37,11 +37,11 @@ struct Heart {
 
 /// The hearts of all tasks that run.
 #[derive(Debug, Default)]
-pub struct Hearts(Vec<Weak<Heart>>);
+pub(crate) struct Hearts(Vec<Weak<Heart>>);
 
 /// Work whose heart is known. It counts until it is over or dropped.
 #[must_use = "nothing is done before it is awaited"]
-pub struct Watched<T> {
+pub(crate) struct Watched<T> {
     heart: Arc<Heart>,
     work: Pin<Box<dyn Future<Output = T> + Send>>,
 }
@@ -58,7 +58,11 @@ impl<T> Future for Watched<T> {
 
 impl Hearts {
     /// `work` with a heart of its own.
-    pub fn watch<T>(&mut self, name: String, work: impl Future<Output = T> + Send + 'static) -> Watched<T> {
+    pub(crate) fn watch<T>(
+        &mut self,
+        name: String,
+        work: impl Future<Output = T> + Send + 'static,
+    ) -> Watched<T> {
         let heart = Arc::new(Heart { name, last: Mutex::new(now()) });
         self.0.retain(|known| known.strong_count() > 0);
         self.0.push(Arc::downgrade(&heart));
@@ -66,7 +70,7 @@ impl Hearts {
     }
 
     /// `work` with a heart of its own, which the agent may not outlive: it is not done where that happened twice.
-    pub fn watch_attempt<T: 'static>(
+    pub(crate) fn watch_attempt<T: 'static>(
         &mut self,
         attempts: &Arc<Attempts>,
         name: String,
@@ -78,7 +82,7 @@ impl Hearts {
 
     /// A task that has been silent for too long, if any: its name, and for how long.
     #[must_use]
-    pub fn silent(&self, now: Instant) -> Option<(String, Duration)> {
+    pub(crate) fn silent(&self, now: Instant) -> Option<(String, Duration)> {
         self.0.iter().filter_map(Weak::upgrade).find_map(|heart| {
             let last = *heart.last.lock().unwrap_or_else(PoisonError::into_inner);
             let silent = now.saturating_duration_since(last);
@@ -93,7 +97,7 @@ fn now() -> Instant {
 }
 
 /// Waits for what comes to its end by itself, however much later that is.
-pub async fn patiently<T>(work: impl Future<Output = T>) -> T {
+pub(crate) async fn patiently<T>(work: impl Future<Output = T>) -> T {
     let mut work = pin!(work);
     loop {
         if let Ok(done) = timeout(LOOK, work.as_mut()).await {

@@ -14,41 +14,41 @@ use queue::Queue;
 use systemd_journal_logger::{JournalLog, connected_to_journal};
 
 /// Message ids of the journal catalogue, `systemd/omadm.catalog`.
-pub mod id {
+pub(crate) mod id {
     /// A session ended well.
-    pub const SESSION_ENDED: &str = "6f1d5c0b8f0f4a7f9d4b1a3c2e5d7f10";
+    pub(crate) const SESSION_ENDED: &str = "6f1d5c0b8f0f4a7f9d4b1a3c2e5d7f10";
     /// A session failed.
-    pub const SESSION_FAILED: &str = "6f1d5c0b8f0f4a7f9d4b1a3c2e5d7f11";
+    pub(crate) const SESSION_FAILED: &str = "6f1d5c0b8f0f4a7f9d4b1a3c2e5d7f11";
     /// Datagrams were dropped.
-    pub const NOTIFICATIONS_DROPPED: &str = "6f1d5c0b8f0f4a7f9d4b1a3c2e5d7f12";
+    pub(crate) const NOTIFICATIONS_DROPPED: &str = "6f1d5c0b8f0f4a7f9d4b1a3c2e5d7f12";
     /// The configuration, an account or a management object can't be used.
-    pub const CONFIGURATION_BROKEN: &str = "6f1d5c0b8f0f4a7f9d4b1a3c2e5d7f13";
+    pub(crate) const CONFIGURATION_BROKEN: &str = "6f1d5c0b8f0f4a7f9d4b1a3c2e5d7f13";
     /// The store was damaged or of a newer version, and set aside.
-    pub const STORE_SET_ASIDE: &str = "6f1d5c0b8f0f4a7f9d4b1a3c2e5d7f14";
+    pub(crate) const STORE_SET_ASIDE: &str = "6f1d5c0b8f0f4a7f9d4b1a3c2e5d7f14";
     /// The clock is earlier than a time already known.
-    pub const CLOCK_UNSET: &str = "6f1d5c0b8f0f4a7f9d4b1a3c2e5d7f15";
+    pub(crate) const CLOCK_UNSET: &str = "6f1d5c0b8f0f4a7f9d4b1a3c2e5d7f15";
     /// A bootstrap brought accounts.
-    pub const BOOTSTRAPPED: &str = "6f1d5c0b8f0f4a7f9d4b1a3c2e5d7f1a";
+    pub(crate) const BOOTSTRAPPED: &str = "6f1d5c0b8f0f4a7f9d4b1a3c2e5d7f1a";
     /// A bootstrap failed.
-    pub const BOOTSTRAP_FAILED: &str = "6f1d5c0b8f0f4a7f9d4b1a3c2e5d7f1b";
+    pub(crate) const BOOTSTRAP_FAILED: &str = "6f1d5c0b8f0f4a7f9d4b1a3c2e5d7f1b";
     /// What a failed or cut-short change had done to a file can't be taken back.
-    pub const UNDO_FAILED: &str = "6f1d5c0b8f0f4a7f9d4b1a3c2e5d7f20";
+    pub(crate) const UNDO_FAILED: &str = "6f1d5c0b8f0f4a7f9d4b1a3c2e5d7f20";
     /// A bound of this device refuses what a server commands.
-    pub const BOUND_REACHED: &str = "6f1d5c0b8f0f4a7f9d4b1a3c2e5d7f2a";
+    pub(crate) const BOUND_REACHED: &str = "6f1d5c0b8f0f4a7f9d4b1a3c2e5d7f2a";
     /// What a server has subscribed to can't be put where it wants it.
-    pub const SUBSCRIPTION_FAILING: &str = "6f1d5c0b8f0f4a7f9d4b1a3c2e5d7f21";
+    pub(crate) const SUBSCRIPTION_FAILING: &str = "6f1d5c0b8f0f4a7f9d4b1a3c2e5d7f21";
     /// A task of the agent stands still, and the watchdog hears no more.
-    pub const STANDSTILL: &str = "6f1d5c0b8f0f4a7f9d4b1a3c2e5d7f28";
+    pub(crate) const STANDSTILL: &str = "6f1d5c0b8f0f4a7f9d4b1a3c2e5d7f28";
     /// Alerts had to go for want of room.
-    pub const ALERTS_DROPPED: &str = "6f1d5c0b8f0f4a7f9d4b1a3c2e5d7f30";
+    pub(crate) const ALERTS_DROPPED: &str = "6f1d5c0b8f0f4a7f9d4b1a3c2e5d7f30";
     /// A server refuses every package with an alert.
-    pub const ALERT_UNDELIVERABLE: &str = "6f1d5c0b8f0f4a7f9d4b1a3c2e5d7f31";
+    pub(crate) const ALERT_UNDELIVERABLE: &str = "6f1d5c0b8f0f4a7f9d4b1a3c2e5d7f31";
     /// The agent died of something twice: it is not taken up again.
-    pub const GIVEN_UP: &str = "6f1d5c0b8f0f4a7f9d4b1a3c2e5d7f32";
+    pub(crate) const GIVEN_UP: &str = "6f1d5c0b8f0f4a7f9d4b1a3c2e5d7f32";
 }
 
 /// Sends log lines to journald if stderr is connected to it, else to stderr. What the process dies of is said after them.
-pub fn install() {
+pub(crate) fn install() {
     let journal = connected_to_journal().then(JournalLog::new).and_then(Result::ok);
     let journal = journal.map(|journal| journal.with_syslog_identifier("omadmd".to_owned()));
     // Fails only where a logger is installed already: then that one is meant.

@@ -1,13 +1,13 @@
 //! What the other rooms stand on: threads and clocks, files, log lines, secrets. Uses no room of the crate.
 
-pub mod attempts;
-pub mod files;
+pub(crate) mod attempts;
+pub(crate) mod files;
 pub(crate) mod heap;
-pub mod heartbeat;
-pub mod journal;
+pub(crate) mod heartbeat;
+pub(crate) mod journal;
 pub mod lane;
-pub mod turn;
-pub mod waking;
+pub(crate) mod turn;
+pub(crate) mod waking;
 
 mod backoff;
 mod random;

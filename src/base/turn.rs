@@ -9,7 +9,7 @@ const STEPS: u32 = 64;
 
 /// The turn of one piece of work. It begins when the work does.
 #[derive(Debug)]
-pub struct Turn {
+pub(crate) struct Turn {
     since: Instant,
     steps: u32,
 }
@@ -22,7 +22,7 @@ impl Default for Turn {
 
 impl Turn {
     /// After a small step, of which there are many.
-    pub async fn step(&mut self) {
+    pub(crate) async fn step(&mut self) {
         self.steps += 1;
         if self.steps >= STEPS {
             self.steps = 0;
@@ -31,7 +31,7 @@ impl Turn {
     }
 
     /// After a step that may itself have taken long.
-    pub async fn pause(&mut self) {
+    pub(crate) async fn pause(&mut self) {
         if self.since.elapsed() >= SLICE {
             tokio::task::yield_now().await;
             self.since = Instant::now();

@@ -69,26 +69,26 @@ fn booted() -> Option<Duration> {
 ///
 /// To be compared only with what came from here.
 #[must_use]
-pub fn now() -> Instant {
+pub(crate) fn now() -> Instant {
     let now = Anchor::own().and_then(|anchor| Some(anchor.instant(booted()?)));
     now.unwrap_or_else(Instant::now)
 }
 
 /// Waits for so long, suspended time included.
-pub async fn sleep(time: Duration) {
+pub(crate) async fn sleep(time: Duration) {
     Alarm::default().until(now().checked_add(time)).await;
 }
 
 /// Rings when a time has come by [`now`], and when the machine wakes up later than that.
 #[derive(Debug, Default)]
-pub struct Alarm {
+pub(crate) struct Alarm {
     timer: Option<Timer>,
     set: Option<Instant>,
 }
 
 impl Alarm {
     /// Waits until then; for ever if there is no such time. Who stops waiting, and waits again, sets nothing anew.
-    pub async fn until(&mut self, wake: Option<Instant>) {
+    pub(crate) async fn until(&mut self, wake: Option<Instant>) {
         let Some(wake) = wake else {
             self.unset();
             return std::future::pending().await;

@@ -26,7 +26,7 @@ const CA: &str = "CA";
 
 /// Why the data is no account.
 #[derive(Debug, thiserror::Error)]
-pub enum DmaccError {
+pub(crate) enum DmaccError {
     /// Something that must be there is not.
     #[error("{0} is missing")]
     Missing(&'static str),
@@ -51,7 +51,7 @@ pub enum DmaccError {
 
 /// An account as a bootstrap brought it.
 #[derive(Debug)]
-pub struct Account {
+pub(crate) struct Account {
     /// What comes of it.
     pub account: crate::config::Account,
     /// What the store keeps: the object's data, and the CA certificates that it came under.

@@ -31,7 +31,7 @@ const LARGEST: usize = 256 << 10;
 
 /// Why accounts are asked for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Reason {
+pub(crate) enum Reason {
     /// There is none.
     NoAccount,
     /// The SIM is another's than at the last bootstrap.
@@ -40,7 +40,7 @@ pub enum Reason {
 
 /// Why there are no new accounts.
 #[derive(Debug, thiserror::Error)]
-pub enum BootstrapError {
+pub(crate) enum BootstrapError {
     /// The device can't tell yet who it is.
     #[error("{0}")]
     Tree(#[from] TreeError),
@@ -81,7 +81,7 @@ pub enum BootstrapError {
 impl BootstrapError {
     /// How long the server is to be left alone.
     #[must_use]
-    pub fn retry_after(&self) -> Option<Duration> {
+    pub(crate) fn retry_after(&self) -> Option<Duration> {
         match self {
             Self::Status { retry_after, .. } => *retry_after,
             Self::Fatal(fatal) => Some(fatal.again),
@@ -95,7 +95,7 @@ impl BootstrapError {
 ///
 /// # Errors
 /// Nothing has changed.
-pub async fn run(
+pub(crate) async fn run(
     world: &World,
     surroundings: &Surroundings,
     salt: u64,

@@ -22,7 +22,7 @@ pub(super) const ACCEPT: &str =
 
 /// Why a body is no bootstrap. Nothing of it was kept.
 #[derive(Debug, thiserror::Error)]
-pub enum MessageError {
+pub(crate) enum MessageError {
     /// Another media type.
     #[error("content type {0:?}, expected serialised DM accounts or a Package#2")]
     ContentType(String),

@@ -9,23 +9,22 @@ mod exchange;
 mod message;
 mod subscriber;
 
-pub use dmacc::{Account as BroughtAccount, DmaccError};
-pub use exchange::{BootstrapError, Reason, run};
-pub use message::MessageError;
+pub(crate) use dmacc::DmaccError;
+pub(crate) use exchange::{BootstrapError, run};
 
 use crate::config::{Account, Settings};
 use crate::store::{Snapshot, StoreError};
 
 /// What the settings say of accounts that a bootstrap brings.
 #[derive(Clone, Copy, Debug)]
-pub struct Terms<'a> {
+pub(crate) struct Terms<'a> {
     settings: &'a Settings,
 }
 
 impl<'a> Terms<'a> {
     /// Those of these settings.
     #[must_use]
-    pub fn of(settings: &'a Settings) -> Self {
+    pub(crate) fn of(settings: &'a Settings) -> Self {
         Self { settings }
     }
 }
@@ -35,7 +34,7 @@ impl<'a> Terms<'a> {
 ///
 /// # Errors
 /// The store failed.
-pub fn accounts(snapshot: &Snapshot, settings: &Settings) -> Result<Vec<Account>, StoreError> {
+pub(crate) fn accounts(snapshot: &Snapshot, settings: &Settings) -> Result<Vec<Account>, StoreError> {
     let read = |(server_id, record): (String, crate::base::Secret)| {
         let account = dmacc::from_record(&record, Terms::of(settings));
         let problem = |error: &DmaccError| {

@@ -13,7 +13,7 @@ use crate::spanned::{Item, Located};
 /// A broken account is left out, and so is the second of two with one server-id, in the order of their file
 /// names. The accounts come sorted by server-id; every problem of an account is noted under its file.
 #[must_use]
-pub fn load(folders: &[PathBuf], context: Context<'_>) -> (Vec<Account>, Problems) {
+pub(crate) fn load(folders: &[PathBuf], context: Context<'_>) -> (Vec<Account>, Problems) {
     let mut problems = Problems::default();
     let mut accounts: BTreeMap<String, Account> = BTreeMap::new();
     let mut claims: BTreeMap<String, PathBuf> = BTreeMap::new();
@@ -42,7 +42,7 @@ fn note_claim(root: &Located, file: &Path, claims: &mut BTreeMap<String, PathBuf
 /// What a running agent goes on with: the accounts just loaded, and those of `previous` whose file, or the
 /// folder it is in, has a problem now.
 #[must_use]
-pub fn keep_broken(loaded: Vec<Account>, problems: &Problems, previous: &[Account]) -> Vec<Account> {
+pub(crate) fn keep_broken(loaded: Vec<Account>, problems: &Problems, previous: &[Account]) -> Vec<Account> {
     let mut accounts: BTreeMap<String, Account> =
         loaded.into_iter().map(|account| (account.server_id.clone(), account)).collect();
     for old in previous {

@@ -1,8 +1,8 @@
 //! Configuration in three stages: *fragments* as written in files, *merged* key by key, and
 //! [`Settings`] and [`Account`]s, validated.
 
-pub mod accounts;
-pub mod regular;
+pub(crate) mod accounts;
+pub(crate) mod regular;
 
 mod account;
 mod address;

@@ -25,7 +25,7 @@ pub enum ReadError {
 ///
 /// # Errors
 /// What the system says, and everything that is no regular file.
-pub fn open(path: &Path) -> Result<File, ReadError> {
+pub(crate) fn open(path: &Path) -> Result<File, ReadError> {
     // Without O_NONBLOCK, opening a pipe waits for its writer.
     let flags = OFlag::O_NONBLOCK | OFlag::O_NOCTTY;
     let file = OpenOptions::new().read(true).custom_flags(flags.bits()).open(path)?;
@@ -36,7 +36,7 @@ pub fn open(path: &Path) -> Result<File, ReadError> {
 ///
 /// # Errors
 /// What the system says, and files of more than `limit` bytes.
-pub fn read_open(file: &File, limit: u64) -> Result<Vec<u8>, ReadError> {
+pub(crate) fn read_open(file: &File, limit: u64) -> Result<Vec<u8>, ReadError> {
     let mut bytes = Vec::new();
     file.take(limit.saturating_add(1)).read_to_end(&mut bytes)?;
     if bytes.len() as u64 > limit { Err(ReadError::TooLarge(limit)) } else { Ok(bytes) }
@@ -46,7 +46,7 @@ pub fn read_open(file: &File, limit: u64) -> Result<Vec<u8>, ReadError> {
 ///
 /// # Errors
 /// Those of [`open`] and [`read_open`].
-pub fn read(path: &Path, limit: u64) -> Result<Vec<u8>, ReadError> {
+pub(crate) fn read(path: &Path, limit: u64) -> Result<Vec<u8>, ReadError> {
     read_open(&open(path)?, limit)
 }
 

@@ -1,7 +1,7 @@
 //! The names of what the agent knows without asking anybody: `builtin = "…"`.
 
 /// What `backend` answers of the machine.
-pub const FROM_MACHINE: [&str; 10] = [
+pub(crate) const FROM_MACHINE: [&str; 10] = [
     "agent-version",
     "hardware-uuid",
     "hostname",
@@ -15,7 +15,7 @@ pub const FROM_MACHINE: [&str; 10] = [
 ];
 
 /// What `backend::Builtins` answers, besides [`FROM_ACCOUNT`].
-pub const FROM_AGENT: [&str; 6] = [
+pub(crate) const FROM_AGENT: [&str; 6] = [
     "delegation.AccessRights",
     "delegation.MAID",
     "delegation.MIID",
@@ -26,7 +26,7 @@ pub const FROM_AGENT: [&str; 6] = [
 
 /// What an account has for its DMAcc instance; each follows `account.`, named by its path there. Where that is binary
 /// (`Auth.…`, of the approved text), it is base64.
-pub const FROM_ACCOUNT: [&str; 14] = [
+pub(crate) const FROM_ACCOUNT: [&str; 14] = [
     "Auth.Bootstrap.SecMode",
     "Auth.Bootstrap.ServerURI",
     "Auth.Noti.Data",
@@ -45,13 +45,13 @@ pub const FROM_ACCOUNT: [&str; 14] = [
 
 /// Whether the value is a secret: no serialisation, log or local reader ever gets it.
 #[must_use]
-pub fn is_secret(name: &str) -> bool {
+pub(crate) fn is_secret(name: &str) -> bool {
     matches!(name, "account.AuthNoti.AuthSecret" | "account.Auth.Noti.Secret" | "account.Auth.Noti.Data")
 }
 
 /// Whether there is a builtin of that name: mappings are checked with it.
 #[must_use]
-pub fn known(name: &str) -> bool {
+pub(crate) fn known(name: &str) -> bool {
     let account = name.strip_prefix("account.").is_some_and(|value| FROM_ACCOUNT.contains(&value));
     account || FROM_MACHINE.contains(&name) || FROM_AGENT.contains(&name)
 }

@@ -5,7 +5,7 @@ use crate::ddf::Format;
 /// Whether `text` is a date (`2026-02-28`, `20260228`) or a time (`23:59:59`, `235959`, with a fraction and a zone
 /// where wanted), whichever `format` is.
 #[must_use]
-pub fn is_one(format: Format, text: &str) -> bool {
+pub(crate) fn is_one(format: Format, text: &str) -> bool {
     match format {
         Format::Date => is_date(text.as_bytes()),
         Format::Time => is_time(text.as_bytes()),

@@ -14,7 +14,7 @@ use super::value::Value;
 
 mod machine;
 
-pub use machine::{Machine, against_machine};
+pub(crate) use machine::{Machine, against_machine};
 
 /// Compares an object's mapping with its DDF, whose nodes stand on `ddf_lines`.
 pub(super) fn check(

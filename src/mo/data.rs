@@ -9,7 +9,7 @@ use super::value::{Value, ValueError};
 use crate::ddf::Format;
 
 /// The most nodes of one body: more are no management objects but an attack on the device's memory.
-pub const MOST_NODES: usize = 50_000;
+pub(crate) const MOST_NODES: usize = 50_000;
 /// No tree is that deep.
 const MOST_DEPTH: usize = 64;
 
@@ -23,11 +23,11 @@ pub enum MoData {
 }
 
 /// The nodes below an interior one. A map would take ten times the memory.
-pub type Members = Box<[(Box<str>, MoData)]>;
+pub(crate) type Members = Box<[(Box<str>, MoData)]>;
 
 /// How many nodes may still be read.
 #[derive(Debug)]
-pub struct Budget {
+pub(crate) struct Budget {
     left: usize,
     /// More were there.
     pub is_exceeded: bool,
@@ -41,7 +41,7 @@ impl Default for Budget {
 
 impl Budget {
     /// Counts a node; false if it is one too many.
-    pub fn take(&mut self) -> bool {
+    pub(crate) fn take(&mut self) -> bool {
         match self.left.checked_sub(1) {
             Some(left) => self.left = left,
             None => self.is_exceeded = true,
@@ -50,7 +50,7 @@ impl Budget {
     }
 
     /// Reads a node's data, and counts it.
-    pub fn node(&mut self) -> impl for<'de> DeserializeSeed<'de, Value = MoData> {
+    pub(crate) fn node(&mut self) -> impl for<'de> DeserializeSeed<'de, Value = MoData> {
         Reader { budget: self, depth: 0 }
     }
 }

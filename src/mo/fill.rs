@@ -92,7 +92,7 @@ impl Template {
 ///
 /// # Errors
 /// [`FillError::Missing`], [`FillError::Option`], [`FillError::Nul`]
-pub fn fill_argv(argv: &[Template], variables: &Variables<'_>) -> Result<Vec<String>, FillError> {
+pub(crate) fn fill_argv(argv: &[Template], variables: &Variables<'_>) -> Result<Vec<String>, FillError> {
     let mut options_over = false;
     argv.iter()
         .map(|argument| {

@@ -11,7 +11,7 @@ pub(crate) use node::sources;
 pub(crate) use read::bus_objects;
 pub(super) use read::{MappingFile, SeedEntry};
 
-pub use super::template::{Piece, Template};
+pub(crate) use super::template::{Piece, Template};
 
 /// A D-Bus object, named once in `[object.NAME]`.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -2,18 +2,18 @@
 //!
 //! One folder an object: `NAME.ddf.xml` is what servers see, `NAME.toml` maps it onto the machine.
 
-pub mod builtin;
-pub mod calendar;
-pub mod data;
-pub mod fill;
-pub mod mapping;
-pub mod pipeline;
+pub(crate) mod builtin;
+pub(crate) mod calendar;
+pub(crate) mod data;
+pub(crate) mod fill;
+pub(crate) mod mapping;
+pub(crate) mod pipeline;
 pub mod tnds;
-pub mod value;
+pub(crate) mod value;
 
-pub mod check;
+pub(crate) mod check;
 pub mod load;
-pub mod template;
+pub(crate) mod template;
 
 mod join;
 mod object;

@@ -32,11 +32,11 @@ use crate::package::Profile;
 
 /// The longest datagram that is looked at, in bytes. All that the standard options can hold fits, an option of full
 /// length that nobody knows yet as well; 31 of those would be 127 KB, more than UDP carries.
-pub const MAX_DATAGRAM: usize = 16 << 10;
+pub(crate) const MAX_DATAGRAM: usize = 16 << 10;
 
 /// The settings that the gate follows.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Policy {
+pub(crate) struct Policy {
     /// Whether a Package#0 without a WAP push around it is let in.
     pub accept_bare: bool,
     /// How far a notification's time may be from ours.
@@ -54,7 +54,7 @@ impl From<&crate::config::Notification> for Policy {
 
 /// What an account says of its notifications.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Verifier {
+pub(crate) struct Verifier {
     /// The account's server.
     pub server_id: String,
     /// The secret that its digests are made with; none: a digest can't be checked.
@@ -87,7 +87,7 @@ impl Verifier {
 
 /// The time, and whether it can be relied on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Clock {
+pub(crate) struct Clock {
     /// POSIX seconds: the later of the system's clock and the latest time the agent has known.
     pub now: u64,
     /// Whether the system's clock has been set by a time source.
@@ -96,7 +96,7 @@ pub struct Clock {
 
 /// An id that a digest has verified: to be on disk before the session starts.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Remembered {
+pub(crate) struct Remembered {
     /// The server it is of.
     pub server_id: String,
     /// The NOTIFICATION-ID.
@@ -107,7 +107,7 @@ pub struct Remembered {
 
 /// A notification that may start a session.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Admitted {
+pub(crate) struct Admitted {
     /// What it asks for.
     pub trigger: Trigger,
     /// What must be on disk before it is done.
@@ -118,7 +118,7 @@ pub struct Admitted {
 
 /// Why a datagram was dropped.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
-pub enum Rejected {
+pub(crate) enum Rejected {
     /// It has more than [`MAX_DATAGRAM`] bytes.
     #[error("the datagram is longer than {MAX_DATAGRAM} bytes")]
     TooLong,
@@ -157,7 +157,7 @@ pub enum Rejected {
 impl Rejected {
     /// A stable name for counting.
     #[must_use]
-    pub fn reason(&self) -> &'static str {
+    pub(crate) fn reason(&self) -> &'static str {
         match self {
             Self::TooLong => "too-long",
             Self::NotPush(cause) => cause.reason(),
@@ -176,7 +176,7 @@ impl Rejected {
 
 /// Decides about datagrams, and remembers the ids it let in.
 #[derive(Debug)]
-pub struct Gate {
+pub(crate) struct Gate {
     policy: Policy,
     /// Ids that a digest verified.
     verified: Memory<VERIFIED_IDS>,
@@ -193,20 +193,20 @@ const UNVERIFIED_IDS: usize = 128;
 impl Gate {
     /// A gate that remembers nothing yet.
     #[must_use]
-    pub fn new(policy: Policy) -> Self {
+    pub(crate) fn new(policy: Policy) -> Self {
         let window = policy.replay_window.max(policy.max_age.saturating_mul(2)).as_secs();
         Self { policy, verified: Memory::new(window), unverified: Memory::new(window) }
     }
 
     /// Takes other settings; what is remembered stays.
-    pub fn set_policy(&mut self, policy: Policy) {
+    pub(crate) fn set_policy(&mut self, policy: Policy) {
         let Self { verified, unverified, .. } = std::mem::replace(self, Self::new(policy));
         self.verified.adopt(verified);
         self.unverified.adopt(unverified);
     }
 
     /// Takes back what was on disk.
-    pub fn restore(&mut self, remembered: Remembered) {
+    pub(crate) fn restore(&mut self, remembered: Remembered) {
         let Remembered { server_id, id, time } = remembered;
         self.verified.restore(server_id, id, time);
     }
@@ -215,7 +215,7 @@ impl Gate {
     ///
     /// # Errors
     /// The reason to drop it: count it ([`Tally`](super::tally::Tally)), never answer it.
-    pub fn admit(
+    pub(crate) fn admit(
         &mut self,
         datagram: &[u8],
         verifiers: &[Verifier],
@@ -229,7 +229,7 @@ impl Gate {
     ///
     /// # Errors
     /// As [`Gate::admit`].
-    pub fn admit_package(
+    pub(crate) fn admit_package(
         &mut self,
         package: &[u8],
         verifiers: &[Verifier],

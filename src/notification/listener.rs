@@ -27,7 +27,10 @@ const QUIET: Duration = Duration::from_secs(60);
 ///
 /// A datagram of more than [`MAX_DATAGRAM`] bytes is handed over cut to one byte more than that, so that the
 /// gate tells it from one that fits. Between bursts other tasks of the thread run, however many datagrams wait.
-pub async fn run(sockets: Vec<UdpSocket>, mut on_datagram: impl FnMut(&[u8], SocketAddr)) -> Infallible {
+pub(crate) async fn run(
+    sockets: Vec<UdpSocket>,
+    mut on_datagram: impl FnMut(&[u8], SocketAddr),
+) -> Infallible {
     let mut buffer = vec![0; MAX_DATAGRAM + 1];
     let mut told: Option<Instant> = None;
     let mut turn = 0;
@@ -84,7 +87,7 @@ fn drain(
 ///
 /// # Errors
 /// If an address can't be bound; the message names it.
-pub fn bind(addresses: &[SocketAddr]) -> io::Result<Vec<UdpSocket>> {
+pub(crate) fn bind(addresses: &[SocketAddr]) -> io::Result<Vec<UdpSocket>> {
     let bind_one = |address: &SocketAddr| {
         let only_v6 = addresses.iter().any(|other| other.is_ipv4() && other.port() == address.port());
         open(*address, only_v6).or_else(|error| {
@@ -123,7 +126,7 @@ fn open(address: SocketAddr, only_v6: bool) -> Result<std::net::UdpSocket, Errno
 ///
 /// # Errors
 /// If a socket can't be made non-blocking or registered with the runtime.
-pub fn passed() -> io::Result<Vec<UdpSocket>> {
+pub(crate) fn passed() -> io::Result<Vec<UdpSocket>> {
     let mut passed = ListenFd::from_env();
     let mut sockets = Vec::new();
     for index in 0..passed.len() {

@@ -4,11 +4,11 @@
 //! and answers with a [`Trigger`] or with the reason to drop it, which the [`tally`] counts. Only the listener
 //! does I/O. [`outgoing`] is the other end's half, for the lab, the operator's tool and tests.
 
-pub mod gate;
-pub mod listener;
+pub(crate) mod gate;
+pub(crate) mod listener;
 pub mod outgoing;
 pub mod package;
-pub mod tally;
+pub(crate) mod tally;
 pub mod wsp;
 
 mod memory;

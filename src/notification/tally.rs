@@ -5,11 +5,11 @@ use std::fmt;
 use std::time::{Duration, Instant};
 
 /// No two lines are closer together.
-pub const INTERVAL: Duration = Duration::from_secs(60);
+pub(crate) const INTERVAL: Duration = Duration::from_secs(60);
 
 /// How many were dropped since the last line, by reason.
 #[derive(Debug, Default)]
-pub struct Tally {
+pub(crate) struct Tally {
     counts: BTreeMap<&'static str, u64>,
     last: Option<Instant>,
 }
@@ -18,17 +18,17 @@ pub struct Tally {
 ///
 /// Displayed as `3 datagrams dropped: stale 1, unknown-server 2`.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Counts(BTreeMap<&'static str, u64>);
+pub(crate) struct Counts(BTreeMap<&'static str, u64>);
 
 impl Counts {
     /// The reasons in alphabetical order, with how many there were.
-    pub fn iter(&self) -> impl Iterator<Item = (&'static str, u64)> {
+    pub(crate) fn iter(&self) -> impl Iterator<Item = (&'static str, u64)> {
         self.0.iter().map(|(reason, count)| (*reason, *count))
     }
 
     /// How many in all.
     #[must_use]
-    pub fn total(&self) -> u64 {
+    pub(crate) fn total(&self) -> u64 {
         self.0.values().sum()
     }
 }
@@ -47,19 +47,19 @@ impl fmt::Display for Counts {
 
 impl Tally {
     /// Counts one. The line to be written now, if one is due: at once for the first in a long while.
-    pub fn note(&mut self, reason: &'static str, now: Instant) -> Option<Counts> {
+    pub(crate) fn note(&mut self, reason: &'static str, now: Instant) -> Option<Counts> {
         *self.counts.entry(reason).or_default() += 1;
         self.take(now)
     }
 
     /// When [`Tally::take`] will have a line; none while nothing waits to be told.
     #[must_use]
-    pub fn due(&self) -> Option<Instant> {
+    pub(crate) fn due(&self) -> Option<Instant> {
         self.last.filter(|_| !self.counts.is_empty()).map(|last| last + INTERVAL)
     }
 
     /// The line to be written now, if one is due.
-    pub fn take(&mut self, now: Instant) -> Option<Counts> {
+    pub(crate) fn take(&mut self, now: Instant) -> Option<Counts> {
         let early = self.last.is_some_and(|last| now.saturating_duration_since(last) < INTERVAL);
         if early || self.counts.is_empty() {
             return None;
@@ -69,7 +69,7 @@ impl Tally {
     }
 
     /// What no line has told yet, due or not: for the one that is about to stop counting.
-    pub fn rest(&mut self) -> Option<Counts> {
+    pub(crate) fn rest(&mut self) -> Option<Counts> {
         let counts = std::mem::take(&mut self.counts);
         (!counts.is_empty()).then_some(Counts(counts))
     }

@@ -27,7 +27,7 @@ const ID: &str = "NOTIFICATION-ID";
 
 /// Writes Package#1. Before the alerts that wait stand those which say why the session is held.
 #[must_use]
-pub fn encode1(package: &Package1) -> Encoded {
+pub(crate) fn encode1(package: &Package1) -> Encoded {
     let mos = package.mos.as_ref().map(|mos| mos.iter().map(Into::into).collect());
     let reasons: Vec<super::Alert> = package.reasons.iter().copied().map(mandatory).collect();
     let alerts: Vec<Alert<'_>> = reasons.iter().chain(&package.alerts).map(Into::into).collect();
@@ -38,7 +38,7 @@ pub fn encode1(package: &Package1) -> Encoded {
 
 /// Writes Package#3, with the data of GETs where there is some.
 #[must_use]
-pub fn encode3(package: &Package3, nonce: u64) -> Encoded {
+pub(crate) fn encode3(package: &Package3, nonce: u64) -> Encoded {
     let status: Vec<Status<'_>> = package.statuses.iter().map(Into::into).collect();
     let wire = Response { status, alert: some_of::<_, Alert<'_>>(&package.alerts) };
     multipart::package3(bytes(&wire), &package.parts, nonce)

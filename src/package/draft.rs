@@ -24,7 +24,7 @@ pub(super) const COMMANDS: [&str; 10] =
 
 /// Writes Package#1; `{}` when there is nothing to say.
 #[must_use]
-pub fn encode1(package: &Package1) -> Encoded {
+pub(crate) fn encode1(package: &Package1) -> Encoded {
     let mos = package.mos.as_ref().map(|mos| mos.iter().map(Into::into).collect());
     let alert = some_of(&package.alerts).map(|items| Alerts { items });
     let wire = Initiation { mos, requested: some_of(&package.requested), alert };
@@ -33,7 +33,7 @@ pub fn encode1(package: &Package1) -> Encoded {
 
 /// Writes Package#3, with the data of GETs where there is some.
 #[must_use]
-pub fn encode3(package: &Package3, nonce: u64) -> Encoded {
+pub(crate) fn encode3(package: &Package3, nonce: u64) -> Encoded {
     let status: Vec<Status<'_>> = package.statuses.iter().map(Into::into).collect();
     let wire = Response { status, alert: some_of(&package.alerts).map(|items| Alerts { items }) };
     multipart::package3(bytes(&wire), &package.parts, nonce)

@@ -2,9 +2,9 @@
 //!
 //! The agent's side is here: [`decode`], [`encode1`], [`encode3`]. What a DM Server does is in [`server`].
 
-pub mod approved;
-pub mod draft;
-pub mod multipart;
+pub(crate) mod approved;
+pub(crate) mod draft;
+pub(crate) mod multipart;
 pub mod server;
 
 mod alert_type;

@@ -8,7 +8,7 @@ use std::io::Write as _;
 use super::{Encoded, Part, RESPONSE, is_media_type};
 
 /// The media type.
-pub const FORM_DATA: &str = "multipart/form-data";
+pub(crate) const FORM_DATA: &str = "multipart/form-data";
 
 /// Most parts that are read.
 const MAX_PARTS: usize = 100_000;
@@ -19,7 +19,7 @@ const MAX_BOUNDARY: usize = 70;
 
 /// Package#3 alone where there are no parts; else a form with Package#3 first.
 #[must_use]
-pub fn package3(package3: Vec<u8>, parts: &[Part], nonce: u64) -> Encoded {
+pub(crate) fn package3(package3: Vec<u8>, parts: &[Part], nonce: u64) -> Encoded {
     if parts.is_empty() {
         return Encoded { content_type: RESPONSE.to_owned(), body: package3 };
     }
@@ -76,7 +76,7 @@ fn header_value(content_type: &str) -> &str {
 
 /// One part of a form, as received.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct FormPart<'a> {
+pub(crate) struct FormPart<'a> {
     /// `name` of its Content-Disposition.
     pub name: Option<Cow<'a, str>>,
     /// Its Content-Type.
@@ -118,7 +118,7 @@ pub enum MultipartError {
 ///
 /// # Errors
 /// Whatever RFC 2046 and RFC 7578 don't allow; preambles and epilogues are refused as well.
-pub fn parse<'a>(content_type: &str, body: &'a [u8]) -> Result<Vec<FormPart<'a>>, MultipartError> {
+pub(crate) fn parse<'a>(content_type: &str, body: &'a [u8]) -> Result<Vec<FormPart<'a>>, MultipartError> {
     if !is_media_type(content_type, FORM_DATA) {
         return Err(MultipartError::ContentType);
     }

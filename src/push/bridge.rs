@@ -27,7 +27,7 @@ pub struct Task {
 
 /// What became of an attempt.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Outcome {
+pub(crate) enum Outcome {
     /// The server knows.
     Done,
     /// Trying again can help, after this time at the least.
@@ -43,7 +43,7 @@ pub enum Outcome {
 
 /// All servers' registrations.
 #[derive(Debug, Default)]
-pub struct Bridge {
+pub(crate) struct Bridge {
     lines: BTreeMap<String, Line>,
 }
 
@@ -57,7 +57,7 @@ struct Line {
 
 impl Bridge {
     /// The push client's newest word. What was to be told before is forgotten.
-    pub fn ask(&mut self, task: Task, now: Instant) {
+    pub(crate) fn ask(&mut self, task: Task, now: Instant) {
         let running = self.lines.get(&task.server_id).is_some_and(|line| line.running);
         let line = Line { task, due: Some(now), running, failures: 0 };
         self.lines.insert(line.task.server_id.clone(), line);
@@ -65,12 +65,12 @@ impl Bridge {
 
     /// Whether this very task is under way or waiting.
     #[must_use]
-    pub fn has(&self, task: &Task) -> bool {
+    pub(crate) fn has(&self, task: &Task) -> bool {
         self.lines.get(&task.server_id).is_some_and(|line| line.task == *task)
     }
 
     /// What to send now; each counts as running until [`Bridge::ended`].
-    pub fn due(&mut self, now: Instant) -> Vec<Task> {
+    pub(crate) fn due(&mut self, now: Instant) -> Vec<Task> {
         let mut tasks = Vec::new();
         for line in self.lines.values_mut() {
             if !line.running && line.due.take_if(|due| *due <= now).is_some() {
@@ -83,7 +83,7 @@ impl Bridge {
 
     /// An attempt is over. Returns whether that settles what the push client wants, and how long until the
     /// next attempt. `random` is uniform over all u32.
-    pub fn ended(
+    pub(crate) fn ended(
         &mut self,
         task: &Task,
         outcome: &Outcome,
@@ -113,13 +113,13 @@ impl Bridge {
     }
 
     /// Forgets servers whose account is gone.
-    pub fn keep(&mut self, known: impl Fn(&str) -> bool) {
+    pub(crate) fn keep(&mut self, known: impl Fn(&str) -> bool) {
         self.lines.retain(|server_id, _| known(server_id));
     }
 
     /// When something is due next.
     #[must_use]
-    pub fn next_wake(&self) -> Option<Instant> {
+    pub(crate) fn next_wake(&self) -> Option<Instant> {
         self.lines.values().filter(|line| !line.running).filter_map(|line| line.due).min()
     }
 }

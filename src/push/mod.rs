@@ -4,8 +4,8 @@
 //!
 //! [`bridge`] decides when and what, [`registration`] is the HTTP exchange.
 
-pub mod bridge;
-pub mod registration;
+pub(crate) mod bridge;
+pub(crate) mod registration;
 
 use base64::Engine;
 use base64::engine::DecodePaddingMode;

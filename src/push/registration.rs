@@ -14,13 +14,13 @@ use crate::world;
 use crate::world::Parameters;
 
 /// The media type that the body has.
-pub const FORM: &str = "application/x-www-form-urlencoded;charset=UTF-8";
+pub(crate) const FORM: &str = "application/x-www-form-urlencoded;charset=UTF-8";
 /// What an answer may say; nobody reads it.
 const MOST_ANSWERED: usize = 64 << 10;
 
 /// The body: the id, and what the bootstrap adds. `params` is a URI query already.
 #[must_use]
-pub fn body(id: &str, params: Option<&str>) -> String {
+pub(crate) fn body(id: &str, params: Option<&str>) -> String {
     let id = utf8_percent_encode(id, NOT_UNRESERVED);
     match params.filter(|params| !params.is_empty()) {
         Some(params) => format!("RegId={id}&{params}"),
@@ -29,7 +29,7 @@ pub fn body(id: &str, params: Option<&str>) -> String {
 }
 
 /// POSTs one registration or unregistration, with the account's credentials.
-pub async fn send(peer: &world::Peer, push: &Push, task: &Task, parameters: &Parameters) -> Outcome {
+pub(crate) async fn send(peer: &world::Peer, push: &Push, task: &Task, parameters: &Parameters) -> Outcome {
     let template = if task.register { &push.register_uri } else { &push.unregister_uri };
     let uri: Result<Uri, _> = Template::parse(template)
         .and_then(|template| template.expand(&|parameter| parameters.value(parameter)));

@@ -5,7 +5,7 @@ pub(crate) mod media;
 mod error;
 mod redirect;
 
-pub use error::RepositoryError;
+pub(crate) use error::RepositoryError;
 pub(crate) use redirect::redirected;
 
 use std::sync::Arc;

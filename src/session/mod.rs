@@ -4,7 +4,7 @@
 mod driver;
 pub mod machine;
 mod outage;
-pub mod queue;
+pub(crate) mod queue;
 mod requested;
 
 pub use driver::{Ended, Session, attempt_with};

@@ -59,7 +59,7 @@ mod key;
 mod news;
 mod open;
 mod read;
-pub mod reader;
+pub(crate) mod reader;
 mod rebuild;
 pub mod records;
 mod schema;

@@ -58,7 +58,7 @@ static THIS_PROGRAM: AtomicBool = AtomicBool::new(false);
 
 /// From now on this program is called again to read for itself: it passes [`asked`] what it is called with to
 /// [`answer`]. A program that does not say so reads in a thread.
-pub fn this_program_answers() {
+pub(crate) fn this_program_answers() {
     THIS_PROGRAM.store(true, Ordering::Relaxed);
 }
 
@@ -81,7 +81,7 @@ enum Task {
 
 /// What [`answer`] is to do, if the program is called for that.
 #[must_use]
-pub fn asked(arguments: impl Iterator<Item = OsString>) -> Option<Job> {
+pub(crate) fn asked(arguments: impl Iterator<Item = OsString>) -> Option<Job> {
     let mut arguments = arguments.skip(1).map(|argument| argument.into_string().unwrap_or_default());
     if arguments.next()? != ARGUMENT {
         return None;
@@ -98,14 +98,14 @@ pub fn asked(arguments: impl Iterator<Item = OsString>) -> Option<Job> {
 
 /// Something to be read from standard input, in so many seconds.
 #[derive(Debug, PartialEq, Eq)]
-pub struct Job {
+pub(crate) struct Job {
     task: Task,
     seconds: u32,
 }
 
 /// Reads standard input, answers on standard output.
 #[must_use]
-pub fn answer(job: &Job) -> ExitCode {
+pub(crate) fn answer(job: &Job) -> ExitCode {
     let _ = nix::unistd::alarm::set(job.seconds);
     // Nobody hears the answer then.
     let _ = prctl::set_pdeathsig(Signal::SIGKILL);

@@ -33,7 +33,7 @@ use schedule::{Ended, Id, Schedule};
 const KEEP_EVERY: Duration = Duration::from_secs(3600);
 
 /// All subscriptions of all servers.
-pub struct Subscriptions {
+pub(crate) struct Subscriptions {
     store: Arc<Store>,
     schedule: Schedule,
     known: HashMap<Id, Known>,
@@ -63,7 +63,7 @@ impl Subscriptions {
     /// Those that the store has. What changed while the agent was not running is found at the first poll, at a random
     /// time: not all gateways that come back after a power cut are to come at once.
     #[must_use]
-    pub fn new(world: &World, random: &mut dyn Random) -> Self {
+    pub(crate) fn new(world: &World, random: &mut dyn Random) -> Self {
         let now = waking::now();
         let poll = world.settings.subscription_poll;
         let origin = now + poll.mul_f64(f64::from(random.next_u32()) / f64::from(u32::MAX));
@@ -80,7 +80,7 @@ impl Subscriptions {
     }
 
     /// Goes on in a new world. Those of an account that has been taken away end; `certain`: one that is not there has been.
-    pub async fn follow(&mut self, before: &World, world: &World, certain: bool) {
+    pub(crate) async fn follow(&mut self, before: &World, world: &World, certain: bool) {
         let gone =
             |id: &&Id| certain && before.peer(&id.server_id).is_some() && world.peer(&id.server_id).is_none();
         let ended: Vec<Change> = self.known.keys().filter(gone).map(Id::end).collect();
@@ -97,7 +97,7 @@ impl Subscriptions {
     }
 
     /// Begins what is due.
-    pub fn start_due(&mut self, world: &Arc<World>, hearts: &mut Hearts, now: Instant) {
+    pub(crate) fn start_due(&mut self, world: &Arc<World>, hearts: &mut Hearts, now: Instant) {
         for id in self.schedule.due(now) {
             // An account whose file is broken, or that speaks another profile now, may come back.
             let peer = world.peer(&id.server_id).filter(|peer| peer.account.profile.has_command("SUB"));
@@ -134,12 +134,12 @@ impl Subscriptions {
 
     /// When something is due next.
     #[must_use]
-    pub fn next_wake(&self) -> Option<Instant> {
+    pub(crate) fn next_wake(&self) -> Option<Instant> {
         self.schedule.next_wake()
     }
 
     /// Waits for something that concerns subscriptions, and takes note of it.
-    pub async fn turn(&mut self, world: &World, random: &mut dyn Random) {
+    pub(crate) async fn turn(&mut self, world: &World, random: &mut dyn Random) {
         tokio::select! {
             news = self.store.news() => self.heard(&news, world),
             ids = changed(self.watches.as_deref()) => {
@@ -153,7 +153,7 @@ impl Subscriptions {
     }
 
     /// What is on its way may arrive until then; the rest is broken off.
-    pub async fn stop(&mut self, deadline: tokio::time::Instant) {
+    pub(crate) async fn stop(&mut self, deadline: tokio::time::Instant) {
         let ending = async {
             while let Some(ended) = self.looks.join_next_with_id().await {
                 let Ok((task, outcome)) = ended else { continue };

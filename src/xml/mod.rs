@@ -34,7 +34,6 @@ pub(crate) enum Tolerance {
 
 /// A place in a document, both from 1; a column is a character.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[expect(missing_docs, reason = "they are what they are called")]
 pub struct Position {
     pub line: usize,
     pub column: usize,

@@ -7,8 +7,10 @@ use super::{BackendError, Machine};
 mod file;
 mod property;
 
-pub use file::{Before, OfFile};
-pub use property::OfProperty;
+#[cfg(test)]
+pub(crate) use file::Before;
+pub(crate) use file::OfFile;
+pub(crate) use property::OfProperty;
 
 /// What takes an effect back.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -15,7 +15,7 @@ use super::super::template::Template;
 
 /// What mappings are checked against.
 #[derive(Clone, Copy, Debug)]
-pub struct Machine<'a> {
+pub(crate) struct Machine<'a> {
     /// The state folder: the agent may write there.
     pub state: &'a Path,
     /// Whether privileges are separated (`exec.socket` is set): then the agent itself can write nowhere else.
@@ -25,7 +25,7 @@ pub struct Machine<'a> {
 /// Checks what `object` runs and writes: programs are there and executable; what runs as root can't be changed by
 /// others; with privileges separated, writes outside the state folder are marked `privileged`.
 #[must_use]
-pub fn against_machine(object: &ManagementObject, machine: &Machine<'_>) -> Problems {
+pub(crate) fn against_machine(object: &ManagementObject, machine: &Machine<'_>) -> Problems {
     let mut problems = Problems::default();
     for id in object.ids() {
         let mapping = &object.node(id).mapping;
