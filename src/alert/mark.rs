@@ -2,6 +2,9 @@
 
 use std::str::FromStr;
 
+use crate::package::Alert;
+use crate::store::records::alert;
+
 /// The levels, the least important first. An alert without one counts as informational.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Mark {
@@ -42,4 +45,13 @@ impl FromStr for Mark {
             _ => return Err(UnknownMark),
         })
     }
+}
+
+/// How important it is; what can't be read is not.
+pub(super) fn of_json(json: &[u8]) -> Mark {
+    alert::from_json(json).map_or(Mark::Indeterminate, |alert| of(&alert))
+}
+
+pub(super) fn of(alert: &Alert) -> Mark {
+    alert.mark.as_deref().and_then(|mark| mark.parse().ok()).unwrap_or_default()
 }

@@ -8,7 +8,6 @@
 mod mark;
 mod outgoing;
 mod raise;
-mod record;
 mod waiting;
 
 pub use mark::Mark;

@@ -2,9 +2,10 @@
 
 use std::collections::BTreeSet;
 
-use super::{Place, record};
+use super::Place;
 use crate::base::journal::id;
 use crate::package::Alert;
+use crate::store::records::alert as record;
 use crate::store::{Change, Store, StoreError};
 
 /// The most alerts that ride in one package.
@@ -49,7 +50,7 @@ impl Outgoing {
             if alerts.len() == MOST.min(most) || (bytes > MOST_BYTES && !alerts.is_empty()) {
                 return false;
             }
-            match record::read(json) {
+            match record::from_json(json) {
                 Some(alert) => {
                     sent.push((number, alert.alert_type.clone()));
                     alerts.push(alert);

@@ -5,6 +5,7 @@ use super::{Kept, Mark, Place, keep_within};
 use crate::mo::value::excerpt;
 use crate::package::{Alert, is_alert_type};
 use crate::store::StoreError;
+use crate::store::records::alert as record;
 use crate::tree::{Rights, SessionFacts, TreeError, Visitor};
 use crate::uri::client::{ClientUri, ClientUriError};
 use crate::world::World;
@@ -81,7 +82,7 @@ fn checked(mut alert: Alert) -> Result<Alert, RaiseError> {
     }
     alert.data =
         alert.data.map(|data| if data.is_object() { data } else { serde_json::json!({ "DM1x": data }) });
-    if super::record::write(&alert).len() > MOST_BYTES {
+    if record::to_json(&alert).len() > MOST_BYTES {
         return Err(RaiseError::TooLarge);
     }
     Ok(alert)

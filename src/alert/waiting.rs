@@ -1,8 +1,9 @@
 //! What waits in the store, and how much of it.
 
-use super::{Mark, Place, record};
+use super::{Mark, Place, mark};
 use crate::config::AlertBounds;
 use crate::package::Alert;
+use crate::store::records::alert as record;
 use crate::store::{Change, Snapshot, Store, StoreError};
 
 /// The most places that one server has named and not heard from yet.
@@ -36,7 +37,7 @@ fn places_in(snapshot: &Snapshot) -> Result<Vec<Place>, StoreError> {
 pub fn is_waiting(store: &Store, place: &Place) -> Result<bool, StoreError> {
     let mut found = false;
     store.snapshot()?.alerts(&place.key(), |_, json| {
-        found = record::read(json).is_some();
+        found = record::from_json(json).is_some();
         !found
     })?;
     Ok(found)
@@ -61,7 +62,7 @@ pub fn keep_within(
     bounds: AlertBounds,
 ) -> Result<Kept, StoreError> {
     let snapshot = store.snapshot()?;
-    let json = record::write(alert);
+    let json = record::to_json(alert);
     let mut kept = Kept::default();
     let mut keys: Vec<String> = places_in(&snapshot)?
         .into_iter()
@@ -80,11 +81,11 @@ pub fn keep_within(
         let mut waiting = Vec::new();
         for (at, key) in keys.iter().enumerate() {
             snapshot.alerts(key, |number, json| {
-                waiting.push(Waiting { mark: record::mark(json), number, bytes: json.len(), at });
+                waiting.push(Waiting { mark: mark::of_json(json), number, bytes: json.len(), at });
                 true
             })?;
         }
-        let new = Waiting { mark: record::of(alert), number: u64::MAX, bytes: json.len(), at: usize::MAX };
+        let new = Waiting { mark: mark::of(alert), number: u64::MAX, bytes: json.len(), at: usize::MAX };
         let Some(victims) = victims(waiting, new, bounds) else {
             kept.dropped += 1;
             return Ok(kept);

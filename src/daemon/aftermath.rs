@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use super::{Daemon, schedule, triggers};
+use super::{Daemon, schedule};
 use crate::alert::{self, Place, RaiseError};
 use crate::base::attempts;
 use crate::base::journal::id;
@@ -13,7 +13,7 @@ use crate::base::waking;
 use crate::exec::{self, Fate, Finished, Waiting};
 use crate::package::Alert;
 use crate::session::{Cause, Ended, Outcome, Ticket, attempt_with};
-use crate::store::records::ExecRecord;
+use crate::store::records::{ExecRecord, trigger};
 use crate::store::{Change, StoreError};
 use crate::tree::SessionFacts;
 use crate::uri::client::ClientUri;
@@ -214,7 +214,7 @@ impl Daemon {
             if !of(&server_id) {
                 continue;
             }
-            let trigger = triggers::from_json(&server_id, number, &json);
+            let trigger = trigger::from_json(&server_id, number, &json);
             let peer = self.world.peer(&server_id);
             let (Some(trigger), Some(peer)) = (trigger, peer) else {
                 if doubt.is_none() {

@@ -3,13 +3,9 @@
 
 use std::collections::BTreeMap;
 
-use base64::Engine as _;
-use base64::prelude::BASE64_STANDARD;
-use serde::{Deserialize, Serialize};
-
-use crate::bearer::ConnectionType;
 use crate::notification::Trigger;
 use crate::store::Change;
+use crate::store::records::trigger::to_json;
 
 /// By server: the ids of those whose session is to come, and of those whose session runs.
 #[derive(Debug, Default)]
@@ -64,53 +60,10 @@ fn done(server_id: &str, id: u16) -> Change {
     Change::TriggerDone(server_id.to_owned(), id)
 }
 
-#[derive(Serialize, Deserialize)]
-struct Record {
-    #[serde(default)]
-    preferred: Vec<u8>,
-    #[serde(default)]
-    req_mos: bool,
-    /// The validators in base64.
-    #[serde(default)]
-    requested: Vec<(u16, String)>,
-}
-
-fn to_json(trigger: &Trigger) -> Vec<u8> {
-    let record = Record {
-        preferred: trigger.preferred.iter().map(|connection| *connection as u8).collect(),
-        req_mos: trigger.req_mos,
-        requested: trigger
-            .requested
-            .iter()
-            .map(|(index, validator)| (*index, BASE64_STANDARD.encode(validator)))
-            .collect(),
-    };
-    serde_json::to_vec(&record).unwrap_or_default()
-}
-
-/// None where the record is damaged.
-pub(super) fn from_json(server_id: &str, id: u16, json: &[u8]) -> Option<Trigger> {
-    let record: Record = serde_json::from_slice(json).ok()?;
-    let requested = record.requested.into_iter();
-    Some(Trigger {
-        server_id: server_id.to_owned(),
-        notification_id: Some(id),
-        preferred: record.preferred.into_iter().filter_map(connection).collect(),
-        req_mos: record.req_mos,
-        requested: requested
-            .map(|(index, validator)| Some((index, BASE64_STANDARD.decode(validator).ok()?)))
-            .collect::<Option<_>>()?,
-    })
-}
-
-fn connection(number: u8) -> Option<ConnectionType> {
-    use ConnectionType::{AnyAvailable, Mobile, Wireless, Wireline};
-    [AnyAvailable, Mobile, Wireless, Wireline].into_iter().find(|connection| *connection as u8 == number)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::bearer::ConnectionType;
 
     fn trigger(id: u16) -> Trigger {
         Trigger {
@@ -124,13 +77,6 @@ mod tests {
 
     fn kept(id: u16) -> Change {
         Change::Trigger { server_id: "a".into(), id, json: to_json(&trigger(id)) }
-    }
-
-    #[test]
-    fn a_trigger_is_read_as_it_was_written() {
-        assert_eq!(from_json("a", 7, &to_json(&trigger(7))), Some(trigger(7)));
-        assert_eq!(from_json("a", 7, b"{}").unwrap().requested, []);
-        assert_eq!(from_json("a", 7, b"[1"), None);
     }
 
     #[test]

@@ -1,5 +1,8 @@
 //! What is written to the store, one file a table: records that are more than text and numbers.
 
+pub(crate) mod alert;
+pub(crate) mod trigger;
+
 mod exec;
 mod push;
 

@@ -1,11 +1,11 @@
-//! An alert as the store has it: JSON, with the draft's names.
+//! Table `alerts`: an alert, as JSON with the draft's names.
 
 use serde_json::{Map, Value as Json};
 
-use super::Mark;
 use crate::package::Alert;
 
-pub(super) fn write(alert: &Alert) -> Vec<u8> {
+/// For the store.
+pub(crate) fn to_json(alert: &Alert) -> Vec<u8> {
     let members = [
         ("AlertType", Some(&alert.alert_type)),
         ("MIMEType", alert.mime_type.as_ref()),
@@ -21,8 +21,8 @@ pub(super) fn write(alert: &Alert) -> Vec<u8> {
     Json::Object(object).to_string().into_bytes()
 }
 
-/// None where it is not in the form that [`write()`] gives it.
-pub(super) fn read(json: &[u8]) -> Option<Alert> {
+/// None where it is not in the form that [`to_json`] gives it.
+pub(crate) fn from_json(json: &[u8]) -> Option<Alert> {
     let Ok(Json::Object(mut object)) = serde_json::from_slice(json) else { return None };
     let data = object.remove("Data");
     let mut text = |name: &str| match object.remove(name) {
@@ -37,13 +37,4 @@ pub(super) fn read(json: &[u8]) -> Option<Alert> {
         mark: text("Mark"),
         data,
     })
-}
-
-/// How important it is; what can't be read is not.
-pub(super) fn mark(json: &[u8]) -> Mark {
-    read(json).map_or(Mark::Indeterminate, |alert| of(&alert))
-}
-
-pub(super) fn of(alert: &Alert) -> Mark {
-    alert.mark.as_deref().and_then(|mark| mark.parse().ok()).unwrap_or_default()
 }
