@@ -3,7 +3,7 @@
 //!
 //! A place is an account's own, or an URI that its server named for the report of an EXEC (TS 5.4.5): they run beside
 //! each other. A session that has begun keeps nobody waiting but those at its own place, whatever its server does or
-//! does not do: what is bounded is how many there are, and what they hold in memory ([`super::Room`]). Who waits, for a
+//! does not do: what is bounded is how many there are, and what they hold in memory ([`Room`](crate::command::Room)). Who waits, for a
 //! bearer or for the end of a backoff, has not begun.
 
 mod line;
