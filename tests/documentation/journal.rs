@@ -140,7 +140,7 @@ fn calls() -> Vec<Call> {
 fn ids() -> Vec<(String, String)> {
     let source = std::fs::read_to_string(root().join("src/base/journal.rs")).unwrap();
     let constant = |line: &str| {
-        let (name, value) = line.trim().strip_prefix("pub const ")?.split_once(": &str = \"")?;
+        let (name, value) = line.trim().strip_prefix("pub(crate) const ")?.split_once(": &str = \"")?;
         Some((name.to_owned(), value.strip_suffix("\";")?.to_owned()))
     };
     source.lines().filter_map(constant).collect()
