@@ -5,8 +5,8 @@ use std::path::PathBuf;
 use std::sync::LazyLock;
 
 use libfuzzer_sys::fuzz_target;
-use omadm_agent::spanned::Problems;
 use omadm_agent::mo::load::load_one;
+use omadm_agent::spanned::Problems;
 
 const DDFS: [(&str, &str); 3] = [
     ("devinfo.ddf.xml", include_str!("../../../mo/devinfo/devinfo.ddf.xml")),
