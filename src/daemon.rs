@@ -9,6 +9,7 @@ mod evidence;
 mod loading;
 mod local;
 mod network;
+mod reading;
 mod registrations;
 mod renewal;
 mod rest;

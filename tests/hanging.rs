@@ -244,6 +244,166 @@ async fn an_agent_comes_up_without_the_folder_that_hangs_and_takes_its_accounts_
     ends_in_time(agent, "a folder that hung").await;
 }
 
+/// What leads through the link `way`, which can be made to lead where everything hangs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Through {
+    /// The program of an object.
+    Program,
+    /// An object's folder.
+    Folder,
+    /// The secret of an account.
+    Secret,
+    /// The certificates of an account.
+    Certificates,
+}
+
+impl Through {
+    /// What the log says about it.
+    fn is_named(self, line: &str) -> bool {
+        let (name, what) = match self {
+            Self::Program | Self::Folder => ("mo/away: ", "the management object "),
+            Self::Secret | Self::Certificates => ("accounts/away.toml: ", "the account "),
+        };
+        line.contains(name) && line.contains(what)
+    }
+
+    fn is_object(self) -> bool {
+        matches!(self, Self::Program | Self::Folder)
+    }
+}
+
+fn other_account(bench: &Bench, server_id: &str) -> Account {
+    let uri = format!("{}/{server_id}", bench.server.origin());
+    Account { secret: Some(support::SECRET.to_owned()), ..Account::new(server_id, &uri, &bench.authority) }
+}
+
+/// A gateway with one account or object more, part of which is behind the link `way`.
+fn with_one_through_a_link(bench: &Bench, through: Through) -> impl Fn(&str) + use<> {
+    const AWAY: &str = "urn:bench:mo:away:1.0";
+    let gateway: Gateway = bench.gateway.clone();
+    std::fs::create_dir(gateway.path("good")).unwrap();
+    let behind = |file: &str, name: &str| {
+        std::fs::rename(gateway.path(file), gateway.path("good").join(name)).unwrap();
+        symlink(gateway.path("way").join(name), gateway.path(file)).unwrap();
+    };
+    let program = gateway.path("good/program");
+    files::put(&program, "#!/bin/sh\n", files::PROGRAM).unwrap();
+    if through.is_object() {
+        let leaf = support::ddf::node("Run", "null", "Exec", "One", "");
+        let root = support::ddf::node("Away", "node", "Get Replace", "One", &leaf);
+        let way = if through == Through::Program { "way" } else { "good" };
+        let mapping =
+            format!("instances = [\"1\"]\n[node.Run]\nexec = {{ run = [\"@folder@/{way}/program\"] }}\n");
+        support::ddf::put(&gateway, AWAY, "Away", &root, &mapping);
+        if through == Through::Folder {
+            behind("mo/away", "away");
+        }
+    } else {
+        gateway.put_account(&other_account(bench, "away")).unwrap();
+        match through {
+            Through::Secret => behind("accounts/away.notify", "away.notify"),
+            _ => behind("accounts/away.ca.pem", "away.ca.pem"),
+        }
+    }
+    move |to: &str| {
+        let _ = std::fs::remove_file(gateway.path("way.new"));
+        symlink(gateway.path(to), gateway.path("way.new")).unwrap();
+        std::fs::rename(gateway.path("way.new"), gateway.path("way")).unwrap();
+    }
+}
+
+/// How many accounts and objects the agent has read, by its log.
+fn counts(line: &str) -> (usize, usize) {
+    let (_, counts) = line.split_once("configuration read again: ").unwrap();
+    let mut numbers = counts.split(", ").map(|count| count.split(' ').next().unwrap().parse().unwrap());
+    (numbers.next().unwrap(), numbers.next().unwrap())
+}
+
+/// One that hangs at a start is missing alone, and is there when it is back.
+async fn one_that_hangs_at_a_start(through: Through) {
+    let bench = Bench::new().await;
+    let lead = with_one_through_a_link(&bench, through);
+    lead("hung");
+    let mut agent = Agent::spawn_with_hung_folder(&bench.gateway, &bench.gateway.path("hung")).await;
+    agent.ready().await;
+    let line = agent.logged("about it", |line| through.is_named(line)).await;
+    assert!(line.contains("is left out") && line.contains("no answer within"), "{line}");
+    bench.play(json!([[["GET", format!("{}//", support::DEVINFO)], ["GET", format!("{BENCH}//Fixed")]]]));
+    bench.session(&agent, 1).await;
+    assert_eq!(bench.statuses(), [[200, 200]], "{through:?}: all others are there:\n{}", agent.log());
+    lead("good");
+    // What began where it hung is not waited for: its files lead elsewhere now.
+    tokio::time::sleep(Duration::from_secs(1)).await;
+    let again = |line: &str| line.contains("configuration read again");
+    let before = agent.log().lines().filter(|line| again(line)).count();
+    agent.signal(Signal::SIGHUP);
+    tokio::time::sleep(Duration::from_secs(10)).await;
+    agent.logged("its return", |line| through.is_named(line) && line.contains("no longer hangs")).await;
+    let line = agent.logged_times(before + 1, "of the reload", again).await;
+    assert_eq!(counts(&line).0, if through.is_object() { 1 } else { 2 }, "{through:?}: {line}");
+    ends_in_time(agent, "one that hung").await;
+}
+
+#[tokio::test]
+async fn an_object_whose_program_hangs_at_a_start_is_missing_alone() {
+    one_that_hangs_at_a_start(Through::Program).await;
+}
+
+#[tokio::test]
+async fn an_object_whose_folder_hangs_at_a_start_is_missing_alone() {
+    one_that_hangs_at_a_start(Through::Folder).await;
+}
+
+#[tokio::test]
+async fn an_account_whose_secret_hangs_at_a_start_is_missing_alone() {
+    one_that_hangs_at_a_start(Through::Secret).await;
+}
+
+#[tokio::test]
+async fn an_account_whose_certificates_hang_at_a_start_is_missing_alone() {
+    one_that_hangs_at_a_start(Through::Certificates).await;
+}
+
+/// One that hangs at a reload stays as it was; what else has changed takes effect.
+async fn one_that_hangs_at_a_reload(through: Through) {
+    let bench = Bench::new().await;
+    let lead = with_one_through_a_link(&bench, through);
+    lead("good");
+    let mut agent = Agent::spawn_with_hung_folder(&bench.gateway, &bench.gateway.path("hung")).await;
+    agent.ready().await;
+    agent.signal(Signal::SIGHUP);
+    let again = |line: &str| line.contains("configuration read again");
+    let (accounts, objects) = counts(&agent.logged("of a reload", again).await);
+    lead("hung");
+    bench.gateway.put_account(&other_account(&bench, "new")).unwrap();
+    std::fs::remove_dir_all(bench.gateway.path("mo/dmdac")).unwrap();
+    agent.signal(Signal::SIGHUP);
+    bench.session(&agent, 1).await;
+    // It has 30 s.
+    tokio::time::sleep(Duration::from_secs(10)).await;
+    let line = agent.logged("about it", |line| through.is_named(line)).await;
+    assert!(line.contains("stays as it was") && line.contains("no answer within"), "{line}");
+    let line = agent.logged_times(2, "of the other reload", again).await;
+    assert_eq!(counts(&line), (accounts + 1, objects - 1), "{through:?}: {}", agent.log());
+    bench.session(&agent, 2).await;
+    ends_in_time(agent, "one that hangs").await;
+}
+
+#[tokio::test]
+async fn an_object_whose_program_hangs_at_a_reload_stays_as_it_was() {
+    one_that_hangs_at_a_reload(Through::Program).await;
+}
+
+#[tokio::test]
+async fn an_object_whose_folder_hangs_at_a_reload_stays_as_it_was() {
+    one_that_hangs_at_a_reload(Through::Folder).await;
+}
+
+#[tokio::test]
+async fn an_account_whose_secret_hangs_at_a_reload_stays_as_it_was() {
+    one_that_hangs_at_a_reload(Through::Secret).await;
+}
+
 /// What a standstill is takes hours: the tests of `heartbeat` and of who waits have hours. Here it is shown that no wait
 /// holds up the loop itself, which would be noticed within seconds.
 #[tokio::test]

@@ -21,11 +21,13 @@ use tokio::task::{JoinError, JoinHandle};
 use tokio::time::{Instant, timeout_at};
 
 mod first;
+mod here;
 mod mounts;
 mod places;
 mod way;
 
 pub use first::{First, ToDo};
+pub(crate) use here::going;
 pub(crate) use mounts::takes_requests;
 pub use places::Spot;
 use places::{Held, Places};
@@ -36,7 +38,7 @@ pub static FILES: Lane = Lane::new("files", 96, Duration::from_secs(10));
 /// The C library's name resolution.
 pub static NAMES: Lane = Lane::new("names", 16, Duration::from_secs(30));
 /// The agent's own configuration: what takes long there is the processor's work as well.
-pub static CONFIGURATION: Lane = Lane::new("configuration", 32, Duration::from_secs(30));
+pub static CONFIGURATION: Lane = Lane::new("configuration", 96, Duration::from_secs(30));
 /// Reading large documents: what takes long there is the processor's work.
 pub static DOCUMENTS: Lane = Lane::new("documents", 2, Duration::from_secs(60));
 
@@ -121,7 +123,7 @@ impl Lane {
     pub async fn at<T: Send + 'static>(
         &'static self,
         path: PathBuf,
-        work: impl FnOnce(&Spot<'_>) -> T + Send + 'static,
+        work: impl FnOnce(&Spot<'static>) -> T + Send + 'static,
     ) -> Result<T, Stuck> {
         let deadline = Instant::now() + self.limit;
         let late = |_| Stuck::Late(self.limit);
@@ -162,6 +164,18 @@ impl Lane {
                 }
             }
         }
+    }
+
+    /// Does `work` as [`Lane::at`] does. Its readers say by [`going`] where else they go.
+    ///
+    /// # Errors
+    /// As there, and [`Stuck::Hangs`] where earlier work hangs at anything that it goes to.
+    pub(crate) async fn reading<T: Send + 'static>(
+        &'static self,
+        path: PathBuf,
+        work: impl FnOnce() -> T + Send + 'static,
+    ) -> Result<T, Stuck> {
+        self.at(path, |spot| here::work_at(spot, work)).await?
     }
 
     /// Hands work over. It is told whether somebody still waits for it.

@@ -15,28 +15,85 @@ use crate::spanned::{Item, Located};
 #[must_use]
 pub(crate) fn load(folders: &[PathBuf], context: Context<'_>) -> (Vec<Account>, Problems) {
     let mut problems = Problems::default();
+    let read = |file: PathBuf| {
+        let mut claim = None;
+        let one = One::read(&file, context, |found| claim = Some(found));
+        (file, claim, Some(one))
+    };
+    let all = list(folders, &mut problems).into_iter().map(read).collect();
+    let accounts = combine(all, &mut problems);
+    (accounts, problems)
+}
+
+/// The account files of all `folders`, in the order of their names. Nothing but these folders is touched.
+pub fn list(folders: &[PathBuf], problems: &mut Problems) -> Vec<PathBuf> {
+    fragments::overlay(folders, problems)
+}
+
+/// A server-id, where it stands in a file.
+#[derive(Clone, Debug)]
+pub struct Claim {
+    id: String,
+    at: Located,
+}
+
+impl Claim {
+    /// The one of a file.
+    fn of(root: &Located) -> Option<Self> {
+        let Item::Table(keys) = &root.item else { return None };
+        let at = keys.get("server-id")?;
+        let Item::String(id) = &at.item else { return None };
+        Some(Self { id: id.clone(), at: at.clone() })
+    }
+}
+
+/// What one file comes to.
+#[derive(Debug)]
+pub struct One {
+    account: Option<Account>,
+    problems: Problems,
+}
+
+impl One {
+    /// Reads the account in `file`, and then the files that it names; `claims` is told between the two.
+    pub fn read(file: &Path, context: Context<'_>, claims: impl FnOnce(Claim)) -> Self {
+        let mut problems = Problems::default();
+        let Some(root) = fragments::read_file(file, &mut problems) else {
+            return Self { account: None, problems };
+        };
+        if let Some(claim) = Claim::of(&root) {
+            claims(claim);
+        }
+        let account = Account::read(&root, context, &mut problems);
+        Self { account, problems }
+    }
+}
+
+/// A file, the server-id that it claims, and what it comes to: none where it could not be read to its end.
+pub type Claimed = (PathBuf, Option<Claim>, Option<One>);
+
+/// All accounts by server-id, without the second of two of one. A broken one's id counts too, or its owner would hear of
+/// the second error after the first; that of one that could not be read to its end is not left to the second, either.
+pub fn combine(all: Vec<Claimed>, problems: &mut Problems) -> Vec<Account> {
     let mut accounts: BTreeMap<String, Account> = BTreeMap::new();
-    let mut claims: BTreeMap<String, PathBuf> = BTreeMap::new();
-    for file in fragments::overlay(folders, &mut problems) {
-        let Some(root) = fragments::read_file(&file, &mut problems) else { continue };
-        // A broken account's id counts too, or its owner would hear of the second error after the first.
-        note_claim(&root, &file, &mut claims, &mut problems);
-        if let Some(account) = Account::read(&root, context, &mut problems) {
+    let mut claims: BTreeMap<String, (PathBuf, bool)> = BTreeMap::new();
+    for (file, claim, one) in all {
+        let mut is_left = true;
+        if let Some(Claim { id, at }) = claim {
+            let (first, is_known) = claims.entry(id.clone()).or_insert_with(|| (file.clone(), one.is_some()));
+            if *first != file {
+                is_left = *is_known;
+                let what = format!("{id:?} is the server-id of {} already", first.display());
+                problems.at(&at, "server-id", what);
+            }
+        }
+        let Some(one) = one else { continue };
+        problems.append(one.problems);
+        if let Some(account) = one.account.filter(|_| is_left) {
             accounts.entry(account.server_id.clone()).or_insert(account);
         }
     }
-    (accounts.into_values().collect(), problems)
-}
-
-fn note_claim(root: &Located, file: &Path, claims: &mut BTreeMap<String, PathBuf>, problems: &mut Problems) {
-    let Item::Table(keys) = &root.item else { return };
-    let Some(Located { item: Item::String(id), .. }) = keys.get("server-id") else { return };
-    let first = claims.entry(id.clone()).or_insert_with(|| file.to_path_buf());
-    if first != file
-        && let Some(at) = keys.get("server-id")
-    {
-        problems.at(at, "server-id", format!("{id:?} is the server-id of {} already", first.display()));
-    }
+    accounts.into_values().collect()
 }
 
 /// What a running agent goes on with: the accounts just loaded, and those of `previous` whose file, or the

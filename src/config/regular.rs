@@ -7,6 +7,8 @@ use std::path::Path;
 
 use nix::fcntl::OFlag;
 
+use crate::base::lane;
+
 /// Why a file could not be read.
 #[derive(Debug, thiserror::Error)]
 pub enum ReadError {
@@ -26,6 +28,7 @@ pub enum ReadError {
 /// # Errors
 /// What the system says, and everything that is no regular file.
 pub(crate) fn open(path: &Path) -> Result<File, ReadError> {
+    lane::going(path).map_err(io::Error::other)?;
     // Without O_NONBLOCK, opening a pipe waits for its writer.
     let flags = OFlag::O_NONBLOCK | OFlag::O_NOCTTY;
     let file = OpenOptions::new().read(true).custom_flags(flags.bits()).open(path)?;

@@ -10,6 +10,7 @@
 //! The folders are looked at on the lane that reads them: here is only what was found.
 
 use std::collections::BTreeMap;
+use std::fs::DirEntry;
 use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 
@@ -140,23 +141,24 @@ impl Daemon {
 
 /// What a folder of accounts is found to be. It may block.
 pub(super) fn of_accounts(path: &Path) -> Folder {
-    let is_account = |path: &Path| path.extension().is_some_and(|extension| extension == "toml");
+    let is_account = |entry: &DirEntry| entry.path().extension().is_some_and(|extension| extension == "toml");
     Folder { is_of_accounts: true, ..found(path, is_account) }
 }
 
-/// What a folder of management objects is found to be. It may block.
+/// What a folder of management objects is found to be, as far as it tells itself: where links in it lead, who reads them
+/// knows. It may block.
 pub(super) fn of_objects(path: &Path) -> Folder {
-    found(path, Path::is_dir)
+    found(path, |entry| entry.file_type().is_ok_and(|kind| kind.is_dir()))
 }
 
-fn found(path: &Path, is_wanted: fn(&Path) -> bool) -> Folder {
+fn found(path: &Path, is_wanted: fn(&DirEntry) -> bool) -> Folder {
     let entries = path.read_dir().ok();
     // One that can't be read is not known to be the same.
     let metadata = entries.as_ref().and_then(|_| path.metadata().ok());
     let mut entries = entries.into_iter().flatten().filter_map(Result::ok);
     Folder {
         path: path.to_path_buf(),
-        holds: entries.any(|entry| is_wanted(&entry.path())),
+        holds: entries.any(|entry| is_wanted(&entry)),
         identity: metadata.map(|metadata| (metadata.dev(), metadata.ino())),
         is_of_accounts: false,
     }

@@ -7,14 +7,14 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use super::DaemonError;
-use super::evidence;
+use super::reading::{Found, Patience, Read};
 use super::start::boot_id;
 use super::watcher::{Watched, Watcher};
 use crate::backend::{Bus, Machine};
 use crate::base::Random;
 use crate::base::attempts::Attempts;
 use crate::base::journal::id;
-use crate::base::lane::{CONFIGURATION, First, Spot, Stuck};
+use crate::base::lane::{CONFIGURATION, First, Stuck};
 use crate::base::waking;
 use crate::bootstrap;
 use crate::config::{self, Account, Environment, LoadedSettings, Selection, Settings};
@@ -28,9 +28,6 @@ use crate::world::{Folder, Peer, Surroundings, World};
 
 /// Folders that did not answer are looked at again after this time.
 pub(super) const LOOK_AGAIN: Duration = Duration::from_secs(60);
-
-/// Folders that can be watched at all can be within this time. Others are read without, and again later.
-const FOLLOWED: Duration = Duration::from_secs(2);
 
 /// Why the configuration is not read again.
 #[derive(Debug, thiserror::Error)]
@@ -82,87 +79,6 @@ pub(super) enum Scope {
     Everything,
 }
 
-/// What files say. Folders that did not answer in time have nothing.
-pub(super) struct Read {
-    settings: Settings,
-    accounts: Result<(Vec<Account>, Problems), Stuck>,
-    objects: Result<(Vec<Arc<ManagementObject>>, Problems), Stuck>,
-    /// What they are found to be, where they answered.
-    folders: Vec<Folder>,
-    /// Whether each later change of them will be told; none where they did not answer in time.
-    is_watched: Option<bool>,
-}
-
-impl Read {
-    /// Whether it is all there is: what is missing is worth another try.
-    pub(super) fn is_whole(&self) -> bool {
-        self.accounts.is_ok() && self.objects.is_ok() && self.is_watched.is_some()
-    }
-
-    /// Reads the folders that these settings name. What blocks in them, or takes its time, blocks nobody else.
-    async fn folders(settings: Settings, environment: Environment, watched: &Watched) -> Self {
-        let follow = tokio::time::timeout(FOLLOWED, watched.follow(&settings.paths)).await;
-        let accounts = {
-            let allow_http = settings.session.allow_http;
-            let context = move |folders: &[PathBuf]| {
-                config::accounts::load(folders, config::Context { allow_http, environment: &environment })
-            };
-            look_into(settings.paths.accounts.clone(), context, evidence::of_accounts)
-        };
-        let objects = {
-            let for_objects = settings.clone();
-            let load = move |_: &[PathBuf]| load_objects(&for_objects);
-            look_into(settings.paths.mo.clone(), load, evidence::of_objects)
-        };
-        let (accounts, objects) = tokio::join!(accounts, objects);
-        let mut folders = Vec::new();
-        let mut keep = |found| folders.extend::<Vec<Folder>>(found);
-        let accounts = accounts.map(|(accounts, found)| {
-            keep(found);
-            accounts
-        });
-        let objects = objects.map(|(objects, found)| {
-            keep(found);
-            objects
-        });
-        Self { settings, accounts, objects, folders, is_watched: follow.ok() }
-    }
-
-    /// What is known of the folders: of those that did not answer, what was found before.
-    fn known(&mut self, before: &[Folder]) -> Vec<Folder> {
-        let mut folders = std::mem::take(&mut self.folders);
-        let paths = &self.settings.paths;
-        for (all, is_of_accounts) in [(&paths.accounts, true), (&paths.mo, false)] {
-            for path in all {
-                let is_it =
-                    |folder: &&Folder| folder.path == *path && folder.is_of_accounts == is_of_accounts;
-                if folders.iter().any(|folder| is_it(&folder)) {
-                    continue;
-                }
-                let known = before.iter().find(is_it).cloned();
-                let unknown = Folder { path: path.clone(), holds: false, identity: None, is_of_accounts };
-                folders.push(known.unwrap_or(unknown));
-            }
-        }
-        folders
-    }
-}
-
-/// Reads folders, and says what they are found to be. One in which earlier work hangs costs no second thread.
-async fn look_into<T: Send + 'static>(
-    folders: Vec<PathBuf>,
-    read: impl FnOnce(&[PathBuf]) -> T + Send + 'static,
-    look: fn(&Path) -> Folder,
-) -> Result<(T, Vec<Folder>), Stuck> {
-    let first = folders.first().cloned().unwrap_or_else(|| "/".into());
-    let work = move |spot: &Spot<'_>| {
-        // What hangs further in counts as being in the last of them: whoever comes next goes there as well, first.
-        folders.iter().try_for_each(|folder| spot.enter(folder))?;
-        Ok((read(&folders), folders.iter().map(|folder| look(folder)).collect()))
-    };
-    CONFIGURATION.at(first, work).await?
-}
-
 /// Reads the settings; what hangs there costs no second thread.
 async fn settings(
     selection: Selection,
@@ -181,8 +97,8 @@ pub(super) struct Loader {
     started: Instant,
     /// What may end the agent.
     attempts: Arc<Attempts>,
-    /// What did not answer when it was last read.
-    silent: Mutex<BTreeSet<&'static str>>,
+    /// What did not answer when it was last read: files and folders by their path, all of a kind by its name.
+    silent: Mutex<BTreeSet<PathBuf>>,
     /// The latest one, whose connection is kept while its address stays.
     bus: Mutex<Option<Arc<Bus>>>,
 }
@@ -216,23 +132,24 @@ impl Loader {
         if !Tree::recover(&opened.store, &machine).await {
             tokio::spawn(Tree::recover_later(Arc::clone(&opened.store), machine));
         }
-        let mut read = Read::folders(settings, environment, &watcher.watched()).await;
-        loader.note_silent(&read, "are not there yet");
+        let read = Read::folders(settings, environment, &watcher.watched(), Patience::START).await;
+        loader.note_silent(&read, None);
         let folders = read.known(&[]);
         if !read.is_whole() {
-            watcher.look_again(waking::now() + LOOK_AGAIN);
+            // It has had little time: what is merely slow is there when it is given more.
+            watcher.look_again(waking::now());
         }
-        let has_objects = read.objects.is_ok();
+        let has_objects = read.has_objects();
         let files = match read.accounts {
-            Ok((accounts, found)) => {
-                say(&found);
-                let broken: BTreeSet<&PathBuf> = found.iter().map(|problem| &problem.file).collect();
+            Ok(found) => {
+                say(&found.problems);
+                let broken: BTreeSet<&PathBuf> = found.problems.iter().map(|problem| &problem.file).collect();
                 for file in
                     broken.into_iter().filter(|file| file.extension().is_some_and(|ext| ext == "toml"))
                 {
                     log::error!("{}: the account is not used", file.display());
                 }
-                let Files { accounts, any, sound } = Files::new(accounts, &found);
+                let Files { accounts, any, sound } = Files::new(found);
                 Files {
                     accounts,
                     any: any || !problems.is_empty(),
@@ -242,11 +159,16 @@ impl Loader {
             // There may be some.
             Err(_) => Files { accounts: Vec::new(), any: true, sound: false },
         };
-        let (objects, found) = read.objects.unwrap_or_default();
-        say(&found);
-        for folder in not_served(&found, &[]) {
-            log::error!("{}: the management object is not served", folder.display());
-        }
+        let objects = read.objects.map_or_else(
+            |_| Vec::new(),
+            |found| {
+                say(&found.problems);
+                for folder in not_served(&found.problems, &[]) {
+                    log::error!("{}: the management object is not served", folder.display());
+                }
+                found.all
+            },
+        );
         let world = loader.world(read.settings, (files, folders), objects, opened.store, &[]).await;
         Ok((loader, Arc::new(world), watcher))
     }
@@ -262,7 +184,7 @@ impl Loader {
         let before = Arc::clone(&before.settings);
         async move {
             if scope == Scope::Folders {
-                return Ok(Read::folders((*before).clone(), environment, &watched).await);
+                return Ok(Read::folders((*before).clone(), environment, &watched, Patience::RELOAD).await);
             }
             let loaded = self::settings(selection, environment.clone()).await??;
             say(&loaded.problems);
@@ -273,27 +195,34 @@ impl Loader {
             {
                 log::warn!("notification.listen and paths.state take effect at the next start");
             }
-            Ok(Read::folders(settings, environment, &watched).await)
+            Ok(Read::folders(settings, environment, &watched, Patience::RELOAD).await)
         }
     }
 
     /// A world like the one before, in which what is broken now, or does not answer, is as it was.
-    pub(super) async fn renew(&self, mut read: Read, before: &World) -> World {
-        self.note_silent(&read, "stay as they were");
+    pub(super) async fn renew(&self, read: Read, before: &World) -> World {
+        self.note_silent(&read, Some(before));
         let folders = read.known(&before.folders);
-        let has_objects = read.objects.is_ok();
+        let has_objects = read.has_objects();
         let files = match read.accounts {
-            Ok((accounts, problems)) => {
-                say(&problems);
-                let files = Files::new(accounts, &problems);
+            Ok(found) => {
+                say(&found.problems);
+                let problems = found.all_problems();
+                let files = Files::new(found);
                 let accounts = config::accounts::keep_broken(files.accounts, &problems, &files_of(before));
                 Files { accounts, sound: files.sound && has_objects, ..files }
             }
             Err(_) => Files { accounts: files_of(before), any: before.is_owned, sound: false },
         };
         let objects = match read.objects {
-            Ok((mut objects, problems)) => {
+            Ok(Found { all: mut objects, problems, silent, .. }) => {
                 say(&problems);
+                for object in before.tree.objects() {
+                    let is_silent = silent.contains_key(&object.folder);
+                    if is_silent && objects.iter().all(|loaded| loaded.moid != object.moid) {
+                        objects.push(Arc::clone(object));
+                    }
+                }
                 let broken = not_served(&problems, &objects);
                 for object in before.tree.objects() {
                     // Its own files, or the folder that it is in.
@@ -393,30 +322,69 @@ impl Loader {
         }
     }
 
-    /// Says which folders do not answer, and what becomes of what is in them; once an outage, and once when it ends.
-    fn note_silent(&self, read: &Read, meanwhile: &str) {
+    /// Says what does not answer, and what becomes of it, or of what is in it; once an outage, and once when it ends.
+    fn note_silent(&self, read: &Read, before: Option<&World>) {
+        let again = LOOK_AGAIN.as_secs();
         let mut silent = self.silent.lock().unwrap_or_else(PoisonError::into_inner);
         let paths = &read.settings.paths;
-        let accounts = ("accounts", &paths.accounts, read.accounts.as_ref().err());
-        let objects = ("management objects", &paths.mo, read.objects.as_ref().err());
-        for (what, folders, stuck) in [accounts, objects] {
+        let accounts = ("accounts", &paths.accounts, read.accounts.as_ref().map(|found| &found.silent));
+        let objects = ("management objects", &paths.mo, read.objects.as_ref().map(|found| &found.silent));
+        for (what, folders, found) in [accounts, objects] {
+            let all = PathBuf::from(what);
             let names = || {
                 let names = folders.iter().map(|folder| folder.display().to_string());
                 names.collect::<Vec<_>>().join(", ")
             };
-            match stuck {
-                Some(why) if silent.insert(what) => log::error!(
-                    MESSAGE_ID = id::CONFIGURATION_BROKEN;
-                    "{}: {why}: the {what} {meanwhile}; looked at each {} s", names(), LOOK_AGAIN.as_secs()
-                ),
-                None if silent.remove(what) => log::info!("{}: the {what} can be read again", names()),
-                _ => {}
+            let (one, was): (_, BTreeSet<&PathBuf>) = match before.map(|before| &before.tree) {
+                None => (what, BTreeSet::new()),
+                Some(tree) if what == "accounts" => {
+                    (what, tree.accounts().iter().map(|it| &it.file).collect())
+                }
+                Some(tree) => (what, tree.objects().iter().map(|it| &it.folder).collect()),
+            };
+            let one = one.strip_suffix('s').unwrap_or(one);
+            match found {
+                Err(why) => {
+                    if silent.insert(all) {
+                        let meanwhile =
+                            if before.is_some() { "stay as they were" } else { "are not there yet" };
+                        log::error!(
+                            MESSAGE_ID = id::CONFIGURATION_BROKEN;
+                            "{}: {why}: the {what} {meanwhile}; looked at each {again} s", names()
+                        );
+                    }
+                }
+                Ok(found) => {
+                    if silent.remove(&all) {
+                        log::info!("{}: the {what} can be read again", names());
+                    }
+                    for (path, why) in found.iter().filter(|(path, _)| !silent.contains(*path)) {
+                        let meanwhile = if was.contains(path) { "stays as it was" } else { "is left out" };
+                        let shown = path.display().to_string();
+                        log::error!(
+                            MESSAGE_ID = id::CONFIGURATION_BROKEN, OMADM_FILE = shown.as_str();
+                            "{shown}: {why}: the {one} {meanwhile}; looked at each {again} s"
+                        );
+                    }
+                    let is_over = |path: &PathBuf| {
+                        let is_in = |folder: &PathBuf| path.parent() == Some(folder);
+                        folders.iter().any(is_in) && !found.contains_key(path)
+                    };
+                    silent.retain(|path| {
+                        let is_over = is_over(path);
+                        if is_over {
+                            log::info!("{}: the {one} no longer hangs", path.display());
+                        }
+                        !is_over
+                    });
+                    silent.extend(found.keys().cloned());
+                }
             }
         }
         const WATCHED: &str = "watched";
         if read.is_watched != Some(false) {
-            silent.remove(WATCHED);
-        } else if silent.insert(WATCHED) {
+            silent.remove(Path::new(WATCHED));
+        } else if silent.insert(WATCHED.into()) {
             log::warn!(
                 "the folders of accounts and management objects: not every change is told by their file system: \
                  after one, `systemctl reload omadmd` is needed"
@@ -435,10 +403,10 @@ struct Files {
 }
 
 impl Files {
-    /// What loading account files comes to, and what is wrong with them.
-    fn new(accounts: Vec<Account>, problems: &Problems) -> Self {
-        let any = !accounts.is_empty() || !problems.is_empty();
-        Self { accounts, any, sound: problems.is_empty() }
+    /// What loading account files comes to.
+    fn new(found: Found<Account>) -> Self {
+        let sound = found.problems.is_empty() && found.silent.is_empty();
+        Self { any: !found.all.is_empty() || !sound, accounts: found.all, sound }
     }
 }
 
@@ -509,18 +477,7 @@ pub fn check(selection: &Selection, environment: &Environment) -> Problems {
     problems
 }
 
-fn load_objects(settings: &Settings) -> (Vec<Arc<ManagementObject>>, Problems) {
-    let (mut objects, mut problems) = mo::load::load(&settings.paths.mo);
-    objects.retain(|object| {
-        let found = against_machine(object, settings);
-        let sound = found.is_empty();
-        problems.append(found);
-        sound
-    });
-    (objects, problems)
-}
-
-fn against_machine(object: &ManagementObject, settings: &Settings) -> Problems {
+pub(super) fn against_machine(object: &ManagementObject, settings: &Settings) -> Problems {
     let machine =
         mo::check::Machine { state: &settings.paths.state, separated: settings.exec.socket.is_some() };
     mo::check::against_machine(object, &machine)

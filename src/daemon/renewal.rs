@@ -4,7 +4,8 @@ use std::sync::{Arc, PoisonError};
 
 use tokio::task::JoinSet;
 
-use super::loading::{LOOK_AGAIN, LoadError, Read, Scope};
+use super::loading::{LOOK_AGAIN, LoadError, Scope};
+use super::reading::Read;
 use super::{Daemon, schedule};
 use crate::base::journal::id;
 use crate::base::waking;

@@ -8,6 +8,7 @@ use std::sync::Arc;
 
 use sha2::{Digest as _, Sha256};
 
+use crate::base::lane;
 use crate::ddf;
 use crate::spanned::{Located, Problem, Problems};
 
@@ -39,18 +40,79 @@ pub(super) struct Sources<'a> {
 #[must_use]
 pub fn load(folders: &[PathBuf]) -> (Vec<Arc<ManagementObject>>, Problems) {
     let mut problems = Problems::default();
+    let mut all: Vec<(Place, One)> = Vec::new();
+    for name in list(folders, &mut problems) {
+        let Some(place) = name.folders().pop() else { continue };
+        let one = One::read(&place.folder);
+        all.push((place, one));
+    }
+    let objects = combine(all, &mut problems);
+    (objects, problems)
+}
+
+/// What may be an object: all that one name leads to, in the order of the folders that it is in.
+#[derive(Clone, Debug)]
+pub struct Name(Vec<Place>);
+
+/// Where an object is: the place of its folder among those that are listed, and its own.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Place {
+    /// Which of the folders that are listed it is in.
+    pub within: usize,
+    /// The object's own.
+    pub folder: PathBuf,
+}
+
+impl Name {
+    /// Those that are folders; the last of them is the object's. It follows links, and may block.
+    #[must_use]
+    pub fn folders(&self) -> Vec<Place> {
+        let is_folder = |place: &&Place| lane::going(&place.folder).is_ok() && place.folder.is_dir();
+        self.0.iter().filter(is_folder).cloned().collect()
+    }
+
+    /// All that it leads to.
+    #[must_use]
+    pub fn places(&self) -> &[Place] {
+        &self.0
+    }
+}
+
+/// What one folder comes to.
+#[derive(Debug, Default)]
+pub struct One {
+    /// The object, if nothing is wrong with its files.
+    pub object: Option<Arc<ManagementObject>>,
+    /// What is wrong.
+    pub problems: Problems,
+}
+
+impl One {
+    /// Reads the object in one folder.
+    #[must_use]
+    pub fn read(folder: &Path) -> Self {
+        let mut problems = Problems::default();
+        let object = load_one(folder, &mut problems).map(Arc::new);
+        Self { object, problems }
+    }
+}
+
+/// All objects, in the order of the folders that they are in, then by name; without the second of two with one MOID.
+pub fn combine(mut all: Vec<(Place, One)>, problems: &mut Problems) -> Vec<Arc<ManagementObject>> {
+    all.sort_by(|(one, _), (other, _)| one.cmp(other));
     let mut objects: Vec<Arc<ManagementObject>> = Vec::new();
-    for folder in sub_folders(folders, &mut problems) {
-        let Some(object) = load_one(&folder, &mut problems) else { continue };
+    for (place, one) in all {
+        problems.append(one.problems);
+        let Some(object) = one.object else { continue };
         match objects.iter().find_map(|other| Some((other, shared_moid(other, &object)?))) {
             Some((other, moid)) => problems.file(
-                &folder,
+                &place.folder,
                 format!("{moid} is the MOID of {} already: one of the two has to go", other.folder.display()),
             ),
-            None => objects.push(Arc::new(object)),
+            None => objects.push(object),
         }
     }
-    (objects, problems)
+    objects
 }
 
 /// Loads the management object in one folder; nothing if it has a problem.
@@ -62,10 +124,10 @@ pub fn load_one(folder: &Path, problems: &mut Problems) -> Option<ManagementObje
     object.filter(|_| sound)
 }
 
-/// Sub-folders in the order of `folders`, then by name.
-fn sub_folders(folders: &[PathBuf], problems: &mut Problems) -> Vec<PathBuf> {
-    let mut by_name: BTreeMap<String, (usize, PathBuf)> = BTreeMap::new();
-    for (order, folder) in folders.iter().enumerate() {
+/// What may be an object in `folders`, by name. Nothing but these folders themselves is touched.
+pub fn list(folders: &[PathBuf], problems: &mut Problems) -> Vec<Name> {
+    let mut by_name: BTreeMap<String, Vec<Place>> = BTreeMap::new();
+    for (within, folder) in folders.iter().enumerate() {
         let entries = match fs::read_dir(folder) {
             Ok(entries) => entries,
             Err(error) if error.kind() == io::ErrorKind::NotFound => continue,
@@ -76,15 +138,14 @@ fn sub_folders(folders: &[PathBuf], problems: &mut Problems) -> Vec<PathBuf> {
         };
         for entry in entries.flatten() {
             let name = entry.file_name().to_string_lossy().into_owned();
-            // Follows symbolic links, which entry.file_type() does not.
-            if !name.starts_with('.') && entry.path().is_dir() {
-                by_name.insert(name, (order, entry.path()));
+            // Where a symbolic link leads is not looked at yet.
+            let may_be = entry.file_type().is_ok_and(|kind| kind.is_dir() || kind.is_symlink());
+            if !name.starts_with('.') && may_be {
+                by_name.entry(name).or_default().push(Place { within, folder: entry.path() });
             }
         }
     }
-    let mut found: Vec<(usize, PathBuf)> = by_name.into_values().collect();
-    found.sort();
-    found.into_iter().map(|(_, path)| path).collect()
+    by_name.into_values().map(Name).collect()
 }
 
 fn read(folder: &Path, problems: &mut Problems) -> Option<ManagementObject> {
@@ -126,7 +187,7 @@ fn read(folder: &Path, problems: &mut Problems) -> Option<ManagementObject> {
 /// `NAME.toml` after the folder's name, else the only `.toml` there is.
 fn mapping_path(folder: &Path, name: &str, problems: &mut Problems) -> Option<PathBuf> {
     let expected = folder.join(format!("{name}.toml"));
-    if expected.exists() {
+    if lane::going(&expected).is_ok() && expected.exists() {
         return Some(expected);
     }
     let entries = fs::read_dir(folder).map_err(|error| problems.file(folder, error.to_string())).ok()?;
@@ -145,6 +206,7 @@ fn mapping_path(folder: &Path, name: &str, problems: &mut Problems) -> Option<Pa
 /// Reads a regular file (a FIFO would block for ever) that is no larger than `limit`.
 fn read_bounded(path: &Path, limit: u64, problems: &mut Problems) -> Option<Vec<u8>> {
     let read = || -> io::Result<Vec<u8>> {
+        lane::going(path).map_err(io::Error::other)?;
         if !fs::metadata(path)?.is_file() {
             return Err(io::Error::other("not a regular file"));
         }

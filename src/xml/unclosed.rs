@@ -30,6 +30,7 @@ struct Open<'a> {
 pub(super) fn find(text: &str) -> Option<Unclosed<'_>> {
     let mut open: Vec<Open<'_>> = Vec::new();
     let mut suspect = None;
+    let mut line = Line { start: 0, blank: true, at: 0 };
     let mut at = 0;
     while let Some(offset) = text.get(at..)?.find('<') {
         at += offset;
@@ -40,11 +41,12 @@ pub(super) fn find(text: &str) -> Option<Unclosed<'_>> {
         }
         let length = tag(rest)?;
         let inner = rest.get(1..length - 1)?;
+        let indent = line.indent(text, at);
         let instead = (name(inner.strip_prefix('/').unwrap_or(inner)), at);
         if inner.starts_with('/') {
             match open.pop() {
                 Some(last) if last.name == instead.0 => {
-                    let outer = indent(text, at)
+                    let outer = indent
                         .zip(last.indent)
                         .is_some_and(|(end, start)| end.len() < start.len() && start.starts_with(end));
                     if outer && suspect.is_none() {
@@ -62,7 +64,7 @@ pub(super) fn find(text: &str) -> Option<Unclosed<'_>> {
                 _ => return None,
             }
         } else if !inner.ends_with('/') {
-            open.push(Open { name: instead.0, at, indent: indent(text, at) });
+            open.push(Open { name: instead.0, at, indent });
         }
         at += length;
     }
@@ -89,11 +91,26 @@ fn name(inner: &str) -> &str {
     inner.split(|c: char| c.is_whitespace() || c == '/').next().unwrap_or_default()
 }
 
-/// What is before `at` in its line, if that is white space alone.
-fn indent(text: &str, at: usize) -> Option<&str> {
-    let before = text.get(..at)?;
-    let line = before.rsplit('\n').next()?;
-    line.trim().is_empty().then_some(line)
+/// The line that a place is in, which is known without a second look at what is before it: a document may have one line.
+struct Line {
+    start: usize,
+    /// Whether there is white space alone up to `at`.
+    blank: bool,
+    at: usize,
+}
+
+impl Line {
+    /// Goes on to `at`. What is before that in its line, if that is white space alone.
+    fn indent<'a>(&mut self, text: &'a str, at: usize) -> Option<&'a str> {
+        let passed = text.get(self.at..at)?;
+        let is_blank = |text: &str| text.trim_start().is_empty();
+        match passed.rsplit_once('\n') {
+            Some((_, rest)) => (self.start, self.blank) = (at - rest.len(), is_blank(rest)),
+            None => self.blank = self.blank && is_blank(passed),
+        }
+        self.at = at;
+        text.get(self.start..at).filter(|_| self.blank)
+    }
 }
 
 #[cfg(test)]
@@ -118,6 +135,24 @@ mod tests {
         let text = "<t>\n  <n>\n    <n>\n      <v>1</v>\n    <n>\n    </n>\n  </n>\n</t>\n";
         assert_eq!(found(text), Some(("n", 3, Some(7))));
         assert_eq!(found(&text.replace("  ", "")), Some(("n", 2, Some(8))), "nothing tells");
+    }
+
+    #[test]
+    fn a_document_of_one_line_costs_no_more_than_in_proportion_to_its_length() {
+        let begun = std::time::Instant::now();
+        let found = find(&"<n>".repeat(320_000)).map(|found| found.at);
+        assert_eq!(found, Some(3 * 319_999));
+        assert_eq!(
+            find(&format!("{}{}", " ".repeat(1 << 20), "<n>".repeat(320_000))).map(|it| it.at % 3),
+            Some(1)
+        );
+        assert!(begun.elapsed() < std::time::Duration::from_secs(30), "{:?}", begun.elapsed());
+    }
+
+    #[test]
+    fn what_is_before_a_tag_in_its_line_is_no_indentation() {
+        assert_eq!(found("<t>\n  <b>\n    x<n>\n  </n>\n  </b>\n</t><t>"), Some(("t", 6, None)));
+        assert_eq!(found("<t>\n  <b>\n   <n>\n  </n>\n  </b>\n</t><t>"), Some(("n", 3, Some(4))));
     }
 
     #[test]

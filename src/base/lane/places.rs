@@ -39,7 +39,11 @@ struct Flight {
 
 /// A piece of work on outside files, and where it is.
 #[derive(Debug)]
-pub struct Spot<'a> {
+pub struct Spot<'a>(Mark<'a>);
+
+/// Which piece of work it is.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Mark<'a> {
     places: &'a Places,
     id: u64,
 }
@@ -66,7 +70,7 @@ impl Places {
         all.next = id.wrapping_add(1);
         all.flights
             .insert(id, Flight { at: PathBuf::new(), since: Instant::now(), end: watch::Sender::new(()) });
-        Spot { places: self, id }
+        Spot(Mark { places: self, id })
     }
 
     /// Work that takes longer than this does not answer soon.
@@ -92,26 +96,37 @@ impl Places {
 
 impl Drop for Spot<'_> {
     fn drop(&mut self) {
-        self.places.all().flights.remove(&self.id);
+        self.0.places.all().flights.remove(&self.0.id);
     }
 }
 
-impl Spot<'_> {
+impl<'a> Spot<'a> {
     /// Goes to `path` before it is touched. What is under way there does not matter; it may hang yet.
     ///
     /// # Errors
     /// Other work hangs there, or on the way.
     pub fn enter(&self, path: &Path) -> Result<(), Stuck> {
-        self.walk(path, false).map_err(|held| match held {
-            Held::Hangs(stuck) => stuck,
-            Held::Busy(..) => Stuck::Late(self.places.limit),
-        })
+        self.0.enter(path)
     }
 
     /// Goes to `path`, if nobody else is there; on another computer's or another program's file system, if nobody is
     /// anywhere on it; on a disk of its own, if nobody waits there for long.
     pub(super) fn reach(&self, path: &Path) -> Result<(), Held> {
-        self.walk(path, true)
+        self.0.walk(path, true)
+    }
+
+    pub(super) fn mark(&self) -> Mark<'a> {
+        self.0
+    }
+}
+
+impl Mark<'_> {
+    /// As [`Spot::enter`].
+    pub(super) fn enter(&self, path: &Path) -> Result<(), Stuck> {
+        self.walk(path, false).map_err(|held| match held {
+            Held::Hangs(stuck) => stuck,
+            Held::Busy(..) => Stuck::Late(self.places.limit),
+        })
     }
 
     fn walk(&self, path: &Path, alone: bool) -> Result<(), Held> {

@@ -72,7 +72,7 @@ async fn an_alarm_that_has_rung_unheard_does_not_ring_for_a_later_time() {
 /// The rooms that wait, and how often each of their files asks the clock that stops: never, but for these.
 const ROOMS: [&str; 7] =
     ["daemon", "subscription", "push", "bootstrap", "session", "notification", "just_in_time"];
-const STOPS: [(&str, usize); 5] = [
+const STOPS: [(&str, usize); 6] = [
     // Hearts.
     ("daemon.rs", 1),
     // The agent's end.
@@ -81,6 +81,8 @@ const STOPS: [(&str, usize); 5] = [
     ("daemon/loading.rs", 1),
     // Where the kernel does not tell of changes.
     ("daemon/network.rs", 1),
+    // How long files may take to be read, as on their lane.
+    ("daemon/reading.rs", 5),
     ("notification/listener.rs", 1),
 ];
 

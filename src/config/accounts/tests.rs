@@ -84,6 +84,25 @@ fn a_broken_first_owner_of_an_id_leaves_it_to_the_second_and_both_errors_are_sai
 }
 
 #[test]
+fn a_first_owner_of_an_id_that_is_not_read_to_its_end_does_not_leave_it_to_the_second() {
+    let device = Device::new(&[("etc/a.toml", "x"), ("etc/b.toml", "x"), ("etc/c.toml", "y")]);
+    let mut problems = Problems::default();
+    let files = list(&[device.path("etc")], &mut problems);
+    assert_eq!(files.len(), 3);
+    let all = files.into_iter().map(|file| {
+        let mut claim = None;
+        let environment = Environment::current();
+        let context = Context { allow_http: false, environment: &environment };
+        let one = One::read(&file, context, |found| claim = Some(found));
+        let is_read = !file.ends_with("a.toml");
+        (file, claim, is_read.then_some(one))
+    });
+    let accounts = combine(all.collect(), &mut problems);
+    assert_eq!(ids(&accounts), ["y"], "{problems}");
+    assert!(problems.iter().any(|problem| problem.file == device.path("etc/b.toml")), "{problems}");
+}
+
+#[test]
 fn broken_accounts_are_left_out_and_all_their_problems_are_said() {
     let device = Device::new(&[("etc/good.toml", "good")]);
     device.put("etc/a.toml", "name = 1\n");

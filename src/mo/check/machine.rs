@@ -6,6 +6,7 @@ use std::path::{Component, Path};
 
 use nix::unistd::geteuid;
 
+use crate::base::lane;
 use crate::spanned::{Problem, Problems};
 
 use super::super::join::node_key;
@@ -93,6 +94,7 @@ fn check_call(call: &Call, machine: &Machine<'_>) -> Result<(), String> {
 /// The program's path, if there is one that can be run.
 fn program(argv: &[Template]) -> Result<&Path, String> {
     let path = Path::new(argv.first().and_then(Template::literal).unwrap_or_default());
+    lane::going(path).map_err(|stuck| format!("{}: {stuck}", path.display()))?;
     let metadata = fs::metadata(path).map_err(|error| format!("{}: {error}", path.display()))?;
     if !metadata.is_file() {
         return Err(format!("{} is no file", path.display()));

@@ -1,0 +1,298 @@
+//! Reading the folders of accounts and of management objects: each account and each object by work of its own, so that
+//! one that hangs is missing alone.
+//!
+//! They are read one after the other, which needs one thread and little memory; from one that does not answer soon, the
+//! next one is not held up. All of it together has no longer than one of them.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use std::time::Duration;
+
+use tokio::sync::Semaphore;
+use tokio::task::JoinSet;
+use tokio::time::{Instant, timeout, timeout_at};
+
+use super::evidence;
+use super::loading::against_machine;
+use super::watcher::Watched;
+use crate::base::lane::{CONFIGURATION, Spot, Stuck};
+use crate::config::{self, Account, Environment, Settings};
+use crate::mo::{self, ManagementObject};
+use crate::spanned::Problems;
+use crate::world::Folder;
+
+/// Folders that can be watched at all can be within this time. Others are read without, and again later.
+const FOLLOWED: Duration = Duration::from_secs(2);
+
+/// The next one does not wait longer for the one before.
+const SOON: Duration = Duration::from_millis(500);
+
+/// How long the whole reading may take, and how long nothing new may have come of it.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Patience {
+    all: Duration,
+    idle: Duration,
+}
+
+impl Patience {
+    /// At a start nobody is served before it is over: one that hangs holds up the others this much, and a slow machine,
+    /// where one comes after the other, has its time.
+    pub(super) const START: Self = Self { all: Duration::from_secs(30), idle: Duration::from_secs(5) };
+    /// At a reload, everything goes on meanwhile.
+    pub(super) const RELOAD: Self = Self { all: Duration::from_secs(30), idle: Duration::from_secs(30) };
+}
+
+/// What files say. Folders that did not answer in time have nothing.
+pub(super) struct Read {
+    pub(super) settings: Settings,
+    pub(super) accounts: Result<Found<Account>, Stuck>,
+    pub(super) objects: Result<Found<Arc<ManagementObject>>, Stuck>,
+    /// Whether each later change of them will be told; none where they did not answer in time.
+    pub(super) is_watched: Option<bool>,
+}
+
+/// What was found in the folders that could be listed.
+pub(super) struct Found<T> {
+    pub(super) all: Vec<T>,
+    /// What is wrong.
+    pub(super) problems: Problems,
+    /// Account files, or folders of objects, that did not answer, and why.
+    pub(super) silent: BTreeMap<PathBuf, Stuck>,
+    /// What the folders are found to be.
+    folders: Vec<Folder>,
+}
+
+impl<T> Found<T> {
+    /// What is wrong, and what did not answer: that is there as well.
+    pub(super) fn all_problems(&self) -> Problems {
+        let mut all = self.problems.clone();
+        all.append(self.silence());
+        all
+    }
+
+    /// What did not answer.
+    fn silence(&self) -> Problems {
+        let mut all = Problems::default();
+        self.silent.iter().for_each(|(path, why)| all.file(path, why.to_string()));
+        all
+    }
+}
+
+impl Read {
+    /// Whether it is all there is: what is missing is worth another try.
+    pub(super) fn is_whole(&self) -> bool {
+        self.accounts.as_ref().is_ok_and(|found| found.silent.is_empty())
+            && self.objects.as_ref().is_ok_and(|found| found.silent.is_empty())
+            && self.is_watched.is_some()
+    }
+
+    /// Whether all management objects are known, those included that are broken.
+    pub(super) fn has_objects(&self) -> bool {
+        self.objects.as_ref().is_ok_and(|found| found.silent.is_empty())
+    }
+
+    /// Reads the folders that these settings name. What blocks in them, or takes its time, blocks nobody else.
+    pub(super) async fn folders(
+        settings: Settings,
+        environment: Environment,
+        watched: &Watched,
+        patience: Patience,
+    ) -> Self {
+        let follow = timeout(FOLLOWED, watched.follow(&settings.paths)).await;
+        let (accounts, objects) =
+            tokio::join!(accounts(&settings, environment, patience), objects(&settings, patience));
+        Self { settings, accounts, objects, is_watched: follow.ok() }
+    }
+
+    /// What is known of the folders: of those that did not answer, what was found before.
+    pub(super) fn known(&self, before: &[Folder]) -> Vec<Folder> {
+        let mut folders = Vec::new();
+        folders.extend(self.accounts.iter().flat_map(|found| found.folders.iter().cloned()));
+        folders.extend(self.objects.iter().flat_map(|found| found.folders.iter().cloned()));
+        let paths = &self.settings.paths;
+        for (all, is_of_accounts) in [(&paths.accounts, true), (&paths.mo, false)] {
+            for path in all {
+                let is_it =
+                    |folder: &&Folder| folder.path == *path && folder.is_of_accounts == is_of_accounts;
+                if folders.iter().any(|folder| is_it(&folder)) {
+                    continue;
+                }
+                let known = before.iter().find(is_it).cloned();
+                let unknown = Folder { path: path.clone(), holds: false, identity: None, is_of_accounts };
+                folders.push(known.unwrap_or(unknown));
+            }
+        }
+        folders
+    }
+}
+
+/// Reads the accounts.
+async fn accounts(
+    settings: &Settings,
+    environment: Environment,
+    patience: Patience,
+) -> Result<Found<Account>, Stuck> {
+    let begun = Instant::now();
+    let list = |folders: &[PathBuf]| {
+        let mut problems = Problems::default();
+        (config::accounts::list(folders, &mut problems), problems)
+    };
+    let listed = look_into(settings.paths.accounts.clone(), list, evidence::of_accounts, patience).await?;
+    let ((files, mut problems), folders) = listed;
+    let (allow_http, environment) = (settings.session.allow_http, Arc::new(environment));
+    let works = files.into_iter().map(|file| {
+        let claim = Arc::new(OnceLock::new());
+        let (environment, claims, path) = (Arc::clone(&environment), Arc::clone(&claim), file.clone());
+        let work = move || {
+            let context = config::Context { allow_http, environment: &environment };
+            config::accounts::One::read(&path, context, |claim| drop(claims.set(claim)))
+        };
+        (file, claim, work)
+    });
+    let (all, works): (Vec<_>, Vec<_>) =
+        works.map(|(file, claim, work)| ((file.clone(), claim), (file, work))).unzip();
+    let read = each(works, begun, patience).await;
+    let mut silent = BTreeMap::new();
+    let all = all.into_iter().zip(read).map(|((file, claim), read)| {
+        let one = read.map_err(|stuck| silent.insert(file.clone(), stuck)).ok();
+        // Whose it is may be known of one that hangs later on.
+        (file, claim.get().cloned(), one)
+    });
+    let all = all.collect();
+    let all = config::accounts::combine(all, &mut problems);
+    Ok(Found { all, problems, silent, folders })
+}
+
+/// What has been read of an object when it is checked against the machine.
+type Begun = (mo::load::Place, Option<Arc<ManagementObject>>);
+
+/// Reads the management objects, and checks them against the machine.
+async fn objects(settings: &Settings, patience: Patience) -> Result<Found<Arc<ManagementObject>>, Stuck> {
+    let begun = Instant::now();
+    let list = |folders: &[PathBuf]| {
+        let mut problems = Problems::default();
+        (mo::load::list(folders, &mut problems), problems)
+    };
+    let listed = look_into(settings.paths.mo.clone(), list, evidence::of_objects, patience).await?;
+    let ((names, mut problems), mut folders) = listed;
+    let settings = Arc::new(settings.clone());
+    let (mut last, mut works) = (Vec::new(), Vec::new());
+    for name in names {
+        let Some(place) = name.places().last().cloned() else { continue };
+        let known: Arc<OnceLock<Begun>> = Arc::default();
+        let (settings, knows) = (Arc::clone(&settings), Arc::clone(&known));
+        works.push((place.folder.clone(), move || {
+            let places = name.folders();
+            let one = places.last().map(|place| {
+                let one = mo::load::One::read(&place.folder);
+                let _ = knows.set((place.clone(), one.object.clone()));
+                let found = one.object.as_ref().map(|object| against_machine(object, &settings));
+                (place.clone(), one, found.unwrap_or_default())
+            });
+            (places, one)
+        }));
+        last.push((place, known));
+    }
+    let read = each(works, begun, patience).await;
+    let mut silent = BTreeMap::new();
+    let (mut all, mut unfit) = (Vec::new(), Vec::new());
+    let mut holds = |place: &mo::load::Place| {
+        if let Some(folder) = folders.get_mut(place.within) {
+            folder.holds = true;
+        }
+    };
+    for ((place, known), read) in last.into_iter().zip(read) {
+        match read {
+            Ok((places, one)) => {
+                places.iter().for_each(&mut holds);
+                let Some((place, one, found)) = one else { continue };
+                if !found.is_empty() {
+                    unfit.push((place.folder.clone(), found));
+                }
+                all.push((place, one));
+            }
+            Err(stuck) => {
+                holds(&place);
+                let (place, object) = known.get().cloned().unwrap_or((place, None));
+                silent.insert(place.folder.clone(), stuck);
+                // Its MOID is its own all the same.
+                all.push((place, mo::load::One { object, problems: Problems::default() }));
+            }
+        }
+    }
+    let mut all = mo::load::combine(all, &mut problems);
+    all.retain(|object| {
+        let at = unfit.iter().position(|(folder, _)| *folder == object.folder);
+        if let Some((_, found)) = at.map(|at| unfit.swap_remove(at)) {
+            problems.append(found);
+            return false;
+        }
+        !silent.contains_key(&object.folder)
+    });
+    Ok(Found { all, problems, silent, folders })
+}
+
+/// Lists folders, and says what they are found to be. One in which earlier work hangs costs no second thread.
+async fn look_into<T: Send + 'static>(
+    folders: Vec<PathBuf>,
+    list: impl FnOnce(&[PathBuf]) -> T + Send + 'static,
+    look: fn(&Path) -> Folder,
+    patience: Patience,
+) -> Result<(T, Vec<Folder>), Stuck> {
+    let first = folders.first().cloned().unwrap_or_else(|| "/".into());
+    let work = move |spot: &Spot<'_>| {
+        // What hangs further in counts as being in the last of them: whoever comes next goes there as well, first.
+        folders.iter().try_for_each(|folder| spot.enter(folder))?;
+        Ok((list(&folders), folders.iter().map(|folder| look(folder)).collect()))
+    };
+    timeout(patience.idle, CONFIGURATION.at(first, work)).await.unwrap_or(Err(Stuck::Late(patience.idle)))?
+}
+
+/// Does each piece of work at its path; what comes of them is in their order.
+async fn each<T: Send + 'static>(
+    works: Vec<(PathBuf, impl FnOnce() -> T + Send + 'static)>,
+    begun: Instant,
+    patience: Patience,
+) -> Vec<Result<T, Stuck>> {
+    let turn = Arc::new(Semaphore::new(1));
+    // When the last one began, or was done.
+    let latest = Arc::new(Mutex::new(Instant::now()));
+    let mut results: Vec<Option<Result<T, Stuck>>> = works.iter().map(|_| None).collect();
+    let mut running = JoinSet::new();
+    for (index, (path, work)) in works.into_iter().enumerate() {
+        let (turn, latest) = (Arc::clone(&turn), Arc::clone(&latest));
+        running.spawn(async move {
+            let turn = turn.acquire_owned().await;
+            *latest.lock().unwrap_or_else(PoisonError::into_inner) = Instant::now();
+            let mut done = std::pin::pin!(CONFIGURATION.reading(path, work));
+            let soon = timeout(SOON, &mut done).await;
+            drop(turn);
+            let done = match soon {
+                Ok(done) => done,
+                Err(_) => done.await,
+            };
+            *latest.lock().unwrap_or_else(PoisonError::into_inner) = Instant::now();
+            (index, done)
+        });
+    }
+    let now = || *latest.lock().unwrap_or_else(PoisonError::into_inner);
+    loop {
+        let news = now();
+        let until = (news + patience.idle).min(begun + patience.all);
+        match timeout_at(until, running.join_next()).await {
+            Ok(None) => break,
+            Ok(Some(done)) => {
+                if let Ok((index, done)) = done
+                    && let Some(result) = results.get_mut(index)
+                {
+                    *result = Some(done);
+                }
+            }
+            Err(_) if until >= begun + patience.all || now() == news => break,
+            Err(_) => {}
+        }
+    }
+    let late = || Err(Stuck::Late(begun.elapsed()));
+    results.into_iter().map(|result| result.unwrap_or_else(late)).collect()
+}
