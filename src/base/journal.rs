@@ -25,6 +25,8 @@ pub(crate) mod id {
     pub(crate) const CONFIGURATION_BROKEN: &str = "6f1d5c0b8f0f4a7f9d4b1a3c2e5d7f13";
     /// The store was damaged or of a newer version, and set aside.
     pub(crate) const STORE_SET_ASIDE: &str = "6f1d5c0b8f0f4a7f9d4b1a3c2e5d7f14";
+    /// The store can't be written: its disk is full, or read-only.
+    pub(crate) const STORE_WITHHELD: &str = "6f1d5c0b8f0f4a7f9d4b1a3c2e5d7f33";
     /// The clock is earlier than a time already known.
     pub(crate) const CLOCK_UNSET: &str = "6f1d5c0b8f0f4a7f9d4b1a3c2e5d7f15";
     /// A bootstrap brought accounts.

@@ -45,13 +45,15 @@ impl Daemon {
             Ok((changes, _)) => self.store.commit(changes).await,
             Err(error) => Err(error),
         };
-        let taken = taken.and_then(|()| self.take_up_triggers(|_| true));
-        let taken = match taken {
+        if let Err(error) = taken {
+            log::error!("EXECs from before the start are not taken up: {error}");
+        }
+        let taken = match self.take_up_triggers(|_| true) {
             Ok(changes) => self.store.commit(changes).await,
             Err(error) => Err(error),
         };
         if let Err(error) = taken {
-            log::error!("what was going on before the start is not taken up: {error}");
+            log::error!("sessions from before the start are not taken up, or again at the next: {error}");
         }
     }
 

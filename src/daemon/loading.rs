@@ -67,7 +67,11 @@ pub(super) async fn make_cache_key(store: &Arc<Store>, random: &mut dyn Random) 
     if key.iter().all(|&byte| byte == 0) {
         return Ok(());
     }
-    Ok(store.commit(vec![Change::CacheKey(key)]).await?)
+    match store.commit(vec![Change::CacheKey(key)]).await {
+        // Nor without a disk to keep it on: the next start makes one.
+        Err(error) if error.is_withheld() => Ok(()),
+        done => Ok(done?),
+    }
 }
 
 /// What is read again.

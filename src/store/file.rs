@@ -12,6 +12,7 @@ use redb::Database;
 use super::StoreError;
 use super::open::{self, SetAside};
 use super::reader::Reader;
+use super::withheld::Withheld;
 
 /// redb's own default is 1 GiB.
 pub(super) const CACHE: usize = 128 * 1024;
@@ -26,7 +27,7 @@ pub(super) struct DatabaseFile(Arc<State>);
 struct State {
     path: PathBuf,
     /// None: to be opened again.
-    database: RwLock<Option<Database>>,
+    database: RwLock<Option<Open>>,
     /// Its disk has failed the database: nothing can be done with it any more.
     failed: AtomicBool,
     /// Held by who opens it again.
@@ -35,6 +36,14 @@ struct State {
     helper: Mutex<Option<Helper>>,
     /// It was opened, again as well, and nobody has asked for that since.
     opened: AtomicBool,
+}
+
+/// A database that is open.
+#[derive(Debug)]
+struct Open {
+    database: Database,
+    /// The file itself can't be written now.
+    withheld: Option<Withheld>,
 }
 
 /// A thread that opens the file again.
@@ -56,10 +65,13 @@ pub(super) enum Pace {
 impl DatabaseFile {
     /// Opens the file, or makes it.
     pub(super) fn open(path: &Path) -> Result<(Self, Option<SetAside>), StoreError> {
-        let (database, set_aside) = open::open(path, &Reader::here())?;
+        let (open, set_aside) = opened(path)?;
+        if let Some(withheld) = &open.withheld {
+            withheld.say();
+        }
         let state = State {
             path: path.to_path_buf(),
-            database: RwLock::new(Some(database)),
+            database: RwLock::new(Some(open)),
             failed: AtomicBool::new(false),
             opening: Mutex::default(),
             helper: Mutex::default(),
@@ -73,6 +85,31 @@ impl DatabaseFile {
         &self,
         pace: Pace,
         work: impl Fn(&Database) -> Result<T, StoreError>,
+    ) -> Result<T, StoreError> {
+        self.with_open(pace, |open| work(&open.database))
+    }
+
+    /// Does something that is to be written, or at least could be.
+    pub(super) fn write<T>(
+        &self,
+        work: impl Fn(&Database) -> Result<T, StoreError>,
+    ) -> Result<T, StoreError> {
+        self.0.try_again();
+        let done = self.with_open(Pace::Patient, |open| match &open.withheld {
+            Some(withheld) => Err(withheld.refusal()),
+            None => work(&open.database),
+        });
+        if self.0.failed.load(Ordering::Acquire) && done.as_ref().is_err_and(StoreError::is_withheld) {
+            // Who reads next need not wait for it.
+            let _ = self.0.reopen();
+        }
+        done
+    }
+
+    fn with_open<T>(
+        &self,
+        pace: Pace,
+        work: impl Fn(&Open) -> Result<T, StoreError>,
     ) -> Result<T, StoreError> {
         loop {
             if let Some(done) = self.0.attempt(pace, &work) {
@@ -120,7 +157,7 @@ impl State {
     fn attempt<T>(
         &self,
         pace: Pace,
-        work: impl Fn(&Database) -> Result<T, StoreError>,
+        work: impl Fn(&Open) -> Result<T, StoreError>,
     ) -> Option<Result<T, StoreError>> {
         let database = match pace {
             Pace::Patient => self.database.read().unwrap_or_else(PoisonError::into_inner),
@@ -154,12 +191,53 @@ impl State {
                 return Ok(());
             }
         }
-        let (opened, set_aside) = open::open(&self.path, &Reader::here())?;
-        *self.database.write().unwrap_or_else(PoisonError::into_inner) = Some(opened);
+        let (opened, set_aside) = opened(&self.path)?;
+        if let Some(withheld) = &opened.withheld {
+            withheld.say();
+        }
+        self.put(opened, set_aside);
+        Ok(())
+    }
+
+    fn put(&self, opened: Open, set_aside: Option<SetAside>) {
+        {
+            let mut database = self.database.write().unwrap_or_else(PoisonError::into_inner);
+            *database = Some(opened);
+            self.failed.store(false, Ordering::Release);
+        }
         self.opened.store(true, Ordering::Release);
         if let Some(set_aside) = set_aside {
             set_aside.say();
         }
-        Ok(())
+    }
+
+    /// Opens a file that could not be written, if that is due and possible now. Until then others read what they have.
+    fn try_again(&self) {
+        let _one_does = self.opening.lock().unwrap_or_else(PoisonError::into_inner);
+        // Only who has the lock above replaces it: whoever reads meanwhile waits for nobody.
+        let database = self.database.read().unwrap_or_else(PoisonError::into_inner);
+        let withheld = database.as_ref().and_then(|open| open.withheld.as_ref());
+        let Some(withheld) = withheld.filter(|withheld| withheld.is_due()) else { return };
+        withheld.give_up_lock();
+        match open::open(&self.path, &Reader::here()) {
+            Ok((opened, set_aside)) => {
+                drop(database);
+                self.put(Open { database: opened, withheld: None }, set_aside);
+                log::info!("the store can be written again");
+            }
+            Err(_) => withheld.stays(),
+        }
+    }
+}
+
+/// Opens the file, or what can be read of one that can't be written now.
+fn opened(path: &Path) -> Result<(Open, Option<SetAside>), StoreError> {
+    match open::open(path, &Reader::here()) {
+        Ok((database, set_aside)) => Ok((Open { database, withheld: None }, set_aside)),
+        Err(why) if why.is_withheld() => match open::withheld(path, &Reader::here(), &why) {
+            Ok((database, withheld)) => Ok((Open { database, withheld: Some(withheld) }, None)),
+            Err(_) => Err(why),
+        },
+        Err(error) => Err(error),
     }
 }

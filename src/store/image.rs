@@ -6,6 +6,7 @@ use std::fs::File;
 use std::io;
 use std::os::unix::fs::FileExt;
 use std::str::FromStr;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use redb::StorageBackend;
@@ -50,6 +51,9 @@ impl View {
         Self::Mended(Box::new(self))
     }
 }
+
+/// So many pages are kept that redb has written: its repair writes a few.
+const MOST_OVER: usize = (8 << 20) / PAGE;
 
 /// What precedes the view whose header is mended.
 const MENDED: char = '+';
@@ -97,6 +101,8 @@ struct State {
     mended: bool,
     /// How long it is, and the pages that redb has written.
     over: Mutex<(u64, HashMap<u64, Page>)>,
+    /// What it is an image of is in use again.
+    retired: AtomicBool,
 }
 
 impl Image {
@@ -108,7 +114,7 @@ impl Image {
         };
         let length = if let View::Half(..) = view { image_length(physical) } else { physical };
         let over = Mutex::new((length, HashMap::new()));
-        let image = Self(Arc::new(State { file, view, mended, over }));
+        let image = Self(Arc::new(State { file, view, mended, over, retired: AtomicBool::new(false) }));
         // Where the end of the file was lost, it may be the end of one copy alone.
         let told = image.told_length()?;
         let end = match image.0.view {
@@ -119,6 +125,11 @@ impl Image {
             image.over().0 = told;
         }
         Ok(image)
+    }
+
+    /// From now on nothing can be read of it: others write what it is an image of.
+    pub(super) fn retire(&self) {
+        self.0.retired.store(true, Ordering::Release);
     }
 
     /// Whether whoever wrote it closed it.
@@ -150,6 +161,9 @@ impl Image {
     fn page(&self, number: u64) -> io::Result<Page> {
         if let Some(page) = self.over().1.get(&number) {
             return Ok(page.clone());
+        }
+        if self.0.retired.load(Ordering::Acquire) {
+            return Err(io::Error::other("the file is open again"));
         }
         let offset = number.saturating_mul(PAGE as u64);
         let at = match &self.0.view {
@@ -237,7 +251,11 @@ impl StorageBackend for Image {
             let mut page = self.page(number)?;
             let data = data.get(piece).unwrap_or_default();
             page.get_mut(start..start + data.len()).unwrap_or_default().copy_from_slice(data);
-            self.over().1.insert(number, page);
+            let over = &mut self.over().1;
+            if over.len() >= MOST_OVER && !over.contains_key(&number) {
+                return Err(io::ErrorKind::StorageFull.into());
+            }
+            over.insert(number, page);
         }
         Ok(())
     }

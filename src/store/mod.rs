@@ -41,6 +41,13 @@
 //! are derived from what is there: the next alert's number, the last MIIDs, the quota; only the clock, the subscriber and
 //! numbers of instances that are gone are not. Intents are salvaged too, so a change that was cut short is still taken back.
 //!
+//! # What can't be written is read
+//!
+//! Where the disk is full, or its file system read-only, redb can neither repair a file that was not closed nor go on
+//! after a failed write. Then the best view of the file is opened in its place (`withheld`), whose writes stay in memory:
+//! snapshots are there, commits fail with the disk's error. Each of them first tries to open the file again, at most once in
+//! some seconds, or when there is more room than before; a line says when this begins, and when it is over.
+//!
 //! A page that is damaged while the agent runs is noticed when it is read. The file is then looked at as at a start, by
 //! who commits or else by a thread; [`Store::snapshot`] waits for that briefly, and fails until it is done.
 //!
@@ -68,6 +75,7 @@ mod subscription;
 mod tables;
 mod twin;
 mod waiting;
+mod withheld;
 
 pub use account::AccountChange;
 pub use change::{Change, FOLDER_EMPTIED, FOLDER_HELD};
@@ -139,7 +147,8 @@ impl StoreError {
     /// Whether there is no room left.
     #[must_use]
     pub fn is_full(&self) -> bool {
-        let full = matches!(self.io_kind(), Some(io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded));
+        let kind = self.io_kind();
+        let full = matches!(kind, Some(io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded));
         full || matches!(self, Self::Quota(_))
     }
 
@@ -150,8 +159,20 @@ impl StoreError {
         self.is_full() || matches!(kind, Some(OutOfMemory | PermissionDenied | ReadOnlyFilesystem))
     }
 
+    /// Whether the disk takes nothing now, which says nothing of what can be read.
+    pub(crate) fn is_withheld(&self) -> bool {
+        self.io().is_some_and(|error| withheld::is_it(error.kind()))
+    }
+
     fn io_kind(&self) -> Option<io::ErrorKind> {
-        if let Self::Database(redb::Error::Io(error)) = self { Some(error.kind()) } else { None }
+        self.io().map(io::Error::kind)
+    }
+
+    fn io(&self) -> Option<&io::Error> {
+        match self {
+            Self::Database(redb::Error::Io(error)) | Self::File { source: error, .. } => Some(error),
+            _ => None,
+        }
     }
 }
 
@@ -258,7 +279,7 @@ impl Store {
     /// None of the changes was applied.
     pub fn commit_blocking(&self, changes: &[Change]) -> Result<(), StoreError> {
         let _one_by_one = self.committing.lock().unwrap_or_else(PoisonError::into_inner);
-        let moves = self.file.with(Pace::Patient, |database| {
+        let moves = self.file.write(|database| {
             let transaction = database.begin_write().map_err(db)?;
             let moves = self.apply(changes, &transaction)?;
             transaction.commit().map_err(db)?;
@@ -279,7 +300,7 @@ impl Store {
     pub async fn rehearse(self: &Arc<Self>, changes: Vec<Change>) -> Result<Vec<Change>, StoreError> {
         let store = Arc::clone(self);
         let rehearsed = tokio::task::spawn_blocking(move || {
-            store.file.with(Pace::Patient, |database| {
+            store.file.write(|database| {
                 let transaction = database.begin_write().map_err(db)?;
                 store.apply(&changes, &transaction)?;
                 transaction.abort().map_err(db)

@@ -12,6 +12,7 @@ use super::image::{self, Image, View};
 use super::reader::{Reader, Sound};
 use super::rebuild::{self, Rebuild};
 use super::twin::{self, Half, Look, Twin};
+use super::withheld::{self, Withheld};
 use super::{StoreError, db, schema};
 use crate::base::journal::id;
 
@@ -75,9 +76,9 @@ pub(super) fn open(path: &Path, reader: &Reader) -> Result<(Database, Option<Set
         match opening.open(true) {
             Ok(database) => return Ok((database, aside)),
             Err(Trouble::Other(error)) => return Err(error),
-            Err(Trouble::Newer(why)) => aside = Some(opening.replace(&why, Keep::Nothing, None)?),
+            Err(Trouble::Newer(why)) => aside = Some(opening.replacing(&why, Keep::Nothing, None)?),
             Err(Trouble::Damaged(..)) if is_made && aside.is_none() => return Err(opening.unmake()),
-            Err(Trouble::Damaged(why, judged)) => aside = Some(opening.replace(&why, keep, judged)?),
+            Err(Trouble::Damaged(why, judged)) => aside = Some(opening.replacing(&why, keep, judged)?),
         }
     }
     match opening.open(true) {
@@ -85,6 +86,33 @@ pub(super) fn open(path: &Path, reader: &Reader) -> Result<(Database, Option<Set
         Err(Trouble::Other(error)) => Err(error),
         Err(Trouble::Newer(why) | Trouble::Damaged(why, _)) => Err(opening.failed(io::Error::other(why))),
     }
+}
+
+/// Opens what can be read of a file that can't be opened: as its disk takes nothing now, which is `why`. Nothing is
+/// written to it.
+///
+/// # Errors
+/// There is nothing that can be read.
+pub(super) fn withheld(
+    path: &Path,
+    reader: &Reader,
+    why: &StoreError,
+) -> Result<(Database, Withheld), StoreError> {
+    let opening = Opening { path, new: &path.with_extension("redb.new"), reader };
+    let file = OpenOptions::new().read(true).open(path).map_err(|error| opening.failed(error))?;
+    opening.lock_file(&file)?;
+    let view = match opening.judge(&file, false)? {
+        Judgement::Sound => View::FIRST,
+        Judgement::Behind(half) => View::Half(half.other(), Vec::new()),
+        Judgement::Single => View::Whole,
+        Judgement::Damaged(view) => view,
+        Judgement::Lost => return Err(opening.failed(ErrorKind::InvalidData.into())),
+    };
+    let image =
+        file.try_clone().and_then(|file| Image::new(file, view)).map_err(|error| opening.failed(error))?;
+    let database = Builder::new().set_cache_size(CACHE).create_with_backend(image.clone()).map_err(db)?;
+    schema::prepare(&database)?;
+    Ok((database, Withheld::new(path, image, file, why)))
 }
 
 /// What of a file goes into the one that takes its place.
@@ -95,6 +123,7 @@ enum Keep {
     Nothing,
 }
 
+const UNREADABLE: &str = "what is written to it can't be read back: its disk is full, or fails";
 const NOTHING: &str = "nothing of it could be kept, and the agent starts from factory state";
 
 /// Why it could not be opened.
@@ -134,8 +163,13 @@ impl Opening<'_> {
     fn lock(&self) -> Result<File, StoreError> {
         let file = OpenOptions::new().read(true).write(true).mode(0o600).open(self.path);
         let file = file.map_err(|error| self.failed(error))?;
+        self.lock_file(&file)?;
+        Ok(file)
+    }
+
+    fn lock_file(&self, file: &File) -> Result<(), StoreError> {
         match file.try_lock() {
-            Ok(()) => Ok(file),
+            Ok(()) => Ok(()),
             Err(TryLockError::WouldBlock) => Err(StoreError::InUse(self.path.to_path_buf())),
             Err(TryLockError::Error(error)) => Err(self.failed(error)),
         }
@@ -157,7 +191,7 @@ impl Opening<'_> {
                     );
                     None
                 }
-                Err(error) if error.kind() == ErrorKind::StorageFull => {
+                Err(error) if withheld::is_it(error.kind()) => {
                     log::warn!(
                         "store: there is no room for its second copy: it has none until the next start"
                     );
@@ -166,7 +200,7 @@ impl Opening<'_> {
                 Err(error) => return Err(self.failed(error).into()),
             },
             Judgement::Single => {
-                self.copy(&file, View::Whole)?;
+                self.copy(&file, View::Whole).inspect_err(|_| drop(self.clear_new()))?;
                 self.publish()?;
                 drop(file);
                 return self.open(may_shrink);
@@ -216,6 +250,12 @@ impl Opening<'_> {
         // Who died with the file open may have died of what is in it.
         if same && !look.busy && !broken {
             return Ok(Judgement::Sound);
+        }
+        // What was not written for want of room is no damage.
+        if let Some(half) = look.only.filter(|_| look.marked && !same && !broken)
+            && self.check(file, &View::Half(half, Vec::new()))?.is_some()
+        {
+            return Ok(Judgement::Behind(half.other()));
         }
         let checked = |view: View| Ok::<_, StoreError>(self.check(file, &view)?.map(|sound| (view, sound)));
         let first = checked(View::FIRST)?;
@@ -272,6 +312,11 @@ impl Opening<'_> {
             }
         }
         Ok(None)
+    }
+
+    /// [`Self::replace`], which leaves nothing half done: on a full disk, that would take the room.
+    fn replacing(&self, why: &str, keep: Keep, judged: Option<Judgement>) -> Result<SetAside, StoreError> {
+        self.replace(why, keep, judged).inspect_err(|_| drop(self.clear_new()))
     }
 
     /// Makes a new file in place of a damaged one, with what can be salvaged.
@@ -367,7 +412,7 @@ impl Opening<'_> {
     fn unmake(&self) -> StoreError {
         let _ = self.clear_new();
         let _ = fs::remove_file(self.path);
-        self.failed(io::Error::other("what is written to it can't be read back: its disk is full, or fails"))
+        self.failed(io::Error::other(UNREADABLE))
     }
 
     fn make(&self) -> Result<(), StoreError> {
@@ -376,6 +421,12 @@ impl Opening<'_> {
             Some(kind) => self.failed(kind.into()),
             None => error,
         })?;
+        // One that could not be closed has not got all that was written.
+        let new =
+            File::open(self.new).and_then(|file| Look::at(&file, 0)).map_err(|error| self.failed(error))?;
+        if new.busy {
+            return Err(self.failed(io::Error::other(UNREADABLE)));
+        }
         // Never in place of one that another agent has made meanwhile; but not every file system has links.
         match fs::hard_link(self.new, self.path) {
             Ok(()) => fs::remove_file(self.new),

@@ -15,13 +15,14 @@ use std::fmt;
 use std::fs::File;
 use std::io::{self, ErrorKind};
 use std::os::unix::fs::FileExt;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use redb::StorageBackend;
 
 /// What the file begins with.
 const MARK: &[u8] = b"omadm-agent store: redb, twice\n";
-/// Where a byte says whether somebody has the file open, or had when he died.
+/// Where a byte says whether somebody has the file open, or had when he died: 1, and 2 or 3 if only the first or second copy
+/// was kept in step.
 const BUSY: u64 = 64;
 /// redb's page, and ours.
 pub(super) const PAGE: usize = 4096;
@@ -76,14 +77,17 @@ pub(super) struct Twin {
     length: AtomicU64,
     /// The other one could not be brought in step, for want of room: it is not looked at.
     only: Option<Half>,
+    /// Something could not be written: the copies may differ, and are no damage.
+    failed: AtomicBool,
 }
 
 impl Twin {
     /// One that is there, and locked.
     pub(super) fn new(file: File, only: Option<Half>) -> io::Result<Self> {
         let length = AtomicU64::new(image_length(file.metadata()?.len()));
-        file.write_all_at(&[1], BUSY)?;
-        Ok(Self { file, length, only })
+        let busy = only.map_or(1, |half| 2 + half as u8);
+        file.write_all_at(&[busy], BUSY)?;
+        Ok(Self { file, length, only, failed: AtomicBool::new(only.is_some()) })
     }
 
     /// Makes an empty one of an empty file.
@@ -119,6 +123,26 @@ impl Twin {
             done = piece.end;
             (!piece.is_empty()).then_some((at, piece))
         })
+    }
+
+    /// Remembers that something went wrong.
+    fn noting<T>(&self, done: io::Result<T>) -> io::Result<T> {
+        done.inspect_err(|_| self.failed.store(true, Ordering::Release))
+    }
+
+    fn write_both(&self, offset: u64, data: &[u8]) -> io::Result<()> {
+        match self.only {
+            None => {
+                self.write_half(Half::First, offset, data)?;
+                self.write_half(Half::Second, offset, data)
+            }
+            Some(half) => {
+                self.write_half(half, offset, data)?;
+                // It is behind anyway.
+                let _ = self.write_half(half.other(), offset, data);
+                Ok(())
+            }
+        }
     }
 
     fn write_half(&self, half: Half, offset: u64, data: &[u8]) -> io::Result<()> {
@@ -157,35 +181,27 @@ impl StorageBackend for Twin {
             // The first copy's end of the last stripe stays in the file; should the image grow again, it is zero.
             let stale = before.min(length.next_multiple_of(STRIPE)).saturating_sub(length);
             for (offset, size) in chunks(stale) {
-                self.write_half(Half::First, length + offset, &vec![0; size])?;
+                self.noting(self.write_half(Half::First, length + offset, &vec![0; size]))?;
             }
         }
-        self.file.set_len(file_length(length))?;
+        self.noting(self.file.set_len(file_length(length)))?;
         self.length.store(length, Ordering::Release);
         Ok(())
     }
 
     fn sync_data(&self) -> io::Result<()> {
-        self.file.sync_data()
+        self.noting(self.file.sync_data())
     }
 
     fn write(&self, offset: u64, data: &[u8]) -> io::Result<()> {
-        match self.only {
-            None => {
-                self.write_half(Half::First, offset, data)?;
-                self.write_half(Half::Second, offset, data)
-            }
-            Some(half) => {
-                self.write_half(half, offset, data)?;
-                // It is behind anyway.
-                let _ = self.write_half(half.other(), offset, data);
-                Ok(())
-            }
-        }
+        self.noting(self.write_both(offset, data))
     }
 
     fn close(&self) -> io::Result<()> {
-        self.file.write_all_at(&[0], BUSY)?;
+        // What was cut off by a failed write is as after a death: not closed.
+        if !self.failed.load(Ordering::Acquire) {
+            self.file.write_all_at(&[0], BUSY)?;
+        }
         // Snapshots may hold the file for longer; whoever opens it again must not wait for them.
         self.file.unlock()
     }
@@ -205,6 +221,8 @@ pub(super) struct Look {
     pub(super) marked: bool,
     /// Whether whoever had it open last died of something.
     pub(super) busy: bool,
+    /// The copy that alone was kept in step, if there was no room for the other one.
+    pub(super) only: Option<Half>,
     /// The first pages of the image whose copies differ, so many as are asked for.
     pub(super) differing: Vec<u64>,
 }
@@ -216,10 +234,15 @@ impl Look {
         let marked = file.read_exact_at(&mut head, 0).is_ok() && {
             let (mark, rest) = head.split_at(MARK.len());
             let known =
-                |(at, &byte): (usize, &u8)| byte == 0 || at + MARK.len() == BUSY as usize && byte == 1;
+                |(at, &byte): (usize, &u8)| byte == 0 || at + MARK.len() == BUSY as usize && byte <= 3;
             mark == MARK && rest.iter().enumerate().all(known)
         };
         let busy = head.get(BUSY as usize).is_none_or(|&byte| byte != 0);
+        let only = match head.get(BUSY as usize) {
+            Some(2) => Some(Half::First),
+            Some(3) => Some(Half::Second),
+            _ => None,
+        };
         let mut differing = Vec::new();
         let (mut first, mut second) = (vec![0; CHUNK], vec![0; CHUNK]);
         for (offset, size) in chunks(image_length(file.metadata()?.len())) {
@@ -233,13 +256,13 @@ impl Look {
             for (page, (first, second)) in first.chunks(PAGE).zip(second.chunks(PAGE)).enumerate() {
                 if first != second {
                     if differing.len() == most {
-                        return Ok(Self { marked, busy, differing });
+                        return Ok(Self { marked, busy, only, differing });
                     }
                     differing.push(offset / PAGE as u64 + page as u64);
                 }
             }
         }
-        Ok(Self { marked, busy, differing })
+        Ok(Self { marked, busy, only, differing })
     }
 }
 
@@ -306,10 +329,13 @@ mod tests {
         assert_eq!(error.kind(), ErrorKind::InvalidData);
         assert_eq!(
             Look::at(&twin.file, 9).unwrap(),
-            Look { marked: true, busy: true, differing: vec![page] }
+            Look { marked: true, busy: true, only: None, differing: vec![page] }
         );
         assert_eq!(heal(&twin.file, Half::First).unwrap(), 1);
         twin.close().unwrap();
-        assert_eq!(Look::at(&twin.file, 9).unwrap(), Look { marked: true, busy: false, differing: vec![] });
+        assert_eq!(
+            Look::at(&twin.file, 9).unwrap(),
+            Look { marked: true, busy: false, only: None, differing: vec![] }
+        );
     }
 }

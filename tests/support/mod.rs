@@ -290,6 +290,55 @@ pub struct Agent {
     changed: watch::Receiver<()>,
 }
 
+/// A file system of its own at a folder, which only the agents that are started there see.
+pub struct SmallDisk {
+    keeper: Child,
+    folder: std::path::PathBuf,
+}
+
+impl SmallDisk {
+    /// An empty one of `size` (as `mount` takes it) at `folder`.
+    pub async fn new(folder: &std::path::Path, size: &str) -> Self {
+        let script = "mount -t tmpfs -o size=\"$2\" small \"$1\" && echo there && exec sleep 1000";
+        let mut command = Command::new("unshare");
+        command
+            .args(["--user", "--map-root-user", "--mount", "sh", "-c", script, "sh"])
+            .arg(folder)
+            .arg(size);
+        let mut keeper =
+            command.stdin(Stdio::null()).stdout(Stdio::piped()).kill_on_drop(true).spawn().unwrap();
+        let there = BufReader::new(keeper.stdout.take().unwrap()).lines().next_line().await.unwrap();
+        assert_eq!(there.as_deref(), Some("there"), "the kernel gives nobody a namespace");
+        Self { keeper, folder: folder.to_path_buf() }
+    }
+
+    fn enter(&self) -> Command {
+        let mut command = Command::new("nsenter");
+        command.args(["--user", "--mount", "--target", &self.keeper.id().unwrap().to_string(), "--"]);
+        command
+    }
+
+    /// Starts `omadmd` there.
+    pub async fn spawn(&self, gateway: &Gateway) -> Agent {
+        let mut command = self.enter();
+        command.args([env!("CARGO_BIN_EXE_omadmd"), "--config"]).arg(gateway.config()).stdin(Stdio::null());
+        Agent::run(gateway, command).await
+    }
+
+    /// Mounts it with another option.
+    pub async fn remount(&self, option: &str) {
+        let mut command = self.enter();
+        command.args(["mount", "-o", &format!("remount,{option}")]).arg(&self.folder);
+        assert!(command.status().await.unwrap().success());
+    }
+
+    /// A file of it, as the test gets at it.
+    pub fn inside(&self, name: &str) -> std::path::PathBuf {
+        let root = std::path::PathBuf::from(format!("/proc/{}/root", self.keeper.id().unwrap()));
+        root.join(self.folder.strip_prefix("/").unwrap()).join(name)
+    }
+}
+
 impl Agent {
     /// Starts `omadmd` with these arguments, in a process group of its own and with a bare environment.
     pub async fn spawn(gateway: &Gateway, arguments: &[&str]) -> Self {

@@ -1,0 +1,218 @@
+//! A state disk that takes nothing: the agent comes up, serves what it knows, and goes on by itself when there is room.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "a test fails by panicking"
+)]
+
+mod support;
+
+use std::io::Write;
+use std::os::unix::fs::FileExt;
+use std::path::{Path, PathBuf};
+
+use serde_json::json;
+
+use support::{Agent, BENCH, Bench, SmallDisk};
+
+const PAGE: usize = 4096;
+/// Said when the store can't be written, once.
+const BEGINS: &str = "the store can't be written";
+/// And when it can.
+const ENDS: &str = "the store can be written again";
+/// Of a store that was damaged.
+const DAMAGED: &str = "could not be used as it was";
+
+/// A bench whose agent has a disk of its own, on which a server has written a value.
+struct Full {
+    bench: Bench,
+    disk: SmallDisk,
+    sessions: usize,
+}
+
+impl Full {
+    /// The agent has ended well.
+    async fn new() -> Self {
+        let bench = Bench::new().await;
+        bench.repository.put("/kept", "text/plain", "kept");
+        // More than a full disk takes, whatever room there is in the file.
+        bench.repository.put("/new", "text/plain", new());
+        let state = bench.gateway.path("state");
+        std::fs::create_dir_all(&state).unwrap();
+        let disk = SmallDisk::new(&state, "3m").await;
+        let mut full = Self { bench, disk, sessions: 0 };
+        let mut agent = full.start().await;
+        assert_eq!(full.session(&mut agent, json!([["HGET", "{repository}/kept", name()]])).await, [200]);
+        agent.stop().await;
+        full
+    }
+
+    async fn start(&self) -> Agent {
+        let mut agent = self.disk.spawn(&self.bench.gateway).await;
+        agent.ready().await;
+        agent
+    }
+
+    /// What the commands of a session are answered.
+    async fn session(&mut self, agent: &mut Agent, commands: serde_json::Value) -> Vec<u64> {
+        self.sessions += 1;
+        self.bench.play(json!([commands]));
+        self.bench.session(agent, self.sessions).await;
+        agent.logged("of the session's end", |line| line.contains("ended well")).await;
+        self.bench.statuses().pop().unwrap()
+    }
+
+    /// What was written is served; nothing else is, and nobody is told that it was.
+    async fn serves_what_it_knows(&mut self, agent: &mut Agent, refusal: u64) {
+        let commands = json!([["GET", name()], ["HGET", "{repository}/new", name()], ["GET", name()]]);
+        for _ in 0..2 {
+            let statuses = self.session(agent, commands.clone()).await;
+            assert_eq!(statuses, [200, refusal, 200], "{}", agent.log());
+            let last = self.last();
+            for position in [1, 3] {
+                assert_eq!(&last.part(position).unwrap().body[..], b"kept", "{}", agent.log());
+            }
+        }
+    }
+
+    /// Once there is room, without a restart.
+    async fn goes_on(&mut self, agent: &mut Agent) {
+        std::fs::remove_file(self.inside("filler")).unwrap();
+        let commands = json!([["GET", name()], ["HGET", "{repository}/new", name()], ["GET", name()]]);
+        assert_eq!(self.session(agent, commands).await, [200, 200, 200], "{}", agent.log());
+        let last = self.last();
+        assert_eq!(&last.part(3).unwrap().body[..], new().as_bytes());
+        // Where it could be repaired in place, a failed write was all.
+        for line in [BEGINS, ENDS] {
+            assert_eq!(
+                agent.log().matches(line).count(),
+                agent.log().matches(BEGINS).count().min(1),
+                "{}",
+                agent.log()
+            );
+        }
+    }
+
+    /// The last package with results. Where it could not be noted that a notification's session is over, it is held again.
+    fn last(&self) -> omadm_agent::lab::tape::Received {
+        let mut packages = self.bench.packages();
+        packages.retain(|package| package.part(3).is_some());
+        packages.pop().unwrap()
+    }
+
+    fn inside(&self, name: &str) -> PathBuf {
+        self.disk.inside(name)
+    }
+
+    /// The store, and nothing that was set aside or left half made.
+    fn only_the_store_is_there(&self) {
+        let names = self.inside("").read_dir().unwrap().map(|entry| entry.unwrap().file_name());
+        let names: Vec<_> = names.filter(|name| name != "attempts" && name != "filler").collect();
+        assert_eq!(names, ["store.redb"]);
+    }
+}
+
+fn new() -> String {
+    "new".repeat(40_000)
+}
+
+fn name() -> String {
+    format!("{BENCH}//Name")
+}
+
+/// Takes all room that is left.
+fn fill(path: &Path) {
+    let mut file = std::fs::File::options().create(true).append(true).open(path).unwrap();
+    for size in [64 << 10, 4 << 10, 1] {
+        while file.write_all(&vec![b'x'; size]).is_ok() {}
+    }
+}
+
+#[tokio::test]
+async fn an_agent_whose_disk_is_full_serves_what_it_knows_and_goes_on_by_itself() {
+    let mut full = Full::new().await;
+    let mut agent = full.start().await;
+    fill(&full.inside("filler"));
+    full.serves_what_it_knows(&mut agent, 506).await;
+    full.goes_on(&mut agent).await;
+    assert!(!agent.log().contains(DAMAGED), "{}", agent.log());
+    full.only_the_store_is_there();
+    agent.stop().await;
+}
+
+#[tokio::test]
+async fn an_agent_that_was_killed_comes_up_on_a_full_disk_and_nothing_is_damaged_later() {
+    let mut full = Full::new().await;
+    let mut agent = full.start().await;
+    fill(&full.inside("filler"));
+    full.serves_what_it_knows(&mut agent, 506).await;
+    agent.kill().await;
+    for _ in 0..2 {
+        fill(&full.inside("filler"));
+        let mut agent = full.start().await;
+        full.serves_what_it_knows(&mut agent, 506).await;
+        assert!(!agent.log().contains(DAMAGED), "{}", agent.log());
+        agent.kill().await;
+    }
+    let mut agent = full.start().await;
+    full.goes_on(&mut agent).await;
+    agent.stop().await;
+    let mut agent = full.start().await;
+    assert_eq!(full.session(&mut agent, json!([["GET", name()]])).await, [200]);
+    assert!(!agent.log().contains(DAMAGED) && !agent.log().contains(BEGINS), "{}", agent.log());
+    full.only_the_store_is_there();
+    agent.stop().await;
+}
+
+#[tokio::test]
+async fn where_there_is_no_room_for_a_repair_the_copy_that_is_whole_is_read() {
+    let mut full = Full::new().await;
+    let path = full.inside("store.redb");
+    let good = std::fs::read(&path).unwrap();
+    let pages = good.chunks(PAGE).enumerate().skip(1);
+    let pages: Vec<_> = pages.filter(|(_, page)| page.iter().any(|&byte| byte != 0)).collect();
+    // Of either copy.
+    for page in [pages[1].0, pages[pages.len() - 2].0] {
+        let file = std::fs::File::options().write(true).open(&path).unwrap();
+        file.set_len(good.len() as u64).unwrap();
+        file.write_all_at(&good, 0).unwrap();
+        fill(&full.inside("filler"));
+        file.write_all_at(&[0; PAGE], (page * PAGE) as u64).unwrap();
+        let mut agent = full.start().await;
+        assert!(agent.log().contains(BEGINS), "page {page}: {}", agent.log());
+        full.serves_what_it_knows(&mut agent, 506).await;
+        full.only_the_store_is_there();
+        agent.kill().await;
+        let mut agent = full.start().await;
+        full.goes_on(&mut agent).await;
+        assert_eq!(agent.log().matches(DAMAGED).count(), 1, "page {page}: {}", agent.log());
+        agent.stop().await;
+        std::fs::remove_file(full.inside("store.redb.bad-1")).unwrap();
+    }
+}
+
+#[tokio::test]
+async fn on_a_read_only_file_system_what_is_known_is_served() {
+    for clean in [true, false] {
+        let mut full = Full::new().await;
+        if !clean {
+            full.start().await.kill().await;
+        }
+        full.disk.remount("ro").await;
+        let mut agent = full.start().await;
+        full.serves_what_it_knows(&mut agent, 500).await;
+        assert_eq!(agent.log().matches(BEGINS).count(), 1, "{}", agent.log());
+        full.disk.remount("rw").await;
+        // At most once in some seconds it looks.
+        agent.logged("of the start", |line| line.contains(BEGINS)).await;
+        tokio::time::sleep(std::time::Duration::from_secs(6)).await;
+        assert_eq!(full.session(&mut agent, json!([["HGET", "{repository}/new", name()]])).await, [200]);
+        agent.logged("of the end", |line| line.contains(ENDS)).await;
+        assert!(!agent.log().contains(DAMAGED), "{}", agent.log());
+        full.only_the_store_is_there();
+        agent.stop().await;
+    }
+}
