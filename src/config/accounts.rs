@@ -26,13 +26,13 @@ pub(crate) fn load(folders: &[PathBuf], context: Context<'_>) -> (Vec<Account>, 
 }
 
 /// The account files of all `folders`, in the order of their names. Nothing but these folders is touched.
-pub fn list(folders: &[PathBuf], problems: &mut Problems) -> Vec<PathBuf> {
+pub(crate) fn list(folders: &[PathBuf], problems: &mut Problems) -> Vec<PathBuf> {
     fragments::overlay(folders, problems)
 }
 
 /// A server-id, where it stands in a file.
 #[derive(Clone, Debug)]
-pub struct Claim {
+pub(crate) struct Claim {
     id: String,
     at: Located,
 }
@@ -49,14 +49,14 @@ impl Claim {
 
 /// What one file comes to.
 #[derive(Debug)]
-pub struct One {
+pub(crate) struct One {
     account: Option<Account>,
     problems: Problems,
 }
 
 impl One {
     /// Reads the account in `file`, and then the files that it names; `claims` is told between the two.
-    pub fn read(file: &Path, context: Context<'_>, claims: impl FnOnce(Claim)) -> Self {
+    pub(crate) fn read(file: &Path, context: Context<'_>, claims: impl FnOnce(Claim)) -> Self {
         let mut problems = Problems::default();
         let Some(root) = fragments::read_file(file, &mut problems) else {
             return Self { account: None, problems };
@@ -70,11 +70,11 @@ impl One {
 }
 
 /// A file, the server-id that it claims, and what it comes to: none where it could not be read to its end.
-pub type Claimed = (PathBuf, Option<Claim>, Option<One>);
+pub(crate) type Claimed = (PathBuf, Option<Claim>, Option<One>);
 
 /// All accounts by server-id, without the second of two of one. A broken one's id counts too, or its owner would hear of
 /// the second error after the first; that of one that could not be read to its end is not left to the second, either.
-pub fn combine(all: Vec<Claimed>, problems: &mut Problems) -> Vec<Account> {
+pub(crate) fn combine(all: Vec<Claimed>, problems: &mut Problems) -> Vec<Account> {
     let mut accounts: BTreeMap<String, Account> = BTreeMap::new();
     let mut claims: BTreeMap<String, (PathBuf, bool)> = BTreeMap::new();
     for (file, claim, one) in all {
