@@ -138,7 +138,7 @@ async fn at_rest(table: &mut Table, what: &str, agent: &Agent) {
     tokio::time::sleep(REST).await;
     let wakes = switches(agent) - before;
     let threads = threads(agent);
-    table.row("  threads", threads, "3: the file watcher's and the signals' too", Some(threads <= 3));
+    table.row("  threads", threads, "2: the agent's, and the one that hears signals", Some(threads <= 2));
     table.row("  wake-ups in 10 s", wakes, "0", Some(wakes == 0));
 }
 

@@ -25,7 +25,7 @@ use std::os::fd::OwnedFd;
 use std::process::{ExitStatus, Stdio};
 use std::sync::atomic::{AtomicU8, AtomicU16, Ordering};
 use std::sync::{Arc, Mutex};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
@@ -618,7 +618,13 @@ impl Agent {
         self.signal(Signal::SIGTERM);
         let status = self.exit().await;
         assert!(status.success(), "omadmd ended with {status}:\n{}", self.log());
-        let left = processes(&self.folder);
+        // What was killed is gone when the kernel has come to it.
+        let killed = Instant::now();
+        let mut left = processes(&self.folder);
+        while !left.is_empty() && killed.elapsed() < Duration::from_secs(5) {
+            tokio::time::sleep(Duration::from_millis(20)).await;
+            left = processes(&self.folder);
+        }
         assert!(left.is_empty(), "omadmd left {left:?} behind:\n{}", self.log());
         assert!(!self.log().contains("panicked"), "{}", self.log());
     }
