@@ -82,6 +82,29 @@ async fn what_a_large_instance_takes_of_the_memory_is_given_back() {
     works((JSON, as_json(CHILDREN))).await;
 }
 
+/// Most of what is made for a package's answers goes with them; the first that is large comes when the heap is as well.
+#[tokio::test]
+async fn so_it_is_of_many_commands_after_a_large_instance() {
+    const GETS: usize = 15_000;
+    let gets = vec![json!(["GET", format!("{LARGE}/2/Items/n7/A")]); GETS];
+    let bench = Bench::playing(json!([
+        [["HGET", "{repository}/large"], ["HGET", "{repository}/smaller"]],
+        gets,
+    ]))
+    .await;
+    ddf::put(&bench.gateway, LARGE, "Large", &root(), "dynamic = true\n");
+    bench.repository.put("/large", JSON, as_json(CHILDREN / 6));
+    bench.repository.put("/smaller", JSON, as_json(CHILDREN / 20));
+    let agent = bench.start().await;
+    let (before, resident) = (agent.anonymous(), agent.resident());
+    bench.notify().await;
+    bench.until(&agent, "the end", |exchanges| exchanges.len() >= 3).await;
+    assert_eq!(bench.statuses(), [vec![201, 201], vec![200; GETS]], "{}", agent.log());
+    gives_back(&agent, before, "many commands").await;
+    assert!(agent.peak() > resident + 3 * MOST_KEPT, "it was no large work: {}", agent.peak());
+    agent.stop().await;
+}
+
 #[tokio::test]
 async fn so_it_is_of_a_dm_1_document() {
     works(("application/vnd.syncml.dmtnds+xml", as_xml())).await;

@@ -23,7 +23,7 @@ pub struct Kept {
 /// # Errors
 /// The store failed.
 pub fn places(store: &Store) -> Result<Vec<Place>, StoreError> {
-    places_in(&store.snapshot()?)
+    places_in(&*store.snapshot()?)
 }
 
 fn places_in(snapshot: &Snapshot) -> Result<Vec<Place>, StoreError> {

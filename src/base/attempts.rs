@@ -20,7 +20,7 @@ use std::hash::{DefaultHasher, Hash as _, Hasher as _};
 use std::io::{self, Read as _};
 use std::os::unix::fs::{FileExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::{Duration, Instant};
 
 use tokio::sync::watch;
@@ -35,6 +35,8 @@ const MOST_DEATHS: u8 = 2;
 pub(crate) const AGAIN: Duration = Duration::from_secs(3600);
 /// What begins waits this long at most until that is written down.
 const PATIENCE: Duration = Duration::from_secs(2);
+/// The thread that writes stays this long for more: a session's packages follow each other closely.
+const LINGER: Duration = Duration::from_secs(1);
 /// Of so much at most it is remembered whether it has ended the agent.
 const MOST: usize = 64;
 /// The most characters of a name that are written down.
@@ -66,6 +68,8 @@ pub struct Attempts {
     all: Mutex<List>,
     /// How many of the changes are in the file.
     written: watch::Sender<u64>,
+    /// Wakes the thread that writes.
+    more: Condvar,
 }
 
 #[derive(Debug, Default)]
@@ -140,7 +144,8 @@ impl Attempts {
             if read.is_ok() { died_of(&String::from_utf8_lossy(&text), boot) } else { BTreeMap::new() };
         let all = Mutex::new(List { states, ..List::default() });
         let written = watch::Sender::default();
-        let attempts = Arc::new(Self { path: Some(path), boot: boot.to_owned(), all, written });
+        let (path, boot) = (Some(path), boot.to_owned());
+        let attempts = Arc::new(Self { path, boot, all, written, more: Condvar::new() });
         attempts.changed(&mut attempts.lock());
         *OPEN.lock().unwrap_or_else(PoisonError::into_inner) = Arc::downgrade(&attempts);
         attempts
@@ -222,13 +227,14 @@ impl Attempts {
         all.states.retain(|_, state| state.running == 0);
         self.changed(&mut all);
         all.closed = true;
+        self.more.notify_one();
     }
 
     /// Waits until the file says what has happened so far; not for long, and only once for a disk that does not answer.
     pub async fn written(&self) {
         let changes = {
             let all = self.lock();
-            if all.is_silent || !all.is_writing {
+            if all.is_silent || !all.is_writing || all.changes == *self.written.borrow() {
                 return;
             }
             all.changes
@@ -253,7 +259,9 @@ impl Attempts {
             return;
         }
         all.changes += 1;
-        if !all.is_writing && (all.file.is_some() || !all.states.is_empty()) {
+        if all.is_writing {
+            self.more.notify_one();
+        } else if all.file.is_some() || !all.states.is_empty() {
             let attempts = Arc::clone(self);
             let writer = std::thread::Builder::new().name(FILE.to_owned());
             match writer.spawn(move || while attempts.write() {}) {
@@ -263,7 +271,7 @@ impl Attempts {
         }
     }
 
-    /// Writes what there is; whether there is more by then.
+    /// Writes what there is; whether there is more before long.
     fn write(&self) -> bool {
         let Some(path) = &self.path else { return false };
         let (changes, text, file, is_over);
@@ -281,6 +289,9 @@ impl Attempts {
         }
         self.written.send_replace(changes);
         all.is_silent = false;
+        let linger = if all.closed { Duration::ZERO } else { LINGER };
+        let waited = self.more.wait_timeout_while(all, linger, |all| all.changes == changes && !all.closed);
+        let (mut all, _) = waited.unwrap_or_else(PoisonError::into_inner);
         all.is_writing = all.changes != changes;
         all.is_writing
     }

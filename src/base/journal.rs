@@ -110,8 +110,8 @@ impl Output {
     fn write(&self, line: &Line) {
         let Some(journal) = &self.journal else {
             let level = line.level.as_str().to_ascii_lowercase();
-            // Nothing can be said where stderr is gone.
-            let _ = writeln!(std::io::stderr().lock(), "{level}: {}", one_line(&line.message));
+            // In one piece: what stderr goes to may have other writers. Nothing can be said where it is gone.
+            let _ = std::io::stderr().write_all(format!("{level}: {}\n", one_line(&line.message)).as_bytes());
             return;
         };
         let (module, file, number) = line.place;

@@ -236,8 +236,8 @@ impl Asking<'_> {
         subscriber: Option<AccountChange>,
     ) -> Result<Vec<String>, BootstrapError> {
         let World { store, settings, .. } = self.world;
-        let before = super::accounts(&store.snapshot()?, settings)?;
-        let mut changes = withdrawn(&before, &store.snapshot()?, &found.accounts)?;
+        let before = super::accounts(&*store.snapshot()?, settings)?;
+        let mut changes = withdrawn(&before, &*store.snapshot()?, &found.accounts)?;
         let (mut ids, mut first) = (Vec::new(), None);
         for Account { account, record } in found.accounts {
             ids.push(account.server_id.clone());

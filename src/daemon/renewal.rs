@@ -67,7 +67,7 @@ impl Daemon {
                 MESSAGE_ID = id::CONFIGURATION_BROKEN; "reload failed, going on as before: {error}"
             ),
         }
-        self.rest.begins();
+        self.rest.begins(&self.store);
         let again = self.loading.again.take();
         if scope == Scope::Everything && again != Some(Scope::Everything) {
             let status = self.status();

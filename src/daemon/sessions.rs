@@ -129,7 +129,7 @@ impl Daemon {
         if let Err(error) = self.store.commit(changes).await {
             log::error!(OMADM_SERVER_ID = server_id.as_str(); "{server_id}: what the session leaves is not kept: {error}");
         }
-        self.rest.begins();
+        self.rest.begins(&self.store);
         let status = self.status();
         self.supervisor.status(&status);
     }

@@ -248,10 +248,13 @@ impl ManagementObject {
 
 /// The order in which named siblings are looked up.
 fn compare_folded(one: &str, other: &str) -> Ordering {
-    fn folded(name: &str) -> impl Iterator<Item = u8> {
-        name.bytes().map(|byte| byte.to_ascii_lowercase())
+    for (one, other) in one.as_bytes().iter().zip(other.as_bytes()) {
+        let order = one.to_ascii_lowercase().cmp(&other.to_ascii_lowercase());
+        if order.is_ne() {
+            return order;
+        }
     }
-    folded(one).cmp(folded(other))
+    one.len().cmp(&other.len())
 }
 
 /// Whether a step of a path means the un-named child.

@@ -195,7 +195,9 @@ fn split_option(bytes: &[u8]) -> Result<(u16, &[u8], &[u8]), Malformed> {
 /// UTF-8 without control characters. RFC 5198 also wants NFC; text that isn't simply names no account.
 fn net_unicode(value: &[u8]) -> Result<&str, Malformed> {
     let text = str::from_utf8(value).map_err(|_| Malformed::ServerId)?;
-    if text.chars().any(char::is_control) { Err(Malformed::ServerId) } else { Ok(text) }
+    // Most are plain: that is told without decoding a character.
+    let is_plain = value.iter().all(|byte| matches!(byte, b' '..=b'~'));
+    if is_plain || !text.chars().any(char::is_control) { Ok(text) } else { Err(Malformed::ServerId) }
 }
 
 fn posix_time(value: &[u8]) -> Option<u64> {

@@ -1,5 +1,6 @@
 //! The driver: gives a session machine its connection, its tree and its time.
 
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
@@ -86,6 +87,8 @@ struct Driver<'a> {
     connection: Connection,
     parameters: Parameters,
     facts: SessionFacts,
+    /// The socket whose bearer is in the facts: so long as it is the same, so is its bearer.
+    seen_on: Option<SocketAddr>,
     execs: Ledger,
     alerts: Outgoing,
     /// The MOS list that is in the package on its way, where it is another one than before.
@@ -229,6 +232,7 @@ impl Session {
             }
             _ => SessionFacts::default(),
         };
+        let seen_on = facts.bearer.and(connection.local_address());
         let visitor = Visitor { account, session: facts };
         let requested = requested::answer(&world.tree, &visitor, &mos_before, asked).await.map_err(later)?;
         // An index of a later notification counts in this list, once the server has it.
@@ -244,6 +248,7 @@ impl Session {
             connection,
             parameters,
             facts,
+            seen_on,
             execs: Ledger::new(Arc::clone(&world.store), self.programs.clone()),
             alerts,
             mos_sent: moids.filter(|moids| *moids != mos_before),
@@ -354,7 +359,11 @@ impl Driver<'_> {
         let deaf = self.session.ticket.at.is_some() && self.is_abroad;
         match self.connection.send(&request).await {
             Ok(response) => {
-                self.facts = facts(&self.connection, &self.parameters).await;
+                let socket = self.connection.local_address();
+                if socket.is_none() || socket != self.seen_on {
+                    self.facts = facts(&self.connection, &self.parameters).await;
+                    self.seen_on = socket;
+                }
                 // Nobody listens to what a deaf one is told. To everybody else an empty 200 is no answer.
                 let status = match response.status {
                     200..300 if deaf => 204,

@@ -145,10 +145,10 @@ impl Snapshot {
     /// # Errors
     /// The file can't be read.
     pub fn brought(&self) -> Result<Vec<(String, Secret)>, StoreError> {
-        let table = self.transaction.open_table(ACCOUNTS).map_err(db)?;
+        let table = self.transaction.open_table(ACCOUNTS).map_err(self.noting())?;
         let mut accounts = Vec::new();
-        for entry in table.iter().map_err(db)? {
-            let (server_id, record) = entry.map_err(db)?;
+        for entry in table.iter().map_err(self.noting())? {
+            let (server_id, record) = entry.map_err(self.noting())?;
             let read = std::str::from_utf8(server_id.value()).ok();
             if let Some(server_id) = self.known("accounts", server_id.value(), read) {
                 accounts.push((server_id.to_owned(), Secret::new(record.value().to_vec())));
@@ -162,11 +162,11 @@ impl Snapshot {
     /// # Errors
     /// The file can't be read, or a record is damaged.
     pub fn overrides(&self, server_id: &str) -> Result<Vec<StoredChange>, StoreError> {
-        let table = self.transaction.open_table(OVERRIDES).map_err(db)?;
+        let table = self.transaction.open_table(OVERRIDES).map_err(self.noting())?;
         let (start, end) = range(server_id);
         let mut changes = Vec::new();
-        for entry in table.range(start.as_bytes()..end.as_bytes()).map_err(db)? {
-            let (key, record) = entry.map_err(db)?;
+        for entry in table.range(start.as_bytes()..end.as_bytes()).map_err(self.noting())? {
+            let (key, record) = entry.map_err(self.noting())?;
             let leaf = std::str::from_utf8(key.value()).ok().and_then(|key| key.strip_prefix(&start));
             let read = leaf.zip(record.value().split_first_chunk());
             if let Some((leaf, (over, value))) = self.known("overrides", key.value(), read) {
@@ -185,7 +185,7 @@ impl Snapshot {
     /// # Errors
     /// The file can't be read.
     pub fn subscriber(&self) -> Result<Option<(u64, u64)>, StoreError> {
-        let meta = self.transaction.open_table(META).map_err(db)?;
+        let meta = self.transaction.open_table(META).map_err(self.noting())?;
         Ok(counter(&meta, "subscriber-salt")?.zip(counter(&meta, "subscriber")?))
     }
 }

@@ -1,9 +1,9 @@
 //! The database file, opened again after the disk had failed it, or a page had been found damaged.
 
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, sync_channel};
-use std::sync::{Arc, Mutex, PoisonError, RwLock, TryLockError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock, TryLockError};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -11,6 +11,7 @@ use redb::Database;
 
 use super::StoreError;
 use super::open::{self, SetAside};
+use super::read::Snapshot;
 use super::reader::Reader;
 use super::withheld::Withheld;
 
@@ -41,9 +42,48 @@ struct State {
 /// A database that is open.
 #[derive(Debug)]
 struct Open {
+    latest: Latest,
     database: Database,
     /// The file itself can't be written now.
     withheld: Option<Withheld>,
+}
+
+impl Open {
+    fn new(database: Database, withheld: Option<Withheld>) -> Self {
+        Self { latest: Latest::default(), database, withheld }
+    }
+}
+
+/// The snapshot that all get until something is written: most packages read, and making one costs as much as a read.
+#[derive(Debug, Default)]
+struct Latest {
+    snapshot: Mutex<Option<(u64, Arc<Snapshot>)>>,
+    /// How often something was written. A snapshot that was begun before is not the latest.
+    writes: AtomicU64,
+}
+
+impl Latest {
+    fn get(&self, make: impl FnOnce() -> Result<Snapshot, StoreError>) -> Result<Arc<Snapshot>, StoreError> {
+        let writes = self.writes.load(Ordering::Acquire);
+        if let Some((at, snapshot)) = &*self.lock()
+            && *at == writes
+            && !snapshot.has_failed()
+        {
+            return Ok(Arc::clone(snapshot));
+        }
+        let snapshot = Arc::new(make()?);
+        *self.lock() = Some((writes, Arc::clone(&snapshot)));
+        Ok(snapshot)
+    }
+
+    /// It pins nothing that is to be written over.
+    fn forget(&self) {
+        drop(self.lock().take());
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Option<(u64, Arc<Snapshot>)>> {
+        self.snapshot.lock().unwrap_or_else(PoisonError::into_inner)
+    }
 }
 
 /// A thread that opens the file again.
@@ -89,6 +129,22 @@ impl DatabaseFile {
         self.with_open(pace, |open| work(&open.database))
     }
 
+    /// The latest snapshot, made if need be.
+    pub(super) fn latest(
+        &self,
+        make: impl Fn(&Database) -> Result<Snapshot, StoreError>,
+    ) -> Result<Arc<Snapshot>, StoreError> {
+        self.with_open(Pace::Hurried, |open| open.latest.get(|| make(&open.database)))
+    }
+
+    /// Drops the latest snapshot, for an agent at rest.
+    pub(super) fn forget_latest(&self) {
+        // Who has it locked puts another one there.
+        if let Ok(Some(open)) = self.0.database.try_read().as_deref() {
+            open.latest.forget();
+        }
+    }
+
     /// Does something that is to be written, or at least could be.
     pub(super) fn write<T>(
         &self,
@@ -97,7 +153,12 @@ impl DatabaseFile {
         self.0.try_again();
         let done = self.with_open(Pace::Patient, |open| match &open.withheld {
             Some(withheld) => Err(withheld.refusal()),
-            None => work(&open.database),
+            None => {
+                open.latest.forget();
+                let done = work(&open.database);
+                open.latest.writes.fetch_add(1, Ordering::AcqRel);
+                done
+            }
         });
         if self.0.failed.load(Ordering::Acquire) && done.as_ref().is_err_and(StoreError::is_withheld) {
             // Who reads next need not wait for it.
@@ -222,7 +283,7 @@ impl State {
         match open::open(&self.path, &Reader::here()) {
             Ok((opened, set_aside)) => {
                 drop(database);
-                self.put(Open { database: opened, withheld: None }, set_aside);
+                self.put(Open::new(opened, None), set_aside);
                 log::info!("the store can be written again");
             }
             Err(_) => withheld.stays(),
@@ -233,9 +294,9 @@ impl State {
 /// Opens the file, or what can be read of one that can't be written now.
 fn opened(path: &Path) -> Result<(Open, Option<SetAside>), StoreError> {
     match open::open(path, &Reader::here()) {
-        Ok((database, set_aside)) => Ok((Open { database, withheld: None }, set_aside)),
+        Ok((database, set_aside)) => Ok((Open::new(database, None), set_aside)),
         Err(why) if why.is_withheld() => match open::withheld(path, &Reader::here(), &why) {
-            Ok((database, withheld)) => Ok((Open { database, withheld: Some(withheld) }, None)),
+            Ok((database, withheld)) => Ok((Open::new(database, Some(withheld)), None)),
             Err(_) => Err(why),
         },
         Err(error) => Err(error),

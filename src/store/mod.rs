@@ -251,12 +251,17 @@ impl Store {
         &self.settling
     }
 
-    /// The state as it is now, unmoved by later commits.
+    /// The state as it is now, unmoved by later commits. All who ask between two commits get the same one.
     ///
     /// # Errors
     /// The file can't be read.
-    pub fn snapshot(&self) -> Result<Snapshot, StoreError> {
-        self.file.with(Pace::Hurried, |database| Snapshot::of(database.begin_read().map_err(db)?, &self.odd))
+    pub fn snapshot(&self) -> Result<Arc<Snapshot>, StoreError> {
+        self.file.latest(|database| Snapshot::of(database.begin_read().map_err(db)?, &self.odd))
+    }
+
+    /// Nothing is kept for the next reader: for an agent at rest.
+    pub fn rest(&self) {
+        self.file.forget_latest();
     }
 
     /// Applies all of `changes` in one transaction, off the agent's thread; on return they are on flash.

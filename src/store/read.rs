@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 use std::ops::Bound::{Excluded, Unbounded};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use redb::{ReadOnlyTable, ReadTransaction, ReadableTable};
@@ -22,6 +23,8 @@ pub struct Snapshot {
     pub(super) transaction: ReadTransaction,
     odd: Arc<Odd>,
     nodes: ReadOnlyTable<&'static [u8], &'static [u8]>,
+    /// Something could not be read.
+    failed: AtomicBool,
 }
 
 /// Records that could not be made sense of: each is told once.
@@ -51,7 +54,20 @@ pub type SeenNotification = (String, u16, u64);
 impl Snapshot {
     pub(super) fn of(transaction: ReadTransaction, odd: &Arc<Odd>) -> Result<Self, StoreError> {
         let nodes = transaction.open_table(NODES).map_err(db)?;
-        Ok(Self { transaction, odd: Arc::clone(odd), nodes })
+        Ok(Self { transaction, odd: Arc::clone(odd), nodes, failed: AtomicBool::new(false) })
+    }
+
+    /// Whether something could not be read: the next reader is better off with another one.
+    pub(super) fn has_failed(&self) -> bool {
+        self.failed.load(Ordering::Relaxed)
+    }
+
+    /// What turns an error of redb's into one of ours, and remembers that there was one.
+    pub(super) fn noting<E: Into<redb::Error>>(&self) -> impl FnOnce(E) -> StoreError + '_ {
+        |error| {
+            self.failed.store(true, Ordering::Relaxed);
+            db(error)
+        }
     }
 
     /// What was read of a record; one that is not in the form that it should have is as if it were not there.
@@ -71,7 +87,7 @@ impl Snapshot {
     /// # Errors
     /// The file can't be read, or the record is damaged.
     pub fn node(&self, key: &NodeKey) -> Result<Option<Stored>, StoreError> {
-        let Some(record) = self.nodes.get(key.as_bytes()).map_err(db)? else { return Ok(None) };
+        let Some(record) = self.nodes.get(key.as_bytes()).map_err(self.noting())? else { return Ok(None) };
         Stored::decode(record.value()).map(Some).ok_or(StoreError::Damaged("nodes"))
     }
 
@@ -97,8 +113,8 @@ impl Snapshot {
         let mut names: Vec<String> = Vec::new();
         'seek: loop {
             let mut passed_over = 0;
-            for entry in self.nodes.range(start.as_slice()..end.as_slice()).map_err(db)? {
-                let (found, _) = entry.map_err(db)?;
+            for entry in self.nodes.range(start.as_slice()..end.as_slice()).map_err(self.noting())? {
+                let (found, _) = entry.map_err(self.noting())?;
                 let rest = found.value().get(prefix..).unwrap_or_default();
                 let name = rest.split(|&byte| byte == 0).next().unwrap_or_default();
                 if names.last().is_none_or(|last| last.as_bytes() != name) {
@@ -128,11 +144,12 @@ impl Snapshot {
     /// # Errors
     /// The file can't be read.
     pub fn exists(&self, key: &NodeKey) -> Result<bool, StoreError> {
-        if self.nodes.get(key.as_bytes()).map_err(db)?.is_some() {
+        if self.nodes.get(key.as_bytes()).map_err(self.noting())?.is_some() {
             return Ok(true);
         }
         let (start, end) = key.below();
-        let found = self.nodes.range(start.as_slice()..end.as_slice()).map_err(db)?.next().is_some();
+        let found =
+            self.nodes.range(start.as_slice()..end.as_slice()).map_err(self.noting())?.next().is_some();
         Ok(found)
     }
 
@@ -141,8 +158,8 @@ impl Snapshot {
     /// # Errors
     /// The file can't be read, or the record is damaged.
     pub fn pin(&self, key: &NodeKey) -> Result<Option<Stored>, StoreError> {
-        let pins = self.transaction.open_table(PINS).map_err(db)?;
-        let Some(record) = pins.get(key.as_bytes()).map_err(db)? else { return Ok(None) };
+        let pins = self.transaction.open_table(PINS).map_err(self.noting())?;
+        let Some(record) = pins.get(key.as_bytes()).map_err(self.noting())? else { return Ok(None) };
         Ok(self.known("pins", key.as_bytes(), Stored::decode(record.value())))
     }
 
@@ -168,13 +185,13 @@ impl Snapshot {
         moid: &str,
         more: &mut dyn FnMut(&str, &str) -> bool,
     ) -> Result<(), StoreError> {
-        let table = self.transaction.open_table(INSTANCES).map_err(db)?;
+        let table = self.transaction.open_table(INSTANCES).map_err(self.noting())?;
         let start = NodeKey::instance(moid, "");
         let mut end = moid.as_bytes().to_vec();
         end.push(1);
         let prefix = start.as_bytes().len();
-        for entry in table.range(start.as_bytes()..end.as_slice()).map_err(db)? {
-            let (key, creator) = entry.map_err(db)?;
+        for entry in table.range(start.as_bytes()..end.as_slice()).map_err(self.noting())? {
+            let (key, creator) = entry.map_err(self.noting())?;
             let miid = key.value().get(prefix..).and_then(|miid| std::str::from_utf8(miid).ok());
             let read = miid.zip(std::str::from_utf8(creator.value()).ok());
             if let Some((miid, creator)) = self.known("instances", key.value(), read)
@@ -191,9 +208,9 @@ impl Snapshot {
     /// # Errors
     /// The file can't be read.
     pub fn creator(&self, moid: &str, miid: &str) -> Result<Option<String>, StoreError> {
-        let table = self.transaction.open_table(INSTANCES).map_err(db)?;
+        let table = self.transaction.open_table(INSTANCES).map_err(self.noting())?;
         let key = NodeKey::instance(moid, miid);
-        let Some(creator) = table.get(key.as_bytes()).map_err(db)? else { return Ok(None) };
+        let Some(creator) = table.get(key.as_bytes()).map_err(self.noting())? else { return Ok(None) };
         let creator = std::str::from_utf8(creator.value()).ok();
         Ok(self.known("instances", key.as_bytes(), creator.map(ToOwned::to_owned)))
     }
@@ -203,7 +220,7 @@ impl Snapshot {
     /// # Errors
     /// The file can't be read.
     pub fn last_miid(&self, moid: &str) -> Result<Option<u64>, StoreError> {
-        let table = self.transaction.open_table(META).map_err(db)?;
+        let table = self.transaction.open_table(META).map_err(self.noting())?;
         counter(&table, &miid_key(moid))
     }
 
@@ -212,10 +229,10 @@ impl Snapshot {
     /// # Errors
     /// The file can't be read.
     pub fn intents(&self) -> Result<Vec<(u64, Vec<u8>)>, StoreError> {
-        let table = self.transaction.open_table(INTENTS).map_err(db)?;
+        let table = self.transaction.open_table(INTENTS).map_err(self.noting())?;
         let mut intents = Vec::new();
-        for entry in table.iter().map_err(db)? {
-            let (number, record) = entry.map_err(db)?;
+        for entry in table.iter().map_err(self.noting())? {
+            let (number, record) = entry.map_err(self.noting())?;
             if let Some(at) = self.known("intents", number.value(), super::number(number.value())) {
                 intents.push((at, record.value().to_vec()));
             }
@@ -228,10 +245,10 @@ impl Snapshot {
     /// # Errors
     /// The file can't be read, or a record is damaged.
     pub fn notifications(&self) -> Result<Vec<SeenNotification>, StoreError> {
-        let table = self.transaction.open_table(NOTIFICATIONS).map_err(db)?;
+        let table = self.transaction.open_table(NOTIFICATIONS).map_err(self.noting())?;
         let mut seen = Vec::new();
-        for entry in table.iter().map_err(db)? {
-            let (key, time) = entry.map_err(db)?;
+        for entry in table.iter().map_err(self.noting())? {
+            let (key, time) = entry.map_err(self.noting())?;
             let read = split_notification(key.value()).zip(number(time.value()));
             if let Some(((server_id, id), time)) = self.known("notifications", key.value(), read) {
                 seen.push((server_id, id, time));
@@ -245,8 +262,8 @@ impl Snapshot {
     /// # Errors
     /// The file can't be read.
     pub fn contact(&self, server_id: &str) -> Result<Option<u64>, StoreError> {
-        let table = self.transaction.open_table(CONTACTS).map_err(db)?;
-        let Some(time) = table.get(server_id.as_bytes()).map_err(db)? else { return Ok(None) };
+        let table = self.transaction.open_table(CONTACTS).map_err(self.noting())?;
+        let Some(time) = table.get(server_id.as_bytes()).map_err(self.noting())? else { return Ok(None) };
         Ok(self.known("contacts", server_id.as_bytes(), number(time.value())))
     }
 
@@ -255,8 +272,8 @@ impl Snapshot {
     /// # Errors
     /// The file can't be read, or the record is damaged.
     pub fn default_uri(&self, moid: &str) -> Result<Option<(String, String)>, StoreError> {
-        let table = self.transaction.open_table(DEFAULTS).map_err(db)?;
-        let Some(record) = table.get(moid.as_bytes()).map_err(db)? else { return Ok(None) };
+        let table = self.transaction.open_table(DEFAULTS).map_err(self.noting())?;
+        let Some(record) = table.get(moid.as_bytes()).map_err(self.noting())? else { return Ok(None) };
         let read = std::str::from_utf8(record.value()).ok().and_then(|record| record.split_once('\0'));
         let read = self.known("defaults", moid.as_bytes(), read);
         Ok(read.map(|(server_id, uri)| (server_id.to_owned(), uri.to_owned())))
@@ -267,10 +284,10 @@ impl Snapshot {
     /// # Errors
     /// The file can't be read, or a record is damaged.
     pub fn push(&self) -> Result<Vec<(String, Registration)>, StoreError> {
-        let table = self.transaction.open_table(PUSH).map_err(db)?;
+        let table = self.transaction.open_table(PUSH).map_err(self.noting())?;
         let mut all = Vec::new();
-        for entry in table.iter().map_err(db)? {
-            let (server_id, record) = entry.map_err(db)?;
+        for entry in table.iter().map_err(self.noting())? {
+            let (server_id, record) = entry.map_err(self.noting())?;
             let read = std::str::from_utf8(server_id.value()).ok().zip(Registration::decode(record.value()));
             if let Some((server_id, registration)) = self.known("push", server_id.value(), read) {
                 all.push((server_id.to_owned(), registration));
@@ -284,10 +301,10 @@ impl Snapshot {
     /// # Errors
     /// The file can't be read, or a record is damaged.
     pub fn triggers(&self) -> Result<Vec<(String, u16, Vec<u8>)>, StoreError> {
-        let table = self.transaction.open_table(TRIGGERS).map_err(db)?;
+        let table = self.transaction.open_table(TRIGGERS).map_err(self.noting())?;
         let mut triggers = Vec::new();
-        for entry in table.iter().map_err(db)? {
-            let (key, json) = entry.map_err(db)?;
+        for entry in table.iter().map_err(self.noting())? {
+            let (key, json) = entry.map_err(self.noting())?;
             if let Some((server_id, id)) =
                 self.known("triggers", key.value(), split_notification(key.value()))
             {
@@ -302,10 +319,10 @@ impl Snapshot {
     /// # Errors
     /// The file can't be read.
     pub fn execs(&self) -> Result<Vec<(u64, Vec<u8>)>, StoreError> {
-        let table = self.transaction.open_table(EXECS).map_err(db)?;
+        let table = self.transaction.open_table(EXECS).map_err(self.noting())?;
         let mut execs = Vec::new();
-        for entry in table.iter().map_err(db)? {
-            let (number, json) = entry.map_err(db)?;
+        for entry in table.iter().map_err(self.noting())? {
+            let (number, json) = entry.map_err(self.noting())?;
             if let Some(at) = self.known("execs", number.value(), super::number(number.value())) {
                 execs.push((at, json.value().to_vec()));
             }
@@ -319,10 +336,10 @@ impl Snapshot {
     /// # Errors
     /// The file can't be read, or a record is damaged.
     pub fn alerts(&self, queue: &str, mut each: impl FnMut(u64, &[u8]) -> bool) -> Result<(), StoreError> {
-        let table = self.transaction.open_table(ALERTS).map_err(db)?;
+        let table = self.transaction.open_table(ALERTS).map_err(self.noting())?;
         let (start, end) = alert_range(queue);
-        for entry in table.range(start.as_slice()..=end.as_slice()).map_err(db)? {
-            let (key, json) = entry.map_err(db)?;
+        for entry in table.range(start.as_slice()..=end.as_slice()).map_err(self.noting())? {
+            let (key, json) = entry.map_err(self.noting())?;
             let number = self.known("alerts", key.value(), alert_number(key.value()));
             if number.is_some_and(|number| !each(number, json.value())) {
                 break;
@@ -336,13 +353,13 @@ impl Snapshot {
     /// # Errors
     /// The file can't be read, or a record is damaged.
     pub fn alert_queues(&self) -> Result<Vec<String>, StoreError> {
-        let table = self.transaction.open_table(ALERTS).map_err(db)?;
+        let table = self.transaction.open_table(ALERTS).map_err(self.noting())?;
         let (mut queues, mut after) = (Vec::new(), Vec::new());
         // What waits for one is jumped over.
         while let Some(entry) =
-            table.range::<&[u8]>((Excluded(after.as_slice()), Unbounded)).map_err(db)?.next()
+            table.range::<&[u8]>((Excluded(after.as_slice()), Unbounded)).map_err(self.noting())?.next()
         {
-            let (key, _) = entry.map_err(db)?;
+            let (key, _) = entry.map_err(self.noting())?;
             after = match self.known("alerts", key.value(), alert_queue(key.value())) {
                 Some(queue) => {
                     queues.push(queue.to_owned());
@@ -359,8 +376,8 @@ impl Snapshot {
     /// # Errors
     /// The file can't be read, or the record is damaged.
     pub fn cache_key(&self) -> Result<Option<CacheKey>, StoreError> {
-        let table = self.transaction.open_table(CACHE_KEY).map_err(db)?;
-        let Some(key) = table.get([].as_slice()).map_err(db)? else { return Ok(None) };
+        let table = self.transaction.open_table(CACHE_KEY).map_err(self.noting())?;
+        let Some(key) = table.get([].as_slice()).map_err(self.noting())? else { return Ok(None) };
         Ok(self.known("cache", &[], key.value().try_into().ok()))
     }
 
@@ -369,8 +386,10 @@ impl Snapshot {
     /// # Errors
     /// The file can't be read.
     pub fn mos_sent(&self, server_id: &str) -> Result<Vec<String>, StoreError> {
-        let table = self.transaction.open_table(MOS).map_err(db)?;
-        let Some(list) = table.get(server_id.as_bytes()).map_err(db)? else { return Ok(Vec::new()) };
+        let table = self.transaction.open_table(MOS).map_err(self.noting())?;
+        let Some(list) = table.get(server_id.as_bytes()).map_err(self.noting())? else {
+            return Ok(Vec::new());
+        };
         let list = self.known("mos", server_id.as_bytes(), std::str::from_utf8(list.value()).ok());
         Ok(list.unwrap_or_default().lines().map(str::to_owned).collect())
     }
@@ -380,7 +399,7 @@ impl Snapshot {
     /// # Errors
     /// The file can't be read.
     pub fn folder(&self, folder: &str) -> Result<Option<u64>, StoreError> {
-        let table = self.transaction.open_table(META).map_err(db)?;
+        let table = self.transaction.open_table(META).map_err(self.noting())?;
         counter(&table, &folder_key(folder))
     }
 
@@ -389,7 +408,7 @@ impl Snapshot {
     /// # Errors
     /// The file can't be read.
     pub fn clock(&self) -> Result<Option<u64>, StoreError> {
-        let table = self.transaction.open_table(META).map_err(db)?;
+        let table = self.transaction.open_table(META).map_err(self.noting())?;
         counter(&table, "clock")
     }
 }

@@ -53,10 +53,10 @@ impl Snapshot {
     /// # Errors
     /// The file can't be read, or a record is damaged.
     pub fn subscriptions(&self) -> Result<Vec<Subscription>, StoreError> {
-        let table = self.transaction().open_table(SUBSCRIPTIONS).map_err(db)?;
+        let table = self.transaction().open_table(SUBSCRIPTIONS).map_err(self.noting())?;
         let mut all = Vec::new();
-        for entry in table.iter().map_err(db)? {
-            let (key, record) = entry.map_err(db)?;
+        for entry in table.iter().map_err(self.noting())? {
+            let (key, record) = entry.map_err(self.noting())?;
             let read = Subscription::decode(key.value(), record.value());
             all.extend(self.known("subscriptions", key.value(), read));
         }
@@ -72,9 +72,9 @@ impl Snapshot {
         server_id: &str,
         client_uri: &str,
     ) -> Result<Option<Subscription>, StoreError> {
-        let table = self.transaction().open_table(SUBSCRIPTIONS).map_err(db)?;
+        let table = self.transaction().open_table(SUBSCRIPTIONS).map_err(self.noting())?;
         let key = key(server_id, client_uri);
-        let record = table.get(key.as_slice()).map_err(db)?;
+        let record = table.get(key.as_slice()).map_err(self.noting())?;
         Ok(record
             .and_then(|record| self.known("subscriptions", &key, Subscription::decode(&key, record.value()))))
     }

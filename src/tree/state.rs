@@ -43,8 +43,8 @@ pub(super) struct Planned {
 }
 
 impl State {
-    pub(super) fn of(snapshot: Snapshot) -> Self {
-        Self { snapshot: Arc::new(snapshot), planned: Planned::default() }
+    pub(super) fn of(snapshot: Arc<Snapshot>) -> Self {
+        Self { snapshot, planned: Planned::default() }
     }
 
     /// A stored node.

@@ -45,8 +45,11 @@ async fn one_session(
 ) -> Duration {
     bench.play(packages);
     let begun = Instant::now();
-    bench.session(agent, number).await;
-    begun.elapsed()
+    bench.notify().await;
+    bench.answered_end(agent, number).await;
+    let elapsed = begun.elapsed();
+    bench.ended(agent, number).await;
+    elapsed
 }
 
 /// curl's median time for the requests of the last session, both over one connection.

@@ -207,13 +207,18 @@ impl Bench {
         }
     }
 
-    /// Waits until `count` sessions got their END.
+    /// Waits until `count` sessions got their END, and the agent has heard so.
     pub async fn ended(&self, agent: &Agent, count: usize) {
+        self.answered_end(agent, count).await;
+        agent.heard_the_end().await;
+    }
+
+    /// Waits until the server has answered END to `count` sessions.
+    pub async fn answered_end(&self, agent: &Agent, count: usize) {
         let ends = |exchanges: &[Exchange]| {
             exchanges.iter().filter(|exchange| exchange.reply.ends_session()).count() >= count
         };
         self.until(agent, &format!("{count} sessions to their end"), ends).await;
-        agent.heard_the_end().await;
     }
 
     /// Notifies, and waits for the END of session number `count`.

@@ -14,7 +14,10 @@ const LAST: Duration = Duration::from_millis(300);
 #[derive(Debug)]
 pub(super) struct Queue<T> {
     waiting: Mutex<Waiting<T>>,
-    changed: Condvar,
+    /// Wakes who writes, where he waits.
+    more: Condvar,
+    /// Wakes who waits until all is written.
+    done: Condvar,
 }
 
 #[derive(Debug)]
@@ -25,12 +28,15 @@ struct Waiting<T> {
     has_writer: bool,
     /// He is at one just now.
     is_writing: bool,
+    /// He waits for more.
+    is_idle: bool,
 }
 
 impl<T> Queue<T> {
     pub(super) fn new() -> Self {
-        let waiting = Waiting { lines: VecDeque::new(), lost: 0, has_writer: false, is_writing: false };
-        Self { waiting: Mutex::new(waiting), changed: Condvar::new() }
+        let waiting =
+            Waiting { lines: VecDeque::new(), lost: 0, has_writer: false, is_writing: false, is_idle: false };
+        Self { waiting: Mutex::new(waiting), more: Condvar::new(), done: Condvar::new() }
     }
 
     /// Adds a line, if there is room. Whether the caller is to see to it that somebody writes.
@@ -41,8 +47,13 @@ impl<T> Queue<T> {
         } else {
             waiting.lost = waiting.lost.saturating_add(1);
         }
-        self.changed.notify_all();
-        !std::mem::replace(&mut waiting.has_writer, true)
+        let has_writer = std::mem::replace(&mut waiting.has_writer, true);
+        let is_idle = waiting.is_idle;
+        drop(waiting);
+        if is_idle {
+            self.more.notify_one();
+        }
+        !has_writer
     }
 
     /// The next line to be written, and how many were lost before it; none where there was none for a while: then whoever
@@ -50,7 +61,9 @@ impl<T> Queue<T> {
     pub(super) fn next(&self) -> Option<(T, usize)> {
         let mut waiting = self.lock();
         waiting.is_writing = false;
-        self.changed.notify_all();
+        if waiting.lines.is_empty() {
+            self.done.notify_all();
+        }
         let until = Instant::now() + IDLE;
         loop {
             if let Some(line) = waiting.lines.pop_front() {
@@ -64,15 +77,17 @@ impl<T> Queue<T> {
                 waiting.has_writer = false;
                 return None;
             }
-            let woken = self.changed.wait_timeout(waiting, left);
+            waiting.is_idle = true;
+            let woken = self.more.wait_timeout(waiting, left);
             waiting = woken.unwrap_or_else(PoisonError::into_inner).0;
+            waiting.is_idle = false;
         }
     }
 
     /// Waits until all is written, but not for long.
     pub(super) fn wait_until_empty(&self) {
         let is_busy = |waiting: &mut Waiting<T>| !waiting.lines.is_empty() || waiting.is_writing;
-        drop(self.changed.wait_timeout_while(self.lock(), LAST, is_busy));
+        drop(self.done.wait_timeout_while(self.lock(), LAST, is_busy));
     }
 
     fn lock(&self) -> MutexGuard<'_, Waiting<T>> {
