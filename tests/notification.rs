@@ -41,7 +41,7 @@ async fn duplicates_are_dropped_even_over_a_restart_and_a_power_cut() {
 #[tokio::test]
 async fn what_is_not_from_the_server_starts_nothing() {
     let bench = Bench::new().await;
-    let agent = bench.start().await;
+    let mut agent = bench.start().await;
     let now = SystemTime::now();
     let minutes = |count: u64| Duration::from_secs(60 * count);
     let good = bench.notification();
@@ -54,6 +54,9 @@ async fn what_is_not_from_the_server_starts_nothing() {
     for notification in &bad {
         bench.send(notification).await;
     }
+    let line = agent.logged("of the first", |line| line.contains("datagram dropped: wrong-digest 1 (")).await;
+    assert!(line.contains(&format!("({SERVER_ID}, secret in /")), "which secret was tried: {line}");
+    assert!(!line.contains(SECRET), "{line}");
     let whole = good.datagram().unwrap();
     for length in 0..whole.len() {
         bench.send_raw(&whole[..length]).await;

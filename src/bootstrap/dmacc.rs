@@ -225,7 +225,7 @@ fn notification(node: &Node<'_>, names: &Names) -> Result<NotificationAuth, Dmac
     if secret.expose().len() > LARGEST {
         return Err(node.wrong(names.secret, "expected at most 16384 bytes"));
     }
-    Ok(NotificationAuth { secret, data, require_digest: true })
+    Ok(NotificationAuth { secret, secret_file: None, data, require_digest: true })
 }
 
 /// `Auth/Trsp`: a client certificate and its key, or a user and a password.

@@ -77,6 +77,8 @@ pub struct TlsFiles {
 pub struct NotificationAuth {
     /// `secret-file`: the DM Server secret.
     pub secret: Secret,
+    /// Where that secret was read, for messages; none where a server or a bootstrap set it.
+    pub secret_file: Option<String>,
     /// `data-file`: the approved profile's authentication data.
     pub data: Option<Secret>,
     /// `require-digest`: a notification without a digest is dropped; true if unsaid.

@@ -1,5 +1,6 @@
 //! Secrets, and the files and systemd credentials they come from. No message ever shows what is in one.
 
+use std::fmt;
 use std::fs::Metadata;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
@@ -24,6 +25,15 @@ pub enum FileRef {
     Path(PathBuf),
     /// A credential that systemd passes to the service (`LoadCredential=`).
     Credential(String),
+}
+
+impl fmt::Display for FileRef {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Path(path) => path.display().fmt(f),
+            Self::Credential(name) => write!(f, "credential:{name}"),
+        }
+    }
 }
 
 impl FromItem for FileRef {

@@ -8,7 +8,8 @@ use super::Daemon;
 use crate::base::journal::id;
 use crate::base::waking;
 use crate::config::Notification;
-use crate::notification::gate::{Admitted, Clock, Gate, Policy, Rejected, Remembered, Verifier};
+use crate::notification::gate::{self, Admitted, Clock, Gate, Policy, Rejected, Remembered, Verifier};
+use crate::notification::package;
 use crate::notification::tally::{Counts, Tally};
 use crate::session::{Cause, Ticket};
 use crate::store::{Change, Store, StoreError};
@@ -48,7 +49,12 @@ impl Doorkeeper {
     /// Judges a datagram. What is turned away is counted, never answered.
     pub(super) fn receive(&mut self, datagram: &[u8], clock: Clock, now: Instant) -> Option<Admitted> {
         let judged = self.gate.admit(datagram, &self.verifiers, clock);
-        judged.map_err(|rejected| self.note(rejected, now)).ok()
+        judged
+            .map_err(|rejected| {
+                let concerned = rejected.concerned(self.gate.candidates(datagram, &self.verifiers));
+                self.note(rejected, concerned, now);
+            })
+            .ok()
     }
 
     /// Judges a Package#0 that a push client delivers. Why it is turned away is counted likewise, and said to the
@@ -61,13 +67,15 @@ impl Doorkeeper {
     ) -> Result<Admitted, &'static str> {
         let judged = self.gate.admit_package(package, &self.verifiers, clock);
         judged.map_err(|rejected| {
-            self.note(rejected, now);
+            let package = package::decode(package).ok();
+            let candidates = package.and_then(|package| gate::candidates(&package, &self.verifiers));
+            self.note(rejected, rejected.concerned(candidates.unwrap_or_default()), now);
             rejected.reason()
         })
     }
 
-    fn note(&mut self, rejected: Rejected, now: Instant) {
-        if let Some(counts) = self.tally.note(rejected.reason(), now) {
+    fn note(&mut self, rejected: Rejected, concerned: Vec<String>, now: Instant) {
+        if let Some(counts) = self.tally.note_for(rejected.reason(), concerned, now) {
             say(&counts);
         }
     }

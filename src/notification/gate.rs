@@ -59,6 +59,8 @@ pub(crate) struct Verifier {
     pub server_id: String,
     /// The secret that its digests are made with; none: a digest can't be checked.
     pub secret: Option<Secret>,
+    /// Where the secret was read, for messages; none where a server or a bootstrap set it.
+    pub secret_file: Option<String>,
     /// The approved profile's authentication data.
     pub data: Option<Secret>,
     /// Whether a notification without a digest is dropped.
@@ -71,6 +73,7 @@ impl From<&Account> for Verifier {
         Self {
             server_id: account.server_id.clone(),
             secret: auth.map(|auth| auth.secret.clone()),
+            secret_file: auth.and_then(|auth| auth.secret_file.clone()),
             data: auth.and_then(|auth| auth.data.clone()),
             require_digest: auth.is_some_and(|auth| auth.require_digest),
         }
@@ -155,6 +158,26 @@ pub(crate) enum Rejected {
 }
 
 impl Rejected {
+    /// Whom the journal names for it, of the accounts that the datagram may have been for; and, where the digest is
+    /// wrong, the file of the secret. A datagram without SERVER-ID may be for many: the first few.
+    pub(crate) fn concerned(&self, candidates: &[Verifier]) -> Vec<String> {
+        const MOST: usize = 4;
+        let of_digest = match self {
+            Self::WrongDigest => true,
+            Self::NoDigest | Self::NoSecret | Self::Stale | Self::Future | Self::Duplicate => false,
+            Self::TooLong | Self::NotPush(_) | Self::Malformed(_) | Self::UnknownServer | Self::NoServer => {
+                return Vec::new();
+            }
+        };
+        let named = |verifier: &Verifier| match (of_digest, &verifier.secret_file) {
+            (false, _) => verifier.server_id.clone(),
+            (true, Some(file)) => format!("{}, secret in {file}", verifier.server_id),
+            (true, None) => format!("{}, secret set by its server", verifier.server_id),
+        };
+        let tried = |verifier: &&Verifier| !of_digest || verifier.secret.is_some();
+        candidates.iter().filter(tried).take(MOST).map(named).collect()
+    }
+
     /// A stable name for counting.
     #[must_use]
     pub(crate) fn reason(&self) -> &'static str {
@@ -241,6 +264,11 @@ impl Gate {
         self.judge(&package::decode(package)?, verifiers, clock)
     }
 
+    /// The accounts that a datagram may be for.
+    pub(crate) fn candidates<'v>(&self, datagram: &[u8], verifiers: &'v [Verifier]) -> &'v [Verifier] {
+        self.open(datagram).map_or(&[], |package| candidates(&package, verifiers).unwrap_or_default())
+    }
+
     fn judge(
         &mut self,
         package: &Package0<'_>,
@@ -295,14 +323,7 @@ impl Gate {
 
 /// The account that a notification is for, its digest verified if it has one.
 fn authenticate<'v>(package: &Package0<'_>, verifiers: &'v [Verifier]) -> Result<&'v Verifier, Rejected> {
-    let candidates = match package.server_id {
-        Some(server_id) => {
-            let named = verifiers.iter().position(|verifier| verifier.server_id == server_id);
-            let named = named.ok_or(Rejected::UnknownServer)?;
-            verifiers.get(named..=named).unwrap_or_default()
-        }
-        None => verifiers,
-    };
+    let candidates = candidates(package, verifiers).ok_or(Rejected::UnknownServer)?;
     let Some(digest) = package.digest else {
         let [only] = candidates else { return Err(Rejected::NoServer) };
         return if only.require_digest { Err(Rejected::NoDigest) } else { Ok(only) };
@@ -312,6 +333,13 @@ fn authenticate<'v>(package: &Package0<'_>, verifiers: &'v [Verifier]) -> Result
     }
     let verifying = candidates.iter().find(|verifier| verifier.verifies(digest, package.profile));
     verifying.ok_or(Rejected::WrongDigest)
+}
+
+/// The account that a Package#0 names, or all where it names none; none where there is no such account.
+pub(crate) fn candidates<'v>(package: &Package0<'_>, verifiers: &'v [Verifier]) -> Option<&'v [Verifier]> {
+    let Some(server_id) = package.server_id else { return Some(verifiers) };
+    let named = verifiers.iter().position(|verifier| verifier.server_id == server_id)?;
+    verifiers.get(named..=named)
 }
 
 fn trigger(package: &Package0<'_>, server_id: &str) -> Trigger {

@@ -1,6 +1,6 @@
 //! Counts what was dropped, so that a flood makes one journal line a minute instead of filling the journal.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::time::{Duration, Instant};
 
@@ -10,26 +10,31 @@ pub(crate) const INTERVAL: Duration = Duration::from_secs(60);
 /// How many were dropped since the last line, by reason.
 #[derive(Debug, Default)]
 pub(crate) struct Tally {
-    counts: BTreeMap<&'static str, u64>,
+    counts: BTreeMap<&'static str, Dropped>,
     last: Option<Instant>,
 }
 
+/// How many were dropped for one reason, and the accounts that they were for, as far as that is known.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+struct Dropped {
+    count: u64,
+    accounts: BTreeSet<String>,
+}
+
+/// The accounts that a line names for one reason; of one more it says that there are others.
+const NAMED: usize = 3;
+
 /// What a journal line says: counts by reason.
 ///
-/// Displayed as `3 datagrams dropped: stale 1, unknown-server 2`.
+/// Displayed as `3 datagrams dropped: stale 1 (acme), unknown-server 2`.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Counts(BTreeMap<&'static str, u64>);
+pub(crate) struct Counts(BTreeMap<&'static str, Dropped>);
 
 impl Counts {
-    /// The reasons in alphabetical order, with how many there were.
-    pub(crate) fn iter(&self) -> impl Iterator<Item = (&'static str, u64)> {
-        self.0.iter().map(|(reason, count)| (*reason, *count))
-    }
-
     /// How many in all.
     #[must_use]
     pub(crate) fn total(&self) -> u64 {
-        self.0.values().sum()
+        self.0.values().map(|dropped| dropped.count).sum()
     }
 }
 
@@ -37,9 +42,16 @@ impl fmt::Display for Counts {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let total = self.total();
         write!(f, "{total} datagram{} dropped", if total == 1 { "" } else { "s" })?;
-        for (place, (reason, count)) in self.iter().enumerate() {
+        for (place, (reason, Dropped { count, accounts })) in self.0.iter().enumerate() {
             let separator = if place == 0 { ": " } else { ", " };
             write!(f, "{separator}{reason} {count}")?;
+            let mut named: Vec<&str> = accounts.iter().map(String::as_str).take(NAMED).collect();
+            if accounts.len() > named.len() {
+                named.push("…");
+            }
+            if !named.is_empty() {
+                write!(f, " ({})", named.join("; "))?;
+            }
         }
         Ok(())
     }
@@ -48,7 +60,23 @@ impl fmt::Display for Counts {
 impl Tally {
     /// Counts one. The line to be written now, if one is due: at once for the first in a long while.
     pub(crate) fn note(&mut self, reason: &'static str, now: Instant) -> Option<Counts> {
-        *self.counts.entry(reason).or_default() += 1;
+        self.note_for(reason, Vec::new(), now)
+    }
+
+    /// Likewise, one that was for one of these accounts.
+    pub(crate) fn note_for(
+        &mut self,
+        reason: &'static str,
+        accounts: Vec<String>,
+        now: Instant,
+    ) -> Option<Counts> {
+        let dropped = self.counts.entry(reason).or_default();
+        dropped.count += 1;
+        for account in accounts {
+            if dropped.accounts.len() <= NAMED {
+                dropped.accounts.insert(account);
+            }
+        }
         self.take(now)
     }
 
@@ -104,5 +132,22 @@ mod tests {
         assert_eq!(tally.note("stale", at(121)), None);
         assert_eq!(tally.rest().unwrap().total(), 1, "what is not due is not lost");
         assert_eq!(tally.rest(), None);
+    }
+
+    #[test]
+    fn accounts_are_named_once_each_and_not_all_of_many() {
+        let now = Instant::now();
+        let mut tally = Tally::default();
+        tally.note("unknown-server", now);
+        let accounts = |names: &[&str]| names.iter().map(|&name| name.to_owned()).collect::<Vec<_>>();
+        for _ in 0..2 {
+            tally.note_for("stale", accounts(&["acme"]), now);
+        }
+        tally.note_for("wrong-digest", accounts(&["a, secret in /a", "b", "c", "d", "e"]), now);
+        tally.note("unknown-server", now);
+        assert_eq!(
+            tally.rest().unwrap().to_string(),
+            "4 datagrams dropped: stale 2 (acme), unknown-server 1, wrong-digest 1 (a, secret in /a; b; c; …)"
+        );
     }
 }

@@ -171,9 +171,12 @@ impl Changes {
         };
         changed.name = text(Leaf::Name).unwrap_or_default();
         changed.server_uri = text(Leaf::ServerUri).unwrap_or_else(|| account.server_uri.clone());
+        let own = account.notification.as_ref().filter(|_| !self.0.contains_key(&Leaf::NotificationSecret));
+        let secret_file = own.and_then(|own| own.secret_file.clone());
         let require_digest = account.notification.as_ref().is_none_or(|known| known.require_digest);
         changed.notification = secret(Leaf::NotificationSecret).map(|secret_| NotificationAuth {
             secret: secret_,
+            secret_file,
             data: secret(Leaf::NotificationData),
             require_digest,
         });

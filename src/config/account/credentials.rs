@@ -43,11 +43,12 @@ pub(super) fn auth(reader: &mut Reader<'_>, context: Context<'_>) -> Option<Auth
 }
 
 pub(super) fn notification(reader: &mut Reader<'_>, context: Context<'_>) -> Option<NotificationAuth> {
-    let secret = secret(reader, "secret-file", context);
+    let secret = secret_and_file(reader, "secret-file", context);
     let data =
         if reader.raw("data-file").is_some() { self::secret(reader, "data-file", context) } else { None };
     let require_digest = reader.or("require-digest", true);
-    Some(NotificationAuth { secret: secret?, data, require_digest })
+    let (secret, file) = secret?;
+    Some(NotificationAuth { secret, secret_file: Some(file), data, require_digest })
 }
 
 fn password(reader: &mut Reader<'_>, context: Context<'_>) -> Option<(String, Secret)> {
@@ -76,8 +77,13 @@ fn certificate(reader: &mut Reader<'_>, context: Context<'_>) -> Option<Auth> {
 
 /// The secret that a required `…-file` key names.
 fn secret(reader: &mut Reader<'_>, key: &str, context: Context<'_>) -> Option<Secret> {
-    reader.required::<FileRef>(key)?;
-    reader.parsed(key, |file: FileRef| file.secret(context.environment))
+    secret_and_file(reader, key, context).map(|(secret, _)| secret)
+}
+
+/// Likewise, and the file as a message names it.
+fn secret_and_file(reader: &mut Reader<'_>, key: &str, context: Context<'_>) -> Option<(Secret, String)> {
+    let file = reader.required::<FileRef>(key)?.to_string();
+    Some((reader.parsed(key, |file: FileRef| file.secret(context.environment))?, file))
 }
 
 /// The PEM certificates that an optional `…-file` key names.

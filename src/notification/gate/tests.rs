@@ -19,7 +19,13 @@ fn gate_with(accept_bare: bool) -> Gate {
 
 fn verifier(server_id: &str, secret: Option<&str>) -> Verifier {
     let secret = secret.map(|secret| Secret::new(secret.into()));
-    Verifier { server_id: server_id.into(), require_digest: secret.is_some(), secret, data: None }
+    Verifier {
+        server_id: server_id.into(),
+        require_digest: secret.is_some(),
+        secret,
+        secret_file: None,
+        data: None,
+    }
 }
 
 /// Account `acme` with the secret `key`.

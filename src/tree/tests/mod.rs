@@ -386,6 +386,7 @@ pub(crate) fn account(server_id: &str, rights: u8) -> Account {
         auth: Auth::None,
         notification: Some(NotificationAuth {
             secret: Secret::new(format!("{server_id}'s secret").into_bytes()),
+            secret_file: None,
             data: None,
             require_digest: true,
         }),
