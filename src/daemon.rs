@@ -3,6 +3,7 @@
 mod aftermath;
 mod bootstrapping;
 mod clock;
+mod difference;
 mod doorkeeper;
 mod ending;
 mod evidence;

@@ -208,7 +208,9 @@ async fn settings_take_effect_on_reload() {
     bench.session(&agent, 1).await;
     agent.signal(Signal::SIGHUP);
     agent.said("RELOADING=1").await;
-    agent.logged("about the reload", |line| line.contains("configuration read again")).await;
+    let line = agent.logged("about the reload", |line| line.contains("configuration read again")).await;
+    let accounts = format!("; accounts: unchanged {}", support::SERVER_ID);
+    assert!(line.contains(&accounts) && line.contains("; management objects: unchanged bench"), "{line}");
     bench.send_raw(&bench.notification().package().unwrap()).await;
     bench.ended(&agent, 2).await;
     assert_eq!(bench.packages().len(), 2);
@@ -252,7 +254,8 @@ async fn a_session_goes_on_with_the_descriptions_that_it_began_with() {
     let (before, fixed) = ddf.split_once("<NodeName>Fixed</NodeName>").unwrap();
     let fixed = fixed.replacen("text/plain", "text/x-new", 1);
     files::put(&file, format!("{before}<NodeName>Fixed</NodeName>{fixed}"), files::PLAIN).unwrap();
-    agent.logged("of the new description", |line| line.contains("configuration read again")).await;
+    let line = agent.logged("of the new description", |line| line.contains("configuration read again")).await;
+    assert!(line.contains("; management objects: changed bench; unchanged "), "{line}");
     std::io::Write::write_all(&mut pipe, b"0\n").unwrap();
     drop(pipe);
     bench.ended(&agent, 1).await;

@@ -6,7 +6,7 @@ use tokio::task::JoinSet;
 
 use super::loading::{LOOK_AGAIN, LoadError, Scope};
 use super::reading::Read;
-use super::{Daemon, schedule};
+use super::{Daemon, difference, schedule};
 use crate::base::journal::id;
 use crate::base::waking;
 use crate::world::World;
@@ -83,21 +83,26 @@ impl Daemon {
         let world = self.loader.accounts_changed(&self.world).await;
         let news = world.peers.len() != self.world.peers.len()
             || world.peers.iter().zip(&self.world.peers).any(|(new, old)| !Arc::ptr_eq(new, old));
-        self.go_on_in(world).await;
+        let before = self.go_on_in(world).await;
         if news {
-            log::info!("accounts changed: {}", self.status());
+            log::info!("accounts changed: {}; {}", self.status(), difference::accounts(&before, &self.world));
         }
     }
 
     /// Goes on with what files say now.
     async fn adopt(&mut self, world: World) {
-        self.go_on_in(world).await;
+        let before = self.go_on_in(world).await;
         self.bootstrapping.look(waking::now());
-        log::info!("configuration read again: {}", self.status());
+        log::info!(
+            "configuration read again: {}; {}; {}",
+            self.status(),
+            difference::accounts(&before, &self.world),
+            difference::objects(&before, &self.world),
+        );
     }
 
-    /// Goes on in a new world; sessions in flight finish in the old one.
-    async fn go_on_in(&mut self, world: World) {
+    /// Goes on in a new world; sessions in flight finish in the old one, which it returns.
+    async fn go_on_in(&mut self, world: World) -> Arc<World> {
         {
             let mut doorkeeper = self.doorkeeper.lock().unwrap_or_else(PoisonError::into_inner);
             doorkeeper.set_policy(&world.settings.notification);
@@ -123,6 +128,7 @@ impl Daemon {
         self.remember_folders().await;
         let status = self.status();
         self.supervisor.status(&status);
+        before
     }
 
     /// What the agent serves and does, in a line.

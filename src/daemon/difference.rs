@@ -1,0 +1,79 @@
+//! What became of accounts and management objects when they were read again, in words.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+use crate::mo::ManagementObject;
+use crate::world::World;
+
+/// How many of a kind are named; of more, how many others there are.
+const NAMED: usize = 5;
+
+/// Which accounts came, changed, went and stayed.
+pub(super) fn accounts(before: &World, after: &World) -> String {
+    let all = |world: &World| -> Vec<_> {
+        let accounts = world.peers.iter().map(|peer| (peer.account.server_id.clone(), peer.account.clone()));
+        accounts.collect()
+    };
+    format!("accounts: {}", difference(&all(before), &all(after), |one, other| one == other))
+}
+
+/// Likewise the management objects, by the names of their folders.
+pub(super) fn objects(before: &World, after: &World) -> String {
+    let all = |world: &World| -> Vec<_> {
+        let objects = world.tree.objects().iter();
+        objects.map(|object| (object.name.clone(), object.clone())).collect()
+    };
+    let same = |one: &Arc<ManagementObject>, other: &Arc<ManagementObject>| {
+        one.digest == other.digest && one.folder == other.folder && one.instances == other.instances
+    };
+    format!("management objects: {}", difference(&all(before), &all(after), same))
+}
+
+/// As `new d; changed b; removed c; unchanged a`.
+fn difference<T>(before: &[(String, T)], after: &[(String, T)], same: impl Fn(&T, &T) -> bool) -> String {
+    let then: BTreeMap<&str, &T> = before.iter().map(|(name, value)| (name.as_str(), value)).collect();
+    let now: BTreeSet<&str> = after.iter().map(|(name, _)| name.as_str()).collect();
+    let (mut new, mut changed, mut unchanged) = (Vec::new(), Vec::new(), Vec::new());
+    for (name, value) in after {
+        match then.get(name.as_str()) {
+            None => new.push(name.as_str()),
+            Some(then) if same(then, value) => unchanged.push(name.as_str()),
+            Some(_) => changed.push(name.as_str()),
+        }
+    }
+    let gone = then.keys().copied().filter(|name| !now.contains(name)).collect();
+    let kinds = [("new", new), ("changed", changed), ("removed", gone), ("unchanged", unchanged)];
+    let said = kinds.into_iter().filter(|(_, names)| !names.is_empty());
+    let said: Vec<String> = said.map(|(word, names)| format!("{word} {}", listed(&names))).collect();
+    if said.is_empty() { "none".to_owned() } else { said.join("; ") }
+}
+
+fn listed(names: &[&str]) -> String {
+    let mut text = names.iter().take(NAMED).copied().collect::<Vec<_>>().join(", ");
+    if names.len() > NAMED {
+        text.push_str(&format!(" and {} more", names.len() - NAMED));
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_is_named_by_what_became_of_it_and_many_are_counted() {
+        let all = |all: &[(&str, u32)]| all.iter().map(|&(name, value)| (name.to_owned(), value)).collect();
+        let of = |before: &[(&str, u32)], after: &[(&str, u32)]| {
+            let (before, after): (Vec<_>, Vec<_>) = (all(before), all(after));
+            difference(&before, &after, |one, other| one == other)
+        };
+        assert_eq!(of(&[], &[]), "none");
+        assert_eq!(
+            of(&[("a", 1), ("b", 1), ("c", 1)], &[("a", 1), ("b", 2), ("d", 1)]),
+            "new d; changed b; removed c; unchanged a"
+        );
+        let many = [("a", 1), ("b", 1), ("c", 1), ("d", 1), ("e", 1), ("f", 1), ("g", 1)];
+        assert_eq!(of(&many, &many), "unchanged a, b, c, d, e and 2 more");
+    }
+}
