@@ -62,27 +62,39 @@ impl Located {
     /// Parses TOML `text` that was read from `file`.
     ///
     /// # Errors
-    /// Every syntax error that the parser recovers from, each with its line.
+    /// Every syntax error that the parser recovers from, each with its line. What the parser says besides, of the same
+    /// line or behind an array that is not closed, comes of the same fault, and is left out.
     pub fn parse(file: &Path, text: &str) -> Result<Self, Problems> {
         let file: Arc<Path> = Arc::from(file);
         let lines = LineIndex::new(text);
-        let (table, errors) = DeTable::parse_recoverable(text);
+        let (table, mut errors) = DeTable::parse_recoverable(text);
         if errors.is_empty() {
             let start = table.span().start;
             return Ok(table_at(&file, &lines, start, table.get_ref()));
         }
+        errors.sort_by_key(|error| error.span().map_or(0, |span| span.start));
+        let line_of = |error: &toml::de::Error| error.span().map(|span| lines.line(span.start));
+        let unclosed = errors.iter().any(|error| error.message().starts_with("unclosed array,"));
+        let unclosed = errors.first().and_then(line_of).filter(|_| unclosed).and_then(|line| opening(text, line));
         let mut problems = Problems::default();
-        let mut unquoted = BTreeSet::new();
-        for error in errors {
-            let line = error.span().map(|span| lines.line(span.start));
+        let mut told = BTreeSet::new();
+        for error in &errors {
+            let line = line_of(error).map(|line| unclosed.map_or(line, |first| line.min(first)));
+            if !told.insert(line) {
+                continue;
+            }
             let written = line.and_then(|line| text.lines().nth(line.saturating_sub(1)));
-            let what = match (line, written.and_then(quoted)) {
-                // All that the parser says of such a line comes from that.
-                (Some(line), Some(_)) if !unquoted.insert(line) => continue,
-                (_, Some(quoted)) => {
+            let what = match written.and_then(quoted) {
+                _ if line == unclosed && line.is_some() => {
+                    "the array that begins here is not closed: expected `]`".to_owned()
+                }
+                Some(quoted) => {
                     format!("a name may hold letters, digits, `_` and `-`, or is written in quotes: {quoted}")
                 }
-                (_, None) => error.message().replace('\n', ", "),
+                None if written.is_some_and(|line| line.trim_end().ends_with('=')) => {
+                    "expected a value behind `=`".to_owned()
+                }
+                None => error.message().replace('\n', ", "),
             };
             let what = format!("not valid TOML: {what}");
             problems.push(Problem { file: file.to_path_buf(), line, key: String::new(), what });
@@ -164,6 +176,16 @@ impl LineIndex {
     }
 }
 
+/// The last line up to this one with an array that is not closed there.
+fn opening(text: &str, line: usize) -> Option<usize> {
+    let open = |written: &&str| {
+        let value = written.split_once('=').map_or("", |(_, value)| value);
+        value.matches('[').count() > value.matches(']').count()
+    };
+    let lines: Vec<&str> = text.lines().take(line).collect();
+    lines.iter().rposition(open).map(|at| at + 1)
+}
+
 /// A table's header, or a key and the `=` behind it, with quotes where it lacks them; none where it lacks none.
 fn quoted(line: &str) -> Option<String> {
     let line = line.trim();
@@ -237,6 +259,24 @@ mod tests {
         let s = get(&merged, "s");
         assert_eq!(&*get(s, "a").file, Path::new("t.toml"));
         assert_eq!(&*get(s, "b").file, Path::new("u.toml"));
+    }
+
+    #[test]
+    fn one_fault_is_one_problem() {
+        for (text, line, what) in [
+            ("a = [\"x\", \"y\"\nb = \"/x\"\n[s]\nc = 1\n", 1, "the array that begins here is not closed"),
+            ("[s]\na = [\"[::]:1\", [\n[t]\nc = 1\n", 2, "the array that begins here is not closed"),
+            ("a: 1\n", 1, "key with no value, expected `=`"),
+            ("; comment\na = 1\n", 1, "key with no value, expected `=`"),
+            ("a = 1\n=======\nb = 1\n", 2, "extra `=`"),
+            ("[s]\na =\nb = 1\n", 2, "expected a value behind `=`"),
+            ("[s\na = 1\n", 1, "unclosed table"),
+        ] {
+            let problems = Located::parse(Path::new("t.toml"), text).unwrap_err();
+            let only = problems.iter().next().unwrap();
+            assert_eq!((problems.len(), only.line), (1, Some(line)), "{text}: {problems}");
+            assert!(only.what.contains(what), "{problems}");
+        }
     }
 
     #[test]
