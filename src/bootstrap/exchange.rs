@@ -21,10 +21,12 @@ use crate::transport::{
 };
 use crate::tree::{Data, Document, SessionFacts, TreeError, Visitor};
 use crate::uri::client::ClientUri;
-use crate::uri::server::{Parameter, ServerUriError, Template};
+use crate::uri::server::{Parameter, ServerUriError, Template, shown};
 use crate::world::{Parameters, fact};
 use crate::world::{Surroundings, World};
 
+/// Where messages look for what a bootstrap server must chain to.
+const BOOTSTRAP_CA: &str = "the file of bootstrap.ca-file";
 const MOST_REDIRECTS: usize = 5;
 /// The largest answer in bytes.
 const LARGEST: usize = 256 << 10;
@@ -57,8 +59,10 @@ pub(crate) enum BootstrapError {
     #[error(transparent)]
     Transport(#[from] TransportError),
     /// The server has none.
-    #[error("the server answered with HTTP status {status}")]
+    #[error("the server answered with HTTP status {status} ({at})")]
     Status {
+        /// The address that was asked, as messages show it.
+        at: String,
         /// The status.
         status: u16,
         /// How long it wants to be left alone.
@@ -125,7 +129,9 @@ pub(crate) async fn run(
     let own_origins = crate::uri::Origin::of(&uri).into_iter().collect();
     let client = Client::new(ClientSettings {
         ca_pem: settings.bootstrap.ca_pem.clone(),
+        ca_file: Some(BOOTSTRAP_CA.to_owned()),
         repository_ca_pem: settings.bootstrap.ca_pem.clone(),
+        repository_ca_file: Some(BOOTSTRAP_CA.to_owned()),
         auth: Auth::None,
         own_origins,
         allow_http: settings.session.allow_http,
@@ -219,7 +225,8 @@ impl Asking<'_> {
                 301 | 302 | 303 | 307 | 308 => {}
                 status => {
                     let retry_after = retry_after(&response.headers, SystemTime::now());
-                    return Err(BootstrapError::Status { status, retry_after });
+                    let at = shown(&request.uri.to_string());
+                    return Err(BootstrapError::Status { at, status, retry_after });
                 }
             }
             let next = redirected(&request.uri, &response.headers).map_err(BootstrapError::Redirect)?;

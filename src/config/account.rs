@@ -14,7 +14,7 @@ pub(crate) mod parts;
 mod read;
 
 pub use changes::{Changes, Leaf, LeafError, StoredChange};
-pub(crate) use credentials::holds_certificates;
+pub(crate) use credentials::{holds_certificates, no_certificates};
 pub use read::Context;
 pub(super) use read::{rights, schedule};
 
@@ -63,13 +63,17 @@ impl Permission {
     pub const UNSAID: u8 = 7;
 }
 
-/// PEM files read: their contents.
+/// PEM files read: their contents, and how messages name them.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct TlsFiles {
     /// `ca-file`: PEM certificates that the account's origins must chain to; none: the system's roots.
     pub ca_pem: Option<Vec<u8>>,
+    /// Where those were read.
+    pub ca_file: Option<String>,
     /// `repository-ca-file`: likewise for every other origin.
     pub repository_ca_pem: Option<Vec<u8>>,
+    /// Where those were read.
+    pub repository_ca_file: Option<String>,
 }
 
 /// `notification`: how Package#0 is authenticated (TS 5.2.1.2, TS 11.2 AuthNoti).

@@ -19,8 +19,12 @@ use crate::uri::Origin;
 pub struct ClientSettings {
     /// PEM certificates that DM Servers must chain to; none: the system's roots.
     pub ca_pem: Option<Vec<u8>>,
+    /// Where messages look for these.
+    pub ca_file: Option<String>,
     /// Likewise for data repositories that aren't of the account's own origins.
     pub repository_ca_pem: Option<Vec<u8>>,
+    /// Where messages look for these.
+    pub repository_ca_file: Option<String>,
     /// How the agent authenticates to the account's own origins, `user` expanded.
     pub auth: Auth,
     /// The account's own origins: of its server URI, of `origins`, of its push registration.
@@ -57,8 +61,8 @@ impl Client {
             _ => None,
         };
         let tls = Tls::new(
-            settings.ca_pem.as_deref(),
-            settings.repository_ca_pem.as_deref(),
+            settings.ca_pem.as_deref().map(|pem| (pem, settings.ca_file)),
+            settings.repository_ca_pem.as_deref().map(|pem| (pem, settings.repository_ca_file)),
             identity,
             settings.time_floor,
         )?;

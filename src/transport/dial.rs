@@ -89,7 +89,10 @@ impl Opening<'_> {
                 let name =
                     ServerName::try_from(host).map_err(|error| at(Failure::Request(error.to_string())))?;
                 let stream = TlsConnector::from(config).connect(name, stream).await;
-                Wire::Tls(Box::new(stream.map_err(|error| at(Failure::of_handshake(&error)))?))
+                Wire::Tls(Box::new(
+                    stream
+                        .map_err(|error| at(Failure::of_handshake(&error, &client.tls.roots(self.trust))))?,
+                ))
             }
         };
         client.memory().learn(next, reached, true);

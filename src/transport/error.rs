@@ -8,6 +8,7 @@ use rustls::{AlertDescription, CertificateError};
 
 use super::auth::AuthProblem;
 use super::policy::Refused;
+use super::tls::Untrusted;
 use crate::uri::Origin;
 
 /// Why a request has no response. Messages name the origin, never a path, a query or a credential.
@@ -128,9 +129,9 @@ impl Failure {
         }
     }
 
-    /// Of an error while shaking hands.
-    pub(super) fn of_handshake(error: &io::Error) -> Self {
-        of_tls(error).unwrap_or_else(|| Self::Tls(chain(error)))
+    /// Of an error while shaking hands. `roots` is what the server's certificate was checked against, and what to do.
+    pub(super) fn of_handshake(error: &io::Error, roots: &str) -> Self {
+        of_tls(error, roots).unwrap_or_else(|| Self::Tls(chain(error)))
     }
 
     /// Of an error of a connection that stood.
@@ -138,17 +139,17 @@ impl Failure {
         if error.is_parse() {
             return Self::Malformed(chain(error));
         }
-        of_tls(error).unwrap_or_else(|| Self::Lost(chain(error)))
+        of_tls(error, "what the account trusts").unwrap_or_else(|| Self::Lost(chain(error)))
     }
 }
 
 /// The TLS failure behind an error, if there is one.
-fn of_tls(error: &(dyn Error + 'static)) -> Option<Failure> {
+fn of_tls(error: &(dyn Error + 'static), roots: &str) -> Option<Failure> {
     let mut next = Some(error);
     while let Some(error) = next {
         if let Some(error) = error.downcast_ref::<rustls::Error>() {
             return Some(match error {
-                rustls::Error::InvalidCertificate(reason) => Failure::Certificate(certificate(reason)),
+                rustls::Error::InvalidCertificate(reason) => Failure::Certificate(certificate(reason, roots)),
                 rustls::Error::AlertReceived(alert) => Failure::Alert(*alert),
                 other => Failure::Tls(other.to_string()),
             });
@@ -180,20 +181,28 @@ fn inner<'e>(error: &'e (dyn Error + 'static)) -> Option<&'e (dyn Error + 'stati
     }
 }
 
-fn certificate(reason: &CertificateError) -> String {
+/// Why a server's certificate is refused, and what to do.
+fn certificate(reason: &CertificateError, roots: &str) -> String {
     match reason {
         CertificateError::Expired => "it has expired".to_owned(),
         CertificateError::ExpiredContext { time, not_after } => format!(
-            "it has expired ({} s before this machine's time)",
+            "it has expired ({} s before this machine's time): renew it, or set this machine's clock",
             time.as_secs().saturating_sub(not_after.as_secs())
         ),
         CertificateError::NotValidYet => "it is not valid yet".to_owned(),
         CertificateError::NotValidYetContext { time, not_before } => format!(
-            "it is not valid yet ({} s after this machine's time)",
+            "it is not valid yet ({} s after this machine's time): set this machine's clock, if that is wrong",
             not_before.as_secs().saturating_sub(time.as_secs())
         ),
-        CertificateError::UnknownIssuer => "its issuer is not trusted".to_owned(),
-        CertificateError::BadSignature => "it is not signed by its issuer".to_owned(),
+        CertificateError::UnknownIssuer => format!("its issuer is not trusted: it is not in {roots}"),
+        CertificateError::Other(other) => match other.0.downcast_ref() {
+            Some(Untrusted(Some(issuer))) => {
+                format!("its issuer is not trusted: {issuer:?} is not in {roots}")
+            }
+            Some(Untrusted(None)) => format!("its issuer is not trusted: it is not in {roots}"),
+            None => reason.to_string(),
+        },
+        CertificateError::BadSignature => format!("it is not signed by its issuer, as that is in {roots}"),
         CertificateError::NotValidForName => "it is for another host".to_owned(),
         CertificateError::NotValidForNameContext { presented, .. } if presented.is_empty() => {
             "it names no host (a subjectAltName is needed)".to_owned()
@@ -203,7 +212,10 @@ fn certificate(reason: &CertificateError) -> String {
             if presented.len() > names.len() {
                 names.push("…");
             }
-            format!("it is for {}", names.join(", "))
+            format!(
+                "it is for {}, not for this host: correct the address or the certificate",
+                names.join(", ")
+            )
         }
         other => other.to_string(),
     }

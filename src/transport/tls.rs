@@ -15,7 +15,8 @@ use rustls::server::ParsedCertificate;
 use rustls::sign::{CertifiedKey, SingleCertAndKey};
 use rustls::time_provider::TimeProvider;
 use rustls::{
-    CertificateError, ClientConfig, DigitallySignedStruct, InconsistentKeys, RootCertStore, SignatureScheme,
+    CertificateError, ClientConfig, DigitallySignedStruct, InconsistentKeys, OtherError, RootCertStore,
+    SignatureScheme,
 };
 
 use super::error::Failure;
@@ -96,12 +97,14 @@ struct Made {
 struct Pinned {
     roots: Arc<RootCertStore>,
     certificates: Arc<[CertificateDer<'static>]>,
+    /// Where messages look for them.
+    file: String,
 }
 
 impl Tls {
     pub(super) fn new(
-        ca_pem: Option<&[u8]>,
-        repository_ca_pem: Option<&[u8]>,
+        ca: Option<(&[u8], Option<String>)>,
+        repository_ca: Option<(&[u8], Option<String>)>,
         identity_pem: Option<(&[u8], &[u8])>,
         time_floor: Arc<AtomicU64>,
     ) -> Result<Self, TlsSettingsError> {
@@ -114,8 +117,8 @@ impl Tls {
             provider,
             clock: Arc::new(Clock(time_floor)),
             identity,
-            account: ca_pem.map(|pem| Pinned::new("ca-file", pem)).transpose()?,
-            repository: repository_ca_pem.map(|pem| Pinned::new("repository-ca-file", pem)).transpose()?,
+            account: ca.map(|ca| Pinned::new("ca-file", ca)).transpose()?,
+            repository: repository_ca.map(|ca| Pinned::new("repository-ca-file", ca)).transpose()?,
             made: Mutex::default(),
         })
     }
@@ -125,18 +128,35 @@ impl Tls {
         if let Some(config) = self.made().of(trust, self.identity.is_some()) {
             return Ok(config.clone());
         }
-        let pinned = match trust {
-            Trust::Own | Trust::Account => &self.account,
-            Trust::Repository => &self.repository,
-        };
-        let verifier: Arc<dyn ServerCertVerifier> = match pinned {
-            Some(pinned) => self.pinned_verifier(pinned)?,
-            None => self.webpki(&roots::of_system().await?)?,
+        let verifier: Arc<dyn ServerCertVerifier> = match self.pinned(trust) {
+            Some(pinned) => self.verifier(&pinned.roots, &pinned.certificates)?,
+            None => self.verifier(&roots::of_system().await?, &Arc::default())?,
         };
         let identity = if trust == Trust::Own { self.identity.clone() } else { None };
         let config = Arc::new(self.make(verifier, identity)?);
         // Whoever was faster meanwhile has sessions to resume.
         Ok(self.made().of(trust, self.identity.is_some()).get_or_insert(config).clone())
+    }
+
+    fn pinned(&self, trust: Trust) -> Option<&Pinned> {
+        match trust {
+            Trust::Own | Trust::Account => self.account.as_ref(),
+            Trust::Repository => self.repository.as_ref(),
+        }
+    }
+
+    /// What a server's certificate is checked against, and what to do where that lacks its CA.
+    pub(super) fn roots(&self, trust: Trust) -> String {
+        match (self.pinned(trust), trust) {
+            (Some(pinned), _) => format!("{}: add its CA's certificate there", pinned.file),
+            (None, Trust::Own | Trust::Account) => {
+                "this system's certificate authorities: name its CA's file by tls.ca-file".to_owned()
+            }
+            (None, Trust::Repository) => {
+                "this system's certificate authorities: name its CA's file by tls.repository-ca-file"
+                    .to_owned()
+            }
+        }
     }
 
     /// Held for a look, never over an await.
@@ -164,15 +184,15 @@ impl Tls {
         Ok(config)
     }
 
-    fn webpki(&self, roots: &Arc<RootCertStore>) -> Result<Arc<WebPkiServerVerifier>, Failure> {
-        WebPkiServerVerifier::builder_with_provider(roots.clone(), self.provider.clone())
+    fn verifier(
+        &self,
+        roots: &Arc<RootCertStore>,
+        certificates: &Arc<[CertificateDer<'static>]>,
+    ) -> Result<Arc<Verifier>, Failure> {
+        let webpki = WebPkiServerVerifier::builder_with_provider(roots.clone(), self.provider.clone())
             .build()
-            .map_err(|error| Failure::Tls(error.to_string()))
-    }
-
-    fn pinned_verifier(&self, pinned: &Pinned) -> Result<Arc<PinnedVerifier>, Failure> {
-        let webpki = self.webpki(&pinned.roots)?;
-        Ok(Arc::new(PinnedVerifier { webpki, certificates: pinned.certificates.clone() }))
+            .map_err(|error| Failure::Tls(error.to_string()))?;
+        Ok(Arc::new(Verifier { webpki, certificates: certificates.clone() }))
     }
 }
 
@@ -213,7 +233,7 @@ fn identity(
 }
 
 impl Pinned {
-    fn new(key: &'static str, pem: &[u8]) -> Result<Self, TlsSettingsError> {
+    fn new(key: &'static str, (pem, file): (&[u8], Option<String>)) -> Result<Self, TlsSettingsError> {
         let certificates = certificates(key, pem)?;
         let mut roots = RootCertStore::empty();
         for (index, certificate) in certificates.iter().enumerate() {
@@ -223,7 +243,8 @@ impl Pinned {
                 reason: error.to_string(),
             })?;
         }
-        Ok(Self { roots: Arc::new(roots), certificates: certificates.into() })
+        let file = file.unwrap_or_else(|| format!("the account's {key}"));
+        Ok(Self { roots: Arc::new(roots), certificates: certificates.into(), file })
     }
 }
 
@@ -238,15 +259,15 @@ impl TimeProvider for Clock {
     }
 }
 
-/// webpki's checks, and one thing more: a self-signed CA certificate that the CA file has word for word may be
+/// webpki's checks, and two things more. An issuer that is not trusted is named. And a self-signed CA certificate that the CA file has word for word may be
 /// the server's own, as `openssl req -x509` makes them. Its dates and names still count.
 #[derive(Debug)]
-struct PinnedVerifier {
+struct Verifier {
     webpki: Arc<WebPkiServerVerifier>,
     certificates: Arc<[CertificateDer<'static>]>,
 }
 
-impl ServerCertVerifier for PinnedVerifier {
+impl ServerCertVerifier for Verifier {
     fn verify_server_cert(
         &self,
         end_entity: &CertificateDer<'_>,
@@ -263,6 +284,14 @@ impl ServerCertVerifier for PinnedVerifier {
             {
                 verify_server_name(&ParsedCertificate::try_from(end_entity)?, server_name)?;
                 Ok(ServerCertVerified::assertion())
+            }
+            Err(error)
+                if is_ca_as_server(&error)
+                    || error == rustls::Error::InvalidCertificate(CertificateError::UnknownIssuer) =>
+            {
+                let last = intermediates.last().unwrap_or(end_entity);
+                let untrusted = Arc::new(Untrusted(issuer(last)));
+                Err(CertificateError::Other(OtherError(untrusted)).into())
             }
             verdict => verdict,
         }
@@ -289,6 +318,51 @@ impl ServerCertVerifier for PinnedVerifier {
     fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
         self.webpki.supported_verify_schemes()
     }
+}
+
+/// What signed the last certificate that the server sent is not among the trusted ones: its name, where it has one.
+#[derive(Debug, thiserror::Error)]
+#[error("its issuer is not trusted")]
+pub(super) struct Untrusted(pub(super) Option<String>);
+
+/// The common name of a certificate's issuer, else its organisation. The server may have made it up.
+fn issuer(certificate: &[u8]) -> Option<String> {
+    const COMMON_NAME: &[u8] = &[6, 3, 0x55, 4, 3];
+    const ORGANISATION: &[u8] = &[6, 3, 0x55, 4, 10];
+    let (_, certificate, _) = element(certificate)?;
+    let (_, mut fields, _) = element(certificate)?;
+    let mut sequences = 0;
+    // Before the issuer: a version, if it is not the first; a serial number; the algorithm of the signature, a sequence.
+    let name = loop {
+        let (tag, content, rest) = element(fields)?;
+        sequences += usize::from(tag == 0x30);
+        if sequences == 2 {
+            break content;
+        }
+        fields = rest;
+    };
+    let value = |kind: &[u8]| {
+        let at = name.windows(kind.len()).position(|window| window == kind)?;
+        let (_, text, _) = element(name.get(at + kind.len()..)?)?;
+        Some(String::from_utf8_lossy(text.get(..text.len().min(64))?).into_owned())
+    };
+    value(COMMON_NAME).or_else(|| value(ORGANISATION))
+}
+
+/// DER: an element's tag and content, and what stands behind it.
+fn element(bytes: &[u8]) -> Option<(u8, &[u8], &[u8])> {
+    let (&tag, rest) = bytes.split_first()?;
+    let (&first, rest) = rest.split_first()?;
+    let (length, rest) = match first {
+        ..=0x7f => (usize::from(first), rest),
+        0x81..=0x83 => {
+            let (length, rest) = rest.split_at_checked(usize::from(first & 0x7f))?;
+            (length.iter().fold(0, |length, &byte| length << 8 | usize::from(byte)), rest)
+        }
+        _ => return None,
+    };
+    let (content, rest) = rest.split_at_checked(length)?;
+    Some((tag, content, rest))
 }
 
 /// webpki says so after it has checked the dates and before it looks for an issuer.

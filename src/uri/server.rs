@@ -17,6 +17,17 @@ const IN_VALUE: &AsciiSet = &NOT_UNRESERVED.remove(b':');
 /// Stands for whatever the device doesn't know or the specification doesn't define.
 const UNSUPPORTED: &str = "-1";
 
+/// A server's address, or a template of one, as messages show it: without user information and query, which may hold
+/// secrets.
+#[must_use]
+pub fn shown(uri: &str) -> String {
+    let uri = uri.split(['?', '#']).next().unwrap_or_default();
+    let Some((scheme, rest)) = uri.split_once("://") else { return uri.to_owned() };
+    let (authority, path) = rest.split_at(rest.find('/').unwrap_or(rest.len()));
+    let host = authority.rsplit_once('@').map_or(authority, |(_, host)| host);
+    format!("{scheme}://{host}{path}")
+}
+
 /// What may stand in brackets.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Parameter {
@@ -32,6 +43,20 @@ pub enum Parameter {
     Cmcc,
     /// `[SPName]`: the service provider's name, from the SIM.
     SpName,
+}
+
+/// The names of all parameters.
+const NAMES: [&str; 6] = ["DevID", "MNC", "MCC", "CMNC", "CMCC", "SPName"];
+
+/// The names in brackets that are no parameter, each with the parameter that it may be meant for: `-1` takes their place.
+#[must_use]
+pub fn unknown_parameters(template: &str) -> Vec<(&str, Option<&'static str>)> {
+    let names = pieces(template).filter_map(|piece| match piece {
+        Piece::Name(name) if Parameter::from_name(name).is_none() => Some(name),
+        _ => None,
+    });
+    let meant = |name: &str| NAMES.into_iter().find(|known| known.eq_ignore_ascii_case(name));
+    names.map(|name| (name, meant(name))).collect()
 }
 
 impl Parameter {
@@ -227,6 +252,24 @@ fn push_byte(out: &mut String, byte: u8, kept: bool) {
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;
+
+    #[test]
+    fn what_may_be_secret_is_not_shown() {
+        for (uri, expected) in [
+            ("https://u:p@dm.example:8443/a/b?key=1#f", "https://dm.example:8443/a/b"),
+            ("https://dm.example?key=a@b/c", "https://dm.example"),
+            ("https://[2001:db8::1]/[DevID]", "https://[2001:db8::1]/[DevID]"),
+            ("odd", "odd"),
+        ] {
+            assert_eq!(shown(uri), expected);
+        }
+    }
+
+    #[test]
+    fn unknown_parameters_are_found_and_guessed() {
+        let unknown = unknown_parameters("https://[2001:db8::1]/[DevId]/[DevID]?a=[Model]");
+        assert_eq!(unknown, [("DevId", Some("DevID")), ("Model", None)]);
+    }
 
     use super::*;
 

@@ -113,7 +113,9 @@ impl Peer {
         let account = &self.account;
         let client = Client::new(ClientSettings {
             ca_pem: account.tls.ca_pem.clone(),
+            ca_file: account.tls.ca_file.clone(),
             repository_ca_pem: account.tls.repository_ca_pem.clone(),
+            repository_ca_file: account.tls.repository_ca_file.clone(),
             auth: with_user(&account.auth, parameters),
             own_origins: own_origins(account, parameters),
             allow_http: self.settings.session.allow_http,

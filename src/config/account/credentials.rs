@@ -10,10 +10,9 @@ use crate::spanned::Reader;
 use crate::transport::Auth;
 
 pub(super) fn tls(reader: &mut Reader<'_>, context: Context<'_>) -> TlsFiles {
-    TlsFiles {
-        ca_pem: certificates(reader, "ca-file", context),
-        repository_ca_pem: certificates(reader, "repository-ca-file", context),
-    }
+    let (ca_pem, ca_file) = certificates(reader, "ca-file", context).unzip();
+    let (repository_ca_pem, repository_ca_file) = certificates(reader, "repository-ca-file", context).unzip();
+    TlsFiles { ca_pem, ca_file, repository_ca_pem, repository_ca_file }
 }
 
 pub(super) fn auth(reader: &mut Reader<'_>, context: Context<'_>) -> Option<Auth> {
@@ -66,13 +65,14 @@ fn certificate(reader: &mut Reader<'_>, context: Context<'_>) -> Option<Auth> {
         reader.required::<FileRef>("cert-file");
     }
     let cert_pem = certificates(reader, "cert-file", context);
-    let key_pem = secret(reader, "key-file", context);
-    if let Some(key) = &key_pem
+    let (key_pem, key_file) = secret_and_file(reader, "key-file", context).unzip();
+    if let (Some(key), Some(file)) = (&key_pem, key_file)
         && PrivateKeyDer::from_pem_slice(key.expose()).is_err()
     {
-        reader.problem("key-file", "expected a PEM file with an unencrypted private key");
+        let expected = "expected a PEM file with an unencrypted private key";
+        reader.problem("key-file", format!("{expected}; there is none in {file}"));
     }
-    Some(Auth::Certificate { cert_pem: cert_pem?, key_pem: key_pem? })
+    Some(Auth::Certificate { cert_pem: cert_pem?.0, key_pem: key_pem? })
 }
 
 /// The secret that a required `…-file` key names.
@@ -86,14 +86,20 @@ fn secret_and_file(reader: &mut Reader<'_>, key: &str, context: Context<'_>) -> 
     Some((reader.parsed(key, |file: FileRef| file.secret(context.environment))?, file))
 }
 
-/// The PEM certificates that an optional `…-file` key names.
-fn certificates(reader: &mut Reader<'_>, key: &str, context: Context<'_>) -> Option<Vec<u8>> {
-    let pem = reader.parsed(key, |file: FileRef| file.public(context.environment))?;
+/// The PEM certificates that an optional `…-file` key names, and the file as a message names it.
+fn certificates(reader: &mut Reader<'_>, key: &str, context: Context<'_>) -> Option<(Vec<u8>, String)> {
+    let read = |file: FileRef| file.public(context.environment).map(|pem| (pem, file.to_string()));
+    let (pem, file) = reader.parsed(key, read)?;
     if !holds_certificates(&pem) {
-        reader.problem(key, "expected a file of PEM certificates");
+        reader.problem(key, no_certificates(&file));
         return None;
     }
-    Some(pem)
+    Some((pem, file))
+}
+
+/// What is wrong with a file that [`holds_certificates`] denies.
+pub(crate) fn no_certificates(file: &str) -> String {
+    format!("expected a file of PEM certificates; {file} holds none, or a broken one")
 }
 
 /// Whether this is one PEM certificate or several, and no broken one among them.

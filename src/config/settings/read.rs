@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use super::{AlertBounds, Bootstrap, Exec, Notification, Paths, Session, Settings};
-use crate::config::account::{holds_certificates, rights, schedule};
+use crate::config::account::{holds_certificates, no_certificates, rights, schedule};
 use crate::config::address::{self, AddressError};
 use crate::config::regular;
 use crate::config::secret::MAX_CERTIFICATES;
@@ -217,7 +217,7 @@ fn bootstrap_uri(uri: String, allow_http: bool) -> Result<Option<String>, Addres
 fn certificates(FilePath(path): FilePath) -> Result<Vec<u8>, String> {
     let pem =
         regular::read(&path, MAX_CERTIFICATES).map_err(|error| format!("{}: {error}", path.display()))?;
-    if holds_certificates(&pem) { Ok(pem) } else { Err("expected a file of PEM certificates".to_owned()) }
+    if holds_certificates(&pem) { Ok(pem) } else { Err(no_certificates(&path.display().to_string())) }
 }
 
 fn dbus_address(text: String) -> Result<String, String> {

@@ -35,6 +35,7 @@ async fn a_refused_certificate_says_why() {
     assert_eq!(refusal(&ca, &ca.issue("localhost", |_| {}), 0).await, None);
     let reason = refusal(&other, &ca.issue("localhost", |_| {}), 0).await.unwrap();
     assert!(reason.contains("issuer is not trusted") || reason.contains("not signed"), "{reason}");
+    assert!(reason.contains("the account's ca-file"), "{reason}");
     let reason = refusal(&ca, &ca.issue("dm.example", |_| {}), 0).await.unwrap();
     assert!(reason.contains("it is for") && reason.contains("dm.example"), "{reason}");
     let expired = ca.issue("localhost", |params| params.not_after = date_time_ymd(2020, 1, 1));
@@ -77,7 +78,9 @@ async fn a_self_signed_certificate_in_the_ca_file_is_the_servers_own() {
     let expired = make("localhost", 2020);
     assert!(verdict(&expired.0, server(&expired, None)).await.unwrap_err().contains("expired"));
     // Same names, not in the file; in the file, but without its key.
-    assert!(verdict(&good.0, server(&other, None)).await.unwrap_err().contains("certificate refused"));
+    let reason = verdict(&good.0, server(&other, None)).await.unwrap_err();
+    assert!(reason.contains("certificate refused"), "{reason}");
+    assert!(reason.contains("\"rcgen self signed cert\" is not in the account's ca-file"), "{reason}");
     let reason = verdict(&good.0, impostor(&good.0, &other.1)).await.unwrap_err();
     assert!(reason.contains("not signed"), "{reason}");
 }
