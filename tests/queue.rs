@@ -214,6 +214,8 @@ async fn an_outage_is_two_lines_and_ends_when_an_address_comes_up() {
             tokio::time::timeout(support::LIMIT, again).await.unwrap();
         }
         assert_eq!(count(&agent, "away: package not answered"), 1, "{}", agent.log());
+        let line = agent.logged("about it", |line| line.contains("away: package not answered")).await;
+        assert!(line.contains("; attempt 1 of ") && line.contains(", the next in "), "{line}");
         let options = Options {
             listen: elsewhere.parse().unwrap(),
             ..Options::plain("away", &bench.tape)
@@ -385,7 +387,8 @@ async fn unsigned_notifications_fill_neither_the_journal_nor_the_day() {
             tokio::time::sleep(Duration::from_millis(20)).await;
         }
     }
-    agent.logged("about a session", |line| line.contains("HTTP status 403")).await;
+    let line = agent.logged("about a session", |line| line.contains("HTTP status 403")).await;
+    assert!(line.ends_with(&format!(" ({}/dm)", bench.server.origin())), "{line}");
     assert!(agent.log().lines().count() < 100, "{} lines", agent.log().lines().count());
     assert!(bench.packages().len() < 10, "{} sessions", bench.packages().len());
     agent.stop().await;

@@ -6,6 +6,7 @@ use std::collections::BTreeMap;
 use super::CommandError;
 use crate::base::journal::id;
 use crate::package::Command;
+use crate::uri::server::shown;
 
 /// The lines of one package.
 const MOST_LINES: u32 = 100;
@@ -37,7 +38,12 @@ impl Report {
         self.lines += 1;
         let target = shortened(target(command));
         let name = if command.name.is_empty() { "nameless command" } else { shortened(&command.name) };
-        let what = if target.is_empty() { name.to_owned() } else { format!("{name} {target}") };
+        let mut what = name.to_owned();
+        for part in [server(command).as_deref().unwrap_or_default(), target] {
+            if !part.is_empty() {
+                what = format!("{what} {}", shortened(part));
+            }
+        }
         if let Some(problem) = problem.filter(|problem| problem.is_bound()) {
             log::warn!(
                 MESSAGE_ID = id::BOUND_REACHED,
@@ -103,6 +109,12 @@ fn target(command: &Command) -> &str {
     target.and_then(|uri| uri.split('?').next()).unwrap_or_default()
 }
 
+/// The data repository that a command is about.
+fn server(command: &Command) -> Option<String> {
+    let has_one = matches!(command.name.as_str(), "HGET" | "HPUT" | "HPOST");
+    command.parameters.as_ref().filter(|_| has_one)?.first().map(|uri| shown(uri))
+}
+
 /// What a server sends may be long; a journal line is not.
 fn shortened(text: &str) -> &str {
     const MOST: usize = 200;
@@ -147,6 +159,10 @@ mod tests {
         assert_eq!(target(&of("GET", &[uri])), "urn:x:1.0/(x)/Key");
         assert_eq!(target(&of("HGET", &["https://r.example/a?b", uri])), "urn:x:1.0/(x)/Key");
         assert_eq!(target(&of("HGET", &["https://r.example/a"])), "");
+        let server = |name: &str, uri: &str| server(&of(name, &[uri, "urn:x:1.0//Key"]));
+        assert_eq!(server("HGET", "https://u:pw@r.example/a?key#x").unwrap(), "https://r.example/a");
+        assert_eq!(server("HPUT", "https://r.example?a=@/").unwrap(), "https://r.example");
+        assert_eq!(server("GET", "urn:x:1.0"), None);
     }
 
     #[test]

@@ -9,7 +9,7 @@ use super::bridge::{Outcome, Task};
 use crate::config::Push;
 use crate::transport::{Binding, Peer, Request, retry_after};
 use crate::uri::NOT_UNRESERVED;
-use crate::uri::server::Template;
+use crate::uri::server::{Template, shown};
 use crate::world;
 use crate::world::Parameters;
 
@@ -48,7 +48,7 @@ pub(crate) async fn send(peer: &world::Peer, push: &Push, task: &Task, parameter
     match client.connection(Binding::Any).send(&request).await {
         Ok(response) if (200..300).contains(&response.status) => Outcome::Done,
         Ok(response) => {
-            let why = format!("HTTP status {}", response.status);
+            let why = format!("HTTP status {} ({})", response.status, shown(template));
             match response.status {
                 429 | 500.. => Outcome::Failed {
                     why,

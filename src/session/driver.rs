@@ -30,7 +30,7 @@ use crate::transport::{
     server_time,
 };
 use crate::tree::{SessionFacts, Visitor};
-use crate::uri::server::Template;
+use crate::uri::server::{Template, shown};
 use crate::world::{Parameters, Peer, World};
 
 /// What a session is made of.
@@ -101,6 +101,8 @@ struct Driver<'a> {
     allowance: Allowance,
     /// Whether the last package went to an origin that is not the account's.
     is_abroad: bool,
+    /// Why the package was not answered, where that is to be said.
+    unanswered: Option<String>,
     server_time: Option<u64>,
     stopping: watch::Receiver<bool>,
 }
@@ -129,7 +131,7 @@ impl Session {
     /// Runs it to its end, or until the agent ends and no command is being executed.
     pub async fn run(&self, random: &mut dyn Random) -> Ended {
         let refused = |(failure, again)| Outcome::Failed { failure, again }.into();
-        let ended = self.drive(random).await.unwrap_or_else(refused);
+        let (ended, uri) = self.drive(random).await.unwrap_or_else(|why| (refused(why), String::new()));
         let (server_id, id) = (self.server_id(), self.id.as_str());
         match &ended.outcome {
             Outcome::Completed => log::info!(
@@ -140,10 +142,16 @@ impl Session {
                 OMADM_SERVER_ID = server_id, OMADM_SESSION_ID = id;
                 "{server_id}: session {id} is broken off: the agent stops"
             ),
-            Outcome::Failed { failure, .. } => log::warn!(
-                MESSAGE_ID = id::SESSION_FAILED, OMADM_SERVER_ID = server_id, OMADM_SESSION_ID = id;
-                "{server_id}: session {id} failed: {failure}"
-            ),
+            Outcome::Failed { failure, .. } => {
+                let mut why = failure.to_string();
+                if let Failure::Http(_) = failure {
+                    why = format!("{why} ({})", shown(&uri));
+                }
+                log::warn!(
+                    MESSAGE_ID = id::SESSION_FAILED, OMADM_SERVER_ID = server_id, OMADM_SESSION_ID = id;
+                    "{server_id}: session {id} failed: {why}"
+                );
+            }
         }
         ended
     }
@@ -152,11 +160,12 @@ impl Session {
         &self.peer.account.server_id
     }
 
-    async fn drive(&self, random: &mut dyn Random) -> Result<Ended, Refusal> {
+    /// Also returns where the last package went.
+    async fn drive(&self, random: &mut dyn Random) -> Result<(Ended, String), Refusal> {
         let mut stopping = self.stopping.clone();
         let (mut driver, uri, package1) = tokio::select! {
             prepared = self.prepare() => prepared?,
-            () = stopped(&mut stopping) => return Ok(STOPPED.into()),
+            () = stopped(&mut stopping) => return Ok((STOPPED.into(), String::new())),
         };
         let settings = &self.world.settings.session;
         let limits = Limits { retries: settings.retries, packages: settings.max_packages };
@@ -191,6 +200,7 @@ impl Session {
             }
             let is_answer = matches!(event, Event::Answered(_));
             action = machine.handle(event, random.next_u32());
+            driver.say_unanswered(&action, machine.attempts());
             match action {
                 Action::Post { .. } | Action::Wait(_) => attempt = None,
                 // It took the package.
@@ -199,7 +209,7 @@ impl Session {
             }
         };
         drop(attempt);
-        Ok(driver.close(outcome))
+        Ok((driver.close(outcome), machine.uri().to_owned()))
     }
 
     /// Where the session goes, and what it says first.
@@ -256,6 +266,7 @@ impl Session {
             room: self.room.share(world.settings.session.max_data),
             allowance: Allowance::default(),
             is_abroad: false,
+            unanswered: None,
             server_time: None,
             stopping: self.stopping.clone(),
         };
@@ -332,6 +343,7 @@ impl Driver<'_> {
 
     /// Posts a package (TS 5.2.2, 5.2.4).
     async fn post(&mut self, uri: &str, package: Arc<Encoded>) -> Event {
+        let to = uri;
         let undelivered = |why: String, remedy| Event::Undelivered { why, remedy };
         let Ok(uri) = uri.parse() else {
             return undelivered("the URI is malformed".to_owned(), Remedy::None);
@@ -376,7 +388,7 @@ impl Driver<'_> {
                 };
                 match is_answer {
                     true => self.is_answered(),
-                    false => self.not_answered(&format!("HTTP status {status}")),
+                    false => self.not_answered(format!("HTTP status {status} ({})", shown(to))),
                 }
                 if is_answer && (200..300).contains(&status) {
                     self.server_time = server_time(&response.headers).or(self.server_time);
@@ -393,7 +405,7 @@ impl Driver<'_> {
                 })
             }
             Err(error) => {
-                self.not_answered(&error.to_string());
+                self.not_answered(error.to_string());
                 undelivered(error.to_string(), remedy(&error))
             }
         }
@@ -406,14 +418,25 @@ impl Driver<'_> {
     }
 
     /// Said once, until a package is answered again.
-    fn not_answered(&self, why: &str) {
-        if self.session.outage.failed(waking::now()) {
-            let server_id = self.session.server_id();
-            log::warn!(
-                OMADM_SERVER_ID = server_id, OMADM_SESSION_ID = self.session.id.as_str();
-                "{server_id}: package not answered: {why}"
-            );
-        }
+    fn not_answered(&mut self, why: String) {
+        self.unanswered = self.session.outage.failed(waking::now()).then_some(why);
+    }
+
+    /// Says that a package was not answered, and what is done about it.
+    fn say_unanswered(&mut self, action: &Action, (attempt, most): (u32, u32)) {
+        let Some(why) = self.unanswered.take() else { return };
+        let next = match action {
+            Action::Wait(time) => {
+                let seconds = time.as_millis().div_ceil(1000);
+                format!("attempt {attempt} of {most}, the next in {seconds} s")
+            }
+            _ => "not sent again in this session".to_owned(),
+        };
+        let server_id = self.session.server_id();
+        log::warn!(
+            OMADM_SERVER_ID = server_id, OMADM_SESSION_ID = self.session.id.as_str();
+            "{server_id}: package not answered: {why}; {next}"
+        );
     }
 
     fn is_answered(&self) {

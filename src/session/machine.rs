@@ -299,6 +299,18 @@ impl Machine {
         }
     }
 
+    /// Where packages go.
+    #[must_use]
+    pub fn uri(&self) -> &str {
+        &self.uri
+    }
+
+    /// How often the package that waits to be sent again was sent, and how often it may be sent in all.
+    #[must_use]
+    pub fn attempts(&self) -> (u32, u32) {
+        (self.attempt, self.limits.retries.saturating_add(1))
+    }
+
     fn post(&mut self) -> Action {
         if self.sent == self.limits.packages {
             return fail(Failure::Endless(self.sent), Again::No);

@@ -11,7 +11,7 @@ use crate::store::{Change, Digest, StoreError, Subscription};
 use crate::transport::{Binding, Failure, TransportError, retry_after};
 use crate::tree::{Batch, Resolved, Rights, SessionFacts, TreeError, Visitor};
 use crate::uri::client::{ClientUri, ClientUriError};
-use crate::uri::server::Template;
+use crate::uri::server::{Template, shown};
 use crate::watches::Watches;
 use crate::world::Parameters;
 use crate::world::{Peer, World};
@@ -140,6 +140,7 @@ impl Look {
             Ok(parameters) => parameters,
             Err(error) => return Ok((failed(&error), there)),
         };
+        let status = |status| format!("{} ({})", RepositoryError::Status(status), shown(&known.server_uri));
         let uri = Template::parse(&known.server_uri)
             .and_then(|template| template.expand(&|parameter| parameters.value(parameter)));
         let uri = match uri {
@@ -169,10 +170,10 @@ impl Look {
             }
             Ok(response) if matches!(response.status, 408 | 429 | 500..=599) => {
                 let retry_after = retry_after(&response.headers, SystemTime::now());
-                let why = RepositoryError::Status(response.status).to_string();
+                let why = status(response.status);
                 (Result::Failed { why, retry_after }, None)
             }
-            Ok(response) => (refused(&RepositoryError::Status(response.status)), there),
+            Ok(response) => (refused(&status(response.status)), there),
             Err(RepositoryError::Transport(error @ TransportError::Failed { .. })) => {
                 (failed(&error), there.filter(|_| !may_have_arrived(&error)))
             }
