@@ -4,9 +4,10 @@ mod support;
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
+use nix::sys::signal::Signal;
 use omadm_agent::lab::challenge::Algorithm;
 use omadm_agent::lab::gateway::{Account, Auth};
-use omadm_agent::lab::{Authority, Challenge, Options, Reply, Script, Server};
+use omadm_agent::lab::{Authority, Challenge, Options, Reply, Script, Server, files};
 use serde_json::json;
 
 use support::{BENCH, Bench, LIMIT, Setup};
@@ -214,6 +215,14 @@ async fn an_account_that_authenticates_to_nobody_is_remarked_upon() {
     let anonymous = Bench::with(setup(|_| Auth::None, |options, _| options)).await;
     let mut agent = anonymous.start().await;
     agent.logged("about the account", |line| line.contains("no auth")).await;
+    // Other settings make all accounts anew.
+    let config = anonymous.gateway.config();
+    let text = std::fs::read_to_string(&config).unwrap();
+    let text = text.replace("[notification]\n", "[notification]\naccept-bare = true\n");
+    files::put(&config, text, files::PLAIN).unwrap();
+    agent.signal(Signal::SIGHUP);
+    agent.logged("about the reload", |line| line.contains("configuration read again")).await;
+    assert_eq!(agent.log().matches("no auth").count(), 1, "{}", agent.log());
     agent.stop().await;
     let bench = Bench::with(basic(PASSWORD)).await;
     bench.play(read());

@@ -302,7 +302,10 @@ impl Loader {
             match before.iter().find(|peer| peer.is_for(&account, &settings)) {
                 Some(peer) => Arc::clone(peer),
                 None => {
-                    warn_of_anonymity(&account);
+                    let known = before.iter().find(|peer| peer.account.server_id == account.server_id);
+                    if known.is_none_or(|peer| peer.account.auth != Auth::None) {
+                        warn_of_anonymity(&account);
+                    }
                     Arc::new(Peer::new(account, Arc::clone(&settings), self.surroundings()))
                 }
             }
