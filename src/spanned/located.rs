@@ -72,10 +72,11 @@ impl Located {
             let start = table.span().start;
             return Ok(table_at(&file, &lines, start, table.get_ref()));
         }
-        errors.sort_by_key(|error| error.span().map_or(0, |span| span.start));
         let line_of = |error: &toml::de::Error| error.span().map(|span| lines.line(span.start));
+        errors.sort_by_key(line_of);
         let unclosed = errors.iter().any(|error| error.message().starts_with("unclosed array,"));
-        let unclosed = errors.first().and_then(line_of).filter(|_| unclosed).and_then(|line| opening(text, line));
+        let unclosed =
+            errors.first().and_then(line_of).filter(|_| unclosed).and_then(|line| opening(text, line));
         let mut problems = Problems::default();
         let mut told = BTreeSet::new();
         for error in &errors {
@@ -91,7 +92,7 @@ impl Located {
                 Some(quoted) => {
                     format!("a name may hold letters, digits, `_` and `-`, or is written in quotes: {quoted}")
                 }
-                None if written.is_some_and(|line| line.trim_end().ends_with('=')) => {
+                None if written.is_some_and(lacks_value) => {
                     "expected a value behind `=`".to_owned()
                 }
                 None => error.message().replace('\n', ", "),
@@ -174,6 +175,10 @@ impl LineIndex {
     fn line(&self, offset: usize) -> usize {
         self.0.partition_point(|&start| start <= offset).max(1)
     }
+}
+
+fn lacks_value(line: &str) -> bool {
+    line.split_once('=').is_some_and(|(key, value)| !key.trim().is_empty() && value.trim().is_empty())
 }
 
 /// The last line up to this one with an array that is not closed there.
