@@ -2,6 +2,7 @@
 
 mod aftermath;
 mod bootstrapping;
+mod checking;
 mod clock;
 mod difference;
 mod doorkeeper;
@@ -22,7 +23,8 @@ mod supervisor;
 mod triggers;
 mod watcher;
 
-pub use loading::{Options, check};
+pub use checking::{Checked, check};
+pub use loading::Options;
 pub use local::{Configured, Local};
 
 use std::collections::{BTreeSet, HashMap};

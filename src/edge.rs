@@ -18,7 +18,7 @@ use crate::base::lane::{First, ToDo};
 use crate::base::{Random, heap};
 use crate::cli::Omadmd;
 use crate::config::Environment;
-use crate::daemon::{self, DaemonError, Options, Signal};
+use crate::daemon::{self, Checked, DaemonError, Options, Signal};
 use crate::notification::listener;
 use crate::store::reader;
 use crate::transport::Proxies;
@@ -63,7 +63,10 @@ pub fn omadmd() -> ExitCode {
 
 #[expect(clippy::print_stdout, clippy::print_stderr, reason = "the answer to a person's question")]
 fn check(arguments: &Omadmd) -> ExitCode {
-    let problems = daemon::check(&arguments.selection(), &Environment::current());
+    let Checked { problems, warnings } = daemon::check(&arguments.selection(), &Environment::current());
+    for warning in &warnings {
+        println!("warning: {warning}");
+    }
     if problems.is_empty() {
         println!("the configuration is sound");
         return ExitCode::SUCCESS;

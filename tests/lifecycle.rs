@@ -121,7 +121,7 @@ async fn check_names_every_problem_with_file_line_and_key() {
     assert!(status.success(), "{log}");
 
     let text = std::fs::read_to_string(&config).unwrap();
-    let text = format!("{text}[session]\nretries = \"many\"\nretrys = 3\n");
+    let text = format!("{text}[session]\nretries = \"many\"\nretrie = 3\n");
     files::put(&config, text, files::PLAIN).unwrap();
     let account = bench.gateway.path("accounts").join("bench.toml");
     let text = std::fs::read_to_string(&account).unwrap().replace("bench.notify", "no-such.notify");
@@ -129,9 +129,49 @@ async fn check_names_every_problem_with_file_line_and_key() {
     let bad = Agent::spawn(&bench.gateway, &["--config", config.to_str().unwrap(), "--check"]).await;
     let (status, log) = bad.output().await;
     assert_eq!(status.code(), Some(1), "{log}");
-    for wanted in ["omadmd.toml:", "retries", "retrys", "bench.toml:", "no-such.notify"] {
+    for wanted in
+        ["omadmd.toml:", "retries", "retrie:", "did you mean `retries`?", "bench.toml:", "no-such.notify"]
+    {
         assert!(log.contains(wanted), "{wanted} is not in:\n{log}");
     }
+}
+
+#[tokio::test]
+async fn check_warns_of_what_is_hardly_meant() {
+    let bench = Bench::new().await;
+    let accounts = bench.gateway.path("accounts");
+    let put = |path: &std::path::Path, text: &str| files::put(path, text, files::PLAIN).unwrap();
+    put(
+        &accounts.join("odd.toml"),
+        "server-id = \"odd\"\nserver-uri = \"https://dm.example/[DevId]\"\n\
+         permissions = [\"*\", \"urn:oma:mo:oma-dm-devinfo:1.9\"]\n",
+    );
+    put(&accounts.join("acme.conf"), "");
+    put(&accounts.join("odd.toml~"), "");
+    put(&bench.gateway.path("mo/bench.toml"), "");
+    let mapping = bench.gateway.path("mo/bench/bench.toml");
+    put(&mapping.with_file_name("old.toml"), "");
+    let text = std::fs::read_to_string(&mapping).unwrap();
+    put(&mapping, &text.replacen("root = \"", "root = \"Other", 1));
+    let mut command = tokio::process::Command::new(env!("CARGO_BIN_EXE_omadmd"));
+    let output = command.arg("--check").arg("--config").arg(bench.gateway.config()).output().await.unwrap();
+    let (said, errors) =
+        (String::from_utf8(output.stdout).unwrap(), String::from_utf8(output.stderr).unwrap());
+    assert!(output.status.success() && errors.is_empty(), "{errors}");
+    assert!(said.ends_with("the configuration is sound\n"), "{said}");
+    for wanted in [
+        "accounts/odd.toml: server-uri: `[DevId]` is no parameter, and becomes -1; did you mean `[DevID]`?",
+        "accounts/odd.toml: permissions: no management object has the MOID \"urn:oma:mo:oma-dm-devinfo:1.9\"; did you mean",
+        "accounts/acme.conf: is not read",
+        "accounts/odd.toml~: is not read",
+        "mo/bench.toml: is not read: each management object has a folder of its own",
+        "mo/bench/old.toml: is not read: the mapping is bench.toml",
+        "mo/bench/bench.toml: root: ",
+    ] {
+        let line = said.lines().find(|line| line.contains(wanted));
+        assert!(line.is_some_and(|line| line.starts_with("warning: /")), "{wanted} is not in:\n{said}");
+    }
+    assert_eq!(said.lines().count(), 8, "{said}");
 }
 
 #[tokio::test]

@@ -18,7 +18,7 @@ use crate::base::lane::{CONFIGURATION, First, Stuck};
 use crate::base::waking;
 use crate::bootstrap;
 use crate::config::{self, Account, Environment, LoadedSettings, Selection, Settings};
-use crate::mo::{self, ManagementObject};
+use crate::mo::ManagementObject;
 use crate::spanned::{Problem, Problems};
 use crate::store::{CacheKey, Change, Store, StoreError};
 use crate::transport::Auth;
@@ -465,36 +465,6 @@ fn warn_of_anonymity(account: &Account) {
             OMADM_SERVER_ID = server_id;
             "{server_id}: the account has no auth: the agent does not authenticate to this server"
         );
-    }
-}
-
-/// All that is wrong with the files of a configuration: what `omadmd --check` prints.
-#[must_use]
-pub fn check(selection: &Selection, environment: &Environment) -> Problems {
-    let loaded = config::check(selection, environment);
-    let mut problems = loaded.problems;
-    let (objects, found) = mo::load::load(&loaded.settings.paths.mo);
-    problems.append(found);
-    for object in &objects {
-        problems.append(against_machine(object, &loaded.settings));
-    }
-    for account in &loaded.accounts {
-        check_tls(account, &mut problems);
-    }
-    problems
-}
-
-pub(super) fn against_machine(object: &ManagementObject, settings: &Settings) -> Problems {
-    let machine =
-        mo::check::Machine { state: &settings.paths.state, separated: settings.exec.socket.is_some() };
-    mo::check::against_machine(object, &machine)
-}
-
-/// A certificate or key that can't be used is found before the first session needs it.
-fn check_tls(account: &Account, problems: &mut Problems) {
-    let peer = Peer::new(Arc::new(account.clone()), Arc::default(), Surroundings::default());
-    if let Err(error) = peer.client(&crate::world::Parameters::default()) {
-        problems.file(&account.file, error.to_string());
     }
 }
 

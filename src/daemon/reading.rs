@@ -13,8 +13,8 @@ use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
 use tokio::time::{Instant, timeout, timeout_at};
 
+use super::checking::against_machine;
 use super::evidence;
-use super::loading::against_machine;
 use super::watcher::Watched;
 use crate::base::lane::{CONFIGURATION, Spot, Stuck};
 use crate::config::{self, Account, Environment, Settings};

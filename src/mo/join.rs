@@ -1,7 +1,7 @@
 //! Joining a DDF with its mapping into one arena of nodes.
 
 use crate::ddf::{self, CaseSense, Ddf, NodeName};
-use crate::spanned::{Problem, Problems};
+use crate::spanned::{Problem, Problems, meant};
 
 use super::load::Sources;
 use super::mapping::{MappingFile, NodeMapping};
@@ -164,7 +164,9 @@ fn no_such_node(object: &ManagementObject, parent: NodeId, step: &str) -> String
     if names.is_empty() {
         return format!("the DDF has no `{step}` below {parent}: that is a leaf");
     }
-    format!("the DDF has no `{step}` below {parent}; there are: {}", names.join(", "))
+    let meant = meant(step, names.iter().map(String::as_str));
+    let meant = meant.map_or_else(String::new, |meant| format!("; did you mean `{meant}`?"));
+    format!("the DDF has no `{step}` below {parent}; there are: {}{meant}", names.join(", "))
 }
 
 /// The key under which a node is mapped.

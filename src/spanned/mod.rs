@@ -11,4 +11,5 @@ mod value;
 pub use located::{Item, Located};
 pub use problem::{Problem, Problems};
 pub use reader::Reader;
+pub(crate) use reader::meant;
 pub use value::{ByteSize, FilePath, FromItem};

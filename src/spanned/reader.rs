@@ -188,10 +188,13 @@ impl<'a> Reader<'a> {
         for (key, value) in self.table.into_iter().flatten() {
             if !self.asked.contains(key) {
                 let known: Vec<&str> = self.asked.iter().map(String::as_str).collect();
-                let what = match known.join(", ").as_str() {
+                let mut what = match known.join(", ").as_str() {
                     "" => "unknown key; none is expected here".to_owned(),
                     known => format!("unknown key; expected one of: {known}"),
                 };
+                if let Some(meant) = meant(key, known) {
+                    what.push_str(&format!("; did you mean `{meant}`?"));
+                }
                 self.problems.at(value, join(&self.path, key), what);
             }
         }
@@ -205,6 +208,27 @@ impl<'a> Reader<'a> {
     fn dotted(&self, key: &str) -> String {
         join(&self.path, key)
     }
+}
+
+/// Which of the `known` names is meant by one that differs from it in case, `-` for `_`, or one letter.
+pub(crate) fn meant<'k>(written: &str, known: impl IntoIterator<Item = &'k str>) -> Option<&'k str> {
+    let plain = |name: &str| name.replace('_', "-").to_ascii_lowercase();
+    let written = plain(written);
+    let distance = |name: &str| {
+        let name = plain(name);
+        let (one, other) = (written.as_bytes(), name.as_bytes());
+        let same = one.iter().zip(other).take_while(|(one, other)| one == other).count();
+        let (one, other) = (one.get(same..)?, other.get(same..)?);
+        let same = one.iter().rev().zip(other.iter().rev()).take_while(|(one, other)| one == other).count();
+        match (one.get(..one.len() - same)?, other.get(..other.len() - same)?) {
+            ([], []) => Some(0),
+            ([_] | [], [_] | []) if name.len() > 3 => Some(1),
+            ([a, b], [c, d]) if (a, b) == (d, c) => Some(1),
+            _ => None,
+        }
+    };
+    let close = known.into_iter().filter_map(|name| Some((distance(name)?, name)));
+    close.min_by_key(|(distance, _)| *distance).map(|(_, name)| name)
 }
 
 fn join(path: &str, key: &str) -> String {

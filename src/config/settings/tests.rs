@@ -176,7 +176,7 @@ fn every_section_refuses_what_is_no_table_and_unknown_keys() {
         problems,
         [
             "/etc/omadm/omadmd.toml:1: sesion: unknown key; expected one of: alert, bootstrap, dbus, exec, notification, \
-          paths, session, show, store, subscriber, subscription"
+          paths, session, show, store, subscriber, subscription; did you mean `session`?"
         ]
     );
 }

@@ -21,6 +21,22 @@ fn read<T>(text: &str, read: impl FnOnce(&mut Reader<'_>) -> T) -> (T, Vec<Strin
 }
 
 #[test]
+fn a_name_that_is_nearly_known_is_guessed() {
+    let known = ["max-age", "retries", "uri", "accept-bare"];
+    for (written, expected) in [
+        ("Max-Age", Some("max-age")),
+        ("max_age", Some("max-age")),
+        ("retrise", Some("retries")),
+        ("retrie", Some("retries")),
+        ("accept-bares", Some("accept-bare")),
+        ("urn", None),
+        ("zzz", None),
+    ] {
+        assert_eq!(meant(written, known), expected, "{written}");
+    }
+}
+
+#[test]
 fn a_wrong_type_names_file_line_key_and_what_was_expected() {
     let (value, problems) = read("\n[s]\nretries = \"five\"\n", |r| r.table("s", |s| s.or("retries", 5_u32)));
     assert_eq!(value, Some(5));
@@ -59,7 +75,7 @@ fn unknown_keys_are_found_at_every_level_and_in_array_elements() {
         problems,
         [
             "/etc/t.toml:4: s.odd: unknown key; expected one of: known",
-            "/etc/t.toml:9: list[1].nmae: unknown key; expected one of: name",
+            "/etc/t.toml:9: list[1].nmae: unknown key; expected one of: name; did you mean `name`?",
             "/etc/t.toml:1: top: unknown key; expected one of: list, s",
         ]
     );

@@ -1,0 +1,176 @@
+//! What `omadmd --check` says of a configuration.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use crate::config::{self, Account, Environment, Selection, Settings};
+use crate::ddf::NodeName;
+use crate::mo::{self, ManagementObject};
+use crate::spanned::{Problem, Problems, meant};
+use crate::transport::Auth;
+use crate::uri::server::unknown_parameters;
+use crate::world::{Parameters, Peer, Surroundings};
+
+/// What is wrong with a configuration, and what the agent can run on, but is hardly meant.
+#[derive(Debug)]
+pub struct Checked {
+    /// What is wrong.
+    pub problems: Problems,
+    /// What is hardly meant.
+    pub warnings: Problems,
+}
+
+/// Reads all files of a configuration, and says what is wrong with them.
+#[must_use]
+pub fn check(selection: &Selection, environment: &Environment) -> Checked {
+    let loaded = config::check(selection, environment);
+    let (mut problems, mut warnings) = (loaded.problems, Problems::default());
+    let paths = &loaded.settings.paths;
+    let (objects, found) = mo::load::load(&paths.mo);
+    // One that is broken may have the MOID that is missed.
+    let all_known = found.is_empty();
+    problems.append(found);
+    for object in &objects {
+        problems.append(against_machine(object, &loaded.settings));
+        against_description(object, &mut warnings);
+    }
+    for account in &loaded.accounts {
+        check_tls(account, &mut problems);
+        check_templates(account, &mut warnings);
+        if all_known {
+            check_permissions(account, &objects, &mut warnings);
+        }
+    }
+    for folder in &paths.accounts {
+        stray_accounts(folder, &mut warnings);
+    }
+    for folder in &paths.mo {
+        stray_objects(folder, &objects, &mut warnings);
+    }
+    warnings.sort();
+    Checked { problems, warnings }
+}
+
+pub(super) fn against_machine(object: &ManagementObject, settings: &Settings) -> Problems {
+    let machine =
+        mo::check::Machine { state: &settings.paths.state, separated: settings.exec.socket.is_some() };
+    mo::check::against_machine(object, &machine)
+}
+
+/// A certificate or key that can't be used is found before the first session needs it.
+fn check_tls(account: &Account, problems: &mut Problems) {
+    let peer = Peer::new(Arc::new(account.clone()), Arc::default(), Surroundings::default());
+    if let Err(error) = peer.client(&Parameters::default()) {
+        problems.file(&account.file, error.to_string());
+    }
+}
+
+/// Notes what is the matter with a key whose line is not known any more.
+fn note(warnings: &mut Problems, file: &Path, key: &str, what: String) {
+    warnings.push(Problem { file: file.to_path_buf(), line: None, key: key.to_owned(), what });
+}
+
+/// `-1` in an address is hardly what somebody wants who writes `[DevId]`.
+fn check_templates(account: &Account, warnings: &mut Problems) {
+    let user = match &account.auth {
+        Auth::Basic { user, .. } | Auth::Digest { user, .. } => Some(("user", user)),
+        Auth::None | Auth::Certificate { .. } => None,
+    };
+    let push = account.push.iter().flat_map(|push| {
+        [("push.register-uri", &push.register_uri), ("push.unregister-uri", &push.unregister_uri)]
+    });
+    for (key, template) in [("server-uri", &account.server_uri)].into_iter().chain(push).chain(user) {
+        for (name, meant) in unknown_parameters(template) {
+            let meant = meant.map_or_else(String::new, |meant| format!("; did you mean `[{meant}]`?"));
+            let what = format!("`[{name}]` is no parameter, and becomes -1{meant}");
+            note(warnings, &account.file, key, what);
+        }
+    }
+}
+
+fn check_permissions(account: &Account, objects: &[Arc<ManagementObject>], warnings: &mut Problems) {
+    let named = account.permissions.iter().map(|permission| permission.moid.as_str());
+    for moid in named.filter(|moid| *moid != "*") {
+        if objects.iter().any(|object| object.answers_to(moid)) {
+            continue;
+        }
+        let same = |object: &&Arc<ManagementObject>| {
+            let unversioned = |moid: &str| moid.rsplit_once(':').map(|(name, _)| name.to_owned());
+            unversioned(&object.moid) == unversioned(moid)
+        };
+        let close = meant(moid, objects.iter().map(|object| object.moid.as_str()));
+        let close = close.or_else(|| objects.iter().find(same).map(|object| object.moid.as_str()));
+        let close = close.map_or_else(String::new, |close| format!("; did you mean {close:?}?"));
+        note(
+            warnings,
+            &account.file,
+            "permissions",
+            format!("no management object has the MOID {moid:?}{close}"),
+        );
+    }
+}
+
+/// Servers know the object by its DDF: what the mapping says otherwise, they do not find.
+fn against_description(object: &ManagementObject, warnings: &mut Problems) {
+    let root = object.node(ManagementObject::ROOT);
+    if let NodeName::Named(name) = &root.name
+        && *name != object.root_name
+    {
+        let what = format!("{:?} is not the DDF's root, which is {name:?}", object.root_name);
+        note(warnings, &object.mapping_file, "root", what);
+    }
+    if let Some(name) = &root.properties.ddf_name
+        && !object.answers_to(name)
+    {
+        let what = format!("{:?} is not the DDF's MOID, its DDFName {name:?}", object.moid);
+        note(warnings, &object.mapping_file, "moid", what);
+    }
+}
+
+/// What a folder holds, less what is hidden, by name; whether it can be read at all, others say.
+fn entries(folder: &Path) -> Vec<(String, PathBuf)> {
+    let entries = fs::read_dir(folder).into_iter().flatten().flatten();
+    let entries = entries.map(|entry| (entry.file_name().to_string_lossy().into_owned(), entry.path()));
+    entries.filter(|(name, _)| !name.starts_with('.')).collect()
+}
+
+/// Whether a file looks as if it were meant to be read, or was: `acme.conf`, `acme.toml~`, `acme.toml.bak`.
+fn is_stray(name: &str) -> bool {
+    let is_read = name.ends_with(".toml") || name.ends_with(".xml");
+    let name = name.to_ascii_lowercase();
+    let is_foreign = [".conf", ".cfg", ".ini", ".yaml", ".yml"].iter().any(|ending| name.ends_with(ending));
+    !is_read && (is_foreign || name.contains(".toml") || name.contains(".xml"))
+}
+
+fn stray_accounts(folder: &Path, warnings: &mut Problems) {
+    for (name, path) in entries(folder) {
+        if is_stray(&name) && path.is_file() {
+            warnings.file(&path, "is not read: the file of an account ends in .toml");
+        }
+    }
+}
+
+fn stray_objects(folder: &Path, objects: &[Arc<ManagementObject>], warnings: &mut Problems) {
+    for (name, path) in entries(folder) {
+        if path.is_file() {
+            if is_stray(&name) || name.ends_with(".toml") || name.ends_with(".xml") {
+                warnings.file(&path, "is not read: each management object has a folder of its own in here");
+            }
+            continue;
+        }
+        let mapping = objects.iter().find(|object| object.folder == path).map(|object| &object.mapping_file);
+        for (name, file) in entries(&path) {
+            let is_other = mapping.is_some_and(|mapping| *mapping != file) && name.ends_with(".toml");
+            if (is_other || is_stray(&name)) && file.is_file() {
+                let read = mapping.and_then(|mapping| mapping.file_name()).unwrap_or_default().display();
+                let what = if is_other {
+                    format!("is not read: the mapping is {read}")
+                } else {
+                    "is not read".to_owned()
+                };
+                warnings.file(&file, what);
+            }
+        }
+    }
+}
