@@ -248,7 +248,8 @@ impl Check<'_> {
     fn calls(&mut self, mapping: &NodeMapping) {
         let no_value = Braces { value: false, own_name: true };
         if let Some(call) = &mapping.add {
-            self.call(call, "add", Braces { value: self.object.is_leaf(self.id), own_name: true });
+            // The child is made before it gets a value.
+            self.call(call, "add", no_value);
         }
         if let Some(call) = &mapping.delete {
             self.call(call, "delete", no_value);
@@ -306,6 +307,11 @@ impl Check<'_> {
             match piece {
                 Piece::Value if !allowed.value => {
                     self.problem(format!("`{key}`: there is no value that `{{}}` could stand for"));
+                }
+                Piece::Sibling(leaf) if key.starts_with("get") || key.starts_with("list") => {
+                    self.problem(format!(
+                        "`{key}`: `{{../{leaf}}}` has no value here: what reads is not told of other leaves"
+                    ));
                 }
                 Piece::Variable(name) if !labels.contains(&name.as_str()) => {
                     let known: Vec<String> = labels.iter().map(|label| format!("{{{label}}}")).collect();

@@ -366,8 +366,27 @@ fn braces_stand_for_what_is_there() {
         "\"Uri\", which is no leaf beside",
     );
     one("[node.Reboot]\ninput = [\"Interfaces\"]\nexec = { run = [\"/bin/x\"] }\n", "no leaf beside");
+    one(
+        "[node.Man]\ninput = [\"Url\"]\nget = { run = [\"/bin/x\", \"{../Url}\"] }\n",
+        "`get.run`: `{../Url}` has no value here",
+    );
+    one(
+        "[node.\"Interfaces/<i>\"]\nlist = { run = [\"/bin/x\", \"{../Url}\"] }\n",
+        "`list.run`: `{../Url}` has no value here",
+    );
     one("[node.Man]\nget = { item = \"ip\" }\n", "`list` has `json = true`");
     one("[node.Man]\nget = { object = \"modem\", property = \"X\" }\n", "there is no [object.modem]");
+}
+
+#[test]
+fn an_un_named_leaf_is_added_without_its_value() {
+    let leaf = node("<x>", "chr", "Add Delete Get Replace", MANY);
+    let root = node("Box", "node", "Get", &format!("|{}", node("List", "node", "Get", &format!("|{leaf}"))));
+    let mapping = "[node.\"List/<x>\"]\nlist = { glob = \"/a/*\" }\nget = { file = \"/a/{x}\" }\n";
+    let told = |add: &str| told_with(&format!("{mapping}{add}\n"), &format!("<MgmtTree>{root}</MgmtTree>"));
+    let told_of_value = told("add = { run = [\"/bin/x\", \"{x}\", \"{}\"] }");
+    let [only] = told_of_value.as_slice() else { panic!("{told_of_value:?}") };
+    assert!(only.contains("`add.run`: there is no value that `{}` could stand for"), "{only}");
 }
 
 /// `input` belongs to the node, and may stand beside the `run` that it is for.
