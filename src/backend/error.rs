@@ -88,7 +88,9 @@ pub enum BackendError {
         why: String,
     },
     /// Only root may, and the agent is not.
-    #[error("{0} needs root: set `exec.socket`, so that the privileged helper does it")]
+    #[error(
+        "{0} needs root, and the agent is not: this version has no helper that is; let the agent's user do it"
+    )]
     NeedsHelper(String),
     /// Designed, but not in this version.
     #[error("{0} is not supported in this version")]
