@@ -166,7 +166,10 @@ pub async fn read(
             Ok(Answer::Value(reading)) if reading.value.is_empty() => {
                 empty.get_or_insert(reading);
             }
-            Ok(Answer::Absent(why)) => absent.push(why),
+            Ok(Answer::Absent(why)) => {
+                log::debug!("{}: a source has no value: {why}", context.request.client_uri);
+                absent.push(why);
+            }
             Ok(Answer::Unavailable(why)) if !patient => {
                 unavailable.get_or_insert(why);
             }

@@ -55,7 +55,9 @@ pub(crate) fn install() {
     let journal = journal.map(|journal| journal.with_syslog_identifier("omadmd".to_owned()));
     // Fails only where a logger is installed already: then that one is meant.
     let _ = log::set_boxed_logger(Box::new(Lines(Arc::new(Output { journal, queue: Queue::new() }))));
-    log::set_max_level(LevelFilter::Info);
+    // As systemd's own services have it.
+    let is_debug = std::env::var_os("SYSTEMD_LOG_LEVEL").is_some_and(|level| level == "debug");
+    log::set_max_level(if is_debug { LevelFilter::Debug } else { LevelFilter::Info });
     let by_default = std::panic::take_hook();
     std::panic::set_hook(Box::new(move |panic| {
         log::logger().flush();
