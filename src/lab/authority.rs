@@ -6,6 +6,7 @@ use rcgen::{
     BasicConstraints, CertificateParams, DnType, ExtendedKeyUsagePurpose, IsCa, Issuer, KeyPair,
     KeyUsagePurpose, SanType,
 };
+use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, PrivatePkcs8KeyDer};
 
 /// A CA that signs servers for this machine's loopback, and clients.
@@ -14,6 +15,7 @@ pub struct Authority {
     issuer: Issuer<'static, KeyPair>,
     certificate: CertificateDer<'static>,
     pem: String,
+    key_pem: String,
 }
 
 /// A certificate and its private key.
@@ -33,17 +35,36 @@ impl Authority {
     /// # Errors
     /// No randomness, or a name that no certificate can hold.
     pub fn new(name: &str) -> Result<Self, rcgen::Error> {
-        let mut params = CertificateParams::default();
-        params.distinguished_name.push(DnType::CommonName, name);
-        params.is_ca = IsCa::Ca(BasicConstraints::Constrained(0));
-        params.key_usages = vec![KeyUsagePurpose::KeyCertSign, KeyUsagePurpose::CrlSign];
+        let params = params(name);
         let key = KeyPair::generate()?;
         let certificate = params.self_signed(&key)?;
         Ok(Self {
             pem: certificate.pem(),
             certificate: certificate.der().clone(),
+            key_pem: key.serialize_pem(),
             issuer: Issuer::new(params, key),
         })
+    }
+
+    /// The one of this `name` whose key and certificate were kept; none where they are not that.
+    #[must_use]
+    pub fn kept(name: &str, key_pem: &str, pem: &str) -> Option<Self> {
+        let key = KeyPair::from_pem(key_pem).ok()?;
+        let certificate = CertificateDer::from_pem_slice(pem.as_bytes()).ok()?;
+        let public = key.public_key_raw();
+        let is_its_key = certificate.windows(public.len()).any(|window| window == public);
+        is_its_key.then(|| Self {
+            pem: pem.to_owned(),
+            certificate,
+            key_pem: key_pem.to_owned(),
+            issuer: Issuer::new(params(name), key),
+        })
+    }
+
+    /// Its private key, PEM: whoever has it can sign servers that the CA's accounts trust.
+    #[must_use]
+    pub fn key_pem(&self) -> &str {
+        &self.key_pem
     }
 
     /// The CA's certificate, PEM: what an account's `ca-file` holds.
@@ -105,6 +126,14 @@ impl Authority {
             key: key.serialize_der(),
         })
     }
+}
+
+fn params(name: &str) -> CertificateParams {
+    let mut params = CertificateParams::default();
+    params.distinguished_name.push(DnType::CommonName, name);
+    params.is_ca = IsCa::Ca(BasicConstraints::Constrained(0));
+    params.key_usages = vec![KeyUsagePurpose::KeyCertSign, KeyUsagePurpose::CrlSign];
+    params
 }
 
 impl Identity {

@@ -98,14 +98,14 @@ pub async fn run(options: Options, out: impl Write) -> Result<(), Error> {
     outcome
 }
 
-/// The answers that `file` asks for, or else the demo's own script.
-pub(super) fn script(file: Option<&Path>, repository: &str) -> Result<Vec<Reply>, Error> {
+/// The answers that `file` asks for, or else the demo's own script; and what in it may be a slip.
+pub(super) fn script(file: Option<&Path>, repository: &str) -> Result<(Vec<Reply>, Vec<String>), Error> {
     let wrong = |what: String| Error::Script { file: file.unwrap_or(Path::new("script.json")).into(), what };
     let text = match file {
         Some(file) => std::fs::read_to_string(file).map_err(|error| wrong(error.to_string()))?,
         None => SCRIPT.to_owned(),
     };
-    Script::parse(&text, repository).map_err(wrong)
+    Ok((Script::parse(&text, repository).map_err(wrong)?, Script::doubts(&text)))
 }
 
 /// The peers of the demo's agent, and the agent's files.
@@ -132,7 +132,7 @@ impl Bench {
         let setup = ServerOptions::new("repository", identity.clone(), &tape);
         let repository_server = Server::start(setup, repository.handler()).await?;
 
-        let replies = script(options.script.as_deref(), &repository_server.origin())?;
+        let (replies, _) = script(options.script.as_deref(), &repository_server.origin())?;
         let script = Script::session(replies).repeated();
         let (user, password) = ("gateway".to_owned(), "the demo's password".to_owned());
         let challenge = Challenge::Basic { user: user.clone(), password: password.clone() };

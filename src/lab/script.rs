@@ -63,6 +63,27 @@ impl Script {
         Ok(packages.iter().map(Reply::commands).collect())
     }
 
+    /// The commands of a script file that no command of DM 2.0 is called.
+    #[must_use]
+    pub fn doubts(text: &str) -> Vec<String> {
+        const KNOWN: [&str; 12] = [
+            "CONT", "DEFAULT", "DELETE", "END", "EXEC", "GET", "HGET", "HPOST", "HPUT", "SHOW", "SUB",
+            "UNSUB",
+        ];
+        let script: Value = serde_json::from_str(text).unwrap_or_default();
+        let packages = script.as_array().into_iter().flatten().enumerate();
+        let commands = packages.flat_map(|(package, commands)| {
+            let commands = commands.as_array().into_iter().flatten().enumerate();
+            commands.map(move |(at, command)| (package + 1, at + 1, command))
+        });
+        let name = |command: &Value| command.get(0).and_then(Value::as_str).unwrap_or_default().to_owned();
+        commands
+            .map(|(package, at, command)| (package, at, name(command)))
+            .filter(|(.., name)| !KNOWN.contains(&name.as_str()))
+            .map(|(package, at, name)| format!("package {package}, command {at}: {name:?} is no command"))
+            .collect()
+    }
+
     /// The answer to `request`.
     ///
     /// A Package#1 starts the next session, unless none of this session's answers has arrived whole: then it
