@@ -83,7 +83,9 @@ fn serve(arguments: &Omadmd) -> ExitCode {
     umask(Mode::from_bits_truncate(0o077));
     journal::install();
     if let Err(error) = kept_small {
-        log::warn!("what large work takes of the memory is kept: the agent can't start itself anew: {error}");
+        log::warn!(
+            "the agent can't start itself anew with a small heap ({error}): it keeps the memory that large work takes"
+        );
     }
     let result = std::thread::scope(|scope| {
         let (sender, receiver) = mpsc::channel(4);
@@ -224,7 +226,7 @@ async fn forward(mut signals: Signals, agent: mpsc::Sender<Signal>) {
 /// acknowledged is on disk, as after a power cut.
 #[expect(clippy::exit, clippy::disallowed_methods, reason = "nothing that is left could be waited for")]
 fn end_now() {
-    log::warn!("something does not end: the agent ends without it");
+    log::warn!("a task does not end in time: the agent ends without waiting for it");
     log::logger().flush();
     std::process::exit(0);
 }

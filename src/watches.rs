@@ -185,7 +185,9 @@ impl<K: Ord + Clone> Watches<K> {
                 }
                 Err(error) if matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::Interrupted) => {}
                 Err(error) => {
-                    log::error!("files are not watched any more: {error}");
+                    log::error!(
+                        "inotify failed, and changes of files are not noticed until the agent is restarted: {error}"
+                    );
                     return std::future::pending().await;
                 }
             }

@@ -262,7 +262,7 @@ async fn damaged_alerts_begin_no_sessions_and_go() {
     drop(store);
     let mut agent = bench.start().await;
     bench.session(&agent, 1).await;
-    agent.logged("about it", |line| line.contains("1 damaged alerts are dropped")).await;
+    agent.logged("about it", |line| line.contains("dropped 1 queued alert: damaged")).await;
     bench.session(&agent, 2).await;
     tokio::time::sleep(Duration::from_secs(1)).await;
     assert_eq!(count(&agent, " begins ("), 2, "{}", agent.log());
@@ -520,7 +520,7 @@ async fn what_is_dropped_with_an_account_is_said() {
     std::fs::remove_file(bench.gateway.path("accounts").join("other.toml")).unwrap();
     let mut agent = bench.start().await;
     agent
-        .logged("about it", |line| line.contains("other: the account is gone: 1 alert for it is dropped"))
+        .logged("about it", |line| line.contains("other: dropped 1 queued alert: the account is gone"))
         .await;
     agent.stop().await;
 }
@@ -544,7 +544,7 @@ async fn a_folder_that_stays_empty_has_been_emptied_and_that_is_said_once() {
         agent.stop().await;
         assert_eq!(log.contains("what waits for them stays"), what == "doubt", "{what}: {log}");
         assert_eq!(log.contains("empty for three days"), what == "emptied", "{what}: {log}");
-        assert_eq!(log.contains("1 alert for it is dropped"), what == "emptied", "{what}: {log}");
+        assert_eq!(log.contains("dropped 1 queued alert"), what == "emptied", "{what}: {log}");
     };
     let since = |store: &Store| store.snapshot().unwrap().folder(&name).unwrap().unwrap();
     start("doubt").await;

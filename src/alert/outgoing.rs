@@ -66,7 +66,8 @@ impl Outgoing {
         let found = damaged.len() - before;
         if found > 0 {
             let server_id = place.server_id.as_str();
-            log::error!(OMADM_SERVER_ID = server_id; "{server_id}: {found} damaged alerts are dropped");
+            log::error!(OMADM_SERVER_ID = server_id; "{server_id}: dropped {found} queued alert{}: damaged in the store",
+                if found == 1 { "" } else { "s" });
         }
         Ok(alerts)
     }

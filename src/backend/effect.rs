@@ -106,7 +106,7 @@ pub async fn start(exec: &Exec, context: &Context<'_>) -> Result<Running, Backen
 /// What is no program ends like one.
 fn ended(done: Result<(), BackendError>, client_uri: &str) -> End {
     let Err(error) = done else { return End::Code(0) };
-    log::warn!(OMADM_CLIENT_URI = client_uri; "{client_uri}: {error}");
+    log::warn!(OMADM_CLIENT_URI = client_uri; "{client_uri}: EXEC failed: {error}");
     if matches!(error, BackendError::NeedsHelper(_)) { End::Unsupported } else { End::Code(1) }
 }
 

@@ -63,7 +63,10 @@ fn children(
     context: &Context<'_>,
 ) -> Result<Vec<Child>, BackendError> {
     if found.len() > max {
-        log::warn!("{}: the list is longer than its max of {max}: cut", context.request.client_uri);
+        log::warn!(
+            "{}: `list` found more children than its `max` of {max}: the others are left out",
+            context.request.client_uri
+        );
         found.truncate(max);
     }
     let mut seen = HashSet::new();

@@ -311,7 +311,9 @@ impl Attempts {
     fn say(&self, all: &mut List, why: &dyn std::fmt::Display) {
         if !std::mem::replace(&mut all.said, true) {
             let path = self.path.as_deref().unwrap_or(Path::new(FILE)).display();
-            log::warn!("{path}: {why}: what ends the agent is taken up again at each start");
+            log::warn!(
+                "{path}: {why}: what the agent is doing can't be noted there; if it dies of that, it does it again at each start"
+            );
         }
     }
 }

@@ -206,7 +206,15 @@ impl Lane {
     fn make(&self) -> Option<Runtime> {
         let mut builder = Builder::new_current_thread();
         builder.max_blocking_threads(self.threads).thread_keep_alive(IDLE_THREAD).thread_name(self.name);
-        builder.build().inspect_err(|error| log::error!("no threads for {}: {error}", self.name)).ok()
+        builder
+            .build()
+            .inspect_err(|error| {
+                log::error!(
+                    "no threads can be started for {}: {error}; what needs them is unavailable",
+                    self.name
+                );
+            })
+            .ok()
     }
 }
 

@@ -262,7 +262,7 @@ impl Asking<'_> {
         for (document, target) in found.objects {
             // The accounts are there: what can't be stored besides is no reason to go without them.
             if let Err(error) = self.store(document, target, &visitor).await {
-                log::warn!("bootstrap: an object is not stored: {error}");
+                log::warn!("bootstrap: an object that the server sent is not stored: {error}");
             }
         }
         Ok(ids)
@@ -271,7 +271,7 @@ impl Asking<'_> {
     /// DEFAULT by the word of the first account, if the device has the object and the account may see it.
     fn default(&self, server_uri: String, moid: &str, visitor: &Visitor<'_>) -> Option<Change> {
         let Ok(object) = self.world.tree.object_seen(moid, visitor) else {
-            log::warn!("bootstrap: DEFAULT for {moid:?} left out: there is no such object");
+            log::warn!("bootstrap: DEFAULT for {moid:?} is ignored: there is no such management object");
             return None;
         };
         let server_id = visitor.account.server_id.clone();

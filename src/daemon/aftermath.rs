@@ -46,14 +46,18 @@ impl Daemon {
             Err(error) => Err(error),
         };
         if let Err(error) = taken {
-            log::error!("EXECs from before the start are not taken up: {error}");
+            log::error!(
+                "EXECs from before the start can't be read from the store, or written, and are not resumed: {error}"
+            );
         }
         let taken = match self.take_up_triggers(|_| true) {
             Ok(changes) => self.store.commit(changes).await,
             Err(error) => Err(error),
         };
         if let Err(error) = taken {
-            log::error!("sessions from before the start are not taken up, or again at the next: {error}");
+            log::error!(
+                "notifications from before the start can't be read from the store, or written: their sessions are not resumed, or again at the next start: {error}"
+            );
         }
     }
 
@@ -92,7 +96,9 @@ impl Daemon {
                 continue;
             }
             let Some(record) = ExecRecord::from_json(&json) else {
-                log::error!("the record of an EXEC is damaged: forgotten");
+                log::error!(
+                    "the record of an EXEC is damaged: it is deleted, and no server is told how the EXEC ended"
+                );
                 changes.push(Change::ExecEnded(number));
                 continue;
             };
@@ -108,7 +114,7 @@ impl Daemon {
                 if doubt.is_none() {
                     log::warn!(
                         OMADM_SERVER_ID = server_id.as_str(), OMADM_CLIENT_URI = client_uri.as_str();
-                        "{client_uri}: the account {server_id} is gone: reported to nobody"
+                        "{client_uri}: EXEC for the account {server_id}, which is gone: reported to nobody"
                     );
                     changes.push(Change::ExecEnded(number));
                 } else {
@@ -135,7 +141,7 @@ impl Daemon {
                     Ok(found) => {
                         log::info!(
                             OMADM_SERVER_ID = server_id.as_str(), OMADM_CLIENT_URI = client_uri.as_str();
-                            "{client_uri}: taken up from before the start"
+                            "{client_uri}: EXEC from before the start: begun now"
                         );
                         waiting.entry(server_id.clone()).or_default().push(found);
                         continue;
@@ -149,7 +155,7 @@ impl Daemon {
             };
             log::warn!(
                 OMADM_SERVER_ID = server_id.as_str(), OMADM_CLIENT_URI = client_uri.as_str(), OMADM_STATUS = code;
-                "{client_uri}: {what} when the agent ended: {code}"
+                "{client_uri}: {what} when the agent ended: {code} is reported to {server_id}"
             );
             let finished = record.finished(number, code);
             changes.extend(self.report(&finished)?);
@@ -182,7 +188,9 @@ impl Daemon {
             Err(error) => Err(error),
         };
         if let Err(error) = taken {
-            log::error!("what waits for accounts that are back is not taken up: {error}");
+            log::error!(
+                "accounts are back, but notifications that waited for them can't be read from the store, or written: {error}"
+            );
         }
     }
 
@@ -203,7 +211,9 @@ impl Daemon {
                 }
             }
             Err(error) => {
-                log::error!("EXECs from before the start are not taken up: {error}");
+                log::error!(
+                    "EXECs from before the start can't be read from the store, or written, and are tried at the next reload: {error}"
+                );
                 self.left_execs.extend(left);
             }
         }
@@ -231,7 +241,7 @@ impl Daemon {
             };
             // What its session has killed the agent with twice, a third one would again.
             if self.world.attempts.is_fatal(&attempt_with(&Place::of(&server_id))) {
-                log::info!(OMADM_SERVER_ID = server_id.as_str(); "{server_id}: notification {number} is given up with it");
+                log::info!(OMADM_SERVER_ID = server_id.as_str(); "{server_id}: notification {number} is given up with its session");
                 changes.push(Change::TriggerDone(server_id, number));
                 continue;
             }
@@ -255,7 +265,7 @@ impl Daemon {
         };
         let server_id = finished.server_id.as_str();
         if let Err(error) = committed {
-            log::error!(OMADM_SERVER_ID = server_id; "{server_id}: alert not kept: {error}");
+            log::error!(OMADM_SERVER_ID = server_id; "{server_id}: the result of an EXEC could not be stored as an alert: {error}");
             return;
         }
         self.queue.ask(Ticket::to(&place_of(&finished), Cause::Alert), waking::now());
@@ -272,7 +282,7 @@ impl Daemon {
             changes.extend(kept.changes);
             self.note_dropped(server_id, kept.dropped);
         } else {
-            log::info!(OMADM_CLIENT_URI = client_uri.as_str(); "{client_uri}: the account {server_id} is gone: reported to nobody");
+            log::info!(OMADM_CLIENT_URI = client_uri.as_str(); "{client_uri}: EXEC for the account {server_id}, which is gone: reported to nobody");
         }
         Ok(changes)
     }
@@ -285,7 +295,7 @@ impl Daemon {
             match self.report(finished) {
                 Ok(more) => changes.extend(more),
                 Err(error) => {
-                    log::error!(OMADM_SERVER_ID = server_id; "{server_id}: alert not kept: {error}");
+                    log::error!(OMADM_SERVER_ID = server_id; "{server_id}: the result of an EXEC could not be stored as an alert: {error}");
                 }
             }
         }
@@ -322,7 +332,7 @@ impl Daemon {
         if let Some(count) = self.dropped.note(server_id, count, waking::now()) {
             log::warn!(
                 MESSAGE_ID = id::ALERTS_DROPPED, OMADM_SERVER_ID = server_id;
-                "{server_id}: {count} alert{} had to go: more wait for this server than are kept",
+                "{server_id}: dropped {count} queued alert{}: queue full (alert.max-queued, alert.max-bytes)",
                 if count == 1 { "" } else { "s" }
             );
         }
@@ -335,7 +345,7 @@ impl Daemon {
         }
         if let Some(doubt) = self.doubt() {
             log::warn!(
-                "{}: the accounts are not there, but {doubt}: what waits for them stays",
+                "{}: the accounts are not there, but {doubt}: what waits for them stays: alerts, notifications, EXECs",
                 gone.join(", ")
             );
             return;
@@ -352,7 +362,9 @@ impl Daemon {
             Err(error) => Err(error),
         };
         if let Err(error) = forgotten {
-            log::error!("what waits for accounts that are gone is still there: {error}");
+            log::error!(
+                "alerts and notifications of removed accounts could not be deleted from the store: {error}"
+            );
         }
     }
 
@@ -362,8 +374,8 @@ impl Daemon {
             if alerts > 0 {
                 log::warn!(
                     OMADM_SERVER_ID = server_id.as_str();
-                    "{server_id}: the account is gone: {alerts} alert{} for it {} dropped",
-                    if alerts == 1 { "" } else { "s" }, if alerts == 1 { "is" } else { "are" }
+                    "{server_id}: dropped {alerts} queued alert{}: the account is gone",
+                    if alerts == 1 { "" } else { "s" }
                 );
             }
         }

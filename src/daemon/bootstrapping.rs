@@ -167,7 +167,9 @@ impl Daemon {
 
     pub(super) fn start_bootstrap(&mut self) {
         if self.bootstrapping.held.as_ref().is_some_and(|held| held.until <= waking::now()) {
-            log::warn!("bootstrap: nobody could say whose accounts the SIM has: sessions begin all the same");
+            log::warn!(
+                "bootstrap: no bootstrap server has said in time which accounts the SIM has: sessions begin with those that are there"
+            );
             self.release(&[]);
         }
         if self.clock_wait.is_some() || !self.bootstrapping.begin(waking::now()) {

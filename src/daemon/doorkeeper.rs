@@ -143,7 +143,7 @@ impl Daemon {
             );
             changes.extend(self.triggers.admitted(remember.id, &self.queue.with_waiting(&ticket).trigger));
             if let Err(error) = self.store.commit(changes).await {
-                log::error!(OMADM_SERVER_ID = server_id.as_str(); "{server_id}: notification not remembered: {error}");
+                log::error!(OMADM_SERVER_ID = server_id.as_str(); "{server_id}: notification could not be stored ({error}): after a restart, a copy of it counts as new");
             }
         }
         // Anybody may send these, as many as he likes.
@@ -153,7 +153,7 @@ impl Daemon {
         } else {
             log::info!(
                 OMADM_SERVER_ID = server_id.as_str();
-                "{server_id}: notification {}",
+                "{server_id}: notification {}: let in, a session is due",
                 ticket.trigger.notification_id.map_or_else(|| "without id".to_owned(), |id| id.to_string()),
             );
         }

@@ -26,10 +26,12 @@ impl Daemon {
         attempts.close();
         let winding_up = tokio::time::timeout(LONGEST_STOP, self.wind_up(finished));
         if tokio::join!(winding_up, attempts.written()).0.is_err() {
-            log::error!("the store does not answer: the agent ends as after a power cut");
+            log::error!(
+                "the store does not answer: the agent stops without a last commit, as after a power cut"
+            );
         }
         self.doorkeeper.lock().unwrap_or_else(PoisonError::into_inner).report_all();
-        log::info!("stopped");
+        log::info!("omadm-agent stopped");
     }
 
     async fn wind_up(&mut self, finished: &mut mpsc::UnboundedReceiver<Finished>) {
@@ -39,14 +41,16 @@ impl Daemon {
                 Ok(Some(ended)) => self.ended(ended).await,
                 Ok(None) => break,
                 Err(_) => {
-                    log::warn!("a change takes too long: it is broken off, and taken back at the next start");
+                    log::warn!(
+                        "a server's change takes too long to wait for: interrupted, to be rolled back at the next start"
+                    );
                     break;
                 }
             }
         }
         let configuring = async { while self.configurations.join_next().await.is_some() {} };
         if timeout_at(deadline, configuring).await.is_err() {
-            log::warn!("a configuration takes too long: it is broken off");
+            log::warn!("the configuration of a local application takes too long to wait for: interrupted");
         }
         self.sessions.shutdown().await;
         self.configurations.shutdown().await;
@@ -63,7 +67,7 @@ impl Daemon {
             changes.extend(self.report(&finished).unwrap_or_default());
         }
         if let Err(error) = self.store.commit(changes).await {
-            log::error!("results are not kept: {error}");
+            log::error!("results of EXECs could not be stored, and are not reported: {error}");
         }
     }
 }

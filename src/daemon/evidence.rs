@@ -101,7 +101,9 @@ impl Daemon {
             Err(error) => Err(error),
         };
         if let Err(error) = kept {
-            log::error!("which folders hold accounts is not remembered: {error}");
+            log::error!(
+                "the state of the folders of accounts could not be stored: {error}; stored at the next reload"
+            );
         }
     }
 
@@ -116,7 +118,9 @@ impl Daemon {
                 _ if folder.holds => FOLDER_HELD,
                 Says::Emptied => {
                     if known.is_some_and(|known| known > FOLDER_HELD) {
-                        log::info!("{name}: empty for three days: what was in it has been removed");
+                        log::info!(
+                            "{name}: empty for three days: its accounts and objects count as removed, and what waits for them is dropped"
+                        );
                     }
                     FOLDER_EMPTIED
                 }

@@ -119,7 +119,7 @@ impl Loader {
         say(&problems);
         if fell_back {
             log::error!(
-                MESSAGE_ID = id::CONFIGURATION_BROKEN; "running on the vendor's configuration alone"
+                MESSAGE_ID = id::CONFIGURATION_BROKEN; "what is in /etc/omadm/omadmd.toml and its fragments is not used: running on the vendor's configuration alone"
             );
             // The broken part may name another server, or none.
             settings.bootstrap.uri = None;
@@ -315,7 +315,7 @@ impl Loader {
         let machine = Arc::new(self.machine(&settings));
         let tree = Tree::new(objects, accounts, Arc::clone(&store), machine, self.started);
         if let Err(error) = tree.seed().await {
-            log::error!("instances could not be seeded: {error}");
+            log::error!("the first instances of management objects could not be created: {error}");
         }
         World {
             settings,

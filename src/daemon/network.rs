@@ -64,7 +64,10 @@ impl Network {
             self.source = Some(match bearer::Watch::new() {
                 Ok(watch) => Source::Kernel(watch),
                 Err(error) => {
-                    log::warn!("netlink: {error}: the network is looked at every {} s", LOOK.as_secs());
+                    log::warn!(
+                        "the kernel does not tell of network changes (netlink: {error}): the network is looked at every {} s",
+                        LOOK.as_secs()
+                    );
                     Source::Clock(tokio::time::interval_at(tokio::time::Instant::now() + LOOK, LOOK))
                 }
             });

@@ -45,7 +45,7 @@ impl Daemon {
         }
         let standing = Registration { register, id, told: None };
         self.store.commit(vec![Change::Push(server_id.clone(), standing)]).await.map_err(|error| {
-            log::error!(OMADM_SERVER_ID = server_id.as_str(); "{server_id}: registration not kept: {error}");
+            log::error!(OMADM_SERVER_ID = server_id.as_str(); "{server_id}: push registration could not be stored, and is refused: {error}");
             PushError::Store
         })?;
         self.bridge.ask(task, waking::now());
@@ -57,7 +57,11 @@ impl Daemon {
     pub(super) fn resume_registrations(&mut self) {
         let known = match self.store.snapshot().and_then(|snapshot| snapshot.push()) {
             Ok(known) => known,
-            Err(error) => return log::error!("registrations are not resumed: {error}"),
+            Err(error) => {
+                return log::error!(
+                    "push registrations can't be read from the store, and are not resumed: {error}"
+                );
+            }
         };
         self.bridge.keep(|server_id| push_of(&self.world, server_id).is_some());
         for (server_id, standing) in known {
@@ -117,7 +121,9 @@ impl Daemon {
             let open = push.and_then(|push| standing.open(server_id, &address(push, *register)));
             let change = Change::Push(server_id.clone(), standing);
             if let Err(error) = self.store.commit(vec![change]).await {
-                log::error!("{server_id}: will be told of its registration again: {error}");
+                log::error!(
+                    "{server_id}: that push registration was done could not be stored ({error}): it is repeated after a restart"
+                );
             }
             if let Some(task) = open {
                 self.bridge.ask(task, waking::now());

@@ -98,7 +98,7 @@ impl Daemon {
         );
         let changes = self.triggers.forget(server_id);
         if let Err(error) = self.store.commit(changes).await {
-            log::error!(OMADM_SERVER_ID = server_id; "{server_id}: a notification that was given up is still there: {error}");
+            log::error!(OMADM_SERVER_ID = server_id; "{server_id}: a notification that is given up could not be deleted from the store ({error}): it may begin a session after a restart");
         }
     }
 
@@ -127,7 +127,7 @@ impl Daemon {
             changes.extend(self.follow_up(&server_id, &outcome, server_time, wait.is_none()));
         }
         if let Err(error) = self.store.commit(changes).await {
-            log::error!(OMADM_SERVER_ID = server_id.as_str(); "{server_id}: what the session leaves is not kept: {error}");
+            log::error!(OMADM_SERVER_ID = server_id.as_str(); "{server_id}: the outcome of the session could not be stored ({error}): after a restart, it may be repeated");
         }
         self.rest.begins(&self.store);
         let status = self.status();

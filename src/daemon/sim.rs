@@ -48,7 +48,11 @@ impl Sim {
         }
         self.files = files;
         let watches = Watches::new();
-        let refused = |error: &std::io::Error| log::warn!("subscriber.IMSI: not watched: {error}");
+        let refused = |error: &std::io::Error| {
+            log::warn!(
+                "subscriber.IMSI: can't be watched ({error}): a change of the SIM is not noticed at once"
+            );
+        };
         self.watches = watches.inspect_err(refused).ok().map(Arc::new);
         self.watch(false);
     }

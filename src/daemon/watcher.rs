@@ -37,7 +37,7 @@ impl Watcher {
     /// Watches nothing yet.
     pub(super) fn new() -> Self {
         let watches = Watches::new();
-        let watches = watches.inspect_err(|error| log::warn!("folders are not watched: {error}"));
+        let watches = watches.inspect_err(|error| log::warn!("the folders of accounts and management objects are not watched ({error}): after a change, `systemctl reload omadmd` is needed"));
         Self { watched: Watched(watches.ok().map(Arc::new)), due: None }
     }
 

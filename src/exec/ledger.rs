@@ -122,7 +122,9 @@ impl Ledger {
     pub async fn outlives(&mut self, mut execution: Execution) {
         if let Err(error) = self.commit_with(Change::Exec(execution.number, execution.record.to_json())).await
         {
-            log::error!("a program would outlive the agent's death: {error}");
+            log::error!(
+                "a program of an EXEC runs, and that could not be stored ({error}): if the agent dies, nobody ends it or reports its end"
+            );
         }
         let programs = self.programs.clone();
         tokio::spawn(async move {
@@ -142,7 +144,7 @@ impl Ledger {
         match self.store.commit(self.settled.clone()).await {
             Ok(()) => self.settled.clear(),
             Err(error) => log::error!(
-                "results are not on disk: after a crash, what a server has heard would be said again: {error}"
+                "what a server has been told of EXECs and alerts could not be stored ({error}): after a crash, it is told again"
             ),
         }
     }

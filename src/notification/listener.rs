@@ -43,7 +43,7 @@ pub(crate) async fn run(
         };
         if told.is_none_or(|told| told.elapsed() >= QUIET) {
             told = Some(Instant::now());
-            log::warn!("cannot read notifications, trying on: {error}");
+            log::warn!("the notification socket can't be read: {error}; tried again");
         }
         sleep(BACK_OFF).await;
     }
@@ -136,7 +136,7 @@ pub(crate) fn passed() -> io::Result<Vec<UdpSocket>> {
                 sockets.push(UdpSocket::from_std(socket)?);
             }
             Ok(None) => {}
-            Err(error) => log::warn!("passed socket {index} is not for notifications: {error}"),
+            Err(error) => log::warn!("socket {index}, passed by the service manager, is not used: {error}"),
         }
     }
     Ok(sockets)

@@ -328,7 +328,10 @@ impl Driver<'_> {
                 // What the package says of an EXEC is on disk before anybody hears it.
                 self.execs.settle().await;
                 Event::Gathered(self.alerts.gather(&self.session.world.store, most).unwrap_or_else(|error| {
-                    log::error!("{}: alerts stay where they are: {error}", self.session.server_id());
+                    log::error!(
+                        "{}: queued alerts can't be read from the store, and are not sent: {error}",
+                        self.session.server_id()
+                    );
                     Vec::new()
                 }))
             }
@@ -472,7 +475,10 @@ impl Driver<'_> {
         let server_id = self.session.server_id().to_owned();
         let store = &self.session.world.store;
         if let Err(error) = store.commit(vec![Change::MosSent(server_id, moids)]).await {
-            log::error!("{}: the MOS list is forgotten: {error}", self.session.server_id());
+            log::error!(
+                "{}: the MOS list that was sent could not be stored: {error}; Requested-MO-CV goes by the one before",
+                self.session.server_id()
+            );
         }
     }
 

@@ -31,7 +31,9 @@ pub(super) async fn answer(
         }
         let object = mos.get(usize::from(*index)).and_then(|moid| tree.object_seen(moid, visitor).ok());
         let Some(object) = object else {
-            log::warn!("{server_id}: Requested-MO-CV: no MO {index} in the last MOS list: ignored");
+            log::warn!(
+                "{server_id}: Requested-MO-CV: the last MOS list has no MO {index}: that request is ignored"
+            );
             continue;
         };
         let same = asked.iter().filter(|(other, _)| other == index);
@@ -44,7 +46,9 @@ pub(super) async fn answer(
                     }
                     answer.push(requested);
                 }
-                Err(error) => log::warn!("{server_id}: Requested-MO-CV: left out: {error}"),
+                Err(error) => {
+                    log::warn!("{server_id}: Requested-MO-CV: an instance is left out of Package#1: {error}");
+                }
             }
         }
     }

@@ -92,9 +92,7 @@ impl Located {
                 Some(quoted) => {
                     format!("a name may hold letters, digits, `_` and `-`, or is written in quotes: {quoted}")
                 }
-                None if written.is_some_and(lacks_value) => {
-                    "expected a value behind `=`".to_owned()
-                }
+                None if written.is_some_and(lacks_value) => "expected a value behind `=`".to_owned(),
                 None => error.message().replace('\n', ", "),
             };
             let what = format!("not valid TOML: {what}");

@@ -345,7 +345,7 @@ impl Store {
         match self.file.with(Pace::Patient, count) {
             Ok(all) => self.waiting.begin(all),
             // What can't be counted is not found either.
-            Err(error) => log::warn!("the store: what waits for servers can't be counted: {error}"),
+            Err(error) => log::warn!("queued alerts can't be counted in the store: {error}"),
         }
     }
 

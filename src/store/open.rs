@@ -192,9 +192,7 @@ impl Opening<'_> {
                     None
                 }
                 Err(error) if withheld::is_it(error.kind()) => {
-                    log::warn!(
-                        "store: there is no room for its second copy: it has none until the next start"
-                    );
+                    log::warn!("the store has no second copy until the next start: there is no room for it");
                     Some(half.other())
                 }
                 Err(error) => return Err(self.failed(error).into()),
@@ -227,7 +225,9 @@ impl Opening<'_> {
                 }
                 Ok(()) => {}
                 // There is no room for a smaller one beside it, say.
-                Err(error) => log::warn!("the store could not be made smaller: {error}"),
+                Err(error) => {
+                    log::warn!("the store is mostly unused, and could not be made smaller: {error}");
+                }
             }
             self.clear_new()?;
         }

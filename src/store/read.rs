@@ -37,7 +37,7 @@ impl Odd {
         // A store full of them is told of often enough.
         if told.len() < 100 && told.insert((table, key.to_vec())) {
             let key = String::from_utf8_lossy(key);
-            log::error!("store: the record of table {table} at {key:?} is damaged: it counts as not there");
+            log::error!("store: the record of table {table} at {key:?} is damaged, and is ignored");
         }
     }
 }

@@ -85,7 +85,7 @@ impl Subscriptions {
             |id: &&Id| certain && before.peer(&id.server_id).is_some() && world.peer(&id.server_id).is_none();
         let ended: Vec<Change> = self.known.keys().filter(gone).map(Id::end).collect();
         if let Err(error) = self.store.commit(ended).await {
-            log::error!("subscriptions of a removed account stay: {error}");
+            log::error!("subscriptions of a removed account could not be deleted from the store: {error}");
         }
         let now = waking::now();
         self.schedule.set_poll(world.settings.subscription_poll);
@@ -165,7 +165,9 @@ impl Subscriptions {
         let _ = tokio::time::timeout_at(deadline, ending).await;
         self.looks.shutdown().await;
         if let Err(error) = self.keep().await {
-            log::error!("what was put for subscriptions is put again: {error}");
+            log::error!(
+                "what was delivered to subscribers could not be stored ({error}): it is delivered again after the start"
+            );
         }
     }
 
@@ -211,7 +213,7 @@ impl Subscriptions {
         let all = match self.store.snapshot().and_then(|snapshot| snapshot.subscriptions()) {
             Ok(all) => all,
             Err(error) => {
-                log::error!("subscriptions can't be read: {error}");
+                log::error!("subscriptions can't be read from the store, and are not delivered: {error}");
                 return;
             }
         };
@@ -331,7 +333,9 @@ impl Id {
 fn watch() -> Option<Arc<Watches<Id>>> {
     let watches = Watches::new();
     watches
-        .inspect_err(|error| log::warn!("files that servers subscribe to are polled: {error}"))
+        .inspect_err(|error| {
+            log::warn!("files that servers subscribe to can't be watched ({error}): they are polled");
+        })
         .ok()
         .map(Arc::new)
 }

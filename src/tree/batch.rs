@@ -115,7 +115,7 @@ impl Gathering<'_> {
                         Err(TreeError::NotFound(_)) => {}
                         // What fails right now does not withhold the others.
                         Err(error @ (TreeError::Backend { .. } | TreeError::Unavailable { .. })) => {
-                            log::warn!("left out: {error}");
+                            log::warn!("a node is left out of what the server reads: {error}");
                             failure = Some(error);
                         }
                         item => self.push_some(item?)?,

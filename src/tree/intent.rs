@@ -127,13 +127,15 @@ impl Intent {
                     is_done = false;
                     log::error!(
                         MESSAGE_ID = id::UNDO_FAILED, OMADM_PLACE = place.as_str();
-                        "a change failed, and what it had done can't be taken back: {error}"
+                        "a change failed, and what it had done can't be taken back: {error}; tried again later"
                     );
                 }
             }
         }
         if let Err(error) = store.commit(settled).await {
-            log::error!("what was taken back is still recorded: {error}");
+            log::error!(
+                "a change is rolled back, but its record remains in the store ({error}): it is looked at again"
+            );
         }
         if !is_done || !self.replaced.is_empty() {
             tokio::spawn(Tree::recover_later(Arc::clone(store), machine.clone()));
@@ -173,7 +175,9 @@ impl Tree {
         let left = match store.snapshot().and_then(|snapshot| snapshot.intents()) {
             Ok(left) => left,
             Err(error) => {
-                log::error!("changes that were cut short are not known: {error}");
+                log::error!(
+                    "interrupted changes can't be read from the store, and are not rolled back at this start: {error}"
+                );
                 return true;
             }
         };
@@ -195,7 +199,9 @@ impl Tree {
 /// Whether an effect was settled for good.
 async fn settle(record: &[u8], machine: &Machine, failure: log::Level) -> bool {
     let Some(undo) = Undo::decode(record) else {
-        log::error!("a damaged record of a change that was cut short is given up");
+        log::error!(
+            "the record of an interrupted change is damaged: it is deleted, and what the change has done stays"
+        );
         return true;
     };
     let place = undo.to_string();

@@ -194,7 +194,7 @@ impl Moment {
                 Ok(None) => Outside::Absent,
                 // It does not withhold all the others from the server.
                 Err(error @ (TreeError::Backend { .. } | TreeError::Unavailable { .. })) => {
-                    log::warn!("left out: {error}");
+                    log::warn!("a value is left out of what the server reads: {error}");
                     Outside::Failed(error.to_string())
                 }
                 Err(error) => return Err(error),
@@ -229,7 +229,7 @@ impl Moment {
             match pass.tree.children(parent, id, &self.state, pass.visitor).await {
                 Ok(children) => Some(children.into()),
                 Err(error @ (TreeError::Backend { .. } | TreeError::Unavailable { .. })) if !is_shown => {
-                    log::warn!("left out: {error}");
+                    log::warn!("a list is left out of what the server reads: {error}");
                     None
                 }
                 Err(error) => return Err(error),

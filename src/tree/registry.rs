@@ -148,7 +148,11 @@ impl Tree {
                 match plant(object, ManagementObject::ROOT, &root, data, &mut planted) {
                     Ok(()) => changes.append(&mut planted),
                     Err(error) => {
-                        log::error!("{}: instance {:?} is not seeded: {error}", object.moid, seed.miid);
+                        log::error!(
+                            "{}: the first instance {:?} could not be created: {error}",
+                            object.moid,
+                            seed.miid
+                        );
                     }
                 }
             }

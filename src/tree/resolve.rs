@@ -409,7 +409,7 @@ impl Search<'_> {
             Err(TreeError::NotFound(_)) => Ok(false),
             // A leaf whose source fails right now does not withhold the others.
             Err(error @ (TreeError::Backend { .. } | TreeError::Unavailable { .. })) => {
-                log::warn!("not compared: {error}");
+                log::warn!("a node is passed over in a search by value: {error}");
                 Ok(false)
             }
             Err(error) => Err(error),

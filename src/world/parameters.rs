@@ -86,7 +86,7 @@ pub async fn fact(fact: Fact, settings: &Settings, machine: &Machine) -> Option<
         Err(error) => {
             match fact {
                 // What an error says may hold what was read.
-                Fact::Imsi => log::warn!("subscriber.IMSI: can't be read"),
+                Fact::Imsi => log::warn!("subscriber.IMSI: can't be read: it counts as unknown"),
                 _ => log::warn!("subscriber.{}: {error}", fact.name()),
             }
             return None;
