@@ -335,3 +335,24 @@ async fn of_n_nodes_there_are_n_and_no_more() {
     }
     agent.stop().await;
 }
+
+#[tokio::test]
+async fn why_a_source_has_no_value_is_said_to_whoever_asks() {
+    const GONE: &str = "urn:x-omadm:mo:gone:1.0";
+    let bench = Bench::new().await;
+    let root = ddf::node("Gone", "node", "Get", "One", &ddf::node("File", "chr", "Get", "ZeroOrOne", ""));
+    let mapping = "instances = [\"1\"]\n[node.File]\nget = { file = \"/no/such/file\" }\n";
+    ddf::put(&bench.gateway, GONE, "Gone", &root, mapping);
+    for (variables, is_said) in [(&[("SYSTEMD_LOG_LEVEL", "debug")][..], true), (&[][..], false)] {
+        let mut agent = Agent::spawn_with(&bench.gateway, variables).await;
+        agent.ready().await;
+        let number = 1 + bench.statuses().len();
+        assert_eq!(
+            session(&bench, &agent, number, vec![json!(["GET", format!("{GONE}//File")])]).await.len(),
+            1
+        );
+        let line = format!("{GONE}/1/File: a source has no value: /no/such/file: No such file or directory");
+        assert_eq!(agent.log().contains(&line), is_said, "{}", agent.log());
+        agent.stop().await;
+    }
+}

@@ -87,11 +87,9 @@ async fn what_a_large_instance_takes_of_the_memory_is_given_back() {
 async fn so_it_is_of_many_commands_after_a_large_instance() {
     const GETS: usize = 15_000;
     let gets = vec![json!(["GET", format!("{LARGE}/2/Items/n7/A")]); GETS];
-    let bench = Bench::playing(json!([
-        [["HGET", "{repository}/large"], ["HGET", "{repository}/smaller"]],
-        gets,
-    ]))
-    .await;
+    let bench =
+        Bench::playing(json!([[["HGET", "{repository}/large"], ["HGET", "{repository}/smaller"]], gets,]))
+            .await;
     ddf::put(&bench.gateway, LARGE, "Large", &root(), "dynamic = true\n");
     bench.repository.put("/large", JSON, as_json(CHILDREN / 6));
     bench.repository.put("/smaller", JSON, as_json(CHILDREN / 20));

@@ -379,6 +379,12 @@ fn braces_stand_for_what_is_there() {
 }
 
 #[test]
+fn a_node_in_the_wrong_case_is_guessed() {
+    one("[node.level]\nget = { value = \"1\" }\n", "; did you mean `Level`?");
+    one("[node.Reboto]\nexec = { run = [\"/bin/x\"] }\n", "; did you mean `Reboot`?");
+}
+
+#[test]
 fn an_un_named_leaf_is_added_without_its_value() {
     let leaf = node("<x>", "chr", "Add Delete Get Replace", MANY);
     let root = node("Box", "node", "Get", &format!("|{}", node("List", "node", "Get", &format!("|{leaf}"))));
