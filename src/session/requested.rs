@@ -32,7 +32,7 @@ pub(super) async fn answer(
         let object = mos.get(usize::from(*index)).and_then(|moid| tree.object_seen(moid, visitor).ok());
         let Some(object) = object else {
             log::warn!(
-                "{server_id}: Requested-MO-CV: the last MOS list has no MO {index}: that request is ignored"
+                "{server_id}: Requested-MO-CV: no MO {index} in the last MOS list: that request is ignored"
             );
             continue;
         };
