@@ -4,65 +4,58 @@ mod aftermath;
 mod bootstrapping;
 mod checking;
 mod clock;
+mod configurations;
 mod difference;
-mod doorkeeper;
 mod ending;
 mod evidence;
+mod execs;
 mod loading;
 mod local;
 mod network;
+mod notifications;
 mod reading;
 mod registrations;
 mod renewal;
 mod rest;
 mod schedule;
 mod sessions;
+mod shared;
 mod sim;
 mod start;
 mod supervisor;
 mod triggers;
 mod watcher;
+mod watching;
 
 pub use checking::{Checked, check};
 pub use loading::Options;
 pub use local::{Configured, Local};
 
-use std::collections::{BTreeSet, HashMap};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use std::time::Instant;
 
 use tokio::net::UdpSocket;
-use tokio::sync::{mpsc, watch};
-use tokio::task::{Id, JoinSet};
+use tokio::sync::mpsc;
 
-use crate::alert::Place;
 use crate::base::Random;
-use crate::base::heartbeat::Hearts;
+use crate::base::journal::id;
 use crate::base::lane::Stuck;
 use crate::base::waking::{self, Alarm};
-use crate::command::Room;
-use crate::exec::Programs;
-use crate::notification::listener;
-use crate::push::bridge::{Bridge, Task};
-use crate::session::{Ended, Queue};
+use crate::notification::gate::Admitted;
 use crate::spanned::Problems;
-use crate::store::{Store, StoreError};
+use crate::store::StoreError;
 use crate::subscription::Subscriptions;
 use crate::world::World;
-use aftermath::Dropped;
-use bootstrapping::{Bootstrapped, Bootstrapping};
-use clock::{Clock, Wait};
-use doorkeeper::Doorkeeper;
-use evidence::Seen;
-use loading::{Loader, Scope};
-use network::Network;
-use registrations::Attempt;
-use renewal::Loading;
-use sim::Sim;
-use start::{Started, start};
-use supervisor::Supervisor;
-use triggers::Triggers;
-use watcher::Watcher;
+use bootstrapping::{Attempt, Bootstrapping};
+use clock::Clock;
+use configurations::Configurations;
+use execs::Execs;
+use notifications::Notifications;
+use registrations::Registrations;
+use sessions::Sessions;
+use shared::Shared;
+use start::start;
+use watching::Watching;
 
 /// What the agent is told from outside.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -93,53 +86,28 @@ pub enum DaemonError {
     Listen(std::io::Error),
 }
 
-/// Notifications that were let in but not acted upon yet; more are dropped.
-const MOST_ADMITTED: usize = 64;
-
+/// The agent. What it does is done by components of one shape, which the loop in [`run`] goes round:
+///
+/// - `start_due` begins what it is time for, in tasks of their own;
+/// - `next_wake` says when it has to be called again, whatever else happens;
+/// - `turn` waits for whatever else concerns the component. Whoever stops waiting loses nothing. What comes of it the
+///   component takes note of, or the agent does where others are concerned: it commits, or asks for a session;
+/// - `follow` goes on in a new world, after a reload or a change of accounts;
+/// - `stop` ends it in bounded time. A component without one is dropped, and its tasks with it.
+///
+/// The loop has them all to itself: nothing is locked.
 struct Daemon {
-    loader: Loader,
-    /// The files that are being read again.
-    loading: Loading,
     world: Arc<World>,
-    store: Arc<Store>,
-    doorkeeper: Arc<Mutex<Doorkeeper>>,
-    queue: Queue,
-    clock: Clock,
-    /// While the clock is not set.
-    clock_wait: Option<Wait>,
-    sessions: JoinSet<Ended>,
-    /// Whether these and the other tasks advance.
-    hearts: Hearts,
-    /// Whom each session's task is with.
-    places: HashMap<Id, Place>,
-    /// After sessions and reloads.
-    rest: rest::Rest,
-    room: Room,
-    network: Network,
-    programs: Programs,
-    subscriptions: Subscriptions,
-    triggers: Triggers,
-    /// EXECs from before the start whose account or object may come back.
-    left_execs: BTreeSet<u64>,
-    dropped: Dropped,
-    seen: Seen,
-    /// Turns true when sessions are to end.
-    stopping: watch::Sender<bool>,
-    random: Box<dyn Random>,
-    supervisor: Supervisor,
-    watcher: Watcher,
-    /// What push clients want servers to be told.
-    bridge: Bridge,
-    registrations: JoinSet<Attempt>,
-    /// What each registration's task tells whom.
-    telling: HashMap<Id, Task>,
-    /// Requests of local applications, and which object each is for.
-    configurations: JoinSet<()>,
-    configuring: HashMap<Id, String>,
-    /// When a bootstrap server is asked for accounts.
+    notifications: Notifications,
+    sessions: Sessions,
+    execs: Execs,
+    registrations: Registrations,
+    configurations: Configurations,
     bootstrapping: Bootstrapping,
-    bootstraps: JoinSet<Bootstrapped>,
-    sim: Sim,
+    subscriptions: Subscriptions,
+    watching: Watching,
+    clock: Clock,
+    shared: Shared,
 }
 
 /// Runs the agent until it is told to stop.
@@ -158,64 +126,46 @@ pub async fn run(
 ) -> Result<(), DaemonError> {
     let started = start(options, sockets, &mut *random);
     let Some(started) = unless_stopped(&mut signals, started).await else { return Ok(()) };
-    let Started { loader, world, watcher, sockets, clock, doorkeeper } = started?;
-
-    let addresses = sockets.iter().filter_map(|socket| socket.local_addr().ok());
-    let listens = addresses.map(|address| format!("UDP {address}")).collect::<Vec<_>>().join(", ");
-    let (admitted_sender, mut admitted) = mpsc::channel(MOST_ADMITTED);
-    let listening = {
-        let (doorkeeper, clock) = (Arc::clone(&doorkeeper), clock.clone());
-        listener::run(sockets, move |datagram, _from| {
-            // A full queue drops it unseen, as the network may: sent again, it must not pass for a duplicate.
-            let Ok(place) = admitted_sender.try_reserve() else { return };
-            let mut doorkeeper = doorkeeper.lock().unwrap_or_else(PoisonError::into_inner);
-            if let Some(package) = doorkeeper.receive(datagram, clock.now(), waking::now()) {
-                place.send(package);
-            }
-        })
-    };
-    let mut listening = std::pin::pin!(listening);
-
-    let (finished_sender, mut finished) = mpsc::unbounded_channel();
-    let mut daemon = Daemon::new((loader, world, watcher), doorkeeper, clock, finished_sender, random)?;
+    let mut daemon = Daemon::new(started?, random)?;
     daemon.boot().await;
     let status = daemon.status();
+    let listens = daemon.notifications.addresses();
     log::info!("omadm-agent {}, notifications on {listens}: {status}", env!("CARGO_PKG_VERSION"));
-    daemon.supervisor.ready(&status);
+    daemon.shared.supervisor.ready(&status);
     let mut alarm = Alarm::default();
 
     loop {
         daemon.start_due().await;
-        daemon.start_registrations();
-        daemon.start_bootstrap();
         let wake = daemon.next_wake();
         tokio::select! {
-            never = &mut listening => match never {},
-            Some(package) = admitted.recv() => daemon.admitted(package).await,
-            Some(finished) = finished.recv() => daemon.finished(finished).await,
-            Some(ended) = daemon.sessions.join_next_with_id() => daemon.ended(ended).await,
-            Some(ended) = daemon.registrations.join_next_with_id() => daemon.registered(ended).await,
-            Some(ended) = daemon.configurations.join_next_with_id() => {
-                let task = ended.map_or_else(|error| error.id(), |(task, ())| task);
-                daemon.configuring.remove(&task);
+            package = daemon.notifications.turn(&daemon.clock) => daemon.admitted(package).await,
+            turn = daemon.sessions.turn() => match turn {
+                sessions::Turn::Ended(ended) => daemon.ended(ended).await,
+                sessions::Turn::Network(news) => daemon.sessions.network_news(news, &mut daemon.shared),
+            },
+            finished = daemon.execs.turn() => daemon.finished(finished).await,
+            ended = daemon.registrations.turn() => {
+                daemon.registrations.ended(ended, &daemon.world, &mut *daemon.shared.random).await;
             }
-            Some(ended) = daemon.bootstraps.join_next() => daemon.bootstrapped(ended).await,
-            Some(read) = daemon.loading.done() => daemon.loaded(read).await,
-            () = daemon.store.accounts_changed() => daemon.accounts_changed().await,
+            () = daemon.configurations.turn() => {}
+            attempt = daemon.bootstrapping.turn() => if let Some(attempt) = attempt {
+                daemon.bootstrapped(attempt).await;
+            },
+            () = daemon.subscriptions.turn(&daemon.world, &mut *daemon.shared.random) => {}
+            read = daemon.watching.turn() => if let Some(read) = read {
+                daemon.loaded(read).await;
+            },
+            set = daemon.clock.turn() => daemon.clock_settled(set).await,
+            () = daemon.world.store.accounts_changed() => daemon.accounts_changed().await,
             Some(request) = requests.recv() => daemon.local(request).await,
-            () = daemon.watcher.changed() => {}
-            news = daemon.network.news() => daemon.network_news(news),
-            () = daemon.sim.changed() => daemon.sim_changed(),
-            () = daemon.subscriptions.turn(&daemon.world, &mut *daemon.random) => {}
-            set = clock::settled(daemon.clock_wait.as_ref(), &daemon.clock) => daemon.clock_settled(set).await,
-            () = alarm.until(wake) => daemon.tick(),
+            () = alarm.until(wake) => {}
             signal = signals.recv() => match signal {
                 Some(Signal::Reload) => daemon.reload(),
                 Some(Signal::Stop) | None => break,
             },
         }
     }
-    daemon.stop(&mut finished).await;
+    daemon.stop().await;
     Ok(())
 }
 
@@ -230,31 +180,59 @@ async fn unless_stopped<T>(signals: &mut mpsc::Receiver<Signal>, work: impl Futu
 }
 
 impl Daemon {
+    /// Begins all that it is time for.
+    async fn start_due(&mut self) {
+        let now = waking::now();
+        self.notifications.report(now);
+        // Asleep, no session can advance.
+        self.shared.supervisor.ping(now, || self.shared.hearts.silent(Instant::now()));
+        self.watching.start_due(&self.world, &mut self.shared.hearts);
+        self.subscriptions.start_due(&self.world, &mut self.shared.hearts, now);
+        self.start_sessions().await;
+        self.registrations.start_due(&self.world, &mut self.shared);
+        let Self { bootstrapping, watching, clock, sessions, world, shared, .. } = self;
+        bootstrapping.start_due(world, (&watching.loader, clock), &mut sessions.queue, shared);
+    }
+
     fn next_wake(&self) -> Option<Instant> {
-        let tally = self.doorkeeper.lock().unwrap_or_else(PoisonError::into_inner).due();
         let dues = [
-            self.queue.next_wake(),
-            tally,
-            self.supervisor.next_ping(),
-            self.watcher.due(),
-            self.bridge.next_wake(),
-            self.bootstrap_due(),
+            self.notifications.next_wake(),
+            self.sessions.next_wake(),
+            self.registrations.next_wake(),
+            self.bootstrapping.next_wake(&self.clock),
             self.subscriptions.next_wake(),
-            self.network.due(),
+            self.watching.next_wake(),
+            self.shared.supervisor.next_ping(),
         ];
         dues.into_iter().flatten().min()
     }
 
-    fn tick(&mut self) {
-        let now = waking::now();
-        self.doorkeeper.lock().unwrap_or_else(PoisonError::into_inner).report(now);
-        // Asleep, no session can advance.
-        self.supervisor.ping(now, || self.hearts.silent(Instant::now()));
-        if self.network.due().is_some_and(|due| due <= now) {
-            self.look_at_network();
+    /// A notification was let in.
+    async fn admitted(&mut self, package: Admitted) {
+        self.notifications.admit(package, &mut self.sessions.queue, &self.world.store).await;
+    }
+
+    /// An attempt to get accounts is over: those that it brought have a session at once.
+    async fn bootstrapped(&mut self, attempt: Attempt) {
+        if let Ok(Ok(Some(server_ids))) = &attempt {
+            log::info!(MESSAGE_ID = id::BOOTSTRAPPED; "bootstrap: the accounts are {}", server_ids.join(", "));
+            let now = waking::now();
+            self.accounts_changed().await;
+            for (ticket, at) in schedule::brought(&self.world, server_ids, now) {
+                self.sessions.queue.ask(ticket, at);
+            }
         }
-        if self.watcher.take_due(now) {
-            self.load(Scope::Folders);
+        let random = self.shared.random.next_u32();
+        self.bootstrapping.ended(attempt, &self.world, &mut self.sessions.queue, random);
+    }
+
+    /// What is scheduled need not wait any longer.
+    async fn clock_settled(&mut self, set: bool) {
+        self.clock.settled(set);
+        self.sessions.queue.hold(None);
+        if set {
+            // What only a clock can tell is known now.
+            self.forget_unknown().await;
         }
     }
 }

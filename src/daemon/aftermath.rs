@@ -42,7 +42,7 @@ impl Daemon {
     /// Takes up what a crash or a stop broke off: EXECs that waited or ran, and sessions.
     pub(super) async fn take_up(&mut self) {
         let taken = match self.take_up_execs(None) {
-            Ok((changes, _)) => self.store.commit(changes).await,
+            Ok((changes, _)) => self.world.store.commit(changes).await,
             Err(error) => Err(error),
         };
         if let Err(error) = taken {
@@ -51,7 +51,7 @@ impl Daemon {
             );
         }
         let taken = match self.take_up_triggers(|_| true) {
-            Ok(changes) => self.store.commit(changes).await,
+            Ok(changes) => self.world.store.commit(changes).await,
             Err(error) => Err(error),
         };
         if let Err(error) = taken {
@@ -65,11 +65,11 @@ impl Daemon {
     /// for itself: an URI that a server has named for reports may answer what the server itself does not.
     pub(super) fn hold_fatal(&mut self, of: impl Fn(&str) -> bool) {
         let own = self.world.peers.iter().map(|peer| Place::of(&peer.account.server_id));
-        let elsewhere = alert::places(&self.store).unwrap_or_default();
+        let elsewhere = alert::places(&self.world.store).unwrap_or_default();
         let places: BTreeSet<Place> = own.chain(elsewhere).filter(|place| of(&place.server_id)).collect();
         for place in places {
             if self.world.attempts.is_fatal(&attempt_with(&place)) {
-                let wait = attempts::AGAIN + schedule::jitter(attempts::AGAIN, &mut *self.random);
+                let wait = attempts::AGAIN + schedule::jitter(attempts::AGAIN, &mut *self.shared.random);
                 let server_id = place.server_id.as_str();
                 log::error!(
                     MESSAGE_ID = id::GIVEN_UP, OMADM_SERVER_ID = server_id;
@@ -77,7 +77,7 @@ impl Daemon {
                     if place.uri.is_none() { "this server" } else { "an URI that this server has named" },
                     wait.as_secs()
                 );
-                self.queue.hold_fatal(&place, waking::now() + wait);
+                self.sessions.queue.hold_fatal(&place, waking::now() + wait);
             }
         }
     }
@@ -91,7 +91,7 @@ impl Daemon {
         let (mut changes, mut told) = (Vec::new(), Vec::new());
         let doubt = self.doubt();
         let mut waiting: BTreeMap<String, Vec<Waiting>> = BTreeMap::new();
-        for (number, json) in self.store.snapshot()?.execs()? {
+        for (number, json) in self.world.store.snapshot()?.execs()? {
             if these.is_some_and(|these| !these.contains(&number)) {
                 continue;
             }
@@ -103,7 +103,7 @@ impl Daemon {
                 continue;
             };
             let ExecRecord { server_id, client_uri, .. } = &record;
-            if these.is_none() && record.kill_left_over(self.programs.boot()) {
+            if these.is_none() && record.kill_left_over(self.execs.programs.boot()) {
                 log::warn!(
                     OMADM_SERVER_ID = server_id.as_str(), OMADM_CLIENT_URI = client_uri.as_str();
                     "{client_uri}: the agent's death left it running: killed"
@@ -118,14 +118,14 @@ impl Daemon {
                     );
                     changes.push(Change::ExecEnded(number));
                 } else {
-                    self.left_execs.insert(number);
+                    self.execs.left.insert(number);
                 }
                 continue;
             }
-            let fate = record.fate(self.programs.boot());
+            let fate = record.fate(self.execs.programs.boot());
             // So may the object.
             if fate == Fate::Start && doubt.is_some() && !self.has_object(client_uri) {
-                self.left_execs.insert(number);
+                self.execs.left.insert(number);
                 continue;
             }
             let code = match fate {
@@ -137,7 +137,7 @@ impl Daemon {
                     );
                     500
                 }
-                Fate::Start => match Waiting::found(number, record.clone(), &self.programs) {
+                Fate::Start => match Waiting::found(number, record.clone(), &self.execs.programs) {
                     Ok(found) => {
                         log::info!(
                             OMADM_SERVER_ID = server_id.as_str(), OMADM_CLIENT_URI = client_uri.as_str();
@@ -164,11 +164,20 @@ impl Daemon {
         for (server_id, waiting) in waiting {
             let Some(peer) = self.world.peer(&server_id) else { continue };
             let (tree, account) = (Arc::clone(&self.world.tree), Arc::clone(&peer.account));
-            let rest = (self.programs.clone(), Arc::clone(&self.store), Arc::clone(&self.world.attempts));
-            let stopping = self.stopping.subscribe();
+            let rest = (
+                self.execs.programs.clone(),
+                Arc::clone(&self.world.store),
+                Arc::clone(&self.world.attempts),
+            );
+            let stopping = self.shared.stopping.subscribe();
             tokio::spawn(exec::run_all(waiting, tree, account, SessionFacts::default(), rest, stopping));
         }
         Ok((changes, told))
+    }
+
+    /// Why an account that is not there may not have been removed; none where it has been.
+    pub(super) fn doubt(&self) -> Option<String> {
+        self.watching.doubt(&self.world, &self.clock)
     }
 
     fn has_object(&self, client_uri: &str) -> bool {
@@ -184,7 +193,7 @@ impl Daemon {
         }
         self.hold_fatal(|server_id| back.iter().any(|back| back == server_id));
         let taken = match self.take_up_triggers(|server_id| back.iter().any(|back| back == server_id)) {
-            Ok(changes) => self.store.commit(changes).await,
+            Ok(changes) => self.world.store.commit(changes).await,
             Err(error) => Err(error),
         };
         if let Err(error) = taken {
@@ -196,25 +205,25 @@ impl Daemon {
 
     /// EXECs that the start has left.
     async fn take_up_left(&mut self) {
-        let left = std::mem::take(&mut self.left_execs);
+        let left = std::mem::take(&mut self.execs.left);
         if left.is_empty() {
             return;
         }
         let taken = match self.take_up_execs(Some(&left)) {
-            Ok((changes, told)) => self.store.commit(changes).await.map(|()| told),
+            Ok((changes, told)) => self.world.store.commit(changes).await.map(|()| told),
             Err(error) => Err(error),
         };
         match taken {
             Ok(told) => {
                 for place in told {
-                    self.queue.ask(Ticket::to(&place, Cause::Alert), waking::now());
+                    self.sessions.queue.ask(Ticket::to(&place, Cause::Alert), waking::now());
                 }
             }
             Err(error) => {
                 log::error!(
                     "EXECs from before the start can't be read from the store, or written, and are tried at the next reload: {error}"
                 );
-                self.left_execs.extend(left);
+                self.execs.left.extend(left);
             }
         }
     }
@@ -222,7 +231,7 @@ impl Daemon {
     fn take_up_triggers(&mut self, of: impl Fn(&str) -> bool) -> Result<Vec<Change>, StoreError> {
         let mut changes = Vec::new();
         let doubt = self.doubt();
-        for (server_id, number, json) in self.store.snapshot()?.triggers()? {
+        for (server_id, number, json) in self.world.store.snapshot()?.triggers()? {
             if !of(&server_id) {
                 continue;
             }
@@ -245,13 +254,15 @@ impl Daemon {
                 changes.push(Change::TriggerDone(server_id, number));
                 continue;
             }
-            let wait = schedule::jitter(peer.account.schedule.jitter, &mut *self.random);
+            let wait = schedule::jitter(peer.account.schedule.jitter, &mut *self.shared.random);
             log::info!(
                 OMADM_SERVER_ID = server_id.as_str();
                 "{server_id}: notification {number} from before the start: its session was not over"
             );
-            self.triggers.found(&server_id, number);
-            self.queue.ask(Ticket { trigger, at: None, cause: Cause::Notification }, waking::now() + wait);
+            self.notifications.triggers.found(&server_id, number);
+            self.sessions
+                .queue
+                .ask(Ticket { trigger, at: None, cause: Cause::Notification }, waking::now() + wait);
         }
         Ok(changes)
     }
@@ -260,7 +271,7 @@ impl Daemon {
     /// unless one is running, or for the place that the command named.
     pub(super) async fn finished(&mut self, finished: Finished) {
         let committed = match self.report(&finished) {
-            Ok(changes) => self.store.commit(changes).await,
+            Ok(changes) => self.world.store.commit(changes).await,
             Err(error) => Err(error),
         };
         let server_id = finished.server_id.as_str();
@@ -268,7 +279,7 @@ impl Daemon {
             log::error!(OMADM_SERVER_ID = server_id; "{server_id}: the result of an EXEC could not be stored as an alert: {error}");
             return;
         }
-        self.queue.ask(Ticket::to(&place_of(&finished), Cause::Alert), waking::now());
+        self.sessions.queue.ask(Ticket::to(&place_of(&finished), Cause::Alert), waking::now());
     }
 
     /// What it takes to have an EXEC's end reported, in one transaction.
@@ -277,8 +288,12 @@ impl Daemon {
         let mut changes = vec![Change::ExecEnded(*number)];
         if self.world.peer(server_id).is_some() || self.doubt().is_some() {
             let bounds = self.world.settings.alert;
-            let kept =
-                alert::keep_within(&self.store, &place_of(finished), &alert::of_exec(finished), bounds)?;
+            let kept = alert::keep_within(
+                &self.world.store,
+                &place_of(finished),
+                &alert::of_exec(finished),
+                bounds,
+            )?;
             changes.extend(kept.changes);
             self.note_dropped(server_id, kept.dropped);
         } else {
@@ -301,7 +316,7 @@ impl Daemon {
         }
         if place.uri.is_none() {
             let gone = self.world.peer(server_id).is_none();
-            changes.extend(self.triggers.ended(server_id, for_good || gone));
+            changes.extend(self.notifications.triggers.ended(server_id, for_good || gone));
         }
         changes
     }
@@ -309,7 +324,7 @@ impl Daemon {
     /// Alerts that did not fit into the session's packages follow at once.
     pub(super) fn follow_with_alerts(&mut self, place: &Place, ended: &Ended) {
         if ended.outcome == Outcome::Completed && ended.alerts_left {
-            self.queue.ask(Ticket::to(place, Cause::Alert), waking::now());
+            self.sessions.queue.ask(Ticket::to(place, Cause::Alert), waking::now());
         }
     }
 
@@ -323,13 +338,13 @@ impl Daemon {
             self.note_dropped(server_id, *count);
         }
         for place in &raised.places {
-            self.queue.ask(Ticket::to(place, Cause::Alert), waking::now());
+            self.sessions.queue.ask(Ticket::to(place, Cause::Alert), waking::now());
         }
         Ok(())
     }
 
     fn note_dropped(&mut self, server_id: &str, count: usize) {
-        if let Some(count) = self.dropped.note(server_id, count, waking::now()) {
+        if let Some(count) = self.execs.dropped.note(server_id, count, waking::now()) {
             log::warn!(
                 MESSAGE_ID = id::ALERTS_DROPPED, OMADM_SERVER_ID = server_id;
                 "{server_id}: dropped {count} queued alert{}: queue full (alert.max-queued, alert.max-bytes)",
@@ -352,12 +367,12 @@ impl Daemon {
         }
         self.say_forgotten(gone);
         let mut changes: Vec<Change> =
-            gone.iter().flat_map(|server_id| self.triggers.forget(server_id)).collect();
-        let alerts = alert::forget(&self.store, |server_id| gone.iter().any(|gone| gone == server_id));
+            gone.iter().flat_map(|server_id| self.notifications.triggers.forget(server_id)).collect();
+        let alerts = alert::forget(&self.world.store, |server_id| gone.iter().any(|gone| gone == server_id));
         let forgotten = match alerts {
             Ok(alerts) => {
                 changes.extend(alerts);
-                self.store.commit(changes).await
+                self.world.store.commit(changes).await
             }
             Err(error) => Err(error),
         };
@@ -370,7 +385,7 @@ impl Daemon {
 
     fn say_forgotten(&self, gone: &[String]) {
         for server_id in gone {
-            let alerts = self.store.waiting(server_id).count;
+            let alerts = self.world.store.waiting(server_id).count;
             if alerts > 0 {
                 log::warn!(
                     OMADM_SERVER_ID = server_id.as_str();
@@ -383,11 +398,12 @@ impl Daemon {
 
     /// Alerts for accounts that were removed while the agent was not running.
     pub(super) async fn forget_unknown(&mut self) {
-        let places = alert::places(&self.store).unwrap_or_default().into_iter().map(|place| place.server_id);
+        let places =
+            alert::places(&self.world.store).unwrap_or_default().into_iter().map(|place| place.server_id);
         let unknown: BTreeSet<String> =
             places.filter(|server_id| self.world.peer(server_id).is_none()).collect();
         self.forget(&unknown.into_iter().collect::<Vec<_>>()).await;
-        self.remember_folders().await;
+        self.watching.remember(&self.world, &self.clock).await;
     }
 }
 

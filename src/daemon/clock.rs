@@ -2,18 +2,16 @@
 
 mod setting;
 
-pub(super) use setting::Wait;
-
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
-use super::Daemon;
 use crate::base::journal::id;
 use crate::base::lane::{FILES, Spot};
 use crate::notification::gate;
 use crate::store::{Store, StoreError};
+use setting::Wait;
 
 /// No device that runs this version has lived before 2026: seconds since 1970.
 const EARLIEST: u64 = 1_767_225_600;
@@ -25,13 +23,15 @@ const LOOK_AGAIN: Duration = Duration::from_secs(1);
 const SYNCHRONISED: &str = "run/systemd/timesync/synchronized";
 
 /// The later of the system's clock and the latest time known.
-#[derive(Clone, Debug)]
+#[derive(Debug)]
 pub(super) struct Clock {
     /// Shared with the certificate checks.
     floor: Arc<AtomicU64>,
     stored: u64,
-    said: Arc<AtomicBool>,
+    said: AtomicBool,
     source: Arc<Source>,
+    /// While it is not set, after the start.
+    wait: Option<Wait>,
 }
 
 /// What a time source says of itself: when it has last set the clock in this boot, as a file tells that is looked at on
@@ -51,7 +51,7 @@ impl Clock {
         let stored = store.snapshot()?.clock()?.unwrap_or_default();
         floor.fetch_max(stored.max(EARLIEST), Ordering::Relaxed);
         let source = Arc::new(Source { file: sysroot.join(SYNCHRONISED), ..Source::default() });
-        Ok(Self { floor, stored, said: Arc::default(), source })
+        Ok(Self { floor, stored, said: AtomicBool::new(false), source, wait: None })
     }
 
     /// The time, and whether the system's clock can be believed: one that is earlier than a time already
@@ -104,6 +104,34 @@ impl Clock {
         gate::Clock { now: system.max(floor), synchronised }
     }
 
+    /// Has what is scheduled wait until the clock is set, at most until this time, where it can't be believed now.
+    pub(super) fn begin(&mut self, until: Instant) {
+        self.wait = Wait::begin(self, until);
+    }
+
+    /// Until when that lasts at most; none where nobody waits for it.
+    pub(super) fn waits_until(&self) -> Option<Instant> {
+        self.wait.as_ref().map(Wait::until)
+    }
+
+    /// Waits until the clock is set (true), or has kept what is scheduled waiting long enough; for ever where nobody waits
+    /// for it.
+    pub(super) async fn turn(&self) -> bool {
+        match &self.wait {
+            Some(wait) => wait.over(self).await,
+            None => std::future::pending().await,
+        }
+    }
+
+    /// Nothing waits for it any longer.
+    pub(super) fn settled(&mut self, set: bool) {
+        match set {
+            true => log::info!("the clock is set"),
+            false => log::warn!("the clock is still not set: scheduled sessions begin all the same"),
+        }
+        self.wait = None;
+    }
+
     /// The time to store, after a session whose server said what time it is. The earlier of the two is taken: a
     /// clock that once ran ahead would otherwise make every notification stale until that time has come.
     pub(super) fn worth_storing(&mut self, server_time: Option<u64>) -> Option<u64> {
@@ -134,30 +162,6 @@ impl Source {
         match FILES.at(self.file.clone(), modified).await {
             Ok(set_at) => self.set_at.store(set_at, Ordering::Relaxed),
             Err(stuck) => log::debug!("whether the clock was set is not known: {stuck}"),
-        }
-    }
-}
-
-/// Waits until the clock is set, or has kept sessions waiting long enough; for ever where nobody waits for it.
-pub(super) async fn settled(wait: Option<&Wait>, clock: &Clock) -> bool {
-    match wait {
-        Some(wait) => wait.over(clock).await,
-        None => std::future::pending().await,
-    }
-}
-
-impl Daemon {
-    /// What is scheduled need not wait any longer.
-    pub(super) async fn clock_settled(&mut self, set: bool) {
-        match set {
-            true => log::info!("the clock is set"),
-            false => log::warn!("the clock is still not set: scheduled sessions begin all the same"),
-        }
-        self.clock_wait = None;
-        self.queue.hold(None);
-        if set {
-            // What only a clock can tell is known now.
-            self.forget_unknown().await;
         }
     }
 }

@@ -14,9 +14,9 @@ use std::fs::DirEntry;
 use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 
-use super::Daemon;
+use super::clock::Clock;
 use crate::store::{Change, FOLDER_EMPTIED, FOLDER_HELD, StoreError};
-use crate::world::Folder;
+use crate::world::{Folder, World};
 
 /// A folder that has been found empty for so long has been emptied.
 const LONG_EMPTY: u64 = 3 * 24 * 3600;
@@ -47,15 +47,13 @@ impl Seen {
     fn is_same(&self, folder: &Folder) -> bool {
         self.0.get(&folder.path).is_some_and(|seen| folder.identity == Some(*seen))
     }
-}
 
-impl Daemon {
     /// Why an account that is not there may not have been removed; none where it has been.
-    pub(super) fn doubt(&self) -> Option<String> {
-        if !self.world.is_sound {
+    pub(super) fn doubt(&self, world: &World, clock: &Clock) -> Option<String> {
+        if !world.is_sound {
             return Some("a file of the configuration is broken".to_owned());
         }
-        match self.suspect() {
+        match self.suspect(world, clock) {
             Ok(None) => None,
             Ok(Some(folder)) if folder.is_empty() => Some("no folder holds an account".to_owned()),
             Ok(Some(folder)) => Some(format!("{folder} is empty or not there, and has not always been")),
@@ -64,10 +62,10 @@ impl Daemon {
     }
 
     /// The folder that may hold accounts or management objects which can't be seen; an empty name: any of accounts.
-    fn suspect(&self) -> Result<Option<String>, StoreError> {
+    fn suspect(&self, world: &World, clock: &Clock) -> Result<Option<String>, StoreError> {
         let mut accounts = false;
-        for folder in &self.world.folders {
-            let says = self.says(folder)?;
+        for folder in &world.folders {
+            let says = self.says(folder, world, clock)?;
             accounts |= folder.is_of_accounts && (folder.holds || says == Says::Emptied);
             if !folder.holds && matches!(says, Says::Doubt(_)) {
                 return Ok(Some(folder.path.display().to_string()));
@@ -76,12 +74,12 @@ impl Daemon {
         Ok((!accounts).then(String::new))
     }
 
-    fn says(&self, folder: &Folder) -> Result<Says, StoreError> {
-        if self.seen.is_same(folder) {
+    fn says(&self, folder: &Folder, world: &World, clock: &Clock) -> Result<Says, StoreError> {
+        if self.is_same(folder) {
             return Ok(Says::Emptied);
         }
-        let clock = self.clock.now();
-        Ok(match self.store.snapshot()?.folder(&folder.path.display().to_string())? {
+        let clock = clock.now();
+        Ok(match world.store.snapshot()?.folder(&folder.path.display().to_string())? {
             None => Says::Nothing,
             Some(FOLDER_EMPTIED) => Says::Emptied,
             Some(FOLDER_HELD) => Says::Doubt(None),
@@ -94,10 +92,10 @@ impl Daemon {
     }
 
     /// Remembers which folders hold something, and since when which do not.
-    pub(super) async fn remember_folders(&mut self) {
-        let changes = self.news_of_folders();
+    pub(super) async fn remember(&mut self, world: &World, clock: &Clock) {
+        let changes = self.news(world, clock);
         let kept = match changes {
-            Ok(changes) => self.store.commit(changes).await,
+            Ok(changes) => world.store.commit(changes).await,
             Err(error) => Err(error),
         };
         if let Err(error) = kept {
@@ -107,14 +105,14 @@ impl Daemon {
         }
     }
 
-    fn news_of_folders(&mut self) -> Result<Vec<Change>, StoreError> {
-        let (snapshot, clock) = (self.store.snapshot()?, self.clock.now());
-        let no_accounts = self.suspect()?.is_some_and(|folder| folder.is_empty());
+    fn news(&mut self, world: &World, clock: &Clock) -> Result<Vec<Change>, StoreError> {
+        let (snapshot, time) = (world.store.snapshot()?, clock.now());
+        let no_accounts = self.suspect(world, clock)?.is_some_and(|folder| folder.is_empty());
         let mut changes = Vec::new();
-        for folder in &self.world.folders {
+        for folder in &world.folders {
             let name = folder.path.display().to_string();
             let known = snapshot.folder(&name)?;
-            let now = match self.says(folder)? {
+            let now = match self.says(folder, world, clock)? {
                 _ if folder.holds => FOLDER_HELD,
                 Says::Emptied => {
                     if known.is_some_and(|known| known > FOLDER_HELD) {
@@ -127,17 +125,17 @@ impl Daemon {
                 // Where none has ever held any, the accounts may be bootstrapped ones.
                 Says::Nothing if !(no_accounts && folder.is_of_accounts) => continue,
                 Says::Doubt(Some(_)) => continue,
-                Says::Doubt(None) | Says::Nothing if folder.identity.is_none() || !clock.synchronised => {
+                Says::Doubt(None) | Says::Nothing if folder.identity.is_none() || !time.synchronised => {
                     continue;
                 }
-                Says::Doubt(None) | Says::Nothing => clock.now,
+                Says::Doubt(None) | Says::Nothing => time.now,
             };
             if known != Some(now) {
                 changes.push(Change::Folder(name, now));
             }
         }
-        for folder in self.world.folders.iter().filter(|folder| folder.holds) {
-            self.seen.note(folder);
+        for folder in world.folders.iter().filter(|folder| folder.holds) {
+            self.note(folder);
         }
         Ok(changes)
     }

@@ -1,17 +1,12 @@
 //! What applications on the device ask for.
 
-use std::sync::Arc;
-
 use tokio::sync::oneshot;
 
 use super::Daemon;
 use crate::alert::RaiseError;
-use crate::just_in_time::{ConfigurationError, Initiator, Source};
+use crate::just_in_time::{ConfigurationError, Initiator};
 use crate::package::Alert;
-use crate::push::PushError;
-
-/// Requests for configuration that are served at one time.
-const MOST_CONFIGURED: usize = 4;
+use crate::push::{PushError, payload};
 
 /// Where the answer to a request for configuration goes: the ClientURIs of what was made.
 pub type Configured = oneshot::Sender<Result<Vec<String>, ConfigurationError>>;
@@ -61,9 +56,13 @@ impl Daemon {
     pub(super) async fn local(&mut self, request: Local) {
         match request {
             Local::Registration { server_id, id, register, reply } => {
-                let _ = reply.send(self.registration(server_id, id, register).await);
+                let registered = self.registrations.ask(&self.world, server_id, id, register).await;
+                let _ = reply.send(registered);
             }
-            Local::Configuration { moid, initiator, reply } => self.configure(&moid, initiator, reply),
+            Local::Configuration { moid, initiator, reply } => {
+                let Self { configurations, world, execs, shared, .. } = self;
+                configurations.ask(&moid, (initiator, reply), world, &execs.programs, shared);
+            }
             Local::Deliver { payload, reply } => {
                 let _ = reply.send(self.deliver(&payload).await);
             }
@@ -73,46 +72,11 @@ impl Daemon {
         }
     }
 
-    /// Fetches the configuration of an object, in a task of its own; one at a time for each object.
-    fn configure(&mut self, moid: &str, initiator: Initiator, reply: Configured) {
-        let source = match Source::of(&self.world, moid) {
-            Ok(source) => source,
-            Err(error) => {
-                let _ = reply.send(Err(error));
-                return;
-            }
-        };
-        let moid = source.moid().to_owned();
-        if self.configuring.len() == MOST_CONFIGURED || self.configuring.values().any(|other| *other == moid)
-        {
-            let _ = reply.send(Err(ConfigurationError::Busy));
-            return;
-        }
-        let world = Arc::clone(&self.world);
-        let (programs, stopping) = (self.programs.clone(), self.stopping.subscribe());
-        let source = Arc::new(source);
-        let fetching = {
-            let source = Arc::clone(&source);
-            async move { source.fetch(&world, initiator, &programs, stopping).await }
-        };
-        let name = format!("{moid}: its configuration");
-        let fetching = self.hearts.watch_attempt(&self.world.attempts, name, fetching);
-        let configuring = async move {
-            let done = fetching.await.unwrap_or_else(|fatal| Err(fatal.into()));
-            let (server_id, moid) = (source.server_id(), source.moid());
-            match &done {
-                Ok(made) => log::info!(
-                    OMADM_SERVER_ID = server_id;
-                    "{moid}: configured from {server_id}'s DEFAULT: {}", made.join(", ")
-                ),
-                Err(error) => log::warn!(
-                    OMADM_SERVER_ID = server_id;
-                    "{moid}: not configured from {server_id}'s DEFAULT: {error}"
-                ),
-            }
-            let _ = reply.send(done);
-        };
-        let task = self.configurations.spawn(configuring);
-        self.configuring.insert(task.id(), moid);
+    /// A push message: judged as if it had come by UDP.
+    async fn deliver(&mut self, base64: &str) -> Result<(), PushError> {
+        let package = payload(base64)?;
+        let admitted = self.notifications.receive_push(&package, &self.clock).map_err(PushError::Dropped)?;
+        self.admitted(admitted).await;
+        Ok(())
     }
 }

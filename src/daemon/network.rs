@@ -9,11 +9,13 @@ use std::time::{Duration, Instant};
 
 use tokio::task::JoinSet;
 
-use super::Daemon;
+use super::shared::Shared;
+use crate::base::heartbeat::Hearts;
 use crate::base::lane::Stuck;
 use crate::base::waking;
 use crate::bearer::ConnectionType;
 use crate::bearer::{self, Choice, Id, Known, Links};
+use crate::session::Queue;
 
 /// How often to look where the kernel does not tell, and at what did not answer.
 const LOOK: Duration = Duration::from_secs(30);
@@ -152,61 +154,59 @@ async fn changed(source: &mut Option<Source>) {
     }
 }
 
-impl Daemon {
+impl Network {
     /// Listens while somebody waits for the network. What it is at the beginning is looked at.
-    pub(super) fn listen_to_network(&mut self) {
-        if self.network.listen(self.queue.wants_network()) && !self.network.reading {
-            self.look_at_network();
+    pub(super) fn follow(&mut self, queue: &Queue, hearts: &mut Hearts) {
+        if self.listen(queue.wants_network()) && !self.reading {
+            self.look(hearts);
         }
     }
 
     /// Looks at the network, once more if somebody does already.
-    pub(super) fn look_at_network(&mut self) {
-        let Network { reading, again, looks, .. } = &mut self.network;
-        if std::mem::replace(reading, true) {
-            *again = true;
+    pub(super) fn look(&mut self, hearts: &mut Hearts) {
+        if std::mem::replace(&mut self.reading, true) {
+            self.again = true;
             return;
         }
         let read = async { News::Links(bearer::links().await) };
-        looks.spawn(self.hearts.watch("the look at the network".to_owned(), read));
+        self.looks.spawn(hearts.watch("the look at the network".to_owned(), read));
     }
 
     /// Something about the network is new.
-    pub(super) fn network_news(&mut self, news: News) {
+    pub(super) fn take_note(&mut self, news: News, queue: &mut Queue, shared: &mut Shared) {
         match news {
             News::Changed => {
-                self.network.current = false;
-                self.look_at_network();
+                self.current = false;
+                self.look(&mut shared.hearts);
                 return;
             }
             News::Links(links) => {
-                let again = self.network.again;
-                let (asked, came_up) = self.network.read(links);
+                let again = self.again;
+                let (asked, came_up) = self.read(links);
                 for id in asked {
                     let name = format!("the look at the interface {}", id.0);
                     let look = async {
                         let kind = bearer::kind_of(&id.0).await;
                         News::Kind(id, kind)
                     };
-                    self.network.looks.spawn(self.hearts.watch(name, look));
+                    self.looks.spawn(shared.hearts.watch(name, look));
                 }
                 if came_up {
-                    let Self { queue, random, .. } = self;
-                    queue.network_came_up(waking::now(), &mut || random.next_u32());
+                    queue.network_came_up(waking::now(), &mut || shared.random.next_u32());
                 }
                 if again {
-                    self.look_at_network();
+                    self.look(&mut shared.hearts);
                 }
             }
             News::Kind(id, kind) => {
-                let is_news = self.network.known.tell(&id, kind.as_ref().ok().copied());
+                let is_news = self.known.tell(&id, kind.as_ref().ok().copied());
                 if let Some(why) = kind.err().filter(|_| is_news) {
                     let (name, every) = (id.0, LOOK.as_secs());
                     log::warn!("{name}: its connection type is not known: {why}: looked at every {every} s");
                 }
             }
         }
-        self.network.look_again_if_silent();
-        self.queue.network_changed();
+        self.look_again_if_silent();
+        queue.network_changed();
     }
 }

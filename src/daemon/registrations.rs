@@ -1,15 +1,18 @@
-//! Gives the push bridge its store and its connections.
+//! Registrations with push services: gives the push bridge its store and its connections.
 
 use std::sync::Arc;
+use std::time::Instant;
 
-use tokio::task::{Id, JoinError};
+use tokio::task::JoinError;
 
-use super::Daemon;
+use super::shared::Shared;
+use crate::base::Random;
 use crate::base::attempts::Fatal;
+use crate::base::tasks::Tasks;
 use crate::base::waking;
 use crate::config::Push;
-use crate::push::bridge::{Outcome, Task};
-use crate::push::{PushError, checked_id, payload, registration};
+use crate::push::bridge::{Bridge, Outcome, Task};
+use crate::push::{PushError, checked_id, registration};
 use crate::store::Change;
 use crate::store::records::Registration;
 use crate::tree::{SessionFacts, Visitor};
@@ -19,19 +22,29 @@ use crate::world::World;
 /// Where one attempt went, and what became of it.
 pub(super) type Attempt = (String, Outcome);
 
-impl Daemon {
+/// What servers are to be told of push clients. What is broken off with the agent is open in the store, and told at its
+/// next start.
+#[derive(Default)]
+pub(super) struct Registrations {
+    bridge: Bridge,
+    /// By what each attempt tells whom.
+    attempts: Tasks<Task, Attempt>,
+}
+
+impl Registrations {
     /// A push client has got an id, or lost it. It is on disk before the client hears so.
-    pub(super) async fn registration(
+    pub(super) async fn ask(
         &mut self,
+        world: &World,
         server_id: String,
         id: String,
         register: bool,
     ) -> Result<(), PushError> {
         checked_id(&id)?;
-        let peer = self.world.peer(&server_id).ok_or_else(|| PushError::UnknownServer(server_id.clone()))?;
+        let peer = world.peer(&server_id).ok_or_else(|| PushError::UnknownServer(server_id.clone()))?;
         let push = peer.account.push.as_ref().ok_or_else(|| PushError::NoPush(server_id.clone()))?;
         let address = address(push, register);
-        let known = self.store.snapshot().and_then(|snapshot| snapshot.push());
+        let known = world.store.snapshot().and_then(|snapshot| snapshot.push());
         let known = known.map_err(|_| PushError::Store)?.into_iter().find(|(other, _)| *other == server_id);
         // Clients say it at every start: what the server knows need not be told again.
         let known = known.map(|(_, standing)| standing);
@@ -44,7 +57,7 @@ impl Daemon {
             _ => {}
         }
         let standing = Registration { register, id, told: None };
-        self.store.commit(vec![Change::Push(server_id.clone(), standing)]).await.map_err(|error| {
+        world.store.commit(vec![Change::Push(server_id.clone(), standing)]).await.map_err(|error| {
             log::error!(OMADM_SERVER_ID = server_id.as_str(); "{server_id}: push registration could not be stored, and is refused: {error}");
             PushError::Store
         })?;
@@ -54,8 +67,8 @@ impl Daemon {
 
     /// Takes up what servers have not been told yet, or not at their present address; at once, whatever failed before:
     /// the configuration is another one.
-    pub(super) fn resume_registrations(&mut self) {
-        let known = match self.store.snapshot().and_then(|snapshot| snapshot.push()) {
+    pub(super) fn follow(&mut self, world: &World) {
+        let known = match world.store.snapshot().and_then(|snapshot| snapshot.push()) {
             Ok(known) => known,
             Err(error) => {
                 return log::error!(
@@ -63,9 +76,9 @@ impl Daemon {
                 );
             }
         };
-        self.bridge.keep(|server_id| push_of(&self.world, server_id).is_some());
+        self.bridge.keep(|server_id| push_of(world, server_id).is_some());
         for (server_id, standing) in known {
-            if let Some(push) = push_of(&self.world, &server_id)
+            if let Some(push) = push_of(world, &server_id)
                 && let Some(task) = standing.open(&server_id, &address(push, standing.register))
             {
                 self.bridge.ask(task, waking::now());
@@ -74,34 +87,46 @@ impl Daemon {
     }
 
     /// Tells those whose turn it is, each in a task of its own.
-    pub(super) fn start_registrations(&mut self) {
+    pub(super) fn start_due(&mut self, world: &Arc<World>, shared: &mut Shared) {
         for task in self.bridge.due(waking::now()) {
-            let (world, told) = (Arc::clone(&self.world), task.clone());
-            let name = format!("{}: push registration", task.server_id);
-            let attempt = async move { tell(&world, &told).await };
-            let attempt = self.hearts.watch_attempt(&self.world.attempts, name, attempt);
-            let handle = self.registrations.spawn(async move {
+            let (told, name) = (task.clone(), format!("{}: push registration", task.server_id));
+            let attempt = {
+                let world = Arc::clone(world);
+                async move { tell(&world, &told).await }
+            };
+            let attempt = shared.hearts.watch_attempt(&world.attempts, name, attempt);
+            self.attempts.spawn(task, async move {
                 let failed =
                     |fatal: Fatal| Outcome::Failed { why: fatal.to_string(), least: Some(fatal.again) };
                 attempt.await.unwrap_or_else(|fatal| (String::new(), failed(fatal)))
             });
-            self.telling.insert(handle.id(), task);
         }
     }
 
+    /// When somebody is to be told next.
+    pub(super) fn next_wake(&self) -> Option<Instant> {
+        self.bridge.next_wake()
+    }
+
+    /// Waits until an attempt is over.
+    pub(super) async fn turn(&mut self) -> (Task, Result<Attempt, JoinError>) {
+        self.attempts.ended().await
+    }
+
     /// Takes note of what became of an attempt.
-    pub(super) async fn registered(&mut self, ended: Result<(Id, Attempt), JoinError>) {
-        let (attempted, (told, outcome)) = match ended {
-            Ok(ended) => ended,
-            Err(error) => {
-                let why = format!("internal error: {error}");
-                (error.id(), (String::new(), Outcome::Failed { why, least: None }))
-            }
-        };
-        let Some(task) = self.telling.remove(&attempted) else { return };
+    pub(super) async fn ended(
+        &mut self,
+        (task, ended): (Task, Result<Attempt, JoinError>),
+        world: &World,
+        random: &mut dyn Random,
+    ) {
+        let (told, outcome) = ended.unwrap_or_else(|error| {
+            let why = format!("internal error: {error}");
+            (String::new(), Outcome::Failed { why, least: None })
+        });
         let Task { server_id, register, id } = &task;
         let what = if *register { "push registration" } else { "push unregistration" };
-        let (settled, wait) = self.bridge.ended(&task, &outcome, waking::now(), self.random.next_u32());
+        let (settled, wait) = self.bridge.ended(&task, &outcome, waking::now(), random.next_u32());
         match &outcome {
             Outcome::Done => {
                 log::info!(OMADM_SERVER_ID = server_id.as_str(); "{server_id}: {what} done");
@@ -117,10 +142,10 @@ impl Daemon {
         if settled {
             let standing = Registration { register: *register, id: id.clone(), told: Some(told) };
             // The account may name another address by now.
-            let push = push_of(&self.world, server_id);
+            let push = push_of(world, server_id);
             let open = push.and_then(|push| standing.open(server_id, &address(push, *register)));
             let change = Change::Push(server_id.clone(), standing);
-            if let Err(error) = self.store.commit(vec![change]).await {
+            if let Err(error) = world.store.commit(vec![change]).await {
                 log::error!(
                     "{server_id}: that push registration was done could not be stored ({error}): it is repeated after a restart"
                 );
@@ -129,20 +154,6 @@ impl Daemon {
                 self.bridge.ask(task, waking::now());
             }
         }
-    }
-
-    /// A push message: judged as if it had come by UDP.
-    pub(super) async fn deliver(&mut self, base64: &str) -> Result<(), PushError> {
-        let package = payload(base64)?;
-        let clock = self.clock.now();
-        let admitted = self
-            .doorkeeper
-            .lock()
-            .unwrap_or_else(std::sync::PoisonError::into_inner)
-            .receive_push(&package, clock, waking::now())
-            .map_err(PushError::Dropped)?;
-        self.admitted(admitted).await;
-        Ok(())
     }
 }
 

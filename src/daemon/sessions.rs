@@ -2,67 +2,115 @@
 
 use std::sync::Arc;
 
-use tokio::task::{Id, JoinError};
+use tokio::task::JoinError;
+use tokio::time::timeout_at;
 
+use super::network::{Network, News};
+use super::shared::Shared;
+use super::triggers::Triggers;
 use super::{Daemon, schedule};
 use crate::alert::{self, Place};
 use crate::base::journal::id;
+use crate::base::tasks::Tasks;
 use crate::base::waking;
 use crate::bearer::Choice;
-use crate::session::{Again, Ended, Failure, Look, Outcome, Session, Step, Ticket};
+use crate::command::Room;
+use crate::exec::Programs;
+use crate::session::{Again, Ended, Failure, Look, Outcome, Queue, Session, Step, Ticket};
 use crate::store::Change;
 use crate::transport::Binding;
+use crate::world::World;
 
-impl Daemon {
+/// The sessions that wait, those that run, and the network that they wait for.
+#[derive(Default)]
+pub(super) struct Sessions {
+    pub(super) queue: Queue,
+    /// By whom each is with.
+    tasks: Tasks<Place, Ended>,
+    network: Network,
+    /// What their packages hold in memory.
+    room: Room,
+}
+
+/// What comes of waiting for sessions.
+pub(super) enum Turn {
+    /// One is over.
+    Ended((Place, Result<Ended, JoinError>)),
+    /// Something about the network.
+    Network(News),
+}
+
+/// What came of what was due.
+#[derive(Default)]
+pub(super) struct Begun {
+    /// Whether any session has begun.
+    pub(super) any: bool,
+    /// Those for which no preferred connection type came up in time.
+    pub(super) given_up: Vec<Ticket>,
+}
+
+impl Sessions {
     /// Begins what is due.
-    pub(super) async fn start_due(&mut self) {
-        self.subscriptions.start_due(&self.world, &mut self.hearts, waking::now());
-        if !self.network.is_current() && self.queue.asks_for_bearer(waking::now()) {
-            self.look_at_network();
+    pub(super) fn start_due(
+        &mut self,
+        world: &Arc<World>,
+        programs: &Programs,
+        triggers: &mut Triggers,
+        shared: &mut Shared,
+    ) -> Begun {
+        let now = waking::now();
+        let must_know = !self.network.is_current() && self.queue.asks_for_bearer(now);
+        if must_know || self.network.due().is_some_and(|due| due <= now) {
+            self.network.look(&mut shared.hearts);
         }
-        let mut given_up = Vec::new();
-        for step in self.steps() {
+        let mut begun = Begun::default();
+        for step in self.steps(world) {
             match step {
-                Step::Begin(ticket) => self.start(ticket),
+                Step::Begin(ticket) => begun.any |= self.start(ticket, world, programs, triggers, shared),
                 Step::Wait(ticket) => {
                     let server_id = ticket.trigger.server_id.as_str();
                     log::info!(OMADM_SERVER_ID = server_id; "{server_id}: waiting for a preferred connection type");
                 }
-                Step::GiveUp(ticket) => given_up.push(ticket),
+                Step::GiveUp(ticket) => begun.given_up.push(ticket),
             }
         }
         // What is known of the network was needed until here. What was asked for is looked at later: what comes up in
         // between is not missed.
-        self.listen_to_network();
-        for ticket in given_up {
-            self.give_up(&ticket).await;
-        }
+        self.network.follow(&self.queue, &mut shared.hearts);
+        begun
     }
 
-    fn steps(&mut self) -> Vec<Step> {
+    fn steps(&mut self, world: &World) -> Vec<Step> {
         let look = Look {
             choose: &|preferred| self.network.choose(preferred),
-            bearer_wait: self.world.settings.session.bearer_wait,
-            has_alerts: &|place| alert::is_waiting(&self.store, place).unwrap_or(true),
+            bearer_wait: world.settings.session.bearer_wait,
+            has_alerts: &|place| alert::is_waiting(&world.store, place).unwrap_or(true),
         };
         self.queue.due(waking::now(), &look)
     }
 
-    fn start(&mut self, ticket: Ticket) {
+    /// Begins one; false where its account is gone.
+    fn start(
+        &mut self,
+        ticket: Ticket,
+        world: &Arc<World>,
+        programs: &Programs,
+        triggers: &mut Triggers,
+        shared: &mut Shared,
+    ) -> bool {
         let server_id = ticket.trigger.server_id.clone();
-        let Some(peer) = self.world.peer(&server_id).cloned() else {
+        let Some(peer) = world.peer(&server_id).cloned() else {
             self.queue.ended(&ticket.place(), &Outcome::Completed, waking::now(), 0);
-            return;
+            return false;
         };
-        self.bootstrapping.look(waking::now());
-        let session_id = format!("{:08x}", self.random.next_u32());
+        let session_id = format!("{:08x}", shared.random.next_u32());
         log::info!(
             OMADM_SERVER_ID = server_id.as_str(), OMADM_SESSION_ID = session_id.as_str();
             "{server_id}: session {session_id} begins ({})", ticket.cause.name()
         );
         let place = ticket.place();
         if ticket.cause.is_notification() {
-            self.triggers.began(&server_id);
+            triggers.began(&server_id);
         }
         let binding = match self.network.choose(&ticket.trigger.preferred) {
             Choice::Bound(interface) => Binding::Interface(interface),
@@ -71,22 +119,76 @@ impl Daemon {
         };
         let session = Session {
             binding,
-            world: Arc::clone(&self.world),
+            world: Arc::clone(world),
             peer,
             ticket,
             id: session_id,
-            programs: self.programs.clone(),
+            programs: programs.clone(),
             room: self.room.clone(),
             outage: self.queue.outage(&place),
-            stopping: self.stopping.subscribe(),
+            stopping: shared.stopping.subscribe(),
         };
-        let mut random = self.random.fork();
+        let mut random = shared.random.fork();
         let name = format!("{server_id}: session {}", session.id);
         let task = async move { session.run(&mut *random).await };
-        let handle = self.sessions.spawn(self.hearts.watch(name, task));
-        self.places.insert(handle.id(), place);
-        let status = self.status();
-        self.supervisor.status(&status);
+        self.tasks.spawn(place, shared.hearts.watch(name, task));
+        true
+    }
+
+    /// When one is due, or what it waits for is looked at again.
+    pub(super) fn next_wake(&self) -> Option<std::time::Instant> {
+        self.queue.next_wake().into_iter().chain(self.network.due()).min()
+    }
+
+    /// Waits until one is over, or something about the network is new.
+    pub(super) async fn turn(&mut self) -> Turn {
+        tokio::select! {
+            ended = self.tasks.ended() => Turn::Ended(ended),
+            news = self.network.news() => Turn::Network(news),
+        }
+    }
+
+    /// Takes note of something about the network.
+    pub(super) fn network_news(&mut self, news: News, shared: &mut Shared) {
+        self.network.take_note(news, &mut self.queue, shared);
+    }
+
+    /// The next one that is over until `deadline`, once all have been told to end.
+    pub(super) async fn last(
+        &mut self,
+        deadline: tokio::time::Instant,
+    ) -> Option<(Place, Result<Ended, JoinError>)> {
+        if self.tasks.is_empty() {
+            return None;
+        }
+        let ended = timeout_at(deadline, self.tasks.ended()).await.ok();
+        if ended.is_none() {
+            log::warn!(
+                "a server's change takes too long to wait for: interrupted, to be rolled back at the next start"
+            );
+        }
+        ended
+    }
+
+    /// Breaks off those that are left.
+    pub(super) async fn stop(&mut self) {
+        self.tasks.shutdown().await;
+    }
+}
+
+impl Daemon {
+    /// Begins the sessions that are due.
+    pub(super) async fn start_sessions(&mut self) {
+        let Self { sessions, world, execs, notifications, shared, .. } = self;
+        let begun = sessions.start_due(world, &execs.programs, &mut notifications.triggers, shared);
+        if begun.any {
+            self.bootstrapping.look(waking::now());
+            let status = self.status();
+            self.shared.supervisor.status(&status);
+        }
+        for ticket in begun.given_up {
+            self.give_up(&ticket).await;
+        }
     }
 
     /// None of the connection types that a notification prefers came up in time.
@@ -96,24 +198,20 @@ impl Daemon {
             MESSAGE_ID = id::SESSION_FAILED, OMADM_SERVER_ID = server_id;
             "{server_id}: no session: none of the preferred connection types came up in time"
         );
-        let changes = self.triggers.forget(server_id);
-        if let Err(error) = self.store.commit(changes).await {
+        let changes = self.notifications.triggers.forget(server_id);
+        if let Err(error) = self.world.store.commit(changes).await {
             log::error!(OMADM_SERVER_ID = server_id; "{server_id}: a notification that is given up could not be deleted from the store ({error}): it may begin a session after a restart");
         }
     }
 
     /// A session is over: what follows from it, in one transaction.
-    pub(super) async fn ended(&mut self, ended: Result<(Id, Ended), JoinError>) {
-        let (task, ended) = match ended {
-            Ok(ended) => ended,
-            Err(error) => {
-                let failure = Failure::Transport(format!("internal error: {error}"));
-                (error.id(), Outcome::Failed { failure, again: Again::Later }.into())
-            }
-        };
-        let Some(place) = self.places.remove(&task) else { return };
+    pub(super) async fn ended(&mut self, (place, ended): (Place, Result<Ended, JoinError>)) {
+        let ended = ended.unwrap_or_else(|error| {
+            let failure = Failure::Transport(format!("internal error: {error}"));
+            Outcome::Failed { failure, again: Again::Later }.into()
+        });
         let now = waking::now();
-        let wait = self.queue.ended(&place, &ended.outcome, now, self.random.next_u32());
+        let wait = self.sessions.queue.ended(&place, &ended.outcome, now, self.shared.random.next_u32());
         let (outcome, server_time) = (ended.outcome.clone(), ended.server_time);
         self.follow_with_alerts(&place, &ended);
         // What the agent's own end breaks off is taken up at its next start.
@@ -126,12 +224,12 @@ impl Daemon {
         if uri.is_none() {
             changes.extend(self.follow_up(&server_id, &outcome, server_time, wait.is_none()));
         }
-        if let Err(error) = self.store.commit(changes).await {
+        if let Err(error) = self.world.store.commit(changes).await {
             log::error!(OMADM_SERVER_ID = server_id.as_str(); "{server_id}: the outcome of the session could not be stored ({error}): after a restart, it may be repeated");
         }
-        self.rest.begins(&self.store);
+        self.shared.rest.begins(&self.world.store);
         let status = self.status();
-        self.supervisor.status(&status);
+        self.shared.supervisor.status(&status);
     }
 
     /// What comes after a session with an account's server.
@@ -147,20 +245,24 @@ impl Daemon {
         let changes = if completed { self.contact(server_id, first, server_time) } else { Vec::new() };
         let failed_for_good = *outcome != Outcome::Completed && no_retry;
         if let Some(peer) = self.world.peer(server_id)
-            && let Some((ticket, at)) =
-                schedule::after_session(peer, failed_for_good && first, waking::now(), &mut *self.random)
+            && let Some((ticket, at)) = schedule::after_session(
+                peer,
+                failed_for_good && first,
+                waking::now(),
+                &mut *self.shared.random,
+            )
         {
             if failed_for_good && !outcome.is_stopped() {
                 let wait = at.saturating_duration_since(waking::now());
                 log::info!(OMADM_SERVER_ID = server_id; "{server_id}: next attempt in {} s", wait.as_secs());
             }
-            self.queue.ask(ticket, at);
+            self.sessions.queue.ask(ticket, at);
         }
         changes
     }
 
     fn first_contact_missing(&self, server_id: &str) -> bool {
-        let contact = self.store.snapshot().and_then(|snapshot| snapshot.contact(server_id));
+        let contact = self.world.store.snapshot().and_then(|snapshot| snapshot.contact(server_id));
         contact.is_ok_and(|contact| contact.is_none())
     }
 

@@ -2,20 +2,14 @@
 //! the IMSI is not asked in between.
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use tokio::task::JoinSet;
 
-use super::Daemon;
 use crate::backend::Dependencies;
-use crate::base::waking;
 use crate::config::Fact;
 use crate::watches::Watches;
 use crate::world;
 use crate::world::World;
-
-/// A modem's service writes in several steps.
-const DEBOUNCE: Duration = Duration::from_secs(1);
 
 /// Where the IMSI comes from.
 #[derive(Debug)]
@@ -87,11 +81,5 @@ impl Sim {
                 },
             }
         }
-    }
-}
-
-impl Daemon {
-    pub(super) fn sim_changed(&mut self) {
-        self.bootstrapping.look_at_sim(waking::now() + DEBOUNCE);
     }
 }

@@ -1,33 +1,24 @@
 //! The agent's start, from what was loaded to what is due at once.
 
-use std::collections::{BTreeSet, HashMap};
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 
 use tokio::net::UdpSocket;
-use tokio::sync::{mpsc, watch};
-use tokio::task::JoinSet;
 
-use super::aftermath::Dropped;
 use super::bootstrapping::Bootstrapping;
-use super::clock::{Clock, Wait};
-use super::doorkeeper::Doorkeeper;
-use super::evidence::Seen;
+use super::clock::Clock;
+use super::configurations::Configurations;
+use super::execs::Execs;
 use super::loading::Loader;
-use super::network::Network;
-use super::renewal::Loading;
-use super::sim::Sim;
-use super::supervisor::Supervisor;
-use super::triggers::Triggers;
+use super::notifications::Notifications;
+use super::registrations::Registrations;
+use super::sessions::Sessions;
+use super::shared::Shared;
 use super::watcher::Watcher;
+use super::watching::Watching;
 use super::{Daemon, DaemonError, Options, loading, schedule};
 use crate::base::Random;
-use crate::base::heartbeat::Hearts;
 use crate::base::waking;
-use crate::command::Room;
-use crate::exec::{Finished, Programs};
 use crate::notification::listener;
-use crate::push::bridge::Bridge;
-use crate::session::Queue;
 use crate::store::StoreError;
 use crate::subscription::Subscriptions;
 use crate::world::World;
@@ -37,9 +28,8 @@ pub(super) struct Started {
     pub(super) loader: Loader,
     pub(super) world: Arc<World>,
     pub(super) watcher: Watcher,
-    pub(super) sockets: Vec<UdpSocket>,
     pub(super) clock: Clock,
-    pub(super) doorkeeper: Arc<Mutex<Doorkeeper>>,
+    pub(super) notifications: Notifications,
 }
 
 /// Reads what there is, and opens what notifications come by, where no `sockets` were passed.
@@ -57,74 +47,44 @@ pub(super) async fn start(
     };
     let clock = Clock::new(&world.store, loader.time_floor(), &world.settings.paths.sysroot)?;
     clock.look().await;
-    let mut doorkeeper = Doorkeeper::new(&world.settings.notification);
-    doorkeeper.know(&world.peers);
-    doorkeeper.restore(&world.store)?;
-    Ok(Started { loader, world, watcher, sockets, clock, doorkeeper: Arc::new(Mutex::new(doorkeeper)) })
+    let notifications = Notifications::new(sockets, &world)?;
+    Ok(Started { loader, world, watcher, clock, notifications })
 }
 
 impl Daemon {
-    /// One at rest. Whose end `finished` hears of are EXECs that outlive their session.
+    /// One at rest.
     pub(super) fn new(
-        (loader, world, watcher): (Loader, Arc<World>, Watcher),
-        doorkeeper: Arc<Mutex<Doorkeeper>>,
-        clock: Clock,
-        finished: mpsc::UnboundedSender<Finished>,
+        Started { loader, world, watcher, clock, notifications }: Started,
         mut random: Box<dyn Random>,
     ) -> Result<Self, StoreError> {
-        let next_exec = world.store.snapshot()?.execs()?.last().map_or(0, |(last, _)| last.saturating_add(1));
-        let programs = Programs::new(finished, &boot_id(), next_exec);
-        let sim = Sim::new(&world);
-        let subscriptions = Subscriptions::new(&world, &mut *random);
         Ok(Self {
-            store: Arc::clone(&world.store),
-            loader,
-            loading: Loading::default(),
-            world,
-            doorkeeper,
-            queue: Queue::default(),
+            notifications,
+            sessions: Sessions::default(),
+            execs: Execs::new(&world)?,
+            registrations: Registrations::default(),
+            configurations: Configurations::default(),
+            bootstrapping: Bootstrapping::new(&world),
+            subscriptions: Subscriptions::new(&world, &mut *random),
+            watching: Watching::new(loader, watcher),
             clock,
-            clock_wait: None,
-            sessions: JoinSet::new(),
-            hearts: Hearts::default(),
-            places: HashMap::new(),
-            rest: super::rest::Rest::default(),
-            room: Room::default(),
-            network: Network::default(),
-            programs,
-            subscriptions,
-            triggers: Triggers::default(),
-            left_execs: BTreeSet::new(),
-            dropped: Dropped::default(),
-            seen: Seen::default(),
-            stopping: watch::Sender::new(false),
-            random,
-            supervisor: Supervisor::new(waking::now()),
-            watcher,
-            bridge: Bridge::default(),
-            registrations: JoinSet::new(),
-            telling: HashMap::new(),
-            configurations: JoinSet::new(),
-            configuring: HashMap::new(),
-            bootstrapping: Bootstrapping::default(),
-            bootstraps: JoinSet::new(),
-            sim,
+            world,
+            shared: Shared::new(random),
         })
     }
 
     /// What is due because the agent has started.
     pub(super) async fn boot(&mut self) {
         let until = waking::now() + self.world.settings.session.clock_wait;
-        self.clock_wait = Wait::begin(&self.clock, until);
-        self.queue.hold(self.clock_wait.as_ref().map(Wait::until));
-        self.resume_registrations();
-        self.look_for_bootstrap_at_start();
+        self.clock.begin(until);
+        self.sessions.queue.hold(self.clock.waits_until());
+        self.registrations.follow(&self.world);
+        self.bootstrapping.begin(&self.world, &mut *self.shared.random);
         self.forget_unknown().await;
         self.hold_fatal(|_| true);
         self.take_up().await;
-        let due = schedule::at_start(&self.world, waking::now(), &mut *self.random);
-        for (ticket, at) in self.hold_back(due) {
-            self.queue.ask(ticket, at);
+        let due = schedule::at_start(&self.world, waking::now(), &mut *self.shared.random);
+        for (ticket, at) in self.bootstrapping.hold_back(due, &self.world, &self.clock) {
+            self.sessions.queue.ask(ticket, at);
         }
     }
 }

@@ -1,6 +1,5 @@
 //! The UDP sockets that notifications arrive on: opening them, or taking systemd's, and reading them for ever.
 
-use std::convert::Infallible;
 use std::future::poll_fn;
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
@@ -12,7 +11,7 @@ use listenfd::ListenFd;
 use nix::errno::Errno;
 use nix::sys::socket::{self, AddressFamily, SockFlag, SockType, SockaddrStorage, sockopt};
 use tokio::net::UdpSocket;
-use tokio::time::{Instant, sleep};
+use tokio::time::{Instant, sleep_until};
 
 use super::gate::MAX_DATAGRAM;
 
@@ -23,29 +22,56 @@ const BACK_OFF: Duration = Duration::from_millis(50);
 /// A socket that keeps failing is told of this often.
 const QUIET: Duration = Duration::from_secs(60);
 
-/// Hands each datagram to `on_datagram`, whatever errors the sockets report. Without sockets it waits for ever.
-///
-/// A datagram of more than [`MAX_DATAGRAM`] bytes is handed over cut to one byte more than that, so that the
-/// gate tells it from one that fits. Between bursts other tasks of the thread run, however many datagrams wait.
-pub(crate) async fn run(
+/// The sockets, read in turn.
+#[derive(Debug)]
+pub(crate) struct Listener {
     sockets: Vec<UdpSocket>,
-    mut on_datagram: impl FnMut(&[u8], SocketAddr),
-) -> Infallible {
-    let mut buffer = vec![0; MAX_DATAGRAM + 1];
-    let mut told: Option<Instant> = None;
-    let mut turn = 0;
-    loop {
-        let (index, socket) = readable(&sockets, turn).await;
-        turn = (index + 1) % sockets.len();
-        let Err(error) = drain(socket, &mut buffer, &mut on_datagram) else {
-            tokio::task::yield_now().await;
-            continue;
-        };
-        if told.is_none_or(|told| told.elapsed() >= QUIET) {
-            told = Some(Instant::now());
-            log::warn!("the notification socket can't be read: {error}; tried again");
+    buffer: Box<[u8]>,
+    /// The socket that is read first.
+    turn: usize,
+    /// After a failed read: not before this time.
+    again: Option<Instant>,
+    /// When the journal was last told of one.
+    told: Option<Instant>,
+}
+
+impl Listener {
+    /// Reads these; without sockets nothing ever comes.
+    pub(crate) fn new(sockets: Vec<UdpSocket>) -> Self {
+        let buffer = vec![0; MAX_DATAGRAM + 1].into_boxed_slice();
+        Self { sockets, buffer, turn: 0, again: None, told: None }
+    }
+
+    /// Where it listens.
+    pub(crate) fn addresses(&self) -> impl Iterator<Item = SocketAddr> {
+        self.sockets.iter().filter_map(|socket| socket.local_addr().ok())
+    }
+
+    /// Hands each datagram to `judge` until it makes something of one, whatever errors the sockets report. Whoever stops
+    /// waiting loses nothing: what is not read yet stays in the sockets.
+    ///
+    /// A datagram of more than [`MAX_DATAGRAM`] bytes is handed over cut to one byte more than that, so that the
+    /// gate tells it from one that fits. Between bursts other tasks of the thread run, however many datagrams wait.
+    pub(crate) async fn next<T>(&mut self, mut judge: impl FnMut(&[u8]) -> Option<T>) -> T {
+        loop {
+            if let Some(again) = self.again {
+                sleep_until(again).await;
+                self.again = None;
+            }
+            let (index, socket) = readable(&self.sockets, self.turn).await;
+            self.turn = (index + 1) % self.sockets.len();
+            match drain(socket, &mut self.buffer, &mut judge) {
+                Ok(Some(made)) => return made,
+                Ok(None) => tokio::task::yield_now().await,
+                Err(error) => {
+                    if self.told.is_none_or(|told| told.elapsed() >= QUIET) {
+                        self.told = Some(Instant::now());
+                        log::warn!("the notification socket can't be read: {error}; tried again");
+                    }
+                    self.again = Some(Instant::now() + BACK_OFF);
+                }
+            }
         }
-        sleep(BACK_OFF).await;
     }
 }
 
@@ -64,20 +90,26 @@ async fn readable(sockets: &[UdpSocket], turn: usize) -> (usize, &UdpSocket) {
     .await
 }
 
-fn drain(
+/// Reads a burst at most; what `judge` makes of the latest one.
+fn drain<T>(
     socket: &UdpSocket,
     buffer: &mut [u8],
-    on_datagram: &mut impl FnMut(&[u8], SocketAddr),
-) -> io::Result<()> {
+    judge: &mut impl FnMut(&[u8]) -> Option<T>,
+) -> io::Result<Option<T>> {
     for _ in 0..BURST {
         match socket.try_recv_from(buffer) {
-            Ok((length, from)) => on_datagram(buffer.get(..length).unwrap_or_default(), from),
+            Ok((length, _)) => {
+                let made = judge(buffer.get(..length).unwrap_or_default());
+                if made.is_some() {
+                    return Ok(made);
+                }
+            }
             Err(error) if error.kind() == io::ErrorKind::WouldBlock => break,
             Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
             Err(error) => return Err(error),
         }
     }
-    Ok(())
+    Ok(None)
 }
 
 /// Opens a socket for each address, to be called on the runtime.

@@ -15,12 +15,13 @@ use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use tokio::task::{AbortHandle, JoinError, JoinSet};
+use tokio::task::{AbortHandle, JoinError};
 
 use crate::base::Random;
 use crate::base::attempts::Fatal;
 use crate::base::heartbeat::Hearts;
 use crate::base::journal;
+use crate::base::tasks::Tasks;
 use crate::base::waking;
 use crate::store::{Change, Digest, News, NodeKey, Store, StoreError, Subscription};
 use crate::uri::client::ClientUri;
@@ -39,8 +40,7 @@ pub(crate) struct Subscriptions {
     known: HashMap<Id, Known>,
     /// None while there are no subscriptions, or no inotify.
     watches: Option<Arc<Watches<Id>>>,
-    looks: JoinSet<Outcome>,
-    running: HashMap<tokio::task::Id, Id>,
+    looks: Tasks<Id, Outcome>,
 }
 
 /// What is known of one, beyond what the store has.
@@ -72,8 +72,7 @@ impl Subscriptions {
             schedule: Schedule::new(origin, poll),
             known: HashMap::new(),
             watches: None,
-            looks: JoinSet::new(),
-            running: HashMap::new(),
+            looks: Tasks::default(),
         };
         subscriptions.learn(world, origin);
         subscriptions
@@ -117,7 +116,7 @@ impl Subscriptions {
             let name = format!("{}: the look at {} for its subscription", id.server_id, id.address());
             let there = known.there;
             let look = hearts.watch_attempt(&world.attempts, name, look.run());
-            let handle = self.looks.spawn(async move {
+            let handle = self.looks.spawn(id, async move {
                 look.await.unwrap_or_else(|Fatal { again }| Outcome {
                     result: look::Result::Failed {
                         why: Fatal { again }.to_string(),
@@ -127,7 +126,6 @@ impl Subscriptions {
                     polls: true,
                 })
             });
-            self.running.insert(handle.id(), id);
             known.look = Some(handle);
         }
     }
@@ -148,16 +146,17 @@ impl Subscriptions {
                     self.schedule.changed(&id, now);
                 }
             }
-            Some(ended) = self.looks.join_next_with_id() => self.ended(ended, random),
+            ended = self.looks.ended() => self.ended(ended, random),
         }
     }
 
     /// What is on its way may arrive until then; the rest is broken off.
     pub(crate) async fn stop(&mut self, deadline: tokio::time::Instant) {
         let ending = async {
-            while let Some(ended) = self.looks.join_next_with_id().await {
-                let Ok((task, outcome)) = ended else { continue };
-                if let Some(known) = self.running.remove(&task).and_then(|id| self.known.get_mut(&id)) {
+            while !self.looks.is_empty() {
+                if let (id, Ok(outcome)) = self.looks.ended().await
+                    && let Some(known) = self.known.get_mut(&id)
+                {
                     (known.look, known.there) = (None, outcome.there);
                 }
             }
@@ -253,21 +252,16 @@ impl Subscriptions {
 
     fn break_off(&mut self, known: Known) {
         if let Some(look) = known.look {
-            look.abort();
-            self.running.remove(&look.id());
+            self.looks.abort(&look);
         }
     }
 
-    fn ended(&mut self, ended: Result<(tokio::task::Id, Outcome), JoinError>, random: &mut dyn Random) {
-        let (task, outcome) = match ended {
-            Ok(ended) => ended,
-            Err(error) => {
-                let why = format!("internal error: {error}");
-                let result = look::Result::Failed { why, retry_after: None };
-                (error.id(), Outcome { result, there: None, polls: true })
-            }
-        };
-        let Some(id) = self.running.remove(&task) else { return };
+    fn ended(&mut self, (id, ended): (Id, Result<Outcome, JoinError>), random: &mut dyn Random) {
+        let outcome = ended.unwrap_or_else(|error| {
+            let why = format!("internal error: {error}");
+            let result = look::Result::Failed { why, retry_after: None };
+            Outcome { result, there: None, polls: true }
+        });
         let Some(known) = self.known.get_mut(&id) else { return };
         (known.look, known.there) = (None, outcome.there);
         if matches!(outcome.result, look::Result::Delivered { kept: true }) {

@@ -14,11 +14,20 @@ fn on_runtime(test: impl Future<Output = ()>) {
     local.block_on(&runtime, limited).expect("the test takes too long");
 }
 
+/// Reads the sockets for ever.
+async fn run(sockets: Vec<UdpSocket>, mut on_datagram: impl FnMut(&[u8])) {
+    let judge = |datagram: &[u8]| {
+        on_datagram(datagram);
+        None
+    };
+    Listener::new(sockets).next::<()>(judge).await;
+}
+
 /// Runs the listener beside the test, and says what came.
 fn listen(sockets: Vec<UdpSocket>) -> (Vec<SocketAddr>, tokio::sync::mpsc::UnboundedReceiver<Vec<u8>>) {
     let addresses = sockets.iter().map(|socket| socket.local_addr().unwrap()).collect();
     let (sender, receiver) = tokio::sync::mpsc::unbounded_channel();
-    tokio::task::spawn(run(sockets, move |datagram, _| sender.send(datagram.to_vec()).unwrap()));
+    tokio::task::spawn(run(sockets, move |datagram| sender.send(datagram.to_vec()).unwrap()));
     (addresses, receiver)
 }
 
@@ -50,7 +59,7 @@ fn others_have_their_turn_during_a_flood() {
         }
         let heard = Rc::new(RefCell::new(0));
         let count = heard.clone();
-        tokio::task::spawn_local(run(sockets, move |_, _| *count.borrow_mut() += 1));
+        tokio::task::spawn_local(run(sockets, move |_| *count.borrow_mut() += 1));
         let mut before = 0;
         while before < 4 * BURST {
             tokio::task::yield_now().await;
@@ -72,7 +81,7 @@ fn one_flooded_socket_does_not_silence_another() {
         }
         client.send_to(b"good", addresses[1]).unwrap();
         let (sender, mut heard) = tokio::sync::mpsc::unbounded_channel();
-        tokio::task::spawn(run(sockets, move |datagram, _| sender.send(datagram == b"good").unwrap()));
+        tokio::task::spawn(run(sockets, move |datagram| sender.send(datagram == b"good").unwrap()));
         let mut place = 0;
         while !heard.recv().await.unwrap() {
             place += 1;

@@ -1,0 +1,81 @@
+//! Tasks that run, and what each of them is for.
+
+use std::collections::HashMap;
+
+use tokio::task::{AbortHandle, Id, JoinError, JoinSet};
+
+/// Tasks that each do something for a key. Dropped, it breaks them off.
+#[derive(Debug)]
+pub(crate) struct Tasks<K, T> {
+    running: JoinSet<T>,
+    keys: HashMap<Id, K>,
+}
+
+impl<K, T> Default for Tasks<K, T> {
+    fn default() -> Self {
+        Self { running: JoinSet::new(), keys: HashMap::new() }
+    }
+}
+
+impl<K, T: Send + 'static> Tasks<K, T> {
+    /// Begins `work` for a key.
+    pub(crate) fn spawn(&mut self, key: K, work: impl Future<Output = T> + Send + 'static) -> AbortHandle {
+        let handle = self.running.spawn(work);
+        self.keys.insert(handle.id(), key);
+        handle
+    }
+
+    /// Waits until one is over, for ever while there are none. Whoever stops waiting loses nothing.
+    pub(crate) async fn ended(&mut self) -> (K, Result<T, JoinError>) {
+        loop {
+            let (id, ended) = match self.running.join_next_with_id().await {
+                Some(Ok((id, ended))) => (id, Ok(ended)),
+                Some(Err(error)) => (error.id(), Err(error)),
+                None => std::future::pending().await,
+            };
+            if let Some(key) = self.keys.remove(&id) {
+                return (key, ended);
+            }
+        }
+    }
+
+    /// Breaks one off: its end is not told.
+    pub(crate) fn abort(&mut self, task: &AbortHandle) {
+        task.abort();
+        self.keys.remove(&task.id());
+    }
+
+    /// Breaks all off, and waits until they are.
+    pub(crate) async fn shutdown(&mut self) {
+        self.keys.clear();
+        self.running.shutdown().await;
+    }
+
+    /// What the tasks are for.
+    pub(crate) fn keys(&self) -> impl ExactSizeIterator<Item = &K> {
+        self.keys.values()
+    }
+
+    pub(crate) fn is_empty(&self) -> bool {
+        self.keys.is_empty()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn each_end_comes_with_what_the_task_was_for() {
+        let mut tasks = Tasks::default();
+        tasks.spawn("fails", async { panic!("on purpose") });
+        let (key, ended) = tasks.ended().await;
+        assert!(key == "fails" && ended.is_err_and(|error| error.is_panic()));
+        let aborted = tasks.spawn("aborted", std::future::pending());
+        tasks.spawn("done", async { 7 });
+        tasks.abort(&aborted);
+        let (key, ended) = tasks.ended().await;
+        assert_eq!((key, ended.ok()), ("done", Some(7)), "what was broken off is not told");
+        assert!(tasks.is_empty());
+    }
+}

@@ -1,0 +1,88 @@
+//! Configuration that applications on the device lack: each request is served by a task of its own.
+
+use std::sync::Arc;
+
+use tokio::time::{Instant, timeout_at};
+
+use super::local::Configured;
+use super::shared::Shared;
+use crate::base::tasks::Tasks;
+use crate::exec::Programs;
+use crate::just_in_time::{ConfigurationError, Initiator, Source};
+use crate::world::World;
+
+/// Requests that are served at one time.
+const MOST: usize = 4;
+
+/// Those that are being served, by the MOID that each is for.
+#[derive(Default)]
+pub(super) struct Configurations {
+    tasks: Tasks<String, ()>,
+}
+
+impl Configurations {
+    /// Fetches the configuration of an object; one at a time for each object.
+    pub(super) fn ask(
+        &mut self,
+        moid: &str,
+        (initiator, reply): (Initiator, Configured),
+        world: &Arc<World>,
+        programs: &Programs,
+        shared: &mut Shared,
+    ) {
+        let source = match Source::of(world, moid) {
+            Ok(source) => source,
+            Err(error) => {
+                let _ = reply.send(Err(error));
+                return;
+            }
+        };
+        let moid = source.moid().to_owned();
+        if self.tasks.keys().len() == MOST || self.tasks.keys().any(|other| *other == moid) {
+            let _ = reply.send(Err(ConfigurationError::Busy));
+            return;
+        }
+        let (programs, stopping) = (programs.clone(), shared.stopping.subscribe());
+        let source = Arc::new(source);
+        let fetching = {
+            let (source, world) = (Arc::clone(&source), Arc::clone(world));
+            async move { source.fetch(&world, initiator, &programs, stopping).await }
+        };
+        let name = format!("{moid}: its configuration");
+        let fetching = shared.hearts.watch_attempt(&world.attempts, name, fetching);
+        let configuring = async move {
+            let done = fetching.await.unwrap_or_else(|fatal| Err(fatal.into()));
+            let (server_id, moid) = (source.server_id(), source.moid());
+            match &done {
+                Ok(made) => log::info!(
+                    OMADM_SERVER_ID = server_id;
+                    "{moid}: configured from {server_id}'s DEFAULT: {}", made.join(", ")
+                ),
+                Err(error) => log::warn!(
+                    OMADM_SERVER_ID = server_id;
+                    "{moid}: not configured from {server_id}'s DEFAULT: {error}"
+                ),
+            }
+            let _ = reply.send(done);
+        };
+        self.tasks.spawn(moid, configuring);
+    }
+
+    /// Waits until one is over. Whoever asked has heard of it.
+    pub(super) async fn turn(&mut self) {
+        drop(self.tasks.ended().await);
+    }
+
+    /// What is being made may be whole by then; the rest is broken off.
+    pub(super) async fn stop(&mut self, deadline: Instant) {
+        let ending = async {
+            while !self.tasks.is_empty() {
+                drop(self.tasks.ended().await);
+            }
+        };
+        if timeout_at(deadline, ending).await.is_err() {
+            log::warn!("the configuration of a local application takes too long to wait for: interrupted");
+        }
+        self.tasks.shutdown().await;
+    }
+}

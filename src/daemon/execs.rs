@@ -1,0 +1,49 @@
+//! EXECs that outlive their session.
+
+use std::collections::BTreeSet;
+use std::time::Duration;
+
+use tokio::sync::mpsc;
+
+use super::aftermath::Dropped;
+use super::start::boot_id;
+use crate::exec::{Finished, Programs};
+use crate::store::StoreError;
+use crate::world::World;
+
+/// A program that is about to end when the agent is stopped gets this long: a reboot stops the agent that ordered it.
+const LAST_WORDS: Duration = Duration::from_secs(1);
+
+/// What the agent executes, beyond the session whose command it was.
+pub(super) struct Execs {
+    pub(super) programs: Programs,
+    ended: mpsc::UnboundedReceiver<Finished>,
+    /// From before the start, whose account or object may come back.
+    pub(super) left: BTreeSet<u64>,
+    /// Alerts, of their end as well, that had to go.
+    pub(super) dropped: Dropped,
+}
+
+impl Execs {
+    /// Nothing runs; numbers go on from those in the store.
+    pub(super) fn new(world: &World) -> Result<Self, StoreError> {
+        let next = world.store.snapshot()?.execs()?.last().map_or(0, |(last, _)| last.saturating_add(1));
+        let (told, ended) = mpsc::unbounded_channel();
+        let programs = Programs::new(told, &boot_id(), next);
+        Ok(Self { programs, ended, left: BTreeSet::new(), dropped: Dropped::default() })
+    }
+
+    /// Waits until one has ended.
+    pub(super) async fn turn(&mut self) -> Finished {
+        match self.ended.recv().await {
+            Some(finished) => finished,
+            None => std::future::pending().await,
+        }
+    }
+
+    /// The agent is about to end: those that end just now. What has not is reported at its next start.
+    pub(super) async fn stop(&mut self) -> Vec<Finished> {
+        let _ = tokio::time::timeout(LAST_WORDS, self.programs.idle()).await;
+        std::iter::from_fn(|| self.ended.try_recv().ok()).collect()
+    }
+}

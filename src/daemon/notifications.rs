@@ -1,0 +1,169 @@
+//! Notifications: the sockets they come by, the gate that judges them, the count of what it turned away, and those whose
+//! session is not over yet.
+
+use std::sync::Arc;
+use std::time::Instant;
+
+use tokio::net::UdpSocket;
+
+use super::clock::Clock;
+use super::triggers::Triggers;
+use crate::base::journal::id;
+use crate::base::waking;
+use crate::notification::gate::{self, Admitted, Gate, Policy, Rejected, Remembered, Verifier};
+use crate::notification::listener::Listener;
+use crate::notification::package;
+use crate::notification::tally::{Counts, Tally};
+use crate::session::{Cause, Queue, Ticket};
+use crate::store::{Change, Store, StoreError};
+use crate::world::World;
+
+/// All of them, from the socket to the queue of sessions.
+pub(super) struct Notifications {
+    listener: Listener,
+    gate: Gate,
+    verifiers: Vec<Verifier>,
+    tally: Tally,
+    /// Of what was let in, and is nothing new.
+    merged: Tally,
+    pub(super) triggers: Triggers,
+}
+
+impl Notifications {
+    /// Those that come by these sockets. What was let in before the agent was restarted is no news.
+    pub(super) fn new(sockets: Vec<UdpSocket>, world: &World) -> Result<Self, StoreError> {
+        let mut gate = Gate::new(Policy::from(&world.settings.notification));
+        for (server_id, id, time) in world.store.snapshot()?.notifications()? {
+            gate.restore(Remembered { server_id, id, time });
+        }
+        let mut notifications = Self {
+            listener: Listener::new(sockets),
+            gate,
+            verifiers: Vec::new(),
+            tally: Tally::default(),
+            merged: Tally::default(),
+            triggers: Triggers::default(),
+        };
+        notifications.know(world);
+        Ok(notifications)
+    }
+
+    /// Where they are listened for.
+    pub(super) fn addresses(&self) -> String {
+        let addresses = self.listener.addresses().map(|address| format!("UDP {address}"));
+        addresses.collect::<Vec<_>>().join(", ")
+    }
+
+    /// Goes on in a new world, under its policy.
+    pub(super) fn follow(&mut self, world: &World) {
+        self.gate.set_policy(Policy::from(&world.settings.notification));
+        self.know(world);
+    }
+
+    /// The accounts of this world may send notifications from now on.
+    fn know(&mut self, world: &World) {
+        self.verifiers = world.peers.iter().map(|peer| Verifier::from(&*peer.account)).collect();
+    }
+
+    /// Waits for a datagram that is let in. What is turned away is counted, never answered.
+    pub(super) async fn turn(&mut self, clock: &Clock) -> Admitted {
+        let Self { listener, gate, verifiers, tally, .. } = self;
+        let judge = |datagram: &[u8]| {
+            let judged = gate.admit(datagram, verifiers, clock.now());
+            let concerned = |rejected: Rejected| rejected.concerned(gate.candidates(datagram, verifiers));
+            judged.map_err(|rejected| note(tally, rejected, concerned(rejected), waking::now())).ok()
+        };
+        listener.next(judge).await
+    }
+
+    /// Judges a Package#0 that a push client delivers. Why it is turned away is counted likewise, and said to the
+    /// client, by the name it is counted under.
+    pub(super) fn receive_push(&mut self, package: &[u8], clock: &Clock) -> Result<Admitted, &'static str> {
+        let judged = self.gate.admit_package(package, &self.verifiers, clock.now());
+        judged.map_err(|rejected| {
+            let package = package::decode(package).ok();
+            let candidates = package.and_then(|package| gate::candidates(&package, &self.verifiers));
+            let concerned = rejected.concerned(candidates.unwrap_or_default());
+            note(&mut self.tally, rejected, concerned, waking::now());
+            rejected.reason()
+        })
+    }
+
+    /// A notification was let in. It is on disk before anything comes of it: a replay after a power cut is
+    /// still one.
+    pub(super) async fn admit(&mut self, package: Admitted, queue: &mut Queue, store: &Arc<Store>) {
+        let trigger = package.trigger;
+        let server_id = trigger.server_id.clone();
+        let cause = if package.remember.is_some() { Cause::Notification } else { Cause::Unsigned };
+        let ticket = Ticket { trigger, at: None, cause };
+        if let Some(remember) = package.remember {
+            let mut changes = vec![Change::Notification {
+                server_id: server_id.clone(),
+                id: remember.id,
+                time: remember.time,
+            }];
+            changes.extend(
+                package.forget.into_iter().map(|id| Change::ForgetNotification(server_id.clone(), id)),
+            );
+            changes.extend(self.triggers.admitted(remember.id, &queue.with_waiting(&ticket).trigger));
+            if let Err(error) = store.commit(changes).await {
+                log::error!(OMADM_SERVER_ID = server_id.as_str(); "{server_id}: notification could not be stored ({error}): after a restart, a copy of it counts as new");
+            }
+        }
+        // Anybody may send these, as many as he likes.
+        if cause == Cause::Unsigned && queue.notified(&ticket.place()).is_some() {
+            if let Some(counts) = self.merged.note("merged", waking::now()) {
+                say_merged(&counts);
+            }
+        } else {
+            log::info!(
+                OMADM_SERVER_ID = server_id.as_str();
+                "{server_id}: notification {}: let in, a session is due",
+                ticket.trigger.notification_id.map_or_else(|| "without id".to_owned(), |id| id.to_string()),
+            );
+        }
+        queue.ask(ticket, waking::now());
+    }
+
+    /// When the next journal line about what was turned away, or was nothing new, is due.
+    pub(super) fn next_wake(&self) -> Option<Instant> {
+        self.tally.due().into_iter().chain(self.merged.due()).min()
+    }
+
+    /// Writes that line if it is due.
+    pub(super) fn report(&mut self, now: Instant) {
+        if let Some(counts) = self.tally.take(now) {
+            say(&counts);
+        }
+        if let Some(counts) = self.merged.take(now) {
+            say_merged(&counts);
+        }
+    }
+
+    /// Writes it now: the agent is about to stop.
+    pub(super) fn stop(&mut self) {
+        if let Some(counts) = self.tally.rest() {
+            say(&counts);
+        }
+        if let Some(counts) = self.merged.rest() {
+            say_merged(&counts);
+        }
+    }
+}
+
+fn note(tally: &mut Tally, rejected: Rejected, concerned: Vec<String>, now: Instant) {
+    if let Some(counts) = tally.note_for(rejected.reason(), concerned, now) {
+        say(&counts);
+    }
+}
+
+fn say(counts: &Counts) {
+    log::warn!(
+        MESSAGE_ID = id::NOTIFICATIONS_DROPPED;
+        "{counts}"
+    );
+}
+
+fn say_merged(counts: &Counts) {
+    log::info!("{} further notifications ask for sessions that wait already", counts.total());
+}

@@ -1,0 +1,33 @@
+//! What all components of the loop use.
+
+use tokio::sync::watch;
+
+use super::rest::Rest;
+use super::supervisor::Supervisor;
+use crate::base::Random;
+use crate::base::heartbeat::Hearts;
+use crate::base::waking;
+
+/// What a component is handed beside the [`World`](crate::world::World) that it works in.
+pub(super) struct Shared {
+    /// Whether the tasks of all components advance.
+    pub(super) hearts: Hearts,
+    /// Turns true when sessions, and what is like them, are to end.
+    pub(super) stopping: watch::Sender<bool>,
+    pub(super) random: Box<dyn Random>,
+    /// After sessions and reloads.
+    pub(super) rest: Rest,
+    pub(super) supervisor: Supervisor,
+}
+
+impl Shared {
+    pub(super) fn new(random: Box<dyn Random>) -> Self {
+        Self {
+            hearts: Hearts::default(),
+            stopping: watch::Sender::new(false),
+            random,
+            rest: Rest::default(),
+            supervisor: Supervisor::new(waking::now()),
+        }
+    }
+}

@@ -1,0 +1,87 @@
+//! Files: those of accounts and management objects take effect by themselves, all of them when the operator says so.
+
+use std::sync::Arc;
+use std::time::Instant;
+
+use tokio::task::JoinSet;
+
+use super::clock::Clock;
+use super::evidence::Seen;
+use super::loading::{LoadError, Loader, Scope};
+use super::reading::Read;
+use super::watcher::Watcher;
+use crate::base::heartbeat::Hearts;
+use crate::base::waking;
+use crate::world::World;
+
+/// What was read again, and what of it was asked for.
+pub(super) type Reading = (Scope, Result<Read, LoadError>);
+
+/// The files that the world is made of: watched, read again apart from the loop, and what their folders have held.
+/// Dropped, it breaks off what is being read.
+pub(super) struct Watching {
+    pub(super) loader: Loader,
+    watcher: Watcher,
+    seen: Seen,
+    /// What is being read: once at a time, and once more for all that was asked meanwhile.
+    running: JoinSet<Reading>,
+    again: Option<Scope>,
+}
+
+impl Watching {
+    /// Nothing is being read again yet.
+    pub(super) fn new(loader: Loader, watcher: Watcher) -> Self {
+        Self { loader, watcher, seen: Seen::default(), running: JoinSet::new(), again: None }
+    }
+
+    /// Begins to read the folders again, if one has changed.
+    pub(super) fn start_due(&mut self, world: &World, hearts: &mut Hearts) {
+        if self.watcher.take_due(waking::now()) {
+            self.load(Scope::Folders, world, hearts);
+        }
+    }
+
+    /// When folders are to be read next.
+    pub(super) fn next_wake(&self) -> Option<Instant> {
+        self.watcher.due()
+    }
+
+    /// Waits for what is being read; or for a change, after which reading is due: none then.
+    pub(super) async fn turn(&mut self) -> Option<Reading> {
+        tokio::select! {
+            Some(Ok(read)) = self.running.join_next() => Some(read),
+            () = self.watcher.changed() => None,
+        }
+    }
+
+    /// Reads files again, while everything else goes on.
+    pub(super) fn load(&mut self, scope: Scope, world: &World, hearts: &mut Hearts) {
+        if self.running.is_empty() {
+            let read = self.loader.read(scope, world, self.watcher.watched());
+            let task = hearts.watch("the reading of files".to_owned(), async move { (scope, read.await) });
+            self.running.spawn(task);
+        } else {
+            self.again = self.again.max(Some(scope));
+        }
+    }
+
+    /// What was asked for while something else was read.
+    pub(super) fn asked_meanwhile(&mut self) -> Option<Scope> {
+        self.again.take()
+    }
+
+    /// Changes may have gone unnoticed.
+    pub(super) fn look_again(&mut self, at: Instant) {
+        self.watcher.look_again(at);
+    }
+
+    /// Why an account that is not there may not have been removed; none where it has been.
+    pub(super) fn doubt(&self, world: &World, clock: &Clock) -> Option<String> {
+        self.seen.doubt(world, clock)
+    }
+
+    /// Remembers which folders hold something, and since when which do not.
+    pub(super) async fn remember(&mut self, world: &Arc<World>, clock: &Clock) {
+        self.seen.remember(world, clock).await;
+    }
+}
