@@ -116,7 +116,7 @@ impl Source {
     ) -> Result<Vec<String>, ConfigurationError> {
         let visitor = Visitor { account: &self.peer.account, session: SessionFacts::default() };
         let parameters = Parameters::of(&world.tree, &world.settings, &visitor).await?;
-        let mut uri = self.template.expand(&|parameter| parameters.value(parameter))?;
+        let mut uri = parameters.fill(&self.template)?;
         if world.settings.session.default_initiated_by {
             uri = with_initiator(&uri, initiator).unwrap_or(uri);
         }

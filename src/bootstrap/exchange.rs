@@ -13,7 +13,7 @@ use super::{Terms, subscriber};
 use crate::base::attempts::Fatal;
 use crate::config::{self, Fact, Schedule, TlsFiles};
 use crate::package::Profile;
-use crate::repository::redirected;
+use crate::repository::{FollowError, follow};
 use crate::store::{AccountChange, Change, Snapshot, StoreError};
 use crate::transport::Auth;
 use crate::transport::{
@@ -21,13 +21,12 @@ use crate::transport::{
 };
 use crate::tree::{Data, Document, SessionFacts, TreeError, Visitor};
 use crate::uri::client::ClientUri;
-use crate::uri::server::{Parameter, ServerUriError, Template, shown};
+use crate::uri::server::{Parameter, ServerUriError, shown};
 use crate::world::{Parameters, fact};
 use crate::world::{Surroundings, World};
 
 /// Where messages look for what a bootstrap server must chain to.
 const BOOTSTRAP_CA: &str = "the file of bootstrap.ca-file";
-const MOST_REDIRECTS: usize = 5;
 /// The largest answer in bytes.
 const LARGEST: usize = 256 << 10;
 
@@ -82,6 +81,15 @@ pub(crate) enum BootstrapError {
     Fatal(#[from] Fatal),
 }
 
+impl From<FollowError> for BootstrapError {
+    fn from(error: FollowError) -> Self {
+        match error {
+            FollowError::Transport(error) => Self::Transport(error),
+            FollowError::Redirect(why) => Self::Redirect(why),
+        }
+    }
+}
+
 impl BootstrapError {
     /// How long the server is to be left alone.
     #[must_use]
@@ -125,7 +133,7 @@ pub(crate) async fn run(
     let nobody = Arc::new(nobody());
     let visitor = Visitor { account: &nobody, session: SessionFacts::default() };
     let parameters = Parameters::of(&world.tree, settings, &visitor).await?;
-    let uri = expand(&with_query(address, &parameters), &parameters)?;
+    let uri = parameters.expand(&with_query(address, &parameters))?;
     let own_origins = crate::uri::Origin::of(&uri).into_iter().collect();
     let client = Client::new(ClientSettings {
         ca_pem: settings.bootstrap.ca_pem.clone(),
@@ -192,7 +200,7 @@ impl Asking<'_> {
             }
             Step::Retrieve { from, target } => (from, target),
         };
-        let uri = expand(&from, &self.parameters)?;
+        let uri = self.parameters.expand(&from)?;
         let (content_type, body) =
             self.get(uri, "application/dmmo+json, application/vnd.oma.dm.mo+json").await?;
         if !message::is_object_type(&content_type) {
@@ -217,22 +225,16 @@ impl Asking<'_> {
         let mut request = Request { peer: Peer::Server, ..Request::new(Method::GET, uri) };
         request.headers.push((ACCEPT_HEADER, HeaderValue::from_static(accept)));
         request.max_body = LARGEST;
-        for _ in 0..=MOST_REDIRECTS {
-            let response = self.connection.send(&request).await?;
-            let text = |name| response.headers.get(name).and_then(|value: &HeaderValue| value.to_str().ok());
-            match response.status {
-                200 => return Ok((text(CONTENT_TYPE).unwrap_or_default().to_owned(), response.body)),
-                301 | 302 | 303 | 307 | 308 => {}
-                status => {
-                    let retry_after = retry_after(&response.headers, SystemTime::now());
-                    let at = shown(&request.uri.to_string());
-                    return Err(BootstrapError::Status { at, status, retry_after });
-                }
+        let response = follow(&mut request, &[301, 302, 303, 307, 308], &mut self.connection).await?;
+        let text = |name| response.headers.get(name).and_then(|value: &HeaderValue| value.to_str().ok());
+        match response.status {
+            200 => Ok((text(CONTENT_TYPE).unwrap_or_default().to_owned(), response.body)),
+            status => {
+                let retry_after = retry_after(&response.headers, SystemTime::now());
+                let at = shown(&request.uri.to_string());
+                Err(BootstrapError::Status { at, status, retry_after })
             }
-            let next = redirected(&request.uri, &response.headers).map_err(BootstrapError::Redirect)?;
-            request.uri = next;
         }
-        Err(BootstrapError::Redirect("too many"))
     }
 
     /// Puts the accounts in the place of those that an earlier bootstrap brought, in one transaction. Returns their
@@ -317,10 +319,6 @@ fn withdrawn(
     Ok(gone.filter(|server_id| !stays(server_id)).map(AccountChange::Withdrawn).collect())
 }
 
-fn expand(address: &str, parameters: &Parameters) -> Result<Uri, ServerUriError> {
-    Template::parse(address)?.expand(&|parameter| parameters.value(parameter))
-}
-
 /// What TS 8.2 asks for and the address has no place for goes into its query, if it is known.
 fn with_query(address: &str, parameters: &Parameters) -> String {
     let mut address = address.to_owned();
@@ -361,7 +359,7 @@ mod tests {
     fn what_the_address_lacks_goes_into_its_query() {
         let parameters = Parameters::new("UUID:1".to_owned());
         let filled =
-            |address: &str| expand(&with_query(address, &parameters), &parameters).unwrap().to_string();
+            |address: &str| parameters.expand(&with_query(address, &parameters)).unwrap().to_string();
         assert_eq!(filled("https://b.example"), "https://b.example/?DevID=UUID:1");
         assert_eq!(filled("https://b.example/x?y=z"), "https://b.example/x?y=z&DevID=UUID:1");
         assert_eq!(filled("https://b.example/[MCC]/[MNC]/[DevID]"), "https://b.example/-1/-1/UUID:1");

@@ -37,7 +37,6 @@ use crate::store::Store;
 use crate::transport::Connection;
 use crate::tree::{Tree, Visitor};
 use crate::uri::client::{ClientUri, Fields};
-use crate::uri::server::Template;
 use crate::world::Parameters;
 
 /// What a command may use.
@@ -152,9 +151,7 @@ fn plain(code: u16) -> Done {
 
 /// A ServerURI with this device's values in it (TS 6.2).
 fn expand(server_uri: &str, context: &Context<'_>) -> Result<Uri, CommandError> {
-    Template::parse(server_uri)
-        .and_then(|template| template.expand(&|parameter| context.parameters.value(parameter)))
-        .map_err(CommandError::ServerUri)
+    context.parameters.expand(server_uri).map_err(CommandError::ServerUri)
 }
 
 fn client_uri(text: &str, fields: Fields) -> Result<ClientUri, CommandError> {

@@ -64,11 +64,12 @@ impl Listener {
                 Ok(Some(made)) => return made,
                 Ok(None) => tokio::task::yield_now().await,
                 Err(error) => {
-                    if self.told.is_none_or(|told| told.elapsed() >= QUIET) {
-                        self.told = Some(Instant::now());
+                    let now = Instant::now();
+                    if self.told.is_none_or(|told| now.duration_since(told) >= QUIET) {
+                        self.told = Some(now);
                         log::warn!("the notification socket can't be read: {error}; tried again");
                     }
-                    self.again = Some(Instant::now() + BACK_OFF);
+                    self.again = Some(now + BACK_OFF);
                 }
             }
         }

@@ -1,15 +1,15 @@
 //! Telling a DM Server the device's registration id (TS D.2.4).
 
+use hyper::Method;
 use hyper::body::Bytes;
 use hyper::header::{CONTENT_TYPE, HeaderValue};
-use hyper::{Method, Uri};
 use percent_encoding::utf8_percent_encode;
 
 use super::bridge::{Outcome, Task};
 use crate::config::Push;
 use crate::transport::{Binding, Peer, Request, retry_after};
 use crate::uri::NOT_UNRESERVED;
-use crate::uri::server::{Template, shown};
+use crate::uri::server::shown;
 use crate::world;
 use crate::world::Parameters;
 
@@ -31,9 +31,7 @@ pub(crate) fn body(id: &str, params: Option<&str>) -> String {
 /// POSTs one registration or unregistration, with the account's credentials.
 pub(crate) async fn send(peer: &world::Peer, push: &Push, task: &Task, parameters: &Parameters) -> Outcome {
     let template = if task.register { &push.register_uri } else { &push.unregister_uri };
-    let uri: Result<Uri, _> = Template::parse(template)
-        .and_then(|template| template.expand(&|parameter| parameters.value(parameter)));
-    let uri = match uri {
+    let uri = match parameters.expand(template) {
         Ok(uri) => uri,
         Err(error) => return Outcome::Refused(error.to_string()),
     };

@@ -1,5 +1,6 @@
 //! What goes wrong between the agent and a data repository.
 
+use super::FollowError;
 use crate::mo::value::excerpt;
 use crate::package::Profile;
 use crate::transport::TransportError;
@@ -28,4 +29,13 @@ pub enum RepositoryError {
         /// It decides what the server is told.
         profile: Profile,
     },
+}
+
+impl From<FollowError> for RepositoryError {
+    fn from(error: FollowError) -> Self {
+        match error {
+            FollowError::Transport(error) => Self::Transport(error),
+            FollowError::Redirect(why) => Self::Redirect(why),
+        }
+    }
 }

@@ -6,7 +6,7 @@ mod error;
 mod redirect;
 
 pub(crate) use error::RepositoryError;
-pub(crate) use redirect::redirected;
+pub(crate) use redirect::{FollowError, follow};
 
 use std::sync::Arc;
 
@@ -20,7 +20,6 @@ use crate::package::{Profile, is_media_type};
 use crate::transport::{Connection, Peer, Pieces, ProduceError, Produced, Request, Response, Standing};
 use crate::tree::{Batch, Document, NodeRef, Tree, TreeError, Visitor};
 use crate::world::Parameters;
-use redirect::follow;
 
 /// The largest document that is retrieved, once unpacked.
 const MOST_RETRIEVED: usize = 4 << 20;
@@ -80,7 +79,7 @@ pub(crate) async fn fetch(
     let mut request = Request { peer: Peer::Repository, ..Request::new(Method::GET, uri) };
     request.headers.push((ACCEPT, accept));
     request.max_body = MOST_RETRIEVED;
-    let response = follow(request, &[301, 302, 303, 307, 308], connection).await?;
+    let response = follow(&mut request, &[301, 302, 303, 307, 308], connection).await?;
     // What has no document is no document, and a part of one neither.
     if !(200..300).contains(&response.status) || matches!(response.status, 204..=206) {
         return Err(RepositoryError::Status(response.status));
@@ -171,7 +170,7 @@ impl Upload<'_> {
             let dev_id = HeaderValue::try_from(self.parameters.dev_id()).ok();
             request.headers.extend(dev_id.map(|dev_id| (DEV_ID, dev_id)));
         }
-        follow(request, &[307, 308], connection).await
+        Ok(follow(&mut request, &[307, 308], connection).await?)
     }
 }
 

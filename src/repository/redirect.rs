@@ -3,34 +3,52 @@
 use hyper::header::LOCATION;
 use hyper::{HeaderMap, Uri};
 
-use super::{DEV_ID, RepositoryError, is_own};
-use crate::transport::{Connection, Request, Response};
+use super::{DEV_ID, is_own};
+use crate::transport::{Connection, Request, Response, TransportError};
 use crate::uri::Origin;
 
 const MOST_REDIRECTS: usize = 5;
 
-/// Sends a request and follows redirects of these statuses.
-pub(super) async fn follow(
-    mut request: Request,
+/// Why there is no response.
+#[derive(Debug)]
+pub(crate) enum FollowError {
+    /// The server can't be reached, or the agent doesn't go there.
+    Transport(TransportError),
+    /// It redirects for ever, or to where the agent doesn't follow.
+    Redirect(&'static str),
+}
+
+impl From<TransportError> for FollowError {
+    fn from(error: TransportError) -> Self {
+        Self::Transport(error)
+    }
+}
+
+/// Sends a request and follows redirects of these statuses; then it is the request that was answered.
+///
+/// # Errors
+/// [`FollowError`]
+pub(crate) async fn follow(
+    request: &mut Request,
     statuses: &[u16],
     connection: &mut Connection,
-) -> Result<Response, RepositoryError> {
+) -> Result<Response, FollowError> {
     for _ in 0..=MOST_REDIRECTS {
-        let response = connection.send(&request).await?;
+        let response = connection.send(request).await?;
         if !statuses.contains(&response.status) {
             return Ok(response);
         }
-        let next = redirected(&request.uri, &response.headers).map_err(RepositoryError::Redirect)?;
+        let next = redirected(&request.uri, &response.headers).map_err(FollowError::Redirect)?;
         if !is_own(&next, connection) {
             request.headers.retain(|(name, _)| *name != DEV_ID);
         }
         request.uri = next;
     }
-    Err(RepositoryError::Redirect("too many"))
+    Err(FollowError::Redirect("too many"))
 }
 
 /// Where a redirect leads. Never from https to http; whether http is allowed at all, the transport knows.
-pub(crate) fn redirected(from: &Uri, headers: &HeaderMap) -> Result<Uri, &'static str> {
+fn redirected(from: &Uri, headers: &HeaderMap) -> Result<Uri, &'static str> {
     let location = headers.get(LOCATION).ok_or("no Location")?;
     let next = location.to_str().ok().and_then(|location| resolve(from, location));
     let next = next.ok_or("Location is not a URI")?;

@@ -30,7 +30,7 @@ use crate::transport::{
     server_time,
 };
 use crate::tree::{SessionFacts, Visitor};
-use crate::uri::server::{Template, shown};
+use crate::uri::server::shown;
 use crate::world::{Parameters, Peer, World};
 
 /// What a session is made of.
@@ -221,8 +221,8 @@ impl Session {
         let client = peer.client(&parameters).map_err(never)?;
         let uri = match &self.ticket.at {
             Some(uri) => uri.clone(),
-            None => Template::parse(&account.server_uri)
-                .and_then(|template| template.expand(&|parameter| parameters.value(parameter)))
+            None => parameters
+                .expand(&account.server_uri)
                 .map_err(|error| never(format!("server-uri: {error}")))?
                 .to_string(),
         };
@@ -456,9 +456,7 @@ impl Driver<'_> {
     /// Whether one of these ServerURIs is of an origin that is not the account's.
     fn leads_abroad(&self, uris: &[String]) -> bool {
         uris.iter().any(|uri| {
-            let uri = Template::parse(uri)
-                .and_then(|template| template.expand(&|parameter| self.parameters.value(parameter)));
-            uri.is_ok_and(|uri| {
+            self.parameters.expand(uri).is_ok_and(|uri| {
                 self.connection.admit(&uri).is_ok_and(|standing| standing == Standing::Foreign)
             })
         })

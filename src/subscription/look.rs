@@ -11,7 +11,7 @@ use crate::store::{Change, Digest, StoreError, Subscription};
 use crate::transport::{Binding, Failure, TransportError, retry_after};
 use crate::tree::{Batch, Resolved, Rights, SessionFacts, TreeError, Visitor};
 use crate::uri::client::{ClientUri, ClientUriError};
-use crate::uri::server::{Template, shown};
+use crate::uri::server::shown;
 use crate::watches::Watches;
 use crate::world::Parameters;
 use crate::world::{Peer, World};
@@ -141,9 +141,7 @@ impl Look {
             Err(error) => return Ok((failed(&error), there)),
         };
         let status = |status| format!("{} ({})", RepositoryError::Status(status), shown(&known.server_uri));
-        let uri = Template::parse(&known.server_uri)
-            .and_then(|template| template.expand(&|parameter| parameters.value(parameter)));
-        let uri = match uri {
+        let uri = match parameters.expand(&known.server_uri) {
             Ok(uri) => uri,
             Err(error) => return Ok((refused(&error), there)),
         };

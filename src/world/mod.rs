@@ -15,8 +15,7 @@ use crate::store::Store;
 use crate::transport::Auth;
 use crate::transport::{Client, ClientSettings, Proxies, TlsSettingsError};
 use crate::tree::Tree;
-use crate::uri::Origin;
-use crate::uri::server::{Template, fill_text};
+use crate::uri::server::fill_text;
 
 /// One state of the agent.
 #[derive(Debug)]
@@ -117,7 +116,7 @@ impl Peer {
             repository_ca_pem: account.tls.repository_ca_pem.clone(),
             repository_ca_file: account.tls.repository_ca_file.clone(),
             auth: with_user(&account.auth, parameters),
-            own_origins: own_origins(account, parameters),
+            own_origins: account.own_origins(),
             allow_http: self.settings.session.allow_http,
             proxies: self.surroundings.proxies.clone(),
             time_floor: Arc::clone(&self.surroundings.time_floor),
@@ -135,17 +134,4 @@ fn with_user(auth: &Auth, parameters: &Parameters) -> Auth {
         Auth::Digest { user, password } => Auth::Digest { user: fill(user), password: password.clone() },
         Auth::None | Auth::Certificate { .. } => auth.clone(),
     }
-}
-
-/// The origins that may see the account's credentials.
-fn own_origins(account: &Account, parameters: &Parameters) -> Vec<Origin> {
-    let push = account.push.iter().flat_map(|push| [&push.register_uri, &push.unregister_uri]);
-    std::iter::once(&account.server_uri)
-        .chain(push)
-        .filter_map(|template| {
-            Template::parse(template).ok()?.expand(&|parameter| parameters.value(parameter)).ok()
-        })
-        .filter_map(|uri| Origin::of(&uri).ok())
-        .chain(account.origins.iter().cloned())
-        .collect()
 }

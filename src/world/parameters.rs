@@ -1,10 +1,12 @@
 //! What the parameters of a ServerURI stand for on this device (TS 6.2).
 
+use hyper::Uri;
+
 use crate::backend::{self, Answer, Builtins, Context, Dependencies, Machine, Request};
 use crate::config::{Fact, Settings};
 use crate::ddf::Format;
 use crate::tree::{Tree, TreeError, Visitor};
-use crate::uri::server::Parameter;
+use crate::uri::server::{Parameter, ServerUriError, Template};
 
 const DEV_INFO: &str = "urn:oma:mo:oma-dm-devinfo:1.2";
 /// A network's name is no longer than this, in bytes.
@@ -53,6 +55,22 @@ impl Parameters {
     #[must_use]
     pub fn dev_id(&self) -> &str {
         &self.dev_id
+    }
+
+    /// A ServerURI with this device's values in it (TS 6.2).
+    ///
+    /// # Errors
+    /// It is none, or too long with them.
+    pub(crate) fn expand(&self, server_uri: &str) -> Result<Uri, ServerUriError> {
+        self.fill(&Template::parse(server_uri)?)
+    }
+
+    /// Likewise, of one that has been parsed.
+    ///
+    /// # Errors
+    /// It is too long with them.
+    pub(crate) fn fill(&self, template: &Template) -> Result<Uri, ServerUriError> {
+        template.expand(&|parameter| self.value(parameter))
     }
 
     /// Whether the SIM is in another network than its home; none: one of the two is not known.
@@ -138,7 +156,6 @@ mod tests {
 
     use super::*;
     use crate::spanned::{Located, Problems};
-    use crate::uri::server::Template;
 
     fn settings(text: &str) -> Settings {
         let mut problems = Problems::default();
@@ -201,8 +218,7 @@ mod tests {
             cmnc: None,
             sp_name: known("A & B"),
         };
-        let template = Template::parse("https://a/[MCC]/[MNC]/[CMCC]/[CMNC]/[SPName]?[DevID]").unwrap();
-        let uri = template.expand(&|parameter| parameters.value(parameter)).unwrap();
+        let uri = parameters.expand("https://a/[MCC]/[MNC]/[CMCC]/[CMNC]/[SPName]?[DevID]").unwrap();
         assert_eq!(uri.to_string(), "https://a/262/01/208/-1/A%20%26%20B?IMEI:1");
     }
 }
