@@ -13,9 +13,44 @@ pub(crate) fn backoff(attempt: u32, base: Duration, most: Duration, random: u32)
     Duration::from_millis(u64::try_from(drawn).unwrap_or(millis))
 }
 
+/// The bounds of such waits.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Backoff {
+    pub(crate) base: Duration,
+    pub(crate) most: Duration,
+}
+
+/// How often something has failed in a row.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Failures(u32);
+
+impl Failures {
+    /// It has failed once more; how long to wait, at least `least` (`Retry-After`).
+    pub(crate) fn add(&mut self, within: Backoff, least: Option<Duration>, random: u32) -> Duration {
+        let wait = least.unwrap_or_default() + backoff(self.0, within.base, within.most, random);
+        self.0 = self.0.saturating_add(1);
+        wait
+    }
+
+    /// Whether it has not.
+    pub(crate) fn is_none(self) -> bool {
+        self == Self::default()
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn failures_in_a_row_make_the_wait_longer() {
+        let within = Backoff { base: Duration::from_secs(1), most: Duration::from_secs(3) };
+        let mut failures = Failures::default();
+        assert!(failures.is_none());
+        let waits = [0; 3].map(|_| failures.add(within, Some(Duration::from_secs(7)), u32::MAX).as_millis());
+        assert_eq!(waits, [7_999, 8_999, 9_999]);
+        assert!(!failures.is_none());
+    }
 
     #[test]
     fn the_interval_doubles_up_to_its_bound_and_is_used_from_end_to_end() {

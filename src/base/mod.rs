@@ -15,7 +15,7 @@ mod random;
 mod secret;
 mod stopping;
 
-pub(crate) use backoff::backoff;
+pub(crate) use backoff::{Backoff, Failures, backoff};
 pub use random::Random;
 pub use secret::Secret;
 pub(crate) use stopping::{stopped, unless_stopped};

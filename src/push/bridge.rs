@@ -6,11 +6,10 @@
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
-use crate::base::backoff;
+use crate::base::{Backoff, Failures};
 use crate::store::records::Registration;
 
-const AGAIN_BASE: Duration = Duration::from_secs(30);
-const AGAIN_MOST: Duration = Duration::from_secs(3600);
+const AGAIN: Backoff = Backoff { base: Duration::from_secs(30), most: Duration::from_secs(3600) };
 /// What the server said can't be done is tried again after this time: an id that nobody knows wakes nobody.
 const REFUSED_AGAIN: Duration = Duration::from_secs(24 * 3600);
 
@@ -52,14 +51,14 @@ struct Line {
     task: Task,
     due: Option<Instant>,
     running: bool,
-    failures: u32,
+    failures: Failures,
 }
 
 impl Bridge {
     /// The push client's newest word. What was to be told before is forgotten.
     pub(crate) fn ask(&mut self, task: Task, now: Instant) {
         let running = self.lines.get(&task.server_id).is_some_and(|line| line.running);
-        let line = Line { task, due: Some(now), running, failures: 0 };
+        let line = Line { task, due: Some(now), running, failures: Failures::default() };
         self.lines.insert(line.task.server_id.clone(), line);
     }
 
@@ -102,12 +101,12 @@ impl Bridge {
                 return (true, None);
             }
             Outcome::Failed { least, .. } => {
-                least.unwrap_or_default().min(REFUSED_AGAIN)
-                    + backoff(line.failures, AGAIN_BASE, AGAIN_MOST, random)
+                line.failures.add(AGAIN, least.map(|least| least.min(REFUSED_AGAIN)), random)
             }
-            Outcome::Refused(_) => REFUSED_AGAIN + backoff(0, AGAIN_MOST, AGAIN_MOST, random),
+            Outcome::Refused(_) => {
+                line.failures.add(Backoff { base: AGAIN.most, most: AGAIN.most }, Some(REFUSED_AGAIN), random)
+            }
         };
-        line.failures = line.failures.saturating_add(1);
         line.due = Some(now + wait);
         (false, Some(wait))
     }

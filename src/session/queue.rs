@@ -21,7 +21,7 @@ use crate::bearer::ConnectionType;
 
 use super::machine::{Again, Outcome};
 use super::outage::Outage;
-use crate::base::backoff;
+use crate::base::{Backoff, Failures};
 use line::{Line, Parked, Waiting};
 use ticket::merge;
 
@@ -29,8 +29,7 @@ use ticket::merge;
 const MOST_RUNNING: usize = 256;
 /// How many of them with URIs that one server has named.
 const MOST_REPORTS: usize = 4;
-const AGAIN_BASE: Duration = Duration::from_secs(30);
-const AGAIN_MOST: Duration = Duration::from_secs(3600);
+const AGAIN: Backoff = Backoff { base: Duration::from_secs(30), most: Duration::from_secs(3600) };
 /// A server is asked to be this patient at most.
 const LONGEST_AFTER: Duration = Duration::from_secs(86_400);
 /// Where the network has changed, what could not be reached is tried after a random part of this: many gateways may
@@ -141,7 +140,7 @@ impl Queue {
         self.running -= 1;
         let wait = match outcome {
             Outcome::Completed | Outcome::Failed { again: Again::No, .. } => {
-                (line.failures, line.backoff, line.unreachable) = (0, None, false);
+                (line.failures, line.backoff, line.unreachable) = (Failures::default(), None, false);
                 if *outcome == Outcome::Completed {
                     (line.asked, line.fatal) = (None, None);
                     line.has_gone_well();
@@ -158,19 +157,17 @@ impl Queue {
             }
             Outcome::Failed { again: Again::Later, failure } => {
                 line.unreachable = failure.is_of_the_way();
-                let wait = backoff(line.failures, AGAIN_BASE, AGAIN_MOST, random);
+                let wait = line.failures.add(AGAIN, None, random);
                 later(&mut line.backoff, now + wait);
                 wait
             }
             Outcome::Failed { again: Again::After(least), .. } => {
                 line.unreachable = false;
-                let wait =
-                    (*least).min(LONGEST_AFTER) + backoff(line.failures, AGAIN_BASE, AGAIN_MOST, random);
+                let wait = line.failures.add(AGAIN, Some((*least).min(LONGEST_AFTER)), random);
                 later(&mut line.asked, now + wait);
                 wait
             }
         };
-        line.failures = line.failures.saturating_add(1);
         // What a notification asks for stays that, and a server has yet to hear that the device has its account.
         let stays = ticket.cause.is_notification() || ticket.cause == Cause::Bootstrap;
         let cause = if stays { ticket.cause } else { Cause::Retry };
@@ -212,7 +209,7 @@ impl Queue {
     pub fn network_came_up(&mut self, now: Instant, random: &mut dyn FnMut() -> u32) {
         for line in self.lines.values_mut().filter(|line| line.unreachable) {
             let soon = now + CHANGED_JITTER.mul_f64(f64::from(random()) / f64::from(u32::MAX));
-            (line.failures, line.unreachable) = (0, false);
+            (line.failures, line.unreachable) = (Failures::default(), false);
             line.backoff = line.backoff.map(|until| until.min(soon));
             for waiting in line.slots_mut().filter(|waiting| waiting.again) {
                 waiting.due = waiting.due.min(soon);
@@ -283,7 +280,8 @@ fn forget_told(line: &mut Line, place: &Place, now: Instant, held: Option<Instan
     if for_alerts && !(look.has_alerts)(place) {
         line.own = None;
         if place.uri.is_some() {
-            (line.failures, line.backoff, line.asked, line.unreachable) = (0, None, None, false);
+            (line.failures, line.backoff, line.asked, line.unreachable) =
+                (Failures::default(), None, None, false);
             line.outage = Arc::default();
         }
     }

@@ -7,7 +7,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::{Duration, Instant};
 
-use crate::base::backoff;
+use crate::base::{Backoff, Failures};
 
 /// Changes come in several steps: this long after the last one is soon enough.
 const QUIET: Duration = Duration::from_millis(250);
@@ -20,8 +20,7 @@ const SPACING: Duration = Duration::from_secs(10);
 /// At most so many at a time.
 const MOST_RUNNING: usize = 4;
 /// First and longest interval after a failure.
-const AGAIN_BASE: Duration = Duration::from_secs(5);
-const AGAIN_MOST: Duration = Duration::from_secs(3600);
+const AGAIN: Backoff = Backoff { base: Duration::from_secs(5), most: Duration::from_secs(3600) };
 
 /// Whose subscription, and what to.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -57,7 +56,7 @@ struct Line {
     /// Before this, signs are not acted upon.
     held_until: Option<Instant>,
     running: bool,
-    failures: u32,
+    failures: Failures,
     /// Nothing tells of some of its changes.
     polls: bool,
     /// When its burst is whole again.
@@ -71,7 +70,7 @@ impl Line {
             appointment: Some(appointment),
             held_until: None,
             running: false,
-            failures: 0,
+            failures: Failures::default(),
             polls: false,
             rested: now,
         }
@@ -128,7 +127,7 @@ impl Schedule {
     /// configuration is another one.
     pub(super) fn refresh(&mut self, id: &Id, now: Instant) {
         if let Some(line) = self.lines.get_mut(id) {
-            (line.failures, line.held_until) = (0, None);
+            (line.failures, line.held_until) = (Failures::default(), None);
             line.appointment = Some(now);
         }
     }
@@ -173,12 +172,11 @@ impl Schedule {
         line.polls = polls;
         let wait = match how {
             Ended::Settled => {
-                (line.failures, line.held_until) = (0, None);
+                (line.failures, line.held_until) = (Failures::default(), None);
                 None
             }
             Ended::Failed(least) => {
-                let wait = least.unwrap_or_default() + backoff(line.failures, AGAIN_BASE, AGAIN_MOST, random);
-                line.failures = line.failures.saturating_add(1);
+                let wait = line.failures.add(AGAIN, least, random);
                 line.held_until = Some(now + wait);
                 Some(wait)
             }

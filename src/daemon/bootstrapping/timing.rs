@@ -2,18 +2,17 @@
 
 use std::time::{Duration, Instant};
 
-use crate::base::backoff;
+use crate::base::{Backoff, Failures};
 
 /// A failed attempt is repeated after a random time below this, doubled with each failure.
-const AGAIN_BASE: Duration = Duration::from_secs(60);
-const AGAIN_MOST: Duration = Duration::from_secs(6 * 3600);
+const AGAIN: Backoff = Backoff { base: Duration::from_secs(60), most: Duration::from_secs(6 * 3600) };
 
 /// When the next attempt is due.
 #[derive(Debug, Default)]
 pub(super) struct Timing {
     due: Option<Instant>,
     running: bool,
-    failures: u32,
+    failures: Failures,
     /// Whether the latest one was for want of a SIM: no server was asked.
     pub(super) simless: bool,
 }
@@ -22,7 +21,7 @@ impl Timing {
     /// There may be a reason to ask. After a failure its time stays: a server that is down is not asked more often because
     /// something else happens.
     pub(super) fn look(&mut self, at: Instant) {
-        if self.failures == 0 {
+        if self.failures.is_none() {
             self.due = Some(self.due.map_or(at, |due| due.min(at)));
         }
     }
@@ -37,7 +36,7 @@ impl Timing {
 
     /// The operator has had a hand in it.
     pub(super) fn afresh(&mut self) {
-        (self.failures, self.simless) = (0, false);
+        (self.failures, self.simless) = (Failures::default(), false);
         self.due = None;
     }
 
@@ -64,11 +63,10 @@ impl Timing {
     ) -> Option<Duration> {
         self.running = false;
         if !failed {
-            self.failures = 0;
+            self.failures = Failures::default();
             return None;
         }
-        let wait = least.unwrap_or_default() + backoff(self.failures, AGAIN_BASE, AGAIN_MOST, random);
-        self.failures = self.failures.saturating_add(1);
+        let wait = self.failures.add(AGAIN, least, random);
         let due = self.due.filter(|_| self.simless).map_or(now + wait, |due| due.min(now + wait));
         self.due = Some(due);
         Some(due.saturating_duration_since(now))

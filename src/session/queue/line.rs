@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use super::ticket::{Cause, Ticket, merge};
+use crate::base::Failures;
 use crate::session::outage::Outage;
 
 /// Sessions that nobody who has proved who he is has asked for: so many at once, then one each `every`.
@@ -97,7 +98,7 @@ pub(super) struct Line {
     /// The agent has died of sessions here. Holds against a notification as well that anybody may have sent.
     pub(super) fatal: Option<Instant>,
     /// Sessions that failed in a row.
-    pub(super) failures: u32,
+    pub(super) failures: Failures,
     /// Whether it was the way there that failed: another one may help.
     pub(super) unreachable: bool,
     pub(super) outage: Arc<Outage>,
@@ -182,7 +183,7 @@ impl Line {
     pub(super) fn is_empty(&self, now: Instant) -> bool {
         self.running.is_none()
             && self.slots().next().is_none()
-            && self.failures == 0
+            && self.failures.is_none()
             && [self.backoff, self.asked, self.fatal].into_iter().flatten().all(|until| until <= now)
             && self.own_pace.is_idle(now)
             && self.unsigned_pace.is_idle(now)

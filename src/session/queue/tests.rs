@@ -436,7 +436,7 @@ fn what_could_not_be_reached_is_tried_soon_when_an_address_comes_up() {
     assert!(!queue.wants_network());
     assert_eq!(begin(&mut queue, soon), [ticket("a", 1, true)]);
     let wait = queue.ended(&Place::of("a"), &unreachable(), soon, u32::MAX).unwrap();
-    assert!(wait < AGAIN_BASE, "backoff begins anew: {wait:?}");
+    assert!(wait < AGAIN.base, "backoff begins anew: {wait:?}");
     // What a server asked for itself has nothing to do with the network.
     begin(&mut queue, soon + wait);
     let hour = Duration::from_secs(3600);
