@@ -6,7 +6,7 @@ use std::fs;
 use std::io::{self, ErrorKind};
 use std::path::{Path, PathBuf};
 
-use super::regular::{self, ReadError};
+use crate::base::regular::{self, ReadError};
 use crate::spanned::Located;
 use crate::spanned::{Problem, Problems};
 

@@ -2,7 +2,6 @@
 //! [`Settings`] and [`Account`]s, validated.
 
 pub(crate) mod accounts;
-pub(crate) mod regular;
 
 mod account;
 mod address;

@@ -6,8 +6,8 @@ use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
 use super::environment::Environment;
-use super::regular::{self, ReadError};
 use crate::base::Secret;
+use crate::base::regular::{self, ReadError};
 use crate::spanned::Problems;
 use crate::spanned::{FilePath, FromItem};
 use crate::spanned::{Item, Located};

@@ -1,14 +1,15 @@
 //! Loading management objects from folders.
 
 use std::collections::BTreeMap;
-use std::fs::{self, File};
-use std::io::{self, Read as _};
+use std::fs;
+use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use sha2::{Digest as _, Sha256};
 
 use crate::base::lane;
+use crate::base::regular::{self, ReadError};
 use crate::ddf;
 use crate::spanned::{Located, Problem, Problems};
 
@@ -205,19 +206,12 @@ fn mapping_path(folder: &Path, name: &str, problems: &mut Problems) -> Option<Pa
 
 /// Reads a regular file (a FIFO would block for ever) that is no larger than `limit`.
 fn read_bounded(path: &Path, limit: u64, problems: &mut Problems) -> Option<Vec<u8>> {
-    let read = || -> io::Result<Vec<u8>> {
-        lane::going(path).map_err(io::Error::other)?;
-        if !fs::metadata(path)?.is_file() {
-            return Err(io::Error::other("not a regular file"));
-        }
-        let mut bytes = Vec::new();
-        File::open(path)?.take(limit + 1).read_to_end(&mut bytes)?;
-        if bytes.len() as u64 > limit {
-            return Err(io::Error::other(format!("larger than {limit} bytes")));
-        }
-        Ok(bytes)
-    };
-    read().map_err(|error| problems.file(path, format!("can't be read: {error}"))).ok()
+    let read = regular::read(path, limit).map_err(|error| match error {
+        ReadError::Io(error) => error.to_string(),
+        ReadError::NotRegular => "not a regular file".to_owned(),
+        ReadError::TooLarge(limit) => format!("larger than {limit} bytes"),
+    });
+    read.map_err(|error| problems.file(path, format!("can't be read: {error}"))).ok()
 }
 
 fn seeds(folder: &Path, mapping: &Path, entries: Vec<SeedEntry>, problems: &mut Problems) -> Vec<Seed> {

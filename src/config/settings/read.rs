@@ -6,9 +6,9 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use super::{AlertBounds, Bootstrap, Exec, Notification, Paths, Session, Settings};
+use crate::base::regular;
 use crate::config::account::{holds_certificates, no_certificates, rights, schedule};
 use crate::config::address::{self, AddressError};
-use crate::config::regular;
 use crate::config::secret::MAX_CERTIFICATES;
 use crate::config::subscriber::Subscriber;
 use crate::spanned::Problems;

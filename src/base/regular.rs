@@ -7,7 +7,7 @@ use std::path::Path;
 
 use nix::fcntl::OFlag;
 
-use crate::base::lane;
+use super::lane;
 
 /// Why a file could not be read.
 #[derive(Debug, thiserror::Error)]
