@@ -7,10 +7,9 @@ use rustls::pki_types::PrivateKeyDer;
 use rustls::pki_types::pem::PemObject;
 use serde_json::{Map, Value as Json};
 
-use super::Terms;
 use crate::base::Secret;
 use crate::config::{
-    BootstrapServer, NotificationAuth, Permission, Push, TlsFiles, holds_certificates, parts,
+    BootstrapServer, NotificationAuth, Permission, Push, Settings, TlsFiles, holds_certificates, parts,
 };
 use crate::package::Profile;
 use crate::transport::Auth;
@@ -97,10 +96,10 @@ const APPROVED: Names = Names {
 };
 
 /// Reads an object's data, which may be wrapped in its root's name.
-pub(super) fn read(data: &Json, terms: Terms<'_>) -> Result<Account, DmaccError> {
+pub(super) fn read(data: &Json, settings: &Settings) -> Result<Account, DmaccError> {
     let root = unwrapped(data);
     let root = Node { path: String::new(), members: members(root, "the object")? };
-    let account = account(&root, terms)?;
+    let account = account(&root, settings)?;
     let mut record = Map::from_iter([(DATA.to_owned(), Json::Object(root.members.clone()))]);
     if let Some(pem) = &account.tls.ca_pem {
         record.insert(CA.to_owned(), BASE64_STANDARD.encode(pem).into());
@@ -109,12 +108,15 @@ pub(super) fn read(data: &Json, terms: Terms<'_>) -> Result<Account, DmaccError>
 }
 
 /// Reads what the store has kept.
-pub(super) fn from_record(record: &Secret, terms: Terms<'_>) -> Result<crate::config::Account, DmaccError> {
+pub(super) fn from_record(
+    record: &Secret,
+    settings: &Settings,
+) -> Result<crate::config::Account, DmaccError> {
     let mut record: Json = serde_json::from_slice(record.expose()).map_err(|_| DmaccError::Record)?;
     let data = record.get_mut(DATA).map(Json::take).unwrap_or_default();
-    let mut account = read(&data, terms)?.account;
+    let mut account = read(&data, settings)?.account;
     // What the settings say counts as long as they say where to bootstrap.
-    if terms.settings.bootstrap.uri.is_none()
+    if settings.bootstrap.uri.is_none()
         && let Some(pem) = record.get(CA)
     {
         let pem = pem.as_str().and_then(|text| BASE64_STANDARD.decode(text).ok());
@@ -134,14 +136,14 @@ fn unwrapped(data: &Json) -> &Json {
     }
 }
 
-fn account(root: &Node<'_>, terms: Terms<'_>) -> Result<crate::config::Account, DmaccError> {
+fn account(root: &Node<'_>, settings: &Settings) -> Result<crate::config::Account, DmaccError> {
     let names = match (root.has(DRAFT.id), root.has(APPROVED.id)) {
         (true, false) => DRAFT,
         (false, true) => APPROVED,
         _ => return Err(DmaccError::Text),
     };
     root.knows(names.members)?;
-    let allow_http = terms.settings.session.allow_http;
+    let allow_http = settings.session.allow_http;
     let server_id = root.required(names.id)?.to_owned();
     if !parts::is_server_id(&server_id) {
         return Err(root.wrong(names.id, "expected 1 to 255 bytes of visible characters without \"/\""));
@@ -168,7 +170,7 @@ fn account(root: &Node<'_>, terms: Terms<'_>) -> Result<crate::config::Account, 
     };
     Ok(crate::config::Account {
         file: std::path::PathBuf::new(),
-        permissions: permissions(root, names.permissions, terms.settings.bootstrap.rights)?,
+        permissions: permissions(root, names.permissions, settings.bootstrap.rights)?,
         push: push(root, &names, allow_http)?,
         bootstrap,
         server_id,
@@ -176,10 +178,10 @@ fn account(root: &Node<'_>, terms: Terms<'_>) -> Result<crate::config::Account, 
         server_uri,
         profile: names.profile,
         origins: Vec::new(),
-        tls: TlsFiles { ca_pem: terms.settings.bootstrap.ca_pem.clone(), ..TlsFiles::default() },
+        tls: TlsFiles { ca_pem: settings.bootstrap.ca_pem.clone(), ..TlsFiles::default() },
         auth,
         notification,
-        schedule: terms.settings.bootstrap.schedule.clone(),
+        schedule: settings.bootstrap.schedule.clone(),
     })
 }
 
@@ -359,12 +361,9 @@ mod tests {
     use serde_json::json;
 
     use super::*;
-    use crate::config::Settings;
 
     fn read_(data: &Json) -> Result<crate::config::Account, String> {
-        read(data, Terms::of(&Settings::default()))
-            .map(|read| read.account)
-            .map_err(|error| error.to_string())
+        read(data, &Settings::default()).map(|read| read.account).map_err(|error| error.to_string())
     }
 
     fn draft() -> Json {
@@ -434,11 +433,11 @@ mod tests {
     fn what_the_store_keeps_makes_the_account_again() {
         let settings = Settings::default();
         for data in [draft(), json!({"DMAcc": approved()})] {
-            let read = read(&data, Terms::of(&settings)).unwrap();
-            assert_eq!(from_record(&read.record, Terms::of(&settings)).unwrap(), read.account);
+            let read = read(&data, &settings).unwrap();
+            assert_eq!(from_record(&read.record, &settings).unwrap(), read.account);
             assert!(!format!("{read:?}").contains("s3cret"));
         }
-        assert!(from_record(&Secret::new(b"{}".to_vec()), Terms::of(&settings)).is_err());
+        assert!(from_record(&Secret::new(b"{}".to_vec()), &settings).is_err());
     }
 
     #[test]
@@ -450,8 +449,8 @@ mod tests {
             settings
         };
         let uri = Some("https://b.example/");
-        let record = read(&draft(), Terms::of(&under(uri, Some(b"old")))).unwrap().record;
-        let ca = |settings: Settings| from_record(&record, Terms::of(&settings)).unwrap().tls.ca_pem;
+        let record = read(&draft(), &under(uri, Some(b"old"))).unwrap().record;
+        let ca = |settings: Settings| from_record(&record, &settings).unwrap().tls.ca_pem;
         assert_eq!(ca(under(None, None)), Some(b"old".to_vec()));
         assert_eq!(ca(under(uri, Some(b"new"))), Some(b"new".to_vec()), "the operator has another one");
         assert_eq!(ca(under(uri, None)), None, "or trusts the system's");

@@ -9,9 +9,9 @@ use hyper::{Method, Uri};
 
 use super::dmacc::Account;
 use super::message::{self, ACCEPT, Message, MessageError, Objects, Step};
-use super::{Terms, subscriber};
+use super::subscriber;
 use crate::base::attempts::Fatal;
-use crate::config::{self, Fact, Schedule, TlsFiles};
+use crate::config::{self, Fact, Schedule, Settings, TlsFiles};
 use crate::package::Profile;
 use crate::repository::{FollowError, follow};
 use crate::store::{AccountChange, Change, Snapshot, StoreError};
@@ -177,14 +177,14 @@ struct Asking<'a> {
 
 impl Asking<'_> {
     async fn ask(&mut self, uri: Uri) -> Result<Found, BootstrapError> {
-        let terms = Terms::of(&self.world.settings);
+        let settings = &self.world.settings;
         let (content_type, body) = self.get(uri, ACCEPT).await?;
         let mut found = Found::default();
-        match Message::read(&content_type, &body, terms)? {
+        match Message::read(&content_type, &body, settings)? {
             Message::Accounts(accounts) => found.accounts = accounts,
             Message::Commands(steps) => {
                 for step in steps {
-                    self.take(step, terms, &mut found).await?;
+                    self.take(step, settings, &mut found).await?;
                 }
                 message::check(&mut found.accounts)?;
             }
@@ -192,7 +192,12 @@ impl Asking<'_> {
         Ok(found)
     }
 
-    async fn take(&mut self, step: Step, terms: Terms<'_>, found: &mut Found) -> Result<(), BootstrapError> {
+    async fn take(
+        &mut self,
+        step: Step,
+        settings: &Settings,
+        found: &mut Found,
+    ) -> Result<(), BootstrapError> {
         let (from, target) = match step {
             Step::Default { from, moid } => {
                 found.defaults.push((from, moid));
@@ -206,7 +211,7 @@ impl Asking<'_> {
         if !message::is_object_type(&content_type) {
             return Err(MessageError::ContentType(content_type.chars().take(100).collect()).into());
         }
-        let Objects { accounts, others } = Objects::read(&body, terms)?;
+        let Objects { accounts, others } = Objects::read(&body, settings)?;
         found.accounts.extend(accounts);
         for other in others {
             let document = Document {

@@ -2,9 +2,8 @@
 
 use serde_json::Value as Json;
 
-use super::Terms;
 use super::dmacc::{self, Account, DmaccError};
-use crate::config::parts;
+use crate::config::{Settings, parts};
 use crate::package::{self, Command, is_media_type};
 use crate::uri::client::{ClientUri, Fields};
 
@@ -105,14 +104,14 @@ pub(super) enum Step {
 
 impl Message {
     /// Reads a whole answer.
-    pub(super) fn read(content_type: &str, body: &[u8], terms: Terms<'_>) -> Result<Self, MessageError> {
+    pub(super) fn read(content_type: &str, body: &[u8], settings: &Settings) -> Result<Self, MessageError> {
         if is_media_type(content_type, package::REQUEST) {
-            return steps(content_type, body, terms).map(Self::Commands);
+            return steps(content_type, body, settings).map(Self::Commands);
         }
         if !is_object_type(content_type) {
             return Err(MessageError::ContentType(content_type.chars().take(100).collect()));
         }
-        let Objects { mut accounts, others } = Objects::read(body, terms)?;
+        let Objects { mut accounts, others } = Objects::read(body, settings)?;
         if let Some((number, moid)) = others.into_iter().map(|other| (other.number, other.moid)).next() {
             return Err(MessageError::Moid { number, moid });
         }
@@ -149,7 +148,7 @@ pub(super) struct Other {
 
 impl Objects {
     /// Reads one object, or an array of several.
-    pub(super) fn read(body: &[u8], terms: Terms<'_>) -> Result<Self, MessageError> {
+    pub(super) fn read(body: &[u8], settings: &Settings) -> Result<Self, MessageError> {
         let json: Json = serde_json::from_slice(body).map_err(MessageError::Json)?;
         let all = match json {
             Json::Array(all) => all,
@@ -164,7 +163,7 @@ impl Objects {
             let number = at + 1;
             let other = other(number, object)?;
             if is_dmacc(&other.moid) {
-                let read = dmacc::read(&other.data, terms);
+                let read = dmacc::read(&other.data, settings);
                 objects.accounts.push(read.map_err(|source| MessageError::Account { number, source })?);
             } else {
                 objects.others.push(other);
@@ -204,13 +203,13 @@ pub(super) fn check(accounts: &mut [Account]) -> Result<(), MessageError> {
     twice.map_or(Ok(()), |server_id| Err(MessageError::Twice(server_id.clone())))
 }
 
-fn steps(content_type: &str, body: &[u8], terms: Terms<'_>) -> Result<Vec<Step>, MessageError> {
+fn steps(content_type: &str, body: &[u8], settings: &Settings) -> Result<Vec<Step>, MessageError> {
     let package = package::decode(Some(content_type), body)?;
     let wrong = |number, why| MessageError::Command { number, why };
     if package.commands.len() > MOST_COMMANDS {
         return Err(wrong(MOST_COMMANDS + 1, "more than 64 commands"));
     }
-    let allow_http = terms.settings.session.allow_http;
+    let allow_http = settings.session.allow_http;
     // Servers end every package so; there is no session here that it could end.
     let commands = match package.commands.split_last() {
         Some((Command { name, .. }, others)) if name == "END" => others,
@@ -246,7 +245,6 @@ mod tests {
     use serde_json::json;
 
     use super::*;
-    use crate::config::Settings;
 
     fn account(id: &str) -> Json {
         json!({"MOID": DMACC[0], "MOData": {"DMAcc": {
@@ -255,8 +253,7 @@ mod tests {
     }
 
     fn read(content_type: &str, body: &str) -> Result<Message, String> {
-        Message::read(content_type, body.as_bytes(), Terms::of(&Settings::default()))
-            .map_err(|error| error.to_string())
+        Message::read(content_type, body.as_bytes(), &Settings::default()).map_err(|error| error.to_string())
     }
 
     fn ids(body: &Json) -> Vec<String> {

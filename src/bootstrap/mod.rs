@@ -15,20 +15,6 @@ pub(crate) use exchange::{BootstrapError, run};
 use crate::config::{Account, Settings};
 use crate::store::{Snapshot, StoreError};
 
-/// What the settings say of accounts that a bootstrap brings.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Terms<'a> {
-    settings: &'a Settings,
-}
-
-impl<'a> Terms<'a> {
-    /// Those of these settings.
-    #[must_use]
-    pub(crate) fn of(settings: &'a Settings) -> Self {
-        Self { settings }
-    }
-}
-
 /// The accounts that bootstraps have brought, sorted by server id. One that can't be read any more is left out, and
 /// the journal says so.
 ///
@@ -36,7 +22,7 @@ impl<'a> Terms<'a> {
 /// The store failed.
 pub(crate) fn accounts(snapshot: &Snapshot, settings: &Settings) -> Result<Vec<Account>, StoreError> {
     let read = |(server_id, record): (String, crate::base::Secret)| {
-        let account = dmacc::from_record(&record, Terms::of(settings));
+        let account = dmacc::from_record(&record, settings);
         let problem = |error: &DmaccError| {
             log::error!(OMADM_SERVER_ID = server_id.as_str(); "{server_id}: the account that a bootstrap brought can't be used: {error}");
         };

@@ -15,7 +15,6 @@ use super::node::NodeRef;
 use super::plan::{Effect, Plan, outside};
 use super::read::{Pass, required};
 use super::registry::{Origin, Tree, Visitor};
-use super::rules;
 use super::siblings::Siblings;
 use crate::base::turn::Turn;
 
@@ -33,7 +32,7 @@ impl Tree {
             plan.delete(&pass, node).await?;
         }
         plan.check_what_is_left(&pass).await?;
-        rules::check(&pass, &mut plan).await?;
+        plan.settle_delegations(&pass)?;
         self.apply(plan, visitor).await
     }
 
@@ -82,7 +81,6 @@ impl Plan {
             let Origin::Created { .. } = node.instance.origin else {
                 return not_allowed("is the device's own instance");
             };
-            rules::delete(pass, node)?;
             self.changes.extend([Change::RemoveInstance(node.key()), delegation::forget(node)]);
             return self.unmake(pass, node.clone(), false).await;
         }
@@ -176,7 +174,6 @@ impl Plan {
 
     /// A node and all below it go. `wholly`: what the machine would still show of it is an error.
     async fn remove(&mut self, pass: &Pass<'_>, node: NodeRef, wholly: bool) -> Result<(), TreeError> {
-        rules::delete(pass, &node)?;
         if node.object.per_object {
             return self.delegations.make(pass, &node, Edit::Delete);
         }

@@ -24,7 +24,6 @@ mod plan;
 mod read;
 mod registry;
 mod resolve;
-mod rules;
 mod scope;
 mod siblings;
 mod source;

@@ -20,13 +20,13 @@ use crate::store::{Change, NodeKey, Stored};
 use super::access::Rights;
 use crate::base::turn::Turn;
 
+use super::account;
 use super::delegation::{Edit, Edits};
 use super::error::TreeError;
 use super::fit::{self, Members, allowed, described, invalid};
 use super::node::NodeRef;
 use super::read::{Pass, required};
 use super::registry::{Instance, Origin};
-use super::rules::{self, Ruling};
 use super::siblings::Siblings;
 
 /// The largest value that the store keeps, in bytes. A page with a larger one is read for each of its neighbours, and does
@@ -110,6 +110,17 @@ pub(super) fn outside(call: Option<&Call>) -> Option<&Call> {
 }
 
 impl Plan {
+    /// The whole change is planned, or a part of it that is whole by itself: what it does to access rights is decided,
+    /// and stored in the same transaction.
+    ///
+    /// # Errors
+    /// An instance that says who may do what would not be what its object demands: the whole change is refused.
+    pub(super) fn settle_delegations(&mut self, pass: &Pass<'_>) -> Result<(), TreeError> {
+        let delegations = std::mem::take(&mut self.delegations);
+        self.changes.extend(delegations.changes(pass.tree)?);
+        Ok(())
+    }
+
     /// `data` in place of all that is at `node`, which a server has named. What is not there yet is added.
     ///
     /// # Errors
@@ -342,8 +353,9 @@ impl Plan {
             return if is_unchanged { Ok(()) } else { Err(error) };
         }
         fit::check_value(node, &value)?;
-        if let Ruling::Instead(changes) = rules::leaf(pass, node, &value).await? {
-            self.changes.extend(changes);
+        if node.instance.origin == Origin::Account {
+            // Kept in the account, whatever its mapping says.
+            self.changes.push(account::change(pass, node, &value)?);
             return Ok(());
         }
         let mapping = node.mapping();

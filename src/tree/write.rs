@@ -21,7 +21,6 @@ use super::node::NodeRef;
 use super::plan::{Data, Plan, outside};
 use super::read::Pass;
 use super::registry::{Instance, Origin, Tree, Visitor};
-use super::rules;
 
 /// The most documents of one HGET that edit access rights. Each is checked against all entries there are with those before
 /// it: that the server may give this, and that somebody remains who may delegate. Who has more to say of an object's
@@ -113,7 +112,7 @@ impl Tree {
         let pass = self.pass(visitor)?;
         let mut plan = Plan::default();
         plan.put(&pass, node, data).await?;
-        rules::check(&pass, &mut plan).await?;
+        plan.settle_delegations(&pass)?;
         self.apply(plan, visitor).await
     }
 
@@ -150,7 +149,7 @@ impl Tree {
                     }
                     let data = document.data_of(&node);
                     plan.put(&pass, &node, Data::Json(data)).await?;
-                    rules::check(&pass, &mut plan).await?;
+                    plan.settle_delegations(&pass)?;
                     node
                 }
                 Place::New(object) => {
