@@ -265,46 +265,21 @@ fn typed(
                 return Ok(Answer::Value(Value::from_raw(format, &bytes)?));
             }
             let text =
-                String::from_utf8(bytes).map_err(|_| BackendError::NotUtf8(described(&source.from)))?;
+                String::from_utf8(bytes).map_err(|_| BackendError::NotUtf8(source.from.to_string()))?;
             // A line's end, a device tree's NUL, a BIOS's padding: none is part of the value.
             text.trim_end_matches(|c: char| c.is_whitespace() || c == '\0').to_owned()
         }
     };
     let Some(text) = source.pipeline.apply(&text, format, variables)? else {
-        return Ok(Answer::Absent(format!("{}: nothing matches", described(&source.from))));
+        return Ok(Answer::Absent(format!("{}: nothing matches", source.from)));
     };
     if text.len() > MAX_TEXT && !matches!(format, Format::Bin | Format::B64) {
-        return Err(BackendError::TooLarge { what: described(&source.from), limit: MAX_TEXT });
+        return Err(BackendError::TooLarge { what: source.from.to_string(), limit: MAX_TEXT });
     }
     if text.is_empty() && matches!(format, Format::Int | Format::Float | Format::Bool) {
-        return Ok(Answer::Absent(format!("{}: empty", described(&source.from))));
+        return Ok(Answer::Absent(format!("{}: empty", source.from)));
     }
     Ok(Answer::Value(Value::from_text(format, &text)?))
-}
-
-/// A source as an integrator would name it.
-fn described(from: &From) -> String {
-    let template = |template: &crate::mo::mapping::Template| {
-        use crate::mo::mapping::Piece;
-        let piece = |piece: &Piece| match piece {
-            Piece::Literal(text) => text.clone(),
-            Piece::Value => "{}".to_owned(),
-            Piece::Variable(label) => format!("{{{label}}}"),
-            Piece::Sibling(leaf) => format!("{{../{leaf}}}"),
-        };
-        template.0.iter().map(piece).collect::<String>()
-    };
-    match from {
-        From::Value(_) => "value".to_owned(),
-        From::File(path) => template(path),
-        From::OsRelease(key) => format!("os-release {key}"),
-        From::MachineId(_) => "machine-id".to_owned(),
-        From::Property { object, property } => format!("{object} {property}"),
-        From::Run(argv) => argv.first().map(template).unwrap_or_default(),
-        From::Item(key) => format!("item {key}"),
-        From::Store => "store".to_owned(),
-        From::Builtin(name) => format!("builtin {name}"),
-    }
 }
 
 #[cfg(test)]

@@ -1,5 +1,6 @@
 //! A mapping file's content: where a node's value comes from and goes to.
 
+use std::fmt;
 use std::time::Duration;
 
 use regex_lite::Regex;
@@ -92,6 +93,23 @@ pub enum From {
     Store,
     /// Something the agent itself knows.
     Builtin(String),
+}
+
+/// As an integrator would name it.
+impl fmt::Display for From {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Value(_) => f.write_str("value"),
+            Self::File(path) => path.fmt(f),
+            Self::OsRelease(key) => write!(f, "os-release {key}"),
+            Self::MachineId(_) => f.write_str("machine-id"),
+            Self::Property { object, property } => write!(f, "{object} {property}"),
+            Self::Run(argv) => argv.first().map_or(Ok(()), |program| program.fmt(f)),
+            Self::Item(key) => write!(f, "item {key}"),
+            Self::Store => f.write_str("store"),
+            Self::Builtin(name) => write!(f, "builtin {name}"),
+        }
+    }
 }
 
 /// What is done to a value between its source and the node, in this order; backwards for `set`.
