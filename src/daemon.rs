@@ -91,7 +91,8 @@ pub enum DaemonError {
 /// - `start_due` begins what it is time for, in tasks of their own;
 /// - `next_wake` says when it has to be called again, whatever else happens;
 /// - `turn` waits for whatever else concerns the component. Whoever stops waiting loses nothing. What comes of it the
-///   component takes note of, or the agent does where others are concerned: it commits, or asks for a session;
+///   component takes note of, or the agent does where others are concerned: it commits, or asks for a session. It returns
+///   at the latest when `next_wake` has another answer;
 /// - `follow` goes on in a new world, after a reload or a change of accounts;
 /// - `stop` ends it in bounded time. A component without one is dropped, and its tasks with it.
 ///
@@ -138,7 +139,9 @@ pub async fn run(
         daemon.start_due().await;
         let wake = daemon.next_wake();
         tokio::select! {
-            package = daemon.notifications.turn(&daemon.clock) => daemon.admitted(package).await,
+            package = daemon.notifications.turn(&daemon.clock) => if let Some(package) = package {
+                daemon.admitted(package).await;
+            },
             turn = daemon.sessions.turn() => match turn {
                 sessions::Turn::Ended(ended) => daemon.ended(ended).await,
                 sessions::Turn::Network(news) => daemon.sessions.network_news(news, &mut daemon.shared),

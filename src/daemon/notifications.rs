@@ -65,13 +65,18 @@ impl Notifications {
         self.verifiers = world.peers.iter().map(|peer| Verifier::from(&*peer.account)).collect();
     }
 
-    /// Waits for a datagram that is let in. What is turned away is counted, never answered.
-    pub(super) async fn turn(&mut self, clock: &Clock) -> Admitted {
+    /// Waits for a datagram that is let in; or for one that is turned away, if a journal line has become due by it: none
+    /// then. What is turned away is counted, never answered.
+    pub(super) async fn turn(&mut self, clock: &Clock) -> Option<Admitted> {
         let Self { listener, gate, verifiers, tally, .. } = self;
-        let judge = |datagram: &[u8]| {
-            let judged = gate.admit(datagram, verifiers, clock.now());
-            let concerned = |rejected: Rejected| rejected.concerned(gate.candidates(datagram, verifiers));
-            judged.map_err(|rejected| note(tally, rejected, concerned(rejected), waking::now())).ok()
+        let judge = |datagram: &[u8]| match gate.admit(datagram, verifiers, clock.now()) {
+            Ok(admitted) => Some(Some(admitted)),
+            Err(rejected) => {
+                let (before, concerned) =
+                    (tally.due(), rejected.concerned(gate.candidates(datagram, verifiers)));
+                note(tally, rejected, concerned, waking::now());
+                (tally.due() != before).then_some(None)
+            }
         };
         listener.next(judge).await
     }
