@@ -6,6 +6,7 @@ mod checking;
 mod clock;
 mod configurations;
 mod difference;
+mod dropped;
 mod ending;
 mod evidence;
 mod execs;

@@ -12,11 +12,13 @@ pub(crate) mod turn;
 pub(crate) mod waking;
 
 mod backoff;
+mod boot;
 mod random;
 mod secret;
 mod stopping;
 
 pub(crate) use backoff::{Backoff, Failures, backoff};
+pub(crate) use boot::boot_id;
 pub use random::Random;
 pub use secret::Secret;
 pub(crate) use stopping::{stopped, unless_stopped};

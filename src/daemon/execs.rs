@@ -5,8 +5,8 @@ use std::time::Duration;
 
 use tokio::sync::mpsc;
 
-use super::aftermath::Dropped;
-use super::start::boot_id;
+use super::dropped::Dropped;
+use crate::base::boot_id;
 use crate::exec::{Finished, Programs};
 use crate::store::StoreError;
 use crate::world::World;

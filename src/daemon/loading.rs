@@ -8,14 +8,13 @@ use std::time::{Duration, Instant};
 
 use super::DaemonError;
 use super::reading::{Found, Patience, Read};
-use super::start::boot_id;
 use super::watcher::{Watched, Watcher};
 use crate::backend::{Bus, Machine};
-use crate::base::Random;
 use crate::base::attempts::Attempts;
 use crate::base::journal::id;
 use crate::base::lane::{CONFIGURATION, First, Stuck};
 use crate::base::waking;
+use crate::base::{Random, boot_id};
 use crate::bootstrap;
 use crate::config::{self, Account, Environment, LoadedSettings, Selection, Settings};
 use crate::mo::ManagementObject;

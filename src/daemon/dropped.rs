@@ -1,0 +1,40 @@
+//! Alerts that had to go for want of room: how often the journal hears of them.
+
+use std::collections::BTreeMap;
+use std::time::{Duration, Instant};
+
+/// Alerts that had to go are in the journal at most this often.
+const SAY_EVERY: Duration = Duration::from_secs(3600);
+
+/// Alerts that had to go for want of room, by account.
+#[derive(Debug, Default)]
+pub(super) struct Dropped(BTreeMap<String, (usize, Option<Instant>)>);
+
+impl Dropped {
+    /// Counts them; how many the journal should hear of now.
+    pub(super) fn note(&mut self, server_id: &str, count: usize, now: Instant) -> Option<usize> {
+        let (all, said) = self.0.entry(server_id.to_owned()).or_default();
+        *all += count;
+        let due = said.is_none_or(|said| now.saturating_duration_since(said) >= SAY_EVERY);
+        (due && *all > 0).then(|| {
+            *said = Some(now);
+            std::mem::take(all)
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_had_to_go_is_said_at_once_and_then_once_an_hour() {
+        let now = Instant::now();
+        let mut dropped = Dropped::default();
+        assert_eq!(dropped.note("a", 0, now), None);
+        assert_eq!(dropped.note("a", 1, now), Some(1));
+        assert_eq!(dropped.note("b", 1, now), Some(1), "of each account");
+        assert_eq!(dropped.note("a", 2, now + SAY_EVERY / 2), None);
+        assert_eq!(dropped.note("a", 3, now + SAY_EVERY), Some(5));
+    }
+}
