@@ -1,6 +1,5 @@
 //! The agent: one loop that owns the queue, and starts a task for each session.
 
-mod aftermath;
 mod bootstrapping;
 mod checking;
 mod clock;
@@ -15,6 +14,7 @@ mod local;
 mod network;
 mod notifications;
 mod reading;
+mod recovery;
 mod registrations;
 mod renewal;
 mod rest;
