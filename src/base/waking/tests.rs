@@ -76,7 +76,7 @@ const STOPS: [(&str, usize); 6] = [
     // Hearts.
     ("daemon.rs", 1),
     // The agent's end.
-    ("daemon/ending.rs", 1),
+    ("daemon/shutdown.rs", 1),
     // How long it has been running.
     ("daemon/loading.rs", 1),
     // Where the kernel does not tell of changes.
