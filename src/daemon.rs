@@ -15,7 +15,7 @@ mod notifications;
 mod reading;
 mod recovery;
 mod registrations;
-mod renewal;
+mod reload;
 mod rest;
 mod schedule;
 mod sessions;
