@@ -23,7 +23,7 @@ mod shared;
 mod shutdown;
 mod sim;
 mod start;
-mod supervisor;
+mod systemd;
 mod triggers;
 mod watcher;
 mod watching;
@@ -133,7 +133,7 @@ pub async fn run(
     let status = daemon.status();
     let listens = daemon.notifications.addresses();
     log::info!("omadm-agent {}, notifications on {listens}: {status}", env!("CARGO_PKG_VERSION"));
-    daemon.shared.supervisor.ready(&status);
+    daemon.shared.systemd.ready(&status);
     let mut alarm = Alarm::default();
 
     loop {
@@ -189,7 +189,7 @@ impl Daemon {
         let now = waking::now();
         self.notifications.report(now);
         // Asleep, no session can advance.
-        self.shared.supervisor.ping(now, || self.shared.hearts.silent(Instant::now()));
+        self.shared.systemd.ping(now, || self.shared.hearts.silent(Instant::now()));
         self.watching.start_due(&self.world, &mut self.shared.hearts);
         self.subscriptions.start_due(&self.world, &mut self.shared.hearts, now);
         self.start_sessions().await;
@@ -206,7 +206,7 @@ impl Daemon {
             self.bootstrapping.next_wake(&self.clock),
             self.subscriptions.next_wake(),
             self.watching.next_wake(),
-            self.shared.supervisor.next_ping(),
+            self.shared.systemd.next_ping(),
         ];
         dues.into_iter().flatten().min()
     }

@@ -12,7 +12,7 @@ use crate::world::World;
 impl Daemon {
     /// Reads everything again, on the operator's word.
     pub(super) fn reload(&mut self) {
-        self.shared.supervisor.reloading();
+        self.shared.systemd.reloading();
         self.watching.load(Scope::Everything, &self.world, &mut self.shared.hearts);
     }
 
@@ -37,7 +37,7 @@ impl Daemon {
         let again = self.watching.asked_meanwhile();
         if scope == Scope::Everything && again != Some(Scope::Everything) {
             let status = self.status();
-            self.shared.supervisor.ready(&status);
+            self.shared.systemd.ready(&status);
         }
         if let Some(again) = again {
             self.watching.load(again, &self.world, &mut self.shared.hearts);
@@ -88,7 +88,7 @@ impl Daemon {
         self.take_up_for(&back).await;
         self.watching.remember(&self.world, &self.clock).await;
         let status = self.status();
-        self.shared.supervisor.status(&status);
+        self.shared.systemd.status(&status);
         before
     }
 

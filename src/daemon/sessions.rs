@@ -184,7 +184,7 @@ impl Daemon {
         if begun.any {
             self.bootstrapping.look(waking::now());
             let status = self.status();
-            self.shared.supervisor.status(&status);
+            self.shared.systemd.status(&status);
         }
         for ticket in begun.given_up {
             self.give_up(&ticket).await;
@@ -229,7 +229,7 @@ impl Daemon {
         }
         self.shared.rest.begins(&self.world.store);
         let status = self.status();
-        self.shared.supervisor.status(&status);
+        self.shared.systemd.status(&status);
     }
 
     /// What comes after a session with an account's server.

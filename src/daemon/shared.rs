@@ -3,7 +3,7 @@
 use tokio::sync::watch;
 
 use super::rest::Rest;
-use super::supervisor::Supervisor;
+use super::systemd::Systemd;
 use crate::base::Random;
 use crate::base::heartbeat::Hearts;
 use crate::base::waking;
@@ -17,7 +17,7 @@ pub(super) struct Shared {
     pub(super) random: Box<dyn Random>,
     /// After sessions and reloads.
     pub(super) rest: Rest,
-    pub(super) supervisor: Supervisor,
+    pub(super) systemd: Systemd,
 }
 
 impl Shared {
@@ -27,7 +27,7 @@ impl Shared {
             stopping: watch::Sender::new(false),
             random,
             rest: Rest::default(),
-            supervisor: Supervisor::new(waking::now()),
+            systemd: Systemd::new(waking::now()),
         }
     }
 }

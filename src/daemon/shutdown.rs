@@ -15,7 +15,7 @@ impl Daemon {
     /// Sessions are broken off, after the change that is being made where that does not take long: their servers see a
     /// lost connection, and what was acknowledged is on disk.
     pub(super) async fn stop(mut self) {
-        self.shared.supervisor.stopping();
+        self.shared.systemd.stopping();
         self.shared.stopping.send_replace(true);
         let attempts = Arc::clone(&self.world.attempts);
         attempts.close();

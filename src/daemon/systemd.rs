@@ -11,7 +11,7 @@ use sd_notify::NotifyState;
 use crate::base::journal::id;
 
 /// The service manager, if one supervises the agent.
-pub(super) struct Supervisor {
+pub(super) struct Systemd {
     socket: Option<(UnixDatagram, SocketAddr)>,
     /// What it was told last.
     status: String,
@@ -27,7 +27,7 @@ struct Watchdog {
     said: bool,
 }
 
-impl Supervisor {
+impl Systemd {
     pub(super) fn new(now: Instant) -> Self {
         let socket = connect().unwrap_or_else(|error| {
             log::warn!("the service manager can't be told anything: {error}");
@@ -121,15 +121,15 @@ mod tests {
     const LIMIT: Duration = Duration::from_secs(180);
     const THIRD: Duration = Duration::from_secs(60);
 
-    /// A supervisor, and what the service manager hears.
-    fn supervised(now: Instant) -> (Supervisor, impl Fn() -> Vec<String>) {
+    /// The service manager as the agent sees it, and what the service manager hears.
+    fn supervised(now: Instant) -> (Systemd, impl Fn() -> Vec<String>) {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("notify");
         let manager = UnixDatagram::bind(&path).unwrap();
         manager.set_nonblocking(true).unwrap();
         let socket = UnixDatagram::unbound().unwrap();
         let address = SocketAddr::from_pathname(&path).unwrap();
-        let supervisor = Supervisor::with(Some((socket, address)), Some(LIMIT), now);
+        let systemd = Systemd::with(Some((socket, address)), Some(LIMIT), now);
         let heard = move || {
             let _folder = &folder;
             let mut buffer = [0; 256];
@@ -137,32 +137,32 @@ mod tests {
                 .map(|(length, bytes)| String::from_utf8_lossy(&bytes[..length]).into_owned())
                 .collect()
         };
-        (supervisor, heard)
+        (systemd, heard)
     }
 
     #[test]
     fn the_watchdog_hears_three_times_within_its_limit_that_the_agent_is_well() {
         let now = Instant::now();
-        let (mut supervisor, heard) = supervised(now);
-        assert_eq!(supervisor.next_ping(), Some(now + THIRD));
-        supervisor.ping(now + THIRD / 2, || panic!("nobody asked yet"));
+        let (mut systemd, heard) = supervised(now);
+        assert_eq!(systemd.next_ping(), Some(now + THIRD));
+        systemd.ping(now + THIRD / 2, || panic!("nobody asked yet"));
         assert_eq!(heard(), [""; 0]);
         for turn in 1..=3 {
-            supervisor.ping(now + THIRD * turn, || None);
+            systemd.ping(now + THIRD * turn, || None);
             assert_eq!(heard(), ["WATCHDOG=1"]);
-            assert_eq!(supervisor.next_ping(), Some(now + THIRD * (turn + 1)));
+            assert_eq!(systemd.next_ping(), Some(now + THIRD * (turn + 1)));
         }
     }
 
     #[test]
     fn while_a_session_stands_still_the_watchdog_hears_nothing() {
         let now = Instant::now();
-        let (mut supervisor, heard) = supervised(now);
+        let (mut systemd, heard) = supervised(now);
         for turn in 1..=3 {
-            supervisor.ping(now + THIRD * turn, || Some(("acme".to_owned(), THIRD)));
+            systemd.ping(now + THIRD * turn, || Some(("acme".to_owned(), THIRD)));
             assert_eq!(heard(), [""; 0]);
         }
-        supervisor.ping(now + THIRD * 4, || None);
+        systemd.ping(now + THIRD * 4, || None);
         assert_eq!(heard(), ["WATCHDOG=1"], "it went on after all");
     }
 
@@ -170,30 +170,30 @@ mod tests {
     async fn a_task_that_nothing_wakes_any_more_withholds_the_ping_and_one_that_waits_does_not() {
         let clock = || tokio::time::Instant::now().into_std();
         let mut hearts = Hearts::default();
-        let (mut supervisor, heard) = supervised(clock());
+        let (mut systemd, heard) = supervised(clock());
         let hours = LONGEST_SILENCE * 4;
         let waiting = tokio::spawn(hearts.watch("a".to_owned(), patiently(tokio::time::sleep(hours))));
         while !waiting.is_finished() {
             tokio::time::sleep(THIRD).await;
-            supervisor.ping(clock(), || hearts.silent(clock()));
+            systemd.ping(clock(), || hearts.silent(clock()));
             assert_eq!(heard(), ["WATCHDOG=1"]);
         }
         let stuck = tokio::spawn(hearts.watch("b".to_owned(), std::future::pending::<()>()));
         tokio::time::sleep(LONGEST_SILENCE + THIRD).await;
         for _ in 0..3 {
-            supervisor.ping(clock(), || hearts.silent(clock()));
+            systemd.ping(clock(), || hearts.silent(clock()));
             assert_eq!(heard(), [""; 0]);
             tokio::time::sleep(THIRD).await;
         }
         stuck.abort();
         assert!(stuck.await.is_err());
-        supervisor.ping(clock(), || hearts.silent(clock()));
+        systemd.ping(clock(), || hearts.silent(clock()));
         assert_eq!(heard(), ["WATCHDOG=1"]);
     }
 
     #[test]
     fn without_a_watchdog_nothing_wakes_the_agent() {
-        let supervisor = Supervisor::with(None, Some(LIMIT), Instant::now());
-        assert_eq!(supervisor.next_ping(), None);
+        let systemd = Systemd::with(None, Some(LIMIT), Instant::now());
+        assert_eq!(systemd.next_ping(), None);
     }
 }
