@@ -45,7 +45,7 @@
 //! | [`bootstrap`] | accounts asked for where there are none: what comes, and what is kept of it | all but `exchange` |
 //! | [`daemon`] | the loop that owns the queue; loading and reloading; systemd | no |
 //! | [`cli`] | the command line of `omadmd` | yes |
-//! | [`edge`] | where `omadmd` begins: signals, passed sockets, randomness | no |
+//! | [`main_loop`] | where `omadmd` begins: signals, passed sockets, randomness | no |
 //! | [`control`] | `omadmctl`, the operator's tool | no |
 //! | `lab` | a DM server, a repository and a notifier for tests and the demonstration (feature `lab`) | no |
 
@@ -60,11 +60,11 @@ pub mod config;
 pub mod control;
 pub mod daemon;
 pub mod ddf;
-pub mod edge;
 pub mod exec;
 pub mod just_in_time;
 #[cfg(feature = "lab")]
 pub mod lab;
+pub mod main_loop;
 pub mod mo;
 pub mod notification;
 pub mod package;

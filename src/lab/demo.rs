@@ -12,7 +12,7 @@ use tokio::sync::mpsc;
 use crate::base::lane::First;
 use crate::config::{Environment, Selection};
 use crate::daemon::{self, DaemonError, Signal};
-use crate::edge::OsRandom;
+use crate::main_loop::OsRandom;
 use crate::world::Surroundings;
 
 use super::challenge::Challenge;

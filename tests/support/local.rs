@@ -2,7 +2,7 @@
 
 use omadm_agent::config::{Environment, Selection};
 use omadm_agent::daemon::{self, Local, Signal};
-use omadm_agent::edge::OsRandom;
+use omadm_agent::main_loop::OsRandom;
 use omadm_agent::world::Surroundings;
 use tokio::sync::{mpsc, oneshot};
 use tokio::task::JoinHandle;

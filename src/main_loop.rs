@@ -1,4 +1,4 @@
-//! The edge of `omadmd`: where arguments, signals, passed sockets and randomness come from.
+//! The main loop of `omadmd`, and what is around it: where arguments, signals, passed sockets and randomness come from.
 
 use std::process::ExitCode;
 use std::time::Duration;
