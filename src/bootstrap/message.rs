@@ -4,7 +4,7 @@ use serde_json::Value as Json;
 
 use super::dmacc::{self, Account, DmaccError};
 use crate::config::{Settings, parts};
-use crate::package::{self, Command, is_media_type};
+use crate::package::{self, Command, Verb, is_media_type};
 use crate::uri::client::{ClientUri, Fields};
 
 /// The most accounts of one device.
@@ -212,26 +212,26 @@ fn steps(content_type: &str, body: &[u8], settings: &Settings) -> Result<Vec<Ste
     let allow_http = settings.session.allow_http;
     // Servers end every package so; there is no session here that it could end.
     let commands = match package.commands.split_last() {
-        Some((Command { name, .. }, others)) if name == "END" => others,
+        Some((Command { verb: Verb::End, .. }, others)) => others,
         _ => &package.commands,
     };
     let mut steps = Vec::new();
-    for (at, Command { name, parameters }) in commands.iter().enumerate() {
+    for (at, Command { verb, parameters }) in commands.iter().enumerate() {
         let wrong = |why| wrong(at + 1, why);
-        if !matches!(name.as_str(), "HGET" | "DEFAULT") {
+        if !matches!(verb, Verb::Hget | Verb::Default) {
             return Err(wrong("a bootstrap has HGET and DEFAULT only"));
         }
         let parameters =
             parameters.as_deref().ok_or_else(|| wrong("its parameters are not a list of strings"))?;
         let (from, rest) = parameters.split_first().ok_or_else(|| wrong("has no ServerURI"))?;
-        let step = match (name.as_str(), rest) {
-            ("HGET", []) => Step::Retrieve { from: from.clone(), target: None },
-            ("HGET", [target]) => {
+        let step = match (verb, rest) {
+            (Verb::Hget, []) => Step::Retrieve { from: from.clone(), target: None },
+            (Verb::Hget, [target]) => {
                 let target =
                     ClientUri::parse_for(target, Fields::TARGET).map_err(|_| wrong("not a ClientURI"))?;
                 Step::Retrieve { from: from.clone(), target: Some(target) }
             }
-            ("DEFAULT", [moid]) => Step::Default { from: from.clone(), moid: moid.clone() },
+            (Verb::Default, [moid]) => Step::Default { from: from.clone(), moid: moid.clone() },
             _ => return Err(wrong("wrong number of parameters")),
         };
         parts::server_uri(from, allow_http).map_err(|_| wrong("not an https ServerURI"))?;

@@ -50,6 +50,7 @@ impl Allowance {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::package::Verb;
 
     #[tokio::test(start_paused = true)]
     async fn who_has_searched_too_long_searches_no_more_but_addresses_by_name() {
@@ -57,9 +58,9 @@ mod tests {
         let mut allowance = Allowance::default();
         assert_eq!(allowance.search(&x, async { Ok(1) }).await.unwrap(), 1);
         let endless = allowance.search(&x, std::future::pending::<Result<(), _>>()).await.unwrap_err();
-        assert_eq!(endless.status("GET"), 503, "{endless}");
+        assert_eq!(endless.status(&Verb::Get), 503, "{endless}");
         allowance.search = Duration::ZERO;
-        assert_eq!(allowance.search(&x, async { Ok(1) }).await.unwrap_err().status("GET"), 503);
+        assert_eq!(allowance.search(&x, async { Ok(1) }).await.unwrap_err().status(&Verb::Get), 503);
         assert_eq!(allowance.search(&ClientUri::root("urn:a", "1"), async { Ok(1) }).await.unwrap(), 1);
     }
 }

@@ -32,7 +32,7 @@ use crate::base;
 use crate::config::Settings;
 use crate::exec::Ledger;
 use crate::mo::ManagementObject;
-use crate::package::{Command, Status};
+use crate::package::{Command, Status, Verb};
 use crate::store::Store;
 use crate::transport::Connection;
 use crate::tree::{Tree, Visitor};
@@ -82,8 +82,8 @@ type Answer = Result<Done, CommandError>;
 
 /// Whether a command may change something on the device. The others can be broken off at any time.
 #[must_use]
-pub fn may_change(command: &Command) -> bool {
-    !matches!(command.name.as_str(), "GET" | "HPUT" | "HPOST" | "CONT" | "END")
+pub fn may_change(verb: &Verb) -> bool {
+    !matches!(verb, Verb::Get | Verb::Hput | Verb::Hpost | Verb::Cont | Verb::End)
 }
 
 /// What a command does before it changes anything: broken off where the agent is about to end.
@@ -96,17 +96,17 @@ async fn unless_stopped<T>(
 
 /// Executes one command of a Package#2. Always answers: what fails has a status code, and is in the package's report.
 pub async fn execute(command: &Command, context: &mut Context<'_>, report: &mut Report) -> Done {
-    let known = context.visitor.account.profile.has_command(&command.name);
+    let known = context.visitor.account.profile.has_command(&command.verb);
     let answer = match &command.parameters {
-        Some(parameters) if known => dispatch(&command.name, parameters, context).await,
-        None if known || command.name.is_empty() => {
+        Some(parameters) if known => dispatch(&command.verb, parameters, context).await,
+        None if known || command.verb.name().is_empty() => {
             Err(CommandError::Malformed("its parameters are not a list of strings"))
         }
         _ => Err(CommandError::Unknown),
     };
     let (done, problem) = match answer {
         Ok(done) => (done, None),
-        Err(error) => (plain(error.status(&command.name)), Some(error)),
+        Err(error) => (plain(error.status(&command.verb)), Some(error)),
     };
     let ids = (context.visitor.account.server_id.as_str(), context.session_id);
     report.add(command, done.status.code, problem.as_ref(), ids);
@@ -125,22 +125,22 @@ pub async fn retrieve(
     hget::retrieve(uri, object, context).await
 }
 
-async fn dispatch(name: &str, parameters: &[String], context: &mut Context<'_>) -> Answer {
+async fn dispatch(verb: &Verb, parameters: &[String], context: &mut Context<'_>) -> Answer {
     // What the other commands keep while they wait is large: no GET moves it about.
-    match name {
-        "GET" => get::run(parameters, context).await,
-        "HPUT" => Box::pin(hput::run(parameters, context)).await,
-        "HPOST" => Box::pin(hpost::run(parameters, context)).await,
-        "HGET" => Box::pin(hget::run(parameters, context)).await,
-        "DELETE" => Box::pin(delete::run(parameters, context)).await,
-        "EXEC" => Box::pin(exec::run(parameters, context)).await,
-        "CONT" => cont::run(parameters, context),
-        "END" => end::run(parameters),
-        "DEFAULT" => Box::pin(default::run(parameters, context)).await,
-        "SHOW" => show::run(parameters, context).await,
-        "SUB" => Box::pin(sub::run(parameters, context)).await,
-        "UNSUB" => Box::pin(unsub::run(parameters, context)).await,
-        _ => Err(CommandError::Unknown),
+    match verb {
+        Verb::Get => get::run(parameters, context).await,
+        Verb::Hput => Box::pin(hput::run(parameters, context)).await,
+        Verb::Hpost => Box::pin(hpost::run(parameters, context)).await,
+        Verb::Hget => Box::pin(hget::run(parameters, context)).await,
+        Verb::Delete => Box::pin(delete::run(parameters, context)).await,
+        Verb::Exec => Box::pin(exec::run(parameters, context)).await,
+        Verb::Cont => cont::run(parameters, context),
+        Verb::End => end::run(parameters),
+        Verb::Default => Box::pin(default::run(parameters, context)).await,
+        Verb::Show => show::run(parameters, context).await,
+        Verb::Sub => Box::pin(sub::run(parameters, context)).await,
+        Verb::Unsub => Box::pin(unsub::run(parameters, context)).await,
+        Verb::Unknown(_) => Err(CommandError::Unknown),
     }
 }
 

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 
 use super::CommandError;
 use crate::base::journal::id;
-use crate::package::Command;
+use crate::package::{Command, Verb};
 use crate::uri::server::shown;
 
 /// The lines of one package.
@@ -37,8 +37,11 @@ impl Report {
         }
         self.lines += 1;
         let target = shortened(target(command));
-        let name = if command.name.is_empty() { "nameless command" } else { shortened(&command.name) };
-        let mut what = name.to_owned();
+        let mut what = match command.verb.name() {
+            "" => "nameless command",
+            name => shortened(name),
+        }
+        .to_owned();
         for part in [server(command).as_deref().unwrap_or_default(), target] {
             if !part.is_empty() {
                 what = format!("{what} {}", shortened(part));
@@ -101,9 +104,9 @@ fn rest(more: &BTreeMap<u16, u32>) -> Option<String> {
 /// The ClientURI that a command is about, without its query: the values that it compares with may be secrets.
 fn target(command: &Command) -> &str {
     let parameters = command.parameters.as_deref().unwrap_or_default();
-    let target = match command.name.as_str() {
-        "GET" | "DELETE" | "EXEC" | "SUB" | "UNSUB" => parameters.first(),
-        "HGET" | "HPUT" | "HPOST" => parameters.get(1),
+    let target = match command.verb {
+        Verb::Get | Verb::Delete | Verb::Exec | Verb::Sub | Verb::Unsub => parameters.first(),
+        Verb::Hget | Verb::Hput | Verb::Hpost => parameters.get(1),
         _ => None,
     };
     target.and_then(|uri| uri.split('?').next()).unwrap_or_default()
@@ -111,7 +114,7 @@ fn target(command: &Command) -> &str {
 
 /// The data repository that a command is about.
 fn server(command: &Command) -> Option<String> {
-    let has_one = matches!(command.name.as_str(), "HGET" | "HPUT" | "HPOST");
+    let has_one = matches!(command.verb, Verb::Hget | Verb::Hput | Verb::Hpost);
     command.parameters.as_ref().filter(|_| has_one)?.first().map(|uri| shown(uri))
 }
 
@@ -128,7 +131,7 @@ mod tests {
 
     #[test]
     fn a_package_has_so_many_lines_and_the_rest_is_counted() {
-        let nothing = Command { name: String::new(), parameters: None };
+        let nothing = Command { verb: Verb::Unknown(String::new()), parameters: None };
         let problem = CommandError::Unknown;
         let mut report = Report::default();
         for _ in 0..100 {
@@ -153,7 +156,7 @@ mod tests {
     fn what_a_server_looks_for_is_not_told() {
         let of = |name: &str, parameters: &[&str]| {
             let parameters = parameters.iter().map(|&text| text.to_owned()).collect();
-            Command { name: name.to_owned(), parameters: Some(parameters) }
+            Command { verb: name.to_owned().into(), parameters: Some(parameters) }
         };
         let uri = "urn:x:1.0/(x)/Key?nv=(x)/Pin:1234";
         assert_eq!(target(&of("GET", &[uri])), "urn:x:1.0/(x)/Key");

@@ -6,6 +6,7 @@ use serde_json::Value;
 
 use super::reply::Reply;
 use super::tape::Request;
+use crate::package::Verb;
 
 /// The answers of each session to come. Past their end, a session gets END.
 #[derive(Clone, Debug, Default)]
@@ -66,10 +67,6 @@ impl Script {
     /// The commands of a script file that no command of DM 2.0 is called.
     #[must_use]
     pub fn doubts(text: &str) -> Vec<String> {
-        const KNOWN: [&str; 12] = [
-            "CONT", "DEFAULT", "DELETE", "END", "EXEC", "GET", "HGET", "HPOST", "HPUT", "SHOW", "SUB",
-            "UNSUB",
-        ];
         let script: Value = serde_json::from_str(text).unwrap_or_default();
         let packages = script.as_array().into_iter().flatten().enumerate();
         let commands = packages.flat_map(|(package, commands)| {
@@ -79,7 +76,7 @@ impl Script {
         let name = |command: &Value| command.get(0).and_then(Value::as_str).unwrap_or_default().to_owned();
         commands
             .map(|(package, at, command)| (package, at, name(command)))
-            .filter(|(.., name)| !KNOWN.contains(&name.as_str()))
+            .filter(|(.., name)| matches!(Verb::from(name.clone()), Verb::Unknown(_)))
             .map(|(package, at, name)| format!("package {package}, command {at}: {name:?} is no command"))
             .collect()
     }

@@ -16,10 +16,6 @@ pub(super) fn head_members<'a>(head: &MoHead<'a>) -> Vec<(&'static str, &'a str)
     vec![("DDF", head.ddf), ("ClientURI", head.client_uri)]
 }
 
-/// The commands: the draft's, and subscriptions.
-pub(super) const COMMANDS: [&str; 12] =
-    ["CONT", "DEFAULT", "DELETE", "END", "EXEC", "GET", "HGET", "HPOST", "HPUT", "SHOW", "SUB", "UNSUB"];
-
 /// The prefix of the mandatory alerts' types.
 const MANDATORY: &str = "urn:oma:at:dm:2.0:";
 /// What the NOTIFICATION-ID is called in the data of one: the approved text wants it there and does not say how.

@@ -18,10 +18,6 @@ pub(super) fn head_members<'a>(head: &MoHead<'a>) -> Vec<(&'static str, &'a str)
     vec![("DDF", head.ddf), ("MOID", head.moid), ("MIID", head.miid), ("ClientURI", head.client_uri)]
 }
 
-/// The commands (TS 5.4).
-pub(super) const COMMANDS: [&str; 10] =
-    ["CONT", "DEFAULT", "DELETE", "END", "EXEC", "GET", "HGET", "HPOST", "HPUT", "SHOW"];
-
 /// Writes Package#1; `{}` when there is nothing to say.
 #[must_use]
 pub(crate) fn encode1(package: &Package1) -> Encoded {

@@ -14,12 +14,14 @@ mod request;
 mod serialisation;
 #[cfg(test)]
 mod tests;
+mod verb;
 mod wire;
 
 pub use alert_type::is_alert_type;
 pub use media::{INITIATION, REQUEST, RESPONSE, is_media_type, is_unwanted};
 pub use request::{PackageError, decode};
 pub use serialisation::MoHead;
+pub use verb::Verb;
 
 /// Which of the two published wire formats a server speaks.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -32,22 +34,22 @@ pub enum Profile {
 }
 
 impl Profile {
-    /// Whether the profile has a command of this name (TS 5.4); others are answered with 501.
+    /// Whether the profile has commands of this verb (TS 5.4); others are answered with 501.
     #[must_use]
-    pub fn has_command(self, name: &str) -> bool {
-        let commands: &[&str] = match self {
-            Self::Draft => &draft::COMMANDS,
-            Self::Approved => &approved::COMMANDS,
-        };
-        commands.contains(&name)
+    pub fn has_command(self, verb: &Verb) -> bool {
+        match verb {
+            Verb::Sub | Verb::Unsub => self == Self::Approved,
+            Verb::Unknown(_) => false,
+            _ => true,
+        }
     }
 }
 
-/// One command of a Package#2, as received: nothing is known yet about name or parameters.
+/// One command of a Package#2, as received: nothing is known yet about its parameters.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Command {
-    /// The command's name as sent; empty where the shape has none.
-    pub name: String,
+    /// What it asks for.
+    pub verb: Verb,
     /// Its parameters; none where one of them is no string or the shape is wrong (status 400).
     pub parameters: Option<Vec<String>>,
 }

@@ -2,7 +2,7 @@
 
 use serde_json::value::RawValue;
 
-use super::{Command, Package2, REQUEST, is_media_type, json, media};
+use super::{Command, Package2, REQUEST, Verb, is_media_type, json, media};
 
 /// More media types than this in an `AcceptMO` are not looked at.
 const MAX_ACCEPTED: usize = 32;
@@ -117,7 +117,7 @@ fn command(text: &str) -> Command {
     match text.as_bytes().first() {
         Some(b'[') => array_command(text),
         Some(b'{') => object_command(text),
-        _ => Command { name: String::new(), parameters: None },
+        _ => nameless(),
     }
 }
 
@@ -125,17 +125,17 @@ fn array_command(text: &str) -> Command {
     if let Ok(mut strings) = serde_json::from_str::<Vec<String>>(text)
         && !strings.is_empty()
     {
-        let name = strings.remove(0);
+        let verb = strings.remove(0).into();
         strings.shrink_to_fit();
-        return Command { name, parameters: Some(strings) };
+        return Command { verb, parameters: Some(strings) };
     }
     // With a name it can be told whether the command is known at all: 501 comes before 400.
     let mut first = None;
     let _checked_before = json::elements(text, |element| {
         first.get_or_insert(element);
     });
-    let name = first.and_then(|first| serde_json::from_str(first.get()).ok()).unwrap_or_default();
-    Command { name, parameters: None }
+    let name: String = first.and_then(|first| serde_json::from_str(first.get()).ok()).unwrap_or_default();
+    Command { verb: name.into(), parameters: None }
 }
 
 fn object_command(text: &str) -> Command {
@@ -147,10 +147,14 @@ fn object_command(text: &str) -> Command {
     });
     match only {
         Some((name, parameters)) if count == 1 => {
-            Command { name, parameters: serde_json::from_str(parameters.get()).ok() }
+            Command { verb: name.into(), parameters: serde_json::from_str(parameters.get()).ok() }
         }
-        _ => Command { name: String::new(), parameters: None },
+        _ => nameless(),
     }
+}
+
+fn nameless() -> Command {
+    Command { verb: Verb::Unknown(String::new()), parameters: None }
 }
 
 /// `AcceptMO`, written as an HTTP Accept header or as an array of media types.

@@ -109,7 +109,7 @@ pub fn encode2(package: &Package2) -> Encoded {
 
 /// A malformed command is written as one that is read as malformed.
 fn command(command: &Command) -> Vec<Option<&str>> {
-    let name = std::iter::once(Some(command.name.as_str()));
+    let name = std::iter::once(Some(command.verb.name()));
     match &command.parameters {
         Some(parameters) => name.chain(parameters.iter().map(|parameter| Some(parameter.as_str()))).collect(),
         None => name.chain([None]).collect(),

@@ -22,7 +22,7 @@ use crate::bearer;
 use crate::bearer::ConnectionType;
 use crate::command::{self, Allowance, Context, Report, Room, Share};
 use crate::exec::{self, Finished, Ledger, Programs};
-use crate::package::{self, Encoded, Package1, Reason};
+use crate::package::{self, Encoded, Package1, Reason, Verb};
 use crate::session::machine::Action;
 use crate::store::{Change, StoreError};
 use crate::transport::{
@@ -181,11 +181,13 @@ impl Session {
                 // What the server has heard it has heard.
                 deliver @ Action::Deliver { .. } => driver.perform(deliver).await,
                 // The server has ended it: nothing is left to wait for.
-                Action::Execute { ref command, .. } if command.name == "END" => driver.perform(action).await,
+                Action::Execute { ref command, .. } if command.verb == Verb::End => {
+                    driver.perform(action).await
+                }
                 _ if *stopping.borrow() => break STOPPED,
                 // A change that has begun is not broken off: it is made whole or not at all. What such a command does
                 // before is its own to break off.
-                Action::Execute { ref command, .. } if command::may_change(command) => {
+                Action::Execute { ref command, .. } if command::may_change(&command.verb) => {
                     driver.perform(action).await
                 }
                 other => tokio::select! {
@@ -300,7 +302,7 @@ impl Driver<'_> {
                     self.facts.abroad = self.is_abroad || self.leads_abroad(&leads_to);
                 }
                 // An EXEC takes it along in its own commit, and after END comes the session's.
-                if !matches!(command.name.as_str(), "EXEC" | "END") {
+                if !matches!(command.verb, Verb::Exec | Verb::End) {
                     self.execs.settle().await;
                 }
                 let mut context = Context {

@@ -8,7 +8,9 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::package::{self, Alert, Command, Encoded, Package1, Package2, Package3, Part, Profile, Status};
+use crate::package::{
+    self, Alert, Command, Encoded, Package1, Package2, Package3, Part, Profile, Status, Verb,
+};
 
 use crate::base::backoff;
 use crate::command::Done;
@@ -425,7 +427,7 @@ impl Machine {
     fn begin(&mut self, package2: Package2) -> Action {
         self.run = Run {
             end: package2.commands.iter().any(is_end),
-            executes: package2.commands.iter().any(|command| command.name == "EXEC"),
+            executes: package2.commands.iter().any(|command| command.verb == Verb::Exec),
             leads_to: leads_to(&package2.commands),
             commands: package2.commands.into(),
             accept_mo: package2.accept_mo.map(Into::into),
@@ -479,13 +481,13 @@ impl Machine {
 }
 
 fn leads_to(commands: &[Command]) -> Arc<[String]> {
-    let conts = commands.iter().filter(|command| command.name == "CONT");
+    let conts = commands.iter().filter(|command| command.verb == Verb::Cont);
     conts.filter_map(|command| command.parameters.as_ref()?.first().cloned()).collect()
 }
 
 /// END has no parameters; with some it is a malformed command like any other.
 fn is_end(command: &Command) -> bool {
-    command.name == "END" && command.parameters.as_ref().is_some_and(Vec::is_empty)
+    command.verb == Verb::End && command.parameters.as_ref().is_some_and(Vec::is_empty)
 }
 
 fn fail(failure: Failure, again: Again) -> Action {

@@ -23,6 +23,7 @@ use crate::base::heartbeat::Hearts;
 use crate::base::journal;
 use crate::base::tasks::Tasks;
 use crate::base::waking;
+use crate::package::Verb;
 use crate::store::{Change, Digest, News, NodeKey, Store, StoreError, Subscription};
 use crate::uri::client::ClientUri;
 use crate::watches::Watches;
@@ -99,7 +100,7 @@ impl Subscriptions {
     pub(crate) fn start_due(&mut self, world: &Arc<World>, hearts: &mut Hearts, now: Instant) {
         for id in self.schedule.due(now) {
             // An account whose file is broken, or that speaks another profile now, may come back.
-            let peer = world.peer(&id.server_id).filter(|peer| peer.account.profile.has_command("SUB"));
+            let peer = world.peer(&id.server_id).filter(|peer| peer.account.profile.has_command(&Verb::Sub));
             let (Some(peer), Some(known)) = (peer, self.known.get_mut(&id)) else {
                 self.schedule.ended(&id, Ended::Settled, false, now, 0);
                 continue;

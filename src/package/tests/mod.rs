@@ -12,7 +12,7 @@ fn text() -> impl Strategy<Value = String> {
 
 fn command() -> impl Strategy<Value = Command> {
     (text(), prop::option::of(prop::collection::vec(text(), 0..4)))
-        .prop_map(|(name, parameters)| Command { name, parameters })
+        .prop_map(|(name, parameters)| Command { verb: name.into(), parameters })
 }
 
 fn package2() -> impl Strategy<Value = Package2> {

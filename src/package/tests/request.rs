@@ -11,11 +11,14 @@ fn error(body: &str) -> PackageError {
 }
 
 fn good(name: &str, parameters: &[&str]) -> Command {
-    Command { name: name.to_owned(), parameters: Some(parameters.iter().map(|&p| p.to_owned()).collect()) }
+    Command {
+        verb: name.to_owned().into(),
+        parameters: Some(parameters.iter().map(|&p| p.to_owned()).collect()),
+    }
 }
 
 fn bad(name: &str) -> Command {
-    Command { name: name.to_owned(), parameters: None }
+    Command { verb: name.to_owned().into(), parameters: None }
 }
 
 #[test]

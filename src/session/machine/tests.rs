@@ -34,7 +34,7 @@ fn with_data(bytes: usize) -> Event {
 
 fn name(action: &Action) -> &str {
     match action {
-        Action::Execute { command, .. } => &command.name,
+        Action::Execute { command, .. } => command.verb.name(),
         other => panic!("not a command: {other:?}"),
     }
 }

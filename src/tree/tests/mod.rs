@@ -403,5 +403,5 @@ fn put(path: &std::path::Path, text: &str) {
 
 /// The status that a server is told, by the command that has them all.
 fn code<T: std::fmt::Debug>(result: Result<T, TreeError>) -> u16 {
-    crate::command::CommandError::from(result.unwrap_err()).status("HGET")
+    crate::command::CommandError::from(result.unwrap_err()).status(&crate::package::Verb::Hget)
 }
