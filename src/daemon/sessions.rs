@@ -207,7 +207,7 @@ impl Daemon {
     /// A session is over: what follows from it, in one transaction.
     pub(super) async fn ended(&mut self, (place, ended): (Place, Result<Ended, JoinError>)) {
         let ended = ended.unwrap_or_else(|error| {
-            let failure = Failure::Transport(format!("internal error: {error}"));
+            let failure = Failure::Internal(error.to_string());
             Outcome::Failed { failure, again: Again::Later }.into()
         });
         let now = waking::now();

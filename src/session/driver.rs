@@ -1,6 +1,7 @@
 //! The driver: gives a session machine its connection, its tree and its time.
 
 use std::net::SocketAddr;
+use std::ops::ControlFlow;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
@@ -26,11 +27,11 @@ use crate::package::{self, Encoded, Package1, Reason, Verb};
 use crate::session::machine::Action;
 use crate::store::{Change, StoreError};
 use crate::transport::{
-    Binding, Connection, Failure as Unsent, Peer as Target, Request, Standing, TransportError, retry_after,
-    server_time,
+    Binding, Connection, Failure as Unsent, Peer as Target, Request, Standing, TlsSettingsError,
+    TransportError, retry_after, server_time,
 };
-use crate::tree::{SessionFacts, Visitor};
-use crate::uri::server::shown;
+use crate::tree::{SessionFacts, TreeError, Visitor};
+use crate::uri::server::{ServerUriError, shown};
 use crate::world::{Parameters, Peer, World};
 
 /// What a session is made of.
@@ -117,21 +118,37 @@ impl AsRef<[u8]> for Shared {
 }
 
 /// Why a session did not get as far as its first package.
-type Refusal = (Failure, Again);
-
-fn later(why: impl ToString) -> Refusal {
-    (Failure::Transport(why.to_string()), Again::Later)
+#[derive(Debug, thiserror::Error)]
+enum PrepareError {
+    /// The tree does not say what the first package needs: the DevID, for one.
+    #[error(transparent)]
+    Tree(#[from] TreeError),
+    /// The store can't be read.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// The account's TLS settings make no client.
+    #[error(transparent)]
+    Tls(#[from] TlsSettingsError),
+    /// The account's `server-uri` leads nowhere on this device.
+    #[error("server-uri: {0}")]
+    ServerUri(#[from] ServerUriError),
 }
 
-fn never(why: impl ToString) -> Refusal {
-    (Failure::Transport(why.to_string()), Again::No)
+impl From<PrepareError> for Ended {
+    fn from(error: PrepareError) -> Self {
+        let again = match error {
+            PrepareError::Tree(_) | PrepareError::Store(_) => Again::Later,
+            // It takes another account to mend these.
+            PrepareError::Tls(_) | PrepareError::ServerUri(_) => Again::No,
+        };
+        Outcome::Failed { failure: Failure::NotBegun(error.to_string()), again }.into()
+    }
 }
 
 impl Session {
     /// Runs it to its end, or until the agent ends and no command is being executed.
     pub async fn run(&self, random: &mut dyn Random) -> Ended {
-        let refused = |(failure, again)| Outcome::Failed { failure, again }.into();
-        let (ended, uri) = self.drive(random).await.unwrap_or_else(|why| (refused(why), String::new()));
+        let (ended, uri) = self.drive(random).await.unwrap_or_else(|error| (error.into(), String::new()));
         let (server_id, id) = (self.server_id(), self.id.as_str());
         match &ended.outcome {
             Outcome::Completed => log::info!(
@@ -161,7 +178,7 @@ impl Session {
     }
 
     /// Also returns where the last package went.
-    async fn drive(&self, random: &mut dyn Random) -> Result<(Ended, String), Refusal> {
+    async fn drive(&self, random: &mut dyn Random) -> Result<(Ended, String), PrepareError> {
         let mut stopping = self.stopping.clone();
         let (mut driver, uri, package1) = tokio::select! {
             prepared = self.prepare() => prepared?,
@@ -176,10 +193,9 @@ impl Session {
         let mut turn = Turn::default();
         let outcome = loop {
             turn.pause().await;
-            let event = match action {
-                Action::Finish(outcome) => break outcome,
-                // What the server has heard it has heard.
-                deliver @ Action::Deliver { .. } => driver.perform(deliver).await,
+            let performed = match action {
+                // What the server has heard it has heard, and what is over is over.
+                Action::Deliver { .. } | Action::Finish(_) => driver.perform(action).await,
                 // The server has ended it: nothing is left to wait for.
                 Action::Execute { ref command, .. } if command.verb == Verb::End => {
                     driver.perform(action).await
@@ -191,9 +207,13 @@ impl Session {
                     driver.perform(action).await
                 }
                 other => tokio::select! {
-                    event = driver.perform(other) => event,
+                    performed = driver.perform(other) => performed,
                     () = stopped(&mut stopping) => break STOPPED,
                 },
+            };
+            let event = match performed {
+                ControlFlow::Continue(event) => event,
+                ControlFlow::Break(outcome) => break outcome,
             };
             if let Event::Answered(Answer { status: 200..300, body, .. }) = &event
                 && !body.is_empty()
@@ -215,24 +235,20 @@ impl Session {
     }
 
     /// Where the session goes, and what it says first.
-    async fn prepare(&self) -> Result<(Driver<'_>, String, Package1), Refusal> {
+    async fn prepare(&self) -> Result<(Driver<'_>, String, Package1), PrepareError> {
         let Self { world, peer, .. } = self;
         let account = &peer.account;
         let visitor = Visitor { account, session: SessionFacts::default() };
-        let parameters = Parameters::of(&world.tree, &world.settings, &visitor).await.map_err(later)?;
-        let client = peer.client(&parameters).map_err(never)?;
+        let parameters = Parameters::of(&world.tree, &world.settings, &visitor).await?;
+        let client = peer.client(&parameters)?;
         let uri = match &self.ticket.at {
             Some(uri) => uri.clone(),
-            None => parameters
-                .expand(&account.server_uri)
-                .map_err(|error| never(format!("server-uri: {error}")))?
-                .to_string(),
+            None => parameters.expand(&account.server_uri)?.to_string(),
         };
         let mut alerts = Outgoing::new(self.ticket.place());
         let mos = self.ticket.trigger.req_mos.then(|| world.tree.supported(&visitor));
-        let mos = mos.transpose().map_err(later)?;
-        let mos_before = world.store.snapshot().and_then(|snapshot| snapshot.mos_sent(&account.server_id));
-        let mos_before = mos_before.map_err(later)?;
+        let mos = mos.transpose()?;
+        let mos_before = world.store.snapshot()?.mos_sent(&account.server_id)?;
         let asked = &self.ticket.trigger.requested;
         let mut connection = client.connection(self.binding.clone());
         // What carries the session is seen by its socket. Without one, the first package will tell why there is none.
@@ -246,14 +262,14 @@ impl Session {
         };
         let seen_on = facts.bearer.and(connection.local_address());
         let visitor = Visitor { account, session: facts };
-        let requested = requested::answer(&world.tree, &visitor, &mos_before, asked).await.map_err(later)?;
+        let requested = requested::answer(&world.tree, &visitor, &mos_before, asked).await?;
         // An index of a later notification counts in this list, once the server has it.
         let moids = mos.as_ref().map(|mos| mos.iter().map(|mo| mo.moid.clone()).collect::<Vec<_>>());
         let package1 = Package1 {
             mos,
-            alerts: alerts.gather(&world.store, usize::MAX).map_err(later)?,
+            alerts: alerts.gather(&world.store, usize::MAX)?,
             requested,
-            reasons: self.reasons().map_err(later)?,
+            reasons: self.reasons()?,
         };
         let driver = Driver {
             session: self,
@@ -294,8 +310,9 @@ impl Session {
 const STOPPED: Outcome = Outcome::Failed { failure: Failure::Stopped, again: Again::No };
 
 impl Driver<'_> {
-    async fn perform(&mut self, action: Action) -> Event {
-        match action {
+    /// Does it, and says what came of it, or how the session ended.
+    async fn perform(&mut self, action: Action) -> ControlFlow<Outcome, Event> {
+        ControlFlow::Continue(match action {
             Action::Post { uri, package } => self.post(&uri, package).await,
             Action::Execute { command, accept_mo, position, leads_to } => {
                 if position == 1 {
@@ -341,9 +358,8 @@ impl Driver<'_> {
                 waking::sleep(time).await;
                 Event::Waited
             }
-            // The loop ends there.
-            Action::Finish(_) => Event::Waited,
-        }
+            Action::Finish(outcome) => return ControlFlow::Break(outcome),
+        })
     }
 
     /// Posts a package (TS 5.2.2, 5.2.4).

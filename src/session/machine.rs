@@ -155,6 +155,12 @@ pub enum Again {
 /// Why a session failed.
 #[derive(Clone, Debug, PartialEq, thiserror::Error)]
 pub enum Failure {
+    /// Its first package could not be made.
+    #[error("{0}")]
+    NotBegun(String),
+    /// The agent's own fault.
+    #[error("internal error: {0}")]
+    Internal(String),
     /// The server can't be reached, or its answers don't arrive.
     #[error("no answer after {attempts} attempts: {why}")]
     Unreachable {
