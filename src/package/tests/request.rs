@@ -208,3 +208,21 @@ fn a_megabyte_of_anything_is_read() {
         1 << 18
     );
 }
+
+#[test]
+fn a_verb_is_read_by_the_name_that_the_ts_gives_it() {
+    let names =
+        ["CONT", "DEFAULT", "DELETE", "END", "EXEC", "GET", "HGET", "HPOST", "HPUT", "SHOW", "SUB", "UNSUB"];
+    let read = names.map(|name| Verb::from(name.to_owned()));
+    assert_eq!(read, Verb::KNOWN);
+    assert_eq!(read.each_ref().map(ToString::to_string), names);
+    let draft: Vec<&str> =
+        read.iter().filter(|verb| Profile::Draft.has_command(verb)).map(Verb::name).collect();
+    assert_eq!(draft, names[..10]);
+    assert!(read.iter().all(|verb| Profile::Approved.has_command(verb)));
+    for other in ["", "get", "GETS", "CMD"] {
+        let verb = Verb::from(other.to_owned());
+        assert_eq!(verb, Verb::Unknown(other.to_owned()));
+        assert!(!Profile::Draft.has_command(&verb) && !Profile::Approved.has_command(&verb), "{other:?}");
+    }
+}
