@@ -12,7 +12,7 @@ use crate::command::Room;
 use crate::command::{self, Allowance, CommandError, Context};
 use crate::exec::{Ledger, Programs};
 use crate::mo::ManagementObject;
-use crate::store::StoreError;
+use crate::store::{DefaultSource, StoreError};
 use crate::transport::{Binding, TlsSettingsError};
 use crate::tree::{SessionFacts, TreeError, Visitor};
 use crate::uri::server::{ServerUriError, Template};
@@ -93,8 +93,9 @@ impl Source {
 
     fn of_object(world: &World, object: &Arc<ManagementObject>) -> Result<Self, ConfigurationError> {
         let default = world.store.snapshot()?.default_uri(&object.moid)?;
-        let (server_id, uri) = default.ok_or_else(|| ConfigurationError::NoDefault(object.moid.clone()))?;
-        let template = Template::parse(&uri)?;
+        let DefaultSource { server_id, server_uri } =
+            default.ok_or_else(|| ConfigurationError::NoDefault(object.moid.clone()))?;
+        let template = Template::parse(&server_uri)?;
         match world.peer(&server_id) {
             Some(peer) if sees(peer, object) => {
                 Ok(Self { object: Arc::clone(object), peer: Arc::clone(peer), template })

@@ -13,7 +13,7 @@ use nix::sys::signal::Signal;
 use omadm_agent::lab::notifier::Notification;
 use omadm_agent::lab::tape::Request;
 use omadm_agent::lab::{Options, Reply, Repository, Server, files};
-use omadm_agent::store::Store;
+use omadm_agent::store::{DefaultSource, Store};
 use serde_json::{Value, json};
 
 use support::{Agent, BENCH, Bench, DMACC, SECRET, SERVER_ID, Setup, commands, end};
@@ -367,7 +367,8 @@ async fn a_package_leads_to_the_account_and_its_defaults() {
     agent.stop().await;
     let store = boot.store();
     let snapshot = store.snapshot().unwrap();
-    let default = ("afar".to_owned(), "https://data.example/[MCC]".to_owned());
+    let default =
+        DefaultSource { server_id: "afar".to_owned(), server_uri: "https://data.example/[MCC]".to_owned() };
     assert_eq!(snapshot.default_uri(BENCH).unwrap(), Some(default));
     assert_eq!(snapshot.default_uri("urn:nobody:knows").unwrap(), None);
 }

@@ -6,7 +6,7 @@ mod support;
 use omadm_agent::bearer::ConnectionType;
 use omadm_agent::lab::notifier::Notification;
 use omadm_agent::lab::{Options, Reply, Request, Server, files};
-use omadm_agent::store::Store;
+use omadm_agent::store::{DefaultSource, Store};
 use serde_json::{Value, json};
 
 use support::{BENCH, Bench, DEVINFO, DMACC, SESSIONINFO, Setup, commands, ddf, network};
@@ -374,8 +374,8 @@ async fn one_default_is_kept_for_each_moid_and_the_newest_counts() {
     let store = Store::open(&bench.gateway.path("state")).unwrap().store;
     let snapshot = store.snapshot().unwrap();
     let kept = |moid: &str| {
-        let (server_id, uri) = snapshot.default_uri(moid).unwrap().unwrap();
-        (server_id, uri.replace(&bench.repository_server.origin(), ""))
+        let DefaultSource { server_id, server_uri } = snapshot.default_uri(moid).unwrap().unwrap();
+        (server_id, server_uri.replace(&bench.repository_server.origin(), ""))
     };
     let own = |uri: &str| (support::SERVER_ID.to_owned(), uri.to_owned());
     assert_eq!((kept(BENCH), kept(DEVINFO)), (own("/newer"), own("/devinfo/[MCC]")));

@@ -162,7 +162,7 @@ fn check_batches(snapshot: &Snapshot, last: u64) {
     for number in [first.saturating_sub(1), last + 1] {
         assert!(!snapshot.exists(&subtree(number)).unwrap(), "something of batch {number} is there");
     }
-    let newest = snapshot.notifications().unwrap().into_iter().map(|(_, _, time)| time).max();
+    let newest = snapshot.notifications().unwrap().into_iter().map(|seen| seen.time).max();
     assert_eq!(newest.unwrap_or_default(), last);
 }
 

@@ -15,7 +15,7 @@ use crate::notification::listener::Listener;
 use crate::notification::package;
 use crate::notification::tally::{Counts, Tally};
 use crate::session::{Cause, Queue, Ticket};
-use crate::store::{Change, Store, StoreError};
+use crate::store::{Change, SeenNotification, Store, StoreError};
 use crate::world::World;
 
 /// All of them, from the socket to the queue of sessions.
@@ -33,7 +33,7 @@ impl Notifications {
     /// Those that come by these sockets. What was let in before the agent was restarted is no news.
     pub(super) fn new(sockets: Vec<UdpSocket>, world: &World) -> Result<Self, StoreError> {
         let mut gate = Gate::new(Policy::from(&world.settings.notification));
-        for (server_id, id, time) in world.store.snapshot()?.notifications()? {
+        for SeenNotification { server_id, id, time } in world.store.snapshot()?.notifications()? {
             gate.restore(Remembered { server_id, id, time });
         }
         let mut notifications = Self {

@@ -9,11 +9,11 @@ use crate::alert::{self, Place, RaiseError};
 use crate::base::attempts;
 use crate::base::journal::id;
 use crate::base::waking;
-use crate::exec::{self, Fate, Finished, Waiting};
+use crate::exec::{self, AfterSession, Fate, Finished, Waiting};
 use crate::package::Alert;
 use crate::session::{Cause, Ended, Outcome, Ticket, attempt_with};
 use crate::store::records::{ExecRecord, trigger};
-use crate::store::{Change, StoreError};
+use crate::store::{Change, StoreError, StoredTrigger};
 use crate::tree::SessionFacts;
 use crate::uri::client::ClientUri;
 
@@ -142,14 +142,16 @@ impl Daemon {
         }
         for (server_id, waiting) in waiting {
             let Some(peer) = self.world.peer(&server_id) else { continue };
-            let (tree, account) = (Arc::clone(&self.world.tree), Arc::clone(&peer.account));
-            let rest = (
-                self.execs.programs.clone(),
-                Arc::clone(&self.world.store),
-                Arc::clone(&self.world.attempts),
-            );
-            let stopping = self.shared.stopping.subscribe();
-            tokio::spawn(exec::run_all(waiting, tree, account, SessionFacts::default(), rest, stopping));
+            let after = AfterSession {
+                tree: Arc::clone(&self.world.tree),
+                store: Arc::clone(&self.world.store),
+                account: Arc::clone(&peer.account),
+                session: SessionFacts::default(),
+                programs: self.execs.programs.clone(),
+                attempts: Arc::clone(&self.world.attempts),
+                stopping: self.shared.stopping.subscribe(),
+            };
+            tokio::spawn(after.run(waiting));
         }
         Ok((changes, told))
     }
@@ -210,7 +212,7 @@ impl Daemon {
     fn take_up_triggers(&mut self, of: impl Fn(&str) -> bool) -> Result<Vec<Change>, StoreError> {
         let mut changes = Vec::new();
         let doubt = self.doubt();
-        for (server_id, number, json) in self.world.store.snapshot()?.triggers()? {
+        for StoredTrigger { server_id, id: number, json } in self.world.store.snapshot()?.triggers()? {
             if !of(&server_id) {
                 continue;
             }

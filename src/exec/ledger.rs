@@ -194,16 +194,10 @@ impl Waiting {
 
     /// Executes it, and reports its end. That it starts is on disk before: it is never started twice, unless it is
     /// one that goes on after a reboot.
-    pub async fn run(
-        self,
-        tree: &Tree,
-        account: &Arc<Account>,
-        session: SessionFacts,
-        programs: &Programs,
-        store: &Arc<Store>,
-    ) {
+    async fn run(self, after: &AfterSession) {
         let Self { number, record, invocation, hold } = self;
-        let visitor = Visitor { account, session };
+        let AfterSession { tree, store, account, programs, .. } = after;
+        let visitor = Visitor { account, session: after.session };
         let resumed = record.starts > 0;
         let record = record.started(programs.boot());
         let Some(place) = programs.place_in_time().await else { return };
@@ -241,22 +235,34 @@ pub fn attempt(number: u64) -> String {
     format!("exec {number}")
 }
 
-/// Executes what waited for the end of a session, one after the other. What has not begun when the agent stops is
-/// left to its next start.
-pub async fn run_all(
-    waiting: Vec<Waiting>,
-    tree: Arc<Tree>,
-    account: Arc<Account>,
-    session: SessionFacts,
-    (programs, store, attempts): (Programs, Arc<Store>, Arc<Attempts>),
-    stopping: watch::Receiver<bool>,
-) {
-    for waiting in waiting {
-        if *stopping.borrow() {
-            return;
+/// What the EXECs that waited for the end of a session are executed with.
+pub struct AfterSession {
+    /// The tree.
+    pub tree: Arc<Tree>,
+    /// The store.
+    pub store: Arc<Store>,
+    /// Who gave the commands.
+    pub account: Arc<Account>,
+    /// What is known of the session that is over.
+    pub session: SessionFacts,
+    /// What the whole agent has running.
+    pub programs: Programs,
+    /// Says at the next start which EXEC the agent died of.
+    pub attempts: Arc<Attempts>,
+    /// Turns true when the agent ends.
+    pub stopping: watch::Receiver<bool>,
+}
+
+impl AfterSession {
+    /// Executes them one after the other. What has not begun when the agent stops is left to its next start.
+    pub async fn run(self, waiting: Vec<Waiting>) {
+        for waiting in waiting {
+            if *self.stopping.borrow() {
+                return;
+            }
+            let _attempt = self.attempts.begin(&attempt(waiting.number)).await;
+            waiting.run(&self).await;
         }
-        let _attempt = attempts.begin(&attempt(waiting.number)).await;
-        waiting.run(&tree, &account, session, &programs, &store).await;
     }
 }
 

@@ -12,7 +12,7 @@ mod ledger;
 mod programs;
 mod record;
 
-pub use ledger::{Execution, Ledger, Waiting, attempt, run_all};
+pub use ledger::{AfterSession, Execution, Ledger, Waiting, attempt};
 pub use programs::Programs;
 pub use record::Fate;
 

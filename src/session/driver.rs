@@ -22,7 +22,7 @@ use crate::base::{Random, stopped};
 use crate::bearer;
 use crate::bearer::ConnectionType;
 use crate::command::{self, Allowance, Context, Report, Room, Share};
-use crate::exec::{self, Finished, Ledger, Programs};
+use crate::exec::{AfterSession, Finished, Ledger, Programs};
 use crate::package::{self, Encoded, Package1, Reason, Verb};
 use crate::session::machine::Action;
 use crate::store::{Change, StoreError};
@@ -509,9 +509,16 @@ impl Driver<'_> {
         // What waited for the end of the session keeps nobody waiting. Where the agent ends as well, it waits on.
         let waiting = self.execs.take_waiting();
         if !waiting.is_empty() && outcome != STOPPED {
-            let (tree, account) = (Arc::clone(&world.tree), Arc::clone(&peer.account));
-            let rest = (programs.clone(), Arc::clone(&world.store), Arc::clone(&world.attempts));
-            tokio::spawn(exec::run_all(waiting, tree, account, self.facts, rest, self.stopping));
+            let after = AfterSession {
+                tree: Arc::clone(&world.tree),
+                store: Arc::clone(&world.store),
+                account: Arc::clone(&peer.account),
+                session: self.facts,
+                programs: programs.clone(),
+                attempts: Arc::clone(&world.attempts),
+                stopping: self.stopping,
+            };
+            tokio::spawn(after.run(waiting));
         }
         let alerts_left = self.alerts.are_left(&world.store).unwrap_or_default();
         let (mut settled, untold) = self.execs.close();
@@ -546,4 +553,22 @@ fn remedy(error: &TransportError) -> Remedy {
 #[must_use]
 pub fn attempt_with(place: &Place) -> String {
     format!("session {}", place.key())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_device_without_a_name_may_get_one_and_a_server_uri_stays_as_it_is() {
+        let nameless = TreeError::Unavailable { node: "urn:x//DevID".into(), why: "no identifier".into() };
+        let outcome = |error: PrepareError| Ended::from(error).outcome;
+        let failed = |why: &str, again| Outcome::Failed { failure: Failure::NotBegun(why.to_owned()), again };
+        assert_eq!(
+            outcome(nameless.into()),
+            failed("urn:x//DevID: unavailable: no identifier", Again::Later)
+        );
+        let why = "server-uri: ServerURI is too long";
+        assert_eq!(outcome(ServerUriError::TooLong.into()), failed(why, Again::No));
+    }
 }

@@ -192,7 +192,7 @@ impl Snapshot {
 
 #[cfg(test)]
 mod tests {
-    use super::super::{Change, NodeKey, Store, Stored, Subscription};
+    use super::super::{Change, NodeKey, SeenNotification, Store, Stored, Subscription};
     use super::*;
 
     fn overridden(server_id: &str, leaf: &str) -> Change {
@@ -272,7 +272,10 @@ mod tests {
         assert!(!left.exists(&granted("a")).unwrap() && left.exists(&granted("ab")).unwrap());
         assert_eq!(left.subscriptions().unwrap().len(), 1);
         assert_eq!(left.triggers().unwrap().len(), 1);
-        assert_eq!(left.notifications().unwrap(), [("ab".to_owned(), 1, 1)]);
+        assert_eq!(
+            left.notifications().unwrap(),
+            [SeenNotification { server_id: "ab".into(), id: 1, time: 1 }]
+        );
         let instances = [("a".to_owned(), String::new()), ("ab".to_owned(), "serverid:ab".to_owned())];
         assert_eq!(left.instances("urn:m").unwrap(), instances);
         assert!(left.default_uri("urn:ab").unwrap().is_some() && left.contact("ab").unwrap().is_some());

@@ -82,7 +82,7 @@ pub use change::{Change, FOLDER_EMPTIED, FOLDER_HELD};
 pub use key::NodeKey;
 pub use news::News;
 pub use open::SetAside;
-pub use read::{SeenNotification, Snapshot};
+pub use read::{DefaultSource, SeenNotification, Snapshot, StoredTrigger};
 pub use stored::Stored;
 pub use subscription::{Digest, Subscription};
 pub use waiting::Waiting;

@@ -48,8 +48,36 @@ impl std::fmt::Debug for Snapshot {
     }
 }
 
-/// A notification that was acted upon: server id, NOTIFICATION-ID, when.
-pub type SeenNotification = (String, u16, u64);
+/// A notification that was acted upon.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SeenNotification {
+    /// Account.
+    pub server_id: String,
+    /// NOTIFICATION-ID.
+    pub id: u16,
+    /// When, in seconds since 1970.
+    pub time: u64,
+}
+
+/// A session that a notification asks for, and that is still to be held.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct StoredTrigger {
+    /// Account.
+    pub server_id: String,
+    /// NOTIFICATION-ID.
+    pub id: u16,
+    /// The trigger's JSON.
+    pub json: Vec<u8>,
+}
+
+/// Where configuration for a MOID comes from (TS 5.4.10).
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct DefaultSource {
+    /// Who set it.
+    pub server_id: String,
+    /// The ServerURI template.
+    pub server_uri: String,
+}
 
 impl Snapshot {
     pub(super) fn of(transaction: ReadTransaction, odd: &Arc<Odd>) -> Result<Self, StoreError> {
@@ -251,7 +279,7 @@ impl Snapshot {
             let (key, time) = entry.map_err(self.noting())?;
             let read = split_notification(key.value()).zip(number(time.value()));
             if let Some(((server_id, id), time)) = self.known("notifications", key.value(), read) {
-                seen.push((server_id, id, time));
+                seen.push(SeenNotification { server_id, id, time });
             }
         }
         Ok(seen)
@@ -267,16 +295,19 @@ impl Snapshot {
         Ok(self.known("contacts", server_id.as_bytes(), number(time.value())))
     }
 
-    /// Who set the DEFAULT of a MOID, and its ServerURI.
+    /// The DEFAULT of a MOID.
     ///
     /// # Errors
     /// The file can't be read, or the record is damaged.
-    pub fn default_uri(&self, moid: &str) -> Result<Option<(String, String)>, StoreError> {
+    pub fn default_uri(&self, moid: &str) -> Result<Option<DefaultSource>, StoreError> {
         let table = self.transaction.open_table(DEFAULTS).map_err(self.noting())?;
         let Some(record) = table.get(moid.as_bytes()).map_err(self.noting())? else { return Ok(None) };
         let read = std::str::from_utf8(record.value()).ok().and_then(|record| record.split_once('\0'));
         let read = self.known("defaults", moid.as_bytes(), read);
-        Ok(read.map(|(server_id, uri)| (server_id.to_owned(), uri.to_owned())))
+        Ok(read.map(|(server_id, server_uri)| DefaultSource {
+            server_id: server_id.to_owned(),
+            server_uri: server_uri.to_owned(),
+        }))
     }
 
     /// What push clients want servers to be told, by server id (TS D.2.4).
@@ -296,11 +327,11 @@ impl Snapshot {
         Ok(all)
     }
 
-    /// What sessions are still to be held for: server id, NOTIFICATION-ID, the trigger's JSON.
+    /// What sessions are still to be held for.
     ///
     /// # Errors
     /// The file can't be read, or a record is damaged.
-    pub fn triggers(&self) -> Result<Vec<(String, u16, Vec<u8>)>, StoreError> {
+    pub fn triggers(&self) -> Result<Vec<StoredTrigger>, StoreError> {
         let table = self.transaction.open_table(TRIGGERS).map_err(self.noting())?;
         let mut triggers = Vec::new();
         for entry in table.iter().map_err(self.noting())? {
@@ -308,7 +339,7 @@ impl Snapshot {
             if let Some((server_id, id)) =
                 self.known("triggers", key.value(), split_notification(key.value()))
             {
-                triggers.push((server_id, id, json.value().to_vec()));
+                triggers.push(StoredTrigger { server_id, id, json: json.value().to_vec() });
             }
         }
         Ok(triggers)

@@ -58,15 +58,22 @@ pub(super) fn missing(store: &Store) -> Vec<&'static str> {
         ("instances", at.instances(X).unwrap() == instances),
         ("rights", at.node(&granted).unwrap() == Some(leaf("1 16 urn:oma:mo:x:1.0"))),
         ("pin", at.pin(&devid).unwrap() == Some(leaf("IMEI:490154203237518"))),
-        ("notification", at.notifications().unwrap() == [(acme(), 513, 1_790_000_000)]),
+        (
+            "notification",
+            at.notifications().unwrap()
+                == [SeenNotification { server_id: acme(), id: 513, time: 1_790_000_000 }],
+        ),
         ("contact", at.contact("acme").unwrap() == Some(1_790_000_001)),
         (
             "default",
             at.default_uri("urn:oma:mo:y:1.0").unwrap()
-                == Some((acme(), text("https://acme.example/default"))),
+                == Some(DefaultSource {
+                    server_id: acme(),
+                    server_uri: text("https://acme.example/default"),
+                }),
         ),
         ("push", at.push().unwrap() == [(acme(), standing)]),
-        ("trigger", at.triggers().unwrap() == [(acme(), 513, trigger)]),
+        ("trigger", at.triggers().unwrap() == [StoredTrigger { server_id: acme(), id: 513, json: trigger }]),
         ("alert", alerts == [(1, text(alert))]),
         ("cache", at.cache_key().unwrap() == Some([9; 64])),
         ("mos", at.mos_sent("acme").unwrap() == [X, "urn:oma:mo:y:1.0"]),

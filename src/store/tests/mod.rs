@@ -134,7 +134,10 @@ fn notifications_are_kept_and_forgotten_by_id() {
     let seen = |id, time| Change::Notification { server_id: "a".into(), id, time };
     store.commit_blocking(&[seen(7, 100), seen(0x0700, 200)]).unwrap();
     store.commit_blocking(&[Change::ForgetNotification("a".into(), 7)]).unwrap();
-    assert_eq!(store.snapshot().unwrap().notifications().unwrap(), [("a".to_owned(), 0x0700, 200)]);
+    assert_eq!(
+        store.snapshot().unwrap().notifications().unwrap(),
+        [SeenNotification { server_id: "a".into(), id: 0x0700, time: 200 }]
+    );
 }
 
 #[test]
@@ -392,7 +395,7 @@ fn a_record_that_is_not_in_its_form_is_passed_over_and_the_others_are_read() {
     });
     let at = store.snapshot().unwrap();
     assert_eq!(at.instances("urn:m").unwrap(), [("1".to_owned(), "serverid:a".to_owned())]);
-    assert_eq!(at.notifications().unwrap(), [("a".to_owned(), 1, 1)]);
+    assert_eq!(at.notifications().unwrap(), [SeenNotification { server_id: "a".into(), id: 1, time: 1 }]);
     assert_eq!(at.alert_queues().unwrap(), ["a"]);
     let mut alerts = 0;
     at.alerts("a", |_, _| {
