@@ -1,24 +1,6 @@
 //! What the agent remembers: one file, `store.redb` in the state folder, in which redb's database is kept twice.
 //!
-//! | table | key | value |
-//! |---|---|---|
-//! | `meta` | `schema`, `clock`, `used` (bytes in `nodes`), `alerts` (the next number), `miid ` MOID (the last one assigned), `folder ` path (it has held something), `subscriber`… | u64 |
-//! | `nodes` | MOID `\0` MIID (`\0` name)… | a tag byte and the value: see [`Stored`] |
-//! | `instances` | MOID `\0` MIID | who created it, as a MAID (TS 11.3): `serverid:…` |
-//! | `pins` | as `nodes` | the first definitive answer of a pinned node |
-//! | `notifications` | server id `\0` id (u16, big endian) | when it came, seconds since 1970 |
-//! | `contacts` | server id | when a session last ended well, seconds since 1970 |
-//! | `defaults` | MOID | server id `\0` ServerURI (TS 5.4.10) |
-//! | `push` | server id | what push clients want the server to be told (TS D.2): [`records::Registration`] |
-//! | `cache` | empty | the key of cache validators (TS 12): 64 random bytes |
-//! | `mos` | server id | the MOIDs of the last MOS list that the server got, a line each |
-//! | `accounts` | server id | the account as a bootstrap brought it |
-//! | `overrides` | server id `\0` leaf | a hash of the value it overrides, and the value that the server set |
-//! | `intents` | number (u64) | what takes back an effect that a change in progress has on a file |
-//! | `subscriptions` | server id `\0` ClientURI | see [`Subscription`] |
-//! | `alerts` | place `\0` number (u64, big endian) | the alert: `records::alert` |
-//! | `execs` | number | an EXEC that waits, runs, or whose end nobody was told: [`records::ExecRecord`] |
-//! | `triggers` | as `notifications` | what a notification asks for, until its session has ended for good: `records::trigger` |
+//! [`records`] documents the layout, table by table; `schema` has its versions.
 //!
 //! # What is damaged
 //!

@@ -53,3 +53,21 @@ pub(super) fn make(transaction: &WriteTransaction) -> Result<(), StoreError> {
     }
     Ok(())
 }
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use redb::TableHandle;
+
+    use super::ALL;
+
+    #[test]
+    fn each_table_has_its_row_in_the_layout() {
+        let rows = include_str!("records/mod.rs").lines().filter_map(|line| line.strip_prefix("//! | `"));
+        let documented: Vec<&str> = rows.filter_map(|row| row.split('`').next()).collect();
+        let tables: BTreeSet<&str> = ALL.iter().map(TableHandle::name).collect();
+        assert_eq!(documented.iter().copied().collect::<BTreeSet<_>>(), tables);
+        assert_eq!((documented.len(), tables.len()), (ALL.len(), ALL.len()), "each once");
+    }
+}
