@@ -183,12 +183,11 @@ impl Tree {
             instances.extend(self.delegations());
         }
         if object.dynamic {
-            instances.extend(
-                state
-                    .instances(&object.moid)?
-                    .into_iter()
-                    .map(|(miid, creator)| Instance { miid, origin: Origin::Created { creator } }),
-            );
+            state.each_instance(&object.moid, &mut |miid, creator| {
+                let origin = Origin::Created { creator: creator.to_owned() };
+                instances.push(Instance { miid: miid.to_owned(), origin });
+                true
+            })?;
         }
         Ok(instances)
     }

@@ -112,16 +112,6 @@ impl State {
         }
     }
 
-    /// The created instances of a MOID: MIID and creator.
-    pub(super) fn instances(&self, moid: &str) -> Result<Vec<(String, String)>, StoreError> {
-        let mut instances = Vec::new();
-        self.each_instance(moid, &mut |miid, creator| {
-            instances.push((miid.to_owned(), creator.to_owned()));
-            true
-        })?;
-        Ok(instances)
-    }
-
     /// Shows the created instances of a MOID, one after the other, while `more` says to go on.
     pub(super) fn each_instance(
         &self,

@@ -4,7 +4,7 @@ use roxmltree::Node;
 use zbus::Message;
 use zbus::wire::Signature;
 
-use super::{Bus, READING, Trouble};
+use super::{Bus, BusMethod, READING, Trouble};
 use crate::xml::{self, Limits, Tolerance};
 
 const LIMITS: Limits = Limits { bytes: 4 << 20, nodes: 200_000 };
@@ -24,12 +24,14 @@ impl Bus {
     /// Asks the object what it has, and what of it belongs to `interface`.
     pub(super) async fn describe(
         &self,
-        place: (&str, &str),
+        service: &str,
+        path: &str,
         interface: &str,
     ) -> Result<Description, Trouble> {
-        let member = ("org.freedesktop.DBus.Introspectable", "Introspect");
-        let reply = self.ask(place, member, READING, &()).await?;
-        let odd = |why: String| Trouble::Refused(format!("introspection of {}", place.1), why);
+        let introspectable = "org.freedesktop.DBus.Introspectable";
+        let method = BusMethod { service, path, interface: introspectable, name: "Introspect" };
+        let reply = self.ask(method, READING, &()).await?;
+        let odd = |why: String| Trouble::Refused(format!("introspection of {path}"), why);
         let text = text_of(&reply).map_err(|error| odd(error.to_string()))?;
         let read = xml::read(text.as_bytes(), LIMITS, "node", Tolerance::Message, |document, _| {
             Description::of(document.root_element(), interface)

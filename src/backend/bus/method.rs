@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use zbus::wire::{StructureBuilder, Variant};
 
-use super::{Bus, Place, Trouble, convert};
+use super::{Bus, BusMethod, Place, Trouble, convert};
 use crate::backend::{BackendError, Context};
 use crate::mo::mapping::Template;
 
@@ -40,7 +40,7 @@ impl Method {
         let object = place.object;
         let mut absent = format!("there is no {}", object.path);
         for path in place.paths(bus).await? {
-            let described = match bus.describe((&object.name, &path), &object.interface).await {
+            let described = match bus.describe(&object.name, &path, &object.interface).await {
                 Ok(described) => described,
                 Err(Trouble::Absent(why)) => {
                     absent = why;
@@ -76,16 +76,16 @@ impl Method {
     pub(in crate::backend) async fn call(self, bus: &Bus, limit: Duration) -> Result<(), BackendError> {
         let Self { service, path, interface, name, args } = self;
         let what = format!("{service} {path} {interface}.{name}");
-        let (place, member) = ((service.as_str(), path.as_str()), (interface.as_str(), name.as_str()));
+        let method = BusMethod { service: &service, path: &path, interface: &interface, name: &name };
         let done = if args.is_empty() {
-            bus.call(place, member, limit, &()).await
+            bus.call(method, limit, &()).await
         } else {
             let mut body = StructureBuilder::new();
             for arg in args {
                 body.push_value(arg);
             }
             match body.build() {
-                Ok(body) => bus.call(place, member, limit, &body).await,
+                Ok(body) => bus.call(method, limit, &body).await,
                 Err(error) => Err(Trouble::Refused("args".to_owned(), error.to_string())),
             }
         };

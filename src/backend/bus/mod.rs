@@ -53,6 +53,15 @@ struct Lane {
     mute_until: std::sync::Mutex<Option<Instant>>,
 }
 
+/// A method of an object.
+#[derive(Clone, Copy, Debug)]
+struct BusMethod<'a> {
+    service: &'a str,
+    path: &'a str,
+    interface: &'a str,
+    name: &'a str,
+}
+
 /// Why a call brought nothing.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Trouble {
@@ -96,13 +105,12 @@ impl Bus {
     /// bus goes away meanwhile. `limit` is for its turn to come, and for the answer.
     async fn ask<B: Serialize + DynamicType>(
         &self,
-        place: (&str, &str),
-        member: (&str, &str),
+        method: BusMethod<'_>,
         limit: Duration,
         body: &B,
     ) -> Result<Message, Trouble> {
-        let lane = self.lane(place.0.to_owned());
-        let late = || Trouble::Unavailable(format!("{} does not answer", place.0));
+        let lane = self.lane(method.service.to_owned());
+        let late = || Trouble::Unavailable(format!("{} does not answer", method.service));
         // To wait for others who ask it says nothing of the service itself.
         let turn = tokio::time::timeout(limit, lane.turn.lock()).await;
         let _turn = turn.map_err(|_| late())?;
@@ -110,8 +118,8 @@ impl Bus {
             return Err(late());
         }
         let call = async {
-            match self.call_once(place, member, body).await {
-                Err(zbus::Error::InputOutput(_)) => self.call_once(place, member, body).await,
+            match self.call_once(method, body).await {
+                Err(zbus::Error::InputOutput(_)) => self.call_once(method, body).await,
                 other => other,
             }
         };
@@ -127,29 +135,27 @@ impl Bus {
     /// Calls a method, once: one call at a time for each of them.
     async fn call<B: Serialize + DynamicType>(
         &self,
-        place: (&str, &str),
-        member: (&str, &str),
+        method: BusMethod<'_>,
         limit: Duration,
         body: &B,
     ) -> Result<Message, Trouble> {
-        let lane = self.lane(format!("{} {}.{}", place.0, member.0, member.1));
+        let lane = self.lane(format!("{} {}.{}", method.service, method.interface, method.name));
         let call = async {
             let _turn = lane.turn.lock().await;
-            self.call_once(place, member, body).await
+            self.call_once(method, body).await
         };
-        let late = |_| Trouble::Unavailable(format!("{} does not answer", place.0));
+        let late = |_| Trouble::Unavailable(format!("{} does not answer", method.service));
         let done = tokio::time::timeout(limit, call).await.map_err(late)?;
         done.map_err(|error| self.trouble(&error))
     }
 
     async fn call_once<B: Serialize + DynamicType>(
         &self,
-        (service, path): (&str, &str),
-        (interface, method): (&str, &str),
+        BusMethod { service, path, interface, name }: BusMethod<'_>,
         body: &B,
     ) -> zbus::Result<Message> {
         let link = self.link().await?;
-        link.call_method(Some(service), path, Some(interface), method, body).await
+        link.call_method(Some(service), path, Some(interface), name, body).await
     }
 
     async fn link(&self) -> zbus::Result<Connection> {
@@ -291,10 +297,13 @@ mod tests {
         }
     }
 
+    const METHOD: BusMethod<'_> =
+        BusMethod { service: "org.t.M", path: "/", interface: "org.t.I", name: "M" };
+
     #[tokio::test(start_paused = true)]
     async fn a_service_is_not_mute_because_others_ask_it() {
         let bus = Bus::none();
-        let ask = || bus.ask(("org.t.M", "/"), ("org.t.I", "M"), READING, &());
+        let ask = || bus.ask(METHOD, READING, &());
         let lane = bus.lane("org.t.M".to_owned());
         let turn = lane.turn.lock().await;
         assert!(matches!(ask().await, Err(Trouble::Unavailable(_))));
@@ -305,7 +314,7 @@ mod tests {
     #[tokio::test]
     async fn no_bus_is_not_a_bus_that_has_gone() {
         let bus = Bus::none();
-        let ask = || bus.ask(("org.t.M", "/"), ("org.t.I", "M"), READING, &());
+        let ask = || bus.ask(METHOD, READING, &());
         assert!(matches!(ask().await, Err(Trouble::NoService(_))));
         bus.was_there.store(true, Ordering::Relaxed);
         assert!(matches!(ask().await, Err(Trouble::Unavailable(_))));

@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use serde_json::{Map, Value as Json};
 use zbus::wire::OwnedVariant;
 
-use super::{Bus, READING, Trouble, convert};
+use super::{Bus, BusMethod, READING, Trouble, convert};
 use crate::backend::{Answer, BackendError, Context, MAX_INPUT};
 use crate::mo::mapping::BusObject;
 
@@ -78,7 +78,7 @@ impl<'a> Place<'a> {
         let BusObject { name, interface, .. } = self.object;
         let mut absent = format!("there is no {}", self.object.path);
         for path in self.paths(bus).await? {
-            match properties(bus, (name, &path), interface).await {
+            match properties(bus, name, &path, interface).await {
                 Ok((properties, _)) if !properties.is_empty() => return Ok(Found { path, properties }),
                 Ok(_) => absent = format!("{path} has no property of {interface}"),
                 Err(Trouble::Absent(why)) => absent = why,
@@ -122,7 +122,7 @@ async fn names(bus: &Bus, object: &BusObject) -> Result<Vec<String>, Trouble> {
     let (parent, prefix) = before.rsplit_once('/').unwrap_or(("", before));
     let suffix = after.split('/').next().unwrap_or_default();
     let parent = if parent.is_empty() { "/" } else { parent };
-    let children = bus.describe((&object.name, parent), "").await?.children;
+    let children = bus.describe(&object.name, parent, "").await?.children;
     let captured = |child: &String| {
         let name = child.strip_prefix(prefix)?.strip_suffix(suffix)?;
         is_element(name).then(|| name.to_owned())
@@ -139,9 +139,14 @@ fn is_element(name: &str) -> bool {
 }
 
 /// All properties of an object's interface, and the size of the reply in bytes.
-async fn properties(bus: &Bus, place: (&str, &str), interface: &str) -> Result<(Properties, usize), Trouble> {
-    let member = (super::property::INTERFACE, "GetAll");
-    let reply = bus.ask(place, member, READING, &(interface,)).await;
+async fn properties(
+    bus: &Bus,
+    service: &str,
+    path: &str,
+    interface: &str,
+) -> Result<(Properties, usize), Trouble> {
+    let method = BusMethod { service, path, interface: super::property::INTERFACE, name: "GetAll" };
+    let reply = bus.ask(method, READING, &(interface,)).await;
     let reply = reply.and_then(super::property::bounded).map_err(super::property::unknown)?;
     let body = reply.body();
     let read: zbus::Result<Properties> = body.deserialize();
@@ -169,7 +174,7 @@ pub(in crate::backend) async fn children(
     let (mut children, mut size) = (Vec::new(), 0);
     for child in names {
         let path = format!("{before}{child}{after}");
-        let (properties, bytes) = match properties(bus, (name, &path), interface).await {
+        let (properties, bytes) = match properties(bus, name, &path, interface).await {
             Ok(found) => found,
             // It is of another kind, or has gone meanwhile.
             Err(Trouble::Absent(_)) => continue,

@@ -6,7 +6,7 @@ use zbus::Message;
 use zbus::wire::{OwnedVariant, Signature, Variant};
 
 use super::object::Found;
-use super::{Bus, Place, READING, SETTING, Trouble, convert};
+use super::{Bus, BusMethod, Place, READING, SETTING, Trouble, convert};
 use crate::backend::effect::Content;
 use crate::backend::{Answer, BackendError, Context, MAX_INPUT, Raw};
 use crate::mo::mapping::Source;
@@ -41,11 +41,15 @@ impl Spot {
         }
     }
 
+    /// Of the interface by which it is read and set.
+    fn method(&self, name: &'static str) -> BusMethod<'_> {
+        BusMethod { service: &self.service, path: &self.path, interface: INTERFACE, name }
+    }
+
     /// What it is.
     pub(in crate::backend) async fn get(&self, bus: &Bus) -> Result<OwnedVariant, Trouble> {
         let (interface, property) = (self.interface.as_str(), self.property.as_str());
-        let place = (self.service.as_str(), self.path.as_str());
-        let reply = bus.ask(place, (INTERFACE, "Get"), READING, &(interface, property)).await;
+        let reply = bus.ask(self.method("Get"), READING, &(interface, property)).await;
         let reply = reply.and_then(bounded).map_err(unknown)?;
         let value: zbus::Result<OwnedVariant> = reply.body().deserialize();
         value.map_err(|error| Trouble::Refused("the reply to Get".to_owned(), error.to_string()))
@@ -54,8 +58,7 @@ impl Spot {
     /// Makes it `value`; the service has taken it on return.
     pub(in crate::backend) async fn set(&self, bus: &Bus, value: &Variant<'_>) -> Result<(), Trouble> {
         let body = (self.interface.as_str(), self.property.as_str(), value);
-        let place = (self.service.as_str(), self.path.as_str());
-        bus.ask(place, (INTERFACE, "Set"), SETTING, &body).await.map_err(unknown).map(drop)
+        bus.ask(self.method("Set"), SETTING, &body).await.map_err(unknown).map(drop)
     }
 }
 
@@ -91,7 +94,7 @@ impl Target {
             };
             // Perhaps it can only be set.
             let described =
-                bus.describe((&spot.service, &spot.path), &spot.interface).await.unwrap_or_default();
+                bus.describe(&spot.service, &spot.path, &spot.interface).await.unwrap_or_default();
             let mut properties = described.properties.into_iter();
             match (properties.find(|(name, ..)| name == property), trouble) {
                 (Some((_, kind, false)), _) => return Ok(Self { spot, kind, now: None }),
