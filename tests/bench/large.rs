@@ -1,6 +1,6 @@
 //! An instance of many nodes on its way to a data repository.
 
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use omadm_agent::lab::gateway::Gateway;
 use omadm_agent::mo::Value;
@@ -12,6 +12,7 @@ use crate::support::{Bench, ddf};
 use crate::{Table, block_on, mib, millis};
 
 const MOID: &str = "urn:x-omadm:mo:large:1.0";
+const WRITABLE: &str = "urn:x-omadm:mo:writable:1.0";
 const NODES: usize = 100_000;
 const BUDGET: u64 = 16 << 20;
 
@@ -39,6 +40,46 @@ pub(crate) fn instance(table: &mut Table) {
         }
         agent.stop().await;
     });
+    after_large_work(table);
+}
+
+/// What is kept of the memory that large work took.
+fn after_large_work(table: &mut Table) {
+    const CHILDREN: usize = 4_000;
+    const GETS: usize = 15_000;
+    const REST: Duration = Duration::from_secs(10);
+    block_on(async {
+        let bench = Bench::new().await;
+        put_object(&bench.gateway);
+        put_writable(&bench.gateway);
+        let items: serde_json::Map<_, _> =
+            (0..CHILDREN).map(|number| (format!("n{number}"), json!({"Value": "a value"}))).collect();
+        let document = json!({"MOID": WRITABLE, "MOData": {"Writable": {"Items": items}}});
+        bench.repository.put("/new", "application/dmmo+json", document.to_string());
+        let gets = vec![json!(["GET", format!("{WRITABLE}//Items/n7/Value")]); GETS];
+        bench.play(json!([[["HGET", "{repository}/new"]], gets]));
+        let agent = bench.start().await;
+        bench.session(&agent, 1).await;
+        assert_eq!(bench.statuses(), [vec![201], vec![200; GETS]], "{}", agent.log());
+        let (highest, begun) = (field(&agent, "VmHWM:") << 10, Instant::now());
+        while begun.elapsed() < REST {
+            tokio::time::sleep(Duration::from_millis(500)).await;
+        }
+        let kept = agent.resident() as u64;
+        let what = format!("HGET of {} nodes, {GETS} GETs, 10 s: RSS", 2 * CHILDREN);
+        table.row(&what, mib(kept), "≤ 8 MiB", Some(kept <= 8 << 20));
+        table.note("  at most", mib(highest));
+        agent.stop().await;
+    });
+}
+
+fn put_writable(gateway: &Gateway) {
+    let node = |name: &str, format: &str, occurrence: &str, below: &str| {
+        ddf::node(name, format, "Add Delete Get Replace", occurrence, below)
+    };
+    let item = node("", "node", "ZeroOrMore", &node("Value", "chr", "One", ""));
+    let root = node("Writable", "node", "ZeroOrMore", &node("Items", "node", "One", &item));
+    ddf::put(gateway, WRITABLE, "Writable", &root, "dynamic = true\n");
 }
 
 /// Half of the nodes are un-named, the others their leaves.
