@@ -9,10 +9,8 @@ SECONDS_EACH := 60
 FUZZ := $(if $(ONLY),$(ONLY),$$(RUSTC_BOOTSTRAP=1 cargo fuzz list --fuzz-dir tests/fuzz))
 
 # ONLY is a test as tests/conformance.md names it, a file of tests (tests/session), or a part of a test's name.
-ONLY_PARTS := $(subst ::, ,$(patsubst tests/%,%,$(ONLY)))
-ONLY_FILE := $(if $(filter tests/%,$(ONLY)),$(firstword $(ONLY_PARTS)))
-ONLY_NAME := $(if $(ONLY_FILE),$(word 2,$(ONLY_PARTS)),$(ONLY))
-ONLY_WHERE := $(if $(ONLY_FILE),--test $(ONLY_FILE),$(if $(findstring ::tests::,$(ONLY)),--lib))
+ONLY_WHERE := $(if $(filter tests/%,$(ONLY)),--test all,$(if $(findstring ::tests::,$(ONLY)),--lib))
+ONLY_NAME := $(if $(filter tests/%,$(ONLY)),^$(patsubst tests/%,%,$(ONLY))(::|$$),$(ONLY))
 
 .PHONY: check help prepare lint test config deb system bench fuzz
 .NOTPARALLEL:
@@ -23,15 +21,17 @@ help: ## this list
 	@sed -nE 's/^([a-z]+):[^#]*## (.*)/make \1 \2/p' $(firstword $(MAKEFILE_LIST)) | awk '{ name = $$2; $$1 = $$2 = ""; printf "make %-9s%s\n", name, $$0 }'
 
 prepare: ## install what build and tests need
-	packaging/prepare $(CACHE)/tools cargo-nextest cargo-deb
+	packaging/prepare $(CACHE)/tools cargo-nextest cargo-deb cargo-deny
 
-lint: ## format, clippy, rustdoc
+lint: ## format, clippy, rustdoc, dependencies, fuzz targets
 	cargo fmt --check
 	cargo clippy --locked --all-targets --all-features -- -D warnings
 	RUSTDOCFLAGS='-D warnings' cargo doc --locked --no-deps --all-features --document-private-items
+	cargo deny --locked check bans licenses sources
+	RUSTC_BOOTSTRAP=1 cargo check --locked --manifest-path tests/fuzz/Cargo.toml
 
 test: ## unit, integration and documentation tests; ONLY=NAME: that one
-	cargo nextest run --locked --all-features --no-fail-fast $(if $(ONLY),$(ONLY_WHERE) $(ONLY_NAME))
+	cargo nextest run --locked --all-features --no-fail-fast $(if $(ONLY),$(ONLY_WHERE) -E 'test(/$(ONLY_NAME)/)')
 	$(if $(ONLY),,cargo test --locked --all-features --doc)
 
 config: ## every configuration that ships, by omadmd --check

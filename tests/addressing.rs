@@ -1,13 +1,11 @@
 //! ClientURIs with all that they may have (TS 6.1), from a server's side.
-#![allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "a bench fails by panicking")]
-
-mod support;
 
 use omadm_agent::package::Profile;
 use serde_json::{Value, json};
 
-use support::figure::{FIGURE, figure, put_figure};
-use support::{BENCH, Bench, DEVINFO, DMACC, SESSIONINFO, Setup};
+use crate::support;
+use crate::support::figure::{FIGURE, figure, put_figure};
+use crate::support::{BENCH, Bench, DEVINFO, DMACC, SESSIONINFO, Setup};
 
 async fn bench(profile: Profile) -> Bench {
     let account =

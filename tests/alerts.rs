@@ -1,9 +1,5 @@
 //! Generic Alerts (TS 5.3), from where they are raised to the server that has taken them.
 
-#![allow(clippy::unwrap_used, clippy::indexing_slicing, clippy::panic, reason = "a test fails by panicking")]
-
-mod support;
-
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
@@ -17,8 +13,9 @@ use omadm_agent::package::{Alert, Profile};
 use omadm_agent::store::Store;
 use serde_json::{Value, json};
 
-use support::local::Agent;
-use support::{BENCH, Bench, DEVINFO, LIMIT, SERVER_ID, Setup, commands};
+use crate::support;
+use crate::support::local::Agent;
+use crate::support::{BENCH, Bench, DEVINFO, LIMIT, SERVER_ID, Setup, commands};
 
 fn alert(number: usize) -> Alert {
     Alert {

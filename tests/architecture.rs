@@ -1,6 +1,5 @@
 //! Keeps the map in `src/lib.rs` true: a room uses only rooms that stand before it there, and what is called pure takes no
 //! socket, clock, file, randomness or runtime.
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test fails by panicking")]
 
 use std::path::{Path, PathBuf};
 

@@ -1,7 +1,5 @@
 //! How the agent shows a server who it is, and to which server it doesn't.
 
-mod support;
-
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use nix::sys::signal::Signal;
@@ -10,7 +8,7 @@ use omadm_agent::lab::gateway::{Account, Auth};
 use omadm_agent::lab::{Authority, Challenge, Options, Reply, Script, Server, files};
 use serde_json::json;
 
-use support::{BENCH, Bench, LIMIT, Setup};
+use crate::support::{BENCH, Bench, LIMIT, Setup};
 
 const USER: &str = "gw";
 const PASSWORD: &str = "correct horse";

@@ -1,9 +1,5 @@
 //! Client-initiated bootstrap (TS 8.2), with the real agent.
 
-#![allow(clippy::unwrap_used, reason = "a bench fails by panicking")]
-
-mod support;
-
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -16,7 +12,7 @@ use omadm_agent::lab::{Options, Reply, Repository, Server, files};
 use omadm_agent::store::{DefaultSource, Store};
 use serde_json::{Value, json};
 
-use support::{Agent, BENCH, Bench, DMACC, SECRET, SERVER_ID, Setup, commands, end};
+use crate::support::{Agent, BENCH, Bench, DMACC, SECRET, SERVER_ID, Setup, commands, end};
 
 const IMSI: &str = "262011234567890";
 const JSON: &str = "application/dmmo+json";

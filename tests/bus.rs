@@ -1,24 +1,14 @@
 //! Management objects on D-Bus: a real bus, services on it, and the real agent between them and its server.
 
-#![allow(
-    clippy::unwrap_used,
-    clippy::expect_used,
-    clippy::panic,
-    clippy::indexing_slicing,
-    reason = "a test fails by panicking"
-)]
-
-mod support;
-
 use std::sync::{Arc, Mutex};
 
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 use serde_json::{Value, json};
 
-use support::bus::{Daemon, Glib, MODEM, Modem, SERVICE, State, serve};
-use support::ddf::{self, node, of_types};
-use support::{Bench, Setup};
+use crate::support::bus::{Daemon, Glib, MODEM, Modem, SERVICE, State, serve};
+use crate::support::ddf::{self, node, of_types};
+use crate::support::{Bench, Setup};
 
 const MOID: &str = "urn:t:mo:modem:1.0";
 const DMMO: &str = "application/dmmo+json";

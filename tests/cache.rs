@@ -1,7 +1,4 @@
 //! The cache (TS 12), and what a notification asks for with it (CR 001), from a server's side.
-#![allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "a bench fails by panicking")]
-
-mod support;
 
 use omadm_agent::lab::files;
 use omadm_agent::lab::gateway::Account;
@@ -10,8 +7,8 @@ use omadm_agent::lab::tape::Received;
 use omadm_agent::package::Profile;
 use serde_json::{Value, json};
 
-use support::figure::{FIGURE, figure, put_figure};
-use support::{Agent, BENCH, Bench, DEVINFO, DMACC, SERVER_ID, SESSIONINFO, Setup};
+use crate::support::figure::{FIGURE, figure, put_figure};
+use crate::support::{Agent, BENCH, Bench, DEVINFO, DMACC, SERVER_ID, SESSIONINFO, Setup};
 
 async fn new() -> Bench {
     let bench = Bench::new().await;

@@ -1,16 +1,12 @@
 //! A gateway boots with a clock that was never set.
 
-#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
-
-mod support;
-
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use omadm_agent::store::{Change, Store};
 use serde_json::json;
 
+use crate::support::{Bench, Setup, commands, end, fuse, network};
 use omadm_agent::lab::{Reply, files};
-use support::{Bench, Setup, commands, end, fuse, network};
 
 /// Makes the agent know a time this far ahead of the system's clock.
 fn known_ahead(bench: &Bench, ahead: Duration) {

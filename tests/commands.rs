@@ -1,13 +1,12 @@
 //! What single commands do, seen from the server.
 
-mod support;
-
 use omadm_agent::lab::gateway::Account;
 use omadm_agent::lab::{Options, Reply, Script, Server};
 use omadm_agent::package::Profile;
 use serde_json::{Value, json};
 
-use support::{BENCH, Bench, DEVINFO, LIMIT, Setup, appears, commands};
+use crate::support;
+use crate::support::{BENCH, Bench, DEVINFO, LIMIT, Setup, appears, commands};
 
 fn node(path: &str) -> String {
     format!("{BENCH}//{path}")

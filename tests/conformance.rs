@@ -1,12 +1,8 @@
 //! Keeps `tests/conformance.md` honest: every row is whole, and every test that it names is there.
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test fails by panicking")]
-
-#[path = "support/named.rs"]
-mod named;
 
 use std::collections::BTreeSet;
 
-use named::{exists, root};
+use crate::support::named::{exists, root};
 
 const STRENGTHS: [&str; 6] = ["MUST", "MUST NOT", "SHOULD", "MAY", "plain", "decision"];
 
@@ -103,7 +99,7 @@ fn asks_in_process(test: &str) -> bool {
     let text = std::fs::read_to_string(root().join(format!("tests/{file}.rs"))).unwrap_or_default();
     let body = text.split_once(&format!("fn {name}(")).map_or("", |(_, rest)| rest);
     let body = body.split("\n}\n").next().unwrap_or_default();
-    text.contains("use support::local::Agent;") && body.contains("Agent::start(")
+    text.contains("use crate::support::local::Agent;") && body.contains("Agent::start(")
 }
 
 #[test]

@@ -1,15 +1,5 @@
 //! A damaged state folder: the agent comes up at the next start, and what it knew is there.
 
-#![allow(
-    clippy::unwrap_used,
-    clippy::expect_used,
-    clippy::panic,
-    clippy::indexing_slicing,
-    reason = "a test fails by panicking"
-)]
-
-mod support;
-
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -17,7 +7,7 @@ use omadm_agent::mo::Value;
 use omadm_agent::store::{Change, NodeKey, Store, Stored, Subscription};
 use serde_json::json;
 
-use support::{Agent, BENCH, Bench, SERVER_ID};
+use crate::support::{Agent, BENCH, Bench, SERVER_ID};
 
 const PAGE: usize = 4096;
 /// Where the file says whether it is open.

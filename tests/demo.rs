@@ -1,5 +1,4 @@
 //! `omadm-lab demo`, the first thing a newcomer runs.
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test fails by panicking")]
 
 use std::process::Stdio;
 use std::time::Duration;

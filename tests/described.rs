@@ -1,13 +1,10 @@
 //! What a DDF says of a node, held to by the agent: what commands it allows (TS 6.3.1, 14.1.1), and what JSON it is
 //! (TS 7.5), seen from a server.
-#![allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "a bench fails by panicking")]
-
-mod support;
 
 use omadm_agent::lab::notifier::Notification;
 use serde_json::{Map, Value, json};
 
-use support::{Agent, BENCH, Bench, DEVINFO, DMACC, SESSIONINFO, ddf};
+use crate::support::{Agent, BENCH, Bench, DEVINFO, DMACC, SESSIONINFO, ddf};
 
 const GATE: &str = "urn:x-omadm:mo:gate:1.0";
 const FORMS: &str = "urn:x-omadm:mo:forms:1.0";

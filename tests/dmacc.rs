@@ -1,9 +1,5 @@
 //! The DM Account object: what its own server may read and change, and that the agent goes by it.
 
-#![allow(clippy::unwrap_used, clippy::panic, reason = "a bench fails by panicking")]
-
-mod support;
-
 use base64::Engine as _;
 use base64::prelude::BASE64_STANDARD;
 use omadm_agent::lab::gateway::{Account, Auth};
@@ -11,7 +7,7 @@ use omadm_agent::lab::notifier::Notification;
 use omadm_agent::package::Profile;
 use serde_json::{Value, json};
 
-use support::{Agent, Bench, DMACC, SECRET, SERVER_ID, Setup};
+use crate::support::{Agent, Bench, DMACC, SECRET, SERVER_ID, Setup};
 
 /// What the approved text calls the object.
 const APPROVED: &str = "urn:oma:mo:oma-dm-dmacc:1.2";

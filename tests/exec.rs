@@ -1,9 +1,5 @@
 //! EXEC (TS 5.4.5): once at a time, and never forgotten.
 
-#![allow(clippy::unwrap_used, clippy::indexing_slicing, clippy::panic, reason = "a test fails by panicking")]
-
-mod support;
-
 use std::time::Duration;
 
 use omadm_agent::lab::gateway::Account;
@@ -12,7 +8,8 @@ use omadm_agent::lab::tape::Received;
 use omadm_agent::lab::{Options, Reply, Script, Server, files};
 use serde_json::{Value, json};
 
-use support::{Agent, BENCH, Bench, LIMIT, Setup, appears, commands, ddf, network};
+use crate::support;
+use crate::support::{Agent, BENCH, Bench, LIMIT, Setup, appears, commands, ddf, network};
 
 const TOOLS: &str = "urn:bench:mo:tools:1.0";
 

@@ -1,14 +1,13 @@
 //! What the network and the server do to a session. Above all: no command is ever executed twice.
 
-mod support;
-
 use std::time::Duration;
 
 use omadm_agent::lab::gateway::Account;
 use omadm_agent::lab::{Authority, Options, Reply, Script, Server};
 use serde_json::{Value, json};
 
-use support::{BENCH, Bench, Setup, commands};
+use crate::support;
+use crate::support::{BENCH, Bench, Setup, commands};
 
 fn exec() -> Value {
     json!([["EXEC", format!("{BENCH}//Operations/Count")], ["GET", format!("{BENCH}//Fixed")]])

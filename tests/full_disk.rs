@@ -1,22 +1,12 @@
 //! A state disk that takes nothing: the agent comes up, serves what it knows, and goes on by itself when there is room.
 
-#![allow(
-    clippy::unwrap_used,
-    clippy::expect_used,
-    clippy::panic,
-    clippy::indexing_slicing,
-    reason = "a test fails by panicking"
-)]
-
-mod support;
-
 use std::io::Write;
 use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 
 use serde_json::json;
 
-use support::{Agent, BENCH, Bench, SmallDisk};
+use crate::support::{Agent, BENCH, Bench, SmallDisk};
 
 const PAGE: usize = 4096;
 /// Said when the store can't be written, once.

@@ -1,7 +1,4 @@
 //! Whatever hangs outside, hangs alone: the agent goes on, and ends when it is told to.
-#![allow(clippy::unwrap_used, clippy::indexing_slicing, clippy::panic, reason = "a test fails by panicking")]
-
-mod support;
 
 use std::io::Write as _;
 use std::net::Ipv4Addr;
@@ -17,7 +14,8 @@ use omadm_agent::lab::{Options, Reply, Server, Tape, files};
 use serde_json::json;
 use tokio::net::TcpListener;
 
-use support::{Agent, BENCH, Bench, SERVER_ID, Setup, commands};
+use crate::support;
+use crate::support::{Agent, BENCH, Bench, SERVER_ID, Setup, commands};
 
 const FOREVER: Duration = Duration::from_secs(3600);
 /// An agent that is told to end has ended after this time, whatever hangs.

@@ -1,9 +1,5 @@
 //! What passes between the agent and a data repository over HTTP: formats, encodings, bounds, redirects.
 
-#![allow(clippy::unwrap_used, reason = "a bench fails by panicking")]
-
-mod support;
-
 use std::io::Write as _;
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, SystemTime};
@@ -14,7 +10,8 @@ use omadm_agent::mo::tnds;
 use omadm_agent::package::Profile;
 use serde_json::{Value, json};
 
-use support::{BENCH, Bench, DEVINFO, Setup, ddf};
+use crate::support;
+use crate::support::{BENCH, Bench, DEVINFO, Setup, ddf};
 
 const TNDS: &str = "application/vnd.syncml.dmtnds+xml";
 const BOX: &str = "urn:x-omadm:mo:box:1.0";

@@ -1,24 +1,14 @@
 //! The agent, killed at any moment of changes that touch the store, several files and a D-Bus property at once: after the
 //! next start all of a change is there, or nothing of it.
 
-#![allow(
-    clippy::unwrap_used,
-    clippy::expect_used,
-    clippy::panic,
-    clippy::indexing_slicing,
-    reason = "a test fails by panicking"
-)]
-
-mod support;
-
 use std::path::Path;
 use std::time::Duration;
 
 use serde_json::{Value, json};
 
-use support::bus::{Daemon, MODEM, Modem, SERVICE, serve};
-use support::ddf::{self, node};
-use support::{Bench, Setup};
+use crate::support::bus::{Daemon, MODEM, Modem, SERVICE, serve};
+use crate::support::ddf::{self, node};
+use crate::support::{Bench, Setup};
 
 /// How often the agent is killed.
 const ROUNDS: usize = 100;

@@ -1,9 +1,5 @@
 //! A local application lacks its configuration (TS 10.1), and a server's DEFAULT says where that is.
 
-#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
-
-mod support;
-
 use std::time::Duration;
 
 use omadm_agent::daemon::Local;
@@ -11,8 +7,8 @@ use omadm_agent::just_in_time::{ConfigurationError, Initiator};
 use omadm_agent::lab::files;
 use serde_json::{Value, json};
 
-use support::local::Agent;
-use support::{BENCH, Bench, Setup, ddf};
+use crate::support::local::Agent;
+use crate::support::{BENCH, Bench, Setup, ddf};
 
 const MMS: &str = "urn:x-omadm:mo:mms:1.0";
 

@@ -1,7 +1,5 @@
 //! The process: start, reload, stop, and what goes wrong with its files.
 
-mod support;
-
 use std::time::Duration;
 
 use nix::sys::signal::Signal;
@@ -10,7 +8,8 @@ use omadm_agent::lab::gateway::Account;
 use omadm_agent::lab::notifier::Notification;
 use serde_json::json;
 
-use support::{Agent, BENCH, Bench, commands, ddf};
+use crate::support;
+use crate::support::{Agent, BENCH, Bench, commands, ddf};
 
 #[tokio::test]
 async fn sigterm_ends_an_idle_agent_and_one_in_the_middle_of_a_session() {

@@ -1,7 +1,4 @@
 //! What large work takes of the memory, it gives back.
-#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
-
-mod support;
 
 use std::fmt::Write;
 use std::time::{Duration, Instant};
@@ -9,7 +6,7 @@ use std::time::{Duration, Instant};
 use nix::sys::signal::Signal;
 use serde_json::json;
 
-use support::{Agent, Bench, ddf};
+use crate::support::{Agent, Bench, ddf};
 
 const LARGE: &str = "urn:bench:mo:large:1.0";
 const JSON: &str = "application/dmmo+json";

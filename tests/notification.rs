@@ -1,7 +1,5 @@
 //! Which datagrams start a session, and what happens to the others.
 
-mod support;
-
 use std::time::{Duration, SystemTime};
 
 use omadm_agent::bearer::ConnectionType;
@@ -13,7 +11,8 @@ use omadm_agent::notification::wsp::Push;
 use omadm_agent::package::Profile;
 use serde_json::json;
 
-use support::{Agent, Bench, SECRET, SERVER_ID, SESSIONINFO, Setup, network};
+use crate::support;
+use crate::support::{Agent, Bench, SECRET, SERVER_ID, SESSIONINFO, Setup, network};
 
 #[tokio::test]
 async fn duplicates_are_dropped_even_over_a_restart_and_a_power_cut() {

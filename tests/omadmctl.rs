@@ -1,7 +1,5 @@
 //! The operator's tool, as it is called.
 
-#![allow(clippy::unwrap_used, reason = "a bench fails by panicking")]
-
 use std::io::Write as _;
 use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};

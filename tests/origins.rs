@@ -1,14 +1,11 @@
 //! What of an account goes where: its own origins at one address, everybody else at another, and neither of them
 //! loopback, as on the Internet.
-#![allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test fails by panicking")]
-
-mod support;
 
 use omadm_agent::lab::gateway::{Account, Auth};
 use omadm_agent::lab::{Authority, Challenge, Options, Reply, Request, Script, Server, files};
 use serde_json::json;
 
-use support::{Agent, BENCH, Bench, LIMIT, Setup, network};
+use crate::support::{Agent, BENCH, Bench, LIMIT, Setup, network};
 
 /// Where the account's servers are.
 const OWN: &str = "192.0.2.1";

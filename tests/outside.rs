@@ -1,10 +1,6 @@
 //! What is outside of the agent and does not do as it should: files that hang, names that are none, a machine that
 //! does not know who it is, somebody else who writes.
 
-#![allow(clippy::unwrap_used, clippy::indexing_slicing, clippy::panic, reason = "a test fails by panicking")]
-
-mod support;
-
 use std::os::unix::ffi::OsStrExt;
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
@@ -14,7 +10,7 @@ use omadm_agent::lab::notifier::Notification;
 use omadm_agent::lab::{Options, Reply, Script, Server, files};
 use serde_json::{Value, json};
 
-use support::{Agent, BENCH, Bench, DEVINFO, LIMIT, SECRET, Setup, ddf, fuse, network};
+use crate::support::{Agent, BENCH, Bench, DEVINFO, LIMIT, SECRET, Setup, ddf, fuse, network};
 
 const OUT: &str = "urn:bench:mo:out:1.0";
 const DMMO: &str = "application/dmmo+json";

@@ -1,13 +1,11 @@
 //! The power goes at any moment: what was acknowledged is there afterwards.
 
-mod support;
-
 use std::time::Duration;
 
 use omadm_agent::lab::{Exchange, Reply};
 use serde_json::json;
 
-use support::{Agent, BENCH, Bench, commands};
+use crate::support::{Agent, BENCH, Bench, commands};
 
 /// A session that stores a number, one that never ends well; the cut comes as soon as the server has seen the 200.
 #[tokio::test]

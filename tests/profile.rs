@@ -1,14 +1,11 @@
 //! The two published forms of the protocol, end to end.
-#![allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "a bench fails by panicking")]
-
-mod support;
 
 use omadm_agent::lab::Reply;
 use omadm_agent::lab::notifier::Notification;
 use omadm_agent::package::Profile;
 use serde_json::{Value, json};
 
-use support::{BENCH, Bench, Setup};
+use crate::support::{BENCH, Bench, Setup};
 
 const COMPLETE: &str = "urn:x-omadm:at:exec:1.0:OperationComplete";
 

@@ -1,7 +1,4 @@
 //! What the TS asks of a client on the wire, where no other file's story tells it.
-#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
-
-mod support;
 
 use omadm_agent::bearer::ConnectionType;
 use omadm_agent::lab::notifier::Notification;
@@ -9,7 +6,8 @@ use omadm_agent::lab::{Options, Reply, Request, Server, files};
 use omadm_agent::store::{DefaultSource, Store};
 use serde_json::{Value, json};
 
-use support::{BENCH, Bench, DEVINFO, DMACC, SESSIONINFO, Setup, commands, ddf, network};
+use crate::support;
+use crate::support::{BENCH, Bench, DEVINFO, DMACC, SESSIONINFO, Setup, commands, ddf, network};
 
 const CRATE: &str = "urn:bench:mo:crate:1.0";
 const IMAGE: &str = "urn:bench:mo:image:1.0";

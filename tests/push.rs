@@ -1,10 +1,6 @@
 //! The push bridge (TS Appendix D.2) against a real HTTPS server. Push clients speak to the agent's library here; their
 //! D-Bus interface hands on the same requests.
 
-#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
-
-mod support;
-
 use std::sync::Arc;
 use std::sync::atomic::AtomicU16;
 use std::sync::atomic::Ordering::SeqCst;
@@ -18,8 +14,8 @@ use omadm_agent::lab::{Options, Reply, Request, Server, Tape, files};
 use omadm_agent::push::PushError;
 use serde_json::json;
 
-use support::local::Agent;
-use support::{Bench, LIMIT, SERVER_ID, Setup};
+use crate::support::local::Agent;
+use crate::support::{Bench, LIMIT, SERVER_ID, Setup};
 
 async fn register(agent: &Agent, server_id: &str, id: &str, register: bool) -> Result<(), PushError> {
     let (server_id, id) = (server_id.to_owned(), id.to_owned());

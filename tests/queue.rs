@@ -1,9 +1,5 @@
 //! Which session is held when, and what keeps it from others: through the real agent.
 
-#![allow(clippy::unwrap_used, clippy::indexing_slicing, clippy::panic, reason = "a test fails by panicking")]
-
-mod support;
-
 use std::time::Duration;
 
 use omadm_agent::alert::{self, Place};
@@ -19,7 +15,8 @@ use omadm_agent::store::{Change, Store};
 use serde_json::json;
 use tokio::net::TcpListener;
 
-use support::{Agent, BENCH, Bench, LIMIT, SECRET, SERVER_ID, Setup, appears, commands, network};
+use crate::support;
+use crate::support::{Agent, BENCH, Bench, LIMIT, SECRET, SERVER_ID, Setup, appears, commands, network};
 
 fn silence() -> Reply {
     commands(json!([])).after(Duration::from_secs(3600))

@@ -1,16 +1,12 @@
 //! A session that a notification asked for is held, whatever happens to the agent on the way.
 
-#![allow(clippy::unwrap_used, clippy::indexing_slicing, clippy::panic, reason = "a test fails by panicking")]
-
-mod support;
-
 use std::time::Duration;
 
 use omadm_agent::lab::Reply;
 use omadm_agent::lab::notifier::Notification;
 use serde_json::json;
 
-use support::{Agent, BENCH, Bench, Setup, commands};
+use crate::support::{Agent, BENCH, Bench, Setup, commands};
 
 fn silence() -> Reply {
     commands(json!([])).after(Duration::from_secs(3600))

@@ -1,12 +1,4 @@
 //! Two servers, one gateway: who may do what with which instance (TS 11.3).
-#![allow(
-    clippy::unwrap_used,
-    clippy::expect_used,
-    clippy::indexing_slicing,
-    reason = "a test fails by panicking"
-)]
-
-mod support;
 
 use std::sync::{Arc, Mutex};
 
@@ -16,7 +8,8 @@ use omadm_agent::lab::tape::Received;
 use omadm_agent::lab::{Options, Request, Script, Server};
 use serde_json::{Value, json};
 
-use support::{Agent, BENCH, Bench, DEVINFO, DMACC, LIMIT, SECRET, Setup, ddf};
+use crate::support;
+use crate::support::{Agent, BENCH, Bench, DEVINFO, DMACC, LIMIT, SECRET, Setup, ddf};
 
 const DMDAC: &str = "urn:oma:mo:oma-dm-dmdac:1.0";
 const SHELF: &str = "urn:x-omadm:mo:shelf:1.0";

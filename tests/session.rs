@@ -1,12 +1,10 @@
 //! A notification starts a real session that reads this machine.
 
-mod support;
-
 use omadm_agent::lab::Reply;
 use omadm_agent::lab::notifier::Notification;
 use serde_json::{Value, json};
 
-use support::{BENCH, Bench, DEVINFO, DMACC, SECRET, SERVER_ID, SESSIONINFO, Setup};
+use crate::support::{BENCH, Bench, DEVINFO, DMACC, SECRET, SERVER_ID, SESSIONINFO, Setup};
 
 fn dmmo(body: &[u8]) -> Value {
     serde_json::from_slice(body).unwrap_or_else(|error| json!(error.to_string()))

@@ -1,7 +1,4 @@
 //! Networks and servers that say nothing: each hangs alone, and none for long.
-#![allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test fails by panicking")]
-
-mod support;
 
 use std::time::{Duration, Instant};
 
@@ -11,7 +8,8 @@ use omadm_agent::lab::notifier::Notification;
 use omadm_agent::lab::{Options, files};
 use serde_json::json;
 
-use support::{BENCH, Bench, LIMIT, SECRET, Setup, network};
+use crate::support;
+use crate::support::{BENCH, Bench, LIMIT, SECRET, Setup, network};
 
 /// Leads to somewhere that nobody answers from, not even for the link.
 const SILENT: &str = "198.51.100.9";

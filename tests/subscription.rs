@@ -1,7 +1,4 @@
 //! SUB and UNSUB of the approved profile, seen from the servers and the data repository.
-#![allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "a bench fails by panicking")]
-
-mod support;
 
 use std::collections::VecDeque;
 use std::path::{Path, PathBuf};
@@ -15,8 +12,8 @@ use omadm_agent::lab::{Options, Reply, Script, Server, files};
 use omadm_agent::package::Profile;
 use serde_json::{Value, json};
 
-use support::figure::{figure, put_figure};
-use support::{Agent, BENCH, Bench, DMACC, LIMIT, SECRET, SERVER_ID, Setup, commands, ddf};
+use crate::support::figure::{figure, put_figure};
+use crate::support::{Agent, BENCH, Bench, DMACC, LIMIT, SECRET, SERVER_ID, Setup, commands, ddf};
 
 /// An object whose leaves come from the store, a file, and a program.
 const WATCHED: &str = "urn:x-omadm:mo:watched:1.0";

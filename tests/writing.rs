@@ -1,20 +1,11 @@
 //! What servers write, seen from them: HGET and DELETE end to end.
 
-#![allow(
-    clippy::unwrap_used,
-    clippy::expect_used,
-    clippy::panic,
-    clippy::indexing_slicing,
-    reason = "a test fails by panicking"
-)]
-
-mod support;
-
 use omadm_agent::lab::gateway::Gateway;
 use serde_json::{Value, json};
 
-use support::ddf::{self, node, of_types};
-use support::{Agent, Bench, Setup};
+use crate::support;
+use crate::support::ddf::{self, node, of_types};
+use crate::support::{Agent, Bench, Setup};
 
 const MOID: &str = "urn:t:mo:shop:1.0";
 const DMMO: &str = "application/dmmo+json";

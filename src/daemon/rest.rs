@@ -1,39 +1,72 @@
 //! Rest: once all has been quiet for a while, nothing that is kept lies behind what large work has left free.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use tokio::task::AbortHandle;
 
+use crate::base::heap;
 use crate::base::lane;
 use crate::store::Store;
 
 /// Threads that have nothing more to do have ended by then.
 const QUIET: Duration = Duration::from_secs(5);
 
+/// An agent without large objects has less of its own.
+const USUAL: u64 = 2 << 20;
+/// So much more than after the last time is worth a store that is opened afresh.
+const WORTH_IT: u64 = 512 << 10;
+
 /// The one timer that runs after work, and none at rest.
-#[derive(Debug, Default)]
-pub(super) struct Rest(Option<AbortHandle>);
+#[derive(Debug)]
+pub(super) struct Rest {
+    timer: Option<AbortHandle>,
+    /// What the process had of its own when its store was opened afresh last.
+    kept: Arc<AtomicU64>,
+}
+
+impl Default for Rest {
+    fn default() -> Self {
+        Self { timer: None, kept: Arc::new(AtomicU64::new(USUAL)) }
+    }
+}
 
 impl Rest {
     /// Something has just been done.
     ///
     /// Of threads that have ended, the handle of the last one is kept until another has; and the heap goes back from its
-    /// end only. One that was made while the heap was large keeps it so: then others are made, that do nothing.
+    /// end only. One that was made while the heap was large keeps it so: then others are made, that do nothing. So does
+    /// what the store has made for its cache.
     pub(super) fn begins(&mut self, store: &Arc<Store>) {
-        let store = Arc::downgrade(store);
+        let (store, kept) = (Arc::downgrade(store), Arc::clone(&self.kept));
         let rest = async move {
             tokio::time::sleep(QUIET).await;
             if let Some(store) = store.upgrade() {
                 store.rest();
             }
-            drop(tokio::task::spawn_blocking(|| ()));
-            for lane in [&lane::FILES, &lane::NAMES, &lane::CONFIGURATION, &lane::DOCUMENTS] {
-                lane.turn_over();
+            turn_over();
+            // It takes a moment until the threads are gone.
+            tokio::time::sleep(QUIET / 5).await;
+            if heap::own().is_some_and(|own| own > kept.load(Ordering::Relaxed).saturating_add(WORTH_IT))
+                && let Some(store) = store.upgrade()
+            {
+                let renewed = tokio::task::spawn_blocking(move || store.renew()).await;
+                if let (Ok(()), Some(own)) = (renewed, heap::own()) {
+                    kept.store(own.max(USUAL), Ordering::Relaxed);
+                }
+                turn_over();
             }
         };
-        if let Some(earlier) = self.0.replace(tokio::spawn(rest).abort_handle()) {
+        if let Some(earlier) = self.timer.replace(tokio::spawn(rest).abort_handle()) {
             earlier.abort();
         }
+    }
+}
+
+fn turn_over() {
+    drop(tokio::task::spawn_blocking(|| ()));
+    for lane in [&lane::FILES, &lane::NAMES, &lane::CONFIGURATION, &lane::DOCUMENTS] {
+        lane.turn_over();
     }
 }

@@ -60,6 +60,8 @@ struct Latest {
     snapshot: Mutex<Option<(u64, Arc<Snapshot>)>>,
     /// How often something was written. A snapshot that was begun before is not the latest.
     writes: AtomicU64,
+    /// Each snapshot has one, for as long as it lives.
+    readers: Arc<()>,
 }
 
 impl Latest {
@@ -71,9 +73,15 @@ impl Latest {
         {
             return Ok(Arc::clone(snapshot));
         }
-        let snapshot = Arc::new(make()?);
+        let mut snapshot = make()?;
+        snapshot.reader = Some(Arc::clone(&self.readers));
+        let snapshot = Arc::new(snapshot);
         *self.lock() = Some((writes, Arc::clone(&snapshot)));
         Ok(snapshot)
+    }
+
+    fn has_readers(&self) -> bool {
+        Arc::strong_count(&self.readers) > 1
     }
 
     /// It pins nothing that is to be written over.
@@ -142,6 +150,24 @@ impl DatabaseFile {
         // Who has it locked puts another one there.
         if let Ok(Some(open)) = self.0.database.try_read().as_deref() {
             open.latest.forget();
+        }
+    }
+
+    /// Closes the file and opens it again, where nobody reads from it: what redb has made for its cache, a little for each
+    /// page that was ever read, goes. For a caller that may block.
+    pub(super) fn renew(&self) {
+        {
+            let _one_does = self.0.opening.lock().unwrap_or_else(PoisonError::into_inner);
+            let mut database = self.0.database.write().unwrap_or_else(PoisonError::into_inner);
+            let Some(open) = database.as_ref().filter(|open| open.withheld.is_none()) else { return };
+            open.latest.forget();
+            if open.latest.has_readers() {
+                return;
+            }
+            *database = None;
+        }
+        if let Err(error) = self.0.reopen() {
+            log::error!("{error}: the store is opened again when it is needed next");
         }
     }
 

@@ -246,6 +246,12 @@ impl Store {
         self.file.forget_latest();
     }
 
+    /// Opens the file afresh, if nobody reads from it: what was made for its cache in the midst of large work keeps the
+    /// heap from going back. For a caller that may block.
+    pub fn renew(&self) {
+        self.file.renew();
+    }
+
     /// Applies all of `changes` in one transaction, off the agent's thread; on return they are on flash.
     ///
     /// # Errors

@@ -25,6 +25,8 @@ pub struct Snapshot {
     nodes: ReadOnlyTable<&'static [u8], &'static [u8]>,
     /// Something could not be read.
     failed: AtomicBool,
+    /// By which the file knows that it is read.
+    pub(super) reader: Option<Arc<()>>,
 }
 
 /// Records that could not be made sense of: each is told once.
@@ -82,7 +84,7 @@ pub struct DefaultSource {
 impl Snapshot {
     pub(super) fn of(transaction: ReadTransaction, odd: &Arc<Odd>) -> Result<Self, StoreError> {
         let nodes = transaction.open_table(NODES).map_err(db)?;
-        Ok(Self { transaction, odd: Arc::clone(odd), nodes, failed: AtomicBool::new(false) })
+        Ok(Self { transaction, odd: Arc::clone(odd), nodes, failed: AtomicBool::new(false), reader: None })
     }
 
     /// Whether something could not be read: the next reader is better off with another one.

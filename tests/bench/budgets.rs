@@ -13,6 +13,7 @@
 )]
 
 #[path = "../support/mod.rs"]
+#[allow(dead_code, reason = "the tests use all of it, this a part")]
 mod support;
 
 mod busy;

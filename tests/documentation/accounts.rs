@@ -2,9 +2,9 @@
 
 use std::collections::BTreeSet;
 
-use super::support::checked::{Folder, by_file, expected_beside};
-use super::support::page::tables;
 use super::{ACCOUNTS, LEAST, NESTED, Place, is_told, keys, place};
+use crate::support::checked::{Folder, by_file, expected_beside};
+use crate::support::page::tables;
 
 /// The tables of `docs/accounts.md`.
 const ACCOUNT: [(&str, Place); 10] = [

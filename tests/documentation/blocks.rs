@@ -4,9 +4,9 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::mapping::{described, head};
 use super::pages::pages;
-use super::support::checked::Folder;
-use super::support::page::blocks;
 use super::{LEAST, MAPPING};
+use crate::support::checked::Folder;
+use crate::support::page::blocks;
 
 /// The paths of the nodes that a fragment of a mapping names.
 fn paths_in(fragment: &str) -> BTreeSet<String> {
@@ -78,7 +78,7 @@ fn the_nodes_to_copy_are_a_description() {
     let folder = Folder::new();
     let mapping = head("copied", "", "[node.\"Leases/<mac>/Address\"]\nget = { value = \"a\" }\n");
     folder.mo("copied/copied.toml", &mapping);
-    let root = super::support::ddf::node("Board", "node", "Get", "One", &nodes);
+    let root = crate::support::ddf::node("Board", "node", "Get", "One", &nodes);
     folder.mo("copied/board.ddf.xml", &format!("<MgmtTree><VerDTD>1.2</VerDTD>{root}</MgmtTree>"));
     assert_eq!(folder.check(""), [""; 0]);
 }

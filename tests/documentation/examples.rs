@@ -8,8 +8,8 @@ use omadm_agent::lab::files;
 use serde_json::{Value, json};
 
 use super::MAPPING;
-use super::support::page::block;
-use super::support::{Bench, Setup};
+use crate::support::page::block;
+use crate::support::{Bench, Setup};
 
 const GATEWAY: &str = "urn:x-acme:mo:gateway:1.0";
 

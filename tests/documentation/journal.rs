@@ -4,8 +4,8 @@
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
-use crate::named::root;
-use crate::pages::files;
+use super::pages::files;
+use crate::support::named::root;
 
 /// All below this line is made of the sources.
 const MARK: &str =

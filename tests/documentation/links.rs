@@ -2,8 +2,8 @@
 
 use std::path::{Component, Path, PathBuf};
 
-use crate::named::root;
-use crate::pages::{Page, pages, prose};
+use super::pages::{Page, pages, prose};
+use crate::support::named::root;
 
 /// What the links of a page lead to, with their lines.
 fn targets(page: &Page) -> Vec<(usize, String)> {

@@ -2,10 +2,10 @@
 
 use std::collections::BTreeSet;
 
-use super::support::checked::{Folder, by_file, expected_beside};
-use super::support::ddf;
-use super::support::page::tables;
 use super::{MAPPING, is_told, keys};
+use crate::support::checked::{Folder, by_file, expected_beside};
+use crate::support::ddf;
+use crate::support::page::tables;
 
 /// A description with a node for each of these paths: text, with all access. What has something below it is interior.
 pub(super) fn described(root: &str, paths: &BTreeSet<String>) -> String {

@@ -3,8 +3,8 @@
 
 use std::path::{Path, PathBuf};
 
-use crate::named::{exists, root};
-use crate::pages::{files, pages, prose};
+use super::pages::{files, pages, prose};
+use crate::support::named::{exists, root};
 
 /// What a page has in backticks, with the lines.
 fn names(text: &str) -> Vec<(usize, String)> {

@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use crate::named::root;
+use crate::support::named::root;
 
 /// A page of documentation.
 pub(crate) struct Page {

@@ -2,9 +2,9 @@
 
 use std::collections::BTreeSet;
 
-use super::support::checked::{Folder, expected_beside};
-use super::support::page::tables;
 use super::{CONFIGURATION, NESTED, Place, is_told, keys, place};
+use crate::support::checked::{Folder, expected_beside};
+use crate::support::page::tables;
 
 /// The tables of `docs/configuration.md`.
 const SETTINGS: [(&str, Place); 13] = [

@@ -5,8 +5,8 @@ use serde_json::{Value, json};
 
 use super::MAPPING;
 use super::examples::shown;
-use super::support::page::{block, statuses};
-use super::support::{Agent, Bench, Setup, ddf};
+use crate::support::page::{block, statuses};
+use crate::support::{Agent, Bench, Setup, ddf};
 
 const PAGE: &str = "urn:x-acme:mo:page:1.0";
 

@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 use std::io::{BufRead as _, BufReader, Read as _};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::sync::{Arc, Mutex};
 
@@ -11,19 +11,19 @@ use tempfile::TempDir;
 use zbus::{Connection, connection, fdo, interface};
 
 /// The modems' service.
-pub const SERVICE: &str = "org.t.Modems1";
+pub(crate) const SERVICE: &str = "org.t.Modems1";
 /// The modems' interface.
-pub const MODEM: &str = "org.t.Modems1.Modem";
+pub(crate) const MODEM: &str = "org.t.Modems1.Modem";
 
 /// A real dbus-daemon. Nobody else is on it.
-pub struct Daemon {
+pub(crate) struct Daemon {
     child: Option<Child>,
     folder: TempDir,
 }
 
 impl Daemon {
     /// Starts one.
-    pub fn start() -> Self {
+    pub(crate) fn start() -> Self {
         let folder = tempfile::Builder::new().prefix("omadm-bus-").tempdir().unwrap();
         let config = format!(
             "<busconfig><listen>{}</listen><auth>EXTERNAL</auth>\
@@ -40,7 +40,7 @@ impl Daemon {
     }
 
     /// Starts it where it was.
-    pub fn start_again(&mut self) {
+    pub(crate) fn start_again(&mut self) {
         let config = self.folder.path().join("bus.conf");
         let mut child = Command::new("dbus-daemon")
             .arg(format!("--config-file={}", config.display()))
@@ -55,7 +55,7 @@ impl Daemon {
     }
 
     /// Ends it: whoever is connected is so no longer.
-    pub fn stop(&mut self) {
+    pub(crate) fn stop(&mut self) {
         if let Some(mut child) = self.child.take() {
             child.kill().unwrap();
             child.wait().unwrap();
@@ -64,7 +64,7 @@ impl Daemon {
     }
 
     /// Its address.
-    pub fn address(&self) -> String {
+    pub(crate) fn address(&self) -> String {
         Self::address_in(self.folder.path())
     }
 
@@ -73,17 +73,12 @@ impl Daemon {
     }
 
     /// What an agent's configuration says of it.
-    pub fn config(&self) -> String {
+    pub(crate) fn config(&self) -> String {
         format!("[dbus]\naddress = \"{}\"\n", self.address())
     }
 
-    /// The folder with descriptions of services that the bus may start.
-    pub fn services(&self) -> PathBuf {
-        self.folder.path().to_path_buf()
-    }
-
     /// A connection.
-    pub fn connect(&self) -> connection::Builder<'static> {
+    pub(crate) fn connect(&self) -> connection::Builder<'static> {
         connection::Builder::address(self.address().as_str())
     }
 }
@@ -96,43 +91,43 @@ impl Drop for Daemon {
 
 /// What a modem is, and what was done to it.
 #[derive(Debug, Default)]
-pub struct State {
+pub(crate) struct State {
     /// Its `Power`.
-    pub power: bool,
+    pub(crate) power: bool,
     /// Its `Band`.
-    pub band: u32,
+    pub(crate) band: u32,
     /// Its `Label`.
-    pub label: String,
+    pub(crate) label: String,
     /// Its label can't be set.
-    pub is_locked: bool,
+    pub(crate) is_locked: bool,
     /// Its `Ssid`.
-    pub ssid: Vec<u8>,
+    pub(crate) ssid: Vec<u8>,
     /// Its `Modes`.
-    pub modes: Vec<String>,
+    pub(crate) modes: Vec<String>,
     /// Its `Pin`, which it keeps to itself.
-    pub pin: String,
+    pub(crate) pin: String,
     /// The methods that were called.
-    pub calls: Vec<String>,
+    pub(crate) calls: Vec<String>,
     /// How often it was asked for its IMEI.
-    pub reads: usize,
+    pub(crate) reads: usize,
 }
 
 /// Called when a property was set, before the one who set it hears of it.
-pub type Hook = Box<dyn Fn(&str) + Send + Sync>;
+pub(crate) type Hook = Box<dyn Fn(&str) + Send + Sync>;
 
 /// A modem.
-pub struct Modem {
+pub(crate) struct Modem {
     /// Its IMEI.
-    pub imei: &'static str,
+    pub(crate) imei: &'static str,
     /// What it is.
-    pub state: Arc<Mutex<State>>,
+    pub(crate) state: Arc<Mutex<State>>,
     /// Called with the name of a property that was set.
-    pub hook: Hook,
+    pub(crate) hook: Hook,
 }
 
 impl Modem {
     /// A modem, and what it is.
-    pub fn new(imei: &'static str) -> (Self, Arc<Mutex<State>>) {
+    pub(crate) fn new(imei: &'static str) -> (Self, Arc<Mutex<State>>) {
         let state = Arc::<Mutex<State>>::default();
         (Self { imei, state: Arc::clone(&state), hook: Box::new(|_| {}) }, state)
     }
@@ -261,7 +256,7 @@ impl Modem {
 }
 
 /// Puts modems onto the bus, by the last element of their paths.
-pub async fn serve(daemon: &Daemon, modems: impl IntoIterator<Item = (&str, Modem)>) -> Connection {
+pub(crate) async fn serve(daemon: &Daemon, modems: impl IntoIterator<Item = (&str, Modem)>) -> Connection {
     let mut builder = daemon.connect().name(SERVICE);
     for (number, modem) in modems {
         builder = builder.serve_at(format!("/org/t/Modems1/Modem/{number}"), modem);
@@ -270,14 +265,14 @@ pub async fn serve(daemon: &Daemon, modems: impl IntoIterator<Item = (&str, Mode
 }
 
 /// Modems of a service that is made with GLib, as ModemManager and NetworkManager are.
-pub struct Glib {
+pub(crate) struct Glib {
     child: Child,
     out: BufReader<std::process::ChildStdout>,
 }
 
 impl Glib {
     /// Puts it onto the bus.
-    pub fn start(daemon: &Daemon) -> Self {
+    pub(crate) fn start(daemon: &Daemon) -> Self {
         // Debian's own Python is the one that has it.
         let mut child = Command::new("/usr/bin/python3")
             .arg(Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/support/glib.py"))
@@ -293,7 +288,7 @@ impl Glib {
     }
 
     /// What was done to it. It is gone after that.
-    pub fn told(mut self) -> String {
+    pub(crate) fn told(mut self) -> String {
         self.child.kill().unwrap();
         let mut told = String::new();
         self.out.read_to_string(&mut told).unwrap();

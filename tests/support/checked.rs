@@ -12,10 +12,10 @@ use omadm_agent::lab::Authority;
 use tempfile::TempDir;
 
 /// A folder in which `omadmd --check` is run, with all the files that the pages name.
-pub struct Folder(TempDir);
+pub(crate) struct Folder(TempDir);
 
 impl Folder {
-    pub fn new() -> Self {
+    pub(crate) fn new() -> Self {
         let folder = Self(tempfile::tempdir().unwrap());
         let authority = Authority::new("documentation").unwrap();
         let client = authority.client("gateway").unwrap();
@@ -32,11 +32,11 @@ impl Folder {
         folder
     }
 
-    pub fn path(&self, name: &str) -> PathBuf {
+    pub(crate) fn path(&self, name: &str) -> PathBuf {
         self.0.path().join(name)
     }
 
-    pub fn put(&self, name: &str, content: &str, mode: u32) {
+    pub(crate) fn put(&self, name: &str, content: &str, mode: u32) {
         let path = self.path(name);
         fs::create_dir_all(path.parent().unwrap()).unwrap();
         fs::write(&path, content).unwrap();
@@ -44,7 +44,7 @@ impl Folder {
     }
 
     /// Writes a file of a management object; the programs of /usr/lib/acme that it names are there.
-    pub fn mo(&self, name: &str, content: &str) {
+    pub(crate) fn mo(&self, name: &str, content: &str) {
         let programs = self.path("lib").display().to_string();
         for (at, _) in content.match_indices("/usr/lib/acme/") {
             let program: String = content[at + 14..].chars().take_while(|c| *c != '"').collect();
@@ -54,7 +54,7 @@ impl Folder {
     }
 
     /// All that `omadmd --check` says of these settings, the folder's accounts and its objects.
-    pub fn check(&self, settings: &str) -> Vec<String> {
+    pub(crate) fn check(&self, settings: &str) -> Vec<String> {
         let paths = [("mo", "[\"mo\"]"), ("accounts", "[\"accounts\"]"), ("state", "\"state\"")];
         let (mut before, mut own) = (String::new(), settings.to_owned());
         if !settings.contains("[paths]") {
@@ -77,14 +77,14 @@ impl Folder {
 }
 
 /// The keys that the program lists as expected beside `zzz`, and the rest of what it says.
-pub fn expected_beside(said: &[String]) -> BTreeSet<String> {
+pub(crate) fn expected_beside(said: &[String]) -> BTreeSet<String> {
     let lists = said.iter().filter(|line| line.contains("zzz: unknown key"));
     let lists = lists.filter_map(|line| line.split_once("expected one of: "));
     lists.flat_map(|(_, keys)| keys.split(", ").map(str::to_owned)).filter(|key| key != "zzz").collect()
 }
 
 /// What is said of each of the files, by their names.
-pub fn by_file(said: &[String], folder: &str) -> BTreeMap<String, Vec<String>> {
+pub(crate) fn by_file(said: &[String], folder: &str) -> BTreeMap<String, Vec<String>> {
     let mut by_file: BTreeMap<String, Vec<String>> = BTreeMap::new();
     for line in said {
         let (_, rest) = line.split_once(&format!("/{folder}/")).unwrap_or_else(|| panic!("{line}"));

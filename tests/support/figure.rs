@@ -6,7 +6,7 @@ use serde_json::json;
 use super::ddf::node;
 
 /// Its MOID.
-pub const FIGURE: &str = "urn:oma:mo:moid:1.0";
+pub(crate) const FIGURE: &str = "urn:oma:mo:moid:1.0";
 
 const MAPPING: &str = r#"moid = "urn:oma:mo:moid:1.0"
 ddf = "figure.ddf.xml"
@@ -19,12 +19,12 @@ exec = { run = ["@folder@/count", "@folder@/counted"] }
 "#;
 
 /// A ClientURI below the MOID.
-pub fn figure(rest: &str) -> String {
+pub(crate) fn figure(rest: &str) -> String {
     format!("{FIGURE}/{rest}")
 }
 
 /// Adds it to a gateway that was not started yet.
-pub fn put_figure(gateway: &Gateway) {
+pub(crate) fn put_figure(gateway: &Gateway) {
     let leaf = |name: &str| node(name, "chr", "Get Replace", "One", "");
     let data = leaf("Date") + &leaf("Value");
     let job = node("Run", "null", "Exec", "One", "");

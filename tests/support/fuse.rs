@@ -22,7 +22,7 @@ const ENOENT: i32 = 2;
 const ENOSYS: i32 = 38;
 
 /// A mount that nobody answers. What hangs there fails when this is dropped.
-pub struct Silent(#[expect(dead_code, reason = "open as long as it hangs")] File);
+pub(crate) struct Silent(#[expect(dead_code, reason = "open as long as it hangs")] File);
 
 /// Mounts a file system at a folder.
 ///
@@ -39,12 +39,12 @@ fn fuse(folder: &Path) -> File {
 }
 
 /// Mounts a file system that never says a word.
-pub fn silent(folder: &Path) -> Silent {
+pub(crate) fn silent(folder: &Path) -> Silent {
     Silent(fuse(folder))
 }
 
 /// Mounts a file system with one file, `leaf`, that can be read. It falls silent when a file is to be made beside it.
-pub fn unwritable(folder: &Path, content: &'static [u8]) -> Silent {
+pub(crate) fn unwritable(folder: &Path, content: &'static [u8]) -> Silent {
     let device = fuse(folder);
     let server = device.try_clone().unwrap();
     std::thread::spawn(move || serve(server, content));

@@ -10,7 +10,7 @@ use tokio::task::JoinHandle;
 use super::{Bench, LIMIT};
 
 /// The agent in this process.
-pub struct Agent {
+pub(crate) struct Agent {
     asks: mpsc::Sender<Local>,
     signals: mpsc::Sender<Signal>,
     running: JoinHandle<()>,
@@ -18,7 +18,7 @@ pub struct Agent {
 
 impl Agent {
     /// Starts it.
-    pub fn start(bench: &Bench) -> Self {
+    pub(crate) fn start(bench: &Bench) -> Self {
         let options = daemon::Options {
             selection: Selection::File(bench.gateway.config()),
             environment: Environment::current(),
@@ -33,19 +33,19 @@ impl Agent {
     }
 
     /// Asks as a local application does, and waits for the answer.
-    pub async fn ask<T>(&self, request: impl FnOnce(oneshot::Sender<T>) -> Local) -> T {
+    pub(crate) async fn ask<T>(&self, request: impl FnOnce(oneshot::Sender<T>) -> Local) -> T {
         let (reply, answer) = oneshot::channel();
         self.send(request(reply)).await;
         tokio::time::timeout(LIMIT, answer).await.unwrap().unwrap()
     }
 
     /// Asks, and lets the answer come when it will.
-    pub async fn send(&self, request: Local) {
+    pub(crate) async fn send(&self, request: Local) {
         assert!(self.asks.send(request).await.is_ok(), "the agent has ended");
     }
 
     /// Ends it.
-    pub async fn stop(self) {
+    pub(crate) async fn stop(self) {
         self.signals.send(Signal::Stop).await.unwrap();
         tokio::time::timeout(LIMIT, self.running).await.unwrap().unwrap();
     }

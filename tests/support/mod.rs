@@ -2,23 +2,15 @@
 //!
 //! Every wait has a deadline, and ends early with the agent's log when the agent has died.
 
-#![allow(dead_code, unreachable_pub, reason = "a module of each test file, which uses its own part")]
-#![allow(
-    clippy::unwrap_used,
-    clippy::expect_used,
-    clippy::panic,
-    clippy::indexing_slicing,
-    reason = "a bench fails by panicking"
-)]
-
-pub mod bus;
-pub mod checked;
-pub mod ddf;
-pub mod figure;
-pub mod fuse;
-pub mod local;
-pub mod network;
-pub mod page;
+pub(crate) mod bus;
+pub(crate) mod checked;
+pub(crate) mod ddf;
+pub(crate) mod figure;
+pub(crate) mod fuse;
+pub(crate) mod local;
+pub(crate) mod named;
+pub(crate) mod network;
+pub(crate) mod page;
 
 use std::net::{Ipv4Addr, SocketAddr};
 use std::os::fd::OwnedFd;
@@ -42,53 +34,53 @@ use tokio::sync::watch;
 use tokio::time::timeout;
 
 /// How long anything may take that should happen at once.
-pub const LIMIT: Duration = Duration::from_secs(30);
+pub(crate) const LIMIT: Duration = Duration::from_secs(30);
 /// The account's server id.
-pub const SERVER_ID: &str = "bench";
+pub(crate) const SERVER_ID: &str = "bench";
 /// The notification secret.
-pub const SECRET: &str = "a secret of the bench";
+pub(crate) const SECRET: &str = "a secret of the bench";
 /// DevInfo.
-pub const DEVINFO: &str = "urn:oma:mo:oma-dm-devinfo:1.2";
+pub(crate) const DEVINFO: &str = "urn:oma:mo:oma-dm-devinfo:1.2";
 /// SessionInfo.
-pub const SESSIONINFO: &str = "urn:oma:mo:oma-sessioninfomo:1.0";
+pub(crate) const SESSIONINFO: &str = "urn:oma:mo:oma-sessioninfomo:1.0";
 /// DMAcc.
-pub const DMACC: &str = "urn:oma:mo:oma-dm-dmacc:2.0";
+pub(crate) const DMACC: &str = "urn:oma:mo:oma-dm-dmacc:2.0";
 /// The bench's own object.
-pub const BENCH: &str = "urn:x-omadm:mo:bench:1.0";
+pub(crate) const BENCH: &str = "urn:x-omadm:mo:bench:1.0";
 
 /// Everything that a test plays with.
-pub struct Bench {
+pub(crate) struct Bench {
     /// The CA that the account trusts.
-    pub authority: Authority,
+    pub(crate) authority: Authority,
     /// All exchanges of both servers.
-    pub tape: Tape,
+    pub(crate) tape: Tape,
     /// The DM server.
-    pub server: Server,
+    pub(crate) server: Server,
     script: Arc<Mutex<Script>>,
     /// The documents of the data repository.
-    pub repository: Repository,
+    pub(crate) repository: Repository,
     /// The data repository's server.
-    pub repository_server: Server,
+    pub(crate) repository_server: Server,
     /// The agent's files.
-    pub gateway: Gateway,
+    pub(crate) gateway: Gateway,
     /// Where the agent listens.
-    pub udp: SocketAddr,
-    folder: TempDir,
+    pub(crate) udp: SocketAddr,
+    _folder: TempDir,
 }
 
 /// Changes the account before it is written.
-pub type ChangeAccount = Box<dyn FnOnce(&mut Account, &Authority)>;
+pub(crate) type ChangeAccount = Box<dyn FnOnce(&mut Account, &Authority)>;
 /// Changes the DM server before it starts.
-pub type ChangeServer = Box<dyn FnOnce(Options, &Authority) -> Options>;
+pub(crate) type ChangeServer = Box<dyn FnOnce(Options, &Authority) -> Options>;
 
 /// What a test wants different.
-pub struct Setup {
+pub(crate) struct Setup {
     /// Further configuration, after `[paths]`.
-    pub config: String,
+    pub(crate) config: String,
     /// Changes to the account.
-    pub account: ChangeAccount,
+    pub(crate) account: ChangeAccount,
     /// Changes to the DM server.
-    pub server: ChangeServer,
+    pub(crate) server: ChangeServer,
 }
 
 impl Default for Setup {
@@ -99,19 +91,19 @@ impl Default for Setup {
 
 impl Bench {
     /// A bench that is set up as usual.
-    pub async fn new() -> Self {
+    pub(crate) async fn new() -> Self {
         Self::with(Setup::default()).await
     }
 
     /// A bench with one session of these packages. See [`Bench::play`].
-    pub async fn playing(packages: Value) -> Self {
+    pub(crate) async fn playing(packages: Value) -> Self {
         let bench = Self::new().await;
         bench.play(packages);
         bench
     }
 
     /// A bench that is set up otherwise.
-    pub async fn with(setup: Setup) -> Self {
+    pub(crate) async fn with(setup: Setup) -> Self {
         let folder = tempfile::Builder::new().prefix("omadm-test-").tempdir().unwrap();
         let authority = Authority::new("omadm test CA").unwrap();
         let tape = Tape::default();
@@ -135,11 +127,11 @@ impl Bench {
         };
         (setup.account)(&mut account, &authority);
         gateway.put_account(&account).unwrap();
-        Self { authority, tape, server, script, repository, repository_server, gateway, udp, folder }
+        Self { authority, tape, server, script, repository, repository_server, gateway, udp, _folder: folder }
     }
 
     /// Adds an origin to those of the account. Before the agent starts.
-    pub fn list_origin(&self, origin: &str) {
+    pub(crate) fn list_origin(&self, origin: &str) {
         let file = self.gateway.path("accounts").join(format!("{SERVER_ID}.toml"));
         let text = std::fs::read_to_string(&file).unwrap();
         let text = text.replace("origins = [", &format!("origins = [\"{origin}\", "));
@@ -148,50 +140,50 @@ impl Bench {
 
     /// One more session: an array of packages, each an array of commands; END comes by itself.
     /// `{repository}` stands for the data repository's origin.
-    pub fn play(&self, packages: Value) {
+    pub(crate) fn play(&self, packages: Value) {
         self.answer(Script::parse(&packages.to_string(), &self.repository_server.origin()).unwrap());
     }
 
     /// One more session: the answers to its requests; END comes by itself.
-    pub fn answer(&self, replies: impl IntoIterator<Item = Reply>) {
+    pub(crate) fn answer(&self, replies: impl IntoIterator<Item = Reply>) {
         self.script.lock().unwrap().push(replies);
     }
 
     /// Starts `omadmd` and waits until it says that it is ready.
-    pub async fn start(&self) -> Agent {
+    pub(crate) async fn start(&self) -> Agent {
         let mut agent = self.spawn().await;
         agent.ready().await;
         agent
     }
 
     /// Starts `omadmd`.
-    pub async fn spawn(&self) -> Agent {
+    pub(crate) async fn spawn(&self) -> Agent {
         Agent::spawn(&self.gateway, &["--config", self.gateway.config().to_str().unwrap()]).await
     }
 
     /// A notification with an id of its own.
-    pub fn notification(&self) -> Notification {
+    pub(crate) fn notification(&self) -> Notification {
         static NEXT: AtomicU16 = AtomicU16::new(1);
         Notification::new(SERVER_ID, SECRET.as_bytes(), NEXT.fetch_add(1, Ordering::Relaxed))
     }
 
     /// Sends a good notification.
-    pub async fn notify(&self) {
+    pub(crate) async fn notify(&self) {
         self.send(&self.notification()).await;
     }
 
     /// Sends a notification.
-    pub async fn send(&self, notification: &Notification) {
+    pub(crate) async fn send(&self, notification: &Notification) {
         notification.send(self.udp).await.unwrap();
     }
 
     /// Sends any bytes to the agent's UDP port.
-    pub async fn send_raw(&self, datagram: &[u8]) {
+    pub(crate) async fn send_raw(&self, datagram: &[u8]) {
         notifier::send(self.udp, datagram).await.unwrap();
     }
 
     /// Waits until the DM server's exchanges satisfy `enough`.
-    pub async fn until(&self, agent: &Agent, what: &str, mut enough: impl FnMut(&[Exchange]) -> bool) {
+    pub(crate) async fn until(&self, agent: &Agent, what: &str, mut enough: impl FnMut(&[Exchange]) -> bool) {
         let dm = |tape: &Tape| {
             let all = tape.exchanges().into_iter();
             all.filter(|exchange| exchange.request.server == "dm").collect::<Vec<_>>()
@@ -208,13 +200,13 @@ impl Bench {
     }
 
     /// Waits until `count` sessions got their END, and the agent has heard so.
-    pub async fn ended(&self, agent: &Agent, count: usize) {
+    pub(crate) async fn ended(&self, agent: &Agent, count: usize) {
         self.answered_end(agent, count).await;
         agent.heard_the_end().await;
     }
 
     /// Waits until the server has answered END to `count` sessions.
-    pub async fn answered_end(&self, agent: &Agent, count: usize) {
+    pub(crate) async fn answered_end(&self, agent: &Agent, count: usize) {
         let ends = |exchanges: &[Exchange]| {
             exchanges.iter().filter(|exchange| exchange.reply.ends_session()).count() >= count
         };
@@ -222,25 +214,25 @@ impl Bench {
     }
 
     /// Notifies, and waits for the END of session number `count`.
-    pub async fn session(&self, agent: &Agent, count: usize) {
+    pub(crate) async fn session(&self, agent: &Agent, count: usize) {
         self.notify().await;
         self.ended(agent, count).await;
     }
 
     /// The packages that the DM server got, in order, repeated ones included.
-    pub fn packages(&self) -> Vec<Received> {
+    pub(crate) fn packages(&self) -> Vec<Received> {
         let requests = self.tape.requests("dm");
         requests.iter().map(|request| request.package().unwrap()).collect()
     }
 
     /// The statuses of every Package#3.
-    pub fn statuses(&self) -> Vec<Vec<u64>> {
+    pub(crate) fn statuses(&self) -> Vec<Vec<u64>> {
         let responses = self.packages().into_iter().filter(|package| !package.initiation);
         responses.map(|package| package.statuses()).collect()
     }
 
     /// Lets the script of the bench's Late node end with this exit code.
-    pub async fn release(&self, code: u8) {
+    pub(crate) async fn release(&self, code: u8) {
         let pipe = self.gateway.path("pipe");
         // Opening blocks until the script reads.
         let write = move || files::put(&pipe, format!("{code}\n"), files::SECRET);
@@ -248,13 +240,13 @@ impl Bench {
     }
 
     /// How often the bench's Count node was executed.
-    pub fn counted(&self) -> usize {
+    pub(crate) fn counted(&self) -> usize {
         std::fs::read_to_string(self.gateway.path("counted")).map_or(0, |text| text.matches("run\n").count())
     }
 }
 
 /// Waits until the file is there.
-pub async fn appears(file: &std::path::Path) {
+pub(crate) async fn appears(file: &std::path::Path) {
     let wait = async {
         while !file.exists() {
             tokio::time::sleep(Duration::from_millis(5)).await;
@@ -284,7 +276,7 @@ fn summary(exchange: &Exchange) -> String {
 }
 
 /// The running `omadmd`.
-pub struct Agent {
+pub(crate) struct Agent {
     child: Child,
     pid: Pid,
     folder: String,
@@ -296,14 +288,14 @@ pub struct Agent {
 }
 
 /// A file system of its own at a folder, which only the agents that are started there see.
-pub struct SmallDisk {
+pub(crate) struct SmallDisk {
     keeper: Child,
     folder: std::path::PathBuf,
 }
 
 impl SmallDisk {
     /// An empty one of `size` (as `mount` takes it) at `folder`.
-    pub async fn new(folder: &std::path::Path, size: &str) -> Self {
+    pub(crate) async fn new(folder: &std::path::Path, size: &str) -> Self {
         let script = "mount -t tmpfs -o size=\"$2\" small \"$1\" && echo there && exec sleep 1000";
         let mut command = Command::new("unshare");
         command
@@ -324,21 +316,21 @@ impl SmallDisk {
     }
 
     /// Starts `omadmd` there.
-    pub async fn spawn(&self, gateway: &Gateway) -> Agent {
+    pub(crate) async fn spawn(&self, gateway: &Gateway) -> Agent {
         let mut command = self.enter();
         command.args([env!("CARGO_BIN_EXE_omadmd"), "--config"]).arg(gateway.config()).stdin(Stdio::null());
         Agent::run(gateway, command).await
     }
 
     /// Mounts it with another option.
-    pub async fn remount(&self, option: &str) {
+    pub(crate) async fn remount(&self, option: &str) {
         let mut command = self.enter();
         command.args(["mount", "-o", &format!("remount,{option}")]).arg(&self.folder);
         assert!(command.status().await.unwrap().success());
     }
 
     /// A file of it, as the test gets at it.
-    pub fn inside(&self, name: &str) -> std::path::PathBuf {
+    pub(crate) fn inside(&self, name: &str) -> std::path::PathBuf {
         let root = std::path::PathBuf::from(format!("/proc/{}/root", self.keeper.id().unwrap()));
         root.join(self.folder.strip_prefix("/").unwrap()).join(name)
     }
@@ -346,14 +338,14 @@ impl SmallDisk {
 
 impl Agent {
     /// Starts `omadmd` with these arguments, in a process group of its own and with a bare environment.
-    pub async fn spawn(gateway: &Gateway, arguments: &[&str]) -> Self {
+    pub(crate) async fn spawn(gateway: &Gateway, arguments: &[&str]) -> Self {
         let mut command = Command::new(env!("CARGO_BIN_EXE_omadmd"));
         command.args(arguments).stdin(Stdio::null());
         Self::run(gateway, command).await
     }
 
     /// Starts `omadmd` with a socket as systemd passes it, as file descriptor 3.
-    pub async fn spawn_with_socket(gateway: &Gateway, socket: std::net::UdpSocket) -> Self {
+    pub(crate) async fn spawn_with_socket(gateway: &Gateway, socket: std::net::UdpSocket) -> Self {
         let mut command = Command::new("/bin/sh");
         let script = "exec 3<&0 </dev/null; LISTEN_PID=$$ LISTEN_FDS=1 exec \"$0\" --config \"$1\"";
         command.args(["-c", script, env!("CARGO_BIN_EXE_omadmd")]).arg(gateway.config());
@@ -363,7 +355,7 @@ impl Agent {
 
     /// Starts `omadmd` with a file system of `size` (as `mount` takes it) of its own at `folder`, a copy of what is
     /// there. Where the kernel gives nobody a namespace it ends at once, and says so.
-    pub async fn spawn_on_small_disk(gateway: &Gateway, folder: &std::path::Path, size: &str) -> Self {
+    pub(crate) async fn spawn_on_small_disk(gateway: &Gateway, folder: &std::path::Path, size: &str) -> Self {
         let script = "mount -t tmpfs -o size=\"$3\" small /mnt && cp -a \"$2\"/. /mnt && mount --move /mnt \"$2\" && exec \"$0\" --config \"$1\"";
         let mut command = Command::new("unshare");
         command.args(["--user", "--map-root-user", "--mount"]);
@@ -373,7 +365,7 @@ impl Agent {
     }
 
     /// Starts `omadmd` with an empty file system of `size` at `folder`, on which it can't begin; and again once that has 20 MiB.
-    pub async fn spawn_on_disk_that_was_full(
+    pub(crate) async fn spawn_on_disk_that_was_full(
         gateway: &Gateway,
         folder: &std::path::Path,
         size: &str,
@@ -388,7 +380,7 @@ impl Agent {
     }
 
     /// Starts `omadmd` on a system whose only root certificates are those of `file`.
-    pub async fn spawn_with_system_roots(gateway: &Gateway, file: &std::path::Path) -> Self {
+    pub(crate) async fn spawn_with_system_roots(gateway: &Gateway, file: &std::path::Path) -> Self {
         let mut command = Command::new("env");
         command.arg(format!("SSL_CERT_FILE={}", file.display())).arg(env!("CARGO_BIN_EXE_omadmd"));
         command.arg("--config").arg(gateway.config()).stdin(Stdio::null());
@@ -396,7 +388,7 @@ impl Agent {
     }
 
     /// Starts `omadmd` with these variables in its environment.
-    pub async fn spawn_with(gateway: &Gateway, variables: &[(&str, &str)]) -> Self {
+    pub(crate) async fn spawn_with(gateway: &Gateway, variables: &[(&str, &str)]) -> Self {
         let mut command = Command::new("env");
         command.args(variables.iter().map(|(name, value)| format!("{name}={value}")));
         command.arg(env!("CARGO_BIN_EXE_omadmd")).arg("--config").arg(gateway.config()).stdin(Stdio::null());
@@ -405,7 +397,7 @@ impl Agent {
 
     /// Starts `omadmd` where whoever looks into `folder` waits for ever: a file system whose daemon does not answer. Where
     /// the kernel gives nobody a namespace it ends at once, and says so.
-    pub async fn spawn_with_hung_folder(gateway: &Gateway, folder: &std::path::Path) -> Self {
+    pub(crate) async fn spawn_with_hung_folder(gateway: &Gateway, folder: &std::path::Path) -> Self {
         // As long as somebody has the device open, the kernel waits for an answer.
         let script = "exec 9<>/dev/fuse && mount -i -t fuse -o fd=9,rootmode=40000,user_id=0,group_id=0 hung \"$2\" && exec \"$0\" --config \"$1\"";
         std::fs::create_dir_all(folder).unwrap();
@@ -418,7 +410,7 @@ impl Agent {
 
     /// Starts `omadmd` on a machine that has been suspended for so many seconds since its boot: in a namespace whose clocks
     /// differ by that. Where the kernel gives nobody a namespace it ends at once, and says so.
-    pub async fn spawn_after_suspension(gateway: &Gateway, seconds: u32) -> Self {
+    pub(crate) async fn spawn_after_suspension(gateway: &Gateway, seconds: u32) -> Self {
         let mut command = Command::new("unshare");
         command.args(["--user", "--map-root-user", "--time", "--boottime", &seconds.to_string()]);
         command.args([env!("CARGO_BIN_EXE_omadmd"), "--config"]).arg(gateway.config()).stdin(Stdio::null());
@@ -426,7 +418,7 @@ impl Agent {
     }
 
     /// Starts `omadmd` in a network namespace that `ip netns` made.
-    pub async fn spawn_in_network(gateway: &Gateway, namespace: &str) -> Self {
+    pub(crate) async fn spawn_in_network(gateway: &Gateway, namespace: &str) -> Self {
         let mut command = Command::new("ip");
         command.args(["netns", "exec", namespace, env!("CARGO_BIN_EXE_omadmd"), "--config"]);
         command.arg(gateway.config()).stdin(Stdio::null());
@@ -469,23 +461,23 @@ impl Agent {
     }
 
     /// Waits for `READY=1`.
-    pub async fn ready(&mut self) {
+    pub(crate) async fn ready(&mut self) {
         self.said("READY=1").await;
     }
 
     /// Waits until the agent tells the service manager `word`.
-    pub async fn said(&mut self, word: &str) {
+    pub(crate) async fn said(&mut self, word: &str) {
         let said = Arc::clone(&self.said);
         self.line(&said, 1, &format!("{word} for the service manager"), |line| line == word).await;
     }
 
     /// How often it has told the service manager `word` so far.
-    pub fn times_said(&self, word: &str) -> usize {
+    pub(crate) fn times_said(&self, word: &str) -> usize {
         self.said.lock().unwrap().lines().filter(|line| *line == word).count()
     }
 
     /// Waits until it has told the service manager `word` so often.
-    pub async fn said_times(&mut self, word: &str, times: usize) {
+    pub(crate) async fn said_times(&mut self, word: &str, times: usize) {
         let wait = async {
             while self.times_said(word) < times {
                 self.changed.changed().await.unwrap();
@@ -509,17 +501,22 @@ impl Agent {
     }
 
     /// What it has written so far.
-    pub fn log(&self) -> String {
+    pub(crate) fn log(&self) -> String {
         self.log.lock().unwrap().clone()
     }
 
     /// Waits for a line of its log that satisfies `wanted`.
-    pub async fn logged(&mut self, what: &str, wanted: impl Fn(&str) -> bool) -> String {
+    pub(crate) async fn logged(&mut self, what: &str, wanted: impl Fn(&str) -> bool) -> String {
         self.logged_times(1, what, wanted).await
     }
 
     /// Waits until so many lines of its log satisfy `wanted`, and gives the last of them.
-    pub async fn logged_times(&mut self, times: usize, what: &str, wanted: impl Fn(&str) -> bool) -> String {
+    pub(crate) async fn logged_times(
+        &mut self,
+        times: usize,
+        what: &str,
+        wanted: impl Fn(&str) -> bool,
+    ) -> String {
         let log = Arc::clone(&self.log);
         self.line(&log, times, &format!("a log line {what}"), wanted).await
     }
@@ -552,13 +549,13 @@ impl Agent {
     }
 
     /// Its process.
-    pub fn pid(&self) -> Pid {
+    pub(crate) fn pid(&self) -> Pid {
         self.pid
     }
 
     /// How long the timers have yet that it waits by and that count the time of a suspended machine (CLOCK_BOOTTIME, 7),
     /// as the kernel says.
-    pub fn timers(&self) -> Vec<Duration> {
+    pub(crate) fn timers(&self) -> Vec<Duration> {
         let folder = std::fs::read_dir(format!("/proc/{}/fdinfo", self.pid)).unwrap();
         let infos = folder.filter_map(|file| std::fs::read_to_string(file.ok()?.path()).ok());
         let boottime = infos.filter(|info| info.lines().any(|line| line.trim() == "clockid: 7"));
@@ -571,22 +568,22 @@ impl Agent {
     }
 
     /// How many files it has open.
-    pub fn open_files(&self) -> usize {
+    pub(crate) fn open_files(&self) -> usize {
         std::fs::read_dir(format!("/proc/{}/fd", self.pid)).unwrap().count()
     }
 
     /// How many bytes of memory it occupies (RSS).
-    pub fn resident(&self) -> usize {
+    pub(crate) fn resident(&self) -> usize {
         self.memory("VmRSS:")
     }
 
     /// The most it ever was.
-    pub fn peak(&self) -> usize {
+    pub(crate) fn peak(&self) -> usize {
         self.memory("VmHWM:")
     }
 
     /// What it has of its own, in bytes: none of its program.
-    pub fn anonymous(&self) -> usize {
+    pub(crate) fn anonymous(&self) -> usize {
         self.memory("RssAnon:")
     }
 
@@ -597,12 +594,12 @@ impl Agent {
     }
 
     /// Sends it a signal.
-    pub fn signal(&self, signal: Signal) {
+    pub(crate) fn signal(&self, signal: Signal) {
         kill(self.pid, signal).unwrap();
     }
 
     /// Waits for its end.
-    pub async fn exit(&mut self) -> ExitStatus {
+    pub(crate) async fn exit(&mut self) -> ExitStatus {
         let Ok(status) = timeout(LIMIT, self.child.wait()).await else {
             panic!("omadmd did not end within {LIMIT:?}:\n{}", self.log())
         };
@@ -610,7 +607,7 @@ impl Agent {
     }
 
     /// Waits for the end of a run that ends by itself; its status, and all it wrote.
-    pub async fn output(mut self) -> (ExitStatus, String) {
+    pub(crate) async fn output(mut self) -> (ExitStatus, String) {
         let status = self.exit().await;
         // The pipes close when the process has gone: then the log is whole.
         let closed = async { while self.changed.changed().await.is_ok() {} };
@@ -619,7 +616,7 @@ impl Agent {
     }
 
     /// Ends it as systemd does: it must exit with 0 and leave no process behind.
-    pub async fn stop(mut self) {
+    pub(crate) async fn stop(mut self) {
         self.signal(Signal::SIGTERM);
         let status = self.exit().await;
         assert!(status.success(), "omadmd ended with {status}:\n{}", self.log());
@@ -635,7 +632,7 @@ impl Agent {
     }
 
     /// Ends it as a power cut does.
-    pub async fn kill(mut self) {
+    pub(crate) async fn kill(mut self) {
         self.signal(Signal::SIGKILL);
         self.exit().await;
     }
@@ -703,11 +700,11 @@ fn put_bench_object(gateway: &Gateway) {
 }
 
 /// A Package#2 with these commands.
-pub fn commands(commands: Value) -> Reply {
+pub(crate) fn commands(commands: Value) -> Reply {
     Reply::commands(&commands)
 }
 
 /// END.
-pub fn end() -> Reply {
+pub(crate) fn end() -> Reply {
     commands(json!([["END"]]))
 }

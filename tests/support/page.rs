@@ -7,21 +7,21 @@ use std::collections::BTreeMap;
 
 /// A row of a table of keys.
 #[derive(Debug)]
-pub struct Row {
+pub(crate) struct Row {
     /// The key.
-    pub key: String,
+    pub(crate) key: String,
     /// As TOML; none: there is none, or the page says it in words.
-    pub default: Option<String>,
+    pub(crate) default: Option<String>,
     /// A right line, or a right value.
-    pub example: String,
+    pub(crate) example: String,
     /// A wrong one.
-    pub wrong: String,
+    pub(crate) wrong: String,
     /// What is said of that.
-    pub message: String,
+    pub(crate) message: String,
 }
 
 /// The tables of a page, by name.
-pub fn tables(page: &str) -> BTreeMap<String, Vec<Row>> {
+pub(crate) fn tables(page: &str) -> BTreeMap<String, Vec<Row>> {
     let mut tables = BTreeMap::new();
     let mut lines = page.lines();
     while let Some(line) = lines.next() {
@@ -55,7 +55,7 @@ fn row(line: &str) -> Row {
 }
 
 /// The fenced blocks of a page, with what stands behind the three backticks.
-pub fn blocks(page: &str) -> Vec<(String, String)> {
+pub(crate) fn blocks(page: &str) -> Vec<(String, String)> {
     let mut blocks = Vec::new();
     let mut lines = page.lines();
     while let Some(line) = lines.next() {
@@ -69,12 +69,12 @@ pub fn blocks(page: &str) -> Vec<(String, String)> {
 }
 
 /// The block with that behind its three backticks.
-pub fn block(page: &str, info: &str) -> String {
+pub(crate) fn block(page: &str, info: &str) -> String {
     blocks(page).into_iter().find(|(known, _)| known == info).unwrap_or_else(|| panic!("no block {info}")).1
 }
 
 /// A table of statuses: what happens, and what the page says of it.
-pub fn statuses(page: &str, name: &str) -> BTreeMap<String, Vec<String>> {
+pub(crate) fn statuses(page: &str, name: &str) -> BTreeMap<String, Vec<String>> {
     let mut lines = page.lines().skip_while(|line| *line != format!("<!-- statuses: {name} -->"));
     let rows = lines.by_ref().skip_while(|line| !line.starts_with("|---")).skip(1);
     let cells =

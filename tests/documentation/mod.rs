@@ -5,16 +5,6 @@
 //! What any page leads to and names is there, and the page of the journal has every message.
 //!
 //! The keys that the program knows are asked of itself: it lists them where it meets one that it does not know.
-#![allow(
-    clippy::unwrap_used,
-    clippy::expect_used,
-    clippy::panic,
-    clippy::indexing_slicing,
-    reason = "a test fails by panicking"
-)]
-
-#[path = "../support/mod.rs"]
-mod support;
 
 mod accounts;
 mod blocks;
@@ -22,8 +12,6 @@ mod examples;
 mod journal;
 mod links;
 mod mapping;
-#[path = "../support/named.rs"]
-mod named;
 mod names;
 mod pages;
 mod settings;
@@ -32,7 +20,7 @@ mod statuses;
 use std::collections::BTreeSet;
 use std::fmt::Write as _;
 
-use support::page::Row;
+use crate::support::page::Row;
 
 const MAPPING: &str = include_str!("../../docs/mapping.md");
 const CONFIGURATION: &str = include_str!("../../docs/configuration.md");

@@ -1,0 +1,52 @@
+//! All tests that play with the agent from outside, as one program: it is linked once. Each file is a module, and
+//! `make test ONLY=tests/FILE` runs one.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "a test fails by panicking"
+)]
+
+mod addressing;
+mod alerts;
+mod architecture;
+mod authentication;
+mod bootstrap;
+mod bus;
+mod cache;
+mod clock;
+mod commands;
+mod conformance;
+mod damage;
+mod demo;
+mod described;
+mod dmacc;
+mod documentation;
+mod exec;
+mod faults;
+mod full_disk;
+mod hanging;
+mod http;
+mod intent_kill;
+mod just_in_time;
+mod lifecycle;
+mod memory;
+mod notification;
+mod omadmctl;
+mod origins;
+mod outside;
+mod powercut;
+mod profile;
+mod protocol;
+mod push;
+mod queue;
+mod resume;
+mod rights;
+mod session;
+mod silence;
+mod store_kill;
+mod subscription;
+mod support;
+mod writing;
