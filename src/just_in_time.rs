@@ -10,7 +10,7 @@ use tokio::sync::watch;
 use crate::base::attempts::Fatal;
 use crate::command::Room;
 use crate::command::{self, Allowance, CommandError, Context};
-use crate::exec::{Ledger, Programs};
+use crate::exec::{Programs, SessionExecs};
 use crate::mo::ManagementObject;
 use crate::store::{DefaultSource, StoreError};
 use crate::transport::{Binding, TlsSettingsError};
@@ -132,7 +132,7 @@ impl Source {
             parameters: &parameters,
             accept_mo: None,
             room: &mut Room::default().share(0),
-            execs: &mut Ledger::new(Arc::clone(&world.store), programs.clone()),
+            execs: &mut SessionExecs::new(Arc::clone(&world.store), programs.clone()),
             allowance: &mut Allowance::default(),
             stopping,
         };

@@ -30,7 +30,7 @@ use tokio::sync::watch;
 
 use crate::base;
 use crate::config::Settings;
-use crate::exec::Ledger;
+use crate::exec::SessionExecs;
 use crate::mo::ManagementObject;
 use crate::package::{Command, Status, Verb};
 use crate::store::Store;
@@ -60,7 +60,7 @@ pub struct Context<'a> {
     /// What the GETs of the package may bring yet.
     pub room: &'a mut Share,
     /// The session's EXECs.
-    pub execs: &'a mut Ledger,
+    pub execs: &'a mut SessionExecs,
     /// What the Package#2 may still cost.
     pub allowance: &'a mut Allowance,
     /// Turns true when the agent is about to end.

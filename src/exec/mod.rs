@@ -5,16 +5,16 @@
 //! agent, what it was executing is known at its next start ([`Fate`]), and reported as it was known.
 //!
 //! [`Programs`] is what the whole agent has running: two EXECs of one node never overlap, whoever gives them.
-//! [`Ledger`] is one session's part of it.
+//! [`SessionExecs`] is one session's part of it.
 
 mod leader;
-mod ledger;
 mod programs;
 mod record;
+mod session_execs;
 
-pub use ledger::{AfterSession, Execution, Ledger, Waiting, attempt};
 pub use programs::Programs;
 pub use record::Fate;
+pub use session_execs::{AfterSession, Execution, SessionExecs, Waiting, attempt};
 
 use crate::store::StoreError;
 use crate::store::records::{ExecRecord, Leader};

@@ -22,7 +22,7 @@ use crate::base::{Random, stopped};
 use crate::bearer;
 use crate::bearer::ConnectionType;
 use crate::command::{self, Allowance, Context, Report, Room, Share};
-use crate::exec::{AfterSession, Finished, Ledger, Programs};
+use crate::exec::{AfterSession, Finished, Programs, SessionExecs};
 use crate::package::{self, Encoded, Package1, Reason, Verb};
 use crate::session::machine::Action;
 use crate::store::{Change, StoreError};
@@ -90,7 +90,7 @@ struct Driver<'a> {
     facts: SessionFacts,
     /// The socket whose bearer is in the facts: so long as it is the same, so is its bearer.
     seen_on: Option<SocketAddr>,
-    execs: Ledger,
+    execs: SessionExecs,
     alerts: Outgoing,
     /// The MOS list that is in the package on its way, where it is another one than before.
     mos_sent: Option<Vec<String>>,
@@ -277,7 +277,7 @@ impl Session {
             parameters,
             facts,
             seen_on,
-            execs: Ledger::new(Arc::clone(&world.store), self.programs.clone()),
+            execs: SessionExecs::new(Arc::clone(&world.store), self.programs.clone()),
             alerts,
             mos_sent: moids.filter(|moids| *moids != mos_before),
             report: Report::default(),

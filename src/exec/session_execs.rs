@@ -18,7 +18,7 @@ const MOST_WAITING: usize = 16;
 
 /// What a session executes, and what is not told yet.
 #[derive(Debug)]
-pub struct Ledger {
+pub struct SessionExecs {
     store: Arc<Store>,
     programs: Programs,
     /// Ended within their command, their status in no package that was answered.
@@ -52,7 +52,7 @@ pub struct Waiting {
     hold: Hold,
 }
 
-impl Ledger {
+impl SessionExecs {
     /// Nothing was executed yet.
     #[must_use]
     pub fn new(store: Arc<Store>, programs: Programs) -> Self {
@@ -304,13 +304,14 @@ mod tests {
             // While the only thread that commits is busy, nothing is on disk.
             let (free, busy) = std::sync::mpsc::channel::<()>();
             let occupied = tokio::task::spawn_blocking(move || busy.recv());
-            let mut ledger = Ledger::new(store, Programs::new(mpsc::unbounded_channel().0, "boot", 0));
+            let mut session_execs =
+                SessionExecs::new(store, Programs::new(mpsc::unbounded_channel().0, "boot", 0));
             let heard = Change::AlertsSettled("a".to_owned(), vec![7]);
-            ledger.told(Some(heard.clone()));
-            assert!(pin!(ledger.settle()).poll(&mut Context::from_waker(Waker::noop())).is_pending());
+            session_execs.told(Some(heard.clone()));
+            assert!(pin!(session_execs.settle()).poll(&mut Context::from_waker(Waker::noop())).is_pending());
             drop(free);
             assert!(occupied.await.unwrap().is_err());
-            assert_eq!(ledger.close().0, [heard]);
+            assert_eq!(session_execs.close().0, [heard]);
         });
     }
 }
