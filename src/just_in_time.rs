@@ -10,7 +10,7 @@ use tokio::sync::watch;
 use crate::base::attempts::Fatal;
 use crate::command::Room;
 use crate::command::{self, Allowance, CommandError, Context};
-use crate::exec::{Programs, SessionExecs};
+use crate::exec::{ExecSlots, SessionExecs};
 use crate::mo::ManagementObject;
 use crate::store::{DefaultSource, StoreError};
 use crate::transport::{Binding, TlsSettingsError};
@@ -112,7 +112,7 @@ impl Source {
         &self,
         world: &World,
         initiator: Initiator,
-        programs: &Programs,
+        exec_slots: &ExecSlots,
         stopping: watch::Receiver<bool>,
     ) -> Result<Vec<String>, ConfigurationError> {
         let visitor = Visitor { account: &self.peer.account, session: SessionFacts::default() };
@@ -132,7 +132,7 @@ impl Source {
             parameters: &parameters,
             accept_mo: None,
             room: &mut Room::default().share(0),
-            execs: &mut SessionExecs::new(Arc::clone(&world.store), programs.clone()),
+            execs: &mut SessionExecs::new(Arc::clone(&world.store), exec_slots.clone()),
             allowance: &mut Allowance::default(),
             stopping,
         };

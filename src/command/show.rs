@@ -18,7 +18,7 @@ pub(super) async fn run(parameters: &[String], context: &mut Context<'_>) -> Ans
     let [program, arguments @ ..] = context.settings.browser.as_slice() else {
         return Err(CommandError::NoBrowser);
     };
-    let place = context.execs.programs().place()?;
+    let slot = context.execs.exec_slots().slot()?;
     let mut command = tokio::process::Command::new(program);
     command
         .args(arguments)
@@ -37,7 +37,7 @@ pub(super) async fn run(parameters: &[String], context: &mut Context<'_>) -> Ans
     let mut browser = begun.map_err(CommandError::Browser)?;
     // Somebody has to collect its exit, however much later that is.
     tokio::spawn(async move {
-        let _place = place;
+        let _place = slot;
         browser.wait().await
     });
     Ok(plain(200))

@@ -7,7 +7,7 @@ use tokio::time::{Instant, timeout_at};
 use super::local::Configured;
 use super::shared::Shared;
 use crate::base::tasks::Tasks;
-use crate::exec::Programs;
+use crate::exec::ExecSlots;
 use crate::just_in_time::{ConfigurationError, Initiator, Source};
 use crate::world::World;
 
@@ -27,7 +27,7 @@ impl Configurations {
         moid: &str,
         (initiator, reply): (Initiator, Configured),
         world: &Arc<World>,
-        programs: &Programs,
+        exec_slots: &ExecSlots,
         shared: &mut Shared,
     ) {
         let source = match Source::of(world, moid) {
@@ -42,11 +42,11 @@ impl Configurations {
             let _ = reply.send(Err(ConfigurationError::Busy));
             return;
         }
-        let (programs, stopping) = (programs.clone(), shared.stopping.subscribe());
+        let (exec_slots, stopping) = (exec_slots.clone(), shared.stopping.subscribe());
         let source = Arc::new(source);
         let fetching = {
             let (source, world) = (Arc::clone(&source), Arc::clone(world));
-            async move { source.fetch(&world, initiator, &programs, stopping).await }
+            async move { source.fetch(&world, initiator, &exec_slots, stopping).await }
         };
         let name = format!("{moid}: its configuration");
         let fetching = shared.hearts.watch_attempt(&world.attempts, name, fetching);

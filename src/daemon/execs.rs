@@ -7,7 +7,7 @@ use tokio::sync::mpsc;
 
 use super::dropped::Dropped;
 use crate::base::boot_id;
-use crate::exec::{Finished, Programs};
+use crate::exec::{ExecSlots, Finished};
 use crate::store::StoreError;
 use crate::world::World;
 
@@ -16,7 +16,7 @@ const LAST_WORDS: Duration = Duration::from_secs(1);
 
 /// What the agent executes, beyond the session whose command it was.
 pub(super) struct Execs {
-    pub(super) programs: Programs,
+    pub(super) exec_slots: ExecSlots,
     ended: mpsc::UnboundedReceiver<Finished>,
     /// From before the start, whose account or object may come back.
     pub(super) left: BTreeSet<u64>,
@@ -29,8 +29,8 @@ impl Execs {
     pub(super) fn new(world: &World) -> Result<Self, StoreError> {
         let next = world.store.snapshot()?.execs()?.last().map_or(0, |(last, _)| last.saturating_add(1));
         let (told, ended) = mpsc::unbounded_channel();
-        let programs = Programs::new(told, &boot_id(), next);
-        Ok(Self { programs, ended, left: BTreeSet::new(), dropped: Dropped::default() })
+        let exec_slots = ExecSlots::new(told, &boot_id(), next);
+        Ok(Self { exec_slots, ended, left: BTreeSet::new(), dropped: Dropped::default() })
     }
 
     /// Waits until one has ended.
@@ -43,7 +43,7 @@ impl Execs {
 
     /// The agent is about to end: those that end just now. What has not is reported at its next start.
     pub(super) async fn stop(&mut self) -> Vec<Finished> {
-        let _ = tokio::time::timeout(LAST_WORDS, self.programs.idle()).await;
+        let _ = tokio::time::timeout(LAST_WORDS, self.exec_slots.idle()).await;
         std::iter::from_fn(|| self.ended.try_recv().ok()).collect()
     }
 }

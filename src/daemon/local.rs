@@ -61,7 +61,7 @@ impl Daemon {
             }
             Local::Configuration { moid, initiator, reply } => {
                 let Self { configurations, world, execs, shared, .. } = self;
-                configurations.ask(&moid, (initiator, reply), world, &execs.programs, shared);
+                configurations.ask(&moid, (initiator, reply), world, &execs.exec_slots, shared);
             }
             Local::Deliver { payload, reply } => {
                 let _ = reply.send(self.deliver(&payload).await);

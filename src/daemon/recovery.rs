@@ -82,7 +82,7 @@ impl Daemon {
                 continue;
             };
             let ExecRecord { server_id, client_uri, .. } = &record;
-            if these.is_none() && record.kill_left_over(self.execs.programs.boot()) {
+            if these.is_none() && record.kill_left_over(self.execs.exec_slots.boot()) {
                 log::warn!(
                     OMADM_SERVER_ID = server_id.as_str(), OMADM_CLIENT_URI = client_uri.as_str();
                     "{client_uri}: the agent's death left it running: killed"
@@ -101,7 +101,7 @@ impl Daemon {
                 }
                 continue;
             }
-            let fate = record.fate(self.execs.programs.boot());
+            let fate = record.fate(self.execs.exec_slots.boot());
             // So may the object.
             if fate == Fate::Start && doubt.is_some() && !self.has_object(client_uri) {
                 self.execs.left.insert(number);
@@ -116,7 +116,7 @@ impl Daemon {
                     );
                     500
                 }
-                Fate::Start => match Waiting::found(number, record.clone(), &self.execs.programs) {
+                Fate::Start => match Waiting::found(number, record.clone(), &self.execs.exec_slots) {
                     Ok(found) => {
                         log::info!(
                             OMADM_SERVER_ID = server_id.as_str(), OMADM_CLIENT_URI = client_uri.as_str();
@@ -147,7 +147,7 @@ impl Daemon {
                 store: Arc::clone(&self.world.store),
                 account: Arc::clone(&peer.account),
                 session: SessionFacts::default(),
-                programs: self.execs.programs.clone(),
+                exec_slots: self.execs.exec_slots.clone(),
                 attempts: Arc::clone(&self.world.attempts),
                 stopping: self.shared.stopping.subscribe(),
             };

@@ -15,7 +15,7 @@ use crate::base::tasks::Tasks;
 use crate::base::waking;
 use crate::bearer::Choice;
 use crate::command::Room;
-use crate::exec::Programs;
+use crate::exec::ExecSlots;
 use crate::session::{Again, Ended, Failure, Look, Outcome, Queue, Session, Step, Ticket};
 use crate::store::Change;
 use crate::transport::Binding;
@@ -54,7 +54,7 @@ impl Sessions {
     pub(super) fn start_due(
         &mut self,
         world: &Arc<World>,
-        programs: &Programs,
+        exec_slots: &ExecSlots,
         triggers: &mut Triggers,
         shared: &mut Shared,
     ) -> Begun {
@@ -66,7 +66,7 @@ impl Sessions {
         let mut begun = Begun::default();
         for step in self.steps(world) {
             match step {
-                Step::Begin(ticket) => begun.any |= self.start(ticket, world, programs, triggers, shared),
+                Step::Begin(ticket) => begun.any |= self.start(ticket, world, exec_slots, triggers, shared),
                 Step::Wait(ticket) => {
                     let server_id = ticket.trigger.server_id.as_str();
                     log::info!(OMADM_SERVER_ID = server_id; "{server_id}: waiting for a preferred connection type");
@@ -94,7 +94,7 @@ impl Sessions {
         &mut self,
         ticket: Ticket,
         world: &Arc<World>,
-        programs: &Programs,
+        exec_slots: &ExecSlots,
         triggers: &mut Triggers,
         shared: &mut Shared,
     ) -> bool {
@@ -123,7 +123,7 @@ impl Sessions {
             peer,
             ticket,
             id: session_id,
-            programs: programs.clone(),
+            exec_slots: exec_slots.clone(),
             room: self.room.clone(),
             outage: self.queue.outage(&place),
             stopping: shared.stopping.subscribe(),
@@ -180,7 +180,7 @@ impl Daemon {
     /// Begins the sessions that are due.
     pub(super) async fn start_sessions(&mut self) {
         let Self { sessions, world, execs, notifications, shared, .. } = self;
-        let begun = sessions.start_due(world, &execs.programs, &mut notifications.triggers, shared);
+        let begun = sessions.start_due(world, &execs.exec_slots, &mut notifications.triggers, shared);
         if begun.any {
             self.bootstrapping.look(waking::now());
             let status = self.status();

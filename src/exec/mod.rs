@@ -4,17 +4,17 @@
 //! package was answered, or in the transaction that keeps the alert which tells its end. So whatever happens to the
 //! agent, what it was executing is known at its next start ([`Fate`]), and reported as it was known.
 //!
-//! [`Programs`] is what the whole agent has running: two EXECs of one node never overlap, whoever gives them.
+//! [`ExecSlots`] is what the whole agent has running: two EXECs of one node never overlap, whoever gives them.
 //! [`SessionExecs`] is one session's part of it.
 
 mod leader;
-mod programs;
 mod record;
 mod session_execs;
+mod slots;
 
-pub use programs::Programs;
 pub use record::Fate;
 pub use session_execs::{AfterSession, Execution, SessionExecs, Waiting, attempt};
+pub use slots::ExecSlots;
 
 use crate::store::StoreError;
 use crate::store::records::{ExecRecord, Leader};

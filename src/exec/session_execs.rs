@@ -5,8 +5,8 @@ use std::sync::Arc;
 use tokio::sync::{OwnedSemaphorePermit, watch};
 use tokio::task::JoinHandle;
 
-use super::programs::Hold;
-use super::{ExecError, ExecRecord, Finished, Leader, Programs};
+use super::slots::Hold;
+use super::{ExecError, ExecRecord, ExecSlots, Finished, Leader};
 use crate::backend::{End, Running};
 use crate::base::attempts::Attempts;
 use crate::config::Account;
@@ -20,7 +20,7 @@ const MOST_WAITING: usize = 16;
 #[derive(Debug)]
 pub struct SessionExecs {
     store: Arc<Store>,
-    programs: Programs,
+    exec_slots: ExecSlots,
     /// Ended within their command, their status in no package that was answered.
     untold: Vec<Finished>,
     waiting: Vec<Waiting>,
@@ -39,7 +39,7 @@ pub struct Execution {
     held: Option<Held>,
 }
 
-/// The node that is being executed, and the place among the programs that run.
+/// The node that is being executed, and its slot among the programs that run.
 type Held = (Hold, OwnedSemaphorePermit);
 
 /// An EXEC that waits for the end of its session.
@@ -55,14 +55,14 @@ pub struct Waiting {
 impl SessionExecs {
     /// Nothing was executed yet.
     #[must_use]
-    pub fn new(store: Arc<Store>, programs: Programs) -> Self {
-        Self { store, programs, untold: Vec::new(), waiting: Vec::new(), settled: Vec::new() }
+    pub fn new(store: Arc<Store>, exec_slots: ExecSlots) -> Self {
+        Self { store, exec_slots, untold: Vec::new(), waiting: Vec::new(), settled: Vec::new() }
     }
 
     /// What EXEC and SHOW have running.
     #[must_use]
-    pub fn programs(&self) -> &Programs {
-        &self.programs
+    pub fn exec_slots(&self) -> &ExecSlots {
+        &self.exec_slots
     }
 
     /// Executes a node now. It is on disk before it starts.
@@ -75,10 +75,10 @@ impl SessionExecs {
         visitor: &Visitor<'_>,
         invocation: Invocation,
     ) -> Result<Execution, ExecError> {
-        let hold = self.programs.hold(&invocation.node.client_uri())?;
-        let place = self.programs.place()?;
-        let number = self.programs.number();
-        let record = ExecRecord::new(&visitor.account.server_id, &invocation).started(self.programs.boot());
+        let hold = self.exec_slots.hold(&invocation.node.client_uri())?;
+        let slot = self.exec_slots.slot()?;
+        let number = self.exec_slots.number();
+        let record = ExecRecord::new(&visitor.account.server_id, &invocation).started(self.exec_slots.boot());
         self.commit_with(Change::Exec(number, record.to_json())).await?;
         let running = match tree.execute(&invocation, visitor).await {
             Ok(running) => running,
@@ -88,7 +88,7 @@ impl SessionExecs {
             }
         };
         let record = ExecRecord { leader: running.group().and_then(Leader::find), ..record };
-        let task = tokio::spawn(watch_over(number, record.clone(), invocation, running, (hold, place)));
+        let task = tokio::spawn(watch_over(number, record.clone(), invocation, running, (hold, slot)));
         Ok(Execution { number, record, task, held: None })
     }
 
@@ -100,8 +100,8 @@ impl SessionExecs {
         if self.waiting.len() == MOST_WAITING {
             return Err(ExecError::Crowded);
         }
-        let hold = self.programs.hold(&invocation.node.client_uri())?;
-        let number = self.programs.number();
+        let hold = self.exec_slots.hold(&invocation.node.client_uri())?;
+        let number = self.exec_slots.number();
         let record = ExecRecord::new(server_id, &invocation);
         self.commit_with(Change::Exec(number, record.to_json())).await?;
         self.waiting.push(Waiting { number, record, invocation: Some(invocation), hold });
@@ -126,10 +126,10 @@ impl SessionExecs {
                 "a program of an EXEC runs, and that could not be stored ({error}): if the agent dies, nobody ends it or reports its end"
             );
         }
-        let programs = self.programs.clone();
+        let exec_slots = self.exec_slots.clone();
         tokio::spawn(async move {
             let finished = execution.end().await;
-            programs.report(finished);
+            exec_slots.report(finished);
         });
     }
 
@@ -187,8 +187,8 @@ impl Waiting {
     ///
     /// # Errors
     /// [`ExecError::Running`]
-    pub fn found(number: u64, record: ExecRecord, programs: &Programs) -> Result<Self, ExecError> {
-        let hold = programs.hold(&record.client_uri)?;
+    pub fn found(number: u64, record: ExecRecord, exec_slots: &ExecSlots) -> Result<Self, ExecError> {
+        let hold = exec_slots.hold(&record.client_uri)?;
         Ok(Self { number, record, invocation: None, hold })
     }
 
@@ -196,11 +196,11 @@ impl Waiting {
     /// one that goes on after a reboot.
     async fn run(self, after: &AfterSession) {
         let Self { number, record, invocation, hold } = self;
-        let AfterSession { tree, store, account, programs, .. } = after;
+        let AfterSession { tree, store, account, exec_slots, .. } = after;
         let visitor = Visitor { account, session: after.session };
         let resumed = record.starts > 0;
-        let record = record.started(programs.boot());
-        let Some(place) = programs.place_in_time().await else { return };
+        let record = record.started(exec_slots.boot());
+        let Some(slot) = exec_slots.slot_in_time().await else { return };
         let started = async {
             let invocation = match invocation {
                 Some(invocation) => invocation,
@@ -216,16 +216,16 @@ impl Waiting {
             Ok::<_, ExecError>((invocation, running))
         };
         let (finished, _held) = match started.await {
-            Ok((invocation, running)) => watch_over(number, record, invocation, running, (hold, place)).await,
+            Ok((invocation, running)) => watch_over(number, record, invocation, running, (hold, slot)).await,
             Err(error) => {
                 log::error!(
                     OMADM_SERVER_ID = record.server_id.as_str(), OMADM_CLIENT_URI = record.client_uri.as_str();
                     "{}: not executed: {error}", record.client_uri
                 );
-                (record.finished(number, 500), (hold, place))
+                (record.finished(number, 500), (hold, slot))
             }
         };
-        programs.report(finished);
+        exec_slots.report(finished);
     }
 }
 
@@ -246,7 +246,7 @@ pub struct AfterSession {
     /// What is known of the session that is over.
     pub session: SessionFacts,
     /// What the whole agent has running.
-    pub programs: Programs,
+    pub exec_slots: ExecSlots,
     /// Says at the next start which EXEC the agent died of.
     pub attempts: Arc<Attempts>,
     /// Turns true when the agent ends.
@@ -305,7 +305,7 @@ mod tests {
             let (free, busy) = std::sync::mpsc::channel::<()>();
             let occupied = tokio::task::spawn_blocking(move || busy.recv());
             let mut session_execs =
-                SessionExecs::new(store, Programs::new(mpsc::unbounded_channel().0, "boot", 0));
+                SessionExecs::new(store, ExecSlots::new(mpsc::unbounded_channel().0, "boot", 0));
             let heard = Change::AlertsSettled("a".to_owned(), vec![7]);
             session_execs.told(Some(heard.clone()));
             assert!(pin!(session_execs.settle()).poll(&mut Context::from_waker(Waker::noop())).is_pending());

@@ -22,7 +22,7 @@ use crate::base::{Random, stopped};
 use crate::bearer;
 use crate::bearer::ConnectionType;
 use crate::command::{self, Allowance, Context, Report, Room, Share};
-use crate::exec::{AfterSession, Finished, Programs, SessionExecs};
+use crate::exec::{AfterSession, ExecSlots, Finished, SessionExecs};
 use crate::package::{self, Encoded, Package1, Reason, Verb};
 use crate::session::machine::Action;
 use crate::store::{Change, StoreError};
@@ -48,7 +48,7 @@ pub struct Session {
     /// For the journal.
     pub id: String,
     /// What EXEC and SHOW have running.
-    pub programs: Programs,
+    pub exec_slots: ExecSlots,
     /// What all sessions may keep together.
     pub room: Room,
     /// Whether its place answers.
@@ -277,7 +277,7 @@ impl Session {
             parameters,
             facts,
             seen_on,
-            execs: SessionExecs::new(Arc::clone(&world.store), self.programs.clone()),
+            execs: SessionExecs::new(Arc::clone(&world.store), self.exec_slots.clone()),
             alerts,
             mos_sent: moids.filter(|moids| *moids != mos_before),
             report: Report::default(),
@@ -502,7 +502,7 @@ impl Driver<'_> {
     fn close(mut self, outcome: Outcome) -> Ended {
         self.finish_report();
         drop(self.connection);
-        let Session { world, peer, programs, .. } = self.session;
+        let Session { world, peer, exec_slots, .. } = self.session;
         if outcome == Outcome::Completed {
             self.execs.told(None);
         }
@@ -514,7 +514,7 @@ impl Driver<'_> {
                 store: Arc::clone(&world.store),
                 account: Arc::clone(&peer.account),
                 session: self.facts,
-                programs: programs.clone(),
+                exec_slots: exec_slots.clone(),
                 attempts: Arc::clone(&world.attempts),
                 stopping: self.stopping,
             };

@@ -9,7 +9,7 @@ use omadm_agent::backend::{Bus, Machine};
 use omadm_agent::command::Room;
 use omadm_agent::command::{self, Allowance, Context, Report};
 use omadm_agent::config::{self, Account, Environment, Selection, Settings};
-use omadm_agent::exec::{Programs, SessionExecs};
+use omadm_agent::exec::{ExecSlots, SessionExecs};
 use omadm_agent::lab::gateway::{self, Gateway};
 use omadm_agent::mo::{self, Value};
 use omadm_agent::package::{Package1, Profile, REQUEST};
@@ -85,8 +85,8 @@ impl Inside {
     /// A session of `packages` Package#2s that are all this one, as the driver runs it. How many bytes it would send.
     pub(crate) async fn session(&self, package2: &[u8], packages: u32) -> usize {
         let (finished, _ended) = mpsc::unbounded_channel();
-        let programs = Programs::new(finished, "", 0);
-        let mut execs = SessionExecs::new(Arc::clone(&self.store), programs);
+        let exec_slots = ExecSlots::new(finished, "", 0);
+        let mut execs = SessionExecs::new(Arc::clone(&self.store), exec_slots);
         let mut connection = self.client.connection(Binding::Any);
         let (_running, stopping) = watch::channel(false);
         let parameters = Parameters::default();

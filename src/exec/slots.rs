@@ -13,8 +13,8 @@ const MOST_RUNNING: usize = 16;
 
 /// The programs that run, the nodes that are being executed, and who is told when an EXEC ends.
 #[derive(Clone, Debug)]
-pub struct Programs {
-    places: Arc<Semaphore>,
+pub struct ExecSlots {
+    slots: Arc<Semaphore>,
     nodes: Arc<Mutex<BTreeSet<String>>>,
     next: Arc<AtomicU64>,
     boot: Arc<str>,
@@ -34,13 +34,13 @@ impl Drop for Hold {
     }
 }
 
-impl Programs {
+impl ExecSlots {
     /// None is running yet. `boot` names this boot of the machine; `next` is a number that no EXEC in the store has,
     /// nor a greater one.
     #[must_use]
     pub fn new(finished: mpsc::UnboundedSender<Finished>, boot: &str, next: u64) -> Self {
         Self {
-            places: Arc::new(Semaphore::new(MOST_RUNNING)),
+            slots: Arc::new(Semaphore::new(MOST_RUNNING)),
             nodes: Arc::default(),
             next: Arc::new(AtomicU64::new(next)),
             boot: boot.into(),
@@ -48,17 +48,17 @@ impl Programs {
         }
     }
 
-    /// A place for one more program.
+    /// A slot for one more program.
     ///
     /// # Errors
     /// [`ExecError::Busy`]
-    pub fn place(&self) -> Result<OwnedSemaphorePermit, ExecError> {
-        Arc::clone(&self.places).try_acquire_owned().map_err(|_| ExecError::Busy)
+    pub fn slot(&self) -> Result<OwnedSemaphorePermit, ExecError> {
+        Arc::clone(&self.slots).try_acquire_owned().map_err(|_| ExecError::Busy)
     }
 
     /// The same, as soon as there is one.
-    pub(super) async fn place_in_time(&self) -> Option<OwnedSemaphorePermit> {
-        Arc::clone(&self.places).acquire_owned().await.ok()
+    pub(super) async fn slot_in_time(&self) -> Option<OwnedSemaphorePermit> {
+        Arc::clone(&self.slots).acquire_owned().await.ok()
     }
 
     /// Keeps others from executing a node.
@@ -88,7 +88,7 @@ impl Programs {
     /// Returns when none is running.
     pub async fn idle(&self) {
         let all = u32::try_from(MOST_RUNNING).unwrap_or(u32::MAX);
-        let _ = self.places.acquire_many(all).await;
+        let _ = self.slots.acquire_many(all).await;
     }
 }
 
@@ -96,30 +96,30 @@ impl Programs {
 mod tests {
     use super::*;
 
-    fn programs() -> Programs {
-        Programs::new(mpsc::unbounded_channel().0, "this", 7)
+    fn exec_slots() -> ExecSlots {
+        ExecSlots::new(mpsc::unbounded_channel().0, "this", 7)
     }
 
     #[test]
     fn a_node_is_executed_once_at_a_time() {
-        let programs = programs();
-        let other = programs.clone();
-        let hold = programs.hold("urn:m/1/Do").unwrap();
+        let exec_slots = exec_slots();
+        let other = exec_slots.clone();
+        let hold = exec_slots.hold("urn:m/1/Do").unwrap();
         assert!(matches!(other.hold("urn:m/1/Do"), Err(ExecError::Running(_))));
         assert!(other.hold("urn:m/2/Do").is_ok());
         drop(hold);
         assert!(other.hold("urn:m/1/Do").is_ok());
-        assert_eq!((programs.number(), other.number()), (7, 8));
+        assert_eq!((exec_slots.number(), other.number()), (7, 8));
     }
 
     #[tokio::test]
     async fn a_server_cannot_fill_the_gateway_with_programs() {
-        let programs = programs();
-        let mut places: Vec<_> = (0..MOST_RUNNING).map(|_| programs.place().unwrap()).collect();
-        assert!(matches!(programs.place(), Err(ExecError::Busy)));
-        places.pop();
-        drop(programs.place().unwrap());
-        drop(places);
-        programs.idle().await;
+        let exec_slots = exec_slots();
+        let mut slots: Vec<_> = (0..MOST_RUNNING).map(|_| exec_slots.slot().unwrap()).collect();
+        assert!(matches!(exec_slots.slot(), Err(ExecError::Busy)));
+        slots.pop();
+        drop(exec_slots.slot().unwrap());
+        drop(slots);
+        exec_slots.idle().await;
     }
 }
