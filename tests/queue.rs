@@ -434,7 +434,7 @@ async fn an_account_or_object_that_comes_late_finds_its_execs_and_reports() {
             resume: false,
             starts,
             boot: String::new(),
-            leader: None,
+            process_group: None,
             code,
         };
         let store = Store::open(&bench.gateway.path("state")).unwrap().store;

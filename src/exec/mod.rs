@@ -7,7 +7,7 @@
 //! [`ExecSlots`] is what the whole agent has running: two EXECs of one node never overlap, whoever gives them.
 //! [`SessionExecs`] is one session's part of it.
 
-mod leader;
+mod process_group;
 mod record;
 mod session_execs;
 mod slots;
@@ -17,7 +17,7 @@ pub use session_execs::{AfterSession, Execution, SessionExecs, Waiting, attempt}
 pub use slots::ExecSlots;
 
 use crate::store::StoreError;
-use crate::store::records::{ExecRecord, Leader};
+use crate::store::records::{ExecRecord, ProcessGroup};
 use crate::tree::TreeError;
 
 /// An EXEC that has ended.

@@ -1,6 +1,6 @@
 //! What comes of an EXEC that the store has, at the agent's next start.
 
-use super::{Finished, Leader};
+use super::{Finished, ProcessGroup};
 use crate::store::records::ExecRecord;
 use crate::tree::Invocation;
 
@@ -30,7 +30,7 @@ impl ExecRecord {
             resume: invocation.resume,
             starts: 0,
             boot: String::new(),
-            leader: None,
+            process_group: None,
             code: None,
         }
     }
@@ -38,13 +38,18 @@ impl ExecRecord {
     /// The same, started once more.
     #[must_use]
     pub fn started(&self, boot: &str) -> Self {
-        Self { starts: self.starts.saturating_add(1), boot: boot.to_owned(), leader: None, ..self.clone() }
+        Self {
+            starts: self.starts.saturating_add(1),
+            boot: boot.to_owned(),
+            process_group: None,
+            ..self.clone()
+        }
     }
 
     /// Ends what the agent's death left running: no node is executed twice at a time. Whether there was anything.
     #[must_use]
     pub fn kill_left_over(&self, boot: &str) -> bool {
-        !boot.is_empty() && self.boot == boot && self.leader.is_some_and(Leader::kill)
+        !boot.is_empty() && self.boot == boot && self.process_group.is_some_and(ProcessGroup::kill)
     }
 
     /// What becomes of it in this boot.
@@ -95,7 +100,7 @@ mod tests {
             resume,
             starts,
             boot: "this".into(),
-            leader: None,
+            process_group: None,
             code: None,
         }
     }

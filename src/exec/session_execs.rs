@@ -6,7 +6,7 @@ use tokio::sync::{OwnedSemaphorePermit, watch};
 use tokio::task::JoinHandle;
 
 use super::slots::Hold;
-use super::{ExecError, ExecRecord, ExecSlots, Finished, Leader};
+use super::{ExecError, ExecRecord, ExecSlots, Finished, ProcessGroup};
 use crate::backend::{End, Running};
 use crate::base::attempts::Attempts;
 use crate::config::Account;
@@ -87,7 +87,7 @@ impl SessionExecs {
                 return Err(error.into());
             }
         };
-        let record = ExecRecord { leader: running.group().and_then(Leader::find), ..record };
+        let record = ExecRecord { process_group: running.group().and_then(ProcessGroup::find), ..record };
         let task = tokio::spawn(watch_over(number, record.clone(), invocation, running, (hold, slot)));
         Ok(Execution { number, record, task, held: None })
     }
@@ -208,8 +208,8 @@ impl Waiting {
             };
             store.commit(vec![Change::Exec(number, record.to_json())]).await?;
             let running = tree.execute(&invocation, &visitor).await?;
-            let leader = running.group().and_then(Leader::find);
-            let record = ExecRecord { leader, ..record.clone() };
+            let process_group = running.group().and_then(ProcessGroup::find);
+            let record = ExecRecord { process_group, ..record.clone() };
             if let Err(error) = store.commit(vec![Change::Exec(number, record.to_json())]).await {
                 log::error!("a program would outlive the agent's death: {error}");
             }

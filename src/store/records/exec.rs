@@ -27,16 +27,16 @@ pub struct ExecRecord {
     #[serde(default)]
     pub boot: String,
     /// What runs, where it outlives its command.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub leader: Option<Leader>,
+    #[serde(rename = "leader", default, skip_serializing_if = "Option::is_none")]
+    pub process_group: Option<ProcessGroup>,
     /// How it ended, where that was known and not told.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub code: Option<u16>,
 }
 
-/// The process that leads a group. Its start time tells it from a later one of the same id, within one boot.
+/// A process group, by its leader. Its start time tells it from a later one of the same id, within one boot.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Leader {
+pub struct ProcessGroup {
     pub(crate) id: i32,
     /// In ticks since the machine was booted.
     pub(crate) since: u64,

@@ -45,5 +45,5 @@ pub(crate) mod trigger;
 mod exec;
 mod push;
 
-pub use exec::{ExecRecord, Leader};
+pub use exec::{ExecRecord, ProcessGroup};
 pub use push::Registration;

@@ -3,9 +3,9 @@
 use nix::sys::signal::{Signal, killpg};
 use nix::unistd::Pid;
 
-use crate::store::records::Leader;
+use crate::store::records::ProcessGroup;
 
-impl Leader {
+impl ProcessGroup {
     /// The process with this id; none where it has ended.
     #[must_use]
     pub fn find(id: i32) -> Option<Self> {
@@ -65,20 +65,24 @@ mod tests {
     #[test]
     fn a_group_is_killed_and_a_later_one_of_the_same_id_is_not() {
         let mut child = Command::new("sleep").arg("60").process_group(0).spawn().unwrap();
-        let leader = Leader::find(child.id().try_into().unwrap()).unwrap();
-        let earlier = Leader { since: leader.since.wrapping_sub(1), ..leader };
+        let process_group = ProcessGroup::find(child.id().try_into().unwrap()).unwrap();
+        let earlier = ProcessGroup { since: process_group.since.wrapping_sub(1), ..process_group };
         assert!(!earlier.kill());
         assert_eq!(child.try_wait().unwrap(), None);
-        assert!(leader.kill());
-        while group_lives(leader.id) {
+        assert!(process_group.kill());
+        while group_lives(process_group.id) {
             std::thread::yield_now();
         }
-        assert_eq!(Leader::find(leader.id), Some(leader), "nobody has asked after it yet");
-        assert!(!leader.kill(), "there was nothing left");
+        assert_eq!(
+            ProcessGroup::find(process_group.id),
+            Some(process_group),
+            "nobody has asked after it yet"
+        );
+        assert!(!process_group.kill(), "there was nothing left");
         assert_eq!(child.wait().unwrap().signal(), Some(9));
-        assert!(!leader.kill());
+        assert!(!process_group.kill());
         for id in [-1, 0, 1] {
-            assert!(!Leader { id, since: 0 }.kill());
+            assert!(!ProcessGroup { id, since: 0 }.kill());
         }
     }
 }
