@@ -222,8 +222,8 @@ impl Daemon {
             log::info!(MESSAGE_ID = id::BOOTSTRAPPED; "bootstrap: the accounts are {}", server_ids.join(", "));
             let now = waking::now();
             self.accounts_changed().await;
-            for (ticket, at) in schedule::brought(&self.world, server_ids, now) {
-                self.sessions.queue.ask(ticket, at);
+            for (request, at) in schedule::brought(&self.world, server_ids, now) {
+                self.sessions.queue.ask(request, at);
             }
         }
         let random = self.shared.random.next_u32();

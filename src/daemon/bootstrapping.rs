@@ -100,11 +100,11 @@ impl Bootstrapping {
 
     /// Lets go what was kept back; `renewed` are the accounts that have a session of their own for it.
     fn release(&mut self, renewed: &[String], world: &World, queue: &mut Queue) {
-        for (ticket, at) in self.held.take().map(|held| held.due).unwrap_or_default() {
-            let server_id = &ticket.trigger.server_id;
-            let renewed = ticket.at.is_none() && renewed.contains(server_id);
+        for (request, at) in self.held.take().map(|held| held.due).unwrap_or_default() {
+            let server_id = &request.trigger.server_id;
+            let renewed = request.at.is_none() && renewed.contains(server_id);
             if world.peer(server_id).is_some() && !renewed {
-                queue.ask(ticket, at);
+                queue.ask(request, at);
             }
         }
     }

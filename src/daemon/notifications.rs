@@ -14,7 +14,7 @@ use crate::notification::gate::{self, Admitted, Gate, Policy, Rejected, Remember
 use crate::notification::listener::Listener;
 use crate::notification::package;
 use crate::notification::tally::{Counts, Tally};
-use crate::session::{Cause, Queue, Ticket};
+use crate::session::{Cause, Queue, SessionRequest};
 use crate::store::{Change, SeenNotification, Store, StoreError};
 use crate::world::World;
 
@@ -100,7 +100,7 @@ impl Notifications {
         let trigger = package.trigger;
         let server_id = trigger.server_id.clone();
         let cause = if package.remember.is_some() { Cause::Notification } else { Cause::Unsigned };
-        let ticket = Ticket { trigger, at: None, cause };
+        let request = SessionRequest { trigger, at: None, cause };
         if let Some(remember) = package.remember {
             let mut changes = vec![Change::Notification {
                 server_id: server_id.clone(),
@@ -110,13 +110,13 @@ impl Notifications {
             changes.extend(
                 package.forget.into_iter().map(|id| Change::ForgetNotification(server_id.clone(), id)),
             );
-            changes.extend(self.triggers.admitted(remember.id, &queue.with_waiting(&ticket).trigger));
+            changes.extend(self.triggers.admitted(remember.id, &queue.with_waiting(&request).trigger));
             if let Err(error) = store.commit(changes).await {
                 log::error!(OMADM_SERVER_ID = server_id.as_str(); "{server_id}: notification could not be stored ({error}): after a restart, a copy of it counts as new");
             }
         }
         // Anybody may send these, as many as he likes.
-        if cause == Cause::Unsigned && queue.notified(&ticket.place()).is_some() {
+        if cause == Cause::Unsigned && queue.notified(&request.place()).is_some() {
             if let Some(counts) = self.merged.note("merged", waking::now()) {
                 say_merged(&counts);
             }
@@ -124,10 +124,10 @@ impl Notifications {
             log::info!(
                 OMADM_SERVER_ID = server_id.as_str();
                 "{server_id}: notification {}: let in, a session is due",
-                ticket.trigger.notification_id.map_or_else(|| "without id".to_owned(), |id| id.to_string()),
+                request.trigger.notification_id.map_or_else(|| "without id".to_owned(), |id| id.to_string()),
             );
         }
-        queue.ask(ticket, waking::now());
+        queue.ask(request, waking::now());
     }
 
     /// When the next journal line about what was turned away, or was nothing new, is due.

@@ -11,7 +11,7 @@ use crate::base::journal::id;
 use crate::base::waking;
 use crate::exec::{self, AfterSession, Fate, Finished, Waiting};
 use crate::package::Alert;
-use crate::session::{Cause, Ended, Outcome, Ticket, attempt_with};
+use crate::session::{Cause, Ended, Outcome, SessionRequest, attempt_with};
 use crate::store::records::{ExecRecord, trigger};
 use crate::store::{Change, StoreError, StoredTrigger};
 use crate::tree::SessionFacts;
@@ -197,7 +197,7 @@ impl Daemon {
         match taken {
             Ok(told) => {
                 for place in told {
-                    self.sessions.queue.ask(Ticket::to(&place, Cause::Alert), waking::now());
+                    self.sessions.queue.ask(SessionRequest::to(&place, Cause::Alert), waking::now());
                 }
             }
             Err(error) => {
@@ -243,7 +243,7 @@ impl Daemon {
             self.notifications.triggers.found(&server_id, number);
             self.sessions
                 .queue
-                .ask(Ticket { trigger, at: None, cause: Cause::Notification }, waking::now() + wait);
+                .ask(SessionRequest { trigger, at: None, cause: Cause::Notification }, waking::now() + wait);
         }
         Ok(changes)
     }
@@ -260,7 +260,7 @@ impl Daemon {
             log::error!(OMADM_SERVER_ID = server_id; "{server_id}: the result of an EXEC could not be stored as an alert: {error}");
             return;
         }
-        self.sessions.queue.ask(Ticket::to(&place_of(&finished), Cause::Alert), waking::now());
+        self.sessions.queue.ask(SessionRequest::to(&place_of(&finished), Cause::Alert), waking::now());
     }
 
     /// What it takes to have an EXEC's end reported, in one transaction.
@@ -305,7 +305,7 @@ impl Daemon {
     /// Alerts that did not fit into the session's packages follow at once.
     pub(super) fn follow_with_alerts(&mut self, place: &Place, ended: &Ended) {
         if ended.outcome == Outcome::Completed && ended.alerts_left {
-            self.sessions.queue.ask(Ticket::to(place, Cause::Alert), waking::now());
+            self.sessions.queue.ask(SessionRequest::to(place, Cause::Alert), waking::now());
         }
     }
 
@@ -319,7 +319,7 @@ impl Daemon {
             self.note_dropped(server_id, *count);
         }
         for place in &raised.places {
-            self.sessions.queue.ask(Ticket::to(place, Cause::Alert), waking::now());
+            self.sessions.queue.ask(SessionRequest::to(place, Cause::Alert), waking::now());
         }
         Ok(())
     }

@@ -78,8 +78,8 @@ impl Daemon {
         let before = std::mem::replace(&mut self.world, Arc::new(world));
         self.bootstrapping.follow(&before, &self.world);
         let due = schedule::of_changes(&before, &self.world, waking::now(), &mut *self.shared.random);
-        for (ticket, at) in due {
-            self.sessions.queue.ask(ticket, at);
+        for (request, at) in due {
+            self.sessions.queue.ask(request, at);
         }
         let certain = self.doubt().is_none();
         self.subscriptions.follow(&before, &self.world, certain).await;

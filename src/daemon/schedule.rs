@@ -6,13 +6,13 @@ use std::time::{Duration, Instant};
 use crate::alert::{self, Place};
 use crate::base::Random;
 use crate::config::Account;
-use crate::session::{Cause, Ticket};
+use crate::session::{Cause, SessionRequest};
 use crate::world::{Peer, World};
 
 /// A first contact that the server refused is tried again after this time.
 const FIRST_CONTACT_AGAIN: Duration = Duration::from_secs(3600);
 
-pub(super) type Due = (Ticket, Instant);
+pub(super) type Due = (SessionRequest, Instant);
 
 /// What is due because the agent started.
 pub(super) fn at_start(world: &World, now: Instant, random: &mut dyn Random) -> Vec<Due> {
@@ -29,7 +29,7 @@ fn elsewhere(world: &World, of: impl Fn(&str) -> bool, now: Instant) -> Vec<Due>
     let mine = |place: &&Place| {
         place.uri.is_some() && world.peer(&place.server_id).is_some() && of(&place.server_id)
     };
-    places.iter().filter(mine).map(|place| (Ticket::to(place, Cause::Alert), now)).collect()
+    places.iter().filter(mine).map(|place| (SessionRequest::to(place, Cause::Alert), now)).collect()
 }
 
 /// What is due because a reload brought accounts that were not there before, or another schedule for those
@@ -41,7 +41,7 @@ pub(super) fn of_changes(before: &World, world: &World, now: Instant, random: &m
         Some(_) => None,
     };
     // Those that a bootstrap has just brought have their first session in `brought`.
-    let others = |(ticket, _): &Due| ticket.cause != Cause::Bootstrap;
+    let others = |(request, _): &Due| request.cause != Cause::Bootstrap;
     let own = world.peers.iter().filter_map(due).filter(others);
     own.chain(elsewhere(world, |server_id| before.peer(server_id).is_none(), now)).collect()
 }
@@ -50,7 +50,7 @@ pub(super) fn of_changes(before: &World, world: &World, now: Instant, random: &m
 pub(super) fn brought(world: &World, server_ids: &[String], now: Instant) -> Vec<Due> {
     let mine =
         |peer: &&Arc<Peer>| peer.account.is_bootstrapped() && server_ids.contains(&peer.account.server_id);
-    world.peers.iter().filter(mine).map(|peer| (ticket(peer, Cause::Bootstrap), now)).collect()
+    world.peers.iter().filter(mine).map(|peer| (request(peer, Cause::Bootstrap), now)).collect()
 }
 
 /// The first session with an account tells its server that the device has it (TS 8.1, TS 8.2).
@@ -70,7 +70,7 @@ fn of_account(world: &World, peer: &Peer, boot: bool, now: Instant, random: &mut
         _ if alerts() => Cause::Alert,
         _ => return every(peer, now, random),
     };
-    Some((ticket(peer, cause), now + jitter(schedule.jitter, random)))
+    Some((request(peer, cause), now + jitter(schedule.jitter, random)))
 }
 
 /// What comes after a session: the next scheduled one. A first contact that failed for good is repeated: the
@@ -83,7 +83,7 @@ pub(super) fn after_session(
 ) -> Option<Due> {
     if first_contact_failed && peer.account.schedule.first_contact {
         let wait = FIRST_CONTACT_AGAIN + jitter(FIRST_CONTACT_AGAIN, random);
-        return Some((ticket(peer, first_contact(&peer.account)), now + wait));
+        return Some((request(peer, first_contact(&peer.account)), now + wait));
     }
     every(peer, now, random)
 }
@@ -91,11 +91,11 @@ pub(super) fn after_session(
 fn every(peer: &Peer, now: Instant, random: &mut dyn Random) -> Option<Due> {
     let schedule = &peer.account.schedule;
     let at = now.checked_add(schedule.every?)?.checked_add(jitter(schedule.jitter, random))?;
-    Some((ticket(peer, Cause::Schedule), at))
+    Some((request(peer, Cause::Schedule), at))
 }
 
-fn ticket(peer: &Peer, cause: Cause) -> Ticket {
-    Ticket::plain(&peer.account.server_id, cause)
+fn request(peer: &Peer, cause: Cause) -> SessionRequest {
+    SessionRequest::plain(&peer.account.server_id, cause)
 }
 
 /// A random part of `most`.
@@ -171,7 +171,7 @@ mod tests {
     /// Server, cause and delay of what is due.
     fn shown(due: Vec<Due>, now: Instant) -> Vec<(String, Cause, Duration)> {
         due.into_iter()
-            .map(|(ticket, at)| (ticket.trigger.server_id, ticket.cause, rounded(at - now)))
+            .map(|(request, at)| (request.trigger.server_id, request.cause, rounded(at - now)))
             .collect()
     }
 

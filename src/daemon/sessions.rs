@@ -16,7 +16,7 @@ use crate::base::waking;
 use crate::bearer::Choice;
 use crate::command::Room;
 use crate::exec::ExecSlots;
-use crate::session::{Again, Ended, Failure, Look, Outcome, Queue, Session, Step, Ticket};
+use crate::session::{Again, Ended, Failure, Look, Outcome, Queue, Session, SessionRequest, Step};
 use crate::store::Change;
 use crate::transport::Binding;
 use crate::world::World;
@@ -46,7 +46,7 @@ pub(super) struct Begun {
     /// Whether any session has begun.
     pub(super) any: bool,
     /// Those for which no preferred connection type came up in time.
-    pub(super) given_up: Vec<Ticket>,
+    pub(super) given_up: Vec<SessionRequest>,
 }
 
 impl Sessions {
@@ -66,12 +66,12 @@ impl Sessions {
         let mut begun = Begun::default();
         for step in self.steps(world) {
             match step {
-                Step::Begin(ticket) => begun.any |= self.start(ticket, world, exec_slots, triggers, shared),
-                Step::Wait(ticket) => {
-                    let server_id = ticket.trigger.server_id.as_str();
+                Step::Begin(request) => begun.any |= self.start(request, world, exec_slots, triggers, shared),
+                Step::Wait(request) => {
+                    let server_id = request.trigger.server_id.as_str();
                     log::info!(OMADM_SERVER_ID = server_id; "{server_id}: waiting for a preferred connection type");
                 }
-                Step::GiveUp(ticket) => begun.given_up.push(ticket),
+                Step::GiveUp(request) => begun.given_up.push(request),
             }
         }
         // What is known of the network was needed until here. What was asked for is looked at later: what comes up in
@@ -92,27 +92,27 @@ impl Sessions {
     /// Begins one; false where its account is gone.
     fn start(
         &mut self,
-        ticket: Ticket,
+        request: SessionRequest,
         world: &Arc<World>,
         exec_slots: &ExecSlots,
         triggers: &mut Triggers,
         shared: &mut Shared,
     ) -> bool {
-        let server_id = ticket.trigger.server_id.clone();
+        let server_id = request.trigger.server_id.clone();
         let Some(peer) = world.peer(&server_id).cloned() else {
-            self.queue.ended(&ticket.place(), &Outcome::Completed, waking::now(), 0);
+            self.queue.ended(&request.place(), &Outcome::Completed, waking::now(), 0);
             return false;
         };
         let session_id = format!("{:08x}", shared.random.next_u32());
         log::info!(
             OMADM_SERVER_ID = server_id.as_str(), OMADM_SESSION_ID = session_id.as_str();
-            "{server_id}: session {session_id} begins ({})", ticket.cause.name()
+            "{server_id}: session {session_id} begins ({})", request.cause.name()
         );
-        let place = ticket.place();
-        if ticket.cause.is_notification() {
+        let place = request.place();
+        if request.cause.is_notification() {
             triggers.began(&server_id);
         }
-        let binding = match self.network.choose(&ticket.trigger.preferred) {
+        let binding = match self.network.choose(&request.trigger.preferred) {
             Choice::Bound(interface) => Binding::Interface(interface),
             // Who has to wait has not begun.
             Choice::Any | Choice::Wait | Choice::Unknown => Binding::Any,
@@ -121,7 +121,7 @@ impl Sessions {
             binding,
             world: Arc::clone(world),
             peer,
-            ticket,
+            request,
             id: session_id,
             exec_slots: exec_slots.clone(),
             room: self.room.clone(),
@@ -186,14 +186,14 @@ impl Daemon {
             let status = self.status();
             self.shared.systemd.status(&status);
         }
-        for ticket in begun.given_up {
-            self.give_up(&ticket).await;
+        for request in begun.given_up {
+            self.give_up(&request).await;
         }
     }
 
     /// None of the connection types that a notification prefers came up in time.
-    async fn give_up(&mut self, ticket: &Ticket) {
-        let server_id = ticket.trigger.server_id.as_str();
+    async fn give_up(&mut self, request: &SessionRequest) {
+        let server_id = request.trigger.server_id.as_str();
         log::warn!(
             MESSAGE_ID = id::SESSION_FAILED, OMADM_SERVER_ID = server_id;
             "{server_id}: no session: none of the preferred connection types came up in time"
@@ -245,7 +245,7 @@ impl Daemon {
         let changes = if completed { self.contact(server_id, first, server_time) } else { Vec::new() };
         let failed_for_good = *outcome != Outcome::Completed && no_retry;
         if let Some(peer) = self.world.peer(server_id)
-            && let Some((ticket, at)) = schedule::after_session(
+            && let Some((request, at)) = schedule::after_session(
                 peer,
                 failed_for_good && first,
                 waking::now(),
@@ -256,7 +256,7 @@ impl Daemon {
                 let wait = at.saturating_duration_since(waking::now());
                 log::info!(OMADM_SERVER_ID = server_id; "{server_id}: next attempt in {} s", wait.as_secs());
             }
-            self.sessions.queue.ask(ticket, at);
+            self.sessions.queue.ask(request, at);
         }
         changes
     }

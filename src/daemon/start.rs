@@ -83,8 +83,8 @@ impl Daemon {
         self.hold_fatal(|_| true);
         self.take_up().await;
         let due = schedule::at_start(&self.world, waking::now(), &mut *self.shared.random);
-        for (ticket, at) in self.bootstrapping.hold_back(due, &self.world, &self.clock) {
-            self.sessions.queue.ask(ticket, at);
+        for (request, at) in self.bootstrapping.hold_back(due, &self.world, &self.clock) {
+            self.sessions.queue.ask(request, at);
         }
     }
 }

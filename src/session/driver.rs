@@ -12,7 +12,7 @@ use tokio::sync::watch;
 
 use super::machine::{Again, Answer, Event, Failure, Limits, Machine, Outcome, Remedy};
 use super::outage::Outage;
-use super::queue::Ticket;
+use super::queue::SessionRequest;
 use super::requested;
 use crate::alert::{Outgoing, Place};
 use crate::base::journal::id;
@@ -41,7 +41,7 @@ pub struct Session {
     /// The server.
     pub peer: Arc<Peer>,
     /// Why, and what the notification asks for.
-    pub ticket: Ticket,
+    pub request: SessionRequest,
     /// Where its sockets are bound: to the bearer that the notification prefers (TS 5.2.1.2 PREFERRED-CON-TYPE), which
     /// was up when the queue began it.
     pub binding: Binding,
@@ -218,7 +218,7 @@ impl Session {
             if let Event::Answered(Answer { status: 200..300, body, .. }) = &event
                 && !body.is_empty()
             {
-                attempt = Some(self.world.attempts.begin(&attempt_with(&self.ticket.place())).await);
+                attempt = Some(self.world.attempts.begin(&attempt_with(&self.request.place())).await);
             }
             let is_answer = matches!(event, Event::Answered(_));
             action = machine.handle(event, random.next_u32());
@@ -241,15 +241,15 @@ impl Session {
         let visitor = Visitor { account, session: SessionFacts::default() };
         let parameters = Parameters::of(&world.tree, &world.settings, &visitor).await?;
         let client = peer.client(&parameters)?;
-        let uri = match &self.ticket.at {
+        let uri = match &self.request.at {
             Some(uri) => uri.clone(),
             None => parameters.expand(&account.server_uri)?.to_string(),
         };
-        let mut alerts = Outgoing::new(self.ticket.place());
-        let mos = self.ticket.trigger.req_mos.then(|| world.tree.supported(&visitor));
+        let mut alerts = Outgoing::new(self.request.place());
+        let mos = self.request.trigger.req_mos.then(|| world.tree.supported(&visitor));
         let mos = mos.transpose()?;
         let mos_before = world.store.snapshot()?.mos_sent(&account.server_id)?;
-        let asked = &self.ticket.trigger.requested;
+        let asked = &self.request.trigger.requested;
         let mut connection = client.connection(self.binding.clone());
         // What carries the session is seen by its socket. Without one, the first package will tell why there is none.
         let facts = match uri.parse() {
@@ -294,7 +294,7 @@ impl Session {
     /// Why the session is held. Of a bootstrap the server hears in the first session, also where a notification was
     /// faster than the device.
     fn reasons(&self) -> Result<Vec<Reason>, StoreError> {
-        let Ticket { cause, at, trigger } = &self.ticket;
+        let SessionRequest { cause, at, trigger } = &self.request;
         let new = at.is_none() && self.world.store.snapshot()?.contact(&trigger.server_id)?.is_none();
         Ok(match cause {
             cause if cause.is_notification() && new && self.peer.account.schedule.first_contact => {
@@ -389,7 +389,7 @@ impl Driver<'_> {
         // Whoever is told of an EXEC's end, and is not the account's, has nothing to command.
         self.is_abroad =
             self.connection.admit(&request.uri).is_ok_and(|standing| standing == Standing::Foreign);
-        let deaf = self.session.ticket.at.is_some() && self.is_abroad;
+        let deaf = self.session.request.at.is_some() && self.is_abroad;
         match self.connection.send(&request).await {
             Ok(response) => {
                 let socket = self.connection.local_address();

@@ -10,4 +10,4 @@ mod requested;
 pub use driver::{Ended, Session, attempt_with};
 pub use machine::{Again, Failure, Outcome};
 pub use outage::Outage;
-pub use queue::{Cause, Look, Queue, Step, Ticket};
+pub use queue::{Cause, Look, Queue, SessionRequest, Step};

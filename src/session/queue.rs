@@ -7,9 +7,9 @@
 //! bearer or for the end of a backoff, has not begun.
 
 mod line;
-mod ticket;
+mod request;
 
-pub use ticket::{Cause, Ticket};
+pub use request::{Cause, SessionRequest};
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -23,7 +23,7 @@ use super::machine::{Again, Outcome};
 use super::outage::Outage;
 use crate::base::{Backoff, Failures};
 use line::{Line, Parked, Waiting};
-use ticket::merge;
+use request::merge;
 
 /// How many sessions run at one time: each has a socket or two.
 const MOST_RUNNING: usize = 256;
@@ -59,31 +59,31 @@ pub struct Look<'a> {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Step {
     /// It begins, and counts as running until [`Queue::ended`].
-    Begin(Ticket),
+    Begin(SessionRequest),
     /// None of the connection types it prefers is up.
-    Wait(Ticket),
+    Wait(SessionRequest),
     /// None of them came up in time.
-    GiveUp(Ticket),
+    GiveUp(SessionRequest),
 }
 
 impl Queue {
     /// Asks for a session at `at`. One of its kind that waits already takes this one in: it becomes due at the earlier
     /// time, REQ-MOS is OR-ed, Requested-MO-CVs are united, and the newest notification counts for the rest.
-    pub fn ask(&mut self, ticket: Ticket, at: Instant) {
-        self.lines.entry(ticket.place()).or_default().put(Waiting::new(at, ticket));
+    pub fn ask(&mut self, request: SessionRequest, at: Instant) {
+        self.lines.entry(request.place()).or_default().put(Waiting::new(at, request));
     }
 
     /// The notification that waits for a place, which another one would become one session with.
     #[must_use]
-    pub fn notified(&self, place: &Place) -> Option<&Ticket> {
-        self.lines.get(place)?.notified.as_ref().map(|waiting| &waiting.ticket)
+    pub fn notified(&self, place: &Place) -> Option<&SessionRequest> {
+        self.lines.get(place)?.notified.as_ref().map(|waiting| &waiting.request)
     }
 
     /// What would come of asking for this session: one that waits already takes it in.
     #[must_use]
-    pub fn with_waiting(&self, ticket: &Ticket) -> Ticket {
-        let waiting = self.notified(&ticket.place());
-        waiting.map_or_else(|| ticket.clone(), |before| merge(before.clone(), ticket.clone()))
+    pub fn with_waiting(&self, request: &SessionRequest) -> SessionRequest {
+        let waiting = self.notified(&request.place());
+        waiting.map_or_else(|| request.clone(), |before| merge(before.clone(), request.clone()))
     }
 
     /// Holds back, until this time, what nobody but the schedule asks for; none: nothing any longer.
@@ -118,14 +118,14 @@ impl Queue {
             let bearer = line.notified_step(now, held, look);
             let waits = line.notified.as_ref().is_some_and(|waiting| waiting.parked.is_some());
             steps.extend(bearer);
-            if let Some(ticket) = line.begin(now, held, waits) {
-                line.count(ticket.cause, now);
-                line.running = Some(ticket.clone());
+            if let Some(request) = line.begin(now, held, waits) {
+                line.count(request.cause, now);
+                line.running = Some(request.clone());
                 self.running += 1;
                 if place.uri.is_some() {
                     *reports.entry(place.server_id.clone()).or_default() += 1;
                 }
-                steps.push(Step::Begin(ticket));
+                steps.push(Step::Begin(request));
             }
         }
         self.lines.retain(|_, line| !line.is_empty(now));
@@ -136,7 +136,7 @@ impl Queue {
     /// how long, for the journal. `random` is uniform over all u32.
     pub fn ended(&mut self, place: &Place, outcome: &Outcome, now: Instant, random: u32) -> Option<Duration> {
         let line = self.lines.get_mut(place)?;
-        let ticket = line.running.take()?;
+        let request = line.running.take()?;
         self.running -= 1;
         let wait = match outcome {
             Outcome::Completed | Outcome::Failed { again: Again::No, .. } => {
@@ -169,9 +169,9 @@ impl Queue {
             }
         };
         // What a notification asks for stays that, and a server has yet to hear that the device has its account.
-        let stays = ticket.cause.is_notification() || ticket.cause == Cause::Bootstrap;
-        let cause = if stays { ticket.cause } else { Cause::Retry };
-        let again = Waiting { again: true, ..Waiting::new(now + wait, Ticket { cause, ..ticket }) };
+        let stays = request.cause.is_notification() || request.cause == Cause::Bootstrap;
+        let cause = if stays { request.cause } else { Cause::Retry };
+        let again = Waiting { again: true, ..Waiting::new(now + wait, SessionRequest { cause, ..request }) };
         let begins = line.held_until(cause).map_or(again.due, |until| until.max(again.due));
         line.put_back(again);
         Some(begins.saturating_duration_since(now))
@@ -181,7 +181,7 @@ impl Queue {
     #[must_use]
     pub fn asks_for_bearer(&self, now: Instant) -> bool {
         let asks = |line: &Line, waiting: &Waiting| {
-            let preferred = waiting.ticket.trigger.preferred.first();
+            let preferred = waiting.request.trigger.preferred.first();
             waiting.parked.is_none()
                 && preferred.is_some_and(|first| *first != ConnectionType::AnyAvailable)
                 && line.is_due(waiting, now, self.held)
@@ -276,7 +276,7 @@ fn has_room(reports: &BTreeMap<String, usize>, place: &Place) -> bool {
 fn forget_told(line: &mut Line, place: &Place, now: Instant, held: Option<Instant>, look: &Look<'_>) {
     let begins = line.own.as_ref().filter(|waiting| line.is_due(waiting, now, held));
     let for_alerts =
-        begins.is_some_and(|waiting| waiting.ticket.cause == Cause::Alert || place.uri.is_some());
+        begins.is_some_and(|waiting| waiting.request.cause == Cause::Alert || place.uri.is_some());
     if for_alerts && !(look.has_alerts)(place) {
         line.own = None;
         if place.uri.is_some() {
@@ -293,7 +293,7 @@ impl Line {
         let due = self.notified.as_ref().is_some_and(|waiting| self.is_due(waiting, now, held));
         let waiting = self.notified.as_mut().filter(|_| due)?;
         if waiting.parked.is_none() {
-            match (look.choose)(&waiting.ticket.trigger.preferred) {
+            match (look.choose)(&waiting.request.trigger.preferred) {
                 Choice::Any | Choice::Bound(_) => return None,
                 Choice::Unknown => {
                     waiting.parked = Some(Parked::Look);
@@ -306,13 +306,13 @@ impl Line {
         let first = waiting.gives_up.is_none();
         let gives_up = *waiting.gives_up.get_or_insert(now + look.bearer_wait);
         if gives_up <= now {
-            return self.notified.take().map(|waiting| Step::GiveUp(waiting.ticket));
+            return self.notified.take().map(|waiting| Step::GiveUp(waiting.request));
         }
-        first.then(|| Step::Wait(waiting.ticket.clone()))
+        first.then(|| Step::Wait(waiting.request.clone()))
     }
 
     /// One session for all that is due, if any is; and for what has failed before, which need not be tried apart.
-    fn begin(&mut self, now: Instant, held: Option<Instant>, waits: bool) -> Option<Ticket> {
+    fn begin(&mut self, now: Instant, held: Option<Instant>, waits: bool) -> Option<SessionRequest> {
         let is_due = |waiting: &Option<Waiting>| {
             waiting.as_ref().is_some_and(|waiting| self.is_due(waiting, now, held))
         };
@@ -326,13 +326,13 @@ impl Line {
             self.own.take_if(|waiting| own || waiting.again),
             self.notified.take_if(|_| notified),
         ];
-        taken.into_iter().flatten().map(|waiting| waiting.ticket).reduce(merge)
+        taken.into_iter().flatten().map(|waiting| waiting.request).reduce(merge)
     }
 
     /// A session has come to its end: what was to be tried again, or is held every now and then, has been.
     fn has_gone_well(&mut self) {
-        self.own.take_if(|waiting| waiting.ticket.cause == Cause::Retry);
-        self.scheduled.take_if(|waiting| matches!(waiting.ticket.cause, Cause::Boot | Cause::Schedule));
+        self.own.take_if(|waiting| waiting.request.cause == Cause::Retry);
+        self.scheduled.take_if(|waiting| matches!(waiting.request.cause, Cause::Boot | Cause::Schedule));
     }
 }
 

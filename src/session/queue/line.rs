@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use super::ticket::{Cause, Ticket, merge};
+use super::request::{Cause, SessionRequest, merge};
 use crate::base::Failures;
 use crate::session::outage::Outage;
 
@@ -53,7 +53,7 @@ pub(super) enum Parked {
 #[derive(Clone, Debug)]
 pub(super) struct Waiting {
     pub(super) due: Instant,
-    pub(super) ticket: Ticket,
+    pub(super) request: SessionRequest,
     /// Whether it has failed before.
     pub(super) again: bool,
     /// It waits for a connection type that it prefers.
@@ -63,8 +63,8 @@ pub(super) struct Waiting {
 }
 
 impl Waiting {
-    pub(super) fn new(due: Instant, ticket: Ticket) -> Self {
-        Self { due, ticket, again: false, parked: None, gives_up: None }
+    pub(super) fn new(due: Instant, request: SessionRequest) -> Self {
+        Self { due, request, again: false, parked: None, gives_up: None }
     }
 
     /// One session for both, as soon as either is due.
@@ -74,7 +74,7 @@ impl Waiting {
         let again = self.again && newer.again;
         Self {
             due: self.due.min(newer.due),
-            ticket: merge(self.ticket, newer.ticket),
+            request: merge(self.request, newer.request),
             again,
             parked,
             gives_up,
@@ -86,7 +86,7 @@ impl Waiting {
 /// notification may wait for its bearer, an alert may turn out to have been told, and the schedule goes on.
 #[derive(Debug, Default)]
 pub(super) struct Line {
-    pub(super) running: Option<Ticket>,
+    pub(super) running: Option<SessionRequest>,
     pub(super) notified: Option<Waiting>,
     /// Alerts, and further attempts.
     pub(super) own: Option<Waiting>,
@@ -107,7 +107,7 @@ pub(super) struct Line {
 }
 
 impl Line {
-    /// The slot for a ticket.
+    /// The slot for a request.
     pub(super) fn slot(&mut self, cause: Cause, again: bool) -> &mut Option<Waiting> {
         match cause {
             cause if cause.is_notification() => &mut self.notified,
@@ -118,7 +118,7 @@ impl Line {
 
     /// One more that waits; with one of its kind it becomes one.
     pub(super) fn put(&mut self, newer: Waiting) {
-        let slot = self.slot(newer.ticket.cause, newer.again);
+        let slot = self.slot(newer.request.cause, newer.again);
         *slot = Some(match slot.take() {
             None => newer,
             Some(before) => before.with(newer),
@@ -127,7 +127,7 @@ impl Line {
 
     /// A session that failed waits for another attempt; what came in meanwhile is newer.
     pub(super) fn put_back(&mut self, failed: Waiting) {
-        let slot = self.slot(failed.ticket.cause, failed.again);
+        let slot = self.slot(failed.request.cause, failed.again);
         *slot = Some(match slot.take() {
             None => failed,
             Some(newer) => failed.with(newer),
@@ -144,7 +144,7 @@ impl Line {
 
     /// When this one may begin, or be given up; none where a look at the bearers has to come back before.
     pub(super) fn begins(&self, waiting: &Waiting, held: Option<Instant>) -> Option<Instant> {
-        let cause = waiting.ticket.cause;
+        let cause = waiting.request.cause;
         if let Some(parked) = waiting.parked {
             return waiting.gives_up.filter(|_| parked == Parked::Bearer);
         }

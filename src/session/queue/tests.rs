@@ -3,10 +3,10 @@ use crate::base::waking::Anchor;
 use crate::notification::Trigger;
 use crate::session::machine::Failure;
 
-fn ticket(server_id: &str, id: u16, req_mos: bool) -> Ticket {
+fn request(server_id: &str, id: u16, req_mos: bool) -> SessionRequest {
     let trigger =
         Trigger { server_id: server_id.into(), notification_id: Some(id), req_mos, ..Trigger::default() };
-    Ticket { trigger, at: None, cause: Cause::Notification }
+    SessionRequest { trigger, at: None, cause: Cause::Notification }
 }
 
 fn failed(again: Again) -> Outcome {
@@ -35,9 +35,9 @@ fn steps(queue: &mut Queue, now: Instant, down: &[ConnectionType], has_alerts: b
 }
 
 /// What begins.
-fn begin(queue: &mut Queue, now: Instant) -> Vec<Ticket> {
+fn begin(queue: &mut Queue, now: Instant) -> Vec<SessionRequest> {
     let begun = |step| match step {
-        Step::Begin(ticket) => ticket,
+        Step::Begin(request) => request,
         other => panic!("does not begin: {other:?}"),
     };
     steps(queue, now, &[], true).into_iter().map(begun).collect()
@@ -47,14 +47,14 @@ fn begin(queue: &mut Queue, now: Instant) -> Vec<Ticket> {
 fn while_one_runs_others_become_one() {
     let now = Instant::now();
     let mut queue = Queue::default();
-    queue.ask(ticket("a", 1, false), now);
+    queue.ask(request("a", 1, false), now);
     assert_eq!(begin(&mut queue, now).len(), 1);
-    queue.ask(ticket("a", 2, true), now);
-    queue.ask(ticket("a", 3, false), now);
+    queue.ask(request("a", 2, true), now);
+    queue.ask(request("a", 3, false), now);
     assert!(begin(&mut queue, now).is_empty());
     assert_eq!(queue.ended(&Place::of("a"), &Outcome::Completed, now, 0), None);
     let next = begin(&mut queue, now);
-    assert_eq!(next, [ticket("a", 3, true)], "REQ-MOS is OR-ed, the newest id counts");
+    assert_eq!(next, [request("a", 3, true)], "REQ-MOS is OR-ed, the newest id counts");
     queue.ended(&Place::of("a"), &Outcome::Completed, now, 0);
     assert!(begin(&mut queue, now).is_empty() && queue.next_wake().is_none());
 }
@@ -65,26 +65,26 @@ fn servers_do_not_wait_for_each_other_but_for_a_free_place() {
     let mut queue = Queue::default();
     let servers: Vec<String> = (0..=MOST_RUNNING).map(|number| format!("{number:03}")).collect();
     for server in &servers {
-        queue.ask(ticket(server, 1, false), now);
+        queue.ask(request(server, 1, false), now);
     }
     assert_eq!(begin(&mut queue, now).len(), MOST_RUNNING);
     assert_eq!(queue.next_wake(), None);
     queue.ended(&Place::of("001"), &Outcome::Completed, now, 0);
-    assert_eq!(begin(&mut queue, now), [ticket(&servers[MOST_RUNNING], 1, false)]);
+    assert_eq!(begin(&mut queue, now), [request(&servers[MOST_RUNNING], 1, false)]);
 }
 
 #[test]
 fn a_failed_session_comes_back_later_and_a_notification_brings_it_forward() {
     let now = Instant::now();
     let mut queue = Queue::default();
-    queue.ask(ticket("a", 1, true), now);
+    queue.ask(request("a", 1, true), now);
     begin(&mut queue, now);
     let wait = queue.ended(&Place::of("a"), &failed(Again::Later), now, u32::MAX).unwrap();
     assert_eq!(wait, Duration::from_millis(29_999));
     assert!(begin(&mut queue, now).is_empty());
     assert_eq!(queue.next_wake(), Some(now + wait));
-    queue.ask(ticket("a", 2, false), now);
-    assert_eq!(begin(&mut queue, now), [ticket("a", 2, true)]);
+    queue.ask(request("a", 2, false), now);
+    assert_eq!(begin(&mut queue, now), [request("a", 2, true)]);
     let wait = queue.ended(&Place::of("a"), &failed(Again::Later), now, u32::MAX).unwrap();
     assert_eq!(wait, Duration::from_millis(59_999), "failures add up");
 }
@@ -93,9 +93,9 @@ fn a_failed_session_comes_back_later_and_a_notification_brings_it_forward() {
 fn what_is_scheduled_for_tomorrow_does_not_put_off_the_next_attempt() {
     let now = Instant::now();
     let mut queue = Queue::default();
-    queue.ask(ticket("a", 1, false), now);
+    queue.ask(request("a", 1, false), now);
     begin(&mut queue, now);
-    let tomorrow = Ticket { cause: Cause::Schedule, ..ticket("a", 0, false) };
+    let tomorrow = SessionRequest { cause: Cause::Schedule, ..request("a", 0, false) };
     queue.ask(tomorrow, now + Duration::from_secs(86_400));
     let wait = queue.ended(&Place::of("a"), &failed(Again::Later), now, 1 << 31).unwrap();
     assert_eq!(queue.next_wake(), Some(now + wait));
@@ -105,11 +105,11 @@ fn what_is_scheduled_for_tomorrow_does_not_put_off_the_next_attempt() {
 fn what_cannot_be_helped_is_not_tried_again_and_retry_after_is_honoured() {
     let now = Instant::now();
     let mut queue = Queue::default();
-    queue.ask(ticket("a", 1, true), now);
+    queue.ask(request("a", 1, true), now);
     begin(&mut queue, now);
     assert_eq!(queue.ended(&Place::of("a"), &failed(Again::No), now, 5), None);
     assert_eq!(queue.next_wake(), None);
-    queue.ask(ticket("a", 2, true), now);
+    queue.ask(request("a", 2, true), now);
     begin(&mut queue, now);
     let wait = queue.ended(&Place::of("a"), &failed(Again::After(Duration::from_secs(600))), now, 0);
     assert_eq!(wait, Some(Duration::from_secs(600)));
@@ -119,10 +119,10 @@ fn what_cannot_be_helped_is_not_tried_again_and_retry_after_is_honoured() {
 fn a_later_request_does_not_put_off_an_earlier_one() {
     let now = Instant::now();
     let mut queue = Queue::default();
-    queue.ask(ticket("a", 1, false), now);
-    let scheduled = Ticket { cause: Cause::Schedule, ..ticket("a", 0, false) };
+    queue.ask(request("a", 1, false), now);
+    let scheduled = SessionRequest { cause: Cause::Schedule, ..request("a", 0, false) };
     queue.ask(scheduled, now + Duration::from_secs(60));
-    assert_eq!(begin(&mut queue, now), [ticket("a", 1, false)]);
+    assert_eq!(begin(&mut queue, now), [request("a", 1, false)]);
 }
 
 #[test]
@@ -130,17 +130,17 @@ fn a_place_that_a_server_named_runs_beside_the_servers_own_session() {
     let now = Instant::now();
     let mut queue = Queue::default();
     let elsewhere = report("a", 0);
-    let to_report = Ticket::to(&elsewhere, Cause::Alert);
-    queue.ask(ticket("a", 1, false), now);
+    let to_report = SessionRequest::to(&elsewhere, Cause::Alert);
+    queue.ask(request("a", 1, false), now);
     queue.ask(to_report.clone(), now);
-    assert_eq!(begin(&mut queue, now), [ticket("a", 1, false), to_report.clone()]);
+    assert_eq!(begin(&mut queue, now), [request("a", 1, false), to_report.clone()]);
     assert_eq!(queue.next_wake(), None);
     queue.ask(to_report.clone(), now);
-    queue.ask(ticket("a", 2, false), now);
+    queue.ask(request("a", 2, false), now);
     assert!(begin(&mut queue, now).is_empty(), "one session a place");
     queue.ended(&Place::of("a"), &Outcome::Completed, now, 0);
     assert_eq!(queue.next_wake(), Some(now));
-    assert_eq!(begin(&mut queue, now), [ticket("a", 2, false)], "the silence of the other is nothing to it");
+    assert_eq!(begin(&mut queue, now), [request("a", 2, false)], "the silence of the other is nothing to it");
     queue.ended(&elsewhere, &Outcome::Completed, now, 0);
     assert_eq!(begin(&mut queue, now), [to_report]);
     assert!(begin(&mut queue, now).is_empty());
@@ -154,12 +154,12 @@ fn a_server_that_names_silent_places_occupies_few_of_all() {
     let now = Instant::now();
     let mut queue = Queue::default();
     for number in 0..3 * MOST_REPORTS {
-        queue.ask(Ticket::to(&report("a", number), Cause::Alert), now);
+        queue.ask(SessionRequest::to(&report("a", number), Cause::Alert), now);
     }
     assert_eq!(begin(&mut queue, now).len(), MOST_REPORTS);
     assert_eq!(queue.next_wake(), None, "the others have to wait for one to end");
-    queue.ask(Ticket::to(&report("b", 0), Cause::Alert), now);
-    queue.ask(ticket("a", 1, false), now);
+    queue.ask(SessionRequest::to(&report("b", 0), Cause::Alert), now);
+    queue.ask(request("a", 1, false), now);
     assert_eq!(begin(&mut queue, now).len(), 2);
     queue.ended(&report("a", 0), &Outcome::Completed, now, 0);
     assert_eq!(begin(&mut queue, now).len(), 1);
@@ -171,7 +171,7 @@ fn of_a_place_that_a_server_named_nothing_stays_when_there_is_nothing_to_say_the
     let mut queue = Queue::default();
     for number in 0..1000 {
         let place = report("a", number);
-        queue.ask(Ticket::to(&place, Cause::Alert), now);
+        queue.ask(SessionRequest::to(&place, Cause::Alert), now);
         begin(&mut queue, now);
         queue.outage(&place).failed(now);
         let outcome = match number % 3 {
@@ -195,15 +195,15 @@ fn the_schedule_outlives_an_alert_that_rode_in_a_running_session() {
     let now = Instant::now();
     let every = Duration::from_secs(60);
     let mut queue = Queue::default();
-    queue.ask(ticket("a", 1, false), now);
+    queue.ask(request("a", 1, false), now);
     begin(&mut queue, now);
-    queue.ask(Ticket::plain("a", Cause::Alert), now);
+    queue.ask(SessionRequest::plain("a", Cause::Alert), now);
     queue.ended(&Place::of("a"), &Outcome::Completed, now, 0);
-    queue.ask(Ticket::plain("a", Cause::Schedule), now + every);
+    queue.ask(SessionRequest::plain("a", Cause::Schedule), now + every);
     assert!(steps(&mut queue, now, &[], false).is_empty(), "it has been told");
     assert_eq!(queue.next_wake(), Some(now + every));
     let due = steps(&mut queue, now + every, &[], false);
-    assert_eq!(due, [Step::Begin(Ticket::plain("a", Cause::Schedule))]);
+    assert_eq!(due, [Step::Begin(SessionRequest::plain("a", Cause::Schedule))]);
 }
 
 #[test]
@@ -212,28 +212,28 @@ fn backoff_holds_against_all_but_notifications_and_the_operator() {
     let hour = Duration::from_secs(3600);
     for cause in [Cause::Alert, Cause::Schedule, Cause::Boot, Cause::Retry, Cause::Bootstrap] {
         let mut queue = Queue::default();
-        queue.ask(Ticket::plain("a", Cause::Schedule), now);
+        queue.ask(SessionRequest::plain("a", Cause::Schedule), now);
         begin(&mut queue, now);
         queue.ended(&Place::of("a"), &failed(Again::After(hour)), now, 0);
-        queue.ask(Ticket::plain("a", cause), now);
+        queue.ask(SessionRequest::plain("a", cause), now);
         assert!(begin(&mut queue, now).is_empty(), "{cause:?}");
         assert_eq!(queue.next_wake(), Some(now + hour), "{cause:?}");
         assert_eq!(begin(&mut queue, now + hour).len(), 1, "{cause:?}: one session for both");
         queue.ended(&Place::of("a"), &Outcome::Completed, now + hour, 0);
-        queue.ask(Ticket::plain("a", Cause::Alert), now + hour);
+        queue.ask(SessionRequest::plain("a", Cause::Alert), now + hour);
         assert_eq!(begin(&mut queue, now + hour).len(), 1, "it is over when a session goes well");
     }
     for cause in [Cause::Notification, Cause::Unsigned, Cause::Operator] {
         let mut queue = Queue::default();
-        queue.ask(Ticket::plain("a", Cause::Schedule), now);
+        queue.ask(SessionRequest::plain("a", Cause::Schedule), now);
         begin(&mut queue, now);
         queue.ended(&Place::of("a"), &failed(Again::After(hour)), now, 0);
-        queue.ask(Ticket::plain("a", cause), now);
-        assert_eq!(begin(&mut queue, now), [Ticket::plain("a", cause)]);
+        queue.ask(SessionRequest::plain("a", cause), now);
+        assert_eq!(begin(&mut queue, now), [SessionRequest::plain("a", cause)]);
     }
     let mut queue = Queue::default();
     queue.hold_fatal(&Place::of("a"), now + hour);
-    queue.ask(Ticket::plain("a", Cause::Boot), now);
+    queue.ask(SessionRequest::plain("a", Cause::Boot), now);
     assert!(begin(&mut queue, now).is_empty() && begin(&mut queue, now + hour).len() == 1);
 }
 
@@ -243,18 +243,18 @@ fn no_other_failure_shortens_what_a_server_asked_for() {
     let hour = Duration::from_secs(3600);
     for outcome in [unreachable(), failed(Again::Later), failed(Again::After(hour / 60)), failed(Again::No)] {
         let mut queue = Queue::default();
-        queue.ask(Ticket::plain("a", Cause::Schedule), now);
+        queue.ask(SessionRequest::plain("a", Cause::Schedule), now);
         begin(&mut queue, now);
         queue.ended(&Place::of("a"), &failed(Again::After(hour)), now, 0);
-        queue.ask(ticket("a", 1, false), now);
+        queue.ask(request("a", 1, false), now);
         assert_eq!(begin(&mut queue, now).len(), 1);
         queue.ended(&Place::of("a"), &outcome, now, 0);
         // The network may be another one: the server has said it all the same.
         queue.network_came_up(now, &mut || 0);
         let line = queue.lines.get_mut(&Place::of("a")).unwrap();
         line.notified = None;
-        queue.ask(Ticket::plain("a", Cause::Alert), now);
-        queue.ask(Ticket::plain("a", Cause::Schedule), now);
+        queue.ask(SessionRequest::plain("a", Cause::Alert), now);
+        queue.ask(SessionRequest::plain("a", Cause::Schedule), now);
         let before = now + hour - Duration::from_secs(1);
         assert!(begin(&mut queue, before).is_empty(), "{outcome:?}");
         assert_eq!(begin(&mut queue, now + hour).len(), 1, "{outcome:?}");
@@ -272,18 +272,18 @@ fn what_has_ended_the_agent_begins_for_nobody_who_has_not_proved_who_he_is() {
     };
     for cause in [Cause::Unsigned, Cause::Alert, Cause::Schedule, Cause::Retry] {
         let mut queue = held();
-        queue.ask(Ticket::plain("a", cause), now);
+        queue.ask(SessionRequest::plain("a", cause), now);
         assert!(begin(&mut queue, now).is_empty(), "{cause:?}");
         assert_eq!(queue.next_wake(), Some(now + hour), "{cause:?}");
     }
     for cause in [Cause::Notification, Cause::Operator] {
         for outcome in [unreachable(), failed(Again::Later), failed(Again::No)] {
             let mut queue = held();
-            queue.ask(Ticket::plain("a", cause), now);
+            queue.ask(SessionRequest::plain("a", cause), now);
             assert_eq!(begin(&mut queue, now).len(), 1, "{cause:?}");
             queue.ended(&Place::of("a"), &outcome, now, 0);
             queue.lines.get_mut(&Place::of("a")).unwrap().notified = None;
-            queue.ask(Ticket::plain("a", Cause::Unsigned), now);
+            queue.ask(SessionRequest::plain("a", Cause::Unsigned), now);
             assert!(begin(&mut queue, now).is_empty(), "{cause:?}: {outcome:?} lifts it");
         }
     }
@@ -295,7 +295,7 @@ fn another_network_is_no_help_to_a_server_that_is_overloaded_or_to_what_fails_on
     let why = || "x".to_owned();
     for failure in [Failure::Unavailable { attempts: 6, why: why() }, Failure::Transport(why())] {
         let mut queue = Queue::default();
-        queue.ask(Ticket::plain("a", Cause::Schedule), now);
+        queue.ask(SessionRequest::plain("a", Cause::Schedule), now);
         begin(&mut queue, now);
         let outcome = Outcome::Failed { failure, again: Again::Later };
         let wait = queue.ended(&Place::of("a"), &outcome, now, u32::MAX).unwrap();
@@ -310,13 +310,13 @@ fn notifications_that_become_one_session_ask_for_all_that_either_asked_for() {
     let now = Instant::now();
     let mut queue = Queue::default();
     let asking = |id, requested: &[(u16, &[u8])]| {
-        let mut ticket = ticket("a", id, false);
-        ticket.trigger.requested = requested.iter().map(|(index, cv)| (*index, cv.to_vec())).collect();
-        ticket
+        let mut request = request("a", id, false);
+        request.trigger.requested = requested.iter().map(|(index, cv)| (*index, cv.to_vec())).collect();
+        request
     };
     queue.ask(asking(1, &[(0, b"x"), (1, b"old"), (1, b"older")]), now);
     queue.ask(asking(2, &[(1, b"new"), (2, b"y")]), now);
-    queue.ask(Ticket::plain("a", Cause::Alert), now);
+    queue.ask(SessionRequest::plain("a", Cause::Alert), now);
     let merged = asking(2, &[(0, b"x"), (1, b"new"), (2, b"y")]);
     assert_eq!(begin(&mut queue, now), [merged], "what it holds of an object the newer one knows better");
     let many = |id, first: u16| {
@@ -334,9 +334,9 @@ fn whoever_waits_for_a_bearer_keeps_nobody_waiting_and_the_newer_notification_co
     use ConnectionType::{Mobile, Wireline};
     let now = Instant::now();
     let preferring = |id, preferred| {
-        let mut ticket = ticket("a", id, id == 1);
-        ticket.trigger.preferred = vec![preferred];
-        ticket
+        let mut request = request("a", id, id == 1);
+        request.trigger.preferred = vec![preferred];
+        request
     };
     let mut queue = Queue::default();
     queue.ask(preferring(1, Mobile), now);
@@ -345,8 +345,11 @@ fn whoever_waits_for_a_bearer_keeps_nobody_waiting_and_the_newer_notification_co
     assert_eq!(queue.next_wake(), Some(now + WAIT));
     assert!(steps(&mut queue, now, &[Mobile], true).is_empty(), "it is said once");
     // An alert has no preferences.
-    queue.ask(Ticket::plain("a", Cause::Alert), now);
-    assert_eq!(steps(&mut queue, now, &[Mobile], true), [Step::Begin(Ticket::plain("a", Cause::Alert))]);
+    queue.ask(SessionRequest::plain("a", Cause::Alert), now);
+    assert_eq!(
+        steps(&mut queue, now, &[Mobile], true),
+        [Step::Begin(SessionRequest::plain("a", Cause::Alert))]
+    );
     queue.ended(&Place::of("a"), &Outcome::Completed, now, 0);
     assert_eq!(queue.next_wake(), Some(now + WAIT), "what it waits for is still to come");
     queue.ask(preferring(2, Wireline), now);
@@ -360,7 +363,7 @@ fn whoever_waits_for_a_bearer_keeps_nobody_waiting_and_the_newer_notification_co
 fn a_bearer_that_comes_up_begins_what_waits_for_it_and_one_that_does_not_is_given_up() {
     use ConnectionType::Mobile;
     let now = Instant::now();
-    let mut mobile = ticket("a", 1, false);
+    let mut mobile = request("a", 1, false);
     mobile.trigger.preferred = vec![Mobile];
     let mut queue = Queue::default();
     queue.ask(mobile.clone(), now);
@@ -384,9 +387,9 @@ fn whoever_waits_for_a_look_is_not_given_up_and_wakes_nobody() {
     use ConnectionType::{AnyAvailable, Mobile};
     let now = Instant::now();
     let preferring = |id, preferred: &[ConnectionType]| {
-        let mut ticket = ticket("a", id, false);
-        ticket.trigger.preferred = preferred.to_vec();
-        ticket
+        let mut request = request("a", id, false);
+        request.trigger.preferred = preferred.to_vec();
+        request
     };
     let unknown = |queue: &mut Queue, now| {
         let choose = |_: &[ConnectionType]| Choice::Unknown;
@@ -422,7 +425,7 @@ fn what_could_not_be_reached_is_tried_soon_when_an_address_comes_up() {
     let mut queue = Queue::default();
     let mut at = now;
     let mut wait = Duration::ZERO;
-    queue.ask(ticket("a", 1, true), now);
+    queue.ask(request("a", 1, true), now);
     for _ in 0..8 {
         assert_eq!(begin(&mut queue, at).len(), 1);
         wait = queue.ended(&Place::of("a"), &unreachable(), at, u32::MAX).unwrap();
@@ -434,7 +437,7 @@ fn what_could_not_be_reached_is_tried_soon_when_an_address_comes_up() {
     let soon = queue.next_wake().unwrap();
     assert!(soon > up && soon < up + CHANGED_JITTER, "at a random time: {:?}", soon - up);
     assert!(!queue.wants_network());
-    assert_eq!(begin(&mut queue, soon), [ticket("a", 1, true)]);
+    assert_eq!(begin(&mut queue, soon), [request("a", 1, true)]);
     let wait = queue.ended(&Place::of("a"), &unreachable(), soon, u32::MAX).unwrap();
     assert!(wait < AGAIN.base, "backoff begins anew: {wait:?}");
     // What a server asked for itself has nothing to do with the network.
@@ -449,7 +452,7 @@ fn what_could_not_be_reached_is_tried_soon_when_an_address_comes_up() {
 fn what_anybody_may_ask_for_is_rationed_and_what_a_server_signed_is_not() {
     let now = Instant::now();
     let session = |queue: &mut Queue, cause, at| {
-        queue.ask(Ticket::plain("a", cause), at);
+        queue.ask(SessionRequest::plain("a", cause), at);
         let begun = begin(queue, at).len();
         queue.ended(&Place::of("a"), &failed(Again::No), at, 0);
         begun
@@ -470,12 +473,12 @@ fn what_anybody_may_ask_for_is_rationed_and_what_a_server_signed_is_not() {
 fn what_a_notification_asks_for_is_known_before_it_is_asked_for() {
     let now = Instant::now();
     let mut queue = Queue::default();
-    assert_eq!(queue.with_waiting(&ticket("a", 1, true)), ticket("a", 1, true));
-    queue.ask(ticket("a", 1, true), now);
-    assert_eq!(queue.with_waiting(&ticket("a", 2, false)), ticket("a", 2, true));
-    assert_eq!(begin(&mut queue, now), [ticket("a", 1, true)]);
+    assert_eq!(queue.with_waiting(&request("a", 1, true)), request("a", 1, true));
+    queue.ask(request("a", 1, true), now);
+    assert_eq!(queue.with_waiting(&request("a", 2, false)), request("a", 2, true));
+    assert_eq!(begin(&mut queue, now), [request("a", 1, true)]);
     queue.ended(&Place::of("a"), &failed(Again::Later), now, 0);
-    assert_eq!(begin(&mut queue, now), [ticket("a", 1, true)], "tried again, it still is a notification's");
+    assert_eq!(begin(&mut queue, now), [request("a", 1, true)], "tried again, it still is a notification's");
 }
 
 #[test]
@@ -484,26 +487,26 @@ fn what_is_only_scheduled_can_be_held_back_and_what_somebody_asked_for_cannot() 
     let until = now + Duration::from_secs(60);
     let mut queue = Queue::default();
     queue.hold(Some(until));
-    queue.ask(Ticket::plain("a", Cause::Boot), now);
-    queue.ask(Ticket::plain("b", Cause::Schedule), now);
-    queue.ask(ticket("c", 1, false), now);
-    assert_eq!(begin(&mut queue, now), [ticket("c", 1, false)]);
+    queue.ask(SessionRequest::plain("a", Cause::Boot), now);
+    queue.ask(SessionRequest::plain("b", Cause::Schedule), now);
+    queue.ask(request("c", 1, false), now);
+    assert_eq!(begin(&mut queue, now), [request("c", 1, false)]);
     assert_eq!(queue.next_wake(), Some(until));
-    queue.ask(Ticket::plain("a", Cause::Alert), now);
+    queue.ask(SessionRequest::plain("a", Cause::Alert), now);
     assert_eq!(
         begin(&mut queue, now),
-        [Ticket::plain("a", Cause::Alert)],
+        [SessionRequest::plain("a", Cause::Alert)],
         "an alert does not wait with the boot"
     );
     queue.hold(None);
-    assert_eq!(begin(&mut queue, now), [Ticket::plain("b", Cause::Schedule)]);
+    assert_eq!(begin(&mut queue, now), [SessionRequest::plain("b", Cause::Schedule)]);
 }
 
 #[test]
 fn an_account_that_is_gone_starts_nothing() {
     let now = Instant::now();
     let mut queue = Queue::default();
-    queue.ask(ticket("a", 1, false), now);
+    queue.ask(request("a", 1, false), now);
     queue.keep(|server_id| server_id != "a");
     assert!(begin(&mut queue, now).is_empty());
 }
@@ -515,7 +518,7 @@ fn a_session_of_every_hour_is_due_after_an_hour_of_suspension() {
     let anchor = Anchor { instant: Instant::now(), booted: HOUR * 24 };
     let mut queue = Queue::default();
     let trigger = Trigger { server_id: "a".into(), ..Trigger::default() };
-    queue.ask(Ticket { trigger, at: None, cause: Cause::Schedule }, anchor.instant(HOUR * 24) + HOUR);
+    queue.ask(SessionRequest { trigger, at: None, cause: Cause::Schedule }, anchor.instant(HOUR * 24) + HOUR);
     let look = Look { choose: &|_| Choice::Any, bearer_wait: HOUR, has_alerts: &|_| true };
     // CLOCK_MONOTONIC stands still meanwhile: nothing but the time since the boot says so.
     assert_eq!(queue.due(anchor.instant(HOUR * 25 - Duration::from_nanos(1)), &look), []);

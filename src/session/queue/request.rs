@@ -67,7 +67,7 @@ impl Cause {
 
 /// A session to be started.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Ticket {
+pub struct SessionRequest {
     /// What the notification asked for; only the server id where there was none.
     pub trigger: Trigger,
     /// Where to, if not to the account's own URI: there an alert is posted (TS 5.4.5).
@@ -76,7 +76,7 @@ pub struct Ticket {
     pub cause: Cause,
 }
 
-impl Ticket {
+impl SessionRequest {
     /// A session with this server, for no more than its cause.
     #[must_use]
     pub fn plain(server_id: &str, cause: Cause) -> Self {
@@ -99,7 +99,7 @@ impl Ticket {
 
 /// One session for both: nothing is lost that either asked for. REQ-MOS is OR-ed, Requested-MO-CVs are united, and of
 /// two notifications the newer says how to connect and is the one that is reported.
-pub(super) fn merge(before: Ticket, newer: Ticket) -> Ticket {
+pub(super) fn merge(before: SessionRequest, newer: SessionRequest) -> SessionRequest {
     let signed = [before.cause, newer.cause].contains(&Cause::Notification);
     let req_mos = before.trigger.req_mos || newer.trigger.req_mos;
     let requested = unite(&before.trigger.requested, &newer.trigger.requested);
