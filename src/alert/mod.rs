@@ -1,6 +1,6 @@
 //! Generic Alerts (TS 5.3): raised, kept in the store, and sent until a server has taken them.
 //!
-//! An alert waits for a [`Place`]. A session takes what waits for its place along, 32 at a time, and an alert
+//! An alert waits for a [`Destination`]. A session takes what waits for its destination along, 32 at a time, and an alert
 //! leaves the store when a package that carried it was answered, as the server's `Results` say ([`Outgoing`]).
 //! Between that answer and the transaction that removes it a power cut may come: then the server hears of it
 //! twice. Less than once it never does, unless so much waits that the least important has to go ([`Kept`]).
@@ -13,7 +13,7 @@ mod waiting;
 pub use mark::Mark;
 pub use outgoing::Outgoing;
 pub use raise::{RaiseError, Raised, raise};
-pub use waiting::{Kept, forget, is_waiting, keep, keep_within, places};
+pub use waiting::{Kept, destinations, forget, is_waiting, keep, keep_within};
 
 use serde_json::json;
 
@@ -33,10 +33,10 @@ pub fn of_exec(finished: &Finished) -> Alert {
     }
 }
 
-/// Where alerts of a server go: to the server itself, or to an URI that it named (TS 5.4.5). Each place has
+/// Where alerts of a server go: to the server itself, or to an URI that it named (TS 5.4.5). Each has
 /// its own alerts waiting.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct Place {
+pub struct Destination {
     /// The account.
     pub server_id: String,
     /// An absolute URI; none: where the account's sessions go.
@@ -46,7 +46,7 @@ pub struct Place {
 /// Stands in no server id: those are visible characters.
 const SEPARATOR: char = '\u{1}';
 
-impl Place {
+impl Destination {
     /// Where the account's sessions go.
     #[must_use]
     pub fn of(server_id: &str) -> Self {

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use super::Place;
+use super::Destination;
 use crate::base::journal::id;
 use crate::package::Alert;
 use crate::store::records::alert as record;
@@ -13,10 +13,10 @@ const MOST: usize = 32;
 /// The most bytes that they take, unless the first alone takes more.
 const MOST_BYTES: usize = 256 << 10;
 
-/// What goes to a place in one session.
+/// What goes to a destination in one session.
 #[derive(Debug)]
 pub struct Outgoing {
-    place: Place,
+    destination: Destination,
     /// In the package on its way, in its order: number and type.
     sent: Vec<(u64, String)>,
     /// The server has heard of these in this session. Some may still be in the store: those that it could not
@@ -29,8 +29,8 @@ pub struct Outgoing {
 impl Outgoing {
     /// Nothing was sent yet.
     #[must_use]
-    pub fn new(place: Place) -> Self {
-        Self { place, sent: Vec::new(), heard: BTreeSet::new(), damaged: Vec::new() }
+    pub fn new(destination: Destination) -> Self {
+        Self { destination, sent: Vec::new(), heard: BTreeSet::new(), damaged: Vec::new() }
     }
 
     /// The alerts for the next package, oldest first, `most` of them at most.
@@ -39,10 +39,10 @@ impl Outgoing {
     /// The store failed.
     pub fn gather(&mut self, store: &Store, most: usize) -> Result<Vec<Alert>, StoreError> {
         let (mut alerts, mut bytes) = (Vec::new(), 0);
-        let Self { place, sent, heard, damaged } = self;
+        let Self { destination, sent, heard, damaged } = self;
         sent.clear();
         let before = damaged.len();
-        store.snapshot()?.alerts(&place.key(), |number, json| {
+        store.snapshot()?.alerts(&destination.key(), |number, json| {
             if heard.contains(&number) {
                 return true;
             }
@@ -65,7 +65,7 @@ impl Outgoing {
         })?;
         let found = damaged.len() - before;
         if found > 0 {
-            let server_id = place.server_id.as_str();
+            let server_id = destination.server_id.as_str();
             log::error!(OMADM_SERVER_ID = server_id; "{server_id}: dropped {found} queued alert{}: damaged in the store",
                 if found == 1 { "" } else { "s" });
         }
@@ -75,7 +75,7 @@ impl Outgoing {
     /// The damaged ones, to be removed however the session ended.
     pub fn rest(&mut self) -> Option<Change> {
         let damaged = std::mem::take(&mut self.damaged);
-        (!damaged.is_empty()).then(|| Change::AlertsSettled(self.place.key(), damaged))
+        (!damaged.is_empty()).then(|| Change::AlertsSettled(self.destination.key(), damaged))
     }
 
     /// The package was answered, and carried the first `carried` of what was gathered: what follows from the server's
@@ -84,7 +84,7 @@ impl Outgoing {
     pub fn answered(&mut self, results: &[u16], carried: usize, undeliverable: bool) -> Option<Change> {
         let mut settled = std::mem::take(&mut self.damaged);
         if undeliverable && let Some((number, alert_type)) = self.sent.first() {
-            let server_id = self.place.server_id.as_str();
+            let server_id = self.destination.server_id.as_str();
             log::error!(
                 MESSAGE_ID = id::ALERT_UNDELIVERABLE, OMADM_SERVER_ID = server_id;
                 "{server_id}: alert {alert_type} is dropped: the server refuses every package with it"
@@ -96,7 +96,7 @@ impl Outgoing {
         let results = results.iter().copied().chain(std::iter::repeat(200));
         for ((number, alert_type), result) in std::mem::take(&mut self.sent).into_iter().zip(results) {
             self.heard.insert(number);
-            let server_id = self.place.server_id.as_str();
+            let server_id = self.destination.server_id.as_str();
             match result {
                 400..=499 => log::warn!(
                     OMADM_SERVER_ID = server_id, OMADM_STATUS = result;
@@ -113,7 +113,7 @@ impl Outgoing {
             }
             settled.push(number);
         }
-        (!settled.is_empty()).then(|| Change::AlertsSettled(self.place.key(), settled))
+        (!settled.is_empty()).then(|| Change::AlertsSettled(self.destination.key(), settled))
     }
 
     /// Whether some wait that the server has not heard of.
@@ -122,7 +122,7 @@ impl Outgoing {
     /// The store failed.
     pub fn are_left(&self, store: &Store) -> Result<bool, StoreError> {
         let mut left = false;
-        store.snapshot()?.alerts(&self.place.key(), |number, _| {
+        store.snapshot()?.alerts(&self.destination.key(), |number, _| {
             left = !self.heard.contains(&number);
             !left
         })?;

@@ -1,7 +1,7 @@
 //! An event on the device becomes an alert (TS 5.3).
 
 use super::mark::UnknownMark;
-use super::{Kept, Mark, Place, keep_within};
+use super::{Destination, Kept, Mark, keep_within};
 use crate::mo::value::excerpt;
 use crate::package::{Alert, is_alert_type};
 use crate::store::StoreError;
@@ -45,7 +45,7 @@ pub enum RaiseError {
 #[derive(Debug, PartialEq, Eq)]
 pub struct Raised {
     /// Who hears of it: none where nobody may.
-    pub places: Vec<Place>,
+    pub destinations: Vec<Destination>,
     /// How many alerts had to go for it, and of which account.
     pub dropped: Vec<(String, usize)>,
 }
@@ -58,14 +58,14 @@ pub struct Raised {
 /// [`RaiseError`]: then nobody hears of it.
 pub async fn raise(world: &World, alert: Alert) -> Result<Raised, RaiseError> {
     let alert = checked(alert)?;
-    let mut raised = Raised { places: Vec::new(), dropped: Vec::new() };
+    let mut raised = Raised { destinations: Vec::new(), dropped: Vec::new() };
     let mut changes = Vec::new();
-    for place in listeners(world, &alert)? {
+    for destination in listeners(world, &alert)? {
         let Kept { changes: more, dropped } =
-            keep_within(&world.store, &place, &alert, world.settings.alert)?;
+            keep_within(&world.store, &destination, &alert, world.settings.alert)?;
         changes.extend(more);
-        raised.dropped.push((place.server_id.clone(), dropped));
-        raised.places.push(place);
+        raised.dropped.push((destination.server_id.clone(), dropped));
+        raised.destinations.push(destination);
     }
     world.store.commit(changes).await?;
     Ok(raised)
@@ -89,24 +89,24 @@ fn checked(mut alert: Alert) -> Result<Alert, RaiseError> {
 }
 
 /// Each account with Read on the instance where it happened.
-fn listeners(world: &World, alert: &Alert) -> Result<Vec<Place>, RaiseError> {
+fn listeners(world: &World, alert: &Alert) -> Result<Vec<Destination>, RaiseError> {
     let accounts = world.peers.iter().map(|peer| &peer.account);
     let Some(source) = &alert.source_uri else {
-        return Ok(accounts.map(|account| Place::of(&account.server_id)).collect());
+        return Ok(accounts.map(|account| Destination::of(&account.server_id)).collect());
     };
     let uri: ClientUri = source.parse().map_err(|why| RaiseError::Source { uri: source.clone(), why })?;
     let instances = world.tree.instances_at(&uri).map_err(RaiseError::Unknown)?;
-    let mut places = Vec::new();
+    let mut destinations = Vec::new();
     for account in accounts {
         let visitor = Visitor { account, session: SessionFacts::default() };
         for instance in &instances {
             if world.tree.may(instance, &visitor, Rights::READ).map_err(RaiseError::Unknown)? {
-                places.push(Place::of(&account.server_id));
+                destinations.push(Destination::of(&account.server_id));
                 break;
             }
         }
     }
-    Ok(places)
+    Ok(destinations)
 }
 
 #[cfg(test)]

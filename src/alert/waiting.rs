@@ -1,13 +1,13 @@
 //! What waits in the store, and how much of it.
 
-use super::{Mark, Place, mark};
+use super::{Destination, Mark, mark};
 use crate::config::AlertBounds;
 use crate::package::Alert;
 use crate::store::records::alert as record;
 use crate::store::{Change, Snapshot, Store, StoreError};
 
-/// The most places that one server has named and not heard from yet.
-const MOST_PLACES: usize = 32;
+/// The most destinations that one server has named and not heard from yet.
+const MOST_DESTINATIONS: usize = 32;
 
 /// What keeping an alert means.
 #[derive(Debug, Default, PartialEq)]
@@ -18,25 +18,25 @@ pub struct Kept {
     pub dropped: usize,
 }
 
-/// All places that alerts wait for.
+/// All destinations that alerts wait for.
 ///
 /// # Errors
 /// The store failed.
-pub fn places(store: &Store) -> Result<Vec<Place>, StoreError> {
-    places_in(&*store.snapshot()?)
+pub fn destinations(store: &Store) -> Result<Vec<Destination>, StoreError> {
+    destinations_in(&*store.snapshot()?)
 }
 
-fn places_in(snapshot: &Snapshot) -> Result<Vec<Place>, StoreError> {
-    Ok(snapshot.alert_queues()?.iter().map(|key| Place::of_key(key)).collect())
+fn destinations_in(snapshot: &Snapshot) -> Result<Vec<Destination>, StoreError> {
+    Ok(snapshot.alert_queues()?.iter().map(|key| Destination::of_key(key)).collect())
 }
 
-/// Whether an alert waits for a place; a damaged one does not.
+/// Whether an alert waits for a destination; a damaged one does not.
 ///
 /// # Errors
 /// The store failed.
-pub fn is_waiting(store: &Store, place: &Place) -> Result<bool, StoreError> {
+pub fn is_waiting(store: &Store, destination: &Destination) -> Result<bool, StoreError> {
     let mut found = false;
-    store.snapshot()?.alerts(&place.key(), |_, json| {
+    store.snapshot()?.alerts(&destination.key(), |_, json| {
         found = record::from_json(json).is_some();
         !found
     })?;
@@ -47,8 +47,8 @@ pub fn is_waiting(store: &Store, place: &Place) -> Result<bool, StoreError> {
 ///
 /// # Errors
 /// The store failed.
-pub fn keep(store: &Store, place: &Place, alert: &Alert) -> Result<Kept, StoreError> {
-    keep_within(store, place, alert, AlertBounds::default())
+pub fn keep(store: &Store, destination: &Destination, alert: &Alert) -> Result<Kept, StoreError> {
+    keep_within(store, destination, alert, AlertBounds::default())
 }
 
 /// What it takes to keep an alert until it was delivered. All that waits for an account is bounded, wherever it is to go.
@@ -57,25 +57,25 @@ pub fn keep(store: &Store, place: &Place, alert: &Alert) -> Result<Kept, StoreEr
 /// The store failed.
 pub fn keep_within(
     store: &Store,
-    place: &Place,
+    destination: &Destination,
     alert: &Alert,
     bounds: AlertBounds,
 ) -> Result<Kept, StoreError> {
     let snapshot = store.snapshot()?;
     let json = record::to_json(alert);
     let mut kept = Kept::default();
-    let mut keys: Vec<String> = places_in(&snapshot)?
+    let mut keys: Vec<String> = destinations_in(&snapshot)?
         .into_iter()
-        .filter(|other| other.server_id == place.server_id)
+        .filter(|other| other.server_id == destination.server_id)
         .map(|other| other.key())
         .collect();
-    if place.uri.is_some()
-        && let Some(gone) = make_place(&snapshot, place, &mut kept)?
+    if destination.uri.is_some()
+        && let Some(gone) = make_room(&snapshot, destination, &mut kept)?
     {
         keys.retain(|key| *key != gone);
     }
     // Only where it is full, what waits is looked at: all of it for one more alert is too much.
-    let before = store.waiting(&place.server_id);
+    let before = store.waiting(&destination.server_id);
     let bytes = before.bytes.saturating_add(json.len());
     if before.count >= bounds.max_queued || bytes > bounds.max_bytes {
         let mut waiting = Vec::new();
@@ -99,7 +99,7 @@ pub fn keep_within(
             }
         }
     }
-    kept.changes.push(Change::Alert(place.key(), json));
+    kept.changes.push(Change::Alert(destination.key(), json));
     Ok(kept)
 }
 
@@ -108,8 +108,8 @@ pub fn keep_within(
 /// # Errors
 /// The store failed.
 pub fn forget(store: &Store, gone: impl Fn(&str) -> bool) -> Result<Vec<Change>, StoreError> {
-    let places = places(store)?.into_iter().filter(|place| gone(&place.server_id));
-    Ok(places.map(|place| Change::AlertsForgotten(place.key())).collect())
+    let destinations = destinations(store)?.into_iter().filter(|destination| gone(&destination.server_id));
+    Ok(destinations.map(|destination| Change::AlertsForgotten(destination.key())).collect())
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -117,7 +117,7 @@ struct Waiting {
     mark: Mark,
     number: u64,
     bytes: usize,
-    /// Which of the places it waits for.
+    /// Which of the destinations it waits for.
     at: usize,
 }
 
@@ -142,17 +142,21 @@ fn victims(mut waiting: Vec<Waiting>, new: Waiting, bounds: AlertBounds) -> Opti
     Some(victims)
 }
 
-/// Room for one more place among those that a server has named: the one that has waited longest goes, and is returned.
-fn make_place(snapshot: &Snapshot, place: &Place, kept: &mut Kept) -> Result<Option<String>, StoreError> {
-    let others: Vec<Place> = places_in(snapshot)?
+/// Room for one more destination among those that a server has named: the one that has waited longest goes, and is returned.
+fn make_room(
+    snapshot: &Snapshot,
+    destination: &Destination,
+    kept: &mut Kept,
+) -> Result<Option<String>, StoreError> {
+    let others: Vec<Destination> = destinations_in(snapshot)?
         .into_iter()
-        .filter(|other| other.server_id == place.server_id && other.uri.is_some())
+        .filter(|other| other.server_id == destination.server_id && other.uri.is_some())
         .collect();
-    if others.len() < MOST_PLACES || others.contains(place) {
+    if others.len() < MOST_DESTINATIONS || others.contains(destination) {
         return Ok(None);
     }
     let mut oldest: Option<(u64, String)> = None;
-    for key in others.iter().map(Place::key) {
+    for key in others.iter().map(Destination::key) {
         let mut first = None;
         snapshot.alerts(&key, |number, _| {
             first = Some(number);

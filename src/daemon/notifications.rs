@@ -116,7 +116,7 @@ impl Notifications {
             }
         }
         // Anybody may send these, as many as he likes.
-        if cause == Cause::Unsigned && queue.notified(&request.place()).is_some() {
+        if cause == Cause::Unsigned && queue.notified(&request.destination()).is_some() {
             if let Some(counts) = self.merged.note("merged", waking::now()) {
                 say_merged(&counts);
             }

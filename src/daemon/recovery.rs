@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use super::{Daemon, schedule};
-use crate::alert::{self, Place, RaiseError};
+use crate::alert::{self, Destination, RaiseError};
 use crate::base::attempts;
 use crate::base::journal::id;
 use crate::base::waking;
@@ -40,23 +40,24 @@ impl Daemon {
         }
     }
 
-    /// Sessions that the agent has died in twice do not begin by themselves for now: it must come up. Each place stands
+    /// Sessions that the agent has died in twice do not begin by themselves for now: it must come up. Each destination stands
     /// for itself: an URI that a server has named for reports may answer what the server itself does not.
     pub(super) fn hold_fatal(&mut self, of: impl Fn(&str) -> bool) {
-        let own = self.world.peers.iter().map(|peer| Place::of(&peer.account.server_id));
-        let elsewhere = alert::places(&self.world.store).unwrap_or_default();
-        let places: BTreeSet<Place> = own.chain(elsewhere).filter(|place| of(&place.server_id)).collect();
-        for place in places {
-            if self.world.attempts.is_fatal(&attempt_with(&place)) {
+        let own = self.world.peers.iter().map(|peer| Destination::of(&peer.account.server_id));
+        let elsewhere = alert::destinations(&self.world.store).unwrap_or_default();
+        let destinations: BTreeSet<Destination> =
+            own.chain(elsewhere).filter(|destination| of(&destination.server_id)).collect();
+        for destination in destinations {
+            if self.world.attempts.is_fatal(&attempt_with(&destination)) {
                 let wait = attempts::AGAIN + schedule::jitter(attempts::AGAIN, &mut *self.shared.random);
-                let server_id = place.server_id.as_str();
+                let server_id = destination.server_id.as_str();
                 log::error!(
                     MESSAGE_ID = id::GIVEN_UP, OMADM_SERVER_ID = server_id;
                     "{server_id}: the agent has died twice in a session with {}: none begins by itself for {} s",
-                    if place.uri.is_none() { "this server" } else { "an URI that this server has named" },
+                    if destination.uri.is_none() { "this server" } else { "an URI that this server has named" },
                     wait.as_secs()
                 );
-                self.sessions.queue.hold_fatal(&place, waking::now() + wait);
+                self.sessions.queue.hold_fatal(&destination, waking::now() + wait);
             }
         }
     }
@@ -66,7 +67,7 @@ impl Daemon {
     fn take_up_execs(
         &mut self,
         these: Option<&BTreeSet<u64>>,
-    ) -> Result<(Vec<Change>, Vec<Place>), StoreError> {
+    ) -> Result<(Vec<Change>, Vec<Destination>), StoreError> {
         let (mut changes, mut told) = (Vec::new(), Vec::new());
         let doubt = self.doubt();
         let mut waiting: BTreeMap<String, Vec<Waiting>> = BTreeMap::new();
@@ -138,7 +139,7 @@ impl Daemon {
             );
             let finished = record.finished(number, code);
             changes.extend(self.report(&finished)?);
-            told.push(place_of(&finished));
+            told.push(destination_of(&finished));
         }
         for (server_id, waiting) in waiting {
             let Some(peer) = self.world.peer(&server_id) else { continue };
@@ -196,8 +197,8 @@ impl Daemon {
         };
         match taken {
             Ok(told) => {
-                for place in told {
-                    self.sessions.queue.ask(SessionRequest::to(&place, Cause::Alert), waking::now());
+                for destination in told {
+                    self.sessions.queue.ask(SessionRequest::to(&destination, Cause::Alert), waking::now());
                 }
             }
             Err(error) => {
@@ -230,7 +231,7 @@ impl Daemon {
                 continue;
             };
             // What its session has killed the agent with twice, a third one would again.
-            if self.world.attempts.is_fatal(&attempt_with(&Place::of(&server_id))) {
+            if self.world.attempts.is_fatal(&attempt_with(&Destination::of(&server_id))) {
                 log::info!(OMADM_SERVER_ID = server_id.as_str(); "{server_id}: notification {number} is given up with its session");
                 changes.push(Change::TriggerDone(server_id, number));
                 continue;
@@ -249,7 +250,7 @@ impl Daemon {
     }
 
     /// An EXEC ended after its command was answered: its alert waits for the server, in a session started now
-    /// unless one is running, or for the place that the command named.
+    /// unless one is running, or for the destination that the command named.
     pub(super) async fn finished(&mut self, finished: Finished) {
         let committed = match self.report(&finished) {
             Ok(changes) => self.world.store.commit(changes).await,
@@ -260,7 +261,7 @@ impl Daemon {
             log::error!(OMADM_SERVER_ID = server_id; "{server_id}: the result of an EXEC could not be stored as an alert: {error}");
             return;
         }
-        self.sessions.queue.ask(SessionRequest::to(&place_of(&finished), Cause::Alert), waking::now());
+        self.sessions.queue.ask(SessionRequest::to(&destination_of(&finished), Cause::Alert), waking::now());
     }
 
     /// What it takes to have an EXEC's end reported, in one transaction.
@@ -271,7 +272,7 @@ impl Daemon {
             let bounds = self.world.settings.alert;
             let kept = alert::keep_within(
                 &self.world.store,
-                &place_of(finished),
+                &destination_of(finished),
                 &alert::of_exec(finished),
                 bounds,
             )?;
@@ -284,8 +285,8 @@ impl Daemon {
     }
 
     /// What a session leaves to be committed. Results that no answered package has carried become alerts.
-    pub(super) fn settled(&mut self, place: &Place, ended: Ended, for_good: bool) -> Vec<Change> {
-        let server_id = place.server_id.as_str();
+    pub(super) fn settled(&mut self, destination: &Destination, ended: Ended, for_good: bool) -> Vec<Change> {
+        let server_id = destination.server_id.as_str();
         let mut changes = ended.settled;
         for finished in &ended.untold {
             match self.report(finished) {
@@ -295,7 +296,7 @@ impl Daemon {
                 }
             }
         }
-        if place.uri.is_none() {
+        if destination.uri.is_none() {
             let gone = self.world.peer(server_id).is_none();
             changes.extend(self.notifications.triggers.ended(server_id, for_good || gone));
         }
@@ -303,9 +304,9 @@ impl Daemon {
     }
 
     /// Alerts that did not fit into the session's packages follow at once.
-    pub(super) fn follow_with_alerts(&mut self, place: &Place, ended: &Ended) {
+    pub(super) fn follow_with_alerts(&mut self, destination: &Destination, ended: &Ended) {
         if ended.outcome == Outcome::Completed && ended.alerts_left {
-            self.sessions.queue.ask(SessionRequest::to(place, Cause::Alert), waking::now());
+            self.sessions.queue.ask(SessionRequest::to(destination, Cause::Alert), waking::now());
         }
     }
 
@@ -318,8 +319,8 @@ impl Daemon {
         for (server_id, count) in &raised.dropped {
             self.note_dropped(server_id, *count);
         }
-        for place in &raised.places {
-            self.sessions.queue.ask(SessionRequest::to(place, Cause::Alert), waking::now());
+        for destination in &raised.destinations {
+            self.sessions.queue.ask(SessionRequest::to(destination, Cause::Alert), waking::now());
         }
         Ok(())
     }
@@ -379,15 +380,17 @@ impl Daemon {
 
     /// Alerts for accounts that were removed while the agent was not running.
     pub(super) async fn forget_unknown(&mut self) {
-        let places =
-            alert::places(&self.world.store).unwrap_or_default().into_iter().map(|place| place.server_id);
+        let destinations = alert::destinations(&self.world.store)
+            .unwrap_or_default()
+            .into_iter()
+            .map(|destination| destination.server_id);
         let unknown: BTreeSet<String> =
-            places.filter(|server_id| self.world.peer(server_id).is_none()).collect();
+            destinations.filter(|server_id| self.world.peer(server_id).is_none()).collect();
         self.forget(&unknown.into_iter().collect::<Vec<_>>()).await;
         self.watching.remember(&self.world, &self.clock).await;
     }
 }
 
-fn place_of(finished: &Finished) -> Place {
-    Place { server_id: finished.server_id.clone(), uri: finished.report_to.clone() }
+fn destination_of(finished: &Finished) -> Destination {
+    Destination { server_id: finished.server_id.clone(), uri: finished.report_to.clone() }
 }

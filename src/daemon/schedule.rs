@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use crate::alert::{self, Place};
+use crate::alert::{self, Destination};
 use crate::base::Random;
 use crate::config::Account;
 use crate::session::{Cause, SessionRequest};
@@ -25,11 +25,17 @@ pub(super) fn at_start(world: &World, now: Instant, random: &mut dyn Random) -> 
 /// Alerts that wait for an URI which one of these servers has named: the power went before they were delivered, or the
 /// account was not there.
 fn elsewhere(world: &World, of: impl Fn(&str) -> bool, now: Instant) -> Vec<Due> {
-    let places = alert::places(&world.store).unwrap_or_default();
-    let mine = |place: &&Place| {
-        place.uri.is_some() && world.peer(&place.server_id).is_some() && of(&place.server_id)
+    let destinations = alert::destinations(&world.store).unwrap_or_default();
+    let mine = |destination: &&Destination| {
+        destination.uri.is_some()
+            && world.peer(&destination.server_id).is_some()
+            && of(&destination.server_id)
     };
-    places.iter().filter(mine).map(|place| (SessionRequest::to(place, Cause::Alert), now)).collect()
+    destinations
+        .iter()
+        .filter(mine)
+        .map(|destination| (SessionRequest::to(destination, Cause::Alert), now))
+        .collect()
 }
 
 /// What is due because a reload brought accounts that were not there before, or another schedule for those
@@ -62,7 +68,7 @@ fn of_account(world: &World, peer: &Peer, boot: bool, now: Instant, random: &mut
     let Account { server_id, schedule, .. } = &*peer.account;
     let contact = world.store.snapshot().and_then(|snapshot| snapshot.contact(server_id));
     let first = schedule.first_contact && contact.is_ok_and(|contact| contact.is_none());
-    let alerts = || alert::is_waiting(&world.store, &Place::of(server_id)).unwrap_or_default();
+    let alerts = || alert::is_waiting(&world.store, &Destination::of(server_id)).unwrap_or_default();
     let cause = match boot {
         _ if first => first_contact(&peer.account),
         true if schedule.at_boot => Cause::Boot,
@@ -209,7 +215,7 @@ mod tests {
             mark: None,
             data: None,
         };
-        store.commit_blocking(&alert::keep(&store, &Place::of("b"), &alert).unwrap().changes).unwrap();
+        store.commit_blocking(&alert::keep(&store, &Destination::of("b"), &alert).unwrap().changes).unwrap();
         let due = shown(at_start(&world, now, &mut Half), now);
         assert_eq!(due, [("b".to_owned(), Cause::Alert, HOUR / 2)]);
     }

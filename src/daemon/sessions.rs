@@ -9,7 +9,7 @@ use super::network::{Network, News};
 use super::shared::Shared;
 use super::triggers::Triggers;
 use super::{Daemon, schedule};
-use crate::alert::{self, Place};
+use crate::alert::{self, Destination};
 use crate::base::journal::id;
 use crate::base::tasks::Tasks;
 use crate::base::waking;
@@ -26,7 +26,7 @@ use crate::world::World;
 pub(super) struct Sessions {
     pub(super) queue: Queue,
     /// By whom each is with.
-    tasks: Tasks<Place, Ended>,
+    tasks: Tasks<Destination, Ended>,
     network: Network,
     /// What their packages hold in memory.
     room: Room,
@@ -35,7 +35,7 @@ pub(super) struct Sessions {
 /// What comes of waiting for sessions.
 pub(super) enum Turn {
     /// One is over.
-    Ended((Place, Result<Ended, JoinError>)),
+    Ended((Destination, Result<Ended, JoinError>)),
     /// Something about the network.
     Network(News),
 }
@@ -84,7 +84,7 @@ impl Sessions {
         let look = Look {
             choose: &|preferred| self.network.choose(preferred),
             bearer_wait: world.settings.session.bearer_wait,
-            has_alerts: &|place| alert::is_waiting(&world.store, place).unwrap_or(true),
+            has_alerts: &|destination| alert::is_waiting(&world.store, destination).unwrap_or(true),
         };
         self.queue.due(waking::now(), &look)
     }
@@ -100,7 +100,7 @@ impl Sessions {
     ) -> bool {
         let server_id = request.trigger.server_id.clone();
         let Some(peer) = world.peer(&server_id).cloned() else {
-            self.queue.ended(&request.place(), &Outcome::Completed, waking::now(), 0);
+            self.queue.ended(&request.destination(), &Outcome::Completed, waking::now(), 0);
             return false;
         };
         let session_id = format!("{:08x}", shared.random.next_u32());
@@ -108,7 +108,7 @@ impl Sessions {
             OMADM_SERVER_ID = server_id.as_str(), OMADM_SESSION_ID = session_id.as_str();
             "{server_id}: session {session_id} begins ({})", request.cause.name()
         );
-        let place = request.place();
+        let destination = request.destination();
         if request.cause.is_notification() {
             triggers.began(&server_id);
         }
@@ -125,13 +125,13 @@ impl Sessions {
             id: session_id,
             exec_slots: exec_slots.clone(),
             room: self.room.clone(),
-            outage: self.queue.outage(&place),
+            outage: self.queue.outage(&destination),
             stopping: shared.stopping.subscribe(),
         };
         let mut random = shared.random.fork();
         let name = format!("{server_id}: session {}", session.id);
         let task = async move { session.run(&mut *random).await };
-        self.tasks.spawn(place, shared.hearts.watch(name, task));
+        self.tasks.spawn(destination, shared.hearts.watch(name, task));
         true
     }
 
@@ -157,7 +157,7 @@ impl Sessions {
     pub(super) async fn last(
         &mut self,
         deadline: tokio::time::Instant,
-    ) -> Option<(Place, Result<Ended, JoinError>)> {
+    ) -> Option<(Destination, Result<Ended, JoinError>)> {
         if self.tasks.is_empty() {
             return None;
         }
@@ -205,18 +205,19 @@ impl Daemon {
     }
 
     /// A session is over: what follows from it, in one transaction.
-    pub(super) async fn ended(&mut self, (place, ended): (Place, Result<Ended, JoinError>)) {
+    pub(super) async fn ended(&mut self, (destination, ended): (Destination, Result<Ended, JoinError>)) {
         let ended = ended.unwrap_or_else(|error| {
             let failure = Failure::Internal(error.to_string());
             Outcome::Failed { failure, again: Again::Later }.into()
         });
         let now = waking::now();
-        let wait = self.sessions.queue.ended(&place, &ended.outcome, now, self.shared.random.next_u32());
+        let wait =
+            self.sessions.queue.ended(&destination, &ended.outcome, now, self.shared.random.next_u32());
         let (outcome, server_time) = (ended.outcome.clone(), ended.server_time);
-        self.follow_with_alerts(&place, &ended);
+        self.follow_with_alerts(&destination, &ended);
         // What the agent's own end breaks off is taken up at its next start.
-        let mut changes = self.settled(&place, ended, wait.is_none() && !outcome.is_stopped());
-        let Place { server_id, uri } = place;
+        let mut changes = self.settled(&destination, ended, wait.is_none() && !outcome.is_stopped());
+        let Destination { server_id, uri } = destination;
         if let Some(wait) = wait {
             log::info!(OMADM_SERVER_ID = server_id.as_str(); "{server_id}: next attempt in {} s", wait.as_secs());
         }

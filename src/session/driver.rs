@@ -14,7 +14,7 @@ use super::machine::{Again, Answer, Event, Failure, Limits, Machine, Outcome, Re
 use super::outage::Outage;
 use super::queue::SessionRequest;
 use super::requested;
-use crate::alert::{Outgoing, Place};
+use crate::alert::{Destination, Outgoing};
 use crate::base::journal::id;
 use crate::base::turn::Turn;
 use crate::base::waking;
@@ -51,7 +51,7 @@ pub struct Session {
     pub exec_slots: ExecSlots,
     /// What all sessions may keep together.
     pub room: Room,
-    /// Whether its place answers.
+    /// Whether its destination answers.
     pub outage: Arc<Outage>,
     /// Turns true when the agent ends.
     pub stopping: watch::Receiver<bool>,
@@ -218,7 +218,7 @@ impl Session {
             if let Event::Answered(Answer { status: 200..300, body, .. }) = &event
                 && !body.is_empty()
             {
-                attempt = Some(self.world.attempts.begin(&attempt_with(&self.request.place())).await);
+                attempt = Some(self.world.attempts.begin(&attempt_with(&self.request.destination())).await);
             }
             let is_answer = matches!(event, Event::Answered(_));
             action = machine.handle(event, random.next_u32());
@@ -245,7 +245,7 @@ impl Session {
             Some(uri) => uri.clone(),
             None => parameters.expand(&account.server_uri)?.to_string(),
         };
-        let mut alerts = Outgoing::new(self.request.place());
+        let mut alerts = Outgoing::new(self.request.destination());
         let mos = self.request.trigger.req_mos.then(|| world.tree.supported(&visitor));
         let mos = mos.transpose()?;
         let mos_before = world.store.snapshot()?.mos_sent(&account.server_id)?;
@@ -549,10 +549,10 @@ fn remedy(error: &TransportError) -> Remedy {
     }
 }
 
-/// What the risky part of a session with this place is called among the attempts.
+/// What the risky part of a session with this destination is called among the attempts.
 #[must_use]
-pub fn attempt_with(place: &Place) -> String {
-    format!("session {}", place.key())
+pub fn attempt_with(destination: &Destination) -> String {
+    format!("session {}", destination.key())
 }
 
 #[cfg(test)]

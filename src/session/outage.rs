@@ -3,7 +3,7 @@
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-/// Whether a place answers, over all sessions with it.
+/// Whether a destination answers, over all sessions with it.
 #[derive(Debug, Default)]
 pub struct Outage(Mutex<Option<Since>>);
 

@@ -1,8 +1,8 @@
-//! When, and with whom: one session per place at a time, at most one more of each kind waiting, a bounded number over
+//! When, and with whom: one session per destination at a time, at most one more of each kind waiting, a bounded number over
 //! all. Pure: `now` is passed in, what is due comes out.
 //!
-//! A place is an account's own, or an URI that its server named for the report of an EXEC (TS 5.4.5): they run beside
-//! each other. A session that has begun keeps nobody waiting but those at its own place, whatever its server does or
+//! A destination is an account's own, or an URI that its server named for the report of an EXEC (TS 5.4.5): they run beside
+//! each other. A session that has begun keeps nobody waiting but those at its own destination, whatever its server does or
 //! does not do: what is bounded is how many there are, and what they hold in memory ([`Room`](crate::command::Room)). Who waits, for a
 //! bearer or for the end of a backoff, has not begun.
 
@@ -15,7 +15,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use crate::alert::Place;
+use crate::alert::Destination;
 use crate::bearer::Choice;
 use crate::bearer::ConnectionType;
 
@@ -36,10 +36,10 @@ const LONGEST_AFTER: Duration = Duration::from_secs(86_400);
 /// have lost one network.
 const CHANGED_JITTER: Duration = Duration::from_secs(10);
 
-/// All places' lines.
+/// All destinations' lines.
 #[derive(Debug, Default)]
 pub struct Queue {
-    lines: BTreeMap<Place, Line>,
+    lines: BTreeMap<Destination, Line>,
     running: usize,
     /// What is only scheduled does not begin before.
     held: Option<Instant>,
@@ -51,8 +51,8 @@ pub struct Look<'a> {
     pub choose: &'a dyn Fn(&[ConnectionType]) -> Choice,
     /// How long a session waits for that.
     pub bearer_wait: Duration,
-    /// Whether alerts wait for a place.
-    pub has_alerts: &'a dyn Fn(&Place) -> bool,
+    /// Whether alerts wait for a destination.
+    pub has_alerts: &'a dyn Fn(&Destination) -> bool,
 }
 
 /// What happens to a session that was due.
@@ -70,19 +70,19 @@ impl Queue {
     /// Asks for a session at `at`. One of its kind that waits already takes this one in: it becomes due at the earlier
     /// time, REQ-MOS is OR-ed, Requested-MO-CVs are united, and the newest notification counts for the rest.
     pub fn ask(&mut self, request: SessionRequest, at: Instant) {
-        self.lines.entry(request.place()).or_default().put(Waiting::new(at, request));
+        self.lines.entry(request.destination()).or_default().put(Waiting::new(at, request));
     }
 
-    /// The notification that waits for a place, which another one would become one session with.
+    /// The notification that waits for a destination, which another one would become one session with.
     #[must_use]
-    pub fn notified(&self, place: &Place) -> Option<&SessionRequest> {
-        self.lines.get(place)?.notified.as_ref().map(|waiting| &waiting.request)
+    pub fn notified(&self, destination: &Destination) -> Option<&SessionRequest> {
+        self.lines.get(destination)?.notified.as_ref().map(|waiting| &waiting.request)
     }
 
     /// What would come of asking for this session: one that waits already takes it in.
     #[must_use]
     pub fn with_waiting(&self, request: &SessionRequest) -> SessionRequest {
-        let waiting = self.notified(&request.place());
+        let waiting = self.notified(&request.destination());
         waiting.map_or_else(|| request.clone(), |before| merge(before.clone(), request.clone()))
     }
 
@@ -91,15 +91,15 @@ impl Queue {
         self.held = until;
     }
 
-    /// A session with this place may end the agent: none begins before `until` but what the operator asks for, or a
+    /// A session with this destination may end the agent: none begins before `until` but what the operator asks for, or a
     /// notification that its server has signed.
-    pub fn hold_fatal(&mut self, place: &Place, until: Instant) {
-        later(&mut self.lines.entry(place.clone()).or_default().fatal, until);
+    pub fn hold_fatal(&mut self, destination: &Destination, until: Instant) {
+        later(&mut self.lines.entry(destination.clone()).or_default().fatal, until);
     }
 
-    /// Whether a place answers: for all sessions with it.
-    pub fn outage(&mut self, place: &Place) -> Arc<Outage> {
-        Arc::clone(&self.lines.entry(place.clone()).or_default().outage)
+    /// Whether a destination answers: for all sessions with it.
+    pub fn outage(&mut self, destination: &Destination) -> Arc<Outage> {
+        Arc::clone(&self.lines.entry(destination.clone()).or_default().outage)
     }
 
     /// What is due now.
@@ -107,14 +107,14 @@ impl Queue {
         let mut steps = Vec::new();
         let mut reports = self.reports();
         let held = self.held;
-        for (place, line) in &mut self.lines {
+        for (destination, line) in &mut self.lines {
             if self.running == MOST_RUNNING {
                 break;
             }
-            if line.running.is_some() || !has_room(&reports, place) {
+            if line.running.is_some() || !has_room(&reports, destination) {
                 continue;
             }
-            forget_told(line, place, now, held, look);
+            forget_told(line, destination, now, held, look);
             let bearer = line.notified_step(now, held, look);
             let waits = line.notified.as_ref().is_some_and(|waiting| waiting.parked.is_some());
             steps.extend(bearer);
@@ -122,8 +122,8 @@ impl Queue {
                 line.count(request.cause, now);
                 line.running = Some(request.clone());
                 self.running += 1;
-                if place.uri.is_some() {
-                    *reports.entry(place.server_id.clone()).or_default() += 1;
+                if destination.uri.is_some() {
+                    *reports.entry(destination.server_id.clone()).or_default() += 1;
                 }
                 steps.push(Step::Begin(request));
             }
@@ -132,10 +132,16 @@ impl Queue {
         steps
     }
 
-    /// A session with this place is over. A failed one waits for another attempt where one can help; returns
+    /// A session with this destination is over. A failed one waits for another attempt where one can help; returns
     /// how long, for the journal. `random` is uniform over all u32.
-    pub fn ended(&mut self, place: &Place, outcome: &Outcome, now: Instant, random: u32) -> Option<Duration> {
-        let line = self.lines.get_mut(place)?;
+    pub fn ended(
+        &mut self,
+        destination: &Destination,
+        outcome: &Outcome,
+        now: Instant,
+        random: u32,
+    ) -> Option<Duration> {
+        let line = self.lines.get_mut(destination)?;
         let request = line.running.take()?;
         self.running -= 1;
         let wait = match outcome {
@@ -145,13 +151,13 @@ impl Queue {
                     (line.asked, line.fatal) = (None, None);
                     line.has_gone_well();
                 }
-                if place.uri.is_some() {
+                if destination.uri.is_some() {
                     // Nothing is tried there again.
                     line.asked = None;
                     line.outage = Arc::default();
                 }
                 if line.is_empty(now) {
-                    self.lines.remove(place);
+                    self.lines.remove(destination);
                 }
                 return None;
             }
@@ -219,8 +225,8 @@ impl Queue {
 
     /// Forgets servers whose account is gone; their running sessions end by themselves.
     pub fn keep(&mut self, known: impl Fn(&str) -> bool) {
-        self.lines.retain(|place, line| {
-            if known(&place.server_id) {
+        self.lines.retain(|destination, line| {
+            if known(&destination.server_id) {
                 return true;
             }
             (line.notified, line.own, line.scheduled) = (None, None, None);
@@ -240,7 +246,7 @@ impl Queue {
         let is_full = self.running == MOST_RUNNING;
         let lines = self.lines.iter().filter(move |_| !is_full);
         lines
-            .filter(move |(place, line)| line.running.is_none() && has_room(&reports, place))
+            .filter(move |(destination, line)| line.running.is_none() && has_room(&reports, destination))
             .map(|(_, line)| line)
     }
 
@@ -253,10 +259,12 @@ impl Queue {
     /// How many sessions run with URIs that each server has named.
     fn reports(&self) -> BTreeMap<String, usize> {
         let mut reports = BTreeMap::new();
-        for (place, _) in
-            self.lines.iter().filter(|(place, line)| place.uri.is_some() && line.running.is_some())
+        for (destination, _) in self
+            .lines
+            .iter()
+            .filter(|(destination, line)| destination.uri.is_some() && line.running.is_some())
         {
-            *reports.entry(place.server_id.clone()).or_default() += 1;
+            *reports.entry(destination.server_id.clone()).or_default() += 1;
         }
         reports
     }
@@ -267,19 +275,26 @@ fn later(hold: &mut Option<Instant>, until: Instant) {
     *hold = Some(hold.map_or(until, |before| before.max(until)));
 }
 
-fn has_room(reports: &BTreeMap<String, usize>, place: &Place) -> bool {
-    place.uri.is_none() || reports.get(&place.server_id).is_none_or(|running| *running < MOST_REPORTS)
+fn has_room(reports: &BTreeMap<String, usize>, destination: &Destination) -> bool {
+    destination.uri.is_none()
+        || reports.get(&destination.server_id).is_none_or(|running| *running < MOST_REPORTS)
 }
 
 /// Alerts that rode in a session that was running need none of their own; and at an URI that a server has named there is
 /// nothing else to say.
-fn forget_told(line: &mut Line, place: &Place, now: Instant, held: Option<Instant>, look: &Look<'_>) {
+fn forget_told(
+    line: &mut Line,
+    destination: &Destination,
+    now: Instant,
+    held: Option<Instant>,
+    look: &Look<'_>,
+) {
     let begins = line.own.as_ref().filter(|waiting| line.is_due(waiting, now, held));
     let for_alerts =
-        begins.is_some_and(|waiting| waiting.request.cause == Cause::Alert || place.uri.is_some());
-    if for_alerts && !(look.has_alerts)(place) {
+        begins.is_some_and(|waiting| waiting.request.cause == Cause::Alert || destination.uri.is_some());
+    if for_alerts && !(look.has_alerts)(destination) {
         line.own = None;
-        if place.uri.is_some() {
+        if destination.uri.is_some() {
             (line.failures, line.backoff, line.asked, line.unreachable) =
                 (Failures::default(), None, None, false);
             line.outage = Arc::default();

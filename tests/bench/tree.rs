@@ -4,7 +4,7 @@ use std::fmt::Write;
 use std::sync::Arc;
 use std::time::Instant;
 
-use omadm_agent::alert::{Outgoing, Place};
+use omadm_agent::alert::{Destination, Outgoing};
 use omadm_agent::backend::{Bus, Machine};
 use omadm_agent::command::Room;
 use omadm_agent::command::{self, Allowance, Context, Report};
@@ -94,7 +94,7 @@ impl Inside {
         let uri = self.account.server_uri.clone();
         let (mut machine, mut action) =
             SessionMachine::start(Profile::Draft, limits, 1, uri, Package1::default());
-        let mut alerts = Outgoing::new(Place::of(&self.account.server_id));
+        let mut alerts = Outgoing::new(Destination::of(&self.account.server_id));
         let mut report = Report::default();
         let mut sent = 0;
         loop {

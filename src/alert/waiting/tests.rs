@@ -3,7 +3,7 @@ use std::sync::Arc;
 use serde_json::json;
 
 use super::*;
-use crate::alert::{Outgoing, forget, places};
+use crate::alert::{Outgoing, destinations, forget};
 
 fn alert(mark: Option<&str>, data: &str) -> Alert {
     Alert {
@@ -22,29 +22,32 @@ fn store() -> (tempfile::TempDir, Arc<Store>) {
     (folder, store)
 }
 
-fn put(store: &Store, place: &Place, alert: &Alert) -> usize {
-    let kept = keep(store, place, alert).unwrap();
+fn put(store: &Store, destination: &Destination, alert: &Alert) -> usize {
+    let kept = keep(store, destination, alert).unwrap();
     store.commit_blocking(&kept.changes).unwrap();
     kept.dropped
 }
 
-fn waits(store: &Store, place: &Place) -> Vec<Alert> {
-    Outgoing::new(place.clone()).gather(store, usize::MAX).unwrap()
+fn waits(store: &Store, destination: &Destination) -> Vec<Alert> {
+    Outgoing::new(destination.clone()).gather(store, usize::MAX).unwrap()
 }
 
 #[test]
 fn an_alert_waits_whole_for_each_place_by_itself() {
     let (_folder, store) = store();
     let alert = alert(Some("minor"), "x");
-    let elsewhere = Place { uri: Some("https://elsewhere.example/".into()), ..Place::of("a") };
-    for place in [Place::of("a"), Place::of("b"), elsewhere.clone()] {
-        assert_eq!(put(&store, &place, &alert), 0);
+    let elsewhere = Destination { uri: Some("https://elsewhere.example/".into()), ..Destination::of("a") };
+    for destination in [Destination::of("a"), Destination::of("b"), elsewhere.clone()] {
+        assert_eq!(put(&store, &destination, &alert), 0);
     }
-    assert_eq!(places(&store).unwrap(), [Place::of("a"), elsewhere.clone(), Place::of("b")]);
+    assert_eq!(
+        destinations(&store).unwrap(),
+        [Destination::of("a"), elsewhere.clone(), Destination::of("b")]
+    );
     assert_eq!(waits(&store, &elsewhere), [alert]);
     store.commit_blocking(&forget(&store, |server_id| server_id == "a").unwrap()).unwrap();
-    assert_eq!(places(&store).unwrap(), [Place::of("b")]);
-    assert!(!is_waiting(&store, &elsewhere).unwrap() && is_waiting(&store, &Place::of("b")).unwrap());
+    assert_eq!(destinations(&store).unwrap(), [Destination::of("b")]);
+    assert!(!is_waiting(&store, &elsewhere).unwrap() && is_waiting(&store, &Destination::of("b")).unwrap());
 }
 
 const BOUNDS: AlertBounds = AlertBounds { max_queued: 1000, max_bytes: 1 << 20 };
@@ -91,25 +94,25 @@ fn one_that_needs_much_room_takes_it_from_several_or_not_at_all() {
 fn all_that_waits_for_an_account_counts_wherever_it_is_to_go_and_others_do_not() {
     let (_folder, store) = store();
     let bounds = AlertBounds { max_queued: 3, ..BOUNDS };
-    let elsewhere = Place { uri: Some("https://elsewhere.example/".into()), ..Place::of("a") };
-    let put = |place: &Place, mark: &str| {
-        let kept = keep_within(&store, place, &alert(Some(mark), "x"), bounds).unwrap();
+    let elsewhere = Destination { uri: Some("https://elsewhere.example/".into()), ..Destination::of("a") };
+    let put = |destination: &Destination, mark: &str| {
+        let kept = keep_within(&store, destination, &alert(Some(mark), "x"), bounds).unwrap();
         store.commit_blocking(&kept.changes).unwrap();
         kept.dropped
     };
-    assert_eq!(put(&Place::of("b"), "harmless") + put(&elsewhere, "minor"), 0);
-    assert_eq!(put(&elsewhere, "warning") + put(&Place::of("a"), "warning"), 0);
-    assert_eq!(put(&Place::of("a"), "warning"), 1, "the older of the two that are least important");
-    let marks = |place: &Place| -> Vec<_> {
-        waits(&store, place).into_iter().filter_map(|alert| alert.mark).collect()
+    assert_eq!(put(&Destination::of("b"), "harmless") + put(&elsewhere, "minor"), 0);
+    assert_eq!(put(&elsewhere, "warning") + put(&Destination::of("a"), "warning"), 0);
+    assert_eq!(put(&Destination::of("a"), "warning"), 1, "the older of the two that are least important");
+    let marks = |destination: &Destination| -> Vec<_> {
+        waits(&store, destination).into_iter().filter_map(|alert| alert.mark).collect()
     };
     assert_eq!(
-        (marks(&elsewhere), marks(&Place::of("a"))),
+        (marks(&elsewhere), marks(&Destination::of("a"))),
         (vec!["minor".to_owned()], vec!["warning".to_owned(); 2])
     );
     assert_eq!(put(&elsewhere, "harmless"), 1, "the new one itself");
-    assert_eq!(marks(&elsewhere).len() + marks(&Place::of("a")).len(), 3);
-    assert_eq!(marks(&Place::of("b")).len(), 1);
+    assert_eq!(marks(&elsewhere).len() + marks(&Destination::of("a")).len(), 3);
+    assert_eq!(marks(&Destination::of("b")).len(), 1);
 }
 
 #[test]
@@ -119,7 +122,7 @@ fn bytes_are_bounded_on_disk() {
     let dropped: usize = (0..30)
         .map(|number| {
             let mark = if number % 2 == 0 { "harmless" } else { "critical" };
-            put(&store, &Place::of("a"), &alert(Some(mark), &big))
+            put(&store, &Destination::of("a"), &alert(Some(mark), &big))
         })
         .sum();
     let (mut count, mut bytes) = (0, 0);
@@ -138,14 +141,17 @@ fn bytes_are_bounded_on_disk() {
 #[test]
 fn a_server_names_no_more_places_than_are_kept() {
     let (_folder, store) = store();
-    let named =
-        |number: usize| Place { uri: Some(format!("https://{number:02}.example/")), ..Place::of("a") };
-    let dropped: usize =
-        (0..=MOST_PLACES).map(|number| put(&store, &named(MOST_PLACES - number), &alert(None, "x"))).sum();
+    let named = |number: usize| Destination {
+        uri: Some(format!("https://{number:02}.example/")),
+        ..Destination::of("a")
+    };
+    let dropped: usize = (0..=MOST_DESTINATIONS)
+        .map(|number| put(&store, &named(MOST_DESTINATIONS - number), &alert(None, "x")))
+        .sum();
     put(&store, &named(3), &alert(None, "y"));
     assert_eq!(dropped, 1);
-    let kept = places(&store).unwrap();
-    assert_eq!(kept.len(), MOST_PLACES);
-    assert!(!kept.contains(&named(MOST_PLACES)), "the first one named goes");
+    let kept = destinations(&store).unwrap();
+    assert_eq!(kept.len(), MOST_DESTINATIONS);
+    assert!(!kept.contains(&named(MOST_DESTINATIONS)), "the first one named goes");
     assert_eq!(waits(&store, &named(3)).len(), 2);
 }

@@ -1,4 +1,4 @@
-//! One place's line: what is asked for there, and from when on it may begin.
+//! One destination's line: what is asked for there, and from when on it may begin.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -163,7 +163,7 @@ impl Line {
         self.begins(waiting, held).is_some_and(|begins| begins <= now)
     }
 
-    /// Until when what has happened at this place holds a session of this cause.
+    /// Until when what has happened at this destination holds a session of this cause.
     pub(super) fn held_until(&self, cause: Cause) -> Option<Instant> {
         let patience = [self.backoff, self.asked].into_iter().flatten().max().filter(|_| !cause.overrides());
         let fatal = self.fatal.filter(|_| !cause.is_proven());
@@ -179,7 +179,7 @@ impl Line {
         }
     }
 
-    /// Whether nothing is to be remembered of this place.
+    /// Whether nothing is to be remembered of this destination.
     pub(super) fn is_empty(&self, now: Instant) -> bool {
         self.running.is_none()
             && self.slots().next().is_none()

@@ -1,6 +1,6 @@
 //! What a session is asked for with, and what becomes of two that ask for the same one.
 
-use crate::alert::Place;
+use crate::alert::Destination;
 use crate::notification::Trigger;
 
 /// Requested-MO-CVs that notifications which became one ask for together, at most; the newest count.
@@ -80,20 +80,20 @@ impl SessionRequest {
     /// A session with this server, for no more than its cause.
     #[must_use]
     pub fn plain(server_id: &str, cause: Cause) -> Self {
-        Self::to(&Place::of(server_id), cause)
+        Self::to(&Destination::of(server_id), cause)
     }
 
-    /// A session with this place.
+    /// A session with this destination.
     #[must_use]
-    pub fn to(place: &Place, cause: Cause) -> Self {
-        let trigger = Trigger { server_id: place.server_id.clone(), ..Trigger::default() };
-        Self { trigger, at: place.uri.clone(), cause }
+    pub fn to(destination: &Destination, cause: Cause) -> Self {
+        let trigger = Trigger { server_id: destination.server_id.clone(), ..Trigger::default() };
+        Self { trigger, at: destination.uri.clone(), cause }
     }
 
     /// Whom the session is with.
     #[must_use]
-    pub fn place(&self) -> Place {
-        Place { server_id: self.trigger.server_id.clone(), uri: self.at.clone() }
+    pub fn destination(&self) -> Destination {
+        Destination { server_id: self.trigger.server_id.clone(), uri: self.at.clone() }
     }
 }
 

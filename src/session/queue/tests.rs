@@ -18,8 +18,8 @@ fn unreachable() -> Outcome {
     Outcome::Failed { failure, again: Again::Later }
 }
 
-fn report(server_id: &str, number: usize) -> Place {
-    Place { uri: Some(format!("https://elsewhere.example/{number}")), ..Place::of(server_id) }
+fn report(server_id: &str, number: usize) -> Destination {
+    Destination { uri: Some(format!("https://elsewhere.example/{number}")), ..Destination::of(server_id) }
 }
 
 const WAIT: Duration = Duration::from_secs(900);
@@ -52,10 +52,10 @@ fn while_one_runs_others_become_one() {
     queue.ask(request("a", 2, true), now);
     queue.ask(request("a", 3, false), now);
     assert!(begin(&mut queue, now).is_empty());
-    assert_eq!(queue.ended(&Place::of("a"), &Outcome::Completed, now, 0), None);
+    assert_eq!(queue.ended(&Destination::of("a"), &Outcome::Completed, now, 0), None);
     let next = begin(&mut queue, now);
     assert_eq!(next, [request("a", 3, true)], "REQ-MOS is OR-ed, the newest id counts");
-    queue.ended(&Place::of("a"), &Outcome::Completed, now, 0);
+    queue.ended(&Destination::of("a"), &Outcome::Completed, now, 0);
     assert!(begin(&mut queue, now).is_empty() && queue.next_wake().is_none());
 }
 
@@ -69,7 +69,7 @@ fn servers_do_not_wait_for_each_other_but_for_a_free_place() {
     }
     assert_eq!(begin(&mut queue, now).len(), MOST_RUNNING);
     assert_eq!(queue.next_wake(), None);
-    queue.ended(&Place::of("001"), &Outcome::Completed, now, 0);
+    queue.ended(&Destination::of("001"), &Outcome::Completed, now, 0);
     assert_eq!(begin(&mut queue, now), [request(&servers[MOST_RUNNING], 1, false)]);
 }
 
@@ -79,13 +79,13 @@ fn a_failed_session_comes_back_later_and_a_notification_brings_it_forward() {
     let mut queue = Queue::default();
     queue.ask(request("a", 1, true), now);
     begin(&mut queue, now);
-    let wait = queue.ended(&Place::of("a"), &failed(Again::Later), now, u32::MAX).unwrap();
+    let wait = queue.ended(&Destination::of("a"), &failed(Again::Later), now, u32::MAX).unwrap();
     assert_eq!(wait, Duration::from_millis(29_999));
     assert!(begin(&mut queue, now).is_empty());
     assert_eq!(queue.next_wake(), Some(now + wait));
     queue.ask(request("a", 2, false), now);
     assert_eq!(begin(&mut queue, now), [request("a", 2, true)]);
-    let wait = queue.ended(&Place::of("a"), &failed(Again::Later), now, u32::MAX).unwrap();
+    let wait = queue.ended(&Destination::of("a"), &failed(Again::Later), now, u32::MAX).unwrap();
     assert_eq!(wait, Duration::from_millis(59_999), "failures add up");
 }
 
@@ -97,7 +97,7 @@ fn what_is_scheduled_for_tomorrow_does_not_put_off_the_next_attempt() {
     begin(&mut queue, now);
     let tomorrow = SessionRequest { cause: Cause::Schedule, ..request("a", 0, false) };
     queue.ask(tomorrow, now + Duration::from_secs(86_400));
-    let wait = queue.ended(&Place::of("a"), &failed(Again::Later), now, 1 << 31).unwrap();
+    let wait = queue.ended(&Destination::of("a"), &failed(Again::Later), now, 1 << 31).unwrap();
     assert_eq!(queue.next_wake(), Some(now + wait));
 }
 
@@ -107,11 +107,11 @@ fn what_cannot_be_helped_is_not_tried_again_and_retry_after_is_honoured() {
     let mut queue = Queue::default();
     queue.ask(request("a", 1, true), now);
     begin(&mut queue, now);
-    assert_eq!(queue.ended(&Place::of("a"), &failed(Again::No), now, 5), None);
+    assert_eq!(queue.ended(&Destination::of("a"), &failed(Again::No), now, 5), None);
     assert_eq!(queue.next_wake(), None);
     queue.ask(request("a", 2, true), now);
     begin(&mut queue, now);
-    let wait = queue.ended(&Place::of("a"), &failed(Again::After(Duration::from_secs(600))), now, 0);
+    let wait = queue.ended(&Destination::of("a"), &failed(Again::After(Duration::from_secs(600))), now, 0);
     assert_eq!(wait, Some(Duration::from_secs(600)));
 }
 
@@ -138,14 +138,14 @@ fn a_place_that_a_server_named_runs_beside_the_servers_own_session() {
     queue.ask(to_report.clone(), now);
     queue.ask(request("a", 2, false), now);
     assert!(begin(&mut queue, now).is_empty(), "one session a place");
-    queue.ended(&Place::of("a"), &Outcome::Completed, now, 0);
+    queue.ended(&Destination::of("a"), &Outcome::Completed, now, 0);
     assert_eq!(queue.next_wake(), Some(now));
     assert_eq!(begin(&mut queue, now), [request("a", 2, false)], "the silence of the other is nothing to it");
     queue.ended(&elsewhere, &Outcome::Completed, now, 0);
     assert_eq!(begin(&mut queue, now), [to_report]);
     assert!(begin(&mut queue, now).is_empty());
     queue.ended(&elsewhere, &Outcome::Completed, now, 0);
-    queue.ended(&Place::of("a"), &Outcome::Completed, now, 0);
+    queue.ended(&Destination::of("a"), &Outcome::Completed, now, 0);
     assert_eq!(queue.running(), 0);
 }
 
@@ -170,16 +170,16 @@ fn of_a_place_that_a_server_named_nothing_stays_when_there_is_nothing_to_say_the
     let now = Instant::now();
     let mut queue = Queue::default();
     for number in 0..1000 {
-        let place = report("a", number);
-        queue.ask(SessionRequest::to(&place, Cause::Alert), now);
+        let destination = report("a", number);
+        queue.ask(SessionRequest::to(&destination, Cause::Alert), now);
         begin(&mut queue, now);
-        queue.outage(&place).failed(now);
+        queue.outage(&destination).failed(now);
         let outcome = match number % 3 {
             0 => Outcome::Completed,
             1 => failed(Again::No),
             _ => unreachable(),
         };
-        queue.ended(&place, &outcome, now, u32::MAX);
+        queue.ended(&destination, &outcome, now, u32::MAX);
     }
     // Its alerts had to go.
     let later = now + Duration::from_secs(60);
@@ -198,7 +198,7 @@ fn the_schedule_outlives_an_alert_that_rode_in_a_running_session() {
     queue.ask(request("a", 1, false), now);
     begin(&mut queue, now);
     queue.ask(SessionRequest::plain("a", Cause::Alert), now);
-    queue.ended(&Place::of("a"), &Outcome::Completed, now, 0);
+    queue.ended(&Destination::of("a"), &Outcome::Completed, now, 0);
     queue.ask(SessionRequest::plain("a", Cause::Schedule), now + every);
     assert!(steps(&mut queue, now, &[], false).is_empty(), "it has been told");
     assert_eq!(queue.next_wake(), Some(now + every));
@@ -214,12 +214,12 @@ fn backoff_holds_against_all_but_notifications_and_the_operator() {
         let mut queue = Queue::default();
         queue.ask(SessionRequest::plain("a", Cause::Schedule), now);
         begin(&mut queue, now);
-        queue.ended(&Place::of("a"), &failed(Again::After(hour)), now, 0);
+        queue.ended(&Destination::of("a"), &failed(Again::After(hour)), now, 0);
         queue.ask(SessionRequest::plain("a", cause), now);
         assert!(begin(&mut queue, now).is_empty(), "{cause:?}");
         assert_eq!(queue.next_wake(), Some(now + hour), "{cause:?}");
         assert_eq!(begin(&mut queue, now + hour).len(), 1, "{cause:?}: one session for both");
-        queue.ended(&Place::of("a"), &Outcome::Completed, now + hour, 0);
+        queue.ended(&Destination::of("a"), &Outcome::Completed, now + hour, 0);
         queue.ask(SessionRequest::plain("a", Cause::Alert), now + hour);
         assert_eq!(begin(&mut queue, now + hour).len(), 1, "it is over when a session goes well");
     }
@@ -227,12 +227,12 @@ fn backoff_holds_against_all_but_notifications_and_the_operator() {
         let mut queue = Queue::default();
         queue.ask(SessionRequest::plain("a", Cause::Schedule), now);
         begin(&mut queue, now);
-        queue.ended(&Place::of("a"), &failed(Again::After(hour)), now, 0);
+        queue.ended(&Destination::of("a"), &failed(Again::After(hour)), now, 0);
         queue.ask(SessionRequest::plain("a", cause), now);
         assert_eq!(begin(&mut queue, now), [SessionRequest::plain("a", cause)]);
     }
     let mut queue = Queue::default();
-    queue.hold_fatal(&Place::of("a"), now + hour);
+    queue.hold_fatal(&Destination::of("a"), now + hour);
     queue.ask(SessionRequest::plain("a", Cause::Boot), now);
     assert!(begin(&mut queue, now).is_empty() && begin(&mut queue, now + hour).len() == 1);
 }
@@ -245,13 +245,13 @@ fn no_other_failure_shortens_what_a_server_asked_for() {
         let mut queue = Queue::default();
         queue.ask(SessionRequest::plain("a", Cause::Schedule), now);
         begin(&mut queue, now);
-        queue.ended(&Place::of("a"), &failed(Again::After(hour)), now, 0);
+        queue.ended(&Destination::of("a"), &failed(Again::After(hour)), now, 0);
         queue.ask(request("a", 1, false), now);
         assert_eq!(begin(&mut queue, now).len(), 1);
-        queue.ended(&Place::of("a"), &outcome, now, 0);
+        queue.ended(&Destination::of("a"), &outcome, now, 0);
         // The network may be another one: the server has said it all the same.
         queue.network_came_up(now, &mut || 0);
-        let line = queue.lines.get_mut(&Place::of("a")).unwrap();
+        let line = queue.lines.get_mut(&Destination::of("a")).unwrap();
         line.notified = None;
         queue.ask(SessionRequest::plain("a", Cause::Alert), now);
         queue.ask(SessionRequest::plain("a", Cause::Schedule), now);
@@ -267,7 +267,7 @@ fn what_has_ended_the_agent_begins_for_nobody_who_has_not_proved_who_he_is() {
     let hour = Duration::from_secs(3600);
     let held = || {
         let mut queue = Queue::default();
-        queue.hold_fatal(&Place::of("a"), now + hour);
+        queue.hold_fatal(&Destination::of("a"), now + hour);
         queue
     };
     for cause in [Cause::Unsigned, Cause::Alert, Cause::Schedule, Cause::Retry] {
@@ -281,8 +281,8 @@ fn what_has_ended_the_agent_begins_for_nobody_who_has_not_proved_who_he_is() {
             let mut queue = held();
             queue.ask(SessionRequest::plain("a", cause), now);
             assert_eq!(begin(&mut queue, now).len(), 1, "{cause:?}");
-            queue.ended(&Place::of("a"), &outcome, now, 0);
-            queue.lines.get_mut(&Place::of("a")).unwrap().notified = None;
+            queue.ended(&Destination::of("a"), &outcome, now, 0);
+            queue.lines.get_mut(&Destination::of("a")).unwrap().notified = None;
             queue.ask(SessionRequest::plain("a", Cause::Unsigned), now);
             assert!(begin(&mut queue, now).is_empty(), "{cause:?}: {outcome:?} lifts it");
         }
@@ -298,7 +298,7 @@ fn another_network_is_no_help_to_a_server_that_is_overloaded_or_to_what_fails_on
         queue.ask(SessionRequest::plain("a", Cause::Schedule), now);
         begin(&mut queue, now);
         let outcome = Outcome::Failed { failure, again: Again::Later };
-        let wait = queue.ended(&Place::of("a"), &outcome, now, u32::MAX).unwrap();
+        let wait = queue.ended(&Destination::of("a"), &outcome, now, u32::MAX).unwrap();
         assert!(!queue.wants_network(), "{outcome:?}");
         queue.network_came_up(now, &mut || 0);
         assert_eq!(queue.next_wake(), Some(now + wait), "{outcome:?}");
@@ -323,7 +323,7 @@ fn notifications_that_become_one_session_ask_for_all_that_either_asked_for() {
         let requested: Vec<(u16, &[u8])> = (first..first + 200).map(|index| (index, &b"x"[..])).collect();
         asking(id, &requested)
     };
-    queue.ended(&Place::of("a"), &Outcome::Completed, now, 0);
+    queue.ended(&Destination::of("a"), &Outcome::Completed, now, 0);
     (0..50).for_each(|round| queue.ask(many(3 + round, round * 200), now));
     let [merged] = begin(&mut queue, now).try_into().unwrap();
     assert!(merged.trigger.requested.len() <= 256 && merged.trigger.requested.last().unwrap().0 == 9_999);
@@ -350,7 +350,7 @@ fn whoever_waits_for_a_bearer_keeps_nobody_waiting_and_the_newer_notification_co
         steps(&mut queue, now, &[Mobile], true),
         [Step::Begin(SessionRequest::plain("a", Cause::Alert))]
     );
-    queue.ended(&Place::of("a"), &Outcome::Completed, now, 0);
+    queue.ended(&Destination::of("a"), &Outcome::Completed, now, 0);
     assert_eq!(queue.next_wake(), Some(now + WAIT), "what it waits for is still to come");
     queue.ask(preferring(2, Wireline), now);
     let mut merged = preferring(2, Wireline);
@@ -372,7 +372,7 @@ fn a_bearer_that_comes_up_begins_what_waits_for_it_and_one_that_does_not_is_give
     assert!(steps(&mut queue, now, &[Mobile], true).is_empty(), "another one came");
     queue.network_changed();
     assert_eq!(steps(&mut queue, now, &[], true), [Step::Begin(mobile.clone())]);
-    queue.ended(&Place::of("a"), &Outcome::Completed, now, 0);
+    queue.ended(&Destination::of("a"), &Outcome::Completed, now, 0);
     queue.ask(mobile.clone(), now);
     steps(&mut queue, now, &[Mobile], true);
     queue.network_changed();
@@ -413,7 +413,7 @@ fn whoever_waits_for_a_look_is_not_given_up_and_wakes_nobody() {
     // Where a session runs, nobody has to know.
     queue.ask(preferring(2, &[Mobile]), now + WAIT);
     assert!(!queue.asks_for_bearer(now + WAIT));
-    queue.ended(&Place::of("a"), &Outcome::Completed, now + WAIT, 0);
+    queue.ended(&Destination::of("a"), &Outcome::Completed, now + WAIT, 0);
     assert!(queue.asks_for_bearer(now + WAIT));
     queue.ask(preferring(3, &[AnyAvailable]), now + WAIT);
     assert!(!queue.asks_for_bearer(now + WAIT), "whatever is up will do");
@@ -428,7 +428,7 @@ fn what_could_not_be_reached_is_tried_soon_when_an_address_comes_up() {
     queue.ask(request("a", 1, true), now);
     for _ in 0..8 {
         assert_eq!(begin(&mut queue, at).len(), 1);
-        wait = queue.ended(&Place::of("a"), &unreachable(), at, u32::MAX).unwrap();
+        wait = queue.ended(&Destination::of("a"), &unreachable(), at, u32::MAX).unwrap();
         at += wait;
     }
     assert!(wait > Duration::from_secs(3000) && queue.wants_network());
@@ -438,12 +438,12 @@ fn what_could_not_be_reached_is_tried_soon_when_an_address_comes_up() {
     assert!(soon > up && soon < up + CHANGED_JITTER, "at a random time: {:?}", soon - up);
     assert!(!queue.wants_network());
     assert_eq!(begin(&mut queue, soon), [request("a", 1, true)]);
-    let wait = queue.ended(&Place::of("a"), &unreachable(), soon, u32::MAX).unwrap();
+    let wait = queue.ended(&Destination::of("a"), &unreachable(), soon, u32::MAX).unwrap();
     assert!(wait < AGAIN.base, "backoff begins anew: {wait:?}");
     // What a server asked for itself has nothing to do with the network.
     begin(&mut queue, soon + wait);
     let hour = Duration::from_secs(3600);
-    queue.ended(&Place::of("a"), &failed(Again::After(hour)), soon + wait, 0);
+    queue.ended(&Destination::of("a"), &failed(Again::After(hour)), soon + wait, 0);
     queue.network_came_up(soon + wait, &mut || 0);
     assert_eq!(queue.next_wake(), Some(soon + wait + hour));
 }
@@ -454,7 +454,7 @@ fn what_anybody_may_ask_for_is_rationed_and_what_a_server_signed_is_not() {
     let session = |queue: &mut Queue, cause, at| {
         queue.ask(SessionRequest::plain("a", cause), at);
         let begun = begin(queue, at).len();
-        queue.ended(&Place::of("a"), &failed(Again::No), at, 0);
+        queue.ended(&Destination::of("a"), &failed(Again::No), at, 0);
         begun
     };
     let mut queue = Queue::default();
@@ -477,7 +477,7 @@ fn what_a_notification_asks_for_is_known_before_it_is_asked_for() {
     queue.ask(request("a", 1, true), now);
     assert_eq!(queue.with_waiting(&request("a", 2, false)), request("a", 2, true));
     assert_eq!(begin(&mut queue, now), [request("a", 1, true)]);
-    queue.ended(&Place::of("a"), &failed(Again::Later), now, 0);
+    queue.ended(&Destination::of("a"), &failed(Again::Later), now, 0);
     assert_eq!(begin(&mut queue, now), [request("a", 1, true)], "tried again, it still is a notification's");
 }
 
