@@ -14,7 +14,7 @@ use crate::exec::{ExecSlots, SessionExecs};
 use crate::mo::ManagementObject;
 use crate::store::{DefaultSource, StoreError};
 use crate::transport::{Binding, TlsSettingsError};
-use crate::tree::{SessionFacts, TreeError, Visitor};
+use crate::tree::{Principal, SessionFacts, TreeError};
 use crate::uri::server::{ServerUriError, Template};
 use crate::world::Parameters;
 use crate::world::{Peer, World};
@@ -115,8 +115,8 @@ impl Source {
         exec_slots: &ExecSlots,
         stopping: watch::Receiver<bool>,
     ) -> Result<Vec<String>, ConfigurationError> {
-        let visitor = Visitor { account: &self.peer.account, session: SessionFacts::default() };
-        let parameters = Parameters::of(&world.tree, &world.settings, &visitor).await?;
+        let principal = Principal { account: &self.peer.account, session: SessionFacts::default() };
+        let parameters = Parameters::of(&world.tree, &world.settings, &principal).await?;
         let mut uri = parameters.fill(&self.template)?;
         if world.settings.session.default_initiated_by {
             uri = with_initiator(&uri, initiator).unwrap_or(uri);
@@ -127,7 +127,7 @@ impl Source {
             tree: &world.tree,
             store: &world.store,
             session_id: "",
-            visitor,
+            principal,
             connection: &mut connection,
             parameters: &parameters,
             accept_mo: None,
@@ -153,7 +153,7 @@ impl Source {
 }
 
 fn sees(peer: &Peer, object: &ManagementObject) -> bool {
-    Visitor { account: &peer.account, session: SessionFacts::default() }.sees(object)
+    Principal { account: &peer.account, session: SessionFacts::default() }.sees(object)
 }
 
 /// `uri` and who asks, as a query field (`session.default-initiated-by`).

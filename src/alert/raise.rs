@@ -6,7 +6,7 @@ use crate::mo::value::excerpt;
 use crate::package::{Alert, is_alert_type};
 use crate::store::StoreError;
 use crate::store::records::alert as record;
-use crate::tree::{Rights, SessionFacts, TreeError, Visitor};
+use crate::tree::{Principal, Rights, SessionFacts, TreeError};
 use crate::uri::client::{ClientUri, ClientUriError};
 use crate::world::World;
 
@@ -98,9 +98,9 @@ fn listeners(world: &World, alert: &Alert) -> Result<Vec<Destination>, RaiseErro
     let instances = world.tree.instances_at(&uri).map_err(RaiseError::Unknown)?;
     let mut destinations = Vec::new();
     for account in accounts {
-        let visitor = Visitor { account, session: SessionFacts::default() };
+        let principal = Principal { account, session: SessionFacts::default() };
         for instance in &instances {
-            if world.tree.may(instance, &visitor, Rights::READ).map_err(RaiseError::Unknown)? {
+            if world.tree.may(instance, &principal, Rights::READ).map_err(RaiseError::Unknown)? {
                 destinations.push(Destination::of(&account.server_id));
                 break;
             }

@@ -19,7 +19,7 @@ use crate::transport::Auth;
 use crate::transport::{
     Binding, Client, ClientSettings, Connection, Peer, Request, TlsSettingsError, TransportError, retry_after,
 };
-use crate::tree::{Data, Document, SessionFacts, TreeError, Visitor};
+use crate::tree::{Data, Document, Principal, SessionFacts, TreeError};
 use crate::uri::client::ClientUri;
 use crate::uri::server::{Parameter, ServerUriError, shown};
 use crate::world::{Parameters, fact};
@@ -131,8 +131,8 @@ pub(crate) async fn run(
         false => return Ok(None),
     };
     let nobody = Arc::new(nobody());
-    let visitor = Visitor { account: &nobody, session: SessionFacts::default() };
-    let parameters = Parameters::of(&world.tree, settings, &visitor).await?;
+    let principal = Principal { account: &nobody, session: SessionFacts::default() };
+    let parameters = Parameters::of(&world.tree, settings, &principal).await?;
     let uri = parameters.expand(&with_query(address, &parameters))?;
     let own_origins = crate::uri::Origin::of(&uri).into_iter().collect();
     let client = Client::new(ClientSettings {
@@ -261,14 +261,14 @@ impl Asking<'_> {
         changes.extend(subscriber);
         let mut changes: Vec<Change> = changes.into_iter().map(Change::Account).collect();
         let Some(first) = first else { return Err(MessageError::None.into()) };
-        let visitor = Visitor { account: &first, session: SessionFacts::default() };
+        let principal = Principal { account: &first, session: SessionFacts::default() };
         changes.extend(
-            found.defaults.into_iter().filter_map(|(from, moid)| self.default(from, &moid, &visitor)),
+            found.defaults.into_iter().filter_map(|(from, moid)| self.default(from, &moid, &principal)),
         );
         store.commit(changes).await?;
         for (document, target) in found.objects {
             // The accounts are there: what can't be stored besides is no reason to go without them.
-            if let Err(error) = self.store(document, target, &visitor).await {
+            if let Err(error) = self.store(document, target, &principal).await {
                 log::warn!("bootstrap: an object that the server sent is not stored: {error}");
             }
         }
@@ -276,12 +276,12 @@ impl Asking<'_> {
     }
 
     /// DEFAULT by the word of the first account, if the device has the object and the account may see it.
-    fn default(&self, server_uri: String, moid: &str, visitor: &Visitor<'_>) -> Option<Change> {
-        let Ok(object) = self.world.tree.object_seen(moid, visitor) else {
+    fn default(&self, server_uri: String, moid: &str, principal: &Principal<'_>) -> Option<Change> {
+        let Ok(object) = self.world.tree.object_seen(moid, principal) else {
             log::warn!("bootstrap: DEFAULT for {moid:?} is ignored: there is no such management object");
             return None;
         };
-        let server_id = visitor.account.server_id.clone();
+        let server_id = principal.account.server_id.clone();
         Some(Change::Default { moid: object.moid.clone(), server_id, server_uri })
     }
 
@@ -289,21 +289,21 @@ impl Asking<'_> {
         &self,
         document: Document,
         target: Option<ClientUri>,
-        visitor: &Visitor<'_>,
+        principal: &Principal<'_>,
     ) -> Result<(), TreeError> {
         let tree = &self.world.tree;
         let moid = document.moid.clone().unwrap_or_default();
         match target {
             Some(target) => {
-                let node = tree.destination(&target, visitor).await?;
+                let node = tree.destination(&target, principal).await?;
                 if !node.object.answers_to(&moid) {
                     let why = format!("the retrieved document is of {moid:?}");
                     return Err(TreeError::Invalid { node: node.client_uri(), why });
                 }
                 let data = document.data_of(&node);
-                tree.replace(&node, Data::Json(data), visitor).await
+                tree.replace(&node, Data::Json(data), principal).await
             }
-            None => tree.store(vec![document], None, visitor).await.map(drop),
+            None => tree.store(vec![document], None, principal).await.map(drop),
         }
     }
 }

@@ -8,9 +8,9 @@ pub(super) async fn run(parameters: &[String], context: &mut Context<'_>) -> Ans
     let [server_uri, moid] = parameters else {
         return Err(CommandError::Malformed("DEFAULT takes a ServerURI and a MOID"));
     };
-    let object = context.tree.object_for(moid, context.visitor.account.profile);
+    let object = context.tree.object_for(moid, context.principal.account.profile);
     let object = object.ok_or_else(|| TreeError::NotFound(moid.clone()))?;
-    if !context.visitor.sees(object) {
+    if !context.principal.sees(object) {
         return Err(CommandError::NotPermitted(moid.clone()));
     }
     // Kept as a template: the network codes are those of the moment when it is used.
@@ -18,7 +18,7 @@ pub(super) async fn run(parameters: &[String], context: &mut Context<'_>) -> Ans
     context.connection.admit(&uri)?;
     let change = Change::Default {
         moid: object.moid.clone(),
-        server_id: context.visitor.account.server_id.clone(),
+        server_id: context.principal.account.server_id.clone(),
         server_uri: server_uri.clone(),
     };
     context.store.commit(vec![change]).await.map_err(TreeError::from)?;

@@ -9,16 +9,16 @@ pub(super) async fn run(parameters: &[String], context: &mut Context<'_>) -> Ans
     let [uri] = parameters else { return Err(CommandError::Malformed("DELETE takes a ClientURI")) };
     let uri = client_uri(uri, Fields::TARGET)?;
     let resolving = async {
-        let search = context.tree.resolve_all(&uri, &context.visitor, Rights::WRITE);
+        let search = context.tree.resolve_all(&uri, &context.principal, Rights::WRITE);
         Ok(match context.allowance.search(&uri, search).await? {
             Resolved::One(node) => vec![node],
-            Resolved::Many(nodes) => context.tree.existing(nodes, &context.visitor).await?,
+            Resolved::Many(nodes) => context.tree.existing(nodes, &context.principal).await?,
         })
     };
     let nodes = unless_stopped(&context.stopping, resolving).await?;
     if nodes.is_empty() {
         return Err(TreeError::NotFound(uri.address()).into());
     }
-    context.tree.delete(&nodes, &context.visitor).await?;
+    context.tree.delete(&nodes, &context.principal).await?;
     Ok(plain(200))
 }

@@ -18,16 +18,16 @@ pub(super) async fn run(parameters: &[String], context: &mut Context<'_>) -> Ans
     if let Some(server_uri) = &server_uri {
         context.connection.admit(server_uri)?;
     }
-    let search = context.tree.resolve(&uri, &context.visitor, Rights::EXECUTE);
+    let search = context.tree.resolve(&uri, &context.principal, Rights::EXECUTE);
     let node = unless_stopped(&context.stopping, context.allowance.search(&uri, search)).await?;
     let mut invocation = context.tree.invocation(&node)?;
     invocation.report_to = server_uri.map(|uri| uri.to_string());
     let at_once = invocation.report_to.is_some();
     if invocation.after_session {
-        context.execs.postpone(&context.visitor.account.server_id, invocation).await?;
+        context.execs.postpone(&context.principal.account.server_id, invocation).await?;
         return Ok(plain(202));
     }
-    let mut execution = context.execs.begin(context.tree, &context.visitor, invocation).await?;
+    let mut execution = context.execs.begin(context.tree, &context.principal, invocation).await?;
     tokio::select! {
         () = std::future::ready(()), if at_once => {}
         finished = execution.end(), if !at_once => return Ok(plain(context.execs.ended(execution, finished))),

@@ -10,10 +10,10 @@ pub(super) async fn run(parameters: &[String], context: &mut Context<'_>) -> Ans
     let uri = client_uri(uri, Fields::READ)?;
     // What can't be sent is not even looked for: a package may have thousands that are over.
     let most = MOST_SHOWN.min(context.room.left()?);
-    let (tree, visitor) = (context.tree, &context.visitor);
-    let found = context.allowance.search(&uri, tree.resolve_all(&uri, visitor, Rights::READ)).await?;
+    let (tree, principal) = (context.tree, &context.principal);
+    let found = context.allowance.search(&uri, tree.resolve_all(&uri, principal, Rights::READ)).await?;
     let held = uri.cache_validator.as_deref();
-    let (mime, body) = match tree.show(found, uri.level, held, most, visitor).await {
+    let (mime, body) = match tree.show(found, uri.level, held, most, principal).await {
         Ok(Shown::Empty) => return Ok(plain(204)),
         Ok(Shown::Fresh) => return Ok(plain(304)),
         Ok(Shown::Leaf { mime, value }) => (mime, value.to_raw()),

@@ -21,7 +21,7 @@ pub(super) async fn run(parameters: &[String], context: &mut Context<'_>) -> Ans
         // A target that can't be written is known without asking the repository.
         let target = match target {
             Some(target) => {
-                let search = context.tree.destination(&target, &context.visitor);
+                let search = context.tree.destination(&target, &context.principal);
                 Some(context.allowance.search(&target, search).await?)
             }
             None => None,
@@ -57,7 +57,7 @@ async fn replace(
 ) -> Result<(), CommandError> {
     let invalid = |why: String| TreeError::Invalid { node: node.client_uri(), why };
     let data = if media::is_serialisation(&fetched.content_type) {
-        let reading = async { Ok(fetched.documents(Some(node), context.tree, &context.visitor).await?) };
+        let reading = async { Ok(fetched.documents(Some(node), context.tree, &context.principal).await?) };
         let mut documents = unless_stopped(&context.stopping, reading).await?;
         let (Some(document), true) = (documents.pop(), documents.is_empty()) else {
             return Err(invalid("the retrieved document is of several management objects".to_owned()).into());
@@ -73,7 +73,7 @@ async fn replace(
     } else {
         return Err(CommandError::MediaType(fetched.content_type.clone()));
     };
-    Ok(context.tree.replace(node, data, &context.visitor).await?)
+    Ok(context.tree.replace(node, data, &context.principal).await?)
 }
 
 /// Without ClientURI, each document itself says where it belongs. With `only`, those of other objects are refused.
@@ -85,9 +85,9 @@ async fn place(
     if !media::is_serialisation(&fetched.content_type) {
         return Err(CommandError::MediaType(fetched.content_type.clone()));
     }
-    let reading = async { Ok(fetched.documents(None, context.tree, &context.visitor).await?) };
+    let reading = async { Ok(fetched.documents(None, context.tree, &context.principal).await?) };
     let documents = unless_stopped(&context.stopping, reading).await?;
-    let stored = context.tree.store(documents, only, &context.visitor).await?;
+    let stored = context.tree.store(documents, only, &context.principal).await?;
     let status = Status { code: 201, extra: stored.iter().map(NodeRef::client_uri).collect() };
     Ok(Done { status, data: None, continue_at: None })
 }

@@ -21,16 +21,16 @@ pub(super) async fn send(method: Method, parameters: &[String], context: &mut Co
         None => media::DMMO_JSON,
         Some(accepted) => media::choose(accepted).ok_or_else(|| RepositoryError::NotAcceptable {
             accepted: accepted.join(", "),
-            profile: context.visitor.account.profile,
+            profile: context.principal.account.profile,
         })?,
     };
     // All are looked at before anything is sent: one URI in error, and nothing is.
     let uris = client_uris.iter().map(|uri| client_uri(uri, Fields::READ)).collect::<Result<Vec<_>, _>>()?;
-    let mut gathering = context.tree.gathering(&context.visitor)?;
+    let mut gathering = context.tree.gathering(&context.principal)?;
     for uri in &uris {
         let found = context
             .allowance
-            .search(uri, context.tree.resolve_all(uri, &context.visitor, Rights::READ))
+            .search(uri, context.tree.resolve_all(uri, &context.principal, Rights::READ))
             .await?;
         gathering.add(found, uri.level, uri.cache_validator.as_deref()).await?;
     }
@@ -50,7 +50,7 @@ pub(super) async fn send(method: Method, parameters: &[String], context: &mut Co
         batch: &batch,
         tree: context.tree,
         parameters: context.parameters,
-        visitor: context.visitor,
+        principal: context.principal,
     };
     upload.deliver(content_type, context.connection).await?;
     Ok(plain(200))

@@ -35,7 +35,7 @@ use crate::mo::ManagementObject;
 use crate::package::{Command, Status, Verb};
 use crate::store::Store;
 use crate::transport::Connection;
-use crate::tree::{Tree, Visitor};
+use crate::tree::{Principal, Tree};
 use crate::uri::client::{ClientUri, Fields};
 use crate::world::Parameters;
 
@@ -50,7 +50,7 @@ pub struct Context<'a> {
     /// The session's number, for the journal.
     pub session_id: &'a str,
     /// The server and its session.
-    pub visitor: Visitor<'a>,
+    pub principal: Principal<'a>,
     /// The session's connections.
     pub connection: &'a mut Connection,
     /// What the parameters of a ServerURI stand for (TS 6.2).
@@ -96,7 +96,7 @@ async fn unless_stopped<T>(
 
 /// Executes one command of a Package#2. Always answers: what fails has a status code, and is in the package's report.
 pub async fn execute(command: &Command, context: &mut Context<'_>, report: &mut Report) -> Done {
-    let known = context.visitor.account.profile.has_command(&command.verb);
+    let known = context.principal.account.profile.has_command(&command.verb);
     let answer = match &command.parameters {
         Some(parameters) if known => dispatch(&command.verb, parameters, context).await,
         None if known || command.verb.name().is_empty() => {
@@ -108,7 +108,7 @@ pub async fn execute(command: &Command, context: &mut Context<'_>, report: &mut 
         Ok(done) => (done, None),
         Err(error) => (plain(error.status(&command.verb)), Some(error)),
     };
-    let ids = (context.visitor.account.server_id.as_str(), context.session_id);
+    let ids = (context.principal.account.server_id.as_str(), context.session_id);
     report.add(command, done.status.code, problem.as_ref(), ids);
     done
 }

@@ -21,18 +21,18 @@ pub(super) async fn run(parameters: &[String], context: &mut Context<'_>) -> Ans
     }
     // What the server could GET now is where its changes begin.
     let gathering = async {
-        let search = context.tree.resolve(&target, &context.visitor, Rights::READ);
+        let search = context.tree.resolve(&target, &context.principal, Rights::READ);
         let node = context.allowance.search(&target, search).await?;
-        let mut gathering = context.tree.gathering(&context.visitor)?.without_validators();
+        let mut gathering = context.tree.gathering(&context.principal)?.without_validators();
         gathering.add(Resolved::One(node), target.level, None).await?;
         Ok(gathering.finish())
     };
     let content = unless_stopped(&context.stopping, gathering).await?;
     let new = Subscription {
-        server_id: context.visitor.account.server_id.clone(),
+        server_id: context.principal.account.server_id.clone(),
         client_uri: target.to_string(),
         server_uri: server_uri.clone(),
-        delivered: Some(content.digest(context.visitor.account.profile).await?),
+        delivered: Some(content.digest(context.principal.account.profile).await?),
     };
     let all = context.store.snapshot().and_then(|snapshot| snapshot.subscriptions());
     let others = all

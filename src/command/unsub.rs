@@ -11,7 +11,7 @@ pub(super) async fn run(parameters: &[String], context: &mut Context<'_>) -> Ans
     };
     let target = subscribed(target)?;
     let client_uri = target.to_string();
-    let server_id = context.visitor.account.server_id.clone();
+    let server_id = context.principal.account.server_id.clone();
     let snapshot = context.store.snapshot().map_err(TreeError::from)?;
     if snapshot.subscription(&server_id, &client_uri).map_err(TreeError::from)?.is_none() {
         return Err(TreeError::NotFound(format!("a subscription to {}", target.address())).into());

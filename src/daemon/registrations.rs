@@ -15,7 +15,7 @@ use crate::push::bridge::{Bridge, Outcome, Task};
 use crate::push::{PushError, checked_id, registration};
 use crate::store::Change;
 use crate::store::records::Registration;
-use crate::tree::{SessionFacts, Visitor};
+use crate::tree::{Principal, SessionFacts};
 use crate::world::Parameters;
 use crate::world::World;
 
@@ -161,8 +161,8 @@ async fn tell(world: &World, task: &Task) -> Attempt {
     let refused = |why: &str| (String::new(), Outcome::Refused(why.to_owned()));
     let Some(peer) = world.peer(&task.server_id) else { return refused("the account is gone") };
     let Some(push) = &peer.account.push else { return refused("the account has no push") };
-    let visitor = Visitor { account: &peer.account, session: SessionFacts::default() };
-    let outcome = match Parameters::of(&world.tree, &world.settings, &visitor).await {
+    let principal = Principal { account: &peer.account, session: SessionFacts::default() };
+    let outcome = match Parameters::of(&world.tree, &world.settings, &principal).await {
         Ok(parameters) => registration::send(peer, push, task, &parameters).await,
         Err(error) => Outcome::Failed { why: error.to_string(), least: None },
     };

@@ -11,7 +11,7 @@ use crate::backend::{End, Running};
 use crate::base::attempts::Attempts;
 use crate::config::Account;
 use crate::store::{Change, Store, StoreError};
-use crate::tree::{Invocation, SessionFacts, Tree, Visitor};
+use crate::tree::{Invocation, Principal, SessionFacts, Tree};
 
 /// EXECs of one session that wait for its end.
 const MOST_WAITING: usize = 16;
@@ -72,15 +72,16 @@ impl SessionExecs {
     pub async fn begin(
         &mut self,
         tree: &Tree,
-        visitor: &Visitor<'_>,
+        principal: &Principal<'_>,
         invocation: Invocation,
     ) -> Result<Execution, ExecError> {
         let hold = self.exec_slots.hold(&invocation.node.client_uri())?;
         let slot = self.exec_slots.slot()?;
         let number = self.exec_slots.number();
-        let record = ExecRecord::new(&visitor.account.server_id, &invocation).started(self.exec_slots.boot());
+        let record =
+            ExecRecord::new(&principal.account.server_id, &invocation).started(self.exec_slots.boot());
         self.commit_with(Change::Exec(number, record.to_json())).await?;
-        let running = match tree.execute(&invocation, visitor).await {
+        let running = match tree.execute(&invocation, principal).await {
             Ok(running) => running,
             Err(error) => {
                 self.settled.push(Change::ExecEnded(number));
@@ -197,17 +198,17 @@ impl Waiting {
     async fn run(self, after: &AfterSession) {
         let Self { number, record, invocation, hold } = self;
         let AfterSession { tree, store, account, exec_slots, .. } = after;
-        let visitor = Visitor { account, session: after.session };
+        let principal = Principal { account, session: after.session };
         let resumed = record.starts > 0;
         let record = record.started(exec_slots.boot());
         let Some(slot) = exec_slots.slot_in_time().await else { return };
         let started = async {
             let invocation = match invocation {
                 Some(invocation) => invocation,
-                None => tree.invocation_again(&record.client_uri, resumed, &visitor).await?,
+                None => tree.invocation_again(&record.client_uri, resumed, &principal).await?,
             };
             store.commit(vec![Change::Exec(number, record.to_json())]).await?;
-            let running = tree.execute(&invocation, &visitor).await?;
+            let running = tree.execute(&invocation, &principal).await?;
             let process_group = running.group().and_then(ProcessGroup::find);
             let record = ExecRecord { process_group, ..record.clone() };
             if let Err(error) = store.commit(vec![Change::Exec(number, record.to_json())]).await {

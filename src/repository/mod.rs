@@ -18,7 +18,7 @@ use crate::base::lane::{DOCUMENTS, Stuck};
 use crate::mo::tnds::{self, TndsError};
 use crate::package::{Profile, is_media_type};
 use crate::transport::{Connection, Peer, Pieces, ProduceError, Produced, Request, Response, Standing};
-use crate::tree::{Batch, Document, NodeRef, Tree, TreeError, Visitor};
+use crate::tree::{Batch, Document, NodeRef, Principal, Tree, TreeError};
 use crate::world::Parameters;
 
 /// The largest document that is retrieved, once unpacked.
@@ -45,15 +45,15 @@ impl Fetched {
         &self,
         target: Option<&NodeRef>,
         tree: &Arc<Tree>,
-        visitor: &Visitor<'_>,
+        principal: &Principal<'_>,
     ) -> Result<Vec<Document>, TreeError> {
         let is_xml = is_media_type(&self.content_type, media::TNDS_XML);
         let (body, target, tree) = (self.body.clone(), target.cloned(), Arc::clone(tree));
-        let (account, session) = (Arc::clone(visitor.account), visitor.session);
+        let (account, session) = (Arc::clone(principal.account), principal.session);
         let read = DOCUMENTS.run(move || match is_xml {
             true => {
-                let visitor = Visitor { account: &account, session };
-                Document::parse_tnds(&body, target.as_ref(), &tree, &visitor)
+                let principal = Principal { account: &account, session };
+                Document::parse_tnds(&body, target.as_ref(), &tree, &principal)
             }
             false => Document::parse(&body),
         });
@@ -102,7 +102,7 @@ pub(crate) struct Upload<'a> {
     /// The device's values.
     pub(crate) parameters: &'a Parameters,
     /// The server that wants it.
-    pub(crate) visitor: Visitor<'a>,
+    pub(crate) principal: Principal<'a>,
 }
 
 impl Upload<'_> {
@@ -151,7 +151,7 @@ impl Upload<'_> {
     }
 
     fn profile(&self) -> Profile {
-        self.visitor.account.profile
+        self.principal.account.profile
     }
 
     async fn offer(
@@ -233,7 +233,7 @@ mod tests {
         let machine = Arc::new(Machine { sysroot: "/".into(), bus: crate::backend::Bus::none() });
         let tree = Arc::new(Tree::new(Vec::new(), Vec::new(), store, machine, Instant::now()));
         let account = Arc::new(crate::tree::tests::account("acme", 7));
-        let visitor = Visitor { account: &account, session: SessionFacts::default() };
+        let principal = Principal { account: &account, session: SessionFacts::default() };
         let runtime = tokio::runtime::Builder::new_current_thread()
             .enable_time()
             .max_blocking_threads(1)
@@ -254,7 +254,7 @@ mod tests {
                 }
                 tokio::task::yield_now().await;
                 let fetched = Fetched { content_type: content_type.to_owned(), body: "<".into() };
-                let mut reading = std::pin::pin!(fetched.documents(None, &tree, &visitor));
+                let mut reading = std::pin::pin!(fetched.documents(None, &tree, &principal));
                 let polled = reading.as_mut().poll(&mut Task::from_waker(Waker::noop()));
                 assert!(polled.is_pending(), "{content_type}: it was read on this thread");
                 drop(free);

@@ -30,7 +30,7 @@ use crate::transport::{
     Binding, Connection, Failure as Unsent, Peer as Target, Request, Standing, TlsSettingsError,
     TransportError, retry_after, server_time,
 };
-use crate::tree::{SessionFacts, TreeError, Visitor};
+use crate::tree::{Principal, SessionFacts, TreeError};
 use crate::uri::server::{ServerUriError, shown};
 use crate::world::{Parameters, Peer, World};
 
@@ -238,15 +238,15 @@ impl Session {
     async fn prepare(&self) -> Result<(Driver<'_>, String, Package1), PrepareError> {
         let Self { world, peer, .. } = self;
         let account = &peer.account;
-        let visitor = Visitor { account, session: SessionFacts::default() };
-        let parameters = Parameters::of(&world.tree, &world.settings, &visitor).await?;
+        let principal = Principal { account, session: SessionFacts::default() };
+        let parameters = Parameters::of(&world.tree, &world.settings, &principal).await?;
         let client = peer.client(&parameters)?;
         let uri = match &self.request.at {
             Some(uri) => uri.clone(),
             None => parameters.expand(&account.server_uri)?.to_string(),
         };
         let mut alerts = Outgoing::new(self.request.destination());
-        let mos = self.request.trigger.req_mos.then(|| world.tree.supported(&visitor));
+        let mos = self.request.trigger.req_mos.then(|| world.tree.supported(&principal));
         let mos = mos.transpose()?;
         let mos_before = world.store.snapshot()?.mos_sent(&account.server_id)?;
         let asked = &self.request.trigger.requested;
@@ -261,8 +261,8 @@ impl Session {
             _ => SessionFacts::default(),
         };
         let seen_on = facts.bearer.and(connection.local_address());
-        let visitor = Visitor { account, session: facts };
-        let requested = requested::answer(&world.tree, &visitor, &mos_before, asked).await?;
+        let principal = Principal { account, session: facts };
+        let requested = requested::answer(&world.tree, &principal, &mos_before, asked).await?;
         // An index of a later notification counts in this list, once the server has it.
         let moids = mos.as_ref().map(|mos| mos.iter().map(|mo| mo.moid.clone()).collect::<Vec<_>>());
         let package1 = Package1 {
@@ -327,7 +327,7 @@ impl Driver<'_> {
                     tree: &self.session.world.tree,
                     store: &self.session.world.store,
                     session_id: &self.session.id,
-                    visitor: Visitor { account: &self.session.peer.account, session: self.facts },
+                    principal: Principal { account: &self.session.peer.account, session: self.facts },
                     connection: &mut self.connection,
                     parameters: &self.parameters,
                     accept_mo: accept_mo.as_deref(),

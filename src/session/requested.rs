@@ -1,7 +1,7 @@
 //! Requested-MO-CV (CR 001, 8.1.2.1): what a notification asks for goes with Package#1.
 
 use crate::package::RequestedMo;
-use crate::tree::{Gathering, NodeRef, Resolved, SESSION_INFO, Tree, TreeError, Visitor};
+use crate::tree::{Gathering, NodeRef, Principal, Resolved, SESSION_INFO, Tree, TreeError};
 
 /// The most bytes that go with a Package#1.
 const MOST: usize = 4 << 20;
@@ -18,18 +18,18 @@ pub(super) fn is_of_session(mos: &[String], asked: &[Asked]) -> bool {
 /// several instances brings each that none of the index's validators is of; what can't be read is left out.
 pub(super) async fn answer(
     tree: &Tree,
-    visitor: &Visitor<'_>,
+    principal: &Principal<'_>,
     mos: &[String],
     asked: &[Asked],
 ) -> Result<Vec<RequestedMo>, TreeError> {
-    let server_id = &visitor.account.server_id;
+    let server_id = &principal.account.server_id;
     let mut answer = Vec::new();
     let mut left = MOST;
     for (at, (index, _)) in asked.iter().enumerate() {
         if asked.iter().take(at).any(|(before, _)| before == index) {
             continue;
         }
-        let object = mos.get(usize::from(*index)).and_then(|moid| tree.object_seen(moid, visitor).ok());
+        let object = mos.get(usize::from(*index)).and_then(|moid| tree.object_seen(moid, principal).ok());
         let Some(object) = object else {
             log::warn!(
                 "{server_id}: Requested-MO-CV: no MO {index} in the last MOS list: that request is ignored"
@@ -38,8 +38,8 @@ pub(super) async fn answer(
         };
         let same = asked.iter().filter(|(other, _)| other == index);
         let held: Vec<&[u8]> = same.map(|(_, validator)| validator.as_slice()).collect();
-        for root in tree.gathering(visitor)?.instances(object)? {
-            match of_instance(tree.gathering(visitor)?, &root, &held, visitor, left).await {
+        for root in tree.gathering(principal)?.instances(object)? {
+            match of_instance(tree.gathering(principal)?, &root, &held, principal, left).await {
                 Ok(requested) => {
                     if let RequestedMo::Stale(json) = &requested {
                         left = left.saturating_sub(json.len());
@@ -59,14 +59,14 @@ async fn of_instance(
     mut gathering: Gathering<'_>,
     root: &NodeRef,
     held: &[&[u8]],
-    visitor: &Visitor<'_>,
+    principal: &Principal<'_>,
     most: usize,
 ) -> Result<RequestedMo, TreeError> {
     if gathering.is_fresh(root, held).await? {
         return Ok(RequestedMo::Fresh { client_uri: root.client_uri() });
     }
     gathering.add(Resolved::One(root.clone()), None, None).await?;
-    let documents = gathering.finish().documents(visitor.account.profile, most).await?;
+    let documents = gathering.finish().documents(principal.account.profile, most).await?;
     let json = documents.into_iter().next().unwrap_or_default();
     String::from_utf8(json).map(RequestedMo::Stale).map_err(|_| TreeError::NotFound(root.client_uri()))
 }

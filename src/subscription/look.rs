@@ -9,7 +9,7 @@ use super::schedule::Id;
 use crate::repository::{RepositoryError, Upload};
 use crate::store::{Change, Digest, StoreError, Subscription};
 use crate::transport::{Binding, Failure, TransportError, retry_after};
-use crate::tree::{Batch, Resolved, Rights, SessionFacts, TreeError, Visitor};
+use crate::tree::{Batch, Principal, Resolved, Rights, SessionFacts, TreeError};
 use crate::uri::client::{ClientUri, ClientUriError};
 use crate::uri::server::shown;
 use crate::watches::Watches;
@@ -80,8 +80,8 @@ impl Look {
         };
         drop(snapshot);
         let there = known.delivered.or(self.there);
-        let visitor = Visitor { account: &self.peer.account, session: SessionFacts::default() };
-        let (content, polls, new) = match self.read(&visitor).await {
+        let principal = Principal { account: &self.peer.account, session: SessionFacts::default() };
+        let (content, polls, new) = match self.read(&principal).await {
             Ok(read) => read,
             // Who gets a right back is told by nobody.
             Err(error) => {
@@ -91,38 +91,38 @@ impl Look {
         if there == Some(new) || self.refused == Some(new) {
             return Ok(Outcome { result: Result::Unchanged, there, polls });
         }
-        let (result, there) = self.deliver(known, &content, (there, new), &visitor).await?;
+        let (result, there) = self.deliver(known, &content, (there, new), &principal).await?;
         Ok(Outcome { result, there, polls })
     }
 
     /// What the server would get now, nothing of what is no more, and whether some changes of it are told by nobody.
-    async fn read(&self, visitor: &Visitor<'_>) -> std::result::Result<(Batch, bool, Digest), LookError> {
+    async fn read(&self, principal: &Principal<'_>) -> std::result::Result<(Batch, bool, Digest), LookError> {
         let tree = &self.world.tree;
         let uri = ClientUri::parse(&self.id.client_uri)?;
-        tree.object_seen(&uri.moid, visitor)?;
-        let node = match tree.resolve(&uri, visitor, Rights::READ).await {
+        tree.object_seen(&uri.moid, principal)?;
+        let node = match tree.resolve(&uri, principal, Rights::READ).await {
             Err(TreeError::NotFound(_)) => {
-                let nothing = tree.gathering(visitor)?.finish();
-                let new = nothing.digest(visitor.account.profile).await?;
+                let nothing = tree.gathering(principal)?.finish();
+                let new = nothing.digest(principal.account.profile).await?;
                 return Ok((nothing, true, new));
             }
             other => other?,
         };
         // Watched first, read then: what changes in between is not missed.
-        let dependencies = tree.dependencies(&node, visitor).await?;
+        let dependencies = tree.dependencies(&node, principal).await?;
         // Which node an x-name stands for may hang on any other's value.
         let others = dependencies.others || !uri.node_values.is_empty();
         let told = match self.watches.clone() {
             Some(watches) => watches.follow(self.id.clone(), dependencies).await,
             None => false,
         };
-        let mut gathering = tree.gathering(visitor)?.without_validators();
+        let mut gathering = tree.gathering(principal)?.without_validators();
         match gathering.add(Resolved::One(node), uri.level, None).await {
             Err(TreeError::NotFound(_)) => {}
             other => other?,
         }
         let content = gathering.finish();
-        let new = content.digest(visitor.account.profile).await?;
+        let new = content.digest(principal.account.profile).await?;
         Ok((content, others || !told, new))
     }
 
@@ -132,11 +132,11 @@ impl Look {
         known: Subscription,
         content: &Batch,
         (there, new): (Option<Digest>, Digest),
-        visitor: &Visitor<'_>,
+        principal: &Principal<'_>,
     ) -> std::result::Result<(Result, Option<Digest>), StoreError> {
         let failed = |why: &dyn std::fmt::Display| Result::Failed { why: why.to_string(), retry_after: None };
         let refused = |why: &dyn std::fmt::Display| Result::Refused { content: new, why: why.to_string() };
-        let parameters = match Parameters::of(&self.world.tree, &self.world.settings, visitor).await {
+        let parameters = match Parameters::of(&self.world.tree, &self.world.settings, principal).await {
             Ok(parameters) => parameters,
             Err(error) => return Ok((failed(&error), there)),
         };
@@ -155,7 +155,7 @@ impl Look {
             batch: content,
             tree: &self.world.tree,
             parameters: &parameters,
-            visitor: *visitor,
+            principal: *principal,
         };
         // The power may go before the answer comes: the store must not say then that something else is there.
         self.remember(&known, None).await?;

@@ -3,7 +3,7 @@
 use super::delegation::maid_of;
 use super::error::TreeError;
 use super::node::NodeRef;
-use super::registry::{Instance, Origin, Tree, Visitor};
+use super::registry::{Instance, Origin, Principal, Tree};
 use super::state::State;
 use crate::config::Account;
 use crate::mo::ManagementObject;
@@ -73,7 +73,7 @@ impl Tree {
         &self,
         object: &ManagementObject,
         instance: &Instance,
-        visitor: &Visitor<'_>,
+        principal: &Principal<'_>,
         state: &State,
     ) -> Result<Rights, TreeError> {
         // Nobody lacks a right on it: what its DDF does not allow is 405 for every server alike.
@@ -81,19 +81,19 @@ impl Tree {
             return Ok(Rights::ALL.without(Rights::DELEGATE));
         }
         if let Origin::Delegation { moid } = &instance.origin {
-            let delegates = self.delegates(moid, visitor, state)?;
+            let delegates = self.delegates(moid, principal, state)?;
             // Which entries, and how, the delegation decides.
             return Ok(if delegates { Rights::READ.and(Rights::WRITE) } else { Rights::default() });
         }
-        let Some(listed) = listed(visitor.account, object) else { return Ok(Rights::default()) };
+        let Some(listed) = listed(principal.account, object) else { return Ok(Rights::default()) };
         match instance.origin {
             // Each server sees its own account only, and gives it to nobody.
-            Origin::Account if instance.miid == visitor.account.server_id => {
-                let withheld = if visitor.session.abroad { Rights::WRITE } else { Rights::default() };
+            Origin::Account if instance.miid == principal.account.server_id => {
+                let withheld = if principal.session.abroad { Rights::WRITE } else { Rights::default() };
                 Ok(listed.without(Rights::DELEGATE.and(withheld)))
             }
             Origin::Account => Ok(Rights::default()),
-            _ => self.granted(object, instance, visitor.account, state),
+            _ => self.granted(object, instance, principal.account, state),
         }
     }
 
@@ -105,14 +105,14 @@ impl Tree {
     pub(super) fn authorise(
         &self,
         node: &NodeRef,
-        visitor: &Visitor<'_>,
+        principal: &Principal<'_>,
         wanted: Rights,
         state: &State,
     ) -> Result<(), TreeError> {
         if self.instance(&node.object, node.miid(), state)?.as_ref() != Some(&*node.instance) {
             return Err(TreeError::NotFound(node.client_uri()));
         }
-        if self.rights(&node.object, &node.instance, visitor, state)?.allow(wanted) {
+        if self.rights(&node.object, &node.instance, principal, state)?.allow(wanted) {
             Ok(())
         } else {
             Err(TreeError::Forbidden(node.client_uri()))
@@ -127,11 +127,11 @@ impl Tree {
     pub(super) fn visible<'t>(
         &'t self,
         object: &'t ManagementObject,
-        visitor: &'t Visitor<'_>,
+        principal: &'t Principal<'_>,
         state: &'t State,
     ) -> Result<impl Iterator<Item = Result<(Instance, Rights), TreeError>> + 't, TreeError> {
         Ok(self.instances(object, state)?.into_iter().filter_map(move |instance| {
-            match self.rights(object, &instance, visitor, state) {
+            match self.rights(object, &instance, principal, state) {
                 Ok(rights) if rights.is_none() => None,
                 Ok(rights) => Some(Ok((instance, rights))),
                 Err(error) => Some(Err(error)),
@@ -147,7 +147,7 @@ impl Instance {
     }
 }
 
-impl Visitor<'_> {
+impl Principal<'_> {
     /// Whether the server may know that the device has this management object: its bootstrap lists the MOID
     /// (TS 11.2 Permissions), or it is everybody's.
     #[must_use]

@@ -5,7 +5,7 @@ use crate::backend::{self, Act, Undo};
 use super::error::TreeError;
 use super::intent::Intent;
 use super::plan::{Effect, Plan};
-use super::registry::{Tree, Visitor};
+use super::registry::{Principal, Tree};
 use super::state::Planned;
 
 /// The most that is kept on disk to take one write back, in bytes.
@@ -16,7 +16,7 @@ impl Tree {
     ///
     /// # Errors
     /// Something failed: what can be taken back was.
-    pub(super) async fn apply(&self, mut plan: Plan, visitor: &Visitor<'_>) -> Result<(), TreeError> {
+    pub(super) async fn apply(&self, mut plan: Plan, principal: &Principal<'_>) -> Result<(), TreeError> {
         if plan.effects.is_empty() {
             return Ok(self.store.commit(plan.changes).await?);
         }
@@ -26,12 +26,12 @@ impl Tree {
         if plan.effects.iter().any(|effect| !effect.node().mapping().input.is_empty()) {
             planned.take_in(&mut plan.changes, &plan.effects);
         }
-        let undos = self.undos(&plan.effects, &planned, visitor).await?;
+        let undos = self.undos(&plan.effects, &planned, principal).await?;
         let undos = plan.sort(undos);
         let mut intent = Intent::record(&self.store, undos).await?;
         let (mut result, mut begun) = (Ok(()), 0);
         for effect in &plan.effects {
-            result = self.perform(effect, intent.undo(begun), &planned, visitor).await;
+            result = self.perform(effect, intent.undo(begun), &planned, principal).await;
             intent.note(begun, &self.machine).await;
             begun += 1;
             if result.is_err() {
@@ -59,7 +59,7 @@ impl Tree {
         &self,
         effects: &[Effect],
         planned: &Planned,
-        visitor: &Visitor<'_>,
+        principal: &Principal<'_>,
     ) -> Result<Vec<Option<Undo>>, TreeError> {
         let mut undos = Vec::new();
         let mut size = 0;
@@ -69,7 +69,7 @@ impl Tree {
                 continue;
             };
             let node = effect.node();
-            let scope = self.scope_with_input(node, visitor, planned).await?;
+            let scope = self.scope_with_input(node, principal, planned).await?;
             let undo = backend::before(act, &scope.context()).await;
             let undo = undo.map_err(|source| TreeError::Backend { node: node.client_uri(), source })?;
             size += undo.as_ref().map_or(0, Undo::size);
@@ -86,12 +86,12 @@ impl Tree {
         effect: &Effect,
         undo: Option<&Undo>,
         planned: &Planned,
-        visitor: &Visitor<'_>,
+        principal: &Principal<'_>,
     ) -> Result<(), TreeError> {
         let Some(act) = effect.act() else { return Ok(()) };
         let node = effect.node();
         let failed = |source| TreeError::Backend { node: node.client_uri(), source };
-        let scope = self.scope_with_input(node, visitor, planned).await?;
+        let scope = self.scope_with_input(node, principal, planned).await?;
         let context = scope.context();
         backend::perform(act, undo, &context).await.map_err(failed)?;
         if let Act::Set(_, value) = act {

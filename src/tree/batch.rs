@@ -18,7 +18,7 @@ use super::json::{Writer, empty, required};
 use super::moment::{Extent, Moment, is_known};
 use super::node::NodeRef;
 use super::read::{Pass, readable, secret};
-use super::registry::{Tree, Visitor};
+use super::registry::{Principal, Tree};
 use super::resolve::Resolved;
 use super::walk::{Step, Walk};
 use crate::base::turn::Turn;
@@ -62,8 +62,8 @@ impl Tree {
     ///
     /// # Errors
     /// The store failed.
-    pub fn gathering<'a>(&'a self, visitor: &'a Visitor<'a>) -> Result<Gathering<'a>, TreeError> {
-        let pass = self.pass(visitor)?;
+    pub fn gathering<'a>(&'a self, principal: &'a Principal<'a>) -> Result<Gathering<'a>, TreeError> {
+        let pass = self.pass(principal)?;
         let moment = Moment::new(Arc::clone(&pass.state));
         let key = pass.state.snapshot.cache_key()?;
         Ok(Gathering {
@@ -154,12 +154,12 @@ impl Gathering<'_> {
     /// # Errors
     /// The store failed.
     pub fn instances(&self, object: &Arc<ManagementObject>) -> Result<Vec<NodeRef>, TreeError> {
-        let Pass { tree, visitor, state, .. } = &self.pass;
-        if !visitor.sees(object) {
+        let Pass { tree, principal, state, .. } = &self.pass;
+        if !principal.sees(object) {
             return Ok(Vec::new());
         }
         let mut roots = Vec::new();
-        for visible in tree.visible(object, visitor, state)? {
+        for visible in tree.visible(object, principal, state)? {
             let (instance, rights) = visible?;
             let root = NodeRef::root(Arc::clone(object), Arc::new(instance));
             if rights.allow(Rights::READ) && readable(&root).is_ok() {

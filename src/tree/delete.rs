@@ -14,7 +14,7 @@ use super::fit::Members;
 use super::node::NodeRef;
 use super::plan::{Effect, Plan, outside};
 use super::read::{Pass, required};
-use super::registry::{Origin, Tree, Visitor};
+use super::registry::{Origin, Principal, Tree};
 use super::siblings::Siblings;
 use crate::base::turn::Turn;
 
@@ -23,9 +23,9 @@ impl Tree {
     ///
     /// # Errors
     /// One is permanent or required, or its DDF gives no Delete access; one does not exist; an effect failed.
-    pub async fn delete(&self, nodes: &[NodeRef], visitor: &Visitor<'_>) -> Result<(), TreeError> {
+    pub async fn delete(&self, nodes: &[NodeRef], principal: &Principal<'_>) -> Result<(), TreeError> {
         let _writer = self.store.writer().await;
-        let pass = self.pass(visitor)?;
+        let pass = self.pass(principal)?;
         let mut plan = Plan::default();
         for node in nodes {
             plan.turn.step().await;
@@ -33,7 +33,7 @@ impl Tree {
         }
         plan.check_what_is_left(&pass).await?;
         plan.settle_delegations(&pass)?;
-        self.apply(plan, visitor).await
+        self.apply(plan, principal).await
     }
 
     /// Those of the nodes that exist: what stands behind a wildcard need not be there in all that it matches.
@@ -43,9 +43,9 @@ impl Tree {
     pub async fn existing(
         &self,
         nodes: Vec<NodeRef>,
-        visitor: &Visitor<'_>,
+        principal: &Principal<'_>,
     ) -> Result<Vec<NodeRef>, TreeError> {
-        let pass = self.pass(visitor)?;
+        let pass = self.pass(principal)?;
         let (mut existing, mut turn) = (Vec::with_capacity(nodes.len()), Turn::default());
         for node in nodes {
             turn.step().await;

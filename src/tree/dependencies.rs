@@ -15,7 +15,7 @@ use crate::uri::encode_name;
 use super::error::TreeError;
 use super::node::NodeRef;
 use super::read::secret;
-use super::registry::{Tree, Visitor};
+use super::registry::{Principal, Tree};
 use super::state::State;
 
 /// More files than this are not told apart: what depends on more has to be read again now and then.
@@ -24,7 +24,7 @@ const MOST: usize = 256;
 /// A walk in progress.
 struct Walk<'a> {
     tree: &'a Tree,
-    visitor: &'a Visitor<'a>,
+    principal: &'a Principal<'a>,
     state: State,
 }
 
@@ -38,15 +38,15 @@ impl Tree {
     pub async fn dependencies(
         &self,
         node: &NodeRef,
-        visitor: &Visitor<'_>,
+        principal: &Principal<'_>,
     ) -> Result<Dependencies, TreeError> {
-        let walk = Walk { tree: self, visitor, state: State::of(self.store.snapshot()?) };
+        let walk = Walk { tree: self, principal, state: State::of(self.store.snapshot()?) };
         let mut found = Dependencies::default();
         let mut above = Some(node.clone());
         while let Some(listed) = above {
             above = listed.parent();
             if let (Some(parent), Some(list)) = (&above, &listed.mapping().list) {
-                found.add_list(list, &self.scope(parent, visitor).context());
+                found.add_list(list, &self.scope(parent, principal).context());
             }
         }
         walk.visit(node, &mut found).await?;
@@ -88,7 +88,7 @@ impl Walk<'_> {
                     continue;
                 }
                 if let Some(list) = &node.object.node(id).mapping.list {
-                    let scope = self.tree.scope(node, self.visitor);
+                    let scope = self.tree.scope(node, self.principal);
                     found.add_list(list, &scope.context());
                     if !matches!(list.from, ListFrom::Glob(_)) && !reads_files(&node.object, id) {
                         continue;
@@ -97,7 +97,7 @@ impl Walk<'_> {
                     continue;
                 }
                 // A listing that fails now is tried again when the node is read.
-                let children = self.tree.children(node, id, &self.state, self.visitor).await;
+                let children = self.tree.children(node, id, &self.state, self.principal).await;
                 for child in children.unwrap_or_default() {
                     self.visit(&node.listed(id, &child), found).await?;
                     if found.files.len() > MOST {
@@ -116,7 +116,7 @@ impl Walk<'_> {
         if mapping.get.is_empty() || mapping.pin && self.state.snapshot.pin(&node.key())?.is_some() {
             return Ok(());
         }
-        let scope = self.tree.scope(node, self.visitor);
+        let scope = self.tree.scope(node, self.principal);
         for source in &mapping.get {
             found.add(source, &scope.context());
         }

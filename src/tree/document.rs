@@ -115,17 +115,17 @@ impl Document {
         body: &[u8],
         target: Option<&NodeRef>,
         tree: &Tree,
-        visitor: &registry::Visitor<'_>,
+        principal: &registry::Principal<'_>,
     ) -> Result<Vec<Self>, TreeError> {
         let roots = tnds::parse(body).map_err(misread)?;
-        roots.into_iter().map(|root| Self::of_branch(root, target, tree, visitor)).collect()
+        roots.into_iter().map(|root| Self::of_branch(root, target, tree, principal)).collect()
     }
 
     fn of_branch(
         root: Branch,
         target: Option<&NodeRef>,
         tree: &Tree,
-        visitor: &registry::Visitor<'_>,
+        principal: &registry::Principal<'_>,
     ) -> Result<Self, TreeError> {
         // The root of an instance has any name in a DM 1.x tree.
         if let Some(node) = target
@@ -137,7 +137,7 @@ impl Document {
         }
         let object = match (target, &root.ddf_name) {
             (Some(node), _) => &node.object,
-            (None, Some(moid)) => tree.object_seen(moid, visitor)?,
+            (None, Some(moid)) => tree.object_seen(moid, principal)?,
             (None, None) => return Err(unfit(&"has no DDFName")),
         };
         let moid = root.ddf_name.clone();

@@ -7,7 +7,7 @@ use crate::uri::client::ClientUri;
 use super::access::Rights;
 use super::error::TreeError;
 use super::node::NodeRef;
-use super::registry::{Tree, Visitor};
+use super::registry::{Principal, Tree};
 use super::state::Planned;
 
 /// A node that may be executed.
@@ -71,10 +71,10 @@ impl Tree {
         &self,
         client_uri: &str,
         resumed: bool,
-        visitor: &Visitor<'_>,
+        principal: &Principal<'_>,
     ) -> Result<Invocation, TreeError> {
         let uri = ClientUri::parse(client_uri).map_err(|_| TreeError::NotFound(client_uri.to_owned()))?;
-        let node = self.resolve(&uri, visitor, Rights::EXECUTE).await?;
+        let node = self.resolve(&uri, principal, Rights::EXECUTE).await?;
         Ok(Invocation { resumed, ..self.invocation(&node)? })
     }
 
@@ -85,14 +85,14 @@ impl Tree {
     pub async fn execute(
         &self,
         invocation: &Invocation,
-        visitor: &Visitor<'_>,
+        principal: &Principal<'_>,
     ) -> Result<Running, TreeError> {
         let node = &invocation.node;
         let failed = |source| TreeError::Backend { node: node.client_uri(), source };
         let Some(exec) = &node.mapping().exec else {
             return Err(TreeError::Unsupported("EXEC of a node that no mapping gives a meaning"));
         };
-        let scope = self.scope_with_input(node, visitor, &Planned::default()).await?;
+        let scope = self.scope_with_input(node, principal, &Planned::default()).await?;
         let mut context = scope.context();
         context.request.resumed = invocation.resumed;
         backend::start(exec, &context).await.map_err(failed)

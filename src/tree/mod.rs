@@ -43,5 +43,5 @@ pub use exec::Invocation;
 pub use node::NodeRef;
 pub use plan::Data;
 pub use read::{MOST_SHOWN, Shown};
-pub use registry::{Tree, Visitor};
+pub use registry::{Principal, Tree};
 pub use resolve::Resolved;

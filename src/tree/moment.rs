@@ -226,7 +226,7 @@ impl Moment {
             _ => {}
         }
         let children: Option<Arc<[Child]>> =
-            match pass.tree.children(parent, id, &self.state, pass.visitor).await {
+            match pass.tree.children(parent, id, &self.state, pass.principal).await {
                 Ok(children) => Some(children.into()),
                 Err(error @ (TreeError::Backend { .. } | TreeError::Unavailable { .. })) if !is_shown => {
                     log::warn!("a list is left out of what the server reads: {error}");

@@ -149,7 +149,7 @@ impl Plan {
     /// Whether the server may still write in the node's instance.
     pub(super) fn authorise(&mut self, pass: &Pass<'_>, node: &NodeRef) -> Result<(), TreeError> {
         if !self.authorised.as_ref().is_some_and(|known| Arc::ptr_eq(known, &node.instance)) {
-            pass.tree.authorise(node, pass.visitor, Rights::WRITE, &pass.state)?;
+            pass.tree.authorise(node, pass.principal, Rights::WRITE, &pass.state)?;
             self.authorised = Some(Arc::clone(&node.instance));
         }
         Ok(())

@@ -16,7 +16,7 @@ pub(super) use super::json::required;
 use super::moment::{self, Extent, Moment};
 use super::node::NodeRef;
 use super::plan::Plan;
-use super::registry::{Tree, Visitor};
+use super::registry::{Principal, Tree};
 use super::resolve::Resolved;
 use super::state::State;
 
@@ -41,7 +41,7 @@ pub enum Shown {
 /// A read in progress.
 pub(super) struct Pass<'a> {
     pub(super) tree: &'a Tree,
-    pub(super) visitor: &'a Visitor<'a>,
+    pub(super) principal: &'a Principal<'a>,
     pub(super) state: Arc<State>,
     /// What it has seen of D-Bus objects.
     pub(super) seen: Seen,
@@ -59,9 +59,9 @@ impl Tree {
         &self,
         node: &NodeRef,
         level: Option<u32>,
-        visitor: &Visitor<'_>,
+        principal: &Principal<'_>,
     ) -> Result<Shown, TreeError> {
-        self.show(Resolved::One(node.clone()), level, None, MOST_SHOWN, visitor).await
+        self.show(Resolved::One(node.clone()), level, None, MOST_SHOWN, principal).await
     }
 
     /// Reads what GET returns: a single leaf as it is, everything else serialised with `level` levels of children
@@ -75,11 +75,11 @@ impl Tree {
         level: Option<u32>,
         held: Option<&str>,
         most: usize,
-        visitor: &Visitor<'_>,
+        principal: &Principal<'_>,
     ) -> Result<Shown, TreeError> {
         match &found {
-            Resolved::One(node) if node.is_leaf() => self.show_leaf(node, held, visitor).await,
-            _ => Box::pin(self.show_document(found, level, held, most, visitor)).await,
+            Resolved::One(node) if node.is_leaf() => self.show_leaf(node, held, principal).await,
+            _ => Box::pin(self.show_document(found, level, held, most, principal)).await,
         }
     }
 
@@ -89,10 +89,10 @@ impl Tree {
         level: Option<u32>,
         held: Option<&str>,
         most: usize,
-        visitor: &Visitor<'_>,
+        principal: &Principal<'_>,
     ) -> Result<Shown, TreeError> {
         let is_one = matches!(found, Resolved::One(_));
-        let mut gathering = self.gathering(visitor)?;
+        let mut gathering = self.gathering(principal)?;
         gathering.add(found, level, held).await?;
         if gathering.is_all_fresh() {
             return Ok(Shown::Fresh);
@@ -101,7 +101,7 @@ impl Tree {
         if batch.is_empty() {
             return Ok(Shown::Empty);
         }
-        let profile = visitor.account.profile;
+        let profile = principal.account.profile;
         let in_array = !is_one || profile.one_is_an_array();
         let (json, has_members) = batch.pieces(profile, in_array).collect(most).await?;
         Ok(if is_one && !has_members { Shown::Empty } else { Shown::Document(json) })
@@ -111,15 +111,15 @@ impl Tree {
         &self,
         node: &NodeRef,
         held: Option<&str>,
-        visitor: &Visitor<'_>,
+        principal: &Principal<'_>,
     ) -> Result<Shown, TreeError> {
         readable(node)?;
-        if visitor.session.abroad && secret(node) {
+        if principal.session.abroad && secret(node) {
             return Err(TreeError::Forbidden(node.client_uri()));
         }
-        let value = self.pass(visitor)?.existing_leaf(node).await?;
+        let value = self.pass(principal)?.existing_leaf(node).await?;
         if let Some(held) = held
-            && Box::pin(self.is_fresh(node, held, visitor)).await?
+            && Box::pin(self.is_fresh(node, held, principal)).await?
         {
             return Ok(Shown::Fresh);
         }
@@ -127,25 +127,30 @@ impl Tree {
         Ok(if value.is_empty() { Shown::Empty } else { Shown::Leaf { mime, value } })
     }
 
-    async fn is_fresh(&self, node: &NodeRef, held: &str, visitor: &Visitor<'_>) -> Result<bool, TreeError> {
-        self.gathering(visitor)?.is_fresh(node, &[held.as_bytes()]).await
+    async fn is_fresh(
+        &self,
+        node: &NodeRef,
+        held: &str,
+        principal: &Principal<'_>,
+    ) -> Result<bool, TreeError> {
+        self.gathering(principal)?.is_fresh(node, &[held.as_bytes()]).await
     }
 
     /// A leaf's value as text, for the agent's own use; none if it has none.
     ///
     /// # Errors
     /// As [`Tree::read`].
-    pub async fn text(&self, node: &NodeRef, visitor: &Visitor<'_>) -> Result<Option<String>, TreeError> {
-        let value = self.value(node, visitor).await?;
+    pub async fn text(&self, node: &NodeRef, principal: &Principal<'_>) -> Result<Option<String>, TreeError> {
+        let value = self.value(node, principal).await?;
         Ok(value.map(|value| value.to_text().into_owned()).filter(|text| !text.is_empty()))
     }
 
     pub(super) async fn value(
         &self,
         node: &NodeRef,
-        visitor: &Visitor<'_>,
+        principal: &Principal<'_>,
     ) -> Result<Option<Value>, TreeError> {
-        self.pass(visitor)?.leaf(node).await
+        self.pass(principal)?.leaf(node).await
     }
 
     /// The leaf called `name` of the device's own first instance of `moid`.
@@ -156,16 +161,16 @@ impl Tree {
         &self,
         moid: &str,
         name: &str,
-        visitor: &Visitor<'_>,
+        principal: &Principal<'_>,
     ) -> Result<Option<String>, TreeError> {
         let Some(root) = self.own(moid) else { return Ok(None) };
         let Some(id) = root.object.child(root.id, name) else { return Ok(None) };
-        self.text(&root.child(id, name), visitor).await
+        self.text(&root.child(id, name), principal).await
     }
 
-    pub(super) fn pass<'a>(&'a self, visitor: &'a Visitor<'a>) -> Result<Pass<'a>, TreeError> {
+    pub(super) fn pass<'a>(&'a self, principal: &'a Principal<'a>) -> Result<Pass<'a>, TreeError> {
         let state = Arc::new(State::of(self.store.snapshot()?));
-        Ok(Pass { tree: self, visitor, state, seen: Seen::default() })
+        Ok(Pass { tree: self, principal, state, seen: Seen::default() })
     }
 }
 
@@ -184,7 +189,7 @@ impl Pass<'_> {
 
     /// Whether the server may read what is at a node of an instance.
     pub(super) fn may_read(&self, node: &NodeRef) -> Result<bool, TreeError> {
-        let rights = self.tree.rights(&node.object, &node.instance, self.visitor, &self.state)?;
+        let rights = self.tree.rights(&node.object, &node.instance, self.principal, &self.state)?;
         Ok(rights.allow(Rights::READ) && readable(node).is_ok() && !secret(node))
     }
 
@@ -238,7 +243,7 @@ impl Pass<'_> {
         {
             return Ok(Some(value));
         }
-        let mut scope = self.tree.scope(node, self.visitor);
+        let mut scope = self.tree.scope(node, self.principal);
         scope.seen = Some(&self.seen);
         if mapping.get.iter().any(|source| matches!(source.from, Origin::Store)) {
             scope.stored = self.stored(node)?;

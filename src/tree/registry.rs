@@ -33,7 +33,7 @@ pub struct Tree {
 
 /// Who asks, and in which session.
 #[derive(Clone, Copy, Debug)]
-pub struct Visitor<'a> {
+pub struct Principal<'a> {
     /// The server's account.
     pub account: &'a Arc<Account>,
     /// The session.
@@ -99,9 +99,9 @@ impl Tree {
     pub fn object_seen(
         &self,
         moid: &str,
-        visitor: &Visitor<'_>,
+        principal: &Principal<'_>,
     ) -> Result<&Arc<ManagementObject>, TreeError> {
-        let object = self.object_for(moid, visitor.account.profile).filter(|object| visitor.sees(object));
+        let object = self.object_for(moid, principal.account.profile).filter(|object| principal.sees(object));
         object.ok_or_else(|| TreeError::NotFound(moid.to_owned()))
     }
 
@@ -221,11 +221,11 @@ impl Tree {
     ///
     /// # Errors
     /// The store failed.
-    pub fn supported(&self, visitor: &Visitor<'_>) -> Result<Vec<SupportedMo>, TreeError> {
+    pub fn supported(&self, principal: &Principal<'_>) -> Result<Vec<SupportedMo>, TreeError> {
         let state = State::of(self.store.snapshot()?);
         let mut supported = Vec::new();
-        for object in self.objects.iter().filter(|object| visitor.lists(object)) {
-            let visible = self.visible(object, visitor, &state)?;
+        for object in self.objects.iter().filter(|object| principal.lists(object)) {
+            let visible = self.visible(object, principal, &state)?;
             let miids = visible.map(|visible| visible.map(|(instance, _)| instance.miid));
             supported.push(SupportedMo {
                 ddf: object.ddf_uri.clone(),

@@ -17,7 +17,7 @@ use super::error::TreeError;
 use super::moment::is_listed;
 use super::node::NodeRef;
 use super::read::{Pass, readable, secret};
-use super::registry::{Instance, Tree, Visitor};
+use super::registry::{Instance, Principal, Tree};
 use super::state::State;
 use crate::base::turn::Turn;
 
@@ -44,10 +44,10 @@ impl Tree {
     pub async fn resolve(
         &self,
         uri: &ClientUri,
-        visitor: &Visitor<'_>,
+        principal: &Principal<'_>,
         wanted: Rights,
     ) -> Result<NodeRef, TreeError> {
-        self.resolve_in(&self.pass(visitor)?, uri, wanted).await
+        self.resolve_in(&self.pass(principal)?, uri, wanted).await
     }
 
     /// The same, with the state that a pass reads.
@@ -76,10 +76,10 @@ impl Tree {
     pub async fn resolve_all(
         &self,
         uri: &ClientUri,
-        visitor: &Visitor<'_>,
+        principal: &Principal<'_>,
         wanted: Rights,
     ) -> Result<Resolved, TreeError> {
-        self.resolve_all_in(&self.pass(visitor)?, uri, wanted).await
+        self.resolve_all_in(&self.pass(principal)?, uri, wanted).await
     }
 
     async fn resolve_all_in(
@@ -88,7 +88,7 @@ impl Tree {
         uri: &ClientUri,
         wanted: Rights,
     ) -> Result<Resolved, TreeError> {
-        let object = self.object_seen(&uri.moid, pass.visitor)?;
+        let object = self.object_seen(&uri.moid, pass.principal)?;
         let mut search =
             Search { pass, uri, object, listings: HashMap::new(), tried: 0, turn: Turn::default() };
         search.check_names()?;
@@ -112,10 +112,10 @@ impl Tree {
         parent: &NodeRef,
         id: NodeId,
         state: &State,
-        visitor: &Visitor<'_>,
+        principal: &Principal<'_>,
     ) -> Result<Vec<Child>, TreeError> {
         if parent.object.per_object {
-            return self.delegation_entries(parent, visitor, state);
+            return self.delegation_entries(parent, principal, state);
         }
         let Some(list) = &parent.object.node(id).mapping.list else {
             let stored = state.children(&parent.key())?.into_iter();
@@ -125,7 +125,7 @@ impl Tree {
                 .map(|name| Child { captured: decode_name(&name), name, item: None })
                 .collect());
         };
-        let scope = self.scope(parent, visitor);
+        let scope = self.scope(parent, principal);
         match backend::list(list, &scope.context()).await {
             Ok(Answer::Value(children)) => Ok(state.planned.listed(&parent.key(), children)),
             Ok(Answer::Absent(_)) => Ok(state.planned.listed(&parent.key(), Vec::new())),
@@ -202,17 +202,17 @@ impl Search<'_> {
 
     /// Step 1: the roots of the instances.
     async fn instances(&mut self, wanted: Rights) -> Result<Vec<NodeRef>, TreeError> {
-        let Pass { tree, visitor, state, .. } = self.pass;
+        let Pass { tree, principal, state, .. } = self.pass;
         let mut found = Vec::new();
         match &self.uri.instance {
             Selector::Name(miid) => {
                 if let Some(instance) = tree.instance(self.object, miid, state)? {
-                    let rights = tree.rights(self.object, &instance, visitor, state)?;
+                    let rights = tree.rights(self.object, &instance, principal, state)?;
                     found.push((instance, rights));
                 }
             }
             Selector::Only => {
-                for visible in tree.visible(self.object, visitor, state)? {
+                for visible in tree.visible(self.object, principal, state)? {
                     found.push(visible?);
                     if found.len() > 1 {
                         return Err(TreeError::NotUnique(format!("{}//", self.object.moid)));
@@ -221,7 +221,7 @@ impl Search<'_> {
                 }
             }
             Selector::Any => {
-                for visible in tree.visible(self.object, visitor, state)? {
+                for visible in tree.visible(self.object, principal, state)? {
                     found.push(visible?);
                     if found.len() > MOST_MATCHED {
                         return Err(TreeError::TooMany(self.uri.address()));
@@ -259,9 +259,9 @@ impl Search<'_> {
 
     /// The only instance that satisfies a letter's `nv` fields.
     async fn satisfying_instance(&mut self, letter: char) -> Result<Option<(Instance, Rights)>, TreeError> {
-        let Pass { tree, visitor, state, .. } = self.pass;
+        let Pass { tree, principal, state, .. } = self.pass;
         let mut satisfying = None;
-        for visible in tree.visible(self.object, visitor, state)? {
+        for visible in tree.visible(self.object, principal, state)? {
             let (instance, rights) = visible?;
             let root = NodeRef::root(Arc::clone(self.object), Arc::new(instance.clone()));
             if self.satisfies(&root, rights, letter).await?
@@ -346,9 +346,9 @@ impl Search<'_> {
         if Tree::is_stored_by_name(parent, id) {
             return Tree::stored_child(parent, id, &name, &self.pass.state)?.ok_or_else(not_found);
         }
-        let Pass { tree, visitor, state, .. } = self.pass;
+        let Pass { tree, principal, state, .. } = self.pass;
         if parent.object.per_object {
-            let found = tree.delegation_entry(parent, &name, visitor, state)?;
+            let found = tree.delegation_entry(parent, &name, principal, state)?;
             return found.map(|child| parent.listed(id, &child)).ok_or_else(not_found);
         }
         let children = Box::pin(self.listing(parent, id)).await?;
@@ -364,8 +364,8 @@ impl Search<'_> {
         letter: char,
     ) -> Result<Option<NodeRef>, TreeError> {
         let Some(id) = parent.object.unnamed_child(parent.id) else { return Ok(None) };
-        let Pass { tree, visitor, state, .. } = self.pass;
-        let rights = tree.rights(&parent.object, &parent.instance, visitor, state)?;
+        let Pass { tree, principal, state, .. } = self.pass;
+        let rights = tree.rights(&parent.object, &parent.instance, principal, state)?;
         let mut satisfying = None;
         for child in self.listing(parent, id).await?.iter() {
             let child = parent.listed(id, child);
@@ -422,8 +422,8 @@ impl Search<'_> {
         if let Some(known) = self.listings.get(&key) {
             return Ok(Arc::clone(known));
         }
-        let Pass { tree, visitor, state, .. } = self.pass;
-        let children = Arc::new(tree.children(parent, id, state, visitor).await?);
+        let Pass { tree, principal, state, .. } = self.pass;
+        let children = Arc::new(tree.children(parent, id, state, principal).await?);
         self.tried(children.len()).await?;
         self.listings.insert(key, Arc::clone(&children));
         Ok(children)

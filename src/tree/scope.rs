@@ -7,7 +7,7 @@ use crate::mo::{Node, Value};
 use super::builtins::View;
 use super::error::TreeError;
 use super::node::NodeRef;
-use super::registry::{Tree, Visitor};
+use super::registry::{Principal, Tree};
 use super::state::Planned;
 
 /// Owns what a backend's [`Context`] lends.
@@ -25,17 +25,17 @@ pub(super) struct Scope<'a> {
 
 impl Tree {
     /// For reading: sources see no siblings.
-    pub(super) fn scope<'a>(&'a self, node: &'a NodeRef, visitor: &Visitor<'a>) -> Scope<'a> {
+    pub(super) fn scope<'a>(&'a self, node: &'a NodeRef, principal: &Principal<'a>) -> Scope<'a> {
         Scope {
             tree: self,
             node,
             view: View {
-                session: visitor.session,
+                session: principal.session,
                 account: self.account_of(&node.instance),
                 store: &self.store,
                 node,
             },
-            server_id: &visitor.account.server_id,
+            server_id: &principal.account.server_id,
             client_uri: node.client_uri(),
             listed: listed(node),
             siblings: Vec::new(),
@@ -49,15 +49,15 @@ impl Tree {
     pub(super) async fn scope_with_input<'a>(
         &'a self,
         node: &'a NodeRef,
-        visitor: &Visitor<'a>,
+        principal: &Principal<'a>,
         planned: &Planned,
     ) -> Result<Scope<'a>, TreeError> {
-        let mut scope = self.scope(node, visitor);
+        let mut scope = self.scope(node, principal);
         for name in &node.mapping().input {
             let Some(sibling) = node.sibling(name) else { continue };
             let value = match planned.leaf(&sibling.key()) {
                 Some(planned) => planned,
-                None => self.value(&sibling, visitor).await?,
+                None => self.value(&sibling, principal).await?,
             };
             if let Some(value) = value {
                 scope.siblings.push((name.clone(), value));

@@ -35,7 +35,7 @@ impl Pass<'_> {
     /// The un-named children of a node.
     pub(super) async fn unnamed(&self, node: &NodeRef) -> Result<Siblings, TreeError> {
         match node.object.unnamed_child(node.id) {
-            Some(id) => self.tree.children(node, id, &self.state, self.visitor).await.map(Siblings::new),
+            Some(id) => self.tree.children(node, id, &self.state, self.principal).await.map(Siblings::new),
             None => Ok(Siblings::default()),
         }
     }

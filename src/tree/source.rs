@@ -8,7 +8,7 @@ use crate::uri::client::{ClientUri, Selector};
 use super::access::Rights;
 use super::error::TreeError;
 use super::node::NodeRef;
-use super::registry::{Tree, Visitor};
+use super::registry::{Principal, Tree};
 use super::state::State;
 
 impl Tree {
@@ -56,11 +56,11 @@ impl Tree {
     ///
     /// # Errors
     /// The store failed.
-    pub fn may(&self, node: &NodeRef, visitor: &Visitor<'_>, wanted: Rights) -> Result<bool, TreeError> {
-        if !visitor.sees(&node.object) {
+    pub fn may(&self, node: &NodeRef, principal: &Principal<'_>, wanted: Rights) -> Result<bool, TreeError> {
+        if !principal.sees(&node.object) {
             return Ok(false);
         }
         let state = State::of(self.store.snapshot()?);
-        Ok(self.rights(&node.object, &node.instance, visitor, &state)?.allow(wanted))
+        Ok(self.rights(&node.object, &node.instance, principal, &state)?.allow(wanted))
     }
 }

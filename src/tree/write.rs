@@ -20,7 +20,7 @@ use super::fit;
 use super::node::NodeRef;
 use super::plan::{Data, Plan, outside};
 use super::read::Pass;
-use super::registry::{Instance, Origin, Tree, Visitor};
+use super::registry::{Instance, Origin, Principal, Tree};
 
 /// The most documents of one HGET that edit access rights. Each is checked against all entries there are with those before
 /// it: that the server may give this, and that somebody remains who may delegate. Who has more to say of an object's
@@ -49,8 +49,12 @@ impl Tree {
     ///
     /// # Errors
     /// As [`Tree::resolve`]; the DDF lets nobody write or add it.
-    pub async fn destination(&self, uri: &ClientUri, visitor: &Visitor<'_>) -> Result<NodeRef, TreeError> {
-        self.destination_in(&self.pass(visitor)?, uri).await
+    pub async fn destination(
+        &self,
+        uri: &ClientUri,
+        principal: &Principal<'_>,
+    ) -> Result<NodeRef, TreeError> {
+        self.destination_in(&self.pass(principal)?, uri).await
     }
 
     async fn destination_in(&self, pass: &Pass<'_>, uri: &ClientUri) -> Result<NodeRef, TreeError> {
@@ -87,13 +91,13 @@ impl Tree {
 
     /// Where a document goes that a server gave no place for: to the node that its ClientURI names below an instance,
     /// else into a new instance of its MOID.
-    fn place_of(&self, document: &Document, visitor: &Visitor<'_>) -> Result<Place<'_>, TreeError> {
+    fn place_of(&self, document: &Document, principal: &Principal<'_>) -> Result<Place<'_>, TreeError> {
         let invalid = |why: String| TreeError::Invalid { node: "the retrieved document".to_owned(), why };
         let uri = document.client_uri.as_deref().map(|uri| ClientUri::parse_for(uri, Fields::TARGET));
         let uri = uri.transpose().map_err(|error| invalid(format!("ClientURI: {error}")))?;
         let moid = document.moid.clone().or_else(|| uri.as_ref().map(|uri| uri.moid.clone()));
         let moid = moid.ok_or_else(|| invalid("has neither MOID nor ClientURI".to_owned()))?;
-        let object = self.object_seen(&moid, visitor)?;
+        let object = self.object_seen(&moid, principal)?;
         match uri {
             Some(uri) if !object.answers_to(&uri.moid) => {
                 Err(invalid(format!("is of {moid:?}, and its ClientURI of {:?}", uri.moid)))
@@ -107,13 +111,18 @@ impl Tree {
     ///
     /// # Errors
     /// The DDF or the rules forbid it, the data does not fit, or an effect failed: nothing has changed.
-    pub async fn replace(&self, node: &NodeRef, data: Data, visitor: &Visitor<'_>) -> Result<(), TreeError> {
+    pub async fn replace(
+        &self,
+        node: &NodeRef,
+        data: Data,
+        principal: &Principal<'_>,
+    ) -> Result<(), TreeError> {
         let _writer = self.store.writer().await;
-        let pass = self.pass(visitor)?;
+        let pass = self.pass(principal)?;
         let mut plan = Plan::default();
         plan.put(&pass, node, data).await?;
         plan.settle_delegations(&pass)?;
-        self.apply(plan, visitor).await
+        self.apply(plan, principal).await
     }
 
     /// Stores documents where each belongs, in new instances mostly, whose MIIDs are assigned here (TS 5.4.1). Each is
@@ -126,17 +135,17 @@ impl Tree {
         &self,
         documents: Vec<Document>,
         only: Option<&ManagementObject>,
-        visitor: &Visitor<'_>,
+        principal: &Principal<'_>,
     ) -> Result<Vec<NodeRef>, TreeError> {
         let _writer = self.store.writer().await;
-        let mut pass = self.pass(visitor)?;
+        let mut pass = self.pass(principal)?;
         let mut plan = Plan::default();
         let mut births = HashMap::new();
         let mut stored = Vec::with_capacity(documents.len());
         let mut edits = 0;
         for document in documents {
             plan.turn.pause().await;
-            let place = self.place_of(&document, visitor)?;
+            let place = self.place_of(&document, principal)?;
             let node = match place {
                 Place::At(uri) => {
                     // It may be in what those before it make.
@@ -157,7 +166,7 @@ impl Tree {
                     let root = self.new_root(object, &mut births, &pass)?;
                     let instance = root.key();
                     plan.changes.extend([Change::Remove(root.key()), delegation::forget(&root)]);
-                    plan.changes.push(Change::AddInstance { instance, creator: visitor.maid() });
+                    plan.changes.push(Change::AddInstance { instance, creator: principal.maid() });
                     let data = document.data_of(&root);
                     plan.create(&pass, &root, data).await?;
                     root
@@ -166,7 +175,7 @@ impl Tree {
             stored.push(node);
         }
         pass.give_back(&mut plan);
-        self.apply(plan, visitor).await?;
+        self.apply(plan, principal).await?;
         Ok(stored)
     }
 
@@ -194,7 +203,7 @@ impl Tree {
             let miid = births.last.to_string();
             // What the device brings may be called by a number too.
             if self.instance(object, &miid, &pass.state)?.is_none() {
-                let origin = Origin::Created { creator: pass.visitor.maid() };
+                let origin = Origin::Created { creator: pass.principal.maid() };
                 return Ok(NodeRef::root(Arc::clone(object), Arc::new(Instance { miid, origin })));
             }
         }

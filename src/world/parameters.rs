@@ -5,7 +5,7 @@ use hyper::Uri;
 use crate::backend::{self, Answer, Builtins, Context, Dependencies, Machine, Request};
 use crate::config::{Fact, Settings};
 use crate::ddf::Format;
-use crate::tree::{Tree, TreeError, Visitor};
+use crate::tree::{Principal, Tree, TreeError};
 use crate::uri::server::{Parameter, ServerUriError, Template};
 
 const DEV_INFO: &str = "urn:oma:mo:oma-dm-devinfo:1.2";
@@ -34,8 +34,8 @@ impl Parameters {
     ///
     /// # Errors
     /// The device can't tell its DevID now.
-    pub async fn of(tree: &Tree, settings: &Settings, visitor: &Visitor<'_>) -> Result<Self, TreeError> {
-        let dev_id = tree.own_leaf(DEV_INFO, "DevID", visitor).await?;
+    pub async fn of(tree: &Tree, settings: &Settings, principal: &Principal<'_>) -> Result<Self, TreeError> {
+        let dev_id = tree.own_leaf(DEV_INFO, "DevID", principal).await?;
         // Under a made-up name, all such devices would be one to their server.
         let nameless = || TreeError::Unavailable {
             node: format!("{DEV_INFO}//DevID"),

@@ -66,7 +66,7 @@ async fn store(inside: &Inside, count: usize, document: impl Fn(usize) -> Docume
     let begun = Instant::now();
     for first in (0..count).step_by(BODY) {
         let body = (first..count.min(first + BODY)).map(&document).collect();
-        inside.tree.store(body, None, &inside.visitor()).await.unwrap();
+        inside.tree.store(body, None, &inside.principal()).await.unwrap();
     }
     begun.elapsed().as_secs_f64() / count as f64
 }
@@ -75,7 +75,7 @@ async fn gets(inside: &Inside, uri: &str) -> f64 {
     let uri = ClientUri::parse(uri).unwrap();
     let begun = Instant::now();
     for _ in 0..COMMANDS {
-        let found = inside.tree.resolve_all(&uri, &inside.visitor(), Rights::READ).await.unwrap();
+        let found = inside.tree.resolve_all(&uri, &inside.principal(), Rights::READ).await.unwrap();
         assert!(matches!(found, Resolved::One(_)));
     }
     begun.elapsed().as_secs_f64() / COMMANDS as f64

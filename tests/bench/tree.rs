@@ -16,7 +16,7 @@ use omadm_agent::package::{Package1, Profile, REQUEST};
 use omadm_agent::session::machine::{Action, Answer, Event, Limits, Machine as SessionMachine};
 use omadm_agent::store::{Change, NodeKey, Store, Stored};
 use omadm_agent::transport::{Binding, Client, ClientSettings};
-use omadm_agent::tree::{Rights, SessionFacts, Shown, Tree, Visitor};
+use omadm_agent::tree::{Principal, Rights, SessionFacts, Shown, Tree};
 use omadm_agent::uri::ClientUri;
 use omadm_agent::world::Parameters;
 use serde_json::json;
@@ -78,8 +78,8 @@ impl Inside {
         Self { settings: loaded.settings, account, store, tree, client, _folder: folder }
     }
 
-    pub(crate) fn visitor(&self) -> Visitor<'_> {
-        Visitor { account: &self.account, session: SessionFacts::default() }
+    pub(crate) fn principal(&self) -> Principal<'_> {
+        Principal { account: &self.account, session: SessionFacts::default() }
     }
 
     /// A session of `packages` Package#2s that are all this one, as the driver runs it. How many bytes it would send.
@@ -115,7 +115,7 @@ impl Inside {
                         tree: &self.tree,
                         store: &self.store,
                         session_id: "00000000",
-                        visitor: self.visitor(),
+                        principal: self.principal(),
                         connection: &mut connection,
                         parameters: &parameters,
                         accept_mo: accept_mo.as_deref(),
@@ -157,11 +157,11 @@ pub(crate) fn session_core(table: &mut Table) {
 
 pub(crate) fn stored_instance(table: &mut Table) {
     let inside = Inside::new();
-    let visitor = inside.visitor();
+    let principal = inside.principal();
     let uri = ClientUri::parse(&format!("{MOID}/1/")).unwrap();
     let read = || async {
-        let node = inside.tree.resolve(&uri, &visitor, Rights::READ).await.unwrap();
-        inside.tree.read(&node, None, &visitor).await.unwrap()
+        let node = inside.tree.resolve(&uri, &principal, Rights::READ).await.unwrap();
+        inside.tree.read(&node, None, &principal).await.unwrap()
     };
     let Shown::Document(json) = block_on(read()) else { panic!("an instance is a document") };
     assert!(

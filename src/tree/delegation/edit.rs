@@ -64,7 +64,7 @@ impl Edits {
         let Origin::Delegation { moid } = &node.instance.origin else { return Err(not_found()) };
         let object = pass.tree.object_named(moid).ok_or_else(not_found)?;
         if !self.0.contains_key(moid) {
-            let before = pass.tree.table(object, pass.visitor, &pass.state)?;
+            let before = pass.tree.table(object, pass.principal, &pass.state)?;
             self.0.insert(moid.clone(), Edited::new(object, before));
         }
         let edited = self.0.get_mut(moid).ok_or_else(not_found)?;
@@ -73,7 +73,7 @@ impl Edits {
         }
         // As many instances bring as many entries by themselves: none may keep a server from taking some away.
         let most = MOST_ENTRIES.max(edited.after.len());
-        edited.make(node, edit, &maid_of(pass.visitor.account))?;
+        edited.make(node, edit, &maid_of(pass.principal.account))?;
         if edited.after.len() > most { Err(TreeError::Full(node.client_uri())) } else { Ok(()) }
     }
 

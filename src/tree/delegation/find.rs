@@ -8,7 +8,7 @@ use crate::store::NodeKey;
 use crate::tree::access::{Rights, listed};
 use crate::tree::error::TreeError;
 use crate::tree::node::NodeRef;
-use crate::tree::registry::{Instance, Origin, Tree, Visitor};
+use crate::tree::registry::{Instance, Origin, Principal, Tree};
 use crate::tree::state::State;
 
 impl Tree {
@@ -17,16 +17,16 @@ impl Tree {
     pub(in crate::tree) fn delegates(
         &self,
         moid: &str,
-        visitor: &Visitor<'_>,
+        principal: &Principal<'_>,
         state: &State,
     ) -> Result<bool, TreeError> {
         let Some(object) = self.object_named(moid) else { return Ok(false) };
         // How many instances there are of what it may not know of is not to be told by the time that this takes.
-        if listed(visitor.account, object).is_none() {
+        if listed(principal.account, object).is_none() {
             return Ok(false);
         }
         let delegates = |instance: &Instance| {
-            self.rights(object, instance, visitor, state).map(|rights| rights.allow(Rights::DELEGATE))
+            self.rights(object, instance, principal, state).map(|rights| rights.allow(Rights::DELEGATE))
         };
         for seed in &object.instances {
             if delegates(&Instance { miid: seed.miid.clone(), origin: Origin::Device })? {
@@ -40,7 +40,7 @@ impl Tree {
                 return Ok(true);
             }
         }
-        let own = visitor.maid();
+        let own = principal.maid();
         let mut found = Ok(false);
         if object.dynamic {
             state.each_instance(&object.moid, &mut |miid, creator| {
@@ -60,7 +60,7 @@ impl Tree {
         &self,
         root: &NodeRef,
         name: &str,
-        visitor: &Visitor<'_>,
+        principal: &Principal<'_>,
         state: &State,
     ) -> Result<Option<Child>, TreeError> {
         let Origin::Delegation { moid } = &root.instance.origin else { return Ok(None) };
@@ -89,11 +89,14 @@ impl Tree {
                 place.clone()
             }
             _ => {
-                let all = self.delegation_entries(root, visitor, state)?;
+                let all = self.delegation_entries(root, principal, state)?;
                 return Ok(all.into_iter().find(|entry| entry.name == name));
             }
         };
-        Ok(self.entry_at(object, place, visitor, state)?.filter(|entry| entry.name == name).map(Child::from))
+        Ok(self
+            .entry_at(object, place, principal, state)?
+            .filter(|entry| entry.name == name)
+            .map(Child::from))
     }
 
     /// The entry about an instance and a MAID, if the server may see it.
@@ -101,11 +104,11 @@ impl Tree {
         &self,
         object: &ManagementObject,
         (miid, maid): (String, String),
-        visitor: &Visitor<'_>,
+        principal: &Principal<'_>,
         state: &State,
     ) -> Result<Option<Entry>, TreeError> {
         let Some(instance) = self.instance(object, &miid, state)? else { return Ok(None) };
-        if !self.rights(object, &instance, visitor, state)?.allow(Rights::DELEGATE) {
+        if !self.rights(object, &instance, principal, state)?.allow(Rights::DELEGATE) {
             return Ok(None);
         }
         let inherent = self.inherent(object, &instance).get(&maid).copied();

@@ -20,7 +20,7 @@ use serde_json::{Value as Json, json};
 use super::access::{Rights, listed};
 use super::error::TreeError;
 use super::node::NodeRef;
-use super::registry::{Instance, Origin, Tree, Visitor};
+use super::registry::{Instance, Origin, Principal, Tree};
 use super::state::State;
 use crate::backend::Child;
 use crate::config::Account;
@@ -134,12 +134,12 @@ impl Tree {
     pub(super) fn delegation_entries(
         &self,
         root: &NodeRef,
-        visitor: &Visitor<'_>,
+        principal: &Principal<'_>,
         state: &State,
     ) -> Result<Vec<Child>, TreeError> {
         let Origin::Delegation { moid } = &root.instance.origin else { return Ok(Vec::new()) };
         let Some(object) = self.object_named(moid) else { return Ok(Vec::new()) };
-        let table = self.table(object, visitor, state)?;
+        let table = self.table(object, principal, state)?;
         Ok(table.entries.into_values().map(Child::from).collect())
     }
 
@@ -147,13 +147,13 @@ impl Tree {
     fn table(
         &self,
         object: &ManagementObject,
-        visitor: &Visitor<'_>,
+        principal: &Principal<'_>,
         state: &State,
     ) -> Result<Table, TreeError> {
         let mut table = Table::default();
         let mut names = BTreeSet::new();
         for instance in self.instances(object, state)? {
-            let own = self.rights(object, &instance, visitor, state)?;
+            let own = self.rights(object, &instance, principal, state)?;
             if !own.allow(Rights::DELEGATE) {
                 continue;
             }

@@ -91,8 +91,8 @@ impl Figure {
 
     async fn resolve(&self, uri: &str, wanted: Rights) -> Result<Resolved, TreeError> {
         let uri = if uri.starts_with("urn:") { uri.to_owned() } else { format!("{MOID}/{uri}") };
-        let visitor = Visitor { account: &self.account, session: SessionFacts::default() };
-        self.tree.resolve_all(&ClientUri::parse(&uri).unwrap(), &visitor, wanted).await
+        let principal = Principal { account: &self.account, session: SessionFacts::default() };
+        self.tree.resolve_all(&ClientUri::parse(&uri).unwrap(), &principal, wanted).await
     }
 
     /// The nodes below the MOID that a URI addresses, or the status of the error.
@@ -241,7 +241,7 @@ async fn what_a_server_may_not_get_it_can_not_guess() {
 #[tokio::test]
 async fn only_instances_count_that_the_server_has_a_right_on() {
     let figure = Figure::new().await;
-    let visitor = Visitor { account: &figure.account, session: SessionFacts::default() };
+    let principal = Principal { account: &figure.account, session: SessionFacts::default() };
     let root = match figure.resolve("left/", Rights::READ).await.unwrap() {
         Resolved::One(root) => root,
         Resolved::Many(_) => panic!("no wildcard"),
@@ -254,7 +254,7 @@ async fn only_instances_count_that_the_server_has_a_right_on() {
     figure.tree.store.commit(changes).await.unwrap();
     figure.all(&[("*/", Ok(&["left/", "right/", "ours/"])), ("theirs/", Err(403))]).await;
     let uri = ClientUri::parse(&format!("{DMACC}/*/")).unwrap();
-    let Ok(Resolved::Many(accounts)) = figure.tree.resolve_all(&uri, &visitor, Rights::READ).await else {
+    let Ok(Resolved::Many(accounts)) = figure.tree.resolve_all(&uri, &principal, Rights::READ).await else {
         panic!("no list");
     };
     assert_eq!(accounts.iter().map(NodeRef::miid).collect::<Vec<_>>(), ["acme"]);
@@ -273,12 +273,12 @@ async fn a_right_is_needed_on_every_instance_that_a_wildcard_matches() {
 #[tokio::test]
 async fn where_one_node_is_wanted_a_wildcard_must_match_one() {
     let figure = Figure::new().await;
-    let visitor = Visitor { account: &figure.account, session: SessionFacts::default() };
+    let principal = Principal { account: &figure.account, session: SessionFacts::default() };
     for (path, expected) in
         [("left/Data/*", Err(404)), ("*/ID", Err(404)), ("right/Any/*", Err(404)), ("*/Any/two", Ok("left"))]
     {
         let uri = ClientUri::parse(&format!("{MOID}/{path}")).unwrap();
-        let found = figure.tree.resolve(&uri, &visitor, Rights::EXECUTE).await;
+        let found = figure.tree.resolve(&uri, &principal, Rights::EXECUTE).await;
         assert_eq!(found.as_ref().map_or(Err(404), |node| Ok(node.miid())), expected, "{path}");
         if let Err(error) = found {
             assert_eq!(code::<()>(Err(error)), 404, "{path}");
@@ -326,11 +326,11 @@ async fn a_listing_that_fails_withholds_only_what_would_show_it() {
     let figure = Figure::new().await;
     figure.tree.store.commit(vec![Change::CacheKey([7; 64])]).await.unwrap();
     put(&figure.folder.path().join("root/unplugged"), "");
-    let visitor = Visitor { account: &figure.account, session: SessionFacts::default() };
+    let principal = Principal { account: &figure.account, session: SessionFacts::default() };
     let show = async |uri: &str| {
         let found = figure.resolve(uri, Rights::READ).await?;
         let uri = ClientUri::parse(&format!("{MOID}/{uri}")).unwrap();
-        figure.tree.show(found, uri.level, uri.cache_validator.as_deref(), MOST_SHOWN, &visitor).await
+        figure.tree.show(found, uri.level, uri.cache_validator.as_deref(), MOST_SHOWN, &principal).await
     };
     assert_eq!(code(show("left/").await), 500);
     assert_eq!(code(show("left/Ports").await), 500);

@@ -17,8 +17,8 @@ async fn keyed() -> Bench {
 async fn show(bench: &Bench, uri: &str) -> Result<Shown, TreeError> {
     let uri = if uri.starts_with("urn:") { uri.to_owned() } else { format!("{BOX}/{uri}") };
     let uri = ClientUri::parse(&uri).unwrap();
-    let found = bench.tree.resolve_all(&uri, &bench.visitor(), Rights::READ).await?;
-    bench.tree.show(found, uri.level, uri.cache_validator.as_deref(), MOST_SHOWN, &bench.visitor()).await
+    let found = bench.tree.resolve_all(&uri, &bench.principal(), Rights::READ).await?;
+    bench.tree.show(found, uri.level, uri.cache_validator.as_deref(), MOST_SHOWN, &bench.principal()).await
 }
 
 async fn document(bench: &Bench, uri: &str) -> String {
@@ -121,9 +121,9 @@ async fn only_a_server_that_may_read_learns_that_nothing_changed() {
     let bench = keyed().await;
     let cv = validator(&bench).await;
     let account = Arc::new(super::account("acme", 6));
-    let visitor = Visitor { account: &account, session: SessionFacts::default() };
+    let principal = Principal { account: &account, session: SessionFacts::default() };
     let uri = ClientUri::parse(&format!("{BOX}/1/Name?cv={cv}")).unwrap();
-    assert_eq!(code(bench.tree.resolve_all(&uri, &visitor, Rights::READ).await), 403);
+    assert_eq!(code(bench.tree.resolve_all(&uri, &principal, Rights::READ).await), 403);
     assert_eq!(code(show(&bench, &format!("{LISTED}/1/?cv={cv}")).await), 404);
 }
 
@@ -131,7 +131,7 @@ async fn only_a_server_that_may_read_learns_that_nothing_changed() {
 async fn what_is_fresh_is_left_out_of_what_is_sent() {
     let bench = keyed().await;
     let cv = validator(&bench).await;
-    let visitor = bench.visitor();
+    let principal = bench.principal();
     let uris = |texts: &[&str]| -> Vec<ClientUri> {
         texts.iter().map(|text| ClientUri::parse(&format!("{BOX}/{text}")).unwrap()).collect()
     };
@@ -142,9 +142,9 @@ async fn what_is_fresh_is_left_out_of_what_is_sent() {
         (vec!["1/Items/*"], 0, false),
         (vec!["1/Fixed", "*/Fixed", "1/Items/*"], 2, false),
     ] {
-        let mut gathering = bench.tree.gathering(&visitor).unwrap();
+        let mut gathering = bench.tree.gathering(&principal).unwrap();
         for uri in uris(&texts) {
-            let found = bench.tree.resolve_all(&uri, &visitor, Rights::READ).await.unwrap();
+            let found = bench.tree.resolve_all(&uri, &principal, Rights::READ).await.unwrap();
             gathering.add(found, uri.level, uri.cache_validator.as_deref()).await.unwrap();
         }
         assert_eq!(gathering.is_all_fresh(), all_fresh, "{texts:?}");

@@ -37,7 +37,7 @@ fn at(client_uri: String, data: Json) -> Document {
 
 async fn with_crates(count: usize) -> Bench {
     let bench = Bench::waiting("0s", account("acme", 15));
-    bench.tree.store(vec![new_crate(); count], None, &bench.visitor()).await.unwrap();
+    bench.tree.store(vec![new_crate(); count], None, &bench.principal()).await.unwrap();
     bench
 }
 
@@ -69,10 +69,10 @@ async fn one_instance_among_many_is_looked_up() {
 async fn new_instances_cost_each_as_much_as_the_first() {
     let create = async |count| {
         let bench = Bench::new();
-        let (stored, reads) = of(bench.tree.store(vec![new_crate(); count], None, &bench.visitor())).await;
+        let (stored, reads) = of(bench.tree.store(vec![new_crate(); count], None, &bench.principal())).await;
         let stored = stored.unwrap();
         assert_eq!(stored[count - 1].client_uri(), format!("{CRATE}/{count}/"));
-        let (again, more) = of(bench.tree.store(vec![new_crate(); count], None, &bench.visitor())).await;
+        let (again, more) = of(bench.tree.store(vec![new_crate(); count], None, &bench.principal())).await;
         assert_eq!(again.unwrap()[0].client_uri(), format!("{CRATE}/{}/", count + 1));
         reads + more
     };
@@ -102,14 +102,14 @@ async fn what_is_done_to_many_siblings_grows_with_their_number() {
         let (bench, reads) = of(with_items(count)).await;
         let documents = (0..count)
             .map(|number| at(format!("{BOX}/1/Items/n{number}"), json!({"Value": "w", "Note": "n"})));
-        let (stored, more) = of(bench.tree.store(documents.collect(), None, &bench.visitor())).await;
+        let (stored, more) = of(bench.tree.store(documents.collect(), None, &bench.principal())).await;
         assert_eq!(stored.unwrap().len(), count);
         let uri = ClientUri::parse(&format!("{BOX}/1/Items/*")).unwrap();
         let delete = async {
-            let found = bench.tree.resolve_all(&uri, &bench.visitor(), Rights::WRITE).await.unwrap();
+            let found = bench.tree.resolve_all(&uri, &bench.principal(), Rights::WRITE).await.unwrap();
             let Resolved::Many(nodes) = found else { panic!("a wildcard") };
-            let nodes = bench.tree.existing(nodes, &bench.visitor()).await.unwrap();
-            bench.tree.delete(&nodes, &bench.visitor()).await.unwrap();
+            let nodes = bench.tree.existing(nodes, &bench.principal()).await.unwrap();
+            bench.tree.delete(&nodes, &bench.principal()).await.unwrap();
         };
         let ((), still_more) = of(delete).await;
         assert_eq!(bench.get("Items").await.unwrap(), Shown::Empty);
@@ -145,11 +145,11 @@ async fn what_is_hidden_is_not_read() {
     let hidden = async |count| {
         let bench = with_crates(count).await;
         let account = Arc::new(Account { permissions: Vec::new(), ..account("other", 0) });
-        let visitor = Visitor { account: &account, session: SessionFacts::default() };
+        let principal = Principal { account: &account, session: SessionFacts::default() };
         let mut all = 0;
         for uri in [format!("{DMDAC}/urn_t_mo_crate_1.0/MOID"), format!("{CRATE}/1/"), format!("{CRATE}//")] {
             let uri = ClientUri::parse(&uri).unwrap();
-            let (found, reads) = of(bench.tree.resolve_all(&uri, &visitor, Rights::READ)).await;
+            let (found, reads) = of(bench.tree.resolve_all(&uri, &principal, Rights::READ)).await;
             assert_eq!(code(found), 404, "{uri}");
             all += reads;
         }
@@ -166,11 +166,11 @@ async fn what_is_done_to_many_entries_grows_with_their_number() {
         let entry = json!({"MIID": "1", "MAID": "serverid:other", "AccessRights": 1});
         bench.write(&format!("{crates}/x"), entry).await.unwrap();
         let uri = ClientUri::parse(&format!("{crates}/*/AccessRights")).unwrap();
-        let (found, reads) = of(bench.tree.resolve_all(&uri, &bench.visitor(), Rights::READ)).await;
+        let (found, reads) = of(bench.tree.resolve_all(&uri, &bench.principal(), Rights::READ)).await;
         let Resolved::Many(nodes) = found.unwrap() else { panic!("a wildcard") };
         assert_eq!(nodes.len(), count + 1);
         let nodes: Vec<_> = nodes.iter().map(|node| node.parent().unwrap()).collect();
-        let (deleted, more) = of(bench.tree.delete(&nodes, &bench.visitor())).await;
+        let (deleted, more) = of(bench.tree.delete(&nodes, &bench.principal())).await;
         assert_eq!(code(deleted), 403, "nobody would be left who may delegate");
         reads + more
     };

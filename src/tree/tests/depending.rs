@@ -12,7 +12,7 @@ use super::*;
 impl Bench {
     async fn dependencies(&self, path: &str) -> Dependencies {
         let node = self.resolve(path, Rights::READ).await.unwrap();
-        self.tree.dependencies(&node, &self.visitor()).await.unwrap()
+        self.tree.dependencies(&node, &self.principal()).await.unwrap()
     }
 
     fn paths(&self, paths: &[&str]) -> BTreeSet<PathBuf> {

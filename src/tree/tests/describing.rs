@@ -258,12 +258,13 @@ async fn a_wildcard_deletes_all_or_nothing() {
         let uri = ClientUri::parse(&format!("{RACK}/1/{path}")).unwrap();
         let bench = &rack.0;
         async move {
-            let Resolved::Many(nodes) = bench.tree.resolve_all(&uri, &bench.visitor(), Rights::WRITE).await?
+            let Resolved::Many(nodes) =
+                bench.tree.resolve_all(&uri, &bench.principal(), Rights::WRITE).await?
             else {
                 panic!("no wildcard")
             };
-            let nodes = bench.tree.existing(nodes, &bench.visitor()).await?;
-            bench.tree.delete(&nodes, &bench.visitor()).await
+            let nodes = bench.tree.existing(nodes, &bench.principal()).await?;
+            bench.tree.delete(&nodes, &bench.principal()).await
         }
     };
     assert_eq!(status(all("Slots/*").await), 405, "one must stay");
@@ -400,7 +401,7 @@ async fn several_documents_are_stored_or_none() {
     let store = async |documents: &[String]| -> Result<Vec<String>, TreeError> {
         let body = format!("[{}]", documents.join(","));
         let documents = Document::parse(body.as_bytes())?;
-        let stored = bench.tree.store(documents, None, &bench.visitor()).await?;
+        let stored = bench.tree.store(documents, None, &bench.principal()).await?;
         Ok(stored.iter().map(NodeRef::client_uri).collect())
     };
     let (good, bad) = (document(r#"{"Text": "t"}"#), document(r#"{"Text": 5}"#));
@@ -428,7 +429,7 @@ async fn each_document_is_checked_against_the_state_with_those_before_it() {
     };
     let store = async |documents: &[(&str, Json)]| {
         let documents = documents.iter().map(|(uri, data)| document(uri, data.clone())).collect();
-        bench.tree.store(documents, None, &bench.visitor()).await
+        bench.tree.store(documents, None, &bench.principal()).await
     };
     let value = || json!({"Value": "v"});
     // What one makes, the next one finds.
@@ -475,7 +476,7 @@ async fn each_document_is_checked_against_the_state_with_those_before_it() {
         is_bare: false,
     };
     let part = Document { client_uri: Some(format!("{CRATE}//Text")), ..document("", json!("two")) };
-    bench.tree.store(vec![new, part], None, &bench.visitor()).await.unwrap();
+    bench.tree.store(vec![new, part], None, &bench.principal()).await.unwrap();
     assert_eq!(bench.read(&format!("{CRATE}//Text")).await.unwrap(), "two");
 }
 
@@ -489,7 +490,7 @@ async fn what_may_not_be_replaced_is_not_whatever_is_in_it() {
     for body in [json!({}), json!({"Note": "x"})] {
         let uri = ClientUri::parse(&format!("{BOX}/1/Shelf/Held")).unwrap();
         assert_eq!(
-            code(bench.tree.destination(&uri, &bench.visitor()).await),
+            code(bench.tree.destination(&uri, &bench.principal()).await),
             405,
             "before anything is fetched"
         );
@@ -507,12 +508,12 @@ async fn an_instance_that_went_meanwhile_is_not_written() {
     let bench = Bench::new();
     let document =
         || Document::parse(format!(r#"{{"MOID": "{CRATE}", "MOData": {{"Text": "t"}}}}"#).as_bytes());
-    let root = bench.tree.store(document().unwrap(), None, &bench.visitor()).await.unwrap();
+    let root = bench.tree.store(document().unwrap(), None, &bench.principal()).await.unwrap();
     let text = bench.resolve(&format!("{CRATE}/1/Text"), Rights::WRITE).await.unwrap();
-    bench.tree.delete(&root, &bench.visitor()).await.unwrap();
-    let late = bench.tree.replace(&text, Data::Json(json!("late").into()), &bench.visitor()).await;
+    bench.tree.delete(&root, &bench.principal()).await.unwrap();
+    let late = bench.tree.replace(&text, Data::Json(json!("late").into()), &bench.principal()).await;
     assert_eq!(code(late), 404);
-    assert_eq!(code(bench.tree.delete(&[text], &bench.visitor()).await), 404);
+    assert_eq!(code(bench.tree.delete(&[text], &bench.principal()).await), 404);
     assert!(!bench.tree.store.snapshot().unwrap().exists(&root[0].key()).unwrap());
 }
 

@@ -287,8 +287,8 @@ impl Bench {
         Self { folder, tree, account }
     }
 
-    fn visitor(&self) -> Visitor<'_> {
-        Visitor { account: &self.account, session: SessionFacts::default() }
+    fn principal(&self) -> Principal<'_> {
+        Principal { account: &self.account, session: SessionFacts::default() }
     }
 
     fn path(&self, path: &str) -> std::path::PathBuf {
@@ -306,13 +306,13 @@ impl Bench {
     async fn resolve(&self, path: &str, wanted: Rights) -> Result<NodeRef, TreeError> {
         let uri = if path.starts_with("urn:") { path.to_owned() } else { format!("{BOX}/1/{path}") };
         let uri = ClientUri::parse(&uri).unwrap();
-        self.tree.resolve(&uri, &self.visitor(), wanted).await
+        self.tree.resolve(&uri, &self.principal(), wanted).await
     }
 
     async fn get(&self, path: &str) -> Result<Shown, TreeError> {
         let level = path.split_once("?lv=").and_then(|(_, level)| level.parse().ok());
         let node = self.resolve(path, Rights::READ).await?;
-        self.tree.read(&node, level, &self.visitor()).await
+        self.tree.read(&node, level, &self.principal()).await
     }
 
     /// A leaf's text, or MOData of an interior node.
@@ -331,13 +331,13 @@ impl Bench {
 
     async fn write(&self, path: &str, data: Json) -> Result<(), TreeError> {
         let uri = if path.starts_with("urn:") { path.to_owned() } else { format!("{BOX}/1/{path}") };
-        let node = self.tree.destination(&ClientUri::parse(&uri).unwrap(), &self.visitor()).await?;
-        self.tree.replace(&node, Data::Json(data.into()), &self.visitor()).await
+        let node = self.tree.destination(&ClientUri::parse(&uri).unwrap(), &self.principal()).await?;
+        self.tree.replace(&node, Data::Json(data.into()), &self.principal()).await
     }
 
     async fn delete(&self, path: &str) -> Result<(), TreeError> {
         let node = self.resolve(path, Rights::WRITE).await?;
-        self.tree.delete(&[node], &self.visitor()).await
+        self.tree.delete(&[node], &self.principal()).await
     }
 }
 
@@ -346,10 +346,10 @@ impl Tree {
         &self,
         object: &Arc<mo::ManagementObject>,
         document: Document,
-        visitor: &Visitor<'_>,
+        principal: &Principal<'_>,
     ) -> Result<NodeRef, TreeError> {
         let document = Document { moid: Some(object.moid.clone()), ..document };
-        Ok(self.store(vec![document], Some(object), visitor).await?.remove(0))
+        Ok(self.store(vec![document], Some(object), principal).await?.remove(0))
     }
 }
 
@@ -359,17 +359,17 @@ impl Tree {
         &self,
         node: &NodeRef,
         level: Option<u32>,
-        visitor: &Visitor<'_>,
+        principal: &Principal<'_>,
     ) -> Result<Vec<u8>, TreeError> {
-        let mut gathering = self.gathering(visitor)?;
+        let mut gathering = self.gathering(principal)?;
         gathering.add(Resolved::One(node.clone()), level, None).await?;
-        Ok(gathering.finish().documents(visitor.account.profile, 1 << 20).await?.concat())
+        Ok(gathering.finish().documents(principal.account.profile, 1 << 20).await?.concat())
     }
 
-    async fn everything(&self, visitor: &Visitor<'_>) -> Result<Vec<Vec<u8>>, TreeError> {
-        let mut gathering = self.gathering(visitor)?;
+    async fn everything(&self, principal: &Principal<'_>) -> Result<Vec<Vec<u8>>, TreeError> {
+        let mut gathering = self.gathering(principal)?;
         gathering.add_everything().await?;
-        gathering.finish().documents(visitor.account.profile, 1 << 20).await
+        gathering.finish().documents(principal.account.profile, 1 << 20).await
     }
 }
 

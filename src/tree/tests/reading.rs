@@ -78,11 +78,11 @@ async fn what_may_not_be_read_is_shown_by_no_way() {
     for path in ["Hidden", "Vault", "Vault/Inside"] {
         assert_eq!(code(bench.get(path).await), 405, "{path}");
         let node = bench.resolve(path, Rights::READ).await.unwrap();
-        assert_eq!(code(bench.tree.document(&node, None, &bench.visitor()).await), 405, "{path}");
+        assert_eq!(code(bench.tree.document(&node, None, &bench.principal()).await), 405, "{path}");
     }
     let all = bench.read("").await.unwrap();
     assert!(all.get("Hidden").is_none() && all.get("Vault").is_none(), "{all}");
-    let everything = bench.tree.everything(&bench.visitor()).await.unwrap();
+    let everything = bench.tree.everything(&bench.principal()).await.unwrap();
     assert!(everything.iter().all(|document| !String::from_utf8_lossy(document).contains("sesame")));
 }
 
@@ -93,13 +93,13 @@ async fn a_secret_is_shown_to_an_exact_get_and_to_nothing_else() {
     let Shown::Leaf { value, .. } = bench.get(&exact).await.unwrap() else { panic!("no leaf") };
     assert_eq!(value.to_raw(), b"acme's secret");
     let node = bench.resolve(&exact, Rights::READ).await.unwrap();
-    assert_eq!(code(bench.tree.document(&node, None, &bench.visitor()).await), 405);
+    assert_eq!(code(bench.tree.document(&node, None, &bench.principal()).await), 405);
     for path in ["", "AuthNoti"] {
         let Shown::Document(json) = bench.get(&format!("{DMACC}//{path}")).await.unwrap() else { panic!() };
         let json = String::from_utf8(json).unwrap();
         assert!(json.contains("AuthType") && !json.contains("secret") && !json.contains("Secret"), "{json}");
     }
-    let everything = bench.tree.everything(&bench.visitor()).await.unwrap();
+    let everything = bench.tree.everything(&bench.principal()).await.unwrap();
     let everything = String::from_utf8(everything.join(&b'\n')).unwrap();
     assert!(everything.contains("The acme server") && everything.contains("Box"), "{everything}");
     assert!(!everything.contains("secret") && !everything.contains("The other server"), "{everything}");
@@ -122,8 +122,8 @@ async fn of_two_first_answers_the_earlier_is_kept_and_both_readers_have_it() {
     let bench = Bench::new();
     bench.file("/worse", "late\n");
     let node = bench.resolve("Pinned", Rights::READ).await.unwrap();
-    let visitor = bench.visitor();
-    let pass = bench.tree.pass(&visitor).unwrap();
+    let principal = bench.principal();
+    let pass = bench.tree.pass(&principal).unwrap();
     let early = Stored::Leaf(Value::Text("early".into()));
     bench.tree.store.commit(vec![Change::Pin(node.key(), early)]).await.unwrap();
     let read = pass.leaf(&node).await.unwrap();
@@ -147,9 +147,12 @@ async fn un_named_nodes_come_from_a_listing_and_from_the_store() {
 async fn seeds_are_planted_once() {
     let bench = Bench::new();
     bench.tree.seed().await.unwrap();
-    assert_eq!(bench.tree.own_leaf(BOX, "Fixed", &bench.visitor()).await.unwrap().as_deref(), Some("fixed"));
-    assert_eq!(bench.tree.own_leaf(BOX, "Name", &bench.visitor()).await.unwrap(), None);
-    assert_eq!(bench.tree.own_leaf("urn:t:mo:none:1.0", "Name", &bench.visitor()).await.unwrap(), None);
+    assert_eq!(
+        bench.tree.own_leaf(BOX, "Fixed", &bench.principal()).await.unwrap().as_deref(),
+        Some("fixed")
+    );
+    assert_eq!(bench.tree.own_leaf(BOX, "Name", &bench.principal()).await.unwrap(), None);
+    assert_eq!(bench.tree.own_leaf("urn:t:mo:none:1.0", "Name", &bench.principal()).await.unwrap(), None);
 }
 
 /// What a batch is in pieces, in whole, and once more.
@@ -159,8 +162,8 @@ async fn a_large_batch_comes_in_pieces_and_the_same_ones_again() {
     let item = |n: usize| (format!("i{n}"), json!({"Value": "v".repeat(n % 100)}));
     let items: serde_json::Map<_, _> = (0..3000).map(item).collect();
     bench.write("Items", Json::Object(items)).await.unwrap();
-    let visitor = bench.visitor();
-    let mut gathering = bench.tree.gathering(&visitor).unwrap();
+    let principal = bench.principal();
+    let mut gathering = bench.tree.gathering(&principal).unwrap();
     gathering.add_everything().await.unwrap();
     let batch = gathering.finish();
     // A change that comes later is none of it.
@@ -180,7 +183,7 @@ async fn a_profile_says_what_a_serialisation_is_wrapped_in() {
     let bench = Bench::waiting("0s", Account { profile: Profile::Approved, ..account("acme", 7) });
     let node = bench.resolve(&format!("{BOX}//Interfaces"), Rights::READ).await.unwrap();
     bench.file("/net/eth0/mtu", "1500");
-    let Shown::Document(json) = bench.tree.read(&node, None, &bench.visitor()).await.unwrap() else {
+    let Shown::Document(json) = bench.tree.read(&node, None, &bench.principal()).await.unwrap() else {
         panic!()
     };
     let data = json!({"Interfaces": {"eth0": {"Mtu": 1500, "Own": "eth0"}}});
@@ -200,8 +203,8 @@ async fn what_has_no_value_is_an_empty_text_or_left_out_and_never_null() {
     // One by one, as they are sent.
     for (path, data) in [("Name", Some(json!({"Name": ""}))), ("Level", None)] {
         let node = bench.resolve(path, Rights::READ).await.unwrap();
-        let visitor = bench.visitor();
-        let mut gathering = bench.tree.gathering(&visitor).unwrap();
+        let principal = bench.principal();
+        let mut gathering = bench.tree.gathering(&principal).unwrap();
         gathering.add(Resolved::One(node), None, None).await.unwrap();
         let sent = gathering.finish().documents(Profile::Draft, 1 << 20).await.unwrap().pop();
         let sent = sent.map(|json| serde_json::from_slice::<Json>(&json).unwrap()["MOData"].clone());
@@ -226,10 +229,10 @@ async fn what_has_nothing_but_failing_sources_is_unavailable() {
     let files = bench.read("Files").await.unwrap();
     assert_eq!(files["other"], json!({"Text": "there"}));
     let uri = ClientUri::parse(&format!("{BOX}/1/Files/*/Text")).unwrap();
-    let found = bench.tree.resolve_all(&uri, &bench.visitor(), Rights::READ).await.unwrap();
-    let shown = bench.tree.show(found, None, None, MOST_SHOWN, &bench.visitor()).await.unwrap();
+    let found = bench.tree.resolve_all(&uri, &bench.principal(), Rights::READ).await.unwrap();
+    let shown = bench.tree.show(found, None, None, MOST_SHOWN, &bench.principal()).await.unwrap();
     assert!(matches!(shown, Shown::Document(_)), "one of them is there");
     std::fs::remove_file(bench.path("/files/other")).unwrap();
-    let found = bench.tree.resolve_all(&uri, &bench.visitor(), Rights::READ).await.unwrap();
-    assert_eq!(code(bench.tree.show(found, None, None, MOST_SHOWN, &bench.visitor()).await), 503);
+    let found = bench.tree.resolve_all(&uri, &bench.principal(), Rights::READ).await.unwrap();
+    assert_eq!(code(bench.tree.show(found, None, None, MOST_SHOWN, &bench.principal()).await), 503);
 }

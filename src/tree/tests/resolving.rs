@@ -66,7 +66,7 @@ async fn an_object_that_is_not_listed_is_invisible() {
     let permissions = vec![Permission { moid: CRATE.into(), rights: 7 }];
     let bench = Bench::waiting("0s", Account { permissions, ..account("acme", 7) });
     assert_eq!(status(&bench, "Fixed").await, 404);
-    let supported = bench.tree.supported(&bench.visitor()).unwrap();
+    let supported = bench.tree.supported(&bench.principal()).unwrap();
     let moids: Vec<_> = supported.iter().map(|mo| (mo.moid.as_str(), mo.miids.len())).collect();
     assert_eq!(
         moids,
@@ -74,10 +74,10 @@ async fn an_object_that_is_not_listed_is_invisible() {
         "what is everybody's to read need not be listed, and is not told of then"
     );
     let dmdac = "urn:oma:mo:oma-dm-dmdac:1.0";
-    assert!(bench.visitor().sees(bench.tree.object_named(dmdac).unwrap()));
+    assert!(bench.principal().sees(bench.tree.object_named(dmdac).unwrap()));
     let permissions = [CRATE, dmdac].map(|moid| Permission { moid: moid.into(), rights: 7 }).to_vec();
     let bench = Bench::waiting("0s", Account { permissions, ..account("acme", 7) });
-    let supported = bench.tree.supported(&bench.visitor()).unwrap();
+    let supported = bench.tree.supported(&bench.principal()).unwrap();
     let moids: Vec<_> = supported.iter().map(|mo| (mo.moid.as_str(), mo.miids.len())).collect();
     assert_eq!(moids, [(CRATE, 0), (dmdac, 0)], "nor is it listed who may what with it");
 }

@@ -41,17 +41,17 @@ impl Bench {
 }
 
 impl Server<'_> {
-    fn visitor(&self) -> Visitor<'_> {
-        Visitor { account: &self.account, session: SessionFacts::default() }
+    fn principal(&self) -> Principal<'_> {
+        Principal { account: &self.account, session: SessionFacts::default() }
     }
 
     async fn node(&self, uri: &str, wanted: Rights) -> Result<NodeRef, TreeError> {
-        self.bench.tree.resolve(&ClientUri::parse(uri).unwrap(), &self.visitor(), wanted).await
+        self.bench.tree.resolve(&ClientUri::parse(uri).unwrap(), &self.principal(), wanted).await
     }
 
     async fn read(&self, uri: &str) -> Result<Json, TreeError> {
         let node = self.node(uri, Rights::READ).await?;
-        Ok(match self.bench.tree.read(&node, None, &self.visitor()).await? {
+        Ok(match self.bench.tree.read(&node, None, &self.principal()).await? {
             Shown::Empty | Shown::Fresh => Json::Null,
             Shown::Leaf { value, .. } => Json::String(value.to_text().into_owned()),
             Shown::Document(json) => {
@@ -63,12 +63,12 @@ impl Server<'_> {
 
     async fn write(&self, uri: &str, data: Json) -> Result<(), TreeError> {
         let node = self.node(uri, Rights::WRITE).await?;
-        self.bench.tree.replace(&node, Data::Json(data.into()), &self.visitor()).await
+        self.bench.tree.replace(&node, Data::Json(data.into()), &self.principal()).await
     }
 
     async fn delete(&self, uri: &str) -> Result<(), TreeError> {
         let node = self.node(uri, Rights::WRITE).await?;
-        self.bench.tree.delete(&[node], &self.visitor()).await
+        self.bench.tree.delete(&[node], &self.principal()).await
     }
 
     async fn create(&self) -> String {
@@ -76,11 +76,11 @@ impl Server<'_> {
         let document =
             Document { moid: Some(CRATE.into()), client_uri: None, data: data.into(), is_bare: false };
         let object = self.bench.tree.object_named(CRATE).unwrap();
-        self.bench.tree.create(object, document, &self.visitor()).await.unwrap().client_uri()
+        self.bench.tree.create(object, document, &self.principal()).await.unwrap().client_uri()
     }
 
     fn miids(&self, moid: &str) -> Option<Vec<String>> {
-        let supported = self.bench.tree.supported(&self.visitor()).unwrap();
+        let supported = self.bench.tree.supported(&self.principal()).unwrap();
         supported.into_iter().find(|mo| mo.moid == moid).map(|mo| mo.miids)
     }
 
@@ -157,7 +157,7 @@ async fn the_object_is_known_to_everybody_and_its_instances_to_those_who_delegat
         let server = bench.server(server);
         let listed = server.account.permissions.iter().any(|listed| listed.moid == "*");
         assert_eq!(server.miids(DMDAC), listed.then(Vec::new), "{}", server.account.server_id);
-        assert!(server.visitor().sees(bench.tree.object_named(DMDAC).unwrap()));
+        assert!(server.principal().sees(bench.tree.object_named(DMDAC).unwrap()));
         for uri in [BOXES, CRATES, &format!("{DMDAC}/no_such/"), &format!("{DMDAC}//")] {
             assert_eq!(code(server.read(uri).await), 404, "{uri}");
         }
@@ -413,15 +413,15 @@ async fn of_two_who_take_delegation_from_each_other_at_the_same_moment_one_succe
         let uri = other.create().await;
         other.write(CRATES, json!({"acme": entry("1", "serverid:acme", 15)})).await.unwrap();
         let take = async |server: &Server<'_>, from: &str| {
-            let (place, visitor) = (format!("{CRATES}{from}"), server.visitor());
+            let (place, principal) = (format!("{CRATES}{from}"), server.principal());
             if is_deleted {
                 let node = server.node(&place, Rights::WRITE).await.unwrap();
                 tokio::task::yield_now().await;
-                return bench.tree.delete(&[node], &visitor).await;
+                return bench.tree.delete(&[node], &principal).await;
             }
             let node = server.node(&format!("{place}/AccessRights"), Rights::WRITE).await.unwrap();
             tokio::task::yield_now().await;
-            bench.tree.replace(&node, Data::Json(json!(7).into()), &visitor).await
+            bench.tree.replace(&node, Data::Json(json!(7).into()), &principal).await
         };
         let (acmes, others) = tokio::join!(take(&acme, "1.serverid_other"), take(&other, "acme"));
         assert_ne!(acmes.is_ok(), others.is_ok(), "{acmes:?} {others:?}");
@@ -454,10 +454,10 @@ async fn rights_are_asked_again_when_the_data_is_there_at_last() {
     let uri = other.create().await;
     other.write(CRATES, json!({"x": entry("1", "serverid:acme", 2)})).await.unwrap();
     let slow = acme.node(&format!("{uri}Text"), Rights::WRITE).await.unwrap();
-    let write = async || bench.tree.replace(&slow, Data::Json(json!("late").into()), &acme.visitor()).await;
+    let write = async || bench.tree.replace(&slow, Data::Json(json!("late").into()), &acme.principal()).await;
     other.delete(&format!("{CRATES}x")).await.unwrap();
     assert_eq!(code(write().await), 403);
-    assert_eq!(code(bench.tree.delete(&[slow.parent().unwrap()], &acme.visitor()).await), 403);
+    assert_eq!(code(bench.tree.delete(&[slow.parent().unwrap()], &acme.principal()).await), 403);
 
     other.write(CRATES, json!({"x": entry("1", "*", 15)})).await.unwrap();
     write().await.unwrap();
@@ -528,7 +528,7 @@ async fn everything_is_what_the_server_may_read() {
     other.create().await;
     acme.write(BOXES, json!({"x": entry("1", "serverid:other", 6)})).await.unwrap();
     let of = async |server: &Server<'_>| {
-        let documents = bench.tree.everything(&server.visitor()).await.unwrap();
+        let documents = bench.tree.everything(&server.principal()).await.unwrap();
         let uri = |document: &Vec<u8>| {
             let json: Json = serde_json::from_slice(document).unwrap();
             json["ClientURI"].as_str().unwrap().to_owned()
@@ -667,8 +667,8 @@ async fn an_object_that_is_hidden_is_as_one_that_is_not_there() {
     };
     let stored = async |moid: &str| {
         let xml = tnds(moid);
-        let documents = Document::parse_tnds(xml.as_bytes(), None, &bench.tree, &third.visitor())?;
-        bench.tree.store(documents, None, &third.visitor()).await
+        let documents = Document::parse_tnds(xml.as_bytes(), None, &bench.tree, &third.principal())?;
+        bench.tree.store(documents, None, &third.principal()).await
     };
     let (hidden, unknown) = (stored(BOX).await.unwrap_err(), stored("urn:t:mo:none:1.0").await.unwrap_err());
     assert!(

@@ -31,7 +31,7 @@ async fn a_serialisation_says_what_it_is_of() {
     let whole = text(bench.get(&root).await.unwrap());
     assert!(whole.starts_with(&head(&root, "Box")), "{whole}");
     let leaf = bench.resolve("Fixed", Rights::READ).await.unwrap();
-    let leaf = bench.tree.document(&leaf, None, &bench.visitor()).await.unwrap();
+    let leaf = bench.tree.document(&leaf, None, &bench.principal()).await.unwrap();
     let leaf: Json = serde_json::from_slice(&leaf).unwrap();
     assert_eq!(
         (&leaf["MOID"], &leaf["MIID"], &leaf["MOData"]),
@@ -42,7 +42,7 @@ async fn a_serialisation_says_what_it_is_of() {
 async fn created(bench: &Bench, document: Json) -> String {
     let document = Document::parse(document.to_string().as_bytes()).unwrap().remove(0);
     let object = bench.tree.object_named(CRATE).unwrap();
-    bench.tree.create(object, document, &bench.visitor()).await.unwrap().client_uri()
+    bench.tree.create(object, document, &bench.principal()).await.unwrap().client_uri()
 }
 
 #[tokio::test]
@@ -93,8 +93,8 @@ async fn a_wrapper_is_told_from_a_child_of_the_same_name() {
     assert_eq!(data_of("Name", json!({"Name": "n"})).await, "n", "a leaf is wrapped as well");
 }
 
-fn miids(bench: &Bench, visitor: &Visitor<'_>, moid: &str) -> Vec<String> {
-    let supported = bench.tree.supported(visitor).unwrap();
+fn miids(bench: &Bench, principal: &Principal<'_>, moid: &str) -> Vec<String> {
+    let supported = bench.tree.supported(principal).unwrap();
     supported.into_iter().find(|mo| mo.moid == moid).unwrap().miids
 }
 
@@ -102,18 +102,18 @@ fn miids(bench: &Bench, visitor: &Visitor<'_>, moid: &str) -> Vec<String> {
 async fn a_server_is_told_of_the_instances_it_has_a_right_on() {
     let bench = Bench::new();
     created(&bench, json!({"MOData": {"Text": "of acme"}})).await;
-    let acme = bench.visitor();
+    let acme = bench.principal();
     assert_eq!(
         (miids(&bench, &acme, CRATE), miids(&bench, &acme, DMACC)),
         (vec!["1".into()], vec!["acme".into()])
     );
     for rights in [2, 4] {
         let account = Arc::new(account("other", rights));
-        let other = Visitor { account: &account, session: SessionFacts::default() };
+        let other = Principal { account: &account, session: SessionFacts::default() };
         assert_eq!(miids(&bench, &other, BOX), ["1"], "any right will do");
     }
     let account = Arc::new(account("other", 1));
-    let other = Visitor { account: &account, session: SessionFacts::default() };
+    let other = Principal { account: &account, session: SessionFacts::default() };
     assert_eq!(miids(&bench, &other, BOX), ["1"]);
     assert_eq!((miids(&bench, &other, CRATE), miids(&bench, &other, DMACC)), (vec![], vec!["other".into()]));
     let all = bench.tree.everything(&other).await.unwrap().join(&b'\n');
@@ -126,7 +126,7 @@ async fn an_asterisk_lists_every_object() {
     let bench = Bench::new();
     assert_eq!(bench.account.permissions[0].moid, "*");
     let told: Vec<String> =
-        bench.tree.supported(&bench.visitor()).unwrap().into_iter().map(|mo| mo.moid).collect();
+        bench.tree.supported(&bench.principal()).unwrap().into_iter().map(|mo| mo.moid).collect();
     let all: Vec<String> = bench.tree.objects().iter().map(|object| object.moid.clone()).collect();
     assert_eq!(told, all);
 }

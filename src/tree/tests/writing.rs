@@ -206,7 +206,7 @@ async fn an_account_is_changed_beside_its_file_and_within_its_origin() {
 async fn create(bench: &Bench, moid: &str, data: Json) -> Result<NodeRef, TreeError> {
     let document =
         Document { moid: Some(moid.to_owned()), client_uri: None, data: data.into(), is_bare: false };
-    Ok(bench.tree.store(vec![document], None, &bench.visitor()).await?.remove(0))
+    Ok(bench.tree.store(vec![document], None, &bench.principal()).await?.remove(0))
 }
 
 #[tokio::test]
@@ -221,13 +221,13 @@ async fn a_server_creates_instances_of_its_own() {
     assert_eq!(code(create(&bench, BOX, json!({})).await), 405);
     assert_eq!(code(create(&bench, CRATE, json!({"Text": 5})).await), 500);
     let other = Arc::new(account("other", 7));
-    let visitor = Visitor { account: &other, session: SessionFacts::default() };
+    let principal = Principal { account: &other, session: SessionFacts::default() };
     let uri = ClientUri::parse(&format!("{CRATE}/1/Text")).unwrap();
-    assert_eq!(code(bench.tree.resolve(&uri, &visitor, Rights::READ).await), 403, "it is its creator's");
+    assert_eq!(code(bench.tree.resolve(&uri, &principal, Rights::READ).await), 403, "it is its creator's");
     bench.delete(&format!("{CRATE}/1/")).await.unwrap();
     let miids =
         |mos: Vec<crate::package::SupportedMo>| mos.into_iter().find(|mo| mo.moid == CRATE).unwrap().miids;
-    assert_eq!(miids(bench.tree.supported(&bench.visitor()).unwrap()), ["2"]);
+    assert_eq!(miids(bench.tree.supported(&bench.principal()).unwrap()), ["2"]);
 }
 
 #[tokio::test]
@@ -303,7 +303,7 @@ async fn data_wrapped_in_the_name_of_a_node_with_unnamed_children_is_unwrapped()
     let items = bench.resolve("Items", Rights::WRITE).await.unwrap();
     let body = json!({"MOData": {"Items": {"a": {"Value": "1"}}}}).to_string();
     let data = Document::parse(body.as_bytes()).unwrap().remove(0).data_of(&items);
-    bench.tree.replace(&items, Data::Json(data), &bench.visitor()).await.unwrap();
+    bench.tree.replace(&items, Data::Json(data), &bench.principal()).await.unwrap();
     assert_eq!(bench.read("Items").await.unwrap(), json!({"a": {"Value": "1"}}));
 }
 
