@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
 use super::{Context, file};
-use crate::mo::mapping::{From, List, ListFrom, Source};
+use crate::mo::mapping::{List, ListFrom, Source, SourceKind};
 
 /// Files and folders that values come from, and whether some come from where nothing tells of a change. The
 /// store tells of its own.
@@ -24,22 +24,22 @@ impl Dependencies {
     /// Adds a value's source.
     pub fn add(&mut self, source: &Source, context: &Context<'_>) {
         match &source.from {
-            From::Value(_) | From::Store => {}
+            SourceKind::Value(_) | SourceKind::Store => {}
             // The listing is looked at by itself.
-            From::Item(_) => {}
-            From::File(template) => match template.fill_path(&context.variables(None)) {
+            SourceKind::Item(_) => {}
+            SourceKind::File(template) => match template.fill_path(&context.variables(None)) {
                 Ok(path) => self.file(&path, context),
                 Err(_) => self.others = true,
             },
-            From::OsRelease(_) => {
+            SourceKind::OsRelease(_) => {
                 for path in ["/etc/os-release", "/usr/lib/os-release"] {
                     self.file(path, context);
                 }
             }
-            From::MachineId(_) => self.file("/etc/machine-id", context),
+            SourceKind::MachineId(_) => self.file("/etc/machine-id", context),
             // A session's own values are nothing to those outside of it.
-            From::Builtin(name) if name.starts_with("session-") || name == "agent-version" => {}
-            From::Property { .. } | From::Run(_) | From::Builtin(_) => self.others = true,
+            SourceKind::Builtin(name) if name.starts_with("session-") || name == "agent-version" => {}
+            SourceKind::Property { .. } | SourceKind::Run(_) | SourceKind::Builtin(_) => self.others = true,
         }
     }
 

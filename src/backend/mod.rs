@@ -10,7 +10,7 @@ use std::sync::Arc;
 use crate::ddf::Format;
 use crate::mo::Value;
 use crate::mo::fill::Variables;
-use crate::mo::mapping::{BusObject, From, NodeMapping, Source};
+use crate::mo::mapping::{BusObject, NodeMapping, Source, SourceKind};
 use crate::mo::pipeline::json_text;
 
 pub(crate) mod bus;
@@ -201,22 +201,22 @@ pub async fn read_source(
     let variables = context.variables(None);
     let mut transient = false;
     let answer = match &source.from {
-        From::Value(text) => Answer::Value(Raw::Text(text.clone())),
-        From::File(path) => {
+        SourceKind::Value(text) => Answer::Value(Raw::Text(text.clone())),
+        SourceKind::File(path) => {
             let path = path.fill_path(&variables)?;
             file::read(context.machine, &path, source.privileged).await?
         }
-        From::OsRelease(key) => os_release::get(context.machine, key).await?,
-        From::MachineId(application) => {
+        SourceKind::OsRelease(key) => os_release::get(context.machine, key).await?,
+        SourceKind::MachineId(application) => {
             let answer = machine_id::get(context.machine, application).await?;
             transient = matches!(answer, Answer::Value((_, true)));
             answer.map(|(uuid, _)| Raw::Text(uuid))
         }
-        From::Property { object, property } => bus::read(object, property, source, context).await?,
-        From::Run(argv) => Answer::Value(Raw::Bytes(run::output(argv, context).await?)),
-        From::Item(key) => item(context, key),
-        From::Store => stored(context).map(|reading| Raw::Typed(reading.value)),
-        From::Builtin(name) => builtin::get(name, context).await?.map(Raw::Text),
+        SourceKind::Property { object, property } => bus::read(object, property, source, context).await?,
+        SourceKind::Run(argv) => Answer::Value(Raw::Bytes(run::output(argv, context).await?)),
+        SourceKind::Item(key) => item(context, key),
+        SourceKind::Store => stored(context).map(|reading| Raw::Typed(reading.value)),
+        SourceKind::Builtin(name) => builtin::get(name, context).await?.map(Raw::Text),
     };
     let raw = match answer {
         Answer::Value(raw) => raw,

@@ -8,7 +8,7 @@
 
 use std::collections::BTreeSet;
 
-use crate::mo::mapping::{self, BusObject, From, NodeMapping, Piece, Source, Template};
+use crate::mo::mapping::{self, BusObject, NodeMapping, Piece, Source, SourceKind, Template};
 use crate::spanned::Located;
 use crate::spanned::Reader;
 
@@ -91,20 +91,22 @@ impl Subscriber {
 fn unusable(source: &Source) -> Option<String> {
     let absolute = |path: &str| path.starts_with('/');
     match &source.from {
-        From::File(path) if !absolute(path.literal_start()) => {
+        SourceKind::File(path) if !absolute(path.literal_start()) => {
             Some("`file`: expected an absolute path".to_owned())
         }
-        From::Run(argv) if !argv.first().and_then(Template::literal).is_some_and(absolute) => {
+        SourceKind::Run(argv) if !argv.first().and_then(Template::literal).is_some_and(absolute) => {
             Some("`run`: the program must be an absolute path without braces".to_owned())
         }
-        From::File(path) => braced(std::slice::from_ref(path)),
-        From::Run(argv) => braced(argv),
-        From::Item(_) | From::Store => Some("`item` and `store` are for management objects".to_owned()),
-        From::Value(_)
-        | From::OsRelease(_)
-        | From::MachineId(_)
-        | From::Property { .. }
-        | From::Builtin(_) => None,
+        SourceKind::File(path) => braced(std::slice::from_ref(path)),
+        SourceKind::Run(argv) => braced(argv),
+        SourceKind::Item(_) | SourceKind::Store => {
+            Some("`item` and `store` are for management objects".to_owned())
+        }
+        SourceKind::Value(_)
+        | SourceKind::OsRelease(_)
+        | SourceKind::MachineId(_)
+        | SourceKind::Property { .. }
+        | SourceKind::Builtin(_) => None,
     }
 }
 

@@ -7,7 +7,7 @@ use crate::spanned::{Problem, Problems};
 use super::fill::Variables;
 use super::join::node_key;
 use super::load::Sources;
-use super::mapping::{Call, From, ListFrom, NodeMapping, Pipeline, Sink, Source};
+use super::mapping::{Call, ListFrom, NodeMapping, Pipeline, Sink, Source, SourceKind};
 use super::object::{ManagementObject, Node, NodeId};
 use super::template::{Piece, Template};
 use super::value::Value;
@@ -170,16 +170,16 @@ impl Check<'_> {
     fn source(&mut self, source: &Source) {
         let braces = Braces { value: false, own_name: true };
         match &source.from {
-            From::File(path) => self.path(path, "get.file", braces),
-            From::Run(argv) => self.argv(argv, "get.run", braces),
-            From::Item(_) => {
+            SourceKind::File(path) => self.path(path, "get.file", braces),
+            SourceKind::Run(argv) => self.argv(argv, "get.run", braces),
+            SourceKind::Item(_) => {
                 let listed = |node: &Node| matches!(&node.mapping.list, Some(list) if matches!(list.from, ListFrom::Run { json: true, .. } | ListFrom::Object(_)));
                 if !self.object.lineage(self.id).any(listed) {
                     self.problem("`item` needs an un-named node above whose `list` has `json = true`");
                 }
             }
-            From::Value(text) => self.constant(text, &source.pipeline),
-            From::Builtin(name) if !builtin::known(name) => {
+            SourceKind::Value(text) => self.constant(text, &source.pipeline),
+            SourceKind::Builtin(name) if !builtin::known(name) => {
                 self.problem(format!("there is no builtin {name:?}"));
             }
             _ => {}

@@ -60,7 +60,7 @@ pub struct NodeMapping {
 #[derive(Clone, Debug)]
 pub struct Source {
     /// Where it comes from.
-    pub from: From,
+    pub from: SourceKind,
     /// select → match → map → scale → format
     pub pipeline: Pipeline,
     /// Read by the privileged helper.
@@ -69,7 +69,7 @@ pub struct Source {
 
 /// Where a value comes from.
 #[derive(Clone, Debug)]
-pub enum From {
+pub enum SourceKind {
     /// The value itself.
     Value(String),
     /// A file below the sysroot.
@@ -96,7 +96,7 @@ pub enum From {
 }
 
 /// As an integrator would name it.
-impl fmt::Display for From {
+impl fmt::Display for SourceKind {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Value(_) => f.write_str("value"),

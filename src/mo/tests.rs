@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use tempfile::TempDir;
 
-use super::mapping::{Call, From, ListFrom, Select};
+use super::mapping::{Call, ListFrom, Select, SourceKind};
 use super::*;
 use crate::ddf::NodeName;
 use crate::spanned::Problems;
@@ -193,9 +193,9 @@ fn a_source_may_be_anything_that_the_page_lists() {
     let get = &object.node(object.find("Man").unwrap()).mapping.get;
     let mut id = [0; 16];
     (id[0], id[1], id[2], id[3], id[15]) = (0xa8, 0xd2, 0xa8, 0xd2, 0x0f);
-    assert!(matches!(&get[1].from, From::MachineId(uuid) if *uuid == id));
-    assert!(matches!(&get[2].from, From::Run(argv) if argv.len() == 2) && get[2].privileged);
-    assert!(matches!(&get[5].from, From::Value(text) if text == "7"));
+    assert!(matches!(&get[1].from, SourceKind::MachineId(uuid) if *uuid == id));
+    assert!(matches!(&get[2].from, SourceKind::Run(argv) if argv.len() == 2) && get[2].privileged);
+    assert!(matches!(&get[5].from, SourceKind::Value(text) if text == "7"));
 }
 
 #[test]

@@ -11,7 +11,7 @@ use crate::backend::Answer;
 use crate::base::Secret;
 use crate::config::{Account, Changes, Leaf, LeafError, StoredChange};
 use crate::mo::Value;
-use crate::mo::mapping::From;
+use crate::mo::mapping::SourceKind;
 use crate::store::{AccountChange, Change, Snapshot, Store, StoreError};
 use crate::transport::Auth;
 
@@ -41,7 +41,7 @@ pub(super) fn change(pass: &Pass<'_>, node: &NodeRef, value: &Value) -> Result<C
 /// What the node's mapping says that it is.
 fn leaf_of(node: &NodeRef) -> Option<Leaf> {
     let name = node.mapping().get.iter().find_map(|source| match &source.from {
-        From::Builtin(name) => name.strip_prefix("account."),
+        SourceKind::Builtin(name) => name.strip_prefix("account."),
         _ => None,
     });
     changeable(name?)

@@ -5,7 +5,7 @@ use std::pin::Pin;
 
 use crate::backend::Dependencies;
 use crate::ddf::{AccessType, NodeName};
-use crate::mo::mapping::{From, ListFrom};
+use crate::mo::mapping::{ListFrom, SourceKind};
 use crate::mo::{ManagementObject, NodeId};
 use crate::package::Profile;
 use crate::store::NodeKey;
@@ -127,7 +127,7 @@ impl Walk<'_> {
 /// Whether anything at or below a description comes from files, whose names may have a listing's in them.
 fn reads_files(object: &ManagementObject, id: NodeId) -> bool {
     let mapping = &object.node(id).mapping;
-    let file = |source: &crate::mo::mapping::Source| matches!(source.from, From::File(_));
+    let file = |source: &crate::mo::mapping::Source| matches!(source.from, SourceKind::File(_));
     mapping.get.iter().any(file) || object.children(id).iter().any(|child| reads_files(object, *child))
 }
 

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use crate::ddf::{AccessType, Format, NodeName, Occurrence};
-use crate::mo::mapping::From;
+use crate::mo::mapping::SourceKind;
 use crate::mo::value::{ValueError, excerpt};
 use crate::mo::{ManagementObject, MoData, NodeId, Value, calendar, data};
 use crate::uri::{decode_name, encode_name};
@@ -155,7 +155,7 @@ pub(super) fn must_be_given(object: &ManagementObject, id: NodeId) -> bool {
     let has_value = [AccessType::GET, AccessType::ADD, AccessType::REPLACE];
     let given = node.properties.default_value.is_some()
         || node.properties.format == Format::Null
-        || node.mapping.get.iter().any(|source| !matches!(source.from, From::Store));
+        || node.mapping.get.iter().any(|source| !matches!(source.from, SourceKind::Store));
     !given && has_value.into_iter().any(|word| access.allows(word))
 }
 

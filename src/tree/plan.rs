@@ -13,7 +13,7 @@ use serde_json::Value as Json;
 
 use crate::backend::{Act, Undo};
 use crate::ddf::{AccessType, Format};
-use crate::mo::mapping::{Call, From};
+use crate::mo::mapping::{Call, SourceKind};
 use crate::mo::{MoData, NodeId, Value};
 use crate::store::{Change, NodeKey, Stored};
 
@@ -359,7 +359,7 @@ impl Plan {
             return Ok(());
         }
         let mapping = node.mapping();
-        let kept_in_store = mapping.get.iter().any(|source| matches!(source.from, From::Store));
+        let kept_in_store = mapping.get.iter().any(|source| matches!(source.from, SourceKind::Store));
         match &mapping.set {
             Some(sink) if !matches!(sink.to, Call::Store) => {
                 self.effects.push(Effect::Set(node.clone(), value));

@@ -6,7 +6,7 @@ use crate::backend::{self, Answer, Reading, Seen};
 use crate::ddf::AccessType;
 use crate::mo::Value;
 use crate::mo::builtin::is_secret;
-use crate::mo::mapping::From as Origin;
+use crate::mo::mapping::SourceKind;
 use crate::store::{Change, Stored};
 
 use super::access::Rights;
@@ -245,7 +245,7 @@ impl Pass<'_> {
         }
         let mut scope = self.tree.scope(node, self.principal);
         scope.seen = Some(&self.seen);
-        if mapping.get.iter().any(|source| matches!(source.from, Origin::Store)) {
+        if mapping.get.iter().any(|source| matches!(source.from, SourceKind::Store)) {
             scope.stored = self.stored(node)?;
         }
         // A better source gets its time; a pinned node that names none waits for good.
@@ -295,5 +295,8 @@ pub(super) fn withheld(node: &NodeRef) -> bool {
 
 /// Whether the node's value is a secret that only an exact GET by its own server shows.
 pub(super) fn secret(node: &NodeRef) -> bool {
-    node.mapping().get.iter().any(|source| matches!(&source.from, Origin::Builtin(name) if is_secret(name)))
+    node.mapping()
+        .get
+        .iter()
+        .any(|source| matches!(&source.from, SourceKind::Builtin(name) if is_secret(name)))
 }

@@ -92,7 +92,7 @@ impl Bench {
     }
 
     async fn run(&self, script: &str) -> Result<Answer<Value>, BackendError> {
-        self.read(vec![source(From::Run(shell(script)))], Format::Chr).await
+        self.read(vec![source(SourceKind::Run(shell(script)))], Format::Chr).await
     }
 
     async fn list(&self, from: ListFrom, max: usize) -> Result<Vec<Child>, BackendError> {
@@ -117,12 +117,12 @@ fn literal(text: &str) -> Template {
     Template(vec![Piece::Literal(text.to_owned())])
 }
 
-fn source(from: From) -> Source {
+fn source(from: SourceKind) -> Source {
     Source { from, pipeline: Pipeline::default(), privileged: false }
 }
 
 fn file_source(path: &str) -> Source {
-    source(From::File(literal(path)))
+    source(SourceKind::File(literal(path)))
 }
 
 fn text(text: &str) -> Answer<Value> {
@@ -134,14 +134,14 @@ async fn absent_goes_on_to_the_next_source() {
     let bench = Bench::new().file("/etc/present", "here\n");
     let get = vec![
         file_source("/etc/missing"),
-        source(From::Property { object: "m".into(), property: "p".into() }),
+        source(SourceKind::Property { object: "m".into(), property: "p".into() }),
     ];
     let absent = bench.read(get.clone(), Format::Chr).await.unwrap();
     assert!(
         matches!(&absent, Answer::Absent(why) if why.contains("missing") && why.contains("no bus")),
         "{absent:?}"
     );
-    let get = [get, vec![file_source("/etc/present"), source(From::Value("last".into()))]].concat();
+    let get = [get, vec![file_source("/etc/present"), source(SourceKind::Value("last".into()))]].concat();
     assert_eq!(bench.read(get, Format::Chr).await.unwrap(), text("here"));
 }
 
@@ -159,7 +159,7 @@ async fn empty_counts_only_where_nothing_better_follows() {
 #[tokio::test]
 async fn a_failing_source_is_passed_over_unless_the_node_is_pinned() {
     let bench = Bench::new().file("/speed", "fast\n");
-    let get = vec![file_source("/speed"), source(From::Value("7".into()))];
+    let get = vec![file_source("/speed"), source(SourceKind::Value("7".into()))];
     assert_eq!(bench.read(get.clone(), Format::Int).await.unwrap(), Answer::Value(Value::Int(7)));
     let alone = bench.read(get[..1].to_vec(), Format::Int).await.unwrap_err();
     assert_eq!(alone.to_string(), "expected a whole number of 64 bits (int), found \"fast\"");
@@ -170,7 +170,7 @@ async fn a_failing_source_is_passed_over_unless_the_node_is_pinned() {
 #[tokio::test]
 async fn unavailable_stops_the_search_of_the_patient() {
     let bench = Bench::new().file("/etc/machine-id", "uninitialized\n");
-    let get = vec![source(From::MachineId([7; 16])), source(From::Value("worse".into()))];
+    let get = vec![source(SourceKind::MachineId([7; 16])), source(SourceKind::Value("worse".into()))];
     assert_eq!(
         bench.read(get.clone(), Format::Chr).await.unwrap(),
         Answer::Value(Value::Text("worse".into())),
@@ -178,7 +178,7 @@ async fn unavailable_stops_the_search_of_the_patient() {
     let mapping = NodeMapping { get, ..NodeMapping::default() };
     let answer = read(&mapping, Format::Chr, true, &bench.context()).await.unwrap();
     assert!(matches!(answer, Answer::Unavailable(_)));
-    let alone = bench.read(vec![source(From::MachineId([7; 16]))], Format::Chr).await.unwrap();
+    let alone = bench.read(vec![source(SourceKind::MachineId([7; 16]))], Format::Chr).await.unwrap();
     assert!(matches!(alone, Answer::Unavailable(_)), "nothing else answers");
 }
 
@@ -218,7 +218,7 @@ async fn files_are_bounded_and_regular() {
 #[tokio::test]
 async fn dmi_placeholders_are_absent() {
     let bench = Bench::new().file("/sys/class/dmi/id/sys_vendor", "To Be Filled By O.E.M.\n");
-    let get = vec![file_source("/sys/class/dmi/id/sys_vendor"), source(From::Value("unknown".into()))];
+    let get = vec![file_source("/sys/class/dmi/id/sys_vendor"), source(SourceKind::Value("unknown".into()))];
     assert_eq!(bench.read(get, Format::Chr).await.unwrap(), text("unknown"));
 }
 
@@ -242,7 +242,7 @@ async fn this_machine_tells_what_it_is() {
 #[tokio::test]
 async fn os_release_from_either_place() {
     let vendor = Bench::new().file("/usr/lib/os-release", "VERSION_ID=\"12\"\n");
-    let get = vec![source(From::OsRelease("VERSION_ID".into()))];
+    let get = vec![source(SourceKind::OsRelease("VERSION_ID".into()))];
     assert_eq!(vendor.read(get.clone(), Format::Chr).await.unwrap(), text("12"));
     let both = vendor.file("/etc/os-release", "VERSION_ID=13\n");
     assert_eq!(both.read(get.clone(), Format::Chr).await.unwrap(), text("13"));
@@ -252,20 +252,21 @@ async fn os_release_from_either_place() {
 #[tokio::test]
 async fn machine_ids_are_derived() {
     let bench = Bench::new().file("/etc/machine-id", "0f1e2d3c4b5a69788796a5b4c3d2e1f0\n");
-    let read = read_source(&source(From::MachineId([7; 16])), Format::Chr, &bench.context()).await.unwrap();
+    let read =
+        read_source(&source(SourceKind::MachineId([7; 16])), Format::Chr, &bench.context()).await.unwrap();
     let Answer::Value(Reading { value: Value::Text(uuid), transient: false }) = read else {
         panic!("{read:?}")
     };
     assert!(uuid.len() == 36 && !uuid.contains("0f1e2d3c"), "{uuid}");
     let empty = Bench::new().file("/etc/machine-id", "");
-    let answer = empty.read(vec![source(From::MachineId([7; 16]))], Format::Chr).await.unwrap();
+    let answer = empty.read(vec![source(SourceKind::MachineId([7; 16]))], Format::Chr).await.unwrap();
     assert!(matches!(answer, Answer::Absent(_)));
 }
 
 #[tokio::test]
 async fn builtins_of_machine_and_agent() {
     let bench = Bench::new().file("/etc/locale.conf", "LANG=de_AT.UTF-8\n");
-    let get = |name: &str| vec![source(From::Builtin(name.into()))];
+    let get = |name: &str| vec![source(SourceKind::Builtin(name.into()))];
     assert_eq!(bench.read(get("language"), Format::Chr).await.unwrap(), text("de-AT"));
     assert_eq!(bench.read(get("agent-version"), Format::Chr).await.unwrap(), text(env!("CARGO_PKG_VERSION")));
     assert_eq!(bench.read(get("session-bearer"), Format::Int).await.unwrap(), Answer::Value(Value::Int(3)));
@@ -278,14 +279,14 @@ async fn items_serve_leaves_from_the_listing() {
     let item = json!({ "ip": "192.0.2.7", "lease": { "left": 60 }, "gone": null });
     let context = Context { item: Some(&item), ..bench.context() };
     let get = async |key: &str| {
-        read_source(&source(From::Item(key.into())), Format::Chr, &context)
+        read_source(&source(SourceKind::Item(key.into())), Format::Chr, &context)
             .await
             .unwrap()
             .map(|reading| reading.value)
     };
     assert_eq!(get("ip").await, text("192.0.2.7"));
     assert!(matches!(get("gone").await, Answer::Absent(_)));
-    let mut nested = source(From::Item("lease".into()));
+    let mut nested = source(SourceKind::Item("lease".into()));
     nested.pipeline.select = vec![Select::Key("left".into())];
     let left = read_source(&nested, Format::Int, &context).await.unwrap().map(|reading| reading.value);
     assert_eq!(left, Answer::Value(Value::Int(60)));

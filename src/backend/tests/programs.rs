@@ -31,7 +31,7 @@ async fn scripts_that_fail_say_how() {
     let error = bench.run("head -c 2000000 /dev/zero").await.unwrap_err();
     assert!(matches!(error, BackendError::TooLarge { limit: MAX_INPUT, .. }), "{error}");
     for program in ["sh", "/nonexistent/script"] {
-        let get = vec![source(From::Run(vec![literal(program)]))];
+        let get = vec![source(SourceKind::Run(vec![literal(program)]))];
         assert!(matches!(bench.read(get, Format::Chr).await, Err(BackendError::Program { .. })));
     }
 }
@@ -42,7 +42,7 @@ async fn braces_reach_scripts_as_one_argument() {
     bench.names = vec![("p".into(), "a b; $(id) '\"*".into())];
     let mut argv = shell("printf '%s|' \"$@\"");
     argv.push(Template(vec![Piece::Variable("p".into())]));
-    let answer = bench.read(vec![source(From::Run(argv))], Format::Chr).await.unwrap();
+    let answer = bench.read(vec![source(SourceKind::Run(argv))], Format::Chr).await.unwrap();
     assert_eq!(answer, text("a b; $(id) '\"*|"));
 }
 

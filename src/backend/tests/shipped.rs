@@ -108,7 +108,7 @@ fn every_builtin_is_known_and_every_account_value_mapped() {
     let mut named = Vec::new();
     for object in ["devinfo", "sessioninfo", "dmacc", "dmacc-approved", "dmdac"].map(object) {
         for source in object.ids().flat_map(|id| &object.node(id).mapping.get) {
-            if let From::Builtin(name) = &source.from {
+            if let SourceKind::Builtin(name) = &source.from {
                 assert!(builtin::known(name), "{name}");
                 named.push(name.clone());
             }

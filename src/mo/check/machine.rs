@@ -10,7 +10,7 @@ use crate::base::lane;
 use crate::spanned::{Problem, Problems};
 
 use super::super::join::node_key;
-use super::super::mapping::{Call, From, ListFrom, NodeMapping, Program};
+use super::super::mapping::{Call, ListFrom, NodeMapping, Program, SourceKind};
 use super::super::object::ManagementObject;
 use super::super::template::Template;
 
@@ -49,7 +49,7 @@ pub(crate) fn against_machine(object: &ManagementObject, machine: &Machine<'_>) 
 /// Programs whose output is read.
 fn readers(mapping: &NodeMapping) -> Vec<(&'static str, &[Template])> {
     let get = mapping.get.iter().filter_map(|source| match &source.from {
-        From::Run(argv) => Some(("get.run", argv.as_slice())),
+        SourceKind::Run(argv) => Some(("get.run", argv.as_slice())),
         _ => None,
     });
     let list = mapping.list.iter().filter_map(|list| match &list.from {

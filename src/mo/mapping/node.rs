@@ -10,7 +10,7 @@ use crate::spanned::{Item, Reader};
 
 use super::read::Scalar;
 use super::{
-    Call, Exec, From, List, ListFrom, NodeMapping, Pipeline, Program, Select, Sink, Source, Template,
+    Call, Exec, List, ListFrom, NodeMapping, Pipeline, Program, Select, Sink, Source, SourceKind, Template,
 };
 
 const USER: &str = "omadm";
@@ -75,11 +75,12 @@ pub(crate) fn sources(reader: &mut Reader<'_>, objects: &BTreeSet<String>) -> Ve
 /// Without pipeline keys of its own, `set` runs backwards what reading the same place does.
 fn inherited(get: &[Source], to: &Call) -> Pipeline {
     let same = |source: &&Source| match (&source.from, to) {
-        (From::File(read), Call::File { path, .. }) => read == path,
-        (From::Property { object, property }, Call::Bus { object: called, member, method: false, .. }) => {
-            (object, property) == (called, member)
-        }
-        (From::Store, Call::Store) => true,
+        (SourceKind::File(read), Call::File { path, .. }) => read == path,
+        (
+            SourceKind::Property { object, property },
+            Call::Bus { object: called, member, method: false, .. },
+        ) => (object, property) == (called, member),
+        (SourceKind::Store, Call::Store) => true,
         _ => false,
     };
     get.iter().find(same).or(get.first()).map(|source| source.pipeline.clone()).unwrap_or_default()
@@ -102,17 +103,17 @@ fn source(reader: &mut Reader<'_>, objects: &BTreeSet<String>) -> Option<Source>
         ["value", "file", "os-release", "machine-id", "object", "run", "item", "store", "builtin"];
     let kind = kind(reader, &KINDS)?;
     let from = match kind {
-        "value" => reader.optional("value").map(|Scalar(text)| From::Value(text)),
-        "file" => template(reader, "file").map(From::File),
-        "os-release" => reader.optional("os-release").map(From::OsRelease),
-        "machine-id" => machine_id(reader).map(From::MachineId),
+        "value" => reader.optional("value").map(|Scalar(text)| SourceKind::Value(text)),
+        "file" => template(reader, "file").map(SourceKind::File),
+        "os-release" => reader.optional("os-release").map(SourceKind::OsRelease),
+        "machine-id" => machine_id(reader).map(SourceKind::MachineId),
         "object" => object(reader, objects).and_then(|object| {
-            reader.required("property").map(|property| From::Property { object, property })
+            reader.required("property").map(|property| SourceKind::Property { object, property })
         }),
-        "run" => argv(reader, "run").map(From::Run),
-        "item" => reader.optional("item").map(From::Item),
-        "store" => truth(reader, "store").then_some(From::Store),
-        _ => reader.optional("builtin").map(From::Builtin),
+        "run" => argv(reader, "run").map(SourceKind::Run),
+        "item" => reader.optional("item").map(SourceKind::Item),
+        "store" => truth(reader, "store").then_some(SourceKind::Store),
+        _ => reader.optional("builtin").map(SourceKind::Builtin),
     };
     let privileged = matches!(kind, "file" | "object" | "run") && reader.or("privileged", false);
     let pipeline = pipeline(reader);

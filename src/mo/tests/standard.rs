@@ -153,9 +153,9 @@ fn the_device_id_is_kept_once_a_better_source_has_had_its_time() {
     let mapping = &devinfo.node(devinfo.find("DevID").unwrap()).mapping;
     assert_eq!((mapping.pin, mapping.wait), (true, Some(std::time::Duration::from_secs(60))));
     let names = |source: &crate::mo::mapping::Source| match &source.from {
-        From::Property { property, .. } => property.clone(),
-        From::MachineId(_) => "machine-id".to_owned(),
-        From::Builtin(name) => name.clone(),
+        SourceKind::Property { property, .. } => property.clone(),
+        SourceKind::MachineId(_) => "machine-id".to_owned(),
+        SourceKind::Builtin(name) => name.clone(),
         other => panic!("{other:?}"),
     };
     let sources: Vec<String> = mapping.get.iter().map(names).collect();
