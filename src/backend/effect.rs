@@ -40,7 +40,7 @@ impl Act<'_> {
 /// # Errors
 /// [`BackendError`], if the file or the property can't be read or the value does not pass the pipeline: what can't be
 /// taken back must not begin.
-pub async fn before(act: Act<'_>, context: &Context<'_>) -> Result<Option<Undo>, BackendError> {
+pub async fn prepare_undo(act: Act<'_>, context: &Context<'_>) -> Result<Option<Undo>, BackendError> {
     match act.call() {
         Call::File { path, privileged } => {
             let file = file::below(context.machine, &path.fill_path(&context.variables(None))?)?;
@@ -64,7 +64,7 @@ pub async fn before(act: Act<'_>, context: &Context<'_>) -> Result<Option<Undo>,
     }
 }
 
-/// Does it, and returns once that has happened: to the very thing that `undo`, of [`before`], is about.
+/// Does it, and returns once that has happened: to the very thing that `undo`, of [`prepare_undo`], is about.
 ///
 /// # Errors
 /// [`BackendError`]; [`BackendError::Unsupported`] for the store, which is the tree's.

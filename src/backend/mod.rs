@@ -31,7 +31,7 @@ mod os_release;
 
 pub use bus::{Bus, Seen};
 pub use dependencies::{Dependencies, is_told};
-pub use effect::{Act, before, perform, start, verified};
+pub use effect::{Act, perform, prepare_undo, start, verified};
 pub use error::BackendError;
 pub use list::{Child, list};
 pub use run::{End, Exit, Running};

@@ -70,7 +70,7 @@ impl Tree {
             };
             let node = effect.node();
             let scope = self.scope_with_input(node, principal, planned).await?;
-            let undo = backend::before(act, &scope.context()).await;
+            let undo = backend::prepare_undo(act, &scope.context()).await;
             let undo = undo.map_err(|source| TreeError::Backend { node: node.client_uri(), source })?;
             size += undo.as_ref().map_or(0, Undo::size);
             if size > MOST_KEPT {

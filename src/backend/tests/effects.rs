@@ -14,7 +14,7 @@ fn mode(mode: u32) -> Access {
 
 async fn set(sink: &Sink, value: &Value, bench: &Bench) -> Undo {
     let act = Act::Set(sink, value);
-    let undo = before(act, &bench.context()).await.unwrap().unwrap();
+    let undo = prepare_undo(act, &bench.context()).await.unwrap().unwrap();
     perform(act, None, &bench.context()).await.unwrap();
     undo
 }
@@ -54,7 +54,7 @@ async fn a_node_that_is_a_file_is_added_empty_and_what_was_removed_comes_back_as
     assert_eq!(fs::read(bench.path("/etc/new")).unwrap(), b"");
 
     for call in [call("/etc/link"), call("/etc/key")] {
-        let undo = before(Act::Delete(&call), &bench.context()).await.unwrap().unwrap();
+        let undo = prepare_undo(Act::Delete(&call), &bench.context()).await.unwrap().unwrap();
         perform(Act::Delete(&call), None, &bench.context()).await.unwrap();
         perform(Act::Delete(&call), None, &bench.context()).await.expect("what is gone can go");
         undo.undo(&bench.machine).await.unwrap();
@@ -93,7 +93,7 @@ async fn after_a_crash_only_what_the_effect_wrote_is_taken_back() {
 async fn what_is_too_large_to_be_put_back_is_not_written() {
     let bench = Bench::new().file("/large", "x".repeat(MAX_INPUT + 1));
     let sink = sink("/large", Pipeline::default());
-    before(Act::Set(&sink, &Value::Text("small".into())), &bench.context()).await.unwrap_err();
+    prepare_undo(Act::Set(&sink, &Value::Text("small".into())), &bench.context()).await.unwrap_err();
 }
 
 #[test]
@@ -144,7 +144,7 @@ async fn what_somebody_else_has_written_meanwhile_stays() {
     assert_eq!(fs::read_to_string(&path).unwrap(), "theirs");
 
     let call = Call::File { path: literal("/gone"), privileged: false };
-    let undo = before(Act::Delete(&call), &bench.context()).await.unwrap().unwrap();
+    let undo = prepare_undo(Act::Delete(&call), &bench.context()).await.unwrap().unwrap();
     perform(Act::Delete(&call), None, &bench.context()).await.unwrap();
     files::replace(&gone, b"theirs", 0o644).unwrap();
     assert_eq!(undo.undo(&bench.machine).await.unwrap(), Undone::Foreign);
@@ -161,7 +161,7 @@ async fn what_was_removed_comes_back_with_its_owner_and_its_attributes() {
     let access = || Access::of(&path, &fs::metadata(&path).unwrap()).unwrap();
     let was = access();
     let call = Call::File { path: literal("/a"), privileged: false };
-    let undo = before(Act::Delete(&call), &bench.context()).await.unwrap().unwrap();
+    let undo = prepare_undo(Act::Delete(&call), &bench.context()).await.unwrap().unwrap();
     perform(Act::Delete(&call), None, &bench.context()).await.unwrap();
     let undo = Undo::decode(&undo.encode()).unwrap();
     assert_eq!(undo.settle(&bench.machine).await.unwrap(), Undone::Restored);
