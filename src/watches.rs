@@ -137,7 +137,7 @@ impl<K: Ord + Clone> Watches<K> {
     fn watch(&self, id: &K, (places, all): &(BTreeSet<Place>, bool)) -> bool {
         let mut all = *all && places.len() <= MOST_PLACES;
         let first = places.iter().take(MOST_PLACES);
-        let told: Vec<&Place> = first.filter(|(folder, _)| backend::is_told(folder)).collect();
+        let told: Vec<&Place> = first.filter(|(folder, _)| backend::has_change_events(folder)).collect();
         all &= told.len() == places.len();
         {
             let mut folders = self.folders();

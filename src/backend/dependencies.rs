@@ -69,6 +69,6 @@ fn below(path: &str, context: &Context<'_>) -> Option<PathBuf> {
 
 /// Whether the kernel tells, by inotify(7), of changes of what is in this folder.
 #[must_use]
-pub fn is_told(folder: &Path) -> bool {
+pub fn has_change_events(folder: &Path) -> bool {
     !crate::base::lane::takes_requests(folder) && !file::is_elsewhere(folder)
 }

@@ -30,7 +30,7 @@ mod machine_id;
 mod os_release;
 
 pub use bus::{Bus, Seen};
-pub use dependencies::{Dependencies, is_told};
+pub use dependencies::{Dependencies, has_change_events};
 pub use effect::{Act, perform, prepare_undo, start, verified};
 pub use error::BackendError;
 pub use list::{Child, list};
