@@ -45,7 +45,6 @@ mod change;
 mod file;
 mod image;
 mod key;
-mod news;
 mod open;
 mod read;
 pub(crate) mod reader;
@@ -57,17 +56,18 @@ mod subscription;
 mod tables;
 mod twin;
 mod waiting;
+mod watch;
 mod withheld;
 
 pub use account::AccountChange;
 pub use change::{Change, FOLDER_EMPTIED, FOLDER_HELD};
 pub use key::NodeKey;
-pub use news::News;
 pub use open::SetAside;
 pub use read::{DefaultSource, SeenNotification, Snapshot, StoredTrigger};
 pub use stored::Stored;
 pub use subscription::{Digest, Subscription};
 pub use waiting::Waiting;
+pub use watch::Changed;
 
 use std::io;
 use std::path::{Path, PathBuf};
@@ -173,7 +173,7 @@ pub struct Store {
     committing: Mutex<()>,
     settling: AtomicBool,
     accounts: Notify,
-    desk: news::Desk,
+    watch: watch::Watch,
     odd: Arc<read::Odd>,
     waiting: waiting::Tally,
 }
@@ -197,7 +197,7 @@ impl Store {
     pub fn open(folder: &Path) -> Result<Opened, StoreError> {
         let (file, set_aside) = DatabaseFile::open(&folder.join(FILE))?;
         let (quota, writer) = (AtomicU64::new(u64::MAX), tokio::sync::Mutex::default());
-        let (accounts, desk) = (Notify::new(), news::Desk::default());
+        let (accounts, watch) = (Notify::new(), watch::Watch::default());
         let store = Self {
             file,
             quota,
@@ -205,7 +205,7 @@ impl Store {
             committing: Mutex::default(),
             settling: AtomicBool::new(false),
             accounts,
-            desk,
+            watch,
             odd: Arc::default(),
             waiting: waiting::Tally::default(),
         };
@@ -282,7 +282,7 @@ impl Store {
         if changes.iter().any(|change| matches!(change, Change::Account(_))) {
             self.accounts.notify_one();
         }
-        self.desk.report(changes);
+        self.watch.report(changes);
         Ok(())
     }
 
@@ -347,15 +347,15 @@ impl Store {
         self.accounts.notified().await;
     }
 
-    /// From now on [`Store::news`] tells of commits at or below these keys, and of no others.
+    /// From now on [`Store::changed`] tells of commits at or below these keys, and of no others.
     pub fn look_out_for(&self, keys: Vec<NodeKey>) {
-        self.desk.look_out_for(keys);
+        self.watch.look_out_for(keys);
     }
 
     /// Waits for a commit that changes a subscription, or what [`Store::look_out_for`] names. For one listener;
     /// what is committed while it does not listen is told the next time.
-    pub async fn news(&self) -> News {
-        self.desk.news().await
+    pub async fn changed(&self) -> Changed {
+        self.watch.changed().await
     }
 }
 

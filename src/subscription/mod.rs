@@ -24,7 +24,7 @@ use crate::base::journal;
 use crate::base::tasks::Tasks;
 use crate::base::waking;
 use crate::package::Verb;
-use crate::store::{Change, Digest, News, NodeKey, Store, StoreError, Subscription};
+use crate::store::{Change, Changed, Digest, NodeKey, Store, StoreError, Subscription};
 use crate::uri::client::ClientUri;
 use crate::watches::Watches;
 use crate::world::World;
@@ -140,7 +140,7 @@ impl Subscriptions {
     /// Waits for something that concerns subscriptions, and takes note of it.
     pub(crate) async fn turn(&mut self, world: &World, random: &mut dyn Random) {
         tokio::select! {
-            news = self.store.news() => self.heard(&news, world),
+            changed = self.store.changed() => self.heard(&changed, world),
             ids = changed(self.watches.as_deref()) => {
                 let now = waking::now();
                 for id in ids {
@@ -188,13 +188,13 @@ impl Subscriptions {
         self.store.commit(all.into_iter().filter_map(change).collect()).await
     }
 
-    fn heard(&mut self, news: &News, world: &World) {
+    fn heard(&mut self, changed: &Changed, world: &World) {
         let now = waking::now();
-        if news.subscriptions {
+        if changed.subscriptions {
             self.learn(world, now);
         }
         // Who subscribes again begins anew: whatever was refused or failed before is no more.
-        for (server_id, client_uri) in &news.subscribed {
+        for (server_id, client_uri) in &changed.subscribed {
             let id = Id { server_id: server_id.clone(), client_uri: client_uri.clone() };
             if let Some(known) = self.known.get_mut(&id) {
                 (known.refused, known.said) = (None, false);
@@ -202,7 +202,7 @@ impl Subscriptions {
             }
         }
         for (id, known) in &self.known {
-            if known.key.as_ref().is_some_and(|key| news.nodes.contains(key)) {
+            if known.key.as_ref().is_some_and(|key| changed.nodes.contains(key)) {
                 self.schedule.changed(id, now);
             }
         }

@@ -7,9 +7,9 @@ use tokio::sync::Notify;
 
 use super::{Change, NodeKey};
 
-/// What was committed since the last news.
+/// What was committed since a watch was last asked.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct News {
+pub struct Changed {
     /// Those of the keys that are looked out for at or below which something changed.
     pub nodes: BTreeSet<NodeKey>,
     /// Whether a server subscribed or unsubscribed.
@@ -18,9 +18,9 @@ pub struct News {
     pub subscribed: BTreeSet<(String, String)>,
 }
 
-/// Where news wait.
+/// Looks out for commits, for whoever asks [`Watch::changed`].
 #[derive(Debug, Default)]
-pub(super) struct Desk {
+pub(super) struct Watch {
     state: Mutex<State>,
     wake: Notify,
 }
@@ -28,10 +28,10 @@ pub(super) struct Desk {
 #[derive(Debug, Default)]
 struct State {
     wanted: Arc<[NodeKey]>,
-    news: News,
+    changed: Changed,
 }
 
-impl Desk {
+impl Watch {
     pub(super) fn look_out_for(&self, keys: Vec<NodeKey>) {
         self.state().wanted = keys.into();
     }
@@ -43,19 +43,19 @@ impl Desk {
         let touched: Vec<&NodeKey> =
             wanted.iter().filter(|key| changes.iter().any(|change| touches(change, key))).collect();
         if subscriptions || !touched.is_empty() {
-            let news = &mut self.state().news;
-            news.subscriptions |= subscriptions;
-            news.subscribed.extend(changes.iter().filter_map(subscribed));
-            news.nodes.extend(touched.into_iter().cloned());
+            let changed = &mut self.state().changed;
+            changed.subscriptions |= subscriptions;
+            changed.subscribed.extend(changes.iter().filter_map(subscribed));
+            changed.nodes.extend(touched.into_iter().cloned());
             self.wake.notify_one();
         }
     }
 
-    pub(super) async fn news(&self) -> News {
+    pub(super) async fn changed(&self) -> Changed {
         loop {
-            let news = std::mem::take(&mut self.state().news);
-            if news != News::default() {
-                return news;
+            let changed = std::mem::take(&mut self.state().changed);
+            if changed != Changed::default() {
+                return changed;
             }
             self.wake.notified().await;
         }
@@ -97,35 +97,35 @@ mod tests {
         NodeKey::node("urn:m", "1", names.iter().copied())
     }
 
-    async fn told(desk: &Desk, changes: &[Change]) -> Vec<NodeKey> {
-        desk.report(changes);
-        let news = tokio::time::timeout(std::time::Duration::from_millis(1), desk.news()).await;
-        news.map(|news| news.nodes.into_iter().collect()).unwrap_or_default()
+    async fn told(watch: &Watch, changes: &[Change]) -> Vec<NodeKey> {
+        watch.report(changes);
+        let changed = tokio::time::timeout(std::time::Duration::from_millis(1), watch.changed()).await;
+        changed.map(|changed| changed.nodes.into_iter().collect()).unwrap_or_default()
     }
 
     #[tokio::test(start_paused = true)]
     async fn what_is_at_below_or_removed_with_a_key_is_news_and_no_other() {
-        let desk = Desk::default();
+        let watch = Watch::default();
         let put = |names: &[&str]| Change::Put(key(names), Stored::Interior);
-        assert_eq!(told(&desk, &[put(&["a"])]).await, [], "nobody looks out");
+        assert_eq!(told(&watch, &[put(&["a"])]).await, [], "nobody looks out");
         let (a, b) = (key(&["a"]), key(&["b", "c"]));
-        desk.look_out_for(vec![a.clone(), b.clone()]);
-        assert_eq!(told(&desk, &[put(&["ab"]), put(&["b"]), put(&[])]).await, []);
-        assert_eq!(told(&desk, &[put(&["a", "x"]), put(&["a"])]).await, std::slice::from_ref(&a));
-        assert_eq!(told(&desk, &[Change::Remove(key(&["b"]))]).await, std::slice::from_ref(&b));
-        assert_eq!(told(&desk, &[Change::RemoveInstance(key(&[]))]).await, [a.clone(), b]);
-        assert_eq!(told(&desk, &[]).await, []);
-        desk.look_out_for(vec![NodeKey::object("urn:m")]);
-        assert_eq!(told(&desk, &[put(&["z"])]).await, [NodeKey::object("urn:m")]);
+        watch.look_out_for(vec![a.clone(), b.clone()]);
+        assert_eq!(told(&watch, &[put(&["ab"]), put(&["b"]), put(&[])]).await, []);
+        assert_eq!(told(&watch, &[put(&["a", "x"]), put(&["a"])]).await, std::slice::from_ref(&a));
+        assert_eq!(told(&watch, &[Change::Remove(key(&["b"]))]).await, std::slice::from_ref(&b));
+        assert_eq!(told(&watch, &[Change::RemoveInstance(key(&[]))]).await, [a.clone(), b]);
+        assert_eq!(told(&watch, &[]).await, []);
+        watch.look_out_for(vec![NodeKey::object("urn:m")]);
+        assert_eq!(told(&watch, &[put(&["z"])]).await, [NodeKey::object("urn:m")]);
         let other = Change::Put(NodeKey::instance("urn:mm", "1"), Stored::Interior);
-        assert_eq!(told(&desk, &[other]).await, []);
+        assert_eq!(told(&watch, &[other]).await, []);
     }
 
     #[tokio::test(start_paused = true)]
     async fn news_wait_for_a_listener_that_is_busy() {
-        let desk = Desk::default();
+        let watch = Watch::default();
         let gone = Change::Unsubscribe { server_id: "a".into(), client_uri: "u".into() };
-        desk.report(&[gone]);
-        assert!(desk.news().await.subscriptions);
+        watch.report(&[gone]);
+        assert!(watch.changed().await.subscriptions);
     }
 }
