@@ -145,7 +145,7 @@ pub async fn run(
             },
             turn = daemon.sessions.turn() => match turn {
                 sessions::Turn::Ended(ended) => daemon.ended(ended).await,
-                sessions::Turn::Network(news) => daemon.sessions.network_news(news, &mut daemon.shared),
+                sessions::Turn::Network(event) => daemon.sessions.network_event(event, &mut daemon.shared),
             },
             finished = daemon.execs.turn() => daemon.finished(finished).await,
             ended = daemon.registrations.turn() => {

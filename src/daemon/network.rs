@@ -27,7 +27,7 @@ pub(super) struct Network {
     known: Known,
     /// The addresses when it was last looked, since there is a source.
     before: Option<BTreeSet<(String, IpAddr)>>,
-    looks: JoinSet<News>,
+    looks: JoinSet<Event>,
     /// Whether the list is being read, and whether it is to be read again after that.
     reading: bool,
     again: bool,
@@ -47,7 +47,7 @@ enum Source {
 
 /// What comes of waiting for the network.
 #[derive(Debug)]
-pub(super) enum News {
+pub(super) enum Event {
     /// It has changed in some way.
     Changed,
     /// The list of interfaces.
@@ -80,10 +80,10 @@ impl Network {
     }
 
     /// Waits for something new; for ever while nobody wants to know.
-    pub(super) async fn news(&mut self) -> News {
+    pub(super) async fn event(&mut self) -> Event {
         tokio::select! {
             Some(Ok(looked)) = self.looks.join_next() => looked,
-            () = changed(&mut self.source) => News::Changed,
+            () = changed(&mut self.source) => Event::Changed,
         }
     }
 
@@ -168,26 +168,26 @@ impl Network {
             self.again = true;
             return;
         }
-        let read = async { News::Links(bearer::links().await) };
+        let read = async { Event::Links(bearer::links().await) };
         self.looks.spawn(hearts.watch("the look at the network".to_owned(), read));
     }
 
     /// Something about the network is new.
-    pub(super) fn take_note(&mut self, news: News, queue: &mut Queue, shared: &mut Shared) {
-        match news {
-            News::Changed => {
+    pub(super) fn take_note(&mut self, event: Event, queue: &mut Queue, shared: &mut Shared) {
+        match event {
+            Event::Changed => {
                 self.current = false;
                 self.look(&mut shared.hearts);
                 return;
             }
-            News::Links(links) => {
+            Event::Links(links) => {
                 let again = self.again;
                 let (asked, came_up) = self.read(links);
                 for id in asked {
                     let name = format!("the look at the interface {}", id.0);
                     let look = async {
                         let kind = bearer::kind_of(&id.0).await;
-                        News::Kind(id, kind)
+                        Event::Kind(id, kind)
                     };
                     self.looks.spawn(shared.hearts.watch(name, look));
                 }
@@ -198,7 +198,7 @@ impl Network {
                     self.look(&mut shared.hearts);
                 }
             }
-            News::Kind(id, kind) => {
+            Event::Kind(id, kind) => {
                 let is_news = self.known.tell(&id, kind.as_ref().ok().copied());
                 if let Some(why) = kind.err().filter(|_| is_news) {
                     let (name, every) = (id.0, LOOK.as_secs());

@@ -47,10 +47,10 @@ impl Daemon {
     /// A server changed its account, or a bootstrap brought some.
     pub(super) async fn accounts_changed(&mut self) {
         let world = self.watching.loader.accounts_changed(&self.world).await;
-        let news = world.peers.len() != self.world.peers.len()
+        let differs = world.peers.len() != self.world.peers.len()
             || world.peers.iter().zip(&self.world.peers).any(|(new, old)| !Arc::ptr_eq(new, old));
         let before = self.go_on_in(world).await;
-        if news {
+        if differs {
             log::info!("accounts changed: {}; {}", self.status(), difference::accounts(&before, &self.world));
         }
     }

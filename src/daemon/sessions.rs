@@ -5,7 +5,7 @@ use std::sync::Arc;
 use tokio::task::JoinError;
 use tokio::time::timeout_at;
 
-use super::network::{Network, News};
+use super::network::{Event, Network};
 use super::shared::Shared;
 use super::triggers::Triggers;
 use super::{Daemon, schedule};
@@ -37,7 +37,7 @@ pub(super) enum Turn {
     /// One is over.
     Ended((Destination, Result<Ended, JoinError>)),
     /// Something about the network.
-    Network(News),
+    Network(Event),
 }
 
 /// What came of what was due.
@@ -144,13 +144,13 @@ impl Sessions {
     pub(super) async fn turn(&mut self) -> Turn {
         tokio::select! {
             ended = self.tasks.ended() => Turn::Ended(ended),
-            news = self.network.news() => Turn::Network(news),
+            event = self.network.event() => Turn::Network(event),
         }
     }
 
     /// Takes note of something about the network.
-    pub(super) fn network_news(&mut self, news: News, shared: &mut Shared) {
-        self.network.take_note(news, &mut self.queue, shared);
+    pub(super) fn network_event(&mut self, event: Event, shared: &mut Shared) {
+        self.network.take_note(event, &mut self.queue, shared);
     }
 
     /// The next one that is over until `deadline`, once all have been told to end.
