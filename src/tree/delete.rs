@@ -10,12 +10,12 @@ use crate::store::Change;
 
 use super::delegation::{self, Edit};
 use super::error::TreeError;
-use super::fit::Members;
 use super::node::NodeRef;
 use super::plan::{Effect, Plan, outside};
 use super::read::{Pass, required};
 use super::registry::{Origin, Principal, Tree};
 use super::siblings::Siblings;
+use super::validate::Members;
 use crate::base::turn::Turn;
 
 impl Tree {

@@ -15,7 +15,6 @@ mod dependencies;
 mod document;
 mod error;
 mod exec;
-mod fit;
 mod intent;
 mod json;
 mod moment;
@@ -30,6 +29,7 @@ mod source;
 mod state;
 #[cfg(test)]
 pub(crate) mod tests;
+mod validate;
 mod walk;
 mod write;
 

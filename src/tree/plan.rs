@@ -23,11 +23,11 @@ use crate::base::turn::Turn;
 use super::account;
 use super::delegation::{Edit, Edits};
 use super::error::TreeError;
-use super::fit::{self, Members, allowed, described, invalid};
 use super::node::NodeRef;
 use super::read::{Pass, required};
 use super::registry::{Instance, Origin};
 use super::siblings::Siblings;
+use super::validate::{self, Members, allowed, described, invalid};
 
 /// The largest value that the store keeps, in bytes. A page with a larger one is read for each of its neighbours, and does
 /// not fit the store's cache.
@@ -63,7 +63,7 @@ impl Data {
     /// It is none of the leaf's format.
     pub fn raw(leaf: &NodeRef, bytes: &[u8]) -> Result<Self, TreeError> {
         let value = Value::from_raw(leaf.properties().format, bytes);
-        value.map(Self::Value).map_err(|error| fit::misfit(leaf, &error))
+        value.map(Self::Value).map_err(|error| validate::misfit(leaf, &error))
     }
 }
 
@@ -183,9 +183,9 @@ impl Plan {
             Standing::New => Siblings::default(),
         };
         let placed = self.arrive(pass, &parent, node.clone(), &found, above).await?;
-        if placed.1 == Standing::New && fit::is_bounded(&node.object, node.id) {
+        if placed.1 == Standing::New && validate::is_bounded(&node.object, node.id) {
             let others = if above == Standing::There { pass.unnamed(&parent).await?.len() } else { 0 };
-            fit::check_count(&parent, node.id, others + 1)?;
+            validate::check_count(&parent, node.id, others + 1)?;
         }
         Ok(placed)
     }
@@ -201,7 +201,7 @@ impl Plan {
             }
             let (_, standing) = self.arrive(pass, &parent, node.clone(), &Siblings::default(), above).await?;
             if standing == Standing::New {
-                fit::check_complete(node, |id| id == next.id)?;
+                validate::check_complete(node, |id| id == next.id)?;
             }
             Ok(standing)
         })
@@ -224,16 +224,16 @@ impl Plan {
             Standing::There => pass.unnamed(node).await?,
             Standing::New => Siblings::default(),
         };
-        fit::spell_as_found(node, &mut members, &found)?;
+        validate::spell_as_found(node, &mut members, &found)?;
         self.drop_valueless(pass, node, &mut members, standing).await?;
         let staying = match standing {
             Standing::There => self.remove_others(pass, node, &members, &found).await?,
             Standing::New => 0,
         };
-        fit::check_counts(node, &members, found.len(), staying)?;
+        validate::check_counts(node, &members, found.len(), staying)?;
         if standing == Standing::New {
             let given: HashSet<NodeId> = members.values().map(|(id, _)| *id).collect();
-            fit::check_complete(node, |id| given.contains(&id))?;
+            validate::check_complete(node, |id| given.contains(&id))?;
         }
         for (name, (id, value)) in members {
             self.turn.step().await;
@@ -352,7 +352,7 @@ impl Plan {
             let is_unchanged = current == value || (current.is_empty() && value.is_empty());
             return if is_unchanged { Ok(()) } else { Err(error) };
         }
-        fit::check_value(node, &value)?;
+        validate::check_value(node, &value)?;
         if node.instance.origin == Origin::Account {
             // Kept in the account, whatever its mapping says.
             self.changes.push(account::change(pass, node, &value)?);
@@ -407,7 +407,7 @@ fn is_touched(nodes: &BTreeSet<NodeKey>, key: &NodeKey) -> bool {
 }
 
 fn typed(node: &NodeRef, data: &MoData) -> Result<Value, TreeError> {
-    data.value(node.properties().format).map_err(|error| fit::misfit(node, &error))
+    data.value(node.properties().format).map_err(|error| validate::misfit(node, &error))
 }
 
 /// Whether the DDF lets a server give the leaf a value.
@@ -419,7 +419,9 @@ async fn may_take(pass: &Pass<'_>, node: &NodeRef, standing: Standing) -> Result
     }
     let (may, what) = match standing {
         // What nothing else gives a value must come with its parent.
-        Standing::New => (add || replace || fit::must_be_given(&node.object, node.id), "may not be added"),
+        Standing::New => {
+            (add || replace || validate::must_be_given(&node.object, node.id), "may not be added")
+        }
         Standing::There if is_there(pass, node).await => (replace, "may not be replaced"),
         Standing::There => (add, "may not be added"),
     };

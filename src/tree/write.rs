@@ -16,11 +16,11 @@ use super::access::Rights;
 use super::delegation;
 use super::document::Document;
 use super::error::TreeError;
-use super::fit;
 use super::node::NodeRef;
 use super::plan::{Data, Plan, outside};
 use super::read::Pass;
 use super::registry::{Instance, Origin, Principal, Tree};
+use super::validate;
 
 /// The most documents of one HGET that edit access rights. Each is checked against all entries there are with those before
 /// it: that the server may give this, and that somebody remains who may delegate. Who has more to say of an object's
@@ -61,9 +61,9 @@ impl Tree {
         let missing = match self.resolve_in(pass, uri, Rights::WRITE).await {
             // What can't be written is known without asking a repository.
             Ok(node) => {
-                fit::writable(&node)?;
+                validate::writable(&node)?;
                 if !node.is_leaf() && pass.exists(&node).await? {
-                    fit::allowed(&node, AccessType::REPLACE, "may not be replaced")?;
+                    validate::allowed(&node, AccessType::REPLACE, "may not be replaced")?;
                 }
                 return Ok(node);
             }
@@ -76,11 +76,11 @@ impl Tree {
         let not_found = || TreeError::NotFound(format!("{}: node {name:?}", parent.client_uri()));
         let id = parent.object.child(parent.id, &name).ok_or_else(not_found)?;
         let encoded = encode_name(&name);
-        if !parent.object.node(id).is_unnamed() || !fit::is_name(&encoded) {
+        if !parent.object.node(id).is_unnamed() || !validate::is_name(&encoded) {
             return Err(not_found());
         }
         let node = parent.listed(id, &Child { name: encoded, captured: decode_name(&name), item: None });
-        fit::allowed(&node, AccessType::ADD, "may not be added")?;
+        validate::allowed(&node, AccessType::ADD, "may not be added")?;
         let mapping = node.mapping();
         if mapping.list.is_some() && outside(mapping.add.as_ref()).is_none() {
             let what = "can't be added: its mapping does not say how";
