@@ -15,9 +15,9 @@ use super::cache::{self, Validator};
 use super::document;
 use super::error::TreeError;
 use super::json::{Writer, empty, required};
-use super::moment::{Extent, Moment, is_known};
 use super::node::NodeRef;
 use super::read::{Pass, readable, secret};
+use super::read_view::{Extent, ReadView, is_known};
 use super::registry::{Principal, Tree};
 use super::resolve::Resolved;
 use super::walk::{Step, Walk};
@@ -31,7 +31,7 @@ const MOST_ITEMS: usize = 10_000;
 /// Nodes that are to be read, and what they need from outside.
 pub struct Gathering<'a> {
     pass: Pass<'a>,
-    moment: Moment,
+    read_view: ReadView,
     key: Option<CacheKey>,
     items: Vec<Item>,
     /// By the root's key in the store.
@@ -52,7 +52,7 @@ struct Item {
 /// Nodes as they were at one moment.
 #[derive(Clone, Debug)]
 pub struct Batch {
-    moment: Arc<Moment>,
+    read_view: Arc<ReadView>,
     key: Option<CacheKey>,
     items: Arc<[Item]>,
 }
@@ -64,11 +64,11 @@ impl Tree {
     /// The store failed.
     pub fn gathering<'a>(&'a self, principal: &'a Principal<'a>) -> Result<Gathering<'a>, TreeError> {
         let pass = self.pass(principal)?;
-        let moment = Moment::new(Arc::clone(&pass.state));
+        let read_view = ReadView::new(Arc::clone(&pass.state));
         let key = pass.state.snapshot.cache_key()?;
         Ok(Gathering {
             pass,
-            moment,
+            read_view,
             key,
             items: Vec::new(),
             validators: HashMap::new(),
@@ -182,8 +182,8 @@ impl Gathering<'_> {
         let place = root.key().as_bytes().to_vec();
         if !self.validators.contains_key(&place) {
             // Nothing of it is shown.
-            self.moment.gather(&self.pass, &root, Extent { level: Some(0), all: true }).await?;
-            let validator = cache::of(&root, &key, &self.moment).await?;
+            self.read_view.gather(&self.pass, &root, Extent { level: Some(0), all: true }).await?;
+            let validator = cache::of(&root, &key, &self.read_view).await?;
             self.validators.insert(place.clone(), validator);
         }
         let validator = self.validators.get(&place);
@@ -199,7 +199,7 @@ impl Gathering<'_> {
     /// What was gathered.
     #[must_use]
     pub fn finish(self) -> Batch {
-        Batch { moment: Arc::new(self.moment), key: self.key, items: self.items.into() }
+        Batch { read_view: Arc::new(self.read_view), key: self.key, items: self.items.into() }
     }
 
     /// Gathers what a node needs that must be there; none for a leaf without a value that can't be empty.
@@ -216,10 +216,10 @@ impl Gathering<'_> {
             return Ok(value.map(|value| Item { node, level, value }));
         }
         let extent = Extent { level, all: has_validator(&node, self.key) };
-        self.moment.gather(&self.pass, &node, extent).await?;
-        let there = is_there(&node, &self.moment, extent)?
+        self.read_view.gather(&self.pass, &node, extent).await?;
+        let there = is_there(&node, &self.read_view, extent)?
             || (required(&node) && self.pass.has_parent(&node).await?);
-        if let Some(why) = self.moment.failure(&node, extent)? {
+        if let Some(why) = self.read_view.failure(&node, extent)? {
             return Err(TreeError::Unavailable { node: node.client_uri(), why });
         }
         if !there {
@@ -247,12 +247,12 @@ fn has_validator(node: &NodeRef, key: Option<CacheKey>) -> bool {
 }
 
 /// Whether an interior node is there, or anything in it.
-pub(super) fn is_there(node: &NodeRef, moment: &Moment, extent: Extent) -> Result<bool, TreeError> {
-    if is_known(&moment.state, node)? {
+pub(super) fn is_there(node: &NodeRef, read_view: &ReadView, extent: Extent) -> Result<bool, TreeError> {
+    if is_known(&read_view.state, node)? {
         return Ok(true);
     }
     let mut walk = Walk::new(node.clone(), extent);
-    while let Some(step) = walk.next(moment)? {
+    while let Some(step) = walk.next(read_view)? {
         if matches!(step, Step::Open { known: true, .. } | Step::Leaf { value: Some(_), .. }) {
             return Ok(true);
         }
@@ -362,7 +362,7 @@ impl Pieces {
     /// A step of the walk, or what is between two nodes.
     fn advance(&mut self) -> Result<(), TreeError> {
         if let Some(Current { walk, level, validator }) = &mut self.current {
-            if let Some(step) = walk.next(&self.batch.moment)? {
+            if let Some(step) = walk.next(&self.batch.read_view)? {
                 if let Some(validator) = validator {
                     validator.step(&step);
                 }

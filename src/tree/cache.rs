@@ -16,8 +16,8 @@ use crate::store::{CacheKey, Stored};
 
 use super::access::SESSION_INFO;
 use super::error::TreeError;
-use super::moment::{Extent, Moment};
 use super::node::NodeRef;
+use super::read_view::{Extent, ReadView};
 use super::walk::{Step, Walk};
 use crate::base::turn::Turn;
 
@@ -35,11 +35,11 @@ pub(super) fn matches(validator: &str, held: &[u8]) -> bool {
 }
 
 /// The validator of an instance of which everything was gathered.
-pub(super) async fn of(root: &NodeRef, key: &CacheKey, moment: &Moment) -> Result<String, TreeError> {
+pub(super) async fn of(root: &NodeRef, key: &CacheKey, read_view: &ReadView) -> Result<String, TreeError> {
     let mut validator = Validator::new(root, key);
     let mut walk = Walk::new(root.clone(), Extent::ALL);
     let mut turn = Turn::default();
-    while let Some(step) = walk.next(moment)? {
+    while let Some(step) = walk.next(read_view)? {
         validator.step(&step);
         turn.step().await;
     }

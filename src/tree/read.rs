@@ -13,9 +13,9 @@ use super::access::Rights;
 use super::batch::is_there;
 use super::error::TreeError;
 pub(super) use super::json::required;
-use super::moment::{self, Extent, Moment};
 use super::node::NodeRef;
 use super::plan::Plan;
+use super::read_view::{self, Extent, ReadView};
 use super::registry::{Principal, Tree};
 use super::resolve::Resolved;
 use super::state::State;
@@ -198,12 +198,12 @@ impl Pass<'_> {
         if node.is_leaf() {
             return Ok(self.leaf(node).await?.is_some());
         }
-        if required(node) || moment::is_known(&self.state, node)? {
+        if required(node) || read_view::is_known(&self.state, node)? {
             return Ok(true);
         }
-        let mut moment = Moment::new(Arc::clone(&self.state));
-        moment.gather(self, node, Extent::ALL).await?;
-        is_there(node, &moment, Extent::ALL)
+        let mut read_view = ReadView::new(Arc::clone(&self.state));
+        read_view.gather(self, node, Extent::ALL).await?;
+        is_there(node, &read_view, Extent::ALL)
     }
 
     /// The value of a leaf that must be there: a required one without a value is empty.
@@ -274,7 +274,7 @@ impl Pass<'_> {
     }
 
     fn stored(&self, node: &NodeRef) -> Result<Option<Value>, TreeError> {
-        moment::stored(&self.state, node)
+        read_view::stored(&self.state, node)
     }
 }
 

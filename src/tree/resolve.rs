@@ -14,9 +14,9 @@ use crate::uri::{decode_name, encode_name};
 
 use super::access::Rights;
 use super::error::TreeError;
-use super::moment::is_listed;
 use super::node::NodeRef;
 use super::read::{Pass, readable, secret};
+use super::read_view::is_listed;
 use super::registry::{Instance, Principal, Tree};
 use super::state::State;
 use crate::base::turn::Turn;

@@ -9,9 +9,9 @@ use crate::mo::{NodeId, Value};
 use crate::uri::decode_name;
 
 use super::error::TreeError;
-use super::moment::{Extent, Moment, is_known, is_listed};
 use super::node::NodeRef;
 use super::read::withheld;
+use super::read_view::{Extent, ReadView, is_known, is_listed};
 
 /// So many stored names are read at a time.
 const BATCH: usize = 128;
@@ -62,14 +62,14 @@ impl Walk {
         Self { start: Some(start), extent, path: Vec::new() }
     }
 
-    /// The next step; none at the end. The moment is always the same one.
-    pub(super) fn next(&mut self, moment: &Moment) -> Result<Option<Step<'_>>, TreeError> {
+    /// The next step; none at the end. The view is always the same one.
+    pub(super) fn next(&mut self, read_view: &ReadView) -> Result<Option<Step<'_>>, TreeError> {
         if let Some(start) = self.start.take() {
-            return self.enter(start, self.extent, true, moment).map(Some);
+            return self.enter(start, self.extent, true, read_view).map(Some);
         }
         loop {
             let Some(place) = self.path.last_mut() else { return Ok(None) };
-            let Some(node) = place.child(moment)? else {
+            let Some(node) = place.child(read_view)? else {
                 self.path.pop();
                 return Ok(Some(Step::Close));
             };
@@ -78,10 +78,10 @@ impl Walk {
                 continue;
             }
             if node.is_leaf() {
-                let (value, failed) = moment.value(&node)?;
+                let (value, failed) = read_view.value(&node)?;
                 return Ok(Some(Step::Leaf { node, value, failed, shown }));
             }
-            return self.enter(node, extent, shown, moment).map(Some);
+            return self.enter(node, extent, shown, read_view).map(Some);
         }
     }
 
@@ -90,9 +90,9 @@ impl Walk {
         node: NodeRef,
         extent: Extent,
         shown: bool,
-        moment: &Moment,
+        read_view: &ReadView,
     ) -> Result<Step<'_>, TreeError> {
-        let known = is_known(&moment.state, &node)?;
+        let known = is_known(&read_view.state, &node)?;
         let cut = known && extent.is_cut();
         self.path.push(Place { node, shown, extent, next: 0, unnamed: None, cut });
         // It was pushed just now.
@@ -102,13 +102,13 @@ impl Walk {
 }
 
 impl Place {
-    fn child(&mut self, moment: &Moment) -> Result<Option<NodeRef>, TreeError> {
+    fn child(&mut self, read_view: &ReadView) -> Result<Option<NodeRef>, TreeError> {
         if self.cut {
             return Ok(None);
         }
         loop {
             if let Some((id, siblings)) = &mut self.unnamed {
-                match siblings.next(&self.node, *id, moment)? {
+                match siblings.next(&self.node, *id, read_view)? {
                     Some(child) => return Ok(Some(child)),
                     None => self.unnamed = None,
                 }
@@ -118,7 +118,7 @@ impl Place {
             match &self.node.object.node(id).name {
                 NodeName::Named(name) => return Ok(Some(self.node.child(id, name))),
                 NodeName::Unnamed(_) if is_listed(&self.node.object, id) => {
-                    self.unnamed = Some((id, Siblings::Listed(moment.listing(&self.node), 0)));
+                    self.unnamed = Some((id, Siblings::Listed(read_view.listing(&self.node), 0)));
                 }
                 NodeName::Unnamed(_) => {
                     self.unnamed = Some((id, Siblings::Stored(Vec::new().into_iter(), Some(String::new()))));
@@ -129,7 +129,12 @@ impl Place {
 }
 
 impl Siblings {
-    fn next(&mut self, parent: &NodeRef, id: NodeId, moment: &Moment) -> Result<Option<NodeRef>, TreeError> {
+    fn next(
+        &mut self,
+        parent: &NodeRef,
+        id: NodeId,
+        read_view: &ReadView,
+    ) -> Result<Option<NodeRef>, TreeError> {
         match self {
             Self::Listed(children, next) => {
                 let child = children.get(*next).map(|child| parent.listed(id, child));
@@ -146,7 +151,7 @@ impl Siblings {
                     continue;
                 }
                 let Some(after) = last.take() else { return Ok(None) };
-                let batch = moment.state.children_after(&parent.key(), &after, BATCH)?;
+                let batch = read_view.state.children_after(&parent.key(), &after, BATCH)?;
                 (*names, *last) = (batch.0.into_iter(), batch.1);
             },
         }

@@ -27,7 +27,7 @@ const OVERHEAD: usize = 96;
 
 /// The store's state, and what was gathered from outside.
 #[derive(Debug)]
-pub(super) struct Moment {
+pub(super) struct ReadView {
     pub(super) state: Arc<State>,
     /// By store key.
     values: HashMap<Vec<u8>, Outside>,
@@ -79,7 +79,7 @@ impl Extent {
 
 type Gathered<'f> = Pin<Box<dyn Future<Output = Result<(), TreeError>> + Send + 'f>>;
 
-impl Moment {
+impl ReadView {
     pub(super) fn new(state: Arc<State>) -> Self {
         Self {
             state,
