@@ -9,7 +9,7 @@ use serde_json::{Map, Value as Json};
 
 use crate::base::Secret;
 use crate::config::{
-    BootstrapServer, NotificationAuth, Permission, Push, Settings, TlsFiles, holds_certificates, parts,
+    BootstrapServer, NotificationAuth, Permission, Push, Settings, TlsFiles, holds_certificates, syntax,
 };
 use crate::package::Profile;
 use crate::transport::Auth;
@@ -145,14 +145,14 @@ fn account(root: &Node<'_>, settings: &Settings) -> Result<crate::config::Accoun
     root.knows(names.members)?;
     let allow_http = settings.session.allow_http;
     let server_id = root.required(names.id)?.to_owned();
-    if !parts::is_server_id(&server_id) {
+    if !syntax::is_server_id(&server_id) {
         return Err(root.wrong(names.id, "expected 1 to 255 bytes of visible characters without \"/\""));
     }
     let name = root.text("Name")?.unwrap_or(&server_id).to_owned();
-    if !parts::is_name(&name) {
+    if !syntax::is_name(&name) {
         return Err(root.wrong("Name", "expected at most 255 bytes without control characters"));
     }
-    let server_uri = root.address("SrvURI", |uri| parts::server_uri(uri, allow_http))?;
+    let server_uri = root.address("SrvURI", |uri| syntax::server_uri(uri, allow_http))?;
     let mut inner = Some(root.clone());
     for step in names.notification {
         inner = inner.map(|node| node.child(step)).transpose()?.flatten();
@@ -196,7 +196,7 @@ fn permissions(root: &Node<'_>, name: &'static str, rights: u8) -> Result<Vec<Pe
         let group = node.child(key)?.ok_or(DmaccError::Missing("MOID"))?;
         group.knows(&["MOID"])?;
         let moid = group.required("MOID")?;
-        if !parts::is_moid(moid) {
+        if !syntax::is_moid(moid) {
             return Err(
                 group.wrong("MOID", "expected a MOID such as \"urn:oma:mo:oma-dm-devinfo:1.2\", or \"*\"")
             );
@@ -242,7 +242,7 @@ fn transport(node: &Node<'_>, secure: bool) -> Result<Auth, DmaccError> {
         return Ok(Auth::Certificate { cert_pem: data.expose().to_vec(), key_pem: secret });
     }
     let user = std::str::from_utf8(data.expose()).ok().filter(|user| {
-        !user.is_empty() && parts::is_name(user) && !user.contains(':') && !user.contains("-----")
+        !user.is_empty() && syntax::is_name(user) && !user.contains(':') && !user.contains("-----")
     });
     let user =
         user.ok_or_else(|| node.wrong("Data", "expected PEM certificates, or a user name"))?.to_owned();
@@ -260,7 +260,7 @@ fn bootstrap_server(node: &Node<'_>) -> Result<BootstrapServer, DmaccError> {
     for key in KEYS {
         node.bytes(key)?;
     }
-    let server_uri = node.address("ServerURI", |uri| parts::server_uri(uri, false))?;
+    let server_uri = node.address("ServerURI", |uri| syntax::server_uri(uri, false))?;
     let sec_mode = node.bytes("SecMode")?.map(|mode| mode.expose().to_vec());
     Ok(BootstrapServer { server_uri, sec_mode })
 }
@@ -271,17 +271,17 @@ fn push(root: &Node<'_>, names: &Names, allow_http: bool) -> Result<Option<Push>
     let Some(node) = push.child("GCM")? else { return Ok(None) };
     node.knows(&["SenderID", names.register, names.unregister, "RegParams", "Ext"])?;
     let sender_id = node.required("SenderID")?.to_owned();
-    if sender_id.is_empty() || !parts::is_name(&sender_id) {
+    if sender_id.is_empty() || !syntax::is_name(&sender_id) {
         return Err(node.wrong("SenderID", "expected 1 to 255 bytes without control characters"));
     }
     let params = node.text("RegParams")?.filter(|params| !params.is_empty());
-    if params.is_some_and(|params| !parts::is_query(params)) {
+    if params.is_some_and(|params| !syntax::is_query(params)) {
         return Err(node.wrong("RegParams", "expected a query such as \"k=v&l=w\", percent-encoded"));
     }
     Ok(Some(Push {
         sender_id,
-        register_uri: node.address(names.register, |uri| parts::push_uri(uri, allow_http))?,
-        unregister_uri: node.address(names.unregister, |uri| parts::push_uri(uri, allow_http))?,
+        register_uri: node.address(names.register, |uri| syntax::push_uri(uri, allow_http))?,
+        unregister_uri: node.address(names.unregister, |uri| syntax::push_uri(uri, allow_http))?,
         params: params.map(str::to_owned),
     }))
 }
@@ -348,7 +348,7 @@ impl<'a> Node<'a> {
         check: impl FnOnce(&str) -> Result<T, E>,
     ) -> Result<String, DmaccError> {
         let uri = self.required(name)?;
-        if uri.len() > parts::LONGEST_ADDRESS {
+        if uri.len() > syntax::LONGEST_ADDRESS {
             return Err(self.wrong(name, "expected an address of at most 4096 bytes"));
         }
         check(uri).map_err(|error| self.wrong(name, &error.to_string()))?;

@@ -3,7 +3,7 @@
 use serde_json::Value as Json;
 
 use super::dmacc::{self, Account, DmaccError};
-use crate::config::{Settings, parts};
+use crate::config::{Settings, syntax};
 use crate::package::{self, Command, Verb, is_media_type};
 use crate::uri::client::{ClientUri, Fields};
 
@@ -234,7 +234,7 @@ fn steps(content_type: &str, body: &[u8], settings: &Settings) -> Result<Vec<Ste
             (Verb::Default, [moid]) => Step::Default { from: from.clone(), moid: moid.clone() },
             _ => return Err(wrong("wrong number of parameters")),
         };
-        parts::server_uri(from, allow_http).map_err(|_| wrong("not an https ServerURI"))?;
+        syntax::server_uri(from, allow_http).map_err(|_| wrong("not an https ServerURI"))?;
         steps.push(step);
     }
     Ok(steps)

@@ -10,8 +10,8 @@ use crate::uri::Origin;
 
 mod changes;
 mod credentials;
-pub(crate) mod parts;
 mod read;
+pub(crate) mod syntax;
 
 pub use changes::{Changes, Leaf, LeafError, StoredChange};
 pub(crate) use credentials::{holds_certificates, no_certificates};

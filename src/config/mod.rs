@@ -16,7 +16,7 @@ pub use account::{
     Account, BootstrapServer, Changes, Context, Leaf, LeafError, NotificationAuth, Permission, Push,
     Schedule, StoredChange, TlsFiles,
 };
-pub(crate) use account::{holds_certificates, parts};
+pub(crate) use account::{holds_certificates, syntax};
 pub use environment::Environment;
 pub use fragments::{Roots, Selection};
 pub use load::{Loaded, LoadedSettings, check, load_settings};

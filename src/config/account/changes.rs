@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 
 use sha2::{Digest as _, Sha256};
 
-use super::parts::{self, LONGEST_ADDRESS};
+use super::syntax::{self, LONGEST_ADDRESS};
 use super::{Account, NotificationAuth, Push};
 use crate::base::Secret;
 use crate::uri::Origin;
@@ -97,20 +97,20 @@ impl Leaf {
         }
         let Ok(text) = std::str::from_utf8(value) else { return wrong("UTF-8 text") };
         match self {
-            Self::Name if parts::is_name(text) => Ok(()),
-            Self::PushSender if !text.is_empty() && parts::is_name(text) => Ok(()),
+            Self::Name if syntax::is_name(text) => Ok(()),
+            Self::PushSender if !text.is_empty() && syntax::is_name(text) => Ok(()),
             Self::Name | Self::PushSender => wrong("at most 255 bytes without control characters"),
             Self::NotificationType if text == "0" => Ok(()),
             Self::NotificationType => wrong("0, a SHA-256 digest"),
-            Self::PushParams if parts::is_query(text) => Ok(()),
+            Self::PushParams if syntax::is_query(text) => Ok(()),
             Self::PushParams => wrong("a query such as \"k=v&l=w\", percent-encoded"),
             _ if text.len() > LONGEST_ADDRESS => wrong("an address of at most 4096 bytes"),
             // Plain http is another origin, unless the account itself is of that.
             Self::ServerUri => {
                 let own = account.own_origins();
-                one_of(parts::server_uri(text, true), own.get(..1).unwrap_or_default())
+                one_of(syntax::server_uri(text, true), own.get(..1).unwrap_or_default())
             }
-            _ => one_of(parts::push_uri(text, true), &account.own_origins()),
+            _ => one_of(syntax::push_uri(text, true), &account.own_origins()),
         }
     }
 }
@@ -226,8 +226,8 @@ impl Account {
     #[must_use]
     pub fn own_origins(&self) -> Vec<Origin> {
         let push = self.push.iter().flat_map(|push| [&push.register_uri, &push.unregister_uri]);
-        let push = push.filter_map(|uri| parts::push_uri(uri, true).ok());
-        let server = parts::server_uri(&self.server_uri, true).ok();
+        let push = push.filter_map(|uri| syntax::push_uri(uri, true).ok());
+        let server = syntax::server_uri(&self.server_uri, true).ok();
         server.into_iter().chain(self.origins.iter().cloned()).chain(push).collect()
     }
 

@@ -5,7 +5,7 @@ use std::time::Duration;
 use base64::Engine as _;
 use base64::prelude::BASE64_STANDARD;
 
-use super::{Account, BootstrapServer, Permission, Push, Schedule, credentials, parts};
+use super::{Account, BootstrapServer, Permission, Push, Schedule, credentials, syntax};
 use crate::config::address::{self, AddressError};
 use crate::config::environment::Environment;
 use crate::package::Profile;
@@ -42,7 +42,7 @@ fn read(root: &Located, context: Context<'_>, problems: &mut Problems) -> Option
     let r = &mut reader;
     let server_id = r.required("server-id").map(|ServerId(id)| id);
     let name = r.optional("name").or_else(|| server_id.clone());
-    let server = address(r, "server-uri", |uri| parts::server_uri(uri, allow_http));
+    let server = address(r, "server-uri", |uri| syntax::server_uri(uri, allow_http));
     let profile = r.parsed("profile", profile).unwrap_or_default();
     let permissions = permissions(r);
     let origins = r.parsed_each("origins", |text: String| address::origin(&text, allow_http));
@@ -147,10 +147,10 @@ pub(in crate::config) fn schedule(reader: &mut Reader<'_>) -> Schedule {
 
 fn push(reader: &mut Reader<'_>, allow_http: bool) -> Option<Push> {
     let sender_id = reader.required("sender-id");
-    let register = address(reader, "register-uri", |uri| parts::push_uri(uri, allow_http));
-    let unregister = address(reader, "unregister-uri", |uri| parts::push_uri(uri, allow_http));
+    let register = address(reader, "register-uri", |uri| syntax::push_uri(uri, allow_http));
+    let unregister = address(reader, "unregister-uri", |uri| syntax::push_uri(uri, allow_http));
     let params = reader.parsed("params", |text: String| {
-        if parts::is_query(&text) {
+        if syntax::is_query(&text) {
             Ok(text)
         } else {
             Err("expected a query such as \"k=v&l=w\", percent-encoded")
@@ -160,7 +160,7 @@ fn push(reader: &mut Reader<'_>, allow_http: bool) -> Option<Push> {
 }
 
 fn bootstrap(reader: &mut Reader<'_>) -> Option<BootstrapServer> {
-    let server_uri = address(reader, "server-uri", |uri| parts::server_uri(uri, false));
+    let server_uri = address(reader, "server-uri", |uri| syntax::server_uri(uri, false));
     let sec_mode =
         reader.parsed("sec-mode", |text: String| BASE64_STANDARD.decode(text).or(Err("expected base64")));
     Some(BootstrapServer { server_uri: server_uri?.0, sec_mode })
@@ -173,7 +173,7 @@ impl FromItem for ServerId {
     const EXPECTED: &'static str = "1 to 255 bytes of visible characters without \"/\"";
 
     fn from_item(item: &Item) -> Option<Self> {
-        String::from_item(item).filter(|id| parts::is_server_id(id)).map(Self)
+        String::from_item(item).filter(|id| syntax::is_server_id(id)).map(Self)
     }
 }
 
@@ -184,6 +184,6 @@ impl FromItem for Moid {
     const EXPECTED: &'static str = "a MOID such as \"urn:oma:mo:oma-dm-devinfo:1.2\", or \"*\"";
 
     fn from_item(item: &Item) -> Option<Self> {
-        String::from_item(item).filter(|moid| parts::is_moid(moid)).map(Self)
+        String::from_item(item).filter(|moid| syntax::is_moid(moid)).map(Self)
     }
 }
