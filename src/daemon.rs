@@ -38,6 +38,7 @@ use std::time::Instant;
 use tokio::net::UdpSocket;
 use tokio::sync::mpsc;
 
+use crate::agent_state::AgentState;
 use crate::base::Random;
 use crate::base::journal::id;
 use crate::base::lane::Stuck;
@@ -46,7 +47,6 @@ use crate::notification::gate::Admitted;
 use crate::spanned::Problems;
 use crate::store::StoreError;
 use crate::subscription::Subscriptions;
-use crate::world::World;
 use bootstrapping::{Attempt, Bootstrapping};
 use clock::Clock;
 use configurations::Configurations;
@@ -94,12 +94,12 @@ pub enum DaemonError {
 /// - `turn` waits for whatever else concerns the component. Whoever stops waiting loses nothing. What comes of it the
 ///   component takes note of, or the agent does where others are concerned: it commits, or asks for a session. It returns
 ///   at the latest when `next_wake` has another answer;
-/// - `follow` goes on in a new world, after a reload or a change of accounts;
+/// - `follow` goes on in a new agent state, after a reload or a change of accounts;
 /// - `stop` ends it in bounded time. A component without one is dropped, and its tasks with it.
 ///
 /// The loop has them all to itself: nothing is locked.
 struct Daemon {
-    world: Arc<World>,
+    agent_state: Arc<AgentState>,
     notifications: Notifications,
     sessions: Sessions,
     execs: Execs,
@@ -149,18 +149,18 @@ pub async fn run(
             },
             finished = daemon.execs.turn() => daemon.finished(finished).await,
             ended = daemon.registrations.turn() => {
-                daemon.registrations.ended(ended, &daemon.world, &mut *daemon.shared.random).await;
+                daemon.registrations.ended(ended, &daemon.agent_state, &mut *daemon.shared.random).await;
             }
             () = daemon.configurations.turn() => {}
             attempt = daemon.bootstrapping.turn() => if let Some(attempt) = attempt {
                 daemon.bootstrapped(attempt).await;
             },
-            () = daemon.subscriptions.turn(&daemon.world, &mut *daemon.shared.random) => {}
+            () = daemon.subscriptions.turn(&daemon.agent_state, &mut *daemon.shared.random) => {}
             read = daemon.watching.turn() => if let Some(read) = read {
                 daemon.loaded(read).await;
             },
             set = daemon.clock.turn() => daemon.clock_settled(set).await,
-            () = daemon.world.store.accounts_changed() => daemon.accounts_changed().await,
+            () = daemon.agent_state.store.accounts_changed() => daemon.accounts_changed().await,
             Some(request) = requests.recv() => daemon.local(request).await,
             () = alarm.until(wake) => {}
             signal = signals.recv() => match signal {
@@ -190,12 +190,12 @@ impl Daemon {
         self.notifications.report(now);
         // Asleep, no session can advance.
         self.shared.systemd.ping(now, || self.shared.hearts.silent(Instant::now()));
-        self.watching.start_due(&self.world, &mut self.shared.hearts);
-        self.subscriptions.start_due(&self.world, &mut self.shared.hearts, now);
+        self.watching.start_due(&self.agent_state, &mut self.shared.hearts);
+        self.subscriptions.start_due(&self.agent_state, &mut self.shared.hearts, now);
         self.start_sessions().await;
-        self.registrations.start_due(&self.world, &mut self.shared);
-        let Self { bootstrapping, watching, clock, sessions, world, shared, .. } = self;
-        bootstrapping.start_due(world, (&watching.loader, clock), &mut sessions.queue, shared);
+        self.registrations.start_due(&self.agent_state, &mut self.shared);
+        let Self { bootstrapping, watching, clock, sessions, agent_state, shared, .. } = self;
+        bootstrapping.start_due(agent_state, (&watching.loader, clock), &mut sessions.queue, shared);
     }
 
     fn next_wake(&self) -> Option<Instant> {
@@ -213,7 +213,7 @@ impl Daemon {
 
     /// A notification was let in.
     async fn admitted(&mut self, package: Admitted) {
-        self.notifications.admit(package, &mut self.sessions.queue, &self.world.store).await;
+        self.notifications.admit(package, &mut self.sessions.queue, &self.agent_state.store).await;
     }
 
     /// An attempt to get accounts is over: those that it brought have a session at once.
@@ -222,12 +222,12 @@ impl Daemon {
             log::info!(MESSAGE_ID = id::BOOTSTRAPPED; "bootstrap: the accounts are {}", server_ids.join(", "));
             let now = waking::now();
             self.accounts_changed().await;
-            for (request, at) in schedule::brought(&self.world, server_ids, now) {
+            for (request, at) in schedule::brought(&self.agent_state, server_ids, now) {
                 self.sessions.queue.ask(request, at);
             }
         }
         let random = self.shared.random.next_u32();
-        self.bootstrapping.ended(attempt, &self.world, &mut self.sessions.queue, random);
+        self.bootstrapping.ended(attempt, &self.agent_state, &mut self.sessions.queue, random);
     }
 
     /// What is scheduled need not wait any longer.

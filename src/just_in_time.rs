@@ -7,6 +7,8 @@ use std::sync::Arc;
 use hyper::Uri;
 use tokio::sync::watch;
 
+use crate::agent_state::Parameters;
+use crate::agent_state::{AgentState, Peer};
 use crate::base::attempts::Fatal;
 use crate::command::Room;
 use crate::command::{self, Allowance, CommandError, Context};
@@ -16,8 +18,6 @@ use crate::store::{DefaultSource, StoreError};
 use crate::transport::{Binding, TlsSettingsError};
 use crate::tree::{Principal, SessionFacts, TreeError};
 use crate::uri::server::{ServerUriError, Template};
-use crate::world::Parameters;
-use crate::world::{Peer, World};
 
 /// At whose wish configuration is asked for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -80,10 +80,10 @@ impl Source {
     ///
     /// # Errors
     /// There is none.
-    pub fn of(world: &World, moid: &str) -> Result<Self, ConfigurationError> {
+    pub fn of(agent_state: &AgentState, moid: &str) -> Result<Self, ConfigurationError> {
         let mut error = ConfigurationError::UnknownMoid(moid.to_owned());
-        for object in world.tree.objects_of(moid) {
-            match Self::of_object(world, object) {
+        for object in agent_state.tree.objects_of(moid) {
+            match Self::of_object(agent_state, object) {
                 Err(why) => error = why,
                 found => return found,
             }
@@ -91,12 +91,15 @@ impl Source {
         Err(error)
     }
 
-    fn of_object(world: &World, object: &Arc<ManagementObject>) -> Result<Self, ConfigurationError> {
-        let default = world.store.snapshot()?.default_uri(&object.moid)?;
+    fn of_object(
+        agent_state: &AgentState,
+        object: &Arc<ManagementObject>,
+    ) -> Result<Self, ConfigurationError> {
+        let default = agent_state.store.snapshot()?.default_uri(&object.moid)?;
         let DefaultSource { server_id, server_uri } =
             default.ok_or_else(|| ConfigurationError::NoDefault(object.moid.clone()))?;
         let template = Template::parse(&server_uri)?;
-        match world.peer(&server_id) {
+        match agent_state.peer(&server_id) {
             Some(peer) if sees(peer, object) => {
                 Ok(Self { object: Arc::clone(object), peer: Arc::clone(peer), template })
             }
@@ -110,29 +113,29 @@ impl Source {
     /// The repository, the document or the tree say no. A document of another object is discarded.
     pub async fn fetch(
         &self,
-        world: &World,
+        agent_state: &AgentState,
         initiator: Initiator,
         exec_slots: &ExecSlots,
         stopping: watch::Receiver<bool>,
     ) -> Result<Vec<String>, ConfigurationError> {
         let principal = Principal { account: &self.peer.account, session: SessionFacts::default() };
-        let parameters = Parameters::of(&world.tree, &world.settings, &principal).await?;
+        let parameters = Parameters::of(&agent_state.tree, &agent_state.settings, &principal).await?;
         let mut uri = parameters.fill(&self.template)?;
-        if world.settings.session.default_initiated_by {
+        if agent_state.settings.session.default_initiated_by {
             uri = with_initiator(&uri, initiator).unwrap_or(uri);
         }
         let mut connection = self.peer.client(&parameters)?.connection(Binding::Any);
         let mut context = Context {
-            settings: &world.settings,
-            tree: &world.tree,
-            store: &world.store,
+            settings: &agent_state.settings,
+            tree: &agent_state.tree,
+            store: &agent_state.store,
             session_id: "",
             principal,
             connection: &mut connection,
             parameters: &parameters,
             accept_mo: None,
             room: &mut Room::default().share(0),
-            execs: &mut SessionExecs::new(Arc::clone(&world.store), exec_slots.clone()),
+            execs: &mut SessionExecs::new(Arc::clone(&agent_state.store), exec_slots.clone()),
             allowance: &mut Allowance::default(),
             stopping,
         };

@@ -33,7 +33,7 @@
 //! | [`backend`] | where values come from and go to: files, D-Bus, programs, os-release, builtins…; how an effect is taken back | no |
 //! | [`watches`] | files that values come from, watched | no |
 //! | [`tree`] | management objects at run time: resolve, authorise, read, write | no |
-//! | [`world`] | what a session needs, as it was when the session began; the parameters of ServerURIs | no |
+//! | [`agent_state`] | what a session needs, as it was when the session began; the parameters of ServerURIs | no |
 //! | [`repository`] | HTTP with data repositories: what HGET, HPUT, HPOST and subscriptions share | no |
 //! | [`exec`] | EXECs, from their command until a server was told how they ended | no |
 //! | [`alert`] | Generic Alerts on their way to a server | no |
@@ -49,6 +49,7 @@
 //! | [`control`] | `omadmctl`, the operator's tool | no |
 //! | `lab` | a DM server, a repository and a notifier for tests and the demonstration (feature `lab`) | no |
 
+pub mod agent_state;
 pub mod alert;
 pub mod backend;
 pub mod base;
@@ -78,5 +79,4 @@ pub mod transport;
 pub mod tree;
 pub mod uri;
 pub(crate) mod watches;
-pub mod world;
 pub(crate) mod xml;

@@ -12,6 +12,7 @@ use tokio::runtime::Runtime;
 use tokio::signal::unix::{Signal as UnixSignal, SignalKind, signal};
 use tokio::sync::{mpsc, oneshot};
 
+use crate::agent_state::Surroundings;
 use crate::base::attempts;
 use crate::base::journal;
 use crate::base::lane::{First, ToDo};
@@ -22,7 +23,6 @@ use crate::daemon::{self, Checked, DaemonError, Options, Signal};
 use crate::notification::listener;
 use crate::store::reader;
 use crate::transport::Proxies;
-use crate::world::Surroundings;
 
 /// A thread that wrote to the store waits this long for more to write, then its stack is given back.
 const IDLE_THREAD: Duration = Duration::from_secs(2);

@@ -2,13 +2,13 @@
 
 use super::mark::UnknownMark;
 use super::{Destination, Kept, Mark, keep_within};
+use crate::agent_state::AgentState;
 use crate::mo::value::excerpt;
 use crate::package::{Alert, is_alert_type};
 use crate::store::StoreError;
 use crate::store::records::alert as record;
 use crate::tree::{Principal, Rights, SessionFacts, TreeError};
 use crate::uri::client::{ClientUri, ClientUriError};
-use crate::world::World;
 
 /// The most bytes that an alert's texts and data may take together.
 const MOST_BYTES: usize = 64 << 10;
@@ -56,18 +56,18 @@ pub struct Raised {
 ///
 /// # Errors
 /// [`RaiseError`]: then nobody hears of it.
-pub async fn raise(world: &World, alert: Alert) -> Result<Raised, RaiseError> {
+pub async fn raise(agent_state: &AgentState, alert: Alert) -> Result<Raised, RaiseError> {
     let alert = checked(alert)?;
     let mut raised = Raised { destinations: Vec::new(), dropped: Vec::new() };
     let mut changes = Vec::new();
-    for destination in listeners(world, &alert)? {
+    for destination in listeners(agent_state, &alert)? {
         let Kept { changes: more, dropped } =
-            keep_within(&world.store, &destination, &alert, world.settings.alert)?;
+            keep_within(&agent_state.store, &destination, &alert, agent_state.settings.alert)?;
         changes.extend(more);
         raised.dropped.push((destination.server_id.clone(), dropped));
         raised.destinations.push(destination);
     }
-    world.store.commit(changes).await?;
+    agent_state.store.commit(changes).await?;
     Ok(raised)
 }
 
@@ -89,18 +89,18 @@ fn checked(mut alert: Alert) -> Result<Alert, RaiseError> {
 }
 
 /// Each account with Read on the instance where it happened.
-fn listeners(world: &World, alert: &Alert) -> Result<Vec<Destination>, RaiseError> {
-    let accounts = world.peers.iter().map(|peer| &peer.account);
+fn listeners(agent_state: &AgentState, alert: &Alert) -> Result<Vec<Destination>, RaiseError> {
+    let accounts = agent_state.peers.iter().map(|peer| &peer.account);
     let Some(source) = &alert.source_uri else {
         return Ok(accounts.map(|account| Destination::of(&account.server_id)).collect());
     };
     let uri: ClientUri = source.parse().map_err(|why| RaiseError::Source { uri: source.clone(), why })?;
-    let instances = world.tree.instances_at(&uri).map_err(RaiseError::Unknown)?;
+    let instances = agent_state.tree.instances_at(&uri).map_err(RaiseError::Unknown)?;
     let mut destinations = Vec::new();
     for account in accounts {
         let principal = Principal { account, session: SessionFacts::default() };
         for instance in &instances {
-            if world.tree.may(instance, &principal, Rights::READ).map_err(RaiseError::Unknown)? {
+            if agent_state.tree.may(instance, &principal, Rights::READ).map_err(RaiseError::Unknown)? {
                 destinations.push(Destination::of(&account.server_id));
                 break;
             }

@@ -10,6 +10,8 @@ use hyper::{Method, Uri};
 use super::dmacc::Account;
 use super::message::{self, ACCEPT, Message, MessageError, Objects, Step};
 use super::subscriber;
+use crate::agent_state::{AgentState, Surroundings};
+use crate::agent_state::{Parameters, fact};
 use crate::base::attempts::Fatal;
 use crate::config::{self, Fact, Schedule, Settings, TlsFiles};
 use crate::package::Profile;
@@ -22,8 +24,6 @@ use crate::transport::{
 use crate::tree::{Data, Document, Principal, SessionFacts, TreeError};
 use crate::uri::client::ClientUri;
 use crate::uri::server::{Parameter, ServerUriError, shown};
-use crate::world::{Parameters, fact};
-use crate::world::{Surroundings, World};
 
 /// Where messages look for what a bootstrap server must chain to.
 const BOOTSTRAP_CA: &str = "the file of bootstrap.ca-file";
@@ -108,23 +108,23 @@ impl BootstrapError {
 /// # Errors
 /// Nothing has changed.
 pub(crate) async fn run(
-    world: &World,
+    agent_state: &AgentState,
     surroundings: &Surroundings,
     salt: u64,
     patient: bool,
 ) -> Result<Option<Vec<String>>, BootstrapError> {
-    let settings = &world.settings;
+    let settings = &agent_state.settings;
     let Some(address) = &settings.bootstrap.uri else { return Ok(None) };
-    if world.is_owned {
+    if agent_state.is_owned {
         return Ok(None);
     }
-    let imsi = fact(Fact::Imsi, settings, world.tree.machine()).await;
+    let imsi = fact(Fact::Imsi, settings, agent_state.tree.machine()).await;
     // A modem may be up later than the agent: until then it is not known whose device this is.
     if imsi.is_none() && patient && settings.subscriber.sources(Fact::Imsi).is_some() {
         return Err(BootstrapError::NoSubscriber);
     }
-    let none_yet = world.tree.accounts().is_empty();
-    let known = world.store.snapshot()?.subscriber()?;
+    let none_yet = agent_state.tree.accounts().is_empty();
+    let known = agent_state.store.snapshot()?.subscriber()?;
     let reason = match none_yet {
         true => Reason::NoAccount,
         false if subscriber::changed(known, imsi.as_deref()) => Reason::NewSubscriber,
@@ -132,7 +132,7 @@ pub(crate) async fn run(
     };
     let nobody = Arc::new(nobody());
     let principal = Principal { account: &nobody, session: SessionFacts::default() };
-    let parameters = Parameters::of(&world.tree, settings, &principal).await?;
+    let parameters = Parameters::of(&agent_state.tree, settings, &principal).await?;
     let uri = parameters.expand(&with_query(address, &parameters))?;
     let own_origins = crate::uri::Origin::of(&uri).into_iter().collect();
     let client = Client::new(ClientSettings {
@@ -146,7 +146,7 @@ pub(crate) async fn run(
         proxies: surroundings.proxies.clone(),
         time_floor: Arc::clone(&surroundings.time_floor),
     })?;
-    let mut asking = Asking { world, parameters, connection: client.connection(Binding::Any) };
+    let mut asking = Asking { agent_state, parameters, connection: client.connection(Binding::Any) };
     log::info!(
         "{}",
         match reason {
@@ -170,14 +170,14 @@ struct Found {
 }
 
 struct Asking<'a> {
-    world: &'a World,
+    agent_state: &'a AgentState,
     parameters: Parameters,
     connection: Connection,
 }
 
 impl Asking<'_> {
     async fn ask(&mut self, uri: Uri) -> Result<Found, BootstrapError> {
-        let settings = &self.world.settings;
+        let settings = &self.agent_state.settings;
         let (content_type, body) = self.get(uri, ACCEPT).await?;
         let mut found = Found::default();
         match Message::read(&content_type, &body, settings)? {
@@ -249,7 +249,7 @@ impl Asking<'_> {
         found: Found,
         subscriber: Option<AccountChange>,
     ) -> Result<Vec<String>, BootstrapError> {
-        let World { store, settings, .. } = self.world;
+        let AgentState { store, settings, .. } = self.agent_state;
         let before = super::accounts(&*store.snapshot()?, settings)?;
         let mut changes = withdrawn(&before, &*store.snapshot()?, &found.accounts)?;
         let (mut ids, mut first) = (Vec::new(), None);
@@ -277,7 +277,7 @@ impl Asking<'_> {
 
     /// DEFAULT by the word of the first account, if the device has the object and the account may see it.
     fn default(&self, server_uri: String, moid: &str, principal: &Principal<'_>) -> Option<Change> {
-        let Ok(object) = self.world.tree.object_seen(moid, principal) else {
+        let Ok(object) = self.agent_state.tree.object_seen(moid, principal) else {
             log::warn!("bootstrap: DEFAULT for {moid:?} is ignored: there is no such management object");
             return None;
         };
@@ -291,7 +291,7 @@ impl Asking<'_> {
         target: Option<ClientUri>,
         principal: &Principal<'_>,
     ) -> Result<(), TreeError> {
-        let tree = &self.world.tree;
+        let tree = &self.agent_state.tree;
         let moid = document.moid.clone().unwrap_or_default();
         match target {
             Some(target) => {

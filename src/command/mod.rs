@@ -28,6 +28,7 @@ use std::sync::Arc;
 use hyper::Uri;
 use tokio::sync::watch;
 
+use crate::agent_state::Parameters;
 use crate::base;
 use crate::config::Settings;
 use crate::exec::SessionExecs;
@@ -37,7 +38,6 @@ use crate::store::Store;
 use crate::transport::Connection;
 use crate::tree::{Principal, Tree};
 use crate::uri::client::{ClientUri, Fields};
-use crate::world::Parameters;
 
 /// What a command may use.
 pub struct Context<'a> {

@@ -13,12 +13,12 @@ use super::loading::Loader;
 use super::schedule::{self, Due};
 use super::shared::Shared;
 use super::sim::Sim;
+use crate::agent_state::AgentState;
 use crate::base::journal::id;
 use crate::base::{Random, waking};
 use crate::bootstrap::{self, BootstrapError};
 use crate::config::Fact;
 use crate::session::Queue;
-use crate::world::World;
 use timing::Timing;
 
 /// A SIM, and a better name for the device, get this long after the start to show up.
@@ -50,28 +50,28 @@ struct Held {
 
 impl Bootstrapping {
     /// Watches whose SIM it is, and has asked nobody yet.
-    pub(super) fn new(world: &World) -> Self {
-        Self { timing: Timing::default(), attempts: JoinSet::new(), held: None, sim: Sim::new(world) }
+    pub(super) fn new(agent_state: &AgentState) -> Self {
+        Self { timing: Timing::default(), attempts: JoinSet::new(), held: None, sim: Sim::new(agent_state) }
     }
 
     /// A million new devices that are switched on at one moment ask one after the other.
-    pub(super) fn begin(&mut self, world: &World, random: &mut dyn Random) {
-        let none = world.tree.accounts().is_empty();
-        if none && world.is_owned && world.settings.bootstrap.uri.is_some() {
+    pub(super) fn begin(&mut self, agent_state: &AgentState, random: &mut dyn Random) {
+        let none = agent_state.tree.accounts().is_empty();
+        if none && agent_state.is_owned && agent_state.settings.bootstrap.uri.is_some() {
             log::warn!(
                 "bootstrap: no account can be used, but there are account files: no server is asked for others"
             );
         }
-        warn_of_mixed(world, None);
-        let most = if none { world.settings.bootstrap.jitter } else { Duration::ZERO };
+        warn_of_mixed(agent_state, None);
+        let most = if none { agent_state.settings.bootstrap.jitter } else { Duration::ZERO };
         let late = schedule::jitter(most, random);
         self.timing.look(waking::now() + late);
     }
 
-    /// Goes on in a new world.
-    pub(super) fn follow(&mut self, before: &World, world: &World) {
-        warn_of_mixed(world, Some(before));
-        self.sim.follow(world);
+    /// Goes on in a new agent state.
+    pub(super) fn follow(&mut self, before: &AgentState, agent_state: &AgentState) {
+        warn_of_mixed(agent_state, Some(before));
+        self.sim.follow(agent_state);
     }
 
     /// There may be a reason to ask.
@@ -86,11 +86,11 @@ impl Bootstrapping {
 
     /// Keeps back what is due at the start, where the SIM may be another one since: its old subscriber's servers have no
     /// business with the device then. Returns what need not wait.
-    pub(super) fn hold_back(&mut self, due: Vec<Due>, world: &World, clock: &Clock) -> Vec<Due> {
-        let settings = &world.settings;
+    pub(super) fn hold_back(&mut self, due: Vec<Due>, agent_state: &AgentState, clock: &Clock) -> Vec<Due> {
+        let settings = &agent_state.settings;
         let may_change =
             settings.bootstrap.uri.is_some() && settings.subscriber.sources(Fact::Imsi).is_some();
-        if world.is_owned || !may_change {
+        if agent_state.is_owned || !may_change {
             return due;
         }
         let from = clock.waits_until().unwrap_or_else(waking::now);
@@ -99,11 +99,11 @@ impl Bootstrapping {
     }
 
     /// Lets go what was kept back; `renewed` are the accounts that have a session of their own for it.
-    fn release(&mut self, renewed: &[String], world: &World, queue: &mut Queue) {
+    fn release(&mut self, renewed: &[String], agent_state: &AgentState, queue: &mut Queue) {
         for (request, at) in self.held.take().map(|held| held.due).unwrap_or_default() {
             let server_id = &request.trigger.server_id;
             let renewed = request.at.is_none() && renewed.contains(server_id);
-            if world.peer(server_id).is_some() && !renewed {
+            if agent_state.peer(server_id).is_some() && !renewed {
                 queue.ask(request, at);
             }
         }
@@ -119,7 +119,7 @@ impl Bootstrapping {
     /// Begins an attempt, if it is time to; what is held back has its time as well.
     pub(super) fn start_due(
         &mut self,
-        world: &Arc<World>,
+        agent_state: &Arc<AgentState>,
         (loader, clock): (&Loader, &Clock),
         queue: &mut Queue,
         shared: &mut Shared,
@@ -128,7 +128,7 @@ impl Bootstrapping {
             log::warn!(
                 "bootstrap: no bootstrap server has said in time which accounts the SIM has: sessions begin with those that are there"
             );
-            self.release(&[], world, queue);
+            self.release(&[], agent_state, queue);
         }
         if clock.waits_until().is_some() || !self.timing.begin(waking::now()) {
             return;
@@ -136,10 +136,10 @@ impl Bootstrapping {
         let surroundings = loader.surroundings();
         let (salt, patient) = (shared.random.next(), loader.running_for() < PATIENCE);
         let asking = {
-            let world = Arc::clone(world);
-            async move { bootstrap::run(&world, &surroundings, salt, patient).await }
+            let agent_state = Arc::clone(agent_state);
+            async move { bootstrap::run(&agent_state, &surroundings, salt, patient).await }
         };
-        let asking = shared.hearts.watch_attempt(&world.attempts, "bootstrap".to_owned(), asking);
+        let asking = shared.hearts.watch_attempt(&agent_state.attempts, "bootstrap".to_owned(), asking);
         self.attempts.spawn(async move { asking.await? });
     }
 
@@ -155,11 +155,17 @@ impl Bootstrapping {
     }
 
     /// An attempt is over, and the accounts that it brought are there.
-    pub(super) fn ended(&mut self, attempt: Attempt, world: &World, queue: &mut Queue, random: u32) {
+    pub(super) fn ended(
+        &mut self,
+        attempt: Attempt,
+        agent_state: &AgentState,
+        queue: &mut Queue,
+        random: u32,
+    ) {
         self.timing.simless = matches!(attempt, Ok(Err(BootstrapError::NoSubscriber)));
         let (problem, least) = match attempt {
             Ok(Ok(brought)) => {
-                self.release(&brought.unwrap_or_default(), world, queue);
+                self.release(&brought.unwrap_or_default(), agent_state, queue);
                 (None, None)
             }
             Ok(Err(error)) => (Some(error.to_string()), error.retry_after()),
@@ -176,13 +182,13 @@ impl Bootstrapping {
 }
 
 /// Says once that the owner's accounts are served besides those of a bootstrap, which nobody renews now.
-fn warn_of_mixed(world: &World, before: Option<&World>) {
-    let mixed = |world: &World| {
-        let accounts = world.tree.accounts();
+fn warn_of_mixed(agent_state: &AgentState, before: Option<&AgentState>) {
+    let mixed = |agent_state: &AgentState| {
+        let accounts = agent_state.tree.accounts();
         accounts.iter().any(|account| account.is_bootstrapped())
             && accounts.iter().any(|account| !account.is_bootstrapped())
     };
-    if mixed(world) && !before.is_some_and(mixed) {
+    if mixed(agent_state) && !before.is_some_and(mixed) {
         log::warn!(
             "bootstrap: besides the accounts of files, those that a bootstrap brought are still served; \
              no server is asked for others"

@@ -4,13 +4,13 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use crate::agent_state::{Parameters, Peer, Surroundings};
 use crate::config::{self, Account, Environment, Selection, Settings};
 use crate::ddf::NodeName;
 use crate::mo::{self, ManagementObject};
 use crate::spanned::{Problem, Problems, meant};
 use crate::transport::Auth;
 use crate::uri::server::unknown_parameters;
-use crate::world::{Parameters, Peer, Surroundings};
 
 /// What is wrong with a configuration, and what the agent can run on, but is hardly meant.
 #[derive(Debug)]

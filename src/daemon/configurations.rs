@@ -6,10 +6,10 @@ use tokio::time::{Instant, timeout_at};
 
 use super::local::Configured;
 use super::shared::Shared;
+use crate::agent_state::AgentState;
 use crate::base::tasks::Tasks;
 use crate::exec::ExecSlots;
 use crate::just_in_time::{ConfigurationError, Initiator, Source};
-use crate::world::World;
 
 /// Requests that are served at one time.
 const MOST: usize = 4;
@@ -26,11 +26,11 @@ impl Configurations {
         &mut self,
         moid: &str,
         (initiator, reply): (Initiator, Configured),
-        world: &Arc<World>,
+        agent_state: &Arc<AgentState>,
         exec_slots: &ExecSlots,
         shared: &mut Shared,
     ) {
-        let source = match Source::of(world, moid) {
+        let source = match Source::of(agent_state, moid) {
             Ok(source) => source,
             Err(error) => {
                 let _ = reply.send(Err(error));
@@ -45,11 +45,11 @@ impl Configurations {
         let (exec_slots, stopping) = (exec_slots.clone(), shared.stopping.subscribe());
         let source = Arc::new(source);
         let fetching = {
-            let (source, world) = (Arc::clone(&source), Arc::clone(world));
-            async move { source.fetch(&world, initiator, &exec_slots, stopping).await }
+            let (source, agent_state) = (Arc::clone(&source), Arc::clone(agent_state));
+            async move { source.fetch(&agent_state, initiator, &exec_slots, stopping).await }
         };
         let name = format!("{moid}: its configuration");
-        let fetching = shared.hearts.watch_attempt(&world.attempts, name, fetching);
+        let fetching = shared.hearts.watch_attempt(&agent_state.attempts, name, fetching);
         let configuring = async move {
             let done = fetching.await.unwrap_or_else(|fatal| Err(fatal.into()));
             let (server_id, moid) = (source.server_id(), source.moid());

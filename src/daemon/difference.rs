@@ -3,25 +3,26 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
+use crate::agent_state::AgentState;
 use crate::mo::ManagementObject;
-use crate::world::World;
 
 /// How many of a kind are named; of more, how many others there are.
 const NAMED: usize = 5;
 
 /// Which accounts came, changed, went and stayed.
-pub(super) fn accounts(before: &World, after: &World) -> String {
-    let all = |world: &World| -> Vec<_> {
-        let accounts = world.peers.iter().map(|peer| (peer.account.server_id.clone(), peer.account.clone()));
+pub(super) fn accounts(before: &AgentState, after: &AgentState) -> String {
+    let all = |agent_state: &AgentState| -> Vec<_> {
+        let accounts =
+            agent_state.peers.iter().map(|peer| (peer.account.server_id.clone(), peer.account.clone()));
         accounts.collect()
     };
     format!("accounts: {}", difference(&all(before), &all(after), |one, other| one == other))
 }
 
 /// Likewise the management objects, by the names of their folders.
-pub(super) fn objects(before: &World, after: &World) -> String {
-    let all = |world: &World| -> Vec<_> {
-        let objects = world.tree.objects().iter();
+pub(super) fn objects(before: &AgentState, after: &AgentState) -> String {
+    let all = |agent_state: &AgentState| -> Vec<_> {
+        let objects = agent_state.tree.objects().iter();
         objects.map(|object| (object.name.clone(), object.clone())).collect()
     };
     let same = |one: &Arc<ManagementObject>, other: &Arc<ManagementObject>| {

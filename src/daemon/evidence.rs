@@ -15,8 +15,8 @@ use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 
 use super::clock::Clock;
+use crate::agent_state::{AgentState, Folder};
 use crate::store::{Change, FOLDER_EMPTIED, FOLDER_HELD, StoreError};
-use crate::world::{Folder, World};
 
 /// A folder that has been found empty for so long has been emptied.
 const LONG_EMPTY: u64 = 3 * 24 * 3600;
@@ -49,11 +49,11 @@ impl Seen {
     }
 
     /// Why an account that is not there may not have been removed; none where it has been.
-    pub(super) fn doubt(&self, world: &World, clock: &Clock) -> Option<String> {
-        if !world.is_sound {
+    pub(super) fn doubt(&self, agent_state: &AgentState, clock: &Clock) -> Option<String> {
+        if !agent_state.is_sound {
             return Some("a file of the configuration is broken".to_owned());
         }
-        match self.suspect(world, clock) {
+        match self.suspect(agent_state, clock) {
             Ok(None) => None,
             Ok(Some(folder)) if folder.is_empty() => Some("no folder holds an account".to_owned()),
             Ok(Some(folder)) => Some(format!("{folder} is empty or not there, and has not always been")),
@@ -62,10 +62,10 @@ impl Seen {
     }
 
     /// The folder that may hold accounts or management objects which can't be seen; an empty name: any of accounts.
-    fn suspect(&self, world: &World, clock: &Clock) -> Result<Option<String>, StoreError> {
+    fn suspect(&self, agent_state: &AgentState, clock: &Clock) -> Result<Option<String>, StoreError> {
         let mut accounts = false;
-        for folder in &world.folders {
-            let says = self.says(folder, world, clock)?;
+        for folder in &agent_state.folders {
+            let says = self.says(folder, agent_state, clock)?;
             accounts |= folder.is_of_accounts && (folder.holds || says == Says::Emptied);
             if !folder.holds && matches!(says, Says::Doubt(_)) {
                 return Ok(Some(folder.path.display().to_string()));
@@ -74,12 +74,12 @@ impl Seen {
         Ok((!accounts).then(String::new))
     }
 
-    fn says(&self, folder: &Folder, world: &World, clock: &Clock) -> Result<Says, StoreError> {
+    fn says(&self, folder: &Folder, agent_state: &AgentState, clock: &Clock) -> Result<Says, StoreError> {
         if self.is_same(folder) {
             return Ok(Says::Emptied);
         }
         let clock = clock.now();
-        Ok(match world.store.snapshot()?.folder(&folder.path.display().to_string())? {
+        Ok(match agent_state.store.snapshot()?.folder(&folder.path.display().to_string())? {
             None => Says::Nothing,
             Some(FOLDER_EMPTIED) => Says::Emptied,
             Some(FOLDER_HELD) => Says::Doubt(None),
@@ -92,10 +92,10 @@ impl Seen {
     }
 
     /// Remembers which folders hold something, and since when which do not.
-    pub(super) async fn remember(&mut self, world: &World, clock: &Clock) {
-        let changes = self.news(world, clock);
+    pub(super) async fn remember(&mut self, agent_state: &AgentState, clock: &Clock) {
+        let changes = self.news(agent_state, clock);
         let kept = match changes {
-            Ok(changes) => world.store.commit(changes).await,
+            Ok(changes) => agent_state.store.commit(changes).await,
             Err(error) => Err(error),
         };
         if let Err(error) = kept {
@@ -105,14 +105,14 @@ impl Seen {
         }
     }
 
-    fn news(&mut self, world: &World, clock: &Clock) -> Result<Vec<Change>, StoreError> {
-        let (snapshot, time) = (world.store.snapshot()?, clock.now());
-        let no_accounts = self.suspect(world, clock)?.is_some_and(|folder| folder.is_empty());
+    fn news(&mut self, agent_state: &AgentState, clock: &Clock) -> Result<Vec<Change>, StoreError> {
+        let (snapshot, time) = (agent_state.store.snapshot()?, clock.now());
+        let no_accounts = self.suspect(agent_state, clock)?.is_some_and(|folder| folder.is_empty());
         let mut changes = Vec::new();
-        for folder in &world.folders {
+        for folder in &agent_state.folders {
             let name = folder.path.display().to_string();
             let known = snapshot.folder(&name)?;
-            let now = match self.says(folder, world, clock)? {
+            let now = match self.says(folder, agent_state, clock)? {
                 _ if folder.holds => FOLDER_HELD,
                 Says::Emptied => {
                     if known.is_some_and(|known| known > FOLDER_HELD) {
@@ -134,7 +134,7 @@ impl Seen {
                 changes.push(Change::Folder(name, now));
             }
         }
-        for folder in world.folders.iter().filter(|folder| folder.holds) {
+        for folder in agent_state.folders.iter().filter(|folder| folder.holds) {
             self.note(folder);
         }
         Ok(changes)

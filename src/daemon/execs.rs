@@ -6,10 +6,10 @@ use std::time::Duration;
 use tokio::sync::mpsc;
 
 use super::dropped::Dropped;
+use crate::agent_state::AgentState;
 use crate::base::boot_id;
 use crate::exec::{ExecSlots, Finished};
 use crate::store::StoreError;
-use crate::world::World;
 
 /// A program that is about to end when the agent is stopped gets this long: a reboot stops the agent that ordered it.
 const LAST_WORDS: Duration = Duration::from_secs(1);
@@ -26,8 +26,9 @@ pub(super) struct Execs {
 
 impl Execs {
     /// Nothing runs; numbers go on from those in the store.
-    pub(super) fn new(world: &World) -> Result<Self, StoreError> {
-        let next = world.store.snapshot()?.execs()?.last().map_or(0, |(last, _)| last.saturating_add(1));
+    pub(super) fn new(agent_state: &AgentState) -> Result<Self, StoreError> {
+        let next =
+            agent_state.store.snapshot()?.execs()?.last().map_or(0, |(last, _)| last.saturating_add(1));
         let (told, ended) = mpsc::unbounded_channel();
         let exec_slots = ExecSlots::new(told, &boot_id(), next);
         Ok(Self { exec_slots, ended, left: BTreeSet::new(), dropped: Dropped::default() })

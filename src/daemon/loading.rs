@@ -1,4 +1,4 @@
-//! From files to a [`World`], at start and at every reload.
+//! From files to a [`AgentState`], at start and at every reload.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
@@ -9,6 +9,7 @@ use std::time::{Duration, Instant};
 use super::DaemonError;
 use super::reading::{Found, Patience, Read};
 use super::watcher::{Watched, Watcher};
+use crate::agent_state::{AgentState, Folder, Peer, Surroundings};
 use crate::backend::{Bus, Machine};
 use crate::base::attempts::Attempts;
 use crate::base::journal::id;
@@ -23,7 +24,6 @@ use crate::store::{CacheKey, Change, Store, StoreError};
 use crate::transport::Auth;
 use crate::tree;
 use crate::tree::Tree;
-use crate::world::{Folder, Peer, Surroundings, World};
 
 /// Folders that did not answer are looked at again after this time.
 pub(super) const LOOK_AGAIN: Duration = Duration::from_secs(60);
@@ -109,7 +109,7 @@ pub(super) struct Loader {
 impl Loader {
     /// Loads everything for the first time; broken accounts and management objects are left out. From then on, the
     /// watcher tells of changes.
-    pub(super) async fn start(options: Options) -> Result<(Self, Arc<World>, Watcher), DaemonError> {
+    pub(super) async fn start(options: Options) -> Result<(Self, Arc<AgentState>, Watcher), DaemonError> {
         let (started, bus) = (Instant::now(), Mutex::default());
         let mut loader = Self { options, started, attempts: Arc::default(), silent: Mutex::default(), bus };
         let Options { selection, environment, .. } = loader.options.clone();
@@ -172,15 +172,16 @@ impl Loader {
                 found.all
             },
         );
-        let world = loader.world(read.settings, (files, folders), objects, opened.store, &[]).await;
-        Ok((loader, Arc::new(world), watcher))
+        let agent_state =
+            loader.agent_state(read.settings, (files, folders), objects, opened.store, &[]).await;
+        Ok((loader, Arc::new(agent_state), watcher))
     }
 
     /// Reads files again, apart from the agent's own thread. What comes of it is for [`Loader::renew`].
     pub(super) fn read(
         &self,
         scope: Scope,
-        before: &World,
+        before: &AgentState,
         watched: Watched,
     ) -> impl Future<Output = Result<Read, LoadError>> + Send + 'static {
         let Options { selection, environment, .. } = self.options.clone();
@@ -202,8 +203,8 @@ impl Loader {
         }
     }
 
-    /// A world like the one before, in which what is broken now, or does not answer, is as it was.
-    pub(super) async fn renew(&self, read: Read, before: &World) -> World {
+    /// An agent state like the one before, in which what is broken now, or does not answer, is as it was.
+    pub(super) async fn renew(&self, read: Read, before: &AgentState) -> AgentState {
         self.note_silent(&read, Some(before));
         let folders = read.known(&before.folders);
         let has_objects = read.has_objects();
@@ -249,7 +250,8 @@ impl Loader {
             }
             Err(_) => before.tree.objects().to_vec(),
         };
-        self.world(read.settings, (files, folders), objects, Arc::clone(&before.store), &before.peers).await
+        self.agent_state(read.settings, (files, folders), objects, Arc::clone(&before.store), &before.peers)
+            .await
     }
 
     pub(super) fn time_floor(&self) -> Arc<AtomicU64> {
@@ -257,11 +259,11 @@ impl Loader {
     }
 
     /// The same files, and what servers and bootstraps have made of the accounts meanwhile.
-    pub(super) async fn accounts_changed(&self, before: &World) -> World {
+    pub(super) async fn accounts_changed(&self, before: &AgentState) -> AgentState {
         let (settings, objects) = ((*before.settings).clone(), before.tree.objects().to_vec());
         let files = Files { accounts: files_of(before), any: before.is_owned, sound: before.is_sound };
         let files = (files, before.folders.clone());
-        self.world(settings, files, objects, Arc::clone(&before.store), &before.peers).await
+        self.agent_state(settings, files, objects, Arc::clone(&before.store), &before.peers).await
     }
 
     /// What the process brings along.
@@ -285,14 +287,14 @@ impl Loader {
         Machine { sysroot: settings.paths.sysroot.clone(), bus }
     }
 
-    async fn world(
+    async fn agent_state(
         &self,
         settings: Settings,
         (files, folders): (Files, Vec<Folder>),
         objects: Vec<Arc<ManagementObject>>,
         store: Arc<Store>,
         before: &[Arc<Peer>],
-    ) -> World {
+    ) -> AgentState {
         let settings = Arc::new(settings);
         let accounts = all_accounts(files.accounts, &store, &settings);
         // An account that is as it was keeps its TLS sessions and what its server asked for in authentication.
@@ -316,7 +318,7 @@ impl Loader {
         if let Err(error) = tree.seed().await {
             log::error!("the first instances of management objects could not be created: {error}");
         }
-        World {
+        AgentState {
             settings,
             peers,
             tree: Arc::new(tree),
@@ -329,7 +331,7 @@ impl Loader {
     }
 
     /// Says what does not answer, and what becomes of it, or of what is in it; once an outage, and once when it ends.
-    fn note_silent(&self, read: &Read, before: Option<&World>) {
+    fn note_silent(&self, read: &Read, before: Option<&AgentState>) {
         let again = LOOK_AGAIN.as_secs();
         let mut silent = self.silent.lock().unwrap_or_else(PoisonError::into_inner);
         let paths = &read.settings.paths;
@@ -427,8 +429,8 @@ fn not_served(problems: &Problems, served: &[Arc<ManagementObject>]) -> BTreeSet
 }
 
 /// The accounts that files bring, as they say.
-fn files_of(world: &World) -> Vec<Account> {
-    let accounts = world.tree.accounts().iter();
+fn files_of(agent_state: &AgentState) -> Vec<Account> {
+    let accounts = agent_state.tree.accounts().iter();
     accounts.filter(|account| !account.is_bootstrapped()).map(|account| (**account).clone()).collect()
 }
 

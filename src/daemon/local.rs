@@ -56,12 +56,12 @@ impl Daemon {
     pub(super) async fn local(&mut self, request: Local) {
         match request {
             Local::Registration { server_id, id, register, reply } => {
-                let registered = self.registrations.ask(&self.world, server_id, id, register).await;
+                let registered = self.registrations.ask(&self.agent_state, server_id, id, register).await;
                 let _ = reply.send(registered);
             }
             Local::Configuration { moid, initiator, reply } => {
-                let Self { configurations, world, execs, shared, .. } = self;
-                configurations.ask(&moid, (initiator, reply), world, &execs.exec_slots, shared);
+                let Self { configurations, agent_state, execs, shared, .. } = self;
+                configurations.ask(&moid, (initiator, reply), agent_state, &execs.exec_slots, shared);
             }
             Local::Deliver { payload, reply } => {
                 let _ = reply.send(self.deliver(&payload).await);

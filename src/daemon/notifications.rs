@@ -8,6 +8,7 @@ use tokio::net::UdpSocket;
 
 use super::clock::Clock;
 use super::triggers::Triggers;
+use crate::agent_state::AgentState;
 use crate::base::journal::id;
 use crate::base::waking;
 use crate::notification::gate::{self, Admitted, Gate, Policy, Rejected, Remembered, Verifier};
@@ -16,7 +17,6 @@ use crate::notification::package;
 use crate::notification::tally::{Counts, Tally};
 use crate::session::{Cause, Queue, SessionRequest};
 use crate::store::{Change, SeenNotification, Store, StoreError};
-use crate::world::World;
 
 /// All of them, from the socket to the queue of sessions.
 pub(super) struct Notifications {
@@ -31,9 +31,9 @@ pub(super) struct Notifications {
 
 impl Notifications {
     /// Those that come by these sockets. What was let in before the agent was restarted is no news.
-    pub(super) fn new(sockets: Vec<UdpSocket>, world: &World) -> Result<Self, StoreError> {
-        let mut gate = Gate::new(Policy::from(&world.settings.notification));
-        for SeenNotification { server_id, id, time } in world.store.snapshot()?.notifications()? {
+    pub(super) fn new(sockets: Vec<UdpSocket>, agent_state: &AgentState) -> Result<Self, StoreError> {
+        let mut gate = Gate::new(Policy::from(&agent_state.settings.notification));
+        for SeenNotification { server_id, id, time } in agent_state.store.snapshot()?.notifications()? {
             gate.restore(Remembered { server_id, id, time });
         }
         let mut notifications = Self {
@@ -44,7 +44,7 @@ impl Notifications {
             merged: Tally::default(),
             triggers: Triggers::default(),
         };
-        notifications.know(world);
+        notifications.know(agent_state);
         Ok(notifications)
     }
 
@@ -54,15 +54,15 @@ impl Notifications {
         addresses.collect::<Vec<_>>().join(", ")
     }
 
-    /// Goes on in a new world, under its policy.
-    pub(super) fn follow(&mut self, world: &World) {
-        self.gate.set_policy(Policy::from(&world.settings.notification));
-        self.know(world);
+    /// Goes on in a new agent state, under its policy.
+    pub(super) fn follow(&mut self, agent_state: &AgentState) {
+        self.gate.set_policy(Policy::from(&agent_state.settings.notification));
+        self.know(agent_state);
     }
 
-    /// The accounts of this world may send notifications from now on.
-    fn know(&mut self, world: &World) {
-        self.verifiers = world.peers.iter().map(|peer| Verifier::from(&*peer.account)).collect();
+    /// The accounts of this agent state may send notifications from now on.
+    fn know(&mut self, agent_state: &AgentState) {
+        self.verifiers = agent_state.peers.iter().map(|peer| Verifier::from(&*peer.account)).collect();
     }
 
     /// Waits for a datagram that is let in; or for one that is turned away, if a journal line has become due by it: none

@@ -16,11 +16,11 @@ use tokio::time::{Instant, timeout, timeout_at};
 use super::checking::against_machine;
 use super::evidence;
 use super::watcher::Watched;
+use crate::agent_state::Folder;
 use crate::base::lane::{CONFIGURATION, Spot, Stuck};
 use crate::config::{self, Account, Environment, Settings};
 use crate::mo::{self, ManagementObject};
 use crate::spanned::Problems;
-use crate::world::Folder;
 
 /// Folders that can be watched at all can be within this time. Others are read without, and again later.
 const FOLLOWED: Duration = Duration::from_secs(2);

@@ -21,7 +21,7 @@ impl Daemon {
     /// Takes up what a crash or a stop broke off: EXECs that waited or ran, and sessions.
     pub(super) async fn take_up(&mut self) {
         let taken = match self.take_up_execs(None) {
-            Ok((changes, _)) => self.world.store.commit(changes).await,
+            Ok((changes, _)) => self.agent_state.store.commit(changes).await,
             Err(error) => Err(error),
         };
         if let Err(error) = taken {
@@ -30,7 +30,7 @@ impl Daemon {
             );
         }
         let taken = match self.take_up_triggers(|_| true) {
-            Ok(changes) => self.world.store.commit(changes).await,
+            Ok(changes) => self.agent_state.store.commit(changes).await,
             Err(error) => Err(error),
         };
         if let Err(error) = taken {
@@ -43,12 +43,12 @@ impl Daemon {
     /// Sessions that the agent has died in twice do not begin by themselves for now: it must come up. Each destination stands
     /// for itself: an URI that a server has named for reports may answer what the server itself does not.
     pub(super) fn hold_fatal(&mut self, of: impl Fn(&str) -> bool) {
-        let own = self.world.peers.iter().map(|peer| Destination::of(&peer.account.server_id));
-        let elsewhere = alert::destinations(&self.world.store).unwrap_or_default();
+        let own = self.agent_state.peers.iter().map(|peer| Destination::of(&peer.account.server_id));
+        let elsewhere = alert::destinations(&self.agent_state.store).unwrap_or_default();
         let destinations: BTreeSet<Destination> =
             own.chain(elsewhere).filter(|destination| of(&destination.server_id)).collect();
         for destination in destinations {
-            if self.world.attempts.is_fatal(&attempt_with(&destination)) {
+            if self.agent_state.attempts.is_fatal(&attempt_with(&destination)) {
                 let wait = attempts::AGAIN + schedule::jitter(attempts::AGAIN, &mut *self.shared.random);
                 let server_id = destination.server_id.as_str();
                 log::error!(
@@ -71,7 +71,7 @@ impl Daemon {
         let (mut changes, mut told) = (Vec::new(), Vec::new());
         let doubt = self.doubt();
         let mut waiting: BTreeMap<String, Vec<Waiting>> = BTreeMap::new();
-        for (number, json) in self.world.store.snapshot()?.execs()? {
+        for (number, json) in self.agent_state.store.snapshot()?.execs()? {
             if these.is_some_and(|these| !these.contains(&number)) {
                 continue;
             }
@@ -89,7 +89,7 @@ impl Daemon {
                     "{client_uri}: the agent's death left it running: killed"
                 );
             }
-            if self.world.peer(server_id).is_none() {
+            if self.agent_state.peer(server_id).is_none() {
                 // The account of a file that can't be read now may come back.
                 if doubt.is_none() {
                     log::warn!(
@@ -110,7 +110,7 @@ impl Daemon {
             }
             let code = match fate {
                 Fate::Over(code) => code,
-                Fate::Start if self.world.attempts.is_fatal(&exec::attempt(number)) => {
+                Fate::Start if self.agent_state.attempts.is_fatal(&exec::attempt(number)) => {
                     log::error!(
                         MESSAGE_ID = id::GIVEN_UP, OMADM_CLIENT_URI = client_uri.as_str();
                         "{client_uri}: the agent has died twice executing it: given up"
@@ -142,14 +142,14 @@ impl Daemon {
             told.push(destination_of(&finished));
         }
         for (server_id, waiting) in waiting {
-            let Some(peer) = self.world.peer(&server_id) else { continue };
+            let Some(peer) = self.agent_state.peer(&server_id) else { continue };
             let after = AfterSession {
-                tree: Arc::clone(&self.world.tree),
-                store: Arc::clone(&self.world.store),
+                tree: Arc::clone(&self.agent_state.tree),
+                store: Arc::clone(&self.agent_state.store),
                 account: Arc::clone(&peer.account),
                 session: SessionFacts::default(),
                 exec_slots: self.execs.exec_slots.clone(),
-                attempts: Arc::clone(&self.world.attempts),
+                attempts: Arc::clone(&self.agent_state.attempts),
                 stopping: self.shared.stopping.subscribe(),
             };
             tokio::spawn(after.run(waiting));
@@ -159,12 +159,12 @@ impl Daemon {
 
     /// Why an account that is not there may not have been removed; none where it has been.
     pub(super) fn doubt(&self) -> Option<String> {
-        self.watching.doubt(&self.world, &self.clock)
+        self.watching.doubt(&self.agent_state, &self.clock)
     }
 
     fn has_object(&self, client_uri: &str) -> bool {
         let uri = ClientUri::parse(client_uri);
-        uri.is_ok_and(|uri| self.world.tree.objects_of(&uri.moid).next().is_some())
+        uri.is_ok_and(|uri| self.agent_state.tree.objects_of(&uri.moid).next().is_some())
     }
 
     /// Accounts are there that were not, or objects may be: what waits for them is taken up.
@@ -175,7 +175,7 @@ impl Daemon {
         }
         self.hold_fatal(|server_id| back.iter().any(|back| back == server_id));
         let taken = match self.take_up_triggers(|server_id| back.iter().any(|back| back == server_id)) {
-            Ok(changes) => self.world.store.commit(changes).await,
+            Ok(changes) => self.agent_state.store.commit(changes).await,
             Err(error) => Err(error),
         };
         if let Err(error) = taken {
@@ -192,7 +192,7 @@ impl Daemon {
             return;
         }
         let taken = match self.take_up_execs(Some(&left)) {
-            Ok((changes, told)) => self.world.store.commit(changes).await.map(|()| told),
+            Ok((changes, told)) => self.agent_state.store.commit(changes).await.map(|()| told),
             Err(error) => Err(error),
         };
         match taken {
@@ -213,12 +213,12 @@ impl Daemon {
     fn take_up_triggers(&mut self, of: impl Fn(&str) -> bool) -> Result<Vec<Change>, StoreError> {
         let mut changes = Vec::new();
         let doubt = self.doubt();
-        for StoredTrigger { server_id, id: number, json } in self.world.store.snapshot()?.triggers()? {
+        for StoredTrigger { server_id, id: number, json } in self.agent_state.store.snapshot()?.triggers()? {
             if !of(&server_id) {
                 continue;
             }
             let trigger = trigger::from_json(&server_id, number, &json);
-            let peer = self.world.peer(&server_id);
+            let peer = self.agent_state.peer(&server_id);
             let (Some(trigger), Some(peer)) = (trigger, peer) else {
                 if doubt.is_none() {
                     log::warn!(
@@ -231,7 +231,7 @@ impl Daemon {
                 continue;
             };
             // What its session has killed the agent with twice, a third one would again.
-            if self.world.attempts.is_fatal(&attempt_with(&Destination::of(&server_id))) {
+            if self.agent_state.attempts.is_fatal(&attempt_with(&Destination::of(&server_id))) {
                 log::info!(OMADM_SERVER_ID = server_id.as_str(); "{server_id}: notification {number} is given up with its session");
                 changes.push(Change::TriggerDone(server_id, number));
                 continue;
@@ -253,7 +253,7 @@ impl Daemon {
     /// unless one is running, or for the destination that the command named.
     pub(super) async fn finished(&mut self, finished: Finished) {
         let committed = match self.report(&finished) {
-            Ok(changes) => self.world.store.commit(changes).await,
+            Ok(changes) => self.agent_state.store.commit(changes).await,
             Err(error) => Err(error),
         };
         let server_id = finished.server_id.as_str();
@@ -268,10 +268,10 @@ impl Daemon {
     pub(super) fn report(&mut self, finished: &Finished) -> Result<Vec<Change>, StoreError> {
         let Finished { number, server_id, client_uri, .. } = finished;
         let mut changes = vec![Change::ExecEnded(*number)];
-        if self.world.peer(server_id).is_some() || self.doubt().is_some() {
-            let bounds = self.world.settings.alert;
+        if self.agent_state.peer(server_id).is_some() || self.doubt().is_some() {
+            let bounds = self.agent_state.settings.alert;
             let kept = alert::keep_within(
-                &self.world.store,
+                &self.agent_state.store,
                 &destination_of(finished),
                 &alert::of_exec(finished),
                 bounds,
@@ -297,7 +297,7 @@ impl Daemon {
             }
         }
         if destination.uri.is_none() {
-            let gone = self.world.peer(server_id).is_none();
+            let gone = self.agent_state.peer(server_id).is_none();
             changes.extend(self.notifications.triggers.ended(server_id, for_good || gone));
         }
         changes
@@ -315,7 +315,7 @@ impl Daemon {
     /// # Errors
     /// [`RaiseError`]
     pub(super) async fn raise(&mut self, alert: Alert) -> Result<(), RaiseError> {
-        let raised = alert::raise(&self.world, alert).await?;
+        let raised = alert::raise(&self.agent_state, alert).await?;
         for (server_id, count) in &raised.dropped {
             self.note_dropped(server_id, *count);
         }
@@ -350,11 +350,12 @@ impl Daemon {
         self.say_forgotten(gone);
         let mut changes: Vec<Change> =
             gone.iter().flat_map(|server_id| self.notifications.triggers.forget(server_id)).collect();
-        let alerts = alert::forget(&self.world.store, |server_id| gone.iter().any(|gone| gone == server_id));
+        let alerts =
+            alert::forget(&self.agent_state.store, |server_id| gone.iter().any(|gone| gone == server_id));
         let forgotten = match alerts {
             Ok(alerts) => {
                 changes.extend(alerts);
-                self.world.store.commit(changes).await
+                self.agent_state.store.commit(changes).await
             }
             Err(error) => Err(error),
         };
@@ -367,7 +368,7 @@ impl Daemon {
 
     fn say_forgotten(&self, gone: &[String]) {
         for server_id in gone {
-            let alerts = self.world.store.waiting(server_id).count;
+            let alerts = self.agent_state.store.waiting(server_id).count;
             if alerts > 0 {
                 log::warn!(
                     OMADM_SERVER_ID = server_id.as_str();
@@ -380,14 +381,14 @@ impl Daemon {
 
     /// Alerts for accounts that were removed while the agent was not running.
     pub(super) async fn forget_unknown(&mut self) {
-        let destinations = alert::destinations(&self.world.store)
+        let destinations = alert::destinations(&self.agent_state.store)
             .unwrap_or_default()
             .into_iter()
             .map(|destination| destination.server_id);
         let unknown: BTreeSet<String> =
-            destinations.filter(|server_id| self.world.peer(server_id).is_none()).collect();
+            destinations.filter(|server_id| self.agent_state.peer(server_id).is_none()).collect();
         self.forget(&unknown.into_iter().collect::<Vec<_>>()).await;
-        self.watching.remember(&self.world, &self.clock).await;
+        self.watching.remember(&self.agent_state, &self.clock).await;
     }
 }
 

@@ -6,6 +6,8 @@ use std::time::Instant;
 use tokio::task::JoinError;
 
 use super::shared::Shared;
+use crate::agent_state::AgentState;
+use crate::agent_state::Parameters;
 use crate::base::Random;
 use crate::base::attempts::Fatal;
 use crate::base::tasks::Tasks;
@@ -16,8 +18,6 @@ use crate::push::{PushError, checked_id, registration};
 use crate::store::Change;
 use crate::store::records::Registration;
 use crate::tree::{Principal, SessionFacts};
-use crate::world::Parameters;
-use crate::world::World;
 
 /// Where one attempt went, and what became of it.
 pub(super) type Attempt = (String, Outcome);
@@ -35,16 +35,16 @@ impl Registrations {
     /// A push client has got an id, or lost it. It is on disk before the client hears so.
     pub(super) async fn ask(
         &mut self,
-        world: &World,
+        agent_state: &AgentState,
         server_id: String,
         id: String,
         register: bool,
     ) -> Result<(), PushError> {
         checked_id(&id)?;
-        let peer = world.peer(&server_id).ok_or_else(|| PushError::UnknownServer(server_id.clone()))?;
+        let peer = agent_state.peer(&server_id).ok_or_else(|| PushError::UnknownServer(server_id.clone()))?;
         let push = peer.account.push.as_ref().ok_or_else(|| PushError::NoPush(server_id.clone()))?;
         let address = address(push, register);
-        let known = world.store.snapshot().and_then(|snapshot| snapshot.push());
+        let known = agent_state.store.snapshot().and_then(|snapshot| snapshot.push());
         let known = known.map_err(|_| PushError::Store)?.into_iter().find(|(other, _)| *other == server_id);
         // Clients say it at every start: what the server knows need not be told again.
         let known = known.map(|(_, standing)| standing);
@@ -57,7 +57,7 @@ impl Registrations {
             _ => {}
         }
         let standing = Registration { register, id, told: None };
-        world.store.commit(vec![Change::Push(server_id.clone(), standing)]).await.map_err(|error| {
+        agent_state.store.commit(vec![Change::Push(server_id.clone(), standing)]).await.map_err(|error| {
             log::error!(OMADM_SERVER_ID = server_id.as_str(); "{server_id}: push registration could not be stored, and is refused: {error}");
             PushError::Store
         })?;
@@ -67,8 +67,8 @@ impl Registrations {
 
     /// Takes up what servers have not been told yet, or not at their present address; at once, whatever failed before:
     /// the configuration is another one.
-    pub(super) fn follow(&mut self, world: &World) {
-        let known = match world.store.snapshot().and_then(|snapshot| snapshot.push()) {
+    pub(super) fn follow(&mut self, agent_state: &AgentState) {
+        let known = match agent_state.store.snapshot().and_then(|snapshot| snapshot.push()) {
             Ok(known) => known,
             Err(error) => {
                 return log::error!(
@@ -76,9 +76,9 @@ impl Registrations {
                 );
             }
         };
-        self.bridge.keep(|server_id| push_of(world, server_id).is_some());
+        self.bridge.keep(|server_id| push_of(agent_state, server_id).is_some());
         for (server_id, standing) in known {
-            if let Some(push) = push_of(world, &server_id)
+            if let Some(push) = push_of(agent_state, &server_id)
                 && let Some(task) = standing.open(&server_id, &address(push, standing.register))
             {
                 self.bridge.ask(task, waking::now());
@@ -87,14 +87,14 @@ impl Registrations {
     }
 
     /// Tells those whose turn it is, each in a task of its own.
-    pub(super) fn start_due(&mut self, world: &Arc<World>, shared: &mut Shared) {
+    pub(super) fn start_due(&mut self, agent_state: &Arc<AgentState>, shared: &mut Shared) {
         for task in self.bridge.due(waking::now()) {
             let (told, name) = (task.clone(), format!("{}: push registration", task.server_id));
             let attempt = {
-                let world = Arc::clone(world);
-                async move { tell(&world, &told).await }
+                let agent_state = Arc::clone(agent_state);
+                async move { tell(&agent_state, &told).await }
             };
-            let attempt = shared.hearts.watch_attempt(&world.attempts, name, attempt);
+            let attempt = shared.hearts.watch_attempt(&agent_state.attempts, name, attempt);
             self.attempts.spawn(task, async move {
                 let failed =
                     |fatal: Fatal| Outcome::Failed { why: fatal.to_string(), least: Some(fatal.again) };
@@ -117,7 +117,7 @@ impl Registrations {
     pub(super) async fn ended(
         &mut self,
         (task, ended): (Task, Result<Attempt, JoinError>),
-        world: &World,
+        agent_state: &AgentState,
         random: &mut dyn Random,
     ) {
         let (told, outcome) = ended.unwrap_or_else(|error| {
@@ -142,10 +142,10 @@ impl Registrations {
         if settled {
             let standing = Registration { register: *register, id: id.clone(), told: Some(told) };
             // The account may name another address by now.
-            let push = push_of(world, server_id);
+            let push = push_of(agent_state, server_id);
             let open = push.and_then(|push| standing.open(server_id, &address(push, *register)));
             let change = Change::Push(server_id.clone(), standing);
-            if let Err(error) = world.store.commit(vec![change]).await {
+            if let Err(error) = agent_state.store.commit(vec![change]).await {
                 log::error!(
                     "{server_id}: that push registration was done could not be stored ({error}): it is repeated after a restart"
                 );
@@ -157,20 +157,20 @@ impl Registrations {
     }
 }
 
-async fn tell(world: &World, task: &Task) -> Attempt {
+async fn tell(agent_state: &AgentState, task: &Task) -> Attempt {
     let refused = |why: &str| (String::new(), Outcome::Refused(why.to_owned()));
-    let Some(peer) = world.peer(&task.server_id) else { return refused("the account is gone") };
+    let Some(peer) = agent_state.peer(&task.server_id) else { return refused("the account is gone") };
     let Some(push) = &peer.account.push else { return refused("the account has no push") };
     let principal = Principal { account: &peer.account, session: SessionFacts::default() };
-    let outcome = match Parameters::of(&world.tree, &world.settings, &principal).await {
+    let outcome = match Parameters::of(&agent_state.tree, &agent_state.settings, &principal).await {
         Ok(parameters) => registration::send(peer, push, task, &parameters).await,
         Err(error) => Outcome::Failed { why: error.to_string(), least: None },
     };
     (address(push, task.register), outcome)
 }
 
-fn push_of<'w>(world: &'w World, server_id: &str) -> Option<&'w Push> {
-    world.peer(server_id)?.account.push.as_ref()
+fn push_of<'w>(agent_state: &'w AgentState, server_id: &str) -> Option<&'w Push> {
+    agent_state.peer(server_id)?.account.push.as_ref()
 }
 
 /// What a server must be told again if it changes.

@@ -1,19 +1,19 @@
-//! Going on in a new [`World`]: files were read again, or accounts have changed.
+//! Going on in a new [`AgentState`]: files were read again, or accounts have changed.
 
 use std::sync::Arc;
 
 use super::loading::{LOOK_AGAIN, Scope};
 use super::watching::Reading;
 use super::{Daemon, difference, schedule};
+use crate::agent_state::AgentState;
 use crate::base::journal::id;
 use crate::base::waking;
-use crate::world::World;
 
 impl Daemon {
     /// Reads everything again, on the operator's word.
     pub(super) fn reload(&mut self) {
         self.shared.systemd.reloading();
-        self.watching.load(Scope::Everything, &self.world, &mut self.shared.hearts);
+        self.watching.load(Scope::Everything, &self.agent_state, &mut self.shared.hearts);
     }
 
     /// Files were read again.
@@ -23,70 +23,74 @@ impl Daemon {
                 if !read.is_whole() {
                     self.watching.look_again(waking::now() + LOOK_AGAIN);
                 }
-                let world = self.watching.loader.renew(read, &self.world).await;
+                let agent_state = self.watching.loader.renew(read, &self.agent_state).await;
                 if scope == Scope::Everything {
                     self.bootstrapping.afresh();
                 }
-                self.adopt(world).await;
+                self.adopt(agent_state).await;
             }
             Err(error) => log::error!(
                 MESSAGE_ID = id::CONFIGURATION_BROKEN; "reload failed, going on as before: {error}"
             ),
         }
-        self.shared.rest.begins(&self.world.store);
+        self.shared.rest.begins(&self.agent_state.store);
         let again = self.watching.asked_meanwhile();
         if scope == Scope::Everything && again != Some(Scope::Everything) {
             let status = self.status();
             self.shared.systemd.ready(&status);
         }
         if let Some(again) = again {
-            self.watching.load(again, &self.world, &mut self.shared.hearts);
+            self.watching.load(again, &self.agent_state, &mut self.shared.hearts);
         }
     }
 
     /// A server changed its account, or a bootstrap brought some.
     pub(super) async fn accounts_changed(&mut self) {
-        let world = self.watching.loader.accounts_changed(&self.world).await;
-        let differs = world.peers.len() != self.world.peers.len()
-            || world.peers.iter().zip(&self.world.peers).any(|(new, old)| !Arc::ptr_eq(new, old));
-        let before = self.go_on_in(world).await;
+        let agent_state = self.watching.loader.accounts_changed(&self.agent_state).await;
+        let differs = agent_state.peers.len() != self.agent_state.peers.len()
+            || agent_state.peers.iter().zip(&self.agent_state.peers).any(|(new, old)| !Arc::ptr_eq(new, old));
+        let before = self.go_on_in(agent_state).await;
         if differs {
-            log::info!("accounts changed: {}; {}", self.status(), difference::accounts(&before, &self.world));
+            log::info!(
+                "accounts changed: {}; {}",
+                self.status(),
+                difference::accounts(&before, &self.agent_state)
+            );
         }
     }
 
     /// Goes on with what files say now.
-    async fn adopt(&mut self, world: World) {
-        let before = self.go_on_in(world).await;
+    async fn adopt(&mut self, agent_state: AgentState) {
+        let before = self.go_on_in(agent_state).await;
         self.bootstrapping.look(waking::now());
         log::info!(
             "configuration read again: {}; {}; {}",
             self.status(),
-            difference::accounts(&before, &self.world),
-            difference::objects(&before, &self.world),
+            difference::accounts(&before, &self.agent_state),
+            difference::objects(&before, &self.agent_state),
         );
     }
 
-    /// Goes on in a new world; sessions in flight finish in the old one, which it returns.
-    async fn go_on_in(&mut self, world: World) -> Arc<World> {
-        self.notifications.follow(&world);
-        let before = self.world.peers.iter().map(|peer| peer.account.server_id.clone());
-        let gone: Vec<String> = before.filter(|server_id| world.peer(server_id).is_none()).collect();
-        self.sessions.queue.keep(|server_id| world.peer(server_id).is_some());
-        let came = world.peers.iter().map(|peer| peer.account.server_id.clone());
-        let back: Vec<String> = came.filter(|server_id| self.world.peer(server_id).is_none()).collect();
-        let before = std::mem::replace(&mut self.world, Arc::new(world));
-        self.bootstrapping.follow(&before, &self.world);
-        let due = schedule::of_changes(&before, &self.world, waking::now(), &mut *self.shared.random);
+    /// Goes on in a new agent state; sessions in flight finish in the old one, which it returns.
+    async fn go_on_in(&mut self, agent_state: AgentState) -> Arc<AgentState> {
+        self.notifications.follow(&agent_state);
+        let before = self.agent_state.peers.iter().map(|peer| peer.account.server_id.clone());
+        let gone: Vec<String> = before.filter(|server_id| agent_state.peer(server_id).is_none()).collect();
+        self.sessions.queue.keep(|server_id| agent_state.peer(server_id).is_some());
+        let came = agent_state.peers.iter().map(|peer| peer.account.server_id.clone());
+        let back: Vec<String> = came.filter(|server_id| self.agent_state.peer(server_id).is_none()).collect();
+        let before = std::mem::replace(&mut self.agent_state, Arc::new(agent_state));
+        self.bootstrapping.follow(&before, &self.agent_state);
+        let due = schedule::of_changes(&before, &self.agent_state, waking::now(), &mut *self.shared.random);
         for (request, at) in due {
             self.sessions.queue.ask(request, at);
         }
         let certain = self.doubt().is_none();
-        self.subscriptions.follow(&before, &self.world, certain).await;
-        self.registrations.follow(&self.world);
+        self.subscriptions.follow(&before, &self.agent_state, certain).await;
+        self.registrations.follow(&self.agent_state);
         self.forget(&gone).await;
         self.take_up_for(&back).await;
-        self.watching.remember(&self.world, &self.clock).await;
+        self.watching.remember(&self.agent_state, &self.clock).await;
         let status = self.status();
         self.shared.systemd.status(&status);
         before
@@ -98,8 +102,8 @@ impl Daemon {
             |count: usize, what: &str| format!("{count} {what}{}", if count == 1 { "" } else { "s" });
         format!(
             "{}, {}, {} running",
-            plural(self.world.peers.len(), "account"),
-            plural(self.world.tree.objects().len(), "management object"),
+            plural(self.agent_state.peers.len(), "account"),
+            plural(self.agent_state.tree.objects().len(), "management object"),
             plural(self.sessions.queue.running(), "session"),
         )
     }

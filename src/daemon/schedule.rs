@@ -3,11 +3,11 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use crate::agent_state::{AgentState, Peer};
 use crate::alert::{self, Destination};
 use crate::base::Random;
 use crate::config::Account;
 use crate::session::{Cause, SessionRequest};
-use crate::world::{Peer, World};
 
 /// A first contact that the server refused is tried again after this time.
 const FIRST_CONTACT_AGAIN: Duration = Duration::from_secs(3600);
@@ -15,20 +15,23 @@ const FIRST_CONTACT_AGAIN: Duration = Duration::from_secs(3600);
 pub(super) type Due = (SessionRequest, Instant);
 
 /// What is due because the agent started.
-pub(super) fn at_start(world: &World, now: Instant, random: &mut dyn Random) -> Vec<Due> {
-    let mut due: Vec<Due> =
-        world.peers.iter().filter_map(|peer| of_account(world, peer, true, now, random)).collect();
-    due.extend(elsewhere(world, |_| true, now));
+pub(super) fn at_start(agent_state: &AgentState, now: Instant, random: &mut dyn Random) -> Vec<Due> {
+    let mut due: Vec<Due> = agent_state
+        .peers
+        .iter()
+        .filter_map(|peer| of_account(agent_state, peer, true, now, random))
+        .collect();
+    due.extend(elsewhere(agent_state, |_| true, now));
     due
 }
 
 /// Alerts that wait for an URI which one of these servers has named: the power went before they were delivered, or the
 /// account was not there.
-fn elsewhere(world: &World, of: impl Fn(&str) -> bool, now: Instant) -> Vec<Due> {
-    let destinations = alert::destinations(&world.store).unwrap_or_default();
+fn elsewhere(agent_state: &AgentState, of: impl Fn(&str) -> bool, now: Instant) -> Vec<Due> {
+    let destinations = alert::destinations(&agent_state.store).unwrap_or_default();
     let mine = |destination: &&Destination| {
         destination.uri.is_some()
-            && world.peer(&destination.server_id).is_some()
+            && agent_state.peer(&destination.server_id).is_some()
             && of(&destination.server_id)
     };
     destinations
@@ -40,23 +43,28 @@ fn elsewhere(world: &World, of: impl Fn(&str) -> bool, now: Instant) -> Vec<Due>
 
 /// What is due because a reload brought accounts that were not there before, or another schedule for those
 /// that were.
-pub(super) fn of_changes(before: &World, world: &World, now: Instant, random: &mut dyn Random) -> Vec<Due> {
+pub(super) fn of_changes(
+    before: &AgentState,
+    agent_state: &AgentState,
+    now: Instant,
+    random: &mut dyn Random,
+) -> Vec<Due> {
     let due = |peer: &Arc<Peer>| match before.peer(&peer.account.server_id) {
-        None => of_account(world, peer, false, now, random),
+        None => of_account(agent_state, peer, false, now, random),
         Some(old) if old.account.schedule != peer.account.schedule => every(peer, now, random),
         Some(_) => None,
     };
     // Those that a bootstrap has just brought have their first session in `brought`.
     let others = |(request, _): &Due| request.cause != Cause::Bootstrap;
-    let own = world.peers.iter().filter_map(due).filter(others);
-    own.chain(elsewhere(world, |server_id| before.peer(server_id).is_none(), now)).collect()
+    let own = agent_state.peers.iter().filter_map(due).filter(others);
+    own.chain(elsewhere(agent_state, |server_id| before.peer(server_id).is_none(), now)).collect()
 }
 
 /// A session with each account that a bootstrap has brought, at once.
-pub(super) fn brought(world: &World, server_ids: &[String], now: Instant) -> Vec<Due> {
+pub(super) fn brought(agent_state: &AgentState, server_ids: &[String], now: Instant) -> Vec<Due> {
     let mine =
         |peer: &&Arc<Peer>| peer.account.is_bootstrapped() && server_ids.contains(&peer.account.server_id);
-    world.peers.iter().filter(mine).map(|peer| (request(peer, Cause::Bootstrap), now)).collect()
+    agent_state.peers.iter().filter(mine).map(|peer| (request(peer, Cause::Bootstrap), now)).collect()
 }
 
 /// The first session with an account tells its server that the device has it (TS 8.1, TS 8.2).
@@ -64,11 +72,17 @@ fn first_contact(account: &Account) -> Cause {
     if account.is_bootstrapped() { Cause::Bootstrap } else { Cause::Boot }
 }
 
-fn of_account(world: &World, peer: &Peer, boot: bool, now: Instant, random: &mut dyn Random) -> Option<Due> {
+fn of_account(
+    agent_state: &AgentState,
+    peer: &Peer,
+    boot: bool,
+    now: Instant,
+    random: &mut dyn Random,
+) -> Option<Due> {
     let Account { server_id, schedule, .. } = &*peer.account;
-    let contact = world.store.snapshot().and_then(|snapshot| snapshot.contact(server_id));
+    let contact = agent_state.store.snapshot().and_then(|snapshot| snapshot.contact(server_id));
     let first = schedule.first_contact && contact.is_ok_and(|contact| contact.is_none());
-    let alerts = || alert::is_waiting(&world.store, &Destination::of(server_id)).unwrap_or_default();
+    let alerts = || alert::is_waiting(&agent_state.store, &Destination::of(server_id)).unwrap_or_default();
     let cause = match boot {
         _ if first => first_contact(&peer.account),
         true if schedule.at_boot => Cause::Boot,
@@ -112,13 +126,13 @@ pub(super) fn jitter(most: Duration, random: &mut dyn Random) -> Duration {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::agent_state::Surroundings;
     use crate::backend::{Bus, Machine};
     use crate::config::{Schedule, Settings, TlsFiles};
     use crate::package::{Alert, Profile};
     use crate::store::{Change, Store};
     use crate::transport::Auth;
     use crate::tree::Tree;
-    use crate::world::Surroundings;
 
     struct Half;
 
@@ -135,7 +149,7 @@ mod tests {
     const HOUR: Duration = Duration::from_secs(3600);
     const QUIET: Schedule = Schedule { at_boot: false, first_contact: false, every: None, jitter: HOUR };
 
-    fn world(store: &Arc<Store>, schedules: &[(&str, Schedule)]) -> World {
+    fn agent_state(store: &Arc<Store>, schedules: &[(&str, Schedule)]) -> AgentState {
         let settings = Arc::new(Settings::default());
         let account = |(server_id, schedule): &(&str, Schedule)| {
             Arc::new(Account {
@@ -162,7 +176,7 @@ mod tests {
         let machine = Arc::new(Machine { sysroot: "/".into(), bus: Bus::none() });
         let tree = Tree::new(Vec::new(), accounts, Arc::clone(store), machine, Instant::now());
         let (settings, store, tree) = (Arc::clone(&settings), Arc::clone(store), Arc::new(tree));
-        World {
+        AgentState {
             settings,
             peers,
             tree,
@@ -194,11 +208,12 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let store = store(&folder);
         let now = Instant::now();
-        let world = world(&store, &[("a", Schedule { first_contact: true, ..QUIET }), ("b", QUIET)]);
-        let due = shown(at_start(&world, now, &mut Half), now);
+        let agent_state =
+            agent_state(&store, &[("a", Schedule { first_contact: true, ..QUIET }), ("b", QUIET)]);
+        let due = shown(at_start(&agent_state, now, &mut Half), now);
         assert_eq!(due, [("a".to_owned(), Cause::Boot, HOUR / 2)], "late by a random part of the jitter");
         store.commit_blocking(&[Change::Contact("a".into(), 1)]).unwrap();
-        assert_eq!(at_start(&world, now, &mut Half), []);
+        assert_eq!(at_start(&agent_state, now, &mut Half), []);
     }
 
     #[test]
@@ -206,7 +221,7 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let store = store(&folder);
         let now = Instant::now();
-        let world = world(&store, &[("a", QUIET), ("b", QUIET)]);
+        let agent_state = agent_state(&store, &[("a", QUIET), ("b", QUIET)]);
         let alert = Alert {
             alert_type: "urn:x".into(),
             mime_type: None,
@@ -216,7 +231,7 @@ mod tests {
             data: None,
         };
         store.commit_blocking(&alert::keep(&store, &Destination::of("b"), &alert).unwrap().changes).unwrap();
-        let due = shown(at_start(&world, now, &mut Half), now);
+        let due = shown(at_start(&agent_state, now, &mut Half), now);
         assert_eq!(due, [("b".to_owned(), Cause::Alert, HOUR / 2)]);
     }
 
@@ -227,10 +242,10 @@ mod tests {
         let now = Instant::now();
         let hourly = Schedule { every: Some(HOUR), ..QUIET };
         let boots = Schedule { at_boot: true, ..QUIET };
-        let before = world(&store, &[("changed", QUIET), ("same", hourly.clone())]);
+        let before = agent_state(&store, &[("changed", QUIET), ("same", hourly.clone())]);
         let new = Schedule { first_contact: true, ..QUIET };
         let after = [("changed", hourly.clone()), ("new", new), ("same", hourly), ("started", boots)];
-        let due = shown(of_changes(&before, &world(&store, &after), now, &mut Half), now);
+        let due = shown(of_changes(&before, &agent_state(&store, &after), now, &mut Half), now);
         let expected = [
             ("changed".to_owned(), Cause::Schedule, HOUR * 3 / 2),
             ("new".to_owned(), Cause::Boot, HOUR / 2),
@@ -244,8 +259,8 @@ mod tests {
         let store = store(&folder);
         let now = Instant::now();
         let hourly = Schedule { every: Some(HOUR), first_contact: true, ..QUIET };
-        let world = world(&store, &[("hourly", hourly), ("quiet", QUIET)]);
-        let [hourly, quiet] = world.peers.as_slice() else { panic!() };
+        let agent_state = agent_state(&store, &[("hourly", hourly), ("quiet", QUIET)]);
+        let [hourly, quiet] = agent_state.peers.as_slice() else { panic!() };
         let due =
             |peer, failed| shown(after_session(peer, failed, now, &mut Half).into_iter().collect(), now);
         assert_eq!(due(hourly, false), [("hourly".to_owned(), Cause::Schedule, HOUR * 3 / 2)]);

@@ -9,6 +9,7 @@ use super::network::{Event, Network};
 use super::shared::Shared;
 use super::triggers::Triggers;
 use super::{Daemon, schedule};
+use crate::agent_state::AgentState;
 use crate::alert::{self, Destination};
 use crate::base::journal::id;
 use crate::base::tasks::Tasks;
@@ -19,7 +20,6 @@ use crate::exec::ExecSlots;
 use crate::session::{Again, Ended, Failure, Look, Outcome, Queue, Session, SessionRequest, Step};
 use crate::store::Change;
 use crate::transport::Binding;
-use crate::world::World;
 
 /// The sessions that wait, those that run, and the network that they wait for.
 #[derive(Default)]
@@ -53,7 +53,7 @@ impl Sessions {
     /// Begins what is due.
     pub(super) fn start_due(
         &mut self,
-        world: &Arc<World>,
+        agent_state: &Arc<AgentState>,
         exec_slots: &ExecSlots,
         triggers: &mut Triggers,
         shared: &mut Shared,
@@ -64,9 +64,11 @@ impl Sessions {
             self.network.look(&mut shared.hearts);
         }
         let mut begun = Begun::default();
-        for step in self.steps(world) {
+        for step in self.steps(agent_state) {
             match step {
-                Step::Begin(request) => begun.any |= self.start(request, world, exec_slots, triggers, shared),
+                Step::Begin(request) => {
+                    begun.any |= self.start(request, agent_state, exec_slots, triggers, shared);
+                }
                 Step::Wait(request) => {
                     let server_id = request.trigger.server_id.as_str();
                     log::info!(OMADM_SERVER_ID = server_id; "{server_id}: waiting for a preferred connection type");
@@ -80,11 +82,11 @@ impl Sessions {
         begun
     }
 
-    fn steps(&mut self, world: &World) -> Vec<Step> {
+    fn steps(&mut self, agent_state: &AgentState) -> Vec<Step> {
         let look = Look {
             choose: &|preferred| self.network.choose(preferred),
-            bearer_wait: world.settings.session.bearer_wait,
-            has_alerts: &|destination| alert::is_waiting(&world.store, destination).unwrap_or(true),
+            bearer_wait: agent_state.settings.session.bearer_wait,
+            has_alerts: &|destination| alert::is_waiting(&agent_state.store, destination).unwrap_or(true),
         };
         self.queue.due(waking::now(), &look)
     }
@@ -93,13 +95,13 @@ impl Sessions {
     fn start(
         &mut self,
         request: SessionRequest,
-        world: &Arc<World>,
+        agent_state: &Arc<AgentState>,
         exec_slots: &ExecSlots,
         triggers: &mut Triggers,
         shared: &mut Shared,
     ) -> bool {
         let server_id = request.trigger.server_id.clone();
-        let Some(peer) = world.peer(&server_id).cloned() else {
+        let Some(peer) = agent_state.peer(&server_id).cloned() else {
             self.queue.ended(&request.destination(), &Outcome::Completed, waking::now(), 0);
             return false;
         };
@@ -119,7 +121,7 @@ impl Sessions {
         };
         let session = Session {
             binding,
-            world: Arc::clone(world),
+            agent_state: Arc::clone(agent_state),
             peer,
             request,
             id: session_id,
@@ -179,8 +181,8 @@ impl Sessions {
 impl Daemon {
     /// Begins the sessions that are due.
     pub(super) async fn start_sessions(&mut self) {
-        let Self { sessions, world, execs, notifications, shared, .. } = self;
-        let begun = sessions.start_due(world, &execs.exec_slots, &mut notifications.triggers, shared);
+        let Self { sessions, agent_state, execs, notifications, shared, .. } = self;
+        let begun = sessions.start_due(agent_state, &execs.exec_slots, &mut notifications.triggers, shared);
         if begun.any {
             self.bootstrapping.look(waking::now());
             let status = self.status();
@@ -199,7 +201,7 @@ impl Daemon {
             "{server_id}: no session: none of the preferred connection types came up in time"
         );
         let changes = self.notifications.triggers.forget(server_id);
-        if let Err(error) = self.world.store.commit(changes).await {
+        if let Err(error) = self.agent_state.store.commit(changes).await {
             log::error!(OMADM_SERVER_ID = server_id; "{server_id}: a notification that is given up could not be deleted from the store ({error}): it may begin a session after a restart");
         }
     }
@@ -225,10 +227,10 @@ impl Daemon {
         if uri.is_none() {
             changes.extend(self.follow_up(&server_id, &outcome, server_time, wait.is_none()));
         }
-        if let Err(error) = self.world.store.commit(changes).await {
+        if let Err(error) = self.agent_state.store.commit(changes).await {
             log::error!(OMADM_SERVER_ID = server_id.as_str(); "{server_id}: the outcome of the session could not be stored ({error}): after a restart, it may be repeated");
         }
-        self.shared.rest.begins(&self.world.store);
+        self.shared.rest.begins(&self.agent_state.store);
         let status = self.status();
         self.shared.systemd.status(&status);
     }
@@ -245,7 +247,7 @@ impl Daemon {
         let completed = *outcome == Outcome::Completed;
         let changes = if completed { self.contact(server_id, first, server_time) } else { Vec::new() };
         let failed_for_good = *outcome != Outcome::Completed && no_retry;
-        if let Some(peer) = self.world.peer(server_id)
+        if let Some(peer) = self.agent_state.peer(server_id)
             && let Some((request, at)) = schedule::after_session(
                 peer,
                 failed_for_good && first,
@@ -263,7 +265,7 @@ impl Daemon {
     }
 
     fn first_contact_missing(&self, server_id: &str) -> bool {
-        let contact = self.world.store.snapshot().and_then(|snapshot| snapshot.contact(server_id));
+        let contact = self.agent_state.store.snapshot().and_then(|snapshot| snapshot.contact(server_id));
         contact.is_ok_and(|contact| contact.is_none())
     }
 

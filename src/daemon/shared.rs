@@ -8,7 +8,7 @@ use crate::base::Random;
 use crate::base::heartbeat::Hearts;
 use crate::base::waking;
 
-/// What a component is handed beside the [`World`](crate::world::World) that it works in.
+/// What a component is handed beside the [`AgentState`](crate::agent_state::AgentState) that it works in.
 pub(super) struct Shared {
     /// Whether the tasks of all components advance.
     pub(super) hearts: Hearts,

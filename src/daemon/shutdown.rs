@@ -17,7 +17,7 @@ impl Daemon {
     pub(super) async fn stop(mut self) {
         self.shared.systemd.stopping();
         self.shared.stopping.send_replace(true);
-        let attempts = Arc::clone(&self.world.attempts);
+        let attempts = Arc::clone(&self.agent_state.attempts);
         attempts.close();
         let winding_up = tokio::time::timeout(LONGEST_STOP, self.wind_up());
         if tokio::join!(winding_up, attempts.written()).0.is_err() {
@@ -46,7 +46,7 @@ impl Daemon {
         for finished in self.execs.stop().await {
             changes.extend(self.report(&finished).unwrap_or_default());
         }
-        if let Err(error) = self.world.store.commit(changes).await {
+        if let Err(error) = self.agent_state.store.commit(changes).await {
             log::error!("results of EXECs could not be stored, and are not reported: {error}");
         }
     }

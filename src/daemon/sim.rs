@@ -5,11 +5,11 @@ use std::sync::Arc;
 
 use tokio::task::JoinSet;
 
+use crate::agent_state;
+use crate::agent_state::AgentState;
 use crate::backend::Dependencies;
 use crate::config::Fact;
 use crate::watches::Watches;
-use crate::world;
-use crate::world::World;
 
 /// Where the IMSI comes from.
 #[derive(Debug)]
@@ -22,16 +22,16 @@ pub(super) struct Sim {
 }
 
 impl Sim {
-    pub(super) fn new(world: &World) -> Self {
+    pub(super) fn new(agent_state: &AgentState) -> Self {
         let mut sim = Self { watches: None, files: Dependencies::default(), arming: JoinSet::new() };
-        sim.follow(world);
+        sim.follow(agent_state);
         sim
     }
 
     /// Watches what the settings name, where another SIM would mean other accounts.
-    pub(super) fn follow(&mut self, world: &World) {
-        let is_asked = world.settings.bootstrap.uri.is_some() && !world.is_owned;
-        let files = world::dependencies(Fact::Imsi, &world.settings, world.tree.machine());
+    pub(super) fn follow(&mut self, agent_state: &AgentState) {
+        let is_asked = agent_state.settings.bootstrap.uri.is_some() && !agent_state.is_owned;
+        let files = agent_state::dependencies(Fact::Imsi, &agent_state.settings, agent_state.tree.machine());
         if !is_asked || files.files.is_empty() {
             self.watches = None;
             return;

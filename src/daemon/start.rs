@@ -16,17 +16,17 @@ use super::shared::Shared;
 use super::watcher::Watcher;
 use super::watching::Watching;
 use super::{Daemon, DaemonError, Options, loading, schedule};
+use crate::agent_state::AgentState;
 use crate::base::Random;
 use crate::base::waking;
 use crate::notification::listener;
 use crate::store::StoreError;
 use crate::subscription::Subscriptions;
-use crate::world::World;
 
 /// What the loop begins with.
 pub(super) struct Started {
     pub(super) loader: Loader,
-    pub(super) world: Arc<World>,
+    pub(super) agent_state: Arc<AgentState>,
     pub(super) watcher: Watcher,
     pub(super) clock: Clock,
     pub(super) notifications: Notifications,
@@ -38,52 +38,52 @@ pub(super) async fn start(
     sockets: Vec<UdpSocket>,
     random: &mut dyn Random,
 ) -> Result<Started, DaemonError> {
-    let (loader, world, watcher) = Loader::start(options).await?;
-    loading::make_cache_key(&world.store, random).await?;
+    let (loader, agent_state, watcher) = Loader::start(options).await?;
+    loading::make_cache_key(&agent_state.store, random).await?;
     let sockets = if sockets.is_empty() {
-        listener::bind(&world.settings.notification.listen).map_err(DaemonError::Listen)?
+        listener::bind(&agent_state.settings.notification.listen).map_err(DaemonError::Listen)?
     } else {
         sockets
     };
-    let clock = Clock::new(&world.store, loader.time_floor(), &world.settings.paths.sysroot)?;
+    let clock = Clock::new(&agent_state.store, loader.time_floor(), &agent_state.settings.paths.sysroot)?;
     clock.look().await;
-    let notifications = Notifications::new(sockets, &world)?;
-    Ok(Started { loader, world, watcher, clock, notifications })
+    let notifications = Notifications::new(sockets, &agent_state)?;
+    Ok(Started { loader, agent_state, watcher, clock, notifications })
 }
 
 impl Daemon {
     /// One at rest.
     pub(super) fn new(
-        Started { loader, world, watcher, clock, notifications }: Started,
+        Started { loader, agent_state, watcher, clock, notifications }: Started,
         mut random: Box<dyn Random>,
     ) -> Result<Self, StoreError> {
         Ok(Self {
             notifications,
             sessions: Sessions::default(),
-            execs: Execs::new(&world)?,
+            execs: Execs::new(&agent_state)?,
             registrations: Registrations::default(),
             configurations: Configurations::default(),
-            bootstrapping: Bootstrapping::new(&world),
-            subscriptions: Subscriptions::new(&world, &mut *random),
+            bootstrapping: Bootstrapping::new(&agent_state),
+            subscriptions: Subscriptions::new(&agent_state, &mut *random),
             watching: Watching::new(loader, watcher),
             clock,
-            world,
+            agent_state,
             shared: Shared::new(random),
         })
     }
 
     /// What is due because the agent has started.
     pub(super) async fn boot(&mut self) {
-        let until = waking::now() + self.world.settings.session.clock_wait;
+        let until = waking::now() + self.agent_state.settings.session.clock_wait;
         self.clock.begin(until);
         self.sessions.queue.hold(self.clock.waits_until());
-        self.registrations.follow(&self.world);
-        self.bootstrapping.begin(&self.world, &mut *self.shared.random);
+        self.registrations.follow(&self.agent_state);
+        self.bootstrapping.begin(&self.agent_state, &mut *self.shared.random);
         self.forget_unknown().await;
         self.hold_fatal(|_| true);
         self.take_up().await;
-        let due = schedule::at_start(&self.world, waking::now(), &mut *self.shared.random);
-        for (request, at) in self.bootstrapping.hold_back(due, &self.world, &self.clock) {
+        let due = schedule::at_start(&self.agent_state, waking::now(), &mut *self.shared.random);
+        for (request, at) in self.bootstrapping.hold_back(due, &self.agent_state, &self.clock) {
             self.sessions.queue.ask(request, at);
         }
     }

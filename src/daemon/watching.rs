@@ -10,14 +10,14 @@ use super::evidence::Seen;
 use super::loading::{LoadError, Loader, Scope};
 use super::reading::Read;
 use super::watcher::Watcher;
+use crate::agent_state::AgentState;
 use crate::base::heartbeat::Hearts;
 use crate::base::waking;
-use crate::world::World;
 
 /// What was read again, and what of it was asked for.
 pub(super) type Reading = (Scope, Result<Read, LoadError>);
 
-/// The files that the world is made of: watched, read again apart from the loop, and what their folders have held.
+/// The files that the agent state is made of: watched, read again apart from the loop, and what their folders have held.
 /// Dropped, it breaks off what is being read.
 pub(super) struct Watching {
     pub(super) loader: Loader,
@@ -35,9 +35,9 @@ impl Watching {
     }
 
     /// Begins to read the folders again, if one has changed.
-    pub(super) fn start_due(&mut self, world: &World, hearts: &mut Hearts) {
+    pub(super) fn start_due(&mut self, agent_state: &AgentState, hearts: &mut Hearts) {
         if self.watcher.take_due(waking::now()) {
-            self.load(Scope::Folders, world, hearts);
+            self.load(Scope::Folders, agent_state, hearts);
         }
     }
 
@@ -55,9 +55,9 @@ impl Watching {
     }
 
     /// Reads files again, while everything else goes on.
-    pub(super) fn load(&mut self, scope: Scope, world: &World, hearts: &mut Hearts) {
+    pub(super) fn load(&mut self, scope: Scope, agent_state: &AgentState, hearts: &mut Hearts) {
         if self.running.is_empty() {
-            let read = self.loader.read(scope, world, self.watcher.watched());
+            let read = self.loader.read(scope, agent_state, self.watcher.watched());
             let task = hearts.watch("the reading of files".to_owned(), async move { (scope, read.await) });
             self.running.spawn(task);
         } else {
@@ -76,12 +76,12 @@ impl Watching {
     }
 
     /// Why an account that is not there may not have been removed; none where it has been.
-    pub(super) fn doubt(&self, world: &World, clock: &Clock) -> Option<String> {
-        self.seen.doubt(world, clock)
+    pub(super) fn doubt(&self, agent_state: &AgentState, clock: &Clock) -> Option<String> {
+        self.seen.doubt(agent_state, clock)
     }
 
     /// Remembers which folders hold something, and since when which do not.
-    pub(super) async fn remember(&mut self, world: &Arc<World>, clock: &Clock) {
-        self.seen.remember(world, clock).await;
+    pub(super) async fn remember(&mut self, agent_state: &Arc<AgentState>, clock: &Clock) {
+        self.seen.remember(agent_state, clock).await;
     }
 }

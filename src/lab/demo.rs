@@ -9,11 +9,11 @@ use tempfile::TempDir;
 use tokio::net::UdpSocket;
 use tokio::sync::mpsc;
 
+use crate::agent_state::Surroundings;
 use crate::base::lane::First;
 use crate::config::{Environment, Selection};
 use crate::daemon::{self, DaemonError, Signal};
 use crate::main_loop::OsRandom;
-use crate::world::Surroundings;
 
 use super::challenge::Challenge;
 use super::gateway::{Account, Auth, Gateway};

@@ -6,12 +6,12 @@ use hyper::header::{CONTENT_TYPE, HeaderValue};
 use percent_encoding::utf8_percent_encode;
 
 use super::bridge::{Outcome, Task};
+use crate::agent_state;
+use crate::agent_state::Parameters;
 use crate::config::Push;
 use crate::transport::{Binding, Peer, Request, retry_after};
 use crate::uri::NOT_UNRESERVED;
 use crate::uri::server::shown;
-use crate::world;
-use crate::world::Parameters;
 
 /// The media type that the body has.
 pub(crate) const FORM: &str = "application/x-www-form-urlencoded;charset=UTF-8";
@@ -29,7 +29,12 @@ pub(crate) fn body(id: &str, params: Option<&str>) -> String {
 }
 
 /// POSTs one registration or unregistration, with the account's credentials.
-pub(crate) async fn send(peer: &world::Peer, push: &Push, task: &Task, parameters: &Parameters) -> Outcome {
+pub(crate) async fn send(
+    peer: &agent_state::Peer,
+    push: &Push,
+    task: &Task,
+    parameters: &Parameters,
+) -> Outcome {
     let template = if task.register { &push.register_uri } else { &push.unregister_uri };
     let uri = match parameters.expand(template) {
         Ok(uri) => uri,

@@ -14,12 +14,12 @@ use hyper::body::Bytes;
 use hyper::header::{ACCEPT, CONTENT_TYPE, HeaderName, HeaderValue};
 use hyper::{Method, Uri};
 
+use crate::agent_state::Parameters;
 use crate::base::lane::{DOCUMENTS, Stuck};
 use crate::mo::tnds::{self, TndsError};
 use crate::package::{Profile, is_media_type};
 use crate::transport::{Connection, Peer, Pieces, ProduceError, Produced, Request, Response, Standing};
 use crate::tree::{Batch, Document, NodeRef, Principal, Tree, TreeError};
-use crate::world::Parameters;
 
 /// The largest document that is retrieved, once unpacked.
 const MOST_RETRIEVED: usize = 4 << 20;

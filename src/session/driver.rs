@@ -14,6 +14,7 @@ use super::machine::{Again, Answer, Event, Failure, Limits, Machine, Outcome, Re
 use super::outage::Outage;
 use super::queue::SessionRequest;
 use super::requested;
+use crate::agent_state::{AgentState, Parameters, Peer};
 use crate::alert::{Destination, Outgoing};
 use crate::base::journal::id;
 use crate::base::turn::Turn;
@@ -32,12 +33,11 @@ use crate::transport::{
 };
 use crate::tree::{Principal, SessionFacts, TreeError};
 use crate::uri::server::{ServerUriError, shown};
-use crate::world::{Parameters, Peer, World};
 
 /// What a session is made of.
 pub struct Session {
     /// The agent as it is when the session begins.
-    pub world: Arc<World>,
+    pub agent_state: Arc<AgentState>,
     /// The server.
     pub peer: Arc<Peer>,
     /// Why, and what the notification asks for.
@@ -184,7 +184,7 @@ impl Session {
             prepared = self.prepare() => prepared?,
             () = stopped(&mut stopping) => return Ok((STOPPED.into(), String::new())),
         };
-        let settings = &self.world.settings.session;
+        let settings = &self.agent_state.settings.session;
         let limits = Limits { retries: settings.retries, packages: settings.max_packages };
         let profile = self.peer.account.profile;
         let (mut machine, mut action) = Machine::start(profile, limits, random.next(), uri, package1);
@@ -218,7 +218,8 @@ impl Session {
             if let Event::Answered(Answer { status: 200..300, body, .. }) = &event
                 && !body.is_empty()
             {
-                attempt = Some(self.world.attempts.begin(&attempt_with(&self.request.destination())).await);
+                attempt =
+                    Some(self.agent_state.attempts.begin(&attempt_with(&self.request.destination())).await);
             }
             let is_answer = matches!(event, Event::Answered(_));
             action = machine.handle(event, random.next_u32());
@@ -236,19 +237,19 @@ impl Session {
 
     /// Where the session goes, and what it says first.
     async fn prepare(&self) -> Result<(Driver<'_>, String, Package1), PrepareError> {
-        let Self { world, peer, .. } = self;
+        let Self { agent_state, peer, .. } = self;
         let account = &peer.account;
         let principal = Principal { account, session: SessionFacts::default() };
-        let parameters = Parameters::of(&world.tree, &world.settings, &principal).await?;
+        let parameters = Parameters::of(&agent_state.tree, &agent_state.settings, &principal).await?;
         let client = peer.client(&parameters)?;
         let uri = match &self.request.at {
             Some(uri) => uri.clone(),
             None => parameters.expand(&account.server_uri)?.to_string(),
         };
         let mut alerts = Outgoing::new(self.request.destination());
-        let mos = self.request.trigger.req_mos.then(|| world.tree.supported(&principal));
+        let mos = self.request.trigger.req_mos.then(|| agent_state.tree.supported(&principal));
         let mos = mos.transpose()?;
-        let mos_before = world.store.snapshot()?.mos_sent(&account.server_id)?;
+        let mos_before = agent_state.store.snapshot()?.mos_sent(&account.server_id)?;
         let asked = &self.request.trigger.requested;
         let mut connection = client.connection(self.binding.clone());
         // What carries the session is seen by its socket. Without one, the first package will tell why there is none.
@@ -262,12 +263,12 @@ impl Session {
         };
         let seen_on = facts.bearer.and(connection.local_address());
         let principal = Principal { account, session: facts };
-        let requested = requested::answer(&world.tree, &principal, &mos_before, asked).await?;
+        let requested = requested::answer(&agent_state.tree, &principal, &mos_before, asked).await?;
         // An index of a later notification counts in this list, once the server has it.
         let moids = mos.as_ref().map(|mos| mos.iter().map(|mo| mo.moid.clone()).collect::<Vec<_>>());
         let package1 = Package1 {
             mos,
-            alerts: alerts.gather(&world.store, usize::MAX)?,
+            alerts: alerts.gather(&agent_state.store, usize::MAX)?,
             requested,
             reasons: self.reasons()?,
         };
@@ -277,11 +278,11 @@ impl Session {
             parameters,
             facts,
             seen_on,
-            execs: SessionExecs::new(Arc::clone(&world.store), self.exec_slots.clone()),
+            execs: SessionExecs::new(Arc::clone(&agent_state.store), self.exec_slots.clone()),
             alerts,
             mos_sent: moids.filter(|moids| *moids != mos_before),
             report: Report::default(),
-            room: self.room.share(world.settings.session.max_data),
+            room: self.room.share(agent_state.settings.session.max_data),
             allowance: Allowance::default(),
             is_abroad: false,
             unanswered: None,
@@ -295,7 +296,7 @@ impl Session {
     /// faster than the device.
     fn reasons(&self) -> Result<Vec<Reason>, StoreError> {
         let SessionRequest { cause, at, trigger } = &self.request;
-        let new = at.is_none() && self.world.store.snapshot()?.contact(&trigger.server_id)?.is_none();
+        let new = at.is_none() && self.agent_state.store.snapshot()?.contact(&trigger.server_id)?.is_none();
         Ok(match cause {
             cause if cause.is_notification() && new && self.peer.account.schedule.first_contact => {
                 vec![Reason::Server(trigger.notification_id), Reason::Bootstrap]
@@ -323,9 +324,9 @@ impl Driver<'_> {
                     self.execs.settle().await;
                 }
                 let mut context = Context {
-                    settings: &self.session.world.settings,
-                    tree: &self.session.world.tree,
-                    store: &self.session.world.store,
+                    settings: &self.session.agent_state.settings,
+                    tree: &self.session.agent_state.tree,
+                    store: &self.session.agent_state.store,
                     session_id: &self.session.id,
                     principal: Principal { account: &self.session.peer.account, session: self.facts },
                     connection: &mut self.connection,
@@ -346,13 +347,15 @@ impl Driver<'_> {
                 self.finish_report();
                 // What the package says of an EXEC is on disk before anybody hears it.
                 self.execs.settle().await;
-                Event::Gathered(self.alerts.gather(&self.session.world.store, most).unwrap_or_else(|error| {
-                    log::error!(
-                        "{}: queued alerts can't be read from the store, and are not sent: {error}",
-                        self.session.server_id()
-                    );
-                    Vec::new()
-                }))
+                Event::Gathered(self.alerts.gather(&self.session.agent_state.store, most).unwrap_or_else(
+                    |error| {
+                        log::error!(
+                            "{}: queued alerts can't be read from the store, and are not sent: {error}",
+                            self.session.server_id()
+                        );
+                        Vec::new()
+                    },
+                ))
             }
             Action::Wait(time) => {
                 waking::sleep(time).await;
@@ -382,7 +385,7 @@ impl Driver<'_> {
             }
         }
         request.body = Bytes::from_owner(Shared(package));
-        request.max_body = self.session.world.settings.session.max_package;
+        request.max_body = self.session.agent_state.settings.session.max_package;
         request.idle = PATIENCE;
         // It is the same package again: no server has two answers to it, and no command comes of it twice.
         request.repeatable = true;
@@ -434,7 +437,7 @@ impl Driver<'_> {
 
     /// The package was answered, and is not kept any more: the next one has all the room, and time.
     fn begin_package(&mut self) {
-        self.room = self.session.room.share(self.session.world.settings.session.max_data);
+        self.room = self.session.room.share(self.session.agent_state.settings.session.max_data);
         self.allowance = Allowance::default();
     }
 
@@ -489,7 +492,7 @@ impl Driver<'_> {
     async fn remember_mos(&mut self) {
         let Some(moids) = self.mos_sent.take() else { return };
         let server_id = self.session.server_id().to_owned();
-        let store = &self.session.world.store;
+        let store = &self.session.agent_state.store;
         if let Err(error) = store.commit(vec![Change::MosSent(server_id, moids)]).await {
             log::error!(
                 "{}: the MOS list that was sent could not be stored: {error}; Requested-MO-CV goes by the one before",
@@ -502,7 +505,7 @@ impl Driver<'_> {
     fn close(mut self, outcome: Outcome) -> Ended {
         self.finish_report();
         drop(self.connection);
-        let Session { world, peer, exec_slots, .. } = self.session;
+        let Session { agent_state, peer, exec_slots, .. } = self.session;
         if outcome == Outcome::Completed {
             self.execs.told(None);
         }
@@ -510,17 +513,17 @@ impl Driver<'_> {
         let waiting = self.execs.take_waiting();
         if !waiting.is_empty() && outcome != STOPPED {
             let after = AfterSession {
-                tree: Arc::clone(&world.tree),
-                store: Arc::clone(&world.store),
+                tree: Arc::clone(&agent_state.tree),
+                store: Arc::clone(&agent_state.store),
                 account: Arc::clone(&peer.account),
                 session: self.facts,
                 exec_slots: exec_slots.clone(),
-                attempts: Arc::clone(&world.attempts),
+                attempts: Arc::clone(&agent_state.attempts),
                 stopping: self.stopping,
             };
             tokio::spawn(after.run(waiting));
         }
-        let alerts_left = self.alerts.are_left(&world.store).unwrap_or_default();
+        let alerts_left = self.alerts.are_left(&agent_state.store).unwrap_or_default();
         let (mut settled, untold) = self.execs.close();
         settled.extend(self.alerts.rest());
         Ended { outcome, settled, untold, alerts_left, server_time: self.server_time }

@@ -6,6 +6,8 @@ use std::time::{Duration, SystemTime};
 use hyper::Method;
 
 use super::schedule::Id;
+use crate::agent_state::Parameters;
+use crate::agent_state::{AgentState, Peer};
 use crate::repository::{RepositoryError, Upload};
 use crate::store::{Change, Digest, StoreError, Subscription};
 use crate::transport::{Binding, Failure, TransportError, retry_after};
@@ -13,12 +15,10 @@ use crate::tree::{Batch, Principal, Resolved, Rights, SessionFacts, TreeError};
 use crate::uri::client::{ClientUri, ClientUriError};
 use crate::uri::server::shown;
 use crate::watches::Watches;
-use crate::world::Parameters;
-use crate::world::{Peer, World};
 
 /// What a look takes.
 pub(super) struct Look {
-    pub(super) world: Arc<World>,
+    pub(super) agent_state: Arc<AgentState>,
     pub(super) peer: Arc<Peer>,
     pub(super) id: Id,
     /// Content that the repository won't have.
@@ -74,7 +74,7 @@ impl Look {
     }
 
     async fn look(&self) -> std::result::Result<Outcome, StoreError> {
-        let snapshot = self.world.store.snapshot()?;
+        let snapshot = self.agent_state.store.snapshot()?;
         let Some(known) = snapshot.subscription(&self.id.server_id, &self.id.client_uri)? else {
             return Ok(Outcome { result: Result::Unchanged, there: None, polls: false });
         };
@@ -97,7 +97,7 @@ impl Look {
 
     /// What the server would get now, nothing of what is no more, and whether some changes of it are told by nobody.
     async fn read(&self, principal: &Principal<'_>) -> std::result::Result<(Batch, bool, Digest), LookError> {
-        let tree = &self.world.tree;
+        let tree = &self.agent_state.tree;
         let uri = ClientUri::parse(&self.id.client_uri)?;
         tree.object_seen(&uri.moid, principal)?;
         let node = match tree.resolve(&uri, principal, Rights::READ).await {
@@ -136,10 +136,11 @@ impl Look {
     ) -> std::result::Result<(Result, Option<Digest>), StoreError> {
         let failed = |why: &dyn std::fmt::Display| Result::Failed { why: why.to_string(), retry_after: None };
         let refused = |why: &dyn std::fmt::Display| Result::Refused { content: new, why: why.to_string() };
-        let parameters = match Parameters::of(&self.world.tree, &self.world.settings, principal).await {
-            Ok(parameters) => parameters,
-            Err(error) => return Ok((failed(&error), there)),
-        };
+        let parameters =
+            match Parameters::of(&self.agent_state.tree, &self.agent_state.settings, principal).await {
+                Ok(parameters) => parameters,
+                Err(error) => return Ok((failed(&error), there)),
+            };
         let status = |status| format!("{} ({})", RepositoryError::Status(status), shown(&known.server_uri));
         let uri = match parameters.expand(&known.server_uri) {
             Ok(uri) => uri,
@@ -153,7 +154,7 @@ impl Look {
             method: Method::PUT,
             uri,
             batch: content,
-            tree: &self.world.tree,
+            tree: &self.agent_state.tree,
             parameters: &parameters,
             principal: *principal,
         };
@@ -189,7 +190,7 @@ impl Look {
             return Ok(());
         }
         let change = Change::Delivered(Subscription { delivered, ..known.clone() });
-        self.world.store.commit(vec![change]).await
+        self.agent_state.store.commit(vec![change]).await
     }
 }
 

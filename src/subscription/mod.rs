@@ -17,6 +17,7 @@ use std::time::{Duration, Instant};
 
 use tokio::task::{AbortHandle, JoinError};
 
+use crate::agent_state::AgentState;
 use crate::base::Random;
 use crate::base::attempts::Fatal;
 use crate::base::heartbeat::Hearts;
@@ -27,7 +28,6 @@ use crate::package::Verb;
 use crate::store::{Change, Changed, Digest, NodeKey, Store, StoreError, Subscription};
 use crate::uri::client::ClientUri;
 use crate::watches::Watches;
-use crate::world::World;
 use look::{Look, Outcome};
 use schedule::{Ended, Id, Schedule};
 
@@ -64,32 +64,33 @@ impl Subscriptions {
     /// Those that the store has. What changed while the agent was not running is found at the first poll, at a random
     /// time: not all gateways that come back after a power cut are to come at once.
     #[must_use]
-    pub(crate) fn new(world: &World, random: &mut dyn Random) -> Self {
+    pub(crate) fn new(agent_state: &AgentState, random: &mut dyn Random) -> Self {
         let now = waking::now();
-        let poll = world.settings.subscription_poll;
+        let poll = agent_state.settings.subscription_poll;
         let origin = now + poll.mul_f64(f64::from(random.next_u32()) / f64::from(u32::MAX));
         let mut subscriptions = Self {
-            store: Arc::clone(&world.store),
+            store: Arc::clone(&agent_state.store),
             schedule: Schedule::new(origin, poll),
             known: HashMap::new(),
             watches: None,
             looks: Tasks::default(),
         };
-        subscriptions.learn(world, origin);
+        subscriptions.learn(agent_state, origin);
         subscriptions
     }
 
-    /// Goes on in a new world. Those of an account that has been taken away end; `certain`: one that is not there has been.
-    pub(crate) async fn follow(&mut self, before: &World, world: &World, certain: bool) {
-        let gone =
-            |id: &&Id| certain && before.peer(&id.server_id).is_some() && world.peer(&id.server_id).is_none();
+    /// Goes on in a new agent state. Those of an account that has been taken away end; `certain`: one that is not there has been.
+    pub(crate) async fn follow(&mut self, before: &AgentState, agent_state: &AgentState, certain: bool) {
+        let gone = |id: &&Id| {
+            certain && before.peer(&id.server_id).is_some() && agent_state.peer(&id.server_id).is_none()
+        };
         let ended: Vec<Change> = self.known.keys().filter(gone).map(Id::end).collect();
         if let Err(error) = self.store.commit(ended).await {
             log::error!("subscriptions of a removed account could not be deleted from the store: {error}");
         }
         let now = waking::now();
-        self.schedule.set_poll(world.settings.subscription_poll);
-        self.learn(world, now);
+        self.schedule.set_poll(agent_state.settings.subscription_poll);
+        self.learn(agent_state, now);
         for (id, known) in &mut self.known {
             known.refused = None;
             self.schedule.refresh(id, now);
@@ -97,16 +98,17 @@ impl Subscriptions {
     }
 
     /// Begins what is due.
-    pub(crate) fn start_due(&mut self, world: &Arc<World>, hearts: &mut Hearts, now: Instant) {
+    pub(crate) fn start_due(&mut self, agent_state: &Arc<AgentState>, hearts: &mut Hearts, now: Instant) {
         for id in self.schedule.due(now) {
             // An account whose file is broken, or that speaks another profile now, may come back.
-            let peer = world.peer(&id.server_id).filter(|peer| peer.account.profile.has_command(&Verb::Sub));
+            let peer =
+                agent_state.peer(&id.server_id).filter(|peer| peer.account.profile.has_command(&Verb::Sub));
             let (Some(peer), Some(known)) = (peer, self.known.get_mut(&id)) else {
                 self.schedule.ended(&id, Ended::Settled, false, now, 0);
                 continue;
             };
             let look = Look {
-                world: Arc::clone(world),
+                agent_state: Arc::clone(agent_state),
                 peer: Arc::clone(peer),
                 id: id.clone(),
                 refused: known.refused,
@@ -116,7 +118,7 @@ impl Subscriptions {
             };
             let name = format!("{}: the look at {} for its subscription", id.server_id, id.address());
             let there = known.there;
-            let look = hearts.watch_attempt(&world.attempts, name, look.run());
+            let look = hearts.watch_attempt(&agent_state.attempts, name, look.run());
             let handle = self.looks.spawn(id, async move {
                 look.await.unwrap_or_else(|Fatal { again }| Outcome {
                     result: look::Result::Failed {
@@ -138,9 +140,9 @@ impl Subscriptions {
     }
 
     /// Waits for something that concerns subscriptions, and takes note of it.
-    pub(crate) async fn turn(&mut self, world: &World, random: &mut dyn Random) {
+    pub(crate) async fn turn(&mut self, agent_state: &AgentState, random: &mut dyn Random) {
         tokio::select! {
-            changed = self.store.changed() => self.heard(&changed, world),
+            changed = self.store.changed() => self.heard(&changed, agent_state),
             ids = changed(self.watches.as_deref()) => {
                 let now = waking::now();
                 for id in ids {
@@ -188,10 +190,10 @@ impl Subscriptions {
         self.store.commit(all.into_iter().filter_map(change).collect()).await
     }
 
-    fn heard(&mut self, changed: &Changed, world: &World) {
+    fn heard(&mut self, changed: &Changed, agent_state: &AgentState) {
         let now = waking::now();
         if changed.subscriptions {
-            self.learn(world, now);
+            self.learn(agent_state, now);
         }
         // Who subscribes again begins anew: whatever was refused or failed before is no more.
         for (server_id, client_uri) in &changed.subscribed {
@@ -209,7 +211,7 @@ impl Subscriptions {
     }
 
     /// Reads from the store what subscriptions there are; a new one is looked at once, at `new`.
-    fn learn(&mut self, world: &World, new: Instant) {
+    fn learn(&mut self, agent_state: &AgentState, new: Instant) {
         let all = match self.store.snapshot().and_then(|snapshot| snapshot.subscriptions()) {
             Ok(all) => all,
             Err(error) => {
@@ -221,8 +223,8 @@ impl Subscriptions {
         let mut before = std::mem::take(&mut self.known);
         let mut moved = Vec::new();
         for Subscription { server_id, client_uri, server_uri, .. } in all {
-            let key = ClientUri::parse(&client_uri).ok().zip(world.peer(&server_id));
-            let key = key.and_then(|(uri, peer)| world.tree.key_of(&uri, peer.account.profile));
+            let key = ClientUri::parse(&client_uri).ok().zip(agent_state.peer(&server_id));
+            let key = key.and_then(|(uri, peer)| agent_state.tree.key_of(&uri, peer.account.profile));
             let id = Id { server_id, client_uri };
             let known = match before.remove(&id) {
                 Some(known) if known.server_uri == server_uri => Known { key, ..known },

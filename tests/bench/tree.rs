@@ -4,6 +4,7 @@ use std::fmt::Write;
 use std::sync::Arc;
 use std::time::Instant;
 
+use omadm_agent::agent_state::Parameters;
 use omadm_agent::alert::{Destination, Outgoing};
 use omadm_agent::backend::{Bus, Machine};
 use omadm_agent::command::Room;
@@ -18,7 +19,6 @@ use omadm_agent::store::{Change, NodeKey, Store, Stored};
 use omadm_agent::transport::{Binding, Client, ClientSettings};
 use omadm_agent::tree::{Principal, Rights, SessionFacts, Shown, Tree};
 use omadm_agent::uri::ClientUri;
-use omadm_agent::world::Parameters;
 use serde_json::json;
 use tempfile::TempDir;
 use tokio::sync::{mpsc, watch};

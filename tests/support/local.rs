@@ -1,9 +1,9 @@
 //! The agent in the test's own process, for what local applications ask: they have no other way to it yet.
 
+use omadm_agent::agent_state::Surroundings;
 use omadm_agent::config::{Environment, Selection};
 use omadm_agent::daemon::{self, Local, Signal};
 use omadm_agent::main_loop::OsRandom;
-use omadm_agent::world::Surroundings;
 use tokio::sync::{mpsc, oneshot};
 use tokio::task::JoinHandle;
 

@@ -1,5 +1,5 @@
 //! All that a session needs, as it was when the session began: settings, accounts, tree and store. A reload
-//! makes a new world; sessions in flight finish on the old one.
+//! makes a new agent state; sessions in flight finish on the old one.
 
 mod parameters;
 
@@ -17,9 +17,9 @@ use crate::transport::{Client, ClientSettings, Proxies, TlsSettingsError};
 use crate::tree::Tree;
 use crate::uri::server::fill_text;
 
-/// One state of the agent.
+/// The state of the agent as sessions see it: settings, accounts, tree and store.
 #[derive(Debug)]
-pub struct World {
+pub struct AgentState {
     /// The settings.
     pub settings: Arc<Settings>,
     /// The accounts, sorted by server id.
@@ -51,7 +51,7 @@ pub struct Folder {
     pub is_of_accounts: bool,
 }
 
-impl World {
+impl AgentState {
     /// The account with this server id.
     #[must_use]
     pub fn peer(&self, server_id: &str) -> Option<&Arc<Peer>> {
