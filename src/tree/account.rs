@@ -17,7 +17,7 @@ use crate::transport::Auth;
 
 use super::error::TreeError;
 use super::node::NodeRef;
-use super::read::Pass;
+use super::view::Pass;
 
 /// A server gives a leaf of its account a value.
 ///

@@ -11,16 +11,13 @@ use crate::package::Profile;
 use crate::store::{CacheKey, Digest};
 
 use super::access::Rights;
-use super::cache::{self, Validator};
-use super::document;
 use super::error::TreeError;
-use super::json::{Writer, empty, required};
 use super::node::NodeRef;
-use super::read::{Pass, readable, secret};
-use super::read_view::{Extent, ReadView, is_known};
 use super::registry::{Principal, Tree};
 use super::resolve::Resolved;
-use super::walk::{Step, Walk};
+use super::view::cache_validator::{self, Validator};
+use super::view::envelope;
+use super::view::{Extent, Pass, ReadView, Walk, Writer, empty, is_there, readable, required, secret};
 use crate::base::turn::Turn;
 
 /// The size of a piece, in bytes; the last one is smaller.
@@ -174,7 +171,7 @@ impl Gathering<'_> {
     /// # Errors
     /// As [`Gathering::add`].
     pub async fn is_fresh(&mut self, node: &NodeRef, held: &[&[u8]]) -> Result<bool, TreeError> {
-        if !cache::is_cacheable(&node.object) {
+        if !cache_validator::is_cacheable(&node.object) {
             return Ok(false);
         }
         let Some(key) = self.key else { return Ok(false) };
@@ -183,11 +180,12 @@ impl Gathering<'_> {
         if !self.validators.contains_key(&place) {
             // Nothing of it is shown.
             self.read_view.gather(&self.pass, &root, Extent { level: Some(0), all: true }).await?;
-            let validator = cache::of(&root, &key, &self.read_view).await?;
+            let validator = cache_validator::of(&root, &key, &self.read_view).await?;
             self.validators.insert(place.clone(), validator);
         }
         let validator = self.validators.get(&place);
-        Ok(validator.is_some_and(|validator| held.iter().any(|held| cache::matches(validator, held))))
+        Ok(validator
+            .is_some_and(|validator| held.iter().any(|held| cache_validator::matches(validator, held))))
     }
 
     /// Whether there is nothing to be sent because the server holds all of it.
@@ -243,21 +241,7 @@ impl Gathering<'_> {
 
 /// Whether the serialisation of a node has its instance's validator.
 fn has_validator(node: &NodeRef, key: Option<CacheKey>) -> bool {
-    key.is_some() && node.is_root() && cache::is_cacheable(&node.object)
-}
-
-/// Whether an interior node is there, or anything in it.
-pub(super) fn is_there(node: &NodeRef, read_view: &ReadView, extent: Extent) -> Result<bool, TreeError> {
-    if is_known(&read_view.state, node)? {
-        return Ok(true);
-    }
-    let mut walk = Walk::new(node.clone(), extent);
-    while let Some(step) = walk.next(read_view)? {
-        if matches!(step, Step::Open { known: true, .. } | Step::Leaf { value: Some(_), .. }) {
-            return Ok(true);
-        }
-    }
-    Ok(false)
+    key.is_some() && node.is_root() && cache_validator::is_cacheable(&node.object)
 }
 
 impl Batch {
@@ -370,7 +354,7 @@ impl Pieces {
                 return Ok(());
             }
             let validator = validator.take().map(Validator::finish);
-            document::end(validator.as_deref(), &mut self.writer.out);
+            envelope::end(validator.as_deref(), &mut self.writer.out);
             self.current = None;
             return Ok(());
         }
@@ -385,10 +369,10 @@ impl Pieces {
             self.writer.out.push(b',');
         }
         self.next += 1;
-        document::begin(&item.node, self.profile, &mut self.writer.out);
+        envelope::begin(&item.node, self.profile, &mut self.writer.out);
         if item.node.is_leaf() {
             item.value.write_json(&mut self.writer.out);
-            document::end(None, &mut self.writer.out);
+            envelope::end(None, &mut self.writer.out);
             return Ok(());
         }
         let key = self.batch.key.filter(|_| has_validator(&item.node, self.batch.key));

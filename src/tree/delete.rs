@@ -12,10 +12,9 @@ use super::delegation::{self, Edit};
 use super::error::TreeError;
 use super::node::NodeRef;
 use super::plan::{Effect, Plan, outside};
-use super::read::{Pass, required};
 use super::registry::{Origin, Principal, Tree};
-use super::siblings::Siblings;
 use super::validate::Members;
+use super::view::{Pass, Siblings, required};
 use crate::base::turn::Turn;
 
 impl Tree {

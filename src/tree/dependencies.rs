@@ -14,9 +14,9 @@ use crate::uri::encode_name;
 
 use super::error::TreeError;
 use super::node::NodeRef;
-use super::read::secret;
 use super::registry::{Principal, Tree};
 use super::state::State;
+use super::view::secret;
 
 /// More files than this are not told apart: what depends on more has to be read again now and then.
 const MOST: usize = 256;

@@ -1,4 +1,4 @@
-//! One shape for management object data everywhere (TS 6.3.3, 7.5, Appendix E).
+//! Serialised management objects as they are received: JSON or TNDS, in one shape (TS 6.3.3, 7.5, Appendix E).
 
 use std::fmt;
 
@@ -12,43 +12,6 @@ use crate::mo::data::{Budget, Members};
 use crate::mo::tnds::{self, Branch, TndsError};
 use crate::mo::value::excerpt;
 use crate::mo::{ManagementObject, MoData};
-use crate::package::{MoHead, Profile};
-
-/// Appends `"name":`.
-pub(super) fn write_name(name: &str, out: &mut Vec<u8>) {
-    write_string(name, out);
-    out.push(b':');
-}
-
-fn write_string(text: &str, out: &mut Vec<u8>) {
-    // Writing a string into memory does not fail.
-    let _ = serde_json::to_writer(out, text);
-}
-
-/// Begins a serialisation: all that says where it belongs, and the node's name. Its value follows, and then [`end`].
-pub(super) fn begin(node: &NodeRef, profile: Profile, out: &mut Vec<u8>) {
-    let (miid, client_uri) = (node.miid(), node.shown_uri());
-    let head = MoHead { ddf: &node.object.ddf_uri, moid: &node.object.moid, miid, client_uri: &client_uri };
-    out.push(b'{');
-    for (name, value) in profile.head_members(&head) {
-        write_name(name, out);
-        write_string(value, out);
-        out.push(b',');
-    }
-    out.extend_from_slice(b"\"MOData\":{");
-    write_name(node.name(), out);
-}
-
-/// Ends a serialisation, with the instance's cache validator where it has one. It comes last: by then, all was seen.
-pub(super) fn end(validator: Option<&str>, out: &mut Vec<u8>) {
-    out.push(b'}');
-    if let Some(validator) = validator {
-        out.push(b',');
-        write_name("CV", out);
-        write_string(validator, out);
-    }
-    out.push(b'}');
-}
 
 /// The longest word on what is wrong with a document, in characters.
 const LONGEST: usize = 100;

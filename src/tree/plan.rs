@@ -24,10 +24,9 @@ use super::account;
 use super::delegation::{Edit, Edits};
 use super::error::TreeError;
 use super::node::NodeRef;
-use super::read::{Pass, required};
 use super::registry::{Instance, Origin};
-use super::siblings::Siblings;
 use super::validate::{self, Members, allowed, described, invalid};
+use super::view::{Pass, Siblings, required};
 
 /// The largest value that the store keeps, in bytes. A page with a larger one is read for each of its neighbours, and does
 /// not fit the store's cache.

@@ -1,24 +1,12 @@
-//! Reading: a leaf's value, or an instance and part of one as JSON (TS 7.5).
+//! What GET returns: a leaf's value, or an instance and part of one as JSON (TS 7.5); and leaves for the agent's own use.
 
-use std::sync::Arc;
-
-use crate::backend::{self, Answer, Reading, Seen};
-use crate::ddf::AccessType;
 use crate::mo::Value;
-use crate::mo::builtin::is_secret;
-use crate::mo::mapping::SourceKind;
-use crate::store::{Change, Stored};
 
-use super::access::Rights;
-use super::batch::is_there;
 use super::error::TreeError;
-pub(super) use super::json::required;
 use super::node::NodeRef;
-use super::plan::Plan;
-use super::read_view::{self, Extent, ReadView};
 use super::registry::{Principal, Tree};
 use super::resolve::Resolved;
-use super::state::State;
+use super::view::{readable, secret};
 
 /// What a server gets.
 #[derive(Clone, Debug, PartialEq)]
@@ -36,15 +24,6 @@ pub enum Shown {
     },
     /// The serialisation of other nodes: one JSON object, or an array of them.
     Document(Vec<u8>),
-}
-
-/// A read in progress.
-pub(super) struct Pass<'a> {
-    pub(super) tree: &'a Tree,
-    pub(super) principal: &'a Principal<'a>,
-    pub(super) state: Arc<State>,
-    /// What it has seen of D-Bus objects.
-    pub(super) seen: Seen,
 }
 
 /// The most bytes that are read at once.
@@ -167,136 +146,4 @@ impl Tree {
         let Some(id) = root.object.child(root.id, name) else { return Ok(None) };
         self.text(&root.child(id, name), principal).await
     }
-
-    pub(super) fn pass<'a>(&'a self, principal: &'a Principal<'a>) -> Result<Pass<'a>, TreeError> {
-        let state = Arc::new(State::of(self.store.snapshot()?));
-        Ok(Pass { tree: self, principal, state, seen: Seen::default() })
-    }
-}
-
-impl Pass<'_> {
-    /// What was planned so far is the state from now on.
-    pub(super) fn take_in(&mut self, plan: &mut Plan) {
-        Arc::make_mut(&mut self.state).planned.take_in(&mut plan.changes, &plan.effects);
-    }
-
-    /// Gives all of that back, before what was planned since.
-    pub(super) fn give_back(&mut self, plan: &mut Plan) {
-        let mut changes = Arc::make_mut(&mut self.state).planned.give_back();
-        changes.append(&mut plan.changes);
-        plan.changes = changes;
-    }
-
-    /// Whether the server may read what is at a node of an instance.
-    pub(super) fn may_read(&self, node: &NodeRef) -> Result<bool, TreeError> {
-        let rights = self.tree.rights(&node.object, &node.instance, self.principal, &self.state)?;
-        Ok(rights.allow(Rights::READ) && readable(node).is_ok() && !secret(node))
-    }
-
-    /// Whether a leaf has a value, or an interior node anything in it; whoever may see it.
-    pub(super) async fn exists(&self, node: &NodeRef) -> Result<bool, TreeError> {
-        if node.is_leaf() {
-            return Ok(self.leaf(node).await?.is_some());
-        }
-        if required(node) || read_view::is_known(&self.state, node)? {
-            return Ok(true);
-        }
-        let mut read_view = ReadView::new(Arc::clone(&self.state));
-        read_view.gather(self, node, Extent::ALL).await?;
-        is_there(node, &read_view, Extent::ALL)
-    }
-
-    /// The value of a leaf that must be there: a required one without a value is empty.
-    pub(super) async fn existing_leaf(&self, node: &NodeRef) -> Result<Value, TreeError> {
-        match self.leaf(node).await? {
-            Some(value) => Ok(value),
-            None if required(node) && self.has_parent(node).await? => Ok(Value::Null),
-            None => Err(TreeError::NotFound(node.client_uri())),
-        }
-    }
-
-    /// Whether what a required node is in is there itself.
-    pub(super) async fn has_parent(&self, node: &NodeRef) -> Result<bool, TreeError> {
-        let mut above = node.parent();
-        while let Some(parent) = above {
-            if !required(&parent) && !parent.is_root() {
-                // An un-named node was found in a list or in the store on the way here.
-                let unnamed = parent.object.node(parent.id).is_unnamed();
-                return Ok(unnamed || self.exists(&parent).await?);
-            }
-            above = parent.parent();
-        }
-        Ok(true)
-    }
-
-    /// The value of a leaf from the best of its sources that has one.
-    pub(super) async fn leaf(&self, node: &NodeRef) -> Result<Option<Value>, TreeError> {
-        let mapping = node.mapping();
-        if mapping.get.is_empty() {
-            return self.stored(node);
-        }
-        if let Some(planned) = self.state.planned.outside_leaf(node) {
-            return Ok(planned);
-        }
-        if mapping.pin
-            && let Some(Stored::Leaf(value)) = self.state.snapshot.pin(&node.key())?
-        {
-            return Ok(Some(value));
-        }
-        let mut scope = self.tree.scope(node, self.principal);
-        scope.seen = Some(&self.seen);
-        if mapping.get.iter().any(|source| matches!(source.from, SourceKind::Store)) {
-            scope.stored = self.stored(node)?;
-        }
-        // A better source gets its time; a pinned node that names none waits for good.
-        let patient = mapping.wait.map_or(mapping.pin, |wait| self.tree.started.elapsed() < wait);
-        let answer = backend::read(mapping, node.properties().format, patient, &scope.context()).await;
-        match answer.map_err(|source| TreeError::Backend { node: node.client_uri(), source })? {
-            Answer::Value(Reading { value, transient }) => {
-                if mapping.pin && !transient && !value.is_empty() {
-                    return self.pin(node, value).await.map(Some);
-                }
-                Ok(Some(value))
-            }
-            Answer::Absent(_) => Ok(None),
-            Answer::Unavailable(why) => Err(TreeError::Unavailable { node: node.client_uri(), why }),
-        }
-    }
-
-    /// Keeps a pinned node's first answer, and says which it was: another session may have been earlier.
-    async fn pin(&self, node: &NodeRef, value: Value) -> Result<Value, TreeError> {
-        let store = &self.tree.store;
-        store.commit(vec![Change::Pin(node.key(), Stored::Leaf(value.clone()))]).await?;
-        match store.snapshot()?.pin(&node.key())? {
-            Some(Stored::Leaf(first)) => Ok(first),
-            _ => Ok(value),
-        }
-    }
-
-    fn stored(&self, node: &NodeRef) -> Result<Option<Value>, TreeError> {
-        read_view::stored(&self.state, node)
-    }
-}
-
-pub(super) fn readable(node: &NodeRef) -> Result<(), TreeError> {
-    let all_get = std::iter::successors(Some(node.id), |id| node.object.node(*id).parent)
-        .all(|id| node.object.node(id).properties.access.allows(AccessType::GET));
-    if all_get {
-        Ok(())
-    } else {
-        Err(TreeError::NotAllowed { node: node.client_uri(), what: "may not be read" })
-    }
-}
-
-/// Whether no server gets to see the node as part of others.
-pub(super) fn withheld(node: &NodeRef) -> bool {
-    !node.properties().access.allows(AccessType::GET) || secret(node)
-}
-
-/// Whether the node's value is a secret that only an exact GET by its own server shows.
-pub(super) fn secret(node: &NodeRef) -> bool {
-    node.mapping()
-        .get
-        .iter()
-        .any(|source| matches!(&source.from, SourceKind::Builtin(name) if is_secret(name)))
 }

@@ -6,19 +6,17 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use crate::backend::{self, Answer, Child};
+use crate::backend::Child;
 use crate::ddf::{Format, NodeName};
 use crate::mo::{ManagementObject, NodeId, Value};
 use crate::uri::client::{ClientUri, NodeValue, Segment, Selector};
-use crate::uri::{decode_name, encode_name};
+use crate::uri::encode_name;
 
 use super::access::Rights;
 use super::error::TreeError;
 use super::node::NodeRef;
-use super::read::{Pass, readable, secret};
-use super::read_view::is_listed;
 use super::registry::{Instance, Principal, Tree};
-use super::state::State;
+use super::view::{Pass, readable, secret};
 use crate::base::turn::Turn;
 
 /// The most nodes that one ClientURI may address.
@@ -104,51 +102,6 @@ impl Tree {
             node.asked = Some(uri.address().into());
         }
         Ok(Resolved::One(node))
-    }
-
-    /// The children of `parent` that the un-named description `id` has right now. [`Tree::stored_child`] must agree.
-    pub(super) async fn children(
-        &self,
-        parent: &NodeRef,
-        id: NodeId,
-        state: &State,
-        principal: &Principal<'_>,
-    ) -> Result<Vec<Child>, TreeError> {
-        if parent.object.per_object {
-            return self.delegation_entries(parent, principal, state);
-        }
-        let Some(list) = &parent.object.node(id).mapping.list else {
-            let stored = state.children(&parent.key())?.into_iter();
-            // Stored siblings with a name of their own are not children of the un-named node.
-            let unnamed = stored.filter(|name| parent.object.child(parent.id, name) == Some(id));
-            return Ok(unnamed
-                .map(|name| Child { captured: decode_name(&name), name, item: None })
-                .collect());
-        };
-        let scope = self.scope(parent, principal);
-        match backend::list(list, &scope.context()).await {
-            Ok(Answer::Value(children)) => Ok(state.planned.listed(&parent.key(), children)),
-            Ok(Answer::Absent(_)) => Ok(state.planned.listed(&parent.key(), Vec::new())),
-            Ok(Answer::Unavailable(why)) => Err(TreeError::Unavailable { node: parent.client_uri(), why }),
-            Err(source) => Err(TreeError::Backend { node: parent.client_uri(), source }),
-        }
-    }
-
-    /// Whether the un-named children are in the store, under the very names that they go by.
-    pub(super) fn is_stored_by_name(parent: &NodeRef, id: NodeId) -> bool {
-        let description = parent.object.node(id);
-        !is_listed(&parent.object, id) && !description.ignores_case()
-    }
-
-    /// The one of [`Tree::children`] called `name`, where [`Tree::is_stored_by_name`].
-    pub(super) fn stored_child(
-        parent: &NodeRef,
-        id: NodeId,
-        name: &str,
-        state: &State,
-    ) -> Result<Option<NodeRef>, TreeError> {
-        let child = parent.child(id, name);
-        Ok(state.exists(&child.key())?.then_some(child))
     }
 }
 

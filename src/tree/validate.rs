@@ -10,8 +10,7 @@ use crate::uri::{decode_name, encode_name};
 
 use super::error::TreeError;
 use super::node::NodeRef;
-use super::read::withheld;
-use super::siblings::Siblings;
+use super::view::{Siblings, withheld};
 
 /// The longest name of an un-named node, in bytes.
 const LONGEST_NAME: usize = 255;

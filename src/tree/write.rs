@@ -18,9 +18,9 @@ use super::document::Document;
 use super::error::TreeError;
 use super::node::NodeRef;
 use super::plan::{Data, Plan, outside};
-use super::read::Pass;
 use super::registry::{Instance, Origin, Principal, Tree};
 use super::validate;
+use super::view::Pass;
 
 /// The most documents of one HGET that edit access rights. Each is checked against all entries there are with those before
 /// it: that the server may give this, and that somebody remains who may delegate. Who has more to say of an object's
@@ -223,6 +223,20 @@ impl Tree {
         let known = if most == usize::MAX { 0 } else { self.instances(object, &pass.state)?.len() };
         let last = pass.state.snapshot.last_miid(&object.moid)?.unwrap_or(0);
         Ok(Births { last, left: most.saturating_sub(known) })
+    }
+}
+
+impl Pass<'_> {
+    /// What was planned so far is the state from now on.
+    fn take_in(&mut self, plan: &mut Plan) {
+        Arc::make_mut(&mut self.state).planned.take_in(&mut plan.changes, &plan.effects);
+    }
+
+    /// Gives all of that back, before what was planned since.
+    fn give_back(&mut self, plan: &mut Plan) {
+        let mut changes = Arc::make_mut(&mut self.state).planned.give_back();
+        changes.append(&mut plan.changes);
+        plan.changes = changes;
     }
 }
 

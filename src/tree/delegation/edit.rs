@@ -10,9 +10,9 @@ use crate::store::Change;
 use crate::tree::access::{Rights, listed};
 use crate::tree::error::TreeError;
 use crate::tree::node::NodeRef;
-use crate::tree::read::Pass;
 use crate::tree::registry::{Origin, Tree};
 use crate::tree::validate::described;
+use crate::tree::view::Pass;
 
 /// The most entries of one instance of the object that a server may come to see.
 const MOST_ENTRIES: usize = 1024;

@@ -1,31 +1,29 @@
-//! What a backend is told of the node that it works for.
+//! What a backend is told of the node that it works for. Step 3 of a read.
 
 use crate::backend::{Context, Request, Seen};
 use crate::mo::mapping::ListFrom;
 use crate::mo::{Node, Value};
 
-use super::builtins::View;
-use super::error::TreeError;
-use super::node::NodeRef;
-use super::registry::{Principal, Tree};
-use super::state::Planned;
+use crate::tree::builtins::View;
+use crate::tree::node::NodeRef;
+use crate::tree::registry::{Principal, Tree};
 
 /// Owns what a backend's [`Context`] lends.
-pub(super) struct Scope<'a> {
+pub(in crate::tree) struct Scope<'a> {
     tree: &'a Tree,
     node: &'a NodeRef,
     view: View<'a>,
     server_id: &'a str,
     client_uri: String,
     listed: Vec<(String, String)>,
-    siblings: Vec<(String, Value)>,
-    pub(super) stored: Option<Value>,
-    pub(super) seen: Option<&'a Seen>,
+    pub(in crate::tree) siblings: Vec<(String, Value)>,
+    pub(in crate::tree) stored: Option<Value>,
+    pub(in crate::tree) seen: Option<&'a Seen>,
 }
 
 impl Tree {
     /// For reading: sources see no siblings.
-    pub(super) fn scope<'a>(&'a self, node: &'a NodeRef, principal: &Principal<'a>) -> Scope<'a> {
+    pub(in crate::tree) fn scope<'a>(&'a self, node: &'a NodeRef, principal: &Principal<'a>) -> Scope<'a> {
         Scope {
             tree: self,
             node,
@@ -43,32 +41,10 @@ impl Tree {
             seen: None,
         }
     }
-
-    /// For effects: with the values of the sibling leaves that the node's `input` lists, as they will be once all of
-    /// what is `planned` is done.
-    pub(super) async fn scope_with_input<'a>(
-        &'a self,
-        node: &'a NodeRef,
-        principal: &Principal<'a>,
-        planned: &Planned,
-    ) -> Result<Scope<'a>, TreeError> {
-        let mut scope = self.scope(node, principal);
-        for name in &node.mapping().input {
-            let Some(sibling) = node.sibling(name) else { continue };
-            let value = match planned.leaf(&sibling.key()) {
-                Some(planned) => planned,
-                None => self.value(&sibling, principal).await?,
-            };
-            if let Some(value) = value {
-                scope.siblings.push((name.clone(), value));
-            }
-        }
-        Ok(scope)
-    }
 }
 
 impl Scope<'_> {
-    pub(super) fn context(&self) -> Context<'_> {
+    pub(in crate::tree) fn context(&self) -> Context<'_> {
         Context {
             machine: &self.tree.machine,
             objects: &self.node.object.objects,

@@ -1,5 +1,5 @@
-//! One node after the other, in the order of the DDF and of names; what is in an interior node comes between its opening and
-//! its closing. Nothing is waited for, and what is on the way is all that is in memory.
+//! One node after the other, in the order of the DDF and of names; what is in an interior node comes between its
+//! opening and its closing. Nothing is waited for, and what is on the way is all that is in memory. Step 5 of a read.
 
 use std::sync::Arc;
 
@@ -8,17 +8,20 @@ use crate::ddf::NodeName;
 use crate::mo::{NodeId, Value};
 use crate::uri::decode_name;
 
-use super::error::TreeError;
-use super::node::NodeRef;
-use super::read::withheld;
-use super::read_view::{Extent, ReadView, is_known, is_listed};
+use super::extent::Extent;
+use super::known::is_known;
+use super::read_view::ReadView;
+use super::siblings::is_listed;
+use super::visibility::withheld;
+use crate::tree::error::TreeError;
+use crate::tree::node::NodeRef;
 
 /// So many stored names are read at a time.
 const BATCH: usize = 128;
 
 /// What a walk comes to.
 #[derive(Debug)]
-pub(super) enum Step<'w> {
+pub(in crate::tree) enum Step<'w> {
     /// An interior node begins. `known`: it is there even if nothing is in it.
     Open { node: &'w NodeRef, known: bool, shown: bool },
     /// A leaf. `failed`: it has no value because its source fails.
@@ -29,7 +32,7 @@ pub(super) enum Step<'w> {
 
 /// A walk over an interior node and all below it.
 #[derive(Debug)]
-pub(super) struct Walk {
+pub(in crate::tree) struct Walk {
     start: Option<NodeRef>,
     extent: Extent,
     path: Vec<Place>,
@@ -44,26 +47,26 @@ struct Place {
     extent: Extent,
     /// Its children's descriptions that were not looked at yet start here.
     next: usize,
-    unnamed: Option<(NodeId, Siblings)>,
+    unnamed: Option<(NodeId, Unnamed)>,
     /// Its children don't matter.
     cut: bool,
 }
 
 /// The children that one un-named description has.
 #[derive(Debug)]
-enum Siblings {
+enum Unnamed {
     Listed(Arc<[Child]>, usize),
     /// A batch of names, and the last one of it.
     Stored(std::vec::IntoIter<String>, Option<String>),
 }
 
 impl Walk {
-    pub(super) fn new(start: NodeRef, extent: Extent) -> Self {
+    pub(in crate::tree) fn new(start: NodeRef, extent: Extent) -> Self {
         Self { start: Some(start), extent, path: Vec::new() }
     }
 
     /// The next step; none at the end. The view is always the same one.
-    pub(super) fn next(&mut self, read_view: &ReadView) -> Result<Option<Step<'_>>, TreeError> {
+    pub(in crate::tree) fn next(&mut self, read_view: &ReadView) -> Result<Option<Step<'_>>, TreeError> {
         if let Some(start) = self.start.take() {
             return self.enter(start, self.extent, true, read_view).map(Some);
         }
@@ -118,17 +121,17 @@ impl Place {
             match &self.node.object.node(id).name {
                 NodeName::Named(name) => return Ok(Some(self.node.child(id, name))),
                 NodeName::Unnamed(_) if is_listed(&self.node.object, id) => {
-                    self.unnamed = Some((id, Siblings::Listed(read_view.listing(&self.node), 0)));
+                    self.unnamed = Some((id, Unnamed::Listed(read_view.listing(&self.node), 0)));
                 }
                 NodeName::Unnamed(_) => {
-                    self.unnamed = Some((id, Siblings::Stored(Vec::new().into_iter(), Some(String::new()))));
+                    self.unnamed = Some((id, Unnamed::Stored(Vec::new().into_iter(), Some(String::new()))));
                 }
             }
         }
     }
 }
 
-impl Siblings {
+impl Unnamed {
     fn next(
         &mut self,
         parent: &NodeRef,

@@ -1,117 +1,35 @@
-//! What is read at one moment: from the store a pinned state, from outside what was gathered beforehand.
-//!
-//! Gathering waits for files and programs; once it is done, everything is there to be walked over, as often as needed,
-//! without waiting for anybody. Only outside values take memory, and that is bounded.
+//! Gathering: what is outside the store at and below a node is read once, and kept. Step 4 of a read.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashSet;
 use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
 
 use crate::backend::Child;
 use crate::ddf::NodeName;
-use crate::mo::{ManagementObject, NodeId, Value};
-use crate::store::Stored;
+use crate::mo::{ManagementObject, NodeId};
+use crate::tree::error::TreeError;
+use crate::tree::node::NodeRef;
+use crate::tree::view::extent::Extent;
+use crate::tree::view::known::is_known;
+use crate::tree::view::pass::Pass;
+use crate::tree::view::siblings::is_listed;
+use crate::tree::view::visibility::withheld;
+use crate::tree::view::walk::{Step, Walk};
 
-use super::error::TreeError;
-use super::node::NodeRef;
-use super::read::{Pass, withheld};
-use super::state::State;
-use super::walk::{Step, Walk};
-use crate::base::turn::Turn;
+use super::{Outside, ReadView};
 
 /// The most bytes of outside values and names that are kept.
 const MOST: usize = 8 << 20;
 /// What a value takes besides its bytes and its key's.
 const OVERHEAD: usize = 96;
 
-/// The store's state, and what was gathered from outside.
-#[derive(Debug)]
-pub(super) struct ReadView {
-    pub(super) state: Arc<State>,
-    /// By store key.
-    values: HashMap<Vec<u8>, Outside>,
-    /// None where the listing failed, and nobody needed it.
-    listings: HashMap<Vec<u8>, Option<Arc<[Child]>>>,
-    size: usize,
-    /// Why the source of something fails that would be shown, if one was met since gathering began.
-    failure: Option<String>,
-    /// The descriptions at or below which something comes from outside, of the object that was looked at last.
-    outside: Option<(Arc<ManagementObject>, Arc<HashSet<NodeId>>)>,
-    turn: Turn,
-}
-
-/// What a leaf's source has said.
-#[derive(Debug)]
-enum Outside {
-    Value(Value),
-    Absent,
-    Failed(String),
-}
-
-/// How much of a node is looked at.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Extent {
-    /// Levels of children; none: all.
-    pub(super) level: Option<u32>,
-    /// Whatever is withheld from servers, or cut off, is looked at too: a cache validator is made of it.
-    pub(super) all: bool,
-}
-
-impl Extent {
-    /// The whole of an instance.
-    pub(super) const ALL: Self = Self { level: None, all: true };
-
-    pub(super) fn below(self) -> Self {
-        Self { level: self.level.map(|level| level.saturating_sub(1)), ..self }
-    }
-
-    /// Whether the children of a node that is surely there don't matter.
-    pub(super) fn is_cut(self) -> bool {
-        !self.all && self.level == Some(0)
-    }
-
-    /// What `node` is looked at for: of what is withheld, nothing is shown.
-    fn of(self, node: &NodeRef) -> Self {
-        if withheld(node) { Self { level: Some(0), ..self } } else { self }
-    }
-}
-
 type Gathered<'f> = Pin<Box<dyn Future<Output = Result<(), TreeError>> + Send + 'f>>;
 
 impl ReadView {
-    pub(super) fn new(state: Arc<State>) -> Self {
-        Self {
-            state,
-            values: HashMap::new(),
-            listings: HashMap::new(),
-            size: 0,
-            failure: None,
-            outside: None,
-            turn: Turn::default(),
-        }
-    }
-
-    /// A leaf's value, and whether it has none because its source fails.
-    pub(super) fn value(&self, node: &NodeRef) -> Result<(Option<Value>, bool), TreeError> {
-        if node.mapping().get.is_empty() {
-            return Ok((stored(&self.state, node)?, false));
-        }
-        Ok(match self.values.get(node.key().as_bytes()) {
-            Some(Outside::Value(value)) => (Some(value.clone()), false),
-            Some(Outside::Failed(_)) => (None, true),
-            Some(Outside::Absent) | None => (None, false),
-        })
-    }
-
-    /// What the machine lists below `parent`.
-    pub(super) fn listing(&self, parent: &NodeRef) -> Arc<[Child]> {
-        self.listings.get(parent.key().as_bytes()).cloned().flatten().unwrap_or_default()
-    }
-
     /// Gathers what is outside at and below `node`. What fails is left out; a listing that fails is an error where its
     /// children would be shown.
-    pub(super) async fn gather(
+    pub(in crate::tree) async fn gather(
         &mut self,
         pass: &Pass<'_>,
         node: &NodeRef,
@@ -124,7 +42,11 @@ impl ReadView {
 
     /// Why a source fails that was gathered last, where nothing at all was found instead: an object without one value is
     /// not there to be shown.
-    pub(super) fn failure(&mut self, node: &NodeRef, extent: Extent) -> Result<Option<String>, TreeError> {
+    pub(in crate::tree) fn failure(
+        &mut self,
+        node: &NodeRef,
+        extent: Extent,
+    ) -> Result<Option<String>, TreeError> {
         let Some(why) = self.failure.take() else { return Ok(None) };
         let mut walk = Walk::new(node.clone(), extent);
         while let Some(step) = walk.next(self)? {
@@ -249,11 +171,6 @@ impl ReadView {
     }
 }
 
-/// Whether the children of an un-named description are listed, and not found in the store.
-pub(super) fn is_listed(object: &ManagementObject, id: NodeId) -> bool {
-    object.per_object || object.node(id).mapping.list.is_some()
-}
-
 /// The descriptions at or below which something comes from outside.
 fn outside(object: &ManagementObject) -> HashSet<NodeId> {
     let mut outside = HashSet::new();
@@ -270,23 +187,4 @@ fn outside(object: &ManagementObject) -> HashSet<NodeId> {
         }
     }
     outside
-}
-
-/// Whether an interior node is there whatever is in it.
-pub(super) fn is_known(state: &State, node: &NodeRef) -> Result<bool, TreeError> {
-    Ok(node.is_root() || node.object.node(node.id).is_unnamed() || state.node(&node.key())?.is_some())
-}
-
-/// A leaf's value from the store, or else its default.
-pub(super) fn stored(state: &State, node: &NodeRef) -> Result<Option<Value>, TreeError> {
-    match state.node(&node.key())? {
-        Some(Stored::Leaf(value)) => Ok(Some(value)),
-        Some(Stored::Interior) => Ok(None),
-        None => {
-            let properties = node.properties();
-            let default = properties.default_value.as_deref();
-            let parsed = default.map(|text| Value::from_text(properties.format, text)).transpose();
-            parsed.map_err(|error| TreeError::Invalid { node: node.client_uri(), why: error.to_string() })
-        }
-    }
 }

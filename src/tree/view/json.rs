@@ -1,13 +1,13 @@
-//! Writing JSON as a walk goes on (TS 7.5).
+//! Writing JSON as a walk goes on (TS 7.5). Step 5 of a read.
 //!
 //! An optional interior node is there if anything in it is: until that is known, what was written of it is held back, and cut
 //! off again where nothing is.
 
-use crate::ddf::{Format, Occurrence};
+use crate::ddf::Format;
 use crate::mo::Value;
+use crate::tree::node::NodeRef;
 
-use super::document::write_name;
-use super::node::NodeRef;
+use super::known::required;
 use super::walk::Step;
 
 /// How sure it is that an interior node is there.
@@ -44,23 +44,23 @@ struct Open {
 
 /// JSON on its way out.
 #[derive(Debug, Default)]
-pub(super) struct Writer {
-    pub(super) out: Vec<u8>,
+pub(in crate::tree) struct Writer {
+    pub(in crate::tree) out: Vec<u8>,
     open: Vec<Open>,
     /// From here on, it may be cut off again.
     held: Option<usize>,
     /// Whether the last outermost node that was closed had anything in it.
-    pub(super) had_members: bool,
+    pub(in crate::tree) had_members: bool,
 }
 
 impl Writer {
     /// What can be taken away, if it is at least `least` bytes.
-    pub(super) fn take(&mut self, least: usize) -> Option<Vec<u8>> {
+    pub(in crate::tree) fn take(&mut self, least: usize) -> Option<Vec<u8>> {
         (self.held.is_none() && self.out.len() >= least).then(|| std::mem::take(&mut self.out))
     }
 
     /// Writes a step of a walk. The node where it starts is there, and gets no name.
-    pub(super) fn step(&mut self, step: &Step<'_>, level: Option<u32>) {
+    pub(in crate::tree) fn step(&mut self, step: &Step<'_>, level: Option<u32>) {
         match step {
             Step::Open { node, known, shown } => self.open(node, *known, *shown, level),
             Step::Leaf { node, value, failed, shown } => self.leaf(node, value.as_ref(), *failed, *shown),
@@ -169,7 +169,7 @@ impl Writer {
 }
 
 /// What a leaf of a format holds that has no value: nothing but a text can be empty, and nothing but `null` is null (TS 7.5).
-pub(super) fn empty(format: Format) -> Option<Value> {
+pub(in crate::tree) fn empty(format: Format) -> Option<Value> {
     match format {
         Format::Chr | Format::Xml | Format::Date | Format::Time => Some(Value::Text(String::new())),
         Format::Null => Some(Value::Null),
@@ -177,7 +177,13 @@ pub(super) fn empty(format: Format) -> Option<Value> {
     }
 }
 
-/// Whether the DDF says that the node is always there.
-pub(super) fn required(node: &NodeRef) -> bool {
-    matches!(node.properties().occurrence, Occurrence::One | Occurrence::OneOrMore | Occurrence::OneOrN(_))
+/// Appends `"name":`.
+pub(super) fn write_name(name: &str, out: &mut Vec<u8>) {
+    write_string(name, out);
+    out.push(b':');
+}
+
+pub(super) fn write_string(text: &str, out: &mut Vec<u8>) {
+    // Writing a string into memory does not fail.
+    let _ = serde_json::to_writer(out, text);
 }

@@ -1,4 +1,4 @@
-//! Cache validators (TS 12): what tells a server that its copy of an instance is still good.
+//! Cache validators (TS 12): what tells a server that its copy of an instance is still good. Step 5 of a read.
 //!
 //! One is a truncated HMAC over *every* node of the instance, withheld ones and outside values included, and over the description
 //! they are read by. It is computed whenever it is needed, so it can't be stale; it is keyed per device, so it tells
@@ -14,28 +14,33 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use crate::mo::{ManagementObject, Value};
 use crate::store::{CacheKey, Stored};
 
-use super::access::SESSION_INFO;
-use super::error::TreeError;
-use super::node::NodeRef;
-use super::read_view::{Extent, ReadView};
+use super::extent::Extent;
+use super::read_view::ReadView;
 use super::walk::{Step, Walk};
 use crate::base::turn::Turn;
+use crate::tree::access::SESSION_INFO;
+use crate::tree::error::TreeError;
+use crate::tree::node::NodeRef;
 
 /// Bytes of the HMAC that are kept.
 const KEPT: usize = 16;
 
 /// Whether instances have a validator. What one server sees of a session, or of delegations, is its own.
-pub(super) fn is_cacheable(object: &ManagementObject) -> bool {
+pub(in crate::tree) fn is_cacheable(object: &ManagementObject) -> bool {
     object.moid != SESSION_INFO && !object.per_object
 }
 
 /// Whether a server holds this validator.
-pub(super) fn matches(validator: &str, held: &[u8]) -> bool {
+pub(in crate::tree) fn matches(validator: &str, held: &[u8]) -> bool {
     validator.as_bytes().ct_eq(held).into()
 }
 
 /// The validator of an instance of which everything was gathered.
-pub(super) async fn of(root: &NodeRef, key: &CacheKey, read_view: &ReadView) -> Result<String, TreeError> {
+pub(in crate::tree) async fn of(
+    root: &NodeRef,
+    key: &CacheKey,
+    read_view: &ReadView,
+) -> Result<String, TreeError> {
     let mut validator = Validator::new(root, key);
     let mut walk = Walk::new(root.clone(), Extent::ALL);
     let mut turn = Turn::default();
@@ -48,10 +53,10 @@ pub(super) async fn of(root: &NodeRef, key: &CacheKey, read_view: &ReadView) -> 
 
 /// A validator in the making: takes each step of a walk over the whole instance.
 #[derive(Debug)]
-pub(super) struct Validator(Hmac<Sha256>);
+pub(in crate::tree) struct Validator(Hmac<Sha256>);
 
 impl Validator {
-    pub(super) fn new(root: &NodeRef, key: &CacheKey) -> Self {
+    pub(in crate::tree) fn new(root: &NodeRef, key: &CacheKey) -> Self {
         let mut validator = Self(Hmac::new(&(*key).into()));
         // Another description may show other nodes.
         validator.0.update(&root.object.digest);
@@ -59,7 +64,7 @@ impl Validator {
         validator
     }
 
-    pub(super) fn step(&mut self, step: &Step<'_>) {
+    pub(in crate::tree) fn step(&mut self, step: &Step<'_>) {
         match step {
             Step::Open { node, known, .. } => {
                 self.0.update(&[b'(', u8::from(*known)]);
@@ -77,7 +82,7 @@ impl Validator {
         }
     }
 
-    pub(super) fn finish(self) -> String {
+    pub(in crate::tree) fn finish(self) -> String {
         let whole = self.0.finalize().into_bytes();
         URL_SAFE_NO_PAD.encode(whole.get(..KEPT).unwrap_or_default())
     }

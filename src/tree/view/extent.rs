@@ -1,0 +1,33 @@
+//! How much of a node is looked at. Step 4 of a read.
+
+use crate::tree::node::NodeRef;
+
+use super::visibility::withheld;
+
+/// How much of a node is looked at.
+#[derive(Clone, Copy, Debug)]
+pub(in crate::tree) struct Extent {
+    /// Levels of children; none: all.
+    pub(in crate::tree) level: Option<u32>,
+    /// Whatever is withheld from servers, or cut off, is looked at too: a cache validator is made of it.
+    pub(in crate::tree) all: bool,
+}
+
+impl Extent {
+    /// The whole of an instance.
+    pub(in crate::tree) const ALL: Self = Self { level: None, all: true };
+
+    pub(super) fn below(self) -> Self {
+        Self { level: self.level.map(|level| level.saturating_sub(1)), ..self }
+    }
+
+    /// Whether the children of a node that is surely there don't matter.
+    pub(super) fn is_cut(self) -> bool {
+        !self.all && self.level == Some(0)
+    }
+
+    /// What `node` is looked at for: of what is withheld, nothing is shown.
+    pub(super) fn of(self, node: &NodeRef) -> Self {
+        if withheld(node) { Self { level: Some(0), ..self } } else { self }
+    }
+}

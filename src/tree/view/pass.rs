@@ -1,0 +1,37 @@
+//! A read under way: for whom, of which state of the store, and what it has seen of the machine. Step 1 of a read.
+
+use std::sync::Arc;
+
+use crate::backend::Seen;
+use crate::tree::access::Rights;
+use crate::tree::error::TreeError;
+use crate::tree::node::NodeRef;
+use crate::tree::registry::{Principal, Tree};
+use crate::tree::state::State;
+
+use super::visibility::{readable, secret};
+
+/// A read under way.
+pub(in crate::tree) struct Pass<'a> {
+    pub(in crate::tree) tree: &'a Tree,
+    pub(in crate::tree) principal: &'a Principal<'a>,
+    pub(in crate::tree) state: Arc<State>,
+    /// What it has seen of D-Bus objects.
+    pub(in crate::tree) seen: Seen,
+}
+
+impl Tree {
+    /// Begins to read the store as it is now.
+    pub(in crate::tree) fn pass<'a>(&'a self, principal: &'a Principal<'a>) -> Result<Pass<'a>, TreeError> {
+        let state = Arc::new(State::of(self.store.snapshot()?));
+        Ok(Pass { tree: self, principal, state, seen: Seen::default() })
+    }
+}
+
+impl Pass<'_> {
+    /// Whether the server may read what is at a node of an instance.
+    pub(in crate::tree) fn may_read(&self, node: &NodeRef) -> Result<bool, TreeError> {
+        let rights = self.tree.rights(&node.object, &node.instance, self.principal, &self.state)?;
+        Ok(rights.allow(Rights::READ) && readable(node).is_ok() && !secret(node))
+    }
+}

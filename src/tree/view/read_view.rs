@@ -1,0 +1,74 @@
+//! What is read at one moment: from the store a pinned state, from outside what was gathered beforehand. Step 4 of a
+//! read.
+//!
+//! Gathering waits for files and programs; once it is done, everything is there to be walked over, as often as needed,
+//! without waiting for anybody. Only outside values take memory, and that is bounded.
+
+mod gather;
+
+use std::collections::{HashMap, HashSet};
+use std::sync::Arc;
+
+use crate::backend::Child;
+use crate::base::turn::Turn;
+use crate::mo::{ManagementObject, NodeId, Value};
+use crate::tree::error::TreeError;
+use crate::tree::node::NodeRef;
+use crate::tree::state::State;
+
+use super::leaf::stored;
+
+/// The store's state, and what was gathered from outside.
+#[derive(Debug)]
+pub(in crate::tree) struct ReadView {
+    pub(in crate::tree) state: Arc<State>,
+    /// By store key.
+    values: HashMap<Vec<u8>, Outside>,
+    /// None where the listing failed, and nobody needed it.
+    listings: HashMap<Vec<u8>, Option<Arc<[Child]>>>,
+    size: usize,
+    /// Why the source of something fails that would be shown, if one was met since gathering began.
+    failure: Option<String>,
+    /// The descriptions at or below which something comes from outside, of the object that was looked at last.
+    outside: Option<(Arc<ManagementObject>, Arc<HashSet<NodeId>>)>,
+    turn: Turn,
+}
+
+/// What a leaf's source has said.
+#[derive(Debug)]
+enum Outside {
+    Value(Value),
+    Absent,
+    Failed(String),
+}
+
+impl ReadView {
+    pub(in crate::tree) fn new(state: Arc<State>) -> Self {
+        Self {
+            state,
+            values: HashMap::new(),
+            listings: HashMap::new(),
+            size: 0,
+            failure: None,
+            outside: None,
+            turn: Turn::default(),
+        }
+    }
+
+    /// A leaf's value, and whether it has none because its source fails.
+    pub(in crate::tree) fn value(&self, node: &NodeRef) -> Result<(Option<Value>, bool), TreeError> {
+        if node.mapping().get.is_empty() {
+            return Ok((stored(&self.state, node)?, false));
+        }
+        Ok(match self.values.get(node.key().as_bytes()) {
+            Some(Outside::Value(value)) => (Some(value.clone()), false),
+            Some(Outside::Failed(_)) => (None, true),
+            Some(Outside::Absent) | None => (None, false),
+        })
+    }
+
+    /// What the machine lists below `parent`.
+    pub(in crate::tree) fn listing(&self, parent: &NodeRef) -> Arc<[Child]> {
+        self.listings.get(parent.key().as_bytes()).cloned().flatten().unwrap_or_default()
+    }
+}
