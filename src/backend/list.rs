@@ -1,16 +1,19 @@
 //! The children of an un-named node: `list`.
 
-use std::collections::{BTreeSet, HashSet};
+use std::collections::HashSet;
 use std::path::{Path, PathBuf};
-use std::sync::{Mutex, PoisonError};
 
 use serde_json::Value as Json;
 
 use super::glob::{Glob, escape};
 use super::{Answer, BackendError, Context, bus, file, run};
+use crate::base::said::SaidOf;
 use crate::mo::mapping::{List, ListFrom};
 use crate::mo::pipeline::json_text;
 use crate::uri::encode_name;
+
+/// Folders with names that are passed over: they are looked into again and again.
+static SAID: SaidOf<PathBuf> = SaidOf::at_most(256);
 
 /// One child of an un-named node.
 #[derive(Clone, Debug, PartialEq)]
@@ -146,7 +149,7 @@ async fn globbed(
         match unnamed {
             Ok(0) => {}
             Ok(count) => log::log!(
-                if is_new(folder) { log::Level::Warn } else { log::Level::Debug },
+                if SAID.first(folder.to_path_buf()) { log::Level::Warn } else { log::Level::Debug },
                 OMADM_CLIENT_URI = client_uri.as_str();
                 "{client_uri}: {count} names below {} are not UTF-8, and passed over", folder.display()
             ),
@@ -155,14 +158,6 @@ async fn globbed(
         Ok(found)
     })
     .await
-}
-
-/// Whether nothing was said of this folder yet: it is looked into again and again.
-fn is_new(folder: &Path) -> bool {
-    const MOST: usize = 256;
-    static SAID: Mutex<BTreeSet<PathBuf>> = Mutex::new(BTreeSet::new());
-    let mut said = SAID.lock().unwrap_or_else(PoisonError::into_inner);
-    said.len() < MOST && said.insert(folder.to_path_buf())
 }
 
 /// Where a pattern's first `*` is.

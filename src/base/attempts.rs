@@ -26,6 +26,7 @@ use std::time::{Duration, Instant};
 use tokio::sync::watch;
 
 use crate::base::journal::id;
+use crate::base::said::Said;
 use crate::base::waking;
 
 const FILE: &str = "attempts";
@@ -83,7 +84,7 @@ struct List {
     file: Option<File>,
     /// The file has not answered in time: nobody waits for it before it has.
     is_silent: bool,
-    said: bool,
+    said: Said,
     /// The agent ends: nothing is written down any more.
     closed: bool,
 }
@@ -244,7 +245,7 @@ impl Attempts {
             let mut all = self.lock();
             all.is_silent = *written.borrow() < changes;
             if all.is_silent {
-                self.say(&mut all, &format!("no answer within {} s", PATIENCE.as_secs()));
+                self.say(&all, &format!("no answer within {} s", PATIENCE.as_secs()));
             }
         }
     }
@@ -285,7 +286,7 @@ impl Attempts {
         let mut all = self.lock();
         match done {
             Ok(file) => all.file = file,
-            Err(error) => self.say(&mut all, &error),
+            Err(error) => self.say(&all, &error),
         }
         self.written.send_replace(changes);
         all.is_silent = false;
@@ -308,8 +309,8 @@ impl Attempts {
     }
 
     /// Says once why the file is not as it should be.
-    fn say(&self, all: &mut List, why: &dyn std::fmt::Display) {
-        if !std::mem::replace(&mut all.said, true) {
+    fn say(&self, all: &List, why: &dyn std::fmt::Display) {
+        if all.said.first() {
             let path = self.path.as_deref().unwrap_or(Path::new(FILE)).display();
             log::warn!(
                 "{path}: {why}: what the agent is doing can't be noted there; if it dies of that, it does it again at each start"

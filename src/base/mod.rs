@@ -7,6 +7,7 @@ pub(crate) mod heartbeat;
 pub(crate) mod journal;
 pub mod lane;
 pub(crate) mod regular;
+pub(crate) mod said;
 pub(crate) mod tasks;
 pub(crate) mod turn;
 pub(crate) mod waking;

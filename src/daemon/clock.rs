@@ -9,6 +9,7 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use crate::base::journal::id;
 use crate::base::lane::{FILES, Spot};
+use crate::base::said::Said;
 use crate::notification::gate;
 use crate::store::{Store, StoreError};
 use setting::Wait;
@@ -28,7 +29,7 @@ pub(super) struct Clock {
     /// Shared with the certificate checks.
     floor: Arc<AtomicU64>,
     stored: u64,
-    said: AtomicBool,
+    said: Said,
     source: Arc<Source>,
     /// While it is not set, after the start.
     wait: Option<Wait>,
@@ -51,7 +52,7 @@ impl Clock {
         let stored = store.snapshot()?.clock()?.unwrap_or_default();
         floor.fetch_max(stored.max(EARLIEST), Ordering::Relaxed);
         let source = Arc::new(Source { file: sysroot.join(SYNCHRONISED), ..Source::default() });
-        Ok(Self { floor, stored, said: AtomicBool::new(false), source, wait: None })
+        Ok(Self { floor, stored, said: Said::default(), source, wait: None })
     }
 
     /// The time, and whether the system's clock can be believed: one that is earlier than a time already
@@ -95,7 +96,7 @@ impl Clock {
             floor = system;
         }
         let synchronised = system >= floor;
-        if !synchronised && !self.said.swap(true, Ordering::Relaxed) {
+        if !synchronised && self.said.first() {
             log::warn!(
                 MESSAGE_ID = id::CLOCK_UNSET;
                 "the clock is {} s behind a time already known: taken as not set", floor - system

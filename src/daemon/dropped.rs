@@ -3,23 +3,28 @@
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
+use crate::base::said::SaidAt;
+
 /// Alerts that had to go are in the journal at most this often.
 const SAY_EVERY: Duration = Duration::from_secs(3600);
 
 /// Alerts that had to go for want of room, by account.
 #[derive(Debug, Default)]
-pub(super) struct Dropped(BTreeMap<String, (usize, Option<Instant>)>);
+pub(super) struct Dropped(BTreeMap<String, Untold>);
+
+/// Those of one account that no line has told of.
+#[derive(Debug, Default)]
+struct Untold {
+    count: usize,
+    said: SaidAt,
+}
 
 impl Dropped {
     /// Counts them; how many the journal should hear of now.
     pub(super) fn note(&mut self, server_id: &str, count: usize, now: Instant) -> Option<usize> {
-        let (all, said) = self.0.entry(server_id.to_owned()).or_default();
-        *all += count;
-        let due = said.is_none_or(|said| now.saturating_duration_since(said) >= SAY_EVERY);
-        (due && *all > 0).then(|| {
-            *said = Some(now);
-            std::mem::take(all)
-        })
+        let untold = self.0.entry(server_id.to_owned()).or_default();
+        untold.count += count;
+        (untold.count > 0 && untold.said.first(now, SAY_EVERY)).then(|| std::mem::take(&mut untold.count))
     }
 }
 

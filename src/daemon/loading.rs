@@ -14,6 +14,7 @@ use crate::backend::{Bus, Machine};
 use crate::base::attempts::Attempts;
 use crate::base::journal::id;
 use crate::base::lane::{CONFIGURATION, First, Stuck};
+use crate::base::said::Said;
 use crate::base::waking;
 use crate::base::{Random, boot_id};
 use crate::bootstrap;
@@ -102,6 +103,8 @@ pub(super) struct Loader {
     attempts: Arc<Attempts>,
     /// What did not answer when it was last read: files and folders by their path, all of a kind by its name.
     silent: Mutex<BTreeSet<PathBuf>>,
+    /// Not every change of their folders is told.
+    unwatched: Said,
     /// The latest one, whose connection is kept while its address stays.
     bus: Mutex<Option<Arc<Bus>>>,
 }
@@ -110,8 +113,14 @@ impl Loader {
     /// Loads everything for the first time; broken accounts and management objects are left out. From then on, the
     /// watcher tells of changes.
     pub(super) async fn start(options: Options) -> Result<(Self, Arc<AgentState>, Watcher), DaemonError> {
-        let (started, bus) = (Instant::now(), Mutex::default());
-        let mut loader = Self { options, started, attempts: Arc::default(), silent: Mutex::default(), bus };
+        let mut loader = Self {
+            options,
+            started: Instant::now(),
+            attempts: Arc::default(),
+            silent: Mutex::default(),
+            unwatched: Said::default(),
+            bus: Mutex::default(),
+        };
         let Options { selection, environment, .. } = loader.options.clone();
         let LoadedSettings { mut settings, problems, fell_back } =
             self::settings(selection, environment.clone()).await?.map_err(DaemonError::Configuration)?;
@@ -389,10 +398,9 @@ impl Loader {
                 }
             }
         }
-        const WATCHED: &str = "watched";
         if read.is_watched != Some(false) {
-            silent.remove(Path::new(WATCHED));
-        } else if silent.insert(WATCHED.into()) {
+            self.unwatched.again();
+        } else if self.unwatched.first() {
             log::warn!(
                 "the folders of accounts and management objects: not every change is told by their file system: \
                  after one, `systemctl reload omadmd` is needed"

@@ -9,6 +9,7 @@ use std::time::{Duration, Instant};
 use sd_notify::NotifyState;
 
 use crate::base::journal::id;
+use crate::base::said::Said;
 
 /// The service manager, if one supervises the agent.
 pub(super) struct Systemd {
@@ -24,7 +25,7 @@ struct Watchdog {
     every: Duration,
     next: Instant,
     /// The journal has a line about what stands still.
-    said: bool,
+    said: Said,
 }
 
 impl Systemd {
@@ -39,7 +40,7 @@ impl Systemd {
     fn with(socket: Option<(UnixDatagram, SocketAddr)>, limit: Option<Duration>, now: Instant) -> Self {
         let watchdog = limit.filter(|_| socket.is_some()).map(|limit| {
             let every = limit / 3;
-            Watchdog { every, next: now + every, said: false }
+            Watchdog { every, next: now + every, said: Said::default() }
         });
         Self { socket, status: String::new(), watchdog }
     }
@@ -78,10 +79,10 @@ impl Systemd {
         watchdog.next = now + watchdog.every;
         match silent() {
             None => {
-                watchdog.said = false;
+                watchdog.said.again();
                 self.tell(&[NotifyState::Watchdog]);
             }
-            Some((name, silence)) if !std::mem::replace(&mut watchdog.said, true) => log::error!(
+            Some((name, silence)) if watchdog.said.first() => log::error!(
                 MESSAGE_ID = id::STANDSTILL;
                 "{name} has stood still for {} s: the service manager's watchdog will start the agent anew",
                 silence.as_secs()

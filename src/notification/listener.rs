@@ -14,6 +14,8 @@ use tokio::net::UdpSocket;
 use tokio::time::{Instant, sleep_until};
 
 use super::gate::MAX_DATAGRAM;
+use crate::base::said::SaidAt;
+use crate::base::waking;
 
 /// Datagrams read from one socket before everybody else on this thread has a turn.
 const BURST: usize = 32;
@@ -31,15 +33,15 @@ pub(crate) struct Listener {
     turn: usize,
     /// After a failed read: not before this time.
     again: Option<Instant>,
-    /// When the journal was last told of one.
-    told: Option<Instant>,
+    /// The journal has a line about one.
+    said: SaidAt,
 }
 
 impl Listener {
     /// Reads these; without sockets nothing ever comes.
     pub(crate) fn new(sockets: Vec<UdpSocket>) -> Self {
         let buffer = vec![0; MAX_DATAGRAM + 1].into_boxed_slice();
-        Self { sockets, buffer, turn: 0, again: None, told: None }
+        Self { sockets, buffer, turn: 0, again: None, said: SaidAt::default() }
     }
 
     /// Where it listens.
@@ -64,12 +66,10 @@ impl Listener {
                 Ok(Some(made)) => return made,
                 Ok(None) => tokio::task::yield_now().await,
                 Err(error) => {
-                    let now = Instant::now();
-                    if self.told.is_none_or(|told| now.duration_since(told) >= QUIET) {
-                        self.told = Some(now);
+                    if self.said.first(waking::now(), QUIET) {
                         log::warn!("the notification socket can't be read: {error}; tried again");
                     }
-                    self.again = Some(now + BACK_OFF);
+                    self.again = Some(Instant::now() + BACK_OFF);
                 }
             }
         }

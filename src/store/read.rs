@@ -1,9 +1,8 @@
 //! Reading: one pinned state, however many commits come meanwhile.
 
-use std::collections::BTreeSet;
 use std::ops::Bound::{Excluded, Unbounded};
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
 
 use redb::{ReadOnlyTable, ReadTransaction, ReadableTable};
 
@@ -14,6 +13,7 @@ use super::tables::{
     PUSH, TRIGGERS,
 };
 use super::{CacheKey, NodeKey, StoreError, Stored, counter, db, number};
+use crate::base::said::SaidOf;
 
 /// So many records are read one after the other before the tree is searched anew.
 const CHEAPER_THAN_A_SEEK: usize = 32;
@@ -30,14 +30,18 @@ pub struct Snapshot {
 }
 
 /// Records that could not be made sense of: each is told once.
-#[derive(Debug, Default)]
-pub(super) struct Odd(Mutex<BTreeSet<(&'static str, Vec<u8>)>>);
+#[derive(Debug)]
+pub(super) struct Odd(SaidOf<(&'static str, Vec<u8>)>);
+
+impl Default for Odd {
+    fn default() -> Self {
+        Self(SaidOf::at_most(100))
+    }
+}
 
 impl Odd {
     fn report(&self, table: &'static str, key: &[u8]) {
-        let mut told = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        // A store full of them is told of often enough.
-        if told.len() < 100 && told.insert((table, key.to_vec())) {
+        if self.0.first((table, key.to_vec())) {
             let key = String::from_utf8_lossy(key);
             log::error!("store: the record of table {table} at {key:?} is damaged, and is ignored");
         }

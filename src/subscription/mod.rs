@@ -22,6 +22,7 @@ use crate::base::Random;
 use crate::base::attempts::Fatal;
 use crate::base::heartbeat::Hearts;
 use crate::base::journal;
+use crate::base::said::Said;
 use crate::base::tasks::Tasks;
 use crate::base::waking;
 use crate::package::Verb;
@@ -56,7 +57,7 @@ struct Known {
     /// When the store was last told what is there.
     kept: Option<Instant>,
     /// The journal has a line about what is wrong with it.
-    said: bool,
+    said: Said,
     look: Option<AbortHandle>,
 }
 
@@ -199,7 +200,8 @@ impl Subscriptions {
         for (server_id, client_uri) in &changed.subscribed {
             let id = Id { server_id: server_id.clone(), client_uri: client_uri.clone() };
             if let Some(known) = self.known.get_mut(&id) {
-                (known.refused, known.said) = (None, false);
+                known.refused = None;
+                known.said.again();
                 self.schedule.refresh(&id, now);
             }
         }
@@ -230,7 +232,15 @@ impl Subscriptions {
                 Some(known) if known.server_uri == server_uri => Known { key, ..known },
                 other => {
                     moved.extend(other.map(|known| (id.clone(), known)));
-                    Known { server_uri, key, refused: None, there: None, kept: None, said: false, look: None }
+                    Known {
+                        server_uri,
+                        key,
+                        refused: None,
+                        there: None,
+                        kept: None,
+                        said: Said::default(),
+                        look: None,
+                    }
                 }
             };
             self.known.insert(id, known);
@@ -287,7 +297,9 @@ impl Known {
         let problem = match result {
             look::Result::Unchanged => {
                 // What is still refused has not gone well.
-                self.said &= self.refused.is_some();
+                if self.refused.is_none() {
+                    self.said.again();
+                }
                 return;
             }
             look::Result::Delivered { .. } => {
@@ -295,7 +307,8 @@ impl Known {
                     OMADM_SERVER_ID = server_id.as_str(), OMADM_CLIENT_URI = client_uri;
                     "{server_id}: {client_uri} has changed: put where the server wants it"
                 );
-                (self.said, self.refused) = (false, None);
+                self.refused = None;
+                self.said.again();
                 return;
             }
             look::Result::Refused { content, why } => {
@@ -307,7 +320,7 @@ impl Known {
             }
             look::Result::Withheld(why) => why,
         };
-        if !std::mem::replace(&mut self.said, true) {
+        if self.said.first() {
             log::warn!(
                 MESSAGE_ID = journal::id::SUBSCRIPTION_FAILING, OMADM_SERVER_ID = server_id.as_str(), OMADM_CLIENT_URI = client_uri;
                 "{server_id}: subscription to {client_uri}: {problem}"
