@@ -55,3 +55,19 @@ impl ExecRecord {
         serde_json::from_slice(json).ok()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_0_1_0_wrote_of_a_process_group_is_read_and_written_as_it_was() {
+        const WRITTEN: &str = concat!(
+            r#"{"server_id":"acme","client_uri":"urn:oma:mo:x:1.0/7/Do","alert_type":"urn:oma:at:x:1.0","#,
+            r#""after_session":false,"resume":true,"starts":1,"boot":"b","leader":{"id":4711,"since":99}}"#
+        );
+        let record = ExecRecord::from_json(WRITTEN.as_bytes()).unwrap();
+        assert_eq!(record.process_group, Some(ProcessGroup { id: 4711, since: 99 }));
+        assert_eq!(String::from_utf8(record.to_json()).unwrap(), WRITTEN);
+    }
+}
