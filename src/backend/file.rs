@@ -4,18 +4,17 @@
 //! file system for its server, and either may be gone. What does not answer is *unavailable*.
 
 use std::fs::{self, OpenOptions};
-use std::io::{self, Read as _, Write as _};
-use std::os::unix::fs::OpenOptionsExt as _;
+use std::io::{self, Write as _};
 use std::path::{Path, PathBuf};
 
 use nix::errno::Errno;
-use nix::fcntl::OFlag;
 use nix::sys::statfs;
 
 use super::effect::Content;
 use super::{Answer, BackendError, MAX_INPUT, Machine, Raw, dmi};
 use crate::base::files;
 use crate::base::lane::{FILES, Spot, takes_requests};
+use crate::base::regular::{self, ReadError};
 
 /// What a file that a mapping makes may be read by: it holds no secrets.
 pub(super) const NEW_FILE_MODE: u32 = 0o644;
@@ -119,24 +118,17 @@ pub(super) async fn blocking_from<T: Send + 'static>(
 
 fn load(path: &Path, limit: usize) -> Result<Answer<Vec<u8>>, BackendError> {
     match try_load(path, limit) {
-        Ok(bytes) if bytes.len() > limit => {
+        Ok(bytes) => Ok(Answer::Value(bytes)),
+        Err(ReadError::TooLarge(_)) => {
             Err(BackendError::TooLarge { what: path.display().to_string(), limit })
         }
-        Ok(bytes) => Ok(Answer::Value(bytes)),
-        Err(error) => no_content(path, error),
+        Err(error) => no_content(path, error.into()),
     }
 }
 
-pub(super) fn try_load(path: &Path, limit: usize) -> io::Result<Vec<u8>> {
-    // Opening a device may do something, opening a FIFO may wait for ever.
-    if !fs::metadata(path)?.is_file() {
-        return Err(io::Error::new(io::ErrorKind::InvalidInput, "not a regular file"));
-    }
-    let file = OpenOptions::new().read(true).custom_flags(OFlag::O_NONBLOCK.bits()).open(path)?;
-    let mut bytes = Vec::new();
-    let limit = u64::try_from(limit).unwrap_or(u64::MAX);
-    file.take(limit.saturating_add(1)).read_to_end(&mut bytes)?;
-    Ok(bytes)
+/// Reads a file whole, on the lane that goes to it.
+pub(super) fn try_load(path: &Path, limit: usize) -> Result<Vec<u8>, ReadError> {
+    regular::read_entered(path, u64::try_from(limit).unwrap_or(u64::MAX))
 }
 
 fn no_content(path: &Path, error: io::Error) -> Result<Answer<Vec<u8>>, BackendError> {

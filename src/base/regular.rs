@@ -1,6 +1,6 @@
 //! Reads regular files whole, bounded: never a pipe that blocks, never a file that fills the memory.
 
-use std::fs::{File, OpenOptions};
+use std::fs::{self, File, OpenOptions};
 use std::io::{self, Read};
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
@@ -23,23 +23,42 @@ pub enum ReadError {
     TooLarge(u64),
 }
 
+impl From<ReadError> for io::Error {
+    fn from(error: ReadError) -> Self {
+        match error {
+            ReadError::Io(error) => error,
+            ReadError::NotRegular => Self::new(io::ErrorKind::InvalidInput, "not a regular file"),
+            ReadError::TooLarge(_) => Self::new(io::ErrorKind::FileTooLarge, error),
+        }
+    }
+}
+
 /// Opens a regular file; symbolic links are followed, as configuration management makes them.
 ///
 /// # Errors
 /// What the system says, and everything that is no regular file.
 pub(crate) fn open(path: &Path) -> Result<File, ReadError> {
     lane::going(path).map_err(io::Error::other)?;
-    // Without O_NONBLOCK, opening a pipe waits for its writer.
+    open_entered(path)
+}
+
+/// [`open`] for work that a lane has let go to `path`.
+fn open_entered(path: &Path) -> Result<File, ReadError> {
+    // Opening a device may do something.
+    if !fs::metadata(path)?.is_file() {
+        return Err(ReadError::NotRegular);
+    }
+    // Another file may be there by now. Without O_NONBLOCK, opening a pipe waits for its writer.
     let flags = OFlag::O_NONBLOCK | OFlag::O_NOCTTY;
     let file = OpenOptions::new().read(true).custom_flags(flags.bits()).open(path)?;
     if file.metadata()?.is_file() { Ok(file) } else { Err(ReadError::NotRegular) }
 }
 
-/// Reads an open file to its end, at most `limit` bytes.
+/// Reads what is open to its end, at most `limit` bytes.
 ///
 /// # Errors
-/// What the system says, and files of more than `limit` bytes.
-pub(crate) fn read_open(file: &File, limit: u64) -> Result<Vec<u8>, ReadError> {
+/// What the system says, and more than `limit` bytes.
+pub(crate) fn read_open(file: impl Read, limit: u64) -> Result<Vec<u8>, ReadError> {
     let mut bytes = Vec::new();
     file.take(limit.saturating_add(1)).read_to_end(&mut bytes)?;
     if bytes.len() as u64 > limit { Err(ReadError::TooLarge(limit)) } else { Ok(bytes) }
@@ -50,7 +69,15 @@ pub(crate) fn read_open(file: &File, limit: u64) -> Result<Vec<u8>, ReadError> {
 /// # Errors
 /// Those of [`open`] and [`read_open`].
 pub(crate) fn read(path: &Path, limit: u64) -> Result<Vec<u8>, ReadError> {
-    read_open(&open(path)?, limit)
+    read_open(open(path)?, limit)
+}
+
+/// [`read`] for work that a lane has let go to `path`.
+///
+/// # Errors
+/// Those of [`read`].
+pub(crate) fn read_entered(path: &Path, limit: u64) -> Result<Vec<u8>, ReadError> {
+    read_open(open_entered(path)?, limit)
 }
 
 #[cfg(test)]

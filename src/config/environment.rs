@@ -1,9 +1,13 @@
 //! What the process brings along, read once at the edge.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
+
+use crate::base::regular;
 
 /// The name of the agent's user.
 const USER: &str = "omadm";
+/// Bytes of the list of users: so many have a name of their own on no device.
+const MAX_USERS: u64 = 8 << 20;
 
 /// Where systemd's credentials are, and who reads secrets.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -31,7 +35,7 @@ impl Environment {
 /// The user and the group that the package made. Asking the name service would load a MiB of its modules.
 fn system_user() -> Option<(u32, u32)> {
     // The names of people are in any encoding.
-    of_passwd(&String::from_utf8_lossy(&std::fs::read("/etc/passwd").ok()?))
+    of_passwd(&String::from_utf8_lossy(&regular::read(Path::new("/etc/passwd"), MAX_USERS).ok()?))
 }
 
 fn of_passwd(users: &str) -> Option<(u32, u32)> {

@@ -136,7 +136,7 @@ impl FileRef {
             let metadata = file.metadata().map_err(|error| unreadable(error.into()))?;
             check_access(&path, &metadata, environment)?;
         }
-        let mut bytes = regular::read_open(&file, MAX_SECRET).map_err(unreadable)?;
+        let mut bytes = regular::read_open(file, MAX_SECRET).map_err(unreadable)?;
         if bytes.last() == Some(&b'\n') {
             bytes.pop();
         }

@@ -1,16 +1,14 @@
 //! `omadmctl ddf show FILE…`
 
 use std::fs::File;
-use std::io::{self, Read, Write};
+use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
 use serde_json::Value as Json;
 
 use super::Terminal;
+use crate::base::regular::{self, ReadError};
 use crate::ddf::{self, Ddf, DdfError};
-
-/// More is read of no file: [`ddf::parse_forgiving`] refuses what is this large.
-const MOST: u64 = (8 << 20) + 1;
 
 /// Prints DDF files as trees. What can't be read is told, and the others still shown; returns whether all were,
 /// as they are meant.
@@ -53,12 +51,16 @@ pub(super) fn show<O: Write, E: Write>(
 
 /// The description and what was overlooked in it, or why there is none, as it stands after the file's name.
 fn read(path: &Path) -> Result<(Ddf, Vec<DdfError>), String> {
-    let mut bytes = Vec::new();
+    // A file may be a pipe here: a person may wait for it.
+    let most = ddf::MAX_BYTES;
     let read = match path.to_str() {
-        Some("-") => io::stdin().lock().take(MOST).read_to_end(&mut bytes),
-        _ => File::open(path).and_then(|file| file.take(MOST).read_to_end(&mut bytes)),
+        Some("-") => regular::read_open(io::stdin().lock(), most),
+        _ => File::open(path).map_err(ReadError::Io).and_then(|file| regular::read_open(file, most)),
     };
-    read.map_err(|error| format!(": {error}"))?;
+    let bytes = read.map_err(|error| match error {
+        ReadError::TooLarge(most) => format!(": larger than {most} bytes"),
+        other => format!(": {}", io::Error::from(other)),
+    })?;
     ddf::parse_forgiving(&bytes).map_err(|error| told(&error))
 }
 

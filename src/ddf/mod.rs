@@ -13,7 +13,7 @@ mod write;
 mod tests;
 
 pub use error::{DdfError, DdfProblem};
-pub(crate) use parse::parse_with_lines;
+pub(crate) use parse::{MAX_BYTES, parse_with_lines};
 pub use parse::{parse, parse_forgiving};
 
 /// A parsed DDF document.

@@ -14,7 +14,8 @@ use super::{
 use crate::xml::{self, Limits, Lines, Tolerance, text};
 
 /// The largest description read; the largest in the field have about 3 MB.
-const LIMITS: Limits = Limits { bytes: 8 << 20, nodes: 1_000_000 };
+pub(crate) const MAX_BYTES: u64 = 8 << 20;
+const LIMITS: Limits = Limits { bytes: MAX_BYTES as usize, nodes: 1_000_000 };
 /// No DM tree is that deep.
 const MAX_DEPTH: usize = 64;
 /// MIME types of one leaf; more are left out.

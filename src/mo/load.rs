@@ -19,8 +19,6 @@ use super::{check, join};
 
 /// The largest mapping file and MOData file in bytes.
 const MAX_MAPPING: u64 = 1 << 20;
-/// The largest DDF in bytes.
-const MAX_DDF: u64 = 8 << 20;
 
 /// What an object is made from.
 pub(super) struct Sources<'a> {
@@ -166,7 +164,7 @@ fn read(folder: &Path, problems: &mut Problems) -> Option<ManagementObject> {
     };
     let mut mapping = MappingFile::read(&located, problems)?;
     let ddf_path = folder.join(&mapping.ddf);
-    let ddf_bytes = read_bounded(&ddf_path, MAX_DDF, problems)?;
+    let ddf_bytes = read_bounded(&ddf_path, ddf::MAX_BYTES, problems)?;
     let (ddf, lines) = match ddf::parse_with_lines(&ddf_bytes) {
         Ok(parsed) => parsed,
         Err(error) => {

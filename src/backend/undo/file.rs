@@ -11,6 +11,7 @@ use sha2::{Digest as _, Sha256};
 use super::{Undone, read, write};
 use crate::backend::{BackendError, MAX_INPUT, file};
 use crate::base::files::{self, Access};
+use crate::base::regular::ReadError;
 
 /// What a file was before an effect on it, and what the effect makes of it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -252,10 +253,12 @@ fn before(path: &Path, removed: bool) -> io::Result<Before> {
     if found.is_symlink() {
         return fs::read_link(path).map(Before::Link);
     }
-    let content = file::try_load(path, MAX_INPUT)?;
-    if content.len() > MAX_INPUT {
-        return Err(io::Error::new(io::ErrorKind::FileTooLarge, "too large to be kept for undoing"));
-    }
+    let content = file::try_load(path, MAX_INPUT).map_err(|error| match error {
+        ReadError::TooLarge(_) => {
+            io::Error::new(io::ErrorKind::FileTooLarge, "too large to be kept for undoing")
+        }
+        other => other.into(),
+    })?;
     // Of the kernel's files only the content is ever put back.
     let access = if crate::base::lane::takes_requests(path) {
         Access { mode: found.permissions().mode() & 0o7777, ..Access::default() }
