@@ -17,15 +17,15 @@ use crate::transport::Auth;
 
 use super::error::TreeError;
 use super::node::NodeRef;
-use super::view::Pass;
+use super::registry::Tree;
 
 /// A server gives a leaf of its account a value.
 ///
 /// # Errors
 /// It is none that a server may change, or the value can't be one.
-pub(super) fn change(pass: &Pass<'_>, node: &NodeRef, value: &Value) -> Result<Change, TreeError> {
+pub(super) fn change(tree: &Tree, node: &NodeRef, value: &Value) -> Result<Change, TreeError> {
     let not_allowed = |what| TreeError::NotAllowed { node: node.client_uri(), what };
-    let account = pass.tree.account_of(&node.instance);
+    let account = tree.account_of(&node.instance);
     let account = account.ok_or_else(|| TreeError::NotFound(node.client_uri()))?;
     let leaf = leaf_of(node).ok_or_else(|| not_allowed("is not the server's to change"))?;
     let value = value.to_raw();

@@ -2,10 +2,12 @@
 
 use crate::backend::{self, Act, Undo};
 
+use super::effect::Effect;
 use super::error::TreeError;
 use super::intent::Intent;
-use super::plan::{Effect, Plan};
-use super::registry::{Principal, Tree};
+use super::plan::Plan;
+use super::principal::Principal;
+use super::registry::Tree;
 use super::state::Planned;
 
 /// The most that is kept on disk to take one write back, in bytes.

@@ -10,11 +10,12 @@ use crate::mo::{ManagementObject, Value};
 use crate::package::Profile;
 use crate::store::{CacheKey, Digest};
 
-use super::access::Rights;
 use super::error::TreeError;
 use super::node::NodeRef;
-use super::registry::{Principal, Tree};
+use super::principal::Principal;
+use super::registry::Tree;
 use super::resolve::Resolved;
+use super::rights::Rights;
 use super::view::cache_validator::{self, Validator};
 use super::view::envelope;
 use super::view::{Extent, Pass, ReadView, Walk, Writer, empty, is_there, readable, required, secret};

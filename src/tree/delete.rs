@@ -9,10 +9,13 @@ use crate::mo::{ManagementObject, NodeId};
 use crate::store::Change;
 
 use super::delegation::{self, Edit};
+use super::effect::{Effect, outside};
 use super::error::TreeError;
+use super::instance::Origin;
 use super::node::NodeRef;
-use super::plan::{Effect, Plan, outside};
-use super::registry::{Origin, Principal, Tree};
+use super::plan::Plan;
+use super::principal::Principal;
+use super::registry::Tree;
 use super::validate::Members;
 use super::view::{Pass, Siblings, required};
 use crate::base::turn::Turn;

@@ -14,7 +14,8 @@ use crate::uri::encode_name;
 
 use super::error::TreeError;
 use super::node::NodeRef;
-use super::registry::{Principal, Tree};
+use super::principal::Principal;
+use super::registry::Tree;
 use super::state::State;
 use super::view::secret;
 

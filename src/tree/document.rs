@@ -7,7 +7,8 @@ use serde_json::Value as Json;
 
 use super::error::TreeError;
 use super::node::NodeRef;
-use super::registry::{self, Tree};
+use super::principal::Principal;
+use super::registry::Tree;
 use crate::mo::data::{Budget, Members};
 use crate::mo::tnds::{self, Branch, TndsError};
 use crate::mo::value::excerpt;
@@ -78,7 +79,7 @@ impl Document {
         body: &[u8],
         target: Option<&NodeRef>,
         tree: &Tree,
-        principal: &registry::Principal<'_>,
+        principal: &Principal<'_>,
     ) -> Result<Vec<Self>, TreeError> {
         let roots = tnds::parse(body).map_err(misread)?;
         roots.into_iter().map(|root| Self::of_branch(root, target, tree, principal)).collect()
@@ -88,7 +89,7 @@ impl Document {
         root: Branch,
         target: Option<&NodeRef>,
         tree: &Tree,
-        principal: &registry::Principal<'_>,
+        principal: &Principal<'_>,
     ) -> Result<Self, TreeError> {
         // The root of an instance has any name in a DM 1.x tree.
         if let Some(node) = target

@@ -4,10 +4,11 @@ use crate::backend::{self, Running};
 use crate::ddf::AccessType;
 use crate::uri::client::ClientUri;
 
-use super::access::Rights;
 use super::error::TreeError;
 use super::node::NodeRef;
-use super::registry::{Principal, Tree};
+use super::principal::Principal;
+use super::registry::Tree;
+use super::rights::Rights;
 use super::state::Planned;
 
 /// A node that may be executed.

@@ -2,7 +2,8 @@
 
 use super::error::TreeError;
 use super::node::NodeRef;
-use super::registry::{Principal, Tree};
+use super::principal::Principal;
+use super::registry::Tree;
 use super::state::Planned;
 use super::view::Scope;
 

@@ -11,7 +11,7 @@ use crate::store::NodeKey;
 use crate::uri::client::{ClientUri, Segment};
 use crate::uri::decode_name;
 
-use super::registry::Instance;
+use super::instance::Instance;
 
 /// A node of an instance: its description, and the names on the way to it.
 #[derive(Clone, Debug)]

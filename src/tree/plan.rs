@@ -11,20 +11,21 @@ use std::sync::Arc;
 
 use serde_json::Value as Json;
 
-use crate::backend::{Act, Undo};
+use crate::backend::Undo;
 use crate::ddf::{AccessType, Format};
 use crate::mo::mapping::{Call, SourceKind};
 use crate::mo::{MoData, NodeId, Value};
 use crate::store::{Change, NodeKey, Stored};
 
-use super::access::Rights;
+use super::rights::Rights;
 use crate::base::turn::Turn;
 
 use super::account;
 use super::delegation::{Edit, Edits};
+use super::effect::{Effect, outside};
 use super::error::TreeError;
+use super::instance::{Instance, Origin};
 use super::node::NodeRef;
-use super::registry::{Instance, Origin};
 use super::validate::{self, Members, allowed, described, invalid};
 use super::view::{Pass, Siblings, required};
 
@@ -66,16 +67,6 @@ impl Data {
     }
 }
 
-/// Something that happens outside the store.
-pub(super) enum Effect {
-    /// The node's mapping sets a value.
-    Set(NodeRef, Value),
-    /// The un-named node's mapping adds it.
-    Add(NodeRef),
-    /// The node's mapping deletes it.
-    Delete(NodeRef),
-}
-
 /// Whether a node is there before the write.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Standing {
@@ -84,29 +75,6 @@ enum Standing {
 }
 
 type Reached<'f> = Pin<Box<dyn Future<Output = Result<Standing, TreeError>> + Send + 'f>>;
-
-impl Effect {
-    pub(super) fn node(&self) -> &NodeRef {
-        match self {
-            Self::Set(node, _) | Self::Add(node) | Self::Delete(node) => node,
-        }
-    }
-
-    /// What the node's mapping says.
-    pub(super) fn act(&self) -> Option<Act<'_>> {
-        let mapping = self.node().mapping();
-        match self {
-            Self::Set(_, value) => mapping.set.as_ref().map(|sink| Act::Set(sink, value)),
-            Self::Add(_) => mapping.add.as_ref().map(Act::Add),
-            Self::Delete(_) => mapping.delete.as_ref().map(Act::Delete),
-        }
-    }
-}
-
-/// What a mapping has the machine do; the store needs no telling.
-pub(super) fn outside(call: Option<&Call>) -> Option<&Call> {
-    call.filter(|call| !matches!(call, Call::Store))
-}
 
 impl Plan {
     /// The whole change is planned, or a part of it that is whole by itself: what it does to access rights is decided,
@@ -354,7 +322,7 @@ impl Plan {
         validate::check_value(node, &value)?;
         if node.instance.origin == Origin::Account {
             // Kept in the account, whatever its mapping says.
-            self.changes.push(account::change(pass, node, &value)?);
+            self.changes.push(account::change(pass.tree, node, &value)?);
             return Ok(());
         }
         let mapping = node.mapping();

@@ -4,7 +4,8 @@ use crate::mo::Value;
 
 use super::error::TreeError;
 use super::node::NodeRef;
-use super::registry::{Principal, Tree};
+use super::principal::Principal;
+use super::registry::Tree;
 use super::resolve::Resolved;
 use super::view::{readable, secret};
 

@@ -12,9 +12,10 @@ use crate::package::{Profile, SupportedMo};
 use crate::store::{Change, NodeKey, Store, Stored};
 use crate::uri::{decode_name, encode_name};
 
-use super::builtins::SessionFacts;
 use super::error::TreeError;
+use super::instance::{Instance, Origin};
 use super::node::NodeRef;
+use super::principal::Principal;
 use super::state::State;
 
 /// The device's management objects, and where their values are.
@@ -29,35 +30,6 @@ pub struct Tree {
     pub(super) machine: Arc<Machine>,
     /// When the agent started: a pinned node's `wait` counts from here.
     pub(super) started: Instant,
-}
-
-/// Who asks, and in which session.
-#[derive(Clone, Copy, Debug)]
-pub struct Principal<'a> {
-    /// The server's account.
-    pub account: &'a Arc<Account>,
-    /// The session.
-    pub session: SessionFacts,
-}
-
-/// An instance of a management object.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Instance {
-    pub(super) miid: String,
-    pub(super) origin: Origin,
-}
-
-/// Where an instance comes from: it rules who may use it (TS 11.3).
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) enum Origin {
-    /// The device brings it.
-    Device,
-    /// It stands for the DM account whose server id is its MIID.
-    Account,
-    /// It says who may do what with the instances of `moid`.
-    Delegation { moid: String },
-    /// A server created it.
-    Created { creator: String },
 }
 
 impl Tree {

@@ -12,10 +12,12 @@ use crate::mo::{ManagementObject, NodeId, Value};
 use crate::uri::client::{ClientUri, NodeValue, Segment, Selector};
 use crate::uri::encode_name;
 
-use super::access::Rights;
 use super::error::TreeError;
+use super::instance::Instance;
 use super::node::NodeRef;
-use super::registry::{Instance, Principal, Tree};
+use super::principal::Principal;
+use super::registry::Tree;
+use super::rights::Rights;
 use super::view::{Pass, readable, secret};
 use crate::base::turn::Turn;
 

@@ -5,10 +5,11 @@ use std::sync::Arc;
 use crate::mo::ManagementObject;
 use crate::uri::client::{ClientUri, Selector};
 
-use super::access::Rights;
 use super::error::TreeError;
 use super::node::NodeRef;
-use super::registry::{Principal, Tree};
+use super::principal::Principal;
+use super::registry::Tree;
+use super::rights::Rights;
 use super::state::State;
 
 impl Tree {

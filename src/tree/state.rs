@@ -11,8 +11,8 @@ use crate::backend::Child;
 use crate::mo::Value;
 use crate::store::{Change, NodeKey, Snapshot, StoreError, Stored};
 
+use super::effect::Effect;
 use super::node::NodeRef;
-use super::plan::Effect;
 
 /// The store at one moment, with what is planned.
 #[derive(Clone, Debug)]

@@ -12,13 +12,16 @@ use crate::store::Change;
 use crate::uri::client::{ClientUri, Fields, Segment};
 use crate::uri::{decode_name, encode_name};
 
-use super::access::Rights;
 use super::delegation;
 use super::document::Document;
+use super::effect::outside;
 use super::error::TreeError;
+use super::instance::{Instance, Origin};
 use super::node::NodeRef;
-use super::plan::{Data, Plan, outside};
-use super::registry::{Instance, Origin, Principal, Tree};
+use super::plan::{Data, Plan};
+use super::principal::Principal;
+use super::registry::Tree;
+use super::rights::Rights;
 use super::validate;
 use super::view::Pass;
 

@@ -4,13 +4,15 @@ use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::Arc;
 
 use super::record::Record;
-use super::{EVERYONE, Entry, Held, SERVER, Table, key_of, maid_of, name_of};
+use super::{Entry, Held, Table, key_of, name_of};
 use crate::mo::{ManagementObject, MoData, Value};
 use crate::store::Change;
-use crate::tree::access::{Rights, listed};
 use crate::tree::error::TreeError;
+use crate::tree::instance::Origin;
+use crate::tree::maid::{self, EVERYONE, SERVER};
 use crate::tree::node::NodeRef;
-use crate::tree::registry::{Origin, Tree};
+use crate::tree::registry::Tree;
+use crate::tree::rights::{Rights, listed};
 use crate::tree::validate::described;
 use crate::tree::view::Pass;
 
@@ -73,7 +75,7 @@ impl Edits {
         }
         // As many instances bring as many entries by themselves: none may keep a server from taking some away.
         let most = MOST_ENTRIES.max(edited.after.len());
-        edited.make(node, edit, &maid_of(pass.principal.account))?;
+        edited.make(node, edit, &maid::of(pass.principal.account))?;
         if edited.after.len() > most { Err(TreeError::Full(node.client_uri())) } else { Ok(()) }
     }
 
@@ -256,7 +258,7 @@ impl Tree {
         };
         let delegates = |maid: &str| rights(maid).and(rights(EVERYONE)).allow(Rights::DELEGATE);
         let mut accounts = self.accounts().iter().filter(|account| listed(account, object).is_some());
-        if accounts.any(|account| delegates(&maid_of(account))) {
+        if accounts.any(|account| delegates(&maid::of(account))) {
             return Ok(());
         }
         let instance = format!("{}/{}", object.moid, held.instance.miid);

@@ -5,10 +5,12 @@ use super::{Entry, MOID, key_of, miid_of, name_of};
 use crate::backend::Child;
 use crate::mo::ManagementObject;
 use crate::store::NodeKey;
-use crate::tree::access::{Rights, listed};
 use crate::tree::error::TreeError;
+use crate::tree::instance::{Instance, Origin};
 use crate::tree::node::NodeRef;
-use crate::tree::registry::{Instance, Origin, Principal, Tree};
+use crate::tree::principal::Principal;
+use crate::tree::registry::Tree;
+use crate::tree::rights::{Rights, listed};
 use crate::tree::state::State;
 
 impl Tree {

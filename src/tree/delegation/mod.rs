@@ -17,25 +17,23 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::{Value as Json, json};
 
-use super::access::{Rights, listed};
 use super::error::TreeError;
+use super::instance::{Instance, Origin};
+use super::maid::{self, EVERYONE};
 use super::node::NodeRef;
-use super::registry::{Instance, Origin, Principal, Tree};
+use super::principal::Principal;
+use super::rights::{Rights, SESSION_INFO, listed};
 use super::state::State;
 use crate::backend::Child;
 use crate::config::Account;
 use crate::mo::ManagementObject;
-use crate::store::{Change, NodeKey, StoreError, Stored};
+use crate::store::{Change, NodeKey};
+use crate::tree::registry::Tree;
 use crate::uri::decode_name;
 use record::Record;
 
 /// Under which the entries are kept.
 const MOID: &str = "urn:oma:mo:oma-dm-dmdac:1.0";
-/// Every server and every application (TS 11.3 MAID).
-pub(super) const EVERYONE: &str = "*";
-/// What a MAID that names a server begins with.
-const SERVER: &str = "serverid:";
-
 /// What one management authority may do with one instance.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Entry {
@@ -44,11 +42,6 @@ pub(super) struct Entry {
     miid: String,
     maid: String,
     rights: Rights,
-}
-
-/// A server's Management Authority identifier (TS 11.3 MAID).
-pub(super) fn maid_of(account: &Account) -> String {
-    format!("{SERVER}{}", account.server_id)
 }
 
 /// The MIID of the instance that is about a management object: its MOID in characters that a ClientURI holds as they are.
@@ -120,7 +113,7 @@ impl Tree {
         state: &State,
     ) -> Result<Rights, TreeError> {
         let key = key_of(object, &instance.miid);
-        let own = maid_of(account);
+        let own = maid::of(account);
         let inherent = inherent(object, instance, account, &own);
         let own = Record::at(&key.child(&own), state)?;
         let everyones = Record::at(&key.child(EVERYONE), state)?;
@@ -180,7 +173,7 @@ impl Tree {
             return BTreeMap::from([(creator.clone(), Rights::ALL)]);
         }
         let of_account = |account: &std::sync::Arc<Account>| {
-            let maid = maid_of(account);
+            let maid = maid::of(account);
             inherent(object, instance, account, &maid).map(|rights| (maid, rights))
         };
         let mut all = BTreeMap::new();
@@ -257,7 +250,7 @@ fn entries(
 /// Whether rights on the object's instances can be given away. An account is its server's own, a session is everybody's, and
 /// who may delegate follows from the entries.
 fn is_delegable(object: &ManagementObject) -> bool {
-    !object.per_account && !object.per_object && object.moid != super::access::SESSION_INFO
+    !object.per_account && !object.per_object && object.moid != SESSION_INFO
 }
 
 #[cfg(test)]

@@ -1,7 +1,10 @@
 //! How an entry is kept: `RIGHTS OVER NAME`, as a text leaf.
 
-use super::{NodeKey, Rights, State, StoreError, Stored, TreeError};
 use crate::mo::Value;
+use crate::store::{NodeKey, StoreError, Stored};
+use crate::tree::error::TreeError;
+use crate::tree::rights::Rights;
+use crate::tree::state::State;
 
 /// What a server made of an entry.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -18,9 +18,9 @@ use super::extent::Extent;
 use super::read_view::ReadView;
 use super::walk::{Step, Walk};
 use crate::base::turn::Turn;
-use crate::tree::access::SESSION_INFO;
 use crate::tree::error::TreeError;
 use crate::tree::node::NodeRef;
+use crate::tree::rights::SESSION_INFO;
 
 /// Bytes of the HMAC that are kept.
 const KEPT: usize = 16;

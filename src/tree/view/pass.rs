@@ -3,10 +3,11 @@
 use std::sync::Arc;
 
 use crate::backend::Seen;
-use crate::tree::access::Rights;
 use crate::tree::error::TreeError;
 use crate::tree::node::NodeRef;
-use crate::tree::registry::{Principal, Tree};
+use crate::tree::principal::Principal;
+use crate::tree::registry::Tree;
+use crate::tree::rights::Rights;
 use crate::tree::state::State;
 
 use super::visibility::{readable, secret};

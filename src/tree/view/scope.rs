@@ -6,7 +6,8 @@ use crate::mo::{Node, Value};
 
 use crate::tree::builtins::View;
 use crate::tree::node::NodeRef;
-use crate::tree::registry::{Principal, Tree};
+use crate::tree::principal::Principal;
+use crate::tree::registry::Tree;
 
 /// Owns what a backend's [`Context`] lends.
 pub(in crate::tree) struct Scope<'a> {

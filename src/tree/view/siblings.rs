@@ -5,7 +5,8 @@ use crate::backend::{self, Answer, Child};
 use crate::mo::{ManagementObject, NodeId};
 use crate::tree::error::TreeError;
 use crate::tree::node::NodeRef;
-use crate::tree::registry::{Principal, Tree};
+use crate::tree::principal::Principal;
+use crate::tree::registry::Tree;
 use crate::tree::state::State;
 use crate::uri::decode_name;
 

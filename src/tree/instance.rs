@@ -1,0 +1,28 @@
+//! An instance of a management object, and where it comes from.
+
+/// An instance of a management object.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Instance {
+    pub(super) miid: String,
+    pub(super) origin: Origin,
+}
+
+/// Where an instance comes from: it rules who may use it (TS 11.3).
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Origin {
+    /// The device brings it.
+    Device,
+    /// It stands for the DM account whose server id is its MIID.
+    Account,
+    /// It says who may do what with the instances of `moid`.
+    Delegation { moid: String },
+    /// A server created it.
+    Created { creator: String },
+}
+
+impl Instance {
+    /// Whether a server without rights on it must not learn that it is there.
+    pub(super) fn is_private(&self) -> bool {
+        matches!(self.origin, Origin::Account | Origin::Delegation { .. })
+    }
+}
