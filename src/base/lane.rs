@@ -24,6 +24,7 @@ mod first;
 mod here;
 mod mounts;
 mod places;
+mod stuck;
 mod way;
 
 pub use first::{First, ToDo};
@@ -31,6 +32,7 @@ pub(crate) use here::going;
 pub(crate) use mounts::takes_requests;
 pub use places::Spot;
 use places::{Held, Places};
+pub use stuck::Stuck;
 pub use way::Way;
 
 /// Files, folders and attributes of the machine that is managed.
@@ -77,20 +79,6 @@ impl<T> Drop for Asked<T> {
     fn drop(&mut self) {
         self.task.abort();
     }
-}
-
-/// Why work on a lane has no result.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum Stuck {
-    /// It was not done in time, or not even begun because all threads of its lane hang.
-    #[error("no answer within {} s", .0.as_secs())]
-    Late(Duration),
-    /// It could not be begun, or was broken off.
-    #[error("the work on {0} was not done: no thread is to be had")]
-    NoThread(&'static str),
-    /// What was begun there before hangs: nothing more is, until it has come back.
-    #[error("{} has not answered for {} s, and is not asked again before it does", .0.display(), .1.as_secs())]
-    Hangs(PathBuf, Duration),
 }
 
 impl Lane {

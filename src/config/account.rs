@@ -9,13 +9,14 @@ use crate::transport::Auth;
 use crate::uri::Origin;
 
 mod changes;
+mod context;
 mod credentials;
 mod read;
 pub(crate) mod syntax;
 
 pub use changes::{Changes, Leaf, LeafError, StoredChange};
+pub use context::Context;
 pub(crate) use credentials::{holds_certificates, no_certificates};
-pub use read::Context;
 pub(super) use read::{rights, schedule};
 
 /// One file of `accounts.d`, validated, its secrets read.

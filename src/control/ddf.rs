@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use serde_json::Value as Json;
 
-use super::Terminal;
+use super::terminal::Terminal;
 use crate::base::regular::{self, ReadError};
 use crate::ddf::{self, Ddf, DdfError};
 

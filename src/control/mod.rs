@@ -4,7 +4,7 @@
 //! the two is meant.
 
 use std::ffi::OsStr;
-use std::io::{self, Write};
+use std::io;
 use std::path::Path;
 use std::process::ExitCode;
 
@@ -12,8 +12,10 @@ use clap::Parser;
 
 pub mod cli;
 mod ddf;
+mod terminal;
 
 use cli::{Command, Ddf, Omadmctl};
+use terminal::Terminal;
 
 /// The program's name.
 const NAME: &str = "omadmctl";
@@ -41,21 +43,6 @@ pub fn omadmctl() -> ExitCode {
             let _ = terminal.complain(&format!("{NAME}: {error}"));
             ExitCode::FAILURE
         }
-    }
-}
-
-/// Where answers and complaints go.
-struct Terminal<O, E> {
-    out: O,
-    err: E,
-}
-
-impl<O: Write, E: Write> Terminal<O, E> {
-    /// A complaint, after all that was answered before it.
-    fn complain(&mut self, what: &str) -> io::Result<()> {
-        // A disk that is full need not keep anybody from hearing so.
-        let _ = self.out.flush();
-        writeln!(self.err, "{what}")
     }
 }
 

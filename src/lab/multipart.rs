@@ -36,6 +36,12 @@ pub fn read(content_type: &str, body: &[u8]) -> Result<Vec<Part>, String> {
     Err("the close delimiter is missing".to_owned())
 }
 
+/// A media type without its parameters, in lower case.
+#[must_use]
+pub fn media_type(content_type: &str) -> String {
+    content_type.split(';').next().unwrap_or_default().trim().to_ascii_lowercase()
+}
+
 fn part(piece: &[u8]) -> Result<Part, String> {
     // A part without header fields starts with the empty line.
     let (head, body) = if let Some(body) = piece.strip_prefix(b"\r\n") {
@@ -50,7 +56,7 @@ fn part(piece: &[u8]) -> Result<Part, String> {
         fields.filter(|(name, _)| name.eq_ignore_ascii_case(wanted)).map(|(_, value)| value.trim()).next()
     };
     let disposition = field("content-disposition").ok_or("a part without Content-Disposition")?;
-    if !super::tape::media_type(disposition).eq("form-data") {
+    if !media_type(disposition).eq("form-data") {
         return Err(format!("Content-Disposition is `{disposition}`, not form-data"));
     }
     Ok(Part {

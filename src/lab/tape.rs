@@ -9,7 +9,7 @@ use hyper::{HeaderMap, Method};
 use serde_json::Value;
 use tokio::sync::watch;
 
-use super::multipart::{self, Part};
+use super::multipart::{self, Part, media_type};
 use super::reply::Reply;
 
 /// A request as it arrived.
@@ -134,12 +134,6 @@ fn received(content_type: &str, body: &[u8], parts: Vec<Part>) -> Result<Receive
     };
     let json = serde_json::from_slice(body).map_err(|error| format!("the package is not JSON: {error}"))?;
     Ok(Received { initiation, json, parts })
-}
-
-/// A media type without its parameters, in lower case.
-#[must_use]
-pub fn media_type(content_type: &str) -> String {
-    content_type.split(';').next().unwrap_or_default().trim().to_ascii_lowercase()
 }
 
 /// A request and what it was answered.

@@ -7,9 +7,10 @@ use hyper::body::Bytes;
 use serde_json::Value;
 
 use super::multipart::Part;
+use super::multipart::media_type;
 use super::pretty::{self, Json, Limits, cut};
 use super::reply::{Fault, Reply};
-use super::tape::{Exchange, Received, Request, media_type};
+use super::tape::{Exchange, Received, Request};
 
 /// Columns that a line may take.
 const WIDTH: usize = 100;

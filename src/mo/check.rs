@@ -6,9 +6,9 @@ use crate::spanned::{Problem, Problems};
 
 use super::fill::Variables;
 use super::join::node_key;
-use super::load::Sources;
 use super::mapping::{Call, ListFrom, NodeMapping, Pipeline, Sink, Source, SourceKind};
 use super::object::{ManagementObject, Node, NodeId};
+use super::sources::Sources;
 use super::template::{Piece, Template};
 use super::value::Value;
 

@@ -3,9 +3,9 @@
 use crate::ddf::{self, CaseSense, Ddf, NodeName};
 use crate::spanned::{Problem, Problems, meant};
 
-use super::load::Sources;
 use super::mapping::{MappingFile, NodeMapping};
 use super::object::{ManagementObject, Node, NodeId, Seed, is_placeholder, shown};
+use super::sources::Sources;
 use super::template::is_variable;
 
 /// Joins what was read from `sources`; also says where in the document's nodes the root stands. Nothing if the DDF's root can't be told; a mapping that has no place in the

@@ -15,21 +15,11 @@ use crate::spanned::{Located, Problem, Problems};
 
 use super::mapping::{MappingFile, SeedEntry};
 use super::object::{ManagementObject, Seed};
+use super::sources::Sources;
 use super::{check, join};
 
 /// The largest mapping file and MOData file in bytes.
 const MAX_MAPPING: u64 = 1 << 20;
-
-/// What an object is made from.
-pub(super) struct Sources<'a> {
-    pub(super) name: &'a str,
-    pub(super) folder: &'a Path,
-    /// The mapping file.
-    pub(super) mapping: &'a Path,
-    /// The DDF.
-    pub(super) ddf: &'a Path,
-    pub(super) digest: [u8; 32],
-}
 
 /// Loads every management object of `folders`: sub-folders with a mapping file. A sub-folder of the same name in a
 /// later folder replaces the earlier's. A folder that isn't there is an empty one.

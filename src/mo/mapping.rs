@@ -7,6 +7,7 @@ use regex_lite::Regex;
 
 mod node;
 mod read;
+mod scalar;
 
 pub(crate) use node::sources;
 pub(crate) use read::bus_objects;

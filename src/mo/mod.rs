@@ -17,6 +17,7 @@ pub(crate) mod template;
 
 mod join;
 mod object;
+mod sources;
 
 #[cfg(test)]
 mod tests;

@@ -22,6 +22,7 @@ use std::time::Duration;
 use thiserror::Error;
 
 use super::Trigger;
+pub(crate) use super::clock::Clock;
 use super::memory::Memory;
 use super::package::{self, Malformed, Package0};
 use super::wsp::{self, NotPush};
@@ -86,15 +87,6 @@ impl Verifier {
         let data = data.map(Secret::expose).unwrap_or_default();
         self.secret.as_ref().is_some_and(|secret| digest.verify(secret.expose(), data))
     }
-}
-
-/// The time, and whether it can be relied on.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Clock {
-    /// POSIX seconds: the later of the system's clock and the latest time the agent has known.
-    pub now: u64,
-    /// Whether the system's clock has been set by a time source.
-    pub synchronised: bool,
 }
 
 /// An id that a digest has verified: to be on disk before the session starts.

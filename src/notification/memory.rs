@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use super::gate::Clock;
+use super::clock::Clock;
 
 /// Up to `LIMIT` ids a server, each for a window of seconds. Six to sixteen bytes an id, searched from end to
 /// end: at this size quicker than anything with an order.

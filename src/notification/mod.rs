@@ -11,6 +11,7 @@ pub mod package;
 pub(crate) mod tally;
 pub mod wsp;
 
+mod clock;
 mod memory;
 
 use crate::bearer::ConnectionType;

@@ -211,6 +211,14 @@ fn quoted(line: &str) -> Option<String> {
     Some(format!("{open}{}{close}", parts.iter().map(quote).collect::<Vec<_>>().join(".")))
 }
 
+impl Problems {
+    /// Adds one about the value at `at`, whose dotted key is `key`.
+    pub fn at(&mut self, at: &Located, key: impl Into<String>, what: impl Into<String>) {
+        let (file, line) = (at.file.to_path_buf(), Some(at.line));
+        self.push(Problem { file, line, key: key.into(), what: what.into() });
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

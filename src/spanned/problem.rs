@@ -3,8 +3,6 @@
 use std::fmt;
 use std::path::{Path, PathBuf};
 
-use super::located::Located;
-
 /// One thing that is wrong with a file.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Problem {
@@ -44,12 +42,6 @@ impl Problems {
     /// Adds one about a whole file.
     pub fn file(&mut self, file: &Path, what: impl Into<String>) {
         self.push(Problem { file: file.to_path_buf(), line: None, key: String::new(), what: what.into() });
-    }
-
-    /// Adds one about the value at `at`, whose dotted key is `key`.
-    pub fn at(&mut self, at: &Located, key: impl Into<String>, what: impl Into<String>) {
-        let (file, line) = (at.file.to_path_buf(), Some(at.line));
-        self.push(Problem { file, line, key: key.into(), what: what.into() });
     }
 
     /// Adds all of `other`.

@@ -1,7 +1,7 @@
 //! One account's way to its servers, shared by its sessions.
 
 use std::sync::atomic::AtomicU64;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex};
 
 use hyper::Uri;
 
@@ -9,7 +9,8 @@ use super::auth::Authenticator;
 use super::http::Connection;
 use super::policy::{Policy, Refused, Standing};
 use super::proxy::Proxies;
-use super::reach::{Binding, Memory};
+use super::reach::Binding;
+use super::shared::Shared;
 use super::tls::{Tls, TlsSettingsError};
 use crate::transport::Auth;
 use crate::uri::Origin;
@@ -40,15 +41,7 @@ pub struct ClientSettings {
 /// An account's TLS configurations, sessions to resume, and what its servers asked for in authentication.
 /// Cheap to clone; keep it as long as the account.
 #[derive(Clone)]
-pub struct Client(Arc<Inner>);
-
-pub(super) struct Inner {
-    pub(super) policy: Policy,
-    pub(super) tls: Tls,
-    pub(super) proxies: Proxies,
-    auth: Mutex<Authenticator>,
-    memory: Mutex<Memory>,
-}
+pub struct Client(Arc<Shared>);
 
 impl Client {
     /// Reads the PEM files' contents. The system's roots are read when first needed.
@@ -66,7 +59,7 @@ impl Client {
             identity,
             settings.time_floor,
         )?;
-        Ok(Self(Arc::new(Inner {
+        Ok(Self(Arc::new(Shared {
             policy: Policy { own: settings.own_origins, allow_http: settings.allow_http },
             tls,
             proxies: settings.proxies,
@@ -88,17 +81,5 @@ impl Client {
     #[must_use]
     pub fn connection(&self, binding: Binding) -> Connection {
         Connection::new(self.0.clone(), binding)
-    }
-}
-
-impl Inner {
-    /// Held for a computation, never over an await.
-    pub(super) fn auth(&self) -> MutexGuard<'_, Authenticator> {
-        self.auth.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    /// Likewise.
-    pub(super) fn memory(&self) -> MutexGuard<'_, Memory> {
-        self.memory.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

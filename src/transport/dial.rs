@@ -7,11 +7,11 @@ use std::time::Duration;
 use rustls::pki_types::ServerName;
 use tokio_rustls::TlsConnector;
 
-use super::client::Inner;
 use super::error::{Failure, TransportError};
 use super::names;
 use super::policy::{Refused, Standing, is_local};
 use super::reach::{self, Binding};
+use super::shared::Shared;
 use super::tls::Trust;
 use super::wire::{Metered, Moved, Wire};
 use crate::uri::Origin;
@@ -22,7 +22,7 @@ const SET_UP: Duration = Duration::from_secs(30);
 
 /// Connects to `origin`, through its proxy if it has one. Returns the local address as well.
 pub(super) async fn open(
-    client: &Inner,
+    client: &Shared,
     binding: &Binding,
     origin: &Origin,
     standing: Standing,
@@ -39,7 +39,7 @@ pub(super) async fn open(
 
 /// A connection on its way.
 struct Opening<'a> {
-    client: &'a Inner,
+    client: &'a Shared,
     binding: &'a Binding,
     origin: &'a Origin,
     standing: Standing,

@@ -8,7 +8,7 @@ use rustls::{AlertDescription, CertificateError};
 
 use super::auth::AuthProblem;
 use super::policy::Refused;
-use super::tls::Untrusted;
+use super::untrusted::Untrusted;
 use crate::uri::Origin;
 
 /// Why a request has no response. Messages name the origin, never a path, a query or a credential.

@@ -2,100 +2,46 @@
 
 use std::net::SocketAddr;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use hyper::body::{Bytes, Incoming};
-use hyper::client::conn::http1::{self, SendRequest};
+use hyper::client::conn::http1::SendRequest;
 use hyper::header::{
-    ACCEPT_ENCODING, AUTHORIZATION, CONTENT_ENCODING, CONTENT_LENGTH, HOST, HeaderName, HeaderValue,
-    USER_AGENT,
+    ACCEPT_ENCODING, AUTHORIZATION, CONTENT_ENCODING, CONTENT_LENGTH, HOST, HeaderValue, USER_AGENT,
 };
 use hyper::http::response::Parts;
-use hyper::{HeaderMap, Method, StatusCode, Uri};
+use hyper::{Method, StatusCode, Uri};
 use hyper_util::rt::TokioIo;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::sync::{Notify, oneshot};
 
 use super::auth::{AuthProblem, hex};
 use super::body::{self, Encoding};
-use super::client::Inner;
+use super::bounds::{limit_interim, protocol};
 use super::dial;
 use super::error::{Failure, TransportError};
 use super::limits::within;
 use super::policy::{Refused, Standing};
-use super::produced::{Outgoing, Produced};
+use super::produced::Outgoing;
 use super::reach::Binding;
+use super::request::{Peer, Request, Response};
+use super::shared::Shared;
 use super::tls::Trust;
 use super::wire::{Heard, Moved, Wire};
 use crate::uri::Origin;
 
-/// hyper's read buffer, and the largest response header and trailer.
-const MOST_BUFFERED: usize = 64 * 1024;
 /// A body that nobody wants is read to its end, to keep the connection, if it is no larger than this and comes at once.
 const MOST_DRAINED: usize = 64 * 1024;
 const LONGEST_DRAINED: Duration = Duration::from_secs(1);
 /// Connections to different origins that a session keeps.
 const MOST_KEPT: usize = 3;
-/// Interim responses (1xx) to one request. They are bytes that move, and so would hold off every limit in time.
-const MOST_INTERIM: usize = 32;
 /// How long a connection that nobody wants any more may take to say goodbye.
 const FAREWELL: Duration = Duration::from_secs(5);
 
-/// Whom a request is for: it decides whose certificates are trusted.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum Peer {
-    /// A DM Server: the account's `ca-file`, wherever CONT leads.
-    #[default]
-    Server,
-    /// A data repository: `repository-ca-file`, but for the account's own origins.
-    Repository,
-}
-
-/// A request. Host, User-Agent, Accept-Encoding, Content-Length and Authorization are added.
-#[derive(Clone, Debug)]
-pub struct Request {
-    /// The method.
-    pub method: Method,
-    /// Where to: an absolute http(s) URI.
-    pub uri: Uri,
-    /// Whom it is for.
-    pub peer: Peer,
-    /// Header fields.
-    pub headers: Vec<(HeaderName, HeaderValue)>,
-    /// The body.
-    pub body: Bytes,
-    /// The body, if it is one that is produced while it is sent.
-    pub produced: Option<Produced>,
-    /// The largest response body in bytes, decoded.
-    pub max_body: usize,
-    /// For everything: resolving, connecting, authenticating, the last byte of the body. What moves at least at the
-    /// `slowest` rate gets more, up to an hour in all.
-    pub timeout: Duration,
-    /// Bytes a second, in both directions: a trickle is slower, an honest 2G link faster. 0: no more time for anything.
-    pub slowest: u32,
-    /// The longest time without a byte in either direction; noticed after at most twice that.
-    pub idle: Duration,
-    /// Whether it may be sent again where a kept connection ended before one byte of an answer: the server may have acted.
-    /// As the method says (RFC 9110 9.2.2), unless who sends it knows better.
-    pub repeatable: bool,
-}
-
-/// A response, its body complete and decoded.
-#[derive(Clone, Debug)]
-pub struct Response {
-    /// The status.
-    pub status: u16,
-    /// The header, without what was true only of the encoded body.
-    pub headers: HeaderMap,
-    /// The body, of a 2xx. What comes with another status says nothing that the agent needs: it is not judged, and is
-    /// empty here.
-    pub body: Bytes,
-}
-
 /// A session's connection to its server; another origin gets another one underneath.
 pub struct Connection {
-    client: Arc<Inner>,
+    client: Arc<Shared>,
     binding: Binding,
     kept: Vec<Kept>,
     moved: Moved,
@@ -141,24 +87,6 @@ struct Target {
 }
 
 impl Request {
-    /// A request without body, with 1 MiB, 5 minutes or 512 bytes a second, and 60 seconds as its limits.
-    #[must_use]
-    pub fn new(method: Method, uri: Uri) -> Self {
-        Self {
-            repeatable: method.is_idempotent(),
-            method,
-            uri,
-            peer: Peer::default(),
-            headers: Vec::new(),
-            body: Bytes::new(),
-            produced: None,
-            max_body: 1 << 20,
-            timeout: Duration::from_secs(5 * 60),
-            slowest: 512,
-            idle: Duration::from_secs(60),
-        }
-    }
-
     fn to_hyper(
         &self,
         target: &Target,
@@ -183,7 +111,7 @@ impl Request {
 }
 
 impl Connection {
-    pub(super) fn new(client: Arc<Inner>, binding: Binding) -> Self {
+    pub(super) fn new(client: Arc<Shared>, binding: Binding) -> Self {
         Self { client, binding, kept: Vec::new(), moved: Moved::default(), local: None }
     }
 
@@ -392,13 +320,6 @@ impl Connection {
     }
 }
 
-/// The bounds of every HTTP connection.
-pub(super) fn protocol() -> http1::Builder {
-    let mut builder = http1::Builder::new();
-    builder.max_buf_size(MOST_BUFFERED).max_header_size(MOST_BUFFERED);
-    builder
-}
-
 /// Speaks HTTP on `stream` in a task of its own, which ends soon after the returned pair is dropped, or at once if told
 /// to.
 async fn start<S>(stream: S) -> hyper::Result<(SendRequest<Outgoing>, oneshot::Sender<()>)>
@@ -419,19 +340,6 @@ where
         let _ = tokio::time::timeout(FAREWELL, connection).await;
     });
     Ok((sender, wanted))
-}
-
-/// What is notified when more interim responses to `message` have come than any server needs.
-pub(super) fn limit_interim<B>(message: &mut hyper::Request<B>) -> Arc<Notify> {
-    let flooded = Arc::new(Notify::new());
-    let (left, notify) = (AtomicUsize::new(MOST_INTERIM), Arc::clone(&flooded));
-    hyper::ext::on_informational(message, move |_| {
-        let less = |left: usize| left.checked_sub(1);
-        if left.fetch_update(Ordering::Relaxed, Ordering::Relaxed, less).is_err() {
-            notify.notify_one();
-        }
-    });
-    flooded
 }
 
 /// A fresh client nonce. Without randomness from the kernel a counter would do too: it needs no secrecy.

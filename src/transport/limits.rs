@@ -7,7 +7,7 @@ use std::time::Duration;
 use tokio::time::{Instant, sleep_until};
 
 use super::error::Failure;
-use super::http::Request;
+use super::request::Request;
 use super::wire::Moved;
 use crate::base::heartbeat::LONGEST_SILENCE;
 

@@ -6,6 +6,7 @@
 
 mod auth;
 mod body;
+mod bounds;
 mod challenge;
 mod client;
 mod credentials;
@@ -18,9 +19,12 @@ mod policy;
 mod produced;
 mod proxy;
 mod reach;
+mod request;
 mod retry_after;
 mod roots;
+mod shared;
 mod tls;
+mod untrusted;
 mod wire;
 
 #[cfg(test)]
@@ -30,10 +34,11 @@ pub use auth::AuthProblem;
 pub use client::{Client, ClientSettings};
 pub use credentials::Auth;
 pub use error::{Failure, TransportError};
-pub use http::{Connection, Peer, Request, Response};
+pub use http::Connection;
 pub use policy::{Refused, Standing};
 pub use produced::{Pieces, ProduceError, Produced};
 pub use proxy::Proxies;
 pub use reach::Binding;
+pub use request::{Peer, Request, Response};
 pub use retry_after::{retry_after, server_time};
 pub use tls::TlsSettingsError;

@@ -10,6 +10,7 @@ use hyper_util::client::proxy::matcher::Matcher;
 use hyper_util::rt::TokioIo;
 use tokio::io::{AsyncRead, AsyncWrite};
 
+use super::bounds::{limit_interim, protocol};
 use super::error::Failure;
 use crate::uri::Origin;
 
@@ -69,15 +70,13 @@ impl Proxy {
         S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
     {
         let broken = |error: hyper::Error| Failure::ProxyLost(super::error::chain(&error));
-        let (mut sender, connection) = super::http::protocol()
-            .handshake::<_, Empty<Bytes>>(TokioIo::new(stream))
-            .await
-            .map_err(broken)?;
+        let (mut sender, connection) =
+            protocol().handshake::<_, Empty<Bytes>>(TokioIo::new(stream)).await.map_err(broken)?;
         // Ends by itself when the sender is gone or the upgrade done.
         tokio::spawn(connection.with_upgrades());
 
         let mut request = self.request(target)?;
-        let flooded = super::http::limit_interim(&mut request);
+        let flooded = limit_interim(&mut request);
         let response = tokio::select! {
             response = sender.send_request(request) => response.map_err(broken)?,
             () = flooded.notified() => {

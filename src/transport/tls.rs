@@ -21,6 +21,7 @@ use rustls::{
 
 use super::error::Failure;
 use super::roots;
+use super::untrusted::Untrusted;
 
 /// Servers whose TLS sessions are remembered for resumption, per configuration.
 const RESUMABLE: usize = 16;
@@ -319,11 +320,6 @@ impl ServerCertVerifier for Verifier {
         self.webpki.supported_verify_schemes()
     }
 }
-
-/// What signed the last certificate that the server sent is not among the trusted ones: its name, where it has one.
-#[derive(Debug, thiserror::Error)]
-#[error("its issuer is not trusted")]
-pub(super) struct Untrusted(pub(super) Option<String>);
 
 /// The common name of a certificate's issuer, else its organisation. The server may have made it up.
 fn issuer(certificate: &[u8]) -> Option<String> {

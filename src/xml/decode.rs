@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 use std::collections::BTreeSet;
 
-use super::{Position, XmlError, XmlProblem};
+use super::error::{Position, XmlError, XmlProblem};
 
 /// The longest start tag: the XML parser compares each attribute of a tag with every other.
 const MAX_TAG: usize = 4 << 10;

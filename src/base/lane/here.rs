@@ -4,8 +4,8 @@
 use std::cell::{Cell, RefCell};
 use std::path::Path;
 
-use super::Stuck;
 use super::places::{Mark, Spot};
+use super::stuck::Stuck;
 
 thread_local! {
     /// The work of this thread; none where nobody minds that it waits, as a person who checks files.

@@ -11,8 +11,8 @@ use std::time::{Duration, Instant};
 
 use tokio::sync::watch;
 
-use super::Stuck;
 use super::mounts::Mounts;
+use super::stuck::Stuck;
 use super::way::Way;
 
 /// The places of all work of a lane.

@@ -3,7 +3,8 @@
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 
-use super::{Context, NotificationAuth, TlsFiles};
+use super::context::Context;
+use super::{NotificationAuth, TlsFiles};
 use crate::base::Secret;
 use crate::config::secret::FileRef;
 use crate::spanned::Reader;

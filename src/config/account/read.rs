@@ -5,24 +5,15 @@ use std::time::Duration;
 use base64::Engine as _;
 use base64::prelude::BASE64_STANDARD;
 
+use super::context::Context;
 use super::{Account, BootstrapServer, Permission, Push, Schedule, credentials, syntax};
 use crate::config::address::{self, AddressError};
-use crate::config::environment::Environment;
 use crate::package::Profile;
 use crate::spanned::FromItem;
 use crate::spanned::Problems;
 use crate::spanned::Reader;
 use crate::spanned::{Item, Located};
 use crate::transport::Auth;
-
-/// What else than its file decides whether an account is right.
-#[derive(Clone, Copy, Debug)]
-pub struct Context<'a> {
-    /// `session.allow-http` of the settings.
-    pub allow_http: bool,
-    /// Where credentials are, and who may own and read secrets.
-    pub environment: &'a Environment,
-}
 
 impl Account {
     /// Reads an account file, its secrets included; none where something is wrong with it, and all of that

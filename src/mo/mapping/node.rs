@@ -8,7 +8,7 @@ use regex_lite::{Regex, RegexBuilder};
 use crate::spanned::ByteSize;
 use crate::spanned::{Item, Reader};
 
-use super::read::Scalar;
+use super::scalar::Scalar;
 use super::{
     Call, Exec, List, ListFrom, NodeMapping, Pipeline, Program, Select, Sink, Source, SourceKind, Template,
 };

@@ -4,7 +4,6 @@ use std::collections::BTreeSet;
 use std::path::{Component, Path};
 
 use crate::package::Profile;
-use crate::spanned::FromItem;
 use crate::spanned::{Item, Located, Problem, Problems, Reader};
 
 use super::{BusObject, NodeMapping, node};
@@ -204,21 +203,4 @@ fn bus_object(reader: &mut Reader<'_>) -> Option<BusObject> {
         reader.problem("path", "expected an object path, with one `*` at most");
     }
     Some(BusObject { name: name?, path: path?, interface: interface? })
-}
-
-/// A scalar as text: `map = { up = 1 }` means the same as `map = { up = "1" }`.
-pub(super) struct Scalar(pub(super) String);
-
-impl FromItem for Scalar {
-    const EXPECTED: &'static str = "a string, a number, true or false";
-
-    fn from_item(item: &Item) -> Option<Self> {
-        match item {
-            Item::String(text) => Some(Self(text.clone())),
-            Item::Integer(number) => Some(Self(number.to_string())),
-            Item::Float(number) if number.is_finite() => Some(Self(number.to_string())),
-            Item::Boolean(truth) => Some(Self(truth.to_string())),
-            _ => None,
-        }
-    }
 }

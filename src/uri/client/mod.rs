@@ -11,7 +11,6 @@ mod parse;
 mod tests;
 
 use std::fmt;
-use std::str::FromStr;
 
 use percent_encoding::{AsciiSet, utf8_percent_encode};
 
@@ -233,34 +232,10 @@ impl ClientUri {
         Self { level: None, node_values: Vec::new(), cache_validator: None, ..self.clone() }.to_string()
     }
 
-    /// Reads a ClientURI with all that its query says.
-    ///
-    /// # Errors
-    /// Syntax, letters that don't fit together, more than [`MAX_LENGTH`] bytes or [`MAX_DEPTH`] names.
-    pub fn parse(text: &str) -> Result<Self, ClientUriError> {
-        Self::parse_for(text, Fields::READ)
-    }
-
-    /// Reads a ClientURI, and of its query the fields that mean something where it stands.
-    ///
-    /// # Errors
-    /// As [`ClientUri::parse`].
-    pub fn parse_for(text: &str, fields: Fields) -> Result<Self, ClientUriError> {
-        parse::client_uri(text, fields)
-    }
-
     /// Whether it may address several nodes, so that its data is an array (TS 6.1.2).
     #[must_use]
     pub fn has_wildcard(&self) -> bool {
         self.instance == Selector::Any || self.path.contains(&Segment::Any)
-    }
-}
-
-impl FromStr for ClientUri {
-    type Err = ClientUriError;
-
-    fn from_str(text: &str) -> Result<Self, Self::Err> {
-        Self::parse(text)
     }
 }
 

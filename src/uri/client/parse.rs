@@ -1,5 +1,7 @@
 //! Reading a ClientURI, left to right.
 
+use std::str::FromStr;
+
 use percent_encoding::percent_decode_str;
 
 use super::{
@@ -8,7 +10,33 @@ use super::{
 };
 use crate::uri::{is_escape, is_path_or_query, is_unreserved};
 
-pub(super) fn client_uri(text: &str, fields: Fields) -> Result<ClientUri, ClientUriError> {
+impl ClientUri {
+    /// Reads a ClientURI with all that its query says.
+    ///
+    /// # Errors
+    /// Syntax, letters that don't fit together, more than [`MAX_LENGTH`] bytes or [`MAX_DEPTH`] names.
+    pub fn parse(text: &str) -> Result<Self, ClientUriError> {
+        Self::parse_for(text, Fields::READ)
+    }
+
+    /// Reads a ClientURI, and of its query the fields that mean something where it stands.
+    ///
+    /// # Errors
+    /// As [`ClientUri::parse`].
+    pub fn parse_for(text: &str, fields: Fields) -> Result<Self, ClientUriError> {
+        client_uri(text, fields)
+    }
+}
+
+impl FromStr for ClientUri {
+    type Err = ClientUriError;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        Self::parse(text)
+    }
+}
+
+fn client_uri(text: &str, fields: Fields) -> Result<ClientUri, ClientUriError> {
     check_characters(text)?;
     let (address, query) = match text.split_once('?') {
         Some((address, query)) => (address, Some(query)),
