@@ -45,7 +45,7 @@
 //! | [`bootstrap`] | accounts asked for where there are none: what comes, and what is kept of it | all but `exchange` |
 //! | [`daemon`] | the loop that owns the queue; loading and reloading; systemd | no |
 //! | [`cli`] | the command line of `omadmd` | yes |
-//! | [`main_loop`] | where `omadmd` begins: signals, passed sockets, randomness | no |
+//! | [`startup`] | where `omadmd` begins: signals, passed sockets, randomness | no |
 //! | [`control`] | `omadmctl`, the operator's tool | no |
 //! | `lab` | a DM server, a repository and a notifier for tests and the demonstration (feature `lab`) | no |
 
@@ -65,7 +65,6 @@ pub mod exec;
 pub mod just_in_time;
 #[cfg(feature = "lab")]
 pub mod lab;
-pub mod main_loop;
 pub mod mo;
 pub mod notification;
 pub mod package;
@@ -73,6 +72,7 @@ pub mod push;
 pub(crate) mod repository;
 pub mod session;
 pub mod spanned;
+pub mod startup;
 pub mod store;
 pub(crate) mod subscription;
 pub mod transport;

@@ -13,7 +13,7 @@ use crate::agent_state::Surroundings;
 use crate::base::lane::First;
 use crate::config::{Environment, Selection};
 use crate::daemon::{self, DaemonError, Signal};
-use crate::main_loop::OsRandom;
+use crate::startup::OsRandom;
 
 use super::challenge::Challenge;
 use super::gateway::{Account, Auth, Gateway};

@@ -3,7 +3,7 @@
 use omadm_agent::agent_state::Surroundings;
 use omadm_agent::config::{Environment, Selection};
 use omadm_agent::daemon::{self, Local, Signal};
-use omadm_agent::main_loop::OsRandom;
+use omadm_agent::startup::OsRandom;
 use tokio::sync::{mpsc, oneshot};
 use tokio::task::JoinHandle;
 

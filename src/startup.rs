@@ -1,4 +1,4 @@
-//! The main loop of `omadmd`, and what is around it: where arguments, signals, passed sockets and randomness come from.
+//! How `omadmd` starts, and ends: its threads, and where arguments, signals, passed sockets and randomness come from.
 
 use std::process::ExitCode;
 use std::time::Duration;
