@@ -3,7 +3,7 @@
 
 use std::time::{Duration, Instant};
 
-use super::CommandError;
+use super::status::CommandError;
 use crate::tree::TreeError;
 use crate::uri::client::ClientUri;
 

@@ -1,11 +1,12 @@
 //! CONT ServerURI (TS 5.4.8): further packages go there.
 
-use super::{Answer, CommandError, Context, Done, plain};
+use super::context::{Answer, Context, Done, plain};
+use super::status::CommandError;
 use crate::uri::Origin;
 
 pub(super) fn run(parameters: &[String], context: &mut Context<'_>) -> Answer {
     let [uri] = parameters else { return Err(CommandError::Malformed("CONT takes a ServerURI")) };
-    let uri = super::expand(uri, context)?;
+    let uri = super::context::expand(uri, context)?;
     context.connection.admit(&uri)?;
     let origin = Origin::of(&uri).map_err(crate::transport::Refused::Uri)?;
     let allowed = &context.settings.session.continue_origins;

@@ -1,6 +1,7 @@
 //! DEFAULT ServerURI MOID (TS 5.4.10): where configuration for a MOID is to be had.
 
-use super::{Answer, CommandError, Context, plain};
+use super::context::{Answer, Context, plain};
+use super::status::CommandError;
 use crate::store::Change;
 use crate::tree::TreeError;
 
@@ -14,7 +15,7 @@ pub(super) async fn run(parameters: &[String], context: &mut Context<'_>) -> Ans
         return Err(CommandError::NotPermitted(moid.clone()));
     }
     // Kept as a template: the network codes are those of the moment when it is used.
-    let uri = super::expand(server_uri, context)?;
+    let uri = super::context::expand(server_uri, context)?;
     context.connection.admit(&uri)?;
     let change = Change::Default {
         moid: object.moid.clone(),

@@ -1,6 +1,7 @@
 //! DELETE ClientURI (TS 5.4.4).
 
-use super::{Answer, CommandError, Context, client_uri, plain, unless_stopped};
+use super::context::{Answer, Context, client_uri, plain, unless_stopped};
+use super::status::CommandError;
 use crate::tree::{Resolved, Rights, TreeError};
 use crate::uri::client::Fields;
 

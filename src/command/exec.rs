@@ -4,7 +4,8 @@
 //! within `exec.sync-limit` is answered with its result; what takes longer with 202, and reports by a Generic Alert
 //! (TS 5.3). What follows from that is the business of [`crate::exec`].
 
-use super::{Answer, CommandError, Context, client_uri, expand, plain, unless_stopped};
+use super::context::{Answer, Context, client_uri, expand, plain, unless_stopped};
+use super::status::CommandError;
 use crate::base::stopped;
 use crate::tree::Rights;
 use crate::uri::client::Fields;

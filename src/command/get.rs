@@ -1,6 +1,7 @@
 //! GET ClientURI (TS 5.4.6, Appendix E).
 
-use super::{Answer, CommandError, Context, Done, client_uri, plain};
+use super::context::{Answer, Context, Done, client_uri, plain};
+use super::status::CommandError;
 use crate::repository::media;
 use crate::tree::{MOST_SHOWN, Rights, Shown, TreeError};
 use crate::uri::client::Fields;

@@ -2,7 +2,8 @@
 
 use hyper::Uri;
 
-use super::{Answer, CommandError, Context, Done, client_uri, expand, plain, unless_stopped};
+use super::context::{Answer, Context, Done, client_uri, expand, plain, unless_stopped};
+use super::status::CommandError;
 use crate::mo::ManagementObject;
 use crate::package::{Status, is_media_type};
 use crate::repository::{self, media};

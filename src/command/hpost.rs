@@ -2,7 +2,8 @@
 
 use hyper::Method;
 
-use super::{Answer, Context, hput};
+use super::context::{Answer, Context};
+use super::hput;
 
 pub(super) async fn run(parameters: &[String], context: &mut Context<'_>) -> Answer {
     hput::send(Method::POST, parameters, context).await

@@ -2,7 +2,8 @@
 
 use hyper::Method;
 
-use super::{Answer, CommandError, Context, client_uri, expand, plain};
+use super::context::{Answer, Context, client_uri, expand, plain};
+use super::status::CommandError;
 use crate::repository::{RepositoryError, Upload, media};
 use crate::tree::Rights;
 use crate::uri::client::Fields;

@@ -3,6 +3,7 @@
 
 mod allowance;
 mod cont;
+mod context;
 mod default;
 mod delete;
 mod end;
@@ -19,79 +20,21 @@ mod sub;
 mod unsub;
 
 pub use allowance::Allowance;
+pub use context::{Context, Done};
 pub use report::Report;
 pub use room::{Over, Room, Share};
 pub use status::CommandError;
 
-use std::sync::Arc;
-
 use hyper::Uri;
-use tokio::sync::watch;
 
-use crate::agent_state::Parameters;
-use crate::base;
-use crate::config::Settings;
-use crate::exec::SessionExecs;
 use crate::mo::ManagementObject;
-use crate::package::{Command, Status, Verb};
-use crate::store::Store;
-use crate::transport::Connection;
-use crate::tree::{Principal, Tree};
-use crate::uri::client::{ClientUri, Fields};
-
-/// What a command may use.
-pub struct Context<'a> {
-    /// The settings the session runs under.
-    pub settings: &'a Settings,
-    /// The tree.
-    pub tree: &'a Arc<Tree>,
-    /// The store.
-    pub store: &'a Arc<Store>,
-    /// The session's number, for the journal.
-    pub session_id: &'a str,
-    /// The server and its session.
-    pub principal: Principal<'a>,
-    /// The session's connections.
-    pub connection: &'a mut Connection,
-    /// What the parameters of a ServerURI stand for (TS 6.2).
-    pub parameters: &'a Parameters,
-    /// `SessionInfo.AcceptMO` of the Package#2.
-    pub accept_mo: Option<&'a [String]>,
-    /// What the GETs of the package may bring yet.
-    pub room: &'a mut Share,
-    /// The session's EXECs.
-    pub execs: &'a mut SessionExecs,
-    /// What the Package#2 may still cost.
-    pub allowance: &'a mut Allowance,
-    /// Turns true when the agent is about to end.
-    pub stopping: watch::Receiver<bool>,
-}
-
-/// What became of a command.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Done {
-    /// For Package#3.
-    pub status: Status,
-    /// A GET's data: media type and bytes.
-    pub data: Option<(String, Vec<u8>)>,
-    /// CONT: where further packages go (TS 5.4.8).
-    pub continue_at: Option<String>,
-}
-
-type Answer = Result<Done, CommandError>;
+use crate::package::{Command, Verb};
+use context::{Answer, plain};
 
 /// Whether a command may change something on the device. The others can be broken off at any time.
 #[must_use]
 pub fn may_change(verb: &Verb) -> bool {
     !matches!(verb, Verb::Get | Verb::Hput | Verb::Hpost | Verb::Cont | Verb::End)
-}
-
-/// What a command does before it changes anything: broken off where the agent is about to end.
-async fn unless_stopped<T>(
-    stopping: &watch::Receiver<bool>,
-    work: impl Future<Output = Result<T, CommandError>>,
-) -> Result<T, CommandError> {
-    base::unless_stopped(&mut stopping.clone(), work).await.unwrap_or(Err(CommandError::Stopped))
 }
 
 /// Executes one command of a Package#2. Always answers: what fails has a status code, and is in the package's report.
@@ -142,18 +85,4 @@ async fn dispatch(verb: &Verb, parameters: &[String], context: &mut Context<'_>)
         Verb::Unsub => Box::pin(unsub::run(parameters, context)).await,
         Verb::Unknown(_) => Err(CommandError::Unknown),
     }
-}
-
-/// A status code and nothing else.
-fn plain(code: u16) -> Done {
-    Done { status: Status { code, extra: Vec::new() }, data: None, continue_at: None }
-}
-
-/// A ServerURI with this device's values in it (TS 6.2).
-fn expand(server_uri: &str, context: &Context<'_>) -> Result<Uri, CommandError> {
-    context.parameters.expand(server_uri).map_err(CommandError::ServerUri)
-}
-
-fn client_uri(text: &str, fields: Fields) -> Result<ClientUri, CommandError> {
-    ClientUri::parse_for(text, fields).map_err(CommandError::ClientUri)
 }

@@ -3,7 +3,7 @@
 
 use std::collections::BTreeMap;
 
-use super::CommandError;
+use super::status::CommandError;
 use crate::base::journal::id;
 use crate::package::{Command, Verb};
 use crate::uri::server::shown;

@@ -5,7 +5,8 @@ use std::process::Stdio;
 
 use hyper::Uri;
 
-use super::{Answer, CommandError, Context, plain};
+use super::context::{Answer, Context, plain};
+use super::status::CommandError;
 use crate::base::heap;
 use crate::transport::Refused;
 use crate::uri::Origin;
@@ -13,7 +14,7 @@ use crate::uri::server::Template;
 
 pub(super) async fn run(parameters: &[String], context: &mut Context<'_>) -> Answer {
     let [server_uri] = parameters else { return Err(CommandError::Malformed("SHOW takes a ServerURI")) };
-    let uri = super::expand(server_uri, context)?;
+    let uri = super::context::expand(server_uri, context)?;
     Origin::of(&uri).map_err(Refused::Uri)?;
     let [program, arguments @ ..] = context.settings.browser.as_slice() else {
         return Err(CommandError::NoBrowser);

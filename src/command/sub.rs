@@ -1,6 +1,7 @@
 //! SUB ClientURI ServerURI (approved profile): from now on, each change there is put to the ServerURI.
 
-use super::{Answer, CommandError, Context, expand, plain, unless_stopped};
+use super::context::{Answer, Context, expand, plain, unless_stopped};
+use super::status::CommandError;
 use crate::store::{Change, Subscription};
 use crate::tree::{Resolved, Rights, TreeError};
 use crate::uri::client::{ClientUri, Fields};
@@ -48,5 +49,5 @@ pub(super) async fn run(parameters: &[String], context: &mut Context<'_>) -> Ans
 
 /// What a subscription is known by: what it shows.
 pub(super) fn subscribed(target: &str) -> Result<ClientUri, CommandError> {
-    super::client_uri(target, Fields::SUBSCRIBE)
+    super::context::client_uri(target, Fields::SUBSCRIBE)
 }

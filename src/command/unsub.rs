@@ -1,7 +1,8 @@
 //! UNSUB ClientURI (approved profile): ends the server's own subscription.
 
+use super::context::{Answer, Context, plain};
+use super::status::CommandError;
 use super::sub::subscribed;
-use super::{Answer, CommandError, Context, plain};
 use crate::store::Change;
 use crate::tree::TreeError;
 

@@ -6,8 +6,7 @@ use std::io::{self, Write};
 use hyper::body::Bytes;
 use serde_json::Value;
 
-use super::multipart::Part;
-use super::multipart::media_type;
+use super::multipart::{Part, media_type};
 use super::pretty::{self, Json, Limits, cut};
 use super::reply::{Fault, Reply};
 use super::tape::{Exchange, Received, Request};

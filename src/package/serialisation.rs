@@ -1,19 +1,8 @@
 //! What says where a serialised management object belongs (TS 6.3.3, 7.5, Appendix E): each profile has its members.
 
-use super::{Profile, approved, draft};
-
-/// Where a serialised management object, or part of one, comes from.
-#[derive(Clone, Copy, Debug)]
-pub struct MoHead<'a> {
-    /// Link to the DDF.
-    pub ddf: &'a str,
-    /// The MOID.
-    pub moid: &'a str,
-    /// The MIID.
-    pub miid: &'a str,
-    /// The ClientURI of the node.
-    pub client_uri: &'a str,
-}
+use super::model::MoHead;
+use super::profile::Profile;
+use super::{approved, draft};
 
 impl Profile {
     /// The members that come before `MOData`, in order.

@@ -2,13 +2,16 @@
 
 use redb::{ReadableTable, WriteTransaction};
 
-use super::change::{Size, alert_queue, size};
+use super::alert_key::alert_queue;
+use super::error::{StoreError, db};
+use super::meta::{counter, set_counter};
+use super::read::Snapshot;
 use super::records::ExecRecord;
+use super::size::{Size, size};
 use super::tables::{
     ACCOUNTS, ALERTS, CONTACTS, DEFAULTS, EXECS, INSTANCES, META, NODES, NOTIFICATIONS, OVERRIDES, PUSH,
     SUBSCRIPTIONS, TRIGGERS,
 };
-use super::{Snapshot, StoreError, counter, db, set_counter};
 use crate::base::Secret;
 use crate::config::StoredChange;
 

@@ -3,13 +3,19 @@
 use redb::{ReadableTable, WriteTransaction};
 
 use super::account::AccountChange;
+use super::alert_key::{alert_key, alert_range};
+use super::error::{StoreError, db};
+use super::key::{CacheKey, NodeKey};
+use super::meta::{counter, folder_key, miid_key, set_counter};
 use super::records::Registration;
+use super::size::{Size, size};
+use super::stored::Stored;
+use super::subscription;
+use super::subscription::Subscription;
 use super::tables::{
     ALERTS, CACHE_KEY, CONTACTS, DEFAULTS, EXECS, INSTANCES, INTENTS, META, MOS, NODES, NOTIFICATIONS, PINS,
     PUSH, TRIGGERS,
 };
-use super::waiting::Moves;
-use super::{CacheKey, NodeKey, StoreError, Stored, Subscription, counter, db, set_counter, subscription};
 
 /// One change. Several that must hold together go into one [`super::Store::commit`].
 #[derive(Clone, Debug, PartialEq)]
@@ -102,34 +108,10 @@ pub enum Change {
     },
 }
 
-/// How the tables of nodes and instances grow, in bytes; and what comes and goes of the alerts.
-#[derive(Default, PartialEq)]
-pub(super) struct Size {
-    pub(super) added: u64,
-    pub(super) removed: u64,
-    pub(super) alerts: Moves,
-}
-
-/// What a record counts for in the quota.
-pub(super) fn size(key: &[u8], record: &[u8]) -> u64 {
-    // The sum of two lengths in memory.
-    u64::try_from(key.len() + record.len()).unwrap_or(u64::MAX)
-}
-
-/// Where `meta` has the last MIID that was assigned.
-pub(super) fn miid_key(moid: &str) -> String {
-    format!("miid {moid}")
-}
-
 /// Of a folder: what it held was removed from it.
 pub const FOLDER_EMPTIED: u64 = 0;
 /// Of a folder: it held something when it was last looked at.
 pub const FOLDER_HELD: u64 = 1;
-
-/// Where `meta` has what is known of a folder.
-pub(super) fn folder_key(path: &str) -> String {
-    format!("folder {path}")
-}
 
 impl Change {
     pub(super) fn apply(&self, transaction: &WriteTransaction, tally: &mut Size) -> Result<(), StoreError> {
@@ -299,24 +281,4 @@ fn notification_key(server_id: &str, id: u16) -> Vec<u8> {
     key.push(0);
     key.extend_from_slice(&id.to_be_bytes());
     key
-}
-
-fn alert_key(queue: &str, number: u64) -> Vec<u8> {
-    let mut key = queue.as_bytes().to_vec();
-    key.push(0);
-    key.extend_from_slice(&number.to_be_bytes());
-    key
-}
-
-pub(super) fn alert_range(queue: &str) -> (Vec<u8>, Vec<u8>) {
-    (alert_key(queue, 0), alert_key(queue, u64::MAX))
-}
-
-pub(super) fn alert_queue(key: &[u8]) -> Option<&str> {
-    let (queue, _) = key.split_last_chunk::<8>()?;
-    std::str::from_utf8(queue.strip_suffix(&[0])?).ok()
-}
-
-pub(super) fn alert_number(key: &[u8]) -> Option<u64> {
-    key.last_chunk().map(|number| u64::from_be_bytes(*number))
 }

@@ -9,14 +9,12 @@ use std::time::{Duration, Instant};
 
 use redb::Database;
 
-use super::StoreError;
+use super::error::StoreError;
 use super::open::{self, SetAside};
 use super::read::Snapshot;
 use super::reader::Reader;
 use super::withheld::Withheld;
 
-/// redb's own default is 1 GiB.
-pub(super) const CACHE: usize = 128 * 1024;
 /// Who is in a hurry waits this long, once, for a file that is being opened again: mostly that is done at once.
 const PATIENCE: Duration = Duration::from_millis(300);
 

@@ -86,3 +86,6 @@ impl NodeKey {
         (start, end)
     }
 }
+
+/// What cache validators are keyed with.
+pub type CacheKey = [u8; 64];

@@ -41,16 +41,21 @@
 //! [`Change`]s: one transaction, one sync. A power cut at any moment leaves the state of the last commit.
 
 mod account;
+mod alert_key;
+mod builder;
 mod change;
+mod error;
 mod file;
 mod image;
 mod key;
+mod meta;
 mod open;
 mod read;
 pub(crate) mod reader;
 mod rebuild;
 pub mod records;
 mod schema;
+mod size;
 mod stored;
 mod subscription;
 mod tables;
@@ -61,7 +66,8 @@ mod withheld;
 
 pub use account::AccountChange;
 pub use change::{Change, FOLDER_EMPTIED, FOLDER_HELD};
-pub use key::NodeKey;
+pub use error::StoreError;
+pub use key::{CacheKey, NodeKey};
 pub use open::SetAside;
 pub use read::{DefaultSource, SeenNotification, Snapshot, StoredTrigger};
 pub use stored::Stored;
@@ -69,99 +75,21 @@ pub use subscription::{Digest, Subscription};
 pub use waiting::Waiting;
 pub use watch::Changed;
 
-use std::io;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
-use redb::{ReadableDatabase, ReadableTable, Table, WriteTransaction};
+use redb::{ReadableDatabase, WriteTransaction};
 use tokio::sync::Notify;
 
-use change::Size;
+use error::db;
 use file::{DatabaseFile, Pace};
+use meta::{counter, set_counter};
+use size::Size;
+use tables::META;
 use waiting::Moves;
 
-use tables::META;
-
 const FILE: &str = "store.redb";
-
-/// What cache validators are keyed with.
-pub type CacheKey = [u8; 64];
-
-/// Why the store can't be used.
-#[derive(Debug, thiserror::Error)]
-pub enum StoreError {
-    /// Another process has it open.
-    #[error("{0} is in use by another process")]
-    InUse(PathBuf),
-    /// Its disk has failed it, or a page is damaged: it is being looked at, and is there again soon.
-    #[error("{0} has failed, and is being opened again")]
-    Opening(PathBuf),
-    /// The folder or file can't be made or read.
-    #[error("{path}: {source}")]
-    File {
-        /// Which.
-        path: PathBuf,
-        /// Why.
-        source: io::Error,
-    },
-    /// The database reports an error.
-    #[error("store: {0}")]
-    Database(#[from] redb::Error),
-    /// A record is not in the form that this version writes.
-    #[error("store: a record of table {0} is damaged")]
-    Damaged(&'static str),
-    /// A newer version wrote it.
-    #[error("store: its layout is {0}, of a newer version")]
-    Newer(u64),
-    /// An instance of this name was made meanwhile.
-    #[error("store: another session made an instance of the same name")]
-    Taken,
-    /// It would hold more than it may.
-    #[error("store: more than the {0} bytes that store.quota allows")]
-    Quota(u64),
-    /// The task that ran the transaction was cancelled.
-    #[error("store: the transaction was cancelled")]
-    Cancelled,
-}
-
-impl StoreError {
-    /// Whether there is no room left.
-    #[must_use]
-    pub fn is_full(&self) -> bool {
-        let kind = self.io_kind();
-        let full = matches!(kind, Some(io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded));
-        full || matches!(self, Self::Quota(_))
-    }
-
-    /// Whether it is the surroundings that are at fault, and not the file.
-    fn may_pass(&self) -> bool {
-        use io::ErrorKind::{OutOfMemory, PermissionDenied, ReadOnlyFilesystem};
-        let kind = self.io_kind();
-        self.is_full() || matches!(kind, Some(OutOfMemory | PermissionDenied | ReadOnlyFilesystem))
-    }
-
-    /// Whether the disk takes nothing now, which says nothing of what can be read.
-    pub(crate) fn is_withheld(&self) -> bool {
-        self.io().is_some_and(|error| withheld::is_it(error.kind()))
-    }
-
-    fn io_kind(&self) -> Option<io::ErrorKind> {
-        self.io().map(io::Error::kind)
-    }
-
-    fn io(&self) -> Option<&io::Error> {
-        match self {
-            Self::Database(redb::Error::Io(error)) | Self::File { source: error, .. } => Some(error),
-            _ => None,
-        }
-    }
-}
-
-/// Turns redb's several error types into one.
-fn db(error: impl Into<redb::Error>) -> StoreError {
-    StoreError::Database(error.into())
-}
 
 /// The open store.
 #[derive(Debug)]
@@ -357,25 +285,6 @@ impl Store {
     pub async fn changed(&self) -> Changed {
         self.watch.changed().await
     }
-}
-
-/// A number of the table `meta`.
-fn counter(
-    meta: &impl ReadableTable<&'static [u8], &'static [u8]>,
-    name: &str,
-) -> Result<Option<u64>, StoreError> {
-    let Some(record) = meta.get(name.as_bytes()).map_err(db)? else { return Ok(None) };
-    number(record.value()).map(Some).ok_or(StoreError::Damaged("meta"))
-}
-
-fn set_counter(meta: &mut Table<'_, &[u8], &[u8]>, name: &str, value: u64) -> Result<(), StoreError> {
-    meta.insert(name.as_bytes(), value.to_be_bytes().as_slice()).map_err(db)?;
-    Ok(())
-}
-
-/// Numbers are big endian, so that the order of keys is theirs.
-fn number(bytes: &[u8]) -> Option<u64> {
-    bytes.try_into().ok().map(u64::from_be_bytes)
 }
 
 #[cfg(test)]

@@ -5,15 +5,16 @@ use std::io::{self, ErrorKind};
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 
-use redb::{Builder, Database, StorageBackend};
+use redb::{Database, StorageBackend};
 
-use super::file::CACHE;
+use super::builder::builder;
+use super::error::{StoreError, db, says_withheld};
 use super::image::{self, Image, View};
 use super::reader::{Reader, Sound};
 use super::rebuild::{self, Rebuild};
+use super::schema;
 use super::twin::{self, Half, Look, Twin};
-use super::withheld::{self, Withheld};
-use super::{StoreError, db, schema};
+use super::withheld::Withheld;
 use crate::base::journal::id;
 
 /// So many pages may be damaged in both copies, each in one of them, before it is not tried any more which is which.
@@ -110,7 +111,7 @@ pub(super) fn withheld(
     };
     let image =
         file.try_clone().and_then(|file| Image::new(file, view)).map_err(|error| opening.failed(error))?;
-    let database = Builder::new().set_cache_size(CACHE).create_with_backend(image.clone()).map_err(db)?;
+    let database = builder().create_with_backend(image.clone()).map_err(db)?;
     schema::prepare(&database)?;
     Ok((database, Withheld::new(path, image, file, why)))
 }
@@ -191,7 +192,7 @@ impl Opening<'_> {
                     );
                     None
                 }
-                Err(error) if withheld::is_it(error.kind()) => {
+                Err(error) if says_withheld(error.kind()) => {
                     log::warn!("the store has no second copy until the next start: there is no room for it");
                     Some(half.other())
                 }
@@ -212,7 +213,7 @@ impl Opening<'_> {
         };
         let twin = Twin::new(file, only).map_err(|error| self.failed(error))?;
         let length = twin.len().map_err(|error| self.failed(error))?;
-        let database = Builder::new().set_cache_size(CACHE).create_with_backend(twin).map_err(db)?;
+        let database = builder().create_with_backend(twin).map_err(db)?;
         schema::prepare(&database)?;
         // A file that was made just now must be found after a power cut, whatever was committed to it.
         self.sync_folder()?;

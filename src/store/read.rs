@@ -6,13 +6,16 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use redb::{ReadOnlyTable, ReadTransaction, ReadableTable};
 
-use super::change::{alert_number, alert_queue, alert_range, folder_key, miid_key};
+use super::alert_key::{alert_number, alert_queue, alert_range};
+use super::error::{StoreError, db};
+use super::key::{CacheKey, NodeKey};
+use super::meta::{counter, folder_key, miid_key};
 use super::records::Registration;
+use super::stored::Stored;
 use super::tables::{
     ALERTS, CACHE_KEY, CONTACTS, DEFAULTS, EXECS, INSTANCES, INTENTS, META, MOS, NODES, NOTIFICATIONS, PINS,
-    PUSH, TRIGGERS,
+    PUSH, TRIGGERS, number,
 };
-use super::{CacheKey, NodeKey, StoreError, Stored, counter, db, number};
 use crate::base::said::SaidOf;
 
 /// So many records are read one after the other before the tree is searched anew.
@@ -267,7 +270,7 @@ impl Snapshot {
         let mut intents = Vec::new();
         for entry in table.iter().map_err(self.noting())? {
             let (number, record) = entry.map_err(self.noting())?;
-            if let Some(at) = self.known("intents", number.value(), super::number(number.value())) {
+            if let Some(at) = self.known("intents", number.value(), super::tables::number(number.value())) {
                 intents.push((at, record.value().to_vec()));
             }
         }
@@ -360,7 +363,7 @@ impl Snapshot {
         let mut execs = Vec::new();
         for entry in table.iter().map_err(self.noting())? {
             let (number, json) = entry.map_err(self.noting())?;
-            if let Some(at) = self.known("execs", number.value(), super::number(number.value())) {
+            if let Some(at) = self.known("execs", number.value(), super::tables::number(number.value())) {
                 execs.push((at, json.value().to_vec()));
             }
         }

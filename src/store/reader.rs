@@ -16,9 +16,9 @@ use std::time::{Duration, Instant};
 
 use nix::sys::prctl;
 use nix::sys::signal::Signal;
-use redb::{Builder, Database, ReadableDatabase, ReadableTable, StorageBackend};
+use redb::{Database, ReadableDatabase, ReadableTable, StorageBackend};
 
-use super::file::CACHE;
+use super::builder::builder;
 use super::image::{Image, View};
 use super::tables;
 
@@ -312,7 +312,7 @@ fn open(image: Image, repairing: impl Fn(f64) + 'static) -> Result<Database, red
         return Err(redb::StorageError::Corrupted("it is empty".to_owned()).into());
     }
     let repairing = move |session: &mut redb::RepairSession| repairing(session.progress());
-    Builder::new().set_cache_size(CACHE).set_repair_callback(repairing).create_with_backend(image)
+    builder().set_repair_callback(repairing).create_with_backend(image)
 }
 
 /// redb's checksums tell of every page that is in use. A file that was closed needs no repair; one that was not is

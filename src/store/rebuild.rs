@@ -5,13 +5,16 @@ use std::fs::OpenOptions;
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
 
-use redb::{Builder, Database, ReadableDatabase, ReadableTable, ReadableTableMetadata, WriteTransaction};
+use redb::{Database, ReadableDatabase, ReadableTable, ReadableTableMetadata, WriteTransaction};
 
-use super::change::{alert_number, miid_key};
-use super::file::CACHE;
+use super::alert_key::alert_number;
+use super::builder::builder;
+use super::error::{StoreError, db};
+use super::key::NodeKey;
+use super::meta::{counter, miid_key, set_counter};
+use super::schema;
 use super::tables::{self, ALERTS, INSTANCES, META};
 use super::twin::Twin;
-use super::{NodeKey, StoreError, counter, db, schema, set_counter};
 
 /// So much is written at once.
 const BATCH: usize = 1 << 20;
@@ -75,7 +78,7 @@ pub(super) fn make(path: &Path) -> Result<Database, StoreError> {
     let mut options = OpenOptions::new();
     let file = options.read(true).write(true).create_new(true).mode(0o600).open(path).map_err(failed)?;
     let twin = Twin::make(file).map_err(failed)?;
-    Builder::new().set_cache_size(CACHE).create_with_backend(twin).map_err(db)
+    builder().create_with_backend(twin).map_err(db)
 }
 
 /// Makes what was salvaged hold together: counters that were lost are derived from what they count.

@@ -10,9 +10,10 @@
 
 use redb::{Database, ReadableDatabase, ReadableTable, WriteTransaction};
 
-use super::change::size;
+use super::error::{StoreError, db};
+use super::meta::{counter, set_counter};
+use super::size::size;
 use super::tables::{self, INSTANCES, META, NODES};
-use super::{StoreError, counter, db, set_counter};
 
 /// The first layout that was released.
 pub(super) const OLDEST: u64 = 3;

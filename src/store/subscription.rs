@@ -2,8 +2,9 @@
 
 use redb::{ReadableTable, WriteTransaction};
 
+use super::error::{StoreError, db};
+use super::read::Snapshot;
 use super::tables::SUBSCRIPTIONS;
-use super::{Snapshot, StoreError, db};
 
 /// SHA-256 of what was put.
 pub type Digest = [u8; 32];

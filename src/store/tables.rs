@@ -2,7 +2,7 @@
 
 use redb::{TableDefinition, WriteTransaction};
 
-use super::{StoreError, db};
+use super::error::{StoreError, db};
 
 /// For each pair of types, redb's trees would be in the program once more.
 pub(super) type Bytes = TableDefinition<'static, &'static [u8], &'static [u8]>;
@@ -52,6 +52,11 @@ pub(super) fn make(transaction: &WriteTransaction) -> Result<(), StoreError> {
         transaction.open_table(table).map_err(db)?;
     }
     Ok(())
+}
+
+/// Numbers are big endian, so that the order of keys is theirs.
+pub(super) fn number(bytes: &[u8]) -> Option<u64> {
+    bytes.try_into().ok().map(u64::from_be_bytes)
 }
 
 #[cfg(test)]

@@ -6,9 +6,9 @@ use std::sync::{Mutex, PoisonError};
 
 use redb::{ReadTransaction, ReadableTable};
 
-use super::change::alert_queue;
+use super::alert_key::alert_queue;
+use super::error::{StoreError, db};
 use super::tables::ALERTS;
-use super::{StoreError, db};
 
 /// How much waits, wherever it is to go.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]

@@ -5,7 +5,8 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use tokio::sync::Notify;
 
-use super::{Change, NodeKey};
+use super::change::Change;
+use super::key::NodeKey;
 
 /// What was committed since a watch was last asked.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]

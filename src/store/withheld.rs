@@ -8,17 +8,12 @@ use std::time::{Duration, Instant};
 
 use nix::sys::statvfs::statvfs;
 
-use super::StoreError;
+use super::error::StoreError;
 use super::image::Image;
 use crate::base::journal::id;
 
 /// So long nobody tries again, unless there is more room.
 const PAUSE: Duration = Duration::from_secs(5);
-
-/// Whether an error says that nothing can be written, however much can be read.
-pub(super) fn is_it(kind: ErrorKind) -> bool {
-    matches!(kind, ErrorKind::StorageFull | ErrorKind::QuotaExceeded | ErrorKind::ReadOnlyFilesystem)
-}
 
 /// Why a file is not written, and what is read in its place.
 #[derive(Debug)]

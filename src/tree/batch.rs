@@ -17,8 +17,9 @@ use super::registry::Tree;
 use super::resolve::Resolved;
 use super::rights::Rights;
 use super::view::cache_validator::{self, Validator};
-use super::view::envelope;
-use super::view::{Extent, Pass, ReadView, Walk, Writer, empty, is_there, readable, required, secret};
+use super::view::{
+    Extent, Pass, ReadView, Walk, Writer, empty, envelope, is_there, readable, required, secret,
+};
 use crate::base::turn::Turn;
 
 /// The size of a piece, in bytes; the last one is smaller.

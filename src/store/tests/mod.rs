@@ -1,3 +1,7 @@
+use std::io;
+
+use redb::ReadableTable;
+
 use super::*;
 use crate::mo::Value;
 
