@@ -8,6 +8,7 @@ mod difference;
 mod dropped;
 mod evidence;
 mod execs;
+mod forgetting;
 mod loading;
 mod local;
 mod network;
@@ -16,6 +17,7 @@ mod reading;
 mod recovery;
 mod registrations;
 mod reload;
+mod reporting;
 mod rest;
 mod schedule;
 mod sessions;
@@ -195,7 +197,7 @@ impl Daemon {
         self.start_sessions().await;
         self.registrations.start_due(&self.agent_state, &mut self.shared);
         let Self { bootstrapping, watching, clock, sessions, agent_state, shared, .. } = self;
-        bootstrapping.start_due(agent_state, (&watching.loader, clock), &mut sessions.queue, shared);
+        bootstrapping.start_due(agent_state, &watching.loader, clock, &mut sessions.queue, shared);
     }
 
     fn next_wake(&self) -> Option<Instant> {
@@ -222,9 +224,7 @@ impl Daemon {
             log::info!(MESSAGE_ID = id::BOOTSTRAPPED; "bootstrap: the accounts are {}", server_ids.join(", "));
             let now = waking::now();
             self.accounts_changed().await;
-            for (request, at) in schedule::brought(&self.agent_state, server_ids, now) {
-                self.sessions.queue.ask(request, at);
-            }
+            self.sessions.ask(schedule::brought(&self.agent_state, server_ids, now));
         }
         let random = self.shared.random.next_u32();
         self.bootstrapping.ended(attempt, &self.agent_state, &mut self.sessions.queue, random);

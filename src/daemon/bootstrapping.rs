@@ -100,7 +100,7 @@ impl Bootstrapping {
 
     /// Lets go what was kept back; `renewed` are the accounts that have a session of their own for it.
     fn release(&mut self, renewed: &[String], agent_state: &AgentState, queue: &mut Queue) {
-        for (request, at) in self.held.take().map(|held| held.due).unwrap_or_default() {
+        for Due { request, at } in self.held.take().map(|held| held.due).unwrap_or_default() {
             let server_id = &request.trigger.server_id;
             let renewed = request.at.is_none() && renewed.contains(server_id);
             if agent_state.peer(server_id).is_some() && !renewed {
@@ -120,7 +120,8 @@ impl Bootstrapping {
     pub(super) fn start_due(
         &mut self,
         agent_state: &Arc<AgentState>,
-        (loader, clock): (&Loader, &Clock),
+        loader: &Loader,
+        clock: &Clock,
         queue: &mut Queue,
         shared: &mut Shared,
     ) {

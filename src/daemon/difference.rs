@@ -9,6 +9,18 @@ use crate::mo::ManagementObject;
 /// How many of a kind are named; of more, how many others there are.
 const NAMED: usize = 5;
 
+/// Whether any account came, changed or went.
+pub(super) fn is_any(before: &AgentState, after: &AgentState) -> bool {
+    before.peers.len() != after.peers.len()
+        || before.peers.iter().zip(&after.peers).any(|(old, new)| !Arc::ptr_eq(old, new))
+}
+
+/// The accounts `of` one agent state that are missing `from` another.
+pub(super) fn missing(from: &AgentState, of: &AgentState) -> Vec<String> {
+    let all = of.peers.iter().map(|peer| &peer.account.server_id);
+    all.filter(|server_id| from.peer(server_id).is_none()).cloned().collect()
+}
+
 /// Which accounts came, changed, went and stayed.
 pub(super) fn accounts(before: &AgentState, after: &AgentState) -> String {
     let all = |agent_state: &AgentState| -> Vec<_> {

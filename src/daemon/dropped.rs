@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
+use crate::base::journal::id;
 use crate::base::said::SaidAt;
 
 /// Alerts that had to go are in the journal at most this often.
@@ -20,8 +21,19 @@ struct Untold {
 }
 
 impl Dropped {
+    /// Counts them, and says now and then how many there were.
+    pub(super) fn tell(&mut self, server_id: &str, count: usize, now: Instant) {
+        if let Some(count) = self.note(server_id, count, now) {
+            log::warn!(
+                MESSAGE_ID = id::ALERTS_DROPPED, OMADM_SERVER_ID = server_id;
+                "{server_id}: dropped {count} queued alert{}: queue full (alert.max-queued, alert.max-bytes)",
+                if count == 1 { "" } else { "s" }
+            );
+        }
+    }
+
     /// Counts them; how many the journal should hear of now.
-    pub(super) fn note(&mut self, server_id: &str, count: usize, now: Instant) -> Option<usize> {
+    fn note(&mut self, server_id: &str, count: usize, now: Instant) -> Option<usize> {
         let untold = self.0.entry(server_id.to_owned()).or_default();
         untold.count += count;
         (untold.count > 0 && untold.said.first(now, SAY_EVERY)).then(|| std::mem::take(&mut untold.count))

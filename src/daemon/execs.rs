@@ -1,15 +1,26 @@
 //! EXECs that outlive their session.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::sync::mpsc;
 
 use super::dropped::Dropped;
+use super::recovery::TakenUp;
+use super::schedule::Due;
+use super::shared::Shared;
 use crate::agent_state::AgentState;
+use crate::alert::{self, Destination};
 use crate::base::boot_id;
-use crate::exec::{ExecSlots, Finished};
-use crate::store::StoreError;
+use crate::base::journal::id;
+use crate::base::waking;
+use crate::exec::{self, AfterSession, ExecSlots, Fate, Finished, Waiting};
+use crate::session::{Cause, SessionRequest};
+use crate::store::records::ExecRecord;
+use crate::store::{Change, StoreError};
+use crate::tree::SessionFacts;
+use crate::uri::client::ClientUri;
 
 /// A program that is about to end when the agent is stopped gets this long: a reboot stops the agent that ordered it.
 const LAST_WORDS: Duration = Duration::from_secs(1);
@@ -20,8 +31,6 @@ pub(super) struct Execs {
     ended: mpsc::UnboundedReceiver<Finished>,
     /// From before the start, whose account or object may come back.
     pub(super) left: BTreeSet<u64>,
-    /// Alerts, of their end as well, that had to go.
-    pub(super) dropped: Dropped,
 }
 
 impl Execs {
@@ -31,7 +40,7 @@ impl Execs {
             agent_state.store.snapshot()?.execs()?.last().map_or(0, |(last, _)| last.saturating_add(1));
         let (told, ended) = mpsc::unbounded_channel();
         let exec_slots = ExecSlots::new(told, &boot_id(), next);
-        Ok(Self { exec_slots, ended, left: BTreeSet::new(), dropped: Dropped::default() })
+        Ok(Self { exec_slots, ended, left: BTreeSet::new() })
     }
 
     /// Waits until one has ended.
@@ -42,9 +51,193 @@ impl Execs {
         }
     }
 
+    /// Takes up, at the start, all that the store has. What waits for an account or an object that may come back, where
+    /// their absence is `in_doubt`, is left for then.
+    ///
+    /// # Errors
+    /// The store's.
+    pub(super) fn take_up(
+        &mut self,
+        agent_state: &Arc<AgentState>,
+        in_doubt: bool,
+        shared: &mut Shared,
+    ) -> Result<TakenUp, StoreError> {
+        self.take_up_these(None, agent_state, in_doubt, shared)
+    }
+
+    /// Takes up what was left: accounts are there that were not, or objects may be.
+    ///
+    /// # Errors
+    /// The store's.
+    pub(super) fn take_up_left(
+        &mut self,
+        agent_state: &Arc<AgentState>,
+        in_doubt: bool,
+        shared: &mut Shared,
+    ) -> Result<TakenUp, StoreError> {
+        let left = std::mem::take(&mut self.left);
+        if left.is_empty() {
+            return Ok(TakenUp::default());
+        }
+        self.take_up_these(Some(&left), agent_state, in_doubt, shared)
+    }
+
+    /// Takes up these; none: all, as the agent has just started.
+    fn take_up_these(
+        &mut self,
+        these: Option<&BTreeSet<u64>>,
+        agent_state: &Arc<AgentState>,
+        in_doubt: bool,
+        shared: &mut Shared,
+    ) -> Result<TakenUp, StoreError> {
+        let mut taken = TakenUp::default();
+        let mut waiting: BTreeMap<String, Vec<Waiting>> = BTreeMap::new();
+        for (number, json) in agent_state.store.snapshot()?.execs()? {
+            if these.is_some_and(|these| !these.contains(&number)) {
+                continue;
+            }
+            let Some(record) = ExecRecord::from_json(&json) else {
+                log::error!(
+                    "the record of an EXEC is damaged: it is deleted, and no server is told how the EXEC ended"
+                );
+                taken.changes.push(Change::ExecEnded(number));
+                continue;
+            };
+            if these.is_none() {
+                self.kill_left_over(&record);
+            }
+            match self.next(number, &record, agent_state, in_doubt) {
+                Next::Leave => drop(self.left.insert(number)),
+                Next::Forget => taken.changes.push(Change::ExecEnded(number)),
+                Next::Begin(found) => waiting.entry(record.server_id).or_default().push(*found),
+                Next::Tell(code) => {
+                    let finished = record.finished(number, code);
+                    taken.changes.extend(report(&finished, agent_state, &mut shared.dropped)?);
+                    let request = SessionRequest::to(&destination_of(&finished), Cause::Alert);
+                    taken.due.push(Due { request, at: waking::now() });
+                }
+            }
+        }
+        for (server_id, waiting) in waiting {
+            let Some(peer) = agent_state.peer(&server_id) else { continue };
+            let after = AfterSession {
+                tree: Arc::clone(&agent_state.tree),
+                store: Arc::clone(&agent_state.store),
+                account: Arc::clone(&peer.account),
+                session: SessionFacts::default(),
+                exec_slots: self.exec_slots.clone(),
+                attempts: Arc::clone(&agent_state.attempts),
+                stopping: shared.stopping.subscribe(),
+            };
+            tokio::spawn(after.run(waiting));
+        }
+        Ok(taken)
+    }
+
+    fn kill_left_over(&self, record: &ExecRecord) {
+        let ExecRecord { server_id, client_uri, .. } = record;
+        if record.kill_left_over(self.exec_slots.boot()) {
+            log::warn!(
+                OMADM_SERVER_ID = server_id.as_str(), OMADM_CLIENT_URI = client_uri.as_str();
+                "{client_uri}: the agent's death left it running: killed"
+            );
+        }
+    }
+
+    /// What becomes of one that was waiting or running when the agent ended.
+    fn next(&self, number: u64, record: &ExecRecord, agent_state: &AgentState, in_doubt: bool) -> Next {
+        let ExecRecord { server_id, client_uri, .. } = record;
+        if agent_state.peer(server_id).is_none() {
+            // The account of a file that can't be read now may come back.
+            if in_doubt {
+                return Next::Leave;
+            }
+            log::warn!(
+                OMADM_SERVER_ID = server_id.as_str(), OMADM_CLIENT_URI = client_uri.as_str();
+                "{client_uri}: EXEC for the account {server_id}, which is gone: reported to nobody"
+            );
+            return Next::Forget;
+        }
+        let fate = record.fate(self.exec_slots.boot());
+        // So may the object.
+        if fate == Fate::Start && in_doubt && !has_object(agent_state, client_uri) {
+            return Next::Leave;
+        }
+        let code = match fate {
+            Fate::Over(code) => code,
+            Fate::Start if agent_state.attempts.is_fatal(&exec::attempt(number)) => {
+                log::error!(
+                    MESSAGE_ID = id::GIVEN_UP, OMADM_CLIENT_URI = client_uri.as_str();
+                    "{client_uri}: the agent has died twice executing it: given up"
+                );
+                500
+            }
+            Fate::Start => match Waiting::found(number, record.clone(), &self.exec_slots) {
+                Ok(found) => {
+                    log::info!(
+                        OMADM_SERVER_ID = server_id.as_str(), OMADM_CLIENT_URI = client_uri.as_str();
+                        "{client_uri}: EXEC from before the start: begun now"
+                    );
+                    return Next::Begin(Box::new(found));
+                }
+                Err(_) => 500,
+            },
+        };
+        let what = match record.code {
+            Some(_) => "its result was not told yet",
+            None => "it was being executed",
+        };
+        log::warn!(
+            OMADM_SERVER_ID = server_id.as_str(), OMADM_CLIENT_URI = client_uri.as_str(), OMADM_STATUS = code;
+            "{client_uri}: {what} when the agent ended: {code} is reported to {server_id}"
+        );
+        Next::Tell(code)
+    }
+
     /// The agent is about to end: those that end just now. What has not is reported at its next start.
     pub(super) async fn stop(&mut self) -> Vec<Finished> {
         let _ = tokio::time::timeout(LAST_WORDS, self.exec_slots.idle()).await;
         std::iter::from_fn(|| self.ended.try_recv().ok()).collect()
     }
+}
+
+/// What becomes of an EXEC from before the start.
+enum Next {
+    /// Its account or object may come back: it is taken up then.
+    Leave,
+    /// Nobody is to hear of it any more.
+    Forget,
+    /// It is executed.
+    Begin(Box<Waiting>),
+    /// It is over, with this result.
+    Tell(u16),
+}
+
+fn has_object(agent_state: &AgentState, client_uri: &str) -> bool {
+    let uri = ClientUri::parse(client_uri);
+    uri.is_ok_and(|uri| agent_state.tree.objects_of(&uri.moid).next().is_some())
+}
+
+/// What it takes to have an EXEC's end reported to its account's server, in one transaction.
+///
+/// # Errors
+/// The store's.
+pub(super) fn report(
+    finished: &Finished,
+    agent_state: &AgentState,
+    dropped: &mut Dropped,
+) -> Result<Vec<Change>, StoreError> {
+    let kept = alert::keep_within(
+        &agent_state.store,
+        &destination_of(finished),
+        &alert::of_exec(finished),
+        agent_state.settings.alert,
+    )?;
+    dropped.tell(&finished.server_id, kept.dropped, waking::now());
+    Ok([Change::ExecEnded(finished.number)].into_iter().chain(kept.changes).collect())
+}
+
+/// Who is told of its end.
+pub(super) fn destination_of(finished: &Finished) -> Destination {
+    Destination { server_id: finished.server_id.clone(), uri: finished.report_to.clone() }
 }

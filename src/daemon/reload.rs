@@ -47,10 +47,8 @@ impl Daemon {
     /// A server changed its account, or a bootstrap brought some.
     pub(super) async fn accounts_changed(&mut self) {
         let agent_state = self.watching.loader.accounts_changed(&self.agent_state).await;
-        let differs = agent_state.peers.len() != self.agent_state.peers.len()
-            || agent_state.peers.iter().zip(&self.agent_state.peers).any(|(new, old)| !Arc::ptr_eq(new, old));
         let before = self.go_on_in(agent_state).await;
-        if differs {
+        if difference::is_any(&before, &self.agent_state) {
             log::info!(
                 "accounts changed: {}; {}",
                 self.status(),
@@ -74,17 +72,13 @@ impl Daemon {
     /// Goes on in a new agent state; sessions in flight finish in the old one, which it returns.
     async fn go_on_in(&mut self, agent_state: AgentState) -> Arc<AgentState> {
         self.notifications.follow(&agent_state);
-        let before = self.agent_state.peers.iter().map(|peer| peer.account.server_id.clone());
-        let gone: Vec<String> = before.filter(|server_id| agent_state.peer(server_id).is_none()).collect();
         self.sessions.queue.keep(|server_id| agent_state.peer(server_id).is_some());
-        let came = agent_state.peers.iter().map(|peer| peer.account.server_id.clone());
-        let back: Vec<String> = came.filter(|server_id| self.agent_state.peer(server_id).is_none()).collect();
         let before = std::mem::replace(&mut self.agent_state, Arc::new(agent_state));
+        let gone = difference::missing(&self.agent_state, &before);
+        let back = difference::missing(&before, &self.agent_state);
         self.bootstrapping.follow(&before, &self.agent_state);
         let due = schedule::of_changes(&before, &self.agent_state, waking::now(), &mut *self.shared.random);
-        for (request, at) in due {
-            self.sessions.queue.ask(request, at);
-        }
+        self.sessions.ask(due);
         let certain = self.doubt().is_none();
         self.subscriptions.follow(&before, &self.agent_state, certain).await;
         self.registrations.follow(&self.agent_state);

@@ -12,7 +12,12 @@ use crate::session::{Cause, SessionRequest};
 /// A first contact that the server refused is tried again after this time.
 const FIRST_CONTACT_AGAIN: Duration = Duration::from_secs(3600);
 
-pub(super) type Due = (SessionRequest, Instant);
+/// A session that is asked for, and when it is due.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Due {
+    pub(super) request: SessionRequest,
+    pub(super) at: Instant,
+}
 
 /// What is due because the agent started.
 pub(super) fn at_start(agent_state: &AgentState, now: Instant, random: &mut dyn Random) -> Vec<Due> {
@@ -37,7 +42,7 @@ fn elsewhere(agent_state: &AgentState, of: impl Fn(&str) -> bool, now: Instant) 
     destinations
         .iter()
         .filter(mine)
-        .map(|destination| (SessionRequest::to(destination, Cause::Alert), now))
+        .map(|destination| Due { request: SessionRequest::to(destination, Cause::Alert), at: now })
         .collect()
 }
 
@@ -55,7 +60,7 @@ pub(super) fn of_changes(
         Some(_) => None,
     };
     // Those that a bootstrap has just brought have their first session in `brought`.
-    let others = |(request, _): &Due| request.cause != Cause::Bootstrap;
+    let others = |due: &Due| due.request.cause != Cause::Bootstrap;
     let own = agent_state.peers.iter().filter_map(due).filter(others);
     own.chain(elsewhere(agent_state, |server_id| before.peer(server_id).is_none(), now)).collect()
 }
@@ -64,7 +69,7 @@ pub(super) fn of_changes(
 pub(super) fn brought(agent_state: &AgentState, server_ids: &[String], now: Instant) -> Vec<Due> {
     let mine =
         |peer: &&Arc<Peer>| peer.account.is_bootstrapped() && server_ids.contains(&peer.account.server_id);
-    agent_state.peers.iter().filter(mine).map(|peer| (request(peer, Cause::Bootstrap), now)).collect()
+    agent_state.peers.iter().filter(mine).map(|peer| due(peer, Cause::Bootstrap, now)).collect()
 }
 
 /// The first session with an account tells its server that the device has it (TS 8.1, TS 8.2).
@@ -90,7 +95,7 @@ fn of_account(
         _ if alerts() => Cause::Alert,
         _ => return every(peer, now, random),
     };
-    Some((request(peer, cause), now + jitter(schedule.jitter, random)))
+    Some(due(peer, cause, now + jitter(schedule.jitter, random)))
 }
 
 /// What comes after a session: the next scheduled one. A first contact that failed for good is repeated: the
@@ -103,7 +108,7 @@ pub(super) fn after_session(
 ) -> Option<Due> {
     if first_contact_failed && peer.account.schedule.first_contact {
         let wait = FIRST_CONTACT_AGAIN + jitter(FIRST_CONTACT_AGAIN, random);
-        return Some((request(peer, first_contact(&peer.account)), now + wait));
+        return Some(due(peer, first_contact(&peer.account), now + wait));
     }
     every(peer, now, random)
 }
@@ -111,11 +116,11 @@ pub(super) fn after_session(
 fn every(peer: &Peer, now: Instant, random: &mut dyn Random) -> Option<Due> {
     let schedule = &peer.account.schedule;
     let at = now.checked_add(schedule.every?)?.checked_add(jitter(schedule.jitter, random))?;
-    Some((request(peer, Cause::Schedule), at))
+    Some(due(peer, Cause::Schedule, at))
 }
 
-fn request(peer: &Peer, cause: Cause) -> SessionRequest {
-    SessionRequest::plain(&peer.account.server_id, cause)
+fn due(peer: &Peer, cause: Cause, at: Instant) -> Due {
+    Due { request: SessionRequest::plain(&peer.account.server_id, cause), at }
 }
 
 /// A random part of `most`.
@@ -191,7 +196,7 @@ mod tests {
     /// Server, cause and delay of what is due.
     fn shown(due: Vec<Due>, now: Instant) -> Vec<(String, Cause, Duration)> {
         due.into_iter()
-            .map(|(request, at)| (request.trigger.server_id, request.cause, rounded(at - now)))
+            .map(|Due { request, at }| (request.trigger.server_id, request.cause, rounded(at - now)))
             .collect()
     }
 

@@ -1,23 +1,29 @@
 //! Sessions: from the queue to their task, and what is to be kept of one that has ended.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use tokio::task::JoinError;
 use tokio::time::timeout_at;
 
 use super::network::{Event, Network};
+use super::schedule::Due;
 use super::shared::Shared;
 use super::triggers::Triggers;
 use super::{Daemon, schedule};
 use crate::agent_state::AgentState;
 use crate::alert::{self, Destination};
+use crate::base::Random;
+use crate::base::attempts;
 use crate::base::journal::id;
 use crate::base::tasks::Tasks;
 use crate::base::waking;
 use crate::bearer::Choice;
 use crate::command::Room;
 use crate::exec::ExecSlots;
-use crate::session::{Again, Ended, Failure, Look, Outcome, Queue, Session, SessionRequest, Step};
+use crate::session::{
+    Again, Ended, Failure, Look, Outcome, Queue, Session, SessionRequest, Step, attempt_with,
+};
 use crate::store::Change;
 use crate::transport::Binding;
 
@@ -137,6 +143,38 @@ impl Sessions {
         true
     }
 
+    /// Asks for these.
+    pub(super) fn ask(&mut self, due: impl IntoIterator<Item = Due>) {
+        due.into_iter().for_each(|Due { request, at }| self.queue.ask(request, at));
+    }
+
+    /// Sessions that the agent has died in twice do not begin by themselves for now: it must come up. Each destination
+    /// stands for itself: an URI that a server has named for reports may answer what the server itself does not.
+    pub(super) fn hold_fatal(
+        &mut self,
+        of: &dyn Fn(&str) -> bool,
+        agent_state: &AgentState,
+        random: &mut dyn Random,
+    ) {
+        let own = agent_state.peers.iter().map(|peer| Destination::of(&peer.account.server_id));
+        let elsewhere = alert::destinations(&agent_state.store).unwrap_or_default();
+        let destinations: BTreeSet<Destination> =
+            own.chain(elsewhere).filter(|destination| of(&destination.server_id)).collect();
+        for destination in destinations {
+            if agent_state.attempts.is_fatal(&attempt_with(&destination)) {
+                let wait = attempts::AGAIN + schedule::jitter(attempts::AGAIN, random);
+                let server_id = destination.server_id.as_str();
+                log::error!(
+                    MESSAGE_ID = id::GIVEN_UP, OMADM_SERVER_ID = server_id;
+                    "{server_id}: the agent has died twice in a session with {}: none begins by itself for {} s",
+                    if destination.uri.is_none() { "this server" } else { "an URI that this server has named" },
+                    wait.as_secs()
+                );
+                self.queue.hold_fatal(&destination, waking::now() + wait);
+            }
+        }
+    }
+
     /// When one is due, or what it waits for is looked at again.
     pub(super) fn next_wake(&self) -> Option<std::time::Instant> {
         self.queue.next_wake().into_iter().chain(self.network.due()).min()
@@ -248,7 +286,7 @@ impl Daemon {
         let changes = if completed { self.contact(server_id, first, server_time) } else { Vec::new() };
         let failed_for_good = *outcome != Outcome::Completed && no_retry;
         if let Some(peer) = self.agent_state.peer(server_id)
-            && let Some((request, at)) = schedule::after_session(
+            && let Some(due) = schedule::after_session(
                 peer,
                 failed_for_good && first,
                 waking::now(),
@@ -256,10 +294,10 @@ impl Daemon {
             )
         {
             if failed_for_good && !outcome.is_stopped() {
-                let wait = at.saturating_duration_since(waking::now());
+                let wait = due.at.saturating_duration_since(waking::now());
                 log::info!(OMADM_SERVER_ID = server_id; "{server_id}: next attempt in {} s", wait.as_secs());
             }
-            self.sessions.queue.ask(request, at);
+            self.sessions.ask(Some(due));
         }
         changes
     }

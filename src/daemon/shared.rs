@@ -2,6 +2,7 @@
 
 use tokio::sync::watch;
 
+use super::dropped::Dropped;
 use super::rest::Rest;
 use super::systemd::Systemd;
 use crate::base::Random;
@@ -18,6 +19,8 @@ pub(super) struct Shared {
     /// After sessions and reloads.
     pub(super) rest: Rest,
     pub(super) systemd: Systemd,
+    /// Alerts that had to go.
+    pub(super) dropped: Dropped,
 }
 
 impl Shared {
@@ -28,6 +31,7 @@ impl Shared {
             random,
             rest: Rest::default(),
             systemd: Systemd::new(waking::now()),
+            dropped: Dropped::default(),
         }
     }
 }

@@ -80,11 +80,9 @@ impl Daemon {
         self.registrations.follow(&self.agent_state);
         self.bootstrapping.begin(&self.agent_state, &mut *self.shared.random);
         self.forget_unknown().await;
-        self.hold_fatal(|_| true);
+        self.sessions.hold_fatal(&|_| true, &self.agent_state, &mut *self.shared.random);
         self.take_up().await;
         let due = schedule::at_start(&self.agent_state, waking::now(), &mut *self.shared.random);
-        for (request, at) in self.bootstrapping.hold_back(due, &self.agent_state, &self.clock) {
-            self.sessions.queue.ask(request, at);
-        }
+        self.sessions.ask(self.bootstrapping.hold_back(due, &self.agent_state, &self.clock));
     }
 }

@@ -3,9 +3,16 @@
 
 use std::collections::BTreeMap;
 
+use super::recovery::TakenUp;
+use super::schedule::{self, Due};
+use crate::agent_state::AgentState;
+use crate::alert::Destination;
+use crate::base::Random;
+use crate::base::waking;
 use crate::notification::Trigger;
-use crate::store::Change;
-use crate::store::records::trigger::to_json;
+use crate::session::{Cause, SessionRequest, attempt_with};
+use crate::store::records::trigger::{from_json, to_json};
+use crate::store::{Change, StoreError, StoredTrigger};
 
 /// By server: the ids of those whose session is to come, and of those whose session runs.
 #[derive(Debug, Default)]
@@ -25,8 +32,56 @@ impl Triggers {
         changes
     }
 
-    /// One was found on disk when the agent started.
-    pub(super) fn found(&mut self, server_id: &str, id: u16) {
+    /// Takes up those on disk whose server these are, as the agent has started or their accounts are back. Of an account
+    /// that is not there, where that is `in_doubt`, they stay.
+    ///
+    /// # Errors
+    /// The store's.
+    pub(super) fn take_up(
+        &mut self,
+        of: &dyn Fn(&str) -> bool,
+        agent_state: &AgentState,
+        in_doubt: bool,
+        random: &mut dyn Random,
+    ) -> Result<TakenUp, StoreError> {
+        let mut taken = TakenUp::default();
+        for StoredTrigger { server_id, id: number, json } in agent_state.store.snapshot()?.triggers()? {
+            if !of(&server_id) {
+                continue;
+            }
+            let trigger = from_json(&server_id, number, &json);
+            let peer = agent_state.peer(&server_id);
+            let (Some(trigger), Some(peer)) = (trigger, peer) else {
+                if !in_doubt {
+                    log::warn!(
+                        OMADM_SERVER_ID = server_id.as_str();
+                        "{server_id}: notification {number} is dropped: {}",
+                        if peer.is_none() { "the account is gone" } else { "its record is damaged" }
+                    );
+                    taken.changes.push(done(&server_id, number));
+                }
+                continue;
+            };
+            // What its session has killed the agent with twice, a third one would again.
+            if agent_state.attempts.is_fatal(&attempt_with(&Destination::of(&server_id))) {
+                log::info!(OMADM_SERVER_ID = server_id.as_str(); "{server_id}: notification {number} is given up with its session");
+                taken.changes.push(done(&server_id, number));
+                continue;
+            }
+            let wait = schedule::jitter(peer.account.schedule.jitter, random);
+            log::info!(
+                OMADM_SERVER_ID = server_id.as_str();
+                "{server_id}: notification {number} from before the start: its session was not over"
+            );
+            self.found(&server_id, number);
+            let request = SessionRequest { trigger, at: None, cause: Cause::Notification };
+            taken.due.push(Due { request, at: waking::now() + wait });
+        }
+        Ok(taken)
+    }
+
+    /// One was found on disk.
+    fn found(&mut self, server_id: &str, id: u16) {
         self.waiting.entry(server_id.to_owned()).or_default().push(id);
     }
 
