@@ -115,10 +115,11 @@ async fn an_alert_survives_a_power_cut() {
     bench.release(75).await;
     bench.until(&agent, "the alert", |exchanges| exchanges.len() >= 3).await;
     agent.kill().await;
+    let before = bench.packages().len();
 
     let agent = bench.start().await;
     bench.session(&agent, 2).await;
-    let alert = bench.packages().last().unwrap().json["Alert"]["Items"][0].clone();
+    let alert = bench.packages()[before].json["Alert"]["Items"][0].clone();
     assert_eq!(alert["Data"], json!({"ResultCode": 500}), "an exit code that nothing maps: {alert}");
     agent.stop().await;
 }

@@ -28,11 +28,11 @@ fn notification(secret: &str, id: u16) -> Notification {
     Notification::new(SERVER_ID, secret.as_bytes(), id)
 }
 
-/// The text that GET number `position` of the session's last package brought.
+/// The text that GET number `position` of the last answered package brought; another session may have begun since.
 fn read(bench: &Bench, position: usize) -> String {
     let packages = bench.packages();
-    let part =
-        packages.last().unwrap().part(position).unwrap_or_else(|| panic!("no part {position}")).clone();
+    let last = packages.iter().rfind(|package| !package.initiation).unwrap();
+    let part = last.part(position).unwrap_or_else(|| panic!("no part {position}")).clone();
     String::from_utf8(part.body.to_vec()).unwrap()
 }
 

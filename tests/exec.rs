@@ -94,6 +94,7 @@ async fn an_end_is_reported_as_the_mapping_says_even_by_the_next_agent() {
     bench.release(7).await;
     bench.until(&agent, "the alert", |exchanges| exchanges.len() >= 3).await;
     agent.kill().await;
+    let before = bench.packages().len();
     let agent = bench.start().await;
     bench.session(&agent, 2).await;
     let packages = bench.packages();
@@ -103,7 +104,8 @@ async fn an_end_is_reported_as_the_mapping_says_even_by_the_next_agent() {
         "SourceURI": format!("{TOOLS}/1/Job"),
         "Data": {"ResultCode": 1407},
     }]});
-    assert_eq!((&packages[2].json["Alert"], &packages.last().unwrap().json["Alert"]), (&reported, &reported));
+    // Of the next agent the first one: the notification may have begun another session since.
+    assert_eq!((&packages[2].json["Alert"], &packages[before].json["Alert"]), (&reported, &reported));
     agent.stop().await;
 }
 
