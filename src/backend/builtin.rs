@@ -2,7 +2,10 @@
 
 use nix::sys::utsname::uname;
 
-use super::{Answer, BackendError, Context, Machine, hardware, os_release};
+use super::answer::Answer;
+use super::context::{Context, Machine};
+use super::error::BackendError;
+use super::{hardware, os_release};
 
 pub(super) async fn get(name: &str, context: &Context<'_>) -> Result<Answer<String>, BackendError> {
     match name {

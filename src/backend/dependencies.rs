@@ -3,7 +3,8 @@
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
-use super::{Context, file};
+use super::context::Context;
+use super::file;
 use crate::mo::mapping::{List, ListFrom, Source, SourceKind};
 
 /// Files and folders that values come from, and whether some come from where nothing tells of a change. The

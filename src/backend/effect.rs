@@ -1,13 +1,17 @@
 //! Outside effects: `set`, `add`, `delete` and `exec`.
 
-use std::path::Path;
 use std::time::Duration;
 
 use tokio::time::{Instant, sleep};
 
+use super::answer::Answer;
+use super::content::Content;
+use super::context::Context;
+use super::error::BackendError;
+use super::read::read;
 use super::run::{self, End, Running};
 use super::undo::{OfFile, OfProperty, Undo};
-use super::{Answer, BackendError, Context, bus, file, read};
+use super::{bus, file};
 use crate::base::heartbeat;
 use crate::ddf::Format;
 use crate::mo::Value;
@@ -142,30 +146,6 @@ fn is_same(read: &Value, written: &Value) -> bool {
         (json.is_array() || json.is_object()).then_some(json)
     };
     read == written || json(read).is_some_and(|read| json(written) == Some(read))
-}
-
-/// What is written to a file or a property, or given to a program.
-pub(super) enum Content {
-    Text(String),
-    Bytes(Vec<u8>),
-}
-
-impl Content {
-    fn text(&self) -> Option<&str> {
-        if let Self::Text(text) = self { Some(text) } else { None }
-    }
-
-    /// Looks at the file: may block.
-    pub(super) fn of_file(self, file: &Path) -> Vec<u8> {
-        match self {
-            Self::Bytes(bytes) => bytes,
-            // A text file's last line ends; an attribute takes just the value.
-            Self::Text(text) if text.is_empty() || crate::base::lane::takes_requests(file) => {
-                text.into_bytes()
-            }
-            Self::Text(text) => (text + "\n").into_bytes(),
-        }
-    }
 }
 
 /// None: there is nothing to write, it is removed.

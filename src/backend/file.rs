@@ -10,8 +10,11 @@ use std::path::{Path, PathBuf};
 use nix::errno::Errno;
 use nix::sys::statfs;
 
-use super::effect::Content;
-use super::{Answer, BackendError, MAX_INPUT, Machine, Raw, dmi};
+use super::answer::{Answer, MAX_INPUT, Raw};
+use super::content::Content;
+use super::context::Machine;
+use super::dmi;
+use super::error::BackendError;
 use crate::base::files;
 use crate::base::lane::{FILES, Spot, takes_requests};
 use crate::base::regular::{self, ReadError};

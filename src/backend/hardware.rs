@@ -8,7 +8,10 @@ use std::sync::OnceLock;
 
 use sha2::{Digest as _, Sha256};
 
-use super::{Answer, BackendError, Machine, dmi, file};
+use super::answer::Answer;
+use super::context::Machine;
+use super::error::BackendError;
+use super::{dmi, file};
 use crate::base::lane::Spot;
 
 /// What the names are made in from which UUIDs are derived.

@@ -5,8 +5,11 @@ use std::path::{Path, PathBuf};
 
 use serde_json::Value as Json;
 
+use super::answer::Answer;
+use super::context::Context;
+use super::error::BackendError;
 use super::glob::{Glob, escape};
-use super::{Answer, BackendError, Context, bus, file, run};
+use super::{bus, file, run};
 use crate::base::said::SaidOf;
 use crate::mo::mapping::{List, ListFrom};
 use crate::mo::pipeline::json_text;

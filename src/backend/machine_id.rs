@@ -7,8 +7,11 @@ use hmac::{Hmac, KeyInit as _, Mac as _};
 use nix::sys::statfs;
 use sha2::Sha256;
 
+use super::answer::Answer;
+use super::context::Machine;
+use super::error::BackendError;
+use super::file;
 use super::hardware::uuid_of;
-use super::{Answer, BackendError, Machine, file};
 
 const PATHS: [&str; 2] = ["/etc/machine-id", "/var/lib/dbus/machine-id"];
 

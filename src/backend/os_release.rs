@@ -1,6 +1,9 @@
 //! os-release(5), and other files of shell assignments.
 
-use super::{Answer, BackendError, Machine, Raw, file};
+use super::answer::{Answer, Raw};
+use super::context::Machine;
+use super::error::BackendError;
+use super::file;
 
 /// The value of `key` in the machine's os-release.
 pub(super) async fn get(machine: &Machine, key: &str) -> Result<Answer<Raw>, BackendError> {

@@ -22,7 +22,9 @@ use tokio::runtime::Handle;
 use tokio::task::JoinHandle;
 use tokio::time::timeout;
 
-use super::{BackendError, Context, MAX_INPUT};
+use super::answer::MAX_INPUT;
+use super::context::Context;
+use super::error::BackendError;
 use crate::base::heartbeat;
 use crate::base::lane::FILES;
 use crate::mo::fill::fill_argv;

@@ -3,8 +3,8 @@
 use serde_json::{Map, Number, Value as Json};
 use zbus::wire::{Array, Dict, ObjectPath, Signature, StructureBuilder, Variant};
 
-use crate::backend::Raw;
-use crate::backend::effect::Content;
+use crate::backend::answer::Raw;
+use crate::backend::content::Content;
 use crate::mo::pipeline::json_text;
 
 /// A property as a pipeline takes it. None: it has no text, as a file descriptor. Bytes are bytes, unless something is

@@ -5,7 +5,8 @@ use std::time::Duration;
 use zbus::wire::{StructureBuilder, Variant};
 
 use super::{Bus, BusMethod, Place, Trouble, convert};
-use crate::backend::{BackendError, Context};
+use crate::backend::context::Context;
+use crate::backend::error::BackendError;
 use crate::mo::mapping::Template;
 
 /// A call that is ready to be made.

@@ -14,18 +14,21 @@ use tokio::time::Instant;
 use zbus::wire::DynamicType;
 use zbus::{Connection, DBusError, Message, connection};
 
-use super::{Answer, BackendError};
+use crate::backend::answer::Answer;
+use crate::backend::error::BackendError;
 
 mod convert;
 mod introspect;
 mod method;
 mod object;
+mod properties;
 mod property;
+mod seen;
 
 pub(super) use method::method;
-pub use object::Seen;
 pub(super) use object::{Place, children};
 pub(super) use property::{Spot, Target, read};
+pub use seen::Seen;
 
 /// How long a service may take to tell something. One that is not running is started meanwhile.
 const READING: Duration = Duration::from_secs(10);

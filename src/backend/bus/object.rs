@@ -1,20 +1,16 @@
 //! Which object is meant.
 
-use std::collections::HashMap;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 
 use serde_json::{Map, Value as Json};
-use zbus::wire::OwnedVariant;
 
+use super::properties::{INTERFACE, bounded, unknown};
+use super::seen::{Found, Outcome, Properties, Seen};
 use super::{Bus, BusMethod, READING, Trouble, convert};
-use crate::backend::{Answer, BackendError, Context, MAX_INPUT};
+use crate::backend::answer::{Answer, MAX_INPUT};
+use crate::backend::context::Context;
+use crate::backend::error::BackendError;
 use crate::mo::mapping::BusObject;
-
-/// The most objects whose properties one reading keeps.
-const MOST_SEEN: usize = 64;
-
-/// An object's properties by name.
-pub(super) type Properties = HashMap<String, OwnedVariant>;
 
 /// What a mapping calls an object, at one node.
 #[derive(Clone, Copy, Debug)]
@@ -22,22 +18,6 @@ pub(in crate::backend) struct Place<'a> {
     pub(super) object: &'a BusObject,
     /// What stands for the `*` in its path, at and below a node that is listed from these objects.
     pub(super) listed: Option<&'a str>,
-}
-
-/// The properties of objects that one reading has seen: what comes from one object takes one call.
-#[derive(Debug, Default)]
-pub struct Seen(Mutex<HashMap<Key, Outcome>>);
-
-type Outcome = Result<Arc<Found>, Trouble>;
-
-/// Service, path as the mapping has it or as it was listed, interface.
-type Key = (String, String, String);
-
-/// An object that is there.
-#[derive(Debug, PartialEq)]
-pub(super) struct Found {
-    pub(super) path: String,
-    pub(super) properties: Properties,
 }
 
 impl<'a> Place<'a> {
@@ -102,20 +82,6 @@ impl<'a> Place<'a> {
     }
 }
 
-impl Seen {
-    fn lock(&self) -> std::sync::MutexGuard<'_, HashMap<Key, Outcome>> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    fn keep(&self, key: Key, found: Outcome) {
-        let mut seen = self.lock();
-        if seen.len() >= MOST_SEEN {
-            seen.clear();
-        }
-        seen.insert(key, found);
-    }
-}
-
 /// The names that stand for the `*`, in the order of their numbers.
 async fn names(bus: &Bus, object: &BusObject) -> Result<Vec<String>, Trouble> {
     let (before, after) = object.path.split_once('*').unwrap_or((&object.path, ""));
@@ -145,9 +111,9 @@ async fn properties(
     path: &str,
     interface: &str,
 ) -> Result<(Properties, usize), Trouble> {
-    let method = BusMethod { service, path, interface: super::property::INTERFACE, name: "GetAll" };
+    let method = BusMethod { service, path, interface: INTERFACE, name: "GetAll" };
     let reply = bus.ask(method, READING, &(interface,)).await;
-    let reply = reply.and_then(super::property::bounded).map_err(super::property::unknown)?;
+    let reply = reply.and_then(bounded).map_err(unknown)?;
     let body = reply.body();
     let read: zbus::Result<Properties> = body.deserialize();
     let properties =

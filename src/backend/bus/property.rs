@@ -2,16 +2,16 @@
 
 use std::fmt;
 
-use zbus::Message;
 use zbus::wire::{OwnedVariant, Signature, Variant};
 
-use super::object::Found;
+use super::properties::{INTERFACE, bounded, unknown};
+use super::seen::Found;
 use super::{Bus, BusMethod, Place, READING, SETTING, Trouble, convert};
-use crate::backend::effect::Content;
-use crate::backend::{Answer, BackendError, Context, MAX_INPUT, Raw};
+use crate::backend::answer::{Answer, Raw};
+use crate::backend::content::Content;
+use crate::backend::context::Context;
+use crate::backend::error::BackendError;
 use crate::mo::mapping::Source;
-
-pub(super) const INTERFACE: &str = "org.freedesktop.DBus.Properties";
 
 /// A property at its place.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -172,22 +172,4 @@ async fn search(bus: &Bus, place: Place<'_>, property: &str) -> Result<OwnedVari
         }
     }
     Err(Trouble::Absent(absent))
-}
-
-/// Before it is taken apart, which takes far more room.
-pub(super) fn bounded(reply: Message) -> Result<Message, Trouble> {
-    if reply.body().len() > MAX_INPUT {
-        return Err(Trouble::Refused("the reply".to_owned(), format!("more than {MAX_INPUT} bytes")));
-    }
-    Ok(reply)
-}
-
-/// GLib and others call a property or an interface that is not there a wrong argument.
-pub(super) fn unknown(trouble: Trouble) -> Trouble {
-    match trouble {
-        Trouble::Refused(name, why) if name == "org.freedesktop.DBus.Error.InvalidArgs" => {
-            Trouble::Absent(why)
-        }
-        other => other,
-    }
 }

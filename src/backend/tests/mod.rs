@@ -12,7 +12,12 @@ use serde_json::json;
 use super::run::End;
 use super::*;
 use crate::base::files;
-use crate::mo::mapping::{Call, Exec, List, ListFrom, Piece, Pipeline, Program, Select, Sink, Template};
+use crate::ddf::Format;
+use crate::mo::Value;
+use crate::mo::mapping::{
+    BusObject, Call, Exec, List, ListFrom, NodeMapping, Piece, Pipeline, Program, Select, Sink, Source,
+    SourceKind, Template,
+};
 
 mod effects;
 mod lists;

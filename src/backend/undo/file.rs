@@ -8,8 +8,11 @@ use std::path::{Path, PathBuf};
 
 use sha2::{Digest as _, Sha256};
 
-use super::{Undone, read, write};
-use crate::backend::{BackendError, MAX_INPUT, file};
+use super::bytes::{read, write};
+use super::undone::Undone;
+use crate::backend::answer::MAX_INPUT;
+use crate::backend::error::BackendError;
+use crate::backend::file;
 use crate::base::files::{self, Access};
 use crate::base::regular::ReadError;
 

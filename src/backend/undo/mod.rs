@@ -2,15 +2,19 @@
 
 use std::fmt;
 
-use super::{BackendError, Machine};
+use crate::backend::context::Machine;
+use crate::backend::error::BackendError;
 
+mod bytes;
 mod file;
 mod property;
+mod undone;
 
 #[cfg(test)]
 pub(crate) use file::Before;
 pub(crate) use file::OfFile;
 pub(crate) use property::OfProperty;
+pub use undone::Undone;
 
 /// What takes an effect back.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -19,15 +23,6 @@ pub enum Undo {
     File(OfFile),
     /// A D-Bus property is made what it was.
     Property(OfProperty),
-}
-
-/// How taking back ended.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Undone {
-    /// All is what it was before the effect.
-    Restored,
-    /// Somebody has changed it since: it was left alone.
-    Foreign,
 }
 
 impl Undo {
@@ -117,16 +112,4 @@ impl fmt::Display for Undo {
             Self::Property(property) => write!(f, "{}", property.spot),
         }
     }
-}
-
-/// Bytes with their length before them.
-fn write(bytes: &[u8], out: &mut Vec<u8>) {
-    out.extend_from_slice(&u32::try_from(bytes.len()).unwrap_or(u32::MAX).to_le_bytes());
-    out.extend_from_slice(bytes);
-}
-
-/// Reads what [`write()`] wrote, and what follows it.
-fn read(record: &[u8]) -> Option<(&[u8], &[u8])> {
-    let (length, rest) = record.split_first_chunk()?;
-    rest.split_at_checked(usize::try_from(u32::from_le_bytes(*length)).ok()?)
 }

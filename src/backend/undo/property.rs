@@ -3,9 +3,10 @@
 use zbus::wire::serialized::{Context, Data};
 use zbus::wire::{LE, Variant, to_bytes};
 
-use super::{Undone, read, write};
-use crate::backend::BackendError;
+use super::bytes::{read, write};
+use super::undone::Undone;
 use crate::backend::bus::{Bus, Spot};
+use crate::backend::error::BackendError;
 
 /// What a property was before an effect on it, and what the effect makes of it.
 #[derive(Clone, Debug, PartialEq, Eq)]

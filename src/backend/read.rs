@@ -1,0 +1,143 @@
+//! Asking the sources of a node.
+
+use crate::ddf::Format;
+use crate::mo::Value;
+use crate::mo::fill::Variables;
+use crate::mo::mapping::{NodeMapping, Source, SourceKind};
+use crate::mo::pipeline::json_text;
+
+use super::answer::{Answer, MAX_TEXT, Raw, Reading};
+use super::context::Context;
+use super::error::BackendError;
+use super::{builtin, bus, file, machine_id, os_release, run};
+
+/// Asks a node's sources in order of preference; a node without sources is in the store.
+///
+/// An empty value counts only where no later source has a better one. A source that fails or is unavailable is passed
+/// over, and that is the answer where no later one has a value. Where the caller is `patient`, *unavailable* stops the
+/// search, and so does a failure on a pinned node: a worse value must not be pinned because the better source had a bad
+/// moment.
+///
+/// # Errors
+/// The first source's [`BackendError`], as said.
+pub async fn read(
+    mapping: &NodeMapping,
+    format: Format,
+    patient: bool,
+    context: &Context<'_>,
+) -> Result<Answer<Reading>, BackendError> {
+    if mapping.get.is_empty() {
+        return Ok(stored(context));
+    }
+    let context = &Context { expectant: patient && mapping.wait.is_some(), ..*context };
+    let (mut empty, mut failed, mut unavailable, mut absent) = (None, None, None, Vec::new());
+    for source in &mapping.get {
+        match read_source(source, format, context).await {
+            Ok(Answer::Value(reading)) if reading.value.is_empty() => {
+                empty.get_or_insert(reading);
+            }
+            Ok(Answer::Absent(why)) => {
+                log::debug!("{}: a source has no value: {why}", context.request.client_uri);
+                absent.push(why);
+            }
+            Ok(Answer::Unavailable(why)) if !patient => {
+                unavailable.get_or_insert(why);
+            }
+            Ok(answer) => return Ok(answer),
+            Err(error) if mapping.pin && patient => return Err(error),
+            Err(error) => {
+                log::debug!("{}: source passed over: {error}", context.request.client_uri);
+                failed.get_or_insert(error);
+            }
+        }
+    }
+    match (empty, unavailable, failed) {
+        (Some(reading), ..) => Ok(Answer::Value(reading)),
+        (None, Some(why), _) => Ok(Answer::Unavailable(why)),
+        (None, None, Some(error)) => Err(error),
+        (None, None, None) => Ok(Answer::Absent(absent.join("; "))),
+    }
+}
+
+/// Asks one source.
+///
+/// # Errors
+/// [`BackendError`]
+pub async fn read_source(
+    source: &Source,
+    format: Format,
+    context: &Context<'_>,
+) -> Result<Answer<Reading>, BackendError> {
+    let variables = context.variables(None);
+    let mut transient = false;
+    let answer = match &source.from {
+        SourceKind::Value(text) => Answer::Value(Raw::Text(text.clone())),
+        SourceKind::File(path) => {
+            let path = path.fill_path(&variables)?;
+            file::read(context.machine, &path, source.privileged).await?
+        }
+        SourceKind::OsRelease(key) => os_release::get(context.machine, key).await?,
+        SourceKind::MachineId(application) => {
+            let answer = machine_id::get(context.machine, application).await?;
+            transient = matches!(answer, Answer::Value((_, true)));
+            answer.map(|(uuid, _)| Raw::Text(uuid))
+        }
+        SourceKind::Property { object, property } => bus::read(object, property, source, context).await?,
+        SourceKind::Run(argv) => Answer::Value(Raw::Bytes(run::output(argv, context).await?)),
+        SourceKind::Item(key) => item(context, key),
+        SourceKind::Store => stored(context).map(|reading| Raw::Typed(reading.value)),
+        SourceKind::Builtin(name) => builtin::get(name, context).await?.map(Raw::Text),
+    };
+    let raw = match answer {
+        Answer::Value(raw) => raw,
+        Answer::Absent(why) => return Ok(Answer::Absent(why)),
+        Answer::Unavailable(why) => return Ok(Answer::Unavailable(why)),
+    };
+    Ok(typed(raw, source, format, &variables)?.map(|value| Reading { value, transient }))
+}
+
+fn stored(context: &Context<'_>) -> Answer<Reading> {
+    match context.stored {
+        Some(value) => Answer::Value(Reading { value: value.clone(), transient: false }),
+        None => Answer::absent("nothing stored"),
+    }
+}
+
+fn item(context: &Context<'_>, key: &str) -> Answer<Raw> {
+    match context.item.and_then(|item| item.get(key)).and_then(json_text) {
+        Some(text) => Answer::Value(Raw::Text(text)),
+        None => Answer::Absent(format!("the listing has no {key:?}")),
+    }
+}
+
+fn typed(
+    raw: Raw,
+    source: &Source,
+    format: Format,
+    variables: &Variables<'_>,
+) -> Result<Answer<Value>, BackendError> {
+    let text = match raw {
+        Raw::Typed(value) if source.pipeline.is_empty() => return Ok(Answer::Value(value)),
+        Raw::Typed(value) => value.to_text().into_owned(),
+        Raw::Text(text) => text,
+        Raw::Bytes(bytes) => {
+            if source.pipeline.is_empty() && matches!(format, Format::Bin | Format::B64) {
+                return Ok(Answer::Value(Value::from_raw(format, &bytes)?));
+            }
+            let text =
+                String::from_utf8(bytes).map_err(|_| BackendError::NotUtf8(source.from.to_string()))?;
+            // A line's end, a device tree's NUL, a BIOS's padding: none is part of the value.
+            text.trim_end_matches(|c: char| c.is_whitespace() || c == '\0').to_owned()
+        }
+    };
+    let Some(text) = source.pipeline.apply(&text, format, variables)? else {
+        return Ok(Answer::Absent(format!("{}: nothing matches", source.from)));
+    };
+    if text.len() > MAX_TEXT && !matches!(format, Format::Bin | Format::B64) {
+        return Err(BackendError::TooLarge { what: source.from.to_string(), limit: MAX_TEXT });
+    }
+    if text.is_empty() && matches!(format, Format::Int | Format::Float | Format::Bool) {
+        return Ok(Answer::Absent(format!("{}: empty", source.from)));
+    }
+    Ok(Answer::Value(Value::from_text(format, &text)?))
+}
