@@ -11,6 +11,7 @@ use nix::ifaddrs::{InterfaceAddress, getifaddrs};
 use nix::net::if_::{InterfaceFlags, if_nametoindex};
 use nix::sys::socket::{SockaddrLike, SockaddrStorage};
 
+use super::known::Id;
 use crate::base::lane::{FILES, Stuck};
 use crate::bearer::ConnectionType;
 
@@ -23,9 +24,9 @@ const ARPHRD_RAWIP: u32 = 519;
 /// What the kernel has in its list of interfaces.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Links {
-    /// Those that are up, running, and have an address that reaches further than the link, in the kernel's order, each
-    /// with its index. Loopback is not among them.
-    pub up: Vec<(String, u32)>,
+    /// Those that are up, running, and have an address that reaches further than the link, in the kernel's order.
+    /// Loopback is not among them.
+    pub up: Vec<Id>,
     /// All addresses that reach further than the link, of interfaces that are running; loopback's too: a server may be
     /// there.
     pub addresses: BTreeSet<(String, IpAddr)>,
@@ -42,10 +43,10 @@ pub async fn links() -> Result<Links, Stuck> {
         let address = entry.address.as_ref().and_then(ip).filter(|address| is_routable(*address));
         let Some(address) = address else { continue };
         let name = entry.interface_name;
-        let is_known = links.up.iter().any(|(known, _)| *known == name);
+        let is_known = links.up.iter().any(|known| known.name == name);
         if !entry.flags.contains(InterfaceFlags::IFF_LOOPBACK) && !is_known {
             // One that is gone meanwhile has none.
-            links.up.extend(if_nametoindex(name.as_str()).ok().map(|index| (name.clone(), index)));
+            links.up.extend(if_nametoindex(name.as_str()).ok().map(|index| Id { name: name.clone(), index }));
         }
         links.addresses.insert((name, address));
     }
@@ -161,7 +162,7 @@ mod tests {
         assert_eq!((name_of(here).await.as_deref(), carrying(here).await), (Some("lo"), None));
         assert!(is_here(here).await && !is_here(IpAddr::from([192, 0, 2, 77])).await);
         let links = links().await.unwrap();
-        assert!(links.up.iter().all(|(name, index)| name != "lo" && *index > 0));
+        assert!(links.up.iter().all(|id| id.name != "lo" && id.index > 0));
         assert!(links.addresses.contains(&("lo".to_owned(), here)));
     }
 }

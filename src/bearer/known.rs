@@ -6,7 +6,13 @@ use super::Choice;
 use crate::bearer::ConnectionType;
 
 /// An interface for as long as it lives under this name: so long it stays what it is, and need not be looked at again.
-pub type Id = (String, u32);
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Id {
+    /// Its name.
+    pub name: String,
+    /// The kernel's index, which no later one of that name has.
+    pub index: u32,
+}
 
 /// The interfaces that are up, and what each of them is known to be.
 #[derive(Debug, Default)]
@@ -36,23 +42,24 @@ impl Known {
     pub fn note(&mut self, up: Vec<Id>) -> Vec<Id> {
         self.up = up;
         if self.kinds.len() > MOST_KNOWN {
-            self.kinds.retain(|name, _| self.up.iter().any(|(up, _)| up == name));
+            self.kinds.retain(|name, _| self.up.iter().any(|up| up.name == *name));
         }
         let mut asked = Vec::new();
-        for (name, index) in &self.up {
+        for id in &self.up {
+            let Id { name, index } = id;
             let known = self.kinds.entry(name.clone()).or_insert((0, Kind::Asked));
             *known = match *known {
                 (same, Kind::Silent) if same == *index => (same, Kind::AskedAgain),
                 (same, _) if same == *index => continue,
                 _ => (*index, Kind::Asked),
             };
-            asked.push((name.clone(), *index));
+            asked.push(id.clone());
         }
         asked
     }
 
     /// What a look has brought; none where the device does not answer. Whether that is news.
-    pub fn tell(&mut self, (name, index): &Id, found: Option<Option<ConnectionType>>) -> bool {
+    pub fn tell(&mut self, Id { name, index }: &Id, found: Option<Option<ConnectionType>>) -> bool {
         let Some((_, kind)) = self.kinds.get_mut(name).filter(|(known, _)| known == index) else {
             return false;
         };
@@ -79,7 +86,7 @@ impl Known {
             }
             let found = self.up.iter().find(|id| self.kind(id) == Kind::Is(Some(*wanted)));
             match found {
-                Some((name, _)) => return Choice::Bound(name.clone()),
+                Some(id) => return Choice::Bound(id.name.clone()),
                 // Nothing is of a lower priority before it is known not to be of this one.
                 None if asked => return Choice::Unknown,
                 None => {}
@@ -88,7 +95,7 @@ impl Known {
         Choice::Wait
     }
 
-    fn kind(&self, (name, index): &Id) -> Kind {
+    fn kind(&self, Id { name, index }: &Id) -> Kind {
         self.kinds.get(name).filter(|(known, _)| known == index).map_or(Kind::Asked, |(_, kind)| *kind)
     }
 }
@@ -99,7 +106,7 @@ mod tests {
     use ConnectionType::{AnyAvailable, Mobile, Wireless, Wireline};
 
     fn id(name: &str, index: u32) -> Id {
-        (name.to_owned(), index)
+        Id { name: name.to_owned(), index }
     }
 
     fn bound(name: &str) -> Choice {

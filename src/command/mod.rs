@@ -21,7 +21,7 @@ mod unsub;
 
 pub use allowance::Allowance;
 pub use context::{Context, Done};
-pub use report::Report;
+pub use report::{Report, Whose};
 pub use room::{Over, Room, Share};
 pub use status::CommandError;
 
@@ -51,8 +51,8 @@ pub async fn execute(command: &Command, context: &mut Context<'_>, report: &mut 
         Ok(done) => (done, None),
         Err(error) => (plain(error.status(&command.verb)), Some(error)),
     };
-    let ids = (context.principal.account.server_id.as_str(), context.session_id);
-    report.add(command, done.status.code, problem.as_ref(), ids);
+    let whose = Whose { server_id: &context.principal.account.server_id, session_id: context.session_id };
+    report.add(command, done.status.code, problem.as_ref(), whose);
     done
 }
 

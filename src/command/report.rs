@@ -21,6 +21,15 @@ pub struct Report {
     problems: bool,
 }
 
+/// Whose commands they are.
+#[derive(Clone, Copy, Debug)]
+pub struct Whose<'a> {
+    /// The server.
+    pub server_id: &'a str,
+    /// The session's number.
+    pub session_id: &'a str,
+}
+
 impl Report {
     /// Says what became of a command.
     pub(super) fn add(
@@ -28,7 +37,7 @@ impl Report {
         command: &Command,
         code: u16,
         problem: Option<&CommandError>,
-        (server_id, session_id): (&str, &str),
+        Whose { server_id, session_id }: Whose<'_>,
     ) {
         if self.lines == MOST_LINES {
             *self.more.entry(code).or_default() += 1;
@@ -66,7 +75,7 @@ impl Report {
     }
 
     /// The package is at its end: says how many commands had no line, if there were any. Another one may follow.
-    pub fn finish(&mut self, server_id: &str, session_id: &str) {
+    pub fn finish(&mut self, Whose { server_id, session_id }: Whose<'_>) {
         let Self { more, problems, .. } = std::mem::take(self);
         let Some(rest) = rest(&more) else { return };
         let level = if problems { log::Level::Warn } else { log::Level::Info };
@@ -129,26 +138,28 @@ fn shortened(text: &str) -> &str {
 mod tests {
     use super::*;
 
+    const WHOSE: Whose<'_> = Whose { server_id: "s", session_id: "1" };
+
     #[test]
     fn a_package_has_so_many_lines_and_the_rest_is_counted() {
         let nothing = Command { verb: Verb::Unknown(String::new()), parameters: None };
         let problem = CommandError::Unknown;
         let mut report = Report::default();
         for _ in 0..100 {
-            report.add(&nothing, 501, Some(&problem), ("s", "1"));
+            report.add(&nothing, 501, Some(&problem), WHOSE);
         }
         assert_eq!(rest(&report.more), None, "each of these has its line");
-        report.add(&nothing, 200, None, ("s", "1"));
+        report.add(&nothing, 200, None, WHOSE);
         assert_eq!(rest(&report.more).unwrap(), "… and 1 more command: 200");
         assert!(!report.problems);
         for _ in 0..499_999 {
-            report.add(&nothing, 501, Some(&problem), ("s", "1"));
+            report.add(&nothing, 501, Some(&problem), WHOSE);
         }
         assert_eq!(rest(&report.more).unwrap(), "… and 500000 more commands: 501 (499999), 200 (1)");
         assert!(!report.problems, "an unknown command is the server's affair");
-        report.add(&nothing, 503, Some(&problem), ("s", "1"));
+        report.add(&nothing, 503, Some(&problem), WHOSE);
         assert!(report.problems);
-        report.finish("s", "1");
+        report.finish(WHOSE);
         assert_eq!((report.lines, report.more.len()), (0, 0), "the next package begins anew");
     }
 

@@ -25,7 +25,8 @@ impl Configurations {
     pub(super) fn ask(
         &mut self,
         moid: &str,
-        (initiator, reply): (Initiator, Configured),
+        initiator: Initiator,
+        reply: Configured,
         agent_state: &Arc<AgentState>,
         exec_slots: &ExecSlots,
         shared: &mut Shared,

@@ -61,7 +61,7 @@ impl Daemon {
             }
             Local::Configuration { moid, initiator, reply } => {
                 let Self { configurations, agent_state, execs, shared, .. } = self;
-                configurations.ask(&moid, (initiator, reply), agent_state, &execs.exec_slots, shared);
+                configurations.ask(&moid, initiator, reply, agent_state, &execs.exec_slots, shared);
             }
             Local::Deliver { payload, reply } => {
                 let _ = reply.send(self.deliver(&payload).await);

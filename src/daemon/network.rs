@@ -184,9 +184,9 @@ impl Network {
                 let again = self.again;
                 let (asked, came_up) = self.read(links);
                 for id in asked {
-                    let name = format!("the look at the interface {}", id.0);
+                    let name = format!("the look at the interface {}", id.name);
                     let look = async {
-                        let kind = bearer::kind_of(&id.0).await;
+                        let kind = bearer::kind_of(&id.name).await;
                         Event::Kind(id, kind)
                     };
                     self.looks.spawn(shared.hearts.watch(name, look));
@@ -201,7 +201,7 @@ impl Network {
             Event::Kind(id, kind) => {
                 let is_news = self.known.tell(&id, kind.as_ref().ok().copied());
                 if let Some(why) = kind.err().filter(|_| is_news) {
-                    let (name, every) = (id.0, LOOK.as_secs());
+                    let (name, every) = (id.name, LOOK.as_secs());
                     log::warn!("{name}: its connection type is not known: {why}: looked at every {every} s");
                 }
             }

@@ -19,8 +19,12 @@ use crate::store::Change;
 use crate::store::records::Registration;
 use crate::tree::{Principal, SessionFacts};
 
-/// Where one attempt went, and what became of it.
-pub(super) type Attempt = (String, Outcome);
+/// An attempt that is over.
+pub(super) struct Attempt {
+    /// Where it went, as the store has it; nothing where it did not get that far.
+    told: String,
+    outcome: Outcome,
+}
 
 /// What servers are to be told of push clients. What is broken off with the agent is open in the store, and told at its
 /// next start.
@@ -98,7 +102,7 @@ impl Registrations {
             self.attempts.spawn(task, async move {
                 let failed =
                     |fatal: Fatal| Outcome::Failed { why: fatal.to_string(), least: Some(fatal.again) };
-                attempt.await.unwrap_or_else(|fatal| (String::new(), failed(fatal)))
+                attempt.await.unwrap_or_else(|fatal| Attempt { told: String::new(), outcome: failed(fatal) })
             });
         }
     }
@@ -120,9 +124,9 @@ impl Registrations {
         agent_state: &AgentState,
         random: &mut dyn Random,
     ) {
-        let (told, outcome) = ended.unwrap_or_else(|error| {
+        let Attempt { told, outcome } = ended.unwrap_or_else(|error| {
             let why = format!("internal error: {error}");
-            (String::new(), Outcome::Failed { why, least: None })
+            Attempt { told: String::new(), outcome: Outcome::Failed { why, least: None } }
         });
         let Task { server_id, register, id } = &task;
         let what = if *register { "push registration" } else { "push unregistration" };
@@ -158,7 +162,7 @@ impl Registrations {
 }
 
 async fn tell(agent_state: &AgentState, task: &Task) -> Attempt {
-    let refused = |why: &str| (String::new(), Outcome::Refused(why.to_owned()));
+    let refused = |why: &str| Attempt { told: String::new(), outcome: Outcome::Refused(why.to_owned()) };
     let Some(peer) = agent_state.peer(&task.server_id) else { return refused("the account is gone") };
     let Some(push) = &peer.account.push else { return refused("the account has no push") };
     let principal = Principal { account: &peer.account, session: SessionFacts::default() };
@@ -166,7 +170,7 @@ async fn tell(agent_state: &AgentState, task: &Task) -> Attempt {
         Ok(parameters) => registration::send(peer, push, task, &parameters).await,
         Err(error) => Outcome::Failed { why: error.to_string(), least: None },
     };
-    (address(push, task.register), outcome)
+    Attempt { told: address(push, task.register), outcome }
 }
 
 fn push_of<'w>(agent_state: &'w AgentState, server_id: &str) -> Option<&'w Push> {

@@ -17,7 +17,7 @@ impl Daemon {
     }
 
     /// Files were read again.
-    pub(super) async fn loaded(&mut self, (scope, read): Reading) {
+    pub(super) async fn loaded(&mut self, Reading { scope, read }: Reading) {
         match read {
             Ok(read) => {
                 if !read.is_whole() {

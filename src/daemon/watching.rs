@@ -14,8 +14,12 @@ use crate::agent_state::AgentState;
 use crate::base::heartbeat::Hearts;
 use crate::base::waking;
 
-/// What was read again, and what of it was asked for.
-pub(super) type Reading = (Scope, Result<Read, LoadError>);
+/// What was read again.
+pub(super) struct Reading {
+    /// What was asked for.
+    pub(super) scope: Scope,
+    pub(super) read: Result<Read, LoadError>,
+}
 
 /// The files that the agent state is made of: watched, read again apart from the loop, and what their folders have held.
 /// Dropped, it breaks off what is being read.
@@ -58,7 +62,8 @@ impl Watching {
     pub(super) fn load(&mut self, scope: Scope, agent_state: &AgentState, hearts: &mut Hearts) {
         if self.running.is_empty() {
             let read = self.loader.read(scope, agent_state, self.watcher.watched());
-            let task = hearts.watch("the reading of files".to_owned(), async move { (scope, read.await) });
+            let task = hearts
+                .watch("the reading of files".to_owned(), async move { Reading { scope, read: read.await } });
             self.running.spawn(task);
         } else {
             self.again = self.again.max(Some(scope));

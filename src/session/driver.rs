@@ -22,7 +22,7 @@ use crate::base::waking;
 use crate::base::{Random, stopped};
 use crate::bearer;
 use crate::bearer::ConnectionType;
-use crate::command::{self, Allowance, Context, Report, Room, Share};
+use crate::command::{self, Allowance, Context, Report, Room, Share, Whose};
 use crate::exec::{AfterSession, ExecSlots, Finished, SessionExecs};
 use crate::package::{self, Encoded, Package1, Reason, Verb};
 use crate::session::machine::Action;
@@ -485,7 +485,8 @@ impl Driver<'_> {
 
     /// All of a package's commands were executed, or no more of them will be.
     fn finish_report(&mut self) {
-        self.report.finish(self.session.server_id(), &self.session.id);
+        let whose = Whose { server_id: self.session.server_id(), session_id: &self.session.id };
+        self.report.finish(whose);
     }
 
     /// The server has the MOS list that indices count in from now on.

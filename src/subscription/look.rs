@@ -39,6 +39,14 @@ pub(super) struct Outcome {
     pub(super) polls: bool,
 }
 
+/// What a server would get now.
+struct Content {
+    batch: Batch,
+    digest: Digest,
+    /// Nothing tells of some of its changes.
+    polls: bool,
+}
+
 /// Why it can't be told what a server would get.
 #[derive(Debug, thiserror::Error)]
 enum LookError {
@@ -81,30 +89,30 @@ impl Look {
         drop(snapshot);
         let there = known.delivered.or(self.there);
         let principal = Principal { account: &self.peer.account, session: SessionFacts::default() };
-        let (content, polls, new) = match self.read(&principal).await {
-            Ok(read) => read,
+        let content = match self.read(&principal).await {
+            Ok(content) => content,
             // Who gets a right back is told by nobody.
             Err(error) => {
                 return Ok(Outcome { result: Result::Withheld(error.to_string()), there, polls: true });
             }
         };
+        let (new, polls) = (content.digest, content.polls);
         if there == Some(new) || self.refused == Some(new) {
             return Ok(Outcome { result: Result::Unchanged, there, polls });
         }
-        let (result, there) = self.deliver(known, &content, (there, new), &principal).await?;
-        Ok(Outcome { result, there, polls })
+        self.deliver(known, content, there, &principal).await
     }
 
-    /// What the server would get now, nothing of what is no more, and whether some changes of it are told by nobody.
-    async fn read(&self, principal: &Principal<'_>) -> std::result::Result<(Batch, bool, Digest), LookError> {
+    /// What the server would get now; nothing of what is no more.
+    async fn read(&self, principal: &Principal<'_>) -> std::result::Result<Content, LookError> {
         let tree = &self.agent_state.tree;
         let uri = ClientUri::parse(&self.id.client_uri)?;
         tree.object_seen(&uri.moid, principal)?;
         let node = match tree.resolve(&uri, principal, Rights::READ).await {
             Err(TreeError::NotFound(_)) => {
                 let nothing = tree.gathering(principal)?.finish();
-                let new = nothing.digest(principal.account.profile).await?;
-                return Ok((nothing, true, new));
+                let digest = nothing.digest(principal.account.profile).await?;
+                return Ok(Content { batch: nothing, digest, polls: true });
             }
             other => other?,
         };
@@ -121,39 +129,40 @@ impl Look {
             Err(TreeError::NotFound(_)) => {}
             other => other?,
         }
-        let content = gathering.finish();
-        let new = content.digest(principal.account.profile).await?;
-        Ok((content, others || !told, new))
+        let batch = gathering.finish();
+        let digest = batch.digest(principal.account.profile).await?;
+        Ok(Content { batch, digest, polls: others || !told })
     }
 
-    /// Puts what is `new`; says what became of it, and what is there then.
+    /// Puts what is new, where something else is `there`.
     async fn deliver(
         &self,
         known: Subscription,
-        content: &Batch,
-        (there, new): (Option<Digest>, Digest),
+        Content { batch, digest: new, polls }: Content,
+        there: Option<Digest>,
         principal: &Principal<'_>,
-    ) -> std::result::Result<(Result, Option<Digest>), StoreError> {
+    ) -> std::result::Result<Outcome, StoreError> {
+        let outcome = |result, there| Outcome { result, there, polls };
         let failed = |why: &dyn std::fmt::Display| Result::Failed { why: why.to_string(), retry_after: None };
         let refused = |why: &dyn std::fmt::Display| Result::Refused { content: new, why: why.to_string() };
         let parameters =
             match Parameters::of(&self.agent_state.tree, &self.agent_state.settings, principal).await {
                 Ok(parameters) => parameters,
-                Err(error) => return Ok((failed(&error), there)),
+                Err(error) => return Ok(outcome(failed(&error), there)),
             };
         let status = |status| format!("{} ({})", RepositoryError::Status(status), shown(&known.server_uri));
         let uri = match parameters.expand(&known.server_uri) {
             Ok(uri) => uri,
-            Err(error) => return Ok((refused(&error), there)),
+            Err(error) => return Ok(outcome(refused(&error), there)),
         };
         let mut connection = match self.peer.client(&parameters) {
             Ok(client) => client.connection(Binding::Any),
-            Err(error) => return Ok((failed(&error), there)),
+            Err(error) => return Ok(outcome(failed(&error), there)),
         };
         let upload = Upload {
             method: Method::PUT,
             uri,
-            batch: content,
+            batch: &batch,
             tree: &self.agent_state.tree,
             parameters: &parameters,
             principal: *principal,
@@ -165,18 +174,18 @@ impl Look {
                 if self.keep {
                     self.remember(&known, Some(new)).await?;
                 }
-                (Result::Delivered { kept: self.keep }, Some(new))
+                outcome(Result::Delivered { kept: self.keep }, Some(new))
             }
             Ok(response) if matches!(response.status, 408 | 429 | 500..=599) => {
                 let retry_after = retry_after(&response.headers, SystemTime::now());
                 let why = status(response.status);
-                (Result::Failed { why, retry_after }, None)
+                outcome(Result::Failed { why, retry_after }, None)
             }
-            Ok(response) => (refused(&status(response.status)), there),
+            Ok(response) => outcome(refused(&status(response.status)), there),
             Err(RepositoryError::Transport(error @ TransportError::Failed { .. })) => {
-                (failed(&error), there.filter(|_| !may_have_arrived(&error)))
+                outcome(failed(&error), there.filter(|_| !may_have_arrived(&error)))
             }
-            Err(error) => (refused(&error), there),
+            Err(error) => outcome(refused(&error), there),
         })
     }
 
