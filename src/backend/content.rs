@@ -1,10 +1,9 @@
 //! What an effect writes.
 
-use std::path::Path;
+use crate::ddf::Format;
+use crate::mo::mapping::Setting;
 
-use crate::base::lane;
-
-/// What is written to a file or a property, or given to a program.
+/// What is written to a property, or given to a program.
 pub(super) enum Content {
     Text(String),
     Bytes(Vec<u8>),
@@ -14,14 +13,10 @@ impl Content {
     pub(super) fn text(&self) -> Option<&str> {
         if let Self::Text(text) = self { Some(text) } else { None }
     }
+}
 
-    /// Looks at the file: may block.
-    pub(super) fn of_file(self, file: &Path) -> Vec<u8> {
-        match self {
-            Self::Bytes(bytes) => bytes,
-            // A text file's last line ends; an attribute takes just the value.
-            Self::Text(text) if text.is_empty() || lane::takes_requests(file) => text.into_bytes(),
-            Self::Text(text) => (text + "\n").into_bytes(),
-        }
-    }
+/// What is written to a file: all that it will hold, or the value of one setting.
+pub(super) enum FileContent {
+    Whole(Content),
+    Setting { setting: Setting, value: String, format: Format },
 }

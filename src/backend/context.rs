@@ -69,6 +69,6 @@ pub struct Context<'a> {
 
 impl<'a> Context<'a> {
     pub(super) fn variables(&self, value: Option<&'a str>) -> Variables<'a> {
-        Variables { value, names: self.names, siblings: self.siblings }
+        Variables { value, names: self.names, siblings: self.siblings, booted: None }
     }
 }

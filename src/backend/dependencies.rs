@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use super::context::Context;
 use super::file;
-use crate::mo::mapping::{List, ListFrom, Source, SourceKind};
+use crate::mo::mapping::{List, ListFrom, RecordsPlace, Source, SourceKind};
 
 /// Files and folders that values come from, and whether some come from where nothing tells of a change. The
 /// store tells of its own.
@@ -28,7 +28,7 @@ impl Dependencies {
             SourceKind::Value(_) | SourceKind::Store => {}
             // The listing is looked at by itself.
             SourceKind::Item(_) => {}
-            SourceKind::File(template) => match template.fill_path(&context.variables(None)) {
+            SourceKind::File { path, .. } => match path.fill_path(&context.variables(None)) {
                 Ok(path) => self.file(&path, context),
                 Err(_) => self.others = true,
             },
@@ -40,15 +40,28 @@ impl Dependencies {
             SourceKind::MachineId(_) => self.file("/etc/machine-id", context),
             // A session's own values are nothing to those outside of it.
             SourceKind::Builtin(name) if name.starts_with("session-") || name == "agent-version" => {}
-            SourceKind::Property { .. } | SourceKind::Run(_) | SourceKind::Builtin(_) => self.others = true,
+            SourceKind::Property { .. }
+            | SourceKind::Method { .. }
+            | SourceKind::Run(_)
+            | SourceKind::Builtin(_) => self.others = true,
         }
     }
 
     /// Adds where the children of an un-named node come from.
     pub fn add_list(&mut self, list: &List, context: &Context<'_>) {
-        let ListFrom::Glob(pattern) = &list.from else {
-            self.others = true;
-            return;
+        let pattern = match &list.from {
+            ListFrom::Glob(pattern) => pattern,
+            ListFrom::Records { place: RecordsPlace::File(path), .. } => {
+                match path.fill_path(&context.variables(None)) {
+                    Ok(path) => self.file(&path, context),
+                    Err(_) => self.others = true,
+                }
+                return;
+            }
+            ListFrom::Records { .. } | ListFrom::Object(_) => {
+                self.others = true;
+                return;
+            }
         };
         let is_plain = |component: &&str| !component.contains(['*', '?', '[', '{']);
         let components: Vec<&str> = pattern.split('/').collect();

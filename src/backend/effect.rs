@@ -1,11 +1,13 @@
 //! Outside effects: `set`, `add`, `delete` and `exec`.
 
+use std::collections::HashMap;
+use std::path::PathBuf;
 use std::time::Duration;
 
 use tokio::time::{Instant, sleep};
 
 use super::answer::Answer;
-use super::content::Content;
+use super::content::{Content, FileContent};
 use super::context::Context;
 use super::error::BackendError;
 use super::read::read;
@@ -39,22 +41,37 @@ impl Act<'_> {
     }
 }
 
-/// What would take back an effect that has not happened yet: the intent to record. None where nothing can.
+/// The effects of a change on files that were prepared so far: of each file the last one, and what it will hold then.
+#[derive(Debug, Default)]
+pub struct Prepared(HashMap<PathBuf, (OfFile, Vec<u8>)>);
+
+/// What would take back an effect that has not happened yet: the intent to record. None where nothing can. It is for the
+/// machine as it will be after the effects in `before`, which it joins.
 ///
 /// # Errors
 /// [`BackendError`], if the file or the property can't be read or the value does not pass the pipeline: what can't be
 /// taken back must not begin.
-pub async fn prepare_undo(act: Act<'_>, context: &Context<'_>) -> Result<Option<Undo>, BackendError> {
+pub async fn prepare_undo(
+    act: Act<'_>,
+    before: &mut Prepared,
+    context: &Context<'_>,
+) -> Result<Option<Undo>, BackendError> {
     match act.call() {
-        Call::File { path, privileged } => {
+        Call::File { path, privileged, .. } => {
             let file = file::below(context.machine, &path.fill_path(&context.variables(None))?)?;
-            let content = content(act, context)?;
-            let prepared = file::blocking(file, move |file| {
-                let content = content.map(|content| content.of_file(file));
-                OfFile::prepare(file, content.as_deref())
-                    .map_err(|error| BackendError::File { path: file.to_path_buf(), error })
+            let content = file_content(act, context)?;
+            let ahead = before.0.remove(&file);
+            let prepared = file::blocking(file.clone(), move |path| {
+                let (ahead, base) = ahead.unzip();
+                let content =
+                    content.map(|content| file::with(content, path, base.as_deref())).transpose()?;
+                let undo = OfFile::prepare(path, content.as_deref(), ahead.as_ref());
+                let undo = undo.map_err(|error| BackendError::File { path: path.to_path_buf(), error })?;
+                Ok((undo, content))
             });
-            Ok(prepared.await.map_err(|error| error.or_helper(*privileged))?.map(Undo::File))
+            let (undo, content) = prepared.await.map_err(|error| error.or_helper(*privileged))?;
+            before.0.extend(undo.clone().zip(content).map(|last| (file, last)));
+            Ok(undo.map(Undo::File))
         }
         Call::Bus { object, member, method: false, privileged, .. } => {
             let Some(content) = content(act, context)? else { return Ok(None) };
@@ -77,7 +94,7 @@ pub async fn perform(act: Act<'_>, undo: Option<&Undo>, context: &Context<'_>) -
         let done = property.perform(&context.machine.bus).await;
         return done.map_err(|error| error.or_helper(*privileged));
     }
-    effect(act.call(), content(act, context)?, context).await
+    effect(act, undo, context).await
 }
 
 /// Starts what `exec` says, and waits for nothing of it. An EXEC of a file writes `1` to it, as triggers in sysfs want.
@@ -87,12 +104,12 @@ pub async fn perform(act: Act<'_>, undo: Option<&Undo>, context: &Context<'_>) -
 pub async fn start(exec: &Exec, context: &Context<'_>) -> Result<Running, BackendError> {
     match &exec.call {
         Call::Run(program) => run::start(program, None, context).await,
-        Call::File { path, privileged } => {
+        Call::File { path, privileged, .. } => {
             let file = file::below(context.machine, &path.fill_path(&context.variables(None))?)?;
             let (privileged, client_uri) = (*privileged, context.request.client_uri.to_owned());
-            let content = Content::Text("1".to_owned());
+            let content = FileContent::Whole(Content::Text("1".to_owned()));
             Ok(Running::of(async move {
-                let done = file::write(file, content).await;
+                let done = file::write(file, content, None).await;
                 ended(done.map_err(|error| error.or_helper(privileged)), &client_uri)
             }))
         }
@@ -164,30 +181,54 @@ fn content(act: Act<'_>, context: &Context<'_>) -> Result<Option<Content>, Backe
     })
 }
 
-async fn effect(call: &Call, content: Option<Content>, context: &Context<'_>) -> Result<(), BackendError> {
-    match call {
-        Call::File { path, privileged } => {
+/// What an effect on a file writes; none: it removes the file.
+fn file_content(act: Act<'_>, context: &Context<'_>) -> Result<Option<FileContent>, BackendError> {
+    if let Act::Set(Sink { to: Call::File { setting: Some(setting), .. }, pipeline }, value) = act {
+        let text = pipeline.invert(&value.to_text(), &context.variables(None))?;
+        let setting = setting.clone();
+        return Ok(Some(FileContent::Setting { setting, value: text, format: plain_format(value) }));
+    }
+    Ok(content(act, context)?.map(FileContent::Whole))
+}
+
+/// The format that tells a number and a truth from a text.
+fn plain_format(value: &Value) -> Format {
+    match value {
+        Value::Int(_) => Format::Int,
+        Value::Float(_) => Format::Float,
+        Value::Bool(_) => Format::Bool,
+        _ => Format::Chr,
+    }
+}
+
+async fn effect(act: Act<'_>, undo: Option<&Undo>, context: &Context<'_>) -> Result<(), BackendError> {
+    match act.call() {
+        Call::File { path, privileged, .. } => {
             let name = path.fill_path(&context.variables(None))?;
             let file = file::below(context.machine, &name)?;
-            let done = match content {
+            // Of a file whose setting is written, all else is what it was when its undoing was prepared.
+            let expected = if let Some(Undo::File(file)) = undo { file.written } else { None };
+            let done = match file_content(act, context)? {
                 None => file::remove(file).await,
-                Some(content) => file::write(file, content).await,
+                Some(content) => file::write(file, content, expected).await,
             };
             done.map_err(|error| error.or_helper(*privileged))
         }
         Call::Run(program) => {
+            let content = content(act, context)?;
             let value = content.as_ref().and_then(Content::text);
             let exit = run::start(program, value, context).await?.finish().await;
             run::check(run::name(program), program.timeout, &exit)
         }
         Call::Bus { object, member, method: false, privileged, .. } => {
-            let Some(content) = content else { return Ok(()) };
+            let Some(content) = content(act, context)? else { return Ok(()) };
             let target = bus::Target::find(object, member, context).await;
             let target = target.map_err(|error| error.or_helper(*privileged))?;
             let set = target.set(&target.value(&content)?, &context.machine.bus).await;
             set.map_err(|error| error.or_helper(*privileged))
         }
         Call::Bus { object, member, args, timeout, privileged, .. } => {
+            let content = content(act, context)?;
             let value = content.as_ref().and_then(Content::text);
             let done = async {
                 bus::method(object, member, args, value, context)

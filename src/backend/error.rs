@@ -8,6 +8,7 @@ use thiserror::Error;
 use crate::base::lane::Stuck;
 use crate::mo::fill::FillError;
 use crate::mo::pipeline::PipelineError;
+use crate::mo::setting::SettingError;
 use crate::mo::value::ValueError;
 
 /// Why a source gave no answer, or an effect did not happen.
@@ -22,6 +23,19 @@ pub enum BackendError {
         /// Why.
         error: io::Error,
     },
+    /// A setting of a file can't be read or written.
+    #[error("{}: {setting}: {error}", path.display())]
+    Setting {
+        /// The file.
+        path: PathBuf,
+        /// The setting.
+        setting: String,
+        /// Why.
+        error: SettingError,
+    },
+    /// A file is another than it was when its change was prepared.
+    #[error("{}: somebody else changed it meanwhile: it stays as they left it", .0.display())]
+    Changed(PathBuf),
     /// It did not answer: whether what was to be done there is done, nobody knows.
     #[error("{}: {stuck}", path.display())]
     Stuck {
@@ -125,6 +139,7 @@ impl BackendError {
                 | Self::Program { .. }
                 | Self::File { .. }
                 | Self::Stuck { .. }
+                | Self::Changed(_)
                 | Self::Bus { temporary: true, .. }
         )
     }

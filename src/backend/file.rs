@@ -9,15 +9,17 @@ use std::path::{Path, PathBuf};
 
 use nix::errno::Errno;
 use nix::sys::statfs;
+use sha2::{Digest as _, Sha256};
 
 use super::answer::{Answer, MAX_INPUT, Raw};
-use super::content::Content;
+use super::content::{Content, FileContent};
 use super::context::Machine;
 use super::dmi;
 use super::error::BackendError;
 use crate::base::files;
 use crate::base::lane::{FILES, Spot, takes_requests};
 use crate::base::regular::{self, ReadError};
+use crate::mo::setting::Setting;
 
 /// What a file that a mapping makes may be read by: it holds no secrets.
 pub(super) const NEW_FILE_MODE: u32 = 0o644;
@@ -46,19 +48,77 @@ pub(super) async fn read(
     }
 }
 
+/// Reads one setting of a file.
+pub(super) async fn setting(
+    machine: &Machine,
+    path: &str,
+    setting: &Setting,
+    privileged: bool,
+) -> Result<Answer<Raw>, BackendError> {
+    let bytes = match content(machine, path).await.map_err(|error| error.or_helper(privileged))? {
+        Answer::Value(bytes) => bytes,
+        Answer::Absent(why) => return Ok(Answer::Absent(why)),
+        Answer::Unavailable(why) => return Ok(Answer::Unavailable(why)),
+    };
+    let failed = |error| BackendError::Setting { path: path.into(), setting: setting.to_string(), error };
+    Ok(match setting.read(&bytes).map_err(failed)? {
+        Some(text) => Answer::Value(Raw::Text(text)),
+        None => Answer::Absent(format!("{path}: no {setting}")),
+    })
+}
+
 /// A file's content.
 pub(super) async fn content(machine: &Machine, path: &str) -> Result<Answer<Vec<u8>>, BackendError> {
     let file = below(machine, path)?;
-    match blocking(file, move |file| load(file, MAX_INPUT)).await {
+    match blocking(file, content_now).await {
         Err(stuck @ BackendError::Stuck { .. }) => Ok(Answer::Unavailable(stuck.to_string())),
         other => other,
     }
 }
 
-/// Writes a file's content: in place where the kernel takes it, else by replacing the file.
-pub(super) async fn write(file: PathBuf, content: Content) -> Result<(), BackendError> {
+/// What the file will hold when `content` was written to it, while it holds `base` or, where that is none, what it holds on
+/// disk. It may block.
+pub(super) fn with(content: FileContent, path: &Path, base: Option<&[u8]>) -> Result<Vec<u8>, BackendError> {
+    match content {
+        FileContent::Whole(Content::Bytes(bytes)) => Ok(bytes),
+        // A text file's last line ends; an attribute takes just the value.
+        FileContent::Whole(Content::Text(text)) if text.is_empty() || takes_requests(path) => {
+            Ok(text.into_bytes())
+        }
+        FileContent::Whole(Content::Text(text)) => Ok((text + "\n").into_bytes()),
+        FileContent::Setting { setting, value, format } => {
+            let loaded = if base.is_none() { settings(path)? } else { Vec::new() };
+            let written = setting.write(base.unwrap_or(&loaded), &value, format);
+            let setting = setting.to_string();
+            written.map_err(|error| BackendError::Setting { path: path.to_path_buf(), setting, error })
+        }
+    }
+}
+
+/// What a settings file holds; nothing where there is none yet.
+fn settings(path: &Path) -> Result<Vec<u8>, BackendError> {
+    match content_now(path)? {
+        Answer::Value(bytes) => Ok(bytes),
+        Answer::Absent(_) => Ok(Vec::new()),
+        Answer::Unavailable(why) => {
+            Err(BackendError::File { path: path.to_path_buf(), error: io::Error::other(why) })
+        }
+    }
+}
+
+/// Writes a file's content: in place where the kernel takes it, else by replacing the file. Where only a setting of it is
+/// written and the whole is not what is `expected`, somebody else has changed it.
+pub(super) async fn write(
+    file: PathBuf,
+    content: FileContent,
+    expected: Option<[u8; 32]>,
+) -> Result<(), BackendError> {
     blocking(file, move |file| {
-        let content = content.of_file(file);
+        let expected = expected.filter(|_| matches!(content, FileContent::Setting { .. }));
+        let content = with(content, file, None)?;
+        if expected.is_some_and(|expected| <[u8; 32]>::from(Sha256::digest(&content)) != expected) {
+            return Err(BackendError::Changed(file.to_path_buf()));
+        }
         let written = if takes_requests(file) {
             write_once(file, &content)
         } else {
@@ -119,11 +179,12 @@ pub(super) async fn blocking_from<T: Send + 'static>(
     done.unwrap_or_else(|stuck| Err(BackendError::Stuck { path, stuck }))
 }
 
-fn load(path: &Path, limit: usize) -> Result<Answer<Vec<u8>>, BackendError> {
-    match try_load(path, limit) {
+/// [`content()`] for a caller that may block.
+pub(super) fn content_now(path: &Path) -> Result<Answer<Vec<u8>>, BackendError> {
+    match try_load(path, MAX_INPUT) {
         Ok(bytes) => Ok(Answer::Value(bytes)),
         Err(ReadError::TooLarge(_)) => {
-            Err(BackendError::TooLarge { what: path.display().to_string(), limit })
+            Err(BackendError::TooLarge { what: path.display().to_string(), limit: MAX_INPUT })
         }
         Err(error) => no_content(path, error.into()),
     }

@@ -7,12 +7,12 @@ use serde_json::Value as Json;
 
 use super::answer::Answer;
 use super::context::Context;
+use super::element::Element;
 use super::error::BackendError;
 use super::glob::{Glob, escape};
-use super::{bus, file, run};
+use super::{bus, file, records};
 use crate::base::said::SaidOf;
 use crate::mo::mapping::{List, ListFrom};
-use crate::mo::pipeline::json_text;
 use crate::uri::encode_name;
 
 /// Folders with names that are passed over: they are looked into again and again.
@@ -39,21 +39,11 @@ pub async fn list(list: &List, context: &Context<'_>) -> Result<Answer<Vec<Child
             Err(stuck @ BackendError::Stuck { .. }) => return Ok(Answer::Unavailable(stuck.to_string())),
             found => found?,
         },
-        ListFrom::Run { argv, json, key, matching } => {
-            let output = run::output(argv, context).await?;
-            let text = String::from_utf8(output).map_err(|_| BackendError::NotUtf8("list".to_owned()))?;
-            if *json {
-                members(&text, key.as_deref())?
-            } else {
-                let name = |line: &str| match matching {
-                    Some(regex) => {
-                        regex.captures(line).and_then(|found| Some(found.get(1)?.as_str().to_owned()))
-                    }
-                    None => Some(line.trim().to_owned()).filter(|name| !name.is_empty()),
-                };
-                text.lines().filter_map(name).map(|name| (name, None)).collect()
-            }
-        }
+        ListFrom::Records { place, shape } => match records::read(place, shape, context).await? {
+            Answer::Value(found) => found,
+            Answer::Absent(why) => return Ok(Answer::Absent(why)),
+            Answer::Unavailable(why) => return Ok(Answer::Unavailable(why)),
+        },
         ListFrom::Object(object) => match bus::children(object, list.max, context).await? {
             Answer::Value(found) => found,
             Answer::Absent(why) => return Ok(Answer::Absent(why)),
@@ -63,11 +53,7 @@ pub async fn list(list: &List, context: &Context<'_>) -> Result<Answer<Vec<Child
     Ok(Answer::Value(children(found, list.max, context)?))
 }
 
-fn children(
-    mut found: Vec<(String, Option<Json>)>,
-    max: usize,
-    context: &Context<'_>,
-) -> Result<Vec<Child>, BackendError> {
+fn children(mut found: Vec<Element>, max: usize, context: &Context<'_>) -> Result<Vec<Child>, BackendError> {
     if found.len() > max {
         log::warn!(
             "{}: `list` found more children than its `max` of {max}: the others are left out",
@@ -78,7 +64,7 @@ fn children(
     let mut seen = HashSet::new();
     found
         .into_iter()
-        .map(|(captured, item)| {
+        .map(|Element { captured, item }| {
             let name = encode_name(&captured);
             if name.is_empty() {
                 return Err(BackendError::List("a name is empty".to_owned()));
@@ -91,39 +77,8 @@ fn children(
         .collect()
 }
 
-/// Elements of a JSON array, or members of a JSON object.
-fn members(text: &str, key: Option<&str>) -> Result<Vec<(String, Option<Json>)>, BackendError> {
-    let json: Json = serde_json::from_str(text).map_err(|error| BackendError::List(error.to_string()))?;
-    let named = |element: Json| {
-        let name = match key {
-            Some(key) => element.get(key).and_then(json_text),
-            None => Some(&element)
-                .filter(|element| !element.is_object() && !element.is_array())
-                .and_then(json_text),
-        };
-        let wanted = || {
-            key.map_or("an element is no plain name, and there is no `key`".into(), |key| {
-                format!("an element has no {key:?}")
-            })
-        };
-        Ok((name.ok_or_else(|| BackendError::List(wanted()))?, Some(element)))
-    };
-    match json {
-        Json::Array(elements) => elements.into_iter().map(named).collect(),
-        Json::Object(members) if key.is_none() => {
-            Ok(members.into_iter().map(|(name, element)| (name, Some(element))).collect())
-        }
-        Json::Object(members) => members.into_iter().map(|(_, element)| named(element)).collect(),
-        _ => Err(BackendError::List("expected a JSON array or object".to_owned())),
-    }
-}
-
 /// Paths that match; the name is the part that the first `*` matched.
-async fn globbed(
-    pattern: &str,
-    max: usize,
-    context: &Context<'_>,
-) -> Result<Vec<(String, Option<Json>)>, BackendError> {
+async fn globbed(pattern: &str, max: usize, context: &Context<'_>) -> Result<Vec<Element>, BackendError> {
     let mut filled = pattern.to_owned();
     for (label, name) in context.names {
         let braces = format!("{{{label}}}");
@@ -145,7 +100,7 @@ async fn globbed(
         let most = max.saturating_add(1);
         let unnamed = walk.walk(folder, spot, &mut |path| {
             if let Some(name) = path.strip_prefix(&root).ok().and_then(|path| star.name(path)) {
-                found.push((name, None));
+                found.push(Element { captured: name, item: None });
             }
             found.len() < most
         });

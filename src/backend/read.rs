@@ -1,10 +1,12 @@
 //! Asking the sources of a node.
 
+use std::time::{Duration, SystemTime};
+
 use crate::ddf::Format;
 use crate::mo::Value;
 use crate::mo::fill::Variables;
-use crate::mo::mapping::{NodeMapping, Source, SourceKind};
-use crate::mo::pipeline::json_text;
+use crate::mo::mapping::{Clock, NodeMapping, Source, SourceKind};
+use crate::mo::pipeline::{Passed, json_text};
 
 use super::answer::{Answer, MAX_TEXT, Raw, Reading};
 use super::context::Context;
@@ -72,9 +74,12 @@ pub async fn read_source(
     let mut transient = false;
     let answer = match &source.from {
         SourceKind::Value(text) => Answer::Value(Raw::Text(text.clone())),
-        SourceKind::File(path) => {
+        SourceKind::File { path, setting } => {
             let path = path.fill_path(&variables)?;
-            file::read(context.machine, &path, source.privileged).await?
+            match setting {
+                Some(setting) => file::setting(context.machine, &path, setting, source.privileged).await?,
+                None => file::read(context.machine, &path, source.privileged).await?,
+            }
         }
         SourceKind::OsRelease(key) => os_release::get(context.machine, key).await?,
         SourceKind::MachineId(application) => {
@@ -83,6 +88,9 @@ pub async fn read_source(
             answer.map(|(uuid, _)| Raw::Text(uuid))
         }
         SourceKind::Property { object, property } => bus::read(object, property, source, context).await?,
+        SourceKind::Method { object, method, args } => {
+            bus::answer(object, method, args, source, context).await?
+        }
         SourceKind::Run(argv) => Answer::Value(Raw::Bytes(run::output(argv, context).await?)),
         SourceKind::Item(key) => item(context, key),
         SourceKind::Store => stored(context).map(|reading| Raw::Typed(reading.value)),
@@ -104,7 +112,9 @@ fn stored(context: &Context<'_>) -> Answer<Reading> {
 }
 
 fn item(context: &Context<'_>, key: &str) -> Answer<Raw> {
-    match context.item.and_then(|item| item.get(key)).and_then(json_text) {
+    // An element that has no members is meant as a whole.
+    let member = |item| if key == "." { Some(item) } else { serde_json::Value::get(item, key) };
+    match context.item.and_then(member).and_then(json_text) {
         Some(text) => Answer::Value(Raw::Text(text)),
         None => Answer::Absent(format!("the listing has no {key:?}")),
     }
@@ -130,8 +140,10 @@ fn typed(
             text.trim_end_matches(|c: char| c.is_whitespace() || c == '\0').to_owned()
         }
     };
-    let Some(text) = source.pipeline.apply(&text, format, variables)? else {
-        return Ok(Answer::Absent(format!("{}: nothing matches", source.from)));
+    let booted = if source.pipeline.time == Some(Clock::Boot) { booted() } else { None };
+    let text = match source.pipeline.apply(&text, format, &Variables { booted, ..*variables })? {
+        Passed::Value(text) => text,
+        Passed::Absent(why) => return Ok(Answer::Absent(format!("{}: {why}", source.from))),
     };
     if text.len() > MAX_TEXT && !matches!(format, Format::Bin | Format::B64) {
         return Err(BackendError::TooLarge { what: source.from.to_string(), limit: MAX_TEXT });
@@ -140,4 +152,13 @@ fn typed(
         return Ok(Answer::Absent(format!("{}: empty", source.from)));
     }
     Ok(Answer::Value(Value::from_text(format, &text)?))
+}
+
+/// When the system started, in seconds since 1970; none where its clock was not set yet.
+fn booted() -> Option<f64> {
+    // 2020: no gateway that runs this started before.
+    const SET: f64 = 1_577_836_800.0;
+    let up = nix::time::clock_gettime(nix::time::ClockId::CLOCK_BOOTTIME).ok()?;
+    let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).ok()?;
+    Some(now.as_secs_f64() - Duration::from(up).as_secs_f64()).filter(|booted| *booted >= SET)
 }

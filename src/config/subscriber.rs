@@ -91,14 +91,14 @@ impl Subscriber {
 fn unusable(source: &Source) -> Option<String> {
     let absolute = |path: &str| path.starts_with('/');
     match &source.from {
-        SourceKind::File(path) if !absolute(path.literal_start()) => {
+        SourceKind::File { path, .. } if !absolute(path.literal_start()) => {
             Some("`file`: expected an absolute path".to_owned())
         }
         SourceKind::Run(argv) if !argv.first().and_then(Template::literal).is_some_and(absolute) => {
             Some("`run`: the program must be an absolute path without braces".to_owned())
         }
-        SourceKind::File(path) => braced(std::slice::from_ref(path)),
-        SourceKind::Run(argv) => braced(argv),
+        SourceKind::File { path, .. } => braced(std::slice::from_ref(path)),
+        SourceKind::Run(argv) | SourceKind::Method { args: argv, .. } => braced(argv),
         SourceKind::Item(_) | SourceKind::Store => {
             Some("`item` and `store` are for management objects".to_owned())
         }

@@ -13,6 +13,35 @@ pub(crate) fn is_one(format: Format, text: &str) -> bool {
     }
 }
 
+/// Seconds since 1970 in UTC: a date (`2026-02-28`), a time (`23:59:59Z`), or for all other formats both with a `T` between
+/// them. None outside of the years 0 to 9999. Parts of a second are dropped.
+#[must_use]
+pub(crate) fn utc(seconds: f64, format: Format) -> Option<String> {
+    const DAY: i64 = 24 * 60 * 60;
+    // The ends of the years 0 and 9999; beyond them a f64 could be no i64 either.
+    if !(-62_167_219_200.0..253_402_300_800.0).contains(&seconds) {
+        return None;
+    }
+    #[expect(clippy::cast_possible_truncation, reason = "it is within the bounds above")]
+    let seconds = seconds.floor() as i64;
+    let (days, second) = (seconds.div_euclid(DAY), seconds.rem_euclid(DAY));
+    let time = format!("{:02}:{:02}:{:02}Z", second / 3600, second / 60 % 60, second % 60);
+    // The calendar repeats every 400 years; years begin in March, so that the odd day is a year's last.
+    let days = days + 719_468;
+    let (era, day) = (days.div_euclid(146_097), days.rem_euclid(146_097));
+    let year = (day - day / 1460 + day / 36_524 - day / 146_096) / 365;
+    let day = day - (365 * year + year / 4 - year / 100);
+    let month = (5 * day + 2) / 153;
+    let day = day - (153 * month + 2) / 5 + 1;
+    let (month, after) = if month < 10 { (month + 3, 0) } else { (month - 9, 1) };
+    let date = format!("{:04}-{month:02}-{day:02}", era * 400 + year + after);
+    Some(match format {
+        Format::Date => date,
+        Format::Time => time,
+        _ => format!("{date}T{time}"),
+    })
+}
+
 fn is_date(text: &[u8]) -> bool {
     let Some([year, month, day]) = fields(text, [4, 2, 2], b'-') else { return false };
     let days = match month {

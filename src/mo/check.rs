@@ -6,8 +6,9 @@ use crate::spanned::{Problem, Problems};
 
 use super::fill::Variables;
 use super::join::node_key;
-use super::mapping::{Call, ListFrom, NodeMapping, Pipeline, Sink, Source, SourceKind};
+use super::mapping::{Call, ListFrom, NodeMapping, Pipeline, RecordsPlace, Sink, Source, SourceKind};
 use super::object::{ManagementObject, Node, NodeId};
+use super::pipeline::Passed;
 use super::sources::Sources;
 use super::template::{Piece, Template};
 use super::value::Value;
@@ -170,12 +171,20 @@ impl Check<'_> {
     fn source(&mut self, source: &Source) {
         let braces = Braces { value: false, own_name: true };
         match &source.from {
-            SourceKind::File(path) => self.path(path, "get.file", braces),
+            SourceKind::File { path, .. } => self.path(path, "get.file", braces),
             SourceKind::Run(argv) => self.argv(argv, "get.run", braces),
-            SourceKind::Item(_) => {
-                let listed = |node: &Node| matches!(&node.mapping.list, Some(list) if matches!(list.from, ListFrom::Run { json: true, .. } | ListFrom::Object(_)));
-                if !self.object.lineage(self.id).any(listed) {
-                    self.problem("`item` needs an un-named node above whose `list` has `json = true`");
+            SourceKind::Method { args, .. } => {
+                for argument in args {
+                    self.braces(argument, "get.args", braces);
+                }
+            }
+            SourceKind::Item(name) => {
+                let mut lists = self.object.lineage(self.id).filter_map(|node| node.mapping.list.as_ref());
+                if !lists.any(|list| list.has_item(name)) {
+                    self.problem(format!(
+                        "`item` needs an un-named node above whose `list` has `json = true`, `object`, or a `match` with a \
+                         group (?<{name}>…)"
+                    ));
                 }
             }
             SourceKind::Value(text) => self.constant(text, &source.pipeline),
@@ -194,7 +203,7 @@ impl Check<'_> {
             return;
         }
         // Names are only known at run time: a constant that needs them is left alone.
-        if let Ok(Some(text)) = pipeline.apply(text, format, &Variables::default())
+        if let Ok(Passed::Value(text)) = pipeline.apply(text, format, &Variables::default())
             && let Err(error) = Value::from_text(format, &text)
         {
             self.problem(format!("the node has format {}: {error}", format.word()));
@@ -222,8 +231,17 @@ impl Check<'_> {
                 ));
             }
         }
-        if pipeline.scale.is_none() && pipeline.format.is_none() && self.object.is_leaf(self.id) {
-            for (from, to) in &pipeline.map {
+        let dated = matches!(format, Format::Chr | Format::Date | Format::Time);
+        if pipeline.time.is_some() && !dated && self.object.is_leaf(self.id) {
+            self.problem(format!("`{key}.time` makes a date, which format {} can't hold", format.word()));
+        }
+        if pipeline.scale.is_none()
+            && pipeline.time.is_none()
+            && pipeline.format.is_none()
+            && self.object.is_leaf(self.id)
+        {
+            let otherwise = pipeline.otherwise.iter().map(|to| ("otherwise", to));
+            for (from, to) in pipeline.map.iter().map(|(from, to)| (from.as_str(), to)).chain(otherwise) {
                 if let Err(error) = Value::from_text(format, to) {
                     self.problem(format!(
                         "`{key}.map`: {from:?} becomes what format {} can't hold: {error}",
@@ -259,7 +277,12 @@ impl Check<'_> {
         }
         let not_yet_named = Braces { value: false, own_name: false };
         match mapping.list.as_ref().map(|list| &list.from) {
-            Some(ListFrom::Run { argv, .. }) => self.argv(argv, "list.run", not_yet_named),
+            Some(ListFrom::Records { place: RecordsPlace::Run(argv), .. }) => {
+                self.argv(argv, "list.run", not_yet_named);
+            }
+            Some(ListFrom::Records { place: RecordsPlace::File(path), .. }) => {
+                self.path(path, "list.file", not_yet_named);
+            }
             Some(ListFrom::Glob(pattern)) => match Template::parse(pattern) {
                 Ok(template) => self.braces(&template, "list.glob", not_yet_named),
                 Err(error) => self.problem(format!("`list.glob`: {error}")),

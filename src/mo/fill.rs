@@ -18,6 +18,8 @@ pub struct Variables<'a> {
     pub names: &'a [(String, String)],
     /// `{../PkgURL}`: name and value of the sibling leaves that `input` lists.
     pub siblings: &'a [(String, Value)],
+    /// When the system started, in seconds since 1970; none where the clock is not set.
+    pub booted: Option<f64>,
 }
 
 /// Why a template can't be filled.

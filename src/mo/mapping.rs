@@ -5,14 +5,19 @@ use std::time::Duration;
 
 use regex_lite::Regex;
 
+mod list;
 mod node;
+mod parts;
+mod pipeline;
 mod read;
 mod scalar;
+mod setting;
 
 pub(crate) use node::sources;
 pub(crate) use read::bus_objects;
 pub(super) use read::{MappingFile, SeedEntry};
 
+pub(crate) use super::setting::Setting;
 pub(crate) use super::template::{Piece, Template};
 
 /// A D-Bus object, named once in `[object.NAME]`.
@@ -74,7 +79,12 @@ pub enum SourceKind {
     /// The value itself.
     Value(String),
     /// A file below the sysroot.
-    File(Template),
+    File {
+        /// Its path.
+        path: Template,
+        /// `key`: the one setting of it that is meant; none: all of it.
+        setting: Option<Setting>,
+    },
     /// A key of os-release(5).
     OsRelease(String),
     /// An application-specific id derived from machine-id(5) with this application's UUID.
@@ -85,6 +95,15 @@ pub enum SourceKind {
         object: String,
         /// `property`
         property: String,
+    },
+    /// What a D-Bus method answers.
+    Method {
+        /// `object`
+        object: String,
+        /// `method`
+        method: String,
+        /// `args`
+        args: Vec<Template>,
     },
     /// A program's standard output.
     Run(Vec<Template>),
@@ -101,10 +120,12 @@ impl fmt::Display for SourceKind {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Value(_) => f.write_str("value"),
-            Self::File(path) => path.fmt(f),
+            Self::File { path, setting: None } => path.fmt(f),
+            Self::File { path, setting: Some(setting) } => write!(f, "{path}: {setting}"),
             Self::OsRelease(key) => write!(f, "os-release {key}"),
             Self::MachineId(_) => f.write_str("machine-id"),
             Self::Property { object, property } => write!(f, "{object} {property}"),
+            Self::Method { object, method, .. } => write!(f, "{object} {method}()"),
             Self::Run(argv) => argv.first().map_or(Ok(()), |program| program.fmt(f)),
             Self::Item(key) => write!(f, "item {key}"),
             Self::Store => f.write_str("store"),
@@ -122,10 +143,23 @@ pub struct Pipeline {
     pub matching: Option<Regex>,
     /// `map`: pairs from source to node.
     pub map: Vec<(String, String)>,
+    /// `otherwise`: what `map` says of everything else.
+    pub otherwise: Option<String>,
+    /// `time`: the value counts time, and becomes a date.
+    pub time: Option<Clock>,
     /// `scale`: a factor.
     pub scale: Option<f64>,
     /// `format`: text with `{}` for the value.
     pub format: Option<Template>,
+}
+
+/// What a number of `time` counts.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Clock {
+    /// Units since 1970, so many in a second.
+    Epoch(u32),
+    /// Seconds since the system started.
+    Boot,
 }
 
 /// One step into structured data.
@@ -153,6 +187,8 @@ pub enum Call {
     File {
         /// Its path.
         path: Template,
+        /// `key`: the one setting of it that is meant; none: all of it.
+        setting: Option<Setting>,
         /// Written by the privileged helper.
         privileged: bool,
     },
@@ -218,17 +254,55 @@ pub struct List {
 pub enum ListFrom {
     /// Paths that match; the name is the part that the first `*` matched.
     Glob(String),
-    /// A program's output.
-    Run {
-        /// argv
-        argv: Vec<Template>,
-        /// JSON array or object (`key` names the member that names the child); otherwise lines.
-        json: bool,
-        /// `key`
-        key: Option<String>,
-        /// `match`: the first group of each line.
-        matching: Option<Regex>,
+    /// Records: a file's, or those of a program's output.
+    Records {
+        /// Where they are.
+        place: RecordsPlace,
+        /// How they are written.
+        shape: RecordsShape,
     },
     /// D-Bus objects.
     Object(String),
+}
+
+/// Where records are.
+#[derive(Clone, Debug)]
+pub enum RecordsPlace {
+    /// A file below the sysroot.
+    File(Template),
+    /// A program's standard output.
+    Run(Vec<Template>),
+}
+
+/// How records are written, and what names a child.
+#[derive(Clone, Debug)]
+pub enum RecordsShape {
+    /// A JSON array or object.
+    Json {
+        /// `select`: steps to it.
+        select: Vec<Select>,
+        /// `key`: the member that names the child.
+        key: Option<String>,
+    },
+    /// A record a line.
+    Lines {
+        /// `match`: lines that don't match are passed over; named groups are members of the record.
+        matching: Option<Regex>,
+        /// `key`: the group that names the child; none: the first.
+        key: Option<String>,
+    },
+}
+
+impl List {
+    /// Whether a record has this member (`item`), so far as the mapping tells.
+    #[must_use]
+    pub fn has_item(&self, name: &str) -> bool {
+        match &self.from {
+            ListFrom::Glob(_) => false,
+            ListFrom::Object(_) | ListFrom::Records { shape: RecordsShape::Json { .. }, .. } => true,
+            ListFrom::Records { shape: RecordsShape::Lines { matching, .. }, .. } => matching
+                .as_ref()
+                .is_some_and(|regex| regex.capture_names().flatten().any(|group| group == name)),
+        }
+    }
 }

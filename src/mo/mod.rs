@@ -8,6 +8,7 @@ pub(crate) mod data;
 pub(crate) mod fill;
 pub(crate) mod mapping;
 pub(crate) mod pipeline;
+pub(crate) mod setting;
 pub mod tnds;
 pub(crate) mod value;
 

@@ -1,14 +1,15 @@
-//! What is done to a value between its source and the node: select → match → map → scale → format, and
+//! What is done to a value between its source and the node: select → match → map → time → scale → format, and
 //! backwards for `set`.
 //!
 //! A stage that finds nothing (a key that isn't there, no match, a value that `map` doesn't list) makes the value
-//! *absent*: the next source has its turn. A stage that can't work on what it got is an error.
+//! *absent*, and says why: the next source has its turn. A stage that can't work on what it got is an error.
 
 use serde_json::Value as Json;
 use thiserror::Error;
 
+use super::calendar;
 use super::fill::{FillError, Variables};
-use super::mapping::{Piece, Pipeline, Select};
+use super::mapping::{Clock, Piece, Pipeline, Select};
 use super::value::excerpt;
 use crate::ddf::Format;
 
@@ -21,6 +22,9 @@ pub enum PipelineError {
     /// `scale` needs a number, and a result that a number can hold.
     #[error("`scale` can't be applied to {0}")]
     Scale(String),
+    /// `time` needs a number of seconds that a date can show.
+    #[error("`time` can't be applied to {0}")]
+    Time(String),
     /// `format` could not be filled in.
     #[error("`format`: {0}")]
     Format(#[from] FillError),
@@ -40,6 +44,15 @@ pub enum PipelineError {
     OneWay(&'static str),
 }
 
+/// What a pipeline makes of a source's text.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Passed {
+    /// This.
+    Value(String),
+    /// Nothing, for this reason.
+    Absent(String),
+}
+
 impl Pipeline {
     /// Whether it does nothing.
     #[must_use]
@@ -47,11 +60,12 @@ impl Pipeline {
         self.select.is_empty()
             && self.matching.is_none()
             && self.map.is_empty()
+            && self.time.is_none()
             && self.scale.is_none()
             && self.format.is_none()
     }
 
-    /// From source to node; `None` is an absent value. Where `scale` leaves a fraction and the node is an `int`, the
+    /// From source to node. Where `scale` leaves a fraction and the node is an `int`, the
     /// nearest whole number counts, halves away from zero. `variables.value` is not looked at.
     ///
     /// # Errors
@@ -61,20 +75,32 @@ impl Pipeline {
         input: &str,
         format: Format,
         variables: &Variables<'_>,
-    ) -> Result<Option<String>, PipelineError> {
+    ) -> Result<Passed, PipelineError> {
+        let absent = |why: String| Ok(Passed::Absent(why));
         let selected =
             if self.select.is_empty() { Some(input.to_owned()) } else { select(&self.select, input)? };
-        let Some(mut text) = selected else { return Ok(None) };
+        let Some(mut text) = selected else {
+            return absent(format!("`select` finds no {} in {}", shown(&self.select), excerpt(input)));
+        };
         if let Some(regex) = &self.matching {
             let group = regex.captures(&text).and_then(|found| found.get(1).or_else(|| found.get(0)));
-            let Some(group) = group else { return Ok(None) };
+            let Some(group) = group else {
+                return absent(format!("`match` finds nothing in {}", excerpt(&text)));
+            };
             text = group.as_str().to_owned();
         }
         if !self.map.is_empty() {
-            let Some((_, node)) = self.map.iter().find(|(source, _)| *source == text) else {
-                return Ok(None);
+            let mapped = self.map.iter().find(|(source, _)| *source == text).map(|(_, node)| node);
+            let Some(node) = mapped.or(self.otherwise.as_ref()) else {
+                return absent(format!("`map` has no {}, and there is no `otherwise`", excerpt(&text)));
             };
             text.clone_from(node);
+        }
+        if let Some(clock) = self.time {
+            let Some(date) = date(&text, clock, format, variables.booted)? else {
+                return absent("the system's clock is not set, and `time` counts from the start".to_owned());
+            };
+            text = date;
         }
         if let Some(factor) = self.scale {
             text = scale(&text, |number| number * factor, format == Format::Int)?;
@@ -82,7 +108,7 @@ impl Pipeline {
         if let Some(template) = &self.format {
             text = template.fill_text(&Variables { value: Some(&text), ..*variables })?;
         }
-        Ok(Some(text))
+        Ok(Passed::Value(text))
     }
 
     /// From node to source: what to set outside so that reading gives `value`.
@@ -124,6 +150,9 @@ impl Pipeline {
         if self.matching.is_some() {
             return Err("`match` can't be inverted: it forgets what is around the match");
         }
+        if self.time.is_some() {
+            return Err("`time` can't be inverted: it is for reading");
+        }
         let twice = |(index, (_, node)): (usize, &(String, String))| {
             self.map.iter().skip(index + 1).any(|(_, other)| other == node)
         };
@@ -150,6 +179,40 @@ pub(crate) fn json_text(json: &Json) -> Option<String> {
     }
 }
 
+/// Steps as they are written.
+pub(crate) fn shown(steps: &[Select]) -> String {
+    let step = |step: &Select| match step {
+        Select::Key(key) => format!(".{key}"),
+        Select::Index(index) => format!("[{index}]"),
+    };
+    steps.iter().map(step).collect()
+}
+
+/// What is at the end of some steps.
+pub(crate) fn walk<'j>(steps: &[Select], document: &'j Json) -> Option<&'j Json> {
+    steps.iter().try_fold(document, |json, step| match step {
+        Select::Key(key) => json.get(key),
+        Select::Index(index) => json.get(index),
+    })
+}
+
+/// A number of seconds as a date, a time or both; `None` where the clock is not set that it takes.
+fn date(
+    text: &str,
+    clock: Clock,
+    format: Format,
+    booted: Option<f64>,
+) -> Result<Option<String>, PipelineError> {
+    let wrong = || PipelineError::Time(excerpt(text));
+    let number: f64 = text.trim().parse().map_err(|_| wrong())?;
+    let seconds = match (clock, booted) {
+        (Clock::Epoch(units), _) => number / f64::from(units),
+        (Clock::Boot, Some(booted)) => booted + number,
+        (Clock::Boot, None) => return Ok(None),
+    };
+    calendar::utc(seconds, format).map(Some).ok_or_else(wrong)
+}
+
 fn select(steps: &[Select], input: &str) -> Result<Option<String>, PipelineError> {
     // A line may begin with `[section]`; a JSON array has no keys, so a key decides.
     let object = input.trim_start().starts_with('{');
@@ -158,11 +221,7 @@ fn select(steps: &[Select], input: &str) -> Result<Option<String>, PipelineError
     }
     let document: Json =
         serde_json::from_str(input).map_err(|error| PipelineError::Select(error.to_string()))?;
-    let found = steps.iter().try_fold(&document, |json, step| match step {
-        Select::Key(key) => json.get(key),
-        Select::Index(index) => json.get(index),
-    });
-    Ok(found.and_then(json_text))
+    Ok(walk(steps, &document).and_then(json_text))
 }
 
 /// `key = value` or `key: value` lines; quotes around the value go. The last one counts.
@@ -203,8 +262,14 @@ mod tests {
     use proptest::prelude::*;
     use regex_lite::RegexBuilder;
 
+    fn apply_as(pipeline: &Pipeline, input: &str, format: Format) -> Result<Option<String>, PipelineError> {
+        let passed =
+            pipeline.apply(input, format, &Variables { booted: Some(1e9), ..Variables::default() })?;
+        Ok(if let Passed::Value(text) = passed { Some(text) } else { None })
+    }
+
     fn apply(pipeline: &Pipeline, input: &str) -> Result<Option<String>, PipelineError> {
-        pipeline.apply(input, Format::Chr, &Variables::default())
+        apply_as(pipeline, input, Format::Chr)
     }
 
     fn matching(regex: &str) -> Pipeline {
@@ -227,7 +292,7 @@ mod tests {
         pipeline.scale = Some(0.001);
         let meminfo = "MemTotal:       32000000 kB\nMemAvailable:   16259348 kB\n";
         assert_eq!(apply(&pipeline, meminfo).unwrap().unwrap(), "16259.348");
-        let int = pipeline.apply(meminfo, Format::Int, &Variables::default());
+        let int = apply_as(&pipeline, meminfo, Format::Int);
         assert_eq!(int.unwrap().unwrap(), "16259");
         assert_eq!(apply(&pipeline, "MemTotal: 1 kB\n").unwrap(), None);
     }
@@ -246,6 +311,62 @@ mod tests {
         assert_eq!(apply(&pipeline, "dormant").unwrap(), None);
         let error = pipeline.invert("2", &Variables::default()).unwrap_err();
         assert_eq!(error.to_string(), r#""2" is not among "1""#);
+    }
+
+    #[test]
+    fn otherwise_is_what_map_says_of_all_else() {
+        let map = vec![("up".into(), "1".into())];
+        let pipeline = Pipeline { map, otherwise: Some("0".into()), ..Pipeline::default() };
+        assert_eq!(apply(&pipeline, "up").unwrap().unwrap(), "1");
+        assert_eq!(apply(&pipeline, "dormant").unwrap().unwrap(), "0");
+        // What stands for many things is none of them.
+        assert_eq!(pipeline.invert("1", &Variables::default()).unwrap(), "up");
+        pipeline.invert("0", &Variables::default()).unwrap_err();
+    }
+
+    #[test]
+    fn what_is_absent_says_why() {
+        let absent = |pipeline: &Pipeline, input: &str| match pipeline
+            .apply(input, Format::Chr, &Variables::default())
+            .unwrap()
+        {
+            Passed::Absent(why) => why,
+            Passed::Value(value) => panic!("{value}"),
+        };
+        let map = Pipeline { map: vec![("up".into(), "1".into())], ..Pipeline::default() };
+        assert_eq!(absent(&map, "down"), r#"`map` has no "down", and there is no `otherwise`"#);
+        assert_eq!(absent(&matching("x(.)"), "y"), r#"`match` finds nothing in "y""#);
+        let steps =
+            Pipeline { select: vec![Select::Key("a".into()), Select::Index(1)], ..Pipeline::default() };
+        assert_eq!(absent(&steps, "{}"), r#"`select` finds no .a[1] in "{}""#);
+    }
+
+    #[test]
+    fn time_becomes_a_date_in_utc() {
+        let time = |clock, text: &str, format| {
+            apply_as(&Pipeline { time: Some(clock), ..Pipeline::default() }, text, format)
+        };
+        for (clock, text, format, shown) in [
+            (Clock::Epoch(1), "1790000000", Format::Chr, "2026-09-21T14:13:20Z"),
+            (Clock::Epoch(1), "1790000000\n", Format::Date, "2026-09-21"),
+            (Clock::Epoch(1000), "1790000000999", Format::Time, "14:13:20Z"),
+            (Clock::Epoch(1_000_000), "-1", Format::Chr, "1969-12-31T23:59:59Z"),
+            (Clock::Boot, "12.75", Format::Chr, "2001-09-09T01:46:52Z"),
+            (Clock::Epoch(1), "951782400", Format::Date, "2000-02-29"),
+            (Clock::Epoch(1), "253402300799", Format::Chr, "9999-12-31T23:59:59Z"),
+        ] {
+            assert_eq!(time(clock, text, format).unwrap().as_deref(), Some(shown));
+        }
+        for wrong in ["", "soon", "nan", "inf", "253402300800", "-1e12", "1e300"] {
+            assert!(
+                matches!(time(Clock::Epoch(1), wrong, Format::Chr), Err(PipelineError::Time(_))),
+                "{wrong}"
+            );
+        }
+        let boot = Pipeline { time: Some(Clock::Boot), ..Pipeline::default() };
+        let unset = boot.apply("1", Format::Chr, &Variables::default()).unwrap();
+        assert!(matches!(unset, Passed::Absent(_)), "{unset:?}");
+        boot.invertible().unwrap_err();
     }
 
     #[test]

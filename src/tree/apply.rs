@@ -1,6 +1,8 @@
 //! From a plan to deeds: all of it, or nothing.
 
-use crate::backend::{self, Act, Undo};
+use std::path::Path;
+
+use crate::backend::{self, Act, Prepared, Undo};
 
 use super::effect::Effect;
 use super::error::TreeError;
@@ -28,8 +30,11 @@ impl Tree {
         if plan.effects.iter().any(|effect| !effect.node().mapping().input.is_empty()) {
             planned.take_in(&mut plan.changes, &plan.effects);
         }
-        let undos = self.undos(&plan.effects, &planned, principal).await?;
-        let undos = plan.sort(undos);
+        let undos = self.undos(&plan.effects, false, &planned, principal).await?;
+        let mut undos = plan.sort(undos);
+        if is_any_twice(&undos) {
+            undos = self.undos(&plan.effects, true, &planned, principal).await?;
+        }
         let mut intent = Intent::record(&self.store, undos).await?;
         let (mut result, mut begun) = (Ok(()), 0);
         for effect in &plan.effects {
@@ -56,15 +61,16 @@ impl Tree {
         result
     }
 
-    /// What would take each of the effects back.
+    /// What would take each of the effects back; `in_order`: from what the effects before it will have made of the machine.
     async fn undos(
         &self,
         effects: &[Effect],
+        in_order: bool,
         planned: &Planned,
         principal: &Principal<'_>,
     ) -> Result<Vec<Option<Undo>>, TreeError> {
         let mut undos = Vec::new();
-        let mut size = 0;
+        let (mut size, mut before) = (0, Prepared::default());
         for effect in effects {
             let Some(act) = effect.act() else {
                 undos.push(None);
@@ -72,7 +78,10 @@ impl Tree {
             };
             let node = effect.node();
             let scope = self.scope_with_input(node, principal, planned).await?;
-            let undo = backend::prepare_undo(act, &scope.context()).await;
+            if !in_order {
+                before = Prepared::default();
+            }
+            let undo = backend::prepare_undo(act, &mut before, &scope.context()).await;
             let undo = undo.map_err(|source| TreeError::Backend { node: node.client_uri(), source })?;
             size += undo.as_ref().map_or(0, Undo::size);
             if size > MOST_KEPT {
@@ -104,4 +113,11 @@ impl Tree {
         }
         Ok(())
     }
+}
+
+/// Whether two effects are on one file: as two settings of it are.
+fn is_any_twice(undos: &[Option<Undo>]) -> bool {
+    let mut files: Vec<&Path> = undos.iter().flatten().filter_map(Undo::file).collect();
+    files.sort_unstable();
+    files.windows(2).any(|pair| matches!(pair, [one, other] if one == other))
 }

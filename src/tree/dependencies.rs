@@ -128,7 +128,7 @@ impl Walk<'_> {
 /// Whether anything at or below a description comes from files, whose names may have a listing's in them.
 fn reads_files(object: &ManagementObject, id: NodeId) -> bool {
     let mapping = &object.node(id).mapping;
-    let file = |source: &crate::mo::mapping::Source| matches!(source.from, SourceKind::File(_));
+    let file = |source: &crate::mo::mapping::Source| matches!(source.from, SourceKind::File { .. });
     mapping.get.iter().any(file) || object.children(id).iter().any(|child| reads_files(object, *child))
 }
 

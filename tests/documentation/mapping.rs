@@ -166,10 +166,12 @@ fn the_page_of_the_mapping_has_all_keys_and_no_other() {
     };
     for key in ["add", "delete"] {
         let at_node = |inner: &str| ("node".to_owned(), format!("{key} = {{ {inner} }}\n{MODEM}"));
-        assert_eq!(known_in(key, at_node), less("effect", &["property"]), "{key}");
+        assert_eq!(known_in(key, at_node), less("effect", &["property", "key", "syntax"]), "{key}");
     }
-    let exec: BTreeSet<String> =
-        less("effect", &["property", "store"]).union(&own("exec-of-node")).cloned().collect();
+    let exec: BTreeSet<String> = less("effect", &["property", "store", "key", "syntax"])
+        .union(&own("exec-of-node"))
+        .cloned()
+        .collect();
     assert_eq!(known_in("exec", braced("exec-of-node")), exec, "exec");
 }
 

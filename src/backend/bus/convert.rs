@@ -1,7 +1,7 @@
 //! Between D-Bus values and text: scalars as text, everything larger as JSON.
 
 use serde_json::{Map, Number, Value as Json};
-use zbus::wire::{Array, Dict, ObjectPath, Signature, StructureBuilder, Variant};
+use zbus::wire::{Array, Dict, ObjectPath, OwnedVariant, Signature, StructureBuilder, Variant};
 
 use crate::backend::answer::Raw;
 use crate::backend::content::Content;
@@ -17,6 +17,12 @@ pub(super) fn raw(value: &Variant<'_>, selected: bool) -> Option<Raw> {
         }
         value => json_text(&json(value)).map(Raw::Text),
     }
+}
+
+/// Several values as a pipeline takes them: a JSON array. None of no value.
+pub(super) fn all(values: &[OwnedVariant]) -> Option<Raw> {
+    let array: Json = values.iter().map(|value| json(value)).collect();
+    Some(Raw::Text(array.to_string())).filter(|_| !values.is_empty())
 }
 
 /// A value as JSON; `null` is a file descriptor, or no number.

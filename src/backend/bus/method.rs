@@ -2,12 +2,15 @@
 
 use std::time::Duration;
 
-use zbus::wire::{StructureBuilder, Variant};
+use zbus::Message;
+use zbus::wire::{OwnedVariant, Structure, StructureBuilder, Variant};
 
-use super::{Bus, BusMethod, Place, Trouble, convert};
+use super::properties::bounded;
+use super::{Bus, BusMethod, Place, READING, Trouble, convert};
+use crate::backend::answer::{Answer, Raw};
 use crate::backend::context::Context;
 use crate::backend::error::BackendError;
-use crate::mo::mapping::Template;
+use crate::mo::mapping::{Source, Template};
 
 /// A call that is ready to be made.
 #[derive(Debug)]
@@ -34,6 +37,51 @@ pub(in crate::backend) async fn method(
     }
     let found = Method::find(&context.machine.bus, place, name, &filled).await;
     found.map_err(|trouble| trouble.error(place.named(name)))
+}
+
+/// What a method answers, as a source: one value as it is, several as an array.
+pub(in crate::backend) async fn answer(
+    object: &str,
+    name: &str,
+    args: &[Template],
+    source: &Source,
+    context: &Context<'_>,
+) -> Result<Answer<Raw>, BackendError> {
+    let place = Place::of(object, context)?;
+    let what = || place.named(name);
+    let mut filled = Vec::with_capacity(args.len());
+    for template in args {
+        filled.push(template.fill_text(&context.variables(None))?);
+    }
+    let bus = &context.machine.bus;
+    let replied = async {
+        let method = Method::find(bus, place, name, &filled).await?;
+        values(method.invoke(bus, READING).await?)
+    };
+    match replied.await {
+        Ok(values) => {
+            let selected = !source.pipeline.select.is_empty();
+            let raw = match values.as_slice() {
+                [one] => convert::raw(one, selected),
+                several => convert::all(several),
+            };
+            Ok(raw.map_or_else(|| Answer::Absent(format!("{} answers nothing", what())), Answer::Value))
+        }
+        Err(Trouble::Absent(why)) if context.expectant => Ok(Answer::Unavailable(why)),
+        Err(trouble) => trouble.answer(what).map_err(|error| error.or_helper(source.privileged)),
+    }
+}
+
+fn values(reply: Message) -> Result<Vec<OwnedVariant>, Trouble> {
+    let reply = bounded(reply)?;
+    let body = reply.body();
+    if body.is_empty() {
+        return Ok(Vec::new());
+    }
+    let odd = |error: &dyn std::fmt::Display| Trouble::Refused("the reply".to_owned(), error.to_string());
+    let values: Structure<'_> = body.deserialize().map_err(|error| odd(&error))?;
+    let owned = values.fields().iter().map(|value| OwnedVariant::try_from(value.clone()));
+    owned.collect::<Result<_, _>>().map_err(|error| odd(&error))
 }
 
 impl Method {
@@ -75,21 +123,23 @@ impl Method {
 
     /// Calls it, once, and waits for its end.
     pub(in crate::backend) async fn call(self, bus: &Bus, limit: Duration) -> Result<(), BackendError> {
+        let what = format!("{} {} {}.{}", self.service, self.path, self.interface, self.name);
+        self.invoke(bus, limit).await.map(drop).map_err(|trouble| trouble.error(what))
+    }
+
+    async fn invoke(self, bus: &Bus, limit: Duration) -> Result<Message, Trouble> {
         let Self { service, path, interface, name, args } = self;
-        let what = format!("{service} {path} {interface}.{name}");
         let method = BusMethod { service: &service, path: &path, interface: &interface, name: &name };
-        let done = if args.is_empty() {
-            bus.call(method, limit, &()).await
-        } else {
-            let mut body = StructureBuilder::new();
-            for arg in args {
-                body.push_value(arg);
-            }
-            match body.build() {
-                Ok(body) => bus.call(method, limit, &body).await,
-                Err(error) => Err(Trouble::Refused("args".to_owned(), error.to_string())),
-            }
-        };
-        done.map(drop).map_err(|trouble| trouble.error(what))
+        if args.is_empty() {
+            return bus.call(method, limit, &()).await;
+        }
+        let mut body = StructureBuilder::new();
+        for arg in args {
+            body.push_value(arg);
+        }
+        match body.build() {
+            Ok(body) => bus.call(method, limit, &body).await,
+            Err(error) => Err(Trouble::Refused("args".to_owned(), error.to_string())),
+        }
     }
 }

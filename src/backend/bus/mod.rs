@@ -25,7 +25,7 @@ mod properties;
 mod property;
 mod seen;
 
-pub(super) use method::method;
+pub(super) use method::{answer, method};
 pub(super) use object::{Place, children};
 pub(super) use property::{Spot, Target, read};
 pub use seen::Seen;

@@ -9,6 +9,7 @@ use super::seen::{Found, Outcome, Properties, Seen};
 use super::{Bus, BusMethod, READING, Trouble, convert};
 use crate::backend::answer::{Answer, MAX_INPUT};
 use crate::backend::context::Context;
+use crate::backend::element::Element;
 use crate::backend::error::BackendError;
 use crate::mo::mapping::BusObject;
 
@@ -126,7 +127,7 @@ pub(in crate::backend) async fn children(
     name: &str,
     max: usize,
     context: &Context<'_>,
-) -> Result<Answer<Vec<(String, Option<Json>)>>, BackendError> {
+) -> Result<Answer<Vec<Element>>, BackendError> {
     let place = Place::of(name, context)?;
     let bus = &context.machine.bus;
     let BusObject { name, path, interface } = place.object;
@@ -152,7 +153,7 @@ pub(in crate::backend) async fn children(
         }
         let item: Map<String, Json> =
             properties.iter().map(|(name, value)| (name.clone(), convert::json(value))).collect();
-        children.push((child, Some(Json::Object(item))));
+        children.push(Element { captured: child, item: Some(Json::Object(item)) });
         if children.len() > max {
             break;
         }

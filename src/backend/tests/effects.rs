@@ -3,9 +3,10 @@
 use super::undo::{Before, OfFile};
 use super::*;
 use crate::base::files::Access;
+use crate::mo::mapping::Setting;
 
 fn sink(path: &str, pipeline: Pipeline) -> Sink {
-    Sink { to: Call::File { path: literal(path), privileged: false }, pipeline }
+    Sink { to: Call::File { path: literal(path), setting: None, privileged: false }, pipeline }
 }
 
 fn mode(mode: u32) -> Access {
@@ -14,7 +15,7 @@ fn mode(mode: u32) -> Access {
 
 async fn set(sink: &Sink, value: &Value, bench: &Bench) -> Undo {
     let act = Act::Set(sink, value);
-    let undo = prepare_undo(act, &bench.context()).await.unwrap().unwrap();
+    let undo = prepare_undo(act, &mut Prepared::default(), &bench.context()).await.unwrap().unwrap();
     perform(act, None, &bench.context()).await.unwrap();
     undo
 }
@@ -48,13 +49,16 @@ async fn a_node_that_is_a_file_is_added_empty_and_what_was_removed_comes_back_as
     let (file, link) = (bench.path("/etc/key"), bench.path("/etc/link"));
     fs::set_permissions(&file, fs::Permissions::from_mode(0o600)).unwrap();
     std::os::unix::fs::symlink("key", &link).unwrap();
-    let call = |path: &str| Call::File { path: literal(path), privileged: false };
+    let call = |path: &str| Call::File { path: literal(path), setting: None, privileged: false };
     let new = call("/etc/new");
     perform(Act::Add(&new), None, &bench.context()).await.unwrap();
     assert_eq!(fs::read(bench.path("/etc/new")).unwrap(), b"");
 
     for call in [call("/etc/link"), call("/etc/key")] {
-        let undo = prepare_undo(Act::Delete(&call), &bench.context()).await.unwrap().unwrap();
+        let undo = prepare_undo(Act::Delete(&call), &mut Prepared::default(), &bench.context())
+            .await
+            .unwrap()
+            .unwrap();
         perform(Act::Delete(&call), None, &bench.context()).await.unwrap();
         perform(Act::Delete(&call), None, &bench.context()).await.expect("what is gone can go");
         undo.undo(&bench.machine).await.unwrap();
@@ -93,21 +97,36 @@ async fn after_a_crash_only_what_the_effect_wrote_is_taken_back() {
 async fn what_is_too_large_to_be_put_back_is_not_written() {
     let bench = Bench::new().file("/large", "x".repeat(MAX_INPUT + 1));
     let sink = sink("/large", Pipeline::default());
-    prepare_undo(Act::Set(&sink, &Value::Text("small".into())), &bench.context()).await.unwrap_err();
+    prepare_undo(Act::Set(&sink, &Value::Text("small".into())), &mut Prepared::default(), &bench.context())
+        .await
+        .unwrap_err();
 }
 
 #[test]
 fn an_undo_comes_back_from_disk() {
     let path = || "/etc/led".into();
     for undo in [
-        OfFile { path: path(), before: Before::Absent, written: Some([7; 32]), in_place: None },
+        OfFile {
+            path: path(),
+            before: Before::Absent,
+            written: Some([7; 32]),
+            earlier: Vec::new(),
+            in_place: None,
+        },
         OfFile {
             path: path(),
             before: Before::File { content: vec![0, 1], access: mode(0o640) },
             written: None,
+            earlier: Vec::new(),
             in_place: None,
         },
-        OfFile { path: path(), before: Before::Link("../other".into()), written: None, in_place: None },
+        OfFile {
+            path: path(),
+            before: Before::Link("../other".into()),
+            written: None,
+            earlier: Vec::new(),
+            in_place: None,
+        },
         OfFile {
             path: path(),
             before: Before::File {
@@ -119,6 +138,7 @@ fn an_undo_comes_back_from_disk() {
                 },
             },
             written: Some(<sha2::Sha256 as sha2::Digest>::digest(b"new").into()),
+            earlier: vec![[5; 32], [6; 32]],
             in_place: Some(b"new".to_vec()),
         },
     ] {
@@ -143,8 +163,9 @@ async fn what_somebody_else_has_written_meanwhile_stays() {
     assert_eq!(undo.undo(&bench.machine).await.unwrap(), Undone::Foreign);
     assert_eq!(fs::read_to_string(&path).unwrap(), "theirs");
 
-    let call = Call::File { path: literal("/gone"), privileged: false };
-    let undo = prepare_undo(Act::Delete(&call), &bench.context()).await.unwrap().unwrap();
+    let call = Call::File { path: literal("/gone"), setting: None, privileged: false };
+    let undo =
+        prepare_undo(Act::Delete(&call), &mut Prepared::default(), &bench.context()).await.unwrap().unwrap();
     perform(Act::Delete(&call), None, &bench.context()).await.unwrap();
     files::replace(&gone, b"theirs", 0o644).unwrap();
     assert_eq!(undo.undo(&bench.machine).await.unwrap(), Undone::Foreign);
@@ -160,8 +181,9 @@ async fn what_was_removed_comes_back_with_its_owner_and_its_attributes() {
     rustix::fs::setxattr(&path, "user.note", b"kept", rustix::fs::XattrFlags::empty()).unwrap();
     let access = || Access::of(&path, &fs::metadata(&path).unwrap()).unwrap();
     let was = access();
-    let call = Call::File { path: literal("/a"), privileged: false };
-    let undo = prepare_undo(Act::Delete(&call), &bench.context()).await.unwrap().unwrap();
+    let call = Call::File { path: literal("/a"), setting: None, privileged: false };
+    let undo =
+        prepare_undo(Act::Delete(&call), &mut Prepared::default(), &bench.context()).await.unwrap().unwrap();
     perform(Act::Delete(&call), None, &bench.context()).await.unwrap();
     let undo = Undo::decode(&undo.encode()).unwrap();
     assert_eq!(undo.settle(&bench.machine).await.unwrap(), Undone::Restored);
@@ -198,7 +220,7 @@ fn a_record_of_version_0_1_0_is_still_read() {
         content: b"old".to_vec(),
         access: Access { mode: 0o644, owner: None, attributes: None },
     };
-    let expected = OfFile { path: "/a".into(), before, written: None, in_place: None };
+    let expected = OfFile { path: "/a".into(), before, written: None, earlier: Vec::new(), in_place: None };
     assert_eq!(Undo::decode(&record), Some(Undo::File(expected)));
 }
 
@@ -222,4 +244,83 @@ async fn written_values_are_read_back() {
     assert!(!verified(&mapping, Format::Int, &Value::Int(2), &bench.context()).await.unwrap());
     let one_way = NodeMapping { verify: None, ..mapping };
     assert!(verified(&one_way, Format::Int, &Value::Int(2), &bench.context()).await.unwrap());
+}
+
+fn setting_sink(key: &str) -> Sink {
+    let setting = Some(Setting::Variable(key.to_owned()));
+    let to = Call::File { path: literal("/etc/poll.conf"), setting, privileged: false };
+    Sink { to, pipeline: Pipeline::default() }
+}
+
+const POLL: &str = "# every so often\nINTERVAL=30\nUNIT='s'\n";
+
+#[tokio::test]
+async fn a_setting_is_written_alone_and_taken_back_to_the_byte() {
+    let bench = Bench::new().file("/etc/poll.conf", POLL);
+    let content = || fs::read_to_string(bench.path("/etc/poll.conf")).unwrap();
+    let undo = set(&setting_sink("INTERVAL"), &Value::Int(60), &bench).await;
+    assert_eq!(content(), POLL.replace("30", "60"));
+    undo.undo(&bench.machine).await.unwrap();
+    assert_eq!(content(), POLL);
+    // One that is missing is added; a file too.
+    let undo = set(&setting_sink("HOST"), &Value::Text("gw 1".into()), &bench).await;
+    assert_eq!(content(), format!("{POLL}HOST='gw 1'\n"));
+    undo.undo(&bench.machine).await.unwrap();
+    fs::remove_file(bench.path("/etc/poll.conf")).unwrap();
+    let undo = set(&setting_sink("HOST"), &Value::Text("gw".into()), &bench).await;
+    assert_eq!(content(), "HOST=gw\n");
+    undo.undo(&bench.machine).await.unwrap();
+    assert!(!bench.path("/etc/poll.conf").exists());
+}
+
+#[tokio::test]
+async fn two_settings_of_one_file_are_taken_back_one_by_one() {
+    let bench = Bench::new().file("/etc/poll.conf", POLL);
+    let content = || fs::read_to_string(bench.path("/etc/poll.conf")).unwrap();
+    let sinks = [setting_sink("INTERVAL"), setting_sink("UNIT")];
+    let values = [Value::Int(60), Value::Text("min".into())];
+    // Whenever the agent dies, and whatever of it is done by then.
+    for done in 0..=2 {
+        let (mut before, mut undos) = (Prepared::default(), Vec::new());
+        for (sink, value) in sinks.iter().zip(&values) {
+            let act = Act::Set(sink, value);
+            undos.push(prepare_undo(act, &mut before, &bench.context()).await.unwrap().unwrap());
+        }
+        for ((sink, value), undo) in sinks.iter().zip(&values).zip(&undos).take(done) {
+            perform(Act::Set(sink, value), Some(undo), &bench.context()).await.unwrap();
+        }
+        assert_eq!(content().contains("60"), done > 0);
+        assert_eq!(content().contains("'min'"), done > 1);
+        for undo in undos.into_iter().rev() {
+            let undo = Undo::decode(&undo.encode()).unwrap();
+            assert_eq!(undo.settle(&bench.machine).await.unwrap(), Undone::Restored, "{done}");
+        }
+        assert_eq!(content(), POLL, "{done}");
+    }
+}
+
+#[tokio::test]
+async fn a_settings_file_that_somebody_else_changes_meanwhile_stays_as_they_left_it() {
+    let bench = Bench::new().file("/etc/poll.conf", POLL);
+    let (sink, value) = (setting_sink("INTERVAL"), Value::Int(60));
+    let act = Act::Set(&sink, &value);
+    let undo = prepare_undo(act, &mut Prepared::default(), &bench.context()).await.unwrap().unwrap();
+    let theirs = POLL.replace("'s'", "'h'");
+    files::replace(&bench.path("/etc/poll.conf"), theirs.as_bytes(), 0o644).unwrap();
+    let error = perform(act, Some(&undo), &bench.context()).await.unwrap_err();
+    assert!(matches!(error, BackendError::Changed(_)) && error.is_temporary(), "{error}");
+    assert_eq!(undo.undo(&bench.machine).await.unwrap(), Undone::Foreign);
+    assert_eq!(fs::read_to_string(bench.path("/etc/poll.conf")).unwrap(), theirs);
+}
+
+#[tokio::test]
+async fn a_settings_file_that_is_not_understood_is_not_touched() {
+    let bench = Bench::new().file("/etc/poll.conf", "INTERVAL=$(cat /run/x)\n");
+    let (sink, value) = (setting_sink("INTERVAL"), Value::Int(60));
+    let error = prepare_undo(Act::Set(&sink, &value), &mut Prepared::default(), &bench.context()).await;
+    let told = error.unwrap_err().to_string();
+    assert!(
+        told.ends_with("/etc/poll.conf: INTERVAL: line 1: its value takes a shell (`$`) to be known"),
+        "{told}"
+    );
 }

@@ -1,6 +1,9 @@
 //! `list`.
 
+use regex_lite::Regex;
+
 use super::*;
+use crate::mo::mapping::{RecordsPlace, RecordsShape};
 
 #[tokio::test]
 async fn globs_name_children() {
@@ -60,7 +63,12 @@ async fn programs_name_children() {
     let bench = Bench::new();
     let names = async |script: &str, json, key: Option<&str>| {
         let argv = shell(script);
-        let from = ListFrom::Run { argv, json, key: key.map(str::to_owned), matching: None };
+        let key = key.map(str::to_owned);
+        let shape = match json {
+            true => RecordsShape::Json { select: Vec::new(), key },
+            false => RecordsShape::Lines { matching: None, key },
+        };
+        let from = ListFrom::Records { place: RecordsPlace::Run(argv), shape };
         let children = bench.list(from, 10).await?;
         Ok::<_, BackendError>(children.into_iter().map(|child| (child.name, child.item)).collect::<Vec<_>>())
     };
@@ -69,10 +77,11 @@ async fn programs_name_children() {
     assert_eq!(names(leases, true, Some("mac")).await.unwrap(), [("aa%3Abb".to_owned(), Some(item))]);
     assert_eq!(names(r#"echo '{"a":{"v":1}}'"#, true, None).await.unwrap()[0].1, Some(json!({ "v": 1 })));
     assert_eq!(names("echo '[7]'", true, None).await.unwrap()[0].0, "7");
+    assert_eq!(names(leases, true, None).await.unwrap()[0].0, "0", "what has no name is known by its place");
     assert_eq!(names("printf 'a\\n\\n b \\n'", false, None).await.unwrap().len(), 2);
     for (script, json, key) in [
         (leases, true, Some("name")),
-        (leases, true, None),
+        ("echo '[null]'", true, None),
         ("echo '['", true, None),
         (r#"echo '[""]'"#, true, None),
         (r#"echo '["a","a"]'"#, true, None),
@@ -80,4 +89,50 @@ async fn programs_name_children() {
     ] {
         names(script, json, key).await.unwrap_err();
     }
+}
+
+#[tokio::test]
+async fn a_json_file_has_elements() {
+    let bench = Bench::new().file(
+        "/ports.json",
+        r#"{"ports":[{"name":"wan","speed":1000},{"name":"lan/1"}],"dns":["::1","::1"]}"#,
+    );
+    let listed = async |select: &str, key: Option<&str>| {
+        let shape =
+            RecordsShape::Json { select: vec![Select::Key(select.into())], key: key.map(str::to_owned) };
+        let from = ListFrom::Records { place: RecordsPlace::File(literal("/ports.json")), shape };
+        list(&List { from, max: 10 }, &bench.context()).await
+    };
+    let Ok(Answer::Value(children)) = listed("ports", Some("name")).await else { panic!() };
+    let names: Vec<&str> = children.iter().map(|child| child.name.as_str()).collect();
+    assert_eq!(names, ["wan", "lan%2F1"]);
+    assert_eq!(children[0].item, Some(json!({ "name": "wan", "speed": 1000 })));
+    let Ok(Answer::Value(children)) = listed("dns", None).await else { panic!() };
+    let names: Vec<&str> = children.iter().map(|child| child.name.as_str()).collect();
+    assert_eq!(names, ["0", "1"], "twice the same is no reason to fail");
+    let context = Context { item: children[1].item.as_ref(), ..bench.context() };
+    let item = read_source(&source(SourceKind::Item(".".into())), Format::Chr, &context).await.unwrap();
+    assert!(matches!(item, Answer::Value(reading) if reading.value == Value::Text("::1".into())));
+    assert!(matches!(listed("gone", None).await, Ok(Answer::Absent(_))));
+    listed("ports", Some("speed")).await.expect_err("the second has none");
+}
+
+#[tokio::test]
+async fn a_line_is_a_record_of_named_groups() {
+    let leases = "1790000000 aa:bb 192.0.2.7 *\n# none\n1790000001 cc:dd 192.0.2.8 printer\n";
+    let bench = Bench::new().file("/leases", leases);
+    let matching = Regex::new(r"^(?<expiry>\d+) (?<mac>\S+) (?<ip>\S+)(?: \*| (?<host>\S+))$").unwrap();
+    let listed = async |key: Option<&str>| {
+        let (matching, key) = (Some(matching.clone()), key.map(str::to_owned));
+        let from = ListFrom::Records {
+            place: RecordsPlace::File(literal("/leases")),
+            shape: RecordsShape::Lines { matching, key },
+        };
+        bench.list(from, 10).await.unwrap()
+    };
+    let found = listed(Some("mac")).await;
+    assert_eq!(found.iter().map(|child| child.captured.as_str()).collect::<Vec<_>>(), ["aa:bb", "cc:dd"]);
+    assert_eq!(found[0].item, Some(json!({ "expiry": "1790000000", "mac": "aa:bb", "ip": "192.0.2.7" })));
+    assert_eq!(found[1].item.as_ref().unwrap()["host"], "printer");
+    assert_eq!(listed(None).await[0].name, "1790000000", "without `key`, the first group");
 }

@@ -127,7 +127,7 @@ fn source(from: SourceKind) -> Source {
 }
 
 fn file_source(path: &str) -> Source {
-    source(SourceKind::File(literal(path)))
+    source(SourceKind::File { path: literal(path), setting: None })
 }
 
 fn text(text: &str) -> Answer<Value> {

@@ -130,7 +130,7 @@ async fn exec_codes() {
     let error = start(&Exec { call: bus, ..exec.clone() }, &bench.context()).await.unwrap_err();
     assert_eq!(error.to_string(), "o: no such object in the mapping");
     let trigger = bench.path("trigger");
-    let file = Call::File { path: literal("/trigger"), privileged: false };
+    let file = Call::File { path: literal("/trigger"), setting: None, privileged: false };
     assert!(start(&Exec { call: file, ..exec }, &bench.context()).await.unwrap().finish().await.success());
     assert_eq!(fs::read_to_string(trigger).unwrap(), "1\n");
 }

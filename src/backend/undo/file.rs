@@ -25,6 +25,8 @@ pub struct OfFile {
     pub before: Before,
     /// SHA-256 of the content that the effect writes; none: it removes the file.
     pub written: Option<[u8; 32]>,
+    /// SHA-256 of what effects before it in the same change write there: all of them are taken back at once.
+    pub earlier: Vec<[u8; 32]>,
     /// The content itself where the file is written in place: cut short, a mixture of it and of what was before is there.
     pub in_place: Option<Vec<u8>>,
 }
@@ -47,17 +49,26 @@ pub enum Before {
 
 impl OfFile {
     /// What takes back a write of `content` to `path`, or its removal where that is none. None: the content can't be
-    /// read back, as with attributes that can only be written.
-    pub(in crate::backend) fn prepare(path: &Path, content: Option<&[u8]>) -> io::Result<Option<Self>> {
+    /// read back, as with attributes that can only be written. `ahead` is of the effect before it on the same file.
+    pub(in crate::backend) fn prepare(
+        path: &Path,
+        content: Option<&[u8]>,
+        ahead: Option<&Self>,
+    ) -> io::Result<Option<Self>> {
         let kernel = crate::base::lane::takes_requests(path);
-        let before = match before(path, content.is_none()) {
-            Ok(Before::Absent) | Err(_) if kernel => return Ok(None),
-            other => other?,
+        let (before, earlier) = match ahead {
+            Some(ahead) => {
+                (ahead.before.clone(), ahead.earlier.iter().copied().chain(ahead.written).collect())
+            }
+            None => match before(path, content.is_none()) {
+                Ok(Before::Absent) | Err(_) if kernel => return Ok(None),
+                other => (other?, Vec::new()),
+            },
         };
         let written = content.map(|content| Sha256::digest(content).into());
         let in_place = content.filter(|_| !kernel && files::is_in_place(path).unwrap_or_default());
         let in_place = in_place.map(<[u8]>::to_vec);
-        Ok(Some(Self { path: path.to_path_buf(), before, written, in_place }))
+        Ok(Some(Self { path: path.to_path_buf(), before, written, earlier, in_place }))
     }
 
     /// Makes the file what it was, unless it holds neither that nor what the effect wrote.
@@ -115,8 +126,11 @@ impl OfFile {
     fn wrote(&self, now: &Before) -> bool {
         match (now, self.written) {
             (Before::Absent, None) => true,
-            (Before::File { content, .. }, Some(written)) => {
-                <[u8; 32]>::from(Sha256::digest(content)) == written || self.was_cut_short(content)
+            (Before::File { content, .. }, written) => {
+                let found = Sha256::digest(content).into();
+                written == Some(found)
+                    || self.earlier.contains(&found)
+                    || written.is_some() && self.was_cut_short(content)
             }
             _ => false,
         }
@@ -140,12 +154,16 @@ impl OfFile {
             Before::File { content, access } => content.len() + access.size(),
             Before::Link(target) => target.as_os_str().len(),
         };
-        let content = content + self.in_place.as_ref().map_or(0, Vec::len);
+        let content = content + self.in_place.as_ref().map_or(0, Vec::len) + 32 * self.earlier.len();
         64 + self.path.as_os_str().len() + content
     }
 
     pub(super) fn encode(&self, out: &mut Vec<u8>) {
         write(self.path.as_os_str().as_bytes(), out);
+        if !self.earlier.is_empty() {
+            out.push(b'e');
+            write(self.earlier.as_flattened(), out);
+        }
         match (&self.in_place, &self.written) {
             (Some(content), _) => {
                 out.push(b'=');
@@ -172,7 +190,13 @@ impl OfFile {
 
     pub(super) fn decode(record: &[u8]) -> Option<Self> {
         let path_of = |bytes: &[u8]| PathBuf::from(std::ffi::OsString::from_vec(bytes.to_vec()));
-        let (path, rest) = read(record)?;
+        let (path, mut rest) = read(record)?;
+        let mut earlier = Vec::new();
+        if let Some(after) = rest.strip_prefix(b"e") {
+            let (digests, after) = read(after)?;
+            let (digests, []) = digests.as_chunks() else { return None };
+            (earlier, rest) = (digests.to_vec(), after);
+        }
         let (written, in_place, rest) = match rest.split_first()? {
             (b'-', rest) => (None, None, rest),
             (b'+', rest) => rest.split_first_chunk().map(|(digest, rest)| (Some(*digest), None, rest))?,
@@ -191,7 +215,7 @@ impl OfFile {
             (b'l', target) => Before::Link(path_of(target)),
             _ => return None,
         };
-        Some(Self { path: path_of(path), before, written, in_place })
+        Some(Self { path: path_of(path), before, written, earlier, in_place })
     }
 }
 

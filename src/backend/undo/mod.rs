@@ -1,6 +1,7 @@
 //! Taking an effect back, in this life of the agent or in the next.
 
 use std::fmt;
+use std::path::Path;
 
 use crate::backend::context::Machine;
 use crate::backend::error::BackendError;
@@ -65,6 +66,12 @@ impl Undo {
             (Self::Property(one), Self::Property(other)) => one.spot == other.spot,
             _ => false,
         }
+    }
+
+    /// The file that it is about.
+    #[must_use]
+    pub fn file(&self) -> Option<&Path> {
+        if let Self::File(file) = self { Some(&file.path) } else { None }
     }
 
     /// How much memory and storage it takes, in bytes.

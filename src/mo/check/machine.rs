@@ -10,7 +10,7 @@ use crate::base::lane;
 use crate::spanned::{Problem, Problems};
 
 use super::super::join::node_key;
-use super::super::mapping::{Call, ListFrom, NodeMapping, Program, SourceKind};
+use super::super::mapping::{Call, ListFrom, NodeMapping, Program, RecordsPlace, SourceKind};
 use super::super::object::ManagementObject;
 use super::super::template::Template;
 
@@ -53,7 +53,7 @@ fn readers(mapping: &NodeMapping) -> Vec<(&'static str, &[Template])> {
         _ => None,
     });
     let list = mapping.list.iter().filter_map(|list| match &list.from {
-        ListFrom::Run { argv, .. } => Some(("list.run", argv.as_slice())),
+        ListFrom::Records { place: RecordsPlace::Run(argv), .. } => Some(("list.run", argv.as_slice())),
         _ => None,
     });
     get.chain(list).collect()
@@ -76,7 +76,7 @@ fn check_call(call: &Call, machine: &Machine<'_>) -> Result<(), String> {
             let path = program(argv)?;
             if user == "root" { only_root_writes(path) } else { Ok(()) }
         }
-        Call::File { path, privileged: false } if machine.separated => {
+        Call::File { path, privileged: false, .. } if machine.separated => {
             let start = Path::new(path.literal_start());
             let inside = start.starts_with(machine.state)
                 && start.components().all(|component| component != Component::ParentDir);

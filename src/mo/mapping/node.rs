@@ -3,27 +3,22 @@
 use std::collections::BTreeSet;
 use std::time::Duration;
 
-use regex_lite::{Regex, RegexBuilder};
-
 use crate::spanned::ByteSize;
 use crate::spanned::{Item, Reader};
 
+use super::list::list;
+use super::parts::{argv, kind, object, one_or_many, pairs, regex, template, templates, truth};
+use super::pipeline::{self, pipeline};
 use super::scalar::Scalar;
-use super::{
-    Call, Exec, List, ListFrom, NodeMapping, Pipeline, Program, Select, Sink, Source, SourceKind, Template,
-};
+use super::setting::setting;
+use super::{Call, Exec, NodeMapping, Pipeline, Program, Sink, Source, SourceKind};
 
 const USER: &str = "omadm";
 const TIMEOUT: Duration = Duration::from_secs(60);
 const VERIFY: Duration = Duration::from_secs(5);
-const MAX_CHILDREN: usize = 1024;
 /// What a change can be.
 const CHANGES: [&str; 4] = ["file", "object", "run", "store"];
-/// What only a D-Bus object has.
-const MEMBERS: [&str; 3] = ["method", "property", "args"];
 const ALERT_TYPE: &str = "urn:x-omadm:at:exec:1.0:OperationComplete";
-/// Compiled size in bytes: mapping files are written by hand.
-const REGEX_SIZE: usize = 1 << 20;
 
 /// Reads one node's table. `objects` are the names of the D-Bus objects there are.
 pub(super) fn read(reader: &mut Reader<'_>, objects: &BTreeSet<String>) -> NodeMapping {
@@ -75,7 +70,9 @@ pub(crate) fn sources(reader: &mut Reader<'_>, objects: &BTreeSet<String>) -> Ve
 /// Without pipeline keys of its own, `set` runs backwards what reading the same place does.
 fn inherited(get: &[Source], to: &Call) -> Pipeline {
     let same = |source: &&Source| match (&source.from, to) {
-        (SourceKind::File(read), Call::File { path, .. }) => read == path,
+        (SourceKind::File { path: read, setting }, Call::File { path, setting: written, .. }) => {
+            (read, setting) == (path, written)
+        }
         (
             SourceKind::Property { object, property },
             Call::Bus { object: called, member, method: false, .. },
@@ -104,12 +101,14 @@ fn source(reader: &mut Reader<'_>, objects: &BTreeSet<String>) -> Option<Source>
     let kind = kind(reader, &KINDS)?;
     let from = match kind {
         "value" => reader.optional("value").map(|Scalar(text)| SourceKind::Value(text)),
-        "file" => template(reader, "file").map(SourceKind::File),
+        "file" => {
+            let path = template(reader, "file");
+            let setting = setting(reader);
+            path.map(|path| SourceKind::File { path, setting })
+        }
         "os-release" => reader.optional("os-release").map(SourceKind::OsRelease),
         "machine-id" => machine_id(reader).map(SourceKind::MachineId),
-        "object" => object(reader, objects).and_then(|object| {
-            reader.required("property").map(|property| SourceKind::Property { object, property })
-        }),
+        "object" => bus_source(reader, objects),
         "run" => argv(reader, "run").map(SourceKind::Run),
         "item" => reader.optional("item").map(SourceKind::Item),
         "store" => truth(reader, "store").then_some(SourceKind::Store),
@@ -120,9 +119,24 @@ fn source(reader: &mut Reader<'_>, objects: &BTreeSet<String>) -> Option<Source>
     Some(Source { from: from?, pipeline, privileged })
 }
 
+fn bus_source(reader: &mut Reader<'_>, objects: &BTreeSet<String>) -> Option<SourceKind> {
+    let object = object(reader, objects);
+    match kind(reader, &["property", "method"])? {
+        "property" => {
+            let property = reader.optional("property");
+            Some(SourceKind::Property { object: object?, property: property? })
+        }
+        _ => {
+            let method = reader.optional("method");
+            let args = templates(reader, "args").unwrap_or_default();
+            Some(SourceKind::Method { object: object?, method: method?, args })
+        }
+    }
+}
+
 fn sink(reader: &mut Reader<'_>, objects: &BTreeSet<String>) -> Option<(Call, Option<Pipeline>)> {
     let to = call(reader, &CHANGES, true, objects);
-    let own = ["select", "match", "map", "scale", "format"].iter().any(|key| reader.raw(key).is_some());
+    let own = pipeline::KEYS.iter().any(|key| reader.raw(key).is_some());
     let pipeline = own.then(|| pipeline(reader));
     Some((to?, pipeline))
 }
@@ -137,8 +151,10 @@ fn call(
     match kind(reader, allowed)? {
         "file" => {
             let path = template(reader, "file");
+            // An empty file that `add` makes has no settings; what `exec` writes is no setting.
+            let setting = if has_value { setting(reader) } else { None };
             let privileged = reader.or("privileged", false);
-            Some(Call::File { path: path?, privileged })
+            Some(Call::File { path: path?, setting, privileged })
         }
         "object" => bus_call(reader, has_value, objects),
         "run" => {
@@ -195,176 +211,6 @@ fn exec(reader: &mut Reader<'_>, objects: &BTreeSet<String>) -> Option<Exec> {
     Some(Exec { call: call?, codes, after_session, alert_type, resume })
 }
 
-fn list(reader: &mut Reader<'_>, objects: &BTreeSet<String>) -> Option<List> {
-    let from = match kind(reader, &["glob", "run", "object"])? {
-        "glob" => glob(reader),
-        "run" => list_run(reader),
-        _ => object(reader, objects).map(ListFrom::Object),
-    };
-    let max = usize::try_from(reader.or("max", u32::try_from(MAX_CHILDREN).unwrap_or(u32::MAX)));
-    let max = max.unwrap_or(MAX_CHILDREN);
-    if max == 0 {
-        reader.problem("max", "expected at least 1");
-    }
-    Some(List { from: from?, max })
-}
-
-fn glob(reader: &mut Reader<'_>) -> Option<ListFrom> {
-    let pattern: String = reader.optional("glob")?;
-    if !pattern.starts_with('/') || !pattern.contains('*') {
-        reader.problem("glob", "expected an absolute path with a `*` where the names are");
-    } else if let Err(error) = glob::Pattern::new(&pattern) {
-        reader.problem("glob", format!("not a pattern: {error}"));
-    }
-    Some(ListFrom::Glob(pattern))
-}
-
-fn list_run(reader: &mut Reader<'_>) -> Option<ListFrom> {
-    let argv = argv(reader, "run");
-    let json = reader.or("json", false);
-    let lines = reader.or("lines", !json);
-    let key = reader.optional("key");
-    let matching = regex(reader, "match", str::to_owned);
-    if json == lines {
-        reader.here("a listing is either `json = true` or `lines = true`");
-    }
-    if key.is_some() && !json {
-        reader.problem("key", "only with `json = true`");
-    }
-    if matching.is_some() && json {
-        reader.problem("match", "only with `lines = true`");
-    }
-    Some(ListFrom::Run { argv: argv?, json, key, matching })
-}
-
-fn pipeline(reader: &mut Reader<'_>) -> Pipeline {
-    let map = pairs(reader, "map", |source, Scalar(node)| Some((source.to_owned(), node)));
-    let map = map.unwrap_or_else(|| {
-        reader.problem("map", "expected a table of strings such as { up = \"1\" }");
-        Vec::new()
-    });
-    let scale = reader.optional("scale");
-    if scale == Some(0.0) {
-        reader.problem("scale", "a factor of 0 leaves nothing");
-    }
-    Pipeline {
-        select: select(reader),
-        matching: regex(reader, "match", str::to_owned),
-        map,
-        scale,
-        format: template(reader, "format"),
-    }
-}
-
-/// `".key"`, `"[1]"`, several in a row, with `json` before them where one wants to say so.
-fn select(reader: &mut Reader<'_>) -> Vec<Select> {
-    let written = match reader.raw("select").map(|located| &located.item) {
-        None => return Vec::new(),
-        Some(Item::Array(_)) => reader.optional::<Vec<String>>("select").map(|steps| steps.concat()),
-        Some(_) => reader.optional::<String>("select"),
-    };
-    let Some(written) = written else { return Vec::new() };
-    steps(&written).unwrap_or_else(|| {
-        reader.problem("select", "expected steps such as \".key\", \"[1]\" or \"json.modem[0].imei\"");
-        Vec::new()
-    })
-}
-
-fn steps(written: &str) -> Option<Vec<Select>> {
-    let mut rest = written.strip_prefix("json").unwrap_or(written);
-    let mut steps = Vec::new();
-    while !rest.is_empty() {
-        if let Some(after) = rest.strip_prefix('[') {
-            let (index, after) = after.split_once(']')?;
-            steps.push(Select::Index(index.trim().parse().ok()?));
-            rest = after;
-        } else {
-            let key = rest.strip_prefix('.')?;
-            let (key, after) = key.split_at(key.find(['.', '[']).unwrap_or(key.len()));
-            if key.is_empty() {
-                return None;
-            }
-            steps.push(Select::Key(key.to_owned()));
-            rest = after;
-        }
-    }
-    Some(steps)
-}
-
-/// Which one of `kinds` the table is; none or several are a problem.
-fn kind(reader: &mut Reader<'_>, kinds: &[&'static str]) -> Option<&'static str> {
-    let found: Vec<&'static str> = kinds.iter().copied().filter(|kind| reader.raw(kind).is_some()).collect();
-    let members: Vec<&'static str> = MEMBERS.into_iter().filter(|key| reader.has(key)).collect();
-    let apart = !kinds.contains(&"method") && kinds.contains(&"object");
-    match (found.as_slice(), members.as_slice()) {
-        ([one], [member, ..]) if apart && *one != "object" => {
-            reader.problem(
-                member,
-                format!("a D-Bus object's `{member}` and `{one}` exclude each other: keep one of the two"),
-            );
-            reader.give_up();
-            None
-        }
-        ([], [member, ..]) if apart => {
-            reader.problem(member, format!("`{member}` needs the `object` that has it"));
-            reader.give_up();
-            None
-        }
-        ([one], _) => Some(one),
-        ([], _) => {
-            reader.here(format!("expected one of: {}", kinds.join(", ")));
-            None
-        }
-        (several, _) => {
-            let several = several.join(", ");
-            reader.here(format!("expected one of these only: {several}: they exclude each other"));
-            reader.give_up();
-            None
-        }
-    }
-}
-
-/// A table, or an array of tables.
-fn one_or_many<T>(reader: &mut Reader<'_>, key: &str, read: impl Fn(&mut Reader<'_>) -> Option<T>) -> Vec<T> {
-    if let Some(Item::Array(_)) = reader.raw(key).map(|located| &located.item) {
-        let all = reader.array(key, |located, path, problems| {
-            let mut reader = Reader::at(located, path, problems);
-            let value = if matches!(located.item, Item::Table(_)) { read(&mut reader) } else { None };
-            reader.finish();
-            value
-        });
-        return all.unwrap_or_default().into_iter().flatten().collect();
-    }
-    match reader.raw(key).map(|located| &located.item) {
-        None => Vec::new(),
-        Some(Item::Table(_)) => reader.table(key, read).flatten().into_iter().collect(),
-        Some(other) => {
-            reader.problem(key, format!("expected a table or an array of tables, found {}", other.kind()));
-            Vec::new()
-        }
-    }
-}
-
-/// The members of a table, each made by `read`; nothing if one can't be made.
-fn pairs<T>(reader: &mut Reader<'_>, key: &str, read: impl Fn(&str, Scalar) -> Option<T>) -> Option<Vec<T>> {
-    use crate::spanned::FromItem as _;
-    match reader.raw(key).map(|located| &located.item) {
-        None => Some(Vec::new()),
-        Some(Item::Table(members)) => {
-            members.iter().map(|(name, value)| read(name, Scalar::from_item(&value.item)?)).collect()
-        }
-        Some(_) => None,
-    }
-}
-
-fn object(reader: &mut Reader<'_>, objects: &BTreeSet<String>) -> Option<String> {
-    let name: String = reader.optional("object")?;
-    if !objects.contains(&name) {
-        reader.problem("object", format!("there is no [object.{name}]"));
-    }
-    Some(name)
-}
-
 fn machine_id(reader: &mut Reader<'_>) -> Option<[u8; 16]> {
     let text: String = reader.optional("machine-id")?;
     let digits: String = text.chars().filter(|c| *c != '-').collect();
@@ -373,65 +219,4 @@ fn machine_id(reader: &mut Reader<'_>) -> Option<[u8; 16]> {
         reader.problem("machine-id", "expected the application's UUID: 32 hexadecimal digits");
     }
     number.map(u128::to_be_bytes)
-}
-
-fn truth(reader: &mut Reader<'_>, key: &str) -> bool {
-    let truth = reader.or(key, false);
-    if !truth {
-        reader.problem(key, "expected true");
-    }
-    truth
-}
-
-fn template(reader: &mut Reader<'_>, key: &str) -> Option<Template> {
-    let text: String = reader.optional(key)?;
-    Template::parse(&text).map_err(|error| reader.problem(key, error.to_string())).ok()
-}
-
-fn argv(reader: &mut Reader<'_>, key: &str) -> Option<Vec<Template>> {
-    let argv = templates(reader, key)?;
-    if argv.is_empty() {
-        reader.problem(key, "expected a program and its arguments");
-        return None;
-    }
-    Some(argv)
-}
-
-fn templates(reader: &mut Reader<'_>, key: &str) -> Option<Vec<Template>> {
-    let texts: Vec<Scalar> = reader.optional(key)?;
-    let mut all = Vec::with_capacity(texts.len());
-    for Scalar(text) in texts {
-        match Template::parse(&text) {
-            Ok(template) => all.push(template),
-            Err(error) => reader.problem(key, format!("{text:?}: {error}")),
-        }
-    }
-    Some(all)
-}
-
-/// `^` and `$` match at lines: most of what is matched are files of many lines.
-fn regex(reader: &mut Reader<'_>, key: &str, around: impl Fn(&str) -> String) -> Option<Regex> {
-    let pattern: String = reader.optional(key)?;
-    if let Some(placeholder) = placeholder(&pattern) {
-        reader.problem(
-            key,
-            format!("`{placeholder}` can't be filled in here: `{key}` is a regular expression and nothing else; a brace that is meant as such is written `\\{{`"),
-        );
-        return None;
-    }
-    let regex = RegexBuilder::new(&around(&pattern)).multi_line(true).size_limit(REGEX_SIZE).build();
-    regex.map_err(|error| reader.problem(key, format!("not a regular expression: {error}"))).ok()
-}
-
-/// What looks like a variable in braces. A regular expression has none but after `\\p` and its like.
-fn placeholder(pattern: &str) -> Option<&str> {
-    let opens = pattern.match_indices('{').map(|(at, _)| at);
-    opens.into_iter().find_map(|at| {
-        let (before, rest) = pattern.split_at_checked(at)?;
-        let name = rest.get(1..rest.find('}')?)?;
-        let is_name = name.trim_start_matches("../").starts_with(|c: char| c.is_alphabetic());
-        let is_escape = before.ends_with('\\')
-            || ["\\p", "\\P", "\\x", "\\u", "\\U", "\\b"].iter().any(|escape| before.ends_with(escape));
-        (is_name && !is_escape).then(|| rest.get(..name.len() + 2)).flatten()
-    })
 }

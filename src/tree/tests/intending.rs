@@ -39,7 +39,13 @@ async fn a_change_that_is_cut_short_is_taken_back_at_the_next_start() {
     bench.file("/a", "before\n");
     let undo = |path: &str, before: Before, written: &str| {
         let written = <sha2::Sha256 as sha2::Digest>::digest(written.as_bytes()).into();
-        Undo::File(OfFile { path: bench.path(path), before, written: Some(written), in_place: None })
+        Undo::File(OfFile {
+            path: bench.path(path),
+            before,
+            written: Some(written),
+            earlier: Vec::new(),
+            in_place: None,
+        })
     };
     let was = Before::File { content: b"before\n".to_vec(), access: mode(0o644) };
     // The effects of a change, of which one had happened, one had not, and one was to make a file.
@@ -65,8 +71,13 @@ async fn a_change_that_is_cut_short_is_taken_back_at_the_next_start() {
 async fn what_can_t_be_taken_back_waits_for_another_start_or_another_change() {
     let bench = Bench::new();
     let was = Before::File { content: b"before\n".to_vec(), access: mode(0o644) };
-    let undo =
-        Undo::File(OfFile { path: bench.path("/a"), before: was, written: Some([0; 32]), in_place: None });
+    let undo = Undo::File(OfFile {
+        path: bench.path("/a"),
+        before: was,
+        written: Some([0; 32]),
+        earlier: Vec::new(),
+        in_place: None,
+    });
     bench.tree.store.commit(vec![Change::Intent(0, undo.encode())]).await.unwrap();
     // A folder where the file was: it can be neither read nor replaced.
     std::fs::create_dir(bench.path("/a")).unwrap();
@@ -87,8 +98,13 @@ async fn what_two_failed_changes_left_is_taken_back_to_before_the_first() {
     let bench = Bench::new();
     let was = Before::File { content: b"before\n".to_vec(), access: mode(0o644) };
     let written = <sha2::Sha256 as sha2::Digest>::digest(b"after\n").into();
-    let undo =
-        Undo::File(OfFile { path: bench.path("/a"), before: was, written: Some(written), in_place: None });
+    let undo = Undo::File(OfFile {
+        path: bench.path("/a"),
+        before: was,
+        written: Some(written),
+        earlier: Vec::new(),
+        in_place: None,
+    });
     bench.tree.store.commit(vec![Change::Intent(0, undo.encode())]).await.unwrap();
     bench.file("/a", "after\n");
     bench.file("/deaf", "old\n");

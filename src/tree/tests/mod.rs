@@ -70,6 +70,17 @@ fn box_ddf() -> String {
         chr("Joined", "Add Get Replace", MAYBE),
         chr("Removable", "Delete Get Replace", MAYBE),
         node(
+            "Poll",
+            "node",
+            "Get Replace",
+            MAYBE,
+            &[
+                node("Interval", "int", "Get Replace", MAYBE, &[]),
+                chr("Unit", all, MAYBE),
+                chr("Hook", all, MAYBE),
+            ],
+        ),
+        node(
             "Group",
             "node",
             all,
@@ -197,6 +208,14 @@ input = ["Name"]
 get = { file = "/joined" }
 set = { run = ["/bin/sh", "-c", 'echo "$0 for $1" > "$2"', "{}", "{../Name}", "ROOT/joined"] }
 verify = false
+[node."Poll/Interval"]
+get = { file = "/poll.ini", key = "poll.interval" }
+set = { file = "/poll.ini", key = "poll.interval" }
+[node."Poll/Unit"]
+get = { file = "/poll.ini", key = "poll.unit" }
+set = { file = "/poll.ini", key = "poll.unit" }
+[node."Poll/Hook"]
+set = { run = ["/bin/sh", "-c", "exit $0", "{}"] }
 [node.Removable]
 get = { file = "/removable" }
 set = { file = "/removable" }

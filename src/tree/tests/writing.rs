@@ -323,3 +323,22 @@ async fn what_no_server_may_read_is_in_no_error_either() {
     let shown = Data::raw(&hidden, b"4711\xFF").unwrap_err().to_string();
     assert!(shown.contains("Hidden: expected") && !shown.contains("4711"), "{shown}");
 }
+
+#[tokio::test]
+async fn settings_of_one_file_change_together_or_not_at_all() {
+    const FILE: &str = "# ours\r\n[poll]\r\ninterval = 30 ; seconds\r\n\r\n[other]\r\nunit = x\r\n";
+    let bench = Bench::new();
+    bench.file("/poll.ini", FILE);
+    assert_eq!(bench.read("Poll").await.unwrap(), json!({"Interval": 30}));
+    // What runs at last fails: the two that were written before it are what they were.
+    let all = json!({"Interval": 60, "Unit": "s", "Hook": "1"});
+    assert_eq!(code(bench.write("Poll", all).await), 500);
+    assert_eq!(bench.content("/poll.ini").unwrap(), FILE);
+    bench.write("Poll", json!({"Interval": 60, "Unit": "s", "Hook": "0"})).await.unwrap();
+    let written = FILE.replace("30 ;", "60 ;").replace("seconds\r\n", "seconds\r\nunit = s\r\n");
+    assert_eq!(bench.content("/poll.ini").unwrap(), written);
+    assert_eq!(bench.read("Poll").await.unwrap(), json!({"Interval": 60, "Unit": "s"}));
+    // What the file can't hold.
+    assert_eq!(code(bench.write("Poll/Unit", json!("two\nlines")).await), 500);
+    assert_eq!(bench.content("/poll.ini").unwrap(), written);
+}

@@ -1,0 +1,103 @@
+//! Records that name an un-named node's children: those of a file, or of a program's output.
+
+use regex_lite::Regex;
+use serde_json::{Map, Value as Json};
+
+use super::answer::Answer;
+use super::context::Context;
+use super::element::Element;
+use super::error::BackendError;
+use super::{file, run};
+use crate::mo::mapping::{RecordsPlace, RecordsShape, Select};
+use crate::mo::pipeline::{json_text, shown, walk};
+
+/// Reads them all, in their order.
+pub(super) async fn read(
+    place: &RecordsPlace,
+    shape: &RecordsShape,
+    context: &Context<'_>,
+) -> Result<Answer<Vec<Element>>, BackendError> {
+    let bytes = match place {
+        RecordsPlace::Run(argv) => Answer::Value(run::output(argv, context).await?),
+        RecordsPlace::File(path) => {
+            file::content(context.machine, &path.fill_path(&context.variables(None))?).await?
+        }
+    };
+    let bytes = match bytes {
+        Answer::Value(bytes) => bytes,
+        Answer::Absent(why) => return Ok(Answer::Absent(why)),
+        Answer::Unavailable(why) => return Ok(Answer::Unavailable(why)),
+    };
+    let text = String::from_utf8(bytes).map_err(|_| BackendError::NotUtf8("list".to_owned()))?;
+    Ok(match shape {
+        RecordsShape::Json { select, key } => {
+            let by_position = matches!(place, RecordsPlace::File(_));
+            match members(&text, select, key.as_deref(), by_position)? {
+                Some(found) => Answer::Value(found),
+                None => Answer::Absent(format!("`select` finds no {}", shown(select))),
+            }
+        }
+        RecordsShape::Lines { matching, key } => {
+            let record = |line| record(line, matching.as_ref(), key.as_deref());
+            Answer::Value(text.lines().filter_map(record).collect())
+        }
+    })
+}
+
+/// What a line says: the child's name, and its record where `matching` has named groups. None: it is passed over.
+fn record(line: &str, matching: Option<&Regex>, key: Option<&str>) -> Option<Element> {
+    let Some(regex) = matching else {
+        let captured = line.trim().to_owned();
+        return (!captured.is_empty()).then_some(Element { captured, item: None });
+    };
+    let found = regex.captures(line)?;
+    let name = match key {
+        Some(key) => found.name(key),
+        None => found.get(1),
+    };
+    let groups: Map<String, Json> = regex
+        .capture_names()
+        .flatten()
+        .filter_map(|group| Some((group.to_owned(), found.name(group)?.as_str().into())))
+        .collect();
+    let item = Some(Json::Object(groups)).filter(|_| regex.capture_names().flatten().next().is_some());
+    Some(Element { captured: name?.as_str().to_owned(), item })
+}
+
+/// Elements of the JSON array, or members of the JSON object, to which `select` leads; none where it leads nowhere. Without a
+/// `key` elements are named by their positions, from 0; those of a program that are plain names by themselves, unless
+/// they are meant `by_position` too.
+fn members(
+    text: &str,
+    select: &[Select],
+    key: Option<&str>,
+    by_position: bool,
+) -> Result<Option<Vec<Element>>, BackendError> {
+    let document: Json = serde_json::from_str(text).map_err(|error| BackendError::List(error.to_string()))?;
+    let Some(json) = walk(select, &document) else { return Ok(None) };
+    let is_plain = |element: &Json| !element.is_object() && !element.is_array();
+    let found = |captured, element: &Json| Element { captured, item: Some(element.clone()) };
+    let named = |element: &Json, key: &str| {
+        let name = element.get(key).and_then(json_text);
+        let name = name.ok_or_else(|| BackendError::List(format!("an element has no {key:?}")))?;
+        Ok(found(name, element))
+    };
+    let plain = |element: &Json| {
+        let name = json_text(element).ok_or_else(|| BackendError::List("an element is null".to_owned()))?;
+        Ok(found(name, element))
+    };
+    let placed = |(position, element): (usize, &Json)| found(position.to_string(), element);
+    let all = match (json, key) {
+        (Json::Array(elements), Some(key)) => elements.iter().map(|element| named(element, key)).collect(),
+        (Json::Array(elements), None) if !by_position && elements.iter().all(is_plain) => {
+            elements.iter().map(plain).collect()
+        }
+        (Json::Array(elements), None) => Ok(elements.iter().enumerate().map(placed).collect()),
+        (Json::Object(members), Some(key)) => members.values().map(|element| named(element, key)).collect(),
+        (Json::Object(members), None) => {
+            Ok(members.iter().map(|(name, element)| found(name.clone(), element)).collect())
+        }
+        _ => Err(BackendError::List("expected a JSON array or object".to_owned())),
+    };
+    all.map(Some)
+}

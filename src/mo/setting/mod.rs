@@ -1,0 +1,153 @@
+//! One setting of a file: read, and written with every other byte as it was.
+//!
+//! Pure: from bytes to bytes. What a file holds beside the setting (comments, order, line ends, quoting, text that is not
+//! UTF-8) is not understood and not touched. A file that can't be understood around the setting is an error, never a guess:
+//! whoever reads the file next must find what was meant.
+
+mod ini;
+mod json;
+mod lines;
+mod shell;
+
+#[cfg(test)]
+mod tests;
+
+use std::fmt;
+
+use thiserror::Error;
+
+use crate::ddf::Format;
+
+/// How a file writes its settings.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Syntax {
+    /// `KEY=value` with a shell's quoting, as in `/etc/default`.
+    Shell,
+    /// `key = value` in `[section]`s.
+    Ini,
+    /// A JSON document.
+    Json,
+}
+
+impl Syntax {
+    /// What a file's name tells: `.json` and `.ini`, and a shell's for all others.
+    #[must_use]
+    pub(crate) fn of_file(path: &str) -> Self {
+        match path.rsplit_once('.') {
+            Some((_, "json")) => Self::Json,
+            Some((_, "ini")) => Self::Ini,
+            _ => Self::Shell,
+        }
+    }
+}
+
+impl fmt::Display for Syntax {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Shell => "shell",
+            Self::Ini => "ini",
+            Self::Json => "json",
+        })
+    }
+}
+
+/// Which setting of a file.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Setting {
+    /// A variable of a shell's file.
+    Variable(String),
+    /// A key of an INI file: in a section, or before the first.
+    Key {
+        /// The section's name.
+        section: Option<String>,
+        /// The key's name.
+        name: String,
+    },
+    /// A member or an element of a JSON document, by the steps that lead there; at least one.
+    Member(Vec<super::mapping::Select>),
+}
+
+/// Why a setting can't be read or written.
+#[derive(Clone, Debug, PartialEq, Eq, Error)]
+pub enum SettingError {
+    /// The file is not of its syntax.
+    #[error("line {line}: {what}")]
+    Syntax {
+        /// Where, from 1.
+        line: usize,
+        /// What is there.
+        what: &'static str,
+    },
+    /// The document is no JSON.
+    #[error("not JSON: {0}")]
+    Json(String),
+    /// The setting is there, and only a program that runs the file knows its value.
+    #[error("line {line}: its value takes {what} to be known")]
+    Computed {
+        /// Where, from 1.
+        line: usize,
+        /// What it takes.
+        what: &'static str,
+    },
+    /// The setting's value is no UTF-8.
+    #[error("line {line}: its value is not UTF-8")]
+    Encoding {
+        /// Where, from 1.
+        line: usize,
+    },
+    /// A value that this syntax can't hold at this place.
+    #[error("{0}")]
+    Unwritable(&'static str),
+}
+
+impl Setting {
+    /// The value, without its quotes; `None` where the file has no such setting.
+    ///
+    /// # Errors
+    /// [`SettingError`]
+    pub(crate) fn read(&self, file: &[u8]) -> Result<Option<String>, SettingError> {
+        match self {
+            Self::Variable(name) => shell::read(name, file),
+            Self::Key { section, name } => ini::read(section.as_deref(), name, file),
+            Self::Member(steps) => json::read(steps, file),
+        }
+    }
+
+    /// The file with another value of the setting, which is added where it is missing. `format` is the node's: it decides
+    /// whether JSON gets a number or a text where no value tells.
+    ///
+    /// # Errors
+    /// [`SettingError`]
+    pub(crate) fn write(&self, file: &[u8], value: &str, format: Format) -> Result<Vec<u8>, SettingError> {
+        if value.contains('\0') {
+            return Err(SettingError::Unwritable("a NUL can't be written to a settings file"));
+        }
+        let written = match self {
+            Self::Variable(name) => shell::write(name, file, value),
+            Self::Key { section, name } => ini::write(section.as_deref(), name, file, value),
+            Self::Member(steps) => json::write(steps, file, value, format),
+        }?;
+        // What was meant is what the next reader finds, or nothing is written.
+        match self.read(&written) {
+            Ok(Some(read)) if read == value => Ok(written),
+            _ => Err(SettingError::Unwritable("the value does not read back from what would be written")),
+        }
+    }
+}
+
+impl fmt::Display for Setting {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Variable(name) | Self::Key { section: None, name } => f.write_str(name),
+            Self::Key { section: Some(section), name } => write!(f, "[{section}] {name}"),
+            Self::Member(steps) => f.write_str(&super::pipeline::shown(steps)),
+        }
+    }
+}
+
+/// `file` with `new` in the place of `place`.
+fn splice(file: &[u8], place: std::ops::Range<usize>, new: &[u8]) -> Vec<u8> {
+    let (before, rest) = file.split_at(place.start.min(file.len()));
+    let after = rest.get(place.len()..).unwrap_or_default();
+    [before, new, after].concat()
+}
