@@ -1,11 +1,14 @@
 //! What a mapping gets wrong about its DDF and, in [`against_machine`], about the machine it is on.
 
+use std::cmp::Ordering;
+
 use crate::ddf::{AccessType, Format, NodeName};
 use crate::mo::builtin;
 use crate::spanned::{Problem, Problems};
 
 use super::fill::Variables;
 use super::join::node_key;
+use super::limit::{Bound, Limits, Side, compare};
 use super::mapping::{Call, ListFrom, NodeMapping, Pipeline, RecordsPlace, Sink, Source, SourceKind};
 use super::object::{ManagementObject, Node, NodeId};
 use super::pipeline::Passed;
@@ -139,6 +142,42 @@ impl Check<'_> {
             self.sink(sink);
         }
         self.calls(mapping);
+        self.limits(&mapping.limits);
+    }
+
+    fn limits(&mut self, limits: &Limits) {
+        let format = self.node.properties.format;
+        for (side, bound) in limits.bounds() {
+            let key = if side == Side::Min { "min" } else { "max" };
+            if !matches!(format, Format::Int | Format::Float | Format::Chr) && self.object.is_leaf(self.id) {
+                self.problem(format!("`{key}` is for numbers, and the node has format {}", format.word()));
+            }
+            match bound {
+                Bound::Number(_) => {}
+                Bound::Leaf { up, names } => {
+                    let leaf = self.object.relative(self.id, *up, names);
+                    if leaf.is_none_or(|id| !self.object.is_leaf(id)) {
+                        let path = format!("{}{}", "../".repeat(*up), names.join("/"));
+                        self.problem(format!("`{key}`: there is no leaf `{path}`"));
+                    }
+                }
+                Bound::Source(source) => self.source(source),
+            }
+        }
+        if let (Some(Bound::Number(min)), Some(Bound::Number(max))) = (&limits.min, &limits.max)
+            && compare(min, max) == Some(Ordering::Greater)
+        {
+            self.problem(format!("`min` is {min} and `max` {max}: no value is between them"));
+        }
+        for one in &limits.one_of {
+            if let Err(error) = Value::from_text(format, one) {
+                self.problem(format!("`enum` has what format {} can't hold: {error}", format.word()));
+            }
+        }
+        let default = self.node.properties.default_value.as_deref().filter(|text| !text.is_empty());
+        if let Some(Err(why)) = default.map(|default| limits.admit(default)) {
+            self.problem(format!("the DDF's DefaultValue: {why}"));
+        }
     }
 
     fn interior(&mut self, mapping: &NodeMapping) {
@@ -147,10 +186,12 @@ impl Check<'_> {
             || mapping.pin
             || mapping.wait.is_some()
             || mapping.pattern.is_some()
-            || mapping.max_len.is_some();
+            || mapping.max_len.is_some()
+            || mapping.limits.bounds().next().is_some()
+            || !mapping.limits.one_of.is_empty();
         if valued {
             self.problem(
-                "an interior node has no value: `get`, `set`, `pin`, `wait`, `pattern` and `max-len` are for leaves",
+                "an interior node has no value: `get`, `set`, `pin`, `wait`, `pattern`, `max-len`, `min`, `max` and `enum` are for leaves",
             );
         }
     }

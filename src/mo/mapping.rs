@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use regex_lite::Regex;
 
+mod limits;
 mod list;
 mod node;
 mod parts;
@@ -12,11 +13,13 @@ mod pipeline;
 mod read;
 mod scalar;
 mod setting;
+mod source;
 
-pub(crate) use node::sources;
 pub(crate) use read::bus_objects;
 pub(super) use read::{MappingFile, SeedEntry};
+pub(crate) use source::sources;
 
+pub(crate) use super::limit::Limits;
 pub(crate) use super::setting::Setting;
 pub(crate) use super::template::{Piece, Template};
 
@@ -56,6 +59,8 @@ pub struct NodeMapping {
     pub pattern: Option<Regex>,
     /// The longest value in bytes.
     pub max_len: Option<usize>,
+    /// `min`, `max`, `enum`
+    pub limits: Limits,
     /// How long a written value is read back; none: not at all.
     pub verify: Option<Duration>,
     /// Sibling leaves that scripts are given.

@@ -6,6 +6,7 @@ pub(crate) mod builtin;
 pub(crate) mod calendar;
 pub(crate) mod data;
 pub(crate) mod fill;
+pub(crate) mod limit;
 pub(crate) mod mapping;
 pub(crate) mod pipeline;
 pub(crate) mod setting;

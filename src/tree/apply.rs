@@ -21,12 +21,17 @@ impl Tree {
     /// # Errors
     /// Something failed: what can be taken back was.
     pub(super) async fn apply(&self, mut plan: Plan, principal: &Principal<'_>) -> Result<(), TreeError> {
+        let mut planned = Planned::default();
+        if !plan.limited.is_empty() {
+            planned.take_in(&mut plan.changes, &plan.effects);
+            self.check_limits(&plan.limited, &planned, principal).await?;
+            plan.changes = planned.give_back();
+        }
         if plan.effects.is_empty() {
             return Ok(self.store.commit(plan.changes).await?);
         }
         // A full store is known before the machine is touched.
         plan.changes = self.store.rehearse(plan.changes).await?;
-        let mut planned = Planned::default();
         if plan.effects.iter().any(|effect| !effect.node().mapping().input.is_empty()) {
             planned.take_in(&mut plan.changes, &plan.effects);
         }

@@ -18,6 +18,7 @@ mod exec;
 mod input;
 mod instance;
 mod intent;
+mod limits;
 mod maid;
 mod node;
 mod plan;

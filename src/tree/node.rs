@@ -119,6 +119,15 @@ impl NodeRef {
         Some(sibling)
     }
 
+    /// The node that is so many nodes `up` from this one, and from there at the end of `names`.
+    pub(super) fn relative(&self, up: usize, names: &[String]) -> Option<Self> {
+        let start = (0..up).try_fold(self.clone(), |node, _| node.parent())?;
+        names.iter().try_fold(start, |parent, name| {
+            let id = parent.object.child(parent.id, name)?;
+            Some(parent.child(id, name))
+        })
+    }
+
     /// The instance's MIID.
     #[must_use]
     pub fn miid(&self) -> &str {

@@ -25,6 +25,7 @@ use super::delegation::{Edit, Edits};
 use super::effect::{Effect, outside};
 use super::error::TreeError;
 use super::instance::{Instance, Origin};
+use super::limits::Limited;
 use super::node::NodeRef;
 use super::validate::{self, Members, allowed, described, invalid};
 use super::view::{Pass, Siblings, required};
@@ -42,6 +43,8 @@ pub(super) struct Plan {
     pub(super) targets: Vec<NodeRef>,
     /// What is done to access rights.
     pub(super) delegations: Edits,
+    /// What is to be checked against limits that have to be read.
+    pub(super) limited: Vec<Limited>,
     pub(super) turn: Turn,
     /// The instance that the server was last found to be allowed to write.
     authorised: Option<Arc<Instance>>,
@@ -320,6 +323,9 @@ impl Plan {
             return if is_unchanged { Ok(()) } else { Err(error) };
         }
         validate::check_value(node, &value)?;
+        if node.mapping().limits.is_read() {
+            self.limited.push(Limited { node: node.clone(), value: value.clone() });
+        }
         if node.instance.origin == Origin::Account {
             // Kept in the account, whatever its mapping says.
             self.changes.push(account::change(pass.tree, node, &value)?);

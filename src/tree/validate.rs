@@ -184,7 +184,13 @@ pub(super) fn check_value(node: &NodeRef, value: &Value) -> Result<(), TreeError
     {
         return Err(invalid(node, &format_args!("does not match the pattern {:?}", pattern.as_str())));
     }
-    Ok(())
+    mapping.limits.admit(&text).map_err(|why| outside(node, &why))
+}
+
+/// A value that is outside of the leaf's limits; of a secret the journal does not tell.
+pub(super) fn outside(node: &NodeRef, why: &str) -> TreeError {
+    let hidden = withheld(node);
+    invalid(node, &if hidden { "is outside of its limits" } else { why })
 }
 
 /// A value that is none of the leaf's format. Of what is withheld from servers the journal does not tell either: a secret

@@ -183,7 +183,7 @@ async fn a_server_gets_what_the_page_says() {
         ("no `<Replace/>` for what is there, or no `<Add/>` for what is not", "NoReplace"),
         ("the leaf has a `get`, and no `set` nor `{ store = true }`", "NoSet"),
         ("the value is none of the format", "Number"),
-        ("`pattern`, `max-len` or `map` refuse the value", "Patterned"),
+        ("`pattern`, `max-len`, `min`, `max`, `enum` or `map` refuse the value", "Patterned"),
         ("a file can't be written, a program fails, a service refuses", "SetFails"),
         ("it does not read back", "NotBack"),
     ];

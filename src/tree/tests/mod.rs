@@ -70,6 +70,18 @@ fn box_ddf() -> String {
         chr("Joined", "Add Get Replace", MAYBE),
         chr("Removable", "Delete Get Replace", MAYBE),
         node(
+            "Bounded",
+            "node",
+            all,
+            MAYBE,
+            &[
+                node("Most", "int", all, MAYBE, &[]),
+                node("Value", "int", all, MAYBE, &[]),
+                node("Kind", "chr", all, MAYBE, &[]),
+                node("Celsius", "float", all, MAYBE, &[]),
+            ],
+        ),
+        node(
             "Poll",
             "node",
             "Get Replace",
@@ -208,6 +220,16 @@ input = ["Name"]
 get = { file = "/joined" }
 set = { run = ["/bin/sh", "-c", 'echo "$0 for $1" > "$2"', "{}", "{../Name}", "ROOT/joined"] }
 verify = false
+[node."Bounded/Value"]
+get = { file = "/bounded" }
+set = { file = "/bounded" }
+min = 1
+max = { leaf = "../Most" }
+[node."Bounded/Kind"]
+enum = ["on", "off"]
+[node."Bounded/Celsius"]
+min = -40
+max = { file = "/most-celsius", scale = 0.001 }
 [node."Poll/Interval"]
 get = { file = "/poll.ini", key = "poll.interval" }
 set = { file = "/poll.ini", key = "poll.interval" }

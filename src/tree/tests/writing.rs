@@ -342,3 +342,28 @@ async fn settings_of_one_file_change_together_or_not_at_all() {
     assert_eq!(code(bench.write("Poll/Unit", json!("two\nlines")).await), 500);
     assert_eq!(bench.content("/poll.ini").unwrap(), written);
 }
+
+#[tokio::test]
+async fn values_are_within_their_limits_or_nothing_is_done() {
+    let bench = Bench::new();
+    bench.write("Bounded", json!({"Value": 70})).await.expect("where the limit has no value there is none");
+    assert_eq!(code(bench.write("Bounded/Value", json!(0)).await), 500);
+    bench.write("Bounded/Most", json!(80)).await.unwrap();
+    bench.write("Bounded/Value", json!(80)).await.unwrap();
+    let error = bench.write("Bounded/Value", json!(81)).await.unwrap_err();
+    assert!(error.to_string().ends_with(r#""81" is above the maximum of "80""#), "{error}");
+    assert_eq!(bench.content("/bounded").unwrap(), "80\n", "nothing was done");
+    // What counts is the limit that comes with it.
+    bench.write("Bounded", json!({"Value": 90, "Most": 100})).await.unwrap();
+    assert_eq!(code(bench.write("Bounded", json!({"Value": 90, "Most": 10})).await), 500);
+    assert_eq!(bench.read("Bounded").await.unwrap(), json!({"Value": 90, "Most": 100}));
+
+    bench.file("/most-celsius", "85000\n");
+    bench.write("Bounded/Celsius", json!(85.0)).await.unwrap();
+    assert_eq!(code(bench.write("Bounded/Celsius", json!(85.5)).await), 500, "a limit that is read");
+    assert_eq!(code(bench.write("Bounded/Celsius", json!(-41)).await), 500);
+    bench.file("/most-celsius", "hot\n");
+    assert_eq!(code(bench.write("Bounded/Celsius", json!(20)).await), 500, "a limit that can't be told");
+    bench.write("Bounded/Kind", json!("on")).await.unwrap();
+    assert_eq!(code(bench.write("Bounded/Kind", json!("purple")).await), 500);
+}

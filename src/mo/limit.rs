@@ -1,0 +1,130 @@
+//! What a leaf's value must be beyond its format: `min`, `max`, `enum`.
+
+use std::cmp::Ordering;
+
+use super::mapping::Source;
+use super::value::excerpt;
+
+/// The limits of a leaf's values.
+#[derive(Clone, Debug, Default)]
+pub struct Limits {
+    /// `min`
+    pub min: Option<Bound>,
+    /// `max`
+    pub max: Option<Bound>,
+    /// `enum`: the only values there are; empty: any.
+    pub one_of: Vec<String>,
+}
+
+/// Where a bound comes from.
+#[derive(Clone, Debug)]
+pub enum Bound {
+    /// This number.
+    Number(String),
+    /// Another leaf: how many nodes to go up from this one, and the names from there.
+    Leaf {
+        /// 1: a leaf beside this one, or below what is beside it.
+        up: usize,
+        /// At least one.
+        names: Vec<String>,
+    },
+    /// A source, as `get` has them.
+    Source(Box<Source>),
+}
+
+/// Which of the two a bound is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Side {
+    /// Values are no smaller.
+    Min,
+    /// Values are no larger.
+    Max,
+}
+
+impl Limits {
+    /// Both bounds, of which each may be none.
+    pub fn bounds(&self) -> impl Iterator<Item = (Side, &Bound)> {
+        let all = [(Side::Min, self.min.as_ref()), (Side::Max, self.max.as_ref())];
+        all.into_iter().filter_map(|(side, bound)| Some((side, bound?)))
+    }
+
+    /// Whether a bound is known only once something was read.
+    #[must_use]
+    pub fn is_read(&self) -> bool {
+        self.bounds().any(|(_, bound)| !matches!(bound, Bound::Number(_)))
+    }
+
+    /// Whether `value` is within the limits that are known without reading anything.
+    ///
+    /// # Errors
+    /// It is not: why, for people.
+    pub fn admit(&self, value: &str) -> Result<(), String> {
+        if !self.one_of.is_empty() && !self.one_of.iter().any(|one| one == value) {
+            let known: Vec<String> = self.one_of.iter().take(10).map(|one| excerpt(one)).collect();
+            return Err(format!("{} is not among {}", excerpt(value), known.join(", ")));
+        }
+        self.bounds().try_for_each(|(side, bound)| match bound {
+            Bound::Number(number) => side.admit(value, number),
+            Bound::Leaf { .. } | Bound::Source(_) => Ok(()),
+        })
+    }
+}
+
+impl Side {
+    /// Whether `value` is on the right side of `bound`; what is no number is not.
+    ///
+    /// # Errors
+    /// It is not: why, for people.
+    pub fn admit(self, value: &str, bound: &str) -> Result<(), String> {
+        let wrong = match self {
+            Self::Min => Ordering::Less,
+            Self::Max => Ordering::Greater,
+        };
+        match compare(value, bound) {
+            Some(order) if order != wrong => Ok(()),
+            Some(_) if self == Self::Min => {
+                Err(format!("{} is below the minimum of {}", excerpt(value), excerpt(bound)))
+            }
+            Some(_) => Err(format!("{} is above the maximum of {}", excerpt(value), excerpt(bound))),
+            None => Err(format!("{} and its limit {} can't be compared", excerpt(value), excerpt(bound))),
+        }
+    }
+}
+
+/// Two numbers in their order; whole ones exactly.
+pub(crate) fn compare(one: &str, other: &str) -> Option<Ordering> {
+    let (one, other) = (one.trim(), other.trim());
+    if let (Ok(one), Ok(other)) = (one.parse::<i64>(), other.parse::<i64>()) {
+        return Some(one.cmp(&other));
+    }
+    one.parse::<f64>().ok()?.partial_cmp(&other.parse().ok()?)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn whole_numbers_are_compared_exactly() {
+        assert_eq!(compare("9007199254740993", "9007199254740992"), Some(Ordering::Greater));
+        assert_eq!(compare("1.5", "2"), Some(Ordering::Less));
+        assert_eq!(compare(" 2 ", "2.0"), Some(Ordering::Equal));
+        for odd in ["", "nan", "two"] {
+            assert_eq!(compare(odd, "1"), None, "{odd}");
+        }
+    }
+
+    #[test]
+    fn a_value_is_within_or_told_why_not() {
+        let number = |text: &str| Some(Bound::Number(text.to_owned()));
+        let limits = Limits { min: number("1"), max: number("10"), one_of: Vec::new() };
+        limits.admit("1").unwrap();
+        limits.admit("10").unwrap();
+        assert_eq!(limits.admit("0").unwrap_err(), r#""0" is below the minimum of "1""#);
+        assert_eq!(limits.admit("10.5").unwrap_err(), r#""10.5" is above the maximum of "10""#);
+        limits.admit("many").unwrap_err();
+        let limits = Limits { one_of: vec!["on".into(), "off".into()], ..Limits::default() };
+        limits.admit("on").unwrap();
+        assert_eq!(limits.admit("On").unwrap_err(), r#""On" is not among "on", "off""#);
+    }
+}

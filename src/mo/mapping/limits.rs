@@ -1,0 +1,57 @@
+//! Reading `min`, `max` and `enum`.
+
+use std::collections::BTreeSet;
+
+use crate::mo::limit::{Bound, Limits};
+use crate::spanned::{Item, Reader};
+
+use super::scalar::Scalar;
+use super::source::source;
+
+/// The limits of a node's values.
+pub(super) fn limits(reader: &mut Reader<'_>, objects: &BTreeSet<String>) -> Limits {
+    let one_of: Vec<Scalar> = reader.or("enum", Vec::new());
+    if one_of.is_empty() && reader.has("enum") {
+        reader.problem("enum", "expected at least one value");
+    }
+    Limits {
+        min: bound(reader, "min", objects),
+        max: bound(reader, "max", objects),
+        one_of: one_of.into_iter().map(|Scalar(text)| text).collect(),
+    }
+}
+
+fn bound(reader: &mut Reader<'_>, key: &str, objects: &BTreeSet<String>) -> Option<Bound> {
+    match reader.raw(key).map(|located| &located.item)? {
+        Item::Integer(number) => Some(Bound::Number(number.to_string())),
+        Item::Float(number) if number.is_finite() => Some(Bound::Number(number.to_string())),
+        Item::Table(table) if table.contains_key("leaf") => {
+            reader.table(key, |reader| reader.parsed("leaf", leaf)).flatten()
+        }
+        Item::Table(_) => {
+            let source = reader.table(key, |reader| source(reader, objects)).flatten();
+            source.map(|source| Bound::Source(Box::new(source)))
+        }
+        other => {
+            let what = format!(
+                "expected a number, {{ leaf = \"../Max\" }}, or a source such as {{ file = \"/x\" }}, found {}",
+                other.kind()
+            );
+            reader.problem(key, what);
+            None
+        }
+    }
+}
+
+/// `../Max`: a leaf beside this one; `../../Max`: one further up.
+fn leaf(path: String) -> Result<Bound, String> {
+    let up = path.split('/').take_while(|step| *step == "..").count();
+    let names: Vec<String> = path.split('/').skip(up).map(str::to_owned).collect();
+    let odd = |name: &String| name.is_empty() || name == ".." || name == "." || name.starts_with('<');
+    if up == 0 || names.is_empty() || names.iter().any(odd) {
+        return Err(format!(
+            "expected the way to a leaf such as \"../Max\", which is beside this node, found {path:?}"
+        ));
+    }
+    Ok(Bound::Leaf { up, names })
+}

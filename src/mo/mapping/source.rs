@@ -1,0 +1,65 @@
+//! Reading a source.
+
+use std::collections::BTreeSet;
+
+use crate::spanned::Reader;
+
+use super::parts::{argv, kind, object, one_or_many, template, templates, truth};
+use super::pipeline::pipeline;
+use super::scalar::Scalar;
+use super::setting::setting;
+use super::{Source, SourceKind};
+
+/// `get` of a table that is no node's: the settings name sources too.
+pub(crate) fn sources(reader: &mut Reader<'_>, objects: &BTreeSet<String>) -> Vec<Source> {
+    one_or_many(reader, "get", |reader| source(reader, objects))
+}
+
+pub(super) fn source(reader: &mut Reader<'_>, objects: &BTreeSet<String>) -> Option<Source> {
+    const KINDS: [&str; 9] =
+        ["value", "file", "os-release", "machine-id", "object", "run", "item", "store", "builtin"];
+    let kind = kind(reader, &KINDS)?;
+    let from = match kind {
+        "value" => reader.optional("value").map(|Scalar(text)| SourceKind::Value(text)),
+        "file" => {
+            let path = template(reader, "file");
+            let setting = setting(reader);
+            path.map(|path| SourceKind::File { path, setting })
+        }
+        "os-release" => reader.optional("os-release").map(SourceKind::OsRelease),
+        "machine-id" => machine_id(reader).map(SourceKind::MachineId),
+        "object" => bus_source(reader, objects),
+        "run" => argv(reader, "run").map(SourceKind::Run),
+        "item" => reader.optional("item").map(SourceKind::Item),
+        "store" => truth(reader, "store").then_some(SourceKind::Store),
+        _ => reader.optional("builtin").map(SourceKind::Builtin),
+    };
+    let privileged = matches!(kind, "file" | "object" | "run") && reader.or("privileged", false);
+    let pipeline = pipeline(reader);
+    Some(Source { from: from?, pipeline, privileged })
+}
+
+fn bus_source(reader: &mut Reader<'_>, objects: &BTreeSet<String>) -> Option<SourceKind> {
+    let object = object(reader, objects);
+    match kind(reader, &["property", "method"])? {
+        "property" => {
+            let property = reader.optional("property");
+            Some(SourceKind::Property { object: object?, property: property? })
+        }
+        _ => {
+            let method = reader.optional("method");
+            let args = templates(reader, "args").unwrap_or_default();
+            Some(SourceKind::Method { object: object?, method: method?, args })
+        }
+    }
+}
+
+fn machine_id(reader: &mut Reader<'_>) -> Option<[u8; 16]> {
+    let text: String = reader.optional("machine-id")?;
+    let digits: String = text.chars().filter(|c| *c != '-').collect();
+    let number = if digits.len() == 32 { u128::from_str_radix(&digits, 16).ok() } else { None };
+    if number.is_none() {
+        reader.problem("machine-id", "expected the application's UUID: 32 hexadecimal digits");
+    }
+    number.map(u128::to_be_bytes)
+}
