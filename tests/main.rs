@@ -25,6 +25,7 @@ mod described;
 mod dmacc;
 mod documentation;
 mod exec;
+mod exec_input;
 mod faults;
 mod full_disk;
 mod hanging;

@@ -133,7 +133,7 @@ fn context<'a>(settings: &'a Settings, machine: &'a Machine) -> Context<'a> {
         seen: None,
         expectant: false,
         names: &[],
-        siblings: &[],
+        given: &[],
         item: None,
         stored: None,
         builtins: &Nothing,

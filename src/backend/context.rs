@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use crate::mo::Value;
 use crate::mo::fill::Variables;
+use crate::mo::given::Given;
 use crate::mo::mapping::BusObject;
 
 use super::answer::Answer;
@@ -55,8 +56,8 @@ pub struct Context<'a> {
     pub expectant: bool,
     /// Label and captured name ([`Child::captured`](super::Child::captured)) of each un-named node on the way.
     pub names: &'a [(String, String)],
-    /// The sibling leaves that `input` lists, and no others.
-    pub siblings: &'a [(String, Value)],
+    /// The leaves that `input` lists, and no others.
+    pub given: &'a [Given],
     /// What the listing said about the nearest un-named node ([`Child::item`](super::Child::item)).
     pub item: Option<&'a serde_json::Value>,
     /// What the store holds for the node.
@@ -69,6 +70,6 @@ pub struct Context<'a> {
 
 impl<'a> Context<'a> {
     pub(super) fn variables(&self, value: Option<&'a str>) -> Variables<'a> {
-        Variables { value, names: self.names, siblings: self.siblings, booted: None }
+        Variables { value, names: self.names, given: self.given, booted: None }
     }
 }

@@ -28,6 +28,7 @@ use super::error::BackendError;
 use crate::base::heartbeat;
 use crate::base::lane::FILES;
 use crate::mo::fill::fill_argv;
+use crate::mo::given::Given;
 use crate::mo::mapping::{Piece, Program, Template};
 
 /// The most bytes of stdin.
@@ -261,16 +262,7 @@ pub(crate) async fn begin(program: &str, mut command: Command) -> Result<io::Res
 
 /// The leaves that `input` lists, as one JSON object; empty if there are none.
 fn stdin(context: &Context<'_>) -> Result<Vec<u8>, BackendError> {
-    let mut json = Vec::new();
-    for (name, value) in context.siblings {
-        json.push(if json.is_empty() { b'{' } else { b',' });
-        crate::mo::Value::Text(name.clone()).write_json(&mut json);
-        json.push(b':');
-        value.write_json(&mut json);
-    }
-    if !json.is_empty() {
-        json.extend_from_slice(b"}\n");
-    }
+    let json = Given::json(context.given);
     if json.len() > MAX_STDIN {
         return Err(BackendError::TooLarge { what: "`input`".to_owned(), limit: MAX_STDIN });
     }

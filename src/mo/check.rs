@@ -8,8 +8,9 @@ use crate::spanned::{Problem, Problems};
 
 use super::fill::Variables;
 use super::join::node_key;
+use super::leaf_path::LeafPath;
 use super::limit::{Bound, Limits, Side, compare};
-use super::mapping::{Call, ListFrom, NodeMapping, Pipeline, RecordsPlace, Sink, Source, SourceKind};
+use super::mapping::{Call, Input, ListFrom, NodeMapping, Pipeline, RecordsPlace, Sink, Source, SourceKind};
 use super::object::{ManagementObject, Node, NodeId};
 use super::pipeline::Passed;
 use super::sources::Sources;
@@ -197,14 +198,16 @@ impl Check<'_> {
     }
 
     fn inputs(&mut self, mapping: &NodeMapping) {
-        for name in &mapping.input {
-            let is_leaf = |id: &NodeId| {
-                matches!(&self.object.node(*id).name, NodeName::Named(own) if own == name)
-                    && self.object.is_leaf(*id)
+        for Input { key, path, default } in &mapping.input {
+            let Some(leaf) = path.find(self.object, self.id) else {
+                let place =
+                    if path.up == 1 && path.steps.len() == 1 { "beside this node" } else { "of this object" };
+                self.problem(format!("`input` names {key:?}, which is no leaf {place}"));
+                continue;
             };
-            let siblings = self.node.parent.map_or(&[][..], |parent| self.object.children(parent));
-            if !siblings.iter().any(is_leaf) {
-                self.problem(format!("`input` names {name:?}, which is no leaf beside this node"));
+            let format = self.object.node(leaf).properties.format;
+            if let Some(Err(error)) = default.as_ref().map(|default| Value::from_text(format, default)) {
+                self.problem(format!("`input`: the default of {key:?} does not fit its format: {error}"));
             }
         }
     }
@@ -372,9 +375,9 @@ impl Check<'_> {
                 Piece::Value if !allowed.value => {
                     self.problem(format!("`{key}`: there is no value that `{{}}` could stand for"));
                 }
-                Piece::Sibling(leaf) if key.starts_with("get") || key.starts_with("list") => {
+                Piece::Leaf(path) if key.starts_with("get") || key.starts_with("list") => {
                     self.problem(format!(
-                        "`{key}`: `{{../{leaf}}}` has no value here: what reads is not told of other leaves"
+                        "`{key}`: `{{{path}}}` has no value here: what reads is not told of other leaves"
                     ));
                 }
                 Piece::Variable(name) if !labels.contains(&name.as_str()) => {
@@ -382,12 +385,23 @@ impl Check<'_> {
                     let known = if known.is_empty() { "none here".to_owned() } else { known.join(", ") };
                     self.problem(format!("`{key}`: no variable `{{{name}}}`; there are: {known}"));
                 }
-                Piece::Sibling(leaf) if !self.node.mapping.input.contains(leaf) => {
-                    self.problem(format!("`{key}`: `{{../{leaf}}}` needs {leaf:?} to be listed in `input`"));
+                Piece::Leaf(path) if self.node.mapping.input.iter().all(|input| input.path != *path) => {
+                    self.problem(self.unlisted(key, path));
                 }
                 _ => {}
             }
         }
+    }
+
+    /// Of braces that stand for a leaf which `input` does not list.
+    fn unlisted(&self, key: &str, path: &LeafPath) -> String {
+        let shortest = path.clone().shortest(self.object, self.id);
+        if shortest != *path {
+            return format!("`{key}`: write `{{{shortest}}}` for `{{{path}}}`");
+        }
+        let text = path.to_string();
+        let listed = text.strip_prefix("../").unwrap_or(&text);
+        format!("`{key}`: `{{{path}}}` needs {listed:?} to be listed in `input`")
     }
 
     fn problem(&mut self, what: impl Into<String>) {

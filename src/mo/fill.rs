@@ -6,6 +6,7 @@ use std::borrow::Cow;
 use thiserror::Error;
 
 use super::Value;
+use super::given::Given;
 use super::mapping::{Piece, Template};
 use super::value::excerpt;
 
@@ -16,8 +17,8 @@ pub struct Variables<'a> {
     pub value: Option<&'a str>,
     /// `{if}`: label and name of each un-named node on the way, the name as the machine has it.
     pub names: &'a [(String, String)],
-    /// `{../PkgURL}`: name and value of the sibling leaves that `input` lists.
-    pub siblings: &'a [(String, Value)],
+    /// `{../PkgURL}`: the leaves that `input` lists.
+    pub given: &'a [Given],
     /// When the system started, in seconds since 1970; none where the clock is not set.
     pub booted: Option<f64>,
 }
@@ -118,11 +119,12 @@ impl<'a> Variables<'a> {
                 name.map(|(_, name)| Cow::Borrowed(name.as_str()))
                     .ok_or_else(|| FillError::Missing(label.clone()))
             }
-            Piece::Sibling(leaf) => {
-                let value = self.siblings.iter().find(|(known, _)| known == leaf);
+            Piece::Leaf(path) => {
+                let value = self.given.iter().find(|given| given.path == *path);
                 value
-                    .map(|(_, value)| value.to_text())
-                    .ok_or_else(|| FillError::Missing(format!("../{leaf}")))
+                    .and_then(|given| given.one())
+                    .map(Value::to_text)
+                    .ok_or_else(|| FillError::Missing(path.to_string()))
             }
         }
     }
@@ -183,12 +185,14 @@ mod tests {
     }
 
     #[test]
-    fn only_listed_siblings_are_there() {
-        let siblings = [("Count".to_owned(), Value::Int(3))];
-        let variables = Variables { siblings: &siblings, ..Variables::default() };
-        let sibling = |name: &str| Template(vec![Piece::Sibling(name.to_owned())]).fill_text(&variables);
-        assert_eq!(sibling("Count").unwrap(), "3");
-        assert_eq!(sibling("Secret").unwrap_err().to_string(), "nothing to fill in for `{../Secret}`");
+    fn only_listed_leaves_are_there() {
+        let given = [Given::of("Count", Value::Int(3))];
+        let variables = Variables { given: &given, ..Variables::default() };
+        let leaf = |text: &str| Template::parse(text).unwrap().fill_text(&variables);
+        assert_eq!(leaf("{../Count}").unwrap(), "3");
+        assert_eq!(leaf("{../Secret}").unwrap_err().to_string(), "nothing to fill in for `{../Secret}`");
+        assert_eq!(leaf("{./Count}").unwrap_err().to_string(), "nothing to fill in for `{./Count}`");
+        assert_eq!(leaf("{../../Count}").unwrap_err().to_string(), "nothing to fill in for `{../../Count}`");
     }
 
     proptest! {

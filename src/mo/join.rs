@@ -96,7 +96,7 @@ fn push(
 fn attach(
     object: &mut ManagementObject,
     path: &str,
-    mapping: NodeMapping,
+    mut mapping: NodeMapping,
     sources: &Sources<'_>,
     problems: &mut Problems,
 ) {
@@ -120,6 +120,9 @@ fn attach(
             return;
         }
         at = below;
+    }
+    for input in &mut mapping.input {
+        input.path = input.path.clone().shortest(object, at);
     }
     let Some(node) = object.nodes.get_mut(at.index()) else { return };
     if node.mapping.line > 0 {

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use regex_lite::Regex;
 
+mod input;
 mod limits;
 mod list;
 mod node;
@@ -19,6 +20,7 @@ pub(crate) use read::bus_objects;
 pub(super) use read::{MappingFile, SeedEntry};
 pub(crate) use source::sources;
 
+pub(crate) use super::leaf_path::LeafPath;
 pub(crate) use super::limit::Limits;
 pub(crate) use super::setting::Setting;
 pub(crate) use super::template::{Piece, Template};
@@ -63,8 +65,19 @@ pub struct NodeMapping {
     pub limits: Limits,
     /// How long a written value is read back; none: not at all.
     pub verify: Option<Duration>,
-    /// Sibling leaves that scripts are given.
-    pub input: Vec<String>,
+    /// Other leaves that programs and braces are given.
+    pub input: Vec<Input>,
+}
+
+/// A leaf that `input` lists.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Input {
+    /// As written: what programs know it by.
+    pub key: String,
+    /// Where it is.
+    pub path: LeafPath,
+    /// What counts where it has no value.
+    pub default: Option<String>,
 }
 
 /// One source of a value and what is done to it.

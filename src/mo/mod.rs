@@ -6,6 +6,8 @@ pub(crate) mod builtin;
 pub(crate) mod calendar;
 pub(crate) mod data;
 pub(crate) mod fill;
+pub(crate) mod given;
+pub(crate) mod leaf_path;
 pub(crate) mod limit;
 pub(crate) mod mapping;
 pub(crate) mod pipeline;

@@ -1,6 +1,8 @@
-//! Text with braces: `{}` the value, `{if}` a variable, `{../PkgURL}` a sibling leaf, `{{` and `}}` literal.
+//! Text with braces: `{}` the value, `{if}` a variable, `{../PkgURL}` another leaf, `{{` and `}}` literal.
 
 use std::fmt;
+
+use super::leaf_path::LeafPath;
 
 /// Text with braces, split once when the mapping is loaded.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -15,8 +17,8 @@ pub enum Piece {
     Value,
     /// `{if}`: the name of the un-named node with that label.
     Variable(String),
-    /// `{../PkgURL}`: a sibling leaf.
-    Sibling(String),
+    /// `{../PkgURL}`: another leaf.
+    Leaf(LeafPath),
 }
 
 /// Why text is no template.
@@ -27,8 +29,8 @@ pub enum TemplateError {
     Alone(char),
     /// What is in braces has no meaning.
     #[error(
-        "`{{{0}}}` has no meaning: expected `{{}}`, a variable such as `{{if}}`, or a sibling leaf such as \
-         `{{../PkgURL}}` (write `{{{{` and `}}}}` for literal braces)"
+        "`{{{0}}}` has no meaning: expected `{{}}`, a variable such as `{{if}}`, or a leaf such as \
+         `{{../PkgURL}}` beside the node (write `{{{{` and `}}}}` for literal braces)"
     )]
     Unknown(String),
 }
@@ -85,14 +87,14 @@ impl Template {
 
 impl Piece {
     fn braced(name: &str) -> Result<Self, TemplateError> {
-        match name.strip_prefix("../") {
-            None if name.is_empty() => Ok(Self::Value),
-            None if is_variable(name) => Ok(Self::Variable(name.to_owned())),
-            Some(leaf) if !leaf.is_empty() && !leaf.contains(['/', '{']) => {
-                Ok(Self::Sibling(leaf.to_owned()))
-            }
-            _ => Err(TemplateError::Unknown(name.to_owned())),
+        if name.is_empty() {
+            return Ok(Self::Value);
         }
+        if is_variable(name) {
+            return Ok(Self::Variable(name.to_owned()));
+        }
+        let leaf = LeafPath::from_node(name).filter(|path| !path.is_of_many() && !name.contains('{'));
+        leaf.map(Self::Leaf).ok_or_else(|| TemplateError::Unknown(name.to_owned()))
     }
 }
 
@@ -117,7 +119,7 @@ impl fmt::Display for Template {
                 Piece::Literal(text) => f.write_str(&text.replace('{', "{{").replace('}', "}}"))?,
                 Piece::Value => f.write_str("{}")?,
                 Piece::Variable(name) => write!(f, "{{{name}}}")?,
-                Piece::Sibling(leaf) => write!(f, "{{../{leaf}}}")?,
+                Piece::Leaf(path) => write!(f, "{{{path}}}")?,
             }
         }
         Ok(())
@@ -137,7 +139,7 @@ mod tests {
             Piece::Value,
             Piece::Literal("}-".into()),
             Piece::Variable("if".into()),
-            Piece::Sibling("Pkg URL".into()),
+            Piece::Leaf(LeafPath::from_node("../Pkg URL").unwrap()),
         ];
         assert_eq!(template.0, expected);
         assert_eq!(Template::parse("").unwrap().literal(), Some(""));
@@ -146,7 +148,21 @@ mod tests {
 
     #[test]
     fn what_has_no_meaning_is_refused() {
-        for wrong in ["{", "}", "a}b", "{if", "{ }", "{..}", "{../}", "{../a/b}", "{a b}", "{{}", "{/x}"] {
+        for wrong in [
+            "{",
+            "}",
+            "a}b",
+            "{if",
+            "{ }",
+            "{..}",
+            "{../}",
+            "{../a//b}",
+            "{../*/b}",
+            "{./}",
+            "{a b}",
+            "{{}",
+            "{/x}",
+        ] {
             assert!(Template::parse(wrong).is_err(), "{wrong:?}");
         }
     }

@@ -399,8 +399,17 @@ fn an_un_named_leaf_is_added_without_its_value() {
 #[test]
 fn input_may_be_said_within_exec() {
     let object = loaded("[node.Reboot]\nexec = { run = [\"/bin/x\", \"{../Url}\"], input = [\"Url\"] }\n");
-    assert_eq!(object.node(object.find("Reboot").unwrap()).mapping.input, ["Url"]);
+    assert_eq!(object.node(object.find("Reboot").unwrap()).mapping.input[0].key, "Url");
     one("[node.Reboot]\nexec = { run = [\"/bin/x\"], input = [\"Uri\"] }\n", "no leaf beside");
+    let exec = |input: &str| format!("[node.Reboot]\nexec = {{ run = [\"/bin/x\"], input = [{input}] }}\n");
+    one(&exec("\"Interfaces/Gone\""), "\"Interfaces/Gone\", which is no leaf of this object");
+    one(&exec("\"./Url\""), "\"./Url\", which is no leaf of this object");
+    one(&exec("\"a//b\""), "expected the way to a leaf such as");
+    one(
+        &exec("{ leaf = \"Interfaces/*/Mtu\", default = 1 }"),
+        "with `*` there are as many as there are nodes",
+    );
+    one(&exec("{ leaf = \"Interfaces/*/Mtu\", standard = 1 }"), "unknown key");
 }
 
 #[test]

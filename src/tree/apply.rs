@@ -10,7 +10,7 @@ use super::intent::Intent;
 use super::plan::Plan;
 use super::principal::Principal;
 use super::registry::Tree;
-use super::state::Planned;
+use super::state::State;
 
 /// The most that is kept on disk to take one write back, in bytes.
 const MOST_KEPT: usize = 4 << 20;
@@ -21,11 +21,11 @@ impl Tree {
     /// # Errors
     /// Something failed: what can be taken back was.
     pub(super) async fn apply(&self, mut plan: Plan, principal: &Principal<'_>) -> Result<(), TreeError> {
-        let mut planned = Planned::default();
+        let mut state = State::of(self.store.snapshot()?);
         if !plan.limited.is_empty() {
-            planned.take_in(&mut plan.changes, &plan.effects);
-            self.check_limits(&plan.limited, &planned, principal).await?;
-            plan.changes = planned.give_back();
+            state.planned.take_in(&mut plan.changes, &plan.effects);
+            self.check_limits(&plan.limited, &state.planned, principal).await?;
+            plan.changes = state.planned.give_back();
         }
         if plan.effects.is_empty() {
             return Ok(self.store.commit(plan.changes).await?);
@@ -33,17 +33,17 @@ impl Tree {
         // A full store is known before the machine is touched.
         plan.changes = self.store.rehearse(plan.changes).await?;
         if plan.effects.iter().any(|effect| !effect.node().mapping().input.is_empty()) {
-            planned.take_in(&mut plan.changes, &plan.effects);
+            state.planned.take_in(&mut plan.changes, &plan.effects);
         }
-        let undos = self.undos(&plan.effects, false, &planned, principal).await?;
+        let undos = self.undos(&plan.effects, false, &state, principal).await?;
         let mut undos = plan.sort(undos);
         if is_any_twice(&undos) {
-            undos = self.undos(&plan.effects, true, &planned, principal).await?;
+            undos = self.undos(&plan.effects, true, &state, principal).await?;
         }
         let mut intent = Intent::record(&self.store, undos).await?;
         let (mut result, mut begun) = (Ok(()), 0);
         for effect in &plan.effects {
-            result = self.perform(effect, intent.undo(begun), &planned, principal).await;
+            result = self.perform(effect, intent.undo(begun), &state, principal).await;
             intent.note(begun, &self.machine).await;
             begun += 1;
             if result.is_err() {
@@ -51,7 +51,7 @@ impl Tree {
             }
         }
         if result.is_ok() {
-            let mut changes = planned.give_back();
+            let mut changes = state.planned.give_back();
             changes.append(&mut plan.changes);
             changes.extend(intent.settled());
             result = self.store.commit(changes).await.map_err(TreeError::from);
@@ -71,7 +71,7 @@ impl Tree {
         &self,
         effects: &[Effect],
         in_order: bool,
-        planned: &Planned,
+        state: &State,
         principal: &Principal<'_>,
     ) -> Result<Vec<Option<Undo>>, TreeError> {
         let mut undos = Vec::new();
@@ -82,7 +82,7 @@ impl Tree {
                 continue;
             };
             let node = effect.node();
-            let scope = self.scope_with_input(node, principal, planned).await?;
+            let scope = self.scope_with_input(node, principal, state).await?;
             if !in_order {
                 before = Prepared::default();
             }
@@ -101,13 +101,13 @@ impl Tree {
         &self,
         effect: &Effect,
         undo: Option<&Undo>,
-        planned: &Planned,
+        state: &State,
         principal: &Principal<'_>,
     ) -> Result<(), TreeError> {
         let Some(act) = effect.act() else { return Ok(()) };
         let node = effect.node();
         let failed = |source| TreeError::Backend { node: node.client_uri(), source };
-        let scope = self.scope_with_input(node, principal, planned).await?;
+        let scope = self.scope_with_input(node, principal, state).await?;
         let context = scope.context();
         backend::perform(act, undo, &context).await.map_err(failed)?;
         if let Act::Set(_, value) = act {

@@ -9,7 +9,7 @@ use super::node::NodeRef;
 use super::principal::Principal;
 use super::registry::Tree;
 use super::rights::Rights;
-use super::state::Planned;
+use super::state::State;
 
 /// A node that may be executed.
 #[derive(Clone, Debug)]
@@ -93,7 +93,8 @@ impl Tree {
         let Some(exec) = &node.mapping().exec else {
             return Err(TreeError::Unsupported("EXEC of a node that no mapping gives a meaning"));
         };
-        let scope = self.scope_with_input(node, principal, &Planned::default()).await?;
+        let state = State::of(self.store.snapshot()?);
+        let scope = self.scope_with_input(node, principal, &state).await?;
         let mut context = scope.context();
         context.request.resumed = invocation.resumed;
         backend::start(exec, &context).await.map_err(failed)

@@ -108,15 +108,9 @@ impl NodeRef {
         Some(parent)
     }
 
-    /// The node called `name` beside this one.
-    pub(super) fn sibling(&self, name: &str) -> Option<Self> {
-        let parent = self.object.node(self.id).parent?;
-        let mut sibling = self.clone();
-        sibling.id = self.object.child(parent, name)?;
-        sibling.asked = None;
-        sibling.names.pop();
-        sibling.names.push(name.to_owned());
-        Some(sibling)
+    /// The node so many nodes above; 0 is this one.
+    pub(super) fn above(&self, up: usize) -> Option<Self> {
+        (0..up).try_fold(self.clone(), |node, _| node.parent())
     }
 
     /// The node that is so many nodes `up` from this one, and from there at the end of `names`.

@@ -14,6 +14,7 @@ use super::*;
 use crate::base::files;
 use crate::ddf::Format;
 use crate::mo::Value;
+use crate::mo::given::Given;
 use crate::mo::mapping::{
     BusObject, Call, Exec, List, ListFrom, NodeMapping, Piece, Pipeline, Program, Select, Sink, Source,
     SourceKind, Template,
@@ -41,7 +42,7 @@ struct Bench {
     machine: Machine,
     objects: Vec<(String, BusObject)>,
     names: Vec<(String, String)>,
-    siblings: Vec<(String, Value)>,
+    given: Vec<Given>,
     stored: Option<Value>,
 }
 
@@ -51,7 +52,7 @@ impl Bench {
         let machine = Machine { sysroot: folder.path().to_path_buf(), bus: Bus::none() };
         let modem = BusObject { name: "org.t.M".into(), path: "/m".into(), interface: "org.t.M".into() };
         let objects = vec![("m".to_owned(), modem)];
-        Self { folder, machine, objects, names: Vec::new(), siblings: Vec::new(), stored: None }
+        Self { folder, machine, objects, names: Vec::new(), given: Vec::new(), stored: None }
     }
 
     fn real() -> Self {
@@ -77,7 +78,7 @@ impl Bench {
             seen: None,
             expectant: false,
             names: &self.names,
-            siblings: &self.siblings,
+            given: &self.given,
             item: None,
             stored: self.stored.as_ref(),
             builtins: &Nothing,

@@ -14,12 +14,13 @@ async fn a_script_gets_the_documented_environment_and_no_more() {
 #[tokio::test]
 async fn a_script_gets_the_listed_leaves_as_json() {
     let mut bench = Bench::new();
-    bench.siblings = vec![("PkgURL".into(), Value::Text("https://x/\"".into())), ("N".into(), Value::Int(3))];
+    bench.given =
+        vec![Given::of("PkgURL", Value::Text("https://x/\"".into())), Given::of("N", Value::Int(3))];
     assert_eq!(bench.run("cat").await.unwrap(), text(r#"{"PkgURL":"https://x/\"","N":3}"#));
     // One that doesn't read it, and ends while we still write, is fine.
-    bench.siblings = vec![("Big".into(), Value::Text("x".repeat(60_000)))];
+    bench.given = vec![Given::of("Big", Value::Text("x".repeat(60_000)))];
     assert_eq!(bench.run("exec <&-; echo done").await.unwrap(), text("done"));
-    bench.siblings = vec![("Big".into(), Value::Text("x".repeat(run::MAX_STDIN)))];
+    bench.given = vec![Given::of("Big", Value::Text("x".repeat(run::MAX_STDIN)))];
     assert!(matches!(bench.run("cat").await, Err(BackendError::TooLarge { .. })));
 }
 

@@ -6,6 +6,7 @@ use std::time::Duration;
 use crate::spanned::ByteSize;
 use crate::spanned::{Item, Reader};
 
+use super::input::input;
 use super::limits::limits;
 use super::list::list;
 use super::parts::{argv, kind, object, one_or_many, pairs, regex, template, templates, truth};
@@ -29,9 +30,10 @@ pub(super) fn read(reader: &mut Reader<'_>, objects: &BTreeSet<String>) -> NodeM
     if sets.len() > 1 {
         reader.problem("set", "a value goes to one place: expected one table");
     }
-    let mut input: Vec<String> = reader.or("input", Vec::new());
+    let mut given = Vec::new();
+    input(reader, &mut given);
     let exec = reader.table("exec", |reader| {
-        input.extend(reader.or("input", Vec::new()));
+        input(reader, &mut given);
         exec(reader, objects)
     });
     let set = sets.pop().map(|(to, own)| {
@@ -59,7 +61,7 @@ pub(super) fn read(reader: &mut Reader<'_>, objects: &BTreeSet<String>) -> NodeM
         max_len: reader.optional("max-len").map(|ByteSize(bytes)| bytes),
         limits: limits(reader, objects),
         verify: verify(reader, set.as_ref()),
-        input,
+        input: given,
         get,
         set,
     }

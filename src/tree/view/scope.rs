@@ -1,6 +1,7 @@
 //! What a backend is told of the node that it works for. Step 3 of a read.
 
 use crate::backend::{Context, Request, Seen};
+use crate::mo::given::Given;
 use crate::mo::mapping::ListFrom;
 use crate::mo::{Node, Value};
 
@@ -17,13 +18,13 @@ pub(in crate::tree) struct Scope<'a> {
     server_id: &'a str,
     client_uri: String,
     listed: Vec<(String, String)>,
-    pub(in crate::tree) siblings: Vec<(String, Value)>,
+    pub(in crate::tree) given: Vec<Given>,
     pub(in crate::tree) stored: Option<Value>,
     pub(in crate::tree) seen: Option<&'a Seen>,
 }
 
 impl Tree {
-    /// For reading: sources see no siblings.
+    /// For reading: sources see no other leaves.
     pub(in crate::tree) fn scope<'a>(&'a self, node: &'a NodeRef, principal: &Principal<'a>) -> Scope<'a> {
         Scope {
             tree: self,
@@ -37,7 +38,7 @@ impl Tree {
             server_id: &principal.account.server_id,
             client_uri: node.client_uri(),
             listed: listed(node),
-            siblings: Vec::new(),
+            given: Vec::new(),
             stored: None,
             seen: None,
         }
@@ -53,7 +54,7 @@ impl Scope<'_> {
             seen: self.seen,
             expectant: false,
             names: &self.node.variables,
-            siblings: &self.siblings,
+            given: &self.given,
             item: self.node.item.as_deref(),
             stored: self.stored.as_ref(),
             builtins: &self.view,
