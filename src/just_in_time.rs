@@ -17,6 +17,7 @@ use crate::mo::ManagementObject;
 use crate::store::{DefaultSource, StoreError};
 use crate::transport::{Binding, TlsSettingsError};
 use crate::tree::{Principal, SessionFacts, TreeError};
+use crate::uri::ServerId;
 use crate::uri::server::{ServerUriError, Template};
 
 /// At whose wish configuration is asked for.
@@ -43,7 +44,7 @@ pub enum ConfigurationError {
         /// The object.
         moid: String,
         /// The account.
-        server_id: String,
+        server_id: ServerId,
     },
     /// It is being fetched already, or too many others are.
     #[error("a request of this kind is under way")]
@@ -144,7 +145,7 @@ impl Source {
 
     /// The account by whose rights it is stored.
     #[must_use]
-    pub fn server_id(&self) -> &str {
+    pub fn server_id(&self) -> &ServerId {
         &self.peer.account.server_id
     }
 

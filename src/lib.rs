@@ -20,7 +20,7 @@
 //! |---|---|---|
 //! | [`base`] | what all stand on: threads with bounds, the clock that counts suspended time, atomic files, log lines, what may end the agent | no |
 //! | [`xml`] | XML from outside, for DDFs and DM 1.x documents: decoded, bounded, nothing fetched | yes |
-//! | [`uri`] | ClientURI and ServerURI, origins | yes |
+//! | [`uri`] | ClientURI and ServerURI, origins, what servers and objects are called | yes |
 //! | [`ddf`] | the Device Description Framework: model and parser | yes |
 //! | [`spanned`] | TOML that knows its file and lines; one collector of problems | yes |
 //! | [`package`] | Packages #1, #2, #3: a neutral model and the codec of each wire profile | yes |

@@ -75,7 +75,7 @@ fn put_other_account(bench: &Bench, extra: &str) {
 #[tokio::test]
 async fn the_servers_word_on_each_alert_decides_whether_it_hears_of_it_again() {
     let bench = Bench::new().await;
-    put_alerts(&bench, &Destination::of(SERVER_ID), 0..5);
+    put_alerts(&bench, &Destination::of(&SERVER_ID.into()), 0..5);
     bench.answer([answer(
         &json!([["GET", format!("{BENCH}//Fixed")]]),
         &json!([
@@ -100,7 +100,7 @@ async fn the_servers_word_on_each_alert_decides_whether_it_hears_of_it_again() {
 #[tokio::test]
 async fn many_alerts_ride_in_following_packages_and_sessions_in_their_order() {
     let bench = Bench::new().await;
-    put_alerts(&bench, &Destination::of(SERVER_ID), 0..110);
+    put_alerts(&bench, &Destination::of(&SERVER_ID.into()), 0..110);
     bench.answer([commands(json!([])), commands(json!([["END"]]))]);
     let agent = bench.start().await;
     // The server ends the session while some wait: another follows by itself, and only one.
@@ -115,7 +115,7 @@ async fn many_alerts_ride_in_following_packages_and_sessions_in_their_order() {
 #[tokio::test]
 async fn a_server_that_never_takes_them_loses_none() {
     let bench = Bench::with(Setup { config: "[session]\nretries = 1\n".into(), ..Setup::default() }).await;
-    put_alerts(&bench, &Destination::of(SERVER_ID), 0..2);
+    put_alerts(&bench, &Destination::of(&SERVER_ID.into()), 0..2);
     let login = || Reply::ok("text/html", "<html>log in</html>");
     // A connection that is kept and closes is no try: the next one is.
     let silent = vec![Reply::status(503), Reply::closed(), Reply::closed()];
@@ -274,11 +274,12 @@ async fn each_level_is_sent_as_it_was_given() {
 async fn alerts_of_an_account_that_is_removed_go_with_it() {
     let bench = Bench::new().await;
     put_other_account(&bench, "");
-    let elsewhere = Destination { uri: Some("https://192.0.2.1/".into()), ..Destination::of("other") };
+    let elsewhere =
+        Destination { uri: Some("https://192.0.2.1/".into()), ..Destination::of(&"other".into()) };
     put_alerts(&bench, &elsewhere, 0..1);
-    put_alerts(&bench, &Destination::of("gone"), 0..1);
+    put_alerts(&bench, &Destination::of(&"gone".into()), 0..1);
     bench.answer([Reply::status(403)]);
-    put_alerts(&bench, &Destination::of("other"), 1..2);
+    put_alerts(&bench, &Destination::of(&"other".into()), 1..2);
     let mut agent = bench.start().await;
     agent.logged("about the session", |line| line.contains("HTTP status 403")).await;
     std::fs::remove_file(bench.gateway.path("accounts").join("other.toml")).unwrap();
@@ -301,7 +302,7 @@ async fn alerts_of_an_account_that_is_removed_go_with_it() {
 #[tokio::test]
 async fn alerts_of_an_account_whose_file_is_broken_wait_for_its_repair() {
     let bench = Bench::new().await;
-    put_alerts(&bench, &Destination::of(SERVER_ID), 0..1);
+    put_alerts(&bench, &Destination::of(&SERVER_ID.into()), 0..1);
     let file = bench.gateway.path("accounts").join(format!("{SERVER_ID}.toml"));
     let text = std::fs::read_to_string(&file).unwrap();
     files::put(&file, text.replace("server-uri", "server-url"), files::PLAIN).unwrap();
@@ -323,7 +324,7 @@ async fn the_approved_profile_says_first_why_a_session_is_held_and_hears_no_answ
         ..Setup::default()
     };
     let bench = Bench::with(setup).await;
-    put_alerts(&bench, &Destination::of(SERVER_ID), 0..1);
+    put_alerts(&bench, &Destination::of(&SERVER_ID.into()), 0..1);
     // Of the alert that waits, this would be a refusal for now.
     bench.answer([answer(&json!([["END"]]), &json!([500, 500]))]);
     let agent = bench.start().await;
@@ -332,7 +333,7 @@ async fn the_approved_profile_says_first_why_a_session_is_held_and_hears_no_answ
     bench.send(&notification).await;
     bench.ended(&agent, 2).await;
     agent.stop().await;
-    put_alerts(&bench, &Destination::of(SERVER_ID), 1..2);
+    put_alerts(&bench, &Destination::of(&SERVER_ID.into()), 1..2);
     let agent = bench.start().await;
     bench.ended(&agent, 3).await;
     agent.stop().await;

@@ -364,7 +364,7 @@ async fn a_package_leads_to_the_account_and_its_defaults() {
     let store = boot.store();
     let snapshot = store.snapshot().unwrap();
     let default =
-        DefaultSource { server_id: "afar".to_owned(), server_uri: "https://data.example/[MCC]".to_owned() };
+        DefaultSource { server_id: "afar".into(), server_uri: "https://data.example/[MCC]".to_owned() };
     assert_eq!(snapshot.default_uri(BENCH).unwrap(), Some(default));
     assert_eq!(snapshot.default_uri("urn:nobody:knows").unwrap(), None);
 }

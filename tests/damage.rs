@@ -39,7 +39,7 @@ fn leaf(text: &str) -> Stored {
 
 fn subscription() -> Subscription {
     Subscription {
-        server_id: "elsewhere".to_owned(),
+        server_id: "elsewhere".into(),
         client_uri: "urn:x:other/7/a".to_owned(),
         server_uri: "https://127.0.0.1:9/".to_owned(),
         delivered: None,
@@ -61,10 +61,10 @@ impl Damaged {
             Change::Pin(other("pin"), leaf("pinned")),
             Change::Default {
                 moid: "urn:x:other".to_owned(),
-                server_id: SERVER_ID.to_owned(),
+                server_id: SERVER_ID.to_owned().into(),
                 server_uri: "https://127.0.0.1:9/default".to_owned(),
             },
-            Change::MosSent(SERVER_ID.to_owned(), vec!["urn:x:other".to_owned()]),
+            Change::MosSent(SERVER_ID.to_owned().into(), vec!["urn:x:other".to_owned()]),
             Change::Subscribe(subscription()),
         ];
         changes.extend((0..100).map(|number| Change::Put(other(&format!("n{number:03}")), leaf("x"))));
@@ -141,7 +141,7 @@ impl Damaged {
         assert_eq!(at.node(&granted()).unwrap(), Some(leaf("1 16 urn:x:other")), "{how}");
         assert_eq!(at.pin(&other("pin")).unwrap(), Some(leaf("pinned")), "{how}");
         assert!(at.default_uri("urn:x:other").unwrap().is_some(), "{how}");
-        assert!(at.contact(SERVER_ID).unwrap().is_some(), "{how}");
+        assert!(at.contact(&SERVER_ID.into()).unwrap().is_some(), "{how}");
         assert!(at.cache_key().unwrap().is_some(), "{how}");
         assert_eq!(at.notifications().unwrap().len(), 1, "{how}");
         assert!(at.subscriptions().unwrap().len() <= 1, "{how}");

@@ -375,7 +375,7 @@ async fn one_default_is_kept_for_each_moid_and_the_newest_counts() {
         let DefaultSource { server_id, server_uri } = snapshot.default_uri(moid).unwrap().unwrap();
         (server_id, server_uri.replace(&bench.repository_server.origin(), ""))
     };
-    let own = |uri: &str| (support::SERVER_ID.to_owned(), uri.to_owned());
+    let own = |uri: &str| (support::SERVER_ID.into(), uri.to_owned());
     assert_eq!((kept(BENCH), kept(DEVINFO)), (own("/newer"), own("/devinfo/[MCC]")));
     assert_eq!(snapshot.default_uri(DMACC).unwrap(), None);
 }

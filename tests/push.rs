@@ -18,7 +18,7 @@ use crate::support::local::Agent;
 use crate::support::{Bench, LIMIT, SERVER_ID, Setup};
 
 async fn register(agent: &Agent, server_id: &str, id: &str, register: bool) -> Result<(), PushError> {
-    let (server_id, id) = (server_id.to_owned(), id.to_owned());
+    let (server_id, id) = (server_id.into(), id.to_owned());
     agent.ask(|reply| Local::Registration { server_id, id, register, reply }).await
 }
 

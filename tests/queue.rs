@@ -57,7 +57,7 @@ fn alert(number: usize) -> Alert {
 fn put_alerts(bench: &Bench, numbers: std::ops::Range<usize>) {
     let store = Store::open(&bench.gateway.path("state")).unwrap().store;
     for number in numbers {
-        let kept = alert::keep(&store, &Destination::of(SERVER_ID), &alert(number)).unwrap();
+        let kept = alert::keep(&store, &Destination::of(&SERVER_ID.into()), &alert(number)).unwrap();
         store.commit_blocking(&kept.changes).unwrap();
     }
 }
@@ -336,8 +336,10 @@ async fn what_the_agent_dies_of_at_a_report_uri_is_held_there_and_nowhere_else()
     let file = bench.gateway.path("accounts").join(format!("{SERVER_ID}.toml"));
     let text = std::fs::read_to_string(&file).unwrap().replace(&bench.server.origin(), &server.origin());
     files::put(&file, text, files::PLAIN).unwrap();
-    let place =
-        Destination { uri: Some(format!("{}/report", server.origin())), ..Destination::of(SERVER_ID) };
+    let place = Destination {
+        uri: Some(format!("{}/report", server.origin())),
+        ..Destination::of(&SERVER_ID.into())
+    };
     let report = |number| {
         let store = Store::open(&bench.gateway.path("state")).unwrap().store;
         store.commit_blocking(&alert::keep(&store, &place, &alert(number)).unwrap().changes).unwrap();
@@ -427,7 +429,7 @@ async fn an_account_or_object_that_comes_late_finds_its_execs_and_reports() {
         let agent = bench.start().await;
         agent.stop().await;
         let exec = |starts, code, report_to| ExecRecord {
-            server_id: SERVER_ID.to_owned(),
+            server_id: SERVER_ID.to_owned().into(),
             client_uri: format!("{BENCH}//Operations/Count"),
             alert_type: "urn:bench:at:exec".to_owned(),
             report_to,
@@ -440,7 +442,7 @@ async fn an_account_or_object_that_comes_late_finds_its_execs_and_reports() {
         };
         let store = Store::open(&bench.gateway.path("state")).unwrap().store;
         let report = |path: &str| Some(format!("{}/{path}", bench.server.origin()));
-        let waiting = Destination { uri: report("alert"), ..Destination::of(SERVER_ID) };
+        let waiting = Destination { uri: report("alert"), ..Destination::of(&SERVER_ID.into()) };
         let mut changes = alert::keep(&store, &waiting, &alert(0)).unwrap().changes;
         let execs = [exec(0, None, None), exec(1, Some(200), None), exec(1, Some(200), report("result"))];
         for (number, record) in (1..).zip(&execs) {
@@ -512,7 +514,7 @@ async fn what_is_dropped_with_an_account_is_said() {
     let bench = Bench::new().await;
     put_account(&bench, "other", &format!("{}/other", bench.server.origin()), "");
     let store = Store::open(&bench.gateway.path("state")).unwrap().store;
-    let kept = alert::keep(&store, &Destination::of("other"), &alert(1)).unwrap();
+    let kept = alert::keep(&store, &Destination::of(&"other".into()), &alert(1)).unwrap();
     store.commit_blocking(&kept.changes).unwrap();
     drop(store);
     std::fs::remove_file(bench.gateway.path("accounts").join("other.toml")).unwrap();
@@ -528,7 +530,7 @@ async fn a_folder_that_stays_empty_has_been_emptied_and_that_is_said_once() {
     let bench = Bench::new().await;
     bench.start().await.stop().await;
     let store = || Store::open(&bench.gateway.path("state")).unwrap().store;
-    let kept = alert::keep(&store(), &Destination::of("other"), &alert(1)).unwrap();
+    let kept = alert::keep(&store(), &Destination::of(&"other".into()), &alert(1)).unwrap();
     store().commit_blocking(&kept.changes).unwrap();
     let accounts = bench.gateway.path("accounts");
     for file in std::fs::read_dir(&accounts).unwrap() {

@@ -15,6 +15,7 @@ use crate::store::Store;
 use crate::transport::Auth;
 use crate::transport::{Client, ClientSettings, Proxies, TlsSettingsError};
 use crate::tree::Tree;
+use crate::uri::ServerId;
 use crate::uri::server::fill_text;
 
 /// The state of the agent as sessions see it: settings, accounts, tree and store.
@@ -54,8 +55,8 @@ pub struct Folder {
 impl AgentState {
     /// The account with this server id.
     #[must_use]
-    pub fn peer(&self, server_id: &str) -> Option<&Arc<Peer>> {
-        self.peers.iter().find(|peer| peer.account.server_id == server_id)
+    pub fn peer(&self, server_id: &ServerId) -> Option<&Arc<Peer>> {
+        self.peers.iter().find(|peer| peer.account.server_id == *server_id)
     }
 }
 

@@ -19,6 +19,7 @@ use serde_json::json;
 
 use crate::exec::Finished;
 use crate::package::Alert;
+use crate::uri::ServerId;
 
 /// What an EXEC that outlived its command reports (TS 5.4.5): its result as data.
 #[must_use]
@@ -38,7 +39,7 @@ pub fn of_exec(finished: &Finished) -> Alert {
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Destination {
     /// The account.
-    pub server_id: String,
+    pub server_id: ServerId,
     /// An absolute URI; none: where the account's sessions go.
     pub uri: Option<String>,
 }
@@ -49,23 +50,23 @@ const SEPARATOR: char = '\u{1}';
 impl Destination {
     /// Where the account's sessions go.
     #[must_use]
-    pub fn of(server_id: &str) -> Self {
-        Self { server_id: server_id.to_owned(), uri: None }
+    pub fn of(server_id: &ServerId) -> Self {
+        Self { server_id: server_id.clone(), uri: None }
     }
 
     /// What the store calls it.
     #[must_use]
     pub fn key(&self) -> String {
         match &self.uri {
-            None => self.server_id.clone(),
+            None => self.server_id.to_string(),
             Some(uri) => format!("{}{SEPARATOR}{uri}", self.server_id),
         }
     }
 
     fn of_key(key: &str) -> Self {
         match key.split_once(SEPARATOR) {
-            None => Self::of(key),
-            Some((server_id, uri)) => Self { server_id: server_id.to_owned(), uri: Some(uri.to_owned()) },
+            None => Self::of(&key.into()),
+            Some((server_id, uri)) => Self { server_id: server_id.into(), uri: Some(uri.to_owned()) },
         }
     }
 }

@@ -8,6 +8,7 @@ use crate::package::{Alert, is_alert_type};
 use crate::store::StoreError;
 use crate::store::records::alert as record;
 use crate::tree::{Principal, Rights, SessionFacts, TreeError};
+use crate::uri::ServerId;
 use crate::uri::client::{ClientUri, ClientUriError};
 
 /// The most bytes that an alert's texts and data may take together.
@@ -47,7 +48,7 @@ pub struct Raised {
     /// Who hears of it: none where nobody may.
     pub destinations: Vec<Destination>,
     /// How many alerts had to go for it, and of which account.
-    pub dropped: Vec<(String, usize)>,
+    pub dropped: Vec<(ServerId, usize)>,
 }
 
 /// Keeps an alert for each account that may read where it happened; for all of them where it says no place. Data

@@ -5,6 +5,7 @@ use crate::config::AlertBounds;
 use crate::package::Alert;
 use crate::store::records::alert as record;
 use crate::store::{Change, Snapshot, Store, StoreError};
+use crate::uri::ServerId;
 
 /// The most destinations that one server has named and not heard from yet.
 const MOST_DESTINATIONS: usize = 32;
@@ -107,7 +108,7 @@ pub fn keep_within(
 ///
 /// # Errors
 /// The store failed.
-pub fn forget(store: &Store, gone: impl Fn(&str) -> bool) -> Result<Vec<Change>, StoreError> {
+pub fn forget(store: &Store, gone: impl Fn(&ServerId) -> bool) -> Result<Vec<Change>, StoreError> {
     let destinations = destinations(store)?.into_iter().filter(|destination| gone(&destination.server_id));
     Ok(destinations.map(|destination| Change::AlertsForgotten(destination.key())).collect())
 }

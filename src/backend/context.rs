@@ -10,6 +10,7 @@ use crate::mo::mapping::BusObject;
 
 use super::answer::Answer;
 use super::bus::{Bus, Seen};
+use crate::uri::ServerId;
 
 /// The machine that is managed.
 #[derive(Clone, Debug)]
@@ -30,7 +31,7 @@ pub trait Builtins: Sync {
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Request<'a> {
     /// `OMADM_SERVER_ID`; empty where no server asked.
-    pub server_id: &'a str,
+    pub server_id: Option<&'a ServerId>,
     /// `OMADM_CLIENT_URI`
     pub client_uri: &'a str,
     /// `OMADM_MOID`

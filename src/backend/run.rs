@@ -30,6 +30,7 @@ use crate::base::lane::FILES;
 use crate::mo::fill::fill_argv;
 use crate::mo::given::Given;
 use crate::mo::mapping::{Piece, Program, Template};
+use crate::uri::ServerId;
 
 /// The most bytes of stdin.
 pub(crate) const MAX_STDIN: usize = 64 << 10;
@@ -204,7 +205,7 @@ async fn spawn(
         .args(arguments)
         .env_clear()
         .env("PATH", PATH)
-        .env("OMADM_SERVER_ID", request.server_id)
+        .env("OMADM_SERVER_ID", request.server_id.map_or("", ServerId::as_str))
         .env("OMADM_CLIENT_URI", request.client_uri)
         .env("OMADM_MOID", request.moid)
         .env("OMADM_MIID", request.miid)

@@ -173,7 +173,7 @@ fn account(root: &Node<'_>, settings: &Settings) -> Result<crate::config::Accoun
         permissions: permissions(root, names.permissions, settings.bootstrap.rights)?,
         push: push(root, &names, allow_http)?,
         bootstrap,
-        server_id,
+        server_id: server_id.into(),
         name,
         server_uri,
         profile: names.profile,

@@ -22,6 +22,7 @@ use crate::transport::{
     Binding, Client, ClientSettings, Connection, Peer, Request, TlsSettingsError, TransportError, retry_after,
 };
 use crate::tree::{Data, Document, Principal, SessionFacts, TreeError};
+use crate::uri::ServerId;
 use crate::uri::client::ClientUri;
 use crate::uri::server::{Parameter, ServerUriError, shown};
 
@@ -112,7 +113,7 @@ pub(crate) async fn run(
     surroundings: &Surroundings,
     salt: u64,
     patient: bool,
-) -> Result<Option<Vec<String>>, BootstrapError> {
+) -> Result<Option<Vec<ServerId>>, BootstrapError> {
     let settings = &agent_state.settings;
     let Some(address) = &settings.bootstrap.uri else { return Ok(None) };
     if agent_state.is_owned {
@@ -248,7 +249,7 @@ impl Asking<'_> {
         &self,
         found: Found,
         subscriber: Option<AccountChange>,
-    ) -> Result<Vec<String>, BootstrapError> {
+    ) -> Result<Vec<ServerId>, BootstrapError> {
         let AgentState { store, settings, .. } = self.agent_state;
         let before = super::accounts(&*store.snapshot()?, settings)?;
         let mut changes = withdrawn(&before, &*store.snapshot()?, &found.accounts)?;
@@ -316,9 +317,9 @@ fn withdrawn(
     now: &[Account],
 ) -> Result<Vec<AccountChange>, StoreError> {
     let origin = |account: &config::Account| account.own_origins().into_iter().next();
-    let stays = |server_id: &str| {
-        let Some(old) = before.iter().find(|old| old.server_id == server_id) else { return false };
-        now.iter().any(|new| new.account.server_id == server_id && origin(&new.account) == origin(old))
+    let stays = |server_id: &ServerId| {
+        let Some(old) = before.iter().find(|old| old.server_id == *server_id) else { return false };
+        now.iter().any(|new| new.account.server_id == *server_id && origin(&new.account) == origin(old))
     };
     let gone = snapshot.brought()?.into_iter().map(|(server_id, _)| server_id);
     Ok(gone.filter(|server_id| !stays(server_id)).map(AccountChange::Withdrawn).collect())
@@ -341,7 +342,7 @@ fn with_query(address: &str, parameters: &Parameters) -> String {
 fn nobody() -> config::Account {
     config::Account {
         file: std::path::PathBuf::new(),
-        server_id: String::new(),
+        server_id: ServerId::default(),
         name: String::new(),
         server_uri: String::new(),
         profile: Profile::Draft,

@@ -5,6 +5,7 @@ use serde_json::Value as Json;
 use super::dmacc::{self, Account, DmaccError};
 use crate::config::{Settings, syntax};
 use crate::package::{self, Command, Verb, is_media_type};
+use crate::uri::ServerId;
 use crate::uri::client::{ClientUri, Fields};
 
 /// The most accounts of one device.
@@ -54,7 +55,7 @@ pub(crate) enum MessageError {
     },
     /// Two accounts of one server.
     #[error("two accounts of {0:?}")]
-    Twice(String),
+    Twice(ServerId),
     /// More than a device has.
     #[error("more than 16 accounts")]
     TooMany,
@@ -258,7 +259,9 @@ mod tests {
 
     fn ids(body: &Json) -> Vec<String> {
         match read(OBJECTS[0], &body.to_string()).unwrap() {
-            Message::Accounts(accounts) => accounts.into_iter().map(|one| one.account.server_id).collect(),
+            Message::Accounts(accounts) => {
+                accounts.into_iter().map(|one| one.account.server_id.into()).collect()
+            }
             Message::Commands(_) => panic!("commands"),
         }
     }

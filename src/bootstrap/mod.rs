@@ -14,6 +14,7 @@ pub(crate) use exchange::{BootstrapError, run};
 
 use crate::config::{Account, Settings};
 use crate::store::{Snapshot, StoreError};
+use crate::uri::ServerId;
 
 /// The accounts that bootstraps have brought, sorted by server id. One that can't be read any more is left out, and
 /// the journal says so.
@@ -21,7 +22,7 @@ use crate::store::{Snapshot, StoreError};
 /// # Errors
 /// The store failed.
 pub(crate) fn accounts(snapshot: &Snapshot, settings: &Settings) -> Result<Vec<Account>, StoreError> {
-    let read = |(server_id, record): (String, crate::base::Secret)| {
+    let read = |(server_id, record): (ServerId, crate::base::Secret)| {
         let account = dmacc::from_record(&record, settings);
         let problem = |error: &DmaccError| {
             log::error!(OMADM_SERVER_ID = server_id.as_str(); "{server_id}: the account that a bootstrap brought can't be used: {error}");

@@ -6,6 +6,7 @@ use std::collections::BTreeMap;
 use super::status::CommandError;
 use crate::base::journal::id;
 use crate::package::{Command, Verb};
+use crate::uri::ServerId;
 use crate::uri::server::shown;
 
 /// The lines of one package.
@@ -25,7 +26,7 @@ pub struct Report {
 #[derive(Clone, Copy, Debug)]
 pub struct Whose<'a> {
     /// The server.
-    pub server_id: &'a str,
+    pub server_id: &'a ServerId,
     /// The session's number.
     pub session_id: &'a str,
 }
@@ -138,7 +139,8 @@ fn shortened(text: &str) -> &str {
 mod tests {
     use super::*;
 
-    const WHOSE: Whose<'_> = Whose { server_id: "s", session_id: "1" };
+    static SERVER: ServerId = ServerId::fixed("s");
+    const WHOSE: Whose<'_> = Whose { server_id: &SERVER, session_id: "1" };
 
     #[test]
     fn a_package_has_so_many_lines_and_the_rest_is_counted() {

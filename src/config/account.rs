@@ -7,6 +7,7 @@ use crate::base::Secret;
 use crate::package::Profile;
 use crate::transport::Auth;
 use crate::uri::Origin;
+use crate::uri::ServerId;
 
 mod changes;
 mod context;
@@ -25,7 +26,7 @@ pub struct Account {
     /// The file it was read from; empty where a bootstrap brought it.
     pub file: PathBuf,
     /// `server-id`: the Server Identifier (TS 11.2 ServerID); also the DMAcc instance's MIID.
-    pub server_id: String,
+    pub server_id: ServerId,
     /// `name`: for people.
     pub name: String,
     /// `server-uri`: a ServerURI template (TS 6.2).

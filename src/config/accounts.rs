@@ -7,6 +7,7 @@ use super::account::{Account, Context};
 use super::fragments;
 use crate::spanned::Problems;
 use crate::spanned::{Item, Located};
+use crate::uri::ServerId;
 
 /// Loads the `*.toml` files of all `folders`; one of the same name in a later folder replaces the earlier's.
 ///
@@ -75,7 +76,7 @@ pub(crate) type Claimed = (PathBuf, Option<Claim>, Option<One>);
 /// All accounts by server-id, without the second of two of one. A broken one's id counts too, or its owner would hear of
 /// the second error after the first; that of one that could not be read to its end is not left to the second, either.
 pub(crate) fn combine(all: Vec<Claimed>, problems: &mut Problems) -> Vec<Account> {
-    let mut accounts: BTreeMap<String, Account> = BTreeMap::new();
+    let mut accounts: BTreeMap<ServerId, Account> = BTreeMap::new();
     let mut claims: BTreeMap<String, (PathBuf, bool)> = BTreeMap::new();
     for (file, claim, one) in all {
         let mut is_left = true;
@@ -100,7 +101,7 @@ pub(crate) fn combine(all: Vec<Claimed>, problems: &mut Problems) -> Vec<Account
 /// folder it is in, has a problem now.
 #[must_use]
 pub(crate) fn keep_broken(loaded: Vec<Account>, problems: &Problems, previous: &[Account]) -> Vec<Account> {
-    let mut accounts: BTreeMap<String, Account> =
+    let mut accounts: BTreeMap<ServerId, Account> =
         loaded.into_iter().map(|account| (account.server_id.clone(), account)).collect();
     for old in previous {
         if problems.iter().any(|problem| old.file.starts_with(&problem.file)) {

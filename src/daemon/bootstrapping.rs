@@ -19,6 +19,7 @@ use crate::base::{Random, waking};
 use crate::bootstrap::{self, BootstrapError};
 use crate::config::Fact;
 use crate::session::Queue;
+use crate::uri::ServerId;
 use timing::Timing;
 
 /// A SIM, and a better name for the device, get this long after the start to show up.
@@ -31,12 +32,12 @@ const LONGEST_HOLD: Duration = Duration::from_secs(300);
 const DEBOUNCE: Duration = Duration::from_secs(1);
 
 /// What became of an attempt: the accounts that it brought, or none where there was nothing to ask for.
-pub(super) type Attempt = Result<Result<Option<Vec<String>>, BootstrapError>, JoinError>;
+pub(super) type Attempt = Result<Result<Option<Vec<ServerId>>, BootstrapError>, JoinError>;
 
 /// The attempts to get accounts, one at a time, and what waits for the first of them.
 pub(super) struct Bootstrapping {
     timing: Timing,
-    attempts: JoinSet<Result<Option<Vec<String>>, BootstrapError>>,
+    attempts: JoinSet<Result<Option<Vec<ServerId>>, BootstrapError>>,
     held: Option<Held>,
     sim: Sim,
 }
@@ -99,7 +100,7 @@ impl Bootstrapping {
     }
 
     /// Lets go what was kept back; `renewed` are the accounts that have a session of their own for it.
-    fn release(&mut self, renewed: &[String], agent_state: &AgentState, queue: &mut Queue) {
+    fn release(&mut self, renewed: &[ServerId], agent_state: &AgentState, queue: &mut Queue) {
         for Due { request, at } in self.held.take().map(|held| held.due).unwrap_or_default() {
             let server_id = &request.trigger.server_id;
             let renewed = request.at.is_none() && renewed.contains(server_id);

@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use crate::agent_state::AgentState;
 use crate::mo::ManagementObject;
+use crate::uri::ServerId;
 
 /// How many of a kind are named; of more, how many others there are.
 const NAMED: usize = 5;
@@ -16,7 +17,7 @@ pub(super) fn is_any(before: &AgentState, after: &AgentState) -> bool {
 }
 
 /// The accounts `of` one agent state that are missing `from` another.
-pub(super) fn missing(from: &AgentState, of: &AgentState) -> Vec<String> {
+pub(super) fn missing(from: &AgentState, of: &AgentState) -> Vec<ServerId> {
     let all = of.peers.iter().map(|peer| &peer.account.server_id);
     all.filter(|server_id| from.peer(server_id).is_none()).cloned().collect()
 }
@@ -25,7 +26,7 @@ pub(super) fn missing(from: &AgentState, of: &AgentState) -> Vec<String> {
 pub(super) fn accounts(before: &AgentState, after: &AgentState) -> String {
     let all = |agent_state: &AgentState| -> Vec<_> {
         let accounts =
-            agent_state.peers.iter().map(|peer| (peer.account.server_id.clone(), peer.account.clone()));
+            agent_state.peers.iter().map(|peer| (peer.account.server_id.to_string(), peer.account.clone()));
         accounts.collect()
     };
     format!("accounts: {}", difference(&all(before), &all(after), |one, other| one == other))

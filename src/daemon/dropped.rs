@@ -5,13 +5,14 @@ use std::time::{Duration, Instant};
 
 use crate::base::journal::id;
 use crate::base::said::SaidAt;
+use crate::uri::ServerId;
 
 /// Alerts that had to go are in the journal at most this often.
 const SAY_EVERY: Duration = Duration::from_secs(3600);
 
 /// Alerts that had to go for want of room, by account.
 #[derive(Debug, Default)]
-pub(super) struct Dropped(BTreeMap<String, Untold>);
+pub(super) struct Dropped(BTreeMap<ServerId, Untold>);
 
 /// Those of one account that no line has told of.
 #[derive(Debug, Default)]
@@ -22,7 +23,7 @@ struct Untold {
 
 impl Dropped {
     /// Counts them, and says now and then how many there were.
-    pub(super) fn tell(&mut self, server_id: &str, count: usize, now: Instant) {
+    pub(super) fn tell(&mut self, server_id: &ServerId, count: usize, now: Instant) {
         if let Some(count) = self.note(server_id, count, now) {
             log::warn!(
                 MESSAGE_ID = id::ALERTS_DROPPED, OMADM_SERVER_ID = server_id;
@@ -33,8 +34,8 @@ impl Dropped {
     }
 
     /// Counts them; how many the journal should hear of now.
-    fn note(&mut self, server_id: &str, count: usize, now: Instant) -> Option<usize> {
-        let untold = self.0.entry(server_id.to_owned()).or_default();
+    fn note(&mut self, server_id: &ServerId, count: usize, now: Instant) -> Option<usize> {
+        let untold = self.0.entry(server_id.clone()).or_default();
         untold.count += count;
         (untold.count > 0 && untold.said.first(now, SAY_EVERY)).then(|| std::mem::take(&mut untold.count))
     }
@@ -48,10 +49,10 @@ mod tests {
     fn what_had_to_go_is_said_at_once_and_then_once_an_hour() {
         let now = Instant::now();
         let mut dropped = Dropped::default();
-        assert_eq!(dropped.note("a", 0, now), None);
-        assert_eq!(dropped.note("a", 1, now), Some(1));
-        assert_eq!(dropped.note("b", 1, now), Some(1), "of each account");
-        assert_eq!(dropped.note("a", 2, now + SAY_EVERY / 2), None);
-        assert_eq!(dropped.note("a", 3, now + SAY_EVERY), Some(5));
+        assert_eq!(dropped.note(&"a".into(), 0, now), None);
+        assert_eq!(dropped.note(&"a".into(), 1, now), Some(1));
+        assert_eq!(dropped.note(&"b".into(), 1, now), Some(1), "of each account");
+        assert_eq!(dropped.note(&"a".into(), 2, now + SAY_EVERY / 2), None);
+        assert_eq!(dropped.note(&"a".into(), 3, now + SAY_EVERY), Some(5));
     }
 }

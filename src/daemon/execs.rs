@@ -20,6 +20,7 @@ use crate::session::{Cause, SessionRequest};
 use crate::store::records::ExecRecord;
 use crate::store::{Change, StoreError};
 use crate::tree::SessionFacts;
+use crate::uri::ServerId;
 use crate::uri::client::ClientUri;
 
 /// A program that is about to end when the agent is stopped gets this long: a reboot stops the agent that ordered it.
@@ -91,7 +92,7 @@ impl Execs {
         shared: &mut Shared,
     ) -> Result<TakenUp, StoreError> {
         let mut taken = TakenUp::default();
-        let mut waiting: BTreeMap<String, Vec<Waiting>> = BTreeMap::new();
+        let mut waiting: BTreeMap<ServerId, Vec<Waiting>> = BTreeMap::new();
         for (number, json) in agent_state.store.snapshot()?.execs()? {
             if these.is_some_and(|these| !these.contains(&number)) {
                 continue;

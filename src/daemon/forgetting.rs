@@ -5,10 +5,11 @@ use std::collections::BTreeSet;
 use super::Daemon;
 use crate::alert;
 use crate::store::Change;
+use crate::uri::ServerId;
 
 impl Daemon {
     /// What waits for servers whose accounts are gone need not. What runs for them ends by itself.
-    pub(super) async fn forget(&mut self, gone: &[String]) {
+    pub(super) async fn forget(&mut self, gone: &[ServerId]) {
         if gone.is_empty() {
             return;
         }
@@ -38,7 +39,7 @@ impl Daemon {
         }
     }
 
-    fn say_forgotten(&self, gone: &[String]) {
+    fn say_forgotten(&self, gone: &[ServerId]) {
         for server_id in gone {
             let alerts = self.agent_state.store.waiting(server_id).count;
             if alerts > 0 {
@@ -57,7 +58,7 @@ impl Daemon {
             .unwrap_or_default()
             .into_iter()
             .map(|destination| destination.server_id);
-        let unknown: BTreeSet<String> =
+        let unknown: BTreeSet<ServerId> =
             destinations.filter(|server_id| self.agent_state.peer(server_id).is_none()).collect();
         self.forget(&unknown.into_iter().collect::<Vec<_>>()).await;
         self.watching.remember(&self.agent_state, &self.clock).await;

@@ -25,6 +25,7 @@ use crate::store::{CacheKey, Change, Store, StoreError};
 use crate::transport::Auth;
 use crate::tree;
 use crate::tree::Tree;
+use crate::uri::ServerId;
 
 /// Folders that did not answer are looked at again after this time.
 pub(super) const LOOK_AGAIN: Duration = Duration::from_secs(60);
@@ -449,7 +450,7 @@ fn all_accounts(files: Vec<Account>, store: &Store, settings: &Settings) -> Vec<
         log::error!("the accounts that a bootstrap brought can't be read: {error}");
         Vec::new()
     });
-    let mut all: BTreeMap<String, Arc<Account>> = BTreeMap::new();
+    let mut all: BTreeMap<ServerId, Arc<Account>> = BTreeMap::new();
     for account in brought.into_iter().chain(files) {
         all.insert(account.server_id.clone(), Arc::new(account));
     }

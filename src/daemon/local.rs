@@ -7,6 +7,7 @@ use crate::alert::RaiseError;
 use crate::just_in_time::{ConfigurationError, Initiator};
 use crate::package::Alert;
 use crate::push::{PushError, payload};
+use crate::uri::ServerId;
 
 /// Where the answer to a request for configuration goes: the ClientURIs of what was made.
 pub type Configured = oneshot::Sender<Result<Vec<String>, ConfigurationError>>;
@@ -18,7 +19,7 @@ pub enum Local {
     /// told as soon as it can be.
     Registration {
         /// The account.
-        server_id: String,
+        server_id: ServerId,
         /// The id that the push service gave.
         id: String,
         /// Got it, or lost it.

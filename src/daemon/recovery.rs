@@ -3,6 +3,7 @@
 use super::Daemon;
 use super::schedule::Due;
 use crate::store::{Change, StoreError};
+use crate::uri::ServerId;
 
 /// What comes of what the store has from before.
 #[derive(Default)]
@@ -34,7 +35,7 @@ impl Daemon {
     }
 
     /// Accounts are there that were not, or objects may be: what waits for them is taken up.
-    pub(super) async fn take_up_for(&mut self, back: &[String]) {
+    pub(super) async fn take_up_for(&mut self, back: &[ServerId]) {
         let in_doubt = self.doubt().is_some();
         let left = self.execs.left.clone();
         let execs = self.execs.take_up_left(&self.agent_state, in_doubt, &mut self.shared);
@@ -47,7 +48,7 @@ impl Daemon {
         if back.is_empty() {
             return;
         }
-        let is_back = |server_id: &str| back.iter().any(|back| back == server_id);
+        let is_back = |server_id: &ServerId| back.iter().any(|back| back == server_id);
         self.sessions.hold_fatal(&is_back, &self.agent_state, &mut *self.shared.random);
         let triggers = self.take_up_triggers(&is_back);
         if let Err(error) = self.resume(triggers).await {
@@ -58,7 +59,7 @@ impl Daemon {
     }
 
     /// Takes up the notifications of these servers.
-    fn take_up_triggers(&mut self, of: &dyn Fn(&str) -> bool) -> Result<TakenUp, StoreError> {
+    fn take_up_triggers(&mut self, of: &dyn Fn(&ServerId) -> bool) -> Result<TakenUp, StoreError> {
         let in_doubt = self.doubt().is_some();
         let Self { notifications, agent_state, shared, .. } = self;
         notifications.triggers.take_up(of, agent_state, in_doubt, &mut *shared.random)

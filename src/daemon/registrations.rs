@@ -18,6 +18,7 @@ use crate::push::{PushError, checked_id, registration};
 use crate::store::Change;
 use crate::store::records::Registration;
 use crate::tree::{Principal, SessionFacts};
+use crate::uri::ServerId;
 
 /// An attempt that is over.
 pub(super) struct Attempt {
@@ -40,7 +41,7 @@ impl Registrations {
     pub(super) async fn ask(
         &mut self,
         agent_state: &AgentState,
-        server_id: String,
+        server_id: ServerId,
         id: String,
         register: bool,
     ) -> Result<(), PushError> {
@@ -173,7 +174,7 @@ async fn tell(agent_state: &AgentState, task: &Task) -> Attempt {
     Attempt { told: address(push, task.register), outcome }
 }
 
-fn push_of<'w>(agent_state: &'w AgentState, server_id: &str) -> Option<&'w Push> {
+fn push_of<'w>(agent_state: &'w AgentState, server_id: &ServerId) -> Option<&'w Push> {
     agent_state.peer(server_id)?.account.push.as_ref()
 }
 

@@ -40,7 +40,7 @@ impl Daemon {
 
     /// What a session leaves to be committed. Results that no answered package has carried become alerts.
     pub(super) fn settled(&mut self, destination: &Destination, ended: Ended, for_good: bool) -> Vec<Change> {
-        let server_id = destination.server_id.as_str();
+        let server_id = &destination.server_id;
         let mut changes = ended.settled;
         for finished in &ended.untold {
             match self.report(finished) {

@@ -8,6 +8,7 @@ use crate::alert::{self, Destination};
 use crate::base::Random;
 use crate::config::Account;
 use crate::session::{Cause, SessionRequest};
+use crate::uri::ServerId;
 
 /// A first contact that the server refused is tried again after this time.
 const FIRST_CONTACT_AGAIN: Duration = Duration::from_secs(3600);
@@ -32,7 +33,7 @@ pub(super) fn at_start(agent_state: &AgentState, now: Instant, random: &mut dyn 
 
 /// Alerts that wait for an URI which one of these servers has named: the power went before they were delivered, or the
 /// account was not there.
-fn elsewhere(agent_state: &AgentState, of: impl Fn(&str) -> bool, now: Instant) -> Vec<Due> {
+fn elsewhere(agent_state: &AgentState, of: impl Fn(&ServerId) -> bool, now: Instant) -> Vec<Due> {
     let destinations = alert::destinations(&agent_state.store).unwrap_or_default();
     let mine = |destination: &&Destination| {
         destination.uri.is_some()
@@ -66,7 +67,7 @@ pub(super) fn of_changes(
 }
 
 /// A session with each account that a bootstrap has brought, at once.
-pub(super) fn brought(agent_state: &AgentState, server_ids: &[String], now: Instant) -> Vec<Due> {
+pub(super) fn brought(agent_state: &AgentState, server_ids: &[ServerId], now: Instant) -> Vec<Due> {
     let mine =
         |peer: &&Arc<Peer>| peer.account.is_bootstrapped() && server_ids.contains(&peer.account.server_id);
     agent_state.peers.iter().filter(mine).map(|peer| due(peer, Cause::Bootstrap, now)).collect()
@@ -196,7 +197,7 @@ mod tests {
     /// Server, cause and delay of what is due.
     fn shown(due: Vec<Due>, now: Instant) -> Vec<(String, Cause, Duration)> {
         due.into_iter()
-            .map(|Due { request, at }| (request.trigger.server_id, request.cause, rounded(at - now)))
+            .map(|Due { request, at }| (request.trigger.server_id.into(), request.cause, rounded(at - now)))
             .collect()
     }
 
@@ -235,7 +236,9 @@ mod tests {
             mark: None,
             data: None,
         };
-        store.commit_blocking(&alert::keep(&store, &Destination::of("b"), &alert).unwrap().changes).unwrap();
+        store
+            .commit_blocking(&alert::keep(&store, &Destination::of(&"b".into()), &alert).unwrap().changes)
+            .unwrap();
         let due = shown(at_start(&agent_state, now, &mut Half), now);
         assert_eq!(due, [("b".to_owned(), Cause::Alert, HOUR / 2)]);
     }

@@ -26,6 +26,7 @@ use crate::session::{
 };
 use crate::store::Change;
 use crate::transport::Binding;
+use crate::uri::ServerId;
 
 /// The sessions that wait, those that run, and the network that they wait for.
 #[derive(Default)]
@@ -152,7 +153,7 @@ impl Sessions {
     /// stands for itself: an URI that a server has named for reports may answer what the server itself does not.
     pub(super) fn hold_fatal(
         &mut self,
-        of: &dyn Fn(&str) -> bool,
+        of: &dyn Fn(&ServerId) -> bool,
         agent_state: &AgentState,
         random: &mut dyn Random,
     ) {
@@ -233,7 +234,7 @@ impl Daemon {
 
     /// None of the connection types that a notification prefers came up in time.
     async fn give_up(&mut self, request: &SessionRequest) {
-        let server_id = request.trigger.server_id.as_str();
+        let server_id = &request.trigger.server_id;
         log::warn!(
             MESSAGE_ID = id::SESSION_FAILED, OMADM_SERVER_ID = server_id;
             "{server_id}: no session: none of the preferred connection types came up in time"
@@ -276,7 +277,7 @@ impl Daemon {
     /// What comes after a session with an account's server.
     fn follow_up(
         &mut self,
-        server_id: &str,
+        server_id: &ServerId,
         outcome: &Outcome,
         server_time: Option<u64>,
         no_retry: bool,
@@ -302,13 +303,13 @@ impl Daemon {
         changes
     }
 
-    fn first_contact_missing(&self, server_id: &str) -> bool {
+    fn first_contact_missing(&self, server_id: &ServerId) -> bool {
         let contact = self.agent_state.store.snapshot().and_then(|snapshot| snapshot.contact(server_id));
         contact.is_ok_and(|contact| contact.is_none())
     }
 
     /// What is to be remembered of a session that ended well.
-    fn contact(&mut self, server_id: &str, first: bool, server_time: Option<u64>) -> Vec<Change> {
+    fn contact(&mut self, server_id: &ServerId, first: bool, server_time: Option<u64>) -> Vec<Change> {
         let now = self.clock.now();
         let contact = first.then(|| Change::Contact(server_id.to_owned(), now.now));
         contact.into_iter().chain(self.clock.worth_storing(server_time).map(Change::Clock)).collect()

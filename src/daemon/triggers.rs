@@ -13,12 +13,13 @@ use crate::notification::Trigger;
 use crate::session::{Cause, SessionRequest, attempt_with};
 use crate::store::records::trigger::{from_json, to_json};
 use crate::store::{Change, StoreError, StoredTrigger};
+use crate::uri::ServerId;
 
 /// By server: the ids of those whose session is to come, and of those whose session runs.
 #[derive(Debug, Default)]
 pub(super) struct Triggers {
-    waiting: BTreeMap<String, Vec<u16>>,
-    running: BTreeMap<String, Vec<u16>>,
+    waiting: BTreeMap<ServerId, Vec<u16>>,
+    running: BTreeMap<ServerId, Vec<u16>>,
 }
 
 impl Triggers {
@@ -39,7 +40,7 @@ impl Triggers {
     /// The store's.
     pub(super) fn take_up(
         &mut self,
-        of: &dyn Fn(&str) -> bool,
+        of: &dyn Fn(&ServerId) -> bool,
         agent_state: &AgentState,
         in_doubt: bool,
         random: &mut dyn Random,
@@ -81,38 +82,38 @@ impl Triggers {
     }
 
     /// One was found on disk.
-    fn found(&mut self, server_id: &str, id: u16) {
-        self.waiting.entry(server_id.to_owned()).or_default().push(id);
+    fn found(&mut self, server_id: &ServerId, id: u16) {
+        self.waiting.entry(server_id.clone()).or_default().push(id);
     }
 
     /// The session that they ask for has begun.
-    pub(super) fn began(&mut self, server_id: &str) {
+    pub(super) fn began(&mut self, server_id: &ServerId) {
         if let Some(ids) = self.waiting.remove(server_id) {
-            self.running.entry(server_id.to_owned()).or_default().extend(ids);
+            self.running.entry(server_id.clone()).or_default().extend(ids);
         }
     }
 
     /// It is over; for good, or there will be another attempt.
-    pub(super) fn ended(&mut self, server_id: &str, for_good: bool) -> Vec<Change> {
+    pub(super) fn ended(&mut self, server_id: &ServerId, for_good: bool) -> Vec<Change> {
         let ids = self.running.remove(server_id).unwrap_or_default();
         if for_good {
             return ids.into_iter().map(|id| done(server_id, id)).collect();
         }
         if !ids.is_empty() {
-            self.waiting.entry(server_id.to_owned()).or_default().extend(ids);
+            self.waiting.entry(server_id.clone()).or_default().extend(ids);
         }
         Vec::new()
     }
 
     /// The account is gone. A session that runs with it ends by itself.
-    pub(super) fn forget(&mut self, server_id: &str) -> Vec<Change> {
+    pub(super) fn forget(&mut self, server_id: &ServerId) -> Vec<Change> {
         let ids = self.waiting.remove(server_id).unwrap_or_default();
         ids.into_iter().map(|id| done(server_id, id)).collect()
     }
 }
 
-fn done(server_id: &str, id: u16) -> Change {
-    Change::TriggerDone(server_id.to_owned(), id)
+fn done(server_id: &ServerId, id: u16) -> Change {
+    Change::TriggerDone(server_id.clone(), id)
 }
 
 #[cfg(test)]
@@ -138,32 +139,32 @@ mod tests {
     fn one_stands_for_all_that_wait_and_none_for_what_runs() {
         let mut triggers = Triggers::default();
         assert_eq!(triggers.admitted(1, &trigger(1)), [kept(1)]);
-        triggers.began("a");
+        triggers.began(&"a".into());
         assert_eq!(triggers.admitted(2, &trigger(2)), [kept(2)], "the first one's session runs");
-        assert_eq!(triggers.admitted(3, &trigger(3)), [done("a", 2), kept(3)]);
-        assert_eq!(triggers.ended("a", true), [done("a", 1)]);
-        triggers.began("a");
-        assert_eq!(triggers.ended("a", true), [done("a", 3)]);
-        assert_eq!(triggers.ended("a", true), []);
+        assert_eq!(triggers.admitted(3, &trigger(3)), [done(&"a".into(), 2), kept(3)]);
+        assert_eq!(triggers.ended(&"a".into(), true), [done(&"a".into(), 1)]);
+        triggers.began(&"a".into());
+        assert_eq!(triggers.ended(&"a".into(), true), [done(&"a".into(), 3)]);
+        assert_eq!(triggers.ended(&"a".into(), true), []);
     }
 
     #[test]
     fn a_session_that_is_tried_again_keeps_what_asked_for_it() {
         let mut triggers = Triggers::default();
-        triggers.found("a", 1);
-        triggers.began("a");
-        assert_eq!(triggers.ended("a", false), []);
-        triggers.began("a");
-        assert_eq!(triggers.ended("a", true), [done("a", 1)]);
+        triggers.found(&"a".into(), 1);
+        triggers.began(&"a".into());
+        assert_eq!(triggers.ended(&"a".into(), false), []);
+        triggers.began(&"a".into());
+        assert_eq!(triggers.ended(&"a".into(), true), [done(&"a".into(), 1)]);
     }
 
     #[test]
     fn what_a_server_asked_for_goes_with_its_account() {
         let mut triggers = Triggers::default();
-        triggers.found("a", 1);
-        triggers.found("b", 1);
-        assert_eq!(triggers.forget("a"), [done("a", 1)]);
-        triggers.began("b");
-        assert_eq!(triggers.ended("b", true), [done("b", 1)]);
+        triggers.found(&"a".into(), 1);
+        triggers.found(&"b".into(), 1);
+        assert_eq!(triggers.forget(&"a".into()), [done(&"a".into(), 1)]);
+        triggers.began(&"b".into());
+        assert_eq!(triggers.ended(&"b".into(), true), [done(&"b".into(), 1)]);
     }
 }

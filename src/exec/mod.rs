@@ -19,6 +19,7 @@ pub use slots::ExecSlots;
 use crate::store::StoreError;
 use crate::store::records::{ExecRecord, ProcessGroup};
 use crate::tree::TreeError;
+use crate::uri::ServerId;
 
 /// An EXEC that has ended.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -26,7 +27,7 @@ pub struct Finished {
     /// Its number in the store.
     pub number: u64,
     /// Who gave the command.
-    pub server_id: String,
+    pub server_id: ServerId,
     /// The node.
     pub client_uri: String,
     /// What the alert is called.

@@ -3,6 +3,7 @@
 use super::{Finished, ProcessGroup};
 use crate::store::records::ExecRecord;
 use crate::tree::Invocation;
+use crate::uri::ServerId;
 
 /// A program that is to go on after a reboot (`resume = true`) is started so often at most, or a mapping that is
 /// wrong would reboot the gateway for ever.
@@ -20,7 +21,7 @@ pub enum Fate {
 impl ExecRecord {
     /// Of an EXEC that was not started yet.
     #[must_use]
-    pub fn new(server_id: &str, invocation: &Invocation) -> Self {
+    pub fn new(server_id: &ServerId, invocation: &Invocation) -> Self {
         Self {
             server_id: server_id.to_owned(),
             client_uri: invocation.node.client_uri(),

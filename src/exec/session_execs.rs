@@ -12,6 +12,7 @@ use crate::base::attempts::Attempts;
 use crate::config::Account;
 use crate::store::{Change, Store, StoreError};
 use crate::tree::{Invocation, Principal, SessionFacts, Tree};
+use crate::uri::ServerId;
 
 /// EXECs of one session that wait for its end.
 const MOST_WAITING: usize = 16;
@@ -97,7 +98,7 @@ impl SessionExecs {
     ///
     /// # Errors
     /// [`ExecError`]
-    pub async fn postpone(&mut self, server_id: &str, invocation: Invocation) -> Result<(), ExecError> {
+    pub async fn postpone(&mut self, server_id: &ServerId, invocation: Invocation) -> Result<(), ExecError> {
         if self.waiting.len() == MOST_WAITING {
             return Err(ExecError::Crowded);
         }

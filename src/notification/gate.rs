@@ -30,6 +30,7 @@ use crate::base::Secret;
 use crate::bearer::ConnectionType;
 use crate::config::Account;
 use crate::package::Profile;
+use crate::uri::ServerId;
 
 /// The longest datagram that is looked at, in bytes. All that the standard options can hold fits, an option of full
 /// length that nobody knows yet as well; 31 of those would be 127 KB, more than UDP carries.
@@ -57,7 +58,7 @@ impl From<&crate::config::Notification> for Policy {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Verifier {
     /// The account's server.
-    pub server_id: String,
+    pub server_id: ServerId,
     /// The secret that its digests are made with; none: a digest can't be checked.
     pub secret: Option<Secret>,
     /// Where the secret was read, for messages; none where a server or a bootstrap set it.
@@ -93,7 +94,7 @@ impl Verifier {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Remembered {
     /// The server it is of.
-    pub server_id: String,
+    pub server_id: ServerId,
     /// The NOTIFICATION-ID.
     pub id: u16,
     /// From when the replay window counts: POSIX seconds, the later of the notification's time and ours.
@@ -162,7 +163,7 @@ impl Rejected {
             }
         };
         let named = |verifier: &Verifier| match (of_digest, &verifier.secret_file) {
-            (false, _) => verifier.server_id.clone(),
+            (false, _) => verifier.server_id.to_string(),
             (true, Some(file)) => format!("{}, secret in {file}", verifier.server_id),
             (true, None) => format!("{}, secret set by its server", verifier.server_id),
         };
@@ -334,7 +335,7 @@ pub(crate) fn candidates<'v>(package: &Package0<'_>, verifiers: &'v [Verifier]) 
     verifiers.get(named..=named)
 }
 
-fn trigger(package: &Package0<'_>, server_id: &str) -> Trigger {
+fn trigger(package: &Package0<'_>, server_id: &ServerId) -> Trigger {
     let mut preferred: Vec<ConnectionType> = Vec::new();
     for connection in package.preferred {
         if !preferred.contains(&connection) {

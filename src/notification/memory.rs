@@ -3,13 +3,14 @@
 use std::collections::BTreeMap;
 
 use super::clock::Clock;
+use crate::uri::ServerId;
 
 /// Up to `LIMIT` ids a server, each for a window of seconds. Six to sixteen bytes an id, searched from end to
 /// end: at this size quicker than anything with an order.
 #[derive(Debug)]
 pub(super) struct Memory<const LIMIT: usize> {
     window: u64,
-    servers: BTreeMap<String, Vec<Seen>>,
+    servers: BTreeMap<ServerId, Vec<Seen>>,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -27,7 +28,7 @@ impl<const LIMIT: usize> Memory<LIMIT> {
         self.servers = other.servers;
     }
 
-    pub(super) fn restore(&mut self, server_id: String, id: u16, time: u64) {
+    pub(super) fn restore(&mut self, server_id: ServerId, id: u16, time: u64) {
         let seen = self.servers.entry(server_id).or_default();
         seen.retain(|seen| seen.id != id);
         evict_to(seen, LIMIT - 1);
@@ -35,7 +36,13 @@ impl<const LIMIT: usize> Memory<LIMIT> {
     }
 
     /// Remembers an id and says which others are forgotten; none if this one is remembered already.
-    pub(super) fn admit(&mut self, server_id: &str, id: u16, time: u64, clock: Clock) -> Option<Vec<u16>> {
+    pub(super) fn admit(
+        &mut self,
+        server_id: &ServerId,
+        id: u16,
+        time: u64,
+        clock: Clock,
+    ) -> Option<Vec<u16>> {
         let window = self.window;
         let counts = |seen: &Seen| {
             let future = clock.synchronised && seen.time.saturating_sub(clock.now) > window;

@@ -15,12 +15,13 @@ mod clock;
 mod memory;
 
 use crate::bearer::ConnectionType;
+use crate::uri::ServerId;
 
 /// What an admitted notification asks for.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Trigger {
     /// The account it is for.
-    pub server_id: String,
+    pub server_id: ServerId,
     /// The NOTIFICATION-ID, if it has one.
     pub notification_id: Option<u16>,
     /// Preferred connection types, most preferred first; empty: no preference.

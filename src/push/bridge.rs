@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 
 use crate::base::{Backoff, Failures};
 use crate::store::records::Registration;
+use crate::uri::ServerId;
 
 const AGAIN: Backoff = Backoff { base: Duration::from_secs(30), most: Duration::from_secs(3600) };
 /// What the server said can't be done is tried again after this time: an id that nobody knows wakes nobody.
@@ -17,7 +18,7 @@ const REFUSED_AGAIN: Duration = Duration::from_secs(24 * 3600);
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Task {
     /// The account.
-    pub server_id: String,
+    pub server_id: ServerId,
     /// Register, or unregister.
     pub register: bool,
     /// The registration id.
@@ -43,7 +44,7 @@ pub(crate) enum Outcome {
 /// All servers' registrations.
 #[derive(Debug, Default)]
 pub(crate) struct Bridge {
-    lines: BTreeMap<String, Line>,
+    lines: BTreeMap<ServerId, Line>,
 }
 
 #[derive(Debug)]
@@ -112,7 +113,7 @@ impl Bridge {
     }
 
     /// Forgets servers whose account is gone.
-    pub(crate) fn keep(&mut self, known: impl Fn(&str) -> bool) {
+    pub(crate) fn keep(&mut self, known: impl Fn(&ServerId) -> bool) {
         self.lines.retain(|server_id, _| known(server_id));
     }
 
@@ -126,7 +127,7 @@ impl Bridge {
 impl Registration {
     /// What is still to be told, given where the account would have it told now.
     #[must_use]
-    pub fn open(&self, server_id: &str, address: &str) -> Option<Task> {
+    pub fn open(&self, server_id: &ServerId, address: &str) -> Option<Task> {
         let told = self.told.as_deref();
         // Who was told that the device is gone need not be told again, wherever that would be now.
         let settled = if self.register { told == Some(address) } else { told.is_some() };
@@ -201,10 +202,10 @@ mod tests {
             id: "1".into(),
             told: told.map(str::to_owned),
         };
-        assert_eq!(standing(true, None).open("a", "x"), Some(task("1", true)));
-        assert_eq!(standing(true, Some("x")).open("a", "x"), None);
-        assert_eq!(standing(true, Some("x")).open("a", "y"), Some(task("1", true)));
-        assert_eq!(standing(false, None).open("a", "y"), Some(task("1", false)));
-        assert_eq!(standing(false, Some("x")).open("a", "y"), None);
+        assert_eq!(standing(true, None).open(&"a".into(), "x"), Some(task("1", true)));
+        assert_eq!(standing(true, Some("x")).open(&"a".into(), "x"), None);
+        assert_eq!(standing(true, Some("x")).open(&"a".into(), "y"), Some(task("1", true)));
+        assert_eq!(standing(false, None).open(&"a".into(), "y"), Some(task("1", false)));
+        assert_eq!(standing(false, Some("x")).open(&"a".into(), "y"), None);
     }
 }

@@ -12,6 +12,7 @@ use base64::engine::DecodePaddingMode;
 use base64::engine::general_purpose::{GeneralPurpose, GeneralPurposeConfig};
 
 use crate::notification::gate::MAX_DATAGRAM;
+use crate::uri::ServerId;
 
 /// Services differ in whether they pad.
 const BASE64: GeneralPurpose = GeneralPurpose::new(
@@ -27,10 +28,10 @@ pub const LONGEST_ID: usize = 4096;
 pub enum PushError {
     /// No account has this server id.
     #[error("no account has the server id {0:?}")]
-    UnknownServer(String),
+    UnknownServer(ServerId),
     /// The account says nothing of push.
     #[error("the account {0:?} has no push registration")]
-    NoPush(String),
+    NoPush(ServerId),
     /// It is empty, too long, or holds control characters.
     #[error("the registration id is empty, too long, or holds control characters")]
     BadId,

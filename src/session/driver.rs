@@ -32,6 +32,7 @@ use crate::transport::{
     TransportError, retry_after, server_time,
 };
 use crate::tree::{Principal, SessionFacts, TreeError};
+use crate::uri::ServerId;
 use crate::uri::server::{ServerUriError, shown};
 
 /// What a session is made of.
@@ -173,7 +174,7 @@ impl Session {
         ended
     }
 
-    fn server_id(&self) -> &str {
+    fn server_id(&self) -> &ServerId {
         &self.peer.account.server_id
     }
 
@@ -492,7 +493,7 @@ impl Driver<'_> {
     /// The server has the MOS list that indices count in from now on.
     async fn remember_mos(&mut self) {
         let Some(moids) = self.mos_sent.take() else { return };
-        let server_id = self.session.server_id().to_owned();
+        let server_id = self.session.server_id().clone();
         let store = &self.session.agent_state.store;
         if let Err(error) = store.commit(vec![Change::MosSent(server_id, moids)]).await {
             log::error!(

@@ -22,6 +22,7 @@ use crate::bearer::ConnectionType;
 use super::machine::{Again, Outcome};
 use super::outage::Outage;
 use crate::base::{Backoff, Failures};
+use crate::uri::ServerId;
 use line::{Line, Parked, Waiting};
 use request::merge;
 
@@ -224,7 +225,7 @@ impl Queue {
     }
 
     /// Forgets servers whose account is gone; their running sessions end by themselves.
-    pub fn keep(&mut self, known: impl Fn(&str) -> bool) {
+    pub fn keep(&mut self, known: impl Fn(&ServerId) -> bool) {
         self.lines.retain(|destination, line| {
             if known(&destination.server_id) {
                 return true;
@@ -257,7 +258,7 @@ impl Queue {
     }
 
     /// How many sessions run with URIs that each server has named.
-    fn reports(&self) -> BTreeMap<String, usize> {
+    fn reports(&self) -> BTreeMap<ServerId, usize> {
         let mut reports = BTreeMap::new();
         for (destination, _) in self
             .lines
@@ -275,7 +276,7 @@ fn later(hold: &mut Option<Instant>, until: Instant) {
     *hold = Some(hold.map_or(until, |before| before.max(until)));
 }
 
-fn has_room(reports: &BTreeMap<String, usize>, destination: &Destination) -> bool {
+fn has_room(reports: &BTreeMap<ServerId, usize>, destination: &Destination) -> bool {
     destination.uri.is_none()
         || reports.get(&destination.server_id).is_none_or(|running| *running < MOST_REPORTS)
 }

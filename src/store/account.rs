@@ -14,6 +14,7 @@ use super::tables::{
 };
 use crate::base::Secret;
 use crate::config::StoredChange;
+use crate::uri::ServerId;
 
 /// Whom an instance belongs to whose creator is gone: no MAID reads like this.
 const NOBODY: &[u8] = b"";
@@ -28,17 +29,17 @@ pub enum AccountChange {
     /// A bootstrap brought this account; what it changed in an earlier one of its name is gone.
     Brought {
         /// The account.
-        server_id: String,
+        server_id: ServerId,
         /// All of it.
         record: Secret,
     },
     /// A bootstrap took this account away. All that waits for the server, and what it changed, goes with it; what
     /// it created is nobody's from now on: another server of that name must not inherit it.
-    Withdrawn(String),
+    Withdrawn(ServerId),
     /// The account's server changed a value.
     Override {
         /// The account.
-        server_id: String,
+        server_id: ServerId,
         /// What, and over what.
         change: StoredChange,
     },
@@ -80,17 +81,21 @@ impl AccountChange {
 }
 
 /// The keys that begin with `server_id` and the NUL after it.
-fn range(server_id: &str) -> (String, String) {
+fn range(server_id: &ServerId) -> (String, String) {
     (format!("{server_id}\0"), format!("{server_id}\u{1}"))
 }
 
-fn forget_overrides(transaction: &WriteTransaction, server_id: &str) -> Result<(), StoreError> {
+fn forget_overrides(transaction: &WriteTransaction, server_id: &ServerId) -> Result<(), StoreError> {
     let mut overrides = transaction.open_table(OVERRIDES).map_err(db)?;
     let (start, end) = range(server_id);
     overrides.retain_in(start.as_bytes()..end.as_bytes(), |_, _| false).map_err(db)
 }
 
-fn withdraw(transaction: &WriteTransaction, server_id: &str, tally: &mut Size) -> Result<(), StoreError> {
+fn withdraw(
+    transaction: &WriteTransaction,
+    server_id: &ServerId,
+    tally: &mut Size,
+) -> Result<(), StoreError> {
     forget_overrides(transaction, server_id)?;
     transaction.open_table(ACCOUNTS).map_err(db)?.remove(server_id.as_bytes()).map_err(db)?;
     transaction.open_table(CONTACTS).map_err(db)?.remove(server_id.as_bytes()).map_err(db)?;
@@ -101,7 +106,7 @@ fn withdraw(transaction: &WriteTransaction, server_id: &str, tally: &mut Size) -
     let mut triggers = transaction.open_table(TRIGGERS).map_err(db)?;
     triggers.retain_in(start.as_bytes()..end.as_bytes(), |_, _| false).map_err(db)?;
     let mut execs = transaction.open_table(EXECS).map_err(db)?;
-    let own = |json: &[u8]| ExecRecord::from_json(json).is_some_and(|record| record.server_id == server_id);
+    let own = |json: &[u8]| ExecRecord::from_json(json).is_some_and(|record| record.server_id == *server_id);
     execs.retain(|_, json| !own(json)).map_err(db)?;
     let mut subscriptions = transaction.open_table(SUBSCRIPTIONS).map_err(db)?;
     subscriptions.retain_in(start.as_bytes()..end.as_bytes(), |_, _| false).map_err(db)?;
@@ -110,7 +115,9 @@ fn withdraw(transaction: &WriteTransaction, server_id: &str, tally: &mut Size) -
     let mut alerts = transaction.open_table(ALERTS).map_err(db)?;
     // Those for a place that it named as well: its name comes first there.
     let own = |queue: &str| {
-        queue.strip_prefix(server_id).is_some_and(|rest| rest.is_empty() || rest.starts_with('\u{1}'))
+        queue
+            .strip_prefix(server_id.as_str())
+            .is_some_and(|rest| rest.is_empty() || rest.starts_with('\u{1}'))
     };
     let stays = |key: &[u8], json: &[u8]| {
         let queue = alert_queue(key).filter(|queue| own(queue));
@@ -147,14 +154,14 @@ impl Snapshot {
     ///
     /// # Errors
     /// The file can't be read.
-    pub fn brought(&self) -> Result<Vec<(String, Secret)>, StoreError> {
+    pub fn brought(&self) -> Result<Vec<(ServerId, Secret)>, StoreError> {
         let table = self.transaction.open_table(ACCOUNTS).map_err(self.noting())?;
         let mut accounts = Vec::new();
         for entry in table.iter().map_err(self.noting())? {
             let (server_id, record) = entry.map_err(self.noting())?;
             let read = std::str::from_utf8(server_id.value()).ok();
             if let Some(server_id) = self.known("accounts", server_id.value(), read) {
-                accounts.push((server_id.to_owned(), Secret::new(record.value().to_vec())));
+                accounts.push((server_id.into(), Secret::new(record.value().to_vec())));
             }
         }
         Ok(accounts)
@@ -164,7 +171,7 @@ impl Snapshot {
     ///
     /// # Errors
     /// The file can't be read, or a record is damaged.
-    pub fn overrides(&self, server_id: &str) -> Result<Vec<StoredChange>, StoreError> {
+    pub fn overrides(&self, server_id: &ServerId) -> Result<Vec<StoredChange>, StoreError> {
         let table = self.transaction.open_table(OVERRIDES).map_err(self.noting())?;
         let (start, end) = range(server_id);
         let mut changes = Vec::new();
@@ -221,12 +228,15 @@ mod tests {
         store
             .commit_blocking(&[brought("a", "1"), contact, overridden("a", "name"), overridden("ab", "name")])
             .unwrap();
-        assert_eq!(store.snapshot().unwrap().overrides("a").unwrap().len(), 1);
+        assert_eq!(store.snapshot().unwrap().overrides(&"a".into()).unwrap().len(), 1);
         store.commit_blocking(&[brought("a", "2")]).unwrap();
         let snapshot = store.snapshot().unwrap();
-        assert_eq!(snapshot.brought().unwrap(), [("a".to_owned(), Secret::new(b"2".to_vec()))]);
-        assert_eq!((snapshot.overrides("a").unwrap().len(), snapshot.contact("a").unwrap()), (0, None));
-        assert_eq!(snapshot.overrides("ab").unwrap().len(), 1, "a longer name is another's");
+        assert_eq!(snapshot.brought().unwrap(), [("a".into(), Secret::new(b"2".to_vec()))]);
+        assert_eq!(
+            (snapshot.overrides(&"a".into()).unwrap().len(), snapshot.contact(&"a".into()).unwrap()),
+            (0, None)
+        );
+        assert_eq!(snapshot.overrides(&"ab".into()).unwrap().len(), 1, "a longer name is another's");
     }
 
     #[test]
@@ -268,8 +278,8 @@ mod tests {
         store.commit_blocking(&[Change::Account(AccountChange::Withdrawn("a".into()))]).unwrap();
         let left = store.snapshot().unwrap();
         assert_eq!(left.brought().unwrap().len(), 1);
-        assert_eq!(left.overrides("a").unwrap(), []);
-        assert_eq!(left.contact("a").unwrap(), None);
+        assert_eq!(left.overrides(&"a".into()).unwrap(), []);
+        assert_eq!(left.contact(&"a".into()).unwrap(), None);
         assert_eq!(left.default_uri("urn:a").unwrap(), None);
         assert_eq!(left.alert_queues().unwrap(), ["ab", "ab\u{1}https://x"]);
         assert!(!left.exists(&granted("a")).unwrap() && left.exists(&granted("ab")).unwrap());
@@ -281,7 +291,9 @@ mod tests {
         );
         let instances = [("a".to_owned(), String::new()), ("ab".to_owned(), "serverid:ab".to_owned())];
         assert_eq!(left.instances("urn:m").unwrap(), instances);
-        assert!(left.default_uri("urn:ab").unwrap().is_some() && left.contact("ab").unwrap().is_some());
+        assert!(
+            left.default_uri("urn:ab").unwrap().is_some() && left.contact(&"ab".into()).unwrap().is_some()
+        );
     }
 
     #[test]

@@ -16,6 +16,7 @@ use super::tables::{
     ALERTS, CACHE_KEY, CONTACTS, DEFAULTS, EXECS, INSTANCES, INTENTS, META, MOS, NODES, NOTIFICATIONS, PINS,
     PUSH, TRIGGERS,
 };
+use crate::uri::ServerId;
 
 /// One change. Several that must hold together go into one [`super::Store::commit`].
 #[derive(Clone, Debug, PartialEq)]
@@ -38,44 +39,44 @@ pub enum Change {
     /// A notification was acted upon at `time` (seconds since 1970).
     Notification {
         /// Account.
-        server_id: String,
+        server_id: ServerId,
         /// NOTIFICATION-ID.
         id: u16,
         /// When.
         time: u64,
     },
     /// A notification of this server and id need no longer be remembered.
-    ForgetNotification(String, u16),
+    ForgetNotification(ServerId, u16),
     /// A session with this server ended well at this time (seconds since 1970).
-    Contact(String, u64),
+    Contact(ServerId, u64),
     /// DEFAULT: where configuration for a MOID comes from (TS 5.4.10).
     Default {
         /// The MOID.
         moid: String,
         /// Who set it.
-        server_id: String,
+        server_id: ServerId,
         /// The ServerURI template.
         server_uri: String,
     },
     /// What a push client wants a server to be told, and whether it was (TS D.2.4).
-    Push(String, Registration),
+    Push(ServerId, Registration),
     /// The session that a notification asks for is still to be held, or not at its end: the trigger's JSON.
     Trigger {
         /// Account.
-        server_id: String,
+        server_id: ServerId,
         /// NOTIFICATION-ID.
         id: u16,
         /// As JSON.
         json: Vec<u8>,
     },
     /// It has come to its end.
-    TriggerDone(String, u16),
+    TriggerDone(ServerId, u16),
     /// An alert waits for a place: its JSON. It gets a number that none had before.
     Alert(String, Vec<u8>),
     /// What cache validators are keyed with; a key that is there already stays.
     CacheKey(CacheKey),
     /// A server got a MOS list of these MOIDs.
-    MosSent(String, Vec<String>),
+    MosSent(ServerId, Vec<String>),
     /// Alerts of a place need not wait any longer.
     AlertsSettled(String, Vec<u64>),
     /// Nor does any that waits for that place.
@@ -102,7 +103,7 @@ pub enum Change {
     /// A server's subscription to a ClientURI is no more.
     Unsubscribe {
         /// The server.
-        server_id: String,
+        server_id: ServerId,
         /// As subscribed to.
         client_uri: String,
     },
@@ -276,7 +277,7 @@ fn next_alert(transaction: &WriteTransaction) -> Result<u64, StoreError> {
     Ok(next)
 }
 
-fn notification_key(server_id: &str, id: u16) -> Vec<u8> {
+fn notification_key(server_id: &ServerId, id: u16) -> Vec<u8> {
     let mut key = server_id.as_bytes().to_vec();
     key.push(0);
     key.extend_from_slice(&id.to_be_bytes());

@@ -89,6 +89,8 @@ use size::Size;
 use tables::META;
 use waiting::Moves;
 
+use crate::uri::ServerId;
+
 const FILE: &str = "store.redb";
 
 /// The open store.
@@ -266,7 +268,7 @@ impl Store {
     }
 
     /// How many alerts wait for an account, wherever they are to go.
-    pub fn waiting(&self, server_id: &str) -> Waiting {
+    pub fn waiting(&self, server_id: &ServerId) -> Waiting {
         self.waiting.of(server_id)
     }
 

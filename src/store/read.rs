@@ -17,6 +17,7 @@ use super::tables::{
     PUSH, TRIGGERS, number,
 };
 use crate::base::said::SaidOf;
+use crate::uri::ServerId;
 
 /// So many records are read one after the other before the tree is searched anew.
 const CHEAPER_THAN_A_SEEK: usize = 32;
@@ -61,7 +62,7 @@ impl std::fmt::Debug for Snapshot {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct SeenNotification {
     /// Account.
-    pub server_id: String,
+    pub server_id: ServerId,
     /// NOTIFICATION-ID.
     pub id: u16,
     /// When, in seconds since 1970.
@@ -72,7 +73,7 @@ pub struct SeenNotification {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct StoredTrigger {
     /// Account.
-    pub server_id: String,
+    pub server_id: ServerId,
     /// NOTIFICATION-ID.
     pub id: u16,
     /// The trigger's JSON.
@@ -83,7 +84,7 @@ pub struct StoredTrigger {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct DefaultSource {
     /// Who set it.
-    pub server_id: String,
+    pub server_id: ServerId,
     /// The ServerURI template.
     pub server_uri: String,
 }
@@ -298,7 +299,7 @@ impl Snapshot {
     ///
     /// # Errors
     /// The file can't be read.
-    pub fn contact(&self, server_id: &str) -> Result<Option<u64>, StoreError> {
+    pub fn contact(&self, server_id: &ServerId) -> Result<Option<u64>, StoreError> {
         let table = self.transaction.open_table(CONTACTS).map_err(self.noting())?;
         let Some(time) = table.get(server_id.as_bytes()).map_err(self.noting())? else { return Ok(None) };
         Ok(self.known("contacts", server_id.as_bytes(), number(time.value())))
@@ -314,7 +315,7 @@ impl Snapshot {
         let read = std::str::from_utf8(record.value()).ok().and_then(|record| record.split_once('\0'));
         let read = self.known("defaults", moid.as_bytes(), read);
         Ok(read.map(|(server_id, server_uri)| DefaultSource {
-            server_id: server_id.to_owned(),
+            server_id: server_id.into(),
             server_uri: server_uri.to_owned(),
         }))
     }
@@ -323,14 +324,14 @@ impl Snapshot {
     ///
     /// # Errors
     /// The file can't be read, or a record is damaged.
-    pub fn push(&self) -> Result<Vec<(String, Registration)>, StoreError> {
+    pub fn push(&self) -> Result<Vec<(ServerId, Registration)>, StoreError> {
         let table = self.transaction.open_table(PUSH).map_err(self.noting())?;
         let mut all = Vec::new();
         for entry in table.iter().map_err(self.noting())? {
             let (server_id, record) = entry.map_err(self.noting())?;
             let read = std::str::from_utf8(server_id.value()).ok().zip(Registration::decode(record.value()));
             if let Some((server_id, registration)) = self.known("push", server_id.value(), read) {
-                all.push((server_id.to_owned(), registration));
+                all.push((server_id.into(), registration));
             }
         }
         Ok(all)
@@ -425,7 +426,7 @@ impl Snapshot {
     ///
     /// # Errors
     /// The file can't be read.
-    pub fn mos_sent(&self, server_id: &str) -> Result<Vec<String>, StoreError> {
+    pub fn mos_sent(&self, server_id: &ServerId) -> Result<Vec<String>, StoreError> {
         let table = self.transaction.open_table(MOS).map_err(self.noting())?;
         let Some(list) = table.get(server_id.as_bytes()).map_err(self.noting())? else {
             return Ok(Vec::new());
@@ -453,8 +454,8 @@ impl Snapshot {
     }
 }
 
-fn split_notification(key: &[u8]) -> Option<(String, u16)> {
+fn split_notification(key: &[u8]) -> Option<(ServerId, u16)> {
     let (rest, id) = key.split_last_chunk()?;
     let server_id = std::str::from_utf8(rest.strip_suffix(&[0])?).ok()?;
-    Some((server_id.to_owned(), u16::from_be_bytes(*id)))
+    Some((server_id.into(), u16::from_be_bytes(*id)))
 }

@@ -5,6 +5,7 @@ use redb::{ReadableTable, WriteTransaction};
 use super::error::{StoreError, db};
 use super::read::Snapshot;
 use super::tables::SUBSCRIPTIONS;
+use crate::uri::ServerId;
 
 /// SHA-256 of what was put.
 pub type Digest = [u8; 32];
@@ -13,7 +14,7 @@ pub type Digest = [u8; 32];
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Subscription {
     /// Whose it is.
-    pub server_id: String,
+    pub server_id: ServerId,
     /// What to.
     pub client_uri: String,
     /// Where changes are put: a template.
@@ -40,7 +41,7 @@ impl Subscription {
         };
         let text = |bytes: &[u8]| String::from_utf8(bytes.to_vec()).ok();
         Some(Self {
-            server_id: text(server_id)?,
+            server_id: text(server_id)?.into(),
             client_uri: text(client_uri)?,
             server_uri: text(server_uri)?,
             delivered,
@@ -70,7 +71,7 @@ impl Snapshot {
     /// The file can't be read, or the record is damaged.
     pub fn subscription(
         &self,
-        server_id: &str,
+        server_id: &ServerId,
         client_uri: &str,
     ) -> Result<Option<Subscription>, StoreError> {
         let table = self.transaction().open_table(SUBSCRIPTIONS).map_err(self.noting())?;
@@ -102,7 +103,7 @@ pub(super) fn delivered(transaction: &WriteTransaction, to: &Subscription) -> Re
 
 pub(super) fn remove(
     transaction: &WriteTransaction,
-    server_id: &str,
+    server_id: &ServerId,
     client_uri: &str,
 ) -> Result<(), StoreError> {
     let mut table = transaction.open_table(SUBSCRIPTIONS).map_err(db)?;
@@ -110,7 +111,7 @@ pub(super) fn remove(
     Ok(())
 }
 
-fn key(server_id: &str, client_uri: &str) -> Vec<u8> {
+fn key(server_id: &ServerId, client_uri: &str) -> Vec<u8> {
     [server_id.as_bytes(), client_uri.as_bytes()].join(&0)
 }
 
@@ -132,7 +133,7 @@ mod tests {
     fn a_subscription_comes_back_and_a_delivery_does_not_revive_or_move_it() {
         let folder = tempfile::tempdir().unwrap();
         let store = Store::open(folder.path()).unwrap().store;
-        let read = || store.snapshot().unwrap().subscription("a", "urn:m/1/N").unwrap();
+        let read = || store.snapshot().unwrap().subscription(&"a".into(), "urn:m/1/N").unwrap();
         let commit = |change| store.commit_blocking(&[change]).unwrap();
 
         commit(Change::Delivered(subscription("https://r/", Some([7; 32]))));

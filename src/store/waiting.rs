@@ -9,6 +9,7 @@ use redb::{ReadTransaction, ReadableTable};
 use super::alert_key::alert_queue;
 use super::error::{StoreError, db};
 use super::tables::ALERTS;
+use crate::uri::ServerId;
 
 /// How much waits, wherever it is to go.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -82,8 +83,13 @@ impl Tally {
         }
     }
 
-    pub(super) fn of(&self, server_id: &str) -> Waiting {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).get(server_id).copied().unwrap_or_default()
+    pub(super) fn of(&self, server_id: &ServerId) -> Waiting {
+        self.0
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .get(server_id.as_str())
+            .copied()
+            .unwrap_or_default()
     }
 }
 

@@ -7,6 +7,7 @@ use tokio::sync::Notify;
 
 use super::change::Change;
 use super::key::NodeKey;
+use crate::uri::ServerId;
 
 /// What was committed since a watch was last asked.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -16,7 +17,7 @@ pub struct Changed {
     /// Whether a server subscribed or unsubscribed.
     pub subscriptions: bool,
     /// Who has subscribed to which ClientURI, be it for the first time or again.
-    pub subscribed: BTreeSet<(String, String)>,
+    pub subscribed: BTreeSet<(ServerId, String)>,
 }
 
 /// Looks out for commits, for whoever asks [`Watch::changed`].
@@ -67,7 +68,7 @@ impl Watch {
     }
 }
 
-fn subscribed(change: &Change) -> Option<(String, String)> {
+fn subscribed(change: &Change) -> Option<(ServerId, String)> {
     if let Change::Subscribe(new) = change {
         Some((new.server_id.clone(), new.client_uri.clone()))
     } else {

@@ -8,6 +8,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::{Duration, Instant};
 
 use crate::base::{Backoff, Failures};
+use crate::uri::ServerId;
 
 /// Changes come in several steps: this long after the last one is soon enough.
 const QUIET: Duration = Duration::from_millis(250);
@@ -25,7 +26,7 @@ const AGAIN: Backoff = Backoff { base: Duration::from_secs(5), most: Duration::f
 /// Whose subscription, and what to.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(super) struct Id {
-    pub(super) server_id: String,
+    pub(super) server_id: ServerId,
     pub(super) client_uri: String,
 }
 
@@ -202,7 +203,7 @@ impl Schedule {
     }
 
     /// The servers one of whose subscriptions is being looked at: one each.
-    fn busy(&self) -> BTreeSet<String> {
+    fn busy(&self) -> BTreeSet<ServerId> {
         let running = self.lines.iter().filter(|(_, line)| line.running);
         running.map(|(id, _)| id.server_id.clone()).collect()
     }

@@ -34,7 +34,7 @@ impl Tree {
         let Some(listed) = listed(principal.account, object) else { return Ok(Rights::default()) };
         match instance.origin {
             // Each server sees its own account only, and gives it to nobody.
-            Origin::Account if instance.miid == principal.account.server_id => {
+            Origin::Account if principal.account.server_id == instance.miid.as_str() => {
                 let withheld = if principal.session.abroad { Rights::WRITE } else { Rights::default() };
                 Ok(listed.without(Rights::DELEGATE.and(withheld)))
             }

@@ -84,7 +84,7 @@ pub(super) fn read(account: &Account, name: &str, store: &Store) -> Answer<Strin
 
 fn fixed(account: &Account, name: &str) -> Option<Vec<u8>> {
     match (name, &account.auth) {
-        ("ServerID", _) => Some(account.server_id.clone().into_bytes()),
+        ("ServerID", _) => Some(account.server_id.as_bytes().to_vec()),
         ("Auth.Trsp.Data", Auth::Basic { user, .. } | Auth::Digest { user, .. }) => {
             Some(user.clone().into_bytes())
         }

@@ -148,7 +148,7 @@ impl Tree {
                 self.accounts
                     .iter()
                     .filter(|account| object.is_for(account.profile))
-                    .map(|account| Instance { miid: account.server_id.clone(), origin: Origin::Account }),
+                    .map(|account| Instance { miid: account.server_id.to_string(), origin: Origin::Account }),
             );
         }
         if object.per_object {
@@ -220,7 +220,7 @@ impl Tree {
     /// The account that an instance stands for.
     pub(super) fn account_of(&self, instance: &Instance) -> Option<&Arc<Account>> {
         (instance.origin == Origin::Account)
-            .then(|| self.accounts.iter().find(|account| account.server_id == instance.miid))
+            .then(|| self.accounts.iter().find(|account| account.server_id == instance.miid.as_str()))
             .flatten()
     }
 }

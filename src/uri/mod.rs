@@ -1,11 +1,14 @@
-//! Addresses: ClientURI for nodes of this device (TS 6.1), ServerURI for servers (TS 6.2).
+//! Addresses: ClientURI for nodes of this device (TS 6.1), ServerURI for servers (TS 6.2); and what servers and management
+//! objects are called.
 
 pub mod client;
 pub mod server;
 
+mod names;
 mod origin;
 
 pub use client::{ClientUri, ClientUriError, Fields, NodeValue, Segment, Selector};
+pub use names::{Moid, ServerId};
 pub use origin::{Origin, OriginError};
 pub use server::{Parameter, ServerUriError, Template, fill_text};
 

@@ -17,7 +17,7 @@ fn put(store: &Store, number: usize) {
         mark: None,
         data: None,
     };
-    store.commit_blocking(&keep(store, &Destination::of("a"), &alert).unwrap().changes).unwrap();
+    store.commit_blocking(&keep(store, &Destination::of(&"a".into()), &alert).unwrap().changes).unwrap();
 }
 
 fn types(alerts: Vec<Alert>) -> Vec<usize> {
@@ -25,7 +25,7 @@ fn types(alerts: Vec<Alert>) -> Vec<usize> {
 }
 
 fn outgoing() -> Outgoing {
-    Outgoing::new(Destination::of("a"))
+    Outgoing::new(Destination::of(&"a".into()))
 }
 
 #[test]
@@ -95,7 +95,7 @@ fn a_package_of_alerts_has_a_size() {
             mark: None,
             data: Some(serde_json::json!({ "DM1x": "x".repeat(60_000) })),
         };
-        store.commit_blocking(&keep(&store, &Destination::of("a"), &alert).unwrap().changes).unwrap();
+        store.commit_blocking(&keep(&store, &Destination::of(&"a".into()), &alert).unwrap().changes).unwrap();
     }
     assert_eq!(outgoing().gather(&store, usize::MAX).unwrap().len(), 4);
 }
@@ -117,7 +117,10 @@ fn what_stayed_behind_rides_again_and_the_undeliverable_one_goes() {
 fn where_all_is_damaged_nothing_is_left_and_all_of_it_goes() {
     let (_folder, store) = store(0);
     store.commit_blocking(&[Change::Alert("a".into(), b"{".to_vec())]).unwrap();
-    assert!(!crate::alert::is_waiting(&store, &Destination::of("a")).unwrap(), "no session is held for it");
+    assert!(
+        !crate::alert::is_waiting(&store, &Destination::of(&"a".into())).unwrap(),
+        "no session is held for it"
+    );
     let mut outgoing = outgoing();
     assert!(outgoing.gather(&store, usize::MAX).unwrap().is_empty());
     assert!(!outgoing.are_left(&store).unwrap());

@@ -36,18 +36,22 @@ fn waits(store: &Store, destination: &Destination) -> Vec<Alert> {
 fn an_alert_waits_whole_for_each_place_by_itself() {
     let (_folder, store) = store();
     let alert = alert(Some("minor"), "x");
-    let elsewhere = Destination { uri: Some("https://elsewhere.example/".into()), ..Destination::of("a") };
-    for destination in [Destination::of("a"), Destination::of("b"), elsewhere.clone()] {
+    let elsewhere =
+        Destination { uri: Some("https://elsewhere.example/".into()), ..Destination::of(&"a".into()) };
+    for destination in [Destination::of(&"a".into()), Destination::of(&"b".into()), elsewhere.clone()] {
         assert_eq!(put(&store, &destination, &alert), 0);
     }
     assert_eq!(
         destinations(&store).unwrap(),
-        [Destination::of("a"), elsewhere.clone(), Destination::of("b")]
+        [Destination::of(&"a".into()), elsewhere.clone(), Destination::of(&"b".into())]
     );
     assert_eq!(waits(&store, &elsewhere), [alert]);
     store.commit_blocking(&forget(&store, |server_id| server_id == "a").unwrap()).unwrap();
-    assert_eq!(destinations(&store).unwrap(), [Destination::of("b")]);
-    assert!(!is_waiting(&store, &elsewhere).unwrap() && is_waiting(&store, &Destination::of("b")).unwrap());
+    assert_eq!(destinations(&store).unwrap(), [Destination::of(&"b".into())]);
+    assert!(
+        !is_waiting(&store, &elsewhere).unwrap()
+            && is_waiting(&store, &Destination::of(&"b".into())).unwrap()
+    );
 }
 
 const BOUNDS: AlertBounds = AlertBounds { max_queued: 1000, max_bytes: 1 << 20 };
@@ -94,25 +98,30 @@ fn one_that_needs_much_room_takes_it_from_several_or_not_at_all() {
 fn all_that_waits_for_an_account_counts_wherever_it_is_to_go_and_others_do_not() {
     let (_folder, store) = store();
     let bounds = AlertBounds { max_queued: 3, ..BOUNDS };
-    let elsewhere = Destination { uri: Some("https://elsewhere.example/".into()), ..Destination::of("a") };
+    let elsewhere =
+        Destination { uri: Some("https://elsewhere.example/".into()), ..Destination::of(&"a".into()) };
     let put = |destination: &Destination, mark: &str| {
         let kept = keep_within(&store, destination, &alert(Some(mark), "x"), bounds).unwrap();
         store.commit_blocking(&kept.changes).unwrap();
         kept.dropped
     };
-    assert_eq!(put(&Destination::of("b"), "harmless") + put(&elsewhere, "minor"), 0);
-    assert_eq!(put(&elsewhere, "warning") + put(&Destination::of("a"), "warning"), 0);
-    assert_eq!(put(&Destination::of("a"), "warning"), 1, "the older of the two that are least important");
+    assert_eq!(put(&Destination::of(&"b".into()), "harmless") + put(&elsewhere, "minor"), 0);
+    assert_eq!(put(&elsewhere, "warning") + put(&Destination::of(&"a".into()), "warning"), 0);
+    assert_eq!(
+        put(&Destination::of(&"a".into()), "warning"),
+        1,
+        "the older of the two that are least important"
+    );
     let marks = |destination: &Destination| -> Vec<_> {
         waits(&store, destination).into_iter().filter_map(|alert| alert.mark).collect()
     };
     assert_eq!(
-        (marks(&elsewhere), marks(&Destination::of("a"))),
+        (marks(&elsewhere), marks(&Destination::of(&"a".into()))),
         (vec!["minor".to_owned()], vec!["warning".to_owned(); 2])
     );
     assert_eq!(put(&elsewhere, "harmless"), 1, "the new one itself");
-    assert_eq!(marks(&elsewhere).len() + marks(&Destination::of("a")).len(), 3);
-    assert_eq!(marks(&Destination::of("b")).len(), 1);
+    assert_eq!(marks(&elsewhere).len() + marks(&Destination::of(&"a".into())).len(), 3);
+    assert_eq!(marks(&Destination::of(&"b".into())).len(), 1);
 }
 
 #[test]
@@ -122,7 +131,7 @@ fn bytes_are_bounded_on_disk() {
     let dropped: usize = (0..30)
         .map(|number| {
             let mark = if number % 2 == 0 { "harmless" } else { "critical" };
-            put(&store, &Destination::of("a"), &alert(Some(mark), &big))
+            put(&store, &Destination::of(&"a".into()), &alert(Some(mark), &big))
         })
         .sum();
     let (mut count, mut bytes) = (0, 0);
@@ -143,7 +152,7 @@ fn a_server_names_no_more_places_than_are_kept() {
     let (_folder, store) = store();
     let named = |number: usize| Destination {
         uri: Some(format!("https://{number:02}.example/")),
-        ..Destination::of("a")
+        ..Destination::of(&"a".into())
     };
     let dropped: usize = (0..=MOST_DESTINATIONS)
         .map(|number| put(&store, &named(MOST_DESTINATIONS - number), &alert(None, "x")))

@@ -19,6 +19,7 @@ use crate::mo::mapping::{
     BusObject, Call, Exec, List, ListFrom, NodeMapping, Piece, Pipeline, Program, Select, Sink, Source,
     SourceKind, Template,
 };
+use crate::uri::ServerId;
 
 mod effects;
 mod lists;
@@ -71,6 +72,7 @@ impl Bench {
     }
 
     fn context(&self) -> Context<'_> {
+        static ACME: ServerId = ServerId::fixed("acme");
         Context {
             machine: &self.machine,
             objects: &self.objects,
@@ -83,7 +85,7 @@ impl Bench {
             stored: self.stored.as_ref(),
             builtins: &Nothing,
             request: Request {
-                server_id: "acme",
+                server_id: Some(&ACME),
                 client_uri: "urn:x/1/Leaf",
                 moid: "urn:x",
                 miid: "1",

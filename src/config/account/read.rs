@@ -14,6 +14,7 @@ use crate::spanned::Problems;
 use crate::spanned::Reader;
 use crate::spanned::{Item, Located};
 use crate::transport::Auth;
+use crate::uri::ServerId;
 
 impl Account {
     /// Reads an account file, its secrets included; none where something is wrong with it, and all of that
@@ -31,8 +32,8 @@ fn read(root: &Located, context: Context<'_>, problems: &mut Problems) -> Option
     let allow_http = context.allow_http;
     let mut reader = Reader::new(root, problems);
     let r = &mut reader;
-    let server_id = r.required("server-id").map(|ServerId(id)| id);
-    let name = r.optional("name").or_else(|| server_id.clone());
+    let server_id = r.required::<ServerId>("server-id");
+    let name = r.optional("name").or_else(|| server_id.clone().map(String::from));
     let server = address(r, "server-uri", |uri| syntax::server_uri(uri, allow_http));
     let profile = r.parsed("profile", profile).unwrap_or_default();
     let permissions = permissions(r);
@@ -158,13 +159,11 @@ fn bootstrap(reader: &mut Reader<'_>) -> Option<BootstrapServer> {
 }
 
 /// A Server Identifier. It becomes a MIID: one segment of a ClientURI.
-struct ServerId(String);
-
 impl FromItem for ServerId {
     const EXPECTED: &'static str = "1 to 255 bytes of visible characters without \"/\"";
 
     fn from_item(item: &Item) -> Option<Self> {
-        String::from_item(item).filter(|id| syntax::is_server_id(id)).map(Self)
+        String::from_item(item).filter(|id| syntax::is_server_id(id)).map(Self::from)
     }
 }
 

@@ -2,6 +2,7 @@
 
 use crate::alert::Destination;
 use crate::notification::Trigger;
+use crate::uri::ServerId;
 
 /// Requested-MO-CVs that notifications which became one ask for together, at most; the newest count.
 const MOST_REQUESTED: usize = 256;
@@ -79,7 +80,7 @@ pub struct SessionRequest {
 impl SessionRequest {
     /// A session with this server, for no more than its cause.
     #[must_use]
-    pub fn plain(server_id: &str, cause: Cause) -> Self {
+    pub fn plain(server_id: &ServerId, cause: Cause) -> Self {
         Self::to(&Destination::of(server_id), cause)
     }
 

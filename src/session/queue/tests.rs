@@ -19,7 +19,10 @@ fn unreachable() -> Outcome {
 }
 
 fn report(server_id: &str, number: usize) -> Destination {
-    Destination { uri: Some(format!("https://elsewhere.example/{number}")), ..Destination::of(server_id) }
+    Destination {
+        uri: Some(format!("https://elsewhere.example/{number}")),
+        ..Destination::of(&server_id.into())
+    }
 }
 
 const WAIT: Duration = Duration::from_secs(900);
@@ -52,10 +55,10 @@ fn while_one_runs_others_become_one() {
     queue.ask(request("a", 2, true), now);
     queue.ask(request("a", 3, false), now);
     assert!(begin(&mut queue, now).is_empty());
-    assert_eq!(queue.ended(&Destination::of("a"), &Outcome::Completed, now, 0), None);
+    assert_eq!(queue.ended(&Destination::of(&"a".into()), &Outcome::Completed, now, 0), None);
     let next = begin(&mut queue, now);
     assert_eq!(next, [request("a", 3, true)], "REQ-MOS is OR-ed, the newest id counts");
-    queue.ended(&Destination::of("a"), &Outcome::Completed, now, 0);
+    queue.ended(&Destination::of(&"a".into()), &Outcome::Completed, now, 0);
     assert!(begin(&mut queue, now).is_empty() && queue.next_wake().is_none());
 }
 
@@ -69,8 +72,11 @@ fn servers_do_not_wait_for_each_other_but_for_a_free_place() {
     }
     assert_eq!(begin(&mut queue, now).len(), MOST_RUNNING);
     assert_eq!(queue.next_wake(), None);
-    queue.ended(&Destination::of("001"), &Outcome::Completed, now, 0);
-    assert_eq!(begin(&mut queue, now), [request(&servers[MOST_RUNNING], 1, false)]);
+    queue.ended(&Destination::of(&"001".into()), &Outcome::Completed, now, 0);
+    assert_eq!(
+        begin(&mut queue, now),
+        [request(ServerId::from(servers[MOST_RUNNING].as_str()).as_str(), 1, false)]
+    );
 }
 
 #[test]
@@ -79,13 +85,13 @@ fn a_failed_session_comes_back_later_and_a_notification_brings_it_forward() {
     let mut queue = Queue::default();
     queue.ask(request("a", 1, true), now);
     begin(&mut queue, now);
-    let wait = queue.ended(&Destination::of("a"), &failed(Again::Later), now, u32::MAX).unwrap();
+    let wait = queue.ended(&Destination::of(&"a".into()), &failed(Again::Later), now, u32::MAX).unwrap();
     assert_eq!(wait, Duration::from_millis(29_999));
     assert!(begin(&mut queue, now).is_empty());
     assert_eq!(queue.next_wake(), Some(now + wait));
     queue.ask(request("a", 2, false), now);
     assert_eq!(begin(&mut queue, now), [request("a", 2, true)]);
-    let wait = queue.ended(&Destination::of("a"), &failed(Again::Later), now, u32::MAX).unwrap();
+    let wait = queue.ended(&Destination::of(&"a".into()), &failed(Again::Later), now, u32::MAX).unwrap();
     assert_eq!(wait, Duration::from_millis(59_999), "failures add up");
 }
 
@@ -97,7 +103,7 @@ fn what_is_scheduled_for_tomorrow_does_not_put_off_the_next_attempt() {
     begin(&mut queue, now);
     let tomorrow = SessionRequest { cause: Cause::Schedule, ..request("a", 0, false) };
     queue.ask(tomorrow, now + Duration::from_secs(86_400));
-    let wait = queue.ended(&Destination::of("a"), &failed(Again::Later), now, 1 << 31).unwrap();
+    let wait = queue.ended(&Destination::of(&"a".into()), &failed(Again::Later), now, 1 << 31).unwrap();
     assert_eq!(queue.next_wake(), Some(now + wait));
 }
 
@@ -107,11 +113,12 @@ fn what_cannot_be_helped_is_not_tried_again_and_retry_after_is_honoured() {
     let mut queue = Queue::default();
     queue.ask(request("a", 1, true), now);
     begin(&mut queue, now);
-    assert_eq!(queue.ended(&Destination::of("a"), &failed(Again::No), now, 5), None);
+    assert_eq!(queue.ended(&Destination::of(&"a".into()), &failed(Again::No), now, 5), None);
     assert_eq!(queue.next_wake(), None);
     queue.ask(request("a", 2, true), now);
     begin(&mut queue, now);
-    let wait = queue.ended(&Destination::of("a"), &failed(Again::After(Duration::from_secs(600))), now, 0);
+    let wait =
+        queue.ended(&Destination::of(&"a".into()), &failed(Again::After(Duration::from_secs(600))), now, 0);
     assert_eq!(wait, Some(Duration::from_secs(600)));
 }
 
@@ -138,14 +145,14 @@ fn a_place_that_a_server_named_runs_beside_the_servers_own_session() {
     queue.ask(to_report.clone(), now);
     queue.ask(request("a", 2, false), now);
     assert!(begin(&mut queue, now).is_empty(), "one session a place");
-    queue.ended(&Destination::of("a"), &Outcome::Completed, now, 0);
+    queue.ended(&Destination::of(&"a".into()), &Outcome::Completed, now, 0);
     assert_eq!(queue.next_wake(), Some(now));
     assert_eq!(begin(&mut queue, now), [request("a", 2, false)], "the silence of the other is nothing to it");
     queue.ended(&elsewhere, &Outcome::Completed, now, 0);
     assert_eq!(begin(&mut queue, now), [to_report]);
     assert!(begin(&mut queue, now).is_empty());
     queue.ended(&elsewhere, &Outcome::Completed, now, 0);
-    queue.ended(&Destination::of("a"), &Outcome::Completed, now, 0);
+    queue.ended(&Destination::of(&"a".into()), &Outcome::Completed, now, 0);
     assert_eq!(queue.running(), 0);
 }
 
@@ -197,13 +204,13 @@ fn the_schedule_outlives_an_alert_that_rode_in_a_running_session() {
     let mut queue = Queue::default();
     queue.ask(request("a", 1, false), now);
     begin(&mut queue, now);
-    queue.ask(SessionRequest::plain("a", Cause::Alert), now);
-    queue.ended(&Destination::of("a"), &Outcome::Completed, now, 0);
-    queue.ask(SessionRequest::plain("a", Cause::Schedule), now + every);
+    queue.ask(SessionRequest::plain(&"a".into(), Cause::Alert), now);
+    queue.ended(&Destination::of(&"a".into()), &Outcome::Completed, now, 0);
+    queue.ask(SessionRequest::plain(&"a".into(), Cause::Schedule), now + every);
     assert!(steps(&mut queue, now, &[], false).is_empty(), "it has been told");
     assert_eq!(queue.next_wake(), Some(now + every));
     let due = steps(&mut queue, now + every, &[], false);
-    assert_eq!(due, [Step::Begin(SessionRequest::plain("a", Cause::Schedule))]);
+    assert_eq!(due, [Step::Begin(SessionRequest::plain(&"a".into(), Cause::Schedule))]);
 }
 
 #[test]
@@ -212,28 +219,28 @@ fn backoff_holds_against_all_but_notifications_and_the_operator() {
     let hour = Duration::from_secs(3600);
     for cause in [Cause::Alert, Cause::Schedule, Cause::Boot, Cause::Retry, Cause::Bootstrap] {
         let mut queue = Queue::default();
-        queue.ask(SessionRequest::plain("a", Cause::Schedule), now);
+        queue.ask(SessionRequest::plain(&"a".into(), Cause::Schedule), now);
         begin(&mut queue, now);
-        queue.ended(&Destination::of("a"), &failed(Again::After(hour)), now, 0);
-        queue.ask(SessionRequest::plain("a", cause), now);
+        queue.ended(&Destination::of(&"a".into()), &failed(Again::After(hour)), now, 0);
+        queue.ask(SessionRequest::plain(&"a".into(), cause), now);
         assert!(begin(&mut queue, now).is_empty(), "{cause:?}");
         assert_eq!(queue.next_wake(), Some(now + hour), "{cause:?}");
         assert_eq!(begin(&mut queue, now + hour).len(), 1, "{cause:?}: one session for both");
-        queue.ended(&Destination::of("a"), &Outcome::Completed, now + hour, 0);
-        queue.ask(SessionRequest::plain("a", Cause::Alert), now + hour);
+        queue.ended(&Destination::of(&"a".into()), &Outcome::Completed, now + hour, 0);
+        queue.ask(SessionRequest::plain(&"a".into(), Cause::Alert), now + hour);
         assert_eq!(begin(&mut queue, now + hour).len(), 1, "it is over when a session goes well");
     }
     for cause in [Cause::Notification, Cause::Unsigned, Cause::Operator] {
         let mut queue = Queue::default();
-        queue.ask(SessionRequest::plain("a", Cause::Schedule), now);
+        queue.ask(SessionRequest::plain(&"a".into(), Cause::Schedule), now);
         begin(&mut queue, now);
-        queue.ended(&Destination::of("a"), &failed(Again::After(hour)), now, 0);
-        queue.ask(SessionRequest::plain("a", cause), now);
-        assert_eq!(begin(&mut queue, now), [SessionRequest::plain("a", cause)]);
+        queue.ended(&Destination::of(&"a".into()), &failed(Again::After(hour)), now, 0);
+        queue.ask(SessionRequest::plain(&"a".into(), cause), now);
+        assert_eq!(begin(&mut queue, now), [SessionRequest::plain(&"a".into(), cause)]);
     }
     let mut queue = Queue::default();
-    queue.hold_fatal(&Destination::of("a"), now + hour);
-    queue.ask(SessionRequest::plain("a", Cause::Boot), now);
+    queue.hold_fatal(&Destination::of(&"a".into()), now + hour);
+    queue.ask(SessionRequest::plain(&"a".into(), Cause::Boot), now);
     assert!(begin(&mut queue, now).is_empty() && begin(&mut queue, now + hour).len() == 1);
 }
 
@@ -243,18 +250,18 @@ fn no_other_failure_shortens_what_a_server_asked_for() {
     let hour = Duration::from_secs(3600);
     for outcome in [unreachable(), failed(Again::Later), failed(Again::After(hour / 60)), failed(Again::No)] {
         let mut queue = Queue::default();
-        queue.ask(SessionRequest::plain("a", Cause::Schedule), now);
+        queue.ask(SessionRequest::plain(&"a".into(), Cause::Schedule), now);
         begin(&mut queue, now);
-        queue.ended(&Destination::of("a"), &failed(Again::After(hour)), now, 0);
+        queue.ended(&Destination::of(&"a".into()), &failed(Again::After(hour)), now, 0);
         queue.ask(request("a", 1, false), now);
         assert_eq!(begin(&mut queue, now).len(), 1);
-        queue.ended(&Destination::of("a"), &outcome, now, 0);
+        queue.ended(&Destination::of(&"a".into()), &outcome, now, 0);
         // The network may be another one: the server has said it all the same.
         queue.network_came_up(now, &mut || 0);
-        let line = queue.lines.get_mut(&Destination::of("a")).unwrap();
+        let line = queue.lines.get_mut(&Destination::of(&"a".into())).unwrap();
         line.notified = None;
-        queue.ask(SessionRequest::plain("a", Cause::Alert), now);
-        queue.ask(SessionRequest::plain("a", Cause::Schedule), now);
+        queue.ask(SessionRequest::plain(&"a".into(), Cause::Alert), now);
+        queue.ask(SessionRequest::plain(&"a".into(), Cause::Schedule), now);
         let before = now + hour - Duration::from_secs(1);
         assert!(begin(&mut queue, before).is_empty(), "{outcome:?}");
         assert_eq!(begin(&mut queue, now + hour).len(), 1, "{outcome:?}");
@@ -267,23 +274,23 @@ fn what_has_ended_the_agent_begins_for_nobody_who_has_not_proved_who_he_is() {
     let hour = Duration::from_secs(3600);
     let held = || {
         let mut queue = Queue::default();
-        queue.hold_fatal(&Destination::of("a"), now + hour);
+        queue.hold_fatal(&Destination::of(&"a".into()), now + hour);
         queue
     };
     for cause in [Cause::Unsigned, Cause::Alert, Cause::Schedule, Cause::Retry] {
         let mut queue = held();
-        queue.ask(SessionRequest::plain("a", cause), now);
+        queue.ask(SessionRequest::plain(&"a".into(), cause), now);
         assert!(begin(&mut queue, now).is_empty(), "{cause:?}");
         assert_eq!(queue.next_wake(), Some(now + hour), "{cause:?}");
     }
     for cause in [Cause::Notification, Cause::Operator] {
         for outcome in [unreachable(), failed(Again::Later), failed(Again::No)] {
             let mut queue = held();
-            queue.ask(SessionRequest::plain("a", cause), now);
+            queue.ask(SessionRequest::plain(&"a".into(), cause), now);
             assert_eq!(begin(&mut queue, now).len(), 1, "{cause:?}");
-            queue.ended(&Destination::of("a"), &outcome, now, 0);
-            queue.lines.get_mut(&Destination::of("a")).unwrap().notified = None;
-            queue.ask(SessionRequest::plain("a", Cause::Unsigned), now);
+            queue.ended(&Destination::of(&"a".into()), &outcome, now, 0);
+            queue.lines.get_mut(&Destination::of(&"a".into())).unwrap().notified = None;
+            queue.ask(SessionRequest::plain(&"a".into(), Cause::Unsigned), now);
             assert!(begin(&mut queue, now).is_empty(), "{cause:?}: {outcome:?} lifts it");
         }
     }
@@ -295,10 +302,10 @@ fn another_network_is_no_help_to_a_server_that_is_overloaded_or_to_what_fails_on
     let why = || "x".to_owned();
     for failure in [Failure::Unavailable { attempts: 6, why: why() }, Failure::Transport(why())] {
         let mut queue = Queue::default();
-        queue.ask(SessionRequest::plain("a", Cause::Schedule), now);
+        queue.ask(SessionRequest::plain(&"a".into(), Cause::Schedule), now);
         begin(&mut queue, now);
         let outcome = Outcome::Failed { failure, again: Again::Later };
-        let wait = queue.ended(&Destination::of("a"), &outcome, now, u32::MAX).unwrap();
+        let wait = queue.ended(&Destination::of(&"a".into()), &outcome, now, u32::MAX).unwrap();
         assert!(!queue.wants_network(), "{outcome:?}");
         queue.network_came_up(now, &mut || 0);
         assert_eq!(queue.next_wake(), Some(now + wait), "{outcome:?}");
@@ -316,14 +323,14 @@ fn notifications_that_become_one_session_ask_for_all_that_either_asked_for() {
     };
     queue.ask(asking(1, &[(0, b"x"), (1, b"old"), (1, b"older")]), now);
     queue.ask(asking(2, &[(1, b"new"), (2, b"y")]), now);
-    queue.ask(SessionRequest::plain("a", Cause::Alert), now);
+    queue.ask(SessionRequest::plain(&"a".into(), Cause::Alert), now);
     let merged = asking(2, &[(0, b"x"), (1, b"new"), (2, b"y")]);
     assert_eq!(begin(&mut queue, now), [merged], "what it holds of an object the newer one knows better");
     let many = |id, first: u16| {
         let requested: Vec<(u16, &[u8])> = (first..first + 200).map(|index| (index, &b"x"[..])).collect();
         asking(id, &requested)
     };
-    queue.ended(&Destination::of("a"), &Outcome::Completed, now, 0);
+    queue.ended(&Destination::of(&"a".into()), &Outcome::Completed, now, 0);
     (0..50).for_each(|round| queue.ask(many(3 + round, round * 200), now));
     let [merged] = begin(&mut queue, now).try_into().unwrap();
     assert!(merged.trigger.requested.len() <= 256 && merged.trigger.requested.last().unwrap().0 == 9_999);
@@ -345,12 +352,12 @@ fn whoever_waits_for_a_bearer_keeps_nobody_waiting_and_the_newer_notification_co
     assert_eq!(queue.next_wake(), Some(now + WAIT));
     assert!(steps(&mut queue, now, &[Mobile], true).is_empty(), "it is said once");
     // An alert has no preferences.
-    queue.ask(SessionRequest::plain("a", Cause::Alert), now);
+    queue.ask(SessionRequest::plain(&"a".into(), Cause::Alert), now);
     assert_eq!(
         steps(&mut queue, now, &[Mobile], true),
-        [Step::Begin(SessionRequest::plain("a", Cause::Alert))]
+        [Step::Begin(SessionRequest::plain(&"a".into(), Cause::Alert))]
     );
-    queue.ended(&Destination::of("a"), &Outcome::Completed, now, 0);
+    queue.ended(&Destination::of(&"a".into()), &Outcome::Completed, now, 0);
     assert_eq!(queue.next_wake(), Some(now + WAIT), "what it waits for is still to come");
     queue.ask(preferring(2, Wireline), now);
     let mut merged = preferring(2, Wireline);
@@ -372,7 +379,7 @@ fn a_bearer_that_comes_up_begins_what_waits_for_it_and_one_that_does_not_is_give
     assert!(steps(&mut queue, now, &[Mobile], true).is_empty(), "another one came");
     queue.network_changed();
     assert_eq!(steps(&mut queue, now, &[], true), [Step::Begin(mobile.clone())]);
-    queue.ended(&Destination::of("a"), &Outcome::Completed, now, 0);
+    queue.ended(&Destination::of(&"a".into()), &Outcome::Completed, now, 0);
     queue.ask(mobile.clone(), now);
     steps(&mut queue, now, &[Mobile], true);
     queue.network_changed();
@@ -413,7 +420,7 @@ fn whoever_waits_for_a_look_is_not_given_up_and_wakes_nobody() {
     // Where a session runs, nobody has to know.
     queue.ask(preferring(2, &[Mobile]), now + WAIT);
     assert!(!queue.asks_for_bearer(now + WAIT));
-    queue.ended(&Destination::of("a"), &Outcome::Completed, now + WAIT, 0);
+    queue.ended(&Destination::of(&"a".into()), &Outcome::Completed, now + WAIT, 0);
     assert!(queue.asks_for_bearer(now + WAIT));
     queue.ask(preferring(3, &[AnyAvailable]), now + WAIT);
     assert!(!queue.asks_for_bearer(now + WAIT), "whatever is up will do");
@@ -428,7 +435,7 @@ fn what_could_not_be_reached_is_tried_soon_when_an_address_comes_up() {
     queue.ask(request("a", 1, true), now);
     for _ in 0..8 {
         assert_eq!(begin(&mut queue, at).len(), 1);
-        wait = queue.ended(&Destination::of("a"), &unreachable(), at, u32::MAX).unwrap();
+        wait = queue.ended(&Destination::of(&"a".into()), &unreachable(), at, u32::MAX).unwrap();
         at += wait;
     }
     assert!(wait > Duration::from_secs(3000) && queue.wants_network());
@@ -438,12 +445,12 @@ fn what_could_not_be_reached_is_tried_soon_when_an_address_comes_up() {
     assert!(soon > up && soon < up + CHANGED_JITTER, "at a random time: {:?}", soon - up);
     assert!(!queue.wants_network());
     assert_eq!(begin(&mut queue, soon), [request("a", 1, true)]);
-    let wait = queue.ended(&Destination::of("a"), &unreachable(), soon, u32::MAX).unwrap();
+    let wait = queue.ended(&Destination::of(&"a".into()), &unreachable(), soon, u32::MAX).unwrap();
     assert!(wait < AGAIN.base, "backoff begins anew: {wait:?}");
     // What a server asked for itself has nothing to do with the network.
     begin(&mut queue, soon + wait);
     let hour = Duration::from_secs(3600);
-    queue.ended(&Destination::of("a"), &failed(Again::After(hour)), soon + wait, 0);
+    queue.ended(&Destination::of(&"a".into()), &failed(Again::After(hour)), soon + wait, 0);
     queue.network_came_up(soon + wait, &mut || 0);
     assert_eq!(queue.next_wake(), Some(soon + wait + hour));
 }
@@ -452,9 +459,9 @@ fn what_could_not_be_reached_is_tried_soon_when_an_address_comes_up() {
 fn what_anybody_may_ask_for_is_rationed_and_what_a_server_signed_is_not() {
     let now = Instant::now();
     let session = |queue: &mut Queue, cause, at| {
-        queue.ask(SessionRequest::plain("a", cause), at);
+        queue.ask(SessionRequest::plain(&"a".into(), cause), at);
         let begun = begin(queue, at).len();
-        queue.ended(&Destination::of("a"), &failed(Again::No), at, 0);
+        queue.ended(&Destination::of(&"a".into()), &failed(Again::No), at, 0);
         begun
     };
     let mut queue = Queue::default();
@@ -477,7 +484,7 @@ fn what_a_notification_asks_for_is_known_before_it_is_asked_for() {
     queue.ask(request("a", 1, true), now);
     assert_eq!(queue.with_waiting(&request("a", 2, false)), request("a", 2, true));
     assert_eq!(begin(&mut queue, now), [request("a", 1, true)]);
-    queue.ended(&Destination::of("a"), &failed(Again::Later), now, 0);
+    queue.ended(&Destination::of(&"a".into()), &failed(Again::Later), now, 0);
     assert_eq!(begin(&mut queue, now), [request("a", 1, true)], "tried again, it still is a notification's");
 }
 
@@ -487,19 +494,19 @@ fn what_is_only_scheduled_can_be_held_back_and_what_somebody_asked_for_cannot() 
     let until = now + Duration::from_secs(60);
     let mut queue = Queue::default();
     queue.hold(Some(until));
-    queue.ask(SessionRequest::plain("a", Cause::Boot), now);
-    queue.ask(SessionRequest::plain("b", Cause::Schedule), now);
+    queue.ask(SessionRequest::plain(&"a".into(), Cause::Boot), now);
+    queue.ask(SessionRequest::plain(&"b".into(), Cause::Schedule), now);
     queue.ask(request("c", 1, false), now);
     assert_eq!(begin(&mut queue, now), [request("c", 1, false)]);
     assert_eq!(queue.next_wake(), Some(until));
-    queue.ask(SessionRequest::plain("a", Cause::Alert), now);
+    queue.ask(SessionRequest::plain(&"a".into(), Cause::Alert), now);
     assert_eq!(
         begin(&mut queue, now),
-        [SessionRequest::plain("a", Cause::Alert)],
+        [SessionRequest::plain(&"a".into(), Cause::Alert)],
         "an alert does not wait with the boot"
     );
     queue.hold(None);
-    assert_eq!(begin(&mut queue, now), [SessionRequest::plain("b", Cause::Schedule)]);
+    assert_eq!(begin(&mut queue, now), [SessionRequest::plain(&"b".into(), Cause::Schedule)]);
 }
 
 #[test]

@@ -2,11 +2,13 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::uri::ServerId;
+
 /// What is known of an EXEC.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ExecRecord {
     /// Who gave the command.
-    pub server_id: String,
+    pub server_id: ServerId,
     /// The node.
     pub client_uri: String,
     /// What its alert is called.

@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::bearer::ConnectionType;
 use crate::notification::Trigger;
+use crate::uri::ServerId;
 
 /// What is written.
 #[derive(Serialize, Deserialize)]
@@ -34,7 +35,7 @@ pub(crate) fn to_json(trigger: &Trigger) -> Vec<u8> {
 }
 
 /// None where the record is damaged.
-pub(crate) fn from_json(server_id: &str, id: u16, json: &[u8]) -> Option<Trigger> {
+pub(crate) fn from_json(server_id: &ServerId, id: u16, json: &[u8]) -> Option<Trigger> {
     let record: TriggerRecord = serde_json::from_slice(json).ok()?;
     let requested = record.requested.into_iter();
     Some(Trigger {
@@ -69,8 +70,8 @@ mod tests {
 
     #[test]
     fn a_trigger_is_read_as_it_was_written() {
-        assert_eq!(from_json("a", 7, &to_json(&trigger(7))), Some(trigger(7)));
-        assert_eq!(from_json("a", 7, b"{}").unwrap().requested, []);
-        assert_eq!(from_json("a", 7, b"[1"), None);
+        assert_eq!(from_json(&"a".into(), 7, &to_json(&trigger(7))), Some(trigger(7)));
+        assert_eq!(from_json(&"a".into(), 7, b"{}").unwrap().requested, []);
+        assert_eq!(from_json(&"a".into(), 7, b"[1"), None);
     }
 }

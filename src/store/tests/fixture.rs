@@ -26,7 +26,7 @@ pub(super) fn missing(store: &Store) -> Vec<&'static str> {
     let at = store.snapshot().unwrap();
     let node = |name: &str| at.node(&NodeKey::node(X, "7", [name])).unwrap();
     let text = |text: &str| text.to_owned();
-    let acme = || "acme".to_owned();
+    let acme = || ServerId::from("acme");
     let mut alerts = Vec::new();
     at.alerts("acme", |number, json| {
         alerts.push((number, String::from_utf8(json.to_vec()).unwrap()));
@@ -63,7 +63,7 @@ pub(super) fn missing(store: &Store) -> Vec<&'static str> {
             at.notifications().unwrap()
                 == [SeenNotification { server_id: acme(), id: 513, time: 1_790_000_000 }],
         ),
-        ("contact", at.contact("acme").unwrap() == Some(1_790_000_001)),
+        ("contact", at.contact(&acme()).unwrap() == Some(1_790_000_001)),
         (
             "default",
             at.default_uri("urn:oma:mo:y:1.0").unwrap()
@@ -76,11 +76,11 @@ pub(super) fn missing(store: &Store) -> Vec<&'static str> {
         ("trigger", at.triggers().unwrap() == [StoredTrigger { server_id: acme(), id: 513, json: trigger }]),
         ("alert", alerts == [(1, text(alert))]),
         ("cache", at.cache_key().unwrap() == Some([9; 64])),
-        ("mos", at.mos_sent("acme").unwrap() == [X, "urn:oma:mo:y:1.0"]),
+        ("mos", at.mos_sent(&acme()).unwrap() == [X, "urn:oma:mo:y:1.0"]),
         ("exec", at.execs().unwrap().first().is_some_and(|(number, json)| *number == 3 && json.len() > 50)),
         ("intent", at.intents().unwrap() == [(4, b"an intent".to_vec())]),
         ("account", at.brought().unwrap().first().is_some_and(|(server_id, _)| server_id == "brought")),
-        ("override", at.overrides("acme").unwrap() == [change]),
+        ("override", at.overrides(&acme()).unwrap() == [change]),
         ("subscription", at.subscriptions().unwrap() == [subscription]),
         ("miid", at.last_miid(X).unwrap() == Some(7)),
         ("quota", used(store) == recounted(store)),

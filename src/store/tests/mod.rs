@@ -336,7 +336,7 @@ mod quota {
             3 => (instance.clone(), "[ab]")
                 .prop_map(|(instance, who)| Change::AddInstance { instance, creator: format!("serverid:{who}") }),
             1 => instance.prop_map(Change::RemoveInstance),
-            1 => "[ab]".prop_map(|who| Change::Account(AccountChange::Withdrawn(who))),
+            1 => "[ab]".prop_map(|who| Change::Account(AccountChange::Withdrawn(who.into()))),
         ]
     }
 
@@ -409,11 +409,11 @@ fn a_record_that_is_not_in_its_form_is_passed_over_and_the_others_are_read() {
     .unwrap();
     assert_eq!(alerts, 1);
     assert_eq!(
-        (at.cache_key().unwrap(), at.contact("a").unwrap(), at.default_uri("a").unwrap()),
+        (at.cache_key().unwrap(), at.contact(&"a".into()).unwrap(), at.default_uri("a").unwrap()),
         (None, None, None)
     );
     assert!(at.push().unwrap().is_empty() && at.subscriptions().unwrap().is_empty());
-    assert!(at.overrides("a").unwrap().is_empty() && at.mos_sent("a").unwrap().is_empty());
+    assert!(at.overrides(&"a".into()).unwrap().is_empty() && at.mos_sent(&"a".into()).unwrap().is_empty());
     at.triggers().unwrap();
     // Eight bytes are a number, whatever else they look like.
     let numbers: Vec<u64> =
@@ -489,26 +489,26 @@ fn what_waits_is_counted_as_it_comes_and_goes_and_anew_when_the_file_is_opened_a
     store.commit_blocking(&[alert("a"), alert(elsewhere), alert("ab"), alert("a")]).unwrap();
     let waiting = |count| Waiting { count, bytes: 2 * count };
     assert_eq!(
-        (store.waiting("a"), store.waiting("ab"), store.waiting("b")),
+        (store.waiting(&"a".into()), store.waiting(&"ab".into()), store.waiting(&"b".into())),
         (waiting(3), waiting(1), waiting(0))
     );
     store.set_quota(1);
     let refused = store.commit_blocking(&[alert("a"), Change::Put(key(&["a"]), leaf("too much"))]);
     assert!(matches!(refused, Err(StoreError::Quota(1))), "{refused:?}");
-    assert_eq!(store.waiting("a"), waiting(3));
+    assert_eq!(store.waiting(&"a".into()), waiting(3));
     // What is not there does not go.
     store.commit_blocking(&[Change::AlertsSettled("a".into(), vec![0, 0, 99])]).unwrap();
-    assert_eq!(store.waiting("a"), waiting(2));
+    assert_eq!(store.waiting(&"a".into()), waiting(2));
     store
         .file
         .with(Pace::Patient, |_| Err::<(), _>(StoreError::Database(redb::Error::PreviousIo)))
         .unwrap_err();
     store.commit_blocking(&[Change::AlertsForgotten("ab".into())]).unwrap();
-    assert_eq!((store.waiting("a"), store.waiting("ab")), (waiting(2), waiting(0)));
+    assert_eq!((store.waiting(&"a".into()), store.waiting(&"ab".into())), (waiting(2), waiting(0)));
     store.commit_blocking(&[Change::AlertsForgotten(elsewhere.into())]).unwrap();
     drop(store);
     let store = Store::open(folder.path()).unwrap().store;
-    assert_eq!(store.waiting("a"), waiting(1));
+    assert_eq!(store.waiting(&"a".into()), waiting(1));
     store.commit_blocking(&[Change::Account(AccountChange::Withdrawn("a".into()))]).unwrap();
-    assert_eq!(store.waiting("a"), waiting(0));
+    assert_eq!(store.waiting(&"a".into()), waiting(0));
 }

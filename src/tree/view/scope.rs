@@ -9,13 +9,14 @@ use crate::tree::builtins::View;
 use crate::tree::node::NodeRef;
 use crate::tree::principal::Principal;
 use crate::tree::registry::Tree;
+use crate::uri::ServerId;
 
 /// Owns what a backend's [`Context`] lends.
 pub(in crate::tree) struct Scope<'a> {
     tree: &'a Tree,
     node: &'a NodeRef,
     view: View<'a>,
-    server_id: &'a str,
+    server_id: &'a ServerId,
     client_uri: String,
     listed: Vec<(String, String)>,
     pub(in crate::tree) given: Vec<Given>,
@@ -59,7 +60,7 @@ impl Scope<'_> {
             stored: self.stored.as_ref(),
             builtins: &self.view,
             request: Request {
-                server_id: self.server_id,
+                server_id: Some(self.server_id),
                 client_uri: &self.client_uri,
                 moid: &self.node.object.moid,
                 miid: self.node.miid(),
