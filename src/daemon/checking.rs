@@ -34,6 +34,8 @@ pub fn check(selection: &Selection, environment: &Environment) -> Checked {
     for object in &objects {
         problems.append(against_machine(object, &loaded.settings));
         against_description(object, &mut warnings);
+        warnings.append(mo::check::warnings(object));
+        warnings.append(mo::check::unwritable(object, &paths.sysroot, environment.uid));
     }
     for account in &loaded.accounts {
         check_tls(account, &mut problems);
@@ -47,6 +49,14 @@ pub fn check(selection: &Selection, environment: &Environment) -> Checked {
     }
     for folder in &paths.mo {
         stray_objects(folder, &objects, &mut warnings);
+    }
+    if !paths.mo.iter().any(|folder| folder.is_dir()) {
+        for folder in &paths.mo {
+            warnings.file(
+                folder,
+                "is not there: no folder of `paths.mo` is, so servers find no management object",
+            );
+        }
     }
     warnings.sort();
     Checked { problems, warnings }

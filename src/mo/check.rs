@@ -18,8 +18,10 @@ use super::template::{Piece, Template};
 use super::value::Value;
 
 mod machine;
+mod warnings;
 
-pub(crate) use machine::{Machine, against_machine};
+pub(crate) use machine::{Machine, against_machine, unwritable};
+pub(crate) use warnings::warnings;
 
 /// Compares an object's mapping with its DDF, whose nodes stand on `ddf_lines`.
 pub(super) fn check(

@@ -46,6 +46,44 @@ pub(crate) fn against_machine(object: &ManagementObject, machine: &Machine<'_>) 
     problems
 }
 
+/// Files below `sysroot` that `object` writes, and that this user can't: what is hardly meant.
+#[must_use]
+pub(crate) fn unwritable(object: &ManagementObject, sysroot: &Path, user: u32) -> Problems {
+    let mut problems = Problems::default();
+    for id in object.ids() {
+        let mapping = &object.node(id).mapping;
+        for (what, call) in calls(mapping) {
+            let Call::File { path, privileged: false, .. } = call else { continue };
+            let Some(path) = path.literal() else { continue };
+            let Some(why) = refused(&sysroot.join(path.trim_start_matches('/')), user) else { continue };
+            let (file, line) = (object.mapping_file.clone(), Some(mapping.line));
+            let what = format!("`{what}`: {why}");
+            problems.push(Problem { file, line, key: node_key(&object.path(id)), what });
+        }
+    }
+    problems
+}
+
+/// Why a file can't be written by that user, so far as owner and mode tell; which groups the service gives it is not known.
+/// The kernel's own files are written in place, others are replaced, which takes the folder.
+fn refused(path: &Path, user: u32) -> Option<String> {
+    let place = if lane::takes_requests(path) { path } else { path.parent()? };
+    lane::going(place).ok()?;
+    let metadata = match fs::metadata(place) {
+        Ok(metadata) => metadata,
+        Err(error) => return Some(format!("{}: {error}", place.display())),
+    };
+    let bits = if metadata.uid() == user { 0o200 } else { 0o022 };
+    let is_writable = user == 0 || metadata.mode() & bits != 0;
+    (!is_writable).then(|| {
+        format!(
+            "the agent's user may not write to {}, which belongs to user {}",
+            place.display(),
+            metadata.uid()
+        )
+    })
+}
+
 /// Programs whose output is read.
 fn readers(mapping: &NodeMapping) -> Vec<(&'static str, &[Template])> {
     let get = mapping.get.iter().filter_map(|source| match &source.from {
@@ -125,4 +163,26 @@ fn only_root_writes(program: &Path) -> Result<(), String> {
         }
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::fs::PermissionsExt as _;
+
+    use super::*;
+
+    #[test]
+    fn a_file_is_replaced_by_who_may_write_to_its_folder() {
+        let folder = tempfile::tempdir().unwrap();
+        let (file, own) = (folder.path().join("file"), geteuid().as_raw());
+        let mode = |mode| fs::set_permissions(folder.path(), fs::Permissions::from_mode(mode)).unwrap();
+        let other = own + 4321;
+        mode(0o755);
+        assert_eq!(refused(&file, own), None);
+        assert!(refused(&file, other).unwrap().contains("may not write to"));
+        mode(0o775);
+        assert_eq!(refused(&file, other), None, "it may be of that group");
+        assert_eq!(refused(&file, 0), None);
+        assert!(refused(&folder.path().join("gone/file"), other).unwrap().contains("No such file"));
+    }
 }
