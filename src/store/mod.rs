@@ -45,6 +45,8 @@ mod alert_key;
 mod builder;
 mod change;
 mod error;
+#[cfg(test)]
+mod faults;
 mod file;
 mod image;
 mod key;
@@ -106,6 +108,9 @@ pub struct Store {
     watch: watch::Watch,
     odd: Arc<read::Odd>,
     waiting: waiting::Tally,
+    /// What a test has the disk do.
+    #[cfg(test)]
+    pub(crate) faults: faults::Faults,
 }
 
 /// A store that was opened, and the damaged one that had to make way for it.
@@ -138,6 +143,8 @@ impl Store {
             watch,
             odd: Arc::default(),
             waiting: waiting::Tally::default(),
+            #[cfg(test)]
+            faults: faults::Faults::default(),
         };
         store.follow(Moves::default());
         Ok(Opened { store: Arc::new(store), set_aside })
@@ -168,6 +175,8 @@ impl Store {
     /// # Errors
     /// The file can't be read.
     pub fn snapshot(&self) -> Result<Arc<Snapshot>, StoreError> {
+        #[cfg(test)]
+        self.faults.at_read()?;
         self.file.latest(|database| Snapshot::of(database.begin_read().map_err(db)?, &self.odd))
     }
 
@@ -201,6 +210,8 @@ impl Store {
     /// # Errors
     /// None of the changes was applied.
     pub fn commit_blocking(&self, changes: &[Change]) -> Result<(), StoreError> {
+        #[cfg(test)]
+        self.faults.at_commit()?;
         let _one_by_one = self.committing.lock().unwrap_or_else(PoisonError::into_inner);
         let moves = self.file.write(|database| {
             let transaction = database.begin_write().map_err(db)?;

@@ -55,9 +55,16 @@ impl Tree {
             changes.append(&mut plan.changes);
             changes.extend(intent.settled());
             result = self.store.commit(changes).await.map_err(TreeError::from);
-            // A disk that reports an error may have written all the same.
-            if result.is_err() && intent.is_settled(&self.store)? {
-                return Ok(());
+            if result.is_err() {
+                match intent.is_settled(&self.store) {
+                    // A disk that reports an error may have written all the same.
+                    Ok(true) => return Ok(()),
+                    Ok(false) => {}
+                    Err(error) => {
+                        intent.leave(&error, &self.store, &self.machine);
+                        return result;
+                    }
+                }
             }
         }
         if result.is_err() {

@@ -98,6 +98,15 @@ impl Intent {
         Ok(store.snapshot()?.intents()?.iter().all(|(number, _)| number != first))
     }
 
+    /// Leaves the write as it is, as nobody can tell whether the transaction that settles it is on disk: what the store
+    /// says once it can be read is what holds, and the effects of a write that is still recorded there are taken back.
+    pub(super) fn leave(self, why: &StoreError, store: &Arc<Store>, machine: &Machine) {
+        log::error!(
+            "a change could not be stored, and the store can't be read either ({why}): what it has done is taken back later"
+        );
+        tokio::spawn(Tree::recover_later(Arc::clone(store), machine.clone()));
+    }
+
     /// Takes back the effects that have `begun`, the latest first. What can't be taken back stays recorded, and is tried
     /// again later.
     pub(super) async fn take_back(self, begun: usize, store: &Arc<Store>, machine: &Machine) {
@@ -133,6 +142,7 @@ impl Intent {
             }
         }
         if let Err(error) = store.commit(settled).await {
+            is_done = false;
             log::error!(
                 "a change is rolled back, but its record remains in the store ({error}): it is looked at again"
             );
@@ -145,8 +155,8 @@ impl Intent {
 
 impl Tree {
     /// Takes back what a change had done to files and D-Bus properties when the agent was killed in the middle of it.
-    /// Before anything is read or changed. True if nothing of it is left; what can't be taken back is worth another
-    /// try later: a service may not be up yet.
+    /// Before anything is read or changed. True if nothing of it is left, neither done nor recorded; what can't be
+    /// taken back, or not even read, is worth another try later: a service may not be up yet.
     pub async fn recover(store: &Arc<Store>, machine: &Machine) -> bool {
         Self::settle(store, machine, log::Level::Error).await
     }
@@ -175,10 +185,11 @@ impl Tree {
         let left = match store.snapshot().and_then(|snapshot| snapshot.intents()) {
             Ok(left) => left,
             Err(error) => {
-                log::error!(
-                    "interrupted changes can't be read from the store, and are not rolled back at this start: {error}"
+                log::log!(
+                    failure,
+                    "interrupted changes can't be read from the store ({error}): they are rolled back later"
                 );
-                return true;
+                return false;
             }
         };
         let all = left.len();
@@ -190,7 +201,11 @@ impl Tree {
         }
         let is_done = settled.len() == all;
         if let Err(error) = store.commit(settled).await {
-            log::error!("what was taken back is still recorded: {error}");
+            log::log!(
+                failure,
+                "what was taken back is still recorded ({error}): it is looked at again later"
+            );
+            return false;
         }
         is_done
     }

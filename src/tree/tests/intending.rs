@@ -1,5 +1,6 @@
 //! Changes that are cut short, as the next start finds them.
 
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use serde_json::json;
@@ -138,6 +139,54 @@ async fn a_service_that_hangs_does_not_keep_the_agent_from_starting() {
     assert!(!Tree::recover(&bench.tree.store, &machine).await);
     assert!(begun.elapsed() < Duration::from_secs(60), "{:?}", begun.elapsed());
     assert_eq!(left(&bench).len(), 20);
+}
+
+#[tokio::test]
+async fn a_change_that_can_be_neither_stored_nor_looked_up_is_taken_back_when_the_disk_works_again() {
+    let bench = Bench::new();
+    let store = &bench.tree.store;
+    bench.file("/a", "before\n");
+    // The commit that records how to take it back is the last that the disk takes.
+    store.faults.fail_after(1);
+    let told = bench.write("", json!({"Name": "n", "A": "after"})).await.unwrap_err();
+    assert!(matches!(told, TreeError::Store(_)), "{told}");
+    assert_eq!(bench.content("/a").unwrap(), "after\n", "nobody knows yet whether it is stored");
+    tokio::task::yield_now().await;
+    assert!(store.is_settling().load(Ordering::Relaxed), "it is looked at again");
+    store.faults.heal();
+    assert_eq!(left(&bench).len(), 1);
+    assert!(Tree::recover(store, bench.tree.machine()).await);
+    assert_eq!(bench.content("/a").unwrap(), "before\n");
+    assert_eq!(left(&bench), []);
+    assert_ne!(bench.read("Name").await.ok(), Some(json!("n")));
+}
+
+#[tokio::test]
+async fn what_can_t_be_read_or_settled_is_not_done() {
+    let bench = Bench::new();
+    let store = &bench.tree.store;
+    store.commit(vec![Change::Intent(0, b"?".to_vec())]).await.unwrap();
+    store.faults.fail();
+    assert!(!Tree::recover(store, bench.tree.machine()).await, "nobody knows what is left");
+    store.faults.fail_after(0);
+    assert!(!Tree::recover(store, bench.tree.machine()).await, "it is still recorded");
+    store.faults.heal();
+    assert!(Tree::recover(store, bench.tree.machine()).await);
+    assert_eq!(store.snapshot().unwrap().intents().unwrap(), []);
+}
+
+#[tokio::test(start_paused = true)]
+async fn one_failed_read_does_not_end_the_tries() {
+    let bench = Bench::new();
+    let store = &bench.tree.store;
+    store.commit(vec![Change::Intent(0, b"?".to_vec())]).await.unwrap();
+    store.faults.fail();
+    let task = tokio::spawn(Tree::recover_later(Arc::clone(store), bench.tree.machine().clone()));
+    tokio::time::sleep(Duration::from_secs(8)).await;
+    assert!(!task.is_finished());
+    store.faults.heal();
+    task.await.unwrap();
+    assert_eq!(store.snapshot().unwrap().intents().unwrap(), []);
 }
 
 #[tokio::test]

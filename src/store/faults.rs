@@ -1,0 +1,52 @@
+//! A disk that fails at the moment that a test names.
+
+use std::io::ErrorKind;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use super::error::StoreError;
+
+/// What the store's disk does; it works unless told otherwise.
+#[derive(Debug)]
+pub(crate) struct Faults {
+    /// How many commits it still takes. From the first that it refuses, reads fail as well.
+    commits: AtomicUsize,
+}
+
+impl Default for Faults {
+    fn default() -> Self {
+        Self { commits: AtomicUsize::new(usize::MAX) }
+    }
+}
+
+impl Faults {
+    /// Fails the disk after so many more commits: the next one fails, and every read from then on.
+    pub(crate) fn fail_after(&self, commits: usize) {
+        self.commits.store(commits + 1, Ordering::Relaxed);
+    }
+
+    /// Fails every commit and read from now on.
+    pub(crate) fn fail(&self) {
+        self.commits.store(0, Ordering::Relaxed);
+    }
+
+    /// Has the disk work again.
+    pub(crate) fn heal(&self) {
+        self.commits.store(usize::MAX, Ordering::Relaxed);
+    }
+
+    pub(super) fn at_commit(&self) -> Result<(), StoreError> {
+        let left = self.commits.load(Ordering::Relaxed);
+        if left != usize::MAX {
+            self.commits.store(left.saturating_sub(1), Ordering::Relaxed);
+        }
+        if left > 1 { Ok(()) } else { Err(failure()) }
+    }
+
+    pub(super) fn at_read(&self) -> Result<(), StoreError> {
+        if self.commits.load(Ordering::Relaxed) > 0 { Ok(()) } else { Err(failure()) }
+    }
+}
+
+fn failure() -> StoreError {
+    StoreError::File { path: "store".into(), source: ErrorKind::Other.into() }
+}
