@@ -150,3 +150,32 @@ fn the_packaged_tool_is_the_agent_by_another_name() {
     let agent = run(Path::new(env!("CARGO_BIN_EXE_omadmd")), &["ddf", "show", "x"]);
     assert_eq!(agent.status.code(), Some(2), "the agent itself has no commands");
 }
+
+#[test]
+fn what_each_source_says_is_shown_and_why_a_node_has_no_value() {
+    let gateway = format!("{}/examples/gateway", env!("CARGO_MANIFEST_DIR"));
+    let (mo, sysroot) = (format!("{gateway}/mo/gateway"), format!("{gateway}/sysroot"));
+    let answer = ctl(&["mo", "read", "--sysroot", &sysroot, &mo]);
+    assert_eq!((answer.status.code(), text(&answer.stderr)), (Some(0), String::new()));
+    let shown = text(&answer.stdout);
+    for line in [
+        "Gateway urn:x-acme:mo:gateway:1.0\n",
+        "\nTemperature = 47.25\n",
+        "\n  eth0/\n    Mtu = 1500\n",
+        "\n  <mac>: `list`: failed: /usr/lib/acme/leases: No such file",
+        "\n  Diagnose: no `<Get/>`: servers can't read it\n",
+        "\n  Report: no source has a value\n      /run/acme/report: absent: ",
+    ] {
+        assert!(shown.contains(line), "{line:?} is not in:\n{shown}");
+    }
+    let answer = ctl(&["--json", "mo", "read", "--sysroot", &sysroot, &mo]);
+    let objects: Vec<Value> = serde_json::from_slice(&answer.stdout).unwrap();
+    let nodes = objects[0]["nodes"].as_array().unwrap();
+    let report = nodes.iter().find(|node| node["path"] == "Operations/Report").unwrap();
+    assert_eq!((&report["value"], &report["leaf"]), (&Value::Null, &Value::Bool(true)));
+    assert_eq!(report["passedOver"][0]["source"], "/run/acme/report");
+
+    let broken = ctl(&["mo", "read", "/no/such/folder"]);
+    assert_eq!(broken.status.code(), Some(1));
+    assert!(text(&broken.stderr).contains("/no/such/folder"), "{broken:?}");
+}

@@ -25,7 +25,31 @@ pub enum Command {
     /// Device descriptions (DDF)
     #[command(subcommand)]
     Ddf(Ddf),
+    /// Management objects and their mappings
+    #[command(subcommand)]
+    Mo(Mo),
 }
+
+/// What to do with management objects.
+#[derive(Clone, Debug, PartialEq, Eq, Subcommand)]
+pub enum Mo {
+    /// Read every source once, and print the values, or why there are none
+    #[command(after_help = READING)]
+    Read {
+        /// Where the machine's files are
+        #[arg(long, value_name = "DIR", default_value = "/")]
+        sysroot: PathBuf,
+
+        /// Folders with a mapping, such as /etc/omadm/mo.d/board
+        #[arg(required = true, value_name = "DIR")]
+        folders: Vec<PathBuf>,
+    },
+}
+
+const READING: &str = "\
+Below a leaf are the sources that were asked before its value, or instead of one, and what each said.
+The agent need not run. What programs and files say depends on who asks; as the agent:
+  sudo -u omadm omadmctl mo read /etc/omadm/mo.d/board";
 
 /// What to do with device descriptions.
 #[derive(Clone, Debug, PartialEq, Eq, Subcommand)]

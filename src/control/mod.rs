@@ -12,9 +12,10 @@ use clap::Parser;
 
 pub mod cli;
 mod ddf;
+mod reading;
 mod terminal;
 
-use cli::{Command, Ddf, Omadmctl};
+use cli::{Command, Ddf, Mo, Omadmctl};
 use terminal::Terminal;
 
 /// The program's name.
@@ -33,6 +34,9 @@ pub fn omadmctl() -> ExitCode {
     let mut terminal = Terminal { out: io::stdout().lock(), err: io::stderr().lock() };
     let is_well = match &arguments.command {
         Command::Ddf(Ddf::Show { files }) => ddf::show(files, arguments.json, &mut terminal),
+        Command::Mo(Mo::Read { sysroot, folders }) => {
+            reading::show(folders, sysroot, arguments.json, &mut terminal)
+        }
     };
     match is_well {
         Ok(true) => ExitCode::SUCCESS,

@@ -128,7 +128,7 @@ impl Node {
     }
 
     /// The name that it has by its description; empty if there is none.
-    fn own_name(&self) -> &str {
+    pub(crate) fn own_name(&self) -> &str {
         if let NodeName::Named(own) = &self.name { own } else { "" }
     }
 }

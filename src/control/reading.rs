@@ -1,0 +1,292 @@
+//! `--read`: every source of an object's leaves is asked once, and what each says is shown.
+
+use std::io::{self, Write};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use serde_json::{Value as Json, json};
+
+use super::Terminal;
+use crate::backend::{self, Answer, BackendError, Builtins, Bus, Child, Context, Machine, Request, Seen};
+use crate::ddf::AccessType;
+use crate::mo::mapping::ListFrom;
+use crate::mo::{self, ManagementObject, NodeId, Value};
+use crate::spanned::Problems;
+
+/// The longest value that is shown, in characters.
+const LONGEST: usize = 160;
+
+/// A node, and what was found there.
+struct Row {
+    /// How many nodes are above it, the root not counted.
+    depth: usize,
+    /// Its path below the root, as servers have it.
+    path: String,
+    state: State,
+    /// What was asked and did not answer with the value: source and reason.
+    passed_over: Vec<(String, String)>,
+}
+
+enum State {
+    Interior,
+    Value(Value),
+    /// There is none, for this reason; none where the sources say why.
+    Missing(Option<String>),
+}
+
+/// The way to a node.
+#[derive(Clone, Default)]
+struct Way {
+    depth: usize,
+    path: String,
+    /// Label and captured name of each un-named node.
+    names: Vec<(String, String)>,
+    /// The D-Bus objects that they stand for.
+    listed: Vec<(String, String)>,
+    item: Option<Json>,
+}
+
+struct Reading<'a> {
+    object: &'a ManagementObject,
+    machine: &'a Machine,
+    seen: Seen,
+    rows: Vec<Row>,
+}
+
+/// Prints what the objects in these folders say on this machine; returns whether all could be read.
+pub(super) fn show<O: Write, E: Write>(
+    folders: &[PathBuf],
+    sysroot: &Path,
+    as_json: bool,
+    terminal: &mut Terminal<O, E>,
+) -> io::Result<bool> {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    let machine = Machine { sysroot: sysroot.to_path_buf(), bus: Arc::new(Bus::new("system")) };
+    let (mut is_well, mut documents) = (true, Vec::new());
+    for (number, folder) in folders.iter().enumerate() {
+        let mut problems = Problems::default();
+        let object = mo::load::load_one(folder, &mut problems);
+        problems.sort();
+        for problem in &problems {
+            terminal.complain(&problem.to_string())?;
+        }
+        let Some(object) = object else {
+            is_well = false;
+            continue;
+        };
+        let rows = runtime.block_on(read(&object, &machine));
+        if as_json {
+            let nodes: Vec<Json> = rows.iter().map(Row::to_json).collect();
+            documents.push(json!({ "moid": object.moid.to_string(), "nodes": nodes }));
+            continue;
+        }
+        let gap = if number > 0 { "\n" } else { "" };
+        writeln!(terminal.out, "{gap}{} {}", object.root_name, object.moid)?;
+        rows.iter().try_for_each(|row| row.show(&mut terminal.out))?;
+    }
+    if as_json {
+        writeln!(terminal.out, "{}", Json::Array(documents))?;
+    }
+    // What hangs outside does not keep the answer.
+    runtime.shutdown_background();
+    terminal.out.flush()?;
+    Ok(is_well)
+}
+
+/// What an object's leaves say on this machine, in the order of its description.
+async fn read(object: &ManagementObject, machine: &Machine) -> Vec<Row> {
+    let mut reading = Reading { object, machine, seen: Seen::default(), rows: Vec::new() };
+    reading.below(ManagementObject::ROOT, &Way::default()).await;
+    reading.rows
+}
+
+/// No session, no account.
+struct Nobody;
+
+impl Builtins for Nobody {
+    fn get(&self, name: &str) -> Answer<String> {
+        Answer::Absent(format!("{name} is known to the running agent only"))
+    }
+}
+
+impl Reading<'_> {
+    async fn below(&mut self, parent: NodeId, way: &Way) {
+        for id in self.object.children(parent).to_vec() {
+            let node = self.object.node(id);
+            if node.is_unnamed() {
+                let label = node.label().unwrap_or("x").to_owned();
+                self.listed(id, &label, way).await;
+            } else {
+                self.node(id, way.to(node.own_name())).await;
+            }
+        }
+    }
+
+    async fn node(&mut self, id: NodeId, way: Way) {
+        if self.object.is_leaf(id) {
+            self.leaf(id, &way).await;
+        } else {
+            self.push(&way, State::Interior, Vec::new());
+            Box::pin(self.below(id, &way)).await;
+        }
+    }
+
+    async fn listed(&mut self, id: NodeId, label: &str, way: &Way) {
+        let missing = way.to(&format!("<{label}>"));
+        let Some(list) = &self.object.node(id).mapping.list else {
+            let why = "no `list`: its children are those that servers add".to_owned();
+            return self.push(&missing, State::Missing(Some(why)), Vec::new());
+        };
+        let client_uri = self.client_uri(&missing);
+        let found = backend::list(list, &self.context(way, &client_uri)).await;
+        let children = match found {
+            Ok(Answer::Value(children)) => children,
+            other => {
+                return self.push(
+                    &missing,
+                    State::Missing(Some(format!("`list`: {}", told(other)))),
+                    Vec::new(),
+                );
+            }
+        };
+        if children.is_empty() {
+            self.push(&missing, State::Missing(Some("the list is empty".to_owned())), Vec::new());
+        }
+        for Child { name, captured, item } in children {
+            let mut way = way.to(&name);
+            way.names.push((label.to_owned(), captured.clone()));
+            way.item = item;
+            if let ListFrom::Object(object) = &list.from {
+                way.listed.push((object.clone(), captured));
+            }
+            Box::pin(self.node(id, way)).await;
+        }
+    }
+
+    async fn leaf(&mut self, id: NodeId, way: &Way) {
+        let node = self.object.node(id);
+        let missing = |why: &str| State::Missing(Some(why.to_owned()));
+        if !node.properties.access.allows(AccessType::GET) {
+            return self.push(way, missing("no `<Get/>`: servers can't read it"), Vec::new());
+        }
+        if node.mapping.get.is_empty() {
+            let state = match &node.properties.default_value {
+                Some(default) => State::Value(Value::Text(default.clone())),
+                None => missing("kept by the agent: what a server sets"),
+            };
+            return self.push(way, state, Vec::new());
+        }
+        let (client_uri, format) = (self.client_uri(way), node.properties.format);
+        let (mut state, mut passed_over) = (State::Missing(None), Vec::new());
+        for source in &node.mapping.get {
+            match backend::read_source(source, format, &self.context(way, &client_uri)).await {
+                Ok(Answer::Value(reading)) if !reading.value.is_empty() => {
+                    state = State::Value(reading.value);
+                    break;
+                }
+                Ok(Answer::Value(_)) => passed_over.push((source.from.to_string(), "empty".to_owned())),
+                other => {
+                    let name = source.from.to_string();
+                    let why = told(other);
+                    // Most begin with what they are about.
+                    let why = why.replacen(&format!(": {name}: "), ": ", 1);
+                    passed_over.push((name, why));
+                }
+            }
+        }
+        self.push(way, state, passed_over);
+    }
+
+    fn push(&mut self, way: &Way, state: State, passed_over: Vec<(String, String)>) {
+        let depth = way.depth.saturating_sub(1);
+        self.rows.push(Row { depth, path: way.path.clone(), state, passed_over });
+    }
+
+    fn client_uri(&self, way: &Way) -> String {
+        let miid = self.object.instances.first().map_or("1", |seed| seed.miid.as_str());
+        format!("{}/{miid}/{}", self.object.moid, way.path)
+    }
+
+    fn context<'c>(&'c self, way: &'c Way, client_uri: &'c str) -> Context<'c> {
+        Context {
+            machine: self.machine,
+            objects: &self.object.objects,
+            listed: &way.listed,
+            seen: Some(&self.seen),
+            expectant: false,
+            names: &way.names,
+            given: &[],
+            item: way.item.as_ref(),
+            stored: None,
+            builtins: &Nobody,
+            request: Request { client_uri, moid: self.object.moid.as_ref(), miid: "1", ..Request::default() },
+        }
+    }
+}
+
+impl Way {
+    fn to(&self, name: &str) -> Self {
+        let path = if self.path.is_empty() { name.to_owned() } else { format!("{}/{name}", self.path) };
+        Self { depth: self.depth + 1, path, ..self.clone() }
+    }
+}
+
+/// Why there is no value.
+fn told<T>(said: Result<Answer<T>, BackendError>) -> String {
+    match said {
+        Ok(Answer::Value(_)) => String::new(),
+        Ok(Answer::Absent(why)) => format!("absent: {why}"),
+        Ok(Answer::Unavailable(why)) => format!("unavailable: {why}"),
+        Err(error) => format!("failed: {error}"),
+    }
+}
+
+impl Row {
+    /// A line for the node, and one for each source that had no value.
+    fn show(&self, out: &mut impl Write) -> io::Result<()> {
+        let indent = "  ".repeat(self.depth);
+        let name = self.path.rsplit('/').next().unwrap_or_default();
+        match &self.state {
+            State::Interior => writeln!(out, "{indent}{name}/")?,
+            State::Value(value) => writeln!(out, "{indent}{name} = {}", shown(value))?,
+            State::Missing(Some(why)) => writeln!(out, "{indent}{name}: {why}")?,
+            State::Missing(None) => writeln!(out, "{indent}{name}: no source has a value")?,
+        }
+        for (source, why) in &self.passed_over {
+            writeln!(out, "{indent}    {source}: {why}")?;
+        }
+        Ok(())
+    }
+
+    /// The same for programs.
+    fn to_json(&self) -> Json {
+        let passed_over: Vec<Json> =
+            self.passed_over.iter().map(|(source, why)| json!({ "source": source, "why": why })).collect();
+        let (value, why) = match &self.state {
+            State::Interior => (Json::Null, None),
+            State::Value(value) => (Json::from(value.to_text()), None),
+            State::Missing(why) => (Json::Null, Some(why.as_deref().unwrap_or("no source has a value"))),
+        };
+        json!({
+            "path": self.path,
+            "leaf": !matches!(self.state, State::Interior),
+            "value": value,
+            "why": why,
+            "passedOver": passed_over,
+        })
+    }
+}
+
+/// A value on one line.
+fn shown(value: &Value) -> String {
+    if let Value::Bytes(bytes) = value {
+        return format!("{} bytes", bytes.len());
+    }
+    let text = value.to_text();
+    let is_plain = !text.is_empty() && !text.chars().any(char::is_control) && text.trim() == text;
+    let whole = if is_plain { text.into_owned() } else { format!("{text:?}") };
+    match whole.char_indices().nth(LONGEST) {
+        Some((at, _)) => format!("{}…", whole.get(..at).unwrap_or_default()),
+        None => whole,
+    }
+}
