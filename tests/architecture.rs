@@ -96,6 +96,13 @@ fn room_of(file: &str) -> &str {
     file.split('/').next().unwrap().trim_end_matches(".rs")
 }
 
+/// A file's code but for the tests in it, which are a module at its end. One that only says where its tests are goes on.
+fn without_tests(code: &[String]) -> &[String] {
+    let are_tests = |pair: &[String]| matches!(pair, [first, second] if first == "#[cfg(test)]" && second.trim_end() == "mod tests {");
+    let end = code.windows(2).position(are_tests).unwrap_or(code.len());
+    &code[..end]
+}
+
 /// The rooms that a line names: what follows `crate::`.
 fn uses(line: &str) -> Vec<&str> {
     let is_name = |c: char| c.is_ascii_alphanumeric() || c == '_';
@@ -153,11 +160,28 @@ fn what_is_called_pure_is() {
             if is_named == matches!(pure, Pure::But(_)) {
                 continue;
             }
-            for (number, line) in code.iter().take_while(|line| *line != "#[cfg(test)]").enumerate() {
+            for (number, line) in without_tests(code).iter().enumerate() {
                 let impure = IMPURE.iter().filter(|word| line.contains(**word));
                 wrong.extend(impure.map(|word| format!("{file}:{}: has {word}", number + 1)));
             }
         }
     }
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}
+
+#[test]
+fn a_file_is_looked_at_to_the_tests_at_its_end() {
+    const ITEMS: [&str; 9] = ["#[", "async ", "const ", "enum ", "fn ", "impl", "pub", "static ", "struct "];
+    let lines = |text: &str| text.lines().map(str::to_owned).collect::<Vec<_>>();
+    let elsewhere = lines("#[cfg(test)]\nmod tests;\n\nfn now() {\n    Instant::now()\n}\n");
+    assert_eq!(without_tests(&elsewhere), elsewhere);
+    let within = lines("fn none() {}\n#[cfg(test)]\nfn one() {}\n#[cfg(test)]\nmod tests {\n}\n");
+    assert_eq!(without_tests(&within), &within[..3]);
+    let ends = |(_, code): &(String, Vec<String>)| {
+        let rest = &code[without_tests(code).len()..];
+        let is_item = |line: &String| ITEMS.iter().any(|item| line.starts_with(item));
+        !rest.iter().skip(2).any(is_item)
+    };
+    let on: Vec<_> = files().into_iter().filter(|file| !ends(file)).map(|(name, _)| name).collect();
+    assert!(on.is_empty(), "code stands after the tests: {on:?}");
 }

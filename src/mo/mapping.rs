@@ -85,9 +85,9 @@ pub struct Input {
 pub struct Source {
     /// Where it comes from.
     pub from: SourceKind,
-    /// select → match → map → scale → format
+    /// select → match → map → time → scale → format
     pub pipeline: Pipeline,
-    /// Read by the privileged helper.
+    /// Takes root. No helper reads it in this version: what the agent may not read is unavailable for that reason.
     pub privileged: bool,
 }
 
@@ -207,7 +207,7 @@ pub enum Call {
         path: Template,
         /// `key`: the one setting of it that is meant; none: all of it.
         setting: Option<Setting>,
-        /// Written by the privileged helper.
+        /// Takes root. No helper writes it in this version: what the agent may not do is refused for that reason.
         privileged: bool,
     },
     /// A program is run.
@@ -224,7 +224,7 @@ pub enum Call {
         args: Vec<Template>,
         /// When a method is given up.
         timeout: Duration,
-        /// Called by the privileged helper.
+        /// Takes root. No helper calls it in this version: what the agent may not do is refused for that reason.
         privileged: bool,
     },
     /// Kept by the agent.
@@ -236,7 +236,7 @@ pub enum Call {
 pub struct Program {
     /// argv; braces are filled in after it was split.
     pub argv: Vec<Template>,
-    /// The user it runs as.
+    /// The user it should run as. In this version it runs as the agent does; `root` is refused where that is not root.
     pub user: String,
     /// When it is killed.
     pub timeout: Duration,
