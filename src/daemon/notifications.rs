@@ -99,7 +99,7 @@ impl Notifications {
     pub(super) async fn admit(&mut self, package: Admitted, queue: &mut Queue, store: &Arc<Store>) {
         let trigger = package.trigger;
         let server_id = trigger.server_id.clone();
-        let cause = if package.remember.is_some() { Cause::Notification } else { Cause::Unsigned };
+        let cause = if package.remember.is_some() { Cause::Notification } else { Cause::Unproven };
         let request = SessionRequest { trigger, at: None, cause };
         if let Some(remember) = package.remember {
             let mut changes = vec![Change::Notification {
@@ -116,7 +116,7 @@ impl Notifications {
             }
         }
         // Anybody may send these, as many as he likes.
-        if cause == Cause::Unsigned && queue.notified(&request.destination()).is_some() {
+        if cause == Cause::Unproven && queue.notified(&request.destination()).is_some() {
             if let Some(counts) = self.merged.note("merged", waking::now()) {
                 say_merged(&counts);
             }

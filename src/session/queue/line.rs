@@ -17,7 +17,7 @@ struct Rate {
 /// What the device itself asks for: alerts, its schedule, further attempts.
 const OWN: Rate = Rate { burst: 20, every: Duration::from_secs(3) };
 /// What anybody may ask for.
-const UNSIGNED: Rate = Rate { burst: 5, every: Duration::from_secs(10) };
+const UNPROVEN: Rate = Rate { burst: 5, every: Duration::from_secs(10) };
 
 /// Counts against a [`Rate`].
 #[derive(Clone, Copy, Debug, Default)]
@@ -103,7 +103,7 @@ pub(super) struct Line {
     pub(super) unreachable: bool,
     pub(super) outage: Arc<Outage>,
     own_pace: Pace,
-    unsigned_pace: Pace,
+    unproven_pace: Pace,
 }
 
 impl Line {
@@ -152,7 +152,7 @@ impl Line {
         let held = held.filter(|_| cause.is_scheduled());
         let pace = match cause {
             Cause::Notification | Cause::Operator => None,
-            Cause::Unsigned => self.unsigned_pace.earliest(UNSIGNED),
+            Cause::Unproven => self.unproven_pace.earliest(UNPROVEN),
             _ => self.own_pace.earliest(OWN),
         };
         Some([not_before, held, pace].into_iter().flatten().fold(waiting.due, Instant::max))
@@ -174,7 +174,7 @@ impl Line {
     pub(super) fn count(&mut self, cause: Cause, now: Instant) {
         match cause {
             Cause::Notification | Cause::Operator => {}
-            Cause::Unsigned => self.unsigned_pace.begin(UNSIGNED, now),
+            Cause::Unproven => self.unproven_pace.begin(UNPROVEN, now),
             _ => self.own_pace.begin(OWN, now),
         }
     }
@@ -186,7 +186,7 @@ impl Line {
             && self.failures.is_none()
             && [self.backoff, self.asked, self.fatal].into_iter().flatten().all(|until| until <= now)
             && self.own_pace.is_idle(now)
-            && self.unsigned_pace.is_idle(now)
+            && self.unproven_pace.is_idle(now)
             && !self.outage.is_on()
     }
 }

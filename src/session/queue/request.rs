@@ -13,7 +13,7 @@ pub enum Cause {
     /// Package#0, whose digest was verified, and whose id is a new one.
     Notification,
     /// Package#0 without a digest or an id: anybody may have sent it, or a copy of it.
-    Unsigned,
+    Unproven,
     /// The operator.
     Operator,
     /// `schedule.at-boot`, or the first contact of a factory account (TS 8.1).
@@ -33,7 +33,7 @@ impl Cause {
     #[must_use]
     pub fn name(self) -> &'static str {
         match self {
-            Self::Notification | Self::Unsigned => "notification",
+            Self::Notification | Self::Unproven => "notification",
             Self::Operator => "operator",
             Self::Boot => "boot",
             Self::Bootstrap => "bootstrap",
@@ -52,12 +52,12 @@ impl Cause {
     /// Whether a Package#0 asks for it.
     #[must_use]
     pub fn is_notification(self) -> bool {
-        matches!(self, Self::Notification | Self::Unsigned)
+        matches!(self, Self::Notification | Self::Unproven)
     }
 
     /// Whether it need not wait for the end of a backoff, nor for what `Retry-After` said.
     pub(super) fn overrides(self) -> bool {
-        matches!(self, Self::Notification | Self::Unsigned | Self::Operator)
+        matches!(self, Self::Notification | Self::Unproven | Self::Operator)
     }
 
     /// Whether whoever asks for it has proved who he is.

@@ -230,7 +230,7 @@ fn backoff_holds_against_all_but_notifications_and_the_operator() {
         queue.ask(SessionRequest::plain(&"a".into(), Cause::Alert), now + hour);
         assert_eq!(begin(&mut queue, now + hour).len(), 1, "it is over when a session goes well");
     }
-    for cause in [Cause::Notification, Cause::Unsigned, Cause::Operator] {
+    for cause in [Cause::Notification, Cause::Unproven, Cause::Operator] {
         let mut queue = Queue::default();
         queue.ask(SessionRequest::plain(&"a".into(), Cause::Schedule), now);
         begin(&mut queue, now);
@@ -277,7 +277,7 @@ fn what_has_ended_the_agent_begins_for_nobody_who_has_not_proved_who_he_is() {
         queue.hold_fatal(&Destination::of(&"a".into()), now + hour);
         queue
     };
-    for cause in [Cause::Unsigned, Cause::Alert, Cause::Schedule, Cause::Retry] {
+    for cause in [Cause::Unproven, Cause::Alert, Cause::Schedule, Cause::Retry] {
         let mut queue = held();
         queue.ask(SessionRequest::plain(&"a".into(), cause), now);
         assert!(begin(&mut queue, now).is_empty(), "{cause:?}");
@@ -290,7 +290,7 @@ fn what_has_ended_the_agent_begins_for_nobody_who_has_not_proved_who_he_is() {
             assert_eq!(begin(&mut queue, now).len(), 1, "{cause:?}");
             queue.ended(&Destination::of(&"a".into()), &outcome, now, 0);
             queue.lines.get_mut(&Destination::of(&"a".into())).unwrap().notified = None;
-            queue.ask(SessionRequest::plain(&"a".into(), Cause::Unsigned), now);
+            queue.ask(SessionRequest::plain(&"a".into(), Cause::Unproven), now);
             assert!(begin(&mut queue, now).is_empty(), "{cause:?}: {outcome:?} lifts it");
         }
     }
@@ -465,10 +465,10 @@ fn what_anybody_may_ask_for_is_rationed_and_what_a_server_signed_is_not() {
         begun
     };
     let mut queue = Queue::default();
-    let begun: usize = (0..1000).map(|_| session(&mut queue, Cause::Unsigned, now)).sum();
+    let begun: usize = (0..1000).map(|_| session(&mut queue, Cause::Unproven, now)).sum();
     assert_eq!(begun, 5);
     let begun: usize =
-        (0..60).map(|second| session(&mut queue, Cause::Unsigned, now + Duration::from_secs(second))).sum();
+        (0..60).map(|second| session(&mut queue, Cause::Unproven, now + Duration::from_secs(second))).sum();
     assert!((5..=7).contains(&begun), "{begun} in a minute");
     assert_eq!((0..100).map(|_| session(&mut queue, Cause::Notification, now)).sum::<usize>(), 100);
     let mut queue = Queue::default();
