@@ -15,7 +15,8 @@ use tokio::sync::{mpsc, oneshot};
 use crate::agent_state::Surroundings;
 use crate::base::attempts;
 use crate::base::journal;
-use crate::base::lane::{First, ToDo};
+use crate::base::lane::{MainThread, MainThreadJob};
+use crate::base::stopping;
 use crate::base::{Random, heap};
 use crate::cli::Omadmd;
 use crate::config::Environment;
@@ -26,10 +27,6 @@ use crate::transport::Proxies;
 
 /// A thread that wrote to the store waits this long for more to write, then its stack is given back.
 const IDLE_THREAD: Duration = Duration::from_secs(2);
-/// A commit that has begun when the agent ends gets this long.
-const LAST_COMMIT: Duration = Duration::from_millis(300);
-/// Once it was told to end, the process is gone after this time, whatever hangs in it.
-const LONGEST_END: Duration = Duration::from_millis(4_800);
 
 /// As much as a process's first thread has: what is not used takes no memory.
 const STACK: usize = 8 << 20;
@@ -90,15 +87,15 @@ fn serve(arguments: &Omadmd) -> ExitCode {
     let result = std::thread::scope(|scope| {
         let (sender, receiver) = mpsc::channel(4);
         let (end, ended) = oneshot::channel();
-        let (first, to_do) = First::new();
+        let (main_thread, job) = MainThread::new();
         let agent = move || {
             // Who hears signals ends with it.
-            drop(end.send(agent(arguments, first, receiver)));
+            drop(end.send(agent(arguments, main_thread, receiver)));
         };
         let thread = std::thread::Builder::new().name("agent".to_owned()).stack_size(STACK);
         thread.spawn_scoped(scope, agent).map_err(DaemonError::Runtime)?;
         let (runtime, signals) = signals().map_err(DaemonError::Runtime)?;
-        do_first(to_do).map_err(DaemonError::Runtime)?;
+        do_main_thread_job(job).map_err(DaemonError::Runtime)?;
         runtime.block_on(async {
             tokio::select! {
                 ended = ended => ended.unwrap_or(Ok(())),
@@ -122,25 +119,33 @@ fn serve(arguments: &Omadmd) -> ExitCode {
     code
 }
 
-fn agent(arguments: &Omadmd, first: First, signals: mpsc::Receiver<Signal>) -> Result<(), DaemonError> {
+fn agent(
+    arguments: &Omadmd,
+    main_thread: MainThread,
+    signals: mpsc::Receiver<Signal>,
+) -> Result<(), DaemonError> {
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .max_blocking_threads(2)
         .thread_keep_alive(IDLE_THREAD)
         .build()
         .map_err(DaemonError::Runtime)?;
-    let result = runtime.block_on(run(arguments, first, signals));
+    let result = runtime.block_on(run(arguments, main_thread, signals));
     // Dropped, it would wait for what hangs on its threads.
-    runtime.shutdown_timeout(LAST_COMMIT);
+    runtime.shutdown_timeout(stopping::FOR_COMMIT);
     result
 }
 
-async fn run(arguments: &Omadmd, first: First, signals: mpsc::Receiver<Signal>) -> Result<(), DaemonError> {
+async fn run(
+    arguments: &Omadmd,
+    main_thread: MainThread,
+    signals: mpsc::Receiver<Signal>,
+) -> Result<(), DaemonError> {
     let options = Options {
         selection: arguments.selection(),
         environment: Environment::current(),
         surroundings: Surroundings { proxies: Proxies::from_environment(), ..Surroundings::default() },
-        first,
+        main_thread,
     };
     let sockets: Vec<UdpSocket> = listener::passed().map_err(DaemonError::Listen)?;
     // Applications ask by D-Bus, which is not there yet.
@@ -150,13 +155,13 @@ async fn run(arguments: &Omadmd, first: First, signals: mpsc::Receiver<Signal>) 
 
 /// Opens the store, which may hang: meanwhile signals are kept from this thread, and another one sees to it that the process
 /// ends when it is told to. What else they say is heard afterwards.
-fn do_first(to_do: ToDo) -> std::io::Result<()> {
+fn do_main_thread_job(job: MainThreadJob) -> std::io::Result<()> {
     let (runtime, signals) = signals()?;
     let (done, is_done) = oneshot::channel::<()>();
     let guard = async {
         let ends = async {
             signals.end().await;
-            tokio::time::sleep(LONGEST_END).await;
+            tokio::time::sleep(stopping::FOR_PROCESS).await;
             end_now();
         };
         tokio::select! {
@@ -169,7 +174,7 @@ fn do_first(to_do: ToDo) -> std::io::Result<()> {
         thread.spawn_scoped(scope, move || runtime.block_on(guard))?;
         let kept: SigSet = [SIGTERM, SIGINT, SIGHUP].into_iter().collect();
         kept.thread_block()?;
-        to_do.once();
+        job.do_it();
         drop(done);
         Ok(kept.thread_unblock()?)
     })
@@ -214,7 +219,7 @@ async fn forward(mut signals: Signals, agent: mpsc::Sender<Signal>) {
             _ = signals.hangup.recv() => drop(agent.try_send(Signal::Reload)),
         }
     }
-    let end = tokio::time::Instant::now() + LONGEST_END;
+    let end = tokio::time::Instant::now() + stopping::FOR_PROCESS;
     // The agent's own thread may be what hangs: this end is none of its deaths all the same.
     attempts::close();
     let _ = tokio::time::timeout_at(end, agent.send(Signal::Stop)).await;

@@ -18,7 +18,7 @@ use nix::sys::inotify::{AddWatchFlags, InitFlags, Inotify, InotifyEvent, WatchDe
 use tokio::net::unix::pipe::Receiver;
 
 use crate::backend::{self, Dependencies};
-use crate::base::lane::{FILES, Spot, Way};
+use crate::base::lane::{FILES, PathAccess, PathWalk};
 
 /// More files and folders are not watched for one.
 const MOST_PLACES: usize = 512;
@@ -115,7 +115,9 @@ impl<K: Ord + Clone> Watches<K> {
         K: Send + Sync + 'static,
     {
         let watches = Arc::clone(self);
-        let set = move |spot: &Spot<'_>| watches.set(&id, &dependencies, &|path| spot.enter(path).is_ok());
+        let set = move |access: &PathAccess<'_>| {
+            watches.set(&id, &dependencies, &|path| access.enter(path).is_ok())
+        };
         FILES.at("/".into(), set).await.unwrap_or(false)
     }
 
@@ -271,12 +273,12 @@ fn in_the_tree(folder: &Path, depth: usize, places: &mut BTreeSet<Place>, may: M
 /// Adds what decides which file `path` is: each folder and symbolic link on the way, and the file itself, or the first
 /// name that is not there. False where it may not be looked at.
 fn on_the_way(path: &Path, places: &mut BTreeSet<Place>, may: May<'_>) -> bool {
-    let mut way = Way::to(path);
-    while let Some(next) = way.ahead() {
+    let mut walk = PathWalk::to(path);
+    while let Some(next) = walk.next_place() {
         if !may(&next) {
             return false;
         }
-        places.insert(match way.go() {
+        places.insert(match walk.step() {
             None => (next, What::Itself),
             Some((folder, name)) => (folder, What::Name(name)),
         });

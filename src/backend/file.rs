@@ -17,7 +17,7 @@ use super::context::Machine;
 use super::dmi;
 use super::error::BackendError;
 use crate::base::files;
-use crate::base::lane::{FILES, Spot, takes_requests};
+use crate::base::lane::{FILES, PathAccess, takes_requests};
 use crate::base::regular::{self, ReadError};
 use crate::mo::setting::Setting;
 
@@ -172,10 +172,10 @@ pub(super) async fn blocking<T: Send + 'static>(
 /// [`blocking()`] for what goes further than `path`, and says so.
 pub(super) async fn blocking_from<T: Send + 'static>(
     path: PathBuf,
-    work: impl FnOnce(&Path, &Spot<'_>) -> Result<T, BackendError> + Send + 'static,
+    work: impl FnOnce(&Path, &PathAccess<'_>) -> Result<T, BackendError> + Send + 'static,
 ) -> Result<T, BackendError> {
     let file = path.clone();
-    let done = FILES.at(path.clone(), move |spot| work(&file, spot)).await;
+    let done = FILES.at(path.clone(), move |access| work(&file, access)).await;
     done.unwrap_or_else(|stuck| Err(BackendError::Stuck { path, stuck }))
 }
 

@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 
 use glob::{MatchOptions, Pattern};
 
-use crate::base::lane::{Spot, Stuck};
+use crate::base::lane::{PathAccess, Stuck};
 
 /// `**` goes no deeper.
 const DEEPEST: usize = 32;
@@ -74,8 +74,13 @@ impl Glob {
     ///
     /// # Errors
     /// A folder on the way hangs. One that can't be looked into for another reason holds nothing.
-    pub(super) fn walk(&self, folder: &Path, spot: &Spot<'_>, found: &mut Found<'_>) -> Result<usize, Stuck> {
-        let mut walk = Walk { spot, found, unnamed: 0, enough: false };
+    pub(super) fn walk(
+        &self,
+        folder: &Path,
+        access: &PathAccess<'_>,
+        found: &mut Found<'_>,
+    ) -> Result<usize, Stuck> {
+        let mut walk = Walk { access, found, unnamed: 0, enough: false };
         walk.go(folder, &self.components, 0)?;
         Ok(walk.unnamed)
     }
@@ -126,7 +131,7 @@ fn literal(text: &str) -> String {
 }
 
 struct Walk<'w, 'f> {
-    spot: &'w Spot<'w>,
+    access: &'w PathAccess<'w>,
     found: &'w mut Found<'f>,
     unnamed: usize,
     enough: bool,
@@ -141,7 +146,7 @@ impl Walk<'_, '_> {
         match component {
             Component::Name(name) => {
                 let next = at.join(name);
-                self.spot.enter(&next)?;
+                self.access.enter(&next)?;
                 if fs::metadata(&next).is_ok() { self.go(&next, rest, depth) } else { Ok(()) }
             }
             Component::Matching(_) => {
@@ -164,7 +169,7 @@ impl Walk<'_, '_> {
                     if self.enough {
                         break;
                     }
-                    self.spot.enter(&next)?;
+                    self.access.enter(&next)?;
                     // A link may lead back up.
                     if fs::symlink_metadata(&next).is_ok_and(|found| found.is_dir()) {
                         if rest.is_empty() {
@@ -180,7 +185,7 @@ impl Walk<'_, '_> {
 
     /// What is in a folder and matches, in the order of names.
     fn entries(&mut self, folder: &Path, component: &Component) -> Result<Vec<PathBuf>, Stuck> {
-        self.spot.enter(folder)?;
+        self.access.enter(folder)?;
         let Ok(entries) = fs::read_dir(folder) else { return Ok(Vec::new()) };
         let mut names = Vec::new();
         for name in entries.map_while(Result::ok).map(|entry| entry.file_name()) {

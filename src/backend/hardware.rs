@@ -12,7 +12,7 @@ use super::answer::Answer;
 use super::context::Machine;
 use super::error::BackendError;
 use super::{dmi, file};
-use crate::base::lane::Spot;
+use crate::base::lane::PathAccess;
 
 /// What the names are made in from which UUIDs are derived.
 const NAMESPACE: [u8; 16] = 0xa8d2_5ce7_ee6e_4e95_9024_e5e6_d1a0_f927_u128.to_be_bytes();
@@ -70,8 +70,8 @@ async fn field(machine: &Machine, path: &str) -> Result<Answer<String>, BackendE
 /// A UUID derived from the lowest address that a physical network interface has for good.
 pub(super) async fn mac_uuid(machine: &Machine) -> Result<Answer<String>, BackendError> {
     let folder = file::below(machine, NETWORK)?;
-    let found = file::blocking_from(folder, |folder, spot| {
-        lowest(folder, spot).map_err(|stuck| BackendError::Stuck { path: folder.to_path_buf(), stuck })
+    let found = file::blocking_from(folder, |folder, access| {
+        lowest(folder, access).map_err(|stuck| BackendError::Stuck { path: folder.to_path_buf(), stuck })
     });
     Ok(match found.await {
         Ok(Some(address)) => {
@@ -96,11 +96,11 @@ pub(super) fn random_uuid() -> Answer<String> {
         .map_or_else(|| Answer::Unavailable("the kernel gives no random numbers".to_owned()), Answer::Value)
 }
 
-fn lowest(folder: &Path, spot: &Spot<'_>) -> Result<Option<[u8; 6]>, crate::base::lane::Stuck> {
+fn lowest(folder: &Path, access: &PathAccess<'_>) -> Result<Option<[u8; 6]>, crate::base::lane::Stuck> {
     let mut addresses = Vec::new();
     for entry in fs::read_dir(folder).into_iter().flatten().map_while(Result::ok) {
         let interface = entry.path();
-        spot.enter(&interface)?;
+        access.enter(&interface)?;
         let is = |file: &str, wanted: &str, unsaid: bool| {
             fs::read_to_string(interface.join(file)).map_or(unsaid, |text| text.trim() == wanted)
         };

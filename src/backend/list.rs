@@ -94,11 +94,11 @@ async fn globbed(pattern: &str, max: usize, context: &Context<'_>) -> Result<Vec
     let walk = Glob::parse(&filled).map_err(|why| BackendError::List(format!("{filled:?}: {why}")))?;
     let folder = file::below(context.machine, walk.folder())?;
     let (root, client_uri) = (context.machine.sysroot.clone(), context.request.client_uri.to_owned());
-    file::blocking_from(folder, move |folder, spot| {
+    file::blocking_from(folder, move |folder, access| {
         let mut found = Vec::new();
         // One more than `max` tells that there are too many.
         let most = max.saturating_add(1);
-        let unnamed = walk.walk(folder, spot, &mut |path| {
+        let unnamed = walk.walk(folder, access, &mut |path| {
             if let Some(name) = path.strip_prefix(&root).ok().and_then(|path| star.name(path)) {
                 found.push(Element { captured: name, item: None });
             }

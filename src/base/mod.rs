@@ -8,6 +8,7 @@ pub(crate) mod journal;
 pub mod lane;
 pub(crate) mod regular;
 pub(crate) mod said;
+pub(crate) mod stopping;
 pub(crate) mod tasks;
 pub(crate) mod turn;
 pub(crate) mod waking;
@@ -16,7 +17,6 @@ mod backoff;
 mod boot;
 mod random;
 mod secret;
-mod stopping;
 
 pub(crate) use backoff::{Backoff, Failures, backoff};
 pub(crate) use boot::boot_id;

@@ -38,7 +38,7 @@ impl From<ReadError> for io::Error {
 /// # Errors
 /// What the system says, and everything that is no regular file.
 pub(crate) fn open(path: &Path) -> Result<File, ReadError> {
-    lane::going(path).map_err(io::Error::other)?;
+    lane::announce(path).map_err(io::Error::other)?;
     open_entered(path)
 }
 

@@ -1,6 +1,34 @@
-//! Sessions are told when the agent ends.
+//! The end after SIGTERM: how long each part of it may take, and how sessions are told.
+//!
+//! | from SIGTERM | what | bound |
+//! |---|---|---|
+//! | at once | a change that is under way comes to its end | [`FOR_CHANGE`] |
+//! | then | EXECs that are about to end do so: a reboot stops the agent that ordered it | [`FOR_EXECS`] |
+//! | | both, and writing down what came of them | [`FOR_WORK`] |
+//! | then | a commit that has begun | [`FOR_COMMIT`] |
+//! | | the process, whatever hangs in it | [`FOR_PROCESS`] |
+//! | | what an operator, and a machine that goes down, is promised | [`PROMISED`] |
+
+use std::time::Duration;
 
 use tokio::sync::watch;
+
+/// How long a change gets that is being made, so that it is whole.
+pub(crate) const FOR_CHANGE: Duration = Duration::from_millis(2_500);
+/// How long a program gets that is about to end.
+pub(crate) const FOR_EXECS: Duration = Duration::from_secs(1);
+/// How long all that is done with sessions, programs and the store may take.
+pub(crate) const FOR_WORK: Duration = Duration::from_secs(4);
+/// How long a commit gets that has begun by then.
+pub(crate) const FOR_COMMIT: Duration = Duration::from_millis(300);
+/// When the process ends, whatever hangs in it.
+pub(crate) const FOR_PROCESS: Duration = Duration::from_millis(4_800);
+/// When it must be gone.
+const PROMISED: Duration = Duration::from_secs(5);
+
+const _: () = assert!(FOR_CHANGE.as_millis() + FOR_EXECS.as_millis() < FOR_WORK.as_millis());
+const _: () = assert!(FOR_WORK.as_millis() + FOR_COMMIT.as_millis() < FOR_PROCESS.as_millis());
+const _: () = assert!(FOR_PROCESS.as_millis() < PROMISED.as_millis());
 
 /// Returns when the agent is about to end.
 pub(crate) async fn stopped(stopping: &mut watch::Receiver<bool>) {

@@ -8,7 +8,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use crate::base::journal::id;
-use crate::base::lane::{FILES, Spot};
+use crate::base::lane::{FILES, PathAccess};
 use crate::base::said::Said;
 use crate::notification::gate;
 use crate::store::{Store, StoreError};
@@ -159,7 +159,7 @@ impl Source {
     async fn look(&self) {
         let file = self.file.clone();
         let modified =
-            move |_: &Spot<'_>| file.metadata().and_then(|found| found.modified()).map_or(0, seconds);
+            move |_: &PathAccess<'_>| file.metadata().and_then(|found| found.modified()).map_or(0, seconds);
         match FILES.at(self.file.clone(), modified).await {
             Ok(set_at) => self.set_at.store(set_at, Ordering::Relaxed),
             Err(stuck) => log::debug!("whether the clock was set is not known: {stuck}"),

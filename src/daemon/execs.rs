@@ -2,7 +2,6 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
-use std::time::Duration;
 
 use tokio::sync::mpsc;
 
@@ -14,6 +13,7 @@ use crate::agent_state::AgentState;
 use crate::alert::{self, Destination};
 use crate::base::boot_id;
 use crate::base::journal::id;
+use crate::base::stopping;
 use crate::base::waking;
 use crate::exec::{self, AfterSession, ExecSlots, Fate, Finished, Waiting};
 use crate::session::{Cause, SessionRequest};
@@ -22,9 +22,6 @@ use crate::store::{Change, StoreError};
 use crate::tree::SessionFacts;
 use crate::uri::ServerId;
 use crate::uri::client::ClientUri;
-
-/// A program that is about to end when the agent is stopped gets this long: a reboot stops the agent that ordered it.
-const LAST_WORDS: Duration = Duration::from_secs(1);
 
 /// What the agent executes, beyond the session whose command it was.
 pub(super) struct Execs {
@@ -197,7 +194,7 @@ impl Execs {
 
     /// The agent is about to end: those that end just now. What has not is reported at its next start.
     pub(super) async fn stop(&mut self) -> Vec<Finished> {
-        let _ = tokio::time::timeout(LAST_WORDS, self.exec_slots.idle()).await;
+        let _ = tokio::time::timeout(stopping::FOR_EXECS, self.exec_slots.idle()).await;
         std::iter::from_fn(|| self.ended.try_recv().ok()).collect()
     }
 }

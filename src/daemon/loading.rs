@@ -13,7 +13,7 @@ use crate::agent_state::{AgentState, Folder, Peer, Surroundings};
 use crate::backend::{Bus, Machine};
 use crate::base::attempts::Attempts;
 use crate::base::journal::id;
-use crate::base::lane::{CONFIGURATION, First, Stuck};
+use crate::base::lane::{CONFIGURATION, MainThread, Stuck};
 use crate::base::said::Said;
 use crate::base::waking;
 use crate::base::{Random, boot_id};
@@ -52,7 +52,7 @@ pub struct Options {
     pub surroundings: Surroundings,
     /// Who opens the store. What redb keeps as long as the file is open grows with it, in the heap of the thread that
     /// opened it: of the others' heaps, all that large work has left free can be given back.
-    pub first: First,
+    pub main_thread: MainThread,
 }
 
 /// Makes what cache validators are keyed with (TS 12), once in the life of the store.
@@ -134,7 +134,7 @@ impl Loader {
             settings.bootstrap.uri = None;
         }
         let state = settings.paths.state.clone();
-        let opened = loader.options.first.run(move || Store::open(&state)).await;
+        let opened = loader.options.main_thread.run(move || Store::open(&state)).await;
         let opened = opened.unwrap_or(Err(StoreError::Cancelled))?;
         if let Some(set_aside) = &opened.set_aside {
             set_aside.say();

@@ -17,7 +17,7 @@ use super::checking::against_machine;
 use super::evidence;
 use super::watcher::Watched;
 use crate::agent_state::Folder;
-use crate::base::lane::{CONFIGURATION, Spot, Stuck};
+use crate::base::lane::{CONFIGURATION, PathAccess, Stuck};
 use crate::config::{self, Account, Environment, Settings};
 use crate::mo::{self, ManagementObject};
 use crate::spanned::Problems;
@@ -241,9 +241,9 @@ async fn look_into<T: Send + 'static>(
     patience: Patience,
 ) -> Result<(T, Vec<Folder>), Stuck> {
     let first = folders.first().cloned().unwrap_or_else(|| "/".into());
-    let work = move |spot: &Spot<'_>| {
+    let work = move |access: &PathAccess<'_>| {
         // What hangs further in counts as being in the last of them: whoever comes next goes there as well, first.
-        folders.iter().try_for_each(|folder| spot.enter(folder))?;
+        folders.iter().try_for_each(|folder| access.enter(folder))?;
         Ok((list(&folders), folders.iter().map(|folder| look(folder)).collect()))
     };
     timeout(patience.idle, CONFIGURATION.at(first, work)).await.unwrap_or(Err(Stuck::Late(patience.idle)))?

@@ -66,7 +66,7 @@ impl Rest {
 
 fn turn_over() {
     drop(tokio::task::spawn_blocking(|| ()));
-    for lane in [&lane::FILES, &lane::NAMES, &lane::CONFIGURATION, &lane::DOCUMENTS] {
+    for lane in [lane::FILES.lane(), &lane::NAMES, lane::CONFIGURATION.lane(), &lane::DOCUMENTS] {
         lane.turn_over();
     }
 }

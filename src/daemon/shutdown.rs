@@ -1,16 +1,12 @@
 //! The agent's end, in bounded time.
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use tokio::time::Instant;
 
 use super::Daemon;
+use crate::base::stopping;
 
-/// All of it. An operator who stops the agent, and a machine that goes down, have no more time for it.
-const LONGEST_STOP: Duration = Duration::from_secs(4);
-/// A change that is being made when the agent is stopped gets this long, so that it is whole.
-const LONGEST_CHANGE: Duration = Duration::from_millis(2_500);
 impl Daemon {
     /// Sessions are broken off, after the change that is being made where that does not take long: their servers see a
     /// lost connection, and what was acknowledged is on disk.
@@ -19,7 +15,7 @@ impl Daemon {
         self.shared.stopping.send_replace(true);
         let attempts = Arc::clone(&self.agent_state.attempts);
         attempts.close();
-        let winding_up = tokio::time::timeout(LONGEST_STOP, self.wind_up());
+        let winding_up = tokio::time::timeout(stopping::FOR_WORK, self.wind_up());
         if tokio::join!(winding_up, attempts.written()).0.is_err() {
             log::error!(
                 "the store does not answer: the agent stops without a last commit, as after a power cut"
@@ -30,7 +26,7 @@ impl Daemon {
     }
 
     async fn wind_up(&mut self) {
-        let deadline = Instant::now() + LONGEST_CHANGE;
+        let deadline = Instant::now() + stopping::FOR_CHANGE;
         while let Some(ended) = self.sessions.last(deadline).await {
             self.ended(ended).await;
         }

@@ -10,7 +10,7 @@ use tokio::net::UdpSocket;
 use tokio::sync::mpsc;
 
 use crate::agent_state::Surroundings;
-use crate::base::lane::First;
+use crate::base::lane::MainThread;
 use crate::config::{Environment, Selection};
 use crate::daemon::{self, DaemonError, Signal};
 use crate::startup::OsRandom;
@@ -257,7 +257,7 @@ impl Bench {
             selection: Selection::File(self.gateway.config()),
             environment: Environment::current(),
             surroundings: Surroundings::default(),
-            first: First::default(),
+            main_thread: MainThread::default(),
         };
         let socket = UdpSocket::from_std(self.socket.try_clone()?)?;
         let (_, requests) = mpsc::channel(1);

@@ -56,7 +56,7 @@ impl Name {
     /// Those that are folders; the last of them is the object's. It follows links, and may block.
     #[must_use]
     pub fn folders(&self) -> Vec<Place> {
-        let is_folder = |place: &&Place| lane::going(&place.folder).is_ok() && place.folder.is_dir();
+        let is_folder = |place: &&Place| lane::announce(&place.folder).is_ok() && place.folder.is_dir();
         self.0.iter().filter(is_folder).cloned().collect()
     }
 
@@ -176,7 +176,7 @@ fn read(folder: &Path, problems: &mut Problems) -> Option<ManagementObject> {
 /// `NAME.toml` after the folder's name, else the only `.toml` there is.
 fn mapping_path(folder: &Path, name: &str, problems: &mut Problems) -> Option<PathBuf> {
     let expected = folder.join(format!("{name}.toml"));
-    if lane::going(&expected).is_ok() && expected.exists() {
+    if lane::announce(&expected).is_ok() && expected.exists() {
         return Some(expected);
     }
     let entries = fs::read_dir(folder).map_err(|error| problems.file(folder, error.to_string())).ok()?;

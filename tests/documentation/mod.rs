@@ -10,6 +10,7 @@ mod accounts;
 mod blocks;
 mod examples;
 mod journal;
+mod lanes;
 mod links;
 mod mapping;
 mod names;

@@ -23,7 +23,7 @@ impl Agent {
             selection: Selection::File(bench.gateway.config()),
             environment: Environment::current(),
             surroundings: Surroundings::default(),
-            first: omadm_agent::base::lane::First::default(),
+            main_thread: omadm_agent::base::lane::MainThread::default(),
         };
         let (asks, requests) = mpsc::channel(1);
         let (signals, told) = mpsc::channel(1);

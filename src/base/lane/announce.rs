@@ -4,40 +4,40 @@
 use std::cell::{Cell, RefCell};
 use std::path::Path;
 
-use super::places::{Mark, Spot};
+use super::paths::{AccessId, PathAccess};
 use super::stuck::Stuck;
 
 thread_local! {
-    /// The work of this thread; none where nobody minds that it waits, as a person who checks files.
-    static HERE: Cell<Option<Mark<'static>>> = const { Cell::new(None) };
-    /// What kept it from going on.
-    static MET: RefCell<Option<Stuck>> = const { RefCell::new(None) };
+    /// What this thread's work goes to paths by; none where nobody minds that it waits, as a person who checks files.
+    static ACCESS: Cell<Option<AccessId<'static>>> = const { Cell::new(None) };
+    /// What it met that hangs, and did not go to.
+    static HUNG_AT: RefCell<Option<Stuck>> = const { RefCell::new(None) };
 }
 
 /// Says that this thread's work goes to `path`, before that is touched.
 ///
 /// # Errors
 /// Other work hangs there, or on the way: whatever comes of this work then is not what files say.
-pub(crate) fn going(path: &Path) -> Result<(), Stuck> {
-    let Some(here) = HERE.get() else { return Ok(()) };
-    here.enter(path).inspect_err(|stuck| MET.set(Some(stuck.clone())))
+pub(crate) fn announce(path: &Path) -> Result<(), Stuck> {
+    let Some(access) = ACCESS.get() else { return Ok(()) };
+    access.enter(path).inspect_err(|stuck| HUNG_AT.set(Some(stuck.clone())))
 }
 
-/// Does `work`, all of whose [`going`] is noted at this spot.
+/// Does `work`, and takes what it announces by [`announce`] for where this piece of work goes.
 ///
 /// # Errors
 /// What it met that hangs.
-pub(super) fn work_at<T>(spot: &Spot<'static>, work: impl FnOnce() -> T) -> Result<T, Stuck> {
+pub(super) fn do_announcing<T>(access: &PathAccess<'static>, work: impl FnOnce() -> T) -> Result<T, Stuck> {
     /// The thread has other work next, also after a panic.
     struct Leaving;
     impl Drop for Leaving {
         fn drop(&mut self) {
-            HERE.set(None);
-            MET.set(None);
+            ACCESS.set(None);
+            HUNG_AT.set(None);
         }
     }
     let _leaving = Leaving;
-    HERE.set(Some(spot.mark()));
+    ACCESS.set(Some(access.id()));
     let done = work();
-    MET.take().map_or(Ok(done), Err)
+    HUNG_AT.take().map_or(Ok(done), Err)
 }

@@ -6,23 +6,23 @@ use tokio::sync::oneshot;
 
 type Work = Box<dyn FnOnce() + Send>;
 
-/// A way to have the first thread do something, once.
+/// What has the process's first thread do something, once.
 #[derive(Clone, Debug, Default)]
-pub struct First(Option<Sender<Work>>);
+pub struct MainThread(Option<Sender<Work>>);
 
-/// What the first thread is to do.
+/// The one piece of work that the first thread waits for.
 #[derive(Debug)]
-pub struct ToDo(Receiver<Work>);
+pub struct MainThreadJob(Receiver<Work>);
 
-impl First {
-    /// A thread that is yet to do what it is told.
+impl MainThread {
+    /// Makes both ends: one for who has work, one for the thread.
     #[must_use]
-    pub fn new() -> (Self, ToDo) {
+    pub fn new() -> (Self, MainThreadJob) {
         let (sender, receiver) = channel();
-        (Self(Some(sender)), ToDo(receiver))
+        (Self(Some(sender)), MainThreadJob(receiver))
     }
 
-    /// Has it do this. Where there is none, who asks does it.
+    /// Has the first thread do `work`. Where there is none, who asks does it.
     pub async fn run<T: Send + 'static>(&self, work: impl FnOnce() -> T + Send + 'static) -> Option<T> {
         let Some(thread) = &self.0 else { return Some(work()) };
         let (tell, told) = oneshot::channel();
@@ -32,9 +32,9 @@ impl First {
     }
 }
 
-impl ToDo {
-    /// Does what it is told first, if it is told anything before nobody is there any more to do so.
-    pub fn once(self) {
+impl MainThreadJob {
+    /// Waits for the work and does it; does nothing where all are gone who could have had some.
+    pub fn do_it(self) {
         if let Ok(work) = self.0.recv() {
             work();
         }

@@ -13,64 +13,65 @@ use tokio::sync::watch;
 
 use super::mounts::Mounts;
 use super::stuck::Stuck;
-use super::way::Way;
+use super::walk::PathWalk;
 
-/// The places of all work of a lane.
+/// The paths that all work of a lane is at.
 #[derive(Debug)]
-pub(super) struct Places {
+pub(super) struct PathsInUse {
     limit: Duration,
-    all: Mutex<All>,
+    works: Mutex<Works>,
 }
 
 #[derive(Debug)]
-struct All {
+struct Works {
     next: u64,
-    flights: BTreeMap<u64, Flight>,
+    by_id: BTreeMap<u64, InUse>,
 }
 
-/// Work that has begun.
+/// Work that has begun, and the path that it is at.
 #[derive(Debug)]
-struct Flight {
+struct InUse {
     at: PathBuf,
     since: Instant,
     /// Dropped with it: who waits for its end learns of that, and of no other's.
     end: watch::Sender<()>,
 }
 
-/// A piece of work on outside files, and where it is.
+/// What a piece of work on outside files goes to paths by: where it is, others know until this is dropped.
 #[derive(Debug)]
-pub struct Spot<'a>(Mark<'a>);
+pub struct PathAccess<'a>(AccessId<'a>);
 
-/// Which piece of work it is.
+/// Names a piece of work.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Mark<'a> {
-    places: &'a Places,
+pub(super) struct AccessId<'a> {
+    paths: &'a PathsInUse,
     id: u64,
 }
 
 /// Why work does not go on.
 #[derive(Debug)]
-pub(super) enum Held {
+pub(super) enum Obstacle {
     /// Other work is there; at this time at the latest it has ended, or hangs. Whose end the receiver tells of.
     Busy(Instant, watch::Receiver<()>),
     /// What has gone there before hangs.
     Hangs(Stuck),
 }
 
-impl Places {
+impl PathsInUse {
     pub(super) const fn new(limit: Duration) -> Self {
-        let all = All { next: 0, flights: BTreeMap::new() };
-        Self { limit, all: Mutex::new(all) }
+        let works = Works { next: 0, by_id: BTreeMap::new() };
+        Self { limit, works: Mutex::new(works) }
     }
 
-    /// A new piece of work, which is nowhere yet.
-    pub(super) fn begin(&self) -> Spot<'_> {
-        let mut all = self.all();
-        let id = all.next;
-        all.next = id.wrapping_add(1);
-        all.flights
-            .insert(id, Flight { at: PathBuf::new(), since: Instant::now(), end: watch::Sender::new(()) });
-        Spot(Mark { places: self, id })
+    /// Begins a piece of work, which is nowhere yet.
+    pub(super) fn begin(&self) -> PathAccess<'_> {
+        let mut works = self.works();
+        let id = works.next;
+        works.next = id.wrapping_add(1);
+        works
+            .by_id
+            .insert(id, InUse { at: PathBuf::new(), since: Instant::now(), end: watch::Sender::new(()) });
+        PathAccess(AccessId { paths: self, id })
     }
 
     /// Work that takes longer than this does not answer soon.
@@ -80,27 +81,27 @@ impl Places {
 
     /// How much work does not answer soon, or never.
     pub(super) fn slow(&self) -> usize {
-        self.all().flights.values().filter(|flight| flight.since.elapsed() >= self.patience()).count()
+        self.works().by_id.values().filter(|work| work.since.elapsed() >= self.patience()).count()
     }
 
     /// How often work has begun, or tried to.
     #[cfg(test)]
     pub(super) fn begun(&self) -> u64 {
-        self.all().next
+        self.works().next
     }
 
-    fn all(&self) -> MutexGuard<'_, All> {
-        self.all.lock().unwrap_or_else(PoisonError::into_inner)
+    fn works(&self) -> MutexGuard<'_, Works> {
+        self.works.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-impl Drop for Spot<'_> {
+impl Drop for PathAccess<'_> {
     fn drop(&mut self) {
-        self.0.places.all().flights.remove(&self.0.id);
+        self.0.paths.works().by_id.remove(&self.0.id);
     }
 }
 
-impl<'a> Spot<'a> {
+impl<'a> PathAccess<'a> {
     /// Goes to `path` before it is touched. What is under way there does not matter; it may hang yet.
     ///
     /// # Errors
@@ -111,59 +112,64 @@ impl<'a> Spot<'a> {
 
     /// Goes to `path`, if nobody else is there; on another computer's or another program's file system, if nobody is
     /// anywhere on it; on a disk of its own, if nobody waits there for long.
-    pub(super) fn reach(&self, path: &Path) -> Result<(), Held> {
+    pub(super) fn reach(&self, path: &Path) -> Result<(), Obstacle> {
         self.0.walk(path, true)
     }
 
-    pub(super) fn mark(&self) -> Mark<'a> {
+    pub(super) fn id(&self) -> AccessId<'a> {
         self.0
     }
 }
 
-impl Mark<'_> {
-    /// As [`Spot::enter`].
+impl AccessId<'_> {
+    /// Goes to `path` before it is touched, as [`PathAccess::enter`] does.
     pub(super) fn enter(&self, path: &Path) -> Result<(), Stuck> {
-        self.walk(path, false).map_err(|held| match held {
-            Held::Hangs(stuck) => stuck,
-            Held::Busy(..) => Stuck::Late(self.places.limit),
+        self.walk(path, false).map_err(|obstacle| match obstacle {
+            Obstacle::Hangs(stuck) => stuck,
+            Obstacle::Busy(..) => Stuck::Late(self.paths.limit),
         })
     }
 
-    fn walk(&self, path: &Path, alone: bool) -> Result<(), Held> {
+    fn walk(&self, path: &Path, alone: bool) -> Result<(), Obstacle> {
         let path = std::path::absolute(path).unwrap_or_else(|_| path.to_path_buf());
-        let (mut way, mut mounts) = (Way::to(&path), None);
-        let mut next = way.ahead().or_else(|| Some("/".into()));
+        let (mut walk, mut mounts) = (PathWalk::to(&path), None);
+        let mut next = walk.next_place().or_else(|| Some("/".into()));
         while let Some(at) = next {
-            self.step(&at, (alone, way.is_last() || at.parent().is_none()), &mut mounts)?;
-            way.go();
-            next = way.ahead();
+            self.step(&at, (alone, walk.is_last() || at.parent().is_none()), &mut mounts)?;
+            walk.step();
+            next = walk.next_place();
         }
         Ok(())
     }
 
     /// Goes to a place, the last of its walk or one on the way, unless other work hangs there; or is under way there and
     /// this is to be `alone`.
-    fn step(&self, at: &Path, (alone, last): (bool, bool), mounts: &mut Option<Mounts>) -> Result<(), Held> {
-        let mut all = self.places.all();
-        for (id, other) in &all.flights {
+    fn step(
+        &self,
+        at: &Path,
+        (alone, last): (bool, bool),
+        mounts: &mut Option<Mounts>,
+    ) -> Result<(), Obstacle> {
+        let mut works = self.paths.works();
+        for (id, other) in &works.by_id {
             if *id == self.id || other.at.as_os_str().is_empty() {
                 continue;
             }
             let mounts = mounts.get_or_insert_with(Mounts::read);
             let on_one = mounts.is_one_apart(&other.at, at);
             let since = other.since.elapsed();
-            if since >= self.places.limit && (on_one || at == other.at) {
+            if since >= self.paths.limit && (on_one || at == other.at) {
                 let place = if on_one { mounts.root(at) } else { at.to_path_buf() };
-                return Err(Held::Hangs(Stuck::Hangs(place, since)));
+                return Err(Obstacle::Hangs(Stuck::Hangs(place, since)));
             }
             // A disk that answers serves many at a time.
-            let may_hang = on_one && (since >= self.places.patience() || !mounts.is_disk(at));
+            let may_hang = on_one && (since >= self.paths.patience() || !mounts.is_disk(at));
             if alone && (may_hang || last && at == other.at) {
-                return Err(Held::Busy(other.since + self.places.limit, other.end.subscribe()));
+                return Err(Obstacle::Busy(other.since + self.paths.limit, other.end.subscribe()));
             }
         }
-        if let Some(flight) = all.flights.get_mut(&self.id) {
-            at.clone_into(&mut flight.at);
+        if let Some(work) = works.by_id.get_mut(&self.id) {
+            at.clone_into(&mut work.at);
         }
         Ok(())
     }

@@ -1,4 +1,4 @@
-//! The way to a file, name by name, as the kernel goes it: who says where he goes before he touches it can be kept away.
+//! Walking to a file, name by name, as the kernel goes it: who says where he goes before he touches it can be kept away.
 
 use std::collections::VecDeque;
 use std::ffi::OsString;
@@ -8,23 +8,23 @@ use std::path::{Component, Path, PathBuf};
 /// The kernel follows as many symbolic links.
 const MOST_LINKS: usize = 40;
 
-/// The rest of a way.
+/// A walk to a file, as far as it is still to be made.
 #[derive(Debug)]
-pub struct Way {
+pub struct PathWalk {
     at: PathBuf,
     rest: VecDeque<OsString>,
     links: usize,
 }
 
-impl Way {
-    /// The way from the root to this absolute path.
+impl PathWalk {
+    /// Begins a walk from the root to this absolute path.
     #[must_use]
     pub fn to(path: &Path) -> Self {
         Self { at: PathBuf::from("/"), rest: names(path).collect(), links: 0 }
     }
 
-    /// Where it goes next; none at its end.
-    pub fn ahead(&mut self) -> Option<PathBuf> {
+    /// Names the place that it goes to next; none at its end.
+    pub fn next_place(&mut self) -> Option<PathBuf> {
         while self.rest.front()? == ".." {
             self.rest.pop_front();
             self.at.pop();
@@ -40,7 +40,7 @@ impl Way {
 
     /// Goes there, and touches it. Where more than a folder on the way is there, or nothing is: the folder, and the name
     /// in it that leads on, or to the end.
-    pub fn go(&mut self) -> Option<(PathBuf, OsString)> {
+    pub fn step(&mut self) -> Option<(PathBuf, OsString)> {
         let name = self.rest.pop_front()?;
         let next = self.at.join(&name);
         let target = match fs::symlink_metadata(&next) {
@@ -88,24 +88,24 @@ mod tests {
         fs::create_dir_all(root.join("a/b")).unwrap();
         symlink("../a/b/x/y", root.join("a/link")).unwrap();
         symlink(&root, root.join("a/b/round")).unwrap();
-        let mut way = Way::to(&root.join("a/link/z"));
+        let mut walk = PathWalk::to(&root.join("a/link/z"));
         let mut all = Vec::new();
         let mut decide = Vec::new();
-        while let Some(next) = way.ahead() {
+        while let Some(next) = walk.next_place() {
             if next.starts_with(&root) {
-                all.push((next.strip_prefix(&root).unwrap().display().to_string(), way.is_last()));
+                all.push((next.strip_prefix(&root).unwrap().display().to_string(), walk.is_last()));
             }
-            decide.extend(way.go().map(|(folder, name)| folder.strip_prefix(&root).unwrap().join(name)));
+            decide.extend(walk.step().map(|(folder, name)| folder.strip_prefix(&root).unwrap().join(name)));
         }
         let names = ["", "a", "a/link", "a", "a/b", "a/b/x"].map(|name| (name.to_owned(), false));
         assert_eq!(all, names);
         assert_eq!(decide, [Path::new("a/link"), Path::new("a/b/x")]);
         // The kernel's patience with links is bounded, and so is this.
         symlink("loop", root.join("loop")).unwrap();
-        let mut way = Way::to(&root.join("loop"));
+        let mut walk = PathWalk::to(&root.join("loop"));
         let mut steps = 0;
-        while way.ahead().is_some() {
-            way.go();
+        while walk.next_place().is_some() {
+            walk.step();
             steps += 1;
         }
         assert_eq!(steps, root.components().count() - 1 + 1 + MOST_LINKS);

@@ -68,7 +68,7 @@ pub(crate) fn unwritable(object: &ManagementObject, sysroot: &Path, user: u32) -
 /// The kernel's own files are written in place, others are replaced, which takes the folder.
 fn refused(path: &Path, user: u32) -> Option<String> {
     let place = if lane::takes_requests(path) { path } else { path.parent()? };
-    lane::going(place).ok()?;
+    lane::announce(place).ok()?;
     let metadata = match fs::metadata(place) {
         Ok(metadata) => metadata,
         Err(error) => return Some(format!("{}: {error}", place.display())),
@@ -132,7 +132,7 @@ fn check_call(call: &Call, machine: &Machine<'_>) -> Result<(), String> {
 /// The program's path, if there is one that can be run.
 fn program(argv: &[Template]) -> Result<&Path, String> {
     let path = Path::new(argv.first().and_then(Template::literal).unwrap_or_default());
-    lane::going(path).map_err(|stuck| format!("{}: {stuck}", path.display()))?;
+    lane::announce(path).map_err(|stuck| format!("{}: {stuck}", path.display()))?;
     let metadata = fs::metadata(path).map_err(|error| format!("{}: {error}", path.display()))?;
     if !metadata.is_file() {
         return Err(format!("{} is no file", path.display()));
