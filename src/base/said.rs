@@ -39,6 +39,17 @@ impl<T: Ord> SaidOf<T> {
         let mut all = self.all.lock().unwrap_or_else(PoisonError::into_inner);
         all.len() < self.most && all.insert(one)
     }
+
+    /// It has ended for this one: whether anything had been said of it. What comes is to be said again.
+    pub(crate) fn again(&self, one: &T) -> bool {
+        let mut all = self.all.lock().unwrap_or_else(PoisonError::into_inner);
+        all.remove(one)
+    }
+
+    /// Whether nothing is said of anything.
+    pub(crate) fn is_silent(&self) -> bool {
+        self.all.lock().unwrap_or_else(PoisonError::into_inner).is_empty()
+    }
 }
 
 /// When something was said last: what never ends is said every now and then.
@@ -72,6 +83,9 @@ mod tests {
     fn of_each_it_is_said_once_and_of_so_many_at_most() {
         let said = SaidOf::at_most(2);
         assert_eq!(["a", "a", "b", "c", "a"].map(|one| said.first(one)), [true, false, true, false, false]);
+        assert_eq!([said.again(&"a"), said.again(&"a")], [true, false]);
+        assert_eq!(["c", "a", "b"].map(|one| said.first(one)), [true, false, false]);
+        assert!(said.again(&"b") && said.again(&"c") && said.is_silent());
     }
 
     #[test]

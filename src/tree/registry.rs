@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use crate::backend::Machine;
+use crate::base::said::SaidOf;
 use crate::config::Account;
 use crate::ddf::NodeName;
 use crate::mo::{ManagementObject, NodeId, Value};
@@ -18,6 +19,9 @@ use super::node::NodeRef;
 use super::principal::Principal;
 use super::state::State;
 
+/// Of so many nodes that fail the journal has a line of each; it is full of them then.
+const MOST_FAILING: usize = 256;
+
 /// The device's management objects, and where their values are.
 #[derive(Debug)]
 pub struct Tree {
@@ -30,6 +34,8 @@ pub struct Tree {
     pub(super) machine: Arc<Machine>,
     /// When the agent started: a pinned node's `wait` counts from here.
     pub(super) started: Instant,
+    /// The ClientURIs of what fails to be read, so far as the journal has a line about it.
+    failing: SaidOf<String>,
 }
 
 impl Tree {
@@ -48,7 +54,30 @@ impl Tree {
                 by_moid.entry(moid.clone()).or_default().push(index);
             }
         }
-        Self { objects, by_moid, accounts, store, machine, started }
+        Self { objects, by_moid, accounts, store, machine, started, failing: SaidOf::at_most(MOST_FAILING) }
+    }
+
+    /// Tells the journal that what is read at a node fails, once, and once that it does no more.
+    pub(super) fn tell_failure(&self, node: &NodeRef, what: &str, error: Option<&TreeError>) {
+        if error.is_none() && self.failing.is_silent() {
+            return;
+        }
+        let client_uri = node.client_uri();
+        match error {
+            Some(error @ (TreeError::Backend { .. } | TreeError::Unavailable { .. })) => {
+                if self.failing.first(client_uri.clone()) {
+                    log::warn!(
+                        OMADM_CLIENT_URI = client_uri.as_str();
+                        "{what} is left out of what servers read, until it can be told again: {error}"
+                    );
+                }
+            }
+            _ => {
+                if self.failing.again(&client_uri) {
+                    log::info!(OMADM_CLIENT_URI = client_uri.as_str(); "{client_uri}: can be told again");
+                }
+            }
+        }
     }
 
     /// The management objects that answer to `moid`, their own or an alias: several where there is one for each profile.

@@ -62,6 +62,7 @@ fn put_page(bench: &Bench) {
         inside("NothingIn", "One", &get("Gone", "chr", "ZeroOrOne")),
         inside("Optional", "ZeroOrOne", &get("Gone", "chr", "ZeroOrOne")),
         inside("BadList", "One", &many(&get("Name", "chr", "ZeroOrOne"))),
+        inside("HalfList", "One", &(get("Value", "chr", "One") + &many(&get("Name", "chr", "ZeroOrOne")))),
         inside("NoList", "One", &many(&get("Name", "chr", "ZeroOrOne"))),
         inside("AllFails", "One", &get("Fails", "int", "One")),
         inside("Listed", "One", &many(&get("Name", "chr", "ZeroOrOne"))),
@@ -92,6 +93,10 @@ get = { file = "@folder@/nowhere" }
 get = { file = "@folder@/nowhere" }
 [node."BadList/<x>"]
 list = { run = ["/bin/false"] }
+[node."HalfList/<x>"]
+list = { run = ["/bin/false"] }
+[node."HalfList/Value"]
+get = { value = "v" }
 [node."NoList/<x>"]
 list = { object = "none" }
 [node."AllFails/Fails"]
@@ -168,14 +173,16 @@ async fn a_server_gets_what_the_page_says() {
         ("has anything in it", "Leaves"),
         ("must be there, and has nothing in it", "NothingIn"),
         ("may be missing, and has nothing in it", "Optional"),
-        ("has a `list` below it that failed", "BadList"),
+        ("has a `list` below it that failed or is unavailable, and something else", "HalfList"),
+        ("has a `list` below it that failed or is unavailable, and nothing else", "BadList"),
         ("has a `list` whose source is absent, and nothing else", "NoList"),
         ("all that it could show has failed", "AllFails"),
     ];
     let commands = rows.iter().map(|(_, node)| command("GET", node)).collect();
     let found = session(&bench, &agent, 2, commands).await;
     let found: Vec<(&str, u64)> = rows.iter().map(|(row, _)| *row).zip(found).collect();
-    compare("interior", &["has a `list` below it that is unavailable"], &found);
+    compare("interior", &[], &found);
+    assert_eq!(shown(&bench, 4)["MOData"]["HalfList"], json!({"Value": "v"}));
 
     let rows = [
         ("all is done", "Kept"),

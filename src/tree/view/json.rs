@@ -62,13 +62,18 @@ impl Writer {
     /// Writes a step of a walk. The node where it starts is there, and gets no name.
     pub(in crate::tree) fn step(&mut self, step: &Step<'_>, level: Option<u32>) {
         match step {
-            Step::Open { node, known, shown } => self.open(node, *known, *shown, level),
+            Step::Open { node, known, failed, shown } => {
+                // Of what can't be listed nobody is told that it is empty; what is cut off is shown without what is in it.
+                let is_cut = self.open.last().is_some_and(|above| above.level.is_some_and(|left| left <= 1));
+                let failed = *failed && !is_cut;
+                self.open(node, required(node) && !failed, *known && !failed, *shown, level);
+            }
             Step::Leaf { node, value, failed, shown } => self.leaf(node, value.as_ref(), *failed, *shown),
             Step::Close => self.close(),
         }
     }
 
-    fn open(&mut self, node: &NodeRef, known: bool, shown: bool, level: Option<u32>) {
+    fn open(&mut self, node: &NodeRef, presumed: bool, known: bool, shown: bool, level: Option<u32>) {
         let Some(above) = self.open.last() else {
             self.out.push(b'{');
             let presence = Presence::There;
@@ -83,7 +88,7 @@ impl Writer {
             Kind::Written => Kind::Written,
         };
         let level = above.level.map(|level| level.saturating_sub(1));
-        let presence = if required(node) { Presence::Presumed } else { Presence::Absent };
+        let presence = if presumed { Presence::Presumed } else { Presence::Absent };
         let start = self.out.len();
         if kind == Kind::Written {
             self.name(node);

@@ -24,8 +24,8 @@ pub(in crate::tree) struct ReadView {
     pub(in crate::tree) state: Arc<State>,
     /// By store key.
     values: HashMap<Vec<u8>, Outside>,
-    /// None where the listing failed, and nobody needed it.
-    listings: HashMap<Vec<u8>, Option<Arc<[Child]>>>,
+    /// By its parent's store key: what a listing found, or why it fails.
+    listings: HashMap<Vec<u8>, Result<Arc<[Child]>, String>>,
     size: usize,
     /// Why the source of something fails that would be shown, if one was met since gathering began.
     failure: Option<String>,
@@ -69,6 +69,11 @@ impl ReadView {
 
     /// What the machine lists below `parent`.
     pub(in crate::tree) fn listing(&self, parent: &NodeRef) -> Arc<[Child]> {
-        self.listings.get(parent.key().as_bytes()).cloned().flatten().unwrap_or_default()
+        self.listings.get(parent.key().as_bytes()).cloned().and_then(Result::ok).unwrap_or_default()
+    }
+
+    /// Whether a listing of the node's children fails.
+    pub(super) fn fails(&self, parent: &NodeRef) -> bool {
+        matches!(self.listings.get(parent.key().as_bytes()), Some(Err(_)))
     }
 }

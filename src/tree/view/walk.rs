@@ -22,8 +22,8 @@ const BATCH: usize = 128;
 /// What a walk comes to.
 #[derive(Debug)]
 pub(in crate::tree) enum Step<'w> {
-    /// An interior node begins. `known`: it is there even if nothing is in it.
-    Open { node: &'w NodeRef, known: bool, shown: bool },
+    /// An interior node begins. `known`: it is there even if nothing is in it. `failed`: what may be in it can't be listed.
+    Open { node: &'w NodeRef, known: bool, failed: bool, shown: bool },
     /// A leaf. `failed`: it has no value because its source fails.
     Leaf { node: NodeRef, value: Option<Value>, failed: bool, shown: bool },
     /// The interior node that began last and has not ended, ends.
@@ -95,12 +95,13 @@ impl Walk {
         shown: bool,
         read_view: &ReadView,
     ) -> Result<Step<'_>, TreeError> {
+        let failed = read_view.fails(&node);
         let known = is_known(&read_view.state, &node)?;
         let cut = known && extent.is_cut();
         self.path.push(Place { node, shown, extent, next: 0, unnamed: None, cut });
         // It was pushed just now.
         let Some(Place { node, .. }) = self.path.last() else { return Ok(Step::Close) };
-        Ok(Step::Open { node, known, shown })
+        Ok(Step::Open { node, known, failed, shown })
     }
 }
 

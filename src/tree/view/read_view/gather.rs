@@ -27,8 +27,7 @@ const OVERHEAD: usize = 96;
 type Gathered<'f> = Pin<Box<dyn Future<Output = Result<(), TreeError>> + Send + 'f>>;
 
 impl ReadView {
-    /// Gathers what is outside at and below `node`. What fails is left out; a listing that fails is an error where its
-    /// children would be shown.
+    /// Gathers what is outside at and below `node`. What fails is left out, with all that would be in it.
     pub(in crate::tree) async fn gather(
         &mut self,
         pass: &Pass<'_>,
@@ -92,7 +91,7 @@ impl ReadView {
                 if let (true, NodeName::Named(name)) = (outside.contains(&id), &node.object.node(id).name) {
                     self.look(pass, &node.child(id, name), extent.below(), outside).await?;
                 } else if outside.contains(&id) {
-                    for child in self.children(pass, node, id, extent).await?.iter() {
+                    for child in self.children(pass, node, id).await?.iter() {
                         self.look(pass, &node.listed(id, child), extent.below(), outside).await?;
                     }
                 }
@@ -111,12 +110,13 @@ impl ReadView {
         }
         self.turn.step().await;
         if !self.values.contains_key(&key) {
-            let value = match pass.leaf(node).await {
+            let read = pass.leaf(node).await;
+            pass.tree.tell_failure(node, "a value", read.as_ref().err());
+            let value = match read {
                 Ok(Some(value)) => Outside::Value(value),
                 Ok(None) => Outside::Absent,
                 // It does not withhold all the others from the server.
                 Err(error @ (TreeError::Backend { .. } | TreeError::Unavailable { .. })) => {
-                    log::warn!("a value is left out of what the server reads: {error}");
                     Outside::Failed(error.to_string())
                 }
                 Err(error) => return Err(error),
@@ -138,31 +138,33 @@ impl ReadView {
         pass: &Pass<'_>,
         parent: &NodeRef,
         id: NodeId,
-        extent: Extent,
     ) -> Result<Arc<[Child]>, TreeError> {
         let key = parent.key().as_bytes().to_vec();
-        let is_shown = extent.level != Some(0);
-        match self.listings.get(&key) {
-            Some(Some(known)) => return Ok(Arc::clone(known)),
-            Some(None) if !is_shown => return Ok(Arc::default()),
-            _ => {}
-        }
-        let children: Option<Arc<[Child]>> =
-            match pass.tree.children(parent, id, &self.state, pass.principal).await {
-                Ok(children) => Some(children.into()),
-                Err(error @ (TreeError::Backend { .. } | TreeError::Unavailable { .. })) if !is_shown => {
-                    log::warn!("a list is left out of what the server reads: {error}");
-                    None
+        let known = match self.listings.get(&key) {
+            Some(known) => known.clone(),
+            None => {
+                let listed = pass.tree.children(parent, id, &self.state, pass.principal).await;
+                pass.tree.tell_failure(&parent.child(id, ""), "a list", listed.as_ref().err());
+                match listed {
+                    Ok(children) => Ok(Arc::from(children)),
+                    // It costs its own children, and nothing of the others.
+                    Err(error @ (TreeError::Backend { .. } | TreeError::Unavailable { .. })) => {
+                        Err(error.to_string())
+                    }
+                    Err(error) => return Err(error),
                 }
-                Err(error) => return Err(error),
-            };
-        if is_listed(&parent.object, id) {
-            let names = children.iter().flat_map(|children| children.iter());
+            }
+        };
+        if is_listed(&parent.object, id) && !self.listings.contains_key(&key) {
+            let names = known.iter().flat_map(|children| children.iter());
             let names: usize = names.map(|child| OVERHEAD + 2 * child.name.len()).sum();
             self.grow(key.len() + names, parent)?;
-            self.listings.insert(key, children.clone());
+            self.listings.insert(key, known.clone());
         }
-        Ok(children.unwrap_or_default())
+        Ok(known.unwrap_or_else(|why| {
+            self.failure = Some(why);
+            Arc::default()
+        }))
     }
 
     fn grow(&mut self, more: usize, node: &NodeRef) -> Result<(), TreeError> {
