@@ -36,6 +36,7 @@ mod lifecycle;
 mod memory;
 mod notification;
 mod omadmctl;
+mod one_file;
 mod origins;
 mod outside;
 mod powercut;

@@ -26,6 +26,8 @@ pub struct Settings {
     pub dbus_address: String,
     /// `[paths]`
     pub paths: Paths,
+    /// `[objects] ddf-base`: what a management object's relative `ddf-uri` is below; none: nowhere.
+    pub ddf_base: Option<String>,
     /// `[bootstrap]`
     pub bootstrap: Bootstrap,
     /// `[subscriber]`
@@ -162,6 +164,7 @@ impl Default for Settings {
                 state: "/var/lib/omadm".into(),
                 sysroot: "/".into(),
             },
+            ddf_base: None,
             bootstrap: Bootstrap::default(),
             subscriber: Subscriber::default(),
             subscription_poll: Duration::from_secs(60),

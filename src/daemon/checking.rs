@@ -6,7 +6,6 @@ use std::sync::Arc;
 
 use crate::agent_state::{Parameters, Peer, Surroundings};
 use crate::config::{self, Account, Environment, Selection, Settings};
-use crate::ddf::NodeName;
 use crate::mo::{self, ManagementObject};
 use crate::spanned::{Problem, Problems, meant};
 use crate::transport::Auth;
@@ -27,16 +26,18 @@ pub fn check(selection: &Selection, environment: &Environment) -> Checked {
     let loaded = config::check(selection, environment);
     let (mut problems, mut warnings) = (loaded.problems, Problems::default());
     let paths = &loaded.settings.paths;
-    let (objects, found) = mo::load::load(&paths.mo);
+    let mo::load::Loaded { objects, problems: found, warnings: doubts } =
+        mo::load::load(&paths.mo, loaded.settings.ddf_base.as_deref());
+    warnings.append(doubts);
     // One that is broken may have the MOID that is missed.
     let all_known = found.is_empty();
     problems.append(found);
     for object in &objects {
         problems.append(against_machine(object, &loaded.settings));
-        against_description(object, &mut warnings);
         warnings.append(mo::check::warnings(object));
         warnings.append(mo::check::unwritable(object, &paths.sysroot, environment.uid));
     }
+    missing_ddf_base(selection, &objects, &mut warnings);
     for account in &loaded.accounts {
         check_tls(account, &mut problems);
         check_templates(account, &mut warnings);
@@ -121,20 +122,21 @@ fn check_permissions(account: &Account, objects: &[Arc<ManagementObject>], warni
     }
 }
 
-/// Servers know the object by its DDF: what the mapping says otherwise, they do not find.
-fn against_description(object: &ManagementObject, warnings: &mut Problems) {
-    let root = object.node(ManagementObject::ROOT);
-    if let NodeName::Named(name) = &root.name
-        && *name != object.root_name
-    {
-        let what = format!("{:?} is not the DDF's root, which is {name:?}", object.root_name);
-        note(warnings, &object.mapping_file, "root", what);
-    }
-    if let Some(name) = &root.properties.ddf_name
-        && !object.answers_to(name)
-    {
-        let what = format!("{:?} is not the DDF's MOID, its DDFName {name:?}", object.moid);
-        note(warnings, &object.mapping_file, "moid", what);
+/// One setting for all objects: it is said once.
+fn missing_ddf_base(selection: &Selection, objects: &[Arc<ManagementObject>], warnings: &mut Problems) {
+    let all: Vec<&str> =
+        objects.iter().filter(|object| object.needs_ddf_base).map(|object| object.name.as_str()).collect();
+    if !all.is_empty() {
+        let what = format!(
+            "is not set: where servers are told to find the DDFs of {}, nobody is; say where you serve what \
+             `omadmctl mo ddf` writes",
+            all.join(", ")
+        );
+        let file = match selection {
+            Selection::File(file) => file.clone(),
+            Selection::Installed(roots) => roots.local.join("omadmd.toml"),
+        };
+        note(warnings, &file, "objects.ddf-base", what);
     }
 }
 

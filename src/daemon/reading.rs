@@ -185,7 +185,7 @@ async fn objects(settings: &Settings, patience: Patience) -> Result<Found<Arc<Ma
         works.push((place.folder.clone(), move || {
             let places = name.folders();
             let one = places.last().map(|place| {
-                let one = mo::load::One::read(&place.folder);
+                let one = mo::load::One::read(&place.folder, settings.ddf_base.as_deref());
                 let _ = knows.set((place.clone(), one.object.clone()));
                 let found = one.object.as_ref().map(|object| against_machine(object, &settings));
                 (place.clone(), one, found.unwrap_or_default())
@@ -217,7 +217,7 @@ async fn objects(settings: &Settings, patience: Patience) -> Result<Found<Arc<Ma
                 let (place, object) = known.get().cloned().unwrap_or((place, None));
                 silent.insert(place.folder.clone(), stuck);
                 // Its MOID is its own all the same.
-                all.push((place, mo::load::One { object, problems: Problems::default() }));
+                all.push((place, mo::load::One { object, ..mo::load::One::default() }));
             }
         }
     }

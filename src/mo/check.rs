@@ -17,9 +17,11 @@ use super::sources::Sources;
 use super::template::{Piece, Template};
 use super::value::Value;
 
+mod head;
 mod machine;
 mod warnings;
 
+pub(super) use head::doubts;
 pub(crate) use machine::{Machine, against_machine, unwritable};
 pub(crate) use warnings::warnings;
 
@@ -132,8 +134,9 @@ impl Check<'_> {
             (mapping.exec.is_some(), access.allows(AccessType::EXEC), "exec", "Exec"),
         ] {
             if there && !allowed {
+                let place = if self.sources.is_described() { "`access`" } else { "the DDF" };
                 self.problem(format!(
-                    "`{key}` on a node whose AccessType has no {word}: remove it, or add that to the DDF"
+                    "`{key}` on a node whose AccessType has no {word}: remove it, or add that to {place}"
                 ));
             }
         }

@@ -3,6 +3,7 @@
 use crate::ddf::{self, CaseSense, Ddf, NodeName};
 use crate::spanned::{Problem, Problems, meant};
 
+use super::compare::differences;
 use super::mapping::{MappingFile, NodeMapping};
 use super::object::{ManagementObject, Node, NodeId, Seed, is_placeholder, shown};
 use super::sources::Sources;
@@ -40,7 +41,8 @@ pub(super) fn join(
         digest: sources.digest,
         moid: mapping.moid,
         aliases: mapping.aliases,
-        ddf_uri: mapping.ddf_uri,
+        ddf_uri: sources.ddf_uri.to_owned(),
+        needs_ddf_base: sources.needs_ddf_base,
         root_name,
         instances,
         per_account: mapping.per_account,
@@ -51,7 +53,14 @@ pub(super) fn join(
         nodes,
     };
     for (path, node) in mapping.nodes {
-        attach(&mut object, &path, node, sources, problems);
+        let line = node.line;
+        let attached = attach(&mut object, &path, node, sources, problems);
+        if let (Some(id), Some(description)) = (attached, mapping.descriptions.get(&path)) {
+            let name = sources.ddf.file_name().unwrap_or_default().to_string_lossy();
+            for what in differences(description, &object.node(id).properties, &name) {
+                problems.push(problem(sources, Some(line), &node_key(&path), what));
+            }
+        }
     }
     Some((object, first))
 }
@@ -92,14 +101,14 @@ fn push(
     Some(id)
 }
 
-/// Puts a mapping where its path leads, and takes the path's labels over.
+/// Puts a mapping where its path leads, and takes the path's labels over. Says where that is, unless it is noted why not.
 fn attach(
     object: &mut ManagementObject,
     path: &str,
     mut mapping: NodeMapping,
     sources: &Sources<'_>,
     problems: &mut Problems,
-) {
+) -> Option<NodeId> {
     let line = Some(mapping.line);
     let key = node_key(path);
     let mut at = ManagementObject::ROOT;
@@ -111,26 +120,27 @@ fn attach(
         };
         let Some(below) = below else {
             problems.push(problem(sources, line, &key, no_such_node(object, at, step)));
-            return;
+            return None;
         };
         if let Some(label) = step.strip_prefix('<').and_then(|step| step.strip_suffix('>'))
             && let Err(what) = relabel(object, below, label)
         {
             problems.push(problem(sources, line, &key, what));
-            return;
+            return None;
         }
         at = below;
     }
     for input in &mut mapping.input {
         input.path = input.path.clone().shortest(object, at);
     }
-    let Some(node) = object.nodes.get_mut(at.index()) else { return };
+    let node = object.nodes.get_mut(at.index())?;
     if node.mapping.line > 0 {
         let what = format!("means the same node as line {}", node.mapping.line);
         problems.push(problem(sources, line, &key, what));
-        return;
+        return None;
     }
     node.mapping = mapping;
+    Some(at)
 }
 
 /// The mapping's label is the variable, whatever the DDF calls the node.

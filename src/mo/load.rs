@@ -6,37 +6,45 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use sha2::{Digest as _, Sha256};
-
 use crate::base::lane;
-use crate::base::regular::{self, ReadError};
-use crate::ddf;
-use crate::spanned::{Located, Problem, Problems};
+use crate::ddf::Ddf;
+use crate::spanned::Problems;
 
-use super::mapping::{MappingFile, SeedEntry};
-use super::object::{ManagementObject, Seed};
-use super::sources::Sources;
-use super::{check, join};
+use super::check;
+use super::object::ManagementObject;
+use files::Files;
 
-/// The largest mapping file and MOData file in bytes.
-const MAX_MAPPING: u64 = 1 << 20;
+mod files;
+
+/// What folders of management objects come to.
+#[derive(Debug, Default)]
+pub struct Loaded {
+    /// The objects that nothing is wrong with.
+    pub objects: Vec<Arc<ManagementObject>>,
+    /// What is wrong.
+    pub problems: Problems,
+    /// What is served, and hardly meant.
+    pub warnings: Problems,
+}
 
 /// Loads every management object of `folders`: sub-folders with a mapping file. A sub-folder of the same name in a
-/// later folder replaces the earlier's. A folder that isn't there is an empty one.
+/// later folder replaces the earlier's. A folder that isn't there is an empty one. `ddf_base` is what a relative
+/// `ddf-uri` is below.
 ///
 /// Objects that have a problem are left out, and all problems are returned. Of two objects with one MOID the first
 /// stays, unless each is for servers of another profile.
 #[must_use]
-pub fn load(folders: &[PathBuf]) -> (Vec<Arc<ManagementObject>>, Problems) {
-    let mut problems = Problems::default();
+pub fn load(folders: &[PathBuf], ddf_base: Option<&str>) -> Loaded {
+    let (mut problems, mut warnings) = (Problems::default(), Problems::default());
     let mut all: Vec<(Place, One)> = Vec::new();
     for name in list(folders, &mut problems) {
         let Some(place) = name.folders().pop() else { continue };
-        let one = One::read(&place.folder);
+        let mut one = One::read(&place.folder, ddf_base);
+        warnings.append(std::mem::take(&mut one.warnings));
         all.push((place, one));
     }
     let objects = combine(all, &mut problems);
-    (objects, problems)
+    Loaded { objects, problems, warnings }
 }
 
 /// What may be an object: all that one name leads to, in the order of the folders that it is in.
@@ -74,15 +82,22 @@ pub struct One {
     pub object: Option<Arc<ManagementObject>>,
     /// What is wrong.
     pub problems: Problems,
+    /// What is served, and hardly meant.
+    pub warnings: Problems,
 }
 
 impl One {
-    /// Reads the object in one folder.
+    /// Reads the object in one folder. `ddf_base` is what a relative `ddf-uri` is below.
     #[must_use]
-    pub fn read(folder: &Path) -> Self {
-        let mut problems = Problems::default();
-        let object = load_one(folder, &mut problems).map(Arc::new);
-        Self { object, problems }
+    pub fn read(folder: &Path, ddf_base: Option<&str>) -> Self {
+        let mut one = Self::default();
+        let Some(files) = Files::read(folder, ddf_base, &mut one.problems) else { return one };
+        let lines = files.head_lines();
+        if let Some(object) = files.join(&mut one.problems).filter(|_| one.problems.is_empty()) {
+            one.warnings = check::doubts(&object, lines);
+            one.object = Some(Arc::new(object));
+        }
+        one
     }
 }
 
@@ -107,10 +122,19 @@ pub fn combine(mut all: Vec<(Place, One)>, problems: &mut Problems) -> Vec<Arc<M
 /// Loads the management object in one folder; nothing if it has a problem.
 pub fn load_one(folder: &Path, problems: &mut Problems) -> Option<ManagementObject> {
     let mut own = Problems::default();
-    let object = read(folder, &mut own);
+    let files = Files::read(folder, None, &mut own);
+    let object = files.and_then(|files| files.join(&mut own));
     let sound = own.is_empty();
     problems.append(own);
     object.filter(|_| sound)
+}
+
+/// The DDF of the object in one folder, as servers should get it: the folder's own, or the one made from its mapping;
+/// nothing if the object has a problem.
+pub fn ddf(folder: &Path, problems: &mut Problems) -> Option<Ddf> {
+    let files = Files::read(folder, None, problems)?;
+    let ddf = files.ddf.clone();
+    files.join(problems).filter(|_| problems.is_empty()).map(|_| ddf)
 }
 
 /// What may be an object in `folders`, by name. Nothing but these folders themselves is touched.
@@ -135,100 +159,6 @@ pub fn list(folders: &[PathBuf], problems: &mut Problems) -> Vec<Name> {
         }
     }
     by_name.into_values().map(Name).collect()
-}
-
-fn read(folder: &Path, problems: &mut Problems) -> Option<ManagementObject> {
-    let name = folder.file_name()?.to_string_lossy();
-    let mapping_path = mapping_path(folder, &name, problems)?;
-    let mapping_bytes = read_bounded(&mapping_path, MAX_MAPPING, problems)?;
-    let Ok(text) = std::str::from_utf8(&mapping_bytes) else {
-        problems.file(&mapping_path, "not UTF-8 text");
-        return None;
-    };
-    let located = match Located::parse(&mapping_path, text) {
-        Ok(located) => located,
-        Err(errors) => {
-            problems.append(errors);
-            return None;
-        }
-    };
-    let mut mapping = MappingFile::read(&located, problems)?;
-    let ddf_path = folder.join(&mapping.ddf);
-    let ddf_bytes = read_bounded(&ddf_path, ddf::MAX_BYTES, problems)?;
-    let (ddf, lines) = match ddf::parse_with_lines(&ddf_bytes) {
-        Ok(parsed) => parsed,
-        Err(error) => {
-            let (line, what) = (error.line(), error.to_string());
-            // A problem shows its line itself.
-            let what = line.and_then(|line| what.strip_prefix(&format!("line {line}: "))).unwrap_or(&what);
-            problems.push(Problem { file: ddf_path, line, key: String::new(), what: what.to_owned() });
-            return None;
-        }
-    };
-    let instances = seeds(folder, &mapping_path, std::mem::take(&mut mapping.instances), problems);
-    let digest = digest(&[&mapping_bytes, &ddf_bytes]);
-    let sources = Sources { name: &name, folder, mapping: &mapping_path, ddf: &ddf_path, digest };
-    let (object, first) = join::join(&sources, ddf, mapping, instances, problems)?;
-    check::check(&object, &sources, lines.get(first..).unwrap_or_default(), problems);
-    Some(object)
-}
-
-/// `NAME.toml` after the folder's name, else the only `.toml` there is.
-fn mapping_path(folder: &Path, name: &str, problems: &mut Problems) -> Option<PathBuf> {
-    let expected = folder.join(format!("{name}.toml"));
-    if lane::announce(&expected).is_ok() && expected.exists() {
-        return Some(expected);
-    }
-    let entries = fs::read_dir(folder).map_err(|error| problems.file(folder, error.to_string())).ok()?;
-    let is_toml = |path: &PathBuf| {
-        let hidden = path.file_name().is_some_and(|name| name.as_encoded_bytes().starts_with(b"."));
-        !hidden && path.extension().is_some_and(|extension| extension == "toml")
-    };
-    let mut found: Vec<PathBuf> = entries.flatten().map(|entry| entry.path()).filter(is_toml).collect();
-    if found.len() == 1 {
-        return found.pop();
-    }
-    problems.file(folder, format!("has no mapping file: expected {name}.toml"));
-    None
-}
-
-/// Reads a regular file (a FIFO would block for ever) that is no larger than `limit`.
-fn read_bounded(path: &Path, limit: u64, problems: &mut Problems) -> Option<Vec<u8>> {
-    let read = regular::read(path, limit).map_err(|error| match error {
-        ReadError::Io(error) => error.to_string(),
-        ReadError::NotRegular => "not a regular file".to_owned(),
-        ReadError::TooLarge(limit) => format!("larger than {limit} bytes"),
-    });
-    read.map_err(|error| problems.file(path, format!("can't be read: {error}"))).ok()
-}
-
-fn seeds(folder: &Path, mapping: &Path, entries: Vec<SeedEntry>, problems: &mut Problems) -> Vec<Seed> {
-    let mut seed = |entry: SeedEntry| {
-        let Some(name) = &entry.data else { return Some(Seed { miid: entry.miid, data: None }) };
-        let path = folder.join(name);
-        let bytes = read_bounded(&path, MAX_MAPPING, problems)?;
-        let what = match serde_json::from_slice(&bytes) {
-            Ok(data @ serde_json::Value::Object(_)) => {
-                return Some(Seed { miid: entry.miid, data: Some(data) });
-            }
-            Ok(_) => format!("{name} is no JSON object"),
-            Err(error) => format!("{name} is no JSON: {error}"),
-        };
-        let file = mapping.to_path_buf();
-        problems.push(Problem { file, line: Some(entry.line), key: "instances".to_owned(), what });
-        None
-    };
-    entries.into_iter().filter_map(&mut seed).collect()
-}
-
-/// Lengths keep bytes from moving between parts unnoticed.
-fn digest(parts: &[&[u8]]) -> [u8; 32] {
-    let mut hash = Sha256::new();
-    for part in parts {
-        hash.update((part.len() as u64).to_be_bytes());
-        hash.update(part);
-    }
-    hash.finalize().into()
 }
 
 /// A MOID under which some server would find both.

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use regex_lite::Regex;
 
+mod description;
 mod input;
 mod limits;
 mod list;
@@ -16,8 +17,9 @@ mod scalar;
 mod setting;
 mod source;
 
+pub(super) use description::Description;
 pub(crate) use read::bus_objects;
-pub(super) use read::{MappingFile, SeedEntry};
+pub(super) use read::{HeadLines, MappingFile, SeedEntry};
 pub(crate) use source::sources;
 
 pub(crate) use super::leaf_path::LeafPath;

@@ -1,6 +1,7 @@
 //! Management objects: a DDF joined with the mapping file that says where its values come from.
 //!
-//! One folder an object: `NAME.ddf.xml` is what servers see, `NAME.toml` maps it onto the machine.
+//! One folder an object: `NAME.ddf.xml` is what servers see, `NAME.toml` maps it onto the machine. Where there is no DDF,
+//! `describe` makes it from the mapping.
 
 pub(crate) mod builtin;
 pub(crate) mod calendar;
@@ -19,6 +20,9 @@ pub(crate) mod check;
 pub mod load;
 pub(crate) mod template;
 
+mod compare;
+mod ddf_uri;
+mod describe;
 mod join;
 mod object;
 mod sources;

@@ -17,7 +17,7 @@ pub struct ManagementObject {
     pub folder: PathBuf,
     /// The mapping file, for messages.
     pub mapping_file: PathBuf,
-    /// SHA-256 over the folder's mapping file and DDF as loaded.
+    /// SHA-256 over the folder's mapping file and DDF as loaded, and over a base that `ddf_uri` has.
     pub digest: [u8; 32],
     /// The Management Object Identifier.
     pub moid: String,
@@ -25,6 +25,8 @@ pub struct ManagementObject {
     pub aliases: Vec<String>,
     /// Where servers are told to find the DDF.
     pub ddf_uri: String,
+    /// Whether that lacks `[objects] ddf-base`: servers are told an address that nobody has.
+    pub needs_ddf_base: bool,
     /// The root node's name.
     pub root_name: String,
     /// Instances that the device itself brings.

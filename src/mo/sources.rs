@@ -8,7 +8,18 @@ pub(super) struct Sources<'a> {
     pub(super) folder: &'a Path,
     /// The mapping file.
     pub(super) mapping: &'a Path,
-    /// The DDF.
+    /// The DDF; the mapping file where that describes its nodes itself.
     pub(super) ddf: &'a Path,
+    /// Where servers are told to find the DDF.
+    pub(super) ddf_uri: &'a str,
+    /// Whether that lacks a base.
+    pub(super) needs_ddf_base: bool,
     pub(super) digest: [u8; 32],
+}
+
+impl Sources<'_> {
+    /// Whether the mapping describes its nodes itself.
+    pub(super) fn is_described(&self) -> bool {
+        self.mapping == self.ddf
+    }
 }

@@ -1,5 +1,6 @@
 //! Whole folders: read, joined, checked.
 
+mod described;
 mod machine;
 mod standard;
 
@@ -548,7 +549,7 @@ fn folders_are_layered_and_broken_objects_left_out() {
     bench.file("etc/loose.toml", "not = an object");
     fs::create_dir_all(bench.path("etc/empty")).unwrap();
     let folders = [bench.path("vendor"), bench.path("gone"), bench.path("etc")];
-    let (objects, problems) = load(&folders);
+    let load::Loaded { objects, problems, .. } = load(&folders, None);
     let moids: Vec<&str> = objects.iter().map(|object| object.moid.as_str()).collect();
     assert_eq!(moids, ["urn:a", "urn:c", "urn:b2"]);
     let text = problems.to_string();

@@ -59,7 +59,7 @@ impl Inside {
         gateway.put_account(&account).unwrap();
         let loaded = config::check(&Selection::File(gateway.config()), &Environment::current());
         assert!(loaded.problems.is_empty(), "{}", loaded.problems);
-        let (objects, problems) = mo::load::load(&loaded.settings.paths.mo);
+        let mo::load::Loaded { objects, problems, .. } = mo::load::load(&loaded.settings.paths.mo, None);
         assert!(problems.is_empty(), "{problems}");
         let store = Store::open(&loaded.settings.paths.state).unwrap().store;
         let put = |leaf: usize| {

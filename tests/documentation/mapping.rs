@@ -59,6 +59,11 @@ const MODEM: &str =
 fn mapped(name: &str, table: &str, key: &str, line: &str) -> String {
     let below =
         "[node.\"Ports/<p>\"]\nlist = { run = [\"/usr/lib/acme/ports\"], json = true, key = \"n\" }\n";
+    if table == "description" {
+        return format!(
+            "moid = \"urn:x-acme:mo:{name}:1.0\"\nroot = \"Board\"\ninstances = [\"1\"]\n[node.Level]\n{line}\n"
+        );
+    }
     let rest = match table {
         "head" => line.to_owned(),
         "instance" if key == "miid" => format!("instances = [{{ {line} }}]"),
@@ -149,11 +154,15 @@ fn known_in(table: &str, inside: impl Fn(&str) -> (String, String)) -> BTreeSet<
 #[test]
 fn the_page_of_the_mapping_has_all_keys_and_no_other() {
     let page = tables(MAPPING);
-    for (table, line) in
-        [("head", "zzz = 1"), ("instance", "zzz = 1"), ("object", "zzz = 1"), ("node", "zzz = 1")]
-    {
+    for (table, line) in [("head", "zzz = 1"), ("instance", "zzz = 1"), ("object", "zzz = 1")] {
         let said = said_of(&[(table, "", line.to_owned())]);
         assert_eq!(keys(&page[table]), expected_beside(&said[0]), "{table}");
+    }
+    let mut of_node = keys(&page["node"]);
+    of_node.extend(keys(&page["description"]));
+    for table in ["node", "description"] {
+        let said = said_of(&[(table, "", "zzz = 1".to_owned())]);
+        assert_eq!(of_node, expected_beside(&said[0]), "{table}");
     }
     let own = |table: &str| keys(&page[table]);
     let union = |one: &str, other: &str| own(one).union(&own(other)).cloned().collect::<BTreeSet<_>>();

@@ -7,7 +7,7 @@ use crate::support::checked::{Folder, expected_beside};
 use crate::support::page::tables;
 
 /// The tables of `docs/configuration.md`.
-const SETTINGS: [(&str, Place); 13] = [
+const SETTINGS: [(&str, Place); 14] = [
     ("notification", place("[notification]\n", &[])),
     ("session", place("[session]\n", &[])),
     ("exec", place("[exec]\n", &[])),
@@ -17,6 +17,7 @@ const SETTINGS: [(&str, Place); 13] = [
     ("dbus", place("[dbus]\n", &[])),
     ("subscription", place("[subscription]\n", &[])),
     ("paths", place("[paths]\n", &[])),
+    ("objects", place("[objects]\n", &[])),
     ("bootstrap", place("[bootstrap]\n", &[])),
     ("bootstrap.schedule", place("[bootstrap.schedule]\n", &[])),
     ("subscriber", place("[subscriber]\n", &[])),

@@ -51,6 +51,7 @@ impl Settings {
             within(r, "poll", &mut settings.subscription_poll, range, "a duration from \"1s\" to \"1d\"");
         });
         reader.table("paths", |r| settings.paths.read(r));
+        reader.table("objects", |r| settings.ddf_base = r.parsed("ddf-base", ddf_base).flatten());
         let allow_http = settings.session.allow_http;
         reader.table("bootstrap", |r| settings.bootstrap.read(r, allow_http));
         settings.subscriber = reader.table("subscriber", Subscriber::read).unwrap_or_default();
@@ -211,6 +212,20 @@ fn bootstrap_uri(uri: String, allow_http: bool) -> Result<Option<String>, Addres
         return Ok(None);
     }
     address::template(&uri, allow_http).map(|_| Some(uri))
+}
+
+/// Where servers find DDFs. Empty, as a later file says it, takes the vendor's away.
+fn ddf_base(uri: String) -> Result<Option<String>, String> {
+    let is_base = uri.split_once("://").is_some_and(|(scheme, rest)| {
+        matches!(scheme, "https" | "http")
+            && rest.starts_with(|c: char| c.is_ascii_alphanumeric() || c == '[')
+            && uri.chars().all(|c| c.is_ascii_graphic() && !matches!(c, '?' | '#'))
+    });
+    match uri.is_empty() {
+        true => Ok(None),
+        false if is_base => Ok(Some(uri)),
+        false => Err(format!("expected a URI such as \"https://acme.example/ddf/\", found {uri:?}")),
+    }
 }
 
 /// A file of PEM certificates, read.

@@ -157,7 +157,9 @@ fn every_key_refuses_a_wrong_type_and_keeps_its_default() {
 
 #[test]
 fn every_section_refuses_what_is_no_table_and_unknown_keys() {
-    for section in ["notification", "session", "exec", "show", "dbus", "subscription", "paths", "bootstrap"] {
+    for section in
+        ["notification", "session", "exec", "show", "dbus", "subscription", "paths", "objects", "bootstrap"]
+    {
         let (settings, problems) = read(&format!("{section} = 1\n"));
         assert_eq!(
             problems,
@@ -176,7 +178,7 @@ fn every_section_refuses_what_is_no_table_and_unknown_keys() {
         problems,
         [
             "/etc/omadm/omadmd.toml:1: sesion: unknown key; expected one of: alert, bootstrap, dbus, exec, notification, \
-          paths, session, show, store, subscriber, subscription; did you mean `session`?"
+          objects, paths, session, show, store, subscriber, subscription; did you mean `session`?"
         ]
     );
 }

@@ -1,21 +1,28 @@
 //! Reading a mapping file: every problem of it is noted, with its line and what was expected.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Component, Path};
 
 use crate::package::Profile;
 use crate::spanned::{Item, Located, Problem, Problems, Reader};
 
+use super::description::{self, Description};
 use super::{BusObject, NodeMapping, node};
+
+/// What a relative `ddf-uri` ends in: a bare word is a forgotten `https://`, more likely than a file.
+const DDF_ENDINGS: [&str; 2] = [".xml", ".ddf"];
 
 /// A mapping file as written; nothing in it was compared with the DDF yet.
 #[derive(Debug)]
 pub(in crate::mo) struct MappingFile {
     pub(in crate::mo) moid: String,
     pub(in crate::mo) aliases: Vec<String>,
-    /// The DDF's file name.
-    pub(in crate::mo) ddf: String,
-    pub(in crate::mo) ddf_uri: String,
+    /// The DDF's file name; none: the mapping describes its nodes itself.
+    pub(in crate::mo) ddf: Option<String>,
+    /// Where servers find the DDF, absolute or below `[objects] ddf-base`; none: by the folder's name.
+    pub(in crate::mo) ddf_uri: Option<String>,
+    /// The lines of what is compared with others.
+    pub(in crate::mo) lines: HeadLines,
     /// The root's name, if the mapping gives it one.
     pub(in crate::mo) root: Option<String>,
     pub(in crate::mo) instances: Vec<SeedEntry>,
@@ -26,6 +33,16 @@ pub(in crate::mo) struct MappingFile {
     pub(in crate::mo) objects: Vec<(String, BusObject)>,
     /// By path, as in `Ext/Interfaces/<if>/Mtu`.
     pub(in crate::mo) nodes: Vec<(String, NodeMapping)>,
+    /// What is said of them beyond that, by path.
+    pub(in crate::mo) descriptions: BTreeMap<String, Description>,
+}
+
+/// Where some keys of a mapping's head stand.
+#[derive(Clone, Copy, Debug, Default)]
+pub(in crate::mo) struct HeadLines {
+    pub(in crate::mo) moid: Option<usize>,
+    pub(in crate::mo) root: Option<usize>,
+    pub(in crate::mo) ddf_uri: Option<usize>,
 }
 
 /// An entry of `instances`.
@@ -38,21 +55,28 @@ pub(in crate::mo) struct SeedEntry {
 }
 
 impl MappingFile {
-    /// Reads a mapping file's root table; nothing without a DDF, with which all else is compared.
+    /// Reads a mapping file's root table; nothing if what should be its DDF is none.
     pub(in crate::mo) fn read(root: &Located, problems: &mut Problems) -> Option<Self> {
         let mut reader = Reader::new(root, problems);
         let moid: Option<String> = reader.required("moid");
         let aliases: Vec<String> = reader.or("aliases", Vec::new());
         check_moids(&mut reader, moid.as_deref(), &aliases);
-        let ddf: Option<String> = reader.required("ddf");
+        let is_described = reader.raw("ddf").is_none();
+        let ddf: Option<String> = reader.optional("ddf");
         if let Some(name) = &ddf {
             check_file_name(&mut reader, "ddf", name);
         }
-        let ddf_uri: Option<String> = reader.required("ddf-uri");
-        if ddf_uri.as_ref().is_some_and(|uri| !uri.contains(':') || uri.contains(char::is_whitespace)) {
-            reader.problem("ddf-uri", "expected a URI such as \"https://acme.example/gateway-1.0.ddf\"");
+        let (ddf_uri, root_name): (Option<String>, Option<String>) = match is_described {
+            true => (reader.optional("ddf-uri"), reader.required("root")),
+            false => (reader.required("ddf-uri"), reader.optional("root")),
+        };
+        if ddf_uri.as_ref().is_some_and(|uri| !is_ddf_uri(uri)) {
+            reader.problem(
+                "ddf-uri",
+                "expected a URI such as \"https://acme.example/gateway-1.0.ddf\", or what follows \
+                 `[objects] ddf-base`, such as \"gateway-1.0.ddf.xml\"",
+            );
         }
-        let root_name: Option<String> = reader.optional("root");
         if root_name.as_deref().is_some_and(|name| !is_name(name)) {
             reader.problem("root", "expected a node's name: not empty, without `/`");
         }
@@ -73,14 +97,27 @@ impl MappingFile {
             } else {
                 BTreeSet::new()
             };
-        let nodes = reader.tables("node", |_, reader| node::read(reader, &names));
+        let mut descriptions = BTreeMap::new();
+        let nodes = reader.tables("node", |path, reader| {
+            let description = description::read(reader);
+            if description != Description::default() {
+                descriptions.insert(path.to_owned(), description);
+            }
+            node::read(reader, &names)
+        });
+        let mut line = |key: &str| reader.raw(key).map(|located| located.line);
+        let lines = HeadLines { moid: line("moid"), root: line("root"), ddf_uri: line("ddf-uri") };
         reader.finish();
+        if ddf.is_none() && !is_described {
+            return None;
+        }
         Some(Self {
             // Noted as missing: an empty one lets the rest be checked as well.
             moid: moid.unwrap_or_default(),
             aliases,
-            ddf: ddf?,
-            ddf_uri: ddf_uri.unwrap_or_default(),
+            ddf,
+            ddf_uri,
+            lines,
             root: root_name,
             instances,
             per_account,
@@ -89,6 +126,7 @@ impl MappingFile {
             dynamic,
             objects,
             nodes,
+            descriptions,
         })
     }
 }
@@ -109,6 +147,12 @@ fn check_moids(reader: &mut Reader<'_>, moid: Option<&str>, aliases: &[String]) 
     if moid.is_some() && all.len() <= aliases.len() {
         reader.problem("aliases", "names a MOID twice");
     }
+}
+
+/// An absolute URI, or a relative one that looks like a file.
+fn is_ddf_uri(uri: &str) -> bool {
+    let is_relative = !uri.starts_with('/') && DDF_ENDINGS.iter().any(|ending| uri.ends_with(ending));
+    !uri.contains(char::is_whitespace) && (uri.contains(':') || is_relative)
 }
 
 /// A node's name or a MIID.

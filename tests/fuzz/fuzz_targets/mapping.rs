@@ -1,11 +1,12 @@
-//! Mapping files: any text is a management object, or has problems that are told.
+//! Mapping files: any text is a management object, or has problems that are told; what is made its DDF is read back.
 #![no_main]
 
 use std::path::PathBuf;
 use std::sync::LazyLock;
 
 use libfuzzer_sys::fuzz_target;
-use omadm_agent::mo::load::load_one;
+use omadm_agent::ddf::parse;
+use omadm_agent::mo::load::{ddf, load_one};
 use omadm_agent::spanned::Problems;
 
 const DDFS: [(&str, &str); 3] = [
@@ -29,4 +30,8 @@ fuzz_target!(|mapping: &[u8]| {
     let mut problems = Problems::default();
     let object = load_one(&FOLDER, &mut problems);
     assert_eq!(object.is_none(), !problems.is_empty(), "{problems}");
+    if object.is_some() {
+        let ddf = ddf(&FOLDER, &mut problems).expect("what is sound has a DDF");
+        assert_eq!(parse(ddf.to_xml().as_bytes()), Ok(ddf));
+    }
 });
