@@ -6,9 +6,9 @@ use std::sync::Arc;
 use tokio::sync::mpsc;
 
 use super::dropped::Dropped;
-use super::recovery::TakenUp;
 use super::schedule::Due;
 use super::shared::Shared;
+use super::taken_up::TakenUp;
 use crate::agent_state::AgentState;
 use crate::alert::{self, Destination};
 use crate::base::boot_id;

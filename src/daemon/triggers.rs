@@ -3,8 +3,8 @@
 
 use std::collections::BTreeMap;
 
-use super::recovery::TakenUp;
 use super::schedule::{self, Due};
+use super::taken_up::TakenUp;
 use crate::agent_state::AgentState;
 use crate::alert::Destination;
 use crate::base::Random;

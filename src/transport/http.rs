@@ -56,8 +56,17 @@ struct Kept {
     local: SocketAddr,
     /// Bytes of answers.
     heard: Arc<AtomicU64>,
-    /// Tells the connection's task, when dropped, to come to an end; by a word, to do so without goodbye.
-    wanted: oneshot::Sender<()>,
+    closer: Closer,
+}
+
+/// What ends an open connection: dropped, the connection's task says goodbye and is over soon.
+struct Closer(oneshot::Sender<()>);
+
+impl Closer {
+    /// Ends the connection at once, without goodbye. One that has closed by itself is left alone.
+    fn abort(self) {
+        let _ = self.0.send(());
+    }
 }
 
 /// A request as it is sent.
@@ -287,8 +296,7 @@ impl Connection {
             tokio::task::yield_now().await;
         }
         if !kept.sender.is_ready() {
-            // Where it has closed by itself nobody hears.
-            let _ = kept.wanted.send(());
+            kept.closer.abort();
             return;
         }
         if self.kept.len() == MOST_KEPT {
@@ -302,7 +310,7 @@ impl Connection {
         if let Ok(true) = tokio::time::timeout(LONGEST_DRAINED, body::skip(body, MOST_DRAINED)).await {
             self.keep(kept).await;
         } else {
-            let _ = kept.wanted.send(());
+            kept.closer.abort();
         }
     }
 
@@ -315,31 +323,31 @@ impl Connection {
             Wire::Tls(stream) => start(Heard::new(stream, Arc::clone(&heard))).await,
             Wire::Plain(stream) => start(Heard::new(stream, Arc::clone(&heard))).await,
         };
-        let (sender, wanted) = opened.map_err(|error| Failure::of_exchange(&error).at(origin))?;
-        Ok(Kept { origin: origin.clone(), trust: *trust, sender, local, heard, wanted })
+        let (sender, closer) = opened.map_err(|error| Failure::of_exchange(&error).at(origin))?;
+        Ok(Kept { origin: origin.clone(), trust: *trust, sender, local, heard, closer })
     }
 }
 
-/// Speaks HTTP on `stream` in a task of its own, which ends soon after the returned pair is dropped, or at once if told
-/// to.
-async fn start<S>(stream: S) -> hyper::Result<(SendRequest<Outgoing>, oneshot::Sender<()>)>
+/// Speaks HTTP on `stream` in a task of its own, which ends soon after the returned pair is dropped, or at once by
+/// [`Closer::abort`].
+async fn start<S>(stream: S) -> hyper::Result<(SendRequest<Outgoing>, Closer)>
 where
     S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
 {
     let (sender, mut connection) = protocol().handshake(TokioIo::new(stream)).await?;
-    let (wanted, unwanted) = oneshot::channel();
+    let (abort, aborted) = oneshot::channel();
     tokio::spawn(async move {
         // What goes wrong is told to the request it concerns.
         tokio::select! {
             _ = &mut connection => return,
-            word = unwanted => if word.is_ok() {
+            aborted = aborted => if aborted.is_ok() {
                 return;
             },
         }
         // hyper closes by itself now that its sender is gone; a dead peer mustn't hold it up.
         let _ = tokio::time::timeout(FAREWELL, connection).await;
     });
-    Ok((sender, wanted))
+    Ok((sender, Closer(abort)))
 }
 
 /// A fresh client nonce. Without randomness from the kernel a counter would do too: it needs no secrecy.

@@ -5,8 +5,8 @@
 
 use std::ops::Range;
 
-use super::lines::{after, lines, number};
-use super::{SettingError, splice};
+use super::error::SettingError;
+use super::lines::{after, lines, number, splice};
 
 /// A key's line.
 struct Found {

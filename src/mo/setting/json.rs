@@ -5,7 +5,8 @@ use std::ops::Range;
 use serde::de::IgnoredAny;
 use serde_json::Value as Json;
 
-use super::{SettingError, splice};
+use super::error::SettingError;
+use super::lines::splice;
 use crate::ddf::Format;
 use crate::mo::mapping::Select;
 

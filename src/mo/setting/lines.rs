@@ -42,3 +42,10 @@ pub(super) fn after(file: &[u8], at: usize, line: &str) -> (usize, String) {
         None => (file.len(), format!("{end}{line}{end}")),
     }
 }
+
+/// `file` with `new` in the place of `place`.
+pub(super) fn splice(file: &[u8], place: std::ops::Range<usize>, new: &[u8]) -> Vec<u8> {
+    let (before, rest) = file.split_at(place.start.min(file.len()));
+    let after = rest.get(place.len()..).unwrap_or_default();
+    [before, new, after].concat()
+}

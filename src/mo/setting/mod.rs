@@ -4,6 +4,7 @@
 //! UTF-8) is not understood and not touched. A file that can't be understood around the setting is an error, never a guess:
 //! whoever reads the file next must find what was meant.
 
+mod error;
 mod ini;
 mod json;
 mod lines;
@@ -14,9 +15,8 @@ mod tests;
 
 use std::fmt;
 
-use thiserror::Error;
-
 use crate::ddf::Format;
+pub(crate) use error::SettingError;
 
 /// How a file writes its settings.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -67,39 +67,6 @@ pub enum Setting {
     Member(Vec<super::mapping::Select>),
 }
 
-/// Why a setting can't be read or written.
-#[derive(Clone, Debug, PartialEq, Eq, Error)]
-pub enum SettingError {
-    /// The file is not of its syntax.
-    #[error("line {line}: {what}")]
-    Syntax {
-        /// Where, from 1.
-        line: usize,
-        /// What is there.
-        what: &'static str,
-    },
-    /// The document is no JSON.
-    #[error("not JSON: {0}")]
-    Json(String),
-    /// The setting is there, and only a program that runs the file knows its value.
-    #[error("line {line}: its value takes {what} to be known")]
-    Computed {
-        /// Where, from 1.
-        line: usize,
-        /// What it takes.
-        what: &'static str,
-    },
-    /// The setting's value is no UTF-8.
-    #[error("line {line}: its value is not UTF-8")]
-    Encoding {
-        /// Where, from 1.
-        line: usize,
-    },
-    /// A value that this syntax can't hold at this place.
-    #[error("{0}")]
-    Unwritable(&'static str),
-}
-
 impl Setting {
     /// The value, without its quotes; `None` where the file has no such setting.
     ///
@@ -143,11 +110,4 @@ impl fmt::Display for Setting {
             Self::Member(steps) => f.write_str(&super::pipeline::shown(steps)),
         }
     }
-}
-
-/// `file` with `new` in the place of `place`.
-fn splice(file: &[u8], place: std::ops::Range<usize>, new: &[u8]) -> Vec<u8> {
-    let (before, rest) = file.split_at(place.start.min(file.len()));
-    let after = rest.get(place.len()..).unwrap_or_default();
-    [before, new, after].concat()
 }

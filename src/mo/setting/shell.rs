@@ -6,8 +6,8 @@
 
 use std::ops::Range;
 
-use super::lines::{after, number};
-use super::{SettingError, splice};
+use super::error::SettingError;
+use super::lines::{after, number, splice};
 
 /// What a word of the file is worth.
 #[derive(Default)]

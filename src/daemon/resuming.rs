@@ -1,18 +1,9 @@
 //! What a crash, a stop, or an account's absence broke off is taken up: EXECs that waited or ran, and sessions.
 
 use super::Daemon;
-use super::schedule::Due;
-use crate::store::{Change, StoreError};
+use super::taken_up::TakenUp;
+use crate::store::StoreError;
 use crate::uri::ServerId;
-
-/// What comes of what the store has from before.
-#[derive(Default)]
-pub(super) struct TakenUp {
-    /// What is to be committed.
-    pub(super) changes: Vec<Change>,
-    /// The sessions that it asks for.
-    pub(super) due: Vec<Due>,
-}
 
 impl Daemon {
     /// Takes up all of it, as the agent has started.

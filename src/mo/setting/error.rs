@@ -1,0 +1,36 @@
+//! Why a setting can't be read or written.
+
+use thiserror::Error;
+
+/// Why a setting can't be read or written.
+#[derive(Clone, Debug, PartialEq, Eq, Error)]
+pub enum SettingError {
+    /// The file is not of its syntax.
+    #[error("line {line}: {what}")]
+    Syntax {
+        /// Where, from 1.
+        line: usize,
+        /// What is there.
+        what: &'static str,
+    },
+    /// The document is no JSON.
+    #[error("not JSON: {0}")]
+    Json(String),
+    /// The setting is there, and only a program that runs the file knows its value.
+    #[error("line {line}: its value takes {what} to be known")]
+    Computed {
+        /// Where, from 1.
+        line: usize,
+        /// What it takes.
+        what: &'static str,
+    },
+    /// The setting's value is no UTF-8.
+    #[error("line {line}: its value is not UTF-8")]
+    Encoding {
+        /// Where, from 1.
+        line: usize,
+    },
+    /// A value that this syntax can't hold at this place.
+    #[error("{0}")]
+    Unwritable(&'static str),
+}
