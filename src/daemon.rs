@@ -162,7 +162,7 @@ pub async fn run(
             read = daemon.watching.turn() => if let Some(read) = read {
                 daemon.loaded(read).await;
             },
-            set = daemon.clock.turn() => daemon.clock_settled(set).await,
+            set = daemon.clock.turn() => daemon.clock_decided(set).await,
             () = daemon.agent_state.store.accounts_changed() => daemon.accounts_changed().await,
             Some(request) = requests.recv() => daemon.local(request).await,
             () = alarm.until(wake) => {}
@@ -232,8 +232,8 @@ impl Daemon {
     }
 
     /// What is scheduled need not wait any longer.
-    async fn clock_settled(&mut self, set: bool) {
-        self.clock.settled(set);
+    async fn clock_decided(&mut self, set: bool) {
+        self.clock.decided(set);
         self.sessions.queue.hold(None);
         if set {
             // What only a clock can tell is known now.

@@ -124,8 +124,8 @@ impl Clock {
         }
     }
 
-    /// Nothing waits for it any longer.
-    pub(super) fn settled(&mut self, set: bool) {
+    /// Ends the wait for the clock, and says whether it is set.
+    pub(super) fn decided(&mut self, set: bool) {
         match set {
             true => log::info!("the clock is set"),
             false => log::warn!("the clock is still not set: scheduled sessions begin all the same"),

@@ -142,8 +142,8 @@ impl Loader {
         let mut watcher = Watcher::new();
         loader.attempts = Attempts::open(&settings.paths.state, &boot_id());
         let machine = loader.machine(&settings);
-        if !Tree::recover(&opened.store, &machine).await {
-            tokio::spawn(Tree::recover_later(Arc::clone(&opened.store), machine));
+        if !Tree::roll_back_interrupted(&opened.store, &machine).await {
+            tokio::spawn(Tree::roll_back_later(Arc::clone(&opened.store), machine));
         }
         let read = Read::folders(settings, environment, &watcher.watched(), Patience::START).await;
         loader.note_silent(&read, None);

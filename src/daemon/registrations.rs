@@ -131,7 +131,7 @@ impl Registrations {
         });
         let Task { server_id, register, id } = &task;
         let what = if *register { "push registration" } else { "push unregistration" };
-        let (settled, wait) = self.bridge.ended(&task, &outcome, waking::now(), random.next_u32());
+        let (is_done, wait) = self.bridge.ended(&task, &outcome, waking::now(), random.next_u32());
         match &outcome {
             Outcome::Done => {
                 log::info!(OMADM_SERVER_ID = server_id.as_str(); "{server_id}: {what} done");
@@ -144,7 +144,7 @@ impl Registrations {
                 );
             }
         }
-        if settled {
+        if is_done {
             let standing = Registration { register: *register, id: id.clone(), told: Some(told) };
             // The account may name another address by now.
             let push = push_of(agent_state, server_id);

@@ -39,9 +39,14 @@ impl Daemon {
     }
 
     /// What a session leaves to be committed. Results that no answered package has carried become alerts.
-    pub(super) fn settled(&mut self, destination: &Destination, ended: Ended, for_good: bool) -> Vec<Change> {
+    pub(super) fn leftovers(
+        &mut self,
+        destination: &Destination,
+        ended: Ended,
+        for_good: bool,
+    ) -> Vec<Change> {
         let server_id = &destination.server_id;
-        let mut changes = ended.settled;
+        let mut changes = ended.pending;
         for finished in &ended.untold {
             match self.report(finished) {
                 Ok(more) => changes.extend(more),

@@ -257,7 +257,7 @@ impl Daemon {
         let (outcome, server_time) = (ended.outcome.clone(), ended.server_time);
         self.follow_with_alerts(&destination, &ended);
         // What the agent's own end breaks off is taken up at its next start.
-        let mut changes = self.settled(&destination, ended, wait.is_none() && !outcome.is_stopped());
+        let mut changes = self.leftovers(&destination, ended, wait.is_none() && !outcome.is_stopped());
         let Destination { server_id, uri } = destination;
         if let Some(wait) = wait {
             log::info!(OMADM_SERVER_ID = server_id.as_str(); "{server_id}: next attempt in {} s", wait.as_secs());

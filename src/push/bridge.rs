@@ -81,7 +81,7 @@ impl Bridge {
         tasks
     }
 
-    /// An attempt is over. Returns whether that settles what the push client wants, and how long until the
+    /// An attempt is over. Returns whether that does what the push client wants, and how long until the
     /// next attempt. `random` is uniform over all u32.
     pub(crate) fn ended(
         &mut self,
@@ -130,9 +130,9 @@ impl Registration {
     pub fn open(&self, server_id: &ServerId, address: &str) -> Option<Task> {
         let told = self.told.as_deref();
         // Who was told that the device is gone need not be told again, wherever that would be now.
-        let settled = if self.register { told == Some(address) } else { told.is_some() };
+        let is_done = if self.register { told == Some(address) } else { told.is_some() };
         let Self { register, id, .. } = self.clone();
-        (!settled).then(|| Task { server_id: server_id.to_owned(), register, id })
+        (!is_done).then(|| Task { server_id: server_id.to_owned(), register, id })
     }
 }
 

@@ -64,7 +64,7 @@ pub struct Ended {
     /// How.
     pub outcome: Outcome,
     /// What follows from it, to be committed.
-    pub settled: Vec<Change>,
+    pub pending: Vec<Change>,
     /// EXECs whose result no answered package has carried.
     pub untold: Vec<Finished>,
     /// Whether alerts wait that the server has not heard of.
@@ -75,7 +75,7 @@ pub struct Ended {
 
 impl From<Outcome> for Ended {
     fn from(outcome: Outcome) -> Self {
-        Self { outcome, settled: Vec::new(), untold: Vec::new(), alerts_left: false, server_time: None }
+        Self { outcome, pending: Vec::new(), untold: Vec::new(), alerts_left: false, server_time: None }
     }
 }
 
@@ -526,9 +526,9 @@ impl Driver<'_> {
             tokio::spawn(after.run(waiting));
         }
         let alerts_left = self.alerts.are_left(&agent_state.store).unwrap_or_default();
-        let (mut settled, untold) = self.execs.close();
-        settled.extend(self.alerts.rest());
-        Ended { outcome, settled, untold, alerts_left, server_time: self.server_time }
+        let (mut pending, untold) = self.execs.close();
+        pending.extend(self.alerts.rest());
+        Ended { outcome, pending, untold, alerts_left, server_time: self.server_time }
     }
 }
 

@@ -103,7 +103,7 @@ pub struct Store {
     writer: tokio::sync::Mutex<()>,
     /// Held over a whole commit: what is counted beside the file is counted in the order of the commits.
     committing: Mutex<()>,
-    settling: AtomicBool,
+    rolling_back: AtomicBool,
     accounts: Notify,
     watch: watch::Watch,
     odd: Arc<read::Odd>,
@@ -138,7 +138,7 @@ impl Store {
             quota,
             writer,
             committing: Mutex::default(),
-            settling: AtomicBool::new(false),
+            rolling_back: AtomicBool::new(false),
             accounts,
             watch,
             odd: Arc::default(),
@@ -166,8 +166,8 @@ impl Store {
     }
 
     /// Whether somebody tries again and again to take back what changes have left behind.
-    pub fn is_settling(&self) -> &AtomicBool {
-        &self.settling
+    pub fn is_rolling_back(&self) -> &AtomicBool {
+        &self.rolling_back
     }
 
     /// The state as it is now, unmoved by later commits. All who ask between two commits get the same one.

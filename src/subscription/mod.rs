@@ -105,7 +105,7 @@ impl Subscriptions {
             let peer =
                 agent_state.peer(&id.server_id).filter(|peer| peer.account.profile.has_command(&Verb::Sub));
             let (Some(peer), Some(known)) = (peer, self.known.get_mut(&id)) else {
-                self.schedule.ended(&id, Ended::Settled, false, now, 0);
+                self.schedule.ended(&id, Ended::Done, false, now, 0);
                 continue;
             };
             let look = Look {
@@ -249,7 +249,7 @@ impl Subscriptions {
         for (id, known) in moved {
             // What is on its way to the old place need not arrive there.
             self.break_off(known);
-            self.schedule.ended(&id, Ended::Settled, false, now, 0);
+            self.schedule.ended(&id, Ended::Done, false, now, 0);
             self.schedule.refresh(&id, now);
         }
         for known in before.into_values() {
@@ -282,7 +282,7 @@ impl Subscriptions {
         }
         let how = match &outcome.result {
             look::Result::Failed { retry_after, .. } => Ended::Failed(*retry_after),
-            _ => Ended::Settled,
+            _ => Ended::Done,
         };
         let wait = self.schedule.ended(&id, how, outcome.polls, waking::now(), random.next_u32());
         known.take_note(&id, outcome.result, wait);

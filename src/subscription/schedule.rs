@@ -34,7 +34,7 @@ pub(super) struct Id {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Ended {
     /// Nothing is left to do until the next sign.
-    Settled,
+    Done,
     /// The repository can't take it now; it may have said how long it wants to be left alone.
     Failed(Option<Duration>),
 }
@@ -172,7 +172,7 @@ impl Schedule {
         line.running = false;
         line.polls = polls;
         let wait = match how {
-            Ended::Settled => {
+            Ended::Done => {
                 (line.failures, line.held_until) = (Failures::default(), None);
                 None
             }
@@ -228,12 +228,12 @@ mod tests {
     }
 
     /// Subscriptions that were looked at once already.
-    fn settled(ids: &[Id], now: Instant) -> Schedule {
+    fn done(ids: &[Id], now: Instant) -> Schedule {
         let mut schedule = Schedule::new(now, MINUTE);
         schedule.keep(&ids.iter().cloned().collect(), now, now);
         for _ in ids {
             for begun in schedule.due(now) {
-                assert_eq!(schedule.ended(&begun, Ended::Settled, false, now, 0), None);
+                assert_eq!(schedule.ended(&begun, Ended::Done, false, now, 0), None);
             }
         }
         assert_eq!(schedule.next_wake(), None, "at rest");
@@ -244,13 +244,13 @@ mod tests {
     fn steps_of_one_change_are_one_look() {
         let now = Instant::now();
         let a = id("s", "a");
-        let mut schedule = settled(std::slice::from_ref(&a), now);
+        let mut schedule = done(std::slice::from_ref(&a), now);
         schedule.changed(&a, now);
         schedule.changed(&a, now + QUIET / 2);
         assert_eq!(schedule.next_wake(), Some(now + QUIET * 3 / 2));
         assert!(schedule.due(now + QUIET).is_empty());
         assert_eq!(schedule.due(now + QUIET * 3 / 2), std::slice::from_ref(&a));
-        schedule.ended(&a, Ended::Settled, false, now + SECOND, 0);
+        schedule.ended(&a, Ended::Done, false, now + SECOND, 0);
         assert_eq!(schedule.next_wake(), None);
     }
 
@@ -258,13 +258,13 @@ mod tests {
     fn what_changes_during_a_look_is_looked_at_again_and_not_at_the_same_time() {
         let now = Instant::now();
         let a = id("s", "a");
-        let mut schedule = settled(std::slice::from_ref(&a), now);
+        let mut schedule = done(std::slice::from_ref(&a), now);
         schedule.changed(&a, now);
         assert_eq!(schedule.due(now + QUIET).len(), 1);
         schedule.changed(&a, now + SECOND);
         assert!(schedule.due(now + MINUTE).is_empty(), "one at a time");
         assert_eq!(schedule.next_wake(), None);
-        schedule.ended(&a, Ended::Settled, false, now + MINUTE, 0);
+        schedule.ended(&a, Ended::Done, false, now + MINUTE, 0);
         assert_eq!(schedule.due(now + MINUTE), [a]);
     }
 
@@ -272,7 +272,7 @@ mod tests {
     fn what_never_rests_is_looked_at_rarely_and_its_last_state_too() {
         let start = Instant::now();
         let a = id("s", "a");
-        let mut schedule = settled(std::slice::from_ref(&a), start);
+        let mut schedule = done(std::slice::from_ref(&a), start);
         let mut looks = Vec::new();
         let mut now = start;
         for _ in 0..1000 {
@@ -280,7 +280,7 @@ mod tests {
             schedule.changed(&a, now);
             for begun in schedule.due(now) {
                 looks.push(now - start);
-                schedule.ended(&begun, Ended::Settled, false, now, 0);
+                schedule.ended(&begun, Ended::Done, false, now, 0);
             }
         }
         assert!((10..=15).contains(&looks.len()), "100 s of changes: {looks:?}");
@@ -294,12 +294,12 @@ mod tests {
     fn a_few_changes_in_a_row_are_each_looked_at_at_once() {
         let start = Instant::now();
         let a = id("s", "a");
-        let mut schedule = settled(std::slice::from_ref(&a), start);
+        let mut schedule = done(std::slice::from_ref(&a), start);
         for step in 1..=BURST {
             let now = start + SECOND * step;
             schedule.changed(&a, now);
             assert_eq!(schedule.due(now + QUIET).len(), 1, "change {step}");
-            schedule.ended(&a, Ended::Settled, false, now + QUIET, 0);
+            schedule.ended(&a, Ended::Done, false, now + QUIET, 0);
         }
         let now = start + SECOND * (BURST + 1);
         schedule.changed(&a, now);
@@ -314,12 +314,12 @@ mod tests {
         let mut schedule = Schedule::new(origin, MINUTE);
         schedule.keep(&[a.clone(), b.clone()].into(), origin, origin);
         assert_eq!(schedule.due(origin).len(), 2);
-        schedule.ended(&a, Ended::Settled, true, origin + SECOND, 0);
-        schedule.ended(&b, Ended::Settled, true, origin + SECOND * 7, 0);
+        schedule.ended(&a, Ended::Done, true, origin + SECOND, 0);
+        schedule.ended(&b, Ended::Done, true, origin + SECOND * 7, 0);
         assert_eq!(schedule.next_wake(), Some(origin + MINUTE));
         assert_eq!(schedule.due(origin + MINUTE), [a.clone(), b.clone()]);
-        schedule.ended(&a, Ended::Settled, false, origin + MINUTE, 0);
-        schedule.ended(&b, Ended::Settled, true, origin + MINUTE, 0);
+        schedule.ended(&a, Ended::Done, false, origin + MINUTE, 0);
+        schedule.ended(&b, Ended::Done, true, origin + MINUTE, 0);
         assert_eq!(schedule.due(origin + MINUTE * 2), [b]);
     }
 
@@ -327,7 +327,7 @@ mod tests {
     fn a_failure_is_tried_again_later_whatever_changes_meanwhile() {
         let now = Instant::now();
         let a = id("s", "a");
-        let mut schedule = settled(std::slice::from_ref(&a), now);
+        let mut schedule = done(std::slice::from_ref(&a), now);
         schedule.changed(&a, now);
         schedule.due(now + QUIET);
         let wait = schedule.ended(&a, Ended::Failed(Some(MINUTE)), true, now, u32::MAX).unwrap();
@@ -340,7 +340,7 @@ mod tests {
         assert_eq!(longer, Duration::from_millis(9_999), "failures add up");
         schedule.refresh(&a, now + SECOND);
         assert_eq!(schedule.due(now + SECOND), std::slice::from_ref(&a), "asked anew");
-        schedule.ended(&a, Ended::Settled, false, now, 0);
+        schedule.ended(&a, Ended::Done, false, now, 0);
         assert_eq!(schedule.next_wake(), None);
     }
 
@@ -353,7 +353,7 @@ mod tests {
         schedule.keep(&ids.iter().cloned().chain([second.clone()]).collect(), now, now);
         assert_eq!(schedule.due(now), ids[..MOST_RUNNING]);
         assert_eq!(schedule.next_wake(), None);
-        schedule.ended(&ids[0], Ended::Settled, false, now, 0);
+        schedule.ended(&ids[0], Ended::Done, false, now, 0);
         assert_eq!(schedule.due(now), [second], "one of a server's at a time");
     }
 
@@ -361,7 +361,7 @@ mod tests {
     fn one_that_ended_is_forgotten_with_all_that_was_due() {
         let now = Instant::now();
         let a = id("s", "a");
-        let mut schedule = settled(std::slice::from_ref(&a), now);
+        let mut schedule = done(std::slice::from_ref(&a), now);
         schedule.changed(&a, now);
         assert_eq!(schedule.due(now + QUIET).len(), 1);
         schedule.changed(&a, now + QUIET);

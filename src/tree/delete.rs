@@ -34,7 +34,7 @@ impl Tree {
             plan.delete(&pass, node).await?;
         }
         plan.check_what_is_left(&pass).await?;
-        plan.settle_delegations(&pass)?;
+        plan.plan_delegations(&pass)?;
         self.apply(plan, principal).await
     }
 

@@ -20,10 +20,10 @@ use super::registry::Tree;
 
 /// A file system or a service that does not answer does not keep the agent from starting. Longer than a service may
 /// take to tell something: who does not answer in time is then not asked for each of its properties.
-const LONGEST_SETTLING: Duration = Duration::from_secs(12);
+const LONGEST_ROLLBACK: Duration = Duration::from_secs(12);
 /// Nor do several: what has not begun by then is left for later.
 const LONGEST_OF_ALL: Duration = Duration::from_secs(30);
-/// After a start, when what could not be settled is tried again for the first time.
+/// After a start, when what could not be rolled back is tried again for the first time.
 const FIRST_RETRY: Duration = Duration::from_secs(5);
 /// The longest time between two tries.
 const LONGEST_WAIT: Duration = Duration::from_secs(600);
@@ -104,7 +104,7 @@ impl Intent {
         log::error!(
             "a change could not be stored, and the store can't be read either ({why}): what it has done is taken back later"
         );
-        tokio::spawn(Tree::recover_later(Arc::clone(store), machine.clone()));
+        tokio::spawn(Tree::roll_back_later(Arc::clone(store), machine.clone()));
     }
 
     /// Takes back the effects that have `begun`, the latest first. What can't be taken back stays recorded, and is tried
@@ -148,7 +148,7 @@ impl Intent {
             );
         }
         if !is_done || !self.replaced.is_empty() {
-            tokio::spawn(Tree::recover_later(Arc::clone(store), machine.clone()));
+            tokio::spawn(Tree::roll_back_later(Arc::clone(store), machine.clone()));
         }
     }
 }
@@ -157,30 +157,30 @@ impl Tree {
     /// Takes back what a change had done to files and D-Bus properties when the agent was killed in the middle of it.
     /// Before anything is read or changed. True if nothing of it is left, neither done nor recorded; what can't be
     /// taken back, or not even read, is worth another try later: a service may not be up yet.
-    pub async fn recover(store: &Arc<Store>, machine: &Machine) -> bool {
-        Self::settle(store, machine, log::Level::Error).await
+    pub async fn roll_back_interrupted(store: &Arc<Store>, machine: &Machine) -> bool {
+        Self::roll_back_recorded(store, machine, log::Level::Error).await
     }
 
     /// Tries again what could not be taken back, each time after twice as long; then the next start does. One task does
     /// that for all changes.
-    pub async fn recover_later(store: Arc<Store>, machine: Machine) {
-        if store.is_settling().swap(true, Ordering::AcqRel) {
+    pub async fn roll_back_later(store: Arc<Store>, machine: Machine) {
+        if store.is_rolling_back().swap(true, Ordering::AcqRel) {
             return;
         }
         let mut wait = FIRST_RETRY;
         for _ in 0..MOST_RETRIES {
             tokio::time::sleep(wait).await;
-            if Self::settle(&store, &machine, log::Level::Debug).await {
+            if Self::roll_back_recorded(&store, &machine, log::Level::Debug).await {
                 break;
             }
             wait = (wait * 2).min(LONGEST_WAIT);
         }
-        store.is_settling().store(false, Ordering::Release);
+        store.is_rolling_back().store(false, Ordering::Release);
     }
 
-    /// Failures are told at this level.
-    async fn settle(store: &Arc<Store>, machine: &Machine, failure: log::Level) -> bool {
-        // What is recorded while nobody writes, nobody will settle.
+    /// Rolls back all that is recorded. Failures are told at this level.
+    async fn roll_back_recorded(store: &Arc<Store>, machine: &Machine, failure: log::Level) -> bool {
+        // What is recorded while nobody writes, nobody will roll back.
         let _writer = store.writer().await;
         let left = match store.snapshot().and_then(|snapshot| snapshot.intents()) {
             Ok(left) => left,
@@ -195,7 +195,7 @@ impl Tree {
         let all = left.len();
         let (mut settled, begun) = (Vec::new(), Instant::now());
         for (number, record) in left.into_iter().rev() {
-            if begun.elapsed() < LONGEST_OF_ALL && settle(&record, machine, failure).await {
+            if begun.elapsed() < LONGEST_OF_ALL && roll_back_one(&record, machine, failure).await {
                 settled.push(Change::Settled(number));
             }
         }
@@ -211,8 +211,8 @@ impl Tree {
     }
 }
 
-/// Whether an effect was settled for good.
-async fn settle(record: &[u8], machine: &Machine, failure: log::Level) -> bool {
+/// Rolls back one effect of an interrupted change. True if that is done for good: its record is of no use any more.
+async fn roll_back_one(record: &[u8], machine: &Machine, failure: log::Level) -> bool {
     let Some(undo) = Undo::decode(record) else {
         log::error!(
             "the record of an interrupted change is damaged: it is deleted, and what the change has done stays"
@@ -220,7 +220,7 @@ async fn settle(record: &[u8], machine: &Machine, failure: log::Level) -> bool {
         return true;
     };
     let place = undo.to_string();
-    let why = match tokio::time::timeout(LONGEST_SETTLING, undo.settle(machine)).await {
+    let why = match tokio::time::timeout(LONGEST_ROLLBACK, undo.roll_back(machine)).await {
         Ok(Ok(Undone::Restored)) => {
             log::info!(OMADM_PLACE = place.as_str(); "a change was cut short: {place} is as it was before");
             return true;

@@ -85,7 +85,7 @@ impl Plan {
     ///
     /// # Errors
     /// An instance that says who may do what would not be what its object demands: the whole change is refused.
-    pub(super) fn settle_delegations(&mut self, pass: &Pass<'_>) -> Result<(), TreeError> {
+    pub(super) fn plan_delegations(&mut self, pass: &Pass<'_>) -> Result<(), TreeError> {
         let delegations = std::mem::take(&mut self.delegations);
         self.changes.extend(delegations.changes(pass.tree)?);
         Ok(())

@@ -124,7 +124,7 @@ impl Tree {
         let pass = self.pass(principal)?;
         let mut plan = Plan::default();
         plan.put(&pass, node, data).await?;
-        plan.settle_delegations(&pass)?;
+        plan.plan_delegations(&pass)?;
         self.apply(plan, principal).await
     }
 
@@ -161,7 +161,7 @@ impl Tree {
                     }
                     let data = document.data_of(&node);
                     plan.put(&pass, &node, Data::Json(data)).await?;
-                    plan.settle_delegations(&pass)?;
+                    plan.plan_delegations(&pass)?;
                     node
                 }
                 Place::New(object) => {

@@ -76,20 +76,20 @@ async fn after_a_crash_only_what_the_effect_wrote_is_taken_back() {
     let undo = set(&sink("/etc/led", Pipeline::default()), &value, &bench).await;
     let left = bench.path("/etc/.led.omadm-7-0");
     files::replace(&left, b"half", 0o600).unwrap();
-    assert_eq!(undo.clone().settle(&bench.machine).await.unwrap(), Undone::Restored);
+    assert_eq!(undo.clone().roll_back(&bench.machine).await.unwrap(), Undone::Restored);
     assert_eq!(fs::read_to_string(&path).unwrap(), "off");
     assert!(!left.exists(), "what a replacement left beside the file goes too");
     assert_eq!(
-        undo.clone().settle(&bench.machine).await.unwrap(),
+        undo.clone().roll_back(&bench.machine).await.unwrap(),
         Undone::Restored,
         "twice is as good as once"
     );
 
     files::replace(&path, b"by the owner", 0o644).unwrap();
-    assert_eq!(undo.clone().settle(&bench.machine).await.unwrap(), Undone::Foreign);
+    assert_eq!(undo.clone().roll_back(&bench.machine).await.unwrap(), Undone::Foreign);
     assert_eq!(fs::read_to_string(&path).unwrap(), "by the owner");
     fs::remove_file(&path).unwrap();
-    assert_eq!(undo.settle(&bench.machine).await.unwrap(), Undone::Foreign);
+    assert_eq!(undo.roll_back(&bench.machine).await.unwrap(), Undone::Foreign);
     assert!(!path.exists());
 }
 
@@ -186,7 +186,7 @@ async fn what_was_removed_comes_back_with_its_owner_and_its_attributes() {
         prepare_undo(Act::Delete(&call), &mut Prepared::default(), &bench.context()).await.unwrap().unwrap();
     perform(Act::Delete(&call), None, &bench.context()).await.unwrap();
     let undo = Undo::decode(&undo.encode()).unwrap();
-    assert_eq!(undo.settle(&bench.machine).await.unwrap(), Undone::Restored);
+    assert_eq!(undo.roll_back(&bench.machine).await.unwrap(), Undone::Restored);
     assert_eq!((access(), fs::read_to_string(&path).unwrap().as_str()), (was, "old"));
 }
 
@@ -199,11 +199,11 @@ async fn a_file_with_several_names_is_made_whole_again_wherever_its_writing_was_
     assert_eq!(fs::read_to_string(&other).unwrap(), "after\n");
     for torn in ["after\n, and longer\n", "aftere, and longer\n", "after\n, and", "after\n"] {
         overwrite(&path, torn);
-        assert_eq!(undo.clone().settle(&bench.machine).await.unwrap(), Undone::Restored, "{torn:?}");
+        assert_eq!(undo.clone().roll_back(&bench.machine).await.unwrap(), Undone::Restored, "{torn:?}");
         assert_eq!(fs::read_to_string(&other).unwrap(), "before, and longer\n");
     }
     overwrite(&path, "somebody else's");
-    assert_eq!(undo.settle(&bench.machine).await.unwrap(), Undone::Foreign);
+    assert_eq!(undo.roll_back(&bench.machine).await.unwrap(), Undone::Foreign);
 }
 
 #[expect(clippy::disallowed_methods, reason = "in place, as the agent does it and others do")]
@@ -293,7 +293,7 @@ async fn two_settings_of_one_file_are_taken_back_one_by_one() {
         assert_eq!(content().contains("'min'"), done > 1);
         for undo in undos.into_iter().rev() {
             let undo = Undo::decode(&undo.encode()).unwrap();
-            assert_eq!(undo.settle(&bench.machine).await.unwrap(), Undone::Restored, "{done}");
+            assert_eq!(undo.roll_back(&bench.machine).await.unwrap(), Undone::Restored, "{done}");
         }
         assert_eq!(content(), POLL, "{done}");
     }

@@ -83,18 +83,18 @@ impl OfFile {
         .await
     }
 
-    /// Settles what an agent that died left behind: makes the file what it was, unless it holds neither that nor what
+    /// Rolls back what an agent that died left behind: makes the file what it was, unless it holds neither that nor what
     /// the effect wrote.
     ///
     /// # Errors
     /// [`BackendError::File`], [`BackendError::Stuck`]
-    pub(super) async fn settle(self) -> Result<Undone, BackendError> {
+    pub(super) async fn roll_back(self) -> Result<Undone, BackendError> {
         let named = self.path.clone();
         file::blocking(named, move |path| {
             // What an effect was about to put in the file's place.
             let swept = files::sweep(path);
-            let settled = self.restore().and_then(|undone| swept.map(|()| undone));
-            settled.map_err(|error| BackendError::File { path: path.into(), error })
+            let restored = self.restore().and_then(|undone| swept.map(|()| undone));
+            restored.map_err(|error| BackendError::File { path: path.into(), error })
         })
         .await
     }

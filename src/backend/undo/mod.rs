@@ -46,15 +46,15 @@ impl Undo {
         }
     }
 
-    /// Settles what an agent that died left behind: makes it what it was, unless it is neither that nor what the effect
+    /// Rolls back what an agent that died left behind: makes it what it was, unless it is neither that nor what the effect
     /// made of it.
     ///
     /// # Errors
     /// [`BackendError`]
-    pub async fn settle(self, machine: &Machine) -> Result<Undone, BackendError> {
+    pub async fn roll_back(self, machine: &Machine) -> Result<Undone, BackendError> {
         match self {
-            Self::File(file) => file.settle().await,
-            Self::Property(property) => property.settle(&machine.bus).await,
+            Self::File(file) => file.roll_back().await,
+            Self::Property(property) => property.roll_back(&machine.bus).await,
         }
     }
 

@@ -54,7 +54,7 @@ impl OfProperty {
         }
     }
 
-    pub(super) async fn settle(self, bus: &Bus) -> Result<Undone, BackendError> {
+    pub(super) async fn roll_back(self, bus: &Bus) -> Result<Undone, BackendError> {
         let now = self.now(bus).await?;
         if now == self.before {
             return Ok(Undone::Restored);

@@ -29,7 +29,7 @@ async fn a_change_that_came_to_its_end_leaves_no_intent() {
     std::fs::create_dir(bench.path("/locked/b")).unwrap();
     assert_eq!(code(bench.write("", json!({"A": "more", "B": "x"})).await), 500);
     assert_eq!(left(&bench), []);
-    Tree::recover(&bench.tree.store, bench.tree.machine()).await;
+    Tree::roll_back_interrupted(&bench.tree.store, bench.tree.machine()).await;
     assert_eq!(bench.content("/a").unwrap(), "after\n");
 }
 
@@ -61,7 +61,7 @@ async fn a_change_that_is_cut_short_is_taken_back_at_the_next_start() {
     bench.file("/locked/b", "b\n");
     bench.file("/locked/.b.omadm-99-1", "half");
 
-    Tree::recover(&bench.tree.store, bench.tree.machine()).await;
+    Tree::roll_back_interrupted(&bench.tree.store, bench.tree.machine()).await;
     assert_eq!(bench.content("/a").unwrap(), "before\n");
     assert!(!bench.path("/locked/b").exists() && !bench.path("/locked/.b.omadm-99-1").exists());
     assert!(!bench.path("/deaf").exists());
@@ -82,7 +82,10 @@ async fn what_can_t_be_taken_back_waits_for_another_start_or_another_change() {
     bench.tree.store.commit(vec![Change::Intent(0, undo.encode())]).await.unwrap();
     // A folder where the file was: it can be neither read nor replaced.
     std::fs::create_dir(bench.path("/a")).unwrap();
-    assert!(!Tree::recover(&bench.tree.store, bench.tree.machine()).await, "it is worth another try");
+    assert!(
+        !Tree::roll_back_interrupted(&bench.tree.store, bench.tree.machine()).await,
+        "it is worth another try"
+    );
     assert_eq!(left(&bench), std::slice::from_ref(&undo));
 
     std::fs::remove_dir(bench.path("/a")).unwrap();
@@ -90,7 +93,7 @@ async fn what_can_t_be_taken_back_waits_for_another_start_or_another_change() {
     assert_eq!(left(&bench), [undo], "another file's change is nothing to it");
     bench.write("A", json!("newer")).await.unwrap();
     assert_eq!(left(&bench), [], "what was before an earlier change does not come back any more");
-    Tree::recover(&bench.tree.store, bench.tree.machine()).await;
+    Tree::roll_back_interrupted(&bench.tree.store, bench.tree.machine()).await;
     assert_eq!(bench.content("/a").unwrap(), "newer\n");
 }
 
@@ -111,7 +114,7 @@ async fn what_two_failed_changes_left_is_taken_back_to_before_the_first() {
     bench.file("/deaf", "old\n");
     assert_eq!(code(bench.write("", json!({"A": "newer", "Deaf": "new"})).await), 500);
     assert_eq!(bench.content("/a").unwrap(), "after\n");
-    assert!(Tree::recover(&bench.tree.store, bench.tree.machine()).await);
+    assert!(Tree::roll_back_interrupted(&bench.tree.store, bench.tree.machine()).await);
     assert_eq!(bench.content("/a").unwrap(), "before\n");
     assert_eq!(left(&bench), []);
 }
@@ -136,7 +139,7 @@ async fn a_service_that_hangs_does_not_keep_the_agent_from_starting() {
     };
     bench.tree.store.commit((0..20).map(record).collect()).await.unwrap();
     let begun = tokio::time::Instant::now();
-    assert!(!Tree::recover(&bench.tree.store, &machine).await);
+    assert!(!Tree::roll_back_interrupted(&bench.tree.store, &machine).await);
     assert!(begun.elapsed() < Duration::from_secs(60), "{:?}", begun.elapsed());
     assert_eq!(left(&bench).len(), 20);
 }
@@ -152,10 +155,10 @@ async fn a_change_that_can_be_neither_stored_nor_looked_up_is_taken_back_when_th
     assert!(matches!(told, TreeError::Store(_)), "{told}");
     assert_eq!(bench.content("/a").unwrap(), "after\n", "nobody knows yet whether it is stored");
     tokio::task::yield_now().await;
-    assert!(store.is_settling().load(Ordering::Relaxed), "it is looked at again");
+    assert!(store.is_rolling_back().load(Ordering::Relaxed), "it is looked at again");
     store.faults.heal();
     assert_eq!(left(&bench).len(), 1);
-    assert!(Tree::recover(store, bench.tree.machine()).await);
+    assert!(Tree::roll_back_interrupted(store, bench.tree.machine()).await);
     assert_eq!(bench.content("/a").unwrap(), "before\n");
     assert_eq!(left(&bench), []);
     assert_ne!(bench.read("Name").await.ok(), Some(json!("n")));
@@ -167,11 +170,11 @@ async fn what_can_t_be_read_or_settled_is_not_done() {
     let store = &bench.tree.store;
     store.commit(vec![Change::Intent(0, b"?".to_vec())]).await.unwrap();
     store.faults.fail();
-    assert!(!Tree::recover(store, bench.tree.machine()).await, "nobody knows what is left");
+    assert!(!Tree::roll_back_interrupted(store, bench.tree.machine()).await, "nobody knows what is left");
     store.faults.fail_after(0);
-    assert!(!Tree::recover(store, bench.tree.machine()).await, "it is still recorded");
+    assert!(!Tree::roll_back_interrupted(store, bench.tree.machine()).await, "it is still recorded");
     store.faults.heal();
-    assert!(Tree::recover(store, bench.tree.machine()).await);
+    assert!(Tree::roll_back_interrupted(store, bench.tree.machine()).await);
     assert_eq!(store.snapshot().unwrap().intents().unwrap(), []);
 }
 
@@ -181,7 +184,7 @@ async fn one_failed_read_does_not_end_the_tries() {
     let store = &bench.tree.store;
     store.commit(vec![Change::Intent(0, b"?".to_vec())]).await.unwrap();
     store.faults.fail();
-    let task = tokio::spawn(Tree::recover_later(Arc::clone(store), bench.tree.machine().clone()));
+    let task = tokio::spawn(Tree::roll_back_later(Arc::clone(store), bench.tree.machine().clone()));
     tokio::time::sleep(Duration::from_secs(8)).await;
     assert!(!task.is_finished());
     store.faults.heal();
@@ -193,7 +196,7 @@ async fn one_failed_read_does_not_end_the_tries() {
 async fn a_damaged_intent_is_given_up() {
     let bench = Bench::new();
     bench.tree.store.commit(vec![Change::Intent(0, b"?".to_vec())]).await.unwrap();
-    Tree::recover(&bench.tree.store, bench.tree.machine()).await;
+    Tree::roll_back_interrupted(&bench.tree.store, bench.tree.machine()).await;
     assert!(bench.tree.store.snapshot().unwrap().intents().unwrap().is_empty());
 }
 
