@@ -9,7 +9,7 @@ use tokio::sync::watch;
 
 use crate::agent_state::Parameters;
 use crate::agent_state::{AgentState, Peer};
-use crate::base::attempts::Fatal;
+use crate::base::crash_guard::Fatal;
 use crate::command::Room;
 use crate::command::{self, Allowance, CommandError, Context};
 use crate::exec::{ExecSlots, SessionExecs};

@@ -13,7 +13,7 @@ use tokio::signal::unix::{Signal as UnixSignal, SignalKind, signal};
 use tokio::sync::{mpsc, oneshot};
 
 use crate::agent_state::Surroundings;
-use crate::base::attempts;
+use crate::base::crash_guard;
 use crate::base::journal;
 use crate::base::lane::{MainThread, MainThreadJob};
 use crate::base::stopping;
@@ -221,7 +221,7 @@ async fn forward(mut signals: Signals, agent: mpsc::Sender<Signal>) {
     }
     let end = tokio::time::Instant::now() + stopping::FOR_PROCESS;
     // The agent's own thread may be what hangs: this end is none of its deaths all the same.
-    attempts::close();
+    crash_guard::close();
     let _ = tokio::time::timeout_at(end, agent.send(Signal::Stop)).await;
     tokio::time::sleep_until(end).await;
     end_now();

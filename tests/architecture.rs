@@ -20,7 +20,7 @@ const IMPURE: [&str; 21] = [
     "std::env::",
     "std::process",
     "std::thread",
-    "base::attempts",
+    "base::crash_guard",
     "base::files",
     "base::heartbeat",
     "base::lane",

@@ -304,7 +304,7 @@ async fn a_disk_that_was_full_at_the_first_start_is_no_damage_at_the_next() {
         let inside = std::path::PathBuf::from(format!("/proc/{}/root", agent.pid()));
         let names = inside.join(state.strip_prefix("/").unwrap()).read_dir().unwrap();
         let names: Vec<_> =
-            names.map(|entry| entry.unwrap().file_name()).filter(|name| name != "attempts").collect();
+            names.map(|entry| entry.unwrap().file_name()).filter(|name| name != "risks").collect();
         assert_eq!(names, ["store.redb"], "{size}");
         bench.session(&agent, 1).await;
         agent.stop().await;

@@ -93,7 +93,7 @@ fn number_outside(state: &Path, label: &str, round: usize) -> u64 {
         assert!(names(&state.join("entries")).is_empty(), "round {round}");
     }
     // The package that the agent was killed in is remembered.
-    let names: Vec<_> = names(state).into_iter().filter(|name| name != "attempts").collect();
+    let names: Vec<_> = names(state).into_iter().filter(|name| name != "risks").collect();
     assert_eq!(names, expected, "round {round}: nothing is left lying around");
     number
 }

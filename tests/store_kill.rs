@@ -278,7 +278,7 @@ async fn killed_while_it_makes_anew(bench: &Bench, file: &[u8], check: impl Fn(&
         drop(opened);
         let mut names: Vec<_> = state.read_dir().unwrap().map(|entry| entry.unwrap().file_name()).collect();
         // What it was at when it was killed is there as well.
-        names.retain(|name| name != "attempts");
+        names.retain(|name| name != "risks");
         assert_eq!(names, ["store.redb"], "round {round}");
     }
     cut_short

@@ -9,7 +9,7 @@ use std::path::PathBuf;
 use std::sync::atomic::AtomicU64;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use crate::base::attempts::Attempts;
+use crate::base::crash_guard::CrashGuard;
 use crate::config::{Account, Settings};
 use crate::store::Store;
 use crate::transport::Auth;
@@ -30,7 +30,7 @@ pub struct AgentState {
     /// The store.
     pub store: Arc<Store>,
     /// What may end the agent.
-    pub attempts: Arc<Attempts>,
+    pub crash_guard: Arc<CrashGuard>,
     /// Whether no file of the configuration and the accounts is broken.
     pub is_sound: bool,
     /// Whether the device's owner has account files, sound or broken: then no bootstrap server is asked.

@@ -21,7 +21,7 @@ use std::time::{Duration, Instant};
 
 use tokio::time::timeout;
 
-use crate::base::attempts::{Attempts, Fatal};
+use crate::base::crash_guard::{CrashGuard, Fatal};
 
 /// Nobody waits for longer without being woken at least once: twice the longest limit that anything has.
 pub(crate) const LONGEST_SILENCE: Duration = Duration::from_secs(2 * 3600);
@@ -70,14 +70,14 @@ impl Hearts {
     }
 
     /// `work` with a heart of its own, which the agent may not outlive: it is not done where that happened twice.
-    pub(crate) fn watch_attempt<T: 'static>(
+    pub(crate) fn watch_risky<T: 'static>(
         &mut self,
-        attempts: &Arc<Attempts>,
+        crash_guard: &Arc<CrashGuard>,
         name: String,
         work: impl Future<Output = T> + Send + 'static,
     ) -> Watched<Result<T, Fatal>> {
-        let attempt = Arc::clone(attempts).attempt(name.clone(), work);
-        self.watch(name, attempt)
+        let risky = Arc::clone(crash_guard).run_risky(name.clone(), work);
+        self.watch(name, risky)
     }
 
     /// A task that has been silent for too long, if any: its name, and for how long.

@@ -1,6 +1,6 @@
 //! What the other rooms stand on: threads and clocks, files, log lines, secrets. Uses no room of the crate.
 
-pub(crate) mod attempts;
+pub(crate) mod crash_guard;
 pub(crate) mod files;
 pub(crate) mod heap;
 pub(crate) mod heartbeat;

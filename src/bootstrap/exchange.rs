@@ -12,7 +12,7 @@ use super::message::{self, ACCEPT, Message, MessageError, Objects, Step};
 use super::subscriber;
 use crate::agent_state::{AgentState, Surroundings};
 use crate::agent_state::{Parameters, fact};
-use crate::base::attempts::Fatal;
+use crate::base::crash_guard::Fatal;
 use crate::config::{self, Fact, Schedule, Settings, TlsFiles};
 use crate::package::Profile;
 use crate::repository::{FollowError, follow};

@@ -141,7 +141,7 @@ impl Bootstrapping {
             let agent_state = Arc::clone(agent_state);
             async move { bootstrap::run(&agent_state, &surroundings, salt, patient).await }
         };
-        let asking = shared.hearts.watch_attempt(&agent_state.attempts, "bootstrap".to_owned(), asking);
+        let asking = shared.hearts.watch_risky(&agent_state.crash_guard, "bootstrap".to_owned(), asking);
         self.attempts.spawn(async move { asking.await? });
     }
 

@@ -50,7 +50,7 @@ impl Configurations {
             async move { source.fetch(&agent_state, initiator, &exec_slots, stopping).await }
         };
         let name = format!("{moid}: its configuration");
-        let fetching = shared.hearts.watch_attempt(&agent_state.attempts, name, fetching);
+        let fetching = shared.hearts.watch_risky(&agent_state.crash_guard, name, fetching);
         let configuring = async move {
             let done = fetching.await.unwrap_or_else(|fatal| Err(fatal.into()));
             let (server_id, moid) = (source.server_id(), source.moid());

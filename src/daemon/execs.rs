@@ -124,7 +124,7 @@ impl Execs {
                 account: Arc::clone(&peer.account),
                 session: SessionFacts::default(),
                 exec_slots: self.exec_slots.clone(),
-                attempts: Arc::clone(&agent_state.attempts),
+                crash_guard: Arc::clone(&agent_state.crash_guard),
                 stopping: shared.stopping.subscribe(),
             };
             tokio::spawn(after.run(waiting));
@@ -163,7 +163,7 @@ impl Execs {
         }
         let code = match fate {
             Fate::Over(code) => code,
-            Fate::Start if agent_state.attempts.is_fatal(&exec::attempt(number)) => {
+            Fate::Start if agent_state.crash_guard.is_fatal(&exec::risk_of_exec(number)) => {
                 log::error!(
                     MESSAGE_ID = id::GIVEN_UP, OMADM_CLIENT_URI = client_uri.as_str();
                     "{client_uri}: the agent has died twice executing it: given up"

@@ -11,7 +11,7 @@ use super::reading::{Found, Patience, Read};
 use super::watcher::{Watched, Watcher};
 use crate::agent_state::{AgentState, Folder, Peer, Surroundings};
 use crate::backend::{Bus, Machine};
-use crate::base::attempts::Attempts;
+use crate::base::crash_guard::CrashGuard;
 use crate::base::journal::id;
 use crate::base::lane::{CONFIGURATION, MainThread, Stuck};
 use crate::base::said::Said;
@@ -101,7 +101,7 @@ pub(super) struct Loader {
     options: Options,
     started: Instant,
     /// What may end the agent.
-    attempts: Arc<Attempts>,
+    crash_guard: Arc<CrashGuard>,
     /// What did not answer when it was last read: files and folders by their path, all of a kind by its name.
     silent: Mutex<BTreeSet<PathBuf>>,
     /// Not every change of their folders is told.
@@ -117,7 +117,7 @@ impl Loader {
         let mut loader = Self {
             options,
             started: Instant::now(),
-            attempts: Arc::default(),
+            crash_guard: Arc::default(),
             silent: Mutex::default(),
             unwatched: Said::default(),
             bus: Mutex::default(),
@@ -140,7 +140,7 @@ impl Loader {
             set_aside.say();
         }
         let mut watcher = Watcher::new();
-        loader.attempts = Attempts::open(&settings.paths.state, &boot_id());
+        loader.crash_guard = CrashGuard::open(&settings.paths.state, &boot_id());
         let machine = loader.machine(&settings);
         if !Tree::roll_back_interrupted(&opened.store, &machine).await {
             tokio::spawn(Tree::roll_back_later(Arc::clone(&opened.store), machine));
@@ -333,7 +333,7 @@ impl Loader {
             peers,
             tree: Arc::new(tree),
             store,
-            attempts: Arc::clone(&self.attempts),
+            crash_guard: Arc::clone(&self.crash_guard),
             is_sound: files.sound,
             is_owned: files.any,
             folders,

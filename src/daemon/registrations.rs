@@ -9,7 +9,7 @@ use super::shared::Shared;
 use crate::agent_state::AgentState;
 use crate::agent_state::Parameters;
 use crate::base::Random;
-use crate::base::attempts::Fatal;
+use crate::base::crash_guard::Fatal;
 use crate::base::tasks::Tasks;
 use crate::base::waking;
 use crate::config::Push;
@@ -99,7 +99,7 @@ impl Registrations {
                 let agent_state = Arc::clone(agent_state);
                 async move { tell(&agent_state, &told).await }
             };
-            let attempt = shared.hearts.watch_attempt(&agent_state.attempts, name, attempt);
+            let attempt = shared.hearts.watch_risky(&agent_state.crash_guard, name, attempt);
             self.attempts.spawn(task, async move {
                 let failed =
                     |fatal: Fatal| Outcome::Failed { why: fatal.to_string(), least: Some(fatal.again) };

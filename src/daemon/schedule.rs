@@ -187,7 +187,7 @@ mod tests {
             peers,
             tree,
             store,
-            attempts: Arc::default(),
+            crash_guard: Arc::default(),
             is_sound: true,
             is_owned: true,
             folders: Vec::new(),

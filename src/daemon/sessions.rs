@@ -14,7 +14,7 @@ use super::{Daemon, schedule};
 use crate::agent_state::AgentState;
 use crate::alert::{self, Destination};
 use crate::base::Random;
-use crate::base::attempts;
+use crate::base::crash_guard;
 use crate::base::journal::id;
 use crate::base::tasks::Tasks;
 use crate::base::waking;
@@ -22,7 +22,7 @@ use crate::bearer::Choice;
 use crate::command::Room;
 use crate::exec::ExecSlots;
 use crate::session::{
-    Again, Ended, Failure, Look, Outcome, Queue, Session, SessionRequest, Step, attempt_with,
+    Again, Ended, Failure, Look, Outcome, Queue, Session, SessionRequest, Step, risk_of_session,
 };
 use crate::store::Change;
 use crate::transport::Binding;
@@ -162,8 +162,8 @@ impl Sessions {
         let destinations: BTreeSet<Destination> =
             own.chain(elsewhere).filter(|destination| of(&destination.server_id)).collect();
         for destination in destinations {
-            if agent_state.attempts.is_fatal(&attempt_with(&destination)) {
-                let wait = attempts::AGAIN + schedule::jitter(attempts::AGAIN, random);
+            if agent_state.crash_guard.is_fatal(&risk_of_session(&destination)) {
+                let wait = crash_guard::AGAIN + schedule::jitter(crash_guard::AGAIN, random);
                 let server_id = destination.server_id.as_str();
                 log::error!(
                     MESSAGE_ID = id::GIVEN_UP, OMADM_SERVER_ID = server_id;

@@ -10,7 +10,7 @@ use crate::alert::Destination;
 use crate::base::Random;
 use crate::base::waking;
 use crate::notification::Trigger;
-use crate::session::{Cause, SessionRequest, attempt_with};
+use crate::session::{Cause, SessionRequest, risk_of_session};
 use crate::store::records::trigger::{from_json, to_json};
 use crate::store::{Change, StoreError, StoredTrigger};
 use crate::uri::ServerId;
@@ -64,7 +64,7 @@ impl Triggers {
                 continue;
             };
             // What its session has killed the agent with twice, a third one would again.
-            if agent_state.attempts.is_fatal(&attempt_with(&Destination::of(&server_id))) {
+            if agent_state.crash_guard.is_fatal(&risk_of_session(&Destination::of(&server_id))) {
                 log::info!(OMADM_SERVER_ID = server_id.as_str(); "{server_id}: notification {number} is given up with its session");
                 taken.changes.push(done(&server_id, number));
                 continue;

@@ -13,7 +13,7 @@ mod session_execs;
 mod slots;
 
 pub use record::Fate;
-pub use session_execs::{AfterSession, Execution, SessionExecs, Waiting, attempt};
+pub use session_execs::{AfterSession, Execution, SessionExecs, Waiting, risk_of_exec};
 pub use slots::ExecSlots;
 
 use crate::store::StoreError;

@@ -8,7 +8,7 @@ use tokio::task::JoinHandle;
 use super::slots::Hold;
 use super::{ExecError, ExecRecord, ExecSlots, Finished, ProcessGroup};
 use crate::backend::{End, Running};
-use crate::base::attempts::Attempts;
+use crate::base::crash_guard::CrashGuard;
 use crate::config::Account;
 use crate::store::{Change, Store, StoreError};
 use crate::tree::{Invocation, Principal, SessionFacts, Tree};
@@ -231,9 +231,9 @@ impl Waiting {
     }
 }
 
-/// What executing it is called among the attempts.
+/// What executing it is called by the crash guard.
 #[must_use]
-pub fn attempt(number: u64) -> String {
+pub fn risk_of_exec(number: u64) -> String {
     format!("exec {number}")
 }
 
@@ -250,7 +250,7 @@ pub struct AfterSession {
     /// What the whole agent has running.
     pub exec_slots: ExecSlots,
     /// Says at the next start which EXEC the agent died of.
-    pub attempts: Arc<Attempts>,
+    pub crash_guard: Arc<CrashGuard>,
     /// Turns true when the agent ends.
     pub stopping: watch::Receiver<bool>,
 }
@@ -262,7 +262,7 @@ impl AfterSession {
             if *self.stopping.borrow() {
                 return;
             }
-            let _attempt = self.attempts.begin(&attempt(waiting.number)).await;
+            let _risk = self.crash_guard.begin(&risk_of_exec(waiting.number)).await;
             waiting.run(&self).await;
         }
     }

@@ -190,7 +190,7 @@ impl Session {
         let profile = self.peer.account.profile;
         let (mut machine, mut action) = Machine::start(profile, limits, random.next(), uri, package1);
         // From a Package#2 until its commands are executed: what it says may be what ends the agent.
-        let mut attempt = None;
+        let mut risk = None;
         let mut turn = Turn::default();
         let outcome = loop {
             turn.pause().await;
@@ -219,20 +219,21 @@ impl Session {
             if let Event::Answered(Answer { status: 200..300, body, .. }) = &event
                 && !body.is_empty()
             {
-                attempt =
-                    Some(self.agent_state.attempts.begin(&attempt_with(&self.request.destination())).await);
+                risk = Some(
+                    self.agent_state.crash_guard.begin(&risk_of_session(&self.request.destination())).await,
+                );
             }
             let is_answer = matches!(event, Event::Answered(_));
             action = machine.handle(event, random.next_u32());
             driver.say_unanswered(&action, machine.attempts());
             match action {
-                Action::Post { .. } | Action::Wait(_) => attempt = None,
+                Action::Post { .. } | Action::Wait(_) => risk = None,
                 // It took the package.
                 _ if is_answer => driver.begin_package(),
                 _ => {}
             }
         };
-        drop(attempt);
+        drop(risk);
         Ok((driver.close(outcome), machine.uri().to_owned()))
     }
 
@@ -520,7 +521,7 @@ impl Driver<'_> {
                 account: Arc::clone(&peer.account),
                 session: self.facts,
                 exec_slots: exec_slots.clone(),
-                attempts: Arc::clone(&agent_state.attempts),
+                crash_guard: Arc::clone(&agent_state.crash_guard),
                 stopping: self.stopping,
             };
             tokio::spawn(after.run(waiting));
@@ -554,9 +555,9 @@ fn remedy(error: &TransportError) -> Remedy {
     }
 }
 
-/// What the risky part of a session with this destination is called among the attempts.
+/// What the risky part of a session with this destination is called by the crash guard.
 #[must_use]
-pub fn attempt_with(destination: &Destination) -> String {
+pub fn risk_of_session(destination: &Destination) -> String {
     format!("session {}", destination.key())
 }
 

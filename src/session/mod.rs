@@ -7,7 +7,7 @@ mod outage;
 pub(crate) mod queue;
 mod requested;
 
-pub use driver::{Ended, Session, attempt_with};
+pub use driver::{Ended, Session, risk_of_session};
 pub use machine::{Again, Failure, Outcome};
 pub use outage::Outage;
 pub use queue::{Cause, Look, Queue, SessionRequest, Step};

@@ -197,7 +197,7 @@ impl DatabaseFile {
         work: impl Fn(&Open) -> Result<T, StoreError>,
     ) -> Result<T, StoreError> {
         loop {
-            if let Some(done) = self.0.attempt(pace, &work) {
+            if let Some(done) = self.0.when_open(pace, &work) {
                 return done;
             }
             match pace {
@@ -239,7 +239,7 @@ impl DatabaseFile {
 
 impl State {
     /// What came of the work; none if the file is not open.
-    fn attempt<T>(
+    fn when_open<T>(
         &self,
         pace: Pace,
         work: impl Fn(&Open) -> Result<T, StoreError>,

@@ -19,7 +19,7 @@ use tokio::task::{AbortHandle, JoinError};
 
 use crate::agent_state::AgentState;
 use crate::base::Random;
-use crate::base::attempts::Fatal;
+use crate::base::crash_guard::Fatal;
 use crate::base::heartbeat::Hearts;
 use crate::base::journal;
 use crate::base::said::Said;
@@ -119,7 +119,7 @@ impl Subscriptions {
             };
             let name = format!("{}: the look at {} for its subscription", id.server_id, id.address());
             let there = known.there;
-            let look = hearts.watch_attempt(&agent_state.attempts, name, look.run());
+            let look = hearts.watch_risky(&agent_state.crash_guard, name, look.run());
             let handle = self.looks.spawn(id, async move {
                 look.await.unwrap_or_else(|Fatal { again }| Outcome {
                     result: look::Result::Failed {

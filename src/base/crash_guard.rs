@@ -1,14 +1,14 @@
-//! Work that may be what ends the agent: what was being done when the process died is not begun a third time.
+//! The crash guard: what was being done when the process died, twice, is not begun a third time.
 //!
 //! What a server sends may kill the process, by a defect of ours or of a library, and much of what the agent does is
 //! taken up again at its next start. So what may do so stands in a file of the state folder while it is being done:
-//! tasks whole ([`Attempts::attempt`]), of a session the risky part ([`Attempts::begin`]). What the agent has died of
+//! tasks whole ([`CrashGuard::run_risky`]), of a session the risky part ([`CrashGuard::begin`]). What the agent has died of
 //! twice is left alone for a time: the agent must come up.
 //!
 //! The file is written in place and not synced: what the kernel has been given outlives the process, flash does not
 //! wear, and a session does not wait for it. The kernel writes it back some seconds later all the same, so the file says
 //! in which boot of the machine it was written: that another one has begun since, by a power cut or a watchdog, is no
-//! death of the agent's. Nor is what happens once it was told to end ([`Attempts::close`]).
+//! death of the agent's. Nor is what happens once it was told to end ([`CrashGuard::close`]).
 //!
 //! A thread of its own writes it, one at a time, and always what is the latest: a disk that hangs holds up nobody for
 //! longer than [`PATIENCE`], and that once.
@@ -29,7 +29,7 @@ use crate::base::journal::id;
 use crate::base::said::Said;
 use crate::base::waking;
 
-const FILE: &str = "attempts";
+const FILE: &str = "risks";
 /// What was begun and ended the agent this often is not taken up again.
 const MOST_DEATHS: u8 = 2;
 /// What the agent has died of is left alone for so long, at least.
@@ -47,20 +47,20 @@ const BOOT: &str = "boot ";
 /// The last line: what stands behind it is left from a longer list.
 const END: &str = ".";
 
-/// Those of this process.
-static OPEN: Mutex<Weak<Attempts>> = Mutex::new(Weak::new());
+/// The guard of this process.
+static OPEN: Mutex<Weak<CrashGuard>> = Mutex::new(Weak::new());
 
-/// The process is told to end: see [`Attempts::close`]. For whoever has no time to wait for the agent's own thread.
+/// The process is told to end: see [`CrashGuard::close`]. For whoever has no time to wait for the agent's own thread.
 pub(crate) fn close() {
     let open = OPEN.lock().unwrap_or_else(PoisonError::into_inner).upgrade();
-    if let Some(attempts) = open {
-        attempts.close();
+    if let Some(guard) = open {
+        guard.close();
     }
 }
 
 /// What is being done, and what has ended the agent.
 #[derive(Debug, Default)]
-pub struct Attempts {
+pub struct CrashGuard {
     /// None: nothing is written down.
     path: Option<PathBuf>,
     /// What the kernel calls this boot; empty where it does not say.
@@ -99,10 +99,10 @@ struct State {
     held: Option<Instant>,
 }
 
-/// Something that is being done until this is dropped.
+/// Risky work that is being done until this is dropped.
 #[derive(Debug)]
-pub struct Attempt {
-    attempts: Arc<Attempts>,
+pub struct Risk {
+    guard: Arc<CrashGuard>,
     name: String,
 }
 
@@ -114,9 +114,9 @@ pub struct Fatal {
     pub again: Duration,
 }
 
-impl Drop for Attempt {
+impl Drop for Risk {
     fn drop(&mut self) {
-        let mut all = self.attempts.lock();
+        let mut all = self.guard.lock();
         if let Some(state) = all.states.get_mut(&self.name) {
             state.running = state.running.saturating_sub(1);
             // It did no harm this time.
@@ -124,11 +124,11 @@ impl Drop for Attempt {
                 all.states.remove(&self.name);
             }
         }
-        self.attempts.changed(&mut all);
+        self.guard.changed(&mut all);
     }
 }
 
-impl Attempts {
+impl CrashGuard {
     /// What was being done when the agent ended last is known from here on. `boot` is what the kernel calls this boot.
     #[must_use]
     pub fn open(folder: &Path, boot: &str) -> Arc<Self> {
@@ -146,18 +146,18 @@ impl Attempts {
         let all = Mutex::new(List { states, ..List::default() });
         let written = watch::Sender::default();
         let (path, boot) = (Some(path), boot.to_owned());
-        let attempts = Arc::new(Self { path, boot, all, written, more: Condvar::new() });
-        attempts.changed(&mut attempts.lock());
-        *OPEN.lock().unwrap_or_else(PoisonError::into_inner) = Arc::downgrade(&attempts);
-        attempts
+        let guard = Arc::new(Self { path, boot, all, written, more: Condvar::new() });
+        guard.changed(&mut guard.lock());
+        *OPEN.lock().unwrap_or_else(PoisonError::into_inner) = Arc::downgrade(&guard);
+        guard
     }
 
-    /// Does what the agent may not outlive, unless it has died of it twice. What it has outlived once since its start is not
+    /// Does risky work, unless the agent has died of it twice. What it has outlived once since its start is not
     /// written down again: some is done every minute, and flash is not to see that.
     ///
     /// # Errors
     /// [`Fatal`]: nothing was done.
-    pub async fn attempt<T>(
+    pub async fn run_risky<T>(
         self: Arc<Self>,
         name: String,
         work: impl Future<Output = T>,
@@ -168,9 +168,9 @@ impl Attempts {
         if self.lock().outlived.contains(&name) {
             return Ok(work.await);
         }
-        let attempt = self.begin(&name).await;
+        let risk = self.begin(&name).await;
         let done = work.await;
-        drop(attempt);
+        drop(risk);
         let outlived = &mut self.lock().outlived;
         if outlived.len() >= MOST {
             outlived.clear();
@@ -179,9 +179,8 @@ impl Attempts {
         Ok(done)
     }
 
-    /// Something begins that the agent may not outlive. That it does is written down when this returns, unless that takes
-    /// too long.
-    pub async fn begin(self: &Arc<Self>, name: &str) -> Attempt {
+    /// Begins risky work: that it is being done is written down when this returns, unless that takes too long.
+    pub async fn begin(self: &Arc<Self>, name: &str) -> Risk {
         let name = written(name);
         {
             let mut all = self.lock();
@@ -193,9 +192,9 @@ impl Attempts {
             all.states.entry(name.clone()).or_default().running += 1;
             self.changed(&mut all);
         }
-        let attempt = Attempt { attempts: Arc::clone(self), name };
+        let risk = Risk { guard: Arc::clone(self), name };
         self.written().await;
-        attempt
+        risk
     }
 
     /// Whether the agent has died of it twice in a row.
@@ -263,9 +262,9 @@ impl Attempts {
         if all.is_writing {
             self.more.notify_one();
         } else if all.file.is_some() || !all.states.is_empty() {
-            let attempts = Arc::clone(self);
+            let guard = Arc::clone(self);
             let writer = std::thread::Builder::new().name(FILE.to_owned());
-            match writer.spawn(move || while attempts.write() {}) {
+            match writer.spawn(move || while guard.write() {}) {
                 Ok(_) => all.is_writing = true,
                 Err(error) => self.say(all, &error),
             }
@@ -371,17 +370,17 @@ mod tests {
         dies_within(&opened(folder, BOOT_ID).await, names).await;
     }
 
-    async fn dies_within(attempts: &Arc<Attempts>, names: &[&str]) {
+    async fn dies_within(guard: &Arc<CrashGuard>, names: &[&str]) {
         for name in names {
-            std::mem::forget(attempts.begin(name).await);
+            std::mem::forget(guard.begin(name).await);
         }
-        attempts.written().await;
+        guard.written().await;
     }
 
-    async fn opened(folder: &Path, boot: &str) -> Arc<Attempts> {
-        let attempts = Attempts::open(folder, boot);
-        attempts.written().await;
-        attempts
+    async fn opened(folder: &Path, boot: &str) -> Arc<CrashGuard> {
+        let guard = CrashGuard::open(folder, boot);
+        guard.written().await;
+        guard
     }
 
     async fn is_fatal(folder: &Path, name: &str) -> bool {
@@ -396,10 +395,10 @@ mod tests {
         assert!(!is_fatal(folder, "session a").await, "once may be chance");
         dies_in(folder, &["session a", "session b"]).await;
         dies_in(folder, &[]).await;
-        let attempts = opened(folder, BOOT_ID).await;
-        assert!(attempts.is_fatal("session a") && !attempts.is_fatal("session b"));
-        drop(attempts.begin("session a").await);
-        attempts.written().await;
+        let guard = opened(folder, BOOT_ID).await;
+        assert!(guard.is_fatal("session a") && !guard.is_fatal("session b"));
+        drop(guard.begin("session a").await);
+        guard.written().await;
         assert!(!is_fatal(folder, "session a").await, "it went well");
     }
 
@@ -408,21 +407,21 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let folder = folder.path();
         for _ in 0..2 {
-            let attempts = opened(folder, BOOT_ID).await;
-            let endless = Arc::clone(&attempts).attempt("look a".to_owned(), std::future::pending::<()>());
+            let guard = opened(folder, BOOT_ID).await;
+            let endless = Arc::clone(&guard).run_risky("look a".to_owned(), std::future::pending::<()>());
             let mut endless = Box::pin(endless);
             let begun = tokio::time::timeout(Duration::from_millis(300), &mut endless).await;
             assert!(begun.is_err(), "it is being done");
             std::mem::forget(endless);
         }
-        let attempts = opened(folder, BOOT_ID).await;
-        let done = |name: &str| Arc::clone(&attempts).attempt(name.to_owned(), async { 7 });
+        let guard = opened(folder, BOOT_ID).await;
+        let done = |name: &str| Arc::clone(&guard).run_risky(name.to_owned(), async { 7 });
         assert_eq!(done("look b").await, Ok(7));
         for _ in 0..2 {
             let Fatal { again } = done("look a").await.unwrap_err();
             assert!(again <= AGAIN && again > AGAIN / 2, "{again:?}");
         }
-        attempts.lock().states.get_mut("look a").unwrap().held = Some(waking::now());
+        guard.lock().states.get_mut("look a").unwrap().held = Some(waking::now());
         assert_eq!(done("look a").await, Ok(7));
         assert_eq!(done("look a").await, Ok(7), "it went well");
     }
@@ -430,17 +429,17 @@ mod tests {
     #[tokio::test]
     async fn what_it_has_outlived_once_is_not_written_down_again_before_the_next_start() {
         let folder = tempfile::tempdir().unwrap();
-        let attempts = Attempts::open(folder.path(), "boot");
+        let guard = CrashGuard::open(folder.path(), "boot");
         let text = || {
             let text = std::fs::read_to_string(folder.path().join(FILE)).unwrap_or_default();
             text.lines().take_while(|line| *line != END).collect::<String>()
         };
-        let work = async || Arc::clone(&attempts).attempt("look".to_owned(), async { text() }).await;
+        let work = async || Arc::clone(&guard).run_risky("look".to_owned(), async { text() }).await;
         assert!(work().await.is_ok_and(|meanwhile| meanwhile.contains("look")));
-        attempts.written().await;
+        guard.written().await;
         assert!(work().await.is_ok_and(|meanwhile| !meanwhile.contains("look")));
-        let again = Attempts::open(folder.path(), "boot");
-        let first = Arc::clone(&again).attempt("look".to_owned(), async { text() }).await;
+        let again = CrashGuard::open(folder.path(), "boot");
+        let first = Arc::clone(&again).run_risky("look".to_owned(), async { text() }).await;
         assert!(first.is_ok_and(|meanwhile| meanwhile.contains("look")));
     }
 
@@ -449,18 +448,18 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         // Opened for writing, it waits for a reader that does not come.
         let pipe = folder.path().join(FILE);
-        let attempts = opened(folder.path(), BOOT_ID).await;
+        let guard = opened(folder.path(), BOOT_ID).await;
         nix::unistd::mkfifo(&pipe, nix::sys::stat::Mode::S_IRWXU).unwrap();
         let begun = Instant::now();
         let mut all = Vec::new();
         for number in 0..20 {
-            all.push(attempts.begin(&format!("session {number}")).await);
+            all.push(guard.begin(&format!("session {number}")).await);
         }
         let first = begun.elapsed();
         assert!(first >= PATIENCE && first < PATIENCE * 4, "{first:?}");
         drop(all);
-        attempts.close();
-        attempts.written().await;
+        guard.close();
+        guard.written().await;
         assert!(begun.elapsed() < PATIENCE * 4);
         // The disk answers again.
         drop(File::open(&pipe).unwrap());
@@ -470,11 +469,11 @@ mod tests {
     async fn an_end_as_it_should_be_is_no_death() {
         let folder = tempfile::tempdir().unwrap();
         for _ in 0..3 {
-            let attempts = opened(folder.path(), BOOT_ID).await;
-            let attempt = attempts.begin("session a").await;
-            attempts.close();
-            attempts.written().await;
-            std::mem::forget(attempt);
+            let guard = opened(folder.path(), BOOT_ID).await;
+            let risk = guard.begin("session a").await;
+            guard.close();
+            guard.written().await;
+            std::mem::forget(risk);
         }
         assert!(!is_fatal(folder.path(), "session a").await);
         assert_eq!(folder.path().read_dir().unwrap().count(), 0, "at rest there is no such file");
@@ -506,11 +505,11 @@ mod tests {
     async fn once_told_to_end_nothing_is_written_down() {
         let folder = tempfile::tempdir().unwrap();
         for _ in 0..3 {
-            let attempts = opened(folder.path(), BOOT_ID).await;
-            attempts.close();
-            std::mem::forget(attempts.begin("session a").await);
-            drop(attempts.begin("session b").await);
-            attempts.written().await;
+            let guard = opened(folder.path(), BOOT_ID).await;
+            guard.close();
+            std::mem::forget(guard.begin("session a").await);
+            drop(guard.begin("session b").await);
+            guard.written().await;
         }
         assert_eq!(folder.path().read_dir().unwrap().count(), 0);
     }
@@ -522,8 +521,8 @@ mod tests {
         for _ in 0..2 {
             dies_in(folder.path(), &[&one]).await;
         }
-        let attempts = opened(folder.path(), BOOT_ID).await;
-        assert!(attempts.is_fatal(&one) && !attempts.is_fatal(&other));
+        let guard = opened(folder.path(), BOOT_ID).await;
+        assert!(guard.is_fatal(&one) && !guard.is_fatal(&other));
     }
 
     #[tokio::test]
@@ -559,8 +558,8 @@ mod tests {
                 (0..200).map(|number| format!("x\n9 9 session a{}{number}", "y".repeat(300))).collect();
             dies_in(folder.path(), &names.iter().map(String::as_str).collect::<Vec<_>>()).await;
         }
-        let attempts = opened(folder.path(), BOOT_ID).await;
-        assert!(!attempts.is_fatal("session a") && attempts.lock().states.len() <= MOST);
+        let guard = opened(folder.path(), BOOT_ID).await;
+        assert!(!guard.is_fatal("session a") && guard.lock().states.len() <= MOST);
         assert!(folder.path().join(FILE).metadata().unwrap().len() < 64 << 10);
     }
 }
