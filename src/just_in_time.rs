@@ -17,6 +17,7 @@ use crate::mo::ManagementObject;
 use crate::store::{DefaultSource, StoreError};
 use crate::transport::{Binding, TlsSettingsError};
 use crate::tree::{Principal, SessionFacts, TreeError};
+use crate::uri::Moid;
 use crate::uri::ServerId;
 use crate::uri::server::{ServerUriError, Template};
 
@@ -34,15 +35,15 @@ pub enum Initiator {
 pub enum ConfigurationError {
     /// The device has no such management object.
     #[error("{0:?} is not a management object of this device")]
-    UnknownMoid(String),
+    UnknownMoid(Moid),
     /// No server has said where it is to be had.
     #[error("no server has given a DEFAULT for {0}")]
-    NoDefault(String),
+    NoDefault(Moid),
     /// The server that said so may not manage the object any more.
     #[error("{moid}: the account {server_id:?}, which gave the DEFAULT, is gone or may not manage it")]
     NoAccount {
         /// The object.
-        moid: String,
+        moid: Moid,
         /// The account.
         server_id: ServerId,
     },
@@ -81,8 +82,8 @@ impl Source {
     ///
     /// # Errors
     /// There is none.
-    pub fn of(agent_state: &AgentState, moid: &str) -> Result<Self, ConfigurationError> {
-        let mut error = ConfigurationError::UnknownMoid(moid.to_owned());
+    pub fn of(agent_state: &AgentState, moid: &Moid) -> Result<Self, ConfigurationError> {
+        let mut error = ConfigurationError::UnknownMoid(moid.clone());
         for object in agent_state.tree.objects_of(moid) {
             match Self::of_object(agent_state, object) {
                 Err(why) => error = why,
@@ -151,7 +152,7 @@ impl Source {
 
     /// The object.
     #[must_use]
-    pub fn moid(&self) -> &str {
+    pub fn moid(&self) -> &Moid {
         &self.object.moid
     }
 }

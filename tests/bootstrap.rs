@@ -365,8 +365,8 @@ async fn a_package_leads_to_the_account_and_its_defaults() {
     let snapshot = store.snapshot().unwrap();
     let default =
         DefaultSource { server_id: "afar".into(), server_uri: "https://data.example/[MCC]".to_owned() };
-    assert_eq!(snapshot.default_uri(BENCH).unwrap(), Some(default));
-    assert_eq!(snapshot.default_uri("urn:nobody:knows").unwrap(), None);
+    assert_eq!(snapshot.default_uri(&BENCH.into()).unwrap(), Some(default));
+    assert_eq!(snapshot.default_uri(&"urn:nobody:knows".into()).unwrap(), None);
 }
 
 #[tokio::test]

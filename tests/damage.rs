@@ -26,11 +26,11 @@ struct Damaged {
 }
 
 fn other(name: &str) -> NodeKey {
-    NodeKey::node("urn:x:other", "7", [name])
+    NodeKey::node(&"urn:x:other".into(), "7", [name])
 }
 
 fn granted() -> NodeKey {
-    NodeKey::node("urn:oma:mo:oma-dm-dmdac:1.0", "m", ["1", "serverid:bench"])
+    NodeKey::node(&"urn:oma:mo:oma-dm-dmdac:1.0".into(), "m", ["1", "serverid:bench"])
 }
 
 fn leaf(text: &str) -> Stored {
@@ -49,7 +49,7 @@ fn subscription() -> Subscription {
 impl Damaged {
     async fn new(clean: bool) -> Self {
         let bench = Bench::new().await;
-        let instance = |miid: &str| NodeKey::instance("urn:x:other", miid);
+        let instance = |miid: &str| NodeKey::instance(&"urn:x:other".into(), miid);
         let creator = "serverid:bench".to_owned();
         let long = "long".repeat(2000);
         let mut changes = vec![
@@ -60,11 +60,11 @@ impl Damaged {
             Change::Put(granted(), leaf("1 16 urn:x:other")),
             Change::Pin(other("pin"), leaf("pinned")),
             Change::Default {
-                moid: "urn:x:other".to_owned(),
-                server_id: SERVER_ID.to_owned().into(),
+                moid: "urn:x:other".into(),
+                server_id: SERVER_ID.into(),
                 server_uri: "https://127.0.0.1:9/default".to_owned(),
             },
-            Change::MosSent(SERVER_ID.to_owned().into(), vec!["urn:x:other".to_owned()]),
+            Change::MosSent(SERVER_ID.into(), vec!["urn:x:other".into()]),
             Change::Subscribe(subscription()),
         ];
         changes.extend((0..100).map(|number| Change::Put(other(&format!("n{number:03}")), leaf("x"))));
@@ -133,14 +133,14 @@ impl Damaged {
         assert_eq!(opened.set_aside, None, "{how}");
         let at = opened.store.snapshot().unwrap();
         let instances = [("7".to_owned(), "serverid:bench".to_owned())];
-        assert_eq!(at.instances("urn:x:other").unwrap(), instances, "{how}");
-        assert_eq!(at.last_miid("urn:x:other").unwrap(), Some(9), "{how}");
+        assert_eq!(at.instances(&"urn:x:other".into()).unwrap(), instances, "{how}");
+        assert_eq!(at.last_miid(&"urn:x:other".into()).unwrap(), Some(9), "{how}");
         assert_eq!(at.node(&other("a")).unwrap(), Some(leaf("value")), "{how}");
         assert_eq!(at.node(&other("long")).unwrap(), Some(leaf(&"long".repeat(2000))), "{how}");
-        assert_eq!(at.children(&NodeKey::instance("urn:x:other", "7")).unwrap().len(), 102, "{how}");
+        assert_eq!(at.children(&NodeKey::instance(&"urn:x:other".into(), "7")).unwrap().len(), 102, "{how}");
         assert_eq!(at.node(&granted()).unwrap(), Some(leaf("1 16 urn:x:other")), "{how}");
         assert_eq!(at.pin(&other("pin")).unwrap(), Some(leaf("pinned")), "{how}");
-        assert!(at.default_uri("urn:x:other").unwrap().is_some(), "{how}");
+        assert!(at.default_uri(&"urn:x:other".into()).unwrap().is_some(), "{how}");
         assert!(at.contact(&SERVER_ID.into()).unwrap().is_some(), "{how}");
         assert!(at.cache_key().unwrap().is_some(), "{how}");
         assert_eq!(at.notifications().unwrap().len(), 1, "{how}");
@@ -266,7 +266,7 @@ async fn the_store_of_0_1_0_goes_on() {
     let opened = Store::open(&damaged.bench.gateway.path("state")).unwrap();
     assert_eq!(opened.set_aside, None);
     let at = opened.store.snapshot().unwrap();
-    assert_eq!(at.instances("urn:oma:mo:x:1.0").unwrap().len(), 2);
+    assert_eq!(at.instances(&"urn:oma:mo:x:1.0".into()).unwrap().len(), 2);
     assert_eq!(at.cache_key().unwrap(), Some([9; 64]));
     assert!(at.clock().unwrap() >= Some(1_790_000_002));
 }

@@ -208,7 +208,7 @@ async fn hput_sends_a_dm_1_document_where_the_server_asks_for_it() {
     let names: Vec<_> = roots.iter().map(|root| root.name.as_str()).collect();
     assert_eq!(names, ["DevInfo", "Operations", "Fixed"]);
     assert_eq!(roots[0].path, format!("{DEVINFO}/1"));
-    assert_eq!(roots[0].ddf_name.as_deref(), Some(DEVINFO));
+    assert_eq!(roots[0].ddf_name.as_ref().unwrap(), DEVINFO);
     let man = roots[0].children.iter().find(|child| child.name == "Man").unwrap();
     assert_eq!(man.value.as_deref(), shown["MOData"]["DevInfo"]["Man"].as_str());
     assert_eq!(roots[2].value.as_deref(), Some("fixed"));

@@ -29,7 +29,7 @@ async fn bench(config: &str) -> Bench {
 
 async fn configure(agent: &Agent, moid: &str) -> Result<Vec<String>, ConfigurationError> {
     let moid = moid.to_owned();
-    agent.ask(|reply| Local::Configuration { moid, initiator: Initiator::Device, reply }).await
+    agent.ask(|reply| Local::Configuration { moid: moid.into(), initiator: Initiator::Device, reply }).await
 }
 
 fn document(moid: &str) -> String {
@@ -126,7 +126,7 @@ async fn a_repository_that_never_answers_does_not_hold_up_the_end() {
     agent.stop().await;
     let agent = Agent::start(&bench);
     let (moid, (reply, answer)) = (MMS.to_owned(), tokio::sync::oneshot::channel());
-    let request = Local::Configuration { moid, initiator: Initiator::Device, reply };
+    let request = Local::Configuration { moid: moid.into(), initiator: Initiator::Device, reply };
     agent.send(request).await;
     let asked = silent.accept().await.unwrap();
     let before = std::time::Instant::now();

@@ -372,12 +372,12 @@ async fn one_default_is_kept_for_each_moid_and_the_newest_counts() {
     let store = Store::open(&bench.gateway.path("state")).unwrap().store;
     let snapshot = store.snapshot().unwrap();
     let kept = |moid: &str| {
-        let DefaultSource { server_id, server_uri } = snapshot.default_uri(moid).unwrap().unwrap();
+        let DefaultSource { server_id, server_uri } = snapshot.default_uri(&moid.into()).unwrap().unwrap();
         (server_id, server_uri.replace(&bench.repository_server.origin(), ""))
     };
     let own = |uri: &str| (support::SERVER_ID.into(), uri.to_owned());
     assert_eq!((kept(BENCH), kept(DEVINFO)), (own("/newer"), own("/devinfo/[MCC]")));
-    assert_eq!(snapshot.default_uri(DMACC).unwrap(), None);
+    assert_eq!(snapshot.default_uri(&DMACC.into()).unwrap(), None);
 }
 
 #[tokio::test]

@@ -429,7 +429,7 @@ async fn an_account_or_object_that_comes_late_finds_its_execs_and_reports() {
         let agent = bench.start().await;
         agent.stop().await;
         let exec = |starts, code, report_to| ExecRecord {
-            server_id: SERVER_ID.to_owned().into(),
+            server_id: SERVER_ID.into(),
             client_uri: format!("{BENCH}//Operations/Count"),
             alert_type: "urn:bench:at:exec".to_owned(),
             report_to,

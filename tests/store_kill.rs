@@ -116,7 +116,7 @@ fn batch(number: u64) -> Vec<Change> {
 }
 
 fn subtree(number: u64) -> NodeKey {
-    NodeKey::instance("urn:test", &number.to_string())
+    NodeKey::instance(&"urn:test".into(), &number.to_string())
 }
 
 /// From a few bytes to more than the store's cache in one batch.
@@ -135,7 +135,7 @@ fn last_batch(snapshot: &Snapshot) -> u64 {
 /// The last batches are there with all that is in them, and no other one is, not even in part.
 fn check_batches(snapshot: &Snapshot, last: u64) {
     let first = last.saturating_sub(KEPT) + 1;
-    let mut instances = snapshot.instances("urn:test").unwrap();
+    let mut instances = snapshot.instances(&"urn:test".into()).unwrap();
     instances.sort_by_key(|(miid, _)| miid.parse::<u64>().unwrap());
     let expected: Vec<_> =
         (first..=last).map(|number| (number.to_string(), format!("serverid:{number}"))).collect();
@@ -293,11 +293,11 @@ async fn a_file_of_0_1_0_survives_every_moment_of_its_migration() {
     flate2::read::GzDecoder::new(packed.as_slice()).read_to_end(&mut old).unwrap();
     let all_is_there = |at: &Snapshot, round: &str| {
         let moid = "urn:oma:mo:x:1.0";
-        assert_eq!(at.instances(moid).unwrap().len(), 2, "{round}");
-        let text = at.node(&NodeKey::node(moid, "7", ["Text"])).unwrap();
+        assert_eq!(at.instances(&moid.into()).unwrap().len(), 2, "{round}");
+        let text = at.node(&NodeKey::node(&moid.into(), "7", ["Text"])).unwrap();
         assert_eq!(text, Some(Stored::Leaf(Value::Text("a text".into()))), "{round}");
         assert_eq!(at.cache_key().unwrap(), Some([9; 64]), "{round}");
-        assert_eq!(at.last_miid(moid).unwrap(), Some(7), "{round}");
+        assert_eq!(at.last_miid(&moid.into()).unwrap(), Some(7), "{round}");
         assert!(at.clock().unwrap() >= Some(1_790_000_002), "{round}");
         assert!(at.contact(&"acme".into()).unwrap().is_some(), "{round}");
     };
@@ -310,7 +310,7 @@ async fn a_file_of_air_survives_every_moment_of_its_shrinking() {
     const KEPT: u64 = 200;
     let bench = Bench::new().await;
     let folder = tempfile::tempdir().unwrap();
-    let node = |number: u64| NodeKey::node("urn:x:other", "7", [format!("n{number}").as_str()]);
+    let node = |number: u64| NodeKey::node(&"urn:x:other".into(), "7", [format!("n{number}").as_str()]);
     let value = |number: u64| Stored::Leaf(Value::Text(number.to_string().repeat(1000)));
     let store = Store::open(folder.path()).unwrap().store;
     let all = (0..6000).map(|number| Change::Put(node(number), value(number)));
@@ -320,7 +320,7 @@ async fn a_file_of_air_survives_every_moment_of_its_shrinking() {
     drop(store);
     let file = std::fs::read(folder.path().join("store.redb")).unwrap();
     let all_is_there = |at: &Snapshot, round: &str| {
-        let instance = NodeKey::instance("urn:x:other", "7");
+        let instance = NodeKey::instance(&"urn:x:other".into(), "7");
         assert_eq!(at.children(&instance).unwrap().len() as u64, KEPT, "{round}");
         for number in 0..KEPT {
             assert_eq!(at.node(&node(number)).unwrap(), Some(value(number)), "{round}");

@@ -6,9 +6,10 @@ use crate::backend::{self, Answer, Builtins, Context, Dependencies, Machine, Req
 use crate::config::{Fact, Settings};
 use crate::ddf::Format;
 use crate::tree::{Principal, Tree, TreeError};
+use crate::uri::Moid;
 use crate::uri::server::{Parameter, ServerUriError, Template};
 
-const DEV_INFO: &str = "urn:oma:mo:oma-dm-devinfo:1.2";
+static DEV_INFO: Moid = Moid::fixed("urn:oma:mo:oma-dm-devinfo:1.2");
 /// A network's name is no longer than this, in bytes.
 const LONGEST: usize = 255;
 
@@ -35,7 +36,7 @@ impl Parameters {
     /// # Errors
     /// The device can't tell its DevID now.
     pub async fn of(tree: &Tree, settings: &Settings, principal: &Principal<'_>) -> Result<Self, TreeError> {
-        let dev_id = tree.own_leaf(DEV_INFO, "DevID", principal).await?;
+        let dev_id = tree.own_leaf(&DEV_INFO, "DevID", principal).await?;
         // Under a made-up name, all such devices would be one to their server.
         let nameless = || TreeError::Unavailable {
             node: format!("{DEV_INFO}//DevID"),

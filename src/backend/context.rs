@@ -10,6 +10,7 @@ use crate::mo::mapping::BusObject;
 
 use super::answer::Answer;
 use super::bus::{Bus, Seen};
+use crate::uri::Moid;
 use crate::uri::ServerId;
 
 /// The machine that is managed.
@@ -35,7 +36,7 @@ pub struct Request<'a> {
     /// `OMADM_CLIENT_URI`
     pub client_uri: &'a str,
     /// `OMADM_MOID`
-    pub moid: &'a str,
+    pub moid: Option<&'a Moid>,
     /// `OMADM_MIID`
     pub miid: &'a str,
     /// `OMADM_RESUMED`: a program that goes on after a reboot.

@@ -30,6 +30,7 @@ use crate::base::lane::FILES;
 use crate::mo::fill::fill_argv;
 use crate::mo::given::Given;
 use crate::mo::mapping::{Piece, Program, Template};
+use crate::uri::Moid;
 use crate::uri::ServerId;
 
 /// The most bytes of stdin.
@@ -207,7 +208,7 @@ async fn spawn(
         .env("PATH", PATH)
         .env("OMADM_SERVER_ID", request.server_id.map_or("", ServerId::as_str))
         .env("OMADM_CLIENT_URI", request.client_uri)
-        .env("OMADM_MOID", request.moid)
+        .env("OMADM_MOID", request.moid.map_or("", Moid::as_str))
         .env("OMADM_MIID", request.miid)
         .envs(request.resumed.then_some(("OMADM_RESUMED", "1")))
         .current_dir("/")

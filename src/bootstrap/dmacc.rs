@@ -202,7 +202,7 @@ fn permissions(root: &Node<'_>, name: &'static str, rights: u8) -> Result<Vec<Pe
             );
         }
         if found.iter().all(|known| known.moid != moid) {
-            found.push(Permission { moid: moid.to_owned(), rights });
+            found.push(Permission { moid: moid.into(), rights });
         }
     }
     Ok(found)

@@ -22,6 +22,7 @@ use crate::transport::{
     Binding, Client, ClientSettings, Connection, Peer, Request, TlsSettingsError, TransportError, retry_after,
 };
 use crate::tree::{Data, Document, Principal, SessionFacts, TreeError};
+use crate::uri::Moid;
 use crate::uri::ServerId;
 use crate::uri::client::ClientUri;
 use crate::uri::server::{Parameter, ServerUriError, shown};
@@ -167,7 +168,8 @@ struct Found {
     /// What else is to be stored, with the first account's rights.
     objects: Vec<(Document, Option<ClientUri>)>,
     /// ServerURI and MOID of DEFAULTs.
-    defaults: Vec<(String, String)>,
+    /// ServerURIs, and what each is for.
+    defaults: Vec<(String, Moid)>,
 }
 
 struct Asking<'a> {
@@ -277,7 +279,7 @@ impl Asking<'_> {
     }
 
     /// DEFAULT by the word of the first account, if the device has the object and the account may see it.
-    fn default(&self, server_uri: String, moid: &str, principal: &Principal<'_>) -> Option<Change> {
+    fn default(&self, server_uri: String, moid: &Moid, principal: &Principal<'_>) -> Option<Change> {
         let Ok(object) = self.agent_state.tree.object_seen(moid, principal) else {
             log::warn!("bootstrap: DEFAULT for {moid:?} is ignored: there is no such management object");
             return None;

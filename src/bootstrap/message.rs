@@ -5,6 +5,7 @@ use serde_json::Value as Json;
 use super::dmacc::{self, Account, DmaccError};
 use crate::config::{Settings, syntax};
 use crate::package::{self, Command, Verb, is_media_type};
+use crate::uri::Moid;
 use crate::uri::ServerId;
 use crate::uri::client::{ClientUri, Fields};
 
@@ -43,7 +44,7 @@ pub(crate) enum MessageError {
         /// From 1.
         number: usize,
         /// Its MOID.
-        moid: String,
+        moid: Moid,
     },
     /// An account can't be one.
     #[error("account {number}: {source}")]
@@ -99,7 +100,7 @@ pub(super) enum Step {
         /// The ServerURI template.
         from: String,
         /// The MOID.
-        moid: String,
+        moid: Moid,
     },
 }
 
@@ -127,8 +128,8 @@ pub(super) fn is_object_type(content_type: &str) -> bool {
 }
 
 /// Whether this is the MOID of DM accounts.
-pub(super) fn is_dmacc(moid: &str) -> bool {
-    DMACC.contains(&moid)
+pub(super) fn is_dmacc(moid: &Moid) -> bool {
+    DMACC.contains(&moid.as_str())
 }
 
 /// Serialised objects: accounts, and what else there was.
@@ -142,7 +143,7 @@ pub(super) struct Objects {
 #[derive(Debug)]
 pub(super) struct Other {
     number: usize,
-    pub(super) moid: String,
+    pub(super) moid: Moid,
     pub(super) client_uri: Option<String>,
     pub(super) data: Json,
 }
@@ -185,7 +186,7 @@ fn other(number: usize, object: Json) -> Result<Other, MessageError> {
     let (moid, client_uri) = (text("MOID"), text("ClientURI"));
     let named = || client_uri.as_deref().and_then(|uri| uri.split('/').next()).map(str::to_owned);
     let moid = moid.or_else(named).ok_or_else(|| lacks("has neither MOID nor ClientURI"))?;
-    Ok(Other { number, moid: moid.chars().take(200).collect(), client_uri, data })
+    Ok(Other { number, moid: moid.chars().take(200).collect::<String>().into(), client_uri, data })
 }
 
 /// What all accounts of a bootstrap together must be. They come out sorted by server id.
@@ -232,7 +233,7 @@ fn steps(content_type: &str, body: &[u8], settings: &Settings) -> Result<Vec<Ste
                     ClientUri::parse_for(target, Fields::TARGET).map_err(|_| wrong("not a ClientURI"))?;
                 Step::Retrieve { from: from.clone(), target: Some(target) }
             }
-            (Verb::Default, [moid]) => Step::Default { from: from.clone(), moid: moid.clone() },
+            (Verb::Default, [moid]) => Step::Default { from: from.clone(), moid: moid.as_str().into() },
             _ => return Err(wrong("wrong number of parameters")),
         };
         syntax::server_uri(from, allow_http).map_err(|_| wrong("not an https ServerURI"))?;

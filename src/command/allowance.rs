@@ -61,6 +61,9 @@ mod tests {
         assert_eq!(endless.status(&Verb::Get), 503, "{endless}");
         allowance.search = Duration::ZERO;
         assert_eq!(allowance.search(&x, async { Ok(1) }).await.unwrap_err().status(&Verb::Get), 503);
-        assert_eq!(allowance.search(&ClientUri::root("urn:a", "1"), async { Ok(1) }).await.unwrap(), 1);
+        assert_eq!(
+            allowance.search(&ClientUri::root(&"urn:a".into(), "1"), async { Ok(1) }).await.unwrap(),
+            1
+        );
     }
 }

@@ -9,7 +9,7 @@ pub(super) async fn run(parameters: &[String], context: &mut Context<'_>) -> Ans
     let [server_uri, moid] = parameters else {
         return Err(CommandError::Malformed("DEFAULT takes a ServerURI and a MOID"));
     };
-    let object = context.tree.object_for(moid, context.principal.account.profile);
+    let object = context.tree.object_for(&moid.as_str().into(), context.principal.account.profile);
     let object = object.ok_or_else(|| TreeError::NotFound(moid.clone()))?;
     if !context.principal.sees(object) {
         return Err(CommandError::NotPermitted(moid.clone()));

@@ -6,6 +6,7 @@ use std::time::Duration;
 use crate::base::Secret;
 use crate::package::Profile;
 use crate::transport::Auth;
+use crate::uri::Moid;
 use crate::uri::Origin;
 use crate::uri::ServerId;
 
@@ -55,7 +56,7 @@ pub struct Account {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Permission {
     /// The MOID, or `*` for all.
-    pub moid: String,
+    pub moid: Moid,
     /// Read 1, Write 2, Execute 4, Delegate 8, added up; 7 if unsaid.
     pub rights: u8,
 }
@@ -137,9 +138,9 @@ impl Account {
     /// The rights that `permissions` give on the device's own instances of `moid` (TS 11.3), none if not listed.
     /// An exact entry wins over `*`.
     #[must_use]
-    pub fn rights(&self, moid: &str) -> Option<u8> {
-        let entry = |wanted: &str| self.permissions.iter().find(|permission| permission.moid == wanted);
-        entry(moid).or_else(|| entry("*")).map(|permission| permission.rights)
+    pub fn rights(&self, moid: &Moid) -> Option<u8> {
+        let entry = |wanted: &str| self.permissions.iter().find(|permission| permission.moid == *wanted);
+        entry(moid.as_str()).or_else(|| entry("*")).map(|permission| permission.rights)
     }
 }
 

@@ -219,7 +219,7 @@ impl Reading<'_> {
             item: way.item.as_ref(),
             stored: None,
             builtins: &Nobody,
-            request: Request { client_uri, moid: self.object.moid.as_ref(), miid: "1", ..Request::default() },
+            request: Request { client_uri, moid: Some(&self.object.moid), miid: "1", ..Request::default() },
         }
     }
 }

@@ -9,6 +9,7 @@ use crate::config::{self, Account, Environment, Selection, Settings};
 use crate::mo::{self, ManagementObject};
 use crate::spanned::{Problem, Problems, meant};
 use crate::transport::Auth;
+use crate::uri::Moid;
 use crate::uri::server::unknown_parameters;
 
 /// What is wrong with a configuration, and what the agent can run on, but is hardly meant.
@@ -101,16 +102,16 @@ fn check_templates(account: &Account, warnings: &mut Problems) {
 }
 
 fn check_permissions(account: &Account, objects: &[Arc<ManagementObject>], warnings: &mut Problems) {
-    let named = account.permissions.iter().map(|permission| permission.moid.as_str());
-    for moid in named.filter(|moid| *moid != "*") {
+    let named = account.permissions.iter().map(|permission| &permission.moid);
+    for moid in named.filter(|moid| **moid != "*") {
         if objects.iter().any(|object| object.answers_to(moid)) {
             continue;
         }
         let same = |object: &&Arc<ManagementObject>| {
-            let unversioned = |moid: &str| moid.rsplit_once(':').map(|(name, _)| name.to_owned());
+            let unversioned = |moid: &Moid| moid.as_str().rsplit_once(':').map(|(name, _)| name.to_owned());
             unversioned(&object.moid) == unversioned(moid)
         };
-        let close = meant(moid, objects.iter().map(|object| object.moid.as_str()));
+        let close = meant(moid.as_str(), objects.iter().map(|object| object.moid.as_str()));
         let close = close.or_else(|| objects.iter().find(same).map(|object| object.moid.as_str()));
         let close = close.map_or_else(String::new, |close| format!("; did you mean {close:?}?"));
         note(

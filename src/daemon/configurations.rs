@@ -10,6 +10,7 @@ use crate::agent_state::AgentState;
 use crate::base::tasks::Tasks;
 use crate::exec::ExecSlots;
 use crate::just_in_time::{ConfigurationError, Initiator, Source};
+use crate::uri::Moid;
 
 /// Requests that are served at one time.
 const MOST: usize = 4;
@@ -17,14 +18,14 @@ const MOST: usize = 4;
 /// Those that are being served, by the MOID that each is for.
 #[derive(Default)]
 pub(super) struct Configurations {
-    tasks: Tasks<String, ()>,
+    tasks: Tasks<Moid, ()>,
 }
 
 impl Configurations {
     /// Fetches the configuration of an object; one at a time for each object.
     pub(super) fn ask(
         &mut self,
-        moid: &str,
+        moid: &Moid,
         initiator: Initiator,
         reply: Configured,
         agent_state: &Arc<AgentState>,
@@ -38,7 +39,7 @@ impl Configurations {
                 return;
             }
         };
-        let moid = source.moid().to_owned();
+        let moid = source.moid().clone();
         if self.tasks.keys().len() == MOST || self.tasks.keys().any(|other| *other == moid) {
             let _ = reply.send(Err(ConfigurationError::Busy));
             return;

@@ -7,6 +7,7 @@ use crate::alert::RaiseError;
 use crate::just_in_time::{ConfigurationError, Initiator};
 use crate::package::Alert;
 use crate::push::{PushError, payload};
+use crate::uri::Moid;
 use crate::uri::ServerId;
 
 /// Where the answer to a request for configuration goes: the ClientURIs of what was made.
@@ -30,7 +31,7 @@ pub enum Local {
     /// An application lacks the configuration of a management object (TS 10.1).
     Configuration {
         /// The object.
-        moid: String,
+        moid: Moid,
         /// Who asks.
         initiator: Initiator,
         /// Where the answer goes.

@@ -14,6 +14,7 @@ use crate::xml;
 use super::join::node_key;
 use super::mapping::{Call, Description, MappingFile, NodeMapping, SourceKind};
 use super::object::is_placeholder;
+use crate::uri::Moid;
 
 /// The version of the framework that is written.
 const VERSION: &str = "1.2";
@@ -71,7 +72,7 @@ pub(super) fn describe(mapping: &mut MappingFile, file: &Path, problems: &mut Pr
 
 /// What the head of a mapping says of its root.
 struct Head {
-    moid: String,
+    moid: Moid,
     root: String,
     dynamic: bool,
     several: bool,
@@ -249,7 +250,7 @@ impl<P: FnMut(usize, &str, String)> Making<'_, P> {
             case_sense: None,
             default_value: description.default.clone(),
             mime: if is_leaf { mime } else { Vec::new() },
-            ddf_name: (index == 0).then(|| self.head.moid.clone()).filter(|moid| !moid.is_empty()),
+            ddf_name: (index == 0).then(|| self.head.moid.to_string()).filter(|moid| !moid.is_empty()),
             title: description.title.clone(),
             description: description.description.clone(),
         }

@@ -9,6 +9,7 @@ use std::sync::Arc;
 use crate::base::lane;
 use crate::ddf::Ddf;
 use crate::spanned::Problems;
+use crate::uri::Moid;
 
 use super::check;
 use super::object::ManagementObject;
@@ -162,7 +163,7 @@ pub fn list(folders: &[PathBuf], problems: &mut Problems) -> Vec<Name> {
 }
 
 /// A MOID under which some server would find both.
-fn shared_moid(one: &ManagementObject, other: &ManagementObject) -> Option<String> {
+fn shared_moid(one: &ManagementObject, other: &ManagementObject) -> Option<Moid> {
     if one.profile.zip(other.profile).is_some_and(|(one, other)| one != other) {
         return None;
     }

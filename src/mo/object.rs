@@ -7,6 +7,7 @@ use crate::ddf::{CaseSense, Format, NodeName, Properties};
 use crate::package::Profile;
 
 use super::mapping::{BusObject, NodeMapping};
+use crate::uri::Moid;
 
 /// A management object: what is described, and where its values come from.
 #[derive(Debug)]
@@ -20,9 +21,9 @@ pub struct ManagementObject {
     /// SHA-256 over the folder's mapping file and DDF as loaded, and over a base that `ddf_uri` has.
     pub digest: [u8; 32],
     /// The Management Object Identifier.
-    pub moid: String,
+    pub moid: Moid,
     /// Other MOIDs it answers to.
-    pub aliases: Vec<String>,
+    pub aliases: Vec<Moid>,
     /// Where servers are told to find the DDF.
     pub ddf_uri: String,
     /// Whether that lacks `[objects] ddf-base`: servers are told an address that nobody has.
@@ -141,8 +142,8 @@ impl ManagementObject {
 
     /// Whether `moid` is its own or an alias.
     #[must_use]
-    pub fn answers_to(&self, moid: &str) -> bool {
-        self.moid == moid || self.aliases.iter().any(|alias| alias == moid)
+    pub fn answers_to(&self, moid: &Moid) -> bool {
+        self.moid == *moid || self.aliases.contains(moid)
     }
 
     /// Whether it is there for servers that speak this profile.

@@ -15,7 +15,7 @@ pub(super) const ONE_IS_AN_ARRAY: bool = false;
 
 /// A superset of what TS 6.3.3, 7.5 and Appendix E ask for.
 pub(super) fn head_members<'a>(head: &MoHead<'a>) -> Vec<(&'static str, &'a str)> {
-    vec![("DDF", head.ddf), ("MOID", head.moid), ("MIID", head.miid), ("ClientURI", head.client_uri)]
+    vec![("DDF", head.ddf), ("MOID", head.moid.as_str()), ("MIID", head.miid), ("ClientURI", head.client_uri)]
 }
 
 /// Writes Package#1; `{}` when there is nothing to say.

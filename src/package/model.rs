@@ -1,6 +1,7 @@
 //! What packages say, whatever their profile.
 
 use super::verb::Verb;
+use crate::uri::Moid;
 
 /// One command of a Package#2, as received: nothing is known yet about its parameters.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -39,7 +40,7 @@ pub struct SupportedMo {
     /// Link to the DDF.
     pub ddf: String,
     /// The MOID.
-    pub moid: String,
+    pub moid: Moid,
     /// The MIIDs of the instances that the server has any right on.
     pub miids: Vec<String>,
 }
@@ -134,7 +135,7 @@ pub struct MoHead<'a> {
     /// Link to the DDF.
     pub ddf: &'a str,
     /// The MOID.
-    pub moid: &'a str,
+    pub moid: &'a Moid,
     /// The MIID.
     pub miid: &'a str,
     /// The ClientURI of the node.

@@ -40,13 +40,13 @@ pub(super) struct Mo<'a> {
 
 impl<'a> From<&'a SupportedMo> for Mo<'a> {
     fn from(mo: &'a SupportedMo) -> Self {
-        Self { ddf: (&mo.ddf).into(), moid: (&mo.moid).into(), miid: (&mo.miids).into() }
+        Self { ddf: (&mo.ddf).into(), moid: mo.moid.as_str().into(), miid: (&mo.miids).into() }
     }
 }
 
 impl From<Mo<'_>> for SupportedMo {
     fn from(mo: Mo<'_>) -> Self {
-        Self { ddf: mo.ddf.into(), moid: mo.moid.into(), miids: mo.miid.into() }
+        Self { ddf: mo.ddf.into(), moid: mo.moid.into_owned().into(), miids: mo.miid.into() }
     }
 }
 

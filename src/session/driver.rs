@@ -32,6 +32,7 @@ use crate::transport::{
     TransportError, retry_after, server_time,
 };
 use crate::tree::{Principal, SessionFacts, TreeError};
+use crate::uri::Moid;
 use crate::uri::ServerId;
 use crate::uri::server::{ServerUriError, shown};
 
@@ -94,7 +95,7 @@ struct Driver<'a> {
     execs: SessionExecs,
     alerts: Outgoing,
     /// The MOS list that is in the package on its way, where it is another one than before.
-    mos_sent: Option<Vec<String>>,
+    mos_sent: Option<Vec<Moid>>,
     /// Of the commands being executed.
     report: Report,
     /// What the GETs of the package that is being made may bring.

@@ -2,6 +2,7 @@
 
 use crate::package::RequestedMo;
 use crate::tree::{Gathering, NodeRef, Principal, Resolved, SESSION_INFO, Tree, TreeError};
+use crate::uri::Moid;
 
 /// The most bytes that go with a Package#1.
 const MOST: usize = 4 << 20;
@@ -10,7 +11,7 @@ const MOST: usize = 4 << 20;
 type Asked = (u16, Vec<u8>);
 
 /// Whether the session itself is asked for (TS 11.4).
-pub(super) fn is_of_session(mos: &[String], asked: &[Asked]) -> bool {
+pub(super) fn is_of_session(mos: &[Moid], asked: &[Asked]) -> bool {
     asked.iter().any(|(index, _)| mos.get(usize::from(*index)).is_some_and(|moid| moid == SESSION_INFO))
 }
 
@@ -19,7 +20,7 @@ pub(super) fn is_of_session(mos: &[String], asked: &[Asked]) -> bool {
 pub(super) async fn answer(
     tree: &Tree,
     principal: &Principal<'_>,
-    mos: &[String],
+    mos: &[Moid],
     asked: &[Asked],
 ) -> Result<Vec<RequestedMo>, TreeError> {
     let server_id = &principal.account.server_id;

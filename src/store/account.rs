@@ -242,9 +242,9 @@ mod tests {
     #[test]
     fn what_a_withdrawn_account_had_is_inherited_by_nobody() {
         let (_folder, store) = store();
-        let instance = |miid: &str| NodeKey::instance("urn:m", miid);
+        let instance = |miid: &str| NodeKey::instance(&"urn:m".into(), miid);
         let granted = |server_id: &str| {
-            NodeKey::node("urn:oma:mo:oma-dm-dmdac:1.0", "m", ["1", &format!("serverid:{server_id}")])
+            NodeKey::node(&"urn:oma:mo:oma-dm-dmdac:1.0".into(), "m", ["1", &format!("serverid:{server_id}")])
         };
         let of = |server_id: &str| {
             vec![
@@ -253,7 +253,7 @@ mod tests {
                 Change::Contact(server_id.into(), 1),
                 Change::Notification { server_id: server_id.into(), id: 1, time: 1 },
                 Change::Default {
-                    moid: format!("urn:{server_id}"),
+                    moid: format!("urn:{server_id}").into(),
                     server_id: server_id.into(),
                     server_uri: "https://x".into(),
                 },
@@ -280,7 +280,7 @@ mod tests {
         assert_eq!(left.brought().unwrap().len(), 1);
         assert_eq!(left.overrides(&"a".into()).unwrap(), []);
         assert_eq!(left.contact(&"a".into()).unwrap(), None);
-        assert_eq!(left.default_uri("urn:a").unwrap(), None);
+        assert_eq!(left.default_uri(&"urn:a".into()).unwrap(), None);
         assert_eq!(left.alert_queues().unwrap(), ["ab", "ab\u{1}https://x"]);
         assert!(!left.exists(&granted("a")).unwrap() && left.exists(&granted("ab")).unwrap());
         assert_eq!(left.subscriptions().unwrap().len(), 1);
@@ -290,9 +290,10 @@ mod tests {
             [SeenNotification { server_id: "ab".into(), id: 1, time: 1 }]
         );
         let instances = [("a".to_owned(), String::new()), ("ab".to_owned(), "serverid:ab".to_owned())];
-        assert_eq!(left.instances("urn:m").unwrap(), instances);
+        assert_eq!(left.instances(&"urn:m".into()).unwrap(), instances);
         assert!(
-            left.default_uri("urn:ab").unwrap().is_some() && left.contact(&"ab".into()).unwrap().is_some()
+            left.default_uri(&"urn:ab".into()).unwrap().is_some()
+                && left.contact(&"ab".into()).unwrap().is_some()
         );
     }
 

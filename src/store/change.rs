@@ -16,6 +16,7 @@ use super::tables::{
     ALERTS, CACHE_KEY, CONTACTS, DEFAULTS, EXECS, INSTANCES, INTENTS, META, MOS, NODES, NOTIFICATIONS, PINS,
     PUSH, TRIGGERS,
 };
+use crate::uri::Moid;
 use crate::uri::ServerId;
 
 /// One change. Several that must hold together go into one [`super::Store::commit`].
@@ -52,7 +53,7 @@ pub enum Change {
     /// DEFAULT: where configuration for a MOID comes from (TS 5.4.10).
     Default {
         /// The MOID.
-        moid: String,
+        moid: Moid,
         /// Who set it.
         server_id: ServerId,
         /// The ServerURI template.
@@ -76,7 +77,7 @@ pub enum Change {
     /// What cache validators are keyed with; a key that is there already stays.
     CacheKey(CacheKey),
     /// A server got a MOS list of these MOIDs.
-    MosSent(ServerId, Vec<String>),
+    MosSent(ServerId, Vec<Moid>),
     /// Alerts of a place need not wait any longer.
     AlertsSettled(String, Vec<u64>),
     /// Nor does any that waits for that place.
@@ -135,7 +136,7 @@ impl Change {
                 tally.added += size(instance.as_bytes(), creator.as_bytes());
                 if let Some((moid, number)) = instance.assigned() {
                     let mut meta = transaction.open_table(META).map_err(db)?;
-                    let key = miid_key(moid);
+                    let key = miid_key(&moid);
                     let last = counter(&meta, &key)?.unwrap_or_default();
                     set_counter(&mut meta, &key, last.max(number))?;
                 }
@@ -217,6 +218,7 @@ impl Change {
             }
             Self::MosSent(server_id, moids) => {
                 let mut table = transaction.open_table(MOS).map_err(db)?;
+                let moids: Vec<&str> = moids.iter().map(Moid::as_str).collect();
                 table.insert(server_id.as_bytes(), moids.join("\n").as_bytes()).map_err(db)?;
             }
             Self::Account(change) => change.apply(transaction, tally)?,

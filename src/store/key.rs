@@ -2,6 +2,8 @@
 
 use std::borrow::Borrow;
 
+use crate::uri::Moid;
+
 /// Where a node's value is kept: MOID, MIID and the names from the instance's root down, joined by NUL
 /// (which no name can hold).
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -17,7 +19,7 @@ impl Borrow<[u8]> for NodeKey {
 impl NodeKey {
     /// What the keys of all instances of a management object are below.
     #[must_use]
-    pub fn object(moid: &str) -> Self {
+    pub fn object(moid: &Moid) -> Self {
         Self(moid.as_bytes().to_vec())
     }
 
@@ -27,8 +29,8 @@ impl NodeKey {
 
     /// The key of an instance's root.
     #[must_use]
-    pub fn instance(moid: &str, miid: &str) -> Self {
-        let mut key = Vec::with_capacity(moid.len() + miid.len() + 32);
+    pub fn instance(moid: &Moid, miid: &str) -> Self {
+        let mut key = Vec::with_capacity(moid.as_str().len() + miid.len() + 32);
         key.extend_from_slice(moid.as_bytes());
         key.push(0);
         key.extend_from_slice(miid.as_bytes());
@@ -47,7 +49,7 @@ impl NodeKey {
 
     /// The key of a node below the instance's root.
     #[must_use]
-    pub fn node<'a>(moid: &str, miid: &str, names: impl IntoIterator<Item = &'a str>) -> Self {
+    pub fn node<'a>(moid: &Moid, miid: &str, names: impl IntoIterator<Item = &'a str>) -> Self {
         names.into_iter().fold(Self::instance(moid, miid), |key, name| key.child(name))
     }
 
@@ -72,9 +74,9 @@ impl NodeKey {
     }
 
     /// MOID and number, if it is the root of an instance whose MIID the agent may have assigned.
-    pub(super) fn assigned(&self) -> Option<(&str, u64)> {
+    pub(super) fn assigned(&self) -> Option<(Moid, u64)> {
         let (moid, miid) = std::str::from_utf8(&self.0).ok()?.split_once('\0')?;
-        Some((moid, miid.parse().ok()?))
+        Some((moid.into(), miid.parse().ok()?))
     }
 
     /// The range of all keys below this one.

@@ -4,6 +4,7 @@ use redb::{ReadableTable, Table};
 
 use super::error::{StoreError, db};
 use super::tables::number;
+use crate::uri::Moid;
 
 /// A number of the table `meta`.
 pub(super) fn counter(
@@ -24,7 +25,7 @@ pub(super) fn set_counter(
 }
 
 /// Where `meta` has the last MIID that was assigned.
-pub(super) fn miid_key(moid: &str) -> String {
+pub(super) fn miid_key(moid: &Moid) -> String {
     format!("miid {moid}")
 }
 

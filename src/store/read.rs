@@ -17,6 +17,7 @@ use super::tables::{
     PUSH, TRIGGERS, number,
 };
 use crate::base::said::SaidOf;
+use crate::uri::Moid;
 use crate::uri::ServerId;
 
 /// So many records are read one after the other before the tree is searched anew.
@@ -205,7 +206,7 @@ impl Snapshot {
     ///
     /// # Errors
     /// The file can't be read, or a record is damaged.
-    pub fn instances(&self, moid: &str) -> Result<Vec<(String, String)>, StoreError> {
+    pub fn instances(&self, moid: &Moid) -> Result<Vec<(String, String)>, StoreError> {
         let mut instances = Vec::new();
         self.each_instance(moid, &mut |miid, creator| {
             instances.push((miid.to_owned(), creator.to_owned()));
@@ -220,7 +221,7 @@ impl Snapshot {
     /// The file can't be read, or a record is damaged.
     pub fn each_instance(
         &self,
-        moid: &str,
+        moid: &Moid,
         more: &mut dyn FnMut(&str, &str) -> bool,
     ) -> Result<(), StoreError> {
         let table = self.transaction.open_table(INSTANCES).map_err(self.noting())?;
@@ -245,7 +246,7 @@ impl Snapshot {
     ///
     /// # Errors
     /// The file can't be read.
-    pub fn creator(&self, moid: &str, miid: &str) -> Result<Option<String>, StoreError> {
+    pub fn creator(&self, moid: &Moid, miid: &str) -> Result<Option<String>, StoreError> {
         let table = self.transaction.open_table(INSTANCES).map_err(self.noting())?;
         let key = NodeKey::instance(moid, miid);
         let Some(creator) = table.get(key.as_bytes()).map_err(self.noting())? else { return Ok(None) };
@@ -257,7 +258,7 @@ impl Snapshot {
     ///
     /// # Errors
     /// The file can't be read.
-    pub fn last_miid(&self, moid: &str) -> Result<Option<u64>, StoreError> {
+    pub fn last_miid(&self, moid: &Moid) -> Result<Option<u64>, StoreError> {
         let table = self.transaction.open_table(META).map_err(self.noting())?;
         counter(&table, &miid_key(moid))
     }
@@ -309,7 +310,7 @@ impl Snapshot {
     ///
     /// # Errors
     /// The file can't be read, or the record is damaged.
-    pub fn default_uri(&self, moid: &str) -> Result<Option<DefaultSource>, StoreError> {
+    pub fn default_uri(&self, moid: &Moid) -> Result<Option<DefaultSource>, StoreError> {
         let table = self.transaction.open_table(DEFAULTS).map_err(self.noting())?;
         let Some(record) = table.get(moid.as_bytes()).map_err(self.noting())? else { return Ok(None) };
         let read = std::str::from_utf8(record.value()).ok().and_then(|record| record.split_once('\0'));
@@ -426,13 +427,13 @@ impl Snapshot {
     ///
     /// # Errors
     /// The file can't be read.
-    pub fn mos_sent(&self, server_id: &ServerId) -> Result<Vec<String>, StoreError> {
+    pub fn mos_sent(&self, server_id: &ServerId) -> Result<Vec<Moid>, StoreError> {
         let table = self.transaction.open_table(MOS).map_err(self.noting())?;
         let Some(list) = table.get(server_id.as_bytes()).map_err(self.noting())? else {
             return Ok(Vec::new());
         };
         let list = self.known("mos", server_id.as_bytes(), std::str::from_utf8(list.value()).ok());
-        Ok(list.unwrap_or_default().lines().map(str::to_owned).collect())
+        Ok(list.unwrap_or_default().lines().map(Moid::from).collect())
     }
 
     /// What is known of a folder of accounts or management objects, as [`super::Change::Folder`] has it.

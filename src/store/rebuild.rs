@@ -99,7 +99,7 @@ pub(super) fn mend(transaction: &WriteTransaction) -> Result<(), StoreError> {
         let (key, _) = entry.map_err(db)?;
         let key = NodeKey::from_bytes(key.value());
         if let Some((moid, number)) = key.assigned() {
-            let name = miid_key(moid);
+            let name = miid_key(&moid);
             let last = counter(&meta, &name).ok().flatten().unwrap_or_default();
             set_counter(&mut meta, &name, last.max(number))?;
         }

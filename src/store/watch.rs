@@ -96,7 +96,7 @@ mod tests {
     use crate::store::Stored;
 
     fn key(names: &[&str]) -> NodeKey {
-        NodeKey::node("urn:m", "1", names.iter().copied())
+        NodeKey::node(&"urn:m".into(), "1", names.iter().copied())
     }
 
     async fn told(watch: &Watch, changes: &[Change]) -> Vec<NodeKey> {
@@ -117,9 +117,9 @@ mod tests {
         assert_eq!(told(&watch, &[Change::Remove(key(&["b"]))]).await, std::slice::from_ref(&b));
         assert_eq!(told(&watch, &[Change::RemoveInstance(key(&[]))]).await, [a.clone(), b]);
         assert_eq!(told(&watch, &[]).await, []);
-        watch.look_out_for(vec![NodeKey::object("urn:m")]);
-        assert_eq!(told(&watch, &[put(&["z"])]).await, [NodeKey::object("urn:m")]);
-        let other = Change::Put(NodeKey::instance("urn:mm", "1"), Stored::Interior);
+        watch.look_out_for(vec![NodeKey::object(&"urn:m".into())]);
+        assert_eq!(told(&watch, &[put(&["z"])]).await, [NodeKey::object(&"urn:m".into())]);
+        let other = Change::Put(NodeKey::instance(&"urn:mm".into(), "1"), Stored::Interior);
         assert_eq!(told(&watch, &[other]).await, []);
     }
 

@@ -13,6 +13,7 @@ use crate::mo::data::{Budget, Members};
 use crate::mo::tnds::{self, Branch, TndsError};
 use crate::mo::value::excerpt;
 use crate::mo::{ManagementObject, MoData};
+use crate::uri::Moid;
 
 /// The longest word on what is wrong with a document, in characters.
 const LONGEST: usize = 100;
@@ -23,7 +24,7 @@ const BYTE_ORDER_MARK: &[u8] = b"\xef\xbb\xbf";
 #[derive(Clone, Debug, PartialEq)]
 pub struct Document {
     /// `MOID`
-    pub moid: Option<String>,
+    pub moid: Option<Moid>,
     /// `ClientURI`
     pub client_uri: Option<String>,
     /// `MOData`
@@ -67,7 +68,7 @@ impl Document {
             Some(_) => Err(unfit(&format_args!("its {name} is no string"))),
         };
         let (moid, client_uri) = (text("MOID", head.moid)?, text("ClientURI", head.client_uri)?);
-        Ok(Self { moid, client_uri, data: head.data, is_bare: false })
+        Ok(Self { moid: moid.map(Moid::from), client_uri, data: head.data, is_bare: false })
     }
 
     /// Reads `application/vnd.syncml.dmtnds+xml`, typed by the DDF of `target`, or else of the management object that

@@ -1,5 +1,7 @@
 //! An instance of a management object, and where it comes from.
 
+use crate::uri::Moid;
+
 /// An instance of a management object.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Instance {
@@ -15,7 +17,7 @@ pub(super) enum Origin {
     /// It stands for the DM account whose server id is its MIID.
     Account,
     /// It says who may do what with the instances of `moid`.
-    Delegation { moid: String },
+    Delegation { moid: Moid },
     /// A server created it.
     Created { creator: String },
 }

@@ -8,6 +8,7 @@ use super::principal::Principal;
 use super::registry::Tree;
 use super::resolve::Resolved;
 use super::view::{readable, secret};
+use crate::uri::Moid;
 
 /// What a server gets.
 #[derive(Clone, Debug, PartialEq)]
@@ -139,7 +140,7 @@ impl Tree {
     /// As [`Tree::read`].
     pub async fn own_leaf(
         &self,
-        moid: &str,
+        moid: &Moid,
         name: &str,
         principal: &Principal<'_>,
     ) -> Result<Option<String>, TreeError> {

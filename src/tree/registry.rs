@@ -18,6 +18,7 @@ use super::instance::{Instance, Origin};
 use super::node::NodeRef;
 use super::principal::Principal;
 use super::state::State;
+use crate::uri::Moid;
 
 /// Of so many nodes that fail the journal has a line of each; it is full of them then.
 const MOST_FAILING: usize = 256;
@@ -27,7 +28,7 @@ const MOST_FAILING: usize = 256;
 pub struct Tree {
     objects: Vec<Arc<ManagementObject>>,
     /// Several where each is for servers of another profile.
-    by_moid: HashMap<String, Vec<usize>>,
+    by_moid: HashMap<Moid, Vec<usize>>,
     /// As their files and bootstraps have them.
     accounts: Vec<Arc<Account>>,
     pub(super) store: Arc<Store>,
@@ -48,7 +49,7 @@ impl Tree {
         machine: Arc<Machine>,
         started: Instant,
     ) -> Self {
-        let mut by_moid: HashMap<String, Vec<usize>> = HashMap::new();
+        let mut by_moid: HashMap<Moid, Vec<usize>> = HashMap::new();
         for (index, object) in objects.iter().enumerate() {
             for moid in std::iter::once(&object.moid).chain(&object.aliases) {
                 by_moid.entry(moid.clone()).or_default().push(index);
@@ -82,13 +83,13 @@ impl Tree {
 
     /// The management objects that answer to `moid`, their own or an alias: several where there is one for each profile.
     /// Which of them is meant, only whoever asks can tell: a server's is [`Tree::object_for`].
-    pub fn objects_of(&self, moid: &str) -> impl Iterator<Item = &Arc<ManagementObject>> {
+    pub fn objects_of(&self, moid: &Moid) -> impl Iterator<Item = &Arc<ManagementObject>> {
         self.by_moid.get(moid).into_iter().flatten().filter_map(|&index| self.objects.get(index))
     }
 
     /// The management object that answers to `moid` for servers of this profile.
     #[must_use]
-    pub fn object_for(&self, moid: &str, profile: Profile) -> Option<&Arc<ManagementObject>> {
+    pub fn object_for(&self, moid: &Moid, profile: Profile) -> Option<&Arc<ManagementObject>> {
         self.objects_of(moid).find(|object| object.is_for(profile))
     }
 
@@ -99,16 +100,16 @@ impl Tree {
     /// [`TreeError::NotFound`]
     pub fn object_seen(
         &self,
-        moid: &str,
+        moid: &Moid,
         principal: &Principal<'_>,
     ) -> Result<&Arc<ManagementObject>, TreeError> {
         let object = self.object_for(moid, principal.account.profile).filter(|object| principal.sees(object));
-        object.ok_or_else(|| TreeError::NotFound(moid.to_owned()))
+        object.ok_or_else(|| TreeError::NotFound(moid.to_string()))
     }
 
     /// The management object whose own MOID this is.
-    pub(super) fn object_named(&self, moid: &str) -> Option<&Arc<ManagementObject>> {
-        self.objects_of(moid).find(|object| object.moid == moid)
+    pub(super) fn object_named(&self, moid: &Moid) -> Option<&Arc<ManagementObject>> {
+        self.objects_of(moid).find(|object| object.moid == *moid)
     }
 
     /// The machine that it maps.
@@ -239,7 +240,7 @@ impl Tree {
 
     /// The root of the device's own first instance of `moid`: for the agent's own use, not a server's.
     #[must_use]
-    pub fn own(&self, moid: &str) -> Option<NodeRef> {
+    pub fn own(&self, moid: &Moid) -> Option<NodeRef> {
         let object = self.object_named(moid)?;
         let miid = object.instances.first()?.miid.clone();
         let instance = Arc::new(Instance { miid, origin: Origin::Device });

@@ -2,6 +2,7 @@
 
 use crate::config::Account;
 use crate::mo::ManagementObject;
+use crate::uri::Moid;
 
 /// Read 1, Write 2, Execute 4, Delegate 8, added up (TS 11.3 AccessRights).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -59,9 +60,12 @@ impl Rights {
 /// Visible to every account without being listed: it tells of the session, not of the device.
 pub const SESSION_INFO: &str = "urn:oma:mo:oma-sessioninfomo:1.0";
 
+/// What an account lists that lists all objects.
+static EVERY: Moid = Moid::fixed("*");
+
 /// The rights that an account's `permissions` give on what the device brings; an entry that names the object, by an
 /// alias too, wins over `*`. None if the account does not list it.
 pub(super) fn listed(account: &Account, object: &ManagementObject) -> Option<Rights> {
     let exact = account.permissions.iter().find(|listed| object.answers_to(&listed.moid));
-    exact.map_or_else(|| account.rights("*"), |listed| Some(listed.rights)).map(Rights)
+    exact.map_or_else(|| account.rights(&EVERY), |listed| Some(listed.rights)).map(Rights)
 }

@@ -21,7 +21,7 @@ impl Tree {
     /// [`TreeError::NotFound`], [`TreeError::NotUnique`]: in one of them at least, exactly one instance must be meant.
     pub fn instances_at(&self, uri: &ClientUri) -> Result<Vec<NodeRef>, TreeError> {
         let state = State::of(self.store.snapshot()?);
-        let mut error = TreeError::NotFound(uri.moid.clone());
+        let mut error = TreeError::NotFound(uri.moid.to_string());
         let mut roots = Vec::new();
         for object in self.objects_of(&uri.moid) {
             match self.instance_in(object, uri, &state) {

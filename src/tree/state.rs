@@ -13,6 +13,7 @@ use crate::store::{Change, NodeKey, Snapshot, StoreError, Stored};
 
 use super::effect::Effect;
 use super::node::NodeRef;
+use crate::uri::Moid;
 
 /// The store at one moment, with what is planned.
 #[derive(Clone, Debug)]
@@ -104,7 +105,7 @@ impl State {
     }
 
     /// Who created the instance of this MIID; none: nobody did.
-    pub(super) fn creator(&self, moid: &str, miid: &str) -> Result<Option<String>, StoreError> {
+    pub(super) fn creator(&self, moid: &Moid, miid: &str) -> Result<Option<String>, StoreError> {
         reads::count(1);
         match self.planned.instances.get(&NodeKey::instance(moid, miid)) {
             Some(planned) => Ok(planned.clone()),
@@ -115,7 +116,7 @@ impl State {
     /// Shows the created instances of a MOID, one after the other, while `more` says to go on.
     pub(super) fn each_instance(
         &self,
-        moid: &str,
+        moid: &Moid,
         more: &mut dyn FnMut(&str, &str) -> bool,
     ) -> Result<(), StoreError> {
         let planned = &self.planned.instances;
@@ -128,7 +129,10 @@ impl State {
             goes_on
         })?;
         for (key, creator) in within(planned, &NodeKey::object(moid)) {
-            let miid = key.as_bytes().get(moid.len() + 1..).and_then(|miid| std::str::from_utf8(miid).ok());
+            let miid = key
+                .as_bytes()
+                .get(moid.as_bytes().len() + 1..)
+                .and_then(|miid| std::str::from_utf8(miid).ok());
             let (Some(miid), Some(creator), true) = (miid, creator, goes_on) else { continue };
             goes_on = more(miid, creator);
         }

@@ -24,6 +24,7 @@ use super::registry::Tree;
 use super::rights::Rights;
 use super::validate;
 use super::view::Pass;
+use crate::uri::Moid;
 
 /// The most documents of one HGET that edit access rights. Each is checked against all entries there are with those before
 /// it: that the server may give this, and that somebody remains who may delegate. Who has more to say of an object's
@@ -187,17 +188,17 @@ impl Tree {
     fn new_root(
         &self,
         object: &Arc<ManagementObject>,
-        births: &mut HashMap<String, Births>,
+        births: &mut HashMap<Moid, Births>,
         pass: &Pass<'_>,
     ) -> Result<NodeRef, TreeError> {
-        let not_allowed = |what| TreeError::NotAllowed { node: object.moid.clone(), what };
+        let not_allowed = |what| TreeError::NotAllowed { node: object.moid.to_string(), what };
         if !object.dynamic {
             return Err(not_allowed("servers may not create instances"));
         }
         if !births.contains_key(&object.moid) {
             births.insert(object.moid.clone(), self.births(object, pass)?);
         }
-        let full = || TreeError::Full(object.moid.clone());
+        let full = || TreeError::Full(object.moid.to_string());
         let births = births.get_mut(&object.moid).ok_or_else(full)?;
         births.left =
             births.left.checked_sub(1).ok_or_else(|| not_allowed("may have no further instance"))?;

@@ -86,7 +86,7 @@ fn fill(gateway: &Gateway) {
     let store = Store::open(&gateway.path("state")).unwrap().store;
     let items = (0..NODES / 2).flat_map(|number| {
         let item = format!("item-{number:06}");
-        let key = |names: &[&str]| NodeKey::node(MOID, "1", names.iter().copied());
+        let key = |names: &[&str]| NodeKey::node(&MOID.into(), "1", names.iter().copied());
         let value = Value::Text(format!("the value of item number {number}"));
         [
             Change::Put(key(&["Items", &item]), Stored::Interior),

@@ -83,7 +83,7 @@ async fn gets(inside: &Inside, uri: &str) -> f64 {
 
 fn new() -> Document {
     let data = MoData::from(json!({"Name": "a new one"}));
-    Document { moid: Some(MOID.to_owned()), client_uri: None, data, is_bare: false }
+    Document { moid: Some(MOID.into()), client_uri: None, data, is_bare: false }
 }
 
 fn at(client_uri: &str, data: &serde_json::Value) -> Document {

@@ -63,7 +63,7 @@ impl Inside {
         assert!(problems.is_empty(), "{problems}");
         let store = Store::open(&loaded.settings.paths.state).unwrap().store;
         let put = |leaf: usize| {
-            let key = NodeKey::node(MOID, "1", [name(leaf).as_str()]);
+            let key = NodeKey::node(&MOID.into(), "1", [name(leaf).as_str()]);
             Change::Put(key, Stored::Leaf(Value::Text(format!("the value of leaf {leaf}"))))
         };
         // As a gateway has it: what is read has its cache validator (TS 12).

@@ -19,7 +19,7 @@ use crate::mo::mapping::{
     BusObject, Call, Exec, List, ListFrom, NodeMapping, Piece, Pipeline, Program, Select, Sink, Source,
     SourceKind, Template,
 };
-use crate::uri::ServerId;
+use crate::uri::{Moid, ServerId};
 
 mod effects;
 mod lists;
@@ -73,6 +73,7 @@ impl Bench {
 
     fn context(&self) -> Context<'_> {
         static ACME: ServerId = ServerId::fixed("acme");
+        static X: Moid = Moid::fixed("urn:x");
         Context {
             machine: &self.machine,
             objects: &self.objects,
@@ -87,7 +88,7 @@ impl Bench {
             request: Request {
                 server_id: Some(&ACME),
                 client_uri: "urn:x/1/Leaf",
-                moid: "urn:x",
+                moid: Some(&X),
                 miid: "1",
                 resumed: false,
             },

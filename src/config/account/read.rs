@@ -14,6 +14,7 @@ use crate::spanned::Problems;
 use crate::spanned::Reader;
 use crate::spanned::{Item, Located};
 use crate::transport::Auth;
+use crate::uri::Moid;
 use crate::uri::ServerId;
 
 impl Account {
@@ -94,7 +95,7 @@ fn profile(name: String) -> Result<Profile, String> {
 
 /// Unsaid, the server may see every MO: a factory account is the device owner's own choice of manager.
 fn permissions(reader: &mut Reader<'_>) -> Vec<Permission> {
-    let all = || vec![Permission { moid: "*".to_owned(), rights: Permission::UNSAID }];
+    let all = || vec![Permission { moid: Moid::fixed("*"), rights: Permission::UNSAID }];
     let Some(found) = reader.array("permissions", permission) else { return all() };
     let permissions: Vec<Permission> = found.into_iter().flatten().collect();
     for (at, permission) in permissions.iter().enumerate() {
@@ -108,12 +109,12 @@ fn permissions(reader: &mut Reader<'_>) -> Vec<Permission> {
 fn permission(item: &Located, key: String, problems: &mut Problems) -> Option<Permission> {
     if let Item::Table(_) = item.item {
         let mut reader = Reader::at(item, key, problems);
-        let moid = reader.required("moid").map(|Moid(moid)| moid);
+        let moid = reader.required::<Moid>("moid");
         let rights = reader.parsed("rights", rights).unwrap_or(Permission::UNSAID);
         reader.finish();
         return Some(Permission { moid: moid?, rights });
     }
-    Moid::read(item, &key, problems).map(|Moid(moid)| Permission { moid, rights: Permission::UNSAID })
+    Moid::read(item, &key, problems).map(|moid| Permission { moid, rights: Permission::UNSAID })
 }
 
 /// The sum of rights (TS 11.3 AccessRights).
@@ -168,12 +169,10 @@ impl FromItem for ServerId {
 }
 
 /// A Management Object Identifier, or `*`.
-struct Moid(String);
-
 impl FromItem for Moid {
     const EXPECTED: &'static str = "a MOID such as \"urn:oma:mo:oma-dm-devinfo:1.2\", or \"*\"";
 
     fn from_item(item: &Item) -> Option<Self> {
-        String::from_item(item).filter(|moid| syntax::is_moid(moid)).map(Self)
+        String::from_item(item).filter(|moid| syntax::is_moid(moid)).map(Self::from)
     }
 }

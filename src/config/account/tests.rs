@@ -69,7 +69,7 @@ fn the_least_account_has_safe_defaults() {
     assert_eq!(account.name, "acme");
     assert_eq!(account.profile, Profile::Draft);
     assert_eq!(account.auth, Auth::None);
-    assert_eq!(account.rights("urn:any"), Some(7));
+    assert_eq!(account.rights(&"urn:any".into()), Some(7));
     assert_eq!(account.schedule, Schedule::default());
     assert_eq!((account.notification, account.push), (None, None));
     assert_eq!(account.file, folder.file());
@@ -97,10 +97,10 @@ bootstrap = { server-uri = "https://b.acme.example/[DevID]", sec-mode = "AP8=" }
     assert_eq!(account.server_uri, "https://dm.acme.example/dm?id=[DevID]");
     assert_eq!(account.profile, Profile::Approved);
     assert_eq!(
-        (account.rights("urn:a"), account.rights("urn:b"), account.rights("urn:c")),
+        (account.rights(&"urn:a".into()), account.rights(&"urn:b".into()), account.rights(&"urn:c".into())),
         (Some(7), Some(9), Some(7))
     );
-    assert_eq!(account.rights("urn:d"), None);
+    assert_eq!(account.rights(&"urn:d".into()), None);
     assert_eq!(account.origins[1].to_string(), "https://[2001:db8::1]:8443");
     assert!(account.tls.ca_pem.unwrap().starts_with(b"-----BEGIN CERTIFICATE"));
     assert!(account.tls.repository_ca_pem.is_some());

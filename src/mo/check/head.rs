@@ -22,7 +22,7 @@ pub(in crate::mo) fn doubts(object: &ManagementObject, lines: HeadLines) -> Prob
         doubt("root", lines.root, what);
     }
     if let Some(name) = &root.properties.ddf_name
-        && !object.answers_to(name)
+        && !object.answers_to(&name.as_str().into())
     {
         let what = format!("{:?} is not the DDF's MOID, its DDFName {name:?}", object.moid);
         doubt("moid", lines.moid, what);

@@ -8,6 +8,7 @@ use crate::spanned::{Item, Located, Problem, Problems, Reader};
 
 use super::description::{self, Description};
 use super::{BusObject, NodeMapping, node};
+use crate::uri::Moid;
 
 /// What a relative `ddf-uri` ends in: a bare word is a forgotten `https://`, more likely than a file.
 const DDF_ENDINGS: [&str; 2] = [".xml", ".ddf"];
@@ -15,8 +16,8 @@ const DDF_ENDINGS: [&str; 2] = [".xml", ".ddf"];
 /// A mapping file as written; nothing in it was compared with the DDF yet.
 #[derive(Debug)]
 pub(in crate::mo) struct MappingFile {
-    pub(in crate::mo) moid: String,
-    pub(in crate::mo) aliases: Vec<String>,
+    pub(in crate::mo) moid: Moid,
+    pub(in crate::mo) aliases: Vec<Moid>,
     /// The DDF's file name; none: the mapping describes its nodes itself.
     pub(in crate::mo) ddf: Option<String>,
     /// Where servers find the DDF, absolute or below `[objects] ddf-base`; none: by the folder's name.
@@ -113,8 +114,8 @@ impl MappingFile {
         }
         Some(Self {
             // Noted as missing: an empty one lets the rest be checked as well.
-            moid: moid.unwrap_or_default(),
-            aliases,
+            moid: moid.unwrap_or_default().into(),
+            aliases: aliases.into_iter().map(Moid::from).collect(),
             ddf,
             ddf_uri,
             lines,

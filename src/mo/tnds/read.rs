@@ -11,6 +11,7 @@ use crate::ddf::Format;
 use crate::mo::data::{Budget, MOST_NODES, MoData};
 use crate::mo::value::{Value, ValueError};
 use crate::mo::{ManagementObject, NodeId};
+use crate::uri::Moid;
 use crate::xml::{self, Limits, Tolerance, text};
 
 /// What is read: a leaf has up to 16 XML nodes, a usual one ten.
@@ -30,7 +31,7 @@ pub struct Branch {
     /// `Path`, of a root: where it hangs, without `.` and `/` at the ends; empty for the top.
     pub path: String,
     /// `DDFName`: the MOID, for the root of a management object.
-    pub ddf_name: Option<String>,
+    pub ddf_name: Option<Moid>,
     /// `Format`, if the document says.
     pub format: Option<Format>,
     /// `Value`, as text.
@@ -226,7 +227,11 @@ fn branch(
         Format::from_word(&word).ok_or_else(|| TndsError::Format { node: name.clone(), format: word })
     });
     let kind = properties.and_then(|properties| child(properties, "Type"));
-    let ddf_name = kind.and_then(|kind| child(kind, "DDFName")).map(text).filter(|moid| !moid.is_empty());
+    let ddf_name = kind
+        .and_then(|kind| child(kind, "DDFName"))
+        .map(text)
+        .filter(|moid| !moid.is_empty())
+        .map(Moid::from);
     let format = format.transpose()?;
     let children = children(element, "Node").map(|node| branch(node, &name, depth + 1, budget));
     let children = children.collect::<Result<Vec<_>, _>>()?;

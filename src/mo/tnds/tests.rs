@@ -8,6 +8,7 @@ use super::*;
 use crate::mo::ManagementObject;
 use crate::mo::load::load_one;
 use crate::spanned::Problems;
+use crate::uri::Moid;
 
 const MOID: &str = "urn:acme:mo:box:1.0";
 
@@ -50,7 +51,7 @@ fn serialised(uri: &str, name: &str, data: &Json) -> Vec<u8> {
 }
 
 fn written(documents: &[Vec<u8>]) -> String {
-    let find = |moid: &str| (moid == MOID).then(object);
+    let find = |moid: &Moid| (moid == MOID).then(object);
     String::from_utf8(write(documents, find, 1 << 20).unwrap()).unwrap()
 }
 
@@ -89,7 +90,7 @@ fn a_document_of_dm_1_is_read() {
         </Node></MgmtTree>";
     let roots = parse(xml.as_bytes()).unwrap();
     assert_eq!(
-        (roots.len(), roots[0].path.as_str(), roots[0].ddf_name.as_deref()),
+        (roots.len(), roots[0].path.as_str(), roots[0].ddf_name.as_ref().map(Moid::as_str)),
         (1, "Vendor", Some(MOID))
     );
     let expected = json!({
@@ -146,7 +147,7 @@ fn depth_and_growth_are_bounded() {
     let bomb = format!("<!DOCTYPE MgmtTree [<!ENTITY l0 'lol'>{laughs}]>{}", tree(&leaf("chr", "", "&l9;")));
     assert!(matches!(parse(bomb.as_bytes()), Err(TndsError::Xml(_))));
     let large = serialised(&format!("{MOID}/7/"), "Box", &json!({"chr": "x".repeat(2 << 20)}));
-    let find = |_: &str| Some(object());
+    let find = |_: &Moid| Some(object());
     assert!(matches!(write(&[large], find, 1 << 20), Err(TndsError::TooLarge(_))));
 }
 
@@ -217,7 +218,7 @@ fn each_document_says_where_it_belongs() {
 
 #[test]
 fn only_what_the_device_serialises_is_written() {
-    let find = |moid: &str| (moid == MOID).then(object);
+    let find = |moid: &Moid| (moid == MOID).then(object);
     for wrong in [
         b"not json".to_vec(),
         serialised("urn:acme:mo:other:1.0/7/", "Box", &json!({})),

@@ -11,6 +11,7 @@ use super::TndsError;
 use crate::ddf::Format;
 use crate::mo::value::Value;
 use crate::mo::{ManagementObject, NodeId};
+use crate::uri::Moid;
 use crate::uri::{ClientUri, Segment, Selector};
 use crate::xml::{self, Writer};
 
@@ -35,7 +36,7 @@ type Members<'a> = BTreeMap<Cow<'a, str>, &'a RawValue>;
 /// One of them is no serialisation of such an object, or the document gets larger than `most` bytes.
 pub fn write<'a>(
     documents: &[Vec<u8>],
-    object: impl Fn(&str) -> Option<&'a Arc<ManagementObject>>,
+    object: impl Fn(&Moid) -> Option<&'a Arc<ManagementObject>>,
     most: usize,
 ) -> Result<Vec<u8>, TndsError> {
     let mut out = Out { writer: Writer::new(false), most };
@@ -48,7 +49,7 @@ pub fn write<'a>(
 
 fn serialised<'a>(
     document: &[u8],
-    object: &impl Fn(&str) -> Option<&'a Arc<ManagementObject>>,
+    object: &impl Fn(&Moid) -> Option<&'a Arc<ManagementObject>>,
     out: &mut Out,
 ) -> Result<(), TndsError> {
     if document.trim_ascii_start().starts_with(b"[") {
@@ -61,7 +62,7 @@ fn serialised<'a>(
 
 fn one<'a>(
     document: &str,
-    object: &impl Fn(&str) -> Option<&'a Arc<ManagementObject>>,
+    object: &impl Fn(&Moid) -> Option<&'a Arc<ManagementObject>>,
     out: &mut Out,
 ) -> Result<(), TndsError> {
     let Serialised { miid, client_uri, data } =

@@ -46,7 +46,7 @@ fn alert() -> impl Strategy<Value = Alert> {
 
 fn package1() -> impl Strategy<Value = Package1> {
     let mo = (text(), text(), prop::collection::vec(text(), 0..3))
-        .prop_map(|(ddf, moid, miids)| SupportedMo { ddf, moid, miids });
+        .prop_map(|(ddf, moid, miids)| SupportedMo { ddf, moid: moid.into(), miids });
     let requested = prop_oneof![
         text().prop_map(|client_uri| RequestedMo::Fresh { client_uri }),
         (text(), text()).prop_map(|(client_uri, value)| {

@@ -24,7 +24,7 @@ pub(super) fn put(path: &Path, content: &[u8]) {
 pub(super) fn missing(store: &Store) -> Vec<&'static str> {
     const X: &str = "urn:oma:mo:x:1.0";
     let at = store.snapshot().unwrap();
-    let node = |name: &str| at.node(&NodeKey::node(X, "7", [name])).unwrap();
+    let node = |name: &str| at.node(&NodeKey::node(&X.into(), "7", [name])).unwrap();
     let text = |text: &str| text.to_owned();
     let acme = || ServerId::from("acme");
     let mut alerts = Vec::new();
@@ -35,8 +35,8 @@ pub(super) fn missing(store: &Store) -> Vec<&'static str> {
     .unwrap();
     let alert = r#"{"AlertType":"urn:oma:at:x:1.0","SourceURI":"urn:oma:mo:x:1.0/7"}"#;
     let instances = [("7".into(), "serverid:acme".into()), ("empty".into(), "serverid:other".into())];
-    let granted = NodeKey::node("urn:oma:mo:oma-dm-dmdac:1.0", "m", ["1", "serverid:acme"]);
-    let devid = NodeKey::node("urn:oma:mo:oma-dm-devinfo:1.2", "1", ["DevID"]);
+    let granted = NodeKey::node(&"urn:oma:mo:oma-dm-dmdac:1.0".into(), "m", ["1", "serverid:acme"]);
+    let devid = NodeKey::node(&"urn:oma:mo:oma-dm-devinfo:1.2".into(), "1", ["DevID"]);
     let change =
         StoredChange { leaf: text("name"), over: [5; 32], value: Secret::new(b"a new name".to_vec()) };
     let standing = Registration { register: true, id: text("registration"), told: Some(text("told")) };
@@ -55,7 +55,7 @@ pub(super) fn missing(store: &Store) -> Vec<&'static str> {
         ("truth", node("Truth") == Some(Stored::Leaf(Value::Bool(true)))),
         ("null", node("Null") == Some(Stored::Leaf(Value::Null))),
         ("bytes", node("Bytes") == Some(Stored::Leaf(Value::Bytes(vec![0, 255, 1])))),
-        ("instances", at.instances(X).unwrap() == instances),
+        ("instances", at.instances(&X.into()).unwrap() == instances),
         ("rights", at.node(&granted).unwrap() == Some(leaf("1 16 urn:oma:mo:x:1.0"))),
         ("pin", at.pin(&devid).unwrap() == Some(leaf("IMEI:490154203237518"))),
         (
@@ -66,7 +66,7 @@ pub(super) fn missing(store: &Store) -> Vec<&'static str> {
         ("contact", at.contact(&acme()).unwrap() == Some(1_790_000_001)),
         (
             "default",
-            at.default_uri("urn:oma:mo:y:1.0").unwrap()
+            at.default_uri(&"urn:oma:mo:y:1.0".into()).unwrap()
                 == Some(DefaultSource {
                     server_id: acme(),
                     server_uri: text("https://acme.example/default"),
@@ -82,7 +82,7 @@ pub(super) fn missing(store: &Store) -> Vec<&'static str> {
         ("account", at.brought().unwrap().first().is_some_and(|(server_id, _)| server_id == "brought")),
         ("override", at.overrides(&acme()).unwrap() == [change]),
         ("subscription", at.subscriptions().unwrap() == [subscription]),
-        ("miid", at.last_miid(X).unwrap() == Some(7)),
+        ("miid", at.last_miid(&X.into()).unwrap() == Some(7)),
         ("quota", used(store) == recounted(store)),
         ("clock", at.clock().unwrap() == Some(1_790_000_002)),
         ("subscriber", at.subscriber().unwrap() == Some((11, 12))),

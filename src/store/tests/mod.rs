@@ -10,7 +10,7 @@ fn leaf(text: &str) -> Stored {
 }
 
 fn key(names: &[&str]) -> NodeKey {
-    NodeKey::node("urn:m", "1", names.iter().copied())
+    NodeKey::node(&"urn:m".into(), "1", names.iter().copied())
 }
 
 fn edit(store: &Store, edit: impl Fn(&WriteTransaction)) {
@@ -93,7 +93,7 @@ fn children_with_much_below_them_are_jumped_over() {
 fn another_instance_with_a_longer_name_is_not_touched() {
     let folder = tempfile::tempdir().unwrap();
     let store = Store::open(folder.path()).unwrap().store;
-    let (one, eleven) = (NodeKey::instance("urn:m", "1"), NodeKey::instance("urn:m", "11"));
+    let (one, eleven) = (NodeKey::instance(&"urn:m".into(), "1"), NodeKey::instance(&"urn:m".into(), "11"));
     for instance in [&one, &eleven] {
         let creator = "serverid:a".to_owned();
         store
@@ -105,7 +105,7 @@ fn another_instance_with_a_longer_name_is_not_touched() {
     }
     store.commit_blocking(&[Change::RemoveInstance(one)]).unwrap();
     let snapshot = store.snapshot().unwrap();
-    assert_eq!(snapshot.instances("urn:m").unwrap(), [("11".to_owned(), "serverid:a".to_owned())]);
+    assert_eq!(snapshot.instances(&"urn:m".into()).unwrap(), [("11".to_owned(), "serverid:a".to_owned())]);
     assert_eq!(snapshot.node(&eleven.child("x")).unwrap(), Some(leaf("v")));
 }
 
@@ -201,14 +201,14 @@ fn the_file_is_private() {
 fn what_is_there_already_is_not_taken_over() {
     let folder = tempfile::tempdir().unwrap();
     let store = Store::open(folder.path()).unwrap().store;
-    let instance = NodeKey::instance("urn:m", "1");
+    let instance = NodeKey::instance(&"urn:m".into(), "1");
     let add = |creator: &str| Change::AddInstance { instance: instance.clone(), creator: creator.into() };
     store.commit_blocking(&[add("serverid:a"), Change::Pin(key(&["id"]), leaf("first"))]).unwrap();
     store.commit_blocking(&[Change::Pin(key(&["id"]), leaf("second"))]).unwrap();
     let refused = store.commit_blocking(&[Change::Put(key(&["x"]), leaf("b's")), add("serverid:b")]);
     assert!(matches!(refused, Err(StoreError::Taken)));
     let snapshot = store.snapshot().unwrap();
-    assert_eq!(snapshot.instances("urn:m").unwrap(), [("1".to_owned(), "serverid:a".to_owned())]);
+    assert_eq!(snapshot.instances(&"urn:m".into()).unwrap(), [("1".to_owned(), "serverid:a".to_owned())]);
     assert_eq!(snapshot.node(&key(&["x"])).unwrap(), None, "nothing of the transaction remains");
     assert_eq!(snapshot.pin(&key(&["id"])).unwrap(), Some(leaf("first")));
 }
@@ -257,11 +257,11 @@ fn the_quota_counts_what_is_there_and_refuses_growth_only() {
 async fn a_rehearsal_leaves_nothing_behind() {
     let folder = tempfile::tempdir().unwrap();
     let store = Store::open(folder.path()).unwrap().store;
-    let instance = NodeKey::instance("urn:m", "7");
+    let instance = NodeKey::instance(&"urn:m".into(), "7");
     let add = Change::AddInstance { instance: instance.clone(), creator: "serverid:a".into() };
     store.rehearse(vec![add.clone(), Change::Put(instance.child("x"), leaf("v"))]).await.unwrap();
-    assert_eq!(store.snapshot().unwrap().instances("urn:m").unwrap(), []);
-    assert_eq!((used(&store), store.snapshot().unwrap().last_miid("urn:m").unwrap()), (0, None));
+    assert_eq!(store.snapshot().unwrap().instances(&"urn:m".into()).unwrap(), []);
+    assert_eq!((used(&store), store.snapshot().unwrap().last_miid(&"urn:m".into()).unwrap()), (0, None));
     store.commit(vec![add.clone()]).await.unwrap();
     assert!(matches!(store.rehearse(vec![add]).await, Err(StoreError::Taken)));
 }
@@ -271,13 +271,13 @@ fn a_number_that_was_assigned_is_remembered_after_its_instance() {
     let folder = tempfile::tempdir().unwrap();
     let store = Store::open(folder.path()).unwrap().store;
     for miid in ["3", "2", "left"] {
-        let instance = NodeKey::instance("urn:m", miid);
+        let instance = NodeKey::instance(&"urn:m".into(), miid);
         let creator = "serverid:a".to_owned();
         store.commit_blocking(&[Change::AddInstance { instance: instance.clone(), creator }]).unwrap();
         store.commit_blocking(&[Change::RemoveInstance(instance)]).unwrap();
     }
-    assert_eq!(store.snapshot().unwrap().last_miid("urn:m").unwrap(), Some(3));
-    assert_eq!(store.snapshot().unwrap().last_miid("urn:m2").unwrap(), None);
+    assert_eq!(store.snapshot().unwrap().last_miid(&"urn:m".into()).unwrap(), Some(3));
+    assert_eq!(store.snapshot().unwrap().last_miid(&"urn:m2".into()).unwrap(), None);
 }
 
 #[test]
@@ -326,10 +326,10 @@ mod quota {
         let node = (0..3_u8, 0..3_u8, "[a-c]{1,2}", prop::bool::ANY);
         let node = node.prop_map(|(object, instance, name, deep)| {
             let moid = ["urn:m", "urn:mm", "urn:oma:mo:oma-dm-dmdac:1.0"][usize::from(object)];
-            let key = NodeKey::instance(moid, &instance.to_string()).child(&name);
+            let key = NodeKey::instance(&moid.into(), &instance.to_string()).child(&name);
             if deep { key.child("serverid:a") } else { key }
         });
-        let instance = (0..3_u8).prop_map(|miid| NodeKey::instance("urn:m", &miid.to_string()));
+        let instance = (0..3_u8).prop_map(|miid| NodeKey::instance(&"urn:m".into(), &miid.to_string()));
         prop_oneof![
             4 => (node.clone(), ".{0,40}").prop_map(|(key, text)| Change::Put(key, leaf(&text))),
             1 => node.prop_map(Change::Remove),
@@ -360,12 +360,12 @@ mod quota {
         let store = Store::open(folder.path()).unwrap().store;
         store.set_quota(1000);
         let add = |number: u32| Change::AddInstance {
-            instance: NodeKey::instance("urn:m", &number.to_string()),
+            instance: NodeKey::instance(&"urn:m".into(), &number.to_string()),
             creator: "serverid:a".into(),
         };
         let made = (0..1000).take_while(|number| store.commit_blocking(&[add(*number)]).is_ok()).count();
         assert!((20..100).contains(&made), "{made}");
-        let granted = NodeKey::node("urn:oma:mo:oma-dm-dmdac:1.0", "m", ["1", "serverid:a"]);
+        let granted = NodeKey::node(&"urn:oma:mo:oma-dm-dmdac:1.0".into(), "m", ["1", "serverid:a"]);
         store.set_quota(u64::MAX);
         store.commit_blocking(&[Change::Put(granted, leaf("1 16 x"))]).unwrap();
         store.commit_blocking(&[Change::Account(AccountChange::Withdrawn("a".into()))]).unwrap();
@@ -380,7 +380,10 @@ fn a_record_that_is_not_in_its_form_is_passed_over_and_the_others_are_read() {
     store
         .commit_blocking(&[
             Change::Alert("a".into(), b"{}".to_vec()),
-            Change::AddInstance { instance: NodeKey::instance("urn:m", "1"), creator: "serverid:a".into() },
+            Change::AddInstance {
+                instance: NodeKey::instance(&"urn:m".into(), "1"),
+                creator: "serverid:a".into(),
+            },
             Change::Notification { server_id: "a".into(), id: 1, time: 1 },
         ])
         .unwrap();
@@ -398,7 +401,7 @@ fn a_record_that_is_not_in_its_form_is_passed_over_and_the_others_are_read() {
         }
     });
     let at = store.snapshot().unwrap();
-    assert_eq!(at.instances("urn:m").unwrap(), [("1".to_owned(), "serverid:a".to_owned())]);
+    assert_eq!(at.instances(&"urn:m".into()).unwrap(), [("1".to_owned(), "serverid:a".to_owned())]);
     assert_eq!(at.notifications().unwrap(), [SeenNotification { server_id: "a".into(), id: 1, time: 1 }]);
     assert_eq!(at.alert_queues().unwrap(), ["a"]);
     let mut alerts = 0;
@@ -409,7 +412,7 @@ fn a_record_that_is_not_in_its_form_is_passed_over_and_the_others_are_read() {
     .unwrap();
     assert_eq!(alerts, 1);
     assert_eq!(
-        (at.cache_key().unwrap(), at.contact(&"a".into()).unwrap(), at.default_uri("a").unwrap()),
+        (at.cache_key().unwrap(), at.contact(&"a".into()).unwrap(), at.default_uri(&"a".into()).unwrap()),
         (None, None, None)
     );
     assert!(at.push().unwrap().is_empty() && at.subscriptions().unwrap().is_empty());

@@ -15,6 +15,7 @@ use crate::tree::registry::Tree;
 use crate::tree::rights::{Rights, listed};
 use crate::tree::validate::described;
 use crate::tree::view::Pass;
+use crate::uri::Moid;
 
 /// The most entries of one instance of the object that a server may come to see.
 const MOST_ENTRIES: usize = 1024;
@@ -38,7 +39,7 @@ type Entries = BTreeMap<Place, Entry>;
 
 /// The edits of one plan: each works on what those before it made.
 #[derive(Default)]
-pub(in crate::tree) struct Edits(BTreeMap<String, Edited>);
+pub(in crate::tree) struct Edits(BTreeMap<Moid, Edited>);
 
 /// What is done to the entries about one object's instances.
 struct Edited {
@@ -137,7 +138,7 @@ impl Edited {
         for (name, (id, data)) in described(root, members)? {
             let node = root.child(id, &name);
             if node.is_leaf() {
-                if data.text().is_none_or(|moid| !self.object.answers_to(moid)) {
+                if data.text().is_none_or(|moid| !self.object.answers_to(&moid.into())) {
                     return Err(invalid(&node, &format_args!("expected {:?}", self.object.moid)));
                 }
                 continue;
@@ -237,7 +238,7 @@ impl Tree {
         if application.is_empty() || entry.maid.len() > LONGEST_MAID || application.contains(char::is_control)
         {
             let why = format!("expected serverid:…, appid:… or * as MAID of entry {:?}", entry.name);
-            return Err(TreeError::Invalid { node: object.moid.clone(), why });
+            return Err(TreeError::Invalid { node: object.moid.to_string(), why });
         }
         Ok(())
     }

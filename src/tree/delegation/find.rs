@@ -12,13 +12,14 @@ use crate::tree::principal::Principal;
 use crate::tree::registry::Tree;
 use crate::tree::rights::{Rights, listed};
 use crate::tree::state::State;
+use crate::uri::Moid;
 
 impl Tree {
     /// Whether the server may delegate rights on any instance of an object: on one of the device's, one that entries are
     /// kept about, or one that it created.
     pub(in crate::tree) fn delegates(
         &self,
-        moid: &str,
+        moid: &Moid,
         principal: &Principal<'_>,
         state: &State,
     ) -> Result<bool, TreeError> {
@@ -125,7 +126,7 @@ impl Tree {
 
 /// What the keys of all entries that are kept about an object's instances are below.
 fn kept_about(object: &ManagementObject) -> NodeKey {
-    NodeKey::instance(MOID, &miid_of(&object.moid))
+    NodeKey::instance(&MOID, &miid_of(&object.moid))
 }
 
 /// A name without what tells it from another one that is the same otherwise.

@@ -29,11 +29,12 @@ use crate::config::Account;
 use crate::mo::ManagementObject;
 use crate::store::{Change, NodeKey};
 use crate::tree::registry::Tree;
+use crate::uri::Moid;
 use crate::uri::decode_name;
 use record::Record;
 
 /// Under which the entries are kept.
-const MOID: &str = "urn:oma:mo:oma-dm-dmdac:1.0";
+static MOID: Moid = Moid::fixed("urn:oma:mo:oma-dm-dmdac:1.0");
 /// What one management authority may do with one instance.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Entry {
@@ -45,8 +46,8 @@ pub(super) struct Entry {
 }
 
 /// The MIID of the instance that is about a management object: its MOID in characters that a ClientURI holds as they are.
-pub(super) fn miid_of(moid: &str) -> String {
-    escape(moid, "-.")
+pub(super) fn miid_of(moid: &Moid) -> String {
+    escape(moid.as_str(), "-.")
 }
 
 /// What an entry is called unless a server gave it a name.
@@ -70,7 +71,7 @@ fn escape(text: &str, plain: &str) -> String {
 
 /// Where the entries about an instance are kept.
 fn key_of(object: &ManagementObject, miid: &str) -> NodeKey {
-    NodeKey::instance(MOID, &miid_of(&object.moid)).child(miid)
+    NodeKey::instance(&MOID, &miid_of(&object.moid)).child(miid)
 }
 
 /// What goes with an instance that goes, and before a new one of the same MIID comes: nobody inherits rights.
@@ -81,7 +82,7 @@ pub(super) fn forget(instance: &NodeRef) -> Change {
 /// A leaf of the object's instances, by its builtin's name less `delegation.`.
 pub(super) fn leaf(node: &NodeRef, name: &str) -> Option<String> {
     match (&node.instance.origin, name) {
-        (Origin::Delegation { moid }, "MOID") => Some(moid.clone()),
+        (Origin::Delegation { moid }, "MOID") => Some(moid.to_string()),
         (_, "MOID") => None,
         _ => match node.item.as_ref()?.get(name)? {
             Json::String(text) => Some(text.clone()),
@@ -259,8 +260,8 @@ mod tests {
 
     #[test]
     fn no_two_management_objects_share_an_instance() {
-        assert_eq!(miid_of("urn:oma:mo:oma-fumo:1.0"), "urn_oma_mo_oma-fumo_1.0");
-        assert_eq!(miid_of("a_b~c"), "a~5Fb~7Ec");
+        assert_eq!(miid_of(&"urn:oma:mo:oma-fumo:1.0".into()), "urn_oma_mo_oma-fumo_1.0");
+        assert_eq!(miid_of(&"a_b~c".into()), "a~5Fb~7Ec");
         assert_ne!(name_of("1.x", "*"), name_of("1", "x.*"));
         assert_eq!(name_of("1", "serverid:acme"), "1.serverid_acme");
         assert_eq!(name_of("1", EVERYONE), "1.~2A");

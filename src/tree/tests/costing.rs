@@ -28,7 +28,7 @@ async fn of<T>(work: impl Future<Output = T>) -> (T, usize) {
 
 fn new_crate() -> Document {
     let data = json!({"Text": "t"});
-    Document { moid: Some(CRATE.to_owned()), client_uri: None, data: data.into(), is_bare: false }
+    Document { moid: Some(CRATE.into()), client_uri: None, data: data.into(), is_bare: false }
 }
 
 fn at(client_uri: String, data: Json) -> Document {

@@ -46,7 +46,7 @@ async fn files_are_named_whether_they_are_there_or_not() {
 async fn what_is_pinned_depends_on_nothing_any_more() {
     let bench = Bench::new();
     assert_eq!(bench.dependencies("Pinned").await.files, bench.paths(&["better", "worse"]));
-    let key = NodeKey::node(BOX, "1", ["Pinned"]);
+    let key = NodeKey::node(&BOX.into(), "1", ["Pinned"]);
     let pin = Change::Pin(key, Stored::Leaf(Value::Text("x".into())));
     bench.tree.store.commit(vec![pin]).await.unwrap();
     assert_eq!(bench.dependencies("Pinned").await, Dependencies::default());
@@ -94,7 +94,7 @@ async fn programs_tell_nobody() {
 fn a_uri_has_a_key_whether_anything_is_there_or_not() {
     let bench = Bench::new();
     let key = |uri: &str| bench.tree.key_of(&ClientUri::parse(uri).unwrap(), Profile::Draft);
-    let node = |names: &[&str]| Some(NodeKey::node(BOX, "1", names.iter().copied()));
+    let node = |names: &[&str]| Some(NodeKey::node(&BOX.into(), "1", names.iter().copied()));
     assert_eq!(key(&format!("{BOX}/1/Group/Deep/Leaf")), node(&["Group", "Deep", "Leaf"]));
     assert_eq!(key("urn:t:mo:box:0.9/1/Name"), node(&["Name"]), "an alias");
     assert_eq!(key(&format!("{BOX}/1/level")), node(&["Level"]), "as the DDF spells it");
@@ -103,7 +103,7 @@ fn a_uri_has_a_key_whether_anything_is_there_or_not() {
     assert_eq!(key(&format!("{BOX}/1/Items/*/Value")), node(&["Items"]));
     assert_eq!(
         key(&format!("{BOX}//Name")),
-        Some(NodeKey::object(BOX)),
+        Some(NodeKey::object(&BOX.into())),
         "the only instance may be another one"
     );
     assert_eq!(key("urn:t:none/1/Name"), None);

@@ -148,11 +148,14 @@ async fn seeds_are_planted_once() {
     let bench = Bench::new();
     bench.tree.seed().await.unwrap();
     assert_eq!(
-        bench.tree.own_leaf(BOX, "Fixed", &bench.principal()).await.unwrap().as_deref(),
+        bench.tree.own_leaf(&BOX.into(), "Fixed", &bench.principal()).await.unwrap().as_deref(),
         Some("fixed")
     );
-    assert_eq!(bench.tree.own_leaf(BOX, "Name", &bench.principal()).await.unwrap(), None);
-    assert_eq!(bench.tree.own_leaf("urn:t:mo:none:1.0", "Name", &bench.principal()).await.unwrap(), None);
+    assert_eq!(bench.tree.own_leaf(&BOX.into(), "Name", &bench.principal()).await.unwrap(), None);
+    assert_eq!(
+        bench.tree.own_leaf(&"urn:t:mo:none:1.0".into(), "Name", &bench.principal()).await.unwrap(),
+        None
+    );
 }
 
 /// What a batch is in pieces, in whole, and once more.

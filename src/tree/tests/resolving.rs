@@ -74,7 +74,7 @@ async fn an_object_that_is_not_listed_is_invisible() {
         "what is everybody's to read need not be listed, and is not told of then"
     );
     let dmdac = "urn:oma:mo:oma-dm-dmdac:1.0";
-    assert!(bench.principal().sees(bench.tree.object_named(dmdac).unwrap()));
+    assert!(bench.principal().sees(bench.tree.object_named(&dmdac.into()).unwrap()));
     let permissions = [CRATE, dmdac].map(|moid| Permission { moid: moid.into(), rights: 7 }).to_vec();
     let bench = Bench::waiting("0s", Account { permissions, ..account("acme", 7) });
     let supported = bench.tree.supported(&bench.principal()).unwrap();

@@ -75,7 +75,7 @@ impl Server<'_> {
         let data = json!({"Text": self.account.server_id});
         let document =
             Document { moid: Some(CRATE.into()), client_uri: None, data: data.into(), is_bare: false };
-        let object = self.bench.tree.object_named(CRATE).unwrap();
+        let object = self.bench.tree.object_named(&CRATE.into()).unwrap();
         self.bench.tree.create(object, document, &self.principal()).await.unwrap().client_uri()
     }
 
@@ -104,7 +104,7 @@ fn entry(miid: &str, maid: &str, rights: u8) -> Json {
 fn the_object_is_described_as_the_ts_describes_it() {
     use crate::ddf::{AccessType, Format, Occurrence};
     let bench = bench();
-    let object = bench.tree.object_named(DMDAC).unwrap();
+    let object = bench.tree.object_named(&DMDAC.into()).unwrap();
     for (path, format, occurrence) in [
         ("", Format::Node, Occurrence::ZeroOrMore),
         ("MOID", Format::Chr, Occurrence::One),
@@ -157,7 +157,7 @@ async fn the_object_is_known_to_everybody_and_its_instances_to_those_who_delegat
         let server = bench.server(server);
         let listed = server.account.permissions.iter().any(|listed| listed.moid == "*");
         assert_eq!(server.miids(DMDAC), listed.then(Vec::new), "{}", server.account.server_id);
-        assert!(server.principal().sees(bench.tree.object_named(DMDAC).unwrap()));
+        assert!(server.principal().sees(bench.tree.object_named(&DMDAC.into()).unwrap()));
         for uri in [BOXES, CRATES, &format!("{DMDAC}/no_such/"), &format!("{DMDAC}//")] {
             assert_eq!(code(server.read(uri).await), 404, "{uri}");
         }
@@ -189,7 +189,7 @@ async fn a_creator_has_all_rights_and_nobody_else_any() {
 #[tokio::test]
 async fn what_an_application_created_is_no_servers() {
     let bench = bench();
-    let instance = crate::store::NodeKey::instance(CRATE, "1");
+    let instance = crate::store::NodeKey::instance(&CRATE.into(), "1");
     let made = crate::store::Change::AddInstance { instance, creator: "appid:music".into() };
     bench.tree.store.commit(vec![made]).await.unwrap();
     for server in ["acme", "other", "third", "fourth"] {
@@ -348,7 +348,7 @@ async fn who_has_made_more_instances_than_entries_are_allowed_can_still_delegate
     let bench = bench();
     let acme = bench.server("acme");
     let made = (1..=1025).map(|miid| Change::AddInstance {
-        instance: NodeKey::instance(CRATE, &miid.to_string()),
+        instance: NodeKey::instance(&CRATE.into(), &miid.to_string()),
         creator: "serverid:acme".into(),
     });
     bench.tree.store.commit(made.collect()).await.unwrap();

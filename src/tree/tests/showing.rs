@@ -41,7 +41,7 @@ async fn a_serialisation_says_what_it_is_of() {
 
 async fn created(bench: &Bench, document: Json) -> String {
     let document = Document::parse(document.to_string().as_bytes()).unwrap().remove(0);
-    let object = bench.tree.object_named(CRATE).unwrap();
+    let object = bench.tree.object_named(&CRATE.into()).unwrap();
     bench.tree.create(object, document, &bench.principal()).await.unwrap().client_uri()
 }
 
@@ -126,8 +126,8 @@ async fn an_asterisk_lists_every_object() {
     let bench = Bench::new();
     assert_eq!(bench.account.permissions[0].moid, "*");
     let told: Vec<String> =
-        bench.tree.supported(&bench.principal()).unwrap().into_iter().map(|mo| mo.moid).collect();
-    let all: Vec<String> = bench.tree.objects().iter().map(|object| object.moid.clone()).collect();
+        bench.tree.supported(&bench.principal()).unwrap().into_iter().map(|mo| mo.moid.into()).collect();
+    let all: Vec<String> = bench.tree.objects().iter().map(|object| object.moid.to_string()).collect();
     assert_eq!(told, all);
 }
 
@@ -157,7 +157,7 @@ async fn the_push_nodes_say_what_the_account_says() {
 fn what_the_session_knows_is_what_its_object_shows() {
     use ConnectionType::{Mobile, Wireless, Wireline};
     let bench = Bench::new();
-    let node = bench.tree.own(BOX).unwrap();
+    let node = bench.tree.own(&BOX.into()).unwrap();
     let shown = |name: &str, bearer, roaming| {
         let view = View {
             session: SessionFacts { bearer, roaming, abroad: false },

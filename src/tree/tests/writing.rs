@@ -204,8 +204,7 @@ async fn an_account_is_changed_beside_its_file_and_within_its_origin() {
 }
 
 async fn create(bench: &Bench, moid: &str, data: Json) -> Result<NodeRef, TreeError> {
-    let document =
-        Document { moid: Some(moid.to_owned()), client_uri: None, data: data.into(), is_bare: false };
+    let document = Document { moid: Some(moid.into()), client_uri: None, data: data.into(), is_bare: false };
     Ok(bench.tree.store(vec![document], None, &bench.principal()).await?.remove(0))
 }
 

@@ -62,7 +62,7 @@ impl Scope<'_> {
             request: Request {
                 server_id: Some(self.server_id),
                 client_uri: &self.client_uri,
-                moid: &self.node.object.moid,
+                moid: Some(&self.node.object.moid),
                 miid: self.node.miid(),
                 resumed: false,
             },

@@ -14,7 +14,7 @@ use std::fmt;
 
 use percent_encoding::{AsciiSet, utf8_percent_encode};
 
-use super::NOT_UNRESERVED;
+use super::{Moid, NOT_UNRESERVED};
 
 /// Longest ClientURI that is read, in bytes.
 pub const MAX_LENGTH: usize = 4096;
@@ -61,7 +61,7 @@ const fn is_bare_in_instance(byte: u8) -> bool {
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct ClientUri {
     /// The MOID, decoded.
-    pub moid: String,
+    pub moid: Moid,
     /// Which instances of it (TS 6.1.1.1).
     pub instance: Selector,
     /// The way from the instance's root; empty: the root itself (TS 6.1.1.2).
@@ -215,9 +215,9 @@ pub enum ClientUriError {
 impl ClientUri {
     /// The address of an instance's root.
     #[must_use]
-    pub fn root(moid: &str, miid: &str) -> Self {
+    pub fn root(moid: &Moid, miid: &str) -> Self {
         Self {
-            moid: moid.to_owned(),
+            moid: moid.clone(),
             instance: Selector::Name(miid.to_owned()),
             path: Vec::new(),
             level: None,
@@ -241,7 +241,7 @@ impl ClientUri {
 
 impl fmt::Display for ClientUri {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}/{}", utf8_percent_encode(&self.moid, IN_INSTANCE), self.instance)?;
+        write!(f, "{}/{}", utf8_percent_encode(self.moid.as_str(), IN_INSTANCE), self.instance)?;
         if self.path.is_empty() {
             f.write_str("/")?;
         }

@@ -49,7 +49,7 @@ fn client_uri(text: &str, fields: Fields) -> Result<ClientUri, ClientUriError> {
     }
     let mut letters = Letters::default();
     let mut uri = ClientUri {
-        moid: name(moid, is_bare_in_instance)?,
+        moid: name(moid, is_bare_in_instance)?.into(),
         instance: selector(instance, &mut letters)?,
         path: segments(path, &mut letters)?,
         level: None,

@@ -12,7 +12,7 @@ fn nv(letter: char, path: &[&str], value: &str) -> NodeValue {
 
 /// An address in the MO of TS 6.1.3.
 fn example(instance: Selector, path: Vec<Segment>, node_values: Vec<NodeValue>) -> ClientUri {
-    ClientUri { instance, path, node_values, ..ClientUri::root("urn:oma:mo:moid:1.0", "") }
+    ClientUri { instance, path, node_values, ..ClientUri::root(&"urn:oma:mo:moid:1.0".into(), "") }
 }
 
 #[test]
@@ -259,7 +259,7 @@ fn any_uri() -> impl Strategy<Value = ClientUri> {
                 .into_iter()
                 .map(|letter| NodeValue { letter, path: nv_path.clone(), value: nv_value.clone() })
                 .collect();
-            ClientUri { moid, instance, path, level, node_values, cache_validator }
+            ClientUri { moid: moid.into(), instance, path, level, node_values, cache_validator }
         },
     )
 }
