@@ -12,7 +12,7 @@ FUZZ := $(if $(ONLY),$(ONLY),$$(RUSTC_BOOTSTRAP=1 cargo fuzz list --fuzz-dir tes
 ONLY_WHERE := $(if $(filter tests/%,$(ONLY)),--test all,$(if $(findstring ::tests::,$(ONLY)),--lib))
 ONLY_NAME := $(if $(filter tests/%,$(ONLY)),^$(patsubst tests/%,%,$(ONLY))(::|$$),$(ONLY))
 
-.PHONY: check help prepare lint test config deb system bench fuzz
+.PHONY: check help prepare lint test config man deb system bench fuzz
 .NOTPARALLEL:
 
 check: prepare lint test config system ## all that continuous integration runs
@@ -38,7 +38,14 @@ config: ## every configuration that ships, by omadmd --check
 	cargo build --locked --all-features --bin omadmd
 	packaging/check-config $(TARGET)/debug/omadmd
 
-deb: ## the Debian package
+man: ## manual pages, made of docs/
+	packaging/prepare $(CACHE)/tools
+	mkdir -p target/man
+	packaging/man docs/mapping.md omadm-mo 5 > target/man/omadm-mo.5
+	packaging/man docs/configuration.md omadmd.toml 5 > target/man/omadmd.toml.5
+	packaging/man docs/accounts.md omadm-account 5 > target/man/omadm-account.5
+
+deb: man ## the Debian package
 	packaging/prepare $(CACHE)/tools cargo-deb
 	cargo deb --locked --output $(DEB)
 

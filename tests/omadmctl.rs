@@ -179,3 +179,22 @@ fn what_each_source_says_is_shown_and_why_a_node_has_no_value() {
     assert_eq!(broken.status.code(), Some(1));
     assert!(text(&broken.stderr).contains("/no/such/folder"), "{broken:?}");
 }
+
+#[test]
+fn a_key_is_explained_as_the_page_has_it() {
+    let page = format!("{}/docs/mapping.md", env!("CARGO_MANIFEST_DIR"));
+    let answer = ctl(&["explain", "--page", &page, "otherwise"]);
+    assert_eq!((answer.status.code(), text(&answer.stderr)), (Some(0), String::new()));
+    let shown = text(&answer.stdout);
+    assert!(shown.starts_with("otherwise in a source, or a `set` (the pipeline): text, number"), "{shown}");
+    assert!(shown.contains("\n    example: { file = "), "{shown}");
+    let answer = ctl(&["--json", "explain", "--page", &page, "key"]);
+    let all: Vec<Value> = serde_json::from_slice(&answer.stdout).unwrap();
+    assert!(all.iter().any(|entry| entry["in"] == "list"), "{all:?}");
+    let answer = ctl(&["explain", "--page", &page, "otherwize"]);
+    assert_eq!(answer.status.code(), Some(1));
+    assert!(text(&answer.stderr).contains("did you mean `otherwise`?"), "{answer:?}");
+    let answer = ctl(&["explain", "--page", "/no/such/page", "list"]);
+    assert_eq!(answer.status.code(), Some(1));
+    assert!(text(&answer.stderr).contains("--page"), "{answer:?}");
+}

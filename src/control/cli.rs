@@ -28,6 +28,17 @@ pub enum Command {
     /// Management objects and their mappings
     #[command(subcommand)]
     Mo(Mo),
+    /// Say what a key of the mapping language means
+    #[command(after_help = "Example:  omadmctl explain otherwise\n\nThe whole language: man omadm-mo")]
+    Explain {
+        /// Where the page of the language is
+        #[arg(long, value_name = "FILE", default_value = "/usr/share/omadm/mapping.md")]
+        page: PathBuf,
+
+        /// A key, such as `list`
+        #[arg(value_name = "KEY")]
+        key: String,
+    },
 }
 
 /// What to do with management objects.

@@ -12,6 +12,7 @@ use clap::Parser;
 
 pub mod cli;
 mod ddf;
+mod explain;
 mod reading;
 mod terminal;
 
@@ -34,6 +35,7 @@ pub fn omadmctl() -> ExitCode {
     let mut terminal = Terminal { out: io::stdout().lock(), err: io::stderr().lock() };
     let is_well = match &arguments.command {
         Command::Ddf(Ddf::Show { files }) => ddf::show(files, arguments.json, &mut terminal),
+        Command::Explain { page, key } => explain::explain(key, page, arguments.json, &mut terminal),
         Command::Mo(Mo::Read { sysroot, folders }) => {
             reading::show(folders, sysroot, arguments.json, &mut terminal)
         }

@@ -12,6 +12,7 @@ mod examples;
 mod journal;
 mod lanes;
 mod links;
+mod man;
 mod mapping;
 mod names;
 mod pages;

@@ -1,0 +1,216 @@
+//! `omadmctl explain KEY`: what the page of the mapping language says of a key.
+
+use std::io::{self, Write};
+use std::path::Path;
+
+use serde_json::{Value as Json, json};
+
+use super::Terminal;
+use crate::base::regular;
+use crate::spanned::meant;
+
+/// Bytes of the page, which has a tenth of that.
+const LONGEST_PAGE: u64 = 1 << 20;
+
+/// What a table of keys says of one of them.
+#[derive(Debug, PartialEq, Eq)]
+struct Entry {
+    /// Where the key stands: `source`, `list`.
+    table: String,
+    key: String,
+    kind: String,
+    default: String,
+    example: String,
+    meaning: String,
+}
+
+/// Prints what `page` says of a key; returns whether it knows it.
+pub(super) fn explain<O: Write, E: Write>(
+    key: &str,
+    page: &Path,
+    as_json: bool,
+    terminal: &mut Terminal<O, E>,
+) -> io::Result<bool> {
+    let text = match regular::read(page, LONGEST_PAGE) {
+        Ok(bytes) => String::from_utf8_lossy(&bytes).into_owned(),
+        Err(error) => {
+            terminal
+                .complain(&format!("{}: {error}: say where the page is by --page FILE", page.display()))?;
+            return Ok(false);
+        }
+    };
+    let entries = entries(&text);
+    let found: Vec<&Entry> = entries.iter().filter(|entry| entry.key == key).collect();
+    if found.is_empty() {
+        let meant = meant(key, entries.iter().map(|entry| entry.key.as_str()));
+        let meant = meant.map_or_else(String::new, |meant| format!("; did you mean `{meant}`?"));
+        terminal.complain(&format!("no key of a mapping is called {key:?}{meant}"))?;
+        return Ok(false);
+    }
+    if as_json {
+        let all: Vec<Json> = found.iter().map(|entry| entry.to_json()).collect();
+        writeln!(terminal.out, "{}", Json::Array(all))?;
+    } else {
+        for (number, entry) in found.iter().enumerate() {
+            let gap = if number > 0 { "\n" } else { "" };
+            write!(terminal.out, "{gap}{}", entry.shown())?;
+        }
+    }
+    terminal.out.flush()?;
+    Ok(true)
+}
+
+impl Entry {
+    fn shown(&self) -> String {
+        let mut text = format!("{} in {}: {}\n", self.key, place(&self.table), self.kind);
+        for line in wrapped(&self.meaning) {
+            text.push_str(&format!("    {line}\n"));
+        }
+        for (what, cell) in [("default", &self.default), ("example", &self.example)] {
+            if !cell.is_empty() {
+                text.push_str(&format!("    {what}: {cell}\n"));
+            }
+        }
+        text
+    }
+
+    fn to_json(&self) -> Json {
+        json!({
+            "key": self.key,
+            "in": self.table,
+            "type": self.kind,
+            "default": self.default,
+            "example": self.example,
+            "meaning": self.meaning,
+        })
+    }
+}
+
+/// Where the keys of a table stand, for people.
+fn place(table: &str) -> String {
+    match table {
+        "head" => "the head of the file".to_owned(),
+        "instance" => "a table of `instances`".to_owned(),
+        "object" => "[object.NAME]".to_owned(),
+        "node" => "[node.\"PATH\"]".to_owned(),
+        "source" => "a source (`get`)".to_owned(),
+        "pipeline" => "a source, or a `set` (the pipeline)".to_owned(),
+        "effect" => "an effect (`set`, `add`, `delete`, `exec`)".to_owned(),
+        "exec-of-node" => "`exec`".to_owned(),
+        "list" => "`list`".to_owned(),
+        other => format!("`{other}`"),
+    }
+}
+
+/// The rows of the tables that stand after a comment `<!-- keys: NAME -->`.
+fn entries(page: &str) -> Vec<Entry> {
+    let (mut table, mut found) = (None, Vec::new());
+    for line in page.lines() {
+        if let Some(name) = line.strip_prefix("<!-- keys: ").and_then(|rest| rest.strip_suffix(" -->")) {
+            table = Some(name);
+            continue;
+        }
+        let (Some(name), true) = (table, line.starts_with('|')) else {
+            if !line.trim().is_empty() {
+                table = None;
+            }
+            continue;
+        };
+        // A key is code; the head of the table is not, nor what is below it.
+        if !line.starts_with("| `") {
+            continue;
+        }
+        let mut cells = cells(line).into_iter().map(|cell| plain(&cell));
+        let mut next = || cells.next().unwrap_or_default();
+        let (key, kind, default, example, meaning) = (next(), next(), next(), next(), next());
+        found.push(Entry { table: name.to_owned(), key, kind, default, example, meaning });
+    }
+    found
+}
+
+/// The cells of a table's row; `\|` is a bar within one.
+fn cells(row: &str) -> Vec<String> {
+    let mut cells = vec![String::new()];
+    let mut characters = row.trim().trim_start_matches('|').chars();
+    while let Some(c) = characters.next() {
+        match (c, cells.last_mut()) {
+            ('|', _) => cells.push(String::new()),
+            ('\\', Some(cell)) if characters.as_str().starts_with('|') => cell.extend(characters.next()),
+            (c, Some(cell)) => cell.push(c),
+            (_, None) => {}
+        }
+    }
+    cells.iter().map(|cell| cell.trim().to_owned()).collect()
+}
+
+/// A cell as people read it: of a link its text, and code without its marks where it is all there is.
+fn plain(cell: &str) -> String {
+    let (mut text, mut rest) = (String::new(), cell);
+    while let Some((before, after)) = rest.split_once('[') {
+        let link = after.split_once("](").and_then(|(name, rest)| Some((name, rest.split_once(')')?.1)));
+        match link.filter(|(name, _)| !name.contains(['[', ']'])) {
+            Some((name, after)) => {
+                text.push_str(&format!("{before}{name}"));
+                rest = after;
+            }
+            None => {
+                text.push_str(&format!("{before}["));
+                rest = after;
+            }
+        }
+    }
+    text.push_str(rest);
+    let code = text.strip_prefix('`').and_then(|rest| rest.strip_suffix('`'));
+    match code.filter(|code| !code.contains('`')) {
+        Some(code) => code.to_owned(),
+        None => text,
+    }
+}
+
+/// Lines of at most so many characters.
+fn wrapped(text: &str) -> Vec<String> {
+    const WIDTH: usize = 76;
+    let mut lines = vec![String::new()];
+    for word in text.split_whitespace() {
+        match lines.last_mut() {
+            Some(line) if line.is_empty() => line.push_str(word),
+            Some(line) if line.chars().count() + 1 + word.chars().count() <= WIDTH => {
+                line.push(' ');
+                line.push_str(word);
+            }
+            _ => lines.push(word.to_owned()),
+        }
+    }
+    lines
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_key_of_the_page_is_found() {
+        let page = Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/mapping.md");
+        let all = entries(&std::fs::read_to_string(page).unwrap());
+        let of = |key: &str| -> Vec<&str> {
+            all.iter().filter(|entry| entry.key == key).map(|entry| entry.table.as_str()).collect()
+        };
+        assert_eq!(of("moid"), ["head"]);
+        assert_eq!(of("otherwise"), ["pipeline"]);
+        assert_eq!(of("key"), ["source", "effect", "list"]);
+        assert_eq!(of("select"), ["pipeline", "list"]);
+        assert!(all.len() > 60 && all.iter().all(|entry| !entry.meaning.is_empty()), "{all:?}");
+    }
+
+    #[test]
+    fn an_entry_is_told_as_people_read_it() {
+        let page = "<!-- keys: source -->\n\n| key | type | default | example | meaning | an error |\n|---|---|---|---|---|---|\n\
+                    | `key` | text, or [array](#a) | | `{ key = \"a\\|b[0]\" }` | With `file`: [one](#b) of it. | |\n\nText | with | bars\n";
+        let all = entries(page);
+        assert_eq!(all.len(), 1);
+        assert_eq!(
+            all[0].shown(),
+            "key in a source (`get`): text, or array\n    With `file`: one of it.\n    example: { key = \"a|b[0]\" }\n"
+        );
+    }
+}
