@@ -162,7 +162,7 @@ fn what_each_source_says_is_shown_and_why_a_node_has_no_value() {
         "Gateway urn:x-acme:mo:gateway:1.0\n",
         "\nTemperature = 47.25\n",
         "\n  eth0/\n    Mtu = 1500\n",
-        "\n  <mac>: `list`: failed: /usr/lib/acme/leases: No such file",
+        "\n  a0%3A00%3A5e%3A00%3A00%3A02/\n    Address = 192.0.2.11\n    Host: no source has a value\n        item host: absent: ",
         "\n  Diagnose: no `<Get/>`: servers can't read it\n",
         "\n  Report: no source has a value\n      /run/acme/report: absent: ",
     ] {

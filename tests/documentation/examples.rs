@@ -109,7 +109,8 @@ async fn the_example_is_read_written_and_executed() {
     let statuses = bench.statuses();
     assert_eq!(statuses[statuses.len() - 2], [200, 200, 200, 200, 500, 500, 405], "{}", agent.log());
     assert_eq!(statuses[statuses.len() - 1], [200, 200, 200, 200, 200, 1503], "{}", agent.log());
-    assert_eq!(file("etc/acme/poll-interval"), "30\n");
+    let poll = fs::read_to_string(example("sysroot/etc/acme/poll.conf")).unwrap();
+    assert_eq!(file("etc/acme/poll.conf"), poll.replace("=60", "=30"), "one setting, and no other byte");
     assert_eq!(file("run/acme/led"), "2\n");
     assert_eq!(file("run/acme/leases").lines().count(), 1);
     assert_eq!(file("run/acme/report"), "asked by bench: 3 pings to 192.0.2.1\n");
