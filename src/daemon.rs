@@ -32,6 +32,7 @@ mod watcher;
 mod watching;
 
 pub use checking::{Checked, check};
+pub(crate) use checking::{stray_objects, strays_beside};
 pub use loading::Options;
 pub use local::{Configured, Local};
 

@@ -34,6 +34,7 @@ mod intent_kill;
 mod just_in_time;
 mod lifecycle;
 mod memory;
+mod mo_tools;
 mod notification;
 mod omadmctl;
 mod one_file;

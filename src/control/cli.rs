@@ -44,6 +44,30 @@ pub enum Command {
 /// What to do with management objects.
 #[derive(Clone, Debug, PartialEq, Eq, Subcommand)]
 pub enum Mo {
+    /// Say all that is wrong with mappings, and what is hardly meant
+    #[command(after_help = CHECKING)]
+    Check {
+        /// Folders with a mapping, or folders of such folders
+        #[arg(required = true, value_name = "DIR")]
+        folders: Vec<PathBuf>,
+    },
+
+    /// Write the DDF that servers fetch: the object's own, or the one made from its mapping
+    #[command(after_help = DESCRIBING)]
+    Ddf {
+        /// A folder with a mapping
+        #[arg(value_name = "DIR")]
+        folder: PathBuf,
+    },
+
+    /// Write a mapping to begin with, for a DDF
+    #[command(after_help = BEGINNING)]
+    New {
+        /// The DDF
+        #[arg(value_name = "FILE")]
+        file: PathBuf,
+    },
+
     /// Read every source once, and print the values, or why there are none
     #[command(after_help = READING)]
     Read {
@@ -56,6 +80,27 @@ pub enum Mo {
         folders: Vec<PathBuf>,
     },
 }
+
+const CHECKING: &str = "\
+Each line is FILE:LINE: KEY: what is wrong, in the order of files and lines; what is served nevertheless begins
+with `warning:`. Exits with 1 if anything is wrong. The agent need not run. A program that this machine lacks is a
+warning here, and an error of `omadmd --check`, which reads the settings too.
+
+Examples:
+  omadmctl mo check board
+  omadmctl mo check /etc/omadm/mo.d";
+
+const DESCRIBING: &str = "\
+Examples:
+  omadmctl mo ddf board >board.ddf.xml
+  omadmctl mo ddf board | omadmctl ddf show -";
+
+const BEGINNING: &str = "\
+What is written passes `omadmctl mo check` as it is; what is TODO in it is yours.
+
+Example, of a folder that is named as its mapping:
+  mkdir board && cp acme-1.0.ddf.xml board/board.ddf.xml
+  omadmctl mo new board/board.ddf.xml >board/board.toml";
 
 const READING: &str = "\
 Below a leaf are the sources that were asked before its value, or instead of one, and what each said.
@@ -72,7 +117,22 @@ pub enum Ddf {
         #[arg(required = true, value_name = "FILE")]
         files: Vec<PathBuf>,
     },
+
+    /// Say what is wrong with a device description, also what readers overlook
+    #[command(after_help = STRICT)]
+    Check {
+        /// DDF files; `-` is the standard input
+        #[arg(required = true, value_name = "FILE")]
+        files: Vec<PathBuf>,
+    },
 }
+
+const STRICT: &str = "\
+Held to the DTD, but for the order of elements: what is missing, unknown, twice there, or misspelt, and nodes that
+contradict themselves. Each line is FILE:LINE: what is wrong. Exits with 1 if there is any.
+
+Example:
+  omadmctl ddf check board.ddf.xml";
 
 const NOTATION: &str = "\
 Columns: name, format (`node`: an interior node), access, scope (nothing: dynamic), and what else there is:
@@ -122,6 +182,9 @@ mod tests {
         use clap::error::ErrorKind;
         assert_eq!(parse(&["ddf", "show"]), Err(ErrorKind::MissingRequiredArgument));
         assert_eq!(parse(&["ddf", "print", "a"]), Err(ErrorKind::InvalidSubcommand));
+        for lacking in [&["ddf", "check"][..], &["mo", "check"], &["mo", "ddf"], &["mo", "new"]] {
+            assert_eq!(parse(lacking), Err(ErrorKind::MissingRequiredArgument), "{lacking:?}");
+        }
         assert_eq!(parse(&["ddf", "show", "--xml", "a"]), Err(ErrorKind::UnknownArgument));
         assert_eq!(parse(&[]), Err(ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand));
     }

@@ -1,4 +1,4 @@
-//! `omadmctl ddf show FILE…`
+//! `omadmctl ddf show FILE…`, `omadmctl ddf check FILE…`
 
 use std::fs::File;
 use std::io::{self, Write};
@@ -6,9 +6,12 @@ use std::path::{Path, PathBuf};
 
 use serde_json::Value as Json;
 
+use super::findings::Findings;
 use super::terminal::Terminal;
 use crate::base::regular::{self, ReadError};
-use crate::ddf::{self, Ddf, DdfError};
+use crate::ddf::{self, Ddf, DdfError, Finding};
+use crate::mo::Value;
+use crate::spanned::Problem;
 
 /// Prints DDF files as trees. What can't be read is told, and the others still shown; returns whether all were,
 /// as they are meant.
@@ -49,19 +52,48 @@ pub(super) fn show<O: Write, E: Write>(
     Ok(is_well)
 }
 
+/// Says what is wrong with DDF files, also what readers overlook; returns whether nothing is.
+pub(super) fn check<O: Write, E: Write>(
+    files: &[PathBuf],
+    as_json: bool,
+    terminal: &mut Terminal<O, E>,
+) -> io::Result<bool> {
+    let fits = |format, text: &str| Value::from_text(format, text).err().map(|error| error.to_string());
+    let mut findings = Findings::default();
+    for path in files {
+        match bytes(path) {
+            Ok(bytes) => {
+                for Finding { line, what } in ddf::strict(&bytes, fits) {
+                    findings.error(Problem { file: path.clone(), line, key: String::new(), what });
+                }
+            }
+            Err(what) => findings.error(Problem { file: path.clone(), line: None, key: String::new(), what }),
+        }
+    }
+    let is_well = findings.is_well();
+    let sound = if files.len() == 1 { "the DDF is sound" } else { "the DDFs are sound" };
+    findings.show(sound, as_json, terminal)?;
+    Ok(is_well)
+}
+
 /// The description and what was overlooked in it, or why there is none, as it stands after the file's name.
 fn read(path: &Path) -> Result<(Ddf, Vec<DdfError>), String> {
+    let bytes = bytes(path).map_err(|what| format!(": {what}"))?;
+    ddf::parse_forgiving(&bytes).map_err(|error| told(&error))
+}
+
+/// What is in a file; `-` is the standard input.
+pub(super) fn bytes(path: &Path) -> Result<Vec<u8>, String> {
     // A file may be a pipe here: a person may wait for it.
     let most = ddf::MAX_BYTES;
     let read = match path.to_str() {
         Some("-") => regular::read_open(io::stdin().lock(), most),
         _ => File::open(path).map_err(ReadError::Io).and_then(|file| regular::read_open(file, most)),
     };
-    let bytes = read.map_err(|error| match error {
-        ReadError::TooLarge(most) => format!(": larger than {most} bytes"),
-        other => format!(": {}", io::Error::from(other)),
-    })?;
-    ddf::parse_forgiving(&bytes).map_err(|error| told(&error))
+    read.map_err(|error| match error {
+        ReadError::TooLarge(most) => format!("larger than {most} bytes"),
+        other => io::Error::from(other).to_string(),
+    })
 }
 
 fn told(DdfError { at, problem }: &DdfError) -> String {

@@ -13,6 +13,8 @@ use clap::Parser;
 pub mod cli;
 mod ddf;
 mod explain;
+mod findings;
+mod mo;
 mod reading;
 mod terminal;
 
@@ -36,6 +38,10 @@ pub fn omadmctl() -> ExitCode {
     let is_well = match &arguments.command {
         Command::Ddf(Ddf::Show { files }) => ddf::show(files, arguments.json, &mut terminal),
         Command::Explain { page, key } => explain::explain(key, page, arguments.json, &mut terminal),
+        Command::Ddf(Ddf::Check { files }) => ddf::check(files, arguments.json, &mut terminal),
+        Command::Mo(Mo::Check { folders }) => mo::check(folders, arguments.json, &mut terminal),
+        Command::Mo(Mo::Ddf { folder }) => mo::ddf(folder, arguments.json, &mut terminal),
+        Command::Mo(Mo::New { file }) => mo::new(file, &mut terminal),
         Command::Mo(Mo::Read { sysroot, folders }) => {
             reading::show(folders, sysroot, arguments.json, &mut terminal)
         }

@@ -7,6 +7,7 @@ use std::sync::Arc;
 use serde_json::{Value as Json, json};
 
 use super::Terminal;
+use super::mo::named;
 use crate::backend::{self, Answer, BackendError, Builtins, Bus, Child, Context, Machine, Request, Seen};
 use crate::ddf::AccessType;
 use crate::mo::mapping::ListFrom;
@@ -65,7 +66,7 @@ pub(super) fn show<O: Write, E: Write>(
     let (mut is_well, mut documents) = (true, Vec::new());
     for (number, folder) in folders.iter().enumerate() {
         let mut problems = Problems::default();
-        let object = mo::load::load_one(folder, &mut problems);
+        let object = mo::load::load_one(&named(folder), &mut problems);
         problems.sort();
         for problem in &problems {
             terminal.complain(&problem.to_string())?;

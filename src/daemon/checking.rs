@@ -164,7 +164,8 @@ fn stray_accounts(folder: &Path, warnings: &mut Problems) {
     }
 }
 
-fn stray_objects(folder: &Path, objects: &[Arc<ManagementObject>], warnings: &mut Problems) {
+/// What is in a folder of objects, or in theirs, and is not read.
+pub(crate) fn stray_objects(folder: &Path, objects: &[Arc<ManagementObject>], warnings: &mut Problems) {
     for (name, path) in entries(folder) {
         if path.is_file() {
             if is_stray(&name) || name.ends_with(".toml") || name.ends_with(".xml") {
@@ -172,18 +173,23 @@ fn stray_objects(folder: &Path, objects: &[Arc<ManagementObject>], warnings: &mu
             }
             continue;
         }
-        let mapping = objects.iter().find(|object| object.folder == path).map(|object| &object.mapping_file);
-        for (name, file) in entries(&path) {
-            let is_other = mapping.is_some_and(|mapping| *mapping != file) && name.ends_with(".toml");
-            if (is_other || is_stray(&name)) && file.is_file() {
-                let read = mapping.and_then(|mapping| mapping.file_name()).unwrap_or_default().display();
-                let what = if is_other {
-                    format!("is not read: the mapping is {read}")
-                } else {
-                    "is not read".to_owned()
-                };
-                warnings.file(&file, what);
-            }
+        let mapping = objects.iter().find(|object| object.folder == path).map(|object| &*object.mapping_file);
+        strays_beside(&path, mapping, warnings);
+    }
+}
+
+/// What is in an object's folder and is not read, where its mapping is known.
+pub(crate) fn strays_beside(folder: &Path, mapping: Option<&Path>, warnings: &mut Problems) {
+    for (name, file) in entries(folder) {
+        let is_other = mapping.is_some_and(|mapping| *mapping != file) && name.ends_with(".toml");
+        if (is_other || is_stray(&name)) && file.is_file() {
+            let read = mapping.and_then(Path::file_name).unwrap_or_default().display();
+            let what = if is_other {
+                format!("is not read: the mapping is {read}")
+            } else {
+                "is not read".to_owned()
+            };
+            warnings.file(&file, what);
         }
     }
 }

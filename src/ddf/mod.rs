@@ -7,6 +7,7 @@ mod error;
 mod parse;
 mod salvage;
 mod show;
+mod strict;
 mod write;
 
 #[cfg(test)]
@@ -15,6 +16,7 @@ mod tests;
 pub use error::{DdfError, DdfProblem};
 pub(crate) use parse::{MAX_BYTES, parse_with_lines};
 pub use parse::{parse, parse_forgiving};
+pub use strict::{Finding, strict};
 
 /// A parsed DDF document.
 #[derive(Clone, Debug, PartialEq)]

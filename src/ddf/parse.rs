@@ -15,9 +15,9 @@ use crate::xml::{self, Limits, Lines, Tolerance, text};
 
 /// The largest description read; the largest in the field have about 3 MB.
 pub(crate) const MAX_BYTES: u64 = 8 << 20;
-const LIMITS: Limits = Limits { bytes: MAX_BYTES as usize, nodes: 1_000_000 };
+pub(super) const LIMITS: Limits = Limits { bytes: MAX_BYTES as usize, nodes: 1_000_000 };
 /// No DM tree is that deep.
-const MAX_DEPTH: usize = 64;
+pub(super) const MAX_DEPTH: usize = 64;
 /// MIME types of one leaf; more are left out.
 const MAX_MIME: usize = 64;
 /// What is told of what was overlooked.

@@ -12,14 +12,14 @@ const MAX_OPEN: usize = 256;
 const SPANS: [(&str, &str); 3] = [("<!--", "-->"), ("<![CDATA[", "]]>"), ("<?", "?>")];
 
 /// A framework element: its name, and those in which it may stand.
-struct Known {
-    name: &'static str,
-    within: &'static [&'static str],
-    holds: Holds,
+pub(super) struct Known {
+    pub(super) name: &'static str,
+    pub(super) within: &'static [&'static str],
+    pub(super) holds: Holds,
 }
 
 #[derive(PartialEq)]
-enum Holds {
+pub(super) enum Holds {
     Elements,
     /// One of a few words, each an element.
     Words,
@@ -38,7 +38,7 @@ const FORMAT: &str = "DFFormat";
 const IN_TREE: &[&str] = &[TREE];
 const IN_NODE: &[&str] = &[NODE];
 const IN_PROPERTIES: &[&str] = &["DFProperties", NODE];
-const KNOWN: [Known; 21] = [
+pub(super) const KNOWN: [Known; 21] = [
     Known::new(TREE, &[], Holds::Elements),
     Known::new("VerDTD", IN_TREE, Holds::Text),
     Known::new("Man", IN_TREE, Holds::Text),

@@ -621,3 +621,100 @@ proptest! {
         let _ = parse(&[start, &bytes, end].concat());
     }
 }
+
+mod strictly {
+    use super::super::strict;
+
+    fn told(xml: &str) -> Vec<String> {
+        let fits = |_, text: &str| (text == "wrong").then(|| "it is wrong".to_owned());
+        let all = strict(xml.as_bytes(), fits);
+        all.into_iter().map(|one| format!("{}: {}", one.line.unwrap_or(0), one.what)).collect()
+    }
+
+    /// A sound leaf on line 5, with `from` replaced.
+    fn leaf(from: &str, to: &str) -> Vec<String> {
+        let whole = "<MgmtTree>\n<VerDTD>1.2</VerDTD>\n<Node><NodeName>R</NodeName><DFProperties><AccessType><Get/></AccessType>\
+            <DFFormat><node/></DFFormat><DFType><DDFName/></DFType></DFProperties>\n\n\
+            <Node><NodeName>A</NodeName><DFProperties><AccessType><Get/></AccessType><DefaultValue>x</DefaultValue>\
+            <DFFormat><chr/></DFFormat><Occurrence><One/></Occurrence><Scope><Permanent/></Scope>\
+            <DFType><MIME>text/plain</MIME></DFType></DFProperties></Node>\n</Node>\n</MgmtTree>";
+        assert!(whole.contains(from), "{from}");
+        let (before, after) = whole.rsplit_once(from).unwrap();
+        told(&format!("{before}{to}{after}"))
+    }
+
+    #[test]
+    fn what_is_sound_is_not_told() {
+        assert_eq!(leaf("x", "y"), [""; 0]);
+        assert_eq!(leaf("<DFProperties>", "<RTProperties><x/></RTProperties><DFProperties>"), [""; 0]);
+        assert_eq!(leaf("<Get/>", "<Get/><Add/><v:x xmlns:v='urn:v'><v:y/></v:x>"), [""; 0], "others' own");
+    }
+
+    #[test]
+    fn each_fault_is_told_once_with_its_line() {
+        for (from, to, expected) in [
+            ("<DFFormat><chr/></DFFormat>", "", "5: <DFProperties> has no <DFFormat>"),
+            ("<AccessType><Get/></AccessType>", "", "5: <DFProperties> has no <AccessType>"),
+            ("<NodeName>A</NodeName>", "\n", "5: <Node> has no <NodeName>"),
+            (
+                "<chr/>",
+                "<Chr/>",
+                "5: <Chr/> means nothing in <DFFormat>: it is passed over; did you mean <chr>?",
+            ),
+            ("<chr/>", "", "5: <DFFormat> has none of these: expected one of b64, bin"),
+            ("<chr/>", "<chr/><int/>", "5: <DFFormat> has several of these"),
+            (
+                "<chr/>",
+                "chr",
+                "5: <DFFormat> has text in it, where elements are expected: a word is an empty element",
+            ),
+            ("<One/>", "<ZeroOrN>x</ZeroOrN>", "5: <ZeroOrN> holds \"x\": expected a whole number"),
+            ("<Get/>", "<Get/><Reed/>", "5: <Reed> means nothing in <AccessType>"),
+            ("<Get/>", "<Delete/><Get/>", "5: has <Delete/>, and is <Permanent/>"),
+            ("<Scope>", "<Colour/><Scope>", "5: <Colour> means nothing in <DFProperties>"),
+            ("<Scope>", "<NodeName>B</NodeName><Scope>", "5: <NodeName> does not belong into <DFProperties>"),
+            ("<Scope>", "<Scope><Dynamic/></Scope>\n<Scope>", "6: <Scope> is there twice in <DFProperties>"),
+            (
+                "</DFProperties>",
+                "</DFProperties><DFTitle>t</DFTitle>",
+                "5: <DFTitle> stands in <Node>: it belongs into",
+            ),
+            ("<MIME>text/plain</MIME>", "", "5: <DFType> has neither <MIME> nor <DDFName>"),
+            ("<MIME>text/plain</MIME>", "<DDFName/>", "5: is a leaf without a <MIME>"),
+            ("<One/>", "<OneOrMore/>", "5: has a name of its own, and occurs OneOrMore"),
+            (">x<", ">wrong<", "5: has a DefaultValue that its format can't hold: it is wrong"),
+            (">A<", ">a/b<", "5: has a `/` in its name"),
+            (
+                "</Node>\n</MgmtTree>",
+                "</Node>\n<Other/></MgmtTree>",
+                "7: <Other> means nothing in <MgmtTree>",
+            ),
+            ("<VerDTD>1.2</VerDTD>", "", "1: <MgmtTree> has no <VerDTD>"),
+        ] {
+            let told = leaf(from, to);
+            assert!(
+                told.iter().any(|one| one.starts_with(&expected.replace("<Chr/>", "<Chr>"))),
+                "{to}: {told:#?}"
+            );
+            assert!(told.len() <= 3, "{to}: {told:#?}");
+        }
+        let twice = leaf(
+            "</Node>\n</MgmtTree>",
+            "<Node>\n<NodeName>A</NodeName><DFProperties/></Node></Node>\n</MgmtTree>",
+        );
+        assert!(
+            twice.iter().any(|one| one.starts_with("6: is described twice below its parent")),
+            "{twice:#?}"
+        );
+    }
+
+    #[test]
+    fn what_is_no_ddf_is_told_and_nothing_grows() {
+        assert_eq!(told("<html/>"), ["1: <html> is no DDF: there is no <MgmtTree> in it"]);
+        assert_eq!(told("<MgmtTree>").len(), 1);
+        let many = format!("<MgmtTree>{}</MgmtTree>", "<Node><x/></Node>\n".repeat(50_000));
+        assert_eq!(told(&many).len(), 200);
+        let deep = format!("<MgmtTree>{}{}</MgmtTree>", "<Node>".repeat(5000), "</Node>".repeat(5000));
+        assert!(!told(&deep).is_empty());
+    }
+}

@@ -25,6 +25,7 @@ mod ddf_uri;
 mod describe;
 mod join;
 mod object;
+mod skeleton;
 mod sources;
 
 #[cfg(test)]
@@ -32,5 +33,7 @@ mod tests;
 
 pub use data::MoData;
 pub use load::load;
+pub(crate) use skeleton::skeleton;
+
 pub use object::{ManagementObject, Node, NodeId, Seed};
 pub use value::Value;

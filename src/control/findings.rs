@@ -1,0 +1,65 @@
+//! What checks have found, for people and for programs.
+
+use std::io::{self, Write};
+
+use serde_json::{Value as Json, json};
+
+use super::terminal::Terminal;
+use crate::spanned::{Problem, Problems};
+
+/// What was found, errors and warnings.
+#[derive(Default)]
+pub(super) struct Findings {
+    /// Each with whether it is an error.
+    all: Vec<(bool, Problem)>,
+}
+
+impl Findings {
+    /// One that is wrong.
+    pub(super) fn error(&mut self, problem: Problem) {
+        self.all.push((true, problem));
+    }
+
+    /// All that is wrong.
+    pub(super) fn errors(&mut self, problems: &Problems) {
+        self.all.extend(problems.iter().map(|problem| (true, problem.clone())));
+    }
+
+    /// What is hardly meant.
+    pub(super) fn warnings(&mut self, problems: &Problems) {
+        self.all.extend(problems.iter().map(|problem| (false, problem.clone())));
+    }
+
+    /// Whether nothing is wrong.
+    pub(super) fn is_well(&self) -> bool {
+        self.all.iter().all(|(is_error, _)| !is_error)
+    }
+
+    /// Prints them in the order of files and lines, each once; that all is `sound`, if nothing is wrong.
+    pub(super) fn show<O: Write, E: Write>(
+        mut self,
+        sound: &str,
+        as_json: bool,
+        terminal: &mut Terminal<O, E>,
+    ) -> io::Result<()> {
+        let is_well = self.is_well();
+        self.all.sort_by(|(_, one), (_, other)| (&one.file, one.line).cmp(&(&other.file, other.line)));
+        self.all.dedup();
+        if as_json {
+            let all = self.all.iter().map(|(is_error, Problem { file, line, key, what })| {
+                let severity = if *is_error { "error" } else { "warning" };
+                let file = file.display().to_string();
+                json!({ "severity": severity, "file": file, "line": line, "key": key, "what": what })
+            });
+            writeln!(terminal.out, "{}", Json::Array(all.collect()))?;
+        } else {
+            for (is_error, problem) in &self.all {
+                writeln!(terminal.out, "{}{problem}", if *is_error { "" } else { "warning: " })?;
+            }
+            if is_well {
+                writeln!(terminal.out, "{sound}")?;
+            }
+        }
+        terminal.out.flush()
+    }
+}

@@ -1,0 +1,151 @@
+//! `omadmctl mo check DIR…`, `omadmctl mo ddf DIR`, `omadmctl mo new FILE`: mappings without an agent.
+
+use std::fs;
+use std::io::{self, Write};
+use std::path::{Path, PathBuf};
+
+use super::ddf::bytes;
+use super::findings::Findings;
+use super::terminal::Terminal;
+use crate::daemon;
+use crate::ddf;
+use crate::mo;
+use crate::mo::check::{Machine, against_machine};
+use crate::mo::load::{self, One, Place};
+use crate::spanned::Problems;
+
+/// Says what is wrong with the objects in these folders, or in folders in them, and what is hardly meant; returns whether
+/// nothing is wrong.
+pub(super) fn check<O: Write, E: Write>(
+    folders: &[PathBuf],
+    as_json: bool,
+    terminal: &mut Terminal<O, E>,
+) -> io::Result<bool> {
+    let (mut findings, mut problems, mut all) = (Findings::default(), Problems::default(), Vec::new());
+    let given: Vec<Given> = folders.iter().filter_map(|folder| given(folder, &mut problems)).collect();
+    for (within, given) in given.iter().enumerate() {
+        let folders = match given {
+            Given::Object(folder) => std::slice::from_ref(folder),
+            Given::Parent(_, folders) => folders,
+        };
+        for folder in folders {
+            let one = One::read(folder, None);
+            findings.warnings(&one.warnings);
+            all.push((Place { within, folder: folder.clone() }, one));
+        }
+    }
+    let objects = load::combine(all, &mut problems);
+    findings.errors(&problems);
+    let machine = Machine { state: Path::new("/var/lib/omadm"), separated: false };
+    for object in &objects {
+        findings.warnings(&mo::check::warnings(object));
+        findings.warnings(&against_machine(object, &machine));
+    }
+    let mut strays = Problems::default();
+    for given in &given {
+        match given {
+            Given::Object(folder) => {
+                let object = objects.iter().find(|object| object.folder == *folder);
+                daemon::strays_beside(folder, object.map(|object| &*object.mapping_file), &mut strays);
+            }
+            Given::Parent(folder, _) => daemon::stray_objects(folder, &objects, &mut strays),
+        }
+    }
+    findings.warnings(&strays);
+    let is_well = findings.is_well();
+    let sound = match objects.len() {
+        1 => "the management object is sound".to_owned(),
+        number => format!("the {number} management objects are sound"),
+    };
+    findings.show(&sound, as_json, terminal)?;
+    Ok(is_well)
+}
+
+/// Prints the DDF of the object in a folder as servers should get it; returns whether there is one.
+pub(super) fn ddf<O: Write, E: Write>(
+    folder: &Path,
+    as_json: bool,
+    terminal: &mut Terminal<O, E>,
+) -> io::Result<bool> {
+    let mut problems = Problems::default();
+    let made = load::ddf(&named(folder), &mut problems);
+    problems.sort();
+    for problem in &problems {
+        terminal.complain(&problem.to_string())?;
+    }
+    let Some(made) = made else { return Ok(false) };
+    match as_json {
+        true => writeln!(terminal.out, "{}", made.to_json())?,
+        false => write!(terminal.out, "{}", made.to_xml())?,
+    }
+    terminal.out.flush()?;
+    Ok(true)
+}
+
+/// Prints a mapping to begin with; returns whether the file is a DDF.
+pub(super) fn new<O: Write, E: Write>(file: &Path, terminal: &mut Terminal<O, E>) -> io::Result<bool> {
+    let read = bytes(file).and_then(|bytes| ddf::parse(&bytes).map_err(|error| error.to_string()));
+    let described = match read {
+        Ok(described) => described,
+        Err(what) => {
+            terminal.complain(&format!("{}: {what}", file.display()))?;
+            return Ok(false);
+        }
+    };
+    let name = file.file_name().filter(|name| *name != "-").unwrap_or("object.ddf.xml".as_ref());
+    write!(terminal.out, "{}", mo::skeleton(&described, &name.to_string_lossy()))?;
+    terminal.out.flush()?;
+    Ok(true)
+}
+
+/// What a folder is that is to be checked.
+enum Given {
+    /// An object's.
+    Object(PathBuf),
+    /// One with objects in it.
+    Parent(PathBuf, Vec<PathBuf>),
+}
+
+fn given(folder: &Path, problems: &mut Problems) -> Option<Given> {
+    let folder = named(folder);
+    let own = folder.file_name().map(|name| folder.join(format!("{}.toml", name.display())));
+    let mut has_mapping = false;
+    match fs::read_dir(&folder) {
+        Ok(entries) => entries.flatten().for_each(|entry| has_mapping |= is_mapping(&entry.path())),
+        Err(error) => {
+            problems.file(&folder, format!("can't be listed: {error}"));
+            return None;
+        }
+    }
+    if own.is_some_and(|own| own.exists()) {
+        return Some(Given::Object(folder));
+    }
+    let names = load::list(std::slice::from_ref(&folder), problems);
+    let found = names.iter().filter_map(|name| Some(name.folders().pop()?.folder));
+    let found: Vec<PathBuf> = found.filter(|folder| holds_mapping(folder)).collect();
+    if !found.is_empty() {
+        return Some(Given::Parent(folder, found));
+    }
+    if !has_mapping {
+        problems.file(&folder, "has no mapping, neither in it (NAME.toml) nor in folders in it");
+        return None;
+    }
+    Some(Given::Object(folder))
+}
+
+fn holds_mapping(folder: &Path) -> bool {
+    fs::read_dir(folder)
+        .is_ok_and(|mut entries| entries.any(|entry| entry.is_ok_and(|entry| is_mapping(&entry.path()))))
+}
+
+fn is_mapping(path: &Path) -> bool {
+    path.extension().is_some_and(|extension| extension == "toml")
+}
+
+/// An object is called after its folder: `.` has a name too.
+pub(super) fn named(folder: &Path) -> PathBuf {
+    if folder.file_name().is_some() {
+        return folder.to_path_buf();
+    }
+    fs::canonicalize(folder).unwrap_or_else(|_| folder.to_path_buf())
+}
