@@ -44,7 +44,7 @@
 //! | [`session`] | the session machine, its driver, and the queue that says when and with whom | `machine`, `queue`, `outage` |
 //! | [`bootstrap`] | accounts asked for where there are none: what comes, and what is kept of it | all but `exchange` |
 //! | [`daemon`] | the loop that owns the queue; loading and reloading; systemd | no |
-//! | [`cli`] | the command line of `omadmd` | yes |
+//! | [`cli`] | the command line of `omadmd`, and how a program answers to a wrong one | no |
 //! | [`startup`] | where `omadmd` begins: signals, passed sockets, randomness | no |
 //! | [`control`] | `omadmctl`, the operator's tool | no |
 //! | `lab` | a DM server, a repository and a notifier for tests and the demonstration (feature `lab`) | no |

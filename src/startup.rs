@@ -3,7 +3,6 @@
 use std::process::ExitCode;
 use std::time::Duration;
 
-use clap::Parser;
 use nix::sys::signal::SigSet;
 use nix::sys::signal::Signal::{SIGHUP, SIGINT, SIGTERM};
 use nix::sys::stat::{Mode, umask};
@@ -54,7 +53,10 @@ pub fn omadmd() -> ExitCode {
         return reader::answer(&job);
     }
     reader::this_program_answers();
-    let arguments = Omadmd::parse();
+    let arguments = match Omadmd::parse(std::env::args_os().skip(1)) {
+        Ok(arguments) => arguments,
+        Err(stop) => return stop.answer("omadmd"),
+    };
     if arguments.check { check(&arguments) } else { serve(&arguments) }
 }
 

@@ -1,140 +1,103 @@
 //! The command line of `omadmctl`.
 
+use std::ffi::OsString;
 use std::path::PathBuf;
 
-use clap::{Parser, Subcommand};
+use lexopt::Arg;
 
-/// The operator's tool of the OMA DM agent.
-///
-/// Exits with 0, with 1 if what was asked for failed, with 2 on wrong arguments.
-#[derive(Clone, Debug, PartialEq, Eq, Parser)]
-#[command(name = "omadmctl", version)]
-pub struct Omadmctl {
-    /// Answer in JSON
-    #[arg(long, global = true)]
-    pub json: bool,
+use crate::cli::{Stop, value};
 
-    /// What to do
-    #[command(subcommand)]
-    pub command: Command,
+/// What `omadmctl` is asked for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Omadmctl {
+    /// Answer in JSON.
+    pub(super) json: bool,
+    /// What to do.
+    pub(super) command: Command,
 }
 
 /// A command.
-#[derive(Clone, Debug, PartialEq, Eq, Subcommand)]
-pub enum Command {
-    /// Device descriptions (DDF)
-    #[command(subcommand)]
-    Ddf(Ddf),
-    /// Management objects and their mappings
-    #[command(subcommand)]
-    Mo(Mo),
-    /// Say what a key of the mapping language means
-    #[command(after_help = "Example:  omadmctl explain otherwise\n\nThe whole language: man omadm-mo")]
-    Explain {
-        /// Where the page of the language is
-        #[arg(long, value_name = "FILE", default_value = "/usr/share/omadm/mapping.md")]
-        page: PathBuf,
-
-        /// A key, such as `list`
-        #[arg(value_name = "KEY")]
-        key: String,
-    },
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Command {
+    /// Print device descriptions as trees.
+    DdfShow { files: Vec<PathBuf> },
+    /// Say what is wrong with device descriptions, also what readers overlook.
+    DdfCheck { files: Vec<PathBuf> },
+    /// Say all that is wrong with mappings, and what is hardly meant.
+    MoCheck { folders: Vec<PathBuf> },
+    /// Write the DDF that servers fetch.
+    MoDdf { folder: PathBuf },
+    /// Write a mapping to begin with, for a DDF.
+    MoNew { file: PathBuf },
+    /// Read every source once, and print the values, or why there are none.
+    MoRead { sysroot: PathBuf, folders: Vec<PathBuf> },
+    /// Say what a key of the mapping language means.
+    Explain { page: PathBuf, key: String },
 }
 
-/// What to do with management objects.
-#[derive(Clone, Debug, PartialEq, Eq, Subcommand)]
-pub enum Mo {
-    /// Say all that is wrong with mappings, and what is hardly meant
-    #[command(after_help = CHECKING)]
-    Check {
-        /// Folders with a mapping, or folders of such folders
-        #[arg(required = true, value_name = "DIR")]
-        folders: Vec<PathBuf>,
-    },
+/// Where the page of the mapping language is installed.
+const PAGE: &str = "/usr/share/omadm/mapping.md";
 
-    /// Write the DDF that servers fetch: the object's own, or the one made from its mapping
-    #[command(after_help = DESCRIBING)]
-    Ddf {
-        /// A folder with a mapping
-        #[arg(value_name = "DIR")]
-        folder: PathBuf,
-    },
-
-    /// Write a mapping to begin with, for a DDF
-    #[command(after_help = BEGINNING)]
-    New {
-        /// The DDF
-        #[arg(value_name = "FILE")]
-        file: PathBuf,
-    },
-
-    /// Read every source once, and print the values, or why there are none
-    #[command(after_help = READING)]
-    Read {
-        /// Where the machine's files are
-        #[arg(long, value_name = "DIR", default_value = "/")]
-        sysroot: PathBuf,
-
-        /// Folders with a mapping, such as /etc/omadm/mo.d/board
-        #[arg(required = true, value_name = "DIR")]
-        folders: Vec<PathBuf>,
-    },
+/// What people are told of a command.
+struct About {
+    /// The words that call it.
+    words: &'static str,
+    /// What comes after them.
+    arguments: &'static str,
+    /// What it does, in a line.
+    does: &'static str,
+    /// What more there is to say.
+    more: &'static str,
 }
 
-const CHECKING: &str = "\
-Each line is FILE:LINE: KEY: what is wrong, in the order of files and lines; what is served nevertheless begins
-with `warning:`. Exits with 1 if anything is wrong. The agent need not run. A program that this machine lacks is a
-warning here, and an error of `omadmd --check`, which reads the settings too.
-
-Examples:
-  omadmctl mo check board
-  omadmctl mo check /etc/omadm/mo.d";
-
-const DESCRIBING: &str = "\
-Examples:
-  omadmctl mo ddf board >board.ddf.xml
-  omadmctl mo ddf board | omadmctl ddf show -";
-
-const BEGINNING: &str = "\
-What is written passes `omadmctl mo check` as it is; what is TODO in it is yours.
-
-Example, of a folder that is named as its mapping:
-  mkdir board && cp acme-1.0.ddf.xml board/board.ddf.xml
-  omadmctl mo new board/board.ddf.xml >board/board.toml";
-
-const READING: &str = "\
-Below a leaf are the sources that were asked before its value, or instead of one, and what each said.
-The agent need not run. What programs and files say depends on who asks; as the agent:
-  sudo -u omadm omadmctl mo read /etc/omadm/mo.d/board";
-
-/// What to do with device descriptions.
-#[derive(Clone, Debug, PartialEq, Eq, Subcommand)]
-pub enum Ddf {
-    /// Print a device description as a tree
-    #[command(after_help = NOTATION)]
-    Show {
-        /// DDF files; `-` is the standard input
-        #[arg(required = true, value_name = "FILE")]
-        files: Vec<PathBuf>,
+const COMMANDS: [About; 7] = [
+    About {
+        words: "ddf show",
+        arguments: "FILE…",
+        does: "Print a device description as a tree",
+        more: NOTATION,
     },
-
-    /// Say what is wrong with a device description, also what readers overlook
-    #[command(after_help = STRICT)]
-    Check {
-        /// DDF files; `-` is the standard input
-        #[arg(required = true, value_name = "FILE")]
-        files: Vec<PathBuf>,
+    About {
+        words: "ddf check",
+        arguments: "FILE…",
+        does: "Say what is wrong with a device description, also what readers overlook",
+        more: STRICT,
     },
-}
-
-const STRICT: &str = "\
-Held to the DTD, but for the order of elements: what is missing, unknown, twice there, or misspelt, and nodes that
-contradict themselves. Each line is FILE:LINE: what is wrong. Exits with 1 if there is any.
-
-Example:
-  omadmctl ddf check board.ddf.xml";
+    About {
+        words: "mo check",
+        arguments: "DIR…",
+        does: "Say all that is wrong with mappings, and what is hardly meant",
+        more: CHECKING,
+    },
+    About {
+        words: "mo ddf",
+        arguments: "DIR",
+        does: "Write the DDF that servers fetch: the object's own, or the one made from its mapping",
+        more: DESCRIBING,
+    },
+    About {
+        words: "mo new",
+        arguments: "FILE",
+        does: "Write a mapping to begin with, for a DDF",
+        more: BEGINNING,
+    },
+    About {
+        words: "mo read",
+        arguments: "[--sysroot DIR] DIR…",
+        does: "Read every source once, and print the values, or why there are none",
+        more: READING,
+    },
+    About {
+        words: "explain",
+        arguments: "[--page FILE] KEY",
+        does: "Say what a key of the mapping language means",
+        more: EXPLAINING,
+    },
+];
 
 const NOTATION: &str = "\
+FILE is a DDF, or `-` for the standard input.
+
 Columns: name, format (`node`: an interior node), access, scope (nothing: dynamic), and what else there is:
 where a root hangs in a DM 1.x tree, the MOID, the title of a node without name, a leaf's MIME type and
 default value.
@@ -150,20 +113,183 @@ Occurrence, after the name:
 
 What is wrong with a file is told as FILE:LINE:COLUMN: on the standard error.";
 
-#[cfg(test)]
-mod tests {
-    use clap::CommandFactory;
+const STRICT: &str = "\
+FILE is a DDF, or `-` for the standard input.
+Held to the DTD, but for the order of elements: what is missing, unknown, twice there, or misspelt, and nodes that
+contradict themselves. Each line is FILE:LINE: what is wrong. Exits with 1 if there is any.
 
-    use super::*;
+Example:
+  omadmctl ddf check board.ddf.xml";
 
-    fn parse(arguments: &[&str]) -> Result<Omadmctl, clap::error::ErrorKind> {
-        let program = ["omadmctl"].iter().chain(arguments);
-        Omadmctl::try_parse_from(program).map_err(|error| error.kind())
+const CHECKING: &str = "\
+DIR is a folder with a mapping, or a folder of such folders.
+Each line is FILE:LINE: KEY: what is wrong, in the order of files and lines; what is served nevertheless begins
+with `warning:`. Exits with 1 if anything is wrong. The agent need not run. A program that this machine lacks is a
+warning here, and an error of `omadmd --check`, which reads the settings too.
+
+Examples:
+  omadmctl mo check board
+  omadmctl mo check /etc/omadm/mo.d";
+
+const DESCRIBING: &str = "\
+DIR is a folder with a mapping.
+
+Examples:
+  omadmctl mo ddf board >board.ddf.xml
+  omadmctl mo ddf board | omadmctl ddf show -";
+
+const BEGINNING: &str = "\
+FILE is the DDF. What is written passes `omadmctl mo check` as it is; what is TODO in it is yours.
+
+Example, of a folder that is named as its mapping:
+  mkdir board && cp acme-1.0.ddf.xml board/board.ddf.xml
+  omadmctl mo new board/board.ddf.xml >board/board.toml";
+
+const READING: &str = "\
+DIR is a folder with a mapping, such as /etc/omadm/mo.d/board; `--sysroot DIR` is where the machine's files
+are, if not in /.
+
+Below a leaf are the sources that were asked before its value, or instead of one, and what each said.
+The agent need not run. What programs and files say depends on who asks; as the agent:
+  sudo -u omadm omadmctl mo read /etc/omadm/mo.d/board";
+
+const EXPLAINING: &str = "\
+KEY is one of the language, such as `list`; `--page FILE` is where its page is, if not in
+/usr/share/omadm/mapping.md.
+
+Example:
+  omadmctl explain otherwise
+
+The whole language: man omadm-mo";
+
+/// All arguments, before it is known what they mean.
+#[derive(Default)]
+struct Arguments {
+    json: bool,
+    is_help: bool,
+    sysroot: Option<PathBuf>,
+    page: Option<PathBuf>,
+    words: Vec<OsString>,
+}
+
+impl Arguments {
+    fn read(arguments: impl IntoIterator<Item = OsString>) -> Result<Self, Stop> {
+        let mut read = Self::default();
+        let mut parser = lexopt::Parser::from_args(arguments);
+        while let Some(argument) = parser.next()? {
+            match argument {
+                Arg::Long("json") => read.json = true,
+                Arg::Long("sysroot") => read.sysroot = Some(value(&mut parser, "sysroot")?),
+                Arg::Long("page") => read.page = Some(value(&mut parser, "page")?),
+                Arg::Short('h') | Arg::Long("help") => read.is_help = true,
+                Arg::Short('V') | Arg::Long("version") => return Err(Stop::Version),
+                Arg::Value(word) => read.words.push(word),
+                other => return Err(other.unexpected().into()),
+            }
+        }
+        Ok(read)
     }
 
-    #[test]
-    fn the_definition_holds_together() {
-        Omadmctl::command().debug_assert();
+    /// The command that is meant, and what follows its words.
+    fn command(&self) -> Result<(&'static About, Vec<PathBuf>), Stop> {
+        let word = |at: usize| self.words.get(at).and_then(|word| word.to_str()).unwrap_or_default();
+        let [first, second] = [word(0), word(1)];
+        let is_it = |about: &&About| match about.words.split_once(' ') {
+            Some(both) => both == (first, second),
+            None => about.words == first,
+        };
+        if let Some(about) = COMMANDS.iter().find(is_it) {
+            let rest = self.words.iter().skip(about.words.split(' ').count());
+            return Ok((about, rest.map(PathBuf::from).collect()));
+        }
+        let is_room =
+            COMMANDS.iter().any(|about| about.words.split_once(' ').is_some_and(|(room, _)| room == first));
+        Err(match (first, second) {
+            _ if self.is_help => Stop::Help(help(first)),
+            ("", _) => Stop::Nothing(help("")),
+            (_, "") if is_room => Stop::Nothing(help(first)),
+            (_, _) if is_room => Stop::Wrong(format!("`{first} {second}` is no command")),
+            _ => Stop::Wrong(format!("{first:?} is no command")),
+        })
+    }
+}
+
+impl Omadmctl {
+    /// What these arguments ask for; the program's name is not among them.
+    ///
+    /// # Errors
+    /// [`Stop`]
+    pub(super) fn parse(arguments: impl IntoIterator<Item = OsString>) -> Result<Self, Stop> {
+        let read = Arguments::read(arguments)?;
+        let (about, mut rest) = read.command()?;
+        if read.is_help {
+            return Err(Stop::Help(about.help()));
+        }
+        let wrong = |what: String| Stop::Wrong(format!("{}: {what}", about.words));
+        if read.sysroot.is_some() && about.words != "mo read" {
+            return Err(wrong("has no option --sysroot".to_owned()));
+        }
+        if read.page.is_some() && about.words != "explain" {
+            return Err(wrong("has no option --page".to_owned()));
+        }
+        if rest.is_empty() || rest.iter().any(|path| path.as_os_str().is_empty()) {
+            return Err(wrong(format!("expected {}", about.arguments)));
+        }
+        if rest.len() > 1 && !about.arguments.ends_with('…') {
+            return Err(wrong(format!("expected {} and nothing else", about.arguments)));
+        }
+        let mut one = || rest.pop().unwrap_or_default();
+        let command = match about.words {
+            "ddf show" => Command::DdfShow { files: rest },
+            "ddf check" => Command::DdfCheck { files: rest },
+            "mo check" => Command::MoCheck { folders: rest },
+            "mo ddf" => Command::MoDdf { folder: one() },
+            "mo new" => Command::MoNew { file: one() },
+            "mo read" => {
+                Command::MoRead { sysroot: read.sysroot.unwrap_or_else(|| "/".into()), folders: rest }
+            }
+            _ => Command::Explain {
+                page: read.page.unwrap_or_else(|| PAGE.into()),
+                key: one().to_string_lossy().into_owned(),
+            },
+        };
+        Ok(Self { json: read.json, command })
+    }
+}
+
+impl About {
+    fn help(&self) -> String {
+        let Self { words, arguments, does, more } = self;
+        format!("{does}\n\nUsage: omadmctl [--json] {words} {arguments}\n\n{more}\n")
+    }
+}
+
+/// What commands there are that begin with `word`; all for none of them.
+fn help(word: &str) -> String {
+    let begins = |about: &&About| about.words.split(' ').next() == Some(word);
+    let some: Vec<&About> = COMMANDS.iter().filter(begins).collect();
+    let shown = if some.is_empty() { COMMANDS.iter().collect() } else { some };
+    let lines: String = shown.iter().map(|about| format!("  {:10} {}\n", about.words, about.does)).collect();
+    format!(
+        "The operator's tool of the OMA DM agent.\n\n\
+         Exits with 0, with 1 if what was asked for failed, with 2 on wrong arguments.\n\n\
+         Usage: omadmctl [--json] COMMAND\n\nCommands:\n{lines}\n\
+         `omadmctl COMMAND --help` says more of each. `--json` answers in JSON, `--version` says which version this is.\n"
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn parse(arguments: &[&str]) -> Result<Omadmctl, Stop> {
+        Omadmctl::parse(arguments.iter().map(OsString::from))
+    }
+
+    #[track_caller]
+    fn is_wrong(arguments: &[&str]) {
+        let parsed = parse(arguments);
+        assert!(matches!(parsed, Err(Stop::Wrong(_))), "{arguments:?}: {parsed:?}");
     }
 
     #[test]
@@ -173,19 +299,49 @@ mod tests {
         {
             let parsed = parse(&arguments).unwrap();
             assert!(parsed.json, "{arguments:?}");
-            assert_eq!(parsed.command, Command::Ddf(Ddf::Show { files: vec!["a".into()] }));
+            assert_eq!(parsed.command, Command::DdfShow { files: vec!["a".into()] });
         }
     }
 
     #[test]
-    fn what_is_no_command_is_refused() {
-        use clap::error::ErrorKind;
-        assert_eq!(parse(&["ddf", "show"]), Err(ErrorKind::MissingRequiredArgument));
-        assert_eq!(parse(&["ddf", "print", "a"]), Err(ErrorKind::InvalidSubcommand));
-        for lacking in [&["ddf", "check"][..], &["mo", "check"], &["mo", "ddf"], &["mo", "new"]] {
-            assert_eq!(parse(lacking), Err(ErrorKind::MissingRequiredArgument), "{lacking:?}");
+    fn every_command_is_known_and_has_its_help() {
+        for about in &COMMANDS {
+            let words: Vec<&str> = about.words.split(' ').collect();
+            assert!(parse(&[&words[..], &["a"]].concat()).is_ok(), "{}", about.words);
+            let Err(Stop::Help(help)) = parse(&[&words[..], &["--help"]].concat()) else { panic!("no help") };
+            assert!(help.contains(&format!("omadmctl [--json] {}", about.words)), "{help}");
+            assert!(help.lines().all(|line| line.chars().count() <= 120), "{help}");
+            let Err(Stop::Help(all)) = parse(&["--help"]) else { panic!("no help") };
+            assert!(all.contains(about.does), "{all}");
         }
-        assert_eq!(parse(&["ddf", "show", "--xml", "a"]), Err(ErrorKind::UnknownArgument));
-        assert_eq!(parse(&[]), Err(ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand));
+        let Err(Stop::Help(of_mo)) = parse(&["mo", "-h"]) else { panic!("no help") };
+        assert!(of_mo.contains("mo read") && !of_mo.contains("ddf show"), "{of_mo}");
+    }
+
+    #[test]
+    fn options_belong_to_their_command() {
+        let read = parse(&["mo", "read", "--sysroot", "root", "a", "b"]).unwrap();
+        let folders = vec!["a".into(), "b".into()];
+        assert_eq!(read.command, Command::MoRead { sysroot: "root".into(), folders });
+        is_wrong(&["mo", "check", "--sysroot", "root", "a"]);
+        is_wrong(&["mo", "read", "--page", "page", "a"]);
+        is_wrong(&["explain", "--page", "", "list"]);
+        is_wrong(&["mo", "ddf", "a", "b"]);
+    }
+
+    #[test]
+    fn what_is_no_command_is_refused() {
+        is_wrong(&["ddf", "show"]);
+        is_wrong(&["ddf", "print", "a"]);
+        for lacking in
+            [&["ddf", "check"][..], &["mo", "check"], &["mo", "ddf"], &["mo", "new"], &["mo", "read"]]
+        {
+            is_wrong(lacking);
+        }
+        is_wrong(&["ddf", "show", "--xml", "a"]);
+        is_wrong(&["ddf", "show", ""]);
+        assert!(matches!(parse(&[]), Err(Stop::Nothing(_))));
+        assert!(matches!(parse(&["mo"]), Err(Stop::Nothing(_))));
+        assert_eq!(parse(&["--version"]), Err(Stop::Version));
     }
 }

@@ -8,9 +8,7 @@ use std::io;
 use std::path::Path;
 use std::process::ExitCode;
 
-use clap::Parser;
-
-pub mod cli;
+mod cli;
 mod ddf;
 mod explain;
 mod findings;
@@ -18,7 +16,7 @@ mod mo;
 mod reading;
 mod terminal;
 
-use cli::{Command, Ddf, Mo, Omadmctl};
+use cli::{Command, Omadmctl};
 use terminal::Terminal;
 
 /// The program's name.
@@ -33,18 +31,20 @@ pub fn is_called(argv0: Option<&OsStr>) -> bool {
 /// What `omadmctl` does. Exits with 0, with 1 if what was asked for failed, with 2 on wrong arguments.
 #[must_use]
 pub fn omadmctl() -> ExitCode {
-    let arguments = Omadmctl::parse();
+    let arguments = match Omadmctl::parse(std::env::args_os().skip(1)) {
+        Ok(arguments) => arguments,
+        Err(stop) => return stop.answer(NAME),
+    };
+    let as_json = arguments.json;
     let mut terminal = Terminal { out: io::stdout().lock(), err: io::stderr().lock() };
     let is_well = match &arguments.command {
-        Command::Ddf(Ddf::Show { files }) => ddf::show(files, arguments.json, &mut terminal),
-        Command::Explain { page, key } => explain::explain(key, page, arguments.json, &mut terminal),
-        Command::Ddf(Ddf::Check { files }) => ddf::check(files, arguments.json, &mut terminal),
-        Command::Mo(Mo::Check { folders }) => mo::check(folders, arguments.json, &mut terminal),
-        Command::Mo(Mo::Ddf { folder }) => mo::ddf(folder, arguments.json, &mut terminal),
-        Command::Mo(Mo::New { file }) => mo::new(file, &mut terminal),
-        Command::Mo(Mo::Read { sysroot, folders }) => {
-            reading::show(folders, sysroot, arguments.json, &mut terminal)
-        }
+        Command::DdfShow { files } => ddf::show(files, as_json, &mut terminal),
+        Command::DdfCheck { files } => ddf::check(files, as_json, &mut terminal),
+        Command::MoCheck { folders } => mo::check(folders, as_json, &mut terminal),
+        Command::MoDdf { folder } => mo::ddf(folder, as_json, &mut terminal),
+        Command::MoNew { file } => mo::new(file, &mut terminal),
+        Command::MoRead { sysroot, folders } => reading::show(folders, sysroot, as_json, &mut terminal),
+        Command::Explain { page, key } => explain::explain(key, page, as_json, &mut terminal),
     };
     match is_well {
         Ok(true) => ExitCode::SUCCESS,
