@@ -1,6 +1,7 @@
 //! How the programs of a release are linked: a smaller file, and nothing else changes. Tests, debug builds and libraries
 //! are linked as usual. `packaging/release.ld` leaves out the tables for unwinding a stack, and the index to them goes
-//! too; the addresses that the loader corrects at each start are packed (DT_RELR), which shortens their table.
+//! too; the addresses that the loader corrects at each start are packed (DT_RELR), which shortens their table. Functions
+//! that came out the same are there once, where the linker can tell (LLD, which Rust takes on x86-64).
 
 use std::env::var;
 
@@ -16,6 +17,10 @@ fn main() {
             "-z,pack-relative-relocs".into(),
         ] {
             println!("cargo::rustc-link-arg-bins=-Wl,{argument}");
+        }
+        let is = |variable: &str, value: &str| var(variable).is_ok_and(|found| found == value);
+        if is("CARGO_CFG_TARGET_ARCH", "x86_64") && is("CARGO_CFG_TARGET_ENV", "gnu") {
+            println!("cargo::rustc-link-arg-bins=-Wl,--icf=all");
         }
     }
 }
