@@ -435,10 +435,13 @@ async fn an_account_or_object_that_comes_late_finds_its_execs_and_reports() {
             report_to,
             after_session: starts == 0,
             resume: false,
+            gated: false,
             starts,
             boot: String::new(),
             process_group: None,
             code,
+            exit: None,
+            alert: None,
         };
         let store = Store::open(&bench.gateway.path("state")).unwrap().store;
         let report = |path: &str| Some(format!("{}/{path}", bench.server.origin()));

@@ -5,34 +5,19 @@
 //! Between that answer and the transaction that removes it a power cut may come: then the server hears of it
 //! twice. Less than once it never does, unless so much waits that the least important has to go ([`Kept`]).
 
+mod ended;
 mod mark;
 mod outgoing;
 mod raise;
 mod waiting;
 
+pub use ended::of_exec;
 pub use mark::Mark;
 pub use outgoing::Outgoing;
 pub use raise::{RaiseError, Raised, raise};
 pub use waiting::{Kept, destinations, forget, is_waiting, keep, keep_within};
 
-use serde_json::json;
-
-use crate::exec::Finished;
-use crate::package::Alert;
 use crate::uri::ServerId;
-
-/// What an EXEC that outlived its command reports (TS 5.4.5): its result as data.
-#[must_use]
-pub fn of_exec(finished: &Finished) -> Alert {
-    Alert {
-        alert_type: finished.alert_type.clone(),
-        mime_type: Some("application/json".to_owned()),
-        source_uri: Some(finished.client_uri.clone()),
-        target_uri: None,
-        mark: None,
-        data: Some(json!({ "ResultCode": finished.code })),
-    }
-}
 
 /// Where alerts of a server go: to the server itself, or to an URI that it named (TS 5.4.5). Each has
 /// its own alerts waiting.

@@ -50,3 +50,14 @@ pub(super) enum Raw {
     /// Typed already.
     Typed(Value),
 }
+
+impl Raw {
+    /// As a program would say it.
+    pub(super) fn into_bytes(self) -> Vec<u8> {
+        match self {
+            Self::Text(text) => text.into_bytes(),
+            Self::Bytes(bytes) => bytes,
+            Self::Typed(value) => value.to_raw(),
+        }
+    }
+}

@@ -11,7 +11,7 @@ use super::content::{Content, FileContent};
 use super::context::Context;
 use super::error::BackendError;
 use super::read::read;
-use super::run::{self, End, Running};
+use super::run::{self, End, Heard, Running, Stdout};
 use super::undo::{OfFile, OfProperty, Undo};
 use super::{bus, file};
 use crate::base::heartbeat;
@@ -103,14 +103,19 @@ pub async fn perform(act: Act<'_>, undo: Option<&Undo>, context: &Context<'_>) -
 /// As [`perform`], where it can't even begin. How it ends is told by [`Running::finish`].
 pub async fn start(exec: &Exec, context: &Context<'_>) -> Result<Running, BackendError> {
     match &exec.call {
-        Call::Run(program) => run::start(program, None, context).await,
+        Call::Run(program) => {
+            let stdout = if exec.result.is_some() { Stdout::Keep } else { Stdout::Journal };
+            let reports = exec.output.iter().map(|output| output.key.clone()).collect();
+            run::start(program, None, Heard { stdout, reports }, context).await
+        }
         Call::File { path, privileged, .. } => {
             let file = file::below(context.machine, &path.fill_path(&context.variables(None))?)?;
             let (privileged, client_uri) = (*privileged, context.request.client_uri.to_owned());
             let content = FileContent::Whole(Content::Text("1".to_owned()));
             Ok(Running::of(async move {
                 let done = file::write(file, content, None).await;
-                ended(done.map_err(|error| error.or_helper(privileged)), &client_uri)
+                let done = done.map(|()| Vec::new()).map_err(|error| error.or_helper(privileged));
+                ended(done, &client_uri)
             }))
         }
         Call::Bus { object, member, args, timeout, privileged, .. } => {
@@ -118,17 +123,29 @@ pub async fn start(exec: &Exec, context: &Context<'_>) -> Result<Running, Backen
             let method = method.map_err(|error| error.or_helper(*privileged))?;
             let (machine, limit) = (context.machine.clone(), *timeout);
             let client_uri = context.request.client_uri.to_owned();
-            Ok(Running::of(async move { ended(method.call(&machine.bus, limit).await, &client_uri) }))
+            // Structures and arrays are told as JSON where something is picked from them.
+            let selected = exec.result.as_ref().map(|result| !result.pipeline.select.is_empty());
+            Ok(Running::of(async move {
+                let done = match selected {
+                    Some(selected) => method.ask(&machine.bus, limit, selected).await,
+                    None => method.call(&machine.bus, limit).await.map(|()| Vec::new()),
+                };
+                ended(done, &client_uri)
+            }))
         }
         Call::Store => Err(BackendError::Unsupported("EXEC of a stored node")),
     }
 }
 
 /// What is no program ends like one.
-fn ended(done: Result<(), BackendError>, client_uri: &str) -> End {
-    let Err(error) = done else { return End::Code(0) };
+fn ended(done: Result<Vec<u8>, BackendError>, client_uri: &str) -> (End, Vec<u8>) {
+    let error = match done {
+        Ok(answer) => return (End::Code(0), answer),
+        Err(error) => error,
+    };
     log::warn!(OMADM_CLIENT_URI = client_uri; "{client_uri}: EXEC failed: {error}");
-    if matches!(error, BackendError::NeedsHelper(_)) { End::Unsupported } else { End::Code(1) }
+    let end = if matches!(error, BackendError::NeedsHelper(_)) { End::Unsupported } else { End::Code(1) };
+    (end, Vec::new())
 }
 
 /// Reads a node back until it has the value that was written, for as long as its `verify` allows. True at once where
@@ -217,7 +234,7 @@ async fn effect(act: Act<'_>, undo: Option<&Undo>, context: &Context<'_>) -> Res
         Call::Run(program) => {
             let content = content(act, context)?;
             let value = content.as_ref().and_then(Content::text);
-            let exit = run::start(program, value, context).await?.finish().await;
+            let exit = run::start(program, value, Heard::NOTHING, context).await?.finish().await;
             run::check(run::name(program), program.timeout, &exit)
         }
         Call::Bus { object, member, method: false, privileged, .. } => {

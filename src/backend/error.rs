@@ -72,6 +72,9 @@ pub enum BackendError {
         /// What happened.
         reason: String,
     },
+    /// A program says that it can't do it now (EX_TEMPFAIL).
+    #[error("{0}: not now, it says (exit code 75)")]
+    NotNow(String),
     /// A program was stopped at its time limit.
     #[error("{program}: stopped after {seconds} s")]
     Timeout {
@@ -137,6 +140,7 @@ impl BackendError {
             self,
             Self::Timeout { .. }
                 | Self::Program { .. }
+                | Self::NotNow(_)
                 | Self::File { .. }
                 | Self::Stuck { .. }
                 | Self::Changed(_)

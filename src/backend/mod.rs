@@ -10,6 +10,7 @@ pub(crate) mod run;
 pub(crate) mod undo;
 
 mod answer;
+mod ask;
 mod builtin;
 mod content;
 mod context;
@@ -25,16 +26,19 @@ mod machine_id;
 mod os_release;
 mod read;
 mod records;
+mod reports;
 
 pub use answer::{Answer, MAX_INPUT, MAX_TEXT, Reading};
+pub use ask::{ask, programs, zone};
 pub use bus::{Bus, Seen};
 pub use context::{Builtins, Context, Machine, Request};
 pub use dependencies::{Dependencies, has_change_events};
 pub use effect::{Act, Prepared, perform, prepare_undo, start, verified};
 pub use error::BackendError;
 pub use list::{Child, list};
-pub use read::{read, read_source};
-pub use run::{End, Exit, Running};
+pub use read::{of_output, read, read_source};
+pub use reports::Reports;
+pub use run::{End, Exit, NOT_NOW, Running};
 pub use undo::{Undo, Undone};
 
 #[cfg(test)]

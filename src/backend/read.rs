@@ -1,11 +1,12 @@
 //! Asking the sources of a node.
 
+use std::fmt;
 use std::time::{Duration, SystemTime};
 
 use crate::ddf::Format;
 use crate::mo::Value;
 use crate::mo::fill::Variables;
-use crate::mo::mapping::{Clock, NodeMapping, Source, SourceKind};
+use crate::mo::mapping::{Clock, NodeMapping, Pipeline, Source, SourceKind};
 use crate::mo::pipeline::{Passed, json_text};
 
 use super::answer::{Answer, MAX_TEXT, Raw, Reading};
@@ -91,7 +92,7 @@ pub async fn read_source(
         SourceKind::Method { object, method, args } => {
             bus::answer(object, method, args, source, context).await?
         }
-        SourceKind::Run(argv) => Answer::Value(Raw::Bytes(run::output(argv, context).await?)),
+        SourceKind::Run(argv) => run::output(argv, context).await?.map(Raw::Bytes),
         SourceKind::Item(key) => item(context, key),
         SourceKind::Store => stored(context).map(|reading| Raw::Typed(reading.value)),
         SourceKind::Builtin(name) => builtin::get(name, context).await?.map(Raw::Text),
@@ -101,7 +102,21 @@ pub async fn read_source(
         Answer::Absent(why) => return Ok(Answer::Absent(why)),
         Answer::Unavailable(why) => return Ok(Answer::Unavailable(why)),
     };
-    Ok(typed(raw, source, format, &variables)?.map(|value| Reading { value, transient }))
+    let typed = typed(raw, &source.pipeline, &source.from, format, &variables)?;
+    Ok(typed.map(|value| Reading { value, transient }))
+}
+
+/// The value that a program's standard output, or a method's answer, stands for.
+///
+/// # Errors
+/// [`BackendError`]
+pub fn of_output(
+    output: Vec<u8>,
+    pipeline: &Pipeline,
+    format: Format,
+    context: &Context<'_>,
+) -> Result<Answer<Value>, BackendError> {
+    typed(Raw::Bytes(output), pipeline, &"`result`", format, &context.variables(None))
 }
 
 fn stored(context: &Context<'_>) -> Answer<Reading> {
@@ -122,34 +137,34 @@ fn item(context: &Context<'_>, key: &str) -> Answer<Raw> {
 
 fn typed(
     raw: Raw,
-    source: &Source,
+    pipeline: &Pipeline,
+    from: &dyn fmt::Display,
     format: Format,
     variables: &Variables<'_>,
 ) -> Result<Answer<Value>, BackendError> {
     let text = match raw {
-        Raw::Typed(value) if source.pipeline.is_empty() => return Ok(Answer::Value(value)),
+        Raw::Typed(value) if pipeline.is_empty() => return Ok(Answer::Value(value)),
         Raw::Typed(value) => value.to_text().into_owned(),
         Raw::Text(text) => text,
         Raw::Bytes(bytes) => {
-            if source.pipeline.is_empty() && matches!(format, Format::Bin | Format::B64) {
+            if pipeline.is_empty() && matches!(format, Format::Bin | Format::B64) {
                 return Ok(Answer::Value(Value::from_raw(format, &bytes)?));
             }
-            let text =
-                String::from_utf8(bytes).map_err(|_| BackendError::NotUtf8(source.from.to_string()))?;
+            let text = String::from_utf8(bytes).map_err(|_| BackendError::NotUtf8(from.to_string()))?;
             // A line's end, a device tree's NUL, a BIOS's padding: none is part of the value.
             text.trim_end_matches(|c: char| c.is_whitespace() || c == '\0').to_owned()
         }
     };
-    let booted = if source.pipeline.time == Some(Clock::Boot) { booted() } else { None };
-    let text = match source.pipeline.apply(&text, format, &Variables { booted, ..*variables })? {
+    let booted = if pipeline.time == Some(Clock::Boot) { booted() } else { None };
+    let text = match pipeline.apply(&text, format, &Variables { booted, ..*variables })? {
         Passed::Value(text) => text,
-        Passed::Absent(why) => return Ok(Answer::Absent(format!("{}: {why}", source.from))),
+        Passed::Absent(why) => return Ok(Answer::Absent(format!("{from}: {why}"))),
     };
     if text.len() > MAX_TEXT && !matches!(format, Format::Bin | Format::B64) {
-        return Err(BackendError::TooLarge { what: source.from.to_string(), limit: MAX_TEXT });
+        return Err(BackendError::TooLarge { what: from.to_string(), limit: MAX_TEXT });
     }
     if text.is_empty() && matches!(format, Format::Int | Format::Float | Format::Bool) {
-        return Ok(Answer::Absent(format!("{}: empty", source.from)));
+        return Ok(Answer::Absent(format!("{from}: empty")));
     }
     Ok(Answer::Value(Value::from_text(format, &text)?))
 }

@@ -18,7 +18,7 @@ pub(super) async fn read(
     context: &Context<'_>,
 ) -> Result<Answer<Vec<Element>>, BackendError> {
     let bytes = match place {
-        RecordsPlace::Run(argv) => Answer::Value(run::output(argv, context).await?),
+        RecordsPlace::Run(argv) => run::output(argv, context).await?,
         RecordsPlace::File(path) => {
             file::content(context.machine, &path.fill_path(&context.variables(None))?).await?
         }

@@ -2,7 +2,8 @@
 //!
 //! The environment is cleared. A program gets `PATH`, `OMADM_SERVER_ID`, `OMADM_CLIENT_URI`, `OMADM_MOID` and
 //! `OMADM_MIID`, one that goes on after a reboot `OMADM_RESUMED=1`, the folder `/`, and on stdin nothing, or the leaves that `input` lists as one JSON object. What it
-//! writes to stderr goes to the journal, as does stdout where that isn't a value.
+//! writes to stderr goes to the journal, as does stdout where that isn't a value. One whose mapping has `output` may report
+//! on file descriptor 3.
 //!
 //! The agent runs programs as itself: `user` is for the privileged helper, except that `root` is refused where the
 //! agent isn't root. When a program ends, what is left of its process group is killed; a child that made a session of
@@ -11,20 +12,24 @@
 use std::fmt;
 use std::io;
 use std::os::unix::process::ExitStatusExt as _;
+use std::path::Path;
 use std::process::{ExitStatus, Stdio};
 use std::time::Duration;
 
+use command_fds::{CommandFdExt as _, FdMapping};
 use nix::sys::signal::{Signal, killpg};
 use nix::unistd::{Pid, geteuid};
 use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::net::unix::pipe;
 use tokio::process::{Child, Command};
 use tokio::runtime::Handle;
 use tokio::task::JoinHandle;
 use tokio::time::timeout;
 
-use super::answer::MAX_INPUT;
+use super::answer::{Answer, MAX_INPUT};
 use super::context::Context;
 use super::error::BackendError;
+use super::reports::{self, Reports};
 use crate::base::heartbeat;
 use crate::base::lane::FILES;
 use crate::mo::fill::fill_argv;
@@ -37,6 +42,9 @@ use crate::uri::ServerId;
 pub(crate) const MAX_STDIN: usize = 64 << 10;
 /// How long a program that is a source or a list may take.
 pub(crate) const SOURCE_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// The exit code that says "not now" (EX_TEMPFAIL).
+pub const NOT_NOW: i32 = 75;
 
 const PATH: &str = "/usr/sbin:/usr/bin:/sbin:/bin";
 /// Between TERM and KILL.
@@ -51,6 +59,7 @@ const MAX_LINE: usize = 1 << 10;
 pub struct Running {
     supervisor: JoinHandle<Exit>,
     group: Option<i32>,
+    reports: Option<Reports>,
 }
 
 /// How a program ended, and what it said.
@@ -58,7 +67,7 @@ pub struct Running {
 pub struct Exit {
     /// How it ended.
     pub end: End,
-    /// Its standard output where that was asked for, at most [`MAX_INPUT`] bytes.
+    /// Its standard output where that was asked for, at most [`MAX_INPUT`] bytes; what a method answered.
     pub stdout: Vec<u8>,
     /// There was more, and it was thrown away.
     pub truncated: bool,
@@ -120,10 +129,19 @@ impl Running {
         self.group
     }
 
-    /// What is no program, and ends like one.
-    pub(super) fn of(work: impl Future<Output = End> + Send + 'static) -> Self {
-        let exit = async { Exit { end: work.await, stdout: Vec::new(), truncated: false } };
-        Self { supervisor: tokio::spawn(exit), group: None }
+    /// What it reports while it runs; none where it may not.
+    #[must_use]
+    pub fn reports(&self) -> Option<&Reports> {
+        self.reports.as_ref()
+    }
+
+    /// What is no program, and ends like one; perhaps with an answer.
+    pub(super) fn of(work: impl Future<Output = (End, Vec<u8>)> + Send + 'static) -> Self {
+        let exit = async {
+            let (end, stdout) = work.await;
+            Exit { end, stdout, truncated: false }
+        };
+        Self { supervisor: tokio::spawn(exit), group: None, reports: None }
     }
 }
 
@@ -140,35 +158,64 @@ pub(super) enum Stdout {
     Journal,
 }
 
+/// What becomes of what a program says.
+pub(super) struct Heard {
+    pub(super) stdout: Stdout,
+    /// What it may report; empty: there is no descriptor for that.
+    pub(super) reports: Vec<String>,
+}
+
+impl Heard {
+    /// All of it goes to the journal.
+    pub(super) const NOTHING: Self = Self { stdout: Stdout::Journal, reports: Vec::new() };
+    /// Its standard output is kept.
+    const STDOUT: Self = Self { stdout: Stdout::Keep, reports: Vec::new() };
+}
+
 /// Starts what a mapping names in `set`, `add`, `delete` and `exec`.
 pub(super) async fn start(
     program: &Program,
     value: Option<&str>,
+    heard: Heard,
     context: &Context<'_>,
 ) -> Result<Running, BackendError> {
     let argv = fill_argv(&program.argv, &context.variables(value))?;
     if program.user == "root" && !geteuid().is_root() {
         return Err(BackendError::NeedsHelper(argv.into_iter().next().unwrap_or_default()));
     }
-    spawn(&argv, program.timeout, Stdout::Journal, context).await
+    spawn(&argv, program.timeout, heard, context).await
 }
 
 /// Runs a source or a list: its standard output.
-pub(super) async fn output(argv: &[Template], context: &Context<'_>) -> Result<Vec<u8>, BackendError> {
+pub(super) async fn output(
+    argv: &[Template],
+    context: &Context<'_>,
+) -> Result<Answer<Vec<u8>>, BackendError> {
     let argv = fill_argv(argv, &context.variables(None))?;
-    let exit = spawn(&argv, SOURCE_TIMEOUT, Stdout::Keep, context).await?.finish().await;
+    let exit = spawn(&argv, SOURCE_TIMEOUT, Heard::STDOUT, context).await?.finish().await;
     let program = argv.into_iter().next().unwrap_or_default();
     if exit.truncated {
         return Err(BackendError::TooLarge { what: program, limit: MAX_INPUT });
     }
-    check(program, SOURCE_TIMEOUT, &exit)?;
-    Ok(exit.stdout)
+    match check(program, SOURCE_TIMEOUT, &exit) {
+        Ok(()) => Ok(Answer::Value(exit.stdout)),
+        Err(later @ BackendError::NotNow(_)) => Ok(Answer::Unavailable(later.to_string())),
+        Err(error) => Err(error),
+    }
+}
+
+/// Runs a program that is asked something, and waits for its end.
+pub(super) async fn ask(program: &Path, context: &Context<'_>) -> Result<Exit, BackendError> {
+    let argv = [program.display().to_string()];
+    let nothing = Context { given: &[], ..*context };
+    Ok(spawn(&argv, SOURCE_TIMEOUT, Heard::NOTHING, &nothing).await?.finish().await)
 }
 
 /// Turns any end but a good one into an error.
 pub(super) fn check(program: String, limit: Duration, exit: &Exit) -> Result<(), BackendError> {
     let reason = match exit.end {
         End::Code(0) => return Ok(()),
+        End::Code(NOT_NOW) => return Err(BackendError::NotNow(program)),
         End::Code(code) => format!("exit code {code}"),
         End::Signal(signal) => format!("ended by signal {signal}"),
         End::Timeout => return Err(BackendError::Timeout { program, seconds: limit.as_secs() }),
@@ -189,7 +236,7 @@ pub(super) fn name(program: &Program) -> String {
 async fn spawn(
     argv: &[String],
     limit: Duration,
-    stdout: Stdout,
+    Heard { stdout, reports }: Heard,
     context: &Context<'_>,
 ) -> Result<Running, BackendError> {
     let Some((program, arguments)) = argv.split_first() else {
@@ -217,11 +264,17 @@ async fn spawn(
         .stderr(Stdio::piped())
         .process_group(0)
         .kill_on_drop(true);
+    let reports = (!reports.is_empty()).then(|| Reports::new(reports));
+    let reporting = match &reports {
+        Some(_) => Some(reporting(&mut command).map_err(|error| failed(error.to_string()))?),
+        None => None,
+    };
     let mut child = begin(program, command).await?.map_err(|error| failed(error.to_string()))?;
     let id = child.id().and_then(|id| i32::try_from(id).ok());
     let group = id.map(|id| Group(Pid::from_raw(id)));
     let label = program.rsplit('/').next().unwrap_or(program).to_owned();
     let journal = Journal { label, client_uri: request.client_uri.to_owned() };
+    let heard = reports.clone();
     let supervisor = tokio::spawn(async move {
         let (stdin, out, err) = (child.stdin.take(), child.stdout.take(), child.stderr.take());
         let mut kept = Kept::default();
@@ -244,11 +297,25 @@ async fn spawn(
                     journal.lines(err).await;
                 }
             };
-            supervise(&mut child, group, limit, async { ((), (), ()) = tokio::join!(feed, out, err) }).await
+            let told = async {
+                if let (Some(reports), Some(from)) = (heard, reporting) {
+                    reports.read(from, &journal.label, &journal.client_uri).await;
+                }
+            };
+            let pump = async { ((), (), (), ()) = tokio::join!(feed, out, err, told) };
+            supervise(&mut child, group, limit, pump).await
         };
         Exit { end, stdout: kept.bytes, truncated: kept.truncated }
     });
-    Ok(Running { supervisor, group: id })
+    Ok(Running { supervisor, group: id, reports })
+}
+
+/// Gives a command the descriptor that it reports on; what arrives there.
+fn reporting(command: &mut Command) -> io::Result<pipe::Receiver> {
+    let (ours, theirs) = pipe::pipe()?;
+    let (parent_fd, child_fd) = (ours.into_blocking_fd()?, reports::DESCRIPTOR);
+    let mapped = command.as_std_mut().fd_mappings(vec![FdMapping { parent_fd, child_fd }]);
+    mapped.map(|_| theirs).map_err(io::Error::other)
 }
 
 /// Starts a program. Whoever does waits until it is loaded: where it lies on a file system that hangs, that is as long.

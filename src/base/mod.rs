@@ -12,6 +12,7 @@ pub(crate) mod stopping;
 pub(crate) mod tasks;
 pub(crate) mod turn;
 pub(crate) mod waking;
+pub mod wall_time;
 
 mod backoff;
 mod boot;

@@ -2,7 +2,7 @@
 //!
 //! With a ServerURI, the answer is 202, and the end is reported there, in a session of its own. Otherwise what ends
 //! within `exec.sync-limit` is answered with its result; what takes longer with 202, and reports by a Generic Alert
-//! (TS 5.3). What follows from that is the business of [`crate::exec`].
+//! (TS 5.3). What may not begin yet waits, and is answered 202. What follows from that is the business of [`crate::exec`].
 
 use super::context::{Answer, Context, client_uri, expand, plain, unless_stopped};
 use super::status::CommandError;
@@ -21,10 +21,11 @@ pub(super) async fn run(parameters: &[String], context: &mut Context<'_>) -> Ans
     }
     let search = context.tree.resolve(&uri, &context.principal, Rights::EXECUTE);
     let node = unless_stopped(&context.stopping, context.allowance.search(&uri, search)).await?;
-    let mut invocation = context.tree.invocation(&node)?;
+    let mut invocation = context.tree.invocation(&node, context.principal.account.profile)?;
     invocation.report_to = server_uri.map(|uri| uri.to_string());
-    let at_once = invocation.report_to.is_some();
-    if invocation.after_session {
+    let at_once = invocation.report_to.is_some() || invocation.always_told;
+    let is_closed = invocation.may_be_vetoed() || context.tree.closed(&invocation).await.is_some();
+    if invocation.after_session || is_closed {
         context.execs.postpone(&context.principal.account.server_id, invocation).await?;
         return Ok(plain(202));
     }

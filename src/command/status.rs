@@ -158,7 +158,7 @@ fn of_tree(error: &TreeError) -> u16 {
         TreeError::Full(_) | TreeError::TooLong(_) => 506,
         TreeError::Store(error) if error.is_full() => 506,
         TreeError::Backend { source, .. } if source.is_full() => 506,
-        TreeError::Backend { source: BackendError::Stuck { .. }, .. } => 503,
+        TreeError::Backend { source: BackendError::Stuck { .. } | BackendError::NotNow(_), .. } => 503,
         TreeError::Backend {
             source: BackendError::Unsupported(_) | BackendError::NeedsHelper(_), ..
         } => 501,
@@ -199,6 +199,7 @@ mod tests {
             (TreeError::Backend { node: node(), source: BackendError::NeedsHelper(why()) }, 501),
             (TreeError::Backend { node: node(), source: BackendError::List(why()) }, 500),
             (TreeError::Backend { node: node(), source: hung }, 503),
+            (TreeError::Backend { node: node(), source: BackendError::NotNow(why()) }, 503),
             (TreeError::NotVerified(node()), 500),
             (TreeError::TooLarge(node()), 500),
             (TreeError::TooMany(node()), 500),

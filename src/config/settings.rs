@@ -107,6 +107,8 @@ pub struct Paths {
     pub state: PathBuf,
     /// Every `file` source is below it.
     pub sysroot: PathBuf,
+    /// Programs that are asked before an EXEC whose mapping says so.
+    pub exec_veto: PathBuf,
 }
 
 /// `[bootstrap]`: client-initiated bootstrap (TS 8.2).
@@ -163,6 +165,7 @@ impl Default for Settings {
                 accounts: vec!["/usr/lib/omadm/accounts.d".into(), "/etc/omadm/accounts.d".into()],
                 state: "/var/lib/omadm".into(),
                 sysroot: "/".into(),
+                exec_veto: "/etc/omadm/exec-veto.d".into(),
             },
             ddf_base: None,
             bootstrap: Bootstrap::default(),

@@ -33,11 +33,12 @@ pub(super) struct Execs {
 
 impl Execs {
     /// Nothing runs; numbers go on from those in the store.
-    pub(super) fn new(agent_state: &AgentState) -> Result<Self, StoreError> {
+    pub(super) fn new(agent_state: &Arc<AgentState>) -> Result<Self, StoreError> {
         let next =
             agent_state.store.snapshot()?.execs()?.last().map_or(0, |(last, _)| last.saturating_add(1));
         let (told, ended) = mpsc::unbounded_channel();
         let exec_slots = ExecSlots::new(told, &boot_id(), next);
+        exec_slots.follow(agent_state);
         Ok(Self { exec_slots, ended, left: BTreeSet::new() })
     }
 
@@ -119,12 +120,10 @@ impl Execs {
         for (server_id, waiting) in waiting {
             let Some(peer) = agent_state.peer(&server_id) else { continue };
             let after = AfterSession {
-                tree: Arc::clone(&agent_state.tree),
-                store: Arc::clone(&agent_state.store),
+                agent_state: Arc::clone(agent_state),
                 account: Arc::clone(&peer.account),
                 session: SessionFacts::default(),
                 exec_slots: self.exec_slots.clone(),
-                crash_guard: Arc::clone(&agent_state.crash_guard),
                 stopping: shared.stopping.subscribe(),
             };
             tokio::spawn(after.run(waiting));
@@ -172,10 +171,12 @@ impl Execs {
             }
             Fate::Start => match Waiting::found(number, record.clone(), &self.exec_slots) {
                 Ok(found) => {
-                    log::info!(
-                        OMADM_SERVER_ID = server_id.as_str(), OMADM_CLIENT_URI = client_uri.as_str();
-                        "{client_uri}: EXEC from before the start: begun now"
-                    );
+                    if !record.gated {
+                        log::info!(
+                            OMADM_SERVER_ID = server_id.as_str(), OMADM_CLIENT_URI = client_uri.as_str();
+                            "{client_uri}: EXEC from before the start: begun now"
+                        );
+                    }
                     return Next::Begin(Box::new(found));
                 }
                 Err(_) => 500,

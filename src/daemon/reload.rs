@@ -74,6 +74,7 @@ impl Daemon {
         self.notifications.follow(&agent_state);
         self.sessions.queue.keep(|server_id| agent_state.peer(server_id).is_some());
         let before = std::mem::replace(&mut self.agent_state, Arc::new(agent_state));
+        self.execs.exec_slots.follow(&self.agent_state);
         let gone = difference::missing(&self.agent_state, &before);
         let back = difference::missing(&before, &self.agent_state);
         self.bootstrapping.follow(&before, &self.agent_state);

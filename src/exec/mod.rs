@@ -7,17 +7,19 @@
 //! [`ExecSlots`] is what the whole agent has running: two EXECs of one node never overlap, whoever gives them.
 //! [`SessionExecs`] is one session's part of it.
 
+mod gate;
 mod process_group;
 mod record;
 mod session_execs;
 mod slots;
+mod supervision;
 
 pub use record::Fate;
 pub use session_execs::{AfterSession, Execution, SessionExecs, Waiting, risk_of_exec};
 pub use slots::ExecSlots;
 
 use crate::store::StoreError;
-use crate::store::records::{ExecRecord, ProcessGroup};
+use crate::store::records::{EndAlert, ExecRecord, ProcessGroup};
 use crate::tree::TreeError;
 use crate::uri::ServerId;
 
@@ -36,6 +38,10 @@ pub struct Finished {
     pub code: u16,
     /// Where the alert is posted, if not where the server's sessions go.
     pub report_to: Option<String>,
+    /// The exit code of its program, where it ended by itself.
+    pub exit: Option<i32>,
+    /// What its alert is, where the mapping says more of it than the type.
+    pub alert: Option<EndAlert>,
 }
 
 /// Why an EXEC does not begin.
@@ -47,8 +53,8 @@ pub enum ExecError {
     /// Two EXECs of one node never overlap.
     #[error("{0} is still being executed")]
     Running(String),
-    /// Too many wait for the end of the session.
-    #[error("too many EXECs wait for the end of the session")]
+    /// Too many wait for the end of the session, or until they may begin.
+    #[error("too many EXECs wait to begin")]
     Crowded,
     /// It can't be started, or not be remembered.
     #[error(transparent)]

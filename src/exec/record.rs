@@ -29,10 +29,13 @@ impl ExecRecord {
             report_to: invocation.report_to.clone(),
             after_session: invocation.after_session,
             resume: invocation.resume,
+            gated: invocation.is_gated(),
             starts: 0,
             boot: String::new(),
             process_group: None,
             code: None,
+            exit: None,
+            alert: invocation.alert.clone(),
         }
     }
 
@@ -83,6 +86,13 @@ impl ExecRecord {
             alert_type: self.alert_type.clone(),
             code,
             report_to: self.report_to.clone(),
+            exit: match (self.code, code) {
+                (Some(_), _) => self.exit,
+                // A reboot that was asked for.
+                (None, 200) => Some(0),
+                (None, _) => None,
+            },
+            alert: self.alert.clone(),
         }
     }
 }
@@ -99,10 +109,13 @@ mod tests {
             report_to: Some("https://elsewhere.example/".into()),
             after_session,
             resume,
+            gated: false,
             starts,
             boot: "this".into(),
             process_group: None,
             code: None,
+            exit: None,
+            alert: None,
         }
     }
 

@@ -2,13 +2,15 @@
 
 use std::sync::Arc;
 
-use tokio::sync::{OwnedSemaphorePermit, watch};
+use tokio::sync::{Mutex, OwnedSemaphorePermit, watch};
 use tokio::task::JoinHandle;
 
+use super::gate;
 use super::slots::Hold;
+use super::supervision::{Held, Supervision};
 use super::{ExecError, ExecRecord, ExecSlots, Finished, ProcessGroup};
-use crate::backend::{End, Running};
-use crate::base::crash_guard::CrashGuard;
+use crate::agent_state::AgentState;
+use crate::backend::NOT_NOW;
 use crate::config::Account;
 use crate::store::{Change, Store, StoreError};
 use crate::tree::{Invocation, Principal, SessionFacts, Tree};
@@ -38,10 +40,9 @@ pub struct Execution {
     task: JoinHandle<(Finished, Held)>,
     /// From its end until that was reported.
     held: Option<Held>,
+    /// Whether its end is on disk.
+    is_over: Arc<Mutex<bool>>,
 }
-
-/// The node that is being executed, and its slot among the programs that run.
-type Held = (Hold, OwnedSemaphorePermit);
 
 /// An EXEC that waits for the end of its session.
 #[derive(Debug)]
@@ -51,6 +52,8 @@ pub struct Waiting {
     /// None: found in the store when the agent started, to be looked up.
     invocation: Option<Invocation>,
     hold: Hold,
+    /// Its place among those that wait until they may begin.
+    gate: Option<OwnedSemaphorePermit>,
 }
 
 impl SessionExecs {
@@ -72,10 +75,11 @@ impl SessionExecs {
     /// [`ExecError`]
     pub async fn begin(
         &mut self,
-        tree: &Tree,
+        tree: &Arc<Tree>,
         principal: &Principal<'_>,
-        invocation: Invocation,
+        mut invocation: Invocation,
     ) -> Result<Execution, ExecError> {
+        invocation.alert = tree.alert_of(&invocation, principal).await?;
         let hold = self.exec_slots.hold(&invocation.node.client_uri())?;
         let slot = self.exec_slots.slot()?;
         let number = self.exec_slots.number();
@@ -90,8 +94,19 @@ impl SessionExecs {
             }
         };
         let record = ExecRecord { process_group: running.group().and_then(ProcessGroup::find), ..record };
-        let task = tokio::spawn(watch_over(number, record.clone(), invocation, running, (hold, slot)));
-        Ok(Execution { number, record, task, held: None })
+        let is_over = Arc::default();
+        let supervision = Supervision {
+            number,
+            record: record.clone(),
+            invocation,
+            tree: Arc::clone(tree),
+            store: Arc::clone(&self.store),
+            account: Arc::clone(principal.account),
+            session: principal.session,
+            is_over: Arc::clone(&is_over),
+        };
+        let task = tokio::spawn(supervision.run(running, (hold, slot)));
+        Ok(Execution { number, record, task, held: None, is_over })
     }
 
     /// Executes a node when the session has ended: whatever happens before.
@@ -103,18 +118,23 @@ impl SessionExecs {
             return Err(ExecError::Crowded);
         }
         let hold = self.exec_slots.hold(&invocation.node.client_uri())?;
+        let gate = if invocation.is_gated() { Some(self.exec_slots.gate()?) } else { None };
         let number = self.exec_slots.number();
         let record = ExecRecord::new(server_id, &invocation);
         self.commit_with(Change::Exec(number, record.to_json())).await?;
-        self.waiting.push(Waiting { number, record, invocation: Some(invocation), hold });
+        self.waiting.push(Waiting { number, record, invocation: Some(invocation), hold, gate });
         Ok(())
     }
 
     /// It ended within its command: the code that the next package carries. Should the agent die before that was
     /// answered, its next start still knows it.
-    pub fn ended(&mut self, execution: Execution, finished: Finished) -> u16 {
+    pub fn ended(&mut self, execution: Execution, mut finished: Finished) -> u16 {
+        // "Not now" is worth another command, unless the mapping has its own word for it.
+        if finished.exit == Some(NOT_NOW) && finished.code == 500 {
+            finished.code = 503;
+        }
         let code = finished.code;
-        let record = ExecRecord { code: Some(code), ..execution.record };
+        let record = ExecRecord { code: Some(code), exit: finished.exit, ..execution.record };
         self.settled.push(Change::Exec(finished.number, record.to_json()));
         self.untold.push(finished);
         code
@@ -122,12 +142,15 @@ impl SessionExecs {
 
     /// It outlives its command, and is reported when it ends. What runs is on disk before the command is answered.
     pub async fn outlives(&mut self, mut execution: Execution) {
-        if let Err(error) = self.commit_with(Change::Exec(execution.number, execution.record.to_json())).await
-        {
+        let is_over = Arc::clone(&execution.is_over);
+        let is_over = is_over.lock().await;
+        let runs = Change::Exec(execution.number, execution.record.to_json());
+        if !*is_over && let Err(error) = self.commit_with(runs).await {
             log::error!(
                 "a program of an EXEC runs, and that could not be stored ({error}): if the agent dies, nobody ends it or reports its end"
             );
         }
+        drop(is_over);
         let exec_slots = self.exec_slots.clone();
         tokio::spawn(async move {
             let finished = execution.end().await;
@@ -191,34 +214,82 @@ impl Waiting {
     /// [`ExecError::Running`]
     pub fn found(number: u64, record: ExecRecord, exec_slots: &ExecSlots) -> Result<Self, ExecError> {
         let hold = exec_slots.hold(&record.client_uri)?;
-        Ok(Self { number, record, invocation: None, hold })
+        // It was let in before the start.
+        let gate = if record.gated { exec_slots.gate().ok() } else { None };
+        Ok(Self { number, record, invocation: None, hold, gate })
+    }
+
+    pub(super) fn number(&self) -> u64 {
+        self.number
+    }
+
+    pub(super) fn server_id(&self) -> &ServerId {
+        &self.record.server_id
+    }
+
+    pub(super) fn client_uri(&self) -> &str {
+        &self.record.client_uri
+    }
+
+    /// Whether it goes on after a reboot.
+    pub(super) fn has_begun(&self) -> bool {
+        self.record.starts > 0
+    }
+
+    /// What it means is looked up when it begins.
+    pub(super) fn forget_invocation(&mut self) {
+        self.invocation = None;
+    }
+
+    /// It is over without having begun, as if its program had ended with this exit code.
+    pub(super) fn refuse(mut self, exit: Option<i32>, code: u16, exec_slots: &ExecSlots) {
+        (self.record.code, self.record.exit) = (Some(code), exit);
+        exec_slots.report(self.record.finished(self.number, code));
     }
 
     /// Executes it, and reports its end. That it starts is on disk before: it is never started twice, unless it is
     /// one that goes on after a reboot.
-    async fn run(self, after: &AfterSession) {
-        let Self { number, record, invocation, hold } = self;
-        let AfterSession { tree, store, account, exec_slots, .. } = after;
+    pub(super) async fn run(self, after: &AfterSession) {
+        let Self { number, record, invocation, hold, gate } = self;
+        drop(gate);
+        let AfterSession { agent_state, account, exec_slots, .. } = after;
+        let (tree, store) = (&agent_state.tree, &agent_state.store);
         let principal = Principal { account, session: after.session };
         let resumed = record.starts > 0;
-        let record = record.started(exec_slots.boot());
+        let mut record = record.started(exec_slots.boot());
         let Some(slot) = exec_slots.slot_in_time().await else { return };
         let started = async {
-            let invocation = match invocation {
+            let mut invocation = match invocation {
                 Some(invocation) => invocation,
                 None => tree.invocation_again(&record.client_uri, resumed, &principal).await?,
             };
+            if !resumed {
+                invocation.alert = tree.alert_of(&invocation, &principal).await?;
+                record.alert.clone_from(&invocation.alert);
+            }
             store.commit(vec![Change::Exec(number, record.to_json())]).await?;
             let running = tree.execute(&invocation, &principal).await?;
             let process_group = running.group().and_then(ProcessGroup::find);
-            let record = ExecRecord { process_group, ..record.clone() };
+            record.process_group = process_group;
             if let Err(error) = store.commit(vec![Change::Exec(number, record.to_json())]).await {
                 log::error!("a program would outlive the agent's death: {error}");
             }
             Ok::<_, ExecError>((invocation, running))
         };
         let (finished, _held) = match started.await {
-            Ok((invocation, running)) => watch_over(number, record, invocation, running, (hold, slot)).await,
+            Ok((invocation, running)) => {
+                let supervision = Supervision {
+                    number,
+                    record,
+                    invocation,
+                    tree: Arc::clone(tree),
+                    store: Arc::clone(store),
+                    account: Arc::clone(account),
+                    session: after.session,
+                    is_over: Arc::default(),
+                };
+                supervision.run(running, (hold, slot)).await
+            }
             Err(error) => {
                 log::error!(
                     OMADM_SERVER_ID = record.server_id.as_str(), OMADM_CLIENT_URI = record.client_uri.as_str();
@@ -239,52 +310,48 @@ pub fn risk_of_exec(number: u64) -> String {
 
 /// What the EXECs that waited for the end of a session are executed with.
 pub struct AfterSession {
-    /// The tree.
-    pub tree: Arc<Tree>,
-    /// The store.
-    pub store: Arc<Store>,
+    /// The tree, the store, and what says at the next start which EXEC the agent died of.
+    pub agent_state: Arc<AgentState>,
     /// Who gave the commands.
     pub account: Arc<Account>,
     /// What is known of the session that is over.
     pub session: SessionFacts,
     /// What the whole agent has running.
     pub exec_slots: ExecSlots,
-    /// Says at the next start which EXEC the agent died of.
-    pub crash_guard: Arc<CrashGuard>,
     /// Turns true when the agent ends.
     pub stopping: watch::Receiver<bool>,
 }
 
 impl AfterSession {
-    /// Executes them one after the other. What has not begun when the agent stops is left to its next start.
+    /// For an EXEC that begins now, whenever it was commanded; none where the account is gone.
+    pub(super) fn now(
+        server_id: &ServerId,
+        session: SessionFacts,
+        exec_slots: &ExecSlots,
+        stopping: &watch::Receiver<bool>,
+    ) -> Option<Self> {
+        let agent_state = exec_slots.agent_state()?;
+        let account = Arc::clone(&agent_state.peer(server_id)?.account);
+        let (exec_slots, stopping) = (exec_slots.clone(), stopping.clone());
+        Some(Self { agent_state, account, session, exec_slots, stopping })
+    }
+
+    /// Executes them one after the other, but for those that wait until they may begin. What has not begun when the agent
+    /// stops is left to its next start.
     pub async fn run(self, waiting: Vec<Waiting>) {
+        let (gated, waiting): (Vec<_>, Vec<_>) =
+            waiting.into_iter().partition(|waiting| waiting.record.gated);
+        for waiting in gated {
+            tokio::spawn(gate::pass(waiting, self.session, self.exec_slots.clone(), self.stopping.clone()));
+        }
         for waiting in waiting {
             if *self.stopping.borrow() {
                 return;
             }
-            let _risk = self.crash_guard.begin(&risk_of_exec(waiting.number)).await;
+            let _risk = self.agent_state.crash_guard.begin(&risk_of_exec(waiting.number)).await;
             waiting.run(&self).await;
         }
     }
-}
-
-/// Waits for a program's end. What is held is let go by whoever reports it.
-async fn watch_over(
-    number: u64,
-    record: ExecRecord,
-    invocation: Invocation,
-    mut running: Running,
-    held: Held,
-) -> (Finished, Held) {
-    let exit = running.finish().await;
-    let code = invocation.status(&exit);
-    let ExecRecord { server_id, client_uri, .. } = &record;
-    let level = if exit.end == End::Code(0) { log::Level::Info } else { log::Level::Warn };
-    log::log!(
-        level, OMADM_SERVER_ID = server_id.as_str(), OMADM_CLIENT_URI = client_uri.as_str(), OMADM_STATUS = code;
-        "{client_uri}: {}: {code}", exit.end
-    );
-    (record.finished(number, code), held)
 }
 
 #[cfg(test)]

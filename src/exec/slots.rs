@@ -7,9 +7,13 @@ use std::sync::{Arc, Mutex, PoisonError};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
 
 use super::{ExecError, Finished};
+use crate::agent_state::AgentState;
 
 /// Programs that may run at one time.
 const MOST_RUNNING: usize = 16;
+
+/// EXECs that may wait at one time until they may begin.
+const MOST_GATED: usize = 64;
 
 /// The programs that run, the nodes that are being executed, and who is told when an EXEC ends.
 #[derive(Clone, Debug)]
@@ -19,6 +23,10 @@ pub struct ExecSlots {
     next: Arc<AtomicU64>,
     boot: Arc<str>,
     finished: mpsc::UnboundedSender<Finished>,
+    /// EXECs that wait until they may begin.
+    gated: Arc<Semaphore>,
+    /// As it is now.
+    agent_state: Arc<Mutex<Option<Arc<AgentState>>>>,
 }
 
 /// A node that is being executed, or will be; no longer when this is dropped.
@@ -45,7 +53,23 @@ impl ExecSlots {
             next: Arc::new(AtomicU64::new(next)),
             boot: boot.into(),
             finished,
+            gated: Arc::new(Semaphore::new(MOST_GATED)),
+            agent_state: Arc::default(),
         }
+    }
+
+    /// What begins from now on does so in this agent state.
+    pub fn follow(&self, agent_state: &Arc<AgentState>) {
+        *self.agent_state.lock().unwrap_or_else(PoisonError::into_inner) = Some(Arc::clone(agent_state));
+    }
+
+    pub(super) fn agent_state(&self) -> Option<Arc<AgentState>> {
+        self.agent_state.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// A place among those that wait until they may begin.
+    pub(super) fn gate(&self) -> Result<OwnedSemaphorePermit, ExecError> {
+        Arc::clone(&self.gated).try_acquire_owned().map_err(|_| ExecError::Crowded)
     }
 
     /// A slot for one more program.

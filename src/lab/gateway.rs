@@ -130,7 +130,7 @@ impl Gateway {
         let extra = extra.replace("@folder@", &folder);
         let text = format!(
             "[notification]\nlisten = [\"{listen}\"]\n\n[paths]\nmo = [\"{folder}/mo\"]\n\
-             accounts = [\"{folder}/accounts\"]\nstate = \"{folder}/state\"\n\n{extra}"
+             accounts = [\"{folder}/accounts\"]\nstate = \"{folder}/state\"\nexec-veto = \"{folder}/exec-veto.d\"\n\n{extra}"
         );
         files::put(&self.config(), text, PLAIN)
     }

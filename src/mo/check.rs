@@ -17,6 +17,7 @@ use super::sources::Sources;
 use super::template::{Piece, Template};
 use super::value::Value;
 
+mod exec;
 mod head;
 mod machine;
 mod warnings;
@@ -322,7 +323,7 @@ impl Check<'_> {
             self.call(call, "delete", no_value);
         }
         if let Some(exec) = &mapping.exec {
-            self.call(&exec.call, "exec", no_value);
+            self.exec(exec);
         }
         let not_yet_named = Braces { value: false, own_name: false };
         match mapping.list.as_ref().map(|list| &list.from) {

@@ -74,6 +74,21 @@ impl Template {
         Ok(path)
     }
 
+    /// Fills in what is at hand; braces that are not stay.
+    #[must_use]
+    pub fn fill_partly(&self, variables: &Variables<'_>) -> Self {
+        let fill = |piece: &Piece| {
+            variables.get(piece).map_or_else(|_| piece.clone(), |text| Piece::Literal(text.into_owned()))
+        };
+        Self(self.0.iter().map(fill).collect())
+    }
+
+    /// Fills in what is at hand, and nothing for braces that are not.
+    #[must_use]
+    pub fn fill_leniently(&self, variables: &Variables<'_>) -> String {
+        self.0.iter().map(|piece| variables.get(piece).unwrap_or_default()).collect()
+    }
+
     fn fill_argument(&self, variables: &Variables<'_>, options_over: bool) -> Result<String, FillError> {
         let text = self.fill_text(variables)?;
         if text.contains('\0') {
@@ -193,6 +208,16 @@ mod tests {
         assert_eq!(leaf("{../Secret}").unwrap_err().to_string(), "nothing to fill in for `{../Secret}`");
         assert_eq!(leaf("{./Count}").unwrap_err().to_string(), "nothing to fill in for `{./Count}`");
         assert_eq!(leaf("{../../Count}").unwrap_err().to_string(), "nothing to fill in for `{../../Count}`");
+    }
+
+    #[test]
+    fn what_is_filled_in_partly_is_filled_in_later_as_if_at_once() {
+        let names = [("p".to_owned(), "{}".to_owned())];
+        let first = Variables { names: &names, ..Variables::default() };
+        let template = Template::parse("{{{p}}} {} {../Gone}").unwrap();
+        let partly = template.fill_partly(&first).to_string();
+        let last = Variables { value: Some("7"), ..Variables::default() };
+        assert_eq!(Template::parse(&partly).unwrap().fill_leniently(&last), "{{}} 7 ");
     }
 
     proptest! {

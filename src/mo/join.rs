@@ -133,6 +133,12 @@ fn attach(
     for input in &mut mapping.input {
         input.path = input.path.clone().shortest(object, at);
     }
+    if let Some(exec) = &mut mapping.exec {
+        let output = exec.output.iter_mut().map(|output| &mut output.path);
+        for path in output.chain(exec.result.iter_mut().map(|result| &mut result.path)) {
+            *path = path.clone().shortest(object, at);
+        }
+    }
     let node = object.nodes.get_mut(at.index())?;
     if node.mapping.line > 0 {
         let what = format!("means the same node as line {}", node.mapping.line);

@@ -6,6 +6,7 @@ use std::time::Duration;
 use regex_lite::Regex;
 
 mod description;
+mod exec;
 mod input;
 mod limits;
 mod list;
@@ -26,6 +27,7 @@ pub(crate) use super::leaf_path::LeafPath;
 pub(crate) use super::limit::Limits;
 pub(crate) use super::setting::Setting;
 pub(crate) use super::template::{Piece, Template};
+pub(crate) use super::window::Window;
 
 /// A D-Bus object, named once in `[object.NAME]`.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -255,9 +257,81 @@ pub struct Exec {
     pub after_session: bool,
     /// The type of the alert that reports an asynchronous end.
     pub alert_type: String,
+    /// `alert`: what else that alert is; none: the node is its source, and the status its data.
+    pub alert: Option<ExecAlert>,
     /// A reboot in the middle is not a failure: a program that the agent's end cut off is started again at the next
     /// start with `OMADM_RESUMED=1`, at most twice, and says itself what became of it.
     pub resume: bool,
+    /// Leaves that the program may set while it runs.
+    pub output: Vec<Output>,
+    /// The leaf that gets what the program wrote to standard output, or what the method answered.
+    pub result: Option<ExecResult>,
+    /// When it may begin; none: at any time.
+    pub window: Option<Window>,
+    /// Whether the machine's veto programs are asked first.
+    pub veto: bool,
+}
+
+impl Exec {
+    /// How long it may take.
+    #[must_use]
+    pub fn timeout(&self) -> Duration {
+        match &self.call {
+            Call::Run(Program { timeout, .. }) | Call::Bus { timeout, .. } => *timeout,
+            Call::File { .. } | Call::Store => node::TIMEOUT,
+        }
+    }
+}
+
+/// The alert that tells how an EXEC ended, beyond its type.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct ExecAlert {
+    /// Its source is the instance, not the node.
+    pub of_object: bool,
+    /// What it is about.
+    pub target: Option<String>,
+    /// Its data.
+    pub data: AlertData,
+    /// Exit code → the number that it tells.
+    pub codes: Vec<(i32, u16)>,
+    /// What it tells of all other failures; none: the EXEC's status.
+    pub otherwise: Option<u16>,
+    /// Its mark where all went well.
+    pub ok: Option<String>,
+    /// Its mark where it did not.
+    pub failed: Option<String>,
+    /// The EXEC is answered 202 at once, and its end is told by the alert only.
+    pub always: bool,
+}
+
+/// In which form an alert tells a number.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub enum AlertData {
+    /// `{"ResultCode": 200}`
+    #[default]
+    ResultCode,
+    /// `{"DM1x": 200}`
+    Dm1x,
+    /// `{"DM1x": "…"}`: a text around the number.
+    Text(Template),
+}
+
+/// A leaf that `output` lists.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Output {
+    /// As written: what the program calls it.
+    pub key: String,
+    /// Where it is.
+    pub path: LeafPath,
+}
+
+/// `result`
+#[derive(Clone, Debug)]
+pub struct ExecResult {
+    /// Where the leaf is.
+    pub path: LeafPath,
+    /// From the program's text to the leaf's value.
+    pub pipeline: Pipeline,
 }
 
 /// `list`: how the children of an un-named node are found.

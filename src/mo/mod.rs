@@ -15,6 +15,7 @@ pub(crate) mod pipeline;
 pub(crate) mod setting;
 pub mod tnds;
 pub(crate) mod value;
+pub(crate) mod window;
 
 pub(crate) mod check;
 pub mod load;

@@ -78,6 +78,12 @@ impl Template {
         }
     }
 
+    /// Whether any braces stand for a leaf.
+    #[must_use]
+    pub fn has_leaves(&self) -> bool {
+        self.0.iter().any(|piece| matches!(piece, Piece::Leaf(_)))
+    }
+
     /// What it begins with, up to the first braces.
     #[must_use]
     pub fn literal_start(&self) -> &str {

@@ -517,12 +517,10 @@ impl Driver<'_> {
         let waiting = self.execs.take_waiting();
         if !waiting.is_empty() && outcome != STOPPED {
             let after = AfterSession {
-                tree: Arc::clone(&agent_state.tree),
-                store: Arc::clone(&agent_state.store),
+                agent_state: Arc::clone(agent_state),
                 account: Arc::clone(&peer.account),
                 session: self.facts,
                 exec_slots: exec_slots.clone(),
-                crash_guard: Arc::clone(&agent_state.crash_guard),
                 stopping: self.stopping,
             };
             tokio::spawn(after.run(waiting));

@@ -2,6 +2,10 @@
 
 use crate::backend::{self, Running};
 use crate::ddf::AccessType;
+use crate::mo::fill::Variables;
+use crate::mo::mapping::{AlertData, Exec, Template};
+use crate::package::Profile;
+use crate::store::records::{EndAlert, EndData};
 use crate::uri::client::ClientUri;
 
 use super::error::TreeError;
@@ -20,6 +24,10 @@ pub struct Invocation {
     pub after_session: bool,
     /// The type of the alert that reports an end after the command was answered.
     pub alert_type: String,
+    /// What else that alert is; none: no more than that.
+    pub alert: Option<EndAlert>,
+    /// Whether the command is answered at once, and its end is told by the alert only.
+    pub always_told: bool,
     /// Where its end is reported, if not to the server that gave the command: an absolute URI.
     pub report_to: Option<String>,
     /// Whether it goes on after a reboot.
@@ -39,24 +47,31 @@ impl Invocation {
         }
         exit.mapped(&self.codes).unwrap_or(if exit.success() { 200 } else { 500 })
     }
+
+    /// Whether anything that it says goes into leaves.
+    #[must_use]
+    pub fn keeps_what_it_says(&self) -> bool {
+        let exec = self.node.mapping().exec.as_ref();
+        exec.is_some_and(|exec| !exec.output.is_empty() || exec.result.is_some())
+    }
 }
 
 impl Tree {
-    /// What executing `node` means.
+    /// What executing `node` means, for a server of this profile.
     ///
     /// # Errors
     /// The node can't be executed, or its mapping says nothing of it.
-    pub fn invocation(&self, node: &NodeRef) -> Result<Invocation, TreeError> {
+    pub fn invocation(&self, node: &NodeRef, profile: Profile) -> Result<Invocation, TreeError> {
         if !node.properties().access.allows(AccessType::EXEC) {
             return Err(TreeError::NotAllowed { node: node.client_uri(), what: "can't be executed" });
         }
-        let Some(exec) = &node.mapping().exec else {
-            return Err(TreeError::Unsupported("EXEC of a node that no mapping gives a meaning"));
-        };
+        let exec = meaning(node)?;
         Ok(Invocation {
             node: node.clone(),
             after_session: exec.after_session,
             alert_type: exec.alert_type.clone(),
+            alert: end_alert(node, exec, profile),
+            always_told: exec.alert.as_ref().is_some_and(|alert| alert.always),
             report_to: None,
             resume: exec.resume,
             resumed: false,
@@ -76,7 +91,27 @@ impl Tree {
     ) -> Result<Invocation, TreeError> {
         let uri = ClientUri::parse(client_uri).map_err(|_| TreeError::NotFound(client_uri.to_owned()))?;
         let node = self.resolve(&uri, principal, Rights::EXECUTE).await?;
-        Ok(Invocation { resumed, ..self.invocation(&node)? })
+        Ok(Invocation { resumed, ..self.invocation(&node, principal.account.profile)? })
+    }
+
+    /// Its alert as it is to be told, with the values that leaves have now.
+    ///
+    /// # Errors
+    /// One of them can't be read.
+    pub async fn alert_of(
+        &self,
+        invocation: &Invocation,
+        principal: &Principal<'_>,
+    ) -> Result<Option<EndAlert>, TreeError> {
+        let node = &invocation.node;
+        let Some(alert) = &invocation.alert else { return Ok(None) };
+        let template = if let EndData::Text(text) = &alert.data { Template::parse(text).ok() } else { None };
+        let Some(template) = template.filter(Template::has_leaves) else { return Ok(Some(alert.clone())) };
+        let state = State::of(self.store.snapshot()?);
+        let scope = self.scope_with_input(node, principal, &state).await?;
+        let variables = Variables { given: &scope.given, ..Variables::default() };
+        let data = EndData::Text(template.fill_partly(&variables).to_string());
+        Ok(Some(EndAlert { data, ..alert.clone() }))
     }
 
     /// Starts what the node's mapping names.
@@ -90,13 +125,45 @@ impl Tree {
     ) -> Result<Running, TreeError> {
         let node = &invocation.node;
         let failed = |source| TreeError::Backend { node: node.client_uri(), source };
-        let Some(exec) = &node.mapping().exec else {
-            return Err(TreeError::Unsupported("EXEC of a node that no mapping gives a meaning"));
-        };
+        let exec = meaning(node)?;
         let state = State::of(self.store.snapshot()?);
         let scope = self.scope_with_input(node, principal, &state).await?;
         let mut context = scope.context();
         context.request.resumed = invocation.resumed;
         backend::start(exec, &context).await.map_err(failed)
     }
+}
+
+fn meaning(node: &NodeRef) -> Result<&Exec, TreeError> {
+    let exec = node.mapping().exec.as_ref();
+    exec.ok_or(TreeError::Unsupported("EXEC of a node that no mapping gives a meaning"))
+}
+
+/// The alert that its mapping describes, but for the values of leaves.
+fn end_alert(node: &NodeRef, exec: &Exec, profile: Profile) -> Option<EndAlert> {
+    let alert = exec.alert.as_ref()?;
+    let source = if alert.of_object { node.root_of().client_uri() } else { node.client_uri() };
+    let (data, mime_type) = match &alert.data {
+        AlertData::ResultCode => (EndData::ResultCode, "application/json"),
+        // What the approved profile calls a data type is the format in DM 1.x.
+        AlertData::Dm1x if profile == Profile::Approved => (EndData::Dm1x, "int"),
+        AlertData::Dm1x => (EndData::Dm1x, "text/plain"),
+        AlertData::Text(template) => {
+            let variables = Variables { names: &node.variables, ..Variables::default() };
+            let is_xml = template.literal_start().starts_with('<');
+            let text = template.fill_partly(&variables).to_string();
+            (EndData::Text(text), if is_xml { "text/xml" } else { "text/plain" })
+        }
+    };
+    Some(EndAlert {
+        alert_type: exec.alert_type.clone(),
+        mime_type: Some(mime_type.to_owned()),
+        source,
+        target: alert.target.clone(),
+        data,
+        codes: alert.codes.clone(),
+        otherwise: alert.otherwise,
+        ok: alert.ok.clone(),
+        failed: alert.failed.clone(),
+    })
 }

@@ -32,7 +32,7 @@ use super::view::{Pass, Siblings, required};
 
 /// The largest value that the store keeps, in bytes. A page with a larger one is read for each of its neighbours, and does
 /// not fit the store's cache.
-const LARGEST_STORED: usize = 128 << 10;
+pub(super) const LARGEST_STORED: usize = 128 << 10;
 
 /// What is to be done, all or nothing.
 #[derive(Default)]

@@ -127,6 +127,25 @@ impl Method {
         self.invoke(bus, limit).await.map(drop).map_err(|trouble| trouble.error(what))
     }
 
+    /// The same; returns what it answers, as a source of it would.
+    pub(in crate::backend) async fn ask(
+        self,
+        bus: &Bus,
+        limit: Duration,
+        selected: bool,
+    ) -> Result<Vec<u8>, BackendError> {
+        let what = format!("{} {} {}.{}", self.service, self.path, self.interface, self.name);
+        let values = match self.invoke(bus, limit).await {
+            Ok(reply) => values(reply),
+            Err(trouble) => Err(trouble),
+        };
+        let raw = match values.map_err(|trouble| trouble.error(what))?.as_slice() {
+            [one] => convert::raw(one, selected),
+            several => convert::all(several),
+        };
+        Ok(raw.map(Raw::into_bytes).unwrap_or_default())
+    }
+
     async fn invoke(self, bus: &Bus, limit: Duration) -> Result<Message, Trouble> {
         let Self { service, path, interface, name, args } = self;
         let method = BusMethod { service: &service, path: &path, interface: &interface, name: &name };

@@ -113,7 +113,7 @@ impl Bench {
 
     async fn start(&self, script: &str, timeout: Duration) -> run::Running {
         let program = Program { argv: shell(script), user: "omadm".into(), timeout };
-        run::start(&program, None, &self.context()).await.unwrap()
+        run::start(&program, None, run::Heard::NOTHING, &self.context()).await.unwrap()
     }
 }
 

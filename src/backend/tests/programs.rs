@@ -116,7 +116,12 @@ async fn exec_codes() {
         codes: vec![(75, 1503)],
         after_session: false,
         alert_type: String::new(),
+        alert: None,
         resume: false,
+        output: Vec::new(),
+        result: None,
+        window: None,
+        veto: false,
     };
     let exit = start(&exec, &bench.context()).await.unwrap().finish().await;
     assert_eq!((exit.success(), exit.mapped(&exec.codes)), (false, Some(1503)));

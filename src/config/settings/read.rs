@@ -172,7 +172,9 @@ impl Paths {
         };
         self.mo = folders(reader.optional("mo")).unwrap_or_else(|| self.mo.clone());
         self.accounts = folders(reader.optional("accounts")).unwrap_or_else(|| self.accounts.clone());
-        for (key, path) in [("state", &mut self.state), ("sysroot", &mut self.sysroot)] {
+        for (key, path) in
+            [("state", &mut self.state), ("sysroot", &mut self.sysroot), ("exec-veto", &mut self.exec_veto)]
+        {
             if let Some(FilePath(found)) = reader.optional(key) {
                 *path = found;
             }

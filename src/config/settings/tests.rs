@@ -97,6 +97,7 @@ mo = ["mo", "/mo"]
 accounts = []
 state = "state"
 sysroot = "../root"
+exec-veto = "veto"
 [bootstrap]
 uri = "https://bootstrap.example/[MCC]/[MNC]/[DevID]"
 "#,
@@ -126,6 +127,7 @@ uri = "https://bootstrap.example/[MCC]/[MNC]/[DevID]"
     assert!(settings.paths.accounts.is_empty());
     assert_eq!(settings.paths.state, Path::new("/etc/omadm/state"));
     assert_eq!(settings.paths.sysroot, Path::new("/etc/omadm/../root"));
+    assert_eq!(settings.paths.exec_veto, Path::new("/etc/omadm/veto"));
     let uri = settings.bootstrap.uri;
     assert_eq!(uri.as_deref(), Some("https://bootstrap.example/[MCC]/[MNC]/[DevID]"));
 }

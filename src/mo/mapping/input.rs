@@ -41,6 +41,12 @@ pub(super) fn input(reader: &mut Reader<'_>, known: &mut Vec<Input>) {
     }
 }
 
+/// One way to a leaf, as `input` writes it.
+pub(super) fn leaf(key: String) -> Result<LeafPath, String> {
+    let path = LeafPath::from_parent(&key).filter(|path| !path.is_of_many());
+    path.ok_or_else(|| format!("{EXPECTED}, found {key:?}"))
+}
+
 impl Input {
     fn new(key: &str, default: Option<String>) -> Option<Self> {
         Some(Self { key: key.to_owned(), path: LeafPath::from_parent(key)?, default })

@@ -6,22 +6,21 @@ use std::time::Duration;
 use crate::spanned::ByteSize;
 use crate::spanned::{Item, Reader};
 
+use super::exec::exec;
 use super::input::input;
 use super::limits::limits;
 use super::list::list;
-use super::parts::{argv, kind, object, one_or_many, pairs, regex, template, templates, truth};
+use super::parts::{argv, kind, object, one_or_many, regex, template, templates, truth};
 use super::pipeline::{self, pipeline};
-use super::scalar::Scalar;
 use super::setting::setting;
 use super::source::sources;
-use super::{Call, Exec, NodeMapping, Pipeline, Program, Sink, Source, SourceKind};
+use super::{Call, NodeMapping, Pipeline, Program, Sink, Source, SourceKind};
 
 const USER: &str = "omadm";
-const TIMEOUT: Duration = Duration::from_secs(60);
+pub(super) const TIMEOUT: Duration = Duration::from_secs(60);
 const VERIFY: Duration = Duration::from_secs(5);
 /// What a change can be.
 const CHANGES: [&str; 4] = ["file", "object", "run", "store"];
-const ALERT_TYPE: &str = "urn:x-omadm:at:exec:1.0:OperationComplete";
 
 /// Reads one node's table. `objects` are the names of the D-Bus objects there are.
 pub(super) fn read(reader: &mut Reader<'_>, objects: &BTreeSet<String>) -> NodeMapping {
@@ -103,7 +102,7 @@ fn sink(reader: &mut Reader<'_>, objects: &BTreeSet<String>) -> Option<(Call, Op
 }
 
 /// A call of one of the `allowed` kinds; a D-Bus property only where there is a value for it.
-fn call(
+pub(super) fn call(
     reader: &mut Reader<'_>,
     allowed: &[&'static str],
     has_value: bool,
@@ -150,24 +149,4 @@ fn timeout(reader: &mut Reader<'_>) -> Duration {
         reader.problem("timeout", "must be more than nothing");
     }
     timeout
-}
-
-fn exec(reader: &mut Reader<'_>, objects: &BTreeSet<String>) -> Option<Exec> {
-    let call = call(reader, &["file", "object", "run"], false, objects);
-    let codes = pairs(reader, "codes", |code, Scalar(status)| {
-        let status: u16 = status.parse().ok().filter(|status| (1000..2000).contains(status))?;
-        Some((code.parse::<u8>().ok()?.into(), status))
-    });
-    let codes = codes.unwrap_or_else(|| {
-        reader.problem("codes", "expected exit codes (0–255) and the statuses (1000–1999) that they mean");
-        Vec::new()
-    });
-    let after_session = reader.or("after-session", false);
-    let alert_type = reader.parsed("alert-type", |text: String| match crate::package::is_alert_type(&text) {
-        true => Ok(text),
-        false => Err("expected a URN, or a reversed domain name such as \"org.example.update\""),
-    });
-    let alert_type = alert_type.unwrap_or_else(|| ALERT_TYPE.to_owned());
-    let resume = reader.or("resume", false);
-    Some(Exec { call: call?, codes, after_session, alert_type, resume })
 }

@@ -22,6 +22,9 @@ pub struct ExecRecord {
     /// Whether it goes on after a reboot.
     #[serde(default)]
     pub resume: bool,
+    /// Whether it may have to wait until it may begin.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub gated: bool,
     /// How often it was started; 0: it waits.
     #[serde(default)]
     pub starts: u32,
@@ -34,6 +37,57 @@ pub struct ExecRecord {
     /// How it ended, where that was known and not told.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub code: Option<u16>,
+    /// The exit code that goes with it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub exit: Option<i32>,
+    /// What its alert is, where the mapping says more of it than the type.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub alert: Option<EndAlert>,
+}
+
+/// The alert that tells how an EXEC ended, as its mapping had it when the EXEC was commanded: the mapping may be another one
+/// by then.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct EndAlert {
+    /// Its type.
+    #[serde(rename = "type")]
+    pub alert_type: String,
+    /// What its data is, in the words of the server's profile.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub mime_type: Option<String>,
+    /// Its source.
+    pub source: String,
+    /// What it is about.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub target: Option<String>,
+    /// In which form it tells the number.
+    #[serde(default)]
+    pub data: EndData,
+    /// Exit code → the number that it tells.
+    #[serde(default)]
+    pub codes: Vec<(i32, u16)>,
+    /// The number of all other failures; none: the EXEC's status.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub otherwise: Option<u16>,
+    /// Its mark where all went well.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ok: Option<String>,
+    /// Its mark where it did not.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub failed: Option<String>,
+}
+
+/// In which form an alert tells a number.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum EndData {
+    /// `{"ResultCode": 200}`
+    #[default]
+    ResultCode,
+    /// `{"DM1x": 200}`
+    Dm1x,
+    /// `{"DM1x": "…"}`: a template with `{}` for the number.
+    Text(String),
 }
 
 /// A process group, by its leader. Its start time tells it from a later one of the same id, within one boot.
@@ -71,5 +125,24 @@ mod tests {
         let record = ExecRecord::from_json(WRITTEN.as_bytes()).unwrap();
         assert_eq!(record.process_group, Some(ProcessGroup { id: 4711, since: 99 }));
         assert_eq!(String::from_utf8(record.to_json()).unwrap(), WRITTEN);
+    }
+
+    #[test]
+    fn what_an_alert_will_be_is_read_as_it_was_written() {
+        let alert = EndAlert {
+            alert_type: "org.example.update".into(),
+            mime_type: Some("int".into()),
+            source: "urn:m/1".into(),
+            target: None,
+            data: EndData::Text("<ResultCode>{}</ResultCode>".into()),
+            codes: vec![(0, 1200)],
+            otherwise: Some(1409),
+            ok: None,
+            failed: Some("critical".into()),
+        };
+        let written = r#"{"server_id":"a","client_uri":"u","alert_type":"t"}"#;
+        let plain = ExecRecord::from_json(written.as_bytes()).unwrap();
+        let record = ExecRecord { exit: Some(10), alert: Some(alert), ..plain };
+        assert_eq!(ExecRecord::from_json(&record.to_json()), Some(record));
     }
 }

@@ -45,5 +45,5 @@ pub(crate) mod trigger;
 mod exec;
 mod push;
 
-pub use exec::{ExecRecord, ProcessGroup};
+pub use exec::{EndAlert, EndData, ExecRecord, ProcessGroup};
 pub use push::Registration;

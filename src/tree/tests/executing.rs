@@ -2,7 +2,7 @@ use super::*;
 
 async fn run(bench: &Bench, path: &str) -> Result<u16, TreeError> {
     let node = bench.resolve(path, Rights::EXECUTE).await?;
-    let invocation = bench.tree.invocation(&node)?;
+    let invocation = bench.tree.invocation(&node, Profile::Draft)?;
     let mut running = bench.tree.execute(&invocation, &bench.principal()).await?;
     Ok(invocation.status(&running.finish().await))
 }
@@ -21,7 +21,7 @@ async fn a_programs_end_is_a_status() {
 async fn what_waits_for_the_end_of_the_session_says_so() {
     let bench = Bench::new();
     let node = bench.resolve("Later", Rights::EXECUTE).await.unwrap();
-    let invocation = bench.tree.invocation(&node).unwrap();
+    let invocation = bench.tree.invocation(&node, Profile::Draft).unwrap();
     assert!(invocation.after_session);
     assert_eq!(invocation.alert_type, "urn:t:later");
 }

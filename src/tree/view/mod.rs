@@ -32,6 +32,6 @@ pub(super) use pass::Pass;
 pub(super) use presence::is_there;
 pub(super) use read_view::ReadView;
 pub(super) use scope::Scope;
-pub(super) use siblings::Siblings;
+pub(super) use siblings::{Siblings, is_listed};
 pub(super) use visibility::{readable, secret, withheld};
 pub(super) use walk::Walk;

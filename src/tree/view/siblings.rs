@@ -13,7 +13,7 @@ use crate::uri::decode_name;
 use super::pass::Pass;
 
 /// Whether the children of an un-named description are listed, and not found in the store.
-pub(super) fn is_listed(object: &ManagementObject, id: NodeId) -> bool {
+pub(in crate::tree) fn is_listed(object: &ManagementObject, id: NodeId) -> bool {
     object.per_object || object.node(id).mapping.list.is_some()
 }
 

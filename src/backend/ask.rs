@@ -1,0 +1,63 @@
+//! The machine's own word on an EXEC: what time it is there, and programs that may say no.
+
+use std::fs;
+use std::os::unix::fs::MetadataExt as _;
+use std::path::{Path, PathBuf};
+
+use super::context::{Context, Machine};
+use super::error::BackendError;
+use super::file;
+use super::run::{self, Exit};
+use crate::base::wall_time::Zone;
+
+/// The most programs that are asked.
+const MOST: usize = 64;
+/// The most bytes of a time zone's file.
+const MAX_ZONE: usize = 1 << 20;
+
+/// The machine's time zone; UTC where it has none.
+pub async fn zone(machine: &Machine) -> Zone {
+    let Ok(path) = file::below(machine, "/etc/localtime") else { return Zone::of(&[]) };
+    let read = file::blocking(path, |path| Ok(file::try_load(path, MAX_ZONE).unwrap_or_default()));
+    Zone::of(&read.await.unwrap_or_default())
+}
+
+/// The programs in a folder, by their names; none where there is no folder. Hidden ones, and what editors and packages leave
+/// beside a file, are none.
+///
+/// # Errors
+/// [`BackendError`]: whether there are any can't be told.
+pub async fn programs(folder: &Path) -> Result<Vec<PathBuf>, BackendError> {
+    file::blocking(folder.to_path_buf(), |folder| {
+        let failed = |error| BackendError::File { path: folder.to_path_buf(), error };
+        let entries = match fs::read_dir(folder) {
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(Vec::new()),
+            entries => entries.map_err(failed)?,
+        };
+        let mut programs = Vec::new();
+        for entry in entries {
+            let path = entry.map_err(failed)?.path();
+            let name = path.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
+            let is_left = name.starts_with('.') || name.ends_with('~') || name.contains(".dpkg-");
+            let is_program =
+                || fs::metadata(&path).is_ok_and(|found| found.is_file() && found.mode() & 0o111 != 0);
+            if !is_left && is_program() {
+                programs.push(path);
+            }
+        }
+        programs.sort();
+        if programs.len() > MOST {
+            return Err(BackendError::TooLarge { what: folder.display().to_string(), limit: MOST });
+        }
+        Ok(programs)
+    })
+    .await
+}
+
+/// Runs one of them, without arguments, and waits for its end.
+///
+/// # Errors
+/// It can't be started.
+pub async fn ask(program: &Path, context: &Context<'_>) -> Result<Exit, BackendError> {
+    run::ask(program, context).await
+}

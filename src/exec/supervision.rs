@@ -1,0 +1,103 @@
+//! Watching over what an EXEC has started, to its end.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::sync::{Mutex, OwnedSemaphorePermit};
+use tokio::time::sleep;
+
+use super::slots::Hold;
+use super::{ExecRecord, Finished};
+use crate::backend::{End, Reports, Running};
+use crate::config::Account;
+use crate::store::{Change, Store};
+use crate::tree::{Invocation, Principal, Said, SessionFacts, Tree};
+
+/// Between two commits of what a program reports: flash wears.
+const PAUSE: Duration = Duration::from_secs(1);
+
+/// The node that is being executed, and its slot among the programs that run.
+pub(super) type Held = (Hold, OwnedSemaphorePermit);
+
+/// What it takes to watch over an EXEC.
+pub(super) struct Supervision {
+    pub(super) number: u64,
+    pub(super) record: ExecRecord,
+    pub(super) invocation: Invocation,
+    pub(super) tree: Arc<Tree>,
+    pub(super) store: Arc<Store>,
+    pub(super) account: Arc<Account>,
+    pub(super) session: SessionFacts,
+    /// Whether its end is on disk: from then on nobody writes its record as of one that runs.
+    pub(super) is_over: Arc<Mutex<bool>>,
+}
+
+impl Supervision {
+    /// Waits for its end. What it reports until then is kept at once; the last of that and its result are on disk, together
+    /// with its end, when this returns. What is held is let go by whoever reports it.
+    pub(super) async fn run(mut self, mut running: Running, held: Held) -> (Finished, Held) {
+        let reports = running.reports().cloned();
+        let exit = loop {
+            let more = async {
+                match &reports {
+                    Some(reports) => reports.changed().await,
+                    None => std::future::pending().await,
+                }
+            };
+            tokio::select! {
+                exit = running.finish() => break exit,
+                () = more => {}
+            }
+            self.keep(said(reports.as_ref(), None), Vec::new()).await;
+            tokio::select! {
+                exit = running.finish() => break exit,
+                () = sleep(PAUSE) => {}
+            }
+        };
+        let code = self.invocation.status(&exit);
+        let number = if let End::Code(number) = exit.end { Some(number) } else { None };
+        let client_uri = self.record.client_uri.clone();
+        let level = if exit.end == End::Code(0) { log::Level::Info } else { log::Level::Warn };
+        log::log!(
+            level, OMADM_SERVER_ID = self.record.server_id.as_str(), OMADM_CLIENT_URI = client_uri.as_str(),
+            OMADM_STATUS = code;
+            "{client_uri}: {}: {code}", exit.end
+        );
+        (self.record.code, self.record.exit) = (Some(code), number);
+        if self.invocation.keeps_what_it_says() {
+            if exit.truncated {
+                log::warn!(OMADM_CLIENT_URI = client_uri.as_str(); "{client_uri}: its result is passed over: it is longer than 1 MiB");
+            }
+            let result =
+                Some(exit.stdout).filter(|output| number.is_some() && !exit.truncated && !output.is_empty());
+            let end = Change::Exec(self.number, self.record.to_json());
+            let is_over = Arc::clone(&self.is_over);
+            let mut is_over = is_over.lock().await;
+            *is_over = true;
+            self.keep(said(reports.as_ref(), result), vec![end]).await;
+        }
+        (self.record.finished(self.number, code), held)
+    }
+
+    async fn keep(&self, said: Said, changes: Vec<Change>) {
+        if said.reported.is_empty() && said.result.is_none() && changes.is_empty() {
+            return;
+        }
+        let principal = Principal { account: &self.account, session: self.session };
+        let kept = self.tree.keep_said(&self.invocation, said, &principal, changes.clone()).await;
+        let Err(error) = kept else { return };
+        let client_uri = &self.record.client_uri;
+        log::error!(
+            OMADM_CLIENT_URI = client_uri.as_str();
+            "{client_uri}: what its program said could not be stored, and is lost: {error}"
+        );
+        // Its end is told in any case.
+        if let Err(error) = self.store.commit(changes).await {
+            log::error!(OMADM_CLIENT_URI = client_uri.as_str(); "{client_uri}: its end could not be stored: {error}");
+        }
+    }
+}
+
+fn said(reports: Option<&Reports>, result: Option<Vec<u8>>) -> Said {
+    Said { reported: reports.map(Reports::take).unwrap_or_default(), result }
+}

@@ -1,0 +1,37 @@
+//! What is wrong with an `exec`.
+
+use super::super::mapping::{AlertData, Call, Exec, ExecAlert, SourceKind};
+use super::{Braces, Check};
+
+impl Check<'_> {
+    /// What EXEC does, what is told of its end, and the leaves that what it says goes into.
+    pub(super) fn exec(&mut self, exec: &Exec) {
+        self.call(&exec.call, "exec", Braces { value: false, own_name: true });
+        if let Some(ExecAlert { data: AlertData::Text(template), .. }) = &exec.alert {
+            self.braces(template, "exec.alert.data", Braces { value: true, own_name: true });
+        }
+        if !exec.output.is_empty() && !matches!(exec.call, Call::Run(_)) {
+            self.problem("`exec.output` is what a program reports while it runs: it needs `run`");
+        }
+        if exec.result.is_some() && matches!(exec.call, Call::File { .. }) {
+            self.problem("`exec.result` is what a program or a method says: a `file` says nothing");
+        }
+        if let Some(format) = exec.result.as_ref().and_then(|result| result.pipeline.format.as_ref()) {
+            self.braces(format, "exec.result.format", Braces { value: true, own_name: true });
+        }
+        let output = exec.output.iter().map(|output| ("output", &output.path));
+        let result = exec.result.iter().map(|result| ("result", &result.path));
+        for (key, path) in output.chain(result) {
+            let Some(leaf) = path.find(self.object, self.id) else {
+                self.problem(format!("`exec.{key}` names `{path}`, which is no leaf of this object"));
+                continue;
+            };
+            let get = &self.object.node(leaf).mapping.get;
+            if !get.is_empty() && !get.iter().any(|source| matches!(source.from, SourceKind::Store)) {
+                self.problem(format!(
+                    "`exec.{key}` names `{path}`, whose `get` says something else: leave that out, or add {{ store = true }}"
+                ));
+            }
+        }
+    }
+}

@@ -1,0 +1,107 @@
+//! The alert that tells how an EXEC ended, as the mapping describes it.
+
+use serde_json::{Value, json};
+
+use crate::support::ddf::node;
+use crate::support::tools::{TOOLS, put_script, put_tools, tool};
+use crate::support::{Agent, Bench};
+
+const MAPPING: &str = r#"
+[node."Jobs/<j>"]
+input = ["./ID"]
+[node."Jobs/<j>".exec]
+run = ["@folder@/job"]
+codes = { 10 = 1010 }
+[node."Jobs/<j>".exec.alert]
+type = "org.example.job"
+source = "object"
+target = "urn:bench:mo:tools:1.0/1/Jobs"
+data = "<ResultCode>{}</ResultCode><Identifier>{j} {./ID} {{}}</Identifier>"
+codes = { 0 = 1200, 10 = 1402 }
+otherwise = 1409
+mark = { ok = "harmless", failed = "critical" }
+always = true
+
+[node.Plain]
+exec = { run = ["@folder@/job"], alert = { data = "dm1x" } }
+
+[node.Sync]
+exec = { run = ["@folder@/job"], codes = { 10 = 1010 }, alert = { codes = { 10 = 402 } } }
+"#;
+
+async fn bench() -> Bench {
+    let bench = Bench::new().await;
+    put_script(&bench, "job", "exit \"$(cat @folder@/code)\"\n");
+    let id = node("ID", "chr", "Get Replace", "One", "");
+    let job = node("&lt;j&gt;", "node", "Get Add Exec", "ZeroOrMore", &id);
+    let exec = |name: &str| node(name, "null", "Exec", "One", "");
+    let nodes = [node("Jobs", "node", "Get", "One", &job), exec("Plain"), exec("Sync")].concat();
+    put_tools(&bench, &nodes, MAPPING, &json!({"Jobs": {"first": {"ID": "<7>"}}}));
+    bench
+}
+
+fn exits_with(bench: &Bench, code: u8) {
+    let code = format!("{code}\n");
+    omadm_agent::lab::files::put(&bench.gateway.path("code"), code, omadm_agent::lab::files::PLAIN).unwrap();
+}
+
+async fn next_alert(bench: &Bench, agent: &Agent, before: usize) -> Value {
+    let told = |bench: &Bench| {
+        let packages = bench.packages().into_iter().skip(before);
+        packages.filter_map(|package| package.json["Alert"]["Items"][0].as_object().cloned()).next()
+    };
+    bench.until(agent, "an alert", |_| told(bench).is_some()).await;
+    Value::Object(told(bench).unwrap())
+}
+
+#[tokio::test]
+async fn it_is_what_the_mapping_says_and_told_by_the_alert_only() {
+    let bench = bench().await;
+    let agent = bench.start().await;
+    for (exit, number, mark) in [(0, 1200, "harmless"), (10, 1402, "critical"), (11, 1409, "critical")] {
+        exits_with(&bench, exit);
+        let before = bench.packages().len();
+        bench.play(json!([[["EXEC", tool("Jobs/first")]]]));
+        bench.notify().await;
+        let alert = next_alert(&bench, &agent, before).await;
+        let text = format!("<ResultCode>{number}</ResultCode><Identifier>first <7> {{}}</Identifier>");
+        let expected = json!({
+            "AlertType": "org.example.job",
+            "MIMEType": "text/xml",
+            "SourceURI": format!("{TOOLS}/1/"),
+            "Mark": mark,
+            "Data": {"DM1x": text},
+        });
+        assert_eq!(alert, expected);
+        bench.until(&agent, "its end", |all| all.last().unwrap().reply.ends_session()).await;
+    }
+    assert!(bench.statuses().concat().iter().all(|status| *status == 202), "{:?}", bench.statuses());
+    agent.stop().await;
+}
+
+#[tokio::test]
+async fn its_codes_never_become_the_status() {
+    let bench = bench().await;
+    exits_with(&bench, 10);
+    bench.play(json!([[["EXEC", tool("Sync")], ["EXEC", tool("Plain")]]]));
+    let agent = bench.start().await;
+    bench.session(&agent, 1).await;
+    assert_eq!(bench.statuses(), [[1010, 500]], "{}", agent.log());
+    agent.stop().await;
+}
+
+#[tokio::test]
+async fn what_was_cut_off_is_told_as_the_mapping_says() {
+    let bench = bench().await;
+    put_script(&bench, "job", "echo >@folder@/begun\nread -r forever <@folder@/pipe\n");
+    bench.play(json!([[["EXEC", tool("Jobs/first")]]]));
+    let agent = bench.start().await;
+    bench.session(&agent, 1).await;
+    crate::support::appears(&bench.gateway.path("begun")).await;
+    agent.kill().await;
+    let agent = bench.start().await;
+    let alert = next_alert(&bench, &agent, 0).await;
+    let text = "<ResultCode>1409</ResultCode><Identifier>first <7> {}</Identifier>";
+    assert_eq!((&alert["Data"], &alert["Mark"]), (&json!({"DM1x": text}), &json!("critical")));
+    agent.stop().await;
+}
