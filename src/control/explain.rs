@@ -196,7 +196,7 @@ mod tests {
             all.iter().filter(|entry| entry.key == key).map(|entry| entry.table.as_str()).collect()
         };
         assert_eq!(of("moid"), ["head"]);
-        assert_eq!(of("otherwise"), ["pipeline"]);
+        assert_eq!(of("otherwise"), ["pipeline", "exec-alert"]);
         assert_eq!(of("key"), ["source", "effect", "list"]);
         assert_eq!(of("select"), ["pipeline", "list"]);
         assert!(all.len() > 60 && all.iter().all(|entry| !entry.meaning.is_empty()), "{all:?}");

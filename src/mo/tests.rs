@@ -414,6 +414,24 @@ fn input_may_be_said_within_exec() {
 }
 
 #[test]
+fn what_an_exec_says_goes_into_leaves_that_the_agent_keeps() {
+    let exec = |more: &str| format!("[node.Reboot]\nexec = {{ run = [\"/bin/x\"], {more} }}\n");
+    let object = loaded(&exec("output = [\"Url\"], result = { leaf = \"Level\", scale = 2 }"));
+    let exec_of = object.node(object.find("Reboot").unwrap()).mapping.exec.as_ref().unwrap();
+    assert_eq!(exec_of.output[0].key, "Url");
+    assert_eq!(exec_of.result.as_ref().unwrap().pipeline.scale, Some(2.0));
+    one(&exec("output = [\"Gone\"]"), "`exec.output` names `../Gone`, which is no leaf");
+    one(&exec("output = [\"Interfaces/*/Mtu\"]"), "expected the way to a leaf");
+    one(&exec("result = { scale = 2 }"), "expected the `leaf` that gets the result");
+    one(&(exec("result = \"Url\"") + "[node.Url]\nget = { value = 1 }\n"), "whose `get` says something else");
+    one("[node.Reboot]\nexec = { file = \"/x\", result = \"Url\" }\n", "a `file` says nothing");
+    one("[node.Reboot]\nexec = { file = \"/x\", output = [\"Url\"] }\n", "it needs `run`");
+    one(&exec("alert-type = \"urn:x:y\", alert = { data = \"dm1x\" }"), "exclude each other");
+    one(&exec("alert = { data = \"{x}\" }"), "no variable `{x}`");
+    one(&exec("alert = { data = \"{../Url}\" }"), "to be listed in `input`");
+}
+
+#[test]
 fn a_missing_key_does_not_hide_what_the_ddf_says_of_the_rest() {
     let mapping =
         HEAD.replace("ddf-uri = \"https://acme.example/box.ddf\"\n", "") + "[node.Mam]\npin = true\n";

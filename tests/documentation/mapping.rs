@@ -89,6 +89,7 @@ fn mapped(name: &str, table: &str, key: &str, line: &str) -> String {
         "source" | "pipeline" => format!("{MODEM}{below}[node.\"Ports/<p>/Name\"]\nget = {line}"),
         "effect" => format!("{MODEM}[node.Level]\nset = {line}"),
         "exec-of-node" => format!("{MODEM}[node.Go]\nexec = {line}"),
+        "exec-alert" => format!("[node.Go]\nexec = {{ run = [\"/usr/lib/acme/go\"], alert = {line} }}"),
         "list" => format!("{MODEM}[node.\"Ports/<p>\"]\nlist = {line}"),
         other => panic!("the page has a table {other}, and the test does not know where it belongs"),
     };
@@ -154,7 +155,9 @@ fn known_in(table: &str, inside: impl Fn(&str) -> (String, String)) -> BTreeSet<
 #[test]
 fn the_page_of_the_mapping_has_all_keys_and_no_other() {
     let page = tables(MAPPING);
-    for (table, line) in [("head", "zzz = 1"), ("instance", "zzz = 1"), ("object", "zzz = 1")] {
+    for (table, line) in
+        [("head", "zzz = 1"), ("instance", "zzz = 1"), ("object", "zzz = 1"), ("exec-alert", "{ zzz = 1 }")]
+    {
         let said = said_of(&[(table, "", line.to_owned())]);
         assert_eq!(keys(&page[table]), expected_beside(&said[0]), "{table}");
     }

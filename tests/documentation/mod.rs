@@ -53,7 +53,7 @@ const fn place(before: &'static str, beside: &'static [(&'static str, &'static s
 }
 
 /// The keys that are tables themselves, and which table of the page has theirs.
-const NESTED: [(&str, &str, &str); 22] = [
+const NESTED: [(&str, &str, &str); 23] = [
     ("account", "permissions", "permission"),
     ("account", "tls", "tls"),
     ("account", "auth", "auth"),
@@ -76,6 +76,7 @@ const NESTED: [(&str, &str, &str); 22] = [
     ("head", "object", "object"),
     ("head", "node", "node"),
     ("node", "exec", "exec-of-node"),
+    ("exec-of-node", "alert", "exec-alert"),
 ];
 
 /// The keys of a table.

@@ -52,11 +52,12 @@ fn put_page(bench: &Bench) {
         both("Number", "int"),
         both("Patterned", "chr"),
         both("SetFails", "chr"),
+        both("SetLater", "chr"),
         both("NotBack", "chr"),
         ddf::node("&lt;k&gt;", "node", "Add Delete Get Replace", "ZeroOrMore", &both("Url", "chr")),
     ];
-    let executed =
-        ["Fine", "Coded", "Bad", "Late", "Unmapped"].map(run).concat() + &get("NoExec", "chr", "ZeroOrOne");
+    let executed = ["Fine", "Coded", "Bad", "NotNow", "Late", "Vetoed", "Unmapped"].map(run).concat()
+        + &get("NoExec", "chr", "ZeroOrOne");
     let nodes = [
         inside("Leaves", "One", &leaves.concat()),
         inside("NothingIn", "One", &get("Gone", "chr", "ZeroOrOne")),
@@ -111,6 +112,8 @@ get = { value = "v" }
 pattern = '[a-z]'
 [node."Written/SetFails"]
 set = { run = ["/bin/false"] }
+[node."Written/SetLater"]
+set = { run = ["/bin/sh", "-c", "exit 75"] }
 [node."Written/NotBack"]
 get = { value = "other" }
 set = { run = ["/bin/true"] }
@@ -121,6 +124,10 @@ exec = { run = ["/bin/true"] }
 exec = { run = ["/bin/sh", "-c", "exit 3"], codes = { 3 = 1503 } }
 [node."Executed/Bad"]
 exec = { run = ["/bin/sh", "-c", "exit 4"], codes = { 3 = 1503 } }
+[node."Executed/NotNow"]
+exec = { run = ["/bin/sh", "-c", "exit 75"] }
+[node."Executed/Vetoed"]
+exec = { run = ["/bin/true"], veto = true }
 [node."Executed/Late"]
 exec = { run = ["/bin/sleep", "2"] }
 "#;
@@ -192,6 +199,7 @@ async fn a_server_gets_what_the_page_says() {
         ("the value is none of the format", "Number"),
         ("`pattern`, `max-len`, `min`, `max`, `enum` or `map` refuse the value", "Patterned"),
         ("a file can't be written, a program fails, a service refuses", "SetFails"),
+        ("a program ends with 75 (\"not now\", EX_TEMPFAIL)", "SetLater"),
         ("it does not read back", "NotBack"),
     ];
     let fetched = [
@@ -231,11 +239,13 @@ async fn a_server_gets_what_the_page_says() {
         ("it ends with 0 within `[exec] sync-limit` (5 s)", "Fine"),
         ("it ends with a code that `codes` has", "Coded"),
         ("it ends with another code, by a signal, or at its `timeout`", "Bad"),
+        ("it ends with 75 (\"not now\", EX_TEMPFAIL), which `codes` does not have", "NotNow"),
         (
             "it takes longer than `sync-limit`, or `after-session` is set, or the server named an address for the report",
             "Late",
         ),
-        ("the same node is still being executed, or 16 programs run", "Late"),
+        ("its alert says `always`, its `window` is closed, or it has `veto`", "Vetoed"),
+        ("the same node is still being executed or waits, 16 programs run, or 64 EXECs wait", "Late"),
         ("the node has no `exec` in the mapping", "Unmapped"),
         ("no `<Exec/>` in the DDF", "NoExec"),
     ];
