@@ -27,17 +27,18 @@ pub fn check(selection: &Selection, environment: &Environment) -> Checked {
     let loaded = config::check(selection, environment);
     let (mut problems, mut warnings) = (loaded.problems, Problems::default());
     let paths = &loaded.settings.paths;
-    let mo::load::Loaded { objects, problems: found, warnings: doubts } =
+    let mo::load::Loaded { objects, problems: mut found, warnings: doubts } =
         mo::load::load(&paths.mo, loaded.settings.ddf_base.as_deref());
     warnings.append(doubts);
     // One that is broken may have the MOID that is missed.
     let all_known = found.is_empty();
-    problems.append(found);
     for object in &objects {
-        problems.append(against_machine(object, &loaded.settings));
+        found.append(against_machine(object, &loaded.settings));
         warnings.append(mo::check::warnings(object));
         warnings.append(mo::check::unwritable(object, &paths.sysroot, environment.uid));
     }
+    found.sort();
+    problems.append(found);
     missing_ddf_base(selection, &objects, &mut warnings);
     for account in &loaded.accounts {
         check_tls(account, &mut problems);
