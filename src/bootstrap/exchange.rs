@@ -19,7 +19,8 @@ use crate::repository::{FollowError, follow};
 use crate::store::{AccountChange, Change, Snapshot, StoreError};
 use crate::transport::Auth;
 use crate::transport::{
-    Binding, Client, ClientSettings, Connection, Peer, Request, TlsSettingsError, TransportError, retry_after,
+    Binding, Client, ClientSettings, Connection, PeerRole, Request, TlsSettingsError, TransportError,
+    retry_after,
 };
 use crate::tree::{Data, Document, Principal, SessionFacts, TreeError};
 use crate::uri::Moid;
@@ -230,7 +231,7 @@ impl Asking<'_> {
 
     /// GETs a document; redirects never lead from https to http.
     async fn get(&mut self, uri: Uri, accept: &'static str) -> Result<(String, Bytes), BootstrapError> {
-        let mut request = Request { peer: Peer::Server, ..Request::new(Method::GET, uri) };
+        let mut request = Request { role: PeerRole::Server, ..Request::new(Method::GET, uri) };
         request.headers.push((ACCEPT_HEADER, HeaderValue::from_static(accept)));
         request.max_body = LARGEST;
         let response = follow(&mut request, &[301, 302, 303, 307, 308], &mut self.connection).await?;

@@ -10,7 +10,7 @@ use super::terminal::Terminal;
 use crate::daemon;
 use crate::ddf;
 use crate::mo;
-use crate::mo::check::{Machine, against_machine};
+use crate::mo::check::{CheckTarget, against_machine};
 use crate::mo::load::{self, One, Place};
 use crate::spanned::Problems;
 
@@ -36,7 +36,7 @@ pub(super) fn check<O: Write, E: Write>(
     }
     let objects = load::combine(all, &mut problems);
     findings.errors(&problems);
-    let machine = Machine { state: Path::new("/var/lib/omadm"), separated: false };
+    let machine = CheckTarget { state: Path::new("/var/lib/omadm"), separated: false };
     for object in &objects {
         findings.warnings(&mo::check::warnings(object));
         findings.warnings(&against_machine(object, &machine));

@@ -67,7 +67,7 @@ pub fn check(selection: &Selection, environment: &Environment) -> Checked {
 
 pub(super) fn against_machine(object: &ManagementObject, settings: &Settings) -> Problems {
     let machine =
-        mo::check::Machine { state: &settings.paths.state, separated: settings.exec.socket.is_some() };
+        mo::check::CheckTarget { state: &settings.paths.state, separated: settings.exec.socket.is_some() };
     mo::check::against_machine(object, &machine)
 }
 

@@ -22,7 +22,7 @@ use crate::bearer::Choice;
 use crate::command::Room;
 use crate::exec::ExecSlots;
 use crate::session::{
-    Again, Ended, Failure, Look, Outcome, Queue, Session, SessionRequest, Step, risk_of_session,
+    Again, Ended, Look, Outcome, Queue, Session, SessionFailure, SessionRequest, Step, risk_of_session,
 };
 use crate::store::Change;
 use crate::transport::Binding;
@@ -248,7 +248,7 @@ impl Daemon {
     /// A session is over: what follows from it, in one transaction.
     pub(super) async fn ended(&mut self, (destination, ended): (Destination, Result<Ended, JoinError>)) {
         let ended = ended.unwrap_or_else(|error| {
-            let failure = Failure::Internal(error.to_string());
+            let failure = SessionFailure::Internal(error.to_string());
             Outcome::Failed { failure, again: Again::Later }.into()
         });
         let now = waking::now();

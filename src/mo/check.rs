@@ -23,7 +23,7 @@ mod machine;
 mod warnings;
 
 pub(super) use head::doubts;
-pub(crate) use machine::{Machine, against_machine, unwritable};
+pub(crate) use machine::{CheckTarget, against_machine, unwritable};
 pub(crate) use warnings::warnings;
 
 /// Compares an object's mapping with its DDF, whose nodes stand on `ddf_lines`.

@@ -9,7 +9,7 @@ use super::bridge::{Outcome, Task};
 use crate::agent_state;
 use crate::agent_state::Parameters;
 use crate::config::Push;
-use crate::transport::{Binding, Peer, Request, retry_after};
+use crate::transport::{Binding, PeerRole, Request, retry_after};
 use crate::uri::NOT_UNRESERVED;
 use crate::uri::server::shown;
 
@@ -44,7 +44,7 @@ pub(crate) async fn send(
         Ok(client) => client,
         Err(error) => return Outcome::Refused(error.to_string()),
     };
-    let mut request = Request { peer: Peer::Server, ..Request::new(Method::POST, uri) };
+    let mut request = Request { role: PeerRole::Server, ..Request::new(Method::POST, uri) };
     request.headers.push((CONTENT_TYPE, HeaderValue::from_static(FORM)));
     request.body = Bytes::from(body(&task.id, push.params.as_deref()));
     request.max_body = MOST_ANSWERED;

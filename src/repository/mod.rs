@@ -18,7 +18,7 @@ use crate::agent_state::Parameters;
 use crate::base::lane::{DOCUMENTS, Stuck};
 use crate::mo::tnds::{self, TndsError};
 use crate::package::{Profile, is_media_type};
-use crate::transport::{Connection, Peer, Pieces, ProduceError, Produced, Request, Response, Standing};
+use crate::transport::{Connection, PeerRole, Pieces, ProduceError, Produced, Request, Response, Standing};
 use crate::tree::{Batch, Document, NodeRef, Principal, Tree, TreeError};
 
 /// The largest document that is retrieved, once unpacked.
@@ -76,7 +76,7 @@ pub(crate) async fn fetch(
         accept = format!("{accept}, {leaf_type};q=0.5");
     }
     let accept = HeaderValue::try_from(accept).unwrap_or(HeaderValue::from_static(media::ACCEPT));
-    let mut request = Request { peer: Peer::Repository, ..Request::new(Method::GET, uri) };
+    let mut request = Request { role: PeerRole::Repository, ..Request::new(Method::GET, uri) };
     request.headers.push((ACCEPT, accept));
     request.max_body = MOST_RETRIEVED;
     let response = follow(&mut request, &[301, 302, 303, 307, 308], connection).await?;
@@ -164,7 +164,7 @@ impl Upload<'_> {
             _ => array_of(self.batch, self.profile()).await?,
         };
         let request = Request::new(self.method.clone(), self.uri.clone());
-        let mut request = Request { peer: Peer::Repository, body, produced, ..request };
+        let mut request = Request { role: PeerRole::Repository, body, produced, ..request };
         request.headers.push((CONTENT_TYPE, HeaderValue::from_static(content_type)));
         if is_own(&request.uri, connection) {
             let dev_id = HeaderValue::try_from(self.parameters.dev_id()).ok();

@@ -10,7 +10,7 @@ use hyper::body::Bytes;
 use hyper::header::{ACCEPT, CONTENT_TYPE, HeaderName, HeaderValue};
 use tokio::sync::watch;
 
-use super::machine::{Again, Answer, Event, Failure, Limits, Machine, Outcome, Remedy};
+use super::machine::{Again, Answer, Event, Limits, Outcome, Remedy, SessionFailure, SessionMachine};
 use super::outage::Outage;
 use super::queue::SessionRequest;
 use super::requested;
@@ -28,8 +28,8 @@ use crate::package::{self, Encoded, Package1, Reason, Verb};
 use crate::session::machine::Action;
 use crate::store::{Change, StoreError};
 use crate::transport::{
-    Binding, Connection, Failure as Unsent, Peer as Target, Request, Standing, TlsSettingsError,
-    TransportError, retry_after, server_time,
+    Binding, Connection, Failure, PeerRole, Request, Standing, TlsSettingsError, TransportError, retry_after,
+    server_time,
 };
 use crate::tree::{Principal, SessionFacts, TreeError};
 use crate::uri::Moid;
@@ -143,7 +143,7 @@ impl From<PrepareError> for Ended {
             // It takes another account to mend these.
             PrepareError::Tls(_) | PrepareError::ServerUri(_) => Again::No,
         };
-        Outcome::Failed { failure: Failure::NotBegun(error.to_string()), again }.into()
+        Outcome::Failed { failure: SessionFailure::NotBegun(error.to_string()), again }.into()
     }
 }
 
@@ -163,7 +163,7 @@ impl Session {
             ),
             Outcome::Failed { failure, .. } => {
                 let mut why = failure.to_string();
-                if let Failure::Http(_) = failure {
+                if let SessionFailure::Http(_) = failure {
                     why = format!("{why} ({})", shown(&uri));
                 }
                 log::warn!(
@@ -189,7 +189,7 @@ impl Session {
         let settings = &self.agent_state.settings.session;
         let limits = Limits { retries: settings.retries, packages: settings.max_packages };
         let profile = self.peer.account.profile;
-        let (mut machine, mut action) = Machine::start(profile, limits, random.next(), uri, package1);
+        let (mut machine, mut action) = SessionMachine::start(profile, limits, random.next(), uri, package1);
         // From a Package#2 until its commands are executed: what it says may be what ends the agent.
         let mut risk = None;
         let mut turn = Turn::default();
@@ -311,7 +311,7 @@ impl Session {
     }
 }
 
-const STOPPED: Outcome = Outcome::Failed { failure: Failure::Stopped, again: Again::No };
+const STOPPED: Outcome = Outcome::Failed { failure: SessionFailure::Stopped, again: Again::No };
 
 impl Driver<'_> {
     /// Does it, and says what came of it, or how the session ended.
@@ -375,7 +375,7 @@ impl Driver<'_> {
         let Ok(uri) = uri.parse() else {
             return undelivered("the URI is malformed".to_owned(), Remedy::None);
         };
-        let mut request = Request { peer: Target::Server, ..Request::new(Method::POST, uri) };
+        let mut request = Request { role: PeerRole::Server, ..Request::new(Method::POST, uri) };
         request.headers.push((ACCEPT, HeaderValue::from_static(package::REQUEST)));
         let values = [
             (CONTENT_TYPE, package.content_type.as_str()),
@@ -548,7 +548,7 @@ fn remedy(error: &TransportError) -> Remedy {
         error if error.is_retryable() => Remedy::Retry,
         TransportError::Refused(_) => Remedy::None,
         TransportError::Failed { failure, .. } => match failure {
-            Unsent::TooLarge(_) | Unsent::Authentication(_) | Unsent::Request(_) => Remedy::None,
+            Failure::TooLarge(_) | Failure::Authentication(_) | Failure::Request(_) => Remedy::None,
             _ => Remedy::Later,
         },
     }
@@ -568,7 +568,8 @@ mod tests {
     fn a_device_without_a_name_may_get_one_and_a_server_uri_stays_as_it_is() {
         let nameless = TreeError::Unavailable { node: "urn:x//DevID".into(), why: "no identifier".into() };
         let outcome = |error: PrepareError| Ended::from(error).outcome;
-        let failed = |why: &str, again| Outcome::Failed { failure: Failure::NotBegun(why.to_owned()), again };
+        let failed =
+            |why: &str, again| Outcome::Failed { failure: SessionFailure::NotBegun(why.to_owned()), again };
         assert_eq!(
             outcome(nameless.into()),
             failed("urn:x//DevID: unavailable: no identifier", Again::Later)

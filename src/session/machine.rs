@@ -20,7 +20,7 @@ const RETRY_MOST: Duration = Duration::from_secs(60);
 /// A server that asks for more patience than this gets it, but in another session.
 const LONGEST_RETRY_AFTER: Duration = Duration::from_secs(120);
 /// A package with more data than this is not kept besides, to be sent with fewer alerts.
-const MOST_KEPT: usize = 1 << 20;
+const MOST_RESENDABLE: usize = 1 << 20;
 
 /// What a session may not exceed.
 #[derive(Clone, Copy, Debug)]
@@ -127,7 +127,7 @@ pub enum Outcome {
     /// Otherwise.
     Failed {
         /// Why.
-        failure: Failure,
+        failure: SessionFailure,
         /// Whether another session should be tried.
         again: Again,
     },
@@ -137,7 +137,7 @@ impl Outcome {
     /// Whether the agent's own end broke it off.
     #[must_use]
     pub fn is_stopped(&self) -> bool {
-        matches!(self, Self::Failed { failure: Failure::Stopped, .. })
+        matches!(self, Self::Failed { failure: SessionFailure::Stopped, .. })
     }
 }
 
@@ -154,7 +154,7 @@ pub enum Again {
 
 /// Why a session failed.
 #[derive(Clone, Debug, PartialEq, thiserror::Error)]
-pub enum Failure {
+pub enum SessionFailure {
     /// Its first package could not be made.
     #[error("{0}")]
     NotBegun(String),
@@ -194,7 +194,7 @@ pub enum Failure {
     Endless(u32),
 }
 
-impl Failure {
+impl SessionFailure {
     /// Whether it was the way to the server that failed, not the server: another way may help.
     #[must_use]
     pub fn is_of_the_way(&self) -> bool {
@@ -204,7 +204,7 @@ impl Failure {
 
 /// A session in progress.
 #[derive(Debug)]
-pub struct Machine {
+pub struct SessionMachine {
     profile: Profile,
     limits: Limits,
     /// Makes multipart boundaries unlike those of other sessions.
@@ -214,28 +214,28 @@ pub struct Machine {
     sent: u32,
     attempt: u32,
     /// Whether the package carries what is kept until it was answered.
-    registered: bool,
+    needs_deliver: bool,
     /// The package, if it has alerts: refused, it is sent with fewer of them.
-    kept: Option<Kept>,
+    resendable: Option<Resendable>,
     /// How many alerts the package carries.
     carried: usize,
     /// How many alerts its server takes in one package, as far as is known.
     most_alerts: usize,
     /// Whether the server has refused a package with one alert.
-    alone: bool,
+    was_refused_alone: bool,
     /// Its answer; none: there was no Package#2.
-    answer: Option<Package2>,
+    package2: Option<Package2>,
     run: Run,
 }
 
 /// What a package was encoded from.
 #[derive(Debug)]
-enum Kept {
+enum Resendable {
     First(Package1),
     Further(Package3),
 }
 
-impl Kept {
+impl Resendable {
     fn alerts(&mut self) -> &mut Vec<Alert> {
         match self {
             Self::First(package) => &mut package.alerts,
@@ -258,7 +258,7 @@ struct Run {
     continue_at: Option<String>,
 }
 
-impl Machine {
+impl SessionMachine {
     /// Starts a session: the first action posts `package1` to `uri`.
     #[must_use]
     pub fn start(
@@ -269,7 +269,7 @@ impl Machine {
         package1: Package1,
     ) -> (Self, Action) {
         let package = Arc::new(package::encode1(profile, &package1));
-        let registered = !package1.alerts.is_empty();
+        let needs_deliver = !package1.alerts.is_empty();
         let mut machine = Self {
             profile,
             limits,
@@ -278,12 +278,12 @@ impl Machine {
             package,
             sent: 0,
             attempt: 0,
-            registered,
+            needs_deliver,
             carried: package1.alerts.len(),
-            kept: registered.then_some(Kept::First(package1)),
+            resendable: needs_deliver.then_some(Resendable::First(package1)),
             most_alerts: usize::MAX,
-            alone: false,
-            answer: None,
+            was_refused_alone: false,
+            package2: None,
             run: Run::default(),
         };
         let action = machine.post();
@@ -296,10 +296,14 @@ impl Machine {
         match event {
             Event::Answered(answer) => self.answered(&answer, random),
             Event::Undelivered { why, remedy: Remedy::Retry } => {
-                self.retry(|attempts| Failure::Unreachable { attempts, why }, None, random)
+                self.retry(|attempts| SessionFailure::Unreachable { attempts, why }, None, random)
             }
-            Event::Undelivered { why, remedy: Remedy::Later } => fail(Failure::Transport(why), Again::Later),
-            Event::Undelivered { why, remedy: Remedy::None } => fail(Failure::Transport(why), Again::No),
+            Event::Undelivered { why, remedy: Remedy::Later } => {
+                fail(SessionFailure::Transport(why), Again::Later)
+            }
+            Event::Undelivered { why, remedy: Remedy::None } => {
+                fail(SessionFailure::Transport(why), Again::No)
+            }
             Event::Delivered => self.go_on(),
             Event::Executed(done) => self.executed(done),
             Event::Gathered(alerts) => self.respond(alerts),
@@ -321,7 +325,7 @@ impl Machine {
 
     fn post(&mut self) -> Action {
         if self.sent == self.limits.packages {
-            return fail(Failure::Endless(self.sent), Again::No);
+            return fail(SessionFailure::Endless(self.sent), Again::No);
         }
         self.sent += 1;
         self.attempt = 0;
@@ -345,32 +349,32 @@ impl Machine {
             // What can't be read need not come from the server: it may have heard nothing.
             200..=299 => match package::decode(answer.content_type.as_deref(), &answer.body) {
                 Ok(package2) => self.delivered(Some(package2)),
-                Err(error) => fail(Failure::Package(error.to_string()), Again::No),
+                Err(error) => fail(SessionFailure::Package(error.to_string()), Again::No),
             },
             status @ (408 | 429 | 500..=599) => {
                 self.unavailable(status, format!("HTTP status {status}"), answer, random)
             }
             400 | 413 if self.has_alerts() => self.with_fewer_alerts(),
-            status => fail(Failure::Http(status), Again::No),
+            status => fail(SessionFailure::Http(status), Again::No),
         }
     }
 
     fn has_alerts(&mut self) -> bool {
-        self.kept.as_mut().is_some_and(|kept| !kept.alerts().is_empty())
+        self.resendable.as_mut().is_some_and(|kept| !kept.alerts().is_empty())
     }
 
     /// The package is refused, perhaps for its alerts: they must not keep the server from managing the device. Half of
     /// them stay behind, at last all; they ride in another one.
     fn with_fewer_alerts(&mut self) -> Action {
-        let Some(kept) = &mut self.kept else { return self.resend() };
+        let Some(kept) = &mut self.resendable else { return self.resend() };
         let alerts = kept.alerts();
-        self.alone = alerts.len() == 1;
+        self.was_refused_alone = alerts.len() == 1;
         alerts.truncate(alerts.len() / 2);
         self.carried = alerts.len();
         self.most_alerts = self.carried.max(1);
         self.package = Arc::new(match kept {
-            Kept::First(package) => package::encode1(self.profile, package),
-            Kept::Further(package) => package::encode3(self.profile, package, self.nonce),
+            Resendable::First(package) => package::encode1(self.profile, package),
+            Resendable::Further(package) => package::encode3(self.profile, package, self.nonce),
         });
         self.attempt = 0;
         self.resend()
@@ -379,11 +383,14 @@ impl Machine {
     /// The server has nothing to say for now. The approved enabler has the schedule try later.
     fn unavailable(&mut self, status: u16, why: String, answer: &Answer, random: u32) -> Action {
         match self.profile {
-            Profile::Draft => {
-                self.retry(|attempts| Failure::Unavailable { attempts, why }, answer.retry_after, random)
-            }
+            Profile::Draft => self.retry(
+                |attempts| SessionFailure::Unavailable { attempts, why },
+                answer.retry_after,
+                random,
+            ),
             Profile::Approved => {
-                let failure = if status < 300 { Failure::Package(why) } else { Failure::Http(status) };
+                let failure =
+                    if status < 300 { SessionFailure::Package(why) } else { SessionFailure::Http(status) };
                 fail(failure, answer.retry_after.map_or(Again::Later, Again::After))
             }
         }
@@ -392,19 +399,19 @@ impl Machine {
     fn delivered(&mut self, package2: Option<Package2>) -> Action {
         let results =
             package2.as_ref().map(|package2| package::alert_results(self.profile, package2).to_vec());
-        self.answer = package2;
+        self.package2 = package2;
         // What was answered takes no room while the next one is made.
-        (self.package, self.kept) = (Arc::default(), None);
+        (self.package, self.resendable) = (Arc::default(), None);
         let carried = self.carried;
-        let undeliverable = std::mem::take(&mut self.alone) && carried == 0;
-        match std::mem::take(&mut self.registered) {
+        let undeliverable = std::mem::take(&mut self.was_refused_alone) && carried == 0;
+        match std::mem::take(&mut self.needs_deliver) {
             true => Action::Deliver { results: results.unwrap_or_default(), carried, undeliverable },
             false => self.go_on(),
         }
     }
 
     fn go_on(&mut self) -> Action {
-        match self.answer.take() {
+        match self.package2.take() {
             Some(package2) => self.begin(package2),
             None => Action::Finish(Outcome::Completed),
         }
@@ -412,7 +419,7 @@ impl Machine {
 
     fn retry(
         &mut self,
-        failure: impl FnOnce(u32) -> Failure,
+        failure: impl FnOnce(u32) -> SessionFailure,
         retry_after: Option<Duration>,
         random: u32,
     ) -> Action {
@@ -477,11 +484,12 @@ impl Machine {
             self.uri = uri;
         }
         let has_alerts = !alerts.is_empty();
-        self.registered = run.executes || has_alerts;
+        self.needs_deliver = run.executes || has_alerts;
         let package3 = Package3 { statuses: run.statuses, parts: run.parts, alerts };
         self.package = Arc::new(package::encode3(self.profile, &package3, self.nonce));
         self.carried = package3.alerts.len();
-        self.kept = (has_alerts && run.data <= MOST_KEPT).then_some(Kept::Further(package3));
+        self.resendable =
+            (has_alerts && run.data <= MOST_RESENDABLE).then_some(Resendable::Further(package3));
         self.post()
     }
 }
@@ -496,7 +504,7 @@ fn is_end(command: &Command) -> bool {
     command.verb == Verb::End && command.parameters.as_ref().is_some_and(Vec::is_empty)
 }
 
-fn fail(failure: Failure, again: Again) -> Action {
+fn fail(failure: SessionFailure, again: Again) -> Action {
     Action::Finish(Outcome::Failed { failure, again })
 }
 

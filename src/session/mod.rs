@@ -8,6 +8,6 @@ pub(crate) mod queue;
 mod requested;
 
 pub use driver::{Ended, Session, risk_of_session};
-pub use machine::{Again, Failure, Outcome};
+pub use machine::{Again, Outcome, SessionFailure};
 pub use outage::Outage;
 pub use queue::{Cause, Look, Queue, SessionRequest, Step};

@@ -25,7 +25,7 @@ use super::limits::within;
 use super::policy::{Refused, Standing};
 use super::produced::Outgoing;
 use super::reach::Binding;
-use super::request::{Peer, Request, Response};
+use super::request::{PeerRole, Request, Response};
 use super::shared::Shared;
 use super::tls::Trust;
 use super::wire::{Heard, Moved, Wire};
@@ -174,10 +174,10 @@ impl Connection {
 
     fn target(&self, request: &Request) -> Result<Target, TransportError> {
         let (origin, standing) = self.client.policy.admit(&request.uri)?;
-        let trust = match (standing, request.peer) {
+        let trust = match (standing, request.role) {
             (Standing::Own, _) => Trust::Own,
-            (Standing::Foreign, Peer::Server) => Trust::Account,
-            (Standing::Foreign, Peer::Repository) => Trust::Repository,
+            (Standing::Foreign, PeerRole::Server) => Trust::Account,
+            (Standing::Foreign, PeerRole::Repository) => Trust::Repository,
         };
         let path = request.uri.path_and_query().map_or("/", |path| path.as_str()).to_owned();
         Ok(Target { origin, standing, trust, path })

@@ -39,6 +39,6 @@ pub use policy::{Refused, Standing};
 pub use produced::{Pieces, ProduceError, Produced};
 pub use proxy::Proxies;
 pub use reach::Binding;
-pub use request::{Peer, Request, Response};
+pub use request::{PeerRole, Request, Response};
 pub use retry_after::{retry_after, server_time};
 pub use tls::TlsSettingsError;

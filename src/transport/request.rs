@@ -10,7 +10,7 @@ use super::produced::Produced;
 
 /// Whom a request is for: it decides whose certificates are trusted.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum Peer {
+pub enum PeerRole {
     /// A DM Server: the account's `ca-file`, wherever CONT leads.
     #[default]
     Server,
@@ -26,7 +26,7 @@ pub struct Request {
     /// Where to: an absolute http(s) URI.
     pub uri: Uri,
     /// Whom it is for.
-    pub peer: Peer,
+    pub role: PeerRole,
     /// Header fields.
     pub headers: Vec<(HeaderName, HeaderValue)>,
     /// The body.
@@ -67,7 +67,7 @@ impl Request {
             repeatable: method.is_idempotent(),
             method,
             uri,
-            peer: Peer::default(),
+            role: PeerRole::default(),
             headers: Vec::new(),
             body: Bytes::new(),
             produced: None,

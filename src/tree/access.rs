@@ -1,7 +1,7 @@
 //! Who may do what with which instance (TS 11.3).
 
 use super::error::TreeError;
-use super::instance::{Instance, Origin};
+use super::instance::{Instance, Provenance};
 use super::maid;
 use super::node::NodeRef;
 use super::principal::Principal;
@@ -26,19 +26,19 @@ impl Tree {
         if object.moid == SESSION_INFO {
             return Ok(Rights::ALL.without(Rights::DELEGATE));
         }
-        if let Origin::Delegation { moid } = &instance.origin {
+        if let Provenance::Delegation { moid } = &instance.provenance {
             let delegates = self.delegates(moid, principal, state)?;
             // Which entries, and how, the delegation decides.
             return Ok(if delegates { Rights::READ.and(Rights::WRITE) } else { Rights::default() });
         }
         let Some(listed) = listed(principal.account, object) else { return Ok(Rights::default()) };
-        match instance.origin {
+        match instance.provenance {
             // Each server sees its own account only, and gives it to nobody.
-            Origin::Account if principal.account.server_id == instance.miid.as_str() => {
+            Provenance::Account if principal.account.server_id == instance.miid.as_str() => {
                 let withheld = if principal.session.abroad { Rights::WRITE } else { Rights::default() };
                 Ok(listed.without(Rights::DELEGATE.and(withheld)))
             }
-            Origin::Account => Ok(Rights::default()),
+            Provenance::Account => Ok(Rights::default()),
             _ => self.granted(object, instance, principal.account, state),
         }
     }

@@ -11,7 +11,7 @@ use crate::store::Change;
 use super::delegation::{self, Edit};
 use super::effect::{Effect, outside};
 use super::error::TreeError;
-use super::instance::Origin;
+use super::instance::Provenance;
 use super::node::NodeRef;
 use super::plan::Plan;
 use super::principal::Principal;
@@ -80,7 +80,7 @@ impl Plan {
         }
         self.targets.push(node.clone());
         if node.is_root() {
-            let Origin::Created { .. } = node.instance.origin else {
+            let Provenance::Created { .. } = node.instance.provenance else {
                 return not_allowed("is the device's own instance");
             };
             self.changes.extend([Change::RemoveInstance(node.key()), delegation::forget(node)]);

@@ -6,12 +6,12 @@ use crate::uri::Moid;
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Instance {
     pub(super) miid: String,
-    pub(super) origin: Origin,
+    pub(super) provenance: Provenance,
 }
 
 /// Where an instance comes from: it rules who may use it (TS 11.3).
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) enum Origin {
+pub(super) enum Provenance {
     /// The device brings it.
     Device,
     /// It stands for the DM account whose server id is its MIID.
@@ -25,6 +25,6 @@ pub(super) enum Origin {
 impl Instance {
     /// Whether a server without rights on it must not learn that it is there.
     pub(super) fn is_private(&self) -> bool {
-        matches!(self.origin, Origin::Account | Origin::Delegation { .. })
+        matches!(self.provenance, Provenance::Account | Provenance::Delegation { .. })
     }
 }

@@ -24,7 +24,7 @@ use super::account;
 use super::delegation::{Edit, Edits};
 use super::effect::{Effect, outside};
 use super::error::TreeError;
-use super::instance::{Instance, Origin};
+use super::instance::{Instance, Provenance};
 use super::limits::Limited;
 use super::node::NodeRef;
 use super::validate::{self, Members, allowed, described, invalid};
@@ -72,12 +72,12 @@ impl Data {
 
 /// Whether a node is there before the write.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Standing {
+enum Presence {
     There,
     New,
 }
 
-type Reached<'f> = Pin<Box<dyn Future<Output = Result<Standing, TreeError>> + Send + 'f>>;
+type Reached<'f> = Pin<Box<dyn Future<Output = Result<Presence, TreeError>> + Send + 'f>>;
 
 impl Plan {
     /// The whole change is planned, or a part of it that is whole by itself: what it does to access rights is decided,
@@ -105,14 +105,14 @@ impl Plan {
             };
             return self.delegations.make(pass, node, edit);
         }
-        let (node, standing) = self.place(pass, node).await?;
-        if standing == Standing::There && !node.is_leaf() {
+        let (node, presence) = self.place(pass, node).await?;
+        if presence == Presence::There && !node.is_leaf() {
             allowed(&node, AccessType::REPLACE, "may not be replaced")?;
         }
         match data {
-            Data::Json(data) if !node.is_leaf() => self.replace(pass, &node, data, standing).await,
-            Data::Json(data) => self.leaf(pass, &node, typed(&node, &data)?, standing, false).await,
-            Data::Value(value) => self.leaf(pass, &node, value, standing, false).await,
+            Data::Json(data) if !node.is_leaf() => self.replace(pass, &node, data, presence).await,
+            Data::Json(data) => self.leaf(pass, &node, typed(&node, &data)?, presence, false).await,
+            Data::Value(value) => self.leaf(pass, &node, value, presence, false).await,
         }
     }
 
@@ -136,25 +136,25 @@ impl Plan {
         data: MoData,
     ) -> Result<(), TreeError> {
         self.targets.push(root.clone());
-        self.replace(pass, root, data, Standing::New).await
+        self.replace(pass, root, data, Presence::New).await
     }
 
     /// Makes room for a node that a server named, and says whether it is there already.
-    async fn place(&mut self, pass: &Pass<'_>, node: &NodeRef) -> Result<(NodeRef, Standing), TreeError> {
-        let Some(parent) = node.parent().filter(|_| node.instance.origin != Origin::Account) else {
-            return Ok((node.clone(), Standing::There));
+    async fn place(&mut self, pass: &Pass<'_>, node: &NodeRef) -> Result<(NodeRef, Presence), TreeError> {
+        let Some(parent) = node.parent().filter(|_| node.instance.provenance != Provenance::Account) else {
+            return Ok((node.clone(), Presence::There));
         };
         let above = self.reach(pass, &parent, node).await?;
         if !node.object.node(node.id).is_unnamed() {
             return self.arrive(pass, &parent, node.clone(), &Siblings::default(), above).await;
         }
         let found = match above {
-            Standing::There => pass.sibling(&parent, node).await?,
-            Standing::New => Siblings::default(),
+            Presence::There => pass.sibling(&parent, node).await?,
+            Presence::New => Siblings::default(),
         };
         let placed = self.arrive(pass, &parent, node.clone(), &found, above).await?;
-        if placed.1 == Standing::New && validate::is_bounded(&node.object, node.id) {
-            let others = if above == Standing::There { pass.unnamed(&parent).await?.len() } else { 0 };
+        if placed.1 == Presence::New && validate::is_bounded(&node.object, node.id) {
+            let others = if above == Presence::There { pass.unnamed(&parent).await?.len() } else { 0 };
             validate::check_count(&parent, node.id, others + 1)?;
         }
         Ok(placed)
@@ -163,17 +163,17 @@ impl Plan {
     /// The way to a node: un-named nodes must be there, optional ones come into being with the `next` one in them.
     fn reach<'f>(&'f mut self, pass: &'f Pass<'_>, node: &'f NodeRef, next: &'f NodeRef) -> Reached<'f> {
         Box::pin(async move {
-            let Some(parent) = node.parent() else { return Ok(Standing::There) };
+            let Some(parent) = node.parent() else { return Ok(Presence::There) };
             let above = self.reach(pass, &parent, node).await?;
             if node.object.node(node.id).is_unnamed() {
                 let there = pass.sibling(&parent, node).await?.get(node.name()).is_some();
-                return if there { Ok(Standing::There) } else { Err(TreeError::NotFound(node.client_uri())) };
+                return if there { Ok(Presence::There) } else { Err(TreeError::NotFound(node.client_uri())) };
             }
-            let (_, standing) = self.arrive(pass, &parent, node.clone(), &Siblings::default(), above).await?;
-            if standing == Standing::New {
+            let (_, presence) = self.arrive(pass, &parent, node.clone(), &Siblings::default(), above).await?;
+            if presence == Presence::New {
                 validate::check_complete(node, |id| id == next.id)?;
             }
-            Ok(standing)
+            Ok(presence)
         })
     }
 
@@ -183,40 +183,40 @@ impl Plan {
         pass: &Pass<'_>,
         node: &NodeRef,
         data: MoData,
-        standing: Standing,
+        presence: Presence,
     ) -> Result<(), TreeError> {
         let MoData::Node(members) = data else {
             return Err(invalid(node, &"an interior node takes a JSON object"));
         };
         let mut members = described(node, members)?;
         // One listing serves all children.
-        let found = match standing {
-            Standing::There => pass.unnamed(node).await?,
-            Standing::New => Siblings::default(),
+        let found = match presence {
+            Presence::There => pass.unnamed(node).await?,
+            Presence::New => Siblings::default(),
         };
         validate::spell_as_found(node, &mut members, &found)?;
-        self.drop_valueless(pass, node, &mut members, standing).await?;
-        let staying = match standing {
-            Standing::There => self.remove_others(pass, node, &members, &found).await?,
-            Standing::New => 0,
+        self.drop_valueless(pass, node, &mut members, presence).await?;
+        let staying = match presence {
+            Presence::There => self.remove_others(pass, node, &members, &found).await?,
+            Presence::New => 0,
         };
         validate::check_counts(node, &members, found.len(), staying)?;
-        if standing == Standing::New {
+        if presence == Presence::New {
             let given: HashSet<NodeId> = members.values().map(|(id, _)| *id).collect();
             validate::check_complete(node, |id| given.contains(&id))?;
         }
         for (name, (id, value)) in members {
             self.turn.step().await;
             let child = node.child(id, &name);
-            if standing == Standing::There && node.object.is_closed(id) {
+            if presence == Presence::There && node.object.is_closed(id) {
                 let what = "is closed to every command";
                 return Err(TreeError::NotAllowed { node: child.client_uri(), what });
             }
-            let (child, standing) = self.arrive(pass, node, child, &found, standing).await?;
+            let (child, presence) = self.arrive(pass, node, child, &found, presence).await?;
             if child.is_leaf() {
-                self.leaf(pass, &child, typed(&child, &value)?, standing, true).await?;
+                self.leaf(pass, &child, typed(&child, &value)?, presence, true).await?;
             } else {
-                Box::pin(self.replace(pass, &child, value, standing)).await?;
+                Box::pin(self.replace(pass, &child, value, presence)).await?;
             }
         }
         Ok(())
@@ -229,7 +229,7 @@ impl Plan {
         pass: &Pass<'_>,
         node: &NodeRef,
         members: &mut Members,
-        standing: Standing,
+        presence: Presence,
     ) -> Result<(), TreeError> {
         let mut valueless = HashSet::new();
         for (name, (id, value)) in &*members {
@@ -245,7 +245,7 @@ impl Plan {
                 continue;
             }
             let is_empty = |value: Option<Value>| value.is_none_or(|value| value.is_empty());
-            if standing == Standing::New || (pass.may_read(&child)? && is_empty(pass.leaf(&child).await?)) {
+            if presence == Presence::New || (pass.may_read(&child)? && is_empty(pass.leaf(&child).await?)) {
                 valueless.insert(name.clone());
             }
         }
@@ -260,30 +260,30 @@ impl Plan {
         parent: &NodeRef,
         child: NodeRef,
         found: &Siblings,
-        above: Standing,
-    ) -> Result<(NodeRef, Standing), TreeError> {
+        above: Presence,
+    ) -> Result<(NodeRef, Presence), TreeError> {
         if child.object.node(child.id).is_unnamed() {
             return match found.get(child.name()) {
-                Some(found) => Ok((parent.listed(child.id, found), Standing::There)),
-                None => Ok((self.add(parent, &child)?, Standing::New)),
+                Some(found) => Ok((parent.listed(child.id, found), Presence::There)),
+                None => Ok((self.add(parent, &child)?, Presence::New)),
             };
         }
-        if child.is_leaf() || required(&child) || child.instance.origin == Origin::Account {
+        if child.is_leaf() || required(&child) || child.instance.provenance == Provenance::Account {
             return Ok((child, above));
         }
         let key = child.key();
         // What is left of another instance of that name goes first.
-        let stored = above == Standing::There && pass.state.node(&key)?.is_some();
+        let stored = above == Presence::There && pass.state.node(&key)?.is_some();
         let there =
-            above == Standing::There && (stored || pass.state.exists(&key)? || pass.exists(&child).await?);
-        if !there && above == Standing::There {
+            above == Presence::There && (stored || pass.state.exists(&key)? || pass.exists(&child).await?);
+        if !there && above == Presence::There {
             allowed(&child, AccessType::ADD, "may not be added")?;
         }
         // From now on it is there even with nothing in it.
         if !stored {
             self.changes.push(Change::Put(key, Stored::Interior));
         }
-        Ok((child, if there { Standing::There } else { Standing::New }))
+        Ok((child, if there { Presence::There } else { Presence::New }))
     }
 
     /// An un-named node that is not there yet: a listed one is the machine's to make, others are kept in the store.
@@ -311,10 +311,10 @@ impl Plan {
         pass: &Pass<'_>,
         node: &NodeRef,
         value: Value,
-        standing: Standing,
+        presence: Presence,
         part: bool,
     ) -> Result<(), TreeError> {
-        if let Err(error) = may_take(pass, node, standing).await {
+        if let Err(error) = may_take(pass, node, presence).await {
             if !part || !pass.may_read(node)? {
                 return Err(error);
             }
@@ -326,7 +326,7 @@ impl Plan {
         if node.mapping().limits.is_read() {
             self.limited.push(Limited { node: node.clone(), value: value.clone() });
         }
-        if node.instance.origin == Origin::Account {
+        if node.instance.provenance == Provenance::Account {
             // Kept in the account, whatever its mapping says.
             self.changes.push(account::change(pass.tree, node, &value)?);
             return Ok(());
@@ -384,19 +384,19 @@ fn typed(node: &NodeRef, data: &MoData) -> Result<Value, TreeError> {
 }
 
 /// Whether the DDF lets a server give the leaf a value.
-async fn may_take(pass: &Pass<'_>, node: &NodeRef, standing: Standing) -> Result<(), TreeError> {
+async fn may_take(pass: &Pass<'_>, node: &NodeRef, presence: Presence) -> Result<(), TreeError> {
     let access = node.properties().access;
     let (add, replace) = (access.allows(AccessType::ADD), access.allows(AccessType::REPLACE));
     if add && replace {
         return Ok(());
     }
-    let (may, what) = match standing {
+    let (may, what) = match presence {
         // What nothing else gives a value must come with its parent.
-        Standing::New => {
+        Presence::New => {
             (add || replace || validate::must_be_given(&node.object, node.id), "may not be added")
         }
-        Standing::There if is_there(pass, node).await => (replace, "may not be replaced"),
-        Standing::There => (add, "may not be added"),
+        Presence::There if is_there(pass, node).await => (replace, "may not be replaced"),
+        Presence::There => (add, "may not be added"),
     };
     if may { Ok(()) } else { Err(TreeError::NotAllowed { node: node.client_uri(), what }) }
 }
@@ -404,7 +404,7 @@ async fn may_take(pass: &Pass<'_>, node: &NodeRef, standing: Standing) -> Result
 /// Whether a leaf exists, with a value or without.
 async fn is_there(pass: &Pass<'_>, node: &NodeRef) -> bool {
     let always = required(node) && !node.object.node(node.id).is_unnamed();
-    if always || node.instance.origin == Origin::Account {
+    if always || node.instance.provenance == Provenance::Account {
         return true;
     }
     // One whose source fails right now is there.

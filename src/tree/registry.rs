@@ -14,7 +14,7 @@ use crate::store::{Change, NodeKey, Store, Stored};
 use crate::uri::{decode_name, encode_name};
 
 use super::error::TreeError;
-use super::instance::{Instance, Origin};
+use super::instance::{Instance, Provenance};
 use super::node::NodeRef;
 use super::principal::Principal;
 use super::state::State;
@@ -171,23 +171,20 @@ impl Tree {
         let mut instances: Vec<Instance> = object
             .instances
             .iter()
-            .map(|seed| Instance { miid: seed.miid.clone(), origin: Origin::Device })
+            .map(|seed| Instance { miid: seed.miid.clone(), provenance: Provenance::Device })
             .collect();
         if object.per_account {
-            instances.extend(
-                self.accounts
-                    .iter()
-                    .filter(|account| object.is_for(account.profile))
-                    .map(|account| Instance { miid: account.server_id.to_string(), origin: Origin::Account }),
-            );
+            instances.extend(self.accounts.iter().filter(|account| object.is_for(account.profile)).map(
+                |account| Instance { miid: account.server_id.to_string(), provenance: Provenance::Account },
+            ));
         }
         if object.per_object {
             instances.extend(self.delegations());
         }
         if object.dynamic {
             state.each_instance(&object.moid, &mut |miid, creator| {
-                let origin = Origin::Created { creator: creator.to_owned() };
-                instances.push(Instance { miid: miid.to_owned(), origin });
+                let provenance = Provenance::Created { creator: creator.to_owned() };
+                instances.push(Instance { miid: miid.to_owned(), provenance });
                 true
             })?;
         }
@@ -202,20 +199,20 @@ impl Tree {
         state: &State,
     ) -> Result<Option<Instance>, TreeError> {
         let is_account = |account: &Arc<Account>| account.server_id == miid && object.is_for(account.profile);
-        let origin = if object.instances.iter().any(|seed| seed.miid == miid) {
-            Origin::Device
+        let provenance = if object.instances.iter().any(|seed| seed.miid == miid) {
+            Provenance::Device
         } else if object.per_account && self.accounts.iter().any(is_account) {
-            Origin::Account
+            Provenance::Account
         } else if let Some(delegation) = object.per_object.then(|| self.delegation(miid)).flatten() {
             delegation
         } else if object.dynamic
             && let Some(creator) = state.creator(&object.moid, miid)?
         {
-            Origin::Created { creator }
+            Provenance::Created { creator }
         } else {
             return Ok(None);
         };
-        Ok(Some(Instance { miid: miid.to_owned(), origin }))
+        Ok(Some(Instance { miid: miid.to_owned(), provenance }))
     }
 
     /// What Package#1 tells of the device (TS 5.2.2): every object that the account lists, with the instances the server
@@ -243,13 +240,13 @@ impl Tree {
     pub fn own(&self, moid: &Moid) -> Option<NodeRef> {
         let object = self.object_named(moid)?;
         let miid = object.instances.first()?.miid.clone();
-        let instance = Arc::new(Instance { miid, origin: Origin::Device });
+        let instance = Arc::new(Instance { miid, provenance: Provenance::Device });
         Some(NodeRef::root(Arc::clone(object), instance))
     }
 
     /// The account that an instance stands for.
     pub(super) fn account_of(&self, instance: &Instance) -> Option<&Arc<Account>> {
-        (instance.origin == Origin::Account)
+        (instance.provenance == Provenance::Account)
             .then(|| self.accounts.iter().find(|account| account.server_id == instance.miid.as_str()))
             .flatten()
     }

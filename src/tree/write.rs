@@ -16,7 +16,7 @@ use super::delegation;
 use super::document::Document;
 use super::effect::outside;
 use super::error::TreeError;
-use super::instance::{Instance, Origin};
+use super::instance::{Instance, Provenance};
 use super::node::NodeRef;
 use super::plan::{Data, Plan};
 use super::principal::Principal;
@@ -207,8 +207,8 @@ impl Tree {
             let miid = births.last.to_string();
             // What the device brings may be called by a number too.
             if self.instance(object, &miid, &pass.state)?.is_none() {
-                let origin = Origin::Created { creator: pass.principal.maid() };
-                return Ok(NodeRef::root(Arc::clone(object), Arc::new(Instance { miid, origin })));
+                let provenance = Provenance::Created { creator: pass.principal.maid() };
+                return Ok(NodeRef::root(Arc::clone(object), Arc::new(Instance { miid, provenance })));
             }
         }
     }

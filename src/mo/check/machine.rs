@@ -16,7 +16,7 @@ use super::super::template::Template;
 
 /// What mappings are checked against.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Machine<'a> {
+pub(crate) struct CheckTarget<'a> {
     /// The state folder: the agent may write there.
     pub state: &'a Path,
     /// Whether privileges are separated (`exec.socket` is set): then the agent itself can write nowhere else.
@@ -26,7 +26,7 @@ pub(crate) struct Machine<'a> {
 /// Checks what `object` runs and writes: programs are there and executable; what runs as root can't be changed by
 /// others; with privileges separated, writes outside the state folder are marked `privileged`.
 #[must_use]
-pub(crate) fn against_machine(object: &ManagementObject, machine: &Machine<'_>) -> Problems {
+pub(crate) fn against_machine(object: &ManagementObject, machine: &CheckTarget<'_>) -> Problems {
     let mut problems = Problems::default();
     for id in object.ids() {
         let mapping = &object.node(id).mapping;
@@ -108,7 +108,7 @@ fn calls(mapping: &NodeMapping) -> impl Iterator<Item = (&'static str, &Call)> {
     .filter_map(|(key, call)| Some((key, call?)))
 }
 
-fn check_call(call: &Call, machine: &Machine<'_>) -> Result<(), String> {
+fn check_call(call: &Call, machine: &CheckTarget<'_>) -> Result<(), String> {
     match call {
         Call::Run(Program { argv, user, .. }) => {
             let path = program(argv)?;

@@ -4,8 +4,8 @@ use super::*;
 
 const LIMITS: Limits = Limits { retries: 2, packages: 10 };
 
-fn start() -> (Machine, Action) {
-    Machine::start(Profile::Draft, LIMITS, 7, "https://dm.example/a".into(), Package1::default())
+fn start() -> (SessionMachine, Action) {
+    SessionMachine::start(Profile::Draft, LIMITS, 7, "https://dm.example/a".into(), Package1::default())
 }
 
 fn package2(commands: Json) -> Event {
@@ -46,7 +46,7 @@ fn posted(action: &Action) -> (&str, String) {
     }
 }
 
-fn failure(action: Action) -> (Failure, Again) {
+fn failure(action: Action) -> (SessionFailure, Again) {
     match action {
         Action::Finish(Outcome::Failed { failure, again }) => (failure, again),
         other => panic!("not a failure: {other:?}"),
@@ -118,7 +118,7 @@ fn a_lost_answer_sends_the_same_package_again_and_executes_nothing_twice() {
     assert_eq!(machine.handle(lost(), u32::MAX), Action::Wait(Duration::from_millis(1_999)));
     assert_eq!(machine.handle(Event::Waited, 0), sent);
     let (failure, again) = failure(machine.handle(lost(), 0));
-    assert_eq!(failure, Failure::Unreachable { attempts: 3, why: "connection lost".into() });
+    assert_eq!(failure, SessionFailure::Unreachable { attempts: 3, why: "connection lost".into() });
     assert_eq!(again, Again::Later);
 }
 
@@ -146,7 +146,7 @@ fn a_server_that_says_it_is_not_available_is_reached_all_the_same() {
             action = machine.handle(http(status, None), 0);
         }
         let (failure, again) = failure(action);
-        assert!(matches!(failure, Failure::Unavailable { .. }), "{status}: {failure:?}");
+        assert!(matches!(failure, SessionFailure::Unavailable { .. }), "{status}: {failure:?}");
         assert!(!failure.is_of_the_way() && again == Again::Later, "{status}");
     }
 }
@@ -165,7 +165,7 @@ fn retry_after_is_waited_for_or_left_to_another_session() {
 fn other_statuses_end_the_session_for_good() {
     for status in [301, 307, 400, 401, 403, 404, 413, 415] {
         let (mut machine, _) = start();
-        assert_eq!(failure(machine.handle(http(status, None), 0)), (Failure::Http(status), Again::No));
+        assert_eq!(failure(machine.handle(http(status, None), 0)), (SessionFailure::Http(status), Again::No));
     }
 }
 
@@ -173,10 +173,13 @@ fn other_statuses_end_the_session_for_good() {
 fn the_approved_profile_leaves_to_the_schedule_what_the_draft_retries() {
     for status in [200, 408, 429, 500, 503, 599] {
         let uri = "https://dm.example/".to_owned();
-        let (mut machine, _) = Machine::start(Profile::Approved, LIMITS, 7, uri, Package1::default());
+        let (mut machine, _) = SessionMachine::start(Profile::Approved, LIMITS, 7, uri, Package1::default());
         let (why, again) = failure(machine.handle(http(status, None), 0));
-        let empty = Failure::Package("there is none: HTTP status 200 without a body".to_owned());
-        assert_eq!((why, again), (if status == 200 { empty } else { Failure::Http(status) }, Again::Later));
+        let empty = SessionFailure::Package("there is none: HTTP status 200 without a body".to_owned());
+        assert_eq!(
+            (why, again),
+            (if status == 200 { empty } else { SessionFailure::Http(status) }, Again::Later)
+        );
         let (mut machine, _) = start();
         assert!(matches!(machine.handle(http(status, None), 0), Action::Wait(_)), "{status}");
     }
@@ -194,7 +197,7 @@ fn a_package2_that_cannot_be_read_executes_nothing() {
         let content_type = Some(content_type.to_owned());
         let answer = Answer { status: 200, content_type, body: body.as_bytes().to_vec(), retry_after: None };
         let (failure, again) = failure(machine.handle(Event::Answered(answer), 0));
-        assert!(matches!(failure, Failure::Package(_)), "{body}: {failure}");
+        assert!(matches!(failure, SessionFailure::Package(_)), "{body}: {failure}");
         assert_eq!(again, Again::No);
     }
 }
@@ -228,7 +231,7 @@ fn a_server_that_never_ends_is_ended() {
     }
     let _ = machine.handle(package2(json!([])), 0);
     let ended = failure(machine.handle(Event::Gathered(Vec::new()), 0));
-    assert_eq!(ended, (Failure::Endless(LIMITS.packages), Again::No));
+    assert_eq!(ended, (SessionFailure::Endless(LIMITS.packages), Again::No));
 }
 
 #[test]
@@ -270,7 +273,7 @@ fn with_results(results: Json) -> Event {
 fn alerts_are_delivered_when_their_package_was_answered_and_as_the_server_says() {
     let package1 = Package1 { alerts: vec![alert(), alert()], ..Package1::default() };
     let start =
-        |profile| Machine::start(profile, LIMITS, 7, "https://dm.example/".into(), package1.clone()).0;
+        |profile| SessionMachine::start(profile, LIMITS, 7, "https://dm.example/".into(), package1.clone()).0;
     let mut machine = start(Profile::Draft);
     let action = machine.handle(with_results(json!([{ "Code": 200 }, { "Code": 415 }])), 0);
     assert_eq!(action, Action::Deliver { results: vec![200, 415], carried: 2, undeliverable: false });
@@ -308,7 +311,7 @@ fn what_only_looks_like_an_answer_delivers_nothing() {
         }),
     ] {
         let (mut machine, _) =
-            Machine::start(Profile::Draft, LIMITS, 7, "https://dm.example/".into(), package1.clone());
+            SessionMachine::start(Profile::Draft, LIMITS, 7, "https://dm.example/".into(), package1.clone());
         let action = machine.handle(event.clone(), 0);
         assert!(
             matches!(action, Action::Wait(_) | Action::Finish(Outcome::Failed { .. })),
@@ -334,7 +337,7 @@ fn what_cannot_be_delivered_ends_the_session_and_says_whether_another_helps() {
     for (remedy, expected) in [(Remedy::Later, Again::Later), (Remedy::None, Again::No)] {
         let (mut machine, _) = start();
         let action = machine.handle(Event::Undelivered { why: "no".into(), remedy }, 0);
-        assert_eq!(failure(action), (Failure::Transport("no".into()), expected));
+        assert_eq!(failure(action), (SessionFailure::Transport("no".into()), expected));
     }
 }
 
@@ -349,7 +352,7 @@ fn a_package_that_is_refused_for_its_alerts_is_sent_with_half_of_them_and_at_las
     for status in [400, 413] {
         let package1 = Package1 { alerts: vec![alert(); 5], ..Package1::default() };
         let (mut machine, mut action) =
-            Machine::start(Profile::Draft, LIMITS, 7, "https://dm.example/".into(), package1);
+            SessionMachine::start(Profile::Draft, LIMITS, 7, "https://dm.example/".into(), package1);
         for expected in [5, 2, 1] {
             assert_eq!(carried(&action), expected);
             action = machine.handle(http(status, None), 0);
@@ -364,10 +367,11 @@ fn a_package_that_is_refused_for_its_alerts_is_sent_with_half_of_them_and_at_las
         assert_eq!(carried(&action), 1, "and the next one has its turn");
         let action = machine.handle(http(status, None), 0);
         assert_eq!(posted(&action).1, r#"{"Status":[]}"#, "Package#3 likewise");
-        assert_eq!(failure(machine.handle(http(status, None), 0)), (Failure::Http(status), Again::No));
+        assert_eq!(failure(machine.handle(http(status, None), 0)), (SessionFailure::Http(status), Again::No));
     }
     let package1 = Package1 { alerts: vec![alert(); 5], ..Package1::default() };
-    let (mut machine, _) = Machine::start(Profile::Draft, LIMITS, 7, "https://dm.example/".into(), package1);
+    let (mut machine, _) =
+        SessionMachine::start(Profile::Draft, LIMITS, 7, "https://dm.example/".into(), package1);
     let _ = machine.handle(http(413, None), 0);
     let delivered = Action::Deliver { results: vec![], carried: 2, undeliverable: false };
     assert_eq!(machine.handle(package2(json!([])), 0), delivered);
@@ -378,9 +382,10 @@ fn a_package_that_is_refused_for_its_alerts_is_sent_with_half_of_them_and_at_las
 fn without_alerts_a_refusal_is_final_and_where_nothing_helps_no_alert_is_to_blame() {
     let package1 = Package1 { alerts: vec![alert()], ..Package1::default() };
     let (mut machine, _) =
-        Machine::start(Profile::Draft, LIMITS, 7, "https://dm.example/".into(), package1.clone());
+        SessionMachine::start(Profile::Draft, LIMITS, 7, "https://dm.example/".into(), package1.clone());
     let _ = machine.handle(http(400, None), 0);
-    assert_eq!(failure(machine.handle(http(400, None), 0)), (Failure::Http(400), Again::No));
-    let (mut machine, _) = Machine::start(Profile::Draft, LIMITS, 7, "https://dm.example/".into(), package1);
-    assert_eq!(failure(machine.handle(http(403, None), 0)), (Failure::Http(403), Again::No));
+    assert_eq!(failure(machine.handle(http(400, None), 0)), (SessionFailure::Http(400), Again::No));
+    let (mut machine, _) =
+        SessionMachine::start(Profile::Draft, LIMITS, 7, "https://dm.example/".into(), package1);
+    assert_eq!(failure(machine.handle(http(403, None), 0)), (SessionFailure::Http(403), Again::No));
 }

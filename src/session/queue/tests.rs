@@ -1,7 +1,7 @@
 use super::*;
 use crate::base::waking::Anchor;
 use crate::notification::Trigger;
-use crate::session::machine::Failure;
+use crate::session::machine::SessionFailure;
 
 fn request(server_id: &str, id: u16, req_mos: bool) -> SessionRequest {
     let trigger =
@@ -10,11 +10,11 @@ fn request(server_id: &str, id: u16, req_mos: bool) -> SessionRequest {
 }
 
 fn failed(again: Again) -> Outcome {
-    Outcome::Failed { failure: Failure::Http(500), again }
+    Outcome::Failed { failure: SessionFailure::Http(500), again }
 }
 
 fn unreachable() -> Outcome {
-    let failure = Failure::Unreachable { attempts: 6, why: "silence".into() };
+    let failure = SessionFailure::Unreachable { attempts: 6, why: "silence".into() };
     Outcome::Failed { failure, again: Again::Later }
 }
 
@@ -300,7 +300,8 @@ fn what_has_ended_the_agent_begins_for_nobody_who_has_not_proved_who_he_is() {
 fn another_network_is_no_help_to_a_server_that_is_overloaded_or_to_what_fails_on_the_device() {
     let now = Instant::now();
     let why = || "x".to_owned();
-    for failure in [Failure::Unavailable { attempts: 6, why: why() }, Failure::Transport(why())] {
+    for failure in [SessionFailure::Unavailable { attempts: 6, why: why() }, SessionFailure::Transport(why())]
+    {
         let mut queue = Queue::default();
         queue.ask(SessionRequest::plain(&"a".into(), Cause::Schedule), now);
         begin(&mut queue, now);

@@ -5,7 +5,7 @@ use rustls::HandshakeKind;
 use super::failure;
 use super::server::*;
 use crate::transport::Auth;
-use crate::transport::{Binding, Client, Failure, Peer, Proxies, Request};
+use crate::transport::{Binding, Client, Failure, PeerRole, Proxies, Request};
 use crate::uri::Origin;
 
 fn get(uri: &str) -> Request {
@@ -114,21 +114,21 @@ async fn the_client_certificate_stays_with_them_too() {
 #[tokio::test]
 async fn a_dm_server_elsewhere_has_the_accounts_trust_and_a_repository_its_own() {
     let (ca, elsewhere) = (Ca::new(), Ca::new());
-    for (peer, issuer, good) in [
-        (Peer::Server, &ca, true),
-        (Peer::Server, &elsewhere, false),
-        (Peer::Repository, &elsewhere, true),
-        (Peer::Repository, &ca, false),
+    for (role, issuer, good) in [
+        (PeerRole::Server, &ca, true),
+        (PeerRole::Server, &elsewhere, false),
+        (PeerRole::Repository, &elsewhere, true),
+        (PeerRole::Repository, &ca, false),
     ] {
         let tls = server(&issuer.issue("other.example", |_| {}), None);
         let server = Server::start(Some(tls), |_, _| ok("")).await;
         let mut request = get("https://other.example/");
-        request.peer = peer;
+        request.role = role;
         let result = visit(&ca, &elsewhere, &server, Auth::None, &request).await;
         match result {
             Ok(200) if good => {}
             Err(Failure::Certificate(_)) if !good => {}
-            other => panic!("{peer:?}: {other:?}"),
+            other => panic!("{role:?}: {other:?}"),
         }
     }
 }

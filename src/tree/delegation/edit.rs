@@ -8,7 +8,7 @@ use super::{Entry, Held, Table, key_of, name_of};
 use crate::mo::{ManagementObject, MoData, Value};
 use crate::store::Change;
 use crate::tree::error::TreeError;
-use crate::tree::instance::Origin;
+use crate::tree::instance::Provenance;
 use crate::tree::maid::{self, EVERYONE, SERVER};
 use crate::tree::node::NodeRef;
 use crate::tree::registry::Tree;
@@ -64,7 +64,7 @@ impl Edits {
         edit: Edit,
     ) -> Result<(), TreeError> {
         let not_found = || TreeError::NotFound(node.client_uri());
-        let Origin::Delegation { moid } = &node.instance.origin else { return Err(not_found()) };
+        let Provenance::Delegation { moid } = &node.instance.provenance else { return Err(not_found()) };
         let object = pass.tree.object_named(moid).ok_or_else(not_found)?;
         if !self.0.contains_key(moid) {
             let before = pass.tree.table(object, pass.principal, &pass.state)?;
@@ -250,7 +250,7 @@ impl Tree {
         held: &Held,
         after: &Entries,
     ) -> Result<(), TreeError> {
-        if held.instance.origin == Origin::Device {
+        if held.instance.provenance == Provenance::Device {
             return Ok(());
         }
         let rights = |maid: &str| {

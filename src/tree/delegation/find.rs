@@ -6,7 +6,7 @@ use crate::backend::Child;
 use crate::mo::ManagementObject;
 use crate::store::NodeKey;
 use crate::tree::error::TreeError;
-use crate::tree::instance::{Instance, Origin};
+use crate::tree::instance::{Instance, Provenance};
 use crate::tree::node::NodeRef;
 use crate::tree::principal::Principal;
 use crate::tree::registry::Tree;
@@ -32,7 +32,7 @@ impl Tree {
             self.rights(object, instance, principal, state).map(|rights| rights.allow(Rights::DELEGATE))
         };
         for seed in &object.instances {
-            if delegates(&Instance { miid: seed.miid.clone(), origin: Origin::Device })? {
+            if delegates(&Instance { miid: seed.miid.clone(), provenance: Provenance::Device })? {
                 return Ok(true);
             }
         }
@@ -48,8 +48,8 @@ impl Tree {
         if object.dynamic {
             state.each_instance(&object.moid, &mut |miid, creator| {
                 if creator == own {
-                    let origin = Origin::Created { creator: own.clone() };
-                    found = delegates(&Instance { miid: miid.to_owned(), origin });
+                    let provenance = Provenance::Created { creator: own.clone() };
+                    found = delegates(&Instance { miid: miid.to_owned(), provenance });
                 }
                 matches!(found, Ok(false))
             })?;
@@ -66,7 +66,7 @@ impl Tree {
         principal: &Principal<'_>,
         state: &State,
     ) -> Result<Option<Child>, TreeError> {
-        let Origin::Delegation { moid } = &root.instance.origin else { return Ok(None) };
+        let Provenance::Delegation { moid } = &root.instance.provenance else { return Ok(None) };
         let Some(object) = self.object_named(moid) else { return Ok(None) };
         let by_itself = place_of(name);
         let mut alike = Vec::new();

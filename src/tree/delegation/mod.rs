@@ -18,7 +18,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde_json::{Value as Json, json};
 
 use super::error::TreeError;
-use super::instance::{Instance, Origin};
+use super::instance::{Instance, Provenance};
 use super::maid::{self, EVERYONE};
 use super::node::NodeRef;
 use super::principal::Principal;
@@ -81,8 +81,8 @@ pub(super) fn forget(instance: &NodeRef) -> Change {
 
 /// A leaf of the object's instances, by its builtin's name less `delegation.`.
 pub(super) fn leaf(node: &NodeRef, name: &str) -> Option<String> {
-    match (&node.instance.origin, name) {
-        (Origin::Delegation { moid }, "MOID") => Some(moid.to_string()),
+    match (&node.instance.provenance, name) {
+        (Provenance::Delegation { moid }, "MOID") => Some(moid.to_string()),
         (_, "MOID") => None,
         _ => match node.item.as_ref()?.get(name)? {
             Json::String(text) => Some(text.clone()),
@@ -96,13 +96,13 @@ impl Tree {
     pub(super) fn delegations(&self) -> impl Iterator<Item = Instance> {
         self.objects().iter().filter(|object| is_delegable(object)).map(|object| Instance {
             miid: miid_of(&object.moid),
-            origin: Origin::Delegation { moid: object.moid.clone() },
+            provenance: Provenance::Delegation { moid: object.moid.clone() },
         })
     }
 
     /// Where the instance of the Delegation Access Control object of this MIID comes from.
-    pub(super) fn delegation(&self, miid: &str) -> Option<Origin> {
-        self.delegations().find(|instance| instance.miid == miid).map(|instance| instance.origin)
+    pub(super) fn delegation(&self, miid: &str) -> Option<Provenance> {
+        self.delegations().find(|instance| instance.miid == miid).map(|instance| instance.provenance)
     }
 
     /// The rights that entries give a server on an instance: its own, and those of everyone.
@@ -131,7 +131,7 @@ impl Tree {
         principal: &Principal<'_>,
         state: &State,
     ) -> Result<Vec<Child>, TreeError> {
-        let Origin::Delegation { moid } = &root.instance.origin else { return Ok(Vec::new()) };
+        let Provenance::Delegation { moid } = &root.instance.provenance else { return Ok(Vec::new()) };
         let Some(object) = self.object_named(moid) else { return Ok(Vec::new()) };
         let table = self.table(object, principal, state)?;
         Ok(table.entries.into_values().map(Child::from).collect())
@@ -170,7 +170,7 @@ impl Tree {
 
     /// Who has rights on an instance without an entry in the store, by MAID.
     fn inherent(&self, object: &ManagementObject, instance: &Instance) -> BTreeMap<String, Rights> {
-        if let Origin::Created { creator } = &instance.origin {
+        if let Provenance::Created { creator } = &instance.provenance {
             return BTreeMap::from([(creator.clone(), Rights::ALL)]);
         }
         let of_account = |account: &std::sync::Arc<Account>| {
@@ -211,10 +211,10 @@ impl From<Entry> for Child {
 /// The rights of an account without an entry in the store: all on what it created, on what the device brings those of its
 /// file.
 fn inherent(object: &ManagementObject, instance: &Instance, account: &Account, maid: &str) -> Option<Rights> {
-    let rights = match &instance.origin {
-        Origin::Created { creator } if creator == maid => Rights::ALL,
-        Origin::Device => listed(account, object)?,
-        Origin::Created { .. } | Origin::Account | Origin::Delegation { .. } => return None,
+    let rights = match &instance.provenance {
+        Provenance::Created { creator } if creator == maid => Rights::ALL,
+        Provenance::Device => listed(account, object)?,
+        Provenance::Created { .. } | Provenance::Account | Provenance::Delegation { .. } => return None,
     };
     (!rights.is_none()).then_some(rights)
 }

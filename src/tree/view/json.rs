@@ -12,7 +12,7 @@ use super::walk::Step;
 
 /// How sure it is that an interior node is there.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-enum Presence {
+enum Certainty {
     /// It is not, or is not shown.
     Absent,
     /// If its parent is: the DDF requires it, and nothing else speaks of it.
@@ -34,7 +34,7 @@ enum Kind {
 #[derive(Debug)]
 struct Open {
     kind: Kind,
-    presence: Presence,
+    certainty: Certainty,
     /// Where it begins, with what separates it from its sibling.
     start: usize,
     has_members: bool,
@@ -76,8 +76,8 @@ impl Writer {
     fn open(&mut self, node: &NodeRef, presumed: bool, known: bool, shown: bool, level: Option<u32>) {
         let Some(above) = self.open.last() else {
             self.out.push(b'{');
-            let presence = Presence::There;
-            self.open.push(Open { kind: Kind::Written, presence, start: 0, has_members: false, level });
+            let certainty = Certainty::There;
+            self.open.push(Open { kind: Kind::Written, certainty, start: 0, has_members: false, level });
             return;
         };
         let kind = match above.kind {
@@ -88,14 +88,14 @@ impl Writer {
             Kind::Written => Kind::Written,
         };
         let level = above.level.map(|level| level.saturating_sub(1));
-        let presence = if presumed { Presence::Presumed } else { Presence::Absent };
+        let certainty = if presumed { Certainty::Presumed } else { Certainty::Absent };
         let start = self.out.len();
         if kind == Kind::Written {
             self.name(node);
             self.out.push(b'{');
             self.held.get_or_insert(start);
         }
-        self.open.push(Open { kind, presence, start, has_members: false, level });
+        self.open.push(Open { kind, certainty, start, has_members: false, level });
         if known && kind != Kind::Withheld {
             self.is_there();
         }
@@ -132,14 +132,14 @@ impl Writer {
         if closed.kind != Kind::Written {
             return;
         }
-        if closed.presence == Presence::Absent {
+        if closed.certainty == Certainty::Absent {
             self.out.truncate(closed.start);
         } else {
             self.out.push(b'}');
             self.has_member();
         }
         // Inside another one that is held, `held` is that one's start.
-        if self.held == Some(closed.start) && closed.presence != Presence::There {
+        if self.held == Some(closed.start) && closed.certainty != Certainty::There {
             self.held = None;
         }
         if self.open.is_empty() {
@@ -165,10 +165,10 @@ impl Writer {
     fn is_there(&mut self) {
         self.held = None;
         for open in self.open.iter_mut().rev() {
-            if open.presence == Presence::There {
+            if open.certainty == Certainty::There {
                 break;
             }
-            open.presence = Presence::There;
+            open.certainty = Certainty::There;
         }
     }
 }
