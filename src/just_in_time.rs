@@ -10,7 +10,7 @@ use tokio::sync::watch;
 use crate::agent_state::Parameters;
 use crate::agent_state::{AgentState, Peer};
 use crate::base::crash_guard::Fatal;
-use crate::command::Room;
+use crate::command::DataBudget;
 use crate::command::{self, Allowance, CommandError, Context};
 use crate::exec::{ExecSlots, SessionExecs};
 use crate::mo::ManagementObject;
@@ -136,7 +136,7 @@ impl Source {
             connection: &mut connection,
             parameters: &parameters,
             accept_mo: None,
-            room: &mut Room::default().share(0),
+            budget: &mut DataBudget::default().share(0),
             execs: &mut SessionExecs::new(Arc::clone(&agent_state.store), exec_slots.clone()),
             allowance: &mut Allowance::default(),
             stopping,

@@ -3,7 +3,7 @@
 //! An alert waits for a [`Destination`]. A session takes what waits for its destination along, 32 at a time, and an alert
 //! leaves the store when a package that carried it was answered, as the server's `Results` say ([`Outgoing`]).
 //! Between that answer and the transaction that removes it a power cut may come: then the server hears of it
-//! twice. Less than once it never does, unless so much waits that the least important has to go ([`Kept`]).
+//! twice. Less than once it never does, unless so much waits that the least important has to go ([`Keeping`]).
 
 mod ended;
 mod mark;
@@ -15,8 +15,9 @@ pub use ended::of_exec;
 pub use mark::Mark;
 pub use outgoing::Outgoing;
 pub use raise::{RaiseError, Raised, raise};
-pub use waiting::{Kept, destinations, forget, is_waiting, keep, keep_within};
+pub use waiting::{Keeping, destinations, forget, is_waiting, keep, keep_within};
 
+use crate::store::QUEUE_SEPARATOR;
 use crate::uri::ServerId;
 
 /// Where alerts of a server go: to the server itself, or to an URI that it named (TS 5.4.5). Each has
@@ -28,9 +29,6 @@ pub struct Destination {
     /// An absolute URI; none: where the account's sessions go.
     pub uri: Option<String>,
 }
-
-/// Stands in no server id: those are visible characters.
-const SEPARATOR: char = '\u{1}';
 
 impl Destination {
     /// Where the account's sessions go.
@@ -44,12 +42,12 @@ impl Destination {
     pub fn key(&self) -> String {
         match &self.uri {
             None => self.server_id.to_string(),
-            Some(uri) => format!("{}{SEPARATOR}{uri}", self.server_id),
+            Some(uri) => format!("{}{QUEUE_SEPARATOR}{uri}", self.server_id),
         }
     }
 
     fn of_key(key: &str) -> Self {
-        match key.split_once(SEPARATOR) {
+        match key.split_once(QUEUE_SEPARATOR) {
             None => Self::of(&key.into()),
             Some((server_id, uri)) => Self { server_id: server_id.into(), uri: Some(uri.to_owned()) },
         }

@@ -1,7 +1,7 @@
 //! An event on the device becomes an alert (TS 5.3).
 
 use super::mark::UnknownMark;
-use super::{Destination, Kept, Mark, keep_within};
+use super::{Destination, Keeping, Mark, keep_within};
 use crate::agent_state::AgentState;
 use crate::mo::value::excerpt;
 use crate::package::{Alert, is_alert_type};
@@ -62,7 +62,7 @@ pub async fn raise(agent_state: &AgentState, alert: Alert) -> Result<Raised, Rai
     let mut raised = Raised { destinations: Vec::new(), dropped: Vec::new() };
     let mut changes = Vec::new();
     for destination in listeners(agent_state, &alert)? {
-        let Kept { changes: more, dropped } =
+        let Keeping { changes: more, dropped } =
             keep_within(&agent_state.store, &destination, &alert, agent_state.settings.alert)?;
         changes.extend(more);
         raised.dropped.push((destination.server_id.clone(), dropped));

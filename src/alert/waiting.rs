@@ -10,9 +10,9 @@ use crate::uri::ServerId;
 /// The most destinations that one server has named and not heard from yet.
 const MOST_DESTINATIONS: usize = 32;
 
-/// What keeping an alert means.
+/// What it takes to keep an alert.
 #[derive(Debug, Default, PartialEq)]
-pub struct Kept {
+pub struct Keeping {
     /// To be committed.
     pub changes: Vec<Change>,
     /// How many alerts have to go for want of room: the least important, of those the oldest; perhaps this one.
@@ -48,7 +48,7 @@ pub fn is_waiting(store: &Store, destination: &Destination) -> Result<bool, Stor
 ///
 /// # Errors
 /// The store failed.
-pub fn keep(store: &Store, destination: &Destination, alert: &Alert) -> Result<Kept, StoreError> {
+pub fn keep(store: &Store, destination: &Destination, alert: &Alert) -> Result<Keeping, StoreError> {
     keep_within(store, destination, alert, AlertBounds::default())
 }
 
@@ -61,10 +61,10 @@ pub fn keep_within(
     destination: &Destination,
     alert: &Alert,
     bounds: AlertBounds,
-) -> Result<Kept, StoreError> {
+) -> Result<Keeping, StoreError> {
     let snapshot = store.snapshot()?;
     let json = record::to_json(alert);
-    let mut kept = Kept::default();
+    let mut kept = Keeping::default();
     let mut keys: Vec<String> = destinations_in(&snapshot)?
         .into_iter()
         .filter(|other| other.server_id == destination.server_id)
@@ -82,11 +82,11 @@ pub fn keep_within(
         let mut waiting = Vec::new();
         for (at, key) in keys.iter().enumerate() {
             snapshot.alerts(key, |number, json| {
-                waiting.push(Waiting { mark: mark::of_json(json), number, bytes: json.len(), at });
+                waiting.push(QueuedAlert { mark: mark::of_json(json), number, bytes: json.len(), at });
                 true
             })?;
         }
-        let new = Waiting { mark: mark::of(alert), number: u64::MAX, bytes: json.len(), at: usize::MAX };
+        let new = QueuedAlert { mark: mark::of(alert), number: u64::MAX, bytes: json.len(), at: usize::MAX };
         let Some(victims) = victims(waiting, new, bounds) else {
             kept.dropped += 1;
             return Ok(kept);
@@ -113,8 +113,9 @@ pub fn forget(store: &Store, gone: impl Fn(&ServerId) -> bool) -> Result<Vec<Cha
     Ok(destinations.map(|destination| Change::AlertsForgotten(destination.key())).collect())
 }
 
+/// An alert that waits for a server.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-struct Waiting {
+struct QueuedAlert {
     mark: Mark,
     number: u64,
     bytes: usize,
@@ -123,7 +124,7 @@ struct Waiting {
 }
 
 /// Which have to go so that the new one finds room; none where that is the new one itself.
-fn victims(mut waiting: Vec<Waiting>, new: Waiting, bounds: AlertBounds) -> Option<Vec<Waiting>> {
+fn victims(mut waiting: Vec<QueuedAlert>, new: QueuedAlert, bounds: AlertBounds) -> Option<Vec<QueuedAlert>> {
     waiting.push(new);
     let mut count = waiting.len();
     let mut bytes: usize = waiting.iter().map(|alert| alert.bytes).sum();
@@ -147,7 +148,7 @@ fn victims(mut waiting: Vec<Waiting>, new: Waiting, bounds: AlertBounds) -> Opti
 fn make_room(
     snapshot: &Snapshot,
     destination: &Destination,
-    kept: &mut Kept,
+    kept: &mut Keeping,
 ) -> Result<Option<String>, StoreError> {
     let others: Vec<Destination> = destinations_in(snapshot)?
         .into_iter()

@@ -6,7 +6,7 @@ use hyper::Uri;
 use tokio::sync::watch;
 
 use super::allowance::Allowance;
-use super::room::Share;
+use super::budget::Share;
 use super::status::CommandError;
 use crate::agent_state::Parameters;
 use crate::base;
@@ -37,7 +37,7 @@ pub struct Context<'a> {
     /// `SessionInfo.AcceptMO` of the Package#2.
     pub accept_mo: Option<&'a [String]>,
     /// What the GETs of the package may bring yet.
-    pub room: &'a mut Share,
+    pub budget: &'a mut Share,
     /// The session's EXECs.
     pub execs: &'a mut SessionExecs,
     /// What the Package#2 may still cost.

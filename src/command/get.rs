@@ -10,7 +10,7 @@ pub(super) async fn run(parameters: &[String], context: &mut Context<'_>) -> Ans
     let [uri] = parameters else { return Err(CommandError::Malformed("GET takes a ClientURI")) };
     let uri = client_uri(uri, Fields::READ)?;
     // What can't be sent is not even looked for: a package may have thousands that are over.
-    let most = MOST_SHOWN.min(context.room.left()?);
+    let most = MOST_SHOWN.min(context.budget.left()?);
     let (tree, principal) = (context.tree, &context.principal);
     let found = context.allowance.search(&uri, tree.resolve_all(&uri, principal, Rights::READ)).await?;
     let held = uri.cache_validator.as_deref();
@@ -19,10 +19,10 @@ pub(super) async fn run(parameters: &[String], context: &mut Context<'_>) -> Ans
         Ok(Shown::Fresh) => return Ok(plain(304)),
         Ok(Shown::Leaf { mime, value }) => (mime, value.to_raw()),
         Ok(Shown::Document(json)) => (media::DMMO_JSON.to_owned(), json),
-        Err(TreeError::TooLarge(_)) if most < MOST_SHOWN => return Err(context.room.refuse(most).into()),
+        Err(TreeError::TooLarge(_)) if most < MOST_SHOWN => return Err(context.budget.refuse(most).into()),
         Err(error) => return Err(error.into()),
     };
     // Others may have taken what was left.
-    context.room.take(body.len())?;
+    context.budget.take(body.len())?;
     Ok(Done { data: Some((mime, body)), ..plain(200) })
 }

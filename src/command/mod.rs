@@ -2,6 +2,7 @@
 //! with a [`Done`]; what went wrong becomes a status code in [`status`] and nowhere else.
 
 mod allowance;
+mod budget;
 mod cont;
 mod context;
 mod default;
@@ -13,16 +14,15 @@ mod hget;
 mod hpost;
 mod hput;
 mod report;
-mod room;
 mod show;
 mod status;
 mod sub;
 mod unsub;
 
 pub use allowance::Allowance;
+pub use budget::{DataBudget, Over, Share};
 pub use context::{Context, Done};
 pub use report::{Report, Whose};
-pub use room::{Over, Room, Share};
 pub use status::CommandError;
 
 use hyper::Uri;

@@ -19,7 +19,7 @@ use crate::base::journal::id;
 use crate::base::tasks::Tasks;
 use crate::base::waking;
 use crate::bearer::Choice;
-use crate::command::Room;
+use crate::command::DataBudget;
 use crate::exec::ExecSlots;
 use crate::session::{
     Again, Ended, Look, Outcome, Queue, Session, SessionFailure, SessionRequest, Step, risk_of_session,
@@ -36,7 +36,7 @@ pub(super) struct Sessions {
     tasks: Tasks<Destination, Ended>,
     network: Network,
     /// What their packages hold in memory.
-    room: Room,
+    budget: DataBudget,
 }
 
 /// What comes of waiting for sessions.
@@ -133,7 +133,7 @@ impl Sessions {
             request,
             id: session_id,
             exec_slots: exec_slots.clone(),
-            room: self.room.clone(),
+            budget: self.budget.clone(),
             outage: self.queue.outage(&destination),
             stopping: shared.stopping.subscribe(),
         };

@@ -22,7 +22,7 @@ use crate::base::waking;
 use crate::base::{Random, stopped};
 use crate::bearer;
 use crate::bearer::ConnectionType;
-use crate::command::{self, Allowance, Context, Report, Room, Share, Whose};
+use crate::command::{self, Allowance, Context, DataBudget, Report, Share, Whose};
 use crate::exec::{AfterSession, ExecSlots, Finished, SessionExecs};
 use crate::package::{self, Encoded, Package1, Reason, Verb};
 use crate::session::machine::Action;
@@ -52,7 +52,7 @@ pub struct Session {
     /// What EXEC and SHOW have running.
     pub exec_slots: ExecSlots,
     /// What all sessions may keep together.
-    pub room: Room,
+    pub budget: DataBudget,
     /// Whether its destination answers.
     pub outage: Arc<Outage>,
     /// Turns true when the agent ends.
@@ -99,7 +99,7 @@ struct Driver<'a> {
     /// Of the commands being executed.
     report: Report,
     /// What the GETs of the package that is being made may bring.
-    room: Share,
+    budget: Share,
     /// What the package being executed may still cost.
     allowance: Allowance,
     /// Whether the last package went to an origin that is not the account's.
@@ -285,7 +285,7 @@ impl Session {
             alerts,
             mos_sent: moids.filter(|moids| *moids != mos_before),
             report: Report::default(),
-            room: self.room.share(agent_state.settings.session.max_data),
+            budget: self.budget.share(agent_state.settings.session.max_data),
             allowance: Allowance::default(),
             is_abroad: false,
             unanswered: None,
@@ -335,7 +335,7 @@ impl Driver<'_> {
                     connection: &mut self.connection,
                     parameters: &self.parameters,
                     accept_mo: accept_mo.as_deref(),
-                    room: &mut self.room,
+                    budget: &mut self.budget,
                     execs: &mut self.execs,
                     allowance: &mut self.allowance,
                     stopping: self.stopping.clone(),
@@ -440,7 +440,7 @@ impl Driver<'_> {
 
     /// The package was answered, and is not kept any more: the next one has all the room, and time.
     fn begin_package(&mut self) {
-        self.room = self.session.room.share(self.session.agent_state.settings.session.max_data);
+        self.budget = self.session.budget.share(self.session.agent_state.settings.session.max_data);
         self.allowance = Allowance::default();
     }
 

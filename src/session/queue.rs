@@ -3,7 +3,7 @@
 //!
 //! A destination is an account's own, or an URI that its server named for the report of an EXEC (TS 5.4.5): they run beside
 //! each other. A session that has begun keeps nobody waiting but those at its own destination, whatever its server does or
-//! does not do: what is bounded is how many there are, and what they hold in memory ([`Room`](crate::command::Room)). Who waits, for a
+//! does not do: what is bounded is how many there are, and what they hold in memory ([`DataBudget`](crate::command::DataBudget)). Who waits, for a
 //! bearer or for the end of a backoff, has not begun.
 
 mod line;
@@ -23,7 +23,7 @@ use super::machine::{Again, Outcome};
 use super::outage::Outage;
 use crate::base::{Backoff, Failures};
 use crate::uri::ServerId;
-use line::{Line, Parked, Waiting};
+use line::{Line, Parked, QueuedSession};
 use request::merge;
 
 /// How many sessions run at one time: each has a socket or two.
@@ -71,7 +71,7 @@ impl Queue {
     /// Asks for a session at `at`. One of its kind that waits already takes this one in: it becomes due at the earlier
     /// time, REQ-MOS is OR-ed, Requested-MO-CVs are united, and the newest notification counts for the rest.
     pub fn ask(&mut self, request: SessionRequest, at: Instant) {
-        self.lines.entry(request.destination()).or_default().put(Waiting::new(at, request));
+        self.lines.entry(request.destination()).or_default().put(QueuedSession::new(at, request));
     }
 
     /// The notification that waits for a destination, which another one would become one session with.
@@ -178,7 +178,10 @@ impl Queue {
         // What a notification asks for stays that, and a server has yet to hear that the device has its account.
         let stays = request.cause.is_notification() || request.cause == Cause::Bootstrap;
         let cause = if stays { request.cause } else { Cause::Retry };
-        let again = Waiting { again: true, ..Waiting::new(now + wait, SessionRequest { cause, ..request }) };
+        let again = QueuedSession {
+            again: true,
+            ..QueuedSession::new(now + wait, SessionRequest { cause, ..request })
+        };
         let begins = line.held_until(cause).map_or(again.due, |until| until.max(again.due));
         line.put_back(again);
         Some(begins.saturating_duration_since(now))
@@ -187,7 +190,7 @@ impl Queue {
     /// Whether a session could begin now that prefers some connection types: then one has to know what is up.
     #[must_use]
     pub fn asks_for_bearer(&self, now: Instant) -> bool {
-        let asks = |line: &Line, waiting: &Waiting| {
+        let asks = |line: &Line, waiting: &QueuedSession| {
             let preferred = waiting.request.trigger.preferred.first();
             waiting.parked.is_none()
                 && preferred.is_some_and(|first| *first != ConnectionType::AnyAvailable)
@@ -329,7 +332,7 @@ impl Line {
 
     /// One session for all that is due, if any is; and for what has failed before, which need not be tried apart.
     fn begin(&mut self, now: Instant, held: Option<Instant>, waits: bool) -> Option<SessionRequest> {
-        let is_due = |waiting: &Option<Waiting>| {
+        let is_due = |waiting: &Option<QueuedSession>| {
             waiting.as_ref().is_some_and(|waiting| self.is_due(waiting, now, held))
         };
         let due = [is_due(&self.scheduled), is_due(&self.own), !waits && is_due(&self.notified)];

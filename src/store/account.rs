@@ -2,7 +2,7 @@
 
 use redb::{ReadableTable, WriteTransaction};
 
-use super::alert_key::alert_queue;
+use super::alert_key::{account_of, alert_queue};
 use super::error::{StoreError, db};
 use super::meta::{counter, set_counter};
 use super::read::Snapshot;
@@ -80,9 +80,12 @@ impl AccountChange {
     }
 }
 
+/// Where a range of keys ends that go on with a NUL.
+const AFTER_NUL: char = '\u{1}';
+
 /// The keys that begin with `server_id` and the NUL after it.
 fn range(server_id: &ServerId) -> (String, String) {
-    (format!("{server_id}\0"), format!("{server_id}\u{1}"))
+    (format!("{server_id}\0"), format!("{server_id}{AFTER_NUL}"))
 }
 
 fn forget_overrides(transaction: &WriteTransaction, server_id: &ServerId) -> Result<(), StoreError> {
@@ -114,11 +117,7 @@ fn withdraw(
     defaults.retain(|_, set| !set.starts_with(start.as_bytes())).map_err(db)?;
     let mut alerts = transaction.open_table(ALERTS).map_err(db)?;
     // Those for a place that it named as well: its name comes first there.
-    let own = |queue: &str| {
-        queue
-            .strip_prefix(server_id.as_str())
-            .is_some_and(|rest| rest.is_empty() || rest.starts_with('\u{1}'))
-    };
+    let own = |queue: &str| account_of(queue) == server_id.as_str();
     let stays = |key: &[u8], json: &[u8]| {
         let queue = alert_queue(key).filter(|queue| own(queue));
         queue.map(|queue| tally.alerts.go(queue, json.len())).is_none()

@@ -1,6 +1,15 @@
-//! Keys of table `alerts`: the queue, and the alert's number in it.
+//! Keys of table `alerts`: the queue, and the alert's number in it. A queue's name is the server id; where its alerts go to
+//! an URI that the server has named, [`SEPARATOR`] and that URI follow.
 
-/// Of one alert.
+/// Ends the server id in a queue's name. It stands in no server id: those are visible characters.
+pub(crate) const SEPARATOR: char = '\u{1}';
+
+/// The account that a queue is of.
+pub(super) fn account_of(queue: &str) -> &str {
+    queue.split(SEPARATOR).next().unwrap_or_default()
+}
+
+/// The key of one alert.
 pub(super) fn alert_key(queue: &str, number: u64) -> Vec<u8> {
     let mut key = queue.as_bytes().to_vec();
     key.push(0);

@@ -41,6 +41,7 @@
 //! [`Change`]s: one transaction, one sync. A power cut at any moment leaves the state of the last commit.
 
 mod account;
+mod alert_counts;
 mod alert_key;
 mod builder;
 mod change;
@@ -62,11 +63,12 @@ mod stored;
 mod subscription;
 mod tables;
 mod twin;
-mod waiting;
 mod watch;
 mod withheld;
 
 pub use account::AccountChange;
+pub use alert_counts::AlertCount;
+pub(crate) use alert_key::SEPARATOR as QUEUE_SEPARATOR;
 pub use change::{Change, FOLDER_EMPTIED, FOLDER_HELD};
 pub use error::StoreError;
 pub use key::{CacheKey, NodeKey};
@@ -74,7 +76,6 @@ pub use open::SetAside;
 pub use read::{DefaultSource, SeenNotification, Snapshot, StoredTrigger};
 pub use stored::Stored;
 pub use subscription::{Digest, Subscription};
-pub use waiting::Waiting;
 pub use watch::Changed;
 
 use std::path::Path;
@@ -84,12 +85,12 @@ use std::sync::{Arc, Mutex, PoisonError};
 use redb::{ReadableDatabase, WriteTransaction};
 use tokio::sync::Notify;
 
+use alert_counts::CountChanges;
 use error::db;
 use file::{DatabaseFile, Pace};
 use meta::{counter, set_counter};
 use size::Size;
 use tables::META;
-use waiting::Moves;
 
 use crate::uri::ServerId;
 
@@ -107,7 +108,7 @@ pub struct Store {
     accounts: Notify,
     watch: watch::Watch,
     odd: Arc<read::Odd>,
-    waiting: waiting::Tally,
+    alert_counts: alert_counts::AlertCounts,
     /// What a test has the disk do.
     #[cfg(test)]
     pub(crate) faults: faults::Faults,
@@ -142,11 +143,11 @@ impl Store {
             accounts,
             watch,
             odd: Arc::default(),
-            waiting: waiting::Tally::default(),
+            alert_counts: alert_counts::AlertCounts::default(),
             #[cfg(test)]
             faults: faults::Faults::default(),
         };
-        store.follow(Moves::default());
+        store.follow(CountChanges::default());
         Ok(Opened { store: Arc::new(store), set_aside })
     }
 
@@ -213,13 +214,13 @@ impl Store {
         #[cfg(test)]
         self.faults.at_commit()?;
         let _one_by_one = self.committing.lock().unwrap_or_else(PoisonError::into_inner);
-        let moves = self.file.write(|database| {
+        let counted = self.file.write(|database| {
             let transaction = database.begin_write().map_err(db)?;
-            let moves = self.apply(changes, &transaction)?;
+            let counted = self.apply(changes, &transaction)?;
             transaction.commit().map_err(db)?;
-            Ok(moves)
+            Ok(counted)
         })?;
-        self.follow(moves);
+        self.follow(counted);
         if changes.iter().any(|change| matches!(change, Change::Account(_))) {
             self.accounts.notify_one();
         }
@@ -244,14 +245,14 @@ impl Store {
         rehearsed.await.map_err(|_| StoreError::Cancelled)?
     }
 
-    fn apply(&self, changes: &[Change], transaction: &WriteTransaction) -> Result<Moves, StoreError> {
+    fn apply(&self, changes: &[Change], transaction: &WriteTransaction) -> Result<CountChanges, StoreError> {
         let mut size = Size::default();
         for change in changes {
             change.apply(transaction, &mut size)?;
         }
-        let moves = std::mem::take(&mut size.alerts);
+        let counted = std::mem::take(&mut size.alerts);
         if size == Size::default() {
-            return Ok(moves);
+            return Ok(counted);
         }
         let mut meta = transaction.open_table(META).map_err(db)?;
         let before = counter(&meta, "used")?.unwrap_or_default();
@@ -262,25 +263,25 @@ impl Store {
             return Err(StoreError::Quota(quota));
         }
         set_counter(&mut meta, "used", used)?;
-        Ok(moves)
+        Ok(counted)
     }
 
     /// Keeps count of what waits. A file that was opened again may be another one: there it is counted anew.
-    fn follow(&self, moves: Moves) {
+    fn follow(&self, changes: CountChanges) {
         if !self.file.was_opened() {
-            return self.waiting.follow(moves);
+            return self.alert_counts.follow(changes);
         }
-        let count = |database: &redb::Database| Moves::of_all(&database.begin_read().map_err(db)?);
+        let count = |database: &redb::Database| CountChanges::of_all(&database.begin_read().map_err(db)?);
         match self.file.with(Pace::Patient, count) {
-            Ok(all) => self.waiting.begin(all),
+            Ok(all) => self.alert_counts.begin(all),
             // What can't be counted is not found either.
             Err(error) => log::warn!("queued alerts can't be counted in the store: {error}"),
         }
     }
 
     /// How many alerts wait for an account, wherever they are to go.
-    pub fn waiting(&self, server_id: &ServerId) -> Waiting {
-        self.waiting.of(server_id)
+    pub fn waiting(&self, server_id: &ServerId) -> AlertCount {
+        self.alert_counts.of(server_id)
     }
 
     /// Waits until accounts have changed since this was last asked. For one listener.

@@ -1,13 +1,13 @@
 //! What a transaction adds to the store, and takes from it.
 
-use super::waiting::Moves;
+use super::alert_counts::CountChanges;
 
 /// How the tables of nodes and instances grow, in bytes; and what comes and goes of the alerts.
 #[derive(Default, PartialEq)]
 pub(super) struct Size {
     pub(super) added: u64,
     pub(super) removed: u64,
-    pub(super) alerts: Moves,
+    pub(super) alerts: CountChanges,
 }
 
 /// What a record counts for in the quota.

@@ -43,13 +43,13 @@ const FAREWELL: Duration = Duration::from_secs(5);
 pub struct Connection {
     client: Arc<Shared>,
     binding: Binding,
-    kept: Vec<Kept>,
+    kept: Vec<KeptConnection>,
     moved: Moved,
     local: Option<SocketAddr>,
 }
 
-/// An open HTTP connection.
-struct Kept {
+/// An open HTTP connection, kept for the next request.
+struct KeptConnection {
     origin: Origin,
     trust: Trust,
     sender: SendRequest<Outgoing>,
@@ -82,7 +82,7 @@ struct Message {
 struct Answer {
     parts: Parts,
     body: Incoming,
-    kept: Kept,
+    kept: KeptConnection,
     /// Whether its request carried credentials.
     was_authorized: bool,
 }
@@ -279,7 +279,7 @@ impl Connection {
     }
 
     /// The kept connection to `target`, if it still stands.
-    async fn take(&mut self, target: &Target) -> Option<Kept> {
+    async fn take(&mut self, target: &Target) -> Option<KeptConnection> {
         let index =
             self.kept.iter().position(|kept| kept.origin == target.origin && kept.trust == target.trust)?;
         let mut kept = self.kept.remove(index);
@@ -291,7 +291,7 @@ impl Connection {
 
     /// Keeps a connection for the next request. One on which the last request is still being sent, though it was answered,
     /// is of no use: whoever answers before he has read may never read on.
-    async fn keep(&mut self, kept: Kept) {
+    async fn keep(&mut self, kept: KeptConnection) {
         if !kept.sender.is_ready() {
             tokio::task::yield_now().await;
         }
@@ -306,7 +306,7 @@ impl Connection {
     }
 
     /// Keeps a connection whose answer's body nobody wants, if that costs little.
-    async fn discard(&mut self, body: Incoming, kept: Kept) {
+    async fn discard(&mut self, body: Incoming, kept: KeptConnection) {
         if let Ok(true) = tokio::time::timeout(LONGEST_DRAINED, body::skip(body, MOST_DRAINED)).await {
             self.keep(kept).await;
         } else {
@@ -314,7 +314,7 @@ impl Connection {
         }
     }
 
-    async fn open(&self, target: &Target) -> Result<Kept, TransportError> {
+    async fn open(&self, target: &Target) -> Result<KeptConnection, TransportError> {
         let Target { origin, standing, trust, .. } = target;
         let (wire, local) =
             dial::open(&self.client, &self.binding, origin, *standing, *trust, &self.moved).await?;
@@ -324,7 +324,7 @@ impl Connection {
             Wire::Plain(stream) => start(Heard::new(stream, Arc::clone(&heard))).await,
         };
         let (sender, closer) = opened.map_err(|error| Failure::of_exchange(&error).at(origin))?;
-        Ok(Kept { origin: origin.clone(), trust: *trust, sender, local, heard, closer })
+        Ok(KeptConnection { origin: origin.clone(), trust: *trust, sender, local, heard, closer })
     }
 }
 

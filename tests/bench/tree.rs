@@ -7,7 +7,7 @@ use std::time::Instant;
 use omadm_agent::agent_state::Parameters;
 use omadm_agent::alert::{Destination, Outgoing};
 use omadm_agent::backend::{Bus, Machine};
-use omadm_agent::command::Room;
+use omadm_agent::command::DataBudget;
 use omadm_agent::command::{self, Allowance, Context, Report};
 use omadm_agent::config::{self, Account, Environment, Selection, Settings};
 use omadm_agent::exec::{ExecSlots, SessionExecs};
@@ -119,7 +119,7 @@ impl Inside {
                         connection: &mut connection,
                         parameters: &parameters,
                         accept_mo: accept_mo.as_deref(),
-                        room: &mut Room::default().share(16 << 20),
+                        budget: &mut DataBudget::default().share(16 << 20),
                         execs: &mut execs,
                         allowance: &mut allowance,
                         stopping: stopping.clone(),

@@ -56,7 +56,7 @@ fn an_alert_waits_whole_for_each_place_by_itself() {
 
 const BOUNDS: AlertBounds = AlertBounds { max_queued: 1000, max_bytes: 1 << 20 };
 
-fn numbers(victims: Option<Vec<Waiting>>) -> Option<Vec<u64>> {
+fn numbers(victims: Option<Vec<QueuedAlert>>) -> Option<Vec<u64>> {
     Some(victims?.iter().map(|victim| victim.number).collect())
 }
 
@@ -64,13 +64,13 @@ fn numbers(victims: Option<Vec<Waiting>>) -> Option<Vec<u64>> {
 fn in_a_full_queue_the_least_important_goes_first_and_then_the_oldest() {
     let victims = |marks: &[Mark], new: Mark| {
         let waiting = marks.iter().enumerate();
-        let mut waiting: Vec<Waiting> = waiting
-            .map(|(number, mark)| Waiting { mark: *mark, number: number as u64, bytes: 1, at: 0 })
+        let mut waiting: Vec<QueuedAlert> = waiting
+            .map(|(number, mark)| QueuedAlert { mark: *mark, number: number as u64, bytes: 1, at: 0 })
             .collect();
         let fill = BOUNDS.max_queued - waiting.len();
-        let filler = |number| Waiting { mark: Mark::Fatal, number: 100 + number, bytes: 1, at: 0 };
+        let filler = |number| QueuedAlert { mark: Mark::Fatal, number: 100 + number, bytes: 1, at: 0 };
         waiting.extend((0..fill as u64).map(filler));
-        numbers(super::victims(waiting, Waiting { mark: new, number: u64::MAX, bytes: 1, at: 0 }, BOUNDS))
+        numbers(super::victims(waiting, QueuedAlert { mark: new, number: u64::MAX, bytes: 1, at: 0 }, BOUNDS))
     };
     use Mark::{Fatal, Harmless, Minor, Warning};
     assert_eq!(victims(&[Minor, Warning, Warning], Minor), Some(vec![1]));
@@ -80,7 +80,7 @@ fn in_a_full_queue_the_least_important_goes_first_and_then_the_oldest() {
 
 #[test]
 fn one_that_needs_much_room_takes_it_from_several_or_not_at_all() {
-    let waiting = |mark, number, bytes| Waiting { mark, number, bytes, at: 0 };
+    let waiting = |mark, number, bytes| QueuedAlert { mark, number, bytes, at: 0 };
     let half = BOUNDS.max_bytes / 2;
     let queue = || {
         vec![

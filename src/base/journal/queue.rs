@@ -13,7 +13,7 @@ const LAST: Duration = Duration::from_millis(300);
 
 #[derive(Debug)]
 pub(super) struct Queue<T> {
-    waiting: Mutex<Waiting<T>>,
+    state: Mutex<State<T>>,
     /// Wakes who writes, where he waits.
     more: Condvar,
     /// Wakes who waits until all is written.
@@ -21,7 +21,7 @@ pub(super) struct Queue<T> {
 }
 
 #[derive(Debug)]
-struct Waiting<T> {
+struct State<T> {
     lines: VecDeque<T>,
     lost: usize,
     /// Somebody writes, or waits for more.
@@ -34,22 +34,22 @@ struct Waiting<T> {
 
 impl<T> Queue<T> {
     pub(super) fn new() -> Self {
-        let waiting =
-            Waiting { lines: VecDeque::new(), lost: 0, has_writer: false, is_writing: false, is_idle: false };
-        Self { waiting: Mutex::new(waiting), more: Condvar::new(), done: Condvar::new() }
+        let state =
+            State { lines: VecDeque::new(), lost: 0, has_writer: false, is_writing: false, is_idle: false };
+        Self { state: Mutex::new(state), more: Condvar::new(), done: Condvar::new() }
     }
 
     /// Adds a line, if there is room. Whether the caller is to see to it that somebody writes.
     pub(super) fn push(&self, line: T) -> bool {
-        let mut waiting = self.lock();
-        if waiting.lines.len() < MOST {
-            waiting.lines.push_back(line);
+        let mut state = self.lock();
+        if state.lines.len() < MOST {
+            state.lines.push_back(line);
         } else {
-            waiting.lost = waiting.lost.saturating_add(1);
+            state.lost = state.lost.saturating_add(1);
         }
-        let has_writer = std::mem::replace(&mut waiting.has_writer, true);
-        let is_idle = waiting.is_idle;
-        drop(waiting);
+        let has_writer = std::mem::replace(&mut state.has_writer, true);
+        let is_idle = state.is_idle;
+        drop(state);
         if is_idle {
             self.more.notify_one();
         }
@@ -59,39 +59,39 @@ impl<T> Queue<T> {
     /// The next line to be written, and how many were lost before it; none where there was none for a while: then whoever
     /// writes ends.
     pub(super) fn next(&self) -> Option<(T, usize)> {
-        let mut waiting = self.lock();
-        waiting.is_writing = false;
-        if waiting.lines.is_empty() {
+        let mut state = self.lock();
+        state.is_writing = false;
+        if state.lines.is_empty() {
             self.done.notify_all();
         }
         let until = Instant::now() + IDLE;
         loop {
-            if let Some(line) = waiting.lines.pop_front() {
-                waiting.is_writing = true;
+            if let Some(line) = state.lines.pop_front() {
+                state.is_writing = true;
                 // They came when all others were waiting already.
-                let lost = if waiting.lines.is_empty() { std::mem::take(&mut waiting.lost) } else { 0 };
+                let lost = if state.lines.is_empty() { std::mem::take(&mut state.lost) } else { 0 };
                 return Some((line, lost));
             }
             let left = until.saturating_duration_since(Instant::now());
             if left.is_zero() {
-                waiting.has_writer = false;
+                state.has_writer = false;
                 return None;
             }
-            waiting.is_idle = true;
-            let woken = self.more.wait_timeout(waiting, left);
-            waiting = woken.unwrap_or_else(PoisonError::into_inner).0;
-            waiting.is_idle = false;
+            state.is_idle = true;
+            let woken = self.more.wait_timeout(state, left);
+            state = woken.unwrap_or_else(PoisonError::into_inner).0;
+            state.is_idle = false;
         }
     }
 
     /// Waits until all is written, but not for long.
     pub(super) fn wait_until_empty(&self) {
-        let is_busy = |waiting: &mut Waiting<T>| !waiting.lines.is_empty() || waiting.is_writing;
+        let is_busy = |state: &mut State<T>| !state.lines.is_empty() || state.is_writing;
         drop(self.done.wait_timeout_while(self.lock(), LAST, is_busy));
     }
 
-    fn lock(&self) -> MutexGuard<'_, Waiting<T>> {
-        self.waiting.lock().unwrap_or_else(PoisonError::into_inner)
+    fn lock(&self) -> MutexGuard<'_, State<T>> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 

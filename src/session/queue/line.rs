@@ -51,7 +51,7 @@ pub(super) enum Parked {
 
 /// A session that waits.
 #[derive(Clone, Debug)]
-pub(super) struct Waiting {
+pub(super) struct QueuedSession {
     pub(super) due: Instant,
     pub(super) request: SessionRequest,
     /// Whether it has failed before.
@@ -62,7 +62,7 @@ pub(super) struct Waiting {
     pub(super) gives_up: Option<Instant>,
 }
 
-impl Waiting {
+impl QueuedSession {
     pub(super) fn new(due: Instant, request: SessionRequest) -> Self {
         Self { due, request, again: false, parked: None, gives_up: None }
     }
@@ -87,10 +87,10 @@ impl Waiting {
 #[derive(Debug, Default)]
 pub(super) struct Line {
     pub(super) running: Option<SessionRequest>,
-    pub(super) notified: Option<Waiting>,
+    pub(super) notified: Option<QueuedSession>,
     /// Alerts, and further attempts.
-    pub(super) own: Option<Waiting>,
-    pub(super) scheduled: Option<Waiting>,
+    pub(super) own: Option<QueuedSession>,
+    pub(super) scheduled: Option<QueuedSession>,
     /// Until then what failed is not tried again. Holds against everything but notifications and the operator.
     pub(super) backoff: Option<Instant>,
     /// What `Retry-After` said: holds against the same, whatever becomes of another session meanwhile.
@@ -108,7 +108,7 @@ pub(super) struct Line {
 
 impl Line {
     /// The slot for a request.
-    pub(super) fn slot(&mut self, cause: Cause, again: bool) -> &mut Option<Waiting> {
+    pub(super) fn slot(&mut self, cause: Cause, again: bool) -> &mut Option<QueuedSession> {
         match cause {
             cause if cause.is_notification() => &mut self.notified,
             cause if cause.is_scheduled() && !again => &mut self.scheduled,
@@ -117,7 +117,7 @@ impl Line {
     }
 
     /// One more that waits; with one of its kind it becomes one.
-    pub(super) fn put(&mut self, newer: Waiting) {
+    pub(super) fn put(&mut self, newer: QueuedSession) {
         let slot = self.slot(newer.request.cause, newer.again);
         *slot = Some(match slot.take() {
             None => newer,
@@ -126,7 +126,7 @@ impl Line {
     }
 
     /// A session that failed waits for another attempt; what came in meanwhile is newer.
-    pub(super) fn put_back(&mut self, failed: Waiting) {
+    pub(super) fn put_back(&mut self, failed: QueuedSession) {
         let slot = self.slot(failed.request.cause, failed.again);
         *slot = Some(match slot.take() {
             None => failed,
@@ -134,16 +134,16 @@ impl Line {
         });
     }
 
-    pub(super) fn slots(&self) -> impl Iterator<Item = &Waiting> {
+    pub(super) fn slots(&self) -> impl Iterator<Item = &QueuedSession> {
         [&self.notified, &self.own, &self.scheduled].into_iter().flatten()
     }
 
-    pub(super) fn slots_mut(&mut self) -> impl Iterator<Item = &mut Waiting> {
+    pub(super) fn slots_mut(&mut self) -> impl Iterator<Item = &mut QueuedSession> {
         [&mut self.notified, &mut self.own, &mut self.scheduled].into_iter().flatten()
     }
 
     /// When this one may begin, or be given up; none where a look at the bearers has to come back before.
-    pub(super) fn begins(&self, waiting: &Waiting, held: Option<Instant>) -> Option<Instant> {
+    pub(super) fn begins(&self, waiting: &QueuedSession, held: Option<Instant>) -> Option<Instant> {
         let cause = waiting.request.cause;
         if let Some(parked) = waiting.parked {
             return waiting.gives_up.filter(|_| parked == Parked::Bearer);
@@ -159,7 +159,7 @@ impl Line {
     }
 
     /// Whether that is now.
-    pub(super) fn is_due(&self, waiting: &Waiting, now: Instant, held: Option<Instant>) -> bool {
+    pub(super) fn is_due(&self, waiting: &QueuedSession, now: Instant, held: Option<Instant>) -> bool {
         self.begins(waiting, held).is_some_and(|begins| begins <= now)
     }
 

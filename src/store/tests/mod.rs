@@ -490,7 +490,7 @@ fn what_waits_is_counted_as_it_comes_and_goes_and_anew_when_the_file_is_opened_a
     let alert = |queue: &str| Change::Alert(queue.to_owned(), b"{}".to_vec());
     let elsewhere = "a\u{1}https://report.example/";
     store.commit_blocking(&[alert("a"), alert(elsewhere), alert("ab"), alert("a")]).unwrap();
-    let waiting = |count| Waiting { count, bytes: 2 * count };
+    let waiting = |count| AlertCount { count, bytes: 2 * count };
     assert_eq!(
         (store.waiting(&"a".into()), store.waiting(&"ab".into()), store.waiting(&"b".into())),
         (waiting(3), waiting(1), waiting(0))

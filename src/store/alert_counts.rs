@@ -6,46 +6,46 @@ use std::sync::{Mutex, PoisonError};
 
 use redb::{ReadTransaction, ReadableTable};
 
-use super::alert_key::alert_queue;
+use super::alert_key::{account_of, alert_queue};
 use super::error::{StoreError, db};
 use super::tables::ALERTS;
 use crate::uri::ServerId;
 
-/// How much waits, wherever it is to go.
+/// How many alerts wait for an account, wherever they are to go.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Waiting {
+pub struct AlertCount {
     /// Alerts.
     pub count: usize,
     /// What they take as JSON.
     pub bytes: usize,
 }
 
-/// What comes and goes, by account.
+/// What changes the counts: alerts that come and that go, by account.
 #[derive(Debug, Default, PartialEq)]
-pub(super) struct Moves(BTreeMap<String, (Waiting, Waiting)>);
+pub(super) struct CountChanges(BTreeMap<String, (AlertCount, AlertCount)>);
 
-/// What there is, by account.
+/// The counts, by account.
 #[derive(Debug, Default)]
-pub(super) struct Tally(Mutex<BTreeMap<String, Waiting>>);
+pub(super) struct AlertCounts(Mutex<BTreeMap<String, AlertCount>>);
 
-impl Waiting {
+impl AlertCount {
     fn add(&mut self, bytes: usize) {
         (self.count, self.bytes) = (self.count.saturating_add(1), self.bytes.saturating_add(bytes));
     }
 }
 
-impl Moves {
-    /// All that is there has come.
+impl CountChanges {
+    /// Counts all that is in the file as having come.
     pub(super) fn of_all(transaction: &ReadTransaction) -> Result<Self, StoreError> {
-        let mut moves = Self::default();
+        let mut changes = Self::default();
         let table = transaction.open_table(ALERTS).map_err(db)?;
         for entry in table.iter().map_err(db)? {
             let (key, json) = entry.map_err(db)?;
             if let Some(queue) = alert_queue(key.value()) {
-                moves.come(queue, json.value().len());
+                changes.come(queue, json.value().len());
             }
         }
-        Ok(moves)
+        Ok(changes)
     }
 
     pub(super) fn come(&mut self, queue: &str, bytes: usize) {
@@ -56,34 +56,34 @@ impl Moves {
         self.of(queue).1.add(bytes);
     }
 
-    fn of(&mut self, queue: &str) -> &mut (Waiting, Waiting) {
-        self.0.entry(account(queue).to_owned()).or_default()
+    fn of(&mut self, queue: &str) -> &mut (AlertCount, AlertCount) {
+        self.0.entry(account_of(queue).to_owned()).or_default()
     }
 }
 
-impl Tally {
-    /// What there is, whatever was counted before.
-    pub(super) fn begin(&self, all: Moves) {
+impl AlertCounts {
+    /// Begins to count with `all`, whatever was counted before.
+    pub(super) fn begin(&self, all: CountChanges) {
         self.0.lock().unwrap_or_else(PoisonError::into_inner).clear();
         self.follow(all);
     }
 
-    /// What has moved is committed.
-    pub(super) fn follow(&self, moves: Moves) {
+    /// Takes in changes that are committed.
+    pub(super) fn follow(&self, changes: CountChanges) {
         let mut all = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        for (server_id, (come, gone)) in moves.0 {
+        for (server_id, (come, gone)) in changes.0 {
             let known = all.remove(&server_id).unwrap_or_default();
             let now =
                 |known: usize, come: usize, gone: usize| known.saturating_add(come).saturating_sub(gone);
             let count = now(known.count, come.count, gone.count);
             let bytes = now(known.bytes, come.bytes, gone.bytes);
             if count > 0 {
-                all.insert(server_id, Waiting { count, bytes });
+                all.insert(server_id, AlertCount { count, bytes });
             }
         }
     }
 
-    pub(super) fn of(&self, server_id: &ServerId) -> Waiting {
+    pub(super) fn of(&self, server_id: &ServerId) -> AlertCount {
         self.0
             .lock()
             .unwrap_or_else(PoisonError::into_inner)
@@ -91,9 +91,4 @@ impl Tally {
             .copied()
             .unwrap_or_default()
     }
-}
-
-/// The account comes first in the name of a place.
-fn account(queue: &str) -> &str {
-    queue.split('\u{1}').next().unwrap_or_default()
 }

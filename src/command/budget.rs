@@ -11,14 +11,14 @@ const ALL: usize = 64 << 10;
 /// So much each package may keep whatever others do.
 const FREE: usize = 256 << 10;
 
-/// The room for all sessions. Nobody waits for it: what finds none is refused, as what is too large for one package is.
+/// What the GETs of all sessions may bring together. Nobody waits for it: what finds none is refused, as what is too large for one package is.
 #[derive(Clone, Debug)]
-pub struct Room(Arc<Semaphore>);
+pub struct DataBudget(Arc<Semaphore>);
 
 /// What one package takes of it, until this is dropped.
 #[derive(Debug)]
 pub struct Share {
-    room: Arc<Semaphore>,
+    budget: Arc<Semaphore>,
     /// The most bytes of the package.
     most: usize,
     bytes: usize,
@@ -27,7 +27,7 @@ pub struct Share {
     over: Option<Over>,
 }
 
-/// Why there is no room.
+/// Why there is nothing left.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Over {
     /// One package brings no more.
@@ -38,17 +38,17 @@ pub enum Over {
     All,
 }
 
-impl Default for Room {
+impl Default for DataBudget {
     fn default() -> Self {
         Self(Arc::new(Semaphore::new(ALL)))
     }
 }
 
-impl Room {
-    /// For a package of at most so many bytes.
+impl DataBudget {
+    /// Opens the share of a package of at most so many bytes.
     #[must_use]
     pub fn share(&self, most: usize) -> Share {
-        Share { room: Arc::clone(&self.0), most, bytes: 0, permit: None, over: None }
+        Share { budget: Arc::clone(&self.0), most, bytes: 0, permit: None, over: None }
     }
 }
 
@@ -80,7 +80,7 @@ impl Share {
         if let Ok(more) = u32::try_from(wanted.saturating_sub(self.held()))
             && more > 0
         {
-            let Ok(permit) = Arc::clone(&self.room).try_acquire_many_owned(more) else {
+            let Ok(permit) = Arc::clone(&self.budget).try_acquire_many_owned(more) else {
                 return Err(*self.over.insert(Over::All));
             };
             match &mut self.permit {
@@ -99,7 +99,7 @@ impl Share {
     }
 
     fn left_of_all(&self) -> usize {
-        let units = self.held().saturating_add(self.room.available_permits());
+        let units = self.held().saturating_add(self.budget.available_permits());
         units.saturating_mul(UNIT).saturating_add(FREE).saturating_sub(self.bytes)
     }
 
@@ -116,20 +116,20 @@ mod tests {
 
     #[test]
     fn four_large_packages_fill_it_and_small_ones_still_go() {
-        let room = Room::default();
+        let budget = DataBudget::default();
         let mut large: Vec<Share> = Vec::new();
         for _ in 0..4 {
-            let mut share = room.share(MOST);
+            let mut share = budget.share(MOST);
             assert!((0..16).all(|_| share.take(1 << 20).is_ok()));
             large.push(share);
         }
-        let mut one = room.share(MOST);
+        let mut one = budget.share(MOST);
         assert_eq!(one.take(1 << 20), Ok(()), "what each may keep anyway is not counted");
         // Before anything is made it is known.
         assert!(one.left().is_ok_and(|left| left < 1 << 20));
         assert_eq!(one.take(1 << 20), Err(Over::All), "full");
         assert_eq!(one.left(), Err(Over::All), "nothing more of this package is looked for");
-        let mut small = room.share(MOST);
+        let mut small = budget.share(MOST);
         assert!(small.take(100 << 10).is_ok() && small.take(100 << 10).is_ok());
         large.pop();
         assert_eq!(one.take(1 << 20), Ok(()), "as soon as a package was answered");
@@ -137,15 +137,15 @@ mod tests {
 
     #[test]
     fn a_package_brings_so_much_and_who_is_refused_hears_why() {
-        let room = Room::default();
-        let mut share = room.share(MOST);
+        let budget = DataBudget::default();
+        let mut share = budget.share(MOST);
         assert_eq!((share.left(), share.take(MOST - 1), share.left()), (Ok(MOST), Ok(()), Ok(1)));
         assert_eq!(share.take(2), Err(Over::Package(MOST)));
         assert_eq!(share.take(1), Ok(()), "what fits still goes");
-        let mut full = room.share(10);
+        let mut full = budget.share(10);
         assert_eq!((full.take(10), full.left()), (Ok(()), Err(Over::Package(10))));
-        assert_eq!(room.share(10).refuse(10), Over::Package(10));
-        assert_eq!(room.share(10).refuse(9), Over::All);
-        assert_eq!(room.share(0).left(), Err(Over::Package(0)));
+        assert_eq!(budget.share(10).refuse(10), Over::Package(10));
+        assert_eq!(budget.share(10).refuse(9), Over::All);
+        assert_eq!(budget.share(0).left(), Err(Over::Package(0)));
     }
 }
