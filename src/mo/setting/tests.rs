@@ -259,7 +259,9 @@ proptest! {
             // Every other setting says what it said.
             for other in [variable("B"), key(None, "b"), key(Some("s"), "b"), key(Some("t"), "a")] {
                 if matches!((&setting, &other), (Setting::Variable(_), Setting::Variable(_)) | (Setting::Key { .. }, Setting::Key { .. })) {
-                    prop_assert_eq!(other.read(&written), other.read(file.as_bytes()), "{}", other);
+                    // A line that was added moves the places of errors.
+                    let said = |file: &[u8]| other.read(file).map_err(|error| std::mem::discriminant(&error));
+                    prop_assert_eq!(said(&written), said(file.as_bytes()), "{}", other);
                 }
             }
         }
