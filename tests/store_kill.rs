@@ -235,7 +235,8 @@ async fn a_killed_agent_keeps_what_it_acknowledged_and_knows_its_notifications()
         agent.stop().await;
     }
     let state = bench.gateway.path("state");
-    let names: Vec<_> = state.read_dir().unwrap().map(|entry| entry.unwrap().file_name()).collect();
+    let mut names: Vec<_> = state.read_dir().unwrap().map(|entry| entry.unwrap().file_name()).collect();
+    names.retain(|name| name != "risks");
     assert_eq!(names, ["store.redb"]);
     println!("{interrupted} of 12 sessions were interrupted, document {acknowledged} of {offered} is stored");
 }
