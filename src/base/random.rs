@@ -1,6 +1,6 @@
 //! Randomness, which is drawn outside and passed in.
 
-/// Randomness, passed in from the edge.
+/// Randomness, passed in by whoever has a source of it.
 pub trait Random: Send {
     /// Uniform over all u64.
     fn next(&mut self) -> u64;

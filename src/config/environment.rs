@@ -1,4 +1,4 @@
-//! What the process brings along, read once at the edge.
+//! What the process brings along, read once where it begins.
 
 use std::path::{Path, PathBuf};
 

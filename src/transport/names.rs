@@ -69,9 +69,10 @@ fn asked() -> MutexGuard<'static, Vec<(String, watch::Receiver<Heard>)>> {
     ASKED.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// A name that is being asked for until this is dropped: with its answer, or unasked where every thread hangs.
+/// A name that is being asked for until it is answered or this is dropped, unasked where every thread hangs.
 struct Question {
-    host: String,
+    /// Until it is forgotten.
+    host: Option<String>,
     answer: watch::Sender<Heard>,
 }
 
@@ -84,18 +85,26 @@ impl Question {
         }
         let (answer, heard) = watch::channel(None);
         asked.push((host.to_owned(), heard.clone()));
-        (heard, Some(Self { host: host.to_owned(), answer }))
+        (heard, Some(Self { host: Some(host.to_owned()), answer }))
     }
 
-    fn answer(self, look_up: impl FnOnce(&str) -> io::Result<Vec<SocketAddr>>) {
-        let found = look_up(&self.host).map_err(|error| (error.kind(), error.to_string()));
-        self.answer.send_replace(Some(found));
+    fn answer(mut self, look_up: impl FnOnce(&str) -> io::Result<Vec<SocketAddr>>) {
+        let found = look_up(self.host.as_deref().unwrap_or_default());
+        // Before anybody hears it: who has heard and asks again gets an answer of its own.
+        self.forget();
+        self.answer.send_replace(Some(found.map_err(|error| (error.kind(), error.to_string()))));
+    }
+
+    fn forget(&mut self) {
+        if let Some(host) = self.host.take() {
+            asked().retain(|(other, _)| *other != host);
+        }
     }
 }
 
 impl Drop for Question {
     fn drop(&mut self) {
-        asked().retain(|(host, _)| *host != self.host);
+        self.forget();
     }
 }
 
