@@ -1,39 +1,39 @@
 //! The agent: one loop that owns the queue, and starts a task for each session.
 
+mod alerts;
 mod bootstrapping;
 mod checking;
 mod clock;
+mod config_files;
 mod configurations;
-mod difference;
 mod dropped;
-mod evidence;
 mod execs;
-mod forgetting;
-mod loading;
+mod folder_reading;
+mod folder_watch;
+mod gone_accounts;
+mod loader;
 mod local;
+mod memory_release;
 mod network;
+mod new_state;
 mod notifications;
-mod reading;
 mod registrations;
-mod reload;
-mod reporting;
-mod rest;
+mod removal_evidence;
 mod resuming;
 mod schedule;
 mod sessions;
 mod shared;
 mod shutdown;
-mod sim;
+mod sim_watch;
 mod start;
+mod state_difference;
 mod systemd;
 mod taken_up;
 mod triggers;
-mod watcher;
-mod watching;
 
 pub use checking::{Checked, check};
 pub(crate) use checking::{stray_objects, strays_beside};
-pub use loading::Options;
+pub use loader::Options;
 pub use local::{Configured, Local};
 
 use std::sync::Arc;
@@ -53,14 +53,14 @@ use crate::store::StoreError;
 use crate::subscription::Subscriptions;
 use bootstrapping::{Attempt, Bootstrapping};
 use clock::Clock;
+use config_files::ConfigFiles;
 use configurations::Configurations;
 use execs::Execs;
 use notifications::Notifications;
 use registrations::Registrations;
-use sessions::Sessions;
+use sessions::{Sessions, SessionsEvent};
 use shared::Shared;
 use start::start;
-use watching::Watching;
 
 /// What the agent is told from outside.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -95,7 +95,7 @@ pub enum DaemonError {
 ///
 /// - `start_due` begins what it is time for, in tasks of their own;
 /// - `next_wake` says when it has to be called again, whatever else happens;
-/// - `turn` waits for whatever else concerns the component. Whoever stops waiting loses nothing. What comes of it the
+/// - `next_event` waits for whatever else concerns the component. Whoever stops waiting loses nothing. What comes of it the
 ///   component takes note of, or the agent does where others are concerned: it commits, or asks for a session. It returns
 ///   at the latest when `next_wake` has another answer;
 /// - `follow` goes on in a new agent state, after a reload or a change of accounts;
@@ -111,7 +111,7 @@ struct Daemon {
     configurations: Configurations,
     bootstrapping: Bootstrapping,
     subscriptions: Subscriptions,
-    watching: Watching,
+    config_files: ConfigFiles,
     clock: Clock,
     shared: Shared,
 }
@@ -131,7 +131,7 @@ pub async fn run(
     mut random: Box<dyn Random>,
 ) -> Result<(), DaemonError> {
     let started = start(options, sockets, &mut *random);
-    let Some(started) = unless_stopped(&mut signals, started).await else { return Ok(()) };
+    let Some(started) = until_stop_signal(&mut signals, started).await else { return Ok(()) };
     let mut daemon = Daemon::new(started?, random)?;
     daemon.boot().await;
     let status = daemon.status();
@@ -144,26 +144,26 @@ pub async fn run(
         daemon.start_due().await;
         let wake = daemon.next_wake();
         tokio::select! {
-            package = daemon.notifications.turn(&daemon.clock) => if let Some(package) = package {
+            package = daemon.notifications.next_event(&daemon.clock) => if let Some(package) = package {
                 daemon.admitted(package).await;
             },
-            turn = daemon.sessions.turn() => match turn {
-                sessions::Turn::Ended(ended) => daemon.ended(ended).await,
-                sessions::Turn::Network(event) => daemon.sessions.network_event(event, &mut daemon.shared),
+            event = daemon.sessions.next_event() => match event {
+                SessionsEvent::Ended(ended) => daemon.ended(ended).await,
+                SessionsEvent::Network(event) => daemon.sessions.network_event(event, &mut daemon.shared),
             },
-            finished = daemon.execs.turn() => daemon.finished(finished).await,
-            ended = daemon.registrations.turn() => {
+            finished = daemon.execs.next_event() => daemon.finished(finished).await,
+            ended = daemon.registrations.next_event() => {
                 daemon.registrations.ended(ended, &daemon.agent_state, &mut *daemon.shared.random).await;
             }
-            () = daemon.configurations.turn() => {}
-            attempt = daemon.bootstrapping.turn() => if let Some(attempt) = attempt {
+            () = daemon.configurations.next_event() => {}
+            attempt = daemon.bootstrapping.next_event() => if let Some(attempt) = attempt {
                 daemon.bootstrapped(attempt).await;
             },
-            () = daemon.subscriptions.turn(&daemon.agent_state, &mut *daemon.shared.random) => {}
-            read = daemon.watching.turn() => if let Some(read) = read {
+            () = daemon.subscriptions.next_event(&daemon.agent_state, &mut *daemon.shared.random) => {}
+            read = daemon.config_files.next_event() => if let Some(read) = read {
                 daemon.loaded(read).await;
             },
-            set = daemon.clock.turn() => daemon.clock_decided(set).await,
+            set = daemon.clock.next_event() => daemon.clock_decided(set).await,
             () = daemon.agent_state.store.accounts_changed() => daemon.accounts_changed().await,
             Some(request) = requests.recv() => daemon.local(request).await,
             () = alarm.until(wake) => {}
@@ -179,7 +179,10 @@ pub async fn run(
 
 /// What `work` brings; none where the agent is told to end before. What is being read is read for the first time: there is
 /// nothing to read again.
-async fn unless_stopped<T>(signals: &mut mpsc::Receiver<Signal>, work: impl Future<Output = T>) -> Option<T> {
+async fn until_stop_signal<T>(
+    signals: &mut mpsc::Receiver<Signal>,
+    work: impl Future<Output = T>,
+) -> Option<T> {
     let stopped = async { while signals.recv().await.is_some_and(|signal| signal != Signal::Stop) {} };
     tokio::select! {
         done = work => Some(done),
@@ -194,12 +197,12 @@ impl Daemon {
         self.notifications.report(now);
         // Asleep, no session can advance.
         self.shared.systemd.ping(now, || self.shared.hearts.silent(Instant::now()));
-        self.watching.start_due(&self.agent_state, &mut self.shared.hearts);
+        self.config_files.start_due(&self.agent_state, &mut self.shared.hearts);
         self.subscriptions.start_due(&self.agent_state, &mut self.shared.hearts, now);
         self.start_sessions().await;
         self.registrations.start_due(&self.agent_state, &mut self.shared);
-        let Self { bootstrapping, watching, clock, sessions, agent_state, shared, .. } = self;
-        bootstrapping.start_due(agent_state, &watching.loader, clock, &mut sessions.queue, shared);
+        let Self { bootstrapping, config_files, clock, sessions, agent_state, shared, .. } = self;
+        bootstrapping.start_due(agent_state, &config_files.loader, clock, &mut sessions.queue, shared);
     }
 
     fn next_wake(&self) -> Option<Instant> {
@@ -209,7 +212,7 @@ impl Daemon {
             self.registrations.next_wake(),
             self.bootstrapping.next_wake(&self.clock),
             self.subscriptions.next_wake(),
-            self.watching.next_wake(),
+            self.config_files.next_wake(),
             self.shared.systemd.next_ping(),
         ];
         dues.into_iter().flatten().min()

@@ -24,8 +24,8 @@ const IMPURE: [&str; 21] = [
     "base::files",
     "base::heartbeat",
     "base::lane",
-    "base::turn",
     "base::waking",
+    "base::yielding",
 ];
 
 /// Tests that show a room by one above it: the file, and the room.

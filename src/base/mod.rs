@@ -10,9 +10,9 @@ pub(crate) mod regular;
 pub(crate) mod said;
 pub(crate) mod stopping;
 pub(crate) mod tasks;
-pub(crate) mod turn;
 pub(crate) mod waking;
 pub mod wall_time;
+pub(crate) mod yielding;
 
 mod backoff;
 mod boot;

@@ -3,11 +3,11 @@
 
 mod interfaces;
 mod known;
-mod watch;
+mod netlink_watch;
 
 pub use interfaces::{Links, carrying, is_here, kind_of, links};
 pub use known::{Id, Known};
-pub use watch::Watch;
+pub use netlink_watch::NetlinkWatch;
 
 /// What the server would have the client connect over (TS 5.2.1.2 PREFERRED-CON-TYPE).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -9,10 +9,10 @@ use std::time::{Duration, Instant};
 use tokio::task::{JoinError, JoinSet};
 
 use super::clock::Clock;
-use super::loading::Loader;
+use super::loader::Loader;
 use super::schedule::{self, Due};
 use super::shared::Shared;
-use super::sim::Sim;
+use super::sim_watch::SimWatch;
 use crate::agent_state::AgentState;
 use crate::base::journal::id;
 use crate::base::{Random, waking};
@@ -39,7 +39,7 @@ pub(super) struct Bootstrapping {
     timing: Timing,
     attempts: JoinSet<Result<Option<Vec<ServerId>>, BootstrapError>>,
     held: Option<Held>,
-    sim: Sim,
+    sim: SimWatch,
 }
 
 /// Sessions that wait for the first look.
@@ -52,7 +52,12 @@ struct Held {
 impl Bootstrapping {
     /// Watches whose SIM it is, and has asked nobody yet.
     pub(super) fn new(agent_state: &AgentState) -> Self {
-        Self { timing: Timing::default(), attempts: JoinSet::new(), held: None, sim: Sim::new(agent_state) }
+        Self {
+            timing: Timing::default(),
+            attempts: JoinSet::new(),
+            held: None,
+            sim: SimWatch::new(agent_state),
+        }
     }
 
     /// A million new devices that are switched on at one moment ask one after the other.
@@ -146,7 +151,7 @@ impl Bootstrapping {
     }
 
     /// Waits until the attempt is over, or the SIM may be another one, which may make the next one due: none then.
-    pub(super) async fn turn(&mut self) -> Option<Attempt> {
+    pub(super) async fn next_event(&mut self) -> Option<Attempt> {
         tokio::select! {
             Some(attempt) = self.attempts.join_next() => Some(attempt),
             () = self.sim.changed() => {

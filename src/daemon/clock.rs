@@ -117,7 +117,7 @@ impl Clock {
 
     /// Waits until the clock is set (true), or has kept what is scheduled waiting long enough; for ever where nobody waits
     /// for it.
-    pub(super) async fn turn(&self) -> bool {
+    pub(super) async fn next_event(&self) -> bool {
         match &self.wait {
             Some(wait) => wait.over(self).await,
             None => std::future::pending().await,

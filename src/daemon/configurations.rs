@@ -71,7 +71,7 @@ impl Configurations {
     }
 
     /// Waits until one is over. Whoever asked has heard of it.
-    pub(super) async fn turn(&mut self) {
+    pub(super) async fn next_event(&mut self) {
         drop(self.tasks.ended().await);
     }
 

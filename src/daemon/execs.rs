@@ -43,7 +43,7 @@ impl Execs {
     }
 
     /// Waits until one has ended.
-    pub(super) async fn turn(&mut self) -> Finished {
+    pub(super) async fn next_event(&mut self) -> Finished {
         match self.ended.recv().await {
             Some(finished) => finished,
             None => std::future::pending().await,

@@ -41,7 +41,7 @@ pub(super) struct Network {
 
 #[derive(Debug)]
 enum Source {
-    Kernel(bearer::Watch),
+    Kernel(bearer::NetlinkWatch),
     Clock(tokio::time::Interval),
 }
 
@@ -63,7 +63,7 @@ impl Network {
         if !wanted {
             (self.source, self.before, self.look_again) = (None, None, None);
         } else if begins {
-            self.source = Some(match bearer::Watch::new() {
+            self.source = Some(match bearer::NetlinkWatch::new() {
                 Ok(watch) => Source::Kernel(watch),
                 Err(error) => {
                     log::warn!(

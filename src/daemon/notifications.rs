@@ -67,7 +67,7 @@ impl Notifications {
 
     /// Waits for a datagram that is let in; or for one that is turned away, if a journal line has become due by it: none
     /// then. What is turned away is counted, never answered.
-    pub(super) async fn turn(&mut self, clock: &Clock) -> Option<Admitted> {
+    pub(super) async fn next_event(&mut self, clock: &Clock) -> Option<Admitted> {
         let Self { listener, gate, verifiers, tally, .. } = self;
         let judge = |datagram: &[u8]| match gate.admit(datagram, verifiers, clock.now()) {
             Ok(admitted) => Some(Some(admitted)),

@@ -114,7 +114,7 @@ impl Registrations {
     }
 
     /// Waits until an attempt is over.
-    pub(super) async fn turn(&mut self) -> (Task, Result<Attempt, JoinError>) {
+    pub(super) async fn next_event(&mut self) -> (Task, Result<Attempt, JoinError>) {
         self.attempts.ended().await
     }
 

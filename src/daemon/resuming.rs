@@ -65,6 +65,6 @@ impl Daemon {
 
     /// Why an account that is not there may not have been removed; none where it has been.
     pub(super) fn doubt(&self) -> Option<String> {
-        self.watching.doubt(&self.agent_state, &self.clock)
+        self.config_files.doubt(&self.agent_state, &self.clock)
     }
 }

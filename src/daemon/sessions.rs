@@ -40,7 +40,7 @@ pub(super) struct Sessions {
 }
 
 /// What comes of waiting for sessions.
-pub(super) enum Turn {
+pub(super) enum SessionsEvent {
     /// One is over.
     Ended((Destination, Result<Ended, JoinError>)),
     /// Something about the network.
@@ -182,10 +182,10 @@ impl Sessions {
     }
 
     /// Waits until one is over, or something about the network is new.
-    pub(super) async fn turn(&mut self) -> Turn {
+    pub(super) async fn next_event(&mut self) -> SessionsEvent {
         tokio::select! {
-            ended = self.tasks.ended() => Turn::Ended(ended),
-            event = self.network.event() => Turn::Network(event),
+            ended = self.tasks.ended() => SessionsEvent::Ended(ended),
+            event = self.network.event() => SessionsEvent::Network(event),
         }
     }
 
@@ -269,7 +269,7 @@ impl Daemon {
         if let Err(error) = self.agent_state.store.commit(changes).await {
             log::error!(OMADM_SERVER_ID = server_id.as_str(); "{server_id}: the outcome of the session could not be stored ({error}): after a restart, it may be repeated");
         }
-        self.shared.rest.begins(&self.agent_state.store);
+        self.shared.memory_release.begins(&self.agent_state.store);
         let status = self.status();
         self.shared.systemd.status(&status);
     }

@@ -3,7 +3,7 @@
 use tokio::sync::watch;
 
 use super::dropped::Dropped;
-use super::rest::Rest;
+use super::memory_release::MemoryRelease;
 use super::systemd::Systemd;
 use crate::base::Random;
 use crate::base::heartbeat::Hearts;
@@ -17,7 +17,7 @@ pub(super) struct Shared {
     pub(super) stopping: watch::Sender<bool>,
     pub(super) random: Box<dyn Random>,
     /// After sessions and reloads.
-    pub(super) rest: Rest,
+    pub(super) memory_release: MemoryRelease,
     pub(super) systemd: Systemd,
     /// Alerts that had to go.
     pub(super) dropped: Dropped,
@@ -29,7 +29,7 @@ impl Shared {
             hearts: Hearts::default(),
             stopping: watch::Sender::new(false),
             random,
-            rest: Rest::default(),
+            memory_release: MemoryRelease::default(),
             systemd: Systemd::new(waking::now()),
             dropped: Dropped::default(),
         }

@@ -6,16 +6,16 @@ use tokio::net::UdpSocket;
 
 use super::bootstrapping::Bootstrapping;
 use super::clock::Clock;
+use super::config_files::ConfigFiles;
 use super::configurations::Configurations;
 use super::execs::Execs;
-use super::loading::Loader;
+use super::folder_watch::FolderWatch;
+use super::loader::Loader;
 use super::notifications::Notifications;
 use super::registrations::Registrations;
 use super::sessions::Sessions;
 use super::shared::Shared;
-use super::watcher::Watcher;
-use super::watching::Watching;
-use super::{Daemon, DaemonError, Options, loading, schedule};
+use super::{Daemon, DaemonError, Options, loader, schedule};
 use crate::agent_state::AgentState;
 use crate::base::Random;
 use crate::base::waking;
@@ -27,7 +27,7 @@ use crate::subscription::Subscriptions;
 pub(super) struct Started {
     pub(super) loader: Loader,
     pub(super) agent_state: Arc<AgentState>,
-    pub(super) watcher: Watcher,
+    pub(super) watcher: FolderWatch,
     pub(super) clock: Clock,
     pub(super) notifications: Notifications,
 }
@@ -39,7 +39,7 @@ pub(super) async fn start(
     random: &mut dyn Random,
 ) -> Result<Started, DaemonError> {
     let (loader, agent_state, watcher) = Loader::start(options).await?;
-    loading::make_cache_key(&agent_state.store, random).await?;
+    loader::make_cache_key(&agent_state.store, random).await?;
     let sockets = if sockets.is_empty() {
         listener::bind(&agent_state.settings.notification.listen).map_err(DaemonError::Listen)?
     } else {
@@ -65,7 +65,7 @@ impl Daemon {
             configurations: Configurations::default(),
             bootstrapping: Bootstrapping::new(&agent_state),
             subscriptions: Subscriptions::new(&agent_state, &mut *random),
-            watching: Watching::new(loader, watcher),
+            config_files: ConfigFiles::new(loader, watcher),
             clock,
             agent_state,
             shared: Shared::new(random),

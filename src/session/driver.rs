@@ -17,8 +17,8 @@ use super::requested;
 use crate::agent_state::{AgentState, Parameters, Peer};
 use crate::alert::{Destination, Outgoing};
 use crate::base::journal::id;
-use crate::base::turn::Turn;
 use crate::base::waking;
+use crate::base::yielding::Yielder;
 use crate::base::{Random, stopped};
 use crate::bearer;
 use crate::bearer::ConnectionType;
@@ -192,9 +192,9 @@ impl Session {
         let (mut machine, mut action) = SessionMachine::start(profile, limits, random.next(), uri, package1);
         // From a Package#2 until its commands are executed: what it says may be what ends the agent.
         let mut risk = None;
-        let mut turn = Turn::default();
+        let mut yielder = Yielder::default();
         let outcome = loop {
-            turn.pause().await;
+            yielder.pause().await;
             let performed = match action {
                 // What the server has heard it has heard, and what is over is over.
                 Action::Deliver { .. } | Action::Finish(_) => driver.perform(action).await,

@@ -45,6 +45,7 @@ mod alert_counts;
 mod alert_key;
 mod builder;
 mod change;
+mod commit_watch;
 mod error;
 #[cfg(test)]
 mod faults;
@@ -63,20 +64,19 @@ mod stored;
 mod subscription;
 mod tables;
 mod twin;
-mod watch;
 mod withheld;
 
 pub use account::AccountChange;
 pub use alert_counts::AlertCount;
 pub(crate) use alert_key::SEPARATOR as QUEUE_SEPARATOR;
 pub use change::{Change, FOLDER_EMPTIED, FOLDER_HELD};
+pub use commit_watch::Changed;
 pub use error::StoreError;
 pub use key::{CacheKey, NodeKey};
 pub use open::SetAside;
 pub use read::{DefaultSource, SeenNotification, Snapshot, StoredTrigger};
 pub use stored::Stored;
 pub use subscription::{Digest, Subscription};
-pub use watch::Changed;
 
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -106,7 +106,7 @@ pub struct Store {
     committing: Mutex<()>,
     rolling_back: AtomicBool,
     accounts: Notify,
-    watch: watch::Watch,
+    commit_watch: commit_watch::CommitWatch,
     odd: Arc<read::Odd>,
     alert_counts: alert_counts::AlertCounts,
     /// What a test has the disk do.
@@ -133,7 +133,7 @@ impl Store {
     pub fn open(folder: &Path) -> Result<Opened, StoreError> {
         let (file, set_aside) = DatabaseFile::open(&folder.join(FILE))?;
         let (quota, writer) = (AtomicU64::new(u64::MAX), tokio::sync::Mutex::default());
-        let (accounts, watch) = (Notify::new(), watch::Watch::default());
+        let (accounts, commit_watch) = (Notify::new(), commit_watch::CommitWatch::default());
         let store = Self {
             file,
             quota,
@@ -141,7 +141,7 @@ impl Store {
             committing: Mutex::default(),
             rolling_back: AtomicBool::new(false),
             accounts,
-            watch,
+            commit_watch,
             odd: Arc::default(),
             alert_counts: alert_counts::AlertCounts::default(),
             #[cfg(test)]
@@ -224,7 +224,7 @@ impl Store {
         if changes.iter().any(|change| matches!(change, Change::Account(_))) {
             self.accounts.notify_one();
         }
-        self.watch.report(changes);
+        self.commit_watch.report(changes);
         Ok(())
     }
 
@@ -291,13 +291,13 @@ impl Store {
 
     /// From now on [`Store::changed`] tells of commits at or below these keys, and of no others.
     pub fn look_out_for(&self, keys: Vec<NodeKey>) {
-        self.watch.look_out_for(keys);
+        self.commit_watch.look_out_for(keys);
     }
 
     /// Waits for a commit that changes a subscription, or what [`Store::look_out_for`] names. For one listener;
     /// what is committed while it does not listen is told the next time.
     pub async fn changed(&self) -> Changed {
-        self.watch.changed().await
+        self.commit_watch.changed().await
     }
 }
 

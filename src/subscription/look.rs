@@ -8,13 +8,13 @@ use hyper::Method;
 use super::schedule::Id;
 use crate::agent_state::Parameters;
 use crate::agent_state::{AgentState, Peer};
+use crate::file_watches::FileWatches;
 use crate::repository::{RepositoryError, Upload};
 use crate::store::{Change, Digest, StoreError, Subscription};
 use crate::transport::{Binding, Failure, TransportError, retry_after};
 use crate::tree::{Batch, Principal, Resolved, Rights, SessionFacts, TreeError};
 use crate::uri::client::{ClientUri, ClientUriError};
 use crate::uri::server::shown;
-use crate::watches::Watches;
 
 /// What a look takes.
 pub(super) struct Look {
@@ -27,7 +27,7 @@ pub(super) struct Look {
     pub(super) there: Option<Digest>,
     /// Whether the store is to know what is put.
     pub(super) keep: bool,
-    pub(super) watches: Option<Arc<Watches<Id>>>,
+    pub(super) watches: Option<Arc<FileWatches<Id>>>,
 }
 
 /// What a look came to.

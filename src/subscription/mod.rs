@@ -25,10 +25,10 @@ use crate::base::journal;
 use crate::base::said::Said;
 use crate::base::tasks::Tasks;
 use crate::base::waking;
+use crate::file_watches::FileWatches;
 use crate::package::Verb;
 use crate::store::{Change, Changed, Digest, NodeKey, Store, StoreError, Subscription};
 use crate::uri::client::ClientUri;
-use crate::watches::Watches;
 use look::{Look, Outcome};
 use schedule::{Ended, Id, Schedule};
 
@@ -41,7 +41,7 @@ pub(crate) struct Subscriptions {
     schedule: Schedule,
     known: HashMap<Id, Known>,
     /// None while there are no subscriptions, or no inotify.
-    watches: Option<Arc<Watches<Id>>>,
+    watches: Option<Arc<FileWatches<Id>>>,
     looks: Tasks<Id, Outcome>,
 }
 
@@ -141,7 +141,7 @@ impl Subscriptions {
     }
 
     /// Waits for something that concerns subscriptions, and takes note of it.
-    pub(crate) async fn turn(&mut self, agent_state: &AgentState, random: &mut dyn Random) {
+    pub(crate) async fn next_event(&mut self, agent_state: &AgentState, random: &mut dyn Random) {
         tokio::select! {
             changed = self.store.changed() => self.heard(&changed, agent_state),
             ids = changed(self.watches.as_deref()) => {
@@ -340,8 +340,8 @@ impl Id {
     }
 }
 
-fn watch() -> Option<Arc<Watches<Id>>> {
-    let watches = Watches::new();
+fn watch() -> Option<Arc<FileWatches<Id>>> {
+    let watches = FileWatches::new();
     watches
         .inspect_err(|error| {
             log::warn!("files that servers subscribe to can't be watched ({error}): they are polled");
@@ -350,7 +350,7 @@ fn watch() -> Option<Arc<Watches<Id>>> {
         .map(Arc::new)
 }
 
-async fn changed(watches: Option<&Watches<Id>>) -> BTreeSet<Id> {
+async fn changed(watches: Option<&FileWatches<Id>>) -> BTreeSet<Id> {
     match watches {
         Some(watches) => watches.changed().await,
         None => std::future::pending().await,

@@ -20,7 +20,7 @@ use super::view::cache_validator::{self, Validator};
 use super::view::{
     Extent, Pass, ReadView, Walk, Writer, empty, envelope, is_there, readable, required, secret,
 };
-use crate::base::turn::Turn;
+use crate::base::yielding::Yielder;
 
 /// The size of a piece, in bytes; the last one is smaller.
 const PIECE: usize = 64 << 10;
@@ -36,7 +36,7 @@ pub struct Gathering<'a> {
     /// By the root's key in the store.
     validators: HashMap<Vec<u8>, String>,
     fresh: bool,
-    turn: Turn,
+    yielder: Yielder,
 }
 
 /// A node to be serialised.
@@ -72,7 +72,7 @@ impl Tree {
             items: Vec::new(),
             validators: HashMap::new(),
             fresh: false,
-            turn: Turn::default(),
+            yielder: Yielder::default(),
         })
     }
 }
@@ -109,7 +109,7 @@ impl Gathering<'_> {
             Resolved::Many(nodes) => {
                 let (before, mut failure) = (self.items.len(), None);
                 for node in nodes {
-                    self.turn.step().await;
+                    self.yielder.step().await;
                     match self.look(node, level).await {
                         Err(TreeError::NotFound(_)) => {}
                         // What fails right now does not withhold the others.
@@ -271,10 +271,10 @@ impl Batch {
     /// The store failed.
     pub async fn digest(&self, profile: Profile) -> Result<Digest, TreeError> {
         let mut digest = Sha256::new();
-        let mut turn = Turn::default();
+        let mut yielder = Yielder::default();
         for piece in self.array(profile) {
             digest.update(piece?);
-            turn.pause().await;
+            yielder.pause().await;
         }
         Ok(digest.finalize().into())
     }
@@ -333,10 +333,10 @@ impl Pieces {
 
     /// All of it, and whether the last node has anything in it.
     pub(super) async fn collect(mut self, most: usize) -> Result<(Vec<u8>, bool), TreeError> {
-        let mut turn = Turn::default();
+        let mut yielder = Yielder::default();
         while !self.ended {
             self.advance()?;
-            turn.step().await;
+            yielder.step().await;
             if self.writer.out.len() > most {
                 let node = self.batch.items.get(self.next.saturating_sub(1));
                 return Err(TreeError::TooLarge(node.map(|item| item.node.client_uri()).unwrap_or_default()));

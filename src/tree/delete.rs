@@ -18,7 +18,7 @@ use super::principal::Principal;
 use super::registry::Tree;
 use super::validate::Members;
 use super::view::{Pass, Siblings, required};
-use crate::base::turn::Turn;
+use crate::base::yielding::Yielder;
 
 impl Tree {
     /// Deletes nodes and all below them: all, or none.
@@ -30,7 +30,7 @@ impl Tree {
         let pass = self.pass(principal)?;
         let mut plan = Plan::default();
         for node in nodes {
-            plan.turn.step().await;
+            plan.yielder.step().await;
             plan.delete(&pass, node).await?;
         }
         plan.check_what_is_left(&pass).await?;
@@ -48,9 +48,9 @@ impl Tree {
         principal: &Principal<'_>,
     ) -> Result<Vec<NodeRef>, TreeError> {
         let pass = self.pass(principal)?;
-        let (mut existing, mut turn) = (Vec::with_capacity(nodes.len()), Turn::default());
+        let (mut existing, mut yielder) = (Vec::with_capacity(nodes.len()), Yielder::default());
         for node in nodes {
-            turn.step().await;
+            yielder.step().await;
             if node.is_root() || pass.is_there(&node).await? {
                 existing.push(node);
             }
@@ -142,7 +142,7 @@ impl Plan {
                 }
                 NodeName::Unnamed(_) => {
                     for found in found.iter().filter(|found| !members.contains_key(&found.name)) {
-                        self.turn.step().await;
+                        self.yielder.step().await;
                         let child = node.listed(id, found);
                         if can_go(&child) {
                             self.remove(pass, child, false).await?;

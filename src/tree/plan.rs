@@ -18,7 +18,7 @@ use crate::mo::{MoData, NodeId, Value};
 use crate::store::{Change, NodeKey, Stored};
 
 use super::rights::Rights;
-use crate::base::turn::Turn;
+use crate::base::yielding::Yielder;
 
 use super::account;
 use super::delegation::{Edit, Edits};
@@ -45,7 +45,7 @@ pub(super) struct Plan {
     pub(super) delegations: Edits,
     /// What is to be checked against limits that have to be read.
     pub(super) limited: Vec<Limited>,
-    pub(super) turn: Turn,
+    pub(super) yielder: Yielder,
     /// The instance that the server was last found to be allowed to write.
     authorised: Option<Arc<Instance>>,
 }
@@ -206,7 +206,7 @@ impl Plan {
             validate::check_complete(node, |id| given.contains(&id))?;
         }
         for (name, (id, value)) in members {
-            self.turn.step().await;
+            self.yielder.step().await;
             let child = node.child(id, &name);
             if presence == Presence::There && node.object.is_closed(id) {
                 let what = "is closed to every command";

@@ -19,7 +19,7 @@ use super::principal::Principal;
 use super::registry::Tree;
 use super::rights::Rights;
 use super::view::{Pass, readable, secret};
-use crate::base::turn::Turn;
+use crate::base::yielding::Yielder;
 
 /// The most nodes that one ClientURI may address.
 const MOST_MATCHED: usize = 10_000;
@@ -90,7 +90,7 @@ impl Tree {
     ) -> Result<Resolved, TreeError> {
         let object = self.object_seen(&uri.moid, pass.principal)?;
         let mut search =
-            Search { pass, uri, object, listings: HashMap::new(), tried: 0, turn: Turn::default() };
+            Search { pass, uri, object, listings: HashMap::new(), tried: 0, yielder: Yielder::default() };
         search.check_names()?;
         let roots = search.instances(wanted).await?;
         search.check_access()?;
@@ -115,7 +115,7 @@ struct Search<'a> {
     /// What was listed already, by the key of the node it was listed for.
     listings: HashMap<Vec<u8>, Arc<Vec<Child>>>,
     tried: usize,
-    turn: Turn,
+    yielder: Yielder,
 }
 
 impl Search<'_> {
@@ -172,7 +172,7 @@ impl Search<'_> {
                     if found.len() > 1 {
                         return Err(TreeError::NotUnique(format!("{}//", self.object.moid)));
                     }
-                    self.turn.step().await;
+                    self.yielder.step().await;
                 }
             }
             Selector::Any => {
@@ -181,7 +181,7 @@ impl Search<'_> {
                     if found.len() > MOST_MATCHED {
                         return Err(TreeError::TooMany(self.uri.address()));
                     }
-                    self.turn.step().await;
+                    self.yielder.step().await;
                 }
             }
             Selector::Letter(letter) => found.extend(Box::pin(self.satisfying_instance(*letter)).await?),
@@ -390,7 +390,7 @@ impl Search<'_> {
         if self.tried > MOST_TRIED {
             return Err(TreeError::TooMany(self.uri.address()));
         }
-        self.turn.step().await;
+        self.yielder.step().await;
         Ok(())
     }
 

@@ -148,7 +148,7 @@ impl Tree {
         let mut stored = Vec::with_capacity(documents.len());
         let mut edits = 0;
         for document in documents {
-            plan.turn.pause().await;
+            plan.yielder.pause().await;
             let place = self.place_of(&document, principal)?;
             let node = match place {
                 Place::At(uri) => {

@@ -78,11 +78,11 @@ const STOPS: [(&str, usize); 6] = [
     // The agent's end.
     ("daemon/shutdown.rs", 1),
     // How long it has been running.
-    ("daemon/loading.rs", 1),
+    ("daemon/loader.rs", 1),
     // Where the kernel does not tell of changes.
     ("daemon/network.rs", 1),
     // How long files may take to be read, as on their lane.
-    ("daemon/reading.rs", 5),
+    ("daemon/folder_reading.rs", 5),
     ("notification/listener.rs", 1),
 ];
 

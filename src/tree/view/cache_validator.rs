@@ -17,7 +17,7 @@ use crate::store::{CacheKey, Stored};
 use super::extent::Extent;
 use super::read_view::ReadView;
 use super::walk::{Step, Walk};
-use crate::base::turn::Turn;
+use crate::base::yielding::Yielder;
 use crate::tree::error::TreeError;
 use crate::tree::node::NodeRef;
 use crate::tree::rights::SESSION_INFO;
@@ -43,10 +43,10 @@ pub(in crate::tree) async fn of(
 ) -> Result<String, TreeError> {
     let mut validator = Validator::new(root, key);
     let mut walk = Walk::new(root.clone(), Extent::ALL);
-    let mut turn = Turn::default();
+    let mut yielder = Yielder::default();
     while let Some(step) = walk.next(read_view)? {
         validator.step(&step);
-        turn.step().await;
+        yielder.step().await;
     }
     Ok(validator.finish())
 }

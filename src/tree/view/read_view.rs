@@ -10,7 +10,7 @@ use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
 use crate::backend::Child;
-use crate::base::turn::Turn;
+use crate::base::yielding::Yielder;
 use crate::mo::{ManagementObject, NodeId, Value};
 use crate::tree::error::TreeError;
 use crate::tree::node::NodeRef;
@@ -31,7 +31,7 @@ pub(in crate::tree) struct ReadView {
     failure: Option<String>,
     /// The descriptions at or below which something comes from outside, of the object that was looked at last.
     outside: Option<(Arc<ManagementObject>, Arc<HashSet<NodeId>>)>,
-    turn: Turn,
+    yielder: Yielder,
 }
 
 /// What a leaf's source has said.
@@ -51,7 +51,7 @@ impl ReadView {
             size: 0,
             failure: None,
             outside: None,
-            turn: Turn::default(),
+            yielder: Yielder::default(),
         }
     }
 

@@ -108,7 +108,7 @@ impl ReadView {
         if node.mapping().get.is_empty() {
             return Ok(());
         }
-        self.turn.step().await;
+        self.yielder.step().await;
         if !self.values.contains_key(&key) {
             let read = pass.leaf(node).await;
             pass.tree.tell_failure(node, "a value", read.as_ref().err());

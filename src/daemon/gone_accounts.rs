@@ -61,6 +61,6 @@ impl Daemon {
         let unknown: BTreeSet<ServerId> =
             destinations.filter(|server_id| self.agent_state.peer(server_id).is_none()).collect();
         self.forget(&unknown.into_iter().collect::<Vec<_>>()).await;
-        self.watching.remember(&self.agent_state, &self.clock).await;
+        self.config_files.remember(&self.agent_state, &self.clock).await;
     }
 }

@@ -14,8 +14,8 @@ use tokio::task::JoinSet;
 use tokio::time::{Instant, timeout, timeout_at};
 
 use super::checking::against_machine;
-use super::evidence;
-use super::watcher::Watched;
+use super::folder_watch::WatchedFolders;
+use super::removal_evidence;
 use crate::agent_state::Folder;
 use crate::base::lane::{CONFIGURATION, PathAccess, Stuck};
 use crate::config::{self, Account, Environment, Settings};
@@ -96,7 +96,7 @@ impl Read {
     pub(super) async fn folders(
         settings: Settings,
         environment: Environment,
-        watched: &Watched,
+        watched: &WatchedFolders,
         patience: Patience,
     ) -> Self {
         let follow = timeout(FOLLOWED, watched.follow(&settings.paths)).await;
@@ -138,7 +138,8 @@ async fn accounts(
         let mut problems = Problems::default();
         (config::accounts::list(folders, &mut problems), problems)
     };
-    let listed = look_into(settings.paths.accounts.clone(), list, evidence::of_accounts, patience).await?;
+    let listed =
+        look_into(settings.paths.accounts.clone(), list, removal_evidence::of_accounts, patience).await?;
     let ((files, mut problems), folders) = listed;
     let (allow_http, environment) = (settings.session.allow_http, Arc::new(environment));
     let works = files.into_iter().map(|file| {
@@ -174,7 +175,7 @@ async fn objects(settings: &Settings, patience: Patience) -> Result<Found<Arc<Ma
         let mut problems = Problems::default();
         (mo::load::list(folders, &mut problems), problems)
     };
-    let listed = look_into(settings.paths.mo.clone(), list, evidence::of_objects, patience).await?;
+    let listed = look_into(settings.paths.mo.clone(), list, removal_evidence::of_objects, patience).await?;
     let ((names, mut problems), mut folders) = listed;
     let settings = Arc::new(settings.clone());
     let (mut last, mut works) = (Vec::new(), Vec::new());

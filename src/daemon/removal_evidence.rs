@@ -34,9 +34,9 @@ enum Says {
 
 /// Folders that held something while this agent ran, and which they were: device and inode.
 #[derive(Debug, Default)]
-pub(super) struct Seen(BTreeMap<PathBuf, (u64, u64)>);
+pub(super) struct SeenFolders(BTreeMap<PathBuf, (u64, u64)>);
 
-impl Seen {
+impl SeenFolders {
     fn note(&mut self, folder: &Folder) {
         if let Some(identity) = folder.identity {
             self.0.insert(folder.path.clone(), identity);

@@ -9,19 +9,19 @@ use crate::agent_state;
 use crate::agent_state::AgentState;
 use crate::backend::Dependencies;
 use crate::config::Fact;
-use crate::watches::Watches;
+use crate::file_watches::FileWatches;
 
 /// Where the IMSI comes from.
 #[derive(Debug)]
-pub(super) struct Sim {
+pub(super) struct SimWatch {
     /// None where no file tells it, or nobody wants to know.
-    watches: Option<Arc<Watches<()>>>,
+    watches: Option<Arc<FileWatches<()>>>,
     files: Dependencies,
     /// Where the files are is being looked up; whether because something has changed.
     arming: JoinSet<bool>,
 }
 
-impl Sim {
+impl SimWatch {
     pub(super) fn new(agent_state: &AgentState) -> Self {
         let mut sim = Self { watches: None, files: Dependencies::default(), arming: JoinSet::new() };
         sim.follow(agent_state);
@@ -41,7 +41,7 @@ impl Sim {
             return;
         }
         self.files = files;
-        let watches = Watches::new();
+        let watches = FileWatches::new();
         let refused = |error: &std::io::Error| {
             log::warn!(
                 "subscriber.IMSI: can't be watched ({error}): a change of the SIM is not noticed at once"

@@ -8,22 +8,22 @@ use std::time::{Duration, Instant};
 use crate::backend::Dependencies;
 use crate::base::waking;
 use crate::config::Paths;
-use crate::watches::Watches;
+use crate::file_watches::FileWatches;
 
 /// A change is acted upon this long after the first was seen: files come in several steps.
 const DEBOUNCE: Duration = Duration::from_secs(1);
 
 /// Watches the folders of accounts and management objects.
-pub(super) struct Watcher {
-    watched: Watched,
+pub(super) struct FolderWatch {
+    watched: WatchedFolders,
     due: Option<Instant>,
 }
 
 /// The folders that are watched. They are watched first and read then: what changes in between is told.
 #[derive(Clone)]
-pub(super) struct Watched(Option<Arc<Watches<()>>>);
+pub(super) struct WatchedFolders(Option<Arc<FileWatches<()>>>);
 
-impl Watched {
+impl WatchedFolders {
     /// Watches these folders, and no others. What happened to them before is not told. False where not every change
     /// will be, either.
     pub(super) async fn follow(&self, paths: &Paths) -> bool {
@@ -33,16 +33,16 @@ impl Watched {
     }
 }
 
-impl Watcher {
+impl FolderWatch {
     /// Watches nothing yet.
     pub(super) fn new() -> Self {
-        let watches = Watches::new();
+        let watches = FileWatches::new();
         let watches = watches.inspect_err(|error| log::warn!("the folders of accounts and management objects are not watched ({error}): after a change, `systemctl reload omadmd` is needed"));
-        Self { watched: Watched(watches.ok().map(Arc::new)), due: None }
+        Self { watched: WatchedFolders(watches.ok().map(Arc::new)), due: None }
     }
 
     /// What is watched, for whoever reads it.
-    pub(super) fn watched(&self) -> Watched {
+    pub(super) fn watched(&self) -> WatchedFolders {
         self.watched.clone()
     }
 
@@ -80,8 +80,8 @@ mod tests {
     use super::*;
     use crate::config::Settings;
 
-    async fn told(watcher: &mut Watcher) -> bool {
-        let told = async |watcher: &mut Watcher, within| {
+    async fn told(watcher: &mut FolderWatch) -> bool {
+        let told = async |watcher: &mut FolderWatch, within| {
             tokio::time::timeout(Duration::from_millis(within), watcher.changed()).await.is_ok()
         };
         let is_told = told(watcher, 300).await;
@@ -100,7 +100,7 @@ mod tests {
             mo: vec![gone],
             ..Settings::default().paths
         };
-        let mut watcher = Watcher::new();
+        let mut watcher = FolderWatch::new();
         assert!(watcher.watched().follow(&paths).await);
         std::fs::read(&file).unwrap();
         std::fs::read_dir(folder.path()).unwrap().count();
@@ -116,7 +116,7 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let (objects, elsewhere) = (folder.path().join("mo.d"), folder.path().join("elsewhere"));
         let paths = Paths { accounts: Vec::new(), mo: vec![objects.clone()], ..Settings::default().paths };
-        let mut watcher = Watcher::new();
+        let mut watcher = FolderWatch::new();
         let watched = watcher.watched();
         watched.follow(&paths).await;
         assert!(!told(&mut watcher).await, "there is nothing");

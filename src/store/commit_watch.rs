@@ -20,9 +20,9 @@ pub struct Changed {
     pub subscribed: BTreeSet<(ServerId, String)>,
 }
 
-/// Looks out for commits, for whoever asks [`Watch::changed`].
+/// Looks out for commits, for whoever asks [`CommitWatch::changed`].
 #[derive(Debug, Default)]
-pub(super) struct Watch {
+pub(super) struct CommitWatch {
     state: Mutex<State>,
     wake: Notify,
 }
@@ -33,7 +33,7 @@ struct State {
     changed: Changed,
 }
 
-impl Watch {
+impl CommitWatch {
     pub(super) fn look_out_for(&self, keys: Vec<NodeKey>) {
         self.state().wanted = keys.into();
     }
@@ -99,7 +99,7 @@ mod tests {
         NodeKey::node(&"urn:m".into(), "1", names.iter().copied())
     }
 
-    async fn told(watch: &Watch, changes: &[Change]) -> Vec<NodeKey> {
+    async fn told(watch: &CommitWatch, changes: &[Change]) -> Vec<NodeKey> {
         watch.report(changes);
         let changed = tokio::time::timeout(std::time::Duration::from_millis(1), watch.changed()).await;
         changed.map(|changed| changed.nodes.into_iter().collect()).unwrap_or_default()
@@ -107,7 +107,7 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn what_is_at_below_or_removed_with_a_key_is_news_and_no_other() {
-        let watch = Watch::default();
+        let watch = CommitWatch::default();
         let put = |names: &[&str]| Change::Put(key(names), Stored::Interior);
         assert_eq!(told(&watch, &[put(&["a"])]).await, [], "nobody looks out");
         let (a, b) = (key(&["a"]), key(&["b", "c"]));
@@ -125,7 +125,7 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn news_wait_for_a_listener_that_is_busy() {
-        let watch = Watch::default();
+        let watch = CommitWatch::default();
         let gone = Change::Unsubscribe { server_id: "a".into(), client_uri: "u".into() };
         watch.report(&[gone]);
         assert!(watch.changed().await.subscriptions);

@@ -7,8 +7,8 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use super::DaemonError;
-use super::reading::{Found, Patience, Read};
-use super::watcher::{Watched, Watcher};
+use super::folder_reading::{Found, Patience, Read};
+use super::folder_watch::{FolderWatch, WatchedFolders};
 use crate::agent_state::{AgentState, Folder, Peer, Surroundings};
 use crate::backend::{Bus, Machine};
 use crate::base::crash_guard::CrashGuard;
@@ -113,7 +113,7 @@ pub(super) struct Loader {
 impl Loader {
     /// Loads everything for the first time; broken accounts and management objects are left out. From then on, the
     /// watcher tells of changes.
-    pub(super) async fn start(options: Options) -> Result<(Self, Arc<AgentState>, Watcher), DaemonError> {
+    pub(super) async fn start(options: Options) -> Result<(Self, Arc<AgentState>, FolderWatch), DaemonError> {
         let mut loader = Self {
             options,
             started: Instant::now(),
@@ -139,7 +139,7 @@ impl Loader {
         if let Some(set_aside) = &opened.set_aside {
             set_aside.say();
         }
-        let mut watcher = Watcher::new();
+        let mut watcher = FolderWatch::new();
         loader.crash_guard = CrashGuard::open(&settings.paths.state, &boot_id());
         let machine = loader.machine(&settings);
         if !Tree::roll_back_interrupted(&opened.store, &machine).await {
@@ -192,7 +192,7 @@ impl Loader {
         &self,
         scope: Scope,
         before: &AgentState,
-        watched: Watched,
+        watched: WatchedFolders,
     ) -> impl Future<Output = Result<Read, LoadError>> + Send + 'static {
         let Options { selection, environment, .. } = self.options.clone();
         let before = Arc::clone(&before.settings);

@@ -6,16 +6,16 @@ use std::time::Instant;
 use tokio::task::JoinSet;
 
 use super::clock::Clock;
-use super::evidence::Seen;
-use super::loading::{LoadError, Loader, Scope};
-use super::reading::Read;
-use super::watcher::Watcher;
+use super::folder_reading::Read;
+use super::folder_watch::FolderWatch;
+use super::loader::{LoadError, Loader, Scope};
+use super::removal_evidence::SeenFolders;
 use crate::agent_state::AgentState;
 use crate::base::heartbeat::Hearts;
 use crate::base::waking;
 
 /// What was read again.
-pub(super) struct Reading {
+pub(super) struct Reread {
     /// What was asked for.
     pub(super) scope: Scope,
     pub(super) read: Result<Read, LoadError>,
@@ -23,19 +23,19 @@ pub(super) struct Reading {
 
 /// The files that the agent state is made of: watched, read again apart from the loop, and what their folders have held.
 /// Dropped, it breaks off what is being read.
-pub(super) struct Watching {
+pub(super) struct ConfigFiles {
     pub(super) loader: Loader,
-    watcher: Watcher,
-    seen: Seen,
+    watcher: FolderWatch,
+    seen: SeenFolders,
     /// What is being read: once at a time, and once more for all that was asked meanwhile.
-    running: JoinSet<Reading>,
+    running: JoinSet<Reread>,
     again: Option<Scope>,
 }
 
-impl Watching {
+impl ConfigFiles {
     /// Nothing is being read again yet.
-    pub(super) fn new(loader: Loader, watcher: Watcher) -> Self {
-        Self { loader, watcher, seen: Seen::default(), running: JoinSet::new(), again: None }
+    pub(super) fn new(loader: Loader, watcher: FolderWatch) -> Self {
+        Self { loader, watcher, seen: SeenFolders::default(), running: JoinSet::new(), again: None }
     }
 
     /// Begins to read the folders again, if one has changed.
@@ -51,7 +51,7 @@ impl Watching {
     }
 
     /// Waits for what is being read; or for a change, after which reading is due: none then.
-    pub(super) async fn turn(&mut self) -> Option<Reading> {
+    pub(super) async fn next_event(&mut self) -> Option<Reread> {
         tokio::select! {
             Some(Ok(read)) = self.running.join_next() => Some(read),
             () = self.watcher.changed() => None,
@@ -63,7 +63,7 @@ impl Watching {
         if self.running.is_empty() {
             let read = self.loader.read(scope, agent_state, self.watcher.watched());
             let task = hearts
-                .watch("the reading of files".to_owned(), async move { Reading { scope, read: read.await } });
+                .watch("the reading of files".to_owned(), async move { Reread { scope, read: read.await } });
             self.running.spawn(task);
         } else {
             self.again = self.again.max(Some(scope));

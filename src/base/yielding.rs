@@ -1,4 +1,4 @@
-//! Turns: the agent has one thread, and who works long on it lets the others have theirs.
+//! Yielding: the agent has one thread, and who works long on it lets the others work in between.
 
 use std::time::{Duration, Instant};
 
@@ -7,21 +7,21 @@ const SLICE: Duration = Duration::from_millis(1);
 /// The clock is looked at after so many steps: a step of a walk takes less time than that.
 const STEPS: u32 = 64;
 
-/// The turn of one piece of work. It begins when the work does.
+/// Yields for one piece of work, whenever that has gone on for long. Made when the work begins.
 #[derive(Debug)]
-pub(crate) struct Turn {
+pub(crate) struct Yielder {
     since: Instant,
     steps: u32,
 }
 
-impl Default for Turn {
+impl Default for Yielder {
     fn default() -> Self {
         Self { since: Instant::now(), steps: 0 }
     }
 }
 
-impl Turn {
-    /// After a small step, of which there are many.
+impl Yielder {
+    /// Yields if it is time to, after a small step, of which there are many.
     pub(crate) async fn step(&mut self) {
         self.steps += 1;
         if self.steps >= STEPS {
@@ -30,7 +30,7 @@ impl Turn {
         }
     }
 
-    /// After a step that may itself have taken long.
+    /// Yields if it is time to, after a step that may itself have taken long.
     pub(crate) async fn pause(&mut self) {
         if self.since.elapsed() >= SLICE {
             tokio::task::yield_now().await;
@@ -46,12 +46,12 @@ mod tests {
     #[tokio::test]
     async fn who_works_long_lets_others_work_and_who_does_not_goes_on() {
         let others = tokio::spawn(async {});
-        let mut turn = Turn::default();
-        turn.step().await;
+        let mut yielder = Yielder::default();
+        yielder.step().await;
         assert!(!others.is_finished(), "one step is no reason");
-        while turn.since.elapsed() < SLICE {}
+        while yielder.since.elapsed() < SLICE {}
         for _ in 0..STEPS {
-            turn.step().await;
+            yielder.step().await;
         }
         assert!(others.is_finished());
     }

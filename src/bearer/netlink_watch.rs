@@ -14,9 +14,9 @@ const GROUPS: u32 = 0x1 | 0x10 | 0x100;
 /// tokio has no netlink socket of its own; its `UnixDatagram` does to the descriptor just what is needed
 /// here, poll(2) and recv(2).
 #[derive(Debug)]
-pub struct Watch(UnixDatagram);
+pub struct NetlinkWatch(UnixDatagram);
 
-impl Watch {
+impl NetlinkWatch {
     /// Begins to listen; changes from here on are not missed.
     ///
     /// # Errors

@@ -20,19 +20,19 @@ const WORTH_IT: u64 = 512 << 10;
 
 /// The one timer that runs after work, and none at rest.
 #[derive(Debug)]
-pub(super) struct Rest {
+pub(super) struct MemoryRelease {
     timer: Option<AbortHandle>,
     /// What the process had of its own when its store was opened afresh last.
     kept: Arc<AtomicU64>,
 }
 
-impl Default for Rest {
+impl Default for MemoryRelease {
     fn default() -> Self {
         Self { timer: None, kept: Arc::new(AtomicU64::new(USUAL)) }
     }
 }
 
-impl Rest {
+impl MemoryRelease {
     /// Something has just been done.
     ///
     /// Of threads that have ended, the handle of the last one is kept until another has; and the heap goes back from its

@@ -45,7 +45,7 @@ const MASK_ADD: AddWatchFlags = AddWatchFlags::from_bits_retain(nix::libc::IN_MA
 
 /// All watched folders, each for whoever depends on what is in it.
 #[derive(Debug)]
-pub(crate) struct Watches<K> {
+pub(crate) struct FileWatches<K> {
     inotify: Inotify,
     /// The same descriptor. tokio has no inotify of its own; its pipe does to it just what is needed here, poll(2).
     readiness: Receiver,
@@ -96,7 +96,7 @@ impl What {
     }
 }
 
-impl<K: Ord + Clone> Watches<K> {
+impl<K: Ord + Clone> FileWatches<K> {
     /// Watches nothing yet.
     ///
     /// # Errors
@@ -295,7 +295,7 @@ mod tests {
 
     use super::*;
 
-    impl Watches<&'static str> {
+    impl FileWatches<&'static str> {
         fn look(&self, id: &'static str, dependencies: &Dependencies) -> bool {
             self.set(&id, dependencies, &|_| true)
         }
@@ -306,7 +306,7 @@ mod tests {
     }
 
     /// Whom the next event concerns; nobody where there is none.
-    async fn told(watches: &Watches<&'static str>) -> Vec<&'static str> {
+    async fn told(watches: &FileWatches<&'static str>) -> Vec<&'static str> {
         let mut all = BTreeSet::new();
         while let Ok(ids) = tokio::time::timeout(Duration::from_millis(100), watches.changed()).await {
             all.extend(ids);
@@ -319,7 +319,7 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let [file, other] = ["file", "other"].map(|name| folder.path().join(name));
         fs::write(&file, "x").unwrap();
-        let watches = Watches::<&str>::new().unwrap();
+        let watches = FileWatches::<&str>::new().unwrap();
         assert!(watches.look("a", &files(std::slice::from_ref(&file))));
         fs::read(&file).unwrap();
         fs::write(&other, "x").unwrap();
@@ -341,7 +341,7 @@ mod tests {
     async fn a_file_in_a_folder_that_is_not_there_yet_is_found() {
         let folder = tempfile::tempdir().unwrap();
         let file = folder.path().join("a/b/file");
-        let watches = Watches::<&str>::new().unwrap();
+        let watches = FileWatches::<&str>::new().unwrap();
         let look = || watches.look("a", &files(std::slice::from_ref(&file)));
         assert!(look());
         fs::create_dir_all(folder.path().join("a/b")).unwrap();
@@ -357,7 +357,7 @@ mod tests {
     async fn whatever_folder_on_the_way_goes_takes_the_file_along_and_what_else_is_in_it_wakes_nobody() {
         let folder = tempfile::tempdir().unwrap();
         let [top, file] = ["a", "a/b/c/file"].map(|name| folder.path().join(name));
-        let watches = Watches::<&str>::new().unwrap();
+        let watches = FileWatches::<&str>::new().unwrap();
         let look = || watches.look("a", &files(std::slice::from_ref(&file)));
         fs::create_dir_all(file.parent().unwrap()).unwrap();
         fs::write(&file, "x").unwrap();
@@ -381,7 +381,7 @@ mod tests {
     async fn a_folder_that_has_what_was_missing_in_it_wakes_nobody_any_more() {
         let folder = tempfile::tempdir().unwrap();
         let file = folder.path().join("a/file");
-        let watches = Watches::<&str>::new().unwrap();
+        let watches = FileWatches::<&str>::new().unwrap();
         let look = || watches.look("a", &files(std::slice::from_ref(&file)));
         assert!(look());
         fs::create_dir(folder.path().join("a")).unwrap();
@@ -398,7 +398,7 @@ mod tests {
     #[tokio::test]
     async fn what_comes_while_it_is_looked_for_is_watched() {
         let folder = tempfile::tempdir().unwrap();
-        let watches = Watches::<&str>::new().unwrap();
+        let watches = FileWatches::<&str>::new().unwrap();
         // It takes a while to watch them all; the one that comes meanwhile is the last.
         let others: Vec<PathBuf> =
             (0..200).map(|number| folder.path().join(format!("{number:03}"))).collect();
@@ -428,7 +428,7 @@ mod tests {
     async fn who_wants_less_of_a_folder_takes_nothing_from_who_wants_more() {
         let folder = tempfile::tempdir().unwrap();
         fs::create_dir(folder.path().join("below")).unwrap();
-        let watches = Watches::<&str>::new().unwrap();
+        let watches = FileWatches::<&str>::new().unwrap();
         for (name, file) in [("near", "near"), ("far", "below/far")] {
             assert!(watches.look(name, &files(&[folder.path().join(file)])));
         }
@@ -449,7 +449,7 @@ mod tests {
         // As atomic updates of whole folders are made.
         symlink("1", folder.path().join("current")).unwrap();
         symlink("current/file", folder.path().join("file")).unwrap();
-        let watches = Watches::<&str>::new().unwrap();
+        let watches = FileWatches::<&str>::new().unwrap();
         let look = || watches.look("a", &files(&[folder.path().join("file")]));
         assert!(look());
         fs::write(folder.path().join("1/file"), "new").unwrap();
@@ -465,7 +465,7 @@ mod tests {
     #[tokio::test]
     async fn of_a_folder_every_name_counts_and_two_may_watch_one() {
         let folder = tempfile::tempdir().unwrap();
-        let watches = Watches::<&str>::new().unwrap();
+        let watches = FileWatches::<&str>::new().unwrap();
         let whole = Dependencies { folders: [folder.path().to_owned()].into(), ..Dependencies::default() };
         assert!(watches.look("folder", &whole));
         assert!(watches.look("file", &files(&[folder.path().join("file")])));
@@ -480,7 +480,7 @@ mod tests {
 
     #[tokio::test]
     async fn the_kernels_own_files_are_not_told_of() {
-        let watches = Watches::<&str>::new().unwrap();
+        let watches = FileWatches::<&str>::new().unwrap();
         for file in ["/proc/uptime", "/sys/class/net/eth77/mtu"] {
             assert!(!watches.look("a", &files(&[file.into()])), "{file}");
         }

@@ -2,9 +2,9 @@
 
 use std::sync::Arc;
 
-use super::loading::{LOOK_AGAIN, Scope};
-use super::watching::Reading;
-use super::{Daemon, difference, schedule};
+use super::config_files::Reread;
+use super::loader::{LOOK_AGAIN, Scope};
+use super::{Daemon, schedule, state_difference};
 use crate::agent_state::AgentState;
 use crate::base::journal::id;
 use crate::base::waking;
@@ -13,17 +13,17 @@ impl Daemon {
     /// Reads everything again, on the operator's word.
     pub(super) fn reload(&mut self) {
         self.shared.systemd.reloading();
-        self.watching.load(Scope::Everything, &self.agent_state, &mut self.shared.hearts);
+        self.config_files.load(Scope::Everything, &self.agent_state, &mut self.shared.hearts);
     }
 
     /// Files were read again.
-    pub(super) async fn loaded(&mut self, Reading { scope, read }: Reading) {
+    pub(super) async fn loaded(&mut self, Reread { scope, read }: Reread) {
         match read {
             Ok(read) => {
                 if !read.is_whole() {
-                    self.watching.look_again(waking::now() + LOOK_AGAIN);
+                    self.config_files.look_again(waking::now() + LOOK_AGAIN);
                 }
-                let agent_state = self.watching.loader.renew(read, &self.agent_state).await;
+                let agent_state = self.config_files.loader.renew(read, &self.agent_state).await;
                 if scope == Scope::Everything {
                     self.bootstrapping.afresh();
                 }
@@ -33,26 +33,26 @@ impl Daemon {
                 MESSAGE_ID = id::CONFIGURATION_BROKEN; "reload failed, going on as before: {error}"
             ),
         }
-        self.shared.rest.begins(&self.agent_state.store);
-        let again = self.watching.asked_meanwhile();
+        self.shared.memory_release.begins(&self.agent_state.store);
+        let again = self.config_files.asked_meanwhile();
         if scope == Scope::Everything && again != Some(Scope::Everything) {
             let status = self.status();
             self.shared.systemd.ready(&status);
         }
         if let Some(again) = again {
-            self.watching.load(again, &self.agent_state, &mut self.shared.hearts);
+            self.config_files.load(again, &self.agent_state, &mut self.shared.hearts);
         }
     }
 
     /// A server changed its account, or a bootstrap brought some.
     pub(super) async fn accounts_changed(&mut self) {
-        let agent_state = self.watching.loader.accounts_changed(&self.agent_state).await;
+        let agent_state = self.config_files.loader.accounts_changed(&self.agent_state).await;
         let before = self.go_on_in(agent_state).await;
-        if difference::is_any(&before, &self.agent_state) {
+        if state_difference::is_any(&before, &self.agent_state) {
             log::info!(
                 "accounts changed: {}; {}",
                 self.status(),
-                difference::accounts(&before, &self.agent_state)
+                state_difference::accounts(&before, &self.agent_state)
             );
         }
     }
@@ -64,8 +64,8 @@ impl Daemon {
         log::info!(
             "configuration read again: {}; {}; {}",
             self.status(),
-            difference::accounts(&before, &self.agent_state),
-            difference::objects(&before, &self.agent_state),
+            state_difference::accounts(&before, &self.agent_state),
+            state_difference::objects(&before, &self.agent_state),
         );
     }
 
@@ -75,8 +75,8 @@ impl Daemon {
         self.sessions.queue.keep(|server_id| agent_state.peer(server_id).is_some());
         let before = std::mem::replace(&mut self.agent_state, Arc::new(agent_state));
         self.execs.exec_slots.follow(&self.agent_state);
-        let gone = difference::missing(&self.agent_state, &before);
-        let back = difference::missing(&before, &self.agent_state);
+        let gone = state_difference::missing(&self.agent_state, &before);
+        let back = state_difference::missing(&before, &self.agent_state);
         self.bootstrapping.follow(&before, &self.agent_state);
         let due = schedule::of_changes(&before, &self.agent_state, waking::now(), &mut *self.shared.random);
         self.sessions.ask(due);
@@ -85,7 +85,7 @@ impl Daemon {
         self.registrations.follow(&self.agent_state);
         self.forget(&gone).await;
         self.take_up_for(&back).await;
-        self.watching.remember(&self.agent_state, &self.clock).await;
+        self.config_files.remember(&self.agent_state, &self.clock).await;
         let status = self.status();
         self.shared.systemd.status(&status);
         before
