@@ -64,7 +64,7 @@ struct Folders<K> {
 type Interests<K> = BTreeSet<(K, What)>;
 
 /// What of which folder that exists.
-type Place = (PathBuf, What);
+type WatchedPlace = (PathBuf, What);
 
 /// Whether a path may be touched.
 type May<'m> = &'m dyn Fn(&Path) -> bool;
@@ -136,10 +136,11 @@ impl<K: Ord + Clone> FileWatches<K> {
         false
     }
 
-    fn watch(&self, id: &K, (places, all): &(BTreeSet<Place>, bool)) -> bool {
+    fn watch(&self, id: &K, (places, all): &(BTreeSet<WatchedPlace>, bool)) -> bool {
         let mut all = *all && places.len() <= MOST_PLACES;
         let first = places.iter().take(MOST_PLACES);
-        let told: Vec<&Place> = first.filter(|(folder, _)| backend::has_change_events(folder)).collect();
+        let told: Vec<&WatchedPlace> =
+            first.filter(|(folder, _)| backend::has_change_events(folder)).collect();
         all &= told.len() == places.len();
         {
             let mut folders = self.folders();
@@ -236,7 +237,7 @@ impl<K: Ord> Folders<K> {
 }
 
 /// All that is to be watched, and whether that is all there is.
-fn places_of(dependencies: &Dependencies, may: May<'_>) -> (BTreeSet<Place>, bool) {
+fn places_of(dependencies: &Dependencies, may: May<'_>) -> (BTreeSet<WatchedPlace>, bool) {
     let (mut places, mut all) = (BTreeSet::new(), true);
     for file in &dependencies.files {
         all &= on_the_way(file, &mut places, may);
@@ -256,7 +257,7 @@ fn places_of(dependencies: &Dependencies, may: May<'_>) -> (BTreeSet<Place>, boo
 }
 
 /// Adds a folder, if it is one, and those in it. False where one may not be looked at.
-fn in_the_tree(folder: &Path, depth: usize, places: &mut BTreeSet<Place>, may: May<'_>) -> bool {
+fn in_the_tree(folder: &Path, depth: usize, places: &mut BTreeSet<WatchedPlace>, may: May<'_>) -> bool {
     if !folder.is_dir() || places.len() > MOST_PLACES {
         return true;
     }
@@ -272,7 +273,7 @@ fn in_the_tree(folder: &Path, depth: usize, places: &mut BTreeSet<Place>, may: M
 
 /// Adds what decides which file `path` is: each folder and symbolic link on the way, and the file itself, or the first
 /// name that is not there. False where it may not be looked at.
-fn on_the_way(path: &Path, places: &mut BTreeSet<Place>, may: May<'_>) -> bool {
+fn on_the_way(path: &Path, places: &mut BTreeSet<WatchedPlace>, may: May<'_>) -> bool {
     let mut walk = PathWalk::to(path);
     while let Some(next) = walk.next_place() {
         if !may(&next) {

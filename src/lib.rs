@@ -24,7 +24,7 @@
 //! | [`ddf`] | the Device Description Framework: model and parser | yes |
 //! | [`spanned`] | TOML that knows its file and lines; one collector of problems | yes |
 //! | [`package`] | Packages #1, #2, #3: a neutral model and the codec of each wire profile | yes |
-//! | [`bearer`] | network interfaces: which is up, what it is, what carries a session | `known` |
+//! | [`bearer`] | network interfaces: which is up, what it is, what carries a session | `known_interfaces` |
 //! | [`transport`] | HTTPS: TLS, authentication, proxies, one connection a session | no |
 //! | [`mo`] | management objects as described: mapping files, values, pipelines | all but `load`, `check/machine` |
 //! | [`config`] | configuration: fragments → merged → [`config::Settings`]; accounts; where secrets come from | no |

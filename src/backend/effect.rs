@@ -79,7 +79,7 @@ pub async fn prepare_undo(
             let target = target.map_err(|error| error.or_helper(*privileged))?;
             let written = target.value(&content)?;
             let Some(now) = &target.now else { return Ok(None) };
-            OfProperty::new(target.spot.clone(), now, &written).map(|undo| Some(Undo::Property(undo)))
+            OfProperty::new(target.address.clone(), now, &written).map(|undo| Some(Undo::Property(undo)))
         }
         Call::Bus { method: true, .. } | Call::Run(_) | Call::Store => Ok(None),
     }

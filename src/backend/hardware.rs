@@ -148,12 +148,12 @@ mod tests {
     use super::*;
     use crate::backend::Bus;
 
-    struct Box {
+    struct TestMachine {
         folder: tempfile::TempDir,
         machine: Machine,
     }
 
-    impl Box {
+    impl TestMachine {
         fn new(files: &[(&str, &str)]) -> Self {
             let folder = tempfile::tempdir().unwrap();
             for (path, content) in files {
@@ -184,19 +184,22 @@ mod tests {
     #[tokio::test]
     async fn a_serial_number_is_one_of_its_model_and_placeholders_are_none() {
         let serial = "/proc/device-tree/serial-number";
-        let one = Box::new(&[(serial, "10000000abcdef01\0"), ("/proc/device-tree/model", "Pi\0")]);
-        let other = Box::new(&[(serial, "10000000abcdef01\0"), ("/proc/device-tree/model", "Other\0")]);
+        let one = TestMachine::new(&[(serial, "10000000abcdef01\0"), ("/proc/device-tree/model", "Pi\0")]);
+        let other =
+            TestMachine::new(&[(serial, "10000000abcdef01\0"), ("/proc/device-tree/model", "Other\0")]);
         let (first, second) = (uuid(&one.machine).await.unwrap(), uuid(&other.machine).await.unwrap());
         assert!(is_uuid(&first, '8') && is_uuid(&second, '8') && first != second);
         assert_eq!(uuid(&one.machine).await.unwrap(), first);
         let dmi = "/sys/class/dmi/id/product_uuid";
-        let named =
-            Box::new(&[(serial, "0000000000000000"), (dmi, "4C4C4544-0042-3510-8052-B4C04F565931\n")]);
+        let named = TestMachine::new(&[
+            (serial, "0000000000000000"),
+            (dmi, "4C4C4544-0042-3510-8052-B4C04F565931\n"),
+        ]);
         assert_eq!(
             uuid(&named.machine).await.unwrap(),
             Answer::Value("4c4c4544-0042-3510-8052-b4c04f565931".into())
         );
-        let junk = Box::new(&[
+        let junk = TestMachine::new(&[
             (serial, "1234567890\0"),
             (dmi, "03000200-0400-0500-0006-000700080009\n"),
             ("/sys/class/dmi/id/product_serial", "To Be Filled By O.E.M.\n"),
@@ -207,7 +210,7 @@ mod tests {
 
     #[tokio::test]
     async fn the_lowest_address_that_a_device_has_for_good() {
-        let bench = Box::new(&[]);
+        let bench = TestMachine::new(&[]);
         assert!(matches!(mac_uuid(&bench.machine).await.unwrap(), Answer::Absent(_)));
         bench.interface("br0", "00:00:5e:00:00:01", "0", false);
         bench.interface("wlan0", "00:00:5e:00:00:02", "1", true);

@@ -6,7 +6,7 @@ use std::time::{Duration, SystemTime};
 use crate::ddf::Format;
 use crate::mo::Value;
 use crate::mo::fill::Variables;
-use crate::mo::mapping::{Clock, NodeMapping, Pipeline, Source, SourceKind};
+use crate::mo::mapping::{NodeMapping, Pipeline, Source, SourceKind, TimeUnit};
 use crate::mo::pipeline::{Passed, json_text};
 
 use super::answer::{Answer, MAX_TEXT, Raw, Reading};
@@ -155,7 +155,7 @@ fn typed(
             text.trim_end_matches(|c: char| c.is_whitespace() || c == '\0').to_owned()
         }
     };
-    let booted = if pipeline.time == Some(Clock::Boot) { booted() } else { None };
+    let booted = if pipeline.time == Some(TimeUnit::Boot) { booted() } else { None };
     let text = match pipeline.apply(&text, format, &Variables { booted, ..*variables })? {
         Passed::Value(text) => text,
         Passed::Absent(why) => return Ok(Answer::Absent(format!("{from}: {why}"))),

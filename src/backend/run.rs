@@ -277,7 +277,7 @@ async fn spawn(
     let heard = reports.clone();
     let supervisor = tokio::spawn(async move {
         let (stdin, out, err) = (child.stdin.take(), child.stdout.take(), child.stderr.take());
-        let mut kept = Kept::default();
+        let mut kept = CapturedOutput::default();
         let end = {
             let feed = async {
                 if let Some(mut stdin) = stdin {
@@ -408,12 +408,12 @@ impl From<ExitStatus> for End {
 }
 
 #[derive(Default)]
-struct Kept {
+struct CapturedOutput {
     bytes: Vec<u8>,
     truncated: bool,
 }
 
-impl Kept {
+impl CapturedOutput {
     /// Keeps what fits, and reads on, so that the program isn't stopped by a full pipe.
     async fn fill(&mut self, mut from: impl AsyncRead + Unpin) {
         let mut buffer = [0; 4096];

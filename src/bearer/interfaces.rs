@@ -11,7 +11,7 @@ use nix::ifaddrs::{InterfaceAddress, getifaddrs};
 use nix::net::if_::{InterfaceFlags, if_nametoindex};
 use nix::sys::socket::{SockaddrLike, SockaddrStorage};
 
-use super::known::Id;
+use super::known_interfaces::Id;
 use crate::base::lane::{FILES, Stuck};
 use crate::bearer::ConnectionType;
 

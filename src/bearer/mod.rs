@@ -2,11 +2,11 @@
 //! notification's preferred connection types lead to (TS 5.2.1.2, TS 11.4 CBT).
 
 mod interfaces;
-mod known;
+mod known_interfaces;
 mod netlink_watch;
 
 pub use interfaces::{Links, carrying, is_here, kind_of, links};
-pub use known::{Id, Known};
+pub use known_interfaces::{Id, KnownInterfaces};
 pub use netlink_watch::NetlinkWatch;
 
 /// What the server would have the client connect over (TS 5.2.1.2 PREFERRED-CON-TYPE).

@@ -6,10 +6,10 @@ use crate::store::AccountChange;
 
 /// What is remembered of the subscriber: a salt, and a hash with it. IMSIs are few enough to be tried one by one: the
 /// salt is what keeps one device's record from telling of another's.
-pub(super) type Known = (u64, u64);
+pub(super) type SubscriberTag = (u64, u64);
 
 /// Whether the SIM is that of somebody else than at the last bootstrap. Without a SIM nobody else has come.
-pub(super) fn changed(known: Option<Known>, imsi: Option<&str>) -> bool {
+pub(super) fn changed(known: Option<SubscriberTag>, imsi: Option<&str>) -> bool {
     match (known, imsi) {
         (_, None) => false,
         (None, Some(_)) => true,

@@ -11,7 +11,7 @@ use crate::daemon;
 use crate::ddf;
 use crate::mo;
 use crate::mo::check::{CheckTarget, against_machine};
-use crate::mo::load::{self, One, Place};
+use crate::mo::load::{self, ObjectFolder, One};
 use crate::spanned::Problems;
 
 /// Says what is wrong with the objects in these folders, or in folders in them, and what is hardly meant; returns whether
@@ -31,7 +31,7 @@ pub(super) fn check<O: Write, E: Write>(
         for folder in folders {
             let one = One::read(folder, None);
             findings.warnings(&one.warnings);
-            all.push((Place { within, folder: folder.clone() }, one));
+            all.push((ObjectFolder { within, folder: folder.clone() }, one));
         }
     }
     let objects = load::combine(all, &mut problems);

@@ -58,7 +58,7 @@ impl Clock {
     /// The time, and whether the system's clock can be believed: one that is earlier than a time already
     /// known was never set, unless a time source has set it in this boot. Then what was known was wrong. It waits for
     /// nobody: what such a source has said is known since the last [`Clock::look`], and while it matters somebody looks.
-    pub(super) fn now(&self) -> gate::Clock {
+    pub(super) fn now(&self) -> gate::ClockReading {
         let now = self.at(seconds(SystemTime::now()), self.source.set_at.load(Ordering::Relaxed));
         if self.is_in_doubt() && !self.source.looking.swap(true, Ordering::Relaxed) {
             let source = Arc::clone(&self.source);
@@ -84,7 +84,7 @@ impl Clock {
         }
     }
 
-    fn at(&self, system: u64, set_at: u64) -> gate::Clock {
+    fn at(&self, system: u64, set_at: u64) -> gate::ClockReading {
         let mut floor = self.floor.load(Ordering::Relaxed);
         // A clock that shows an earlier time than when it was set was put back since.
         if (EARLIEST..floor).contains(&system) && (EARLIEST..=system).contains(&set_at) {
@@ -102,7 +102,7 @@ impl Clock {
                 "the clock is {} s behind a time already known: taken as not set", floor - system
             );
         }
-        gate::Clock { now: system.max(floor), synchronised }
+        gate::ClockReading { now: system.max(floor), synchronised }
     }
 
     /// Has what is scheduled wait until the clock is set, at most until this time, where it can't be believed now.
@@ -140,7 +140,7 @@ impl Clock {
         self.worth_storing_at(now, server_time?)
     }
 
-    fn worth_storing_at(&mut self, now: gate::Clock, server_time: u64) -> Option<u64> {
+    fn worth_storing_at(&mut self, now: gate::ClockReading, server_time: u64) -> Option<u64> {
         let time = now.now.min(server_time);
         let corrected = self.floor.load(Ordering::Relaxed) < self.stored && time < self.stored;
         let worth = time >= self.stored.saturating_add(STORE_EVERY) || corrected;
@@ -176,14 +176,14 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let store = Store::open(folder.path()).unwrap().store;
         let clock = Clock::new(&store, Arc::default(), folder.path()).unwrap();
-        assert_eq!(clock.at(1_000, 0), gate::Clock { now: EARLIEST, synchronised: false });
+        assert_eq!(clock.at(1_000, 0), gate::ClockReading { now: EARLIEST, synchronised: false });
         let later = EARLIEST + 1_000_000;
         store.commit_blocking(&[crate::store::Change::Clock(later)]).unwrap();
         let floor = Arc::new(AtomicU64::new(0));
         let clock = Clock::new(&store, Arc::clone(&floor), folder.path()).unwrap();
         assert_eq!(floor.load(Ordering::Relaxed), later, "certificates are checked against it as well");
-        assert_eq!(clock.at(EARLIEST, 0), gate::Clock { now: later, synchronised: false });
-        assert_eq!(clock.at(later + 1, 0), gate::Clock { now: later + 1, synchronised: true });
+        assert_eq!(clock.at(EARLIEST, 0), gate::ClockReading { now: later, synchronised: false });
+        assert_eq!(clock.at(later + 1, 0), gate::ClockReading { now: later + 1, synchronised: true });
     }
 
     const DAY: u64 = 24 * 3600;
@@ -220,12 +220,12 @@ mod tests {
         let wrong = EARLIEST + 20 * DAY;
         let (_folder, mut clock) = knowing(wrong);
         let right = EARLIEST + 10 * DAY;
-        let unset = gate::Clock { now: wrong, synchronised: false };
+        let unset = gate::ClockReading { now: wrong, synchronised: false };
         assert_eq!(clock.at(right, 0), unset, "nobody set it");
         assert_eq!(clock.at(right, right + 60), unset, "it was put back after it was set");
         assert_eq!(clock.at(1_000, 1_000), unset, "no device lived then");
         let set = clock.at(right, right - 60);
-        assert_eq!(set, gate::Clock { now: right, synchronised: true });
+        assert_eq!(set, gate::ClockReading { now: right, synchronised: true });
         assert_eq!(clock.floor.load(Ordering::Relaxed), right, "for certificates as well");
         assert_eq!(clock.worth_storing_at(set, right), Some(right), "the store is corrected");
         assert_eq!(clock.worth_storing_at(set, right), None, "once");

@@ -166,7 +166,7 @@ async fn accounts(
 }
 
 /// What has been read of an object when it is checked against the machine.
-type Begun = (mo::load::Place, Option<Arc<ManagementObject>>);
+type Begun = (mo::load::ObjectFolder, Option<Arc<ManagementObject>>);
 
 /// Reads the management objects, and checks them against the machine.
 async fn objects(settings: &Settings, patience: Patience) -> Result<Found<Arc<ManagementObject>>, Stuck> {
@@ -198,7 +198,7 @@ async fn objects(settings: &Settings, patience: Patience) -> Result<Found<Arc<Ma
     let read = each(works, begun, patience).await;
     let mut silent = BTreeMap::new();
     let (mut all, mut unfit) = (Vec::new(), Vec::new());
-    let mut holds = |place: &mo::load::Place| {
+    let mut holds = |place: &mo::load::ObjectFolder| {
         if let Some(folder) = folders.get_mut(place.within) {
             folder.holds = true;
         }

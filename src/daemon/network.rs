@@ -14,7 +14,7 @@ use crate::base::heartbeat::Hearts;
 use crate::base::lane::Stuck;
 use crate::base::waking;
 use crate::bearer::ConnectionType;
-use crate::bearer::{self, Choice, Id, Known, Links};
+use crate::bearer::{self, Choice, Id, KnownInterfaces, Links};
 use crate::session::Queue;
 
 /// How often to look where the kernel does not tell, and at what did not answer.
@@ -24,7 +24,7 @@ const LOOK: Duration = Duration::from_secs(30);
 #[derive(Debug, Default)]
 pub(super) struct Network {
     source: Option<Source>,
-    known: Known,
+    known: KnownInterfaces,
     /// The addresses when it was last looked, since there is a source.
     before: Option<BTreeSet<(String, IpAddr)>>,
     looks: JoinSet<Event>,

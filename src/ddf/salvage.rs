@@ -12,7 +12,7 @@ const MAX_OPEN: usize = 256;
 const SPANS: [(&str, &str); 3] = [("<!--", "-->"), ("<![CDATA[", "]]>"), ("<?", "?>")];
 
 /// A framework element: its name, and those in which it may stand.
-pub(super) struct Known {
+pub(super) struct KnownElement {
     pub(super) name: &'static str,
     pub(super) within: &'static [&'static str],
     pub(super) holds: Holds,
@@ -26,7 +26,7 @@ pub(super) enum Holds {
     Text,
 }
 
-impl Known {
+impl KnownElement {
     const fn new(name: &'static str, within: &'static [&'static str], holds: Holds) -> Self {
         Self { name, within, holds }
     }
@@ -38,31 +38,31 @@ const FORMAT: &str = "DFFormat";
 const IN_TREE: &[&str] = &[TREE];
 const IN_NODE: &[&str] = &[NODE];
 const IN_PROPERTIES: &[&str] = &["DFProperties", NODE];
-pub(super) const KNOWN: [Known; 21] = [
-    Known::new(TREE, &[], Holds::Elements),
-    Known::new("VerDTD", IN_TREE, Holds::Text),
-    Known::new("Man", IN_TREE, Holds::Text),
-    Known::new("Mod", IN_TREE, Holds::Text),
-    Known::new(NODE, &[NODE, TREE], Holds::Elements),
-    Known::new("NodeName", IN_NODE, Holds::Text),
-    Known::new("Path", IN_NODE, Holds::Text),
-    Known::new("DFProperties", IN_NODE, Holds::Elements),
-    Known::new("AccessType", IN_PROPERTIES, Holds::Words),
-    Known::new("DefaultValue", IN_PROPERTIES, Holds::Text),
-    Known::new("Description", IN_PROPERTIES, Holds::Text),
-    Known::new(FORMAT, IN_PROPERTIES, Holds::Words),
-    Known::new("Occurrence", IN_PROPERTIES, Holds::Words),
-    Known::new("Scope", IN_PROPERTIES, Holds::Words),
-    Known::new("DFTitle", IN_PROPERTIES, Holds::Text),
-    Known::new("DFType", IN_PROPERTIES, Holds::Words),
-    Known::new("CaseSense", IN_PROPERTIES, Holds::Words),
-    Known::new("MIME", &["DFType"], Holds::Text),
-    Known::new("DDFName", &["DFType"], Holds::Text),
-    Known::new("ZeroOrN", &["Occurrence"], Holds::Text),
-    Known::new("OneOrN", &["Occurrence"], Holds::Text),
+pub(super) const KNOWN: [KnownElement; 21] = [
+    KnownElement::new(TREE, &[], Holds::Elements),
+    KnownElement::new("VerDTD", IN_TREE, Holds::Text),
+    KnownElement::new("Man", IN_TREE, Holds::Text),
+    KnownElement::new("Mod", IN_TREE, Holds::Text),
+    KnownElement::new(NODE, &[NODE, TREE], Holds::Elements),
+    KnownElement::new("NodeName", IN_NODE, Holds::Text),
+    KnownElement::new("Path", IN_NODE, Holds::Text),
+    KnownElement::new("DFProperties", IN_NODE, Holds::Elements),
+    KnownElement::new("AccessType", IN_PROPERTIES, Holds::Words),
+    KnownElement::new("DefaultValue", IN_PROPERTIES, Holds::Text),
+    KnownElement::new("Description", IN_PROPERTIES, Holds::Text),
+    KnownElement::new(FORMAT, IN_PROPERTIES, Holds::Words),
+    KnownElement::new("Occurrence", IN_PROPERTIES, Holds::Words),
+    KnownElement::new("Scope", IN_PROPERTIES, Holds::Words),
+    KnownElement::new("DFTitle", IN_PROPERTIES, Holds::Text),
+    KnownElement::new("DFType", IN_PROPERTIES, Holds::Words),
+    KnownElement::new("CaseSense", IN_PROPERTIES, Holds::Words),
+    KnownElement::new("MIME", &["DFType"], Holds::Text),
+    KnownElement::new("DDFName", &["DFType"], Holds::Text),
+    KnownElement::new("ZeroOrN", &["Occurrence"], Holds::Text),
+    KnownElement::new("OneOrN", &["Occurrence"], Holds::Text),
 ];
 
-fn known(name: &str) -> Option<&'static Known> {
+fn known(name: &str) -> Option<&'static KnownElement> {
     KNOWN.iter().find(|known| known.name.eq_ignore_ascii_case(name))
 }
 
@@ -176,7 +176,7 @@ fn end_of_tag(tag: &str) -> Option<usize> {
 
 struct Salvage<'a> {
     out: String,
-    open: Vec<&'static Known>,
+    open: Vec<&'static KnownElement>,
     /// What stands before the framework's names.
     prefix: &'a str,
     /// A foreign element and how often it is in itself.
@@ -254,14 +254,14 @@ impl<'a> Salvage<'a> {
     }
 
     /// How many of the open elements stay open around this one; none if it can't stand here.
-    fn place(&self, element: &Known) -> Option<usize> {
+    fn place(&self, element: &KnownElement) -> Option<usize> {
         let parent = self.open.iter().rposition(|open| element.within.contains(&open.name))?;
         Some(parent + 1)
     }
 
     fn end(&mut self, name: &str, piece: &str) {
         let (prefix, local) = name.rsplit_once(':').unwrap_or(("", name));
-        let is_it = |open: &&Known| prefix == self.prefix && open.name.eq_ignore_ascii_case(local);
+        let is_it = |open: &&KnownElement| prefix == self.prefix && open.name.eq_ignore_ascii_case(local);
         let is_format = local == "node" && self.is_in_format();
         match self.open.iter().rposition(is_it).filter(|_| !is_format) {
             Some(depth) => {
@@ -276,8 +276,8 @@ impl<'a> Salvage<'a> {
         while self.open.len() > depth {
             match self.open.pop() {
                 // All trees become one.
-                None | Some(Known { name: TREE, .. }) => {}
-                Some(Known { name, .. }) => drop(write!(self.out, "</{name}>")),
+                None | Some(KnownElement { name: TREE, .. }) => {}
+                Some(KnownElement { name, .. }) => drop(write!(self.out, "</{name}>")),
             }
         }
     }

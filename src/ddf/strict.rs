@@ -7,7 +7,7 @@ use std::collections::BTreeSet;
 use roxmltree::Node as Element;
 
 use super::parse::{LIMITS, MAX_DEPTH, parse_with_lines};
-use super::salvage::{Holds, KNOWN, Known};
+use super::salvage::{Holds, KNOWN, KnownElement};
 use super::{
     AccessType, CaseSense, Ddf, DdfError, Format, Node, NodeName, Occurrence, Scope, parse_forgiving,
 };
@@ -89,7 +89,7 @@ impl<'a> Walk<'a> {
     }
 
     /// An element whose name is known, and what is in it.
-    fn element(&mut self, element: Element<'a, 'a>, known: &Known, depth: usize) {
+    fn element(&mut self, element: Element<'a, 'a>, known: &KnownElement, depth: usize) {
         if depth > 2 * MAX_DEPTH || self.told.len() >= MOST {
             return;
         }
@@ -130,9 +130,9 @@ impl<'a> Walk<'a> {
         }
     }
 
-    fn child(&mut self, child: Element<'a, 'a>, parent: &Known, depth: usize) {
+    fn child(&mut self, child: Element<'a, 'a>, parent: &KnownElement, depth: usize) {
         let name = child.tag_name().name();
-        let is_within = |known: &&Known| known.name == name && known.within.contains(&parent.name);
+        let is_within = |known: &&KnownElement| known.name == name && known.within.contains(&parent.name);
         if let Some(known) = KNOWN.iter().find(is_within) {
             if parent.name == "Node" && known.within.contains(&"DFProperties") {
                 self.tell(child, format!("<{name}> stands in <Node>: it belongs into <DFProperties>"));

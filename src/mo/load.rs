@@ -37,7 +37,7 @@ pub struct Loaded {
 #[must_use]
 pub fn load(folders: &[PathBuf], ddf_base: Option<&str>) -> Loaded {
     let (mut problems, mut warnings) = (Problems::default(), Problems::default());
-    let mut all: Vec<(Place, One)> = Vec::new();
+    let mut all: Vec<(ObjectFolder, One)> = Vec::new();
     for name in list(folders, &mut problems) {
         let Some(place) = name.folders().pop() else { continue };
         let mut one = One::read(&place.folder, ddf_base);
@@ -50,11 +50,11 @@ pub fn load(folders: &[PathBuf], ddf_base: Option<&str>) -> Loaded {
 
 /// What may be an object: all that one name leads to, in the order of the folders that it is in.
 #[derive(Clone, Debug)]
-pub struct Name(Vec<Place>);
+pub struct Name(Vec<ObjectFolder>);
 
 /// Where an object is: the place of its folder among those that are listed, and its own.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub struct Place {
+pub struct ObjectFolder {
     /// Which of the folders that are listed it is in.
     pub within: usize,
     /// The object's own.
@@ -64,14 +64,15 @@ pub struct Place {
 impl Name {
     /// Those that are folders; the last of them is the object's. It follows links, and may block.
     #[must_use]
-    pub fn folders(&self) -> Vec<Place> {
-        let is_folder = |place: &&Place| lane::announce(&place.folder).is_ok() && place.folder.is_dir();
+    pub fn folders(&self) -> Vec<ObjectFolder> {
+        let is_folder =
+            |place: &&ObjectFolder| lane::announce(&place.folder).is_ok() && place.folder.is_dir();
         self.0.iter().filter(is_folder).cloned().collect()
     }
 
     /// All that it leads to.
     #[must_use]
-    pub fn places(&self) -> &[Place] {
+    pub fn places(&self) -> &[ObjectFolder] {
         &self.0
     }
 }
@@ -103,7 +104,7 @@ impl One {
 }
 
 /// All objects, in the order of the folders that they are in, then by name; without the second of two with one MOID.
-pub fn combine(mut all: Vec<(Place, One)>, problems: &mut Problems) -> Vec<Arc<ManagementObject>> {
+pub fn combine(mut all: Vec<(ObjectFolder, One)>, problems: &mut Problems) -> Vec<Arc<ManagementObject>> {
     all.sort_by(|(one, _), (other, _)| one.cmp(other));
     let mut objects: Vec<Arc<ManagementObject>> = Vec::new();
     for (place, one) in all {
@@ -140,7 +141,7 @@ pub fn ddf(folder: &Path, problems: &mut Problems) -> Option<Ddf> {
 
 /// What may be an object in `folders`, by name. Nothing but these folders themselves is touched.
 pub fn list(folders: &[PathBuf], problems: &mut Problems) -> Vec<Name> {
-    let mut by_name: BTreeMap<String, Vec<Place>> = BTreeMap::new();
+    let mut by_name: BTreeMap<String, Vec<ObjectFolder>> = BTreeMap::new();
     for (within, folder) in folders.iter().enumerate() {
         let entries = match fs::read_dir(folder) {
             Ok(entries) => entries,
@@ -155,7 +156,7 @@ pub fn list(folders: &[PathBuf], problems: &mut Problems) -> Vec<Name> {
             // Where a symbolic link leads is not looked at yet.
             let may_be = entry.file_type().is_ok_and(|kind| kind.is_dir() || kind.is_symlink());
             if !name.starts_with('.') && may_be {
-                by_name.entry(name).or_default().push(Place { within, folder: entry.path() });
+                by_name.entry(name).or_default().push(ObjectFolder { within, folder: entry.path() });
             }
         }
     }

@@ -168,7 +168,7 @@ pub struct Pipeline {
     /// `otherwise`: what `map` says of everything else.
     pub otherwise: Option<String>,
     /// `time`: the value counts time, and becomes a date.
-    pub time: Option<Clock>,
+    pub time: Option<TimeUnit>,
     /// `scale`: a factor.
     pub scale: Option<f64>,
     /// `format`: text with `{}` for the value.
@@ -177,7 +177,7 @@ pub struct Pipeline {
 
 /// What a number of `time` counts.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Clock {
+pub enum TimeUnit {
     /// Units since 1970, so many in a second.
     Epoch(u32),
     /// Seconds since the system started.

@@ -9,7 +9,7 @@ use thiserror::Error;
 
 use super::calendar;
 use super::fill::{FillError, Variables};
-use super::mapping::{Clock, Piece, Pipeline, Select};
+use super::mapping::{Piece, Pipeline, Select, TimeUnit};
 use super::value::excerpt;
 use crate::ddf::Format;
 
@@ -96,8 +96,8 @@ impl Pipeline {
             };
             text.clone_from(node);
         }
-        if let Some(clock) = self.time {
-            let Some(date) = date(&text, clock, format, variables.booted)? else {
+        if let Some(unit) = self.time {
+            let Some(date) = date(&text, unit, format, variables.booted)? else {
                 return absent("the system's clock is not set, and `time` counts from the start".to_owned());
             };
             text = date;
@@ -199,16 +199,16 @@ pub(crate) fn walk<'j>(steps: &[Select], document: &'j Json) -> Option<&'j Json>
 /// A number of seconds as a date, a time or both; `None` where the clock is not set that it takes.
 fn date(
     text: &str,
-    clock: Clock,
+    unit: TimeUnit,
     format: Format,
     booted: Option<f64>,
 ) -> Result<Option<String>, PipelineError> {
     let wrong = || PipelineError::Time(excerpt(text));
     let number: f64 = text.trim().parse().map_err(|_| wrong())?;
-    let seconds = match (clock, booted) {
-        (Clock::Epoch(units), _) => number / f64::from(units),
-        (Clock::Boot, Some(booted)) => booted + number,
-        (Clock::Boot, None) => return Ok(None),
+    let seconds = match (unit, booted) {
+        (TimeUnit::Epoch(units), _) => number / f64::from(units),
+        (TimeUnit::Boot, Some(booted)) => booted + number,
+        (TimeUnit::Boot, None) => return Ok(None),
     };
     calendar::utc(seconds, format).map(Some).ok_or_else(wrong)
 }
@@ -343,27 +343,27 @@ mod tests {
 
     #[test]
     fn time_becomes_a_date_in_utc() {
-        let time = |clock, text: &str, format| {
-            apply_as(&Pipeline { time: Some(clock), ..Pipeline::default() }, text, format)
+        let time = |unit, text: &str, format| {
+            apply_as(&Pipeline { time: Some(unit), ..Pipeline::default() }, text, format)
         };
-        for (clock, text, format, shown) in [
-            (Clock::Epoch(1), "1790000000", Format::Chr, "2026-09-21T14:13:20Z"),
-            (Clock::Epoch(1), "1790000000\n", Format::Date, "2026-09-21"),
-            (Clock::Epoch(1000), "1790000000999", Format::Time, "14:13:20Z"),
-            (Clock::Epoch(1_000_000), "-1", Format::Chr, "1969-12-31T23:59:59Z"),
-            (Clock::Boot, "12.75", Format::Chr, "2001-09-09T01:46:52Z"),
-            (Clock::Epoch(1), "951782400", Format::Date, "2000-02-29"),
-            (Clock::Epoch(1), "253402300799", Format::Chr, "9999-12-31T23:59:59Z"),
+        for (unit, text, format, shown) in [
+            (TimeUnit::Epoch(1), "1790000000", Format::Chr, "2026-09-21T14:13:20Z"),
+            (TimeUnit::Epoch(1), "1790000000\n", Format::Date, "2026-09-21"),
+            (TimeUnit::Epoch(1000), "1790000000999", Format::Time, "14:13:20Z"),
+            (TimeUnit::Epoch(1_000_000), "-1", Format::Chr, "1969-12-31T23:59:59Z"),
+            (TimeUnit::Boot, "12.75", Format::Chr, "2001-09-09T01:46:52Z"),
+            (TimeUnit::Epoch(1), "951782400", Format::Date, "2000-02-29"),
+            (TimeUnit::Epoch(1), "253402300799", Format::Chr, "9999-12-31T23:59:59Z"),
         ] {
-            assert_eq!(time(clock, text, format).unwrap().as_deref(), Some(shown));
+            assert_eq!(time(unit, text, format).unwrap().as_deref(), Some(shown));
         }
         for wrong in ["", "soon", "nan", "inf", "253402300800", "-1e12", "1e300"] {
             assert!(
-                matches!(time(Clock::Epoch(1), wrong, Format::Chr), Err(PipelineError::Time(_))),
+                matches!(time(TimeUnit::Epoch(1), wrong, Format::Chr), Err(PipelineError::Time(_))),
                 "{wrong}"
             );
         }
-        let boot = Pipeline { time: Some(Clock::Boot), ..Pipeline::default() };
+        let boot = Pipeline { time: Some(TimeUnit::Boot), ..Pipeline::default() };
         let unset = boot.apply("1", Format::Chr, &Variables::default()).unwrap();
         assert!(matches!(unset, Passed::Absent(_)), "{unset:?}");
         boot.invertible().unwrap_err();

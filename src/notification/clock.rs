@@ -2,7 +2,7 @@
 
 /// The time, and whether it can be relied on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Clock {
+pub(crate) struct ClockReading {
     /// POSIX seconds: the later of the system's clock and the latest time the agent has known.
     pub now: u64,
     /// Whether the system's clock has been set by a time source.

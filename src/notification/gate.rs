@@ -22,7 +22,7 @@ use std::time::Duration;
 use thiserror::Error;
 
 use super::Trigger;
-pub(crate) use super::clock::Clock;
+pub(crate) use super::clock::ClockReading;
 use super::memory::Memory;
 use super::package::{self, Malformed, Package0};
 use super::wsp::{self, NotPush};
@@ -235,7 +235,7 @@ impl Gate {
         &mut self,
         datagram: &[u8],
         verifiers: &[Verifier],
-        clock: Clock,
+        clock: ClockReading,
     ) -> Result<Admitted, Rejected> {
         let package = self.open(datagram)?;
         self.judge(&package, verifiers, clock)
@@ -249,7 +249,7 @@ impl Gate {
         &mut self,
         package: &[u8],
         verifiers: &[Verifier],
-        clock: Clock,
+        clock: ClockReading,
     ) -> Result<Admitted, Rejected> {
         if package.len() > MAX_DATAGRAM {
             return Err(Rejected::TooLong);
@@ -266,7 +266,7 @@ impl Gate {
         &mut self,
         package: &Package0<'_>,
         verifiers: &[Verifier],
-        clock: Clock,
+        clock: ClockReading,
     ) -> Result<Admitted, Rejected> {
         let verifier = authenticate(package, verifiers)?;
         self.check_age(package.time, clock)?;
@@ -301,7 +301,7 @@ impl Gate {
     }
 
     /// Without a time there is nothing to check.
-    fn check_age(&self, time: Option<u64>, clock: Clock) -> Result<(), Rejected> {
+    fn check_age(&self, time: Option<u64>, clock: ClockReading) -> Result<(), Rejected> {
         let Some(time) = time else { return Ok(()) };
         let max_age = self.policy.max_age.as_secs();
         if clock.now.saturating_sub(time) > max_age {

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use super::clock::Clock;
+use super::clock::ClockReading;
 use crate::uri::ServerId;
 
 /// Up to `LIMIT` ids a server, each for a window of seconds. Six to sixteen bytes an id, searched from end to
@@ -41,7 +41,7 @@ impl<const LIMIT: usize> Memory<LIMIT> {
         server_id: &ServerId,
         id: u16,
         time: u64,
-        clock: Clock,
+        clock: ClockReading,
     ) -> Option<Vec<u16>> {
         let window = self.window;
         let counts = |seen: &Seen| {

@@ -32,7 +32,7 @@ pub(super) struct Look {
 
 /// What a look came to.
 pub(super) struct Outcome {
-    pub(super) result: Result,
+    pub(super) result: LookResult,
     /// What is known to be there now.
     pub(super) there: Option<Digest>,
     /// Nothing tells of some of the changes there.
@@ -59,7 +59,7 @@ enum LookError {
 }
 
 /// What became of the content.
-pub(super) enum Result {
+pub(super) enum LookResult {
     /// What is there is what should be there.
     Unchanged,
     /// It was put; whether the store knows.
@@ -75,16 +75,16 @@ pub(super) enum Result {
 impl Look {
     pub(super) async fn run(self) -> Outcome {
         self.look().await.unwrap_or_else(|error| Outcome {
-            result: Result::Failed { why: error.to_string(), retry_after: None },
+            result: LookResult::Failed { why: error.to_string(), retry_after: None },
             there: None,
             polls: true,
         })
     }
 
-    async fn look(&self) -> std::result::Result<Outcome, StoreError> {
+    async fn look(&self) -> Result<Outcome, StoreError> {
         let snapshot = self.agent_state.store.snapshot()?;
         let Some(known) = snapshot.subscription(&self.id.server_id, &self.id.client_uri)? else {
-            return Ok(Outcome { result: Result::Unchanged, there: None, polls: false });
+            return Ok(Outcome { result: LookResult::Unchanged, there: None, polls: false });
         };
         drop(snapshot);
         let there = known.delivered.or(self.there);
@@ -93,18 +93,18 @@ impl Look {
             Ok(content) => content,
             // Who gets a right back is told by nobody.
             Err(error) => {
-                return Ok(Outcome { result: Result::Withheld(error.to_string()), there, polls: true });
+                return Ok(Outcome { result: LookResult::Withheld(error.to_string()), there, polls: true });
             }
         };
         let (new, polls) = (content.digest, content.polls);
         if there == Some(new) || self.refused == Some(new) {
-            return Ok(Outcome { result: Result::Unchanged, there, polls });
+            return Ok(Outcome { result: LookResult::Unchanged, there, polls });
         }
         self.deliver(known, content, there, &principal).await
     }
 
     /// What the server would get now; nothing of what is no more.
-    async fn read(&self, principal: &Principal<'_>) -> std::result::Result<Content, LookError> {
+    async fn read(&self, principal: &Principal<'_>) -> Result<Content, LookError> {
         let tree = &self.agent_state.tree;
         let uri = ClientUri::parse(&self.id.client_uri)?;
         tree.object_seen(&uri.moid, principal)?;
@@ -141,10 +141,12 @@ impl Look {
         Content { batch, digest: new, polls }: Content,
         there: Option<Digest>,
         principal: &Principal<'_>,
-    ) -> std::result::Result<Outcome, StoreError> {
+    ) -> Result<Outcome, StoreError> {
         let outcome = |result, there| Outcome { result, there, polls };
-        let failed = |why: &dyn std::fmt::Display| Result::Failed { why: why.to_string(), retry_after: None };
-        let refused = |why: &dyn std::fmt::Display| Result::Refused { content: new, why: why.to_string() };
+        let failed =
+            |why: &dyn std::fmt::Display| LookResult::Failed { why: why.to_string(), retry_after: None };
+        let refused =
+            |why: &dyn std::fmt::Display| LookResult::Refused { content: new, why: why.to_string() };
         let parameters =
             match Parameters::of(&self.agent_state.tree, &self.agent_state.settings, principal).await {
                 Ok(parameters) => parameters,
@@ -174,12 +176,12 @@ impl Look {
                 if self.keep {
                     self.remember(&known, Some(new)).await?;
                 }
-                outcome(Result::Delivered { kept: self.keep }, Some(new))
+                outcome(LookResult::Delivered { kept: self.keep }, Some(new))
             }
             Ok(response) if matches!(response.status, 408 | 429 | 500..=599) => {
                 let retry_after = retry_after(&response.headers, SystemTime::now());
                 let why = status(response.status);
-                outcome(Result::Failed { why, retry_after }, None)
+                outcome(LookResult::Failed { why, retry_after }, None)
             }
             Ok(response) => outcome(refused(&status(response.status)), there),
             Err(RepositoryError::Transport(error @ TransportError::Failed { .. })) => {
@@ -190,11 +192,7 @@ impl Look {
     }
 
     /// Writes down what is at the ServerURI now; none: nobody knows.
-    async fn remember(
-        &self,
-        known: &Subscription,
-        delivered: Option<Digest>,
-    ) -> std::result::Result<(), StoreError> {
+    async fn remember(&self, known: &Subscription, delivered: Option<Digest>) -> Result<(), StoreError> {
         if known.delivered == delivered {
             return Ok(());
         }

@@ -39,14 +39,14 @@ const KEEP_EVERY: Duration = Duration::from_secs(3600);
 pub(crate) struct Subscriptions {
     store: Arc<Store>,
     schedule: Schedule,
-    known: HashMap<Id, Known>,
+    known: HashMap<Id, KnownSubscription>,
     /// None while there are no subscriptions, or no inotify.
     watches: Option<Arc<FileWatches<Id>>>,
     looks: Tasks<Id, Outcome>,
 }
 
 /// What is known of one, beyond what the store has.
-struct Known {
+struct KnownSubscription {
     server_uri: String,
     /// What it may be stored at or below.
     key: Option<NodeKey>,
@@ -122,7 +122,7 @@ impl Subscriptions {
             let look = hearts.watch_risky(&agent_state.crash_guard, name, look.run());
             let handle = self.looks.spawn(id, async move {
                 look.await.unwrap_or_else(|Fatal { again }| Outcome {
-                    result: look::Result::Failed {
+                    result: look::LookResult::Failed {
                         why: Fatal { again }.to_string(),
                         retry_after: Some(again),
                     },
@@ -229,10 +229,10 @@ impl Subscriptions {
             let key = key.and_then(|(uri, peer)| agent_state.tree.key_of(&uri, peer.account.profile));
             let id = Id { server_id, client_uri };
             let known = match before.remove(&id) {
-                Some(known) if known.server_uri == server_uri => Known { key, ..known },
+                Some(known) if known.server_uri == server_uri => KnownSubscription { key, ..known },
                 other => {
                     moved.extend(other.map(|known| (id.clone(), known)));
-                    Known {
+                    KnownSubscription {
                         server_uri,
                         key,
                         refused: None,
@@ -263,7 +263,7 @@ impl Subscriptions {
         }
     }
 
-    fn break_off(&mut self, known: Known) {
+    fn break_off(&mut self, known: KnownSubscription) {
         if let Some(look) = known.look {
             self.looks.abort(&look);
         }
@@ -272,16 +272,16 @@ impl Subscriptions {
     fn ended(&mut self, (id, ended): (Id, Result<Outcome, JoinError>), random: &mut dyn Random) {
         let outcome = ended.unwrap_or_else(|error| {
             let why = format!("internal error: {error}");
-            let result = look::Result::Failed { why, retry_after: None };
+            let result = look::LookResult::Failed { why, retry_after: None };
             Outcome { result, there: None, polls: true }
         });
         let Some(known) = self.known.get_mut(&id) else { return };
         (known.look, known.there) = (None, outcome.there);
-        if matches!(outcome.result, look::Result::Delivered { kept: true }) {
+        if matches!(outcome.result, look::LookResult::Delivered { kept: true }) {
             known.kept = Some(waking::now());
         }
         let how = match &outcome.result {
-            look::Result::Failed { retry_after, .. } => Ended::Failed(*retry_after),
+            look::LookResult::Failed { retry_after, .. } => Ended::Failed(*retry_after),
             _ => Ended::Done,
         };
         let wait = self.schedule.ended(&id, how, outcome.polls, waking::now(), random.next_u32());
@@ -289,20 +289,20 @@ impl Subscriptions {
     }
 }
 
-impl Known {
+impl KnownSubscription {
     /// What goes wrong is said once, until it goes well again.
-    fn take_note(&mut self, id: &Id, result: look::Result, wait: Option<Duration>) {
+    fn take_note(&mut self, id: &Id, result: look::LookResult, wait: Option<Duration>) {
         let Id { server_id, .. } = id;
         let client_uri = id.address();
         let problem = match result {
-            look::Result::Unchanged => {
+            look::LookResult::Unchanged => {
                 // What is still refused has not gone well.
                 if self.refused.is_none() {
                     self.said.again();
                 }
                 return;
             }
-            look::Result::Delivered { .. } => {
+            look::LookResult::Delivered { .. } => {
                 log::info!(
                     OMADM_SERVER_ID = server_id.as_str(), OMADM_CLIENT_URI = client_uri;
                     "{server_id}: {client_uri} has changed: put where the server wants it"
@@ -311,14 +311,14 @@ impl Known {
                 self.said.again();
                 return;
             }
-            look::Result::Refused { content, why } => {
+            look::LookResult::Refused { content, why } => {
                 self.refused = Some(content);
                 format!("{why}; next attempt after the next change")
             }
-            look::Result::Failed { why, .. } => {
+            look::LookResult::Failed { why, .. } => {
                 format!("{why}; next attempt in {} s", wait.unwrap_or_default().as_secs())
             }
-            look::Result::Withheld(why) => why,
+            look::LookResult::Withheld(why) => why,
         };
         if self.said.first() {
             log::warn!(

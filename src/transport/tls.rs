@@ -78,7 +78,7 @@ pub(super) enum Trust {
 /// One account's TLS.
 pub(super) struct Tls {
     provider: Arc<CryptoProvider>,
-    clock: Arc<Clock>,
+    clock: Arc<FlooredTime>,
     identity: Option<Arc<SingleCertAndKey>>,
     account: Option<Pinned>,
     repository: Option<Pinned>,
@@ -116,7 +116,7 @@ impl Tls {
         };
         Ok(Self {
             provider,
-            clock: Arc::new(Clock(time_floor)),
+            clock: Arc::new(FlooredTime(time_floor)),
             identity,
             account: ca.map(|ca| Pinned::new("ca-file", ca)).transpose()?,
             repository: repository_ca.map(|ca| Pinned::new("repository-ca-file", ca)).transpose()?,
@@ -251,9 +251,9 @@ impl Pinned {
 
 /// Now, but never before the latest time the agent has known: a gateway without a battery wakes up in 1970.
 #[derive(Debug)]
-struct Clock(Arc<AtomicU64>);
+struct FlooredTime(Arc<AtomicU64>);
 
-impl TimeProvider for Clock {
+impl TimeProvider for FlooredTime {
     fn current_time(&self) -> Option<UnixTime> {
         let floor = UnixTime::since_unix_epoch(Duration::from_secs(self.0.load(Ordering::Relaxed)));
         Some(UnixTime::now().max(floor))

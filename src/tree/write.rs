@@ -32,7 +32,7 @@ use crate::uri::Moid;
 const MOST_EDITS: usize = 32;
 
 /// Where a retrieved document goes.
-enum Place<'t> {
+enum WriteTarget<'t> {
     /// Below an instance: a node that is there, or can be added.
     At(ClientUri),
     /// Into an instance that comes into being.
@@ -95,7 +95,11 @@ impl Tree {
 
     /// Where a document goes that a server gave no place for: to the node that its ClientURI names below an instance,
     /// else into a new instance of its MOID.
-    fn place_of(&self, document: &Document, principal: &Principal<'_>) -> Result<Place<'_>, TreeError> {
+    fn target_of(
+        &self,
+        document: &Document,
+        principal: &Principal<'_>,
+    ) -> Result<WriteTarget<'_>, TreeError> {
         let invalid = |why: String| TreeError::Invalid { node: "the retrieved document".to_owned(), why };
         let uri = document.client_uri.as_deref().map(|uri| ClientUri::parse_for(uri, Fields::TARGET));
         let uri = uri.transpose().map_err(|error| invalid(format!("ClientURI: {error}")))?;
@@ -106,8 +110,8 @@ impl Tree {
             Some(uri) if !object.answers_to(&uri.moid) => {
                 Err(invalid(format!("is of {moid:?}, and its ClientURI of {:?}", uri.moid)))
             }
-            Some(uri) if !uri.path.is_empty() => Ok(Place::At(uri)),
-            _ => Ok(Place::New(object)),
+            Some(uri) if !uri.path.is_empty() => Ok(WriteTarget::At(uri)),
+            _ => Ok(WriteTarget::New(object)),
         }
     }
 
@@ -149,9 +153,9 @@ impl Tree {
         let mut edits = 0;
         for document in documents {
             plan.yielder.pause().await;
-            let place = self.place_of(&document, principal)?;
+            let place = self.target_of(&document, principal)?;
             let node = match place {
-                Place::At(uri) => {
+                WriteTarget::At(uri) => {
                     // It may be in what those before it make.
                     pass.take_in(&mut plan);
                     let node = self.destination_in(&pass, &uri).await?;
@@ -165,7 +169,7 @@ impl Tree {
                     plan.plan_delegations(&pass)?;
                     node
                 }
-                Place::New(object) => {
+                WriteTarget::New(object) => {
                     check_object(only, object)?;
                     let root = self.new_root(object, &mut births, &pass)?;
                     let instance = root.key();

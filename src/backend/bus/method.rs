@@ -6,7 +6,7 @@ use zbus::Message;
 use zbus::wire::{OwnedVariant, Structure, StructureBuilder, Variant};
 
 use super::properties::bounded;
-use super::{Bus, BusMethod, Place, READING, Trouble, convert};
+use super::{Bus, BusMethod, ObjectAt, READING, Trouble, convert};
 use crate::backend::answer::{Answer, Raw};
 use crate::backend::context::Context;
 use crate::backend::error::BackendError;
@@ -30,7 +30,7 @@ pub(in crate::backend) async fn method(
     value: Option<&str>,
     context: &Context<'_>,
 ) -> Result<Method, BackendError> {
-    let place = Place::of(object, context)?;
+    let place = ObjectAt::of(object, context)?;
     let mut filled = Vec::with_capacity(args.len());
     for template in args {
         filled.push(template.fill_text(&context.variables(value))?);
@@ -47,7 +47,7 @@ pub(in crate::backend) async fn answer(
     source: &Source,
     context: &Context<'_>,
 ) -> Result<Answer<Raw>, BackendError> {
-    let place = Place::of(object, context)?;
+    let place = ObjectAt::of(object, context)?;
     let what = || place.named(name);
     let mut filled = Vec::with_capacity(args.len());
     for template in args {
@@ -85,7 +85,7 @@ fn values(reply: Message) -> Result<Vec<OwnedVariant>, Trouble> {
 }
 
 impl Method {
-    async fn find(bus: &Bus, place: Place<'_>, name: &str, args: &[String]) -> Result<Self, Trouble> {
+    async fn find(bus: &Bus, place: ObjectAt<'_>, name: &str, args: &[String]) -> Result<Self, Trouble> {
         let object = place.object;
         let mut absent = format!("there is no {}", object.path);
         for path in place.paths(bus).await? {

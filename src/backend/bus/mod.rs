@@ -26,8 +26,8 @@ mod property;
 mod seen;
 
 pub(super) use method::{answer, method};
-pub(super) use object::{Place, children};
-pub(super) use property::{Spot, Target, read};
+pub(super) use object::{ObjectAt, children};
+pub(super) use property::{PropertyAddress, Target, read};
 pub use seen::Seen;
 
 /// How long a service may take to tell something. One that is not running is started meanwhile.

@@ -15,13 +15,13 @@ use crate::mo::mapping::BusObject;
 
 /// What a mapping calls an object, at one node.
 #[derive(Clone, Copy, Debug)]
-pub(in crate::backend) struct Place<'a> {
+pub(in crate::backend) struct ObjectAt<'a> {
     pub(super) object: &'a BusObject,
     /// What stands for the `*` in its path, at and below a node that is listed from these objects.
     pub(super) listed: Option<&'a str>,
 }
 
-impl<'a> Place<'a> {
+impl<'a> ObjectAt<'a> {
     /// The object that the mapping calls `name`.
     pub(in crate::backend) fn of(name: &str, context: &Context<'a>) -> Result<Self, BackendError> {
         let object = context.objects.iter().find(|(known, _)| known == name).map(|(_, object)| object);
@@ -69,7 +69,7 @@ impl<'a> Place<'a> {
         Err(Trouble::Absent(absent))
     }
 
-    /// As [`Place::find`], from what this reading has seen already.
+    /// As [`ObjectAt::find`], from what this reading has seen already.
     pub(super) async fn seen(&self, bus: &Bus, seen: &Seen) -> Outcome {
         let BusObject { name, path, interface } = self.object;
         let path = path.replacen('*', self.listed.unwrap_or("*"), 1);
@@ -128,7 +128,7 @@ pub(in crate::backend) async fn children(
     max: usize,
     context: &Context<'_>,
 ) -> Result<Answer<Vec<Element>>, BackendError> {
-    let place = Place::of(name, context)?;
+    let place = ObjectAt::of(name, context)?;
     let bus = &context.machine.bus;
     let BusObject { name, path, interface } = place.object;
     let Some((before, after)) = path.split_once('*') else {

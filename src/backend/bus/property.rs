@@ -6,16 +6,16 @@ use zbus::wire::{OwnedVariant, Signature, Variant};
 
 use super::properties::{INTERFACE, bounded, unknown};
 use super::seen::Found;
-use super::{Bus, BusMethod, Place, READING, SETTING, Trouble, convert};
+use super::{Bus, BusMethod, ObjectAt, READING, SETTING, Trouble, convert};
 use crate::backend::answer::{Answer, Raw};
 use crate::backend::content::Content;
 use crate::backend::context::Context;
 use crate::backend::error::BackendError;
 use crate::mo::mapping::Source;
 
-/// A property at its place.
+/// Where a property is on the bus.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(in crate::backend) struct Spot {
+pub(in crate::backend) struct PropertyAddress {
     pub(in crate::backend) service: String,
     pub(in crate::backend) path: String,
     pub(in crate::backend) interface: String,
@@ -24,14 +24,14 @@ pub(in crate::backend) struct Spot {
 
 /// What is needed to set a property.
 pub(in crate::backend) struct Target {
-    pub(in crate::backend) spot: Spot,
+    pub(in crate::backend) address: PropertyAddress,
     /// What it is now; none: that can't be read.
     pub(in crate::backend) now: Option<OwnedVariant>,
     kind: Signature,
 }
 
-impl Spot {
-    fn at(place: Place<'_>, path: String, property: &str) -> Self {
+impl PropertyAddress {
+    fn at(place: ObjectAt<'_>, path: String, property: &str) -> Self {
         let object = place.object;
         Self {
             service: object.name.clone(),
@@ -62,7 +62,7 @@ impl Spot {
     }
 }
 
-impl fmt::Display for Spot {
+impl fmt::Display for PropertyAddress {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{} {} {}.{}", self.service, self.path, self.interface, self.property)
     }
@@ -75,29 +75,29 @@ impl Target {
         property: &str,
         context: &Context<'_>,
     ) -> Result<Self, BackendError> {
-        let place = Place::of(object, context)?;
+        let place = ObjectAt::of(object, context)?;
         let found = Self::search(&context.machine.bus, place, property).await;
         found.map_err(|trouble| trouble.error(place.named(property)))
     }
 
-    async fn search(bus: &Bus, place: Place<'_>, property: &str) -> Result<Self, Trouble> {
+    async fn search(bus: &Bus, place: ObjectAt<'_>, property: &str) -> Result<Self, Trouble> {
         let mut absent = format!("there is no {}", place.object.path);
         for path in place.paths(bus).await? {
-            let spot = Spot::at(place, path, property);
-            let trouble = match spot.get(bus).await {
+            let address = PropertyAddress::at(place, path, property);
+            let trouble = match address.get(bus).await {
                 Ok(now) => {
                     let kind = now.value_signature().clone();
-                    return Ok(Self { spot, kind, now: Some(now) });
+                    return Ok(Self { address, kind, now: Some(now) });
                 }
                 Err(Trouble::Unavailable(why)) => return Err(Trouble::Unavailable(why)),
                 Err(trouble) => trouble,
             };
             // Perhaps it can only be set.
             let described =
-                bus.describe(&spot.service, &spot.path, &spot.interface).await.unwrap_or_default();
+                bus.describe(&address.service, &address.path, &address.interface).await.unwrap_or_default();
             let mut properties = described.properties.into_iter();
             match (properties.find(|(name, ..)| name == property), trouble) {
-                (Some((_, kind, false)), _) => return Ok(Self { spot, kind, now: None }),
+                (Some((_, kind, false)), _) => return Ok(Self { address, kind, now: None }),
                 (_, Trouble::Absent(why)) => absent = why,
                 (_, trouble) => return Err(trouble),
             }
@@ -113,12 +113,12 @@ impl Target {
             }
             (kind, _) => convert::encode(kind, content),
         };
-        value.map_err(|why| BackendError::Bus { what: self.spot.to_string(), why, temporary: false })
+        value.map_err(|why| BackendError::Bus { what: self.address.to_string(), why, temporary: false })
     }
 
     /// Makes it `value`; the service has taken it on return.
     pub(in crate::backend) async fn set(&self, value: &Variant<'_>, bus: &Bus) -> Result<(), BackendError> {
-        self.spot.set(bus, value).await.map_err(|trouble| trouble.error(self.spot.to_string()))
+        self.address.set(bus, value).await.map_err(|trouble| trouble.error(self.address.to_string()))
     }
 }
 
@@ -129,7 +129,7 @@ pub(in crate::backend) async fn read(
     source: &Source,
     context: &Context<'_>,
 ) -> Result<Answer<Raw>, BackendError> {
-    let place = Place::of(object, context)?;
+    let place = ObjectAt::of(object, context)?;
     let bus = &context.machine.bus;
     let value = match context.seen {
         Some(seen) => match place.seen(bus, seen).await {
@@ -153,20 +153,20 @@ pub(in crate::backend) async fn read(
 async fn of_found(
     bus: &Bus,
     found: &Found,
-    place: Place<'_>,
+    place: ObjectAt<'_>,
     property: &str,
 ) -> Result<OwnedVariant, Trouble> {
     match found.properties.get(property) {
         Some(value) => Ok(value.clone()),
-        None => Spot::at(place, found.path.clone(), property).get(bus).await,
+        None => PropertyAddress::at(place, found.path.clone(), property).get(bus).await,
     }
 }
 
 /// The property in the first of the object's places that has it.
-async fn search(bus: &Bus, place: Place<'_>, property: &str) -> Result<OwnedVariant, Trouble> {
+async fn search(bus: &Bus, place: ObjectAt<'_>, property: &str) -> Result<OwnedVariant, Trouble> {
     let mut absent = format!("there is no {}", place.object.path);
     for path in place.paths(bus).await? {
-        match Spot::at(place, path, property).get(bus).await {
+        match PropertyAddress::at(place, path, property).get(bus).await {
             Err(Trouble::Absent(why)) => absent = why,
             other => return other,
         }

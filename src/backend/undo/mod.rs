@@ -63,7 +63,7 @@ impl Undo {
     pub fn is_of_same(&self, other: &Self) -> bool {
         match (self, other) {
             (Self::File(one), Self::File(other)) => one.path == other.path,
-            (Self::Property(one), Self::Property(other)) => one.spot == other.spot,
+            (Self::Property(one), Self::Property(other)) => one.address == other.address,
             _ => false,
         }
     }
@@ -116,7 +116,7 @@ impl fmt::Display for Undo {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::File(file) => write!(f, "{}", file.path.display()),
-            Self::Property(property) => write!(f, "{}", property.spot),
+            Self::Property(property) => write!(f, "{}", property.address),
         }
     }
 }

@@ -5,13 +5,13 @@ use zbus::wire::{LE, Variant, to_bytes};
 
 use super::bytes::{read, write};
 use super::undone::Undone;
-use crate::backend::bus::{Bus, Spot};
+use crate::backend::bus::{Bus, PropertyAddress};
 use crate::backend::error::BackendError;
 
 /// What a property was before an effect on it, and what the effect makes of it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct OfProperty {
-    pub(super) spot: Spot,
+    pub(super) address: PropertyAddress,
     /// As it is on the bus, little endian.
     before: Vec<u8>,
     written: Vec<u8>,
@@ -21,13 +21,13 @@ pub struct OfProperty {
 
 impl OfProperty {
     pub(in crate::backend) fn new(
-        spot: Spot,
+        address: PropertyAddress,
         before: &Variant<'_>,
         written: &Variant<'_>,
     ) -> Result<Self, BackendError> {
-        let encoded = |value| encoded(value).map_err(|error| failed(&spot, error.to_string()));
+        let encoded = |value| encoded(value).map_err(|error| failed(&address, error.to_string()));
         let (before, written) = (encoded(before)?, encoded(written)?);
-        Ok(Self { spot, before, written, shown: None })
+        Ok(Self { address, before, written, shown: None })
     }
 
     /// The effect itself, on the object that it was found at: another may be the first of its kind by now.
@@ -66,27 +66,27 @@ impl OfProperty {
     }
 
     async fn now(&self, bus: &Bus) -> Result<Vec<u8>, BackendError> {
-        let spot = &self.spot;
-        let now = spot.get(bus).await.map_err(|trouble| trouble.error(spot.to_string()))?;
-        encoded(&now).map_err(|error| failed(spot, error.to_string()))
+        let address = &self.address;
+        let now = address.get(bus).await.map_err(|trouble| trouble.error(address.to_string()))?;
+        encoded(&now).map_err(|error| failed(address, error.to_string()))
     }
 
     async fn set(&self, value: &[u8], bus: &Bus) -> Result<(), BackendError> {
-        let spot = &self.spot;
+        let address = &self.address;
         let value = Data::new(value, context());
         let (value, _): (Variant<'_>, usize) =
-            value.deserialize().map_err(|error| failed(spot, error.to_string()))?;
-        spot.set(bus, &value).await.map_err(|trouble| trouble.error(spot.to_string()))
+            value.deserialize().map_err(|error| failed(address, error.to_string()))?;
+        address.set(bus, &value).await.map_err(|trouble| trouble.error(address.to_string()))
     }
 
     pub(super) fn size(&self) -> usize {
-        let Spot { service, path, interface, property } = &self.spot;
+        let PropertyAddress { service, path, interface, property } = &self.address;
         let named: usize = [service, path, interface, property].iter().map(|name| name.len()).sum();
         64 + named + self.before.len() + self.written.len()
     }
 
     pub(super) fn encode(&self, out: &mut Vec<u8>) {
-        let Spot { service, path, interface, property } = &self.spot;
+        let PropertyAddress { service, path, interface, property } = &self.address;
         for text in [service, path, interface, property] {
             write(text.as_bytes(), out);
         }
@@ -102,8 +102,9 @@ impl OfProperty {
             Some(bytes.to_vec())
         };
         let mut text = || String::from_utf8(next()?).ok();
-        let spot = Spot { service: text()?, path: text()?, interface: text()?, property: text()? };
-        let found = Self { spot, before: next()?, written: next()?, shown: None };
+        let address =
+            PropertyAddress { service: text()?, path: text()?, interface: text()?, property: text()? };
+        let found = Self { address, before: next()?, written: next()?, shown: None };
         rest.is_empty().then_some(found)
     }
 }
@@ -116,8 +117,8 @@ fn encoded(value: &Variant<'_>) -> zbus::Result<Vec<u8>> {
     Ok(to_bytes(context(), value)?.to_vec())
 }
 
-fn failed(spot: &Spot, why: String) -> BackendError {
-    BackendError::Bus { what: spot.to_string(), why, temporary: false }
+fn failed(address: &PropertyAddress, why: String) -> BackendError {
+    BackendError::Bus { what: address.to_string(), why, temporary: false }
 }
 
 #[cfg(test)]
@@ -128,14 +129,14 @@ mod tests {
     #[test]
     fn it_comes_back_from_disk() {
         let name = |text: &str| text.to_owned();
-        let spot = Spot {
+        let address = PropertyAddress {
             service: name("org.t.M"),
             path: name("/0"),
             interface: name("org.t.I"),
             property: name("P"),
         };
         let before = Variant::Array(vec!["a", "b"].into());
-        let undo = Undo::Property(OfProperty::new(spot, &before, &Variant::U32(7)).unwrap());
+        let undo = Undo::Property(OfProperty::new(address, &before, &Variant::U32(7)).unwrap());
         let record = undo.encode();
         assert_eq!(Undo::decode(&record), Some(undo));
         for length in 0..record.len() {

@@ -4,7 +4,7 @@ use crate::spanned::{Item, Reader};
 
 use super::parts::{pairs, regex, template};
 use super::scalar::Scalar;
-use super::{Clock, Pipeline, Select};
+use super::{Pipeline, Select, TimeUnit};
 
 /// The keys that belong to it.
 pub(super) const KEYS: [&str; 7] = ["select", "match", "map", "otherwise", "time", "scale", "format"];
@@ -19,7 +19,7 @@ pub(super) fn pipeline(reader: &mut Reader<'_>) -> Pipeline {
     if otherwise.is_some() && map.is_empty() {
         reader.problem("otherwise", "says what `map` does with everything else: it needs a `map`");
     }
-    let time = reader.parsed("time", clock);
+    let time = reader.parsed("time", time_unit);
     let scale = reader.optional("scale");
     if scale == Some(0.0) {
         reader.problem("scale", "a factor of 0 leaves nothing");
@@ -73,12 +73,12 @@ pub(super) fn steps(written: &str) -> Option<Vec<Select>> {
     Some(steps)
 }
 
-fn clock(name: String) -> Result<Clock, String> {
+fn time_unit(name: String) -> Result<TimeUnit, String> {
     match name.as_str() {
-        "epoch" => Ok(Clock::Epoch(1)),
-        "epoch-ms" => Ok(Clock::Epoch(1000)),
-        "epoch-us" => Ok(Clock::Epoch(1_000_000)),
-        "boot" => Ok(Clock::Boot),
+        "epoch" => Ok(TimeUnit::Epoch(1)),
+        "epoch-ms" => Ok(TimeUnit::Epoch(1000)),
+        "epoch-us" => Ok(TimeUnit::Epoch(1_000_000)),
+        "boot" => Ok(TimeUnit::Boot),
         _ => Err(format!(
             "expected \"epoch\", \"epoch-ms\", \"epoch-us\" (since 1970) or \"boot\" (seconds since the system started), found {name:?}"
         )),

@@ -28,7 +28,7 @@ impl Found {
 
 /// What of a file matters for one key.
 #[derive(Default)]
-struct Place {
+struct KeyPlace {
     found: Option<Found>,
     /// The end of the section's last line with anything in it.
     section_end: Option<usize>,
@@ -117,8 +117,8 @@ fn bare_or_quoted(value: &str) -> Result<String, SettingError> {
     }
 }
 
-fn look(section: Option<&str>, name: &str, file: &[u8]) -> Result<Place, SettingError> {
-    let mut place = Place::default();
+fn look(section: Option<&str>, name: &str, file: &[u8]) -> Result<KeyPlace, SettingError> {
+    let mut place = KeyPlace::default();
     let mut inside = section.is_none();
     for line in lines(file) {
         let text = trim(file, line.clone());
@@ -146,7 +146,7 @@ fn look(section: Option<&str>, name: &str, file: &[u8]) -> Result<Place, Setting
     Ok(place)
 }
 
-impl Place {
+impl KeyPlace {
     fn setting(&mut self, file: &[u8], line: &Range<usize>, text: Range<usize>, name: &str, inside: bool) {
         let bytes = file.get(text.clone()).unwrap_or_default();
         let Some(sign) = bytes.iter().position(|byte| matches!(byte, b'=' | b':')) else { return };

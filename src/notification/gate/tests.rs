@@ -37,12 +37,12 @@ fn relaxed() -> Vec<Verifier> {
     vec![Verifier { require_digest: false, ..verifier("acme", Some("key")) }]
 }
 
-fn clock(now: u64) -> Clock {
-    Clock { now, synchronised: true }
+fn clock(now: u64) -> ClockReading {
+    ClockReading { now, synchronised: true }
 }
 
-fn unset(now: u64) -> Clock {
-    Clock { now, synchronised: false }
+fn unset(now: u64) -> ClockReading {
+    ClockReading { now, synchronised: false }
 }
 
 fn from_acme(id: u16) -> Outgoing {
@@ -354,7 +354,7 @@ proptest! {
             }
             let now = NOW - 2 * WINDOW + offset;
             // A synchronised clock is right: it can't say "long before" of a time that lies in the past.
-            let clock = Clock { now: if synchronised { now.max(NOW) } else { now }, synchronised };
+            let clock = ClockReading { now: if synchronised { now.max(NOW) } else { now }, synchronised };
             if let Ok(Admitted { remember, .. }) = gate.admit(&datagram, &acme(), clock) {
                 admitted += 1;
                 disk = remember;

@@ -34,8 +34,8 @@ pub(in crate::tree) enum Edit {
 }
 
 /// MIID and MAID.
-type Place = (String, String);
-type Entries = BTreeMap<Place, Entry>;
+type EntryKey = (String, String);
+type Entries = BTreeMap<EntryKey, Entry>;
 
 /// The edits of one plan: each works on what those before it made.
 #[derive(Default)]
@@ -47,7 +47,7 @@ struct Edited {
     before: Table,
     after: Entries,
     /// Where each name's entry is in it.
-    names: HashMap<String, Place>,
+    names: HashMap<String, EntryKey>,
 }
 
 impl Edits {
@@ -95,7 +95,7 @@ impl Edits {
 
 impl Edited {
     fn new(object: &Arc<ManagementObject>, before: Table) -> Self {
-        let named = |(place, entry): (&Place, &Entry)| (entry.name.clone(), place.clone());
+        let named = |(place, entry): (&EntryKey, &Entry)| (entry.name.clone(), place.clone());
         let names = before.entries.iter().map(named).collect();
         Self { object: Arc::clone(object), after: before.entries.clone(), before, names }
     }

@@ -75,7 +75,7 @@ impl Tree {
             for maid in state.children(&key)? {
                 let record = Record::at(&key.child(&maid), state)?;
                 let Some(chosen) = record.and_then(|record| record.name) else { continue };
-                let place = Place { miid: miid.clone(), maid };
+                let place = EntryName { miid: miid.clone(), maid };
                 // A chosen name gives way to one that was there before it; to which, all of them together tell.
                 let is_alike = plain(&chosen) == plain(name);
                 if is_alike || by_itself.as_ref() == Some(&place) {
@@ -106,7 +106,7 @@ impl Tree {
     fn entry_at(
         &self,
         object: &ManagementObject,
-        Place { miid, maid }: Place,
+        EntryName { miid, maid }: EntryName,
         principal: &Principal<'_>,
         state: &State,
     ) -> Result<Option<Entry>, TreeError> {
@@ -136,15 +136,15 @@ fn plain(name: &str) -> &str {
 
 /// What an entry is about.
 #[derive(Clone, Debug, PartialEq, Eq)]
-struct Place {
+struct EntryName {
     miid: String,
     maid: String,
 }
 
 /// The place whose entry has this name by itself.
-fn place_of(name: &str) -> Option<Place> {
+fn place_of(name: &str) -> Option<EntryName> {
     let (miid, maid) = name.split_once('.')?;
-    let place = Place { miid: unescape(miid)?, maid: unescape(maid)? };
+    let place = EntryName { miid: unescape(miid)?, maid: unescape(maid)? };
     (name_of(&place.miid, &place.maid) == name).then_some(place)
 }
 
@@ -170,7 +170,7 @@ mod tests {
     fn a_name_tells_whose_entry_has_it_by_itself() {
         for (miid, maid) in [("1", "serverid:acme"), ("a.b~c_d", "*"), ("ü-1", "appid:x.y/z"), ("", "")] {
             let name = name_of(miid, maid);
-            let place = Place { miid: miid.to_owned(), maid: maid.to_owned() };
+            let place = EntryName { miid: miid.to_owned(), maid: maid.to_owned() };
             assert_eq!(place_of(&name), Some(place), "{name}");
         }
         for none in ["x", "1", "1.serverid_acme~", "1.~2a", "1.~2", "1./", "a~2Eb"] {

@@ -35,12 +35,12 @@ pub(in crate::tree) enum Step<'w> {
 pub(in crate::tree) struct Walk {
     start: Option<NodeRef>,
     extent: Extent,
-    path: Vec<Place>,
+    path: Vec<OpenNode>,
 }
 
 /// An interior node on the way.
 #[derive(Debug)]
-struct Place {
+struct OpenNode {
     node: NodeRef,
     /// May be shown to servers, as all above it.
     shown: bool,
@@ -98,14 +98,14 @@ impl Walk {
         let failed = read_view.fails(&node);
         let known = is_known(&read_view.state, &node)?;
         let cut = known && extent.is_cut();
-        self.path.push(Place { node, shown, extent, next: 0, unnamed: None, cut });
+        self.path.push(OpenNode { node, shown, extent, next: 0, unnamed: None, cut });
         // It was pushed just now.
-        let Some(Place { node, .. }) = self.path.last() else { return Ok(Step::Close) };
+        let Some(OpenNode { node, .. }) = self.path.last() else { return Ok(Step::Close) };
         Ok(Step::Open { node, known, failed, shown })
     }
 }
 
-impl Place {
+impl OpenNode {
     fn child(&mut self, read_view: &ReadView) -> Result<Option<NodeRef>, TreeError> {
         if self.cut {
             return Ok(None);

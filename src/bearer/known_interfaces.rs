@@ -16,7 +16,7 @@ pub struct Id {
 
 /// The interfaces that are up, and what each of them is known to be.
 #[derive(Debug, Default)]
-pub struct Known {
+pub struct KnownInterfaces {
     up: Vec<Id>,
     /// By name, those that went down included: one whose device hangs when it comes back is still what it was.
     kinds: BTreeMap<String, (u32, Kind)>,
@@ -37,7 +37,7 @@ enum Kind {
 /// What is remembered of so many interfaces: container hosts make and remove them all the time.
 const MOST_KNOWN: usize = 256;
 
-impl Known {
+impl KnownInterfaces {
     /// These are up now. Returns those that have to be looked at.
     pub fn note(&mut self, up: Vec<Id>) -> Vec<Id> {
         self.up = up;
@@ -114,8 +114,8 @@ mod tests {
     }
 
     /// With these up, and all of them looked at.
-    fn knowing(all: &[(Id, Option<ConnectionType>)]) -> Known {
-        let mut known = Known::default();
+    fn knowing(all: &[(Id, Option<ConnectionType>)]) -> KnownInterfaces {
+        let mut known = KnownInterfaces::default();
         known.note(all.iter().map(|(id, _)| id.clone()).collect());
         for (id, kind) in all {
             assert!(known.tell(id, Some(*kind)));
@@ -140,7 +140,7 @@ mod tests {
     #[test]
     fn one_that_does_not_answer_hides_no_other_and_is_looked_at_again() {
         let (eth, wwan) = (id("eth0", 2), id("wwan0", 3));
-        let mut known = Known::default();
+        let mut known = KnownInterfaces::default();
         let both = || vec![eth.clone(), wwan.clone()];
         assert_eq!(known.note(both()), both());
         assert_eq!(known.choose(&[Wireline]), Choice::Unknown, "nobody has looked yet");
