@@ -15,7 +15,7 @@ use crate::base::boot_id;
 use crate::base::journal::id;
 use crate::base::stopping;
 use crate::base::waking;
-use crate::exec::{self, AfterSession, ExecSlots, Fate, Finished, Waiting};
+use crate::exec::{self, AfterSession, ExecSlots, Fate, Finished, QueuedExec};
 use crate::session::{Cause, SessionRequest};
 use crate::store::records::ExecRecord;
 use crate::store::{Change, StoreError};
@@ -90,7 +90,7 @@ impl Execs {
         shared: &mut Shared,
     ) -> Result<TakenUp, StoreError> {
         let mut taken = TakenUp::default();
-        let mut waiting: BTreeMap<ServerId, Vec<Waiting>> = BTreeMap::new();
+        let mut waiting: BTreeMap<ServerId, Vec<QueuedExec>> = BTreeMap::new();
         for (number, json) in agent_state.store.snapshot()?.execs()? {
             if these.is_some_and(|these| !these.contains(&number)) {
                 continue;
@@ -169,7 +169,7 @@ impl Execs {
                 );
                 500
             }
-            Fate::Start => match Waiting::found(number, record.clone(), &self.exec_slots) {
+            Fate::Start => match QueuedExec::found(number, record.clone(), &self.exec_slots) {
                 Ok(found) => {
                     if !record.gated {
                         log::info!(
@@ -207,7 +207,7 @@ enum Next {
     /// Nobody is to hear of it any more.
     Forget,
     /// It is executed.
-    Begin(Box<Waiting>),
+    Begin(Box<QueuedExec>),
     /// It is over, with this result.
     Tell(u16),
 }

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use tokio::sync::watch;
 
-use super::session_execs::{AfterSession, Waiting, risk_of_exec};
+use super::session_execs::{AfterSession, QueuedExec, risk_of_exec};
 use super::{ExecError, ExecSlots};
 use crate::backend::{End, NOT_NOW};
 use crate::base::{stopped, waking};
@@ -40,7 +40,7 @@ struct Looks {
 
 /// Executes it as soon as it may begin. What has not begun when the agent stops is left to its next start.
 pub(super) async fn pass(
-    mut waiting: Waiting,
+    mut waiting: QueuedExec,
     session: SessionFacts,
     exec_slots: ExecSlots,
     mut stopping: watch::Receiver<bool>,
@@ -70,7 +70,7 @@ pub(super) async fn pass(
 }
 
 impl Looks {
-    async fn look(&mut self, waiting: &Waiting, after: &AfterSession) -> Result<Gate, ExecError> {
+    async fn look(&mut self, waiting: &QueuedExec, after: &AfterSession) -> Result<Gate, ExecError> {
         if waiting.has_begun() {
             return Ok(Gate::Open);
         }

@@ -15,7 +15,7 @@ mod slots;
 mod supervision;
 
 pub use record::Fate;
-pub use session_execs::{AfterSession, Execution, SessionExecs, Waiting, risk_of_exec};
+pub use session_execs::{AfterSession, Execution, QueuedExec, SessionExecs, risk_of_exec};
 pub use slots::ExecSlots;
 
 use crate::store::StoreError;

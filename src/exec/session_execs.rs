@@ -26,10 +26,10 @@ pub struct SessionExecs {
     exec_slots: ExecSlots,
     /// Ended within their command, their status in no package that was answered.
     untold: Vec<Finished>,
-    waiting: Vec<Waiting>,
+    waiting: Vec<QueuedExec>,
     /// What became of EXECs, and what follows from a package that was answered. The next commit takes it along: the
     /// one before a program starts, before a package goes out, or that of the session's end.
-    settled: Vec<Change>,
+    pending: Vec<Change>,
 }
 
 /// A program on its way.
@@ -46,7 +46,7 @@ pub struct Execution {
 
 /// An EXEC that waits for the end of its session.
 #[derive(Debug)]
-pub struct Waiting {
+pub struct QueuedExec {
     number: u64,
     record: ExecRecord,
     /// None: found in the store when the agent started, to be looked up.
@@ -60,7 +60,7 @@ impl SessionExecs {
     /// Nothing was executed yet.
     #[must_use]
     pub fn new(store: Arc<Store>, exec_slots: ExecSlots) -> Self {
-        Self { store, exec_slots, untold: Vec::new(), waiting: Vec::new(), settled: Vec::new() }
+        Self { store, exec_slots, untold: Vec::new(), waiting: Vec::new(), pending: Vec::new() }
     }
 
     /// What EXEC and SHOW have running.
@@ -89,7 +89,7 @@ impl SessionExecs {
         let running = match tree.execute(&invocation, principal).await {
             Ok(running) => running,
             Err(error) => {
-                self.settled.push(Change::ExecEnded(number));
+                self.pending.push(Change::ExecEnded(number));
                 return Err(error.into());
             }
         };
@@ -122,7 +122,7 @@ impl SessionExecs {
         let number = self.exec_slots.number();
         let record = ExecRecord::new(server_id, &invocation);
         self.commit_with(Change::Exec(number, record.to_json())).await?;
-        self.waiting.push(Waiting { number, record, invocation: Some(invocation), hold, gate });
+        self.waiting.push(QueuedExec { number, record, invocation: Some(invocation), hold, gate });
         Ok(())
     }
 
@@ -135,7 +135,7 @@ impl SessionExecs {
         }
         let code = finished.code;
         let record = ExecRecord { code: Some(code), exit: finished.exit, ..execution.record };
-        self.settled.push(Change::Exec(finished.number, record.to_json()));
+        self.pending.push(Change::Exec(finished.number, record.to_json()));
         self.untold.push(finished);
         code
     }
@@ -160,14 +160,14 @@ impl SessionExecs {
 
     /// The package that carried the statuses so far was answered; and what else follows from that.
     pub fn told(&mut self, alerts: Option<Change>) {
-        self.settled.extend(self.untold.drain(..).map(|finished| Change::ExecEnded(finished.number)));
-        self.settled.extend(alerts);
+        self.pending.extend(self.untold.drain(..).map(|finished| Change::ExecEnded(finished.number)));
+        self.pending.extend(alerts);
     }
 
-    /// Commits what is settled. May be given up: it then stays settled, and is committed again.
-    pub async fn settle(&mut self) {
-        match self.store.commit(self.settled.clone()).await {
-            Ok(()) => self.settled.clear(),
+    /// Commits what is pending. May be given up: it then stays pending, and is committed again.
+    pub async fn commit_pending(&mut self) {
+        match self.store.commit(self.pending.clone()).await {
+            Ok(()) => self.pending.clear(),
             Err(error) => log::error!(
                 "what a server has been told of EXECs and alerts could not be stored ({error}): after a crash, it is told again"
             ),
@@ -176,19 +176,19 @@ impl SessionExecs {
 
     /// The session is over: what is to be committed, and what nobody was told.
     pub fn close(&mut self) -> (Vec<Change>, Vec<Finished>) {
-        (std::mem::take(&mut self.settled), std::mem::take(&mut self.untold))
+        (std::mem::take(&mut self.pending), std::mem::take(&mut self.untold))
     }
 
     /// What waited for the end of the session.
-    pub fn take_waiting(&mut self) -> Vec<Waiting> {
+    pub fn take_waiting(&mut self) -> Vec<QueuedExec> {
         std::mem::take(&mut self.waiting)
     }
 
     async fn commit_with(&mut self, change: Change) -> Result<(), StoreError> {
-        let mut changes = self.settled.clone();
+        let mut changes = self.pending.clone();
         changes.push(change);
         self.store.commit(changes).await?;
-        self.settled.clear();
+        self.pending.clear();
         Ok(())
     }
 }
@@ -207,7 +207,7 @@ impl Execution {
     }
 }
 
-impl Waiting {
+impl QueuedExec {
     /// One that was found in the store when the agent started.
     ///
     /// # Errors
@@ -338,7 +338,7 @@ impl AfterSession {
 
     /// Executes them one after the other, but for those that wait until they may begin. What has not begun when the agent
     /// stops is left to its next start.
-    pub async fn run(self, waiting: Vec<Waiting>) {
+    pub async fn run(self, waiting: Vec<QueuedExec>) {
         let (gated, waiting): (Vec<_>, Vec<_>) =
             waiting.into_iter().partition(|waiting| waiting.record.gated);
         for waiting in gated {
@@ -365,7 +365,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_was_about_to_be_committed_when_the_agent_was_stopped_is_still_settled() {
+    fn what_was_about_to_be_committed_when_the_agent_was_stopped_is_still_pending() {
         let folder = tempfile::tempdir().unwrap();
         let store = Store::open(folder.path()).unwrap().store;
         let runtime = tokio::runtime::Builder::new_current_thread().max_blocking_threads(1).build().unwrap();
@@ -377,7 +377,11 @@ mod tests {
                 SessionExecs::new(store, ExecSlots::new(mpsc::unbounded_channel().0, "boot", 0));
             let heard = Change::AlertsSettled("a".to_owned(), vec![7]);
             session_execs.told(Some(heard.clone()));
-            assert!(pin!(session_execs.settle()).poll(&mut Context::from_waker(Waker::noop())).is_pending());
+            assert!(
+                pin!(session_execs.commit_pending())
+                    .poll(&mut Context::from_waker(Waker::noop()))
+                    .is_pending()
+            );
             drop(free);
             assert!(occupied.await.unwrap().is_err());
             assert_eq!(session_execs.close().0, [heard]);

@@ -324,7 +324,7 @@ impl Driver<'_> {
                 }
                 // An EXEC takes it along in its own commit, and after END comes the session's.
                 if !matches!(command.verb, Verb::Exec | Verb::End) {
-                    self.execs.settle().await;
+                    self.execs.commit_pending().await;
                 }
                 let mut context = Context {
                     settings: &self.session.agent_state.settings,
@@ -349,7 +349,7 @@ impl Driver<'_> {
             Action::Gather { most } => {
                 self.finish_report();
                 // What the package says of an EXEC is on disk before anybody hears it.
-                self.execs.settle().await;
+                self.execs.commit_pending().await;
                 Event::Gathered(self.alerts.gather(&self.session.agent_state.store, most).unwrap_or_else(
                     |error| {
                         log::error!(
