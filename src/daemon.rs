@@ -196,7 +196,7 @@ impl Daemon {
         let now = waking::now();
         self.notifications.report(now);
         // Asleep, no session can advance.
-        self.shared.systemd.ping(now, || self.shared.hearts.silent(Instant::now()));
+        self.shared.systemd.ping_if_due_and_alive(now, || self.shared.hearts.silent(Instant::now()));
         self.config_files.start_due(&self.agent_state, &mut self.shared.hearts);
         self.subscriptions.start_due(&self.agent_state, &mut self.shared.hearts, now);
         self.start_sessions().await;

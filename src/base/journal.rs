@@ -13,7 +13,8 @@ use log::{Level, LevelFilter, Log, Metadata, Record};
 use queue::Queue;
 use systemd_journal_logger::{JournalLog, connected_to_journal};
 
-/// Message ids of the journal catalogue, `systemd/omadm.catalog`.
+/// Message ids of the journal catalogue, `systemd/omadm.catalog`, in order. A new one takes the number after the last, which is
+/// …7f34 next; one that is no longer said is not given to another message.
 pub(crate) mod id {
     /// A session ended well.
     pub(crate) const SESSION_ENDED: &str = "6f1d5c0b8f0f4a7f9d4b1a3c2e5d7f10";
@@ -25,8 +26,6 @@ pub(crate) mod id {
     pub(crate) const CONFIGURATION_BROKEN: &str = "6f1d5c0b8f0f4a7f9d4b1a3c2e5d7f13";
     /// The store was damaged or of a newer version, and set aside.
     pub(crate) const STORE_SET_ASIDE: &str = "6f1d5c0b8f0f4a7f9d4b1a3c2e5d7f14";
-    /// The store can't be written: its disk is full, or read-only.
-    pub(crate) const STORE_WITHHELD: &str = "6f1d5c0b8f0f4a7f9d4b1a3c2e5d7f33";
     /// The clock is earlier than a time already known.
     pub(crate) const CLOCK_UNSET: &str = "6f1d5c0b8f0f4a7f9d4b1a3c2e5d7f15";
     /// A bootstrap brought accounts.
@@ -35,18 +34,20 @@ pub(crate) mod id {
     pub(crate) const BOOTSTRAP_FAILED: &str = "6f1d5c0b8f0f4a7f9d4b1a3c2e5d7f1b";
     /// What a failed or cut-short change had done to a file can't be taken back.
     pub(crate) const UNDO_FAILED: &str = "6f1d5c0b8f0f4a7f9d4b1a3c2e5d7f20";
-    /// A bound of this device refuses what a server commands.
-    pub(crate) const BOUND_REACHED: &str = "6f1d5c0b8f0f4a7f9d4b1a3c2e5d7f2a";
     /// What a server has subscribed to can't be put where it wants it.
     pub(crate) const SUBSCRIPTION_FAILING: &str = "6f1d5c0b8f0f4a7f9d4b1a3c2e5d7f21";
     /// A task of the agent stands still, and the watchdog hears no more.
     pub(crate) const STANDSTILL: &str = "6f1d5c0b8f0f4a7f9d4b1a3c2e5d7f28";
+    /// A bound of this device refuses what a server commands.
+    pub(crate) const BOUND_REACHED: &str = "6f1d5c0b8f0f4a7f9d4b1a3c2e5d7f2a";
     /// Alerts had to go for want of room.
     pub(crate) const ALERTS_DROPPED: &str = "6f1d5c0b8f0f4a7f9d4b1a3c2e5d7f30";
     /// A server refuses every package with an alert.
     pub(crate) const ALERT_UNDELIVERABLE: &str = "6f1d5c0b8f0f4a7f9d4b1a3c2e5d7f31";
     /// The agent died of something twice: it is not taken up again.
     pub(crate) const GIVEN_UP: &str = "6f1d5c0b8f0f4a7f9d4b1a3c2e5d7f32";
+    /// The store can't be written: its disk is full, or read-only.
+    pub(crate) const STORE_WITHHELD: &str = "6f1d5c0b8f0f4a7f9d4b1a3c2e5d7f33";
 }
 
 /// Sends log lines to journald if stderr is connected to it, else to stderr. What the process dies of is said after them.

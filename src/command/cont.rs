@@ -1,6 +1,6 @@
 //! CONT ServerURI (TS 5.4.8): further packages go there.
 
-use super::context::{Answer, Context, Done, plain};
+use super::context::{Answer, Context, Done};
 use super::status::CommandError;
 use crate::uri::Origin;
 
@@ -13,5 +13,5 @@ pub(super) fn run(parameters: &[String], context: &mut Context<'_>) -> Answer {
     if !allowed.is_empty() && !allowed.contains(&origin) {
         return Err(CommandError::NotContinued(origin.to_string()));
     }
-    Ok(Done { continue_at: Some(uri.to_string()), ..plain(200) })
+    Ok(Done::continue_at(uri.to_string()))
 }

@@ -67,11 +67,6 @@ pub(super) async fn unless_stopped<T>(
     base::unless_stopped(&mut stopping.clone(), work).await.unwrap_or(Err(CommandError::Stopped))
 }
 
-/// A status code and nothing else.
-pub(super) fn plain(code: u16) -> Done {
-    Done { status: Status { code, extra: Vec::new() }, data: None, continue_at: None }
-}
-
 /// A ServerURI with this device's values in it (TS 6.2).
 pub(super) fn expand(server_uri: &str, context: &Context<'_>) -> Result<Uri, CommandError> {
     context.parameters.expand(server_uri).map_err(CommandError::ServerUri)

@@ -1,6 +1,6 @@
 //! DEFAULT ServerURI MOID (TS 5.4.10): where configuration for a MOID is to be had.
 
-use super::context::{Answer, Context, plain};
+use super::context::{Answer, Context, Done};
 use super::status::CommandError;
 use crate::store::Change;
 use crate::tree::TreeError;
@@ -23,5 +23,5 @@ pub(super) async fn run(parameters: &[String], context: &mut Context<'_>) -> Ans
         server_uri: server_uri.clone(),
     };
     context.store.commit(vec![change]).await.map_err(TreeError::from)?;
-    Ok(plain(200))
+    Ok(Done::ok())
 }

@@ -1,6 +1,6 @@
 //! DELETE ClientURI (TS 5.4.4).
 
-use super::context::{Answer, Context, client_uri, plain, unless_stopped};
+use super::context::{Answer, Context, Done, client_uri, unless_stopped};
 use super::status::CommandError;
 use crate::tree::{Resolved, Rights, TreeError};
 use crate::uri::client::Fields;
@@ -21,5 +21,5 @@ pub(super) async fn run(parameters: &[String], context: &mut Context<'_>) -> Ans
         return Err(TreeError::NotFound(uri.address()).into());
     }
     context.tree.delete(&nodes, &context.principal).await?;
-    Ok(plain(200))
+    Ok(Done::ok())
 }

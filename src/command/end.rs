@@ -1,11 +1,11 @@
 //! END (TS 5.4.9): the session machine acts upon it; here it is only checked.
 
-use super::context::{Answer, plain};
+use super::context::{Answer, Done};
 use super::status::CommandError;
 
 pub(super) fn run(parameters: &[String]) -> Answer {
     match parameters {
-        [] => Ok(plain(200)),
+        [] => Ok(Done::ok()),
         _ => Err(CommandError::Malformed("END takes no parameters")),
     }
 }

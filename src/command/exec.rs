@@ -4,7 +4,7 @@
 //! within `exec.sync-limit` is answered with its result; what takes longer with 202, and reports by a Generic Alert
 //! (TS 5.3). What may not begin yet waits, and is answered 202. What follows from that is the business of [`crate::exec`].
 
-use super::context::{Answer, Context, client_uri, expand, plain, unless_stopped};
+use super::context::{Answer, Context, Done, client_uri, expand, unless_stopped};
 use super::status::CommandError;
 use crate::base::stopped;
 use crate::tree::Rights;
@@ -27,15 +27,15 @@ pub(super) async fn run(parameters: &[String], context: &mut Context<'_>) -> Ans
     let is_closed = invocation.may_be_vetoed() || context.tree.closed(&invocation).await.is_some();
     if invocation.after_session || is_closed {
         context.execs.postpone(&context.principal.account.server_id, invocation).await?;
-        return Ok(plain(202));
+        return Ok(Done::accepted());
     }
     let mut execution = context.execs.begin(context.tree, &context.principal, invocation).await?;
     tokio::select! {
         () = std::future::ready(()), if at_once => {}
-        finished = execution.end(), if !at_once => return Ok(plain(context.execs.ended(execution, finished))),
+        finished = execution.end(), if !at_once => return Ok(Done::of_program(context.execs.ended(execution, finished))),
         () = tokio::time::sleep(context.settings.exec.sync_limit) => {}
         () = stopped(&mut context.stopping) => {}
     }
     context.execs.outlives(execution).await;
-    Ok(plain(202))
+    Ok(Done::accepted())
 }

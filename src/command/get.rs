@@ -1,6 +1,6 @@
 //! GET ClientURI (TS 5.4.6, Appendix E).
 
-use super::context::{Answer, Context, Done, client_uri, plain};
+use super::context::{Answer, Context, Done, client_uri};
 use super::status::CommandError;
 use crate::repository::media;
 use crate::tree::{MOST_SHOWN, Rights, Shown, TreeError};
@@ -15,8 +15,8 @@ pub(super) async fn run(parameters: &[String], context: &mut Context<'_>) -> Ans
     let found = context.allowance.search(&uri, tree.resolve_all(&uri, principal, Rights::READ)).await?;
     let held = uri.cache_validator.as_deref();
     let (mime, body) = match tree.show(found, uri.level, held, most, principal).await {
-        Ok(Shown::Empty) => return Ok(plain(204)),
-        Ok(Shown::Fresh) => return Ok(plain(304)),
+        Ok(Shown::Empty) => return Ok(Done::no_content()),
+        Ok(Shown::Fresh) => return Ok(Done::not_modified()),
         Ok(Shown::Leaf { mime, value }) => (mime, value.to_raw()),
         Ok(Shown::Document(json)) => (media::DMMO_JSON.to_owned(), json),
         Err(TreeError::TooLarge(_)) if most < MOST_SHOWN => return Err(context.budget.refuse(most).into()),
@@ -24,5 +24,5 @@ pub(super) async fn run(parameters: &[String], context: &mut Context<'_>) -> Ans
     };
     // Others may have taken what was left.
     context.budget.take(body.len())?;
-    Ok(Done { data: Some((mime, body)), ..plain(200) })
+    Ok(Done::data(mime, body))
 }

@@ -2,10 +2,10 @@
 
 use hyper::Uri;
 
-use super::context::{Answer, Context, Done, client_uri, expand, plain, unless_stopped};
+use super::context::{Answer, Context, Done, client_uri, expand, unless_stopped};
 use super::status::CommandError;
 use crate::mo::ManagementObject;
-use crate::package::{Status, is_media_type};
+use crate::package::is_media_type;
 use crate::repository::{self, media};
 use crate::tree::{Data, NodeRef, TreeError};
 use crate::uri::client::Fields;
@@ -34,7 +34,7 @@ pub(super) async fn run(parameters: &[String], context: &mut Context<'_>) -> Ans
     // Fetching is no change yet.
     let (target, leaf_types, fetched) = unless_stopped(&stopping, fetching).await?;
     match target {
-        Some(node) => replace(&node, &leaf_types, &fetched, context).await.map(|()| plain(200)),
+        Some(node) => replace(&node, &leaf_types, &fetched, context).await.map(|()| Done::ok()),
         None => place(&fetched, None, context).await,
     }
 }
@@ -89,8 +89,7 @@ async fn place(
     let reading = async { Ok(fetched.documents(None, context.tree, &context.principal).await?) };
     let documents = unless_stopped(&context.stopping, reading).await?;
     let stored = context.tree.store(documents, only, &context.principal).await?;
-    let status = Status { code: 201, extra: stored.iter().map(NodeRef::client_uri).collect() };
-    Ok(Done { status, data: None, continue_at: None })
+    Ok(Done::created(stored.iter().map(NodeRef::client_uri).collect()))
 }
 
 fn own_types(node: &NodeRef) -> Vec<String> {

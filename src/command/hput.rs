@@ -2,7 +2,7 @@
 
 use hyper::Method;
 
-use super::context::{Answer, Context, client_uri, expand, plain};
+use super::context::{Answer, Context, Done, client_uri, expand};
 use super::status::CommandError;
 use crate::repository::{RepositoryError, Upload, media};
 use crate::tree::Rights;
@@ -39,11 +39,11 @@ pub(super) async fn send(method: Method, parameters: &[String], context: &mut Co
         gathering.add_everything().await?;
     }
     if gathering.is_all_fresh() {
-        return Ok(plain(304));
+        return Ok(Done::not_modified());
     }
     let batch = gathering.finish();
     if batch.is_empty() {
-        return Ok(plain(204));
+        return Ok(Done::no_content());
     }
     let upload = Upload {
         method,
@@ -54,5 +54,5 @@ pub(super) async fn send(method: Method, parameters: &[String], context: &mut Co
         principal: context.principal,
     };
     upload.deliver(content_type, context.connection).await?;
-    Ok(plain(200))
+    Ok(Done::ok())
 }

@@ -1,5 +1,5 @@
 //! The DM commands (TS 5.4), one file each. A command gets its parameters and a [`Context`], and answers
-//! with a [`Done`]; what went wrong becomes a status code in [`status`] and nowhere else.
+//! with a [`Done`], which [`status`] makes: codes are chosen there and nowhere else.
 
 mod allowance;
 mod budget;
@@ -29,7 +29,7 @@ use hyper::Uri;
 
 use crate::mo::ManagementObject;
 use crate::package::{Command, Verb};
-use context::{Answer, plain};
+use context::Answer;
 
 /// Whether a command may change something on the device. The others can be broken off at any time.
 #[must_use]
@@ -49,7 +49,7 @@ pub async fn execute(command: &Command, context: &mut Context<'_>, report: &mut 
     };
     let (done, problem) = match answer {
         Ok(done) => (done, None),
-        Err(error) => (plain(error.status(&command.verb)), Some(error)),
+        Err(error) => (Done::failed(&error, &command.verb), Some(error)),
     };
     let whose = Whose { server_id: &context.principal.account.server_id, session_id: context.session_id };
     report.add(command, done.status.code, problem.as_ref(), whose);

@@ -5,7 +5,7 @@ use std::process::Stdio;
 
 use hyper::Uri;
 
-use super::context::{Answer, Context, plain};
+use super::context::{Answer, Context, Done};
 use super::status::CommandError;
 use crate::base::heap;
 use crate::transport::Refused;
@@ -41,7 +41,7 @@ pub(super) async fn run(parameters: &[String], context: &mut Context<'_>) -> Ans
         let _place = slot;
         browser.wait().await
     });
-    Ok(plain(200))
+    Ok(Done::ok())
 }
 
 /// What the browser opens. The fragment is no business of HTTP's, but may be all that a page is told apart by.

@@ -1,10 +1,12 @@
-//! The one place that chooses status codes (TS Appendix C).
+//! The one place that chooses status codes (TS Appendix C), of what was done and of what was not. Only what a program's end
+//! means is said elsewhere: by its mapping (`exec`).
 
+use super::context::Done;
 use crate::backend::BackendError;
 use crate::command::Over;
 use crate::exec::ExecError;
 use crate::mo::value::excerpt;
-use crate::package::{Profile, Verb};
+use crate::package::{Profile, Status, Verb};
 use crate::repository::RepositoryError;
 use crate::transport::{Failure, Refused, TransportError};
 use crate::tree::TreeError;
@@ -65,6 +67,59 @@ pub enum CommandError {
     /// The agent is about to end.
     #[error("the agent stops")]
     Stopped,
+}
+
+impl Done {
+    /// 200: the command was executed.
+    pub(super) fn ok() -> Self {
+        Self::with(200)
+    }
+
+    /// 200 with a GET's data: its media type and the bytes.
+    pub(super) fn data(mime: String, body: Vec<u8>) -> Self {
+        Self { data: Some((mime, body)), ..Self::ok() }
+    }
+
+    /// 200, and further packages go to this URI (TS 5.4.8).
+    pub(super) fn continue_at(uri: String) -> Self {
+        Self { continue_at: Some(uri), ..Self::ok() }
+    }
+
+    /// 201: instances were made; their ClientURIs follow the code (TS 5.4.1).
+    pub(super) fn created(client_uris: Vec<String>) -> Self {
+        let mut done = Self::with(201);
+        done.status.extra = client_uris;
+        done
+    }
+
+    /// 202: the command has begun or will, and what comes of it is told later.
+    pub(super) fn accepted() -> Self {
+        Self::with(202)
+    }
+
+    /// 204: there is nothing at that node.
+    pub(super) fn no_content() -> Self {
+        Self::with(204)
+    }
+
+    /// 304: it is what the server has already.
+    pub(super) fn not_modified() -> Self {
+        Self::with(304)
+    }
+
+    /// What a program's end means, as its mapping says.
+    pub(super) fn of_program(code: u16) -> Self {
+        Self::with(code)
+    }
+
+    /// The command of this verb was not executed.
+    pub(super) fn failed(error: &CommandError, verb: &Verb) -> Self {
+        Self::with(error.status(verb))
+    }
+
+    fn with(code: u16) -> Self {
+        Self { status: Status { code, extra: Vec::new() }, data: None, continue_at: None }
+    }
 }
 
 impl From<ExecError> for CommandError {

@@ -1,6 +1,6 @@
 //! SUB ClientURI ServerURI (approved profile): from now on, each change there is put to the ServerURI.
 
-use super::context::{Answer, Context, expand, plain, unless_stopped};
+use super::context::{Answer, Context, Done, expand, unless_stopped};
 use super::status::CommandError;
 use crate::store::{Change, Subscription};
 use crate::tree::{Resolved, Rights, TreeError};
@@ -44,7 +44,7 @@ pub(super) async fn run(parameters: &[String], context: &mut Context<'_>) -> Ans
         return Err(CommandError::TooManySubscriptions(MOST));
     }
     context.store.commit(vec![Change::Subscribe(new)]).await.map_err(TreeError::from)?;
-    Ok(plain(200))
+    Ok(Done::ok())
 }
 
 /// What a subscription is known by: what it shows.

@@ -1,6 +1,6 @@
 //! UNSUB ClientURI (approved profile): ends the server's own subscription.
 
-use super::context::{Answer, Context, plain};
+use super::context::{Answer, Context, Done};
 use super::status::CommandError;
 use super::sub::subscribed;
 use crate::store::Change;
@@ -19,5 +19,5 @@ pub(super) async fn run(parameters: &[String], context: &mut Context<'_>) -> Ans
     }
     let change = Change::Unsubscribe { server_id, client_uri };
     context.store.commit(vec![change]).await.map_err(TreeError::from)?;
-    Ok(plain(200))
+    Ok(Done::ok())
 }

@@ -72,9 +72,13 @@ impl Systemd {
         self.watchdog.as_ref().map(|watchdog| watchdog.next)
     }
 
-    /// Tells the watchdog that the agent is well, if it is time to: the loop turns, for it asks, and no task of it
-    /// stands still. `silent` is one that does.
-    pub(super) fn ping(&mut self, now: Instant, silent: impl FnOnce() -> Option<(String, Duration)>) {
+    /// Tells the watchdog that the agent is well, if it is time to, and no task stands still; `silent` is one that does. That
+    /// the loop turns is shown by its asking.
+    pub(super) fn ping_if_due_and_alive(
+        &mut self,
+        now: Instant,
+        silent: impl FnOnce() -> Option<(String, Duration)>,
+    ) {
         let Some(watchdog) = self.watchdog.as_mut().filter(|watchdog| watchdog.next <= now) else { return };
         watchdog.next = now + watchdog.every;
         match silent() {
@@ -146,10 +150,10 @@ mod tests {
         let now = Instant::now();
         let (mut systemd, heard) = supervised(now);
         assert_eq!(systemd.next_ping(), Some(now + THIRD));
-        systemd.ping(now + THIRD / 2, || panic!("nobody asked yet"));
+        systemd.ping_if_due_and_alive(now + THIRD / 2, || panic!("nobody asked yet"));
         assert_eq!(heard(), [""; 0]);
         for turn in 1..=3 {
-            systemd.ping(now + THIRD * turn, || None);
+            systemd.ping_if_due_and_alive(now + THIRD * turn, || None);
             assert_eq!(heard(), ["WATCHDOG=1"]);
             assert_eq!(systemd.next_ping(), Some(now + THIRD * (turn + 1)));
         }
@@ -160,10 +164,10 @@ mod tests {
         let now = Instant::now();
         let (mut systemd, heard) = supervised(now);
         for turn in 1..=3 {
-            systemd.ping(now + THIRD * turn, || Some(("acme".to_owned(), THIRD)));
+            systemd.ping_if_due_and_alive(now + THIRD * turn, || Some(("acme".to_owned(), THIRD)));
             assert_eq!(heard(), [""; 0]);
         }
-        systemd.ping(now + THIRD * 4, || None);
+        systemd.ping_if_due_and_alive(now + THIRD * 4, || None);
         assert_eq!(heard(), ["WATCHDOG=1"], "it went on after all");
     }
 
@@ -176,19 +180,19 @@ mod tests {
         let waiting = tokio::spawn(hearts.watch("a".to_owned(), patiently(tokio::time::sleep(hours))));
         while !waiting.is_finished() {
             tokio::time::sleep(THIRD).await;
-            systemd.ping(clock(), || hearts.silent(clock()));
+            systemd.ping_if_due_and_alive(clock(), || hearts.silent(clock()));
             assert_eq!(heard(), ["WATCHDOG=1"]);
         }
         let stuck = tokio::spawn(hearts.watch("b".to_owned(), std::future::pending::<()>()));
         tokio::time::sleep(LONGEST_SILENCE + THIRD).await;
         for _ in 0..3 {
-            systemd.ping(clock(), || hearts.silent(clock()));
+            systemd.ping_if_due_and_alive(clock(), || hearts.silent(clock()));
             assert_eq!(heard(), [""; 0]);
             tokio::time::sleep(THIRD).await;
         }
         stuck.abort();
         assert!(stuck.await.is_err());
-        systemd.ping(clock(), || hearts.silent(clock()));
+        systemd.ping_if_due_and_alive(clock(), || hearts.silent(clock()));
         assert_eq!(heard(), ["WATCHDOG=1"]);
     }
 

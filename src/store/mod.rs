@@ -37,7 +37,8 @@
 //! makes way as a whole, and so does a folder. A record that can be read and is not in the form that it should have is
 //! passed over, with a line, and counts as not there.
 //!
-//! Numbers are big endian. Only the agent opens the file. Everything that must hold together is one [`Store::commit`] of several
+//! Numbers of tables and keys are big endian: what is sorted by bytes is sorted by number. Only within a value, and in what
+//! `twin` adds around the database, they are little endian, as redb's own. Only the agent opens the file. Everything that must hold together is one [`Store::commit`] of several
 //! [`Change`]s: one transaction, one sync. A power cut at any moment leaves the state of the last commit.
 
 mod account;
@@ -228,7 +229,8 @@ impl Store {
         Ok(())
     }
 
-    /// Whether all of `changes` could be applied: does that, and forgets it. Gives them back.
+    /// Applies all of `changes` in a transaction that is given up, so that it is known beforehand what would be in their way.
+    /// Returns them for the commit.
     ///
     /// # Errors
     /// What [`Store::commit`] would fail with, except for what the disk has to say.

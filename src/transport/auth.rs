@@ -57,7 +57,7 @@ pub(super) struct Authenticator {
 #[derive(Debug)]
 enum State {
     Basic,
-    Digest(Challenged),
+    Digest(DigestState),
 }
 
 impl Authenticator {
@@ -78,8 +78,8 @@ impl Authenticator {
                 let plain = [user.as_bytes(), b":", password.expose()].concat();
                 format!("Basic {}", BASE64_STANDARD.encode(plain))
             }
-            (Some(State::Digest(challenged)), Auth::Digest { user, password }) => {
-                challenged.authorization(user, password.expose(), method, target)
+            (Some(State::Digest(digest)), Auth::Digest { user, password }) => {
+                digest.authorization(user, password.expose(), method, target)
             }
             _ => return Ok(None),
         };
@@ -109,12 +109,12 @@ impl Authenticator {
             // Some servers forget the challenge; they get what the account says.
             Auth::Basic { .. } if offered.is_empty() => State::Basic,
             Auth::Basic { .. } => {
-                find(&offered, "basic")?;
+                require_scheme(&offered, "basic")?;
                 State::Basic
             }
             Auth::Digest { .. } => {
-                find(&offered, "digest")?;
-                let next = Challenged::strongest(&offered, cnonce).ok_or(AuthProblem::DigestVariant)?;
+                require_scheme(&offered, "digest")?;
+                let next = DigestState::strongest(&offered, cnonce).ok_or(AuthProblem::DigestVariant)?;
                 let same = matches!(&before, Some(State::Digest(used)) if used.nonce == next.nonce);
                 if answered && same && !next.stale {
                     return Err(AuthProblem::Rejected);
@@ -129,10 +129,10 @@ impl Authenticator {
     /// Takes in a response that isn't a 401: a server may name the next nonce in it.
     pub(super) fn accepted(&mut self, origin: &Origin, headers: &HeaderMap) {
         let Some(info) = headers.get(AUTHENTICATION_INFO).map(parameters) else { return };
-        if let (Some(State::Digest(challenged)), Some(nonce)) =
+        if let (Some(State::Digest(digest)), Some(nonce)) =
             (self.states.get_mut(origin), info.parameter("nextnonce"))
         {
-            challenged.renew(nonce);
+            digest.renew(nonce);
         }
     }
 
@@ -142,7 +142,11 @@ impl Authenticator {
     }
 }
 
-fn find(offered: &[Challenge], scheme: &'static str) -> Result<(), AuthProblem> {
+/// Looks for the scheme that the account is configured with among those that are offered.
+///
+/// # Errors
+/// [`AuthProblem::NotOffered`]
+fn require_scheme(offered: &[Challenge], scheme: &'static str) -> Result<(), AuthProblem> {
     if offered.iter().any(|challenge| challenge.scheme == scheme) {
         return Ok(());
     }
@@ -178,16 +182,16 @@ pub(super) fn hex(bytes: &[u8]) -> String {
     })
 }
 
-/// A Digest challenge, and how often its nonce was used.
+/// What Digest is answered with: a challenge, and how often its nonce was used.
 #[derive(Clone, Debug)]
-struct Challenged {
+struct DigestState {
     realm: String,
     nonce: String,
     opaque: Option<String>,
     stale: bool,
     hash: Hash,
     /// One of the `-sess` algorithms.
-    session: bool,
+    is_sess: bool,
     /// The algorithm as its name is written; none where the server named none.
     algorithm: Option<&'static str>,
     cnonce: String,
@@ -196,10 +200,10 @@ struct Challenged {
     count: u32,
 }
 
-impl Challenged {
+impl DigestState {
     fn strongest(offered: &[Challenge], cnonce: impl FnOnce() -> String) -> Option<Self> {
         // max_by_key takes the last of equals; the server's preference comes first.
-        let (challenge, hash, session, algorithm) = offered
+        let (challenge, hash, is_sess, algorithm) = offered
             .iter()
             .rev()
             .filter(|challenge| challenge.scheme == "digest")
@@ -207,7 +211,7 @@ impl Challenged {
                 let qop = challenge.parameter("qop")?;
                 qop.split(',').any(|qop| qop.trim().eq_ignore_ascii_case("auth")).then_some(())?;
                 challenge.parameter("nonce")?;
-                let (hash, session, algorithm) = match challenge.parameter("algorithm") {
+                let (hash, is_sess, algorithm) = match challenge.parameter("algorithm") {
                     None => (Hash::Md5, false, None),
                     Some(name) => match name.to_ascii_uppercase().as_str() {
                         "MD5" => (Hash::Md5, false, Some("MD5")),
@@ -217,7 +221,7 @@ impl Challenged {
                         _ => return None,
                     },
                 };
-                Some((challenge, hash, session, algorithm))
+                Some((challenge, hash, is_sess, algorithm))
             })
             .max_by_key(|(_, hash, ..)| *hash)?;
         let nonce = challenge.parameter("nonce")?.to_owned();
@@ -226,7 +230,7 @@ impl Challenged {
             opaque: challenge.parameter("opaque").map(str::to_owned),
             stale: challenge.parameter("stale").is_some_and(|stale| stale.eq_ignore_ascii_case("true")),
             hash,
-            session,
+            is_sess,
             algorithm,
             cnonce: cnonce(),
             first_nonce: nonce.clone(),
@@ -244,7 +248,7 @@ impl Challenged {
         self.count = self.count.wrapping_add(1);
         let count = format!("{:08x}", self.count);
         let mut a1 = self.hash.hex(&[user.as_bytes(), self.realm.as_bytes(), password]);
-        if self.session {
+        if self.is_sess {
             a1 = self.hash.hex(&[a1.as_bytes(), self.first_nonce.as_bytes(), self.cnonce.as_bytes()]);
         }
         let a2 = self.hash.hex(&[method.as_bytes(), target.as_bytes()]);

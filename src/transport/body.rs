@@ -96,7 +96,7 @@ impl Gzip {
     fn push(&mut self, mut data: &[u8]) -> Result<(), Failure> {
         self.taken = self.taken.saturating_add(data.len());
         let limit = self.member.get_ref().limit;
-        // What can't be packed grows by a thousandth.
+        // What can't be packed grows by a thousandth, and each member has a head; an eighth more is generous to both.
         if self.taken > limit.saturating_add(limit / 8).saturating_add(1 << 16) {
             return Err(Failure::TooLarge(limit));
         }

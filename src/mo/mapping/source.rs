@@ -15,25 +15,30 @@ pub(crate) fn sources(reader: &mut Reader<'_>, objects: &BTreeSet<String>) -> Ve
     one_or_many(reader, "get", |reader| source(reader, objects))
 }
 
+type ReadKind = fn(&mut Reader<'_>, &BTreeSet<String>) -> Option<SourceKind>;
+
+/// The kinds of source by the key that each is known by, and how the rest of its table is read.
+const KINDS: [(&str, ReadKind); 9] = [
+    ("value", |reader, _| reader.optional("value").map(|Scalar(text)| SourceKind::Value(text))),
+    ("file", |reader, _| {
+        let path = template(reader, "file");
+        let setting = setting(reader);
+        path.map(|path| SourceKind::File { path, setting })
+    }),
+    ("os-release", |reader, _| reader.optional("os-release").map(SourceKind::OsRelease)),
+    ("machine-id", |reader, _| machine_id(reader).map(SourceKind::MachineId)),
+    ("object", bus_source),
+    ("run", |reader, _| argv(reader, "run").map(SourceKind::Run)),
+    ("item", |reader, _| reader.optional("item").map(SourceKind::Item)),
+    ("store", |reader, _| truth(reader, "store").then_some(SourceKind::Store)),
+    ("builtin", |reader, _| reader.optional("builtin").map(SourceKind::Builtin)),
+];
+
+/// Reads a source of a value; none where it is wrong, which is noted.
 pub(super) fn source(reader: &mut Reader<'_>, objects: &BTreeSet<String>) -> Option<Source> {
-    const KINDS: [&str; 9] =
-        ["value", "file", "os-release", "machine-id", "object", "run", "item", "store", "builtin"];
-    let kind = kind(reader, &KINDS)?;
-    let from = match kind {
-        "value" => reader.optional("value").map(|Scalar(text)| SourceKind::Value(text)),
-        "file" => {
-            let path = template(reader, "file");
-            let setting = setting(reader);
-            path.map(|path| SourceKind::File { path, setting })
-        }
-        "os-release" => reader.optional("os-release").map(SourceKind::OsRelease),
-        "machine-id" => machine_id(reader).map(SourceKind::MachineId),
-        "object" => bus_source(reader, objects),
-        "run" => argv(reader, "run").map(SourceKind::Run),
-        "item" => reader.optional("item").map(SourceKind::Item),
-        "store" => truth(reader, "store").then_some(SourceKind::Store),
-        _ => reader.optional("builtin").map(SourceKind::Builtin),
-    };
+    let kind = kind(reader, &KINDS.map(|(key, _)| key))?;
+    let (_, read) = KINDS.iter().find(|(key, _)| *key == kind)?;
+    let from = read(reader, objects);
     let privileged = matches!(kind, "file" | "object" | "run") && reader.or("privileged", false);
     let pipeline = pipeline(reader);
     Some(Source { from: from?, pipeline, privileged })
