@@ -9,10 +9,11 @@ use crate::support::{Agent, Bench, appears};
 
 const FUMO: &str = "urn:oma:mo:oma-fumo:1.0";
 
-/// It goes on where the test lets it: each step takes a line from the pipe.
+/// It goes on where the test lets it: each step takes a line from the pipe, and opens it again where it met the end of
+/// the writer of the step before.
 const INSTALLER: &str = r#"
 say() { echo "$1" >&3; }
-step() { echo "$1" >>@folder@/steps; read -r _ <@folder@/pipe; }
+step() { echo "$1" >>@folder@/steps; until read -r _ <@folder@/pipe; do :; done; }
 echo "$* ${OMADM_RESUMED:-0}" >>@folder@/calls
 case $1${OMADM_RESUMED:-} in
 download)
