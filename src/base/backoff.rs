@@ -1,10 +1,10 @@
-//! How long to wait before trying again.
+//! Exponential backoff: how long to wait before trying again.
 
 use std::time::Duration;
 
-/// Exponential backoff with full jitter: anything from nothing up to `base` doubled `attempt` times, at most
-/// `most`. `random` is uniform over all u32. A million gateways that lost their server at one moment come
-/// back spread over the whole interval.
+/// The wait before a further try, by exponential backoff with full jitter: anything from nothing up to `base` doubled
+/// `attempt` times, at most `most`. `random` is uniform over all u32. A million gateways that lost their server at one
+/// moment come back spread over the whole interval.
 #[must_use]
 pub(crate) fn backoff(attempt: u32, base: Duration, most: Duration, random: u32) -> Duration {
     let ceiling = base.saturating_mul(2u32.saturating_pow(attempt)).min(most);
@@ -13,26 +13,26 @@ pub(crate) fn backoff(attempt: u32, base: Duration, most: Duration, random: u32)
     Duration::from_millis(u64::try_from(drawn).unwrap_or(millis))
 }
 
-/// The bounds of such waits.
+/// The bounds of a wait by [`backoff`].
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Backoff {
     pub(crate) base: Duration,
     pub(crate) most: Duration,
 }
 
-/// How often something has failed in a row.
+/// The number of failures in a row.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Failures(u32);
 
 impl Failures {
-    /// It has failed once more; how long to wait, at least `least` (`Retry-After`).
+    /// Counts another failure, and returns how long to wait: at least `least` (`Retry-After`).
     pub(crate) fn add(&mut self, within: Backoff, least: Option<Duration>, random: u32) -> Duration {
         let wait = least.unwrap_or_default() + backoff(self.0, within.base, within.most, random);
         self.0 = self.0.saturating_add(1);
         wait
     }
 
-    /// Whether it has not.
+    /// Whether there has been no failure.
     pub(crate) fn is_none(self) -> bool {
         self == Self::default()
     }

@@ -1,4 +1,4 @@
-//! The crash guard: what was being done when the process died, twice, is not begun a third time.
+//! The crash guard: work during which the process died twice is not begun a third time.
 //!
 //! What a server sends may kill the process, by a defect of ours or of a library, and much of what the agent does is
 //! taken up again at its next start. So what may do so stands in a file of the state folder while it is being done:
@@ -30,27 +30,28 @@ use crate::base::said::Said;
 use crate::base::waking;
 
 const FILE: &str = "risks";
-/// What was begun and ended the agent this often is not taken up again.
+/// Work during which the agent died this often in a row is not begun again.
 const MOST_DEATHS: u8 = 2;
-/// What the agent has died of is left alone for so long, at least.
+/// How long work that ended the agent is left alone, at least.
 pub(crate) const AGAIN: Duration = Duration::from_secs(3600);
-/// What begins waits this long at most until that is written down.
+/// The longest that work waits for the crash guard's file before it begins.
 const PATIENCE: Duration = Duration::from_secs(2);
-/// The thread that writes stays this long for more: a session's packages follow each other closely.
+/// How long the writing thread stays for more to write: a session's packages follow each other closely.
 const LINGER: Duration = Duration::from_secs(1);
-/// Of so much at most it is remembered whether it has ended the agent.
+/// The most pieces of work whose crashes are remembered.
 const MOST: usize = 64;
 /// The most characters of a name that are written down.
 const LONGEST: usize = 200;
-/// What the first line begins with: which boot it was.
+/// The beginning of the file's first line, which names the boot.
 const BOOT: &str = "boot ";
-/// The last line: what stands behind it is left from a longer list.
+/// The last line of the list: what stands behind it is left from a longer one.
 const END: &str = ".";
 
-/// The guard of this process.
+/// The crash guard of this process.
 static OPEN: Mutex<Weak<CrashGuard>> = Mutex::new(Weak::new());
 
-/// The process is told to end: see [`CrashGuard::close`]. For whoever has no time to wait for the agent's own thread.
+/// Closes the guard of this process as it is told to end: see [`CrashGuard::close`]. For whoever has no time to wait
+/// for the agent's own thread.
 pub(crate) fn close() {
     let open = OPEN.lock().unwrap_or_else(PoisonError::into_inner).upgrade();
     if let Some(guard) = open {
@@ -58,16 +59,16 @@ pub(crate) fn close() {
     }
 }
 
-/// What is being done, and what has ended the agent.
+/// The crash guard: the risky work that is being done, and the work that ended the agent before.
 #[derive(Debug, Default)]
 pub struct CrashGuard {
-    /// None: nothing is written down.
+    /// The guard's file; none: nothing is written down.
     path: Option<PathBuf>,
-    /// What the kernel calls this boot; empty where it does not say.
+    /// The kernel's id of this boot; empty where the kernel does not say.
     boot: String,
-    /// Held by nobody who waits for a disk.
+    /// All risky work that is known. Nobody holds the lock while waiting for a disk.
     all: Mutex<List>,
-    /// How many of the changes are in the file.
+    /// The number of the changes that the file has by now.
     written: watch::Sender<u64>,
     /// Wakes the thread that writes.
     more: Condvar,
@@ -78,39 +79,39 @@ struct List {
     states: BTreeMap<String, State>,
     outlived: BTreeSet<String>,
     changes: u64,
-    /// There is a thread that writes.
+    /// Whether a thread writes.
     is_writing: bool,
-    /// Made when there is something to be written, and kept open; the thread that writes has it meanwhile.
+    /// The open file, made when there is something to be written; the thread that writes has it meanwhile.
     file: Option<File>,
-    /// The file has not answered in time: nobody waits for it before it has.
+    /// Whether the file has failed to answer in time: nobody waits for it before it has.
     is_silent: bool,
     said: Said,
-    /// The agent ends: nothing is written down any more.
+    /// Whether the agent ends, and nothing is written down any more.
     closed: bool,
 }
 
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 struct State {
-    /// In how many lives of the agent it was being done at the end.
+    /// The number of the agent's lives that ended during this work.
     deaths: u8,
-    /// How often it is being done now.
+    /// How often this work is being done now.
     running: u32,
-    /// Until when it is left alone, once somebody has wanted to begin it.
+    /// Until when this work is left alone, once somebody has wanted to begin it.
     held: Option<Instant>,
 }
 
-/// Risky work that is being done until this is dropped.
+/// Risky work under way; dropping this ends it.
 #[derive(Debug)]
 pub struct Risk {
     guard: Arc<CrashGuard>,
     name: String,
 }
 
-/// The agent has died twice of what was to be done.
+/// The error that work is not begun, as the agent has died of it twice.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("the agent has died twice doing this")]
 pub struct Fatal {
-    /// How long it is left alone yet.
+    /// How long the work is left alone yet.
     pub again: Duration,
 }
 
@@ -129,7 +130,8 @@ impl Drop for Risk {
 }
 
 impl CrashGuard {
-    /// What was being done when the agent ended last is known from here on. `boot` is what the kernel calls this boot.
+    /// Opens the guard's file in `folder`, and reads what was being done when the agent last ended. `boot` is what the
+    /// kernel calls this boot.
     #[must_use]
     pub fn open(folder: &Path, boot: &str) -> Arc<Self> {
         let path = folder.join(FILE);
@@ -197,13 +199,13 @@ impl CrashGuard {
         risk
     }
 
-    /// Whether the agent has died of it twice in a row.
+    /// Whether the agent has died of the work `name` twice in a row.
     #[must_use]
     pub fn is_fatal(&self, name: &str) -> bool {
         self.lock().states.get(&written(name)).is_some_and(|state| state.deaths >= MOST_DEATHS)
     }
 
-    /// How long it is left alone yet, where the agent has died of it twice.
+    /// How long the work `name` is left alone yet, where the agent has died of it twice.
     fn holds(&self, name: &str) -> Option<Duration> {
         let mut all = self.lock();
         let state = all.states.get_mut(&written(name)).filter(|state| state.deaths >= MOST_DEATHS)?;
@@ -218,7 +220,7 @@ impl CrashGuard {
         Some(until.saturating_duration_since(now)).filter(|again| !again.is_zero())
     }
 
-    /// The agent is told to end: what it breaks off, and what may hang meanwhile, has not ended it.
+    /// Closes the guard as the agent is told to end: work that is broken off or hangs from here on has not ended it.
     pub fn close(self: &Arc<Self>) {
         let mut all = self.lock();
         if all.closed {
@@ -230,7 +232,7 @@ impl CrashGuard {
         self.more.notify_one();
     }
 
-    /// Waits until the file says what has happened so far; not for long, and only once for a disk that does not answer.
+    /// Waits until the file holds all changes so far; not for long, and only once for a disk that does not answer.
     pub async fn written(&self) {
         let changes = {
             let all = self.lock();
@@ -253,7 +255,7 @@ impl CrashGuard {
         self.all.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Has the file written, if it is to be.
+    /// Has the changes written to the file, if they are to be.
     fn changed(self: &Arc<Self>, all: &mut List) {
         if all.closed || self.path.is_none() {
             return;
@@ -271,7 +273,7 @@ impl CrashGuard {
         }
     }
 
-    /// Writes what there is; whether there is more before long.
+    /// Writes the current list to the file; returns whether there is more to write before long.
     fn write(&self) -> bool {
         let Some(path) = &self.path else { return false };
         let (changes, text, file, is_over);
@@ -307,7 +309,7 @@ impl CrashGuard {
         text
     }
 
-    /// Says once why the file is not as it should be.
+    /// Logs once why the file is not as it should be.
     fn say(&self, all: &List, why: &dyn std::fmt::Display) {
         if all.said.first() {
             let path = self.path.as_deref().unwrap_or(Path::new(FILE)).display();
@@ -327,12 +329,12 @@ fn put(path: &Path, file: Option<File>, text: &str) -> io::Result<File> {
     Ok(file)
 }
 
-/// At rest there is none.
+/// Removes the file: at rest there is none.
 fn remove(path: &Path, file: Option<File>) -> io::Result<()> {
     if file.is_some() { std::fs::remove_file(path) } else { Ok(()) }
 }
 
-/// As it stands in a line. Long ones that begin alike are told apart.
+/// The name of some work as the file has it. Long names that begin alike are told apart.
 fn written(name: &str) -> String {
     let visible = |most| name.chars().map(|c| if c.is_control() { ' ' } else { c }).take(most);
     if name.chars().nth(LONGEST).is_none() {
@@ -343,8 +345,8 @@ fn written(name: &str) -> String {
     format!("{}{:016x}", visible(LONGEST - 16).collect::<String>(), hasher.finish())
 }
 
-/// What a list says that nobody has taken back; what can't be read says nothing. What was being done in another boot
-/// ended with that one.
+/// The work that the agent died of, by a list that an earlier life left; what can't be read says nothing. What was
+/// being done in another boot ended with that one.
 fn died_of(text: &str, boot: &str) -> BTreeMap<String, State> {
     let written_in = text.lines().next().and_then(|line| line.strip_prefix(BOOT));
     let is_another = written_in.is_some_and(|other| !other.is_empty() && !boot.is_empty() && other != boot);
@@ -365,7 +367,7 @@ mod tests {
 
     const BOOT_ID: &str = "1f7a";
 
-    /// As a process that is killed.
+    /// Does risky work in a process that is killed meanwhile.
     async fn dies_in(folder: &Path, names: &[&str]) {
         dies_within(&opened(folder, BOOT_ID).await, names).await;
     }

@@ -33,7 +33,7 @@ pub(crate) fn put_back(path: &Path, content: &[u8], access: &Access) -> io::Resu
     put(path, content, Ok(access))
 }
 
-/// With this access, or its own; a new file with this mode.
+/// Replaces what is in the file `path`, giving it this access or else keeping its own; a new file gets this mode.
 fn put(path: &Path, content: &[u8], access: Result<&Access, u32>) -> io::Result<()> {
     let target = match fs::canonicalize(path) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => path.to_path_buf(),
@@ -117,7 +117,7 @@ pub(crate) fn sweep(path: &Path) -> io::Result<()> {
     Ok(())
 }
 
-/// How the name begins of what is about to take the place of the file called `name`.
+/// The prefix of the temporary names under which [`replace`] writes a new file called `name`.
 fn temporary_prefix(name: &OsStr) -> OsString {
     let mut prefix = OsString::from(".");
     prefix.push(name);

@@ -1,4 +1,4 @@
-//! How the C library keeps the heap: it asks the environment, at a program's start and never again.
+//! The C library's heap settings: it takes them from the environment at a program's start, and never again.
 //!
 //! As it comes, glibc keeps what large work has left free, for the next time: small blocks that are kept for speed lie
 //! anywhere among it, and it gives back from the end of a heap alone. A daemon that is at rest for days has no use for
@@ -9,15 +9,17 @@ use std::io;
 use std::os::unix::process::CommandExt;
 use std::process::Command;
 
-/// Where glibc looks.
+/// The environment variable that glibc takes its settings from.
 pub(crate) const VARIABLE: &str = "GLIBC_TUNABLES";
-/// That it was said, though a C library that is another one, or does not trust its environment, may not keep it.
+/// The environment variable that marks a restarted process: a C library that is another one, or does not trust its
+/// environment, may not keep [`VARIABLE`].
 pub(crate) const SAID: &str = "OMADM_HEAP";
-/// Blocks of a page, as the store's cache has them, are nobody's heap; no block is kept aside.
+/// The heap settings: no block is kept aside, and blocks of a page, as the store's cache has them, are mapped one by
+/// one.
 const HOW: &str = "glibc.malloc.tcache_count=0:glibc.malloc.mxfast=0:glibc.malloc.trim_threshold=65536:glibc.malloc.mmap_threshold=4096:glibc.malloc.top_pad=16384";
 
-/// Starts the program anew, as the same process, where the environment says nothing about the heap. The service has it
-/// from its unit.
+/// Restarts the program as the same process with small heap settings, where the environment has none. The service has
+/// it from its unit.
 ///
 /// # Errors
 /// It can't. It runs well as it is, if larger.
@@ -34,7 +36,7 @@ pub(crate) fn keep_small() -> io::Result<()> {
     Err(again.exec())
 }
 
-/// How much memory is this process's own, in bytes; none where the kernel does not say.
+/// The memory of this process's own, in bytes; none where the kernel does not say.
 pub(crate) fn own() -> Option<u64> {
     let status = std::fs::read_to_string("/proc/self/status").ok()?;
     let line = status.lines().find_map(|line| line.strip_prefix("RssAnon:"))?;

@@ -23,12 +23,13 @@ use tokio::time::timeout;
 
 use crate::base::crash_guard::{CrashGuard, Fatal};
 
-/// Nobody waits for longer without being woken at least once: twice the longest limit that anything has.
+/// The longest silence of a healthy task: twice the longest limit that any wait has, as nobody waits longer without
+/// being woken.
 pub(crate) const LONGEST_SILENCE: Duration = Duration::from_secs(2 * 3600);
-/// Whoever waits patiently looks up this often.
+/// How often a task that waits [`patiently`] wakes up.
 const LOOK: Duration = Duration::from_secs(1800);
 
-/// The heart of one task.
+/// The heart of one task: its name, and when it beat last.
 #[derive(Debug)]
 struct Heart {
     name: String,
@@ -39,7 +40,7 @@ struct Heart {
 #[derive(Debug, Default)]
 pub(crate) struct Hearts(Vec<Weak<Heart>>);
 
-/// Work whose heart is known. It counts until it is over or dropped.
+/// A task's work whose heart is watched, until it is over or dropped. It counts until it is over or dropped.
 #[must_use = "nothing is done before it is awaited"]
 pub(crate) struct Watched<T> {
     heart: Arc<Heart>,
@@ -57,7 +58,7 @@ impl<T> Future for Watched<T> {
 }
 
 impl Hearts {
-    /// `work` with a heart of its own.
+    /// Gives `work` a heart of its own, which is watched from now on.
     pub(crate) fn watch<T>(
         &mut self,
         name: String,
@@ -69,7 +70,8 @@ impl Hearts {
         Watched { heart, work: Box::pin(work) }
     }
 
-    /// `work` with a heart of its own, which the agent may not outlive: it is not done where that happened twice.
+    /// Gives `work`, which may end the agent, a watched heart of its own: it is not done where it ended the agent
+    /// twice.
     pub(crate) fn watch_risky<T: 'static>(
         &mut self,
         crash_guard: &Arc<CrashGuard>,
@@ -91,12 +93,12 @@ impl Hearts {
     }
 }
 
-/// The time that timers go by.
+/// The time now, by the clock that timers go by.
 fn now() -> Instant {
     tokio::time::Instant::now().into_std()
 }
 
-/// Waits for what comes to its end by itself, however much later that is.
+/// Waits for work that ends by itself, however much later that is.
 pub(crate) async fn patiently<T>(work: impl Future<Output = T>) -> T {
     let mut work = pin!(work);
     loop {
@@ -112,7 +114,7 @@ pub(crate) mod tests {
 
     const MOMENT: Duration = Duration::from_secs(1);
 
-    /// Runs `work`, whose outcome is no matter; says after how long it first stood still, if it did.
+    /// Runs `work`, and returns after how long it first stood still, if it did.
     pub(crate) async fn standstill(work: impl Future<Output = ()> + Send + 'static) -> Option<Duration> {
         let (mut hearts, begun) = (Hearts::default(), now());
         let task = tokio::spawn(hearts.watch("a".to_owned(), work));

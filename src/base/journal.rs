@@ -40,11 +40,11 @@ pub(crate) mod id {
     pub(crate) const STANDSTILL: &str = "6f1d5c0b8f0f4a7f9d4b1a3c2e5d7f28";
     /// A bound of this device refuses what a server commands.
     pub(crate) const BOUND_REACHED: &str = "6f1d5c0b8f0f4a7f9d4b1a3c2e5d7f2a";
-    /// Alerts had to go for want of room.
+    /// Alerts were dropped for want of room.
     pub(crate) const ALERTS_DROPPED: &str = "6f1d5c0b8f0f4a7f9d4b1a3c2e5d7f30";
     /// A server refuses every package with an alert.
     pub(crate) const ALERT_UNDELIVERABLE: &str = "6f1d5c0b8f0f4a7f9d4b1a3c2e5d7f31";
-    /// The agent died of something twice: it is not taken up again.
+    /// Work during which the agent died twice is not taken up again.
     pub(crate) const GIVEN_UP: &str = "6f1d5c0b8f0f4a7f9d4b1a3c2e5d7f32";
     /// The store can't be written: its disk is full, or read-only.
     pub(crate) const STORE_WITHHELD: &str = "6f1d5c0b8f0f4a7f9d4b1a3c2e5d7f33";
@@ -66,17 +66,17 @@ pub(crate) fn install() {
     }));
 }
 
-/// Our lines, without the chatter of libraries, written by a thread that is there while there is something to write: whoever
-/// reads them may hang, and nobody waits for him.
+/// The agent's log lines, without libraries' own, written by a thread that is there while there is something to write:
+/// whoever reads them may hang, and nobody waits for him.
 struct Lines(Arc<Output>);
 
 struct Output {
-    /// None: stderr.
+    /// The connection to journald; none: lines go to stderr.
     journal: Option<JournalLog>,
     queue: Queue<Line>,
 }
 
-/// What a log call says.
+/// A log line with its fields, ready to be written.
 struct Line {
     level: Level,
     target: String,
@@ -162,7 +162,7 @@ impl Log for Lines {
     }
 }
 
-/// What came from outside must not look like a line of ours: control characters are escaped.
+/// A message with its control characters escaped: text from outside must not look like a line of ours.
 fn one_line(message: &str) -> String {
     message
         .chars()
@@ -174,7 +174,8 @@ fn one_line(message: &str) -> String {
         .collect()
 }
 
-/// Libraries' own debug lines would drown ours, and may hold what must not be logged.
+/// Whether a log call is the agent's own: libraries' debug lines would drown ours, and may hold what must not be
+/// logged.
 fn ours(metadata: &Metadata<'_>) -> bool {
     metadata.level() <= log::Level::Warn || metadata.target().starts_with("omadm")
 }

@@ -33,16 +33,16 @@ pub use paths::PathAccess;
 pub use stuck::Stuck;
 pub use walk::PathWalk;
 
-/// Files, folders and attributes of the machine that is managed.
+/// The lane for files, folders and attributes of the machine that is managed.
 pub static FILES: PathLane = PathLane::new("files", 96, Duration::from_secs(10));
-/// The C library's name resolution.
+/// The lane for the C library's name resolution.
 pub static NAMES: Lane = Lane::new("names", 16, Duration::from_secs(30));
-/// The agent's own configuration: what takes long there is the processor's work as well.
+/// The lane for the agent's own configuration: what takes long there is the processor's work as well.
 pub static CONFIGURATION: PathLane = PathLane::new("configuration", 96, Duration::from_secs(30));
-/// Reading large documents: what takes long there is the processor's work.
+/// The lane for reading large documents: what takes long there is the processor's work.
 pub static DOCUMENTS: Lane = Lane::new("documents", 2, Duration::from_secs(60));
 
-/// A thread that has no work for this long is given up, and its stack with it.
+/// How long a thread without work is kept, and its stack with it.
 const IDLE_THREAD: Duration = Duration::from_secs(2);
 
 /// Threads of one kind of work: how many at most, and how long any of it may take.
@@ -51,11 +51,11 @@ pub struct Lane {
     name: &'static str,
     threads: usize,
     limit: Duration,
-    /// Made when first needed, and never dropped: dropping it would wait for what hangs.
+    /// The threads' pool, made when first needed, and never dropped: dropping it would wait for what hangs.
     pool: OnceLock<Option<Runtime>>,
 }
 
-/// Work that was handed over, as long as somebody waits for it: what has not begun by then never does.
+/// Work that was handed over, as long as somebody waits for it: if it has not begun by then, it never does.
 struct Asked<T> {
     task: JoinHandle<T>,
     _wanted: Arc<()>,
@@ -76,7 +76,8 @@ impl<T> Drop for Asked<T> {
 }
 
 impl Lane {
-    /// At most `threads` threads, made when they are needed; each piece of work has `limit` from when it is asked for.
+    /// Makes a lane of at most `threads` threads, which are started when they are needed; each piece of work has
+    /// `limit` from when it is asked for.
     #[must_use]
     pub const fn new(name: &'static str, threads: usize, limit: Duration) -> Self {
         Self { name, threads, limit, pool: OnceLock::new() }
@@ -95,7 +96,7 @@ impl Lane {
         done.map_err(|_| Stuck::NoThread(self.name))
     }
 
-    /// Hands work over. It is told whether somebody still waits for it.
+    /// Hands `work` to a thread. It is told whether somebody still waits for it.
     fn ask<T: Send + 'static>(
         &self,
         work: impl FnOnce(&Weak<()>) -> T + Send + 'static,
@@ -107,26 +108,27 @@ impl Lane {
         Ok(Asked { task, _wanted: wanted })
     }
 
-    /// Has a thread do nothing, in place of the last one that has ended, where there has been one.
+    /// Runs an empty job on the lane, so that an idle thread takes the place of the last one that has ended, if any
+    /// has.
     pub fn turn_over(&self) {
         if let Some(Some(pool)) = self.pool.get() {
             drop(pool.handle().spawn_blocking(|| ()));
         }
     }
 
-    /// What its threads are called.
+    /// The name of the lane's threads.
     #[must_use]
     pub const fn name(&self) -> &'static str {
         self.name
     }
 
-    /// How many threads it has at most.
+    /// The most threads of the lane.
     #[must_use]
     pub const fn threads(&self) -> usize {
         self.threads
     }
 
-    /// How long a piece of work may take.
+    /// How long a piece of work may take, at most.
     #[must_use]
     pub const fn limit(&self) -> Duration {
         self.limit

@@ -12,13 +12,13 @@ use super::lane;
 /// Why a file could not be read.
 #[derive(Debug, thiserror::Error)]
 pub enum ReadError {
-    /// It isn't there, may not be read, or the disk failed.
+    /// The file isn't there, may not be read, or the disk failed.
     #[error("cannot be read: {0}")]
     Io(#[from] io::Error),
-    /// A folder, a pipe, a device.
+    /// The path leads to a folder, a pipe or a device.
     #[error("is not a regular file")]
     NotRegular,
-    /// It holds more bytes than this.
+    /// The file holds more bytes than this.
     #[error("is larger than {} KiB", .0 / 1024)]
     TooLarge(u64),
 }
@@ -54,7 +54,7 @@ fn open_entered(path: &Path) -> Result<File, ReadError> {
     if file.metadata()?.is_file() { Ok(file) } else { Err(ReadError::NotRegular) }
 }
 
-/// Reads what is open to its end, at most `limit` bytes.
+/// Reads an open file to its end, at most `limit` bytes.
 ///
 /// # Errors
 /// What the system says, and more than `limit` bytes.

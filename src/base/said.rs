@@ -1,27 +1,29 @@
-//! What the journal has a line about already: what lasts is said once, and again when it has ended and come back.
+//! What the journal has a line about already: a lasting trouble is said once, and again when it has ended and come
+//! back.
 
 use std::collections::BTreeSet;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-/// Whether something was said.
+/// Whether a lasting trouble has been logged.
 #[derive(Debug, Default)]
 pub(crate) struct Said(AtomicBool);
 
 impl Said {
-    /// Whether it is to be said now: it has not been, and from now on it has.
+    /// Marks the trouble as logged; true where it was not yet, and is to be logged now.
     pub(crate) fn first(&self) -> bool {
         !self.0.swap(true, Ordering::Relaxed)
     }
 
-    /// It has ended: what comes is to be said again.
+    /// Forgets that the trouble was logged, as it has ended: the next one is to be logged again.
     pub(crate) fn again(&self) {
         self.0.store(false, Ordering::Relaxed);
     }
 }
 
-/// Of what something was said: of each once, and of so many at most. A journal that is full of them needs no more.
+/// The subjects whose trouble has been logged: each once, and so many at most. A journal that is full of them needs no
+/// more.
 #[derive(Debug)]
 pub(crate) struct SaidOf<T> {
     all: Mutex<BTreeSet<T>>,
@@ -29,35 +31,36 @@ pub(crate) struct SaidOf<T> {
 }
 
 impl<T: Ord> SaidOf<T> {
-    /// Nothing was said of anything yet.
+    /// Makes an empty set for so many subjects at most.
     pub(crate) const fn at_most(most: usize) -> Self {
         Self { all: Mutex::new(BTreeSet::new()), most }
     }
 
-    /// Whether it is to be said of this one now: it has not been, and from now on it has.
+    /// Marks the trouble of this subject as logged; true where it was not yet, and is to be logged now.
     pub(crate) fn first(&self, one: T) -> bool {
         let mut all = self.all.lock().unwrap_or_else(PoisonError::into_inner);
         all.len() < self.most && all.insert(one)
     }
 
-    /// It has ended for this one: whether anything had been said of it. What comes is to be said again.
+    /// Forgets that this subject's trouble was logged, as it has ended; returns whether it had been. The next one is to
+    /// be logged again.
     pub(crate) fn again(&self, one: &T) -> bool {
         let mut all = self.all.lock().unwrap_or_else(PoisonError::into_inner);
         all.remove(one)
     }
 
-    /// Whether nothing is said of anything.
+    /// Whether no subject's trouble has been logged.
     pub(crate) fn is_silent(&self) -> bool {
         self.all.lock().unwrap_or_else(PoisonError::into_inner).is_empty()
     }
 }
 
-/// When something was said last: what never ends is said every now and then.
+/// The time at which a trouble was last logged: one that never ends is logged every now and then.
 #[derive(Debug, Default)]
 pub(crate) struct SaidAt(Option<Instant>);
 
 impl SaidAt {
-    /// Whether it is to be said now: it has not been for as long as `every`, and from now on it has.
+    /// Whether the trouble is to be logged now: it has not been for as long as `every`, and from now on it has.
     pub(crate) fn first(&mut self, now: Instant, every: Duration) -> bool {
         let due = self.0.is_none_or(|last| now.saturating_duration_since(last) >= every);
         if due {

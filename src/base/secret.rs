@@ -1,4 +1,4 @@
-//! Secrets. No message ever shows what is in one.
+//! Secrets, which no message ever shows.
 
 use std::fmt;
 
@@ -7,13 +7,13 @@ use std::fmt;
 pub struct Secret(Vec<u8>);
 
 impl Secret {
-    /// Takes the secret's bytes.
+    /// Makes a secret of these bytes.
     #[must_use]
     pub fn new(bytes: Vec<u8>) -> Self {
         Self(bytes)
     }
 
-    /// The bytes, for the one who computes with them.
+    /// The secret's bytes, for the one who computes with them.
     #[must_use]
     pub fn expose(&self) -> &[u8] {
         &self.0

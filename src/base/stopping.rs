@@ -13,17 +13,17 @@ use std::time::Duration;
 
 use tokio::sync::watch;
 
-/// How long a change gets that is being made, so that it is whole.
+/// How long a change of the tree that is being made may take after SIGTERM, so that it is whole.
 pub(crate) const FOR_CHANGE: Duration = Duration::from_millis(2_500);
-/// How long a program gets that is about to end.
+/// How long a program that is about to end may take after SIGTERM.
 pub(crate) const FOR_EXECS: Duration = Duration::from_secs(1);
-/// How long all that is done with sessions, programs and the store may take.
+/// How long all work with sessions, programs and the store may take after SIGTERM.
 pub(crate) const FOR_WORK: Duration = Duration::from_secs(4);
-/// How long a commit gets that has begun by then.
+/// How long a commit may take that has begun by then.
 pub(crate) const FOR_COMMIT: Duration = Duration::from_millis(300);
-/// When the process ends, whatever hangs in it.
+/// When the process ends after SIGTERM, whatever hangs in it.
 pub(crate) const FOR_PROCESS: Duration = Duration::from_millis(4_800);
-/// When it must be gone.
+/// When the process must be gone after SIGTERM.
 const PROMISED: Duration = Duration::from_secs(5);
 
 const _: () = assert!(FOR_CHANGE.as_millis() + FOR_EXECS.as_millis() < FOR_WORK.as_millis());
@@ -38,7 +38,7 @@ pub(crate) async fn stopped(stopping: &mut watch::Receiver<bool>) {
     }
 }
 
-/// What `work` brings; none where the agent is about to end before it does: `work` is broken off then.
+/// The result of `work`; none where the agent is about to end before that is done, and `work` is broken off.
 pub(crate) async fn unless_stopped<T>(
     stopping: &mut watch::Receiver<bool>,
     work: impl Future<Output = T>,

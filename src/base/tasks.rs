@@ -1,10 +1,10 @@
-//! Tasks that run, and what each of them is for.
+//! Tasks under way, and what each of them is for.
 
 use std::collections::HashMap;
 
 use tokio::task::{AbortHandle, Id, JoinError, JoinSet};
 
-/// Tasks that each do something for a key. Dropped, it breaks them off.
+/// Tasks under way, each with the key that it works for. Dropped, it breaks them off.
 #[derive(Debug)]
 pub(crate) struct Tasks<K, T> {
     running: JoinSet<T>,
@@ -18,14 +18,14 @@ impl<K, T> Default for Tasks<K, T> {
 }
 
 impl<K, T: Send + 'static> Tasks<K, T> {
-    /// Begins `work` for a key.
+    /// Begins a task for `key`.
     pub(crate) fn spawn(&mut self, key: K, work: impl Future<Output = T> + Send + 'static) -> AbortHandle {
         let handle = self.running.spawn(work);
         self.keys.insert(handle.id(), key);
         handle
     }
 
-    /// Waits until one is over, for ever while there are none. Whoever stops waiting loses nothing.
+    /// Waits until a task ends, for ever while there are none. Whoever stops waiting loses nothing.
     pub(crate) async fn ended(&mut self) -> (K, Result<T, JoinError>) {
         loop {
             let (id, ended) = match self.running.join_next_with_id().await {
@@ -39,19 +39,19 @@ impl<K, T: Send + 'static> Tasks<K, T> {
         }
     }
 
-    /// Breaks one off: its end is not told.
+    /// Breaks off one task: its end is not told.
     pub(crate) fn abort(&mut self, task: &AbortHandle) {
         task.abort();
         self.keys.remove(&task.id());
     }
 
-    /// Breaks all off, and waits until they are.
+    /// Breaks off all tasks, and waits until they have ended.
     pub(crate) async fn shutdown(&mut self) {
         self.keys.clear();
         self.running.shutdown().await;
     }
 
-    /// What the tasks are for.
+    /// The keys of all tasks under way.
     pub(crate) fn keys(&self) -> impl ExactSizeIterator<Item = &K> {
         self.keys.values()
     }

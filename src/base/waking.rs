@@ -31,29 +31,29 @@ use nix::sys::timerfd::{ClockId, Expiration, TimerFd, TimerFlags, TimerSetTimeFl
 use tokio::io::Interest;
 use tokio::io::unix::AsyncFd;
 
-/// One moment by both clocks: from there on, `Instant`s count suspended time too.
+/// One moment as both clocks show it, from which `Instant`s count suspended time too.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Anchor {
     pub(crate) instant: Instant,
-    /// Since the machine was booted.
+    /// The time since the machine was booted.
     pub(crate) booted: Duration,
 }
 
 impl Anchor {
-    /// The one of this process; none where the kernel has no such clock.
+    /// The anchor of this process; none where the kernel has no such clock.
     fn own() -> Option<Self> {
         static OWN: OnceLock<Option<Anchor>> = OnceLock::new();
         *OWN.get_or_init(|| Some(Self { instant: Instant::now(), booted: booted()? }))
     }
 
-    /// What the time is when the machine was booted this long ago. Of the two clocks it reads only one, which never goes
+    /// The instant at which the machine has been up for `booted`. Of the two clocks it reads only one, which never goes
     /// backwards: nor does this.
     pub(crate) fn instant(&self, booted: Duration) -> Instant {
         let since = booted.saturating_sub(self.booted);
         self.instant.checked_add(since).unwrap_or(self.instant)
     }
 
-    /// How long ago the machine will have been booted then. Never 0, which would unset a timer.
+    /// The time since boot at this instant. Never 0, which would unset a timer.
     fn booted(&self, instant: Instant) -> Duration {
         let since = instant.saturating_duration_since(self.instant);
         self.booted.saturating_add(since).max(Duration::from_nanos(1))
@@ -65,7 +65,7 @@ fn booted() -> Option<Duration> {
     Some(Duration::from(time))
 }
 
-/// Now, the time included that the machine has been suspended since the agent's start.
+/// The time now, counting what the machine has been suspended since the agent's start.
 ///
 /// To be compared only with what came from here.
 #[must_use]
@@ -74,12 +74,12 @@ pub(crate) fn now() -> Instant {
     now.unwrap_or_else(Instant::now)
 }
 
-/// Waits for so long, suspended time included.
+/// Waits for this time, suspended time included.
 pub(crate) async fn sleep(time: Duration) {
     Alarm::default().until(now().checked_add(time)).await;
 }
 
-/// Rings when a time has come by [`now`], and when the machine wakes up later than that.
+/// An alarm that rings when a time has come by [`now`], also when the machine wakes up later than that.
 #[derive(Debug, Default)]
 pub(crate) struct Alarm {
     timer: Option<Timer>,
@@ -87,7 +87,7 @@ pub(crate) struct Alarm {
 }
 
 impl Alarm {
-    /// Waits until then; for ever if there is no such time. Who stops waiting, and waits again, sets nothing anew.
+    /// Waits until `wake`; for ever if there is no such time. Who stops waiting, and waits again, sets nothing anew.
     pub(crate) async fn until(&mut self, wake: Option<Instant>) {
         let Some(wake) = wake else {
             self.unset();
@@ -118,7 +118,7 @@ impl Alarm {
         Ok(())
     }
 
-    /// At rest, nothing wakes the agent that nobody waits for.
+    /// Unsets the timer: at rest, nothing wakes the agent that nobody waits for.
     fn unset(&mut self) {
         if self.set.take().is_some() {
             self.timer = None;
@@ -150,13 +150,13 @@ impl Timer {
         Ok(Self(timer))
     }
 
-    /// Fires when its clock shows this time.
+    /// Sets the timer to fire when its clock shows this time.
     pub(crate) fn set(&self, time: Duration, more: TimerSetTimeFlags) -> io::Result<()> {
         let when = Expiration::OneShot(TimeSpec::from_duration(time));
         Ok(self.0.get_ref().0.set(when, more | TimerSetTimeFlags::TFD_TIMER_ABSTIME)?)
     }
 
-    /// Waits until it has fired, or its clock was set where that was asked for.
+    /// Waits until the timer has fired, or its clock was set where that was asked for.
     pub(crate) async fn fired(&self) -> io::Result<()> {
         loop {
             let mut guard = self.0.readable().await?;

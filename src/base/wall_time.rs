@@ -1,28 +1,28 @@
-//! The time of the week that a clock on the wall shows.
+//! Wall-clock time: the time of the week that a clock on the wall shows.
 
 use tz::TimeZone;
 
 /// A moment as a clock on the wall shows it, to the minute.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct WallTime {
-    /// 0: Monday.
+    /// The day of the week; 0 is Monday.
     pub weekday: usize,
-    /// From midnight.
+    /// The minute of the day, from midnight.
     pub minute: u16,
 }
 
-/// What a clock on the wall shows where the machine is.
+/// The time zone of the machine.
 #[derive(Clone, Debug)]
 pub struct Zone(TimeZone);
 
 impl Zone {
-    /// As `/etc/localtime` has it (RFC 9636); UTC where that is none.
+    /// Reads the time zone from the content of `/etc/localtime` (RFC 9636); UTC where that is none.
     #[must_use]
     pub fn of(localtime: &[u8]) -> Self {
         Self(TimeZone::from_tz_data(localtime).unwrap_or_else(|_| TimeZone::utc()))
     }
 
-    /// The time there, so many seconds after 1970 began.
+    /// The time on the wall in this zone, so many seconds after 1970 began.
     #[must_use]
     pub fn at(&self, seconds: i64) -> WallTime {
         const DAY: i64 = 24 * 60 * 60;

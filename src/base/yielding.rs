@@ -1,13 +1,13 @@
-//! Yielding: the agent has one thread, and who works long on it lets the others work in between.
+//! Yielding: the agent has one thread, and long work on it lets other tasks run in between.
 
 use std::time::{Duration, Instant};
 
-/// Whoever works this long without a pause makes one.
+/// How long a task works without a pause, at most.
 const SLICE: Duration = Duration::from_millis(1);
-/// The clock is looked at after so many steps: a step of a walk takes less time than that.
+/// After how many steps the clock is looked at: a step of a walk takes less time than that.
 const STEPS: u32 = 64;
 
-/// Yields for one piece of work, whenever that has gone on for long. Made when the work begins.
+/// The pauses of one piece of long work, made when that begins. Made when the work begins.
 #[derive(Debug)]
 pub(crate) struct Yielder {
     since: Instant,

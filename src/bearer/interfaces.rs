@@ -1,4 +1,4 @@
-//! Network interfaces as the kernel lists them, and describes them in /sys/class/net. Both are asked on a lane: either
+//! Network interfaces as the kernel lists them, and as /sys/class/net describes them. Both are asked on a lane: either
 //! may wait for a device.
 
 use std::collections::BTreeSet;
@@ -16,16 +16,16 @@ use crate::base::lane::{FILES, Stuck};
 use crate::bearer::ConnectionType;
 
 const CLASS: &str = "/sys/class/net";
-/// What getifaddrs(3) asks by; here the name of that for whoever waits there.
+/// The path that stands for getifaddrs(3) on the lane, to name what hangs.
 const LIST: &str = "/proc/net/netlink";
 const ARPHRD_ETHER: u32 = 1;
 const ARPHRD_RAWIP: u32 = 519;
 
-/// What the kernel has in its list of interfaces.
+/// The kernel's list of interfaces.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Links {
-    /// Those that are up, running, and have an address that reaches further than the link, in the kernel's order.
-    /// Loopback is not among them.
+    /// The interfaces that are up, running, and have an address that reaches further than the link, in the kernel's
+    /// order. Loopback is not among them.
     pub up: Vec<Id>,
     /// All addresses that reach further than the link, of interfaces that are running; loopback's too: a server may be
     /// there.
@@ -53,7 +53,8 @@ pub async fn links() -> Result<Links, Stuck> {
     Ok(links)
 }
 
-/// The kernel's list. It is asked for one at a time: a driver that hangs costs no second thread.
+/// The addresses of all interfaces, from the kernel. They are asked for one at a time: a driver that hangs costs no
+/// second thread.
 async fn entries() -> Result<Vec<InterfaceAddress>, Stuck> {
     FILES.at(LIST.into(), |_| getifaddrs().into_iter().flatten().collect()).await
 }

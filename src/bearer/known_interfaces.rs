@@ -1,44 +1,45 @@
-//! What is known of the interfaces that are up. Pure: others look, here is what they found.
+//! What is known of the interfaces that are up. Pure: others look, and tell.
 
 use std::collections::BTreeMap;
 
 use super::Choice;
 use crate::bearer::ConnectionType;
 
-/// An interface for as long as it lives under this name: so long it stays what it is, and need not be looked at again.
+/// The identity of an interface: as long as it lives under its name, it need not be looked at again.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Id {
-    /// Its name.
+    /// The name of the interface.
     pub name: String,
     /// The kernel's index, which no later one of that name has.
     pub index: u32,
 }
 
-/// The interfaces that are up, and what each of them is known to be.
+/// The interfaces that are up, and the type that each is known to have.
 #[derive(Debug, Default)]
 pub struct KnownInterfaces {
     up: Vec<Id>,
-    /// By name, those that went down included: one whose device hangs when it comes back is still what it was.
+    /// The types of interfaces by name, those that went down included: one whose device hangs when it comes back is
+    /// still what it was.
     kinds: BTreeMap<String, (u32, Kind)>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Kind {
-    /// The kernel has said.
+    /// The kernel has said which type it is; none: of no type that the TS has.
     Is(Option<ConnectionType>),
-    /// It is being looked at for the first time.
+    /// The interface is being looked at for the first time.
     Asked,
-    /// It did not answer.
+    /// The interface's device did not answer.
     Silent,
-    /// It did not answer, and is being looked at again.
+    /// The interface's device did not answer, and is being asked again.
     AskedAgain,
 }
 
-/// What is remembered of so many interfaces: container hosts make and remove them all the time.
+/// The most interfaces whose types are remembered: container hosts make and remove them all the time.
 const MOST_KNOWN: usize = 256;
 
 impl KnownInterfaces {
-    /// These are up now. Returns those that have to be looked at.
+    /// Takes the interfaces that are up now. Returns those that have to be looked at.
     pub fn note(&mut self, up: Vec<Id>) -> Vec<Id> {
         self.up = up;
         if self.kinds.len() > MOST_KNOWN {
@@ -58,7 +59,7 @@ impl KnownInterfaces {
         asked
     }
 
-    /// What a look has brought; none where the device does not answer. Whether that is news.
+    /// Takes the result of a look at an interface; none where its device does not answer. Returns whether that is news.
     pub fn tell(&mut self, Id { name, index }: &Id, found: Option<Option<ConnectionType>>) -> bool {
         let Some((_, kind)) = self.kinds.get_mut(name).filter(|(known, _)| known == index) else {
             return false;
@@ -67,7 +68,7 @@ impl KnownInterfaces {
         *kind != Kind::Silent || before == Kind::Asked
     }
 
-    /// Whether some that are up are not known, as they do not answer.
+    /// Whether the types of some interfaces that are up are unknown, as their devices do not answer.
     #[must_use]
     pub fn is_in_doubt(&self) -> bool {
         self.up.iter().any(|id| self.kind(id) == Kind::Silent)
@@ -113,7 +114,7 @@ mod tests {
         Choice::Bound(name.to_owned())
     }
 
-    /// With these up, and all of them looked at.
+    /// Interfaces that are all up, and have all been looked at.
     fn knowing(all: &[(Id, Option<ConnectionType>)]) -> KnownInterfaces {
         let mut known = KnownInterfaces::default();
         known.note(all.iter().map(|(id, _)| id.clone()).collect());

@@ -9,29 +9,29 @@ pub use interfaces::{Links, carrying, is_here, kind_of, links};
 pub use known_interfaces::{Id, KnownInterfaces};
 pub use netlink_watch::NetlinkWatch;
 
-/// What the server would have the client connect over (TS 5.2.1.2 PREFERRED-CON-TYPE).
+/// The type of connection that the server would have the client connect over (TS 5.2.1.2 PREFERRED-CON-TYPE).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(u8)]
 pub enum ConnectionType {
-    /// Whatever is available now.
+    /// Whatever connection is available.
     AnyAvailable = 0,
-    /// 3GPP, 3GPP2, WiMAX…
+    /// Mobile networks: 3GPP, 3GPP2, WiMAX…
     Mobile = 1,
-    /// WLAN, Bluetooth…
+    /// Wireless networks: WLAN, Bluetooth…
     Wireless = 2,
-    /// Ethernet, DSL…
+    /// Wired networks: Ethernet, DSL…
     Wireline = 3,
 }
 
 /// Where a session's sockets are bound.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Choice {
-    /// Wherever routing leads.
+    /// No binding: wherever routing leads.
     Any,
-    /// To this interface.
+    /// Bound to the interface of this name.
     Bound(String),
     /// None of the preferred types is available, and nothing else will do.
     Wait,
-    /// One that is up may be of a preferred type: it is being looked at.
+    /// An interface that is up may be of a preferred type: it is being looked at.
     Unknown,
 }

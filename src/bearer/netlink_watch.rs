@@ -1,4 +1,4 @@
-//! Being told when links and addresses change: a netlink socket, so that waiting costs no wake-up.
+//! Watching links and addresses for changes, by a netlink socket, so that waiting costs no wake-up.
 
 use std::io;
 use std::os::fd::AsRawFd;
@@ -6,10 +6,10 @@ use std::os::fd::AsRawFd;
 use nix::sys::socket::{AddressFamily, NetlinkAddr, SockFlag, SockProtocol, SockType, bind, socket};
 use tokio::net::UnixDatagram;
 
-/// `RTMGRP_LINK | RTMGRP_IPV4_IFADDR | RTMGRP_IPV6_IFADDR` of rtnetlink(7).
+/// The multicast groups listened to: `RTMGRP_LINK | RTMGRP_IPV4_IFADDR | RTMGRP_IPV6_IFADDR` of rtnetlink(7).
 const GROUPS: u32 = 0x1 | 0x10 | 0x100;
 
-/// Wakes up when a link or an address comes or goes.
+/// A netlink socket that wakes up when a link or an address comes or goes.
 ///
 /// tokio has no netlink socket of its own; its `UnixDatagram` does to the descriptor just what is needed
 /// here, poll(2) and recv(2).
@@ -32,7 +32,8 @@ impl NetlinkWatch {
         Ok(Self(UnixDatagram::from_std(socket.into())?))
     }
 
-    /// Returns when something changed. What it was is not read: the caller looks at the interfaces again.
+    /// Returns when a link or an address has changed. What it was is not read: the caller looks at the interfaces
+    /// again.
     ///
     /// # Errors
     /// The socket is gone.

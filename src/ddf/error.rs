@@ -16,37 +16,37 @@ pub struct DdfError {
 /// What is wrong with a DDF document.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum DdfProblem {
-    /// It isn't XML that can be read.
+    /// The document isn't XML that can be read.
     #[error("{0}")]
     Xml(XmlProblem),
-    /// There is no `MgmtTree`.
+    /// The document has no `MgmtTree`.
     #[error("<{found}> is no DDF: there is no <MgmtTree> in it")]
     NotDdf {
-        /// The document's element.
+        /// The name of the document's element.
         found: String,
     },
     /// An element lacks one that it must have.
     #[error("<{parent}> has no <{element}>")]
     Missing {
-        /// The element.
+        /// The name of the element.
         parent: &'static str,
-        /// What it lacks.
+        /// The name of the element that it lacks.
         element: &'static str,
     },
     /// An element holds what it can't.
     #[error("<{element}> holds {found:?}: expected {expected}")]
     Invalid {
-        /// The element.
+        /// The name of the element.
         element: &'static str,
-        /// What is in it.
+        /// The text found in it.
         found: String,
-        /// What may be in it.
+        /// What the element may hold.
         expected: &'static str,
     },
     /// Nodes are nested too deeply.
     #[error("<Node> is nested deeper than {limit} levels")]
     TooDeep {
-        /// The limit.
+        /// The most levels of nodes.
         limit: usize,
     },
 }

@@ -1,5 +1,5 @@
-//! The Device Description Framework (TS 6.3, 14): what a management object's nodes are called, may hold,
-//! and allow.
+//! The Device Description Framework (TS 6.3, 14): the names of a management object's nodes, what they may hold, and
+//! what they allow.
 
 use std::fmt;
 
@@ -21,26 +21,26 @@ pub use strict::{Finding, strict};
 /// A parsed DDF document.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Ddf {
-    /// `VerDTD`
+    /// `VerDTD`: the version of the DTD.
     pub version: String,
-    /// `Man`
+    /// `Man`: the manufacturer.
     pub manufacturer: Option<String>,
-    /// `Mod`
+    /// `Mod`: the model of the device.
     pub model: Option<String>,
     /// The root nodes, at least one.
     pub roots: Vec<Node>,
 }
 
-/// A described node and what is below it.
+/// A described node and the nodes below it.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Node {
-    /// Its name.
+    /// The name of the node.
     pub name: NodeName,
     /// Whether the name is a logical one, written `[NodeName]` (TS 6.3.2): it is un-named with that label.
     pub is_logical: bool,
     /// `Path`: where a root node hangs in a DM 1.x tree; without meaning in DM 2.0, kept for display.
     pub path: Option<String>,
-    /// Its framework properties.
+    /// The node's framework properties.
     pub properties: Properties,
     /// The nodes below it.
     pub children: Vec<Node>,
@@ -49,55 +49,55 @@ pub struct Node {
 /// A node's name in the description.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum NodeName {
-    /// Fixed.
+    /// A fixed name.
     Named(String),
-    /// Assigned at run time (TS 6.3.2). Carries the label between `<` and `>` or `[` and `]`, if one is written.
+    /// A name assigned at run time (TS 6.3.2). Carries the label between `<` and `>` or `[` and `]`, if one is written.
     Unnamed(Option<String>),
 }
 
-/// Framework properties (TS 14.1.1).
+/// The framework properties of a node (TS 14.1.1).
 #[derive(Clone, Debug, PartialEq)]
 pub struct Properties {
     /// What a server may do with the node.
     pub access: AccessType,
-    /// How often it occurs.
+    /// How often the node occurs.
     pub occurrence: Occurrence,
-    /// The data format.
+    /// The format of the node's value.
     pub format: Format,
-    /// Whether the node can go.
+    /// Whether the node can be deleted.
     pub scope: Scope,
-    /// Whether its name and those below are told apart by case; unsaid: as those of the node above.
+    /// Whether the node's name and those below are told apart by case; unsaid: as those of the node above.
     pub case_sense: Option<CaseSense>,
-    /// The value used until one is set.
+    /// The value of the leaf until one is set.
     pub default_value: Option<String>,
-    /// MIME types of a leaf's value.
+    /// The MIME types of a leaf's value.
     pub mime: Vec<String>,
     /// `DDFName`: the management object that an interior node is the root of.
     pub ddf_name: Option<String>,
-    /// The name for people.
+    /// The node's name for people.
     pub title: Option<String>,
-    /// What it is, for people.
+    /// What the node is, for people.
     pub description: Option<String>,
 }
 
-/// `AccessType`: a set.
+/// `AccessType`: the set of commands that a server may use on a node.
 #[derive(Clone, Copy, Default, PartialEq, Eq)]
 pub struct AccessType(u8);
 
 impl AccessType {
-    /// `Add`
+    /// `Add`: creating the node.
     pub const ADD: Self = Self(1);
-    /// `Copy`
+    /// `Copy`: copying the node.
     pub const COPY: Self = Self(2);
-    /// `Delete`
+    /// `Delete`: deleting the node.
     pub const DELETE: Self = Self(4);
-    /// `Exec`
+    /// `Exec`: executing the node.
     pub const EXEC: Self = Self(8);
-    /// `Get`
+    /// `Get`: reading the node.
     pub const GET: Self = Self(16);
-    /// `Replace`
+    /// `Replace`: writing the node.
     pub const REPLACE: Self = Self(32);
-    /// Each with its element's name, in alphabetical order.
+    /// All access types, each with its element's name, in alphabetical order.
     pub const ALL: [(Self, &'static str); 6] = [
         (Self::ADD, "Add"),
         (Self::COPY, "Copy"),
@@ -113,13 +113,13 @@ impl AccessType {
         self.0 & other.0 == other.0
     }
 
-    /// Both together.
+    /// The union of both sets.
     #[must_use]
     pub const fn and(self, other: Self) -> Self {
         Self(self.0 | other.0)
     }
 
-    /// Whether nothing is allowed.
+    /// Whether the set is empty: nothing is allowed.
     #[must_use]
     pub const fn is_empty(self) -> bool {
         self.0 == 0
@@ -133,7 +133,7 @@ impl fmt::Debug for AccessType {
     }
 }
 
-/// `Occurrence` (TS 6.3.1).
+/// `Occurrence`: how often a node occurs (TS 6.3.1).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[expect(missing_docs, reason = "the variants are the DDF's own words")]
 pub enum Occurrence {
@@ -156,7 +156,7 @@ impl Occurrence {
         ("OneOrN", Self::OneOrN(0)),
     ];
 
-    /// The element that says it.
+    /// The name of the DDF's element for this occurrence.
     #[must_use]
     pub const fn word(self) -> &'static str {
         match self {
@@ -169,7 +169,7 @@ impl Occurrence {
         }
     }
 
-    /// Whether there must be at least one.
+    /// Whether there must be at least one such node.
     #[must_use]
     pub const fn is_required(self) -> bool {
         matches!(self, Self::One | Self::OneOrMore | Self::OneOrN(_))
@@ -209,13 +209,13 @@ impl Format {
     ];
     const EXPECTED: &str = "b64, bin, bool, chr, int, node, null, xml, date, time or float";
 
-    /// What an element of this name says, in any case.
+    /// The format that an element of this name stands for, in any case.
     #[must_use]
     pub fn from_word(word: &str) -> Option<Self> {
         Self::WORDS.iter().find(|(known, _)| known.eq_ignore_ascii_case(word)).map(|(_, format)| *format)
     }
 
-    /// The element that says it.
+    /// The name of the DDF's element for this format.
     #[must_use]
     pub const fn word(self) -> &'static str {
         match self {
@@ -234,10 +234,10 @@ impl Format {
     }
 }
 
-/// `Scope`
+/// `Scope`: whether a node can be deleted.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Scope {
-    /// Can be deleted where the access type says so.
+    /// Deletable, where the access type says so.
     #[default]
     Dynamic,
     /// Always there: DELETE is not allowed.
@@ -248,13 +248,13 @@ impl Scope {
     const WORDS: &[(&str, Self)] = &[("Permanent", Self::Permanent), ("Dynamic", Self::Dynamic)];
 }
 
-/// `CaseSense`
+/// `CaseSense`: whether names are told apart by case.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum CaseSense {
     /// `CS`: names are told apart by case.
     #[default]
     Sensitive,
-    /// `CIS`: they are not.
+    /// `CIS`: names are not told apart by case.
     Insensitive,
 }
 

@@ -16,11 +16,11 @@ use crate::xml::{self, Limits, Lines, Tolerance, text};
 /// The largest description read; the largest in the field have about 3 MB.
 pub(crate) const MAX_BYTES: u64 = 8 << 20;
 pub(super) const LIMITS: Limits = Limits { bytes: MAX_BYTES as usize, nodes: 1_000_000 };
-/// No DM tree is that deep.
+/// The most levels of nodes: no DM tree is that deep.
 pub(super) const MAX_DEPTH: usize = 64;
-/// MIME types of one leaf; more are left out.
+/// The most MIME types of one leaf; more are left out.
 const MAX_MIME: usize = 64;
-/// What is told of what was overlooked.
+/// The most forgiven errors that are returned.
 const MAX_FORGIVEN: usize = 20;
 /// Namespaces of the framework itself, should an element be in another than its `MgmtTree`.
 const NAMESPACES: [&str; 3] = ["syncml:dmddf1.2", "syncml:metinf", "http://tempuri.org/DM_DDF-V1_2"];
@@ -75,9 +75,9 @@ struct Parser<'a> {
     lines: &'a Lines<'a>,
     /// The namespace of the framework's elements: `MgmtTree`'s own.
     namespace: Option<&'a str>,
-    /// Lines of the nodes read so far.
+    /// The lines of the nodes read so far.
     node_lines: Vec<usize>,
-    /// What was overlooked so far; none: nothing is.
+    /// The errors forgiven so far; none: no error is.
     forgiven: Option<Vec<DdfError>>,
 }
 
@@ -143,7 +143,7 @@ impl<'a> Parser<'a> {
         Ok(Node { name, is_logical, path, properties, children })
     }
 
-    /// Reads one of the framework's properties; of several that are the same, what the first says stands.
+    /// Reads one of the framework's properties; of several that are the same, the first stands.
     fn property(&mut self, child: Element<'a, 'a>, found: &mut Found) -> Result<(), DdfError> {
         match child.tag_name().name() {
             "AccessType" if found.access.is_none() => found.access = Some(self.access(child)),
@@ -166,7 +166,7 @@ impl<'a> Parser<'a> {
         Ok(())
     }
 
-    /// Empty elements, or, wrongly, their names as text.
+    /// Reads an access type: empty elements, or, wrongly, their names as text.
     fn access(&self, element: Element<'a, 'a>) -> AccessType {
         let known =
             |word: &str| AccessType::ALL.into_iter().find(|(_, name)| name.eq_ignore_ascii_case(word));
@@ -245,7 +245,7 @@ impl<'a> Parser<'a> {
         Ok(None)
     }
 
-    /// Child elements of the framework's namespace.
+    /// The child elements in the framework's namespace.
     fn own_children(&self, element: Element<'a, 'a>) -> impl Iterator<Item = Element<'a, 'a>> + use<'a> {
         let own = self.namespace;
         element.children().filter(move |child| {
@@ -255,7 +255,7 @@ impl<'a> Parser<'a> {
         })
     }
 
-    /// An error, unless such are forgiven.
+    /// Forgives an error, or returns it where none are forgiven.
     fn overlook(&mut self, element: Element<'a, 'a>, problem: DdfProblem) -> Result<(), DdfError> {
         // A position costs the length of its line: not one is looked for that nobody will hear of.
         if self.forgiven.as_ref().is_some_and(|forgiven| forgiven.len() >= MAX_FORGIVEN) {
@@ -274,7 +274,7 @@ impl<'a> Parser<'a> {
     }
 }
 
-/// What `DFProperties` said so far.
+/// The content of `DFProperties`, as far as it has been read.
 #[derive(Default)]
 struct Found {
     access: Option<AccessType>,
@@ -287,7 +287,7 @@ struct Found {
     ddf_name: Option<String>,
     title: Option<String>,
     description: Option<String>,
-    /// There was a `DDFName`, if an empty one: the node is interior.
+    /// Whether there was a `DDFName`, if an empty one: the node is interior.
     interior: bool,
 }
 
@@ -328,8 +328,8 @@ fn is_open(number: &str) -> bool {
     number.is_empty() || number.eq_ignore_ascii_case("n")
 }
 
-/// Un-named are: nothing, `*`, `<x>` and `[Name]`, these two also with the sign of their occurrence. The second says
-/// whether it is a logical name, in brackets.
+/// Reads a node's name. Un-named are: nothing, `*`, `<x>` and `[Name]`, these two also with the sign of their
+/// occurrence. The second value says whether it is a logical name, in brackets.
 fn node_name(text: &str) -> (NodeName, bool) {
     if text.is_empty() || text == "*" {
         return (NodeName::Unnamed(None), false);

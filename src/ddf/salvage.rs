@@ -1,4 +1,4 @@
-//! What a description that is no XML says anyway.
+//! Salvaging a description from a document that is not well-formed XML.
 //!
 //! Vendors publish pages around a tree, comments with `--` in them, tags that are never closed, `<` as it is. Of all that the
 //! framework's own elements are kept, in the order and nesting in which a tree can have them.
@@ -6,12 +6,12 @@
 use std::collections::BTreeMap;
 use std::fmt::Write;
 
-/// Elements open at once; what is deeper is no description.
+/// The most elements open at once; what is deeper is no description.
 const MAX_OPEN: usize = 256;
-/// Comments, literal text, instructions.
+/// The spans in which nothing is a tag: comments, literal text, instructions.
 const SPANS: [(&str, &str); 3] = [("<!--", "-->"), ("<![CDATA[", "]]>"), ("<?", "?>")];
 
-/// A framework element: its name, and those in which it may stand.
+/// A framework element: its name, and the elements in which it may stand.
 pub(super) struct KnownElement {
     pub(super) name: &'static str,
     pub(super) within: &'static [&'static str],
@@ -66,7 +66,7 @@ fn known(name: &str) -> Option<&'static KnownElement> {
     KNOWN.iter().find(|known| known.name.eq_ignore_ascii_case(name))
 }
 
-/// The framework's elements in `text` as a document that is well-formed, each in its line; none if there is no tree that is
+/// The framework's elements in `text` as a well-formed document, each in its line; none if there is no tree that is
 /// whole.
 pub(super) fn salvage(text: &str) -> Option<String> {
     let lower = text.to_ascii_lowercase();
@@ -92,7 +92,7 @@ pub(super) fn salvage(text: &str) -> Option<String> {
     is_whole.then_some(salvage.out)
 }
 
-/// Where the first tag of this name starts, whatever its prefix; both in lower case.
+/// The offset of the first tag of this name, whatever its prefix; both texts are in lower case.
 fn first_tag(lower: &str, name: &str) -> Option<usize> {
     let name = name.to_ascii_lowercase();
     lower.match_indices('<').map(|(at, _)| at).find(|&at| {
@@ -102,7 +102,7 @@ fn first_tag(lower: &str, name: &str) -> Option<usize> {
     })
 }
 
-/// The last end tag of each name, as its distance from the end.
+/// The last end tag of each name, as its distance from the end of the text.
 fn ends(text: &str) -> BTreeMap<&str, usize> {
     let tags = text.match_indices("</").filter_map(|(at, _)| Some((text.get(at + 2..)?, at)));
     tags.filter_map(|(tag, at)| Some((tag.split(|c| !is_of_name(c)).next()?, text.len() - at))).collect()
@@ -121,12 +121,12 @@ enum Token<'a> {
         name: &'a str,
     },
     Text,
-    /// Text in which nothing is a sign.
+    /// Literal text, in which nothing is a sign.
     Literal(&'a str),
     Nothing,
 }
 
-/// What comes first in `text`, and how long it is. No end of a span is looked for where none can be: `last_ends` are their
+/// The first token in `text`, and its length. No end of a span is looked for where none can be: `last_ends` are their
 /// distances from the end.
 fn token<'a>(text: &'a str, last_ends: &[usize; SPANS.len()]) -> (Token<'a>, usize) {
     let Some(tag) = text.strip_prefix('<') else {
@@ -159,7 +159,7 @@ fn token<'a>(text: &'a str, last_ends: &[usize; SPANS.len()]) -> (Token<'a>, usi
     }
 }
 
-/// Where a tag's `>` is: no value quotes it, if values are quoted at all. Nothing has another `<` before it.
+/// The offset of a tag's `>`: no value quotes it, if values are quoted at all. Nothing has another `<` before it.
 fn end_of_tag(tag: &str) -> Option<usize> {
     let tag = tag.get(..tag.find('<').unwrap_or(tag.len()))?;
     let mut quoted_by = None;
@@ -177,11 +177,11 @@ fn end_of_tag(tag: &str) -> Option<usize> {
 struct Salvage<'a> {
     out: String,
     open: Vec<&'static KnownElement>,
-    /// What stands before the framework's names.
+    /// The prefix of the framework's names.
     prefix: &'a str,
-    /// A foreign element and how often it is in itself.
+    /// The foreign element that is being skipped, and how often it is in itself.
     skipped: Option<(&'a str, usize)>,
-    /// How far from the end of the document the last end tag of each name is.
+    /// The distance of each name's last end tag from the end of the document.
     ends: BTreeMap<&'a str, usize>,
 }
 
@@ -253,7 +253,7 @@ impl<'a> Salvage<'a> {
         self.open.last().is_some_and(|top| top.name == FORMAT)
     }
 
-    /// How many of the open elements stay open around this one; none if it can't stand here.
+    /// The number of open elements that stay open around this one; none if it can't stand here.
     fn place(&self, element: &KnownElement) -> Option<usize> {
         let parent = self.open.iter().rposition(|open| element.within.contains(&open.name))?;
         Some(parent + 1)
@@ -301,7 +301,7 @@ impl<'a> Salvage<'a> {
     }
 }
 
-/// Lines stay what they are.
+/// Writes the line breaks of a text alone: lines stay what they are.
 fn blank(text: &str, out: &mut String) {
     out.extend(text.chars().filter(|c| *c == '\n'));
 }
@@ -314,7 +314,7 @@ mod tests {
     const PROPERTIES: &str = "<DFProperties><AccessType><Get/></AccessType><DFFormat><chr/></DFFormat>\
                               <Occurrence><ZeroOrOne/></Occurrence></DFProperties>";
 
-    /// A root with a leaf, and what else stands in the leaf.
+    /// A document with a root and a leaf, and what else stands in the leaf.
     fn tree(name: &str, more: &str) -> String {
         format!(
             "<MgmtTree><VerDTD>1.2</VerDTD><Node><NodeName>R</NodeName><DFProperties><DFFormat><node/></DFFormat>\

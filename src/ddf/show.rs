@@ -6,16 +6,16 @@ use serde_json::{Map, Value as Json, json};
 
 use super::{AccessType, Ddf, Format, Node, NodeName, Occurrence, Scope};
 
-/// Names that are longer don't move the columns beside them.
+/// The widest name that moves the columns beside it.
 const WIDEST_NAME: usize = 60;
-/// Where a line ends, if its last column can be cut.
+/// The width at which a line ends, if its last column can be cut.
 const WIDEST_LINE: usize = 120;
-/// The least that is left of the last column.
+/// The least width that is left of the last column.
 const NARROWEST_NOTE: usize = 24;
 
 impl Ddf {
-    /// The tree, a node a line: its name with the mark of its occurrence, format, access, scope, and what else tells it
-    /// from others.
+    /// The description as a tree, a node a line: its name with the mark of its occurrence, format, access, scope, and
+    /// what else tells it from others.
     #[must_use]
     pub fn to_tree(&self) -> String {
         let mut rows = Vec::new();
@@ -40,7 +40,7 @@ impl Ddf {
         out
     }
 
-    /// The same for programs.
+    /// The description as JSON, for programs.
     #[must_use]
     pub fn to_json(&self) -> Json {
         json!({
@@ -91,7 +91,7 @@ impl Node {
     }
 }
 
-/// The mark of the graphical notation: nothing for exactly one.
+/// Written as the mark of the graphical notation: nothing for exactly one.
 impl fmt::Display for Occurrence {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
@@ -113,7 +113,7 @@ struct Row {
     note: String,
 }
 
-/// A node and all below it. `branch` stands before its name, `indent` before what is below.
+/// Adds the rows of a node and all below it. `branch` stands before its name, `indent` before what is below.
 fn add_rows(node: &Node, branch: &str, indent: &str, rows: &mut Vec<Row>) {
     let properties = &node.properties;
     rows.push(Row {
@@ -130,7 +130,7 @@ fn add_rows(node: &Node, branch: &str, indent: &str, rows: &mut Vec<Row>) {
     }
 }
 
-/// The name as the notation has it.
+/// The name of a node as the notation has it.
 fn shown(node: &Node) -> String {
     match &node.name {
         NodeName::Named(name) => name.clone(),
@@ -139,8 +139,8 @@ fn shown(node: &Node) -> String {
     }
 }
 
-/// What is out of the ordinary: where a root hangs, the object it is of, the title of what has no name, a leaf's type
-/// and default.
+/// The unusual things about a node: where a root hangs, the object it is of, the title of what has no name, a leaf's
+/// type and default.
 fn note(node: &Node, is_root: bool) -> String {
     let properties = &node.properties;
     let mut note = String::new();
@@ -173,7 +173,7 @@ fn words(access: AccessType) -> impl Iterator<Item = &'static str> {
     AccessType::ALL.into_iter().filter(move |(one, _)| access.allows(*one)).map(|(_, word)| word)
 }
 
-/// Nothing that moves a terminal's cursor or turns its text around.
+/// The text without characters that move a terminal's cursor or turn text around.
 fn printable(text: &str) -> String {
     let safe = |c: char| match c {
         '\n' | '\r' | '\t' => ' ',

@@ -1,4 +1,4 @@
-//! What is wrong with a DDF that readers overlook, each in its own way.
+//! Strict reading: what is wrong with a DDF that readers overlook, each in its own way.
 //!
 //! Held to the DTD, but for the order of elements, which is nobody's. Elements of other namespaces are their owners'.
 
@@ -13,13 +13,13 @@ use super::{
 };
 use crate::xml::{self, Lines, Tolerance, text};
 
-/// What is told of one file.
+/// The most findings in one file.
 const MOST: usize = 200;
-/// Elements that may be in a node more than once.
+/// The elements that may be in a node more than once.
 const REPEATED: [&str; 2] = ["Node", "MIME"];
-/// In the DTD, and of no meaning for a description.
+/// The element that the DTD has, and that means nothing in a description.
 const PASSED_OVER: &str = "RTProperties";
-/// What an element must have in it.
+/// The elements that each element must have in it.
 const REQUIRED: [(&str, &[&str]); 3] = [
     ("MgmtTree", &["VerDTD", "Node"]),
     ("Node", &["NodeName", "DFProperties"]),
@@ -29,7 +29,7 @@ const REQUIRED: [(&str, &[&str]); 3] = [
 /// One thing that is wrong with a DDF.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Finding {
-    /// Its line, from 1; none where the whole document is meant.
+    /// The line, from 1; none where the whole document is meant.
     pub line: Option<usize>,
     /// What is wrong, and what was expected.
     pub what: String,
@@ -41,7 +41,7 @@ impl From<DdfError> for Finding {
     }
 }
 
-/// All that is wrong with a DDF, in the order of the document; `fits` says why a value is none of a format.
+/// All findings in a DDF, in the order of the document; `fits` says why a value is none of a format.
 pub fn strict(bytes: &[u8], fits: impl Fn(Format, &str) -> Option<String>) -> Vec<Finding> {
     let walked = xml::read(bytes, LIMITS, "MgmtTree", Tolerance::Message, |document, lines| {
         let mut walk = Walk { lines, namespace: None, told: Vec::new() };
@@ -88,7 +88,7 @@ impl<'a> Walk<'a> {
         }
     }
 
-    /// An element whose name is known, and what is in it.
+    /// Checks an element whose name is known, and what is in it.
     fn element(&mut self, element: Element<'a, 'a>, known: &KnownElement, depth: usize) {
         if depth > 2 * MAX_DEPTH || self.told.len() >= MOST {
             return;
@@ -168,7 +168,7 @@ impl<'a> Walk<'a> {
     }
 }
 
-/// The words that are elements in one of this name.
+/// The words that may be in the element of this name, each an element.
 fn words(name: &str) -> Vec<&'static str> {
     fn of<T>(words: &'static [(&'static str, T)]) -> Vec<&'static str> {
         words.iter().map(|(word, _)| *word).collect()
@@ -183,7 +183,7 @@ fn words(name: &str) -> Vec<&'static str> {
     }
 }
 
-/// What nodes say of themselves that can't all be.
+/// Checks whether the things that a node says of itself can all be true.
 fn described(
     ddf: &Ddf,
     lines: &[usize],

@@ -38,7 +38,7 @@ fn node(out: &mut Writer, node: &Node) {
     });
 }
 
-/// In the order that the DTD asks for.
+/// Writes a node's properties in the order that the DTD asks for.
 fn properties(out: &mut Writer, properties: &Properties) {
     out.element("DFProperties", |out| {
         out.element("AccessType", |out| {

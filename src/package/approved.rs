@@ -8,17 +8,18 @@ use serde_json::{Map, Value};
 use super::wire::{Initiation, Response, borrowed, bytes, some_of};
 use super::{Encoded, INITIATION, MoHead, Package1, Package2, Package3, Reason, multipart};
 
-/// An MO serialisation is always an array.
+/// An MO serialisation is an array in this profile, always.
 pub(super) const ONE_IS_AN_ARRAY: bool = true;
 
-/// The ClientURI says it all.
+/// The members before `MOData`: the ClientURI says it all.
 pub(super) fn head_members<'a>(head: &MoHead<'a>) -> Vec<(&'static str, &'a str)> {
     vec![("DDF", head.ddf), ("ClientURI", head.client_uri)]
 }
 
 /// The prefix of the mandatory alerts' types.
 const MANDATORY: &str = "urn:oma:at:dm:2.0:";
-/// What the NOTIFICATION-ID is called in the data of one: the approved text wants it there and does not say how.
+/// The member of a mandatory alert's data that has the NOTIFICATION-ID: the approved text wants it there and does not
+/// say how.
 const ID: &str = "NOTIFICATION-ID";
 
 /// Writes Package#1. Before the alerts that wait stand those which say why the session is held.
@@ -40,7 +41,8 @@ pub(crate) fn encode3(package: &Package3, nonce: u64) -> Encoded {
     multipart::package3(bytes(&wire), &package.parts, nonce)
 }
 
-/// A server of this profile does not answer alerts: what stands in the package is not meant for them.
+/// The statuses of alerts, which a server of this profile does not send: what stands in the package is not meant for
+/// them.
 pub(super) fn alert_results(_package: &Package2) -> &[u16] {
     &[]
 }

@@ -10,10 +10,10 @@ use serde_json::Value;
 use super::wire::{Initiation, Response, borrowed, bytes, some_of};
 use super::{Encoded, INITIATION, MoHead, Package1, Package3, multipart};
 
-/// An MO serialisation is one object; an array where a wildcard addresses many nodes (TS 6.1.2, 7.5).
+/// An MO serialisation is one object in this profile; an array where a wildcard addresses many nodes (TS 6.1.2, 7.5).
 pub(super) const ONE_IS_AN_ARRAY: bool = false;
 
-/// A superset of what TS 6.3.3, 7.5 and Appendix E ask for.
+/// The members before `MOData`, a superset of what TS 6.3.3, 7.5 and Appendix E ask for.
 pub(super) fn head_members<'a>(head: &MoHead<'a>) -> Vec<(&'static str, &'a str)> {
     vec![("DDF", head.ddf), ("MOID", head.moid.as_str()), ("MIID", head.miid), ("ClientURI", head.client_uri)]
 }
@@ -83,7 +83,7 @@ struct Alert<'a> {
     data: Option<Cow<'a, Value>>,
 }
 
-/// The draft has no place for a target.
+/// Leaves out the target, for which the draft has no place.
 impl<'a> From<&'a super::Alert> for Alert<'a> {
     fn from(alert: &'a super::Alert) -> Self {
         Self {
@@ -109,7 +109,7 @@ impl From<Alert<'_>> for super::Alert {
     }
 }
 
-/// `[200, "uri"]`: an array of two types, which no derive writes.
+/// A command's status as `[200, "uri"]`: an array of two types, which no derive writes.
 struct Status<'a> {
     code: u16,
     extra: Cow<'a, [String]>,

@@ -1,13 +1,13 @@
 //! Media types of the packages.
 
-/// Package#1.
+/// The media type of Package#1.
 pub const INITIATION: &str = "application/vnd.oma.dm.initiation+json";
-/// Package#2.
+/// The media type of Package#2.
 pub const REQUEST: &str = "application/vnd.oma.dm.request+json";
-/// Package#3.
+/// The media type of Package#3.
 pub const RESPONSE: &str = "application/vnd.oma.dm.response+json";
 
-/// A Content-Type or one member of an Accept list, less its parameters.
+/// The media type of a Content-Type or of one member of an Accept list, less its parameters.
 pub(super) fn essence(value: &str) -> &str {
     value.split(';').next().unwrap_or_default().trim_ascii()
 }
@@ -24,7 +24,7 @@ pub fn is_unwanted(range: &str) -> bool {
     quality(range) <= 0.0
 }
 
-/// The `q` parameter (RFC 9110, 12.4.2).
+/// The `q` parameter of a member of an Accept list (RFC 9110, 12.4.2).
 pub(super) fn quality(range: &str) -> f32 {
     let q = range.split(';').skip(1).find_map(|parameter| {
         let (name, value) = parameter.split_once('=')?;

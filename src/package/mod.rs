@@ -29,7 +29,7 @@ pub use profile::Profile;
 pub use request::{PackageError, decode};
 pub use verb::Verb;
 
-/// What the server says of the alerts in the package that this answers, by position.
+/// The server's statuses for the alerts in the package that this answers, by position.
 #[must_use]
 pub fn alert_results(profile: Profile, package: &Package2) -> &[u16] {
     match profile {
@@ -38,7 +38,7 @@ pub fn alert_results(profile: Profile, package: &Package2) -> &[u16] {
     }
 }
 
-/// Package#1, ready to be posted.
+/// Writes Package#1, ready to be posted.
 #[must_use]
 pub fn encode1(profile: Profile, package: &Package1) -> Encoded {
     match profile {
@@ -47,7 +47,7 @@ pub fn encode1(profile: Profile, package: &Package1) -> Encoded {
     }
 }
 
-/// Package#3, ready to be posted; with the data of GETs where there is some (TS Appendix E).
+/// Writes Package#3, ready to be posted; with the data of GETs where there is some (TS Appendix E).
 ///
 /// The boundary between parts is made of `nonce`: a random number keeps others from guessing it.
 #[must_use]

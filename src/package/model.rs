@@ -1,4 +1,4 @@
-//! What packages say, whatever their profile.
+//! The packages' contents, whatever their profile.
 
 use super::verb::Verb;
 use crate::uri::Moid;
@@ -6,9 +6,9 @@ use crate::uri::Moid;
 /// One command of a Package#2, as received: nothing is known yet about its parameters.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Command {
-    /// What it asks for.
+    /// The verb: what the command asks for.
     pub verb: Verb,
-    /// Its parameters; none where one of them is no string or the shape is wrong (status 400).
+    /// The parameters; none where one of them is no string or the shape is wrong (status 400).
     pub parameters: Option<Vec<String>>,
 }
 
@@ -20,15 +20,15 @@ pub struct Package2 {
     /// `SessionInfo.AcceptMO`: media types the server takes MO data in, in lower case and without parameters,
     /// most wanted first; last, with `;q=0`, those it does not take. None: it did not say.
     pub accept_mo: Option<Vec<String>>,
-    /// `Results`: what the server says of alerts, by position in the package that carried them;
-    /// 0 where it can't be read.
+    /// `Results`: the server's statuses for alerts, by position in the package that carried them; 0 where one can't be
+    /// read.
     pub results: Vec<u16>,
 }
 
 /// The status of one command (TS 7.4, Appendix C).
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Status {
-    /// 200, 404, 1503…
+    /// The status code: 200, 404, 1503…
     pub code: u16,
     /// Additional strings: the URI where HGET stored, for one.
     pub extra: Vec<String>,
@@ -37,7 +37,7 @@ pub struct Status {
 /// A management object the client supports, one member of `MOS` (TS 5.2.2).
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct SupportedMo {
-    /// Link to the DDF.
+    /// The link to the DDF.
     pub ddf: String,
     /// The MOID.
     pub moid: Moid,
@@ -50,15 +50,15 @@ pub struct SupportedMo {
 pub struct Alert {
     /// The alert's type, a URN.
     pub alert_type: String,
-    /// MIME type of the data.
+    /// The MIME type of the data.
     pub mime_type: Option<String>,
-    /// Where it happened: a ClientURI.
+    /// The place where the event happened: a ClientURI.
     pub source_uri: Option<String>,
-    /// What it is about (approved profile).
+    /// The object that the alert is about (approved profile).
     pub target_uri: Option<String>,
-    /// Importance: `fatal`, `critical`, `minor`, `warning`, `informational`, `harmless`, `indeterminate`.
+    /// The importance: `fatal`, `critical`, `minor`, `warning`, `informational`, `harmless`, `indeterminate`.
     pub mark: Option<String>,
-    /// A JSON object.
+    /// The data, a JSON object.
     pub data: Option<serde_json::Value>,
 }
 
@@ -67,30 +67,30 @@ pub struct Alert {
 pub struct Package1 {
     /// The supported MOs, if and only if the notification asked for them.
     pub mos: Option<Vec<SupportedMo>>,
-    /// Alerts waiting for this server.
+    /// The alerts waiting for this server.
     pub alerts: Vec<Alert>,
-    /// What the notification's Requested-MO-CV options asked for (CR 001, 8.1.2.1).
+    /// The objects that the notification's Requested-MO-CV options asked for (CR 001, 8.1.2.1).
     pub requested: Vec<RequestedMo>,
-    /// Why the session is held: the approved profile's mandatory alerts. The draft has no place for them.
+    /// The reasons why the session is held: the approved profile's mandatory alerts. The draft has no place for them.
     pub reasons: Vec<Reason>,
 }
 
 /// One member of Package#1's `MOD`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum RequestedMo {
-    /// The server has it as it is.
+    /// An instance that the server has as it is.
     Fresh {
         /// The ClientURI of the instance.
         client_uri: String,
     },
-    /// It is sent: the JSON object of its serialisation.
+    /// An instance that the server lacks or has otherwise: the JSON object of its serialisation.
     Stale(String),
 }
 
 /// Why a session is held (approved profile).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Reason {
-    /// A notification asked for it: its NOTIFICATION-ID, if it has one.
+    /// A notification asked for the session; its NOTIFICATION-ID, if it has one.
     Server(Option<u16>),
     /// The client has something to say, or its schedule says so.
     Client,
@@ -101,22 +101,22 @@ pub enum Reason {
 /// The data of one GET (TS Appendix E).
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Part {
-    /// 1-based position of the command in its Package#2.
+    /// The position of the command in its Package#2, from 1.
     pub position: usize,
     /// The media type.
     pub content_type: String,
-    /// The bytes.
+    /// The bytes of the data.
     pub body: Vec<u8>,
 }
 
 /// Package#3 (TS 5.2.4, 7.4).
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Package3 {
-    /// One per command, in command order.
+    /// The statuses of the commands, one each, in their order.
     pub statuses: Vec<Status>,
-    /// Data of the GETs that have some.
+    /// The data of the GETs that have some.
     pub parts: Vec<Part>,
-    /// Alerts raised during the session.
+    /// The alerts raised during the session.
     pub alerts: Vec<Alert>,
 }
 
@@ -129,10 +129,10 @@ pub struct Encoded {
     pub body: Vec<u8>,
 }
 
-/// Where a serialised management object, or part of one, comes from.
+/// What says where a serialised management object, or part of one, comes from.
 #[derive(Clone, Copy, Debug)]
 pub struct MoHead<'a> {
-    /// Link to the DDF.
+    /// The link to the DDF.
     pub ddf: &'a str,
     /// The MOID.
     pub moid: &'a Moid,

@@ -10,14 +10,14 @@ use super::{Encoded, Part, RESPONSE, is_media_type};
 /// The media type.
 pub(crate) const FORM_DATA: &str = "multipart/form-data";
 
-/// Most parts that are read.
+/// The most parts that are read.
 const MAX_PARTS: usize = 100_000;
-/// Longest header block of a part that is read, in bytes.
+/// The longest header block of a part that is read, in bytes.
 const MAX_HEADERS: usize = 8192;
-/// Longest boundary there may be (RFC 2046, 5.1.1).
+/// The longest boundary there may be (RFC 2046, 5.1.1).
 const MAX_BOUNDARY: usize = 70;
 
-/// Package#3 alone where there are no parts; else a form with Package#3 first.
+/// Writes Package#3 alone where there are no parts; else a form with Package#3 first.
 #[must_use]
 pub(crate) fn package3(package3: Vec<u8>, parts: &[Part], nonce: u64) -> Encoded {
     if parts.is_empty() {
@@ -50,7 +50,7 @@ fn push(body: &mut Vec<u8>, text: std::fmt::Arguments<'_>) {
     let _a_vec_takes_all = body.write_fmt(text);
 }
 
-/// A boundary that is in none of the bodies. It needs no quotes, so that the simplest parser reads it.
+/// Makes a boundary that is in none of the bodies. It needs no quotes, so that the simplest parser reads it.
 fn boundary(package3: &[u8], parts: &[Part], nonce: u64) -> String {
     let mut nonce = nonce;
     loop {
@@ -67,7 +67,7 @@ fn contains(body: &[u8], text: &[u8]) -> bool {
     body.windows(text.len()).any(|window| window == text)
 }
 
-/// A line break in a media type would end the headers early.
+/// The value of a Content-Type header, or a general one where this could end the headers early.
 fn header_value(content_type: &str) -> &str {
     let printable =
         !content_type.is_empty() && content_type.bytes().all(|byte| (b' '..=b'~').contains(&byte));
@@ -77,21 +77,21 @@ fn header_value(content_type: &str) -> &str {
 /// One part of a form, as received.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct FormPart<'a> {
-    /// `name` of its Content-Disposition.
+    /// The `name` of the part's Content-Disposition.
     pub name: Option<Cow<'a, str>>,
-    /// Its Content-Type.
+    /// The part's Content-Type.
     pub content_type: Option<&'a str>,
-    /// Its body.
+    /// The part's body.
     pub body: &'a [u8],
 }
 
 /// Why a body is no form.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum MultipartError {
-    /// Another media type.
+    /// The Content-Type is another media type.
     #[error("content type is not {FORM_DATA}")]
     ContentType,
-    /// No `boundary` parameter, or one that RFC 2046 doesn't allow.
+    /// The Content-Type has no `boundary` parameter, or one that RFC 2046 doesn't allow.
     #[error("content type has no usable boundary")]
     Boundary,
     /// The body doesn't start with the boundary.
@@ -109,7 +109,7 @@ pub enum MultipartError {
     /// Something follows the last boundary.
     #[error("body goes on after its last boundary")]
     Trailing,
-    /// Too many parts.
+    /// The form has too many parts.
     #[error("more than {MAX_PARTS} parts")]
     TooMany,
 }
@@ -187,7 +187,7 @@ fn parameter<'a>(header: &'a str, wanted: &str) -> Option<Cow<'a, str>> {
     }
 }
 
-/// A token or a quoted string at the start of `text`, and what follows it.
+/// Reads a token or a quoted string at the start of `text`, and returns what follows it.
 fn parameter_value(text: &str) -> Option<(Cow<'_, str>, &str)> {
     let Some(quoted) = text.strip_prefix('"') else {
         let (token, rest) = text.split_at(text.find(';').unwrap_or(text.len()));

@@ -4,7 +4,7 @@ use serde_json::value::RawValue;
 
 use super::{Command, Package2, REQUEST, Verb, is_media_type, json, media};
 
-/// More media types than this in an `AcceptMO` are not looked at.
+/// The most media types of an `AcceptMO` that are looked at.
 const MAX_ACCEPTED: usize = 32;
 
 /// The names of the command array that are in use.
@@ -28,7 +28,7 @@ pub enum PackageError {
     /// None of `CMD`, `Cmd` and `Cmds` is there.
     #[error("package has no command array: none of CMD, Cmd and Cmds")]
     NoCommands,
-    /// Which of the two would be meant can't be known.
+    /// Two of the command arrays are there: which would be meant can't be known.
     #[error("package has both {0} and {1}")]
     CommandsTwice(&'static str, &'static str),
     /// A member that is read is there twice.
@@ -112,7 +112,7 @@ impl<'a> Members<'a> {
     }
 }
 
-/// `["GET", "uri"]` or `{"GET": ["uri"]}`; anything else is a command that can only be refused.
+/// Reads a command `["GET", "uri"]` or `{"GET": ["uri"]}`; anything else is a command that can only be refused.
 fn command(text: &str) -> Command {
     match text.as_bytes().first() {
         Some(b'[') => array_command(text),
@@ -157,7 +157,7 @@ fn nameless() -> Command {
     Command { verb: Verb::Unknown(String::new()), parameters: None }
 }
 
-/// `AcceptMO`, written as an HTTP Accept header or as an array of media types.
+/// Reads `AcceptMO`, written as an HTTP Accept header or as an array of media types.
 fn accept_mo(session_info: &RawValue) -> Option<Vec<String>> {
     let mut accepted = None;
     json::members(session_info.get(), |key, value| {
@@ -187,7 +187,7 @@ fn results(array: &RawValue) -> Vec<u16> {
     codes
 }
 
-/// `{"Code": 200}`; `{"sc": 200}`, `[200]` and `200` are read as well.
+/// Reads an alert's status `{"Code": 200}`; `{"sc": 200}`, `[200]` and `200` are read as well.
 fn result(text: &str) -> u16 {
     let mut code = None;
     let _other_shape = match text.as_bytes().first() {

@@ -1,4 +1,5 @@
-//! What says where a serialised management object belongs (TS 6.3.3, 7.5, Appendix E): each profile has its members.
+//! The members of a serialised management object that say where it belongs (TS 6.3.3, 7.5, Appendix E): each profile
+//! has its own.
 
 use super::model::MoHead;
 use super::profile::Profile;

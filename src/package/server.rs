@@ -1,4 +1,4 @@
-//! A DM Server's side of the packages: what it reads and writes. For the lab and for tests.
+//! A DM Server's side of the packages: reading #1 and #3, writing #2. For the lab and for tests.
 //!
 //! Members that a package of this profile doesn't have are errors here: a bench must notice them.
 
@@ -13,19 +13,19 @@ use super::{
 /// Why a body is no Package#1 or Package#3.
 #[derive(Debug, thiserror::Error)]
 pub enum ReadError {
-    /// Another Content-Type.
+    /// The Content-Type is another one.
     #[error("content type is {0:?}")]
     ContentType(String),
-    /// The JSON isn't the package.
+    /// The JSON isn't that of the package.
     #[error("not a package: {0}")]
     Json(#[from] serde_json::Error),
-    /// The form isn't one.
+    /// The body isn't a form.
     #[error("not a form: {0}")]
     Form(#[from] MultipartError),
     /// The first part has a name, or isn't a Package#3.
     #[error("first part is not a nameless Package#3")]
     FirstPart,
-    /// A form without data of a GET: Package#3 must then be sent as itself.
+    /// The form has no data of a GET: Package#3 must then be sent as itself.
     #[error("form has no part but Package#3")]
     NoParts,
     /// A part's name isn't the position of a command that has a status, is there twice or out of order, or has no type.
@@ -107,7 +107,7 @@ pub fn encode2(package: &Package2) -> Encoded {
     Encoded { content_type: REQUEST.to_owned(), body: wire::bytes(&wire) }
 }
 
-/// A malformed command is written as one that is read as malformed.
+/// The members of a command as written: a malformed command is written as one that is read as malformed.
 fn command(command: &Command) -> Vec<Option<&str>> {
     let name = std::iter::once(Some(command.verb.name()));
     match &command.parameters {

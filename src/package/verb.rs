@@ -2,32 +2,32 @@
 
 use std::fmt;
 
-/// What a command asks for.
+/// The verb of a command: what it asks for.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Verb {
-    /// Where further packages go (TS 5.4.8).
+    /// CONT: says where further packages go (TS 5.4.8).
     Cont,
-    /// Where a configuration that is not there comes from.
+    /// DEFAULT: says where a configuration that is not there comes from.
     Default,
-    /// Removes nodes.
+    /// DELETE: removes nodes.
     Delete,
-    /// Ends the session (TS 5.4.9).
+    /// END: ends the session (TS 5.4.9).
     End,
-    /// Executes a node.
+    /// EXEC: executes a node.
     Exec,
-    /// Reads nodes.
+    /// GET: reads nodes.
     Get,
-    /// Has the client fetch from a data repository.
+    /// HGET: has the client fetch from a data repository.
     Hget,
-    /// Has the client POST to a data repository.
+    /// HPOST: has the client POST to a data repository.
     Hpost,
-    /// Has the client PUT to a data repository.
+    /// HPUT: has the client PUT to a data repository.
     Hput,
-    /// Shows a page to the user.
+    /// SHOW: shows a page to the user.
     Show,
-    /// Subscribes to changes (approved profile).
+    /// SUB: subscribes to changes (approved profile).
     Sub,
-    /// Ends a subscription (approved profile).
+    /// UNSUB: ends a subscription (approved profile).
     Unsub,
     /// Any other name, as sent; empty where the command's shape has none.
     Unknown(String),

@@ -8,7 +8,7 @@ use serde_json::value::RawValue;
 
 use super::{RequestedMo, SupportedMo};
 
-/// Package#1 (TS 7.2).
+/// Package#1 as it is written (TS 7.2).
 #[derive(Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct Initiation<'a, A> {
@@ -20,7 +20,7 @@ pub(super) struct Initiation<'a, A> {
     pub(super) alert: Option<A>,
 }
 
-/// Package#3 (TS 7.4).
+/// Package#3 as it is written (TS 7.4).
 #[derive(Serialize, Deserialize)]
 #[serde(rename_all = "PascalCase", deny_unknown_fields)]
 pub(super) struct Response<S, A> {
@@ -29,7 +29,7 @@ pub(super) struct Response<S, A> {
     pub(super) alert: Option<A>,
 }
 
-/// One of the supported MOs.
+/// One of the supported MOs, as Package#1 has it.
 #[derive(Serialize, Deserialize)]
 #[serde(rename_all = "UPPERCASE", deny_unknown_fields)]
 pub(super) struct Mo<'a> {
@@ -53,7 +53,7 @@ impl From<Mo<'_>> for SupportedMo {
 /// A member of `MOD` (CR 001, 8.2).
 pub(super) enum Requested<'a> {
     Fresh(Fresh<'a>),
-    /// A serialised management object, as JSON.
+    /// A serialised management object that the server lacks or has otherwise, as JSON.
     Stale(Cow<'a, RawValue>),
 }
 
@@ -65,7 +65,7 @@ pub(super) struct Fresh<'a> {
     code: u16,
 }
 
-/// The HTTP-like status of what has not changed.
+/// The status of an instance that has not changed, as in HTTP.
 const NOT_MODIFIED: u16 = 304;
 
 impl<'a> From<&'a RequestedMo> for Requested<'a> {
@@ -114,7 +114,7 @@ impl<'de: 'a, 'a> Deserialize<'de> for Requested<'a> {
     }
 }
 
-/// What every serialised management object has.
+/// The members that every serialised management object has.
 #[derive(Deserialize)]
 struct Serialised {
     #[serde(rename = "ClientURI")]

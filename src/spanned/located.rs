@@ -8,14 +8,14 @@ use toml::de::{DeTable, DeValue};
 
 use super::problem::{Problem, Problems};
 
-/// A value and where it stands.
+/// A TOML value and where it stands.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Located {
-    /// The file it was read from.
+    /// The file that the value was read from.
     pub file: Arc<Path>,
-    /// Its line, from 1.
+    /// The line of the value, from 1.
     pub line: usize,
-    /// The value.
+    /// The value itself.
     pub item: Item,
 }
 
@@ -33,7 +33,7 @@ pub enum Item {
 }
 
 impl Item {
-    /// The type's name as an operator would say it.
+    /// The name of the value's type as an operator would say it.
     #[must_use]
     pub fn kind(&self) -> &'static str {
         match self {
@@ -47,7 +47,7 @@ impl Item {
         }
     }
 
-    /// The value as a message would show it: short ones as they are, others by their type.
+    /// The value as a message shows it: short ones as they are, others by their type.
     #[must_use]
     pub fn shown(&self) -> String {
         match self {
@@ -162,7 +162,7 @@ fn value_at(file: &Arc<Path>, lines: &LineIndex, start: usize, value: &DeValue<'
     Located { file: Arc::clone(file), line: lines.line(start), item }
 }
 
-/// Byte offsets of line starts: an offset's line is found by bisection.
+/// The byte offsets of line starts: an offset's line is found by bisection.
 struct LineIndex(Vec<usize>);
 
 impl LineIndex {
@@ -212,7 +212,7 @@ fn quoted(line: &str) -> Option<String> {
 }
 
 impl Problems {
-    /// Adds one about the value at `at`, whose dotted key is `key`.
+    /// Adds a problem with the value at `at`, whose dotted key is `key`.
     pub fn at(&mut self, at: &Located, key: impl Into<String>, what: impl Into<String>) {
         let (file, line) = (at.file.to_path_buf(), Some(at.line));
         self.push(Problem { file, line, key: key.into(), what: what.into() });

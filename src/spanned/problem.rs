@@ -6,11 +6,11 @@ use std::path::{Path, PathBuf};
 /// One thing that is wrong with a file.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Problem {
-    /// The file.
+    /// The file that is wrong.
     pub file: PathBuf,
     /// The line, from 1; none where the whole file is meant.
     pub line: Option<usize>,
-    /// The dotted key; empty where there is none.
+    /// The dotted key; empty where the problem has none.
     pub key: String,
     /// What is wrong, and what was expected.
     pub what: String,
@@ -29,27 +29,27 @@ impl fmt::Display for Problem {
     }
 }
 
-/// All that is wrong, in the order it was found; displayed one a line.
+/// All problems found, in that order; displayed one a line.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Problems(Vec<Problem>);
 
 impl Problems {
-    /// Adds one.
+    /// Adds a problem.
     pub fn push(&mut self, problem: Problem) {
         self.0.push(problem);
     }
 
-    /// Adds one about a whole file.
+    /// Adds a problem with a whole file.
     pub fn file(&mut self, file: &Path, what: impl Into<String>) {
         self.push(Problem { file: file.to_path_buf(), line: None, key: String::new(), what: what.into() });
     }
 
-    /// Adds all of `other`.
+    /// Adds all problems of `other`.
     pub fn append(&mut self, mut other: Self) {
         self.0.append(&mut other.0);
     }
 
-    /// Adds those of `other` that aren't there yet.
+    /// Adds those problems of `other` that aren't there yet.
     pub fn append_new(&mut self, other: Self) {
         for problem in other.0 {
             if !self.0.contains(&problem) {
@@ -58,24 +58,24 @@ impl Problems {
         }
     }
 
-    /// Puts them in the order of their files and lines, for one who repairs them one after the other.
+    /// Sorts the problems by their files and lines, for one who repairs them one after the other.
     pub fn sort(&mut self) {
         self.0.sort_by(|a, b| (&a.file, a.line).cmp(&(&b.file, b.line)));
     }
 
-    /// Whether nothing is wrong.
+    /// Whether there are no problems.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.0.is_empty()
     }
 
-    /// How many there are.
+    /// The number of problems.
     #[must_use]
     pub fn len(&self) -> usize {
         self.0.len()
     }
 
-    /// The problems.
+    /// An iterator over the problems.
     pub fn iter(&self) -> std::slice::Iter<'_, Problem> {
         self.0.iter()
     }

@@ -41,7 +41,7 @@ impl<'a> Reader<'a> {
         self.at
     }
 
-    /// The value of `key` as it stands, unread; marks it as known.
+    /// The value of `key` as it stands, not converted; marks the key as known.
     pub fn raw(&mut self, key: &str) -> Option<&'a Located> {
         self.asked.insert(key.to_owned());
         self.table.and_then(|table| table.get(key))
@@ -178,7 +178,7 @@ impl<'a> Reader<'a> {
         self.problems.at(self.at, self.path.clone(), what);
     }
 
-    /// What else is in the table is nobody's business: what it is meant for is not known.
+    /// Ends the reading of a table whose meaning is not known: its other keys are not reported.
     pub fn give_up(&mut self) {
         self.asked.extend(self.table.into_iter().flatten().map(|(key, _)| key.clone()));
     }
@@ -210,7 +210,7 @@ impl<'a> Reader<'a> {
     }
 }
 
-/// Which of the `known` names is meant by one that differs from it in case, `-` for `_`, or one letter.
+/// The one of the `known` names that a mistyped one means, which differs in case, `-` for `_`, or one letter.
 pub(crate) fn meant<'k>(written: &str, known: impl IntoIterator<Item = &'k str>) -> Option<&'k str> {
     let plain = |name: &str| name.replace('_', "-").to_ascii_lowercase();
     let written = plain(written);
@@ -235,7 +235,7 @@ fn join(path: &str, key: &str) -> String {
     if path.is_empty() { quoted(key) } else { format!("{path}.{}", quoted(key)) }
 }
 
-/// A key as TOML would write it.
+/// The key as TOML would write it.
 fn quoted(key: &str) -> String {
     let bare = !key.is_empty() && key.chars().all(|c| c.is_ascii_alphanumeric() || c == '-' || c == '_');
     if bare { key.to_owned() } else { format!("{key:?}") }

@@ -1,4 +1,4 @@
-//! The types a key's value can have, and how each is written.
+//! The types that a key's value can have, and how each is written.
 
 use std::path::PathBuf;
 use std::time::Duration;
@@ -6,12 +6,12 @@ use std::time::Duration;
 use super::located::{Item, Located};
 use super::problem::Problems;
 
-/// What a key's value can be read as.
+/// A type that a key's value can be read as.
 pub trait FromItem: Sized {
-    /// What is expected, as in "expected a string".
+    /// The expected value in words, as in "expected a string".
     const EXPECTED: &'static str;
 
-    /// Reads the value, or says nothing: [`FromItem::read`] reports.
+    /// Reads the value; none where its type is wrong: [`FromItem::read`] reports.
     fn from_item(item: &Item) -> Option<Self>;
 
     /// Reads the value that stands at `at` under the dotted `key`; a wrong one is a problem.
@@ -77,7 +77,7 @@ impl FromItem for f64 {
     }
 }
 
-/// `"5s"`, `"15min"`, `"24h"`, `"7d"`, `"200ms"`, or several in a row (`"1h 30min"`).
+/// Written as `"5s"`, `"15min"`, `"24h"`, `"7d"`, `"200ms"`, or several in a row (`"1h 30min"`).
 impl FromItem for Duration {
     const EXPECTED: &'static str = "a duration such as \"5s\", \"15min\", \"24h\" or \"1d\"";
     fn from_item(item: &Item) -> Option<Self> {
@@ -137,7 +137,7 @@ impl<T: FromItem> FromItem for Vec<T> {
         items.iter().map(|item| T::from_item(&item.item)).collect()
     }
 
-    /// Every wrong element is a problem of its own.
+    /// Reads each element; every wrong one is a problem of its own.
     fn read(at: &Located, key: &str, problems: &mut Problems) -> Option<Self> {
         let Item::Array(items) = &at.item else {
             problems.at(at, key, format!("expected {}, found {}", Self::EXPECTED, at.item.shown()));

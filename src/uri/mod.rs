@@ -1,5 +1,5 @@
-//! Addresses: ClientURI for nodes of this device (TS 6.1), ServerURI for servers (TS 6.2); and what servers and management
-//! objects are called.
+//! Addresses: ClientURI for nodes of this device (TS 6.1), ServerURI for servers (TS 6.2); and the names of servers and
+//! management objects.
 
 pub mod client;
 pub mod server;
@@ -14,7 +14,7 @@ pub use server::{Parameter, ServerUriError, Template, fill_text};
 
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, percent_decode_str, utf8_percent_encode};
 
-/// Everything but RFC 3986's unreserved characters.
+/// All characters but RFC 3986's unreserved ones.
 pub(crate) const NOT_UNRESERVED: &AsciiSet =
     &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
 
@@ -24,23 +24,23 @@ pub fn encode_name(plain: &str) -> String {
     utf8_percent_encode(plain, NOT_UNRESERVED).to_string()
 }
 
-/// What [`encode_name`] encoded.
+/// The plain text of a name that [`encode_name`] encoded.
 #[must_use]
 pub fn decode_name(encoded: &str) -> String {
     percent_decode_str(encoded).decode_utf8_lossy().into_owned()
 }
 
-/// RFC 3986 `unreserved`.
+/// Whether a byte is `unreserved` by RFC 3986.
 const fn is_unreserved(byte: u8) -> bool {
     byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'.' | b'_' | b'~')
 }
 
-/// RFC 3986 `sub-delims`.
+/// Whether a byte is one of RFC 3986's `sub-delims`.
 const fn is_sub_delim(byte: u8) -> bool {
     matches!(byte, b'!' | b'$' | b'&' | b'\'' | b'(' | b')' | b'*' | b'+' | b',' | b';' | b'=')
 }
 
-/// What may stand unencoded in a path or a query.
+/// Whether a byte may stand unencoded in a path or a query.
 const fn is_path_or_query(byte: u8) -> bool {
     is_unreserved(byte) || is_sub_delim(byte) || matches!(byte, b':' | b'@' | b'/' | b'?')
 }

@@ -1,11 +1,11 @@
-//! What servers and management objects are called: two texts that are never mistaken for each other.
+//! The names of servers and of management objects: two types of text that are never mistaken for each other.
 
 use std::borrow::{Borrow, Cow};
 use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-/// Makes one of the two: a text that nothing else is taken for, written and read as that text alone.
+/// Makes one of the two types of names: a text that nothing else is taken for, written and read as that text alone.
 macro_rules! name {
     ($(#[$doc:meta])+ $name:ident) => {
         $(#[$doc])+
@@ -14,19 +14,19 @@ macro_rules! name {
         pub struct $name(Cow<'static, str>);
 
         impl $name {
-            /// One that the program itself knows.
+            /// Makes a name that the program itself knows.
             #[must_use]
             pub const fn fixed(text: &'static str) -> Self {
                 Self(Cow::Borrowed(text))
             }
 
-            /// Its text.
+            /// The text of the name.
             #[must_use]
             pub fn as_str(&self) -> &str {
                 &self.0
             }
 
-            /// The bytes of its text.
+            /// The bytes of the name's text.
             #[must_use]
             pub fn as_bytes(&self) -> &[u8] {
                 self.0.as_bytes()
@@ -96,12 +96,12 @@ macro_rules! name {
 }
 
 name! {
-    /// A server id: what a DM server, and so its account, is called.
+    /// A server id: the name of a DM server, and so of its account.
     ServerId
 }
 
 name! {
-    /// A MOID: the URN that a management object is called by (TS 6.1).
+    /// A MOID: the URN that names a management object (TS 6.1).
     Moid
 }
 

@@ -6,24 +6,24 @@ use std::str::FromStr;
 /// Scheme, host and port of an http or https URI, compared as RFC 6454 says.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Origin {
-    /// True for https, false for http.
+    /// Whether the scheme is https; else it is http.
     pub secure: bool,
-    /// Host in lower case; an IPv6 address without its brackets.
+    /// The host in lower case; an IPv6 address without its brackets.
     pub host: String,
-    /// Port, the scheme's own where the URI names none.
+    /// The port, the scheme's own where the URI names none.
     pub port: u16,
 }
 
-/// What is wrong with an http(s) URI.
+/// Why a URI has no origin for http(s).
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum OriginError {
-    /// Not a URI, or without a host.
+    /// The text is no URI, or has no host.
     #[error("not an absolute http(s) URI")]
     NotAbsolute,
-    /// `file:`, `ftp:`…
+    /// The scheme is another one: `file:`, `ftp:`…
     #[error("scheme is neither https nor http")]
     Scheme,
-    /// User and password in a URI end up in logs.
+    /// The URI holds a user or a password, which would end up in logs.
     #[error("user information in a URI is not allowed")]
     UserInfo,
 }
@@ -59,7 +59,7 @@ impl Origin {
         Ok(Self { secure, host, port })
     }
 
-    /// `host:port`, an IPv6 address in brackets.
+    /// The host and the port as `host:port`, an IPv6 address in brackets.
     #[must_use]
     pub fn authority_with_port(&self) -> String {
         if self.host.contains(':') {
@@ -69,7 +69,7 @@ impl Origin {
         }
     }
 
-    /// What a Host header says: the port only where it isn't the scheme's own.
+    /// The host and the port as a Host header has them: the port only where it isn't the scheme's own.
     #[must_use]
     pub fn authority(&self) -> String {
         let mut authority = self.authority_with_port();

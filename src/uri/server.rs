@@ -7,18 +7,18 @@ use percent_encoding::{AsciiSet, utf8_percent_encode};
 
 use super::{NOT_UNRESERVED, is_escape, is_path_or_query};
 
-/// Longest ServerURI that is read, in bytes.
+/// The longest ServerURI that is read, in bytes.
 pub const MAX_LENGTH: usize = 4096;
 
-/// A value may not end its path segment or query field, whatever is in it.
-/// Colons are legal in both, and device identifiers are full of them.
+/// The characters that are encoded in a parameter's value, which may not end its path segment or query field. Colons
+/// are legal in both, and device identifiers are full of them.
 const IN_VALUE: &AsciiSet = &NOT_UNRESERVED.remove(b':');
 
-/// Stands for whatever the device doesn't know or the specification doesn't define.
+/// The text in place of a parameter that the device doesn't know or the specification doesn't define.
 const UNSUPPORTED: &str = "-1";
 
-/// A server's address, or a template of one, as messages show it: without user information and query, which may hold
-/// secrets.
+/// The address of a server, or a template of one, as messages show it: without user information and query, which may
+/// hold secrets.
 #[must_use]
 pub fn shown(uri: &str) -> String {
     let uri = uri.split(['?', '#']).next().unwrap_or_default();
@@ -28,7 +28,7 @@ pub fn shown(uri: &str) -> String {
     format!("{scheme}://{host}{path}")
 }
 
-/// What may stand in brackets.
+/// A parameter of ServerURIs: what may stand in brackets (TS 6.2).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Parameter {
     /// `[DevID]`: the device's identifier, as in the DevInfo MO.
@@ -76,25 +76,25 @@ impl Parameter {
 /// Why a text is no ServerURI.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum ServerUriError {
-    /// Longer than [`MAX_LENGTH`] as a template, or than an HTTP request line takes once filled.
+    /// The template is longer than [`MAX_LENGTH`], or once filled longer than an HTTP request line takes.
     #[error("ServerURI is too long")]
     TooLong,
-    /// No scheme or no host.
+    /// The text has no scheme or no host.
     #[error("ServerURI is not absolute: scheme://host is needed")]
     NotAbsolute,
-    /// Scheme, host or port hold what they may not. Parameters are for path and query only.
+    /// The scheme, host or port holds what it may not. Parameters are for path and query only.
     #[error("ServerURI has a bad scheme, host or port: {0:?}")]
     Authority(String),
 }
 
-/// A ServerURI as the server or the integrator wrote it.
+/// A ServerURI as written by a server or an integrator, its parameters still to be filled in.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Template {
-    /// `scheme://authority`.
+    /// The scheme and the authority: `scheme://authority`.
     origin: String,
-    /// Path and query; literals are encoded already.
+    /// The path and the query; literals are encoded already.
     parts: Vec<Part>,
-    /// For a browser.
+    /// The fragment, which is for a browser.
     fragment: Option<String>,
 }
 
@@ -143,13 +143,13 @@ impl Template {
         self.parts.contains(&Part::Parameter(parameter))
     }
 
-    /// What stands behind the `#`, encoded as it is in a URI.
+    /// The fragment behind the `#`, encoded as it is in a URI.
     #[must_use]
     pub fn fragment(&self) -> Option<&str> {
         self.fragment.as_deref()
     }
 
-    /// The address with values filled in; what `value` doesn't know becomes `-1`.
+    /// The address with the parameters' values filled in; what `value` doesn't know becomes `-1`.
     ///
     /// # Errors
     /// [`ServerUriError::TooLong`] if the values make it longer than an HTTP request line takes (64 KiB).
@@ -168,7 +168,8 @@ impl Template {
     }
 }
 
-/// `hyper::Uri` takes anything in brackets for an address, and brackets nearly anywhere.
+/// Whether `origin` is one by RFC 3986: `hyper::Uri` takes anything in brackets for an address, and brackets nearly
+/// anywhere.
 fn is_origin(origin: &str, authority: &str) -> bool {
     let rest = match authority.strip_prefix('[').and_then(|rest| rest.split_once(']')) {
         Some((address, port))
@@ -200,11 +201,11 @@ pub fn fill_text(text: &str, value: &dyn Fn(Parameter) -> Option<String>) -> Str
 
 enum Piece<'a> {
     Literal(&'a str),
-    /// What stood in brackets.
+    /// The name in a pair of brackets.
     Name(&'a str),
 }
 
-/// Cuts a template at its bracketed names. A bracket that is no part of one is a literal.
+/// The pieces of a template, which is cut at its bracketed names. A bracket that is no part of one is a literal.
 fn pieces(mut rest: &str) -> impl Iterator<Item = Piece<'_>> {
     std::iter::from_fn(move || {
         if rest.is_empty() {
@@ -224,7 +225,7 @@ fn pieces(mut rest: &str) -> impl Iterator<Item = Piece<'_>> {
     })
 }
 
-/// `[Name]` at the start of `text`, and what follows it.
+/// The bracketed name at the start of `text`, and what follows it.
 fn leading_name(text: &str) -> Option<(&str, &str)> {
     let (name, rest) = text.strip_prefix('[')?.split_once(']')?;
     let is_name = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_' | b'.');

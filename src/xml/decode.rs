@@ -22,16 +22,16 @@ const NESTED_REFERENCES: usize = 256;
 /// Encodings in which the bytes of `<` and `&` may be part of other characters.
 const SHIFTING: [&str; 3] = ["iso-2022", "hz-", "utf-7"];
 
-/// Decodes UTF-8, UTF-16 and windows-1252, by byte order mark or declaration; of any other declared encoding only what
-/// is ASCII in it. With `any_bytes`, what should be UTF-8 and is not is windows-1252. Nothing in it is more than its length
-/// for the XML parser.
+/// Decodes a document: UTF-8, UTF-16 and windows-1252, by byte order mark or declaration; of any other declared
+/// encoding only what is ASCII in it. With `any_bytes`, what should be UTF-8 and is not is windows-1252. Nothing in it
+/// is more than its length for the XML parser.
 pub(super) fn text(bytes: &[u8], max_bytes: usize, any_bytes: bool) -> Result<Cow<'_, str>, XmlError> {
     let text = decoded(bytes, max_bytes, any_bytes)?;
     guard(&text)?;
     Ok(text)
 }
 
-/// The same, whatever is in it.
+/// Decodes a document as [`text`] does, but without its guards: the text may cost the XML parser any amount.
 pub(super) fn decoded(bytes: &[u8], max_bytes: usize, any_bytes: bool) -> Result<Cow<'_, str>, XmlError> {
     if bytes.len() > max_bytes {
         return Err(XmlError { at: None, problem: XmlProblem::TooLarge(max_bytes) });
@@ -94,7 +94,8 @@ fn latin(bytes: &[u8]) -> String {
     bytes.iter().copied().map(windows_1252).collect()
 }
 
-/// ISO-8859-1 is read as windows-1252, which has letters where the other has control characters.
+/// The character of a windows-1252 byte: ISO-8859-1 is read as that, which has letters where the other has control
+/// characters.
 fn windows_1252(byte: u8) -> char {
     const HIGH: [char; 32] = [
         '€', '\u{81}', '‚', 'ƒ', '„', '…', '†', '‡', 'ˆ', '‰', 'Š', '‹', 'Œ', '\u{8d}', 'Ž', '\u{8f}',
@@ -133,8 +134,8 @@ fn guard(text: &str) -> Result<(), XmlError> {
     entities(text)
 }
 
-/// A tag ends with the first `>` that no value quotes; no tag has another `<` in it, so that what only looks like one in a
-/// comment ends there.
+/// Checks that no tag is longer than it may be. A tag ends with the first `>` that no value quotes; no tag has another
+/// `<` in it, so that what only looks like one in a comment ends there.
 fn tags(text: &str) -> Result<(), XmlError> {
     let mut open: Option<(usize, Option<&str>)> = None;
     for (at, sign) in text.match_indices(['<', '>', '"', '\'']) {
@@ -162,7 +163,7 @@ fn is_name_start(character: char) -> bool {
     character.is_alphabetic() || matches!(character, '_' | ':') || !character.is_ascii()
 }
 
-/// Entities that grow in proportion are fine. What stands in a comment counts too: that is only stricter.
+/// Checks that the declared entities grow in proportion. What stands in a comment counts too: that is only stricter.
 fn entities(text: &str) -> Result<(), XmlError> {
     let mut first = None;
     let mut longest = 0;
@@ -186,14 +187,14 @@ fn entities(text: &str) -> Result<(), XmlError> {
     Ok(())
 }
 
-/// What stands in the first quotes.
+/// The content of the first quotes in an entity's declaration.
 fn quoted(declaration: &[u8]) -> Option<&[u8]> {
     let open = declaration.iter().position(|byte| matches!(byte, b'"' | b'\''))?;
     let (quote, rest) = declaration.get(open..)?.split_first()?;
     rest.get(..rest.iter().position(|byte| byte == quote)?)
 }
 
-/// How many references there are to something else than a character.
+/// The number of references to entities in `text`; those to characters do not count.
 fn references(text: &str) -> usize {
     text.match_indices('&')
         .filter(|(at, _)| {

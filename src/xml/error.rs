@@ -10,39 +10,39 @@ pub struct Position {
 /// Why a document can't be read, and where; nowhere if all of it is meant.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct XmlError {
-    /// Where.
+    /// The place; none: the whole document.
     pub at: Option<Position>,
-    /// Why.
+    /// The problem there.
     pub problem: XmlProblem,
 }
 
 /// Why a document can't be read.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum XmlProblem {
-    /// It is larger than this many bytes.
+    /// The document is larger than this many bytes.
     #[error("larger than {0} bytes")]
     TooLarge(usize),
     /// The bytes aren't text in the encoding that the document claims.
     #[error("not {0} text")]
     NotText(&'static str),
-    /// It names an encoding that can't be told apart from the rest of its text.
+    /// The document names an encoding that can't be told apart from the rest of its text.
     #[error("encoding {0:?} isn't supported: use UTF-8 or UTF-16")]
     UnknownEncoding(String),
-    /// It has more XML nodes than this.
+    /// The document has more XML nodes than this.
     #[error("more than {0} XML nodes")]
     TooManyNodes(u32),
-    /// Something in it costs out of all proportion.
+    /// Something in the document costs out of all proportion.
     #[error("{0}")]
     Bomb(&'static str),
-    /// Not well-formed.
+    /// The document is not well-formed.
     #[error("not well-formed XML: {0}")]
     Malformed(String),
     /// An element is never closed: the place is that of its start tag.
     #[error("not well-formed XML: <{name}> is not closed: {instead}")]
     Unclosed {
-        /// The element.
+        /// The name of the element.
         name: String,
-        /// What comes instead.
+        /// What comes instead of its end tag.
         instead: String,
     },
 }

@@ -18,26 +18,26 @@ mod write;
 pub(crate) use error::{Position, XmlError, XmlProblem};
 pub(crate) use write::{Writer, holds};
 
-/// As often a document is parsed: as it is, with its prefixes declared, with its references mended. Each mends all that
-/// is to be mended of its kind, so that no document costs many times its length.
+/// How often a document is parsed, at most: as it is, with its prefixes declared, with its references mended. Each
+/// mends all that is to be mended of its kind, so that no document costs many times its length.
 const MAX_TURNS: usize = 3;
 
-/// What a document is for decides how much is forgiven.
+/// How much of what is wrong with a document is forgiven, by what it is for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Tolerance {
-    /// It was sent: an XML declaration or document type that is odd or out of place, prefixes of namespaces that are not
-    /// declared, entities whose declaration is elsewhere.
+    /// For a document that was sent: forgives an XML declaration or document type that is odd or out of place, prefixes
+    /// of namespaces that are not declared, entities whose declaration is elsewhere.
     Message,
-    /// A vendor wrote it: also entities that nobody declares, and signs that begin none.
+    /// For a vendor's file: forgives also entities that nobody declares, and signs that begin none.
     File,
-    /// It is only shown: also bytes that are no UTF-8.
+    /// For a document that is only shown: forgives also bytes that are no UTF-8.
     Display,
 }
 
-/// Where the lines of a document start.
+/// The lines of a document.
 pub(crate) struct Lines<'a> {
     text: &'a str,
-    /// Found when first asked for: not every reader wants to know.
+    /// The offsets at which lines start, found when first asked for: not every reader wants to know.
     starts: OnceCell<Vec<usize>>,
 }
 
@@ -58,7 +58,7 @@ impl<'a> Lines<'a> {
         self.starts().partition_point(|&start| start <= offset)
     }
 
-    /// Where an element starts.
+    /// The line and column at which an element starts.
     pub(crate) fn position(&self, element: Node<'_, '_>) -> Position {
         let (offset, line) = (element.range().start, self.line(element));
         let start = self.starts().get(line.saturating_sub(1)).copied().unwrap_or_default();
@@ -67,12 +67,12 @@ impl<'a> Lines<'a> {
     }
 }
 
-/// How much of a document is read.
+/// The bounds of a document that is read.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Limits {
-    /// The most bytes.
+    /// The most bytes of a document.
     pub(crate) bytes: usize,
-    /// The most XML nodes, white space included.
+    /// The most XML nodes of a document, white space included.
     pub(crate) nodes: u32,
 }
 
@@ -129,7 +129,7 @@ pub(crate) fn text(element: Node<'_, '_>) -> String {
     raw_text(element).trim().to_owned()
 }
 
-/// An element's own text.
+/// An element's own text, white space included.
 pub(crate) fn raw_text(element: Node<'_, '_>) -> String {
     element.children().filter(Node::is_text).filter_map(|child| child.text()).collect()
 }

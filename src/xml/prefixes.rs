@@ -26,7 +26,7 @@ pub(super) fn declared(text: &str, root: &str, refused: &str) -> Option<String> 
     Some(format!("{before}{}{after}", missing.collect::<String>()))
 }
 
-/// Where the name ends in the first tag called `root`, whatever its prefix.
+/// The offset behind the name in the first tag called `root`, whatever its prefix.
 fn after_name(text: &str, root: &str) -> Option<usize> {
     text.match_indices(root).find_map(|(at, name)| {
         let before = text.get(..at)?;
@@ -59,7 +59,7 @@ fn used(text: &str) -> BTreeSet<&str> {
     used
 }
 
-/// How long the tag is that `text` begins with, or is in; `each` is shown what in it no value quotes.
+/// The length of the tag that `text` begins with, or is in; `each` is shown the pieces of it that no value quotes.
 fn tag<'a>(text: &'a str, mut each: impl FnMut(&'a str)) -> usize {
     let mut rest = text;
     while let Some((words, sign)) = rest.find(['>', '"', '\'']).and_then(|at| rest.split_at_checked(at)) {

@@ -2,10 +2,10 @@
 //!
 //! Everything else is blanked out, so that lines and columns stay what they are.
 
-/// What was found.
+/// What the prolog says of entities.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct Prolog {
-    /// The document type refers to something outside, which is never fetched: entities may be declared there.
+    /// Whether the document type refers to something outside, which is never fetched: entities may be declared there.
     pub(super) is_external: bool,
 }
 
@@ -69,7 +69,7 @@ fn upto<'a>(text: &'a str, skip: usize, end: &str) -> Option<&'a str> {
 }
 
 const KEYWORD: &str = "<!DOCTYPE";
-/// Comments, instructions and literals: brackets in them are none.
+/// The spans in which brackets are text: comments, instructions and literals.
 const SPANS: [(&str, &str); 4] = [("<!--", "-->"), ("<?", "?>"), ("\"", "\""), ("'", "'")];
 
 fn doctype_length(text: &str) -> Option<usize> {
@@ -144,7 +144,7 @@ fn entity_length(text: &str) -> Option<usize> {
     }
 }
 
-/// `<!ENTITY name "value">`, and not a parameter entity or one that is elsewhere.
+/// Whether a declaration is `<!ENTITY name "value">`, and not a parameter entity or one that is elsewhere.
 fn is_internal(declaration: &str) -> bool {
     let mut words = declaration.split_whitespace().skip(1);
     let is_general = words.next().is_some_and(|name| !name.starts_with('%'));

@@ -1,9 +1,9 @@
-//! References to what nobody declares.
+//! References to entities that nobody declares.
 
 use std::collections::BTreeSet;
 
 const PREDEFINED: [&str; 5] = ["lt", "gt", "amp", "quot", "apos"];
-/// In these an ampersand is one.
+/// The spans in which an ampersand is only that.
 const LITERAL: [(&str, &str); 3] = [("<![CDATA[", "]]>"), ("<!--", "-->"), ("<?", "?>")];
 
 /// The text in which each reference to an undeclared entity, and each ampersand that begins no reference, is text; none
@@ -29,7 +29,7 @@ fn declared(text: &str) -> BTreeSet<&str> {
     words.filter_map(|declaration| declaration.split_whitespace().next()).collect()
 }
 
-/// How long what starts here is, if no reference can be in it.
+/// The length of the literal span that starts here, in which no reference can be.
 pub(super) fn literal(text: &str) -> Option<usize> {
     let (open, close) = LITERAL.into_iter().find(|(open, _)| text.starts_with(open))?;
     let inside = text.get(open.len()..)?;
@@ -47,7 +47,7 @@ fn is_known(after: &str, declared: &BTreeSet<&str>) -> bool {
         }
 }
 
-/// Whether it is the number of a character that XML can hold.
+/// Whether `text` is the number of a character that XML can hold.
 fn is_number(text: &str) -> bool {
     let (digits, radix) = match text.strip_prefix('x') {
         Some(hexadecimal) => (hexadecimal, 16),

@@ -5,13 +5,13 @@
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Unclosed<'a> {
     pub(super) name: &'a str,
-    /// Where its start tag begins.
+    /// The offset of its start tag.
     pub(super) at: usize,
-    /// The end tag that comes instead, and where; none: the document ends.
+    /// The end tag that comes instead, and its offset; none: the document ends.
     pub(super) instead: Option<(&'a str, usize)>,
 }
 
-/// What is skipped: comments, literal text, instructions, declarations.
+/// The spans that are skipped: comments, literal text, instructions, declarations.
 const SPANS: [(&str, &str); 4] = [("<!--", "-->"), ("<![CDATA[", "]]>"), ("<?", "?>"), ("<!", ">")];
 
 /// An element that is open.
@@ -19,7 +19,7 @@ const SPANS: [(&str, &str); 4] = [("<!--", "-->"), ("<![CDATA[", "]]>"), ("<?", 
 struct Open<'a> {
     name: &'a str,
     at: usize,
-    /// The white space before it, where nothing else is before it in its line.
+    /// The white space before its start tag, where nothing else is before it in its line.
     indent: Option<&'a str>,
 }
 
@@ -91,7 +91,7 @@ fn name(inner: &str) -> &str {
     inner.split(|c: char| c.is_whitespace() || c == '/').next().unwrap_or_default()
 }
 
-/// The line that a place is in, which is known without a second look at what is before it: a document may have one line.
+/// The line of a place in the text, known without a second look at what is before it: a document may have one line.
 struct Line {
     start: usize,
     /// Whether there is white space alone up to `at`.
@@ -100,7 +100,8 @@ struct Line {
 }
 
 impl Line {
-    /// Goes on to `at`. What is before that in its line, if that is white space alone.
+    /// Goes on to `at`, and returns what is before that in its line, if that is white space alone. What is before that
+    /// in its line, if that is white space alone.
     fn indent<'a>(&mut self, text: &'a str, at: usize) -> Option<&'a str> {
         let passed = text.get(self.at..at)?;
         let is_blank = |text: &str| text.trim_start().is_empty();
@@ -117,7 +118,7 @@ impl Line {
 mod tests {
     use super::*;
 
-    /// The element's name and line, and the line of what comes instead.
+    /// The name and line of the unclosed element, and the line of what comes instead.
     fn found(text: &str) -> Option<(&str, usize, Option<usize>)> {
         let line = |at: usize| text[..at].matches('\n').count() + 1;
         find(text).map(|found| (found.name, line(found.at), found.instead.map(|(_, at)| line(at))))

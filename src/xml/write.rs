@@ -4,10 +4,10 @@ use std::fmt::{self, Write};
 
 const DECLARATION: &str = "<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n";
 
-/// A document that grows. Characters that XML can't hold become U+FFFD.
+/// An XML document that grows. Characters that XML can't hold become U+FFFD.
 pub(crate) struct Writer {
     xml: String,
-    /// How deep it is, if each element gets a line of its own.
+    /// The depth of the open element, if each element gets a line of its own.
     depth: Option<usize>,
 }
 
@@ -16,7 +16,7 @@ impl Writer {
         Self { xml: DECLARATION.to_owned(), depth: in_lines.then_some(0) }
     }
 
-    /// As it is: what can't be an element.
+    /// Writes text as it is: what can't be an element.
     pub(crate) fn raw(&mut self, text: &str) {
         self.line(format_args!("{text}"));
     }
@@ -27,21 +27,21 @@ impl Writer {
         self.depth = self.depth.map(|depth| depth + 1);
     }
 
-    /// Closes it again: `tag` as it was opened.
+    /// Closes the element that was opened as `tag`.
     pub(crate) fn close(&mut self, tag: &str) {
         self.depth = self.depth.map(|depth| depth.saturating_sub(1));
         let name = tag.split(' ').next().unwrap_or(tag);
         self.line(format_args!("</{name}>"));
     }
 
-    /// An element around others.
+    /// Writes an element around others.
     pub(crate) fn element(&mut self, name: &str, content: impl FnOnce(&mut Self)) {
         self.open(name);
         content(self);
         self.close(name);
     }
 
-    /// An element with text in it.
+    /// Writes an element with text in it.
     pub(crate) fn text(&mut self, name: &str, text: &str) {
         if text.is_empty() {
             self.line(format_args!("<{name}/>"));
@@ -50,7 +50,7 @@ impl Writer {
         }
     }
 
-    /// Such an element if there is a text.
+    /// Writes an element with text in it, if there is a text.
     pub(crate) fn optional(&mut self, name: &str, text: Option<&str>) {
         if let Some(text) = text {
             self.text(name, text);
@@ -74,7 +74,7 @@ impl Writer {
     }
 }
 
-/// Whether text comes back from XML as it was.
+/// Whether `text` comes back from XML as it was.
 pub(crate) fn holds(text: &str) -> bool {
     !text.contains(|c: char| {
         matches!(c, '\0'..='\x08' | '\x0b'..='\x1f' | '\u{fffe}' | '\u{ffff}') && c != '\r'

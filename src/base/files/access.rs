@@ -1,5 +1,5 @@
-//! Who may do what with a file, and what else is noted of it: its owner, its mode, its extended attributes. Access
-//! control lists are among the latter.
+//! The access rights and other attributes of a file: owner, mode, extended attributes. Access control lists are among
+//! the latter.
 
 use std::fs::{File, Metadata, Permissions};
 use std::io;
@@ -9,30 +9,30 @@ use std::path::Path;
 use rustix::fs::{XattrFlags, flistxattr, fremovexattr, fsetxattr, getxattr, listxattr};
 use rustix::io::Errno;
 
-/// The kernel's own bound of a list of names, and of a value.
+/// The kernel's own bound of a list of attribute names, and of an attribute's value.
 const LARGEST: usize = 64 << 10;
-/// What says something of the content: it is not true of another.
+/// Extended attributes that describe the content, and are not true of another.
 const OF_CONTENT: [&[u8]; 4] =
     [b"security.capability", b"security.ima", b"security.evm", b"security.apparmor"];
 
-/// All that is kept when a file's content is replaced.
+/// The attributes of a file that are kept when its content is replaced.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Access {
-    /// Its permission bits.
+    /// The permission bits.
     pub mode: u32,
-    /// Its user and its group; none: whoever makes it.
+    /// The user and the group of the file; none: those of the process that makes it.
     pub owner: Option<(u32, u32)>,
-    /// Its extended attributes, by name; none: whatever it has.
+    /// The extended attributes, by name; none: those that the file has anyway.
     pub attributes: Option<Vec<(Vec<u8>, Vec<u8>)>>,
 }
 
 impl Access {
-    /// What a new file of this mode has.
+    /// The attributes of a new file of this mode.
     pub(super) fn new(mode: u32) -> Self {
         Self { mode: mode & 0o7777, owner: None, attributes: None }
     }
 
-    /// That of a file.
+    /// The attributes of the file at `path`.
     ///
     /// # Errors
     /// Any of the file system's.
@@ -44,14 +44,14 @@ impl Access {
         })
     }
 
-    /// How much it is, in bytes.
+    /// The size of the attributes, in bytes.
     #[must_use]
     pub fn size(&self) -> usize {
         let attributes = self.attributes.iter().flatten();
         16 + attributes.map(|(name, value)| 8 + name.len() + value.len()).sum::<usize>()
     }
 
-    /// Whether a file that has `self` is as one was that had `other`, as far as both are known.
+    /// Whether two files, one with `self` and one with `other`, have the same attributes, as far as both are known.
     #[must_use]
     pub fn is_like(&self, other: &Self) -> bool {
         self.mode == other.mode
@@ -61,7 +61,7 @@ impl Access {
                 || self.attributes == other.attributes)
     }
 
-    /// Gives it to a file.
+    /// Gives these attributes to a file.
     pub(super) fn give(&self, file: &File) -> io::Result<()> {
         let now = file.metadata()?;
         if let Some((user, group)) = self.owner

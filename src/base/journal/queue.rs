@@ -1,22 +1,22 @@
-//! Lines that wait to be written: so many at most, and nobody waits for them but who ends.
+//! The queue of log lines that wait to be written: bounded, and waited for only at the end of the process.
 
 use std::collections::VecDeque;
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-/// So many lines wait at most. More are lost, and counted.
+/// The most lines that wait. More are lost, and counted.
 const MOST: usize = 1000;
-/// Who has nothing more to write ends after this time.
+/// How long the writing thread waits for another line before it ends.
 const IDLE: Duration = Duration::from_secs(2);
-/// Who ends waits this long at most until all is written.
+/// How long the end of the process waits, at most, until all lines are written.
 const LAST: Duration = Duration::from_millis(300);
 
 #[derive(Debug)]
 pub(super) struct Queue<T> {
     state: Mutex<State<T>>,
-    /// Wakes who writes, where he waits.
+    /// Wakes the writing thread.
     more: Condvar,
-    /// Wakes who waits until all is written.
+    /// Wakes whoever waits until all is written.
     done: Condvar,
 }
 
@@ -24,11 +24,11 @@ pub(super) struct Queue<T> {
 struct State<T> {
     lines: VecDeque<T>,
     lost: usize,
-    /// Somebody writes, or waits for more.
+    /// Whether a thread writes, or waits for more.
     has_writer: bool,
-    /// He is at one just now.
+    /// Whether that thread is writing a line just now.
     is_writing: bool,
-    /// He waits for more.
+    /// Whether that thread waits for more lines.
     is_idle: bool,
 }
 
@@ -39,7 +39,7 @@ impl<T> Queue<T> {
         Self { state: Mutex::new(state), more: Condvar::new(), done: Condvar::new() }
     }
 
-    /// Adds a line, if there is room. Whether the caller is to see to it that somebody writes.
+    /// Adds a line, if there is room. Returns whether the caller is to see to it that a thread writes.
     pub(super) fn push(&self, line: T) -> bool {
         let mut state = self.lock();
         if state.lines.len() < MOST {
@@ -56,8 +56,7 @@ impl<T> Queue<T> {
         !has_writer
     }
 
-    /// The next line to be written, and how many were lost before it; none where there was none for a while: then whoever
-    /// writes ends.
+    /// The next line to be written, and how many were lost before it; none where there was none for a while.
     pub(super) fn next(&self) -> Option<(T, usize)> {
         let mut state = self.lock();
         state.is_writing = false;
@@ -84,7 +83,7 @@ impl<T> Queue<T> {
         }
     }
 
-    /// Waits until all is written, but not for long.
+    /// Waits until all lines are written, but not for long.
     pub(super) fn wait_until_empty(&self) {
         let is_busy = |state: &mut State<T>| !state.lines.is_empty() || state.is_writing;
         drop(self.done.wait_timeout_while(self.lock(), LAST, is_busy));

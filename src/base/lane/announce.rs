@@ -1,5 +1,5 @@
-//! Where the work of a thread goes further than the file that it was given: whoever opens a file that another one names
-//! says so first, however deep in a reader it is.
+//! Announcing the paths that a thread's work goes to: whoever opens a file that another one names says so first,
+//! however deep in a reader it is.
 
 use std::cell::{Cell, RefCell};
 use std::path::Path;
@@ -8,13 +8,13 @@ use super::paths::{AccessId, PathAccess};
 use super::stuck::Stuck;
 
 thread_local! {
-    /// What this thread's work goes to paths by; none where nobody minds that it waits, as a person who checks files.
+    /// The access to paths of this thread's work; none where nobody minds that it waits, as a person who checks files.
     static ACCESS: Cell<Option<AccessId<'static>>> = const { Cell::new(None) };
-    /// What it met that hangs, and did not go to.
+    /// The hanging work that this thread's work met, and kept away from.
     static HUNG_AT: RefCell<Option<Stuck>> = const { RefCell::new(None) };
 }
 
-/// Says that this thread's work goes to `path`, before that is touched.
+/// Announces that this thread's work goes to `path`, before that is touched.
 ///
 /// # Errors
 /// Other work hangs there, or on the way: whatever comes of this work then is not what files say.
@@ -23,12 +23,12 @@ pub(crate) fn announce(path: &Path) -> Result<(), Stuck> {
     access.enter(path).inspect_err(|stuck| HUNG_AT.set(Some(stuck.clone())))
 }
 
-/// Does `work`, and takes what it announces by [`announce`] for where this piece of work goes.
+/// Does `work` with [`announce`] bound to this piece of work's access to paths.
 ///
 /// # Errors
 /// What it met that hangs.
 pub(super) fn do_announcing<T>(access: &PathAccess<'static>, work: impl FnOnce() -> T) -> Result<T, Stuck> {
-    /// The thread has other work next, also after a panic.
+    /// Clears the thread's access when the work is left, also by a panic.
     struct Leaving;
     impl Drop for Leaving {
         fn drop(&mut self) {

@@ -6,8 +6,8 @@ use std::path::{Path, PathBuf};
 
 use nix::sys::statfs;
 
-/// File systems that the kernel makes up. They hang name by name, if at all: what is behind one name says nothing of the
-/// others. With a number, by which statfs(2) has them: what is written there are requests, not bytes.
+/// Virtual file systems, made up by the kernel. They hang name by name, if at all: what is behind one name says nothing
+/// of the others. With a number, by which statfs(2) has them: what is written there are requests, not bytes.
 const KERNELS: [(&str, Option<statfs::FsType>); 19] = [
     ("autofs", None),
     ("binfmt_misc", None),
@@ -39,17 +39,17 @@ pub(crate) fn takes_requests(path: &Path) -> bool {
     statfs::statfs(path).is_ok_and(|found| is_one(found.filesystem_type()))
 }
 
-/// All mounts.
+/// The table of all mounts.
 #[derive(Debug, Default)]
 pub(super) struct Mounts(Vec<Mount>);
 
 #[derive(Debug, PartialEq, Eq)]
 struct Mount {
     at: PathBuf,
-    /// Major and minor number: the same wherever the file system is mounted.
+    /// The major and minor number of the device: the same wherever the file system is mounted.
     device: String,
     kernels: bool,
-    /// Of this machine's own disks.
+    /// Whether the file system is on a disk of this machine.
     disk: bool,
 }
 
@@ -75,7 +75,7 @@ impl Mounts {
         self.of(path).is_some_and(|mount| mount.disk)
     }
 
-    /// Where the file system of `path` is mounted.
+    /// The mount point of the file system of `path`.
     pub(super) fn root(&self, path: &Path) -> PathBuf {
         self.of(path).map_or_else(|| path.to_path_buf(), |mount| mount.at.clone())
     }
@@ -101,7 +101,7 @@ impl Mount {
     }
 }
 
-/// Blanks and the like are three octal digits after a backslash.
+/// A field of the mount table with its escapes undone: blanks and the like are three octal digits after a backslash.
 fn unescaped(field: &[u8]) -> Vec<u8> {
     let mut out = Vec::with_capacity(field.len());
     let mut rest = field;

@@ -11,7 +11,7 @@ use super::announce::do_announcing;
 use super::paths::{Obstacle, PathAccess, PathsInUse};
 use super::stuck::Stuck;
 
-/// So much work on files is under way at one time, besides what hangs.
+/// The most work on files that is under way at one time, besides work that hangs.
 const MOST_WORKING: usize = 8;
 
 /// A lane whose work is at paths, each of which one piece of work has to itself.
@@ -23,7 +23,8 @@ pub struct PathLane {
 }
 
 impl PathLane {
-    /// At most `threads` threads, made when they are needed; each piece of work has `limit` from when it is asked for.
+    /// Makes a lane of at most `threads` threads, which are started when they are needed; each piece of work has
+    /// `limit` from when it is asked for.
     ///
     /// # Panics
     /// With no more threads than healthy work takes: nothing could hang without keeping all of it. For a static, that is
@@ -35,7 +36,7 @@ impl PathLane {
         Self { lane: Lane::new(name, threads, limit), paths: PathsInUse::new(limit), working }
     }
 
-    /// Its threads.
+    /// The lane whose threads do the work.
     #[must_use]
     pub const fn lane(&self) -> &Lane {
         &self.lane

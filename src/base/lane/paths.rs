@@ -1,4 +1,5 @@
-//! Where work on outside files is: who hangs at a path, or at anything of a mount, keeps all others from it.
+//! The paths that work on outside files is at: whoever hangs at one, or at anything of a mount, keeps all others from
+//! it.
 //!
 //! A piece of work walks to its file name by name, as the kernel would, and says before each step where it goes. So it is
 //! known where one that does not come back hangs, and the next one learns of it before it touches the same. Work at a
@@ -15,7 +16,7 @@ use super::mounts::Mounts;
 use super::stuck::Stuck;
 use super::walk::PathWalk;
 
-/// The paths that all work of a lane is at.
+/// The paths that the work of a lane is at.
 #[derive(Debug)]
 pub(super) struct PathsInUse {
     limit: Duration,
@@ -28,32 +29,32 @@ struct Works {
     by_id: BTreeMap<u64, InUse>,
 }
 
-/// Work that has begun, and the path that it is at.
+/// Work that has begun, and the path it is at.
 #[derive(Debug)]
 struct InUse {
     at: PathBuf,
     since: Instant,
-    /// Dropped with it: who waits for its end learns of that, and of no other's.
+    /// The sign of this work's end: it is dropped with it, which wakes whoever waits for that.
     end: watch::Sender<()>,
 }
 
-/// What a piece of work on outside files goes to paths by: where it is, others know until this is dropped.
+/// A piece of work's access to paths: others know where it is until this is dropped.
 #[derive(Debug)]
 pub struct PathAccess<'a>(AccessId<'a>);
 
-/// Names a piece of work.
+/// The identifier of a piece of work among those of its lane.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct AccessId<'a> {
     paths: &'a PathsInUse,
     id: u64,
 }
 
-/// Why work does not go on.
+/// Why a piece of work can't go to a path now.
 #[derive(Debug)]
 pub(super) enum Obstacle {
-    /// Other work is there; at this time at the latest it has ended, or hangs. Whose end the receiver tells of.
+    /// Other work is there: at this time at the latest it has ended, or hangs. The receiver tells of its end.
     Busy(Instant, watch::Receiver<()>),
-    /// What has gone there before hangs.
+    /// Work that went there before hangs.
     Hangs(Stuck),
 }
 
@@ -63,7 +64,7 @@ impl PathsInUse {
         Self { limit, works: Mutex::new(works) }
     }
 
-    /// Begins a piece of work, which is nowhere yet.
+    /// Begins a piece of work, which is at no path yet.
     pub(super) fn begin(&self) -> PathAccess<'_> {
         let mut works = self.works();
         let id = works.next;
@@ -74,17 +75,17 @@ impl PathsInUse {
         PathAccess(AccessId { paths: self, id })
     }
 
-    /// Work that takes longer than this does not answer soon.
+    /// How long work may take until it counts as slow.
     pub(super) fn patience(&self) -> Duration {
         self.limit / 10
     }
 
-    /// How much work does not answer soon, or never.
+    /// The number of pieces of work that are slow, or never end.
     pub(super) fn slow(&self) -> usize {
         self.works().by_id.values().filter(|work| work.since.elapsed() >= self.patience()).count()
     }
 
-    /// How often work has begun, or tried to.
+    /// The number of times that work has begun, or tried to.
     #[cfg(test)]
     pub(super) fn begun(&self) -> u64 {
         self.works().next
@@ -110,8 +111,8 @@ impl<'a> PathAccess<'a> {
         self.0.enter(path)
     }
 
-    /// Goes to `path`, if nobody else is there; on another computer's or another program's file system, if nobody is
-    /// anywhere on it; on a disk of its own, if nobody waits there for long.
+    /// Goes to `path`, if no other work is there; on another computer's or another program's file system, if none is
+    /// anywhere on it; on a disk of its own, if none waits there for long.
     pub(super) fn reach(&self, path: &Path) -> Result<(), Obstacle> {
         self.0.walk(path, true)
     }
@@ -142,8 +143,8 @@ impl AccessId<'_> {
         Ok(())
     }
 
-    /// Goes to a place, the last of its walk or one on the way, unless other work hangs there; or is under way there and
-    /// this is to be `alone`.
+    /// Goes to a place, the last of the walk or one on the way, unless other work hangs there; or is under way there
+    /// and this is to be `alone`.
     fn step(
         &self,
         at: &Path,

@@ -1,14 +1,15 @@
-//! Walking to a file, name by name, as the kernel goes it: who says where he goes before he touches it can be kept away.
+//! Walking to a file, name by name, as the kernel does: work that says where it goes before it touches that can be kept
+//! away.
 
 use std::collections::VecDeque;
 use std::ffi::OsString;
 use std::fs;
 use std::path::{Component, Path, PathBuf};
 
-/// The kernel follows as many symbolic links.
+/// The most symbolic links that are followed, as many as the kernel does.
 const MOST_LINKS: usize = 40;
 
-/// A walk to a file, as far as it is still to be made.
+/// The rest of a walk to a file.
 #[derive(Debug)]
 pub struct PathWalk {
     at: PathBuf,
@@ -23,7 +24,7 @@ impl PathWalk {
         Self { at: PathBuf::from("/"), rest: names(path).collect(), links: 0 }
     }
 
-    /// Names the place that it goes to next; none at its end.
+    /// The place that the walk goes to next; none at its end.
     pub fn next_place(&mut self) -> Option<PathBuf> {
         while self.rest.front()? == ".." {
             self.rest.pop_front();
@@ -32,14 +33,14 @@ impl PathWalk {
         self.rest.front().map(|name| self.at.join(name))
     }
 
-    /// Whether nothing comes after that, unless it is a link.
+    /// Whether the next place is the last one, unless it is a link.
     #[must_use]
     pub fn is_last(&self) -> bool {
         self.rest.len() == 1
     }
 
-    /// Goes there, and touches it. Where more than a folder on the way is there, or nothing is: the folder, and the name
-    /// in it that leads on, or to the end.
+    /// Goes to the next place, and touches it. Where more than a folder on the way is there, or nothing is: the folder,
+    /// and the name in it that leads on, or to the end.
     pub fn step(&mut self) -> Option<(PathBuf, OsString)> {
         let name = self.rest.pop_front()?;
         let next = self.at.join(&name);

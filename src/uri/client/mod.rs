@@ -16,12 +16,12 @@ use percent_encoding::{AsciiSet, utf8_percent_encode};
 
 use super::{Moid, NOT_UNRESERVED};
 
-/// Longest ClientURI that is read, in bytes.
+/// The longest ClientURI that is read, in bytes.
 pub const MAX_LENGTH: usize = 4096;
-/// Most names in a path, and in the path of an `nv` field.
+/// The most names in a path, and in the path of an `nv` field.
 pub const MAX_DEPTH: usize = 64;
 
-/// What is encoded in a MOID or MIID: all but unreserved characters and [`is_bare_in_instance`]'s.
+/// The characters that are encoded in a MOID or MIID: all but unreserved characters and [`is_bare_in_instance`]'s.
 const IN_INSTANCE: &AsciiSet = &NOT_UNRESERVED
     .remove(b':')
     .remove(b'@')
@@ -34,8 +34,8 @@ const IN_INSTANCE: &AsciiSet = &NOT_UNRESERVED
     .remove(b';')
     .remove(b'=');
 
-/// Encoded in the value of a query's field: only what ends it. What can stand there bare stays so, or a URI that
-/// was short enough to be read would be too long once written.
+/// The characters that are encoded in the value of a query's field: only those that end it. What can stand there bare
+/// stays so, or a URI that was short enough to be read would be too long once written.
 const IN_FIELD: &AsciiSet = &NOT_UNRESERVED
     .remove(b'!')
     .remove(b'$')
@@ -52,7 +52,7 @@ const IN_FIELD: &AsciiSet = &NOT_UNRESERVED
     .remove(b'/')
     .remove(b'?');
 
-/// Characters that MOIDs and MIIDs may hold bare beside unreserved ones: a MOID is a URN, a MIID may be a server id.
+/// Whether MOIDs and MIIDs may hold a byte bare beside unreserved ones: a MOID is a URN, a MIID may be a server id.
 const fn is_bare_in_instance(byte: u8) -> bool {
     matches!(byte, b':' | b'@' | b'!' | b'$' | b'&' | b'\'' | b'+' | b',' | b';' | b'=')
 }
@@ -62,32 +62,32 @@ const fn is_bare_in_instance(byte: u8) -> bool {
 pub struct ClientUri {
     /// The MOID, decoded.
     pub moid: Moid,
-    /// Which instances of it (TS 6.1.1.1).
+    /// The instances that are meant, of those that the MOID has (TS 6.1.1.1).
     pub instance: Selector,
-    /// The way from the instance's root; empty: the root itself (TS 6.1.1.2).
+    /// The path from the instance's root; empty: the root itself (TS 6.1.1.2).
     pub path: Vec<Segment>,
     /// `lv`: how many levels below the addressed node are wanted, at least 1; none: all.
     pub level: Option<u32>,
-    /// `nv`: what the letters stand for, in the order given.
+    /// `nv`: the values that determine the letters, in the order given.
     pub node_values: Vec<NodeValue>,
     /// `cv`: the cache validator that the server holds, decoded.
     pub cache_validator: Option<String>,
 }
 
-/// The mo-inst component.
+/// The mo-inst component of a ClientURI: which instances it means.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum Selector {
     /// A MIID, decoded; never empty.
     Name(String),
     /// `(x)`: the one instance that satisfies the letter's `nv` fields.
     Letter(char),
-    /// Nothing: the only instance there is.
+    /// An empty component: the only instance there is.
     Only,
     /// `*`: every instance.
     Any,
 }
 
-/// One step of the path.
+/// One step of a ClientURI's path.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum Segment {
     /// A node's name, decoded; never empty.
@@ -101,29 +101,31 @@ pub enum Segment {
 /// An `nv` field: the leaf at `path` below the letter's node must have this value.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct NodeValue {
-    /// The letter it helps to resolve.
+    /// The letter that the field helps to resolve.
     pub letter: char,
     /// Names from the letter's node down to the leaf, decoded; empty: the node is the leaf.
     pub path: Vec<String>,
-    /// The value, decoded.
+    /// The value that the leaf must have, decoded.
     pub value: String,
 }
 
-/// Which fields of the query mean something where a ClientURI stands (TS 6.1.1.3): the others are ignored, whatever they say.
+/// The fields of a query that mean something where a ClientURI stands (TS 6.1.1.3): the others are ignored, whatever
+/// they say.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Fields {
-    /// `lv`
+    /// Whether `lv` is read.
     pub level: bool,
-    /// `cv`
+    /// Whether `cv` is read.
     pub validator: bool,
 }
 
 impl Fields {
-    /// What is read: GET, HPUT, HPOST.
+    /// The fields of a ClientURI that is read from: GET, HPUT, HPOST.
     pub const READ: Self = Self { level: true, validator: true };
-    /// What is subscribed to. What the server holds already plays no part.
+    /// The fields of a ClientURI that is subscribed to: what the server holds already plays no part. What the server
+    /// holds already plays no part.
     pub const SUBSCRIBE: Self = Self { level: true, validator: false };
-    /// What is written, deleted or executed.
+    /// The fields of a ClientURI that is written, deleted or executed.
     pub const TARGET: Self = Self { level: false, validator: false };
 }
 
@@ -131,10 +133,10 @@ impl Fields {
 /// errors reach the journal.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum ClientUriError {
-    /// More than [`MAX_LENGTH`] bytes.
+    /// The text has more than [`MAX_LENGTH`] bytes.
     #[error("ClientURI is longer than {MAX_LENGTH} bytes")]
     TooLong,
-    /// More than [`MAX_DEPTH`] names in a path.
+    /// A path has more than [`MAX_DEPTH`] names.
     #[error("ClientURI has a path deeper than {MAX_DEPTH}")]
     TooDeep,
     /// A character that ClientURIs never hold unencoded; `#` is one.
@@ -145,7 +147,7 @@ pub enum ClientUriError {
         /// Its offset, in bytes.
         at: usize,
     },
-    /// Such a character in the query.
+    /// A character in the query that ClientURIs never hold unencoded.
     #[error("ClientURI has a character at byte {at}, in its query, that must be percent-encoded")]
     QueryCharacter {
         /// Its offset, in bytes.
@@ -157,22 +159,22 @@ pub enum ClientUriError {
         /// Offset of the `%`, in bytes.
         at: usize,
     },
-    /// Escapes that decode to a control character or to what is no UTF-8.
+    /// Percent escapes that decode to a control character or to what is no UTF-8.
     #[error("{0:?} does not decode to printable UTF-8")]
     Undecodable(String),
-    /// The same in the value of an `nv` or `cv` field.
+    /// Undecodable percent escapes in the value of an `nv` or `cv` field.
     #[error("a value of nv or cv does not decode to printable UTF-8")]
     UndecodableValue,
-    /// Nothing before the first `/`.
+    /// No MOID: nothing stands before the first `/`.
     #[error("ClientURI has no MOID")]
     NoMoid,
-    /// No `/` after the MOID.
+    /// No mo-inst: no `/` stands after the MOID.
     #[error("ClientURI has no mo-inst: at least \"//\" must follow the MOID")]
     NoInstance,
-    /// No `/` after mo-inst.
+    /// No path: no `/` stands after mo-inst.
     #[error("ClientURI has no path: the root of an instance is \"/\"")]
     NoPath,
-    /// Two `/` in a row, or one at the end.
+    /// An empty name: two `/` in a row, or one at the end.
     #[error("ClientURI has an empty node name")]
     EmptyName,
     /// Parentheses around anything but one ASCII letter.
@@ -183,7 +185,7 @@ pub enum ClientUriError {
     NameCharacter {
         /// The character.
         character: char,
-        /// The name as written.
+        /// The name as it is written.
         name: String,
     },
     /// `*` within a name.
@@ -226,13 +228,14 @@ impl ClientUri {
         }
     }
 
-    /// The address alone, without the query: what that compares with may be a secret, and is nothing for the journal.
+    /// The address alone, without the query: the values that it compares with may be secrets, and are nothing for the
+    /// journal.
     #[must_use]
     pub fn address(&self) -> String {
         Self { level: None, node_values: Vec::new(), cache_validator: None, ..self.clone() }.to_string()
     }
 
-    /// Whether it may address several nodes, so that its data is an array (TS 6.1.2).
+    /// Whether the ClientURI may address several nodes, so that its data is an array (TS 6.1.2).
     #[must_use]
     pub fn has_wildcard(&self) -> bool {
         self.instance == Selector::Any || self.path.contains(&Segment::Any)
@@ -285,7 +288,7 @@ impl fmt::Display for Segment {
     }
 }
 
-/// As in the query, without `nv=`.
+/// Written as in the query, without `nv=`.
 impl fmt::Display for NodeValue {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "({})", self.letter)?;

@@ -63,7 +63,7 @@ fn client_uri(text: &str, fields: Fields) -> Result<ClientUri, ClientUriError> {
     Ok(uri)
 }
 
-/// After this, the text is ASCII, every `%` starts an escape, and no character is one that URIs never hold.
+/// Checks that the text is ASCII, that every `%` starts an escape, and that no character is one that URIs never hold.
 fn check_characters(text: &str) -> Result<(), ClientUriError> {
     if text.len() > MAX_LENGTH {
         return Err(ClientUriError::TooLong);
@@ -99,7 +99,7 @@ fn selector(text: &str, letters: &mut Letters) -> Result<Selector, ClientUriErro
     })
 }
 
-/// `path` lacks its leading `/`.
+/// Reads the steps of a path, which lacks its leading `/`.
 fn segments(path: &str, letters: &mut Letters) -> Result<Vec<Segment>, ClientUriError> {
     if path.is_empty() {
         return Ok(Vec::new());
@@ -139,7 +139,7 @@ fn node_name(text: &str) -> Result<String, ClientUriError> {
     name(text, |_| false)
 }
 
-/// A name of unreserved characters, escapes, and whatever `bare` adds.
+/// Reads a name of unreserved characters, escapes, and whatever `bare` adds.
 fn name(text: &str, bare: fn(u8) -> bool) -> Result<String, ClientUriError> {
     let allowed = |byte: u8| is_unreserved(byte) || byte == b'%' || bare(byte);
     match text.bytes().position(|byte| !allowed(byte)) {
@@ -162,12 +162,13 @@ fn decode(text: &str) -> Result<String, ClientUriError> {
     }
 }
 
-/// The value that a field compares with. It may be a secret: no error quotes it.
+/// Reads the value that a field compares with. It may be a secret: no error quotes it.
 fn compared(text: &str) -> Result<String, ClientUriError> {
     decode(text).map_err(|_| ClientUriError::UndecodableValue)
 }
 
-/// Fields that we don't know are a vendor's, and ignored; so are those that mean nothing to the command.
+/// Reads one field of the query. Fields that we don't know are a vendor's, and ignored; so are those that mean nothing
+/// to the command.
 fn read_field(field: &str, fields: Fields, uri: &mut ClientUri) -> Result<(), ClientUriError> {
     let (key, value) = field.split_once('=').unwrap_or((field, ""));
     match key {
@@ -192,7 +193,7 @@ fn read_field(field: &str, fields: Fields, uri: &mut ClientUri) -> Result<(), Cl
     }
 }
 
-/// A number too large for us is still a positive integer: no tree is that deep.
+/// Reads the number of `lv`. A number too large for us is still a positive integer: no tree is that deep.
 fn level(text: &str) -> Result<u32, ClientUriError> {
     if !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit()) {
         match text.parse().unwrap_or(u32::MAX) {
@@ -231,7 +232,7 @@ impl Letters {
         Ok(letter)
     }
 
-    /// Letters and `nv` fields need each other.
+    /// Checks that each letter has an `nv` field, and each `nv` field a letter.
     fn check(&self, node_values: &[NodeValue]) -> Result<(), ClientUriError> {
         if let Some(stray) = node_values.iter().find(|nv| !self.0.contains(&nv.letter)) {
             return Err(ClientUriError::LetterUnknown(stray.letter));
