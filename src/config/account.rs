@@ -21,14 +21,14 @@ pub use context::Context;
 pub(crate) use credentials::{holds_certificates, no_certificates};
 pub(super) use read::{rights, schedule};
 
-/// One file of `accounts.d`, validated, its secrets read.
+/// An account: one file of `accounts.d` or what a bootstrap brought, validated, its secrets read.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Account {
-    /// The file it was read from; empty where a bootstrap brought it.
+    /// The file that the account was read from; empty where a bootstrap brought it.
     pub file: PathBuf,
     /// `server-id`: the Server Identifier (TS 11.2 ServerID); also the DMAcc instance's MIID.
     pub server_id: ServerId,
-    /// `name`: for people.
+    /// `name`: the account's name for people.
     pub name: String,
     /// `server-uri`: a ServerURI template (TS 6.2).
     pub server_uri: String,
@@ -38,26 +38,26 @@ pub struct Account {
     pub permissions: Vec<Permission>,
     /// `origins`: further origins that may see this account's credentials.
     pub origins: Vec<Origin>,
-    /// `tls`
+    /// `tls`: whom the account trusts.
     pub tls: TlsFiles,
-    /// `auth`
+    /// `auth`: how the agent authenticates to the server.
     pub auth: Auth,
-    /// `notification`
+    /// `notification`: how Package#0 is authenticated; none: it has no digest that can be checked.
     pub notification: Option<NotificationAuth>,
-    /// `schedule`
+    /// `schedule`: its sessions without a notification.
     pub schedule: Schedule,
-    /// `push`
+    /// `push`: its registration with a push service.
     pub push: Option<Push>,
-    /// `bootstrap`
+    /// `bootstrap`: the server that it is from.
     pub bootstrap: Option<BootstrapServer>,
 }
 
-/// What a server may do with the device's own instances of an MO (TS 11.2 Permissions, TS 11.3).
+/// A permission: what a server may do with the device's own instances of an MO (TS 11.2 Permissions, TS 11.3).
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Permission {
     /// The MOID, or `*` for all.
     pub moid: Moid,
-    /// Read 1, Write 2, Execute 4, Delegate 8, added up; 7 if unsaid.
+    /// The rights: Read 1, Write 2, Execute 4, Delegate 8, added up; 7 if unsaid.
     pub rights: u8,
 }
 
@@ -66,16 +66,16 @@ impl Permission {
     pub const UNSAID: u8 = 7;
 }
 
-/// PEM files read: their contents, and how messages name them.
+/// The PEM files that an account trusts: their contents, and how messages name them.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct TlsFiles {
     /// `ca-file`: PEM certificates that the account's origins must chain to; none: the system's roots.
     pub ca_pem: Option<Vec<u8>>,
-    /// Where those were read.
+    /// The file of `ca_pem`, as messages name it.
     pub ca_file: Option<String>,
-    /// `repository-ca-file`: likewise for every other origin.
+    /// `repository-ca-file`: PEM certificates that every other origin must chain to; none: the system's roots.
     pub repository_ca_pem: Option<Vec<u8>>,
-    /// Where those were read.
+    /// The file of `repository_ca_pem`, as messages name it.
     pub repository_ca_file: Option<String>,
 }
 
@@ -84,7 +84,7 @@ pub struct TlsFiles {
 pub struct NotificationAuth {
     /// `secret-file`: the DM Server secret.
     pub secret: Secret,
-    /// Where that secret was read, for messages; none where a server or a bootstrap set it.
+    /// The file of that secret, for messages; none where a server or a bootstrap set it.
     pub secret_file: Option<String>,
     /// `data-file`: the approved profile's authentication data.
     pub data: Option<Secret>,
@@ -95,13 +95,13 @@ pub struct NotificationAuth {
 /// `schedule`: sessions without a notification.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Schedule {
-    /// A session at each start of the agent.
+    /// Whether there is a session at each start of the agent.
     pub at_boot: bool,
-    /// A session at the first start with this account, whatever `at_boot` says (TS 8.1).
+    /// Whether there is a session at the first start with this account, whatever `at_boot` says (TS 8.1).
     pub first_contact: bool,
-    /// A session this often.
+    /// How often there is a session.
     pub every: Option<Duration>,
-    /// Each scheduled session is late by a random part of this.
+    /// The longest time that a scheduled session is late by, at random.
     pub jitter: Duration,
 }
 
@@ -114,13 +114,13 @@ impl Default for Schedule {
 /// `push`: registration with a push service (TS Appendix D.2).
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Push {
-    /// `sender-id`
+    /// `sender-id`: the server's id with the push service.
     pub sender_id: String,
-    /// `register-uri`
+    /// `register-uri`: the address that registrations go to.
     pub register_uri: String,
-    /// `unregister-uri`
+    /// `unregister-uri`: the address that ends of registrations go to.
     pub unregister_uri: String,
-    /// `params`: a URI query that is added to both.
+    /// `params`: a URI query that is added to both addresses.
     pub params: Option<String>,
 }
 
@@ -128,7 +128,7 @@ pub struct Push {
 /// what the bootstrap brought: nothing reads them.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct BootstrapServer {
-    /// `server-uri`
+    /// `server-uri`: the address of the bootstrap server.
     pub server_uri: String,
     /// `sec-mode`, which is base64 in the file.
     pub sec_mode: Option<Vec<u8>>,

@@ -31,7 +31,7 @@ pub(crate) fn list(folders: &[PathBuf], problems: &mut Problems) -> Vec<PathBuf>
     fragments::overlay(folders, problems)
 }
 
-/// A server-id, where it stands in a file.
+/// The claim of a file to a server-id, with the place where it stands.
 #[derive(Clone, Debug)]
 pub(crate) struct Claim {
     id: String,
@@ -39,7 +39,7 @@ pub(crate) struct Claim {
 }
 
 impl Claim {
-    /// The one of a file.
+    /// The claim of a file, if it makes one.
     fn of(root: &Located) -> Option<Self> {
         let Item::Table(keys) = &root.item else { return None };
         let at = keys.get("server-id")?;
@@ -48,7 +48,7 @@ impl Claim {
     }
 }
 
-/// What one file comes to.
+/// The account that one file comes to, if it is right.
 #[derive(Debug)]
 pub(crate) struct One {
     account: Option<Account>,
@@ -73,8 +73,9 @@ impl One {
 /// A file, the server-id that it claims, and what it comes to: none where it could not be read to its end.
 pub(crate) type Claimed = (PathBuf, Option<Claim>, Option<One>);
 
-/// All accounts by server-id, without the second of two of one. A broken one's id counts too, or its owner would hear of
-/// the second error after the first; that of one that could not be read to its end is not left to the second, either.
+/// All accounts by server-id, without the second of two of one. A broken one's id counts too, or its owner would hear
+/// of the second error after the first; that of one that could not be read to its end is not left to the second,
+/// either.
 pub(crate) fn combine(all: Vec<Claimed>, problems: &mut Problems) -> Vec<Account> {
     let mut accounts: BTreeMap<ServerId, Account> = BTreeMap::new();
     let mut claims: BTreeMap<String, (PathBuf, bool)> = BTreeMap::new();
@@ -97,8 +98,8 @@ pub(crate) fn combine(all: Vec<Claimed>, problems: &mut Problems) -> Vec<Account
     accounts.into_values().collect()
 }
 
-/// What a running agent goes on with: the accounts just loaded, and those of `previous` whose file, or the
-/// folder it is in, has a problem now.
+/// The accounts that a running agent goes on with: those just loaded, and those of `previous` whose file, or the folder
+/// it is in, has a problem now.
 #[must_use]
 pub(crate) fn keep_broken(loaded: Vec<Account>, problems: &Problems, previous: &[Account]) -> Vec<Account> {
     let mut accounts: BTreeMap<ServerId, Account> =

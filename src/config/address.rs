@@ -5,7 +5,7 @@ use std::str::FromStr;
 
 use crate::uri::Origin;
 
-/// What is wrong with an address.
+/// Why a text is no address that can be used.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub(crate) enum AddressError {
     // Without the text: it may hold a password.
@@ -27,7 +27,7 @@ pub(crate) enum AddressError {
     PlainHttp,
 }
 
-/// Checks a ServerURI template (TS 6.2) and gives its origin.
+/// Checks a ServerURI template (TS 6.2) and returns its origin.
 pub(super) fn template(text: &str, allow_http: bool) -> Result<Origin, AddressError> {
     let (origin, rest) = split(text, allow_http)?;
     // Any value will do to see whether the address holds together.
@@ -52,7 +52,7 @@ pub(super) fn template(text: &str, allow_http: bool) -> Result<Origin, AddressEr
     if valid { Ok(origin) } else { Err(AddressError::Characters(text.to_owned())) }
 }
 
-/// Checks an absolute URI without templates and gives its origin.
+/// Checks an absolute URI without templates and returns its origin.
 pub(super) fn absolute(text: &str, allow_http: bool) -> Result<Origin, AddressError> {
     let (_, rest) = split(text, allow_http)?;
     if rest.contains(['[', ']']) {
@@ -86,7 +86,7 @@ fn split(text: &str, allow_http: bool) -> Result<(Origin, &str), AddressError> {
     if origin.secure || allow_http { Ok((origin, rest)) } else { Err(AddressError::PlainHttp) }
 }
 
-/// `[2001:db8::1]` or `[2001:db8::1]:8443`: brackets that are no template's.
+/// Whether an authority is `[2001:db8::1]` or `[2001:db8::1]:8443`: brackets that are no template's.
 fn is_ipv6(authority: &str) -> bool {
     authority
         .strip_prefix('[')

@@ -1,4 +1,4 @@
-//! What the process brings along, read once where it begins.
+//! The environment of the process, read once where it begins.
 
 use std::path::{Path, PathBuf};
 
@@ -6,22 +6,22 @@ use crate::base::regular;
 
 /// The name of the agent's user.
 const USER: &str = "omadm";
-/// Bytes of the list of users: so many have a name of their own on no device.
+/// The most bytes of the list of users that are read: so many have a name of their own on no device.
 const MAX_USERS: u64 = 8 << 20;
 
-/// Where systemd's credentials are, and who reads secrets.
+/// The environment that secrets are read in: where systemd's credentials are, and whose files may hold secrets.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Environment {
     /// The folder of systemd's credentials, if the service has any.
     pub credentials: Option<PathBuf>,
-    /// The agent's user: besides root, the only one who may own a secret.
+    /// The id of the agent's user: besides root, the only one who may own a secret.
     pub uid: u32,
-    /// The agent's group: the only one that may read a secret.
+    /// The id of the agent's group: the only one that may read a secret.
     pub gid: u32,
 }
 
 impl Environment {
-    /// That of this process. Root, who checks a configuration by hand, looks at it as the agent's user will.
+    /// The environment of this process. Root, who checks a configuration by hand, looks at it as the agent's user will.
     #[must_use]
     pub fn current() -> Self {
         let credentials = std::env::var_os("CREDENTIALS_DIRECTORY").filter(|folder| !folder.is_empty());

@@ -1,4 +1,4 @@
-//! Which files make up the configuration, in which order, and how one is read.
+//! The files that make up the configuration, their order, and how one is read.
 
 use std::collections::BTreeMap;
 use std::ffi::OsString;
@@ -10,18 +10,18 @@ use crate::base::regular::{self, ReadError};
 use crate::spanned::Located;
 use crate::spanned::{Problem, Problems};
 
-/// The largest configuration file in bytes.
+/// The largest configuration file, in bytes.
 const MAX_FILE: u64 = 1 << 20;
 
 const MAIN: &str = "omadmd.toml";
 const DROP_INS: &str = "omadmd.d";
 
-/// Which configuration the agent runs on.
+/// The configuration that the agent runs on.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Selection {
-    /// What is installed below these folders, drop-ins included.
+    /// The configuration installed below these folders, drop-ins included.
     Installed(Roots),
-    /// One file and no drop-ins (`--config FILE`).
+    /// The configuration of one file, without drop-ins (`--config FILE`).
     File(PathBuf),
 }
 
@@ -34,9 +34,9 @@ impl Default for Selection {
 /// The folders of an installed configuration.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Roots {
-    /// What the packages bring.
+    /// The folder of what packages bring.
     pub vendor: PathBuf,
-    /// What the operator says.
+    /// The folder of what the operator says.
     pub local: PathBuf,
 }
 
@@ -47,7 +47,7 @@ impl Default for Roots {
 }
 
 impl Selection {
-    /// Reads all its files and lays them over each other; what is broken is noted and left out.
+    /// Reads all files of the configuration and lays them over each other; what is broken is noted and left out.
     pub fn read(&self, problems: &mut Problems) -> Located {
         match self {
             Self::File(file) => read_file(file, problems).unwrap_or_else(|| Located::empty(file)),
@@ -55,7 +55,7 @@ impl Selection {
         }
     }
 
-    /// Reads the vendor's part of it alone; none where there is no such part.
+    /// Reads the vendor's part of the configuration alone; none where there is no such part.
     pub(super) fn read_vendor(&self, problems: &mut Problems) -> Option<Located> {
         match self {
             Self::File(_) => None,
@@ -64,7 +64,7 @@ impl Selection {
     }
 }
 
-/// The main file of each folder, then all drop-ins by name: none of these has to be there.
+/// Reads the main file of each folder, then all drop-ins by name: none of these has to be there.
 fn read_folders(folders: &[&PathBuf], problems: &mut Problems) -> Located {
     let drop_ins: Vec<PathBuf> = folders.iter().map(|folder| folder.join(DROP_INS)).collect();
     let mains = folders.iter().map(|folder| folder.join(MAIN)).filter(|main| !is_absent(main));

@@ -1,4 +1,4 @@
-//! Files in, settings and accounts out.
+//! Loading: files in, settings and accounts out.
 
 use super::account::{Account, Context};
 use super::accounts;
@@ -7,21 +7,21 @@ use super::fragments::Selection;
 use super::settings::Settings;
 use crate::spanned::Problems;
 
-/// A configuration to run on, and what is wrong with the files.
+/// A configuration to run on, and the problems of its files.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Loaded {
     /// The settings.
     pub settings: Settings,
     /// The accounts without a problem, sorted by server-id.
     pub accounts: Vec<Account>,
-    /// All that is wrong, settings first.
+    /// All problems of the files, settings first.
     pub problems: Problems,
     /// Whether the settings are the vendor's alone, because what is installed is broken.
     pub fell_back: bool,
 }
 
-/// Reads everything there is, to say all that is wrong with it at once. The settings are what remains of
-/// broken files: to look further with, not to run on.
+/// Reads everything there is, to say all that is wrong with it at once. The settings are what remains of broken files:
+/// to look further with, not to run on.
 #[must_use]
 pub fn check(selection: &Selection, environment: &Environment) -> Loaded {
     let mut problems = Problems::default();
@@ -31,14 +31,14 @@ pub fn check(selection: &Selection, environment: &Environment) -> Loaded {
     with_accounts(settings, problems, environment)
 }
 
-/// Settings to run on, and what is wrong with their files.
+/// Settings to run on, and the problems of their files.
 #[derive(Clone, Debug, PartialEq)]
 pub struct LoadedSettings {
     /// The settings.
     pub settings: Settings,
-    /// All that is wrong.
+    /// All problems of the files.
     pub problems: Problems,
-    /// Whether they are the vendor's alone, because what is installed is broken.
+    /// Whether the settings are the vendor's alone, because what is installed is broken.
     pub fell_back: bool,
 }
 

@@ -12,7 +12,7 @@ use crate::spanned::Problems;
 use crate::spanned::{FilePath, FromItem};
 use crate::spanned::{Item, Located};
 
-/// The largest secret in bytes.
+/// The largest secret, in bytes.
 const MAX_SECRET: u64 = 64 << 10;
 
 /// The largest certificate file in bytes: the system's own bundle has a quarter of it.
@@ -21,9 +21,9 @@ pub(super) const MAX_CERTIFICATES: u64 = 1 << 20;
 /// The value of a `…-file` key: a path, or `credential:NAME` for a systemd credential.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum FileRef {
-    /// A file.
+    /// The path of a file.
     Path(PathBuf),
-    /// A credential that systemd passes to the service (`LoadCredential=`).
+    /// The name of a credential that systemd passes to the service (`LoadCredential=`).
     Credential(String),
 }
 
@@ -64,15 +64,15 @@ impl FromItem for FileRef {
 /// Why the file of a `…-file` key cannot be used.
 #[derive(Debug, thiserror::Error)]
 pub enum SecretError {
-    /// It cannot be read.
+    /// The file can't be read.
     #[error("{}: {reason}", .path.display())]
     Unreadable {
         /// The file.
         path: PathBuf,
-        /// Why not.
+        /// Why it can't be read.
         reason: ReadError,
     },
-    /// It belongs to somebody else.
+    /// The file belongs to somebody else.
     #[error(
         "{}: is owned by uid {owner}; a secret is owned by root or by the agent's user (uid {agent})",
         .path.display()
@@ -82,26 +82,26 @@ pub enum SecretError {
         path: PathBuf,
         /// Its owner.
         owner: u32,
-        /// The agent's user.
+        /// The agent's user, who should own it.
         agent: u32,
     },
-    /// Everybody may do something with it.
+    /// Everybody may do something with the file.
     #[error("{}: mode {mode:04o} lets everybody use it; expected no bits for others (chmod o=)", .path.display())]
     Others {
         /// The file.
         path: PathBuf,
-        /// Its permission bits.
+        /// The permission bits of the file.
         mode: u32,
     },
-    /// Its group may do more than read it.
+    /// The file's group may do more than read it.
     #[error("{}: mode {mode:04o} lets its group do more than read (chmod g=r, or g=)", .path.display())]
     GroupWrites {
         /// The file.
         path: PathBuf,
-        /// Its permission bits.
+        /// The permission bits of the file.
         mode: u32,
     },
-    /// A group that isn't the agent's may read it.
+    /// A group that isn't the agent's may read the file.
     #[error(
         "{}: may be read by group {group}; only the agent's own group (gid {agent}) may (chgrp, or chmod g=)",
         .path.display()
@@ -109,15 +109,15 @@ pub enum SecretError {
     Group {
         /// The file.
         path: PathBuf,
-        /// Its group.
+        /// The group of the file.
         group: u32,
         /// The agent's group.
         agent: u32,
     },
-    /// There is nothing in it.
+    /// The file is empty.
     #[error("{}: is empty", .0.display())]
     Empty(PathBuf),
-    /// The process has no credentials.
+    /// The process has no credentials, among which one of this name should be.
     #[error("credential {0:?} is there inside the service only, with LoadCredential={0}:… in its unit")]
     NoCredentials(String),
 }
@@ -143,7 +143,7 @@ impl FileRef {
         if bytes.is_empty() { Err(SecretError::Empty(path)) } else { Ok(Secret::new(bytes)) }
     }
 
-    /// Reads what is no secret, a certificate, at most 1 MiB.
+    /// Reads a file that is no secret, a certificate, at most 1 MiB.
     ///
     /// # Errors
     /// Missing and oversized files.

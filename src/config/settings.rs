@@ -7,16 +7,16 @@ use super::account::{Permission, Schedule};
 use super::subscriber::Subscriber;
 use crate::uri::Origin;
 
-/// All settings, with their defaults in [`Settings::default`].
+/// The settings of the agent, with their defaults in [`Settings::default`].
 #[derive(Clone, Debug, PartialEq)]
 pub struct Settings {
-    /// `[notification]`
+    /// `[notification]`: who may wake the agent.
     pub notification: Notification,
-    /// `[session]`
+    /// `[session]`: bounds of a session.
     pub session: Session,
-    /// `[exec]`
+    /// `[exec]`: how scripts are run.
     pub exec: Exec,
-    /// `[alert]`
+    /// `[alert]`: how many alerts wait for an account.
     pub alert: AlertBounds,
     /// `[store] quota`: the most that servers may fill the store with, in bytes of node names and values.
     pub quota: u64,
@@ -24,26 +24,27 @@ pub struct Settings {
     pub browser: Vec<String>,
     /// `[dbus] address`: `system`, or a D-Bus address.
     pub dbus_address: String,
-    /// `[paths]`
+    /// `[paths]`: the folders that the agent uses.
     pub paths: Paths,
-    /// `[objects] ddf-base`: what a management object's relative `ddf-uri` is below; none: nowhere.
+    /// `[objects] ddf-base`: the address that a management object's relative `ddf-uri` is below; none: there is no such
+    /// address.
     pub ddf_base: Option<String>,
-    /// `[bootstrap]`
+    /// `[bootstrap]`: client-initiated bootstrap.
     pub bootstrap: Bootstrap,
-    /// `[subscriber]`
+    /// `[subscriber]`: what the SIM and the network say.
     pub subscriber: Subscriber,
-    /// `[subscription] poll`: how often what nothing tells of is looked at, while a subscription needs it.
+    /// `[subscription] poll`: how often sources that nothing tells of are looked at, while a subscription needs them.
     pub subscription_poll: Duration,
 }
 
 /// `[notification]`: who may wake the agent.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Notification {
-    /// UDP addresses to listen on where systemd passes no socket.
+    /// The UDP addresses to listen on where systemd passes no socket.
     pub listen: Vec<std::net::SocketAddr>,
     /// Whether a Package#0 without a WAP push header around it is accepted.
     pub accept_bare: bool,
-    /// An authenticated notification older than this is dropped.
+    /// The age from which on an authenticated notification is dropped.
     pub max_age: Duration,
     /// How long a notification's id is remembered; at least twice `max_age`.
     pub replay_window: Duration,
@@ -84,9 +85,9 @@ pub struct Exec {
 /// `[alert]`: how many alerts wait for an account; then the oldest of the lowest Mark go.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct AlertBounds {
-    /// So many.
+    /// The most alerts that wait for an account.
     pub max_queued: usize,
-    /// So many bytes of them.
+    /// The most bytes that they take.
     pub max_bytes: usize,
 }
 
@@ -96,32 +97,32 @@ impl Default for AlertBounds {
     }
 }
 
-/// `[paths]`
+/// `[paths]`: the folders that the agent uses.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Paths {
-    /// Folders of management objects; a folder of the same name in a later one replaces the earlier's.
+    /// The folders of management objects; a folder of the same name in a later one replaces the earlier's.
     pub mo: Vec<PathBuf>,
-    /// Folders of account files; likewise.
+    /// The folders of account files; a file of the same name in a later one replaces the earlier's.
     pub accounts: Vec<PathBuf>,
-    /// The state folder: the store is in it.
+    /// The state folder, which the store is in.
     pub state: PathBuf,
-    /// Every `file` source is below it.
+    /// The folder that every `file` source is below.
     pub sysroot: PathBuf,
-    /// Programs that are asked before an EXEC whose mapping says so.
+    /// The folder of programs that are asked before an EXEC whose mapping says so.
     pub exec_veto: PathBuf,
 }
 
 /// `[bootstrap]`: client-initiated bootstrap (TS 8.2).
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Bootstrap {
-    /// `uri`: where an agent without accounts asks for some, a ServerURI template; none: nowhere.
+    /// `uri`: the address where an agent without accounts asks for some, a ServerURI template; none: it does not ask.
     pub uri: Option<String>,
-    /// `ca-file`: what the bootstrap server, and the servers of the accounts that it brings, must chain to, as PEM;
-    /// none: the system's roots.
+    /// `ca-file`: the PEM certificates that the bootstrap server, and the servers of the accounts that it brings, must
+    /// chain to; none: the system's roots.
     pub ca_pem: Option<Vec<u8>>,
-    /// `jitter`: the first attempt is late by a random part of this.
+    /// `jitter`: the longest time that the first attempt is late by, at random.
     pub jitter: Duration,
-    /// `schedule`: that of the accounts that it brings.
+    /// `schedule`: the schedule of the accounts that it brings.
     pub schedule: Schedule,
     /// `rights`: what these accounts may do with the device's own instances of what they list (TS 11.3). That is the
     /// owner's to say: a bootstrap's Permissions say which objects, not what may be done.

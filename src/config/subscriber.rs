@@ -12,7 +12,7 @@ use crate::mo::mapping::{self, BusObject, NodeMapping, Piece, Source, SourceKind
 use crate::spanned::Located;
 use crate::spanned::Reader;
 
-/// Something that the SIM or the network says.
+/// A fact that the SIM or the network knows.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Fact {
     /// `MCC`: the home network's mobile country code.
@@ -32,7 +32,7 @@ pub enum Fact {
 impl Fact {
     const ALL: [Self; 6] = [Self::Mcc, Self::Mnc, Self::Cmcc, Self::Cmnc, Self::SpName, Self::Imsi];
 
-    /// Its key.
+    /// The key of the fact in `[subscriber]`.
     #[must_use]
     pub fn name(self) -> &'static str {
         match self {
@@ -46,13 +46,13 @@ impl Fact {
     }
 }
 
-/// Where the facts come from. By default from nowhere: the device has no modem that it knows of.
+/// The sources of the facts. By default there are none: the device has no modem that it knows of.
 #[derive(Clone, Debug, Default)]
 pub struct Subscriber {
-    /// As written: what two of them are compared by.
+    /// The table as written, by which two of them are compared.
     written: Option<Located>,
     sources: Vec<(Fact, NodeMapping)>,
-    /// D-Bus objects that sources name: `[subscriber.object.NAME]`.
+    /// The D-Bus objects that sources name: `[subscriber.object.NAME]`.
     pub objects: Vec<(String, BusObject)>,
 }
 
@@ -87,7 +87,7 @@ impl Subscriber {
     }
 }
 
-/// What is wrong with a source outside of a management object.
+/// The problem with a source that is used outside of a management object, if it has one.
 fn unusable(source: &Source) -> Option<String> {
     let absolute = |path: &str| path.starts_with('/');
     match &source.from {

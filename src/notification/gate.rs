@@ -1,4 +1,5 @@
-//! Who may start a session: from a datagram to a [`Trigger`], or to the reason it was dropped (TS 5.2.1.2).
+//! The gate, which decides who may start a session: from a datagram to a [`Trigger`], or to the reason it was dropped
+//! (TS 5.2.1.2).
 //!
 //! What stands between the network and a session, in this order: the push and the package must be well formed,
 //! the server known, the digest right, the time fresh, the id new.
@@ -43,7 +44,7 @@ pub(crate) struct Policy {
     pub accept_bare: bool,
     /// How far a notification's time may be from ours.
     pub max_age: Duration,
-    /// How long an id is remembered; taken as twice `max_age` where it is less.
+    /// How long a NOTIFICATION-ID is remembered; taken as twice `max_age` where it is less.
     pub replay_window: Duration,
 }
 
@@ -54,14 +55,14 @@ impl From<&crate::config::Notification> for Policy {
     }
 }
 
-/// What an account says of its notifications.
+/// The part of an account by which its notifications are verified.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Verifier {
-    /// The account's server.
+    /// The server of the account.
     pub server_id: ServerId,
-    /// The secret that its digests are made with; none: a digest can't be checked.
+    /// The secret that the account's digests are made with; none: a digest can't be checked.
     pub secret: Option<Secret>,
-    /// Where the secret was read, for messages; none where a server or a bootstrap set it.
+    /// The file of the secret, for messages; none where a server or a bootstrap set it.
     pub secret_file: Option<String>,
     /// The approved profile's authentication data.
     pub data: Option<Secret>,
@@ -90,69 +91,69 @@ impl Verifier {
     }
 }
 
-/// An id that a digest has verified: to be on disk before the session starts.
+/// A NOTIFICATION-ID that a digest has verified: to be on disk before the session starts.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Remembered {
-    /// The server it is of.
+    /// The server of the notification.
     pub server_id: ServerId,
     /// The NOTIFICATION-ID.
     pub id: u16,
-    /// From when the replay window counts: POSIX seconds, the later of the notification's time and ours.
+    /// The time from which the replay window counts: POSIX seconds, the later of the notification's time and ours.
     pub time: u64,
 }
 
 /// A notification that may start a session.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Admitted {
-    /// What it asks for.
+    /// The trigger: what the notification asks for.
     pub trigger: Trigger,
-    /// What must be on disk before it is done.
+    /// The id that must be on disk before the session starts.
     pub remember: Option<Remembered>,
-    /// Ids of the same server that need not be on disk any more.
+    /// The ids of the same server that need not be on disk any more.
     pub forget: Vec<u16>,
 }
 
 /// Why a datagram was dropped.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
 pub(crate) enum Rejected {
-    /// It has more than [`MAX_DATAGRAM`] bytes.
+    /// The datagram has more than [`MAX_DATAGRAM`] bytes.
     #[error("the datagram is longer than {MAX_DATAGRAM} bytes")]
     TooLong,
-    /// It is no WAP push for the DM client.
+    /// The datagram is no WAP push for the DM client.
     #[error(transparent)]
     NotPush(#[from] NotPush),
-    /// It is no Package#0.
+    /// The content is no Package#0.
     #[error("the notification is malformed: {0}")]
     Malformed(#[from] Malformed),
-    /// No account has its SERVER-ID.
+    /// No account has the notification's SERVER-ID.
     #[error("no account has this server id")]
     UnknownServer,
-    /// It has neither SERVER-ID nor digest, and there isn't exactly one account.
+    /// The notification has neither SERVER-ID nor digest, and there isn't exactly one account.
     #[error("nothing says which account the notification is for")]
     NoServer,
-    /// The account requires a digest, and it has none.
+    /// The account requires a digest, and the notification has none.
     #[error("the account requires a digest")]
     NoDigest,
-    /// It has a digest, and there is no secret to check it with.
+    /// The notification has a digest, and there is no secret to check it with.
     #[error("there is no secret to check the digest with")]
     NoSecret,
-    /// The digest is wrong.
+    /// The digest of the notification is wrong.
     #[error("the digest is wrong")]
     WrongDigest,
-    /// It was sent longer ago than max-age.
+    /// The notification was sent longer ago than max-age.
     #[error("the notification is too old")]
     Stale,
-    /// It was sent further in the future than max-age, by a clock that is synchronised.
+    /// The notification was sent further in the future than max-age, by a clock that is synchronised.
     #[error("the notification is from the future")]
     Future,
-    /// Its id was seen within the replay window.
+    /// The NOTIFICATION-ID was seen within the replay window.
     #[error("the notification's id was seen before")]
     Duplicate,
 }
 
 impl Rejected {
-    /// Whom the journal names for it, of the accounts that the datagram may have been for; and, where the digest is
-    /// wrong, the file of the secret. A datagram without SERVER-ID may be for many: the first few.
+    /// The accounts that the journal names: those that the datagram may have been for; and, where the digest is wrong,
+    /// the file of the secret. A datagram without SERVER-ID may be for many: the first few.
     pub(crate) fn concerned(&self, candidates: &[Verifier]) -> Vec<String> {
         const MOST: usize = 4;
         let of_digest = match self {
@@ -171,7 +172,7 @@ impl Rejected {
         candidates.iter().filter(tried).take(MOST).map(named).collect()
     }
 
-    /// A stable name for counting.
+    /// The name under which such rejections are counted, which stays the same.
     #[must_use]
     pub(crate) fn reason(&self) -> &'static str {
         match self {
@@ -190,24 +191,24 @@ impl Rejected {
     }
 }
 
-/// Decides about datagrams, and remembers the ids it let in.
+/// The gate: decides about datagrams, and remembers the ids it let in.
 #[derive(Debug)]
 pub(crate) struct Gate {
     policy: Policy,
-    /// Ids that a digest verified.
+    /// The ids that a digest verified.
     verified: Memory<VERIFIED_IDS>,
-    /// Ids that anybody may have sent. They are apart, so that nobody can use up an id that a server
-    /// is going to sign, and never go to disk, so that nobody can wear it out.
+    /// The ids that anybody may have sent. They are apart, so that nobody can use up an id that a server is going to
+    /// sign, and never go to disk, so that nobody can wear it out.
     unverified: Memory<UNVERIFIED_IDS>,
 }
 
-/// Ids kept for each server: one every 85 seconds for a day. The oldest goes first; it could be replayed only
-/// if a server sent more than these within max-age.
+/// The most verified ids kept for each server: one every 85 seconds for a day. The oldest goes first; it could be
+/// replayed only if a server sent more than these within max-age.
 const VERIFIED_IDS: usize = 1024;
 const UNVERIFIED_IDS: usize = 128;
 
 impl Gate {
-    /// A gate that remembers nothing yet.
+    /// Makes a gate that remembers nothing yet.
     #[must_use]
     pub(crate) fn new(policy: Policy) -> Self {
         let window = policy.replay_window.max(policy.max_age.saturating_mul(2)).as_secs();
@@ -221,7 +222,7 @@ impl Gate {
         self.unverified.adopt(unverified);
     }
 
-    /// Takes back what was on disk.
+    /// Takes back an id that was on disk.
     pub(crate) fn restore(&mut self, remembered: Remembered) {
         let Remembered { server_id, id, time } = remembered;
         self.verified.restore(server_id, id, time);
@@ -300,7 +301,7 @@ impl Gate {
         }
     }
 
-    /// Without a time there is nothing to check.
+    /// Checks the time of a notification, if it has one, against max-age.
     fn check_age(&self, time: Option<u64>, clock: ClockReading) -> Result<(), Rejected> {
         let Some(time) = time else { return Ok(()) };
         let max_age = self.policy.max_age.as_secs();
@@ -314,7 +315,7 @@ impl Gate {
     }
 }
 
-/// The account that a notification is for, its digest verified if it has one.
+/// Finds the account that a notification is for, and verifies its digest if it has one.
 fn authenticate<'v>(package: &Package0<'_>, verifiers: &'v [Verifier]) -> Result<&'v Verifier, Rejected> {
     let candidates = candidates(package, verifiers).ok_or(Rejected::UnknownServer)?;
     let Some(digest) = package.digest else {

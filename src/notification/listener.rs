@@ -17,11 +17,11 @@ use super::gate::MAX_DATAGRAM;
 use crate::base::said::SaidAt;
 use crate::base::waking;
 
-/// Datagrams read from one socket before everybody else on this thread has a turn.
+/// The most datagrams read from one socket before everybody else on this thread has a turn.
 const BURST: usize = 32;
 /// How long after a failed read the next is tried: the kernel may be out of memory for a while.
 const BACK_OFF: Duration = Duration::from_millis(50);
-/// A socket that keeps failing is told of this often.
+/// How often a socket that keeps failing gets a line in the journal.
 const QUIET: Duration = Duration::from_secs(60);
 
 /// The sockets, read in turn.
@@ -29,22 +29,22 @@ const QUIET: Duration = Duration::from_secs(60);
 pub(crate) struct Listener {
     sockets: Vec<UdpSocket>,
     buffer: Box<[u8]>,
-    /// The socket that is read first.
+    /// The position of the socket that is read first.
     turn: usize,
-    /// After a failed read: not before this time.
+    /// The time of the next read after one that failed.
     again: Option<Instant>,
-    /// The journal has a line about one.
+    /// When the journal last had a line about a failing socket.
     said: SaidAt,
 }
 
 impl Listener {
-    /// Reads these; without sockets nothing ever comes.
+    /// Makes a listener on these sockets; without any, nothing ever comes.
     pub(crate) fn new(sockets: Vec<UdpSocket>) -> Self {
         let buffer = vec![0; MAX_DATAGRAM + 1].into_boxed_slice();
         Self { sockets, buffer, turn: 0, again: None, said: SaidAt::default() }
     }
 
-    /// Where it listens.
+    /// The addresses listened on.
     pub(crate) fn addresses(&self) -> impl Iterator<Item = SocketAddr> {
         self.sockets.iter().filter_map(|socket| socket.local_addr().ok())
     }
@@ -91,7 +91,7 @@ async fn readable(sockets: &[UdpSocket], turn: usize) -> (usize, &UdpSocket) {
     .await
 }
 
-/// Reads a burst at most; what `judge` makes of the latest one.
+/// Reads a burst of datagrams at most, and returns what `judge` makes of the latest one.
 fn drain<T>(
     socket: &UdpSocket,
     buffer: &mut [u8],

@@ -35,7 +35,7 @@ impl<const LIMIT: usize> Memory<LIMIT> {
         seen.push(Seen { id, time });
     }
 
-    /// Remembers an id and says which others are forgotten; none if this one is remembered already.
+    /// Remembers an id and returns which others are forgotten; none if this one is remembered already.
     pub(super) fn admit(
         &mut self,
         server_id: &ServerId,
@@ -63,7 +63,7 @@ impl<const LIMIT: usize> Memory<LIMIT> {
     }
 }
 
-/// Removes the oldest until no more than `limit` are left.
+/// Removes the oldest ids until no more than `limit` are left.
 fn evict_to(seen: &mut Vec<Seen>, limit: usize) -> Vec<u16> {
     let excess = seen.len().saturating_sub(limit);
     if excess > 0 {

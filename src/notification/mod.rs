@@ -17,12 +17,12 @@ mod memory;
 use crate::bearer::ConnectionType;
 use crate::uri::ServerId;
 
-/// What an admitted notification asks for.
+/// The trigger of a session: what an admitted notification asks for.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Trigger {
-    /// The account it is for.
+    /// The account that the notification is for.
     pub server_id: ServerId,
-    /// The NOTIFICATION-ID, if it has one.
+    /// The NOTIFICATION-ID, if the notification has one.
     pub notification_id: Option<u16>,
     /// Preferred connection types, most preferred first; empty: no preference.
     pub preferred: Vec<ConnectionType>,

@@ -6,10 +6,10 @@ use super::package::{DIGEST_LENGTH, MAX_OPTIONS, MAX_VALUE, Malformed, Package0,
 use crate::bearer::ConnectionType;
 use crate::package::Profile;
 
-/// What a Package#0 can't say.
+/// Why a Package#0 can't be written.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
 pub enum Unencodable {
-    /// A value that its option can't hold.
+    /// A value is longer or shorter than its option can hold.
     #[error("option {option} can't have {length} bytes")]
     Length {
         /// The option's number.
@@ -17,13 +17,13 @@ pub enum Unencodable {
         /// The value's length in bytes.
         length: usize,
     },
-    /// OC has five bits.
+    /// There are more options than OC, which has five bits, can count.
     #[error("{0} options are more than a notification can have")]
     Options(usize),
-    /// The draft's digest needs a time, which has four bytes.
+    /// The time is missing, though the draft's digest needs one, or has more than four bytes.
     #[error("a draft notification can't be signed at {0:?}")]
     Time(Option<u64>),
-    /// A reader would refuse the result: a control character in the server id, ANY_AVAILABLE not last.
+    /// The package is one that a reader would refuse: a control character in the server id, ANY_AVAILABLE not last.
     #[error("the notification would be malformed: {0}")]
     Malformed(#[from] Malformed),
 }
@@ -33,24 +33,24 @@ pub enum Unencodable {
 pub struct Outgoing {
     /// The profile it is written for.
     pub profile: Profile,
-    /// SERVER-ID.
+    /// SERVER-ID, if it is sent.
     pub server_id: Option<String>,
     /// PREFERRED-CON-TYPE; empty: left out.
     pub preferred: Vec<ConnectionType>,
-    /// NOTIFICATION-ID.
+    /// NOTIFICATION-ID, if it is sent.
     pub id: Option<u16>,
     /// SHA256-DIGEST; [`Outgoing::sign`] sets it.
     pub digest: Option<[u8; DIGEST_LENGTH]>,
-    /// POSIX seconds; in the draft it is sent with a digest only. [`Outgoing::sign`] sets it.
+    /// The time in POSIX seconds; in the draft it is sent with a digest only. [`Outgoing::sign`] sets it.
     pub time: Option<u64>,
-    /// REQ-MOS.
+    /// Whether REQ-MOS is set.
     pub req_mos: bool,
     /// Requested-MO-CV: index into the last MOS array, cache validator (1–254 bytes).
     pub requested: Vec<(u16, Vec<u8>)>,
 }
 
 impl From<&Package0<'_>> for Outgoing {
-    /// What was decoded, ready to be written again, less what the decoder passes over.
+    /// Takes a notification that was decoded, to be written again, less what the decoder passes over.
     fn from(package: &Package0<'_>) -> Self {
         Self {
             profile: package.profile.unwrap_or_default(),
@@ -141,7 +141,7 @@ impl Outgoing {
     }
 }
 
-/// Options in increasing order.
+/// A writer of options, which come in increasing order.
 #[derive(Default)]
 struct Writer {
     options: Vec<u8>,

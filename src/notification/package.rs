@@ -13,13 +13,13 @@ use thiserror::Error;
 use crate::bearer::ConnectionType;
 use crate::package::Profile;
 
-/// VER of the notification's header (TS 5.2.1.1).
+/// The VER of the notification's header (TS 5.2.1.1).
 pub(super) const VERSION: u16 = 2;
-/// OC has five bits.
+/// The most options, as OC has five bits.
 pub(super) const MAX_OPTIONS: usize = 31;
-/// Option-Length has twelve bits.
+/// The longest value of an option, as Option-Length has twelve bits.
 pub(super) const MAX_VALUE: usize = 0x0fff;
-/// Octets of a SHA-256 digest.
+/// The octets of a SHA-256 digest.
 pub(super) const DIGEST_LENGTH: usize = 32;
 
 /// The option numbers (TS 5.2.1.2 table 1, and what the approved enabler and CR 001 add).
@@ -43,10 +43,10 @@ pub(super) mod option {
 /// Why a datagram is no Package#0.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
 pub enum Malformed {
-    /// It ends within the header, an option or an option's value.
+    /// The datagram ends within the header, an option or an option's value.
     #[error("it ends within its header or an option")]
     Truncated,
-    /// VER isn't 2.
+    /// The VER of the header isn't 2.
     #[error("its version is {0} instead of 2")]
     Version(u8),
     /// Bytes follow the options that OC counts.
@@ -60,7 +60,7 @@ pub enum Malformed {
     Length {
         /// The option's number.
         option: u16,
-        /// Its length in bytes.
+        /// The length of its value in bytes.
         length: usize,
     },
     /// SERVER-ID is not UTF-8, or has control characters (RFC 5198).
@@ -69,13 +69,13 @@ pub enum Malformed {
     /// PREFERRED-CON-TYPE goes on after ANY_AVAILABLE.
     #[error("ANY_AVAILABLE is not the last connection type")]
     AnyNotLast,
-    /// One option is the draft's, another the approved enabler's.
+    /// The package has both an option of the draft and one of the approved enabler.
     #[error("it mixes options of the draft and of the approved enabler")]
     MixedProfiles,
 }
 
 impl Malformed {
-    /// A stable name for counting.
+    /// The name under which such datagrams are counted, which stays the same.
     #[must_use]
     pub fn reason(&self) -> &'static str {
         match self {
@@ -102,14 +102,14 @@ pub struct Package0<'a> {
     pub id: Option<u16>,
     /// SHA256-DIGEST.
     pub digest: Option<Digest<'a>>,
-    /// When it was sent, in POSIX seconds: part of the draft's digest option, an option of its own in the
-    /// approved enabler. Not to be believed without a digest.
+    /// The time when the notification was sent, in POSIX seconds: part of the draft's digest option, an option of its
+    /// own in the approved enabler. Not to be believed without a digest.
     pub time: Option<u64>,
-    /// REQ-MOS.
+    /// Whether REQ-MOS is set.
     pub req_mos: bool,
     /// Requested-MO-CV, all of them.
     pub requested: Requested<'a>,
-    /// The profile it was written for; none if nothing in it tells.
+    /// The profile that the notification was written for; none if nothing in it tells.
     pub profile: Option<Profile>,
 }
 
@@ -192,7 +192,7 @@ fn split_option(bytes: &[u8]) -> Result<(u16, &[u8], &[u8]), Malformed> {
     Ok((head >> 12, value, tail))
 }
 
-/// UTF-8 without control characters. RFC 5198 also wants NFC; text that isn't simply names no account.
+/// Reads UTF-8 without control characters. RFC 5198 also wants NFC; text that isn't simply names no account.
 fn net_unicode(value: &[u8]) -> Result<&str, Malformed> {
     let text = str::from_utf8(value).map_err(|_| Malformed::ServerId)?;
     // Most are plain: that is told without decoding a character.
@@ -207,7 +207,7 @@ fn posix_time(value: &[u8]) -> Option<u64> {
     value.try_into().ok().map(u64::from_be_bytes)
 }
 
-/// SHA256-DIGEST, with the parts of the package around it.
+/// The SHA256-DIGEST of a notification, with the parts of the package around it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Digest<'a> {
     before: &'a [u8],
@@ -216,26 +216,26 @@ pub struct Digest<'a> {
 }
 
 impl Digest<'_> {
-    /// The 32 bytes themselves.
+    /// The 32 bytes of the digest.
     #[must_use]
     pub fn value(&self) -> &[u8; DIGEST_LENGTH] {
         self.value
     }
 
-    /// Where in the package it begins.
+    /// The offset in the package where the digest begins.
     #[must_use]
     pub fn offset(&self) -> usize {
         self.before.len()
     }
 
-    /// Whether the package was signed with `secret`, in constant time. `data` is the approved enabler's
-    /// authentication data, empty for the draft.
+    /// Whether the package was signed with `secret`, in constant time. `data` is the approved enabler's authentication
+    /// data, empty for the draft.
     #[must_use]
     pub fn verify(&self, secret: &[u8], data: &[u8]) -> bool {
         self.compute(secret, data).ct_eq(self.value).into()
     }
 
-    /// What the digest must be: SHA-256 of the secret, the package with the digest itself all zeros (its time
+    /// Computes what the digest must be: SHA-256 of the secret, the package with the digest itself all zeros (its time
     /// kept), and `data`.
     pub(super) fn compute(&self, secret: &[u8], data: &[u8]) -> [u8; DIGEST_LENGTH] {
         Sha256::new()
@@ -284,7 +284,7 @@ impl Iterator for Preferred<'_> {
 /// The Requested-MO-CV options: index into the last MOS array, and the server's cache validator (1–254 bytes).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Requested<'a> {
-    /// Starts with the next of them.
+    /// The options from the next of them on.
     options: &'a [u8],
     left: u8,
 }
@@ -307,7 +307,7 @@ mod tests {
 
     use super::*;
 
-    /// A header that announces `options` of (delta, value).
+    /// A package with a header that announces `options` of (delta, value).
     fn package(options: &[(u16, &[u8])]) -> Vec<u8> {
         let mut bytes =
             ((VERSION << 12) | (u16::try_from(options.len()).unwrap() << 7)).to_be_bytes().to_vec();

@@ -1,37 +1,38 @@
-//! Counts what was dropped, so that a flood makes one journal line a minute instead of filling the journal.
+//! The tally of dropped datagrams and the like, so that a flood makes one journal line a minute instead of filling the
+//! journal.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::time::{Duration, Instant};
 
-/// No two lines are closer together.
+/// The least time between two journal lines.
 pub(crate) const INTERVAL: Duration = Duration::from_secs(60);
 
-/// How many were dropped since the last line, by reason.
+/// The number of things dropped since the last line, by reason.
 #[derive(Debug, Default)]
 pub(crate) struct Tally {
     counts: BTreeMap<&'static str, Dropped>,
     last: Option<Instant>,
 }
 
-/// How many were dropped for one reason, and the accounts that they were for, as far as that is known.
+/// The number of things dropped for one reason, and the accounts that they were for, as far as that is known.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 struct Dropped {
     count: u64,
     accounts: BTreeSet<String>,
 }
 
-/// The accounts that a line names for one reason; of one more it says that there are others.
+/// The most accounts that a line names for one reason; of one more it says that there are others.
 const NAMED: usize = 3;
 
-/// What a journal line says: counts by reason.
+/// The counts that a journal line tells, by reason.
 ///
 /// Displayed as `3 datagrams dropped: stale 1 (acme), unknown-server 2`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Counts(BTreeMap<&'static str, Dropped>);
 
 impl Counts {
-    /// How many in all.
+    /// The sum of all counts.
     #[must_use]
     pub(crate) fn total(&self) -> u64 {
         self.0.values().map(|dropped| dropped.count).sum()
@@ -58,12 +59,13 @@ impl fmt::Display for Counts {
 }
 
 impl Tally {
-    /// Counts one. The line to be written now, if one is due: at once for the first in a long while.
+    /// Counts one thing dropped. Returns the line to be written now, if one is due: at once for the first in a long
+    /// while.
     pub(crate) fn note(&mut self, reason: &'static str, now: Instant) -> Option<Counts> {
         self.note_for(reason, Vec::new(), now)
     }
 
-    /// Likewise, one that was for one of these accounts.
+    /// Counts one thing dropped that was for one of these accounts. Returns the line to be written now, if one is due.
     pub(crate) fn note_for(
         &mut self,
         reason: &'static str,
@@ -80,7 +82,7 @@ impl Tally {
         self.take(now)
     }
 
-    /// When [`Tally::take`] will have a line; none while nothing waits to be told.
+    /// The time when [`Tally::take`] will have a line; none while nothing waits to be told.
     #[must_use]
     pub(crate) fn due(&self) -> Option<Instant> {
         self.last.filter(|_| !self.counts.is_empty()).map(|last| last + INTERVAL)
@@ -96,7 +98,7 @@ impl Tally {
         self.rest()
     }
 
-    /// What no line has told yet, due or not: for the one that is about to stop counting.
+    /// The counts that no line has told yet, due or not: for the one that is about to stop counting.
     pub(crate) fn rest(&mut self) -> Option<Counts> {
         let counts = std::mem::take(&mut self.counts);
         (!counts.is_empty()).then_some(Counts(counts))

@@ -10,20 +10,20 @@ pub const MAX_HEADERS: usize = 48;
 
 /// The PDU type of Push.
 const PUSH: u8 = 0x06;
-/// The content type's assigned number, and its name.
+/// The content type of notifications: its assigned number, and its name.
 const CONTENT_TYPE: u8 = 0x58;
 const CONTENT_TYPE_NAME: &str = "application/vnd.syncml.dm.notification";
-/// X-Wap-Application-Id's assigned number on code page 1, and its name.
+/// The header X-Wap-Application-Id: its assigned number on code page 1, and its name.
 const APPLICATION_ID: u8 = 0x2f;
 const APPLICATION_ID_NAME: &str = "x-wap-application-id";
-/// The DM client's application id, and its name.
+/// The application id of the DM client: its assigned number, and its name.
 const APPLICATION: u8 = 0x07;
 const APPLICATION_NAME: &str = "x-wap-application:syncml.dm";
-/// Headers are on this code page until a shift.
+/// The code page that headers are on until a shift.
 const DEFAULT_PAGE: u8 = 1;
-/// Shift delimiter before a header name, quote before a text value.
+/// The shift delimiter before a header name, and the quote before a text value.
 const SHIFT_OR_QUOTE: u8 = 0x7f;
-/// A value-length that a uintvar follows.
+/// The octet before a value-length that is a uintvar.
 const LENGTH_QUOTE: u8 = 0x1f;
 
 /// Why a datagram is no WAP push for the DM client.
@@ -32,31 +32,31 @@ pub enum NotPush {
     /// The second octet isn't the Push PDU's type.
     #[error("PDU type {0:#04x} is not a WAP push")]
     PduType(u8),
-    /// It ends within the headers, or HeadersLen goes beyond it.
+    /// The datagram ends within the headers, or HeadersLen goes beyond it.
     #[error("the WAP push ends within its headers")]
     Truncated,
-    /// A uintvar of more than 5 octets, or beyond 32 bits.
+    /// A uintvar has more than 5 octets, or is beyond 32 bits.
     #[error("a number in the WAP push is too large")]
     Uintvar,
-    /// There are more than [`MAX_HEADERS`].
+    /// The push headers have more octets than [`MAX_HEADERS`].
     #[error("{0} octets of push headers are more than 48")]
     TooLong(usize),
-    /// An octet that can't begin a header.
+    /// An octet is there that can't begin a header.
     #[error("octet {0:#04x} begins no header")]
     Header(u8),
-    /// The body is something else than a DM notification.
+    /// The content type is another one than a DM notification's.
     #[error("the content type is not {CONTENT_TYPE_NAME}")]
     ContentType,
-    /// It names no application.
+    /// The push names no application.
     #[error("it has no X-Wap-Application-Id")]
     NoApplication,
-    /// It is for another application.
+    /// The push is for another application.
     #[error("it is not for {APPLICATION_NAME}")]
     OtherApplication,
 }
 
 impl NotPush {
-    /// A stable name for counting.
+    /// The name under which such datagrams are counted, which stays the same.
     #[must_use]
     pub fn reason(&self) -> &'static str {
         match self {
@@ -95,7 +95,8 @@ pub fn unwrap(datagram: &[u8]) -> Result<&[u8], NotPush> {
     Ok(octets.0)
 }
 
-/// Content-Type: a short-integer, text, or both with parameters behind a value-length.
+/// Whether a Content-Type is that of notifications: a short-integer, text, or both with parameters behind a
+/// value-length.
 fn is_notification(value: Value<'_>) -> bool {
     match value {
         Value::Short(code) => code == CONTENT_TYPE,
@@ -114,12 +115,13 @@ fn is_notification_name(text: &[u8]) -> bool {
     name.trim_ascii().eq_ignore_ascii_case(CONTENT_TYPE_NAME.as_bytes())
 }
 
-/// A long-integer: big endian. Leading zeros are no minimal encoding, but there is no doubt what they mean.
+/// Whether octets are the long-integer `wanted`, big endian. Leading zeros are no minimal encoding, but there is no
+/// doubt what they mean.
 fn is_integer(octets: &[u8], wanted: u8) -> bool {
     matches!(octets.split_last(), Some((last, zeros)) if *last == wanted && zeros.iter().all(|octet| *octet == 0))
 }
 
-/// Walks the headers: there must be an X-Wap-Application-Id, and each must be the DM client's.
+/// Checks that there is an X-Wap-Application-Id, and that each is the DM client's.
 fn check_application(mut headers: Octets<'_>) -> Result<(), NotPush> {
     let mut page = DEFAULT_PAGE;
     let mut found = false;
@@ -182,7 +184,7 @@ impl<'a> Octets<'a> {
         Ok(taken)
     }
 
-    /// An unsigned integer of 7 bits an octet, the last one without the top bit.
+    /// Reads an unsigned integer of 7 bits an octet, the last one without the top bit.
     fn uintvar(&mut self) -> Result<usize, NotPush> {
         let mut number = 0_u64;
         for _ in 0..5 {
@@ -220,34 +222,34 @@ impl<'a> Octets<'a> {
     }
 }
 
-/// How to write the content type.
+/// The form in which the content type is written.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum ContentType {
-    /// `D8`
+    /// The short form, `D8`.
     #[default]
     Short,
-    /// `01 D8`: behind a value-length, as one with parameters would be.
+    /// The general form, `01 D8`: behind a value-length, as one with parameters would be.
     General,
-    /// Its name.
+    /// The content type's name as text.
     Text,
 }
 
-/// How to write the application id.
+/// The form in which the application id is written.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Application {
-    /// `AF 87`
+    /// The short form, `AF 87`.
     #[default]
     Short,
-    /// `AF 01 07`
+    /// The long form, `AF 01 07`.
     Long,
-    /// `AF` and its name.
+    /// The application's name as text, behind `AF`.
     Text,
 }
 
 /// A WAP push to be sent.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Push {
-    /// TID: the sender's own number.
+    /// The TID, the sender's own number.
     pub tid: u8,
     /// The content type's form.
     pub content_type: ContentType,
@@ -256,7 +258,7 @@ pub struct Push {
 }
 
 impl Push {
-    /// The push with `body`, a Package#0.
+    /// Writes the push with `body`, a Package#0.
     #[must_use]
     pub fn wrap(&self, body: &[u8]) -> Vec<u8> {
         let mut headers = Vec::with_capacity(MAX_HEADERS);

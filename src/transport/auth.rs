@@ -28,15 +28,15 @@ pub enum AuthProblem {
     /// The server doesn't offer the account's scheme.
     #[error("the account has {configured}, the server offers {offered}")]
     NotOffered {
-        /// The account's scheme.
+        /// The scheme that the account is configured with.
         configured: &'static str,
-        /// The server's schemes.
+        /// The schemes that the server offers.
         offered: String,
     },
-    /// Digest is offered, but with no algorithm of MD5, SHA-256 and their -sess forms and qop `auth`.
+    /// The server offers Digest, but with no algorithm of MD5, SHA-256 and their -sess forms and qop `auth`.
     #[error("the server offers digest, but not MD5 or SHA-256 with qop auth")]
     DigestVariant,
-    /// A password would cross the network in the clear.
+    /// With Basic over plain http, a password would cross the network in the clear.
     #[error("basic authentication is only for https")]
     BasicInTheClear,
     /// The server refused the user and password.
@@ -47,7 +47,7 @@ pub enum AuthProblem {
     Unwritable,
 }
 
-/// An account's credentials, and what each of its origins asked for.
+/// The HTTP authentication of an account: its credentials, and the challenges of its origins.
 #[derive(Debug)]
 pub(super) struct Authenticator {
     auth: Auth,
@@ -65,8 +65,8 @@ impl Authenticator {
         Self { auth, states: HashMap::new() }
     }
 
-    /// The `Authorization` of a request to one of the account's own origins; none before its first challenge.
-    /// `target` is the request target as sent. Counts a Digest nonce's use.
+    /// The `Authorization` of a request to one of the account's own origins; none before its first challenge. `target`
+    /// is the request target as sent. Counts a Digest nonce's use.
     pub(super) fn authorization(
         &mut self,
         origin: &Origin,
@@ -90,8 +90,8 @@ impl Authenticator {
         value.map(Some).map_err(|_| AuthProblem::Unwritable)
     }
 
-    /// Takes in a 401. `answered`: whether its request carried credentials. After `Ok` a second request may
-    /// fare better.
+    /// Takes in the challenge of a 401. `answered`: whether its request carried credentials. After `Ok` a second
+    /// request may fare better.
     pub(super) fn challenged(
         &mut self,
         origin: &Origin,
@@ -136,7 +136,7 @@ impl Authenticator {
         }
     }
 
-    /// Drops what `origin` asked for: what it asked for was sent and refused.
+    /// Forgets the challenge of `origin`, whose answer was refused.
     pub(super) fn forget(&mut self, origin: &Origin) {
         self.states.remove(origin);
     }
@@ -157,7 +157,7 @@ fn require_scheme(offered: &[Challenge], scheme: &'static str) -> Result<(), Aut
     Err(AuthProblem::NotOffered { configured: scheme, offered })
 }
 
-/// RFC 7616 6.1, weakest first.
+/// The hash of a Digest algorithm (RFC 7616 6.1), weakest first.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 enum Hash {
     Md5,
@@ -182,7 +182,7 @@ pub(super) fn hex(bytes: &[u8]) -> String {
     })
 }
 
-/// What Digest is answered with: a challenge, and how often its nonce was used.
+/// The state of Digest with one origin: a challenge, and how often its nonce was used.
 #[derive(Clone, Debug)]
 struct DigestState {
     realm: String,
@@ -190,7 +190,7 @@ struct DigestState {
     opaque: Option<String>,
     stale: bool,
     hash: Hash,
-    /// One of the `-sess` algorithms.
+    /// Whether the algorithm is one of the `-sess` ones.
     is_sess: bool,
     /// The algorithm as its name is written; none where the server named none.
     algorithm: Option<&'static str>,
@@ -333,7 +333,7 @@ mod tests {
         challenges([&header])[0].parameter(name).unwrap().to_owned()
     }
 
-    /// RFC 7616 3.9.1.
+    /// The examples of RFC 7616 3.9.1.
     #[test]
     fn the_rfcs_own_examples() {
         let mut auth = digest();

@@ -10,7 +10,7 @@ use hyper::header::CONTENT_ENCODING;
 
 use super::error::Failure;
 
-/// How a body is encoded.
+/// The encoding of a response's body.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Encoding {
     Identity,
@@ -34,10 +34,11 @@ impl Encoding {
     }
 }
 
-/// Members of a gzip body (RFC 1952 2.2). One is usual; each costs the same work again, however little is in it.
+/// The most members of a gzip body (RFC 1952 2.2). One is usual; each costs the same work again, however little is in
+/// it.
 const MOST_MEMBERS: usize = 100;
 
-/// Bytes that are decoded without a break.
+/// The most bytes that are decoded without a break.
 const MOST_AT_ONCE: usize = 1 << 14;
 
 /// Reads a body to its end. More than `limit` bytes once decoded is an error, at once.
@@ -62,7 +63,7 @@ pub(super) async fn collect(mut body: Incoming, encoding: Encoding, limit: usize
     decoder.finish()
 }
 
-/// Whether a body has come to its end, unread, with no more than `limit` bytes.
+/// Whether a body ends, read past, with no more than `limit` bytes.
 pub(super) async fn skip(mut body: Incoming, limit: usize) -> bool {
     let mut left = limit;
     while body.size_hint().lower() <= left as u64 {
@@ -78,17 +79,18 @@ pub(super) async fn skip(mut body: Incoming, limit: usize) -> bool {
     false
 }
 
-/// A body so far. Holds no more than `limit` bytes and zlib's window.
+/// The decoder of a body, with what it has decoded so far: no more than `limit` bytes, and zlib's window. Holds no more
+/// than `limit` bytes and zlib's window.
 enum Decoder {
     Identity(Bounded),
     Gzip(Box<Gzip>),
 }
 
-/// A gzip body so far: bounded in what comes in as well, for much of it may come to nothing.
+/// The decoder of a gzip body: bounded in what comes in as well, for much of it may come to nothing.
 struct Gzip {
     member: GzDecoder<Bounded>,
     members: usize,
-    /// Encoded bytes.
+    /// The encoded bytes taken in so far.
     taken: usize,
 }
 
@@ -110,7 +112,7 @@ impl Gzip {
         Ok(())
     }
 
-    /// A member has ended, and something follows.
+    /// Begins the next member, where one has ended and something follows.
     fn next(&mut self) -> Result<(), Failure> {
         self.end()?;
         self.members += 1;
@@ -222,7 +224,7 @@ mod tests {
         assert!(matches!(decode(&gzip(b"").repeat(10_000), 1 << 20), Err(Failure::Encoding(_))));
     }
 
-    /// Blocks that are stored, and empty: 5 bytes each, and nothing comes out.
+    /// A body of blocks that are stored, and empty: 5 bytes each, and nothing comes out.
     #[test]
     fn what_comes_to_nothing_is_bounded_where_it_comes_in() {
         let mut endless = vec![0x1f, 0x8b, 8, 0, 0, 0, 0, 0, 0, 255];

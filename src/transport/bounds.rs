@@ -1,4 +1,4 @@
-//! What bounds every HTTP/1.1 connection, to a server as to a proxy.
+//! The bounds of every HTTP/1.1 connection, to a server as to a proxy.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -6,19 +6,20 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use hyper::client::conn::http1;
 use tokio::sync::Notify;
 
-/// hyper's read buffer, and the largest response header and trailer.
+/// The size of hyper's read buffer, and so of the largest response header and trailer.
 const MOST_BUFFERED: usize = 64 * 1024;
-/// Interim responses (1xx) to one request. They are bytes that move, and so would hold off every limit in time.
+/// The most interim responses (1xx) to one request. They are bytes that move, and so would hold off every limit in
+/// time.
 const MOST_INTERIM: usize = 32;
 
-/// The bounds of every HTTP connection.
+/// hyper's settings for every HTTP connection.
 pub(super) fn protocol() -> http1::Builder {
     let mut builder = http1::Builder::new();
     builder.max_buf_size(MOST_BUFFERED).max_header_size(MOST_BUFFERED);
     builder
 }
 
-/// What is notified when more interim responses to `message` have come than any server needs.
+/// Limits the interim responses to `message`; the returned signal comes when there are more than any server needs.
 pub(super) fn limit_interim<B>(message: &mut hyper::Request<B>) -> Arc<Notify> {
     let flooded = Arc::new(Notify::new());
     let (left, notify) = (AtomicUsize::new(MOST_INTERIM), Arc::clone(&flooded));

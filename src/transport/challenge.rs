@@ -2,7 +2,7 @@
 
 use hyper::header::HeaderValue;
 
-/// A challenge: its scheme and its parameters, names in lower case, values unquoted.
+/// A challenge of a server: its scheme and its parameters, names in lower case, values unquoted.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(super) struct Challenge {
     pub(super) scheme: String,
@@ -89,7 +89,7 @@ impl<'a> Scanner<'a> {
         token
     }
 
-    /// `Negotiate YII=`: one run of characters with nothing but `=` behind it.
+    /// Skips a token68, as in `Negotiate YII=`: one run of characters with nothing but `=` behind it.
     fn skip_token68(&mut self) {
         let after = self.0.trim_start_matches(|c: char| c.is_ascii_alphanumeric() || "-._~+/".contains(c));
         let after = after.trim_start_matches('=').trim_start_matches(is_blank);
@@ -98,7 +98,7 @@ impl<'a> Scanner<'a> {
         }
     }
 
-    /// A token or a quoted string; none where there is neither, or no closing quote.
+    /// Reads a token or a quoted string; none where there is neither, or no closing quote.
     fn value(&mut self) -> Option<String> {
         if !self.takes('"') {
             return Some(self.token()).filter(|token| !token.is_empty()).map(str::to_owned);

@@ -1,4 +1,4 @@
-//! One account's way to its servers, shared by its sessions.
+//! The client of one account: its way to its servers, shared by its sessions.
 
 use std::sync::atomic::AtomicU64;
 use std::sync::{Arc, Mutex};
@@ -15,24 +15,24 @@ use super::tls::{Tls, TlsSettingsError};
 use crate::transport::Auth;
 use crate::uri::Origin;
 
-/// What an account and the agent's settings say about connections.
+/// The settings of an account's connections, its own and the agent's.
 #[derive(Clone, Debug, Default)]
 pub struct ClientSettings {
-    /// PEM certificates that DM Servers must chain to; none: the system's roots.
+    /// The PEM certificates that DM Servers must chain to; none: the system's roots.
     pub ca_pem: Option<Vec<u8>>,
-    /// Where messages look for these.
+    /// The file of `ca_pem`, as messages name it.
     pub ca_file: Option<String>,
-    /// Likewise for data repositories that aren't of the account's own origins.
+    /// The PEM certificates for data repositories that aren't of the account's own origins; none: the system's roots.
     pub repository_ca_pem: Option<Vec<u8>>,
-    /// Where messages look for these.
+    /// The file of `repository_ca_pem`, as messages name it.
     pub repository_ca_file: Option<String>,
-    /// How the agent authenticates to the account's own origins, `user` expanded.
+    /// The account's credentials, by which the agent authenticates to its own origins; `user` is expanded.
     pub auth: Auth,
     /// The account's own origins: of its server URI, of `origins`, of its push registration.
     pub own_origins: Vec<Origin>,
-    /// `session.allow-http`
+    /// Whether plain http is allowed (`session.allow-http`).
     pub allow_http: bool,
-    /// Proxies for everything.
+    /// The proxies that requests go through.
     pub proxies: Proxies,
     /// The latest time known, in Unix seconds: certificates are never checked against an earlier one.
     pub time_floor: Arc<AtomicU64>,
@@ -77,7 +77,7 @@ impl Client {
         self.0.policy.admit(uri).map(|(_, standing)| standing)
     }
 
-    /// A session's connection; it connects when something is sent.
+    /// Makes a session's connection, which connects when something is sent.
     #[must_use]
     pub fn connection(&self, binding: Binding) -> Connection {
         Connection::new(self.0.clone(), binding)

@@ -1,30 +1,30 @@
-//! What an account authenticates with.
+//! The credentials that an account authenticates with.
 
 use crate::base::Secret;
 
 /// How the agent authenticates to the account's own origins.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub enum Auth {
-    /// It doesn't.
+    /// No authentication.
     #[default]
     None,
-    /// `basic = { user, password-file }` (RFC 7617), over TLS only.
+    /// Basic authentication, `basic = { user, password-file }` (RFC 7617), over TLS only.
     Basic {
-        /// User name, a template like a ServerURI (`gw-[DevID]`).
+        /// The user name, a template like a ServerURI (`gw-[DevID]`).
         user: String,
-        /// Password.
+        /// The password.
         password: Secret,
     },
-    /// `digest = { user, password-file }` (RFC 7616).
+    /// Digest authentication, `digest = { user, password-file }` (RFC 7616).
     Digest {
-        /// User name, a template like a ServerURI.
+        /// The user name, a template like a ServerURI.
         user: String,
-        /// Password.
+        /// The password.
         password: Secret,
     },
-    /// `certificate = { cert-file, key-file }`: TLS client authentication.
+    /// TLS client authentication, `certificate = { cert-file, key-file }`.
     Certificate {
-        /// The chain, PEM, leaf first.
+        /// The certificate chain, PEM, leaf first.
         cert_pem: Vec<u8>,
         /// The private key, PEM.
         key_pem: Secret,

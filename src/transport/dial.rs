@@ -16,8 +16,8 @@ use super::tls::Trust;
 use super::wire::{Metered, Moved, Wire};
 use crate::uri::Origin;
 
-/// For everything before a connection stands. A server may think for long over a package; to answer the door takes no
-/// thinking.
+/// The time limit for everything before a connection stands. A server may think for long over a package; to answer the
+/// door takes no thinking.
 const SET_UP: Duration = Duration::from_secs(30);
 
 /// Connects to `origin`, through its proxy if it has one. Returns the local address as well.
@@ -37,7 +37,7 @@ pub(super) async fn open(
     }
 }
 
-/// A connection on its way.
+/// A connection that is being opened.
 struct Opening<'a> {
     client: &'a Shared,
     binding: &'a Binding,
@@ -45,7 +45,7 @@ struct Opening<'a> {
     standing: Standing,
     trust: Trust,
     moved: &'a Moved,
-    /// What is being waited for.
+    /// The step that is being waited for.
     step: &'a mut &'static str,
 }
 
@@ -100,7 +100,8 @@ impl Opening<'_> {
     }
 }
 
-/// A foreign name must not lead back to this machine, whatever its DNS says.
+/// The addresses that the agent may connect to: a foreign name must not lead back to this machine, whatever its DNS
+/// says.
 fn admissible(
     origin: &Origin,
     standing: Standing,

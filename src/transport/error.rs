@@ -1,4 +1,4 @@
-//! What can go wrong between the agent and a server.
+//! Why the agent gets no response from a server.
 
 use std::error::Error;
 use std::io;
@@ -14,20 +14,20 @@ use crate::uri::Origin;
 /// Why a request has no response. Messages name the origin, never a path, a query or a credential.
 #[derive(Debug, thiserror::Error)]
 pub enum TransportError {
-    /// The agent doesn't go there: nothing was sent.
+    /// The agent doesn't go to this URI: nothing was sent.
     #[error(transparent)]
     Refused(#[from] Refused),
-    /// It went there, or tried to.
+    /// The request failed on its way, or at the server.
     #[error("{origin}: {failure}")]
     Failed {
-        /// Where the request was to go.
+        /// The origin that the request was to go to.
         origin: Origin,
-        /// What happened.
+        /// The failure.
         failure: Failure,
     },
 }
 
-/// What happened to a request.
+/// How a request failed.
 #[derive(Debug, thiserror::Error)]
 pub enum Failure {
     /// The name has no address, or the resolver didn't answer.
@@ -57,13 +57,13 @@ pub enum Failure {
     /// The server ended TLS with this alert.
     #[error("the server ended TLS: {}", alert(*.0))]
     Alert(AlertDescription),
-    /// TLS failed otherwise.
+    /// TLS failed in another way.
     #[error("tls: {0}")]
     Tls(String),
     /// The connection broke before the response was complete; the request may have been acted upon.
     #[error("connection lost: {0}")]
     Lost(String),
-    /// What came back isn't HTTP/1.1, or its header is too large.
+    /// The response isn't HTTP/1.1, or its header is too large.
     #[error("not a readable response: {0}")]
     Malformed(String),
     /// The response's body, decoded, is larger than this many bytes.
@@ -72,13 +72,13 @@ pub enum Failure {
     /// The body isn't in the encoding its header names, or in one that wasn't asked for.
     #[error("content encoding: {0}")]
     Encoding(String),
-    /// Not done within the request's `timeout`.
+    /// The request was not done within its `timeout`.
     #[error("not done within {0:?}")]
     Timeout(Duration),
     /// Not one byte moved for the request's `idle`.
     #[error("nothing moved for {0:?}")]
     Stalled(Duration),
-    /// A 401 that can't be answered.
+    /// The server answered 401, for which there is no second request.
     #[error("authentication: {0}")]
     Authentication(AuthProblem),
     /// The agent made a request that can't be written.
@@ -129,12 +129,13 @@ impl Failure {
         }
     }
 
-    /// Of an error while shaking hands. `roots` is what the server's certificate was checked against, and what to do.
+    /// The failure behind an error of the TLS handshake. `roots` is what the server's certificate was checked against,
+    /// and what to do.
     pub(super) fn of_handshake(error: &io::Error, roots: &str) -> Self {
         of_tls(error, roots).unwrap_or_else(|| Self::Tls(chain(error)))
     }
 
-    /// Of an error of a connection that stood.
+    /// The failure behind an error of a connection that stood.
     pub(super) fn of_exchange(error: &hyper::Error) -> Self {
         if error.is_parse() {
             return Self::Malformed(chain(error));
@@ -173,7 +174,7 @@ pub(super) fn chain(error: &(dyn Error + 'static)) -> String {
     text
 }
 
-/// `io::Error::source` skips the error that it wraps.
+/// The error that an `io::Error` wraps, which its own `source` skips.
 fn inner<'e>(error: &'e (dyn Error + 'static)) -> Option<&'e (dyn Error + 'static)> {
     match error.downcast_ref::<io::Error>().and_then(io::Error::get_ref) {
         Some(wrapped) => Some(wrapped),

@@ -31,10 +31,10 @@ use super::tls::Trust;
 use super::wire::{Heard, Moved, Wire};
 use crate::uri::Origin;
 
-/// A body that nobody wants is read to its end, to keep the connection, if it is no larger than this and comes at once.
+/// The largest body that is read to its end though nobody wants it, to keep the connection; it must come at once.
 const MOST_DRAINED: usize = 64 * 1024;
 const LONGEST_DRAINED: Duration = Duration::from_secs(1);
-/// Connections to different origins that a session keeps.
+/// The most connections to different origins that a session keeps.
 const MOST_KEPT: usize = 3;
 /// How long a connection that nobody wants any more may take to say goodbye.
 const FAREWELL: Duration = Duration::from_secs(5);
@@ -54,12 +54,12 @@ struct KeptConnection {
     trust: Trust,
     sender: SendRequest<Outgoing>,
     local: SocketAddr,
-    /// Bytes of answers.
+    /// The bytes of answers read so far.
     heard: Arc<AtomicU64>,
     closer: Closer,
 }
 
-/// What ends an open connection: dropped, the connection's task says goodbye and is over soon.
+/// The handle that ends an open connection: dropped, the connection's task says goodbye and is over soon.
 struct Closer(oneshot::Sender<()>);
 
 impl Closer {
@@ -72,9 +72,9 @@ impl Closer {
 /// A request as it is sent.
 struct Message {
     request: hyper::Request<Outgoing>,
-    /// Whether it carries credentials.
+    /// Whether the request carries credentials.
     is_authorized: bool,
-    /// Notified when more interim responses have come than any server needs.
+    /// The signal that more interim responses have come than any server needs.
     flooded: Arc<Notify>,
 }
 
@@ -83,11 +83,11 @@ struct Answer {
     parts: Parts,
     body: Incoming,
     kept: KeptConnection,
-    /// Whether its request carried credentials.
+    /// Whether the request carried credentials.
     was_authorized: bool,
 }
 
-/// Where a request goes.
+/// The target of a request: its origin, and what that is to the account.
 struct Target {
     origin: Origin,
     standing: Standing,
@@ -183,7 +183,7 @@ impl Connection {
         Ok(Target { origin, standing, trust, path })
     }
 
-    /// The request, and once more if it was only for want of credentials that it failed.
+    /// Sends the request, and once more if it was only for want of credentials that it failed.
     async fn converse(&mut self, request: &Request, target: &Target) -> Result<Response, TransportError> {
         let at = |failure: Failure| failure.at(&target.origin);
         let denied = |problem: AuthProblem| at(Failure::Authentication(problem));

@@ -1,4 +1,4 @@
-//! How long a request may take, by how much of it moves.
+//! The time limits of a request, by how much of it moves.
 
 use std::future::Future;
 use std::sync::atomic::Ordering;
@@ -11,14 +11,14 @@ use super::request::Request;
 use super::wire::Moved;
 use crate::base::heartbeat::LONGEST_SILENCE;
 
-/// A clock can't be asked for any later time.
+/// The longest time that a timer is set for: a clock can't be asked for any later time.
 const LONGEST: Duration = Duration::from_secs(365 * 24 * 3600);
-/// However fast it is: no request takes longer, unless its own `timeout` is.
+/// The longest time for a request however fast it is, unless its own `timeout` is longer.
 const LONGEST_SLOW: Duration = Duration::from_secs(3600);
 // Whoever waits for one is woken in time.
 const _: () = assert!(LONGEST_SLOW.as_secs() * 2 <= LONGEST_SILENCE.as_secs());
 
-/// Runs `work` within the request's limits. `Err` is only ever a timeout.
+/// Runs `work` within the time limits of a request. `Err` is only ever a timeout.
 pub(super) async fn within<T>(
     request: &Request,
     moved: &Moved,

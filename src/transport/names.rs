@@ -1,4 +1,4 @@
-//! Names: what the C library's resolver says, asked on a lane of its own.
+//! Name resolution: what the C library's resolver says, asked on a lane of its own.
 //!
 //! The resolver can't be told to give up. A name whose servers are silent keeps a thread for as long as the resolver
 //! likes: one thread, however many ask for it meanwhile.
@@ -12,13 +12,13 @@ use tokio::sync::watch;
 use crate::base::lane;
 use crate::uri::Origin;
 
-/// Addresses of a host that are tried.
+/// The most addresses of a host that are tried.
 const MOST_ADDRESSES: usize = 8;
 
-/// What a name leads to, once it is known; of a failure the kind and the words, for an error can't be shared.
+/// The addresses of a name, once they are known; of a failure the kind and the words, for an error can't be shared.
 type Heard = Option<Result<Vec<SocketAddr>, (io::ErrorKind, String)>>;
 
-/// The names that are being asked for, and where their answers will be heard.
+/// The names that are being resolved, each with the channel on which the answer will come.
 static ASKED: Mutex<Vec<(String, watch::Receiver<Heard>)>> = Mutex::new(Vec::new());
 
 /// The addresses of an origin's host, at its port, in the resolver's order; at least one.
@@ -46,7 +46,7 @@ fn look_up(host: &str) -> io::Result<Vec<SocketAddr>> {
     Ok(addresses)
 }
 
-/// Asks for a name, or listens where it is asked for already.
+/// Resolves a name, or waits for the answer where that is under way already.
 async fn ask(
     host: &str,
     look_up: impl FnOnce(&str) -> io::Result<Vec<SocketAddr>> + Send + 'static,
@@ -69,15 +69,15 @@ fn asked() -> MutexGuard<'static, Vec<(String, watch::Receiver<Heard>)>> {
     ASKED.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// A name that is being asked for until it is answered or this is dropped, unasked where every thread hangs.
+/// A name that is being resolved, until that is done or this is dropped, not begun where every thread hangs.
 struct Question {
-    /// Until it is forgotten.
+    /// The name; none once it is no longer among those that are being resolved.
     host: Option<String>,
     answer: watch::Sender<Heard>,
 }
 
 impl Question {
-    /// Where the answer will be heard; the question itself for the first who asks.
+    /// The channel on which the answer for `host` will come; the question itself for the first who asks.
     fn of(host: &str) -> (watch::Receiver<Heard>, Option<Self>) {
         let mut asked = asked();
         if let Some((_, heard)) = asked.iter().find(|(other, _)| other == host) {

@@ -4,33 +4,33 @@ use std::net::IpAddr;
 
 use crate::uri::{Origin, OriginError};
 
-/// What an origin is to an account.
+/// The standing of an origin with an account: whether it is its own.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Standing {
-    /// One of the account's: it sees credentials and the client certificate, and may be a local address.
+    /// One of the account's own origins: it sees credentials and the client certificate, and may be a local address.
     Own,
-    /// Any other: no credentials, and never this machine or its link.
+    /// Any other origin: no credentials, and never this machine or its link.
     Foreign,
 }
 
 /// A URI that the agent doesn't connect to. Protocol status: 403, or 400 for [`Refused::Uri`].
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Refused {
-    /// It is no http(s) URI.
+    /// The URI is no http(s) URI.
     #[error("{0}")]
     Uri(#[from] OriginError),
-    /// Plain http, while `session.allow-http` is false.
+    /// The URI is of plain http, while `session.allow-http` is false.
     #[error("{0}: plain http is not allowed")]
     PlainHttp(Origin),
     /// The host is a loopback, link-local or unspecified address, and the origin isn't the account's.
     #[error("{0}: a local address, and not one of the account's origins")]
     Local(Origin),
-    /// The host is a name that has only such addresses.
+    /// The host is a name that has only local addresses.
     #[error("{0}: the name leads to a local address ({1}), and is not one of the account's origins")]
     ResolvesLocal(Origin, IpAddr),
 }
 
-/// The rules of one account.
+/// The policy of one account: its own origins, and whether plain http is allowed.
 #[derive(Clone, Debug)]
 pub(super) struct Policy {
     pub(super) own: Vec<Origin>,
@@ -55,7 +55,7 @@ impl Policy {
     }
 }
 
-/// RFC 6761 6.3: `localhost` and what is below it. A proxy would resolve it to itself.
+/// Whether a host is `localhost` or below it (RFC 6761 6.3). A proxy would resolve it to itself.
 fn names_this_machine(host: &str) -> bool {
     let name = host.strip_suffix('.').unwrap_or(host);
     name == "localhost" || name.ends_with(".localhost") || host.parse().is_ok_and(is_local)

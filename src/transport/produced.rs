@@ -10,15 +10,15 @@ use hyper::body::{Body, Bytes, Frame, SizeHint};
 /// Why a body could not be produced.
 pub type ProduceError = Box<dyn std::error::Error + Send + Sync>;
 
-/// A body's pieces, in order.
+/// The pieces of a body, in order.
 pub type Pieces = Box<dyn Iterator<Item = Result<Bytes, ProduceError>> + Send>;
 
 /// A body that is too large to be kept: it is produced anew for each attempt, and is the same each time.
 #[derive(Clone)]
 pub struct Produced {
-    /// How many bytes it has.
+    /// The length of the body in bytes.
     pub length: u64,
-    /// Starts from the beginning.
+    /// Starts producing the body from its beginning.
     pub start: Arc<dyn Fn() -> Pieces + Send + Sync>,
 }
 
@@ -28,7 +28,7 @@ impl fmt::Debug for Produced {
     }
 }
 
-/// A request's body on its way out.
+/// A request's body on its way out: whole, or produced piece by piece.
 pub(super) enum Outgoing {
     Whole(Option<Bytes>),
     Produced { pieces: Pieces, left: u64 },

@@ -14,38 +14,38 @@ use super::bounds::{limit_interim, protocol};
 use super::error::Failure;
 use crate::uri::Origin;
 
-/// Which proxy a request goes through, by curl's rules.
+/// The choice of a request's proxy, by curl's rules.
 #[derive(Clone, Debug, Default)]
 pub struct Proxies(Option<Arc<Matcher>>);
 
-/// One proxy.
+/// An HTTP proxy: its address, and the credentials for it.
 pub(super) struct Proxy {
     pub(super) origin: Origin,
     credential: Option<HeaderValue>,
 }
 
 impl Proxies {
-    /// Every request goes straight.
+    /// No proxies: every request goes straight.
     #[must_use]
     pub fn none() -> Self {
         Self(None)
     }
 
-    /// As `HTTPS_PROXY`, `HTTP_PROXY`, `ALL_PROXY` and `NO_PROXY` say (or in lower case). Reads the
+    /// Takes the proxies from `HTTPS_PROXY`, `HTTP_PROXY`, `ALL_PROXY` and `NO_PROXY` (or in lower case). Reads the
     /// environment: call it once, in a main.
     #[must_use]
     pub fn from_environment() -> Self {
         Self(Some(Arc::new(Matcher::from_env())))
     }
 
-    /// Everything through `proxy` (`http://user:password@host:port`), but for the hosts of `except`, which is
+    /// Sends everything through `proxy` (`http://user:password@host:port`), but for the hosts of `except`, which is
     /// written like `NO_PROXY`.
     #[must_use]
     pub fn all_through(proxy: &str, except: &str) -> Self {
         Self(Some(Arc::new(Matcher::builder().all(proxy).no(except).build())))
     }
 
-    /// The proxy for `target`, if any.
+    /// The proxy for requests to `target`, if any.
     pub(super) fn of(&self, target: &Origin) -> Result<Option<Proxy>, Failure> {
         let Some(matcher) = &self.0 else { return Ok(None) };
         let uri: Uri =

@@ -13,43 +13,44 @@ use tokio::task::JoinSet;
 use super::policy::is_local;
 use crate::uri::Origin;
 
-/// An address that has not accepted by then is not given up, but the next is tried beside it (RFC 8305 5).
+/// How long after an address the next one is tried beside it, if the first has not accepted (RFC 8305 5).
 const NEXT_AFTER: Duration = Duration::from_millis(250);
-/// Seconds of silence before the other end is asked whether it is there; then between the questions, and how many.
+/// How many seconds of silence pass before the other end is asked whether it is there; then between the questions, and
+/// how many of them.
 const KEEPALIVE_AFTER: u32 = 30;
 const KEEPALIVE_EVERY: u32 = 10;
 const KEEPALIVE_PROBES: u32 = 3;
-/// Milliseconds after which a connection is dead whose other end acknowledges nothing that was sent, be it data or the
-/// question whether it is there: as after a change of this machine's address.
+/// The milliseconds after which a connection is dead whose other end acknowledges nothing that was sent, be it data or
+/// the question whether it is there: as after a change of this machine's address.
 const UNACKNOWLEDGED: u32 = 60_000;
-/// Origins of an account whose addresses are remembered.
+/// The most origins of an account whose addresses are remembered.
 const MOST_REMEMBERED: usize = 16;
 
-/// Which network carries a connection.
+/// The network that carries a connection.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub enum Binding {
-    /// The one the routing table names.
+    /// The network that the routing table names.
     #[default]
     Any,
-    /// This network interface. Name resolution is not bound by it.
+    /// The network interface of this name. Name resolution is not bound by it.
     Interface(String),
 }
 
-/// Which address of an origin has led somewhere, and which only seemed to.
+/// The memory of which address of an origin has led somewhere, and which only seemed to.
 #[derive(Debug, Default)]
 pub(super) struct Memory(HashMap<Origin, Past>);
 
 #[derive(Clone, Copy, Debug, Default)]
 struct Past {
-    /// Led to a connection that stood, the last time.
+    /// The address that led to a connection that stood, the last time.
     good: Option<IpAddr>,
-    /// Accepted, and then led nowhere.
+    /// The address that accepted a connection which then led nowhere.
     bad: Option<IpAddr>,
 }
 
 impl Memory {
-    /// In which order to try: families take turns, so that a dead one costs no more than a moment; what was good comes
-    /// first, what was bad last.
+    /// The order in which addresses are tried: families take turns, so that a dead one costs no more than a moment;
+    /// what was good comes first, what was bad last.
     pub(super) fn order(&self, origin: &Origin, addresses: Vec<SocketAddr>) -> Vec<SocketAddr> {
         let past = self.0.get(origin).copied().unwrap_or_default();
         let mut addresses = in_turns(addresses);
@@ -61,7 +62,7 @@ impl Memory {
         addresses
     }
 
-    /// What came of `address`: a connection that stands, or one on which proxy or TLS failed.
+    /// Remembers what came of `address`: a connection that stands, or one on which proxy or TLS failed.
     pub(super) fn learn(&mut self, origin: &Origin, address: IpAddr, stands: bool) {
         if self.0.len() >= MOST_REMEMBERED && !self.0.contains_key(origin) {
             self.0.clear();
@@ -76,7 +77,7 @@ impl Memory {
     }
 }
 
-/// The families in turns, beginning with the resolver's first (RFC 8305 4).
+/// The addresses with their families in turns, beginning with the resolver's first (RFC 8305 4).
 fn in_turns(addresses: Vec<SocketAddr>) -> Vec<SocketAddr> {
     let begins_with_v4 = addresses.first().is_some_and(SocketAddr::is_ipv4);
     let (first, second): (Vec<_>, Vec<_>) =
@@ -92,7 +93,7 @@ fn in_turns(addresses: Vec<SocketAddr>) -> Vec<SocketAddr> {
     }
 }
 
-/// A connection to the first address that accepts, tried in this order and one beside the other. The caller bounds the
+/// Connects to the first address that accepts, tried in this order and one beside the other. The caller bounds the
 /// time; what is still being tried ends with the future.
 pub(super) async fn connect(addresses: &[SocketAddr], binding: &Binding) -> io::Result<TcpStream> {
     let mut rest = addresses.iter();
@@ -131,9 +132,9 @@ async fn connect_one(address: SocketAddr, binding: &Binding) -> io::Result<TcpSt
     socket.connect(address).await.map_err(named)
 }
 
-/// A server may think for long, and says nothing meanwhile. Whether it is still there, and the way to it, the kernel
-/// finds out: without it a connection that a NAT has forgotten looks like a server that thinks. What was sent on such a
-/// connection would be sent again for a quarter of an hour.
+/// Has the kernel notice that the other end, or the way to it, is gone. A server may think for long, and says nothing
+/// meanwhile: without this, a connection that a NAT has forgotten looks like one whose server thinks, and what was sent
+/// on it would be sent again for a quarter of an hour.
 fn notice_death(socket: &TcpSocket) -> io::Result<()> {
     setsockopt(socket, sockopt::KeepAlive, &true)?;
     setsockopt(socket, sockopt::TcpKeepIdle, &KEEPALIVE_AFTER)?;
@@ -143,12 +144,14 @@ fn notice_death(socket: &TcpSocket) -> io::Result<()> {
     Ok(())
 }
 
-/// No interface but loopback leads to this machine's own addresses: bound to one, a connection is never answered.
+/// Whether an address is this machine's own: no interface but loopback leads there, and a connection that is bound to
+/// one is never answered.
 async fn is_own(address: IpAddr) -> bool {
     address.to_canonical().is_loopback() || crate::bearer::is_here(address).await
 }
 
-/// Binds to the interface itself, or, where the kernel (before 5.7) wants CAP_NET_RAW for that, to its address.
+/// Binds a socket to the interface itself, or, where the kernel (before 5.7) wants CAP_NET_RAW for that, to its
+/// address.
 fn bind(socket: &TcpSocket, interface: &str, to: SocketAddr) -> io::Result<()> {
     match socket.bind_device(Some(interface.as_bytes())) {
         Err(error) if error.kind() == io::ErrorKind::PermissionDenied => {

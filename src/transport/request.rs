@@ -1,4 +1,4 @@
-//! What is asked of a server, and what it answers.
+//! A request to a server, and its response.
 
 use std::time::Duration;
 
@@ -8,7 +8,7 @@ use hyper::{HeaderMap, Method, Uri};
 
 use super::produced::Produced;
 
-/// Whom a request is for: it decides whose certificates are trusted.
+/// The role of a request's server: it decides whose certificates are trusted.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum PeerRole {
     /// A DM Server: the account's `ca-file`, wherever CONT leads.
@@ -18,16 +18,16 @@ pub enum PeerRole {
     Repository,
 }
 
-/// A request. Host, User-Agent, Accept-Encoding, Content-Length and Authorization are added.
+/// A request to a server. Host, User-Agent, Accept-Encoding, Content-Length and Authorization are added.
 #[derive(Clone, Debug)]
 pub struct Request {
-    /// The method.
+    /// The HTTP method.
     pub method: Method,
-    /// Where to: an absolute http(s) URI.
+    /// The URI, an absolute http(s) one.
     pub uri: Uri,
-    /// Whom it is for.
+    /// The role of the server.
     pub role: PeerRole,
-    /// Header fields.
+    /// The header fields.
     pub headers: Vec<(HeaderName, HeaderValue)>,
     /// The body.
     pub body: Bytes,
@@ -35,22 +35,23 @@ pub struct Request {
     pub produced: Option<Produced>,
     /// The largest response body in bytes, decoded.
     pub max_body: usize,
-    /// For everything: resolving, connecting, authenticating, the last byte of the body. What moves at least at the
-    /// `slowest` rate gets more, up to an hour in all.
+    /// The time limit for everything: resolving, connecting, authenticating, the last byte of the body. What moves at
+    /// least at the `slowest` rate gets more, up to an hour in all.
     pub timeout: Duration,
-    /// Bytes a second, in both directions: a trickle is slower, an honest 2G link faster. 0: no more time for anything.
+    /// The rate in bytes a second, in both directions, from which on a request gets more time: a trickle is slower, an
+    /// honest 2G link faster. 0: no more time for anything.
     pub slowest: u32,
     /// The longest time without a byte in either direction; noticed after at most twice that.
     pub idle: Duration,
-    /// Whether it may be sent again where a kept connection ended before one byte of an answer: the server may have acted.
-    /// As the method says (RFC 9110 9.2.2), unless who sends it knows better.
+    /// Whether the request may be sent again where a kept connection ended before one byte of an answer: the server may
+    /// have acted. As the method says (RFC 9110 9.2.2), unless who sends it knows better.
     pub repeatable: bool,
 }
 
 /// A response, its body complete and decoded.
 #[derive(Clone, Debug)]
 pub struct Response {
-    /// The status.
+    /// The HTTP status.
     pub status: u16,
     /// The header, without what was true only of the encoded body.
     pub headers: HeaderMap,
@@ -60,7 +61,7 @@ pub struct Response {
 }
 
 impl Request {
-    /// A request without body, with 1 MiB, 5 minutes or 512 bytes a second, and 60 seconds as its limits.
+    /// Makes a request without body, with 1 MiB, 5 minutes or 512 bytes a second, and 60 seconds as its limits.
     #[must_use]
     pub fn new(method: Method, uri: Uri) -> Self {
         Self {

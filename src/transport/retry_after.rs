@@ -1,11 +1,11 @@
-//! `Retry-After` (RFC 9110 10.2.3) and `Date` (6.6.1).
+//! The response headers `Retry-After` (RFC 9110 10.2.3) and `Date` (6.6.1).
 
 use std::time::{Duration, SystemTime};
 
 use hyper::HeaderMap;
 use hyper::header::{DATE, HeaderName, RETRY_AFTER};
 
-/// No server makes a gateway wait longer than this.
+/// The longest time that a server makes a gateway wait.
 const LONGEST: Duration = Duration::from_secs(24 * 3600);
 
 /// How long the server asks to be left alone, at most a day; `None` where it says nothing readable.
@@ -38,7 +38,7 @@ fn date(headers: &HeaderMap, name: HeaderName) -> Option<SystemTime> {
 mod tests {
     use super::*;
 
-    /// 1994-11-06 08:49:37 UTC, the RFC's own example.
+    /// The RFC's own example, 1994-11-06 08:49:37 UTC.
     const EXAMPLE: Duration = Duration::from_secs(784_111_777);
 
     fn after(text: &str, date: Option<&str>, now: Duration) -> Option<u64> {

@@ -9,11 +9,11 @@ use rustls::RootCertStore;
 use super::error::Failure;
 use crate::base::lane;
 
-/// What was read last, and from files of which stamp. Reading some hundred files and parsing them takes a gateway
-/// longer than all the rest of a reload, and each copy a quarter of a megabyte.
+/// The roots that were read last, and the stamps of the files they are from. Reading some hundred files and parsing
+/// them takes a gateway longer than all the rest of a reload, and each copy a quarter of a megabyte.
 static KEPT: Mutex<Option<(Vec<Stamp>, Arc<RootCertStore>)>> = Mutex::new(None);
 
-/// A file or folder as it was when it was read: device, inode, size, seconds and nanoseconds of its last change.
+/// The state of a file or folder when it was read: device, inode, size, seconds and nanoseconds of its last change.
 type Stamp = (PathBuf, Option<[i128; 5]>);
 
 /// The system's roots; read again only where the system has other ones since.
@@ -51,7 +51,7 @@ fn read() -> Result<RootCertStore, Failure> {
     Ok(roots)
 }
 
-/// Where root certificates are looked for, and the state of each place.
+/// The places where root certificates are looked for, each with its state.
 fn stamps() -> Vec<Stamp> {
     let openssl_probe::ProbeResult { cert_file, cert_dir } = openssl_probe::probe();
     cert_file.into_iter().chain(cert_dir).map(|path| (path.clone(), stamp(&path))).collect()

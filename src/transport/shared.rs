@@ -8,7 +8,8 @@ use super::proxy::Proxies;
 use super::reach::Memory;
 use super::tls::Tls;
 
-/// Whom the account trusts, what its servers asked for, and which of their addresses answered.
+/// The shared state of an account's connections: whom it trusts, what its servers asked for, and which of their
+/// addresses answered.
 pub(super) struct Shared {
     pub(super) policy: Policy,
     pub(super) tls: Tls,
@@ -18,12 +19,12 @@ pub(super) struct Shared {
 }
 
 impl Shared {
-    /// Held for a computation, never over an await.
+    /// The account's authenticator. Held for a computation, never over an await.
     pub(super) fn auth(&self) -> MutexGuard<'_, Authenticator> {
         self.auth.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Likewise.
+    /// The memory of addresses. Held for a computation, never over an await.
     pub(super) fn memory(&self) -> MutexGuard<'_, Memory> {
         self.memory.lock().unwrap_or_else(PoisonError::into_inner)
     }

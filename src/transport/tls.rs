@@ -1,4 +1,4 @@
-//! The one place where TLS client configurations are made.
+//! TLS client configurations, which are made here alone.
 //!
 //! Each is made once and kept: resuming a TLS session needs the same verifier and client certificate.
 
@@ -23,59 +23,59 @@ use super::error::Failure;
 use super::roots;
 use super::untrusted::Untrusted;
 
-/// Servers whose TLS sessions are remembered for resumption, per configuration.
+/// The most servers whose TLS sessions are remembered for resumption, per configuration.
 const RESUMABLE: usize = 16;
 
 /// What is wrong with an account's PEM files. The caller names the files.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum TlsSettingsError {
-    /// Not readable as PEM.
+    /// The file is not readable as PEM.
     #[error("{key}: not PEM: {reason}")]
     Pem {
-        /// The configuration key.
+        /// The configuration key that names the file.
         key: &'static str,
-        /// What the reader said.
+        /// The reader's words.
         reason: String,
     },
-    /// PEM, but without a certificate.
+    /// The file is PEM, but without a certificate.
     #[error("{key}: no certificate in it")]
     NoCertificate {
-        /// The configuration key.
+        /// The configuration key that names the file.
         key: &'static str,
     },
-    /// A certificate that can't be read.
+    /// The file has a certificate that can't be read.
     #[error("{key}: certificate {nth} can't be used: {reason}")]
     Certificate {
-        /// The configuration key.
+        /// The configuration key that names the file.
         key: &'static str,
-        /// Which one, from 1.
+        /// The position of the certificate, from 1.
         nth: usize,
-        /// Why.
+        /// Why it can't be read.
         reason: String,
     },
-    /// No private key, or an encrypted one.
+    /// The key file has no private key, or an encrypted one.
     #[error("key-file: no unencrypted private key in it")]
     NoKey,
-    /// A private key that can't be used.
+    /// The private key can't be used.
     #[error("key-file: the key can't be used: {0}")]
     Key(String),
-    /// Certificate and key aren't a pair.
+    /// The certificate and the private key aren't a pair.
     #[error("key-file: the key does not belong to the certificate in cert-file")]
     Mismatch,
 }
 
-/// Whom a connection trusts and what it shows.
+/// The trust of a connection: the CA that the server must chain to, and what the agent shows.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Trust {
-    /// The account's CA; shows the client certificate.
+    /// The account's CA, and the client certificate is shown.
     Own,
-    /// The account's CA; shows nothing.
+    /// The account's CA, and nothing is shown.
     Account,
-    /// The repository CA; shows nothing.
+    /// The repository CA, and nothing is shown.
     Repository,
 }
 
-/// One account's TLS.
+/// The TLS of one account: its CAs, its client certificate, and the configurations made of them.
 pub(super) struct Tls {
     provider: Arc<CryptoProvider>,
     clock: Arc<FlooredTime>,
@@ -85,7 +85,7 @@ pub(super) struct Tls {
     made: Mutex<Made>,
 }
 
-/// What was made on first use.
+/// The TLS configurations made so far, each on first use.
 #[derive(Default)]
 struct Made {
     own: Option<Arc<ClientConfig>>,
@@ -98,7 +98,7 @@ struct Made {
 struct Pinned {
     roots: Arc<RootCertStore>,
     certificates: Arc<[CertificateDer<'static>]>,
-    /// Where messages look for them.
+    /// The file of the certificates, as messages name it.
     file: String,
 }
 
@@ -146,7 +146,7 @@ impl Tls {
         }
     }
 
-    /// What a server's certificate is checked against, and what to do where that lacks its CA.
+    /// The roots that a server's certificate is checked against, in words, and what to do where they lack its CA.
     pub(super) fn roots(&self, trust: Trust) -> String {
         match (self.pinned(trust), trust) {
             (Some(pinned), _) => format!("{}: add its CA's certificate there", pinned.file),
@@ -160,7 +160,7 @@ impl Tls {
         }
     }
 
-    /// Held for a look, never over an await.
+    /// The configurations made so far. Held for a look, never over an await.
     fn made(&self) -> MutexGuard<'_, Made> {
         self.made.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -198,7 +198,7 @@ impl Tls {
 }
 
 impl Made {
-    /// Where the configuration for `trust` is kept.
+    /// The place of the configuration for `trust`.
     fn of(&mut self, trust: Trust, has_identity: bool) -> &mut Option<Arc<ClientConfig>> {
         match trust {
             // Without a client certificate there is nothing to show: one configuration serves both.
@@ -249,7 +249,7 @@ impl Pinned {
     }
 }
 
-/// Now, but never before the latest time the agent has known: a gateway without a battery wakes up in 1970.
+/// A clock that is never before the latest time the agent has known: a gateway without a battery wakes up in 1970.
 #[derive(Debug)]
 struct FlooredTime(Arc<AtomicU64>);
 
@@ -260,8 +260,9 @@ impl TimeProvider for FlooredTime {
     }
 }
 
-/// webpki's checks, and two things more. An issuer that is not trusted is named. And a self-signed CA certificate that the CA file has word for word may be
-/// the server's own, as `openssl req -x509` makes them. Its dates and names still count.
+/// The verifier of server certificates: webpki's checks, and two things more. An issuer that is not trusted is named.
+/// And a self-signed CA certificate that the CA file has word for word may be the server's own, as `openssl req -x509`
+/// makes them. Its dates and names still count.
 #[derive(Debug)]
 struct Verifier {
     webpki: Arc<WebPkiServerVerifier>,
@@ -345,7 +346,7 @@ fn issuer(certificate: &[u8]) -> Option<String> {
     value(COMMON_NAME).or_else(|| value(ORGANISATION))
 }
 
-/// DER: an element's tag and content, and what stands behind it.
+/// Reads a DER element: its tag and content, and what stands behind it.
 fn element(bytes: &[u8]) -> Option<(u8, &[u8], &[u8])> {
     let (&tag, rest) = bytes.split_first()?;
     let (&first, rest) = rest.split_first()?;
@@ -361,7 +362,8 @@ fn element(bytes: &[u8]) -> Option<(u8, &[u8], &[u8])> {
     Some((tag, content, rest))
 }
 
-/// webpki says so after it has checked the dates and before it looks for an issuer.
+/// Whether webpki refused a CA certificate as the server's own, which it does after it has checked the dates and before
+/// it looks for an issuer.
 fn is_ca_as_server(error: &rustls::Error) -> bool {
     matches!(error, rustls::Error::InvalidCertificate(CertificateError::Other(other))
         if other.to_string().contains("CaUsedAsEndEntity"))

@@ -1,4 +1,4 @@
-//! Byte streams that say what moves on them.
+//! Byte streams that count what moves on them.
 
 use std::io;
 use std::pin::Pin;
@@ -10,10 +10,10 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
 use tokio_rustls::client::TlsStream;
 
-/// Bytes read and written by a connection, so that a slow peer can be told from a dead one.
+/// The number of bytes read and written by a connection, so that a slow peer can be told from a dead one.
 pub(super) type Moved = Arc<AtomicU64>;
 
-/// A stream that is ready for HTTP.
+/// A stream that is ready for HTTP, with TLS or without.
 pub(super) enum Wire {
     Tls(Box<TlsStream<Metered>>),
     Plain(Metered),
@@ -26,9 +26,9 @@ pub(super) enum Wire {
 pub(super) struct Metered {
     stream: TcpStream,
     moved: Moved,
-    /// Why nothing can be written any more.
+    /// Why nothing can be written any more; none while it can.
     broken: Option<io::ErrorKind>,
-    /// Nothing more is to be read.
+    /// Whether nothing more is to be read.
     ended: bool,
 }
 
@@ -41,8 +41,8 @@ impl Metered {
         self.moved.fetch_add(bytes as u64, Ordering::Relaxed);
     }
 
-    /// Counts what was written. An error is kept back until all is read: whoever writes reads as well, and reading a
-    /// broken stream comes to its end by itself.
+    /// Counts the bytes that were written. An error is kept back until all is read: whoever writes reads as well, and
+    /// reading a broken stream comes to its end by itself.
     fn written(&mut self, done: io::Result<usize>) -> Poll<io::Result<usize>> {
         use io::ErrorKind::{BrokenPipe, ConnectionAborted, ConnectionReset};
         match done {
@@ -60,7 +60,7 @@ impl Metered {
         }
     }
 
-    /// Whether writing is of no use any more.
+    /// The result of every write to a stream that is broken; none while writing is of use.
     fn is_broken(&self) -> Option<Poll<io::Result<usize>>> {
         let kind = self.broken?;
         Some(if self.ended { Poll::Ready(Err(kind.into())) } else { Poll::Pending })

@@ -1,5 +1,5 @@
-//! What an account's own server may change in it (TS 11.2), and how that stands to what the account's file, or the
-//! bootstrap that brought it, says: it applies only while that says the same as when it was changed.
+//! The changes of an account that its own server may make (TS 11.2), and how they stand to what the account's file, or
+//! the bootstrap that brought it, says: a change applies only while that says the same as when it was made.
 
 use std::collections::BTreeMap;
 
@@ -16,23 +16,23 @@ const LONGEST_SECRET: usize = 4096;
 /// A value of the DM Account object that its own server may replace.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Leaf {
-    /// `Name`
+    /// `Name`: the account's name for people.
     Name,
-    /// `SrvURI`
+    /// `SrvURI`: the server's address.
     ServerUri,
-    /// `AuthNoti/AuthType`; approved: `Auth/Noti/Type`
+    /// `AuthNoti/AuthType`; approved: `Auth/Noti/Type`. How notifications are authenticated.
     NotificationType,
-    /// `AuthNoti/AuthSecret`; approved: `Auth/Noti/Secret`
+    /// `AuthNoti/AuthSecret`; approved: `Auth/Noti/Secret`. The secret of their digests.
     NotificationSecret,
-    /// approved: `Auth/Noti/Data`
+    /// `Auth/Noti/Data` of the approved profile: the authentication data of notifications.
     NotificationData,
-    /// `Push/GCM/SenderID`
+    /// `Push/GCM/SenderID`: the server's id with the push service.
     PushSender,
-    /// `Push/GCM/RegURL`; approved: `RegURI`
+    /// `Push/GCM/RegURL`; approved: `RegURI`. The address that registrations go to.
     PushRegister,
-    /// `Push/GCM/UnRegURL`; approved: `UnRegURI`
+    /// `Push/GCM/UnRegURL`; approved: `UnRegURI`. The address that ends of registrations go to.
     PushUnregister,
-    /// `Push/GCM/RegParams`
+    /// `Push/GCM/RegParams`: the query that both addresses get.
     PushParams,
 }
 
@@ -42,13 +42,13 @@ pub enum LeafError {
     /// The address is of another origin: that would be another server's account.
     #[error("of another origin than the account's own")]
     Origin,
-    /// The value can't be one.
+    /// The value is not of the leaf's syntax.
     #[error("{0}")]
     Value(String),
 }
 
 impl Leaf {
-    /// All of them.
+    /// All leaves.
     pub const ALL: [Self; 9] = [
         Self::Name,
         Self::ServerUri,
@@ -61,7 +61,7 @@ impl Leaf {
         Self::PushParams,
     ];
 
-    /// What the store calls it.
+    /// The name of the leaf in the store.
     #[must_use]
     pub fn name(self) -> &'static str {
         match self {
@@ -83,7 +83,7 @@ impl Leaf {
         Self::ALL.into_iter().find(|leaf| leaf.name() == name)
     }
 
-    /// Whether `value` may take the place of what `account` has.
+    /// Checks whether `value` may take the place of what `account` has.
     ///
     /// # Errors
     /// [`LeafError`]
@@ -120,23 +120,23 @@ fn one_of(found: Result<Origin, impl ToString>, own: &[Origin]) -> Result<(), Le
     if own.contains(&origin) { Ok(()) } else { Err(LeafError::Origin) }
 }
 
-/// What a server has changed, as far as it applies.
+/// The changes of an account by its server, as far as they apply.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Changes(BTreeMap<Leaf, Secret>);
 
 /// A change as it is stored: the leaf's name, a hash of the value that it overrides, the new value.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct StoredChange {
-    /// [`Leaf::name`]
+    /// The leaf, as [`Leaf::name`] has it.
     pub leaf: String,
-    /// [`Account::hash`] of what the file had at the time.
+    /// The hash of the value that it overrides, by [`Account::hash`].
     pub over: [u8; 32],
     /// The server's value.
     pub value: Secret,
 }
 
 impl Changes {
-    /// Those of the stored ones that apply to `account`, which is as its file or its bootstrap has it.
+    /// The stored changes that apply to `account`, which is as its file or its bootstrap has it.
     #[must_use]
     pub fn to(account: &Account, stored: impl IntoIterator<Item = StoredChange>) -> Self {
         let applies = |change: StoredChange| {

@@ -1,8 +1,8 @@
-//! What else than its file decides whether an account is right.
+//! What decides whether an account is right besides its file.
 
 use crate::config::environment::Environment;
 
-/// What else than its file decides whether an account is right.
+/// The surroundings that decide whether an account is right, besides its file.
 #[derive(Clone, Copy, Debug)]
 pub struct Context<'a> {
     /// `session.allow-http` of the settings.

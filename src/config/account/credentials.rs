@@ -1,4 +1,4 @@
-//! What an account trusts, and how both ends prove who they are.
+//! Credentials of an account: what it trusts, and how both ends prove who they are.
 
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
@@ -81,7 +81,7 @@ fn secret(reader: &mut Reader<'_>, key: &str, context: Context<'_>) -> Option<Se
     secret_and_file(reader, key, context).map(|(secret, _)| secret)
 }
 
-/// Likewise, and the file as a message names it.
+/// The secret that a required `…-file` key names, and the file as a message names it.
 fn secret_and_file(reader: &mut Reader<'_>, key: &str, context: Context<'_>) -> Option<(Secret, String)> {
     let file = reader.required::<FileRef>(key)?.to_string();
     Some((reader.parsed(key, |file: FileRef| file.secret(context.environment))?, file))
@@ -98,12 +98,12 @@ fn certificates(reader: &mut Reader<'_>, key: &str, context: Context<'_>) -> Opt
     Some((pem, file))
 }
 
-/// What is wrong with a file that [`holds_certificates`] denies.
+/// The problem with a file that [`holds_certificates`] denies.
 pub(crate) fn no_certificates(file: &str) -> String {
     format!("expected a file of PEM certificates; {file} holds none, or a broken one")
 }
 
-/// Whether this is one PEM certificate or several, and no broken one among them.
+/// Whether a file's content is one PEM certificate or several, and no broken one among them.
 pub(crate) fn holds_certificates(pem: &[u8]) -> bool {
     let mut found = CertificateDer::pem_slice_iter(pem).peekable();
     found.peek().is_some() && found.all(|certificate| certificate.is_ok())

@@ -1,4 +1,4 @@
-//! Validates an account file.
+//! Reading and validating an account file.
 
 use std::time::Duration;
 
@@ -18,8 +18,8 @@ use crate::uri::Moid;
 use crate::uri::ServerId;
 
 impl Account {
-    /// Reads an account file, its secrets included; none where something is wrong with it, and all of that
-    /// is noted under the account's file.
+    /// Reads an account file, its secrets included; none where something is wrong with it, and all of that is noted
+    /// under the account's file.
     pub fn read(root: &Located, context: Context<'_>, problems: &mut Problems) -> Option<Self> {
         let mut found = Problems::default();
         let account = read(root, context, &mut found);
@@ -69,7 +69,7 @@ fn read(root: &Located, context: Context<'_>, problems: &mut Problems) -> Option
     })
 }
 
-/// A required address, and whether it is https.
+/// Reads a required address, and whether it is https.
 fn address(
     reader: &mut Reader<'_>,
     key: &str,
@@ -93,7 +93,8 @@ fn profile(name: String) -> Result<Profile, String> {
     }
 }
 
-/// Unsaid, the server may see every MO: a factory account is the device owner's own choice of manager.
+/// Reads `permissions`. Unsaid, the server may see every MO: a factory account is the device owner's own choice of
+/// manager.
 fn permissions(reader: &mut Reader<'_>) -> Vec<Permission> {
     let all = || vec![Permission { moid: Moid::fixed("*"), rights: Permission::UNSAID }];
     let Some(found) = reader.array("permissions", permission) else { return all() };
@@ -117,7 +118,7 @@ fn permission(item: &Located, key: String, problems: &mut Problems) -> Option<Pe
     Moid::read(item, &key, problems).map(|moid| Permission { moid, rights: Permission::UNSAID })
 }
 
-/// The sum of rights (TS 11.3 AccessRights).
+/// Checks the sum of rights (TS 11.3 AccessRights).
 pub(in crate::config) fn rights(number: i64) -> Result<u8, String> {
     let rights = u8::try_from(number).ok().filter(|rights| *rights <= 15);
     rights.ok_or_else(|| {
@@ -159,7 +160,7 @@ fn bootstrap(reader: &mut Reader<'_>) -> Option<BootstrapServer> {
     Some(BootstrapServer { server_uri: server_uri?.0, sec_mode })
 }
 
-/// A Server Identifier. It becomes a MIID: one segment of a ClientURI.
+/// A Server Identifier, which becomes a MIID: one segment of a ClientURI.
 impl FromItem for ServerId {
     const EXPECTED: &'static str = "1 to 255 bytes of visible characters without \"/\"";
 

@@ -1,4 +1,4 @@
-//! Validates a merged `omadmd.toml`.
+//! Reading and validating a merged `omadmd.toml`.
 
 use std::net::SocketAddr;
 use std::ops::RangeInclusive;
@@ -208,7 +208,7 @@ fn browser(argv: Vec<String>) -> Result<Vec<String>, &'static str> {
     if runs { Ok(argv) } else { Err("expected a program and its arguments, such as [\"xdg-open\"]") }
 }
 
-/// Empty, as a later file says it, takes the vendor's away.
+/// Checks the bootstrap server's address. Empty, as a later file says it, takes the vendor's away.
 fn bootstrap_uri(uri: String, allow_http: bool) -> Result<Option<String>, AddressError> {
     if uri.is_empty() {
         return Ok(None);
@@ -216,7 +216,7 @@ fn bootstrap_uri(uri: String, allow_http: bool) -> Result<Option<String>, Addres
     address::template(&uri, allow_http).map(|_| Some(uri))
 }
 
-/// Where servers find DDFs. Empty, as a later file says it, takes the vendor's away.
+/// Checks the address that servers find DDFs below. Empty, as a later file says it, takes the vendor's away.
 fn ddf_base(uri: String) -> Result<Option<String>, String> {
     let is_base = uri.split_once("://").is_some_and(|(scheme, rest)| {
         matches!(scheme, "https" | "http")
@@ -230,7 +230,7 @@ fn ddf_base(uri: String) -> Result<Option<String>, String> {
     }
 }
 
-/// A file of PEM certificates, read.
+/// Reads a file of PEM certificates.
 fn certificates(FilePath(path): FilePath) -> Result<Vec<u8>, String> {
     let pem =
         regular::read(&path, MAX_CERTIFICATES).map_err(|error| format!("{}: {error}", path.display()))?;
@@ -256,7 +256,7 @@ fn replace<T: FromItem>(reader: &mut Reader<'_>, key: &str, target: &mut T) {
     }
 }
 
-/// Likewise, within bounds.
+/// Puts the value of `key`, where there is one within the bounds, in the default's place.
 fn within<T: FromItem + PartialOrd>(
     reader: &mut Reader<'_>,
     key: &str,
