@@ -1,5 +1,5 @@
-//! All that a session needs, as it was when the session began: settings, accounts, tree and store. A reload
-//! makes a new agent state; sessions in flight finish on the old one.
+//! The agent state: all that a session needs, as it was when the session began: settings, accounts, tree and store. A
+//! reload makes a new agent state; sessions in flight finish on the old one.
 
 mod parameters;
 
@@ -21,34 +21,34 @@ use crate::uri::server::fill_text;
 /// The state of the agent as sessions see it: settings, accounts, tree and store.
 #[derive(Debug)]
 pub struct AgentState {
-    /// The settings.
+    /// The agent's settings.
     pub settings: Arc<Settings>,
     /// The accounts, sorted by server id.
     pub peers: Vec<Arc<Peer>>,
-    /// The tree.
+    /// The management tree.
     pub tree: Arc<Tree>,
-    /// The store.
+    /// The store that the state is kept in.
     pub store: Arc<Store>,
-    /// What may end the agent.
+    /// The crash guard, which knows what has ended the agent.
     pub crash_guard: Arc<CrashGuard>,
     /// Whether no file of the configuration and the accounts is broken.
     pub is_sound: bool,
     /// Whether the device's owner has account files, sound or broken: then no bootstrap server is asked.
     pub is_owned: bool,
-    /// What the folders of accounts and management objects were found to be.
+    /// The folders of accounts and management objects, as they were found.
     pub folders: Vec<Folder>,
 }
 
 /// A folder of the configuration, as it was when it was read; one that did not answer holds nothing, and is unknown.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Folder {
-    /// Where it is.
+    /// The path of the folder.
     pub path: PathBuf,
-    /// Whether it holds what it is for.
+    /// Whether the folder holds what it is for.
     pub holds: bool,
-    /// Device and inode; none where it can't be read.
+    /// The device and inode of the folder; none where it can't be read.
     pub identity: Option<(u64, u64)>,
-    /// Whether accounts are in it; else management objects are.
+    /// Whether the folder is for accounts; else it is for management objects.
     pub is_of_accounts: bool,
 }
 
@@ -62,18 +62,18 @@ impl AgentState {
 
 /// A DM Server's account and the connections made for it.
 pub struct Peer {
-    /// The account.
+    /// The account as it is now.
     pub account: Arc<Account>,
     settings: Arc<Settings>,
     surroundings: Surroundings,
-    /// Made for these values of the account's templates.
+    /// The client, made for these values of the account's templates.
     client: Mutex<Option<(Parameters, Client)>>,
 }
 
-/// What comes from around the agent, read once.
+/// The surroundings of the agent, read once.
 #[derive(Clone, Debug, Default)]
 pub struct Surroundings {
-    /// `HTTPS_PROXY` and its like.
+    /// The proxies, from `HTTPS_PROXY` and its like.
     pub proxies: Proxies,
     /// The latest time known, seconds since 1970.
     pub time_floor: Arc<AtomicU64>,
@@ -92,7 +92,7 @@ impl Peer {
         Self { account, settings, surroundings, client: Mutex::default() }
     }
 
-    /// Whether it was made for the same account under the same settings.
+    /// Whether this peer was made for the same account under the same settings.
     #[must_use]
     pub fn is_for(&self, account: &Account, settings: &Settings) -> bool {
         *self.account == *account && *self.settings == *settings
@@ -127,7 +127,7 @@ impl Peer {
     }
 }
 
-/// The account's authentication, this device's values in its user name.
+/// The account's authentication, with this device's values in its user name.
 fn with_user(auth: &Auth, parameters: &Parameters) -> Auth {
     let fill = |user: &str| fill_text(user, &|parameter| parameters.value(parameter));
     match auth {

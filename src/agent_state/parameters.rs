@@ -1,4 +1,4 @@
-//! What the parameters of a ServerURI stand for on this device (TS 6.2).
+//! The values of a ServerURI's parameters on this device (TS 6.2).
 
 use hyper::Uri;
 
@@ -10,10 +10,10 @@ use crate::uri::Moid;
 use crate::uri::server::{Parameter, ServerUriError, Template};
 
 static DEV_INFO: Moid = Moid::fixed("urn:oma:mo:oma-dm-devinfo:1.2");
-/// A network's name is no longer than this, in bytes.
+/// The longest name of a network, in bytes.
 const LONGEST: usize = 255;
 
-/// The device's values, as they are for one session.
+/// The values of parameters on this device, as they are for one session.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Parameters {
     dev_id: String,
@@ -25,13 +25,13 @@ pub struct Parameters {
 }
 
 impl Parameters {
-    /// `dev_id` is the value of DevInfo's DevID; of networks nothing is known.
+    /// Takes `dev_id`, the value of DevInfo's DevID; of networks nothing is known.
     #[must_use]
     pub fn new(dev_id: String) -> Self {
         Self { dev_id, ..Self::default() }
     }
 
-    /// The values of this moment: DevID from the tree, the rest from what `[subscriber]` names.
+    /// Reads the values of this moment: DevID from the tree, the rest from what `[subscriber]` names.
     ///
     /// # Errors
     /// The device can't tell its DevID now.
@@ -52,7 +52,7 @@ impl Parameters {
         })
     }
 
-    /// DevID, also the value of the `OMADM-DevID` header.
+    /// The DevID, which is also the value of the `OMADM-DevID` header.
     #[must_use]
     pub fn dev_id(&self) -> &str {
         &self.dev_id
@@ -66,7 +66,7 @@ impl Parameters {
         self.fill(&Template::parse(server_uri)?)
     }
 
-    /// Likewise, of one that has been parsed.
+    /// A parsed ServerURI with this device's values in it (TS 6.2).
     ///
     /// # Errors
     /// It is too long with them.
@@ -82,7 +82,7 @@ impl Parameters {
         Some(home != current)
     }
 
-    /// A parameter's value; none becomes `-1`.
+    /// The value of a parameter; none becomes `-1`.
     #[must_use]
     pub fn value(&self, parameter: Parameter) -> Option<String> {
         match parameter {
@@ -96,7 +96,7 @@ impl Parameters {
     }
 }
 
-/// What the SIM or the network says right now; none if that is not known.
+/// Asks the SIM or the network for a fact; none if it is not known.
 pub async fn fact(fact: Fact, settings: &Settings, machine: &Machine) -> Option<String> {
     let sources = settings.subscriber.sources(fact)?;
     let text = match backend::read(sources, Format::Chr, false, &context(settings, machine)).await {
@@ -125,7 +125,7 @@ pub fn dependencies(fact: Fact, settings: &Settings, machine: &Machine) -> Depen
     dependencies
 }
 
-/// Of no management object.
+/// The context of sources that belong to no management object.
 fn context<'a>(settings: &'a Settings, machine: &'a Machine) -> Context<'a> {
     Context {
         machine,
@@ -142,7 +142,7 @@ fn context<'a>(settings: &'a Settings, machine: &'a Machine) -> Context<'a> {
     }
 }
 
-/// Outside of a session the agent has nothing to tell of one.
+/// The session's facts outside of a session: there are none.
 struct Nothing;
 
 impl Builtins for Nothing {

@@ -1,4 +1,5 @@
-//! EXECs that wait until they may begin: for their window, and for programs of the machine's own to let them pass.
+//! The gate of EXECs that wait until they may begin: for their window, and for programs of the machine's own to let
+//! them pass.
 //!
 //! While one waits, it is a record in the store and a sleeping task; nothing else is kept, as files may be read again
 //! meanwhile. What may be done is looked up when it is done.
@@ -16,29 +17,29 @@ use crate::tree::{Closed, Principal, SessionFacts};
 
 /// How long until programs that said "not now" are asked again.
 const AGAIN: Duration = Duration::from_secs(60);
-/// The clock on the wall may be set: so long at most until it is looked at again.
+/// How long until the clock on the wall is looked at again, as it may be set.
 const LOOK: Duration = Duration::from_secs(10 * 60);
 
-/// What became of a look.
+/// The result of a look at whether an EXEC may begin.
 enum Gate {
-    /// It may begin.
+    /// The EXEC may begin.
     Open,
-    /// It may not before so long.
+    /// The EXEC may not begin before so long.
     Closed(Duration),
-    /// It may not at all: the exit code of who said so, and the status that it stands for.
+    /// The EXEC may not begin at all: the exit code of the program that said so, and the status that it stands for.
     Refused(Option<i32>, u16),
 }
 
-/// What is known from one look to the next.
+/// The state of an EXEC's wait, from one look to the next.
 #[derive(Default)]
 struct Looks {
-    /// The journal has a line about the window.
+    /// Whether the journal has a line about the window.
     told: bool,
-    /// Since when programs are asked.
+    /// The time since when programs are asked.
     asked: Option<Instant>,
 }
 
-/// Executes it as soon as it may begin. What has not begun when the agent stops is left to its next start.
+/// Executes a queued EXEC as soon as it may begin. What has not begun when the agent stops is left to its next start.
 pub(super) async fn pass(
     mut waiting: QueuedExec,
     session: SessionFacts,

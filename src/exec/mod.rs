@@ -26,21 +26,21 @@ use crate::uri::ServerId;
 /// An EXEC that has ended.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Finished {
-    /// Its number in the store.
+    /// The number of the EXEC in the store.
     pub number: u64,
-    /// Who gave the command.
+    /// The server that gave the command.
     pub server_id: ServerId,
-    /// The node.
+    /// The ClientURI of the node.
     pub client_uri: String,
-    /// What the alert is called.
+    /// The type of the alert.
     pub alert_type: String,
-    /// 200, a mapped 1xxx, or 500.
+    /// The result code: 200, a mapped 1xxx, or 500.
     pub code: u16,
-    /// Where the alert is posted, if not where the server's sessions go.
+    /// The address that the alert is posted to, if not where the server's sessions go.
     pub report_to: Option<String>,
-    /// The exit code of its program, where it ended by itself.
+    /// The exit code of its program, where that ended by itself.
     pub exit: Option<i32>,
-    /// What its alert is, where the mapping says more of it than the type.
+    /// The alert, where the mapping says more of it than the type.
     pub alert: Option<EndAlert>,
 }
 
@@ -50,13 +50,13 @@ pub enum ExecError {
     /// As many programs as may run at one time run already.
     #[error("too many programs are running")]
     Busy,
-    /// Two EXECs of one node never overlap.
+    /// The node of this ClientURI is being executed: two EXECs of one node never overlap.
     #[error("{0} is still being executed")]
     Running(String),
-    /// Too many wait for the end of the session, or until they may begin.
+    /// Too many EXECs wait for the end of the session, or until they may begin.
     #[error("too many EXECs wait to begin")]
     Crowded,
-    /// It can't be started, or not be remembered.
+    /// The EXEC can't be started, or not be remembered.
     #[error(transparent)]
     Tree(#[from] TreeError),
 }

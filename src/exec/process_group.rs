@@ -13,7 +13,7 @@ impl ProcessGroup {
         Some(Self { id, since: started(&stat)? })
     }
 
-    /// Kills its group if anything of it still runs, in the boot in which it was started. Whether it did.
+    /// Kills the group if anything of it still runs, in the boot in which it was started. Returns whether it did.
     #[must_use]
     pub fn kill(self) -> bool {
         // 1 and less would be a signal to everyone.
@@ -31,7 +31,8 @@ fn group_lives(group: i32) -> bool {
     stats.into_iter().any(|stat| lives_in(&stat, group))
 }
 
-/// The 3rd field of `/proc/PID/stat` is its state, the 5th its group.
+/// Whether the content of `/proc/PID/stat` is of a running process of the group: the 3rd field is its state, the 5th
+/// its group.
 fn lives_in(stat: &str, group: i32) -> bool {
     let Some((_, rest)) = stat.rsplit_once(')') else { return false };
     let mut fields = rest.split_ascii_whitespace();
@@ -39,7 +40,8 @@ fn lives_in(stat: &str, group: i32) -> bool {
     !matches!(state, None | Some("Z" | "X")) && fields.nth(1).and_then(|id| id.parse().ok()) == Some(group)
 }
 
-/// The 22nd field of `/proc/PID/stat`. The second may hold anything, parentheses as well.
+/// The start time in the content of `/proc/PID/stat`, its 22nd field. The second may hold anything, parentheses as
+/// well.
 fn started(stat: &str) -> Option<u64> {
     let (_, rest) = stat.rsplit_once(')')?;
     rest.split_ascii_whitespace().nth(19)?.parse().ok()

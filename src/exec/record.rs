@@ -1,25 +1,25 @@
-//! What comes of an EXEC that the store has, at the agent's next start.
+//! The fate, at the agent's next start, of an EXEC that the store has.
 
 use super::{Finished, ProcessGroup};
 use crate::store::records::ExecRecord;
 use crate::tree::Invocation;
 use crate::uri::ServerId;
 
-/// A program that is to go on after a reboot (`resume = true`) is started so often at most, or a mapping that is
-/// wrong would reboot the gateway for ever.
+/// The most starts of a program that is to go on after a reboot (`resume = true`), or a mapping that is wrong would
+/// reboot the gateway for ever.
 const MOST_STARTS: u32 = 3;
 
-/// What becomes of an EXEC that was waiting or running when the agent ended.
+/// The fate of an EXEC that was waiting or running when the agent ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Fate {
-    /// It is started: it had not been yet, or it goes on by itself where it was.
+    /// The EXEC is started: it had not been yet, or it goes on by itself where it was.
     Start,
-    /// It is over, with this result.
+    /// The EXEC is over, with this result.
     Over(u16),
 }
 
 impl ExecRecord {
-    /// Of an EXEC that was not started yet.
+    /// Makes the record of an EXEC that was not started yet.
     #[must_use]
     pub fn new(server_id: &ServerId, invocation: &Invocation) -> Self {
         Self {
@@ -39,7 +39,7 @@ impl ExecRecord {
         }
     }
 
-    /// The same, started once more.
+    /// The record of the EXEC when it is started once more.
     #[must_use]
     pub fn started(&self, boot: &str) -> Self {
         Self {
@@ -50,13 +50,14 @@ impl ExecRecord {
         }
     }
 
-    /// Ends what the agent's death left running: no node is executed twice at a time. Whether there was anything.
+    /// Kills what the agent's death left running: no node is executed twice at a time. Returns whether there was
+    /// anything.
     #[must_use]
     pub fn kill_left_over(&self, boot: &str) -> bool {
         !boot.is_empty() && self.boot == boot && self.process_group.is_some_and(ProcessGroup::kill)
     }
 
-    /// What becomes of it in this boot.
+    /// The fate of the EXEC in this boot.
     ///
     /// What was promised with 202 for the end of a session is kept: a power cut that came before may have done the
     /// same as a reboot that was asked for, but that is nothing the agent can know. What ran and did not come to its
@@ -76,7 +77,7 @@ impl ExecRecord {
         }
     }
 
-    /// Its end.
+    /// The end of the EXEC, to be told.
     #[must_use]
     pub fn finished(&self, number: u64, code: u16) -> Finished {
         Finished {

@@ -16,31 +16,32 @@ use crate::store::{Change, Store, StoreError};
 use crate::tree::{Invocation, Principal, SessionFacts, Tree};
 use crate::uri::ServerId;
 
-/// EXECs of one session that wait for its end.
+/// The most EXECs of one session that wait for its end.
 const MOST_WAITING: usize = 16;
 
-/// What a session executes, and what is not told yet.
+/// The EXECs of a session, and the ends of some that are not told yet.
 #[derive(Debug)]
 pub struct SessionExecs {
     store: Arc<Store>,
     exec_slots: ExecSlots,
-    /// Ended within their command, their status in no package that was answered.
+    /// The EXECs that ended within their command, their status in no package that was answered.
     untold: Vec<Finished>,
     waiting: Vec<QueuedExec>,
-    /// What became of EXECs, and what follows from a package that was answered. The next commit takes it along: the
-    /// one before a program starts, before a package goes out, or that of the session's end.
+    /// The changes not committed yet: what became of EXECs, and what follows from a package that was answered. The next
+    /// commit takes them along: the one before a program starts, before a package goes out, or that of the session's
+    /// end.
     pending: Vec<Change>,
 }
 
-/// A program on its way.
+/// An EXEC whose program runs.
 #[derive(Debug)]
 pub struct Execution {
     number: u64,
     record: ExecRecord,
     task: JoinHandle<(Finished, Held)>,
-    /// From its end until that was reported.
+    /// The node and the slot, from the program's end until that was reported.
     held: Option<Held>,
-    /// Whether its end is on disk.
+    /// Whether the end is on disk.
     is_over: Arc<Mutex<bool>>,
 }
 
@@ -49,21 +50,21 @@ pub struct Execution {
 pub struct QueuedExec {
     number: u64,
     record: ExecRecord,
-    /// None: found in the store when the agent started, to be looked up.
+    /// The invocation; none: it is looked up when it is needed, as for an EXEC that was found in the store.
     invocation: Option<Invocation>,
     hold: Hold,
-    /// Its place among those that wait until they may begin.
+    /// The place among the EXECs that wait until they may begin.
     gate: Option<OwnedSemaphorePermit>,
 }
 
 impl SessionExecs {
-    /// Nothing was executed yet.
+    /// Makes the record of a session that has executed nothing yet.
     #[must_use]
     pub fn new(store: Arc<Store>, exec_slots: ExecSlots) -> Self {
         Self { store, exec_slots, untold: Vec::new(), waiting: Vec::new(), pending: Vec::new() }
     }
 
-    /// What EXEC and SHOW have running.
+    /// The slots of all EXECs and SHOWs that run.
     #[must_use]
     pub fn exec_slots(&self) -> &ExecSlots {
         &self.exec_slots
@@ -109,7 +110,7 @@ impl SessionExecs {
         Ok(Execution { number, record, task, held: None, is_over })
     }
 
-    /// Executes a node when the session has ended: whatever happens before.
+    /// Queues an EXEC of a node for the end of the session: whatever happens before.
     ///
     /// # Errors
     /// [`ExecError`]
@@ -126,8 +127,8 @@ impl SessionExecs {
         Ok(())
     }
 
-    /// It ended within its command: the code that the next package carries. Should the agent die before that was
-    /// answered, its next start still knows it.
+    /// Notes that an EXEC ended within its command; returns the code that the next package carries. Should the agent
+    /// die before that was answered, its next start still knows it.
     pub fn ended(&mut self, execution: Execution, mut finished: Finished) -> u16 {
         // "Not now" is worth another command, unless the mapping has its own word for it.
         if finished.exit == Some(NOT_NOW) && finished.code == 500 {
@@ -140,7 +141,8 @@ impl SessionExecs {
         code
     }
 
-    /// It outlives its command, and is reported when it ends. What runs is on disk before the command is answered.
+    /// Notes that an EXEC outlives its command: it is reported when it ends. What runs is on disk before the command is
+    /// answered.
     pub async fn outlives(&mut self, mut execution: Execution) {
         let is_over = Arc::clone(&execution.is_over);
         let is_over = is_over.lock().await;
@@ -158,13 +160,13 @@ impl SessionExecs {
         });
     }
 
-    /// The package that carried the statuses so far was answered; and what else follows from that.
+    /// Notes that the package which carried the statuses so far was answered; and what else follows from that.
     pub fn told(&mut self, alerts: Option<Change>) {
         self.pending.extend(self.untold.drain(..).map(|finished| Change::ExecEnded(finished.number)));
         self.pending.extend(alerts);
     }
 
-    /// Commits what is pending. May be given up: it then stays pending, and is committed again.
+    /// Commits the pending changes. May be given up: they then stay pending, and are committed again.
     pub async fn commit_pending(&mut self) {
         match self.store.commit(self.pending.clone()).await {
             Ok(()) => self.pending.clear(),
@@ -174,12 +176,12 @@ impl SessionExecs {
         }
     }
 
-    /// The session is over: what is to be committed, and what nobody was told.
+    /// Closes the session's EXECs: returns what is to be committed, and the ends that nobody was told.
     pub fn close(&mut self) -> (Vec<Change>, Vec<Finished>) {
         (std::mem::take(&mut self.pending), std::mem::take(&mut self.untold))
     }
 
-    /// What waited for the end of the session.
+    /// Takes the EXECs that waited for the end of the session.
     pub fn take_waiting(&mut self) -> Vec<QueuedExec> {
         std::mem::take(&mut self.waiting)
     }
@@ -194,7 +196,7 @@ impl SessionExecs {
 }
 
 impl Execution {
-    /// Waits for the end. May be given up and called again.
+    /// Waits for the end of the EXEC. May be given up and called again.
     pub async fn end(&mut self) -> Finished {
         match (&mut self.task).await {
             Ok((finished, held)) => {
@@ -208,7 +210,7 @@ impl Execution {
 }
 
 impl QueuedExec {
-    /// One that was found in the store when the agent started.
+    /// Makes a queued EXEC of one that was found in the store when the agent started.
     ///
     /// # Errors
     /// [`ExecError::Running`]
@@ -231,24 +233,24 @@ impl QueuedExec {
         &self.record.client_uri
     }
 
-    /// Whether it goes on after a reboot.
+    /// Whether the EXEC goes on after a reboot.
     pub(super) fn has_begun(&self) -> bool {
         self.record.starts > 0
     }
 
-    /// What it means is looked up when it begins.
+    /// Forgets the invocation, which is looked up when the EXEC begins.
     pub(super) fn forget_invocation(&mut self) {
         self.invocation = None;
     }
 
-    /// It is over without having begun, as if its program had ended with this exit code.
+    /// Ends the EXEC without having begun it, as if its program had ended with this exit code.
     pub(super) fn refuse(mut self, exit: Option<i32>, code: u16, exec_slots: &ExecSlots) {
         (self.record.code, self.record.exit) = (Some(code), exit);
         exec_slots.report(self.record.finished(self.number, code));
     }
 
-    /// Executes it, and reports its end. That it starts is on disk before: it is never started twice, unless it is
-    /// one that goes on after a reboot.
+    /// Executes the EXEC, and reports its end. That it starts is on disk before: it is never started twice, unless it
+    /// is one that goes on after a reboot.
     pub(super) async fn run(self, after: &AfterSession) {
         let Self { number, record, invocation, hold, gate } = self;
         drop(gate);
@@ -302,28 +304,29 @@ impl QueuedExec {
     }
 }
 
-/// What executing it is called by the crash guard.
+/// The name by which the crash guard knows this EXEC.
 #[must_use]
 pub fn risk_of_exec(number: u64) -> String {
     format!("exec {number}")
 }
 
-/// What the EXECs that waited for the end of a session are executed with.
+/// The surroundings in which the EXECs that waited for the end of a session are executed.
 pub struct AfterSession {
-    /// The tree, the store, and what says at the next start which EXEC the agent died of.
+    /// The agent state: the tree, the store, and the crash guard, which says at the next start which EXEC the agent
+    /// died of.
     pub agent_state: Arc<AgentState>,
-    /// Who gave the commands.
+    /// The account of the server that gave the commands.
     pub account: Arc<Account>,
-    /// What is known of the session that is over.
+    /// The facts about the session that is over.
     pub session: SessionFacts,
-    /// What the whole agent has running.
+    /// The slots of all that the agent has running.
     pub exec_slots: ExecSlots,
     /// Turns true when the agent ends.
     pub stopping: watch::Receiver<bool>,
 }
 
 impl AfterSession {
-    /// For an EXEC that begins now, whenever it was commanded; none where the account is gone.
+    /// The surroundings for an EXEC that begins now, whenever it was commanded; none where the account is gone.
     pub(super) fn now(
         server_id: &ServerId,
         session: SessionFacts,
@@ -336,8 +339,8 @@ impl AfterSession {
         Some(Self { agent_state, account, session, exec_slots, stopping })
     }
 
-    /// Executes them one after the other, but for those that wait until they may begin. What has not begun when the agent
-    /// stops is left to its next start.
+    /// Executes the queued EXECs one after the other, but for those that wait until they may begin. What has not begun
+    /// when the agent stops is left to its next start.
     pub async fn run(self, waiting: Vec<QueuedExec>) {
         let (gated, waiting): (Vec<_>, Vec<_>) =
             waiting.into_iter().partition(|waiting| waiting.record.gated);

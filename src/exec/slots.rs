@@ -1,4 +1,4 @@
-//! What EXEC and SHOW have running, for all servers.
+//! The slots of the programs that EXEC and SHOW have running, for all servers.
 
 use std::collections::BTreeSet;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -9,10 +9,10 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
 use super::{ExecError, Finished};
 use crate::agent_state::AgentState;
 
-/// Programs that may run at one time.
+/// The most programs that may run at one time.
 const MOST_RUNNING: usize = 16;
 
-/// EXECs that may wait at one time until they may begin.
+/// The most EXECs that may wait at one time until they may begin.
 const MOST_GATED: usize = 64;
 
 /// The programs that run, the nodes that are being executed, and who is told when an EXEC ends.
@@ -23,13 +23,13 @@ pub struct ExecSlots {
     next: Arc<AtomicU64>,
     boot: Arc<str>,
     finished: mpsc::UnboundedSender<Finished>,
-    /// EXECs that wait until they may begin.
+    /// The places of EXECs that wait until they may begin.
     gated: Arc<Semaphore>,
-    /// As it is now.
+    /// The agent state as it is now.
     agent_state: Arc<Mutex<Option<Arc<AgentState>>>>,
 }
 
-/// A node that is being executed, or will be; no longer when this is dropped.
+/// The hold on a node that is being executed, or will be; dropping it ends that.
 #[derive(Debug)]
 pub(super) struct Hold {
     nodes: Arc<Mutex<BTreeSet<String>>>,
@@ -43,8 +43,8 @@ impl Drop for Hold {
 }
 
 impl ExecSlots {
-    /// None is running yet. `boot` names this boot of the machine; `next` is a number that no EXEC in the store has,
-    /// nor a greater one.
+    /// Makes slots that are all free. `boot` names this boot of the machine; `next` is a number that no EXEC in the
+    /// store has, nor a greater one.
     #[must_use]
     pub fn new(finished: mpsc::UnboundedSender<Finished>, boot: &str, next: u64) -> Self {
         Self {
@@ -58,7 +58,7 @@ impl ExecSlots {
         }
     }
 
-    /// What begins from now on does so in this agent state.
+    /// Follows to a new agent state, in which EXECs begin from now on.
     pub fn follow(&self, agent_state: &Arc<AgentState>) {
         *self.agent_state.lock().unwrap_or_else(PoisonError::into_inner) = Some(Arc::clone(agent_state));
     }
@@ -67,12 +67,12 @@ impl ExecSlots {
         self.agent_state.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
-    /// A place among those that wait until they may begin.
+    /// Takes a place among the EXECs that wait until they may begin.
     pub(super) fn gate(&self) -> Result<OwnedSemaphorePermit, ExecError> {
         Arc::clone(&self.gated).try_acquire_owned().map_err(|_| ExecError::Crowded)
     }
 
-    /// A slot for one more program.
+    /// Takes a slot for one more program.
     ///
     /// # Errors
     /// [`ExecError::Busy`]
@@ -80,7 +80,7 @@ impl ExecSlots {
         Arc::clone(&self.slots).try_acquire_owned().map_err(|_| ExecError::Busy)
     }
 
-    /// The same, as soon as there is one.
+    /// Takes a slot for one more program, as soon as there is one.
     pub(super) async fn slot_in_time(&self) -> Option<OwnedSemaphorePermit> {
         Arc::clone(&self.slots).acquire_owned().await.ok()
     }
@@ -98,7 +98,7 @@ impl ExecSlots {
         self.next.fetch_add(1, Ordering::Relaxed)
     }
 
-    /// This boot of the machine.
+    /// The id of this boot of the machine.
     #[must_use]
     pub fn boot(&self) -> &str {
         &self.boot
@@ -109,7 +109,7 @@ impl ExecSlots {
         let _ = self.finished.send(finished);
     }
 
-    /// Returns when none is running.
+    /// Returns when no program runs.
     pub async fn idle(&self) {
         let all = u32::try_from(MOST_RUNNING).unwrap_or(u32::MAX);
         let _ = self.slots.acquire_many(all).await;

@@ -1,4 +1,4 @@
-//! Watching over what an EXEC has started, to its end.
+//! Supervision of what an EXEC has started, to its end.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -13,13 +13,13 @@ use crate::config::Account;
 use crate::store::{Change, Store};
 use crate::tree::{Invocation, Principal, Said, SessionFacts, Tree};
 
-/// Between two commits of what a program reports: flash wears.
+/// The least time between two commits of what a program reports: flash wears.
 const PAUSE: Duration = Duration::from_secs(1);
 
-/// The node that is being executed, and its slot among the programs that run.
+/// The hold on the node that is being executed, and its slot among the programs that run.
 pub(super) type Held = (Hold, OwnedSemaphorePermit);
 
-/// What it takes to watch over an EXEC.
+/// The supervision of one EXEC.
 pub(super) struct Supervision {
     pub(super) number: u64,
     pub(super) record: ExecRecord,
@@ -28,13 +28,13 @@ pub(super) struct Supervision {
     pub(super) store: Arc<Store>,
     pub(super) account: Arc<Account>,
     pub(super) session: SessionFacts,
-    /// Whether its end is on disk: from then on nobody writes its record as of one that runs.
+    /// Whether the end is on disk: from then on nobody writes the record as of an EXEC that runs.
     pub(super) is_over: Arc<Mutex<bool>>,
 }
 
 impl Supervision {
-    /// Waits for its end. What it reports until then is kept at once; the last of that and its result are on disk, together
-    /// with its end, when this returns. What is held is let go by whoever reports it.
+    /// Waits for the end of the EXEC. What it reports until then is kept at once; the last of that and its result are
+    /// on disk, together with its end, when this returns. What is held is let go by whoever reports it.
     pub(super) async fn run(mut self, mut running: Running, held: Held) -> (Finished, Held) {
         let reports = running.reports().cloned();
         let exit = loop {

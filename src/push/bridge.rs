@@ -1,4 +1,4 @@
-//! When which server is told of which registration id. Pure: `now` is passed in, what is due comes out.
+//! The schedule of telling servers their registration ids. Pure: `now` is passed in, what is due comes out.
 //!
 //! The newest word of the push client counts for each server. What was told stays in the store, so that a power cut
 //! loses nothing, and so that an account whose registration address changes is told of the id again.
@@ -11,37 +11,37 @@ use crate::store::records::Registration;
 use crate::uri::ServerId;
 
 const AGAIN: Backoff = Backoff { base: Duration::from_secs(30), most: Duration::from_secs(3600) };
-/// What the server said can't be done is tried again after this time: an id that nobody knows wakes nobody.
+/// How long until something that the server refused is tried again: an id that nobody knows wakes nobody.
 const REFUSED_AGAIN: Duration = Duration::from_secs(24 * 3600);
 
-/// What a server is to be told.
+/// A registration or unregistration that a server is to be told.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Task {
-    /// The account.
+    /// The server that is to be told.
     pub server_id: ServerId,
-    /// Register, or unregister.
+    /// Whether it registers; else it unregisters.
     pub register: bool,
     /// The registration id.
     pub id: String,
 }
 
-/// What became of an attempt.
+/// The outcome of an attempt to tell a server.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Outcome {
-    /// The server knows.
+    /// The server has been told.
     Done,
-    /// Trying again can help, after this time at the least.
+    /// The attempt failed; trying again can help, after this time at the least.
     Failed {
-        /// Why.
+        /// Why it failed.
         why: String,
-        /// `Retry-After`
+        /// The `Retry-After` of the answer.
         least: Option<Duration>,
     },
-    /// The server, or the agent's own rules, say no.
+    /// The server refuses, or the agent's own rules do.
     Refused(String),
 }
 
-/// All servers' registrations.
+/// The registrations of all servers, and when each is told.
 #[derive(Debug, Default)]
 pub(crate) struct Bridge {
     lines: BTreeMap<ServerId, Line>,
@@ -56,7 +56,7 @@ struct Line {
 }
 
 impl Bridge {
-    /// The push client's newest word. What was to be told before is forgotten.
+    /// Takes the push client's newest word. What was to be told before is forgotten.
     pub(crate) fn ask(&mut self, task: Task, now: Instant) {
         let running = self.lines.get(&task.server_id).is_some_and(|line| line.running);
         let line = Line { task, due: Some(now), running, failures: Failures::default() };
@@ -69,7 +69,7 @@ impl Bridge {
         self.lines.get(&task.server_id).is_some_and(|line| line.task == *task)
     }
 
-    /// What to send now; each counts as running until [`Bridge::ended`].
+    /// The tasks to be sent now; each counts as running until [`Bridge::ended`].
     pub(crate) fn due(&mut self, now: Instant) -> Vec<Task> {
         let mut tasks = Vec::new();
         for line in self.lines.values_mut() {
@@ -81,8 +81,8 @@ impl Bridge {
         tasks
     }
 
-    /// An attempt is over. Returns whether that does what the push client wants, and how long until the
-    /// next attempt. `random` is uniform over all u32.
+    /// Notes the end of an attempt. Returns whether that does what the push client wants, and how long until the next
+    /// attempt. `random` is uniform over all u32.
     pub(crate) fn ended(
         &mut self,
         task: &Task,
@@ -117,7 +117,7 @@ impl Bridge {
         self.lines.retain(|server_id, _| known(server_id));
     }
 
-    /// When something is due next.
+    /// The time when a task is due next.
     #[must_use]
     pub(crate) fn next_wake(&self) -> Option<Instant> {
         self.lines.values().filter(|line| !line.running).filter_map(|line| line.due).min()
@@ -125,7 +125,7 @@ impl Bridge {
 }
 
 impl Registration {
-    /// What is still to be told, given where the account would have it told now.
+    /// The task that is still open, given where the account would have the server told now.
     #[must_use]
     pub fn open(&self, server_id: &ServerId, address: &str) -> Option<Task> {
         let told = self.told.as_deref();

@@ -14,7 +14,7 @@ use base64::engine::general_purpose::{GeneralPurpose, GeneralPurposeConfig};
 use crate::notification::gate::MAX_DATAGRAM;
 use crate::uri::ServerId;
 
-/// Services differ in whether they pad.
+/// The base64 of push payloads: services differ in whether they pad.
 const BASE64: GeneralPurpose = GeneralPurpose::new(
     &base64::alphabet::STANDARD,
     GeneralPurposeConfig::new().with_decode_padding_mode(DecodePaddingMode::Indifferent),
@@ -32,19 +32,19 @@ pub enum PushError {
     /// The account says nothing of push.
     #[error("the account {0:?} has no push registration")]
     NoPush(ServerId),
-    /// It is empty, too long, or holds control characters.
+    /// The registration id is empty, too long, or holds control characters.
     #[error("the registration id is empty, too long, or holds control characters")]
     BadId,
-    /// The payload can't be read.
+    /// The payload is no base64.
     #[error("the payload is not base64 of at most {MAX_DATAGRAM} bytes")]
     NotBase64,
-    /// It was read and turned away, for the reason that the journal counts it under.
+    /// The Package#0 was turned away, for the reason that the journal counts it under.
     #[error("the notification was dropped: {0}")]
     Dropped(&'static str),
-    /// Too many wait already.
+    /// Too many requests wait already.
     #[error("too many notifications are waiting")]
     Busy,
-    /// It can't be kept.
+    /// The registration can't be kept in the store.
     #[error("the store failed")]
     Store,
 }

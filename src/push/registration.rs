@@ -13,12 +13,12 @@ use crate::transport::{Binding, PeerRole, Request, retry_after};
 use crate::uri::NOT_UNRESERVED;
 use crate::uri::server::shown;
 
-/// The media type that the body has.
+/// The media type of the body.
 pub(crate) const FORM: &str = "application/x-www-form-urlencoded;charset=UTF-8";
-/// What an answer may say; nobody reads it.
+/// The most bytes of an answer, which nobody reads.
 const MOST_ANSWERED: usize = 64 << 10;
 
-/// The body: the id, and what the bootstrap adds. `params` is a URI query already.
+/// The body of the request: the id, and what the bootstrap adds. `params` is a URI query already.
 #[must_use]
 pub(crate) fn body(id: &str, params: Option<&str>) -> String {
     let id = utf8_percent_encode(id, NOT_UNRESERVED);

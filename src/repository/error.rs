@@ -1,4 +1,4 @@
-//! What goes wrong between the agent and a data repository.
+//! Why a data repository was not read or written.
 
 use super::FollowError;
 use crate::mo::value::excerpt;
@@ -9,24 +9,24 @@ use crate::tree::TreeError;
 /// Why a data repository was not read or written.
 #[derive(Debug, thiserror::Error)]
 pub enum RepositoryError {
-    /// The tree says no.
+    /// The tree refuses the read or the write.
     #[error(transparent)]
     Tree(#[from] TreeError),
-    /// It can't be reached, or the agent doesn't go there.
+    /// The repository can't be reached, or the agent doesn't go there.
     #[error(transparent)]
     Transport(#[from] TransportError),
-    /// It answered with this HTTP status.
+    /// The repository answered with this HTTP status.
     #[error("the repository answered with HTTP status {0}")]
     Status(u16),
-    /// It redirects for ever, or to where the agent doesn't follow.
+    /// The repository redirects for ever, or to where the agent doesn't follow.
     #[error("the repository's redirect can't be followed: {0}")]
     Redirect(&'static str),
     /// None of the media types that are accepted is known.
     #[error("the server accepts {}, which are not supported", excerpt(.accepted))]
     NotAcceptable {
-        /// What is accepted.
+        /// The media types that are accepted, as a header has them.
         accepted: String,
-        /// It decides what the server is told.
+        /// The profile, which decides what the server is told.
         profile: Profile,
     },
 }

@@ -2,17 +2,17 @@
 
 use crate::package::{is_media_type, is_unwanted};
 
-/// TS 7.5
+/// JSON of DM 2.0 (TS 7.5).
 pub(crate) const DMMO_JSON: &str = "application/dmmo+json";
-/// The same content under the name that later texts give it.
+/// JSON of DM 2.0 under the name that later texts give it.
 pub(crate) const OMA_MO_JSON: &str = "application/vnd.oma.dm.mo+json";
-/// What a leaf is whose DDF says nothing.
+/// The type of a leaf whose DDF names none.
 pub(crate) const TEXT_PLAIN: &str = "text/plain";
 
 /// DM 1.x documents (TS 15).
 pub(crate) const TNDS_XML: &str = "application/vnd.syncml.dmtnds+xml";
 
-/// What HGET accepts for nodes, in the Accept header.
+/// The Accept header with which HGET asks for nodes.
 pub(crate) const ACCEPT: &str = "application/dmmo+json, application/vnd.oma.dm.mo+json, \
                                  application/vnd.syncml.dmtnds+xml;q=0.8";
 

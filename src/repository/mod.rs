@@ -28,18 +28,18 @@ const MOST_SENT: usize = 64 << 20;
 /// The largest DM 1.x document that is sent; it is made in memory.
 const MOST_XML: usize = 16 << 20;
 const DEV_ID: HeaderName = HeaderName::from_static("omadm-devid");
-/// Says which types a repository takes that answers 415 (approved profile).
+/// The header by which a repository that answers 415 says which types it takes (approved profile).
 const OMADM_ACCEPT: &str = "omadm-accept";
 
-/// What a repository sent.
+/// The document that a repository sent.
 pub(crate) struct Fetched {
-    /// Content-Type, as sent.
+    /// The Content-Type, as sent.
     pub(crate) content_type: String,
     pub(crate) body: Bytes,
 }
 
 impl Fetched {
-    /// The serialised management objects that it holds, at least one; for `target` if the server named one. Read off
+    /// The serialised management objects in the document, at least one; for `target` if the server named one. Read off
     /// the agent's thread: it may be large, and made to be slow.
     pub(crate) async fn documents(
         &self,
@@ -65,7 +65,7 @@ impl Fetched {
     }
 }
 
-/// GETs a document. `leaf_types` are the media types of the leaf that it is for.
+/// Fetches a document by GET. `leaf_types` are the media types of the leaf that it is for.
 pub(crate) async fn fetch(
     uri: Uri,
     leaf_types: &[String],
@@ -91,22 +91,22 @@ pub(crate) async fn fetch(
 
 /// Serialised MOs on their way to a data repository.
 pub(crate) struct Upload<'a> {
-    /// PUT or POST.
+    /// The method, PUT or POST.
     pub(crate) method: Method,
-    /// Where to.
+    /// The URI to send to.
     pub(crate) uri: Uri,
-    /// What is sent.
+    /// The nodes to send.
     pub(crate) batch: &'a Batch,
-    /// Where they are from.
+    /// The tree that they are from.
     pub(crate) tree: &'a Tree,
-    /// The device's values.
+    /// The device's values of parameters.
     pub(crate) parameters: &'a Parameters,
-    /// The server that wants it.
+    /// The server that wants them sent.
     pub(crate) principal: Principal<'a>,
 }
 
 impl Upload<'_> {
-    /// Sends them in this type; a repository that takes another gets that, once.
+    /// Sends the nodes in this type; a repository that takes another gets that, once.
     ///
     /// # Errors
     /// They were not taken.
@@ -121,13 +121,13 @@ impl Upload<'_> {
         }
     }
 
-    /// Sends them as DM 2.0's JSON, or as the repository asks for.
+    /// Sends the nodes as DM 2.0's JSON, or as the repository asks for.
     pub(crate) async fn send(&self, connection: &mut Connection) -> Result<Response, RepositoryError> {
         self.send_as(media::DMMO_JSON, connection).await
     }
 
-    /// Sends them in this type. The repository may answer 415 and say what it takes (approved profile): then in that.
-    /// Any other status is a response.
+    /// Sends the nodes in this type. The repository may answer 415 and say what it takes (approved profile): then in
+    /// that. Any other status is a response.
     async fn send_as(
         &self,
         content_type: &'static str,
@@ -174,7 +174,8 @@ impl Upload<'_> {
     }
 }
 
-/// A JSON array: whole if it is small, else produced while it is sent. What would go wrong then goes wrong now.
+/// The nodes as a JSON array: whole if it is small, else produced while it is sent. What would go wrong then goes wrong
+/// now.
 async fn array_of(batch: &Batch, profile: Profile) -> Result<(Bytes, Option<Produced>), TreeError> {
     let mut first = Vec::new();
     let (mut length, mut count) = (0_u64, 0);
@@ -201,7 +202,7 @@ async fn array_of(batch: &Batch, profile: Profile) -> Result<(Bytes, Option<Prod
     Ok((Bytes::new(), Some(Produced { length, start: Arc::new(start) })))
 }
 
-/// A DM 1.x document: a tree with a root each.
+/// The nodes as a DM 1.x document: a tree with a root each.
 async fn tnds_of(batch: &Batch, tree: &Tree, profile: Profile) -> Result<Bytes, TreeError> {
     let documents = batch.documents(Profile::Draft, MOST_XML).await?;
     let xml = tnds::write(&documents, |moid| tree.object_for(moid, profile), MOST_XML);
@@ -210,7 +211,8 @@ async fn tnds_of(batch: &Batch, tree: &Tree, profile: Profile) -> Result<Bytes, 
     Ok(xml.map_err(invalid)?.into())
 }
 
-/// Which device it is, the account's own servers may know; others learn it where the ServerURI says so.
+/// Whether a request to `uri` may say which device it is from: the account's own servers may know; others learn it
+/// where the ServerURI says so.
 fn is_own(uri: &Uri, connection: &Connection) -> bool {
     connection.admit(uri).is_ok_and(|standing| standing == Standing::Own)
 }

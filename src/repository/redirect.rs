@@ -1,4 +1,4 @@
-//! Redirects: which are followed, and where to.
+//! Redirects: which are followed, and where they lead.
 
 use hyper::header::LOCATION;
 use hyper::{HeaderMap, Uri};
@@ -9,12 +9,12 @@ use crate::uri::Origin;
 
 const MOST_REDIRECTS: usize = 5;
 
-/// Why there is no response.
+/// Why a request that may be redirected has no response.
 #[derive(Debug)]
 pub(crate) enum FollowError {
     /// The server can't be reached, or the agent doesn't go there.
     Transport(TransportError),
-    /// It redirects for ever, or to where the agent doesn't follow.
+    /// The server redirects for ever, or to where the agent doesn't follow.
     Redirect(&'static str),
 }
 
@@ -24,7 +24,7 @@ impl From<TransportError> for FollowError {
     }
 }
 
-/// Sends a request and follows redirects of these statuses; then it is the request that was answered.
+/// Sends a request and follows redirects of these statuses; then `request` is the one that was answered.
 ///
 /// # Errors
 /// [`FollowError`]
@@ -47,7 +47,7 @@ pub(crate) async fn follow(
     Err(FollowError::Redirect("too many"))
 }
 
-/// Where a redirect leads. Never from https to http; whether http is allowed at all, the transport knows.
+/// The URI that a redirect leads to. Never from https to http; whether http is allowed at all, the transport knows.
 fn redirected(from: &Uri, headers: &HeaderMap) -> Result<Uri, &'static str> {
     let location = headers.get(LOCATION).ok_or("no Location")?;
     let next = location.to_str().ok().and_then(|location| resolve(from, location));
@@ -83,7 +83,7 @@ fn resolve(base: &Uri, location: &str) -> Option<Uri> {
     Uri::from_parts(parts).ok()
 }
 
-/// RFC 3986 5.2.4: `.` and `..` are steps, not names.
+/// A path without its `.` and `..`, which are steps, not names (RFC 3986 5.2.4).
 fn without_dots(path_and_query: &str) -> String {
     let end = path_and_query.find('?').unwrap_or(path_and_query.len());
     let (path, query) = path_and_query.split_at_checked(end).unwrap_or((path_and_query, ""));

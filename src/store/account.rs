@@ -16,21 +16,22 @@ use crate::base::Secret;
 use crate::config::StoredChange;
 use crate::uri::ServerId;
 
-/// Whom an instance belongs to whose creator is gone: no MAID reads like this.
+/// The creator of an instance whose own creator is gone: no MAID reads like this.
 const NOBODY: &[u8] = b"";
 
-/// The keys of what the Delegation Access Control object keeps: the last name is the MAID it is about (TS 11.3).
+/// The keys of the entries of the Delegation Access Control object: the last name of each is the MAID it is about (TS
+/// 11.3).
 const DELEGATIONS: std::ops::Range<&[u8]> =
     b"urn:oma:mo:oma-dm-dmdac:1.0\0"..b"urn:oma:mo:oma-dm-dmdac:1.0\x01";
 
 /// A change to accounts.
 #[derive(Clone, Debug, PartialEq)]
 pub enum AccountChange {
-    /// A bootstrap brought this account; what it changed in an earlier one of its name is gone.
+    /// A bootstrap brought this account; what its server changed in an earlier one of its name is gone.
     Brought {
-        /// The account.
+        /// The server id of the account.
         server_id: ServerId,
-        /// All of it.
+        /// The whole account, as a record.
         record: Secret,
     },
     /// A bootstrap took this account away. All that waits for the server, and what it changed, goes with it; what
@@ -38,16 +39,16 @@ pub enum AccountChange {
     Withdrawn(ServerId),
     /// The account's server changed a value.
     Override {
-        /// The account.
+        /// The server id of the account.
         server_id: ServerId,
-        /// What, and over what.
+        /// The changed leaf and its value, and what it overrides.
         change: StoredChange,
     },
-    /// Whom the device belongs to: a salt, and a hash of the subscriber's identity with it.
+    /// The subscriber is this one: a salt, and a hash of the subscriber's identity with it.
     Subscriber {
-        /// Random.
+        /// The random salt.
         salt: u64,
-        /// The hash.
+        /// The hash of the salt and the identity.
         tag: u64,
     },
 }
@@ -80,10 +81,10 @@ impl AccountChange {
     }
 }
 
-/// Where a range of keys ends that go on with a NUL.
+/// The end of a range of keys that go on with a NUL.
 const AFTER_NUL: char = '\u{1}';
 
-/// The keys that begin with `server_id` and the NUL after it.
+/// The range of the keys that begin with `server_id` and the NUL after it.
 fn range(server_id: &ServerId) -> (String, String) {
     (format!("{server_id}\0"), format!("{server_id}{AFTER_NUL}"))
 }
@@ -166,7 +167,7 @@ impl Snapshot {
         Ok(accounts)
     }
 
-    /// What a server changed in its account.
+    /// The changes that a server made in its account.
     ///
     /// # Errors
     /// The file can't be read, or a record is damaged.
@@ -189,7 +190,7 @@ impl Snapshot {
         Ok(changes)
     }
 
-    /// Whom the device belonged to at its last bootstrap: salt and hash; none if that is not known.
+    /// The subscriber that the device belonged to at its last bootstrap: salt and hash; none if that is not known.
     ///
     /// # Errors
     /// The file can't be read.

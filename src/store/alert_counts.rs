@@ -1,5 +1,5 @@
-//! How many alerts wait for each account, and how many bytes they take. Counted when the file is opened: whoever adds one need
-//! not look at all that wait.
+//! The number of alerts that wait for each account, and of the bytes they take. Counted when the file is opened:
+//! whoever adds one need not look at all that wait.
 
 use std::collections::BTreeMap;
 use std::sync::{Mutex, PoisonError};
@@ -11,20 +11,20 @@ use super::error::{StoreError, db};
 use super::tables::ALERTS;
 use crate::uri::ServerId;
 
-/// How many alerts wait for an account, wherever they are to go.
+/// The alerts that wait for an account, wherever they are to go, as a number.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct AlertCount {
-    /// Alerts.
+    /// The number of alerts.
     pub count: usize,
-    /// What they take as JSON.
+    /// The bytes that they take as JSON.
     pub bytes: usize,
 }
 
-/// What changes the counts: alerts that come and that go, by account.
+/// The changes of a transaction to the counts: alerts that come and that go, by account.
 #[derive(Debug, Default, PartialEq)]
 pub(super) struct CountChanges(BTreeMap<String, (AlertCount, AlertCount)>);
 
-/// The counts, by account.
+/// The counts of all accounts.
 #[derive(Debug, Default)]
 pub(super) struct AlertCounts(Mutex<BTreeMap<String, AlertCount>>);
 

@@ -1,7 +1,7 @@
-//! Keys of table `alerts`: the queue, and the alert's number in it. A queue's name is the server id; where its alerts go to
-//! an URI that the server has named, [`SEPARATOR`] and that URI follow.
+//! Keys of table `alerts`: the queue, and the alert's number in it. A queue's name is the server id; where its alerts
+//! go to an URI that the server has named, [`SEPARATOR`] and that URI follow.
 
-/// Ends the server id in a queue's name. It stands in no server id: those are visible characters.
+/// The end of the server id in a queue's name. It stands in no server id: those are visible characters.
 pub(crate) const SEPARATOR: char = '\u{1}';
 
 /// The account that a queue is of.

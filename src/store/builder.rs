@@ -2,10 +2,10 @@
 
 use redb::Builder;
 
-/// redb's own default is 1 GiB.
+/// The size of redb's cache in bytes; its own default is 1 GiB.
 const CACHE: usize = 128 * 1024;
 
-/// With a small cache.
+/// redb's builder of databases, with a small cache.
 pub(super) fn builder() -> Builder {
     let mut builder = Builder::new();
     builder.set_cache_size(CACHE);

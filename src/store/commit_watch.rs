@@ -1,4 +1,4 @@
-//! Telling of commits, to whoever looks out for them. Nothing is compared or kept when nobody does.
+//! The watch for commits, which tells whoever looks out for them. Nothing is compared or kept when nobody does.
 
 use std::collections::BTreeSet;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -9,18 +9,18 @@ use super::change::Change;
 use super::key::NodeKey;
 use crate::uri::ServerId;
 
-/// What was committed since a watch was last asked.
+/// The changes that were committed since a watch was last asked.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Changed {
-    /// Those of the keys that are looked out for at or below which something changed.
+    /// The keys among those looked out for at or below which something changed.
     pub nodes: BTreeSet<NodeKey>,
     /// Whether a server subscribed or unsubscribed.
     pub subscriptions: bool,
-    /// Who has subscribed to which ClientURI, be it for the first time or again.
+    /// The servers that have subscribed, be it for the first time or again, each with its ClientURI.
     pub subscribed: BTreeSet<(ServerId, String)>,
 }
 
-/// Looks out for commits, for whoever asks [`CommitWatch::changed`].
+/// A watch for commits at or below certain keys, for whoever asks [`CommitWatch::changed`].
 #[derive(Debug, Default)]
 pub(super) struct CommitWatch {
     state: Mutex<State>,
@@ -76,7 +76,7 @@ fn subscribed(change: &Change) -> Option<(ServerId, String)> {
     }
 }
 
-/// Whether what is at the key or below it is another one after the change.
+/// Whether the change touches what is stored at the key or below it.
 fn touches(change: &Change, key: &NodeKey) -> bool {
     match change {
         Change::Put(changed, _) | Change::Pin(changed, _) | Change::AddInstance { instance: changed, .. } => {

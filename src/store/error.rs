@@ -6,16 +6,16 @@ use std::path::PathBuf;
 /// Why the store can't be used.
 #[derive(Debug, thiserror::Error)]
 pub enum StoreError {
-    /// Another process has it open.
+    /// Another process has this file open.
     #[error("{0} is in use by another process")]
     InUse(PathBuf),
-    /// Its disk has failed it, or a page is damaged: it is being looked at, and is there again soon.
+    /// The disk has failed the file, or a page is damaged: it is being looked at, and is there again soon.
     #[error("{0} has failed, and is being opened again")]
     Opening(PathBuf),
     /// The folder or file can't be made or read.
     #[error("{path}: {source}")]
     File {
-        /// Which.
+        /// The folder or file.
         path: PathBuf,
         /// Why.
         source: io::Error,
@@ -26,13 +26,13 @@ pub enum StoreError {
     /// A record is not in the form that this version writes.
     #[error("store: a record of table {0} is damaged")]
     Damaged(&'static str),
-    /// A newer version wrote it.
+    /// A newer version wrote the store; the number of its layout.
     #[error("store: its layout is {0}, of a newer version")]
     Newer(u64),
     /// An instance of this name was made meanwhile.
     #[error("store: another session made an instance of the same name")]
     Taken,
-    /// It would hold more than it may.
+    /// The store would hold more bytes than this, which is all it may.
     #[error("store: more than the {0} bytes that store.quota allows")]
     Quota(u64),
     /// The task that ran the transaction was cancelled.
@@ -41,7 +41,7 @@ pub enum StoreError {
 }
 
 impl StoreError {
-    /// Whether there is no room left.
+    /// Whether the error says that there is no room left.
     #[must_use]
     pub fn is_full(&self) -> bool {
         let kind = self.io_kind();
@@ -49,14 +49,14 @@ impl StoreError {
         full || matches!(self, Self::Quota(_))
     }
 
-    /// Whether it is the surroundings that are at fault, and not the file.
+    /// Whether the surroundings are at fault, and not the file.
     pub(super) fn may_pass(&self) -> bool {
         use io::ErrorKind::{OutOfMemory, PermissionDenied, ReadOnlyFilesystem};
         let kind = self.io_kind();
         self.is_full() || matches!(kind, Some(OutOfMemory | PermissionDenied | ReadOnlyFilesystem))
     }
 
-    /// Whether the disk takes nothing now, which says nothing of what can be read.
+    /// Whether the error says that the disk takes nothing now, which says nothing of what can be read.
     pub(crate) fn is_withheld(&self) -> bool {
         self.io().is_some_and(|error| says_withheld(error.kind()))
     }
@@ -73,7 +73,7 @@ impl StoreError {
     }
 }
 
-/// Whether an error says that nothing can be written, however much can be read.
+/// Whether an error of this kind says that nothing can be written, however much can be read.
 pub(super) fn says_withheld(kind: io::ErrorKind) -> bool {
     use io::ErrorKind::{QuotaExceeded, ReadOnlyFilesystem, StorageFull};
     matches!(kind, StorageFull | QuotaExceeded | ReadOnlyFilesystem)

@@ -5,10 +5,10 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use super::error::StoreError;
 
-/// What the store's disk does; it works unless told otherwise.
+/// The faults of the store's disk; it works unless told otherwise.
 #[derive(Debug)]
 pub(crate) struct Faults {
-    /// How many commits it still takes. From the first that it refuses, reads fail as well.
+    /// The number of commits that the disk still takes. From the first that it refuses, reads fail as well.
     commits: AtomicUsize,
 }
 

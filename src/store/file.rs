@@ -15,25 +15,26 @@ use super::read::Snapshot;
 use super::reader::Reader;
 use super::withheld::Withheld;
 
-/// Who is in a hurry waits this long, once, for a file that is being opened again: mostly that is done at once.
+/// How long a reader in a hurry waits, once, for a file that is being opened again: mostly that is done at once.
 const PATIENCE: Duration = Duration::from_millis(300);
 
-/// After one failed write, on a full disk say, redb refuses everything, reads too, until the file is opened anew.
+/// The database file. After one failed write, on a full disk say, redb refuses everything, reads too, until the file is
+/// opened anew.
 #[derive(Debug)]
 pub(super) struct DatabaseFile(Arc<State>);
 
 #[derive(Debug)]
 struct State {
     path: PathBuf,
-    /// None: to be opened again.
+    /// The open database; none: it is to be opened again.
     database: RwLock<Option<Open>>,
-    /// Its disk has failed the database: nothing can be done with it any more.
+    /// Whether its disk has failed the database: nothing can be done with it any more.
     failed: AtomicBool,
-    /// Held by who opens it again.
+    /// The lock of whoever opens the file again.
     opening: Mutex<()>,
-    /// Who opens it again for those in a hurry: since when, and what came of it.
+    /// The thread that opens the file again for those in a hurry: since when, and what came of it.
     helper: Mutex<Option<Helper>>,
-    /// It was opened, again as well, and nobody has asked for that since.
+    /// Whether the file was opened, for the first time or again, since anybody asked for that.
     opened: AtomicBool,
 }
 
@@ -42,7 +43,7 @@ struct State {
 struct Open {
     latest: Latest,
     database: Database,
-    /// The file itself can't be written now.
+    /// Why the file itself can't be written now, and what is read in its place.
     withheld: Option<Withheld>,
 }
 
@@ -52,13 +53,14 @@ impl Open {
     }
 }
 
-/// The snapshot that all get until something is written: most packages read, and making one costs as much as a read.
+/// The latest snapshot, which all get until something is written: most packages read, and making one costs as much as a
+/// read.
 #[derive(Debug, Default)]
 struct Latest {
     snapshot: Mutex<Option<(u64, Arc<Snapshot>)>>,
-    /// How often something was written. A snapshot that was begun before is not the latest.
+    /// The number of writes so far. A snapshot that was begun before the last one is not the latest.
     writes: AtomicU64,
-    /// Each snapshot has one, for as long as it lives.
+    /// The count of living snapshots: each has a clone.
     readers: Arc<()>,
 }
 
@@ -82,7 +84,7 @@ impl Latest {
         Arc::strong_count(&self.readers) > 1
     }
 
-    /// It pins nothing that is to be written over.
+    /// Forgets the snapshot, so that it pins nothing that is to be written over.
     fn forget(&self) {
         drop(self.lock().take());
     }
@@ -99,12 +101,12 @@ struct Helper {
     told: Receiver<Result<(), StoreError>>,
 }
 
-/// What those do who find the file closed.
+/// The patience of a reader or writer who finds the file closed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Pace {
-    /// They open it again, however long that takes: looking at a damaged file takes up to a minute.
+    /// Patient: opens the file again, however long that takes; looking at a damaged file takes up to a minute.
     Patient,
-    /// They have it opened by a thread, and soon go on without it.
+    /// Hurried: has the file opened by a thread, and soon goes on without it.
     Hurried,
 }
 
@@ -126,7 +128,7 @@ impl DatabaseFile {
         Ok((Self(Arc::new(state)), set_aside))
     }
 
-    /// Does something with the database. One that its disk has failed is opened anew the next time.
+    /// Does `work` with the database. One that its disk has failed is opened anew the next time.
     pub(super) fn with<T>(
         &self,
         pace: Pace,
@@ -143,7 +145,7 @@ impl DatabaseFile {
         self.with_open(Pace::Hurried, |open| open.latest.get(|| make(&open.database)))
     }
 
-    /// Drops the latest snapshot, for an agent at rest.
+    /// Forgets the latest snapshot, for an agent at rest.
     pub(super) fn forget_latest(&self) {
         // Who has it locked puts another one there.
         if let Ok(Some(open)) = self.0.database.try_read().as_deref() {
@@ -169,7 +171,7 @@ impl DatabaseFile {
         }
     }
 
-    /// Does something that is to be written, or at least could be.
+    /// Does `work` that writes to the database, or at least could.
     pub(super) fn write<T>(
         &self,
         work: impl Fn(&Database) -> Result<T, StoreError>,
@@ -207,7 +209,7 @@ impl DatabaseFile {
         }
     }
 
-    /// Whether it was opened since this was asked before.
+    /// Whether the file was opened since this was asked before.
     pub(super) fn was_opened(&self) -> bool {
         self.0.opened.swap(false, Ordering::AcqRel)
     }
@@ -238,7 +240,7 @@ impl DatabaseFile {
 }
 
 impl State {
-    /// What came of the work; none if the file is not open.
+    /// The result of `work` with the database; none if the file is not open.
     fn when_open<T>(
         &self,
         pace: Pace,
@@ -264,7 +266,7 @@ impl State {
         Some(done)
     }
 
-    /// Opens it again, if nobody else has. Whoever is in a hurry waits for no lock that is held meanwhile.
+    /// Opens the file again, if nobody else has. Whoever is in a hurry waits for no lock that is held meanwhile.
     fn reopen(&self) -> Result<(), StoreError> {
         let _one_does = self.opening.lock().unwrap_or_else(PoisonError::into_inner);
         {

@@ -1,4 +1,5 @@
-//! A database as it is in a file that may be damaged, to be looked at by redb: nothing is written to the file.
+//! An image: a database as it is in a file that may be damaged, to be looked at by redb; nothing is written to the
+//! file.
 
 use std::collections::HashMap;
 use std::fmt;
@@ -13,33 +14,33 @@ use redb::StorageBackend;
 
 use super::twin::{Half, PAGE, image_length};
 
-/// What an image begins with; a damaged one is read all the same.
+/// The magic number that an image begins with; a damaged one is read all the same.
 const MAGIC: &[u8; 9] = b"redb\x1a\x0a\xa9\x0d\x0a";
-/// In the header: the flags, and where the length is told. See redb's design.
+/// The offsets in the header of the flags, and of what tells the length. See redb's design.
 const FLAGS: usize = 9;
 const FULL_REGIONS: usize = 24;
 const LAST_REGION: usize = 28;
-/// In the flags: which commit slot is in force; the file was not closed.
+/// The bits of the flags: which commit slot is in force; the file was not closed.
 const SECOND_SLOT: u8 = 1;
 const UNCLEAN: u8 = 2;
-/// After the flags: a page's size, a region's header and its most pages, the same in all our files.
+/// The geometry, after the flags: a page's size, a region's header and its most pages, the same in all our files.
 const GEOMETRY: (usize, [u32; 3]) = (12, [PAGE as u32, 0, 1 << 20]);
-/// What each commit slot begins with: redb's file format.
+/// The first byte of each commit slot: redb's file format.
 const FORMAT: u8 = 3;
-/// Where a commit slot begins, how long it is, where in it the transaction's number is.
+/// The offset of the commit slots, the length of one, and the offset in it of the transaction's number.
 const SLOTS: usize = 64;
 const SLOT: usize = 128;
 const NUMBER: usize = 104;
 
-/// Which bytes of a file are taken for the database.
+/// The view of a file: which of its bytes are taken for the database.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum View {
-    /// All: a file of version 0.1.0 has one copy.
+    /// All bytes: a file of version 0.1.0 has one copy.
     Whole,
-    /// A copy, except for these pages, which are the other one's.
+    /// The bytes of one copy, except for these pages, which are the other one's.
     Half(Half, Vec<u64>),
-    /// The same, its header mended as far as it says the same in all files; of both commit slots, redb takes what is
-    /// whole.
+    /// The bytes of another view, with the header mended as far as it says the same in all files; of both commit slots,
+    /// redb takes what is whole.
     Mended(Box<Self>),
 }
 
@@ -52,10 +53,10 @@ impl View {
     }
 }
 
-/// So many pages are kept that redb has written: its repair writes a few.
+/// The most pages written by redb that are kept: its repair writes a few.
 const MOST_OVER: usize = (8 << 20) / PAGE;
 
-/// What precedes the view whose header is mended.
+/// The sign before the name of a view whose header is mended.
 const MENDED: char = '+';
 
 impl fmt::Display for View {
@@ -90,7 +91,7 @@ impl FromStr for View {
 
 type Page = Box<[u8; PAGE]>;
 
-/// The database. Clones are one.
+/// An image of a database. Clones are one.
 #[derive(Clone, Debug)]
 pub(super) struct Image(Arc<State>);
 
@@ -99,9 +100,9 @@ struct State {
     file: File,
     view: View,
     mended: bool,
-    /// How long it is, and the pages that redb has written.
+    /// The length of the image, and the pages that redb has written.
     over: Mutex<(u64, HashMap<u64, Page>)>,
-    /// What it is an image of is in use again.
+    /// Whether the file is in use again, so that nothing may be read of the image.
     retired: AtomicBool,
 }
 
@@ -127,17 +128,17 @@ impl Image {
         Ok(image)
     }
 
-    /// From now on nothing can be read of it: others write what it is an image of.
+    /// Retires the image: others write its file from now on, and nothing can be read of it.
     pub(super) fn retire(&self) {
         self.0.retired.store(true, Ordering::Release);
     }
 
-    /// Whether whoever wrote it closed it.
+    /// Whether whoever wrote the database closed it.
     pub(super) fn is_clean(&self) -> bool {
         self.page(0).is_ok_and(|page| flags(&page) & UNCLEAN == 0)
     }
 
-    /// The number of its last transaction.
+    /// The number of the database's last transaction.
     pub(super) fn last_transaction(&self) -> u64 {
         let Ok(page) = self.page(0) else { return 0 };
         let slot = SLOTS + usize::from(flags(&page) & SECOND_SLOT) * SLOT;
@@ -145,7 +146,7 @@ impl Image {
         number.map_or(0, |number| u64::from_le_bytes(*number))
     }
 
-    /// How long the header says that it is; nobody has a store of more than one region, which is 4 GiB.
+    /// The length that the header tells; nobody has a store of more than one region, which is 4 GiB.
     fn told_length(&self) -> io::Result<u64> {
         let page = self.page(0)?;
         let number =
@@ -202,7 +203,7 @@ impl Image {
     }
 }
 
-/// redb then finds out the rest: how many pages there are, and which slot is whole.
+/// Mends the header's page; redb then finds out the rest: how many pages there are, and which slot is whole.
 fn mend(page: &mut [u8; PAGE]) {
     let (at, geometry) = GEOMETRY;
     let numbers = geometry.iter().flat_map(|number| number.to_le_bytes());

@@ -1,15 +1,15 @@
-//! Keys of stored nodes: ordered so that a subtree is one range.
+//! The keys of stored nodes, ordered so that a subtree is one range.
 
 use std::borrow::Borrow;
 
 use crate::uri::Moid;
 
-/// Where a node's value is kept: MOID, MIID and the names from the instance's root down, joined by NUL
-/// (which no name can hold).
+/// The key of a stored node: MOID, MIID and the names from the instance's root down, joined by NUL (which no name can
+/// hold).
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct NodeKey(Vec<u8>);
 
-/// In the order of their bytes.
+/// Keys are in the order of their bytes.
 impl Borrow<[u8]> for NodeKey {
     fn borrow(&self) -> &[u8] {
         &self.0
@@ -17,7 +17,7 @@ impl Borrow<[u8]> for NodeKey {
 }
 
 impl NodeKey {
-    /// What the keys of all instances of a management object are below.
+    /// The key that all instances of a management object are below.
     #[must_use]
     pub fn object(moid: &Moid) -> Self {
         Self(moid.as_bytes().to_vec())
@@ -53,7 +53,7 @@ impl NodeKey {
         names.into_iter().fold(Self::instance(moid, miid), |key, name| key.child(name))
     }
 
-    /// The bytes.
+    /// The bytes of the key.
     #[must_use]
     pub fn as_bytes(&self) -> &[u8] {
         &self.0
@@ -67,13 +67,13 @@ impl NodeKey {
         })
     }
 
-    /// Whether it is `other`, or below it.
+    /// Whether the key is `other`, or below it.
     #[must_use]
     pub fn is_at_or_below(&self, other: &Self) -> bool {
         self.0.strip_prefix(other.0.as_slice()).is_some_and(|rest| rest.first().is_none_or(|&byte| byte == 0))
     }
 
-    /// MOID and number, if it is the root of an instance whose MIID the agent may have assigned.
+    /// The MOID and number, if the key is the root of an instance whose MIID the agent may have assigned.
     pub(super) fn assigned(&self) -> Option<(Moid, u64)> {
         let (moid, miid) = std::str::from_utf8(&self.0).ok()?.split_once('\0')?;
         Some((moid.into(), miid.parse().ok()?))
@@ -89,5 +89,5 @@ impl NodeKey {
     }
 }
 
-/// What cache validators are keyed with.
+/// The key that cache validators are made with.
 pub type CacheKey = [u8; 64];

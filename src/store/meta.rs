@@ -24,12 +24,12 @@ pub(super) fn set_counter(
     Ok(())
 }
 
-/// Where `meta` has the last MIID that was assigned.
+/// The name in `meta` of the last MIID that was assigned to an object's instance.
 pub(super) fn miid_key(moid: &Moid) -> String {
     format!("miid {moid}")
 }
 
-/// Where `meta` has what is known of a folder.
+/// The name in `meta` of what is known of a folder.
 pub(super) fn folder_key(path: &str) -> String {
     format!("folder {path}")
 }

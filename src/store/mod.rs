@@ -1,4 +1,5 @@
-//! What the agent remembers: one file, `store.redb` in the state folder, in which redb's database is kept twice.
+//! The store, which is what the agent remembers: one file, `store.redb` in the state folder, in which redb's database
+//! is kept twice.
 //!
 //! [`records`] documents the layout, table by table; `schema` has its versions.
 //!
@@ -103,14 +104,15 @@ pub struct Store {
     file: DatabaseFile,
     quota: AtomicU64,
     writer: tokio::sync::Mutex<()>,
-    /// Held over a whole commit: what is counted beside the file is counted in the order of the commits.
+    /// The lock that is held over a whole commit: what is counted beside the file is counted in the order of the
+    /// commits.
     committing: Mutex<()>,
     rolling_back: AtomicBool,
     accounts: Notify,
     commit_watch: commit_watch::CommitWatch,
     odd: Arc<read::Odd>,
     alert_counts: alert_counts::AlertCounts,
-    /// What a test has the disk do.
+    /// The faults that a test gives the disk.
     #[cfg(test)]
     pub(crate) faults: faults::Faults,
 }
@@ -118,9 +120,9 @@ pub struct Store {
 /// A store that was opened, and the damaged one that had to make way for it.
 #[derive(Debug)]
 pub struct Opened {
-    /// The store.
+    /// The open store.
     pub store: Arc<Store>,
-    /// What had to make way, if that was so.
+    /// The damaged file that had to make way, if one had to.
     pub set_aside: Option<SetAside>,
 }
 
@@ -152,7 +154,7 @@ impl Store {
         Ok(Opened { store: Arc::new(store), set_aside })
     }
 
-    /// Bounds what the nodes that servers write may take, in bytes of their keys and values.
+    /// Sets the quota: how much the nodes that servers write may take, in bytes of their keys and values.
     pub fn set_quota(&self, bytes: u64) {
         self.quota.store(bytes, Ordering::Relaxed);
     }
@@ -167,12 +169,13 @@ impl Store {
         crate::base::heartbeat::patiently(self.writer.lock()).await
     }
 
-    /// Whether somebody tries again and again to take back what changes have left behind.
+    /// Whether somebody tries again and again to take back what unfinished changes have left behind.
     pub fn is_rolling_back(&self) -> &AtomicBool {
         &self.rolling_back
     }
 
-    /// The state as it is now, unmoved by later commits. All who ask between two commits get the same one.
+    /// A snapshot of the store as it is now, unmoved by later commits. All who ask between two commits get the same
+    /// one.
     ///
     /// # Errors
     /// The file can't be read.
@@ -182,7 +185,7 @@ impl Store {
         self.file.latest(|database| Snapshot::of(database.begin_read().map_err(db)?, &self.odd))
     }
 
-    /// Nothing is kept for the next reader: for an agent at rest.
+    /// Keeps nothing for the next reader: for an agent at rest.
     pub fn rest(&self) {
         self.file.forget_latest();
     }
@@ -268,7 +271,8 @@ impl Store {
         Ok(counted)
     }
 
-    /// Keeps count of what waits. A file that was opened again may be another one: there it is counted anew.
+    /// Counts the alerts that a transaction brought and took. A file that was opened again may be another one: there
+    /// they are counted anew.
     fn follow(&self, changes: CountChanges) {
         if !self.file.was_opened() {
             return self.alert_counts.follow(changes);
@@ -281,7 +285,7 @@ impl Store {
         }
     }
 
-    /// How many alerts wait for an account, wherever they are to go.
+    /// The number of alerts that wait for an account, wherever they are to go.
     pub fn waiting(&self, server_id: &ServerId) -> AlertCount {
         self.alert_counts.of(server_id)
     }
@@ -291,7 +295,7 @@ impl Store {
         self.accounts.notified().await;
     }
 
-    /// From now on [`Store::changed`] tells of commits at or below these keys, and of no others.
+    /// Names the keys whose commits [`Store::changed`] tells of from now on, those below them included.
     pub fn look_out_for(&self, keys: Vec<NodeKey>) {
         self.commit_watch.look_out_for(keys);
     }

@@ -17,24 +17,25 @@ use super::twin::{self, Half, Look, Twin};
 use super::withheld::Withheld;
 use crate::base::journal::id;
 
-/// So many pages may be damaged in both copies, each in one of them, before it is not tried any more which is which.
+/// The most pages that may be damaged in both copies, each in one of them, before it is not tried any more which is
+/// which.
 const MIXABLE: usize = 5;
-/// So many files that were set aside are kept.
+/// The most files set aside that are kept.
 const KEPT_ASIDE: usize = 5;
 
-/// A file that had to make way.
+/// A file that was set aside, as it could not be used.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct SetAside {
-    /// Where it is now.
+    /// The path of the file now.
     pub file: PathBuf,
-    /// Why it could not be used.
+    /// Why the file could not be used.
     pub why: String,
-    /// What was kept of it, in words.
+    /// The data that were kept of it, in words.
     pub kept: String,
 }
 
 impl SetAside {
-    /// Tells the operator.
+    /// Tells the operator of it in the journal.
     pub fn say(&self) {
         let Self { file, why, kept } = self;
         log::error!(
@@ -44,17 +45,17 @@ impl SetAside {
     }
 }
 
-/// What is to be done about a file.
+/// The judgement of a file: what is wrong with it, if anything.
 enum Judgement {
-    /// Nothing.
+    /// Sound: both copies are the same, and whole.
     Sound,
-    /// Its last commit did not come to its end in both copies.
+    /// Behind: this copy has a commit that did not come to its end in both.
     Behind(Half),
-    /// It is of version 0.1.0, and whole.
+    /// Single: the file is of version 0.1.0, and whole.
     Single,
-    /// It is damaged, but this is all there was.
+    /// Damaged, but this view is all there was.
     Damaged(View),
-    /// It is damaged, and so much that it can't be told what was there.
+    /// Lost: damaged so much that it can't be told what was there.
     Lost,
 }
 
@@ -116,7 +117,7 @@ pub(super) fn withheld(
     Ok((database, Withheld::new(path, image, file, why)))
 }
 
-/// What of a file goes into the one that takes its place.
+/// The part of a file that goes into the one that takes its place.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Keep {
     All,
@@ -127,11 +128,11 @@ enum Keep {
 const UNREADABLE: &str = "what is written to it can't be read back: its disk is full, or fails";
 const NOTHING: &str = "nothing of it could be kept, and the agent starts from factory state";
 
-/// Why it could not be opened.
+/// Why a file could not be opened.
 enum Trouble {
-    /// The file is at fault: in words, and what it was judged to be, if it was.
+    /// The file is at fault: in words, and the judgement of it, if there was one.
     Damaged(String, Option<Judgement>),
-    /// It is of a version that is not known yet.
+    /// The file is of a version that is not known yet.
     Newer(String),
     /// The surroundings are at fault.
     Other(StoreError),
@@ -150,7 +151,7 @@ impl From<StoreError> for Trouble {
 
 struct Opening<'o> {
     path: &'o Path,
-    /// Where a new one is made, until it is whole.
+    /// The path where a new file is made, until it is whole.
     new: &'o Path,
     reader: &'o Reader,
 }
@@ -176,7 +177,7 @@ impl Opening<'_> {
         }
     }
 
-    /// Opens what is there. Where that is mostly air, makes it smaller if it `may_shrink`.
+    /// Opens the file that is there. One that is mostly air is made smaller if it `may_shrink`.
     fn open(&self, may_shrink: bool) -> Result<Database, Trouble> {
         let file = self.lock()?;
         // What was being made when the power went.
@@ -235,8 +236,8 @@ impl Opening<'_> {
         Ok(database)
     }
 
-    /// Looks whether both copies are the same, and if not, which one is right. One that is known to be `broken` is
-    /// not sound, whatever it looks like.
+    /// Judges the file: whether both copies are the same, and if not, which one is right. One that is known to be
+    /// `broken` is not sound, whatever it looks like.
     fn judge(&self, file: &File, broken: bool) -> Result<Judgement, StoreError> {
         let look = Look::at(file, MIXABLE + 1).map_err(|error| self.failed(error))?;
         let length = file.metadata().map_err(|error| self.failed(error))?.len();
@@ -291,7 +292,7 @@ impl Opening<'_> {
         self.reader.check(file, view).map_err(|error| self.failed(error))
     }
 
-    /// Where both copies are damaged, though not at the same place, some mixture of them is whole. Where it is the header
+    /// Finds a whole mixture of two copies that are both damaged, though not at the same place. Where it is the header
     /// that is damaged in both, most of it is known, and the rest is there twice.
     fn mix(&self, file: &File, differing: &[u64]) -> Result<Option<View>, StoreError> {
         let pages = if differing.len() > MIXABLE { 0 } else { differing.len() };
@@ -315,7 +316,7 @@ impl Opening<'_> {
         Ok(None)
     }
 
-    /// [`Self::replace`], which leaves nothing half done: on a full disk, that would take the room.
+    /// Replaces the file by [`Self::replace`], and leaves nothing half done: on a full disk, that would take the room.
     fn replacing(&self, why: &str, keep: Keep, judged: Option<Judgement>) -> Result<SetAside, StoreError> {
         self.replace(why, keep, judged).inspect_err(|_| drop(self.clear_new()))
     }
@@ -372,7 +373,7 @@ impl Opening<'_> {
         Ok(SetAside { file: aside, why: why.to_owned(), kept })
     }
 
-    /// Makes the new file of an image, byte by byte.
+    /// Fills the new file with an image, byte by byte.
     fn copy(&self, file: &File, view: View) -> Result<(), StoreError> {
         let image =
             file.try_clone().and_then(|file| Image::new(file, view)).map_err(|error| self.failed(error))?;
@@ -382,7 +383,7 @@ impl Opening<'_> {
         twin.fill(&image).and_then(|()| twin.close()).map_err(|error| self.failed(error))
     }
 
-    /// Gives the new file, which is whole, its name.
+    /// Gives the new file, which is whole, its final name.
     fn publish(&self) -> Result<(), StoreError> {
         fs::rename(self.new, self.path).map_err(|error| self.failed(error))?;
         self.sync_folder()
@@ -393,8 +394,9 @@ impl Opening<'_> {
         File::open(folder).and_then(|folder| folder.sync_all()).map_err(|error| self.failed(error))
     }
 
-    /// Where there is no file, one that got its content but not its name is it; else a new one is made. It gets its
-    /// name when it is whole: what a power cut leaves of a file that is being made is no damaged store. True if one was made.
+    /// Adopts a new file that got its content but not its name, where there is no other; else makes one. It gets its
+    /// name when it is whole: what a power cut leaves of a file that is being made is no damaged store. True if one was
+    /// made.
     fn adopt_or_make(&self) -> Result<bool, StoreError> {
         if self.new.is_file() {
             let file = File::open(self.new).map_err(|error| self.failed(error))?;
@@ -409,7 +411,8 @@ impl Opening<'_> {
         Ok(true)
     }
 
-    /// Removes what was made just now, and is not what was written: nobody has used it, so it is no damage to be kept.
+    /// Removes a file that was made just now, and is not what was written: nobody has used it, so it is no damage to be
+    /// kept.
     fn unmake(&self) -> StoreError {
         let _ = self.clear_new();
         let _ = fs::remove_file(self.path);
@@ -445,7 +448,7 @@ impl Opening<'_> {
         }
     }
 
-    /// Renames what is in the way; of those that were renamed earlier, the oldest go.
+    /// Renames a file that is in the way; of those that were renamed earlier, the oldest go.
     fn set_aside(&self, what: &Path) -> Result<PathBuf, StoreError> {
         let name = self.path.file_name().unwrap_or_default().to_string_lossy().into_owned() + ".bad-";
         let folder = self.path.parent().unwrap_or(Path::new("."));
@@ -470,7 +473,7 @@ fn size_of(path: &Path) -> u64 {
     fs::metadata(path).map_or(0, |found| found.len())
 }
 
-/// The newer is the better, and no commit that came to its end is given up.
+/// The rank of a sound copy: the newer is the better, and no commit that came to its end is given up.
 fn rank(sound: Sound) -> (bool, u64) {
     (!sound.fell_back, sound.transaction)
 }

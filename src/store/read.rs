@@ -1,4 +1,4 @@
-//! Reading: one pinned state, however many commits come meanwhile.
+//! Reading the store: one pinned state, however many commits come meanwhile.
 
 use std::ops::Bound::{Excluded, Unbounded};
 use std::sync::Arc;
@@ -20,21 +20,21 @@ use crate::base::said::SaidOf;
 use crate::uri::Moid;
 use crate::uri::ServerId;
 
-/// So many records are read one after the other before the tree is searched anew.
+/// The most records that are read one after the other before the tree is searched anew.
 const CHEAPER_THAN_A_SEEK: usize = 32;
 
-/// The store at one moment.
+/// A snapshot: the store at one moment.
 pub struct Snapshot {
     pub(super) transaction: ReadTransaction,
     odd: Arc<Odd>,
     nodes: ReadOnlyTable<&'static [u8], &'static [u8]>,
-    /// Something could not be read.
+    /// Whether something could not be read.
     failed: AtomicBool,
-    /// By which the file knows that it is read.
+    /// A clone of the file's count of readers, which tells it that it is read.
     pub(super) reader: Option<Arc<()>>,
 }
 
-/// Records that could not be made sense of: each is told once.
+/// The records that could not be made sense of: each is logged once.
 #[derive(Debug)]
 pub(super) struct Odd(SaidOf<(&'static str, Vec<u8>)>);
 
@@ -62,18 +62,18 @@ impl std::fmt::Debug for Snapshot {
 /// A notification that was acted upon.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct SeenNotification {
-    /// Account.
+    /// The server that sent it.
     pub server_id: ServerId,
     /// NOTIFICATION-ID.
     pub id: u16,
-    /// When, in seconds since 1970.
+    /// The time when it was acted upon, in seconds since 1970.
     pub time: u64,
 }
 
-/// A session that a notification asks for, and that is still to be held.
+/// A session that a notification asked for, and that is still to be held.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct StoredTrigger {
-    /// Account.
+    /// The server that the session is with.
     pub server_id: ServerId,
     /// NOTIFICATION-ID.
     pub id: u16,
@@ -81,10 +81,10 @@ pub struct StoredTrigger {
     pub json: Vec<u8>,
 }
 
-/// Where configuration for a MOID comes from (TS 5.4.10).
+/// The source of configuration for a MOID (TS 5.4.10).
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct DefaultSource {
-    /// Who set it.
+    /// The server that set it.
     pub server_id: ServerId,
     /// The ServerURI template.
     pub server_uri: String,
@@ -101,7 +101,7 @@ impl Snapshot {
         self.failed.load(Ordering::Relaxed)
     }
 
-    /// What turns an error of redb's into one of ours, and remembers that there was one.
+    /// Turns an error of redb's into one of ours, and remembers that there was one.
     pub(super) fn noting<E: Into<redb::Error>>(&self) -> impl FnOnce(E) -> StoreError + '_ {
         |error| {
             self.failed.store(true, Ordering::Relaxed);
@@ -109,7 +109,7 @@ impl Snapshot {
         }
     }
 
-    /// What was read of a record; one that is not in the form that it should have is as if it were not there.
+    /// The value that was read of a record; one that is not in the form that it should have is as if it were not there.
     pub(super) fn known<T>(&self, table: &'static str, key: &[u8], read: Option<T>) -> Option<T> {
         if read.is_none() {
             self.odd.report(table, key);
@@ -138,7 +138,7 @@ impl Snapshot {
         self.children_after(key, "", usize::MAX)
     }
 
-    /// The first `most` of the names of a node's stored children that come after `after`; after the empty name, all do.
+    /// The first `most` names of a node's stored children that come after `after`; after the empty name, all do.
     ///
     /// # Errors
     /// The file can't be read, or a record is damaged.
@@ -192,7 +192,7 @@ impl Snapshot {
         Ok(found)
     }
 
-    /// A pinned node's answer.
+    /// The first definitive answer of a pinned node.
     ///
     /// # Errors
     /// The file can't be read, or the record is damaged.
@@ -242,7 +242,7 @@ impl Snapshot {
         Ok(())
     }
 
-    /// Who created the instance of this MIID; none: nobody did.
+    /// The creator of the instance with this MIID; none: nobody created it.
     ///
     /// # Errors
     /// The file can't be read.
@@ -263,7 +263,7 @@ impl Snapshot {
         counter(&table, &miid_key(moid))
     }
 
-    /// What takes back the effects of changes that did not come to their end, in the order of the effects.
+    /// The records that take back the effects of changes which did not come to their end, in the order of the effects.
     ///
     /// # Errors
     /// The file can't be read.
@@ -296,7 +296,7 @@ impl Snapshot {
         Ok(seen)
     }
 
-    /// When a session with the server last ended well (seconds since 1970).
+    /// The time when a session with the server last ended well (seconds since 1970).
     ///
     /// # Errors
     /// The file can't be read.
@@ -306,7 +306,7 @@ impl Snapshot {
         Ok(self.known("contacts", server_id.as_bytes(), number(time.value())))
     }
 
-    /// The DEFAULT of a MOID.
+    /// The source that DEFAULT set for a MOID.
     ///
     /// # Errors
     /// The file can't be read, or the record is damaged.
@@ -321,7 +321,7 @@ impl Snapshot {
         }))
     }
 
-    /// What push clients want servers to be told, by server id (TS D.2.4).
+    /// The registrations that push clients want servers to be told, by server id (TS D.2.4).
     ///
     /// # Errors
     /// The file can't be read, or a record is damaged.
@@ -338,7 +338,7 @@ impl Snapshot {
         Ok(all)
     }
 
-    /// What sessions are still to be held for.
+    /// The sessions that notifications asked for, and that are still to be held.
     ///
     /// # Errors
     /// The file can't be read, or a record is damaged.
@@ -390,7 +390,7 @@ impl Snapshot {
         Ok(())
     }
 
-    /// Whom alerts wait for, in order.
+    /// The queues in which alerts wait, in order.
     ///
     /// # Errors
     /// The file can't be read, or a record is damaged.
@@ -413,7 +413,7 @@ impl Snapshot {
         Ok(queues)
     }
 
-    /// What cache validators are keyed with; none before the agent has made it.
+    /// The key that cache validators are made with; none before the agent has made it.
     ///
     /// # Errors
     /// The file can't be read, or the record is damaged.
@@ -436,7 +436,7 @@ impl Snapshot {
         Ok(list.unwrap_or_default().lines().map(Moid::from).collect())
     }
 
-    /// What is known of a folder of accounts or management objects, as [`super::Change::Folder`] has it.
+    /// The state of a folder of accounts or management objects, as [`super::Change::Folder`] has it.
     ///
     /// # Errors
     /// The file can't be read.

@@ -22,21 +22,21 @@ use super::builder::builder;
 use super::image::{Image, View};
 use super::tables;
 
-/// What the program is called with to read for another one.
+/// The argument with which the program is called to read for another one.
 const ARGUMENT: &str = "--read-store";
-/// A damaged tree may lead in circles. So all checks of one opening together take no longer than this; what is not
-/// found to be sound by then is not.
+/// The time limit of all checks of one opening together: a damaged tree may lead in circles. What is not found to be
+/// sound by then is not.
 const CHECKING: Duration = Duration::from_secs(40);
-/// And all that is read of it, salvage included, takes no longer than this: less than systemd waits for a start.
+/// The time limit of all reading of one opening, salvage included: less than systemd waits for a start.
 const READING: Duration = Duration::from_secs(60);
 
-/// Parts of an answer begin with one of these.
+/// The tags with which the parts of an answer begin.
 const TABLE: u8 = b'T';
 const RECORD: u8 = b'R';
 const SOUND: u8 = b'S';
 const END: u8 = b'E';
 
-/// Reads for one opening.
+/// The reader of a damaged database, for one opening.
 #[derive(Debug)]
 pub(super) struct Reader {
     who: Who,
@@ -45,10 +45,10 @@ pub(super) struct Reader {
     reading: Duration,
 }
 
-/// Who reads.
+/// The reader itself: a thread or a program.
 #[derive(Clone, Debug, PartialEq, Eq)]
 enum Who {
-    /// A thread: enough where a panic unwinds, as in tests.
+    /// A thread, which is enough where a panic unwinds, as in tests.
     Thread,
     /// A program that passes [`asked`] what it is called with to [`answer`].
     Program(PathBuf),
@@ -56,22 +56,22 @@ enum Who {
 
 static THIS_PROGRAM: AtomicBool = AtomicBool::new(false);
 
-/// From now on this program is called again to read for itself: it passes [`asked`] what it is called with to
+/// Says that this program may be called again to read for itself: it passes [`asked`] what it is called with to
 /// [`answer`]. A program that does not say so reads in a thread.
 pub(crate) fn this_program_answers() {
     THIS_PROGRAM.store(true, Ordering::Relaxed);
 }
 
-/// What redb says of an image all of whose checksums are right.
+/// The result of a check of an image all of whose checksums are right.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Sound {
-    /// The number of its last transaction.
+    /// The number of the image's last transaction.
     pub(super) transaction: u64,
-    /// The commit before the last one had to do: what had begun did not come to its end.
+    /// Whether the commit before the last one had to do: what had begun did not come to its end.
     pub(super) fell_back: bool,
 }
 
-/// What is to be done.
+/// A task for the reader.
 #[derive(Clone, Debug, PartialEq, Eq)]
 enum Task {
     Check(View),
@@ -79,7 +79,7 @@ enum Task {
     Dump(View, usize, bool),
 }
 
-/// What [`answer`] is to do, if the program is called for that.
+/// The job for [`answer`], if the program is called for that.
 #[must_use]
 pub(crate) fn asked(arguments: impl Iterator<Item = OsString>) -> Option<Job> {
     let mut arguments = arguments.skip(1).map(|argument| argument.into_string().unwrap_or_default());
@@ -96,14 +96,14 @@ pub(crate) fn asked(arguments: impl Iterator<Item = OsString>) -> Option<Job> {
     Some(Job { task, seconds })
 }
 
-/// Something to be read from standard input, in so many seconds.
+/// A job for this program: to read standard input, in so many seconds.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct Job {
     task: Task,
     seconds: u32,
 }
 
-/// Reads standard input, answers on standard output.
+/// Does a job: reads standard input, answers on standard output.
 #[must_use]
 pub(crate) fn answer(job: &Job) -> ExitCode {
     let _ = nix::unistd::alarm::set(job.seconds);
@@ -120,7 +120,7 @@ pub(crate) fn answer(job: &Job) -> ExitCode {
 }
 
 impl Reader {
-    /// The one for this program, whose time begins now.
+    /// Makes the reader of this program, whose time begins now.
     pub(super) fn here() -> Self {
         let who = match THIS_PROGRAM.load(Ordering::Relaxed) {
             true => Who::Program(PathBuf::from("/proc/self/exe")),
@@ -129,7 +129,7 @@ impl Reader {
         Self { who, begun: Instant::now(), checking: CHECKING, reading: READING }
     }
 
-    /// Whether all checksums of an image are right, as far as can be told in time.
+    /// Checks whether all checksums of an image are right, as far as can be told in time.
     ///
     /// # Errors
     /// Nobody could be asked: that says nothing of the image.
@@ -143,8 +143,8 @@ impl Reader {
         Ok(sound)
     }
 
-    /// All records of an image that can be read in time, table by table, be it more than once. What is damaged within a
-    /// table is come upon from both sides.
+    /// Shows all records of an image that can be read in time, table by table, be it more than once. What is damaged
+    /// within a table is come upon from both sides.
     ///
     /// # Errors
     /// Nobody could be asked.
@@ -169,7 +169,7 @@ impl Reader {
         }
     }
 
-    /// Passes on what is answered, however that ends; nothing where there is no time left.
+    /// Asks for a task, and passes on what is answered, however that ends; nothing where there is no time left.
     fn ask(&self, file: &File, task: &Task, each: &mut dyn FnMut(Part<'_>)) -> io::Result<()> {
         let all = if matches!(task, Task::Check(_)) { self.checking } else { self.reading };
         // An alarm is set in whole seconds, and none would be none.
@@ -201,7 +201,7 @@ impl Reader {
     }
 }
 
-/// A child that does not outlive its use.
+/// A child process that does not outlive its use.
 struct Reaped(Child);
 
 impl Drop for Reaped {
@@ -276,7 +276,7 @@ fn receive(answer: impl Read, each: &mut dyn FnMut(Part<'_>)) -> io::Result<()> 
     }
 }
 
-/// Each part is written at once, for the next one may never come.
+/// Writes a part of an answer, at once, for the next one may never come.
 fn write(output: &mut dyn Write, tag: u8, numbers: &[u64], bytes: [&[u8]; 2]) -> io::Result<()> {
     let mut part = vec![tag];
     part.extend(numbers.iter().flat_map(|number| number.to_le_bytes()));
@@ -315,8 +315,8 @@ fn open(image: Image, repairing: impl Fn(f64) + 'static) -> Result<Database, red
     builder().set_repair_callback(repairing).create_with_backend(image)
 }
 
-/// redb's checksums tell of every page that is in use. A file that was closed needs no repair; one that was not is
-/// repaired first, which is what redb does at each such start.
+/// Checks an image by redb's checksums, which tell of every page that is in use. A file that was closed needs no
+/// repair; one that was not is repaired first, which is what redb does at each such start.
 fn check(image: Image) -> Option<Sound> {
     let clean = image.is_clean();
     let (repaired, fell_back) = (Arc::new(AtomicBool::new(false)), Arc::new(AtomicBool::new(false)));
@@ -363,7 +363,7 @@ fn dump(database: &Database, from: usize, backwards: bool, output: &mut dyn Writ
 
 #[cfg(test)]
 impl Reader {
-    /// One that asks a program, which has so many seconds for checks, and for all.
+    /// Makes a reader that asks a program, which has so many seconds for checks, and for all.
     pub(super) fn of(program: PathBuf, checking: u64, reading: u64) -> Self {
         let [checking, reading] = [checking, reading].map(Duration::from_secs);
         Self { who: Who::Program(program), begun: Instant::now(), checking, reading }

@@ -16,9 +16,9 @@ use super::schema;
 use super::tables::{self, ALERTS, INSTANCES, META};
 use super::twin::Twin;
 
-/// So much is written at once.
+/// The bytes that are written at once.
 const BATCH: usize = 1 << 20;
-/// A smaller file is no matter, however empty.
+/// The size below which a file is not made smaller, however empty it is.
 const SMALL: u64 = 4 << 20;
 
 /// A database that is being filled.
@@ -26,25 +26,25 @@ pub(super) struct Rebuild {
     database: Database,
     batch: Vec<(usize, Vec<u8>, Vec<u8>)>,
     bytes: usize,
-    /// How many records it has.
+    /// The number of its records.
     pub(super) records: u64,
 }
 
 impl Rebuild {
-    /// In a file that is not there yet.
+    /// Begins a database in a file that is not there yet.
     pub(super) fn new(path: &Path) -> Result<Self, StoreError> {
         let database = make(path)?;
         Ok(Self { database, batch: Vec::new(), bytes: 0, records: 0 })
     }
 
-    /// Adds a record; what is there already stays.
+    /// Adds a record; one that is there already stays.
     pub(super) fn add(&mut self, table: usize, key: &[u8], value: &[u8]) -> Result<(), StoreError> {
         self.bytes += key.len() + value.len() + 64;
         self.batch.push((table, key.to_vec(), value.to_vec()));
         if self.bytes >= BATCH { self.write(|_| Ok(())) } else { Ok(()) }
     }
 
-    /// Writes what is left; on return all is on flash.
+    /// Writes the rest of the records; on return all are on flash.
     pub(super) fn end(
         mut self,
         finish: impl Fn(&WriteTransaction) -> Result<(), StoreError>,
@@ -122,7 +122,7 @@ pub(super) fn is_mostly_air(database: &Database, length: u64) -> Result<bool, St
     Ok(used.saturating_mul(3) < length)
 }
 
-/// Copies all records.
+/// Copies all records to a new database at `path`.
 pub(super) fn compact(database: &Database, path: &Path) -> Result<(), StoreError> {
     let mut new = Rebuild::new(path)?;
     let transaction = database.begin_read().map_err(db)?;

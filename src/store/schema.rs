@@ -22,8 +22,8 @@ pub(super) const CURRENT: u64 = OLDEST + STEPS.len() as u64;
 
 type Step = fn(&WriteTransaction) -> Result<(), StoreError>;
 
-/// From the oldest layout to the current one. Each is one transaction together with the new number: a power cut leaves
-/// a layout that is one or the other.
+/// The steps from the oldest layout to the current one. Each is one transaction together with the new number: a power
+/// cut leaves a layout that is one or the other.
 const STEPS: [Step; 1] = [recount];
 
 /// Makes the tables of a new database; brings an older one to the current layout.
@@ -53,7 +53,7 @@ pub(super) fn prepare(database: &Database) -> Result<(), StoreError> {
     }
 }
 
-/// What the quota counts, counted anew.
+/// Counts anew what the quota counts.
 pub(super) fn recount(transaction: &WriteTransaction) -> Result<(), StoreError> {
     let mut used = 0;
     for definition in [NODES, INSTANCES] {

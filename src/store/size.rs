@@ -1,8 +1,8 @@
-//! What a transaction adds to the store, and takes from it.
+//! The size of a transaction: what it adds to the store, and takes from it.
 
 use super::alert_counts::CountChanges;
 
-/// How the tables of nodes and instances grow, in bytes; and what comes and goes of the alerts.
+/// The growth of the tables of nodes and instances, in bytes; and the alerts that come and go.
 #[derive(Default, PartialEq)]
 pub(super) struct Size {
     pub(super) added: u64,
@@ -10,7 +10,7 @@ pub(super) struct Size {
     pub(super) alerts: CountChanges,
 }
 
-/// What a record counts for in the quota.
+/// The bytes that a record counts for in the quota.
 pub(super) fn size(key: &[u8], record: &[u8]) -> u64 {
     // The sum of two lengths in memory.
     u64::try_from(key.len() + record.len()).unwrap_or(u64::MAX)

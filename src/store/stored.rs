@@ -1,4 +1,4 @@
-//! How a node is written in the store: one tag byte, then the value.
+//! Stored nodes: how a node is written in the store, as one tag byte, then the value.
 
 use crate::mo::Value;
 
@@ -19,7 +19,7 @@ impl Stored {
         }
     }
 
-    /// A leaf's record: no two values have the same.
+    /// The record of a leaf with this value: no two values have the same.
     pub(crate) fn encoded(value: &Value) -> Vec<u8> {
         let with = |tag: u8, bytes: &[u8]| {
             let mut record = Vec::with_capacity(1 + bytes.len());

@@ -1,4 +1,4 @@
-//! What servers have subscribed to.
+//! Subscriptions of servers, as the store has them.
 
 use redb::{ReadableTable, WriteTransaction};
 
@@ -7,19 +7,19 @@ use super::read::Snapshot;
 use super::tables::SUBSCRIPTIONS;
 use crate::uri::ServerId;
 
-/// SHA-256 of what was put.
+/// The SHA-256 of the content that was put.
 pub type Digest = [u8; 32];
 
 /// A subscription. In the table: a byte that says whether a digest follows, the digest, the ServerURI.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Subscription {
-    /// Whose it is.
+    /// The server whose subscription it is.
     pub server_id: ServerId,
-    /// What to.
+    /// The ClientURI that is subscribed to.
     pub client_uri: String,
-    /// Where changes are put: a template.
+    /// The ServerURI that changes are put to, a template.
     pub server_uri: String,
-    /// Of what is known to be there; none: that is not known.
+    /// The digest of the content that is known to be there; none: that is not known.
     pub delivered: Option<Digest>,
 }
 
@@ -65,7 +65,7 @@ impl Snapshot {
         Ok(all)
     }
 
-    /// A server's subscription to a ClientURI.
+    /// The subscription of a server to a ClientURI.
     ///
     /// # Errors
     /// The file can't be read, or the record is damaged.
@@ -89,7 +89,7 @@ pub(super) fn put(transaction: &WriteTransaction, new: &Subscription) -> Result<
     Ok(())
 }
 
-/// One that ended or was moved elsewhere meanwhile stays as it is.
+/// Writes down what was delivered. A subscription that ended or was moved elsewhere meanwhile stays as it is.
 pub(super) fn delivered(transaction: &WriteTransaction, to: &Subscription) -> Result<(), StoreError> {
     let mut table = transaction.open_table(SUBSCRIPTIONS).map_err(db)?;
     let key = key(&to.server_id, &to.client_uri);

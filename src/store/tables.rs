@@ -4,7 +4,7 @@ use redb::{TableDefinition, WriteTransaction};
 
 use super::error::{StoreError, db};
 
-/// For each pair of types, redb's trees would be in the program once more.
+/// The type of all tables: for each pair of types, redb's trees would be in the program once more.
 pub(super) type Bytes = TableDefinition<'static, &'static [u8], &'static [u8]>;
 
 pub(super) const META: Bytes = TableDefinition::new("meta");
@@ -25,7 +25,7 @@ pub(super) const SUBSCRIPTIONS: Bytes = TableDefinition::new("subscriptions");
 pub(super) const EXECS: Bytes = TableDefinition::new("execs");
 pub(super) const TRIGGERS: Bytes = TableDefinition::new("triggers");
 
-/// All of them, those first that are least to be spared.
+/// All tables, those first that are least to be spared.
 pub(super) const ALL: [Bytes; 17] = [
     META,
     INSTANCES,
@@ -54,7 +54,7 @@ pub(super) fn make(transaction: &WriteTransaction) -> Result<(), StoreError> {
     Ok(())
 }
 
-/// Numbers are big endian, so that the order of keys is theirs.
+/// Reads a number, which is big endian, so that the order of keys is that of numbers.
 pub(super) fn number(bytes: &[u8]) -> Option<u64> {
     bytes.try_into().ok().map(u64::from_be_bytes)
 }

@@ -1,4 +1,4 @@
-//! The file: redb's image of the database, twice.
+//! The twin file: redb's image of the database, twice.
 //!
 //! redb knows when a page is damaged, but not what was there, and meets it by a panic. So each byte is written in two
 //! places, which one sync covers: of two copies that differ, redb's own checksums tell which is right, and nothing
@@ -19,16 +19,16 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use redb::StorageBackend;
 
-/// What the file begins with.
+/// The mark that the file begins with.
 const MARK: &[u8] = b"omadm-agent store: redb, twice\n";
-/// Where a byte says whether somebody has the file open, or had when he died: 1, and 2 or 3 if only the first or second copy
-/// was kept in step.
+/// The offset of the byte that says whether somebody has the file open, or had when he died: 1, and 2 or 3 if only the
+/// first or second copy was kept in step.
 const BUSY: u64 = 64;
-/// redb's page, and ours.
+/// The size of a page, redb's and ours.
 pub(super) const PAGE: usize = 4096;
 const HEAD: u64 = 4096;
 const STRIPE: u64 = 256 * 1024;
-/// What both copies are compared and copied by.
+/// The size of the pieces in which both copies are compared and copied.
 const CHUNK: usize = 64 * 1024;
 
 /// One of the two copies.
@@ -52,20 +52,20 @@ impl Half {
         }
     }
 
-    /// Where in the file a byte of this copy is.
+    /// The offset in the file of a byte of this copy.
     pub(super) fn at(self, offset: u64) -> u64 {
         HEAD + (offset / STRIPE * 2 + self as u64) * STRIPE + offset % STRIPE
     }
 }
 
-/// How long the image is in a file of this length. It is made of pages: less than one at the end is none of ours.
+/// The length of the image in a file of this length. It is made of pages: less than one at the end is none of ours.
 pub(super) fn image_length(file: u64) -> u64 {
     let body = file.saturating_sub(HEAD);
     let last = (body % (2 * STRIPE)).saturating_sub(STRIPE);
     body / (2 * STRIPE) * STRIPE + last - last % PAGE as u64
 }
 
-/// How long the file is for an image of this length.
+/// The length of the file for an image of this length.
 fn file_length(image: u64) -> u64 {
     image.checked_sub(1).map_or(HEAD, |last| Half::Second.at(last) + 1)
 }
@@ -75,14 +75,14 @@ fn file_length(image: u64) -> u64 {
 pub(super) struct Twin {
     file: File,
     length: AtomicU64,
-    /// The other one could not be brought in step, for want of room: it is not looked at.
+    /// The only copy that is looked at: the other one could not be brought in step, for want of room.
     only: Option<Half>,
-    /// Something could not be written: the copies may differ, and are no damage.
+    /// Whether something could not be written: the copies may differ, and are no damage.
     failed: AtomicBool,
 }
 
 impl Twin {
-    /// One that is there, and locked.
+    /// Takes a twin file that is there, and locked.
     pub(super) fn new(file: File, only: Option<Half>) -> io::Result<Self> {
         let length = AtomicU64::new(image_length(file.metadata()?.len()));
         let busy = only.map_or(1, |half| 2 + half as u8);
@@ -90,14 +90,14 @@ impl Twin {
         Ok(Self { file, length, only, failed: AtomicBool::new(only.is_some()) })
     }
 
-    /// Makes an empty one of an empty file.
+    /// Makes an empty twin file of an empty file.
     pub(super) fn make(file: File) -> io::Result<Self> {
         file.set_len(HEAD)?;
         file.write_all_at(MARK, 0)?;
         Self::new(file, None)
     }
 
-    /// Takes the place of all that is in the image.
+    /// Fills the file with all that is in the image.
     pub(super) fn fill(&self, image: &dyn StorageBackend) -> io::Result<()> {
         let length = image.len()?;
         self.set_len(length)?;
@@ -125,7 +125,7 @@ impl Twin {
         })
     }
 
-    /// Remembers that something went wrong.
+    /// Remembers it where something went wrong.
     fn noting<T>(&self, done: io::Result<T>) -> io::Result<T> {
         done.inspect_err(|_| self.failed.store(true, Ordering::Release))
     }
@@ -217,9 +217,9 @@ fn chunks(length: u64) -> impl Iterator<Item = (u64, usize)> {
 /// What a look at the file shows, without redb.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct Look {
-    /// Whether it begins as it should.
+    /// Whether the file begins with the mark.
     pub(super) marked: bool,
-    /// Whether whoever had it open last died of something.
+    /// Whether whoever had the file open last died of something.
     pub(super) busy: bool,
     /// The copy that alone was kept in step, if there was no room for the other one.
     pub(super) only: Option<Half>,
@@ -228,7 +228,7 @@ pub(super) struct Look {
 }
 
 impl Look {
-    /// Looks for up to `most` pages that differ.
+    /// Looks at a file for up to `most` pages that differ.
     pub(super) fn at(file: &File, most: usize) -> io::Result<Self> {
         let mut head = [0; PAGE];
         let marked = file.read_exact_at(&mut head, 0).is_ok() && {
@@ -266,7 +266,7 @@ impl Look {
     }
 }
 
-/// Makes the other copy as this one is, where they differ; on return it is on flash. How many pages did.
+/// Makes the other copy as this one is, where they differ; on return it is on flash. Returns how many pages did.
 pub(super) fn heal(file: &File, from: Half) -> io::Result<usize> {
     let mut healed = 0;
     let (mut right, mut other) = (vec![0; CHUNK], vec![0; CHUNK]);

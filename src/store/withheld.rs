@@ -1,4 +1,4 @@
-//! A file that can't be written now, as its disk is full, say: what is in it is read all the same.
+//! A withheld file, which can't be written now, as its disk is full, say: what is in it is read all the same.
 
 use std::fs::File;
 use std::io::{self, ErrorKind};
@@ -12,7 +12,7 @@ use super::error::StoreError;
 use super::image::Image;
 use crate::base::journal::id;
 
-/// So long nobody tries again, unless there is more room.
+/// How long nobody tries to open a withheld file again, unless there is more room.
 const PAUSE: Duration = Duration::from_secs(5);
 
 /// Why a file is not written, and what is read in its place.
@@ -22,37 +22,37 @@ pub(super) struct Withheld {
     why: (ErrorKind, Option<i32>),
     image: Image,
     file: File,
-    /// When it was last tried to open it, and the room that there was.
+    /// The time when opening was last tried, and the room that there was.
     tried: Mutex<(Instant, Option<u64>)>,
 }
 
 impl Withheld {
-    /// The image is of the file, which is locked. What it is withheld for is `why`.
+    /// Makes it of an image of the file, which is locked. What it is withheld for is `why`.
     pub(super) fn new(path: &Path, image: Image, file: File, why: &StoreError) -> Self {
         let why = why.io().map_or((ErrorKind::Other, None), |error| (error.kind(), error.raw_os_error()));
         let tried = Mutex::new((Instant::now(), room(path)));
         Self { path: path.to_path_buf(), why, image, file, tried }
     }
 
-    /// What those are told who would write.
+    /// The error for those who would write.
     pub(super) fn refusal(&self) -> StoreError {
         let (kind, code) = self.why;
         let source = code.map_or_else(|| kind.into(), io::Error::from_raw_os_error);
         StoreError::File { path: self.path.clone(), source }
     }
 
-    /// Whether it is time to try again.
+    /// Whether it is time to try to open the file again.
     pub(super) fn is_due(&self) -> bool {
         let (at, before) = *self.tried.lock().unwrap_or_else(PoisonError::into_inner);
         at.elapsed() >= PAUSE || room(&self.path) > before
     }
 
-    /// Whoever opens the file locks it.
+    /// Gives up the lock on the file, for whoever opens it locks it.
     pub(super) fn give_up_lock(&self) {
         let _ = self.file.unlock();
     }
 
-    /// It could not be opened: this stays in its place.
+    /// Notes that the file could not be opened: this stays in its place.
     pub(super) fn stays(&self) {
         let _ = self.file.try_lock();
         *self.tried.lock().unwrap_or_else(PoisonError::into_inner) = (Instant::now(), room(&self.path));
@@ -67,8 +67,8 @@ impl Withheld {
     }
 }
 
-/// The file is open again, and what is in it may move: what snapshots would still read of it here fails. The lock is
-/// theirs too.
+/// Dropped when the file is open again: what is in it may move, so that what snapshots would still read of it here
+/// fails. The lock is theirs too.
 impl Drop for Withheld {
     fn drop(&mut self) {
         self.image.retire();
@@ -76,7 +76,7 @@ impl Drop for Withheld {
     }
 }
 
-/// The bytes that are free where the file is.
+/// The number of bytes that are free where the file is.
 fn room(path: &Path) -> Option<u64> {
     let found = statvfs(path.parent()?).ok()?;
     Some(found.blocks_available().saturating_mul(found.fragment_size()))

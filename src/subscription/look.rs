@@ -1,4 +1,4 @@
-//! One look at what a server has subscribed to.
+//! A look: whether what a server has subscribed to is another one than what was put last.
 
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
@@ -16,59 +16,59 @@ use crate::tree::{Batch, Principal, Resolved, Rights, SessionFacts, TreeError};
 use crate::uri::client::{ClientUri, ClientUriError};
 use crate::uri::server::shown;
 
-/// What a look takes.
+/// A look at one subscription, with all that it takes.
 pub(super) struct Look {
     pub(super) agent_state: Arc<AgentState>,
     pub(super) peer: Arc<Peer>,
     pub(super) id: Id,
-    /// Content that the repository won't have.
+    /// The digest of content that the repository won't have.
     pub(super) refused: Option<Digest>,
-    /// What is known to be there, where the store does not say.
+    /// The digest of what is known to be there, where the store does not say.
     pub(super) there: Option<Digest>,
     /// Whether the store is to know what is put.
     pub(super) keep: bool,
     pub(super) watches: Option<Arc<FileWatches<Id>>>,
 }
 
-/// What a look came to.
+/// The outcome of a look.
 pub(super) struct Outcome {
     pub(super) result: LookResult,
-    /// What is known to be there now.
+    /// The digest of what is known to be there now.
     pub(super) there: Option<Digest>,
-    /// Nothing tells of some of the changes there.
+    /// Whether nothing tells of some changes of the content, so that it is looked at now and then.
     pub(super) polls: bool,
 }
 
-/// What a server would get now.
+/// The content that a server would get now.
 struct Content {
     batch: Batch,
     digest: Digest,
-    /// Nothing tells of some of its changes.
+    /// Whether nothing tells of some of its changes.
     polls: bool,
 }
 
 /// Why it can't be told what a server would get.
 #[derive(Debug, thiserror::Error)]
 enum LookError {
-    /// What was subscribed to is no ClientURI any more.
+    /// The subscribed ClientURI is none any more.
     #[error("ClientURI: {0}")]
     ClientUri(#[from] ClientUriError),
-    /// The tree says no.
+    /// The tree refuses the read.
     #[error(transparent)]
     Tree(#[from] TreeError),
 }
 
-/// What became of the content.
+/// The result of a look, for its content.
 pub(super) enum LookResult {
-    /// What is there is what should be there.
+    /// The content that is there is what should be there.
     Unchanged,
-    /// It was put; whether the store knows.
+    /// The content was put; whether the store knows.
     Delivered { kept: bool },
-    /// It won't be taken, whenever it is sent.
+    /// The content won't be taken, whenever it is sent.
     Refused { content: Digest, why: String },
-    /// It may be taken later.
+    /// The content may be taken later.
     Failed { why: String, retry_after: Option<Duration> },
-    /// The server may not have it now, or it can't be told which node is meant.
+    /// The content is withheld: the server may not have it now, or it can't be told which node is meant.
     Withheld(String),
 }
 
@@ -103,7 +103,7 @@ impl Look {
         self.deliver(known, content, there, &principal).await
     }
 
-    /// What the server would get now; nothing of what is no more.
+    /// Reads what the server would get now; nothing of what is no more.
     async fn read(&self, principal: &Principal<'_>) -> Result<Content, LookError> {
         let tree = &self.agent_state.tree;
         let uri = ClientUri::parse(&self.id.client_uri)?;
@@ -134,7 +134,7 @@ impl Look {
         Ok(Content { batch, digest, polls: others || !told })
     }
 
-    /// Puts what is new, where something else is `there`.
+    /// Puts the content, where something else is `there`.
     async fn deliver(
         &self,
         known: Subscription,

@@ -32,7 +32,7 @@ use crate::uri::client::ClientUri;
 use look::{Look, Outcome};
 use schedule::{Ended, Id, Schedule};
 
-/// The store is told this often at most what is at one ServerURI, except at the end.
+/// The least time between two commits of what is at one ServerURI, except at the end.
 const KEEP_EVERY: Duration = Duration::from_secs(3600);
 
 /// All subscriptions of all servers.
@@ -40,30 +40,30 @@ pub(crate) struct Subscriptions {
     store: Arc<Store>,
     schedule: Schedule,
     known: HashMap<Id, KnownSubscription>,
-    /// None while there are no subscriptions, or no inotify.
+    /// The watches of files that content comes from; none while there are no subscriptions, or no inotify.
     watches: Option<Arc<FileWatches<Id>>>,
     looks: Tasks<Id, Outcome>,
 }
 
-/// What is known of one, beyond what the store has.
+/// The state of one subscription, beyond what the store has.
 struct KnownSubscription {
     server_uri: String,
-    /// What it may be stored at or below.
+    /// The key that the content may be stored at or below.
     key: Option<NodeKey>,
-    /// What the repository won't have.
+    /// The digest of content that the repository won't have.
     refused: Option<Digest>,
-    /// What is there; counts where the store does not say.
+    /// The digest of what is there; counts where the store does not say.
     there: Option<Digest>,
-    /// When the store was last told what is there.
+    /// The time when the store was last told what is there.
     kept: Option<Instant>,
-    /// The journal has a line about what is wrong with it.
+    /// Whether the journal has a line about what is wrong with it.
     said: Said,
     look: Option<AbortHandle>,
 }
 
 impl Subscriptions {
-    /// Those that the store has. What changed while the agent was not running is found at the first poll, at a random
-    /// time: not all gateways that come back after a power cut are to come at once.
+    /// Takes the subscriptions that the store has. What changed while the agent was not running is found at the first
+    /// poll, at a random time: not all gateways that come back after a power cut are to come at once.
     #[must_use]
     pub(crate) fn new(agent_state: &AgentState, random: &mut dyn Random) -> Self {
         let now = waking::now();
@@ -80,7 +80,8 @@ impl Subscriptions {
         subscriptions
     }
 
-    /// Goes on in a new agent state. Those of an account that has been taken away end; `certain`: one that is not there has been.
+    /// Goes on in a new agent state. Those of an account that has been taken away end; `certain`: one that is not there
+    /// has been.
     pub(crate) async fn follow(&mut self, before: &AgentState, agent_state: &AgentState, certain: bool) {
         let gone = |id: &&Id| {
             certain && before.peer(&id.server_id).is_some() && agent_state.peer(&id.server_id).is_none()
@@ -98,7 +99,7 @@ impl Subscriptions {
         }
     }
 
-    /// Begins what is due.
+    /// Begins the looks that are due.
     pub(crate) fn start_due(&mut self, agent_state: &Arc<AgentState>, hearts: &mut Hearts, now: Instant) {
         for id in self.schedule.due(now) {
             // An account whose file is broken, or that speaks another profile now, may come back.
@@ -134,7 +135,7 @@ impl Subscriptions {
         }
     }
 
-    /// When something is due next.
+    /// The time when a look is due next.
     #[must_use]
     pub(crate) fn next_wake(&self) -> Option<Instant> {
         self.schedule.next_wake()
@@ -154,7 +155,7 @@ impl Subscriptions {
         }
     }
 
-    /// What is on its way may arrive until then; the rest is broken off.
+    /// Stops all looks: what is on its way may arrive until `deadline`; the rest is broken off.
     pub(crate) async fn stop(&mut self, deadline: tokio::time::Instant) {
         let ending = async {
             while !self.looks.is_empty() {
@@ -174,7 +175,7 @@ impl Subscriptions {
         }
     }
 
-    /// Tells the store what it does not know. Of what was broken off nobody knows it.
+    /// Tells the store what it does not know of deliveries. Of what was broken off nobody knows it.
     async fn keep(&self) -> Result<(), StoreError> {
         let all = self.store.snapshot()?.subscriptions()?;
         let change = |stored: Subscription| {
@@ -290,7 +291,7 @@ impl Subscriptions {
 }
 
 impl KnownSubscription {
-    /// What goes wrong is said once, until it goes well again.
+    /// Takes note of a look's result. What goes wrong is logged once, until it goes well again.
     fn take_note(&mut self, id: &Id, result: look::LookResult, wait: Option<Duration>) {
         let Id { server_id, .. } = id;
         let client_uri = id.address();

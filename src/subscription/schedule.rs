@@ -1,5 +1,5 @@
-//! When to look whether what a server has subscribed to is another one now. Pure: it is told signs of changes and
-//! the time, and says what is due.
+//! The schedule of looks: when to look whether what a server has subscribed to is another one now. Pure: it is told
+//! signs of changes and the time, and says what is due.
 //!
 //! One subscription is looked at by one task at a time, one server's are served one after the other, and a bounded
 //! number over all.
@@ -10,57 +10,58 @@ use std::time::{Duration, Instant};
 use crate::base::{Backoff, Failures};
 use crate::uri::ServerId;
 
-/// Changes come in several steps: this long after the last one is soon enough.
+/// How long after the last of several changes a look begins: they come in several steps.
 const QUIET: Duration = Duration::from_millis(250);
-/// What never rests is looked at this long after the first change.
+/// How long after the first change a look begins at the latest, where changes never rest.
 const LONGEST: Duration = Duration::from_secs(5);
-/// So many looks may follow each other at once…
+/// The most looks that follow each other at once…
 const BURST: u32 = 5;
-/// …and from then on one in this time.
+/// …and the time between looks from then on.
 const SPACING: Duration = Duration::from_secs(10);
-/// At most so many at a time.
+/// The most looks under way at one time.
 const MOST_RUNNING: usize = 4;
-/// First and longest interval after a failure.
+/// The first and longest interval after a failure.
 const AGAIN: Backoff = Backoff { base: Duration::from_secs(5), most: Duration::from_secs(3600) };
 
-/// Whose subscription, and what to.
+/// The identity of a subscription: whose it is, and what to.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(super) struct Id {
     pub(super) server_id: ServerId,
     pub(super) client_uri: String,
 }
 
-/// How a look ended.
+/// The end of a look, for the schedule.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Ended {
     /// Nothing is left to do until the next sign.
     Done,
-    /// The repository can't take it now; it may have said how long it wants to be left alone.
+    /// The look failed, as the repository can't take the content now; it may have said how long it wants to be left
+    /// alone.
     Failed(Option<Duration>),
 }
 
-/// All subscriptions.
+/// The schedule of looks at all subscriptions.
 #[derive(Debug)]
 pub(super) struct Schedule {
     lines: BTreeMap<Id, Line>,
-    /// Looks without a sign happen at `origin` and each `poll` after it, all in one wake-up.
+    /// The origin of looks without a sign: they happen at `origin` and each `poll` after it, all in one wake-up.
     origin: Instant,
     poll: Duration,
 }
 
 #[derive(Debug)]
 struct Line {
-    /// First and last sign since the last look began.
+    /// The first and last sign since the last look began.
     signs: Option<(Instant, Instant)>,
-    /// A look that needs no sign.
+    /// The time of a look that needs no sign.
     appointment: Option<Instant>,
-    /// Before this, signs are not acted upon.
+    /// The time before which signs are not acted upon.
     held_until: Option<Instant>,
     running: bool,
     failures: Failures,
-    /// Nothing tells of some of its changes.
+    /// Whether nothing tells of some of the content's changes.
     polls: bool,
-    /// When its burst is whole again.
+    /// The time when the burst is whole again.
     rested: Instant,
 }
 
@@ -97,7 +98,7 @@ impl Line {
 }
 
 impl Schedule {
-    /// Looks without a sign happen at `origin` and each `poll` after it.
+    /// Makes a schedule in which looks without a sign happen at `origin` and each `poll` after it.
     pub(super) fn new(origin: Instant, poll: Duration) -> Self {
         Self { lines: BTreeMap::new(), origin, poll }
     }
@@ -106,7 +107,7 @@ impl Schedule {
         self.poll = poll;
     }
 
-    /// These there are, and no others. A new one is looked at once, at `new`.
+    /// Takes the subscriptions that there are, and no others. A new one is looked at once, at `new`.
     pub(super) fn keep(&mut self, known: &BTreeSet<Id>, new: Instant, now: Instant) {
         self.lines.retain(|id, _| known.contains(id));
         for id in known {
@@ -116,7 +117,7 @@ impl Schedule {
         }
     }
 
-    /// Something that it may depend on has changed.
+    /// Notes a sign: something that the content may depend on has changed.
     pub(super) fn changed(&mut self, id: &Id, now: Instant) {
         if let Some(line) = self.lines.get_mut(id) {
             let first = line.signs.map_or(now, |(first, _)| first);
@@ -124,7 +125,7 @@ impl Schedule {
         }
     }
 
-    /// It is to be looked at soon, whatever failed before: the server has asked anew, or the agent's own
+    /// Has a subscription looked at soon, whatever failed before: the server has asked anew, or the agent's own
     /// configuration is another one.
     pub(super) fn refresh(&mut self, id: &Id, now: Instant) {
         if let Some(line) = self.lines.get_mut(id) {
@@ -133,7 +134,7 @@ impl Schedule {
         }
     }
 
-    /// What is to be looked at now; each counts as running until [`Schedule::ended`].
+    /// The subscriptions to look at now; each counts as running until [`Schedule::ended`].
     pub(super) fn due(&mut self, now: Instant) -> Vec<Id> {
         let mut busy = self.busy();
         let mut running = busy.len();
@@ -157,8 +158,8 @@ impl Schedule {
         begun
     }
 
-    /// A look is over. `polls`: nothing tells of some of the changes there. Returns how long a failed one waits, for
-    /// the journal; `random` is uniform over all u32.
+    /// Notes the end of a look. `polls`: nothing tells of some of the changes there. Returns how long a failed one
+    /// waits, for the journal; `random` is uniform over all u32.
     pub(super) fn ended(
         &mut self,
         id: &Id,
@@ -188,7 +189,7 @@ impl Schedule {
         wait
     }
 
-    /// When something is due next; none while nothing can begin before something ends.
+    /// The time when a look is due next; none while nothing can begin before something ends.
     pub(super) fn next_wake(&self) -> Option<Instant> {
         let busy = self.busy();
         if busy.len() == MOST_RUNNING {
@@ -227,7 +228,7 @@ mod tests {
         Id { server_id: server_id.into(), client_uri: client_uri.into() }
     }
 
-    /// Subscriptions that were looked at once already.
+    /// A schedule of subscriptions that were looked at once already.
     fn done(ids: &[Id], now: Instant) -> Schedule {
         let mut schedule = Schedule::new(now, MINUTE);
         schedule.keep(&ids.iter().cloned().collect(), now, now);
