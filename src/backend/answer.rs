@@ -1,4 +1,4 @@
-//! What a source says, and how much of it is taken.
+//! The answer of a source, and how much of it is taken.
 
 use crate::mo::Value;
 
@@ -7,14 +7,14 @@ pub const MAX_TEXT: usize = 64 << 10;
 /// The most bytes that a file or a program may bring, before a pipeline picks from them.
 pub const MAX_INPUT: usize = 1 << 20;
 
-/// What a source says.
+/// The answer of a source.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Answer<T> {
-    /// This.
+    /// The source has this value.
     Value(T),
-    /// There is none, for this reason.
+    /// The source has no value, for this reason.
     Absent(String),
-    /// It can't be told right now, for this reason.
+    /// The source can't be read right now, for this reason.
     Unavailable(String),
 }
 
@@ -37,22 +37,22 @@ impl<T> Answer<T> {
 pub struct Reading {
     /// The value.
     pub value: Value,
-    /// It is another one after the next boot: not to be pinned.
+    /// Whether it is another one after the next boot: not to be pinned.
     pub transient: bool,
 }
 
-/// What a source brings, before its pipeline.
+/// The raw answer of a source, before its pipeline.
 #[derive(Clone, Debug, PartialEq)]
 pub(super) enum Raw {
     Text(String),
-    /// What a file or a program says: bytes for `bin` and `b64`, else text whose end is trimmed.
+    /// The bytes of a file or a program: as they are for `bin` and `b64`, else text whose end is trimmed.
     Bytes(Vec<u8>),
-    /// Typed already.
+    /// A value with a type, as builtins and D-Bus have it.
     Typed(Value),
 }
 
 impl Raw {
-    /// As a program would say it.
+    /// The bytes of the answer as a program would say it.
     pub(super) fn into_bytes(self) -> Vec<u8> {
         match self {
             Self::Text(text) => text.into_bytes(),

@@ -1,4 +1,4 @@
-//! The machine's own word on an EXEC: what time it is there, and programs that may say no.
+//! Asking the machine about an EXEC: what time it is there, and programs that may say no.
 
 use std::fs;
 use std::os::unix::fs::MetadataExt as _;
@@ -54,7 +54,7 @@ pub async fn programs(folder: &Path) -> Result<Vec<PathBuf>, BackendError> {
     .await
 }
 
-/// Runs one of them, without arguments, and waits for its end.
+/// Runs one of these programs, without arguments, and waits for its end.
 ///
 /// # Errors
 /// It can't be started.

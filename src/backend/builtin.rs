@@ -1,4 +1,4 @@
-//! What the agent knows without asking anybody: `builtin = "…"`.
+//! Builtins: what the agent knows without asking anybody, `builtin = "…"`.
 
 use nix::sys::utsname::uname;
 
@@ -45,7 +45,7 @@ async fn language(machine: &Machine) -> Result<Answer<String>, BackendError> {
     })
 }
 
-/// `de_DE.UTF-8@euro` is `de-DE`; the C locale speaks English.
+/// The tag of a locale: `de_DE.UTF-8@euro` is `de-DE`; the C locale speaks English.
 fn tag(locale: &str) -> Option<String> {
     let name = locale.split(['.', '@']).next()?;
     if matches!(name, "C" | "POSIX") {

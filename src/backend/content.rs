@@ -1,9 +1,9 @@
-//! What an effect writes.
+//! The content that an effect writes.
 
 use crate::ddf::Format;
 use crate::mo::mapping::Setting;
 
-/// What is written to a property, or given to a program.
+/// The content for a property or a program.
 pub(super) enum Content {
     Text(String),
     Bytes(Vec<u8>),
@@ -15,7 +15,7 @@ impl Content {
     }
 }
 
-/// What is written to a file: all that it will hold, or the value of one setting.
+/// The content for a file: all that it will hold, or the value of one setting.
 pub(super) enum FileContent {
     Whole(Content),
     Setting { setting: Setting, value: String, format: Format },

@@ -1,4 +1,4 @@
-//! What a source or an effect is told: of which machine, of which node, on whose behalf.
+//! The context of a source or an effect: of which machine, of which node, on whose behalf.
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -16,30 +16,30 @@ use crate::uri::ServerId;
 /// The machine that is managed.
 #[derive(Clone, Debug)]
 pub struct Machine {
-    /// Every path of a mapping is below it. Absolute symbolic links lead out of it.
+    /// The folder that every path of a mapping is below. Absolute symbolic links lead out of it.
     pub sysroot: PathBuf,
-    /// Where its services are.
+    /// The message bus of its services.
     pub bus: Arc<Bus>,
 }
 
-/// What the agent itself knows: session and account values. The machine's own are in `builtin`.
+/// The builtins of the agent itself: session and account values. The machine's own are in `builtin`.
 pub trait Builtins: Sync {
     /// The value of `name`, one of [`FROM_AGENT`](crate::mo::builtin::FROM_AGENT) or beginning with `account.`.
     fn get(&self, name: &str) -> Answer<String>;
 }
 
-/// On whose behalf; what scripts are told.
+/// The request that a source or an effect is for: on whose behalf; what scripts are told.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Request<'a> {
-    /// `OMADM_SERVER_ID`; empty where no server asked.
+    /// The server that asks, `OMADM_SERVER_ID`; empty where none does.
     pub server_id: Option<&'a ServerId>,
-    /// `OMADM_CLIENT_URI`
+    /// The address of the node, `OMADM_CLIENT_URI`.
     pub client_uri: &'a str,
-    /// `OMADM_MOID`
+    /// The MOID of the object, `OMADM_MOID`.
     pub moid: Option<&'a Moid>,
-    /// `OMADM_MIID`
+    /// The MIID of the instance, `OMADM_MIID`.
     pub miid: &'a str,
-    /// `OMADM_RESUMED`: a program that goes on after a reboot.
+    /// Whether a program goes on after a reboot, `OMADM_RESUMED`.
     pub resumed: bool,
 }
 
@@ -48,25 +48,25 @@ pub struct Request<'a> {
 pub struct Context<'a> {
     /// The machine.
     pub machine: &'a Machine,
-    /// `[object.NAME]`: what the mapping calls D-Bus objects.
+    /// The D-Bus objects that the mapping names, `[object.NAME]`.
     pub objects: &'a [(String, BusObject)],
-    /// Which of these objects the un-named nodes on the way stand for: name, and what was captured of its path.
+    /// The objects that the un-named nodes on the way stand for: name, and what was captured of its path.
     pub listed: &'a [(String, String)],
-    /// What the reading in progress has seen of D-Bus objects; none: each value is asked for anew.
+    /// The D-Bus objects that the reading in progress has seen; none: each value is asked for anew.
     pub seen: Option<&'a Seen>,
-    /// What a running service does not have yet is waited for: the time that `wait` gives is not over.
+    /// Whether a running service is waited for that does not have a value yet: the time that `wait` gives is not over.
     pub expectant: bool,
-    /// Label and captured name ([`Child::captured`](super::Child::captured)) of each un-named node on the way.
+    /// The label and captured name ([`Child::captured`](super::Child::captured)) of each un-named node on the way.
     pub names: &'a [(String, String)],
     /// The leaves that `input` lists, and no others.
     pub given: &'a [Given],
-    /// What the listing said about the nearest un-named node ([`Child::item`](super::Child::item)).
+    /// The item of the listing that made the nearest un-named node ([`Child::item`](super::Child::item)).
     pub item: Option<&'a serde_json::Value>,
-    /// What the store holds for the node.
+    /// The value that the store holds for the node.
     pub stored: Option<&'a Value>,
-    /// What the agent itself knows.
+    /// The builtins of the agent itself.
     pub builtins: &'a dyn Builtins,
-    /// On whose behalf.
+    /// The request on whose behalf this is.
     pub request: Request<'a>,
 }
 

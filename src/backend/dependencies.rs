@@ -1,4 +1,4 @@
-//! What tells that a source may have another value now.
+//! Dependencies of a value: what tells that a source may have another one now.
 
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
@@ -7,17 +7,17 @@ use super::context::Context;
 use super::file;
 use crate::mo::mapping::{List, ListFrom, RecordsPlace, Source, SourceKind};
 
-/// Files and folders that values come from, and whether some come from where nothing tells of a change. The
-/// store tells of its own.
+/// The files and folders that values come from, and whether some come from where nothing tells of a change. The store
+/// tells of its own.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Dependencies {
-    /// These files; they need not be there.
+    /// The files themselves; they need not be there.
     pub files: BTreeSet<PathBuf>,
-    /// What is in these folders; they need not be there.
+    /// The folders whose files values come from; they need not be there.
     pub folders: BTreeSet<PathBuf>,
-    /// What is in these folders and in the folders in them; they need not be there.
+    /// The folders with all files in them and in the folders in them; they need not be there.
     pub trees: BTreeSet<PathBuf>,
-    /// Programs, services and the like: those have to be asked again.
+    /// Whether values come from programs, services and the like: those have to be asked again.
     pub others: bool,
 }
 
@@ -47,7 +47,7 @@ impl Dependencies {
         }
     }
 
-    /// Adds where the children of an un-named node come from.
+    /// Adds the places where the children of an un-named node come from.
     pub fn add_list(&mut self, list: &List, context: &Context<'_>) {
         let pattern = match &list.from {
             ListFrom::Glob(pattern) => pattern,

@@ -1,4 +1,4 @@
-//! What firmware says where nobody told it what to say.
+//! DMI fields of firmware that nobody told what to say.
 
 /// Whether `path` is a DMI field whose text is a maker's placeholder: as good as no text at all.
 pub(super) fn is_placeholder(path: &str, text: &[u8]) -> bool {
@@ -32,7 +32,7 @@ pub(super) fn is_placeholder(path: &str, text: &[u8]) -> bool {
     path.starts_with("/sys/class/dmi/id/") && std::str::from_utf8(text).is_ok_and(generic)
 }
 
-/// A field's text as it is meant.
+/// The text of a field, as it is meant.
 pub(super) fn plain(bytes: &[u8]) -> String {
     let text = String::from_utf8_lossy(bytes);
     text.trim_matches(|c: char| c.is_whitespace() || c == '\0').to_owned()

@@ -21,14 +21,14 @@ use crate::mo::mapping::{Call, Exec, NodeMapping, Sink};
 
 const POLL: Duration = Duration::from_millis(100);
 
-/// Something that a server's change does to the machine.
+/// An act: something that a server's change does to the machine.
 #[derive(Clone, Copy, Debug)]
 pub enum Act<'a> {
-    /// `set`: the value goes where it says, through the inverted pipeline.
+    /// `set`: the value goes where the sink says, through the inverted pipeline.
     Set(&'a Sink, &'a Value),
-    /// `add`: where that is a file, an empty one is made.
+    /// `add`: the call adds a node; where that is a file, an empty one is made.
     Add(&'a Call),
-    /// `delete`: where that is a file, it is removed.
+    /// `delete`: the call deletes a node; where that is a file, it is removed.
     Delete(&'a Call),
 }
 
@@ -45,8 +45,8 @@ impl Act<'_> {
 #[derive(Debug, Default)]
 pub struct Prepared(HashMap<PathBuf, (OfFile, Vec<u8>)>);
 
-/// What would take back an effect that has not happened yet: the intent to record. None where nothing can. It is for the
-/// machine as it will be after the effects in `before`, which it joins.
+/// Prepares the undo of an effect that has not happened yet: the intent to record. None where nothing can take it back.
+/// It is for the machine as it will be after the effects in `before`, which it joins.
 ///
 /// # Errors
 /// [`BackendError`], if the file or the property can't be read or the value does not pass the pipeline: what can't be
@@ -85,7 +85,7 @@ pub async fn prepare_undo(
     }
 }
 
-/// Does it, and returns once that has happened: to the very thing that `undo`, of [`prepare_undo`], is about.
+/// Performs an act, and returns once that has happened: to the very thing that `undo`, of [`prepare_undo`], is about.
 ///
 /// # Errors
 /// [`BackendError`]; [`BackendError::Unsupported`] for the store, which is the tree's.
@@ -137,7 +137,7 @@ pub async fn start(exec: &Exec, context: &Context<'_>) -> Result<Running, Backen
     }
 }
 
-/// What is no program ends like one.
+/// The end of an EXEC that is no program, as if it were one.
 fn ended(done: Result<Vec<u8>, BackendError>, client_uri: &str) -> (End, Vec<u8>) {
     let error = match done {
         Ok(answer) => return (End::Code(0), answer),
@@ -173,7 +173,7 @@ pub async fn verified(
     }
 }
 
-/// An array or an object may be written in many ways, and is read in one.
+/// Whether two values are the same: an array or an object may be written in many ways, and is read in one.
 fn is_same(read: &Value, written: &Value) -> bool {
     let json = |value: &Value| {
         let json: serde_json::Value = serde_json::from_str(&value.to_text()).ok()?;
@@ -182,7 +182,7 @@ fn is_same(read: &Value, written: &Value) -> bool {
     read == written || json(read).is_some_and(|read| json(written) == Some(read))
 }
 
-/// None: there is nothing to write, it is removed.
+/// The content that an act writes; none: it removes.
 fn content(act: Act<'_>, context: &Context<'_>) -> Result<Option<Content>, BackendError> {
     Ok(match act {
         Act::Set(sink, Value::Bytes(bytes))
@@ -198,7 +198,7 @@ fn content(act: Act<'_>, context: &Context<'_>) -> Result<Option<Content>, Backe
     })
 }
 
-/// What an effect on a file writes; none: it removes the file.
+/// The content that an effect on a file writes; none: it removes the file.
 fn file_content(act: Act<'_>, context: &Context<'_>) -> Result<Option<FileContent>, BackendError> {
     if let Act::Set(Sink { to: Call::File { setting: Some(setting), .. }, pipeline }, value) = act {
         let text = pipeline.invert(&value.to_text(), &context.variables(None))?;

@@ -1,12 +1,12 @@
-//! What a listing finds.
+//! Elements of listings.
 
 use serde_json::Value as Json;
 
-/// One child, as a listing has it.
+/// An element that a listing finds: one child, as the listing has it.
 #[derive(Clone, Debug, PartialEq)]
 pub(super) struct Element {
-    /// The name as the machine has it.
+    /// The name of the element as the machine has it.
     pub(super) captured: String,
-    /// What else is known of it.
+    /// The item of the listing: what else is known of the element.
     pub(super) item: Option<Json>,
 }

@@ -1,4 +1,4 @@
-//! Why the machine could not be asked or told.
+//! Why a source gave no answer, or an effect did not happen.
 
 use std::io;
 use std::path::PathBuf;
@@ -36,26 +36,26 @@ pub enum BackendError {
     /// A file is another than it was when its change was prepared.
     #[error("{}: somebody else changed it meanwhile: it stays as they left it", .0.display())]
     Changed(PathBuf),
-    /// It did not answer: whether what was to be done there is done, nobody knows.
+    /// A file did not answer: whether what was to be done there is done, nobody knows.
     #[error("{}: {stuck}", path.display())]
     Stuck {
         /// The file.
         path: PathBuf,
-        /// How.
+        /// How it is stuck.
         stuck: Stuck,
     },
-    /// More than a value may have.
+    /// A source has more than a value may have.
     #[error("{what}: more than {limit} bytes")]
     TooLarge {
         /// The source.
         what: String,
-        /// The bound in bytes.
+        /// The limit in bytes.
         limit: usize,
     },
-    /// Only `bin` and `b64` leaves hold bytes.
+    /// A value is no UTF-8, and its leaf no `bin` or `b64`, which alone hold bytes.
     #[error("{0}: not UTF-8")]
     NotUtf8(String),
-    /// Braces could not be filled in.
+    /// The braces of a template could not be filled in.
     #[error(transparent)]
     Fill(#[from] FillError),
     /// A value did not pass the pipeline.
@@ -67,7 +67,7 @@ pub enum BackendError {
     /// A program could not be started, or did not end well.
     #[error("{program}: {reason}")]
     Program {
-        /// `run[0]`
+        /// The program, `run[0]`.
         program: String,
         /// What happened.
         reason: String,
@@ -78,7 +78,7 @@ pub enum BackendError {
     /// A program was stopped at its time limit.
     #[error("{program}: stopped after {seconds} s")]
     Timeout {
-        /// `run[0]`
+        /// The program, `run[0]`.
         program: String,
         /// The limit in seconds.
         seconds: u64,
@@ -89,33 +89,33 @@ pub enum BackendError {
     /// Something on the message bus did not work.
     #[error("{what}: {why}")]
     Bus {
-        /// Service, path, interface and member.
+        /// The service, path, interface and member.
         what: String,
-        /// What it, or the bus, says.
+        /// The words of the service, or of the bus.
         why: String,
-        /// Whether it may later.
+        /// Whether the same may work later.
         temporary: bool,
     },
-    /// A service does not let the agent.
+    /// A service denies the agent what it asks for.
     #[error("{what}: not permitted: {why}")]
     Denied {
-        /// Service, path, interface and member.
+        /// The service, path, interface and member.
         what: String,
-        /// What the service says.
+        /// The words of the service.
         why: String,
     },
-    /// Only root may, and the agent is not.
+    /// An effect needs root, whom the agent is not.
     #[error(
         "{0} needs root, and the agent is not: this version has no helper that is; let the agent's user do it"
     )]
     NeedsHelper(String),
-    /// Designed, but not in this version.
+    /// A mapping uses what is designed, but not in this version.
     #[error("{0} is not supported in this version")]
     Unsupported(&'static str),
 }
 
 impl BackendError {
-    /// Says what is missing where a mapping knows that root is needed.
+    /// Turns a denial into [`Self::NeedsHelper`] where a mapping knows that root is needed.
     pub(super) fn or_helper(self, privileged: bool) -> Self {
         match self {
             Self::File { path, error } if privileged && error.kind() == io::ErrorKind::PermissionDenied => {

@@ -21,10 +21,10 @@ use crate::base::lane::{FILES, PathAccess, takes_requests};
 use crate::base::regular::{self, ReadError};
 use crate::mo::setting::Setting;
 
-/// What a file that a mapping makes may be read by: it holds no secrets.
+/// The mode of a file that a mapping makes: it holds no secrets.
 pub(super) const NEW_FILE_MODE: u32 = 0o644;
 
-/// The file of a mapping's absolute path.
+/// The path on this machine of a mapping's absolute path.
 pub(super) fn below(machine: &Machine, path: &str) -> Result<PathBuf, BackendError> {
     let sane = path.starts_with('/') && path.split('/').all(|component| component != "..");
     if !sane {
@@ -67,7 +67,7 @@ pub(super) async fn setting(
     })
 }
 
-/// A file's content.
+/// The content of a file.
 pub(super) async fn content(machine: &Machine, path: &str) -> Result<Answer<Vec<u8>>, BackendError> {
     let file = below(machine, path)?;
     match blocking(file, content_now).await {
@@ -76,8 +76,8 @@ pub(super) async fn content(machine: &Machine, path: &str) -> Result<Answer<Vec<
     }
 }
 
-/// What the file will hold when `content` was written to it, while it holds `base` or, where that is none, what it holds on
-/// disk. It may block.
+/// The content that a file will have when `content` was written to it, while it holds `base` or, where that is none,
+/// what it holds on disk. It may block.
 pub(super) fn with(content: FileContent, path: &Path, base: Option<&[u8]>) -> Result<Vec<u8>, BackendError> {
     match content {
         FileContent::Whole(Content::Bytes(bytes)) => Ok(bytes),
@@ -95,7 +95,7 @@ pub(super) fn with(content: FileContent, path: &Path, base: Option<&[u8]>) -> Re
     }
 }
 
-/// What a settings file holds; nothing where there is none yet.
+/// The content of a settings file; nothing where there is none yet.
 fn settings(path: &Path) -> Result<Vec<u8>, BackendError> {
     match content_now(path)? {
         Answer::Value(bytes) => Ok(bytes),
@@ -146,7 +146,7 @@ pub(super) fn remove_now(file: &Path) -> io::Result<()> {
     }
 }
 
-/// What was made or removed in the folder of `file` is so after a power cut too.
+/// Syncs the folder of `file`, so that what was made or removed in it is so after a power cut too.
 pub(super) fn sync_folder(file: &Path) -> io::Result<()> {
     match file.parent() {
         Some(folder) if !takes_requests(folder) => fs::File::open(folder)?.sync_all(),
@@ -161,7 +161,7 @@ pub(super) fn is_elsewhere(path: &Path) -> bool {
     statfs::statfs(path).is_ok_and(|stat| ELSEWHERE.contains(&stat.filesystem_type()))
 }
 
-/// Does what touches a file where it blocks nobody, and not for long.
+/// Does work that touches a file where it blocks nobody, and not for long.
 pub(super) async fn blocking<T: Send + 'static>(
     path: PathBuf,
     work: impl FnOnce(&Path) -> Result<T, BackendError> + Send + 'static,
@@ -169,7 +169,7 @@ pub(super) async fn blocking<T: Send + 'static>(
     blocking_from(path, move |path, _| work(path)).await
 }
 
-/// [`blocking()`] for what goes further than `path`, and says so.
+/// Does work as [`blocking()`] does, which goes further than `path`, and says so.
 pub(super) async fn blocking_from<T: Send + 'static>(
     path: PathBuf,
     work: impl FnOnce(&Path, &PathAccess<'_>) -> Result<T, BackendError> + Send + 'static,
@@ -215,7 +215,7 @@ fn no_content(path: &Path, error: io::Error) -> Result<Answer<Vec<u8>>, BackendE
     }
 }
 
-/// An attribute takes one write, whole, without a line's end.
+/// Writes an attribute, which takes one write, whole, without a line's end.
 pub(super) fn write_once(path: &Path, content: &[u8]) -> io::Result<()> {
     let mut file = OpenOptions::new().write(true).open(path)?;
     match file.write(content)? {

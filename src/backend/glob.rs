@@ -11,20 +11,20 @@ use glob::{MatchOptions, Pattern};
 
 use crate::base::lane::{PathAccess, Stuck};
 
-/// `**` goes no deeper.
+/// The most folders that `**` goes down.
 const DEEPEST: usize = 32;
 
-/// A leading dot is matched by a dot only, as shells do it.
+/// The options of matching: a leading dot is matched by a dot only, as shells do it.
 const OPTIONS: MatchOptions = MatchOptions {
     case_sensitive: true,
     require_literal_separator: true,
     require_literal_leading_dot: false,
 };
 
-/// A pattern, taken apart.
+/// A pattern, split into its components.
 #[derive(Debug)]
 pub(super) struct Glob {
-    /// All before the first component that is no plain name.
+    /// The path before the first component that is no plain name.
     folder: String,
     components: Vec<Component>,
 }
@@ -33,20 +33,20 @@ pub(super) struct Glob {
 enum Component {
     Name(String),
     Matching(Pattern),
-    /// `**`
+    /// `**`: any number of folders.
     Folders,
 }
 
-/// Told each path; whether it wants more.
+/// The receiver of paths that match: returns whether it wants more.
 type Found<'f> = dyn FnMut(&Path) -> bool + 'f;
 
-/// A name as a pattern that matches nothing else.
+/// A name escaped, as a pattern that matches nothing else.
 pub(super) fn escape(name: &str) -> String {
     Pattern::escape(name)
 }
 
 impl Glob {
-    /// Takes an absolute pattern apart.
+    /// Splits an absolute pattern into its components.
     pub(super) fn parse(pattern: &str) -> Result<Self, String> {
         let mut folder = String::from("/");
         let mut components = Vec::new();
@@ -69,8 +69,8 @@ impl Glob {
         &self.folder
     }
 
-    /// Tells `found` all that matches, beginning in `folder`, in the order of names, until it says that this is enough.
-    /// How many names are not UTF-8.
+    /// Tells `found` all paths that match, beginning in `folder`, in the order of names, until it says that this is
+    /// enough. Returns how many names are not UTF-8.
     ///
     /// # Errors
     /// A folder on the way hangs. One that can't be looked into for another reason holds nothing.
@@ -183,7 +183,7 @@ impl Walk<'_, '_> {
         }
     }
 
-    /// What is in a folder and matches, in the order of names.
+    /// The entries of a folder that match, in the order of names.
     fn entries(&mut self, folder: &Path, component: &Component) -> Result<Vec<PathBuf>, Stuck> {
         self.access.enter(folder)?;
         let Ok(entries) = fs::read_dir(folder) else { return Ok(Vec::new()) };

@@ -1,5 +1,5 @@
-//! What tells this machine from all others where it has no machine-id(5): its serial number, a network card's address,
-//! at last a random number.
+//! The hardware's identity, which tells this machine from all others where it has no machine-id(5): its serial number,
+//! a network card's address, at last a random number.
 
 use std::fs;
 use std::io;
@@ -14,16 +14,16 @@ use super::error::BackendError;
 use super::{dmi, file};
 use crate::base::lane::PathAccess;
 
-/// What the names are made in from which UUIDs are derived.
+/// The namespace of the names from which UUIDs are derived.
 const NAMESPACE: [u8; 16] = 0xa8d2_5ce7_ee6e_4e95_9024_e5e6_d1a0_f927_u128.to_be_bytes();
 const NETWORK: &str = "/sys/class/net";
-/// An Ethernet device in /sys/class/net, of WLAN too.
+/// The type of an Ethernet device in /sys/class/net, of WLAN too.
 const ARPHRD_ETHER: &str = "1";
-/// `NET_ADDR_PERM`: the address is the device's own.
+/// The address type `NET_ADDR_PERM`: the address is the device's own.
 const PERMANENT: &str = "0";
 
-/// A UUID of what the firmware says: its own, or one derived from the serial number and the model it is of. Fields that
-/// hold a maker's placeholder, or that the agent may not read, say nothing.
+/// A UUID of the firmware: its own, or one derived from the serial number and the model it is of. Fields that hold a
+/// maker's placeholder, or that the agent may not read, say nothing.
 pub(super) async fn uuid(machine: &Machine) -> Result<Answer<String>, BackendError> {
     let dmi = |name: &str| format!("/sys/class/dmi/id/{name}");
     let serials = [
@@ -114,7 +114,7 @@ fn lowest(folder: &Path, access: &PathAccess<'_>) -> Result<Option<[u8; 6]>, cra
     Ok(addresses.into_iter().min_by_key(|address| (address[0] & 2 != 0, *address)))
 }
 
-/// No group's address, and not nothing.
+/// Reads a hardware address, which is no group's and not nothing.
 fn address(text: &str) -> Option<[u8; 6]> {
     let mut bytes = [0; 6];
     let mut parts = text.split(':');
@@ -125,7 +125,7 @@ fn address(text: &str) -> Option<[u8; 6]> {
     whole.then_some(bytes)
 }
 
-/// RFC 9562 version 8, of a name and SHA-256 as in its appendix B.2.
+/// A UUID derived from a name by SHA-256 (RFC 9562 version 8, appendix B.2).
 fn derived(name: &str) -> String {
     let digest: [u8; 32] = Sha256::new().chain_update(NAMESPACE).chain_update(name).finalize().into();
     let mut bytes = [0; 16];
@@ -133,7 +133,7 @@ fn derived(name: &str) -> String {
     uuid_of(bytes, 8)
 }
 
-/// As a UUID of this version, RFC 9562's variant.
+/// The UUID of these bytes, of this version and RFC 9562's variant.
 pub(super) fn uuid_of(bytes: [u8; 16], version: u128) -> String {
     let id = u128::from_be_bytes(bytes) & !(0xF << 76) & !(0x3 << 62) | (version << 76) | (0x2 << 62);
     let hex = format!("{id:032x}");

@@ -15,7 +15,7 @@ use crate::base::said::SaidOf;
 use crate::mo::mapping::{List, ListFrom};
 use crate::uri::encode_name;
 
-/// Folders with names that are passed over: they are looked into again and again.
+/// The folders with names that are passed over, of which the journal has a line: they are looked into again and again.
 static SAID: SaidOf<PathBuf> = SaidOf::at_most(256);
 
 /// One child of an un-named node.
@@ -23,9 +23,9 @@ static SAID: SaidOf<PathBuf> = SaidOf::at_most(256);
 pub struct Child {
     /// The node's name: what was captured, percent-encoded.
     pub name: String,
-    /// The name as the machine has it: the variable's value ([`Context::names`]).
+    /// The name as the machine has it, which is the variable's value ([`Context::names`]).
     pub captured: String,
-    /// What the listing said about it: the value for [`Context::item`].
+    /// The item of the listing: what it said about the child, and the value of [`Context::item`].
     pub item: Option<Json>,
 }
 
@@ -77,7 +77,7 @@ fn children(mut found: Vec<Element>, max: usize, context: &Context<'_>) -> Resul
         .collect()
 }
 
-/// Paths that match; the name is the part that the first `*` matched.
+/// The paths that match a pattern, as elements; the name is the part that the first `*` matched.
 async fn globbed(pattern: &str, max: usize, context: &Context<'_>) -> Result<Vec<Element>, BackendError> {
     let mut filled = pattern.to_owned();
     for (label, name) in context.names {
@@ -118,12 +118,12 @@ async fn globbed(pattern: &str, max: usize, context: &Context<'_>) -> Result<Vec
     .await
 }
 
-/// Where a pattern's first `*` is.
+/// The place of a pattern's first `*`.
 #[derive(Debug, PartialEq, Eq)]
 struct Star {
-    /// The component, counted from the sysroot.
+    /// The component that it is in, counted from the sysroot.
     component: usize,
-    /// Characters before and after the `*` in it.
+    /// The numbers of characters before and after the `*` in that.
     around: (usize, usize),
 }
 
@@ -146,7 +146,7 @@ impl Star {
     }
 }
 
-/// How many characters a pattern without `*` matches: `?` and `[…]` are one each.
+/// The number of characters that a pattern without `*` matches: `?` and `[…]` are one each.
 fn width(pattern: &str) -> usize {
     let mut rest = pattern;
     let mut count = 0;

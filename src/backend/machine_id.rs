@@ -39,7 +39,7 @@ pub(super) async fn get(
     Ok(Answer::Absent(format!("no valid id in {}", PATHS.join(" or "))))
 }
 
-/// A system with a read-only /etc mounts an id made at boot over the file.
+/// Whether the id is for this boot only: a system with a read-only /etc mounts an id made at boot over the file.
 fn is_transient(path: &Path) -> bool {
     let device = |path: &Path| path.metadata().map(|metadata| metadata.dev()).ok();
     let mounted = path.parent().is_some_and(|folder| device(folder) != device(path));
@@ -52,7 +52,8 @@ fn parse(text: &str) -> Option<[u8; 16]> {
     Some(number.to_be_bytes())
 }
 
-/// As `sd_id128_get_machine_app_specific(3)` does it, so that `systemd-id128 machine-id -a UUID` tells the same.
+/// Derives the id as `sd_id128_get_machine_app_specific(3)` does it, so that `systemd-id128 machine-id -a UUID` tells
+/// the same.
 fn derive(machine: &[u8; 16], application: &[u8; 16]) -> Option<String> {
     let mut mac = Hmac::<Sha256>::new_from_slice(machine).ok()?;
     mac.update(application);

@@ -30,13 +30,13 @@ pub(super) async fn assignment(
     Ok(Answer::Absent(format!("there is no {}", paths.join(" or "))))
 }
 
-/// The last assignment counts, as it would for a shell.
+/// The value of the last assignment of `key`, which counts, as it would for a shell.
 fn last_assignment(text: &str, key: &str) -> Option<String> {
     let value = |line: &str| line.trim_start().strip_prefix(key)?.strip_prefix('=').map(unquote);
     text.lines().rev().find_map(value)
 }
 
-/// What a shell makes of one word: quotes go, backslashes protect.
+/// The word without its quotes, as a shell makes it of one: quotes go, backslashes protect.
 fn unquote(word: &str) -> String {
     let mut out = String::new();
     let mut quote = None;

@@ -1,4 +1,4 @@
-//! Asking the sources of a node.
+//! Reading a node from its sources.
 
 use std::fmt;
 use std::time::{Duration, SystemTime};
@@ -169,7 +169,7 @@ fn typed(
     Ok(Answer::Value(Value::from_text(format, &text)?))
 }
 
-/// When the system started, in seconds since 1970; none where its clock was not set yet.
+/// The time when the system started, in seconds since 1970; none where its clock was not set yet.
 fn booted() -> Option<f64> {
     // 2020: no gateway that runs this started before.
     const SET: f64 = 1_577_836_800.0;

@@ -11,7 +11,7 @@ use super::{file, run};
 use crate::mo::mapping::{RecordsPlace, RecordsShape, Select};
 use crate::mo::pipeline::{json_text, shown, walk};
 
-/// Reads them all, in their order.
+/// Reads all records, in their order.
 pub(super) async fn read(
     place: &RecordsPlace,
     shape: &RecordsShape,
@@ -44,7 +44,8 @@ pub(super) async fn read(
     })
 }
 
-/// What a line says: the child's name, and its record where `matching` has named groups. None: it is passed over.
+/// The element that a line names: the child's name, and its record where `matching` has named groups. None: it is
+/// passed over.
 fn record(line: &str, matching: Option<&Regex>, key: Option<&str>) -> Option<Element> {
     let Some(regex) = matching else {
         let captured = line.trim().to_owned();
@@ -64,9 +65,9 @@ fn record(line: &str, matching: Option<&Regex>, key: Option<&str>) -> Option<Ele
     Some(Element { captured: name?.as_str().to_owned(), item })
 }
 
-/// Elements of the JSON array, or members of the JSON object, to which `select` leads; none where it leads nowhere. Without a
-/// `key` elements are named by their positions, from 0; those of a program that are plain names by themselves, unless
-/// they are meant `by_position` too.
+/// The elements of the JSON array, or members of the JSON object, to which `select` leads; none where it leads nowhere.
+/// Without a `key` elements are named by their positions, from 0; those of a program that are plain names by
+/// themselves, unless they are meant `by_position` too.
 fn members(
     text: &str,
     select: &[Select],

@@ -1,4 +1,4 @@
-//! What a program reports while it runs: on file descriptor 3, one JSON object a line.
+//! Reports of a program while it runs: on file descriptor 3, one JSON object a line.
 //!
 //! Of each leaf only the latest value is kept until somebody takes it, so a program that reports without end fills nothing.
 
@@ -13,18 +13,18 @@ use tokio::sync::Notify;
 pub(super) const DESCRIPTOR: i32 = 3;
 /// The longest line, in bytes.
 const MAX_LINE: usize = 64 << 10;
-/// The most lines of one program.
+/// The most lines of one program's reports.
 const MAX_LINES: usize = 10_000;
-/// The most lines of the journal about what is wrong with them.
+/// The most lines of the journal about what is wrong with one program's reports.
 const MAX_WARNINGS: usize = 10;
 
-/// What a running program has reported and nobody has taken yet.
+/// The reports of a running program that nobody has taken yet.
 #[derive(Clone, Debug)]
 pub struct Reports(Arc<Shared>);
 
 #[derive(Debug)]
 struct Shared {
-    /// What it may report.
+    /// The leaves that it may report.
     keys: Vec<String>,
     latest: Mutex<BTreeMap<String, Json>>,
     news: Notify,
@@ -35,14 +35,14 @@ impl Reports {
         Self(Arc::new(Shared { keys, latest: Mutex::default(), news: Notify::new() }))
     }
 
-    /// Waits until there is something to take.
+    /// Waits until there are reports to take.
     pub async fn changed(&self) {
         while self.latest().is_empty() {
             self.0.news.notified().await;
         }
     }
 
-    /// Takes what was reported last of each leaf.
+    /// Takes the last value reported of each leaf.
     #[must_use]
     pub fn take(&self) -> BTreeMap<String, Json> {
         std::mem::take(&mut *self.latest())
@@ -52,7 +52,7 @@ impl Reports {
         self.0.latest.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Reads what the program called `label` reports, to its end.
+    /// Reads the reports of the program called `label`, to their end.
     pub(super) async fn read(&self, mut from: impl AsyncRead + Unpin, label: &str, client_uri: &str) {
         let mut warnings = 0;
         let mut warn = |what: &str| {

@@ -38,7 +38,7 @@ use crate::mo::mapping::{Piece, Program, Template};
 use crate::uri::Moid;
 use crate::uri::ServerId;
 
-/// The most bytes of stdin.
+/// The most bytes of a program's stdin.
 pub(crate) const MAX_STDIN: usize = 64 << 10;
 /// How long a program that is a source or a list may take.
 pub(crate) const SOURCE_TIMEOUT: Duration = Duration::from_secs(10);
@@ -47,7 +47,7 @@ pub(crate) const SOURCE_TIMEOUT: Duration = Duration::from_secs(10);
 pub const NOT_NOW: i32 = 75;
 
 const PATH: &str = "/usr/sbin:/usr/bin:/sbin:/bin";
-/// Between TERM and KILL.
+/// The time between TERM and KILL.
 const GRACE: Duration = Duration::from_secs(3);
 /// How long output is still read after the program ended: others may hold its end of the pipe.
 const DRAIN: Duration = Duration::from_secs(1);
@@ -62,29 +62,29 @@ pub struct Running {
     reports: Option<Reports>,
 }
 
-/// How a program ended, and what it said.
+/// The exit of a program: how it ended, and what it said.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Exit {
     /// How it ended.
     pub end: End,
-    /// Its standard output where that was asked for, at most [`MAX_INPUT`] bytes; what a method answered.
+    /// The standard output where that was asked for, at most [`MAX_INPUT`] bytes; what a method answered.
     pub stdout: Vec<u8>,
-    /// There was more, and it was thrown away.
+    /// Whether there was more output, which was thrown away.
     pub truncated: bool,
 }
 
 /// How a program ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum End {
-    /// By itself, with this exit code.
+    /// The program ended by itself, with this exit code.
     Code(i32),
-    /// By a signal that did not come from us.
+    /// The program ended by a signal that did not come from us.
     Signal(i32),
-    /// Killed at its time limit.
+    /// The program was killed at its time limit.
     Timeout,
-    /// It could not be waited for.
+    /// The program could not be waited for.
     Lost,
-    /// No program: what only root may do, and the agent is not.
+    /// There was no program: only root may do this, and the agent is not.
     Unsupported,
 }
 
@@ -101,7 +101,7 @@ impl fmt::Display for End {
 }
 
 impl Exit {
-    /// Whether the program says that all went well.
+    /// Whether the program ended well.
     #[must_use]
     pub fn success(&self) -> bool {
         self.end == End::Code(0)
@@ -116,26 +116,26 @@ impl Exit {
 }
 
 impl Running {
-    /// Waits for the end. May be given up and called again.
+    /// Waits for the end of the program. May be given up and called again.
     pub async fn finish(&mut self) -> Exit {
         let lost = || Exit { end: End::Lost, stdout: Vec::new(), truncated: false };
         // It ends by its own limit, which may be days.
         heartbeat::patiently(&mut self.supervisor).await.unwrap_or_else(|_| lost())
     }
 
-    /// The id of its process group, which is that of its first process; none where it never began.
+    /// The id of the process group, which is that of its first process; none where it never began.
     #[must_use]
     pub fn group(&self) -> Option<i32> {
         self.group
     }
 
-    /// What it reports while it runs; none where it may not.
+    /// The reports of the program while it runs; none where it may not report.
     #[must_use]
     pub fn reports(&self) -> Option<&Reports> {
         self.reports.as_ref()
     }
 
-    /// What is no program, and ends like one; perhaps with an answer.
+    /// Makes a running program of work that is none, and ends like one; perhaps with an answer.
     pub(super) fn of(work: impl Future<Output = (End, Vec<u8>)> + Send + 'static) -> Self {
         let exit = async {
             let (end, stdout) = work.await;
@@ -151,28 +151,28 @@ impl Drop for Running {
     }
 }
 
-/// What becomes of stdout.
+/// The use of a program's standard output.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Stdout {
     Keep,
     Journal,
 }
 
-/// What becomes of what a program says.
+/// The use of all that a program says.
 pub(super) struct Heard {
     pub(super) stdout: Stdout,
-    /// What it may report; empty: there is no descriptor for that.
+    /// The leaves that it may report; empty: there is no descriptor for that.
     pub(super) reports: Vec<String>,
 }
 
 impl Heard {
-    /// All of it goes to the journal.
+    /// Sends all output to the journal.
     pub(super) const NOTHING: Self = Self { stdout: Stdout::Journal, reports: Vec::new() };
-    /// Its standard output is kept.
+    /// Keeps the standard output.
     const STDOUT: Self = Self { stdout: Stdout::Keep, reports: Vec::new() };
 }
 
-/// Starts what a mapping names in `set`, `add`, `delete` and `exec`.
+/// Starts a program that a mapping names in `set`, `add`, `delete` and `exec`.
 pub(super) async fn start(
     program: &Program,
     value: Option<&str>,
@@ -186,7 +186,7 @@ pub(super) async fn start(
     spawn(&argv, program.timeout, heard, context).await
 }
 
-/// Runs a source or a list: its standard output.
+/// Runs a program that is a source or a list; returns its standard output.
 pub(super) async fn output(
     argv: &[Template],
     context: &Context<'_>,
@@ -225,7 +225,7 @@ pub(super) fn check(program: String, limit: Duration, exit: &Exit) -> Result<(),
     Err(BackendError::Program { program, reason })
 }
 
-/// A program as errors name it.
+/// The name of a program in errors.
 pub(super) fn name(program: &Program) -> String {
     match program.argv.first().map(|template| template.0.as_slice()) {
         Some([Piece::Literal(path)]) => path.clone(),
@@ -310,7 +310,7 @@ async fn spawn(
     Ok(Running { supervisor, group: id, reports })
 }
 
-/// Gives a command the descriptor that it reports on; what arrives there.
+/// Gives a command the descriptor that it reports on; returns the end where reports arrive.
 fn reporting(command: &mut Command) -> io::Result<pipe::Receiver> {
     let (ours, theirs) = pipe::pipe()?;
     let (parent_fd, child_fd) = (ours.into_blocking_fd()?, reports::DESCRIPTOR);
@@ -329,7 +329,7 @@ pub(crate) async fn begin(program: &str, mut command: Command) -> Result<io::Res
     begun.await.map_err(|stuck| BackendError::Stuck { path: program.into(), stuck })
 }
 
-/// The leaves that `input` lists, as one JSON object; empty if there are none.
+/// The stdin of a program: the leaves that `input` lists, as one JSON object; empty if there are none.
 fn stdin(context: &Context<'_>) -> Result<Vec<u8>, BackendError> {
     let json = Given::json(context.given);
     if json.len() > MAX_STDIN {
@@ -414,7 +414,7 @@ struct CapturedOutput {
 }
 
 impl CapturedOutput {
-    /// Keeps what fits, and reads on, so that the program isn't stopped by a full pipe.
+    /// Keeps output that fits, and reads on, so that the program isn't stopped by a full pipe.
     async fn fill(&mut self, mut from: impl AsyncRead + Unpin) {
         let mut buffer = [0; 4096];
         while let Ok(count @ 1..) = from.read(&mut buffer).await {
@@ -432,7 +432,7 @@ struct Journal {
 }
 
 impl Journal {
-    /// One journal line a line, bounded in length and number.
+    /// Logs each line of output, bounded in length and number.
     async fn lines(&self, mut from: impl AsyncRead + Unpin) {
         let (mut buffer, mut line, mut count) = ([0; 4096], Vec::new(), 0_usize);
         while let Ok(read @ 1..) = from.read(&mut buffer).await {

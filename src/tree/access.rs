@@ -1,4 +1,4 @@
-//! Who may do what with which instance (TS 11.3).
+//! Access rights in force: who may do what with which instance (TS 11.3).
 
 use super::error::TreeError;
 use super::instance::{Instance, Provenance};
@@ -11,7 +11,7 @@ use super::state::State;
 use crate::mo::ManagementObject;
 
 impl Tree {
-    /// What the server may do with an instance. Look it up once for each, and from the state that is read.
+    /// The rights of the server on an instance. Look it up once for each, and from the state that is read.
     ///
     /// # Errors
     /// The store failed.
@@ -43,8 +43,8 @@ impl Tree {
         }
     }
 
-    /// Whether the server may still do with the node's instance what takes `wanted` rights: much may have happened since it
-    /// was resolved, while a repository took its time.
+    /// Checks that the server still has the rights `wanted` on the node's instance: much may have happened since it was
+    /// resolved, while a repository took its time.
     ///
     /// # Errors
     /// [`TreeError::NotFound`] where the instance has gone, or made way for another one; [`TreeError::Forbidden`].
@@ -65,8 +65,7 @@ impl Tree {
         }
     }
 
-    /// Those of the instances that the server has any right on, one after the other: MOS, wildcards and x-names know no
-    /// others.
+    /// The instances that the server has any right on, one after the other: MOS, wildcards and x-names know no others.
     ///
     /// # Errors
     /// The store failed.

@@ -19,7 +19,7 @@ use super::error::TreeError;
 use super::node::NodeRef;
 use super::registry::Tree;
 
-/// A server gives a leaf of its account a value.
+/// The change of a leaf of an account to the value that its server gives it.
 ///
 /// # Errors
 /// It is none that a server may change, or the value can't be one.
@@ -38,7 +38,7 @@ pub(super) fn change(tree: &Tree, node: &NodeRef, value: &Value) -> Result<Chang
     Ok(Change::Account(AccountChange::Override { server_id: account.server_id.clone(), change }))
 }
 
-/// What the node's mapping says that it is.
+/// The account's leaf that the node's mapping names.
 fn leaf_of(node: &NodeRef) -> Option<Leaf> {
     let name = node.mapping().get.iter().find_map(|source| match &source.from {
         SourceKind::Builtin(name) => name.strip_prefix("account."),
@@ -47,7 +47,7 @@ fn leaf_of(node: &NodeRef) -> Option<Leaf> {
     changeable(name?)
 }
 
-/// The leaf that a builtin, less its `account.`, shows.
+/// The account's leaf that a builtin, less its `account.`, shows.
 fn changeable(name: &str) -> Option<Leaf> {
     Some(match name {
         "Name" => Leaf::Name,
@@ -95,12 +95,12 @@ fn fixed(account: &Account, name: &str) -> Option<Vec<u8>> {
     }
 }
 
-/// What an account's server has changed in it.
+/// The changes that an account's server has made in it.
 pub(crate) fn changes(account: &Account, snapshot: &Snapshot) -> Result<Changes, StoreError> {
     Ok(Changes::to(account, snapshot.overrides(&account.server_id)?))
 }
 
-/// The account with that: what sessions and notifications go by.
+/// The account with the changes of its server: what sessions and notifications go by.
 ///
 /// # Errors
 /// The store failed.

@@ -1,4 +1,4 @@
-//! From a plan to deeds: all of it, or nothing.
+//! Applying a plan: all of it, or nothing.
 
 use std::path::Path;
 
@@ -16,7 +16,7 @@ use super::state::State;
 const MOST_KEPT: usize = 4 << 20;
 
 impl Tree {
-    /// Does what was planned, under the store's writer's guard.
+    /// Applies a plan, under the store's writer's guard.
     ///
     /// # Errors
     /// Something failed: what can be taken back was.
@@ -73,7 +73,7 @@ impl Tree {
         result
     }
 
-    /// What would take each of the effects back; `in_order`: from what the effects before it will have made of the machine.
+    /// The undos of the effects; `in_order`: from what the effects before each will have made of the machine.
     async fn undos(
         &self,
         effects: &[Effect],

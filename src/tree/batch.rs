@@ -1,5 +1,5 @@
-//! Several nodes, read at one moment and serialised one after the other (TS 5.4.2, 6.1.2, 7.5), in pieces: what is sent need
-//! never be in memory as a whole, and can be made again for another try.
+//! Batches: several nodes, read at one moment and serialised one after the other (TS 5.4.2, 6.1.2, 7.5), in pieces:
+//! what is sent need never be in memory as a whole, and can be made again for another try.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -27,13 +27,13 @@ const PIECE: usize = 64 << 10;
 /// The most nodes that are serialised one after the other.
 const MOST_ITEMS: usize = 10_000;
 
-/// Nodes that are to be read, and what they need from outside.
+/// A batch in the making: nodes that are to be read, and what they need from outside.
 pub struct Gathering<'a> {
     pass: Pass<'a>,
     read_view: ReadView,
     key: Option<CacheKey>,
     items: Vec<Item>,
-    /// By the root's key in the store.
+    /// The instances' cache validators, by the root's key in the store.
     validators: HashMap<Vec<u8>, String>,
     fresh: bool,
     yielder: Yielder,
@@ -44,11 +44,11 @@ pub struct Gathering<'a> {
 struct Item {
     node: NodeRef,
     level: Option<u32>,
-    /// A leaf's.
+    /// The value, where the node is a leaf.
     value: Value,
 }
 
-/// Nodes as they were at one moment.
+/// A batch of nodes as they were at one moment.
 #[derive(Clone, Debug)]
 pub struct Batch {
     read_view: Arc<ReadView>,
@@ -57,7 +57,7 @@ pub struct Batch {
 }
 
 impl Tree {
-    /// Begins to gather nodes.
+    /// Begins to gather the nodes of a batch.
     ///
     /// # Errors
     /// The store failed.
@@ -78,14 +78,14 @@ impl Tree {
 }
 
 impl Gathering<'_> {
-    /// What is gathered is serialised without cache validators, and nothing is fresh.
+    /// Gathers without cache validators: none is in what is serialised, and nothing is fresh.
     #[must_use]
     pub fn without_validators(self) -> Self {
         Self { key: None, ..self }
     }
 
-    /// Adds what a ClientURI addresses, to `level` levels. Left out is what the server holds by its cache validator `held`,
-    /// which never matches what a wildcard addresses; and what a wildcard addresses and is not there.
+    /// Adds the nodes that a ClientURI addresses, to `level` levels. Left out is what the server holds by its cache
+    /// validator `held`, which never matches what a wildcard addresses; and what a wildcard addresses and is not there.
     ///
     /// # Errors
     /// A node does not exist, may not be read, or its source fails.
@@ -168,7 +168,7 @@ impl Gathering<'_> {
         Ok(roots)
     }
 
-    /// Whether one of these validators is the one that the node's instance has now.
+    /// Whether one of the validators `held` is the one that the node's instance has now.
     ///
     /// # Errors
     /// As [`Gathering::add`].
@@ -196,7 +196,7 @@ impl Gathering<'_> {
         self.items.is_empty() && self.fresh
     }
 
-    /// What was gathered.
+    /// Ends the gathering; returns the batch.
     #[must_use]
     pub fn finish(self) -> Batch {
         Batch { read_view: Arc::new(self.read_view), key: self.key, items: self.items.into() }
@@ -247,25 +247,25 @@ fn has_validator(node: &NodeRef, key: Option<CacheKey>) -> bool {
 }
 
 impl Batch {
-    /// How many nodes it has.
+    /// The number of nodes in the batch.
     #[must_use]
     pub fn len(&self) -> usize {
         self.items.len()
     }
 
-    /// Whether it has no node at all.
+    /// Whether the batch has no node at all.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.items.is_empty()
     }
 
-    /// One flat JSON array of the serialisations, in pieces.
+    /// The batch as one flat JSON array of the serialisations, in pieces.
     #[must_use]
     pub fn array(&self, profile: Profile) -> Pieces {
         self.pieces(profile, true)
     }
 
-    /// Tells one content from another: of the serialisations, in the form in which they are put.
+    /// The digest of the serialisations, in the form in which they are put: it tells one content from another.
     ///
     /// # Errors
     /// The store failed.
@@ -306,7 +306,7 @@ pub struct Pieces {
     batch: Batch,
     profile: Profile,
     in_array: bool,
-    /// The next item.
+    /// The position of the next item.
     next: usize,
     writer: Writer,
     current: Option<Current>,
@@ -331,7 +331,7 @@ impl Pieces {
         pieces
     }
 
-    /// All of it, and whether the last node has anything in it.
+    /// Collects all pieces; also returns whether the last node has anything in it.
     pub(super) async fn collect(mut self, most: usize) -> Result<(Vec<u8>, bool), TreeError> {
         let mut yielder = Yielder::default();
         while !self.ended {
@@ -345,7 +345,7 @@ impl Pieces {
         Ok((self.writer.out, self.writer.had_members))
     }
 
-    /// A step of the walk, or what is between two nodes.
+    /// Takes a step of the walk, or writes what is between two nodes.
     fn advance(&mut self) -> Result<(), TreeError> {
         if let Some(Current { walk, level, validator }) = &mut self.current {
             if let Some(step) = walk.next(&self.batch.read_view)? {

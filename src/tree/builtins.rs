@@ -1,4 +1,4 @@
-//! What the agent itself knows: the session, and the DM accounts.
+//! Builtins of the agent itself: the session, and the DM accounts.
 
 use std::sync::Arc;
 
@@ -11,12 +11,12 @@ use super::delegation;
 use super::node::NodeRef;
 use super::principal::SessionFacts;
 
-/// Builtins of one instance within one session.
+/// The builtins of one instance within one session.
 pub(super) struct View<'a> {
     pub(super) session: SessionFacts,
     /// The account that the instance stands for, in an object that has one instance for each.
     pub(super) account: Option<&'a Arc<Account>>,
-    /// Where what its server changed in it is.
+    /// The store, which has what the account's server changed.
     pub(super) store: &'a Store,
     pub(super) node: &'a NodeRef,
 }

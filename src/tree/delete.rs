@@ -1,4 +1,4 @@
-//! What goes: DELETE (TS 5.4.4), and what a write leaves out.
+//! Deleting nodes: by DELETE (TS 5.4.4), and as a write leaves them out.
 
 use std::collections::BTreeMap;
 use std::future::Future;
@@ -38,7 +38,7 @@ impl Tree {
         self.apply(plan, principal).await
     }
 
-    /// Those of the nodes that exist: what stands behind a wildcard need not be there in all that it matches.
+    /// The nodes that exist: what stands behind a wildcard need not be there in all that it matches.
     ///
     /// # Errors
     /// As reading them.
@@ -67,7 +67,7 @@ impl Pass<'_> {
 }
 
 impl Plan {
-    /// A node that a server named goes.
+    /// Plans to delete a node that a server named.
     async fn delete(&mut self, pass: &Pass<'_>, node: &NodeRef) -> Result<(), TreeError> {
         self.authorise(pass, node)?;
         let not_allowed = |what| Err(TreeError::NotAllowed { node: node.client_uri(), what });
@@ -99,7 +99,7 @@ impl Plan {
         self.remove(pass, node.clone(), true).await
     }
 
-    /// Where the DDF requires an un-named node, the last one does not go.
+    /// Checks that un-named nodes are left where the DDF requires one.
     async fn check_what_is_left(&self, pass: &Pass<'_>) -> Result<(), TreeError> {
         let mut going: BTreeMap<Vec<u8>, (NodeRef, usize)> = BTreeMap::new();
         for node in &self.targets {
@@ -116,9 +116,9 @@ impl Plan {
         Ok(())
     }
 
-    /// What is in a node and not in its new data goes, unless it is permanent, required, or the DDF gives no Delete
-    /// access: then what is in it goes, by the same rule. Of what is the machine's, only that which the mapping can
-    /// delete. Says how many un-named nodes stay.
+    /// Plans to delete the nodes in `node` that its new data lacks, unless they are permanent, required, or the DDF
+    /// gives no Delete access: then what is in them goes, by the same rule. Of what is the machine's, only that which
+    /// the mapping can delete. Returns how many un-named nodes stay.
     pub(super) async fn remove_others(
         &mut self,
         pass: &Pass<'_>,
@@ -157,7 +157,8 @@ impl Plan {
         Ok(staying)
     }
 
-    /// A node stays that the new data lacks. So do un-named nodes in it where the DDF requires one.
+    /// Plans to empty a node that stays though the new data lacks it. Un-named nodes in it stay where the DDF requires
+    /// one.
     fn empty<'f>(
         &'f mut self,
         pass: &'f Pass<'_>,
@@ -174,7 +175,7 @@ impl Plan {
         })
     }
 
-    /// A node and all below it go. `wholly`: what the machine would still show of it is an error.
+    /// Plans to remove a node and all below it. `wholly`: what the machine would still show of it is an error.
     async fn remove(&mut self, pass: &Pass<'_>, node: NodeRef, wholly: bool) -> Result<(), TreeError> {
         if node.object.per_object {
             return self.delegations.make(pass, &node, Edit::Delete);
@@ -183,7 +184,7 @@ impl Plan {
         self.unmake(pass, node, wholly).await
     }
 
-    /// The machine's part of a node's end.
+    /// Plans the machine's part of a node's removal.
     fn unmake<'f>(
         &'f mut self,
         pass: &'f Pass<'_>,
@@ -227,13 +228,13 @@ impl Plan {
     }
 }
 
-/// Whether a server's data that lacks the node takes it away.
+/// Whether a write takes a node away whose data lacks it.
 fn may_go(node: &NodeRef) -> bool {
     let properties = node.properties();
     properties.scope != Scope::Permanent && properties.access.allows(AccessType::DELETE)
 }
 
-/// Whether an un-named node goes that a server's data lacks.
+/// Whether a write takes an un-named node away whose data lacks it.
 fn can_go(node: &NodeRef) -> bool {
     let mapping = node.mapping();
     (mapping.list.is_none() || outside(mapping.delete.as_ref()).is_some()) && may_go(node)
@@ -244,7 +245,7 @@ async fn machine_has(pass: &Pass<'_>, node: &NodeRef) -> Result<bool, TreeError>
     Ok(outside(node.mapping().delete.as_ref()).is_some() && pass.exists(node).await?)
 }
 
-/// Whether anything at or below a node comes from elsewhere than the store, or has to be told of its end.
+/// Whether anything at or below a description comes from elsewhere than the store, or has to be told of its end.
 fn is_the_machines(object: &ManagementObject, id: NodeId) -> bool {
     let mapping = &object.node(id).mapping;
     let own = mapping.list.is_some() || !mapping.get.is_empty() || outside(mapping.delete.as_ref()).is_some();

@@ -1,4 +1,4 @@
-//! What a part of the tree depends on: for those who want to know when to read it again.
+//! Dependencies of a part of the tree: for those who want to know when to read it again.
 
 use std::future::Future;
 use std::pin::Pin;
@@ -19,7 +19,7 @@ use super::registry::Tree;
 use super::state::State;
 use super::view::secret;
 
-/// More files than this are not told apart: what depends on more has to be read again now and then.
+/// The most files that are told apart: what depends on more has to be read again now and then.
 const MOST: usize = 256;
 
 /// A walk in progress.
@@ -32,7 +32,7 @@ struct Walk<'a> {
 type Walked<'f> = Pin<Box<dyn Future<Output = Result<(), TreeError>> + Send + 'f>>;
 
 impl Tree {
-    /// What `node`, and the values at and below it, come from, besides the store.
+    /// The sources, besides the store, that `node` and the values at and below it come from.
     ///
     /// # Errors
     /// The store failed; a listing that fails makes no error.
@@ -54,7 +54,8 @@ impl Tree {
         Ok(found)
     }
 
-    /// What everything that a server's `uri` may name is stored at or below, now or later. Nothing for an unknown MOID.
+    /// The key that everything a server's `uri` may name is stored at or below, now or later. Nothing for an unknown
+    /// MOID.
     #[must_use]
     pub fn key_of(&self, uri: &ClientUri, profile: Profile) -> Option<NodeKey> {
         let object = self.object_for(&uri.moid, profile)?;

@@ -1,4 +1,5 @@
-//! Serialised management objects as they are received: JSON or TNDS, in one shape (TS 6.3.3, 7.5, Appendix E).
+//! Documents: serialised management objects as they are received, JSON or TNDS, in one shape (TS 6.3.3, 7.5, Appendix
+//! E).
 
 use std::fmt;
 
@@ -17,17 +18,17 @@ use crate::uri::Moid;
 
 /// The longest word on what is wrong with a document, in characters.
 const LONGEST: usize = 100;
-/// Some servers write it before JSON as well; it may be passed over (RFC 8259, 8.1).
+/// The byte order mark of UTF-8. Some servers write it before JSON as well; it may be passed over (RFC 8259, 8.1).
 const BYTE_ORDER_MARK: &[u8] = b"\xef\xbb\xbf";
 
 /// A serialised management object as received.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Document {
-    /// `MOID`
+    /// `MOID`: the management object.
     pub moid: Option<Moid>,
-    /// `ClientURI`
+    /// `ClientURI`: the address of the node.
     pub client_uri: Option<String>,
-    /// `MOData`
+    /// `MOData`: the data of the node.
     pub data: MoData,
     /// Whether `data` is never wrapped in the node's name: JSON may do either.
     pub is_bare: bool,
@@ -59,7 +60,7 @@ impl Document {
         heads.into_iter().map(Self::of).collect()
     }
 
-    /// Which instance it was of (`MIID`, `MIIDS`) is nothing that says where it goes.
+    /// Makes a document of its members. The instance it was of (`MIID`, `MIIDS`) is nothing that says where it goes.
     fn of(head: Head) -> Result<Self, TreeError> {
         // An empty name is the TS's own way of leaving one out (TS 7.5).
         let text = |name: &str, data: Option<MoData>| match data {
@@ -128,16 +129,16 @@ impl Document {
     }
 }
 
-/// The members of a document that say anything, as they are read.
+/// The members of a document that say where it belongs and what is in it, as they are read.
 struct Head {
     moid: Option<MoData>,
     client_uri: Option<MoData>,
     data: MoData,
 }
 
-/// One document or an array of them, counted together.
+/// The body of a request: one document or an array of them, counted together.
 struct Body<'a>(&'a mut Budget);
-/// A member of the array.
+/// One document of the body's array.
 struct Single<'a>(&'a mut Budget);
 
 impl<'de> DeserializeSeed<'de> for Body<'_> {

@@ -1,4 +1,4 @@
-//! What a change does outside the store.
+//! Effects: what a change does outside the store.
 
 use crate::backend::Act;
 use crate::mo::Value;
@@ -6,13 +6,13 @@ use crate::mo::mapping::Call;
 
 use super::node::NodeRef;
 
-/// Something that happens outside the store.
+/// An effect of a change: something that happens outside the store.
 pub(super) enum Effect {
-    /// The node's mapping sets a value.
+    /// The value is set as the node's mapping says.
     Set(NodeRef, Value),
-    /// The un-named node's mapping adds it.
+    /// The un-named node is added as its mapping says.
     Add(NodeRef),
-    /// The node's mapping deletes it.
+    /// The node is deleted as its mapping says.
     Delete(NodeRef),
 }
 
@@ -23,7 +23,7 @@ impl Effect {
         }
     }
 
-    /// What the node's mapping says.
+    /// The act that the node's mapping has for the effect.
     pub(super) fn act(&self) -> Option<Act<'_>> {
         let mapping = self.node().mapping();
         match self {
@@ -34,7 +34,7 @@ impl Effect {
     }
 }
 
-/// What a mapping has the machine do; the store needs no telling.
+/// The call that a mapping makes outside the store, which needs no telling.
 pub(super) fn outside(call: Option<&Call>) -> Option<&Call> {
     call.filter(|call| !matches!(call, Call::Store))
 }

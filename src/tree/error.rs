@@ -6,10 +6,10 @@ use crate::store::StoreError;
 /// What is wrong. Status codes are chosen from it in one place, `command::status`.
 #[derive(Debug, thiserror::Error)]
 pub enum TreeError {
-    /// No such management object, instance or node, or none that the server may know of.
+    /// There is no such management object, instance or node, or none that the server may know of.
     #[error("{0}: not found")]
     NotFound(String),
-    /// Several instances or nodes where one is asked for.
+    /// Several instances or nodes are meant where one is asked for.
     #[error("{0}: not unique")]
     NotUnique(String),
     /// The server has no right to do this with the instance.
@@ -20,7 +20,7 @@ pub enum TreeError {
     NotDelegable {
         /// The instance, and whom the rights are for.
         entry: String,
-        /// What is wrong.
+        /// Why the server may not.
         why: &'static str,
     },
     /// The node's DDF does not allow the command.
@@ -28,10 +28,10 @@ pub enum TreeError {
     NotAllowed {
         /// The node.
         node: String,
-        /// What is not allowed.
+        /// The thing that is not allowed.
         what: &'static str,
     },
-    /// Not in this version.
+    /// The command asks for something that is not in this version.
     #[error("{0} is not supported")]
     Unsupported(&'static str),
     /// A value or a document does not fit the DDF.
@@ -39,19 +39,19 @@ pub enum TreeError {
     Invalid {
         /// The node.
         node: String,
-        /// What is wrong.
+        /// Why it does not fit.
         why: String,
     },
-    /// More than is read at a time.
+    /// The command asks for more than is read at a time.
     #[error("{0}: too large to be read at once")]
     TooLarge(String),
-    /// More nodes than are addressed at once.
+    /// The command addresses more nodes than are addressed at once.
     #[error("{0}: addresses more nodes than are handled at once")]
     TooMany(String),
-    /// More than the device keeps.
+    /// The write brings more than the device keeps.
     #[error("{0}: more than the device keeps")]
     Full(String),
-    /// A value that is longer than the device keeps.
+    /// The write brings a value that is longer than the device keeps.
     #[error("{0}: the value is longer than the device keeps")]
     TooLong(String),
     /// The source of a value is not there now, but may come back.
@@ -67,7 +67,7 @@ pub enum TreeError {
     Backend {
         /// The node.
         node: String,
-        /// Why.
+        /// Why it failed.
         source: BackendError,
     },
     /// The machine does not show the value that was written.

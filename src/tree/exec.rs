@@ -15,24 +15,24 @@ use super::registry::Tree;
 use super::rights::Rights;
 use super::state::State;
 
-/// A node that may be executed.
+/// An invocation: a node that may be executed, and how.
 #[derive(Clone, Debug)]
 pub struct Invocation {
     /// The node.
     pub node: NodeRef,
-    /// Whether it waits for the end of the session.
+    /// Whether the EXEC waits for the end of the session.
     pub after_session: bool,
     /// The type of the alert that reports an end after the command was answered.
     pub alert_type: String,
-    /// What else that alert is; none: no more than that.
+    /// The rest of that alert; none: it has no more than its type.
     pub alert: Option<EndAlert>,
-    /// Whether the command is answered at once, and its end is told by the alert only.
+    /// Whether the command is answered at once, and the end is told by the alert only.
     pub always_told: bool,
-    /// Where its end is reported, if not to the server that gave the command: an absolute URI.
+    /// The absolute URI where the end is reported, if not to the server that gave the command.
     pub report_to: Option<String>,
-    /// Whether it goes on after a reboot.
+    /// Whether the EXEC goes on after a reboot.
     pub resume: bool,
-    /// Whether it does so now.
+    /// Whether the EXEC goes on now, after a reboot.
     resumed: bool,
     codes: Vec<(i32, u16)>,
 }
@@ -48,7 +48,7 @@ impl Invocation {
         exit.mapped(&self.codes).unwrap_or(if exit.success() { 200 } else { 500 })
     }
 
-    /// Whether anything that it says goes into leaves.
+    /// Whether anything that the program says goes into leaves.
     #[must_use]
     pub fn keeps_what_it_says(&self) -> bool {
         let exec = self.node.mapping().exec.as_ref();
@@ -57,7 +57,7 @@ impl Invocation {
 }
 
 impl Tree {
-    /// What executing `node` means, for a server of this profile.
+    /// The invocation of `node`, for a server of this profile.
     ///
     /// # Errors
     /// The node can't be executed, or its mapping says nothing of it.
@@ -79,7 +79,7 @@ impl Tree {
         })
     }
 
-    /// What executing a node means that was commanded before the agent was started; `resumed`: and was begun.
+    /// The invocation of a node that was commanded before the agent was started; `resumed`: and was begun.
     ///
     /// # Errors
     /// The node is no longer there, or the server may no longer execute it.
@@ -94,7 +94,7 @@ impl Tree {
         Ok(Invocation { resumed, ..self.invocation(&node, principal.account.profile)? })
     }
 
-    /// Its alert as it is to be told, with the values that leaves have now.
+    /// The alert of an EXEC as it is to be told, with the values that leaves have now.
     ///
     /// # Errors
     /// One of them can't be read.
@@ -114,7 +114,7 @@ impl Tree {
         Ok(Some(EndAlert { data, ..alert.clone() }))
     }
 
-    /// Starts what the node's mapping names.
+    /// Starts the program or call that the node's mapping names.
     ///
     /// # Errors
     /// It can't be started.
@@ -139,7 +139,7 @@ fn meaning(node: &NodeRef) -> Result<&Exec, TreeError> {
     exec.ok_or(TreeError::Unsupported("EXEC of a node that no mapping gives a meaning"))
 }
 
-/// The alert that its mapping describes, but for the values of leaves.
+/// The alert that the node's mapping describes, but for the values of leaves.
 fn end_alert(node: &NodeRef, exec: &Exec, profile: Profile) -> Option<EndAlert> {
     let alert = exec.alert.as_ref()?;
     let source = if alert.of_object { node.root_of().client_uri() } else { node.client_uri() };

@@ -1,4 +1,4 @@
-//! Whether an EXEC may begin now: its window, and what the machine's own programs say.
+//! The gate of an EXEC: whether it may begin now, by its window and by what the machine's own programs say.
 
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
@@ -15,32 +15,32 @@ use super::registry::Tree;
 /// An EXEC's window that is not open.
 #[derive(Clone, Copy, Debug)]
 pub struct Closed {
-    /// It opens in so long.
+    /// The time until the window opens.
     pub opens_in: Duration,
-    /// What a clock on the wall shows then.
+    /// The time on the wall when it opens.
     pub opens_at: WallTime,
 }
 
 impl Invocation {
-    /// Whether it may have to wait, whenever it is commanded.
+    /// Whether the EXEC may have to wait, whenever it is commanded.
     #[must_use]
     pub fn is_gated(&self) -> bool {
         self.exec().is_some_and(|exec| exec.veto || exec.window.is_some())
     }
 
-    /// Whether programs are asked first.
+    /// Whether programs are asked before the EXEC.
     #[must_use]
     pub fn may_be_vetoed(&self) -> bool {
         self.exec().is_some_and(|exec| exec.veto)
     }
 
-    /// How long it may take, and how long programs may say "not now".
+    /// The time that the EXEC may take, and that programs may say "not now".
     #[must_use]
     pub fn timeout(&self) -> Duration {
         self.exec().map(Exec::timeout).unwrap_or_default()
     }
 
-    /// When it may begin.
+    /// The window in which the EXEC may begin.
     #[must_use]
     pub fn window(&self) -> Option<&Window> {
         self.exec()?.window.as_ref()
@@ -52,7 +52,7 @@ impl Invocation {
 }
 
 impl Tree {
-    /// Whether its window is closed, by the machine's clock and time zone.
+    /// The window of the EXEC if it is closed, by the machine's clock and time zone.
     pub async fn closed(&self, invocation: &Invocation) -> Option<Closed> {
         let window = invocation.window()?;
         let zone = backend::zone(&self.machine).await;
@@ -63,7 +63,8 @@ impl Tree {
         (!opens_in.is_zero()).then_some(Closed { opens_in, opens_at })
     }
 
-    /// Asks the programs in `folder`, one after the other: the first one that does not let it pass, and how that ended.
+    /// Asks the programs in `folder`, one after the other; returns the first one that does not let the EXEC pass, and
+    /// how that ended.
     ///
     /// # Errors
     /// One can't be asked.

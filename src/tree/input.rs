@@ -1,4 +1,4 @@
-//! What an effect's program is given of other leaves.
+//! Input of an effect's program: the values of other leaves.
 
 use std::future::Future;
 use std::pin::Pin;
@@ -19,8 +19,8 @@ use super::view::Scope;
 type Gathered<'f> = Pin<Box<dyn Future<Output = Result<Option<GivenValue>, TreeError>> + Send + 'f>>;
 
 impl Tree {
-    /// For effects: with the values of the leaves that the node's `input` lists, as they will be once all that is planned
-    /// in `state` is done.
+    /// The scope of an effect, with the values of the leaves that the node's `input` lists, as they will be once all
+    /// that is planned in `state` is done.
     ///
     /// # Errors
     /// One of them can't be read.
@@ -45,7 +45,7 @@ impl Tree {
         Ok(scope)
     }
 
-    /// What there is at the end of `steps` below a node.
+    /// Gathers the values at the end of `steps` below a node.
     fn gather_input<'f>(
         &'f self,
         node: NodeRef,
@@ -78,7 +78,7 @@ impl Tree {
         })
     }
 
-    /// What counts where a leaf has no value.
+    /// The value that counts where a leaf has none.
     fn default_input(
         &self,
         node: &NodeRef,

@@ -1,4 +1,4 @@
-//! An instance of a management object, and where it comes from.
+//! Instances of management objects, and where they come from.
 
 use crate::uri::Moid;
 
@@ -12,18 +12,18 @@ pub(super) struct Instance {
 /// Where an instance comes from: it rules who may use it (TS 11.3).
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Provenance {
-    /// The device brings it.
+    /// The device brings the instance.
     Device,
-    /// It stands for the DM account whose server id is its MIID.
+    /// The instance stands for the DM account whose server id is its MIID.
     Account,
-    /// It says who may do what with the instances of `moid`.
+    /// The instance says who may do what with the instances of `moid`.
     Delegation { moid: Moid },
-    /// A server created it.
+    /// A server created the instance.
     Created { creator: String },
 }
 
 impl Instance {
-    /// Whether a server without rights on it must not learn that it is there.
+    /// Whether a server without rights on the instance must not learn that it is there.
     pub(super) fn is_private(&self) -> bool {
         matches!(self.provenance, Provenance::Account | Provenance::Delegation { .. })
     }

@@ -1,5 +1,5 @@
-//! What makes a write with effects on files and D-Bus properties whole: how to take each effect back is on disk before
-//! the first begins.
+//! The intent of a write, which makes it whole though it has effects on files and D-Bus properties: how to take each
+//! effect back is on disk before the first begins.
 //!
 //! A write's life: validated → intent committed → effects, each verified → one transaction that stores the values and
 //! settles the intent. Whoever dies before that transaction is on disk has changed nothing: the next start takes the
@@ -18,16 +18,17 @@ use crate::store::{Change, Store, StoreError};
 use super::error::TreeError;
 use super::registry::Tree;
 
-/// A file system or a service that does not answer does not keep the agent from starting. Longer than a service may
-/// take to tell something: who does not answer in time is then not asked for each of its properties.
+/// The longest time that rolling back one effect takes: a file system or a service that does not answer does not keep
+/// the agent from starting. Longer than a service may take to tell something: who does not answer in time is then not
+/// asked for each of its properties.
 const LONGEST_ROLLBACK: Duration = Duration::from_secs(12);
-/// Nor do several: what has not begun by then is left for later.
+/// The longest time that rolling back all effects takes: what has not begun by then is left for later.
 const LONGEST_OF_ALL: Duration = Duration::from_secs(30);
-/// After a start, when what could not be rolled back is tried again for the first time.
+/// The time from the agent's start to the first retry of what could not be rolled back.
 const FIRST_RETRY: Duration = Duration::from_secs(5);
 /// The longest time between two tries.
 const LONGEST_WAIT: Duration = Duration::from_secs(600);
-/// An hour's worth, about.
+/// The most retries, an hour's worth, about.
 const MOST_RETRIES: usize = 12;
 
 /// The most records of the same files that are kept of writes that could not be taken back.
@@ -35,9 +36,9 @@ const MOST_REPLACED: usize = 64;
 
 /// The recorded undoing of one write.
 pub(super) struct Intent {
-    /// One for each of its effects, by the number that it is recorded under.
+    /// The undos, one for each of the write's effects, by the number that it is recorded under.
     undos: Vec<(u64, Option<Undo>)>,
-    /// What was left of earlier writes and is of no account once this one has come to its end.
+    /// The records of earlier writes that are of no account once this one has come to its end.
     replaced: Vec<u64>,
 }
 
@@ -68,13 +69,13 @@ impl Intent {
         Ok(Self { undos, replaced })
     }
 
-    /// What takes back the write's effect at this position.
+    /// The undo of the write's effect at this position.
     pub(super) fn undo(&self, position: usize) -> Option<&Undo> {
         self.undos.get(position)?.1.as_ref()
     }
 
-    /// The write's effect at this position has just happened: see [`Undo::note`]. Where it is the only one, nobody has time
-    /// to come in between.
+    /// Notes that the write's effect at this position has just happened: see [`Undo::note`]. Where it is the only one,
+    /// nobody has time to come in between.
     pub(super) async fn note(&mut self, position: usize, machine: &Machine) {
         if self.undos.len() > 1
             && let Some((_, Some(undo))) = self.undos.get_mut(position)
@@ -83,7 +84,7 @@ impl Intent {
         }
     }
 
-    /// The changes that settle it: they belong into the transaction that stores the values.
+    /// The changes that settle the intent: they belong into the transaction that stores the values.
     pub(super) fn settled(&self) -> impl Iterator<Item = Change> + '_ {
         self.undos
             .iter()
@@ -92,7 +93,7 @@ impl Intent {
             .map(|number| Change::Settled(*number))
     }
 
-    /// Whether the transaction that settles it is on disk, whatever its commit said.
+    /// Whether the transaction that settles the intent is on disk, whatever its commit said.
     pub(super) fn is_settled(&self, store: &Store) -> Result<bool, StoreError> {
         let Some((first, _)) = self.undos.iter().find(|(_, undo)| undo.is_some()) else { return Ok(false) };
         Ok(store.snapshot()?.intents()?.iter().all(|(number, _)| number != first))
@@ -161,8 +162,8 @@ impl Tree {
         Self::roll_back_recorded(store, machine, log::Level::Error).await
     }
 
-    /// Tries again what could not be taken back, each time after twice as long; then the next start does. One task does
-    /// that for all changes.
+    /// Tries again to take back what could not be, each time after twice as long; then the next start does. One task
+    /// does that for all changes.
     pub async fn roll_back_later(store: Arc<Store>, machine: Machine) {
         if store.is_rolling_back().swap(true, Ordering::AcqRel) {
             return;
@@ -178,7 +179,7 @@ impl Tree {
         store.is_rolling_back().store(false, Ordering::Release);
     }
 
-    /// Rolls back all that is recorded. Failures are told at this level.
+    /// Rolls back all that is recorded. Failures are logged at this level.
     async fn roll_back_recorded(store: &Arc<Store>, machine: &Machine, failure: log::Level) -> bool {
         // What is recorded while nobody writes, nobody will roll back.
         let _writer = store.writer().await;

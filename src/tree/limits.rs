@@ -1,4 +1,4 @@
-//! Limits that are read: whether a change's values are within what another leaf or a source says.
+//! Limits that have to be read: whether a change's values are within what another leaf or a source says.
 
 use crate::backend::{self, Answer};
 use crate::ddf::Format;
@@ -12,15 +12,15 @@ use super::registry::Tree;
 use super::state::Planned;
 use super::validate;
 
-/// A value that a change brings, and whose limits are to be read.
+/// A value that a change brings, and whose limits have to be read.
 pub(super) struct Limited {
     pub(super) node: NodeRef,
     pub(super) value: Value,
 }
 
 impl Tree {
-    /// Checks all of them before anything is done. A leaf that is a limit counts as it will be after the change. Where a
-    /// limit has no value, there is none.
+    /// Checks all limited values before anything is done. A leaf that is a limit counts as it will be after the change.
+    /// Where a limit has no value, there is none.
     ///
     /// # Errors
     /// A value is outside of its limits, or a limit can't be told.

@@ -2,12 +2,12 @@
 
 use crate::config::Account;
 
-/// Every server and every application (TS 11.3 MAID).
+/// The MAID of every server and every application (TS 11.3 MAID).
 pub(super) const EVERYONE: &str = "*";
-/// What a MAID that names a server begins with.
+/// The prefix of a MAID that names a server.
 pub(super) const SERVER: &str = "serverid:";
 
-/// A server's Management Authority identifier (TS 11.3 MAID).
+/// The MAID of an account's server (TS 11.3 MAID).
 pub(super) fn of(account: &Account) -> String {
     format!("{SERVER}{}", account.server_id)
 }

@@ -1,4 +1,4 @@
-//! A reference to a node that may exist.
+//! References to nodes that may exist.
 
 use std::sync::Arc;
 
@@ -13,7 +13,7 @@ use crate::uri::decode_name;
 
 use super::instance::Instance;
 
-/// A node of an instance: its description, and the names on the way to it.
+/// A reference to a node of an instance: its description, and the names on the way to it.
 #[derive(Clone, Debug)]
 pub struct NodeRef {
     /// The management object.
@@ -22,11 +22,11 @@ pub struct NodeRef {
     pub(super) instance: Arc<Instance>,
     /// The node's description.
     pub id: NodeId,
-    /// Names from the root's child down, those of un-named nodes percent-encoded; empty for the root.
+    /// The names from the root's child down, those of un-named nodes percent-encoded; empty for the root.
     pub names: Vec<String>,
-    /// What `{if}` stands for: label and name of each un-named node on the way, as the machine has it.
+    /// The values of variables such as `{if}`: label and name of each un-named node on the way, as the machine has it.
     pub(super) variables: Vec<(String, String)>,
-    /// What the listing that made the nearest un-named node says of it.
+    /// The item of the listing that made the nearest un-named node: what it says of that.
     pub(super) item: Option<Arc<serde_json::Value>>,
     /// The ClientURI that a server named it by, without its query.
     pub(super) asked: Option<Arc<str>>,
@@ -45,7 +45,7 @@ impl NodeRef {
         }
     }
 
-    /// The root of its instance.
+    /// The root of the node's instance.
     pub(super) fn root_of(&self) -> Self {
         Self::root(Arc::clone(&self.object), Arc::clone(&self.instance))
     }
@@ -83,7 +83,7 @@ impl NodeRef {
         }
     }
 
-    /// As a listing would show it: the machine knows it by its name without percent-encoding.
+    /// The node as a listing would show it: the machine knows it by its name without percent-encoding.
     pub(super) fn as_child(&self) -> Child {
         let (name, captured) = (self.name().to_owned(), decode_name(self.name()));
         Child { name, captured, item: None }
@@ -108,12 +108,12 @@ impl NodeRef {
         Some(parent)
     }
 
-    /// The node so many nodes above; 0 is this one.
+    /// The node `up` levels above; 0 is this one.
     pub(super) fn above(&self, up: usize) -> Option<Self> {
         (0..up).try_fold(self.clone(), |node, _| node.parent())
     }
 
-    /// The node that is so many nodes `up` from this one, and from there at the end of `names`.
+    /// The node that is `up` levels above this one, and from there at the end of `names`.
     pub(super) fn relative(&self, up: usize, names: &[String]) -> Option<Self> {
         let start = (0..up).try_fold(self.clone(), |node, _| node.parent())?;
         names.iter().try_fold(start, |parent, name| {
@@ -122,37 +122,37 @@ impl NodeRef {
         })
     }
 
-    /// The instance's MIID.
+    /// The MIID of the instance.
     #[must_use]
     pub fn miid(&self) -> &str {
         &self.instance.miid
     }
 
-    /// Framework properties.
+    /// The framework properties of the node.
     #[must_use]
     pub fn properties(&self) -> &Properties {
         &self.object.node(self.id).properties
     }
 
-    /// Where the value comes from and goes to.
+    /// The mapping of the node: where its value comes from and goes to.
     #[must_use]
     pub fn mapping(&self) -> &NodeMapping {
         &self.object.node(self.id).mapping
     }
 
-    /// Whether it is the instance's root.
+    /// Whether the node is the instance's root.
     #[must_use]
     pub fn is_root(&self) -> bool {
         self.names.is_empty()
     }
 
-    /// Whether it holds a value rather than nodes.
+    /// Whether the node holds a value rather than nodes.
     #[must_use]
     pub fn is_leaf(&self) -> bool {
         self.object.is_leaf(self.id)
     }
 
-    /// Whether the DDF lets a server write it, one way or the other.
+    /// Whether the DDF lets a server write the node, one way or the other.
     #[must_use]
     pub fn takes_values(&self) -> bool {
         let access = &self.properties().access;
@@ -165,26 +165,27 @@ impl NodeRef {
         self.names.last().map_or(&self.object.root_name, String::as_str)
     }
 
-    /// Whether `name` is its own, however it is percent-encoded, and in whichever case where its DDF ignores that.
+    /// Whether `name` is the node's own, however it is percent-encoded, and in whichever case where its DDF ignores
+    /// that.
     #[must_use]
     pub fn is_called(&self, name: &str) -> bool {
         let (own, name) = (decode_name(self.name()), decode_name(name));
         own == name || (self.object.node(self.id).ignores_case() && own.eq_ignore_ascii_case(&name))
     }
 
-    /// Where it is kept in the store.
+    /// The key of the node in the store.
     #[must_use]
     pub fn key(&self) -> NodeKey {
         NodeKey::node(&self.object.moid, self.miid(), self.names.iter().map(String::as_str))
     }
 
-    /// The ClientURI that a server gets it under: the one it asked with (TS Appendix E).
+    /// The ClientURI under which a server gets the node: the one it asked with (TS Appendix E).
     #[must_use]
     pub(super) fn shown_uri(&self) -> String {
         self.asked.as_deref().map_or_else(|| self.client_uri(), str::to_owned)
     }
 
-    /// The ClientURI that names it exactly (TS 6.1).
+    /// The ClientURI that names the node exactly (TS 6.1).
     #[must_use]
     pub fn client_uri(&self) -> String {
         let mut uri = ClientUri::root(&self.object.moid, self.miid());

@@ -1,4 +1,5 @@
-//! What a write comes to, before anything is done: every node of the new data is checked against the DDF.
+//! The plan of a write: what it comes to, before anything is done; every node of the new data is checked against the
+//! DDF.
 //!
 //! What is there already needs Replace access, what is not needs Add; what comes with a node that is new needs either.
 //! Work grows with the data: whatever is looked for among siblings is looked up.
@@ -34,33 +35,33 @@ use super::view::{Pass, Siblings, required};
 /// not fit the store's cache.
 pub(super) const LARGEST_STORED: usize = 128 << 10;
 
-/// What is to be done, all or nothing.
+/// A plan: what is to be done, all or nothing.
 #[derive(Default)]
 pub(super) struct Plan {
     pub(super) effects: Vec<Effect>,
     pub(super) changes: Vec<Change>,
-    /// What was asked for: the nodes that are replaced, created or deleted, with all below them.
+    /// The nodes that were asked for: those that are replaced, created or deleted, with all below them.
     pub(super) targets: Vec<NodeRef>,
-    /// What is done to access rights.
+    /// The edits of access rights.
     pub(super) delegations: Edits,
-    /// What is to be checked against limits that have to be read.
+    /// The values to be checked against limits that have to be read.
     pub(super) limited: Vec<Limited>,
     pub(super) yielder: Yielder,
     /// The instance that the server was last found to be allowed to write.
     authorised: Option<Arc<Instance>>,
 }
 
-/// What a server brings for a node.
+/// The data that a server brings for a node.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Data {
-    /// A serialised node's inner (TS 7.5).
+    /// The inner of a serialised node (TS 7.5).
     Json(MoData),
-    /// A leaf's value, sent raw.
+    /// The value of a leaf, sent raw.
     Value(Value),
 }
 
 impl Data {
-    /// A leaf's value as it was sent.
+    /// Reads a leaf's value as it was sent.
     ///
     /// # Errors
     /// It is none of the leaf's format.
@@ -80,8 +81,8 @@ enum Presence {
 type Reached<'f> = Pin<Box<dyn Future<Output = Result<Presence, TreeError>> + Send + 'f>>;
 
 impl Plan {
-    /// The whole change is planned, or a part of it that is whole by itself: what it does to access rights is decided,
-    /// and stored in the same transaction.
+    /// Plans the changes that the edits of access rights come to, once the whole change is planned, or a part of it
+    /// that is whole by itself: they are stored in the same transaction.
     ///
     /// # Errors
     /// An instance that says who may do what would not be what its object demands: the whole change is refused.
@@ -91,7 +92,7 @@ impl Plan {
         Ok(())
     }
 
-    /// `data` in place of all that is at `node`, which a server has named. What is not there yet is added.
+    /// Plans to put `data` in place of all that is at `node`, which a server has named. What is not there yet is added.
     ///
     /// # Errors
     /// The DDF or the object's own rules forbid it, or the data is no such node.
@@ -116,7 +117,7 @@ impl Plan {
         }
     }
 
-    /// Whether the server may still write in the node's instance.
+    /// Checks that the server may still write in the node's instance.
     pub(super) fn authorise(&mut self, pass: &Pass<'_>, node: &NodeRef) -> Result<(), TreeError> {
         if !self.authorised.as_ref().is_some_and(|known| Arc::ptr_eq(known, &node.instance)) {
             pass.tree.authorise(node, pass.principal, Rights::WRITE, &pass.state)?;
@@ -125,7 +126,7 @@ impl Plan {
         Ok(())
     }
 
-    /// `data` becomes a new instance, whose root is `root`.
+    /// Plans to create an instance of `data`, whose root is `root`.
     ///
     /// # Errors
     /// As [`Plan::put`].
@@ -160,7 +161,8 @@ impl Plan {
         Ok(placed)
     }
 
-    /// The way to a node: un-named nodes must be there, optional ones come into being with the `next` one in them.
+    /// Plans the way to a node: un-named nodes must be there, optional ones come into being with the `next` one in
+    /// them.
     fn reach<'f>(&'f mut self, pass: &'f Pass<'_>, node: &'f NodeRef, next: &'f NodeRef) -> Reached<'f> {
         Box::pin(async move {
             let Some(parent) = node.parent() else { return Ok(Presence::There) };
@@ -177,7 +179,7 @@ impl Plan {
         })
     }
 
-    /// An interior node gets new data.
+    /// Plans to give an interior node new data.
     async fn replace(
         &mut self,
         pass: &Pass<'_>,
@@ -222,8 +224,8 @@ impl Plan {
         Ok(())
     }
 
-    /// A leaf without a value may be written `null`, whatever its format: that it has none is nothing to be done. To whom
-    /// can't read it that would tell that it has none.
+    /// Leaves out leaves that are written `null` and have no value, whatever their format: that is nothing to be done.
+    /// To whom can't read such a leaf that would tell that it has none.
     async fn drop_valueless(
         &self,
         pass: &Pass<'_>,
@@ -286,7 +288,8 @@ impl Plan {
         Ok((child, if there { Presence::There } else { Presence::New }))
     }
 
-    /// An un-named node that is not there yet: a listed one is the machine's to make, others are kept in the store.
+    /// Plans to add an un-named node that is not there yet: a listed one is the machine's to make, others are kept in
+    /// the store.
     fn add(&mut self, parent: &NodeRef, child: &NodeRef) -> Result<NodeRef, TreeError> {
         allowed(child, AccessType::ADD, "may not be added")?;
         let mapping = child.mapping();
@@ -305,7 +308,8 @@ impl Plan {
         Ok(child)
     }
 
-    /// A leaf gets a value; in a `part` of larger data it may be the one it has, for whom can see which that is.
+    /// Plans to give a leaf a value; in a `part` of larger data it may be the one it has, for whom can see which that
+    /// is.
     async fn leaf(
         &mut self,
         pass: &Pass<'_>,
@@ -346,9 +350,9 @@ impl Plan {
         Ok(())
     }
 
-    /// Puts what nothing can take back last, so that all before it still can when it fails; and after it only what is done
-    /// later to the same node, to what is in it or to what it is in: the nodes in one that a program adds. `undos` tell what
-    /// takes back which, and are put in order likewise.
+    /// Sorts the effects so that what nothing can take back is last, and all before it still can be when it fails; and
+    /// after it only what is done later to the same node, to what is in it or to what it is in: the nodes in one that a
+    /// program adds. `undos` tell what takes back which, and are put in order likewise.
     pub(super) fn sort(&mut self, undos: Vec<Option<Undo>>) -> Vec<Option<Undo>> {
         let mut waiting: BTreeSet<NodeKey> = BTreeSet::new();
         let (mut first, mut last) = (Vec::new(), Vec::new());
@@ -368,7 +372,7 @@ impl Plan {
     }
 }
 
-/// Whether one of the nodes is this one, in it, or what it is in.
+/// Whether one of the nodes is the one of this key, in it, or above it.
 fn is_touched(nodes: &BTreeSet<NodeKey>, key: &NodeKey) -> bool {
     let (start, end) = key.below();
     !nodes.is_empty()
@@ -383,7 +387,7 @@ fn typed(node: &NodeRef, data: &MoData) -> Result<Value, TreeError> {
     data.value(node.properties().format).map_err(|error| validate::misfit(node, &error))
 }
 
-/// Whether the DDF lets a server give the leaf a value.
+/// Checks that the DDF lets a server give the leaf a value.
 async fn may_take(pass: &Pass<'_>, node: &NodeRef, presence: Presence) -> Result<(), TreeError> {
     let access = node.properties().access;
     let (add, replace) = (access.allows(AccessType::ADD), access.allows(AccessType::REPLACE));

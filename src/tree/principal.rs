@@ -1,38 +1,38 @@
-//! Who asks, and in which session.
+//! Principals: who asks, and in which session.
 
 use std::sync::Arc;
 
 use crate::bearer::ConnectionType;
 use crate::config::Account;
 
-/// Who asks, and in which session.
+/// The principal of a command: who asks, and in which session.
 #[derive(Clone, Copy, Debug)]
 pub struct Principal<'a> {
     /// The server's account.
     pub account: &'a Arc<Account>,
-    /// The session.
+    /// The facts of the session.
     pub session: SessionFacts,
 }
 
-/// What the Session Information object tells of the running session (TS 11.4).
+/// The facts of the running session that the Session Information object tells (TS 11.4).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct SessionFacts {
-    /// What carries it; none: unknown.
+    /// The bearer of the session; none: unknown.
     pub bearer: Option<ConnectionType>,
-    /// Whether that roams; none: unknown.
+    /// Whether that bearer roams; none: unknown.
     pub roaming: Option<bool>,
-    /// Whether it is held at a foreign origin, or the package being executed leads to one (TS 5.4.8): what an account
-    /// keeps between its own origins and the device does not go there.
+    /// Whether the session is held at a foreign origin, or the package being executed leads to one (TS 5.4.8): what an
+    /// account keeps between its own origins and the device does not go there.
     pub abroad: bool,
 }
 
 impl SessionFacts {
-    /// `CBT` (TS 11.4).
+    /// The value of the leaf `CBT` (TS 11.4).
     pub(super) fn cbt(self) -> u8 {
         self.bearer.map_or(0, |bearer| bearer as u8)
     }
 
-    /// `Roaming` (TS 11.4).
+    /// The value of the leaf `Roaming` (TS 11.4).
     pub(super) fn roaming(self) -> u8 {
         match self.roaming {
             Some(false) => 0,

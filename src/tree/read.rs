@@ -1,4 +1,5 @@
-//! What GET returns: a leaf's value, or an instance and part of one as JSON (TS 7.5); and leaves for the agent's own use.
+//! Reading what GET returns: a leaf's value, or an instance and part of one as JSON (TS 7.5); and leaves for the
+//! agent's own use.
 
 use crate::mo::Value;
 
@@ -10,16 +11,16 @@ use super::resolve::Resolved;
 use super::view::{readable, secret};
 use crate::uri::Moid;
 
-/// What a server gets.
+/// The answer to a read.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Shown {
-    /// There is nothing in what it asked for.
+    /// Nothing is in what was asked for.
     Empty,
-    /// It has it already, by its cache validator (TS 12).
+    /// Nothing is new: the server has it already, by its cache validator (TS 12).
     Fresh,
-    /// A leaf's value and its MIME type.
+    /// The value of a leaf and its MIME type.
     Leaf {
-        /// From the DDF; `text/plain` if that says nothing.
+        /// The MIME type from the DDF; `text/plain` if that says nothing.
         mime: String,
         /// The value.
         value: Value,
@@ -32,7 +33,7 @@ pub enum Shown {
 pub const MOST_SHOWN: usize = 16 << 20;
 
 impl Tree {
-    /// Reads what GET returns of one node: see [`Tree::show`].
+    /// Reads one node as GET returns it: see [`Tree::show`].
     ///
     /// # Errors
     /// As [`Tree::show`].
@@ -45,8 +46,8 @@ impl Tree {
         self.show(Resolved::One(node.clone()), level, None, MOST_SHOWN, principal).await
     }
 
-    /// Reads what GET returns: a single leaf as it is, everything else serialised with `level` levels of children
-    /// (all if none), `most` bytes at the most; nothing where `held` is the cache validator of the instance.
+    /// Reads nodes as GET returns them: a single leaf as it is, everything else serialised with `level` levels of
+    /// children (all if none), `most` bytes at the most; nothing where `held` is the cache validator of the instance.
     ///
     /// # Errors
     /// The node does not exist, may not be read, or its source fails.
@@ -117,7 +118,7 @@ impl Tree {
         self.gathering(principal)?.is_fresh(node, &[held.as_bytes()]).await
     }
 
-    /// A leaf's value as text, for the agent's own use; none if it has none.
+    /// The value of a leaf as text, for the agent's own use; none if it has none.
     ///
     /// # Errors
     /// As [`Tree::read`].
@@ -134,7 +135,7 @@ impl Tree {
         self.pass(principal)?.leaf(node).await
     }
 
-    /// The leaf called `name` of the device's own first instance of `moid`.
+    /// The value of the leaf called `name` of the device's own first instance of `moid`.
     ///
     /// # Errors
     /// As [`Tree::read`].

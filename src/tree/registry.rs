@@ -1,4 +1,4 @@
-//! Which management objects and instances there are.
+//! The registry of the management objects and instances that there are.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -20,27 +20,27 @@ use super::principal::Principal;
 use super::state::State;
 use crate::uri::Moid;
 
-/// Of so many nodes that fail the journal has a line of each; it is full of them then.
+/// The most nodes that fail of which the journal has a line each.
 const MOST_FAILING: usize = 256;
 
-/// The device's management objects, and where their values are.
+/// The management tree: the device's management objects, and where their values are.
 #[derive(Debug)]
 pub struct Tree {
     objects: Vec<Arc<ManagementObject>>,
-    /// Several where each is for servers of another profile.
+    /// The positions of the objects by MOID: several where each is for servers of another profile.
     by_moid: HashMap<Moid, Vec<usize>>,
-    /// As their files and bootstraps have them.
+    /// The accounts as their files and bootstraps have them.
     accounts: Vec<Arc<Account>>,
     pub(super) store: Arc<Store>,
     pub(super) machine: Arc<Machine>,
-    /// When the agent started: a pinned node's `wait` counts from here.
+    /// The time when the agent started: a pinned node's `wait` counts from here.
     pub(super) started: Instant,
-    /// The ClientURIs of what fails to be read, so far as the journal has a line about it.
+    /// The ClientURIs of nodes that fail to be read, so far as the journal has a line about them.
     failing: SaidOf<String>,
 }
 
 impl Tree {
-    /// Joins what was loaded with where values are kept.
+    /// Makes the tree of what was loaded and where values are kept.
     #[must_use]
     pub fn new(
         objects: Vec<Arc<ManagementObject>>,
@@ -58,7 +58,7 @@ impl Tree {
         Self { objects, by_moid, accounts, store, machine, started, failing: SaidOf::at_most(MOST_FAILING) }
     }
 
-    /// Tells the journal that what is read at a node fails, once, and once that it does no more.
+    /// Logs that what is read at a node fails, once, and once that it does no more.
     pub(super) fn tell_failure(&self, node: &NodeRef, what: &str, error: Option<&TreeError>) {
         if error.is_none() && self.failing.is_silent() {
             return;
@@ -81,8 +81,8 @@ impl Tree {
         }
     }
 
-    /// The management objects that answer to `moid`, their own or an alias: several where there is one for each profile.
-    /// Which of them is meant, only whoever asks can tell: a server's is [`Tree::object_for`].
+    /// The management objects that answer to `moid`, their own or an alias: several where there is one for each
+    /// profile. Which of them is meant, only whoever asks can tell: a server's is [`Tree::object_for`].
     pub fn objects_of(&self, moid: &Moid) -> impl Iterator<Item = &Arc<ManagementObject>> {
         self.by_moid.get(moid).into_iter().flatten().filter_map(|&index| self.objects.get(index))
     }
@@ -112,7 +112,7 @@ impl Tree {
         self.objects_of(moid).find(|object| object.moid == *moid)
     }
 
-    /// The machine that it maps.
+    /// The machine that the tree maps.
     #[must_use]
     pub fn machine(&self) -> &Machine {
         &self.machine
@@ -162,7 +162,7 @@ impl Tree {
         Ok(self.store.commit(changes).await?)
     }
 
-    /// All instances of an object. For one of them see [`Tree::instance`].
+    /// The instances of an object. For one of them see [`Tree::instance`].
     pub(super) fn instances(
         &self,
         object: &ManagementObject,
@@ -215,8 +215,8 @@ impl Tree {
         Ok(Some(Instance { miid: miid.to_owned(), provenance }))
     }
 
-    /// What Package#1 tells of the device (TS 5.2.2): every object that the account lists, with the instances the server
-    /// has any right on.
+    /// The management objects for Package#1 (TS 5.2.2): every object that the account lists, with the instances the
+    /// server has any right on.
     ///
     /// # Errors
     /// The store failed.

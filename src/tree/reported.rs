@@ -1,5 +1,5 @@
-//! What an EXEC's program says goes into leaves: what it reports while it runs (`output`), and what it wrote to standard
-//! output (`result`).
+//! Leaves that an EXEC's program fills: with what it reports while it runs (`output`), and with what it wrote to
+//! standard output (`result`).
 
 use std::collections::BTreeMap;
 
@@ -21,18 +21,18 @@ use super::state::{Planned, State};
 use super::validate;
 use super::view::is_listed;
 
-/// What a program has said.
+/// The words of a program, of which some go into leaves.
 #[derive(Debug, Default)]
 pub struct Said {
-    /// Leaves, as `output` writes them, and the last value of each.
+    /// The last value reported of each leaf, by the leaf as `output` writes it.
     pub reported: BTreeMap<String, Json>,
-    /// Its standard output, at its end.
+    /// The standard output of the program, at its end.
     pub result: Option<Vec<u8>>,
 }
 
 impl Tree {
-    /// Keeps what a program has said, and commits `changes` in the same transaction. A value that a leaf can't have is passed
-    /// over, with a line in the journal.
+    /// Keeps what a program has said, and commits `changes` in the same transaction. A value that a leaf can't have is
+    /// passed over, with a line in the journal.
     ///
     /// # Errors
     /// The store's: nothing is kept.
@@ -57,7 +57,7 @@ impl Tree {
         Ok(self.store.commit(changes).await?)
     }
 
-    /// Leaves, and what was said of each.
+    /// The leaves, and the value that was said of each.
     fn values_said(
         &self,
         node: &NodeRef,
@@ -97,7 +97,7 @@ impl Tree {
         values
     }
 
-    /// What it takes to keep a value; nothing where it is kept already.
+    /// The change that keeps a value; nothing where it is kept already.
     async fn change_said(
         &self,
         leaf: &NodeRef,
@@ -119,7 +119,7 @@ impl Tree {
         Ok(is_news.then_some(Change::Put(key, stored)))
     }
 
-    /// Whether all that may have been deleted meanwhile is there: nothing grows back.
+    /// Whether all above a leaf that may have been deleted meanwhile is there: nothing grows back.
     fn is_still_there(&self, leaf: &NodeRef, state: &State) -> Result<bool, TreeError> {
         if self.instance(&leaf.object, leaf.miid(), state)?.is_none() {
             return Ok(false);

@@ -1,4 +1,4 @@
-//! From a ClientURI to nodes (TS 6.1.2): first the instances, then step by step the nodes in them.
+//! Resolving a ClientURI to nodes (TS 6.1.2): first the instances, then step by step the nodes in them.
 //!
 //! x-names and wildcards stand for instances and un-named nodes only (TS 6.1.1.2). What is looked at on the way is
 //! bounded, and a listing is made once, however many steps need it.
@@ -23,15 +23,15 @@ use crate::base::yielding::Yielder;
 
 /// The most nodes that one ClientURI may address.
 const MOST_MATCHED: usize = 10_000;
-/// The most candidates that are looked at to find them.
+/// The most candidates that are looked at to find those nodes.
 const MOST_TRIED: usize = 100_000;
 
-/// What a ClientURI addresses.
+/// The nodes that a ClientURI addresses.
 #[derive(Clone, Debug)]
 pub enum Resolved {
-    /// Without a wildcard: exactly one node.
+    /// Exactly one node, as of a ClientURI without a wildcard.
     One(NodeRef),
-    /// With a wildcard: any number of them, by instance and name.
+    /// Any number of nodes, as of a ClientURI with a wildcard, by instance and name.
     Many(Vec<NodeRef>),
 }
 
@@ -50,7 +50,7 @@ impl Tree {
         self.resolve_in(&self.pass(principal)?, uri, wanted).await
     }
 
-    /// The same, with the state that a pass reads.
+    /// Finds the one node that `uri` names, as [`Tree::resolve`] does, in the state that a pass reads.
     pub(super) async fn resolve_in(
         &self,
         pass: &Pass<'_>,
@@ -112,14 +112,15 @@ struct Search<'a> {
     pass: &'a Pass<'a>,
     uri: &'a ClientUri,
     object: &'a Arc<ManagementObject>,
-    /// What was listed already, by the key of the node it was listed for.
+    /// The listings made so far, by the key of the node that each is of.
     listings: HashMap<Vec<u8>, Arc<Vec<Child>>>,
     tried: usize,
     yielder: Yielder,
 }
 
 impl Search<'_> {
-    /// A name that the DDF has nowhere is not found, whatever a wildcard in front of it matches at the moment.
+    /// Checks that each name is anywhere in the DDF: one that is not is not found, whatever a wildcard in front of it
+    /// matches at the moment.
     fn check_names(&self) -> Result<(), TreeError> {
         if !self.uri.has_wildcard() {
             return Ok(());
@@ -140,8 +141,8 @@ impl Search<'_> {
         Ok(())
     }
 
-    /// Where the DDF allows nothing, on the node and on all below it, every command is refused before anybody looks what
-    /// there is: a server does not learn it (TS 11.2 Permissions).
+    /// Checks that the DDF allows anything on the node or below it: where it does not, every command is refused before
+    /// anybody looks what there is, and a server does not learn it (TS 11.2 Permissions).
     fn check_access(&self) -> Result<(), TreeError> {
         let described = self.uri.path.iter().try_fold(ManagementObject::ROOT, |id, segment| match segment {
             Segment::Name(name) => self.object.child(id, name),
@@ -331,8 +332,8 @@ impl Search<'_> {
         Ok(satisfying)
     }
 
-    /// Whether all `nv` fields of a letter hold for `node`, in an instance on which the server has these rights: what it may
-    /// not read it can't guess either.
+    /// Whether all `nv` fields of a letter hold for `node`, in an instance on which the server has these rights: what
+    /// it may not read it can't guess either.
     async fn satisfies(&mut self, node: &NodeRef, rights: Rights, letter: char) -> Result<bool, TreeError> {
         let uri = self.uri;
         if !rights.allow(Rights::READ) {
@@ -347,7 +348,8 @@ impl Search<'_> {
         Ok(true)
     }
 
-    /// Whether the leaf is there, may be read, and has the value. Nor can a server guess what nobody can GET.
+    /// Whether the leaf of an `nv` field is there, may be read, and has the value. Nor can a server guess what nobody
+    /// can GET.
     async fn holds(&mut self, node: &NodeRef, wanted: &NodeValue) -> Result<bool, TreeError> {
         let mut leaf = node.clone();
         for name in &wanted.path {
@@ -384,7 +386,7 @@ impl Search<'_> {
         Ok(children)
     }
 
-    /// Counts what was looked at.
+    /// Counts the candidates that were looked at.
     async fn tried(&mut self, more: usize) -> Result<(), TreeError> {
         self.tried = self.tried.saturating_add(more);
         if self.tried > MOST_TRIED {

@@ -1,44 +1,44 @@
-//! What a server may do with an instance (TS 11.3 AccessRights), and what its account's file gives it.
+//! The rights of a server on an instance (TS 11.3 AccessRights), and what its account's file gives it.
 
 use crate::config::Account;
 use crate::mo::ManagementObject;
 use crate::uri::Moid;
 
-/// Read 1, Write 2, Execute 4, Delegate 8, added up (TS 11.3 AccessRights).
+/// A set of rights: Read 1, Write 2, Execute 4, Delegate 8, added up (TS 11.3 AccessRights).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Rights(u8);
 
 impl Rights {
-    /// GET, HPUT, HPOST
+    /// The right to read: GET, HPUT, HPOST.
     pub const READ: Self = Self(1);
-    /// HGET, DELETE
+    /// The right to write: HGET, DELETE.
     pub const WRITE: Self = Self(2);
-    /// EXEC
+    /// The right to execute: EXEC.
     pub const EXECUTE: Self = Self(4);
-    /// HGET and DELETE of the entries that say who may do what
+    /// The right to delegate: HGET and DELETE of the entries that say who may do what.
     pub const DELEGATE: Self = Self(8);
-    /// Everything: what a creator has.
+    /// All rights, which a creator has.
     pub const ALL: Self = Self(15);
 
-    /// Those that the number stands for; none above 15.
+    /// The rights that the number stands for; none above 15.
     #[must_use]
     pub fn new(bits: u8) -> Option<Self> {
         (bits <= Self::ALL.0).then_some(Self(bits))
     }
 
-    /// The number that stands for them.
+    /// The number that stands for the rights.
     #[must_use]
     pub fn bits(self) -> u8 {
         self.0
     }
 
-    /// These and those.
+    /// The union of both sets.
     #[must_use]
     pub fn and(self, others: Self) -> Self {
         Self(self.0 | others.0)
     }
 
-    /// These less those.
+    /// The rights less `others`.
     #[must_use]
     pub fn without(self, others: Self) -> Self {
         Self(self.0 & !others.0)
@@ -57,10 +57,11 @@ impl Rights {
     }
 }
 
-/// Visible to every account without being listed: it tells of the session, not of the device.
+/// The MOID of the Session Information object, which every account sees without listing it: it tells of the session,
+/// not of the device.
 pub const SESSION_INFO: &str = "urn:oma:mo:oma-sessioninfomo:1.0";
 
-/// What an account lists that lists all objects.
+/// The entry of an account that lists all objects.
 static EVERY: Moid = Moid::fixed("*");
 
 /// The rights that an account's `permissions` give on what the device brings; an entry that names the object, by an

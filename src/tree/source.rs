@@ -1,4 +1,4 @@
-//! Where something happened on the device (TS 5.3 SourceURI), and who may hear of it.
+//! Sources of events: where something happened on the device (TS 5.3 SourceURI), and who may hear of it.
 
 use std::sync::Arc;
 
@@ -14,8 +14,8 @@ use super::state::State;
 
 impl Tree {
     /// The roots of the instances that `uri` lies in, whoever may see them: one in each of the management objects that
-    /// answer to its MOID, which are several where each is for servers of another profile. The path below is not
-    /// looked at: what happened may be that the node went.
+    /// answer to its MOID, which are several where each is for servers of another profile. The path below is not looked
+    /// at: what happened may be that the node went.
     ///
     /// # Errors
     /// [`TreeError::NotFound`], [`TreeError::NotUnique`]: in one of them at least, exactly one instance must be meant.

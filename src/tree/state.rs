@@ -1,5 +1,5 @@
-//! What the store has, and what a change in the making does to it: of several documents that are stored together, each is
-//! checked against the state with those before it (TS 5.4.1).
+//! The state that a change in the making is checked against: what the store has, and what the change does to it; of
+//! several documents that are stored together, each is checked against the state with those before it (TS 5.4.1).
 //!
 //! Nothing is kept twice: what was planned moves in here and out again; only keys are kept beside it, once somebody asks.
 
@@ -15,31 +15,32 @@ use super::effect::Effect;
 use super::node::NodeRef;
 use crate::uri::Moid;
 
-/// The store at one moment, with what is planned.
+/// The state of the tree: the store at one moment, with what is planned.
 #[derive(Clone, Debug)]
 pub(super) struct State {
     pub(super) snapshot: Arc<Snapshot>,
     pub(super) planned: Planned,
 }
 
-/// Changes and effects that nothing has come of yet, to be looked up by their nodes. All of them are numbered in the order
-/// in which they come about: what is planned last holds, be it kept in the store or the machine's.
+/// The planned changes and effects, of which nothing has come yet, to be looked up by their nodes. All of them are
+/// numbered in the order in which they come about: what is planned last holds, be it kept in the store or the
+/// machine's.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Planned {
     changes: Vec<Change>,
-    /// When a node is put for the last time, and where in `changes` that is.
+    /// The number under which a node is put for the last time, and where in `changes` that is.
     put: BTreeMap<NodeKey, (usize, usize)>,
-    /// When a node and all below it are removed for the last time.
+    /// The number under which a node and all below it are removed for the last time.
     gone: HashMap<NodeKey, usize>,
-    /// Instances that come, with their creator, and that go.
+    /// The instances that come, with their creator, and that go.
     instances: BTreeMap<NodeKey, Option<String>>,
-    /// How many of the effects are known.
+    /// The number of effects that are taken in.
     effects: usize,
-    /// The machine's part: when a leaf gets which value for the last time.
+    /// The value that a leaf of the machine gets for the last time, and its number.
     set: HashMap<NodeKey, (usize, Value)>,
-    /// By parent and name, what comes to be listed, and when.
+    /// The children that come to be listed, and their numbers, by parent and name.
     added: HashMap<NodeKey, BTreeMap<String, (usize, Child)>>,
-    /// When the machine deletes a node and all below it for the last time.
+    /// The number under which the machine deletes a node and all below it for the last time.
     deleted: HashMap<NodeKey, usize>,
 }
 
@@ -71,8 +72,8 @@ impl State {
         self.children_after(key, "", usize::MAX).map(|(names, _)| names)
     }
 
-    /// About `most` of the names of a node's stored children that come after `after`, in order; and after which others may
-    /// come, if any do.
+    /// About `most` of the names of a node's stored children that come after `after`, in order; and after which others
+    /// may come, if any do.
     pub(super) fn children_after(
         &self,
         key: &NodeKey,
@@ -104,7 +105,7 @@ impl State {
         Ok((names, more))
     }
 
-    /// Who created the instance of this MIID; none: nobody did.
+    /// The creator of the instance with this MIID; none: nobody created it.
     pub(super) fn creator(&self, moid: &Moid, miid: &str) -> Result<Option<String>, StoreError> {
         reads::count(1);
         match self.planned.instances.get(&NodeKey::instance(moid, miid)) {
@@ -183,17 +184,17 @@ impl Planned {
         }
     }
 
-    /// The number of what is taken in next.
+    /// The number of the change or effect that is taken in next.
     fn now(&self) -> usize {
         self.changes.len() + self.effects
     }
 
-    /// All changes that were taken in, in their order.
+    /// Gives back all changes that were taken in, in their order.
     pub(super) fn give_back(&mut self) -> Vec<Change> {
         std::mem::take(self).changes
     }
 
-    /// What becomes of a leaf, if anything is planned for it.
+    /// The planned value of a leaf, if anything is planned for it.
     pub(super) fn leaf(&self, key: &NodeKey) -> Option<Option<Value>> {
         let deleted = latest(&self.deleted, key);
         if let Some((at, value)) = self.set.get(key)
@@ -209,7 +210,7 @@ impl Planned {
         }
     }
 
-    /// What becomes of a leaf whose value is the machine's, if anything is planned for it.
+    /// The planned value of a leaf that is the machine's, if anything is planned for it.
     pub(super) fn outside_leaf(&self, node: &NodeRef) -> Option<Option<Value>> {
         let key = node.key();
         match self.leaf(&key) {
@@ -219,7 +220,7 @@ impl Planned {
         }
     }
 
-    /// What the machine will list below `parent`, which lists `found` now.
+    /// The children that the machine will list below `parent`, which lists `found` now.
     pub(super) fn listed(&self, parent: &NodeKey, mut found: Vec<Child>) -> Vec<Child> {
         if !self.deleted.is_empty() {
             found.retain(|child| latest(&self.deleted, &parent.child(&child.name)).is_none());
@@ -231,7 +232,7 @@ impl Planned {
         found
     }
 
-    /// A stored node as it will be; none within, if it will not be there.
+    /// The stored node as it will be; none within, if it will not be there.
     fn node(&self, key: &NodeKey) -> Option<Option<&Stored>> {
         let put = self.put.get(key).copied();
         let gone = self.gone(key);
@@ -246,7 +247,7 @@ impl Planned {
         Some(stored)
     }
 
-    /// When the node goes from the store, by itself or with one that it is below.
+    /// The number under which the node goes from the store, by itself or with one that it is below.
     fn gone(&self, key: &NodeKey) -> Option<usize> {
         latest(&self.gone, key)
     }
@@ -256,7 +257,7 @@ impl Planned {
         matches!(self.node(key), Some(Some(_))) || self.below(key).next().is_some()
     }
 
-    /// The children of `key` that are put, or have something below them that is.
+    /// The names of the children of `key` that are put, or have something below them that is.
     fn children(&self, key: &NodeKey) -> impl Iterator<Item = String> {
         let prefix = key.as_bytes().len() + 1;
         let mut last: &[u8] = &[];
@@ -269,14 +270,14 @@ impl Planned {
         })
     }
 
-    /// The nodes below `key` that are put and do not go again.
+    /// The keys of the nodes below `key` that are put and do not go again.
     fn below(&self, key: &NodeKey) -> impl Iterator<Item = &[u8]> {
         let stays = |(key, (now, _)): &(&NodeKey, &(usize, usize))| Some(*now) > self.gone(key);
         within(&self.put, key).filter(stays).map(|(key, _)| key.as_bytes())
     }
 }
 
-/// The latest that a map has of a node, or of one that it is below.
+/// The latest number that a map has of a node, or of one that it is below.
 fn latest(map: &HashMap<NodeKey, usize>, key: &NodeKey) -> Option<usize> {
     if map.is_empty() {
         return None;
@@ -284,20 +285,20 @@ fn latest(map: &HashMap<NodeKey, usize>, key: &NodeKey) -> Option<usize> {
     key.lineage().filter_map(|key| map.get(key).copied()).max()
 }
 
-/// What a map has below a key.
+/// The entries of a map below a key.
 fn within<'m, T>(map: &'m BTreeMap<NodeKey, T>, key: &NodeKey) -> impl Iterator<Item = (&'m NodeKey, &'m T)> {
     let (start, end) = key.below();
     map.range::<[u8], _>((Bound::Included(start.as_slice()), Bound::Excluded(end.as_slice())))
 }
 
-/// How much is read: what a test holds it to is the same on every machine.
+/// Counts of records that are read: what a test holds them to is the same on every machine.
 pub(super) mod reads {
     #[cfg(test)]
     thread_local! {
         static COUNT: std::cell::Cell<usize> = const { std::cell::Cell::new(0) };
     }
 
-    /// So many records are read.
+    /// Counts `more` records that are read.
     pub(super) fn count(more: usize) {
         #[cfg(test)]
         COUNT.set(COUNT.get() + more);
@@ -305,7 +306,7 @@ pub(super) mod reads {
         let _ = more;
     }
 
-    /// How many this thread has read so far.
+    /// The number of records that this thread has read so far.
     #[cfg(test)]
     pub(in crate::tree) fn so_far() -> usize {
         COUNT.get()

@@ -1,4 +1,4 @@
-//! Whether new data is what the DDF describes: names, numbers of nodes, values (TS 6.3.1, TS 14.1.1).
+//! Validation of new data against the DDF: names, numbers of nodes, values (TS 6.3.1, TS 14.1.1).
 
 use std::collections::BTreeMap;
 
@@ -15,7 +15,7 @@ use super::view::{Siblings, withheld};
 /// The longest name of an un-named node, in bytes.
 const LONGEST_NAME: usize = 255;
 
-/// A node's new children: by name, what describes them and what they hold.
+/// The new children of a node: by name, what describes them and what they hold.
 pub(super) type Members = BTreeMap<String, (NodeId, MoData)>;
 
 /// The members of new data by their nodes' names, spelt as the DDF has them.
@@ -40,7 +40,7 @@ pub(super) fn described(node: &NodeRef, members: data::Members) -> Result<Member
     Ok(known)
 }
 
-/// Where the names of un-named nodes are not told apart by case, those that are there already are spelt as they are.
+/// Spells the names of un-named nodes as those that are there already, where case does not tell them apart.
 ///
 /// # Errors
 /// Two members are one node.
@@ -84,7 +84,8 @@ pub(super) fn is_name(name: &str) -> bool {
     fits && !decode_name(name).contains(char::is_control)
 }
 
-/// Whether the numbers of un-named children fit their Occurrence: of `before`, so many are `staying` beside the members.
+/// Checks that the numbers of un-named children fit their Occurrence: of `before`, so many are `staying` beside the
+/// members.
 ///
 /// # Errors
 /// There would be too many, or none where one is required.
@@ -108,7 +109,7 @@ pub(super) fn is_bounded(object: &ManagementObject, id: NodeId) -> bool {
     !matches!(object.node(id).properties.occurrence, Occurrence::ZeroOrMore | Occurrence::OneOrMore)
 }
 
-/// Whether a node may have so many un-named children.
+/// Checks that a node may have so many un-named children.
 ///
 /// # Errors
 /// They are too many.
@@ -124,7 +125,7 @@ pub(super) fn check_count(node: &NodeRef, id: NodeId, count: usize) -> Result<()
     Ok(())
 }
 
-/// Whether a node that comes into being has all that its DDF requires, with the children that are `given`.
+/// Checks that a node that comes into being has all that its DDF requires, with the children that are `given`.
 ///
 /// # Errors
 /// Something is missing that has no DefaultValue and no source either.
@@ -158,7 +159,7 @@ pub(super) fn must_be_given(object: &ManagementObject, id: NodeId) -> bool {
     !given && has_value.into_iter().any(|word| access.allows(word))
 }
 
-/// Whether a value is one of the leaf's: in the form its format has, and within what its mapping narrows that to.
+/// Checks that a value is one of the leaf's: in the form its format has, and within what its mapping narrows that to.
 ///
 /// # Errors
 /// It is not.
@@ -187,14 +188,14 @@ pub(super) fn check_value(node: &NodeRef, value: &Value) -> Result<(), TreeError
     mapping.limits.admit(&text).map_err(|why| outside(node, &why))
 }
 
-/// A value that is outside of the leaf's limits; of a secret the journal does not tell.
+/// The error of a value that is outside of the leaf's limits; of a secret the journal does not tell.
 pub(super) fn outside(node: &NodeRef, why: &str) -> TreeError {
     let hidden = withheld(node);
     invalid(node, &if hidden { "is outside of its limits" } else { why })
 }
 
-/// A value that is none of the leaf's format. Of what is withheld from servers the journal does not tell either: a secret
-/// in the wrong encoding is one.
+/// The error of a value that is none of the leaf's format. Of what is withheld from servers the journal does not tell
+/// either: a secret in the wrong encoding is one.
 pub(super) fn misfit(node: &NodeRef, error: &ValueError) -> TreeError {
     if withheld(node) {
         return invalid(node, &format_args!("expected {}, found something else", error.expected));
@@ -206,7 +207,7 @@ pub(super) fn invalid(node: &NodeRef, why: &dyn std::fmt::Display) -> TreeError 
     TreeError::Invalid { node: node.client_uri(), why: why.to_string() }
 }
 
-/// Whether there is any data with which a server could write a node.
+/// Checks that there is any data with which a server could write a node.
 ///
 /// # Errors
 /// The DDF lets nobody replace it, nor add it.

@@ -1,4 +1,4 @@
-//! Writing: what HGET brought is validated whole, then applied whole or not at all (TS 5.4.1).
+//! Writing what HGET brought: it is validated whole, then applied whole or not at all (TS 5.4.1).
 //!
 //! One change at a time: what was validated is what is applied.
 
@@ -26,16 +26,16 @@ use super::validate;
 use super::view::Pass;
 use crate::uri::Moid;
 
-/// The most documents of one HGET that edit access rights. Each is checked against all entries there are with those before
-/// it: that the server may give this, and that somebody remains who may delegate. Who has more to say of an object's
-/// instances says it in one document, which replaces all entries at once.
+/// The most documents of one HGET that edit access rights. Each is checked against all entries there are with those
+/// before it: that the server may give this, and that somebody remains who may delegate. Who has more to say of an
+/// object's instances says it in one document, which replaces all entries at once.
 const MOST_EDITS: usize = 32;
 
-/// Where a retrieved document goes.
+/// The target of a retrieved document: where it goes.
 enum WriteTarget<'t> {
-    /// Below an instance: a node that is there, or can be added.
+    /// The address of a node below an instance, which is there or can be added.
     At(ClientUri),
-    /// Into an instance that comes into being.
+    /// A new instance of this object.
     New(&'t Arc<ManagementObject>),
 }
 
@@ -48,8 +48,8 @@ struct Births {
 }
 
 impl Tree {
-    /// The node that a server wants to write: one that is there, or an un-named one that is not yet and whose parent
-    /// is (TS 5.4.1: add or replace).
+    /// Finds the node that a server wants to write: one that is there, or an un-named one that is not yet and whose
+    /// parent is (TS 5.4.1: add or replace).
     ///
     /// # Errors
     /// As [`Tree::resolve`]; the DDF lets nobody write or add it.
@@ -93,8 +93,8 @@ impl Tree {
         Ok(node)
     }
 
-    /// Where a document goes that a server gave no place for: to the node that its ClientURI names below an instance,
-    /// else into a new instance of its MOID.
+    /// The target of a document for which a server named none: the node that its ClientURI names below an instance,
+    /// else a new instance of its MOID.
     fn target_of(
         &self,
         document: &Document,
@@ -187,8 +187,8 @@ impl Tree {
         Ok(stored)
     }
 
-    /// The root of an instance that no other ever had the MIID of: a ClientURI that a server still knows must not
-    /// reach another's instance.
+    /// The root of a new instance, whose MIID no other ever had: a ClientURI that a server still knows must not reach
+    /// another's instance.
     fn new_root(
         &self,
         object: &Arc<ManagementObject>,
@@ -217,7 +217,7 @@ impl Tree {
         }
     }
 
-    /// What a change may bring at the most.
+    /// The instances that a change may bring at the most.
     fn births(&self, object: &ManagementObject, pass: &Pass<'_>) -> Result<Births, TreeError> {
         let most = match object.node(ManagementObject::ROOT).properties.occurrence {
             Occurrence::ZeroOrN(most) | Occurrence::OneOrN(most) => {
@@ -235,12 +235,12 @@ impl Tree {
 }
 
 impl Pass<'_> {
-    /// What was planned so far is the state from now on.
+    /// Takes in what was planned so far: it is the state from now on.
     fn take_in(&mut self, plan: &mut Plan) {
         Arc::make_mut(&mut self.state).planned.take_in(&mut plan.changes, &plan.effects);
     }
 
-    /// Gives all of that back, before what was planned since.
+    /// Gives back what was taken in, before what was planned since.
     fn give_back(&mut self, plan: &mut Plan) {
         let mut changes = Arc::make_mut(&mut self.state).planned.give_back();
         changes.append(&mut plan.changes);

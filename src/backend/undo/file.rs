@@ -1,4 +1,4 @@
-//! Taking an effect on a file back.
+//! Undoing an effect on a file.
 
 use std::fs;
 use std::io;
@@ -16,40 +16,42 @@ use crate::backend::file;
 use crate::base::files::{self, Access};
 use crate::base::regular::ReadError;
 
-/// What a file was before an effect on it, and what the effect makes of it.
+/// The undo of an effect on a file: what that was before, and what the effect makes of it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct OfFile {
-    /// The file.
+    /// The path of the file.
     pub path: PathBuf,
-    /// What was there.
+    /// The state of the file before the effect.
     pub before: Before,
     /// SHA-256 of the content that the effect writes; none: it removes the file.
     pub written: Option<[u8; 32]>,
-    /// SHA-256 of what effects before it in the same change write there: all of them are taken back at once.
+    /// The SHA-256 of what effects before it in the same change write there: all of them are taken back at once.
     pub earlier: Vec<[u8; 32]>,
-    /// The content itself where the file is written in place: cut short, a mixture of it and of what was before is there.
+    /// The content itself where the file is written in place: cut short, a mixture of it and of what was before is
+    /// there.
     pub in_place: Option<Vec<u8>>,
 }
 
-/// What was at a path.
+/// The state of a path before an effect.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Before {
-    /// Nothing.
+    /// Nothing was there.
     Absent,
-    /// A file, or a link to one that is written and not removed.
+    /// A file was there, or a link to one that is written and not removed.
     File {
-        /// Its content.
+        /// The content of the file.
         content: Vec<u8>,
-        /// Its mode, owner and extended attributes.
+        /// The mode, owner and extended attributes of the file.
         access: Access,
     },
-    /// A symbolic link, which is to be removed.
+    /// A symbolic link was there, which is to be removed.
     Link(PathBuf),
 }
 
 impl OfFile {
-    /// What takes back a write of `content` to `path`, or its removal where that is none. None: the content can't be
-    /// read back, as with attributes that can only be written. `ahead` is of the effect before it on the same file.
+    /// Prepares the undo of a write of `content` to `path`, or of its removal where that is none. None: the content
+    /// can't be read back, as with attributes that can only be written. `ahead` is of the effect before it on the same
+    /// file.
     pub(in crate::backend) fn prepare(
         path: &Path,
         content: Option<&[u8]>,
@@ -136,7 +138,8 @@ impl OfFile {
         }
     }
 
-    /// Whether each byte is one of the old content or of the new one: nobody knows which reach a disk first.
+    /// Whether a write was cut short: each byte is one of the old content or of the new one, as nobody knows which
+    /// reach a disk first.
     fn was_cut_short(&self, now: &[u8]) -> bool {
         let (Some(new), Before::File { content: old, .. }) = (&self.in_place, &self.before) else {
             return false;
@@ -230,7 +233,8 @@ impl Before {
     }
 }
 
-/// `f` and the mode, as version 0.1.0 had it; or `o`, the mode, the owner and the attributes.
+/// Writes the access of a file: `f` and the mode, as version 0.1.0 had it; or `o`, the mode, the owner and the
+/// attributes.
 fn encode_access(access: &Access, out: &mut Vec<u8>) {
     let Access { mode, owner: Some((user, group)), attributes } = access else {
         out.push(b'f');
@@ -270,7 +274,7 @@ fn decode_access(record: &[u8]) -> Option<(Access, &[u8])> {
     Some((Access { mode, owner: Some(owner), attributes: Some(attributes) }, rest))
 }
 
-/// What is at `path`; a link itself where it is the link that would be `removed`.
+/// The state of `path` now; a link itself where it is the link that would be `removed`.
 fn before(path: &Path, removed: bool) -> io::Result<Before> {
     let found = if removed { fs::symlink_metadata(path) } else { fs::metadata(path) };
     let found = match found {

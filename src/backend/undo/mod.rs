@@ -1,4 +1,4 @@
-//! Taking an effect back, in this life of the agent or in the next.
+//! Undoing an effect, in this life of the agent or in the next.
 
 use std::fmt;
 use std::path::Path;
@@ -17,7 +17,7 @@ pub(crate) use file::OfFile;
 pub(crate) use property::OfProperty;
 pub use undone::Undone;
 
-/// What takes an effect back.
+/// The undo of an effect: what takes it back.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Undo {
     /// A file is made what it was.
@@ -38,8 +38,8 @@ impl Undo {
         }
     }
 
-    /// The effect has just happened: what is there now is its work, whatever was written. A service may show a value
-    /// otherwise than it takes it.
+    /// Notes that the effect has just happened: what is there now is its work, whatever was written. A service may show
+    /// a value otherwise than it takes it.
     pub async fn note(&mut self, machine: &Machine) {
         if let Self::Property(property) = self {
             property.note(&machine.bus).await;
@@ -58,7 +58,7 @@ impl Undo {
         }
     }
 
-    /// Whether both are about the same file or property.
+    /// Whether both undos are about the same file or property.
     #[must_use]
     pub fn is_of_same(&self, other: &Self) -> bool {
         match (self, other) {
@@ -68,13 +68,13 @@ impl Undo {
         }
     }
 
-    /// The file that it is about.
+    /// The path of the file that the undo is about.
     #[must_use]
     pub fn file(&self) -> Option<&Path> {
         if let Self::File(file) = self { Some(&file.path) } else { None }
     }
 
-    /// How much memory and storage it takes, in bytes.
+    /// The memory and storage that the undo takes, in bytes.
     #[must_use]
     pub fn size(&self) -> usize {
         match self {
@@ -83,7 +83,7 @@ impl Undo {
         }
     }
 
-    /// The form in which it waits on disk.
+    /// The form in which the undo waits on disk.
     #[must_use]
     pub fn encode(&self) -> Vec<u8> {
         let mut out = Vec::with_capacity(self.size());
@@ -100,7 +100,7 @@ impl Undo {
         out
     }
 
-    /// Reads what [`Undo::encode`] wrote; nothing if that is damaged.
+    /// Reads an undo that [`Undo::encode`] wrote; nothing if that is damaged.
     #[must_use]
     pub fn decode(record: &[u8]) -> Option<Self> {
         match record.split_first()? {
@@ -111,7 +111,7 @@ impl Undo {
     }
 }
 
-/// The file or the property.
+/// Shown as the file or the property.
 impl fmt::Display for Undo {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {

@@ -1,4 +1,4 @@
-//! Taking an effect on a D-Bus property back.
+//! Undoing an effect on a D-Bus property.
 
 use zbus::wire::serialized::{Context, Data};
 use zbus::wire::{LE, Variant, to_bytes};
@@ -8,14 +8,14 @@ use super::undone::Undone;
 use crate::backend::bus::{Bus, PropertyAddress};
 use crate::backend::error::BackendError;
 
-/// What a property was before an effect on it, and what the effect makes of it.
+/// The undo of an effect on a property: what that was before, and what the effect makes of it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct OfProperty {
     pub(super) address: PropertyAddress,
-    /// As it is on the bus, little endian.
+    /// The value before the effect, as it is on the bus, little endian.
     before: Vec<u8>,
     written: Vec<u8>,
-    /// What the service showed when the effect had happened. Not on disk.
+    /// The value that the service showed when the effect had happened. Not on disk.
     shown: Option<Vec<u8>>,
 }
 
@@ -30,7 +30,7 @@ impl OfProperty {
         Ok(Self { address, before, written, shown: None })
     }
 
-    /// The effect itself, on the object that it was found at: another may be the first of its kind by now.
+    /// Performs the effect itself, on the object that it was found at: another may be the first of its kind by now.
     pub(in crate::backend) async fn perform(&self, bus: &Bus) -> Result<(), BackendError> {
         self.set(&self.written, bus).await
     }
@@ -39,8 +39,8 @@ impl OfProperty {
         self.shown = self.now(bus).await.ok();
     }
 
-    /// That it is what it was before says nothing: a service may show late what it has taken. What it was when nobody
-    /// could look is nobody else's.
+    /// Makes the property what it was. That it is that already says nothing: a service may show late what it has taken.
+    /// What it was when nobody could look is nobody else's.
     pub(super) async fn undo(self, bus: &Bus) -> Result<Undone, BackendError> {
         if let (Some(shown), Ok(now)) = (&self.shown, self.now(bus).await)
             && ![&self.before, &self.written, shown].contains(&&now)

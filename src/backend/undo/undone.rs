@@ -1,10 +1,10 @@
-//! What came of taking an effect back.
+//! The result of undoing an effect.
 
-/// How taking back ended.
+/// How undoing an effect ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Undone {
     /// All is what it was before the effect.
     Restored,
-    /// Somebody has changed it since: it was left alone.
+    /// Somebody has changed the thing since: it was left alone.
     Foreign,
 }

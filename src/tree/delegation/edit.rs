@@ -1,4 +1,4 @@
-//! What a server may make of the entries that it sees: all of an edit, or nothing.
+//! Edits of access rights: what a server may make of the entries that it sees, all of an edit or nothing.
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::Arc;
@@ -23,17 +23,17 @@ const MOST_ENTRIES: usize = 1024;
 const LONGEST_MAID: usize = 255;
 const APPLICATION: &str = "appid:";
 
-/// What is to be done with a node of the object.
+/// An edit: what is to be done with a node of the object.
 pub(in crate::tree) enum Edit {
-    /// It becomes this.
+    /// The node gets this data in place of what it has.
     Replace(MoData),
     /// The leaf gets this value.
     Set(Value),
-    /// It goes.
+    /// The node is deleted.
     Delete,
 }
 
-/// MIID and MAID.
+/// The key of an entry: MIID and MAID.
 type EntryKey = (String, String);
 type Entries = BTreeMap<EntryKey, Entry>;
 
@@ -41,12 +41,12 @@ type Entries = BTreeMap<EntryKey, Entry>;
 #[derive(Default)]
 pub(in crate::tree) struct Edits(BTreeMap<Moid, Edited>);
 
-/// What is done to the entries about one object's instances.
+/// The edited entries about one object's instances.
 struct Edited {
     object: Arc<ManagementObject>,
     before: Table,
     after: Entries,
-    /// Where each name's entry is in it.
+    /// The keys of the entries, by their nodes' names.
     names: HashMap<String, EntryKey>,
 }
 
@@ -80,7 +80,7 @@ impl Edits {
         if edited.after.len() > most { Err(TreeError::Full(node.client_uri())) } else { Ok(()) }
     }
 
-    /// What all of it comes to.
+    /// The changes of the store that all edits come to.
     ///
     /// # Errors
     /// The server may not grant or take that.
@@ -100,7 +100,7 @@ impl Edited {
         Self { object: Arc::clone(object), after: before.entries.clone(), before, names }
     }
 
-    /// Makes of the entries that the server sees what it wants: `own` are those about itself.
+    /// Makes one edit: `own` are the entries about the server itself.
     fn make(&mut self, node: &NodeRef, edit: Edit, own: &str) -> Result<(), TreeError> {
         let not_allowed = |what| Err(TreeError::NotAllowed { node: node.client_uri(), what });
         match (node.names.as_slice(), edit) {
@@ -129,7 +129,7 @@ impl Edited {
         }
     }
 
-    /// The whole instance: what it lacks goes, but for the server's own entries.
+    /// Replaces the whole instance: what the data lacks goes, but for the server's own entries.
     fn replace(&mut self, root: &NodeRef, data: MoData, own: &str) -> Result<(), TreeError> {
         let MoData::Node(members) = data else {
             return Err(invalid(root, &"an interior node takes a JSON object"));
@@ -176,7 +176,7 @@ impl Edited {
 }
 
 impl Tree {
-    /// What makes one of the other, if the server may do that.
+    /// Adds the changes that make the new entries of the old ones, if the server may do that.
     fn delegate(&self, edited: &Edited, changes: &mut Vec<Change>) -> Result<(), TreeError> {
         let Edited { object, before, after, .. } = edited;
         for (place, entry) in after {
@@ -209,7 +209,7 @@ impl Tree {
         before.held.values().try_for_each(|held| self.check_is_held(object, held, after))
     }
 
-    /// Whether a server with rights `own` on the entry's instance may write it in place of `old`.
+    /// Checks whether a server with rights `own` on the entry's instance may write it in place of `old`.
     fn check(
         &self,
         object: &ManagementObject,
@@ -243,7 +243,7 @@ impl Tree {
         Ok(())
     }
 
-    /// What a server created no file can put right: somebody must remain who may delegate.
+    /// Checks that somebody remains who may delegate: what a server created no file can put right.
     fn check_is_held(
         &self,
         object: &ManagementObject,
@@ -271,7 +271,7 @@ fn refused(entry: &Entry, why: &'static str) -> TreeError {
     TreeError::NotDelegable { entry: format!("{:?} for {:?}", entry.miid, entry.maid), why }
 }
 
-/// One entry: what its data lacks stays as it was.
+/// Makes an entry of its data: what that lacks stays as it was.
 fn entry(node: &NodeRef, data: MoData, old: Option<&Entry>) -> Result<Entry, TreeError> {
     let MoData::Node(members) = data else {
         return Err(invalid(node, &"an interior node takes a JSON object"));

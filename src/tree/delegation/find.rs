@@ -1,4 +1,4 @@
-//! One entry by its name, and whether there is any: without reading all that there are.
+//! Finding one entry by its name, and whether there is any: without reading all that there are.
 
 use super::record::Record;
 use super::{Entry, MOID, key_of, miid_of, name_of};
@@ -15,8 +15,8 @@ use crate::tree::state::State;
 use crate::uri::Moid;
 
 impl Tree {
-    /// Whether the server may delegate rights on any instance of an object: on one of the device's, one that entries are
-    /// kept about, or one that it created.
+    /// Whether the server may delegate rights on any instance of an object: on one of the device's, one that entries
+    /// are kept about, or one that it created.
     pub(in crate::tree) fn delegates(
         &self,
         moid: &Moid,
@@ -57,8 +57,8 @@ impl Tree {
         found
     }
 
-    /// The entry of that name, as [`Tree::delegation_entries`] would show it to the server. Read is what servers have made
-    /// of entries, but not what instances bring by themselves.
+    /// The entry of this name, as [`Tree::delegation_entries`] would show it to the server. Read is what servers have
+    /// made of entries, but not what instances bring by themselves.
     pub(in crate::tree) fn delegation_entry(
         &self,
         root: &NodeRef,
@@ -124,24 +124,24 @@ impl Tree {
     }
 }
 
-/// What the keys of all entries that are kept about an object's instances are below.
+/// The key that all entries kept about an object's instances are below.
 fn kept_about(object: &ManagementObject) -> NodeKey {
     NodeKey::instance(&MOID, &miid_of(&object.moid))
 }
 
-/// A name without what tells it from another one that is the same otherwise.
+/// The name without the part that tells it from another one that is the same otherwise.
 fn plain(name: &str) -> &str {
     name.trim_end_matches('~')
 }
 
-/// What an entry is about.
+/// The subject of an entry, read from its name: instance and authority.
 #[derive(Clone, Debug, PartialEq, Eq)]
 struct EntryName {
     miid: String,
     maid: String,
 }
 
-/// The place whose entry has this name by itself.
+/// The subject whose entry has this name by itself.
 fn place_of(name: &str) -> Option<EntryName> {
     let (miid, maid) = name.split_once('.')?;
     let place = EntryName { miid: unescape(miid)?, maid: unescape(maid)? };

@@ -33,12 +33,12 @@ use crate::uri::Moid;
 use crate::uri::decode_name;
 use record::Record;
 
-/// Under which the entries are kept.
+/// The MOID under which the entries are kept.
 static MOID: Moid = Moid::fixed("urn:oma:mo:oma-dm-dmdac:1.0");
-/// What one management authority may do with one instance.
+/// An entry: what one management authority may do with one instance.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Entry {
-    /// Its node's name in the tree.
+    /// The name of the entry's node in the tree.
     name: String,
     miid: String,
     maid: String,
@@ -50,13 +50,13 @@ pub(super) fn miid_of(moid: &Moid) -> String {
     escape(moid.as_str(), "-.")
 }
 
-/// What an entry is called unless a server gave it a name.
+/// The name of an entry unless a server gave it one.
 fn name_of(miid: &str, maid: &str) -> String {
     format!("{}.{}", escape(miid, "-"), escape(maid, "-."))
 }
 
-/// Two texts never become one: `_` stands for the colon, `~` and two digits for every other byte that is neither
-/// alphanumeric nor one of `plain`.
+/// Escapes a text so that two texts never become one: `_` stands for the colon, `~` and two digits for every other byte
+/// that is neither alphanumeric nor one of `plain`.
 fn escape(text: &str, plain: &str) -> String {
     let mut escaped = String::with_capacity(text.len());
     for byte in text.bytes() {
@@ -69,17 +69,18 @@ fn escape(text: &str, plain: &str) -> String {
     escaped
 }
 
-/// Where the entries about an instance are kept.
+/// The key that the entries about an instance are kept below.
 fn key_of(object: &ManagementObject, miid: &str) -> NodeKey {
     NodeKey::instance(&MOID, &miid_of(&object.moid)).child(miid)
 }
 
-/// What goes with an instance that goes, and before a new one of the same MIID comes: nobody inherits rights.
+/// The removal of the entries about an instance that goes, or before a new one of the same MIID comes: nobody inherits
+/// rights.
 pub(super) fn forget(instance: &NodeRef) -> Change {
     Change::Remove(key_of(&instance.object, instance.miid()))
 }
 
-/// A leaf of the object's instances, by its builtin's name less `delegation.`.
+/// The value of a leaf of the object's instances, by its builtin's name less `delegation.`.
 pub(super) fn leaf(node: &NodeRef, name: &str) -> Option<String> {
     match (&node.instance.provenance, name) {
         (Provenance::Delegation { moid }, "MOID") => Some(moid.to_string()),
@@ -100,7 +101,7 @@ impl Tree {
         })
     }
 
-    /// Where the instance of the Delegation Access Control object of this MIID comes from.
+    /// The provenance of the Delegation Access Control object's instance with this MIID.
     pub(super) fn delegation(&self, miid: &str) -> Option<Provenance> {
         self.delegations().find(|instance| instance.miid == miid).map(|instance| instance.provenance)
     }
@@ -137,7 +138,7 @@ impl Tree {
         Ok(table.entries.into_values().map(Child::from).collect())
     }
 
-    /// All that a server sees of who may do what with an object's instances.
+    /// The table of all that a server sees of who may do what with an object's instances.
     fn table(
         &self,
         object: &ManagementObject,
@@ -168,7 +169,7 @@ impl Tree {
         Ok(table)
     }
 
-    /// Who has rights on an instance without an entry in the store, by MAID.
+    /// The rights on an instance that need no entry in the store, by MAID.
     fn inherent(&self, object: &ManagementObject, instance: &Instance) -> BTreeMap<String, Rights> {
         if let Provenance::Created { creator } = &instance.provenance {
             return BTreeMap::from([(creator.clone(), Rights::ALL)]);
@@ -183,10 +184,10 @@ impl Tree {
     }
 }
 
-/// What a server sees of who may do what with an object's instances.
+/// The entries and instances that a server sees of who may do what with an object's instances.
 #[derive(Default)]
 struct Table {
-    /// By MIID and MAID.
+    /// The entries, by MIID and MAID.
     entries: BTreeMap<(String, String), Entry>,
     /// The instances, by MIID.
     held: BTreeMap<String, Held>,
@@ -195,9 +196,9 @@ struct Table {
 /// An instance that the server may delegate.
 struct Held {
     instance: Instance,
-    /// What the server may do with it.
+    /// The rights of the server on the instance.
     own: Rights,
-    /// Who has rights on it without an entry in the store, by MAID.
+    /// The rights on the instance that need no entry in the store, by MAID.
     inherent: BTreeMap<String, Rights>,
 }
 
@@ -208,8 +209,8 @@ impl From<Entry> for Child {
     }
 }
 
-/// The rights of an account without an entry in the store: all on what it created, on what the device brings those of its
-/// file.
+/// The rights of an account that need no entry in the store: all on what it created, on what the device brings those of
+/// its file.
 fn inherent(object: &ManagementObject, instance: &Instance, account: &Account, maid: &str) -> Option<Rights> {
     let rights = match &instance.provenance {
         Provenance::Created { creator } if creator == maid => Rights::ALL,

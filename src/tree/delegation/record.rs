@@ -1,4 +1,4 @@
-//! How an entry is kept: `RIGHTS OVER NAME`, as a text leaf.
+//! The record of an entry: `RIGHTS OVER NAME`, kept as a text leaf.
 
 use crate::mo::Value;
 use crate::store::{NodeKey, StoreError, Stored};
@@ -6,18 +6,18 @@ use crate::tree::error::TreeError;
 use crate::tree::rights::Rights;
 use crate::tree::state::State;
 
-/// What a server made of an entry.
+/// The record of what a server made of an entry.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Record {
     pub(super) rights: Rights,
-    /// The rights that the authority had without it.
+    /// The rights that the authority had without the entry.
     pub(super) over: Option<Rights>,
-    /// Its node's name; none if the server deleted it.
+    /// The name of the entry's node; none if the server deleted it.
     pub(super) name: Option<String>,
 }
 
 impl Record {
-    /// Whether it still says what to do: not where an operator has changed since what it overrides.
+    /// Whether the record still says what to do: not where an operator has changed since what it overrides.
     pub(super) fn applies(&self, inherent: Option<Rights>) -> bool {
         self.over == inherent
     }

@@ -1,4 +1,4 @@
-//! Cache validators (TS 12): what tells a server that its copy of an instance is still good. Step 5 of a read.
+//! Cache validators (TS 12), which tell a server that its copy of an instance is still good. Step 5 of a read.
 //!
 //! One is a truncated HMAC over *every* node of the instance, withheld ones and outside values included, and over the description
 //! they are read by. It is computed whenever it is needed, so it can't be stale; it is keyed per device, so it tells
@@ -22,15 +22,15 @@ use crate::tree::error::TreeError;
 use crate::tree::node::NodeRef;
 use crate::tree::rights::SESSION_INFO;
 
-/// Bytes of the HMAC that are kept.
+/// The bytes of the HMAC that are kept.
 const KEPT: usize = 16;
 
-/// Whether instances have a validator. What one server sees of a session, or of delegations, is its own.
+/// Whether an object's instances have a validator. What one server sees of a session, or of delegations, is its own.
 pub(in crate::tree) fn is_cacheable(object: &ManagementObject) -> bool {
     object.moid != SESSION_INFO && !object.per_object
 }
 
-/// Whether a server holds this validator.
+/// Whether the validator that a server holds is this one.
 pub(in crate::tree) fn matches(validator: &str, held: &[u8]) -> bool {
     validator.as_bytes().ct_eq(held).into()
 }
@@ -93,7 +93,7 @@ impl Validator {
         self.0.update(&record);
     }
 
-    /// With its length: no two sequences of texts are one.
+    /// Adds a text with its length: no two sequences of texts are one.
     fn text(&mut self, text: &str) {
         self.0.update(&u64::try_from(text.len()).unwrap_or(u64::MAX).to_be_bytes());
         self.0.update(text.as_bytes());

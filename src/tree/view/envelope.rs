@@ -1,5 +1,5 @@
-//! What a serialised node is in: all that says where it belongs before it, the cache validator after it. Step 5 of a
-//! read.
+//! The envelope of a serialised node: all that says where it belongs before it, the cache validator after it. Step 5 of
+//! a read.
 
 use crate::package::{MoHead, Profile};
 use crate::tree::node::NodeRef;

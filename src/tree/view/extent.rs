@@ -1,15 +1,15 @@
-//! How much of a node is looked at. Step 4 of a read.
+//! The extent of a read: how much of a node is looked at. Step 4 of a read.
 
 use crate::tree::node::NodeRef;
 
 use super::visibility::withheld;
 
-/// How much of a node is looked at.
+/// The extent of a read: how much of a node is looked at.
 #[derive(Clone, Copy, Debug)]
 pub(in crate::tree) struct Extent {
-    /// Levels of children; none: all.
+    /// The levels of children that are looked at; none: all.
     pub(in crate::tree) level: Option<u32>,
-    /// Whatever is withheld from servers, or cut off, is looked at too: a cache validator is made of it.
+    /// Whether what is withheld from servers, or cut off, is looked at too: a cache validator is made of it.
     pub(in crate::tree) all: bool,
 }
 
@@ -26,7 +26,7 @@ impl Extent {
         !self.all && self.level == Some(0)
     }
 
-    /// What `node` is looked at for: of what is withheld, nothing is shown.
+    /// The extent to which `node` is looked at: of what is withheld, nothing is shown.
     pub(super) fn of(self, node: &NodeRef) -> Self {
         if withheld(node) { Self { level: Some(0), ..self } } else { self }
     }

@@ -10,24 +10,24 @@ use crate::tree::node::NodeRef;
 use super::known::required;
 use super::walk::Step;
 
-/// How sure it is that an interior node is there.
+/// The certainty that an interior node is there.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 enum Certainty {
-    /// It is not, or is not shown.
+    /// The node is not there, or is not shown.
     Absent,
-    /// If its parent is: the DDF requires it, and nothing else speaks of it.
+    /// The node is there if its parent is: the DDF requires it, and nothing else speaks of it.
     Presumed,
-    /// It has a value, is stored or listed.
+    /// The node is there: it has a value, is stored or listed.
     There,
 }
 
-/// What becomes of an interior node that is open.
+/// The treatment of an interior node that is open.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Kind {
     Written,
-    /// Below the level that is wanted: it only tells that what is above is there.
+    /// Cut: it is below the level that is wanted, and only tells that what is above is there.
     Cut,
-    /// No server's business.
+    /// Withheld: it is no server's business.
     Withheld,
 }
 
@@ -35,26 +35,26 @@ enum Kind {
 struct Open {
     kind: Kind,
     certainty: Certainty,
-    /// Where it begins, with what separates it from its sibling.
+    /// The offset where the node begins, with what separates it from its sibling.
     start: usize,
     has_members: bool,
-    /// Levels below it that are wanted.
+    /// The levels below it that are wanted.
     level: Option<u32>,
 }
 
-/// JSON on its way out.
+/// A writer of JSON, node by node.
 #[derive(Debug, Default)]
 pub(in crate::tree) struct Writer {
     pub(in crate::tree) out: Vec<u8>,
     open: Vec<Open>,
-    /// From here on, it may be cut off again.
+    /// The offset from which on it may be cut off again.
     held: Option<usize>,
     /// Whether the last outermost node that was closed had anything in it.
     pub(in crate::tree) had_members: bool,
 }
 
 impl Writer {
-    /// What can be taken away, if it is at least `least` bytes.
+    /// Takes away what is written and stays, if it is at least `least` bytes.
     pub(in crate::tree) fn take(&mut self, least: usize) -> Option<Vec<u8>> {
         (self.held.is_none() && self.out.len() >= least).then(|| std::mem::take(&mut self.out))
     }
@@ -147,7 +147,7 @@ impl Writer {
         }
     }
 
-    /// The name of a member, after a comma where there is one before it.
+    /// Writes the name of a member, after a comma where there is one before it.
     fn name(&mut self, node: &NodeRef) {
         if self.open.last().is_some_and(|above| above.has_members) {
             self.out.push(b',');
@@ -161,7 +161,7 @@ impl Writer {
         }
     }
 
-    /// What is open is there, and so is what it is in.
+    /// Notes that the open node is there, and so is all that it is in.
     fn is_there(&mut self) {
         self.held = None;
         for open in self.open.iter_mut().rev() {
@@ -173,7 +173,8 @@ impl Writer {
     }
 }
 
-/// What a leaf of a format holds that has no value: nothing but a text can be empty, and nothing but `null` is null (TS 7.5).
+/// The value of a leaf of this format that has none: nothing but a text can be empty, and nothing but `null` is null
+/// (TS 7.5).
 pub(in crate::tree) fn empty(format: Format) -> Option<Value> {
     match format {
         Format::Chr | Format::Xml | Format::Date | Format::Time => Some(Value::Text(String::new())),

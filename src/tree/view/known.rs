@@ -1,4 +1,4 @@
-//! What is there for sure, before anybody looks what is in it. Step 5 of a read.
+//! Nodes that are there for sure, before anybody looks what is in them. Step 5 of a read.
 
 use crate::ddf::Occurrence;
 use crate::tree::error::TreeError;

@@ -1,5 +1,4 @@
-//! Where a leaf's value comes from: the store, a pinned answer, or the best of its sources that has one. Step 3 of a
-//! read.
+//! The value of a leaf: from the store, a pinned answer, or the best of its sources that has one. Step 3 of a read.
 
 use crate::backend::{self, Answer, Reading};
 use crate::mo::Value;
@@ -46,7 +45,7 @@ impl Pass<'_> {
         }
     }
 
-    /// Keeps a pinned node's first answer, and says which it was: another session may have been earlier.
+    /// Keeps a pinned node's first answer, and returns which it was: another session may have been earlier.
     async fn pin(&self, node: &NodeRef, value: Value) -> Result<Value, TreeError> {
         let store = &self.tree.store;
         store.commit(vec![Change::Pin(node.key(), Stored::Leaf(value.clone()))]).await?;
@@ -57,7 +56,7 @@ impl Pass<'_> {
     }
 }
 
-/// A leaf's value from the store, or else its default.
+/// The value of a leaf from the store, or else its default.
 pub(super) fn stored(state: &State, node: &NodeRef) -> Result<Option<Value>, TreeError> {
     match state.node(&node.key())? {
         Some(Stored::Leaf(value)) => Ok(Some(value)),

@@ -1,4 +1,5 @@
-//! A read under way: for whom, of which state of the store, and what it has seen of the machine. Step 1 of a read.
+//! A pass, which is a read under way: for whom, of which state of the store, and what it has seen of the machine. Step
+//! 1 of a read.
 
 use std::sync::Arc;
 
@@ -12,17 +13,17 @@ use crate::tree::state::State;
 
 use super::visibility::{readable, secret};
 
-/// A read under way.
+/// A pass: a read under way.
 pub(in crate::tree) struct Pass<'a> {
     pub(in crate::tree) tree: &'a Tree,
     pub(in crate::tree) principal: &'a Principal<'a>,
     pub(in crate::tree) state: Arc<State>,
-    /// What it has seen of D-Bus objects.
+    /// The D-Bus objects that the pass has seen.
     pub(in crate::tree) seen: Seen,
 }
 
 impl Tree {
-    /// Begins to read the store as it is now.
+    /// Begins a pass, which reads the store as it is now.
     pub(in crate::tree) fn pass<'a>(&'a self, principal: &'a Principal<'a>) -> Result<Pass<'a>, TreeError> {
         let state = Arc::new(State::of(self.store.snapshot()?));
         Ok(Pass { tree: self, principal, state, seen: Seen::default() })

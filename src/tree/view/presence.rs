@@ -1,4 +1,4 @@
-//! Whether a node is there: a leaf with a value, an interior node with anything in it. Step 5 of a read.
+//! The presence of a node: of a leaf with a value, of an interior node with anything in it. Step 5 of a read.
 
 use std::sync::Arc;
 
@@ -35,7 +35,7 @@ impl Pass<'_> {
         }
     }
 
-    /// Whether what a required node is in is there itself.
+    /// Whether the node that a required one is in is there itself.
     pub(in crate::tree) async fn has_parent(&self, node: &NodeRef) -> Result<bool, TreeError> {
         let mut above = node.parent();
         while let Some(parent) = above {

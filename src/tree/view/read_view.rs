@@ -1,5 +1,5 @@
-//! What is read at one moment: from the store a pinned state, from outside what was gathered beforehand. Step 4 of a
-//! read.
+//! The view of what is read at one moment: from the store a pinned state, from outside what was gathered beforehand.
+//! Step 4 of a read.
 //!
 //! Gathering waits for files and programs; once it is done, everything is there to be walked over, as often as needed,
 //! without waiting for anybody. Only outside values take memory, and that is bounded.
@@ -18,23 +18,23 @@ use crate::tree::state::State;
 
 use super::leaf::stored;
 
-/// The store's state, and what was gathered from outside.
+/// A view of the tree at one moment: the store's state, and what was gathered from outside.
 #[derive(Debug)]
 pub(in crate::tree) struct ReadView {
     pub(in crate::tree) state: Arc<State>,
-    /// By store key.
+    /// The gathered values, by store key.
     values: HashMap<Vec<u8>, Outside>,
-    /// By its parent's store key: what a listing found, or why it fails.
+    /// The gathered listings by the parent's store key: what each found, or why it fails.
     listings: HashMap<Vec<u8>, Result<Arc<[Child]>, String>>,
     size: usize,
-    /// Why the source of something fails that would be shown, if one was met since gathering began.
+    /// Why a source fails whose value would be shown, if one was met since gathering began.
     failure: Option<String>,
     /// The descriptions at or below which something comes from outside, of the object that was looked at last.
     outside: Option<(Arc<ManagementObject>, Arc<HashSet<NodeId>>)>,
     yielder: Yielder,
 }
 
-/// What a leaf's source has said.
+/// The answer of a leaf's source.
 #[derive(Debug)]
 enum Outside {
     Value(Value),
@@ -55,7 +55,7 @@ impl ReadView {
         }
     }
 
-    /// A leaf's value, and whether it has none because its source fails.
+    /// The value of a leaf, and whether it has none because its source fails.
     pub(in crate::tree) fn value(&self, node: &NodeRef) -> Result<(Option<Value>, bool), TreeError> {
         if node.mapping().get.is_empty() {
             return Ok((stored(&self.state, node)?, false));
@@ -67,7 +67,7 @@ impl ReadView {
         })
     }
 
-    /// What the machine lists below `parent`.
+    /// The children that the machine lists below `parent`.
     pub(in crate::tree) fn listing(&self, parent: &NodeRef) -> Arc<[Child]> {
         self.listings.get(parent.key().as_bytes()).cloned().and_then(Result::ok).unwrap_or_default()
     }

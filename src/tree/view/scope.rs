@@ -1,4 +1,4 @@
-//! What a backend is told of the node that it works for. Step 3 of a read.
+//! The scope of a backend: what it is told of the node that it works for. Step 3 of a read.
 
 use crate::backend::{Context, Request, Seen};
 use crate::mo::given::Given;
@@ -11,7 +11,7 @@ use crate::tree::principal::Principal;
 use crate::tree::registry::Tree;
 use crate::uri::ServerId;
 
-/// Owns what a backend's [`Context`] lends.
+/// The scope of a node, which owns what a backend's [`Context`] lends.
 pub(in crate::tree) struct Scope<'a> {
     tree: &'a Tree,
     node: &'a NodeRef,
@@ -25,7 +25,7 @@ pub(in crate::tree) struct Scope<'a> {
 }
 
 impl Tree {
-    /// For reading: sources see no other leaves.
+    /// The scope for reading a node: sources see no other leaves.
     pub(in crate::tree) fn scope<'a>(&'a self, node: &'a NodeRef, principal: &Principal<'a>) -> Scope<'a> {
         Scope {
             tree: self,
@@ -70,7 +70,7 @@ impl Scope<'_> {
     }
 }
 
-/// Which D-Bus objects the un-named nodes on the way stand for.
+/// The D-Bus objects that the un-named nodes on the way stand for.
 fn listed(node: &NodeRef) -> Vec<(String, String)> {
     let object = &node.object;
     if object.objects.is_empty() {

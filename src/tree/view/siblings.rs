@@ -1,5 +1,5 @@
-//! The children that an un-named description has right now: listed by the machine, kept in the store, or entries of
-//! access rights. Step 3 of a read.
+//! Siblings: the children that an un-named description has right now, listed by the machine, kept in the store, or
+//! entries of access rights. Step 3 of a read.
 
 use crate::backend::{self, Answer, Child};
 use crate::mo::{ManagementObject, NodeId};
@@ -97,8 +97,8 @@ impl Pass<'_> {
         }
     }
 
-    /// Those of the un-named children of `parent` that matter where only `node` is looked for: itself, if that is all that
-    /// is read.
+    /// The un-named children of `parent` that matter where only `node` is looked for: itself, if that is all that is
+    /// read.
     pub(in crate::tree) async fn sibling(
         &self,
         parent: &NodeRef,

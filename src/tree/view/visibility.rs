@@ -1,5 +1,4 @@
-//! What a server may be shown of a node, whichever instance it is in: what the DDF lets nobody GET, and secrets. Step 2
-//! of a read.
+//! The visibility of a node, whichever instance it is in: what the DDF lets nobody GET, and secrets. Step 2 of a read.
 
 use crate::ddf::AccessType;
 use crate::mo::builtin::is_secret;
@@ -7,7 +6,7 @@ use crate::mo::mapping::SourceKind;
 use crate::tree::error::TreeError;
 use crate::tree::node::NodeRef;
 
-/// Whether the DDF lets a server read the node.
+/// Checks that the DDF lets a server read the node.
 ///
 /// # Errors
 /// It, or one that it is in, has no Get access.

@@ -1,5 +1,5 @@
-//! One node after the other, in the order of the DDF and of names; what is in an interior node comes between its
-//! opening and its closing. Nothing is waited for, and what is on the way is all that is in memory. Step 5 of a read.
+//! A walk over nodes, in the order of the DDF and of names; what is in an interior node comes between its opening and
+//! its closing. Nothing is waited for, and what is on the way is all that is in memory. Step 5 of a read.
 
 use std::sync::Arc;
 
@@ -16,10 +16,10 @@ use super::visibility::withheld;
 use crate::tree::error::TreeError;
 use crate::tree::node::NodeRef;
 
-/// So many stored names are read at a time.
+/// The number of stored names that are read at a time.
 const BATCH: usize = 128;
 
-/// What a walk comes to.
+/// A step of a walk: the node that it comes to.
 #[derive(Debug)]
 pub(in crate::tree) enum Step<'w> {
     /// An interior node begins. `known`: it is there even if nothing is in it. `failed`: what may be in it can't be listed.
@@ -42,13 +42,13 @@ pub(in crate::tree) struct Walk {
 #[derive(Debug)]
 struct OpenNode {
     node: NodeRef,
-    /// May be shown to servers, as all above it.
+    /// Whether the node may be shown to servers, as all above it.
     shown: bool,
     extent: Extent,
-    /// Its children's descriptions that were not looked at yet start here.
+    /// The first description of its children that was not looked at yet.
     next: usize,
     unnamed: Option<(NodeId, Unnamed)>,
-    /// Its children don't matter.
+    /// Whether its children don't matter.
     cut: bool,
 }
 
@@ -56,7 +56,7 @@ struct OpenNode {
 #[derive(Debug)]
 enum Unnamed {
     Listed(Arc<[Child]>, usize),
-    /// A batch of names, and the last one of it.
+    /// A batch of stored names, and the last one of it.
     Stored(std::vec::IntoIter<String>, Option<String>),
 }
 

@@ -21,13 +21,13 @@ use super::{Outside, ReadView};
 
 /// The most bytes of outside values and names that are kept.
 const MOST: usize = 8 << 20;
-/// What a value takes besides its bytes and its key's.
+/// The bytes that a value takes besides its own and its key's.
 const OVERHEAD: usize = 96;
 
 type Gathered<'f> = Pin<Box<dyn Future<Output = Result<(), TreeError>> + Send + 'f>>;
 
 impl ReadView {
-    /// Gathers what is outside at and below `node`. What fails is left out, with all that would be in it.
+    /// Gathers what is outside the store at and below `node`. What fails is left out, with all that would be in it.
     pub(in crate::tree) async fn gather(
         &mut self,
         pass: &Pass<'_>,
@@ -39,8 +39,8 @@ impl ReadView {
         self.look(pass, node, extent, &outside).await
     }
 
-    /// Why a source fails that was gathered last, where nothing at all was found instead: an object without one value is
-    /// not there to be shown.
+    /// Why a source failed that was gathered last, where nothing at all was found instead: an object without one value
+    /// is not there to be shown.
     pub(in crate::tree) fn failure(
         &mut self,
         node: &NodeRef,
