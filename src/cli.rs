@@ -12,13 +12,13 @@ use crate::config::Selection;
 /// Why a program ends before it has begun.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum Stop {
-    /// It is asked for this help.
+    /// The program is asked for this help.
     Help(String),
-    /// It is asked for its version.
+    /// The program is asked for its version.
     Version,
-    /// It is asked for nothing, and can't do without: what there is.
+    /// The program is asked for nothing, and can't do without: what there is.
     Nothing(String),
-    /// This is wrong with its arguments.
+    /// The arguments are wrong for this reason.
     Wrong(String),
 }
 
@@ -61,12 +61,12 @@ pub(crate) fn value(parser: &mut lexopt::Parser, option: &str) -> Result<PathBuf
     Ok(value.into())
 }
 
-/// What `omadmd` is asked for.
+/// The options of `omadmd`.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Omadmd {
-    /// Read this one file and no drop-ins, instead of the installed configuration.
+    /// One file to read and no drop-ins, instead of the installed configuration.
     pub(crate) config: Option<PathBuf>,
-    /// Check the configuration, and exit.
+    /// Whether to check the configuration, and exit.
     pub(crate) check: bool,
 }
 
@@ -99,7 +99,7 @@ themselves. `journalctl -u omadmd` says what the agent does.
 ";
 
 impl Omadmd {
-    /// What these arguments ask for; the program's name is not among them.
+    /// Reads the arguments; the program's name is not among them.
     ///
     /// # Errors
     /// [`Stop`]

@@ -62,12 +62,12 @@ use sessions::{Sessions, SessionsEvent};
 use shared::Shared;
 use start::start;
 
-/// What the agent is told from outside.
+/// A signal to the agent from outside.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Signal {
-    /// Read the configuration again.
+    /// The configuration is to be read again.
     Reload,
-    /// End.
+    /// The agent is to end.
     Stop,
 }
 
@@ -91,7 +91,8 @@ pub enum DaemonError {
     Listen(std::io::Error),
 }
 
-/// The agent. What it does is done by components of one shape, which the loop in [`run`] goes round:
+/// The agent, as its loop has it. What it does is done by components of one shape, which the loop in [`run`] goes
+/// round:
 ///
 /// - `start_due` begins what it is time for, in tasks of their own;
 /// - `next_wake` says when it has to be called again, whatever else happens;
@@ -177,8 +178,8 @@ pub async fn run(
     Ok(())
 }
 
-/// What `work` brings; none where the agent is told to end before. What is being read is read for the first time: there is
-/// nothing to read again.
+/// The result of `work`; none where the agent is told to end before. What is being read is read for the first time:
+/// there is nothing to read again.
 async fn until_stop_signal<T>(
     signals: &mut mpsc::Receiver<Signal>,
     work: impl Future<Output = T>,
@@ -191,7 +192,7 @@ async fn until_stop_signal<T>(
 }
 
 impl Daemon {
-    /// Begins all that it is time for.
+    /// Begins all work of the components that is due.
     async fn start_due(&mut self) {
         let now = waking::now();
         self.notifications.report(now);
@@ -218,12 +219,12 @@ impl Daemon {
         dues.into_iter().flatten().min()
     }
 
-    /// A notification was let in.
+    /// Takes note of a notification that was let in.
     async fn admitted(&mut self, package: Admitted) {
         self.notifications.admit(package, &mut self.sessions.queue, &self.agent_state.store).await;
     }
 
-    /// An attempt to get accounts is over: those that it brought have a session at once.
+    /// Takes note of an attempt to get accounts that is over: those that it brought have a session at once.
     async fn bootstrapped(&mut self, attempt: Attempt) {
         if let Ok(Ok(Some(server_ids))) = &attempt {
             log::info!(MESSAGE_ID = id::BOOTSTRAPPED; "bootstrap: the accounts are {}", server_ids.join(", "));
@@ -235,7 +236,7 @@ impl Daemon {
         self.bootstrapping.ended(attempt, &self.agent_state, &mut self.sessions.queue, random);
     }
 
-    /// What is scheduled need not wait any longer.
+    /// Has scheduled sessions wait no longer for the clock.
     async fn clock_decided(&mut self, set: bool) {
         self.clock.decided(set);
         self.sessions.queue.hold(None);

@@ -21,25 +21,25 @@ use crate::uri::Moid;
 use crate::uri::ServerId;
 use crate::uri::server::{ServerUriError, Template};
 
-/// At whose wish configuration is asked for.
+/// The initiator of a request for configuration: at whose wish it is made.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Initiator {
-    /// Somebody waits for it.
+    /// The user, who waits for it.
     User,
     /// The device by itself.
     Device,
 }
 
-/// Why there is none.
+/// Why there is no configuration.
 #[derive(Debug, thiserror::Error)]
 pub enum ConfigurationError {
     /// The device has no such management object.
     #[error("{0:?} is not a management object of this device")]
     UnknownMoid(Moid),
-    /// No server has said where it is to be had.
+    /// No server has said where the configuration is to be had.
     #[error("no server has given a DEFAULT for {0}")]
     NoDefault(Moid),
-    /// The server that said so may not manage the object any more.
+    /// The server that said where it is to be had may not manage the object any more.
     #[error("{moid}: the account {server_id:?}, which gave the DEFAULT, is gone or may not manage it")]
     NoAccount {
         /// The object.
@@ -47,13 +47,13 @@ pub enum ConfigurationError {
         /// The account.
         server_id: ServerId,
     },
-    /// It is being fetched already, or too many others are.
+    /// The configuration is being fetched already, or too many others are.
     #[error("a request of this kind is under way")]
     Busy,
-    /// What the server gave can't be made an address of.
+    /// The server's address for it can't be made one.
     #[error("the DEFAULT's ServerURI: {0}")]
     ServerUri(#[from] ServerUriError),
-    /// It could not be retrieved or stored.
+    /// The configuration could not be retrieved or stored.
     #[error(transparent)]
     Command(#[from] CommandError),
     /// DevID can't be read.
@@ -65,12 +65,12 @@ pub enum ConfigurationError {
     /// The store failed.
     #[error(transparent)]
     Store(#[from] StoreError),
-    /// It was not fetched.
+    /// The configuration was not fetched, as the agent has died of that twice.
     #[error(transparent)]
     Fatal(#[from] Fatal),
 }
 
-/// Where the configuration of an object comes from.
+/// The source of an object's configuration.
 pub struct Source {
     object: Arc<ManagementObject>,
     peer: Arc<Peer>,
@@ -109,7 +109,7 @@ impl Source {
         }
     }
 
-    /// Retrieves and stores it. Returns the ClientURIs of the instances that were made.
+    /// Retrieves and stores the configuration. Returns the ClientURIs of the instances that were made.
     ///
     /// # Errors
     /// The repository, the document or the tree say no. A document of another object is discarded.
@@ -144,13 +144,13 @@ impl Source {
         Ok(command::retrieve(uri, &self.object, &mut context).await?)
     }
 
-    /// The account by whose rights it is stored.
+    /// The account by whose rights the configuration is stored.
     #[must_use]
     pub fn server_id(&self) -> &ServerId {
         &self.peer.account.server_id
     }
 
-    /// The object.
+    /// The MOID of the object.
     #[must_use]
     pub fn moid(&self) -> &Moid {
         &self.object.moid
@@ -161,7 +161,7 @@ fn sees(peer: &Peer, object: &ManagementObject) -> bool {
     Principal { account: &peer.account, session: SessionFacts::default() }.sees(object)
 }
 
-/// `uri` and who asks, as a query field (`session.default-initiated-by`).
+/// The URI `uri` with who asks as a query field (`session.default-initiated-by`).
 fn with_initiator(uri: &Uri, initiator: Initiator) -> Option<Uri> {
     let who = match initiator {
         Initiator::User => "User",

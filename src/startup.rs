@@ -1,4 +1,5 @@
-//! How `omadmd` starts, and ends: its threads, and where arguments, signals, passed sockets and randomness come from.
+//! The start and the end of `omadmd`: its threads, and where arguments, signals, passed sockets and randomness come
+//! from.
 
 use std::process::ExitCode;
 use std::time::Duration;
@@ -24,10 +25,10 @@ use crate::notification::listener;
 use crate::store::reader;
 use crate::transport::Proxies;
 
-/// A thread that wrote to the store waits this long for more to write, then its stack is given back.
+/// How long a thread that wrote to the store waits for more to write; then its stack is given back.
 const IDLE_THREAD: Duration = Duration::from_secs(2);
 
-/// As much as a process's first thread has: what is not used takes no memory.
+/// The stack of the agent's thread, as large as a process's first thread has: what is not used takes no memory.
 const STACK: usize = 8 << 20;
 
 /// The operating system's random numbers.
@@ -45,7 +46,7 @@ impl Random for OsRandom {
     }
 }
 
-/// What `omadmd` does: checks a configuration, or runs the agent; or reads a damaged store for it.
+/// Runs `omadmd`: checks a configuration, or runs the agent; or reads a damaged store for it.
 #[must_use]
 pub fn omadmd() -> ExitCode {
     // For another one of us, whom a damaged store would end.
@@ -74,8 +75,8 @@ fn check(arguments: &Omadmd) -> ExitCode {
     ExitCode::FAILURE
 }
 
-/// The first thread opens the store and hears signals from then on. The agent has a thread of its own: the kernel brings a
-/// signal to the first, and one that hangs in a disk would keep it from all others.
+/// Runs the agent. The first thread opens the store and hears signals from then on. The agent has a thread of its own:
+/// the kernel brings a signal to the first, and one that hangs in a disk would keep it from all others.
 fn serve(arguments: &Omadmd) -> ExitCode {
     let kept_small = heap::keep_small();
     // Nothing the agent makes is for others' eyes.
@@ -182,7 +183,7 @@ fn do_main_thread_job(job: MainThreadJob) -> std::io::Result<()> {
     })
 }
 
-/// What the operator and the service manager say.
+/// The signals of the operator and the service manager.
 struct Signals {
     terminate: UnixSignal,
     interrupt: UnixSignal,
@@ -190,7 +191,7 @@ struct Signals {
 }
 
 impl Signals {
-    /// Waits for what ends the agent.
+    /// Waits for the signal that ends the agent.
     async fn end(mut self) {
         tokio::select! {
             _ = self.terminate.recv() => {}
@@ -210,8 +211,8 @@ fn signals() -> std::io::Result<(Runtime, Signals)> {
     Ok((runtime, signals))
 }
 
-/// SIGTERM and SIGINT end the agent, SIGHUP reloads it. Who hears them tells an agent that hangs to end as well, and ends it
-/// where it does not.
+/// Forwards signals to the agent: SIGTERM and SIGINT end it, SIGHUP reloads it. Who hears them tells an agent that
+/// hangs to end as well, and ends it where it does not.
 async fn forward(mut signals: Signals, agent: mpsc::Sender<Signal>) {
     loop {
         tokio::select! {

@@ -1,4 +1,4 @@
-//! The operator's tool.
+//! `omadmctl`, the operator's tool.
 
 use std::process::ExitCode;
 

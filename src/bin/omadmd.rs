@@ -1,4 +1,4 @@
-//! The agent; called `omadmctl`, it is the operator's tool.
+//! `omadmd`, the agent; called `omadmctl`, it is the operator's tool.
 
 use std::process::ExitCode;
 

@@ -1,4 +1,4 @@
-//! From a DM Account object's data to an account. The names tell which text it follows: the draft's (TS 11.2) or the
+//! The DM Account object's data, read as an account. The names tell which text it follows: the draft's (TS 11.2) or the
 //! approved one's.
 
 use base64::Engine as _;
@@ -14,22 +14,22 @@ use crate::config::{
 use crate::package::Profile;
 use crate::transport::Auth;
 
-/// An account with as many permissions as any device has objects.
+/// The most permissions of an account: as many as any device has objects.
 const MOST_PERMISSIONS: usize = 256;
-/// The largest secret, key or certificate in bytes.
+/// The largest secret, key or certificate, in bytes.
 const LARGEST: usize = 16 << 10;
 
-/// Members of what the store keeps.
+/// The members of the record that the store keeps.
 const DATA: &str = "Data";
 const CA: &str = "CA";
 
 /// Why the data is no account.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum DmaccError {
-    /// Something that must be there is not.
+    /// A node that must be there is missing.
     #[error("{0} is missing")]
     Missing(&'static str),
-    /// Something is not what it must be.
+    /// A node has a value that it can't have.
     #[error("{node}: {why}")]
     Wrong {
         /// The node's path.
@@ -40,7 +40,7 @@ pub(crate) enum DmaccError {
     /// The account has a node that nobody knows: a misspelt one would weaken it unnoticed.
     #[error("{0}: no such node in a DM account")]
     Unknown(String),
-    /// It is neither the draft's nor the approved text's.
+    /// The data is neither the draft's nor the approved text's.
     #[error("expected one of ServerID and SrvID")]
     Text,
     /// The stored record is damaged.
@@ -51,18 +51,18 @@ pub(crate) enum DmaccError {
 /// An account as a bootstrap brought it.
 #[derive(Debug)]
 pub(crate) struct Account {
-    /// What comes of it.
+    /// The account that the data comes to.
     pub account: crate::config::Account,
-    /// What the store keeps: the object's data, and the CA certificates that it came under.
+    /// The record that the store keeps: the object's data, and the CA certificates that it came under.
     pub record: Secret,
 }
 
-/// What the two texts call the same.
+/// The names of what both texts have.
 struct Names {
     profile: Profile,
     id: &'static str,
     permissions: &'static str,
-    /// From the root to the notification's node.
+    /// The path from the root to the notification's node.
     notification: &'static [&'static str],
     kind: &'static str,
     secret: &'static str,
@@ -107,7 +107,7 @@ pub(super) fn read(data: &Json, settings: &Settings) -> Result<Account, DmaccErr
     Ok(Account { account, record: Secret::new(Json::Object(record).to_string().into_bytes()) })
 }
 
-/// Reads what the store has kept.
+/// Reads the record that the store has kept.
 pub(super) fn from_record(
     record: &Secret,
     settings: &Settings,
@@ -185,7 +185,7 @@ fn account(root: &Node<'_>, settings: &Settings) -> Result<crate::config::Accoun
     })
 }
 
-/// `Permissions/<x>/MOID`: what the server may manage. It must be said: a bootstrap grants nothing by silence.
+/// Reads `Permissions/<x>/MOID`: what the server may manage. It must be said: a bootstrap grants nothing by silence.
 fn permissions(root: &Node<'_>, name: &'static str, rights: u8) -> Result<Vec<Permission>, DmaccError> {
     let node = root.child(name)?.ok_or(DmaccError::Missing(name))?;
     if node.members.is_empty() || node.members.len() > MOST_PERMISSIONS {
@@ -230,7 +230,7 @@ fn notification(node: &Node<'_>, names: &Names) -> Result<NotificationAuth, Dmac
     Ok(NotificationAuth { secret, secret_file: None, data, require_digest: true })
 }
 
-/// `Auth/Trsp`: a client certificate and its key, or a user and a password.
+/// Reads `Auth/Trsp`: a client certificate and its key, or a user and a password.
 fn transport(node: &Node<'_>, secure: bool) -> Result<Auth, DmaccError> {
     node.knows(&["Data", "Secret"])?;
     let data = node.bytes("Data")?.ok_or(DmaccError::Missing("Auth/Trsp/Data"))?;
@@ -253,7 +253,7 @@ fn transport(node: &Node<'_>, secure: bool) -> Result<Auth, DmaccError> {
     Ok(if secure { Auth::Basic { user, password: secret } } else { Auth::Digest { user, password: secret } })
 }
 
-/// `Auth/Bootstrap`: the server that brings the account. Nothing but the bootstrap makes use of its keys.
+/// Reads `Auth/Bootstrap`: the server that brings the account. Nothing but the bootstrap makes use of its keys.
 fn bootstrap_server(node: &Node<'_>) -> Result<BootstrapServer, DmaccError> {
     const KEYS: [&str; 3] = ["ClientPubKey", "ServerPubKey", "ClientSecretKey"];
     node.knows(&["ServerURI", "SecMode", KEYS[0], KEYS[1], KEYS[2]])?;
@@ -333,7 +333,7 @@ impl<'a> Node<'a> {
         self.text(name)?.ok_or(DmaccError::Missing(name))
     }
 
-    /// A binary leaf: base64 in JSON.
+    /// The value of a binary leaf, which is base64 in JSON.
     fn bytes(&self, name: &str) -> Result<Option<Secret>, DmaccError> {
         let Some(text) = self.text(name)? else { return Ok(None) };
         let bytes = BASE64_STANDARD.decode(text).ok().filter(|bytes| bytes.len() <= LARGEST);

@@ -28,15 +28,15 @@ use crate::uri::ServerId;
 use crate::uri::client::ClientUri;
 use crate::uri::server::{Parameter, ServerUriError, shown};
 
-/// Where messages look for what a bootstrap server must chain to.
+/// The name in messages of the CA file that a bootstrap server must chain to.
 const BOOTSTRAP_CA: &str = "the file of bootstrap.ca-file";
-/// The largest answer in bytes.
+/// The largest answer, in bytes.
 const LARGEST: usize = 256 << 10;
 
-/// Why accounts are asked for.
+/// The reason why accounts are asked for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Reason {
-    /// There is none.
+    /// The device has no account.
     NoAccount,
     /// The SIM is another's than at the last bootstrap.
     NewSubscriber,
@@ -51,29 +51,29 @@ pub(crate) enum BootstrapError {
     /// `IMSI` has sources, and none of them knows it yet.
     #[error("the SIM's IMSI is not known yet")]
     NoSubscriber,
-    /// The address can't be filled.
+    /// The address of the bootstrap server can't be filled.
     #[error("bootstrap.uri: {0}")]
     Uri(#[from] ServerUriError),
-    /// `bootstrap.ca-file` is no good.
+    /// The file `bootstrap.ca-file` is no good.
     #[error("bootstrap.ca-file: {0}")]
     Tls(#[from] TlsSettingsError),
-    /// The server can't be reached.
+    /// The bootstrap server can't be reached.
     #[error(transparent)]
     Transport(#[from] TransportError),
-    /// The server has none.
+    /// The bootstrap server has no accounts.
     #[error("the server answered with HTTP status {status} ({at})")]
     Status {
         /// The address that was asked, as messages show it.
         at: String,
-        /// The status.
+        /// The HTTP status.
         status: u16,
-        /// How long it wants to be left alone.
+        /// How long the server wants to be left alone.
         retry_after: Option<Duration>,
     },
-    /// It redirects for ever, or to where the agent doesn't follow.
+    /// The server redirects for ever, or to where the agent doesn't follow.
     #[error("the server's redirect can't be followed: {0}")]
     Redirect(&'static str),
-    /// What it sent is no bootstrap.
+    /// The server's answer is no bootstrap.
     #[error("the answer is refused: {0}")]
     Message(#[from] MessageError),
     /// The store failed.
@@ -105,8 +105,8 @@ impl BootstrapError {
     }
 }
 
-/// Looks whether accounts are to be asked for, and does so. Returns the server ids of those that came, sorted; none
-/// where there was no reason. `salt` is random. `patient`: the device has just started, and a SIM may still show up.
+/// Asks for accounts, if there is a reason to. Returns the server ids of those that came, sorted; none where there was
+/// no reason. `salt` is random. `patient`: the device has just started, and a SIM may still show up.
 ///
 /// # Errors
 /// Nothing has changed.
@@ -162,14 +162,13 @@ pub(crate) async fn run(
     asking.keep(found, subscriber).await.map(Some)
 }
 
-/// What a bootstrap server's answer comes to.
+/// The content of a bootstrap server's answer.
 #[derive(Default)]
 struct Found {
     accounts: Vec<Account>,
-    /// What else is to be stored, with the first account's rights.
+    /// The other objects to be stored, with the first account's rights.
     objects: Vec<(Document, Option<ClientUri>)>,
-    /// ServerURI and MOID of DEFAULTs.
-    /// ServerURIs, and what each is for.
+    /// The ServerURI and MOID of DEFAULTs: ServerURIs, and what each is for.
     defaults: Vec<(String, Moid)>,
 }
 
@@ -229,7 +228,7 @@ impl Asking<'_> {
         Ok(())
     }
 
-    /// GETs a document; redirects never lead from https to http.
+    /// Fetches a document by GET; redirects never lead from https to http.
     async fn get(&mut self, uri: Uri, accept: &'static str) -> Result<(String, Bytes), BootstrapError> {
         let mut request = Request { role: PeerRole::Server, ..Request::new(Method::GET, uri) };
         request.headers.push((ACCEPT_HEADER, HeaderValue::from_static(accept)));
@@ -279,7 +278,8 @@ impl Asking<'_> {
         Ok(ids)
     }
 
-    /// DEFAULT by the word of the first account, if the device has the object and the account may see it.
+    /// The change that DEFAULT asks for, by the word of the first account, if the device has the object and the account
+    /// may see it.
     fn default(&self, server_uri: String, moid: &Moid, principal: &Principal<'_>) -> Option<Change> {
         let Ok(object) = self.agent_state.tree.object_seen(moid, principal) else {
             log::warn!("bootstrap: DEFAULT for {moid:?} is ignored: there is no such management object");
@@ -312,7 +312,7 @@ impl Asking<'_> {
     }
 }
 
-/// Accounts of earlier bootstraps that go: those that did not come again, and those whose name came back with
+/// The accounts of earlier bootstraps that go: those that did not come again, and those whose name came back with
 /// another origin: that is another server, which must not inherit what the first one had.
 fn withdrawn(
     before: &[config::Account],
@@ -328,7 +328,7 @@ fn withdrawn(
     Ok(gone.filter(|server_id| !stays(server_id)).map(AccountChange::Withdrawn).collect())
 }
 
-/// What TS 8.2 asks for and the address has no place for goes into its query, if it is known.
+/// The address with the values in its query that TS 8.2 asks for and it has no place for, as far as they are known.
 fn with_query(address: &str, parameters: &Parameters) -> String {
     let mut address = address.to_owned();
     for (name, parameter) in [("DevID", Parameter::DevId), ("MNC", Parameter::Mnc), ("MCC", Parameter::Mcc)] {
@@ -341,7 +341,7 @@ fn with_query(address: &str, parameters: &Parameters) -> String {
     address
 }
 
-/// On whose behalf the device reads its own name before it has an account.
+/// The account on whose behalf the device reads its own name before it has one.
 fn nobody() -> config::Account {
     config::Account {
         file: std::path::PathBuf::new(),

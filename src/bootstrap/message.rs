@@ -1,4 +1,4 @@
-//! What a bootstrap server sends: DM Account objects, or a Package#2 that says where they are (TS 8.2).
+//! The message of a bootstrap server: DM Account objects, or a Package#2 that says where they are (TS 8.2).
 
 use serde_json::Value as Json;
 
@@ -15,68 +15,68 @@ const MOST_ACCOUNTS: usize = 16;
 const MOST_COMMANDS: usize = 64;
 /// The MOIDs of the DM Account object, of the draft and of the approved text.
 const DMACC: [&str; 2] = ["urn:oma:mo:oma-dm-dmacc:2.0", "urn:oma:mo:oma-dm-dmacc:1.2"];
-/// Serialised management objects (TS 7.5).
+/// The media types of serialised management objects (TS 7.5).
 const OBJECTS: [&str; 2] = ["application/dmmo+json", "application/vnd.oma.dm.mo+json"];
-/// What the bootstrap server may answer with.
+/// The Accept header for a bootstrap server's answer.
 pub(super) const ACCEPT: &str =
     "application/dmmo+json, application/vnd.oma.dm.mo+json, application/vnd.oma.dm.request+json";
 
 /// Why a body is no bootstrap. Nothing of it was kept.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum MessageError {
-    /// Another media type.
+    /// The Content-Type is another one.
     #[error("content type {0:?}, expected serialised DM accounts or a Package#2")]
     ContentType(String),
-    /// Not JSON.
+    /// The body is not JSON.
     #[error("not JSON: {0}")]
     Json(#[source] serde_json::Error),
-    /// JSON, but no serialised object.
+    /// The body is JSON, but no serialised object.
     #[error("object {number}: {why}")]
     Object {
-        /// From 1.
+        /// The number of the object, from 1.
         number: usize,
-        /// What it lacks.
+        /// The thing that it lacks.
         why: &'static str,
     },
-    /// An object of another MOID.
+    /// The body has an object of another MOID.
     #[error("object {number} is of {moid:?}, expected a DM account")]
     Moid {
-        /// From 1.
+        /// The number of the object, from 1.
         number: usize,
         /// Its MOID.
         moid: Moid,
     },
-    /// An account can't be one.
+    /// The body has an account that can't be one.
     #[error("account {number}: {source}")]
     Account {
-        /// From 1.
+        /// The number of the account, from 1.
         number: usize,
         /// Why not.
         source: DmaccError,
     },
-    /// Two accounts of one server.
+    /// The body has two accounts of one server.
     #[error("two accounts of {0:?}")]
     Twice(ServerId),
-    /// More than a device has.
+    /// The body has more accounts than a device.
     #[error("more than 16 accounts")]
     TooMany,
-    /// No account at all.
+    /// The body has no account at all.
     #[error("no account")]
     None,
-    /// No Package#2.
+    /// The body is no Package#2.
     #[error(transparent)]
     Package(#[from] package::PackageError),
-    /// A command that a bootstrap can't have.
+    /// The Package#2 has a command that a bootstrap can't have.
     #[error("command {number}: {why}")]
     Command {
-        /// From 1.
+        /// The number of the command, from 1.
         number: usize,
-        /// What is wrong with it.
+        /// The thing that is wrong with it.
         why: &'static str,
     },
 }
 
-/// A bootstrap server's answer.
+/// The answer of a bootstrap server.
 #[derive(Debug)]
 pub(super) enum Message {
     /// The accounts themselves.
@@ -88,14 +88,14 @@ pub(super) enum Message {
 /// A command of a bootstrap.
 #[derive(Clone, Debug, PartialEq)]
 pub(super) enum Step {
-    /// HGET: an account, or an instance of another object.
+    /// HGET: retrieves an account, or an instance of another object.
     Retrieve {
         /// The ServerURI template.
         from: String,
-        /// Where what it brings belongs, if the command says so.
+        /// The place where what it brings belongs, if the command says so.
         target: Option<ClientUri>,
     },
-    /// DEFAULT (TS 5.4.10)
+    /// DEFAULT: says where configuration comes from (TS 5.4.10).
     Default {
         /// The ServerURI template.
         from: String,
@@ -122,17 +122,17 @@ impl Message {
     }
 }
 
-/// Whether it is the type of serialised objects.
+/// Whether a media type is that of serialised objects.
 pub(super) fn is_object_type(content_type: &str) -> bool {
     OBJECTS.iter().any(|known| is_media_type(content_type, known))
 }
 
-/// Whether this is the MOID of DM accounts.
+/// Whether a MOID is that of DM accounts.
 pub(super) fn is_dmacc(moid: &Moid) -> bool {
     DMACC.contains(&moid.as_str())
 }
 
-/// Serialised objects: accounts, and what else there was.
+/// The serialised objects of a body: accounts, and what else there was.
 #[derive(Debug)]
 pub(super) struct Objects {
     pub(super) accounts: Vec<Account>,
@@ -189,7 +189,7 @@ fn other(number: usize, object: Json) -> Result<Other, MessageError> {
     Ok(Other { number, moid: moid.chars().take(200).collect::<String>().into(), client_uri, data })
 }
 
-/// What all accounts of a bootstrap together must be. They come out sorted by server id.
+/// Checks all accounts of a bootstrap together, and sorts them by server id. They come out sorted by server id.
 pub(super) fn check(accounts: &mut [Account]) -> Result<(), MessageError> {
     accounts.sort_by(|one, other| one.account.server_id.cmp(&other.account.server_id));
     if accounts.is_empty() {

@@ -1,11 +1,12 @@
-//! Whom the device belongs to, known by a hash of the SIM's IMSI: it is never stored or logged itself.
+//! The subscriber: whom the device belongs to, known by a hash of the SIM's IMSI; that is never stored or logged
+//! itself.
 
 use sha2::{Digest as _, Sha256};
 
 use crate::store::AccountChange;
 
-/// What is remembered of the subscriber: a salt, and a hash with it. IMSIs are few enough to be tried one by one: the
-/// salt is what keeps one device's record from telling of another's.
+/// The tag of a subscriber, by which he is remembered: a salt, and a hash with it. IMSIs are few enough to be tried one
+/// by one: the salt is what keeps one device's record from telling of another's.
 pub(super) type SubscriberTag = (u64, u64);
 
 /// Whether the SIM is that of somebody else than at the last bootstrap. Without a SIM nobody else has come.
@@ -17,7 +18,7 @@ pub(super) fn changed(known: Option<SubscriberTag>, imsi: Option<&str>) -> bool 
     }
 }
 
-/// Remembers the subscriber.
+/// The change that remembers a subscriber.
 pub(super) fn remember(salt: u64, imsi: &str) -> AccountChange {
     AccountChange::Subscriber { salt, tag: hash(salt, imsi) }
 }

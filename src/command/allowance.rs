@@ -1,5 +1,5 @@
-//! What the commands of one Package#2 may cost together, beyond what bounds each of them: a server has a share of the
-//! agent, not the agent.
+//! The allowance of one Package#2: what its commands may cost together, beyond what bounds each of them. A server has a
+//! share of the agent, not the agent.
 
 use std::time::{Duration, Instant};
 
@@ -7,11 +7,11 @@ use super::status::CommandError;
 use crate::tree::TreeError;
 use crate::uri::client::ClientUri;
 
-/// How long the nodes may be searched for that `nv` fields mean: each may be compared with many, and each of these be
-/// a program's answer.
+/// The time for searching nodes by their `nv` fields: each may be compared with many, and each of these be a program's
+/// answer.
 const SEARCH: Duration = Duration::from_secs(10);
 
-/// What is left of it.
+/// The allowance that a Package#2 has left.
 #[derive(Debug)]
 pub struct Allowance {
     search: Duration,
@@ -24,7 +24,7 @@ impl Default for Allowance {
 }
 
 impl Allowance {
-    /// Searches for what a ClientURI means, within what is left of the time for that.
+    /// Searches for the nodes that a ClientURI means, within what is left of the time for that.
     ///
     /// # Errors
     /// As the search; [`CommandError::SearchTime`].

@@ -1,39 +1,40 @@
-//! What GETs may bring: each package so much, and all sessions together, until their servers have it.
+//! The budget of GETs' data: each package may bring so much, and all sessions together, until their servers have it.
 
 use std::sync::Arc;
 
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
-/// A permit is for so many bytes.
+/// The bytes that one permit is for.
 const UNIT: usize = 1 << 10;
-/// In all, in units: 64 MiB.
+/// The permits of all sessions together: 64 MiB.
 const ALL: usize = 64 << 10;
-/// So much each package may keep whatever others do.
+/// The bytes that each package may keep whatever others do.
 const FREE: usize = 256 << 10;
 
-/// What the GETs of all sessions may bring together. Nobody waits for it: what finds none is refused, as what is too large for one package is.
+/// The budget of the data that GETs of all sessions may bring together. Nobody waits for it: what finds none is
+/// refused, as what is too large for one package is.
 #[derive(Clone, Debug)]
 pub struct DataBudget(Arc<Semaphore>);
 
-/// What one package takes of it, until this is dropped.
+/// The share of one package in the budget, until this is dropped.
 #[derive(Debug)]
 pub struct Share {
     budget: Arc<Semaphore>,
-    /// The most bytes of the package.
+    /// The most bytes of the package's data.
     most: usize,
     bytes: usize,
     permit: Option<OwnedSemaphorePermit>,
-    /// What was refused before.
+    /// The refusal of an earlier GET, which later ones get too.
     over: Option<Over>,
 }
 
-/// Why there is nothing left.
+/// Why there is no budget left.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Over {
-    /// One package brings no more.
+    /// The package brings no more than this.
     #[error("the GETs of one package bring at most {0} bytes (session.max-data)")]
     Package(usize),
-    /// Nor do all sessions together.
+    /// All sessions together bring no more.
     #[error("what the GETs of all sessions bring takes the {} bytes that it may until servers have it", ALL * UNIT)]
     All,
 }
@@ -53,7 +54,7 @@ impl DataBudget {
 }
 
 impl Share {
-    /// How many bytes the package may bring yet.
+    /// The bytes that the package may bring yet.
     ///
     /// # Errors
     /// None; or something was refused before: the package may have thousands of the kind.
@@ -67,7 +68,7 @@ impl Share {
         }
     }
 
-    /// Takes so many bytes more.
+    /// Takes so many bytes more from the budget.
     ///
     /// # Errors
     /// They are not to be had.
@@ -92,7 +93,7 @@ impl Share {
         Ok(())
     }
 
-    /// More than the `left` bytes are wanted: says why they are not to be had.
+    /// Refuses data that is larger than the `left` bytes: returns why they are not to be had.
     pub fn refuse(&mut self, left: usize) -> Over {
         let own = self.most.saturating_sub(self.bytes);
         *self.over.insert(if left < own { Over::All } else { Over::Package(self.most) })

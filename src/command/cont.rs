@@ -1,4 +1,4 @@
-//! CONT ServerURI (TS 5.4.8): further packages go there.
+//! CONT ServerURI (TS 5.4.8): sends further packages there.
 
 use super::context::{Answer, Context, Done};
 use super::status::CommandError;

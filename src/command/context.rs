@@ -1,4 +1,4 @@
-//! What a command is given, and what it answers.
+//! The context of a command, and its result.
 
 use std::sync::Arc;
 
@@ -18,7 +18,7 @@ use crate::transport::Connection;
 use crate::tree::{Principal, Tree};
 use crate::uri::client::{ClientUri, Fields};
 
-/// What a command may use.
+/// The context of a command: what it may use.
 pub struct Context<'a> {
     /// The settings the session runs under.
     pub settings: &'a Settings,
@@ -32,34 +32,34 @@ pub struct Context<'a> {
     pub principal: Principal<'a>,
     /// The session's connections.
     pub connection: &'a mut Connection,
-    /// What the parameters of a ServerURI stand for (TS 6.2).
+    /// The values of a ServerURI's parameters (TS 6.2).
     pub parameters: &'a Parameters,
     /// `SessionInfo.AcceptMO` of the Package#2.
     pub accept_mo: Option<&'a [String]>,
-    /// What the GETs of the package may bring yet.
+    /// The share of the package in the budget of GETs' data.
     pub budget: &'a mut Share,
     /// The session's EXECs.
     pub execs: &'a mut SessionExecs,
-    /// What the Package#2 may still cost.
+    /// The allowance that the Package#2 has left.
     pub allowance: &'a mut Allowance,
     /// Turns true when the agent is about to end.
     pub stopping: watch::Receiver<bool>,
 }
 
-/// What became of a command.
+/// The result of a command.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Done {
-    /// For Package#3.
+    /// The status for Package#3.
     pub status: Status,
-    /// A GET's data: media type and bytes.
+    /// The data of a GET: media type and bytes.
     pub data: Option<(String, Vec<u8>)>,
-    /// CONT: where further packages go (TS 5.4.8).
+    /// The address that further packages go to, after CONT (TS 5.4.8).
     pub continue_at: Option<String>,
 }
 
 pub(super) type Answer = Result<Done, CommandError>;
 
-/// What a command does before it changes anything: broken off where the agent is about to end.
+/// Does the part of a command before it changes anything: broken off where the agent is about to end.
 pub(super) async fn unless_stopped<T>(
     stopping: &watch::Receiver<bool>,
     work: impl Future<Output = Result<T, CommandError>>,

@@ -1,4 +1,4 @@
-//! DEFAULT ServerURI MOID (TS 5.4.10): where configuration for a MOID is to be had.
+//! DEFAULT ServerURI MOID (TS 5.4.10): remembers where configuration for a MOID is to be had.
 
 use super::context::{Answer, Context, Done};
 use super::status::CommandError;

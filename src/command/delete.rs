@@ -1,11 +1,11 @@
-//! DELETE ClientURI (TS 5.4.4).
+//! DELETE ClientURI (TS 5.4.4): deletes nodes.
 
 use super::context::{Answer, Context, Done, client_uri, unless_stopped};
 use super::status::CommandError;
 use crate::tree::{Resolved, Rights, TreeError};
 use crate::uri::client::Fields;
 
-/// A wildcard deletes all that it matches, or nothing.
+/// Deletes the node; a wildcard deletes all that it matches, or nothing.
 pub(super) async fn run(parameters: &[String], context: &mut Context<'_>) -> Answer {
     let [uri] = parameters else { return Err(CommandError::Malformed("DELETE takes a ClientURI")) };
     let uri = client_uri(uri, Fields::TARGET)?;

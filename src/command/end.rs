@@ -1,4 +1,4 @@
-//! END (TS 5.4.9): the session machine acts upon it; here it is only checked.
+//! END (TS 5.4.9): only checked here, for the session machine acts upon it.
 
 use super::context::{Answer, Done};
 use super::status::CommandError;

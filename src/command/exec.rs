@@ -1,4 +1,4 @@
-//! `EXEC ClientURI [ServerURI]` (TS 5.4.5).
+//! `EXEC ClientURI [ServerURI]` (TS 5.4.5): executes a node.
 //!
 //! With a ServerURI, the answer is 202, and the end is reported there, in a session of its own. Otherwise what ends
 //! within `exec.sync-limit` is answered with its result; what takes longer with 202, and reports by a Generic Alert

@@ -1,4 +1,4 @@
-//! GET ClientURI (TS 5.4.6, Appendix E).
+//! GET ClientURI (TS 5.4.6, Appendix E): reads nodes.
 
 use super::context::{Answer, Context, Done, client_uri};
 use super::status::CommandError;

@@ -39,7 +39,8 @@ pub(super) async fn run(parameters: &[String], context: &mut Context<'_>) -> Ans
     }
 }
 
-/// The same without a server's command (TS 10.1): only instances of `object` are stored. Returns their ClientURIs.
+/// Retrieves an object without a server's command (TS 10.1): only instances of `object` are stored. Returns their
+/// ClientURIs.
 pub(super) async fn retrieve(
     uri: Uri,
     object: &ManagementObject,
@@ -77,7 +78,8 @@ async fn replace(
     Ok(context.tree.replace(node, data, &context.principal).await?)
 }
 
-/// Without ClientURI, each document itself says where it belongs. With `only`, those of other objects are refused.
+/// Places documents where they say themselves that they belong, as HGET does without ClientURI. With `only`, those of
+/// other objects are refused.
 async fn place(
     fetched: &repository::Fetched,
     only: Option<&ManagementObject>,

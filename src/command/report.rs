@@ -1,4 +1,4 @@
-//! What the journal says of commands. A Package#2 may have half a million: each of the first ones gets a line, the
+//! The report of commands in the journal. A Package#2 may have half a million: each of the first ones gets a line, the
 //! others one line together.
 
 use std::collections::BTreeMap;
@@ -9,30 +9,30 @@ use crate::package::{Command, Verb};
 use crate::uri::ServerId;
 use crate::uri::server::shown;
 
-/// The lines of one package.
+/// The most lines of one package.
 const MOST_LINES: u32 = 100;
 
-/// What was said of the commands of a Package#2.
+/// The report of the commands of a Package#2 so far.
 #[derive(Debug, Default)]
 pub struct Report {
     lines: u32,
-    /// How many more there were, by status code.
+    /// The number of further commands, by status code.
     more: BTreeMap<u16, u32>,
     /// Whether an operator can do something about some of these.
     problems: bool,
 }
 
-/// Whose commands they are.
+/// The server and the session that commands are of.
 #[derive(Clone, Copy, Debug)]
 pub struct Whose<'a> {
-    /// The server.
+    /// The server id.
     pub server_id: &'a ServerId,
-    /// The session's number.
+    /// The number of the session.
     pub session_id: &'a str,
 }
 
 impl Report {
-    /// Says what became of a command.
+    /// Logs what became of a command, or counts it.
     pub(super) fn add(
         &mut self,
         command: &Command,
@@ -75,7 +75,7 @@ impl Report {
         );
     }
 
-    /// The package is at its end: says how many commands had no line, if there were any. Another one may follow.
+    /// Ends the report of a package: logs how many commands had no line, if there were any. Another one may follow.
     pub fn finish(&mut self, Whose { server_id, session_id }: Whose<'_>) {
         let Self { more, problems, .. } = std::mem::take(self);
         let Some(rest) = rest(&more) else { return };
@@ -87,7 +87,8 @@ impl Report {
     }
 }
 
-/// Whether an operator of this device can do something about it. What a server asks for in vain is its own affair.
+/// Whether an operator of this device can do something about a status. What a server asks for in vain is its own
+/// affair.
 fn is_ours(code: u16) -> bool {
     matches!(code, 500 | 502..=999)
 }
@@ -128,7 +129,7 @@ fn server(command: &Command) -> Option<String> {
     command.parameters.as_ref().filter(|_| has_one)?.first().map(|uri| shown(uri))
 }
 
-/// What a server sends may be long; a journal line is not.
+/// The beginning of a text that a server sent: that may be long; a journal line is not.
 fn shortened(text: &str) -> &str {
     const MOST: usize = 200;
     let end = (0..=MOST.min(text.len())).rev().find(|&at| text.is_char_boundary(at)).unwrap_or(0);

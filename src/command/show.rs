@@ -44,7 +44,8 @@ pub(super) async fn run(parameters: &[String], context: &mut Context<'_>) -> Ans
     Ok(Done::ok())
 }
 
-/// What the browser opens. The fragment is no business of HTTP's, but may be all that a page is told apart by.
+/// The address that the browser opens. The fragment is no business of HTTP's, but may be all that a page is told apart
+/// by.
 fn page(uri: &Uri, server_uri: &str) -> String {
     let fragment =
         Template::parse(server_uri).ok().and_then(|template| template.fragment().map(str::to_owned));

@@ -1,5 +1,5 @@
-//! The one place that chooses status codes (TS Appendix C), of what was done and of what was not. Only what a program's end
-//! means is said elsewhere: by its mapping (`exec`).
+//! Status codes (TS Appendix C), of what was done and of what was not: they are chosen in this place alone. Only what a
+//! program's end means is said elsewhere: by its mapping (`exec`).
 
 use super::context::Done;
 use crate::backend::BackendError;
@@ -16,37 +16,37 @@ use crate::uri::server::ServerUriError;
 /// Why a command was not executed.
 #[derive(Debug, thiserror::Error)]
 pub enum CommandError {
-    /// Not one that the account's profile has.
+    /// The verb is none that the account's profile has.
     #[error("unknown command")]
     Unknown,
-    /// Wrong number or type of parameters.
+    /// The command has a wrong number or type of parameters.
     #[error("malformed: {0}")]
     Malformed(&'static str),
-    /// A ClientURI is wrong.
+    /// The ClientURI is wrong.
     #[error("ClientURI: {0}")]
     ClientUri(#[source] ClientUriError),
-    /// A ServerURI is wrong.
+    /// The ServerURI is wrong.
     #[error("ServerURI: {0}")]
     ServerUri(#[source] ServerUriError),
-    /// The agent doesn't go there.
+    /// The agent doesn't go to the ServerURI.
     #[error("{0}")]
     Refused(#[from] Refused),
-    /// The settings forbid it.
+    /// The settings forbid CONT to this origin.
     #[error("{0} is not among the origins that CONT may lead to")]
     NotContinued(String),
     /// The account does not list the MOID.
     #[error("{0} is not in the account's permissions")]
     NotPermitted(String),
-    /// The tree says no.
+    /// The tree refuses the command.
     #[error(transparent)]
     Tree(#[from] TreeError),
     /// A data repository was not read or written.
     #[error(transparent)]
     Repository(#[from] RepositoryError),
-    /// A media type that can't be stored.
+    /// The data repository sent a media type that can't be stored.
     #[error("media type {} is not supported", excerpt(.0))]
     MediaType(String),
-    /// SHOW without a browser configured.
+    /// SHOW has no browser configured.
     #[error("no browser is configured (show.browser)")]
     NoBrowser,
     /// The browser did not start.
@@ -107,12 +107,12 @@ impl Done {
         Self::with(304)
     }
 
-    /// What a program's end means, as its mapping says.
+    /// The status of a program's end, as its mapping has it.
     pub(super) fn of_program(code: u16) -> Self {
         Self::with(code)
     }
 
-    /// The command of this verb was not executed.
+    /// The status of a command that was not executed.
     pub(super) fn failed(error: &CommandError, verb: &Verb) -> Self {
         Self::with(error.status(verb))
     }
@@ -131,8 +131,8 @@ impl From<ExecError> for CommandError {
     }
 }
 
-/// Whether the code may be the answer to this command: the column "Applied DM Commands" of TS Appendix C. What it does
-/// not have is said of no other command (406 is the approved profile's).
+/// Whether the code may be the answer to a command of this verb: the column "Applied DM Commands" of TS Appendix C.
+/// What it does not have is said of no other command (406 is the approved profile's).
 fn applies(code: u16, verb: &Verb) -> bool {
     match code {
         201 | 415 | 506 => *verb == Verb::Hget,
@@ -149,7 +149,7 @@ impl CommandError {
         Some(self.code()).filter(|code| applies(*code, verb)).unwrap_or(500)
     }
 
-    /// Whether a bound of this device refuses it, which an operator may want to widen, or to make room for.
+    /// Whether a bound of this device refuses the command, which an operator may want to widen, or to make room for.
     pub(super) fn is_bound(&self) -> bool {
         match self {
             Self::TooMuchData(_) | Self::SearchTime(_) | Self::TooManySubscriptions(_) => true,
@@ -303,7 +303,7 @@ mod tests {
         }
     }
 
-    /// TS Appendix C, its third column, row by row.
+    /// The third column of TS Appendix C, row by row.
     #[test]
     fn each_status_is_said_of_the_commands_that_it_applies_to() {
         const ALL: [Verb; 12] = Verb::KNOWN;

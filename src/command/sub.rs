@@ -1,4 +1,4 @@
-//! SUB ClientURI ServerURI (approved profile): from now on, each change there is put to the ServerURI.
+//! SUB ClientURI ServerURI (approved profile): has each change there put to the ServerURI from now on.
 
 use super::context::{Answer, Context, Done, expand, unless_stopped};
 use super::status::CommandError;
@@ -47,7 +47,7 @@ pub(super) async fn run(parameters: &[String], context: &mut Context<'_>) -> Ans
     Ok(Done::ok())
 }
 
-/// What a subscription is known by: what it shows.
+/// The ClientURI that a subscription is known by: what it shows.
 pub(super) fn subscribed(target: &str) -> Result<ClientUri, CommandError> {
     super::context::client_uri(target, Fields::SUBSCRIBE)
 }

@@ -1,5 +1,5 @@
-//! What servers are told outside of their sessions: how EXECs ended, what happened on the device, and what did not fit into
-//! a session's packages.
+//! Alerts for servers outside of their sessions: how EXECs ended, what happened on the device, and what did not fit
+//! into a session's packages.
 
 use super::{Daemon, execs};
 use crate::alert::{self, Destination, RaiseError};
@@ -10,8 +10,8 @@ use crate::session::{Cause, Ended, Outcome, SessionRequest};
 use crate::store::{Change, StoreError};
 
 impl Daemon {
-    /// An EXEC ended after its command was answered: its alert waits for the server, in a session started now
-    /// unless one is running, or for the destination that the command named.
+    /// Reports an EXEC that ended after its command was answered: its alert waits for the server, in a session started
+    /// now unless one is running, or for the destination that the command named.
     pub(super) async fn finished(&mut self, finished: Finished) {
         let committed = match self.report(&finished) {
             Ok(changes) => self.agent_state.store.commit(changes).await,
@@ -27,7 +27,7 @@ impl Daemon {
             .ask(SessionRequest::to(&execs::destination_of(&finished), Cause::Alert), waking::now());
     }
 
-    /// What it takes to have an EXEC's end reported, in one transaction.
+    /// The changes that have an EXEC's end reported, in one transaction.
     pub(super) fn report(&mut self, finished: &Finished) -> Result<Vec<Change>, StoreError> {
         let Finished { number, server_id, client_uri, .. } = finished;
         // Whose account may come back is told then.
@@ -38,7 +38,7 @@ impl Daemon {
         Ok(vec![Change::ExecEnded(*number)])
     }
 
-    /// What a session leaves to be committed. Results that no answered package has carried become alerts.
+    /// The changes that a session leaves to be committed. Results that no answered package has carried become alerts.
     pub(super) fn leftovers(
         &mut self,
         destination: &Destination,
@@ -62,14 +62,15 @@ impl Daemon {
         changes
     }
 
-    /// Alerts that did not fit into the session's packages follow at once.
+    /// Asks for a session at once for alerts that did not fit into the session's packages.
     pub(super) fn follow_with_alerts(&mut self, destination: &Destination, ended: &Ended) {
         if ended.outcome == Outcome::Completed && ended.alerts_left {
             self.sessions.queue.ask(SessionRequest::to(destination, Cause::Alert), waking::now());
         }
     }
 
-    /// An event on the device: see [`alert::raise`]. Those who hear of it do so in sessions that begin now.
+    /// Raises an alert for an event on the device: see [`alert::raise`]. Those who hear of it do so in sessions that
+    /// begin now.
     ///
     /// # Errors
     /// [`RaiseError`]

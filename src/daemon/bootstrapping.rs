@@ -1,5 +1,5 @@
-//! When a bootstrap server is asked for accounts (TS 8.2): at start, when files are read again, and with every
-//! session, for then the SIM may be another one. In between, only a file that the IMSI comes from tells of that.
+//! Bootstrapping: when a bootstrap server is asked for accounts (TS 8.2): at start, when files are read again, and with
+//! every session, for then the SIM may be another one. In between, only a file that the IMSI comes from tells of that.
 
 mod timing;
 
@@ -22,16 +22,16 @@ use crate::session::Queue;
 use crate::uri::ServerId;
 use timing::Timing;
 
-/// A SIM, and a better name for the device, get this long after the start to show up.
+/// How long after the start a SIM, and a better name for the device, get to show up.
 const PATIENCE: Duration = Duration::from_secs(60);
 
-/// What is due at the start with accounts of bootstraps waits this long at most to hear whose SIM it is.
+/// The longest time that sessions due at the start with accounts of bootstraps wait to hear whose SIM it is.
 const LONGEST_HOLD: Duration = Duration::from_secs(300);
 
-/// A modem's service writes in several steps.
+/// How long after a change of its file the IMSI is read: a modem's service writes in several steps.
 const DEBOUNCE: Duration = Duration::from_secs(1);
 
-/// What became of an attempt: the accounts that it brought, or none where there was nothing to ask for.
+/// The result of an attempt: the accounts that it brought, or none where there was nothing to ask for.
 pub(super) type Attempt = Result<Result<Option<Vec<ServerId>>, BootstrapError>, JoinError>;
 
 /// The attempts to get accounts, one at a time, and what waits for the first of them.
@@ -42,7 +42,7 @@ pub(super) struct Bootstrapping {
     sim: SimWatch,
 }
 
-/// Sessions that wait for the first look.
+/// The sessions that wait for the first look at the SIM.
 #[derive(Debug)]
 struct Held {
     due: Vec<Due>,
@@ -50,7 +50,7 @@ struct Held {
 }
 
 impl Bootstrapping {
-    /// Watches whose SIM it is, and has asked nobody yet.
+    /// Makes the component, which watches whose SIM it is, and has asked nobody yet.
     pub(super) fn new(agent_state: &AgentState) -> Self {
         Self {
             timing: Timing::default(),
@@ -60,7 +60,8 @@ impl Bootstrapping {
         }
     }
 
-    /// A million new devices that are switched on at one moment ask one after the other.
+    /// Begins attempts after a random time: a million new devices that are switched on at one moment ask one after the
+    /// other.
     pub(super) fn begin(&mut self, agent_state: &AgentState, random: &mut dyn Random) {
         let none = agent_state.tree.accounts().is_empty();
         if none && agent_state.is_owned && agent_state.settings.bootstrap.uri.is_some() {
@@ -80,18 +81,18 @@ impl Bootstrapping {
         self.sim.follow(agent_state);
     }
 
-    /// There may be a reason to ask.
+    /// Has an attempt made at `at`, as there may be a reason to ask.
     pub(super) fn look(&mut self, at: Instant) {
         self.timing.look(at);
     }
 
-    /// The operator has had a hand in it.
+    /// Forgets earlier failures, as the operator has had a hand in it.
     pub(super) fn afresh(&mut self) {
         self.timing.afresh();
     }
 
-    /// Keeps back what is due at the start, where the SIM may be another one since: its old subscriber's servers have no
-    /// business with the device then. Returns what need not wait.
+    /// Holds back sessions that are due at the start, where the SIM may be another one since: its old subscriber's
+    /// servers have no business with the device then. Returns what need not wait.
     pub(super) fn hold_back(&mut self, due: Vec<Due>, agent_state: &AgentState, clock: &Clock) -> Vec<Due> {
         let settings = &agent_state.settings;
         let may_change =
@@ -104,7 +105,7 @@ impl Bootstrapping {
         Vec::new()
     }
 
-    /// Lets go what was kept back; `renewed` are the accounts that have a session of their own for it.
+    /// Releases the sessions that were held back; `renewed` are the accounts that have a session of their own for it.
     fn release(&mut self, renewed: &[ServerId], agent_state: &AgentState, queue: &mut Queue) {
         for Due { request, at } in self.held.take().map(|held| held.due).unwrap_or_default() {
             let server_id = &request.trigger.server_id;
@@ -115,7 +116,8 @@ impl Bootstrapping {
         }
     }
 
-    /// When the next attempt is due, none while the clock is not set; or when what is held back has waited long enough.
+    /// The time when the next attempt is due, none while the clock is not set; or when what is held back has waited
+    /// long enough.
     pub(super) fn next_wake(&self, clock: &Clock) -> Option<Instant> {
         let attempt = self.timing.due().filter(|_| clock.waits_until().is_none());
         let held = self.held.as_ref().map(|held| held.until);
@@ -161,7 +163,7 @@ impl Bootstrapping {
         }
     }
 
-    /// An attempt is over, and the accounts that it brought are there.
+    /// Takes note of an attempt that is over, as the accounts that it brought are there.
     pub(super) fn ended(
         &mut self,
         attempt: Attempt,
@@ -188,7 +190,7 @@ impl Bootstrapping {
     }
 }
 
-/// Says once that the owner's accounts are served besides those of a bootstrap, which nobody renews now.
+/// Warns once that the owner's accounts are served besides those of a bootstrap, which nobody renews now.
 fn warn_of_mixed(agent_state: &AgentState, before: Option<&AgentState>) {
     let mixed = |agent_state: &AgentState| {
         let accounts = agent_state.tree.accounts();

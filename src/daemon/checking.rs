@@ -1,4 +1,4 @@
-//! What `omadmd --check` says of a configuration.
+//! Checking a configuration, for `omadmd --check`.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -12,12 +12,12 @@ use crate::transport::Auth;
 use crate::uri::Moid;
 use crate::uri::server::unknown_parameters;
 
-/// What is wrong with a configuration, and what the agent can run on, but is hardly meant.
+/// The result of a check: what is wrong with a configuration, and what the agent can run on, but is hardly meant.
 #[derive(Debug)]
 pub struct Checked {
-    /// What is wrong.
+    /// The problems: what is wrong.
     pub problems: Problems,
-    /// What is hardly meant.
+    /// The warnings: what is hardly meant.
     pub warnings: Problems,
 }
 
@@ -71,7 +71,8 @@ pub(super) fn against_machine(object: &ManagementObject, settings: &Settings) ->
     mo::check::against_machine(object, &machine)
 }
 
-/// A certificate or key that can't be used is found before the first session needs it.
+/// Checks the certificates and keys of an account, so that one that can't be used is found before the first session
+/// needs it.
 fn check_tls(account: &Account, problems: &mut Problems) {
     let peer = Peer::new(Arc::new(account.clone()), Arc::default(), Surroundings::default());
     if let Err(error) = peer.client(&Parameters::default()) {
@@ -79,12 +80,13 @@ fn check_tls(account: &Account, problems: &mut Problems) {
     }
 }
 
-/// Notes what is the matter with a key whose line is not known any more.
+/// Notes a warning about a key whose line is not known any more.
 fn note(warnings: &mut Problems, file: &Path, key: &str, what: String) {
     warnings.push(Problem { file: file.to_path_buf(), line: None, key: key.to_owned(), what });
 }
 
-/// `-1` in an address is hardly what somebody wants who writes `[DevId]`.
+/// Checks the templates of an account for names that are no parameter: `-1` in an address is hardly what somebody wants
+/// who writes `[DevId]`.
 fn check_templates(account: &Account, warnings: &mut Problems) {
     let user = match &account.auth {
         Auth::Basic { user, .. } | Auth::Digest { user, .. } => Some(("user", user)),
@@ -124,7 +126,7 @@ fn check_permissions(account: &Account, objects: &[Arc<ManagementObject>], warni
     }
 }
 
-/// One setting for all objects: it is said once.
+/// Warns of a missing `ddf-base`, once: it is one setting for all objects.
 fn missing_ddf_base(selection: &Selection, objects: &[Arc<ManagementObject>], warnings: &mut Problems) {
     let all: Vec<&str> =
         objects.iter().filter(|object| object.needs_ddf_base).map(|object| object.name.as_str()).collect();
@@ -142,7 +144,7 @@ fn missing_ddf_base(selection: &Selection, objects: &[Arc<ManagementObject>], wa
     }
 }
 
-/// What a folder holds, less what is hidden, by name; whether it can be read at all, others say.
+/// The entries of a folder, less those that are hidden, by name; whether it can be read at all, others say.
 fn entries(folder: &Path) -> Vec<(String, PathBuf)> {
     let entries = fs::read_dir(folder).into_iter().flatten().flatten();
     let entries = entries.map(|entry| (entry.file_name().to_string_lossy().into_owned(), entry.path()));
@@ -165,7 +167,7 @@ fn stray_accounts(folder: &Path, warnings: &mut Problems) {
     }
 }
 
-/// What is in a folder of objects, or in theirs, and is not read.
+/// Warns of files in a folder of objects, or in theirs, that are not read.
 pub(crate) fn stray_objects(folder: &Path, objects: &[Arc<ManagementObject>], warnings: &mut Problems) {
     for (name, path) in entries(folder) {
         if path.is_file() {
@@ -179,7 +181,7 @@ pub(crate) fn stray_objects(folder: &Path, objects: &[Arc<ManagementObject>], wa
     }
 }
 
-/// What is in an object's folder and is not read, where its mapping is known.
+/// Warns of files in an object's folder that are not read, where its mapping is known.
 pub(crate) fn strays_beside(folder: &Path, mapping: Option<&Path>, warnings: &mut Problems) {
     for (name, file) in entries(folder) {
         let is_other = mapping.is_some_and(|mapping| *mapping != file) && name.ends_with(".toml");

@@ -1,4 +1,4 @@
-//! Time as the agent believes it: a gateway without a battery-backed clock boots into the past.
+//! The clock: time as the agent believes it, as a gateway without a battery-backed clock boots into the past.
 
 mod setting;
 
@@ -14,40 +14,40 @@ use crate::notification::gate;
 use crate::store::{Store, StoreError};
 use setting::Wait;
 
-/// No device that runs this version has lived before 2026: seconds since 1970.
+/// The earliest time that is believed, in seconds since 1970: no device that runs this version has lived before 2026.
 const EARLIEST: u64 = 1_767_225_600;
-/// The store takes the time this often at most: flash wears.
+/// The least time between two commits of the time: flash wears.
 const STORE_EVERY: u64 = 24 * 3600;
-/// What a time source says is looked at this often at most, however often the time is asked for.
+/// The least time between two looks at what a time source says, however often the time is asked for.
 const LOOK_AGAIN: Duration = Duration::from_secs(1);
-/// systemd-timesyncd touches this file, below the root, whenever it has set the clock. It does not outlive the boot.
+/// The file, below the root, that systemd-timesyncd touches whenever it has set the clock. It does not outlive the
+/// boot.
 const SYNCHRONISED: &str = "run/systemd/timesync/synchronized";
 
-/// The later of the system's clock and the latest time known.
+/// The agent's clock: the later of the system's clock and the latest time known.
 #[derive(Debug)]
 pub(super) struct Clock {
-    /// Shared with the certificate checks.
+    /// The latest time known, shared with the certificate checks.
     floor: Arc<AtomicU64>,
     stored: u64,
     said: Said,
     source: Arc<Source>,
-    /// While it is not set, after the start.
+    /// The wait for the clock to be set, after the start.
     wait: Option<Wait>,
 }
 
-/// What a time source says of itself: when it has last set the clock in this boot, as a file tells that is looked at on
-/// a lane.
+/// The word of a time source: when it has last set the clock in this boot, as a file tells that is looked at on a lane.
 #[derive(Debug, Default)]
 struct Source {
     file: PathBuf,
-    /// As it was when it was last looked at; 0: never.
+    /// The time when it was set, as it was when last looked at; 0: never.
     set_at: AtomicU64,
     looking: AtomicBool,
 }
 
 impl Clock {
-    /// Begins with what the store knows; `floor` is kept up to date from here on. What a time source says of itself
-    /// is below `sysroot`.
+    /// Makes the clock of what the store knows; `floor` is kept up to date from here on. What a time source says of
+    /// itself is below `sysroot`.
     pub(super) fn new(store: &Store, floor: Arc<AtomicU64>, sysroot: &Path) -> Result<Self, StoreError> {
         let stored = store.snapshot()?.clock()?.unwrap_or_default();
         floor.fetch_max(stored.max(EARLIEST), Ordering::Relaxed);
@@ -110,7 +110,7 @@ impl Clock {
         self.wait = Wait::begin(self, until);
     }
 
-    /// Until when that lasts at most; none where nobody waits for it.
+    /// The time until which that lasts at most; none where nobody waits for it.
     pub(super) fn waits_until(&self) -> Option<Instant> {
         self.wait.as_ref().map(Wait::until)
     }

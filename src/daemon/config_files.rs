@@ -1,4 +1,5 @@
-//! Files: those of accounts and management objects take effect by themselves, all of them when the operator says so.
+//! Configuration files: those of accounts and management objects take effect by themselves, all of them when the
+//! operator says so.
 
 use std::sync::Arc;
 use std::time::Instant;
@@ -14,9 +15,9 @@ use crate::agent_state::AgentState;
 use crate::base::heartbeat::Hearts;
 use crate::base::waking;
 
-/// What was read again.
+/// The result of reading files again.
 pub(super) struct Reread {
-    /// What was asked for.
+    /// The scope that was asked for.
     pub(super) scope: Scope,
     pub(super) read: Result<Read, LoadError>,
 }
@@ -27,13 +28,13 @@ pub(super) struct ConfigFiles {
     pub(super) loader: Loader,
     watcher: FolderWatch,
     seen: SeenFolders,
-    /// What is being read: once at a time, and once more for all that was asked meanwhile.
+    /// The reading under way: once at a time, and once more for all that was asked meanwhile.
     running: JoinSet<Reread>,
     again: Option<Scope>,
 }
 
 impl ConfigFiles {
-    /// Nothing is being read again yet.
+    /// Makes the component, which reads nothing again yet.
     pub(super) fn new(loader: Loader, watcher: FolderWatch) -> Self {
         Self { loader, watcher, seen: SeenFolders::default(), running: JoinSet::new(), again: None }
     }
@@ -45,12 +46,12 @@ impl ConfigFiles {
         }
     }
 
-    /// When folders are to be read next.
+    /// The time when folders are to be read next.
     pub(super) fn next_wake(&self) -> Option<Instant> {
         self.watcher.due()
     }
 
-    /// Waits for what is being read; or for a change, after which reading is due: none then.
+    /// Waits for the reading under way; or for a change, after which reading is due: none then.
     pub(super) async fn next_event(&mut self) -> Option<Reread> {
         tokio::select! {
             Some(Ok(read)) = self.running.join_next() => Some(read),
@@ -70,12 +71,12 @@ impl ConfigFiles {
         }
     }
 
-    /// What was asked for while something else was read.
+    /// The scope that was asked for while something else was read.
     pub(super) fn asked_meanwhile(&mut self) -> Option<Scope> {
         self.again.take()
     }
 
-    /// Changes may have gone unnoticed.
+    /// Has the folders read again at `at`, as changes may have gone unnoticed.
     pub(super) fn look_again(&mut self, at: Instant) {
         self.watcher.look_again(at);
     }

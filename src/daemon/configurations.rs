@@ -1,4 +1,4 @@
-//! Configuration that applications on the device lack: each request is served by a task of its own.
+//! Requests for configuration that applications on the device lack: each is served by a task of its own.
 
 use std::sync::Arc;
 
@@ -12,10 +12,10 @@ use crate::exec::ExecSlots;
 use crate::just_in_time::{ConfigurationError, Initiator, Source};
 use crate::uri::Moid;
 
-/// Requests that are served at one time.
+/// The most requests that are served at one time.
 const MOST: usize = 4;
 
-/// Those that are being served, by the MOID that each is for.
+/// The requests that are being served, by the MOID that each is for.
 #[derive(Default)]
 pub(super) struct Configurations {
     tasks: Tasks<Moid, ()>,
@@ -70,12 +70,12 @@ impl Configurations {
         self.tasks.spawn(moid, configuring);
     }
 
-    /// Waits until one is over. Whoever asked has heard of it.
+    /// Waits until a request has been served. Whoever asked has heard of it.
     pub(super) async fn next_event(&mut self) {
         drop(self.tasks.ended().await);
     }
 
-    /// What is being made may be whole by then; the rest is broken off.
+    /// Stops all requests: what is being made may be whole by `deadline`; the rest is broken off.
     pub(super) async fn stop(&mut self, deadline: Instant) {
         let ending = async {
             while !self.tasks.is_empty() {

@@ -1,4 +1,4 @@
-//! Alerts that had to go for want of room: how often the journal hears of them.
+//! Dropped alerts, for want of room: how often the journal hears of them.
 
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
@@ -7,14 +7,14 @@ use crate::base::journal::id;
 use crate::base::said::SaidAt;
 use crate::uri::ServerId;
 
-/// Alerts that had to go are in the journal at most this often.
+/// The least time between two journal lines about dropped alerts of an account.
 const SAY_EVERY: Duration = Duration::from_secs(3600);
 
-/// Alerts that had to go for want of room, by account.
+/// The alerts that were dropped for want of room, by account.
 #[derive(Debug, Default)]
 pub(super) struct Dropped(BTreeMap<ServerId, Untold>);
 
-/// Those of one account that no line has told of.
+/// The dropped alerts of one account that no line has told of.
 #[derive(Debug, Default)]
 struct Untold {
     count: usize,
@@ -22,7 +22,7 @@ struct Untold {
 }
 
 impl Dropped {
-    /// Counts them, and says now and then how many there were.
+    /// Counts dropped alerts, and logs now and then how many there were.
     pub(super) fn tell(&mut self, server_id: &ServerId, count: usize, now: Instant) {
         if let Some(count) = self.note(server_id, count, now) {
             log::warn!(
@@ -33,7 +33,7 @@ impl Dropped {
         }
     }
 
-    /// Counts them; how many the journal should hear of now.
+    /// Counts dropped alerts; returns how many the journal should hear of now.
     fn note(&mut self, server_id: &ServerId, count: usize, now: Instant) -> Option<usize> {
         let untold = self.0.entry(server_id.clone()).or_default();
         untold.count += count;

@@ -23,16 +23,16 @@ use crate::tree::SessionFacts;
 use crate::uri::ServerId;
 use crate::uri::client::ClientUri;
 
-/// What the agent executes, beyond the session whose command it was.
+/// The EXECs that the agent executes beyond the session whose command each was.
 pub(super) struct Execs {
     pub(super) exec_slots: ExecSlots,
     ended: mpsc::UnboundedReceiver<Finished>,
-    /// From before the start, whose account or object may come back.
+    /// The EXECs from before the start whose account or object may come back.
     pub(super) left: BTreeSet<u64>,
 }
 
 impl Execs {
-    /// Nothing runs; numbers go on from those in the store.
+    /// Makes the component, with nothing running; numbers go on from those in the store.
     pub(super) fn new(agent_state: &Arc<AgentState>) -> Result<Self, StoreError> {
         let next =
             agent_state.store.snapshot()?.execs()?.last().map_or(0, |(last, _)| last.saturating_add(1));
@@ -42,7 +42,7 @@ impl Execs {
         Ok(Self { exec_slots, ended, left: BTreeSet::new() })
     }
 
-    /// Waits until one has ended.
+    /// Waits until an EXEC has ended.
     pub(super) async fn next_event(&mut self) -> Finished {
         match self.ended.recv().await {
             Some(finished) => finished,
@@ -50,8 +50,8 @@ impl Execs {
         }
     }
 
-    /// Takes up, at the start, all that the store has. What waits for an account or an object that may come back, where
-    /// their absence is `in_doubt`, is left for then.
+    /// Takes up, at the start, all EXECs that the store has. What waits for an account or an object that may come back,
+    /// where their absence is `in_doubt`, is left for then.
     ///
     /// # Errors
     /// The store's.
@@ -64,7 +64,7 @@ impl Execs {
         self.take_up_these(None, agent_state, in_doubt, shared)
     }
 
-    /// Takes up what was left: accounts are there that were not, or objects may be.
+    /// Takes up the EXECs that were left: accounts are there that were not, or objects may be.
     ///
     /// # Errors
     /// The store's.
@@ -81,7 +81,7 @@ impl Execs {
         self.take_up_these(Some(&left), agent_state, in_doubt, shared)
     }
 
-    /// Takes up these; none: all, as the agent has just started.
+    /// Takes up the EXECs of these numbers; none: all, as the agent has just started.
     fn take_up_these(
         &mut self,
         these: Option<&BTreeSet<u64>>,
@@ -141,7 +141,7 @@ impl Execs {
         }
     }
 
-    /// What becomes of one that was waiting or running when the agent ended.
+    /// The next step for an EXEC that was waiting or running when the agent ended.
     fn next(&self, number: u64, record: &ExecRecord, agent_state: &AgentState, in_doubt: bool) -> Next {
         let ExecRecord { server_id, client_uri, .. } = record;
         if agent_state.peer(server_id).is_none() {
@@ -193,22 +193,23 @@ impl Execs {
         Next::Tell(code)
     }
 
-    /// The agent is about to end: those that end just now. What has not is reported at its next start.
+    /// Stops, as the agent is about to end; returns the EXECs that end just now. What has not is reported at its next
+    /// start.
     pub(super) async fn stop(&mut self) -> Vec<Finished> {
         let _ = tokio::time::timeout(stopping::FOR_EXECS, self.exec_slots.idle()).await;
         std::iter::from_fn(|| self.ended.try_recv().ok()).collect()
     }
 }
 
-/// What becomes of an EXEC from before the start.
+/// The next step for an EXEC from before the start.
 enum Next {
-    /// Its account or object may come back: it is taken up then.
+    /// It is left: its account or object may come back, and it is taken up then.
     Leave,
-    /// Nobody is to hear of it any more.
+    /// It is forgotten: nobody is to hear of it any more.
     Forget,
     /// It is executed.
     Begin(Box<QueuedExec>),
-    /// It is over, with this result.
+    /// Its end is told: it is over, with this result.
     Tell(u16),
 }
 
@@ -217,7 +218,7 @@ fn has_object(agent_state: &AgentState, client_uri: &str) -> bool {
     uri.is_ok_and(|uri| agent_state.tree.objects_of(&uri.moid).next().is_some())
 }
 
-/// What it takes to have an EXEC's end reported to its account's server, in one transaction.
+/// The changes that have an EXEC's end reported to its account's server, in one transaction.
 ///
 /// # Errors
 /// The store's.
@@ -236,7 +237,7 @@ pub(super) fn report(
     Ok([Change::ExecEnded(finished.number)].into_iter().chain(kept.changes).collect())
 }
 
-/// Who is told of its end.
+/// The destination that is told of an EXEC's end.
 pub(super) fn destination_of(finished: &Finished) -> Destination {
     Destination { server_id: finished.server_id.clone(), uri: finished.report_to.clone() }
 }

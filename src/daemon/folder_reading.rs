@@ -22,13 +22,13 @@ use crate::config::{self, Account, Environment, Settings};
 use crate::mo::{self, ManagementObject};
 use crate::spanned::Problems;
 
-/// Folders that can be watched at all can be within this time. Others are read without, and again later.
+/// The time within which folders can be watched that can be at all. Others are read without, and again later.
 const FOLLOWED: Duration = Duration::from_secs(2);
 
-/// The next one does not wait longer for the one before.
+/// The longest time that the next account or object waits for the one before.
 const SOON: Duration = Duration::from_millis(500);
 
-/// How long the whole reading may take, and how long nothing new may have come of it.
+/// The patience of reading: how long the whole may take, and how long nothing new may have come of it.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Patience {
     all: Duration,
@@ -36,42 +36,42 @@ pub(super) struct Patience {
 }
 
 impl Patience {
-    /// At a start nobody is served before it is over: one that hangs holds up the others this much, and a slow machine,
-    /// where one comes after the other, has its time.
+    /// The patience at a start, when nobody is served before it is over: one that hangs holds up the others this much,
+    /// and a slow machine, where one comes after the other, has its time.
     pub(super) const START: Self = Self { all: Duration::from_secs(30), idle: Duration::from_secs(5) };
-    /// At a reload, everything goes on meanwhile.
+    /// The patience at a reload, when everything goes on meanwhile.
     pub(super) const RELOAD: Self = Self { all: Duration::from_secs(30), idle: Duration::from_secs(30) };
 }
 
-/// What files say. Folders that did not answer in time have nothing.
+/// The accounts and objects as files have them. Folders that did not answer in time have nothing.
 pub(super) struct Read {
     pub(super) settings: Settings,
     pub(super) accounts: Result<Found<Account>, Stuck>,
     pub(super) objects: Result<Found<Arc<ManagementObject>>, Stuck>,
-    /// Whether each later change of them will be told; none where they did not answer in time.
+    /// Whether each later change of the folders will be told; none where they did not answer in time.
     pub(super) is_watched: Option<bool>,
 }
 
-/// What was found in the folders that could be listed.
+/// The accounts or objects that were found in the folders that could be listed.
 pub(super) struct Found<T> {
     pub(super) all: Vec<T>,
-    /// What is wrong.
+    /// The problems of their files.
     pub(super) problems: Problems,
-    /// Account files, or folders of objects, that did not answer, and why.
+    /// The account files, or folders of objects, that did not answer, and why.
     pub(super) silent: BTreeMap<PathBuf, Stuck>,
-    /// What the folders are found to be.
+    /// The folders, as they were found.
     folders: Vec<Folder>,
 }
 
 impl<T> Found<T> {
-    /// What is wrong, and what did not answer: that is there as well.
+    /// All problems, those included of what did not answer: that is there as well.
     pub(super) fn all_problems(&self) -> Problems {
         let mut all = self.problems.clone();
         all.append(self.silence());
         all
     }
 
-    /// What did not answer.
+    /// The problems of what did not answer.
     fn silence(&self) -> Problems {
         let mut all = Problems::default();
         self.silent.iter().for_each(|(path, why)| all.file(path, why.to_string()));
@@ -80,7 +80,7 @@ impl<T> Found<T> {
 }
 
 impl Read {
-    /// Whether it is all there is: what is missing is worth another try.
+    /// Whether all there is was read: what is missing is worth another try.
     pub(super) fn is_whole(&self) -> bool {
         self.accounts.as_ref().is_ok_and(|found| found.silent.is_empty())
             && self.objects.as_ref().is_ok_and(|found| found.silent.is_empty())
@@ -105,7 +105,7 @@ impl Read {
         Self { settings, accounts, objects, is_watched: follow.ok() }
     }
 
-    /// What is known of the folders: of those that did not answer, what was found before.
+    /// The folders as far as known: of those that did not answer, what was found before.
     pub(super) fn known(&self, before: &[Folder]) -> Vec<Folder> {
         let mut folders = Vec::new();
         folders.extend(self.accounts.iter().flat_map(|found| found.folders.iter().cloned()));
@@ -165,7 +165,7 @@ async fn accounts(
     Ok(Found { all, problems, silent, folders })
 }
 
-/// What has been read of an object when it is checked against the machine.
+/// An object that has been read, to be checked against the machine.
 type Begun = (mo::load::ObjectFolder, Option<Arc<ManagementObject>>);
 
 /// Reads the management objects, and checks them against the machine.
@@ -234,7 +234,7 @@ async fn objects(settings: &Settings, patience: Patience) -> Result<Found<Arc<Ma
     Ok(Found { all, problems, silent, folders })
 }
 
-/// Lists folders, and says what they are found to be. One in which earlier work hangs costs no second thread.
+/// Lists folders, and returns what they are found to be. One in which earlier work hangs costs no second thread.
 async fn look_into<T: Send + 'static>(
     folders: Vec<PathBuf>,
     list: impl FnOnce(&[PathBuf]) -> T + Send + 'static,
@@ -250,7 +250,7 @@ async fn look_into<T: Send + 'static>(
     timeout(patience.idle, CONFIGURATION.at(first, work)).await.unwrap_or(Err(Stuck::Late(patience.idle)))?
 }
 
-/// Does each piece of work at its path; what comes of them is in their order.
+/// Does each piece of work at its path; the results are in their order.
 async fn each<T: Send + 'static>(
     works: Vec<(PathBuf, impl FnOnce() -> T + Send + 'static)>,
     begun: Instant,

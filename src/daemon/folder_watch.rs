@@ -1,4 +1,4 @@
-//! Accounts and management objects take effect by themselves: their folders are watched.
+//! The watch of the folders of accounts and management objects, by which these take effect by themselves.
 
 use std::collections::BTreeSet;
 use std::path::PathBuf;
@@ -10,10 +10,10 @@ use crate::base::waking;
 use crate::config::Paths;
 use crate::file_watches::FileWatches;
 
-/// A change is acted upon this long after the first was seen: files come in several steps.
+/// How long after the first change was seen it is acted upon: files come in several steps.
 const DEBOUNCE: Duration = Duration::from_secs(1);
 
-/// Watches the folders of accounts and management objects.
+/// The watch of the folders of accounts and management objects.
 pub(super) struct FolderWatch {
     watched: WatchedFolders,
     due: Option<Instant>,
@@ -34,19 +34,19 @@ impl WatchedFolders {
 }
 
 impl FolderWatch {
-    /// Watches nothing yet.
+    /// Makes a watch of nothing yet.
     pub(super) fn new() -> Self {
         let watches = FileWatches::new();
         let watches = watches.inspect_err(|error| log::warn!("the folders of accounts and management objects are not watched ({error}): after a change, `systemctl reload omadmd` is needed"));
         Self { watched: WatchedFolders(watches.ok().map(Arc::new)), due: None }
     }
 
-    /// What is watched, for whoever reads it.
+    /// The folders that are watched, for whoever reads them.
     pub(super) fn watched(&self) -> WatchedFolders {
         self.watched.clone()
     }
 
-    /// Changes may have gone unnoticed.
+    /// Has the folders read again at `at`, as changes may have gone unnoticed.
     pub(super) fn look_again(&mut self, at: Instant) {
         self.due = Some(self.due.map_or(at, |due| due.min(at)));
     }
@@ -63,12 +63,12 @@ impl FolderWatch {
         }
     }
 
-    /// When the changes seen so far should be acted upon.
+    /// The time when the changes seen so far should be acted upon.
     pub(super) fn due(&self) -> Option<Instant> {
         self.due
     }
 
-    /// Whether that is now.
+    /// Whether changes are to be acted upon now; then they count as done.
     pub(super) fn take_due(&mut self, now: Instant) -> bool {
         self.due.take_if(|due| *due <= now).is_some()
     }

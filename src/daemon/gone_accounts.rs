@@ -1,4 +1,4 @@
-//! Accounts that are gone: what waits for their servers need not.
+//! Accounts that are gone: what waits for their servers is forgotten.
 
 use std::collections::BTreeSet;
 
@@ -8,7 +8,7 @@ use crate::store::Change;
 use crate::uri::ServerId;
 
 impl Daemon {
-    /// What waits for servers whose accounts are gone need not. What runs for them ends by itself.
+    /// Forgets what waits for servers whose accounts are gone. What runs for them ends by itself.
     pub(super) async fn forget(&mut self, gone: &[ServerId]) {
         if gone.is_empty() {
             return;
@@ -52,7 +52,7 @@ impl Daemon {
         }
     }
 
-    /// Alerts for accounts that were removed while the agent was not running.
+    /// Forgets alerts for accounts that were removed while the agent was not running.
     pub(super) async fn forget_unknown(&mut self) {
         let destinations = alert::destinations(&self.agent_state.store)
             .unwrap_or_default()

@@ -1,4 +1,4 @@
-//! From files to a [`AgentState`], at start and at every reload.
+//! The loader: from files to an [`AgentState`], at start and at every reload.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
@@ -27,7 +27,7 @@ use crate::tree;
 use crate::tree::Tree;
 use crate::uri::ServerId;
 
-/// Folders that did not answer are looked at again after this time.
+/// How long until folders that did not answer are looked at again.
 pub(super) const LOOK_AGAIN: Duration = Duration::from_secs(60);
 
 /// Why the configuration is not read again.
@@ -36,26 +36,26 @@ pub(super) enum LoadError {
     /// The file that `--config` names is broken.
     #[error("{0}")]
     Broken(#[from] Problems),
-    /// It does not answer.
+    /// The configuration's disk does not answer.
     #[error("omadmd.toml: {0}")]
     Stuck(#[from] Stuck),
 }
 
-/// What the agent runs on.
+/// The options that the agent runs on.
 #[derive(Clone, Debug)]
 pub struct Options {
-    /// Which configuration.
+    /// The selection of the configuration.
     pub selection: Selection,
-    /// What the process brings along.
+    /// The environment of the process.
     pub environment: Environment,
-    /// Proxies, and the latest time known.
+    /// The surroundings: proxies, and the latest time known.
     pub surroundings: Surroundings,
-    /// Who opens the store. What redb keeps as long as the file is open grows with it, in the heap of the thread that
-    /// opened it: of the others' heaps, all that large work has left free can be given back.
+    /// The main thread, which opens the store. What redb keeps as long as the file is open grows with it, in the heap
+    /// of the thread that opened it: of the others' heaps, all that large work has left free can be given back.
     pub main_thread: MainThread,
 }
 
-/// Makes what cache validators are keyed with (TS 12), once in the life of the store.
+/// Makes the key of cache validators (TS 12), once in the life of the store.
 pub(super) async fn make_cache_key(store: &Arc<Store>, random: &mut dyn Random) -> Result<(), DaemonError> {
     if store.snapshot()?.cache_key()?.is_some() {
         return Ok(());
@@ -75,12 +75,12 @@ pub(super) async fn make_cache_key(store: &Arc<Store>, random: &mut dyn Random) 
     }
 }
 
-/// What is read again.
+/// The scope of reading again.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Scope {
     /// Accounts and management objects, under the same settings.
     Folders,
-    /// The settings as well.
+    /// Everything, the settings as well.
     Everything,
 }
 
@@ -96,17 +96,18 @@ async fn settings(
     CONFIGURATION.at(file, move |_| config::load_settings(&selection, &environment)).await
 }
 
-/// Reads the configuration, at start and again.
+/// The loader, which reads the configuration at start and again.
 pub(super) struct Loader {
     options: Options,
     started: Instant,
-    /// What may end the agent.
+    /// The crash guard, which knows what has ended the agent.
     crash_guard: Arc<CrashGuard>,
-    /// What did not answer when it was last read: files and folders by their path, all of a kind by its name.
+    /// The names of what did not answer when it was last read: files and folders by their path, all of a kind by its
+    /// name.
     silent: Mutex<BTreeSet<PathBuf>>,
-    /// Not every change of their folders is told.
+    /// Whether it was logged that not every change of the folders is told.
     unwatched: Said,
-    /// The latest one, whose connection is kept while its address stays.
+    /// The latest message bus, whose connection is kept while its address stays.
     bus: Mutex<Option<Arc<Bus>>>,
 }
 
@@ -213,7 +214,7 @@ impl Loader {
         }
     }
 
-    /// An agent state like the one before, in which what is broken now, or does not answer, is as it was.
+    /// The agent state that comes after the one before, in which what is broken now, or does not answer, is as it was.
     pub(super) async fn renew(&self, read: Read, before: &AgentState) -> AgentState {
         self.note_silent(&read, Some(before));
         let folders = read.known(&before.folders);
@@ -268,7 +269,7 @@ impl Loader {
         Arc::clone(&self.options.surroundings.time_floor)
     }
 
-    /// The same files, and what servers and bootstraps have made of the accounts meanwhile.
+    /// The agent state of the same files, and of what servers and bootstraps have made of the accounts meanwhile.
     pub(super) async fn accounts_changed(&self, before: &AgentState) -> AgentState {
         let (settings, objects) = ((*before.settings).clone(), before.tree.objects().to_vec());
         let files = Files { accounts: files_of(before), any: before.is_owned, sound: before.is_sound };
@@ -276,12 +277,12 @@ impl Loader {
         self.agent_state(settings, files, objects, Arc::clone(&before.store), &before.peers).await
     }
 
-    /// What the process brings along.
+    /// The surroundings of the process.
     pub(super) fn surroundings(&self) -> Surroundings {
         self.options.surroundings.clone()
     }
 
-    /// Since when the agent runs.
+    /// How long the agent has been running.
     pub(super) fn running_for(&self) -> Duration {
         self.started.elapsed()
     }
@@ -340,7 +341,7 @@ impl Loader {
         }
     }
 
-    /// Says what does not answer, and what becomes of it, or of what is in it; once an outage, and once when it ends.
+    /// Logs what does not answer, and what becomes of it, or of what is in it; once an outage, and once when it ends.
     fn note_silent(&self, read: &Read, before: Option<&AgentState>) {
         let again = LOOK_AGAIN.as_secs();
         let mut silent = self.silent.lock().unwrap_or_else(PoisonError::into_inner);
@@ -420,7 +421,7 @@ struct Files {
 }
 
 impl Files {
-    /// What loading account files comes to.
+    /// Takes the accounts of the files that were found.
     fn new(found: Found<Account>) -> Self {
         let sound = found.problems.is_empty() && found.silent.is_empty();
         Self { any: !found.all.is_empty() || !sound, accounts: found.all, sound }
@@ -437,13 +438,13 @@ fn not_served(problems: &Problems, served: &[Arc<ManagementObject>]) -> BTreeSet
     problems.iter().map(folder).filter(|folder| !is_served(folder)).collect()
 }
 
-/// The accounts that files bring, as they say.
+/// The accounts of files, as those say.
 fn files_of(agent_state: &AgentState) -> Vec<Account> {
     let accounts = agent_state.tree.accounts().iter();
     accounts.filter(|account| !account.is_bootstrapped()).map(|account| (**account).clone()).collect()
 }
 
-/// Those of files, and those of bootstraps whose name no file has: the device's owner has the last word.
+/// The accounts of files, and those of bootstraps whose name no file has: the device's owner has the last word.
 fn all_accounts(files: Vec<Account>, store: &Store, settings: &Settings) -> Vec<Arc<Account>> {
     let brought = store.snapshot().and_then(|snapshot| bootstrap::accounts(&snapshot, settings));
     let brought = brought.unwrap_or_else(|error| {
@@ -467,7 +468,8 @@ fn as_changed(account: &Arc<Account>, store: &Store) -> Arc<Account> {
     })
 }
 
-/// A server is to know its client (TS 5.1.2). A bench, or a network that vouches for its devices, may do without.
+/// Warns of an account without authentication: a server is to know its client (TS 5.1.2). A bench, or a network that
+/// vouches for its devices, may do without.
 fn warn_of_anonymity(account: &Account) {
     if account.auth == Auth::None {
         let server_id = account.server_id.as_str();

@@ -1,4 +1,4 @@
-//! What applications on the device ask for.
+//! Requests of applications on the device.
 
 use tokio::sync::oneshot;
 
@@ -10,7 +10,7 @@ use crate::push::{PushError, payload};
 use crate::uri::Moid;
 use crate::uri::ServerId;
 
-/// Where the answer to a request for configuration goes: the ClientURIs of what was made.
+/// The channel for the answer to a request for configuration: the ClientURIs of what was made.
 pub type Configured = oneshot::Sender<Result<Vec<String>, ConfigurationError>>;
 
 /// A request from the device itself. Whoever receives it answers once, at the end.
@@ -23,38 +23,38 @@ pub enum Local {
         server_id: ServerId,
         /// The id that the push service gave.
         id: String,
-        /// Got it, or lost it.
+        /// Whether the client got it, or lost it.
         register: bool,
-        /// Where the answer goes.
+        /// The channel for the answer.
         reply: oneshot::Sender<Result<(), PushError>>,
     },
     /// An application lacks the configuration of a management object (TS 10.1).
     Configuration {
         /// The object.
         moid: Moid,
-        /// Who asks.
+        /// The initiator: who asks.
         initiator: Initiator,
-        /// Where the answer goes.
+        /// The channel for the answer.
         reply: Configured,
     },
     /// A push message: the base64 of a Package#0 (TS D.2.5).
     Deliver {
         /// The base64.
         payload: String,
-        /// Where the answer goes.
+        /// The channel for the answer.
         reply: oneshot::Sender<Result<(), PushError>>,
     },
-    /// Something happened on the device (TS 5.3). Answered when it is on disk for each server that may hear of it.
+    /// An event on the device (TS 5.3). Answered when it is on disk for each server that may hear of it.
     Alert {
-        /// What.
+        /// The alert of the event.
         alert: Alert,
-        /// Where the answer goes.
+        /// The channel for the answer.
         reply: oneshot::Sender<Result<(), RaiseError>>,
     },
 }
 
 impl Daemon {
-    /// Does what a local application asks for. One that does not wait for the answer has gone: no harm.
+    /// Serves a request of a local application. One that does not wait for the answer has gone: no harm.
     pub(super) async fn local(&mut self, request: Local) {
         match request {
             Local::Registration { server_id, id, register, reply } => {
@@ -74,7 +74,7 @@ impl Daemon {
         }
     }
 
-    /// A push message: judged as if it had come by UDP.
+    /// Takes a push message: it is judged as if it had come by UDP.
     async fn deliver(&mut self, base64: &str) -> Result<(), PushError> {
         let package = payload(base64)?;
         let admitted = self.notifications.receive_push(&package, &self.clock).map_err(PushError::Dropped)?;

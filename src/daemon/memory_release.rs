@@ -1,4 +1,5 @@
-//! Rest: once all has been quiet for a while, nothing that is kept lies behind what large work has left free.
+//! The release of memory at rest: once all has been quiet for a while, nothing that is kept lies behind what large work
+//! has left free.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -10,19 +11,19 @@ use crate::base::heap;
 use crate::base::lane;
 use crate::store::Store;
 
-/// Threads that have nothing more to do have ended by then.
+/// How long all must have been quiet: threads that have nothing more to do have ended by then.
 const QUIET: Duration = Duration::from_secs(5);
 
-/// An agent without large objects has less of its own.
+/// The memory that an agent without large objects has less of, in bytes.
 const USUAL: u64 = 2 << 20;
-/// So much more than after the last time is worth a store that is opened afresh.
+/// The growth since the last time that is worth a store that is opened afresh.
 const WORTH_IT: u64 = 512 << 10;
 
-/// The one timer that runs after work, and none at rest.
+/// The release of memory, with the one timer that runs after work, and none at rest.
 #[derive(Debug)]
 pub(super) struct MemoryRelease {
     timer: Option<AbortHandle>,
-    /// What the process had of its own when its store was opened afresh last.
+    /// The memory that the process had of its own when its store was opened afresh last.
     kept: Arc<AtomicU64>,
 }
 
@@ -33,7 +34,7 @@ impl Default for MemoryRelease {
 }
 
 impl MemoryRelease {
-    /// Something has just been done.
+    /// Starts the timer anew, as something has just been done.
     ///
     /// Of threads that have ended, the handle of the last one is kept until another has; and the heap goes back from its
     /// end only. One that was made while the heap was large keeps it so: then others are made, that do nothing. So does

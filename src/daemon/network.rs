@@ -1,4 +1,4 @@
-//! What the network is, and whether it has changed: asked for only while somebody waits for that.
+//! The network as far as known, and whether it has changed: asked for only while somebody waits for that.
 //!
 //! The kernel's list of interfaces is read, and each of them is looked at, in tasks of their own, beside each other: a
 //! device that does not answer holds up neither the loop nor what goes by another one.
@@ -17,15 +17,15 @@ use crate::bearer::ConnectionType;
 use crate::bearer::{self, Choice, Id, KnownInterfaces, Links};
 use crate::session::Queue;
 
-/// How often to look where the kernel does not tell, and at what did not answer.
+/// How often the network is looked at where the kernel does not tell, and what did not answer.
 const LOOK: Duration = Duration::from_secs(30);
 
-/// Who tells of changes, and what is known.
+/// The watch of the network, and what is known of it.
 #[derive(Debug, Default)]
 pub(super) struct Network {
     source: Option<Source>,
     known: KnownInterfaces,
-    /// The addresses when it was last looked, since there is a source.
+    /// The addresses at the last look, since there is a source.
     before: Option<BTreeSet<(String, IpAddr)>>,
     looks: JoinSet<Event>,
     /// Whether the list is being read, and whether it is to be read again after that.
@@ -33,9 +33,9 @@ pub(super) struct Network {
     again: bool,
     /// Whether what is known is how it is: nothing is told that has not been looked at.
     current: bool,
-    /// The list could not be read.
+    /// Whether the list could not be read.
     silent: bool,
-    /// When what did not answer is looked at again.
+    /// The time when what did not answer is looked at again.
     look_again: Option<Instant>,
 }
 
@@ -45,19 +45,19 @@ enum Source {
     Clock(tokio::time::Interval),
 }
 
-/// What comes of waiting for the network.
+/// An event of the network.
 #[derive(Debug)]
 pub(super) enum Event {
-    /// It has changed in some way.
+    /// The network has changed in some way.
     Changed,
-    /// The list of interfaces.
+    /// The list of interfaces was read.
     Links(Result<Links, Stuck>),
-    /// What an interface is.
+    /// The type of an interface was read.
     Kind(Id, Result<Option<ConnectionType>, String>),
 }
 
 impl Network {
-    /// Begins to listen, or stops; whether it has begun.
+    /// Begins to listen, or stops; returns whether it has begun.
     fn listen(&mut self, wanted: bool) -> bool {
         let begins = wanted && self.source.is_none();
         if !wanted {
@@ -79,7 +79,7 @@ impl Network {
         begins
     }
 
-    /// Waits for something new; for ever while nobody wants to know.
+    /// Waits for the next event; for ever while nobody wants to know.
     pub(super) async fn event(&mut self) -> Event {
         tokio::select! {
             Some(Ok(looked)) = self.looks.join_next() => looked,
@@ -87,17 +87,17 @@ impl Network {
         }
     }
 
-    /// When what did not answer is to be looked at again; none while nobody wants to know.
+    /// The time when what did not answer is to be looked at again; none while nobody wants to know.
     pub(super) fn due(&self) -> Option<Instant> {
         self.look_again.filter(|_| self.source.is_some() && !self.reading)
     }
 
-    /// Whether what is known is how it is.
+    /// Whether what is known is how the network is.
     pub(super) fn is_current(&self) -> bool {
         self.current
     }
 
-    /// Where a session that prefers these connection types is bound.
+    /// The binding of a session that prefers these connection types.
     pub(super) fn choose(&self, preferred: &[ConnectionType]) -> Choice {
         match preferred {
             [] | [ConnectionType::AnyAvailable, ..] => Choice::Any,
@@ -106,7 +106,8 @@ impl Network {
         }
     }
 
-    /// The list was read: those that are to be looked at; and whether an address is there that was not there before.
+    /// Takes the list that was read; returns the interfaces to be looked at, and whether an address is there that was
+    /// not there before.
     fn read(&mut self, links: Result<Links, Stuck>) -> (Vec<Id>, bool) {
         (self.reading, self.current) = (false, true);
         let changed = std::mem::take(&mut self.again);
@@ -172,7 +173,7 @@ impl Network {
         self.looks.spawn(hearts.watch("the look at the network".to_owned(), read));
     }
 
-    /// Something about the network is new.
+    /// Takes note of an event.
     pub(super) fn take_note(&mut self, event: Event, queue: &mut Queue, shared: &mut Shared) {
         match event {
             Event::Changed => {

@@ -10,13 +10,13 @@ use crate::base::journal::id;
 use crate::base::waking;
 
 impl Daemon {
-    /// Reads everything again, on the operator's word.
+    /// Reloads all files, on the operator's word.
     pub(super) fn reload(&mut self) {
         self.shared.systemd.reloading();
         self.config_files.load(Scope::Everything, &self.agent_state, &mut self.shared.hearts);
     }
 
-    /// Files were read again.
+    /// Takes the files that were read again.
     pub(super) async fn loaded(&mut self, Reread { scope, read }: Reread) {
         match read {
             Ok(read) => {
@@ -44,7 +44,7 @@ impl Daemon {
         }
     }
 
-    /// A server changed its account, or a bootstrap brought some.
+    /// Goes on with changed accounts: a server changed its own, or a bootstrap brought some.
     pub(super) async fn accounts_changed(&mut self) {
         let agent_state = self.config_files.loader.accounts_changed(&self.agent_state).await;
         let before = self.go_on_in(agent_state).await;
@@ -57,7 +57,7 @@ impl Daemon {
         }
     }
 
-    /// Goes on with what files say now.
+    /// Adopts an agent state, of what files say now.
     async fn adopt(&mut self, agent_state: AgentState) {
         let before = self.go_on_in(agent_state).await;
         self.bootstrapping.look(waking::now());

@@ -18,19 +18,19 @@ use crate::notification::tally::{Counts, Tally};
 use crate::session::{Cause, Queue, SessionRequest};
 use crate::store::{Change, SeenNotification, Store, StoreError};
 
-/// All of them, from the socket to the queue of sessions.
+/// The handling of notifications, from the socket to the queue of sessions.
 pub(super) struct Notifications {
     listener: Listener,
     gate: Gate,
     verifiers: Vec<Verifier>,
     tally: Tally,
-    /// Of what was let in, and is nothing new.
+    /// The count of notifications that were let in, and are nothing new.
     merged: Tally,
     pub(super) triggers: Triggers,
 }
 
 impl Notifications {
-    /// Those that come by these sockets. What was let in before the agent was restarted is no news.
+    /// Makes the component of these sockets. What was let in before the agent was restarted is no news.
     pub(super) fn new(sockets: Vec<UdpSocket>, agent_state: &AgentState) -> Result<Self, StoreError> {
         let mut gate = Gate::new(Policy::from(&agent_state.settings.notification));
         for SeenNotification { server_id, id, time } in agent_state.store.snapshot()?.notifications()? {
@@ -48,7 +48,7 @@ impl Notifications {
         Ok(notifications)
     }
 
-    /// Where they are listened for.
+    /// The addresses listened on, in words.
     pub(super) fn addresses(&self) -> String {
         let addresses = self.listener.addresses().map(|address| format!("UDP {address}"));
         addresses.collect::<Vec<_>>().join(", ")
@@ -60,7 +60,7 @@ impl Notifications {
         self.know(agent_state);
     }
 
-    /// The accounts of this agent state may send notifications from now on.
+    /// Takes the accounts of this agent state, which may send notifications from now on.
     fn know(&mut self, agent_state: &AgentState) {
         self.verifiers = agent_state.peers.iter().map(|peer| Verifier::from(&*peer.account)).collect();
     }
@@ -94,7 +94,7 @@ impl Notifications {
         })
     }
 
-    /// A notification was let in. It is on disk before anything comes of it: a replay after a power cut is
+    /// Takes a notification that was let in. It is on disk before anything comes of it: a replay after a power cut is
     /// still one.
     pub(super) async fn admit(&mut self, package: Admitted, queue: &mut Queue, store: &Arc<Store>) {
         let trigger = package.trigger;
@@ -130,12 +130,12 @@ impl Notifications {
         queue.ask(request, waking::now());
     }
 
-    /// When the next journal line about what was turned away, or was nothing new, is due.
+    /// The time when the next journal line is due about what was turned away, or was nothing new.
     pub(super) fn next_wake(&self) -> Option<Instant> {
         self.tally.due().into_iter().chain(self.merged.due()).min()
     }
 
-    /// Writes that line if it is due.
+    /// Writes the journal line about dropped notifications, if it is due.
     pub(super) fn report(&mut self, now: Instant) {
         if let Some(counts) = self.tally.take(now) {
             say(&counts);
@@ -145,7 +145,7 @@ impl Notifications {
         }
     }
 
-    /// Writes it now: the agent is about to stop.
+    /// Writes the journal line about dropped notifications now: the agent is about to stop.
     pub(super) fn stop(&mut self) {
         if let Some(counts) = self.tally.rest() {
             say(&counts);

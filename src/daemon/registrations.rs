@@ -20,24 +20,24 @@ use crate::store::records::Registration;
 use crate::tree::{Principal, SessionFacts};
 use crate::uri::ServerId;
 
-/// An attempt that is over.
+/// An attempt to tell a server, which is over.
 pub(super) struct Attempt {
-    /// Where it went, as the store has it; nothing where it did not get that far.
+    /// The address that it went to, as the store has it; nothing where it did not get that far.
     told: String,
     outcome: Outcome,
 }
 
-/// What servers are to be told of push clients. What is broken off with the agent is open in the store, and told at its
-/// next start.
+/// The registrations that servers are to be told. What is broken off with the agent is open in the store, and told at
+/// its next start.
 #[derive(Default)]
 pub(super) struct Registrations {
     bridge: Bridge,
-    /// By what each attempt tells whom.
+    /// The attempts under way, by what each tells whom.
     attempts: Tasks<Task, Attempt>,
 }
 
 impl Registrations {
-    /// A push client has got an id, or lost it. It is on disk before the client hears so.
+    /// Takes a push client's word that it got an id, or lost it. It is on disk before the client hears so.
     pub(super) async fn ask(
         &mut self,
         agent_state: &AgentState,
@@ -91,7 +91,7 @@ impl Registrations {
         }
     }
 
-    /// Tells those whose turn it is, each in a task of its own.
+    /// Begins the attempts that are due, each in a task of its own.
     pub(super) fn start_due(&mut self, agent_state: &Arc<AgentState>, shared: &mut Shared) {
         for task in self.bridge.due(waking::now()) {
             let (told, name) = (task.clone(), format!("{}: push registration", task.server_id));
@@ -108,7 +108,7 @@ impl Registrations {
         }
     }
 
-    /// When somebody is to be told next.
+    /// The time when an attempt is due next.
     pub(super) fn next_wake(&self) -> Option<Instant> {
         self.bridge.next_wake()
     }
@@ -178,7 +178,7 @@ fn push_of<'w>(agent_state: &'w AgentState, server_id: &ServerId) -> Option<&'w 
     agent_state.peer(server_id)?.account.push.as_ref()
 }
 
-/// What a server must be told again if it changes.
+/// The address of a registration, in the form in which a change of it is noticed: then the server must be told again.
 fn address(push: &Push, register: bool) -> String {
     let uri = if register { &push.register_uri } else { &push.unregister_uri };
     format!("{uri} {}", push.params.as_deref().unwrap_or_default())

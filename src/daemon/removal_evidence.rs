@@ -1,4 +1,4 @@
-//! Whether an account that is not there was removed, or only can't be seen.
+//! Evidence of removal: whether an account that is not there was removed, or only can't be seen.
 //!
 //! A folder that is not mounted yet, is empty or can't be read looks as if all its accounts had been removed. So an
 //! account counts as removed only where nothing speaks for such a mishap: no file is broken, and each folder that has
@@ -18,17 +18,17 @@ use super::clock::Clock;
 use crate::agent_state::{AgentState, Folder};
 use crate::store::{Change, FOLDER_EMPTIED, FOLDER_HELD, StoreError};
 
-/// A folder that has been found empty for so long has been emptied.
+/// The time after which a folder that has been found empty counts as emptied.
 const LONG_EMPTY: u64 = 3 * 24 * 3600;
 
-/// What a folder that holds nothing, or can't be seen to, says of what it held.
+/// The evidence of a folder that holds nothing, or can't be seen to: what it says of what it held.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Says {
-    /// It has been removed.
+    /// What it held has been removed.
     Emptied,
-    /// Nobody knows, since this time if it is there.
+    /// Nobody knows whether that has been removed, since this time if it is there.
     Doubt(Option<u64>),
-    /// There has never been any.
+    /// It has never held any.
     Nothing,
 }
 
@@ -43,7 +43,7 @@ impl SeenFolders {
         }
     }
 
-    /// Whether it is still the folder that it was.
+    /// Whether a folder is still the one that it was.
     fn is_same(&self, folder: &Folder) -> bool {
         self.0.get(&folder.path).is_some_and(|seen| folder.identity == Some(*seen))
     }
@@ -141,13 +141,13 @@ impl SeenFolders {
     }
 }
 
-/// What a folder of accounts is found to be. It may block.
+/// A folder of accounts, as it is found. It may block.
 pub(super) fn of_accounts(path: &Path) -> Folder {
     let is_account = |entry: &DirEntry| entry.path().extension().is_some_and(|extension| extension == "toml");
     Folder { is_of_accounts: true, ..found(path, is_account) }
 }
 
-/// What a folder of management objects is found to be, as far as it tells itself: where links in it lead, who reads them
+/// A folder of management objects, as it is found, so far as it tells itself: where links in it lead, who reads them
 /// knows. It may block.
 pub(super) fn of_objects(path: &Path) -> Folder {
     found(path, |entry| entry.file_type().is_ok_and(|kind| kind.is_dir()))

@@ -1,4 +1,4 @@
-//! What a crash, a stop, or an account's absence broke off is taken up: EXECs that waited or ran, and sessions.
+//! Resuming what a crash, a stop, or an account's absence broke off: EXECs that waited or ran, and sessions.
 
 use super::Daemon;
 use super::taken_up::TakenUp;
@@ -6,7 +6,7 @@ use crate::store::StoreError;
 use crate::uri::ServerId;
 
 impl Daemon {
-    /// Takes up all of it, as the agent has started.
+    /// Takes up all EXECs and sessions, as the agent has started.
     pub(super) async fn take_up(&mut self) {
         let in_doubt = self.doubt().is_some();
         let execs = self.execs.take_up(&self.agent_state, in_doubt, &mut self.shared);
@@ -25,7 +25,7 @@ impl Daemon {
         }
     }
 
-    /// Accounts are there that were not, or objects may be: what waits for them is taken up.
+    /// Takes up what waits for these accounts, which are there again, or for objects that may be.
     pub(super) async fn take_up_for(&mut self, back: &[ServerId]) {
         let in_doubt = self.doubt().is_some();
         let left = self.execs.left.clone();
@@ -56,7 +56,7 @@ impl Daemon {
         notifications.triggers.take_up(of, agent_state, in_doubt, &mut *shared.random)
     }
 
-    /// Has what was taken up go on.
+    /// Lets EXECs and sessions that were taken up go on.
     async fn resume(&mut self, taken: Result<TakenUp, StoreError>) -> Result<(), StoreError> {
         let TakenUp { changes, due } = taken?;
         self.sessions.ask(due);

@@ -10,17 +10,17 @@ use crate::config::Account;
 use crate::session::{Cause, SessionRequest};
 use crate::uri::ServerId;
 
-/// A first contact that the server refused is tried again after this time.
+/// How long until a first contact that the server refused is tried again.
 const FIRST_CONTACT_AGAIN: Duration = Duration::from_secs(3600);
 
-/// A session that is asked for, and when it is due.
+/// A session that is asked for, with the time when it is due.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Due {
     pub(super) request: SessionRequest,
     pub(super) at: Instant,
 }
 
-/// What is due because the agent started.
+/// The sessions that are due because the agent started.
 pub(super) fn at_start(agent_state: &AgentState, now: Instant, random: &mut dyn Random) -> Vec<Due> {
     let mut due: Vec<Due> = agent_state
         .peers
@@ -31,8 +31,8 @@ pub(super) fn at_start(agent_state: &AgentState, now: Instant, random: &mut dyn 
     due
 }
 
-/// Alerts that wait for an URI which one of these servers has named: the power went before they were delivered, or the
-/// account was not there.
+/// The sessions for alerts that wait for an URI which one of these servers has named: the power went before they were
+/// delivered, or the account was not there.
 fn elsewhere(agent_state: &AgentState, of: impl Fn(&ServerId) -> bool, now: Instant) -> Vec<Due> {
     let destinations = alert::destinations(&agent_state.store).unwrap_or_default();
     let mine = |destination: &&Destination| {
@@ -47,8 +47,8 @@ fn elsewhere(agent_state: &AgentState, of: impl Fn(&ServerId) -> bool, now: Inst
         .collect()
 }
 
-/// What is due because a reload brought accounts that were not there before, or another schedule for those
-/// that were.
+/// The sessions that are due because a reload brought accounts that were not there before, or another schedule for
+/// those that were.
 pub(super) fn of_changes(
     before: &AgentState,
     agent_state: &AgentState,
@@ -73,7 +73,7 @@ pub(super) fn brought(agent_state: &AgentState, server_ids: &[ServerId], now: In
     agent_state.peers.iter().filter(mine).map(|peer| due(peer, Cause::Bootstrap, now)).collect()
 }
 
-/// The first session with an account tells its server that the device has it (TS 8.1, TS 8.2).
+/// The cause of the first session with an account, which tells its server that the device has it (TS 8.1, TS 8.2).
 fn first_contact(account: &Account) -> Cause {
     if account.is_bootstrapped() { Cause::Bootstrap } else { Cause::Boot }
 }
@@ -99,8 +99,8 @@ fn of_account(
     Some(due(peer, cause, now + jitter(schedule.jitter, random)))
 }
 
-/// What comes after a session: the next scheduled one. A first contact that failed for good is repeated: the
-/// server must hear of the device once.
+/// The next scheduled session after one that is over. A first contact that failed for good is repeated: the server must
+/// hear of the device once.
 pub(super) fn after_session(
     peer: &Peer,
     first_contact_failed: bool,
@@ -124,7 +124,7 @@ fn due(peer: &Peer, cause: Cause, at: Instant) -> Due {
     Due { request: SessionRequest::plain(&peer.account.server_id, cause), at }
 }
 
-/// A random part of `most`.
+/// A random part of the time `most`.
 pub(super) fn jitter(most: Duration, random: &mut dyn Random) -> Duration {
     most.mul_f64(f64::from(random.next_u32()) / f64::from(u32::MAX))
 }
@@ -194,7 +194,7 @@ mod tests {
         }
     }
 
-    /// Server, cause and delay of what is due.
+    /// The server, cause and delay of each session that is due.
     fn shown(due: Vec<Due>, now: Instant) -> Vec<(String, Cause, Duration)> {
         due.into_iter()
             .map(|Due { request, at }| (request.trigger.server_id.into(), request.cause, rounded(at - now)))

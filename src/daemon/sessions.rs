@@ -1,4 +1,4 @@
-//! Sessions: from the queue to their task, and what is to be kept of one that has ended.
+//! Running sessions: from the queue to their task, and what is to be kept of one that has ended.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -32,32 +32,32 @@ use crate::uri::ServerId;
 #[derive(Default)]
 pub(super) struct Sessions {
     pub(super) queue: Queue,
-    /// By whom each is with.
+    /// The tasks of running sessions, by whom each is with.
     tasks: Tasks<Destination, Ended>,
     network: Network,
-    /// What their packages hold in memory.
+    /// The budget of what their packages hold in memory.
     budget: DataBudget,
 }
 
-/// What comes of waiting for sessions.
+/// An event of sessions.
 pub(super) enum SessionsEvent {
-    /// One is over.
+    /// A session is over.
     Ended((Destination, Result<Ended, JoinError>)),
-    /// Something about the network.
+    /// The network has news.
     Network(Event),
 }
 
-/// What came of what was due.
+/// The sessions that have begun, and those that were given up.
 #[derive(Default)]
 pub(super) struct Begun {
     /// Whether any session has begun.
     pub(super) any: bool,
-    /// Those for which no preferred connection type came up in time.
+    /// The requests for which no preferred connection type came up in time.
     pub(super) given_up: Vec<SessionRequest>,
 }
 
 impl Sessions {
-    /// Begins what is due.
+    /// Begins the sessions that are due.
     pub(super) fn start_due(
         &mut self,
         agent_state: &Arc<AgentState>,
@@ -98,7 +98,7 @@ impl Sessions {
         self.queue.due(waking::now(), &look)
     }
 
-    /// Begins one; false where its account is gone.
+    /// Begins a session; false where its account is gone.
     fn start(
         &mut self,
         request: SessionRequest,
@@ -144,13 +144,14 @@ impl Sessions {
         true
     }
 
-    /// Asks for these.
+    /// Asks for these sessions.
     pub(super) fn ask(&mut self, due: impl IntoIterator<Item = Due>) {
         due.into_iter().for_each(|Due { request, at }| self.queue.ask(request, at));
     }
 
-    /// Sessions that the agent has died in twice do not begin by themselves for now: it must come up. Each destination
-    /// stands for itself: an URI that a server has named for reports may answer what the server itself does not.
+    /// Holds back sessions that the agent has died in twice, so that they do not begin by themselves for now: it must
+    /// come up. Each destination stands for itself: an URI that a server has named for reports may answer what the
+    /// server itself does not.
     pub(super) fn hold_fatal(
         &mut self,
         of: &dyn Fn(&ServerId) -> bool,
@@ -176,12 +177,12 @@ impl Sessions {
         }
     }
 
-    /// When one is due, or what it waits for is looked at again.
+    /// The time when a session is due, or what it waits for is looked at again.
     pub(super) fn next_wake(&self) -> Option<std::time::Instant> {
         self.queue.next_wake().into_iter().chain(self.network.due()).min()
     }
 
-    /// Waits until one is over, or something about the network is new.
+    /// Waits until a session is over, or something about the network is new.
     pub(super) async fn next_event(&mut self) -> SessionsEvent {
         tokio::select! {
             ended = self.tasks.ended() => SessionsEvent::Ended(ended),
@@ -194,7 +195,7 @@ impl Sessions {
         self.network.take_note(event, &mut self.queue, shared);
     }
 
-    /// The next one that is over until `deadline`, once all have been told to end.
+    /// The next session that is over until `deadline`, once all have been told to end.
     pub(super) async fn last(
         &mut self,
         deadline: tokio::time::Instant,
@@ -211,7 +212,7 @@ impl Sessions {
         ended
     }
 
-    /// Breaks off those that are left.
+    /// Breaks off the sessions that are left.
     pub(super) async fn stop(&mut self) {
         self.tasks.shutdown().await;
     }
@@ -232,7 +233,7 @@ impl Daemon {
         }
     }
 
-    /// None of the connection types that a notification prefers came up in time.
+    /// Gives up a notification's session, as none of the connection types that it prefers came up in time.
     async fn give_up(&mut self, request: &SessionRequest) {
         let server_id = &request.trigger.server_id;
         log::warn!(
@@ -245,7 +246,7 @@ impl Daemon {
         }
     }
 
-    /// A session is over: what follows from it, in one transaction.
+    /// Takes note of a session that is over: what follows from it is in one transaction.
     pub(super) async fn ended(&mut self, (destination, ended): (Destination, Result<Ended, JoinError>)) {
         let ended = ended.unwrap_or_else(|error| {
             let failure = SessionFailure::Internal(error.to_string());
@@ -274,7 +275,7 @@ impl Daemon {
         self.shared.systemd.status(&status);
     }
 
-    /// What comes after a session with an account's server.
+    /// Follows up a session with an account's server.
     fn follow_up(
         &mut self,
         server_id: &ServerId,
@@ -308,7 +309,7 @@ impl Daemon {
         contact.is_ok_and(|contact| contact.is_none())
     }
 
-    /// What is to be remembered of a session that ended well.
+    /// The changes that remember a session that ended well.
     fn contact(&mut self, server_id: &ServerId, first: bool, server_time: Option<u64>) -> Vec<Change> {
         let now = self.clock.now();
         let contact = first.then(|| Change::Contact(server_id.to_owned(), now.now));

@@ -1,4 +1,4 @@
-//! What all components of the loop use.
+//! The things that all components of the loop use.
 
 use tokio::sync::watch;
 
@@ -9,17 +9,17 @@ use crate::base::Random;
 use crate::base::heartbeat::Hearts;
 use crate::base::waking;
 
-/// What a component is handed beside the [`AgentState`](crate::agent_state::AgentState) that it works in.
+/// The things that a component is handed beside the [`AgentState`](crate::agent_state::AgentState) that it works in.
 pub(super) struct Shared {
-    /// Whether the tasks of all components advance.
+    /// The hearts of all components' tasks, which tell whether these advance.
     pub(super) hearts: Hearts,
     /// Turns true when sessions, and what is like them, are to end.
     pub(super) stopping: watch::Sender<bool>,
     pub(super) random: Box<dyn Random>,
-    /// After sessions and reloads.
+    /// The release of memory after sessions and reloads.
     pub(super) memory_release: MemoryRelease,
     pub(super) systemd: Systemd,
-    /// Alerts that had to go.
+    /// The alerts that were dropped for want of room.
     pub(super) dropped: Dropped,
 }
 

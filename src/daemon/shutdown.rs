@@ -1,4 +1,4 @@
-//! The agent's end, in bounded time.
+//! The shutdown of the agent, in bounded time.
 
 use std::sync::Arc;
 
@@ -8,8 +8,8 @@ use super::Daemon;
 use crate::base::stopping;
 
 impl Daemon {
-    /// Sessions are broken off, after the change that is being made where that does not take long: their servers see a
-    /// lost connection, and what was acknowledged is on disk.
+    /// Stops the agent. Sessions are broken off, after the change that is being made where that does not take long:
+    /// their servers see a lost connection, and what was acknowledged is on disk.
     pub(super) async fn stop(mut self) {
         self.shared.systemd.stopping();
         self.shared.stopping.send_replace(true);
@@ -36,7 +36,7 @@ impl Daemon {
         self.last_words().await;
     }
 
-    /// What has ended is on disk before the agent has.
+    /// Commits what has ended, so that it is on disk before the agent ends.
     async fn last_words(&mut self) {
         let mut changes = Vec::new();
         for finished in self.execs.stop().await {

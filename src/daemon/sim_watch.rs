@@ -1,5 +1,5 @@
-//! A SIM that is changed while nothing else happens: the files that its IMSI comes from are watched. A program that tells
-//! the IMSI is not asked in between.
+//! The watch for a SIM that is changed while nothing else happens, by the files that its IMSI comes from. A program
+//! that tells the IMSI is not asked in between.
 
 use std::sync::Arc;
 
@@ -11,13 +11,13 @@ use crate::backend::Dependencies;
 use crate::config::Fact;
 use crate::file_watches::FileWatches;
 
-/// Where the IMSI comes from.
+/// The watch of the files that the IMSI comes from.
 #[derive(Debug)]
 pub(super) struct SimWatch {
-    /// None where no file tells it, or nobody wants to know.
+    /// The watched files; none where no file tells it, or nobody wants to know.
     watches: Option<Arc<FileWatches<()>>>,
     files: Dependencies,
-    /// Where the files are is being looked up; whether because something has changed.
+    /// The look-up of where the files are; whether because something has changed.
     arming: JoinSet<bool>,
 }
 
@@ -28,7 +28,7 @@ impl SimWatch {
         sim
     }
 
-    /// Watches what the settings name, where another SIM would mean other accounts.
+    /// Watches the files that the settings name, where another SIM would mean other accounts.
     pub(super) fn follow(&mut self, agent_state: &AgentState) {
         let is_asked = agent_state.settings.bootstrap.uri.is_some() && !agent_state.is_owned;
         let files = agent_state::dependencies(Fact::Imsi, &agent_state.settings, agent_state.tree.machine());
@@ -51,7 +51,7 @@ impl SimWatch {
         self.watch(false);
     }
 
-    /// A file may be in another folder than before. Looking it up may block.
+    /// Looks the files up and watches them, as one may be in another folder than before. That may block.
     fn watch(&mut self, has_changed: bool) {
         let Some(watches) = self.watches.clone() else { return };
         let files = self.files.clone();

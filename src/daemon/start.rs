@@ -1,4 +1,4 @@
-//! The agent's start, from what was loaded to what is due at once.
+//! The start of the agent, from what was loaded to what is due at once.
 
 use std::sync::Arc;
 
@@ -23,7 +23,7 @@ use crate::notification::listener;
 use crate::store::StoreError;
 use crate::subscription::Subscriptions;
 
-/// What the loop begins with.
+/// The agent that has been loaded, with which the loop begins.
 pub(super) struct Started {
     pub(super) loader: Loader,
     pub(super) agent_state: Arc<AgentState>,
@@ -32,7 +32,7 @@ pub(super) struct Started {
     pub(super) notifications: Notifications,
 }
 
-/// Reads what there is, and opens what notifications come by, where no `sockets` were passed.
+/// Reads what there is, and opens the sockets for notifications, where no `sockets` were passed.
 pub(super) async fn start(
     options: Options,
     sockets: Vec<UdpSocket>,
@@ -52,7 +52,7 @@ pub(super) async fn start(
 }
 
 impl Daemon {
-    /// One at rest.
+    /// Makes an agent at rest.
     pub(super) fn new(
         Started { loader, agent_state, watcher, clock, notifications }: Started,
         mut random: Box<dyn Random>,
@@ -72,7 +72,7 @@ impl Daemon {
         })
     }
 
-    /// What is due because the agent has started.
+    /// Asks for what is due because the agent has started.
     pub(super) async fn boot(&mut self) {
         let until = waking::now() + self.agent_state.settings.session.clock_wait;
         self.clock.begin(until);

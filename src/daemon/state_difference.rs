@@ -1,4 +1,5 @@
-//! What became of accounts and management objects when they were read again, in words.
+//! The difference of two agent states, in words: what became of accounts and management objects when they were read
+//! again.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -7,7 +8,7 @@ use crate::agent_state::AgentState;
 use crate::mo::ManagementObject;
 use crate::uri::ServerId;
 
-/// How many of a kind are named; of more, how many others there are.
+/// The most of a kind that are named; of more, how many others there are.
 const NAMED: usize = 5;
 
 /// Whether any account came, changed or went.
@@ -22,7 +23,7 @@ pub(super) fn missing(from: &AgentState, of: &AgentState) -> Vec<ServerId> {
     all.filter(|server_id| from.peer(server_id).is_none()).cloned().collect()
 }
 
-/// Which accounts came, changed, went and stayed.
+/// The accounts that came, changed, went and stayed, in words.
 pub(super) fn accounts(before: &AgentState, after: &AgentState) -> String {
     let all = |agent_state: &AgentState| -> Vec<_> {
         let accounts =
@@ -32,7 +33,7 @@ pub(super) fn accounts(before: &AgentState, after: &AgentState) -> String {
     format!("accounts: {}", difference(&all(before), &all(after), |one, other| one == other))
 }
 
-/// Likewise the management objects, by the names of their folders.
+/// The management objects that came, changed, went and stayed, by the names of their folders.
 pub(super) fn objects(before: &AgentState, after: &AgentState) -> String {
     let all = |agent_state: &AgentState| -> Vec<_> {
         let objects = agent_state.tree.objects().iter();
@@ -44,7 +45,7 @@ pub(super) fn objects(before: &AgentState, after: &AgentState) -> String {
     format!("management objects: {}", difference(&all(before), &all(after), same))
 }
 
-/// As `new d; changed b; removed c; unchanged a`.
+/// The difference of two lists, as `new d; changed b; removed c; unchanged a`.
 fn difference<T>(before: &[(String, T)], after: &[(String, T)], same: impl Fn(&T, &T) -> bool) -> String {
     let then: BTreeMap<&str, &T> = before.iter().map(|(name, value)| (name.as_str(), value)).collect();
     let now: BTreeSet<&str> = after.iter().map(|(name, _)| name.as_str()).collect();

@@ -1,4 +1,4 @@
-//! What systemd is told: readiness, status, and that the loop still turns.
+//! Messages to systemd: readiness, status, and that the loop still turns.
 
 use std::io;
 use std::os::linux::net::SocketAddrExt;
@@ -14,17 +14,17 @@ use crate::base::said::Said;
 /// The service manager, if one supervises the agent.
 pub(super) struct Systemd {
     socket: Option<(UnixDatagram, SocketAddr)>,
-    /// What it was told last.
+    /// The status that it was told last.
     status: String,
     watchdog: Option<Watchdog>,
 }
 
-/// Bites where it is not told in time that the agent is well.
+/// The service manager's watchdog, which bites where it is not told in time that the agent is well.
 struct Watchdog {
-    /// A third of its limit: one ping that comes late, or is lost, is no bite.
+    /// The time between two pings, a third of its limit: one ping that comes late, or is lost, is no bite.
     every: Duration,
     next: Instant,
-    /// The journal has a line about what stands still.
+    /// Whether the journal has a line about what stands still.
     said: Said,
 }
 
@@ -95,8 +95,8 @@ impl Systemd {
         }
     }
 
-    /// Never blocks: a manager that does not read its socket must not stop the agent, as `sd_notify`'s own
-    /// call would.
+    /// Tells the service manager something. Never blocks: a manager that does not read its socket must not stop the
+    /// agent, as `sd_notify`'s own call would.
     fn tell(&self, states: &[NotifyState<'_>]) {
         let Some((socket, address)) = &self.socket else { return };
         let lines: Vec<String> = states.iter().map(ToString::to_string).collect();

@@ -1,13 +1,13 @@
-//! What comes of what an earlier life of the agent, or an account's absence, has left in the store.
+//! What is taken up of an earlier life of the agent, or after an account's absence, from the store.
 
 use super::schedule::Due;
 use crate::store::Change;
 
-/// What comes of what the store has from before.
+/// The result of taking up what the store has from before.
 #[derive(Default)]
 pub(super) struct TakenUp {
-    /// What is to be committed.
+    /// The changes to be committed.
     pub(super) changes: Vec<Change>,
-    /// The sessions that it asks for.
+    /// The sessions to ask for.
     pub(super) due: Vec<Due>,
 }

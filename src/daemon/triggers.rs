@@ -1,5 +1,5 @@
-//! Notifications whose session is not over yet. Their ids are spent, so they are on disk until then: after a crash
-//! the session is held all the same.
+//! Triggers: notifications whose session is not over yet. Their ids are spent, so they are on disk until then: after a
+//! crash the session is held all the same.
 
 use std::collections::BTreeMap;
 
@@ -15,7 +15,7 @@ use crate::store::records::trigger::{from_json, to_json};
 use crate::store::{Change, StoreError, StoredTrigger};
 use crate::uri::ServerId;
 
-/// By server: the ids of those whose session is to come, and of those whose session runs.
+/// The triggers by server: the ids of those whose session is to come, and of those whose session runs.
 #[derive(Debug, Default)]
 pub(super) struct Triggers {
     waiting: BTreeMap<ServerId, Vec<u16>>,
@@ -23,8 +23,8 @@ pub(super) struct Triggers {
 }
 
 impl Triggers {
-    /// A notification was let in: what is to be committed. `merged` is what it asks for together with those that wait
-    /// already; it stands for them from now on.
+    /// Notes that a notification was let in; returns the changes to be committed. `merged` is what it asks for together
+    /// with those that wait already; it stands for them from now on.
     pub(super) fn admitted(&mut self, id: u16, merged: &Trigger) -> Vec<Change> {
         let server_id = &merged.server_id;
         let before = self.waiting.insert(server_id.clone(), vec![id]).unwrap_or_default();
@@ -33,8 +33,8 @@ impl Triggers {
         changes
     }
 
-    /// Takes up those on disk whose server these are, as the agent has started or their accounts are back. Of an account
-    /// that is not there, where that is `in_doubt`, they stay.
+    /// Takes up the triggers on disk of these servers, as the agent has started or their accounts are back. Of an
+    /// account that is not there, where that is `in_doubt`, they stay.
     ///
     /// # Errors
     /// The store's.
@@ -81,19 +81,19 @@ impl Triggers {
         Ok(taken)
     }
 
-    /// One was found on disk.
+    /// Notes a trigger that was found on disk.
     fn found(&mut self, server_id: &ServerId, id: u16) {
         self.waiting.entry(server_id.clone()).or_default().push(id);
     }
 
-    /// The session that they ask for has begun.
+    /// Notes that the session which the triggers ask for has begun.
     pub(super) fn began(&mut self, server_id: &ServerId) {
         if let Some(ids) = self.waiting.remove(server_id) {
             self.running.entry(server_id.clone()).or_default().extend(ids);
         }
     }
 
-    /// It is over; for good, or there will be another attempt.
+    /// Notes that this session is over; for good, or there will be another attempt.
     pub(super) fn ended(&mut self, server_id: &ServerId, for_good: bool) -> Vec<Change> {
         let ids = self.running.remove(server_id).unwrap_or_default();
         if for_good {
@@ -105,7 +105,7 @@ impl Triggers {
         Vec::new()
     }
 
-    /// The account is gone. A session that runs with it ends by itself.
+    /// Forgets the triggers of an account that is gone. A session that runs with it ends by itself.
     pub(super) fn forget(&mut self, server_id: &ServerId) -> Vec<Change> {
         let ids = self.waiting.remove(server_id).unwrap_or_default();
         ids.into_iter().map(|id| done(server_id, id)).collect()

@@ -30,7 +30,7 @@ pub struct Identity {
 }
 
 impl Authority {
-    /// Makes a new one, named `name`.
+    /// Makes a new authority, named `name`.
     ///
     /// # Errors
     /// No randomness, or a name that no certificate can hold.
@@ -46,7 +46,7 @@ impl Authority {
         })
     }
 
-    /// The one of this `name` whose key and certificate were kept; none where they are not that.
+    /// The authority of this `name` whose key and certificate were kept; none where they are not that.
     #[must_use]
     pub fn kept(name: &str, key_pem: &str, pem: &str) -> Option<Self> {
         let key = KeyPair::from_pem(key_pem).ok()?;
@@ -61,13 +61,13 @@ impl Authority {
         })
     }
 
-    /// Its private key, PEM: whoever has it can sign servers that the CA's accounts trust.
+    /// The private key of the CA, PEM: whoever has it can sign servers that the CA's accounts trust.
     #[must_use]
     pub fn key_pem(&self) -> &str {
         &self.key_pem
     }
 
-    /// The CA's certificate, PEM: what an account's `ca-file` holds.
+    /// The certificate of the CA, PEM: what an account's `ca-file` holds.
     #[must_use]
     pub fn pem(&self) -> &str {
         &self.pem

@@ -8,20 +8,20 @@ use sha2::{Digest, Sha256};
 
 use super::tape::Request;
 
-/// What a server asks its clients for.
+/// The credentials that a server asks its clients for.
 #[derive(Clone, Debug, Default)]
 pub enum Challenge {
-    /// Nothing.
+    /// The server asks for nothing.
     #[default]
     None,
-    /// User and password, in the clear.
+    /// The server asks for user and password, in the clear (Basic).
     Basic {
         /// User name.
         user: String,
         /// Password.
         password: String,
     },
-    /// A digest over them.
+    /// The server asks for a digest over user and password (Digest).
     Digest {
         /// User name.
         user: String,
@@ -37,9 +37,9 @@ pub enum Challenge {
 /// A hash that Digest may use.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Algorithm {
-    /// `SHA-256`
+    /// SHA-256.
     Sha256,
-    /// `MD5`
+    /// MD5.
     Md5,
 }
 
@@ -64,7 +64,7 @@ impl Algorithm {
 pub struct Guard {
     challenge: Challenge,
     issued: u64,
-    /// nonce → the counts (`nc`) seen with it.
+    /// The counts (`nc`) seen with each nonce.
     nonces: BTreeMap<String, BTreeSet<u64>>,
 }
 
@@ -162,7 +162,7 @@ enum Verdict {
     Bad,
 }
 
-/// `a=b, c="d"` as a map.
+/// The fields of `a=b, c="d"` as a map.
 fn fields(text: &str) -> BTreeMap<String, String> {
     let mut fields = BTreeMap::new();
     let mut rest = text;

@@ -141,7 +141,7 @@ impl Command {
     }
 }
 
-/// The agent runs inside the demo: its log goes to standard error, all of it or what is wrong.
+/// Logs to standard error: the agent runs inside the demo, and all of its log is shown, or what is wrong.
 fn log_to_stderr(verbose: bool) {
     struct Stderr;
     impl log::Log for Stderr {

@@ -23,14 +23,14 @@ use super::tape::{Exchange, Received};
 use super::transcript::Transcript;
 use super::{Authority, Reply, Repository, Script, Tape};
 
-/// What `omadm-lab demo` is told.
+/// The options of `omadm-lab demo`.
 #[derive(Clone, Debug, Default)]
 pub struct Options {
-    /// End by itself after the first session.
+    /// Whether it ends by itself after the first session.
     pub once: bool,
     /// A script of one's own instead of the demo's.
     pub script: Option<PathBuf>,
-    /// Header fields, whole bodies, and the agent's own log.
+    /// Whether header fields, whole bodies, and the agent's own log are shown.
     pub verbose: bool,
     /// Whether the output is a terminal that shows colours.
     pub colour: bool,
@@ -39,13 +39,13 @@ pub struct Options {
 /// Why a demo failed.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
-    /// Files, sockets, the output.
+    /// A file, a socket or the output failed.
     #[error(transparent)]
     Io(#[from] io::Error),
-    /// The CA.
+    /// The CA could not be made.
     #[error("making certificates: {0}")]
     Certificate(#[from] rcgen::Error),
-    /// `--script`
+    /// The file of `--script` is wrong.
     #[error("{}: {what}", file.display())]
     Script {
         /// The file.
@@ -63,7 +63,7 @@ pub enum Error {
 
 /// The server id of the demo's account.
 pub(super) const SERVER_ID: &str = "lab";
-/// What the notification's digest is made with.
+/// The secret that the notification's digest is made with.
 const SECRET: &str = "the demo's notification secret";
 /// The text that HGET fetches.
 pub(super) const BANNER: &str = "Managed by omadm-lab";
@@ -223,7 +223,7 @@ impl Bench {
         }
     }
 
-    /// Whether the demo's own script was answered as it should be.
+    /// Checks that the demo's own script was answered as it should be.
     fn check(&self, exchanges: &[Exchange]) -> Result<(), Error> {
         let sent = exchanges.iter().filter(|exchange| exchange.request.server == "DM server");
         // The very first one may have been sent without credentials, and again with them.
@@ -251,7 +251,7 @@ impl Bench {
         }
     }
 
-    /// The agent, from the same library as `omadmd`.
+    /// Runs the agent, from the same library as `omadmd`.
     async fn agent(&self, signals: mpsc::Receiver<Signal>) -> Result<(), Error> {
         let options = daemon::Options {
             selection: Selection::File(self.gateway.config()),

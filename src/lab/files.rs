@@ -20,9 +20,9 @@ pub fn put(path: &Path, content: impl AsRef<[u8]>, mode: u32) -> io::Result<()> 
     file.write_all(content.as_ref()).map_err(named)
 }
 
-/// Mode of a file that anybody may read.
+/// The mode of a file that anybody may read.
 pub const PLAIN: u32 = 0o644;
-/// Mode of a secret.
+/// The mode of a secret.
 pub const SECRET: u32 = 0o600;
-/// Mode of a program.
+/// The mode of a program.
 pub const PROGRAM: u32 = 0o755;

@@ -16,26 +16,26 @@ pub struct Gateway {
     folder: PathBuf,
 }
 
-/// What an account file is written from.
+/// The account that an account file is written from.
 #[derive(Clone, Debug, Default)]
 pub struct Account {
-    /// `server-id`
+    /// `server-id`: the account's server.
     pub server_id: String,
-    /// `server-uri`
+    /// `server-uri`: the address of its sessions.
     pub server_uri: String,
     /// `tls.ca-file`'s content; none: the system's roots.
     pub ca_pem: Option<String>,
     /// `tls.repository-ca-file`'s content; none: the system's roots.
     pub repository_ca_pem: Option<String>,
-    /// `origins`
+    /// `origins`: its further origins.
     pub origins: Vec<String>,
-    /// `auth`
+    /// `auth`: how it authenticates.
     pub auth: Auth,
     /// `notification.secret-file`'s content; none: no `notification`.
     pub secret: Option<String>,
     /// `notification.data-file`'s content: the approved profile's authentication data.
     pub data: Option<String>,
-    /// `profile`
+    /// `profile`: the wire format.
     pub profile: Profile,
     /// Further lines, as they stand in the file before any table.
     pub extra: String,
@@ -44,12 +44,12 @@ pub struct Account {
 /// How the account authenticates.
 #[derive(Clone, Debug, Default)]
 pub enum Auth {
-    /// Not at all.
+    /// No authentication.
     #[default]
     None,
-    /// User and password.
+    /// Basic authentication with user and password.
     Basic(String, String),
-    /// User and password, hashed.
+    /// Digest authentication with user and password.
     Digest(String, String),
     /// A client certificate.
     Certificate(Box<Identity>),
@@ -220,7 +220,7 @@ mod tests {
     use super::*;
     use crate::config::{Environment, Selection, check};
 
-    /// What the lab writes is what the agent reads: a key that one of them renames fails here.
+    /// Checks that the agent reads what the lab writes: a key that one of them renames fails here.
     #[test]
     fn the_agent_finds_nothing_wrong_with_what_is_written() {
         let folder = tempfile::tempdir().unwrap();

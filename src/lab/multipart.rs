@@ -1,13 +1,13 @@
 //! Reads multipart/form-data (RFC 7578) strictly: a body that the agent gets wrong must not pass here.
 
-/// One part.
+/// A part of a multipart body.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Part {
-    /// `name` of Content-Disposition.
+    /// The `name` of its Content-Disposition.
     pub name: Option<String>,
-    /// Content-Type; RFC 2046 says `text/plain` where there is none.
+    /// The Content-Type; RFC 2046 says `text/plain` where there is none.
     pub content_type: String,
-    /// The bytes.
+    /// The bytes of the part.
     pub body: Vec<u8>,
 }
 

@@ -14,23 +14,23 @@ use crate::package::Profile;
 /// A notification to send.
 #[derive(Clone, Debug)]
 pub struct Notification {
-    /// SERVER-ID
+    /// The SERVER-ID.
     pub server_id: String,
-    /// NOTIFICATION-ID
+    /// The NOTIFICATION-ID.
     pub id: u16,
-    /// What SHA256-DIGEST is made with.
+    /// The secret that SHA256-DIGEST is made with.
     pub secret: Vec<u8>,
-    /// REQ-MOS
+    /// Whether REQ-MOS is set.
     pub request_mos: bool,
     /// Requested-MO-CV: index into the last MOS list, cache validator.
     pub requested: Vec<(u16, Vec<u8>)>,
     /// PREFERRED-CON-TYPE, empty: left out.
     pub preferred: Vec<ConnectionType>,
-    /// Which of the two forms.
+    /// The profile that it is written for.
     pub profile: Profile,
     /// The approved form's authentication data, which goes into its digest.
     pub data: Vec<u8>,
-    /// The time it says it was sent at.
+    /// The time that it says it was sent at.
     pub at: SystemTime,
 }
 
@@ -87,7 +87,7 @@ impl Notification {
         Ok(datagram)
     }
 
-    /// What it says, for people.
+    /// The content of the notification, for people.
     #[must_use]
     pub fn describe(&self) -> Vec<String> {
         let seconds = self.at.duration_since(UNIX_EPOCH).unwrap_or_default().as_secs();

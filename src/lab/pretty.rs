@@ -9,7 +9,7 @@ use serde::de::{Deserialize, Deserializer, Error, MapAccess, SeqAccess, Visitor}
 pub enum Json {
     /// A string.
     Text(String),
-    /// null, a boolean or a number, as JSON writes it.
+    /// The value null, a boolean or a number, as JSON writes it.
     Plain(String),
     /// An array.
     Array(Vec<Self>),
@@ -63,18 +63,18 @@ impl<'de> Deserialize<'de> for Json {
     }
 }
 
-/// How much is shown.
+/// The limits of what is shown.
 #[derive(Clone, Copy, Debug)]
 pub struct Limits {
-    /// Columns of a line.
+    /// The most columns of a line.
     pub width: usize,
-    /// Characters of a string.
+    /// The most characters of a string.
     pub text: usize,
-    /// Members of an array or object.
+    /// The most members of an array or object.
     pub members: usize,
 }
 
-/// `value` as lines.
+/// Writes `value` as lines.
 #[must_use]
 pub fn lines(value: &Json, limits: Limits) -> Vec<String> {
     let mut out = Vec::new();
@@ -130,7 +130,7 @@ fn quoted(text: &str) -> String {
     serde_json::Value::from(text).to_string()
 }
 
-/// `text` in at most `limit` characters; where some are left out, the last one is `…`.
+/// The text in at most `limit` characters; where some are left out, the last one is `…`.
 #[must_use]
 pub fn cut(text: &str, limit: usize) -> String {
     if text.chars().nth(limit).is_none() {

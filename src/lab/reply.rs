@@ -1,4 +1,4 @@
-//! What a lab server answers, and how it may spoil the answer.
+//! Replies of a lab server, and how they may be spoilt.
 
 use std::pin::Pin;
 use std::task::{Context, Poll};
@@ -8,10 +8,10 @@ use hyper::StatusCode;
 use hyper::body::{Body, Bytes, Frame, SizeHint};
 use tokio::time::{Sleep, sleep};
 
-/// An answer to one request.
+/// A reply to one request.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Reply {
-    /// The status.
+    /// The HTTP status.
     pub status: StatusCode,
     /// Header fields besides Content-Length and Date.
     pub headers: Vec<(String, String)>,
@@ -19,14 +19,14 @@ pub struct Reply {
     pub body: Bytes,
     /// How long the server thinks before it answers.
     pub delay: Duration,
-    /// What goes wrong with it.
+    /// The fault that spoils it.
     pub fault: Fault,
 }
 
-/// What goes wrong with an answer.
+/// A fault of a reply: what goes wrong with it.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Fault {
-    /// Nothing.
+    /// No fault.
     #[default]
     None,
     /// The connection is closed after the request was read; nothing is sent.
@@ -43,7 +43,7 @@ pub enum Fault {
 }
 
 impl Reply {
-    /// An empty answer.
+    /// An empty reply with this status.
     #[must_use]
     pub fn status(code: u16) -> Self {
         Self {
@@ -55,62 +55,62 @@ impl Reply {
         }
     }
 
-    /// 200 with a body of this type.
+    /// A reply of 200 with a body of this type.
     #[must_use]
     pub fn ok(content_type: &str, body: impl Into<Bytes>) -> Self {
         Self { body: body.into(), ..Self::status(200).header("content-type", content_type) }
     }
 
-    /// Package#2 of the draft profile with these commands: a JSON array of arrays.
+    /// A reply with a Package#2 of the draft profile with these commands: a JSON array of arrays.
     #[must_use]
     pub fn commands(commands: &serde_json::Value) -> Self {
         Self::package(&serde_json::json!({ "CMD": commands }))
     }
 
-    /// Package#2, as given.
+    /// A reply with this Package#2, as given.
     #[must_use]
     pub fn package(package: &serde_json::Value) -> Self {
         Self::ok("application/vnd.oma.dm.request+json", package.to_string())
     }
 
-    /// The connection closed instead of an answer.
+    /// A reply that is none: the connection is closed instead.
     #[must_use]
     pub fn closed() -> Self {
         Self { fault: Fault::Close, ..Self::status(500) }
     }
 
-    /// With one more header field.
+    /// Adds a header field to the reply.
     #[must_use]
     pub fn header(mut self, name: &str, value: &str) -> Self {
         self.headers.push((name.to_owned(), value.to_owned()));
         self
     }
 
-    /// Sent after `delay`.
+    /// Has the reply sent after `delay`.
     #[must_use]
     pub fn after(self, delay: Duration) -> Self {
         Self { delay, ..self }
     }
 
-    /// The connection breaks when half of the body is sent.
+    /// Has the connection break when half of the body is sent.
     #[must_use]
     pub fn broken_off(self) -> Self {
         Self { fault: Fault::Truncate(self.body.len() / 2), ..self }
     }
 
-    /// The body sent in pieces.
+    /// Has the body sent in pieces.
     #[must_use]
     pub fn trickled(self, bytes: usize, every: Duration) -> Self {
         Self { fault: Fault::Trickle { bytes, every }, ..self }
     }
 
-    /// Whether the client gets all of a 2xx answer.
+    /// Whether the client gets all of a 2xx reply.
     #[must_use]
     pub fn is_delivered(&self) -> bool {
         self.status.is_success() && matches!(self.fault, Fault::None | Fault::Trickle { .. })
     }
 
-    /// Whether it is a Package#2 with END, and the client gets it.
+    /// Whether the reply is a Package#2 with END, and the client gets it.
     #[must_use]
     pub fn ends_session(&self) -> bool {
         let commands = serde_json::from_slice::<serde_json::Value>(&self.body).unwrap_or_default();

@@ -13,12 +13,12 @@ use super::tape::Request;
 #[derive(Clone, Debug, Default)]
 pub struct Repository(Arc<Mutex<BTreeMap<String, Document>>>);
 
-/// One document.
+/// A document with its type.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Document {
     /// The Content-Type.
     pub content_type: String,
-    /// The bytes.
+    /// The bytes of the document.
     pub body: Bytes,
 }
 
@@ -41,7 +41,7 @@ impl Repository {
         self.documents().keys().cloned().collect()
     }
 
-    /// The handler for a [`Server`](super::Server).
+    /// Makes the handler for a [`Server`](super::Server).
     pub fn handler(&self) -> impl FnMut(&Request) -> Reply + Send + use<> {
         let repository = self.clone();
         move |request| repository.answer(request)

@@ -8,7 +8,7 @@ use super::reply::Reply;
 use super::tape::Request;
 use crate::package::Verb;
 
-/// The answers of each session to come. Past their end, a session gets END.
+/// The script of sessions: the answers of each session to come. Past their end, a session gets END.
 #[derive(Clone, Debug, Default)]
 pub struct Script {
     sessions: VecDeque<Vec<Reply>>,
@@ -19,25 +19,25 @@ pub struct Script {
 }
 
 impl Script {
-    /// One session with these answers; later sessions get END.
+    /// Makes a script of one session with these answers; later sessions get END.
     #[must_use]
     pub fn session(replies: impl IntoIterator<Item = Reply>) -> Self {
         Self::default().then(replies)
     }
 
-    /// And another session with these.
+    /// Adds another session with these answers.
     #[must_use]
     pub fn then(mut self, replies: impl IntoIterator<Item = Reply>) -> Self {
         self.push(replies);
         self
     }
 
-    /// And another session with these, for a script that is already being played.
+    /// Adds another session with these answers, to a script that is already being played.
     pub fn push(&mut self, replies: impl IntoIterator<Item = Reply>) {
         self.sessions.push_back(replies.into_iter().collect());
     }
 
-    /// Plays the last session again and again.
+    /// Has the last session played again and again.
     #[must_use]
     pub fn repeated(mut self) -> Self {
         self.repeat = self.sessions.back().cloned();
@@ -64,7 +64,7 @@ impl Script {
         Ok(packages.iter().map(Reply::commands).collect())
     }
 
-    /// The commands of a script file that no command of DM 2.0 is called.
+    /// The names in a script file that no command of DM 2.0 has.
     #[must_use]
     pub fn doubts(text: &str) -> Vec<String> {
         let script: Value = serde_json::from_str(text).unwrap_or_default();
@@ -97,7 +97,7 @@ impl Script {
         reply
     }
 
-    /// The handler for a [`Server`](super::Server).
+    /// Makes the handler for a [`Server`](super::Server).
     pub fn handler(mut self) -> impl FnMut(&Request) -> Reply + Send {
         move |request| self.answer(request)
     }

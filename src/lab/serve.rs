@@ -10,18 +10,18 @@ use super::server::{Options as ServerOptions, Server};
 use super::transcript::Transcript;
 use super::{Authority, Repository, Script, Tape, files};
 
-/// What `omadm-lab serve` is told.
+/// The options of `omadm-lab serve`.
 #[derive(Clone, Debug)]
 pub struct Options {
-    /// Where the DM server listens; the repository takes the next port.
+    /// The address that the DM server listens on; the repository takes the next port.
     pub listen: SocketAddr,
     /// The host in certificate and account; the address listened on, where unsaid.
     pub host: Option<String>,
-    /// Where account, CA and secret go.
+    /// The folder for the account, the CA and the secret.
     pub accounts: PathBuf,
-    /// What each session plays; the demo's script, where unsaid.
+    /// The file of the script that each session plays; the demo's script, where unsaid.
     pub script: Option<PathBuf>,
-    /// Header fields and whole bodies.
+    /// Whether header fields and whole bodies are shown.
     pub verbose: bool,
     /// Whether the output shows colours.
     pub colour: bool,

@@ -27,12 +27,12 @@ use super::tape::{Exchange, Request, Tape, Tls};
 /// The largest request body the lab reads: 64 MiB.
 const MAX_BODY: usize = 64 << 20;
 
-/// How a server is set up. [`Options::new`] listens on any port of 127.0.0.1 and asks for nothing.
+/// The options of a server. [`Options::new`] listens on any port of 127.0.0.1 and asks for nothing.
 #[derive(Debug)]
 pub struct Options {
-    /// What the tape calls it.
+    /// The name of the server on the tape.
     pub name: &'static str,
-    /// Where it listens.
+    /// The address that it listens on.
     pub listen: SocketAddr,
     /// The certificate it shows; none: plain http.
     pub identity: Option<Identity>,
@@ -40,22 +40,22 @@ pub struct Options {
     pub clients: Option<rustls::pki_types::CertificateDer<'static>>,
     /// Whether a client without a certificate is let in all the same.
     pub clients_optional: bool,
-    /// TLS 1.2 and nothing newer.
+    /// Whether TLS 1.2 is used and nothing newer.
     pub tls12: bool,
     /// The credentials it asks for.
     pub challenge: Challenge,
-    /// Where exchanges are recorded.
+    /// The tape that exchanges are recorded on.
     pub tape: Tape,
 }
 
 impl Options {
-    /// An HTTPS server with this certificate.
+    /// The options of an HTTPS server with this certificate.
     #[must_use]
     pub fn new(name: &'static str, identity: Identity, tape: &Tape) -> Self {
         Self { identity: Some(identity), ..Self::plain(name, tape) }
     }
 
-    /// A server without TLS.
+    /// The options of a server without TLS.
     #[must_use]
     pub fn plain(name: &'static str, tape: &Tape) -> Self {
         Self {
@@ -110,7 +110,7 @@ pub struct Server {
     secure: bool,
     tape: Tape,
     unread: Arc<AtomicUsize>,
-    /// How many connections are open.
+    /// The number of open connections.
     open: watch::Receiver<usize>,
     accepting: JoinHandle<()>,
 }
@@ -147,13 +147,13 @@ impl Server {
         })
     }
 
-    /// Where it listens.
+    /// The address that the server listens on.
     #[must_use]
     pub fn address(&self) -> SocketAddr {
         self.address
     }
 
-    /// Its origin, `https://127.0.0.1:PORT`.
+    /// The origin of the server, `https://127.0.0.1:PORT`.
     #[must_use]
     pub fn origin(&self) -> String {
         format!("{}://{}", if self.secure { "https" } else { "http" }, self.address)
@@ -165,7 +165,7 @@ impl Server {
         let _ = self.open.clone().wait_for(|open| *open == 0).await;
     }
 
-    /// The record of its exchanges.
+    /// The tape of its exchanges.
     #[must_use]
     pub fn tape(&self) -> &Tape {
         &self.tape
@@ -183,10 +183,10 @@ impl Drop for Server {
     }
 }
 
-/// Gives the answer to each request.
+/// A handler, which answers each request.
 type Handler = Box<dyn FnMut(&Request) -> Reply + Send>;
 
-/// What a server's connections share.
+/// The state that a server's connections share.
 struct Serving {
     name: &'static str,
     acceptor: Option<TlsAcceptor>,

@@ -1,4 +1,4 @@
-//! What went over the wire, in the order in which the lab's servers answered.
+//! The tape: what went over the wire, in the order in which the lab's servers answered.
 
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -17,15 +17,15 @@ use super::reply::Reply;
 pub struct Request {
     /// The server it came to, as [`Options::name`](super::Options::name) calls it.
     pub server: &'static str,
-    /// Which connection of that server carried it, from 1.
+    /// The number of the server's connection that carried it, from 1.
     pub connection: usize,
-    /// Where the connection came from.
+    /// The address that the connection came from.
     pub peer: SocketAddr,
     /// The TLS version and whether the handshake resumed an earlier session; none over plain http.
     pub tls: Option<Tls>,
-    /// When it had been read.
+    /// The time when it had been read.
     pub at: SystemTime,
-    /// The method.
+    /// The HTTP method.
     pub method: Method,
     /// The path, still percent-encoded.
     pub path: String,
@@ -37,10 +37,10 @@ pub struct Request {
     pub body: Bytes,
 }
 
-/// How a connection is secured.
+/// The security of a connection.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Tls {
-    /// `TLSv1.3` or `TLSv1.2`.
+    /// The version, `TLSv1.3` or `TLSv1.2`.
     pub version: &'static str,
     /// Whether the handshake resumed an earlier session.
     pub resumed: bool,
@@ -51,9 +51,9 @@ pub struct Tls {
 /// A package that a DM client sent.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Received {
-    /// True for Package#1, false for Package#3.
+    /// Whether it is Package#1; else it is Package#3.
     pub initiation: bool,
-    /// The package.
+    /// The JSON of the package.
     pub json: Value,
     /// The parts after the package (TS Appendix E); empty where it was not multipart.
     pub parts: Vec<Part>,
@@ -66,13 +66,13 @@ impl Request {
         self.headers.get(name).and_then(|value| value.to_str().ok()).unwrap_or_default()
     }
 
-    /// Path and query, as the request line had them.
+    /// The path and the query, as the request line had them.
     #[must_use]
     pub fn target(&self) -> String {
         if self.query.is_empty() { self.path.clone() } else { format!("{}?{}", self.path, self.query) }
     }
 
-    /// The package it carries, alone or as the first part of a multipart body.
+    /// The package that the request carries, alone or as the first part of a multipart body.
     ///
     /// # Errors
     /// What keeps the body from being Package#1 or Package#3.
@@ -92,7 +92,7 @@ impl Request {
         received(&first.content_type, &first.body, parts)
     }
 
-    /// Whether it carries Package#1.
+    /// Whether the request carries Package#1.
     #[must_use]
     pub fn is_initiation(&self) -> bool {
         media_type(self.header("content-type")) == "application/vnd.oma.dm.initiation+json"
@@ -109,7 +109,7 @@ impl Received {
             .collect()
     }
 
-    /// What the status at `index` says besides its code, each word after a space.
+    /// The words of the status at `index` besides its code, each after a space.
     #[must_use]
     pub fn extra(&self, index: usize) -> String {
         let status = self.json.get("Status").and_then(|list| list.get(index));
@@ -136,12 +136,12 @@ fn received(content_type: &str, body: &[u8], parts: Vec<Part>) -> Result<Receive
     Ok(Received { initiation, json, parts })
 }
 
-/// A request and what it was answered.
+/// A request and its reply.
 #[derive(Clone, Debug)]
 pub struct Exchange {
-    /// What came.
+    /// The request that came.
     pub request: Request,
-    /// What went back.
+    /// The reply that went back.
     pub reply: Reply,
 }
 
@@ -190,7 +190,7 @@ impl Tape {
         self.read(|record| record.exchanges.iter().skip(from).cloned().collect())
     }
 
-    /// Why connections never came to a request: failed TLS handshakes.
+    /// The reasons why connections never came to a request: failed TLS handshakes.
     #[must_use]
     pub fn refused(&self) -> Vec<String> {
         self.read(|record| record.refused.clone())

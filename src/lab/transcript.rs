@@ -11,42 +11,42 @@ use super::pretty::{self, Json, Limits, cut};
 use super::reply::{Fault, Reply};
 use super::tape::{Exchange, Received, Request};
 
-/// Columns that a line may take.
+/// The columns that a line may take.
 const WIDTH: usize = 100;
-/// Columns for who speaks to whom.
+/// The columns for who speaks to whom.
 const PARTIES: usize = 24;
-/// Columns before what a step carries.
+/// The columns before what a step carries.
 const INDENT: &str = "      ";
 
-/// What need not be said again.
+/// The things shown before, which need not be said again.
 #[derive(Debug, Default)]
 struct Shown {
     connection: usize,
-    /// Device and credentials.
+    /// The device and the credentials.
     who: Vec<String>,
     body: Bytes,
 }
 
-/// Writes steps as they happen.
+/// A transcript, which shows steps as they happen.
 #[derive(Debug)]
 pub struct Transcript<W> {
     out: W,
     colour: bool,
     verbose: bool,
     step: usize,
-    /// What was last shown of each server.
+    /// The things last shown of each server.
     shown: BTreeMap<&'static str, Shown>,
     /// The commands that the next Package#3 answers.
     commands: Vec<Value>,
 }
 
 impl<W: Write> Transcript<W> {
-    /// A transcript on `out`. `verbose` shows header fields and cuts nothing.
+    /// Makes a transcript on `out`. `verbose` shows header fields and cuts nothing.
     pub fn new(out: W, colour: bool, verbose: bool) -> Self {
         Self { out, colour, verbose, step: 0, shown: BTreeMap::new(), commands: Vec::new() }
     }
 
-    /// A line of its own.
+    /// Writes a line of its own.
     ///
     /// # Errors
     /// The output is gone.
@@ -55,7 +55,7 @@ impl<W: Write> Transcript<W> {
         self.out.flush()
     }
 
-    /// A step that is no HTTP exchange.
+    /// Writes a step that is no HTTP exchange.
     ///
     /// # Errors
     /// The output is gone.
@@ -67,7 +67,7 @@ impl<W: Write> Transcript<W> {
         self.out.flush()
     }
 
-    /// An exchange: what the agent sent, and what it was answered.
+    /// Writes an exchange: what the agent sent, and what it was answered.
     ///
     /// # Errors
     /// The output is gone.
@@ -109,7 +109,7 @@ impl<W: Write> Transcript<W> {
         writeln!(self.out, "\n{:>3}   {bold}{parties:<PARTIES$}{what}{plain}", self.step)
     }
 
-    /// Connection, credentials, type: what the request line does not say.
+    /// Writes connection, credentials, type: what the request line does not say.
     fn circumstances(&mut self, request: &Request) -> io::Result<()> {
         let mut facts = Vec::new();
         let shown = self.shown.entry(request.server).or_default();
@@ -260,7 +260,7 @@ impl<W: Write> Transcript<W> {
     }
 }
 
-/// `["GET", "urn:…"]` as `GET urn:…`.
+/// Writes a command: `["GET", "urn:…"]` as `GET urn:…`.
 fn command(command: &Value) -> String {
     let texts = |list: &Vec<Value>| {
         let words = list.iter().map(|word| word.as_str().map_or_else(|| word.to_string(), str::to_owned));

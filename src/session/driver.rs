@@ -36,24 +36,24 @@ use crate::uri::Moid;
 use crate::uri::ServerId;
 use crate::uri::server::{ServerUriError, shown};
 
-/// What a session is made of.
+/// A session that is to be held, with all that it is made of.
 pub struct Session {
-    /// The agent as it is when the session begins.
+    /// The agent state as it is when the session begins.
     pub agent_state: Arc<AgentState>,
-    /// The server.
+    /// The peer: the server's account and its connections.
     pub peer: Arc<Peer>,
-    /// Why, and what the notification asks for.
+    /// The request for the session: why, and what the notification asks for.
     pub request: SessionRequest,
-    /// Where its sockets are bound: to the bearer that the notification prefers (TS 5.2.1.2 PREFERRED-CON-TYPE), which
-    /// was up when the queue began it.
+    /// The network that its sockets are bound to: the bearer that the notification prefers (TS 5.2.1.2
+    /// PREFERRED-CON-TYPE), which was up when the queue began it.
     pub binding: Binding,
-    /// For the journal.
+    /// The session's id in the journal.
     pub id: String,
-    /// What EXEC and SHOW have running.
+    /// The slots of what EXEC and SHOW have running.
     pub exec_slots: ExecSlots,
-    /// What all sessions may keep together.
+    /// The budget of data that all sessions may keep together.
     pub budget: DataBudget,
-    /// Whether its destination answers.
+    /// The outage of its destination, if that does not answer.
     pub outage: Arc<Outage>,
     /// Turns true when the agent ends.
     pub stopping: watch::Receiver<bool>,
@@ -62,11 +62,11 @@ pub struct Session {
 /// A session that is over.
 #[derive(Debug, PartialEq)]
 pub struct Ended {
-    /// How.
+    /// The outcome of the session.
     pub outcome: Outcome,
-    /// What follows from it, to be committed.
+    /// The changes that follow from it, to be committed.
     pub pending: Vec<Change>,
-    /// EXECs whose result no answered package has carried.
+    /// The EXECs whose result no answered package has carried.
     pub untold: Vec<Finished>,
     /// Whether alerts wait that the server has not heard of.
     pub alerts_left: bool,
@@ -80,11 +80,11 @@ impl From<Outcome> for Ended {
     }
 }
 
-/// A server may take its time over a package: the TS sets no limit (TS 5.1.1). A connection that has died is noticed
+/// How long a server may take over a package: the TS sets no limit (TS 5.1.1). A connection that has died is noticed
 /// sooner.
 const PATIENCE: Duration = Duration::from_secs(5 * 60);
 
-/// A session on its way.
+/// The driver of a session under way.
 struct Driver<'a> {
     session: &'a Session,
     connection: Connection,
@@ -94,23 +94,23 @@ struct Driver<'a> {
     seen_on: Option<SocketAddr>,
     execs: SessionExecs,
     alerts: Outgoing,
-    /// The MOS list that is in the package on its way, where it is another one than before.
+    /// The MOS list in the package on its way, where it is another one than before.
     mos_sent: Option<Vec<Moid>>,
-    /// Of the commands being executed.
+    /// The report of the commands being executed.
     report: Report,
-    /// What the GETs of the package that is being made may bring.
+    /// The share of the package that is being made: what its GETs may bring.
     budget: Share,
-    /// What the package being executed may still cost.
+    /// The allowance of the package being executed: what it may still cost.
     allowance: Allowance,
     /// Whether the last package went to an origin that is not the account's.
     is_abroad: bool,
-    /// Why the package was not answered, where that is to be said.
+    /// Why the package was not answered, where that is to be logged.
     unanswered: Option<String>,
     server_time: Option<u64>,
     stopping: watch::Receiver<bool>,
 }
 
-/// A package's body, sent without a copy: it may be large, and is kept for another try.
+/// The body of a package, sent without a copy: it may be large, and is kept for another try.
 struct Shared(Arc<Encoded>);
 
 impl AsRef<[u8]> for Shared {
@@ -148,7 +148,7 @@ impl From<PrepareError> for Ended {
 }
 
 impl Session {
-    /// Runs it to its end, or until the agent ends and no command is being executed.
+    /// Runs the session to its end, or until the agent ends and no command is being executed.
     pub async fn run(&self, random: &mut dyn Random) -> Ended {
         let (ended, uri) = self.drive(random).await.unwrap_or_else(|error| (error.into(), String::new()));
         let (server_id, id) = (self.server_id(), self.id.as_str());
@@ -179,7 +179,7 @@ impl Session {
         &self.peer.account.server_id
     }
 
-    /// Also returns where the last package went.
+    /// Runs the session; also returns where the last package went.
     async fn drive(&self, random: &mut dyn Random) -> Result<(Ended, String), PrepareError> {
         let mut stopping = self.stopping.clone();
         let (mut driver, uri, package1) = tokio::select! {
@@ -238,7 +238,7 @@ impl Session {
         Ok((driver.close(outcome), machine.uri().to_owned()))
     }
 
-    /// Where the session goes, and what it says first.
+    /// Prepares the driver, the address of the session, and its Package#1.
     async fn prepare(&self) -> Result<(Driver<'_>, String, Package1), PrepareError> {
         let Self { agent_state, peer, .. } = self;
         let account = &peer.account;
@@ -295,8 +295,8 @@ impl Session {
         Ok((driver, uri, package1))
     }
 
-    /// Why the session is held. Of a bootstrap the server hears in the first session, also where a notification was
-    /// faster than the device.
+    /// The reasons why the session is held. Of a bootstrap the server hears in the first session, also where a
+    /// notification was faster than the device.
     fn reasons(&self) -> Result<Vec<Reason>, StoreError> {
         let SessionRequest { cause, at, trigger } = &self.request;
         let new = at.is_none() && self.agent_state.store.snapshot()?.contact(&trigger.server_id)?.is_none();
@@ -314,7 +314,7 @@ impl Session {
 const STOPPED: Outcome = Outcome::Failed { failure: SessionFailure::Stopped, again: Again::No };
 
 impl Driver<'_> {
-    /// Does it, and says what came of it, or how the session ended.
+    /// Performs an action, and returns what came of it, or how the session ended.
     async fn perform(&mut self, action: Action) -> ControlFlow<Outcome, Event> {
         ControlFlow::Continue(match action {
             Action::Post { uri, package } => self.post(&uri, package).await,
@@ -438,18 +438,19 @@ impl Driver<'_> {
         }
     }
 
-    /// The package was answered, and is not kept any more: the next one has all the room, and time.
+    /// Begins the next package, as the one before was answered, and is not kept any more: it has all the room, and
+    /// time.
     fn begin_package(&mut self) {
         self.budget = self.session.budget.share(self.session.agent_state.settings.session.max_data);
         self.allowance = Allowance::default();
     }
 
-    /// Said once, until a package is answered again.
+    /// Notes why a package was not answered, which is logged once, until a package is answered again.
     fn not_answered(&mut self, why: String) {
         self.unanswered = self.session.outage.failed(waking::now()).then_some(why);
     }
 
-    /// Says that a package was not answered, and what is done about it.
+    /// Logs that a package was not answered, and what is done about it.
     fn say_unanswered(&mut self, action: &Action, (attempt, most): (u32, u32)) {
         let Some(why) = self.unanswered.take() else { return };
         let next = match action {
@@ -486,13 +487,13 @@ impl Driver<'_> {
         })
     }
 
-    /// All of a package's commands were executed, or no more of them will be.
+    /// Ends the report of a package whose commands were all executed, or no more of them will be.
     fn finish_report(&mut self) {
         let whose = Whose { server_id: self.session.server_id(), session_id: &self.session.id };
         self.report.finish(whose);
     }
 
-    /// The server has the MOS list that indices count in from now on.
+    /// Remembers the MOS list that the server has, in which indices count from now on.
     async fn remember_mos(&mut self) {
         let Some(moids) = self.mos_sent.take() else { return };
         let server_id = self.session.server_id().clone();
@@ -505,7 +506,8 @@ impl Driver<'_> {
         }
     }
 
-    /// Where the server wants no results of what it commanded last, END among it, there is nothing to tell.
+    /// Closes the session. Where the server wants no results of what it commanded last, END among it, there is nothing
+    /// to tell.
     fn close(mut self, outcome: Outcome) -> Ended {
         self.finish_report();
         drop(self.connection);
@@ -532,7 +534,7 @@ impl Driver<'_> {
     }
 }
 
-/// The bearer is that of the socket in use.
+/// The facts of the session: its bearer is that of the socket in use.
 async fn facts(connection: &Connection, parameters: &Parameters) -> SessionFacts {
     let bearer = match connection.local_address() {
         Some(address) => bearer::carrying(address.ip()).await,
@@ -542,7 +544,8 @@ async fn facts(connection: &Connection, parameters: &Parameters) -> SessionFacts
     SessionFacts { bearer, roaming, abroad: false }
 }
 
-/// A wrong certificate may be mended, or the clock set; a server that sends too much will do so again.
+/// The remedy for a failed request: a wrong certificate may be mended, or the clock set; a server that sends too much
+/// will do so again.
 fn remedy(error: &TransportError) -> Remedy {
     match error {
         error if error.is_retryable() => Remedy::Retry,
@@ -554,7 +557,7 @@ fn remedy(error: &TransportError) -> Remedy {
     }
 }
 
-/// What the risky part of a session with this destination is called by the crash guard.
+/// The name by which the crash guard knows the risky part of a session with this destination.
 #[must_use]
 pub fn risk_of_session(destination: &Destination) -> String {
     format!("session {}", destination.key())

@@ -17,116 +17,118 @@ use crate::command::Done;
 
 const RETRY_BASE: Duration = Duration::from_secs(1);
 const RETRY_MOST: Duration = Duration::from_secs(60);
-/// A server that asks for more patience than this gets it, but in another session.
+/// The longest `Retry-After` that a session waits out: a server that asks for more patience gets it, but in another
+/// session.
 const LONGEST_RETRY_AFTER: Duration = Duration::from_secs(120);
-/// A package with more data than this is not kept besides, to be sent with fewer alerts.
+/// The largest package in bytes that is kept besides, to be sent with fewer alerts.
 const MOST_RESENDABLE: usize = 1 << 20;
 
-/// What a session may not exceed.
+/// The limits of a session.
 #[derive(Clone, Copy, Debug)]
 pub struct Limits {
-    /// How often one package is sent again.
+    /// The most times that one package is sent again.
     pub retries: u32,
     /// The most packages that are sent.
     pub packages: u32,
 }
 
-/// What happened.
+/// An event that the driver tells the machine.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Event {
-    /// The server answered.
+    /// The server answered the package.
     Answered(Answer),
     /// The package could not be delivered, or its answer not read.
     Undelivered {
-        /// Why.
+        /// Why it was not delivered.
         why: String,
-        /// What can help.
+        /// The remedy, if there is one.
         remedy: Remedy,
     },
     /// The command of the last [`Action::Execute`] is done.
     Executed(Done),
-    /// What follows from the last [`Action::Deliver`] has happened.
+    /// The consequences of the last [`Action::Deliver`] are done.
     Delivered,
-    /// The alerts that were asked for.
+    /// The alerts that were asked for are these.
     Gathered(Vec<Alert>),
     /// The time of the last [`Action::Wait`] is over.
     Waited,
 }
 
-/// What can help where a package was not delivered.
+/// The remedy where a package was not delivered.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Remedy {
-    /// Sending it again.
+    /// Sending the package again may help.
     Retry,
-    /// Another session, once somebody has mended the server or the clock.
+    /// Another session may help, once somebody has mended the server or the clock.
     Later,
-    /// Nothing that the agent can do.
+    /// Nothing that the agent can do helps.
     None,
 }
 
 /// An HTTP response to a package.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Answer {
-    /// HTTP status.
+    /// The HTTP status.
     pub status: u16,
-    /// Content-Type.
+    /// The Content-Type.
     pub content_type: Option<String>,
-    /// Body.
+    /// The body of the response.
     pub body: Vec<u8>,
-    /// Retry-After, as a duration from now.
+    /// The Retry-After, as a duration from now.
     pub retry_after: Option<Duration>,
 }
 
-/// What to do next.
+/// The action that the machine asks of the driver.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Action {
-    /// POST this package there.
+    /// Post a package.
     Post {
-        /// An absolute URI.
+        /// The absolute URI to post it to.
         uri: String,
-        /// Package#1 or Package#3.
+        /// The package, #1 or #3.
         package: Arc<Encoded>,
     },
-    /// Execute this command.
+    /// Execute a command.
     Execute {
-        /// 1-based position in its Package#2.
+        /// The position of the command in its Package#2, from 1.
         position: usize,
         /// The command.
         command: Command,
         /// `SessionInfo.AcceptMO` of that Package#2.
         accept_mo: Option<Arc<[String]>>,
-        /// The ServerURIs of its CONTs: where its results may go.
+        /// The ServerURIs of its CONTs, to which its results may go.
         leads_to: Arc<[String]>,
     },
-    /// The package that was posted last was answered, and it carried alerts, or statuses of EXECs: the server has
-    /// them.
+    /// Deliver what the last package carried: it was answered, so that the server has its alerts, and its statuses of
+    /// EXECs.
     Deliver {
-        /// What it says of the alerts, by position; perhaps of the first ones only.
+        /// The server's statuses of the alerts, by position; perhaps of the first ones only.
         results: Vec<u16>,
-        /// How many of the alerts that were gathered it carried: of a package that is refused, half of them stay behind.
+        /// The number of gathered alerts that the package carried: of a package that is refused, half of them stay
+        /// behind.
         carried: usize,
         /// Whether the first of them alone was refused, and the package without it was not.
         undeliverable: bool,
     },
-    /// Say which alerts were raised meanwhile.
+    /// Gather the alerts that were raised meanwhile.
     Gather {
-        /// So many of them at most.
+        /// The most alerts to gather.
         most: usize,
     },
-    /// Wait this long.
+    /// Wait for this long.
     Wait(Duration),
-    /// The session is over.
+    /// Finish the session, which is over.
     Finish(Outcome),
 }
 
 /// How a session ended.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Outcome {
-    /// By END, or because the server had no more commands.
+    /// The session was completed, by END, or because the server had no more commands.
     Completed,
-    /// Otherwise.
+    /// The session failed.
     Failed {
-        /// Why.
+        /// Why it failed.
         failure: SessionFailure,
         /// Whether another session should be tried.
         again: Again,
@@ -144,21 +146,21 @@ impl Outcome {
 /// Whether a failed session is tried again.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Again {
-    /// It would fail again.
+    /// No further session is tried: it would fail again.
     No,
-    /// When the schedule allows.
+    /// A further session is tried when the schedule allows.
     Later,
-    /// Not before this time has passed.
+    /// A further session is tried, but not before this time has passed.
     After(Duration),
 }
 
 /// Why a session failed.
 #[derive(Clone, Debug, PartialEq, thiserror::Error)]
 pub enum SessionFailure {
-    /// Its first package could not be made.
+    /// The first package could not be made.
     #[error("{0}")]
     NotBegun(String),
-    /// The agent's own fault.
+    /// The agent itself is at fault.
     #[error("internal error: {0}")]
     Internal(String),
     /// The server can't be reached, or its answers don't arrive.
@@ -169,7 +171,7 @@ pub enum SessionFailure {
         /// The last reason.
         why: String,
     },
-    /// It, or a proxy before it, answers that it is not available.
+    /// The server, or a proxy before it, answers that it is not available.
     #[error("no answer after {attempts} attempts: {why}")]
     Unavailable {
         /// How often the package was sent.
@@ -177,13 +179,13 @@ pub enum SessionFailure {
         /// The last reason.
         why: String,
     },
-    /// It can be reached, but not be talked to.
+    /// The server can be reached, but not be talked to.
     #[error("{0}")]
     Transport(String),
-    /// An HTTP status that ends the session.
+    /// The server answered with an HTTP status that ends the session.
     #[error("the server answered with HTTP status {0}")]
     Http(u16),
-    /// A Package#2 that can't be read.
+    /// The server sent a Package#2 that can't be read.
     #[error("Package#2: {0}")]
     Package(String),
     /// The agent ends.
@@ -202,12 +204,12 @@ impl SessionFailure {
     }
 }
 
-/// A session in progress.
+/// The machine of a session in progress.
 #[derive(Debug)]
 pub struct SessionMachine {
     profile: Profile,
     limits: Limits,
-    /// Makes multipart boundaries unlike those of other sessions.
+    /// The number that makes multipart boundaries unlike those of other sessions.
     nonce: u64,
     uri: String,
     package: Arc<Encoded>,
@@ -215,20 +217,20 @@ pub struct SessionMachine {
     attempt: u32,
     /// Whether the package carries what is kept until it was answered.
     needs_deliver: bool,
-    /// The package, if it has alerts: refused, it is sent with fewer of them.
+    /// The source of the package, if it has alerts: refused, it is sent with fewer of them.
     resendable: Option<Resendable>,
-    /// How many alerts the package carries.
+    /// The number of alerts that the package carries.
     carried: usize,
-    /// How many alerts its server takes in one package, as far as is known.
+    /// The most alerts that the server takes in one package, as far as is known.
     most_alerts: usize,
     /// Whether the server has refused a package with one alert.
     was_refused_alone: bool,
-    /// Its answer; none: there was no Package#2.
+    /// The Package#2 in answer to it; none: there was none.
     package2: Option<Package2>,
     run: Run,
 }
 
-/// What a package was encoded from.
+/// The source that a package was encoded from.
 #[derive(Debug)]
 enum Resendable {
     First(Package1),
@@ -244,7 +246,7 @@ impl Resendable {
     }
 }
 
-/// The Package#2 being executed.
+/// The run of a Package#2 that is being executed.
 #[derive(Debug, Default)]
 struct Run {
     commands: VecDeque<Command>,
@@ -290,7 +292,7 @@ impl SessionMachine {
         (machine, action)
     }
 
-    /// Takes an event and says what is next. `random` is uniform over all u32.
+    /// Takes an event and returns the next action. `random` is uniform over all u32.
     #[must_use]
     pub fn handle(&mut self, event: Event, random: u32) -> Action {
         match event {
@@ -311,13 +313,13 @@ impl SessionMachine {
         }
     }
 
-    /// Where packages go.
+    /// The URI that packages go to.
     #[must_use]
     pub fn uri(&self) -> &str {
         &self.uri
     }
 
-    /// How often the package that waits to be sent again was sent, and how often it may be sent in all.
+    /// The number of times that the package which waits to be sent again was sent, and how often it may be sent in all.
     #[must_use]
     pub fn attempts(&self) -> (u32, u32) {
         (self.attempt, self.limits.retries.saturating_add(1))
@@ -363,8 +365,8 @@ impl SessionMachine {
         self.resendable.as_mut().is_some_and(|kept| !kept.alerts().is_empty())
     }
 
-    /// The package is refused, perhaps for its alerts: they must not keep the server from managing the device. Half of
-    /// them stay behind, at last all; they ride in another one.
+    /// Sends a refused package with fewer alerts, as it may be refused for them: they must not keep the server from
+    /// managing the device. Half of them stay behind, at last all; they ride in another one.
     fn with_fewer_alerts(&mut self) -> Action {
         let Some(kept) = &mut self.resendable else { return self.resend() };
         let alerts = kept.alerts();
@@ -380,7 +382,8 @@ impl SessionMachine {
         self.resend()
     }
 
-    /// The server has nothing to say for now. The approved enabler has the schedule try later.
+    /// Waits or ends the session, as the server has nothing to say for now. The approved enabler has the schedule try
+    /// later.
     fn unavailable(&mut self, status: u16, why: String, answer: &Answer, random: u32) -> Action {
         match self.profile {
             Profile::Draft => self.retry(
@@ -499,7 +502,7 @@ fn leads_to(commands: &[Command]) -> Arc<[String]> {
     conts.filter_map(|command| command.parameters.as_ref()?.first().cloned()).collect()
 }
 
-/// END has no parameters; with some it is a malformed command like any other.
+/// Whether a command is END, which has no parameters; with some it is a malformed command like any other.
 fn is_end(command: &Command) -> bool {
     command.verb == Verb::End && command.parameters.as_ref().is_some_and(Vec::is_empty)
 }

@@ -1,9 +1,9 @@
-//! While a server is away, the journal has one line about it, and one when it is back.
+//! Outages: while a server is away, the journal has one line about it, and one when it is back.
 
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-/// Whether a destination answers, over all sessions with it.
+/// The outage of a destination, if it does not answer, over all sessions with it.
 #[derive(Debug, Default)]
 pub struct Outage(Mutex<Option<Since>>);
 
@@ -14,7 +14,7 @@ struct Since {
 }
 
 impl Outage {
-    /// A package was not answered. Whether that begins an outage.
+    /// Notes that a package was not answered; returns whether that begins an outage. Whether that begins an outage.
     pub fn failed(&self, now: Instant) -> bool {
         let mut since = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         match &mut *since {
@@ -29,7 +29,7 @@ impl Outage {
         }
     }
 
-    /// A package was answered. What that ends: how many packages were not, and for how long.
+    /// Notes that a package was answered; returns what that ends: how many packages were not, and for how long.
     pub fn answered(&self, now: Instant) -> Option<(u32, Duration)> {
         let since = self.0.lock().unwrap_or_else(PoisonError::into_inner).take()?;
         Some((since.failures, now.saturating_duration_since(since.begin)))

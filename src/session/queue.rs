@@ -1,5 +1,5 @@
-//! When, and with whom: one session per destination at a time, at most one more of each kind waiting, a bounded number over
-//! all. Pure: `now` is passed in, what is due comes out.
+//! The queue of sessions: when, and with whom. One session per destination at a time, at most one more of each kind
+//! waiting, a bounded number over all. Pure: `now` is passed in, what is due comes out.
 //!
 //! A destination is an account's own, or an URI that its server named for the report of an EXEC (TS 5.4.5): they run beside
 //! each other. A session that has begun keeps nobody waiting but those at its own destination, whatever its server does or
@@ -26,44 +26,44 @@ use crate::uri::ServerId;
 use line::{Line, Parked, QueuedSession};
 use request::merge;
 
-/// How many sessions run at one time: each has a socket or two.
+/// The most sessions that run at one time: each has a socket or two.
 const MOST_RUNNING: usize = 256;
-/// How many of them with URIs that one server has named.
+/// The most of them with URIs that one server has named.
 const MOST_REPORTS: usize = 4;
 const AGAIN: Backoff = Backoff { base: Duration::from_secs(30), most: Duration::from_secs(3600) };
-/// A server is asked to be this patient at most.
+/// The longest time that a failed session waits where the server asks for it.
 const LONGEST_AFTER: Duration = Duration::from_secs(86_400);
-/// Where the network has changed, what could not be reached is tried after a random part of this: many gateways may
-/// have lost one network.
+/// The longest random time after which a server that could not be reached is tried again where the network has changed:
+/// many gateways may have lost one network.
 const CHANGED_JITTER: Duration = Duration::from_secs(10);
 
-/// All destinations' lines.
+/// The lines of all destinations.
 #[derive(Debug, Default)]
 pub struct Queue {
     lines: BTreeMap<Destination, Line>,
     running: usize,
-    /// What is only scheduled does not begin before.
+    /// The time before which nothing begins that is only scheduled.
     held: Option<Instant>,
 }
 
-/// What [`Queue::due`] has to know of the world outside.
+/// The world outside, as far as [`Queue::due`] has to know it.
 pub struct Look<'a> {
-    /// What a session that prefers these connection types is bound to.
+    /// Chooses the binding of a session that prefers these connection types.
     pub choose: &'a dyn Fn(&[ConnectionType]) -> Choice,
-    /// How long a session waits for that.
+    /// How long a session waits for a preferred type.
     pub bearer_wait: Duration,
     /// Whether alerts wait for a destination.
     pub has_alerts: &'a dyn Fn(&Destination) -> bool,
 }
 
-/// What happens to a session that was due.
+/// A step that a session takes which was due.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Step {
-    /// It begins, and counts as running until [`Queue::ended`].
+    /// The session begins, and counts as running until [`Queue::ended`].
     Begin(SessionRequest),
-    /// None of the connection types it prefers is up.
+    /// The session waits: none of the connection types it prefers is up.
     Wait(SessionRequest),
-    /// None of them came up in time.
+    /// The session is given up for now: none of the types came up in time.
     GiveUp(SessionRequest),
 }
 
@@ -74,13 +74,13 @@ impl Queue {
         self.lines.entry(request.destination()).or_default().put(QueuedSession::new(at, request));
     }
 
-    /// The notification that waits for a destination, which another one would become one session with.
+    /// The notification that waits for a destination, and would become one session with another one.
     #[must_use]
     pub fn notified(&self, destination: &Destination) -> Option<&SessionRequest> {
         self.lines.get(destination)?.notified.as_ref().map(|waiting| &waiting.request)
     }
 
-    /// What would come of asking for this session: one that waits already takes it in.
+    /// The request that comes of asking for this session: one that waits already takes it in.
     #[must_use]
     pub fn with_waiting(&self, request: &SessionRequest) -> SessionRequest {
         let waiting = self.notified(&request.destination());
@@ -92,18 +92,18 @@ impl Queue {
         self.held = until;
     }
 
-    /// A session with this destination may end the agent: none begins before `until` but what the operator asks for, or a
-    /// notification that its server has signed.
+    /// Holds back sessions that may end the agent: none with this destination begins before `until` but what the
+    /// operator asks for, or a notification that its server has signed.
     pub fn hold_fatal(&mut self, destination: &Destination, until: Instant) {
         later(&mut self.lines.entry(destination.clone()).or_default().fatal, until);
     }
 
-    /// Whether a destination answers: for all sessions with it.
+    /// The outage of a destination, which all sessions with it share.
     pub fn outage(&mut self, destination: &Destination) -> Arc<Outage> {
         Arc::clone(&self.lines.entry(destination.clone()).or_default().outage)
     }
 
-    /// What is due now.
+    /// The steps of the sessions that are due now.
     pub fn due(&mut self, now: Instant, look: &Look<'_>) -> Vec<Step> {
         let mut steps = Vec::new();
         let mut reports = self.reports();
@@ -133,8 +133,8 @@ impl Queue {
         steps
     }
 
-    /// A session with this destination is over. A failed one waits for another attempt where one can help; returns
-    /// how long, for the journal. `random` is uniform over all u32.
+    /// Notes that a session with this destination is over. A failed one waits for another attempt where one can help;
+    /// returns how long, for the journal. `random` is uniform over all u32.
     pub fn ended(
         &mut self,
         destination: &Destination,
@@ -207,14 +207,14 @@ impl Queue {
         lines.into_iter().any(|line| line.unreachable || line.slots().any(|waiting| waiting.parked.is_some()))
     }
 
-    /// The network is another one, or more is known of it: what waits for a bearer is looked at.
+    /// Looks again at what waits for a bearer, as the network is another one, or more is known of it.
     pub fn network_changed(&mut self) {
         for waiting in self.lines.values_mut().flat_map(Line::slots_mut) {
             waiting.parked = None;
         }
     }
 
-    /// A bearer or an address has come up: what could not be reached is tried soon, as if it had not failed before.
+    /// Has what could not be reached tried soon, as if it had not failed before: a bearer or an address has come up.
     /// `random` is uniform over all u32.
     pub fn network_came_up(&mut self, now: Instant, random: &mut dyn FnMut() -> u32) {
         for line in self.lines.values_mut().filter(|line| line.unreachable) {
@@ -238,13 +238,13 @@ impl Queue {
         });
     }
 
-    /// When something is due next; none while nothing can start before a running session ends.
+    /// The time when a session is due next; none while nothing can start before a running session ends.
     #[must_use]
     pub fn next_wake(&self) -> Option<Instant> {
         self.idle().flat_map(|line| line.slots().filter_map(|waiting| line.begins(waiting, self.held))).min()
     }
 
-    /// Where a session could begin.
+    /// The lines of destinations with which no session runs, and one could begin.
     fn idle(&self) -> impl Iterator<Item = &Line> {
         let reports = self.reports();
         let is_full = self.running == MOST_RUNNING;
@@ -254,13 +254,13 @@ impl Queue {
             .map(|(_, line)| line)
     }
 
-    /// How many sessions run.
+    /// The number of sessions that run.
     #[must_use]
     pub fn running(&self) -> usize {
         self.running
     }
 
-    /// How many sessions run with URIs that each server has named.
+    /// The numbers of running sessions with URIs that each server has named.
     fn reports(&self) -> BTreeMap<ServerId, usize> {
         let mut reports = BTreeMap::new();
         for (destination, _) in self
@@ -274,7 +274,7 @@ impl Queue {
     }
 }
 
-/// A hold is never shortened by another one.
+/// Moves the end of a hold to `until`, if that is later: a hold is never shortened by another one.
 fn later(hold: &mut Option<Instant>, until: Instant) {
     *hold = Some(hold.map_or(until, |before| before.max(until)));
 }
@@ -284,8 +284,8 @@ fn has_room(reports: &BTreeMap<ServerId, usize>, destination: &Destination) -> b
         || reports.get(&destination.server_id).is_none_or(|running| *running < MOST_REPORTS)
 }
 
-/// Alerts that rode in a session that was running need none of their own; and at an URI that a server has named there is
-/// nothing else to say.
+/// Forgets requests for alerts that rode in a session that was running, and need none of their own; and at an URI that
+/// a server has named there is nothing else to say.
 fn forget_told(
     line: &mut Line,
     destination: &Destination,
@@ -307,7 +307,7 @@ fn forget_told(
 }
 
 impl Line {
-    /// What there is to say of a notification that is due and can't begin, for want of a bearer.
+    /// The step of a notification that is due and can't begin, for want of a bearer.
     fn notified_step(&mut self, now: Instant, held: Option<Instant>, look: &Look<'_>) -> Option<Step> {
         let due = self.notified.as_ref().is_some_and(|waiting| self.is_due(waiting, now, held));
         let waiting = self.notified.as_mut().filter(|_| due)?;
@@ -330,7 +330,8 @@ impl Line {
         first.then(|| Step::Wait(waiting.request.clone()))
     }
 
-    /// One session for all that is due, if any is; and for what has failed before, which need not be tried apart.
+    /// Begins one session for all that is due, if any is; and for what has failed before, which need not be tried
+    /// apart.
     fn begin(&mut self, now: Instant, held: Option<Instant>, waits: bool) -> Option<SessionRequest> {
         let is_due = |waiting: &Option<QueuedSession>| {
             waiting.as_ref().is_some_and(|waiting| self.is_due(waiting, now, held))
@@ -348,7 +349,8 @@ impl Line {
         taken.into_iter().flatten().map(|waiting| waiting.request).reduce(merge)
     }
 
-    /// A session has come to its end: what was to be tried again, or is held every now and then, has been.
+    /// Notes that a session has come to its end well: what was to be tried again, or is held every now and then, has
+    /// been.
     fn has_gone_well(&mut self) {
         self.own.take_if(|waiting| waiting.request.cause == Cause::Retry);
         self.scheduled.take_if(|waiting| matches!(waiting.request.cause, Cause::Boot | Cause::Schedule));

@@ -1,4 +1,4 @@
-//! Requested-MO-CV (CR 001, 8.1.2.1): what a notification asks for goes with Package#1.
+//! Requested-MO-CV (CR 001, 8.1.2.1), whose answer goes with Package#1.
 
 use crate::package::RequestedMo;
 use crate::tree::{Gathering, NodeRef, Principal, Resolved, SESSION_INFO, Tree, TreeError};
@@ -10,7 +10,7 @@ const MOST: usize = 4 << 20;
 /// An instance and its validator, as the option has them: index into the last MOS list, validator.
 type Asked = (u16, Vec<u8>);
 
-/// Whether the session itself is asked for (TS 11.4).
+/// Whether the Session Information object is asked for (TS 11.4).
 pub(super) fn is_of_session(mos: &[Moid], asked: &[Asked]) -> bool {
     asked.iter().any(|(index, _)| mos.get(usize::from(*index)).is_some_and(|moid| moid == SESSION_INFO))
 }

@@ -1,32 +1,32 @@
-//! When a bootstrap server is asked again. Pure.
+//! The timing of attempts to get accounts: when a bootstrap server is asked again. Pure.
 
 use std::time::{Duration, Instant};
 
 use crate::base::{Backoff, Failures};
 
-/// A failed attempt is repeated after a random time below this, doubled with each failure.
+/// The backoff of failed attempts: each is repeated after a random time below this, doubled with each failure.
 const AGAIN: Backoff = Backoff { base: Duration::from_secs(60), most: Duration::from_secs(6 * 3600) };
 
-/// When the next attempt is due.
+/// The timing of the next attempt.
 #[derive(Debug, Default)]
 pub(super) struct Timing {
     due: Option<Instant>,
     running: bool,
     failures: Failures,
-    /// Whether the latest one was for want of a SIM: no server was asked.
+    /// Whether the latest attempt failed for want of a SIM, so that no server was asked.
     pub(super) simless: bool,
 }
 
 impl Timing {
-    /// There may be a reason to ask. After a failure its time stays: a server that is down is not asked more often because
-    /// something else happens.
+    /// Has an attempt made at `at`, as there may be a reason to ask. After a failure its time stays: a server that is
+    /// down is not asked more often because something else happens.
     pub(super) fn look(&mut self, at: Instant) {
         if self.failures.is_none() {
             self.due = Some(self.due.map_or(at, |due| due.min(at)));
         }
     }
 
-    /// The SIM may be another one, or there at last.
+    /// Has an attempt made at `at`, as the SIM may be another one, or there at last.
     pub(super) fn look_at_sim(&mut self, at: Instant) {
         if self.simless {
             self.afresh();
@@ -34,7 +34,7 @@ impl Timing {
         self.look(at);
     }
 
-    /// The operator has had a hand in it.
+    /// Forgets earlier failures, as the operator has had a hand in it.
     pub(super) fn afresh(&mut self) {
         (self.failures, self.simless) = (Failures::default(), false);
         self.due = None;
@@ -53,7 +53,8 @@ impl Timing {
         begins
     }
 
-    /// An attempt has ended; how long until the next one, if it failed. `random` is uniform over all u32.
+    /// Notes the end of an attempt; returns how long until the next one, if it failed. `random` is uniform over all
+    /// u32.
     pub(super) fn ended(
         &mut self,
         failed: bool,

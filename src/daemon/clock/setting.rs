@@ -8,7 +8,7 @@ use nix::sys::timerfd::{ClockId, TimerSetTimeFlags};
 use super::Clock;
 use crate::base::waking::{Alarm, Timer};
 
-/// How often to look where the kernel has no such timer.
+/// How often the clock is looked at where the kernel has no such timer.
 const LOOK: Duration = Duration::from_secs(30);
 
 /// The wait of an agent that has started with a clock that was never set.
@@ -30,7 +30,7 @@ impl Wait {
         Some(Self { until, timer: timer.ok() })
     }
 
-    /// When it ends at the latest.
+    /// The time when the wait ends at the latest.
     pub(in crate::daemon) fn until(&self) -> Instant {
         self.until
     }
@@ -52,7 +52,8 @@ impl Wait {
     }
 }
 
-/// Becomes readable when the clock reaches `time` (seconds since 1970) by itself, and whenever somebody sets it.
+/// Makes a timer that becomes readable when the clock reaches `time` (seconds since 1970) by itself, and whenever
+/// somebody sets it.
 fn timer(time: u64) -> io::Result<Timer> {
     let timer = Timer::new(ClockId::CLOCK_REALTIME)?;
     timer.set(Duration::from_secs(time), TimerSetTimeFlags::TFD_TIMER_CANCEL_ON_SET)?;

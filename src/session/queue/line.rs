@@ -1,4 +1,4 @@
-//! One destination's line: what is asked for there, and from when on it may begin.
+//! The line of one destination: what is asked for there, and from when on it may begin.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -7,22 +7,22 @@ use super::request::{Cause, SessionRequest, merge};
 use crate::base::Failures;
 use crate::session::outage::Outage;
 
-/// Sessions that nobody who has proved who he is has asked for: so many at once, then one each `every`.
+/// The rate of sessions that nobody who has proved who he is has asked for: so many at once, then one each `every`.
 #[derive(Clone, Copy, Debug)]
 struct Rate {
     burst: u32,
     every: Duration,
 }
 
-/// What the device itself asks for: alerts, its schedule, further attempts.
+/// The rate of what the device itself asks for: alerts, its schedule, further attempts.
 const OWN: Rate = Rate { burst: 20, every: Duration::from_secs(3) };
-/// What anybody may ask for.
+/// The rate of what anybody may ask for.
 const UNPROVEN: Rate = Rate { burst: 5, every: Duration::from_secs(10) };
 
-/// Counts against a [`Rate`].
+/// The pace of sessions, counted against a [`Rate`].
 #[derive(Clone, Copy, Debug, Default)]
 struct Pace {
-    /// When everything that has begun would be paid for, one each `every`.
+    /// The time when everything that has begun would be paid for, one each `every`.
     paid: Option<Instant>,
 }
 
@@ -40,25 +40,25 @@ impl Pace {
     }
 }
 
-/// Until when a session waits that prefers some connection types. A change of the network ends either.
+/// The wait of a session that prefers some connection types. A change of the network ends it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Parked {
-    /// Which ones are up is known.
+    /// Waits until it is known which types are up.
     Look,
-    /// One is up, or it is given up.
+    /// Waits until one of the types is up, or they are given up.
     Bearer,
 }
 
-/// A session that waits.
+/// A session that waits in the line.
 #[derive(Clone, Debug)]
 pub(super) struct QueuedSession {
     pub(super) due: Instant,
     pub(super) request: SessionRequest,
-    /// Whether it has failed before.
+    /// Whether the session has failed before.
     pub(super) again: bool,
-    /// It waits for a connection type that it prefers.
+    /// The wait for a connection type that it prefers.
     pub(super) parked: Option<Parked>,
-    /// Since none was first found up: when that has lasted long enough.
+    /// The time when the wait has lasted long enough, since none was first found up.
     pub(super) gives_up: Option<Instant>,
 }
 
@@ -67,7 +67,7 @@ impl QueuedSession {
         Self { due, request, again: false, parked: None, gives_up: None }
     }
 
-    /// One session for both, as soon as either is due.
+    /// Joins this session and a newer one: one for both, as soon as either is due.
     fn with(self, newer: Self) -> Self {
         // What comes again has been looked at before; what is new wants to be.
         let (parked, gives_up) = if newer.again { (newer.parked, newer.gives_up) } else { (None, None) };
@@ -82,22 +82,26 @@ impl QueuedSession {
     }
 }
 
-/// What waits is of three kinds, each in its slot: none of them takes the other along into what becomes of it. A
-/// notification may wait for its bearer, an alert may turn out to have been told, and the schedule goes on.
+/// The line of a destination. What waits is of three kinds, each in its slot: none of them takes the other along into
+/// what becomes of it. A notification may wait for its bearer, an alert may turn out to have been told, and the
+/// schedule goes on.
 #[derive(Debug, Default)]
 pub(super) struct Line {
     pub(super) running: Option<SessionRequest>,
     pub(super) notified: Option<QueuedSession>,
-    /// Alerts, and further attempts.
+    /// The slot of alerts, and of further attempts.
     pub(super) own: Option<QueuedSession>,
     pub(super) scheduled: Option<QueuedSession>,
-    /// Until then what failed is not tried again. Holds against everything but notifications and the operator.
+    /// The time until which what failed is not tried again. Holds against everything but notifications and the
+    /// operator.
     pub(super) backoff: Option<Instant>,
-    /// What `Retry-After` said: holds against the same, whatever becomes of another session meanwhile.
+    /// The time until which `Retry-After` asked to wait: holds against the same, whatever becomes of another session
+    /// meanwhile.
     pub(super) asked: Option<Instant>,
-    /// The agent has died of sessions here. Holds against a notification as well that anybody may have sent.
+    /// The time until which sessions are held as the agent has died of them. Holds against a notification as well that
+    /// anybody may have sent.
     pub(super) fatal: Option<Instant>,
-    /// Sessions that failed in a row.
+    /// The number of sessions that failed in a row.
     pub(super) failures: Failures,
     /// Whether it was the way there that failed: another one may help.
     pub(super) unreachable: bool,
@@ -116,7 +120,7 @@ impl Line {
         }
     }
 
-    /// One more that waits; with one of its kind it becomes one.
+    /// Puts a session into its slot; with one that waits there it becomes one.
     pub(super) fn put(&mut self, newer: QueuedSession) {
         let slot = self.slot(newer.request.cause, newer.again);
         *slot = Some(match slot.take() {
@@ -125,7 +129,7 @@ impl Line {
         });
     }
 
-    /// A session that failed waits for another attempt; what came in meanwhile is newer.
+    /// Puts a session that failed back to wait for another attempt; what came in meanwhile is newer.
     pub(super) fn put_back(&mut self, failed: QueuedSession) {
         let slot = self.slot(failed.request.cause, failed.again);
         *slot = Some(match slot.take() {
@@ -142,7 +146,8 @@ impl Line {
         [&mut self.notified, &mut self.own, &mut self.scheduled].into_iter().flatten()
     }
 
-    /// When this one may begin, or be given up; none where a look at the bearers has to come back before.
+    /// The time when a waiting session may begin, or be given up; none where a look at the bearers has to come back
+    /// before.
     pub(super) fn begins(&self, waiting: &QueuedSession, held: Option<Instant>) -> Option<Instant> {
         let cause = waiting.request.cause;
         if let Some(parked) = waiting.parked {
@@ -158,19 +163,19 @@ impl Line {
         Some([not_before, held, pace].into_iter().flatten().fold(waiting.due, Instant::max))
     }
 
-    /// Whether that is now.
+    /// Whether a waiting session may begin now, or be given up.
     pub(super) fn is_due(&self, waiting: &QueuedSession, now: Instant, held: Option<Instant>) -> bool {
         self.begins(waiting, held).is_some_and(|begins| begins <= now)
     }
 
-    /// Until when what has happened at this destination holds a session of this cause.
+    /// The time until which what has happened at this destination holds a session of this cause.
     pub(super) fn held_until(&self, cause: Cause) -> Option<Instant> {
         let patience = [self.backoff, self.asked].into_iter().flatten().max().filter(|_| !cause.overrides());
         let fatal = self.fatal.filter(|_| !cause.is_proven());
         patience.max(fatal)
     }
 
-    /// A session of this cause has begun.
+    /// Counts a session of this cause that has begun.
     pub(super) fn count(&mut self, cause: Cause, now: Instant) {
         match cause {
             Cause::Notification | Cause::Operator => {}
