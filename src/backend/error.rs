@@ -69,7 +69,7 @@ pub enum BackendError {
     Program {
         /// The program, `run[0]`.
         program: String,
-        /// What happened.
+        /// Why the program failed.
         reason: String,
     },
     /// A program says that it can't do it now (EX_TEMPFAIL).
@@ -86,7 +86,7 @@ pub enum BackendError {
     /// The names that `list` found can't be children of one node.
     #[error("list: {0}")]
     List(String),
-    /// Something on the message bus did not work.
+    /// A call on the message bus did not work.
     #[error("{what}: {why}")]
     Bus {
         /// The service, path, interface and member.

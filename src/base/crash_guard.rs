@@ -94,7 +94,7 @@ struct List {
 struct State {
     /// The number of the agent's lives that ended during this work.
     deaths: u8,
-    /// How often this work is being done now.
+    /// The number of times that this work is being done now.
     running: u32,
     /// Until when this work is left alone, once somebody has wanted to begin it.
     held: Option<Instant>,

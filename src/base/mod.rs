@@ -1,4 +1,4 @@
-//! What the other rooms stand on: threads and clocks, files, log lines, secrets. Uses no room of the crate.
+//! The foundation of the other rooms: threads and clocks, files, log lines, secrets. Uses no room of the crate.
 
 pub(crate) mod crash_guard;
 pub(crate) mod files;

@@ -19,7 +19,7 @@ pub(crate) const FOR_CHANGE: Duration = Duration::from_millis(2_500);
 pub(crate) const FOR_EXECS: Duration = Duration::from_secs(1);
 /// How long all work with sessions, programs and the store may take after SIGTERM.
 pub(crate) const FOR_WORK: Duration = Duration::from_secs(4);
-/// How long a commit may take that has begun by then.
+/// How long a commit may take that has begun when that time is over.
 pub(crate) const FOR_COMMIT: Duration = Duration::from_millis(300);
 /// When the process ends after SIGTERM, whatever hangs in it.
 pub(crate) const FOR_PROCESS: Duration = Duration::from_millis(4_800);

@@ -1,4 +1,4 @@
-//! What is known of the interfaces that are up. Pure: others look, and tell.
+//! The interfaces that are up, as far as they are known. Pure: others look, and tell.
 
 use std::collections::BTreeMap;
 

@@ -1,5 +1,5 @@
-//! What carries a session: which network interfaces are up, of which type each is, and which of them a
-//! notification's preferred connection types lead to (TS 5.2.1.2, TS 11.4 CBT).
+//! Bearers of sessions: which network interfaces are up, of which type each is, and which of them a notification's
+//! preferred connection types lead to (TS 5.2.1.2, TS 11.4 CBT).
 
 mod interfaces;
 mod known_interfaces;
@@ -23,7 +23,7 @@ pub enum ConnectionType {
     Wireline = 3,
 }
 
-/// Where a session's sockets are bound.
+/// The interface that a session's sockets are bound to.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Choice {
     /// No binding: wherever routing leads.

@@ -34,7 +34,7 @@ pub(crate) enum DmaccError {
     Wrong {
         /// The node's path.
         node: String,
-        /// What was expected.
+        /// The value that was expected.
         why: String,
     },
     /// The account has a node that nobody knows: a misspelt one would weaken it unnoticed.

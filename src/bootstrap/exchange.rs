@@ -79,7 +79,7 @@ pub(crate) enum BootstrapError {
     /// The store failed.
     #[error(transparent)]
     Store(#[from] StoreError),
-    /// No server was asked.
+    /// The agent has died twice of asking a server: none was asked.
     #[error(transparent)]
     Fatal(#[from] Fatal),
 }

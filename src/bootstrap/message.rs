@@ -43,7 +43,7 @@ pub(crate) enum MessageError {
     Moid {
         /// The number of the object, from 1.
         number: usize,
-        /// Its MOID.
+        /// The MOID that it has.
         moid: Moid,
     },
     /// The body has an account that can't be one.

@@ -34,7 +34,7 @@ pub struct Context<'a> {
     pub connection: &'a mut Connection,
     /// The values of a ServerURI's parameters (TS 6.2).
     pub parameters: &'a Parameters,
-    /// `SessionInfo.AcceptMO` of the Package#2.
+    /// The media types that the server takes MO data in, `SessionInfo.AcceptMO` of the Package#2.
     pub accept_mo: Option<&'a [String]>,
     /// The share of the package in the budget of GETs' data.
     pub budget: &'a mut Share,

@@ -130,7 +130,7 @@ pub struct Push {
 pub struct BootstrapServer {
     /// `server-uri`: the address of the bootstrap server.
     pub server_uri: String,
-    /// `sec-mode`, which is base64 in the file.
+    /// `sec-mode`: the mode of security, which is base64 in the file.
     pub sec_mode: Option<Vec<u8>>,
 }
 

@@ -80,7 +80,7 @@ pub enum SecretError {
     Owner {
         /// The file.
         path: PathBuf,
-        /// Its owner.
+        /// The owner of the file.
         owner: u32,
         /// The agent's user, who should own it.
         agent: u32,

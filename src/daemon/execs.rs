@@ -203,13 +203,13 @@ impl Execs {
 
 /// The next step for an EXEC from before the start.
 enum Next {
-    /// It is left: its account or object may come back, and it is taken up then.
+    /// The EXEC is left: its account or object may come back, and it is taken up then.
     Leave,
-    /// It is forgotten: nobody is to hear of it any more.
+    /// The EXEC is forgotten: nobody is to hear of it any more.
     Forget,
-    /// It is executed.
+    /// The EXEC is begun.
     Begin(Box<QueuedExec>),
-    /// Its end is told: it is over, with this result.
+    /// The end of the EXEC is told: it is over, with this result.
     Tell(u16),
 }
 

@@ -24,11 +24,11 @@ const LONG_EMPTY: u64 = 3 * 24 * 3600;
 /// The evidence of a folder that holds nothing, or can't be seen to: what it says of what it held.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Says {
-    /// What it held has been removed.
+    /// The folder's content has been removed.
     Emptied,
-    /// Nobody knows whether that has been removed, since this time if it is there.
+    /// The folder's content may have been removed, or only be out of sight: since this time, where the store has one.
     Doubt(Option<u64>),
-    /// It has never held any.
+    /// The folder has never held any account or object.
     Nothing,
 }
 

@@ -1,4 +1,4 @@
-//! What is taken up of an earlier life of the agent, or after an account's absence, from the store.
+//! The work of an earlier life of the agent, or from before an account's absence, taken up from the store.
 
 use super::schedule::Due;
 use crate::store::Change;

@@ -7,9 +7,9 @@ use crate::xml::{Position, XmlError, XmlProblem};
 /// What is wrong with a DDF document, and where; nowhere if all of it is meant.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct DdfError {
-    /// Where it is wrong.
+    /// The place where it is wrong.
     pub at: Option<Position>,
-    /// What is wrong.
+    /// The problem at that place.
     pub problem: DdfProblem,
 }
 

@@ -47,7 +47,7 @@ pub struct Finished {
 /// Why an EXEC does not begin.
 #[derive(Debug, thiserror::Error)]
 pub enum ExecError {
-    /// As many programs as may run at one time run already.
+    /// No slot is free: as many programs as may run at one time run already.
     #[error("too many programs are running")]
     Busy,
     /// The node of this ClientURI is being executed: two EXECs of one node never overlap.

@@ -50,7 +50,7 @@ pub enum Error {
     Script {
         /// The file.
         file: PathBuf,
-        /// What is wrong with it.
+        /// The problem with it.
         what: String,
     },
     /// The agent did not start, or ended by itself.

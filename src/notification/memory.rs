@@ -5,8 +5,8 @@ use std::collections::BTreeMap;
 use super::clock::ClockReading;
 use crate::uri::ServerId;
 
-/// Up to `LIMIT` ids a server, each for a window of seconds. Six to sixteen bytes an id, searched from end to
-/// end: at this size quicker than anything with an order.
+/// A memory of up to `LIMIT` ids a server, each for a window of seconds. Six to sixteen bytes an id, searched from end
+/// to end: at this size quicker than anything with an order.
 #[derive(Debug)]
 pub(super) struct Memory<const LIMIT: usize> {
     window: u64,

@@ -129,7 +129,7 @@ pub struct Encoded {
     pub body: Vec<u8>,
 }
 
-/// What says where a serialised management object, or part of one, comes from.
+/// The head of a serialised management object, or of part of one: where it comes from.
 #[derive(Clone, Copy, Debug)]
 pub struct MoHead<'a> {
     /// The link to the DDF.

@@ -1,4 +1,4 @@
-//! What both profiles' Packages #1 and #3 have in common. `S` and `A` are a profile's statuses and alerts.
+//! The parts that both profiles' Packages #1 and #3 have in common. `S` and `A` are a profile's statuses and alerts.
 
 use std::borrow::Cow;
 

@@ -94,7 +94,7 @@ pub enum Action {
         position: usize,
         /// The command.
         command: Command,
-        /// `SessionInfo.AcceptMO` of that Package#2.
+        /// The media types that the server takes MO data in, `SessionInfo.AcceptMO` of that Package#2.
         accept_mo: Option<Arc<[String]>>,
         /// The ServerURIs of its CONTs, to which its results may go.
         leads_to: Arc<[String]>,
@@ -166,7 +166,7 @@ pub enum SessionFailure {
     /// The server can't be reached, or its answers don't arrive.
     #[error("no answer after {attempts} attempts: {why}")]
     Unreachable {
-        /// How often the package was sent.
+        /// The number of times that the package was sent.
         attempts: u32,
         /// The last reason.
         why: String,
@@ -174,7 +174,7 @@ pub enum SessionFailure {
     /// The server, or a proxy before it, answers that it is not available.
     #[error("no answer after {attempts} attempts: {why}")]
     Unavailable {
-        /// How often the package was sent.
+        /// The number of times that the package was sent.
         attempts: u32,
         /// The last reason.
         why: String,

@@ -1,4 +1,4 @@
-//! How the database is opened, wherever that is.
+//! Opening the database, wherever that is.
 
 use redb::Builder;
 

@@ -31,7 +31,7 @@ const STRIPE: u64 = 256 * 1024;
 /// The size of the pieces in which both copies are compared and copied.
 const CHUNK: usize = 64 * 1024;
 
-/// One of the two copies.
+/// A half of the file: one of the two copies.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Half {
     First,

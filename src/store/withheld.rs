@@ -12,7 +12,7 @@ use super::error::StoreError;
 use super::image::Image;
 use crate::base::journal::id;
 
-/// How long nobody tries to open a withheld file again, unless there is more room.
+/// The least time between two attempts to open a withheld file, unless there is more room.
 const PAUSE: Duration = Duration::from_secs(5);
 
 /// Why a file is not written, and what is read in its place.

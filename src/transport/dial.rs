@@ -1,4 +1,5 @@
-//! From an origin to a stream that is ready for HTTP: names, addresses, the proxy, TLS, within one time limit.
+//! Dialling: from an origin to a stream that is ready for HTTP: names, addresses, the proxy, TLS, within one time
+//! limit.
 
 use std::io;
 use std::net::SocketAddr;

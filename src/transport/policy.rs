@@ -1,4 +1,4 @@
-//! Where the agent may connect to, and which origins are the account's own.
+//! The policy of connections: where the agent may connect to, and which origins are the account's own.
 
 use std::net::IpAddr;
 

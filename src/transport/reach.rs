@@ -1,4 +1,5 @@
-//! From addresses to a TCP connection: the first that accepts (RFC 8305), on the network that is asked for.
+//! Reaching a host: from its addresses to a TCP connection, the first that accepts (RFC 8305), on the network that is
+//! asked for.
 
 use std::collections::HashMap;
 use std::io;

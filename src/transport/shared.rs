@@ -1,4 +1,4 @@
-//! What the sessions of an account share on the way to its servers.
+//! The state that an account's sessions share on the way to its servers.
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
 

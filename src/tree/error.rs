@@ -3,7 +3,7 @@
 use crate::backend::BackendError;
 use crate::store::StoreError;
 
-/// What is wrong. Status codes are chosen from it in one place, `command::status`.
+/// Why a command can't have its way with the tree. Status codes are chosen from it in one place, `command::status`.
 #[derive(Debug, thiserror::Error)]
 pub enum TreeError {
     /// There is no such management object, instance or node, or none that the server may know of.

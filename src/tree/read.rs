@@ -14,7 +14,7 @@ use crate::uri::Moid;
 /// The answer to a read.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Shown {
-    /// Nothing is in what was asked for.
+    /// The answer is empty: nothing is in what was asked for.
     Empty,
     /// Nothing is new: the server has it already, by its cache validator (TS 12).
     Fresh,

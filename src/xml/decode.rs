@@ -1,4 +1,4 @@
-//! From a file's bytes to text that is safe to hand to the XML parser.
+//! Decoding: from a file's bytes to text that is safe to hand to the XML parser.
 
 use std::borrow::Cow;
 use std::collections::BTreeSet;

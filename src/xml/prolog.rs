@@ -1,4 +1,4 @@
-//! What stands before a document's element, reduced to what the XML parser understands.
+//! The prolog of a document, which stands before its element, reduced to what the XML parser understands.
 //!
 //! Everything else is blanked out, so that lines and columns stay what they are.
 

@@ -1,4 +1,4 @@
-//! What is mounted where, as proc_pid_mountinfo(5) says without asking any of the file systems.
+//! Mounts: what is mounted where, as proc_pid_mountinfo(5) says without asking any of the file systems.
 
 use std::ffi::OsString;
 use std::os::unix::ffi::OsStringExt as _;

@@ -122,8 +122,7 @@ pub struct Fields {
 impl Fields {
     /// The fields of a ClientURI that is read from: GET, HPUT, HPOST.
     pub const READ: Self = Self { level: true, validator: true };
-    /// The fields of a ClientURI that is subscribed to: what the server holds already plays no part. What the server
-    /// holds already plays no part.
+    /// The fields of a ClientURI that is subscribed to. What the server holds already plays no part.
     pub const SUBSCRIBE: Self = Self { level: true, validator: false };
     /// The fields of a ClientURI that is written, deleted or executed.
     pub const TARGET: Self = Self { level: false, validator: false };
@@ -144,16 +143,16 @@ pub enum ClientUriError {
     Character {
         /// The character.
         character: char,
-        /// Its offset, in bytes.
+        /// The offset of the character, in bytes.
         at: usize,
     },
     /// A character in the query that ClientURIs never hold unencoded.
     #[error("ClientURI has a character at byte {at}, in its query, that must be percent-encoded")]
     QueryCharacter {
-        /// Its offset, in bytes.
+        /// The offset of the character, in bytes.
         at: usize,
     },
-    /// `%` without two hexadecimal digits.
+    /// A `%` without two hexadecimal digits.
     #[error("ClientURI has a broken escape at byte {at}")]
     Escape {
         /// Offset of the `%`, in bytes.
@@ -188,7 +187,7 @@ pub enum ClientUriError {
         /// The name as it is written.
         name: String,
     },
-    /// `*` within a name.
+    /// A `*` within a name.
     #[error("{0:?} mixes the wildcard with a name")]
     Wildcard(String),
     /// A letter used for two components.
@@ -200,16 +199,16 @@ pub enum ClientUriError {
     /// An `nv` field for no x-name.
     #[error("nv names ({0}), which is not in the path")]
     LetterUnknown(char),
-    /// `lv` or `cv` given twice.
+    /// The field `lv` or `cv` is given twice.
     #[error("{0} is given twice")]
     FieldTwice(&'static str),
-    /// `lv` isn't a positive integer.
+    /// The field `lv` isn't a positive integer.
     #[error("lv={0} is not a positive integer")]
     Level(String),
-    /// `cv` without a value.
+    /// The field `cv` has no value.
     #[error("cv has no value")]
     CacheValidator,
-    /// `nv` isn't `(x)/path:value`.
+    /// The field `nv` isn't `(x)/path:value`.
     #[error("nv is not (letter)/path:value")]
     NodeValue,
 }
