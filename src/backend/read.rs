@@ -7,7 +7,8 @@ use crate::ddf::Format;
 use crate::mo::Value;
 use crate::mo::fill::Variables;
 use crate::mo::mapping::{NodeMapping, Pipeline, Source, SourceKind, TimeUnit};
-use crate::mo::pipeline::{Passed, json_text};
+use crate::mo::pipeline::Passed;
+use crate::mo::select::json_text;
 
 use super::answer::{Answer, MAX_TEXT, Raw, Reading};
 use super::context::Context;

@@ -9,7 +9,7 @@ use super::element::Element;
 use super::error::BackendError;
 use super::{file, run};
 use crate::mo::mapping::{RecordsPlace, RecordsShape, Select};
-use crate::mo::pipeline::{json_text, shown, walk};
+use crate::mo::select::{json_text, shown, walk};
 
 /// Reads all records, in their order.
 pub(super) async fn read(

@@ -1,7 +1,7 @@
 //! CONT ServerURI (TS 5.4.8): sends further packages there.
 
-use super::context::{Answer, Context, Done};
-use super::status::CommandError;
+use super::context::{Answer, Context};
+use super::status::{CommandError, Done};
 use crate::uri::Origin;
 
 pub(super) fn run(parameters: &[String], context: &mut Context<'_>) -> Answer {

@@ -7,12 +7,11 @@ use tokio::sync::watch;
 
 use super::allowance::Allowance;
 use super::budget::Share;
-use super::status::CommandError;
+use super::status::{CommandError, Done};
 use crate::agent_state::Parameters;
 use crate::base;
 use crate::config::Settings;
 use crate::exec::SessionExecs;
-use crate::package::Status;
 use crate::store::Store;
 use crate::transport::Connection;
 use crate::tree::{Principal, Tree};
@@ -44,17 +43,6 @@ pub struct Context<'a> {
     pub allowance: &'a mut Allowance,
     /// Turns true when the agent is about to end.
     pub stopping: watch::Receiver<bool>,
-}
-
-/// The result of a command.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Done {
-    /// The status for Package#3.
-    pub status: Status,
-    /// The data of a GET: media type and bytes.
-    pub data: Option<(String, Vec<u8>)>,
-    /// The address that further packages go to, after CONT (TS 5.4.8).
-    pub continue_at: Option<String>,
 }
 
 pub(super) type Answer = Result<Done, CommandError>;

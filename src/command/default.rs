@@ -1,7 +1,7 @@
 //! DEFAULT ServerURI MOID (TS 5.4.10): remembers where configuration for a MOID is to be had.
 
-use super::context::{Answer, Context, Done};
-use super::status::CommandError;
+use super::context::{Answer, Context};
+use super::status::{CommandError, Done};
 use crate::store::Change;
 use crate::tree::TreeError;
 

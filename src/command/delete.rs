@@ -1,7 +1,7 @@
 //! DELETE ClientURI (TS 5.4.4): deletes nodes.
 
-use super::context::{Answer, Context, Done, client_uri, unless_stopped};
-use super::status::CommandError;
+use super::context::{Answer, Context, client_uri, unless_stopped};
+use super::status::{CommandError, Done};
 use crate::tree::{Resolved, Rights, TreeError};
 use crate::uri::client::Fields;
 

@@ -1,7 +1,7 @@
 //! END (TS 5.4.9): only checked here, for the session machine acts upon it.
 
-use super::context::{Answer, Done};
-use super::status::CommandError;
+use super::context::Answer;
+use super::status::{CommandError, Done};
 
 pub(super) fn run(parameters: &[String]) -> Answer {
     match parameters {

@@ -4,8 +4,8 @@
 //! within `exec.sync-limit` is answered with its result; what takes longer with 202, and reports by a Generic Alert
 //! (TS 5.3). What may not begin yet waits, and is answered 202. What follows from that is the business of [`crate::exec`].
 
-use super::context::{Answer, Context, Done, client_uri, expand, unless_stopped};
-use super::status::CommandError;
+use super::context::{Answer, Context, client_uri, expand, unless_stopped};
+use super::status::{CommandError, Done};
 use crate::base::stopped;
 use crate::tree::Rights;
 use crate::uri::client::Fields;

@@ -1,7 +1,7 @@
 //! GET ClientURI (TS 5.4.6, Appendix E): reads nodes.
 
-use super::context::{Answer, Context, Done, client_uri};
-use super::status::CommandError;
+use super::context::{Answer, Context, client_uri};
+use super::status::{CommandError, Done};
 use crate::repository::media;
 use crate::tree::{MOST_SHOWN, Rights, Shown, TreeError};
 use crate::uri::client::Fields;

@@ -2,8 +2,8 @@
 
 use hyper::Uri;
 
-use super::context::{Answer, Context, Done, client_uri, expand, unless_stopped};
-use super::status::CommandError;
+use super::context::{Answer, Context, client_uri, expand, unless_stopped};
+use super::status::{CommandError, Done};
 use crate::mo::ManagementObject;
 use crate::package::is_media_type;
 use crate::repository::{self, media};

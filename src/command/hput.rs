@@ -2,8 +2,8 @@
 
 use hyper::Method;
 
-use super::context::{Answer, Context, Done, client_uri, expand};
-use super::status::CommandError;
+use super::context::{Answer, Context, client_uri, expand};
+use super::status::{CommandError, Done};
 use crate::repository::{RepositoryError, Upload, media};
 use crate::tree::Rights;
 use crate::uri::client::Fields;

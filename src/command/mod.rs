@@ -21,9 +21,9 @@ mod unsub;
 
 pub use allowance::Allowance;
 pub use budget::{DataBudget, Over, Share};
-pub use context::{Context, Done};
+pub use context::Context;
 pub use report::{Report, Whose};
-pub use status::CommandError;
+pub use status::{CommandError, Done};
 
 use hyper::Uri;
 

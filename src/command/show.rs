@@ -5,8 +5,8 @@ use std::process::Stdio;
 
 use hyper::Uri;
 
-use super::context::{Answer, Context, Done};
-use super::status::CommandError;
+use super::context::{Answer, Context};
+use super::status::{CommandError, Done};
 use crate::base::heap;
 use crate::transport::Refused;
 use crate::uri::Origin;

@@ -1,7 +1,6 @@
 //! Status codes (TS Appendix C), of what was done and of what was not: they are chosen in this place alone. Only what a
 //! program's end means is said elsewhere: by its mapping (`exec`).
 
-use super::context::Done;
 use crate::backend::BackendError;
 use crate::command::Over;
 use crate::exec::ExecError;
@@ -67,6 +66,17 @@ pub enum CommandError {
     /// The agent is about to end.
     #[error("the agent stops")]
     Stopped,
+}
+
+/// The result of a command.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Done {
+    /// The status for Package#3.
+    pub status: Status,
+    /// The data of a GET: media type and bytes.
+    pub data: Option<(String, Vec<u8>)>,
+    /// The address that further packages go to, after CONT (TS 5.4.8).
+    pub continue_at: Option<String>,
 }
 
 impl Done {

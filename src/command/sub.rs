@@ -1,7 +1,7 @@
 //! SUB ClientURI ServerURI (approved profile): has each change there put to the ServerURI from now on.
 
-use super::context::{Answer, Context, Done, expand, unless_stopped};
-use super::status::CommandError;
+use super::context::{Answer, Context, expand, unless_stopped};
+use super::status::{CommandError, Done};
 use crate::store::{Change, Subscription};
 use crate::tree::{Resolved, Rights, TreeError};
 use crate::uri::client::{ClientUri, Fields};

@@ -1,7 +1,7 @@
 //! UNSUB ClientURI (approved profile): ends the server's own subscription.
 
-use super::context::{Answer, Context, Done};
-use super::status::CommandError;
+use super::context::{Answer, Context};
+use super::status::{CommandError, Done};
 use super::sub::subscribed;
 use crate::store::Change;
 use crate::tree::TreeError;

@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 
 use tokio::sync::watch;
 
-use super::session_execs::{AfterSession, QueuedExec, risk_of_exec};
+use super::queued::{AfterSession, QueuedExec, risk_of_exec};
 use super::{ExecError, ExecSlots};
 use crate::backend::{End, NOT_NOW};
 use crate::base::{stopped, waking};
@@ -19,6 +19,24 @@ use crate::tree::{Closed, Principal, SessionFacts};
 const AGAIN: Duration = Duration::from_secs(60);
 /// How long until the clock on the wall is looked at again, as it may be set.
 const LOOK: Duration = Duration::from_secs(10 * 60);
+
+impl AfterSession {
+    /// Executes the queued EXECs one after the other, but for those that wait until they may begin. What has not begun
+    /// when the agent stops is left to its next start.
+    pub async fn run(self, waiting: Vec<QueuedExec>) {
+        let (gated, waiting): (Vec<_>, Vec<_>) = waiting.into_iter().partition(QueuedExec::is_gated);
+        for waiting in gated {
+            tokio::spawn(pass(waiting, self.session, self.exec_slots.clone(), self.stopping.clone()));
+        }
+        for waiting in waiting {
+            if *self.stopping.borrow() {
+                return;
+            }
+            let _risk = self.agent_state.crash_guard.begin(&risk_of_exec(waiting.number())).await;
+            waiting.run(&self).await;
+        }
+    }
+}
 
 /// The result of a look at whether an EXEC may begin.
 enum Gate {
@@ -40,7 +58,7 @@ struct Looks {
 }
 
 /// Executes a queued EXEC as soon as it may begin. What has not begun when the agent stops is left to its next start.
-pub(super) async fn pass(
+async fn pass(
     mut waiting: QueuedExec,
     session: SessionFacts,
     exec_slots: ExecSlots,

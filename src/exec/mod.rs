@@ -9,13 +9,15 @@
 
 mod gate;
 mod process_group;
+mod queued;
 mod record;
 mod session_execs;
 mod slots;
 mod supervision;
 
+pub use queued::{AfterSession, QueuedExec, risk_of_exec};
 pub use record::Fate;
-pub use session_execs::{AfterSession, Execution, QueuedExec, SessionExecs, risk_of_exec};
+pub use session_execs::{Execution, SessionExecs};
 pub use slots::ExecSlots;
 
 use crate::store::StoreError;

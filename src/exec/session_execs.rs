@@ -2,18 +2,15 @@
 
 use std::sync::Arc;
 
-use tokio::sync::{Mutex, OwnedSemaphorePermit, watch};
+use tokio::sync::Mutex;
 use tokio::task::JoinHandle;
 
-use super::gate;
-use super::slots::Hold;
+use super::queued::QueuedExec;
 use super::supervision::{Held, Supervision};
 use super::{ExecError, ExecRecord, ExecSlots, Finished, ProcessGroup};
-use crate::agent_state::AgentState;
 use crate::backend::NOT_NOW;
-use crate::config::Account;
 use crate::store::{Change, Store, StoreError};
-use crate::tree::{Invocation, Principal, SessionFacts, Tree};
+use crate::tree::{Invocation, Principal, Tree};
 use crate::uri::ServerId;
 
 /// The most EXECs of one session that wait for its end.
@@ -43,18 +40,6 @@ pub struct Execution {
     held: Option<Held>,
     /// Whether the end is on disk.
     is_over: Arc<Mutex<bool>>,
-}
-
-/// An EXEC that waits for the end of its session.
-#[derive(Debug)]
-pub struct QueuedExec {
-    number: u64,
-    record: ExecRecord,
-    /// The invocation; none: it is looked up when it is needed, as for an EXEC that was found in the store.
-    invocation: Option<Invocation>,
-    hold: Hold,
-    /// The place among the EXECs that wait until they may begin.
-    gate: Option<OwnedSemaphorePermit>,
 }
 
 impl SessionExecs {
@@ -123,7 +108,7 @@ impl SessionExecs {
         let number = self.exec_slots.number();
         let record = ExecRecord::new(server_id, &invocation);
         self.commit_with(Change::Exec(number, record.to_json())).await?;
-        self.waiting.push(QueuedExec { number, record, invocation: Some(invocation), hold, gate });
+        self.waiting.push(QueuedExec::new(number, record, invocation, hold, gate));
         Ok(())
     }
 
@@ -205,154 +190,6 @@ impl Execution {
             }
             // Nobody saw its end.
             Err(_) => self.record.finished(self.number, 500),
-        }
-    }
-}
-
-impl QueuedExec {
-    /// Makes a queued EXEC of one that was found in the store when the agent started.
-    ///
-    /// # Errors
-    /// [`ExecError::Running`]
-    pub fn found(number: u64, record: ExecRecord, exec_slots: &ExecSlots) -> Result<Self, ExecError> {
-        let hold = exec_slots.hold(&record.client_uri)?;
-        // It was let in before the start.
-        let gate = if record.gated { exec_slots.gate().ok() } else { None };
-        Ok(Self { number, record, invocation: None, hold, gate })
-    }
-
-    pub(super) fn number(&self) -> u64 {
-        self.number
-    }
-
-    pub(super) fn server_id(&self) -> &ServerId {
-        &self.record.server_id
-    }
-
-    pub(super) fn client_uri(&self) -> &str {
-        &self.record.client_uri
-    }
-
-    /// Whether the EXEC goes on after a reboot.
-    pub(super) fn has_begun(&self) -> bool {
-        self.record.starts > 0
-    }
-
-    /// Forgets the invocation, which is looked up when the EXEC begins.
-    pub(super) fn forget_invocation(&mut self) {
-        self.invocation = None;
-    }
-
-    /// Ends the EXEC without having begun it, as if its program had ended with this exit code.
-    pub(super) fn refuse(mut self, exit: Option<i32>, code: u16, exec_slots: &ExecSlots) {
-        (self.record.code, self.record.exit) = (Some(code), exit);
-        exec_slots.report(self.record.finished(self.number, code));
-    }
-
-    /// Executes the EXEC, and reports its end. That it starts is on disk before: it is never started twice, unless it
-    /// is one that goes on after a reboot.
-    pub(super) async fn run(self, after: &AfterSession) {
-        let Self { number, record, invocation, hold, gate } = self;
-        drop(gate);
-        let AfterSession { agent_state, account, exec_slots, .. } = after;
-        let (tree, store) = (&agent_state.tree, &agent_state.store);
-        let principal = Principal { account, session: after.session };
-        let resumed = record.starts > 0;
-        let mut record = record.started(exec_slots.boot());
-        let Some(slot) = exec_slots.slot_in_time().await else { return };
-        let started = async {
-            let mut invocation = match invocation {
-                Some(invocation) => invocation,
-                None => tree.invocation_again(&record.client_uri, resumed, &principal).await?,
-            };
-            if !resumed {
-                invocation.alert = tree.alert_of(&invocation, &principal).await?;
-                record.alert.clone_from(&invocation.alert);
-            }
-            store.commit(vec![Change::Exec(number, record.to_json())]).await?;
-            let running = tree.execute(&invocation, &principal).await?;
-            let process_group = running.group().and_then(ProcessGroup::find);
-            record.process_group = process_group;
-            if let Err(error) = store.commit(vec![Change::Exec(number, record.to_json())]).await {
-                log::error!("a program would outlive the agent's death: {error}");
-            }
-            Ok::<_, ExecError>((invocation, running))
-        };
-        let (finished, _held) = match started.await {
-            Ok((invocation, running)) => {
-                let supervision = Supervision {
-                    number,
-                    record,
-                    invocation,
-                    tree: Arc::clone(tree),
-                    store: Arc::clone(store),
-                    account: Arc::clone(account),
-                    session: after.session,
-                    is_over: Arc::default(),
-                };
-                supervision.run(running, (hold, slot)).await
-            }
-            Err(error) => {
-                log::error!(
-                    OMADM_SERVER_ID = record.server_id.as_str(), OMADM_CLIENT_URI = record.client_uri.as_str();
-                    "{}: not executed: {error}", record.client_uri
-                );
-                (record.finished(number, 500), (hold, slot))
-            }
-        };
-        exec_slots.report(finished);
-    }
-}
-
-/// The name by which the crash guard knows this EXEC.
-#[must_use]
-pub fn risk_of_exec(number: u64) -> String {
-    format!("exec {number}")
-}
-
-/// The surroundings in which the EXECs that waited for the end of a session are executed.
-pub struct AfterSession {
-    /// The agent state: the tree, the store, and the crash guard, which says at the next start which EXEC the agent
-    /// died of.
-    pub agent_state: Arc<AgentState>,
-    /// The account of the server that gave the commands.
-    pub account: Arc<Account>,
-    /// The facts about the session that is over.
-    pub session: SessionFacts,
-    /// The slots of all that the agent has running.
-    pub exec_slots: ExecSlots,
-    /// Turns true when the agent ends.
-    pub stopping: watch::Receiver<bool>,
-}
-
-impl AfterSession {
-    /// The surroundings for an EXEC that begins now, whenever it was commanded; none where the account is gone.
-    pub(super) fn now(
-        server_id: &ServerId,
-        session: SessionFacts,
-        exec_slots: &ExecSlots,
-        stopping: &watch::Receiver<bool>,
-    ) -> Option<Self> {
-        let agent_state = exec_slots.agent_state()?;
-        let account = Arc::clone(&agent_state.peer(server_id)?.account);
-        let (exec_slots, stopping) = (exec_slots.clone(), stopping.clone());
-        Some(Self { agent_state, account, session, exec_slots, stopping })
-    }
-
-    /// Executes the queued EXECs one after the other, but for those that wait until they may begin. What has not begun
-    /// when the agent stops is left to its next start.
-    pub async fn run(self, waiting: Vec<QueuedExec>) {
-        let (gated, waiting): (Vec<_>, Vec<_>) =
-            waiting.into_iter().partition(|waiting| waiting.record.gated);
-        for waiting in gated {
-            tokio::spawn(gate::pass(waiting, self.session, self.exec_slots.clone(), self.stopping.clone()));
-        }
-        for waiting in waiting {
-            if *self.stopping.borrow() {
-                return;
-            }
-            let _risk = self.agent_state.crash_guard.begin(&risk_of_exec(waiting.number)).await;
-            waiting.run(&self).await;
         }
     }
 }

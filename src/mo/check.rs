@@ -12,8 +12,8 @@ use super::leaf_path::LeafPath;
 use super::limit::{Bound, Limits, Side, compare};
 use super::mapping::{Call, Input, ListFrom, NodeMapping, Pipeline, RecordsPlace, Sink, Source, SourceKind};
 use super::object::{ManagementObject, Node, NodeId};
+use super::object_files::ObjectFiles;
 use super::pipeline::Passed;
-use super::sources::Sources;
 use super::template::{Piece, Template};
 use super::value::Value;
 
@@ -29,14 +29,14 @@ pub(crate) use warnings::warnings;
 /// Compares an object's mapping with its DDF, whose nodes stand on `ddf_lines`.
 pub(super) fn check(
     object: &ManagementObject,
-    sources: &Sources<'_>,
+    files: &ObjectFiles<'_>,
     ddf_lines: &[usize],
     problems: &mut Problems,
 ) {
     // After a source that could not be read, to say that one is missing would only confuse.
     let sound = problems.is_empty();
     for id in object.ids() {
-        let mut check = Check { object, sources, id, node: object.node(id), problems };
+        let mut check = Check { object, files, id, node: object.node(id), problems };
         check.description(ddf_lines.get(id.index()).copied(), sound);
         if check.node.mapping.line > 0 {
             check.mapping();
@@ -46,7 +46,7 @@ pub(super) fn check(
 
 struct Check<'a> {
     object: &'a ManagementObject,
-    sources: &'a Sources<'a>,
+    files: &'a ObjectFiles<'a>,
     id: NodeId,
     node: &'a Node,
     problems: &'a mut Problems,
@@ -87,7 +87,7 @@ impl Check<'_> {
         }
         let path = self.object.path(self.id);
         for what in told {
-            let file = self.sources.ddf.to_path_buf();
+            let file = self.files.ddf.to_path_buf();
             self.problems.push(Problem { file, line, key: path.clone(), what });
         }
     }
@@ -135,7 +135,7 @@ impl Check<'_> {
             (mapping.exec.is_some(), access.allows(AccessType::EXEC), "exec", "Exec"),
         ] {
             if there && !allowed {
-                let place = if self.sources.is_described() { "`access`" } else { "the DDF" };
+                let place = if self.files.is_described() { "`access`" } else { "the DDF" };
                 self.problem(format!(
                     "`{key}` on a node whose AccessType has no {word}: remove it, or add that to {place}"
                 ));
@@ -412,7 +412,7 @@ impl Check<'_> {
 
     fn problem(&mut self, what: impl Into<String>) {
         self.problems.push(Problem {
-            file: self.sources.mapping.to_path_buf(),
+            file: self.files.mapping.to_path_buf(),
             line: Some(self.node.mapping.line),
             key: node_key(&self.object.path(self.id)),
             what: what.into(),

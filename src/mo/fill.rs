@@ -7,7 +7,7 @@ use thiserror::Error;
 
 use super::Value;
 use super::given::Given;
-use super::mapping::{Piece, Template};
+use super::template::{Piece, Template};
 use super::value::excerpt;
 
 /// What braces stand for.

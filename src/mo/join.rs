@@ -6,13 +6,13 @@ use crate::spanned::{Problem, Problems, meant};
 use super::compare::differences;
 use super::mapping::{MappingFile, NodeMapping};
 use super::object::{ManagementObject, Node, NodeId, Seed, is_placeholder, shown};
-use super::sources::Sources;
+use super::object_files::ObjectFiles;
 use super::template::is_variable;
 
-/// Joins what was read from `sources`; also says where in the document's nodes the root stands. Nothing if the DDF's root can't be told; a mapping that has no place in the
+/// Joins what was read from `files`; also says where in the document's nodes the root stands. Nothing if the DDF's root can't be told; a mapping that has no place in the
 /// DDF is noted.
 pub(super) fn join(
-    sources: &Sources<'_>,
+    files: &ObjectFiles<'_>,
     ddf: Ddf,
     mapping: MappingFile,
     instances: Vec<Seed>,
@@ -21,28 +21,28 @@ pub(super) fn join(
     let roots: Vec<String> = ddf.roots.iter().map(|root| shown(&root.name)).collect();
     let Some((root, first)) = choose_root(ddf, mapping.root.as_deref()) else {
         let what = format!("names none of the DDF's roots: {}", roots.join(", "));
-        problems.push(problem(sources, None, "root", what));
+        problems.push(problem(files, None, "root", what));
         return None;
     };
     let root_name = match (&root.name, mapping.root) {
         (_, Some(name)) => name,
         (NodeName::Named(name), None) => name.clone(),
         (NodeName::Unnamed(_), None) => {
-            problems.push(problem(sources, None, "root", "is missing: the DDF leaves the root's name open"));
+            problems.push(problem(files, None, "root", "is missing: the DDF leaves the root's name open"));
             return None;
         }
     };
     let mut nodes = Vec::new();
     push(&mut nodes, root, None, CaseSense::default());
     let mut object = ManagementObject {
-        name: sources.name.to_owned(),
-        folder: sources.folder.to_path_buf(),
-        mapping_file: sources.mapping.to_path_buf(),
-        digest: sources.digest,
+        name: files.name.to_owned(),
+        folder: files.folder.to_path_buf(),
+        mapping_file: files.mapping.to_path_buf(),
+        digest: files.digest,
         moid: mapping.moid,
         aliases: mapping.aliases,
-        ddf_uri: sources.ddf_uri.to_owned(),
-        needs_ddf_base: sources.needs_ddf_base,
+        ddf_uri: files.ddf_uri.to_owned(),
+        needs_ddf_base: files.needs_ddf_base,
         root_name,
         instances,
         per_account: mapping.per_account,
@@ -54,11 +54,11 @@ pub(super) fn join(
     };
     for (path, node) in mapping.nodes {
         let line = node.line;
-        let attached = attach(&mut object, &path, node, sources, problems);
+        let attached = attach(&mut object, &path, node, files, problems);
         if let (Some(id), Some(description)) = (attached, mapping.descriptions.get(&path)) {
-            let name = sources.ddf.file_name().unwrap_or_default().to_string_lossy();
+            let name = files.ddf.file_name().unwrap_or_default().to_string_lossy();
             for what in differences(description, &object.node(id).properties, &name) {
-                problems.push(problem(sources, Some(line), &node_key(&path), what));
+                problems.push(problem(files, Some(line), &node_key(&path), what));
             }
         }
     }
@@ -106,7 +106,7 @@ fn attach(
     object: &mut ManagementObject,
     path: &str,
     mut mapping: NodeMapping,
-    sources: &Sources<'_>,
+    files: &ObjectFiles<'_>,
     problems: &mut Problems,
 ) -> Option<NodeId> {
     let line = Some(mapping.line);
@@ -119,13 +119,13 @@ fn attach(
             object.child(at, step).filter(|id| !object.node(*id).is_unnamed())
         };
         let Some(below) = below else {
-            problems.push(problem(sources, line, &key, no_such_node(object, at, step)));
+            problems.push(problem(files, line, &key, no_such_node(object, at, step)));
             return None;
         };
         if let Some(label) = step.strip_prefix('<').and_then(|step| step.strip_suffix('>'))
             && let Err(what) = relabel(object, below, label)
         {
-            problems.push(problem(sources, line, &key, what));
+            problems.push(problem(files, line, &key, what));
             return None;
         }
         at = below;
@@ -142,7 +142,7 @@ fn attach(
     let node = object.nodes.get_mut(at.index())?;
     if node.mapping.line > 0 {
         let what = format!("means the same node as line {}", node.mapping.line);
-        problems.push(problem(sources, line, &key, what));
+        problems.push(problem(files, line, &key, what));
         return None;
     }
     node.mapping = mapping;
@@ -194,6 +194,6 @@ pub(super) fn node_key(path: &str) -> String {
     if bare { format!("node.{path}") } else { format!("node.{path:?}") }
 }
 
-fn problem(sources: &Sources<'_>, line: Option<usize>, key: &str, what: impl Into<String>) -> Problem {
-    Problem { file: sources.mapping.to_path_buf(), line, key: key.to_owned(), what: what.into() }
+fn problem(files: &ObjectFiles<'_>, line: Option<usize>, key: &str, what: impl Into<String>) -> Problem {
+    Problem { file: files.mapping.to_path_buf(), line, key: key.to_owned(), what: what.into() }
 }

@@ -2,8 +2,6 @@
 
 use std::fmt;
 
-use super::object::{ManagementObject, NodeId, shown};
-
 /// The way from a node to a leaf of the same instance: so many nodes up, and from there down by these names.
 ///
 /// `input`, `output` and `result` write it from the node's parent: `PkgURL` is beside the node, `Update/PkgURL` in what is
@@ -56,31 +54,6 @@ impl LeafPath {
     #[must_use]
     pub fn is_of_many(&self) -> bool {
         self.steps.iter().any(|step| step == Self::EACH)
-    }
-
-    /// The same way without a detour: from `Update`, `Update/PkgURL` is `./PkgURL`.
-    #[must_use]
-    pub fn shortest(mut self, object: &ManagementObject, from: NodeId) -> Self {
-        while let Some(above) = self.up.checked_sub(1)
-            && self.steps.len() > 1
-            && let Some(node) = object.lineage(from).nth(above)
-            && self.steps.first() == Some(&shown(&node.name))
-        {
-            self.up = above;
-            self.steps.remove(0);
-        }
-        self
-    }
-
-    /// The leaf's description.
-    #[must_use]
-    pub fn find(&self, object: &ManagementObject, from: NodeId) -> Option<NodeId> {
-        let start = (0..self.up).try_fold(from, |id, _| object.node(id).parent)?;
-        let found = self.steps.iter().try_fold(start, |parent, step| match step.as_str() {
-            Self::EACH => object.unnamed_child(parent),
-            name => object.child(parent, name).filter(|id| !object.node(*id).is_unnamed()),
-        });
-        found.filter(|id| object.is_leaf(*id))
     }
 }
 

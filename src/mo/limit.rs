@@ -2,7 +2,7 @@
 
 use std::cmp::Ordering;
 
-use super::mapping::Source;
+use super::source::Source;
 use super::value::excerpt;
 
 /// The limits of a leaf's values.

@@ -1,10 +1,10 @@
 //! A mapping file's content: where a node's value comes from and goes to.
 
-use std::fmt;
 use std::time::Duration;
 
 use regex_lite::Regex;
 
+mod call;
 mod description;
 mod exec;
 mod input;
@@ -25,9 +25,14 @@ pub(crate) use source::sources;
 
 pub(crate) use super::leaf_path::LeafPath;
 pub(crate) use super::limit::Limits;
+pub(crate) use super::pipeline::{Pipeline, TimeUnit};
+pub(crate) use super::select::Select;
 pub(crate) use super::setting::Setting;
+pub(crate) use super::source::{Source, SourceKind};
 pub(crate) use super::template::{Piece, Template};
 pub(crate) use super::window::Window;
+
+const TIMEOUT: Duration = Duration::from_secs(60);
 
 /// A D-Bus object, named once in `[object.NAME]`.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -82,115 +87,6 @@ pub struct Input {
     pub path: LeafPath,
     /// What counts where it has no value.
     pub default: Option<String>,
-}
-
-/// One source of a value and what is done to it.
-#[derive(Clone, Debug)]
-pub struct Source {
-    /// Where it comes from.
-    pub from: SourceKind,
-    /// select → match → map → time → scale → format
-    pub pipeline: Pipeline,
-    /// Takes root. No helper reads it in this version: what the agent may not read is unavailable for that reason.
-    pub privileged: bool,
-}
-
-/// Where a value comes from.
-#[derive(Clone, Debug)]
-pub enum SourceKind {
-    /// The value itself.
-    Value(String),
-    /// A file below the sysroot.
-    File {
-        /// Its path.
-        path: Template,
-        /// `key`: the one setting of it that is meant; none: all of it.
-        setting: Option<Setting>,
-    },
-    /// A key of os-release(5).
-    OsRelease(String),
-    /// An application-specific id derived from machine-id(5) with this application's UUID.
-    MachineId([u8; 16]),
-    /// A property of a D-Bus object.
-    Property {
-        /// `object`
-        object: String,
-        /// `property`
-        property: String,
-    },
-    /// What a D-Bus method answers.
-    Method {
-        /// `object`
-        object: String,
-        /// `method`
-        method: String,
-        /// `args`
-        args: Vec<Template>,
-    },
-    /// A program's standard output.
-    Run(Vec<Template>),
-    /// A key of the listing that made the un-named node.
-    Item(String),
-    /// The store.
-    Store,
-    /// Something the agent itself knows.
-    Builtin(String),
-}
-
-/// As an integrator would name it.
-impl fmt::Display for SourceKind {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Value(_) => f.write_str("value"),
-            Self::File { path, setting: None } => path.fmt(f),
-            Self::File { path, setting: Some(setting) } => write!(f, "{path}: {setting}"),
-            Self::OsRelease(key) => write!(f, "os-release {key}"),
-            Self::MachineId(_) => f.write_str("machine-id"),
-            Self::Property { object, property } => write!(f, "{object} {property}"),
-            Self::Method { object, method, .. } => write!(f, "{object} {method}()"),
-            Self::Run(argv) => argv.first().map_or(Ok(()), |program| program.fmt(f)),
-            Self::Item(key) => write!(f, "item {key}"),
-            Self::Store => f.write_str("store"),
-            Self::Builtin(name) => write!(f, "builtin {name}"),
-        }
-    }
-}
-
-/// What is done to a value between its source and the node, in this order; backwards for `set`.
-#[derive(Clone, Debug, Default)]
-pub struct Pipeline {
-    /// `select`: steps into JSON, or `key = value` text.
-    pub select: Vec<Select>,
-    /// `match`: the first group of the first match.
-    pub matching: Option<Regex>,
-    /// `map`: pairs from source to node.
-    pub map: Vec<(String, String)>,
-    /// `otherwise`: what `map` says of everything else.
-    pub otherwise: Option<String>,
-    /// `time`: the value counts time, and becomes a date.
-    pub time: Option<TimeUnit>,
-    /// `scale`: a factor.
-    pub scale: Option<f64>,
-    /// `format`: text with `{}` for the value.
-    pub format: Option<Template>,
-}
-
-/// What a number of `time` counts.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum TimeUnit {
-    /// Units since 1970, so many in a second.
-    Epoch(u32),
-    /// Seconds since the system started.
-    Boot,
-}
-
-/// One step into structured data.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Select {
-    /// `.key`
-    Key(String),
-    /// `[1]`
-    Index(usize),
 }
 
 /// Where a value goes to.
@@ -278,7 +174,7 @@ impl Exec {
     pub fn timeout(&self) -> Duration {
         match &self.call {
             Call::Run(Program { timeout, .. }) | Call::Bus { timeout, .. } => *timeout,
-            Call::File { .. } | Call::Store => node::TIMEOUT,
+            Call::File { .. } | Call::Store => TIMEOUT,
         }
     }
 }

@@ -12,6 +12,7 @@ pub(crate) mod leaf_path;
 pub(crate) mod limit;
 pub(crate) mod mapping;
 pub(crate) mod pipeline;
+pub(crate) mod select;
 pub(crate) mod setting;
 pub mod tnds;
 pub(crate) mod value;
@@ -25,9 +26,11 @@ mod compare;
 mod ddf_uri;
 mod describe;
 mod join;
+mod leaf_search;
 mod object;
+mod object_files;
 mod skeleton;
-mod sources;
+mod source;
 
 #[cfg(test)]
 mod tests;

@@ -4,14 +4,43 @@
 //! A stage that finds nothing (a key that isn't there, no match, a value that `map` doesn't list) makes the value
 //! *absent*, and says why: the next source has its turn. A stage that can't work on what it got is an error.
 
-use serde_json::Value as Json;
+use regex_lite::Regex;
 use thiserror::Error;
 
 use super::calendar;
 use super::fill::{FillError, Variables};
-use super::mapping::{Piece, Pipeline, Select, TimeUnit};
+use super::select::{Select, select, shown};
+use super::template::{Piece, Template};
 use super::value::excerpt;
 use crate::ddf::Format;
+
+/// What is done to a value between its source and the node, in this order; backwards for `set`.
+#[derive(Clone, Debug, Default)]
+pub struct Pipeline {
+    /// `select`: steps into JSON, or `key = value` text.
+    pub select: Vec<Select>,
+    /// `match`: the first group of the first match.
+    pub matching: Option<Regex>,
+    /// `map`: pairs from source to node.
+    pub map: Vec<(String, String)>,
+    /// `otherwise`: what `map` says of everything else.
+    pub otherwise: Option<String>,
+    /// `time`: the value counts time, and becomes a date.
+    pub time: Option<TimeUnit>,
+    /// `scale`: a factor.
+    pub scale: Option<f64>,
+    /// `format`: text with `{}` for the value.
+    pub format: Option<Template>,
+}
+
+/// What a number of `time` counts.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum TimeUnit {
+    /// Units since 1970, so many in a second.
+    Epoch(u32),
+    /// Seconds since the system started.
+    Boot,
+}
 
 /// Why a value did not pass.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
@@ -77,8 +106,11 @@ impl Pipeline {
         variables: &Variables<'_>,
     ) -> Result<Passed, PipelineError> {
         let absent = |why: String| Ok(Passed::Absent(why));
-        let selected =
-            if self.select.is_empty() { Some(input.to_owned()) } else { select(&self.select, input)? };
+        let selected = if self.select.is_empty() {
+            Some(input.to_owned())
+        } else {
+            select(&self.select, input).map_err(|error| PipelineError::Select(error.to_string()))?
+        };
         let Some(mut text) = selected else {
             return absent(format!("`select` finds no {} in {}", shown(&self.select), excerpt(input)));
         };
@@ -121,7 +153,7 @@ impl Pipeline {
         if let Some(template) = &self.format {
             let cut = template.0.iter().position(|piece| *piece == Piece::Value).unwrap_or(template.0.len());
             let (before, after) = template.0.split_at(cut);
-            let fill = |pieces: &[Piece]| super::mapping::Template(pieces.to_vec()).fill_text(variables);
+            let fill = |pieces: &[Piece]| Template(pieces.to_vec()).fill_text(variables);
             let (prefix, suffix) = (fill(before)?, fill(after.get(1..).unwrap_or_default())?);
             let inner = text.strip_prefix(&prefix).and_then(|rest| rest.strip_suffix(&suffix));
             text = inner.ok_or_else(|| PipelineError::Unformat(excerpt(&text)))?.to_owned();
@@ -170,32 +202,6 @@ impl Pipeline {
     }
 }
 
-/// Scalars as text, anything larger as JSON; `null` is absent.
-pub(crate) fn json_text(json: &Json) -> Option<String> {
-    match json {
-        Json::Null => None,
-        Json::String(text) => Some(text.clone()),
-        other => Some(other.to_string()),
-    }
-}
-
-/// Steps as they are written.
-pub(crate) fn shown(steps: &[Select]) -> String {
-    let step = |step: &Select| match step {
-        Select::Key(key) => format!(".{key}"),
-        Select::Index(index) => format!("[{index}]"),
-    };
-    steps.iter().map(step).collect()
-}
-
-/// What is at the end of some steps.
-pub(crate) fn walk<'j>(steps: &[Select], document: &'j Json) -> Option<&'j Json> {
-    steps.iter().try_fold(document, |json, step| match step {
-        Select::Key(key) => json.get(key),
-        Select::Index(index) => json.get(index),
-    })
-}
-
 /// A number of seconds as a date, a time or both; `None` where the clock is not set that it takes.
 fn date(
     text: &str,
@@ -211,28 +217,6 @@ fn date(
         (TimeUnit::Boot, None) => return Ok(None),
     };
     calendar::utc(seconds, format).map(Some).ok_or_else(wrong)
-}
-
-fn select(steps: &[Select], input: &str) -> Result<Option<String>, PipelineError> {
-    // A line may begin with `[section]`; a JSON array has no keys, so a key decides.
-    let object = input.trim_start().starts_with('{');
-    if let ([Select::Key(key)], false) = (steps, object) {
-        return Ok(key_value(key, input));
-    }
-    let document: Json =
-        serde_json::from_str(input).map_err(|error| PipelineError::Select(error.to_string()))?;
-    Ok(walk(steps, &document).and_then(json_text))
-}
-
-/// `key = value` or `key: value` lines; quotes around the value go. The last one counts.
-fn key_value(key: &str, text: &str) -> Option<String> {
-    let value = |line: &str| {
-        let rest = line.trim().strip_prefix(key)?.trim_start();
-        let value = rest.strip_prefix(['=', ':'])?.trim();
-        let quoted = ['"', '\''].iter().find_map(|quote| value.strip_prefix(*quote)?.strip_suffix(*quote));
-        Some(quoted.unwrap_or(value).to_owned())
-    };
-    text.lines().rev().find_map(value)
 }
 
 fn scale(text: &str, apply: impl Fn(f64) -> f64, whole: bool) -> Result<String, PipelineError> {
@@ -257,7 +241,6 @@ fn positive_zero(number: f64) -> f64 {
 
 #[cfg(test)]
 mod tests {
-    use super::super::mapping::Template;
     use super::*;
     use proptest::prelude::*;
     use regex_lite::RegexBuilder;

@@ -5,7 +5,7 @@ use zbus::wire::{Array, Dict, ObjectPath, OwnedVariant, Signature, StructureBuil
 
 use crate::backend::answer::Raw;
 use crate::backend::content::Content;
-use crate::mo::pipeline::json_text;
+use crate::mo::select::json_text;
 
 /// A property as a pipeline takes it. None: it has no text, as a file descriptor. Bytes are bytes, unless something is
 /// `selected` from them.

@@ -15,7 +15,7 @@ use crate::uri::encode_name;
 use super::super::describe::{Made, describe};
 use super::super::mapping::{HeadLines, MappingFile, SeedEntry};
 use super::super::object::{ManagementObject, Seed};
-use super::super::sources::Sources;
+use super::super::object_files::ObjectFiles;
 use super::super::{check, ddf_uri, join};
 
 /// The largest mapping file and MOData file in bytes.
@@ -91,7 +91,7 @@ impl<'a> Files<'a> {
 
     /// The object that they are, with all that is wrong with it; nothing if they can't be joined.
     pub(super) fn join(self, problems: &mut Problems) -> Option<ManagementObject> {
-        let sources = Sources {
+        let files = ObjectFiles {
             name: &self.name,
             folder: self.folder,
             mapping: &self.mapping_path,
@@ -100,8 +100,8 @@ impl<'a> Files<'a> {
             needs_ddf_base: self.needs_ddf_base,
             digest: self.digest,
         };
-        let (object, first) = join::join(&sources, self.ddf, self.mapping, self.instances, problems)?;
-        check::check(&object, &sources, self.lines.get(first..).unwrap_or_default(), problems);
+        let (object, first) = join::join(&files, self.ddf, self.mapping, self.instances, problems)?;
+        check::check(&object, &files, self.lines.get(first..).unwrap_or_default(), problems);
         Some(object)
     }
 }

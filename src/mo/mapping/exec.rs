@@ -6,8 +6,8 @@ use crate::mo::window::Window;
 use crate::package::is_alert_type;
 use crate::spanned::{Item, Reader};
 
+use super::call::call;
 use super::input::leaf;
-use super::node::call;
 use super::parts::pairs;
 use super::pipeline::pipeline;
 use super::scalar::Scalar;

@@ -6,18 +6,16 @@ use std::time::Duration;
 use crate::spanned::ByteSize;
 use crate::spanned::{Item, Reader};
 
+use super::call::call;
 use super::exec::exec;
 use super::input::input;
 use super::limits::limits;
 use super::list::list;
-use super::parts::{argv, kind, object, one_or_many, regex, template, templates, truth};
+use super::parts::{one_or_many, regex};
 use super::pipeline::{self, pipeline};
-use super::setting::setting;
 use super::source::sources;
-use super::{Call, NodeMapping, Pipeline, Program, Sink, Source, SourceKind};
+use super::{Call, NodeMapping, Pipeline, Sink, Source, SourceKind};
 
-const USER: &str = "omadm";
-pub(super) const TIMEOUT: Duration = Duration::from_secs(60);
 const VERIFY: Duration = Duration::from_secs(5);
 /// What a change can be.
 const CHANGES: [&str; 4] = ["file", "object", "run", "store"];
@@ -99,54 +97,4 @@ fn sink(reader: &mut Reader<'_>, objects: &BTreeSet<String>) -> Option<(Call, Op
     let own = pipeline::KEYS.iter().any(|key| reader.raw(key).is_some());
     let pipeline = own.then(|| pipeline(reader));
     Some((to?, pipeline))
-}
-
-/// A call of one of the `allowed` kinds; a D-Bus property only where there is a value for it.
-pub(super) fn call(
-    reader: &mut Reader<'_>,
-    allowed: &[&'static str],
-    has_value: bool,
-    objects: &BTreeSet<String>,
-) -> Option<Call> {
-    match kind(reader, allowed)? {
-        "file" => {
-            let path = template(reader, "file");
-            // An empty file that `add` makes has no settings; what `exec` writes is no setting.
-            let setting = if has_value { setting(reader) } else { None };
-            let privileged = reader.or("privileged", false);
-            Some(Call::File { path: path?, setting, privileged })
-        }
-        "object" => bus_call(reader, has_value, objects),
-        "run" => {
-            let argv = argv(reader, "run");
-            let user: String = reader.or("user", USER.to_owned());
-            let timeout = timeout(reader);
-            if user.is_empty() || user.contains(|c: char| c.is_whitespace() || c == ':' || c == '/') {
-                reader.problem("user", "expected the name of a user");
-            }
-            Some(Call::Run(Program { argv: argv?, user, timeout }))
-        }
-        _ => truth(reader, "store").then_some(Call::Store),
-    }
-}
-
-fn bus_call(reader: &mut Reader<'_>, property_allowed: bool, objects: &BTreeSet<String>) -> Option<Call> {
-    let object = object(reader, objects);
-    let kind =
-        if property_allowed { kind(reader, &["property", "method"]) } else { kind(reader, &["method"]) };
-    let kind = kind?;
-    let member = reader.optional(kind);
-    let method = kind == "method";
-    let args = if method { templates(reader, "args").unwrap_or_default() } else { Vec::new() };
-    let timeout = if method { timeout(reader) } else { TIMEOUT };
-    let privileged = reader.or("privileged", false);
-    Some(Call::Bus { object: object?, member: member?, method, args, timeout, privileged })
-}
-
-fn timeout(reader: &mut Reader<'_>) -> Duration {
-    let timeout = reader.or("timeout", TIMEOUT);
-    if timeout.is_zero() {
-        reader.problem("timeout", "must be more than nothing");
-    }
-    timeout
 }

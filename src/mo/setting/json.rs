@@ -8,7 +8,7 @@ use serde_json::Value as Json;
 use super::error::SettingError;
 use super::lines::splice;
 use crate::ddf::Format;
-use crate::mo::mapping::Select;
+use crate::mo::select::Select;
 
 pub(super) fn read(steps: &[Select], file: &[u8]) -> Result<Option<String>, SettingError> {
     let Walk::Found(place) = walk(steps, text(file)?) else { return Ok(None) };
@@ -17,7 +17,7 @@ pub(super) fn read(steps: &[Select], file: &[u8]) -> Result<Option<String>, Sett
     Ok(match text.as_bytes().first() {
         // A number as it was written: 1.10, or 30 digits.
         Some(b'-' | b'0'..=b'9' | b't' | b'f') => Some(text.to_owned()),
-        _ => crate::mo::pipeline::json_text(&json()?),
+        _ => crate::mo::select::json_text(&json()?),
     })
 }
 

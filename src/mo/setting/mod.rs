@@ -64,7 +64,7 @@ pub enum Setting {
         name: String,
     },
     /// A member or an element of a JSON document, by the steps that lead there; at least one.
-    Member(Vec<super::mapping::Select>),
+    Member(Vec<super::select::Select>),
 }
 
 impl Setting {
@@ -107,7 +107,7 @@ impl fmt::Display for Setting {
         match self {
             Self::Variable(name) | Self::Key { section: None, name } => f.write_str(name),
             Self::Key { section: Some(section), name } => write!(f, "[{section}] {name}"),
-            Self::Member(steps) => f.write_str(&super::pipeline::shown(steps)),
+            Self::Member(steps) => f.write_str(&super::select::shown(steps)),
         }
     }
 }

@@ -3,7 +3,7 @@
 use std::path::Path;
 
 /// The folder of an object, and its files.
-pub(super) struct Sources<'a> {
+pub(super) struct ObjectFiles<'a> {
     pub(super) name: &'a str,
     pub(super) folder: &'a Path,
     /// The mapping file.
@@ -17,7 +17,7 @@ pub(super) struct Sources<'a> {
     pub(super) digest: [u8; 32],
 }
 
-impl Sources<'_> {
+impl ObjectFiles<'_> {
     /// Whether the mapping describes its nodes itself.
     pub(super) fn is_described(&self) -> bool {
         self.mapping == self.ddf
