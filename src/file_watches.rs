@@ -1,5 +1,5 @@
-//! Files that something depends on, watched with inotify(7): told on the agent's own thread, for what changes them only.
-//! What looks at file systems does so on a lane.
+//! Watches of files that something depends on, by inotify(7): told on the agent's own thread, for what changes them
+//! only. What looks at file systems does so on a lane.
 //!
 //! Only local folders are watched: of others the kernel tells half, and to watch one may hang.
 //!
@@ -20,16 +20,16 @@ use tokio::net::unix::pipe::Receiver;
 use crate::backend::{self, Dependencies};
 use crate::base::lane::{FILES, PathAccess, PathWalk};
 
-/// More files and folders are not watched for one.
+/// The most files and folders that are watched for one.
 const MOST_PLACES: usize = 512;
 
-/// Deeper folders of a tree are not watched.
+/// The most levels of a tree's folders that are watched.
 const MOST_DEPTH: usize = 3;
 
-/// Folders that come and go faster than they can be watched are given up after so many tries.
+/// The most tries to watch folders that come and go faster than they can be watched.
 const MOST_TURNS: usize = 3;
 
-/// What happens in a folder that can change a value.
+/// The events in a folder that can change a value.
 const CHANGES: AddWatchFlags = AddWatchFlags::IN_CREATE
     .union(AddWatchFlags::IN_MODIFY)
     .union(AddWatchFlags::IN_ATTRIB)
@@ -37,17 +37,18 @@ const CHANGES: AddWatchFlags = AddWatchFlags::IN_CREATE
     .union(AddWatchFlags::IN_MOVE)
     .union(AddWatchFlags::IN_DELETE)
     .union(GONE);
-/// What happens to the folder itself.
+/// The events of the folder itself.
 const GONE: AddWatchFlags = AddWatchFlags::IN_DELETE_SELF.union(AddWatchFlags::IN_MOVE_SELF);
 
-/// Adds to what is told of a folder that is watched already; nix has no name for it.
+/// The flag that adds to what is told of a folder that is watched already; nix has no name for it.
 const MASK_ADD: AddWatchFlags = AddWatchFlags::from_bits_retain(nix::libc::IN_MASK_ADD);
 
-/// All watched folders, each for whoever depends on what is in it.
+/// The watches of all folders, each for whoever depends on what is in it.
 #[derive(Debug)]
 pub(crate) struct FileWatches<K> {
     inotify: Inotify,
-    /// The same descriptor. tokio has no inotify of its own; its pipe does to it just what is needed here, poll(2).
+    /// The descriptor of inotify once more, to wait on. tokio has no inotify of its own; its pipe does to it just what
+    /// is needed here, poll(2).
     readiness: Receiver,
     folders: Mutex<Folders<K>>,
 }
@@ -55,33 +56,33 @@ pub(crate) struct FileWatches<K> {
 #[derive(Debug)]
 struct Folders<K> {
     all: BTreeMap<WatchDescriptor, Interests<K>>,
-    /// How many are waiting for the kernel to watch a folder, which may take for ever. What nobody wants any more is given
-    /// up when there are none: it may be just what the kernel is about to answer.
+    /// The number of threads waiting for the kernel to watch a folder, which may take for ever. What nobody wants any
+    /// more is given up when there are none: it may be just what the kernel is about to answer.
     adding: usize,
 }
 
-/// Who wants to know what happens to what of a folder.
+/// The interests in a folder: who wants to know what happens to what of it.
 type Interests<K> = BTreeSet<(K, What)>;
 
-/// What of which folder that exists.
+/// A place that is watched: what of which folder that exists.
 type WatchedPlace = (PathBuf, What);
 
-/// Whether a path may be touched.
+/// The test whether a path may be touched.
 type May<'m> = &'m dyn Fn(&Path) -> bool;
 
-/// What of a folder somebody wants to know of. That the folder itself goes or moves concerns everybody.
+/// The part of a folder that somebody wants to know of. That the folder itself goes or moves concerns everybody.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 enum What {
-    /// Nothing else.
+    /// Nothing but the folder itself.
     Itself,
-    /// What has this name in it, or will have.
+    /// The entry of this name in it, or that will be.
     Name(OsString),
-    /// All that is in it.
+    /// All entries in it.
     All,
 }
 
 impl What {
-    /// What the kernel is to tell. What somebody else wants of the same folder stays.
+    /// The events that the kernel is to tell. What somebody else wants of the same folder stays.
     fn mask(&self) -> AddWatchFlags {
         let events = if *self == Self::Itself { GONE } else { CHANGES };
         events | AddWatchFlags::IN_ONLYDIR | MASK_ADD
@@ -97,7 +98,7 @@ impl What {
 }
 
 impl<K: Ord + Clone> FileWatches<K> {
-    /// Watches nothing yet.
+    /// Makes watches of nothing yet.
     ///
     /// # Errors
     /// The kernel gives no inotify instance.
@@ -121,7 +122,8 @@ impl<K: Ord + Clone> FileWatches<K> {
         FILES.at("/".into(), set).await.unwrap_or(false)
     }
 
-    /// `may` says whether a path may be touched: who hangs there before has others kept away.
+    /// Watches for `id` what is in `dependencies`. `may` says whether a path may be touched: who hangs there before has
+    /// others kept away.
     fn set(&self, id: &K, dependencies: &Dependencies, may: May<'_>) -> bool {
         let mut places = places_of(dependencies, may);
         for _ in 0..MOST_TURNS {
@@ -166,12 +168,12 @@ impl<K: Ord + Clone> FileWatches<K> {
         all
     }
 
-    /// Watches only for these.
+    /// Keeps the watches of these, and of no others.
     pub(crate) fn keep(&self, known: impl Fn(&K) -> bool) {
         self.folders().forget(&self.inotify, |id| !known(id));
     }
 
-    /// Waits until something happens to what is watched, and says whom it concerns.
+    /// Waits until something happens to what is watched, and returns whom it concerns.
     pub(crate) async fn changed(&self) -> BTreeSet<K> {
         loop {
             let read = || self.inotify.read_events().map_err(io::Error::from);
@@ -222,7 +224,7 @@ impl<K: Ord + Clone> FileWatches<K> {
 }
 
 impl<K: Ord> Folders<K> {
-    /// Takes back what these want, and gives up what then nobody wants.
+    /// Forgets the interests of these, and gives up what then nobody wants.
     fn forget(&mut self, inotify: &Inotify, unwanted: impl Fn(&K) -> bool) {
         self.all.retain(|watch, interests| {
             interests.retain(|(id, _)| !unwanted(id));
@@ -236,7 +238,7 @@ impl<K: Ord> Folders<K> {
     }
 }
 
-/// All that is to be watched, and whether that is all there is.
+/// The places to be watched, and whether that is all there is.
 fn places_of(dependencies: &Dependencies, may: May<'_>) -> (BTreeSet<WatchedPlace>, bool) {
     let (mut places, mut all) = (BTreeSet::new(), true);
     for file in &dependencies.files {
@@ -256,7 +258,7 @@ fn places_of(dependencies: &Dependencies, may: May<'_>) -> (BTreeSet<WatchedPlac
     (places, all)
 }
 
-/// Adds a folder, if it is one, and those in it. False where one may not be looked at.
+/// Adds a folder of a tree, if it is one, and those in it. False where one may not be looked at.
 fn in_the_tree(folder: &Path, depth: usize, places: &mut BTreeSet<WatchedPlace>, may: May<'_>) -> bool {
     if !folder.is_dir() || places.len() > MOST_PLACES {
         return true;
@@ -271,8 +273,8 @@ fn in_the_tree(folder: &Path, depth: usize, places: &mut BTreeSet<WatchedPlace>,
     all
 }
 
-/// Adds what decides which file `path` is: each folder and symbolic link on the way, and the file itself, or the first
-/// name that is not there. False where it may not be looked at.
+/// Adds the places that decide which file `path` is: each folder and symbolic link on the way, and the file itself, or
+/// the first name that is not there. False where it may not be looked at.
 fn on_the_way(path: &Path, places: &mut BTreeSet<WatchedPlace>, may: May<'_>) -> bool {
     let mut walk = PathWalk::to(path);
     while let Some(next) = walk.next_place() {
@@ -306,7 +308,7 @@ mod tests {
         Dependencies { files: files.iter().cloned().collect(), ..Dependencies::default() }
     }
 
-    /// Whom the next event concerns; nobody where there is none.
+    /// The ids that the next event concerns; none where there is no event.
     async fn told(watches: &FileWatches<&'static str>) -> Vec<&'static str> {
         let mut all = BTreeSet::new();
         while let Ok(ids) = tokio::time::timeout(Duration::from_millis(100), watches.changed()).await {

@@ -8,7 +8,7 @@ use crate::mo::mapping::Template;
 use crate::package::Alert;
 use crate::store::records::{EndAlert, EndData};
 
-/// What an EXEC that outlived its command reports: its result as data.
+/// The alert of an EXEC that outlived its command: its result as data.
 #[must_use]
 pub fn of_exec(finished: &Finished) -> Alert {
     let Some(alert) = &finished.alert else {
@@ -38,7 +38,7 @@ pub fn of_exec(finished: &Finished) -> Alert {
     }
 }
 
-/// What it tells.
+/// The number that the alert tells.
 fn number(alert: &EndAlert, finished: &Finished) -> u16 {
     let of = |exit: i32| alert.codes.iter().find(|(code, _)| *code == exit).map(|(_, number)| *number);
     match finished.exit {

@@ -1,31 +1,31 @@
-//! Mark: how important an alert is (TS 5.3).
+//! Marks: how important an alert is (TS 5.3).
 
 use std::str::FromStr;
 
 use crate::package::Alert;
 use crate::store::records::alert;
 
-/// The levels, the least important first. An alert without one counts as informational.
+/// The mark of an alert, the least important first. An alert without one counts as informational.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Mark {
-    /// Nobody knows.
+    /// An importance that nobody knows.
     Indeterminate,
-    /// No harm is done.
+    /// An event that does no harm.
     Harmless,
-    /// For information.
+    /// An event that is told for information.
     #[default]
     Informational,
-    /// Something may go wrong.
+    /// A sign that something may go wrong.
     Warning,
-    /// Something went wrong that can wait.
+    /// A trouble that can wait.
     Minor,
-    /// Something went wrong that can't.
+    /// A trouble that can't wait.
     Critical,
-    /// It does not go on like this.
+    /// A trouble with which it does not go on.
     Fatal,
 }
 
-/// A level that the TS does not have.
+/// The error that a mark is none of the TS's levels.
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
 #[error("unknown level")]
 pub struct UnknownMark;
@@ -47,7 +47,7 @@ impl FromStr for Mark {
     }
 }
 
-/// How important it is; what can't be read is not.
+/// The mark of an alert's JSON; what can't be read is the least important.
 pub(super) fn of_json(json: &[u8]) -> Mark {
     alert::from_json(json).map_or(Mark::Indeterminate, |alert| of(&alert))
 }

@@ -13,21 +13,21 @@ const MOST: usize = 32;
 /// The most bytes that they take, unless the first alone takes more.
 const MOST_BYTES: usize = 256 << 10;
 
-/// What goes to a destination in one session.
+/// The alerts that go to a destination in one session.
 #[derive(Debug)]
 pub struct Outgoing {
     destination: Destination,
-    /// In the package on its way, in its order: number and type.
+    /// The alerts in the package on its way, in its order: number and type.
     sent: Vec<(u64, String)>,
-    /// The server has heard of these in this session. Some may still be in the store: those that it could not
-    /// take now, and those whose removal is not committed yet.
+    /// The numbers of the alerts that the server has heard of in this session. Some may still be in the store: those
+    /// that it could not take now, and those whose removal is not committed yet.
     heard: BTreeSet<u64>,
-    /// What can't be read is not sent, and need not wait: to be removed.
+    /// The numbers of damaged alerts, which are not sent, and need not wait: to be removed.
     damaged: Vec<u64>,
 }
 
 impl Outgoing {
-    /// Nothing was sent yet.
+    /// Makes the alerts of a session in which nothing was sent yet.
     #[must_use]
     pub fn new(destination: Destination) -> Self {
         Self { destination, sent: Vec::new(), heard: BTreeSet::new(), damaged: Vec::new() }
@@ -72,15 +72,15 @@ impl Outgoing {
         Ok(alerts)
     }
 
-    /// The damaged ones, to be removed however the session ended.
+    /// The change that removes the damaged alerts, however the session ended.
     pub fn rest(&mut self) -> Option<Change> {
         let damaged = std::mem::take(&mut self.damaged);
         (!damaged.is_empty()).then(|| Change::AlertsSettled(self.destination.key(), damaged))
     }
 
-    /// The package was answered, and carried the first `carried` of what was gathered: what follows from the server's
-    /// word on each of them, if it has any. 4xx: it never wants it; 5xx: not now, so it rides in another session; else it
-    /// has it. `undeliverable`: with the first one alone the package was refused.
+    /// Notes that the package was answered, which carried the first `carried` of what was gathered: what follows from
+    /// the server's word on each of them, if it has any. 4xx: it never wants it; 5xx: not now, so it rides in another
+    /// session; else it has it. `undeliverable`: with the first one alone the package was refused.
     pub fn answered(&mut self, results: &[u16], carried: usize, undeliverable: bool) -> Option<Change> {
         let mut settled = std::mem::take(&mut self.damaged);
         if undeliverable && let Some((number, alert_type)) = self.sent.first() {
@@ -116,7 +116,7 @@ impl Outgoing {
         (!settled.is_empty()).then(|| Change::AlertsSettled(self.destination.key(), settled))
     }
 
-    /// Whether some wait that the server has not heard of.
+    /// Whether alerts wait that the server has not heard of.
     ///
     /// # Errors
     /// The store failed.

@@ -1,4 +1,4 @@
-//! What waits in the store, and how much of it.
+//! Alerts that wait in the store, and how many there may be.
 
 use super::{Destination, Mark, mark};
 use crate::config::AlertBounds;
@@ -10,12 +10,12 @@ use crate::uri::ServerId;
 /// The most destinations that one server has named and not heard from yet.
 const MOST_DESTINATIONS: usize = 32;
 
-/// What it takes to keep an alert.
+/// The result of keeping an alert, to be committed.
 #[derive(Debug, Default, PartialEq)]
 pub struct Keeping {
-    /// To be committed.
+    /// The changes to be committed.
     pub changes: Vec<Change>,
-    /// How many alerts have to go for want of room: the least important, of those the oldest; perhaps this one.
+    /// The number of alerts dropped for want of room: the least important, of those the oldest; perhaps this one.
     pub dropped: usize,
 }
 
@@ -44,7 +44,7 @@ pub fn is_waiting(store: &Store, destination: &Destination) -> Result<bool, Stor
     Ok(found)
 }
 
-/// What it takes to keep an alert until it was delivered, within the usual bounds.
+/// The changes that keep an alert until it was delivered, within the usual bounds.
 ///
 /// # Errors
 /// The store failed.
@@ -52,7 +52,8 @@ pub fn keep(store: &Store, destination: &Destination, alert: &Alert) -> Result<K
     keep_within(store, destination, alert, AlertBounds::default())
 }
 
-/// What it takes to keep an alert until it was delivered. All that waits for an account is bounded, wherever it is to go.
+/// The changes that keep an alert until it was delivered. All that waits for an account is bounded, wherever it is to
+/// go.
 ///
 /// # Errors
 /// The store failed.
@@ -104,7 +105,7 @@ pub fn keep_within(
     Ok(kept)
 }
 
-/// What it takes to forget all that waits for a server, wherever it was to go.
+/// The changes that forget all that waits for a server, wherever it was to go.
 ///
 /// # Errors
 /// The store failed.
@@ -119,11 +120,11 @@ struct QueuedAlert {
     mark: Mark,
     number: u64,
     bytes: usize,
-    /// Which of the destinations it waits for.
+    /// The index of the destination that it waits for.
     at: usize,
 }
 
-/// Which have to go so that the new one finds room; none where that is the new one itself.
+/// The alerts that are dropped so that the new one finds room; none where that is the new one itself.
 fn victims(mut waiting: Vec<QueuedAlert>, new: QueuedAlert, bounds: AlertBounds) -> Option<Vec<QueuedAlert>> {
     waiting.push(new);
     let mut count = waiting.len();
@@ -144,7 +145,8 @@ fn victims(mut waiting: Vec<QueuedAlert>, new: QueuedAlert, bounds: AlertBounds)
     Some(victims)
 }
 
-/// Room for one more destination among those that a server has named: the one that has waited longest goes, and is returned.
+/// Makes room for one more destination among those that a server has named: the one that has waited longest goes, and
+/// is returned.
 fn make_room(
     snapshot: &Snapshot,
     destination: &Destination,

@@ -1,15 +1,15 @@
-//! Where the answers of `omadmctl` go.
+//! The terminal of `omadmctl`.
 
 use std::io::{self, Write};
 
-/// Where answers and complaints go.
+/// The two outputs: where answers and complaints go.
 pub(super) struct Terminal<O, E> {
     pub(super) out: O,
     pub(super) err: E,
 }
 
 impl<O: Write, E: Write> Terminal<O, E> {
-    /// A complaint, after all that was answered before it.
+    /// Prints a complaint, after all that was answered before it.
     pub(super) fn complain(&mut self, what: &str) -> io::Result<()> {
         // A disk that is full need not keep anybody from hearing so.
         let _ = self.out.flush();

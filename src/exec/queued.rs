@@ -1,4 +1,4 @@
-//! An EXEC that waits, and what it is executed with when it begins.
+//! Queued EXECs, which wait, and what they are executed with when they begin.
 
 use std::sync::Arc;
 

@@ -1,6 +1,6 @@
-//! The names of what the agent knows without asking anybody: `builtin = "…"`.
+//! The names of builtins, which the agent knows without asking anybody: `builtin = "…"`.
 
-/// What `backend` answers of the machine.
+/// The builtins that `backend` answers of the machine.
 pub(crate) const FROM_MACHINE: [&str; 10] = [
     "agent-version",
     "hardware-uuid",
@@ -14,7 +14,7 @@ pub(crate) const FROM_MACHINE: [&str; 10] = [
     "uname-version",
 ];
 
-/// What `backend::Builtins` answers, besides [`FROM_ACCOUNT`].
+/// The builtins that `backend::Builtins` answers, besides [`FROM_ACCOUNT`].
 pub(crate) const FROM_AGENT: [&str; 6] = [
     "delegation.AccessRights",
     "delegation.MAID",
@@ -24,8 +24,8 @@ pub(crate) const FROM_AGENT: [&str; 6] = [
     "session-roaming",
 ];
 
-/// What an account has for its DMAcc instance; each follows `account.`, named by its path there. Where that is binary
-/// (`Auth.…`, of the approved text), it is base64.
+/// The builtins that an account has for its DMAcc instance; each follows `account.`, named by its path there. Where
+/// that is binary (`Auth.…`, of the approved text), it is base64.
 pub(crate) const FROM_ACCOUNT: [&str; 14] = [
     "Auth.Bootstrap.SecMode",
     "Auth.Bootstrap.ServerURI",
@@ -43,7 +43,7 @@ pub(crate) const FROM_ACCOUNT: [&str; 14] = [
     "SrvURI",
 ];
 
-/// Whether the value is a secret: no serialisation, log or local reader ever gets it.
+/// Whether a builtin's value is a secret: no serialisation, log or local reader ever gets it.
 #[must_use]
 pub(crate) fn is_secret(name: &str) -> bool {
     matches!(name, "account.AuthNoti.AuthSecret" | "account.Auth.Noti.Secret" | "account.Auth.Noti.Data")

@@ -13,8 +13,8 @@ pub(crate) fn is_one(format: Format, text: &str) -> bool {
     }
 }
 
-/// Seconds since 1970 in UTC: a date (`2026-02-28`), a time (`23:59:59Z`), or for all other formats both with a `T` between
-/// them. None outside of the years 0 to 9999. Parts of a second are dropped.
+/// The text of a moment, given in seconds since 1970, in UTC: a date (`2026-02-28`), a time (`23:59:59Z`), or for all
+/// other formats both with a `T` between them. None outside of the years 0 to 9999. Parts of a second are dropped.
 #[must_use]
 pub(crate) fn utc(seconds: f64, format: Format) -> Option<String> {
     const DAY: i64 = 24 * 60 * 60;
@@ -79,7 +79,7 @@ fn is_zone(text: &[u8]) -> bool {
     }
 }
 
-/// Numbers of these widths, all with `separator` between them or all without.
+/// Reads numbers of these widths, all with `separator` between them or all without.
 fn fields<const N: usize>(text: &[u8], widths: [usize; N], separator: u8) -> Option<[u32; N]> {
     let separated = text.contains(&separator);
     let mut rest = text;

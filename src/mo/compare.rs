@@ -1,10 +1,10 @@
-//! What a mapping and its DDF say of the same node.
+//! Comparing what a mapping and its DDF say of the same node.
 
 use crate::ddf::{AccessType, Occurrence, Properties, Scope};
 
 use super::mapping::Description;
 
-/// Where a mapping describes a node otherwise than the DDF `name` does.
+/// The differences between a mapping's description of a node and that of the DDF `name`.
 pub(super) fn differences(description: &Description, properties: &Properties, name: &str) -> Vec<String> {
     let mut told = Vec::new();
     let mut compare = |key: &str, here: Option<String>, there: String| {

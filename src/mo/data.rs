@@ -10,26 +10,26 @@ use crate::ddf::Format;
 
 /// The most nodes of one body: more are no management objects but an attack on the device's memory.
 pub(crate) const MOST_NODES: usize = 50_000;
-/// No tree is that deep.
+/// The most levels of nodes: no tree is that deep.
 const MOST_DEPTH: usize = 64;
 
-/// A node's data.
+/// The data of a node.
 #[derive(Clone, Debug, PartialEq)]
 pub enum MoData {
-    /// A leaf's value, as JSON has it.
+    /// The value of a leaf, as JSON has it.
     Leaf(Json),
-    /// An interior node's members, in their order; a name may be there twice.
+    /// The members of an interior node, in their order; a name may be there twice.
     Node(Members),
 }
 
 /// The nodes below an interior one. A map would take ten times the memory.
 pub(crate) type Members = Box<[(Box<str>, MoData)]>;
 
-/// How many nodes may still be read.
+/// The budget of nodes that may still be read.
 #[derive(Debug)]
 pub(crate) struct Budget {
     left: usize,
-    /// More were there.
+    /// Whether more nodes were there.
     pub is_exceeded: bool,
 }
 
@@ -56,7 +56,7 @@ impl Budget {
 }
 
 impl MoData {
-    /// What it is in a leaf's format (TS 7.5).
+    /// The value in a leaf's format (TS 7.5).
     ///
     /// # Errors
     /// It is of another type.
@@ -67,7 +67,7 @@ impl MoData {
         }
     }
 
-    /// Its text, if it is a text.
+    /// The text of the data, if it is a text.
     #[must_use]
     pub fn text(&self) -> Option<&str> {
         if let Self::Leaf(Json::String(text)) = self { Some(text) } else { None }
@@ -132,7 +132,7 @@ impl<'de> Visitor<'de> for Reader<'_> {
         Ok(MoData::Node(members.into()))
     }
 
-    /// Nothing in a management object is an array.
+    /// Refuses an array, for nothing in a management object is one.
     fn visit_seq<A: SeqAccess<'de>>(self, _: A) -> Result<MoData, A::Error> {
         Err(A::Error::custom("an array is no node's data"))
     }

@@ -1,11 +1,11 @@
-//! Where servers are told to find an object's DDF. The agent itself never goes there.
+//! The URI where servers are told to find an object's DDF. The agent itself never goes there.
 
-/// What a relative `ddf-uri` is below where `[objects] ddf-base` is not set: an address that nobody has.
+/// The address that a relative `ddf-uri` is below where `[objects] ddf-base` is not set: nobody has it.
 const NOWHERE: &str = "https://omadm.example/ddf/";
-/// Names that are kept for documentation (RFC 2606): no server is there.
+/// The domains that are kept for documentation (RFC 2606): no server is there.
 const RESERVED: [&str; 5] = ["example", "invalid", "example.com", "example.net", "example.org"];
 
-/// Whether it takes a base: it has no scheme.
+/// Whether a `ddf-uri` takes a base: it has no scheme.
 pub(super) fn is_relative(written: &str) -> bool {
     !written.contains(':')
 }
@@ -20,7 +20,7 @@ pub(super) fn resolved(written: &str, base: Option<&str>) -> String {
     format!("{base}{slash}{written}")
 }
 
-/// The host of a URI that nobody can have; none if it can be.
+/// The host of a URI, if it is one that nobody can have.
 pub(super) fn reserved_host(uri: &str) -> Option<&str> {
     let (_, rest) = uri.split_once("://")?;
     let host = rest.split(['/', '?', '#']).next()?;

@@ -1,4 +1,4 @@
-//! A DDF made from a mapping that describes its nodes itself.
+//! Describing: a DDF made from a mapping that describes its nodes itself.
 //!
 //! What the mapping says of a node goes into its description as it is; the rest follows from what the mapping can do:
 //! a source lets servers read, a place for values lets them write, and so on. Nodes that only stand in others' paths are
@@ -20,12 +20,12 @@ use crate::uri::Moid;
 const VERSION: &str = "1.2";
 /// The most nodes of a made description: what a person writes by hand has hundreds.
 const MAX_NODES: usize = 20_000;
-/// The deepest path, so that the DDF can be read again.
+/// A description that was made, and the lines that its nodes are from.
 const MAX_STEPS: usize = 63;
 
 /// A description, and where its nodes are from.
 pub(super) struct Made {
-    /// The description.
+    /// The description that was made.
     pub(super) ddf: Ddf,
     /// The line that each node is from, in document order.
     pub(super) lines: Vec<usize>,
@@ -70,7 +70,7 @@ pub(super) fn describe(mapping: &mut MappingFile, file: &Path, problems: &mut Pr
     }
 }
 
-/// What the head of a mapping says of its root.
+/// The head of a mapping, as far as it describes the root.
 struct Head {
     moid: Moid,
     root: String,
@@ -91,26 +91,26 @@ impl Head {
     }
 }
 
-/// A table of the mapping.
+/// A table of the mapping, at its path.
 struct Entry<'a> {
     path: &'a str,
     node: &'a NodeMapping,
     description: Option<&'a Description>,
 }
 
-/// A node that a path names.
+/// A draft of a node that a path names.
 struct Draft {
     name: NodeName,
     line: usize,
-    /// Its own table.
+    /// The index of the node's own table, if it has one.
     entry: Option<usize>,
     children: Vec<usize>,
 }
 
-/// The nodes that all paths name; the first is the root.
+/// The drafts of the nodes that all paths name; the first is the root.
 struct Drafts {
     all: Vec<Draft>,
-    /// By the node above and the name; un-named ones have none.
+    /// The drafts' indices by the node above and the name; un-named ones have none.
     known: BTreeMap<(usize, String), usize>,
 }
 
@@ -166,7 +166,7 @@ impl Drafts {
     }
 }
 
-/// A name, or what stands for one that is not known yet.
+/// Checks a step of a path: a name, or what stands for one that is not known yet.
 fn check_step(step: &str) -> Result<(), String> {
     match step.strip_prefix('<').and_then(|step| step.strip_suffix('>')) {
         // Whether it is a variable is told where it is joined.
@@ -175,7 +175,7 @@ fn check_step(step: &str) -> Result<(), String> {
     }
 }
 
-/// A name that a server can ask for, and a DDF holds.
+/// Checks a name: a server must be able to ask for it, and a DDF to hold it.
 fn check_name(name: &str) -> Result<(), String> {
     let is_name = !name.is_empty()
         && !matches!(name, "." | "..")
@@ -198,14 +198,14 @@ struct Making<'a, P> {
     problem: P,
 }
 
-/// What the mapping can do with a node, and what it lets servers do if nothing is said.
+/// The abilities of the mapping at a node, and what it lets servers do if nothing is said.
 struct Can {
     all: AccessType,
     usual: AccessType,
 }
 
 impl<P: FnMut(usize, &str, String)> Making<'_, P> {
-    /// A node and all below it. The depth is bounded.
+    /// Makes a node and all below it. The depth is bounded.
     fn node(&mut self, index: usize) -> Node {
         let Some(draft) = self.drafts.all.get(index) else {
             return blank(NodeName::Unnamed(None));
@@ -375,7 +375,7 @@ impl<P: FnMut(usize, &str, String)> Making<'_, P> {
         Can { all, usual }
     }
 
-    /// Whether a server can write anything below.
+    /// Whether a server can write anything below a node.
     fn written_below(&self, draft: &Draft) -> bool {
         draft.children.iter().filter_map(|child| self.drafts.all.get(*child)).any(|child| {
             let entry = self.entry(child);
@@ -398,7 +398,7 @@ impl<P: FnMut(usize, &str, String)> Making<'_, P> {
         })
     }
 
-    /// What a node says of itself that can't be.
+    /// Notes what a node says of itself that can't be.
     fn contradictions(
         &self,
         index: usize,
@@ -456,12 +456,12 @@ fn beyond(access: AccessType, can: &Can) -> Option<String> {
         .then(|| format!("`access` goes beyond what the mapping can do: {}", too_much.join(", ")))
 }
 
-/// Whether a server's value has somewhere to go.
+/// Whether a server's value for the node has somewhere to go.
 fn takes_value(node: &NodeMapping) -> bool {
     node.set.is_some() || is_kept(node)
 }
 
-/// Whether the agent keeps a value of its own.
+/// Whether the agent keeps the node's value in the store.
 fn is_kept(node: &NodeMapping) -> bool {
     let outside = node.set.as_ref().is_some_and(|sink| !matches!(sink.to, Call::Store));
     let from_store = |from: &SourceKind| matches!(from, SourceKind::Store);

@@ -10,16 +10,16 @@ use super::given::Given;
 use super::template::{Piece, Template};
 use super::value::excerpt;
 
-/// What braces stand for.
+/// The values that braces stand for.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Variables<'a> {
-    /// `{}`
+    /// The node's value, for `{}`.
     pub value: Option<&'a str>,
-    /// `{if}`: label and name of each un-named node on the way, the name as the machine has it.
+    /// The names of un-named nodes on the way, for `{if}`: each with its label, and as the machine has it.
     pub names: &'a [(String, String)],
-    /// `{../PkgURL}`: the leaves that `input` lists.
+    /// The leaves that `input` lists, for `{../PkgURL}`.
     pub given: &'a [Given],
-    /// When the system started, in seconds since 1970; none where the clock is not set.
+    /// The time when the system started, in seconds since 1970; none where the clock is not set.
     pub booted: Option<f64>,
 }
 
@@ -29,13 +29,13 @@ pub enum FillError {
     /// Braces name something that is not at hand.
     #[error("nothing to fill in for `{{{0}}}`")]
     Missing(String),
-    /// A path would leave its place.
+    /// The path that comes of it would leave its place.
     #[error("{0} may not be part of a path")]
     Path(String),
-    /// An argument would be taken for an option.
+    /// The argument that comes of it would be taken for an option.
     #[error("{0} would be taken for an option: write `--` before the argument")]
     Option(String),
-    /// No argument can hold it.
+    /// The argument would have a NUL in it, which none can hold.
     #[error("{0} holds a NUL byte")]
     Nul(String),
 }

@@ -1,4 +1,4 @@
-//! The values of other leaves that a program or braces are given.
+//! Given leaves: the values of other leaves that a program or braces are given.
 
 use super::Value;
 use super::leaf_path::LeafPath;
@@ -6,20 +6,20 @@ use super::leaf_path::LeafPath;
 /// A leaf that `input` lists, with its value.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Given {
-    /// As `input` writes it.
+    /// The key: the leaf as `input` writes it.
     pub key: String,
-    /// Where it is.
+    /// The path to the leaf.
     pub path: LeafPath,
-    /// Its value.
+    /// The value of the leaf.
     pub value: GivenValue,
 }
 
-/// What there is at the end of a [`LeafPath`].
+/// The value that there is at the end of a [`LeafPath`].
 #[derive(Clone, Debug, PartialEq)]
 pub enum GivenValue {
-    /// A leaf's value.
+    /// The value of one leaf.
     One(Value),
-    /// Of every un-named node, by its name as the machine has it.
+    /// The values below every un-named node, by its name as the machine has it.
     Each(Vec<(String, GivenValue)>),
 }
 
@@ -30,7 +30,7 @@ impl Given {
         if let GivenValue::One(value) = &self.value { Some(value) } else { None }
     }
 
-    /// All of them as one JSON object on a line; nothing if there are none.
+    /// Writes all given leaves as one JSON object on a line; nothing if there are none.
     #[must_use]
     pub fn json(all: &[Self]) -> Vec<u8> {
         let mut json = Vec::new();
@@ -41,7 +41,7 @@ impl Given {
         json
     }
 
-    /// A leaf beside the node, in tests.
+    /// Makes a given leaf beside the node, in tests.
     #[cfg(test)]
     pub(crate) fn of(key: &str, value: Value) -> Self {
         let path = LeafPath::from_parent(key).unwrap();

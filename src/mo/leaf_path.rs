@@ -1,17 +1,17 @@
-//! Where another leaf is, as seen from a node.
+//! Paths to other leaves, as seen from a node.
 
 use std::fmt;
 
-/// The way from a node to a leaf of the same instance: so many nodes up, and from there down by these names.
+/// A path from a node to a leaf of the same instance: so many nodes up, and from there down by these names.
 ///
 /// `input`, `output` and `result` write it from the node's parent: `PkgURL` is beside the node, `Update/PkgURL` in what is
 /// beside it or in itself, `../PkgURL` one further up; `./PkgURL` is in the node whatever that is called. Braces write
 /// it from the node: `{./PkgURL}`, `{../PkgURL}`, `{../../PkgURL}`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct LeafPath {
-    /// 0: in the node itself; 1: beside it.
+    /// The number of nodes to go up; 0: in the node itself, 1: beside it.
     pub up: usize,
-    /// At least one. [`LeafPath::EACH`] stands for every un-named node.
+    /// The names to go down, at least one. [`LeafPath::EACH`] stands for every un-named node.
     pub steps: Vec<String>,
 }
 
@@ -19,7 +19,7 @@ impl LeafPath {
     /// The step that stands for every un-named node there.
     pub const EACH: &str = "*";
 
-    /// As `input` writes it: from the node's parent.
+    /// Reads a path as `input` writes it: from the node's parent.
     #[must_use]
     pub fn from_parent(text: &str) -> Option<Self> {
         match text.strip_prefix("./") {
@@ -28,7 +28,7 @@ impl LeafPath {
         }
     }
 
-    /// As braces write it: from the node.
+    /// Reads a path as braces write it: from the node.
     #[must_use]
     pub fn from_node(text: &str) -> Option<Self> {
         match text.strip_prefix("./") {
@@ -50,14 +50,14 @@ impl LeafPath {
         steps.iter().all(is_name).then_some(Self { up, steps })
     }
 
-    /// Whether it stands for any number of leaves.
+    /// Whether the path leads to any number of leaves.
     #[must_use]
     pub fn is_of_many(&self) -> bool {
         self.steps.iter().any(|step| step == Self::EACH)
     }
 }
 
-/// As braces write it.
+/// Written as in braces.
 impl fmt::Display for LeafPath {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(if self.up == 0 { "./" } else { "" })?;

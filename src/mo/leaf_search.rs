@@ -1,10 +1,10 @@
-//! Which leaf of an object a [`LeafPath`] leads to.
+//! Finding the leaf of an object that a [`LeafPath`] leads to.
 
 use super::leaf_path::LeafPath;
 use super::object::{ManagementObject, NodeId, shown};
 
 impl LeafPath {
-    /// The same way without a detour: from `Update`, `Update/PkgURL` is `./PkgURL`.
+    /// The same path without a detour: from `Update`, `Update/PkgURL` is `./PkgURL`.
     #[must_use]
     pub fn shortest(mut self, object: &ManagementObject, from: NodeId) -> Self {
         while let Some(above) = self.up.checked_sub(1)
@@ -18,7 +18,7 @@ impl LeafPath {
         self
     }
 
-    /// The leaf's description.
+    /// The description of the leaf that the path leads to.
     #[must_use]
     pub fn find(&self, object: &ManagementObject, from: NodeId) -> Option<NodeId> {
         let start = (0..self.up).try_fold(from, |id, _| object.node(id).parent)?;

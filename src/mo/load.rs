@@ -17,14 +17,14 @@ use files::Files;
 
 mod files;
 
-/// What folders of management objects come to.
+/// The result of loading folders of management objects.
 #[derive(Debug, Default)]
 pub struct Loaded {
     /// The objects that nothing is wrong with.
     pub objects: Vec<Arc<ManagementObject>>,
-    /// What is wrong.
+    /// The problems of the files.
     pub problems: Problems,
-    /// What is served, and hardly meant.
+    /// The warnings: what is served, and hardly meant.
     pub warnings: Problems,
 }
 
@@ -48,21 +48,21 @@ pub fn load(folders: &[PathBuf], ddf_base: Option<&str>) -> Loaded {
     Loaded { objects, problems, warnings }
 }
 
-/// What may be an object: all that one name leads to, in the order of the folders that it is in.
+/// A name under which there may be an object: all that it leads to, in the order of the folders that it is in.
 #[derive(Clone, Debug)]
 pub struct Name(Vec<ObjectFolder>);
 
-/// Where an object is: the place of its folder among those that are listed, and its own.
+/// The folder of an object, and the place of the one it is in among those that are listed.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct ObjectFolder {
-    /// Which of the folders that are listed it is in.
+    /// The index of the listed folder that it is in.
     pub within: usize,
-    /// The object's own.
+    /// The path of the object's own folder.
     pub folder: PathBuf,
 }
 
 impl Name {
-    /// Those that are folders; the last of them is the object's. It follows links, and may block.
+    /// The places that are folders; the last of them is the object's. It follows links, and may block.
     #[must_use]
     pub fn folders(&self) -> Vec<ObjectFolder> {
         let is_folder =
@@ -70,21 +70,21 @@ impl Name {
         self.0.iter().filter(is_folder).cloned().collect()
     }
 
-    /// All that it leads to.
+    /// The places that the name leads to.
     #[must_use]
     pub fn places(&self) -> &[ObjectFolder] {
         &self.0
     }
 }
 
-/// What one folder comes to.
+/// The result of loading one folder.
 #[derive(Debug, Default)]
 pub struct One {
     /// The object, if nothing is wrong with its files.
     pub object: Option<Arc<ManagementObject>>,
-    /// What is wrong.
+    /// The problems of its files.
     pub problems: Problems,
-    /// What is served, and hardly meant.
+    /// The warnings: what is served, and hardly meant.
     pub warnings: Problems,
 }
 
@@ -139,7 +139,7 @@ pub fn ddf(folder: &Path, problems: &mut Problems) -> Option<Ddf> {
     files.join(problems).filter(|_| problems.is_empty()).map(|_| ddf)
 }
 
-/// What may be an object in `folders`, by name. Nothing but these folders themselves is touched.
+/// The names under which there may be objects in `folders`, in order. Nothing but these folders themselves is touched.
 pub fn list(folders: &[PathBuf], problems: &mut Problems) -> Vec<Name> {
     let mut by_name: BTreeMap<String, Vec<ObjectFolder>> = BTreeMap::new();
     for (within, folder) in folders.iter().enumerate() {
@@ -163,7 +163,7 @@ pub fn list(folders: &[PathBuf], problems: &mut Problems) -> Vec<Name> {
     by_name.into_values().map(Name).collect()
 }
 
-/// A MOID under which some server would find both.
+/// The MOID, if any, under which some server would find both objects.
 fn shared_moid(one: &ManagementObject, other: &ManagementObject) -> Option<Moid> {
     if one.profile.zip(other.profile).is_some_and(|(one, other)| one != other) {
         return None;

@@ -1,4 +1,4 @@
-//! What a management object is made from.
+//! The files that a management object is made from.
 
 use std::path::Path;
 
@@ -6,13 +6,13 @@ use std::path::Path;
 pub(super) struct ObjectFiles<'a> {
     pub(super) name: &'a str,
     pub(super) folder: &'a Path,
-    /// The mapping file.
+    /// The path of the mapping file.
     pub(super) mapping: &'a Path,
-    /// The DDF; the mapping file where that describes its nodes itself.
+    /// The path of the DDF; the mapping file where that describes its nodes itself.
     pub(super) ddf: &'a Path,
-    /// Where servers are told to find the DDF.
+    /// The URI where servers are told to find the DDF.
     pub(super) ddf_uri: &'a str,
-    /// Whether that lacks a base.
+    /// Whether that URI lacks `[objects] ddf-base`.
     pub(super) needs_ddf_base: bool,
     pub(super) digest: [u8; 32],
 }

@@ -1,5 +1,5 @@
-//! What is done to a value between its source and the node: select → match → map → time → scale → format, and
-//! backwards for `set`.
+//! Pipelines: what is done to a value between its source and the node: select → match → map → time → scale → format,
+//! and backwards for `set`.
 //!
 //! A stage that finds nothing (a key that isn't there, no match, a value that `map` doesn't list) makes the value
 //! *absent*, and says why: the next source has its turn. A stage that can't work on what it got is an error.
@@ -14,7 +14,7 @@ use super::template::{Piece, Template};
 use super::value::excerpt;
 use crate::ddf::Format;
 
-/// What is done to a value between its source and the node, in this order; backwards for `set`.
+/// A pipeline: what is done to a value between its source and the node, in this order; backwards for `set`.
 #[derive(Clone, Debug, Default)]
 pub struct Pipeline {
     /// `select`: steps into JSON, or `key = value` text.
@@ -23,7 +23,7 @@ pub struct Pipeline {
     pub matching: Option<Regex>,
     /// `map`: pairs from source to node.
     pub map: Vec<(String, String)>,
-    /// `otherwise`: what `map` says of everything else.
+    /// `otherwise`: the value that `map` gives everything else.
     pub otherwise: Option<String>,
     /// `time`: the value counts time, and becomes a date.
     pub time: Option<TimeUnit>,
@@ -33,39 +33,39 @@ pub struct Pipeline {
     pub format: Option<Template>,
 }
 
-/// What a number of `time` counts.
+/// The unit that a number of `time` counts.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum TimeUnit {
-    /// Units since 1970, so many in a second.
+    /// The units since 1970, so many in a second.
     Epoch(u32),
-    /// Seconds since the system started.
+    /// The seconds since the system started.
     Boot,
 }
 
-/// Why a value did not pass.
+/// Why a value did not pass a pipeline.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
 pub enum PipelineError {
-    /// `select` needs structure.
+    /// The text has not the structure that `select` needs.
     #[error("`select` needs JSON, or `key = value` lines for a single key: {0}")]
     Select(String),
-    /// `scale` needs a number, and a result that a number can hold.
+    /// The value is not the number that `scale` needs, or the result is none that a number can hold.
     #[error("`scale` can't be applied to {0}")]
     Scale(String),
-    /// `time` needs a number of seconds that a date can show.
+    /// The value is not the number of seconds that `time` needs, which a date can show.
     #[error("`time` can't be applied to {0}")]
     Time(String),
     /// `format` could not be filled in.
     #[error("`format`: {0}")]
     Format(#[from] FillError),
-    /// A value to set is not of the form that `format` gives.
+    /// The value to set is not of the form that `format` gives.
     #[error("{0} does not look like what `format` makes")]
     Unformat(String),
-    /// A value to set is not among those that `map` lists.
+    /// The value to set is not among those that `map` lists.
     #[error("{found} is not among {known}")]
     Unmap {
-        /// What was to be set.
+        /// The value that was to be set.
         found: String,
-        /// What could be.
+        /// The values that could be.
         known: String,
     },
     /// A stage has no way back.
@@ -73,17 +73,17 @@ pub enum PipelineError {
     OneWay(&'static str),
 }
 
-/// What a pipeline makes of a source's text.
+/// The result of a pipeline.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Passed {
-    /// This.
+    /// The value that passed.
     Value(String),
-    /// Nothing, for this reason.
+    /// No value, for this reason.
     Absent(String),
 }
 
 impl Pipeline {
-    /// Whether it does nothing.
+    /// Whether the pipeline does nothing.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.select.is_empty()
@@ -94,8 +94,8 @@ impl Pipeline {
             && self.format.is_none()
     }
 
-    /// From source to node. Where `scale` leaves a fraction and the node is an `int`, the
-    /// nearest whole number counts, halves away from zero. `variables.value` is not looked at.
+    /// Runs a value from source to node. Where `scale` leaves a fraction and the node is an `int`, the nearest whole
+    /// number counts, halves away from zero. `variables.value` is not looked at.
     ///
     /// # Errors
     /// [`PipelineError`]
@@ -143,7 +143,7 @@ impl Pipeline {
         Ok(Passed::Value(text))
     }
 
-    /// From node to source: what to set outside so that reading gives `value`.
+    /// Runs a value from node to source: what to set outside so that reading gives `value`.
     ///
     /// # Errors
     /// [`PipelineError`]
@@ -171,7 +171,7 @@ impl Pipeline {
         Ok(text)
     }
 
-    /// Whether `set` can run it backwards.
+    /// Checks that `set` can run the pipeline backwards.
     ///
     /// # Errors
     /// What stands in the way, for people.
@@ -202,7 +202,7 @@ impl Pipeline {
     }
 }
 
-/// A number of seconds as a date, a time or both; `None` where the clock is not set that it takes.
+/// The date, time or both of a number of seconds; `None` where the clock is not set that it takes.
 fn date(
     text: &str,
     unit: TimeUnit,
@@ -234,7 +234,7 @@ fn scale(text: &str, apply: impl Fn(f64) -> f64, whole: bool) -> Result<String, 
     Ok(positive_zero(rounded).to_string())
 }
 
-/// -0 is no number to show people, and `-0` no int to everybody.
+/// The number, with 0 for -0: that is no number to show people, and `-0` no int to everybody.
 fn positive_zero(number: f64) -> f64 {
     if number == 0.0 { 0.0 } else { number }
 }

@@ -2,16 +2,16 @@
 
 use serde_json::Value as Json;
 
-/// One step into structured data.
+/// A step into structured data.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Select {
-    /// `.key`
+    /// The member of an object: `.key`.
     Key(String),
-    /// `[1]`
+    /// The element of an array: `[1]`.
     Index(usize),
 }
 
-/// Scalars as text, anything larger as JSON; `null` is absent.
+/// The text of a JSON value: scalars as text, anything larger as JSON; `null` is absent.
 pub(crate) fn json_text(json: &Json) -> Option<String> {
     match json {
         Json::Null => None,
@@ -20,7 +20,7 @@ pub(crate) fn json_text(json: &Json) -> Option<String> {
     }
 }
 
-/// Steps as they are written.
+/// The steps as they are written.
 pub(crate) fn shown(steps: &[Select]) -> String {
     let step = |step: &Select| match step {
         Select::Key(key) => format!(".{key}"),
@@ -29,7 +29,7 @@ pub(crate) fn shown(steps: &[Select]) -> String {
     steps.iter().map(step).collect()
 }
 
-/// What is at the end of some steps.
+/// The value at the end of some steps.
 pub(crate) fn walk<'j>(steps: &[Select], document: &'j Json) -> Option<&'j Json> {
     steps.iter().try_fold(document, |json, step| match step {
         Select::Key(key) => json.get(key),
@@ -37,7 +37,8 @@ pub(crate) fn walk<'j>(steps: &[Select], document: &'j Json) -> Option<&'j Json>
     })
 }
 
-/// The text at the end of some steps into JSON; of a single key, what a `key = value` line has for it. None: it is not there.
+/// Selects the text at the end of some steps into JSON; of a single key, what a `key = value` line has for it. None: it
+/// is not there.
 ///
 /// # Errors
 /// The text is neither.
@@ -51,7 +52,7 @@ pub(super) fn select(steps: &[Select], input: &str) -> Result<Option<String>, se
     Ok(walk(steps, &document).and_then(json_text))
 }
 
-/// `key = value` or `key: value` lines; quotes around the value go. The last one counts.
+/// The value of a key in `key = value` or `key: value` lines; quotes around the value go. The last one counts.
 fn key_value(key: &str, text: &str) -> Option<String> {
     let value = |line: &str| {
         let rest = line.trim().strip_prefix(key)?.trim_start();

@@ -1,4 +1,4 @@
-//! A mapping to begin with, made from a DDF: a table for each node, and what is left to do at each.
+//! Skeletons: a mapping to begin with, made from a DDF; a table for each node, and what is left to do at each.
 //!
 //! It passes `--check` as it is: what must have a value has a constant one.
 
@@ -53,7 +53,7 @@ pub(crate) fn skeleton(ddf: &Ddf, name: &str) -> String {
     out
 }
 
-/// What is below a node; the labels above it are taken.
+/// Writes the tables of the nodes below one; the labels above it are taken.
 fn below(out: &mut String, parent: &Node, path: &str, labels: &BTreeSet<String>) {
     let mut names = BTreeSet::new();
     for node in &parent.children {
@@ -78,7 +78,7 @@ fn below(out: &mut String, parent: &Node, path: &str, labels: &BTreeSet<String>)
     }
 }
 
-/// The DDF's word, if it can be a variable and is free; else another one.
+/// A free label for an un-named node: the DDF's word, if it can be a variable and is free; else another one.
 fn free_label(label: Option<&str>, taken: &BTreeSet<String>) -> String {
     let wanted = label.filter(|label| is_variable(label)).unwrap_or("x");
     let mut numbered = (2..).map(|number| format!("{wanted}{number}"));
@@ -121,7 +121,7 @@ fn table(out: &mut String, node: &Node, path: &str, is_unnamed: bool) {
     }
 }
 
-/// What the DDF says of a node, in a line.
+/// The properties of a node by its DDF, in a line.
 fn about(properties: &Properties) -> String {
     let words: Vec<&str> = AccessType::ALL
         .iter()
@@ -150,7 +150,7 @@ fn constant(format: Format) -> &'static str {
     }
 }
 
-/// What may stand behind `#`: one line, not too long.
+/// The text as it may stand behind `#`: one line, not too long.
 fn comment(text: &str) -> String {
     let plain = |c: char| if c.is_control() { ' ' } else { c };
     let mut line: String = text.chars().take(LONGEST).map(plain).collect();
@@ -160,7 +160,7 @@ fn comment(text: &str) -> String {
     line.trim_end().to_owned()
 }
 
-/// Text as TOML writes it.
+/// The text as TOML writes it.
 fn quoted(text: &str) -> String {
     let mut out = String::from("\"");
     for c in text.chars() {

@@ -1,4 +1,4 @@
-//! Where a leaf's value comes from.
+//! Sources: where a leaf's value comes from.
 
 use std::fmt;
 
@@ -6,60 +6,61 @@ use super::pipeline::Pipeline;
 use super::setting::Setting;
 use super::template::Template;
 
-/// One source of a value and what is done to it.
+/// A source of a value, with the pipeline that the value goes through.
 #[derive(Clone, Debug)]
 pub struct Source {
-    /// Where it comes from.
+    /// The kind of source, and where it is.
     pub from: SourceKind,
-    /// select → match → map → time → scale → format
+    /// The pipeline: select → match → map → time → scale → format.
     pub pipeline: Pipeline,
-    /// Takes root. No helper reads it in this version: what the agent may not read is unavailable for that reason.
+    /// Whether reading takes root. No helper reads it in this version: what the agent may not read is unavailable for
+    /// that reason.
     pub privileged: bool,
 }
 
-/// Where a value comes from.
+/// The kind of a source: where a value comes from.
 #[derive(Clone, Debug)]
 pub enum SourceKind {
-    /// The value itself.
+    /// The value itself, written in the mapping.
     Value(String),
     /// A file below the sysroot.
     File {
-        /// Its path.
+        /// The path of the file.
         path: Template,
         /// `key`: the one setting of it that is meant; none: all of it.
         setting: Option<Setting>,
     },
     /// A key of os-release(5).
     OsRelease(String),
-    /// An application-specific id derived from machine-id(5) with this application's UUID.
+    /// An application-specific id, derived from machine-id(5) with this application's UUID.
     MachineId([u8; 16]),
     /// A property of a D-Bus object.
     Property {
-        /// `object`
+        /// `object`: the D-Bus object.
         object: String,
-        /// `property`
+        /// `property`: its property.
         property: String,
     },
-    /// What a D-Bus method answers.
+    /// The answer of a D-Bus method.
     Method {
-        /// `object`
+        /// `object`: the D-Bus object.
         object: String,
-        /// `method`
+        /// `method`: its method.
         method: String,
-        /// `args`
+        /// `args`: the arguments of the call.
         args: Vec<Template>,
     },
-    /// A program's standard output.
+    /// The standard output of a program.
     Run(Vec<Template>),
     /// A key of the listing that made the un-named node.
     Item(String),
-    /// The store.
+    /// The store itself.
     Store,
-    /// Something the agent itself knows.
+    /// A builtin: something the agent itself knows.
     Builtin(String),
 }
 
-/// As an integrator would name it.
+/// Shown as an integrator would name it.
 impl fmt::Display for SourceKind {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {

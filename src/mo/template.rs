@@ -1,10 +1,10 @@
-//! Text with braces: `{}` the value, `{if}` a variable, `{../PkgURL}` another leaf, `{{` and `}}` literal.
+//! Templates: text with braces; `{}` the value, `{if}` a variable, `{../PkgURL}` another leaf, `{{` and `}}` literal.
 
 use std::fmt;
 
 use super::leaf_path::LeafPath;
 
-/// Text with braces, split once when the mapping is loaded.
+/// A template: text with braces, split once when the mapping is loaded.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Template(pub Vec<Piece>);
 
@@ -27,7 +27,7 @@ pub enum TemplateError {
     /// A brace without its partner.
     #[error("`{0}` stands alone: write `{0}{0}` for a literal brace")]
     Alone(char),
-    /// What is in braces has no meaning.
+    /// Braces hold something that has no meaning.
     #[error(
         "`{{{0}}}` has no meaning: expected `{{}}`, a variable such as `{{if}}`, or a leaf such as \
          `{{../PkgURL}}` beside the node (write `{{{{` and `}}}}` for literal braces)"
@@ -84,7 +84,7 @@ impl Template {
         self.0.iter().any(|piece| matches!(piece, Piece::Leaf(_)))
     }
 
-    /// What it begins with, up to the first braces.
+    /// The literal text that it begins with, up to the first braces.
     #[must_use]
     pub fn literal_start(&self) -> &str {
         if let Some(Piece::Literal(text)) = self.0.first() { text } else { "" }
@@ -110,7 +110,7 @@ pub(super) fn is_variable(name: &str) -> bool {
         && name.chars().all(|c| c.is_ascii_alphanumeric() || c == '-' || c == '_')
 }
 
-/// Text before the next brace, the brace, and what follows it.
+/// The text before the next brace, the brace, and what follows it.
 fn next_brace(text: &str) -> Option<(&str, char, &str)> {
     let at = text.find(['{', '}'])?;
     let (before, rest) = text.split_at(at);

@@ -21,29 +21,29 @@ use thiserror::Error;
 
 use crate::ddf::Format;
 
-/// Servers are not agreed on padding; what we write has it.
+/// The base64 that is read: servers are not agreed on padding; what we write has it.
 const LENIENT: GeneralPurpose = GeneralPurpose::new(
     &alphabet::STANDARD,
     GeneralPurposeConfig::new().with_decode_padding_mode(DecodePaddingMode::Indifferent),
 );
 
-/// Integers up to here survive a detour through a double.
+/// The largest integer up to which all survive a detour through a double.
 const EXACT_IN_DOUBLE: f64 = 9_007_199_254_740_992.0;
 
 /// A leaf's value, typed by its DDF format.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Value {
-    /// `null`, or an empty leaf.
+    /// The value `null`, or that of an empty leaf.
     Null,
-    /// `bool`
+    /// A value of format `bool`.
     Bool(bool),
-    /// `int`
+    /// A value of format `int`.
     Int(i64),
-    /// `float`, finite.
+    /// A value of format `float`, finite.
     Float(f64),
-    /// `chr`, `xml`, `date`, `time`
+    /// A value of format `chr`, `xml`, `date` or `time`.
     Text(String),
-    /// `bin`, `b64`
+    /// A value of format `bin` or `b64`.
     Bytes(Vec<u8>),
 }
 
@@ -51,9 +51,9 @@ pub enum Value {
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
 #[error("expected {expected}, found {found}")]
 pub struct ValueError {
-    /// What the format holds.
+    /// The values that the format holds, in words.
     pub expected: &'static str,
-    /// What was there; long text is cut.
+    /// The text that was there; long text is cut.
     pub found: String,
 }
 
@@ -160,7 +160,7 @@ impl Value {
         }
     }
 
-    /// How many bytes it takes.
+    /// The number of bytes that the value takes.
     #[must_use]
     pub fn size(&self) -> usize {
         match self {
@@ -170,7 +170,7 @@ impl Value {
         }
     }
 
-    /// Whether there is nothing in it: GET answers 204.
+    /// Whether there is nothing in the value: GET answers 204.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         match self {

@@ -1,17 +1,17 @@
-//! When an EXEC may begin: days of the week and a span of the day, in local time.
+//! Windows of EXECs: days of the week and a span of the day, in local time, in which one may begin.
 
 use std::fmt;
 use std::str::FromStr;
 
 use crate::base::wall_time::WallTime;
 
-/// Days and a span: `Mon..Fri 02:00-04:00`. One that ends earlier than it begins ends on the day after.
+/// A window of days and a span: `Mon..Fri 02:00-04:00`. One that ends earlier than it begins ends on the day after.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Window {
     text: String,
-    /// On which days it begins, Monday first.
+    /// The days on which it begins, Monday first.
     days: [bool; 7],
-    /// In minutes from midnight.
+    /// The minute of the day at which it begins, from midnight.
     begin: u16,
     end: u16,
 }
@@ -20,8 +20,8 @@ const DAY: u16 = 24 * 60;
 const NAMES: [&str; 7] = ["mon", "tue", "wed", "thu", "fri", "sat", "sun"];
 
 impl Window {
-    /// When it opens next, in seconds since 1970, and what a clock on the wall shows then; `now` where it is open.
-    /// `wall_time` is what such a clock shows at a time: on the days when it is put back or forward, too.
+    /// The time when the window opens next, in seconds since 1970, and what a clock on the wall shows then; `now` where
+    /// it is open. `wall_time` is what such a clock shows at a time: on the days when it is put back or forward, too.
     pub fn opens(&self, now: i64, wall_time: impl Fn(i64) -> WallTime) -> Option<(i64, WallTime)> {
         const MINUTE: i64 = 60;
         // A week, and the hours that a day may lack.
@@ -31,7 +31,7 @@ impl Window {
         opening.into_iter().find(|(_, shown)| self.is_open(*shown))
     }
 
-    /// Whether it is open.
+    /// Whether the window is open.
     #[must_use]
     pub fn is_open(&self, WallTime { weekday, minute }: WallTime) -> bool {
         let begins = |day: usize| self.days.get(day % 7).copied().unwrap_or_default();
@@ -73,7 +73,7 @@ impl FromStr for Window {
     }
 }
 
-/// `Mon..Fri`, `Sat,Sun`, `Mon..Wed,Fri`; `Fri..Mon` goes over the week's end.
+/// Reads days: `Mon..Fri`, `Sat,Sun`, `Mon..Wed,Fri`; `Fri..Mon` goes over the week's end.
 fn days(text: &str) -> Option<[bool; 7]> {
     let day = |name: &str| NAMES.iter().position(|known| known.eq_ignore_ascii_case(name));
     let mut days = [false; 7];

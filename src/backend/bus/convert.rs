@@ -1,4 +1,4 @@
-//! Between D-Bus values and text: scalars as text, everything larger as JSON.
+//! Converting between D-Bus values and text: scalars as text, everything larger as JSON.
 
 use serde_json::{Map, Number, Value as Json};
 use zbus::wire::{Array, Dict, ObjectPath, OwnedVariant, Signature, StructureBuilder, Variant};
@@ -51,7 +51,7 @@ pub(super) fn json(value: &Variant<'_>) -> Json {
     }
 }
 
-/// What is to be set, as a value of this type.
+/// Encodes what is to be set, as a value of this type.
 ///
 /// # Errors
 /// It can't be one: why, for people.
@@ -67,7 +67,7 @@ pub(super) fn encode(kind: &Signature, content: &Content) -> Result<Variant<'sta
     of_text(kind, text)
 }
 
-/// Text as a value of this type: JSON where that is larger than a scalar.
+/// Reads text as a value of this type: JSON where that is larger than a scalar.
 pub(super) fn of_text(kind: &Signature, text: &str) -> Result<Variant<'static>, String> {
     let wrong = || unfit(kind);
     fn number<T: std::str::FromStr>(text: &str) -> Option<T> {
@@ -139,7 +139,7 @@ fn of_json(kind: &Signature, json: &Json) -> Result<Variant<'static>, String> {
     Ok(built)
 }
 
-/// Without the value: settings of a connection hold its password.
+/// The message that a value does not fit a type, without the value: settings of a connection hold its password.
 fn unfit(kind: &Signature) -> String {
     format!("what is to be set can't be a value of type {kind}")
 }
@@ -157,7 +157,7 @@ mod tests {
         Signature::try_from(signature).unwrap()
     }
 
-    /// What is set, as it is read back.
+    /// The text that is read back of a value that was set.
     fn there_and_back(signature: &str, text: &str) -> Option<String> {
         let value = of_text(&kind(signature), text).ok()?;
         assert_eq!(*value.value_signature(), kind(signature), "{text}");

@@ -1,4 +1,4 @@
-//! What an object says it has: `org.freedesktop.DBus.Introspectable`.
+//! Introspection: what an object says it has, by `org.freedesktop.DBus.Introspectable`.
 
 use roxmltree::Node;
 use zbus::Message;
@@ -14,9 +14,9 @@ const LIMITS: Limits = Limits { bytes: 4 << 20, nodes: 200_000 };
 pub(super) struct Description {
     /// The names of the objects just below it.
     pub(super) children: Vec<String>,
-    /// Those of one interface: name, and the types of what goes in.
+    /// The methods of one interface: name, and the types of what goes in.
     pub(super) methods: Vec<(String, Vec<Signature>)>,
-    /// Those of one interface: name and type, and whether it can be read.
+    /// The properties of one interface: name and type, and whether each can be read.
     pub(super) properties: Vec<(String, Signature, bool)>,
 }
 
@@ -57,7 +57,7 @@ impl Description {
         found
     }
 
-    /// A member whose type can't be read is none.
+    /// Takes in an interface's members. A member whose type can't be read is none.
     fn interface(&mut self, interface: Node<'_, '_>) {
         for member in interface.children() {
             let Some(name) = member.attribute("name").map(str::to_owned) else { continue };
@@ -89,7 +89,7 @@ fn signature(element: Node<'_, '_>) -> Option<Signature> {
 mod tests {
     use super::*;
 
-    /// As GLib and systemd write it, document type and annotations included.
+    /// A description as GLib and systemd write it, document type and annotations included.
     const TEXT: &str = r#"<!DOCTYPE node PUBLIC "-//freedesktop//DTD D-BUS Object Introspection 1.0//EN"
  "http://www.freedesktop.org/standards/dbus/1.0/introspect.dtd">
 <node>

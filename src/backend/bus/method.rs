@@ -1,4 +1,4 @@
-//! Methods: a call with arguments from a mapping.
+//! Method calls, with arguments from a mapping.
 
 use std::time::Duration;
 
@@ -12,7 +12,7 @@ use crate::backend::context::Context;
 use crate::backend::error::BackendError;
 use crate::mo::mapping::{Source, Template};
 
-/// A call that is ready to be made.
+/// A method call that is ready to be made.
 #[derive(Debug)]
 pub(in crate::backend) struct Method {
     service: String,
@@ -39,7 +39,7 @@ pub(in crate::backend) async fn method(
     found.map_err(|trouble| trouble.error(place.named(name)))
 }
 
-/// What a method answers, as a source: one value as it is, several as an array.
+/// The answer of a method as a source: one value as it is, several as an array.
 pub(in crate::backend) async fn answer(
     object: &str,
     name: &str,
@@ -121,13 +121,13 @@ impl Method {
         Err(Trouble::Absent(absent))
     }
 
-    /// Calls it, once, and waits for its end.
+    /// Calls the method, once, and waits for its end.
     pub(in crate::backend) async fn call(self, bus: &Bus, limit: Duration) -> Result<(), BackendError> {
         let what = format!("{} {} {}.{}", self.service, self.path, self.interface, self.name);
         self.invoke(bus, limit).await.map(drop).map_err(|trouble| trouble.error(what))
     }
 
-    /// The same; returns what it answers, as a source of it would.
+    /// Calls the method, once, and returns its answer, as a source of it would.
     pub(in crate::backend) async fn ask(
         self,
         bus: &Bus,

@@ -42,21 +42,22 @@ const MUTE: Duration = Duration::from_secs(5);
 pub struct Bus {
     address: String,
     link: tokio::sync::Mutex<Option<Connection>>,
-    /// There was a connection: if there is none now, it will come back.
+    /// Whether there was a connection: if there is none now, it will come back.
     was_there: AtomicBool,
-    /// By service, and methods by themselves: one may take its time.
+    /// The lanes of services, and those of methods by themselves: one may take its time.
     lanes: std::sync::Mutex<HashMap<String, Arc<Lane>>>,
 }
 
-/// One call after the other.
+/// A lane of calls, one after the other.
 #[derive(Debug, Default)]
 struct Lane {
     turn: tokio::sync::Mutex<()>,
-    /// It did not answer somebody: others need not wait as long to find that out.
+    /// The time until which the service is mute, as it did not answer somebody: others need not wait as long to find
+    /// that out.
     mute_until: std::sync::Mutex<Option<Instant>>,
 }
 
-/// A method of an object.
+/// A method of an object, by its full address.
 #[derive(Clone, Copy, Debug)]
 struct BusMethod<'a> {
     service: &'a str,
@@ -72,9 +73,9 @@ pub(super) enum Trouble {
     NoService(String),
     /// The service has no such thing.
     Absent(String),
-    /// Later, perhaps.
+    /// The service can't tell now, later perhaps.
     Unavailable(String),
-    /// The caller may not.
+    /// The service denies the caller.
     Denied(String),
     /// The service does not want to: its error's name, and what it says.
     Refused(String, String),
@@ -92,13 +93,13 @@ impl Bus {
         }
     }
 
-    /// No bus at all.
+    /// Makes a bus that is none at all.
     #[cfg(test)]
     pub(crate) fn none() -> Arc<Self> {
         Arc::new(Self::new("unix:path=/nowhere/bus"))
     }
 
-    /// Where it is.
+    /// The address of the bus.
     #[must_use]
     pub fn address(&self) -> &str {
         &self.address
@@ -204,7 +205,7 @@ impl Bus {
     }
 }
 
-/// What an error reply means.
+/// The trouble that an error reply means.
 fn replied(name: &str, text: Option<&str>) -> Trouble {
     const PREFIX: &str = "org.freedesktop.DBus.Error.";
     let told = match text {
@@ -247,7 +248,7 @@ impl Lane {
 }
 
 impl Trouble {
-    /// As a source's answer: `what` was asked for.
+    /// Turns trouble into a source's answer: `what` was asked for.
     fn answer<T>(self, what: impl FnOnce() -> String) -> Result<Answer<T>, BackendError> {
         match self {
             Self::NoService(why) | Self::Absent(why) => Ok(Answer::Absent(why)),
@@ -256,7 +257,7 @@ impl Trouble {
         }
     }
 
-    /// As an effect's failure: `what` was to be done.
+    /// Turns trouble into an effect's failure: `what` was to be done.
     pub(super) fn error(self, what: String) -> BackendError {
         match self {
             Self::NoService(why) | Self::Absent(why) => BackendError::Bus { what, why, temporary: false },

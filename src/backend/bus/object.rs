@@ -1,4 +1,4 @@
-//! Which object is meant.
+//! Finding the D-Bus object that a mapping means.
 
 use std::sync::Arc;
 
@@ -13,11 +13,11 @@ use crate::backend::element::Element;
 use crate::backend::error::BackendError;
 use crate::mo::mapping::BusObject;
 
-/// What a mapping calls an object, at one node.
+/// An object as a mapping names it, at one node.
 #[derive(Clone, Copy, Debug)]
 pub(in crate::backend) struct ObjectAt<'a> {
     pub(super) object: &'a BusObject,
-    /// What stands for the `*` in its path, at and below a node that is listed from these objects.
+    /// The name in place of the `*` in its path, at and below a node that is listed from these objects.
     pub(super) listed: Option<&'a str>,
 }
 
@@ -34,13 +34,13 @@ impl<'a> ObjectAt<'a> {
         Ok(Self { object, listed: listed.map(|(_, captured)| captured.as_str()) })
     }
 
-    /// As people are told of it.
+    /// The name of a member of the object, as people are told of it.
     pub(super) fn named(&self, member: &str) -> String {
         let BusObject { name, path, interface } = self.object;
         format!("{name} {} {interface}.{member}", path.replacen('*', self.listed.unwrap_or("*"), 1))
     }
 
-    /// The paths that it may have, the best first.
+    /// The paths that the object may have, the best first.
     pub(super) async fn paths(&self, bus: &Bus) -> Result<Vec<String>, Trouble> {
         let path = &self.object.path;
         let Some((before, after)) = path.split_once('*') else { return Ok(vec![path.clone()]) };
@@ -54,7 +54,7 @@ impl<'a> ObjectAt<'a> {
         Ok(names.into_iter().map(|name| format!("{before}{name}{after}")).collect())
     }
 
-    /// The first of its paths where the interface is, and the properties there.
+    /// Finds the first of the object's paths where the interface is, and the properties there.
     pub(super) async fn find(&self, bus: &Bus) -> Result<Found, Trouble> {
         let BusObject { name, interface, .. } = self.object;
         let mut absent = format!("there is no {}", self.object.path);
@@ -69,7 +69,7 @@ impl<'a> ObjectAt<'a> {
         Err(Trouble::Absent(absent))
     }
 
-    /// As [`ObjectAt::find`], from what this reading has seen already.
+    /// Finds the object as [`ObjectAt::find`] does, from what this reading has seen already.
     pub(super) async fn seen(&self, bus: &Bus, seen: &Seen) -> Outcome {
         let BusObject { name, path, interface } = self.object;
         let path = path.replacen('*', self.listed.unwrap_or("*"), 1);
@@ -100,7 +100,7 @@ async fn names(bus: &Bus, object: &BusObject) -> Result<Vec<String>, Trouble> {
     Ok(names)
 }
 
-/// Whether it can be part of an object path.
+/// Whether a name can be part of an object path.
 fn is_element(name: &str) -> bool {
     !name.is_empty() && name.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_')
 }
@@ -122,7 +122,8 @@ async fn properties(
     Ok((properties, body.len()))
 }
 
-/// The objects of a kind, `max` and one more at the most: the name of each, and its properties as JSON.
+/// The children that objects of a kind make, `max` and one more at the most: the name of each, and its properties as
+/// JSON.
 pub(in crate::backend) async fn children(
     name: &str,
     max: usize,

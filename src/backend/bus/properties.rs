@@ -7,7 +7,7 @@ use crate::backend::answer::MAX_INPUT;
 
 pub(super) const INTERFACE: &str = "org.freedesktop.DBus.Properties";
 
-/// Before it is taken apart, which takes far more room.
+/// Bounds a reply before it is taken apart, which takes far more room.
 pub(super) fn bounded(reply: Message) -> Result<Message, Trouble> {
     if reply.body().len() > MAX_INPUT {
         return Err(Trouble::Refused("the reply".to_owned(), format!("more than {MAX_INPUT} bytes")));
@@ -15,7 +15,8 @@ pub(super) fn bounded(reply: Message) -> Result<Message, Trouble> {
     Ok(reply)
 }
 
-/// GLib and others call a property or an interface that is not there a wrong argument.
+/// Turns trouble about a wrong argument into one about a property or an interface that is not there, as GLib and others
+/// call that.
 pub(super) fn unknown(trouble: Trouble) -> Trouble {
     match trouble {
         Trouble::Refused(name, why) if name == "org.freedesktop.DBus.Error.InvalidArgs" => {

@@ -1,4 +1,4 @@
-//! Properties: `org.freedesktop.DBus.Properties`.
+//! Properties of D-Bus objects, by `org.freedesktop.DBus.Properties`.
 
 use std::fmt;
 
@@ -13,7 +13,7 @@ use crate::backend::context::Context;
 use crate::backend::error::BackendError;
 use crate::mo::mapping::Source;
 
-/// Where a property is on the bus.
+/// The address of a property on the bus.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(in crate::backend) struct PropertyAddress {
     pub(in crate::backend) service: String,
@@ -22,10 +22,10 @@ pub(in crate::backend) struct PropertyAddress {
     pub(in crate::backend) property: String,
 }
 
-/// What is needed to set a property.
+/// The target of a property that is to be set.
 pub(in crate::backend) struct Target {
     pub(in crate::backend) address: PropertyAddress,
-    /// What it is now; none: that can't be read.
+    /// The value that it has now; none: that can't be read.
     pub(in crate::backend) now: Option<OwnedVariant>,
     kind: Signature,
 }
@@ -41,12 +41,12 @@ impl PropertyAddress {
         }
     }
 
-    /// Of the interface by which it is read and set.
+    /// A method of the interface by which the property is read and set.
     fn method(&self, name: &'static str) -> BusMethod<'_> {
         BusMethod { service: &self.service, path: &self.path, interface: INTERFACE, name }
     }
 
-    /// What it is.
+    /// Reads the property.
     pub(in crate::backend) async fn get(&self, bus: &Bus) -> Result<OwnedVariant, Trouble> {
         let (interface, property) = (self.interface.as_str(), self.property.as_str());
         let reply = bus.ask(self.method("Get"), READING, &(interface, property)).await;
@@ -55,7 +55,7 @@ impl PropertyAddress {
         value.map_err(|error| Trouble::Refused("the reply to Get".to_owned(), error.to_string()))
     }
 
-    /// Makes it `value`; the service has taken it on return.
+    /// Sets the property to `value`; the service has taken it on return.
     pub(in crate::backend) async fn set(&self, bus: &Bus, value: &Variant<'_>) -> Result<(), Trouble> {
         let body = (self.interface.as_str(), self.property.as_str(), value);
         bus.ask(self.method("Set"), SETTING, &body).await.map_err(unknown).map(drop)
@@ -69,7 +69,7 @@ impl fmt::Display for PropertyAddress {
 }
 
 impl Target {
-    /// The property that the mapping names, in the first of the object's places that has it.
+    /// Finds the property that the mapping names, in the first of the object's places that has it.
     pub(in crate::backend) async fn find(
         object: &str,
         property: &str,
@@ -116,13 +116,13 @@ impl Target {
         value.map_err(|why| BackendError::Bus { what: self.address.to_string(), why, temporary: false })
     }
 
-    /// Makes it `value`; the service has taken it on return.
+    /// Sets the property to `value`; the service has taken it on return.
     pub(in crate::backend) async fn set(&self, value: &Variant<'_>, bus: &Bus) -> Result<(), BackendError> {
         self.address.set(bus, value).await.map_err(|trouble| trouble.error(self.address.to_string()))
     }
 }
 
-/// Reads a source's property.
+/// Reads the property of a source.
 pub(in crate::backend) async fn read(
     object: &str,
     property: &str,

@@ -1,4 +1,4 @@
-//! What one reading has seen of objects: what comes from one object takes one call.
+//! The objects that one reading has seen: what comes from one object takes one call.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -19,10 +19,10 @@ pub struct Seen(Mutex<HashMap<Key, Outcome>>);
 
 pub(super) type Outcome = Result<Arc<Found>, Trouble>;
 
-/// Service, path as the mapping has it or as it was listed, interface.
+/// The key of an object: service, path as the mapping has it or as it was listed, interface.
 pub(super) type Key = (String, String, String);
 
-/// An object that is there.
+/// An object that was found.
 #[derive(Debug, PartialEq)]
 pub(super) struct Found {
     pub(super) path: String,

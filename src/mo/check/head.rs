@@ -1,4 +1,4 @@
-//! What the head of a mapping says that is hardly meant: served nevertheless.
+//! Doubts about the head of a mapping: what is hardly meant, and served nevertheless.
 
 use crate::ddf::NodeName;
 use crate::spanned::{Problem, Problems};

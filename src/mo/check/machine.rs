@@ -14,10 +14,10 @@ use super::super::mapping::{Call, ListFrom, NodeMapping, Program, RecordsPlace, 
 use super::super::object::ManagementObject;
 use super::super::template::Template;
 
-/// What mappings are checked against.
+/// The machine that mappings are checked against.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct CheckTarget<'a> {
-    /// The state folder: the agent may write there.
+    /// The state folder, where the agent may write.
     pub state: &'a Path,
     /// Whether privileges are separated (`exec.socket` is set): then the agent itself can write nowhere else.
     pub separated: bool,
@@ -46,7 +46,7 @@ pub(crate) fn against_machine(object: &ManagementObject, machine: &CheckTarget<'
     problems
 }
 
-/// Files below `sysroot` that `object` writes, and that this user can't: what is hardly meant.
+/// Finds files below `sysroot` that `object` writes, and that this user can't: what is hardly meant.
 #[must_use]
 pub(crate) fn unwritable(object: &ManagementObject, sysroot: &Path, user: u32) -> Problems {
     let mut problems = Problems::default();
@@ -84,7 +84,7 @@ fn refused(path: &Path, user: u32) -> Option<String> {
     })
 }
 
-/// Programs whose output is read.
+/// The programs of a mapping whose output is read.
 fn readers(mapping: &NodeMapping) -> Vec<(&'static str, &[Template])> {
     let get = mapping.get.iter().filter_map(|source| match &source.from {
         SourceKind::Run(argv) => Some(("get.run", argv.as_slice())),
@@ -129,7 +129,7 @@ fn check_call(call: &Call, machine: &CheckTarget<'_>) -> Result<(), String> {
     }
 }
 
-/// The program's path, if there is one that can be run.
+/// The path of a program, if there is one that can be run.
 fn program(argv: &[Template]) -> Result<&Path, String> {
     let path = Path::new(argv.first().and_then(Template::literal).unwrap_or_default());
     lane::announce(path).map_err(|stuck| format!("{}: {stuck}", path.display()))?;
@@ -143,7 +143,7 @@ fn program(argv: &[Template]) -> Result<&Path, String> {
     Ok(path)
 }
 
-/// Neither the program nor the folder it is in may be writable by others, nor may a folder above, unless it is
+/// Checks that neither the program nor the folder it is in may be written by others, nor a folder above, unless it is
 /// sticky (as /tmp is): there, others can't replace what is not theirs.
 fn only_root_writes(program: &Path) -> Result<(), String> {
     // Symbolic links would hide the folder that counts.

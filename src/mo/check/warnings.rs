@@ -1,4 +1,4 @@
-//! What a mapping says that is served, and hardly meant.
+//! Warnings about a mapping that is served: what is hardly meant.
 
 use crate::ddf::{AccessType, Format};
 use crate::spanned::{Problem, Problems};
@@ -8,7 +8,7 @@ use super::super::mapping::{Call, List, ListFrom, NodeMapping, RecordsPlace, Sou
 use super::super::object::{ManagementObject, Node, NodeId};
 use super::super::template::{Piece, Template};
 
-/// What is hardly meant in an object that can be served.
+/// The warnings about an object that can be served.
 #[must_use]
 pub(crate) fn warnings(object: &ManagementObject) -> Problems {
     let mut found = Problems::default();
@@ -177,7 +177,7 @@ mod tests {
     const MAYBE: &str = "<Occurrence><ZeroOrOne/></Occurrence>";
     const MANY: &str = "<Occurrence><ZeroOrMore/></Occurrence>";
 
-    /// What is told of an object with these nodes and this mapping, by line and key.
+    /// The warnings about an object with these nodes and this mapping, by line and key.
     fn told(nodes: &str, mapping: &str) -> Vec<String> {
         let folder = tempfile::tempdir().unwrap();
         let head = "moid = \"urn:t:1.0\"\nddf = \"t.ddf.xml\"\nddf-uri = \"https://t.example/t\"\ninstances = [\"1\"]\n";

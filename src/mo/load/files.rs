@@ -18,21 +18,21 @@ use super::super::object::{ManagementObject, Seed};
 use super::super::object_files::ObjectFiles;
 use super::super::{check, ddf_uri, join};
 
-/// The largest mapping file and MOData file in bytes.
+/// The largest mapping file and MOData file, in bytes.
 const MAX_MAPPING: u64 = 1 << 20;
 
 /// An object's files, read and not joined yet.
 pub(super) struct Files<'a> {
-    /// The folder's name.
+    /// The name of the folder.
     name: Cow<'a, str>,
     folder: &'a Path,
     mapping_path: PathBuf,
     mapping: MappingFile,
-    /// The mapping's where that describes its nodes itself.
+    /// The path of the DDF; the mapping's where that describes its nodes itself.
     ddf_path: PathBuf,
-    /// Read, or made from the mapping.
+    /// The description, read or made from the mapping.
     pub(super) ddf: Ddf,
-    /// Where its nodes stand in `ddf_path`, in document order.
+    /// The lines where its nodes stand in `ddf_path`, in document order.
     lines: Vec<usize>,
     ddf_uri: String,
     needs_ddf_base: bool,
@@ -41,7 +41,7 @@ pub(super) struct Files<'a> {
 }
 
 impl<'a> Files<'a> {
-    /// Reads what is in a folder; nothing if there is no mapping or no DDF that could be joined.
+    /// Reads the files of a folder; nothing if there is no mapping or no DDF that could be joined.
     pub(super) fn read(folder: &'a Path, ddf_base: Option<&str>, problems: &mut Problems) -> Option<Self> {
         let name = folder.file_name()?.to_string_lossy();
         let mapping_path = mapping_path(folder, &name, problems)?;
@@ -84,12 +84,12 @@ impl<'a> Files<'a> {
         })
     }
 
-    /// Where keys of the mapping's head stand.
+    /// The lines of keys in the mapping's head.
     pub(super) fn head_lines(&self) -> HeadLines {
         self.mapping.lines
     }
 
-    /// The object that they are, with all that is wrong with it; nothing if they can't be joined.
+    /// Joins the files into an object, noting all that is wrong with it; nothing if they can't be joined.
     pub(super) fn join(self, problems: &mut Problems) -> Option<ManagementObject> {
         let files = ObjectFiles {
             name: &self.name,
@@ -133,7 +133,7 @@ fn read_ddf(path: &Path, bytes: &[u8], problems: &mut Problems) -> Option<Made> 
     }
 }
 
-/// `NAME.toml` after the folder's name, else the only `.toml` there is.
+/// The path of the mapping: `NAME.toml` after the folder's name, else the only `.toml` there is.
 fn mapping_path(folder: &Path, name: &str, problems: &mut Problems) -> Option<PathBuf> {
     let expected = folder.join(format!("{name}.toml"));
     if lane::announce(&expected).is_ok() && expected.exists() {
@@ -181,7 +181,7 @@ fn seeds(folder: &Path, mapping: &Path, entries: Vec<SeedEntry>, problems: &mut 
     entries.into_iter().filter_map(&mut seed).collect()
 }
 
-/// Lengths keep bytes from moving between parts unnoticed.
+/// A digest of parts, with their lengths, which keep bytes from moving between parts unnoticed.
 fn digest(parts: &[&[u8]]) -> [u8; 32] {
     let mut hash = Sha256::new();
     for part in parts {

@@ -1,4 +1,4 @@
-//! Reading what writes, runs or calls something: `set`, `add`, `delete`, `exec`.
+//! Reading a call, which writes, runs or calls something: `set`, `add`, `delete`, `exec`.
 
 use std::collections::BTreeSet;
 use std::time::Duration;
@@ -11,7 +11,7 @@ use super::{Call, Program, TIMEOUT};
 
 const USER: &str = "omadm";
 
-/// A call of one of the `allowed` kinds; a D-Bus property only where there is a value for it.
+/// Reads a call of one of the `allowed` kinds; a D-Bus property only where there is a value for it.
 pub(super) fn call(
     reader: &mut Reader<'_>,
     allowed: &[&'static str],

@@ -1,5 +1,5 @@
-//! Reading what a node is: `format`, `occurs`, `access`… A mapping without a DDF describes its nodes with these keys; in one
-//! that has a DDF they are compared with it.
+//! Reading a node's description: `format`, `occurs`, `access`… A mapping without a DDF describes its nodes with these
+//! keys; in one that has a DDF they are compared with it.
 
 use crate::ddf::{AccessType, Format, Occurrence, Scope};
 use crate::spanned::{Item, Reader};
@@ -7,27 +7,27 @@ use crate::xml;
 
 use super::scalar::Scalar;
 
-/// Format words, as a message lists them.
+/// The words of formats, as a message lists them.
 const FORMATS: &str = "b64, bin, bool, chr, date, float, int, node, null, time or xml";
 
-/// What a mapping says that a node is. What it does not say follows from the rest of the mapping.
+/// The description of a node in a mapping. What it does not say follows from the rest of the mapping.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub(in crate::mo) struct Description {
-    /// `format`
+    /// `format`: the format of its value.
     pub(in crate::mo) format: Option<Format>,
-    /// `occurs`
+    /// `occurs`: how often it occurs.
     pub(in crate::mo) occurs: Option<Occurrence>,
-    /// `scope`
+    /// `scope`: whether it can be deleted.
     pub(in crate::mo) scope: Option<Scope>,
-    /// `access`
+    /// `access`: what servers may do with it.
     pub(in crate::mo) access: Option<AccessType>,
-    /// `default`
+    /// `default`: its value until one is set.
     pub(in crate::mo) default: Option<String>,
-    /// `mime`; none: unsaid.
+    /// `mime`: the media types of its value; none: unsaid.
     pub(in crate::mo) mime: Vec<String>,
-    /// `title`
+    /// `title`: its name for people.
     pub(in crate::mo) title: Option<String>,
-    /// `description`
+    /// `description`: what it is, for people.
     pub(in crate::mo) description: Option<String>,
 }
 
@@ -77,7 +77,7 @@ fn scope(word: String) -> Result<Scope, String> {
     }
 }
 
-/// `access`: words in one text, or an array of them.
+/// Reads `access`: words in one text, or an array of them.
 fn access(reader: &mut Reader<'_>) -> Option<AccessType> {
     let words: Vec<String> = match reader.raw("access").map(|located| &located.item) {
         None => return None,
@@ -107,7 +107,7 @@ fn access(reader: &mut Reader<'_>) -> Option<AccessType> {
     Some(access)
 }
 
-/// `mime`: one type, or an array of them.
+/// Reads `mime`: one type, or an array of them.
 fn mime(reader: &mut Reader<'_>) -> Vec<String> {
     let types: Vec<String> = match reader.raw("mime").map(|located| &located.item) {
         Some(Item::String(one)) => vec![one.clone()],
@@ -130,7 +130,7 @@ fn mime(reader: &mut Reader<'_>) -> Vec<String> {
     once
 }
 
-/// Text that a DDF brings back as it is written.
+/// Checks that a text comes back from a DDF as it is written.
 fn in_xml(text: String) -> Result<String, &'static str> {
     if !xml::holds(&text) {
         return Err("has a control character, which no DDF can hold");

@@ -6,10 +6,11 @@ use crate::spanned::{Item, Problem, Reader};
 use super::Input;
 use super::scalar::Scalar;
 
-/// What a way to a leaf looks like, for people.
+/// The form of a path to a leaf, for people.
 const EXPECTED: &str = "expected the way to a leaf such as \"PkgURL\" beside this node, \"./PkgURL\" in it or \"../PkgURL\" above";
 
-/// The leaves that `input` lists, after those that are known already: one that is listed again counts as it was last.
+/// Reads the leaves that `input` lists, after those that are known already: one that is listed again counts as it was
+/// last.
 pub(super) fn input(reader: &mut Reader<'_>, known: &mut Vec<Input>) {
     let all = reader.array("input", |located, path, problems| match &located.item {
         Item::String(key) => {
@@ -41,7 +42,7 @@ pub(super) fn input(reader: &mut Reader<'_>, known: &mut Vec<Input>) {
     }
 }
 
-/// One way to a leaf, as `input` writes it.
+/// Reads one path to a leaf, as `input` writes it.
 pub(super) fn leaf(key: String) -> Result<LeafPath, String> {
     let path = LeafPath::from_parent(&key).filter(|path| !path.is_of_many());
     path.ok_or_else(|| format!("{EXPECTED}, found {key:?}"))

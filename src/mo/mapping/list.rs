@@ -34,7 +34,7 @@ fn glob(reader: &mut Reader<'_>) -> Option<ListFrom> {
     Some(ListFrom::Glob(pattern))
 }
 
-/// Records, in a file or of a program.
+/// Reads where records are, in a file or of a program, and their shape.
 fn records(reader: &mut Reader<'_>, kind: &str) -> Option<ListFrom> {
     let place = match kind {
         "file" => template(reader, "file").map(RecordsPlace::File),

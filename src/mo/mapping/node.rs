@@ -1,4 +1,4 @@
-//! Reading `[node."…"]`.
+//! Reading a node's table, `[node."…"]`.
 
 use std::collections::BTreeSet;
 use std::time::Duration;
@@ -17,7 +17,7 @@ use super::source::sources;
 use super::{Call, NodeMapping, Pipeline, Sink, Source, SourceKind};
 
 const VERIFY: Duration = Duration::from_secs(5);
-/// What a change can be.
+/// The kinds of a change.
 const CHANGES: [&str; 4] = ["file", "object", "run", "store"];
 
 /// Reads one node's table. `objects` are the names of the D-Bus objects there are.
@@ -64,7 +64,7 @@ pub(super) fn read(reader: &mut Reader<'_>, objects: &BTreeSet<String>) -> NodeM
     }
 }
 
-/// Without pipeline keys of its own, `set` runs backwards what reading the same place does.
+/// The pipeline of a `set` without pipeline keys of its own: it runs backwards what reading the same place does.
 fn inherited(get: &[Source], to: &Call) -> Pipeline {
     let same = |source: &&Source| match (&source.from, to) {
         (SourceKind::File { path: read, setting }, Call::File { path, setting: written, .. }) => {

@@ -9,12 +9,12 @@ use crate::spanned::{Item, Reader};
 use super::Template;
 use super::scalar::Scalar;
 
-/// What only a D-Bus object has.
+/// The keys that only a D-Bus object has.
 const MEMBERS: [&str; 3] = ["method", "property", "args"];
-/// Compiled size in bytes: mapping files are written by hand.
+/// The largest compiled regular expression, in bytes: mapping files are written by hand.
 const REGEX_SIZE: usize = 1 << 20;
 
-/// Which one of `kinds` the table is; none or several are a problem.
+/// The one of `kinds` that the table is; none or several are a problem.
 pub(super) fn kind(reader: &mut Reader<'_>, kinds: &[&'static str]) -> Option<&'static str> {
     let found: Vec<&'static str> = kinds.iter().copied().filter(|kind| reader.raw(kind).is_some()).collect();
     let members: Vec<&'static str> = MEMBERS.into_iter().filter(|key| reader.has(key)).collect();
@@ -47,7 +47,7 @@ pub(super) fn kind(reader: &mut Reader<'_>, kinds: &[&'static str]) -> Option<&'
     }
 }
 
-/// A table, or an array of tables.
+/// Reads a table, or an array of tables.
 pub(super) fn one_or_many<T>(
     reader: &mut Reader<'_>,
     key: &str,
@@ -72,7 +72,7 @@ pub(super) fn one_or_many<T>(
     }
 }
 
-/// The members of a table, each made by `read`; nothing if one can't be made.
+/// Reads the members of a table, each made by `read`; nothing if one can't be made.
 pub(super) fn pairs<T>(
     reader: &mut Reader<'_>,
     key: &str,
@@ -130,7 +130,7 @@ pub(super) fn templates(reader: &mut Reader<'_>, key: &str) -> Option<Vec<Templa
     Some(all)
 }
 
-/// `^` and `$` match at lines: most of what is matched are files of many lines.
+/// Reads a regular expression, in which `^` and `$` match at lines: most of what is matched are files of many lines.
 pub(super) fn regex(reader: &mut Reader<'_>, key: &str, around: impl Fn(&str) -> String) -> Option<Regex> {
     let pattern: String = reader.optional(key)?;
     if let Some(placeholder) = placeholder(&pattern) {
@@ -144,7 +144,8 @@ pub(super) fn regex(reader: &mut Reader<'_>, key: &str, around: impl Fn(&str) ->
     regex.map_err(|error| reader.problem(key, format!("not a regular expression: {error}"))).ok()
 }
 
-/// What looks like a variable in braces. A regular expression has none but after `\\p` and its like.
+/// The part of a pattern that looks like a variable in braces. A regular expression has none but after `\\p` and its
+/// like.
 fn placeholder(pattern: &str) -> Option<&str> {
     let opens = pattern.match_indices('{').map(|(at, _)| at);
     opens.into_iter().find_map(|at| {

@@ -6,7 +6,7 @@ use super::parts::{pairs, regex, template};
 use super::scalar::Scalar;
 use super::{Pipeline, Select, TimeUnit};
 
-/// The keys that belong to it.
+/// The keys that belong to a pipeline.
 pub(super) const KEYS: [&str; 7] = ["select", "match", "map", "otherwise", "time", "scale", "format"];
 
 pub(super) fn pipeline(reader: &mut Reader<'_>) -> Pipeline {
@@ -38,7 +38,7 @@ pub(super) fn pipeline(reader: &mut Reader<'_>) -> Pipeline {
     }
 }
 
-/// `".key"`, `"[1]"`, several in a row, with `json` before them where one wants to say so.
+/// Reads `select`: `".key"`, `"[1]"`, several in a row, with `json` before them where one wants to say so.
 pub(super) fn select(reader: &mut Reader<'_>) -> Vec<Select> {
     let written = match reader.raw("select").map(|located| &located.item) {
         None => return Vec::new(),

@@ -1,4 +1,4 @@
-//! What may be written as a string, a number, or true or false.
+//! Scalars: what may be written as a string, a number, or true or false.
 
 use crate::spanned::{FromItem, Item};
 

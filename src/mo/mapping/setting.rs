@@ -6,7 +6,7 @@ use crate::spanned::{Item, Located, Reader};
 use super::Select;
 use super::pipeline::steps;
 
-/// The setting that `key` names in the table's `file`; none without a `key`.
+/// Reads the setting that `key` names in the table's `file`; none without a `key`.
 pub(super) fn setting(reader: &mut Reader<'_>) -> Option<Setting> {
     let written = reader.parsed("syntax", syntax);
     let Some(key) = reader.raw("key") else {

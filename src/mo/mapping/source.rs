@@ -1,4 +1,4 @@
-//! Reading a source.
+//! Reading the sources of a value.
 
 use std::collections::BTreeSet;
 
@@ -10,7 +10,7 @@ use super::scalar::Scalar;
 use super::setting::setting;
 use super::{Source, SourceKind};
 
-/// `get` of a table that is no node's: the settings name sources too.
+/// Reads the sources in `get` of a table that is no node's: the settings name sources too.
 pub(crate) fn sources(reader: &mut Reader<'_>, objects: &BTreeSet<String>) -> Vec<Source> {
     one_or_many(reader, "get", |reader| source(reader, objects))
 }

@@ -1,4 +1,4 @@
-//! Why a setting can't be read or written.
+//! Why a setting of a file can't be read or written.
 
 use thiserror::Error;
 
@@ -8,9 +8,9 @@ pub enum SettingError {
     /// The file is not of its syntax.
     #[error("line {line}: {what}")]
     Syntax {
-        /// Where, from 1.
+        /// The line, from 1.
         line: usize,
-        /// What is there.
+        /// The thing that is there.
         what: &'static str,
     },
     /// The document is no JSON.
@@ -19,18 +19,18 @@ pub enum SettingError {
     /// The setting is there, and only a program that runs the file knows its value.
     #[error("line {line}: its value takes {what} to be known")]
     Computed {
-        /// Where, from 1.
+        /// The line, from 1.
         line: usize,
-        /// What it takes.
+        /// The thing that it takes to know it.
         what: &'static str,
     },
     /// The setting's value is no UTF-8.
     #[error("line {line}: its value is not UTF-8")]
     Encoding {
-        /// Where, from 1.
+        /// The line, from 1.
         line: usize,
     },
-    /// A value that this syntax can't hold at this place.
+    /// The value is one that this syntax can't hold at this place.
     #[error("{0}")]
     Unwritable(&'static str),
 }

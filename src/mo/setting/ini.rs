@@ -1,4 +1,4 @@
-//! `key = value` in `[section]`s, as systemd, NetworkManager and many others write it.
+//! Settings of INI files: `key = value` in `[section]`s, as systemd, NetworkManager and many others write it.
 //!
 //! A line that begins with `#` or `;` is a comment; so is what stands after white space and one of the two. A value in
 //! quotes is what is between them. Where a key is there several times, the last counts and is the one that is written.
@@ -8,9 +8,9 @@ use std::ops::Range;
 use super::error::SettingError;
 use super::lines::{after, lines, number, splice};
 
-/// A key's line.
+/// The line of a key.
 struct Found {
-    /// The value's bytes; its quotes are around them.
+    /// The place of the value's bytes; its quotes are around them.
     value: Range<usize>,
     quote: Option<u8>,
 }
@@ -26,15 +26,15 @@ impl Found {
     }
 }
 
-/// What of a file matters for one key.
+/// The places in a file that matter for one key.
 #[derive(Default)]
 struct KeyPlace {
     found: Option<Found>,
     /// The end of the section's last line with anything in it.
     section_end: Option<usize>,
-    /// What stands between key and value in the section's last setting, else in the file's.
+    /// The text between key and value in the section's last setting, else in the file's.
     separator: Option<(bool, Range<usize>)>,
-    /// White space before the last setting of the section.
+    /// The white space before the last setting of the section.
     indent: Range<usize>,
 }
 
@@ -95,7 +95,7 @@ pub(super) fn write(
     Ok(splice(file, at..at, new.as_bytes()))
 }
 
-/// As it stands, or in quotes where the value would be taken for something else.
+/// The value as it stands, or in quotes where it would be taken for something else.
 fn bare_or_quoted(value: &str) -> Result<String, SettingError> {
     let is_comment = |(at, c): (usize, char)| {
         matches!(c, '#' | ';')
@@ -169,7 +169,7 @@ impl KeyPlace {
     }
 }
 
-/// A value's bytes, and the quotes around them.
+/// The place of a value's bytes, and the quotes around them.
 fn value(file: &[u8], rest: Range<usize>) -> (Range<usize>, Option<u8>) {
     let rest_of_line = trim(file, rest.clone());
     let bytes = file.get(rest_of_line.clone()).unwrap_or_default();

@@ -1,4 +1,4 @@
-//! A member of a JSON document, written in its place.
+//! Settings of JSON documents: a member, written in its place.
 
 use std::ops::Range;
 
@@ -62,7 +62,7 @@ fn text(file: &[u8]) -> Result<&str, SettingError> {
     Ok(text)
 }
 
-/// A new value as the node's format has it.
+/// The JSON of a new value, as the node's format has it.
 fn new(value: &str, format: Format) -> String {
     let bare = matches!(format, Format::Int | Format::Float | Format::Bool);
     match serde_json::from_str::<Json>(value) {
@@ -71,7 +71,7 @@ fn new(value: &str, format: Format) -> String {
     }
 }
 
-/// A value of the kind that the old one has.
+/// The JSON of a value, of the kind that the old one has.
 fn like(old: &str, value: &str, format: Format) -> Result<String, SettingError> {
     let json = serde_json::from_str::<Json>(value).ok();
     match (old.as_bytes().first(), json) {
@@ -86,7 +86,7 @@ fn like(old: &str, value: &str, format: Format) -> Result<String, SettingError> 
     }
 }
 
-/// `member` below the objects that `steps` name, none of which is there.
+/// The object in which `member` is below the objects that `steps` name, none of which is there.
 fn nested(steps: &[Select], member: String) -> Result<String, SettingError> {
     steps.iter().rev().try_fold(member, |inner, step| match step {
         Select::Key(key) => Ok(format!("{{{}: {inner}}}", Json::from(key.as_str()))),
@@ -109,18 +109,18 @@ fn add(file: &[u8], text: &str, object: Range<usize>, key: &str, member: &str) -
     }
 }
 
-/// Where some steps lead.
+/// The place that some steps lead to.
 enum Walk<'s> {
-    /// The value's place.
+    /// The place of the value.
     Found(Range<usize>),
     /// The last object or array on the way, and the steps that it lacks.
     Missing {
-        /// Its place.
+        /// The place of the object or array.
         object: Range<usize>,
-        /// The first is not there.
+        /// The steps of which the first is not there.
         rest: &'s [Select],
     },
-    /// A value that has nothing below it, or an array where a key was asked for, is on the way.
+    /// Something else is on the way: a value that has nothing below it, or an array where a key was asked for.
     Other,
 }
 
@@ -156,7 +156,7 @@ struct Member {
     value: Range<usize>,
 }
 
-/// What is in the object or array at `place` of a sound document.
+/// The members of the object or array at `place` of a sound document.
 fn members(text: &str, place: Range<usize>) -> impl Iterator<Item = Member> {
     let bytes = text.as_bytes();
     let is_object = bytes.get(place.start) == Some(&b'{');

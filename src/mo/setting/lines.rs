@@ -16,7 +16,7 @@ pub(super) fn lines(file: &[u8]) -> impl Iterator<Item = Range<usize>> + '_ {
     })
 }
 
-/// How the file's lines end; LF where there is none.
+/// The end of the file's lines; LF where there is none.
 pub(super) fn end_of(file: &[u8]) -> &'static str {
     let first = file.iter().position(|byte| *byte == b'\n');
     match first.and_then(|at| file.get(..at)) {
@@ -30,7 +30,8 @@ pub(super) fn number(file: &[u8], at: usize) -> usize {
     1 + file.iter().take(at).filter(|byte| **byte == b'\n').count()
 }
 
-/// What to put at `at`, the end of a line that may be the last and unfinished, so that `line` stands after it.
+/// The place and the text to put there so that `line` stands after `at`, the end of a line that may be the last and
+/// unfinished.
 pub(super) fn after(file: &[u8], at: usize, line: &str) -> (usize, String) {
     let end = end_of(file);
     let rest = file.get(at..).unwrap_or_default();
@@ -43,7 +44,7 @@ pub(super) fn after(file: &[u8], at: usize, line: &str) -> (usize, String) {
     }
 }
 
-/// `file` with `new` in the place of `place`.
+/// The content of `file` with `new` in the place of `place`.
 pub(super) fn splice(file: &[u8], place: std::ops::Range<usize>, new: &[u8]) -> Vec<u8> {
     let (before, rest) = file.split_at(place.start.min(file.len()));
     let after = rest.get(place.len()..).unwrap_or_default();

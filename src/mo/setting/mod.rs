@@ -1,4 +1,4 @@
-//! One setting of a file: read, and written with every other byte as it was.
+//! Settings of files: one is read, and written with every other byte as it was.
 //!
 //! Pure: from bytes to bytes. What a file holds beside the setting (comments, order, line ends, quoting, text that is not
 //! UTF-8) is not understood and not touched. A file that can't be understood around the setting is an error, never a guess:
@@ -18,19 +18,19 @@ use std::fmt;
 use crate::ddf::Format;
 pub(crate) use error::SettingError;
 
-/// How a file writes its settings.
+/// The syntax in which a file writes its settings.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Syntax {
-    /// `KEY=value` with a shell's quoting, as in `/etc/default`.
+    /// A shell's syntax: `KEY=value` with its quoting, as in `/etc/default`.
     Shell,
-    /// `key = value` in `[section]`s.
+    /// INI syntax: `key = value` in `[section]`s.
     Ini,
-    /// A JSON document.
+    /// JSON syntax: the file is a document.
     Json,
 }
 
 impl Syntax {
-    /// What a file's name tells: `.json` and `.ini`, and a shell's for all others.
+    /// The syntax that a file's name tells: `.json` and `.ini`, and a shell's for all others.
     #[must_use]
     pub(crate) fn of_file(path: &str) -> Self {
         match path.rsplit_once('.') {
@@ -51,16 +51,16 @@ impl fmt::Display for Syntax {
     }
 }
 
-/// Which setting of a file.
+/// A setting of a file.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Setting {
     /// A variable of a shell's file.
     Variable(String),
     /// A key of an INI file: in a section, or before the first.
     Key {
-        /// The section's name.
+        /// The name of the section.
         section: Option<String>,
-        /// The key's name.
+        /// The name of the key.
         name: String,
     },
     /// A member or an element of a JSON document, by the steps that lead there; at least one.
@@ -68,7 +68,7 @@ pub enum Setting {
 }
 
 impl Setting {
-    /// The value, without its quotes; `None` where the file has no such setting.
+    /// Reads the value, without its quotes; `None` where the file has no such setting.
     ///
     /// # Errors
     /// [`SettingError`]
@@ -80,8 +80,8 @@ impl Setting {
         }
     }
 
-    /// The file with another value of the setting, which is added where it is missing. `format` is the node's: it decides
-    /// whether JSON gets a number or a text where no value tells.
+    /// The content of the file with another value of the setting, which is added where it is missing. `format` is the
+    /// node's: it decides whether JSON gets a number or a text where no value tells.
     ///
     /// # Errors
     /// [`SettingError`]

@@ -1,4 +1,4 @@
-//! `KEY=value` with a shell's quoting, as in `/etc/default` and in environment files.
+//! Settings of shell files: `KEY=value` with a shell's quoting, as in `/etc/default` and in environment files.
 //!
 //! An assignment counts where a shell would make it: as a command of its own, after `export`, several in a line. White space
 //! around the sign is taken too, which no shell does, and many files have. Nothing is expanded: a value with `$` or a
@@ -9,14 +9,14 @@ use std::ops::Range;
 use super::error::SettingError;
 use super::lines::{after, number, splice};
 
-/// What a word of the file is worth.
+/// A word of the file, and what it is worth.
 #[derive(Default)]
 struct Word {
-    /// The bytes that stand for it.
+    /// The place of the bytes that stand for it.
     place: Range<usize>,
-    /// What they mean.
+    /// The text that they mean.
     text: Vec<u8>,
-    /// What it would take to know that.
+    /// The thing that it would take to know the text, if it is computed.
     computed: Option<&'static str>,
     /// The one quote around all of it.
     quote: Option<u8>,
@@ -50,7 +50,7 @@ pub(super) fn write(name: &str, file: &[u8], value: &str) -> Result<Vec<u8>, Set
     Ok(splice(file, at..at, new.as_bytes()))
 }
 
-/// In the quotes that it was in, if they can hold it; bare if it can be.
+/// The value in the quotes that it was in, if they can hold it; bare if it can be.
 fn quoted(value: &str, quote: Option<u8>) -> String {
     let is_plain = |c: char| {
         c.is_ascii_alphanumeric() || matches!(c, '_' | '-' | '.' | '/' | ':' | ',' | '@' | '%' | '+' | '=')
@@ -74,7 +74,7 @@ fn quoted(value: &str, quote: Option<u8>) -> String {
     }
 }
 
-/// The last assignment of `name`; whether the file's last assignment is exported.
+/// Looks for the last assignment of `name`; also returns whether the file's last assignment is exported.
 fn look(name: &str, file: &[u8]) -> Result<(Option<Found>, bool), SettingError> {
     let mut scanner = Scanner { file, at: if file.starts_with(b"\xef\xbb\xbf") { 3 } else { 0 } };
     let (mut found, mut exported) = (None, false);
@@ -128,7 +128,7 @@ fn is_name(text: &[u8]) -> bool {
     text.first().is_some_and(letter) && text.iter().all(|byte| letter(byte) || byte.is_ascii_digit())
 }
 
-/// The sign of a word that is an assignment: `=` or `+=`.
+/// The place of the sign of a word that is an assignment: `=` or `+=`.
 fn assignment(file: &[u8], word: &Range<usize>) -> Option<Range<usize>> {
     let bytes = file.get(word.clone())?;
     let equals = bytes.iter().position(|byte| *byte == b'=')?;
@@ -155,7 +155,7 @@ impl Scanner<'_> {
         }
     }
 
-    /// Past blanks, comments and joined lines, up to a word or a command's end.
+    /// Skips blanks, comments and joined lines, up to a word or a command's end.
     fn blanks(&mut self) {
         loop {
             match self.byte() {
@@ -172,7 +172,7 @@ impl Scanner<'_> {
         }
     }
 
-    /// Past what is between two commands.
+    /// Skips what is between two commands.
     fn separator(&mut self) {
         while self.is_line_end()
             || matches!(self.byte(), Some(b';' | b'&' | b'|' | b'(' | b')' | b'<' | b'>'))
@@ -188,7 +188,7 @@ impl Scanner<'_> {
         Ok(if word.place.is_empty() { None } else { Some(word) })
     }
 
-    /// The value after the sign of an assignment.
+    /// Reads the value after the sign of an assignment.
     fn value(&mut self, sign: &Range<usize>) -> Result<Word, SettingError> {
         self.at = sign.end;
         let mut value = self.rest()?;
@@ -206,7 +206,7 @@ impl Scanner<'_> {
         Ok(value)
     }
 
-    /// The value after a name and ` = `.
+    /// Reads the value after a name and ` = `.
     fn spaced(&mut self) -> Result<Option<Word>, SettingError> {
         let before = self.at;
         self.blanks();
@@ -234,7 +234,7 @@ impl Scanner<'_> {
         self.byte().is_none() || self.is_line_end() || self.byte() == Some(b';')
     }
 
-    /// All up to the word's end, which may be nothing.
+    /// Reads up to the word's end, which may be nothing.
     fn rest(&mut self) -> Result<Word, SettingError> {
         let start = self.at;
         let mut word = Word::default();
@@ -310,7 +310,7 @@ impl Scanner<'_> {
     }
 }
 
-/// What a shell would put in the place of what begins with `byte`.
+/// The thing that it takes to know an expansion that begins with `byte`; none where none begins.
 fn expansion(byte: u8) -> Option<&'static str> {
     match byte {
         b'$' => Some("a shell (`$`)"),

@@ -22,10 +22,10 @@ use crate::xml::{XmlError, XmlProblem};
 /// Why a document can't be read or written.
 #[derive(Debug, thiserror::Error)]
 pub enum TndsError {
-    /// It isn't XML that can be read.
+    /// The document isn't XML that can be read.
     #[error("{0}")]
     Xml(#[from] XmlError),
-    /// There is no `MgmtTree`, or no `Node` in it.
+    /// The document has no `MgmtTree`, or no `Node` in it.
     #[error("no <{0}> in it")]
     Missing(&'static str),
     /// A `Node` has no name.
@@ -37,18 +37,18 @@ pub enum TndsError {
     /// More nodes than this hang nowhere in the document.
     #[error("more than {0} roots")]
     TooManyRoots(usize),
-    /// More nodes than any device has.
+    /// The document has more nodes than any device.
     #[error("more than {0} nodes")]
     TooManyNodes(usize),
-    /// Nodes are nested too deeply.
+    /// The nodes are nested too deeply.
     #[error("nodes are nested deeper than {0} levels")]
     TooDeep(usize),
-    /// A `Format` that there is not.
+    /// A node has a `Format` that there is not.
     #[error("{node}: format {} is unknown", excerpt(.format))]
     Format {
         /// The node.
         node: String,
-        /// As written.
+        /// The format as written.
         format: String,
     },
     /// A value isn't of its format. It may be a secret: which node has it is enough.
@@ -56,16 +56,16 @@ pub enum TndsError {
     Value {
         /// The node.
         node: String,
-        /// Why.
+        /// Why it is not.
         source: ValueError,
     },
     /// A node has a value as well as nodes below it.
     #[error("{0} has both a value and nodes")]
     Both(String),
-    /// A name is there twice.
+    /// A name is there twice below a node.
     #[error("{0} is there twice")]
     Twice(String),
-    /// What is to be written isn't a serialised management object of this device.
+    /// The JSON to be written isn't a serialised management object of this device.
     #[error("not a serialised management object")]
     NotSerialised,
     /// The document gets larger than this many bytes.
@@ -74,7 +74,7 @@ pub enum TndsError {
 }
 
 impl TndsError {
-    /// Whether there are more nodes than are read.
+    /// Whether the error is that there are more nodes than are read.
     #[must_use]
     pub fn is_of_size(&self) -> bool {
         matches!(

@@ -1,4 +1,4 @@
-//! Reading: a tree of names and values first, typed by the DDF afterwards.
+//! Reading a DM 1.x document: a tree of names and values first, typed by the DDF afterwards.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -14,33 +14,33 @@ use crate::mo::{ManagementObject, NodeId};
 use crate::uri::Moid;
 use crate::xml::{self, Limits, Tolerance, text};
 
-/// What is read: a leaf has up to 16 XML nodes, a usual one ten.
+/// The limits of what is read: a leaf has up to 16 XML nodes, a usual one ten.
 const LIMITS: Limits = Limits { bytes: 4 << 20, nodes: 200_000 };
-/// No DM tree is that deep.
+/// The most levels of nodes: no DM tree is that deep.
 const MAX_DEPTH: usize = 64;
 /// The longest name, in bytes.
 const LONGEST_NAME: usize = 255;
-/// Each node that says its path is held against all roots.
+/// The most roots: each node that says its path is held against all of them.
 const MOST_ROOTS: usize = 256;
 
 /// A node and what is below it, as the document has it.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Branch {
-    /// `NodeName`
+    /// `NodeName`: the name.
     pub name: String,
     /// `Path`, of a root: where it hangs, without `.` and `/` at the ends; empty for the top.
     pub path: String,
     /// `DDFName`: the MOID, for the root of a management object.
     pub ddf_name: Option<Moid>,
-    /// `Format`, if the document says.
+    /// `Format`: the format of its value, if the document says.
     pub format: Option<Format>,
-    /// `Value`, as text.
+    /// `Value`: its value, as text.
     pub value: Option<String>,
     /// The nodes below.
     pub children: Vec<Branch>,
 }
 
-/// Reads a document: its root nodes. Nodes that continue another stand below that.
+/// Reads a document; returns its root nodes. Nodes that continue another stand below that.
 ///
 /// # Errors
 /// The first thing that is wrong with it.
@@ -74,8 +74,8 @@ pub fn parse(body: &[u8]) -> Result<Vec<Branch>, TndsError> {
 }
 
 impl Branch {
-    /// The value or the nodes below as the MOData of the node that `id` describes (TS 7.5): what has no `Format` is
-    /// taken for what the DDF says.
+    /// Turns the branch into the MOData of the node that `id` describes (TS 7.5): what has no `Format` is taken for
+    /// what the DDF says.
     ///
     /// # Errors
     /// A value is none of its format, a name is there twice, or a node is both leaf and interior.
@@ -107,7 +107,7 @@ impl Branch {
         members.collect::<Result<_, _>>().map(MoData::Node)
     }
 
-    /// Base64 can carry text too: what XML can't hold is sent so.
+    /// Reads a leaf's value. Base64 can carry text too: what XML can't hold is sent so.
     fn leaf(&self, text: &str, described: Option<Format>) -> Result<Json, ValueError> {
         let format = self.format.or(described).unwrap_or(Format::Chr);
         let value = Value::from_text(format, text)?;
@@ -133,9 +133,9 @@ fn json(value: Value) -> Json {
 
 /// A node that is not where it hangs yet.
 struct Loose {
-    /// The way there from its root.
+    /// The way to its place from its root.
     way: String,
-    /// How much of that, in bytes, it has gone.
+    /// The length in bytes of the part of that way which it has gone.
     gone: usize,
     node: Branch,
 }
@@ -192,7 +192,7 @@ fn attach(parent: &mut Branch, loose: Vec<Loose>, budget: &mut Budget) -> Result
     Ok(())
 }
 
-/// Where a node without one around it hangs.
+/// The path where a node hangs that has none around it.
 fn path_of(element: Element<'_, '_>) -> Result<String, TndsError> {
     let path = child(element, "Path").map(text).unwrap_or_default();
     path.split('/').try_for_each(check_length)?;
@@ -207,7 +207,7 @@ fn count(budget: &mut Budget) -> Result<(), TndsError> {
     if budget.take() { Ok(()) } else { Err(TndsError::TooManyNodes(MOST_NODES)) }
 }
 
-/// A node and those in it; `parent` is the name of the one that it is in.
+/// Reads a node and those in it; `parent` is the name of the one that it is in.
 fn branch(
     element: Element<'_, '_>,
     parent: &str,
@@ -242,7 +242,7 @@ fn branch(
     Ok(Branch { name, path: String::new(), ddf_name, format, value, children })
 }
 
-/// `<Format><int/></Format>`, or the word as text.
+/// The word of a format: `<Format><int/></Format>`, or the word as text.
 fn format_word(element: Element<'_, '_>) -> String {
     match element.children().find(Element::is_element) {
         Some(word) => word.tag_name().name().to_owned(),
@@ -259,7 +259,7 @@ fn trimmed(path: &str) -> &str {
     }
 }
 
-/// Elements of any namespace: `Format` and `Type` come in one of their own.
+/// The child elements of this name, of any namespace: `Format` and `Type` come in one of their own.
 fn children<'a>(element: Element<'a, 'a>, name: &'static str) -> impl Iterator<Item = Element<'a, 'a>> {
     element.children().filter(move |child| child.has_tag_name_of(name))
 }

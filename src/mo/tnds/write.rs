@@ -1,4 +1,4 @@
-//! Writing: straight from the JSON form, member by member.
+//! Writing a DM 1.x document: straight from the JSON form, member by member.
 
 use std::borrow::Cow;
 use std::collections::BTreeMap;
@@ -28,9 +28,8 @@ struct Serialised<'a> {
 
 type Members<'a> = BTreeMap<Cow<'a, str>, &'a RawValue>;
 
-/// One document of all these serialised management objects: JSON objects as [`Tree`](crate::tree::Tree) makes them, or
-/// arrays of such.
-/// `object` finds the one that a MOID names.
+/// Writes one document of all these serialised management objects: JSON objects as [`Tree`](crate::tree::Tree) makes
+/// them, or arrays of such. `object` finds the one that a MOID names.
 ///
 /// # Errors
 /// One of them is no serialisation of such an object, or the document gets larger than `most` bytes.
@@ -114,7 +113,7 @@ fn node(
     })
 }
 
-/// A leaf's properties and value; an empty one has no value.
+/// Writes a leaf's properties and value; an empty one has no value.
 fn leaf(data: &RawValue, format: Format, mime: &str, out: &mut Out) -> Result<(), TndsError> {
     let json = serde_json::from_str(data.get()).map_err(|_| TndsError::NotSerialised)?;
     let value = match &json {

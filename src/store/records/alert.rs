@@ -4,7 +4,7 @@ use serde_json::{Map, Value as Json};
 
 use crate::package::Alert;
 
-/// For the store.
+/// Writes the alert for the store.
 pub(crate) fn to_json(alert: &Alert) -> Vec<u8> {
     let members = [
         ("AlertType", Some(&alert.alert_type)),
@@ -21,7 +21,7 @@ pub(crate) fn to_json(alert: &Alert) -> Vec<u8> {
     Json::Object(object).to_string().into_bytes()
 }
 
-/// None where it is not in the form that [`to_json`] gives it.
+/// Reads an alert of the store; none where it is not in the form that [`to_json`] gives it.
 pub(crate) fn from_json(json: &[u8]) -> Option<Alert> {
     let Ok(Json::Object(mut object)) = serde_json::from_slice(json) else { return None };
     let data = object.remove("Data");

@@ -4,16 +4,16 @@ use serde::{Deserialize, Serialize};
 
 use crate::uri::ServerId;
 
-/// What is known of an EXEC.
+/// The record of an EXEC: what is known of it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ExecRecord {
-    /// Who gave the command.
+    /// The server that gave the command.
     pub server_id: ServerId,
-    /// The node.
+    /// The ClientURI of the node.
     pub client_uri: String,
-    /// What its alert is called.
+    /// The type of the alert that tells its end.
     pub alert_type: String,
-    /// Where its end is reported, if not where the server's sessions go.
+    /// The address where its end is reported, if not where the server's sessions go.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub report_to: Option<String>,
     /// Whether it waits for the end of the session.
@@ -25,22 +25,22 @@ pub struct ExecRecord {
     /// Whether it may have to wait until it may begin.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub gated: bool,
-    /// How often it was started; 0: it waits.
+    /// The number of times that it was started; 0: it waits.
     #[serde(default)]
     pub starts: u32,
     /// The boot in which it was last started, as the kernel names it.
     #[serde(default)]
     pub boot: String,
-    /// What runs, where it outlives its command.
+    /// The process group of what runs, where it outlives its command.
     #[serde(rename = "leader", default, skip_serializing_if = "Option::is_none")]
     pub process_group: Option<ProcessGroup>,
-    /// How it ended, where that was known and not told.
+    /// The status of its end, where that was known and not told.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub code: Option<u16>,
     /// The exit code that goes with it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub exit: Option<i32>,
-    /// What its alert is, where the mapping says more of it than the type.
+    /// The alert of its end, where the mapping says more of it than the type.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub alert: Option<EndAlert>,
 }
@@ -49,44 +49,44 @@ pub struct ExecRecord {
 /// by then.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct EndAlert {
-    /// Its type.
+    /// The type of the alert.
     #[serde(rename = "type")]
     pub alert_type: String,
-    /// What its data is, in the words of the server's profile.
+    /// The media type of its data, in the words of the server's profile.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub mime_type: Option<String>,
-    /// Its source.
+    /// The source of the alert.
     pub source: String,
-    /// What it is about.
+    /// The thing that the alert is about.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub target: Option<String>,
-    /// In which form it tells the number.
+    /// The form in which it tells the number.
     #[serde(default)]
     pub data: EndData,
-    /// Exit code → the number that it tells.
+    /// The numbers that it tells of exit codes.
     #[serde(default)]
     pub codes: Vec<(i32, u16)>,
-    /// The number of all other failures; none: the EXEC's status.
+    /// The number that it tells of all other failures; none: the EXEC's status.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub otherwise: Option<u16>,
-    /// Its mark where all went well.
+    /// The mark where all went well.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub ok: Option<String>,
-    /// Its mark where it did not.
+    /// The mark where it did not.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub failed: Option<String>,
 }
 
-/// In which form an alert tells a number.
+/// The form in which an alert tells a number.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum EndData {
-    /// `{"ResultCode": 200}`
+    /// A result code: `{"ResultCode": 200}`.
     #[default]
     ResultCode,
-    /// `{"DM1x": 200}`
+    /// A number as in DM 1.x: `{"DM1x": 200}`.
     Dm1x,
-    /// `{"DM1x": "…"}`: a template with `{}` for the number.
+    /// A text around the number, `{"DM1x": "…"}`: a template with `{}` for that.
     Text(String),
 }
 
@@ -94,18 +94,18 @@ pub enum EndData {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ProcessGroup {
     pub(crate) id: i32,
-    /// In ticks since the machine was booted.
+    /// The start time of the leader, in ticks since the machine was booted.
     pub(crate) since: u64,
 }
 
 impl ExecRecord {
-    /// For the store.
+    /// Writes the record for the store.
     #[must_use]
     pub fn to_json(&self) -> Vec<u8> {
         serde_json::to_vec(self).unwrap_or_default()
     }
 
-    /// From the store; none where it is damaged.
+    /// Reads a record of the store; none where it is damaged.
     #[must_use]
     pub fn from_json(json: &[u8]) -> Option<Self> {
         serde_json::from_slice(json).ok()

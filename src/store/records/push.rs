@@ -1,13 +1,13 @@
 //! Table `push`: `R` or `U`, the registration id, and where the server was told, joined by `\0`.
 
-/// A task and what has become of it: what the store keeps for a server.
+/// A registration that a server is to be told, and what has become of it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Registration {
-    /// Register, or unregister.
+    /// Whether the server is told to register; else to unregister.
     pub register: bool,
     /// The registration id.
     pub id: String,
-    /// Where the server was told; none: it still is to be.
+    /// The address where the server was told; none: it still is to be.
     pub told: Option<String>,
 }
 

@@ -8,19 +8,19 @@ use crate::bearer::ConnectionType;
 use crate::notification::Trigger;
 use crate::uri::ServerId;
 
-/// What is written.
+/// The record of a trigger, as it is written.
 #[derive(Serialize, Deserialize)]
 struct TriggerRecord {
     #[serde(default)]
     preferred: Vec<u8>,
     #[serde(default)]
     req_mos: bool,
-    /// The validators in base64.
+    /// The index and the validator of each requested object, the latter in base64.
     #[serde(default)]
     requested: Vec<(u16, String)>,
 }
 
-/// For the store.
+/// Writes the trigger for the store.
 pub(crate) fn to_json(trigger: &Trigger) -> Vec<u8> {
     let record = TriggerRecord {
         preferred: trigger.preferred.iter().map(|connection| *connection as u8).collect(),
@@ -34,7 +34,7 @@ pub(crate) fn to_json(trigger: &Trigger) -> Vec<u8> {
     serde_json::to_vec(&record).unwrap_or_default()
 }
 
-/// None where the record is damaged.
+/// Reads a trigger of the store; none where the record is damaged.
 pub(crate) fn from_json(server_id: &ServerId, id: u16, json: &[u8]) -> Option<Trigger> {
     let record: TriggerRecord = serde_json::from_slice(json).ok()?;
     let requested = record.requested.into_iter();
