@@ -56,4 +56,5 @@ mod silence;
 mod store_kill;
 mod subscription;
 mod support;
+mod whole_gateway;
 mod writing;

@@ -6,7 +6,7 @@ use super::mapping::{described, head};
 use super::pages::pages;
 use super::{LEAST, MAPPING};
 use crate::support::checked::Folder;
-use crate::support::page::blocks;
+use crate::support::page::{blocks, joined};
 
 /// The paths of the nodes that a fragment of a mapping names.
 fn paths_in(fragment: &str) -> BTreeSet<String> {
@@ -52,7 +52,7 @@ fn every_block_of_toml_on_the_pages_is_sound() {
                     folder.check("")
                 }
                 ("toml", file) if file.contains('/') => {
-                    folder.mo(file, &body);
+                    folder.mo(file, &joined(&text, &info));
                     let others = blocks(&text)
                         .into_iter()
                         .filter_map(|(info, body)| Some((info.strip_prefix("xml ")?.to_owned(), body)));

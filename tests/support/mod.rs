@@ -11,6 +11,7 @@ pub(crate) mod local;
 pub(crate) mod named;
 pub(crate) mod network;
 pub(crate) mod page;
+pub(crate) mod published;
 pub(crate) mod tools;
 
 use std::net::{Ipv4Addr, SocketAddr};

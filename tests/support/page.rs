@@ -73,6 +73,12 @@ pub(crate) fn block(page: &str, info: &str) -> String {
     blocks(page).into_iter().find(|(known, _)| known == info).unwrap_or_else(|| panic!("no block {info}")).1
 }
 
+/// The blocks with that behind their three backticks, in one: a file that a page has in pieces.
+pub(crate) fn joined(page: &str, info: &str) -> String {
+    let pieces = blocks(page).into_iter().filter(|(known, _)| known == info).map(|(_, body)| body);
+    pieces.collect::<Vec<_>>().join("\n")
+}
+
 /// A table of statuses: what happens, and what the page says of it.
 pub(crate) fn statuses(page: &str, name: &str) -> BTreeMap<String, Vec<String>> {
     let mut lines = page.lines().skip_while(|line| *line != format!("<!-- statuses: {name} -->"));
