@@ -184,8 +184,8 @@ impl Exec {
 pub struct ExecAlert {
     /// Its source is the instance, not the node.
     pub of_object: bool,
-    /// What it is about.
-    pub target: Option<String>,
+    /// What it is about; its braces stand for un-named nodes.
+    pub target: Option<Template>,
     /// Its data.
     pub data: AlertData,
     /// Exit code → the number that it tells.

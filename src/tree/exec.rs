@@ -7,6 +7,7 @@ use crate::mo::mapping::{AlertData, Exec, Template};
 use crate::package::Profile;
 use crate::store::records::{EndAlert, EndData};
 use crate::uri::client::ClientUri;
+use crate::uri::encode_name;
 
 use super::error::TreeError;
 use super::node::NodeRef;
@@ -155,11 +156,14 @@ fn end_alert(node: &NodeRef, exec: &Exec, profile: Profile) -> Option<EndAlert> 
             (EndData::Text(text), if is_xml { "text/xml" } else { "text/plain" })
         }
     };
+    let encoded: Vec<(String, String)> =
+        node.variables.iter().map(|(label, name)| (label.clone(), encode_name(name))).collect();
+    let names = Variables { names: &encoded, ..Variables::default() };
     Some(EndAlert {
         alert_type: exec.alert_type.clone(),
         mime_type: Some(mime_type.to_owned()),
         source,
-        target: alert.target.clone(),
+        target: alert.target.as_ref().map(|target| target.fill_leniently(&names)),
         data,
         codes: alert.codes.clone(),
         otherwise: alert.otherwise,

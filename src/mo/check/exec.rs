@@ -10,6 +10,9 @@ impl Check<'_> {
         if let Some(ExecAlert { data: AlertData::Text(template), .. }) = &exec.alert {
             self.braces(template, "exec.alert.data", Braces { value: true, own_name: true });
         }
+        if let Some(ExecAlert { target: Some(template), .. }) = &exec.alert {
+            self.braces(template, "exec.alert.target", Braces { value: false, own_name: true });
+        }
         if !exec.output.is_empty() && !matches!(exec.call, Call::Run(_)) {
             self.problem("`exec.output` is what a program reports while it runs: it needs `run`");
         }

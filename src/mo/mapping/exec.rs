@@ -48,10 +48,14 @@ fn alert(reader: &mut Reader<'_>) -> (Option<String>, ExecAlert) {
         "object" => Ok(true),
         _ => Err(format!("expected \"node\" or \"object\", found {word:?}")),
     });
-    let target: Option<String> = reader.optional("target");
-    if target.as_ref().is_some_and(String::is_empty) {
-        reader.problem("target", "expected what the alert is about");
-    }
+    let target = reader.parsed("target", |text: String| match Template::parse(&text) {
+        Ok(Template(pieces)) if pieces.is_empty() => Err("expected what the alert is about".to_owned()),
+        Ok(template) if template.has_leaves() => {
+            Err("expected braces of un-named nodes only, such as `{p}`".to_owned())
+        }
+        Ok(template) => Ok(template),
+        Err(error) => Err(error.to_string()),
+    });
     let data = reader.parsed("data", |text: String| match text.as_str() {
         "result-code" => Ok(AlertData::ResultCode),
         "dm1x" => Ok(AlertData::Dm1x),
