@@ -1,10 +1,12 @@
 //! The alert that tells how an EXEC ended, as the mapping describes it.
 
+use omadm_agent::lab::gateway::Account;
+use omadm_agent::package::Profile;
 use serde_json::{Value, json};
 
 use crate::support::ddf::node;
 use crate::support::tools::{TOOLS, put_script, put_tools, tool};
-use crate::support::{Agent, Bench};
+use crate::support::{Agent, Bench, Setup};
 
 const MAPPING: &str = r#"
 [node."Jobs/<j>"]
@@ -103,5 +105,39 @@ async fn what_was_cut_off_is_told_as_the_mapping_says() {
     let alert = next_alert(&bench, &agent, 0).await;
     let text = "<ResultCode>1409</ResultCode><Identifier>first <7> {}</Identifier>";
     assert_eq!((&alert["Data"], &alert["Mark"]), (&json!({"DM1x": text}), &json!("critical")));
+    agent.stop().await;
+}
+
+#[tokio::test]
+async fn its_target_has_the_names_as_servers_write_them() {
+    let account = |account: &mut Account, _: &_| account.profile = Profile::Approved;
+    let bench = Bench::with(Setup { account: Box::new(account), ..Setup::default() }).await;
+    let mapping = r#"
+[node."Jobs/<j>"]
+list = { run = ["@folder@/jobs"] }
+[node."Jobs/<j>".exec]
+run = ["@folder@/job", "{j}"]
+[node."Jobs/<j>".exec.alert]
+target = "urn:bench:mo:tools:1.0/1/Jobs/{j}/Of{{1}}"
+always = true
+"#;
+    put_script(&bench, "jobs", "echo a:b\n");
+    put_script(&bench, "job", "test \"$1\" = a:b\n");
+    let job = node("&lt;j&gt;", "node", "Get Exec", "ZeroOrMore", "");
+    put_tools(&bench, &node("Jobs", "node", "Get", "One", &job), mapping, &json!({}));
+    bench.play(json!([[["EXEC", tool("Jobs/a%3Ab")]]]));
+    let agent = bench.start().await;
+    bench.notify().await;
+    let told = |bench: &Bench| {
+        let packages = bench.packages().into_iter();
+        packages
+            .filter_map(|package| package.json["Alert"].as_array().cloned())
+            .flatten()
+            .find(|alert| alert["AlertType"] == "urn:x-omadm:at:exec:1.0:OperationComplete")
+    };
+    bench.until(&agent, "an alert", |_| told(&bench).is_some()).await;
+    let alert = told(&bench).unwrap();
+    assert_eq!(alert["TargetURI"], "urn:bench:mo:tools:1.0/1/Jobs/a%3Ab/Of{1}", "{alert}");
+    assert_eq!(alert["Data"], json!({"ResultCode": 200}));
     agent.stop().await;
 }
