@@ -161,10 +161,8 @@ impl Check<'_> {
             }
             match bound {
                 Bound::Number(_) => {}
-                Bound::Leaf { up, names } => {
-                    let leaf = self.object.relative(self.id, *up, names);
-                    if leaf.is_none_or(|id| !self.object.is_leaf(id)) {
-                        let path = format!("{}{}", "../".repeat(*up), names.join("/"));
+                Bound::Leaf(path) => {
+                    if path.find(self.object, self.id).is_none() {
                         self.problem(format!("`{key}`: there is no leaf `{path}`"));
                     }
                 }

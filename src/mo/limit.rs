@@ -2,6 +2,7 @@
 
 use std::cmp::Ordering;
 
+use super::leaf_path::LeafPath;
 use super::source::Source;
 use super::value::excerpt;
 
@@ -21,13 +22,8 @@ pub struct Limits {
 pub enum Bound {
     /// This number.
     Number(String),
-    /// Another leaf: how many nodes to go up from this one, and the names from there.
-    Leaf {
-        /// 1: a leaf beside this one, or below what is beside it.
-        up: usize,
-        /// At least one.
-        names: Vec<String>,
-    },
+    /// Another leaf, as seen from this one.
+    Leaf(LeafPath),
     /// A source, as `get` has them.
     Source(Box<Source>),
 }
@@ -65,7 +61,7 @@ impl Limits {
         }
         self.bounds().try_for_each(|(side, bound)| match bound {
             Bound::Number(number) => side.admit(value, number),
-            Bound::Leaf { .. } | Bound::Source(_) => Ok(()),
+            Bound::Leaf(_) | Bound::Source(_) => Ok(()),
         })
     }
 }

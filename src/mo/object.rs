@@ -221,15 +221,6 @@ impl ManagementObject {
         })
     }
 
-    /// The node that is so many nodes `up` from this one, and from there at the end of `names`.
-    #[must_use]
-    pub fn relative(&self, id: NodeId, up: usize, names: &[String]) -> Option<NodeId> {
-        let start = (0..up).try_fold(id, |id, _| self.node(id).parent)?;
-        let named =
-            |parent, name: &String| self.child(parent, name).filter(|id| !self.node(*id).is_unnamed());
-        names.iter().try_fold(start, named)
-    }
-
     /// The node's path below the root, as [`find`](Self::find) takes it.
     #[must_use]
     pub fn path(&self, id: NodeId) -> String {

@@ -50,8 +50,8 @@ impl Tree {
     ) -> Result<Option<Value>, TreeError> {
         let source = match bound {
             Bound::Number(_) => return Ok(None),
-            Bound::Leaf { up, names } => {
-                let Some(leaf) = node.relative(*up, names) else { return Ok(None) };
+            Bound::Leaf(path) => {
+                let Some(leaf) = node.relative(path.up, &path.steps) else { return Ok(None) };
                 return match planned.leaf(&leaf.key()) {
                     Some(planned) => Ok(planned),
                     None => self.value(&leaf, principal).await,

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 
+use crate::mo::leaf_path::LeafPath;
 use crate::mo::limit::{Bound, Limits};
 use crate::spanned::{Item, Reader};
 
@@ -45,13 +46,8 @@ fn bound(reader: &mut Reader<'_>, key: &str, objects: &BTreeSet<String>) -> Opti
 
 /// `../Max`: a leaf beside this one; `../../Max`: one further up.
 fn leaf(path: String) -> Result<Bound, String> {
-    let up = path.split('/').take_while(|step| *step == "..").count();
-    let names: Vec<String> = path.split('/').skip(up).map(str::to_owned).collect();
-    let odd = |name: &String| name.is_empty() || name == ".." || name == "." || name.starts_with('<');
-    if up == 0 || names.is_empty() || names.iter().any(odd) {
-        return Err(format!(
-            "expected the way to a leaf such as \"../Max\", which is beside this node, found {path:?}"
-        ));
-    }
-    Ok(Bound::Leaf { up, names })
+    let leaf = LeafPath::from_node(&path).filter(|leaf| leaf.up > 0 && !leaf.is_of_many());
+    leaf.map(Bound::Leaf).ok_or_else(|| {
+        format!("expected the way to a leaf such as \"../Max\", which is beside this node, found {path:?}")
+    })
 }
