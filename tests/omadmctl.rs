@@ -5,8 +5,11 @@ use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 
+use omadm_agent::lab::files;
 use serde_json::Value;
 use tempfile::TempDir;
+
+use crate::support::page::tables;
 
 fn run(program: &Path, arguments: &[&str]) -> Output {
     Command::new(program).args(arguments).stdin(Stdio::null()).output().unwrap()
@@ -195,6 +198,31 @@ fn a_key_is_explained_as_the_page_has_it() {
     assert_eq!(answer.status.code(), Some(1));
     assert!(text(&answer.stderr).contains("did you mean `otherwise`?"), "{answer:?}");
     let answer = ctl(&["explain", "--page", "/no/such/page", "list"]);
+    assert_eq!(answer.status.code(), Some(1));
+    assert!(text(&answer.stderr).contains("--page"), "{answer:?}");
+}
+
+/// The package has the tables of keys alone, and compressed.
+#[test]
+fn a_key_is_explained_by_what_is_installed_as_by_the_page() {
+    let root = env!("CARGO_MANIFEST_DIR");
+    let folder = tempfile::tempdir().unwrap();
+    let (page, installed) = (format!("{root}/docs/mapping.md"), folder.path().join("keys.md.gz"));
+    let script = "\"$0/packaging/keys\" \"$1\" | gzip -9n >\"$2\"";
+    let mut made = Command::new("sh");
+    made.args(["-c", script, root, &page]).arg(&installed);
+    assert!(made.status().unwrap().success());
+    let of = |page: &str, key: &str| ctl(&["--json", "explain", "--page", page, key]).stdout;
+    let all: std::collections::BTreeSet<String> =
+        tables(&std::fs::read_to_string(&page).unwrap()).into_values().flatten().map(|row| row.key).collect();
+    assert!(all.len() > 60, "{all:?}");
+    for key in &all {
+        let expected = of(&page, key);
+        assert!(expected.starts_with(b"[{") && of(installed.to_str().unwrap(), key) == expected, "{key}");
+    }
+    let whole = std::fs::read(&installed).unwrap();
+    files::put(&installed, &whole[..whole.len() / 2], files::PLAIN).unwrap();
+    let answer = ctl(&["explain", "--page", installed.to_str().unwrap(), "list"]);
     assert_eq!(answer.status.code(), Some(1));
     assert!(text(&answer.stderr).contains("--page"), "{answer:?}");
 }

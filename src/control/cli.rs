@@ -35,8 +35,8 @@ pub(super) enum Command {
     Explain { page: PathBuf, key: String },
 }
 
-/// Where the page of the mapping language is installed.
-const PAGE: &str = "/usr/share/omadm/mapping.md";
+/// Where what the page of the mapping language says of keys is installed.
+const PAGE: &str = "/usr/share/omadm/keys.md.gz";
 
 /// What people are told of a command.
 struct About {
@@ -154,8 +154,8 @@ The agent need not run. What programs and files say depends on who asks; as the 
   sudo -u omadm omadmctl mo read /etc/omadm/mo.d/board";
 
 const EXPLAINING: &str = "\
-KEY is one of the language, such as `list`; `--page FILE` is where its page is, if not in
-/usr/share/omadm/mapping.md.
+KEY is one of the language, such as `list`; `--page FILE` is a page with tables of keys, as docs/mapping.md
+has them, if not that of the package in /usr/share/omadm.
 
 Example:
   omadmctl explain otherwise

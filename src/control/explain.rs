@@ -1,8 +1,9 @@
 //! `omadmctl explain KEY`: what the page of the mapping language says of a key.
 
-use std::io::{self, Write};
+use std::io::{self, Read as _, Write};
 use std::path::Path;
 
+use flate2::read::MultiGzDecoder;
 use serde_json::{Value as Json, json};
 
 use super::Terminal;
@@ -11,6 +12,8 @@ use crate::spanned::meant;
 
 /// Bytes of the page, which has a tenth of that.
 const LONGEST_PAGE: u64 = 1 << 20;
+/// What a compressed page begins with (RFC 1952).
+const GZIP: &[u8] = b"\x1f\x8b";
 
 /// What a table of keys says of one of them.
 #[derive(Debug, PartialEq, Eq)]
@@ -31,8 +34,8 @@ pub(super) fn explain<O: Write, E: Write>(
     as_json: bool,
     terminal: &mut Terminal<O, E>,
 ) -> io::Result<bool> {
-    let text = match regular::read(page, LONGEST_PAGE) {
-        Ok(bytes) => String::from_utf8_lossy(&bytes).into_owned(),
+    let text = match read(page) {
+        Ok(text) => text,
         Err(error) => {
             terminal
                 .complain(&format!("{}: {error}: say where the page is by --page FILE", page.display()))?;
@@ -58,6 +61,17 @@ pub(super) fn explain<O: Write, E: Write>(
     }
     terminal.out.flush()?;
     Ok(true)
+}
+
+/// The page, compressed or not.
+fn read(page: &Path) -> io::Result<String> {
+    let mut bytes = regular::read(page, LONGEST_PAGE)?;
+    if bytes.starts_with(GZIP) {
+        let mut plain = Vec::new();
+        MultiGzDecoder::new(bytes.as_slice()).take(LONGEST_PAGE).read_to_end(&mut plain)?;
+        bytes = plain;
+    }
+    Ok(String::from_utf8_lossy(&bytes).into_owned())
 }
 
 impl Entry {
@@ -97,6 +111,8 @@ fn place(table: &str) -> String {
         "pipeline" => "a source, or a `set` (the pipeline)".to_owned(),
         "effect" => "an effect (`set`, `add`, `delete`, `exec`)".to_owned(),
         "exec-of-node" => "`exec`".to_owned(),
+        "exec-alert" => "`alert` of an `exec`".to_owned(),
+        "description" => "[node.\"PATH\"] (what a node is)".to_owned(),
         "list" => "`list`".to_owned(),
         other => format!("`{other}`"),
     }

@@ -87,10 +87,12 @@ def ready(bench):
 
 @check
 def operator_tool(bench):
-    """omadmctl prints the shipped descriptions"""
+    """omadmctl prints the shipped descriptions, and explains the keys of mappings"""
     machine = bench.machine
     shown = machine.run("omadmctl", "ddf", "show", "/usr/share/omadm/mo/devinfo/devinfo.ddf.xml")
     assert re.search(r"^.*DevID +chr +Get", shown, re.M), shown
+    explained = machine.run("omadmctl", "explain", "otherwise")
+    assert explained.startswith("otherwise in a source"), explained
 
 
 @check
