@@ -1,10 +1,12 @@
 //! What a DDF says of a node, held to by the agent: what commands it allows (TS 6.3.1, 14.1.1), and what JSON it is
 //! (TS 7.5), seen from a server.
 
+use omadm_agent::lab::files;
 use omadm_agent::lab::notifier::Notification;
 use serde_json::{Map, Value, json};
 
-use crate::support::{Agent, BENCH, Bench, DEVINFO, DMACC, SESSIONINFO, ddf};
+use crate::support::tools::put_script;
+use crate::support::{Agent, BENCH, Bench, DEVINFO, DMACC, SESSIONINFO, Setup, ddf};
 
 const GATE: &str = "urn:x-omadm:mo:gate:1.0";
 const FORMS: &str = "urn:x-omadm:mo:forms:1.0";
@@ -333,23 +335,64 @@ async fn of_n_nodes_there_are_n_and_no_more() {
     agent.stop().await;
 }
 
+const GONE: &str = r#"
+moid = "urn:x-omadm:mo:gone:1.0"
+root = "Gone"
+instances = ["1"]
+[node.File]
+occurs = "?"
+get = { file = "/no/such/file" }
+[node.Word]
+occurs = "?"
+get = { file = "@folder@/word", map = { up = 1 } }
+[node.Service]
+occurs = "?"
+get = { object = "nobody", property = "State" }
+[node.Later]
+occurs = "?"
+get = [{ run = ["@folder@/later"] }, { value = "worse" }]
+[node."List/<l>"]
+list = { file = "/no/such/list" }
+[node.Level]
+format = "int"
+default = 1
+max = { file = "/no/such/limit" }
+[object.nobody]
+dbus = "org.t.Nobody"
+path = "/org/t/Nobody"
+interface = "org.t.Nobody"
+"#;
+
 #[tokio::test]
 async fn why_a_source_has_no_value_is_said_to_whoever_asks() {
-    const GONE: &str = "urn:x-omadm:mo:gone:1.0";
-    let bench = Bench::new().await;
-    let root = ddf::node("Gone", "node", "Get", "One", &ddf::node("File", "chr", "Get", "ZeroOrOne", ""));
-    let mapping = "instances = [\"1\"]\n[node.File]\nget = { file = \"/no/such/file\" }\n";
-    ddf::put(&bench.gateway, GONE, "Gone", &root, mapping);
+    let config = "[dbus]\naddress = \"unix:path=@folder@/no-bus\"\n".to_owned();
+    let bench = Bench::with(Setup { config, ..Setup::default() }).await;
+    bench.gateway.put_mo("gone", "gone.toml", GONE).unwrap();
+    files::put(&bench.gateway.path("word"), "odd\n", files::PLAIN).unwrap();
+    put_script(&bench, "later", "exit 75\n");
+    bench.repository.put("/nine", "text/plain", "9");
+    let node = |path: &str| format!("urn:x-omadm:mo:gone:1.0/1/{path}");
+    let folder = bench.gateway.path("").display().to_string();
     for (variables, is_said) in [(&[("SYSTEMD_LOG_LEVEL", "debug")][..], true), (&[][..], false)] {
         let mut agent = Agent::spawn_with(&bench.gateway, variables).await;
         agent.ready().await;
         let number = 1 + bench.statuses().len();
-        assert_eq!(
-            session(&bench, &agent, number, vec![json!(["GET", format!("{GONE}//File")])]).await.len(),
-            1
-        );
-        let line = format!("{GONE}/1/File: a source has no value: /no/such/file: No such file or directory");
-        assert_eq!(agent.log().contains(&line), is_said, "{}", agent.log());
+        let commands = json!([["GET", node("")], ["HGET", "{repository}/nine", node("Level")]]);
+        let statuses = session(&bench, &agent, number, commands.as_array().unwrap().clone()).await;
+        assert_eq!(statuses, [200, 200]);
+        assert_eq!(shown(&bench, 1)["MOData"]["Gone"]["Later"], "worse");
+        let log = agent.log();
+        for (path, why) in [
+            ("File", "a source has no value: /no/such/file: No such file or directory"),
+            ("Word", "a source has no value: @folder@/word: `map` has no \"odd\""),
+            ("Service", "a source has no value: there is no bus at "),
+            ("Later", "a source is unavailable: "),
+            ("List", "a list has no children: /no/such/list: No such file or directory"),
+            ("Level", "a limit has no value, and limits nothing: /no/such/limit: No such file or directory"),
+        ] {
+            let line = format!("{}: {why}", node(path)).replace("@folder@", folder.trim_end_matches('/'));
+            assert_eq!(log.contains(&line), is_said, "{path}: {log}");
+        }
         agent.stop().await;
     }
 }

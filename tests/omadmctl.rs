@@ -178,9 +178,45 @@ fn what_each_source_says_is_shown_and_why_a_node_has_no_value() {
     assert_eq!((&report["value"], &report["leaf"]), (&Value::Null, &Value::Bool(true)));
     assert_eq!(report["passedOver"][0]["source"], "/run/acme/report");
 
+    let checked = ctl(&["mo", "check", "--read", "--sysroot", &sysroot, &mo]);
+    let told = text(&checked.stdout);
+    let (findings, tree) = told.split_once("the management object is sound\n\n").unwrap();
+    assert_eq!((checked.status.code(), tree), (Some(0), shown.as_str()));
+    assert!(findings.lines().all(|line| line.starts_with("warning: ")), "{findings}");
+    let checked = ctl(&["--json", "mo", "check", "--read", "--sysroot", &sysroot, &mo]);
+    let both: Value = serde_json::from_slice(&checked.stdout).unwrap();
+    assert_eq!(both["objects"], serde_json::to_value(&objects).unwrap());
+    assert!(both["findings"].is_array());
+
     let broken = ctl(&["mo", "read", "/no/such/folder"]);
     assert_eq!(broken.status.code(), Some(1));
     assert!(text(&broken.stderr).contains("/no/such/folder"), "{broken:?}");
+}
+
+#[test]
+fn what_fails_silently_has_its_place_in_what_is_read() {
+    let folder = TempDir::new().unwrap();
+    let mapping = "moid = \"urn:x\"\nroot = \"Gone\"\ninstances = [\"1\"]\n\
+        [node.Word]\nget = [{ file = \"/none\" }, { file = \"/word\", map = { up = 1 } }, { file = \"/word\" }]\n\
+        [node.State]\nget = [{ file = \"/word\", match = '(x)' }, { file = \"/word\", key = \"A\" }]\n\
+        [node.Kept]\ndefault = \"thirty\"\nget = [{ store = true }, { value = \"worse\" }]\nset = { store = true }\n\
+        [node.\"List/<l>\"]\nlist = { file = \"/none\", json = true }\n\
+        [node.\"Wrong/<w>\"]\nlist = { file = \"/word\", json = true }\n";
+    let mo = folder.path().join("gone");
+    files::put(&mo.join("gone.toml"), mapping, files::PLAIN).unwrap();
+    files::put(&folder.path().join("word"), "odd\n", files::PLAIN).unwrap();
+    let [mo, sysroot] = [mo.as_path(), folder.path()].map(|path| path.to_str().unwrap());
+    let answer = ctl(&["mo", "check", "--read", "--sysroot", sysroot, mo]);
+    let shown = text(&answer.stdout).replace(sysroot, "");
+    for line in [
+        "\nWord = odd\n    /none: absent: /none: No such file or directory (os error 2)\n    /word: absent: `map` has no \"odd\"",
+        "\nState: no source has a value\n    /word: absent: `match` finds nothing in \"odd\"\n    /word: A: absent: /word: no A\n",
+        "\nKept = thirty\n",
+        "\nList/\n  <l>: `list`: absent: /none: No such file",
+        "\nWrong/\n  <w>: `list`: failed: ",
+    ] {
+        assert!(shown.contains(line), "{line:?} is not in:\n{shown}");
+    }
 }
 
 #[test]

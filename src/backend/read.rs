@@ -45,6 +45,7 @@ pub async fn read(
                 absent.push(why);
             }
             Ok(Answer::Unavailable(why)) if !patient => {
+                log::debug!("{}: a source is unavailable: {why}", context.request.client_uri);
                 unavailable.get_or_insert(why);
             }
             Ok(answer) => return Ok(answer),

@@ -23,8 +23,8 @@ pub(super) enum Command {
     DdfShow { files: Vec<PathBuf> },
     /// Say what is wrong with device descriptions, also what readers overlook.
     DdfCheck { files: Vec<PathBuf> },
-    /// Say all that is wrong with mappings, and what is hardly meant.
-    MoCheck { folders: Vec<PathBuf> },
+    /// Say all that is wrong with mappings, and what is hardly meant; with a sysroot, what they say there too.
+    MoCheck { sysroot: Option<PathBuf>, folders: Vec<PathBuf> },
     /// Write the DDF that servers fetch.
     MoDdf { folder: PathBuf },
     /// Write a mapping to begin with, for a DDF.
@@ -65,7 +65,7 @@ const COMMANDS: [About; 7] = [
     },
     About {
         words: "mo check",
-        arguments: "DIR…",
+        arguments: "[--read [--sysroot DIR]] DIR…",
         does: "Say all that is wrong with mappings, and what is hardly meant",
         more: CHECKING,
     },
@@ -126,9 +126,11 @@ DIR is a folder with a mapping, or a folder of such folders.
 Each line is FILE:LINE: KEY: what is wrong, in the order of files and lines; what is served nevertheless begins
 with `warning:`. Exits with 1 if anything is wrong. The agent need not run. A program that this machine lacks is a
 warning here, and an error of `omadmd --check`, which reads the settings too.
+With `--read`, what is sound is then read as by `omadmctl mo read`: the tree with its values, or why there are none.
 
 Examples:
   omadmctl mo check board
+  omadmctl mo check --read board
   omadmctl mo check /etc/omadm/mo.d";
 
 const DESCRIBING: &str = "\
@@ -167,6 +169,7 @@ The whole language: man omadm-mo";
 struct Arguments {
     json: bool,
     is_help: bool,
+    reads: bool,
     sysroot: Option<PathBuf>,
     page: Option<PathBuf>,
     words: Vec<OsString>,
@@ -179,6 +182,7 @@ impl Arguments {
         while let Some(argument) = parser.next()? {
             match argument {
                 Arg::Long("json") => read.json = true,
+                Arg::Long("read") => read.reads = true,
                 Arg::Long("sysroot") => read.sysroot = Some(value(&mut parser, "sysroot")?),
                 Arg::Long("page") => read.page = Some(value(&mut parser, "page")?),
                 Arg::Short('h') | Arg::Long("help") => read.is_help = true,
@@ -226,8 +230,15 @@ impl Omadmctl {
             return Err(Stop::Help(about.help()));
         }
         let wrong = |what: String| Stop::Wrong(format!("{}: {what}", about.words));
-        if read.sysroot.is_some() && about.words != "mo read" {
-            return Err(wrong("has no option --sysroot".to_owned()));
+        if read.reads && about.words != "mo check" {
+            return Err(wrong("has no option --read".to_owned()));
+        }
+        match about.words {
+            "mo read" => {}
+            "mo check" if read.reads => {}
+            "mo check" if read.sysroot.is_some() => return Err(wrong("--sysroot is for --read".to_owned())),
+            _ if read.sysroot.is_some() => return Err(wrong("has no option --sysroot".to_owned())),
+            _ => {}
         }
         if read.page.is_some() && about.words != "explain" {
             return Err(wrong("has no option --page".to_owned()));
@@ -242,7 +253,10 @@ impl Omadmctl {
         let command = match about.words {
             "ddf show" => Command::DdfShow { files: rest },
             "ddf check" => Command::DdfCheck { files: rest },
-            "mo check" => Command::MoCheck { folders: rest },
+            "mo check" => {
+                let root = || read.sysroot.unwrap_or_else(|| "/".into());
+                Command::MoCheck { sysroot: read.reads.then(root), folders: rest }
+            }
             "mo ddf" => Command::MoDdf { folder: one() },
             "mo new" => Command::MoNew { file: one() },
             "mo read" => {
@@ -324,6 +338,15 @@ mod tests {
         let folders = vec!["a".into(), "b".into()];
         assert_eq!(read.command, Command::MoRead { sysroot: "root".into(), folders });
         is_wrong(&["mo", "check", "--sysroot", "root", "a"]);
+        is_wrong(&["mo", "read", "--read", "a"]);
+        let check = |sysroot: Option<&str>| Command::MoCheck {
+            sysroot: sysroot.map(PathBuf::from),
+            folders: vec!["a".into()],
+        };
+        assert_eq!(parse(&["mo", "check", "a"]).unwrap().command, check(None));
+        assert_eq!(parse(&["mo", "check", "--read", "a"]).unwrap().command, check(Some("/")));
+        let elsewhere = parse(&["mo", "check", "a", "--read", "--sysroot", "root"]);
+        assert_eq!(elsewhere.unwrap().command, check(Some("root")));
         is_wrong(&["mo", "read", "--page", "page", "a"]);
         is_wrong(&["explain", "--page", "", "list"]);
         is_wrong(&["mo", "ddf", "a", "b"]);

@@ -72,7 +72,12 @@ pub(super) fn check<O: Write, E: Write>(
     }
     let is_well = findings.is_well();
     let sound = if files.len() == 1 { "the DDF is sound" } else { "the DDFs are sound" };
-    findings.show(sound, as_json, terminal)?;
+    let found = findings.sorted();
+    match as_json {
+        true => writeln!(terminal.out, "{}", found.to_json())?,
+        false => found.show(sound, &mut terminal.out)?,
+    }
+    terminal.out.flush()?;
     Ok(is_well)
 }
 

@@ -4,7 +4,6 @@ use std::io::{self, Write};
 
 use serde_json::{Value as Json, json};
 
-use super::terminal::Terminal;
 use crate::spanned::{Problem, Problems};
 
 /// What was found, errors and warnings.
@@ -35,31 +34,31 @@ impl Findings {
         self.all.iter().all(|(is_error, _)| !is_error)
     }
 
-    /// Prints them in the order of files and lines, each once; that all is `sound`, if nothing is wrong.
-    pub(super) fn show<O: Write, E: Write>(
-        mut self,
-        sound: &str,
-        as_json: bool,
-        terminal: &mut Terminal<O, E>,
-    ) -> io::Result<()> {
-        let is_well = self.is_well();
+    /// In the order of files and lines, each once.
+    pub(super) fn sorted(mut self) -> Self {
         self.all.sort_by(|(_, one), (_, other)| (&one.file, one.line).cmp(&(&other.file, other.line)));
         self.all.dedup();
-        if as_json {
-            let all = self.all.iter().map(|(is_error, Problem { file, line, key, what })| {
-                let severity = if *is_error { "error" } else { "warning" };
-                let file = file.display().to_string();
-                json!({ "severity": severity, "file": file, "line": line, "key": key, "what": what })
-            });
-            writeln!(terminal.out, "{}", Json::Array(all.collect()))?;
-        } else {
-            for (is_error, problem) in &self.all {
-                writeln!(terminal.out, "{}{problem}", if *is_error { "" } else { "warning: " })?;
-            }
-            if is_well {
-                writeln!(terminal.out, "{sound}")?;
-            }
+        self
+    }
+
+    /// Prints them; that all is `sound`, if nothing is wrong.
+    pub(super) fn show(&self, sound: &str, out: &mut impl Write) -> io::Result<()> {
+        for (is_error, problem) in &self.all {
+            writeln!(out, "{}{problem}", if *is_error { "" } else { "warning: " })?;
         }
-        terminal.out.flush()
+        if self.is_well() {
+            writeln!(out, "{sound}")?;
+        }
+        Ok(())
+    }
+
+    /// The same for programs.
+    pub(super) fn to_json(&self) -> Json {
+        let one = |(is_error, Problem { file, line, key, what }): &(bool, Problem)| {
+            let severity = if *is_error { "error" } else { "warning" };
+            let file = file.display().to_string();
+            json!({ "severity": severity, "file": file, "line": line, "key": key, "what": what })
+        };
+        self.all.iter().map(one).collect()
     }
 }

@@ -4,8 +4,11 @@ use std::fs;
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
+use serde_json::json;
+
 use super::ddf::bytes;
 use super::findings::Findings;
+use super::reading::Tree;
 use super::terminal::Terminal;
 use crate::daemon;
 use crate::ddf;
@@ -14,10 +17,11 @@ use crate::mo::check::{CheckTarget, against_machine};
 use crate::mo::load::{self, ObjectFolder, One};
 use crate::spanned::Problems;
 
-/// Says what is wrong with the objects in these folders, or in folders in them, and what is hardly meant; returns whether
-/// nothing is wrong.
+/// Says what is wrong with the objects in these folders, or in folders in them, and what is hardly meant; with the root of a
+/// machine, also what those that are sound say there. Returns whether nothing is wrong.
 pub(super) fn check<O: Write, E: Write>(
     folders: &[PathBuf],
+    sysroot: Option<&Path>,
     as_json: bool,
     terminal: &mut Terminal<O, E>,
 ) -> io::Result<bool> {
@@ -57,7 +61,23 @@ pub(super) fn check<O: Write, E: Write>(
         1 => "the management object is sound".to_owned(),
         number => format!("the {number} management objects are sound"),
     };
-    findings.show(&sound, as_json, terminal)?;
+    let trees = sysroot.map(|sysroot| Tree::read(&objects, sysroot)).transpose()?;
+    let found = findings.sorted();
+    match (as_json, trees) {
+        (true, None) => writeln!(terminal.out, "{}", found.to_json())?,
+        (true, Some(trees)) => {
+            let both = json!({ "findings": found.to_json(), "objects": Tree::to_json(&trees) });
+            writeln!(terminal.out, "{both}")?;
+        }
+        (false, trees) => {
+            found.show(&sound, &mut terminal.out)?;
+            if let Some(trees) = trees.filter(|trees| !trees.is_empty()) {
+                writeln!(terminal.out)?;
+                Tree::show(&trees, &mut terminal.out)?;
+            }
+        }
+    }
+    terminal.out.flush()?;
     Ok(is_well)
 }
 

@@ -40,7 +40,9 @@ pub fn omadmctl() -> ExitCode {
     let is_well = match &arguments.command {
         Command::DdfShow { files } => ddf::show(files, as_json, &mut terminal),
         Command::DdfCheck { files } => ddf::check(files, as_json, &mut terminal),
-        Command::MoCheck { folders } => mo::check(folders, as_json, &mut terminal),
+        Command::MoCheck { sysroot, folders } => {
+            mo::check(folders, sysroot.as_deref(), as_json, &mut terminal)
+        }
         Command::MoDdf { folder } => mo::ddf(folder, as_json, &mut terminal),
         Command::MoNew { file } => mo::new(file, &mut terminal),
         Command::MoRead { sysroot, folders } => reading::show(folders, sysroot, as_json, &mut terminal),

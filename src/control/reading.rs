@@ -1,4 +1,4 @@
-//! `--read`: every source of an object's leaves is asked once, and what each says is shown.
+//! `mo read`, `mo check --read`: every source of an object's leaves is asked once, and what each says is shown.
 
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
@@ -16,6 +16,12 @@ use crate::spanned::Problems;
 
 /// The longest value that is shown, in characters.
 const LONGEST: usize = 160;
+
+/// An object, and what was found in it.
+pub(super) struct Tree<'a> {
+    object: &'a ManagementObject,
+    rows: Vec<Row>,
+}
 
 /// A node, and what was found there.
 struct Row {
@@ -61,37 +67,58 @@ pub(super) fn show<O: Write, E: Write>(
     as_json: bool,
     terminal: &mut Terminal<O, E>,
 ) -> io::Result<bool> {
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-    let machine = Machine { sysroot: sysroot.to_path_buf(), bus: Arc::new(Bus::new("system")) };
-    let (mut is_well, mut documents) = (true, Vec::new());
-    for (number, folder) in folders.iter().enumerate() {
+    let mut objects = Vec::new();
+    for folder in folders {
         let mut problems = Problems::default();
-        let object = mo::load::load_one(&named(folder), &mut problems);
+        objects.extend(mo::load::load_one(&named(folder), &mut problems).map(Arc::new));
         problems.sort();
         for problem in &problems {
             terminal.complain(&problem.to_string())?;
         }
-        let Some(object) = object else {
-            is_well = false;
-            continue;
-        };
-        let rows = runtime.block_on(read(&object, &machine));
-        if as_json {
-            let nodes: Vec<Json> = rows.iter().map(Row::to_json).collect();
-            documents.push(json!({ "moid": object.moid.to_string(), "nodes": nodes }));
-            continue;
-        }
-        let gap = if number > 0 { "\n" } else { "" };
-        writeln!(terminal.out, "{gap}{} {}", object.root_name, object.moid)?;
-        rows.iter().try_for_each(|row| row.show(&mut terminal.out))?;
     }
+    let trees = Tree::read(&objects, sysroot)?;
     if as_json {
-        writeln!(terminal.out, "{}", Json::Array(documents))?;
+        writeln!(terminal.out, "{}", Tree::to_json(&trees))?;
+    } else {
+        Tree::show(&trees, &mut terminal.out)?;
     }
-    // What hangs outside does not keep the answer.
-    runtime.shutdown_background();
     terminal.out.flush()?;
-    Ok(is_well)
+    Ok(objects.len() == folders.len())
+}
+
+impl<'a> Tree<'a> {
+    /// What these objects say on this machine.
+    pub(super) fn read(objects: &'a [Arc<ManagementObject>], sysroot: &Path) -> io::Result<Vec<Self>> {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+        let machine = Machine { sysroot: sysroot.to_path_buf(), bus: Arc::new(Bus::new("system")) };
+        let read = |object: &'a Arc<ManagementObject>| Self {
+            object,
+            rows: runtime.block_on(read(object, &machine)),
+        };
+        let trees = objects.iter().map(read).collect();
+        // What hangs outside does not keep the answer.
+        runtime.shutdown_background();
+        Ok(trees)
+    }
+
+    /// Prints them, with a line between two.
+    pub(super) fn show(trees: &[Self], out: &mut impl Write) -> io::Result<()> {
+        for (number, Self { object, rows }) in trees.iter().enumerate() {
+            let gap = if number > 0 { "\n" } else { "" };
+            writeln!(out, "{gap}{} {}", object.root_name, object.moid)?;
+            rows.iter().try_for_each(|row| row.show(out))?;
+        }
+        Ok(())
+    }
+
+    /// The same for programs.
+    pub(super) fn to_json(trees: &[Self]) -> Json {
+        let tree = |Self { object, rows }: &Self| {
+            let nodes: Vec<Json> = rows.iter().map(Row::to_json).collect();
+            json!({ "moid": object.moid.to_string(), "nodes": nodes })
+        };
+        trees.iter().map(tree).collect()
+    }
 }
 
 /// What an object's leaves say on this machine, in the order of its description.
@@ -178,9 +205,12 @@ impl Reading<'_> {
             return self.push(way, state, Vec::new());
         }
         let (client_uri, format) = (self.client_uri(way), node.properties.format);
+        let default = node.properties.default_value.as_deref();
+        let default = default.and_then(|text| Value::from_text(format, text).ok());
         let (mut state, mut passed_over) = (State::Missing(None), Vec::new());
         for source in &node.mapping.get {
-            match backend::read_source(source, format, &self.context(way, &client_uri)).await {
+            let context = Context { stored: default.as_ref(), ..self.context(way, &client_uri) };
+            match backend::read_source(source, format, &context).await {
                 Ok(Answer::Value(reading)) if !reading.value.is_empty() => {
                     state = State::Value(reading.value);
                     break;

@@ -63,7 +63,10 @@ impl Tree {
         let answer = backend::read_source(source, Format::Chr, &scope.context()).await;
         match answer.map_err(|source| TreeError::Backend { node: node.client_uri(), source })? {
             Answer::Value(reading) => Ok(Some(reading.value)),
-            Answer::Absent(_) => Ok(None),
+            Answer::Absent(why) => {
+                log::debug!("{}: a limit has no value, and limits nothing: {why}", node.client_uri());
+                Ok(None)
+            }
             Answer::Unavailable(why) => Err(TreeError::Unavailable { node: node.client_uri(), why }),
         }
     }

@@ -40,7 +40,10 @@ impl Tree {
         let scope = self.scope(parent, principal);
         match backend::list(list, &scope.context()).await {
             Ok(Answer::Value(children)) => Ok(state.planned.listed(&parent.key(), children)),
-            Ok(Answer::Absent(_)) => Ok(state.planned.listed(&parent.key(), Vec::new())),
+            Ok(Answer::Absent(why)) => {
+                log::debug!("{}: a list has no children: {why}", parent.client_uri());
+                Ok(state.planned.listed(&parent.key(), Vec::new()))
+            }
             Ok(Answer::Unavailable(why)) => Err(TreeError::Unavailable { node: parent.client_uri(), why }),
             Err(source) => Err(TreeError::Backend { node: parent.client_uri(), source }),
         }
