@@ -1,6 +1,8 @@
 //! Keeps the map in `src/lib.rs` true: a room uses only rooms that stand before it there, and what is called pure takes no
 //! socket, clock, file, randomness or runtime.
 
+mod circles;
+
 use std::path::{Path, PathBuf};
 
 /// What a pure file says nothing of, imports and calls alike.
