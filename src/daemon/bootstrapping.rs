@@ -60,8 +60,8 @@ impl Bootstrapping {
         }
     }
 
-    /// Begins attempts after a random time: a million new devices that are switched on at one moment ask one after the
-    /// other.
+    /// Has the first attempt made, after a random time where there is no account: a million new devices that are
+    /// switched on at one moment ask one after the other.
     pub(super) fn begin(&mut self, agent_state: &AgentState, random: &mut dyn Random) {
         let none = agent_state.tree.accounts().is_empty();
         if none && agent_state.is_owned && agent_state.settings.bootstrap.uri.is_some() {

@@ -10,7 +10,7 @@ use super::stuck::Stuck;
 thread_local! {
     /// The access to paths of this thread's work; none where nobody minds that it waits, as a person who checks files.
     static ACCESS: Cell<Option<AccessId<'static>>> = const { Cell::new(None) };
-    /// The hanging work that this thread's work met, and kept away from.
+    /// Why this thread's work kept away from a place: the work that hangs there; none where it met none.
     static HUNG_AT: RefCell<Option<Stuck>> = const { RefCell::new(None) };
 }
 
