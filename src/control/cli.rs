@@ -7,12 +7,12 @@ use lexopt::Arg;
 
 use crate::cli::{Stop, value};
 
-/// What `omadmctl` is asked for.
+/// The arguments of `omadmctl`: what it is asked for.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Omadmctl {
-    /// Answer in JSON.
+    /// Whether it answers in JSON.
     pub(super) json: bool,
-    /// What to do.
+    /// The command that it is to do.
     pub(super) command: Command,
 }
 
@@ -35,18 +35,18 @@ pub(super) enum Command {
     Explain { page: PathBuf, key: String },
 }
 
-/// Where what the page of the mapping language says of keys is installed.
+/// The path where what the page of the mapping language says of keys is installed.
 const PAGE: &str = "/usr/share/omadm/keys.md.gz";
 
-/// What people are told of a command.
+/// The help for a command.
 struct About {
-    /// The words that call it.
+    /// The words that call the command.
     words: &'static str,
-    /// What comes after them.
+    /// The arguments after them.
     arguments: &'static str,
-    /// What it does, in a line.
+    /// The purpose of the command, in a line.
     does: &'static str,
-    /// What more there is to say.
+    /// The rest of the help.
     more: &'static str,
 }
 
@@ -194,7 +194,7 @@ impl Arguments {
         Ok(read)
     }
 
-    /// The command that is meant, and what follows its words.
+    /// The command that is meant, and the arguments after its words.
     fn command(&self) -> Result<(&'static About, Vec<PathBuf>), Stop> {
         let word = |at: usize| self.words.get(at).and_then(|word| word.to_str()).unwrap_or_default();
         let [first, second] = [word(0), word(1)];
@@ -219,7 +219,7 @@ impl Arguments {
 }
 
 impl Omadmctl {
-    /// What these arguments ask for; the program's name is not among them.
+    /// Reads the arguments; the program's name is not among them.
     ///
     /// # Errors
     /// [`Stop`]
@@ -278,7 +278,7 @@ impl About {
     }
 }
 
-/// What commands there are that begin with `word`; all for none of them.
+/// The help for the commands that begin with `word`; all for none of them.
 fn help(word: &str) -> String {
     let begins = |about: &&About| about.words.split(' ').next() == Some(word);
     let some: Vec<&About> = COMMANDS.iter().filter(begins).collect();

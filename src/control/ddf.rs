@@ -1,4 +1,4 @@
-//! `omadmctl ddf show FILE…`, `omadmctl ddf check FILE…`
+//! `omadmctl ddf show FILE…`, `omadmctl ddf check FILE…`: device descriptions without an agent.
 
 use std::fs::File;
 use std::io::{self, Write};
@@ -81,13 +81,14 @@ pub(super) fn check<O: Write, E: Write>(
     Ok(is_well)
 }
 
-/// The description and what was overlooked in it, or why there is none, as it stands after the file's name.
+/// Reads the description and what was overlooked in it; or returns why there is none, as it stands after the file's
+/// name.
 fn read(path: &Path) -> Result<(Ddf, Vec<DdfError>), String> {
     let bytes = bytes(path).map_err(|what| format!(": {what}"))?;
     ddf::parse_forgiving(&bytes).map_err(|error| told(&error))
 }
 
-/// What is in a file; `-` is the standard input.
+/// Reads the content of a file; `-` is the standard input.
 pub(super) fn bytes(path: &Path) -> Result<Vec<u8>, String> {
     // A file may be a pipe here: a person may wait for it.
     let most = ddf::MAX_BYTES;

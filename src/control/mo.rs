@@ -118,11 +118,11 @@ pub(super) fn new<O: Write, E: Write>(file: &Path, terminal: &mut Terminal<O, E>
     Ok(true)
 }
 
-/// What a folder is that is to be checked.
+/// The kind of a folder that is to be checked.
 enum Given {
-    /// An object's.
+    /// The folder of an object.
     Object(PathBuf),
-    /// One with objects in it.
+    /// A folder with objects in it.
     Parent(PathBuf, Vec<PathBuf>),
 }
 
@@ -162,7 +162,7 @@ fn is_mapping(path: &Path) -> bool {
     path.extension().is_some_and(|extension| extension == "toml")
 }
 
-/// An object is called after its folder: `.` has a name too.
+/// The folder under its own name, after which an object is called: `.` has a name too.
 pub(super) fn named(folder: &Path) -> PathBuf {
     if folder.file_name().is_some() {
         return folder.to_path_buf();

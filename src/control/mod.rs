@@ -28,7 +28,7 @@ pub fn is_called(argv0: Option<&OsStr>) -> bool {
     argv0.and_then(|path| Path::new(path).file_name()).is_some_and(|name| name == NAME)
 }
 
-/// What `omadmctl` does. Exits with 0, with 1 if what was asked for failed, with 2 on wrong arguments.
+/// Runs `omadmctl`. Exits with 0, with 1 if what was asked for failed, with 2 on wrong arguments.
 #[must_use]
 pub fn omadmctl() -> ExitCode {
     let arguments = match Omadmctl::parse(std::env::args_os().skip(1)) {

@@ -1,4 +1,5 @@
-//! `mo read`, `mo check --read`: every source of an object's leaves is asked once, and what each says is shown.
+//! Reading on this machine, for `mo read` and `mo check --read`: every source of an object's leaves is asked once, and
+//! what each says is shown.
 
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
@@ -17,36 +18,36 @@ use crate::spanned::Problems;
 /// The longest value that is shown, in characters.
 const LONGEST: usize = 160;
 
-/// An object, and what was found in it.
+/// The tree of an object: what was found in it.
 pub(super) struct Tree<'a> {
     object: &'a ManagementObject,
     rows: Vec<Row>,
 }
 
-/// A node, and what was found there.
+/// The row of a node: what was found there.
 struct Row {
-    /// How many nodes are above it, the root not counted.
+    /// The number of nodes above it, the root not counted.
     depth: usize,
-    /// Its path below the root, as servers have it.
+    /// The path below the root, as servers have it.
     path: String,
     state: State,
-    /// What was asked and did not answer with the value: source and reason.
+    /// The sources that were asked and did not answer with the value, each with its reason.
     passed_over: Vec<(String, String)>,
 }
 
 enum State {
     Interior,
     Value(Value),
-    /// There is none, for this reason; none where the sources say why.
+    /// No value, for this reason; none where the sources say why.
     Missing(Option<String>),
 }
 
-/// The way to a node.
+/// The way to a node, by which sources are filled in.
 #[derive(Clone, Default)]
 struct Way {
     depth: usize,
     path: String,
-    /// Label and captured name of each un-named node.
+    /// The label and captured name of each un-named node.
     names: Vec<(String, String)>,
     /// The D-Bus objects that they stand for.
     listed: Vec<(String, String)>,
@@ -60,7 +61,7 @@ struct Reading<'a> {
     rows: Vec<Row>,
 }
 
-/// Prints what the objects in these folders say on this machine; returns whether all could be read.
+/// Prints the values that the objects in these folders have on this machine; returns whether all could be read.
 pub(super) fn show<O: Write, E: Write>(
     folders: &[PathBuf],
     sysroot: &Path,
@@ -87,7 +88,7 @@ pub(super) fn show<O: Write, E: Write>(
 }
 
 impl<'a> Tree<'a> {
-    /// What these objects say on this machine.
+    /// Reads what these objects say on this machine.
     pub(super) fn read(objects: &'a [Arc<ManagementObject>], sysroot: &Path) -> io::Result<Vec<Self>> {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
         let machine = Machine { sysroot: sysroot.to_path_buf(), bus: Arc::new(Bus::new("system")) };
@@ -101,7 +102,7 @@ impl<'a> Tree<'a> {
         Ok(trees)
     }
 
-    /// Prints them, with a line between two.
+    /// Prints the trees, with a line between two.
     pub(super) fn show(trees: &[Self], out: &mut impl Write) -> io::Result<()> {
         for (number, Self { object, rows }) in trees.iter().enumerate() {
             let gap = if number > 0 { "\n" } else { "" };
@@ -111,7 +112,7 @@ impl<'a> Tree<'a> {
         Ok(())
     }
 
-    /// The same for programs.
+    /// The trees as JSON, for programs.
     pub(super) fn to_json(trees: &[Self]) -> Json {
         let tree = |Self { object, rows }: &Self| {
             let nodes: Vec<Json> = rows.iter().map(Row::to_json).collect();
@@ -121,14 +122,14 @@ impl<'a> Tree<'a> {
     }
 }
 
-/// What an object's leaves say on this machine, in the order of its description.
+/// Reads an object's leaves on this machine, in the order of its description.
 async fn read(object: &ManagementObject, machine: &Machine) -> Vec<Row> {
     let mut reading = Reading { object, machine, seen: Seen::default(), rows: Vec::new() };
     reading.below(ManagementObject::ROOT, &Way::default()).await;
     reading.rows
 }
 
-/// No session, no account.
+/// The builtins where there is no session and no account.
 struct Nobody;
 
 impl Builtins for Nobody {
@@ -273,7 +274,7 @@ fn told<T>(said: Result<Answer<T>, BackendError>) -> String {
 }
 
 impl Row {
-    /// A line for the node, and one for each source that had no value.
+    /// Prints a line for the node, and one for each source that had no value.
     fn show(&self, out: &mut impl Write) -> io::Result<()> {
         let indent = "  ".repeat(self.depth);
         let name = self.path.rsplit('/').next().unwrap_or_default();
@@ -289,7 +290,7 @@ impl Row {
         Ok(())
     }
 
-    /// The same for programs.
+    /// The row as JSON, for programs.
     fn to_json(&self) -> Json {
         let passed_over: Vec<Json> =
             self.passed_over.iter().map(|(source, why)| json!({ "source": source, "why": why })).collect();
@@ -308,7 +309,7 @@ impl Row {
     }
 }
 
-/// A value on one line.
+/// The text of a value on one line.
 fn shown(value: &Value) -> String {
     if let Value::Bytes(bytes) = value {
         return format!("{} bytes", bytes.len());

@@ -1,4 +1,4 @@
-//! What a mapping gets wrong about its DDF and, in [`against_machine`], about the machine it is on.
+//! Checks of a mapping against its DDF and, in [`against_machine`], against the machine it is on.
 
 use std::cmp::Ordering;
 
@@ -52,7 +52,7 @@ struct Check<'a> {
     problems: &'a mut Problems,
 }
 
-/// What braces may stand for at one place.
+/// The meanings that braces may have at one place.
 #[derive(Clone, Copy)]
 struct Braces {
     value: bool,
@@ -60,7 +60,7 @@ struct Braces {
 }
 
 impl Check<'_> {
-    /// What is wrong with the node's description, whether it is mapped or not.
+    /// Checks the node's description, whether it is mapped or not.
     fn description(&mut self, line: Option<usize>, sound: bool) {
         let mut told = Vec::new();
         if !self.object.is_first(self.id) {
@@ -92,7 +92,7 @@ impl Check<'_> {
         }
     }
 
-    /// A readable leaf that must be there, that no server can write and nothing else gives a value.
+    /// Whether the node is a readable leaf that must be there, that no server can write and nothing else gives a value.
     fn lacks_source(&self) -> bool {
         let properties = &self.node.properties;
         let writable =
@@ -244,7 +244,7 @@ impl Check<'_> {
         self.pipeline(&source.pipeline, "get");
     }
 
-    /// A constant is put through its pipeline here and now.
+    /// Checks a constant by putting it through its pipeline here and now.
     fn constant(&mut self, text: &str, pipeline: &Pipeline) {
         let format = self.node.properties.format;
         if !self.object.is_leaf(self.id) {
@@ -397,7 +397,7 @@ impl Check<'_> {
         }
     }
 
-    /// Of braces that stand for a leaf which `input` does not list.
+    /// The problem of braces that stand for a leaf which `input` does not list.
     fn unlisted(&self, key: &str, path: &LeafPath) -> String {
         let shortest = path.clone().shortest(self.object, self.id);
         if shortest != *path {

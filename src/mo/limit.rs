@@ -1,4 +1,4 @@
-//! What a leaf's value must be beyond its format: `min`, `max`, `enum`.
+//! Limits of a leaf's value beyond its format: `min`, `max`, `enum`.
 
 use std::cmp::Ordering;
 
@@ -9,36 +9,36 @@ use super::value::excerpt;
 /// The limits of a leaf's values.
 #[derive(Clone, Debug, Default)]
 pub struct Limits {
-    /// `min`
+    /// `min`: the lower bound.
     pub min: Option<Bound>,
-    /// `max`
+    /// `max`: the upper bound.
     pub max: Option<Bound>,
     /// `enum`: the only values there are; empty: any.
     pub one_of: Vec<String>,
 }
 
-/// Where a bound comes from.
+/// A bound, and where it comes from.
 #[derive(Clone, Debug)]
 pub enum Bound {
-    /// This number.
+    /// A number that is written in the mapping.
     Number(String),
-    /// Another leaf, as seen from this one.
+    /// The value of another leaf, as seen from this one.
     Leaf(LeafPath),
-    /// A source, as `get` has them.
+    /// The value of a source, as `get` has them.
     Source(Box<Source>),
 }
 
-/// Which of the two a bound is.
+/// The side that a bound is on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Side {
-    /// Values are no smaller.
+    /// The lower side: values are no smaller.
     Min,
-    /// Values are no larger.
+    /// The upper side: values are no larger.
     Max,
 }
 
 impl Limits {
-    /// Both bounds, of which each may be none.
+    /// The bounds that there are, each with its side.
     pub fn bounds(&self) -> impl Iterator<Item = (Side, &Bound)> {
         let all = [(Side::Min, self.min.as_ref()), (Side::Max, self.max.as_ref())];
         all.into_iter().filter_map(|(side, bound)| Some((side, bound?)))
@@ -50,7 +50,7 @@ impl Limits {
         self.bounds().any(|(_, bound)| !matches!(bound, Bound::Number(_)))
     }
 
-    /// Whether `value` is within the limits that are known without reading anything.
+    /// Checks that `value` is within the limits that are known without reading anything.
     ///
     /// # Errors
     /// It is not: why, for people.
@@ -67,7 +67,7 @@ impl Limits {
 }
 
 impl Side {
-    /// Whether `value` is on the right side of `bound`; what is no number is not.
+    /// Checks that `value` is on the right side of `bound`; what is no number is not.
     ///
     /// # Errors
     /// It is not: why, for people.
@@ -87,7 +87,7 @@ impl Side {
     }
 }
 
-/// Two numbers in their order; whole ones exactly.
+/// Compares two numbers; whole ones exactly.
 pub(crate) fn compare(one: &str, other: &str) -> Option<Ordering> {
     let (one, other) = (one.trim(), other.trim());
     if let (Ok(one), Ok(other)) = (one.parse::<i64>(), other.parse::<i64>()) {

@@ -1,10 +1,10 @@
-//! What is wrong with an `exec`.
+//! Checks of an `exec`.
 
 use super::super::mapping::{AlertData, Call, Exec, ExecAlert, SourceKind};
 use super::{Braces, Check};
 
 impl Check<'_> {
-    /// What EXEC does, what is told of its end, and the leaves that what it says goes into.
+    /// Checks what EXEC does, what is told of its end, and the leaves that what it says goes into.
     pub(super) fn exec(&mut self, exec: &Exec) {
         self.call(&exec.call, "exec", Braces { value: false, own_name: true });
         if let Some(ExecAlert { data: AlertData::Text(template), .. }) = &exec.alert {

@@ -1,4 +1,4 @@
-//! Reading `min`, `max` and `enum`.
+//! Reading the limits of a leaf: `min`, `max` and `enum`.
 
 use std::collections::BTreeSet;
 
@@ -9,7 +9,7 @@ use crate::spanned::{Item, Reader};
 use super::scalar::Scalar;
 use super::source::source;
 
-/// The limits of a node's values.
+/// Reads the limits of a node's values.
 pub(super) fn limits(reader: &mut Reader<'_>, objects: &BTreeSet<String>) -> Limits {
     let one_of: Vec<Scalar> = reader.or("enum", Vec::new());
     if one_of.is_empty() && reader.has("enum") {
@@ -44,7 +44,7 @@ fn bound(reader: &mut Reader<'_>, key: &str, objects: &BTreeSet<String>) -> Opti
     }
 }
 
-/// `../Max`: a leaf beside this one; `../../Max`: one further up.
+/// Reads a bound that is another leaf: `../Max`, a leaf beside this one; `../../Max`, one further up.
 fn leaf(path: String) -> Result<Bound, String> {
     let leaf = LeafPath::from_node(&path).filter(|leaf| leaf.up > 0 && !leaf.is_of_many());
     leaf.map(Bound::Leaf).ok_or_else(|| {
