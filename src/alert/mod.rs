@@ -20,24 +20,24 @@ pub use waiting::{Keeping, destinations, forget, is_waiting, keep, keep_within};
 use crate::store::QUEUE_SEPARATOR;
 use crate::uri::ServerId;
 
-/// Where alerts of a server go: to the server itself, or to an URI that it named (TS 5.4.5). Each has
-/// its own alerts waiting.
+/// The destination of a server's alerts: the server itself, or an URI that it named (TS 5.4.5). Each has its own alerts
+/// waiting.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Destination {
-    /// The account.
+    /// The server id of the account.
     pub server_id: ServerId,
-    /// An absolute URI; none: where the account's sessions go.
+    /// The absolute URI; none: where the account's sessions go.
     pub uri: Option<String>,
 }
 
 impl Destination {
-    /// Where the account's sessions go.
+    /// The destination where the account's sessions go.
     #[must_use]
     pub fn of(server_id: &ServerId) -> Self {
         Self { server_id: server_id.clone(), uri: None }
     }
 
-    /// What the store calls it.
+    /// The name of the destination in the store.
     #[must_use]
     pub fn key(&self) -> String {
         match &self.uri {

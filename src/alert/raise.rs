@@ -1,4 +1,4 @@
-//! An event on the device becomes an alert (TS 5.3).
+//! Raising alerts: an event on the device becomes one (TS 5.3).
 
 use super::mark::UnknownMark;
 use super::{Destination, Keeping, Mark, keep_within};
@@ -17,24 +17,24 @@ const MOST_BYTES: usize = 64 << 10;
 /// Why an alert is not raised.
 #[derive(Debug, thiserror::Error)]
 pub enum RaiseError {
-    /// It has no type, or what is none.
+    /// The alert has no type, or what is none.
     #[error("alert type {}: expected a URN or a reversed domain name", excerpt(.0))]
     Type(String),
-    /// TS 5.3 has seven levels.
+    /// The mark is none of the seven levels (TS 5.3).
     #[error("mark {}: it must be fatal, critical, minor, warning, informational, harmless or indeterminate", excerpt(.0))]
     Mark(String),
     /// The place where it happened is no ClientURI.
     #[error("source {}: {why}", excerpt(.uri))]
     Source {
-        /// As given.
+        /// The place as given.
         uri: String,
-        /// What is wrong with it.
+        /// Why it is none.
         why: ClientUriError,
     },
     /// There is no such management object or instance, or it is not said which is meant.
     #[error("source: {0}")]
     Unknown(TreeError),
-    /// It is larger than a server can be expected to take.
+    /// The alert is larger than a server can be expected to take.
     #[error("an alert has at most {MOST_BYTES} bytes")]
     TooLarge,
     /// The store failed.
@@ -45,9 +45,9 @@ pub enum RaiseError {
 /// An alert on its way.
 #[derive(Debug, PartialEq, Eq)]
 pub struct Raised {
-    /// Who hears of it: none where nobody may.
+    /// The destinations that hear of it: none where nobody may.
     pub destinations: Vec<Destination>,
-    /// How many alerts had to go for it, and of which account.
+    /// The numbers of alerts that were dropped for it, and of which account.
     pub dropped: Vec<(ServerId, usize)>,
 }
 
@@ -89,7 +89,7 @@ fn checked(mut alert: Alert) -> Result<Alert, RaiseError> {
     Ok(alert)
 }
 
-/// Each account with Read on the instance where it happened.
+/// The destinations of all accounts with Read on the instance where it happened.
 fn listeners(agent_state: &AgentState, alert: &Alert) -> Result<Vec<Destination>, RaiseError> {
     let accounts = agent_state.peers.iter().map(|peer| &peer.account);
     let Some(source) = &alert.source_uri else {

@@ -10,15 +10,15 @@ use super::Terminal;
 use crate::base::regular;
 use crate::spanned::meant;
 
-/// Bytes of the page, which has a tenth of that.
+/// The most bytes of the page, which has a tenth of that.
 const LONGEST_PAGE: u64 = 1 << 20;
 /// What a compressed page begins with (RFC 1952).
 const GZIP: &[u8] = b"\x1f\x8b";
 
-/// What a table of keys says of one of them.
+/// The entry of a key in a table of keys.
 #[derive(Debug, PartialEq, Eq)]
 struct Entry {
-    /// Where the key stands: `source`, `list`.
+    /// The table that the key is in: `source`, `list`.
     table: String,
     key: String,
     kind: String,
@@ -100,7 +100,7 @@ impl Entry {
     }
 }
 
-/// Where the keys of a table stand, for people.
+/// The place where the keys of a table stand, for people.
 fn place(table: &str) -> String {
     match table {
         "head" => "the head of the file".to_owned(),
@@ -159,7 +159,7 @@ fn cells(row: &str) -> Vec<String> {
     cells.iter().map(|cell| cell.trim().to_owned()).collect()
 }
 
-/// A cell as people read it: of a link its text, and code without its marks where it is all there is.
+/// The text of a cell as people read it: of a link its text, and code without its marks where it is all there is.
 fn plain(cell: &str) -> String {
     let (mut text, mut rest) = (String::new(), cell);
     while let Some((before, after)) = rest.split_once('[') {
@@ -183,7 +183,7 @@ fn plain(cell: &str) -> String {
     }
 }
 
-/// Lines of at most so many characters.
+/// The text in lines of at most so many characters.
 fn wrapped(text: &str) -> Vec<String> {
     const WIDTH: usize = 76;
     let mut lines = vec![String::new()];

@@ -9,8 +9,8 @@ use super::object::{ManagementObject, Node, NodeId, Seed, is_placeholder, shown}
 use super::object_files::ObjectFiles;
 use super::template::is_variable;
 
-/// Joins what was read from `files`; also says where in the document's nodes the root stands. Nothing if the DDF's root can't be told; a mapping that has no place in the
-/// DDF is noted.
+/// Joins what was read from `files`; also returns where in the document's nodes the root stands. Nothing if the DDF's
+/// root can't be told; a mapping that has no place in the DDF is noted.
 pub(super) fn join(
     files: &ObjectFiles<'_>,
     ddf: Ddf,
@@ -101,7 +101,8 @@ fn push(
     Some(id)
 }
 
-/// Puts a mapping where its path leads, and takes the path's labels over. Says where that is, unless it is noted why not.
+/// Puts a mapping where its path leads, and takes the path's labels over. Returns where that is, unless it is noted why
+/// not.
 fn attach(
     object: &mut ManagementObject,
     path: &str,
@@ -149,7 +150,7 @@ fn attach(
     Some(at)
 }
 
-/// The mapping's label is the variable, whatever the DDF calls the node.
+/// Gives a node the mapping's label, which is the variable, whatever the DDF calls the node.
 fn relabel(object: &mut ManagementObject, id: NodeId, label: &str) -> Result<(), String> {
     if !is_variable(label) {
         return Err(format!("`<{label}>`: expected letters, digits, `-` and `_` between `<` and `>`"));

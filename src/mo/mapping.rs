@@ -1,4 +1,4 @@
-//! A mapping file's content: where a node's value comes from and goes to.
+//! The content of a mapping file: where a node's value comes from and goes to.
 
 use std::time::Duration;
 
@@ -37,7 +37,7 @@ const TIMEOUT: Duration = Duration::from_secs(60);
 /// A D-Bus object, named once in `[object.NAME]`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct BusObject {
-    /// The bus name.
+    /// The bus name of the service.
     pub name: String,
     /// The object's path; may hold one `*`.
     pub path: String,
@@ -45,131 +45,133 @@ pub struct BusObject {
     pub interface: String,
 }
 
-/// What `[node."…"]` says. The default is a node without a mapping: its value is in the store.
+/// The mapping of a node, as `[node."…"]` has it. The default is a node without a mapping: its value is in the store.
 #[derive(Clone, Debug, Default)]
 pub struct NodeMapping {
-    /// Where it stands in the mapping file; 0 if nowhere.
+    /// The line where it stands in the mapping file; 0 if nowhere.
     pub line: usize,
-    /// Sources in order of preference; empty: the store.
+    /// The sources in order of preference; empty: the store.
     pub get: Vec<Source>,
-    /// Where a server's value goes.
+    /// The sink that a server's value goes to.
     pub set: Option<Sink>,
-    /// How a child that a server adds comes about.
+    /// The call by which a child that a server adds comes about.
     pub add: Option<Call>,
-    /// How a child that a server deletes goes.
+    /// The call by which a child that a server deletes goes.
     pub delete: Option<Call>,
-    /// The names of an un-named node's children.
+    /// The list of an un-named node's children.
     pub list: Option<List>,
-    /// What EXEC does.
+    /// The action of EXEC.
     pub exec: Option<Exec>,
-    /// Keep the first definitive answer.
+    /// Whether the first definitive answer is kept.
     pub pin: bool,
-    /// Give a better source this long after the agent's start.
+    /// The time after the agent's start for which a better source is waited for.
     pub wait: Option<Duration>,
-    /// What the whole value must match.
+    /// The pattern that the whole value must match.
     pub pattern: Option<Regex>,
-    /// The longest value in bytes.
+    /// The longest value, in bytes.
     pub max_len: Option<usize>,
-    /// `min`, `max`, `enum`
+    /// The limits of the value: `min`, `max`, `enum`.
     pub limits: Limits,
     /// How long a written value is read back; none: not at all.
     pub verify: Option<Duration>,
-    /// Other leaves that programs and braces are given.
+    /// The other leaves that programs and braces are given.
     pub input: Vec<Input>,
 }
 
 /// A leaf that `input` lists.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Input {
-    /// As written: what programs know it by.
+    /// The key as written, by which programs know the leaf.
     pub key: String,
-    /// Where it is.
+    /// The path to the leaf.
     pub path: LeafPath,
-    /// What counts where it has no value.
+    /// The value that counts where the leaf has none.
     pub default: Option<String>,
 }
 
-/// Where a value goes to.
+/// A sink: where a value goes to.
 #[derive(Clone, Debug)]
 pub struct Sink {
-    /// The outside effect.
+    /// The call that brings the value there.
     pub to: Call,
-    /// Inverted when the value is written.
+    /// The pipeline, inverted when the value is written.
     pub pipeline: Pipeline,
 }
 
-/// An outside effect.
+/// A call: an outside effect.
 #[derive(Clone, Debug)]
 pub enum Call {
     /// A file below the sysroot is written.
     File {
-        /// Its path.
+        /// The path of the file.
         path: Template,
         /// `key`: the one setting of it that is meant; none: all of it.
         setting: Option<Setting>,
-        /// Takes root. No helper writes it in this version: what the agent may not do is refused for that reason.
+        /// Whether writing takes root. No helper writes it in this version: what the agent may not do is refused for
+        /// that reason.
         privileged: bool,
     },
     /// A program is run.
     Run(Program),
     /// A D-Bus property is set, or a method called.
     Bus {
-        /// `object`
+        /// `object`: the D-Bus object.
         object: String,
-        /// `property`, or `method`
+        /// `property`, or `method`: the member of it.
         member: String,
-        /// True for a method.
+        /// Whether the member is a method; else it is a property.
         method: bool,
-        /// `args`
+        /// `args`: the arguments of the call.
         args: Vec<Template>,
-        /// When a method is given up.
+        /// The time after which a method is given up.
         timeout: Duration,
-        /// Takes root. No helper calls it in this version: what the agent may not do is refused for that reason.
+        /// Whether the call takes root. No helper calls it in this version: what the agent may not do is refused for
+        /// that reason.
         privileged: bool,
     },
-    /// Kept by the agent.
+    /// The store: the value is kept by the agent.
     Store,
 }
 
 /// A program to run: never through a shell.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Program {
-    /// argv; braces are filled in after it was split.
+    /// The program and its arguments; braces are filled in after it was split.
     pub argv: Vec<Template>,
     /// The user it should run as. In this version it runs as the agent does; `root` is refused where that is not root.
     pub user: String,
-    /// When it is killed.
+    /// The time after which it is killed.
     pub timeout: Duration,
 }
 
-/// `exec`
+/// `exec`: the action of EXEC.
 #[derive(Clone, Debug)]
 pub struct Exec {
-    /// What is called.
+    /// The call that is made.
     pub call: Call,
-    /// Exit code → status code (1000–1999).
+    /// The status codes (1000–1999) of exit codes.
     pub codes: Vec<(i32, u16)>,
-    /// Run when the session has ended.
+    /// Whether it is run when the session has ended.
     pub after_session: bool,
     /// The type of the alert that reports an asynchronous end.
     pub alert_type: String,
     /// `alert`: what else that alert is; none: the node is its source, and the status its data.
     pub alert: Option<ExecAlert>,
-    /// A reboot in the middle is not a failure: a program that the agent's end cut off is started again at the next
-    /// start with `OMADM_RESUMED=1`, at most twice, and says itself what became of it.
+    /// Whether a reboot in the middle is no failure: a program that the agent's end cut off is started again at the
+    /// next start with `OMADM_RESUMED=1`, at most twice, and says itself what became of it.
     pub resume: bool,
-    /// Leaves that the program may set while it runs.
+    /// The leaves that the program may set while it runs.
     pub output: Vec<Output>,
     /// The leaf that gets what the program wrote to standard output, or what the method answered.
     pub result: Option<ExecResult>,
-    /// When it may begin; none: at any time.
+    /// The window in which it may begin; none: at any time.
     pub window: Option<Window>,
     /// Whether the machine's veto programs are asked first.
     pub veto: bool,
 }
 
 impl Exec {
-    /// How long it may take.
+    /// The longest time that the call may take.
     #[must_use]
     pub fn timeout(&self) -> Duration {
         match &self.call {
@@ -182,99 +184,99 @@ impl Exec {
 /// The alert that tells how an EXEC ended, beyond its type.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct ExecAlert {
-    /// Its source is the instance, not the node.
+    /// Whether its source is the instance; else it is the node.
     pub of_object: bool,
-    /// What it is about; its braces stand for un-named nodes.
+    /// The thing that the alert is about; the braces stand for un-named nodes.
     pub target: Option<Template>,
-    /// Its data.
+    /// The data of the alert.
     pub data: AlertData,
-    /// Exit code → the number that it tells.
+    /// The numbers that it tells of exit codes.
     pub codes: Vec<(i32, u16)>,
-    /// What it tells of all other failures; none: the EXEC's status.
+    /// The number that it tells of all other failures; none: the EXEC's status.
     pub otherwise: Option<u16>,
-    /// Its mark where all went well.
+    /// The mark where all went well.
     pub ok: Option<String>,
-    /// Its mark where it did not.
+    /// The mark where it did not.
     pub failed: Option<String>,
-    /// The EXEC is answered 202 at once, and its end is told by the alert only.
+    /// Whether the EXEC is answered 202 at once, and its end is told by the alert only.
     pub always: bool,
 }
 
-/// In which form an alert tells a number.
+/// The form in which an alert tells a number.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub enum AlertData {
-    /// `{"ResultCode": 200}`
+    /// A result code: `{"ResultCode": 200}`.
     #[default]
     ResultCode,
-    /// `{"DM1x": 200}`
+    /// A number as in DM 1.x: `{"DM1x": 200}`.
     Dm1x,
-    /// `{"DM1x": "…"}`: a text around the number.
+    /// A text around the number: `{"DM1x": "…"}`.
     Text(Template),
 }
 
 /// A leaf that `output` lists.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Output {
-    /// As written: what the program calls it.
+    /// The key as written, by which the program calls the leaf.
     pub key: String,
-    /// Where it is.
+    /// The path to the leaf.
     pub path: LeafPath,
 }
 
-/// `result`
+/// `result`: the leaf that gets what the program or the method answered.
 #[derive(Clone, Debug)]
 pub struct ExecResult {
-    /// Where the leaf is.
+    /// The path to the leaf.
     pub path: LeafPath,
-    /// From the program's text to the leaf's value.
+    /// The pipeline from the program's text to the leaf's value.
     pub pipeline: Pipeline,
 }
 
 /// `list`: how the children of an un-named node are found.
 #[derive(Clone, Debug)]
 pub struct List {
-    /// Where the names come from.
+    /// The source of the names.
     pub from: ListFrom,
-    /// The most children.
+    /// The most children that are listed.
     pub max: usize,
 }
 
-/// Where an un-named node's children come from.
+/// The source of an un-named node's children.
 #[derive(Clone, Debug)]
 pub enum ListFrom {
-    /// Paths that match; the name is the part that the first `*` matched.
+    /// The paths that match; the name is the part that the first `*` matched.
     Glob(String),
-    /// Records: a file's, or those of a program's output.
+    /// The records of a file, or of a program's output.
     Records {
-        /// Where they are.
+        /// The place where the records are.
         place: RecordsPlace,
-        /// How they are written.
+        /// The shape in which they are written.
         shape: RecordsShape,
     },
-    /// D-Bus objects.
+    /// The D-Bus objects of this name.
     Object(String),
 }
 
-/// Where records are.
+/// The place of records.
 #[derive(Clone, Debug)]
 pub enum RecordsPlace {
     /// A file below the sysroot.
     File(Template),
-    /// A program's standard output.
+    /// The standard output of a program.
     Run(Vec<Template>),
 }
 
-/// How records are written, and what names a child.
+/// The shape of records, and what names a child.
 #[derive(Clone, Debug)]
 pub enum RecordsShape {
     /// A JSON array or object.
     Json {
-        /// `select`: steps to it.
+        /// `select`: the steps to it.
         select: Vec<Select>,
         /// `key`: the member that names the child.
         key: Option<String>,
     },
-    /// A record a line.
+    /// Lines, of which each is a record.
     Lines {
         /// `match`: lines that don't match are passed over; named groups are members of the record.
         matching: Option<Regex>,

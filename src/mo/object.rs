@@ -1,4 +1,4 @@
-//! A management object as the agent holds it: DDF and mapping joined into one arena of nodes.
+//! Management objects as the agent holds them: DDF and mapping joined into one arena of nodes.
 
 use std::cmp::Ordering;
 use std::path::PathBuf;
@@ -12,50 +12,50 @@ use crate::uri::Moid;
 /// A management object: what is described, and where its values come from.
 #[derive(Debug)]
 pub struct ManagementObject {
-    /// The folder's name.
+    /// The name of the folder.
     pub name: String,
-    /// The folder.
+    /// The path of the folder.
     pub folder: PathBuf,
-    /// The mapping file, for messages.
+    /// The path of the mapping file, for messages.
     pub mapping_file: PathBuf,
     /// SHA-256 over the folder's mapping file and DDF as loaded, and over a base that `ddf_uri` has.
     pub digest: [u8; 32],
     /// The Management Object Identifier.
     pub moid: Moid,
-    /// Other MOIDs it answers to.
+    /// The other MOIDs that it answers to.
     pub aliases: Vec<Moid>,
-    /// Where servers are told to find the DDF.
+    /// The URI where servers are told to find the DDF.
     pub ddf_uri: String,
-    /// Whether that lacks `[objects] ddf-base`: servers are told an address that nobody has.
+    /// Whether that URI lacks `[objects] ddf-base`: servers are told an address that nobody has.
     pub needs_ddf_base: bool,
     /// The root node's name.
     pub root_name: String,
-    /// Instances that the device itself brings.
+    /// The instances that the device itself brings.
     pub instances: Vec<Seed>,
     /// `instances-from = "accounts"`: one instance for each DM account, its MIID the server id (DMAcc).
     pub per_account: bool,
-    /// `profile`: it is there for servers that speak this profile, and for no others; none: for all.
+    /// `profile`: the profile of the servers that it is for; none: all.
     pub profile: Option<Profile>,
     /// `instances-from = "objects"`: one instance for each management object whose rights can be delegated (TS 11.3).
     pub per_object: bool,
     /// Whether servers may create instances.
     pub dynamic: bool,
-    /// D-Bus objects that sources name.
+    /// The D-Bus objects that sources name.
     pub objects: Vec<(String, BusObject)>,
     /// In document order: a node stands before its children. Never empty.
     pub(super) nodes: Vec<Node>,
 }
 
-/// An instance that exists from the start.
+/// A seed: an instance that exists from the start.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Seed {
-    /// Its MIID.
+    /// The MIID of the instance.
     pub miid: String,
-    /// MOData stored at the first start: the JSON object as written in the `data` file.
+    /// The MOData stored at the first start: the JSON object as written in the `data` file.
     pub data: Option<serde_json::Value>,
 }
 
-/// Names a node within its [`ManagementObject`].
+/// The id of a node within its [`ManagementObject`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct NodeId(u32);
 
@@ -73,19 +73,19 @@ impl NodeId {
 /// A node of a management object.
 #[derive(Debug)]
 pub struct Node {
-    /// Its name; an un-named node's label is the mapping's variable, `if` in `<if>`.
+    /// The name; an un-named node's label is the mapping's variable, `if` in `<if>`.
     pub name: NodeName,
-    /// Framework properties.
+    /// The framework properties.
     pub properties: Properties,
-    /// Where its value comes from and goes to.
+    /// The mapping: where the value comes from and goes to.
     pub mapping: NodeMapping,
     /// The node above; none for the root.
     pub parent: Option<NodeId>,
     /// The nodes below, in document order.
     pub children: Vec<NodeId>,
-    /// Those of them that have a name, by it: to be looked up.
+    /// The children that have a name, sorted by it to be looked up.
     pub(super) named: Box<[NodeId]>,
-    /// The first of them that has none.
+    /// The first of the children that has none.
     pub(super) unnamed: Option<NodeId>,
 }
 
@@ -124,29 +124,29 @@ impl Node {
         matches!(self.name, NodeName::Unnamed(_))
     }
 
-    /// Whether its name is not told apart by case.
+    /// Whether the node's name is not told apart by case.
     #[must_use]
     pub fn ignores_case(&self) -> bool {
         self.properties.case_sense == Some(CaseSense::Insensitive)
     }
 
-    /// The name that it has by its description; empty if there is none.
+    /// The name that the node has by its description; empty if there is none.
     pub(crate) fn own_name(&self) -> &str {
         if let NodeName::Named(own) = &self.name { own } else { "" }
     }
 }
 
 impl ManagementObject {
-    /// The root node.
+    /// The id of the root node.
     pub const ROOT: NodeId = NodeId(0);
 
-    /// Whether `moid` is its own or an alias.
+    /// Whether `moid` is the object's own or an alias.
     #[must_use]
     pub fn answers_to(&self, moid: &Moid) -> bool {
         self.moid == *moid || self.aliases.contains(moid)
     }
 
-    /// Whether it is there for servers that speak this profile.
+    /// Whether the object is there for servers that speak this profile.
     #[must_use]
     pub fn is_for(&self, profile: Profile) -> bool {
         self.profile.is_none_or(|own| own == profile)
@@ -173,12 +173,12 @@ impl ManagementObject {
         &self.nodes[id.index()]
     }
 
-    /// All nodes, a node before its children.
+    /// The ids of all nodes, a node before its children.
     pub fn ids(&self) -> impl Iterator<Item = NodeId> + use<> {
         (0..self.nodes.len()).filter_map(NodeId::new)
     }
 
-    /// The nodes below.
+    /// The nodes below a node.
     #[must_use]
     pub fn children(&self, id: NodeId) -> &[NodeId] {
         &self.node(id).children
@@ -249,7 +249,7 @@ impl ManagementObject {
     }
 }
 
-/// The order in which named siblings are looked up.
+/// Compares names without case: the order in which named siblings are looked up.
 fn compare_folded(one: &str, other: &str) -> Ordering {
     for (one, other) in one.as_bytes().iter().zip(other.as_bytes()) {
         let order = one.to_ascii_lowercase().cmp(&other.to_ascii_lowercase());
@@ -265,7 +265,7 @@ pub(super) fn is_placeholder(step: &str) -> bool {
     step.len() > 2 && step.starts_with('<') && step.ends_with('>')
 }
 
-/// A name as a path has it.
+/// The name of a node as a path has it.
 pub(super) fn shown(name: &NodeName) -> String {
     match name {
         NodeName::Named(name) => name.clone(),

@@ -19,7 +19,7 @@ use super::tables::{
 use crate::uri::Moid;
 use crate::uri::ServerId;
 
-/// One change. Several that must hold together go into one [`super::Store::commit`].
+/// A change of the store. Several that must hold together go into one [`super::Store::commit`].
 #[derive(Clone, Debug, PartialEq)]
 pub enum Change {
     /// A node is there with this value.
@@ -28,9 +28,9 @@ pub enum Change {
     Remove(NodeKey),
     /// An instance exists, created by this MAID. [`StoreError::Taken`] if there is one already.
     AddInstance {
-        /// Its root's key.
+        /// The key of its root.
         instance: NodeKey,
-        /// `serverid:…`
+        /// The creator's MAID, `serverid:…`.
         creator: String,
     },
     /// An instance and all in it are gone.
@@ -39,11 +39,11 @@ pub enum Change {
     Pin(NodeKey, Stored),
     /// A notification was acted upon at `time` (seconds since 1970).
     Notification {
-        /// Account.
+        /// The server id of the account.
         server_id: ServerId,
         /// NOTIFICATION-ID.
         id: u16,
-        /// When.
+        /// The time when it was acted upon.
         time: u64,
     },
     /// A notification of this server and id need no longer be remembered.
@@ -54,65 +54,65 @@ pub enum Change {
     Default {
         /// The MOID.
         moid: Moid,
-        /// Who set it.
+        /// The server that set it.
         server_id: ServerId,
         /// The ServerURI template.
         server_uri: String,
     },
-    /// What a push client wants a server to be told, and whether it was (TS D.2.4).
+    /// A push client wants a server to be told this registration, or it was told (TS D.2.4).
     Push(ServerId, Registration),
     /// The session that a notification asks for is still to be held, or not at its end: the trigger's JSON.
     Trigger {
-        /// Account.
+        /// The server id of the account.
         server_id: ServerId,
         /// NOTIFICATION-ID.
         id: u16,
-        /// As JSON.
+        /// The trigger as JSON.
         json: Vec<u8>,
     },
-    /// It has come to its end.
+    /// The session of a notification has come to its end.
     TriggerDone(ServerId, u16),
     /// An alert waits for a place: its JSON. It gets a number that none had before.
     Alert(String, Vec<u8>),
-    /// What cache validators are keyed with; a key that is there already stays.
+    /// The key that cache validators are made with is this; a key that is there already stays.
     CacheKey(CacheKey),
     /// A server got a MOS list of these MOIDs.
     MosSent(ServerId, Vec<Moid>),
     /// Alerts of a place need not wait any longer.
     AlertsSettled(String, Vec<u64>),
-    /// Nor does any that waits for that place.
+    /// The alerts that wait for this place are forgotten.
     AlertsForgotten(String),
-    /// What is known of an EXEC that waits or runs, as JSON; in place of what was known before.
+    /// An EXEC that waits or runs is known as this JSON; in place of what was known before.
     Exec(u64, Vec<u8>),
-    /// Its end was told, or is about to be by an alert of the same transaction.
+    /// The end of an EXEC was told, or is about to be by an alert of the same transaction.
     ExecEnded(u64),
     /// The latest time known (seconds since 1970).
     Clock(u64),
-    /// What is known of a folder of accounts or management objects: [`FOLDER_EMPTIED`], [`FOLDER_HELD`], or since when
+    /// A folder of accounts or management objects is in this state: [`FOLDER_EMPTIED`], [`FOLDER_HELD`], or since when
     /// (seconds since 1970) it has been found empty.
     Folder(String, u64),
     /// A change begins whose effect on a file this record takes back, under a number of its own.
     Intent(u64, Vec<u8>),
     /// The effect of this number is there to stay, or was taken back.
     Settled(u64),
-    /// DM accounts.
+    /// DM accounts change like this.
     Account(AccountChange),
     /// A server has subscribed; in place of what it had for the same ClientURI.
     Subscribe(Subscription),
-    /// What is at the ServerURI now, if the server still has this subscription.
+    /// The content at a subscription's ServerURI is known to be this, if the server still has the subscription.
     Delivered(Subscription),
     /// A server's subscription to a ClientURI is no more.
     Unsubscribe {
         /// The server.
         server_id: ServerId,
-        /// As subscribed to.
+        /// The ClientURI as subscribed to.
         client_uri: String,
     },
 }
 
-/// Of a folder: what it held was removed from it.
+/// The state of a folder whose content was removed from it.
 pub const FOLDER_EMPTIED: u64 = 0;
-/// Of a folder: it held something when it was last looked at.
+/// The state of a folder that held something when it was last looked at.
 pub const FOLDER_HELD: u64 = 1;
 
 impl Change {
@@ -271,7 +271,7 @@ fn remove(transaction: &WriteTransaction, key: &NodeKey, tally: &mut Size) -> Re
     Ok(())
 }
 
-/// Numbers are never used twice: what is settled late must not be another alert.
+/// The number of the next alert. Numbers are never used twice: what is settled late must not be another alert.
 fn next_alert(transaction: &WriteTransaction) -> Result<u64, StoreError> {
     let mut meta = transaction.open_table(META).map_err(db)?;
     let next = counter(&meta, "alerts")?.unwrap_or_default();

@@ -14,7 +14,7 @@ use super::scalar::Scalar;
 use super::{AlertData, Exec, ExecAlert, ExecResult, Output, Pipeline, Template};
 
 const ALERT_TYPE: &str = "urn:x-omadm:at:exec:1.0:OperationComplete";
-/// TS 5.3 has seven levels.
+/// The seven marks of alerts (TS 5.3).
 const MARKS: [&str; 7] =
     ["fatal", "critical", "minor", "warning", "informational", "harmless", "indeterminate"];
 
@@ -93,7 +93,7 @@ fn mark(reader: &mut Reader<'_>, key: &str) -> Option<String> {
     })
 }
 
-/// From exit codes to numbers.
+/// Reads the numbers that exit codes stand for.
 fn codes(reader: &mut Reader<'_>, admits: impl Fn(u16) -> bool, what: &str) -> Vec<(i32, u16)> {
     let codes = pairs(reader, "codes", |code, Scalar(number)| {
         let number: u16 = number.parse().ok().filter(|number| admits(*number))?;

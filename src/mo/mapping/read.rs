@@ -10,7 +10,7 @@ use super::description::{self, Description};
 use super::{BusObject, NodeMapping, node};
 use crate::uri::Moid;
 
-/// What a relative `ddf-uri` ends in: a bare word is a forgotten `https://`, more likely than a file.
+/// The endings of a relative `ddf-uri`: a bare word is a forgotten `https://`, more likely than a file.
 const DDF_ENDINGS: [&str; 2] = [".xml", ".ddf"];
 
 /// A mapping file as written; nothing in it was compared with the DDF yet.
@@ -18,11 +18,11 @@ const DDF_ENDINGS: [&str; 2] = [".xml", ".ddf"];
 pub(in crate::mo) struct MappingFile {
     pub(in crate::mo) moid: Moid,
     pub(in crate::mo) aliases: Vec<Moid>,
-    /// The DDF's file name; none: the mapping describes its nodes itself.
+    /// The file name of the DDF; none: the mapping describes its nodes itself.
     pub(in crate::mo) ddf: Option<String>,
-    /// Where servers find the DDF, absolute or below `[objects] ddf-base`; none: by the folder's name.
+    /// The URI where servers find the DDF, absolute or below `[objects] ddf-base`; none: by the folder's name.
     pub(in crate::mo) ddf_uri: Option<String>,
-    /// The lines of what is compared with others.
+    /// The lines of the keys that are compared with other files.
     pub(in crate::mo) lines: HeadLines,
     /// The root's name, if the mapping gives it one.
     pub(in crate::mo) root: Option<String>,
@@ -32,13 +32,13 @@ pub(in crate::mo) struct MappingFile {
     pub(in crate::mo) per_object: bool,
     pub(in crate::mo) dynamic: bool,
     pub(in crate::mo) objects: Vec<(String, BusObject)>,
-    /// By path, as in `Ext/Interfaces/<if>/Mtu`.
+    /// The mappings of nodes, by path, as in `Ext/Interfaces/<if>/Mtu`.
     pub(in crate::mo) nodes: Vec<(String, NodeMapping)>,
-    /// What is said of them beyond that, by path.
+    /// The descriptions of nodes, by path.
     pub(in crate::mo) descriptions: BTreeMap<String, Description>,
 }
 
-/// Where some keys of a mapping's head stand.
+/// The lines of some keys of a mapping's head.
 #[derive(Clone, Copy, Debug, Default)]
 pub(in crate::mo) struct HeadLines {
     pub(in crate::mo) moid: Option<usize>,
@@ -150,20 +150,20 @@ fn check_moids(reader: &mut Reader<'_>, moid: Option<&str>, aliases: &[String]) 
     }
 }
 
-/// An absolute URI, or a relative one that looks like a file.
+/// Whether a URI is absolute, or a relative one that looks like a file.
 fn is_ddf_uri(uri: &str) -> bool {
     let is_relative = !uri.starts_with('/') && DDF_ENDINGS.iter().any(|ending| uri.ends_with(ending));
     !uri.contains(char::is_whitespace) && (uri.contains(':') || is_relative)
 }
 
-/// A node's name or a MIID.
+/// Whether a text can be a node's name or a MIID.
 fn is_name(name: &str) -> bool {
     !name.is_empty()
         && !matches!(name, "." | ".." | "*")
         && !name.contains(|c: char| c == '/' || c.is_control())
 }
 
-/// Files belong to the folder: what a mapping names is in it.
+/// Checks the name of a file: files belong to the folder, so that what a mapping names is in it.
 fn check_file_name(reader: &mut Reader<'_>, key: &str, name: &str) {
     let mut components = Path::new(name).components();
     if !matches!((components.next(), components.next()), (Some(Component::Normal(_)), None)) {
@@ -207,7 +207,7 @@ fn check_miid(miid: &str, seen: &mut BTreeSet<String>, problem: &mut impl FnMut(
     }
 }
 
-/// Whether there is an instance for each account, and whether there is one for each management object.
+/// Reads whether there is an instance for each account, and whether there is one for each management object.
 fn instances_from(reader: &mut Reader<'_>, has_instances: bool) -> (bool, bool) {
     let Some(from) = reader.optional::<String>("instances-from") else { return (false, false) };
     if !matches!(from.as_str(), "accounts" | "objects") {
@@ -226,7 +226,7 @@ fn profile(name: String) -> Result<Profile, String> {
     }
 }
 
-/// `[object.NAME]`: D-Bus objects that sources name.
+/// Reads `[object.NAME]`: the D-Bus objects that sources name.
 pub(crate) fn bus_objects(reader: &mut Reader<'_>) -> Vec<(String, BusObject)> {
     let objects = reader.tables("object", |_, reader| bus_object(reader));
     objects.into_iter().filter_map(|(name, object)| Some((name, object?))).collect()
