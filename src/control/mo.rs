@@ -1,6 +1,5 @@
 //! `omadmctl mo check DIR…`, `omadmctl mo ddf DIR`, `omadmctl mo new FILE`: mappings without an agent.
 
-use std::fs;
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
@@ -8,6 +7,7 @@ use serde_json::json;
 
 use super::ddf::bytes;
 use super::findings::Findings;
+use super::folder::{Given, given, named};
 use super::reading::Tree;
 use super::terminal::Terminal;
 use crate::daemon;
@@ -116,56 +116,4 @@ pub(super) fn new<O: Write, E: Write>(file: &Path, terminal: &mut Terminal<O, E>
     write!(terminal.out, "{}", mo::skeleton(&described, &name.to_string_lossy()))?;
     terminal.out.flush()?;
     Ok(true)
-}
-
-/// The kind of a folder that is to be checked.
-enum Given {
-    /// The folder of an object.
-    Object(PathBuf),
-    /// A folder with objects in it.
-    Parent(PathBuf, Vec<PathBuf>),
-}
-
-fn given(folder: &Path, problems: &mut Problems) -> Option<Given> {
-    let folder = named(folder);
-    let own = folder.file_name().map(|name| folder.join(format!("{}.toml", name.display())));
-    let mut has_mapping = false;
-    match fs::read_dir(&folder) {
-        Ok(entries) => entries.flatten().for_each(|entry| has_mapping |= is_mapping(&entry.path())),
-        Err(error) => {
-            problems.file(&folder, format!("can't be listed: {error}"));
-            return None;
-        }
-    }
-    if own.is_some_and(|own| own.exists()) {
-        return Some(Given::Object(folder));
-    }
-    let names = load::list(std::slice::from_ref(&folder), problems);
-    let found = names.iter().filter_map(|name| Some(name.folders().pop()?.folder));
-    let found: Vec<PathBuf> = found.filter(|folder| holds_mapping(folder)).collect();
-    if !found.is_empty() {
-        return Some(Given::Parent(folder, found));
-    }
-    if !has_mapping {
-        problems.file(&folder, "has no mapping, neither in it (NAME.toml) nor in folders in it");
-        return None;
-    }
-    Some(Given::Object(folder))
-}
-
-fn holds_mapping(folder: &Path) -> bool {
-    fs::read_dir(folder)
-        .is_ok_and(|mut entries| entries.any(|entry| entry.is_ok_and(|entry| is_mapping(&entry.path()))))
-}
-
-fn is_mapping(path: &Path) -> bool {
-    path.extension().is_some_and(|extension| extension == "toml")
-}
-
-/// The folder under its own name, after which an object is called: `.` has a name too.
-pub(super) fn named(folder: &Path) -> PathBuf {
-    if folder.file_name().is_some() {
-        return folder.to_path_buf();
-    }
-    fs::canonicalize(folder).unwrap_or_else(|_| folder.to_path_buf())
 }

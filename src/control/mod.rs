@@ -12,6 +12,7 @@ mod cli;
 mod ddf;
 mod explain;
 mod findings;
+mod folder;
 mod mo;
 mod reading;
 mod terminal;

@@ -7,8 +7,8 @@ use std::sync::Arc;
 
 use serde_json::{Value as Json, json};
 
-use super::Terminal;
-use super::mo::named;
+use super::folder::named;
+use super::terminal::Terminal;
 use crate::backend::{self, Answer, BackendError, Builtins, Bus, Child, Context, Machine, Request, Seen};
 use crate::ddf::AccessType;
 use crate::mo::mapping::ListFrom;
