@@ -79,6 +79,9 @@ get = { object = "modem", property = "Band" }
 set = { object = "modem", property = "Band" }
 [node.Reset]
 exec = { object = "modem", method = "Reset", codes = { 1 = 1404 } }
+[node.Survey]
+input = ["Band"]
+exec = { object = "modem", method = "Survey", args = ["{../Band}"], result = { leaf = "Found", select = "[1]", scale = 0.001, format = "{} dBm" } }
 [node.Guarded]
 exec = { object = "modem", method = "Guarded" }
 [node.Slow]
@@ -109,6 +112,8 @@ fn put_object(bench: &Bench) {
         leaf("Called", "chr", "Get Replace"),
         node("Modems", "node", "Get Replace", "One", &modems),
         exec("Reset"),
+        exec("Survey"),
+        leaf("Found", "chr", "Get"),
         exec("Guarded"),
         exec("Slow"),
     ];
@@ -490,6 +495,22 @@ async fn exec_calls_a_method() {
     for told in ["it is off", "not permitted: only root may", "does not answer"] {
         assert!(log.contains(told), "{told}: {log}");
     }
+    agent.stop().await;
+}
+
+#[tokio::test]
+async fn what_a_method_answers_goes_into_a_leaf_by_the_pipeline_of_result() {
+    let daemon = Daemon::start();
+    let (modem, state) = Modem::new("35");
+    lock(&state).band = 20;
+    let _service = serve(&daemon, [("0", modem)]).await;
+    let bench = bench(&daemon).await;
+    bench.play(json!([[["EXEC", leaf("Survey")]], [["GET", leaf("Found")]]]));
+    let agent = bench.start().await;
+    bench.session(&agent, 1).await;
+    assert_eq!(bench.statuses(), [[200], [200]], "{}", agent.log());
+    assert_eq!(lock(&state).calls, ["Survey 200"]);
+    assert_eq!(body(&bench, 2, 1).unwrap(), b"-71.5 dBm");
     agent.stop().await;
 }
 

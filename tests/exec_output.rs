@@ -4,8 +4,9 @@ use omadm_agent::lab::Exchange;
 use serde_json::{Value, json};
 
 use crate::support::ddf::node;
-use crate::support::tools::{put_script, put_tools, tool};
-use crate::support::{Agent, Bench, Setup};
+use crate::support::published::{Published, alerts};
+use crate::support::tools::{TOOLS, put_script, put_tools, tool};
+use crate::support::{Agent, Bench, Setup, appears};
 
 fn leaf(name: &str, format: &str) -> String {
     node(name, format, "Get Replace", "ZeroOrOne", "")
@@ -149,4 +150,50 @@ async fn nothing_grows_back_of_what_a_server_deleted_meanwhile() {
     agent.logged("about what is gone", |line| line.contains("what its program said is passed over")).await;
     assert_eq!(read(&bench, &agent).await, json!({"Sites": {"south": {"State": 2}}}));
     agent.stop().await;
+}
+
+/// However soon after a program's end the agent dies: what was said is there if it is told that it went well, and it is
+/// told in any case.
+#[tokio::test]
+async fn a_death_between_the_end_and_the_alert_loses_neither() {
+    let script = "read -r _ <@folder@/pipe\necho '{\"State\": 90}' >&3\necho 42\necho >@folder@/ended\n";
+    let mapping = r#"
+[node.Job]
+exec = { run = ["@folder@/job"], output = ["State"], result = "Level", alert = { always = true } }
+"#;
+    let object = Published { moid: TOOLS, root: "Tools" };
+    let mut outcomes = Vec::new();
+    for pause in [0, 1, 2, 4, 8, 16, 32, 500] {
+        let bench = bench("1ms").await;
+        put_script(&bench, "job", script);
+        put_tools(
+            &bench,
+            &[job(), leaf("State", "int"), leaf("Level", "int"), leaf("Note", "chr")].concat(),
+            mapping,
+            &json!({"Note": "n"}),
+        );
+        bench.play(json!([[["EXEC", tool("Job")]]]));
+        let agent = bench.start().await;
+        bench.session(&agent, 1).await;
+        bench.release(0).await;
+        appears(&bench.gateway.path("ended")).await;
+        tokio::time::sleep(std::time::Duration::from_millis(pause)).await;
+        agent.kill().await;
+        let agent = bench.start().await;
+        let said = |_: &[Exchange]| !alerts(&bench).is_empty();
+        bench.until(&agent, "the alert", said).await;
+        let read = object.read(&bench, &agent).await;
+        for alert in alerts(&bench) {
+            match alert["Data"]["ResultCode"].as_u64() {
+                Some(200) => {
+                    assert_eq!(read, json!({"State": 90, "Level": 42, "Note": "n"}), "{}", agent.log());
+                }
+                Some(500) => assert_eq!(read["Level"], Value::Null, "{read}\n{}", agent.log()),
+                other => panic!("{other:?}"),
+            }
+            outcomes.push(alert["Data"]["ResultCode"].clone());
+        }
+        agent.stop().await;
+    }
+    assert!(outcomes.contains(&json!(200)), "the last were late enough: {outcomes:?}");
 }

@@ -13,6 +13,7 @@ use omadm_agent::package::Profile;
 use serde_json::{Value, json};
 
 use crate::support::figure::{figure, put_figure};
+use crate::support::tools::put_script;
 use crate::support::{Agent, BENCH, Bench, DMACC, LIMIT, SECRET, SERVER_ID, Setup, commands, ddf};
 
 /// An object whose leaves come from the store, a file, and a program.
@@ -170,16 +171,19 @@ fn put_watched_object(bench: &Bench) {
         leaf("File", "Get"),
         leaf("Program", "Get"),
         leaf("Action", "Exec"),
+        leaf("Report", "Exec"),
         ddf::node("Note", "chr", "Add Delete Get Replace", "ZeroOrOne", ""),
     ];
     let root = ddf::permanent(&ddf::node("Watched", "node", "Get", "One", &leaves.concat()));
     let mapping = "instances = [\"1\"]\n\
          [node.File]\nget = [{ file = \"@folder@/values/of/file\" }]\n\
          [node.Program]\nget = [{ run = [\"@folder@/tell\", \"@folder@/said\"] }]\n\
-         [node.Action]\nexec = { run = [\"@folder@/count\", \"@folder@/counted\"] }\n";
+         [node.Action]\nexec = { run = [\"@folder@/count\", \"@folder@/counted\"] }\n\
+         [node.Report]\nexec = { run = [\"@folder@/report\"], output = [\"Stored\"], result = \"Note\" }\n";
     ddf::put(&bench.gateway, WATCHED, "Watched", &root, mapping);
     files::put(&bench.gateway.path("tell"), "#!/bin/sh\ncat \"$1\"\n", files::PROGRAM).unwrap();
     files::put(&bench.gateway.path("said"), "", files::PLAIN).unwrap();
+    put_script(bench, "report", "echo '{\"Stored\": \"half\"}' >&3\nread -r _ <@folder@/pipe\necho whole\n");
 }
 
 #[tokio::test]
@@ -627,5 +631,39 @@ async fn an_account_is_put_by_whichever_of_its_names_it_is_subscribed_to() {
     let change = json!([["HGET", from, "urn:oma:mo:oma-dm-dmacc:1.2//Name"]]);
     assert_eq!(rig.session(&agent, change).await, [200]);
     rig.arrives(&agent, &json!("Another name")).await;
+    agent.stop().await;
+}
+
+#[tokio::test]
+async fn what_a_program_reports_is_put_while_it_runs_and_nobody_holds_it_for_fresh() {
+    let rig = Rig::new("[exec]\nsync-limit = \"1ms\"\n").await;
+    let agent = rig.bench.start().await;
+    rig.subscribe(&agent, &node("")).await;
+    let validator = || {
+        let last = rig.bench.packages().into_iter().rfind(|package| !package.initiation).unwrap();
+        let document: Value = serde_json::from_slice(&last.part(1).unwrap().body).unwrap();
+        document[0]["CV"].as_str().unwrap().to_owned()
+    };
+    assert_eq!(rig.session(&agent, json!([["GET", node("")]])).await, [200]);
+    let before = validator();
+    let if_changed = |cv: &str| json!([["GET", node(&format!("?cv={cv}"))]]);
+    assert_eq!(rig.session(&agent, if_changed(&before)).await, [304]);
+    assert_eq!(rig.session(&agent, json!([["EXEC", node("Report")]])).await, [202]);
+    let said = |wanted: Value| {
+        let puts = rig.puts();
+        let last: Option<Value> = puts.last().and_then(|put| serde_json::from_slice(&put.body).ok());
+        last.is_some_and(|last| {
+            let watched = &last[0]["MOData"]["Watched"];
+            json!([watched["Stored"], watched["Note"]]) == wanted
+        })
+    };
+    let half = rig.bench.tape.until(LIMIT, |_| said(json!(["half", null]))).await;
+    assert!(half, "{:?}\n{}", rig.values(), agent.log());
+    assert_eq!(rig.session(&agent, if_changed(&before)).await, [200]);
+    let half = validator();
+    rig.bench.release(0).await;
+    let whole = rig.bench.tape.until(LIMIT, |_| said(json!(["half", "whole"]))).await;
+    assert!(whole, "{:?}\n{}", rig.values(), agent.log());
+    assert_eq!(rig.session(&agent, if_changed(&half)).await, [200]);
     agent.stop().await;
 }

@@ -246,6 +246,11 @@ impl Modem {
         if state.power { Ok(()) } else { Err(fdo::Error::Failed("it is off".to_owned())) }
     }
 
+    fn survey(&self, band: u32) -> (Vec<String>, i32) {
+        self.state.lock().unwrap().calls.push(format!("Survey {band}"));
+        (vec!["near".to_owned()], -71_500)
+    }
+
     fn guarded(&self) -> fdo::Result<()> {
         Err(fdo::Error::AccessDenied("only root may".to_owned()))
     }
