@@ -43,6 +43,7 @@ use tokio::net::UdpSocket;
 use tokio::sync::mpsc;
 
 use crate::agent_state::AgentState;
+use crate::alarm::{Alarms, AlarmsEvent};
 use crate::base::Random;
 use crate::base::journal::id;
 use crate::base::lane::Stuck;
@@ -112,6 +113,7 @@ struct Daemon {
     configurations: Configurations,
     bootstrapping: Bootstrapping,
     subscriptions: Subscriptions,
+    alarms: Alarms,
     config_files: ConfigFiles,
     clock: Clock,
     shared: Shared,
@@ -161,6 +163,7 @@ pub async fn run(
                 daemon.bootstrapped(attempt).await;
             },
             () = daemon.subscriptions.next_event(&daemon.agent_state, &mut *daemon.shared.random) => {}
+            event = daemon.alarms.next_event() => daemon.judge(event).await,
             read = daemon.config_files.next_event() => if let Some(read) = read {
                 daemon.loaded(read).await;
             },
@@ -200,6 +203,10 @@ impl Daemon {
         self.shared.systemd.ping_if_due_and_alive(now, || self.shared.hearts.silent(Instant::now()));
         self.config_files.start_due(&self.agent_state, &mut self.shared.hearts);
         self.subscriptions.start_due(&self.agent_state, &mut self.shared.hearts, now);
+        self.alarms.start_due(&self.agent_state, &mut self.shared.hearts, now);
+        if self.alarms.have_waited(now) {
+            self.judge(AlarmsEvent::Due).await;
+        }
         self.start_sessions().await;
         self.registrations.start_due(&self.agent_state, &mut self.shared);
         let Self { bootstrapping, config_files, clock, sessions, agent_state, shared, .. } = self;
@@ -213,6 +220,7 @@ impl Daemon {
             self.registrations.next_wake(),
             self.bootstrapping.next_wake(&self.clock),
             self.subscriptions.next_wake(),
+            self.alarms.next_wake(),
             self.config_files.next_wake(),
             self.shared.systemd.next_ping(),
         ];

@@ -39,6 +39,7 @@
 //! | [`alert`] | Generic Alerts on their way to a server | no |
 //! | [`push`] | the bridge to a push service: registration, and Package#0 in a push message | all but `registration` |
 //! | [`subscription`] | SUB: noticing changes, putting them to a data repository | `schedule` |
+//! | [`alarm`] | alarms of mappings: noticing that a value crosses its limit, telling servers of it | `rule`, `schedule` |
 //! | [`command`] | one file a DM command; the one place that chooses status codes | no |
 //! | [`just_in_time`] | configuration that a local application lacks, from where a server said by DEFAULT | no |
 //! | [`session`] | the session machine, its driver, and the queue that says when and with whom | `machine`, `queue`, `outage` |
@@ -50,6 +51,7 @@
 //! | `lab` | a DM server, a repository and a notifier for tests and the demonstration (feature `lab`) | no |
 
 pub mod agent_state;
+pub(crate) mod alarm;
 pub mod alert;
 pub mod backend;
 pub mod base;

@@ -10,6 +10,7 @@
 )]
 
 mod addressing;
+mod alarm;
 mod alerts;
 mod architecture;
 mod authentication;

@@ -33,6 +33,8 @@ pub struct AgentState {
     pub crash_guard: Arc<CrashGuard>,
     /// Whether no file of the configuration and the accounts is broken.
     pub is_sound: bool,
+    /// Whether every management object is there that its folders hold: none is broken, or does not answer.
+    pub has_all_objects: bool,
     /// Whether the device's owner has account files, sound or broken: then no bootstrap server is asked.
     pub is_owned: bool,
     /// The folders of accounts and management objects, as they were found.

@@ -14,7 +14,7 @@ mod waiting;
 pub use ended::of_exec;
 pub use mark::Mark;
 pub use outgoing::Outgoing;
-pub use raise::{RaiseError, Raised, raise};
+pub use raise::{Prepared, RaiseError, Raised, prepare, raise};
 pub use waiting::{Keeping, destinations, forget, is_waiting, keep, keep_within};
 
 use crate::store::QUEUE_SEPARATOR;

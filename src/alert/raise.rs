@@ -5,8 +5,8 @@ use super::{Destination, Keeping, Mark, keep_within};
 use crate::agent_state::AgentState;
 use crate::mo::value::excerpt;
 use crate::package::{Alert, is_alert_type};
-use crate::store::StoreError;
 use crate::store::records::alert as record;
+use crate::store::{Change, StoreError};
 use crate::tree::{Principal, Rights, SessionFacts, TreeError};
 use crate::uri::ServerId;
 use crate::uri::client::{ClientUri, ClientUriError};
@@ -43,7 +43,7 @@ pub enum RaiseError {
 }
 
 /// An alert on its way.
-#[derive(Debug, PartialEq, Eq)]
+#[derive(Debug, Default, PartialEq, Eq)]
 pub struct Raised {
     /// The destinations that hear of it: none where nobody may.
     pub destinations: Vec<Destination>,
@@ -51,15 +51,33 @@ pub struct Raised {
     pub dropped: Vec<(ServerId, usize)>,
 }
 
-/// Keeps an alert for each account that may read where it happened; for all of them where it says no place. Data
-/// that is no JSON object becomes one, as a DM 1.x alert's does. It is on disk when this returns; the caller asks for
-/// the sessions.
+/// An alert that is about to be kept.
+#[derive(Debug, Default, PartialEq)]
+pub struct Prepared {
+    /// Who hears of it, and what had to go for it.
+    pub raised: Raised,
+    /// To be committed.
+    pub changes: Vec<Change>,
+}
+
+/// Keeps an alert, as [`prepare`] has it. It is on disk when this returns; the caller asks for the sessions.
 ///
 /// # Errors
 /// [`RaiseError`]: then nobody hears of it.
 pub async fn raise(agent_state: &AgentState, alert: Alert) -> Result<Raised, RaiseError> {
+    let Prepared { raised, changes } = prepare(agent_state, alert)?;
+    agent_state.store.commit(changes).await?;
+    Ok(raised)
+}
+
+/// What it takes to keep an alert for each account that may read where it happened; for all of them where it says no place.
+/// Data that is no JSON object becomes one, as a DM 1.x alert's does.
+///
+/// # Errors
+/// [`RaiseError`]: then nobody hears of it.
+pub fn prepare(agent_state: &AgentState, alert: Alert) -> Result<Prepared, RaiseError> {
     let alert = checked(alert)?;
-    let mut raised = Raised { destinations: Vec::new(), dropped: Vec::new() };
+    let mut raised = Raised::default();
     let mut changes = Vec::new();
     for destination in listeners(agent_state, &alert)? {
         let Keeping { changes: more, dropped } =
@@ -68,8 +86,7 @@ pub async fn raise(agent_state: &AgentState, alert: Alert) -> Result<Raised, Rai
         raised.dropped.push((destination.server_id.clone(), dropped));
         raised.destinations.push(destination);
     }
-    agent_state.store.commit(changes).await?;
-    Ok(raised)
+    Ok(Prepared { raised, changes })
 }
 
 fn checked(mut alert: Alert) -> Result<Alert, RaiseError> {

@@ -14,7 +14,7 @@ use queue::Queue;
 use systemd_journal_logger::{JournalLog, connected_to_journal};
 
 /// Message ids of the journal catalogue, `systemd/omadm.catalog`, in order. A new one takes the number after the last, which is
-/// …7f34 next; one that is no longer said is not given to another message.
+/// …7f35 next; one that is no longer said is not given to another message.
 pub(crate) mod id {
     /// A session ended well.
     pub(crate) const SESSION_ENDED: &str = "6f1d5c0b8f0f4a7f9d4b1a3c2e5d7f10";
@@ -48,6 +48,8 @@ pub(crate) mod id {
     pub(crate) const GIVEN_UP: &str = "6f1d5c0b8f0f4a7f9d4b1a3c2e5d7f32";
     /// The store can't be written: its disk is full, or read-only.
     pub(crate) const STORE_WITHHELD: &str = "6f1d5c0b8f0f4a7f9d4b1a3c2e5d7f33";
+    /// An alarm can't be judged, or servers can't be told of it.
+    pub(crate) const ALARMS_FAILING: &str = "6f1d5c0b8f0f4a7f9d4b1a3c2e5d7f34";
 }
 
 /// Sends log lines to journald if stderr is connected to it, else to stderr. What the process dies of is said after them.

@@ -114,6 +114,8 @@ fn place(table: &str) -> String {
         "exec-alert" => "`alert` of an `exec`".to_owned(),
         "description" => "[node.\"PATH\"] (what a node is)".to_owned(),
         "list" => "`list`".to_owned(),
+        "alarm" => "[alarm.NAME]".to_owned(),
+        "alarm-alert" => "`alert` of an alarm".to_owned(),
         other => format!("`{other}`"),
     }
 }

@@ -2,12 +2,14 @@
 //! into a session's packages.
 
 use super::{Daemon, execs};
-use crate::alert::{self, Destination, RaiseError};
+use crate::alarm::{AlarmsEvent, Told};
+use crate::alert::{self, Destination, RaiseError, Raised};
 use crate::base::waking;
 use crate::exec::Finished;
 use crate::package::Alert;
 use crate::session::{Cause, Ended, Outcome, SessionRequest};
 use crate::store::{Change, StoreError};
+use crate::uri::ServerId;
 
 impl Daemon {
     /// Reports an EXEC that ended after its command was answered: its alert waits for the server, in a session started
@@ -75,13 +77,29 @@ impl Daemon {
     /// # Errors
     /// [`RaiseError`]
     pub(super) async fn raise(&mut self, alert: Alert) -> Result<(), RaiseError> {
-        let raised = alert::raise(&self.agent_state, alert).await?;
-        for (server_id, count) in &raised.dropped {
-            self.shared.dropped.tell(server_id, *count, waking::now());
-        }
-        for destination in &raised.destinations {
-            self.sessions.queue.ask(SessionRequest::to(destination, Cause::Alert), waking::now());
-        }
+        let Raised { destinations, dropped } = alert::raise(&self.agent_state, alert).await?;
+        self.are_raised(&destinations, &dropped);
         Ok(())
+    }
+
+    /// Something happened that alarms may have to tell of.
+    pub(super) async fn judge(&mut self, event: AlarmsEvent) {
+        let Told { destinations, dropped } = self.alarms.judge(event, &self.agent_state).await;
+        self.are_raised(&destinations, &dropped);
+    }
+
+    /// Alerts wait for these, and some had to go for it.
+    fn are_raised<'d>(
+        &mut self,
+        destinations: impl IntoIterator<Item = &'d Destination>,
+        dropped: &[(ServerId, usize)],
+    ) {
+        let now = waking::now();
+        for (server_id, count) in dropped {
+            self.shared.dropped.tell(server_id, *count, now);
+        }
+        for destination in destinations {
+            self.sessions.queue.ask(SessionRequest::to(destination, Cause::Alert), now);
+        }
     }
 }

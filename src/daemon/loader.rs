@@ -174,13 +174,14 @@ impl Loader {
             Err(_) => Files { accounts: Vec::new(), any: true, sound: false },
         };
         let objects = read.objects.map_or_else(
-            |_| Vec::new(),
+            |_| (Vec::new(), false),
             |found| {
                 say(&found.problems);
                 for folder in not_served(&found.problems, &[]) {
                     log::error!("{}: the management object is not served", folder.display());
                 }
-                found.all
+                let is_all = found.problems.is_empty() && found.silent.is_empty();
+                (found.all, is_all)
             },
         );
         let agent_state =
@@ -231,6 +232,7 @@ impl Loader {
         };
         let objects = match read.objects {
             Ok(Found { all: mut objects, problems, silent, .. }) => {
+                let is_all = problems.is_empty() && silent.is_empty();
                 say(&problems);
                 for object in before.tree.objects() {
                     let is_silent = silent.contains_key(&object.folder);
@@ -257,9 +259,9 @@ impl Loader {
                         log::error!("{}: the management object is not served", folder.display());
                     }
                 }
-                objects
+                (objects, is_all)
             }
-            Err(_) => before.tree.objects().to_vec(),
+            Err(_) => (before.tree.objects().to_vec(), false),
         };
         self.agent_state(read.settings, (files, folders), objects, Arc::clone(&before.store), &before.peers)
             .await
@@ -271,7 +273,8 @@ impl Loader {
 
     /// The agent state of the same files, and of what servers and bootstraps have made of the accounts meanwhile.
     pub(super) async fn accounts_changed(&self, before: &AgentState) -> AgentState {
-        let (settings, objects) = ((*before.settings).clone(), before.tree.objects().to_vec());
+        let settings = (*before.settings).clone();
+        let objects = (before.tree.objects().to_vec(), before.has_all_objects);
         let files = Files { accounts: files_of(before), any: before.is_owned, sound: before.is_sound };
         let files = (files, before.folders.clone());
         self.agent_state(settings, files, objects, Arc::clone(&before.store), &before.peers).await
@@ -302,7 +305,7 @@ impl Loader {
         &self,
         settings: Settings,
         (files, folders): (Files, Vec<Folder>),
-        objects: Vec<Arc<ManagementObject>>,
+        (objects, has_all_objects): (Vec<Arc<ManagementObject>>, bool),
         store: Arc<Store>,
         before: &[Arc<Peer>],
     ) -> AgentState {
@@ -336,6 +339,7 @@ impl Loader {
             store,
             crash_guard: Arc::clone(&self.crash_guard),
             is_sound: files.sound,
+            has_all_objects,
             is_owned: files.any,
             folders,
         }

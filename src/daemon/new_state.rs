@@ -82,6 +82,7 @@ impl Daemon {
         self.sessions.ask(due);
         let certain = self.doubt().is_none();
         self.subscriptions.follow(&before, &self.agent_state, certain).await;
+        self.alarms.follow(&self.agent_state, certain).await;
         self.registrations.follow(&self.agent_state);
         self.forget(&gone).await;
         self.take_up_for(&back).await;

@@ -189,6 +189,7 @@ mod tests {
             store,
             crash_guard: Arc::default(),
             is_sound: true,
+            has_all_objects: true,
             is_owned: true,
             folders: Vec::new(),
         }

@@ -32,6 +32,7 @@ impl Daemon {
         }
         self.configurations.stop(deadline).await;
         self.sessions.stop().await;
+        self.alarms.stop().await;
         self.subscriptions.stop(deadline).await;
         self.last_words().await;
     }

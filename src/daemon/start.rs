@@ -17,6 +17,7 @@ use super::sessions::Sessions;
 use super::shared::Shared;
 use super::{Daemon, DaemonError, Options, loader, schedule};
 use crate::agent_state::AgentState;
+use crate::alarm::Alarms;
 use crate::base::Random;
 use crate::base::waking;
 use crate::notification::listener;
@@ -65,6 +66,7 @@ impl Daemon {
             configurations: Configurations::default(),
             bootstrapping: Bootstrapping::new(&agent_state),
             subscriptions: Subscriptions::new(&agent_state, &mut *random),
+            alarms: Alarms::new(&agent_state),
             config_files: ConfigFiles::new(loader, watcher),
             clock,
             agent_state,
@@ -80,6 +82,8 @@ impl Daemon {
         self.registrations.follow(&self.agent_state);
         self.bootstrapping.begin(&self.agent_state, &mut *self.shared.random);
         self.forget_unknown().await;
+        let certain = self.doubt().is_none();
+        self.alarms.forget_unknown(&self.agent_state, certain).await;
         self.sessions.hold_fatal(&|_| true, &self.agent_state, &mut *self.shared.random);
         self.take_up().await;
         let due = schedule::at_start(&self.agent_state, waking::now(), &mut *self.shared.random);

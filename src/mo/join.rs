@@ -3,6 +3,7 @@
 use crate::ddf::{self, CaseSense, Ddf, NodeName};
 use crate::spanned::{Problem, Problems, meant};
 
+use super::alarm_search;
 use super::compare::differences;
 use super::mapping::{MappingFile, NodeMapping};
 use super::object::{ManagementObject, Node, NodeId, Seed, is_placeholder, shown};
@@ -50,6 +51,7 @@ pub(super) fn join(
         per_object: mapping.per_object,
         dynamic: mapping.dynamic,
         objects: mapping.objects,
+        alarms: Vec::new(),
         nodes,
     };
     for (path, node) in mapping.nodes {
@@ -62,6 +64,7 @@ pub(super) fn join(
             }
         }
     }
+    object.alarms = alarm_search::resolve(&object, mapping.alarms, files, problems);
     Some((object, first))
 }
 

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use regex_lite::Regex;
 
+mod alarm;
 mod call;
 mod description;
 mod exec;
@@ -18,6 +19,8 @@ mod scalar;
 mod setting;
 mod source;
 
+pub use alarm::AlarmAlert;
+pub(super) use alarm::{AlarmEntry, ConditionEntry, ThresholdEntry};
 pub(super) use description::Description;
 pub(crate) use read::bus_objects;
 pub(super) use read::{HeadLines, MappingFile, SeedEntry};

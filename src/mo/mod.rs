@@ -3,6 +3,7 @@
 //! One folder an object: `NAME.ddf.xml` is what servers see, `NAME.toml` maps it onto the machine. Where there is no DDF,
 //! `describe` makes it from the mapping.
 
+pub mod alarm;
 pub(crate) mod builtin;
 pub(crate) mod calendar;
 pub(crate) mod data;
@@ -22,6 +23,7 @@ pub(crate) mod check;
 pub mod load;
 pub(crate) mod template;
 
+mod alarm_search;
 mod compare;
 mod ddf_uri;
 mod describe;

@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use crate::ddf::{CaseSense, Format, NodeName, Properties};
 use crate::package::Profile;
 
+use super::alarm::Alarm;
 use super::mapping::{BusObject, NodeMapping};
 use crate::uri::Moid;
 
@@ -42,6 +43,8 @@ pub struct ManagementObject {
     pub dynamic: bool,
     /// The D-Bus objects that sources name.
     pub objects: Vec<(String, BusObject)>,
+    /// What servers are told without asking.
+    pub alarms: Vec<Alarm>,
     /// In document order: a node stands before its children. Never empty.
     pub(super) nodes: Vec<Node>,
 }

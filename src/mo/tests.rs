@@ -1,5 +1,6 @@
 //! Whole folders: read, joined, checked.
 
+mod alarms;
 mod described;
 mod machine;
 mod standard;

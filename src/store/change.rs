@@ -3,11 +3,12 @@
 use redb::{ReadableTable, WriteTransaction};
 
 use super::account::AccountChange;
+use super::alarm::{self, AlarmKey};
 use super::alert_key::{alert_key, alert_range};
 use super::error::{StoreError, db};
 use super::key::{CacheKey, NodeKey};
 use super::meta::{counter, folder_key, miid_key, set_counter};
-use super::records::Registration;
+use super::records::{AlarmRecord, Registration};
 use super::size::{Size, size};
 use super::stored::Stored;
 use super::subscription;
@@ -86,6 +87,10 @@ pub enum Change {
     Exec(u64, Vec<u8>),
     /// The end of an EXEC was told, or is about to be by an alert of the same transaction.
     ExecEnded(u64),
+    /// What servers were told of a leaf or an element by an alarm.
+    Alarm(AlarmKey, AlarmRecord),
+    /// It need not be known any longer.
+    AlarmForgotten(AlarmKey),
     /// The latest time known (seconds since 1970).
     Clock(u64),
     /// A folder of accounts or management objects is in this state: [`FOLDER_EMPTIED`], [`FOLDER_HELD`], or since when
@@ -230,6 +235,8 @@ impl Change {
                 let mut table = transaction.open_table(EXECS).map_err(db)?;
                 table.remove(number.to_be_bytes().as_slice()).map_err(db)?;
             }
+            Self::Alarm(key, record) => alarm::put(transaction, key, record)?,
+            Self::AlarmForgotten(key) => alarm::remove(transaction, key)?,
             Self::Clock(time) => {
                 set_counter(&mut transaction.open_table(META).map_err(db)?, "clock", *time)?;
             }

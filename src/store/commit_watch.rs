@@ -1,7 +1,7 @@
 //! The watch for commits, which tells whoever looks out for them. Nothing is compared or kept when nobody does.
 
 use std::collections::BTreeSet;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError, Weak};
 
 use tokio::sync::Notify;
 
@@ -20,9 +20,30 @@ pub struct Changed {
     pub subscribed: BTreeSet<(ServerId, String)>,
 }
 
-/// A watch for commits at or below certain keys, for whoever asks [`CommitWatch::changed`].
+/// The watches of all listeners.
 #[derive(Debug, Default)]
-pub(super) struct CommitWatch {
+pub(super) struct CommitWatches(Mutex<Vec<Weak<CommitWatch>>>);
+
+impl CommitWatches {
+    pub(super) fn add(&self) -> Arc<CommitWatch> {
+        let watch = Arc::new(CommitWatch::default());
+        let mut all = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        all.retain(|known| known.strong_count() > 0);
+        all.push(Arc::downgrade(&watch));
+        watch
+    }
+
+    pub(super) fn report(&self, changes: &[Change]) {
+        let all = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        for watch in all.iter().filter_map(Weak::upgrade) {
+            watch.report(changes);
+        }
+    }
+}
+
+/// Looks out for commits, for one listener: whoever asks [`CommitWatch::changed`].
+#[derive(Debug, Default)]
+pub struct CommitWatch {
     state: Mutex<State>,
     wake: Notify,
 }
@@ -34,11 +55,12 @@ struct State {
 }
 
 impl CommitWatch {
-    pub(super) fn look_out_for(&self, keys: Vec<NodeKey>) {
+    /// From now on it tells of commits at or below these keys, and of no others.
+    pub fn look_out_for(&self, keys: Vec<NodeKey>) {
         self.state().wanted = keys.into();
     }
 
-    pub(super) fn report(&self, changes: &[Change]) {
+    fn report(&self, changes: &[Change]) {
         let wanted = Arc::clone(&self.state().wanted);
         let subscriptions =
             changes.iter().any(|change| matches!(change, Change::Subscribe(_) | Change::Unsubscribe { .. }));
@@ -53,7 +75,9 @@ impl CommitWatch {
         }
     }
 
-    pub(super) async fn changed(&self) -> Changed {
+    /// Waits for a commit that changes a subscription, or what [`CommitWatch::look_out_for`] names. What is committed while it
+    /// does not listen is told the next time.
+    pub async fn changed(&self) -> Changed {
         loop {
             let changed = std::mem::take(&mut self.state().changed);
             if changed != Changed::default() {

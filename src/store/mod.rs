@@ -43,6 +43,7 @@
 //! [`Change`]s: one transaction, one sync. A power cut at any moment leaves the state of the last commit.
 
 mod account;
+mod alarm;
 mod alert_counts;
 mod alert_key;
 mod builder;
@@ -69,10 +70,11 @@ mod twin;
 mod withheld;
 
 pub use account::AccountChange;
+pub use alarm::AlarmKey;
 pub use alert_counts::AlertCount;
 pub(crate) use alert_key::SEPARATOR as QUEUE_SEPARATOR;
 pub use change::{Change, FOLDER_EMPTIED, FOLDER_HELD};
-pub use commit_watch::Changed;
+pub use commit_watch::{Changed, CommitWatch};
 pub use error::StoreError;
 pub use key::{CacheKey, NodeKey};
 pub use open::SetAside;
@@ -109,7 +111,7 @@ pub struct Store {
     committing: Mutex<()>,
     rolling_back: AtomicBool,
     accounts: Notify,
-    commit_watch: commit_watch::CommitWatch,
+    commit_watches: commit_watch::CommitWatches,
     odd: Arc<read::Odd>,
     alert_counts: alert_counts::AlertCounts,
     /// The faults that a test gives the disk.
@@ -136,7 +138,7 @@ impl Store {
     pub fn open(folder: &Path) -> Result<Opened, StoreError> {
         let (file, set_aside) = DatabaseFile::open(&folder.join(FILE))?;
         let (quota, writer) = (AtomicU64::new(u64::MAX), tokio::sync::Mutex::default());
-        let (accounts, commit_watch) = (Notify::new(), commit_watch::CommitWatch::default());
+        let (accounts, commit_watches) = (Notify::new(), commit_watch::CommitWatches::default());
         let store = Self {
             file,
             quota,
@@ -144,7 +146,7 @@ impl Store {
             committing: Mutex::default(),
             rolling_back: AtomicBool::new(false),
             accounts,
-            commit_watch,
+            commit_watches,
             odd: Arc::default(),
             alert_counts: alert_counts::AlertCounts::default(),
             #[cfg(test)]
@@ -228,7 +230,7 @@ impl Store {
         if changes.iter().any(|change| matches!(change, Change::Account(_))) {
             self.accounts.notify_one();
         }
-        self.commit_watch.report(changes);
+        self.commit_watches.report(changes);
         Ok(())
     }
 
@@ -295,15 +297,9 @@ impl Store {
         self.accounts.notified().await;
     }
 
-    /// Names the keys whose commits [`Store::changed`] tells of from now on, those below them included.
-    pub fn look_out_for(&self, keys: Vec<NodeKey>) {
-        self.commit_watch.look_out_for(keys);
-    }
-
-    /// Waits for a commit that changes a subscription, or what [`Store::look_out_for`] names. For one listener;
-    /// what is committed while it does not listen is told the next time.
-    pub async fn changed(&self) -> Changed {
-        self.commit_watch.changed().await
+    /// Watches commits for one listener, as long as that keeps it.
+    pub fn watch_commits(&self) -> Arc<CommitWatch> {
+        self.commit_watches.add()
     }
 }
 

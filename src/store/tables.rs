@@ -24,9 +24,10 @@ pub(super) const OVERRIDES: Bytes = TableDefinition::new("overrides");
 pub(super) const SUBSCRIPTIONS: Bytes = TableDefinition::new("subscriptions");
 pub(super) const EXECS: Bytes = TableDefinition::new("execs");
 pub(super) const TRIGGERS: Bytes = TableDefinition::new("triggers");
+pub(super) const ALARMS: Bytes = TableDefinition::new("alarms");
 
 /// All tables, those first that are least to be spared.
-pub(super) const ALL: [Bytes; 17] = [
+pub(super) const ALL: [Bytes; 18] = [
     META,
     INSTANCES,
     ACCOUNTS,
@@ -41,6 +42,7 @@ pub(super) const ALL: [Bytes; 17] = [
     INTENTS,
     EXECS,
     SUBSCRIPTIONS,
+    ALARMS,
     CACHE_KEY,
     MOS,
     NODES,

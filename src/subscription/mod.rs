@@ -27,7 +27,7 @@ use crate::base::tasks::Tasks;
 use crate::base::waking;
 use crate::file_watches::FileWatches;
 use crate::package::Verb;
-use crate::store::{Change, Changed, Digest, NodeKey, Store, StoreError, Subscription};
+use crate::store::{Change, Changed, CommitWatch, Digest, NodeKey, Store, StoreError, Subscription};
 use crate::uri::client::ClientUri;
 use look::{Look, Outcome};
 use schedule::{Ended, Id, Schedule};
@@ -38,6 +38,7 @@ const KEEP_EVERY: Duration = Duration::from_secs(3600);
 /// All subscriptions of all servers.
 pub(crate) struct Subscriptions {
     store: Arc<Store>,
+    commits: Arc<CommitWatch>,
     schedule: Schedule,
     known: HashMap<Id, KnownSubscription>,
     /// The watches of files that content comes from; none while there are no subscriptions, or no inotify.
@@ -71,6 +72,7 @@ impl Subscriptions {
         let origin = now + poll.mul_f64(f64::from(random.next_u32()) / f64::from(u32::MAX));
         let mut subscriptions = Self {
             store: Arc::clone(&agent_state.store),
+            commits: agent_state.store.watch_commits(),
             schedule: Schedule::new(origin, poll),
             known: HashMap::new(),
             watches: None,
@@ -144,7 +146,7 @@ impl Subscriptions {
     /// Waits for something that concerns subscriptions, and takes note of it.
     pub(crate) async fn next_event(&mut self, agent_state: &AgentState, random: &mut dyn Random) {
         tokio::select! {
-            changed = self.store.changed() => self.heard(&changed, agent_state),
+            changed = self.commits.changed() => self.heard(&changed, agent_state),
             ids = changed(self.watches.as_deref()) => {
                 let now = waking::now();
                 for id in ids {
@@ -256,7 +258,7 @@ impl Subscriptions {
         for known in before.into_values() {
             self.break_off(known);
         }
-        self.store.look_out_for(self.known.values().filter_map(|known| known.key.clone()).collect());
+        self.commits.look_out_for(self.known.values().filter_map(|known| known.key.clone()).collect());
         match &self.watches {
             _ if self.known.is_empty() => self.watches = None,
             Some(watches) => watches.keep(|id| self.known.contains_key(id)),

@@ -5,6 +5,7 @@
 
 mod access;
 mod account;
+mod alarm;
 mod apply;
 mod batch;
 mod builtins;
@@ -38,6 +39,7 @@ mod view;
 mod write;
 
 pub use account::as_changed;
+pub use alarm::{Comparison, Watched, WatchedNode};
 pub use batch::{Batch, Gathering, Pieces};
 pub use document::Document;
 pub use error::TreeError;

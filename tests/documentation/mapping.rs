@@ -64,6 +64,13 @@ fn mapped(name: &str, table: &str, key: &str, line: &str) -> String {
             "moid = \"urn:x-acme:mo:{name}:1.0\"\nroot = \"Board\"\ninstances = [\"1\"]\n[node.Level]\n{line}\n"
         );
     }
+    if table.starts_with("alarm") {
+        return alarmed(
+            name,
+            key,
+            &if table == "alarm" { line.to_owned() } else { format!("alert = {line}") },
+        );
+    }
     let rest = match table {
         "head" => line.to_owned(),
         "instance" if key == "miid" => format!("instances = [{{ {line} }}]"),
@@ -99,6 +106,28 @@ fn mapped(name: &str, table: &str, key: &str, line: &str) -> String {
         _ => "",
     };
     head(name, replaced, &rest)
+}
+
+/// A mapping with this line in an alarm.
+fn alarmed(name: &str, key: &str, line: &str) -> String {
+    let has = |own: &str| line.starts_with(&format!("{own} ="));
+    let is_condition = ["above", "below", "equals", "changes", "list"].into_iter().any(has);
+    let rest: String = [
+        ("leaf = \"Fan/Speed\"\n", has("leaf") || has("list")),
+        ("above = 85\n", is_condition),
+        ("alert = { type = \"urn:x-acme:at:it:1.0\" }\n", has("alert")),
+    ]
+    .iter()
+    .filter(|(_, is_there)| !is_there)
+    .map(|(line, _)| *line)
+    .collect();
+    assert!(key.is_empty() || has(key) || has("alert"), "{line}");
+    format!(
+        "moid = \"urn:x-acme:mo:{name}:1.0\"\nroot = \"Board\"\ninstances = [\"1\"]\n\
+         [node.\"Fan/Speed\"]\nformat = \"int\"\nget = {{ file = \"/run/acme/fan\" }}\n[node.Name]\n[node.Limit]\n\
+         format = \"int\"\n[node.\"Devices/<d>\"]\nlist = {{ file = \"/run/acme/leases\", lines = true }}\n\
+         [alarm.it]\n{rest}{line}\n"
+    )
 }
 
 /// Writes an object with the description that the mappings of [`mapped`] are for.
@@ -155,9 +184,14 @@ fn known_in(table: &str, inside: impl Fn(&str) -> (String, String)) -> BTreeSet<
 #[test]
 fn the_page_of_the_mapping_has_all_keys_and_no_other() {
     let page = tables(MAPPING);
-    for (table, line) in
-        [("head", "zzz = 1"), ("instance", "zzz = 1"), ("object", "zzz = 1"), ("exec-alert", "{ zzz = 1 }")]
-    {
+    for (table, line) in [
+        ("head", "zzz = 1"),
+        ("instance", "zzz = 1"),
+        ("object", "zzz = 1"),
+        ("exec-alert", "{ zzz = 1 }"),
+        ("alarm", "zzz = 1"),
+        ("alarm-alert", "{ zzz = 1 }"),
+    ] {
         let said = said_of(&[(table, "", line.to_owned())]);
         assert_eq!(keys(&page[table]), expected_beside(&said[0]), "{table}");
     }

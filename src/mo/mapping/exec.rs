@@ -79,14 +79,14 @@ fn alert(reader: &mut Reader<'_>) -> (Option<String>, ExecAlert) {
     )
 }
 
-fn alert_type(reader: &mut Reader<'_>, key: &str) -> Option<String> {
+pub(super) fn alert_type(reader: &mut Reader<'_>, key: &str) -> Option<String> {
     reader.parsed(key, |text: String| match is_alert_type(&text) {
         true => Ok(text),
         false => Err("expected a URN, or a reversed domain name such as \"org.example.update\""),
     })
 }
 
-fn mark(reader: &mut Reader<'_>, key: &str) -> Option<String> {
+pub(super) fn mark(reader: &mut Reader<'_>, key: &str) -> Option<String> {
     reader.parsed(key, |word: String| match MARKS.contains(&word.as_str()) {
         true => Ok(word),
         false => Err(format!("expected one of: {}; found {word:?}", MARKS.join(", "))),

@@ -6,6 +6,7 @@ use std::path::{Component, Path};
 use crate::package::Profile;
 use crate::spanned::{Item, Located, Problem, Problems, Reader};
 
+use super::alarm::{AlarmEntry, alarms};
 use super::description::{self, Description};
 use super::{BusObject, NodeMapping, node};
 use crate::uri::Moid;
@@ -36,6 +37,8 @@ pub(in crate::mo) struct MappingFile {
     pub(in crate::mo) nodes: Vec<(String, NodeMapping)>,
     /// The descriptions of nodes, by path.
     pub(in crate::mo) descriptions: BTreeMap<String, Description>,
+    /// By name.
+    pub(in crate::mo) alarms: Vec<(String, AlarmEntry)>,
 }
 
 /// The lines of some keys of a mapping's head.
@@ -106,6 +109,7 @@ impl MappingFile {
             }
             node::read(reader, &names)
         });
+        let alarms = alarms(&mut reader);
         let mut line = |key: &str| reader.raw(key).map(|located| located.line);
         let lines = HeadLines { moid: line("moid"), root: line("root"), ddf_uri: line("ddf-uri") };
         reader.finish();
@@ -128,6 +132,7 @@ impl MappingFile {
             objects,
             nodes,
             descriptions,
+            alarms,
         })
     }
 }

@@ -18,14 +18,15 @@
 //! | `subscriptions` | server id `\0` ClientURI | what the server subscribed to | [`Subscription`](super::Subscription) |
 //! | `alerts` | place `\0` number (u64) | a Generic Alert that waits; place: server id, or server id `\1` URI | `alert`: JSON |
 //! | `execs` | number (u64) | an EXEC that waits, runs, or whose end nobody was told | [`ExecRecord`]: JSON |
+//! | `alarms` | MOID `\0` alarm's name `\0` ClientURI | what servers were told of a leaf or an element; with the ClientURI of a list: that it was looked at | [`AlarmRecord`]: JSON |
 //! | `triggers` | as `notifications` | what a notification asks for, until its session has ended for good | `trigger`: JSON |
 //!
 //! Numbers are big endian; those within a stored node or an intent are little endian.
 //!
 //! # Versions
 //!
-//! The layout has one version, `schema` in `meta`, and every record is of it; all tables above are of schema 3, the first that
-//! was released. A member that is new in a JSON record has a default, and so takes no new schema: an older record is still
+//! The layout has one version, `schema` in `meta`, and every record is of it; all tables above but `alarms` are of schema 3, the first
+//! that was released. A member that is new in a JSON record has a default, and so takes no new schema: an older record is still
 //! read. Nor does a new tag byte. Any other change to a record takes a step in `schema`. A record in no form that is
 //! known is passed over, with a line, and counts as not there.
 //!
@@ -42,8 +43,10 @@
 pub(crate) mod alert;
 pub(crate) mod trigger;
 
+mod alarm;
 mod exec;
 mod push;
 
+pub use alarm::AlarmRecord;
 pub use exec::{EndAlert, EndData, ExecRecord, ProcessGroup};
 pub use push::Registration;

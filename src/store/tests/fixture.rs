@@ -9,9 +9,12 @@ use crate::config::StoredChange;
 use crate::store::records::Registration;
 
 pub(super) fn unpack(folder: &Path) {
-    let packed = include_bytes!("../../../tests/fixtures/store-0.1.0.redb.gz");
+    unpack_from(folder, include_bytes!("../../../tests/fixtures/store-0.1.0.redb.gz"));
+}
+
+fn unpack_from(folder: &Path, packed: &[u8]) {
     let mut whole = Vec::new();
-    flate2::read::GzDecoder::new(packed.as_slice()).read_to_end(&mut whole).unwrap();
+    flate2::read::GzDecoder::new(packed).read_to_end(&mut whole).unwrap();
     put(&folder.join("store.redb"), &whole);
 }
 
@@ -102,4 +105,21 @@ fn the_store_of_0_1_0_is_found_whole_and_goes_on() {
     let opened = Store::open(folder.path()).unwrap();
     assert_eq!((opened.set_aside, missing(&opened.store)), (None, vec!["alert"]), "there are two now");
     assert_eq!(folder.path().read_dir().unwrap().count(), 1);
+}
+
+/// The same records, in the layout of before alarms.
+#[test]
+fn the_store_of_schema_4_is_found_whole_and_takes_alarms() {
+    let folder = tempfile::tempdir().unwrap();
+    unpack_from(folder.path(), include_bytes!("../../../tests/fixtures/store-schema-4.redb.gz"));
+    let opened = Store::open(folder.path()).unwrap();
+    assert_eq!((opened.set_aside, missing(&opened.store)), (None, Vec::new()));
+    let key =
+        crate::store::AlarmKey { moid: "urn:m".into(), name: "a".into(), client_uri: "urn:m/1/L".into() };
+    let record = crate::store::records::AlarmRecord { raised: true, ..Default::default() };
+    assert_eq!(opened.store.snapshot().unwrap().alarms().unwrap(), []);
+    opened.store.commit_blocking(&[Change::Alarm(key.clone(), record.clone())]).unwrap();
+    drop(opened.store);
+    let store = Store::open(folder.path()).unwrap().store;
+    assert_eq!(store.snapshot().unwrap().alarms().unwrap(), [(key, record)]);
 }

@@ -417,6 +417,7 @@ fn a_record_that_is_not_in_its_form_is_passed_over_and_the_others_are_read() {
     );
     assert!(at.push().unwrap().is_empty() && at.subscriptions().unwrap().is_empty());
     assert!(at.overrides(&"a".into()).unwrap().is_empty() && at.mos_sent(&"a".into()).unwrap().is_empty());
+    assert!(at.alarms().unwrap().is_empty());
     at.triggers().unwrap();
     // Eight bytes are a number, whatever else they look like.
     let numbers: Vec<u64> =

@@ -1,0 +1,112 @@
+//! What is known of an alarm, and of the leaves or elements that it watches.
+
+use std::collections::{BTreeSet, HashMap};
+use std::sync::Arc;
+
+use tokio::task::AbortHandle;
+
+use super::Id;
+use super::look::Outcome;
+use super::rule::{At, State};
+use crate::base::journal::id;
+use crate::base::said::Said;
+use crate::mo::ManagementObject;
+use crate::mo::alarm::{Alarm, Condition};
+use crate::store::NodeKey;
+use crate::store::records::AlarmRecord;
+use crate::uri::decode_name;
+
+/// What is known of one.
+pub(super) struct Known {
+    pub(super) object: Arc<ManagementObject>,
+    pub(super) alarm: Arc<Alarm>,
+    /// By ClientURI.
+    pub(super) places: HashMap<String, Kept>,
+    /// The lists that were looked at, by the nodes that they are in.
+    pub(super) lists: BTreeSet<String>,
+    /// Where in the store it is.
+    pub(super) keys: Vec<NodeKey>,
+    /// The journal has a line about what is wrong with it.
+    pub(super) said: Said,
+    /// There are more leaves or elements than are watched, and the journal has a line about it.
+    pub(super) said_more: Said,
+    pub(super) look: Option<AbortHandle>,
+}
+
+/// What is known of a leaf or an element.
+#[derive(Debug, Default)]
+pub(super) struct Kept {
+    pub(super) state: State,
+    /// Of an element: its name, and the node that it is in.
+    pub(super) element: Option<(String, String)>,
+}
+
+impl Known {
+    pub(super) fn new(object: &Arc<ManagementObject>, alarm: &Alarm) -> Self {
+        Self {
+            object: Arc::clone(object),
+            alarm: Arc::new(alarm.clone()),
+            places: HashMap::new(),
+            lists: BTreeSet::new(),
+            keys: Vec::new(),
+            said: Said::default(),
+            said_more: Said::default(),
+            look: None,
+        }
+    }
+
+    /// What the store has of a leaf, an element or a list.
+    pub(super) fn take(&mut self, client_uri: String, record: &AlarmRecord, at: At) {
+        let is_list = self.alarm.condition == Condition::Listed;
+        if is_list && !record.raised {
+            self.lists.insert(client_uri);
+            return;
+        }
+        // Left by an alarm of another kind: swept.
+        if (self.alarm.condition == Condition::Changes) != record.value.is_some() {
+            return;
+        }
+        // An element's ClientURI is that of the node it is in, and its name.
+        let element = client_uri.rsplit_once('/').filter(|_| is_list);
+        let element = element.map(|(within, name)| (decode_name(name), within.to_owned()));
+        self.places.insert(client_uri.clone(), Kept { state: State::of(record, at), element });
+    }
+
+    /// What goes wrong is said once, until it goes well again.
+    pub(super) fn note(&self, id: &Id, outcome: &Outcome) {
+        let Id { moid, name } = id;
+        match &outcome.failed {
+            Some(why) => {
+                if self.said.first() {
+                    log::warn!(
+                        MESSAGE_ID = id::ALARMS_FAILING;
+                        "{moid}: alarm {name} can't be judged, so far as this can't be read: {why}"
+                    );
+                }
+            }
+            None => self.said.again(),
+        }
+        if outcome.is_cut {
+            self.say_more(id);
+        }
+    }
+
+    pub(super) fn say_more(&self, id: &Id) {
+        if self.said_more.first() {
+            log::warn!(
+                "{}: alarm {} has more to watch than it can: the rest is not watched",
+                id.moid,
+                id.name
+            );
+        }
+    }
+}
+
+/// Alarms of one kind may go on with what is known of the other.
+pub(super) fn kind(condition: &Condition) -> u8 {
+    match condition {
+        Condition::Above { .. } | Condition::Below { .. } | Condition::Equals(_) => 0,
+        Condition::Changes => 1,
+        Condition::Listed => 2,
+    }
+}

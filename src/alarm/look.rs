@@ -1,0 +1,169 @@
+//! One look at what an alarm watches.
+
+use std::sync::Arc;
+
+use tokio::sync::mpsc;
+use tokio::task::JoinSet;
+
+use super::Id;
+use super::rule::Reading;
+use crate::agent_state::AgentState;
+use crate::config::Account;
+use crate::file_watches::FileWatches;
+use crate::mo::ManagementObject;
+use crate::mo::alarm::{Alarm, Condition};
+use crate::store::NodeKey;
+use crate::tree::{Principal, SessionFacts, TreeError, Watched, WatchedNode};
+
+/// So many leaves of an alarm are read at a time: one whose source hangs keeps none of the others waiting.
+const AT_A_TIME: usize = 8;
+/// Lists that come and go faster than they can be watched are given up after so many tries.
+const MOST_TURNS: usize = 3;
+
+/// What a look takes.
+pub(super) struct Look {
+    pub(super) agent_state: Arc<AgentState>,
+    /// On whose behalf: a server that may read it.
+    pub(super) account: Arc<Account>,
+    pub(super) id: Id,
+    /// Of which the readings are: older ones count no more.
+    pub(super) epoch: u64,
+    pub(super) object: Arc<ManagementObject>,
+    pub(super) alarm: Arc<Alarm>,
+    pub(super) watches: Option<Arc<FileWatches<Id>>>,
+    pub(super) readings: mpsc::Sender<LeafRead>,
+}
+
+/// A leaf was read.
+#[derive(Debug)]
+pub(crate) struct LeafRead {
+    pub(super) id: Id,
+    pub(super) epoch: u64,
+    pub(super) client_uri: String,
+    pub(super) reading: Reading,
+}
+
+/// What a look came to.
+#[derive(Debug, Default)]
+pub(crate) struct Outcome {
+    /// The leaves or elements that there are.
+    pub(super) places: Vec<Place>,
+    /// Of a list: the nodes whose elements could be listed.
+    pub(super) listed: Vec<String>,
+    /// Whether that is all of them.
+    pub(super) is_whole: bool,
+    /// There are more than are watched.
+    pub(super) is_cut: bool,
+    /// Nothing tells of some of the changes there.
+    pub(super) polls: bool,
+    /// Where in the store it is.
+    pub(super) keys: Vec<NodeKey>,
+    /// Why something could not be read.
+    pub(super) failed: Option<String>,
+}
+
+/// A leaf or an element.
+#[derive(Debug)]
+pub(crate) struct Place {
+    pub(super) client_uri: String,
+    /// Of an element: its name, and the node that it is in.
+    pub(super) within: Option<(String, String)>,
+}
+
+impl Look {
+    pub(super) async fn run(self) -> Outcome {
+        match self.look().await {
+            Ok(outcome) => outcome,
+            Err(error) => Outcome::failed(error.to_string()),
+        }
+    }
+
+    async fn look(&self) -> Result<Outcome, TreeError> {
+        let (watched, told) = self.follow().await?;
+        let mut outcome = Outcome {
+            places: watched.nodes.iter().map(Place::of).collect(),
+            listed: watched.listed,
+            is_whole: watched.failed.is_none() && !watched.is_cut,
+            is_cut: watched.is_cut,
+            // Who could not be listed may come to be so without a word.
+            polls: watched.dependencies.others || !told || watched.failed.is_some(),
+            keys: watched.keys,
+            failed: watched.failed,
+        };
+        if self.alarm.condition != Condition::Listed {
+            let failed = self.read(watched.nodes).await;
+            outcome.polls |= failed.is_some();
+            outcome.failed = outcome.failed.or(failed);
+        }
+        Ok(outcome)
+    }
+
+    /// What there is now, and whether all of its changes will be told.
+    async fn follow(&self) -> Result<(Watched, bool), TreeError> {
+        let tree = &self.agent_state.tree;
+        let principal = self.principal();
+        let mut watched = tree.watched(&self.object, &self.alarm, &principal).await?;
+        let Some(watches) = &self.watches else { return Ok((watched, false)) };
+        for _ in 0..MOST_TURNS {
+            let told = watches.follow(self.id.clone(), watched.dependencies.clone()).await;
+            // Watched first, listed then: what comes in between is not missed.
+            if watched.lists_are_told_by_nobody() {
+                return Ok((watched, told));
+            }
+            let now = tree.watched(&self.object, &self.alarm, &principal).await?;
+            let is_same = now.dependencies == watched.dependencies;
+            watched = now;
+            if is_same {
+                return Ok((watched, told));
+            }
+        }
+        Ok((watched, false))
+    }
+
+    /// Reads the leaves, and hands over what they are. Says why one could not be read.
+    async fn read(&self, nodes: Vec<WatchedNode>) -> Option<String> {
+        let (mut nodes, mut running, mut failed) = (nodes.into_iter(), JoinSet::new(), None);
+        loop {
+            while running.len() < AT_A_TIME
+                && let Some(watched) = nodes.next()
+            {
+                let (agent_state, account) = (Arc::clone(&self.agent_state), Arc::clone(&self.account));
+                let alarm = Arc::clone(&self.alarm);
+                running.spawn(async move {
+                    let principal = Principal { account: &account, session: SessionFacts::default() };
+                    let read = agent_state.tree.compare(&watched.node, &alarm.condition, &principal).await;
+                    (watched.client_uri, read)
+                });
+            }
+            match running.join_next().await {
+                None => return failed,
+                Some(Ok((client_uri, Ok(comparison)))) => {
+                    let reading = Reading::Leaf(comparison);
+                    let read = LeafRead { id: self.id.clone(), epoch: self.epoch, client_uri, reading };
+                    // Without a receiver the agent is about to end.
+                    let _ = self.readings.send(read).await;
+                }
+                Some(Ok((_, Err(error)))) => failed = Some(error.to_string()),
+                Some(Err(error)) => failed = Some(format!("internal error: {error}")),
+            }
+        }
+    }
+
+    fn principal(&self) -> Principal<'_> {
+        Principal { account: &self.account, session: SessionFacts::default() }
+    }
+}
+
+impl Outcome {
+    /// Nothing is known.
+    pub(super) fn failed(why: String) -> Self {
+        Self { polls: true, failed: Some(why), ..Self::default() }
+    }
+}
+
+impl Place {
+    fn of(watched: &WatchedNode) -> Self {
+        let within = watched.within.clone().map(|within| (watched.name(), within));
+        Self { client_uri: watched.client_uri.clone(), within }
+    }
+}

@@ -1,0 +1,259 @@
+//! When an alarm tells of a leaf, or of an element of a list. Pure: it is told what was read and the time, and says what the
+//! state is now, and what servers are to hear.
+//!
+//! A value crosses the limit, and is so until it is back at `clear`: between the two nothing happens. What turns must hold for
+//! `for`; that it is over need not. Servers hear of one place once a minute at most: what turns meanwhile is counted, and the
+//! last of it is told when the minute is over.
+
+use std::cmp::Ordering;
+use std::time::{Duration, Instant};
+
+use sha2::{Digest as _, Sha256};
+
+use crate::mo::Value;
+use crate::mo::alarm::Condition;
+use crate::mo::limit::compare;
+use crate::store::records::AlarmRecord;
+use crate::tree::Comparison;
+
+/// Servers hear of one leaf or element this often at most.
+pub(super) const QUIET: Duration = Duration::from_secs(60);
+
+/// What an alarm is.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Rule<'a> {
+    pub(super) condition: &'a Condition,
+    /// How long the condition must hold.
+    pub(super) hold: Duration,
+    /// Whether it is told when it is over.
+    pub(super) tells_end: bool,
+}
+
+/// What was read.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) enum Reading {
+    /// A leaf, and what it is compared with.
+    Leaf(Comparison),
+    /// Whether an element is there.
+    There(bool),
+}
+
+/// Now, by the clock that only goes forward, and by the one that people set (seconds since 1970).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct At {
+    pub(super) now: Instant,
+    pub(super) wall: u64,
+}
+
+/// What is known of a leaf or an element.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub(super) struct State {
+    /// As servers were told, or as it was found first.
+    told: Position,
+    /// As it is.
+    actual: Position,
+    /// What it is about to become, and since when.
+    turning: Option<(Position, Instant)>,
+    /// What is to be told next.
+    held: Option<News>,
+    /// How much was not told since the last that was.
+    omitted: u32,
+    /// Nothing is told before.
+    quiet_until: Option<Instant>,
+    /// When servers were told last; 0: never (seconds since 1970).
+    told_at: u64,
+}
+
+/// What servers can be told of.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+struct Position {
+    /// Beyond the limit; of an element: there.
+    raised: bool,
+    /// A digest of the value, where changes are told.
+    value: Option<String>,
+}
+
+/// What has happened.
+#[derive(Clone, Debug, PartialEq)]
+pub(super) struct News {
+    /// It has begun; else it is over.
+    pub(super) raised: bool,
+    /// The value that made it so.
+    pub(super) value: Option<Value>,
+    /// What it was compared with.
+    pub(super) limit: Option<Value>,
+    /// How much was not told before it.
+    pub(super) omitted: u32,
+}
+
+/// What follows from a reading, or from the time.
+#[derive(Debug, PartialEq)]
+pub(super) struct Step {
+    pub(super) state: State,
+    /// To be told now, together with the state.
+    pub(super) news: Option<News>,
+    /// The store is to have the state.
+    pub(super) keep: bool,
+}
+
+impl State {
+    /// Of what the store has of it.
+    pub(super) fn of(record: &AlarmRecord, at: At) -> Self {
+        let position = Position { raised: record.raised, value: record.value.clone() };
+        let passed = at.wall.checked_sub(record.told).map(Duration::from_secs);
+        // By a clock that was set back, nobody knows how long ago it was.
+        let left = QUIET.saturating_sub(passed.unwrap_or_default());
+        let is_quiet = record.told > 0 && !left.is_zero();
+        Self {
+            told: position.clone(),
+            actual: position,
+            quiet_until: is_quiet.then(|| at.now + left),
+            told_at: record.told,
+            ..Self::default()
+        }
+    }
+
+    /// An element that was there when its list was looked at first: no news.
+    pub(super) fn found_there() -> Self {
+        let position = Position { raised: true, value: None };
+        Self { told: position.clone(), actual: position, ..Self::default() }
+    }
+
+    /// For the store.
+    pub(super) fn record(&self) -> AlarmRecord {
+        AlarmRecord { raised: self.told.raised, value: self.told.value.clone(), told: self.told_at }
+    }
+
+    /// Whether servers were told that it is raised, or an element there.
+    pub(super) fn is_raised(&self) -> bool {
+        self.told.raised
+    }
+
+    /// Whether there is nothing to know: an element that is gone, and all is told of it.
+    pub(super) fn is_over(&self, now: Instant) -> bool {
+        let is_quiet = self.quiet_until.is_some_and(|until| now < until);
+        !self.told.raised && !self.actual.raised && self.turning.is_none() && self.held.is_none() && !is_quiet
+    }
+
+    /// When it has to be read again, for it to be told that the condition has held for long enough.
+    pub(super) fn reads_at(&self, rule: Rule<'_>) -> Option<Instant> {
+        self.turning.as_ref().map(|(_, since)| *since + rule.hold)
+    }
+
+    /// When something is told that waits for the minute to be over.
+    pub(super) fn tells_at(&self) -> Option<Instant> {
+        self.held.as_ref().and(self.quiet_until)
+    }
+
+    /// What follows from a reading; without one, from the time alone.
+    pub(super) fn step(&self, rule: Rule<'_>, reading: Option<&Reading>, at: At) -> Step {
+        let mut state = self.clone();
+        if let Some(reading) = reading {
+            // What changes are told of must be known once before.
+            if *rule.condition == Condition::Changes && state.actual.value.is_none() {
+                let value = position(rule.condition, &state.actual, reading);
+                let keep = value.is_some();
+                state.actual = value.unwrap_or_default();
+                state.told = state.actual.clone();
+                return Step { state, news: None, keep };
+            }
+            state.read(rule, reading, at.now);
+        }
+        let is_quiet = state.quiet_until.is_some_and(|until| at.now < until);
+        let Some(news) = state.held.take_if(|_| !is_quiet) else {
+            return Step { state, news: None, keep: false };
+        };
+        state.told = state.actual.clone();
+        state.quiet_until = None;
+        let news = rule.tells(&news).then(|| News { omitted: std::mem::take(&mut state.omitted), ..news });
+        if news.is_some() {
+            state.quiet_until = Some(at.now + QUIET);
+            state.told_at = at.wall;
+        }
+        Step { state, news, keep: true }
+    }
+
+    fn read(&mut self, rule: Rule<'_>, reading: &Reading, now: Instant) {
+        // What has no value now, or can't be compared, says nothing.
+        let Some(position) = position(rule.condition, &self.actual, reading) else { return };
+        if position == self.actual {
+            self.turning = None;
+            return;
+        }
+        let since = match &self.turning {
+            Some((turning, since)) if *turning == position => *since,
+            _ => now,
+        };
+        let ends = matches!(reading, Reading::Leaf(_)) && !position.raised;
+        let hold = if ends { Duration::ZERO } else { rule.hold };
+        if now.saturating_duration_since(since) < hold {
+            self.turning = Some((position, since));
+            return;
+        }
+        (self.turning, self.actual) = (None, position);
+        let (value, limit) = match reading {
+            Reading::Leaf(Comparison { value, limit, .. }) => (value.clone(), limit.clone()),
+            Reading::There(_) => (None, None),
+        };
+        let news = News { raised: self.actual.raised, value, limit, omitted: 0 };
+        if self.held.replace(news).is_some_and(|before| rule.tells(&before)) {
+            self.omitted = self.omitted.saturating_add(1);
+        }
+    }
+}
+
+impl Rule<'_> {
+    /// Whether servers hear of it.
+    fn tells(&self, news: &News) -> bool {
+        news.raised || self.tells_end
+    }
+}
+
+/// Where a reading puts it; none where that can't be told.
+fn position(condition: &Condition, actual: &Position, reading: &Reading) -> Option<Position> {
+    let raised = |raised: bool| Some(Position { raised, value: None });
+    let (value, limit, clear) = match reading {
+        Reading::There(there) => return raised(*there),
+        Reading::Leaf(Comparison { value, limit, clear }) => (value.as_ref()?, limit, clear),
+    };
+    match condition {
+        Condition::Above { .. } => {
+            beyond(value, limit.as_ref()?, clear.as_ref(), Ordering::Greater, actual.raised).and_then(raised)
+        }
+        Condition::Below { .. } => {
+            beyond(value, limit.as_ref()?, clear.as_ref(), Ordering::Less, actual.raised).and_then(raised)
+        }
+        Condition::Equals(_) => {
+            let limit = limit.as_ref()?;
+            let (value, limit) = (value.to_text(), limit.to_text());
+            raised(value == limit || compare(&value, &limit) == Some(Ordering::Equal))
+        }
+        // All that is told of it is that it has begun to be so.
+        Condition::Changes => Some(Position { raised: true, value: Some(digest(value)) }),
+        Condition::Listed => None,
+    }
+}
+
+/// Whether a value is beyond its limit, or was and is not back yet; none where that can't be told.
+fn beyond(value: &Value, limit: &Value, clear: Option<&Value>, side: Ordering, was: bool) -> Option<bool> {
+    let (value, limit) = (value.to_text(), limit.to_text());
+    let is_beyond = compare(&value, &limit)? == side;
+    if is_beyond || !was {
+        return Some(is_beyond);
+    }
+    // A bound on the wrong side of the limit is none.
+    let back = clear.map(Value::to_text).filter(|clear| compare(clear, &limit) != Some(side));
+    match back {
+        Some(back) => Some(compare(&value, &back)? == side),
+        None => Some(false),
+    }
+}
+
+fn digest(value: &Value) -> String {
+    let hash = Sha256::digest(value.to_text().as_bytes());
+    hash.iter().take(16).map(|byte| format!("{byte:02x}")).collect()
+}
+
+#[cfg(test)]
+#[path = "rule/tests.rs"]
+mod tests;

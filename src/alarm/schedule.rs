@@ -1,0 +1,168 @@
+//! When to look whether there is anything to tell. Pure: it is told signs of changes and the time, and says what is due.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::{Duration, Instant};
+
+use super::Id;
+
+/// Changes come in several steps: this long after the first one is soon enough.
+const PATIENCE: Duration = Duration::from_millis(200);
+/// What never rests is looked at this often at most.
+const SPACING: Duration = Duration::from_secs(1);
+/// At most so many at a time.
+const MOST_RUNNING: usize = 16;
+/// How often what does not tell of its changes is looked at, where the mapping does not say.
+pub(super) const EVERY: Duration = Duration::from_secs(60);
+
+/// All alarms.
+#[derive(Debug, Default)]
+pub(super) struct Schedule(BTreeMap<Id, Line>);
+
+#[derive(Debug)]
+struct Line {
+    /// The first sign since the last look began.
+    sign: Option<Instant>,
+    /// A look that needs no sign.
+    appointment: Option<Instant>,
+    begun: Option<Instant>,
+    running: bool,
+}
+
+impl Line {
+    fn due(&self) -> Option<Instant> {
+        let signalled = self.sign.map(|sign| {
+            let free = self.begun.map_or(sign, |begun| begun + SPACING);
+            free.max(sign + PATIENCE)
+        });
+        [signalled, self.appointment].into_iter().flatten().min().filter(|_| !self.running)
+    }
+}
+
+impl Schedule {
+    /// These there are, and no others. Each is looked at now: its definition may be another one.
+    pub(super) fn keep(&mut self, known: &BTreeSet<Id>, now: Instant) {
+        self.0.retain(|id, _| known.contains(id));
+        for id in known {
+            let new = Line { sign: None, appointment: None, begun: None, running: false };
+            self.0.entry(id.clone()).or_insert(new).appointment = Some(now);
+        }
+    }
+
+    /// Something that it may depend on has changed.
+    pub(super) fn changed(&mut self, id: &Id, now: Instant) {
+        if let Some(line) = self.0.get_mut(id) {
+            line.sign.get_or_insert(now);
+        }
+    }
+
+    /// It is to be looked at then, or before.
+    pub(super) fn appoint(&mut self, id: &Id, at: Instant) {
+        if let Some(line) = self.0.get_mut(id) {
+            line.appointment = Some(line.appointment.map_or(at, |known| known.min(at)));
+        }
+    }
+
+    /// What is to be looked at now; each counts as running until [`Schedule::ended`].
+    pub(super) fn due(&mut self, now: Instant) -> Vec<Id> {
+        let running = self.0.values().filter(|line| line.running).count();
+        let ready = self.0.iter().filter_map(|(id, line)| Some((line.due()?, id.clone())));
+        let mut ready: Vec<(Instant, Id)> = ready.filter(|(due, _)| *due <= now).collect();
+        // Who has waited longest goes first.
+        ready.sort();
+        ready.truncate(MOST_RUNNING.saturating_sub(running));
+        for (_, id) in &ready {
+            if let Some(line) = self.0.get_mut(id) {
+                line.appointment.take_if(|at| *at <= now);
+                (line.sign, line.begun, line.running) = (None, Some(now), true);
+            }
+        }
+        ready.into_iter().map(|(_, id)| id).collect()
+    }
+
+    /// A look is over, or was broken off.
+    pub(super) fn ended(&mut self, id: &Id) {
+        if let Some(line) = self.0.get_mut(id) {
+            line.running = false;
+        }
+    }
+
+    /// When something is due next; none while nothing can begin before something ends.
+    pub(super) fn next_wake(&self) -> Option<Instant> {
+        let running = self.0.values().filter(|line| line.running).count();
+        if running >= MOST_RUNNING {
+            return None;
+        }
+        self.0.values().filter_map(Line::due).min()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn id(name: &str) -> Id {
+        Id { moid: "urn:m".into(), name: name.to_owned() }
+    }
+
+    fn rested(names: &[&str], now: Instant) -> Schedule {
+        let mut schedule = Schedule::default();
+        schedule.keep(&names.iter().map(|name| id(name)).collect(), now);
+        assert_eq!(schedule.next_wake(), Some(now), "each is looked at at the start");
+        for id in schedule.due(now) {
+            schedule.ended(&id);
+        }
+        assert_eq!(schedule.next_wake(), None, "at rest nothing wakes");
+        schedule
+    }
+
+    #[test]
+    fn steps_of_one_change_are_one_look_and_what_never_rests_is_looked_at_now_and_then() {
+        let start = Instant::now();
+        let mut schedule = rested(&["a"], start);
+        let now = start + 10 * SPACING;
+        schedule.changed(&id("a"), now);
+        schedule.changed(&id("a"), now + PATIENCE / 2);
+        assert_eq!(schedule.next_wake(), Some(now + PATIENCE));
+        assert_eq!(schedule.due(now + PATIENCE), [id("a")]);
+        schedule.changed(&id("a"), now + PATIENCE);
+        assert_eq!(schedule.next_wake(), None, "one look at a time");
+        schedule.ended(&id("a"));
+        assert_eq!(schedule.next_wake(), Some(now + PATIENCE + SPACING));
+    }
+
+    #[test]
+    fn the_earliest_appointment_counts_and_a_sign_does_not_undo_it() {
+        let start = Instant::now();
+        let mut schedule = rested(&["a"], start);
+        schedule.appoint(&id("a"), start + 60 * SPACING);
+        schedule.appoint(&id("a"), start + 30 * SPACING);
+        schedule.appoint(&id("a"), start + 90 * SPACING);
+        assert_eq!(schedule.next_wake(), Some(start + 30 * SPACING));
+        schedule.changed(&id("a"), start + 2 * SPACING);
+        assert_eq!(schedule.due(start + 3 * SPACING), [id("a")]);
+        schedule.ended(&id("a"));
+        assert_eq!(schedule.next_wake(), Some(start + 30 * SPACING));
+    }
+
+    #[test]
+    fn what_hangs_keeps_its_own_place_and_no_more() {
+        let start = Instant::now();
+        let names: Vec<String> = (0..=MOST_RUNNING).map(|number| format!("{number:03}")).collect();
+        let mut schedule = Schedule::default();
+        schedule.keep(&names.iter().map(|name| id(name)).collect(), start);
+        let begun = schedule.due(start);
+        assert_eq!((begun.len(), schedule.next_wake()), (MOST_RUNNING, None));
+        schedule.ended(&begun[0]);
+        assert_eq!(schedule.due(start), [id(&names[MOST_RUNNING])]);
+    }
+
+    #[test]
+    fn what_is_no_more_is_never_due() {
+        let start = Instant::now();
+        let mut schedule = rested(&["a", "b"], start);
+        schedule.appoint(&id("a"), start);
+        schedule.keep(&BTreeSet::new(), start);
+        schedule.changed(&id("b"), start);
+        assert_eq!((schedule.next_wake(), schedule.due(start + SPACING)), (None, Vec::new()));
+    }
+}

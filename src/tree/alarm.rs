@@ -1,0 +1,258 @@
+//! What an alarm watches, as it is now: leaves and what they are compared with, or the elements of a list. Read for the agent
+//! itself, which tells servers of it.
+
+use std::pin::Pin;
+use std::sync::Arc;
+
+use crate::backend::Dependencies;
+use crate::mo::alarm::{Alarm, Condition, Threshold};
+use crate::mo::mapping::SourceKind;
+use crate::mo::{ManagementObject, NodeId, Value};
+use crate::store::NodeKey;
+use crate::uri::decode_name;
+
+use super::error::TreeError;
+use super::node::NodeRef;
+use super::principal::Principal;
+use super::registry::Tree;
+use super::state::State;
+
+/// More leaves or elements than this an alarm does not watch.
+const MOST: usize = 1024;
+
+/// What an alarm watches now.
+#[derive(Debug, Default)]
+pub struct Watched {
+    /// The leaves; of a list: its elements.
+    pub nodes: Vec<WatchedNode>,
+    /// Of a list: the nodes whose elements could be listed, by their ClientURIs.
+    pub listed: Vec<String>,
+    /// Why some could not be listed: whether those are gone that are missing, nobody knows.
+    pub failed: Option<String>,
+    /// There are more.
+    pub is_cut: bool,
+    /// What all of it comes from, besides the store.
+    pub dependencies: Dependencies,
+    /// Where in the store it is, or may come to be.
+    pub keys: Vec<NodeKey>,
+    /// A file or a folder tells of elements that come or go.
+    lists_are_told: bool,
+}
+
+/// A leaf or an element that an alarm watches.
+#[derive(Clone, Debug)]
+pub struct WatchedNode {
+    /// The node.
+    pub node: NodeRef,
+    /// How it is called in an alert, and in the store.
+    pub client_uri: String,
+    /// Of an element: the node that it is in.
+    pub within: Option<String>,
+}
+
+impl Watched {
+    /// Whether no file is a sign of elements that come or go.
+    #[must_use]
+    pub fn lists_are_told_by_nobody(&self) -> bool {
+        !self.lists_are_told
+    }
+}
+
+impl WatchedNode {
+    /// Its own name.
+    #[must_use]
+    pub fn name(&self) -> String {
+        decode_name(self.node.name())
+    }
+}
+
+/// A leaf's value, and those that it is compared with.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Comparison {
+    /// None where it has none.
+    pub value: Option<Value>,
+    /// The limit; none where there is none, or it has no value.
+    pub limit: Option<Value>,
+    /// `clear`; likewise.
+    pub clear: Option<Value>,
+}
+
+/// A walk in progress.
+struct Walk<'a> {
+    tree: &'a Tree,
+    principal: &'a Principal<'a>,
+    state: State,
+    /// From the root's child down to what is watched.
+    way: Vec<NodeId>,
+    found: Watched,
+}
+
+type Walked<'f> = Pin<Box<dyn Future<Output = Result<(), TreeError>> + Send + 'f>>;
+
+impl Tree {
+    /// Finds what an alarm of an object watches.
+    ///
+    /// # Errors
+    /// The store failed; a listing that fails makes no error.
+    pub async fn watched(
+        &self,
+        object: &Arc<ManagementObject>,
+        alarm: &Alarm,
+        principal: &Principal<'_>,
+    ) -> Result<Watched, TreeError> {
+        let lineage = std::iter::successors(Some(alarm.at), |id| object.node(*id).parent);
+        let mut way: Vec<NodeId> = lineage.collect();
+        way.pop();
+        way.reverse();
+        let state = State::of(self.store.snapshot()?);
+        let instances = self.instances(object, &state)?;
+        let mut walk = Walk { tree: self, principal, state, way, found: Watched::default() };
+        if object.dynamic {
+            walk.found.keys.push(NodeKey::object(&object.moid));
+        }
+        for instance in instances {
+            let root = NodeRef::root(Arc::clone(object), Arc::new(instance));
+            walk.down(root, 0).await?;
+        }
+        let mut found = walk.found;
+        for node in found.nodes.iter().map(|watched| &watched.node) {
+            for leaf in std::iter::once(node.clone()).chain(compared(node, &alarm.condition)) {
+                self.depends(&leaf, principal, &mut found.dependencies, &mut found.keys);
+            }
+        }
+        Ok(found)
+    }
+
+    /// Reads a leaf, and what it is compared with.
+    ///
+    /// # Errors
+    /// A source does not answer, or fails.
+    pub async fn compare(
+        &self,
+        node: &NodeRef,
+        condition: &Condition,
+        principal: &Principal<'_>,
+    ) -> Result<Comparison, TreeError> {
+        let (limit, clear) = match condition {
+            Condition::Above { limit, clear } | Condition::Below { limit, clear } => {
+                (Some(limit), clear.as_ref())
+            }
+            Condition::Equals(limit) => (Some(limit), None),
+            Condition::Changes | Condition::Listed => (None, None),
+        };
+        let limit = self.threshold(node, limit, principal).await?;
+        let clear = self.threshold(node, clear, principal).await?;
+        Ok(Comparison { value: self.value(node, principal).await?, limit, clear })
+    }
+
+    async fn threshold(
+        &self,
+        node: &NodeRef,
+        threshold: Option<&Threshold>,
+        principal: &Principal<'_>,
+    ) -> Result<Option<Value>, TreeError> {
+        match threshold {
+            None => Ok(None),
+            Some(Threshold::Fixed(value)) => Ok(Some(value.clone())),
+            Some(Threshold::Leaf { up, down }) => match leaf_at(node, *up, down) {
+                Some(leaf) => self.value(&leaf, principal).await,
+                None => Ok(None),
+            },
+        }
+    }
+
+    /// Adds what a leaf's value comes from.
+    fn depends(
+        &self,
+        leaf: &NodeRef,
+        principal: &Principal<'_>,
+        dependencies: &mut Dependencies,
+        keys: &mut Vec<NodeKey>,
+    ) {
+        let sources = &leaf.mapping().get;
+        if leaf.is_leaf() && (sources.is_empty() || sources.iter().any(|source| is_stored(&source.from))) {
+            keys.push(leaf.key());
+        }
+        let scope = self.scope(leaf, principal);
+        for source in sources {
+            dependencies.add(source, &scope.context());
+        }
+    }
+}
+
+fn is_stored(source: &SourceKind) -> bool {
+    matches!(source, SourceKind::Store)
+}
+
+/// The leaves that a node is compared with.
+fn compared(node: &NodeRef, condition: &Condition) -> Vec<NodeRef> {
+    let leaf = |threshold: &Threshold| match threshold {
+        Threshold::Leaf { up, down } => leaf_at(node, *up, down),
+        Threshold::Fixed(_) => None,
+    };
+    condition.thresholds().filter_map(leaf).collect()
+}
+
+fn leaf_at(node: &NodeRef, up: usize, down: &[NodeId]) -> Option<NodeRef> {
+    down.iter().try_fold(node.above(up)?, |parent, id| {
+        let name = parent.object.node(*id).own_name().to_owned();
+        (!name.is_empty()).then(|| parent.child(*id, &name))
+    })
+}
+
+impl Walk<'_> {
+    /// Finds what is at the end of the way, from a node that is `depth` steps on it.
+    fn down<'f>(&'f mut self, node: NodeRef, depth: usize) -> Walked<'f> {
+        Box::pin(async move {
+            let Some(&next) = self.way.get(depth) else {
+                self.add(node, None);
+                return Ok(());
+            };
+            let description = node.object.node(next);
+            if !description.is_unnamed() {
+                let child = node.child(next, description.own_name());
+                return self.down(child, depth + 1).await;
+            }
+            if let Some(list) = &description.mapping.list {
+                let scope = self.tree.scope(&node, self.principal);
+                let mut listing = Dependencies::default();
+                listing.add_list(list, &scope.context());
+                self.found.lists_are_told |=
+                    listing != Dependencies { others: true, ..Dependencies::default() };
+                self.found.dependencies.add_list(list, &scope.context());
+            } else {
+                self.found.keys.push(node.key());
+            }
+            let children = match self.tree.children(&node, next, &self.state, self.principal).await {
+                Ok(children) => children,
+                Err(error @ TreeError::Store(_)) => return Err(error),
+                Err(error) => {
+                    self.found.failed = Some(error.to_string());
+                    return Ok(());
+                }
+            };
+            let is_end = depth + 1 == self.way.len();
+            let within = is_end.then(|| node.client_uri());
+            self.found.listed.extend(within.clone());
+            for child in children {
+                if self.found.is_cut {
+                    break;
+                }
+                let child = node.listed(next, &child);
+                match &within {
+                    Some(within) => self.add(child, Some(within.clone())),
+                    None => self.down(child, depth + 1).await?,
+                }
+            }
+            Ok(())
+        })
+    }
+
+    fn add(&mut self, node: NodeRef, within: Option<String>) {
+        if self.found.nodes.len() == MOST {
+            self.found.is_cut = true;
+            return;
+        }
+        self.found.nodes.push(WatchedNode { client_uri: node.client_uri(), node, within });
+    }
+}
