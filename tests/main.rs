@@ -11,6 +11,7 @@
 
 mod addressing;
 mod alarm;
+mod alarm_bus;
 mod alerts;
 mod architecture;
 mod authentication;

@@ -8,6 +8,7 @@ use tokio::task::JoinSet;
 use super::Id;
 use super::rule::Reading;
 use crate::agent_state::AgentState;
+use crate::backend::BusWatches;
 use crate::config::Account;
 use crate::file_watches::FileWatches;
 use crate::mo::ManagementObject;
@@ -31,6 +32,7 @@ pub(super) struct Look {
     pub(super) object: Arc<ManagementObject>,
     pub(super) alarm: Arc<Alarm>,
     pub(super) watches: Option<Arc<FileWatches<Id>>>,
+    pub(super) bus_watches: Arc<BusWatches<Id>>,
     pub(super) readings: mpsc::Sender<LeafRead>,
 }
 
@@ -104,8 +106,11 @@ impl Look {
         let principal = self.principal();
         let mut watched = tree.watched(&self.object, &self.alarm, &principal).await?;
         let Some(watches) = &self.watches else { return Ok((watched, false)) };
+        let bus = &tree.machine().bus;
         for _ in 0..MOST_TURNS {
-            let told = watches.follow(self.id.clone(), watched.dependencies.clone()).await;
+            let signals = watched.dependencies.signals.clone();
+            let told = watches.follow(self.id.clone(), watched.dependencies.clone()).await
+                & self.bus_watches.follow(&self.id, bus, signals).await;
             // Watched first, listed then: what comes in between is not missed.
             if watched.lists_are_told_by_nobody() {
                 return Ok((watched, told));

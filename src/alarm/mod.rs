@@ -23,6 +23,7 @@ use tokio::task::JoinError;
 
 use crate::agent_state::{AgentState, Peer};
 use crate::alert::Destination;
+use crate::backend::BusWatches;
 use crate::base::heartbeat::Hearts;
 use crate::base::said::Said;
 use crate::base::tasks::Tasks;
@@ -53,6 +54,7 @@ pub(crate) struct Alarms {
     known: BTreeMap<Id, Known>,
     /// None while there are no alarms, or no inotify.
     watches: Option<Arc<FileWatches<Id>>>,
+    bus_watches: Arc<BusWatches<Id>>,
     commits: Arc<CommitWatch>,
     looks: Tasks<Id, Outcome>,
     readings: mpsc::Receiver<LeafRead>,
@@ -94,6 +96,7 @@ impl Alarms {
             schedule: Schedule::default(),
             known: BTreeMap::new(),
             watches: None,
+            bus_watches: Arc::default(),
             commits: agent_state.store.watch_commits(),
             looks: Tasks::default(),
             readings,
@@ -142,6 +145,7 @@ impl Alarms {
                 object: Arc::clone(&known.object),
                 alarm: Arc::clone(&known.alarm),
                 watches: self.watches.clone(),
+                bus_watches: Arc::clone(&self.bus_watches),
                 readings: self.reads.clone(),
             };
             let name = format!("{}: the look for its alarm {}", id.moid, id.name);
@@ -180,6 +184,13 @@ impl Alarms {
                     if known.keys.iter().any(|key| changed.nodes.contains(key)) {
                         self.schedule.changed(id, now);
                     }
+                }
+                AlarmsEvent::Sign
+            }
+            ids = self.bus_watches.changed() => {
+                let now = waking::now();
+                for id in ids {
+                    self.schedule.changed(&id, now);
                 }
                 AlarmsEvent::Sign
             }
@@ -222,6 +233,7 @@ impl Alarms {
             self.break_off(&id, &mut known);
         }
         self.schedule.keep(&self.known.keys().cloned().collect(), waking::now());
+        self.bus_watches.keep(|id| self.known.contains_key(id));
         match &self.watches {
             _ if self.known.is_empty() => self.watches = None,
             Some(watches) => watches.keep(|id| self.known.contains_key(id)),

@@ -3,9 +3,10 @@
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
+use super::bus::BusSign;
 use super::context::Context;
 use super::file;
-use crate::mo::mapping::{List, ListFrom, RecordsPlace, Source, SourceKind};
+use crate::mo::mapping::{BusObject, List, ListFrom, RecordsPlace, Source, SourceKind};
 
 /// The files and folders that values come from, and whether some come from where nothing tells of a change. The store
 /// tells of its own.
@@ -17,7 +18,9 @@ pub struct Dependencies {
     pub folders: BTreeSet<PathBuf>,
     /// The folders with all files in them and in the folders in them; they need not be there.
     pub trees: BTreeSet<PathBuf>,
-    /// Whether values come from programs, services and the like: those have to be asked again.
+    /// Services that tell of changes by signals, to whoever waits for those.
+    pub signals: BTreeSet<BusSign>,
+    /// Whether some come from programs and the like, which have to be asked again.
     pub others: bool,
 }
 
@@ -40,10 +43,8 @@ impl Dependencies {
             SourceKind::MachineId(_) => self.file("/etc/machine-id", context),
             // A session's own values are nothing to those outside of it.
             SourceKind::Builtin(name) if name.starts_with("session-") || name == "agent-version" => {}
-            SourceKind::Property { .. }
-            | SourceKind::Method { .. }
-            | SourceKind::Run(_)
-            | SourceKind::Builtin(_) => self.others = true,
+            SourceKind::Property { object, property } => self.signal(object, Some(property), context),
+            SourceKind::Method { .. } | SourceKind::Run(_) | SourceKind::Builtin(_) => self.others = true,
         }
     }
 
@@ -58,7 +59,8 @@ impl Dependencies {
                 }
                 return;
             }
-            ListFrom::Records { .. } | ListFrom::Object(_) => {
+            ListFrom::Object(object) => return self.signal(object, None, context),
+            ListFrom::Records { .. } => {
                 self.others = true;
                 return;
             }
@@ -70,6 +72,13 @@ impl Dependencies {
         self.others |= components.len() > plain + 1;
         let folder = components.get(..plain).unwrap_or_default().join("/");
         self.folders.extend(below(&folder, context));
+    }
+
+    /// Adds a property of a D-Bus object; none: its objects, and all of their properties.
+    fn signal(&mut self, object: &str, property: Option<&String>, context: &Context<'_>) {
+        let Some((_, known)) = context.objects.iter().find(|(name, _)| name == object) else { return };
+        let BusObject { name, path, interface } = known.clone();
+        self.signals.insert(BusSign { service: name, path, interface, property: property.cloned() });
     }
 
     fn file(&mut self, path: &str, context: &Context<'_>) {

@@ -30,7 +30,7 @@ mod reports;
 
 pub use answer::{Answer, MAX_INPUT, MAX_TEXT, Reading};
 pub use ask::{ask, programs, zone};
-pub use bus::{Bus, Seen};
+pub use bus::{Bus, BusSign, BusWatches, Seen};
 pub use context::{Builtins, Context, Machine, Request};
 pub use dependencies::{Dependencies, has_change_events};
 pub use effect::{Act, Prepared, perform, prepare_undo, start, verified};

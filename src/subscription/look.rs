@@ -119,7 +119,7 @@ impl Look {
         // Watched first, read then: what changes in between is not missed.
         let dependencies = tree.dependencies(&node, principal).await?;
         // Which node an x-name stands for may hang on any other's value.
-        let others = dependencies.others || !uri.node_values.is_empty();
+        let others = dependencies.others || !dependencies.signals.is_empty() || !uri.node_values.is_empty();
         let told = match self.watches.clone() {
             Some(watches) => watches.follow(self.id.clone(), dependencies).await,
             None => false,

@@ -18,6 +18,10 @@ pub(super) struct Description {
     pub(super) methods: Vec<(String, Vec<Signature>)>,
     /// The properties of one interface: name and type, and whether each can be read.
     pub(super) properties: Vec<(String, Signature, bool)>,
+    /// Whether it has that interface.
+    pub(super) is_there: bool,
+    /// Those of its properties of whose changes it says nothing.
+    pub(super) silent: Vec<String>,
 }
 
 impl Bus {
@@ -59,6 +63,8 @@ impl Description {
 
     /// Takes in an interface's members. A member whose type can't be read is none.
     fn interface(&mut self, interface: Node<'_, '_>) {
+        self.is_there = true;
+        let says_nothing = says_nothing(interface);
         for member in interface.children() {
             let Some(name) = member.attribute("name").map(str::to_owned) else { continue };
             match member.tag_name().name() {
@@ -72,6 +78,9 @@ impl Description {
                     }
                 }
                 "property" => {
+                    if self::says_nothing(member).or(says_nothing) == Some(true) {
+                        self.silent.push(name.clone());
+                    }
                     let readable = member.attribute("access") != Some("write");
                     self.properties.extend(signature(member).map(|kind| (name, kind, readable)));
                 }
@@ -79,6 +88,15 @@ impl Description {
             }
         }
     }
+}
+
+/// Whether a property, or all of an interface, change without a signal; none where nothing is said of it.
+fn says_nothing(element: Node<'_, '_>) -> Option<bool> {
+    let name = |child: &Node<'_, '_>| {
+        child.attribute("name") == Some("org.freedesktop.DBus.Property.EmitsChangedSignal")
+    };
+    let said = element.children().filter(|child| child.has_tag_name("annotation")).find(name)?;
+    Some(said.attribute("value") == Some("false"))
 }
 
 fn signature(element: Node<'_, '_>) -> Option<Signature> {
@@ -101,7 +119,9 @@ mod tests {
   </method>
   <method name="Odd"><arg type="?"/></method>
   <property name="Power" type="b" access="readwrite"/>
-  <property name="Pin" type="s" access="write"/>
+  <property name="Pin" type="s" access="write">
+   <annotation name="org.freedesktop.DBus.Property.EmitsChangedSignal" value="false"/>
+  </property>
   <signal name="Gone"><arg type="u"/></signal>
  </interface>
  <node name="0"/><node name="10"/><node/>
@@ -120,6 +140,7 @@ mod tests {
         let properties =
             [("Power".to_owned(), Signature::Bool, true), ("Pin".to_owned(), Signature::Str, false)];
         assert_eq!(found.properties, properties);
+        assert_eq!((found.is_there, found.silent), (true, vec!["Pin".to_owned()]));
         assert_eq!(found.children, ["0", "10"]);
         assert!(read("<node><interface").is_err());
     }

@@ -1,7 +1,7 @@
 //! D-Bus: an object's properties are read and set, its methods called, its kind listed.
 //!
-//! One connection, made when first needed and made anew after the bus was restarted. Nothing is subscribed to and nothing
-//! cached: at rest the bus has no reason to wake the agent.
+//! One connection, made when first needed and made anew after the bus was restarted. Nothing is cached, and signals come only
+//! of what alarms wait for (`watch`): at rest the bus has no other reason to wake the agent.
 
 use std::collections::HashMap;
 use std::io;
@@ -24,11 +24,13 @@ mod object;
 mod properties;
 mod property;
 mod seen;
+mod watch;
 
 pub(super) use method::{answer, method};
 pub(super) use object::{ObjectAt, children};
 pub(super) use property::{PropertyAddress, Target, read};
 pub use seen::Seen;
+pub use watch::{BusSign, BusWatches};
 
 /// How long a service may take to tell something. One that is not running is started meanwhile.
 const READING: Duration = Duration::from_secs(10);

@@ -1,0 +1,248 @@
+//! Signals that tell of changes: of properties, of objects that come and go, and of services that do.
+//!
+//! A match is asked of the bus for each kind of sign, and a task of its own waits for what comes of it. At rest nothing
+//! comes. Where the connection ends, everybody is concerned: whoever looks then asks for it anew.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::future::poll_fn;
+use std::pin::Pin;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use futures_core::Stream as _;
+use tokio::sync::Notify;
+use tokio::task::JoinSet;
+use zbus::message::Type;
+use zbus::wire::OwnedVariant;
+use zbus::{Connection, MatchRule, Message, MessageStream};
+
+use super::properties::INTERFACE;
+use super::{Bus, Trouble};
+use crate::backend::answer::MAX_INPUT;
+
+/// What asks the bus for signals has this long.
+const LIMIT: Duration = Duration::from_secs(10);
+/// More signs than these are not followed for one.
+const MOST: usize = 64;
+const BUS: &str = "org.freedesktop.DBus";
+const OBJECT_MANAGER: &str = "org.freedesktop.DBus.ObjectManager";
+
+/// A sign, by signals of a service, that a value or a listing may be another one.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct BusSign {
+    /// The service.
+    pub service: String,
+    /// The object's path; may hold one `*`.
+    pub path: String,
+    /// The interface that has the property.
+    pub interface: String,
+    /// The property; none: any of them, and that objects come and go.
+    pub property: Option<String>,
+}
+
+/// The signs that somebody waits for, of all who do.
+#[derive(Debug)]
+pub struct BusWatches<K> {
+    followed: Mutex<BTreeMap<K, Followed>>,
+    seen: Arc<Seen<K>>,
+}
+
+/// What one waits for.
+#[derive(Debug)]
+struct Followed {
+    bus: Arc<Bus>,
+    link: Connection,
+    signs: BTreeSet<BusSign>,
+    /// Whether all of its changes are told.
+    is_told: bool,
+    waiting: JoinSet<()>,
+}
+
+/// Whom what has come concerns.
+#[derive(Debug)]
+struct Seen<K> {
+    concerned: Mutex<BTreeSet<K>>,
+    wake: Notify,
+}
+
+impl<K: Ord + Clone + Send + 'static> Default for BusWatches<K> {
+    fn default() -> Self {
+        let seen = Seen { concerned: Mutex::default(), wake: Notify::new() };
+        Self { followed: Mutex::default(), seen: Arc::new(seen) }
+    }
+}
+
+impl<K: Ord + Clone + Send + 'static> BusWatches<K> {
+    /// Waits for these signs, and for no others for `id`. False where not every change would be told. What happened
+    /// before may stay untold: look at it after this.
+    pub async fn follow(&self, id: &K, bus: &Arc<Bus>, signs: BTreeSet<BusSign>) -> bool {
+        if signs.is_empty() {
+            self.followed().remove(id);
+            return true;
+        }
+        if let Some(followed) = self.followed().get_mut(id)
+            && followed.is_of(bus, &signs)
+        {
+            return followed.is_told;
+        }
+        let followed = tokio::time::timeout(LIMIT, self.ask(id, bus, &signs)).await;
+        let Ok(Ok(followed)) = followed else {
+            self.followed().remove(id);
+            return false;
+        };
+        let is_told = followed.is_told;
+        self.followed().insert(id.clone(), followed);
+        is_told
+    }
+
+    /// Waits only for what these want.
+    pub fn keep(&self, known: impl Fn(&K) -> bool) {
+        self.followed().retain(|id, _| known(id));
+    }
+
+    /// Waits until something comes, and says whom it concerns.
+    pub async fn changed(&self) -> BTreeSet<K> {
+        loop {
+            let concerned = std::mem::take(&mut *self.seen.lock());
+            if !concerned.is_empty() {
+                return concerned;
+            }
+            self.seen.wake.notified().await;
+        }
+    }
+
+    async fn ask(&self, id: &K, bus: &Arc<Bus>, signs: &BTreeSet<BusSign>) -> zbus::Result<Followed> {
+        let link = bus.link().await?;
+        let mut waiting = JoinSet::new();
+        for (rule, properties) in rules(signs)? {
+            let stream = MessageStream::for_match_rule(rule, &link, None).await?;
+            waiting.spawn(wait(stream, properties, Arc::clone(&self.seen), id.clone()));
+        }
+        let mut is_told = signs.len() <= MOST;
+        for sign in signs.iter().take(MOST) {
+            is_told &= sign.is_told(bus).await;
+        }
+        Ok(Followed { bus: Arc::clone(bus), link, signs: signs.clone(), is_told, waiting })
+    }
+
+    fn followed(&self) -> MutexGuard<'_, BTreeMap<K, Followed>> {
+        self.followed.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Followed {
+    fn is_of(&mut self, bus: &Arc<Bus>, signs: &BTreeSet<BusSign>) -> bool {
+        // One that has ended tells no more.
+        let is_over = self.link.is_closed() || self.waiting.try_join_next().is_some();
+        Arc::ptr_eq(&self.bus, bus) && self.signs == *signs && !is_over
+    }
+}
+
+impl<K: Ord> Seen<K> {
+    fn lock(&self) -> MutexGuard<'_, BTreeSet<K>> {
+        self.concerned.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn concerns(&self, id: K) {
+        self.lock().insert(id);
+        self.wake.notify_one();
+    }
+}
+
+impl BusSign {
+    /// Whether the service tells of it, as it describes itself. One that is not there tells when it comes.
+    async fn is_told(&self, bus: &Bus) -> bool {
+        let before = self.path.split('*').next().unwrap_or_default();
+        if self.property.is_none() || before != self.path {
+            return self.has_manager(bus, before).await;
+        }
+        match bus.describe(&self.service, &self.path, &self.interface).await {
+            Ok(described) => !described.silent.iter().any(|silent| Some(silent) == self.property.as_ref()),
+            Err(Trouble::NoService(_) | Trouble::Absent(_)) => true,
+            Err(_) => false,
+        }
+    }
+
+    /// Whether an object manager above the objects tells that they come and go.
+    async fn has_manager(&self, bus: &Bus, before: &str) -> bool {
+        let mut path = before;
+        while let Some((above, _)) = path.rsplit_once('/') {
+            let place = if above.is_empty() { "/" } else { above };
+            match bus.describe(&self.service, place, OBJECT_MANAGER).await {
+                Ok(described) if described.is_there => return true,
+                Ok(_) | Err(Trouble::Absent(_) | Trouble::Refused(..)) => path = above,
+                Err(Trouble::NoService(_)) => return true,
+                Err(_) => return false,
+            }
+        }
+        false
+    }
+}
+
+/// What a property is called, where a rule is for some.
+type Properties = Option<BTreeSet<String>>;
+
+/// What the bus is asked for.
+fn rules(signs: &BTreeSet<BusSign>) -> zbus::Result<Vec<(MatchRule<'static>, Properties)>> {
+    let signal = || MatchRule::builder().msg_type(Type::Signal);
+    let mut by_interface: BTreeMap<(&str, &str, &str), Properties> = BTreeMap::new();
+    let (mut services, mut managed) = (BTreeSet::new(), BTreeSet::new());
+    for BusSign { service, path, interface, property } in signs.iter().take(MOST) {
+        services.insert(service.as_str());
+        if path.contains('*') {
+            managed.insert(service.as_str());
+        }
+        let known = by_interface.entry((service, path, interface)).or_insert_with(|| Some(BTreeSet::new()));
+        match property {
+            Some(property) => {
+                if let Some(known) = known {
+                    known.insert(property.clone());
+                }
+            }
+            None => *known = None,
+        }
+    }
+    let mut rules = Vec::new();
+    for ((service, path, interface), properties) in by_interface {
+        let rule = signal().sender(service).interface(INTERFACE).member("PropertiesChanged");
+        // Up to the component that has the `*` in it.
+        let rule = match path.split_once('*').map(|(before, _)| before.rsplit_once('/').unwrap_or_default().0)
+        {
+            None => rule.path(path),
+            Some("") => rule,
+            Some(above) => rule.path_namespace(above),
+        };
+        rules.push((rule.add_arg(interface).build()?.into_owned(), properties));
+    }
+    for service in services {
+        let rule = signal().sender(BUS).interface(BUS).member("NameOwnerChanged");
+        rules.push((rule.add_arg(service).build()?.into_owned(), None));
+    }
+    for service in managed {
+        let rule = signal().sender(service).interface(OBJECT_MANAGER);
+        rules.push((rule.build()?.into_owned(), None));
+    }
+    Ok(rules)
+}
+
+/// Waits for signals of one rule, until the connection ends: that concerns whoever waits as well.
+async fn wait<K: Ord + Clone>(mut stream: MessageStream, properties: Properties, seen: Arc<Seen<K>>, id: K) {
+    while let Some(Ok(message)) = poll_fn(|context| Pin::new(&mut stream).poll_next(context)).await {
+        if properties.as_ref().is_none_or(|wanted| names(&message, wanted)) {
+            seen.concerns(id.clone());
+        }
+    }
+    seen.concerns(id);
+}
+
+/// Whether a `PropertiesChanged` has one of these; whatever can't be read may have.
+fn names(message: &Message, wanted: &BTreeSet<String>) -> bool {
+    if message.body().len() > MAX_INPUT {
+        return true;
+    }
+    type Body = (String, std::collections::HashMap<String, OwnedVariant>, Vec<String>);
+    let body: zbus::Result<Body> = message.body().deserialize();
+    body.map_or(true, |(_, changed, invalidated)| {
+        changed.keys().chain(&invalidated).any(|name| wanted.contains(name))
+    })
+}
