@@ -4,9 +4,9 @@ use serde_json::Value as Json;
 
 /// An element that a listing finds: one child, as the listing has it.
 #[derive(Clone, Debug, PartialEq)]
-pub(super) struct Element {
+pub struct Element {
     /// The name of the element as the machine has it.
-    pub(super) captured: String,
+    pub captured: String,
     /// The item of the listing: what else is known of the element.
-    pub(super) item: Option<Json>,
+    pub item: Option<Json>,
 }

@@ -29,14 +29,23 @@ pub(super) async fn read(
         Answer::Unavailable(why) => return Ok(Answer::Unavailable(why)),
     };
     let text = String::from_utf8(bytes).map_err(|_| BackendError::NotUtf8("list".to_owned()))?;
+    elements(&text, shape, matches!(place, RecordsPlace::File(_)))
+}
+
+/// The elements of a text, in their order; those of a JSON array without names are known `by_position`, or by themselves.
+///
+/// # Errors
+/// [`BackendError::List`]
+pub fn elements(
+    text: &str,
+    shape: &RecordsShape,
+    by_position: bool,
+) -> Result<Answer<Vec<Element>>, BackendError> {
     Ok(match shape {
-        RecordsShape::Json { select, key } => {
-            let by_position = matches!(place, RecordsPlace::File(_));
-            match members(&text, select, key.as_deref(), by_position)? {
-                Some(found) => Answer::Value(found),
-                None => Answer::Absent(format!("`select` finds no {}", shown(select))),
-            }
-        }
+        RecordsShape::Json { select, key } => match members(text, select, key.as_deref(), by_position)? {
+            Some(found) => Answer::Value(found),
+            None => Answer::Absent(format!("`select` finds no {}", shown(select))),
+        },
         RecordsShape::Lines { matching, key } => {
             let record = |line| record(line, matching.as_ref(), key.as_deref());
             Answer::Value(text.lines().filter_map(record).collect())

@@ -31,7 +31,9 @@ struct Shared {
 }
 
 impl Reports {
-    pub(super) fn new(keys: Vec<String>) -> Self {
+    /// Nothing is reported yet; `keys` are what may be.
+    #[must_use]
+    pub fn new(keys: Vec<String>) -> Self {
         Self(Arc::new(Shared { keys, latest: Mutex::default(), news: Notify::new() }))
     }
 
@@ -53,7 +55,7 @@ impl Reports {
     }
 
     /// Reads the reports of the program called `label`, to their end.
-    pub(super) async fn read(&self, mut from: impl AsyncRead + Unpin, label: &str, client_uri: &str) {
+    pub async fn read(&self, mut from: impl AsyncRead + Unpin, label: &str, client_uri: &str) {
         let mut warnings = 0;
         let mut warn = |what: &str| {
             warnings += 1;

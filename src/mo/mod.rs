@@ -13,11 +13,11 @@ pub(crate) mod leaf_path;
 pub(crate) mod limit;
 pub(crate) mod mapping;
 pub(crate) mod pipeline;
-pub(crate) mod select;
-pub(crate) mod setting;
+pub mod select;
+pub mod setting;
 pub mod tnds;
 pub(crate) mod value;
-pub(crate) mod window;
+pub mod window;
 
 pub(crate) mod check;
 pub mod load;
@@ -39,6 +39,7 @@ mod tests;
 
 pub use data::MoData;
 pub use load::load;
+pub use mapping::RecordsShape;
 pub(crate) use skeleton::skeleton;
 
 pub use object::{ManagementObject, Node, NodeId, Seed};

@@ -16,7 +16,7 @@ mod tests;
 use std::fmt;
 
 use crate::ddf::Format;
-pub(crate) use error::SettingError;
+pub use error::SettingError;
 
 /// The syntax in which a file writes its settings.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -72,7 +72,7 @@ impl Setting {
     ///
     /// # Errors
     /// [`SettingError`]
-    pub(crate) fn read(&self, file: &[u8]) -> Result<Option<String>, SettingError> {
+    pub fn read(&self, file: &[u8]) -> Result<Option<String>, SettingError> {
         match self {
             Self::Variable(name) => shell::read(name, file),
             Self::Key { section, name } => ini::read(section.as_deref(), name, file),
@@ -85,7 +85,7 @@ impl Setting {
     ///
     /// # Errors
     /// [`SettingError`]
-    pub(crate) fn write(&self, file: &[u8], value: &str, format: Format) -> Result<Vec<u8>, SettingError> {
+    pub fn write(&self, file: &[u8], value: &str, format: Format) -> Result<Vec<u8>, SettingError> {
         if value.contains('\0') {
             return Err(SettingError::Unwritable("a NUL can't be written to a settings file"));
         }
