@@ -156,8 +156,9 @@ The agent need not run. What programs and files say depends on who asks; as the 
   sudo -u omadm omadmctl mo read /etc/omadm/mo.d/board";
 
 const EXPLAINING: &str = "\
-KEY is one of the language, such as `list`; `--page FILE` is a page with tables of keys, as docs/mapping.md
-has them, if not that of the package in /usr/share/omadm.
+KEY is one of the language, such as `list`; of several with one name, `list.match` is that of a list.
+`--page FILE` is a page with tables of keys, as docs/mapping.md has them, if not that of the package in
+/usr/share/omadm.
 
 Example:
   omadmctl explain otherwise

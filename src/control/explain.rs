@@ -43,9 +43,10 @@ pub(super) fn explain<O: Write, E: Write>(
         }
     };
     let entries = entries(&text);
-    let found: Vec<&Entry> = entries.iter().filter(|entry| entry.key == key).collect();
+    let found = named(key, &entries);
     if found.is_empty() {
-        let meant = meant(key, entries.iter().map(|entry| entry.key.as_str()));
+        let (_, last) = split(key);
+        let meant = meant(last, entries.iter().map(|entry| entry.key.as_str()));
         let meant = meant.map_or_else(String::new, |meant| format!("; did you mean `{meant}`?"));
         terminal.complain(&format!("no key of a mapping is called {key:?}{meant}"))?;
         return Ok(false);
@@ -61,6 +62,24 @@ pub(super) fn explain<O: Write, E: Write>(
     }
     terminal.out.flush()?;
     Ok(true)
+}
+
+/// The entries of a key: of `above`, all; of `alarm.above`, or as `--check` names it, those of its place.
+fn named<'e>(key: &str, entries: &'e [Entry]) -> Vec<&'e Entry> {
+    let (place, key) = split(key);
+    let all: Vec<&Entry> = entries.iter().filter(|entry| entry.key == key).collect();
+    let there: Vec<&Entry> =
+        all.iter().copied().filter(|entry| places(&entry.table).contains(&place)).collect();
+    if there.is_empty() { all } else { there }
+}
+
+/// The last component of a key, after that of its place.
+fn split(key: &str) -> (&str, &str) {
+    let (before, last) = key.rsplit_once('.').unwrap_or_default();
+    if last.is_empty() {
+        return ("", key);
+    }
+    (before.rsplit_once('.').map_or(before, |(_, place)| place), last)
 }
 
 /// The page, compressed or not.
@@ -117,6 +136,23 @@ fn place(table: &str) -> String {
         "alarm" => "[alarm.NAME]".to_owned(),
         "alarm-alert" => "`alert` of an alarm".to_owned(),
         other => format!("`{other}`"),
+    }
+}
+
+/// The keys that hold what is in a table.
+fn places(table: &str) -> &[&str] {
+    match table {
+        "instance" => &["instances"],
+        "object" => &["object"],
+        "node" | "description" => &["node"],
+        "source" => &["get"],
+        "pipeline" => &["get", "set", "result"],
+        "effect" => &["set", "add", "delete", "exec"],
+        "exec-of-node" => &["exec"],
+        "list" => &["list"],
+        "alarm" => &["alarm"],
+        "exec-alert" | "alarm-alert" => &["alert"],
+        _ => &[],
     }
 }
 
@@ -217,6 +253,16 @@ mod tests {
         assert_eq!(of("otherwise"), ["pipeline", "exec-alert"]);
         assert_eq!(of("key"), ["source", "effect", "list"]);
         assert_eq!(of("select"), ["pipeline", "list"]);
+        let tables = |key: &str| -> Vec<&str> {
+            named(key, &all).into_iter().map(|entry| entry.table.as_str()).collect()
+        };
+        assert_eq!(tables("list.match"), ["list"]);
+        assert_eq!(tables("node.Ups.get.match"), ["pipeline"]);
+        assert_eq!(tables("alarm.above"), ["alarm"]);
+        assert_eq!(tables("exec.codes"), ["exec-of-node"]);
+        assert_eq!(tables("exec.alert.codes"), ["exec-alert"]);
+        assert_eq!(tables("elsewhere.match"), tables("match"));
+        assert_eq!(tables("node."), tables("."));
         assert!(all.len() > 60 && all.iter().all(|entry| !entry.meaning.is_empty()), "{all:?}");
     }
 
