@@ -30,6 +30,7 @@ mod state_difference;
 mod systemd;
 mod taken_up;
 mod triggers;
+mod untold;
 
 pub use checking::{Checked, check};
 pub(crate) use checking::{stray_objects, strays_beside};
@@ -207,6 +208,7 @@ impl Daemon {
         if self.alarms.have_waited(now) {
             self.judge(AlarmsEvent::Due).await;
         }
+        self.tell_again(now).await;
         self.start_sessions().await;
         self.registrations.start_due(&self.agent_state, &mut self.shared);
         let Self { bootstrapping, config_files, clock, sessions, agent_state, shared, .. } = self;
@@ -217,6 +219,7 @@ impl Daemon {
         let dues = [
             self.notifications.next_wake(),
             self.sessions.next_wake(),
+            self.execs.untold.next_wake(),
             self.registrations.next_wake(),
             self.bootstrapping.next_wake(&self.clock),
             self.subscriptions.next_wake(),

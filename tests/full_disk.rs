@@ -1,12 +1,14 @@
 //! A state disk that takes nothing: the agent comes up, serves what it knows, and goes on by itself when there is room.
 
 use std::io::Write;
-use std::os::unix::fs::FileExt;
+use std::os::unix::fs::{FileExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
+use omadm_agent::lab::Reply;
+use omadm_agent::lab::tape::Received;
 use serde_json::json;
 
-use crate::support::{Agent, BENCH, Bench, SmallDisk};
+use crate::support::{Agent, BENCH, Bench, Setup, SmallDisk, commands};
 
 const PAGE: usize = 4096;
 /// Said when the store can't be written, once.
@@ -87,7 +89,7 @@ impl Full {
     }
 
     /// The last package with results. Where it could not be noted that a notification's session is over, it is held again.
-    fn last(&self) -> omadm_agent::lab::tape::Received {
+    fn last(&self) -> Received {
         let mut packages = self.bench.packages();
         packages.retain(|package| package.part(3).is_some());
         packages.pop().unwrap()
@@ -205,4 +207,61 @@ async fn on_a_read_only_file_system_what_is_known_is_served() {
         full.only_the_store_is_there();
         agent.stop().await;
     }
+}
+
+#[tokio::test]
+async fn an_exec_that_ends_while_the_disk_takes_nothing_is_told_as_it_ended_once_it_does() {
+    let bench =
+        Bench::with(Setup { config: "[exec]\nsync-limit = \"1ms\"\n".to_owned(), ..Setup::default() }).await;
+    bench.play(json!([[["EXEC", format!("{BENCH}//Operations/Late")]]]));
+    let mut agent = Agent::spawn_whose_disk_may_fail(&bench.gateway).await;
+    agent.ready().await;
+    bench.session(&agent, 1).await;
+    assert_eq!(bench.statuses(), [[202]]);
+    agent.logged("of the session's end", |line| line.contains("ended well")).await;
+    agent.fail_writes(true).await;
+    bench.release(0).await;
+    agent.logged("of the store", |line| line.contains("200, could not be stored as an alert")).await;
+    agent.fail_writes(false).await;
+    let is_alert = |package: &Received| package.json["Alert"].is_object();
+    bench.until(&agent, "the alert", |_| bench.packages().iter().any(is_alert)).await;
+    let told: Vec<_> = bench.packages().into_iter().filter(is_alert).collect();
+    assert_eq!(told[0].json["Alert"]["Items"][0]["Data"], json!({"ResultCode": 200}), "{}", agent.log());
+    bench.ended(&agent, 2).await;
+    agent.stop().await;
+    let agent = bench.start().await;
+    bench.session(&agent, 3).await;
+    let last = bench.packages().pop().unwrap();
+    assert!(last.json["Alert"].is_null(), "nor is it told twice: {}", last.json);
+    agent.stop().await;
+}
+
+#[tokio::test]
+async fn a_status_that_no_package_carried_while_the_disk_took_nothing_is_told_once_it_does() {
+    let bench = Bench::new().await;
+    // The package with the status is not taken: that ends the session.
+    let exec = commands(json!([["EXEC", format!("{BENCH}//Operations/Late")]]));
+    bench.answer([exec, Reply::status(404)]);
+    let mut agent = Agent::spawn_whose_disk_may_fail(&bench.gateway).await;
+    agent.ready().await;
+    bench.notify().await;
+    // It can be opened once the program is there to read.
+    let mut options = std::fs::File::options();
+    options.write(true).custom_flags(nix::libc::O_NONBLOCK);
+    let mut pipe = loop {
+        match options.open(bench.gateway.path("pipe")) {
+            Ok(pipe) => break pipe,
+            Err(_) => tokio::time::sleep(std::time::Duration::from_millis(5)).await,
+        }
+    };
+    agent.fail_writes(true).await;
+    pipe.write_all(b"0\n").unwrap();
+    drop(pipe);
+    agent.logged("of the store", |line| line.contains("200, could not be stored as an alert")).await;
+    agent.fail_writes(false).await;
+    let is_alert = |package: &Received| package.json["Alert"].is_object();
+    bench.until(&agent, "the alert", |_| bench.packages().iter().any(is_alert)).await;
+    let told: Vec<_> = bench.packages().into_iter().filter(is_alert).collect();
+    assert_eq!(told[0].json["Alert"]["Items"][0]["Data"], json!({"ResultCode": 200}), "{}", agent.log());
+    agent.stop().await;
 }

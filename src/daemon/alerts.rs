@@ -1,6 +1,9 @@
 //! Alerts for servers outside of their sessions: how EXECs ended, what happened on the device, and what did not fit
 //! into a session's packages.
 
+use std::time::Instant;
+
+use super::untold::Ends;
 use super::{Daemon, execs};
 use crate::alarm::{AlarmsEvent, Told};
 use crate::alert::{self, Destination, RaiseError, Raised};
@@ -15,18 +18,60 @@ impl Daemon {
     /// Reports an EXEC that ended after its command was answered: its alert waits for the server, in a session started
     /// now unless one is running, or for the destination that the command named.
     pub(super) async fn finished(&mut self, finished: Finished) {
-        let committed = match self.report(&finished) {
-            Ok(changes) => self.agent_state.store.commit(changes).await,
+        let ends = Ends::of(finished);
+        match self.store(&ends).await {
+            Ok(()) => self.have_told(&ends),
+            Err(error) => self.keep_untold(ends, &error),
+        }
+    }
+
+    /// Tries again what the store did not take, where it is time.
+    pub(super) async fn tell_again(&mut self, now: Instant) {
+        let Some(mut ends) = self.execs.untold.take_due(now) else { return };
+        let stored = match self.agent_state.store.snapshot().and_then(|known| ends.retain_known(&known)) {
+            Ok(()) => self.store(&ends).await,
             Err(error) => Err(error),
         };
-        let server_id = finished.server_id.as_str();
-        if let Err(error) = committed {
-            log::error!(OMADM_SERVER_ID = server_id; "{server_id}: the result of an EXEC could not be stored as an alert: {error}");
-            return;
+        match stored {
+            Ok(()) => {
+                log::info!("the results of EXECs that could not be stored as alerts are stored now");
+                self.have_told(&ends);
+            }
+            // That was said.
+            Err(_) => self.execs.untold.keep(ends, waking::now(), self.shared.random.next_u32()),
         }
-        self.sessions
-            .queue
-            .ask(SessionRequest::to(&execs::destination_of(&finished), Cause::Alert), waking::now());
+    }
+
+    /// Stores the alerts that tell these ends, and all that goes with them, in one transaction.
+    pub(super) async fn store(&mut self, ends: &Ends) -> Result<(), StoreError> {
+        let mut changes = ends.changes.clone();
+        for finished in ends.finished.values() {
+            changes.extend(self.report(finished)?);
+        }
+        if !changes.is_empty() {
+            self.agent_state.store.commit(changes).await?;
+            self.execs.untold.taken(waking::now());
+        }
+        Ok(())
+    }
+
+    /// Asks for the sessions in which these ends are told.
+    pub(super) fn have_told(&mut self, ends: &Ends) {
+        for finished in ends.finished.values() {
+            let request = SessionRequest::to(&execs::destination_of(finished), Cause::Alert);
+            self.sessions.queue.ask(request, waking::now());
+        }
+    }
+
+    /// Keeps ends that the store did not take, until it does.
+    pub(super) fn keep_untold(&mut self, ends: Ends, error: &StoreError) {
+        for Finished { server_id, client_uri, code, .. } in ends.finished.values() {
+            log::error!(
+                OMADM_SERVER_ID = server_id.as_str(), OMADM_CLIENT_URI = client_uri.as_str(), OMADM_STATUS = *code;
+                "{client_uri}: its result, {code}, could not be stored as an alert for {server_id}, and is kept in memory until it can: {error}"
+            );
+        }
+        self.execs.untold.keep(ends, waking::now(), self.shared.random.next_u32());
     }
 
     /// The changes that have an EXEC's end reported, in one transaction.
@@ -52,9 +97,7 @@ impl Daemon {
         for finished in &ended.untold {
             match self.report(finished) {
                 Ok(more) => changes.extend(more),
-                Err(error) => {
-                    log::error!(OMADM_SERVER_ID = server_id; "{server_id}: the result of an EXEC could not be stored as an alert: {error}");
-                }
+                Err(error) => self.keep_untold(Ends::of(finished.clone()), &error),
             }
         }
         if destination.uri.is_none() {

@@ -6,9 +6,8 @@ use std::sync::Arc;
 use tokio::sync::mpsc;
 
 use super::dropped::Dropped;
-use super::schedule::Due;
 use super::shared::Shared;
-use super::taken_up::TakenUp;
+use super::untold::{Ends, Untold};
 use crate::agent_state::AgentState;
 use crate::alert::{self, Destination};
 use crate::base::boot_id;
@@ -16,7 +15,6 @@ use crate::base::journal::id;
 use crate::base::stopping;
 use crate::base::waking;
 use crate::exec::{self, AfterSession, ExecSlots, Fate, Finished, QueuedExec};
-use crate::session::{Cause, SessionRequest};
 use crate::store::records::ExecRecord;
 use crate::store::{Change, StoreError};
 use crate::tree::SessionFacts;
@@ -29,6 +27,8 @@ pub(super) struct Execs {
     ended: mpsc::UnboundedReceiver<Finished>,
     /// The EXECs from before the start whose account or object may come back.
     pub(super) left: BTreeSet<u64>,
+    /// The ends that the store did not take yet.
+    pub(super) untold: Untold,
 }
 
 impl Execs {
@@ -39,7 +39,7 @@ impl Execs {
         let (told, ended) = mpsc::unbounded_channel();
         let exec_slots = ExecSlots::new(told, &boot_id(), next);
         exec_slots.follow(agent_state);
-        Ok(Self { exec_slots, ended, left: BTreeSet::new() })
+        Ok(Self { exec_slots, ended, left: BTreeSet::new(), untold: Untold::default() })
     }
 
     /// Waits until an EXEC has ended.
@@ -50,8 +50,8 @@ impl Execs {
         }
     }
 
-    /// Takes up, at the start, all EXECs that the store has. What waits for an account or an object that may come back,
-    /// where their absence is `in_doubt`, is left for then.
+    /// Takes up, at the start, all EXECs that the store has; returns what is to be told of them. What waits for an account
+    /// or an object that may come back, where their absence is `in_doubt`, is left for then.
     ///
     /// # Errors
     /// The store's.
@@ -59,26 +59,31 @@ impl Execs {
         &mut self,
         agent_state: &Arc<AgentState>,
         in_doubt: bool,
-        shared: &mut Shared,
-    ) -> Result<TakenUp, StoreError> {
+        shared: &Shared,
+    ) -> Result<Ends, StoreError> {
         self.take_up_these(None, agent_state, in_doubt, shared)
     }
 
-    /// Takes up the EXECs that were left: accounts are there that were not, or objects may be.
+    /// Takes up the EXECs that were left: accounts are there that were not, or objects may be. None of them is left any
+    /// more, unless it is still in doubt: what has begun is never taken up a second time.
     ///
     /// # Errors
-    /// The store's.
+    /// The store's: then none was taken up.
     pub(super) fn take_up_left(
         &mut self,
         agent_state: &Arc<AgentState>,
         in_doubt: bool,
-        shared: &mut Shared,
-    ) -> Result<TakenUp, StoreError> {
+        shared: &Shared,
+    ) -> Result<Ends, StoreError> {
         let left = std::mem::take(&mut self.left);
         if left.is_empty() {
-            return Ok(TakenUp::default());
+            return Ok(Ends::default());
         }
-        self.take_up_these(Some(&left), agent_state, in_doubt, shared)
+        let taken = self.take_up_these(Some(&left), agent_state, in_doubt, shared);
+        if taken.is_err() {
+            self.left = left;
+        }
+        taken
     }
 
     /// Takes up the EXECs of these numbers; none: all, as the agent has just started.
@@ -87,9 +92,9 @@ impl Execs {
         these: Option<&BTreeSet<u64>>,
         agent_state: &Arc<AgentState>,
         in_doubt: bool,
-        shared: &mut Shared,
-    ) -> Result<TakenUp, StoreError> {
-        let mut taken = TakenUp::default();
+        shared: &Shared,
+    ) -> Result<Ends, StoreError> {
+        let mut taken = Ends::default();
         let mut waiting: BTreeMap<ServerId, Vec<QueuedExec>> = BTreeMap::new();
         for (number, json) in agent_state.store.snapshot()?.execs()? {
             if these.is_some_and(|these| !these.contains(&number)) {
@@ -110,10 +115,7 @@ impl Execs {
                 Next::Forget => taken.changes.push(Change::ExecEnded(number)),
                 Next::Begin(found) => waiting.entry(record.server_id).or_default().push(*found),
                 Next::Tell(code) => {
-                    let finished = record.finished(number, code);
-                    taken.changes.extend(report(&finished, agent_state, &mut shared.dropped)?);
-                    let request = SessionRequest::to(&destination_of(&finished), Cause::Alert);
-                    taken.due.push(Due { request, at: waking::now() });
+                    taken.finished.insert(number, record.finished(number, code));
                 }
             }
         }
@@ -240,4 +242,43 @@ pub(super) fn report(
 /// The destination that is told of an EXEC's end.
 pub(super) fn destination_of(finished: &Finished) -> Destination {
     Destination { server_id: finished.server_id.clone(), uri: finished.report_to.clone() }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::schedule::tests::{Half, QUIET, agent_state};
+    use super::*;
+    use crate::store::Store;
+
+    fn record(starts: u32) -> Vec<u8> {
+        let json = format!(
+            r#"{{"server_id":"a","client_uri":"urn:m/1/Do{starts}","alert_type":"t","starts":{starts}}}"#
+        );
+        json.into_bytes()
+    }
+
+    #[tokio::test]
+    async fn what_was_left_is_taken_up_once_whether_or_not_the_store_takes_what_follows() {
+        let folder = tempfile::tempdir().unwrap();
+        let store = Store::open(folder.path()).unwrap().store;
+        let records = [Change::Exec(1, record(0)), Change::Exec(2, record(1))];
+        store.commit(records.to_vec()).await.unwrap();
+        let shared = Shared::new(Box::new(Half));
+        let without = Arc::new(agent_state(&store, &[]));
+        let mut execs = Execs::new(&without).unwrap();
+        assert_eq!(execs.take_up(&without, true, &shared).unwrap(), Ends::default());
+        assert_eq!(execs.left, [1, 2].into(), "the account may come back");
+
+        let with = Arc::new(agent_state(&store, &[("a", QUIET)]));
+        store.faults.fail();
+        assert!(execs.take_up_left(&with, false, &shared).is_err());
+        assert_eq!(execs.left, [1, 2].into(), "nothing was read");
+        store.faults.heal();
+        let ends = execs.take_up_left(&with, false, &shared).unwrap();
+        assert_eq!(ends.finished.keys().collect::<Vec<_>>(), [&2]);
+        // What runs must not be told as failed by the next reload.
+        assert_eq!(execs.left, BTreeSet::new());
+        let again = execs.take_up_left(&with, false, &shared).unwrap();
+        assert_eq!(again, Ends::default());
+    }
 }

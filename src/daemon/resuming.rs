@@ -9,13 +9,16 @@ impl Daemon {
     /// Takes up all EXECs and sessions, as the agent has started.
     pub(super) async fn take_up(&mut self) {
         let in_doubt = self.doubt().is_some();
-        let execs = self.execs.take_up(&self.agent_state, in_doubt, &mut self.shared);
-        // How they ended is told in sessions that are due at a start anyway.
-        let execs = execs.map(|taken| TakenUp { due: Vec::new(), ..taken });
-        if let Err(error) = self.resume(execs).await {
-            log::error!(
-                "EXECs from before the start can't be read from the store, or written, and are not resumed: {error}"
-            );
+        match self.execs.take_up(&self.agent_state, in_doubt, &self.shared) {
+            // How they ended is told in sessions that are due at a start anyway.
+            Ok(ends) => {
+                if let Err(error) = self.store(&ends).await {
+                    self.keep_untold(ends, &error);
+                }
+            }
+            Err(error) => log::error!(
+                "EXECs from before the start can't be read from the store, and are not resumed: {error}"
+            ),
         }
         let triggers = self.take_up_triggers(&|_| true);
         if let Err(error) = self.resume(triggers).await {
@@ -28,13 +31,14 @@ impl Daemon {
     /// Takes up what waits for these accounts, which are there again, or for objects that may be.
     pub(super) async fn take_up_for(&mut self, back: &[ServerId]) {
         let in_doubt = self.doubt().is_some();
-        let left = self.execs.left.clone();
-        let execs = self.execs.take_up_left(&self.agent_state, in_doubt, &mut self.shared);
-        if let Err(error) = self.resume(execs).await {
-            log::error!(
-                "EXECs from before the start can't be read from the store, or written, and are tried at the next reload: {error}"
-            );
-            self.execs.left.extend(left);
+        match self.execs.take_up_left(&self.agent_state, in_doubt, &self.shared) {
+            Ok(ends) => match self.store(&ends).await {
+                Ok(()) => self.have_told(&ends),
+                Err(error) => self.keep_untold(ends, &error),
+            },
+            Err(error) => log::error!(
+                "EXECs from before the start can't be read from the store, and are tried at the next reload: {error}"
+            ),
         }
         if back.is_empty() {
             return;
@@ -56,7 +60,7 @@ impl Daemon {
         notifications.triggers.take_up(of, agent_state, in_doubt, &mut *shared.random)
     }
 
-    /// Lets EXECs and sessions that were taken up go on.
+    /// Lets sessions that were taken up go on.
     async fn resume(&mut self, taken: Result<TakenUp, StoreError>) -> Result<(), StoreError> {
         let TakenUp { changes, due } = taken?;
         self.sessions.ask(due);

@@ -130,7 +130,7 @@ pub(super) fn jitter(most: Duration, random: &mut dyn Random) -> Duration {
 }
 
 #[cfg(test)]
-mod tests {
+pub(super) mod tests {
     use super::*;
     use crate::agent_state::Surroundings;
     use crate::backend::{Bus, Machine};
@@ -140,7 +140,7 @@ mod tests {
     use crate::transport::Auth;
     use crate::tree::Tree;
 
-    struct Half;
+    pub(in crate::daemon) struct Half;
 
     impl Random for Half {
         fn next(&mut self) -> u64 {
@@ -153,9 +153,10 @@ mod tests {
     }
 
     const HOUR: Duration = Duration::from_secs(3600);
-    const QUIET: Schedule = Schedule { at_boot: false, first_contact: false, every: None, jitter: HOUR };
+    pub(in crate::daemon) const QUIET: Schedule =
+        Schedule { at_boot: false, first_contact: false, every: None, jitter: HOUR };
 
-    fn agent_state(store: &Arc<Store>, schedules: &[(&str, Schedule)]) -> AgentState {
+    pub(in crate::daemon) fn agent_state(store: &Arc<Store>, schedules: &[(&str, Schedule)]) -> AgentState {
         let settings = Arc::new(Settings::default());
         let account = |(server_id, schedule): &(&str, Schedule)| {
             Arc::new(Account {

@@ -10,6 +10,7 @@ use super::network::{Event, Network};
 use super::schedule::Due;
 use super::shared::Shared;
 use super::triggers::Triggers;
+use super::untold::Ends;
 use super::{Daemon, schedule};
 use crate::agent_state::AgentState;
 use crate::alert::{self, Destination};
@@ -257,6 +258,7 @@ impl Daemon {
             self.sessions.queue.ended(&destination, &ended.outcome, now, self.shared.random.next_u32());
         let (outcome, server_time) = (ended.outcome.clone(), ended.server_time);
         self.follow_with_alerts(&destination, &ended);
+        let ends = Ends::of_session(&ended);
         // What the agent's own end breaks off is taken up at its next start.
         let mut changes = self.leftovers(&destination, ended, wait.is_none() && !outcome.is_stopped());
         let Destination { server_id, uri } = destination;
@@ -269,6 +271,7 @@ impl Daemon {
         }
         if let Err(error) = self.agent_state.store.commit(changes).await {
             log::error!(OMADM_SERVER_ID = server_id.as_str(); "{server_id}: the outcome of the session could not be stored ({error}): after a restart, it may be repeated");
+            self.keep_untold(ends, &error);
         }
         self.shared.memory_release.begins(&self.agent_state.store);
         let status = self.status();

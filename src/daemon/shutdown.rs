@@ -39,11 +39,9 @@ impl Daemon {
 
     /// Commits what has ended, so that it is on disk before the agent ends.
     async fn last_words(&mut self) {
-        let mut changes = Vec::new();
-        for finished in self.execs.stop().await {
-            changes.extend(self.report(&finished).unwrap_or_default());
-        }
-        if let Err(error) = self.agent_state.store.commit(changes).await {
+        let mut ends = self.execs.untold.take();
+        ends.finished.extend(self.execs.stop().await.into_iter().map(|finished| (finished.number, finished)));
+        if let Err(error) = self.store(&ends).await {
             log::error!("results of EXECs could not be stored, and are not reported: {error}");
         }
     }

@@ -346,6 +346,21 @@ impl Agent {
         Self::run(gateway, command).await
     }
 
+    /// Starts `omadmd` so that [`Agent::fail_writes`] is an error to it, and not its end.
+    pub(crate) async fn spawn_whose_disk_may_fail(gateway: &Gateway) -> Self {
+        let mut command = Command::new("/bin/sh");
+        command.args(["-c", "trap '' XFSZ; exec \"$0\" --config \"$1\"", env!("CARGO_BIN_EXE_omadmd")]);
+        command.arg(gateway.config()).stdin(Stdio::null());
+        Self::run(gateway, command).await
+    }
+
+    /// Has every write to a file fail, as on a disk that takes nothing; or no more. What it has started already writes on.
+    pub(crate) async fn fail_writes(&self, fail: bool) {
+        let limit = if fail { "--fsize=0:unlimited" } else { "--fsize=unlimited:unlimited" };
+        let status = Command::new("prlimit").args(["--pid", &self.pid().to_string(), limit]).status().await;
+        assert!(status.unwrap().success());
+    }
+
     /// Starts `omadmd` with a socket as systemd passes it, as file descriptor 3.
     pub(crate) async fn spawn_with_socket(gateway: &Gateway, socket: std::net::UdpSocket) -> Self {
         let mut command = Command::new("/bin/sh");
