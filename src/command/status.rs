@@ -7,7 +7,7 @@ use crate::exec::ExecError;
 use crate::mo::value::excerpt;
 use crate::package::{Profile, Status, Verb};
 use crate::repository::RepositoryError;
-use crate::transport::{Failure, Refused, TransportError};
+use crate::transport::{Failure, Refused, Remedy, TransportError, is_temporary};
 use crate::tree::TreeError;
 use crate::uri::client::ClientUriError;
 use crate::uri::server::ServerUriError;
@@ -203,9 +203,9 @@ fn of_repository(error: &RepositoryError) -> u16 {
     match error {
         RepositoryError::Tree(error) => of_tree(error),
         RepositoryError::Transport(TransportError::Refused(refused)) => of_refused(refused),
-        RepositoryError::Transport(error) if error.is_retryable() => 503,
+        RepositoryError::Transport(error) if error.remedy() == Remedy::Retry => 503,
         RepositoryError::NotAcceptable { profile: Profile::Approved, .. } => 406,
-        RepositoryError::Status(408 | 429 | 500..=599) => 503,
+        RepositoryError::Status(status) if is_temporary(*status) => 503,
         RepositoryError::Transport(_)
         | RepositoryError::Status(_)
         | RepositoryError::Redirect(_)

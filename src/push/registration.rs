@@ -9,7 +9,7 @@ use super::bridge::{Outcome, Task};
 use crate::agent_state;
 use crate::agent_state::Parameters;
 use crate::config::Push;
-use crate::transport::{Binding, PeerRole, Request, retry_after};
+use crate::transport::{Binding, PeerRole, Remedy, Request, is_temporary, retry_after};
 use crate::uri::NOT_UNRESERVED;
 use crate::uri::server::shown;
 
@@ -52,16 +52,16 @@ pub(crate) async fn send(
         Ok(response) if (200..300).contains(&response.status) => Outcome::Done,
         Ok(response) => {
             let why = format!("HTTP status {} ({})", response.status, shown(template));
-            match response.status {
-                429 | 500.. => Outcome::Failed {
+            match is_temporary(response.status) {
+                true => Outcome::Failed {
                     why,
                     least: retry_after(&response.headers, std::time::SystemTime::now()),
                 },
-                _ => Outcome::Refused(why),
+                false => Outcome::Refused(why),
             }
         }
-        Err(error) if error.is_retryable() => Outcome::Failed { why: error.to_string(), least: None },
-        Err(error) => Outcome::Refused(error.to_string()),
+        Err(error) if error.remedy() == Remedy::None => Outcome::Refused(error.to_string()),
+        Err(error) => Outcome::Failed { why: error.to_string(), least: None },
     }
 }
 

@@ -10,7 +10,7 @@ use hyper::body::Bytes;
 use hyper::header::{ACCEPT, CONTENT_TYPE, HeaderName, HeaderValue};
 use tokio::sync::watch;
 
-use super::machine::{Again, Answer, Event, Limits, Outcome, Remedy, SessionFailure, SessionMachine};
+use super::machine::{Again, Answer, Event, Limits, Outcome, SessionFailure, SessionMachine};
 use super::outage::Outage;
 use super::queue::SessionRequest;
 use super::requested;
@@ -28,7 +28,7 @@ use crate::package::{self, Encoded, Package1, Reason, Verb};
 use crate::session::machine::Action;
 use crate::store::{Change, StoreError};
 use crate::transport::{
-    Binding, Connection, Failure, PeerRole, Request, Standing, TlsSettingsError, TransportError, retry_after,
+    Binding, Connection, PeerRole, Remedy, Request, Standing, TlsSettingsError, is_temporary, retry_after,
     server_time,
 };
 use crate::tree::{Principal, SessionFacts, TreeError};
@@ -409,7 +409,7 @@ impl Driver<'_> {
                     status => status,
                 };
                 let is_answer = match status {
-                    408 | 429 | 500..=599 => false,
+                    status if is_temporary(status) => false,
                     200..300 => status == 204 || !response.body.is_empty(),
                     _ => true,
                 };
@@ -433,7 +433,7 @@ impl Driver<'_> {
             }
             Err(error) => {
                 self.not_answered(error.to_string());
-                undelivered(error.to_string(), remedy(&error))
+                undelivered(error.to_string(), error.remedy())
             }
         }
     }
@@ -542,19 +542,6 @@ async fn facts(connection: &Connection, parameters: &Parameters) -> SessionFacts
     };
     let roaming = parameters.roams().filter(|_| bearer == Some(ConnectionType::Mobile));
     SessionFacts { bearer, roaming, abroad: false }
-}
-
-/// The remedy for a failed request: a wrong certificate may be mended, or the clock set; a server that sends too much
-/// will do so again.
-fn remedy(error: &TransportError) -> Remedy {
-    match error {
-        error if error.is_retryable() => Remedy::Retry,
-        TransportError::Refused(_) => Remedy::None,
-        TransportError::Failed { failure, .. } => match failure {
-            Failure::TooLarge(_) | Failure::Authentication(_) | Failure::Request(_) => Remedy::None,
-            _ => Remedy::Later,
-        },
-    }
 }
 
 /// The name by which the crash guard knows the risky part of a session with this destination.

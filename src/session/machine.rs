@@ -14,6 +14,7 @@ use crate::package::{
 
 use crate::base::backoff;
 use crate::command::Done;
+use crate::transport::{Remedy, is_temporary};
 
 const RETRY_BASE: Duration = Duration::from_secs(1);
 const RETRY_MOST: Duration = Duration::from_secs(60);
@@ -52,17 +53,6 @@ pub enum Event {
     Gathered(Vec<Alert>),
     /// The time of the last [`Action::Wait`] is over.
     Waited,
-}
-
-/// The remedy where a package was not delivered.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Remedy {
-    /// Sending the package again may help.
-    Retry,
-    /// Another session may help, once somebody has mended the server or the clock.
-    Later,
-    /// Nothing that the agent can do helps.
-    None,
 }
 
 /// An HTTP response to a package.
@@ -353,7 +343,7 @@ impl SessionMachine {
                 Ok(package2) => self.delivered(Some(package2)),
                 Err(error) => fail(SessionFailure::Package(error.to_string()), Again::No),
             },
-            status @ (408 | 429 | 500..=599) => {
+            status if is_temporary(status) => {
                 self.unavailable(status, format!("HTTP status {status}"), answer, random)
             }
             400 | 413 if self.has_alerts() => self.with_fewer_alerts(),

@@ -11,7 +11,7 @@ use crate::agent_state::{AgentState, Peer};
 use crate::file_watches::FileWatches;
 use crate::repository::{RepositoryError, Upload};
 use crate::store::{Change, Digest, StoreError, Subscription};
-use crate::transport::{Binding, Failure, TransportError, retry_after};
+use crate::transport::{Binding, Failure, Remedy, TransportError, is_temporary, retry_after};
 use crate::tree::{Batch, Principal, Resolved, Rights, SessionFacts, TreeError};
 use crate::uri::client::{ClientUri, ClientUriError};
 use crate::uri::server::shown;
@@ -178,14 +178,15 @@ impl Look {
                 }
                 outcome(LookResult::Delivered { kept: self.keep }, Some(new))
             }
-            Ok(response) if matches!(response.status, 408 | 429 | 500..=599) => {
+            Ok(response) if is_temporary(response.status) => {
                 let retry_after = retry_after(&response.headers, SystemTime::now());
                 let why = status(response.status);
                 outcome(LookResult::Failed { why, retry_after }, None)
             }
             Ok(response) => outcome(refused(&status(response.status)), there),
-            Err(RepositoryError::Transport(error @ TransportError::Failed { .. })) => {
-                outcome(failed(&error), there.filter(|_| !may_have_arrived(&error)))
+            Err(RepositoryError::Transport(error)) => {
+                let result = if error.remedy() == Remedy::None { refused(&error) } else { failed(&error) };
+                outcome(result, there.filter(|_| !may_have_arrived(&error)))
             }
             Err(error) => outcome(refused(&error), there),
         })

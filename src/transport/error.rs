@@ -86,13 +86,34 @@ pub enum Failure {
     Request(String),
 }
 
+/// The remedy where a request was not answered.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Remedy {
+    /// Sending it again may help.
+    Retry,
+    /// Sending it much later may help, once somebody has mended the server, a certificate or the clock.
+    Later,
+    /// Nothing that the agent can do helps: it does not go there, or a server that sends too much will do so again.
+    None,
+}
+
+/// Whether an HTTP status says that the same request may succeed later.
+#[must_use]
+pub fn is_temporary(status: u16) -> bool {
+    matches!(status, 408 | 429 | 500..=599)
+}
+
 impl TransportError {
-    /// Whether the same request may succeed later.
+    /// The remedy for this error.
     #[must_use]
-    pub fn is_retryable(&self) -> bool {
+    pub fn remedy(&self) -> Remedy {
         match self {
-            Self::Refused(_) => false,
-            Self::Failed { failure, .. } => failure.is_retryable(),
+            Self::Refused(_) => Remedy::None,
+            Self::Failed { failure, .. } if failure.is_retryable() => Remedy::Retry,
+            Self::Failed { failure, .. } => match failure {
+                Failure::TooLarge(_) | Failure::Authentication(_) | Failure::Request(_) => Remedy::None,
+                _ => Remedy::Later,
+            },
         }
     }
 }
@@ -102,9 +123,8 @@ impl Failure {
         TransportError::Failed { origin: origin.clone(), failure: self }
     }
 
-    /// Whether the same request may succeed later.
-    #[must_use]
-    pub fn is_retryable(&self) -> bool {
+    /// Whether the same request may succeed soon.
+    pub(super) fn is_retryable(&self) -> bool {
         match self {
             Self::Resolve(_)
             | Self::Connect(_)
@@ -114,7 +134,7 @@ impl Failure {
             | Self::Lost(_)
             | Self::Timeout(_)
             | Self::Stalled(_) => true,
-            Self::ProxyStatus(status) => *status >= 500 || matches!(status, 408 | 429),
+            Self::ProxyStatus(status) => is_temporary(*status),
             Self::Alert(alert) => {
                 matches!(alert, AlertDescription::InternalError | AlertDescription::UserCanceled)
             }

@@ -33,7 +33,7 @@ mod tests;
 pub use auth::AuthProblem;
 pub use client::{Client, ClientSettings};
 pub use credentials::Auth;
-pub use error::{Failure, TransportError};
+pub use error::{Failure, Remedy, TransportError, is_temporary};
 pub use http::Connection;
 pub use policy::{Refused, Standing};
 pub use produced::{Pieces, ProduceError, Produced};

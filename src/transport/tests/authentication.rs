@@ -10,7 +10,7 @@ use sha2::Digest as _;
 use super::failure;
 use super::server::*;
 use crate::transport::Auth;
-use crate::transport::{AuthProblem, Binding, Client, Failure, Request};
+use crate::transport::{AuthProblem, Binding, Client, Failure, Remedy, Request};
 
 const BASIC: &str = "Basic Z3c6c2VzYW1l";
 
@@ -36,7 +36,7 @@ fn post(server: &Server) -> Request {
 
 async fn problem(client: &Client, server: &Server) -> AuthProblem {
     let error = client.connection(Binding::Any).send(&post(server)).await.unwrap_err();
-    assert!(!error.is_retryable());
+    assert!(error.remedy() != Remedy::Retry);
     assert!(!error.to_string().contains("sesame"));
     match failure(error) {
         Failure::Authentication(problem) => problem,

@@ -8,7 +8,7 @@ use hyper::body::Bytes;
 
 use super::failure;
 use super::server::*;
-use crate::transport::{Binding, Client, Failure, Proxies, Refused, Request, TransportError};
+use crate::transport::{Binding, Client, Failure, Proxies, Refused, Remedy, Request, TransportError};
 
 fn gzip(data: &[u8]) -> Vec<u8> {
     let mut encoder = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::best());
@@ -123,7 +123,7 @@ async fn a_request_that_was_written_is_never_repeated() {
     let mut connection = connection(&ca, &server);
     connection.send(&server.get("/1")).await.unwrap();
     let error = connection.send(&by(Method::POST, &server, "/2?token=secret")).await.unwrap_err();
-    assert!(error.is_retryable() && !error.to_string().contains("secret"), "{error}");
+    assert!(error.remedy() == Remedy::Retry && !error.to_string().contains("secret"), "{error}");
     assert!(matches!(failure(error), Failure::Lost(_)));
     assert_eq!(server.seen().requests.len(), 2);
     assert_eq!(connection.send(&server.get("/3")).await.unwrap().body, "y");
@@ -343,7 +343,7 @@ async fn gzip_is_decoded_and_bounded_by_what_comes_out() {
     assert!(!response.headers.contains_key("content-encoding"));
     assert!(!response.headers.contains_key("content-length"));
     let error = connection.send(&server.get("/")).await.unwrap_err();
-    assert!(!error.is_retryable());
+    assert!(error.remedy() != Remedy::Retry);
     assert!(matches!(failure(error), Failure::TooLarge(_)));
     assert!(matches!(outcome(encoded("br", b"?"), |_| {}).await, Err(Failure::Encoding(_))));
     // Nobody asked for it, and without gzip's checksum half of it looks like all.
@@ -434,7 +434,7 @@ async fn who_does_not_answer_the_door_is_left_after_half_a_minute() {
             Request { idle: patient, timeout: patient, ..Request::new(Method::POST, uri.parse().unwrap()) };
         let started = tokio::time::Instant::now();
         let error = Client::new(settings).unwrap().connection(Binding::Any).send(&request).await.unwrap_err();
-        assert!(error.is_retryable());
+        assert!(error.remedy() == Remedy::Retry);
         assert!(matches!(failure(error), Failure::SetUp(found, _) if found == step));
         let waited = started.elapsed();
         assert!(Duration::from_secs(30) <= waited && waited < Duration::from_secs(31), "{waited:?}");
@@ -450,11 +450,11 @@ async fn a_peer_that_never_shakes_hands_is_left() {
     let mut request = Request::new(Method::GET, format!("https://localhost:{port}/").parse().unwrap());
     request.idle = Duration::from_millis(100);
     let error = client.connection(Binding::Any).send(&request).await.unwrap_err();
-    assert!(error.is_retryable());
+    assert!(error.remedy() == Remedy::Retry);
     assert!(matches!(failure(error), Failure::Stalled(_)));
     drop(listener);
     let error = client.connection(Binding::Any).send(&request).await.unwrap_err();
-    assert!(error.is_retryable());
+    assert!(error.remedy() == Remedy::Retry);
     assert!(matches!(failure(error), Failure::Connect(_)));
 }
 
@@ -508,5 +508,5 @@ async fn a_bearer_has_no_part_in_reaching_this_machine_itself() {
     client(&ca, &server).connection(binding()).send(&server.get("/")).await.unwrap();
     let elsewhere = Request::new(Method::GET, "https://203.0.113.1/".parse().unwrap());
     let error = client(&ca, &server).connection(binding()).send(&elsewhere).await.unwrap_err();
-    assert!(error.is_retryable() && error.to_string().contains("no-such-if"), "{error}");
+    assert!(error.remedy() == Remedy::Retry && error.to_string().contains("no-such-if"), "{error}");
 }

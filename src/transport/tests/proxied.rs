@@ -5,7 +5,7 @@ use rustls::HandshakeKind;
 use super::failure;
 use super::server::*;
 use crate::transport::Auth;
-use crate::transport::{Binding, Client, Failure, PeerRole, Proxies, Request};
+use crate::transport::{Binding, Client, Failure, PeerRole, Proxies, Remedy, Request};
 use crate::uri::Origin;
 
 fn get(uri: &str) -> Request {
@@ -57,7 +57,7 @@ async fn a_proxy_that_refuses_says_so_and_hears_nothing_more() {
         settings.proxies = Proxies::all_through(&format!("http://u:hush@localhost:{port}"), "");
         let mut connection = Client::new(settings).unwrap().connection(Binding::Any);
         let error = connection.send(&get("https://dm.example/")).await.unwrap_err();
-        assert_eq!(error.is_retryable(), retryable);
+        assert_eq!(error.remedy() == Remedy::Retry, retryable);
         assert!(!error.to_string().contains("hush"));
         assert!(matches!(failure(error), Failure::ProxyStatus(found) if found == code));
         assert_eq!(asked.lock().unwrap().len(), 1);

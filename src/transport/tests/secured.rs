@@ -11,7 +11,7 @@ use super::failure;
 use super::server::*;
 use crate::transport::Auth;
 use crate::transport::{
-    Binding, Client, ClientSettings, Failure, Refused, Request, TlsSettingsError, TransportError,
+    Binding, Client, ClientSettings, Failure, Refused, Remedy, Request, TlsSettingsError, TransportError,
 };
 
 /// Why a server with this certificate is refused, if it is.
@@ -21,7 +21,7 @@ async fn refusal(ca: &Ca, pair: &(String, String), time_floor: u64) -> Option<St
     settings.time_floor = Arc::new(AtomicU64::new(time_floor));
     let mut connection = Client::new(settings).unwrap().connection(Binding::Any);
     let error = connection.send(&server.get("/?token=secret")).await.err()?;
-    assert!(!error.is_retryable() && !error.to_string().contains("secret"), "{error}");
+    assert!(error.remedy() != Remedy::Retry && !error.to_string().contains("secret"), "{error}");
     assert!(error.to_string().starts_with(&format!("https://localhost:{}: ", server.port)), "{error}");
     match failure(error) {
         Failure::Certificate(reason) => Some(reason),
@@ -98,7 +98,7 @@ async fn a_client_certificate_is_shown_where_the_account_has_one() {
         assert_eq!(connection.send(&server.get("/")).await.unwrap().body, "in");
 
         let error = self::connection(&ca, &server).send(&server.get("/")).await.unwrap_err();
-        assert!(!error.is_retryable(), "{error}");
+        assert!(error.remedy() != Remedy::Retry, "{error}");
         if version == &rustls::version::TLS13 {
             let failure = failure(error);
             assert!(matches!(failure, Failure::Alert(AlertDescription::CertificateRequired)), "{failure:?}");
@@ -140,7 +140,7 @@ async fn a_foreign_name_that_leads_home_is_refused() {
     request.uri = format!("https://127.0.0.1:{}/", server.port).parse().unwrap();
     let error = connection.send(&request).await.unwrap_err();
     assert!(matches!(error, TransportError::Refused(Refused::Local(_))), "{error}");
-    assert!(!error.is_retryable());
+    assert!(error.remedy() != Remedy::Retry);
     assert_eq!(server.seen().connections, 0);
 }
 
