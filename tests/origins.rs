@@ -256,3 +256,22 @@ async fn trust(named: bool) {
     }
     agent.stop().await;
 }
+
+/// An operator who replaces the system's roots means it at once: no restart, no reload.
+#[tokio::test]
+async fn the_next_session_goes_by_the_roots_that_the_system_has_then() {
+    let account = Box::new(|account: &mut Account, _: &Authority| account.ca_pem = None);
+    let bench = Bench::with(Setup { account, ..Setup::default() }).await;
+    let roots = bench.gateway.path("roots.pem");
+    let other = Authority::new("another").unwrap();
+    files::put(&roots, bench.authority.pem(), files::PLAIN).unwrap();
+    let mut agent = Agent::spawn_with_system_roots(&bench.gateway, &roots).await;
+    agent.ready().await;
+    bench.session(&agent, 1).await;
+    files::put(&roots, other.pem(), files::PLAIN).unwrap();
+    bench.notify().await;
+    agent.logged("that it is not trusted", |line| line.contains("its issuer is not trusted")).await;
+    files::put(&roots, format!("{}{}", other.pem(), bench.authority.pem()), files::PLAIN).unwrap();
+    bench.session(&agent, 2).await;
+    agent.stop().await;
+}

@@ -1,4 +1,5 @@
-//! The system's root certificates: read when they are first needed, and kept for all accounts, over any reload.
+//! The system's root certificates: read when they are first needed and where they have changed since, and kept for all
+//! accounts, over any reload.
 
 use std::os::unix::fs::MetadataExt as _;
 use std::path::PathBuf;
@@ -19,9 +20,19 @@ type Stamp = (PathBuf, Option<[i128; 5]>);
 /// The system's roots; read again only where the system has other ones since.
 pub(super) async fn of_system() -> Result<Arc<RootCertStore>, Failure> {
     let unread = |stuck| Failure::Connect(std::io::Error::other(format!("trusted certificates: {stuck}")));
+    looked_at().await.map_err(unread)?
+}
+
+/// The system's roots; those that were `known`, where their file system does not answer. Where none can be read any more,
+/// nobody is trusted.
+pub(super) async fn of_system_or(known: &Arc<RootCertStore>) -> Result<Arc<RootCertStore>, Failure> {
+    looked_at().await.unwrap_or_else(|_| Ok(Arc::clone(known)))
+}
+
+async fn looked_at() -> Result<Result<Arc<RootCertStore>, Failure>, lane::Stuck> {
     let places = openssl_probe::probe();
     let place = places.cert_file.or_else(|| places.cert_dir.into_iter().next()).unwrap_or_else(|| "/".into());
-    lane::FILES.at(place, |_| up_to_date(&KEPT, read)).await.map_err(unread)?
+    lane::FILES.at(place, |_| up_to_date(&KEPT, read)).await
 }
 
 fn up_to_date(

@@ -1,6 +1,7 @@
 //! TLS client configurations, which are made here alone.
 //!
-//! Each is made once and kept: resuming a TLS session needs the same verifier and client certificate.
+//! Each is made once and kept: resuming a TLS session needs the same verifier and client certificate. One that goes by the
+//! system's roots is made anew once these have changed, and with it no session is resumed that went by the old ones.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -88,9 +89,16 @@ pub(super) struct Tls {
 /// The TLS configurations made so far, each on first use.
 #[derive(Default)]
 struct Made {
-    own: Option<Arc<ClientConfig>>,
-    account: Option<Arc<ClientConfig>>,
-    repository: Option<Arc<ClientConfig>>,
+    own: Option<MadeOf>,
+    account: Option<MadeOf>,
+    repository: Option<MadeOf>,
+}
+
+/// A TLS configuration, and the roots that it goes by.
+#[derive(Clone)]
+struct MadeOf {
+    roots: Arc<RootCertStore>,
+    config: Arc<ClientConfig>,
 }
 
 /// The certificates of a CA file.
@@ -124,19 +132,28 @@ impl Tls {
         })
     }
 
-    /// The configuration for `trust`; the system's roots are read when one first needs them.
+    /// The configuration for `trust`, by the roots that the system has now. These are read when one first needs them, and
+    /// where they have changed.
     pub(super) async fn config(&self, trust: Trust) -> Result<Arc<ClientConfig>, Failure> {
-        if let Some(config) = self.made().of(trust, self.identity.is_some()) {
-            return Ok(config.clone());
-        }
-        let verifier: Arc<dyn ServerCertVerifier> = match self.pinned(trust) {
-            Some(pinned) => self.verifier(&pinned.roots, &pinned.certificates)?,
-            None => self.verifier(&roots::of_system().await?, &Arc::default())?,
+        let made = self.made().of(trust, self.identity.is_some()).clone();
+        let (roots, certificates) = match (self.pinned(trust), &made) {
+            (Some(pinned), _) => (pinned.roots.clone(), pinned.certificates.clone()),
+            (None, Some(made)) => (roots::of_system_or(&made.roots).await?, Arc::default()),
+            (None, None) => (roots::of_system().await?, Arc::default()),
         };
+        if let Some(made) = made.filter(|made| Arc::ptr_eq(&made.roots, &roots)) {
+            return Ok(made.config);
+        }
+        let verifier: Arc<dyn ServerCertVerifier> = self.verifier(&roots, &certificates)?;
         let identity = if trust == Trust::Own { self.identity.clone() } else { None };
-        let config = Arc::new(self.make(verifier, identity)?);
+        let new = MadeOf { config: Arc::new(self.make(verifier, identity)?), roots };
+        let mut made = self.made();
+        let place = made.of(trust, self.identity.is_some());
         // Whoever was faster meanwhile has sessions to resume.
-        Ok(self.made().of(trust, self.identity.is_some()).get_or_insert(config).clone())
+        Ok(match place {
+            Some(made) if Arc::ptr_eq(&made.roots, &new.roots) => made.config.clone(),
+            _ => place.insert(new).config.clone(),
+        })
     }
 
     fn pinned(&self, trust: Trust) -> Option<&Pinned> {
@@ -199,7 +216,7 @@ impl Tls {
 
 impl Made {
     /// The place of the configuration for `trust`.
-    fn of(&mut self, trust: Trust, has_identity: bool) -> &mut Option<Arc<ClientConfig>> {
+    fn of(&mut self, trust: Trust, has_identity: bool) -> &mut Option<MadeOf> {
         match trust {
             // Without a client certificate there is nothing to show: one configuration serves both.
             Trust::Own if has_identity => &mut self.own,
@@ -365,6 +382,6 @@ fn element(bytes: &[u8]) -> Option<(u8, &[u8], &[u8])> {
 /// Whether webpki refused a CA certificate as the server's own, which it does after it has checked the dates and before
 /// it looks for an issuer.
 fn is_ca_as_server(error: &rustls::Error) -> bool {
-    matches!(error, rustls::Error::InvalidCertificate(CertificateError::Other(other))
-        if other.to_string().contains("CaUsedAsEndEntity"))
+    let rustls::Error::InvalidCertificate(CertificateError::Other(other)) = error else { return false };
+    matches!(other.0.downcast_ref(), Some(webpki::Error::CaUsedAsEndEntity))
 }
