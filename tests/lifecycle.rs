@@ -218,6 +218,42 @@ async fn the_first_contact_happens_once_and_later_boots_are_quiet() {
 }
 
 #[tokio::test]
+async fn an_account_that_was_removed_and_made_again_is_a_new_one_and_has_a_first_contact() {
+    let setup = support::Setup {
+        account: Box::new(|account, _| account.extra = "schedule = { at-boot = false }\n".to_owned()),
+        ..support::Setup::default()
+    };
+    let bench = Bench::with(setup).await;
+    // Where one is left, that the other is gone is certain.
+    let other = Account {
+        secret: Some("other secret".to_owned()),
+        extra: "schedule = { at-boot = false, first-contact = false }\n".to_owned(),
+        ..Account::new("other", &format!("{}/other", bench.server.origin()), &bench.authority)
+    };
+    bench.gateway.put_account(&other).unwrap();
+    let mut agent = bench.start().await;
+    bench.ended(&agent, 1).await;
+    let file = bench.gateway.path("accounts").join(format!("{}.toml", support::SERVER_ID));
+    let text = std::fs::read_to_string(&file).unwrap();
+    for (sessions, while_it_runs) in [(2, true), (3, false)] {
+        if while_it_runs {
+            std::fs::remove_file(&file).unwrap();
+            agent.logged("that it is gone", |line| line.contains("1 account,")).await;
+        } else {
+            agent.stop().await;
+            std::fs::remove_file(&file).unwrap();
+            agent = bench.start().await;
+            agent.stop().await;
+            agent = bench.start().await;
+        }
+        files::put(&file, text.clone(), files::PLAIN).unwrap();
+        bench.ended(&agent, sessions).await;
+    }
+    assert_eq!(bench.packages().len(), 3, "nor has any other: {}", agent.log());
+    agent.stop().await;
+}
+
+#[tokio::test]
 async fn a_new_account_takes_effect_by_itself_and_a_broken_one_stays_as_it_was() {
     let bench = Bench::new().await;
     let mut agent = bench.start().await;

@@ -5,7 +5,6 @@ use crate::config::AlertBounds;
 use crate::package::Alert;
 use crate::store::records::alert as record;
 use crate::store::{Change, Snapshot, Store, StoreError};
-use crate::uri::ServerId;
 
 /// The most destinations that one server has named and not heard from yet.
 const MOST_DESTINATIONS: usize = 32;
@@ -89,8 +88,8 @@ pub fn keep_within(
         }
         let new = QueuedAlert { mark: mark::of(alert), number: u64::MAX, bytes: json.len(), at: usize::MAX };
         let Some(victims) = victims(waiting, new, bounds) else {
-            kept.dropped += 1;
-            return Ok(kept);
+            // Nothing has to go for one that is not kept.
+            return Ok(Keeping { changes: Vec::new(), dropped: 1 });
         };
         kept.dropped += victims.len();
         for (at, key) in keys.into_iter().enumerate() {
@@ -103,15 +102,6 @@ pub fn keep_within(
     }
     kept.changes.push(Change::Alert(destination.key(), json));
     Ok(kept)
-}
-
-/// The changes that forget all that waits for a server, wherever it was to go.
-///
-/// # Errors
-/// The store failed.
-pub fn forget(store: &Store, gone: impl Fn(&ServerId) -> bool) -> Result<Vec<Change>, StoreError> {
-    let destinations = destinations(store)?.into_iter().filter(|destination| gone(&destination.server_id));
-    Ok(destinations.map(|destination| Change::AlertsForgotten(destination.key())).collect())
 }
 
 /// An alert that waits for a server.

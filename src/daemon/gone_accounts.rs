@@ -1,14 +1,12 @@
-//! Accounts that are gone: what waits for their servers is forgotten.
-
-use std::collections::BTreeSet;
+//! Accounts that are gone: their servers are forgotten.
 
 use super::Daemon;
-use crate::alert;
 use crate::store::Change;
 use crate::uri::ServerId;
 
 impl Daemon {
-    /// Forgets what waits for servers whose accounts are gone. What runs for them ends by itself.
+    /// Forgets servers whose accounts are gone, all that waits for them included: who comes under such a name later is
+    /// another one, and hears of the device as a new one does. What runs for them ends by itself.
     pub(super) async fn forget(&mut self, gone: &[ServerId]) {
         if gone.is_empty() {
             return;
@@ -21,20 +19,14 @@ impl Daemon {
             return;
         }
         self.say_forgotten(gone);
-        let mut changes: Vec<Change> =
-            gone.iter().flat_map(|server_id| self.notifications.triggers.forget(server_id)).collect();
-        let alerts =
-            alert::forget(&self.agent_state.store, |server_id| gone.iter().any(|gone| gone == server_id));
-        let forgotten = match alerts {
-            Ok(alerts) => {
-                changes.extend(alerts);
-                self.agent_state.store.commit(changes).await
-            }
-            Err(error) => Err(error),
-        };
-        if let Err(error) = forgotten {
+        let mut changes = Vec::new();
+        for server_id in gone {
+            changes.extend(self.notifications.triggers.forget(server_id));
+            changes.push(Change::ServerForgotten(server_id.clone()));
+        }
+        if let Err(error) = self.agent_state.store.commit(changes).await {
             log::error!(
-                "alerts and notifications of removed accounts could not be deleted from the store: {error}"
+                "what is kept of removed accounts could not be deleted from the store, and is at the next start: {error}"
             );
         }
     }
@@ -52,15 +44,13 @@ impl Daemon {
         }
     }
 
-    /// Forgets alerts for accounts that were removed while the agent was not running.
+    /// Forgets the servers of accounts that were removed while the agent was not running.
     pub(super) async fn forget_unknown(&mut self) {
-        let destinations = alert::destinations(&self.agent_state.store)
-            .unwrap_or_default()
-            .into_iter()
-            .map(|destination| destination.server_id);
-        let unknown: BTreeSet<ServerId> =
-            destinations.filter(|server_id| self.agent_state.peer(server_id).is_none()).collect();
-        self.forget(&unknown.into_iter().collect::<Vec<_>>()).await;
+        let known = self.agent_state.store.snapshot().and_then(|snapshot| snapshot.servers());
+        let servers = known.unwrap_or_default().into_iter();
+        let unknown: Vec<ServerId> =
+            servers.filter(|server_id| self.agent_state.peer(server_id).is_none()).collect();
+        self.forget(&unknown).await;
         self.config_files.remember(&self.agent_state, &self.clock).await;
     }
 }

@@ -1,5 +1,7 @@
 //! DM accounts in the store: those that a bootstrap brought (TS 8.2), and what servers changed in theirs.
 
+use std::collections::BTreeSet;
+
 use redb::{ReadableTable, WriteTransaction};
 
 use super::alert_key::{account_of, alert_queue};
@@ -9,7 +11,7 @@ use super::read::Snapshot;
 use super::records::ExecRecord;
 use super::size::{Size, size};
 use super::tables::{
-    ACCOUNTS, ALERTS, CONTACTS, DEFAULTS, EXECS, INSTANCES, META, NODES, NOTIFICATIONS, OVERRIDES, PUSH,
+    ACCOUNTS, ALERTS, CONTACTS, DEFAULTS, EXECS, INSTANCES, META, MOS, NODES, NOTIFICATIONS, OVERRIDES, PUSH,
     SUBSCRIPTIONS, TRIGGERS,
 };
 use crate::base::Secret;
@@ -34,8 +36,7 @@ pub enum AccountChange {
         /// The whole account, as a record.
         record: Secret,
     },
-    /// A bootstrap took this account away. All that waits for the server, and what it changed, goes with it; what
-    /// it created is nobody's from now on: another server of that name must not inherit it.
+    /// A bootstrap took this account away, and its server is forgotten: see [`super::Change::ServerForgotten`].
     Withdrawn(ServerId),
     /// The account's server changed a value.
     Override {
@@ -58,12 +59,14 @@ impl AccountChange {
         match self {
             Self::Brought { server_id, record } => {
                 forget_overrides(transaction, server_id)?;
-                // It has yet to hear of the device.
-                transaction.open_table(CONTACTS).map_err(db)?.remove(server_id.as_bytes()).map_err(db)?;
+                forget_contact(transaction, server_id)?;
                 let mut accounts = transaction.open_table(ACCOUNTS).map_err(db)?;
                 accounts.insert(server_id.as_bytes(), record.expose()).map_err(db)?;
             }
-            Self::Withdrawn(server_id) => withdraw(transaction, server_id, tally)?,
+            Self::Withdrawn(server_id) => {
+                transaction.open_table(ACCOUNTS).map_err(db)?.remove(server_id.as_bytes()).map_err(db)?;
+                forget_server(transaction, server_id, tally)?;
+            }
             Self::Override { server_id, change } => {
                 let mut record = change.over.to_vec();
                 record.extend_from_slice(change.value.expose());
@@ -95,14 +98,21 @@ fn forget_overrides(transaction: &WriteTransaction, server_id: &ServerId) -> Res
     overrides.retain_in(start.as_bytes()..end.as_bytes(), |_, _| false).map_err(db)
 }
 
-fn withdraw(
+/// Forgets what the server was told: it has yet to hear of the device.
+fn forget_contact(transaction: &WriteTransaction, server_id: &ServerId) -> Result<(), StoreError> {
+    transaction.open_table(CONTACTS).map_err(db)?.remove(server_id.as_bytes()).map_err(db)?;
+    transaction.open_table(MOS).map_err(db)?.remove(server_id.as_bytes()).map_err(db)?;
+    Ok(())
+}
+
+/// Forgets a server in all tables, its account as a bootstrap brought it aside.
+pub(super) fn forget_server(
     transaction: &WriteTransaction,
     server_id: &ServerId,
     tally: &mut Size,
 ) -> Result<(), StoreError> {
     forget_overrides(transaction, server_id)?;
-    transaction.open_table(ACCOUNTS).map_err(db)?.remove(server_id.as_bytes()).map_err(db)?;
-    transaction.open_table(CONTACTS).map_err(db)?.remove(server_id.as_bytes()).map_err(db)?;
+    forget_contact(transaction, server_id)?;
     transaction.open_table(PUSH).map_err(db)?.remove(server_id.as_bytes()).map_err(db)?;
     let (start, end) = range(server_id);
     let mut notifications = transaction.open_table(NOTIFICATIONS).map_err(db)?;
@@ -167,6 +177,29 @@ impl Snapshot {
         Ok(accounts)
     }
 
+    /// The servers that have heard of the device, that something waits for, or that is remembered of them.
+    ///
+    /// # Errors
+    /// The file can't be read.
+    pub fn servers(&self) -> Result<BTreeSet<ServerId>, StoreError> {
+        let mut servers = BTreeSet::new();
+        for table in [CONTACTS, MOS, PUSH, OVERRIDES, NOTIFICATIONS, TRIGGERS, SUBSCRIPTIONS, ALERTS] {
+            let table = self.transaction.open_table(table).map_err(self.noting())?;
+            let mut from = Vec::new();
+            // What else there is of one is jumped over.
+            while let Some(entry) = table.range::<&[u8]>(from.as_slice()..).map_err(self.noting())?.next() {
+                let (key, _) = entry.map_err(self.noting())?;
+                // A NUL comes behind its name, or what stands before the URI of an alert's place.
+                let name = key.value().split(|&byte| byte <= 1).next().unwrap_or_default();
+                servers.extend(
+                    std::str::from_utf8(name).ok().filter(|name| !name.is_empty()).map(ServerId::from),
+                );
+                from = [name, &[2]].concat();
+            }
+        }
+        Ok(servers)
+    }
+
     /// The changes that a server made in its account.
     ///
     /// # Errors
@@ -202,6 +235,7 @@ impl Snapshot {
 
 #[cfg(test)]
 mod tests {
+    use super::super::records::Registration;
     use super::super::{Change, NodeKey, SeenNotification, Store, Stored, Subscription};
     use super::*;
 
@@ -239,8 +273,18 @@ mod tests {
         assert_eq!(snapshot.overrides(&"ab".into()).unwrap().len(), 1, "a longer name is another's");
     }
 
+    fn exec(server_id: &str) -> Vec<u8> {
+        format!(r#"{{"server_id":"{server_id}","client_uri":"u","alert_type":"t"}}"#).into_bytes()
+    }
+
     #[test]
-    fn what_a_withdrawn_account_had_is_inherited_by_nobody() {
+    fn what_a_server_had_is_inherited_by_nobody_whoever_took_its_account_away() {
+        let withdrawn = |server_id| Change::Account(AccountChange::Withdrawn(server_id));
+        forgets(&withdrawn, 1);
+        forgets(&Change::ServerForgotten, 2);
+    }
+
+    fn forgets(how: &dyn Fn(ServerId) -> Change, brought_left: usize) {
         let (_folder, store) = store();
         let instance = |miid: &str| NodeKey::instance(&"urn:m".into(), miid);
         let granted = |server_id: &str| {
@@ -257,6 +301,9 @@ mod tests {
                     server_id: server_id.into(),
                     server_uri: "https://x".into(),
                 },
+                Change::MosSent(server_id.into(), vec!["urn:m".into()]),
+                Change::Push(server_id.into(), Registration { register: true, id: "id".into(), told: None }),
+                Change::Exec(if server_id == "a" { 1 } else { 2 }, exec(server_id)),
                 Change::Alert(server_id.into(), b"{}".to_vec()),
                 Change::Alert(format!("{server_id}\u{1}https://x"), b"{}".to_vec()),
                 Change::Put(granted(server_id), Stored::Interior),
@@ -275,9 +322,15 @@ mod tests {
         };
         let changes: Vec<Change> = ["a", "ab"].into_iter().flat_map(of).collect();
         store.commit_blocking(&changes).unwrap();
-        store.commit_blocking(&[Change::Account(AccountChange::Withdrawn("a".into()))]).unwrap();
+        assert_eq!(store.snapshot().unwrap().servers().unwrap(), ["a".into(), "ab".into()].into());
+        store.commit_blocking(&[how("a".into())]).unwrap();
         let left = store.snapshot().unwrap();
-        assert_eq!(left.brought().unwrap().len(), 1);
+        assert_eq!(left.brought().unwrap().len(), brought_left);
+        assert_eq!(left.servers().unwrap(), ["ab".into()].into());
+        assert_eq!(left.execs().unwrap(), [(2, exec("ab"))]);
+        assert!(left.mos_sent(&"a".into()).unwrap().is_empty());
+        assert_eq!(left.mos_sent(&"ab".into()).unwrap().len(), 1);
+        assert_eq!(left.push().unwrap().len(), 1);
         assert_eq!(left.overrides(&"a".into()).unwrap(), []);
         assert_eq!(left.contact(&"a".into()).unwrap(), None);
         assert_eq!(left.default_uri(&"urn:a".into()).unwrap(), None);

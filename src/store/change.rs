@@ -2,7 +2,7 @@
 
 use redb::{ReadableTable, WriteTransaction};
 
-use super::account::AccountChange;
+use super::account::{self, AccountChange};
 use super::alarm::{self, AlarmKey};
 use super::alert_key::{alert_key, alert_range};
 use super::error::{StoreError, db};
@@ -102,6 +102,9 @@ pub enum Change {
     Settled(u64),
     /// DM accounts change like this.
     Account(AccountChange),
+    /// A server's account is gone. All that waits for the server, what it was told and what it changed go with it; what it
+    /// created is nobody's from now on: another server of that name must not inherit it.
+    ServerForgotten(ServerId),
     /// A server has subscribed; in place of what it had for the same ClientURI.
     Subscribe(Subscription),
     /// The content at a subscription's ServerURI is known to be this, if the server still has the subscription.
@@ -227,6 +230,7 @@ impl Change {
                 table.insert(server_id.as_bytes(), moids.join("\n").as_bytes()).map_err(db)?;
             }
             Self::Account(change) => change.apply(transaction, tally)?,
+            Self::ServerForgotten(server_id) => account::forget_server(transaction, server_id, tally)?,
             Self::Exec(number, json) => {
                 let mut table = transaction.open_table(EXECS).map_err(db)?;
                 table.insert(number.to_be_bytes().as_slice(), json.as_slice()).map_err(db)?;

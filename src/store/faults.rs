@@ -1,7 +1,7 @@
 //! A disk that fails at the moment that a test names.
 
 use std::io::ErrorKind;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
 use super::error::StoreError;
 
@@ -10,11 +10,13 @@ use super::error::StoreError;
 pub(crate) struct Faults {
     /// The number of commits that the disk still takes. From the first that it refuses, reads fail as well.
     commits: AtomicUsize,
+    /// Whether it is full: it takes no commit, and is read as before.
+    full: AtomicBool,
 }
 
 impl Default for Faults {
     fn default() -> Self {
-        Self { commits: AtomicUsize::new(usize::MAX) }
+        Self { commits: AtomicUsize::new(usize::MAX), full: AtomicBool::new(false) }
     }
 }
 
@@ -29,8 +31,14 @@ impl Faults {
         self.commits.store(0, Ordering::Relaxed);
     }
 
+    /// Fills the disk: it takes no commit any more.
+    pub(crate) fn fill(&self) {
+        self.full.store(true, Ordering::Relaxed);
+    }
+
     /// Has the disk work again.
     pub(crate) fn heal(&self) {
+        self.full.store(false, Ordering::Relaxed);
         self.commits.store(usize::MAX, Ordering::Relaxed);
     }
 
@@ -39,7 +47,7 @@ impl Faults {
         if left != usize::MAX {
             self.commits.store(left.saturating_sub(1), Ordering::Relaxed);
         }
-        if left > 1 { Ok(()) } else { Err(failure()) }
+        if left > 1 && !self.full.load(Ordering::Relaxed) { Ok(()) } else { Err(failure()) }
     }
 
     pub(super) fn at_read(&self) -> Result<(), StoreError> {

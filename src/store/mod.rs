@@ -53,6 +53,7 @@ mod error;
 #[cfg(test)]
 mod faults;
 mod file;
+mod held_pins;
 mod image;
 mod key;
 mod meta;
@@ -83,7 +84,7 @@ pub use stored::Stored;
 pub use subscription::{Digest, Subscription};
 
 use std::path::Path;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use redb::{ReadableDatabase, WriteTransaction};
@@ -109,11 +110,12 @@ pub struct Store {
     /// The lock that is held over a whole commit: what is counted beside the file is counted in the order of the
     /// commits.
     committing: Mutex<()>,
-    rolling_back: AtomicBool,
+    roll_backs: AtomicUsize,
     accounts: Notify,
     commit_watches: commit_watch::CommitWatches,
     odd: Arc<read::Odd>,
     alert_counts: alert_counts::AlertCounts,
+    held_pins: held_pins::HeldPins,
     /// The faults that a test gives the disk.
     #[cfg(test)]
     pub(crate) faults: faults::Faults,
@@ -144,11 +146,12 @@ impl Store {
             quota,
             writer,
             committing: Mutex::default(),
-            rolling_back: AtomicBool::new(false),
+            roll_backs: AtomicUsize::new(0),
             accounts,
             commit_watches,
             odd: Arc::default(),
             alert_counts: alert_counts::AlertCounts::default(),
+            held_pins: held_pins::HeldPins::default(),
             #[cfg(test)]
             faults: faults::Faults::default(),
         };
@@ -171,9 +174,10 @@ impl Store {
         crate::base::heartbeat::patiently(self.writer.lock()).await
     }
 
-    /// Whether somebody tries again and again to take back what unfinished changes have left behind.
-    pub fn is_rolling_back(&self) -> &AtomicBool {
-        &self.rolling_back
+    /// How often it was asked, of the task that tries again and again to take back what unfinished changes have left
+    /// behind, to begin its tries; none: there is no such task.
+    pub fn roll_backs(&self) -> &AtomicUsize {
+        &self.roll_backs
     }
 
     /// A snapshot of the store as it is now, unmoved by later commits. All who ask between two commits get the same
@@ -231,7 +235,34 @@ impl Store {
             self.accounts.notify_one();
         }
         self.commit_watches.report(changes);
+        for change in changes {
+            match change {
+                Change::Pin(stored, _) => self.held_pins.let_go(|key| key == stored),
+                Change::Remove(gone) | Change::RemoveInstance(gone) => {
+                    self.held_pins.let_go(|key| key.is_at_or_below(gone));
+                }
+                _ => {}
+            }
+        }
         Ok(())
+    }
+
+    /// Pins a node to its first definitive answer; returns which that is: another session may have been earlier. Where
+    /// the disk does not take it, it is held in memory, and stored when the node is read next; why it is, is returned for
+    /// the first of those that are held.
+    pub async fn pin(self: &Arc<Self>, key: NodeKey, answer: Stored) -> (Stored, Option<StoreError>) {
+        let first = self.held_pin(&key).unwrap_or(answer);
+        if let Err(error) = self.commit(vec![Change::Pin(key.clone(), first.clone())]).await {
+            let is_news = self.held_pins.hold(key.clone(), first.clone());
+            return (self.held_pin(&key).unwrap_or(first), is_news.then_some(error));
+        }
+        let stored = self.snapshot().and_then(|snapshot| snapshot.pin(&key)).ok().flatten();
+        (stored.unwrap_or(first), None)
+    }
+
+    /// The pin of a node that the disk did not take yet.
+    pub fn held_pin(&self, key: &NodeKey) -> Option<Stored> {
+        self.held_pins.get(key)
     }
 
     /// Applies all of `changes` in a transaction that is given up, so that it is known beforehand what would be in their way.

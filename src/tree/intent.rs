@@ -28,7 +28,7 @@ const LONGEST_OF_ALL: Duration = Duration::from_secs(30);
 const FIRST_RETRY: Duration = Duration::from_secs(5);
 /// The longest time between two tries.
 const LONGEST_WAIT: Duration = Duration::from_secs(600);
-/// The most retries, an hour's worth, about.
+/// The most retries after the last failure, an hour's worth, about.
 const MOST_RETRIES: usize = 12;
 
 /// The most records of the same files that are kept of writes that could not be taken back.
@@ -163,20 +163,29 @@ impl Tree {
     }
 
     /// Tries again to take back what could not be, each time after twice as long; then the next start does. One task
-    /// does that for all changes.
+    /// does that for all changes; whoever asks for it meanwhile has all the tries before him.
     pub async fn roll_back_later(store: Arc<Store>, machine: Machine) {
-        if store.is_rolling_back().swap(true, Ordering::AcqRel) {
+        let asked = store.roll_backs();
+        if asked.fetch_add(1, Ordering::AcqRel) > 0 {
             return;
         }
-        let mut wait = FIRST_RETRY;
-        for _ in 0..MOST_RETRIES {
-            tokio::time::sleep(wait).await;
-            if Self::roll_back_recorded(&store, &machine, log::Level::Debug).await {
-                break;
+        loop {
+            let served = asked.load(Ordering::Acquire);
+            let mut wait = FIRST_RETRY;
+            for _ in 0..MOST_RETRIES {
+                tokio::time::sleep(wait).await;
+                if Self::roll_back_recorded(&store, &machine, log::Level::Debug).await {
+                    break;
+                }
+                if asked.load(Ordering::Acquire) != served {
+                    break;
+                }
+                wait = (wait * 2).min(LONGEST_WAIT);
             }
-            wait = (wait * 2).min(LONGEST_WAIT);
+            if asked.compare_exchange(served, 0, Ordering::AcqRel, Ordering::Acquire).is_ok() {
+                return;
+            }
         }
-        store.is_rolling_back().store(false, Ordering::Release);
     }
 
     /// Rolls back all that is recorded. Failures are logged at this level.

@@ -3,7 +3,7 @@ use std::sync::Arc;
 use serde_json::json;
 
 use super::*;
-use crate::alert::{Outgoing, destinations, forget};
+use crate::alert::{Outgoing, destinations};
 
 fn alert(mark: Option<&str>, data: &str) -> Alert {
     Alert {
@@ -46,7 +46,7 @@ fn an_alert_waits_whole_for_each_place_by_itself() {
         [Destination::of(&"a".into()), elsewhere.clone(), Destination::of(&"b".into())]
     );
     assert_eq!(waits(&store, &elsewhere), [alert]);
-    store.commit_blocking(&forget(&store, |server_id| server_id == "a").unwrap()).unwrap();
+    store.commit_blocking(&[Change::ServerForgotten("a".into())]).unwrap();
     assert_eq!(destinations(&store).unwrap(), [Destination::of(&"b".into())]);
     assert!(
         !is_waiting(&store, &elsewhere).unwrap()
@@ -163,4 +163,19 @@ fn a_server_names_no_more_places_than_are_kept() {
     assert_eq!(kept.len(), MOST_DESTINATIONS);
     assert!(!kept.contains(&named(MOST_DESTINATIONS)), "the first one named goes");
     assert_eq!(waits(&store, &named(3)).len(), 2);
+}
+
+#[test]
+fn an_alert_that_is_dropped_itself_costs_no_other_its_place() {
+    let (_folder, store) = store();
+    let at = |number: usize| Destination {
+        uri: Some(format!("https://{number}.example/")),
+        ..Destination::of(&"a".into())
+    };
+    for number in 0..MOST_DESTINATIONS {
+        put(&store, &at(number), &alert(Some("critical"), "x"));
+    }
+    let full = AlertBounds { max_queued: 1, ..BOUNDS };
+    let kept = keep_within(&store, &at(MOST_DESTINATIONS), &alert(Some("harmless"), "x"), full).unwrap();
+    assert_eq!(kept, Keeping { changes: Vec::new(), dropped: 1 });
 }

@@ -36,7 +36,7 @@
 //! 2. Its struct: a file here, if it is more than text and numbers.
 //! 3. A variant of [`Change`](super::Change) (the compiler says where it is applied), and a function of
 //!    [`Snapshot`](super::Snapshot) that reads it.
-//! 4. If it belongs to an account: `withdraw` in `account`, so that it goes with it.
+//! 4. If it belongs to an account: `forget_server` in `account`, so that it goes with it.
 //! 5. A step in `schema` that makes the table in an older file, a fixture of what it comes from, and that fixture's facts
 //!    (`tests/fixture.rs`).
 

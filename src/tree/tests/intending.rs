@@ -155,7 +155,7 @@ async fn a_change_that_can_be_neither_stored_nor_looked_up_is_taken_back_when_th
     assert!(matches!(told, TreeError::Store(_)), "{told}");
     assert_eq!(bench.content("/a").unwrap(), "after\n", "nobody knows yet whether it is stored");
     tokio::task::yield_now().await;
-    assert!(store.is_rolling_back().load(Ordering::Relaxed), "it is looked at again");
+    assert_eq!(store.roll_backs().load(Ordering::Relaxed), 1, "it is looked at again");
     store.faults.heal();
     assert_eq!(left(&bench).len(), 1);
     assert!(Tree::roll_back_interrupted(store, bench.tree.machine()).await);
@@ -190,6 +190,26 @@ async fn one_failed_read_does_not_end_the_tries() {
     store.faults.heal();
     task.await.unwrap();
     assert_eq!(store.snapshot().unwrap().intents().unwrap(), []);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_failure_near_the_end_of_anothers_tries_has_all_of_its_own() {
+    let bench = Bench::new();
+    let store = &bench.tree.store;
+    store.commit(vec![Change::Intent(0, b"?".to_vec())]).await.unwrap();
+    store.faults.fail();
+    let again = || Tree::roll_back_later(Arc::clone(store), bench.tree.machine().clone());
+    let task = tokio::spawn(again());
+    // Some minutes before the last try.
+    tokio::time::sleep(Duration::from_secs(3500)).await;
+    assert!(!task.is_finished());
+    again().await;
+    tokio::time::sleep(Duration::from_secs(3000)).await;
+    assert!(!task.is_finished());
+    store.faults.heal();
+    task.await.unwrap();
+    assert_eq!(store.snapshot().unwrap().intents().unwrap(), []);
+    assert_eq!(store.roll_backs().load(Ordering::Relaxed), 0);
 }
 
 #[tokio::test]

@@ -118,6 +118,24 @@ async fn a_pinned_node_keeps_its_first_answer() {
 }
 
 #[tokio::test]
+async fn a_full_disk_keeps_no_pinned_node_from_its_answer_nor_from_keeping_to_it() {
+    let bench = Bench::new();
+    let store = &bench.tree.store;
+    let key = bench.resolve("Pinned", Rights::READ).await.unwrap().key();
+    let pinned = || store.snapshot().unwrap().pin(&key).unwrap();
+    store.faults.fill();
+    bench.file("/worse", "first\n");
+    assert_eq!(bench.read("Pinned").await.unwrap(), "first");
+    bench.file("/worse", "second\n");
+    assert_eq!(bench.read("Pinned").await.unwrap(), "first");
+    assert_eq!(pinned(), None);
+    store.faults.heal();
+    assert_eq!(bench.read("Pinned").await.unwrap(), "first");
+    assert_eq!(pinned(), Some(Stored::Leaf(Value::Text("first".into()))));
+    assert_eq!(store.held_pin(&key), None);
+}
+
+#[tokio::test]
 async fn of_two_first_answers_the_earlier_is_kept_and_both_readers_have_it() {
     let bench = Bench::new();
     bench.file("/worse", "late\n");

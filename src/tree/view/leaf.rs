@@ -3,7 +3,7 @@
 use crate::backend::{self, Answer, Reading};
 use crate::mo::Value;
 use crate::mo::mapping::SourceKind;
-use crate::store::{Change, Stored};
+use crate::store::Stored;
 use crate::tree::error::TreeError;
 use crate::tree::node::NodeRef;
 use crate::tree::state::State;
@@ -20,10 +20,13 @@ impl Pass<'_> {
         if let Some(planned) = self.state.planned.outside_leaf(node) {
             return Ok(planned);
         }
-        if mapping.pin
-            && let Some(Stored::Leaf(value)) = self.state.snapshot.pin(&node.key())?
-        {
-            return Ok(Some(value));
+        if mapping.pin {
+            if let Some(Stored::Leaf(value)) = self.state.snapshot.pin(&node.key())? {
+                return Ok(Some(value));
+            }
+            if let Some(Stored::Leaf(value)) = self.tree.store.held_pin(&node.key()) {
+                return Ok(Some(self.pin(node, value).await));
+            }
         }
         let mut scope = self.tree.scope(node, self.principal);
         scope.seen = Some(&self.seen);
@@ -36,7 +39,7 @@ impl Pass<'_> {
         match answer.map_err(|source| TreeError::Backend { node: node.client_uri(), source })? {
             Answer::Value(Reading { value, transient }) => {
                 if mapping.pin && !transient && !value.is_empty() {
-                    return self.pin(node, value).await.map(Some);
+                    return Ok(Some(self.pin(node, value).await));
                 }
                 Ok(Some(value))
             }
@@ -45,13 +48,20 @@ impl Pass<'_> {
         }
     }
 
-    /// Keeps a pinned node's first answer, and returns which it was: another session may have been earlier.
-    async fn pin(&self, node: &NodeRef, value: Value) -> Result<Value, TreeError> {
-        let store = &self.tree.store;
-        store.commit(vec![Change::Pin(node.key(), Stored::Leaf(value.clone()))]).await?;
-        match store.snapshot()?.pin(&node.key())? {
-            Some(Stored::Leaf(first)) => Ok(first),
-            _ => Ok(value),
+    /// Keeps a pinned node's first answer, and returns which it was. A disk that does not take it is no reason not to
+    /// give it: without a DevID, there is no session.
+    async fn pin(&self, node: &NodeRef, value: Value) -> Value {
+        let (first, refused) = self.tree.store.pin(node.key(), Stored::Leaf(value.clone())).await;
+        if let Some(error) = refused {
+            let client_uri = node.client_uri();
+            log::warn!(
+                OMADM_CLIENT_URI = client_uri.as_str();
+                "{client_uri}: its first answer, which it keeps for good, can't be stored: kept in memory, and stored once that can be: {error}"
+            );
+        }
+        match first {
+            Stored::Leaf(first) => first,
+            Stored::Interior => value,
         }
     }
 }
