@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use super::bus::BusSign;
 use super::context::Context;
 use super::file;
+use super::machine_id;
 use crate::mo::mapping::{BusObject, List, ListFrom, RecordsPlace, Source, SourceKind};
 
 /// The files and folders that values come from, and whether some come from where nothing tells of a change. The store
@@ -40,7 +41,11 @@ impl Dependencies {
                     self.file(path, context);
                 }
             }
-            SourceKind::MachineId(_) => self.file("/etc/machine-id", context),
+            SourceKind::MachineId(_) => {
+                for path in machine_id::PATHS {
+                    self.file(path, context);
+                }
+            }
             // A session's own values are nothing to those outside of it.
             SourceKind::Builtin(name) if name.starts_with("session-") || name == "agent-version" => {}
             SourceKind::Property { object, property } => self.signal(object, Some(property), context),

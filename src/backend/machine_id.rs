@@ -13,7 +13,8 @@ use super::error::BackendError;
 use super::file;
 use super::hardware::uuid_of;
 
-const PATHS: [&str; 2] = ["/etc/machine-id", "/var/lib/dbus/machine-id"];
+/// The files where the machine-id is, the first that has one counts.
+pub(super) const PATHS: [&str; 2] = ["/etc/machine-id", "/var/lib/dbus/machine-id"];
 
 /// The UUID that machine and application make together, and whether it is for this boot only.
 pub(super) async fn get(

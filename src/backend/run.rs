@@ -312,10 +312,10 @@ async fn spawn(
 
 /// Gives a command the descriptor that it reports on; returns the end where reports arrive.
 fn reporting(command: &mut Command) -> io::Result<pipe::Receiver> {
-    let (ours, theirs) = pipe::pipe()?;
-    let (parent_fd, child_fd) = (ours.into_blocking_fd()?, reports::DESCRIPTOR);
+    let (writer, reader) = pipe::pipe()?;
+    let (parent_fd, child_fd) = (writer.into_blocking_fd()?, reports::DESCRIPTOR);
     let mapped = command.as_std_mut().fd_mappings(vec![FdMapping { parent_fd, child_fd }]);
-    mapped.map(|_| theirs).map_err(io::Error::other)
+    mapped.map(|_| reader).map_err(io::Error::other)
 }
 
 /// Starts a program. Whoever does waits until it is loaded: where it lies on a file system that hangs, that is as long.
