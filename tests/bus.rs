@@ -491,11 +491,10 @@ async fn exec_calls_a_method() {
     bench.session(&agent, 1).await;
     assert_eq!(bench.statuses(), [vec![1404, 500], vec![200], vec![200, 500]], "{}", agent.log());
     assert_eq!(lock(&state).calls, ["Reset", "Reset"]);
-    let log = agent.log();
+    let log = agent.stop().await;
     for told in ["it is off", "not permitted: only root may", "does not answer"] {
         assert!(log.contains(told), "{told}: {log}");
     }
-    agent.stop().await;
 }
 
 #[tokio::test]

@@ -117,9 +117,7 @@ impl Damaged {
 
     /// Starts the agent once: it must come up, and all must be there. Whether it set something aside.
     async fn comes_up(&self, how: &str) -> bool {
-        let agent = self.bench.start().await;
-        let log = agent.log();
-        agent.stop().await;
+        let log = self.bench.start().await.stop().await;
         let said = log.lines().filter(|line| line.contains(LINE) && line.starts_with("error: ")).count();
         let aside = self.path().with_extension("redb.bad-1").exists();
         assert_eq!(said, usize::from(aside), "{how}: {log}");

@@ -475,14 +475,13 @@ async fn a_program_that_takes_too_long_ends_with_all_its_children_and_one_that_t
     let agent = bench.start().await;
     bench.session(&agent, 1).await;
     assert_eq!(bench.statuses(), [[500, 200]]);
-    let log = agent.log();
+    // Nothing is left behind: see `stop`.
+    let log = agent.stop().await;
     assert!(log.contains("killed at its time limit"), "{log}");
     assert!(
         log.contains("talk: line 0 of") && log.contains("more lines") && !log.contains("line 4999"),
         "{log}"
     );
-    // Nothing is left behind: see `stop`.
-    agent.stop().await;
 }
 
 #[tokio::test]

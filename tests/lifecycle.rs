@@ -384,8 +384,7 @@ async fn the_journal_of_a_whole_life_says_what_an_operator_needs() {
     bench.notify().await;
     bench.until(&agent, "Package#1", |exchanges| exchanges.len() >= 3).await;
     agent.signal(Signal::SIGTERM);
-    agent.exit().await;
-    let log = agent.log();
+    let (_, log) = agent.output().await;
     assert!(
         log.contains("is broken off: the agent stops") && !log.contains("failed: the agent stops"),
         "{log}"

@@ -543,8 +543,7 @@ async fn a_folder_that_stays_empty_has_been_emptied_and_that_is_said_once() {
     let start = async |what: &str| {
         let mut agent = bench.start().await;
         agent.logged("that it is up", |line| line.contains("omadm-agent")).await;
-        let log = agent.log();
-        agent.stop().await;
+        let log = agent.stop().await;
         assert_eq!(log.contains("what waits for them stays"), what == "doubt", "{what}: {log}");
         assert_eq!(log.contains("empty for three days"), what == "emptied", "{what}: {log}");
         assert_eq!(log.contains("dropped 1 queued alert"), what == "emptied", "{what}: {log}");

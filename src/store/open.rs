@@ -4,6 +4,7 @@ use std::fs::{self, File, OpenOptions, TryLockError};
 use std::io::{self, ErrorKind};
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
 
 use redb::{Database, StorageBackend};
 
@@ -20,6 +21,10 @@ use crate::base::journal::id;
 /// The most pages that may be damaged in both copies, each in one of them, before it is not tried any more which is
 /// which.
 const MIXABLE: usize = 5;
+/// How long the file of another process is waited for: one that was killed has let go of it by then.
+const LEAVING: Duration = Duration::from_secs(2);
+/// How long until the lock of such a file is tried again.
+const RETRY: Duration = Duration::from_millis(10);
 /// The most files set aside that are kept.
 const KEPT_ASIDE: usize = 5;
 
@@ -169,11 +174,16 @@ impl Opening<'_> {
         Ok(file)
     }
 
+    /// Locks the file; waits for a process that is on its way out, as the reader of an agent that was killed is.
     fn lock_file(&self, file: &File) -> Result<(), StoreError> {
-        match file.try_lock() {
-            Ok(()) => Ok(()),
-            Err(TryLockError::WouldBlock) => Err(StoreError::InUse(self.path.to_path_buf())),
-            Err(TryLockError::Error(error)) => Err(self.failed(error)),
+        let begun = Instant::now();
+        loop {
+            match file.try_lock() {
+                Ok(()) => return Ok(()),
+                Err(TryLockError::WouldBlock) if begun.elapsed() < LEAVING => std::thread::sleep(RETRY),
+                Err(TryLockError::WouldBlock) => return Err(StoreError::InUse(self.path.to_path_buf())),
+                Err(TryLockError::Error(error)) => return Err(self.failed(error)),
+            }
         }
     }
 

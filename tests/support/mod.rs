@@ -626,14 +626,18 @@ impl Agent {
     /// Waits for the end of a run that ends by itself; its status, and all it wrote.
     pub(crate) async fn output(mut self) -> (ExitStatus, String) {
         let status = self.exit().await;
-        // The pipes close when the process has gone: then the log is whole.
-        let closed = async { while self.changed.changed().await.is_ok() {} };
-        timeout(LIMIT, closed).await.unwrap();
-        (status, self.log())
+        (status, self.whole_log().await)
     }
 
-    /// Ends it as systemd does: it must exit with 0 and leave no process behind.
-    pub(crate) async fn stop(mut self) {
+    /// All it wrote: the pipes close when the process has gone.
+    async fn whole_log(&mut self) -> String {
+        let closed = async { while self.changed.changed().await.is_ok() {} };
+        timeout(LIMIT, closed).await.unwrap();
+        self.log()
+    }
+
+    /// Ends it as systemd does: it must exit with 0 and leave no process behind. All it wrote.
+    pub(crate) async fn stop(mut self) -> String {
         self.signal(Signal::SIGTERM);
         let status = self.exit().await;
         assert!(status.success(), "omadmd ended with {status}:\n{}", self.log());
@@ -645,7 +649,9 @@ impl Agent {
             left = processes(&self.folder);
         }
         assert!(left.is_empty(), "omadmd left {left:?} behind:\n{}", self.log());
-        assert!(!self.log().contains("panicked"), "{}", self.log());
+        let log = self.whole_log().await;
+        assert!(!log.contains("panicked"), "{log}");
+        log
     }
 
     /// Ends it as a power cut does.

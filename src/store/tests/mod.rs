@@ -154,6 +154,20 @@ fn a_second_opener_is_refused_and_the_file_is_left_alone() {
 }
 
 #[test]
+fn who_is_about_to_let_go_of_the_file_is_waited_for() {
+    let folder = tempfile::tempdir().unwrap();
+    drop(Store::open(folder.path()).unwrap());
+    let file = std::fs::File::open(folder.path().join("store.redb")).unwrap();
+    file.lock().unwrap();
+    let leaving = std::thread::spawn(move || {
+        std::thread::sleep(std::time::Duration::from_millis(300));
+        drop(file);
+    });
+    Store::open(folder.path()).unwrap();
+    leaving.join().unwrap();
+}
+
+#[test]
 #[expect(clippy::disallowed_methods, reason = "the test makes a damaged file")]
 fn a_damaged_or_newer_file_makes_way() {
     let folder = tempfile::tempdir().unwrap();
