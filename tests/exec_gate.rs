@@ -3,11 +3,12 @@
 use std::time::SystemTime;
 
 use omadm_agent::lab::Exchange;
+use omadm_agent::store::{Change, Store};
 use serde_json::{Value, json};
 
 use crate::support::ddf::node;
 use crate::support::tools::{put_script, put_tools, tool, written};
-use crate::support::{Agent, Bench, Setup};
+use crate::support::{Agent, Bench, SERVER_ID, Setup};
 
 fn put(bench: &Bench, exec: &str) {
     let mapping = format!("[node.Job.exec]\nrun = [\"@folder@/job\"]\n{exec}\n");
@@ -123,4 +124,65 @@ async fn whoever_says_not_now_is_asked_again_until_the_time_is_over() {
     told(&bench, &agent, json!({"ResultCode": 200})).await;
     assert_eq!(written(&bench, "runs"), "run\n");
     agent.stop().await;
+}
+
+#[tokio::test]
+async fn what_can_not_be_looked_up_waits_and_is_not_executed() {
+    let bench = Bench::new().await;
+    put_script(&bench, "job", "echo run >>@folder@/runs\n");
+    put_script(&bench, "exec-veto.d/passes", "exit 0\n");
+    put(&bench, "veto = true");
+    bench.play(json!([[["EXEC", tool("Job")]]]));
+    // The folder of programs is something else: nobody can tell whether one would say no.
+    let (folder, aside) = (bench.gateway.path("exec-veto.d"), bench.gateway.path("aside"));
+    std::fs::rename(&folder, &aside).unwrap();
+    std::fs::File::create(&folder).unwrap();
+    let mut agent = bench.start().await;
+    bench.session(&agent, 1).await;
+    assert_eq!(bench.statuses(), [[202]]);
+    agent.logged("that it waits", |line| line.contains("can't be told, so it waits")).await;
+    assert_eq!(written(&bench, "runs"), "");
+    agent.kill().await;
+    std::fs::remove_file(&folder).unwrap();
+    std::fs::rename(&aside, &folder).unwrap();
+    let agent = bench.start().await;
+    told(&bench, &agent, json!({"ResultCode": 200})).await;
+    assert_eq!(written(&bench, "runs"), "run\n");
+    agent.stop().await;
+}
+
+#[tokio::test]
+async fn a_clock_that_is_not_set_opens_no_window() {
+    let bench = Bench::new().await;
+    put_script(&bench, "job", "echo run >>@folder@/runs\n");
+    put(&bench, &window(now() + 23 * 60, now() + 60));
+    let tomorrow = SystemTime::now() + std::time::Duration::from_secs(24 * 3600);
+    let known = tomorrow.duration_since(SystemTime::UNIX_EPOCH).unwrap().as_secs();
+    let store = Store::open(&bench.gateway.path("state")).unwrap().store;
+    store.commit_blocking(&[Change::Clock(known)]).unwrap();
+    drop(store);
+    bench.play(json!([[["EXEC", tool("Job")]]]));
+    let mut agent = bench.start().await;
+    bench.session(&agent, 1).await;
+    assert_eq!(bench.statuses(), [[202]], "{}", agent.log());
+    agent.logged("that it waits", |line| line.ends_with("the clock is not set yet")).await;
+    agent.stop().await;
+    assert_eq!(written(&bench, "runs"), "");
+}
+
+#[tokio::test]
+async fn an_exec_waits_as_long_as_its_account_may_come_back_and_no_longer() {
+    let bench = Bench::new().await;
+    put_script(&bench, "job", "echo run >>@folder@/runs\n");
+    put(&bench, &window(now() + 3 * 60, now() + 5 * 60));
+    bench.play(json!([[["EXEC", tool("Job")]]]));
+    let mut agent = bench.start().await;
+    bench.session(&agent, 1).await;
+    agent.logged("that it waits", |line| line.contains("waits for its window")).await;
+    let file = bench.gateway.path("accounts").join(format!("{SERVER_ID}.toml"));
+    std::fs::remove_file(&file).unwrap();
+    agent.logged("that it is forgotten", |line| line.contains("which is gone: it is not executed")).await;
+    agent.stop().await;
+    let store = Store::open(&bench.gateway.path("state")).unwrap().store;
+    assert_eq!(store.snapshot().unwrap().execs().unwrap(), []);
 }

@@ -10,7 +10,6 @@ pub(crate) mod run;
 pub(crate) mod undo;
 
 mod answer;
-mod ask;
 mod builtin;
 mod content;
 mod context;
@@ -27,9 +26,10 @@ mod os_release;
 mod read;
 mod records;
 mod reports;
+mod veto;
+mod zone;
 
 pub use answer::{Answer, MAX_INPUT, MAX_TEXT, Reading};
-pub use ask::{ask, programs, zone};
 pub use bus::{Bus, BusSign, BusWatches, Seen};
 pub use context::{Builtins, Context, Machine, Request};
 pub use dependencies::{Dependencies, has_change_events};
@@ -42,6 +42,8 @@ pub use records::elements;
 pub use reports::Reports;
 pub use run::{End, Exit, NOT_NOW, Running};
 pub use undo::{Undo, Undone};
+pub use veto::{ask, programs};
+pub use zone::zone;
 
 #[cfg(test)]
 mod tests;

@@ -16,6 +16,12 @@ pub struct WallTime {
 pub struct Zone(TimeZone);
 
 impl Zone {
+    /// The time zone that a POSIX `TZ` string describes.
+    #[cfg(test)]
+    pub(crate) fn posix(text: &str) -> Self {
+        Self(TimeZone::from_posix_tz(text).unwrap())
+    }
+
     /// Reads the time zone from the content of `/etc/localtime` (RFC 9636); UTC where that is none.
     #[must_use]
     pub fn of(localtime: &[u8]) -> Self {
@@ -49,7 +55,7 @@ mod tests {
         assert_eq!(utc.at(-60), WallTime { weekday: 2, minute: 24 * 60 - 1 });
         // 2026-11-30T02:03:04Z
         assert_eq!(utc.at(1_796_004_184), WallTime { weekday: 0, minute: 123 });
-        let berlin = Zone(TimeZone::from_posix_tz("CET-1CEST,M3.5.0,M10.5.0/3").unwrap());
+        let berlin = Zone::posix("CET-1CEST,M3.5.0,M10.5.0/3");
         assert_eq!(berlin.at(1_796_004_184), WallTime { weekday: 0, minute: 183 });
         // 2026-06-28T22:30:00Z: summer, and the next day already
         assert_eq!(berlin.at(1_782_685_800), WallTime { weekday: 0, minute: 30 });

@@ -24,8 +24,11 @@ pub(super) async fn run(parameters: &[String], context: &mut Context<'_>) -> Ans
     let mut invocation = context.tree.invocation(&node, context.principal.account.profile)?;
     invocation.report_to = server_uri.map(|uri| uri.to_string());
     let at_once = invocation.report_to.is_some() || invocation.always_told;
-    let is_closed = invocation.may_be_vetoed() || context.tree.closed(&invocation).await.is_some();
-    if invocation.after_session || is_closed {
+    // What can't be told waits, too.
+    let earliest = context.execs.exec_slots().earliest();
+    let waits =
+        invocation.may_be_vetoed() || !matches!(context.tree.closed(&invocation, earliest).await, Ok(None));
+    if invocation.after_session || waits {
         context.execs.postpone(&context.principal.account.server_id, invocation).await?;
         return Ok(Done::accepted());
     }

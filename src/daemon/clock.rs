@@ -55,6 +55,11 @@ impl Clock {
         Ok(Self { floor, stored, said: Said::default(), source, wait: None })
     }
 
+    /// The latest time known, in seconds since 1970, as it is from here on.
+    pub(super) fn floor(&self) -> Arc<AtomicU64> {
+        Arc::clone(&self.floor)
+    }
+
     /// The time, and whether the system's clock can be believed: one that is earlier than a time already
     /// known was never set, unless a time source has set it in this boot. Then what was known was wrong. It waits for
     /// nobody: what such a source has said is known since the last [`Clock::look`], and while it matters somebody looks.

@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
+use std::sync::atomic::AtomicU64;
 
 use tokio::sync::mpsc;
 
@@ -32,12 +33,13 @@ pub(super) struct Execs {
 }
 
 impl Execs {
-    /// Makes the component, with nothing running; numbers go on from those in the store.
-    pub(super) fn new(agent_state: &Arc<AgentState>) -> Result<Self, StoreError> {
+    /// Makes the component, with nothing running; numbers go on from those in the store. `time_floor` is the latest time
+    /// known.
+    pub(super) fn new(agent_state: &Arc<AgentState>, time_floor: Arc<AtomicU64>) -> Result<Self, StoreError> {
         let next =
             agent_state.store.snapshot()?.execs()?.last().map_or(0, |(last, _)| last.saturating_add(1));
         let (told, ended) = mpsc::unbounded_channel();
-        let exec_slots = ExecSlots::new(told, &boot_id(), next);
+        let exec_slots = ExecSlots::new(told, &boot_id(), next, time_floor);
         exec_slots.follow(agent_state);
         Ok(Self { exec_slots, ended, left: BTreeSet::new(), untold: Untold::default() })
     }

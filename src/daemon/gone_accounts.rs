@@ -2,6 +2,7 @@
 
 use super::Daemon;
 use crate::store::Change;
+use crate::store::records::ExecRecord;
 use crate::uri::ServerId;
 
 impl Daemon {
@@ -19,6 +20,7 @@ impl Daemon {
             return;
         }
         self.say_forgotten(gone);
+        self.say_not_executed(gone);
         let mut changes = Vec::new();
         for server_id in gone {
             changes.extend(self.notifications.triggers.forget(server_id));
@@ -28,6 +30,20 @@ impl Daemon {
             log::error!(
                 "what is kept of removed accounts could not be deleted from the store, and is at the next start: {error}"
             );
+        }
+    }
+
+    /// Tells the operator of the EXECs that wait for these servers' accounts and have not begun.
+    fn say_not_executed(&self, gone: &[ServerId]) {
+        let execs = self.agent_state.store.snapshot().and_then(|at| at.execs()).unwrap_or_default();
+        for record in execs.iter().filter_map(|(_, json)| ExecRecord::from_json(json)) {
+            let ExecRecord { server_id, client_uri, .. } = &record;
+            if record.starts == 0 && record.gated && gone.contains(server_id) {
+                log::warn!(
+                    OMADM_SERVER_ID = server_id.as_str(), OMADM_CLIENT_URI = client_uri.as_str();
+                    "{client_uri}: EXEC for the account {server_id}, which is gone: it is not executed"
+                );
+            }
         }
     }
 

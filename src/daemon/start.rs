@@ -61,7 +61,7 @@ impl Daemon {
         Ok(Self {
             notifications,
             sessions: Sessions::default(),
-            execs: Execs::new(&agent_state)?,
+            execs: Execs::new(&agent_state, clock.floor())?,
             registrations: Registrations::default(),
             configurations: Configurations::default(),
             bootstrapping: Bootstrapping::new(&agent_state),

@@ -7,7 +7,7 @@
 //! [`ExecSlots`] is what the whole agent has running: two EXECs of one node never overlap, whoever gives them.
 //! [`SessionExecs`] is one session's part of it.
 
-mod gate;
+mod permission;
 mod process_group;
 mod queued;
 mod record;

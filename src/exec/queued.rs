@@ -83,7 +83,7 @@ impl QueuedExec {
 
     /// Executes the EXEC, and reports its end. That it starts is on disk before: it is never started twice, unless it
     /// is one that goes on after a reboot.
-    pub(super) async fn run(self, after: &AfterSession) {
+    pub(super) async fn run(self, slot: OwnedSemaphorePermit, after: &AfterSession) {
         let Self { number, record, invocation, hold, gate } = self;
         drop(gate);
         let AfterSession { agent_state, account, exec_slots, .. } = after;
@@ -91,7 +91,6 @@ impl QueuedExec {
         let principal = Principal { account, session: after.session };
         let resumed = record.starts > 0;
         let mut record = record.started(exec_slots.boot());
-        let Some(slot) = exec_slots.slot_in_time().await else { return };
         let started = async {
             let mut invocation = match invocation {
                 Some(invocation) => invocation,

@@ -213,8 +213,10 @@ mod tests {
             // While the only thread that commits is busy, nothing is on disk.
             let (free, busy) = std::sync::mpsc::channel::<()>();
             let occupied = tokio::task::spawn_blocking(move || busy.recv());
-            let mut session_execs =
-                SessionExecs::new(store, ExecSlots::new(mpsc::unbounded_channel().0, "boot", 0));
+            let mut session_execs = SessionExecs::new(
+                store,
+                ExecSlots::new(mpsc::unbounded_channel().0, "boot", 0, Arc::default()),
+            );
             let heard = Change::AlertsSettled("a".to_owned(), vec![7]);
             session_execs.told(Some(heard.clone()));
             assert!(

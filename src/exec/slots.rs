@@ -27,6 +27,8 @@ pub struct ExecSlots {
     gated: Arc<Semaphore>,
     /// The agent state as it is now.
     agent_state: Arc<Mutex<Option<Arc<AgentState>>>>,
+    /// The latest time known, seconds since 1970: a clock that shows an earlier one is not set.
+    time_floor: Arc<AtomicU64>,
 }
 
 /// The hold on a node that is being executed, or will be; dropping it ends that.
@@ -44,9 +46,14 @@ impl Drop for Hold {
 
 impl ExecSlots {
     /// Makes slots that are all free. `boot` names this boot of the machine; `next` is a number that no EXEC in the
-    /// store has, nor a greater one.
+    /// store has, nor a greater one; `time_floor` is the latest time known, in seconds since 1970.
     #[must_use]
-    pub fn new(finished: mpsc::UnboundedSender<Finished>, boot: &str, next: u64) -> Self {
+    pub fn new(
+        finished: mpsc::UnboundedSender<Finished>,
+        boot: &str,
+        next: u64,
+        time_floor: Arc<AtomicU64>,
+    ) -> Self {
         Self {
             slots: Arc::new(Semaphore::new(MOST_RUNNING)),
             nodes: Arc::default(),
@@ -55,6 +62,7 @@ impl ExecSlots {
             finished,
             gated: Arc::new(Semaphore::new(MOST_GATED)),
             agent_state: Arc::default(),
+            time_floor,
         }
     }
 
@@ -65,6 +73,18 @@ impl ExecSlots {
 
     pub(super) fn agent_state(&self) -> Option<Arc<AgentState>> {
         self.agent_state.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// The earliest time, in seconds since 1970, that a clock which is set can show.
+    #[must_use]
+    pub fn earliest(&self) -> u64 {
+        self.time_floor.load(Ordering::Relaxed)
+    }
+
+    /// Whether the store still has the record of an EXEC, or can't be asked.
+    pub(super) fn is_recorded(&self, number: u64) -> bool {
+        let execs = self.agent_state().map(|agent_state| agent_state.store.snapshot()?.execs());
+        !matches!(execs, Some(Ok(execs)) if execs.iter().all(|(known, _)| *known != number))
     }
 
     /// Takes a place among the EXECs that wait until they may begin.
@@ -121,7 +141,7 @@ mod tests {
     use super::*;
 
     fn exec_slots() -> ExecSlots {
-        ExecSlots::new(mpsc::unbounded_channel().0, "this", 7)
+        ExecSlots::new(mpsc::unbounded_channel().0, "this", 7, Arc::default())
     }
 
     #[test]

@@ -21,11 +21,12 @@ const NAMES: [&str; 7] = ["mon", "tue", "wed", "thu", "fri", "sat", "sun"];
 
 impl Window {
     /// The time when the window opens next, in seconds since 1970, and what a clock on the wall shows then; `now` where
-    /// it is open. `wall_time` is what such a clock shows at a time: on the days when it is put back or forward, too.
+    /// it is open; none where it does not open within two weeks. `wall_time` is what such a clock shows at a time: on the
+    /// days when it is put back or forward, too.
     pub fn opens(&self, now: i64, wall_time: impl Fn(i64) -> WallTime) -> Option<(i64, WallTime)> {
         const MINUTE: i64 = 60;
-        // A week, and the hours that a day may lack.
-        let minutes = 0..8 * i64::from(DAY);
+        // The hour of the one day in a week may be the one that is left out in spring.
+        let minutes = 0..15 * i64::from(DAY);
         let begin = now - now.rem_euclid(MINUTE);
         let opening = minutes.map(|minute| (begin + minute * MINUTE).max(now)).map(|at| (at, wall_time(at)));
         opening.into_iter().find(|(_, shown)| self.is_open(*shown))
@@ -102,6 +103,7 @@ fn minute(text: &str) -> Option<u16> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::base::wall_time::Zone;
 
     fn is_open(window: &str, weekday: usize, hour: u16, minute: u16) -> bool {
         window.parse::<Window>().unwrap().is_open(WallTime { weekday, minute: hour * 60 + minute })
@@ -120,7 +122,7 @@ mod tests {
 
     #[test]
     fn the_next_opening_is_found_to_the_minute() {
-        let utc = |seconds: i64| crate::base::wall_time::Zone::of(&[]).at(seconds);
+        let utc = |seconds: i64| Zone::of(&[]).at(seconds);
         let opens = |window: &str, now| window.parse::<Window>().unwrap().opens(now, utc).unwrap().0;
         // 1970 began on a Thursday.
         assert_eq!(opens("02:00-04:00", 30), 2 * 3600);
@@ -128,6 +130,41 @@ mod tests {
         assert_eq!(opens("02:00-04:00", 4 * 3600), 26 * 3600);
         assert_eq!(opens("Wed 02:00-04:00", 30), 6 * 24 * 3600 + 2 * 3600);
         assert_eq!(opens("Thu 00:00-00:01", 60), 7 * 24 * 3600);
+    }
+
+    #[test]
+    fn an_hour_that_is_left_out_in_spring_is_waited_for_until_the_week_after() {
+        let berlin = Zone::posix("CET-1CEST,M3.5.0,M10.5.0/3");
+        let window: Window = "Sun 02:00-03:00".parse().unwrap();
+        // Sunday 2026-03-22, 03:00: the window has just closed, and on the 29th no clock shows what it asks for.
+        let closed = 1_774_144_800;
+        for hours in 0..7 * 24 {
+            let opens = window.opens(closed + hours * 3600, |seconds| berlin.at(seconds)).map(|(at, _)| at);
+            // 2026-04-05T02:00:00+02:00
+            assert_eq!(opens, Some(1_775_347_200), "{hours} h later");
+        }
+    }
+
+    proptest::proptest! {
+        #[test]
+        fn whatever_the_zone_a_window_opens_when_it_is_open_and_no_sooner(
+            at in 1_767_225_600i64..1_798_761_600,
+            zone in 0usize..4,
+            begin in 0u16..1439,
+            length in 1u16..1439,
+            day in 0usize..7,
+        ) {
+            let zone = Zone::posix(
+                ["CET-1CEST,M3.5.0,M10.5.0/3", "EST5EDT,M3.2.0,M11.1.0", "<+1030>-10:30<+11>-11,M10.1.0,M4.1.0", "UTC0"][zone],
+            );
+            let end = (begin + length) % DAY;
+            let shown = |minute: u16| format!("{:02}:{:02}", minute / 60, minute % 60);
+            let window: Window = format!("{} {}-{}", NAMES[day], shown(begin), shown(end)).parse().unwrap();
+            let (opens, opens_at) = window.opens(at, |seconds| zone.at(seconds)).unwrap();
+            proptest::prop_assert!(window.is_open(opens_at) && zone.at(opens) == opens_at);
+            proptest::prop_assert!(opens == at || !window.is_open(zone.at(at)));
+            proptest::prop_assert!(opens == at || !window.is_open(zone.at(opens - 60)));
+        }
     }
 
     #[test]

@@ -175,6 +175,7 @@ impl Opening<'_> {
     }
 
     /// Locks the file; waits for a process that is on its way out, as the reader of an agent that was killed is.
+    #[expect(clippy::disallowed_methods, reason = "the file is never opened on the agent's thread")]
     fn lock_file(&self, file: &File) -> Result<(), StoreError> {
         let begun = Instant::now();
         loop {

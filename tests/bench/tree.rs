@@ -85,7 +85,7 @@ impl Inside {
     /// A session of `packages` Package#2s that are all this one, as the driver runs it. How many bytes it would send.
     pub(crate) async fn session(&self, package2: &[u8], packages: u32) -> usize {
         let (finished, _ended) = mpsc::unbounded_channel();
-        let exec_slots = ExecSlots::new(finished, "", 0);
+        let exec_slots = ExecSlots::new(finished, "", 0, Arc::default());
         let mut execs = SessionExecs::new(Arc::clone(&self.store), exec_slots);
         let mut connection = self.client.connection(Binding::Any);
         let (_running, stopping) = watch::channel(false);

@@ -154,6 +154,7 @@ fn a_second_opener_is_refused_and_the_file_is_left_alone() {
 }
 
 #[test]
+#[expect(clippy::disallowed_methods, reason = "the test has a thread that waits")]
 fn who_is_about_to_let_go_of_the_file_is_waited_for() {
     let folder = tempfile::tempdir().unwrap();
     drop(Store::open(folder.path()).unwrap());

@@ -1,26 +1,16 @@
-//! Asking the machine about an EXEC: what time it is there, and programs that may say no.
+//! Asking the machine's own programs about an EXEC: any of them may say no.
 
 use std::fs;
 use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 
-use super::context::{Context, Machine};
+use super::context::Context;
 use super::error::BackendError;
 use super::file;
 use super::run::{self, Exit};
-use crate::base::wall_time::Zone;
 
 /// The most programs that are asked.
 const MOST: usize = 64;
-/// The most bytes of a time zone's file.
-const MAX_ZONE: usize = 1 << 20;
-
-/// The machine's time zone; UTC where it has none.
-pub async fn zone(machine: &Machine) -> Zone {
-    let Ok(path) = file::below(machine, "/etc/localtime") else { return Zone::of(&[]) };
-    let read = file::blocking(path, |path| Ok(file::try_load(path, MAX_ZONE).unwrap_or_default()));
-    Zone::of(&read.await.unwrap_or_default())
-}
 
 /// The programs in a folder, by their names; none where there is no folder. Hidden ones, and what editors and packages leave
 /// beside a file, are none.

@@ -1,4 +1,4 @@
-//! The gate of an EXEC: whether it may begin now, by its window and by what the machine's own programs say.
+//! What an EXEC may have to wait for: its window, and the machine's own programs.
 
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
@@ -12,13 +12,20 @@ use super::exec::Invocation;
 use super::principal::Principal;
 use super::registry::Tree;
 
-/// An EXEC's window that is not open.
+/// Why an EXEC's window is taken for closed.
 #[derive(Clone, Copy, Debug)]
-pub struct Closed {
-    /// The time until the window opens.
-    pub opens_in: Duration,
-    /// The time on the wall when it opens.
-    pub opens_at: WallTime,
+pub enum Closed {
+    /// The window opens later.
+    Until {
+        /// The time until the window opens.
+        opens_in: Duration,
+        /// The time on the wall when it opens.
+        opens_at: WallTime,
+    },
+    /// The window does not open within two weeks.
+    NotSoon,
+    /// The machine's clock is not set, so that nobody knows whether the window is open.
+    ClockUnset,
 }
 
 impl Invocation {
@@ -52,15 +59,25 @@ impl Invocation {
 }
 
 impl Tree {
-    /// The window of the EXEC if it is closed, by the machine's clock and time zone.
-    pub async fn closed(&self, invocation: &Invocation) -> Option<Closed> {
-        let window = invocation.window()?;
-        let zone = backend::zone(&self.machine).await;
-        let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
-        let now = i64::try_from(now.as_secs()).unwrap_or(i64::MAX);
-        let (opens, opens_at) = window.opens(now, |seconds| zone.at(seconds))?;
+    /// Why the EXEC's window is closed, by the machine's clock and time zone; none where it is open, or there is none.
+    /// A clock that shows a time before `earliest`, in seconds since 1970, is not set.
+    ///
+    /// # Errors
+    /// The machine's time zone can't be read.
+    pub async fn closed(&self, invocation: &Invocation, earliest: u64) -> Result<Option<Closed>, TreeError> {
+        let Some(window) = invocation.window() else { return Ok(None) };
+        let failed = |source| TreeError::Backend { node: invocation.node.client_uri(), source };
+        let zone = backend::zone(&self.machine).await.map_err(failed)?;
+        let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default().as_secs();
+        if now < earliest {
+            return Ok(Some(Closed::ClockUnset));
+        }
+        let now = i64::try_from(now).unwrap_or(i64::MAX);
+        let Some((opens, opens_at)) = window.opens(now, |seconds| zone.at(seconds)) else {
+            return Ok(Some(Closed::NotSoon));
+        };
         let opens_in = Duration::from_secs(opens.saturating_sub(now).try_into().unwrap_or_default());
-        (!opens_in.is_zero()).then_some(Closed { opens_in, opens_at })
+        Ok((!opens_in.is_zero()).then_some(Closed::Until { opens_in, opens_at }))
     }
 
     /// Asks the programs in `folder`, one after the other; returns the first one that does not let the EXEC pass, and
