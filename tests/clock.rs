@@ -5,6 +5,8 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 use omadm_agent::store::{Change, Store};
 use serde_json::json;
 
+use crate::support::ddf::node;
+use crate::support::tools::{put_script, put_tools, tool, written};
 use crate::support::{Bench, Setup, commands, end, fuse, network};
 use omadm_agent::lab::{Reply, files};
 
@@ -118,4 +120,21 @@ async fn a_time_source_whose_file_hangs_holds_up_nobody() {
         assert!(told.elapsed() < Duration::from_secs(6), "{:?}", told.elapsed());
     })
     .await;
+}
+
+#[tokio::test]
+async fn while_the_clock_is_not_set_no_window_is_open() {
+    let bench = bench("1h").await;
+    put_script(&bench, "job", "echo run >>@folder@/runs\n");
+    let mapping = "[node.Job.exec]\nrun = [\"@folder@/job\"]\nwindow = \"00:00-24:00\"\n";
+    put_tools(&bench, &node("Job", "null", "Exec", "One", ""), mapping, &json!({}));
+    known_ahead(&bench, Duration::from_secs(100));
+    bench.play(json!([[["EXEC", tool("Job")]]]));
+    let mut agent = bench.start().await;
+    bench.notify().await;
+    bench.ended(&agent, 1).await;
+    assert_eq!(bench.statuses(), [[202]], "{}", agent.log());
+    agent.logged("that it waits", |line| line.ends_with("the clock is not set yet")).await;
+    agent.stop().await;
+    assert_eq!(written(&bench, "runs"), "");
 }

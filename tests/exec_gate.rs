@@ -3,7 +3,7 @@
 use std::time::SystemTime;
 
 use omadm_agent::lab::Exchange;
-use omadm_agent::store::{Change, Store};
+use omadm_agent::store::Store;
 use serde_json::{Value, json};
 
 use crate::support::ddf::node;
@@ -149,25 +149,6 @@ async fn what_can_not_be_looked_up_waits_and_is_not_executed() {
     told(&bench, &agent, json!({"ResultCode": 200})).await;
     assert_eq!(written(&bench, "runs"), "run\n");
     agent.stop().await;
-}
-
-#[tokio::test]
-async fn a_clock_that_is_not_set_opens_no_window() {
-    let bench = Bench::new().await;
-    put_script(&bench, "job", "echo run >>@folder@/runs\n");
-    put(&bench, &window(now() + 23 * 60, now() + 60));
-    let tomorrow = SystemTime::now() + std::time::Duration::from_secs(24 * 3600);
-    let known = tomorrow.duration_since(SystemTime::UNIX_EPOCH).unwrap().as_secs();
-    let store = Store::open(&bench.gateway.path("state")).unwrap().store;
-    store.commit_blocking(&[Change::Clock(known)]).unwrap();
-    drop(store);
-    bench.play(json!([[["EXEC", tool("Job")]]]));
-    let mut agent = bench.start().await;
-    bench.session(&agent, 1).await;
-    assert_eq!(bench.statuses(), [[202]], "{}", agent.log());
-    agent.logged("that it waits", |line| line.ends_with("the clock is not set yet")).await;
-    agent.stop().await;
-    assert_eq!(written(&bench, "runs"), "");
 }
 
 #[tokio::test]
