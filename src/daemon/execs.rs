@@ -267,7 +267,7 @@ mod tests {
         store.commit(records.to_vec()).await.unwrap();
         let shared = Shared::new(Box::new(Half));
         let without = Arc::new(agent_state(&store, &[]));
-        let mut execs = Execs::new(&without).unwrap();
+        let mut execs = Execs::new(&without, Arc::default()).unwrap();
         assert_eq!(execs.take_up(&without, true, &shared).unwrap(), Ends::default());
         assert_eq!(execs.left, [1, 2].into(), "the account may come back");
 
