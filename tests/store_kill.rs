@@ -300,7 +300,7 @@ async fn a_file_of_0_1_0_survives_every_moment_of_its_migration() {
         assert_eq!(at.cache_key().unwrap(), Some([9; 64]), "{round}");
         assert_eq!(at.last_miid(&moid.into()).unwrap(), Some(7), "{round}");
         assert!(at.clock().unwrap() >= Some(1_790_000_002), "{round}");
-        assert!(at.contact(&"acme".into()).unwrap().is_some(), "{round}");
+        // That acme was contacted is forgotten once an agent has seen that acme has no account here.
     };
     let cut_short = killed_while_it_makes_anew(&bench, &old, all_is_there).await;
     assert!(cut_short > 0, "none was killed in time");

@@ -10,6 +10,7 @@ use super::rule::{At, Reading, Rule, State};
 use super::{Alarms, AlarmsEvent, Id, Told, schedule, told};
 use crate::agent_state::AgentState;
 use crate::alert::{self, Destination, Prepared};
+use crate::base::OneByOne as _;
 use crate::base::journal::id;
 use crate::base::waking;
 use crate::mo::alarm::Condition;
@@ -104,7 +105,7 @@ impl Alarms {
         batch: &mut Batch,
         told: &mut Told,
     ) {
-        let here: BTreeSet<&str> = outcome.places.iter().map(|place| place.client_uri.as_str()).collect();
+        let here: BTreeSet<&str> = outcome.places.iter().map(|place| place.client_uri.as_str()).one_by_one();
         let Some(known) = self.known.get_mut(id) else { return };
         let is_listed = |within: &String| outcome.listed.contains(within);
         let new: Vec<String> =
@@ -146,7 +147,7 @@ impl Alarms {
     /// Leaves of elements that have gone.
     fn forget_gone(&mut self, id: &Id, outcome: &Outcome, batch: &mut Batch) {
         let Some(known) = self.known.get_mut(id) else { return };
-        let here: BTreeSet<&str> = outcome.places.iter().map(|place| place.client_uri.as_str()).collect();
+        let here: BTreeSet<&str> = outcome.places.iter().map(|place| place.client_uri.as_str()).one_by_one();
         let gone: Vec<String> =
             known.places.keys().filter(|client_uri| !here.contains(client_uri.as_str())).cloned().collect();
         for client_uri in gone {

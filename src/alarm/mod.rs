@@ -24,6 +24,7 @@ use tokio::task::JoinError;
 use crate::agent_state::{AgentState, Peer};
 use crate::alert::Destination;
 use crate::backend::BusWatches;
+use crate::base::OneByOne as _;
 use crate::base::heartbeat::Hearts;
 use crate::base::said::Said;
 use crate::base::tasks::Tasks;
@@ -232,7 +233,7 @@ impl Alarms {
         for (id, mut known) in before {
             self.break_off(&id, &mut known);
         }
-        self.schedule.keep(&self.known.keys().cloned().collect(), waking::now());
+        self.schedule.keep(&self.known.keys().cloned().one_by_one(), waking::now());
         self.bus_watches.keep(|id| self.known.contains_key(id));
         match &self.watches {
             _ if self.known.is_empty() => self.watches = None,
@@ -284,7 +285,8 @@ impl Alarms {
     }
 
     fn look_out(&self) {
-        self.commits.look_out_for(self.known.values().flat_map(|known| known.keys.iter().cloned()).collect());
+        self.commits
+            .look_out_for(self.known.values().flat_map(|known| known.keys.iter().cloned()).one_by_one());
     }
 }
 

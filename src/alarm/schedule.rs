@@ -68,7 +68,7 @@ impl Schedule {
         let ready = self.0.iter().filter_map(|(id, line)| Some((line.due()?, id.clone())));
         let mut ready: Vec<(Instant, Id)> = ready.filter(|(due, _)| *due <= now).collect();
         // Who has waited longest goes first.
-        ready.sort();
+        ready.sort_unstable();
         ready.truncate(MOST_RUNNING.saturating_sub(running));
         for (_, id) in &ready {
             if let Some(line) = self.0.get_mut(id) {

@@ -119,7 +119,7 @@ fn victims(mut waiting: Vec<QueuedAlert>, new: QueuedAlert, bounds: AlertBounds)
     waiting.push(new);
     let mut count = waiting.len();
     let mut bytes: usize = waiting.iter().map(|alert| alert.bytes).sum();
-    waiting.sort_by_key(|alert| (alert.mark, alert.number));
+    waiting.sort_unstable_by_key(|alert| (alert.mark, alert.number));
     let mut victims = Vec::new();
     for alert in waiting {
         if count <= bounds.max_queued && bytes <= bounds.max_bytes {

@@ -195,7 +195,7 @@ impl Walk<'_, '_> {
                 None => self.unnamed += 1,
             }
         }
-        names.sort();
+        names.sort_unstable();
         Ok(names.iter().map(OsStr::new).map(|name| folder.join(name)).collect())
     }
 }

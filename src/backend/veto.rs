@@ -35,7 +35,7 @@ pub async fn programs(folder: &Path) -> Result<Vec<PathBuf>, BackendError> {
                 programs.push(path);
             }
         }
-        programs.sort();
+        programs.sort_unstable();
         if programs.len() > MOST {
             return Err(BackendError::TooLarge { what: folder.display().to_string(), limit: MOST });
         }

@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 
 use super::account::{Account, Context};
 use super::fragments;
+use crate::base::OneByOne as _;
 use crate::spanned::Problems;
 use crate::spanned::{Item, Located};
 use crate::uri::ServerId;
@@ -103,7 +104,7 @@ pub(crate) fn combine(all: Vec<Claimed>, problems: &mut Problems) -> Vec<Account
 #[must_use]
 pub(crate) fn keep_broken(loaded: Vec<Account>, problems: &Problems, previous: &[Account]) -> Vec<Account> {
     let mut accounts: BTreeMap<ServerId, Account> =
-        loaded.into_iter().map(|account| (account.server_id.clone(), account)).collect();
+        loaded.into_iter().map(|account| (account.server_id.clone(), account)).one_by_one();
     for old in previous {
         if problems.iter().any(|problem| old.file.starts_with(&problem.file)) {
             accounts.entry(old.server_id.clone()).or_insert_with(|| old.clone());

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use crate::backend::Dependencies;
+use crate::base::OneByOne as _;
 use crate::base::waking;
 use crate::config::Paths;
 use crate::file_watches::FileWatches;
@@ -28,7 +29,7 @@ impl WatchedFolders {
     /// will be, either.
     pub(super) async fn follow(&self, paths: &Paths) -> bool {
         let Some(watches) = &self.0 else { return false };
-        let trees: BTreeSet<PathBuf> = paths.accounts.iter().chain(&paths.mo).cloned().collect();
+        let trees: BTreeSet<PathBuf> = paths.accounts.iter().chain(&paths.mo).cloned().one_by_one();
         watches.follow((), Dependencies { trees, ..Dependencies::default() }).await
     }
 }

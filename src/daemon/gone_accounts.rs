@@ -1,6 +1,7 @@
 //! Accounts that are gone: their servers are forgotten.
 
 use super::Daemon;
+use crate::base::OneByOne as _;
 use crate::store::Change;
 use crate::store::records::ExecRecord;
 use crate::uri::ServerId;
@@ -65,7 +66,7 @@ impl Daemon {
         let known = self.agent_state.store.snapshot().and_then(|snapshot| snapshot.servers());
         let servers = known.unwrap_or_default().into_iter();
         let unknown: Vec<ServerId> =
-            servers.filter(|server_id| self.agent_state.peer(server_id).is_none()).collect();
+            servers.filter(|server_id| self.agent_state.peer(server_id).is_none()).one_by_one();
         self.forget(&unknown).await;
         self.config_files.remember(&self.agent_state, &self.clock).await;
     }

@@ -11,6 +11,7 @@ use super::folder_reading::{Found, Patience, Read};
 use super::folder_watch::{FolderWatch, WatchedFolders};
 use crate::agent_state::{AgentState, Folder, Peer, Surroundings};
 use crate::backend::{Bus, Machine};
+use crate::base::OneByOne as _;
 use crate::base::crash_guard::CrashGuard;
 use crate::base::journal::id;
 use crate::base::lane::{CONFIGURATION, MainThread, Stuck};
@@ -157,7 +158,8 @@ impl Loader {
         let files = match read.accounts {
             Ok(found) => {
                 say(&found.problems);
-                let broken: BTreeSet<&PathBuf> = found.problems.iter().map(|problem| &problem.file).collect();
+                let broken: BTreeSet<&PathBuf> =
+                    found.problems.iter().map(|problem| &problem.file).one_by_one();
                 for file in
                     broken.into_iter().filter(|file| file.extension().is_some_and(|ext| ext == "toml"))
                 {

@@ -14,6 +14,7 @@ use super::untold::Ends;
 use super::{Daemon, schedule};
 use crate::agent_state::AgentState;
 use crate::alert::{self, Destination};
+use crate::base::OneByOne as _;
 use crate::base::Random;
 use crate::base::crash_guard;
 use crate::base::journal::id;
@@ -162,7 +163,7 @@ impl Sessions {
         let own = agent_state.peers.iter().map(|peer| Destination::of(&peer.account.server_id));
         let elsewhere = alert::destinations(&agent_state.store).unwrap_or_default();
         let destinations: BTreeSet<Destination> =
-            own.chain(elsewhere).filter(|destination| of(&destination.server_id)).collect();
+            own.chain(elsewhere).filter(|destination| of(&destination.server_id)).one_by_one();
         for destination in destinations {
             if agent_state.crash_guard.is_fatal(&risk_of_session(&destination)) {
                 let wait = crash_guard::AGAIN + schedule::jitter(crash_guard::AGAIN, random);

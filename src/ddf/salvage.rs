@@ -3,6 +3,7 @@
 //! Vendors publish pages around a tree, comments with `--` in them, tags that are never closed, `<` as it is. Of all that the
 //! framework's own elements are kept, in the order and nesting in which a tree can have them.
 
+use crate::base::OneByOne as _;
 use std::collections::BTreeMap;
 use std::fmt::Write;
 
@@ -105,7 +106,7 @@ fn first_tag(lower: &str, name: &str) -> Option<usize> {
 /// The last end tag of each name, as its distance from the end of the text.
 fn ends(text: &str) -> BTreeMap<&str, usize> {
     let tags = text.match_indices("</").filter_map(|(at, _)| Some((text.get(at + 2..)?, at)));
-    tags.filter_map(|(tag, at)| Some((tag.split(|c| !is_of_name(c)).next()?, text.len() - at))).collect()
+    tags.filter_map(|(tag, at)| Some((tag.split(|c| !is_of_name(c)).next()?, text.len() - at))).one_by_one()
 }
 
 fn is_of_name(c: char) -> bool {

@@ -24,7 +24,7 @@ pub(super) fn differences(description: &Description, properties: &Properties, na
     compare("access", description.access.map(words), words(properties.access));
     compare("default", description.default.clone(), properties.default_value.clone().unwrap_or_default());
     let mut types = [description.mime.clone(), properties.mime.clone()];
-    types.iter_mut().for_each(|types| types.sort());
+    types.iter_mut().for_each(|types| types.sort_unstable());
     let [here, there] = types.map(|types| types.join(", "));
     compare("mime", Some(here).filter(|here| !here.is_empty()), there);
     told

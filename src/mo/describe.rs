@@ -33,7 +33,7 @@ pub(super) struct Made {
 
 /// Makes the DDF of a mapping that has none. What can't be described is noted, and taken out of the mapping.
 pub(super) fn describe(mapping: &mut MappingFile, file: &Path, problems: &mut Problems) -> Made {
-    mapping.nodes.sort_by(|(one, a), (other, b)| (a.line, one).cmp(&(b.line, other)));
+    mapping.nodes.sort_unstable_by(|(one, a), (other, b)| (a.line, one).cmp(&(b.line, other)));
     let head = Head::of(mapping);
     if !head.root.is_empty()
         && let Err(what) = check_name(&head.root)

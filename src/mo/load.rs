@@ -105,7 +105,7 @@ impl One {
 
 /// All objects, in the order of the folders that they are in, then by name; without the second of two with one MOID.
 pub fn combine(mut all: Vec<(ObjectFolder, One)>, problems: &mut Problems) -> Vec<Arc<ManagementObject>> {
-    all.sort_by(|(one, _), (other, _)| one.cmp(other));
+    all.sort_unstable_by(|(one, _), (other, _)| one.cmp(other));
     let mut objects: Vec<Arc<ManagementObject>> = Vec::new();
     for (place, one) in all {
         problems.append(one.problems);

@@ -7,6 +7,7 @@ use std::sync::Arc;
 use toml::de::{DeTable, DeValue};
 
 use super::problem::{Problem, Problems};
+use crate::base::OneByOne as _;
 
 /// A TOML value and where it stands.
 #[derive(Clone, Debug, PartialEq)]
@@ -140,7 +141,7 @@ fn table_at(file: &Arc<Path>, lines: &LineIndex, start: usize, table: &DeTable<'
             let at = key.span().start;
             (key.get_ref().to_string(), value_at(file, lines, at, value.get_ref()))
         })
-        .collect();
+        .one_by_one();
     Located { file: Arc::clone(file), line: lines.line(start), item: Item::Table(members) }
 }
 

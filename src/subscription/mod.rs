@@ -18,6 +18,7 @@ use std::time::{Duration, Instant};
 use tokio::task::{AbortHandle, JoinError};
 
 use crate::agent_state::AgentState;
+use crate::base::OneByOne as _;
 use crate::base::Random;
 use crate::base::crash_guard::Fatal;
 use crate::base::heartbeat::Hearts;
@@ -248,7 +249,7 @@ impl Subscriptions {
             };
             self.known.insert(id, known);
         }
-        self.schedule.keep(&self.known.keys().cloned().collect(), new, now);
+        self.schedule.keep(&self.known.keys().cloned().one_by_one(), new, now);
         for (id, known) in moved {
             // What is on its way to the old place need not arrive there.
             self.break_off(known);
@@ -258,7 +259,7 @@ impl Subscriptions {
         for known in before.into_values() {
             self.break_off(known);
         }
-        self.commits.look_out_for(self.known.values().filter_map(|known| known.key.clone()).collect());
+        self.commits.look_out_for(self.known.values().filter_map(|known| known.key.clone()).one_by_one());
         match &self.watches {
             _ if self.known.is_empty() => self.watches = None,
             Some(watches) => watches.keep(|id| self.known.contains_key(id)),

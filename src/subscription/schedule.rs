@@ -7,6 +7,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::{Duration, Instant};
 
+use crate::base::OneByOne as _;
 use crate::base::{Backoff, Failures};
 use crate::uri::ServerId;
 
@@ -141,7 +142,7 @@ impl Schedule {
         let mut ready: Vec<(Instant, Id)> = self.lines.iter().filter_map(Self::readiness).collect();
         ready.retain(|(due, _)| *due <= now);
         // Who has waited longest goes first.
-        ready.sort();
+        ready.sort_unstable();
         let mut begun = Vec::new();
         for (_, id) in ready {
             if running == MOST_RUNNING {
@@ -206,7 +207,7 @@ impl Schedule {
     /// The servers one of whose subscriptions is being looked at: one each.
     fn busy(&self) -> BTreeSet<ServerId> {
         let running = self.lines.iter().filter(|(_, line)| line.running);
-        running.map(|(id, _)| id.server_id.clone()).collect()
+        running.map(|(id, _)| id.server_id.clone()).one_by_one()
     }
 
     fn next_poll(&self, now: Instant) -> Instant {

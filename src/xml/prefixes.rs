@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 
 use super::references::literal;
+use crate::base::OneByOne as _;
 
 /// The most prefixes that may lack a declaration.
 const MOST: usize = 16;
@@ -15,7 +16,7 @@ pub(super) fn declared(text: &str, root: &str, refused: &str) -> Option<String> 
     let after_name = after_name(text, root)?;
     let (before, after) = text.split_at_checked(after_name)?;
     let tag = after.get(..tag(after, |_| {}))?;
-    let known: BTreeSet<&str> = [before, tag].into_iter().flat_map(declarations).collect();
+    let known: BTreeSet<&str> = [before, tag].into_iter().flat_map(declarations).one_by_one();
     let mut missing = used(text);
     missing.insert(refused);
     missing.retain(|prefix| !known.contains(prefix) && !["xml", "xmlns", ""].contains(prefix));

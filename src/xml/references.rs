@@ -1,5 +1,6 @@
 //! References to entities that nobody declares.
 
+use crate::base::OneByOne as _;
 use std::collections::BTreeSet;
 
 const PREDEFINED: [&str; 5] = ["lt", "gt", "amp", "quot", "apos"];
@@ -26,7 +27,7 @@ pub(super) fn as_written(text: &str) -> Option<String> {
 /// The names of the document type's entities. One that is only in a comment keeps a reference what it was: wrong.
 fn declared(text: &str) -> BTreeSet<&str> {
     let words = text.match_indices("<!ENTITY").filter_map(|(at, word)| text.get(at + word.len()..));
-    words.filter_map(|declaration| declaration.split_whitespace().next()).collect()
+    words.filter_map(|declaration| declaration.split_whitespace().next()).one_by_one()
 }
 
 /// The length of the literal span that starts here, in which no reference can be.

@@ -108,7 +108,7 @@ fn attributes(path: &Path) -> io::Result<Vec<(Vec<u8>, Vec<u8>)>> {
             Err(error) => return Err(error.into()),
         }
     }
-    all.sort();
+    all.sort_unstable();
     Ok(all)
 }
 

@@ -7,6 +7,7 @@ use sha2::{Digest as _, Sha256};
 
 use super::syntax::{self, LONGEST_ADDRESS};
 use super::{Account, NotificationAuth, Push};
+use crate::base::OneByOne as _;
 use crate::base::Secret;
 use crate::uri::Origin;
 
@@ -145,7 +146,7 @@ impl Changes {
                 change.over == account.hash(leaf) && leaf.check(account, change.value.expose()).is_ok();
             sound.then_some((leaf, change.value))
         };
-        Self(stored.into_iter().filter_map(applies).collect())
+        Self(stored.into_iter().filter_map(applies).one_by_one())
     }
 
     /// A leaf's value: the server's where it has set one, else the account's own.

@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Component, Path};
 
+use crate::base::OneByOne as _;
 use crate::package::Profile;
 use crate::spanned::{Item, Located, Problem, Problems, Reader};
 
@@ -149,7 +150,7 @@ fn check_moids(reader: &mut Reader<'_>, moid: Option<&str>, aliases: &[String]) 
     if aliases.iter().any(|alias| !is_moid(alias)) {
         reader.problem("aliases", EXPECTED);
     }
-    let all: BTreeSet<&str> = moid.into_iter().chain(aliases.iter().map(String::as_str)).collect();
+    let all: BTreeSet<&str> = moid.into_iter().chain(aliases.iter().map(String::as_str)).one_by_one();
     if moid.is_some() && all.len() <= aliases.len() {
         reader.problem("aliases", "names a MOID twice");
     }
