@@ -6,7 +6,7 @@ use omadm_agent::ddf::Format;
 use omadm_agent::mo::select::Select;
 use omadm_agent::mo::setting::Setting;
 
-/// The bytes are a new value on a line, and the file.
+// The bytes are a new value on a line, and the file.
 fuzz_target!(|bytes: &[u8]| {
     let mut parts = bytes.splitn(2, |byte| *byte == b'\n');
     let (Some(Ok(value)), Some(file)) = (parts.next().map(str::from_utf8), parts.next()) else { return };

@@ -5,7 +5,7 @@ use libfuzzer_sys::fuzz_target;
 use omadm_agent::base::wall_time::Zone;
 use omadm_agent::mo::window::Window;
 
-/// The bytes are a time, a window on a line, and a time zone.
+// The bytes are a time, a window on a line, and a time zone.
 fuzz_target!(|bytes: &[u8]| {
     let Some((now, rest)) = bytes.split_first_chunk() else { return };
     let mut parts = rest.splitn(2, |byte| *byte == b'\n');
