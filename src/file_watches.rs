@@ -108,6 +108,23 @@ impl<K: Ord + Clone> FileWatches<K> {
         Ok(Self { inotify, readiness, folders: Mutex::new(Folders { all: BTreeMap::new(), adding: 0 }) })
     }
 
+    /// Makes watches of nothing yet; none, and a warning, where the kernel gives no inotify instance. `what` says in the
+    /// journal which files it is: those that "servers subscribe to".
+    pub(crate) fn if_possible(what: &str) -> Option<Arc<Self>> {
+        let watches = Self::new().inspect_err(|error| {
+            log::warn!("files that {what} can't be watched ({error}): they are polled");
+        });
+        watches.ok().map(Arc::new)
+    }
+
+    /// Waits as [`Self::changed`] does; for ever where there are no watches.
+    pub(crate) async fn changed_of(watches: Option<&Self>) -> BTreeSet<K> {
+        match watches {
+            Some(watches) => watches.changed().await,
+            None => std::future::pending().await,
+        }
+    }
+
     /// Watches what `id` depends on, and nothing else for it. False where the kernel would not tell of every change, or
     /// a file system does not answer. What happened to it before and was not told yet may stay untold: look at it after
     /// this.

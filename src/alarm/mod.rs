@@ -25,6 +25,7 @@ use crate::agent_state::{AgentState, Peer};
 use crate::alert::Destination;
 use crate::backend::BusWatches;
 use crate::base::OneByOne as _;
+use crate::base::crash_guard::Fatal;
 use crate::base::heartbeat::Hearts;
 use crate::base::said::Said;
 use crate::base::tasks::Tasks;
@@ -150,8 +151,9 @@ impl Alarms {
                 readings: self.reads.clone(),
             };
             let name = format!("{}: the look for its alarm {}", id.moid, id.name);
-            // No risk that is guarded: after a crash, whatever its cause, what has turned meanwhile is to be told.
-            known.look = Some(self.looks.spawn(id, hearts.watch(name, look.run())));
+            let look = hearts.watch_risky(&agent_state.crash_guard, name, look.run());
+            let look = async { look.await.unwrap_or_else(|fatal: Fatal| Outcome::failed(fatal.to_string())) };
+            known.look = Some(self.looks.spawn(id, look));
         }
     }
 
@@ -195,7 +197,7 @@ impl Alarms {
                 }
                 AlarmsEvent::Sign
             }
-            ids = changed(self.watches.as_deref()) => {
+            ids = FileWatches::changed_of(self.watches.as_deref()) => {
                 let now = waking::now();
                 for id in ids {
                     self.schedule.changed(&id, now);
@@ -238,7 +240,7 @@ impl Alarms {
         match &self.watches {
             _ if self.known.is_empty() => self.watches = None,
             Some(watches) => watches.keep(|id| self.known.contains_key(id)),
-            None => self.watches = watch(),
+            None => self.watches = FileWatches::if_possible("alarms depend on"),
         }
         self.look_out();
         if !new.is_empty() {
@@ -302,21 +304,4 @@ fn listener<'a>(agent_state: &'a AgentState, object: &ManagementObject) -> Optio
         let principal = Principal { account: &peer.account, session: SessionFacts::default() };
         principal.sees(object)
     })
-}
-
-fn watch() -> Option<Arc<FileWatches<Id>>> {
-    let watches = FileWatches::new();
-    watches
-        .inspect_err(|error| {
-            log::warn!("files that alarms depend on can't be watched ({error}): they are polled");
-        })
-        .ok()
-        .map(Arc::new)
-}
-
-async fn changed(watches: Option<&FileWatches<Id>>) -> BTreeSet<Id> {
-    match watches {
-        Some(watches) => watches.changed().await,
-        None => std::future::pending().await,
-    }
 }

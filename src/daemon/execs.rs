@@ -283,4 +283,27 @@ mod tests {
         let again = execs.take_up_left(&with, false, &shared).unwrap();
         assert_eq!(again, Ends::default());
     }
+
+    #[tokio::test]
+    async fn an_exec_that_waits_is_not_executed_for_whoever_has_its_accounts_name_later() {
+        let folder = tempfile::tempdir().unwrap();
+        let store = Store::open(folder.path()).unwrap().store;
+        let json = br#"{"server_id":"a","client_uri":"urn:m/1/Do","alert_type":"t","starts":0,"gated":true}"#;
+        store.commit_blocking(&[Change::Exec(1, json.to_vec())]).unwrap();
+        let with = Arc::new(agent_state(&store, &[("a", QUIET)]));
+        let mut execs = Execs::new(&with, Arc::default()).unwrap();
+        execs.take_up(&with, false, &Shared::new(Box::new(Half))).unwrap();
+        let record = ExecRecord::from_json(json).unwrap();
+        let queued = || QueuedExec::found(2, record.clone(), &execs.exec_slots);
+        assert!(queued().is_err(), "the node is held");
+        // Before it is looked at, the account goes for good, and another one comes.
+        store.commit_blocking(&[Change::ServerForgotten("a".into())]).unwrap();
+        let free = async {
+            while queued().is_err() {
+                tokio::task::yield_now().await;
+            }
+        };
+        tokio::time::timeout(std::time::Duration::from_secs(10), free).await.unwrap();
+        assert!(execs.stop().await.is_empty());
+    }
 }

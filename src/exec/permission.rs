@@ -81,18 +81,28 @@ async fn begin_when_permitted(
             () = stopped(&mut stopping) => return,
         };
         let Some(slot) = slot else { return };
+        // An account that was gone for good took it along, and who has its name now did not command it.
+        if !exec_slots.is_recorded(queued.number()) {
+            return;
+        }
         let wait = match AfterSession::now(queued.server_id(), session, &exec_slots, &stopping) {
-            Some(after) => match looks.look(&queued, &after).await {
-                Permission::Begin => {
-                    let _risk = after.agent_state.crash_guard.begin(&risk_of_exec(queued.number())).await;
-                    return queued.run(slot, &after).await;
+            Some(after) => {
+                let permission = tokio::select! {
+                    permission = looks.look(&queued, &after) => permission,
+                    () = stopped(&mut stopping) => return,
+                };
+                match permission {
+                    Permission::Begin => {
+                        let risk = risk_of_exec(queued.number());
+                        let _risk = after.agent_state.crash_guard.begin(&risk).await;
+                        return queued.run(slot, &after).await;
+                    }
+                    Permission::Refused(exit, code) => return queued.refuse(exit, code, &exec_slots),
+                    Permission::Wait(wait) => wait,
                 }
-                Permission::Refused(exit, code) => return queued.refuse(exit, code, &exec_slots),
-                Permission::Wait(wait) => wait,
-            },
-            // Its file may come back; where it is gone for good, so is the record of the EXEC.
-            None if exec_slots.is_recorded(queued.number()) => LOOK,
-            None => return,
+            }
+            // The account's file may come back.
+            None => LOOK,
         };
         drop(slot);
         tokio::select! {

@@ -11,7 +11,7 @@
 mod look;
 mod schedule;
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -148,7 +148,7 @@ impl Subscriptions {
     pub(crate) async fn next_event(&mut self, agent_state: &AgentState, random: &mut dyn Random) {
         tokio::select! {
             changed = self.commits.changed() => self.heard(&changed, agent_state),
-            ids = changed(self.watches.as_deref()) => {
+            ids = FileWatches::changed_of(self.watches.as_deref()) => {
                 let now = waking::now();
                 for id in ids {
                     self.schedule.changed(&id, now);
@@ -263,7 +263,7 @@ impl Subscriptions {
         match &self.watches {
             _ if self.known.is_empty() => self.watches = None,
             Some(watches) => watches.keep(|id| self.known.contains_key(id)),
-            None => self.watches = watch(),
+            None => self.watches = FileWatches::if_possible("servers subscribe to"),
         }
     }
 
@@ -341,22 +341,5 @@ impl Id {
 
     fn end(&self) -> Change {
         Change::Unsubscribe { server_id: self.server_id.clone(), client_uri: self.client_uri.clone() }
-    }
-}
-
-fn watch() -> Option<Arc<FileWatches<Id>>> {
-    let watches = FileWatches::new();
-    watches
-        .inspect_err(|error| {
-            log::warn!("files that servers subscribe to can't be watched ({error}): they are polled");
-        })
-        .ok()
-        .map(Arc::new)
-}
-
-async fn changed(watches: Option<&FileWatches<Id>>) -> BTreeSet<Id> {
-    match watches {
-        Some(watches) => watches.changed().await,
-        None => std::future::pending().await,
     }
 }
