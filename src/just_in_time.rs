@@ -71,13 +71,13 @@ pub enum ConfigurationError {
 }
 
 /// The source of an object's configuration.
-pub struct Source {
+pub struct DefaultOrigin {
     object: Arc<ManagementObject>,
     peer: Arc<Peer>,
     template: Template,
 }
 
-impl Source {
+impl DefaultOrigin {
     /// The source of `moid`'s configuration, by the word of a server that may still manage it.
     ///
     /// # Errors

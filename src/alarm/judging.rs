@@ -5,8 +5,8 @@ use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use super::known::Kept;
-use super::look::{LeafRead, Outcome};
-use super::rule::{At, Reading, Rule, State};
+use super::look::{LeafRead, LookOutcome};
+use super::rule::{AlarmState, At, Reading, Rule};
 use super::{Alarms, AlarmsEvent, Id, Told, schedule, told};
 use crate::agent_state::AgentState;
 use crate::alert::{self, Destination, Prepared};
@@ -62,7 +62,7 @@ impl Alarms {
             }
             AlarmsEvent::Looked(id, ended) => {
                 let outcome =
-                    ended.unwrap_or_else(|error| Outcome::failed(format!("internal error: {error}")));
+                    ended.unwrap_or_else(|error| LookOutcome::failed(format!("internal error: {error}")));
                 self.looked(&id, outcome, agent_state, at, &mut told).await;
             }
         }
@@ -70,7 +70,14 @@ impl Alarms {
     }
 
     /// A look is over: elements have come or gone, and what is gone for good is forgotten.
-    async fn looked(&mut self, id: &Id, outcome: Outcome, agent_state: &AgentState, at: At, told: &mut Told) {
+    async fn looked(
+        &mut self,
+        id: &Id,
+        outcome: LookOutcome,
+        agent_state: &AgentState,
+        at: At,
+        told: &mut Told,
+    ) {
         self.schedule.ended(id);
         let Some(known) = self.known.get_mut(id) else { return };
         known.look = None;
@@ -99,7 +106,7 @@ impl Alarms {
     async fn elements(
         &mut self,
         id: &Id,
-        outcome: &Outcome,
+        outcome: &LookOutcome,
         agent_state: &AgentState,
         at: At,
         batch: &mut Batch,
@@ -120,7 +127,7 @@ impl Alarms {
             let Some(element) = place.within.clone() else { continue };
             if new.contains(&element.1) {
                 // What is there when a list is looked at first is no news.
-                let kept = Kept { state: State::found_there(), element: Some(element) };
+                let kept = Kept { state: AlarmState::found_there(), element: Some(element) };
                 batch.changes.push(Change::Alarm(id.key(&place.client_uri), kept.state.record()));
                 batch.states.push((id.clone(), place.client_uri.clone(), kept));
                 continue;
@@ -145,7 +152,7 @@ impl Alarms {
     }
 
     /// Leaves of elements that have gone.
-    fn forget_gone(&mut self, id: &Id, outcome: &Outcome, batch: &mut Batch) {
+    fn forget_gone(&mut self, id: &Id, outcome: &LookOutcome, batch: &mut Batch) {
         let Some(known) = self.known.get_mut(id) else { return };
         let here: BTreeSet<&str> = outcome.places.iter().map(|place| place.client_uri.as_str()).one_by_one();
         let gone: Vec<String> =
@@ -171,7 +178,7 @@ impl Alarms {
     }
 
     /// Sees to it that what is held back is told at its time.
-    fn waits(&mut self, id: &Id, client_uri: &str, state: &State) {
+    fn waits(&mut self, id: &Id, client_uri: &str, state: &AlarmState) {
         if let Some(at) = state.tells_at() {
             self.waiting.insert((at, id.clone(), client_uri.to_owned()));
         }

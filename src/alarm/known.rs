@@ -6,8 +6,8 @@ use std::sync::Arc;
 use tokio::task::AbortHandle;
 
 use super::Id;
-use super::look::Outcome;
-use super::rule::{At, State};
+use super::look::LookOutcome;
+use super::rule::{AlarmState, At};
 use crate::base::journal::id;
 use crate::base::said::Said;
 use crate::mo::ManagementObject;
@@ -36,7 +36,7 @@ pub(super) struct Known {
 /// What is known of a leaf or an element.
 #[derive(Debug, Default)]
 pub(super) struct Kept {
-    pub(super) state: State,
+    pub(super) state: AlarmState,
     /// Of an element: its name, and the node that it is in.
     pub(super) element: Option<(String, String)>,
 }
@@ -69,11 +69,11 @@ impl Known {
         // An element's ClientURI is that of the node it is in, and its name.
         let element = client_uri.rsplit_once('/').filter(|_| is_list);
         let element = element.map(|(within, name)| (decode_name(name), within.to_owned()));
-        self.places.insert(client_uri.clone(), Kept { state: State::of(record, at), element });
+        self.places.insert(client_uri.clone(), Kept { state: AlarmState::of(record, at), element });
     }
 
     /// What goes wrong is said once, until it goes well again.
-    pub(super) fn note(&self, id: &Id, outcome: &Outcome) {
+    pub(super) fn note(&self, id: &Id, outcome: &LookOutcome) {
         let Id { moid, name } = id;
         match &outcome.failed {
             Some(why) => {

@@ -47,9 +47,9 @@ pub(crate) struct LeafRead {
 
 /// What a look came to.
 #[derive(Debug, Default)]
-pub(crate) struct Outcome {
+pub(crate) struct LookOutcome {
     /// The leaves or elements that there are.
-    pub(super) places: Vec<Place>,
+    pub(super) places: Vec<AlarmPlace>,
     /// Of a list: the nodes whose elements could be listed.
     pub(super) listed: Vec<String>,
     /// Whether that is all of them.
@@ -66,24 +66,24 @@ pub(crate) struct Outcome {
 
 /// A leaf or an element.
 #[derive(Debug)]
-pub(crate) struct Place {
+pub(crate) struct AlarmPlace {
     pub(super) client_uri: String,
     /// Of an element: its name, and the node that it is in.
     pub(super) within: Option<(String, String)>,
 }
 
 impl Look {
-    pub(super) async fn run(self) -> Outcome {
+    pub(super) async fn run(self) -> LookOutcome {
         match self.look().await {
             Ok(outcome) => outcome,
-            Err(error) => Outcome::failed(error.to_string()),
+            Err(error) => LookOutcome::failed(error.to_string()),
         }
     }
 
-    async fn look(&self) -> Result<Outcome, TreeError> {
+    async fn look(&self) -> Result<LookOutcome, TreeError> {
         let (watched, told) = self.follow().await?;
-        let mut outcome = Outcome {
-            places: watched.nodes.iter().map(Place::of).collect(),
+        let mut outcome = LookOutcome {
+            places: watched.nodes.iter().map(AlarmPlace::of).collect(),
             listed: watched.listed,
             is_whole: watched.failed.is_none() && !watched.is_cut,
             is_cut: watched.is_cut,
@@ -159,14 +159,14 @@ impl Look {
     }
 }
 
-impl Outcome {
+impl LookOutcome {
     /// Nothing is known.
     pub(super) fn failed(why: String) -> Self {
         Self { polls: true, failed: Some(why), ..Self::default() }
     }
 }
 
-impl Place {
+impl AlarmPlace {
     fn of(watched: &WatchedNode) -> Self {
         let within = watched.within.clone().map(|within| (watched.name(), within));
         Self { client_uri: watched.client_uri.clone(), within }

@@ -36,7 +36,7 @@ use crate::store::{AlarmKey, Change, CommitWatch, StoreError};
 use crate::tree::{Principal, SessionFacts};
 use crate::uri::{Moid, ServerId};
 use known::{Known, kind};
-use look::{LeafRead, Look, Outcome};
+use look::{LeafRead, Look, LookOutcome};
 use rule::At;
 use schedule::Schedule;
 
@@ -58,7 +58,7 @@ pub(crate) struct Alarms {
     watches: Option<Arc<FileWatches<Id>>>,
     bus_watches: Arc<BusWatches<Id>>,
     commits: Arc<CommitWatch>,
-    looks: Tasks<Id, Outcome>,
+    looks: Tasks<Id, LookOutcome>,
     readings: mpsc::Receiver<LeafRead>,
     reads: mpsc::Sender<LeafRead>,
     /// Readings of before the last reload count no more.
@@ -80,7 +80,7 @@ pub(crate) enum AlarmsEvent {
     /// Leaves were read.
     Read(Vec<LeafRead>),
     /// A look is over.
-    Looked(Id, Result<Outcome, JoinError>),
+    Looked(Id, Result<LookOutcome, JoinError>),
 }
 
 /// Who is to hear of what was told, and what had to go for it.
@@ -152,7 +152,8 @@ impl Alarms {
             };
             let name = format!("{}: the look for its alarm {}", id.moid, id.name);
             let look = hearts.watch_risky(&agent_state.crash_guard, name, look.run());
-            let look = async { look.await.unwrap_or_else(|fatal: Fatal| Outcome::failed(fatal.to_string())) };
+            let look =
+                async { look.await.unwrap_or_else(|fatal: Fatal| LookOutcome::failed(fatal.to_string())) };
             known.look = Some(self.looks.spawn(id, look));
         }
     }

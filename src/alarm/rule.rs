@@ -47,7 +47,7 @@ pub(super) struct At {
 
 /// What is known of a leaf or an element.
 #[derive(Clone, Debug, Default, PartialEq)]
-pub(super) struct State {
+pub(super) struct AlarmState {
     /// As servers were told, or as it was found first.
     told: Position,
     /// As it is.
@@ -89,14 +89,14 @@ pub(super) struct News {
 /// What follows from a reading, or from the time.
 #[derive(Debug, PartialEq)]
 pub(super) struct Step {
-    pub(super) state: State,
+    pub(super) state: AlarmState,
     /// To be told now, together with the state.
     pub(super) news: Option<News>,
     /// The store is to have the state.
     pub(super) keep: bool,
 }
 
-impl State {
+impl AlarmState {
     /// Of what the store has of it.
     pub(super) fn of(record: &AlarmRecord, at: At) -> Self {
         let position = Position { raised: record.raised, value: record.value.clone() };

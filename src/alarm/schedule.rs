@@ -16,10 +16,10 @@ pub(super) const EVERY: Duration = Duration::from_secs(60);
 
 /// All alarms.
 #[derive(Debug, Default)]
-pub(super) struct Schedule(BTreeMap<Id, Line>);
+pub(super) struct Schedule(BTreeMap<Id, AlarmTimes>);
 
 #[derive(Debug)]
-struct Line {
+struct AlarmTimes {
     /// The first sign since the last look began.
     sign: Option<Instant>,
     /// A look that needs no sign.
@@ -28,7 +28,7 @@ struct Line {
     running: bool,
 }
 
-impl Line {
+impl AlarmTimes {
     fn due(&self) -> Option<Instant> {
         let signalled = self.sign.map(|sign| {
             let free = self.begun.map_or(sign, |begun| begun + SPACING);
@@ -43,37 +43,37 @@ impl Schedule {
     pub(super) fn keep(&mut self, known: &BTreeSet<Id>, now: Instant) {
         self.0.retain(|id, _| known.contains(id));
         for id in known {
-            let new = Line { sign: None, appointment: None, begun: None, running: false };
+            let new = AlarmTimes { sign: None, appointment: None, begun: None, running: false };
             self.0.entry(id.clone()).or_insert(new).appointment = Some(now);
         }
     }
 
     /// Something that it may depend on has changed.
     pub(super) fn changed(&mut self, id: &Id, now: Instant) {
-        if let Some(line) = self.0.get_mut(id) {
-            line.sign.get_or_insert(now);
+        if let Some(times) = self.0.get_mut(id) {
+            times.sign.get_or_insert(now);
         }
     }
 
     /// It is to be looked at then, or before.
     pub(super) fn appoint(&mut self, id: &Id, at: Instant) {
-        if let Some(line) = self.0.get_mut(id) {
-            line.appointment = Some(line.appointment.map_or(at, |known| known.min(at)));
+        if let Some(times) = self.0.get_mut(id) {
+            times.appointment = Some(times.appointment.map_or(at, |known| known.min(at)));
         }
     }
 
     /// What is to be looked at now; each counts as running until [`Schedule::ended`].
     pub(super) fn due(&mut self, now: Instant) -> Vec<Id> {
-        let running = self.0.values().filter(|line| line.running).count();
-        let ready = self.0.iter().filter_map(|(id, line)| Some((line.due()?, id.clone())));
+        let running = self.0.values().filter(|times| times.running).count();
+        let ready = self.0.iter().filter_map(|(id, times)| Some((times.due()?, id.clone())));
         let mut ready: Vec<(Instant, Id)> = ready.filter(|(due, _)| *due <= now).collect();
         // Who has waited longest goes first.
         ready.sort_unstable();
         ready.truncate(MOST_RUNNING.saturating_sub(running));
         for (_, id) in &ready {
-            if let Some(line) = self.0.get_mut(id) {
-                line.appointment.take_if(|at| *at <= now);
-                (line.sign, line.begun, line.running) = (None, Some(now), true);
+            if let Some(times) = self.0.get_mut(id) {
+                times.appointment.take_if(|at| *at <= now);
+                (times.sign, times.begun, times.running) = (None, Some(now), true);
             }
         }
         ready.into_iter().map(|(_, id)| id).collect()
@@ -81,18 +81,18 @@ impl Schedule {
 
     /// A look is over, or was broken off.
     pub(super) fn ended(&mut self, id: &Id) {
-        if let Some(line) = self.0.get_mut(id) {
-            line.running = false;
+        if let Some(times) = self.0.get_mut(id) {
+            times.running = false;
         }
     }
 
     /// When something is due next; none while nothing can begin before something ends.
     pub(super) fn next_wake(&self) -> Option<Instant> {
-        let running = self.0.values().filter(|line| line.running).count();
+        let running = self.0.values().filter(|times| times.running).count();
         if running >= MOST_RUNNING {
             return None;
         }
-        self.0.values().filter_map(Line::due).min()
+        self.0.values().filter_map(AlarmTimes::due).min()
     }
 }
 

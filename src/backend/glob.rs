@@ -38,7 +38,7 @@ enum Component {
 }
 
 /// The receiver of paths that match: returns whether it wants more.
-type Found<'f> = dyn FnMut(&Path) -> bool + 'f;
+type Receiver<'f> = dyn FnMut(&Path) -> bool + 'f;
 
 /// A name escaped, as a pattern that matches nothing else.
 pub(super) fn escape(name: &str) -> String {
@@ -78,7 +78,7 @@ impl Glob {
         &self,
         folder: &Path,
         access: &PathAccess<'_>,
-        found: &mut Found<'_>,
+        found: &mut Receiver<'_>,
     ) -> Result<usize, Stuck> {
         let mut walk = Walk { access, found, unnamed: 0, enough: false };
         walk.go(folder, &self.components, 0)?;
@@ -132,7 +132,7 @@ fn literal(text: &str) -> String {
 
 struct Walk<'w, 'f> {
     access: &'w PathAccess<'w>,
-    found: &'w mut Found<'f>,
+    found: &'w mut Receiver<'f>,
     unnamed: usize,
     enough: bool,
 }

@@ -20,10 +20,10 @@ const MAX_WARNINGS: usize = 10;
 
 /// The reports of a running program that nobody has taken yet.
 #[derive(Clone, Debug)]
-pub struct Reports(Arc<Shared>);
+pub struct Reports(Arc<ReportState>);
 
 #[derive(Debug)]
-struct Shared {
+struct ReportState {
     /// The leaves that it may report.
     keys: Vec<String>,
     latest: Mutex<BTreeMap<String, Json>>,
@@ -34,7 +34,7 @@ impl Reports {
     /// Nothing is reported yet; `keys` are what may be.
     #[must_use]
     pub fn new(keys: Vec<String>) -> Self {
-        Self(Arc::new(Shared { keys, latest: Mutex::default(), news: Notify::new() }))
+        Self(Arc::new(ReportState { keys, latest: Mutex::default(), news: Notify::new() }))
     }
 
     /// Waits until there are reports to take.

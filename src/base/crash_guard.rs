@@ -69,14 +69,14 @@ pub struct CrashGuard {
     /// All risky work that is known. Nobody holds the lock while waiting for a disk.
     all: Mutex<List>,
     /// The number of the changes that the file has by now.
-    written: watch::Sender<u64>,
+    changes_written: watch::Sender<u64>,
     /// Wakes the thread that writes.
     more: Condvar,
 }
 
 #[derive(Debug, Default)]
 struct List {
-    states: BTreeMap<String, State>,
+    states: BTreeMap<String, WorkState>,
     outlived: BTreeSet<String>,
     changes: u64,
     /// Whether a thread writes.
@@ -91,7 +91,7 @@ struct List {
 }
 
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-struct State {
+struct WorkState {
     /// The number of the agent's lives that ended during this work.
     deaths: u8,
     /// The number of times that this work is being done now.
@@ -146,9 +146,9 @@ impl CrashGuard {
         let states =
             if read.is_ok() { died_of(&String::from_utf8_lossy(&text), boot) } else { BTreeMap::new() };
         let all = Mutex::new(List { states, ..List::default() });
-        let written = watch::Sender::default();
+        let changes_written = watch::Sender::default();
         let (path, boot) = (Some(path), boot.to_owned());
-        let guard = Arc::new(Self { path, boot, all, written, more: Condvar::new() });
+        let guard = Arc::new(Self { path, boot, all, changes_written, more: Condvar::new() });
         guard.changed(&mut guard.lock());
         *OPEN.lock().unwrap_or_else(PoisonError::into_inner) = Arc::downgrade(&guard);
         guard
@@ -183,7 +183,7 @@ impl CrashGuard {
 
     /// Begins risky work: that it is being done is written down when this returns, unless that takes too long.
     pub async fn begin(self: &Arc<Self>, name: &str) -> Risk {
-        let name = written(name);
+        let name = recorded_name(name);
         {
             let mut all = self.lock();
             if all.states.len() >= MOST && !all.states.contains_key(&name) {
@@ -195,20 +195,20 @@ impl CrashGuard {
             self.changed(&mut all);
         }
         let risk = Risk { guard: Arc::clone(self), name };
-        self.written().await;
+        self.until_written().await;
         risk
     }
 
     /// Whether the agent has died of the work `name` twice in a row.
     #[must_use]
     pub fn is_fatal(&self, name: &str) -> bool {
-        self.lock().states.get(&written(name)).is_some_and(|state| state.deaths >= MOST_DEATHS)
+        self.lock().states.get(&recorded_name(name)).is_some_and(|state| state.deaths >= MOST_DEATHS)
     }
 
     /// How long the work `name` is left alone yet, where the agent has died of it twice.
     fn holds(&self, name: &str) -> Option<Duration> {
         let mut all = self.lock();
-        let state = all.states.get_mut(&written(name)).filter(|state| state.deaths >= MOST_DEATHS)?;
+        let state = all.states.get_mut(&recorded_name(name)).filter(|state| state.deaths >= MOST_DEATHS)?;
         let now = waking::now();
         let until = *state.held.get_or_insert_with(|| {
             log::error!(
@@ -233,15 +233,15 @@ impl CrashGuard {
     }
 
     /// Waits until the file holds all changes so far; not for long, and only once for a disk that does not answer.
-    pub async fn written(&self) {
+    pub async fn until_written(&self) {
         let changes = {
             let all = self.lock();
-            if all.is_silent || !all.is_writing || all.changes == *self.written.borrow() {
+            if all.is_silent || !all.is_writing || all.changes == *self.changes_written.borrow() {
                 return;
             }
             all.changes
         };
-        let mut written = self.written.subscribe();
+        let mut written = self.changes_written.subscribe();
         if tokio::time::timeout(PATIENCE, written.wait_for(|written| *written >= changes)).await.is_err() {
             let mut all = self.lock();
             all.is_silent = *written.borrow() < changes;
@@ -289,7 +289,7 @@ impl CrashGuard {
             Ok(file) => all.file = file,
             Err(error) => self.say(&all, &error),
         }
-        self.written.send_replace(changes);
+        self.changes_written.send_replace(changes);
         all.is_silent = false;
         let linger = if all.closed { Duration::ZERO } else { LINGER };
         let waited = self.more.wait_timeout_while(all, linger, |all| all.changes == changes && !all.closed);
@@ -298,9 +298,9 @@ impl CrashGuard {
         all.is_writing
     }
 
-    fn text(&self, states: &BTreeMap<String, State>) -> String {
+    fn text(&self, states: &BTreeMap<String, WorkState>) -> String {
         let mut text = format!("{BOOT}{}\n", self.boot);
-        for (name, State { deaths, running, .. }) in states {
+        for (name, WorkState { deaths, running, .. }) in states {
             // Writing to a string does not fail.
             let _ = writeln!(text, "{deaths} {running} {name}");
         }
@@ -335,7 +335,7 @@ fn remove(path: &Path, file: Option<File>) -> io::Result<()> {
 }
 
 /// The name of some work as the file has it. Long names that begin alike are told apart.
-fn written(name: &str) -> String {
+fn recorded_name(name: &str) -> String {
     let visible = |most| name.chars().map(|c| if c.is_control() { ' ' } else { c }).take(most);
     if name.chars().nth(LONGEST).is_none() {
         return visible(LONGEST).collect();
@@ -347,7 +347,7 @@ fn written(name: &str) -> String {
 
 /// The work that the agent died of, by a list that an earlier life left; what can't be read says nothing. What was
 /// being done in another boot ended with that one.
-fn died_of(text: &str, boot: &str) -> BTreeMap<String, State> {
+fn died_of(text: &str, boot: &str) -> BTreeMap<String, WorkState> {
     let written_in = text.lines().next().and_then(|line| line.strip_prefix(BOOT));
     let is_another = written_in.is_some_and(|other| !other.is_empty() && !boot.is_empty() && other != boot);
     let state = |line: &str| {
@@ -355,7 +355,7 @@ fn died_of(text: &str, boot: &str) -> BTreeMap<String, State> {
         let (running, name) = rest.split_once(' ')?;
         let (deaths, running): (u8, u32) = (deaths.parse().ok()?, running.parse().ok()?);
         let deaths = if running > 0 && !is_another { deaths.saturating_add(1) } else { deaths };
-        Some((name.to_owned(), State { deaths, ..State::default() }))
+        Some((name.to_owned(), WorkState { deaths, ..WorkState::default() }))
     };
     text.lines().take_while(|line| *line != END).take(MOST).filter_map(state).collect()
 }
@@ -376,12 +376,12 @@ mod tests {
         for name in names {
             std::mem::forget(guard.begin(name).await);
         }
-        guard.written().await;
+        guard.until_written().await;
     }
 
     async fn opened(folder: &Path, boot: &str) -> Arc<CrashGuard> {
         let guard = CrashGuard::open(folder, boot);
-        guard.written().await;
+        guard.until_written().await;
         guard
     }
 
@@ -400,7 +400,7 @@ mod tests {
         let guard = opened(folder, BOOT_ID).await;
         assert!(guard.is_fatal("session a") && !guard.is_fatal("session b"));
         drop(guard.begin("session a").await);
-        guard.written().await;
+        guard.until_written().await;
         assert!(!is_fatal(folder, "session a").await, "it went well");
     }
 
@@ -438,7 +438,7 @@ mod tests {
         };
         let work = async || Arc::clone(&guard).run_risky("look".to_owned(), async { text() }).await;
         assert!(work().await.is_ok_and(|meanwhile| meanwhile.contains("look")));
-        guard.written().await;
+        guard.until_written().await;
         assert!(work().await.is_ok_and(|meanwhile| !meanwhile.contains("look")));
         let again = CrashGuard::open(folder.path(), "boot");
         let first = Arc::clone(&again).run_risky("look".to_owned(), async { text() }).await;
@@ -461,7 +461,7 @@ mod tests {
         assert!(first >= PATIENCE && first < PATIENCE * 4, "{first:?}");
         drop(all);
         guard.close();
-        guard.written().await;
+        guard.until_written().await;
         assert!(begun.elapsed() < PATIENCE * 4);
         // The disk answers again.
         drop(File::open(&pipe).unwrap());
@@ -474,7 +474,7 @@ mod tests {
             let guard = opened(folder.path(), BOOT_ID).await;
             let risk = guard.begin("session a").await;
             guard.close();
-            guard.written().await;
+            guard.until_written().await;
             std::mem::forget(risk);
         }
         assert!(!is_fatal(folder.path(), "session a").await);
@@ -511,7 +511,7 @@ mod tests {
             guard.close();
             std::mem::forget(guard.begin("session a").await);
             drop(guard.begin("session b").await);
-            guard.written().await;
+            guard.until_written().await;
         }
         assert_eq!(folder.path().read_dir().unwrap().count(), 0);
     }

@@ -75,11 +75,11 @@ struct Lines(Arc<Output>);
 struct Output {
     /// The connection to journald; none: lines go to stderr.
     journal: Option<JournalLog>,
-    queue: Queue<Line>,
+    queue: Queue<LogLine>,
 }
 
 /// A log line with its fields, ready to be written.
-struct Line {
+struct LogLine {
     level: Level,
     target: String,
     message: String,
@@ -87,7 +87,7 @@ struct Line {
     place: (Option<&'static str>, Option<&'static str>, Option<u32>),
 }
 
-impl Line {
+impl LogLine {
     fn of(record: &Record<'_>) -> Self {
         let mut fields = Fields(Vec::new());
         // Ours can't fail.
@@ -112,7 +112,7 @@ impl<'kvs> VisitSource<'kvs> for Fields {
 }
 
 impl Output {
-    fn write(&self, line: &Line) {
+    fn write(&self, line: &LogLine) {
         let Some(journal) = &self.journal else {
             let level = line.level.as_str().to_ascii_lowercase();
             // In one piece: what stderr goes to may have other writers. Nothing can be said where it is gone.
@@ -129,7 +129,7 @@ impl Output {
     fn work(&self) {
         while let Some((line, lost)) = self.queue.next() {
             if lost > 0 {
-                self.write(&Line {
+                self.write(&LogLine {
                     level: Level::Warn,
                     target: module_path!().to_owned(),
                     message: format!("{lost} lines of the journal are lost: nobody had read it for a while"),
@@ -148,7 +148,7 @@ impl Log for Lines {
     }
 
     fn log(&self, record: &Record<'_>) {
-        if !self.enabled(record.metadata()) || !self.0.queue.push(Line::of(record)) {
+        if !self.enabled(record.metadata()) || !self.0.queue.push(LogLine::of(record)) {
             return;
         }
         let output = Arc::clone(&self.0);

@@ -9,7 +9,8 @@ use serde_json::{Map, Value as Json};
 
 use crate::base::Secret;
 use crate::config::{
-    BootstrapServer, NotificationAuth, Permission, Push, Settings, TlsFiles, holds_certificates, syntax,
+    Account, BootstrapServer, NotificationAuth, Permission, Push, Settings, TlsFiles, holds_certificates,
+    syntax,
 };
 use crate::package::Profile;
 use crate::transport::Auth;
@@ -50,9 +51,9 @@ pub(crate) enum DmaccError {
 
 /// An account as a bootstrap brought it.
 #[derive(Debug)]
-pub(crate) struct Account {
+pub(crate) struct BroughtAccount {
     /// The account that the data comes to.
-    pub account: crate::config::Account,
+    pub account: Account,
     /// The record that the store keeps: the object's data, and the CA certificates that it came under.
     pub record: Secret,
 }
@@ -96,7 +97,7 @@ const APPROVED: Names = Names {
 };
 
 /// Reads an object's data, which may be wrapped in its root's name.
-pub(super) fn read(data: &Json, settings: &Settings) -> Result<Account, DmaccError> {
+pub(super) fn read(data: &Json, settings: &Settings) -> Result<BroughtAccount, DmaccError> {
     let root = unwrapped(data);
     let root = Node { path: String::new(), members: members(root, "the object")? };
     let account = account(&root, settings)?;
@@ -104,14 +105,11 @@ pub(super) fn read(data: &Json, settings: &Settings) -> Result<Account, DmaccErr
     if let Some(pem) = &account.tls.ca_pem {
         record.insert(CA.to_owned(), BASE64_STANDARD.encode(pem).into());
     }
-    Ok(Account { account, record: Secret::new(Json::Object(record).to_string().into_bytes()) })
+    Ok(BroughtAccount { account, record: Secret::new(Json::Object(record).to_string().into_bytes()) })
 }
 
 /// Reads the record that the store has kept.
-pub(super) fn from_record(
-    record: &Secret,
-    settings: &Settings,
-) -> Result<crate::config::Account, DmaccError> {
+pub(super) fn from_record(record: &Secret, settings: &Settings) -> Result<Account, DmaccError> {
     let mut record: Json = serde_json::from_slice(record.expose()).map_err(|_| DmaccError::Record)?;
     let data = record.get_mut(DATA).map(Json::take).unwrap_or_default();
     let mut account = read(&data, settings)?.account;
@@ -136,7 +134,7 @@ fn unwrapped(data: &Json) -> &Json {
     }
 }
 
-fn account(root: &Node<'_>, settings: &Settings) -> Result<crate::config::Account, DmaccError> {
+fn account(root: &Node<'_>, settings: &Settings) -> Result<Account, DmaccError> {
     let names = match (root.has(DRAFT.id), root.has(APPROVED.id)) {
         (true, false) => DRAFT,
         (false, true) => APPROVED,
@@ -168,7 +166,7 @@ fn account(root: &Node<'_>, settings: &Settings) -> Result<crate::config::Accoun
             auth.child("Trsp")?.map(|node| transport(&node, secure)).transpose()?.unwrap_or_default()
         }
     };
-    Ok(crate::config::Account {
+    Ok(Account {
         file: std::path::PathBuf::new(),
         permissions: permissions(root, names.permissions, settings.bootstrap.rights)?,
         push: push(root, &names, allow_http)?,
@@ -362,7 +360,7 @@ mod tests {
 
     use super::*;
 
-    fn read_(data: &Json) -> Result<crate::config::Account, String> {
+    fn read_(data: &Json) -> Result<Account, String> {
         read(data, &Settings::default()).map(|read| read.account).map_err(|error| error.to_string())
     }
 

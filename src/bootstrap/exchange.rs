@@ -7,13 +7,13 @@ use hyper::body::Bytes;
 use hyper::header::{ACCEPT as ACCEPT_HEADER, CONTENT_TYPE, HeaderValue};
 use hyper::{Method, Uri};
 
-use super::dmacc::Account;
+use super::dmacc::BroughtAccount;
 use super::message::{self, ACCEPT, Message, MessageError, Objects, Step};
 use super::subscriber;
 use crate::agent_state::{AgentState, Surroundings};
 use crate::agent_state::{Parameters, fact};
 use crate::base::crash_guard::Fatal;
-use crate::config::{self, Fact, Schedule, Settings, TlsFiles};
+use crate::config::{Account, Fact, Schedule, Settings, TlsFiles};
 use crate::package::Profile;
 use crate::repository::{FollowError, follow};
 use crate::store::{AccountChange, Change, Snapshot, StoreError};
@@ -164,8 +164,8 @@ pub(crate) async fn run(
 
 /// The content of a bootstrap server's answer.
 #[derive(Default)]
-struct Found {
-    accounts: Vec<Account>,
+struct BootstrapContent {
+    accounts: Vec<BroughtAccount>,
     /// The other objects to be stored, with the first account's rights.
     objects: Vec<(Document, Option<ClientUri>)>,
     /// The ServerURI and MOID of DEFAULTs: ServerURIs, and what each is for.
@@ -179,10 +179,10 @@ struct Asking<'a> {
 }
 
 impl Asking<'_> {
-    async fn ask(&mut self, uri: Uri) -> Result<Found, BootstrapError> {
+    async fn ask(&mut self, uri: Uri) -> Result<BootstrapContent, BootstrapError> {
         let settings = &self.agent_state.settings;
         let (content_type, body) = self.get(uri, ACCEPT).await?;
-        let mut found = Found::default();
+        let mut found = BootstrapContent::default();
         match Message::read(&content_type, &body, settings)? {
             Message::Accounts(accounts) => found.accounts = accounts,
             Message::Commands(steps) => {
@@ -199,7 +199,7 @@ impl Asking<'_> {
         &mut self,
         step: Step,
         settings: &Settings,
-        found: &mut Found,
+        found: &mut BootstrapContent,
     ) -> Result<(), BootstrapError> {
         let (from, target) = match step {
             Step::Default { from, moid } => {
@@ -249,14 +249,14 @@ impl Asking<'_> {
     /// server ids.
     async fn keep(
         &self,
-        found: Found,
+        found: BootstrapContent,
         subscriber: Option<AccountChange>,
     ) -> Result<Vec<ServerId>, BootstrapError> {
         let AgentState { store, settings, .. } = self.agent_state;
         let before = super::accounts(&*store.snapshot()?, settings)?;
         let mut changes = withdrawn(&before, &*store.snapshot()?, &found.accounts)?;
         let (mut ids, mut first) = (Vec::new(), None);
-        for Account { account, record } in found.accounts {
+        for BroughtAccount { account, record } in found.accounts {
             ids.push(account.server_id.clone());
             changes.push(AccountChange::Brought { server_id: account.server_id.clone(), record });
             first.get_or_insert_with(|| Arc::new(account));
@@ -315,11 +315,11 @@ impl Asking<'_> {
 /// The accounts of earlier bootstraps that go: those that did not come again, and those whose name came back with
 /// another origin: that is another server, which must not inherit what the first one had.
 fn withdrawn(
-    before: &[config::Account],
+    before: &[Account],
     snapshot: &Snapshot,
-    now: &[Account],
+    now: &[BroughtAccount],
 ) -> Result<Vec<AccountChange>, StoreError> {
-    let origin = |account: &config::Account| account.own_origins().into_iter().next();
+    let origin = |account: &Account| account.own_origins().into_iter().next();
     let stays = |server_id: &ServerId| {
         let Some(old) = before.iter().find(|old| old.server_id == *server_id) else { return false };
         now.iter().any(|new| new.account.server_id == *server_id && origin(&new.account) == origin(old))
@@ -342,8 +342,8 @@ fn with_query(address: &str, parameters: &Parameters) -> String {
 }
 
 /// The account on whose behalf the device reads its own name before it has one.
-fn nobody() -> config::Account {
-    config::Account {
+fn nobody() -> Account {
+    Account {
         file: std::path::PathBuf::new(),
         server_id: ServerId::default(),
         name: String::new(),
@@ -378,18 +378,15 @@ mod tests {
     fn an_account_that_comes_back_from_elsewhere_is_another_ones() {
         let folder = tempfile::tempdir().unwrap();
         let store = crate::store::Store::open(folder.path()).unwrap().store;
-        let account = |id: &str, uri: &str| config::Account {
-            server_id: id.into(),
-            server_uri: uri.into(),
-            ..nobody()
-        };
+        let account =
+            |id: &str, uri: &str| Account { server_id: id.into(), server_uri: uri.into(), ..nobody() };
         let before = [("stays", "https://a/1"), ("moves", "https://a/1"), ("goes", "https://a/1")];
         for (id, _) in before {
             let record = crate::base::Secret::new(Vec::new());
             let brought = AccountChange::Brought { server_id: id.into(), record };
             store.commit_blocking(&[Change::Account(brought)]).unwrap();
         }
-        let brought = |id: &str, uri: &str| Account {
+        let brought = |id: &str, uri: &str| BroughtAccount {
             account: account(id, uri),
             record: crate::base::Secret::new(Vec::new()),
         };

@@ -2,7 +2,7 @@
 
 use serde_json::Value as Json;
 
-use super::dmacc::{self, Account, DmaccError};
+use super::dmacc::{self, BroughtAccount, DmaccError};
 use crate::config::{Settings, syntax};
 use crate::package::{self, Command, Verb, is_media_type};
 use crate::uri::Moid;
@@ -80,7 +80,7 @@ pub(crate) enum MessageError {
 #[derive(Debug)]
 pub(super) enum Message {
     /// The accounts themselves.
-    Accounts(Vec<Account>),
+    Accounts(Vec<BroughtAccount>),
     /// Commands that lead to them.
     Commands(Vec<Step>),
 }
@@ -135,7 +135,7 @@ pub(super) fn is_dmacc(moid: &Moid) -> bool {
 /// The serialised objects of a body: accounts, and what else there was.
 #[derive(Debug)]
 pub(super) struct Objects {
-    pub(super) accounts: Vec<Account>,
+    pub(super) accounts: Vec<BroughtAccount>,
     pub(super) others: Vec<Other>,
 }
 
@@ -190,7 +190,7 @@ fn other(number: usize, object: Json) -> Result<Other, MessageError> {
 }
 
 /// Checks all accounts of a bootstrap together, and sorts them by server id. They come out sorted by server id.
-pub(super) fn check(accounts: &mut [Account]) -> Result<(), MessageError> {
+pub(super) fn check(accounts: &mut [BroughtAccount]) -> Result<(), MessageError> {
     accounts.sort_by(|one, other| one.account.server_id.cmp(&other.account.server_id));
     if accounts.is_empty() {
         return Err(MessageError::None);

@@ -30,12 +30,12 @@ struct Row {
     depth: usize,
     /// The path below the root, as servers have it.
     path: String,
-    state: State,
+    state: NodeContent,
     /// The sources that were asked and did not answer with the value, each with its reason.
     passed_over: Vec<(String, String)>,
 }
 
-enum State {
+enum NodeContent {
     Interior,
     Value(Value),
     /// No value, for this reason; none where the sources say why.
@@ -155,7 +155,7 @@ impl Reading<'_> {
         if self.object.is_leaf(id) {
             self.leaf(id, &way).await;
         } else {
-            self.push(&way, State::Interior, Vec::new());
+            self.push(&way, NodeContent::Interior, Vec::new());
             Box::pin(self.below(id, &way)).await;
         }
     }
@@ -164,7 +164,7 @@ impl Reading<'_> {
         let missing = way.to(&format!("<{label}>"));
         let Some(list) = &self.object.node(id).mapping.list else {
             let why = "no `list`: its children are those that servers add".to_owned();
-            return self.push(&missing, State::Missing(Some(why)), Vec::new());
+            return self.push(&missing, NodeContent::Missing(Some(why)), Vec::new());
         };
         let client_uri = self.client_uri(&missing);
         let found = backend::list(list, &self.context(way, &client_uri)).await;
@@ -173,13 +173,13 @@ impl Reading<'_> {
             other => {
                 return self.push(
                     &missing,
-                    State::Missing(Some(format!("`list`: {}", told(other)))),
+                    NodeContent::Missing(Some(format!("`list`: {}", told(other)))),
                     Vec::new(),
                 );
             }
         };
         if children.is_empty() {
-            self.push(&missing, State::Missing(Some("the list is empty".to_owned())), Vec::new());
+            self.push(&missing, NodeContent::Missing(Some("the list is empty".to_owned())), Vec::new());
         }
         for Child { name, captured, item } in children {
             let mut way = way.to(&name);
@@ -194,13 +194,13 @@ impl Reading<'_> {
 
     async fn leaf(&mut self, id: NodeId, way: &Way) {
         let node = self.object.node(id);
-        let missing = |why: &str| State::Missing(Some(why.to_owned()));
+        let missing = |why: &str| NodeContent::Missing(Some(why.to_owned()));
         if !node.properties.access.allows(AccessType::GET) {
             return self.push(way, missing("no `<Get/>`: servers can't read it"), Vec::new());
         }
         if node.mapping.get.is_empty() {
             let state = match &node.properties.default_value {
-                Some(default) => State::Value(Value::Text(default.clone())),
+                Some(default) => NodeContent::Value(Value::Text(default.clone())),
                 None => missing("kept by the agent: what a server sets"),
             };
             return self.push(way, state, Vec::new());
@@ -208,12 +208,12 @@ impl Reading<'_> {
         let (client_uri, format) = (self.client_uri(way), node.properties.format);
         let default = node.properties.default_value.as_deref();
         let default = default.and_then(|text| Value::from_text(format, text).ok());
-        let (mut state, mut passed_over) = (State::Missing(None), Vec::new());
+        let (mut state, mut passed_over) = (NodeContent::Missing(None), Vec::new());
         for source in &node.mapping.get {
             let context = Context { stored: default.as_ref(), ..self.context(way, &client_uri) };
             match backend::read_source(source, format, &context).await {
                 Ok(Answer::Value(reading)) if !reading.value.is_empty() => {
-                    state = State::Value(reading.value);
+                    state = NodeContent::Value(reading.value);
                     break;
                 }
                 Ok(Answer::Value(_)) => passed_over.push((source.from.to_string(), "empty".to_owned())),
@@ -229,7 +229,7 @@ impl Reading<'_> {
         self.push(way, state, passed_over);
     }
 
-    fn push(&mut self, way: &Way, state: State, passed_over: Vec<(String, String)>) {
+    fn push(&mut self, way: &Way, state: NodeContent, passed_over: Vec<(String, String)>) {
         let depth = way.depth.saturating_sub(1);
         self.rows.push(Row { depth, path: way.path.clone(), state, passed_over });
     }
@@ -279,10 +279,10 @@ impl Row {
         let indent = "  ".repeat(self.depth);
         let name = self.path.rsplit('/').next().unwrap_or_default();
         match &self.state {
-            State::Interior => writeln!(out, "{indent}{name}/")?,
-            State::Value(value) => writeln!(out, "{indent}{name} = {}", shown(value))?,
-            State::Missing(Some(why)) => writeln!(out, "{indent}{name}: {why}")?,
-            State::Missing(None) => writeln!(out, "{indent}{name}: no source has a value")?,
+            NodeContent::Interior => writeln!(out, "{indent}{name}/")?,
+            NodeContent::Value(value) => writeln!(out, "{indent}{name} = {}", shown(value))?,
+            NodeContent::Missing(Some(why)) => writeln!(out, "{indent}{name}: {why}")?,
+            NodeContent::Missing(None) => writeln!(out, "{indent}{name}: no source has a value")?,
         }
         for (source, why) in &self.passed_over {
             writeln!(out, "{indent}    {source}: {why}")?;
@@ -295,13 +295,15 @@ impl Row {
         let passed_over: Vec<Json> =
             self.passed_over.iter().map(|(source, why)| json!({ "source": source, "why": why })).collect();
         let (value, why) = match &self.state {
-            State::Interior => (Json::Null, None),
-            State::Value(value) => (Json::from(value.to_text()), None),
-            State::Missing(why) => (Json::Null, Some(why.as_deref().unwrap_or("no source has a value"))),
+            NodeContent::Interior => (Json::Null, None),
+            NodeContent::Value(value) => (Json::from(value.to_text()), None),
+            NodeContent::Missing(why) => {
+                (Json::Null, Some(why.as_deref().unwrap_or("no source has a value")))
+            }
         };
         json!({
             "path": self.path,
-            "leaf": !matches!(self.state, State::Interior),
+            "leaf": !matches!(self.state, NodeContent::Interior),
             "value": value,
             "why": why,
             "passedOver": passed_over,

@@ -31,14 +31,14 @@ pub(super) struct Clock {
     floor: Arc<AtomicU64>,
     stored: u64,
     said: Said,
-    source: Arc<Source>,
+    source: Arc<TimeSource>,
     /// The wait for the clock to be set, after the start.
     wait: Option<Wait>,
 }
 
 /// The word of a time source: when it has last set the clock in this boot, as a file tells that is looked at on a lane.
 #[derive(Debug, Default)]
-struct Source {
+struct TimeSource {
     file: PathBuf,
     /// The time when it was set, as it was when last looked at; 0: never.
     set_at: AtomicU64,
@@ -51,7 +51,7 @@ impl Clock {
     pub(super) fn new(store: &Store, floor: Arc<AtomicU64>, sysroot: &Path) -> Result<Self, StoreError> {
         let stored = store.snapshot()?.clock()?.unwrap_or_default();
         floor.fetch_max(stored.max(EARLIEST), Ordering::Relaxed);
-        let source = Arc::new(Source { file: sysroot.join(SYNCHRONISED), ..Source::default() });
+        let source = Arc::new(TimeSource { file: sysroot.join(SYNCHRONISED), ..TimeSource::default() });
         Ok(Self { floor, stored, said: Said::default(), source, wait: None })
     }
 
@@ -160,7 +160,7 @@ fn seconds(time: SystemTime) -> u64 {
     time.duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs())
 }
 
-impl Source {
+impl TimeSource {
     async fn look(&self) {
         let file = self.file.clone();
         let modified =

@@ -9,7 +9,7 @@ use super::shared::Shared;
 use crate::agent_state::AgentState;
 use crate::base::tasks::Tasks;
 use crate::exec::ExecSlots;
-use crate::just_in_time::{ConfigurationError, Initiator, Source};
+use crate::just_in_time::{ConfigurationError, DefaultOrigin, Initiator};
 use crate::uri::Moid;
 
 /// The most requests that are served at one time.
@@ -32,7 +32,7 @@ impl Configurations {
         exec_slots: &ExecSlots,
         shared: &mut Shared,
     ) {
-        let source = match Source::of(agent_state, moid) {
+        let source = match DefaultOrigin::of(agent_state, moid) {
             Ok(source) => source,
             Err(error) => {
                 let _ = reply.send(Err(error));

@@ -46,14 +46,14 @@ impl Patience {
 /// The accounts and objects as files have them. Folders that did not answer in time have nothing.
 pub(super) struct Read {
     pub(super) settings: Settings,
-    pub(super) accounts: Result<Found<Account>, Stuck>,
-    pub(super) objects: Result<Found<Arc<ManagementObject>>, Stuck>,
+    pub(super) accounts: Result<FolderContent<Account>, Stuck>,
+    pub(super) objects: Result<FolderContent<Arc<ManagementObject>>, Stuck>,
     /// Whether each later change of the folders will be told; none where they did not answer in time.
     pub(super) is_watched: Option<bool>,
 }
 
 /// The accounts or objects that were found in the folders that could be listed.
-pub(super) struct Found<T> {
+pub(super) struct FolderContent<T> {
     pub(super) all: Vec<T>,
     /// The problems of their files.
     pub(super) problems: Problems,
@@ -63,7 +63,7 @@ pub(super) struct Found<T> {
     folders: Vec<Folder>,
 }
 
-impl<T> Found<T> {
+impl<T> FolderContent<T> {
     /// All problems, those included of what did not answer: that is there as well.
     pub(super) fn all_problems(&self) -> Problems {
         let mut all = self.problems.clone();
@@ -132,7 +132,7 @@ async fn accounts(
     settings: &Settings,
     environment: Environment,
     patience: Patience,
-) -> Result<Found<Account>, Stuck> {
+) -> Result<FolderContent<Account>, Stuck> {
     let begun = Instant::now();
     let list = |folders: &[PathBuf]| {
         let mut problems = Problems::default();
@@ -162,14 +162,17 @@ async fn accounts(
     });
     let all = all.collect();
     let all = config::accounts::combine(all, &mut problems);
-    Ok(Found { all, problems, silent, folders })
+    Ok(FolderContent { all, problems, silent, folders })
 }
 
 /// An object that has been read, to be checked against the machine.
 type Begun = (mo::load::ObjectFolder, Option<Arc<ManagementObject>>);
 
 /// Reads the management objects, and checks them against the machine.
-async fn objects(settings: &Settings, patience: Patience) -> Result<Found<Arc<ManagementObject>>, Stuck> {
+async fn objects(
+    settings: &Settings,
+    patience: Patience,
+) -> Result<FolderContent<Arc<ManagementObject>>, Stuck> {
     let begun = Instant::now();
     let list = |folders: &[PathBuf]| {
         let mut problems = Problems::default();
@@ -231,7 +234,7 @@ async fn objects(settings: &Settings, patience: Patience) -> Result<Found<Arc<Ma
         }
         !silent.contains_key(&object.folder)
     });
-    Ok(Found { all, problems, silent, folders })
+    Ok(FolderContent { all, problems, silent, folders })
 }
 
 /// Lists folders, and returns what they are found to be. One in which earlier work hangs costs no second thread.

@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use super::DaemonError;
-use super::folder_reading::{Found, Patience, Read};
+use super::folder_reading::{FolderContent, Patience, Read};
 use super::folder_watch::{FolderWatch, WatchedFolders};
 use crate::agent_state::{AgentState, Folder, Peer, Surroundings};
 use crate::backend::{Bus, Machine};
@@ -233,7 +233,7 @@ impl Loader {
             Err(_) => Files { accounts: files_of(before), any: before.is_owned, sound: false },
         };
         let objects = match read.objects {
-            Ok(Found { all: mut objects, problems, silent, .. }) => {
+            Ok(FolderContent { all: mut objects, problems, silent, .. }) => {
                 let is_all = problems.is_empty() && silent.is_empty();
                 say(&problems);
                 for object in before.tree.objects() {
@@ -428,7 +428,7 @@ struct Files {
 
 impl Files {
     /// Takes the accounts of the files that were found.
-    fn new(found: Found<Account>) -> Self {
+    fn new(found: FolderContent<Account>) -> Self {
         let sound = found.problems.is_empty() && found.silent.is_empty();
         Self { any: !found.all.is_empty() || !sound, accounts: found.all, sound }
     }

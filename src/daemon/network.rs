@@ -23,7 +23,7 @@ const LOOK: Duration = Duration::from_secs(30);
 /// The watch of the network, and what is known of it.
 #[derive(Debug, Default)]
 pub(super) struct Network {
-    source: Option<Source>,
+    source: Option<NetworkNews>,
     known: KnownInterfaces,
     /// The addresses at the last look, since there is a source.
     before: Option<BTreeSet<(String, IpAddr)>>,
@@ -40,7 +40,7 @@ pub(super) struct Network {
 }
 
 #[derive(Debug)]
-enum Source {
+enum NetworkNews {
     Kernel(bearer::NetlinkWatch),
     Clock(tokio::time::Interval),
 }
@@ -64,18 +64,18 @@ impl Network {
             (self.source, self.before, self.look_again) = (None, None, None);
         } else if begins {
             self.source = Some(match bearer::NetlinkWatch::new() {
-                Ok(watch) => Source::Kernel(watch),
+                Ok(watch) => NetworkNews::Kernel(watch),
                 Err(error) => {
                     log::warn!(
                         "the kernel does not tell of network changes (netlink: {error}): the network is looked at every {} s",
                         LOOK.as_secs()
                     );
-                    Source::Clock(tokio::time::interval_at(tokio::time::Instant::now() + LOOK, LOOK))
+                    NetworkNews::Clock(tokio::time::interval_at(tokio::time::Instant::now() + LOOK, LOOK))
                 }
             });
         }
         // Only the kernel tells of every change.
-        self.current &= matches!(self.source, Some(Source::Kernel(_)));
+        self.current &= matches!(self.source, Some(NetworkNews::Kernel(_)));
         begins
     }
 
@@ -140,16 +140,16 @@ impl Network {
     }
 }
 
-async fn changed(source: &mut Option<Source>) {
+async fn changed(source: &mut Option<NetworkNews>) {
     match source {
         None => std::future::pending().await,
-        Some(Source::Kernel(watch)) => {
+        Some(NetworkNews::Kernel(watch)) => {
             if watch.changed().await.is_err() {
                 // Without the kernel's word, a look now and then.
-                *source = Some(Source::Clock(tokio::time::interval(LOOK)));
+                *source = Some(NetworkNews::Clock(tokio::time::interval(LOOK)));
             }
         }
-        Some(Source::Clock(interval)) => {
+        Some(NetworkNews::Clock(interval)) => {
             interval.tick().await;
         }
     }

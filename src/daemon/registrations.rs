@@ -13,7 +13,7 @@ use crate::base::crash_guard::Fatal;
 use crate::base::tasks::Tasks;
 use crate::base::waking;
 use crate::config::Push;
-use crate::push::bridge::{Bridge, Outcome, Task};
+use crate::push::bridge::{Bridge, Task, TellResult};
 use crate::push::{PushError, checked_id, registration};
 use crate::store::Change;
 use crate::store::records::Registration;
@@ -24,7 +24,7 @@ use crate::uri::ServerId;
 pub(super) struct Attempt {
     /// The address that it went to, as the store has it; nothing where it did not get that far.
     told: String,
-    outcome: Outcome,
+    outcome: TellResult,
 }
 
 /// The registrations that servers are to be told. What is broken off with the agent is open in the store, and told at
@@ -102,7 +102,7 @@ impl Registrations {
             let attempt = shared.hearts.watch_risky(&agent_state.crash_guard, name, attempt);
             self.attempts.spawn(task, async move {
                 let failed =
-                    |fatal: Fatal| Outcome::Failed { why: fatal.to_string(), least: Some(fatal.again) };
+                    |fatal: Fatal| TellResult::Failed { why: fatal.to_string(), least: Some(fatal.again) };
                 attempt.await.unwrap_or_else(|fatal| Attempt { told: String::new(), outcome: failed(fatal) })
             });
         }
@@ -127,16 +127,16 @@ impl Registrations {
     ) {
         let Attempt { told, outcome } = ended.unwrap_or_else(|error| {
             let why = format!("internal error: {error}");
-            Attempt { told: String::new(), outcome: Outcome::Failed { why, least: None } }
+            Attempt { told: String::new(), outcome: TellResult::Failed { why, least: None } }
         });
         let Task { server_id, register, id } = &task;
         let what = if *register { "push registration" } else { "push unregistration" };
         let (is_done, wait) = self.bridge.ended(&task, &outcome, waking::now(), random.next_u32());
         match &outcome {
-            Outcome::Done => {
+            TellResult::Done => {
                 log::info!(OMADM_SERVER_ID = server_id.as_str(); "{server_id}: {what} done");
             }
-            Outcome::Failed { why, .. } | Outcome::Refused(why) => {
+            TellResult::Failed { why, .. } | TellResult::Refused(why) => {
                 let wait = wait.map(|wait| format!("; next attempt in {} s", wait.as_secs()));
                 log::warn!(
                     OMADM_SERVER_ID = server_id.as_str();
@@ -163,13 +163,13 @@ impl Registrations {
 }
 
 async fn tell(agent_state: &AgentState, task: &Task) -> Attempt {
-    let refused = |why: &str| Attempt { told: String::new(), outcome: Outcome::Refused(why.to_owned()) };
+    let refused = |why: &str| Attempt { told: String::new(), outcome: TellResult::Refused(why.to_owned()) };
     let Some(peer) = agent_state.peer(&task.server_id) else { return refused("the account is gone") };
     let Some(push) = &peer.account.push else { return refused("the account has no push") };
     let principal = Principal { account: &peer.account, session: SessionFacts::default() };
     let outcome = match Parameters::of(&agent_state.tree, &agent_state.settings, &principal).await {
         Ok(parameters) => registration::send(peer, push, task, &parameters).await,
-        Err(error) => Outcome::Failed { why: error.to_string(), least: None },
+        Err(error) => TellResult::Failed { why: error.to_string(), least: None },
     };
     Attempt { told: address(push, task.register), outcome }
 }

@@ -16,7 +16,7 @@ impl Daemon {
         let crash_guard = Arc::clone(&self.agent_state.crash_guard);
         crash_guard.close();
         let winding_up = tokio::time::timeout(stopping::FOR_WORK, self.wind_up());
-        if tokio::join!(winding_up, crash_guard.written()).0.is_err() {
+        if tokio::join!(winding_up, crash_guard.until_written()).0.is_err() {
             log::error!(
                 "the store does not answer: the agent stops without a last commit, as after a power cut"
             );

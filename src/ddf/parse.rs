@@ -119,7 +119,7 @@ impl<'a> Parser<'a> {
         }
         self.node_lines.push(self.lines.line(element));
         let (mut name, mut path) = (None::<String>, None);
-        let mut found = Found::default();
+        let mut found = DfProperties::default();
         let mut children = Vec::new();
         for child in self.own_children(element) {
             match child.tag_name().name() {
@@ -144,7 +144,7 @@ impl<'a> Parser<'a> {
     }
 
     /// Reads one of the framework's properties; of several that are the same, the first stands.
-    fn property(&mut self, child: Element<'a, 'a>, found: &mut Found) -> Result<(), DdfError> {
+    fn property(&mut self, child: Element<'a, 'a>, found: &mut DfProperties) -> Result<(), DdfError> {
         match child.tag_name().name() {
             "AccessType" if found.access.is_none() => found.access = Some(self.access(child)),
             "DefaultValue" if found.default_value.is_none() => found.default_value = Some(text(child)),
@@ -170,14 +170,14 @@ impl<'a> Parser<'a> {
     fn access(&self, element: Element<'a, 'a>) -> AccessType {
         let known =
             |word: &str| AccessType::ALL.into_iter().find(|(_, name)| name.eq_ignore_ascii_case(word));
-        let both = |all: AccessType, (access, _): (AccessType, _)| all.and(access);
+        let both = |all: AccessType, (access, _): (AccessType, _)| all.with(access);
         let as_text = text(element);
         let words = as_text.split(|c: char| !c.is_alphabetic()).filter_map(known);
         let elements = self.own_children(element).filter_map(|child| known(child.tag_name().name()));
         elements.fold(words.fold(AccessType::default(), both), both)
     }
 
-    fn df_type(&self, element: Element<'a, 'a>, found: &mut Found) {
+    fn df_type(&self, element: Element<'a, 'a>, found: &mut DfProperties) {
         for child in self.own_children(element) {
             match child.tag_name().name() {
                 "MIME" => {
@@ -276,7 +276,7 @@ impl<'a> Parser<'a> {
 
 /// The content of `DFProperties`, as far as it has been read.
 #[derive(Default)]
-struct Found {
+struct DfProperties {
     access: Option<AccessType>,
     occurrence: Option<Occurrence>,
     format: Option<Format>,
@@ -291,7 +291,7 @@ struct Found {
     interior: bool,
 }
 
-impl Found {
+impl DfProperties {
     fn finish(mut self, has_children: bool) -> Properties {
         let guess = if has_children || self.interior { Format::Node } else { Format::Chr };
         // DFType has MIME types or a DDFName: of both, what befits the format.

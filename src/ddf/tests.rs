@@ -70,7 +70,7 @@ fn a_field_file_parses() {
     let [root] = ddf.roots.as_slice() else { panic!("roots: {:?}", ddf.roots) };
     assert_eq!(root.name, NodeName::Named("Root".to_owned()));
     assert_eq!(root.path.as_deref(), Some("./Vendor/Acme"));
-    assert_eq!(root.properties.access, AccessType::GET.and(AccessType::REPLACE));
+    assert_eq!(root.properties.access, AccessType::GET.with(AccessType::REPLACE));
     assert_eq!(root.properties.description.as_deref(), Some("a < b & so on"));
     assert_eq!(root.properties.occurrence, Occurrence::ZeroOrN(7));
     assert_eq!(root.properties.scope, Scope::Permanent);
@@ -190,7 +190,7 @@ fn properties_may_be_missing_repeated_and_in_any_order() {
     assert_eq!((twice.occurrence, twice.format), (Occurrence::OneOrMore, Format::Bool));
     assert_eq!(properties("<DFFormat><acme/><Int/></DFFormat>").format, Format::Int);
     assert_eq!(properties("<Scope>Permanent</Scope>").scope, Scope::Permanent);
-    let both = AccessType::GET.and(AccessType::EXEC);
+    let both = AccessType::GET.with(AccessType::EXEC);
     assert_eq!(properties("<AccessType>Get, Exec<Peek/></AccessType>").access, both);
     assert_eq!(properties("<Occurrence><OneOrN/></Occurrence>").occurrence, Occurrence::OneOrMore);
     let with_children =

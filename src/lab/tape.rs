@@ -147,10 +147,10 @@ pub struct Exchange {
 
 /// The record that all servers of a bench share. Cloning it gives another handle to the same one.
 #[derive(Clone, Debug)]
-pub struct Tape(Arc<Shared>);
+pub struct Tape(Arc<TapeState>);
 
 #[derive(Debug)]
-struct Shared {
+struct TapeState {
     record: Mutex<Record>,
     changed: watch::Sender<()>,
 }
@@ -163,7 +163,7 @@ struct Record {
 
 impl Default for Tape {
     fn default() -> Self {
-        Self(Arc::new(Shared { record: Mutex::default(), changed: watch::Sender::new(()) }))
+        Self(Arc::new(TapeState { record: Mutex::default(), changed: watch::Sender::new(()) }))
     }
 }
 

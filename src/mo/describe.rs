@@ -303,7 +303,8 @@ impl<P: FnMut(usize, &str, String)> Making<'_, P> {
     fn can(&self, index: usize, draft: &Draft, format: Format, occurrence: Occurrence, scope: Scope) -> Can {
         let unmapped = NodeMapping::default();
         let node = self.entry(draft).map_or(&unmapped, |entry| entry.node);
-        let both = |set: AccessType, (when, word): (bool, AccessType)| if when { set.and(word) } else { set };
+        let both =
+            |set: AccessType, (when, word): (bool, AccessType)| if when { set.with(word) } else { set };
         let of = |words: &[(bool, AccessType)]| words.iter().copied().fold(AccessType::default(), both);
         const ADD: AccessType = AccessType::ADD;
         const DELETE: AccessType = AccessType::DELETE;
@@ -325,7 +326,7 @@ impl<P: FnMut(usize, &str, String)> Making<'_, P> {
                     (dynamic, DELETE),
                     (executed, EXEC),
                 ]),
-                usual: of(&[(true, GET), (dynamic, REPLACE.and(ADD).and(DELETE)), (executed, EXEC)]),
+                usual: of(&[(true, GET), (dynamic, REPLACE.with(ADD).with(DELETE)), (executed, EXEC)]),
             };
         }
         if is_unnamed(draft) {

@@ -27,7 +27,7 @@ pub struct Task {
 
 /// The outcome of an attempt to tell a server.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) enum Outcome {
+pub(crate) enum TellResult {
     /// The server has been told.
     Done,
     /// The attempt failed; trying again can help, after this time at the least.
@@ -44,11 +44,11 @@ pub(crate) enum Outcome {
 /// The registrations of all servers, and when each is told.
 #[derive(Debug, Default)]
 pub(crate) struct Bridge {
-    lines: BTreeMap<ServerId, Line>,
+    due_tasks: BTreeMap<ServerId, DueTask>,
 }
 
 #[derive(Debug)]
-struct Line {
+struct DueTask {
     task: Task,
     due: Option<Instant>,
     running: bool,
@@ -58,24 +58,24 @@ struct Line {
 impl Bridge {
     /// Takes the push client's newest word. What was to be told before is forgotten.
     pub(crate) fn ask(&mut self, task: Task, now: Instant) {
-        let running = self.lines.get(&task.server_id).is_some_and(|line| line.running);
-        let line = Line { task, due: Some(now), running, failures: Failures::default() };
-        self.lines.insert(line.task.server_id.clone(), line);
+        let running = self.due_tasks.get(&task.server_id).is_some_and(|due_task| due_task.running);
+        let due_task = DueTask { task, due: Some(now), running, failures: Failures::default() };
+        self.due_tasks.insert(due_task.task.server_id.clone(), due_task);
     }
 
     /// Whether this very task is under way or waiting.
     #[must_use]
     pub(crate) fn has(&self, task: &Task) -> bool {
-        self.lines.get(&task.server_id).is_some_and(|line| line.task == *task)
+        self.due_tasks.get(&task.server_id).is_some_and(|due_task| due_task.task == *task)
     }
 
     /// The tasks to be sent now; each counts as running until [`Bridge::ended`].
     pub(crate) fn due(&mut self, now: Instant) -> Vec<Task> {
         let mut tasks = Vec::new();
-        for line in self.lines.values_mut() {
-            if !line.running && line.due.take_if(|due| *due <= now).is_some() {
-                line.running = true;
-                tasks.push(line.task.clone());
+        for due_task in self.due_tasks.values_mut() {
+            if !due_task.running && due_task.due.take_if(|due| *due <= now).is_some() {
+                due_task.running = true;
+                tasks.push(due_task.task.clone());
             }
         }
         tasks
@@ -86,41 +86,43 @@ impl Bridge {
     pub(crate) fn ended(
         &mut self,
         task: &Task,
-        outcome: &Outcome,
+        outcome: &TellResult,
         now: Instant,
         random: u32,
     ) -> (bool, Option<Duration>) {
-        let Some(line) = self.lines.get_mut(&task.server_id) else { return (false, None) };
-        line.running = false;
-        if line.task != *task {
+        let Some(due_task) = self.due_tasks.get_mut(&task.server_id) else { return (false, None) };
+        due_task.running = false;
+        if due_task.task != *task {
             // The push client has said something else meanwhile.
             return (false, None);
         }
         let wait = match outcome {
-            Outcome::Done => {
-                self.lines.remove(&task.server_id);
+            TellResult::Done => {
+                self.due_tasks.remove(&task.server_id);
                 return (true, None);
             }
-            Outcome::Failed { least, .. } => {
-                line.failures.add(AGAIN, least.map(|least| least.min(REFUSED_AGAIN)), random)
+            TellResult::Failed { least, .. } => {
+                due_task.failures.add(AGAIN, least.map(|least| least.min(REFUSED_AGAIN)), random)
             }
-            Outcome::Refused(_) => {
-                line.failures.add(Backoff { base: AGAIN.most, most: AGAIN.most }, Some(REFUSED_AGAIN), random)
-            }
+            TellResult::Refused(_) => due_task.failures.add(
+                Backoff { base: AGAIN.most, most: AGAIN.most },
+                Some(REFUSED_AGAIN),
+                random,
+            ),
         };
-        line.due = Some(now + wait);
+        due_task.due = Some(now + wait);
         (false, Some(wait))
     }
 
     /// Forgets servers whose account is gone.
     pub(crate) fn keep(&mut self, known: impl Fn(&ServerId) -> bool) {
-        self.lines.retain(|server_id, _| known(server_id));
+        self.due_tasks.retain(|server_id, _| known(server_id));
     }
 
     /// The time when a task is due next.
     #[must_use]
     pub(crate) fn next_wake(&self) -> Option<Instant> {
-        self.lines.values().filter(|line| !line.running).filter_map(|line| line.due).min()
+        self.due_tasks.values().filter(|due_task| !due_task.running).filter_map(|due_task| due_task.due).min()
     }
 }
 
@@ -144,8 +146,8 @@ mod tests {
         Task { server_id: "a".into(), register, id: id.into() }
     }
 
-    fn failed(least: Option<u64>) -> Outcome {
-        Outcome::Failed { why: String::new(), least: least.map(Duration::from_secs) }
+    fn failed(least: Option<u64>) -> TellResult {
+        TellResult::Failed { why: String::new(), least: least.map(Duration::from_secs) }
     }
 
     #[test]
@@ -157,10 +159,10 @@ mod tests {
         bridge.ask(task("2", true), now);
         bridge.ask(task("2", false), now);
         assert_eq!((bridge.due(now), bridge.next_wake()), (vec![], None));
-        assert_eq!(bridge.ended(&task("1", true), &Outcome::Done, now, 0), (false, None));
+        assert_eq!(bridge.ended(&task("1", true), &TellResult::Done, now, 0), (false, None));
         assert_eq!(bridge.next_wake(), Some(now));
         assert_eq!(bridge.due(now), [task("2", false)]);
-        assert_eq!(bridge.ended(&task("2", false), &Outcome::Done, now, 0), (true, None));
+        assert_eq!(bridge.ended(&task("2", false), &TellResult::Done, now, 0), (true, None));
         assert_eq!(bridge.next_wake(), None);
     }
 
@@ -177,7 +179,7 @@ mod tests {
         let (_, wait) = bridge.ended(&task("1", true), &failed(Some(600)), later, u32::MAX);
         assert_eq!(wait, Some(Duration::from_millis(659_999)), "failures add up");
         bridge.due(later + Duration::from_secs(3600));
-        let (_, wait) = bridge.ended(&task("1", true), &Outcome::Refused(String::new()), later, 0);
+        let (_, wait) = bridge.ended(&task("1", true), &TellResult::Refused(String::new()), later, 0);
         assert_eq!(wait, Some(REFUSED_AGAIN), "an id that no server knows is worth a try a day");
     }
 

@@ -5,7 +5,7 @@ use hyper::body::Bytes;
 use hyper::header::{CONTENT_TYPE, HeaderValue};
 use percent_encoding::utf8_percent_encode;
 
-use super::bridge::{Outcome, Task};
+use super::bridge::{Task, TellResult};
 use crate::agent_state;
 use crate::agent_state::Parameters;
 use crate::config::Push;
@@ -34,34 +34,34 @@ pub(crate) async fn send(
     push: &Push,
     task: &Task,
     parameters: &Parameters,
-) -> Outcome {
+) -> TellResult {
     let template = if task.register { &push.register_uri } else { &push.unregister_uri };
     let uri = match parameters.expand(template) {
         Ok(uri) => uri,
-        Err(error) => return Outcome::Refused(error.to_string()),
+        Err(error) => return TellResult::Refused(error.to_string()),
     };
     let client = match peer.client(parameters) {
         Ok(client) => client,
-        Err(error) => return Outcome::Refused(error.to_string()),
+        Err(error) => return TellResult::Refused(error.to_string()),
     };
     let mut request = Request { role: PeerRole::Server, ..Request::new(Method::POST, uri) };
     request.headers.push((CONTENT_TYPE, HeaderValue::from_static(FORM)));
     request.body = Bytes::from(body(&task.id, push.params.as_deref()));
     request.max_body = MOST_ANSWERED;
     match client.connection(Binding::Any).send(&request).await {
-        Ok(response) if (200..300).contains(&response.status) => Outcome::Done,
+        Ok(response) if (200..300).contains(&response.status) => TellResult::Done,
         Ok(response) => {
             let why = format!("HTTP status {} ({})", response.status, shown(template));
             match is_temporary(response.status) {
-                true => Outcome::Failed {
+                true => TellResult::Failed {
                     why,
                     least: retry_after(&response.headers, std::time::SystemTime::now()),
                 },
-                false => Outcome::Refused(why),
+                false => TellResult::Refused(why),
             }
         }
-        Err(error) if error.remedy() == Remedy::None => Outcome::Refused(error.to_string()),
-        Err(error) => Outcome::Failed { why: error.to_string(), least: None },
+        Err(error) if error.remedy() == Remedy::None => TellResult::Refused(error.to_string()),
+        Err(error) => TellResult::Failed { why: error.to_string(), least: None },
     }
 }
 

@@ -111,9 +111,9 @@ struct Driver<'a> {
 }
 
 /// The body of a package, sent without a copy: it may be large, and is kept for another try.
-struct Shared(Arc<Encoded>);
+struct PackageBody(Arc<Encoded>);
 
-impl AsRef<[u8]> for Shared {
+impl AsRef<[u8]> for PackageBody {
     fn as_ref(&self) -> &[u8] {
         &self.0.body
     }
@@ -141,7 +141,7 @@ impl From<PrepareError> for Ended {
         let again = match error {
             PrepareError::Tree(_) | PrepareError::Store(_) => Again::Later,
             // It takes another account to mend these.
-            PrepareError::Tls(_) | PrepareError::ServerUri(_) => Again::No,
+            PrepareError::Tls(_) | PrepareError::ServerUri(_) => Again::Never,
         };
         Outcome::Failed { failure: SessionFailure::NotBegun(error.to_string()), again }.into()
     }
@@ -311,7 +311,7 @@ impl Session {
     }
 }
 
-const STOPPED: Outcome = Outcome::Failed { failure: SessionFailure::Stopped, again: Again::No };
+const STOPPED: Outcome = Outcome::Failed { failure: SessionFailure::Stopped, again: Again::Never };
 
 impl Driver<'_> {
     /// Performs an action, and returns what came of it, or how the session ended.
@@ -387,7 +387,7 @@ impl Driver<'_> {
                 Err(_) => return undelivered(format!("{name} can't be a header"), Remedy::None),
             }
         }
-        request.body = Bytes::from_owner(Shared(package));
+        request.body = Bytes::from_owner(PackageBody(package));
         request.max_body = self.session.agent_state.settings.session.max_package;
         request.idle = PATIENCE;
         // It is the same package again: no server has two answers to it, and no command comes of it twice.
@@ -565,6 +565,6 @@ mod tests {
             failed("urn:x//DevID: unavailable: no identifier", Again::Later)
         );
         let why = "server-uri: ServerURI is too long";
-        assert_eq!(outcome(ServerUriError::TooLong.into()), failed(why, Again::No));
+        assert_eq!(outcome(ServerUriError::TooLong.into()), failed(why, Again::Never));
     }
 }

@@ -137,7 +137,7 @@ impl Outcome {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Again {
     /// No further session is tried: it would fail again.
-    No,
+    Never,
     /// A further session is tried when the schedule allows.
     Later,
     /// A further session is tried, but not before this time has passed.
@@ -294,7 +294,7 @@ impl SessionMachine {
                 fail(SessionFailure::Transport(why), Again::Later)
             }
             Event::Undelivered { why, remedy: Remedy::None } => {
-                fail(SessionFailure::Transport(why), Again::No)
+                fail(SessionFailure::Transport(why), Again::Never)
             }
             Event::Delivered => self.go_on(),
             Event::Executed(done) => self.executed(done),
@@ -317,7 +317,7 @@ impl SessionMachine {
 
     fn post(&mut self) -> Action {
         if self.sent == self.limits.packages {
-            return fail(SessionFailure::Endless(self.sent), Again::No);
+            return fail(SessionFailure::Endless(self.sent), Again::Never);
         }
         self.sent += 1;
         self.attempt = 0;
@@ -341,13 +341,13 @@ impl SessionMachine {
             // What can't be read need not come from the server: it may have heard nothing.
             200..=299 => match package::decode(answer.content_type.as_deref(), &answer.body) {
                 Ok(package2) => self.delivered(Some(package2)),
-                Err(error) => fail(SessionFailure::Package(error.to_string()), Again::No),
+                Err(error) => fail(SessionFailure::Package(error.to_string()), Again::Never),
             },
             status if is_temporary(status) => {
                 self.unavailable(status, format!("HTTP status {status}"), answer, random)
             }
             400 | 413 if self.has_alerts() => self.with_fewer_alerts(),
-            status => fail(SessionFailure::Http(status), Again::No),
+            status => fail(SessionFailure::Http(status), Again::Never),
         }
     }
 

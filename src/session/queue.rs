@@ -146,7 +146,7 @@ impl Queue {
         let request = line.running.take()?;
         self.running -= 1;
         let wait = match outcome {
-            Outcome::Completed | Outcome::Failed { again: Again::No, .. } => {
+            Outcome::Completed | Outcome::Failed { again: Again::Never, .. } => {
                 (line.failures, line.backoff, line.unreachable) = (Failures::default(), None, false);
                 if *outcome == Outcome::Completed {
                     (line.asked, line.fatal) = (None, None);

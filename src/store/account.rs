@@ -55,7 +55,7 @@ pub enum AccountChange {
 }
 
 impl AccountChange {
-    pub(super) fn apply(&self, transaction: &WriteTransaction, tally: &mut Size) -> Result<(), StoreError> {
+    pub(super) fn apply(&self, transaction: &WriteTransaction, growth: &mut Size) -> Result<(), StoreError> {
         match self {
             Self::Brought { server_id, record } => {
                 forget_overrides(transaction, server_id)?;
@@ -65,7 +65,7 @@ impl AccountChange {
             }
             Self::Withdrawn(server_id) => {
                 transaction.open_table(ACCOUNTS).map_err(db)?.remove(server_id.as_bytes()).map_err(db)?;
-                forget_server(transaction, server_id, tally)?;
+                forget_server(transaction, server_id, growth)?;
             }
             Self::Override { server_id, change } => {
                 let mut record = change.over.to_vec();
@@ -109,7 +109,7 @@ fn forget_contact(transaction: &WriteTransaction, server_id: &ServerId) -> Resul
 pub(super) fn forget_server(
     transaction: &WriteTransaction,
     server_id: &ServerId,
-    tally: &mut Size,
+    growth: &mut Size,
 ) -> Result<(), StoreError> {
     forget_overrides(transaction, server_id)?;
     forget_contact(transaction, server_id)?;
@@ -131,7 +131,7 @@ pub(super) fn forget_server(
     let own = |queue: &str| account_of(queue) == server_id.as_str();
     let stays = |key: &[u8], json: &[u8]| {
         let queue = alert_queue(key).filter(|queue| own(queue));
-        queue.map(|queue| tally.alerts.go(queue, json.len())).is_none()
+        queue.map(|queue| growth.alerts.go(queue, json.len())).is_none()
     };
     alerts.retain(stays).map_err(db)?;
     let creator = format!("serverid:{server_id}");
@@ -139,7 +139,7 @@ pub(super) fn forget_server(
     let mut nodes = transaction.open_table(NODES).map_err(db)?;
     let stays = |key: &[u8], record: &[u8]| {
         let own = key.ends_with(entry.as_bytes());
-        tally.removed += if own { size(key, record) } else { 0 };
+        growth.removed += if own { size(key, record) } else { 0 };
         !own
     };
     nodes.retain_in(DELEGATIONS, stays).map_err(db)?;
@@ -152,8 +152,8 @@ pub(super) fn forget_server(
         }
     }
     for orphan in orphans {
-        tally.removed += size(&orphan, creator.as_bytes());
-        tally.added += size(&orphan, NOBODY);
+        growth.removed += size(&orphan, creator.as_bytes());
+        growth.added += size(&orphan, NOBODY);
         instances.insert(orphan.as_slice(), NOBODY).map_err(db)?;
     }
     Ok(())

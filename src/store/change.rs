@@ -124,24 +124,24 @@ pub const FOLDER_EMPTIED: u64 = 0;
 pub const FOLDER_HELD: u64 = 1;
 
 impl Change {
-    pub(super) fn apply(&self, transaction: &WriteTransaction, tally: &mut Size) -> Result<(), StoreError> {
+    pub(super) fn apply(&self, transaction: &WriteTransaction, growth: &mut Size) -> Result<(), StoreError> {
         match self {
             Self::Put(key, stored) => {
                 let mut nodes = transaction.open_table(NODES).map_err(db)?;
                 let record = stored.encode();
-                tally.added += size(key.as_bytes(), &record);
+                growth.added += size(key.as_bytes(), &record);
                 if let Some(old) = nodes.insert(key.as_bytes(), record.as_slice()).map_err(db)? {
-                    tally.removed += size(key.as_bytes(), old.value());
+                    growth.removed += size(key.as_bytes(), old.value());
                 }
             }
-            Self::Remove(key) => remove(transaction, key, tally)?,
+            Self::Remove(key) => remove(transaction, key, growth)?,
             Self::AddInstance { instance, creator } => {
                 let mut instances = transaction.open_table(INSTANCES).map_err(db)?;
                 // Another session was faster: its instance is not ours to replace.
                 if instances.insert(instance.as_bytes(), creator.as_bytes()).map_err(db)?.is_some() {
                     return Err(StoreError::Taken);
                 }
-                tally.added += size(instance.as_bytes(), creator.as_bytes());
+                growth.added += size(instance.as_bytes(), creator.as_bytes());
                 if let Some((moid, number)) = instance.assigned() {
                     let mut meta = transaction.open_table(META).map_err(db)?;
                     let key = miid_key(&moid);
@@ -150,10 +150,10 @@ impl Change {
                 }
             }
             Self::RemoveInstance(instance) => {
-                remove(transaction, instance, tally)?;
+                remove(transaction, instance, growth)?;
                 let mut instances = transaction.open_table(INSTANCES).map_err(db)?;
                 if let Some(creator) = instances.remove(instance.as_bytes()).map_err(db)? {
-                    tally.removed += size(instance.as_bytes(), creator.value());
+                    growth.removed += size(instance.as_bytes(), creator.value());
                 }
             }
             Self::Pin(key, stored) => {
@@ -197,13 +197,13 @@ impl Change {
                 let number = next_alert(transaction)?;
                 let mut table = transaction.open_table(ALERTS).map_err(db)?;
                 table.insert(alert_key(queue, number).as_slice(), json.as_slice()).map_err(db)?;
-                tally.alerts.come(queue, json.len());
+                growth.alerts.come(queue, json.len());
             }
             Self::AlertsSettled(queue, numbers) => {
                 let mut table = transaction.open_table(ALERTS).map_err(db)?;
                 for number in numbers {
                     if let Some(json) = table.remove(alert_key(queue, *number).as_slice()).map_err(db)? {
-                        tally.alerts.go(queue, json.value().len());
+                        growth.alerts.go(queue, json.value().len());
                     }
                 }
             }
@@ -211,7 +211,7 @@ impl Change {
                 let mut table = transaction.open_table(ALERTS).map_err(db)?;
                 let (start, end) = alert_range(queue);
                 let gone = |_: &[u8], json: &[u8]| {
-                    tally.alerts.go(queue, json.len());
+                    growth.alerts.go(queue, json.len());
                     false
                 };
                 table.retain_in(start.as_slice()..=end.as_slice(), gone).map_err(db)?;
@@ -229,8 +229,8 @@ impl Change {
                 let moids: Vec<&str> = moids.iter().map(Moid::as_str).collect();
                 table.insert(server_id.as_bytes(), moids.join("\n").as_bytes()).map_err(db)?;
             }
-            Self::Account(change) => change.apply(transaction, tally)?,
-            Self::ServerForgotten(server_id) => account::forget_server(transaction, server_id, tally)?,
+            Self::Account(change) => change.apply(transaction, growth)?,
+            Self::ServerForgotten(server_id) => account::forget_server(transaction, server_id, growth)?,
             Self::Exec(number, json) => {
                 let mut table = transaction.open_table(EXECS).map_err(db)?;
                 table.insert(number.to_be_bytes().as_slice(), json.as_slice()).map_err(db)?;
@@ -265,14 +265,14 @@ impl Change {
     }
 }
 
-fn remove(transaction: &WriteTransaction, key: &NodeKey, tally: &mut Size) -> Result<(), StoreError> {
+fn remove(transaction: &WriteTransaction, key: &NodeKey, growth: &mut Size) -> Result<(), StoreError> {
     let (start, end) = key.below();
     let mut nodes = transaction.open_table(NODES).map_err(db)?;
     if let Some(old) = nodes.remove(key.as_bytes()).map_err(db)? {
-        tally.removed += size(key.as_bytes(), old.value());
+        growth.removed += size(key.as_bytes(), old.value());
     }
     let gone = |key: &[u8], record: &[u8]| {
-        tally.removed += size(key, record);
+        growth.removed += size(key, record);
         false
     };
     nodes.retain_in(start.as_slice()..end.as_slice(), gone).map_err(db)?;

@@ -44,12 +44,12 @@ impl CommitWatches {
 /// Looks out for commits, for one listener: whoever asks [`CommitWatch::changed`].
 #[derive(Debug, Default)]
 pub struct CommitWatch {
-    state: Mutex<State>,
+    state: Mutex<WatchState>,
     wake: Notify,
 }
 
 #[derive(Debug, Default)]
-struct State {
+struct WatchState {
     wanted: Arc<[NodeKey]>,
     changed: Changed,
 }
@@ -87,7 +87,7 @@ impl CommitWatch {
         }
     }
 
-    fn state(&self) -> std::sync::MutexGuard<'_, State> {
+    fn state(&self) -> std::sync::MutexGuard<'_, WatchState> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

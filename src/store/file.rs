@@ -21,10 +21,10 @@ const PATIENCE: Duration = Duration::from_millis(300);
 /// The database file. After one failed write, on a full disk say, redb refuses everything, reads too, until the file is
 /// opened anew.
 #[derive(Debug)]
-pub(super) struct DatabaseFile(Arc<State>);
+pub(super) struct DatabaseFile(Arc<FileState>);
 
 #[derive(Debug)]
-struct State {
+struct FileState {
     path: PathBuf,
     /// The open database; none: it is to be opened again.
     database: RwLock<Option<Open>>,
@@ -117,7 +117,7 @@ impl DatabaseFile {
         if let Some(withheld) = &open.withheld {
             withheld.say();
         }
-        let state = State {
+        let state = FileState {
             path: path.to_path_buf(),
             database: RwLock::new(Some(open)),
             failed: AtomicBool::new(false),
@@ -239,7 +239,7 @@ impl DatabaseFile {
     }
 }
 
-impl State {
+impl FileState {
     /// The result of `work` with the database; none if the file is not open.
     fn when_open<T>(
         &self,

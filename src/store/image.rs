@@ -93,10 +93,10 @@ type Page = Box<[u8; PAGE]>;
 
 /// An image of a database. Clones are one.
 #[derive(Clone, Debug)]
-pub(super) struct Image(Arc<State>);
+pub(super) struct Image(Arc<ImageState>);
 
 #[derive(Debug)]
-struct State {
+struct ImageState {
     file: File,
     view: View,
     mended: bool,
@@ -115,7 +115,7 @@ impl Image {
         };
         let length = if let View::Half(..) = view { image_length(physical) } else { physical };
         let over = Mutex::new((length, HashMap::new()));
-        let image = Self(Arc::new(State { file, view, mended, over, retired: AtomicBool::new(false) }));
+        let image = Self(Arc::new(ImageState { file, view, mended, over, retired: AtomicBool::new(false) }));
         // Where the end of the file was lost, it may be the end of one copy alone.
         let told = image.told_length()?;
         let end = match image.0.view {

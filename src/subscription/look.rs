@@ -31,7 +31,7 @@ pub(super) struct Look {
 }
 
 /// The outcome of a look.
-pub(super) struct Outcome {
+pub(super) struct LookEnd {
     pub(super) result: LookResult,
     /// The digest of what is known to be there now.
     pub(super) there: Option<Digest>,
@@ -73,18 +73,18 @@ pub(super) enum LookResult {
 }
 
 impl Look {
-    pub(super) async fn run(self) -> Outcome {
-        self.look().await.unwrap_or_else(|error| Outcome {
+    pub(super) async fn run(self) -> LookEnd {
+        self.look().await.unwrap_or_else(|error| LookEnd {
             result: LookResult::Failed { why: error.to_string(), retry_after: None },
             there: None,
             polls: true,
         })
     }
 
-    async fn look(&self) -> Result<Outcome, StoreError> {
+    async fn look(&self) -> Result<LookEnd, StoreError> {
         let snapshot = self.agent_state.store.snapshot()?;
         let Some(known) = snapshot.subscription(&self.id.server_id, &self.id.client_uri)? else {
-            return Ok(Outcome { result: LookResult::Unchanged, there: None, polls: false });
+            return Ok(LookEnd { result: LookResult::Unchanged, there: None, polls: false });
         };
         drop(snapshot);
         let there = known.delivered.or(self.there);
@@ -93,12 +93,12 @@ impl Look {
             Ok(content) => content,
             // Who gets a right back is told by nobody.
             Err(error) => {
-                return Ok(Outcome { result: LookResult::Withheld(error.to_string()), there, polls: true });
+                return Ok(LookEnd { result: LookResult::Withheld(error.to_string()), there, polls: true });
             }
         };
         let (new, polls) = (content.digest, content.polls);
         if there == Some(new) || self.refused == Some(new) {
-            return Ok(Outcome { result: LookResult::Unchanged, there, polls });
+            return Ok(LookEnd { result: LookResult::Unchanged, there, polls });
         }
         self.deliver(known, content, there, &principal).await
     }
@@ -141,8 +141,8 @@ impl Look {
         Content { batch, digest: new, polls }: Content,
         there: Option<Digest>,
         principal: &Principal<'_>,
-    ) -> Result<Outcome, StoreError> {
-        let outcome = |result, there| Outcome { result, there, polls };
+    ) -> Result<LookEnd, StoreError> {
+        let outcome = |result, there| LookEnd { result, there, polls };
         let failed =
             |why: &dyn std::fmt::Display| LookResult::Failed { why: why.to_string(), retry_after: None };
         let refused =

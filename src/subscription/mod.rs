@@ -30,7 +30,7 @@ use crate::file_watches::FileWatches;
 use crate::package::Verb;
 use crate::store::{Change, Changed, CommitWatch, Digest, NodeKey, Store, StoreError, Subscription};
 use crate::uri::client::ClientUri;
-use look::{Look, Outcome};
+use look::{Look, LookEnd};
 use schedule::{Ended, Id, Schedule};
 
 /// The least time between two commits of what is at one ServerURI, except at the end.
@@ -44,7 +44,7 @@ pub(crate) struct Subscriptions {
     known: HashMap<Id, KnownSubscription>,
     /// The watches of files that content comes from; none while there are no subscriptions, or no inotify.
     watches: Option<Arc<FileWatches<Id>>>,
-    looks: Tasks<Id, Outcome>,
+    looks: Tasks<Id, LookEnd>,
 }
 
 /// The state of one subscription, beyond what the store has.
@@ -125,7 +125,7 @@ impl Subscriptions {
             let there = known.there;
             let look = hearts.watch_risky(&agent_state.crash_guard, name, look.run());
             let handle = self.looks.spawn(id, async move {
-                look.await.unwrap_or_else(|Fatal { again }| Outcome {
+                look.await.unwrap_or_else(|Fatal { again }| LookEnd {
                     result: look::LookResult::Failed {
                         why: Fatal { again }.to_string(),
                         retry_after: Some(again),
@@ -273,11 +273,11 @@ impl Subscriptions {
         }
     }
 
-    fn ended(&mut self, (id, ended): (Id, Result<Outcome, JoinError>), random: &mut dyn Random) {
+    fn ended(&mut self, (id, ended): (Id, Result<LookEnd, JoinError>), random: &mut dyn Random) {
         let outcome = ended.unwrap_or_else(|error| {
             let why = format!("internal error: {error}");
             let result = look::LookResult::Failed { why, retry_after: None };
-            Outcome { result, there: None, polls: true }
+            LookEnd { result, there: None, polls: true }
         });
         let Some(known) = self.known.get_mut(&id) else { return };
         (known.look, known.there) = (None, outcome.there);

@@ -44,14 +44,14 @@ pub(super) enum Ended {
 /// The schedule of looks at all subscriptions.
 #[derive(Debug)]
 pub(super) struct Schedule {
-    lines: BTreeMap<Id, Line>,
+    all: BTreeMap<Id, SubscriptionTimes>,
     /// The origin of looks without a sign: they happen at `origin` and each `poll` after it, all in one wake-up.
     origin: Instant,
     poll: Duration,
 }
 
 #[derive(Debug)]
-struct Line {
+struct SubscriptionTimes {
     /// The first and last sign since the last look began.
     signs: Option<(Instant, Instant)>,
     /// The time of a look that needs no sign.
@@ -66,7 +66,7 @@ struct Line {
     rested: Instant,
 }
 
-impl Line {
+impl SubscriptionTimes {
     fn new(now: Instant, appointment: Instant) -> Self {
         Self {
             signs: None,
@@ -101,7 +101,7 @@ impl Line {
 impl Schedule {
     /// Makes a schedule in which looks without a sign happen at `origin` and each `poll` after it.
     pub(super) fn new(origin: Instant, poll: Duration) -> Self {
-        Self { lines: BTreeMap::new(), origin, poll }
+        Self { all: BTreeMap::new(), origin, poll }
     }
 
     pub(super) fn set_poll(&mut self, poll: Duration) {
@@ -110,28 +110,28 @@ impl Schedule {
 
     /// Takes the subscriptions that there are, and no others. A new one is looked at once, at `new`.
     pub(super) fn keep(&mut self, known: &BTreeSet<Id>, new: Instant, now: Instant) {
-        self.lines.retain(|id, _| known.contains(id));
+        self.all.retain(|id, _| known.contains(id));
         for id in known {
-            if !self.lines.contains_key(id) {
-                self.lines.insert(id.clone(), Line::new(now, new));
+            if !self.all.contains_key(id) {
+                self.all.insert(id.clone(), SubscriptionTimes::new(now, new));
             }
         }
     }
 
     /// Notes a sign: something that the content may depend on has changed.
     pub(super) fn changed(&mut self, id: &Id, now: Instant) {
-        if let Some(line) = self.lines.get_mut(id) {
-            let first = line.signs.map_or(now, |(first, _)| first);
-            line.signs = Some((first, now));
+        if let Some(times) = self.all.get_mut(id) {
+            let first = times.signs.map_or(now, |(first, _)| first);
+            times.signs = Some((first, now));
         }
     }
 
     /// Has a subscription looked at soon, whatever failed before: the server has asked anew, or the agent's own
     /// configuration is another one.
     pub(super) fn refresh(&mut self, id: &Id, now: Instant) {
-        if let Some(line) = self.lines.get_mut(id) {
-            (line.failures, line.held_until) = (Failures::default(), None);
-            line.appointment = Some(now);
+        if let Some(times) = self.all.get_mut(id) {
+            (times.failures, times.held_until) = (Failures::default(), None);
+            times.appointment = Some(now);
         }
     }
 
@@ -139,7 +139,7 @@ impl Schedule {
     pub(super) fn due(&mut self, now: Instant) -> Vec<Id> {
         let mut busy = self.busy();
         let mut running = busy.len();
-        let mut ready: Vec<(Instant, Id)> = self.lines.iter().filter_map(Self::readiness).collect();
+        let mut ready: Vec<(Instant, Id)> = self.all.iter().filter_map(Self::readiness).collect();
         ready.retain(|(due, _)| *due <= now);
         // Who has waited longest goes first.
         ready.sort_unstable();
@@ -149,9 +149,9 @@ impl Schedule {
                 break;
             }
             if busy.insert(id.server_id.clone())
-                && let Some(line) = self.lines.get_mut(&id)
+                && let Some(times) = self.all.get_mut(&id)
             {
-                line.begin(now);
+                times.begin(now);
                 running += 1;
                 begun.push(id);
             }
@@ -170,23 +170,23 @@ impl Schedule {
         random: u32,
     ) -> Option<Duration> {
         let next_poll = self.next_poll(now);
-        let line = self.lines.get_mut(id)?;
-        line.running = false;
-        line.polls = polls;
+        let times = self.all.get_mut(id)?;
+        times.running = false;
+        times.polls = polls;
         let wait = match how {
             Ended::Done => {
-                (line.failures, line.held_until) = (Failures::default(), None);
+                (times.failures, times.held_until) = (Failures::default(), None);
                 None
             }
             Ended::Failed(least) => {
-                let wait = line.failures.add(AGAIN, least, random);
-                line.held_until = Some(now + wait);
+                let wait = times.failures.add(AGAIN, least, random);
+                times.held_until = Some(now + wait);
                 Some(wait)
             }
         };
         // One that was appointed meanwhile comes first.
-        let next = line.held_until.or_else(|| polls.then_some(next_poll));
-        line.appointment = [line.appointment, next].into_iter().flatten().min();
+        let next = times.held_until.or_else(|| polls.then_some(next_poll));
+        times.appointment = [times.appointment, next].into_iter().flatten().min();
         wait
     }
 
@@ -196,17 +196,17 @@ impl Schedule {
         if busy.len() == MOST_RUNNING {
             return None;
         }
-        let ready = self.lines.iter().filter(|(id, _)| !busy.contains(&id.server_id));
+        let ready = self.all.iter().filter(|(id, _)| !busy.contains(&id.server_id));
         ready.filter_map(Self::readiness).map(|(due, _)| due).min()
     }
 
-    fn readiness((id, line): (&Id, &Line)) -> Option<(Instant, Id)> {
-        line.due().map(|due| (due, id.clone()))
+    fn readiness((id, times): (&Id, &SubscriptionTimes)) -> Option<(Instant, Id)> {
+        times.due().map(|due| (due, id.clone()))
     }
 
     /// The servers one of whose subscriptions is being looked at: one each.
     fn busy(&self) -> BTreeSet<ServerId> {
-        let running = self.lines.iter().filter(|(_, line)| line.running);
+        let running = self.all.iter().filter(|(_, times)| times.running);
         running.map(|(id, _)| id.server_id.clone()).one_by_one()
     }
 

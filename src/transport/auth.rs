@@ -51,18 +51,18 @@ pub enum AuthProblem {
 #[derive(Debug)]
 pub(super) struct Authenticator {
     auth: Auth,
-    states: HashMap<Origin, State>,
+    schemes: HashMap<Origin, UsedScheme>,
 }
 
 #[derive(Debug)]
-enum State {
+enum UsedScheme {
     Basic,
     Digest(DigestState),
 }
 
 impl Authenticator {
     pub(super) fn new(auth: Auth) -> Self {
-        Self { auth, states: HashMap::new() }
+        Self { auth, schemes: HashMap::new() }
     }
 
     /// The `Authorization` of a request to one of the account's own origins; none before its first challenge. `target`
@@ -73,12 +73,12 @@ impl Authenticator {
         method: &str,
         target: &str,
     ) -> Result<Option<HeaderValue>, AuthProblem> {
-        let text = match (self.states.get_mut(origin), &self.auth) {
-            (Some(State::Basic), Auth::Basic { user, password }) if origin.secure => {
+        let text = match (self.schemes.get_mut(origin), &self.auth) {
+            (Some(UsedScheme::Basic), Auth::Basic { user, password }) if origin.secure => {
                 let plain = [user.as_bytes(), b":", password.expose()].concat();
                 format!("Basic {}", BASE64_STANDARD.encode(plain))
             }
-            (Some(State::Digest(digest)), Auth::Digest { user, password }) => {
+            (Some(UsedScheme::Digest(digest)), Auth::Digest { user, password }) => {
                 digest.authorization(user, password.expose(), method, target)
             }
             _ => return Ok(None),
@@ -100,37 +100,37 @@ impl Authenticator {
         cnonce: impl FnOnce() -> String,
     ) -> Result<(), AuthProblem> {
         // Forgotten unless there is something better: the next session starts afresh.
-        let before = self.states.remove(origin);
+        let before = self.schemes.remove(origin);
         let offered = challenges(headers.get_all(WWW_AUTHENTICATE));
         let state = match &self.auth {
             Auth::None | Auth::Certificate { .. } => return Err(AuthProblem::NoCredentials),
             Auth::Basic { .. } if !origin.secure => return Err(AuthProblem::BasicInTheClear),
             Auth::Basic { .. } if answered => return Err(AuthProblem::Rejected),
             // Some servers forget the challenge; they get what the account says.
-            Auth::Basic { .. } if offered.is_empty() => State::Basic,
+            Auth::Basic { .. } if offered.is_empty() => UsedScheme::Basic,
             Auth::Basic { .. } => {
                 require_scheme(&offered, "basic")?;
-                State::Basic
+                UsedScheme::Basic
             }
             Auth::Digest { .. } => {
                 require_scheme(&offered, "digest")?;
                 let next = DigestState::strongest(&offered, cnonce).ok_or(AuthProblem::DigestVariant)?;
-                let same = matches!(&before, Some(State::Digest(used)) if used.nonce == next.nonce);
+                let same = matches!(&before, Some(UsedScheme::Digest(used)) if used.nonce == next.nonce);
                 if answered && same && !next.stale {
                     return Err(AuthProblem::Rejected);
                 }
-                State::Digest(next)
+                UsedScheme::Digest(next)
             }
         };
-        self.states.insert(origin.clone(), state);
+        self.schemes.insert(origin.clone(), state);
         Ok(())
     }
 
     /// Takes in a response that isn't a 401: a server may name the next nonce in it.
     pub(super) fn accepted(&mut self, origin: &Origin, headers: &HeaderMap) {
         let Some(info) = headers.get(AUTHENTICATION_INFO).map(parameters) else { return };
-        if let (Some(State::Digest(digest)), Some(nonce)) =
-            (self.states.get_mut(origin), info.parameter("nextnonce"))
+        if let (Some(UsedScheme::Digest(digest)), Some(nonce)) =
+            (self.schemes.get_mut(origin), info.parameter("nextnonce"))
         {
             digest.renew(nonce);
         }
@@ -138,7 +138,7 @@ impl Authenticator {
 
     /// Forgets the challenge of `origin`, whose answer was refused.
     pub(super) fn forget(&mut self, origin: &Origin) {
-        self.states.remove(origin);
+        self.schemes.remove(origin);
     }
 }
 

@@ -5,12 +5,12 @@ use std::sync::{Arc, Mutex};
 
 use hyper::Uri;
 
+use super::account_transport::AccountTransport;
 use super::auth::Authenticator;
 use super::http::Connection;
 use super::policy::{Policy, Refused, Standing};
 use super::proxy::Proxies;
 use super::reach::Binding;
-use super::shared::Shared;
 use super::tls::{Tls, TlsSettingsError};
 use crate::transport::Auth;
 use crate::uri::Origin;
@@ -41,7 +41,7 @@ pub struct ClientSettings {
 /// An account's TLS configurations, sessions to resume, and what its servers asked for in authentication.
 /// Cheap to clone; keep it as long as the account.
 #[derive(Clone)]
-pub struct Client(Arc<Shared>);
+pub struct Client(Arc<AccountTransport>);
 
 impl Client {
     /// Reads the PEM files' contents. The system's roots are read when first needed.
@@ -59,7 +59,7 @@ impl Client {
             identity,
             settings.time_floor,
         )?;
-        Ok(Self(Arc::new(Shared {
+        Ok(Self(Arc::new(AccountTransport {
             policy: Policy { own: settings.own_origins, allow_http: settings.allow_http },
             tls,
             proxies: settings.proxies,

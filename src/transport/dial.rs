@@ -8,11 +8,11 @@ use std::time::Duration;
 use rustls::pki_types::ServerName;
 use tokio_rustls::TlsConnector;
 
+use super::account_transport::AccountTransport;
 use super::error::{Failure, TransportError};
 use super::names;
 use super::policy::{Refused, Standing, is_local};
 use super::reach::{self, Binding};
-use super::shared::Shared;
 use super::tls::Trust;
 use super::wire::{Metered, Moved, Wire};
 use crate::uri::Origin;
@@ -23,7 +23,7 @@ const SET_UP: Duration = Duration::from_secs(30);
 
 /// Connects to `origin`, through its proxy if it has one. Returns the local address as well.
 pub(super) async fn open(
-    client: &Shared,
+    client: &AccountTransport,
     binding: &Binding,
     origin: &Origin,
     standing: Standing,
@@ -40,7 +40,7 @@ pub(super) async fn open(
 
 /// A connection that is being opened.
 struct Opening<'a> {
-    client: &'a Shared,
+    client: &'a AccountTransport,
     binding: &'a Binding,
     origin: &'a Origin,
     standing: Standing,

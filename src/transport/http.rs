@@ -16,6 +16,7 @@ use hyper_util::rt::TokioIo;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::sync::{Notify, oneshot};
 
+use super::account_transport::AccountTransport;
 use super::auth::{AuthProblem, hex};
 use super::body::{self, Encoding};
 use super::bounds::{limit_interim, protocol};
@@ -26,7 +27,6 @@ use super::policy::{Refused, Standing};
 use super::produced::Outgoing;
 use super::reach::Binding;
 use super::request::{PeerRole, Request, Response};
-use super::shared::Shared;
 use super::tls::Trust;
 use super::wire::{Heard, Moved, Wire};
 use crate::uri::Origin;
@@ -41,7 +41,7 @@ const FAREWELL: Duration = Duration::from_secs(5);
 
 /// A session's connection to its server; another origin gets another one underneath.
 pub struct Connection {
-    client: Arc<Shared>,
+    client: Arc<AccountTransport>,
     binding: Binding,
     kept: Vec<KeptConnection>,
     moved: Moved,
@@ -120,7 +120,7 @@ impl Request {
 }
 
 impl Connection {
-    pub(super) fn new(client: Arc<Shared>, binding: Binding) -> Self {
+    pub(super) fn new(client: Arc<AccountTransport>, binding: Binding) -> Self {
         Self { client, binding, kept: Vec::new(), moved: Moved::default(), local: None }
     }
 

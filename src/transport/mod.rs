@@ -4,6 +4,7 @@
 //! authenticates. A [`Connection`] belongs to a session and sends one [`Request`] at a time over HTTP/1.1. It
 //! authenticates by itself; redirects and retries are the caller's.
 
+mod account_transport;
 mod auth;
 mod body;
 mod bounds;
@@ -22,7 +23,6 @@ mod reach;
 mod request;
 mod retry_after;
 mod roots;
-mod shared;
 mod tls;
 mod untrusted;
 mod wire;

@@ -7,7 +7,7 @@ use super::node::NodeRef;
 use super::principal::Principal;
 use super::registry::Tree;
 use super::rights::{Rights, SESSION_INFO, listed};
-use super::state::State;
+use super::state::TreeState;
 use crate::mo::ManagementObject;
 
 impl Tree {
@@ -20,7 +20,7 @@ impl Tree {
         object: &ManagementObject,
         instance: &Instance,
         principal: &Principal<'_>,
-        state: &State,
+        state: &TreeState,
     ) -> Result<Rights, TreeError> {
         // Nobody lacks a right on it: what its DDF does not allow is 405 for every server alike.
         if object.moid == SESSION_INFO {
@@ -29,14 +29,14 @@ impl Tree {
         if let Provenance::Delegation { moid } = &instance.provenance {
             let delegates = self.delegates(moid, principal, state)?;
             // Which entries, and how, the delegation decides.
-            return Ok(if delegates { Rights::READ.and(Rights::WRITE) } else { Rights::default() });
+            return Ok(if delegates { Rights::READ.with(Rights::WRITE) } else { Rights::default() });
         }
         let Some(listed) = listed(principal.account, object) else { return Ok(Rights::default()) };
         match instance.provenance {
             // Each server sees its own account only, and gives it to nobody.
             Provenance::Account if principal.account.server_id == instance.miid.as_str() => {
                 let withheld = if principal.session.abroad { Rights::WRITE } else { Rights::default() };
-                Ok(listed.without(Rights::DELEGATE.and(withheld)))
+                Ok(listed.without(Rights::DELEGATE.with(withheld)))
             }
             Provenance::Account => Ok(Rights::default()),
             _ => self.granted(object, instance, principal.account, state),
@@ -53,7 +53,7 @@ impl Tree {
         node: &NodeRef,
         principal: &Principal<'_>,
         wanted: Rights,
-        state: &State,
+        state: &TreeState,
     ) -> Result<(), TreeError> {
         if self.instance(&node.object, node.miid(), state)?.as_ref() != Some(&*node.instance) {
             return Err(TreeError::NotFound(node.client_uri()));
@@ -73,7 +73,7 @@ impl Tree {
         &'t self,
         object: &'t ManagementObject,
         principal: &'t Principal<'_>,
-        state: &'t State,
+        state: &'t TreeState,
     ) -> Result<impl Iterator<Item = Result<(Instance, Rights), TreeError>> + 't, TreeError> {
         Ok(self.instances(object, state)?.into_iter().filter_map(move |instance| {
             match self.rights(object, &instance, principal, state) {

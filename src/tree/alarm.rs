@@ -15,7 +15,7 @@ use super::error::TreeError;
 use super::node::NodeRef;
 use super::principal::Principal;
 use super::registry::Tree;
-use super::state::State;
+use super::state::TreeState;
 
 /// More leaves or elements than this an alarm does not watch.
 const MOST: usize = 1024;
@@ -81,7 +81,7 @@ pub struct Comparison {
 struct Walk<'a> {
     tree: &'a Tree,
     principal: &'a Principal<'a>,
-    state: State,
+    state: TreeState,
     /// From the root's child down to what is watched.
     way: Vec<NodeId>,
     found: Watched,
@@ -104,7 +104,7 @@ impl Tree {
         let mut way: Vec<NodeId> = lineage.collect();
         way.pop();
         way.reverse();
-        let state = State::of(self.store.snapshot()?);
+        let state = TreeState::of(self.store.snapshot()?);
         let instances = self.instances(object, &state)?;
         let mut walk = Walk { tree: self, principal, state, way, found: Watched::default() };
         if object.dynamic {

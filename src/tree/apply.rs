@@ -10,7 +10,7 @@ use super::intent::Intent;
 use super::plan::Plan;
 use super::principal::Principal;
 use super::registry::Tree;
-use super::state::State;
+use super::state::TreeState;
 
 /// The most that is kept on disk to take one write back, in bytes.
 const MOST_KEPT: usize = 4 << 20;
@@ -21,7 +21,7 @@ impl Tree {
     /// # Errors
     /// Something failed: what can be taken back was.
     pub(super) async fn apply(&self, mut plan: Plan, principal: &Principal<'_>) -> Result<(), TreeError> {
-        let mut state = State::of(self.store.snapshot()?);
+        let mut state = TreeState::of(self.store.snapshot()?);
         if !plan.limited.is_empty() {
             state.planned.take_in(&mut plan.changes, &plan.effects);
             self.check_limits(&plan.limited, &state.planned, principal).await?;
@@ -78,7 +78,7 @@ impl Tree {
         &self,
         effects: &[Effect],
         in_order: bool,
-        state: &State,
+        state: &TreeState,
         principal: &Principal<'_>,
     ) -> Result<Vec<Option<Undo>>, TreeError> {
         let mut undos = Vec::new();
@@ -108,7 +108,7 @@ impl Tree {
         &self,
         effect: &Effect,
         undo: Option<&Undo>,
-        state: &State,
+        state: &TreeState,
         principal: &Principal<'_>,
     ) -> Result<(), TreeError> {
         let Some(act) = effect.act() else { return Ok(()) };

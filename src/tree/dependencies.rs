@@ -16,7 +16,7 @@ use super::error::TreeError;
 use super::node::NodeRef;
 use super::principal::Principal;
 use super::registry::Tree;
-use super::state::State;
+use super::state::TreeState;
 use super::view::secret;
 
 /// The most files that are told apart: what depends on more has to be read again now and then.
@@ -26,7 +26,7 @@ const MOST: usize = 256;
 struct Walk<'a> {
     tree: &'a Tree,
     principal: &'a Principal<'a>,
-    state: State,
+    state: TreeState,
 }
 
 type Walked<'f> = Pin<Box<dyn Future<Output = Result<(), TreeError>> + Send + 'f>>;
@@ -41,7 +41,7 @@ impl Tree {
         node: &NodeRef,
         principal: &Principal<'_>,
     ) -> Result<Dependencies, TreeError> {
-        let walk = Walk { tree: self, principal, state: State::of(self.store.snapshot()?) };
+        let walk = Walk { tree: self, principal, state: TreeState::of(self.store.snapshot()?) };
         let mut found = Dependencies::default();
         let mut above = Some(node.clone());
         while let Some(listed) = above {

@@ -14,7 +14,7 @@ use super::node::NodeRef;
 use super::principal::Principal;
 use super::registry::Tree;
 use super::rights::Rights;
-use super::state::State;
+use super::state::TreeState;
 
 /// An invocation: a node that may be executed, and how.
 #[derive(Clone, Debug)]
@@ -108,7 +108,7 @@ impl Tree {
         let Some(alert) = &invocation.alert else { return Ok(None) };
         let template = if let EndData::Text(text) = &alert.data { Template::parse(text).ok() } else { None };
         let Some(template) = template.filter(Template::has_leaves) else { return Ok(Some(alert.clone())) };
-        let state = State::of(self.store.snapshot()?);
+        let state = TreeState::of(self.store.snapshot()?);
         let scope = self.scope_with_input(node, principal, &state).await?;
         let variables = Variables { given: &scope.given, ..Variables::default() };
         let data = EndData::Text(template.fill_partly(&variables).to_string());
@@ -127,7 +127,7 @@ impl Tree {
         let node = &invocation.node;
         let failed = |source| TreeError::Backend { node: node.client_uri(), source };
         let exec = meaning(node)?;
-        let state = State::of(self.store.snapshot()?);
+        let state = TreeState::of(self.store.snapshot()?);
         let scope = self.scope_with_input(node, principal, &state).await?;
         let mut context = scope.context();
         context.request.resumed = invocation.resumed;

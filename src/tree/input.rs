@@ -13,7 +13,7 @@ use super::error::TreeError;
 use super::node::NodeRef;
 use super::principal::Principal;
 use super::registry::Tree;
-use super::state::State;
+use super::state::TreeState;
 use super::view::Scope;
 
 type Gathered<'f> = Pin<Box<dyn Future<Output = Result<Option<GivenValue>, TreeError>> + Send + 'f>>;
@@ -28,7 +28,7 @@ impl Tree {
         &'a self,
         node: &'a NodeRef,
         principal: &Principal<'a>,
-        state: &State,
+        state: &TreeState,
     ) -> Result<Scope<'a>, TreeError> {
         let mut scope = self.scope(node, principal);
         for input in &node.mapping().input {
@@ -50,7 +50,7 @@ impl Tree {
         &'f self,
         node: NodeRef,
         steps: &'f [String],
-        state: &'f State,
+        state: &'f TreeState,
         principal: &'f Principal<'_>,
     ) -> Gathered<'f> {
         Box::pin(async move {

@@ -17,7 +17,7 @@ use super::error::TreeError;
 use super::instance::{Instance, Provenance};
 use super::node::NodeRef;
 use super::principal::Principal;
-use super::state::State;
+use super::state::TreeState;
 use crate::uri::Moid;
 
 /// The most nodes that fail of which the journal has a line each.
@@ -166,7 +166,7 @@ impl Tree {
     pub(super) fn instances(
         &self,
         object: &ManagementObject,
-        state: &State,
+        state: &TreeState,
     ) -> Result<Vec<Instance>, TreeError> {
         let mut instances: Vec<Instance> = object
             .instances
@@ -196,7 +196,7 @@ impl Tree {
         &self,
         object: &ManagementObject,
         miid: &str,
-        state: &State,
+        state: &TreeState,
     ) -> Result<Option<Instance>, TreeError> {
         let is_account = |account: &Arc<Account>| account.server_id == miid && object.is_for(account.profile);
         let provenance = if object.instances.iter().any(|seed| seed.miid == miid) {
@@ -221,7 +221,7 @@ impl Tree {
     /// # Errors
     /// The store failed.
     pub fn supported(&self, principal: &Principal<'_>) -> Result<Vec<SupportedMo>, TreeError> {
-        let state = State::of(self.store.snapshot()?);
+        let state = TreeState::of(self.store.snapshot()?);
         let mut supported = Vec::new();
         for object in self.objects.iter().filter(|object| principal.lists(object)) {
             let visible = self.visible(object, principal, &state)?;

@@ -17,7 +17,7 @@ use super::node::NodeRef;
 use super::plan::LARGEST_STORED;
 use super::principal::Principal;
 use super::registry::Tree;
-use super::state::{Planned, State};
+use super::state::{Planned, TreeState};
 use super::validate;
 use super::view::is_listed;
 
@@ -44,7 +44,7 @@ impl Tree {
         mut changes: Vec<Change>,
     ) -> Result<(), TreeError> {
         let _writer = self.store.writer().await;
-        let state = State::of(self.store.snapshot()?);
+        let state = TreeState::of(self.store.snapshot()?);
         let node = &invocation.node;
         if let Some(exec) = &node.mapping().exec {
             for (leaf, value) in self.values_said(node, exec, said, principal) {
@@ -102,7 +102,7 @@ impl Tree {
         &self,
         leaf: &NodeRef,
         value: Value,
-        state: &State,
+        state: &TreeState,
         principal: &Principal<'_>,
     ) -> Result<Option<Change>, TreeError> {
         validate::check_value(leaf, &value)?;
@@ -120,7 +120,7 @@ impl Tree {
     }
 
     /// Whether all above a leaf that may have been deleted meanwhile is there: nothing grows back.
-    fn is_still_there(&self, leaf: &NodeRef, state: &State) -> Result<bool, TreeError> {
+    fn is_still_there(&self, leaf: &NodeRef, state: &TreeState) -> Result<bool, TreeError> {
         if self.instance(&leaf.object, leaf.miid(), state)?.is_none() {
             return Ok(false);
         }

@@ -34,7 +34,7 @@ impl Rights {
 
     /// The union of both sets.
     #[must_use]
-    pub fn and(self, others: Self) -> Self {
+    pub fn with(self, others: Self) -> Self {
         Self(self.0 | others.0)
     }
 

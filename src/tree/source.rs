@@ -10,7 +10,7 @@ use super::node::NodeRef;
 use super::principal::Principal;
 use super::registry::Tree;
 use super::rights::Rights;
-use super::state::State;
+use super::state::TreeState;
 
 impl Tree {
     /// The roots of the instances that `uri` lies in, whoever may see them: one in each of the management objects that
@@ -20,7 +20,7 @@ impl Tree {
     /// # Errors
     /// [`TreeError::NotFound`], [`TreeError::NotUnique`]: in one of them at least, exactly one instance must be meant.
     pub fn instances_at(&self, uri: &ClientUri) -> Result<Vec<NodeRef>, TreeError> {
-        let state = State::of(self.store.snapshot()?);
+        let state = TreeState::of(self.store.snapshot()?);
         let mut error = TreeError::NotFound(uri.moid.to_string());
         let mut roots = Vec::new();
         for object in self.objects_of(&uri.moid) {
@@ -38,7 +38,7 @@ impl Tree {
         &self,
         object: &Arc<ManagementObject>,
         uri: &ClientUri,
-        state: &State,
+        state: &TreeState,
     ) -> Result<NodeRef, TreeError> {
         let mut instances = match &uri.instance {
             Selector::Name(miid) => self.instance(object, miid, state)?.into_iter().collect(),
@@ -61,7 +61,7 @@ impl Tree {
         if !principal.sees(&node.object) {
             return Ok(false);
         }
-        let state = State::of(self.store.snapshot()?);
+        let state = TreeState::of(self.store.snapshot()?);
         Ok(self.rights(&node.object, &node.instance, principal, &state)?.allow(wanted))
     }
 }

@@ -17,7 +17,7 @@ use crate::uri::Moid;
 
 /// The state of the tree: the store at one moment, with what is planned.
 #[derive(Clone, Debug)]
-pub(super) struct State {
+pub(super) struct TreeState {
     pub(super) snapshot: Arc<Snapshot>,
     pub(super) planned: Planned,
 }
@@ -44,7 +44,7 @@ pub(super) struct Planned {
     deleted: HashMap<NodeKey, usize>,
 }
 
-impl State {
+impl TreeState {
     pub(super) fn of(snapshot: Arc<Snapshot>) -> Self {
         Self { snapshot, planned: Planned::default() }
     }

@@ -30,7 +30,7 @@ struct Open<'a> {
 pub(super) fn find(text: &str) -> Option<Unclosed<'_>> {
     let mut open: Vec<Open<'_>> = Vec::new();
     let mut suspect = None;
-    let mut line = Line { start: 0, blank: true, at: 0 };
+    let mut line = LineCursor { start: 0, blank: true, at: 0 };
     let mut at = 0;
     while let Some(offset) = text.get(at..)?.find('<') {
         at += offset;
@@ -92,14 +92,14 @@ fn name(inner: &str) -> &str {
 }
 
 /// The line of a place in the text, known without a second look at what is before it: a document may have one line.
-struct Line {
+struct LineCursor {
     start: usize,
     /// Whether there is white space alone up to `at`.
     blank: bool,
     at: usize,
 }
 
-impl Line {
+impl LineCursor {
     /// Goes on to `at`, and returns what is before that in its line, if that is white space alone. What is before that
     /// in its line, if that is white space alone.
     fn indent<'a>(&mut self, text: &'a str, at: usize) -> Option<&'a str> {

@@ -24,7 +24,7 @@ fn text(value: Option<&str>) -> Reading {
 
 /// A leaf that is read again and again.
 struct Leaf {
-    state: State,
+    state: AlarmState,
     start: Instant,
     heard: Vec<(u64, bool, u32)>,
     kept: usize,
@@ -32,7 +32,7 @@ struct Leaf {
 
 impl Leaf {
     fn new() -> Self {
-        Self { state: State::default(), start: Instant::now(), heard: Vec::new(), kept: 0 }
+        Self { state: AlarmState::default(), start: Instant::now(), heard: Vec::new(), kept: 0 }
     }
 
     fn at(&self, second: u64) -> At {
@@ -48,7 +48,7 @@ impl Leaf {
 
     /// The agent dies, and comes back at once.
     fn restart(&mut self, second: u64) {
-        self.state = State::of(&self.state.record(), self.at(second));
+        self.state = AlarmState::of(&self.state.record(), self.at(second));
     }
 }
 
@@ -196,7 +196,7 @@ fn a_clock_that_was_set_back_costs_a_minute_and_one_that_was_set_forward_nothing
     let waits = |wall| {
         let condition = above(85, None);
         let at = At { now, wall };
-        let step = State::of(&record, at).step(rule(&condition), Some(&value(80, 85, None)), at);
+        let step = AlarmState::of(&record, at).step(rule(&condition), Some(&value(80, 85, None)), at);
         step.state.tells_at().map(|then| then - now)
     };
     assert_eq!(waits(1_000_010), Some(SECOND * 50));
@@ -216,7 +216,7 @@ fn elements_come_and_go_and_are_over_when_all_is_told() {
     assert_eq!(leaf.heard, [(0, true, 0), (60, false, 0)]);
     assert!(!leaf.state.is_over(leaf.at(61).now), "its minute is not over");
     assert!(leaf.state.is_over(leaf.at(120).now));
-    let known = State::found_there();
+    let known = AlarmState::found_there();
     assert_eq!(known.step(rule(&condition), there(true).as_ref(), leaf.at(0)).news, None);
 }
 

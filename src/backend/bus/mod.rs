@@ -46,14 +46,14 @@ pub struct Bus {
     link: tokio::sync::Mutex<Option<Connection>>,
     /// Whether there was a connection: if there is none now, it will come back.
     was_there: AtomicBool,
-    /// The lanes of services, and those of methods by themselves: one may take its time.
-    lanes: std::sync::Mutex<HashMap<String, Arc<Lane>>>,
+    /// The turns of services, and those of methods by themselves: one may take its time.
+    turns: std::sync::Mutex<HashMap<String, Arc<Turn>>>,
 }
 
-/// A lane of calls, one after the other.
+/// The turn of calls to a service, or of one method: one after the other.
 #[derive(Debug, Default)]
-struct Lane {
-    turn: tokio::sync::Mutex<()>,
+struct Turn {
+    held: tokio::sync::Mutex<()>,
     /// The time until which the service is mute, as it did not answer somebody: others need not wait as long to find
     /// that out.
     mute_until: std::sync::Mutex<Option<Instant>>,
@@ -91,7 +91,7 @@ impl Bus {
             address: address.to_owned(),
             link: tokio::sync::Mutex::default(),
             was_there: AtomicBool::new(false),
-            lanes: std::sync::Mutex::default(),
+            turns: std::sync::Mutex::default(),
         }
     }
 
@@ -115,12 +115,12 @@ impl Bus {
         limit: Duration,
         body: &B,
     ) -> Result<Message, Trouble> {
-        let lane = self.lane(method.service.to_owned());
+        let turn = self.turn(method.service.to_owned());
         let late = || Trouble::Unavailable(format!("{} does not answer", method.service));
         // To wait for others who ask it says nothing of the service itself.
-        let turn = tokio::time::timeout(limit, lane.turn.lock()).await;
-        let _turn = turn.map_err(|_| late())?;
-        if lane.mute_until().is_some_and(|until| Instant::now() < until) {
+        let held = tokio::time::timeout(limit, turn.held.lock()).await;
+        let _held = held.map_err(|_| late())?;
+        if turn.mute_until().is_some_and(|until| Instant::now() < until) {
             return Err(late());
         }
         let call = async {
@@ -132,7 +132,7 @@ impl Bus {
         match tokio::time::timeout(limit, call).await {
             Ok(done) => done.map_err(|error| self.trouble(&error)),
             Err(_) => {
-                *lane.mute_until() = Some(Instant::now() + MUTE);
+                *turn.mute_until() = Some(Instant::now() + MUTE);
                 Err(late())
             }
         }
@@ -145,9 +145,9 @@ impl Bus {
         limit: Duration,
         body: &B,
     ) -> Result<Message, Trouble> {
-        let lane = self.lane(format!("{} {}.{}", method.service, method.interface, method.name));
+        let turn = self.turn(format!("{} {}.{}", method.service, method.interface, method.name));
         let call = async {
-            let _turn = lane.turn.lock().await;
+            let _held = turn.held.lock().await;
             self.call_once(method, body).await
         };
         let late = |_| Trouble::Unavailable(format!("{} does not answer", method.service));
@@ -178,9 +178,9 @@ impl Bus {
         Ok(link.insert(made).clone())
     }
 
-    fn lane(&self, name: String) -> Arc<Lane> {
-        let mut lanes = self.lanes.lock().unwrap_or_else(PoisonError::into_inner);
-        Arc::clone(lanes.entry(name).or_default())
+    fn turn(&self, name: String) -> Arc<Turn> {
+        let mut turns = self.turns.lock().unwrap_or_else(PoisonError::into_inner);
+        Arc::clone(turns.entry(name).or_default())
     }
 
     fn trouble(&self, error: &zbus::Error) -> Trouble {
@@ -243,7 +243,7 @@ fn replied(name: &str, text: Option<&str>) -> Trouble {
     }
 }
 
-impl Lane {
+impl Turn {
     fn mute_until(&self) -> std::sync::MutexGuard<'_, Option<Instant>> {
         self.mute_until.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -310,10 +310,10 @@ mod tests {
     async fn a_service_is_not_mute_because_others_ask_it() {
         let bus = Bus::none();
         let ask = || bus.ask(METHOD, READING, &());
-        let lane = bus.lane("org.t.M".to_owned());
-        let turn = lane.turn.lock().await;
+        let turn = bus.turn("org.t.M".to_owned());
+        let held = turn.held.lock().await;
         assert!(matches!(ask().await, Err(Trouble::Unavailable(_))));
-        drop(turn);
+        drop(held);
         assert!(matches!(ask().await, Err(Trouble::NoService(_))), "it was not asked");
     }
 

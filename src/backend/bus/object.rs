@@ -5,7 +5,7 @@ use std::sync::Arc;
 use serde_json::{Map, Value as Json};
 
 use super::properties::{INTERFACE, bounded, unknown};
-use super::seen::{Found, Outcome, Properties, Seen};
+use super::seen::{Properties, Seen, SeenObject, SeenResult};
 use super::{Bus, BusMethod, READING, Trouble, convert};
 use crate::backend::answer::{Answer, MAX_INPUT};
 use crate::backend::context::Context;
@@ -55,12 +55,12 @@ impl<'a> ObjectAt<'a> {
     }
 
     /// Finds the first of the object's paths where the interface is, and the properties there.
-    pub(super) async fn find(&self, bus: &Bus) -> Result<Found, Trouble> {
+    pub(super) async fn find(&self, bus: &Bus) -> Result<SeenObject, Trouble> {
         let BusObject { name, interface, .. } = self.object;
         let mut absent = format!("there is no {}", self.object.path);
         for path in self.paths(bus).await? {
             match properties(bus, name, &path, interface).await {
-                Ok((properties, _)) if !properties.is_empty() => return Ok(Found { path, properties }),
+                Ok((properties, _)) if !properties.is_empty() => return Ok(SeenObject { path, properties }),
                 Ok(_) => absent = format!("{path} has no property of {interface}"),
                 Err(Trouble::Absent(why)) => absent = why,
                 Err(other) => return Err(other),
@@ -70,7 +70,7 @@ impl<'a> ObjectAt<'a> {
     }
 
     /// Finds the object as [`ObjectAt::find`] does, from what this reading has seen already.
-    pub(super) async fn seen(&self, bus: &Bus, seen: &Seen) -> Outcome {
+    pub(super) async fn seen(&self, bus: &Bus, seen: &Seen) -> SeenResult {
         let BusObject { name, path, interface } = self.object;
         let path = path.replacen('*', self.listed.unwrap_or("*"), 1);
         let key = (name.clone(), path, interface.clone());

@@ -5,7 +5,7 @@ use std::fmt;
 use zbus::wire::{OwnedVariant, Signature, Variant};
 
 use super::properties::{INTERFACE, bounded, unknown};
-use super::seen::Found;
+use super::seen::SeenObject;
 use super::{Bus, BusMethod, ObjectAt, READING, SETTING, Trouble, convert};
 use crate::backend::answer::{Answer, Raw};
 use crate::backend::content::Content;
@@ -152,7 +152,7 @@ pub(in crate::backend) async fn read(
 
 async fn of_found(
     bus: &Bus,
-    found: &Found,
+    found: &SeenObject,
     place: ObjectAt<'_>,
     property: &str,
 ) -> Result<OwnedVariant, Trouble> {

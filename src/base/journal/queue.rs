@@ -13,7 +13,7 @@ const LAST: Duration = Duration::from_millis(300);
 
 #[derive(Debug)]
 pub(super) struct Queue<T> {
-    state: Mutex<State<T>>,
+    state: Mutex<QueueState<T>>,
     /// Wakes the writing thread.
     more: Condvar,
     /// Wakes whoever waits until all is written.
@@ -21,7 +21,7 @@ pub(super) struct Queue<T> {
 }
 
 #[derive(Debug)]
-struct State<T> {
+struct QueueState<T> {
     lines: VecDeque<T>,
     lost: usize,
     /// Whether a thread writes, or waits for more.
@@ -34,8 +34,13 @@ struct State<T> {
 
 impl<T> Queue<T> {
     pub(super) fn new() -> Self {
-        let state =
-            State { lines: VecDeque::new(), lost: 0, has_writer: false, is_writing: false, is_idle: false };
+        let state = QueueState {
+            lines: VecDeque::new(),
+            lost: 0,
+            has_writer: false,
+            is_writing: false,
+            is_idle: false,
+        };
         Self { state: Mutex::new(state), more: Condvar::new(), done: Condvar::new() }
     }
 
@@ -85,11 +90,11 @@ impl<T> Queue<T> {
 
     /// Waits until all lines are written, but not for long.
     pub(super) fn wait_until_empty(&self) {
-        let is_busy = |state: &mut State<T>| !state.lines.is_empty() || state.is_writing;
+        let is_busy = |state: &mut QueueState<T>| !state.lines.is_empty() || state.is_writing;
         drop(self.done.wait_timeout_while(self.lock(), LAST, is_busy));
     }
 
-    fn lock(&self) -> MutexGuard<'_, State<T>> {
+    fn lock(&self) -> MutexGuard<'_, QueueState<T>> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

@@ -92,7 +92,7 @@ fn access(reader: &mut Reader<'_>) -> Option<AccessType> {
     let mut access = AccessType::default();
     for word in &words {
         match known(word) {
-            Some((one, _)) => access = access.and(one),
+            Some((one, _)) => access = access.with(one),
             None => {
                 reader
                     .problem("access", format!("expected add, delete, exec, get or replace, found {word:?}"));

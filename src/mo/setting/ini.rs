@@ -9,13 +9,13 @@ use super::error::SettingError;
 use super::lines::{after, lines, number, splice};
 
 /// The line of a key.
-struct Found {
+struct KeyLine {
     /// The place of the value's bytes; its quotes are around them.
     value: Range<usize>,
     quote: Option<u8>,
 }
 
-impl Found {
+impl KeyLine {
     fn bytes<'f>(&self, file: &'f [u8]) -> Result<&'f [u8], SettingError> {
         let bytes = file.get(self.value.clone()).unwrap_or_default();
         if self.quote.is_none() && bytes.ends_with(b"\\") {
@@ -29,7 +29,7 @@ impl Found {
 /// The places in a file that matter for one key.
 #[derive(Default)]
 struct KeyPlace {
-    found: Option<Found>,
+    found: Option<KeyLine>,
     /// The end of the section's last line with anything in it.
     section_end: Option<usize>,
     /// The text between key and value in the section's last setting, else in the file's.
@@ -58,7 +58,7 @@ pub(super) fn write(
     let place = look(section, name, file)?;
     if let Some(found) = place.found {
         found.bytes(file)?;
-        let Found { value: old, quote } = found;
+        let KeyLine { value: old, quote } = found;
         let (range, new) = match quote {
             Some(quote) if value.as_bytes().contains(&quote) => {
                 (old.start - 1..old.end + 1, bare_or_quoted(value)?)
@@ -164,7 +164,7 @@ impl KeyPlace {
             self.indent = line.start..text.start;
         }
         if inside && file.get(key) == Some(name.as_bytes()) {
-            self.found = Some(Found { value, quote });
+            self.found = Some(KeyLine { value, quote });
         }
     }
 }

@@ -23,13 +23,13 @@ struct Word {
 }
 
 /// The value of the last assignment of a key.
-struct Found {
+struct Assignment {
     value: Word,
     line: usize,
 }
 
 pub(super) fn read(name: &str, file: &[u8]) -> Result<Option<String>, SettingError> {
-    let Some(Found { value, line, .. }) = look(name, file)?.0 else { return Ok(None) };
+    let Some(Assignment { value, line, .. }) = look(name, file)?.0 else { return Ok(None) };
     match value.computed {
         Some(what) => Err(SettingError::Computed { line, what }),
         None => String::from_utf8(value.text).map(Some).map_err(|_| SettingError::Encoding { line }),
@@ -38,7 +38,7 @@ pub(super) fn read(name: &str, file: &[u8]) -> Result<Option<String>, SettingErr
 
 pub(super) fn write(name: &str, file: &[u8], value: &str) -> Result<Vec<u8>, SettingError> {
     let (found, export) = look(name, file)?;
-    if let Some(Found { value: old, line, .. }) = found {
+    if let Some(Assignment { value: old, line, .. }) = found {
         // Where it ends, too, may be known to a shell only.
         if let Some(what) = old.computed {
             return Err(SettingError::Computed { line, what });
@@ -75,7 +75,7 @@ fn quoted(value: &str, quote: Option<u8>) -> String {
 }
 
 /// Looks for the last assignment of `name`; also returns whether the file's last assignment is exported.
-fn look(name: &str, file: &[u8]) -> Result<(Option<Found>, bool), SettingError> {
+fn look(name: &str, file: &[u8]) -> Result<(Option<Assignment>, bool), SettingError> {
     let mut scanner = Scanner { file, at: if file.starts_with(b"\xef\xbb\xbf") { 3 } else { 0 } };
     let (mut found, mut exported) = (None, false);
     while scanner.at < file.len() {
@@ -112,7 +112,7 @@ fn look(name: &str, file: &[u8]) -> Result<(Option<Found>, bool), SettingError> 
         }
         if only {
             if let Some((value, line)) = assigned {
-                found = Some(Found { value, line });
+                found = Some(Assignment { value, line });
             }
             if any {
                 exported = export;

@@ -165,7 +165,10 @@ fn retry_after_is_waited_for_or_left_to_another_session() {
 fn other_statuses_end_the_session_for_good() {
     for status in [301, 307, 400, 401, 403, 404, 413, 415] {
         let (mut machine, _) = start();
-        assert_eq!(failure(machine.handle(http(status, None), 0)), (SessionFailure::Http(status), Again::No));
+        assert_eq!(
+            failure(machine.handle(http(status, None), 0)),
+            (SessionFailure::Http(status), Again::Never)
+        );
     }
 }
 
@@ -198,7 +201,7 @@ fn a_package2_that_cannot_be_read_executes_nothing() {
         let answer = Answer { status: 200, content_type, body: body.as_bytes().to_vec(), retry_after: None };
         let (failure, again) = failure(machine.handle(Event::Answered(answer), 0));
         assert!(matches!(failure, SessionFailure::Package(_)), "{body}: {failure}");
-        assert_eq!(again, Again::No);
+        assert_eq!(again, Again::Never);
     }
 }
 
@@ -231,7 +234,7 @@ fn a_server_that_never_ends_is_ended() {
     }
     let _ = machine.handle(package2(json!([])), 0);
     let ended = failure(machine.handle(Event::Gathered(Vec::new()), 0));
-    assert_eq!(ended, (SessionFailure::Endless(LIMITS.packages), Again::No));
+    assert_eq!(ended, (SessionFailure::Endless(LIMITS.packages), Again::Never));
 }
 
 #[test]
@@ -334,7 +337,7 @@ fn statuses_of_execs_count_as_told_when_their_package_was_answered() {
 
 #[test]
 fn what_cannot_be_delivered_ends_the_session_and_says_whether_another_helps() {
-    for (remedy, expected) in [(Remedy::Later, Again::Later), (Remedy::None, Again::No)] {
+    for (remedy, expected) in [(Remedy::Later, Again::Later), (Remedy::None, Again::Never)] {
         let (mut machine, _) = start();
         let action = machine.handle(Event::Undelivered { why: "no".into(), remedy }, 0);
         assert_eq!(failure(action), (SessionFailure::Transport("no".into()), expected));
@@ -367,7 +370,10 @@ fn a_package_that_is_refused_for_its_alerts_is_sent_with_half_of_them_and_at_las
         assert_eq!(carried(&action), 1, "and the next one has its turn");
         let action = machine.handle(http(status, None), 0);
         assert_eq!(posted(&action).1, r#"{"Status":[]}"#, "Package#3 likewise");
-        assert_eq!(failure(machine.handle(http(status, None), 0)), (SessionFailure::Http(status), Again::No));
+        assert_eq!(
+            failure(machine.handle(http(status, None), 0)),
+            (SessionFailure::Http(status), Again::Never)
+        );
     }
     let package1 = Package1 { alerts: vec![alert(); 5], ..Package1::default() };
     let (mut machine, _) =
@@ -384,8 +390,8 @@ fn without_alerts_a_refusal_is_final_and_where_nothing_helps_no_alert_is_to_blam
     let (mut machine, _) =
         SessionMachine::start(Profile::Draft, LIMITS, 7, "https://dm.example/".into(), package1.clone());
     let _ = machine.handle(http(400, None), 0);
-    assert_eq!(failure(machine.handle(http(400, None), 0)), (SessionFailure::Http(400), Again::No));
+    assert_eq!(failure(machine.handle(http(400, None), 0)), (SessionFailure::Http(400), Again::Never));
     let (mut machine, _) =
         SessionMachine::start(Profile::Draft, LIMITS, 7, "https://dm.example/".into(), package1);
-    assert_eq!(failure(machine.handle(http(403, None), 0)), (SessionFailure::Http(403), Again::No));
+    assert_eq!(failure(machine.handle(http(403, None), 0)), (SessionFailure::Http(403), Again::Never));
 }

@@ -113,7 +113,7 @@ fn what_cannot_be_helped_is_not_tried_again_and_retry_after_is_honoured() {
     let mut queue = Queue::default();
     queue.ask(request("a", 1, true), now);
     begin(&mut queue, now);
-    assert_eq!(queue.ended(&Destination::of(&"a".into()), &failed(Again::No), now, 5), None);
+    assert_eq!(queue.ended(&Destination::of(&"a".into()), &failed(Again::Never), now, 5), None);
     assert_eq!(queue.next_wake(), None);
     queue.ask(request("a", 2, true), now);
     begin(&mut queue, now);
@@ -183,7 +183,7 @@ fn of_a_place_that_a_server_named_nothing_stays_when_there_is_nothing_to_say_the
         queue.outage(&destination).failed(now);
         let outcome = match number % 3 {
             0 => Outcome::Completed,
-            1 => failed(Again::No),
+            1 => failed(Again::Never),
             _ => unreachable(),
         };
         queue.ended(&destination, &outcome, now, u32::MAX);
@@ -248,7 +248,9 @@ fn backoff_holds_against_all_but_notifications_and_the_operator() {
 fn no_other_failure_shortens_what_a_server_asked_for() {
     let now = Instant::now();
     let hour = Duration::from_secs(3600);
-    for outcome in [unreachable(), failed(Again::Later), failed(Again::After(hour / 60)), failed(Again::No)] {
+    for outcome in
+        [unreachable(), failed(Again::Later), failed(Again::After(hour / 60)), failed(Again::Never)]
+    {
         let mut queue = Queue::default();
         queue.ask(SessionRequest::plain(&"a".into(), Cause::Schedule), now);
         begin(&mut queue, now);
@@ -284,7 +286,7 @@ fn what_has_ended_the_agent_begins_for_nobody_who_has_not_proved_who_he_is() {
         assert_eq!(queue.next_wake(), Some(now + hour), "{cause:?}");
     }
     for cause in [Cause::Notification, Cause::Operator] {
-        for outcome in [unreachable(), failed(Again::Later), failed(Again::No)] {
+        for outcome in [unreachable(), failed(Again::Later), failed(Again::Never)] {
             let mut queue = held();
             queue.ask(SessionRequest::plain(&"a".into(), cause), now);
             assert_eq!(begin(&mut queue, now).len(), 1, "{cause:?}");
@@ -462,7 +464,7 @@ fn what_anybody_may_ask_for_is_rationed_and_what_a_server_signed_is_not() {
     let session = |queue: &mut Queue, cause, at| {
         queue.ask(SessionRequest::plain(&"a".into(), cause), at);
         let begun = begin(queue, at).len();
-        queue.ended(&Destination::of(&"a".into()), &failed(Again::No), at, 0);
+        queue.ended(&Destination::of(&"a".into()), &failed(Again::Never), at, 0);
         begun
     };
     let mut queue = Queue::default();

@@ -257,7 +257,7 @@ impl Tree {
             let entry = after.get(&(held.instance.miid.clone(), maid.to_owned()));
             entry.map_or_else(Rights::default, |entry| entry.rights)
         };
-        let delegates = |maid: &str| rights(maid).and(rights(EVERYONE)).allow(Rights::DELEGATE);
+        let delegates = |maid: &str| rights(maid).with(rights(EVERYONE)).allow(Rights::DELEGATE);
         let mut accounts = self.accounts().iter().filter(|account| listed(account, object).is_some());
         if accounts.any(|account| delegates(&maid::of(account))) {
             return Ok(());

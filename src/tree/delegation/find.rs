@@ -11,7 +11,7 @@ use crate::tree::node::NodeRef;
 use crate::tree::principal::Principal;
 use crate::tree::registry::Tree;
 use crate::tree::rights::{Rights, listed};
-use crate::tree::state::State;
+use crate::tree::state::TreeState;
 use crate::uri::Moid;
 
 impl Tree {
@@ -21,7 +21,7 @@ impl Tree {
         &self,
         moid: &Moid,
         principal: &Principal<'_>,
-        state: &State,
+        state: &TreeState,
     ) -> Result<bool, TreeError> {
         let Some(object) = self.object_named(moid) else { return Ok(false) };
         // How many instances there are of what it may not know of is not to be told by the time that this takes.
@@ -64,7 +64,7 @@ impl Tree {
         root: &NodeRef,
         name: &str,
         principal: &Principal<'_>,
-        state: &State,
+        state: &TreeState,
     ) -> Result<Option<Child>, TreeError> {
         let Provenance::Delegation { moid } = &root.instance.provenance else { return Ok(None) };
         let Some(object) = self.object_named(moid) else { return Ok(None) };
@@ -108,7 +108,7 @@ impl Tree {
         object: &ManagementObject,
         EntryName { miid, maid }: EntryName,
         principal: &Principal<'_>,
-        state: &State,
+        state: &TreeState,
     ) -> Result<Option<Entry>, TreeError> {
         let Some(instance) = self.instance(object, &miid, state)? else { return Ok(None) };
         if !self.rights(object, &instance, principal, state)?.allow(Rights::DELEGATE) {

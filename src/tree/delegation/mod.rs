@@ -23,7 +23,7 @@ use super::maid::{self, EVERYONE};
 use super::node::NodeRef;
 use super::principal::Principal;
 use super::rights::{Rights, SESSION_INFO, listed};
-use super::state::State;
+use super::state::TreeState;
 use crate::backend::Child;
 use crate::config::Account;
 use crate::mo::ManagementObject;
@@ -112,7 +112,7 @@ impl Tree {
         object: &ManagementObject,
         instance: &Instance,
         account: &Account,
-        state: &State,
+        state: &TreeState,
     ) -> Result<Rights, TreeError> {
         let key = key_of(object, &instance.miid);
         let own = maid::of(account);
@@ -121,7 +121,7 @@ impl Tree {
         let everyones = Record::at(&key.child(EVERYONE), state)?;
         let own = own.filter(|record| record.applies(inherent)).map(|record| record.rights).or(inherent);
         let everyones = everyones.filter(|record| record.applies(None)).map(|record| record.rights);
-        Ok(own.unwrap_or_default().and(everyones.unwrap_or_default()))
+        Ok(own.unwrap_or_default().with(everyones.unwrap_or_default()))
     }
 
     /// The entries of an instance of the object as children of its root: those that the server may see. For one of them
@@ -130,7 +130,7 @@ impl Tree {
         &self,
         root: &NodeRef,
         principal: &Principal<'_>,
-        state: &State,
+        state: &TreeState,
     ) -> Result<Vec<Child>, TreeError> {
         let Provenance::Delegation { moid } = &root.instance.provenance else { return Ok(Vec::new()) };
         let Some(object) = self.object_named(moid) else { return Ok(Vec::new()) };
@@ -143,7 +143,7 @@ impl Tree {
         &self,
         object: &ManagementObject,
         principal: &Principal<'_>,
-        state: &State,
+        state: &TreeState,
     ) -> Result<Table, TreeError> {
         let mut table = Table::default();
         let mut names = BTreeSet::new();
@@ -225,7 +225,7 @@ fn entries(
     object: &ManagementObject,
     miid: &str,
     inherent: &BTreeMap<String, Rights>,
-    state: &State,
+    state: &TreeState,
 ) -> Result<Vec<Entry>, TreeError> {
     let new = |maid: &String, rights: Rights| Entry {
         name: name_of(miid, maid),

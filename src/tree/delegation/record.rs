@@ -4,7 +4,7 @@ use crate::mo::Value;
 use crate::store::{NodeKey, StoreError, Stored};
 use crate::tree::error::TreeError;
 use crate::tree::rights::Rights;
-use crate::tree::state::State;
+use crate::tree::state::TreeState;
 
 /// The record of what a server made of an entry.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -22,7 +22,7 @@ impl Record {
         self.over == inherent
     }
 
-    pub(super) fn at(key: &NodeKey, state: &State) -> Result<Option<Self>, TreeError> {
+    pub(super) fn at(key: &NodeKey, state: &TreeState) -> Result<Option<Self>, TreeError> {
         let Some(stored) = state.node(key)? else { return Ok(None) };
         let record = if let Stored::Leaf(Value::Text(text)) = &stored { Self::decode(text) } else { None };
         record.map(Some).ok_or(StoreError::Damaged("nodes").into())

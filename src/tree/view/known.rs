@@ -3,7 +3,7 @@
 use crate::ddf::Occurrence;
 use crate::tree::error::TreeError;
 use crate::tree::node::NodeRef;
-use crate::tree::state::State;
+use crate::tree::state::TreeState;
 
 /// Whether the DDF says that the node is always there.
 pub(in crate::tree) fn required(node: &NodeRef) -> bool {
@@ -11,6 +11,6 @@ pub(in crate::tree) fn required(node: &NodeRef) -> bool {
 }
 
 /// Whether an interior node is there whatever is in it.
-pub(super) fn is_known(state: &State, node: &NodeRef) -> Result<bool, TreeError> {
+pub(super) fn is_known(state: &TreeState, node: &NodeRef) -> Result<bool, TreeError> {
     Ok(node.is_root() || node.object.node(node.id).is_unnamed() || state.node(&node.key())?.is_some())
 }

@@ -6,7 +6,7 @@ use crate::mo::mapping::SourceKind;
 use crate::store::Stored;
 use crate::tree::error::TreeError;
 use crate::tree::node::NodeRef;
-use crate::tree::state::State;
+use crate::tree::state::TreeState;
 
 use super::pass::Pass;
 
@@ -67,7 +67,7 @@ impl Pass<'_> {
 }
 
 /// The value of a leaf from the store, or else its default.
-pub(super) fn stored(state: &State, node: &NodeRef) -> Result<Option<Value>, TreeError> {
+pub(super) fn stored(state: &TreeState, node: &NodeRef) -> Result<Option<Value>, TreeError> {
     match state.node(&node.key())? {
         Some(Stored::Leaf(value)) => Ok(Some(value)),
         Some(Stored::Interior) => Ok(None),

@@ -9,7 +9,7 @@ use crate::tree::node::NodeRef;
 use crate::tree::principal::Principal;
 use crate::tree::registry::Tree;
 use crate::tree::rights::Rights;
-use crate::tree::state::State;
+use crate::tree::state::TreeState;
 
 use super::visibility::{readable, secret};
 
@@ -17,7 +17,7 @@ use super::visibility::{readable, secret};
 pub(in crate::tree) struct Pass<'a> {
     pub(in crate::tree) tree: &'a Tree,
     pub(in crate::tree) principal: &'a Principal<'a>,
-    pub(in crate::tree) state: Arc<State>,
+    pub(in crate::tree) state: Arc<TreeState>,
     /// The D-Bus objects that the pass has seen.
     pub(in crate::tree) seen: Seen,
 }
@@ -25,7 +25,7 @@ pub(in crate::tree) struct Pass<'a> {
 impl Tree {
     /// Begins a pass, which reads the store as it is now.
     pub(in crate::tree) fn pass<'a>(&'a self, principal: &'a Principal<'a>) -> Result<Pass<'a>, TreeError> {
-        let state = Arc::new(State::of(self.store.snapshot()?));
+        let state = Arc::new(TreeState::of(self.store.snapshot()?));
         Ok(Pass { tree: self, principal, state, seen: Seen::default() })
     }
 }

@@ -14,14 +14,14 @@ use crate::base::yielding::Yielder;
 use crate::mo::{ManagementObject, NodeId, Value};
 use crate::tree::error::TreeError;
 use crate::tree::node::NodeRef;
-use crate::tree::state::State;
+use crate::tree::state::TreeState;
 
 use super::leaf::stored;
 
 /// A view of the tree at one moment: the store's state, and what was gathered from outside.
 #[derive(Debug)]
 pub(in crate::tree) struct ReadView {
-    pub(in crate::tree) state: Arc<State>,
+    pub(in crate::tree) state: Arc<TreeState>,
     /// The gathered values, by store key.
     values: HashMap<Vec<u8>, Outside>,
     /// The gathered listings by the parent's store key: what each found, or why it fails.
@@ -43,7 +43,7 @@ enum Outside {
 }
 
 impl ReadView {
-    pub(in crate::tree) fn new(state: Arc<State>) -> Self {
+    pub(in crate::tree) fn new(state: Arc<TreeState>) -> Self {
         Self {
             state,
             values: HashMap::new(),

@@ -7,7 +7,7 @@ use crate::tree::error::TreeError;
 use crate::tree::node::NodeRef;
 use crate::tree::principal::Principal;
 use crate::tree::registry::Tree;
-use crate::tree::state::State;
+use crate::tree::state::TreeState;
 use crate::uri::decode_name;
 
 use super::pass::Pass;
@@ -23,7 +23,7 @@ impl Tree {
         &self,
         parent: &NodeRef,
         id: NodeId,
-        state: &State,
+        state: &TreeState,
         principal: &Principal<'_>,
     ) -> Result<Vec<Child>, TreeError> {
         if parent.object.per_object {
@@ -60,7 +60,7 @@ impl Tree {
         parent: &NodeRef,
         id: NodeId,
         name: &str,
-        state: &State,
+        state: &TreeState,
     ) -> Result<Option<NodeRef>, TreeError> {
         let child = parent.child(id, name);
         Ok(state.exists(&child.key())?.then_some(child))

@@ -10,7 +10,7 @@ use super::tls::Tls;
 
 /// The shared state of an account's connections: whom it trusts, what its servers asked for, and which of their
 /// addresses answered.
-pub(super) struct Shared {
+pub(super) struct AccountTransport {
     pub(super) policy: Policy,
     pub(super) tls: Tls,
     pub(super) proxies: Proxies,
@@ -18,7 +18,7 @@ pub(super) struct Shared {
     pub(super) memory: Mutex<Memory>,
 }
 
-impl Shared {
+impl AccountTransport {
     /// The account's authenticator. Held for a computation, never over an await.
     pub(super) fn auth(&self) -> MutexGuard<'_, Authenticator> {
         self.auth.lock().unwrap_or_else(PoisonError::into_inner)
