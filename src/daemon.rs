@@ -98,9 +98,9 @@ pub enum DaemonError {
 ///
 /// - `start_due` begins what it is time for, in tasks of their own;
 /// - `next_wake` says when it has to be called again, whatever else happens;
-/// - `next_event` waits for whatever else concerns the component. Whoever stops waiting loses nothing. What comes of it the
-///   component takes note of, or the agent does where others are concerned: it commits, or asks for a session. It returns
-///   at the latest when `next_wake` has another answer;
+/// - `next_event` waits for whatever else concerns the component. Whoever stops waiting loses nothing. What comes of it
+///   the component takes note of, or the agent does where others are concerned: it commits, or asks for a session. It
+///   returns at the latest when `next_wake` has another answer;
 /// - `follow` goes on in a new agent state, after a reload or a change of accounts;
 /// - `stop` ends it in bounded time. A component without one is dropped, and its tasks with it.
 ///

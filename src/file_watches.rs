@@ -108,8 +108,8 @@ impl<K: Ord + Clone> FileWatches<K> {
         Ok(Self { inotify, readiness, folders: Mutex::new(Folders { all: BTreeMap::new(), adding: 0 }) })
     }
 
-    /// Makes watches of nothing yet; none, and a warning, where the kernel gives no inotify instance. `what` says in the
-    /// journal which files it is: those that "servers subscribe to".
+    /// Makes watches of nothing yet; none, and a warning, where the kernel gives no inotify instance. `what` says in
+    /// the journal which files it is: those that "servers subscribe to".
     pub(crate) fn if_possible(what: &str) -> Option<Arc<Self>> {
         let watches = Self::new().inspect_err(|error| {
             log::warn!("files that {what} can't be watched ({error}): they are polled");

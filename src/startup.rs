@@ -156,8 +156,8 @@ async fn run(
     daemon::run(options, sockets, signals, requests, Box::new(OsRandom)).await
 }
 
-/// Opens the store, which may hang: meanwhile signals are kept from this thread, and another one sees to it that the process
-/// ends when it is told to. What else they say is heard afterwards.
+/// Opens the store, which may hang: meanwhile signals are kept from this thread, and another one sees to it that the
+/// process ends when it is told to. What else they say is heard afterwards.
 fn do_main_thread_job(job: MainThreadJob) -> std::io::Result<()> {
     let (runtime, signals) = signals()?;
     let (done, is_done) = oneshot::channel::<()>();

@@ -1,5 +1,5 @@
-//! Keeps the map in `src/lib.rs` true: a room uses only rooms that stand before it there, and what is called pure takes no
-//! socket, clock, file, randomness or runtime.
+//! Keeps the map in `src/lib.rs` true: a room uses only rooms that stand before it there, and what is called pure takes
+//! no socket, clock, file, randomness or runtime.
 
 mod circles;
 
@@ -98,7 +98,8 @@ fn room_of(file: &str) -> &str {
     file.split('/').next().unwrap().trim_end_matches(".rs")
 }
 
-/// A file's code but for the tests in it, which are a module at its end. One that only says where its tests are goes on.
+/// A file's code but for the tests in it, which are a module at its end. One that only says where its tests are goes
+/// on.
 fn without_tests(code: &[String]) -> &[String] {
     let are_tests = |pair: &[String]| matches!(pair, [first, second] if first == "#[cfg(test)]" && second.trim_end() == "mod tests {");
     let end = code.windows(2).position(are_tests).unwrap_or(code.len());

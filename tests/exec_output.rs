@@ -1,4 +1,5 @@
-//! What an EXEC's program says goes into leaves: while it runs on file descriptor 3, and its standard output at its end.
+//! What an EXEC's program says goes into leaves: while it runs on file descriptor 3, and its standard output at its
+//! end.
 
 use omadm_agent::lab::Exchange;
 use serde_json::{Value, json};

@@ -88,7 +88,8 @@ impl Full {
         }
     }
 
-    /// The last package with results. Where it could not be noted that a notification's session is over, it is held again.
+    /// The last package with results. Where it could not be noted that a notification's session is over, it is held
+    /// again.
     fn last(&self) -> Received {
         let mut packages = self.bench.packages();
         packages.retain(|package| package.part(3).is_some());

@@ -1,5 +1,5 @@
-//! The whole life of a firmware update as the published object has it, with an installer that the test plays: a mapping and
-//! a program, and nothing of it in the agent.
+//! The whole life of a firmware update as the published object has it, with an installer that the test plays: a mapping
+//! and a program, and nothing of it in the agent.
 
 use serde_json::{Value, json};
 

@@ -402,8 +402,8 @@ async fn an_account_whose_secret_hangs_at_a_reload_stays_as_it_was() {
     one_that_hangs_at_a_reload(Through::Secret).await;
 }
 
-/// What a standstill is takes hours: the tests of `heartbeat` and of who waits have hours. Here it is shown that no wait
-/// holds up the loop itself, which would be noticed within seconds.
+/// What a standstill is takes hours: the tests of `heartbeat` and of who waits have hours. Here it is shown that no
+/// wait holds up the loop itself, which would be noticed within seconds.
 #[tokio::test]
 async fn the_watchdog_hears_of_an_agent_whose_change_takes_long() {
     let bench = with_hanging_change().await;

@@ -1,5 +1,5 @@
-//! The agent, killed at any moment of changes that touch the store, several files and a D-Bus property at once: after the
-//! next start all of a change is there, or nothing of it.
+//! The agent, killed at any moment of changes that touch the store, several files and a D-Bus property at once: after
+//! the next start all of a change is there, or nothing of it.
 
 use std::path::Path;
 use std::time::Duration;

@@ -1,5 +1,5 @@
-//! Lock and wipe as the published object has them, with a program that the test plays: a mapping, and nothing of it in the
-//! agent.
+//! Lock and wipe as the published object has them, with a program that the test plays: a mapping, and nothing of it in
+//! the agent.
 
 use omadm_agent::lab::files;
 use serde_json::{Value, json};

@@ -244,8 +244,8 @@ async fn a_killed_agent_keeps_what_it_acknowledged_and_knows_its_notifications()
 /// How often an agent is killed while it makes its file anew.
 const REMADE: u32 = 30;
 
-/// Starts the agent on a copy of `file`, and kills it at any moment from when it makes the file anew until it is done; at
-/// last it may open it. Whether it was ever killed before it had ended.
+/// Starts the agent on a copy of `file`, and kills it at any moment from when it makes the file anew until it is done;
+/// at last it may open it. Whether it was ever killed before it had ended.
 #[expect(clippy::disallowed_methods, reason = "the test makes the file that an agent finds")]
 async fn killed_while_it_makes_anew(bench: &Bench, file: &[u8], check: impl Fn(&Snapshot, &str)) -> u32 {
     let state = bench.gateway.path("state");

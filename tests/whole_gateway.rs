@@ -1,5 +1,5 @@
-//! The gateway that `docs/mapping.md` describes from start to end, run: its mapping as the page has it, the files that such
-//! a gateway has, a service that plays its radio on a real bus, and an installer.
+//! The gateway that `docs/mapping.md` describes from start to end, run: its mapping as the page has it, the files that
+//! such a gateway has, a service that plays its radio on a real bus, and an installer.
 
 use std::process::Command;
 use std::sync::{Arc, Mutex};

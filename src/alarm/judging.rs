@@ -35,7 +35,8 @@ struct Batch {
 }
 
 impl Alarms {
-    /// Judges what has happened, and whatever waited for its time. What servers are to hear is on disk when this returns.
+    /// Judges what has happened, and whatever waited for its time. What servers are to hear is on disk when this
+    /// returns.
     pub(crate) async fn judge(&mut self, event: AlarmsEvent, agent_state: &AgentState) -> Told {
         let at = At::now();
         if self.rests_until.is_some_and(|until| at.now >= until) {

@@ -1,9 +1,9 @@
 //! Alarms (`[alarm.NAME]` of a mapping): what servers are told without having asked for it.
 //!
-//! Commits to the store and changes of files are *signs* that something may be to tell; where neither tells, it is looked at
-//! every now and then. A *look* finds the leaves or elements there are, and reads them: each reading, with what is known of its
-//! leaf and the time, says what is known now, and perhaps what servers are to hear (`rule`). That alert and what is known are
-//! one transaction: whatever ends the agent, servers hear of each turn once.
+//! Commits to the store and changes of files are *signs* that something may be to tell; where neither tells, it is
+//! looked at every now and then. A *look* finds the leaves or elements there are, and reads them: each reading, with
+//! what is known of its leaf and the time, says what is known now, and perhaps what servers are to hear (`rule`). That
+//! alert and what is known are one transaction: whatever ends the agent, servers hear of each turn once.
 //!
 //! What can't be read tells nothing: it neither raises an alarm nor ends one.
 
@@ -112,8 +112,8 @@ impl Alarms {
         alarms
     }
 
-    /// Goes on in a new agent state. What is known of alarms that stay, stays; what is known of others is forgotten where it is
-    /// `certain` that they have gone.
+    /// Goes on in a new agent state. What is known of alarms that stay, stays; what is known of others is forgotten
+    /// where it is `certain` that they have gone.
     pub(crate) async fn follow(&mut self, agent_state: &AgentState, certain: bool) {
         self.epoch += 1;
         self.learn(agent_state);

@@ -1,9 +1,9 @@
-//! When an alarm tells of a leaf, or of an element of a list. Pure: it is told what was read and the time, and says what the
-//! state is now, and what servers are to hear.
+//! When an alarm tells of a leaf, or of an element of a list. Pure: it is told what was read and the time, and says
+//! what the state is now, and what servers are to hear.
 //!
-//! A value crosses the limit, and is so until it is back at `clear`: between the two nothing happens. What turns must hold for
-//! `for`; that it is over need not. Servers hear of one place once a minute at most: what turns meanwhile is counted, and the
-//! last of it is told when the minute is over.
+//! A value crosses the limit, and is so until it is back at `clear`: between the two nothing happens. What turns must
+//! hold for `for`; that it is over need not. Servers hear of one place once a minute at most: what turns meanwhile is
+//! counted, and the last of it is told when the minute is over.
 
 use std::cmp::Ordering;
 use std::time::{Duration, Instant};

@@ -1,4 +1,5 @@
-//! When to look whether there is anything to tell. Pure: it is told signs of changes and the time, and says what is due.
+//! When to look whether there is anything to tell. Pure: it is told signs of changes and the time, and says what is
+//! due.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::{Duration, Instant};

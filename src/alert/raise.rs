@@ -70,8 +70,8 @@ pub async fn raise(agent_state: &AgentState, alert: Alert) -> Result<Raised, Rai
     Ok(raised)
 }
 
-/// What it takes to keep an alert for each account that may read where it happened; for all of them where it says no place.
-/// Data that is no JSON object becomes one, as a DM 1.x alert's does.
+/// What it takes to keep an alert for each account that may read where it happened; for all of them where it says no
+/// place. Data that is no JSON object becomes one, as a DM 1.x alert's does.
 ///
 /// # Errors
 /// [`RaiseError`]: then nobody hears of it.

@@ -106,8 +106,8 @@ fn settings(path: &Path) -> Result<Vec<u8>, BackendError> {
     }
 }
 
-/// Writes a file's content: in place where the kernel takes it, else by replacing the file. Where only a setting of it is
-/// written and the whole is not what is `expected`, somebody else has changed it.
+/// Writes a file's content: in place where the kernel takes it, else by replacing the file. Where only a setting of it
+/// is written and the whole is not what is `expected`, somebody else has changed it.
 pub(super) async fn write(
     file: PathBuf,
     content: FileContent,

@@ -1,7 +1,7 @@
 //! Paths that match a pattern with `*`, `?` and `[…]`, and `**` for any number of folders.
 //!
-//! The walk is our own, name by name: names that are not UTF-8 are passed over, and before a folder is looked into it is
-//! made sure that nobody hangs there.
+//! The walk is our own, name by name: names that are not UTF-8 are passed over, and before a folder is looked into it
+//! is made sure that nobody hangs there.
 
 use std::ffi::OsStr;
 use std::fs;

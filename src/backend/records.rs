@@ -32,7 +32,8 @@ pub(super) async fn read(
     elements(&text, shape, matches!(place, RecordsPlace::File(_)))
 }
 
-/// The elements of a text, in their order; those of a JSON array without names are known `by_position`, or by themselves.
+/// The elements of a text, in their order; those of a JSON array without names are known `by_position`, or by
+/// themselves.
 ///
 /// # Errors
 /// [`BackendError::List`]

@@ -1,6 +1,7 @@
 //! Reports of a program while it runs: on file descriptor 3, one JSON object a line.
 //!
-//! Of each leaf only the latest value is kept until somebody takes it, so a program that reports without end fills nothing.
+//! Of each leaf only the latest value is kept until somebody takes it, so a program that reports without end fills
+//! nothing.
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};

@@ -1,9 +1,9 @@
 //! Programs: never through a shell, in a process group of their own, bounded in time and output, always reaped.
 //!
 //! The environment is cleared. A program gets `PATH`, `OMADM_SERVER_ID`, `OMADM_CLIENT_URI`, `OMADM_MOID` and
-//! `OMADM_MIID`, one that goes on after a reboot `OMADM_RESUMED=1`, the folder `/`, and on stdin nothing, or the leaves that `input` lists as one JSON object. What it
-//! writes to stderr goes to the journal, as does stdout where that isn't a value. One whose mapping has `output` may report
-//! on file descriptor 3.
+//! `OMADM_MIID`, one that goes on after a reboot `OMADM_RESUMED=1`, the folder `/`, and on stdin nothing, or the leaves
+//! that `input` lists as one JSON object. What it writes to stderr goes to the journal, as does stdout where that isn't
+//! a value. One whose mapping has `output` may report on file descriptor 3.
 //!
 //! The agent runs programs as itself: `user` is for the privileged helper, except that `root` is refused where the
 //! agent isn't root. When a program ends, what is left of its process group is killed; a child that made a session of

@@ -12,8 +12,8 @@ use super::run::{self, Exit};
 /// The most programs that are asked.
 const MOST: usize = 64;
 
-/// The programs in a folder, by their names; none where there is no folder. Hidden ones, and what editors and packages leave
-/// beside a file, are none.
+/// The programs in a folder, by their names; none where there is no folder. Hidden ones, and what editors and packages
+/// leave beside a file, are none.
 ///
 /// # Errors
 /// [`BackendError`]: whether there are any can't be told.

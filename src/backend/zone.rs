@@ -10,7 +10,8 @@ use crate::base::wall_time::Zone;
 /// The most bytes of a time zone's file.
 const MAX: usize = 1 << 20;
 
-/// The machine's time zone, of `/etc/localtime`; UTC where there is none, as everything else on the machine has it then.
+/// The machine's time zone, of `/etc/localtime`; UTC where there is none, as everything else on the machine has it
+/// then.
 ///
 /// # Errors
 /// [`BackendError`]: the file is there, but can't be read, so that nobody knows the zone.

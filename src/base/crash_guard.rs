@@ -2,13 +2,13 @@
 //!
 //! What a server sends may kill the process, by a defect of ours or of a library, and much of what the agent does is
 //! taken up again at its next start. So what may do so stands in a file of the state folder while it is being done:
-//! tasks whole ([`CrashGuard::run_risky`]), of a session the risky part ([`CrashGuard::begin`]). What the agent has died of
-//! twice is left alone for a time: the agent must come up.
+//! tasks whole ([`CrashGuard::run_risky`]), of a session the risky part ([`CrashGuard::begin`]). What the agent has
+//! died of twice is left alone for a time: the agent must come up.
 //!
 //! The file is written in place and not synced: what the kernel has been given outlives the process, flash does not
-//! wear, and a session does not wait for it. The kernel writes it back some seconds later all the same, so the file says
-//! in which boot of the machine it was written: that another one has begun since, by a power cut or a watchdog, is no
-//! death of the agent's. Nor is what happens once it was told to end ([`CrashGuard::close`]).
+//! wear, and a session does not wait for it. The kernel writes it back some seconds later all the same, so the file
+//! says in which boot of the machine it was written: that another one has begun since, by a power cut or a watchdog, is
+//! no death of the agent's. Nor is what happens once it was told to end ([`CrashGuard::close`]).
 //!
 //! A thread of its own writes it, one at a time, and always what is the latest: a disk that hangs holds up nobody for
 //! longer than [`PATIENCE`], and that once.

@@ -12,15 +12,15 @@ mod access;
 pub(crate) use access::Access;
 
 /// Replaces what is in the file `path`, or creates it with `mode`: after a power cut it holds the old content or the
-/// new one, whole. A file that is there keeps its mode, owner, group and extended attributes; a symbolic link stays, what
-/// it points to is replaced.
+/// new one, whole. A file that is there keeps its mode, owner, group and extended attributes; a symbolic link stays,
+/// what it points to is replaced.
 ///
-/// A file with several names (hard links) is written in place, so that all of them have the new content: then a power cut
-/// may leave a mixture of both, and it is to the caller to know that.
+/// A file with several names (hard links) is written in place, so that all of them have the new content: then a power
+/// cut may leave a mixture of both, and it is to the caller to know that.
 ///
 /// # Errors
-/// Any of the file system's; the file is then as it was, unless it was written in place. [`io::ErrorKind::InvalidInput`]
-/// if `path` is no regular file.
+/// Any of the file system's; the file is then as it was, unless it was written in place.
+/// [`io::ErrorKind::InvalidInput`] if `path` is no regular file.
 pub(crate) fn replace(path: &Path, content: &[u8], mode: u32) -> io::Result<()> {
     put(path, content, Err(mode))
 }

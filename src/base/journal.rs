@@ -13,8 +13,8 @@ use log::{Level, LevelFilter, Log, Metadata, Record};
 use queue::Queue;
 use systemd_journal_logger::{JournalLog, connected_to_journal};
 
-/// Message ids of the journal catalogue, `systemd/omadm.catalog`, in order. A new one takes the number after the last, which is
-/// …7f35 next; one that is no longer said is not given to another message.
+/// Message ids of the journal catalogue, `systemd/omadm.catalog`, in order. A new one takes the number after the last,
+/// which is …7f35 next; one that is no longer said is not given to another message.
 pub(crate) mod id {
     /// A session ended well.
     pub(crate) const SESSION_ENDED: &str = "6f1d5c0b8f0f4a7f9d4b1a3c2e5d7f10";
@@ -52,7 +52,8 @@ pub(crate) mod id {
     pub(crate) const ALARMS_FAILING: &str = "6f1d5c0b8f0f4a7f9d4b1a3c2e5d7f34";
 }
 
-/// Sends log lines to journald if stderr is connected to it, else to stderr. What the process dies of is said after them.
+/// Sends log lines to journald if stderr is connected to it, else to stderr. What the process dies of is said after
+/// them.
 pub(crate) fn install() {
     let journal = connected_to_journal().then(JournalLog::new).and_then(Result::ok);
     let journal = journal.map(|journal| journal.with_syslog_identifier("omadmd".to_owned()));

@@ -5,9 +5,9 @@
 //! that hangs; a lane has a bound of them, and shares none with another lane or with the store. A process ends without
 //! waiting for any of them.
 //!
-//! All that touches a path goes [`PathLane::at`] it: then one that hangs costs one thread and one time limit, however many
-//! nodes are there and however often it is asked. Healthy work has its own threads: what does not answer soon gives up its
-//! place among them, and keeps one of the many that there may be.
+//! All that touches a path goes [`PathLane::at`] it: then one that hangs costs one thread and one time limit, however
+//! many nodes are there and however often it is asked. Healthy work has its own threads: what does not answer soon
+//! gives up its place among them, and keeps one of the many that there may be.
 
 use std::pin::Pin;
 use std::sync::{Arc, OnceLock, Weak};

@@ -1,8 +1,8 @@
 //! The clock that the agent waits by: it goes on while the machine is suspended.
 //!
-//! A gateway that sleeps through the night is due for its daily session in the morning, not a night later. `Instant::now`
-//! and tokio's timers stop meanwhile (CLOCK_MONOTONIC); what is waited for here goes by CLOCK_BOOTTIME, and is due at once
-//! when the machine wakes up. It does not wake the machine.
+//! A gateway that sleeps through the night is due for its daily session in the morning, not a night later.
+//! `Instant::now` and tokio's timers stop meanwhile (CLOCK_MONOTONIC); what is waited for here goes by CLOCK_BOOTTIME,
+//! and is due at once when the machine wakes up. It does not wake the machine.
 //!
 //! | by this clock | why |
 //! |---|---|

@@ -1,8 +1,8 @@
 //! `EXEC ClientURI [ServerURI]` (TS 5.4.5): executes a node.
 //!
 //! With a ServerURI, the answer is 202, and the end is reported there, in a session of its own. Otherwise what ends
-//! within `exec.sync-limit` is answered with its result; what takes longer with 202, and reports by a Generic Alert
-//! (TS 5.3). What may not begin yet waits, and is answered 202. What follows from that is the business of [`crate::exec`].
+//! within `exec.sync-limit` is answered with its result; what takes longer with 202, and reports by a Generic Alert (TS
+//! 5.3). What may not begin yet waits, and is answered 202. What follows from that is the business of [`crate::exec`].
 
 use super::context::{Answer, Context, client_uri, expand, unless_stopped};
 use super::status::{CommandError, Done};

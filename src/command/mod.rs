@@ -56,7 +56,8 @@ pub async fn execute(command: &Command, context: &mut Context<'_>, report: &mut 
     done
 }
 
-/// Retrieves what a DEFAULT leads to, and makes it an instance of `object` (TS 10.1). Returns the new instance's ClientURI.
+/// Retrieves what a DEFAULT leads to, and makes it an instance of `object` (TS 10.1). Returns the new instance's
+/// ClientURI.
 ///
 /// # Errors
 /// As HGET without a ClientURI; the document is of another object.

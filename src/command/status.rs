@@ -153,7 +153,8 @@ fn applies(code: u16, verb: &Verb) -> bool {
 }
 
 impl CommandError {
-    /// The code that Package#3 carries for a command of this verb: 500 where the one that fits best isn't that command's.
+    /// The code that Package#3 carries for a command of this verb: 500 where the one that fits best isn't that
+    /// command's.
     #[must_use]
     pub fn status(&self, verb: &Verb) -> u16 {
         Some(self.code()).filter(|code| applies(*code, verb)).unwrap_or(500)

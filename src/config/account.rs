@@ -124,8 +124,8 @@ pub struct Push {
     pub params: Option<String>,
 }
 
-/// `bootstrap`: the server that the account is from, as the approved DMAcc tells of it (`Auth/Bootstrap`). Its keys stay in
-/// what the bootstrap brought: nothing reads them.
+/// `bootstrap`: the server that the account is from, as the approved DMAcc tells of it (`Auth/Bootstrap`). Its keys
+/// stay in what the bootstrap brought: nothing reads them.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct BootstrapServer {
     /// `server-uri`: the address of the bootstrap server.

@@ -1,4 +1,5 @@
-//! `[subscriber]`: what the SIM and the network say (TS 6.2, TS 8.2), from the same sources that management objects have.
+//! `[subscriber]`: what the SIM and the network say (TS 6.2, TS 8.2), from the same sources that management objects
+//! have.
 //!
 //! ```toml
 //! [subscriber]

@@ -17,8 +17,8 @@ use crate::mo::check::{CheckTarget, against_machine};
 use crate::mo::load::{self, ObjectFolder, One};
 use crate::spanned::Problems;
 
-/// Says what is wrong with the objects in these folders, or in folders in them, and what is hardly meant; with the root of a
-/// machine, also what those that are sound say there. Returns whether nothing is wrong.
+/// Says what is wrong with the objects in these folders, or in folders in them, and what is hardly meant; with the root
+/// of a machine, also what those that are sound say there. Returns whether nothing is wrong.
 pub(super) fn check<O: Write, E: Write>(
     folders: &[PathBuf],
     sysroot: Option<&Path>,

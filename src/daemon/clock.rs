@@ -60,9 +60,9 @@ impl Clock {
         Arc::clone(&self.floor)
     }
 
-    /// The time, and whether the system's clock can be believed: one that is earlier than a time already
-    /// known was never set, unless a time source has set it in this boot. Then what was known was wrong. It waits for
-    /// nobody: what such a source has said is known since the last [`Clock::look`], and while it matters somebody looks.
+    /// The time, and whether the system's clock can be believed: one that is earlier than a time already known was
+    /// never set, unless a time source has set it in this boot. Then what was known was wrong. It waits for nobody:
+    /// what such a source has said is known since the last [`Clock::look`], and while it matters somebody looks.
     pub(super) fn now(&self) -> gate::ClockReading {
         let now = self.at(seconds(SystemTime::now()), self.source.set_at.load(Ordering::Relaxed));
         if self.is_in_doubt() && !self.source.looking.swap(true, Ordering::Relaxed) {
@@ -120,8 +120,8 @@ impl Clock {
         self.wait.as_ref().map(Wait::until)
     }
 
-    /// Waits until the clock is set (true), or has kept what is scheduled waiting long enough; for ever where nobody waits
-    /// for it.
+    /// Waits until the clock is set (true), or has kept what is scheduled waiting long enough; for ever where nobody
+    /// waits for it.
     pub(super) async fn next_event(&self) -> bool {
         match &self.wait {
             Some(wait) => wait.over(self).await,

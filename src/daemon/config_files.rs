@@ -22,8 +22,8 @@ pub(super) struct Reread {
     pub(super) read: Result<Read, LoadError>,
 }
 
-/// The files that the agent state is made of: watched, read again apart from the loop, and what their folders have held.
-/// Dropped, it breaks off what is being read.
+/// The files that the agent state is made of: watched, read again apart from the loop, and what their folders have
+/// held. Dropped, it breaks off what is being read.
 pub(super) struct ConfigFiles {
     pub(super) loader: Loader,
     watcher: FolderWatch,

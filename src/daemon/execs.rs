@@ -33,8 +33,8 @@ pub(super) struct Execs {
 }
 
 impl Execs {
-    /// Makes the component, with nothing running; numbers go on from those in the store. `time_floor` is the latest time
-    /// known.
+    /// Makes the component, with nothing running; numbers go on from those in the store. `time_floor` is the latest
+    /// time known.
     pub(super) fn new(agent_state: &Arc<AgentState>, time_floor: Arc<AtomicU64>) -> Result<Self, StoreError> {
         let next =
             agent_state.store.snapshot()?.execs()?.last().map_or(0, |(last, _)| last.saturating_add(1));
@@ -52,8 +52,8 @@ impl Execs {
         }
     }
 
-    /// Takes up, at the start, all EXECs that the store has; returns what is to be told of them. What waits for an account
-    /// or an object that may come back, where their absence is `in_doubt`, is left for then.
+    /// Takes up, at the start, all EXECs that the store has; returns what is to be told of them. What waits for an
+    /// account or an object that may come back, where their absence is `in_doubt`, is left for then.
     ///
     /// # Errors
     /// The store's.

@@ -36,9 +36,9 @@ impl Default for MemoryRelease {
 impl MemoryRelease {
     /// Starts the timer anew, as something has just been done.
     ///
-    /// Of threads that have ended, the handle of the last one is kept until another has; and the heap goes back from its
-    /// end only. One that was made while the heap was large keeps it so: then others are made, that do nothing. So does
-    /// what the store has made for its cache.
+    /// Of threads that have ended, the handle of the last one is kept until another has; and the heap goes back from
+    /// its end only. One that was made while the heap was large keeps it so: then others are made, that do nothing. So
+    /// does what the store has made for its cache.
     pub(super) fn begins(&mut self, store: &Arc<Store>) {
         let (store, kept) = (Arc::downgrade(store), Arc::clone(&self.kept));
         let rest = async move {

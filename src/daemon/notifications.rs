@@ -1,5 +1,5 @@
-//! Notifications: the sockets they come by, the gate that judges them, the count of what it turned away, and those whose
-//! session is not over yet.
+//! Notifications: the sockets they come by, the gate that judges them, the count of what it turned away, and those
+//! whose session is not over yet.
 
 use std::sync::Arc;
 use std::time::Instant;
@@ -65,8 +65,8 @@ impl Notifications {
         self.verifiers = agent_state.peers.iter().map(|peer| Verifier::from(&*peer.account)).collect();
     }
 
-    /// Waits for a datagram that is let in; or for one that is turned away, if a journal line has become due by it: none
-    /// then. What is turned away is counted, never answered.
+    /// Waits for a datagram that is let in; or for one that is turned away, if a journal line has become due by it:
+    /// none then. What is turned away is counted, never answered.
     pub(super) async fn next_event(&mut self, clock: &Clock) -> Option<Admitted> {
         let Self { listener, gate, verifiers, tally, .. } = self;
         let judge = |datagram: &[u8]| match gate.admit(datagram, verifiers, clock.now()) {

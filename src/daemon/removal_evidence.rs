@@ -2,10 +2,10 @@
 //!
 //! A folder that is not mounted yet, is empty or can't be read looks as if all its accounts had been removed. So an
 //! account counts as removed only where nothing speaks for such a mishap: no file is broken, and each folder that has
-//! ever held accounts or management objects holds some now, or has been emptied: while the agent ran, and it is still the
-//! same folder; or it is there, can be read, and has been found empty for three days by a clock that was set. Until then
-//! what waits for the account stays, and is bounded all the same. A folder that is not there at all, or can't be read,
-//! says nothing however long that lasts: whoever has no accounts any more leaves an empty one.
+//! ever held accounts or management objects holds some now, or has been emptied: while the agent ran, and it is still
+//! the same folder; or it is there, can be read, and has been found empty for three days by a clock that was set. Until
+//! then what waits for the account stays, and is bounded all the same. A folder that is not there at all, or can't be
+//! read, says nothing however long that lasts: whoever has no accounts any more leaves an empty one.
 //!
 //! The folders are looked at on the lane that reads them: here is only what was found.
 

@@ -72,8 +72,8 @@ impl Systemd {
         self.watchdog.as_ref().map(|watchdog| watchdog.next)
     }
 
-    /// Tells the watchdog that the agent is well, if it is time to, and no task stands still; `silent` is one that does. That
-    /// the loop turns is shown by its asking.
+    /// Tells the watchdog that the agent is well, if it is time to, and no task stands still; `silent` is one that
+    /// does. That the loop turns is shown by its asking.
     pub(super) fn ping_if_due_and_alive(
         &mut self,
         now: Instant,

@@ -43,8 +43,8 @@ pub(crate) fn parse_with_lines(bytes: &[u8]) -> Result<(Ddf, Vec<usize>), DdfErr
     })?
 }
 
-/// Reads a DDF to be looked at: what [`parse`] refuses in a node's properties counts as unsaid, and what isn't XML at all
-/// is read for the framework's elements in it. Also the first of what was overlooked.
+/// Reads a DDF to be looked at: what [`parse`] refuses in a node's properties counts as unsaid, and what isn't XML at
+/// all is read for the framework's elements in it. Also the first of what was overlooked.
 ///
 /// # Errors
 /// There is no whole tree in it that could be shown.

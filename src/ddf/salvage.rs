@@ -1,7 +1,7 @@
 //! Salvaging a description from a document that is not well-formed XML.
 //!
-//! Vendors publish pages around a tree, comments with `--` in them, tags that are never closed, `<` as it is. Of all that the
-//! framework's own elements are kept, in the order and nesting in which a tree can have them.
+//! Vendors publish pages around a tree, comments with `--` in them, tags that are never closed, `<` as it is. Of all
+//! that the framework's own elements are kept, in the order and nesting in which a tree can have them.
 
 use crate::base::OneByOne as _;
 use std::collections::BTreeMap;

@@ -1,8 +1,8 @@
 //! EXECs (TS 5.4.5) from their command to the moment a server was told how they ended.
 //!
-//! Each is on disk before it starts ([`ExecRecord`]), and its end before a package carries it. Its record goes when that
-//! package was answered, or in the transaction that keeps the alert which tells its end. So whatever happens to the
-//! agent, what it was executing is known at its next start ([`Fate`]), and reported as it was known.
+//! Each is on disk before it starts ([`ExecRecord`]), and its end before a package carries it. Its record goes when
+//! that package was answered, or in the transaction that keeps the alert which tells its end. So whatever happens to
+//! the agent, what it was executing is known at its next start ([`Fate`]), and reported as it was known.
 //!
 //! [`ExecSlots`] is what the whole agent has running: two EXECs of one node never overlap, whoever gives them.
 //! [`SessionExecs`] is one session's part of it.

@@ -47,8 +47,8 @@ struct Looks {
 }
 
 impl AfterSession {
-    /// Executes the EXECs one after the other, but for those that wait until they may begin. What has not begun when the
-    /// agent stops is left to its next start.
+    /// Executes the EXECs one after the other, but for those that wait until they may begin. What has not begun when
+    /// the agent stops is left to its next start.
     pub async fn run(self, queued: Vec<QueuedExec>) {
         let (gated, free): (Vec<_>, Vec<_>) = queued.into_iter().partition(QueuedExec::is_gated);
         for gated in gated {

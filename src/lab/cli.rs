@@ -69,7 +69,8 @@ enum Command {
         /// Ask for the list of management objects
         #[arg(long)]
         request_mos: bool,
-        /// Ask for an MO that has another cache validator: its place in the last list, counted from 0, and the validator
+        /// Ask for an MO that has another cache validator: its place in the last list, counted from 0, and the
+        /// validator
         #[arg(long, value_name = "INDEX:VALIDATOR", value_parser = requested)]
         request: Vec<(u16, Vec<u8>)>,
         /// Connection types, most preferred first

@@ -44,8 +44,8 @@ impl Script {
         self
     }
 
-    /// The answers that a script file asks for: a JSON array with one member a Package#2, each an array of commands, each an
-    /// array of strings. `{repository}` stands for the data repository's origin.
+    /// The answers that a script file asks for: a JSON array with one member a Package#2, each an array of commands,
+    /// each an array of strings. `{repository}` stands for the data repository's origin.
     ///
     /// # Errors
     /// What the text should have been.

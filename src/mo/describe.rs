@@ -1,7 +1,7 @@
 //! Describing: a DDF made from a mapping that describes its nodes itself.
 //!
-//! What the mapping says of a node goes into its description as it is; the rest follows from what the mapping can do:
-//! a source lets servers read, a place for values lets them write, and so on. Nodes that only stand in others' paths are
+//! What the mapping says of a node goes into its description as it is; the rest follows from what the mapping can do: a
+//! source lets servers read, a place for values lets them write, and so on. Nodes that only stand in others' paths are
 //! interior ones. Nodes are in the order of the file.
 
 use std::collections::BTreeMap;

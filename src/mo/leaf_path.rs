@@ -4,9 +4,9 @@ use std::fmt;
 
 /// A path from a node to a leaf of the same instance: so many nodes up, and from there down by these names.
 ///
-/// `input`, `output` and `result` write it from the node's parent: `PkgURL` is beside the node, `Update/PkgURL` in what is
-/// beside it or in itself, `../PkgURL` one further up; `./PkgURL` is in the node whatever that is called. Braces write
-/// it from the node: `{./PkgURL}`, `{../PkgURL}`, `{../../PkgURL}`.
+/// `input`, `output` and `result` write it from the node's parent: `PkgURL` is beside the node, `Update/PkgURL` in what
+/// is beside it or in itself, `../PkgURL` one further up; `./PkgURL` is in the node whatever that is called. Braces
+/// write it from the node: `{./PkgURL}`, `{../PkgURL}`, `{../../PkgURL}`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct LeafPath {
     /// The number of nodes to go up; 0: in the node itself, 1: beside it.

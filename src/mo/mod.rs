@@ -1,7 +1,7 @@
 //! Management objects: a DDF joined with the mapping file that says where its values come from.
 //!
-//! One folder an object: `NAME.ddf.xml` is what servers see, `NAME.toml` maps it onto the machine. Where there is no DDF,
-//! `describe` makes it from the mapping.
+//! One folder an object: `NAME.ddf.xml` is what servers see, `NAME.toml` maps it onto the machine. Where there is no
+//! DDF, `describe` makes it from the mapping.
 
 pub mod alarm;
 pub(crate) mod builtin;

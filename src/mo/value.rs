@@ -106,7 +106,8 @@ impl Value {
         value.ok_or_else(|| ValueError { expected: expected(format), found: found(json) })
     }
 
-    /// Reads a leaf sent raw in its own MIME type (TS Appendix E): `bin` and `b64` as their decoded bytes, all else as text.
+    /// Reads a leaf sent raw in its own MIME type (TS Appendix E): `bin` and `b64` as their decoded bytes, all else as
+    /// text.
     ///
     /// # Errors
     /// If the bytes are not UTF-8 where they must be, or no value of `format`.

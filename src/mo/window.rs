@@ -21,8 +21,8 @@ const NAMES: [&str; 7] = ["mon", "tue", "wed", "thu", "fri", "sat", "sun"];
 
 impl Window {
     /// The time when the window opens next, in seconds since 1970, and what a clock on the wall shows then; `now` where
-    /// it is open; none where it does not open within two weeks. `wall_time` is what such a clock shows at a time: on the
-    /// days when it is put back or forward, too.
+    /// it is open; none where it does not open within two weeks. `wall_time` is what such a clock shows at a time: on
+    /// the days when it is put back or forward, too.
     pub fn opens(&self, now: i64, wall_time: impl Fn(i64) -> WallTime) -> Option<(i64, WallTime)> {
         const MINUTE: i64 = 60;
         // The hour of the one day in a week may be the one that is left out in spring.

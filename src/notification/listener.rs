@@ -49,8 +49,8 @@ impl Listener {
         self.sockets.iter().filter_map(|socket| socket.local_addr().ok())
     }
 
-    /// Hands each datagram to `judge` until it makes something of one, whatever errors the sockets report. Whoever stops
-    /// waiting loses nothing: what is not read yet stays in the sockets.
+    /// Hands each datagram to `judge` until it makes something of one, whatever errors the sockets report. Whoever
+    /// stops waiting loses nothing: what is not read yet stays in the sockets.
     ///
     /// A datagram of more than [`MAX_DATAGRAM`] bytes is handed over cut to one byte more than that, so that the
     /// gate tells it from one that fits. Between bursts other tasks of the thread run, however many datagrams wait.

@@ -50,7 +50,8 @@ pub fn decode1(profile: Profile, content_type: &str, body: &[u8]) -> Result<Pack
 /// Reads Package#3, with or without the data of GETs.
 ///
 /// # Errors
-/// A wrong content type, a malformed form, parts that belong to no command, a body that isn't a Package#3 of the profile.
+/// A wrong content type, a malformed form, parts that belong to no command, a body that isn't a Package#3 of the
+/// profile.
 pub fn decode3(profile: Profile, content_type: &str, body: &[u8]) -> Result<Package3, ReadError> {
     if is_media_type(content_type, RESPONSE) {
         return response(profile, body);

@@ -1,6 +1,6 @@
-//! The bridge to a push service (TS Appendix D.2). A push client on the device hands over what the service tells it: the
-//! registration id that it got or lost, and each push message. The agent tells the id to the DM Server, and
-//! takes a message for the Package#0 that it is.
+//! The bridge to a push service (TS Appendix D.2). A push client on the device hands over what the service tells it:
+//! the registration id that it got or lost, and each push message. The agent tells the id to the DM Server, and takes a
+//! message for the Package#0 that it is.
 //!
 //! [`bridge`] decides when and what, [`registration`] is the HTTP exchange.
 
@@ -49,7 +49,8 @@ pub enum PushError {
     Store,
 }
 
-/// The Package#0 in a push message (TS D.2.5), whose base64 may be broken into lines, padded or not, of either alphabet.
+/// The Package#0 in a push message (TS D.2.5), whose base64 may be broken into lines, padded or not, of either
+/// alphabet.
 ///
 /// # Errors
 /// [`PushError::NotBase64`]

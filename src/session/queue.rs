@@ -1,10 +1,10 @@
 //! The queue of sessions: when, and with whom. One session per destination at a time, at most one more of each kind
 //! waiting, a bounded number over all. Pure: `now` is passed in, what is due comes out.
 //!
-//! A destination is an account's own, or an URI that its server named for the report of an EXEC (TS 5.4.5): they run beside
-//! each other. A session that has begun keeps nobody waiting but those at its own destination, whatever its server does or
-//! does not do: what is bounded is how many there are, and what they hold in memory ([`DataBudget`](crate::command::DataBudget)). Who waits, for a
-//! bearer or for the end of a backoff, has not begun.
+//! A destination is an account's own, or an URI that its server named for the report of an EXEC (TS 5.4.5): they run
+//! beside each other. A session that has begun keeps nobody waiting but those at its own destination, whatever its
+//! server does or does not do: what is bounded is how many there are, and what they hold in memory
+//! ([`DataBudget`](crate::command::DataBudget)). Who waits, for a bearer or for the end of a backoff, has not begun.
 
 mod line;
 mod request;

@@ -15,8 +15,8 @@ pub(super) fn is_of_session(mos: &[Moid], asked: &[Asked]) -> bool {
     asked.iter().any(|(index, _)| mos.get(usize::from(*index)).is_some_and(|moid| moid == SESSION_INFO))
 }
 
-/// The answer to the options of a notification. `mos` are the MOIDs of the last MOS list that the server got. An index for
-/// several instances brings each that none of the index's validators is of; what can't be read is left out.
+/// The answer to the options of a notification. `mos` are the MOIDs of the last MOS list that the server got. An index
+/// for several instances brings each that none of the index's validators is of; what can't be read is left out.
 pub(super) async fn answer(
     tree: &Tree,
     principal: &Principal<'_>,

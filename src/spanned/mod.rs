@@ -1,7 +1,7 @@
 //! TOML that remembers where it was written, and one collector of all that is wrong with it.
 //!
-//! Files are parsed to [`Located`] values that remember their file and line, and walked with one [`Reader`] that collects
-//! every problem of every file instead of stopping at the first.
+//! Files are parsed to [`Located`] values that remember their file and line, and walked with one [`Reader`] that
+//! collects every problem of every file instead of stopping at the first.
 
 mod located;
 mod problem;

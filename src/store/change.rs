@@ -102,8 +102,8 @@ pub enum Change {
     Settled(u64),
     /// DM accounts change like this.
     Account(AccountChange),
-    /// A server's account is gone. All that waits for the server, what it was told and what it changed go with it; what it
-    /// created is nobody's from now on: another server of that name must not inherit it.
+    /// A server's account is gone. All that waits for the server, what it was told and what it changed go with it; what
+    /// it created is nobody's from now on: another server of that name must not inherit it.
     ServerForgotten(ServerId),
     /// A server has subscribed; in place of what it had for the same ClientURI.
     Subscribe(Subscription),

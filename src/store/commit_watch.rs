@@ -75,8 +75,8 @@ impl CommitWatch {
         }
     }
 
-    /// Waits for a commit that changes a subscription, or what [`CommitWatch::look_out_for`] names. What is committed while it
-    /// does not listen is told the next time.
+    /// Waits for a commit that changes a subscription, or what [`CommitWatch::look_out_for`] names. What is committed
+    /// while it does not listen is told the next time.
     pub async fn changed(&self) -> Changed {
         loop {
             let changed = std::mem::take(&mut self.state().changed);

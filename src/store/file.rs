@@ -153,8 +153,8 @@ impl DatabaseFile {
         }
     }
 
-    /// Closes the file and opens it again, where nobody reads from it: what redb has made for its cache, a little for each
-    /// page that was ever read, goes. For a caller that may block.
+    /// Closes the file and opens it again, where nobody reads from it: what redb has made for its cache, a little for
+    /// each page that was ever read, goes. For a caller that may block.
     pub(super) fn renew(&self) {
         {
             let _one_does = self.0.opening.lock().unwrap_or_else(PoisonError::into_inner);

@@ -5,10 +5,11 @@
 //!
 //! # What is damaged
 //!
-//! redb panics on a damaged page. So the file has two copies of everything (`twin` says where), compared at each start, as a
-//! whole, and at each read from the disk. Where they differ, or the agent died with the file open (it may have died of what
-//! is in it), a process of its own (`reader`) has redb check each. A copy all of whose checksums are right is what goes on:
-//! **nothing is lost** while no page is damaged in both, and neither while it is not the same pages of up to five.
+//! redb panics on a damaged page. So the file has two copies of everything (`twin` says where), compared at each start,
+//! as a whole, and at each read from the disk. Where they differ, or the agent died with the file open (it may have
+//! died of what is in it), a process of its own (`reader`) has redb check each. A copy all of whose checksums are right
+//! is what goes on: **nothing is lost** while no page is damaged in both, and neither while it is not the same pages of
+//! up to five.
 //!
 //! | found | kept | told |
 //! |---|---|---|
@@ -19,28 +20,31 @@
 //! | no time left: checks have 40 s, all reading 60 s | the records that were read until then | one line, `.bad-N` |
 //! | no process to be had for the check, or it was killed | the file, as it is: the start fails | the error |
 //!
-//! The records that can still be read are those of all tables but what is on the damaged page or, where it leads to others,
-//! below it: a table's root is all of that table, the page that lists the tables is all. Counters that are lost with `meta`
-//! are derived from what is there: the next alert's number, the last MIIDs, the quota; only the clock, the subscriber and
-//! numbers of instances that are gone are not. Intents are salvaged too, so a change that was cut short is still taken back.
+//! The records that can still be read are those of all tables but what is on the damaged page or, where it leads to
+//! others, below it: a table's root is all of that table, the page that lists the tables is all. Counters that are lost
+//! with `meta` are derived from what is there: the next alert's number, the last MIIDs, the quota; only the clock, the
+//! subscriber and numbers of instances that are gone are not. Intents are salvaged too, so a change that was cut short
+//! is still taken back.
 //!
 //! # What can't be written is read
 //!
 //! Where the disk is full, or its file system read-only, redb can neither repair a file that was not closed nor go on
-//! after a failed write. Then the best view of the file is opened in its place (`withheld`), whose writes stay in memory:
-//! snapshots are there, commits fail with the disk's error. Each of them first tries to open the file again, at most once in
-//! some seconds, or when there is more room than before; a line says when this begins, and when it is over.
+//! after a failed write. Then the best view of the file is opened in its place (`withheld`), whose writes stay in
+//! memory: snapshots are there, commits fail with the disk's error. Each of them first tries to open the file again, at
+//! most once in some seconds, or when there is more room than before; a line says when this begins, and when it is
+//! over.
 //!
 //! A page that is damaged while the agent runs is noticed when it is read. The file is then looked at as at a start, by
 //! who commits or else by a thread; [`Store::snapshot`] waits for that briefly, and fails until it is done.
 //!
-//! The damaged file is renamed to `store.redb.bad-N`, of which five are kept, and one line says so. A newer version's file
-//! makes way as a whole, and so does a folder. A record that can be read and is not in the form that it should have is
-//! passed over, with a line, and counts as not there.
+//! The damaged file is renamed to `store.redb.bad-N`, of which five are kept, and one line says so. A newer version's
+//! file makes way as a whole, and so does a folder. A record that can be read and is not in the form that it should
+//! have is passed over, with a line, and counts as not there.
 //!
-//! Numbers of tables and keys are big endian: what is sorted by bytes is sorted by number. Only within a value, and in what
-//! `twin` adds around the database, they are little endian, as redb's own. Only the agent opens the file. Everything that must hold together is one [`Store::commit`] of several
-//! [`Change`]s: one transaction, one sync. A power cut at any moment leaves the state of the last commit.
+//! Numbers of tables and keys are big endian: what is sorted by bytes is sorted by number. Only within a value, and in
+//! what `twin` adds around the database, they are little endian, as redb's own. Only the agent opens the file.
+//! Everything that must hold together is one [`Store::commit`] of several [`Change`]s: one transaction, one sync. A
+//! power cut at any moment leaves the state of the last commit.
 
 mod account;
 mod alarm;
@@ -248,8 +252,8 @@ impl Store {
     }
 
     /// Pins a node to its first definitive answer; returns which that is: another session may have been earlier. Where
-    /// the disk does not take it, it is held in memory, and stored when the node is read next; why it is, is returned for
-    /// the first of those that are held.
+    /// the disk does not take it, it is held in memory, and stored when the node is read next; why it is, is returned
+    /// for the first of those that are held.
     pub async fn pin(self: &Arc<Self>, key: NodeKey, answer: Stored) -> (Stored, Option<StoreError>) {
         let first = self.held_pin(&key).unwrap_or(answer);
         if let Err(error) = self.commit(vec![Change::Pin(key.clone(), first.clone())]).await {
@@ -265,8 +269,8 @@ impl Store {
         self.held_pins.get(key)
     }
 
-    /// Applies all of `changes` in a transaction that is given up, so that it is known beforehand what would be in their way.
-    /// Returns them for the commit.
+    /// Applies all of `changes` in a transaction that is given up, so that it is known beforehand what would be in
+    /// their way. Returns them for the commit.
     ///
     /// # Errors
     /// What [`Store::commit`] would fail with, except for what the disk has to say.

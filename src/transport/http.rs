@@ -142,8 +142,8 @@ impl Connection {
     /// asked for them. Any HTTP status is a response, except a 401 of an own origin; it counts as soon as it comes,
     /// whether or not the server has read the request.
     ///
-    /// A kept connection that turns out closed before the request was written, or before any answer to a repeatable one,
-    /// is replaced, once. Whatever fails later is the caller's to repeat or not: the server may have acted.
+    /// A kept connection that turns out closed before the request was written, or before any answer to a repeatable
+    /// one, is replaced, once. Whatever fails later is the caller's to repeat or not: the server may have acted.
     ///
     /// # Errors
     /// [`TransportError`]; dropping the future ends the connection it used.
@@ -289,8 +289,8 @@ impl Connection {
         Some(kept)
     }
 
-    /// Keeps a connection for the next request. One on which the last request is still being sent, though it was answered,
-    /// is of no use: whoever answers before he has read may never read on.
+    /// Keeps a connection for the next request. One on which the last request is still being sent, though it was
+    /// answered, is of no use: whoever answers before he has read may never read on.
     async fn keep(&mut self, kept: KeptConnection) {
         if !kept.sender.is_ready() {
             tokio::task::yield_now().await;

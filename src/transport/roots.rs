@@ -23,8 +23,8 @@ pub(super) async fn of_system() -> Result<Arc<RootCertStore>, Failure> {
     looked_at().await.map_err(unread)?
 }
 
-/// The system's roots; those that were `known`, where their file system does not answer. Where none can be read any more,
-/// nobody is trusted.
+/// The system's roots; those that were `known`, where their file system does not answer. Where none can be read any
+/// more, nobody is trusted.
 pub(super) async fn of_system_or(known: &Arc<RootCertStore>) -> Result<Arc<RootCertStore>, Failure> {
     looked_at().await.unwrap_or_else(|_| Ok(Arc::clone(known)))
 }

@@ -1,7 +1,8 @@
 //! TLS client configurations, which are made here alone.
 //!
-//! Each is made once and kept: resuming a TLS session needs the same verifier and client certificate. One that goes by the
-//! system's roots is made anew once these have changed, and with it no session is resumed that went by the old ones.
+//! Each is made once and kept: resuming a TLS session needs the same verifier and client certificate. One that goes by
+//! the system's roots is made anew once these have changed, and with it no session is resumed that went by the old
+//! ones.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -132,8 +133,8 @@ impl Tls {
         })
     }
 
-    /// The configuration for `trust`, by the roots that the system has now. These are read when one first needs them, and
-    /// where they have changed.
+    /// The configuration for `trust`, by the roots that the system has now. These are read when one first needs them,
+    /// and where they have changed.
     pub(super) async fn config(&self, trust: Trust) -> Result<Arc<ClientConfig>, Failure> {
         let made = self.made().of(trust, self.identity.is_some()).clone();
         let (roots, certificates) = match (self.pinned(trust), &made) {
@@ -346,7 +347,8 @@ fn issuer(certificate: &[u8]) -> Option<String> {
     let (_, certificate, _) = element(certificate)?;
     let (_, mut fields, _) = element(certificate)?;
     let mut sequences = 0;
-    // Before the issuer: a version, if it is not the first; a serial number; the algorithm of the signature, a sequence.
+    // Before the issuer: a version, if it is not the first; a serial number; the algorithm of the signature, a
+    // sequence.
     let name = loop {
         let (tag, content, rest) = element(fields)?;
         sequences += usize::from(tag == 0x30);

@@ -94,8 +94,8 @@ impl Principal<'_> {
         object.is_for(self.account.profile) && (is_everybodys || self.lists(object))
     }
 
-    /// Whether the server's bootstrap lists the MOID. What is everybody's to read need not be listed, but it is in no MOS
-    /// list then (TS 5.2.2).
+    /// Whether the server's bootstrap lists the MOID. What is everybody's to read need not be listed, but it is in no
+    /// MOS list then (TS 5.2.2).
     pub(super) fn lists(&self, object: &ManagementObject) -> bool {
         object.is_for(self.account.profile) && listed(self.account, object).is_some()
     }

@@ -1,5 +1,5 @@
-//! What an alarm watches, as it is now: leaves and what they are compared with, or the elements of a list. Read for the agent
-//! itself, which tells servers of it.
+//! What an alarm watches, as it is now: leaves and what they are compared with, or the elements of a list. Read for the
+//! agent itself, which tells servers of it.
 
 use std::pin::Pin;
 use std::sync::Arc;

@@ -39,8 +39,8 @@ pub struct Invocation {
 }
 
 impl Invocation {
-    /// The status code of a program's exit: 200, a mapped 1xxx, or 500; 500 too for one that was killed. 501 is for what
-    /// only the privileged helper could do.
+    /// The status code of a program's exit: 200, a mapped 1xxx, or 500; 500 too for one that was killed. 501 is for
+    /// what only the privileged helper could do.
     #[must_use]
     pub fn status(&self, exit: &backend::Exit) -> u16 {
         if exit.end == backend::End::Unsupported {

@@ -108,8 +108,8 @@ impl Intent {
         tokio::spawn(Tree::roll_back_later(Arc::clone(store), machine.clone()));
     }
 
-    /// Takes back the effects that have `begun`, the latest first. What can't be taken back stays recorded, and is tried
-    /// again later.
+    /// Takes back the effects that have `begun`, the latest first. What can't be taken back stays recorded, and is
+    /// tried again later.
     pub(super) async fn take_back(self, begun: usize, store: &Arc<Store>, machine: &Machine) {
         let (mut settled, mut is_done, since) = (Vec::new(), true, Instant::now());
         for (position, (number, undo)) in self.undos.into_iter().enumerate().rev() {

@@ -31,8 +31,8 @@ use super::node::NodeRef;
 use super::validate::{self, Members, allowed, described, invalid};
 use super::view::{Pass, Siblings, required};
 
-/// The largest value that the store keeps, in bytes. A page with a larger one is read for each of its neighbours, and does
-/// not fit the store's cache.
+/// The largest value that the store keeps, in bytes. A page with a larger one is read for each of its neighbours, and
+/// does not fit the store's cache.
 pub(super) const LARGEST_STORED: usize = 128 << 10;
 
 /// A plan: what is to be done, all or nothing.

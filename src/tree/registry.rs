@@ -93,8 +93,8 @@ impl Tree {
         self.objects_of(moid).find(|object| object.is_for(profile))
     }
 
-    /// The management object that answers to `moid`, if the server may know of it: it can't tell one that is hidden from
-    /// it from one that is not there.
+    /// The management object that answers to `moid`, if the server may know of it: it can't tell one that is hidden
+    /// from it from one that is not there.
     ///
     /// # Errors
     /// [`TreeError::NotFound`]

@@ -66,9 +66,9 @@ impl Tree {
         }
     }
 
-    /// Finds the nodes that `uri` addresses, for a server that wants to do something that takes `wanted` rights on all of
-    /// them. Named nodes below the instance are taken from the DDF: whether an optional one has a value is seen
-    /// when it is read. A node wildcard may match nothing; an instance wildcard may not.
+    /// Finds the nodes that `uri` addresses, for a server that wants to do something that takes `wanted` rights on all
+    /// of them. Named nodes below the instance are taken from the DDF: whether an optional one has a value is seen when
+    /// it is read. A node wildcard may match nothing; an instance wildcard may not.
     ///
     /// # Errors
     /// [`TreeError::NotFound`], [`TreeError::NotUnique`] for an x-name that several satisfy, [`TreeError::Forbidden`],
@@ -246,8 +246,8 @@ impl Search<'_> {
         Ok(node)
     }
 
-    /// Step 2: the nodes at the path below all of `nodes`. Behind a wildcard, what one of them lacks is no error, but one of
-    /// them must have it; in front of the first one there is only one node.
+    /// Step 2: the nodes at the path below all of `nodes`. Behind a wildcard, what one of them lacks is no error, but
+    /// one of them must have it; in front of the first one there is only one node.
     async fn descend(&mut self, mut nodes: Vec<NodeRef>) -> Result<Vec<NodeRef>, TreeError> {
         let uri = self.uri;
         let mut many = uri.instance == Selector::Any;

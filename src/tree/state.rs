@@ -1,7 +1,8 @@
 //! The state that a change in the making is checked against: what the store has, and what the change does to it; of
 //! several documents that are stored together, each is checked against the state with those before it (TS 5.4.1).
 //!
-//! Nothing is kept twice: what was planned moves in here and out again; only keys are kept beside it, once somebody asks.
+//! Nothing is kept twice: what was planned moves in here and out again; only keys are kept beside it, once somebody
+//! asks.
 
 use std::collections::{BTreeMap, HashMap};
 use std::ops::Bound;

@@ -54,8 +54,8 @@ pub(super) fn spell_as_found(
     let Some(id) = folded else { return Ok(()) };
     let (other, of_any_case): (Members, Members) =
         std::mem::take(members).into_iter().partition(|(_, (described, _))| *described != id);
-    // One by one, here and elsewhere: `collect` would sort them first, by an algorithm that is in the program once for each
-    // type.
+    // One by one, here and elsewhere: `collect` would sort them first, by an algorithm that is in the program once for
+    // each type.
     let mut known: BTreeMap<String, String> = BTreeMap::new();
     known.extend(found.iter().map(|child| (child.name.to_ascii_lowercase(), child.name.clone())));
     *members = other;

@@ -48,7 +48,8 @@ pub enum Parameter {
 /// The names of all parameters.
 const NAMES: [&str; 6] = ["DevID", "MNC", "MCC", "CMNC", "CMCC", "SPName"];
 
-/// The names in brackets that are no parameter, each with the parameter that it may be meant for: `-1` takes their place.
+/// The names in brackets that are no parameter, each with the parameter that it may be meant for: `-1` takes their
+/// place.
 #[must_use]
 pub fn unknown_parameters(template: &str) -> Vec<(&str, Option<&'static str>)> {
     let names = pieces(template).filter_map(|piece| match piece {

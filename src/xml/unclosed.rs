@@ -1,5 +1,5 @@
-//! Which element of a document that is not well-formed was never closed. A parser stumbles over it where the next end tag
-//! does not fit, which may be far from there.
+//! Which element of a document that is not well-formed was never closed. A parser stumbles over it where the next end
+//! tag does not fit, which may be far from there.
 
 /// An element that is never closed.
 #[derive(Clone, Debug, PartialEq, Eq)]

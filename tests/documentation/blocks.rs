@@ -74,7 +74,8 @@ fn every_block_of_toml_on_the_pages_is_sound() {
     assert!(most.iter().all(|(page, least)| counts[*page] >= *least), "{counts:?}");
 }
 
-/// The nodes to copy are a whole description once they are in one, and need no mapping but the two that are the machine's.
+/// The nodes to copy are a whole description once they are in one, and need no mapping but the two that are the
+/// machine's.
 #[test]
 fn the_nodes_to_copy_are_a_description() {
     let nodes = blocks(MAPPING).into_iter().find(|(info, _)| info == "xml nodes").unwrap().1;

@@ -1,5 +1,5 @@
-//! `docs/journal.md` has every line that the agent may write, as the sources and the catalogue have it. With `WRITE=1` in
-//! the environment the test writes the page's tables anew.
+//! `docs/journal.md` has every line that the agent may write, as the sources and the catalogue have it. With `WRITE=1`
+//! in the environment the test writes the page's tables anew.
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;

@@ -1,6 +1,6 @@
-//! The pages of `docs/` for integrators and operators, and `examples/`, held against the program: each key that a page has
-//! is one that `omadmd` reads, and the other way round; each example passes `omadmd --check`, each line that a page calls
-//! wrong gets the message that the page has for it, and a server gets the statuses that a page says.
+//! The pages of `docs/` for integrators and operators, and `examples/`, held against the program: each key that a page
+//! has is one that `omadmd` reads, and the other way round; each example passes `omadmd --check`, each line that a page
+//! calls wrong gets the message that the page has for it, and a server gets the statuses that a page says.
 //!
 //! What any page leads to and names is there, and the page of the journal has every message.
 //!

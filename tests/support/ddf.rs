@@ -2,8 +2,8 @@
 
 use omadm_agent::lab::gateway::Gateway;
 
-/// A node of a description, in the DDF's words: its format, what commands it allows, how often it is there. A leaf holds
-/// text; of other types: [`of_types`].
+/// A node of a description, in the DDF's words: its format, what commands it allows, how often it is there. A leaf
+/// holds text; of other types: [`of_types`].
 pub(crate) fn node(name: &str, format: &str, access: &str, occurrence: &str, children: &str) -> String {
     let access: String = access.split(' ').map(|word| format!("<{word}/>")).collect();
     let kind = if format == "node" { "<DDFName/>" } else { "<MIME>text/plain</MIME>" };

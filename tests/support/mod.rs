@@ -354,7 +354,8 @@ impl Agent {
         Self::run(gateway, command).await
     }
 
-    /// Has every write to a file fail, as on a disk that takes nothing; or no more. What it has started already writes on.
+    /// Has every write to a file fail, as on a disk that takes nothing; or no more. What it has started already writes
+    /// on.
     pub(crate) async fn fail_writes(&self, fail: bool) {
         let limit = if fail { "--fsize=0:unlimited" } else { "--fsize=unlimited:unlimited" };
         let status = Command::new("prlimit").args(["--pid", &self.pid().to_string(), limit]).status().await;
@@ -381,7 +382,8 @@ impl Agent {
         Self::run(gateway, command).await
     }
 
-    /// Starts `omadmd` with an empty file system of `size` at `folder`, on which it can't begin; and again once that has 20 MiB.
+    /// Starts `omadmd` with an empty file system of `size` at `folder`, on which it can't begin; and again once that
+    /// has 20 MiB.
     pub(crate) async fn spawn_on_disk_that_was_full(
         gateway: &Gateway,
         folder: &std::path::Path,
@@ -412,8 +414,8 @@ impl Agent {
         Self::run(gateway, command).await
     }
 
-    /// Starts `omadmd` where whoever looks into `folder` waits for ever: a file system whose daemon does not answer. Where
-    /// the kernel gives nobody a namespace it ends at once, and says so.
+    /// Starts `omadmd` where whoever looks into `folder` waits for ever: a file system whose daemon does not answer.
+    /// Where the kernel gives nobody a namespace it ends at once, and says so.
     pub(crate) async fn spawn_with_hung_folder(gateway: &Gateway, folder: &std::path::Path) -> Self {
         // As long as somebody has the device open, the kernel waits for an answer.
         let script = "exec 9<>/dev/fuse && mount -i -t fuse -o fd=9,rootmode=40000,user_id=0,group_id=0 hung \"$2\" && exec \"$0\" --config \"$1\"";
@@ -425,8 +427,8 @@ impl Agent {
         Self::run(gateway, command).await
     }
 
-    /// Starts `omadmd` on a machine that has been suspended for so many seconds since its boot: in a namespace whose clocks
-    /// differ by that. Where the kernel gives nobody a namespace it ends at once, and says so.
+    /// Starts `omadmd` on a machine that has been suspended for so many seconds since its boot: in a namespace whose
+    /// clocks differ by that. Where the kernel gives nobody a namespace it ends at once, and says so.
     pub(crate) async fn spawn_after_suspension(gateway: &Gateway, seconds: u32) -> Self {
         let mut command = Command::new("unshare");
         command.args(["--user", "--map-root-user", "--time", "--boottime", &seconds.to_string()]);
@@ -570,8 +572,8 @@ impl Agent {
         self.pid
     }
 
-    /// How long the timers have yet that it waits by and that count the time of a suspended machine (CLOCK_BOOTTIME, 7),
-    /// as the kernel says.
+    /// How long the timers have yet that it waits by and that count the time of a suspended machine (CLOCK_BOOTTIME,
+    /// 7), as the kernel says.
     pub(crate) fn timers(&self) -> Vec<Duration> {
         let folder = std::fs::read_dir(format!("/proc/{}/fdinfo", self.pid)).unwrap();
         let infos = folder.filter_map(|file| std::fs::read_to_string(file.ok()?.path()).ok());

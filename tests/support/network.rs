@@ -10,8 +10,8 @@ use tokio::process::Command;
 /// Set for the process that is within.
 const WITHIN: &str = "OMADM_TEST_NETWORK";
 
-/// Runs `body`, which is all of the test `test` of the file that calls this, in namespaces of its own: user, network and
-/// mounts. The test runs its program once more within, for that test alone. Only `lo` is there, and up.
+/// Runs `body`, which is all of the test `test` of the file that calls this, in namespaces of its own: user, network
+/// and mounts. The test runs its program once more within, for that test alone. Only `lo` is there, and up.
 ///
 /// # Panics
 /// `body` does, or the kernel gives no namespaces: what needs them has then not been shown.

@@ -1,7 +1,7 @@
 //! The pages of `docs/`: their tables and their fenced blocks.
 //!
-//! A table of keys follows a comment `<!-- keys: NAME -->`; its columns are key, type, default, example, meaning, an error.
-//! A table of statuses follows `<!-- statuses: NAME -->`; its columns are what happens, and what is said of it.
+//! A table of keys follows a comment `<!-- keys: NAME -->`; its columns are key, type, default, example, meaning, an
+//! error. A table of statuses follows `<!-- statuses: NAME -->`; its columns are what happens, and what is said of it.
 
 use std::collections::BTreeMap;
 

@@ -97,8 +97,8 @@ pub(crate) async fn at(bench: &Bench, step: &str) {
     }
 }
 
-/// What such a program begins with: `say JSON` reports, `step NAME` waits until the test lets it go on. It opens the pipe
-/// again where it met the end of the writer of the step before.
+/// What such a program begins with: `say JSON` reports, `step NAME` waits until the test lets it go on. It opens the
+/// pipe again where it met the end of the writer of the step before.
 pub(crate) const STEPS: &str = r#"
 say() { echo "$1" >&3; }
 step() { echo "$1" >>@folder@/steps; until read -r _ <@folder@/pipe; do :; done; }

@@ -85,8 +85,8 @@ impl OfFile {
         .await
     }
 
-    /// Rolls back what an agent that died left behind: makes the file what it was, unless it holds neither that nor what
-    /// the effect wrote.
+    /// Rolls back what an agent that died left behind: makes the file what it was, unless it holds neither that nor
+    /// what the effect wrote.
     ///
     /// # Errors
     /// [`BackendError::File`], [`BackendError::Stuck`]

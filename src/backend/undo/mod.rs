@@ -46,8 +46,8 @@ impl Undo {
         }
     }
 
-    /// Rolls back what an agent that died left behind: makes it what it was, unless it is neither that nor what the effect
-    /// made of it.
+    /// Rolls back what an agent that died left behind: makes it what it was, unless it is neither that nor what the
+    /// effect made of it.
     ///
     /// # Errors
     /// [`BackendError`]

@@ -27,8 +27,8 @@ impl PathLane {
     /// `limit` from when it is asked for.
     ///
     /// # Panics
-    /// With no more threads than healthy work takes: nothing could hang without keeping all of it. For a static, that is
-    /// an error of the compiler's.
+    /// With no more threads than healthy work takes: nothing could hang without keeping all of it. For a static, that
+    /// is an error of the compiler's.
     #[must_use]
     pub const fn new(name: &'static str, threads: usize, limit: Duration) -> Self {
         assert!(threads > MOST_WORKING, "no thread is left for what hangs");

@@ -1,9 +1,9 @@
 //! The paths that work on outside files is at: whoever hangs at one, or at anything of a mount, keeps all others from
 //! it.
 //!
-//! A piece of work walks to its file name by name, as the kernel would, and says before each step where it goes. So it is
-//! known where one that does not come back hangs, and the next one learns of it before it touches the same. Work at a
-//! place where other work is under way waits for its end, and holds no thread meanwhile.
+//! A piece of work walks to its file name by name, as the kernel would, and says before each step where it goes. So it
+//! is known where one that does not come back hangs, and the next one learns of it before it touches the same. Work at
+//! a place where other work is under way waits for its end, and holds no thread meanwhile.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};

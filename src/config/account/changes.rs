@@ -222,8 +222,8 @@ impl Account {
         hash.finalize().into()
     }
 
-    /// The origins that are the account's own, that of its server first: those that may see its credentials. What a server
-    /// changes never adds one.
+    /// The origins that are the account's own, that of its server first: those that may see its credentials. What a
+    /// server changes never adds one.
     #[must_use]
     pub fn own_origins(&self) -> Vec<Origin> {
         let push = self.push.iter().flat_map(|push| [&push.register_uri, &push.unregister_uri]);

@@ -64,8 +64,8 @@ pub(crate) fn unwritable(object: &ManagementObject, sysroot: &Path, user: u32) -
     problems
 }
 
-/// Why a file can't be written by that user, so far as owner and mode tell; which groups the service gives it is not known.
-/// The kernel's own files are written in place, others are replaced, which takes the folder.
+/// Why a file can't be written by that user, so far as owner and mode tell; which groups the service gives it is not
+/// known. The kernel's own files are written in place, others are replaced, which takes the folder.
 fn refused(path: &Path, user: u32) -> Option<String> {
     let place = if lane::takes_requests(path) { path } else { path.parent()? };
     lane::announce(place).ok()?;

@@ -1,8 +1,8 @@
 //! Settings of files: one is read, and written with every other byte as it was.
 //!
-//! Pure: from bytes to bytes. What a file holds beside the setting (comments, order, line ends, quoting, text that is not
-//! UTF-8) is not understood and not touched. A file that can't be understood around the setting is an error, never a guess:
-//! whoever reads the file next must find what was meant.
+//! Pure: from bytes to bytes. What a file holds beside the setting (comments, order, line ends, quoting, text that is
+//! not UTF-8) is not understood and not touched. A file that can't be understood around the setting is an error, never
+//! a guess: whoever reads the file next must find what was meant.
 
 mod error;
 mod ini;

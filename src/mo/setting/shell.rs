@@ -1,8 +1,9 @@
 //! Settings of shell files: `KEY=value` with a shell's quoting, as in `/etc/default` and in environment files.
 //!
-//! An assignment counts where a shell would make it: as a command of its own, after `export`, several in a line. White space
-//! around the sign is taken too, which no shell does, and many files have. Nothing is expanded: a value with `$` or a
-//! backquote outside single quotes is known to a shell only. The last assignment of a key counts and is the one written.
+//! An assignment counts where a shell would make it: as a command of its own, after `export`, several in a line. White
+//! space around the sign is taken too, which no shell does, and many files have. Nothing is expanded: a value with `$`
+//! or a backquote outside single quotes is known to a shell only. The last assignment of a key counts and is the one
+//! written.
 
 use std::ops::Range;
 

@@ -1,8 +1,8 @@
 //! `application/vnd.syncml.dmtnds+xml`: management objects as DM 1.x exchanges them (TS 15), Tree and Description
 //! Serialization.
 //!
-//! A `MgmtTree` of nested `Node`s, each with its `NodeName`, `RTProperties` (`Format`, `Type`) and `Value`. A `Node` may
-//! also stand alone and say in its `Path` which other it continues.
+//! A `MgmtTree` of nested `Node`s, each with its `NodeName`, `RTProperties` (`Format`, `Type`) and `Value`. A `Node`
+//! may also stand alone and say in its `Path` which other it continues.
 //!
 //! What is written hangs in the ClientURI of its instance: `Path` is `MOID/MIID`, and the names below the root, of what
 //! the first `Node` is in. The root of an instance has the MOID as its `DDFName`.

@@ -151,8 +151,8 @@ fn depth_and_growth_are_bounded() {
     assert!(matches!(write(&[large], find, 1 << 20), Err(TndsError::TooLarge(_))));
 }
 
-/// Each of these took minutes, or more memory than a gateway has, where nodes are looked for among all others, or keep the
-/// names of all above them.
+/// Each of these took minutes, or more memory than a gateway has, where nodes are looked for among all others, or keep
+/// the names of all above them.
 #[test]
 fn a_document_costs_no_more_than_in_proportion_to_its_length() {
     let alone =

@@ -1,4 +1,5 @@
-//! Table `alarms`: what servers were told by an alarm. JSON; members that an older version did not write have a default.
+//! Table `alarms`: what servers were told by an alarm. JSON; members that an older version did not write have a
+//! default.
 
 use serde::{Deserialize, Serialize};
 

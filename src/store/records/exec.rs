@@ -45,8 +45,8 @@ pub struct ExecRecord {
     pub alert: Option<EndAlert>,
 }
 
-/// The alert that tells how an EXEC ended, as its mapping had it when the EXEC was commanded: the mapping may be another one
-/// by then.
+/// The alert that tells how an EXEC ended, as its mapping had it when the EXEC was commanded: the mapping may be
+/// another one by then.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct EndAlert {
     /// The type of the alert.

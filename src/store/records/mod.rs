@@ -25,10 +25,10 @@
 //!
 //! # Versions
 //!
-//! The layout has one version, `schema` in `meta`, and every record is of it; all tables above but `alarms` are of schema 3, the first
-//! that was released. A member that is new in a JSON record has a default, and so takes no new schema: an older record is still
-//! read. Nor does a new tag byte. Any other change to a record takes a step in `schema`. A record in no form that is
-//! known is passed over, with a line, and counts as not there.
+//! The layout has one version, `schema` in `meta`, and every record is of it; all tables above but `alarms` are of
+//! schema 3, the first that was released. A member that is new in a JSON record has a default, and so takes no new
+//! schema: an older record is still read. Nor does a new tag byte. Any other change to a record takes a step in
+//! `schema`. A record in no form that is known is passed over, with a line, and counts as not there.
 //!
 //! # Adding a record
 //!
@@ -37,8 +37,8 @@
 //! 3. A variant of [`Change`](super::Change) (the compiler says where it is applied), and a function of
 //!    [`Snapshot`](super::Snapshot) that reads it.
 //! 4. If it belongs to an account: `forget_server` in `account`, so that it goes with it.
-//! 5. A step in `schema` that makes the table in an older file, a fixture of what it comes from, and that fixture's facts
-//!    (`tests/fixture.rs`).
+//! 5. A step in `schema` that makes the table in an older file, a fixture of what it comes from, and that fixture's
+//!    facts (`tests/fixture.rs`).
 
 pub(crate) mod alert;
 pub(crate) mod trigger;

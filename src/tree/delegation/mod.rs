@@ -1,9 +1,9 @@
 //! The Delegation Access Control object (TS 11.3): one instance for each management object, one entry for what one
 //! management authority may do with one of its instances.
 //!
-//! Two things give rights. By themselves: a creator has all of them, and the accounts have on what the device brings those
-//! of their files. And what a server made of that: it is in the store, with the rights that it overrides, and applies only
-//! while those are the same, so that an operator can always put things right in a file.
+//! Two things give rights. By themselves: a creator has all of them, and the accounts have on what the device brings
+//! those of their files. And what a server made of that: it is in the store, with the rights that it overrides, and
+//! applies only while those are the same, so that an operator can always put things right in a file.
 //!
 //! In the store, an entry is a node of this object at MOID / MIID / MAID: the rights of one authority are one look-up.
 
@@ -45,7 +45,8 @@ pub(super) struct Entry {
     rights: Rights,
 }
 
-/// The MIID of the instance that is about a management object: its MOID in characters that a ClientURI holds as they are.
+/// The MIID of the instance that is about a management object: its MOID in characters that a ClientURI holds as they
+/// are.
 pub(super) fn miid_of(moid: &Moid) -> String {
     escape(moid.as_str(), "-.")
 }
@@ -249,8 +250,8 @@ fn entries(
     Ok(entries.into_values().collect())
 }
 
-/// Whether rights on the object's instances can be given away. An account is its server's own, a session is everybody's, and
-/// who may delegate follows from the entries.
+/// Whether rights on the object's instances can be given away. An account is its server's own, a session is
+/// everybody's, and who may delegate follows from the entries.
 fn is_delegable(object: &ManagementObject) -> bool {
     !object.per_account && !object.per_object && object.moid != SESSION_INFO
 }

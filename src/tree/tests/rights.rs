@@ -634,7 +634,8 @@ async fn who_may_only_write_can_compare_with_nothing() {
         }
     }
     assert_eq!(code(blind.node(&format!("{BOX}/(x)/Fine?nv=(x)/Fixed:fixed"), Rights::EXECUTE).await), 404);
-    // An unchanged value of a leaf that it may not set, and a leaf without a value, are tolerated only where it can see that.
+    // An unchanged value of a leaf that it may not set, and a leaf without a value, are tolerated only where it can see
+    // that.
     for (value, blind_gets, acme_gets) in [("known", 405, 200), ("guessed", 405, 405)] {
         let data = json!({"Level": 1, "Must": value});
         let status = |result: Result<(), TreeError>| if result.is_ok() { 200 } else { code(result) };

@@ -1,8 +1,8 @@
 //! Cache validators (TS 12), which tell a server that its copy of an instance is still good. Step 5 of a read.
 //!
-//! One is a truncated HMAC over *every* node of the instance, withheld ones and outside values included, and over the description
-//! they are read by. It is computed whenever it is needed, so it can't be stale; it is keyed per device, so it tells
-//! nothing of what it was made of.
+//! One is a truncated HMAC over *every* node of the instance, withheld ones and outside values included, and over the
+//! description they are read by. It is computed whenever it is needed, so it can't be stale; it is keyed per device, so
+//! it tells nothing of what it was made of.
 
 use hmac::{Hmac, KeyInit as _, Mac as _};
 use sha2::Sha256;

@@ -1,7 +1,7 @@
 //! Writing JSON as a walk goes on (TS 7.5). Step 5 of a read.
 //!
-//! An optional interior node is there if anything in it is: until that is known, what was written of it is held back, and cut
-//! off again where nothing is.
+//! An optional interior node is there if anything in it is: until that is known, what was written of it is held back,
+//! and cut off again where nothing is.
 
 use crate::ddf::Format;
 use crate::mo::Value;
@@ -63,7 +63,8 @@ impl Writer {
     pub(in crate::tree) fn step(&mut self, step: &Step<'_>, level: Option<u32>) {
         match step {
             Step::Open { node, known, failed, shown } => {
-                // Of what can't be listed nobody is told that it is empty; what is cut off is shown without what is in it.
+                // Of what can't be listed nobody is told that it is empty; what is cut off is shown without what is in
+                // it.
                 let is_cut = self.open.last().is_some_and(|above| above.level.is_some_and(|left| left <= 1));
                 let failed = *failed && !is_cut;
                 self.open(node, required(node) && !failed, *known && !failed, *shown, level);

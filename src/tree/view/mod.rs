@@ -2,10 +2,10 @@
 //!
 //! 1. A [`Pass`] begins: for whom, and of which state of the store (`pass`).
 //! 2. What the DDF lets nobody see, and secrets, are refused or left out (`visibility`). Rights are `access`'s.
-//! 3. A leaf has its value from the store, a pinned answer, or the best of its sources (`leaf`), which are told what they
-//!    work for (`scope`). Un-named children are listed by the machine, or found in the store (`siblings`).
-//! 4. Of more than a leaf, all that is outside the store is gathered into a [`ReadView`] first (`read_view`), as far as it
-//!    matters (`extent`).
+//! 3. A leaf has its value from the store, a pinned answer, or the best of its sources (`leaf`), which are told what
+//!    they work for (`scope`). Un-named children are listed by the machine, or found in the store (`siblings`).
+//! 4. Of more than a leaf, all that is outside the store is gathered into a [`ReadView`] first (`read_view`), as far as
+//!    it matters (`extent`).
 //! 5. That is walked over as often as needed, without waiting for anybody (`walk`): whether anything is there (`known`,
 //!    `presence`), which cache validator it has (`cache_validator`), and what is written of it (`json`, `envelope`).
 //!

@@ -22,7 +22,8 @@ const BATCH: usize = 128;
 /// A step of a walk: the node that it comes to.
 #[derive(Debug)]
 pub(in crate::tree) enum Step<'w> {
-    /// An interior node begins. `known`: it is there even if nothing is in it. `failed`: what may be in it can't be listed.
+    /// An interior node begins. `known`: it is there even if nothing is in it. `failed`: what may be in it can't be
+    /// listed.
     Open { node: &'w NodeRef, known: bool, failed: bool, shown: bool },
     /// A leaf. `failed`: it has no value because its source fails.
     Leaf { node: NodeRef, value: Option<Value>, failed: bool, shown: bool },
