@@ -31,7 +31,7 @@
 //! | [`notification`] | Package#0: its codec, the WSP push PDU around it, the gate that admits it; the UDP listener | all but `listener` |
 //! | [`store`] | what survives a power cut; [`store::records`] are what it keeps | no |
 //! | [`backend`] | where values come from and go to: files, D-Bus, programs, os-release, builtins…; how an effect is taken back | no |
-//! | [`file_watches`] | files that values come from, watched | no |
+//! | [`watches`] | what values come from, watched: files by inotify, D-Bus services by their signals | no |
 //! | [`tree`] | management objects at run time: resolve, authorise, read, write | no |
 //! | [`agent_state`] | what a session needs, as it was when the session began; the parameters of ServerURIs | no |
 //! | [`repository`] | HTTP with data repositories: what HGET, HPUT, HPOST and subscriptions share | no |
@@ -64,7 +64,6 @@ pub mod control;
 pub mod daemon;
 pub mod ddf;
 pub mod exec;
-pub(crate) mod file_watches;
 pub mod just_in_time;
 #[cfg(feature = "lab")]
 pub mod lab;
@@ -81,4 +80,5 @@ pub(crate) mod subscription;
 pub mod transport;
 pub mod tree;
 pub mod uri;
+pub(crate) mod watches;
 pub(crate) mod xml;

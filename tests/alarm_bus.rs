@@ -1,12 +1,10 @@
 //! Alarms on what services of a real message bus tell.
 
-use std::collections::HashMap;
 use std::time::Duration;
 
 use serde_json::{Value, json};
-use zbus::{Connection, interface};
 
-use crate::support::bus::{Daemon, MODEM, Modem, SERVICE, State, serve};
+use crate::support::bus::{Daemon, MODEM, Modem, SERVICE, State, manage, serve, tell, tune};
 use crate::support::{Agent, Bench, LIMIT, Setup};
 
 const RADIO: &str = "urn:x-omadm:mo:radio:1.0";
@@ -50,27 +48,6 @@ async fn hears(bench: &Bench, agent: &Agent, wanted: &[(&str, &str, Value)]) {
     assert_eq!(heard(bench), wanted, "{}", agent.log());
 }
 
-/// Has the modem be on this band, and say so, as another program sets it.
-async fn tune(daemon: &Daemon, band: u32) {
-    let other = daemon.connect().build().await.unwrap();
-    let body = (MODEM, "Band", zbus::wire::Variant::U32(band));
-    let path = "/org/t/Modems1/Modem/0";
-    other
-        .call_method(Some(SERVICE), path, Some("org.freedesktop.DBus.Properties"), "Set", &body)
-        .await
-        .unwrap();
-}
-
-async fn at_rest(agent: &Agent) {
-    let rest = async {
-        while !agent.timers().is_empty() {
-            tokio::time::sleep(Duration::from_millis(50)).await;
-        }
-    };
-    let rested = tokio::time::timeout(LIMIT, rest).await;
-    rested.unwrap_or_else(|_| panic!("{:?}\n{}", agent.timers(), agent.log()));
-}
-
 const HIGH: &str =
     "[alarm.high]\nleaf = \"Band\"\nabove = 20\nevery = \"1s\"\nalert = { type = \"urn:t:at:high\" }";
 
@@ -92,7 +69,7 @@ async fn a_property_that_changes_is_told_by_its_signal_and_not_asked_for_otherwi
         }
     };
     tokio::time::timeout(LIMIT, asked).await.unwrap_or_else(|_| panic!("{}", agent.log()));
-    at_rest(&agent).await;
+    agent.at_rest().await;
     let before = reads(&state);
     tokio::time::sleep(Duration::from_secs(4)).await;
     assert_eq!(reads(&state), before, "nothing has changed: {}", agent.log());
@@ -100,7 +77,7 @@ async fn a_property_that_changes_is_told_by_its_signal_and_not_asked_for_otherwi
     tune(&daemon, 21).await;
     hears(&bench, &agent, &[("urn:t:at:high", "Band", json!({"Value": 21, "Limit": 20}))]).await;
     assert!((1..=2).contains(&(reads(&state) - before)), "{} times", reads(&state) - before);
-    at_rest(&agent).await;
+    agent.at_rest().await;
     agent.stop().await;
 }
 
@@ -123,42 +100,23 @@ async fn a_service_that_goes_tells_nothing_and_what_it_says_when_it_is_back_is_t
     agent.stop().await;
 }
 
-/// Tells of objects that come and go.
-struct Manager;
-
-#[interface(name = "org.freedesktop.DBus.ObjectManager")]
-impl Manager {
-    fn get_managed_objects(&self) -> HashMap<String, HashMap<String, HashMap<String, String>>> {
-        HashMap::new()
-    }
-}
-
-/// Says that the objects below are others now.
-async fn say(service: &Connection, signal: &str) {
-    let manager = "org.freedesktop.DBus.ObjectManager";
-    service
-        .emit_signal(None::<&str>, "/org/t/Modems1", manager, signal, &"/org/t/Modems1/Modem/1")
-        .await
-        .unwrap();
-}
-
 #[tokio::test]
 async fn objects_that_come_and_go_are_told_by_their_manager() {
     let daemon = Daemon::start();
     let alarms = "[alarm.modems]\nlist = \"Modems/<m>\"\nevery = \"1d\"\n\
         alert = { type = \"urn:t:at:came\", cleared = \"urn:t:at:went\" }";
     let service = serve(&daemon, [("0", Modem::new("1").0)]).await;
-    service.object_server().at("/org/t/Modems1", Manager).await.unwrap();
+    manage(&service).await;
     let bench = bench(&daemon, alarms).await;
     let agent = bench.start().await;
     tokio::time::sleep(Duration::from_secs(2)).await;
     assert_eq!(heard(&bench), [], "{}", agent.log());
     service.object_server().at("/org/t/Modems1/Modem/1", Modem::new("2").0).await.unwrap();
-    say(&service, "InterfacesAdded").await;
+    tell(&service, "InterfacesAdded").await;
     let came = ("urn:t:at:came", "Modems/1", json!({"Value": "1"}));
     hears(&bench, &agent, std::slice::from_ref(&came)).await;
     service.object_server().remove::<Modem, _>("/org/t/Modems1/Modem/0").await.unwrap();
-    say(&service, "InterfacesRemoved").await;
+    tell(&service, "InterfacesRemoved").await;
     hears(&bench, &agent, &[came, ("urn:t:at:went", "Modems/0", json!({"Value": "0"}))]).await;
     agent.stop().await;
 }
@@ -178,7 +136,7 @@ async fn after_a_restart_of_the_bus_signals_are_asked_for_anew() {
     let (modem, _state) = Modem::new("1");
     let _service = serve(&daemon, [("0", modem)]).await;
     tokio::time::sleep(Duration::from_secs(4)).await;
-    at_rest(&agent).await;
+    agent.at_rest().await;
     tune(&daemon, 28).await;
     hears(&bench, &agent, &[("urn:t:at:high", "Band", json!({"Value": 28, "Limit": 20}))]).await;
     agent.stop().await;

@@ -59,6 +59,7 @@ mod session;
 mod silence;
 mod store_kill;
 mod subscription;
+mod subscription_bus;
 mod support;
 mod whole_gateway;
 mod writing;

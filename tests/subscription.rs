@@ -21,8 +21,9 @@ const WATCHED: &str = "urn:x-omadm:mo:watched:1.0";
 const SECOND: &str = "second";
 
 /// A bench with a repository of its own for what is subscribed to, and a second server.
-struct Rig {
-    bench: Bench,
+pub(crate) struct Rig {
+    /// The agent's machine, and its servers.
+    pub(crate) bench: Bench,
     /// What the repository answers to the next requests; 204 after that.
     replies: Arc<Mutex<VecDeque<Reply>>>,
     target: String,
@@ -31,7 +32,8 @@ struct Rig {
 }
 
 impl Rig {
-    async fn new(config: &str) -> Self {
+    /// Makes one, with this in the agent's configuration besides.
+    pub(crate) async fn new(config: &str) -> Self {
         Self::of(Profile::Approved, config).await
     }
 
@@ -97,7 +99,8 @@ impl Rig {
         responses()[before].package().unwrap().statuses()
     }
 
-    async fn subscribe(&self, agent: &Agent, client_uri: &str) {
+    /// Has the server subscribe.
+    pub(crate) async fn subscribe(&self, agent: &Agent, client_uri: &str) {
         assert_eq!(self.session(agent, json!([["SUB", client_uri, self.target]])).await, [200]);
     }
 
@@ -109,17 +112,17 @@ impl Rig {
     }
 
     /// What was put so far, as requests.
-    fn puts(&self) -> Vec<Request> {
+    pub(crate) fn puts(&self) -> Vec<Request> {
         self.bench.tape.requests("watched")
     }
 
     /// The data of what was put so far: of each the leaf's value.
-    fn values(&self) -> Vec<Value> {
+    pub(crate) fn values(&self) -> Vec<Value> {
         self.puts().iter().map(value).collect()
     }
 
     /// Waits until the last that was put says this.
-    async fn arrives(&self, agent: &Agent, wanted: &Value) {
+    pub(crate) async fn arrives(&self, agent: &Agent, wanted: &Value) {
         let arrived = self.bench.tape.until(LIMIT, |_| self.values().last() == Some(wanted)).await;
         assert!(arrived, "{wanted} does not arrive: {:?}\n{}", self.values(), agent.log());
     }

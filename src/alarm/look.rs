@@ -8,18 +8,15 @@ use tokio::task::JoinSet;
 use super::Id;
 use super::rule::Reading;
 use crate::agent_state::AgentState;
-use crate::backend::BusWatches;
 use crate::config::Account;
-use crate::file_watches::FileWatches;
 use crate::mo::ManagementObject;
 use crate::mo::alarm::{Alarm, Condition};
 use crate::store::NodeKey;
 use crate::tree::{Principal, SessionFacts, TreeError, Watched, WatchedNode};
+use crate::watches::{Finding, SourceWatches};
 
 /// So many leaves of an alarm are read at a time: one whose source hangs keeps none of the others waiting.
 const AT_A_TIME: usize = 8;
-/// Lists that come and go faster than they can be watched are given up after so many tries.
-const MOST_TURNS: usize = 3;
 
 /// What a look takes.
 pub(super) struct Look {
@@ -31,8 +28,7 @@ pub(super) struct Look {
     pub(super) epoch: u64,
     pub(super) object: Arc<ManagementObject>,
     pub(super) alarm: Arc<Alarm>,
-    pub(super) watches: Option<Arc<FileWatches<Id>>>,
-    pub(super) bus_watches: Arc<BusWatches<Id>>,
+    pub(super) watches: Arc<SourceWatches<Id>>,
     pub(super) readings: mpsc::Sender<LeafRead>,
 }
 
@@ -88,7 +84,7 @@ impl Look {
             is_whole: watched.failed.is_none() && !watched.is_cut,
             is_cut: watched.is_cut,
             // Who could not be listed may come to be so without a word.
-            polls: watched.dependencies.others || !told || watched.failed.is_some(),
+            polls: !told || watched.failed.is_some(),
             keys: watched.keys,
             failed: watched.failed,
         };
@@ -104,25 +100,14 @@ impl Look {
     async fn follow(&self) -> Result<(Watched, bool), TreeError> {
         let tree = &self.agent_state.tree;
         let principal = self.principal();
-        let mut watched = tree.watched(&self.object, &self.alarm, &principal).await?;
-        let Some(watches) = &self.watches else { return Ok((watched, false)) };
-        let bus = &tree.machine().bus;
-        for _ in 0..MOST_TURNS {
-            let signals = watched.dependencies.signals.clone();
-            let told = watches.follow(self.id.clone(), watched.dependencies.clone()).await
-                & self.bus_watches.follow(&self.id, bus, signals).await;
-            // Watched first, listed then: what comes in between is not missed.
-            if watched.lists_are_told_by_nobody() {
-                return Ok((watched, told));
-            }
-            let now = tree.watched(&self.object, &self.alarm, &principal).await?;
-            let is_same = now.dependencies == watched.dependencies;
-            watched = now;
-            if is_same {
-                return Ok((watched, told));
-            }
-        }
-        Ok((watched, false))
+        let find = || -> Finding<'_, Watched, TreeError> {
+            Box::pin(async {
+                let mut watched = tree.watched(&self.object, &self.alarm, &principal).await?;
+                let dependencies = std::mem::take(&mut watched.dependencies);
+                Ok((watched, dependencies))
+            })
+        };
+        self.watches.follow(&self.id, &tree.machine().bus, find).await
     }
 
     /// Reads the leaves, and hands over what they are. Says why one could not be read.

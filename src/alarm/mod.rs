@@ -1,9 +1,9 @@
 //! Alarms (`[alarm.NAME]` of a mapping): what servers are told without having asked for it.
 //!
-//! Commits to the store and changes of files are *signs* that something may be to tell; where neither tells, it is
-//! looked at every now and then. A *look* finds the leaves or elements there are, and reads them: each reading, with
-//! what is known of its leaf and the time, says what is known now, and perhaps what servers are to hear (`rule`). That
-//! alert and what is known are one transaction: whatever ends the agent, servers hear of each turn once.
+//! Commits to the store, changes of files and signals of D-Bus are *signs* that something may be to tell; where none
+//! tells, it is looked at every now and then. A *look* finds the leaves or elements there are, and reads them: each
+//! reading, with what is known of its leaf and the time, says what is known now, and perhaps what servers are to hear
+//! (`rule`). That alert and what is known are one transaction: whatever ends the agent, servers hear of each turn once.
 //!
 //! What can't be read tells nothing: it neither raises an alarm nor ends one.
 
@@ -23,18 +23,17 @@ use tokio::task::JoinError;
 
 use crate::agent_state::{AgentState, Peer};
 use crate::alert::Destination;
-use crate::backend::BusWatches;
 use crate::base::OneByOne as _;
 use crate::base::crash_guard::Fatal;
 use crate::base::heartbeat::Hearts;
 use crate::base::said::Said;
 use crate::base::tasks::Tasks;
 use crate::base::waking;
-use crate::file_watches::FileWatches;
 use crate::mo::ManagementObject;
 use crate::store::{AlarmKey, Change, CommitWatch, StoreError};
 use crate::tree::{Principal, SessionFacts};
 use crate::uri::{Moid, ServerId};
+use crate::watches::SourceWatches;
 use known::{Known, kind};
 use look::{LeafRead, Look, LookOutcome};
 use rule::At;
@@ -54,9 +53,8 @@ pub(crate) struct Id {
 pub(crate) struct Alarms {
     schedule: Schedule,
     known: BTreeMap<Id, Known>,
-    /// None while there are no alarms, or no inotify.
-    watches: Option<Arc<FileWatches<Id>>>,
-    bus_watches: Arc<BusWatches<Id>>,
+    /// None while there are no alarms.
+    watches: Option<Arc<SourceWatches<Id>>>,
     commits: Arc<CommitWatch>,
     looks: Tasks<Id, LookOutcome>,
     readings: mpsc::Receiver<LeafRead>,
@@ -98,7 +96,6 @@ impl Alarms {
             schedule: Schedule::default(),
             known: BTreeMap::new(),
             watches: None,
-            bus_watches: Arc::default(),
             commits: agent_state.store.watch_commits(),
             looks: Tasks::default(),
             readings,
@@ -133,7 +130,7 @@ impl Alarms {
     /// Begins what is due.
     pub(crate) fn start_due(&mut self, agent_state: &Arc<AgentState>, hearts: &mut Hearts, now: Instant) {
         for id in self.schedule.due(now) {
-            let Some(known) = self.known.get_mut(&id) else { continue };
+            let (Some(known), Some(watches)) = (self.known.get_mut(&id), &self.watches) else { continue };
             // Whom nobody hears need not be watched. Who comes makes a new agent state.
             let Some(peer) = listener(agent_state, &known.object) else {
                 self.schedule.ended(&id);
@@ -146,8 +143,7 @@ impl Alarms {
                 epoch: self.epoch,
                 object: Arc::clone(&known.object),
                 alarm: Arc::clone(&known.alarm),
-                watches: self.watches.clone(),
-                bus_watches: Arc::clone(&self.bus_watches),
+                watches: Arc::clone(watches),
                 readings: self.reads.clone(),
             };
             let name = format!("{}: the look for its alarm {}", id.moid, id.name);
@@ -191,14 +187,7 @@ impl Alarms {
                 }
                 AlarmsEvent::Sign
             }
-            ids = self.bus_watches.changed() => {
-                let now = waking::now();
-                for id in ids {
-                    self.schedule.changed(&id, now);
-                }
-                AlarmsEvent::Sign
-            }
-            ids = FileWatches::changed_of(self.watches.as_deref()) => {
+            ids = SourceWatches::changed(self.watches.as_deref()) => {
                 let now = waking::now();
                 for id in ids {
                     self.schedule.changed(&id, now);
@@ -237,11 +226,10 @@ impl Alarms {
             self.break_off(&id, &mut known);
         }
         self.schedule.keep(&self.known.keys().cloned().one_by_one(), waking::now());
-        self.bus_watches.keep(|id| self.known.contains_key(id));
         match &self.watches {
             _ if self.known.is_empty() => self.watches = None,
             Some(watches) => watches.keep(|id| self.known.contains_key(id)),
-            None => self.watches = FileWatches::if_possible("alarms depend on"),
+            None => self.watches = Some(Arc::new(SourceWatches::new("alarms depend on"))),
         }
         self.look_out();
         if !new.is_empty() {

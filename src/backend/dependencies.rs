@@ -23,6 +23,8 @@ pub struct Dependencies {
     pub signals: BTreeSet<BusSign>,
     /// Whether some come from programs and the like, which have to be asked again.
     pub others: bool,
+    /// Whether some are in lists of which something tells.
+    pub lists: bool,
 }
 
 impl Dependencies {
@@ -58,13 +60,17 @@ impl Dependencies {
         let pattern = match &list.from {
             ListFrom::Glob(pattern) => pattern,
             ListFrom::Records { place: RecordsPlace::File(path), .. } => {
+                self.lists = true;
                 match path.fill_path(&context.variables(None)) {
                     Ok(path) => self.file(&path, context),
                     Err(_) => self.others = true,
                 }
                 return;
             }
-            ListFrom::Object(object) => return self.signal(object, None, context),
+            ListFrom::Object(object) => {
+                self.lists = true;
+                return self.signal(object, None, context);
+            }
             ListFrom::Records { .. } => {
                 self.others = true;
                 return;
@@ -75,6 +81,7 @@ impl Dependencies {
         let plain = components.iter().take_while(|component| is_plain(component)).count();
         // What lies deeper than the first pattern may come and go unseen.
         self.others |= components.len() > plain + 1;
+        self.lists = true;
         let folder = components.get(..plain).unwrap_or_default().join("/");
         self.folders.extend(below(&folder, context));
     }

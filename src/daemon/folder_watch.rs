@@ -9,7 +9,7 @@ use crate::backend::Dependencies;
 use crate::base::OneByOne as _;
 use crate::base::waking;
 use crate::config::Paths;
-use crate::file_watches::FileWatches;
+use crate::watches::FileWatches;
 
 /// How long after the first change was seen it is acted upon: files come in several steps.
 const DEBOUNCE: Duration = Duration::from_secs(1);

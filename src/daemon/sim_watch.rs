@@ -9,7 +9,7 @@ use crate::agent_state;
 use crate::agent_state::AgentState;
 use crate::backend::Dependencies;
 use crate::config::Fact;
-use crate::file_watches::FileWatches;
+use crate::watches::FileWatches;
 
 /// The watch of the files that the IMSI comes from.
 #[derive(Debug)]

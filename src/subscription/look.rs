@@ -8,13 +8,13 @@ use hyper::Method;
 use super::schedule::Id;
 use crate::agent_state::Parameters;
 use crate::agent_state::{AgentState, Peer};
-use crate::file_watches::FileWatches;
 use crate::repository::{RepositoryError, Upload};
 use crate::store::{Change, Digest, StoreError, Subscription};
 use crate::transport::{Binding, Failure, Remedy, TransportError, is_temporary, retry_after};
 use crate::tree::{Batch, Principal, Resolved, Rights, SessionFacts, TreeError};
 use crate::uri::client::{ClientUri, ClientUriError};
 use crate::uri::server::shown;
+use crate::watches::{Finding, SourceWatches};
 
 /// A look at one subscription, with all that it takes.
 pub(super) struct Look {
@@ -27,7 +27,7 @@ pub(super) struct Look {
     pub(super) there: Option<Digest>,
     /// Whether the store is to know what is put.
     pub(super) keep: bool,
-    pub(super) watches: Option<Arc<FileWatches<Id>>>,
+    pub(super) watches: Option<Arc<SourceWatches<Id>>>,
 }
 
 /// The outcome of a look.
@@ -117,11 +117,11 @@ impl Look {
             other => other?,
         };
         // Watched first, read then: what changes in between is not missed.
-        let dependencies = tree.dependencies(&node, principal).await?;
-        // Which node an x-name stands for may hang on any other's value.
-        let others = dependencies.others || !dependencies.signals.is_empty() || !uri.node_values.is_empty();
-        let told = match self.watches.clone() {
-            Some(watches) => watches.follow(self.id.clone(), dependencies).await,
+        let find = || -> Finding<'_, (), TreeError> {
+            Box::pin(async { Ok(((), tree.dependencies(&node, principal).await?)) })
+        };
+        let told = match &self.watches {
+            Some(watches) => watches.follow(&self.id, &tree.machine().bus, find).await?.1,
             None => false,
         };
         let mut gathering = tree.gathering(principal)?.without_validators();
@@ -129,9 +129,11 @@ impl Look {
             Err(TreeError::NotFound(_)) => {}
             other => other?,
         }
+        // Which node an x-name stands for may hang on any other's value. What fails may come to be well without a word.
+        let polls = !told || !uri.node_values.is_empty() || gathering.has_failed();
         let batch = gathering.finish();
         let digest = batch.digest(principal.account.profile).await?;
-        Ok(Content { batch, digest, polls: others || !told })
+        Ok(Content { batch, digest, polls })
     }
 
     /// Puts the content, where something else is `there`.

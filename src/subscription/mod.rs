@@ -1,9 +1,9 @@
 //! Subscriptions (SUB of the approved profile): what a server has subscribed to is put to the place that it named
 //! whenever it is another one than what was put there last.
 //!
-//! Commits to the store and changes of files are *signs* that it may be; where neither tells, it is looked at every
-//! now and then. A *look* reads what the server would get, and puts it if its digest is a new one: rights are those
-//! of that moment, and many changes become one.
+//! Commits to the store, changes of files and signals of D-Bus are *signs* that it may be; where none tells, it is
+//! looked at every now and then. A *look* reads what the server would get, and puts it if its digest is a new one:
+//! rights are those of that moment, and many changes become one.
 //!
 //! The store has the digest of what is there, so that nothing is lost with the power, and a start is no change. Flash
 //! wears: of what changes all the time the store says that nobody knows, which at worst sends it once too often.
@@ -26,10 +26,10 @@ use crate::base::journal;
 use crate::base::said::Said;
 use crate::base::tasks::Tasks;
 use crate::base::waking;
-use crate::file_watches::FileWatches;
 use crate::package::Verb;
 use crate::store::{Change, Changed, CommitWatch, Digest, NodeKey, Store, StoreError, Subscription};
 use crate::uri::client::ClientUri;
+use crate::watches::SourceWatches;
 use look::{Look, LookEnd};
 use schedule::{Ended, Id, Schedule};
 
@@ -42,8 +42,8 @@ pub(crate) struct Subscriptions {
     commits: Arc<CommitWatch>,
     schedule: Schedule,
     known: HashMap<Id, KnownSubscription>,
-    /// The watches of files that content comes from; none while there are no subscriptions, or no inotify.
-    watches: Option<Arc<FileWatches<Id>>>,
+    /// The watches of what content comes from; none while there are no subscriptions.
+    watches: Option<Arc<SourceWatches<Id>>>,
     looks: Tasks<Id, LookEnd>,
 }
 
@@ -148,7 +148,7 @@ impl Subscriptions {
     pub(crate) async fn next_event(&mut self, agent_state: &AgentState, random: &mut dyn Random) {
         tokio::select! {
             changed = self.commits.changed() => self.heard(&changed, agent_state),
-            ids = FileWatches::changed_of(self.watches.as_deref()) => {
+            ids = SourceWatches::changed(self.watches.as_deref()) => {
                 let now = waking::now();
                 for id in ids {
                     self.schedule.changed(&id, now);
@@ -263,7 +263,7 @@ impl Subscriptions {
         match &self.watches {
             _ if self.known.is_empty() => self.watches = None,
             Some(watches) => watches.keep(|id| self.known.contains_key(id)),
-            None => self.watches = FileWatches::if_possible("servers subscribe to"),
+            None => self.watches = Some(Arc::new(SourceWatches::new("servers subscribe to"))),
         }
     }
 

@@ -35,8 +35,6 @@ pub struct Watched {
     pub dependencies: Dependencies,
     /// Where in the store it is, or may come to be.
     pub keys: Vec<NodeKey>,
-    /// A file or a folder tells of elements that come or go.
-    lists_are_told: bool,
 }
 
 /// A leaf or an element that an alarm watches.
@@ -48,14 +46,6 @@ pub struct WatchedNode {
     pub client_uri: String,
     /// Of an element: the node that it is in.
     pub within: Option<String>,
-}
-
-impl Watched {
-    /// Whether no file is a sign of elements that come or go.
-    #[must_use]
-    pub fn lists_are_told_by_nobody(&self) -> bool {
-        !self.lists_are_told
-    }
 }
 
 impl WatchedNode {
@@ -215,10 +205,6 @@ impl Walk<'_> {
             }
             if let Some(list) = &description.mapping.list {
                 let scope = self.tree.scope(&node, self.principal);
-                let mut listing = Dependencies::default();
-                listing.add_list(list, &scope.context());
-                self.found.lists_are_told |=
-                    listing != Dependencies { others: true, ..Dependencies::default() };
                 self.found.dependencies.add_list(list, &scope.context());
             } else {
                 self.found.keys.push(node.key());

@@ -196,6 +196,12 @@ impl Gathering<'_> {
         self.items.is_empty() && self.fresh
     }
 
+    /// Whether a source or a listing failed, so that something may be left out.
+    #[must_use]
+    pub fn has_failed(&self) -> bool {
+        self.read_view.has_failed()
+    }
+
     /// Ends the gathering; returns the batch.
     #[must_use]
     pub fn finish(self) -> Batch {

@@ -5,7 +5,7 @@ use std::pin::Pin;
 
 use crate::backend::Dependencies;
 use crate::ddf::{AccessType, NodeName};
-use crate::mo::mapping::{ListFrom, SourceKind};
+use crate::mo::mapping::{List, ListFrom, RecordsPlace, Source, SourceKind};
 use crate::mo::{ManagementObject, NodeId};
 use crate::package::Profile;
 use crate::store::NodeKey;
@@ -90,12 +90,10 @@ impl Walk<'_> {
                     continue;
                 }
                 if let Some(list) = &node.object.node(id).mapping.list {
-                    let scope = self.tree.scope(node, self.principal);
-                    found.add_list(list, &scope.context());
-                    if !matches!(list.from, ListFrom::Glob(_)) && !reads_files(&node.object, id) {
-                        continue;
-                    }
-                } else if !has_sources(&node.object, id) {
+                    found.add_list(list, &self.tree.scope(node, self.principal).context());
+                }
+                if !is_told_by_names(&node.object, id) {
+                    self.nameless(node, id, found);
                     continue;
                 }
                 // A listing that fails now is tried again when the node is read.
@@ -112,6 +110,22 @@ impl Walk<'_> {
         })
     }
 
+    /// What all children of an un-named node come from, whatever they are called: no need to list them.
+    fn nameless(&self, parent: &NodeRef, id: NodeId, found: &mut Dependencies) {
+        let scope = self.tree.scope(parent, self.principal);
+        for id in at_and_below(&parent.object, id) {
+            for source in &parent.object.node(id).mapping.get {
+                found.add(source, &scope.context());
+            }
+        }
+        // A list in the list is here as well: none that has names in its place.
+        for id in at_and_below(&parent.object, id).skip(1) {
+            if let Some(list) = &parent.object.node(id).mapping.list {
+                found.add_list(list, &scope.context());
+            }
+        }
+    }
+
     fn leaf(&self, node: &NodeRef, found: &mut Dependencies) -> Result<(), TreeError> {
         let mapping = node.mapping();
         // What is pinned stays.
@@ -126,17 +140,24 @@ impl Walk<'_> {
     }
 }
 
-/// Whether anything at or below a description comes from files, whose names may have a listing's in them.
-fn reads_files(object: &ManagementObject, id: NodeId) -> bool {
-    let mapping = &object.node(id).mapping;
-    let file = |source: &crate::mo::mapping::Source| matches!(source.from, SourceKind::File { .. });
-    mapping.get.iter().any(file) || object.children(id).iter().any(|child| reads_files(object, *child))
+/// Whether what is at or below a description comes from files or lists of files, which may have the names of its
+/// parents.
+fn is_told_by_names(object: &ManagementObject, id: NodeId) -> bool {
+    at_and_below(object, id).any(|below| {
+        let mapping = &object.node(below).mapping;
+        let file = |source: &Source| matches!(source.from, SourceKind::File { .. });
+        let list = |list: &List| {
+            matches!(list.from, ListFrom::Glob(_) | ListFrom::Records { place: RecordsPlace::File(_), .. })
+        };
+        mapping.get.iter().any(file) || below != id && mapping.list.as_ref().is_some_and(list)
+    })
 }
 
-/// Whether anything at or below a description comes from elsewhere than the store.
-fn has_sources(object: &ManagementObject, id: NodeId) -> bool {
-    let mapping = &object.node(id).mapping;
-    !mapping.get.is_empty()
-        || mapping.list.is_some()
-        || object.children(id).iter().any(|child| has_sources(object, *child))
+fn at_and_below(object: &ManagementObject, id: NodeId) -> impl Iterator<Item = NodeId> {
+    let mut left = vec![id];
+    std::iter::from_fn(move || {
+        let next = left.pop()?;
+        left.extend(object.children(next));
+        Some(next)
+    })
 }

@@ -269,6 +269,44 @@ pub(crate) async fn serve(daemon: &Daemon, modems: impl IntoIterator<Item = (&st
     builder.build().await.unwrap()
 }
 
+/// Has the modem `0` be on this band, and say so, as another program sets it.
+pub(crate) async fn tune(daemon: &Daemon, band: u32) {
+    set(daemon, "0", "Band", zbus::wire::Variant::U32(band)).await;
+}
+
+/// Has another program set a property of a modem.
+pub(crate) async fn set(daemon: &Daemon, modem: &str, property: &str, value: zbus::wire::Variant<'_>) {
+    let other = daemon.connect().build().await.unwrap();
+    let body = (MODEM, property, value);
+    let path = format!("/org/t/Modems1/Modem/{modem}");
+    let properties = Some("org.freedesktop.DBus.Properties");
+    other.call_method(Some(SERVICE), path, properties, "Set", &body).await.unwrap();
+}
+
+/// Tells of objects that come and go.
+struct Manager;
+
+#[interface(name = "org.freedesktop.DBus.ObjectManager")]
+impl Manager {
+    fn get_managed_objects(&self) -> HashMap<String, HashMap<String, HashMap<String, String>>> {
+        HashMap::new()
+    }
+}
+
+/// Puts an object manager above the modems.
+pub(crate) async fn manage(service: &Connection) {
+    service.object_server().at("/org/t/Modems1", Manager).await.unwrap();
+}
+
+/// Has it say that the objects below are others now.
+pub(crate) async fn tell(service: &Connection, signal: &str) {
+    let manager = "org.freedesktop.DBus.ObjectManager";
+    service
+        .emit_signal(None::<&str>, "/org/t/Modems1", manager, signal, &"/org/t/Modems1/Modem/1")
+        .await
+        .unwrap();
+}
+
 /// Modems of a service that is made with GLib, as ModemManager and NetworkManager are.
 pub(crate) struct Glib {
     child: Child,

@@ -586,6 +586,17 @@ impl Agent {
         boottime.map(|info| left(info).unwrap()).filter(|left| !left.is_zero()).collect()
     }
 
+    /// Waits until no timer of its runs.
+    pub(crate) async fn at_rest(&self) {
+        let rest = async {
+            while !self.timers().is_empty() {
+                tokio::time::sleep(Duration::from_millis(50)).await;
+            }
+        };
+        let rested = tokio::time::timeout(LIMIT, rest).await;
+        rested.unwrap_or_else(|_| panic!("{:?}\n{}", self.timers(), self.log()));
+    }
+
     /// How many files it has open.
     pub(crate) fn open_files(&self) -> usize {
         std::fs::read_dir(format!("/proc/{}/fd", self.pid)).unwrap().count()

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::path::PathBuf;
 
-use crate::backend::Dependencies;
+use crate::backend::{BusSign, Dependencies};
 use crate::mo::Value;
 use crate::store::{Change, NodeKey, Stored};
 
@@ -26,6 +26,7 @@ async fn files_are_named_whether_they_are_there_or_not() {
     let of = |files: &[&str], folders: &[&str]| Dependencies {
         files: bench.paths(files),
         folders: bench.paths(folders),
+        lists: !folders.is_empty(),
         ..Dependencies::default()
     };
     assert_eq!(bench.dependencies("Gone").await, of(&["gone"], &[]));
@@ -60,11 +61,20 @@ async fn programs_tell_nobody() {
                    [node.Word]\nget = [{ file = \"/word\" }, { run = [\"/bin/true\"] }]\n\
                    [node.\"Rows/<r>\"]\nlist = { run = [\"/bin/echo\", \"x\"], lines = true }\n\
                    [node.\"Rows/<r>/Text\"]\nget = { file = \"/rows/{r}\" }\n\
+                   [node.\"Ports/<p>\"]\nlist = { file = \"/ports\", json = true }\n\
+                   [node.\"Ports/<p>/Text\"]\nget = { run = [\"/bin/echo\", \"{p}\"] }\n\
+                   [node.\"Modems/<m>\"]\nlist = { object = \"modem\" }\n\
+                   [node.\"Modems/<m>/Text\"]\nget = { object = \"sim\", property = \"Id\" }\n\
+                   [object]\nmodem = { dbus = \"org.t.M\", path = \"/org/t/M/*\", interface = \"org.t.M\" }\n\
+                   sim = { dbus = \"org.t.M\", path = \"/org/t/Sim\", interface = \"org.t.Sim\" }\n\
                    [node.Version]\nget = { builtin = \"agent-version\" }\n";
     let text = |name: &str| node(name, "chr", "Get", "", &[]);
-    let row = node("<r>", "node", "Get", MANY, &[text("Text")]);
-    let rows = node("Rows", "node", "Get", "", &[row]);
-    let root = node("Said", "node", "Get", "", &[text("Word"), rows, text("Version")]);
+    let list = |name: &str, element: &str| {
+        let element = node(element, "node", "Get", MANY, &[text("Text")]);
+        node(name, "node", "Get", "", &[element])
+    };
+    let lists = [list("Rows", "<r>"), list("Ports", "<p>"), list("Modems", "<m>")];
+    let root = node("Said", "node", "Get", "", &[&[text("Word"), text("Version")], &lists[..]].concat());
     put(&bench.folder.path().join("mo/said/said.toml"), mapping);
     let ddf = format!("<MgmtTree><VerDTD>1.2</VerDTD>{root}</MgmtTree>");
     put(&bench.folder.path().join("mo/said/said.ddf.xml"), &ddf);
@@ -88,6 +98,17 @@ async fn programs_tell_nobody() {
         let rows = bench.dependencies(&of(path)).await;
         assert_eq!((rows.files, rows.others), (bench.paths(&["rows/x"]), true), "{path}");
     }
+    let ports = bench.dependencies(&of("Ports")).await;
+    assert_eq!((ports.files, ports.others), (bench.paths(&["ports"]), true), "its leaves are programs'");
+    let modems = bench.dependencies(&of("Modems")).await;
+    let sign = |path: &str, interface: &str, property: Option<&str>| BusSign {
+        service: "org.t.M".to_owned(),
+        path: path.to_owned(),
+        interface: interface.to_owned(),
+        property: property.map(str::to_owned),
+    };
+    let signs = [sign("/org/t/M/*", "org.t.M", None), sign("/org/t/Sim", "org.t.Sim", Some("Id"))];
+    assert_eq!((modems.signals, modems.others), (signs.into(), false), "nobody was asked");
 }
 
 #[test]

@@ -72,6 +72,12 @@ impl ReadView {
         self.listings.get(parent.key().as_bytes()).cloned().and_then(Result::ok).unwrap_or_default()
     }
 
+    /// Whether a source or a listing failed that was gathered.
+    pub(in crate::tree) fn has_failed(&self) -> bool {
+        self.values.values().any(|value| matches!(value, Outside::Failed(_)))
+            || self.listings.values().any(Result::is_err)
+    }
+
     /// Whether a listing of the node's children fails.
     pub(super) fn fails(&self, parent: &NodeRef) -> bool {
         matches!(self.listings.get(parent.key().as_bytes()), Some(Err(_)))

@@ -1,0 +1,90 @@
+//! Watches of what values come from: files, by inotify, and D-Bus services, by their signals. Alarms and subscriptions
+//! wait by them, and need not ask.
+
+mod files;
+
+use std::collections::BTreeSet;
+use std::pin::Pin;
+use std::sync::Arc;
+
+use crate::backend::{Bus, BusWatches, Dependencies};
+pub(crate) use files::FileWatches;
+
+/// What comes and goes faster than it can be watched is given up after so many tries.
+const MOST_TURNS: usize = 3;
+
+/// What was found, and what it depends on.
+pub(crate) type Finding<'f, T, E> = Pin<Box<dyn Future<Output = Result<(T, Dependencies), E>> + Send + 'f>>;
+
+/// The watches of all that values come from, each for whoever depends on it.
+#[derive(Debug)]
+pub(crate) struct SourceWatches<K> {
+    /// None where the kernel gives no inotify instance.
+    files: Option<Arc<FileWatches<K>>>,
+    bus: BusWatches<K>,
+}
+
+impl<K: Ord + Clone + Send + Sync + 'static> SourceWatches<K> {
+    /// Makes watches of nothing yet; a warning where files can't be watched. `what` says in the journal which files it
+    /// is: those that "servers subscribe to".
+    pub(crate) fn new(what: &str) -> Self {
+        Self { files: FileWatches::if_possible(what), bus: BusWatches::default() }
+    }
+
+    /// Watches for `id` what `find` says that its finding depends on, and nothing else. Returns what was found, and
+    /// whether all of its changes will be told.
+    ///
+    /// Watched first, found then: what has come into a list before that was watched, nobody tells.
+    ///
+    /// # Errors
+    /// Nothing could be found.
+    pub(crate) async fn follow<'f, T, E>(
+        &self,
+        id: &K,
+        bus: &Arc<Bus>,
+        find: impl Fn() -> Finding<'f, T, E>,
+    ) -> Result<(T, bool), E> {
+        let (mut found, mut dependencies) = find().await?;
+        for _ in 0..MOST_TURNS {
+            let is_told = self.watch(id, bus, dependencies.clone()).await;
+            if !dependencies.lists {
+                return Ok((found, is_told));
+            }
+            let (again, now) = find().await?;
+            found = again;
+            if now == dependencies {
+                return Ok((found, is_told));
+            }
+            dependencies = now;
+        }
+        Ok((found, false))
+    }
+
+    /// Keeps the watches of these, and of no others.
+    pub(crate) fn keep(&self, known: impl Fn(&K) -> bool) {
+        if let Some(files) = &self.files {
+            files.keep(&known);
+        }
+        self.bus.keep(known);
+    }
+
+    /// Waits until something happens to what `watches` watch, and returns whom it concerns. For ever where there are
+    /// none. Whoever stops waiting loses nothing.
+    pub(crate) async fn changed(watches: Option<&Self>) -> BTreeSet<K> {
+        let Some(watches) = watches else { return std::future::pending().await };
+        tokio::select! {
+            ids = FileWatches::changed_of(watches.files.as_deref()) => ids,
+            ids = watches.bus.changed() => ids,
+        }
+    }
+
+    /// False where something does not tell of every change.
+    async fn watch(&self, id: &K, bus: &Arc<Bus>, mut dependencies: Dependencies) -> bool {
+        let (signals, others) = (std::mem::take(&mut dependencies.signals), dependencies.others);
+        let files = match &self.files {
+            Some(files) => files.follow(id.clone(), dependencies).await,
+            None => false,
+        };
+        self.bus.follow(id, bus, signals).await & files & !others
+    }
+}
