@@ -353,6 +353,12 @@ occurs = "?"
 get = [{ run = ["@folder@/later"] }, { value = "worse" }]
 [node."List/<l>"]
 list = { file = "/no/such/list" }
+[node."Broken/<b>"]
+list = { file = "@folder@/word", json = true }
+[node.Number]
+format = "int"
+occurs = "?"
+get = { file = "@folder@/word" }
 [node.Level]
 format = "int"
 default = 1
@@ -382,6 +388,11 @@ async fn why_a_source_has_no_value_is_said_to_whoever_asks() {
         assert_eq!(statuses, [200, 200]);
         assert_eq!(shown(&bench, 1)["MOData"]["Gone"]["Later"], "worse");
         let log = agent.log();
+        for (path, why) in [("Broken", "expected value at line 1"), ("Number", "")] {
+            let line = format!("{}: @folder@/word: {why}", node(path));
+            let line = line.replace("@folder@", folder.trim_end_matches('/'));
+            assert!(log.contains(&line), "what fails is said, with its file: {line}\n{log}");
+        }
         for (path, why) in [
             ("File", "a source has no value: /no/such/file: No such file or directory"),
             ("Word", "a source has no value: @folder@/word: `map` has no \"odd\""),

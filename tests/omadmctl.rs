@@ -213,7 +213,7 @@ fn what_fails_silently_has_its_place_in_what_is_read() {
         "\nState: no source has a value\n    /word: absent: `match` finds nothing in \"odd\"\n    /word: A: absent: /word: no A\n",
         "\nKept = thirty\n",
         "\nList/\n  <l>: `list`: absent: /none: No such file",
-        "\nWrong/\n  <w>: `list`: failed: ",
+        "\nWrong/\n  <w>: `list`: failed: /word: expected value at line 1",
     ] {
         assert!(shown.contains(line), "{line:?} is not in:\n{shown}");
     }

@@ -83,9 +83,22 @@ pub enum BackendError {
         /// The limit in seconds.
         seconds: u64,
     },
-    /// The names that `list` found can't be children of one node.
-    #[error("list: {0}")]
-    List(String),
+    /// What a source has can't be made the node's value.
+    #[error("{from}: {why}")]
+    Odd {
+        /// The source.
+        from: String,
+        /// Why.
+        why: String,
+    },
+    /// What `list` found can't be the children of one node.
+    #[error("{from}: {why}")]
+    List {
+        /// The file, program, pattern or D-Bus object that has them.
+        from: String,
+        /// Why.
+        why: String,
+    },
     /// A call on the message bus did not work.
     #[error("{what}: {why}")]
     Bus {

@@ -12,7 +12,7 @@ use super::error::BackendError;
 use super::glob::{Glob, escape};
 use super::{bus, file, records};
 use crate::base::said::SaidOf;
-use crate::mo::mapping::{List, ListFrom};
+use crate::mo::mapping::{BusObject, List, ListFrom, RecordsPlace};
 use crate::uri::encode_name;
 
 /// The folders with names that are passed over, of which the journal has a line: they are looked into again and again.
@@ -50,10 +50,26 @@ pub async fn list(list: &List, context: &Context<'_>) -> Result<Answer<Vec<Child
             Answer::Unavailable(why) => return Ok(Answer::Unavailable(why)),
         },
     };
-    Ok(Answer::Value(children(found, list.max, context)?))
+    let children = children(found, list.max, context);
+    children.map(Answer::Value).map_err(|why| BackendError::List { from: place(&list.from, context), why })
 }
 
-fn children(mut found: Vec<Element>, max: usize, context: &Context<'_>) -> Result<Vec<Child>, BackendError> {
+/// What a list comes from, as people are told of it.
+fn place(from: &ListFrom, context: &Context<'_>) -> String {
+    match from {
+        ListFrom::Glob(pattern) => pattern.clone(),
+        ListFrom::Records { place: RecordsPlace::Run(argv), .. } => records::words(argv),
+        ListFrom::Records { place: RecordsPlace::File(path), .. } => {
+            path.fill_path(&context.variables(None)).unwrap_or_else(|_| path.to_string())
+        }
+        ListFrom::Object(object) => {
+            let known = context.objects.iter().find(|(name, _)| name == object);
+            known.map_or_else(|| object.clone(), |(_, BusObject { name, path, .. })| format!("{name} {path}"))
+        }
+    }
+}
+
+fn children(mut found: Vec<Element>, max: usize, context: &Context<'_>) -> Result<Vec<Child>, String> {
     if found.len() > max {
         log::warn!(
             "{}: `list` found more children than its `max` of {max}: the others are left out",
@@ -67,10 +83,10 @@ fn children(mut found: Vec<Element>, max: usize, context: &Context<'_>) -> Resul
         .map(|Element { captured, item }| {
             let name = encode_name(&captured);
             if name.is_empty() {
-                return Err(BackendError::List("a name is empty".to_owned()));
+                return Err("a name is empty".to_owned());
             }
             if !seen.insert(name.clone()) {
-                return Err(BackendError::List(format!("{captured:?} is there twice")));
+                return Err(format!("{captured:?} is there twice"));
             }
             Ok(Child { name, captured, item })
         })
@@ -88,10 +104,14 @@ async fn globbed(pattern: &str, max: usize, context: &Context<'_>) -> Result<Vec
         filled = filled.replace(&braces, &escape(name));
     }
     let Some(star) = Star::find(&filled) else {
-        return Err(BackendError::List(format!("{pattern:?} must have a component with exactly one `*`")));
+        let why = "must have a component with exactly one `*`".to_owned();
+        return Err(BackendError::List { from: filled, why });
     };
     file::below(context.machine, &filled)?;
-    let walk = Glob::parse(&filled).map_err(|why| BackendError::List(format!("{filled:?}: {why}")))?;
+    let walk = match Glob::parse(&filled) {
+        Ok(walk) => walk,
+        Err(why) => return Err(BackendError::List { from: filled, why: why.to_string() }),
+    };
     let folder = file::below(context.machine, walk.folder())?;
     let (root, client_uri) = (context.machine.sysroot.clone(), context.request.client_uri.to_owned());
     file::blocking_from(folder, move |folder, access| {

@@ -158,7 +158,9 @@ fn typed(
         }
     };
     let booted = if pipeline.time == Some(TimeUnit::Boot) { booted() } else { None };
-    let text = match pipeline.apply(&text, format, &Variables { booted, ..*variables })? {
+    let odd = |why: &dyn fmt::Display| BackendError::Odd { from: from.to_string(), why: why.to_string() };
+    let passed = pipeline.apply(&text, format, &Variables { booted, ..*variables });
+    let text = match passed.map_err(|error| odd(&error))? {
         Passed::Value(text) => text,
         Passed::Absent(why) => return Ok(Answer::Absent(format!("{from}: {why}"))),
     };
@@ -168,7 +170,7 @@ fn typed(
     if text.is_empty() && matches!(format, Format::Int | Format::Float | Format::Bool) {
         return Ok(Answer::Absent(format!("{from}: empty")));
     }
-    Ok(Answer::Value(Value::from_text(format, &text)?))
+    Value::from_text(format, &text).map(Answer::Value).map_err(|error| odd(&error))
 }
 
 /// The time when the system started, in seconds since 1970; none where its clock was not set yet.

@@ -8,7 +8,7 @@ use super::context::Context;
 use super::element::Element;
 use super::error::BackendError;
 use super::{file, run};
-use crate::mo::mapping::{RecordsPlace, RecordsShape, Select};
+use crate::mo::mapping::{RecordsPlace, RecordsShape, Select, Template};
 use crate::mo::select::{json_text, shown, walk};
 
 /// Reads all records, in their order.
@@ -17,10 +17,11 @@ pub(super) async fn read(
     shape: &RecordsShape,
     context: &Context<'_>,
 ) -> Result<Answer<Vec<Element>>, BackendError> {
-    let bytes = match place {
-        RecordsPlace::Run(argv) => run::output(argv, context).await?,
+    let (bytes, from) = match place {
+        RecordsPlace::Run(argv) => (run::output(argv, context).await?, words(argv)),
         RecordsPlace::File(path) => {
-            file::content(context.machine, &path.fill_path(&context.variables(None))?).await?
+            let path = path.fill_path(&context.variables(None))?;
+            (file::content(context.machine, &path).await?, path)
         }
     };
     let bytes = match bytes {
@@ -28,20 +29,25 @@ pub(super) async fn read(
         Answer::Absent(why) => return Ok(Answer::Absent(why)),
         Answer::Unavailable(why) => return Ok(Answer::Unavailable(why)),
     };
-    let text = String::from_utf8(bytes).map_err(|_| BackendError::NotUtf8("list".to_owned()))?;
-    elements(&text, shape, matches!(place, RecordsPlace::File(_)))
+    let Ok(text) = String::from_utf8(bytes) else { return Err(BackendError::NotUtf8(from)) };
+    match elements(&text, shape, matches!(place, RecordsPlace::File(_))) {
+        Ok(Answer::Absent(why)) => Ok(Answer::Absent(format!("{from}: {why}"))),
+        Ok(answer) => Ok(answer),
+        Err(why) => Err(BackendError::List { from, why }),
+    }
+}
+
+/// An argv as the mapping writes it.
+pub(super) fn words(argv: &[Template]) -> String {
+    argv.iter().map(Template::to_string).collect::<Vec<_>>().join(" ")
 }
 
 /// The elements of a text, in their order; those of a JSON array without names are known `by_position`, or by
 /// themselves.
 ///
 /// # Errors
-/// [`BackendError::List`]
-pub fn elements(
-    text: &str,
-    shape: &RecordsShape,
-    by_position: bool,
-) -> Result<Answer<Vec<Element>>, BackendError> {
+/// Why the text has none.
+pub fn elements(text: &str, shape: &RecordsShape, by_position: bool) -> Result<Answer<Vec<Element>>, String> {
     Ok(match shape {
         RecordsShape::Json { select, key } => match members(text, select, key.as_deref(), by_position)? {
             Some(found) => Answer::Value(found),
@@ -83,18 +89,18 @@ fn members(
     select: &[Select],
     key: Option<&str>,
     by_position: bool,
-) -> Result<Option<Vec<Element>>, BackendError> {
-    let document: Json = serde_json::from_str(text).map_err(|error| BackendError::List(error.to_string()))?;
+) -> Result<Option<Vec<Element>>, String> {
+    let document: Json = serde_json::from_str(text).map_err(|error| error.to_string())?;
     let Some(json) = walk(select, &document) else { return Ok(None) };
     let is_plain = |element: &Json| !element.is_object() && !element.is_array();
     let found = |captured, element: &Json| Element { captured, item: Some(element.clone()) };
     let named = |element: &Json, key: &str| {
         let name = element.get(key).and_then(json_text);
-        let name = name.ok_or_else(|| BackendError::List(format!("an element has no {key:?}")))?;
+        let name = name.ok_or_else(|| format!("an element has no {key:?}"))?;
         Ok(found(name, element))
     };
     let plain = |element: &Json| {
-        let name = json_text(element).ok_or_else(|| BackendError::List("an element is null".to_owned()))?;
+        let name = json_text(element).ok_or_else(|| "an element is null".to_owned())?;
         Ok(found(name, element))
     };
     let placed = |(position, element): (usize, &Json)| found(position.to_string(), element);
@@ -108,7 +114,7 @@ fn members(
         (Json::Object(members), None) => {
             Ok(members.iter().map(|(name, element)| found(name.clone(), element)).collect())
         }
-        _ => Err(BackendError::List("expected a JSON array or object".to_owned())),
+        _ => Err("expected a JSON array or object".to_owned()),
     };
     all.map(Some)
 }

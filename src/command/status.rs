@@ -263,7 +263,10 @@ mod tests {
             (TreeError::Unavailable { node: node(), why: why() }, 503),
             (TreeError::Backend { node: node(), source: BackendError::Unsupported("D-Bus") }, 501),
             (TreeError::Backend { node: node(), source: BackendError::NeedsHelper(why()) }, 501),
-            (TreeError::Backend { node: node(), source: BackendError::List(why()) }, 500),
+            (
+                TreeError::Backend { node: node(), source: BackendError::List { from: node(), why: why() } },
+                500,
+            ),
             (TreeError::Backend { node: node(), source: hung }, 503),
             (TreeError::Backend { node: node(), source: BackendError::NotNow(why()) }, 503),
             (TreeError::NotVerified(node()), 500),

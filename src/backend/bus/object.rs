@@ -133,7 +133,8 @@ pub(in crate::backend) async fn children(
     let bus = &context.machine.bus;
     let BusObject { name, path, interface } = place.object;
     let Some((before, after)) = path.split_once('*') else {
-        return Err(BackendError::List(format!("{path} has no `*`: it is one object")));
+        let why = "its path has no `*`: it is one object".to_owned();
+        return Err(BackendError::List { from: format!("{name} {path}"), why });
     };
     let names = match names(bus, place.object).await {
         Ok(names) => names,

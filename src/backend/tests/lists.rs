@@ -26,7 +26,7 @@ async fn globs_name_children() {
     assert_eq!(glob("/none/*").await.unwrap(), []);
     // The same name twice.
     let twice = glob("/*/*").await.unwrap_err().to_string();
-    assert_eq!(twice, "list: \"dev\" is there twice");
+    assert_eq!(twice, "/*/*: \"dev\" is there twice");
     for pattern in ["/sys/net", "/sys/*-*", "/../*", "/**"] {
         glob(pattern).await.unwrap_err();
     }
@@ -87,7 +87,8 @@ async fn programs_name_children() {
         (r#"echo '["a","a"]'"#, true, None),
         ("exit 1", false, None),
     ] {
-        names(script, json, key).await.unwrap_err();
+        let told = names(script, json, key).await.unwrap_err().to_string();
+        assert!(told.starts_with("/bin/sh"), "it says which program it is: {told}");
     }
 }
 
@@ -113,8 +114,10 @@ async fn a_json_file_has_elements() {
     let context = Context { item: children[1].item.as_ref(), ..bench.context() };
     let item = read_source(&source(SourceKind::Item(".".into())), Format::Chr, &context).await.unwrap();
     assert!(matches!(item, Answer::Value(reading) if reading.value == Value::Text("::1".into())));
-    assert!(matches!(listed("gone", None).await, Ok(Answer::Absent(_))));
-    listed("ports", Some("speed")).await.expect_err("the second has none");
+    let told = listed("ports", Some("speed")).await.unwrap_err().to_string();
+    assert_eq!(told, "/ports.json: an element has no \"speed\"");
+    let Ok(Answer::Absent(told)) = listed("gone", None).await else { panic!() };
+    assert_eq!(told, "/ports.json: `select` finds no .gone");
 }
 
 #[tokio::test]

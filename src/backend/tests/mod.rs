@@ -171,7 +171,7 @@ async fn a_failing_source_is_passed_over_unless_the_node_is_pinned() {
     let get = vec![file_source("/speed"), source(SourceKind::Value("7".into()))];
     assert_eq!(bench.read(get.clone(), Format::Int).await.unwrap(), Answer::Value(Value::Int(7)));
     let alone = bench.read(get[..1].to_vec(), Format::Int).await.unwrap_err();
-    assert_eq!(alone.to_string(), "expected a whole number of 64 bits (int), found \"fast\"");
+    assert_eq!(alone.to_string(), "/speed: expected a whole number of 64 bits (int), found \"fast\"");
     let pinned = NodeMapping { get, pin: true, ..NodeMapping::default() };
     read(&pinned, Format::Int, true, &bench.context()).await.unwrap_err();
 }
