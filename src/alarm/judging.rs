@@ -1,4 +1,4 @@
-//! What was read becomes what is known, and what servers are told: both in one transaction.
+//! Judging: readings of alarms become what is known of them, and what servers are told, in one transaction.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -17,14 +17,14 @@ use crate::mo::alarm::Condition;
 use crate::store::Change;
 use crate::store::records::AlarmRecord;
 
-/// So many alerts go into one transaction at most.
+/// The most alerts that go into one transaction.
 const MOST_AT_ONCE: usize = 32;
-/// Where the store fails, alarms rest for so long.
+/// How long alarms rest after the store has failed.
 const AGAIN: Duration = Duration::from_secs(60);
-/// Of so many leaves or elements an alarm knows something at most, those included that have gone.
+/// The most leaves or elements of which an alarm knows something, those included that have gone.
 const MOST_KNOWN: usize = 2048;
 
-/// What goes into one transaction.
+/// A batch of judged readings: what goes into one transaction, and what is known and told once that is on disk.
 #[derive(Default)]
 struct Batch {
     changes: Vec<Change>,
@@ -35,7 +35,7 @@ struct Batch {
 }
 
 impl Alarms {
-    /// Judges what has happened, and whatever waited for its time. What servers are to hear is on disk when this
+    /// Judges an event, and whatever waited for its time. What servers are to hear is on disk when this
     /// returns.
     pub(crate) async fn judge(&mut self, event: AlarmsEvent, agent_state: &AgentState) -> Told {
         let at = At::now();
@@ -70,7 +70,7 @@ impl Alarms {
         told
     }
 
-    /// A look is over: elements have come or gone, and what is gone for good is forgotten.
+    /// Takes note of a look that is over: elements have come or gone, and what is gone for good is forgotten.
     async fn looked(
         &mut self,
         id: &Id,
@@ -103,7 +103,7 @@ impl Alarms {
         self.known.get(id).is_some_and(|known| known.alarm.condition == Condition::Listed)
     }
 
-    /// Elements that have come, and those that have gone.
+    /// Judges the elements of a list that have come, and those that have gone.
     async fn elements(
         &mut self,
         id: &Id,
@@ -152,7 +152,7 @@ impl Alarms {
         }
     }
 
-    /// Leaves of elements that have gone.
+    /// Forgets leaves whose elements have gone.
     fn forget_gone(&mut self, id: &Id, outcome: &LookOutcome, batch: &mut Batch) {
         let Some(known) = self.known.get_mut(id) else { return };
         let here: BTreeSet<&str> = outcome.places.iter().map(|place| place.client_uri.as_str()).one_by_one();
@@ -164,7 +164,7 @@ impl Alarms {
         }
     }
 
-    /// What waited for its minute to be over.
+    /// Tells what waited for its minute to be over.
     async fn tell_what_waited(&mut self, agent_state: &AgentState, at: At, told: &mut Told) {
         let mut batch = Batch::default();
         while self.rests_until.is_none()
@@ -249,7 +249,8 @@ impl Alarms {
         batch.states.push((id.clone(), client_uri.to_owned(), Kept { state: step.state, element }));
     }
 
-    /// Commits where there is enough, or where what waits for a server must be counted before there is more.
+    /// Commits a batch where there is enough in it, or where what waits for a server must be counted before there is
+    /// more.
     async fn commit_if_full(&mut self, batch: &mut Batch, agent_state: &AgentState, told: &mut Told) {
         let bounds = agent_state.settings.alert;
         let is_near = |destination: &Destination| {
@@ -262,7 +263,7 @@ impl Alarms {
         }
     }
 
-    /// What is known now is what the store has: where that fails, all is as it was.
+    /// Commits a batch; what is known afterwards is what the store has: where that fails, all is as it was.
     async fn commit(&mut self, batch: Batch, agent_state: &AgentState, told: &mut Told) {
         let Batch { changes, states, told: more, lines, .. } = batch;
         if let Err(error) = agent_state.store.commit(changes).await {

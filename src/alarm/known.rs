@@ -16,19 +16,19 @@ use crate::store::NodeKey;
 use crate::store::records::AlarmRecord;
 use crate::uri::decode_name;
 
-/// What is known of one.
+/// What is known of one alarm.
 pub(super) struct Known {
     pub(super) object: Arc<ManagementObject>,
     pub(super) alarm: Arc<Alarm>,
-    /// By ClientURI.
+    /// What is known of each leaf or element, by its ClientURI.
     pub(super) places: HashMap<String, Kept>,
     /// The lists that were looked at, by the nodes that they are in.
     pub(super) lists: BTreeSet<String>,
-    /// Where in the store it is.
+    /// The keys in the store whose commits are signs for the alarm.
     pub(super) keys: Vec<NodeKey>,
-    /// The journal has a line about what is wrong with it.
+    /// Whether the journal has a line about what is wrong with the alarm.
     pub(super) said: Said,
-    /// There are more leaves or elements than are watched, and the journal has a line about it.
+    /// Whether the journal has a line about there being more leaves or elements than are watched.
     pub(super) said_more: Said,
     pub(super) look: Option<AbortHandle>,
 }
@@ -37,7 +37,7 @@ pub(super) struct Known {
 #[derive(Debug, Default)]
 pub(super) struct Kept {
     pub(super) state: AlarmState,
-    /// Of an element: its name, and the node that it is in.
+    /// The name of an element, and the ClientURI of the node that it is in; none for a leaf.
     pub(super) element: Option<(String, String)>,
 }
 
@@ -55,7 +55,7 @@ impl Known {
         }
     }
 
-    /// What the store has of a leaf, an element or a list.
+    /// Takes what the store has of a leaf, an element or a list.
     pub(super) fn take(&mut self, client_uri: String, record: &AlarmRecord, at: At) {
         let is_list = self.alarm.condition == Condition::Listed;
         if is_list && !record.raised {
@@ -72,7 +72,7 @@ impl Known {
         self.places.insert(client_uri.clone(), Kept { state: AlarmState::of(record, at), element });
     }
 
-    /// What goes wrong is said once, until it goes well again.
+    /// Says once what goes wrong with a look, until one goes well again.
     pub(super) fn note(&self, id: &Id, outcome: &LookOutcome) {
         let Id { moid, name } = id;
         match &outcome.failed {
@@ -102,7 +102,7 @@ impl Known {
     }
 }
 
-/// Alarms of one kind may go on with what is known of the other.
+/// The kind of a condition: alarms of one kind may go on with what was known of each other.
 pub(super) fn kind(condition: &Condition) -> u8 {
     match condition {
         Condition::Above { .. } | Condition::Below { .. } | Condition::Equals(_) => 0,

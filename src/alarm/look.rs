@@ -15,16 +15,16 @@ use crate::store::NodeKey;
 use crate::tree::{Principal, SessionFacts, TreeError, Watched, WatchedNode};
 use crate::watches::{Finding, SourceWatches};
 
-/// So many leaves of an alarm are read at a time: one whose source hangs keeps none of the others waiting.
+/// The number of leaves of an alarm that are read at a time: one whose source hangs keeps none of the others waiting.
 const AT_A_TIME: usize = 8;
 
-/// What a look takes.
+/// A look at what an alarm watches: what it takes to run one.
 pub(super) struct Look {
     pub(super) agent_state: Arc<AgentState>,
-    /// On whose behalf: a server that may read it.
+    /// The account on whose behalf it is read: one that may read the object.
     pub(super) account: Arc<Account>,
     pub(super) id: Id,
-    /// Of which the readings are: older ones count no more.
+    /// The epoch that the readings are of: those of an older one count no more.
     pub(super) epoch: u64,
     pub(super) object: Arc<ManagementObject>,
     pub(super) alarm: Arc<Alarm>,
@@ -32,7 +32,7 @@ pub(super) struct Look {
     pub(super) readings: mpsc::Sender<LeafRead>,
 }
 
-/// A leaf was read.
+/// The reading of one leaf.
 #[derive(Debug)]
 pub(crate) struct LeafRead {
     pub(super) id: Id,
@@ -41,30 +41,30 @@ pub(crate) struct LeafRead {
     pub(super) reading: Reading,
 }
 
-/// What a look came to.
+/// The outcome of a look: what there is, and what could not be read.
 #[derive(Debug, Default)]
 pub(crate) struct LookOutcome {
     /// The leaves or elements that there are.
     pub(super) places: Vec<AlarmPlace>,
-    /// Of a list: the nodes whose elements could be listed.
+    /// The nodes whose elements could be listed, where the alarm is about a list.
     pub(super) listed: Vec<String>,
-    /// Whether that is all of them.
+    /// Whether `places` is all that there are.
     pub(super) is_whole: bool,
-    /// There are more than are watched.
+    /// Whether there are more than are watched.
     pub(super) is_cut: bool,
-    /// Nothing tells of some of the changes there.
+    /// Whether nothing tells of some of the changes there, so that it is looked at every now and then.
     pub(super) polls: bool,
-    /// Where in the store it is.
+    /// The keys in the store whose commits are signs for the alarm.
     pub(super) keys: Vec<NodeKey>,
     /// Why something could not be read.
     pub(super) failed: Option<String>,
 }
 
-/// A leaf or an element.
+/// A place that an alarm watches: a leaf, or an element of a list.
 #[derive(Debug)]
 pub(crate) struct AlarmPlace {
     pub(super) client_uri: String,
-    /// Of an element: its name, and the node that it is in.
+    /// The name of an element, and the ClientURI of the node that it is in; none for a leaf.
     pub(super) within: Option<(String, String)>,
 }
 
@@ -96,7 +96,7 @@ impl Look {
         Ok(outcome)
     }
 
-    /// What there is now, and whether all of its changes will be told.
+    /// Finds and watches what there is now; returns it, and whether all of its changes will be told.
     async fn follow(&self) -> Result<(Watched, bool), TreeError> {
         let tree = &self.agent_state.tree;
         let principal = self.principal();
@@ -110,7 +110,7 @@ impl Look {
         self.watches.follow(&self.id, &tree.machine().bus, find).await
     }
 
-    /// Reads the leaves, and hands over what they are. Says why one could not be read.
+    /// Reads the leaves, and hands each reading over; returns why one could not be read, if so.
     async fn read(&self, nodes: Vec<WatchedNode>) -> Option<String> {
         let (mut nodes, mut running, mut failed) = (nodes.into_iter(), JoinSet::new(), None);
         loop {
@@ -145,7 +145,7 @@ impl Look {
 }
 
 impl LookOutcome {
-    /// Nothing is known.
+    /// The outcome of a look that found out nothing.
     pub(super) fn failed(why: String) -> Self {
         Self { polls: true, failed: Some(why), ..Self::default() }
     }

@@ -39,41 +39,41 @@ use look::{LeafRead, Look, LookOutcome};
 use rule::At;
 use schedule::Schedule;
 
-/// So many readings wait at most for being judged.
+/// The most readings that wait to be judged.
 const MOST_READINGS: usize = 64;
 
-/// An alarm: its object, and its name.
+/// The id of an alarm: its object, and its name.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(crate) struct Id {
     moid: Moid,
     name: String,
 }
 
-/// All alarms of all objects.
+/// The alarms of all objects: what is known of each, and when each is looked at.
 pub(crate) struct Alarms {
     schedule: Schedule,
     known: BTreeMap<Id, Known>,
-    /// None while there are no alarms.
+    /// The watches of what values come from; none while there are no alarms.
     watches: Option<Arc<SourceWatches<Id>>>,
     commits: Arc<CommitWatch>,
     looks: Tasks<Id, LookOutcome>,
     readings: mpsc::Receiver<LeafRead>,
     reads: mpsc::Sender<LeafRead>,
-    /// Readings of before the last reload count no more.
+    /// The number of reloads so far: readings of before the last one count no more.
     epoch: u64,
-    /// What waits for its minute to be over: until when, which alarm's, and the leaf or element.
+    /// The news that wait for their minute to be over: until when, of which alarm, and of which leaf or element.
     waiting: BTreeSet<(Instant, Id, String)>,
-    /// The store failed.
+    /// Until when alarms rest, as the store has failed.
     rests_until: Option<Instant>,
-    /// The journal has a line about that.
+    /// Whether the journal has a line about the store having failed.
     said: Said,
 }
 
-/// Something has happened that may be to tell.
+/// An event that may be to tell, which [`Alarms::judge`] takes.
 pub(crate) enum AlarmsEvent {
-    /// Nothing to tell.
+    /// A sign of a change: something is to be looked at, and nothing to be told yet.
     Sign,
-    /// What was not told has waited for long enough.
+    /// News have waited for long enough.
     Due,
     /// Leaves were read.
     Read(Vec<LeafRead>),
@@ -81,7 +81,7 @@ pub(crate) enum AlarmsEvent {
     Looked(Id, Result<LookOutcome, JoinError>),
 }
 
-/// Who is to hear of what was told, and what had to go for it.
+/// The destinations that are to hear of what alarms told, and the alerts that were dropped for it.
 #[derive(Debug, Default)]
 pub(crate) struct Told {
     pub(crate) destinations: BTreeSet<Destination>,
@@ -89,7 +89,7 @@ pub(crate) struct Told {
 }
 
 impl Alarms {
-    /// Those of an agent state; what servers were told of them, the store has.
+    /// Makes the alarms of an agent state; what servers were told of them is read from the store.
     pub(crate) fn new(agent_state: &AgentState) -> Self {
         let (reads, readings) = mpsc::channel(MOST_READINGS);
         let mut alarms = Self {
@@ -109,8 +109,8 @@ impl Alarms {
         alarms
     }
 
-    /// Goes on in a new agent state. What is known of alarms that stay, stays; what is known of others is forgotten
-    /// where it is `certain` that they have gone.
+    /// Has the alarms go on in a new agent state. What is known of alarms that stay, stays; what is known of others is
+    /// forgotten where it is `certain` that they have gone.
     pub(crate) async fn follow(&mut self, agent_state: &AgentState, certain: bool) {
         self.epoch += 1;
         self.learn(agent_state);
@@ -127,7 +127,7 @@ impl Alarms {
         }
     }
 
-    /// Begins what is due.
+    /// Begins the looks that are due.
     pub(crate) fn start_due(&mut self, agent_state: &Arc<AgentState>, hearts: &mut Hearts, now: Instant) {
         for id in self.schedule.due(now) {
             let (Some(known), Some(watches)) = (self.known.get_mut(&id), &self.watches) else { continue };
@@ -154,14 +154,14 @@ impl Alarms {
         }
     }
 
-    /// When something is due next.
+    /// The time when a look, or news that wait, are due next.
     pub(crate) fn next_wake(&self) -> Option<Instant> {
         let waited =
             self.waiting.first().map(|(at, ..)| self.rests_until.map_or(*at, |until| until.max(*at)));
         [self.schedule.next_wake(), waited].into_iter().flatten().min()
     }
 
-    /// Whether something that was not told has waited for long enough.
+    /// Whether news that were held back have waited for long enough.
     pub(crate) fn have_waited(&self, now: Instant) -> bool {
         let is_over = |at: &Instant| *at <= now && self.rests_until.is_none_or(|until| until <= now);
         self.waiting.first().is_some_and(|(at, ..)| is_over(at))
@@ -197,7 +197,7 @@ impl Alarms {
         }
     }
 
-    /// Ends it: a look can be broken off at any time.
+    /// Stops the component: a look can be broken off at any time.
     pub(crate) async fn stop(&mut self) {
         self.looks.shutdown().await;
     }
@@ -244,7 +244,7 @@ impl Alarms {
         }
     }
 
-    /// Reads from the store what servers were told by these.
+    /// Reads from the store what servers were told by the `new` alarms.
     fn remember(&mut self, agent_state: &AgentState, new: &BTreeSet<Id>) {
         let all = match agent_state.store.snapshot().and_then(|snapshot| snapshot.alarms()) {
             Ok(all) => all,
@@ -287,7 +287,7 @@ impl Id {
     }
 }
 
-/// A server that may know of the object.
+/// The first server that may know of the object, on whose behalf it is looked at.
 fn listener<'a>(agent_state: &'a AgentState, object: &ManagementObject) -> Option<&'a Arc<Peer>> {
     agent_state.peers.iter().find(|peer| {
         let principal = Principal { account: &peer.account, session: SessionFacts::default() };

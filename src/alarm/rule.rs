@@ -1,5 +1,5 @@
-//! When an alarm tells of a leaf, or of an element of a list. Pure: it is told what was read and the time, and says
-//! what the state is now, and what servers are to hear.
+//! The rule by which an alarm tells of a leaf, or of an element of a list. Pure: it is told what was read and the time,
+//! and says what the state is now, and what servers are to hear.
 //!
 //! A value crosses the limit, and is so until it is back at `clear`: between the two nothing happens. What turns must
 //! hold for `for`; that it is over need not. Servers hear of one place once a minute at most: what turns meanwhile is
@@ -16,73 +16,73 @@ use crate::mo::limit::compare;
 use crate::store::records::AlarmRecord;
 use crate::tree::Comparison;
 
-/// Servers hear of one leaf or element this often at most.
+/// The least time between two alerts of one leaf or element.
 pub(super) const QUIET: Duration = Duration::from_secs(60);
 
-/// What an alarm is.
+/// The rule of an alarm: its condition, and what is told of it.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Rule<'a> {
     pub(super) condition: &'a Condition,
     /// How long the condition must hold.
     pub(super) hold: Duration,
-    /// Whether it is told when it is over.
+    /// Whether servers are told when it is over.
     pub(super) tells_end: bool,
 }
 
-/// What was read.
+/// A reading: what was found of a leaf, or of an element.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) enum Reading {
-    /// A leaf, and what it is compared with.
+    /// The value of a leaf, and what it is compared with.
     Leaf(Comparison),
     /// Whether an element is there.
     There(bool),
 }
 
-/// Now, by the clock that only goes forward, and by the one that people set (seconds since 1970).
+/// The time now, by the clock that only goes forward, and by the one that people set (seconds since 1970).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct At {
     pub(super) now: Instant,
     pub(super) wall: u64,
 }
 
-/// What is known of a leaf or an element.
+/// The state of a leaf or an element, as an alarm knows it.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub(super) struct AlarmState {
-    /// As servers were told, or as it was found first.
+    /// The position that servers were told, or in which it was found first.
     told: Position,
-    /// As it is.
+    /// The position in which it is.
     actual: Position,
-    /// What it is about to become, and since when.
+    /// The position that it is about to turn to, once it has held for long enough, and since when.
     turning: Option<(Position, Instant)>,
-    /// What is to be told next.
+    /// The news to be told next, once `quiet_until` has passed.
     held: Option<News>,
-    /// How much was not told since the last that was.
+    /// The number of news that were left out since the last that were told.
     omitted: u32,
-    /// Nothing is told before.
+    /// The time before which nothing is told.
     quiet_until: Option<Instant>,
-    /// When servers were told last; 0: never (seconds since 1970).
+    /// The time when servers were told last (seconds since 1970); 0: never.
     told_at: u64,
 }
 
-/// What servers can be told of.
+/// The position of a leaf or an element: on which side of its limit it is, or which value it has.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 struct Position {
-    /// Beyond the limit; of an element: there.
+    /// Whether it is beyond the limit; of an element: whether it is there.
     raised: bool,
-    /// A digest of the value, where changes are told.
+    /// The digest of the value, where changes are told.
     value: Option<String>,
 }
 
-/// What has happened.
+/// News of a leaf or an element, for servers.
 #[derive(Clone, Debug, PartialEq)]
 pub(super) struct News {
-    /// It has begun; else it is over.
+    /// Whether the condition has begun to hold; else it is over.
     pub(super) raised: bool,
     /// The value that made it so.
     pub(super) value: Option<Value>,
     /// What it was compared with.
     pub(super) limit: Option<Value>,
-    /// How much was not told before it.
+    /// The number of news that were left out before these.
     pub(super) omitted: u32,
 }
 
@@ -90,14 +90,14 @@ pub(super) struct News {
 #[derive(Debug, PartialEq)]
 pub(super) struct Step {
     pub(super) state: AlarmState,
-    /// To be told now, together with the state.
+    /// The news to be told now, in one transaction with the state.
     pub(super) news: Option<News>,
-    /// The store is to have the state.
+    /// Whether the store is to have the state.
     pub(super) keep: bool,
 }
 
 impl AlarmState {
-    /// Of what the store has of it.
+    /// Makes the state of what the store has of it.
     pub(super) fn of(record: &AlarmRecord, at: At) -> Self {
         let position = Position { raised: record.raised, value: record.value.clone() };
         let passed = at.wall.checked_sub(record.told).map(Duration::from_secs);
@@ -113,13 +113,13 @@ impl AlarmState {
         }
     }
 
-    /// An element that was there when its list was looked at first: no news.
+    /// The state of an element that was there when its list was looked at first: no news.
     pub(super) fn found_there() -> Self {
         let position = Position { raised: true, value: None };
         Self { told: position.clone(), actual: position, ..Self::default() }
     }
 
-    /// For the store.
+    /// The record of the state, for the store.
     pub(super) fn record(&self) -> AlarmRecord {
         AlarmRecord { raised: self.told.raised, value: self.told.value.clone(), told: self.told_at }
     }
@@ -135,17 +135,17 @@ impl AlarmState {
         !self.told.raised && !self.actual.raised && self.turning.is_none() && self.held.is_none() && !is_quiet
     }
 
-    /// When it has to be read again, for it to be told that the condition has held for long enough.
+    /// The time when it has to be read again, for it to be told that the condition has held for long enough.
     pub(super) fn reads_at(&self, rule: Rule<'_>) -> Option<Instant> {
         self.turning.as_ref().map(|(_, since)| *since + rule.hold)
     }
 
-    /// When something is told that waits for the minute to be over.
+    /// The time when news are told that wait for their minute to be over.
     pub(super) fn tells_at(&self) -> Option<Instant> {
         self.held.as_ref().and(self.quiet_until)
     }
 
-    /// What follows from a reading; without one, from the time alone.
+    /// Computes what follows from a reading; without one, from the time alone.
     pub(super) fn step(&self, rule: Rule<'_>, reading: Option<&Reading>, at: At) -> Step {
         let mut state = self.clone();
         if let Some(reading) = reading {
@@ -203,13 +203,13 @@ impl AlarmState {
 }
 
 impl Rule<'_> {
-    /// Whether servers hear of it.
+    /// Whether servers hear of these news.
     fn tells(&self, news: &News) -> bool {
         news.raised || self.tells_end
     }
 }
 
-/// Where a reading puts it; none where that can't be told.
+/// The position in which a reading finds it; none where that can't be told.
 fn position(condition: &Condition, actual: &Position, reading: &Reading) -> Option<Position> {
     let raised = |raised: bool| Some(Position { raised, value: None });
     let (value, limit, clear) = match reading {

@@ -1,29 +1,29 @@
-//! When to look whether there is anything to tell. Pure: it is told signs of changes and the time, and says what is
-//! due.
+//! The schedule of looks at what alarms watch. Pure: it is told signs of changes and the time, and says what is due.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::{Duration, Instant};
 
 use super::Id;
 
-/// Changes come in several steps: this long after the first one is soon enough.
+/// The time from a sign to its look: changes come in several steps.
 const PATIENCE: Duration = Duration::from_millis(200);
-/// What never rests is looked at this often at most.
+/// The least time between two looks of one alarm, if what it watches never rests.
 const SPACING: Duration = Duration::from_secs(1);
-/// At most so many at a time.
+/// The most looks at a time.
 const MOST_RUNNING: usize = 16;
-/// How often what does not tell of its changes is looked at, where the mapping does not say.
+/// The time between looks at what does not tell of its changes, where the mapping does not say.
 pub(super) const EVERY: Duration = Duration::from_secs(60);
 
-/// All alarms.
+/// The schedule of the looks of all alarms.
 #[derive(Debug, Default)]
 pub(super) struct Schedule(BTreeMap<Id, AlarmTimes>);
 
+/// The times of one alarm's looks.
 #[derive(Debug)]
 struct AlarmTimes {
     /// The first sign since the last look began.
     sign: Option<Instant>,
-    /// A look that needs no sign.
+    /// The time of a look that needs no sign.
     appointment: Option<Instant>,
     begun: Option<Instant>,
     running: bool,
@@ -40,7 +40,8 @@ impl AlarmTimes {
 }
 
 impl Schedule {
-    /// These there are, and no others. Each is looked at now: its definition may be another one.
+    /// Takes the alarms that there are, and forgets all others. Each is looked at now: its definition may be another
+    /// one.
     pub(super) fn keep(&mut self, known: &BTreeSet<Id>, now: Instant) {
         self.0.retain(|id, _| known.contains(id));
         for id in known {
@@ -49,21 +50,21 @@ impl Schedule {
         }
     }
 
-    /// Something that it may depend on has changed.
+    /// Notes a sign: something that the alarm may depend on has changed.
     pub(super) fn changed(&mut self, id: &Id, now: Instant) {
         if let Some(times) = self.0.get_mut(id) {
             times.sign.get_or_insert(now);
         }
     }
 
-    /// It is to be looked at then, or before.
+    /// Has the alarm looked at by that time.
     pub(super) fn appoint(&mut self, id: &Id, at: Instant) {
         if let Some(times) = self.0.get_mut(id) {
             times.appointment = Some(times.appointment.map_or(at, |known| known.min(at)));
         }
     }
 
-    /// What is to be looked at now; each counts as running until [`Schedule::ended`].
+    /// The alarms to be looked at now; each counts as running until [`Schedule::ended`].
     pub(super) fn due(&mut self, now: Instant) -> Vec<Id> {
         let running = self.0.values().filter(|times| times.running).count();
         let ready = self.0.iter().filter_map(|(id, times)| Some((times.due()?, id.clone())));
@@ -80,14 +81,14 @@ impl Schedule {
         ready.into_iter().map(|(_, id)| id).collect()
     }
 
-    /// A look is over, or was broken off.
+    /// Notes that a look is over, or was broken off.
     pub(super) fn ended(&mut self, id: &Id) {
         if let Some(times) = self.0.get_mut(id) {
             times.running = false;
         }
     }
 
-    /// When something is due next; none while nothing can begin before something ends.
+    /// The time when a look is due next; none while nothing can begin before something ends.
     pub(super) fn next_wake(&self) -> Option<Instant> {
         let running = self.0.values().filter(|times| times.running).count();
         if running >= MOST_RUNNING {

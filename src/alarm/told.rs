@@ -1,4 +1,4 @@
-//! What servers are told by an alarm.
+//! The alerts that alarms tell servers, and the words that people get.
 
 use serde_json::{Map, Value as Json};
 
@@ -7,7 +7,7 @@ use crate::mo::Value;
 use crate::mo::alarm::Alarm;
 use crate::package::Alert;
 
-/// A longer value is left out: servers can read it.
+/// The longest value that an alert has, in bytes. A longer one is left out: servers can read it.
 const LONGEST: usize = 4096;
 
 /// The alert about a leaf; or about the element of this name.
@@ -37,7 +37,7 @@ fn json(value: &Value) -> Option<Json> {
     (text.len() <= LONGEST).then(|| serde_json::from_slice(&text).ok()).flatten()
 }
 
-/// The news for people.
+/// The words that the journal has for news.
 pub(super) fn shown(news: &News, element: Option<&str>) -> String {
     let number = |value: &Option<Value>| {
         value.as_ref().map(|value| value.to_text().chars().take(64).collect::<String>())

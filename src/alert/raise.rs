@@ -42,21 +42,21 @@ pub enum RaiseError {
     Store(#[from] StoreError),
 }
 
-/// An alert on its way.
+/// The outcome of an alert that was raised: who hears of it, and what was dropped for it.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub struct Raised {
-    /// The destinations that hear of it: none where nobody may.
+    /// The destinations that hear of the alert: none where nobody may.
     pub destinations: Vec<Destination>,
     /// The numbers of alerts that were dropped for it, and of which account.
     pub dropped: Vec<(ServerId, usize)>,
 }
 
-/// An alert that is about to be kept.
+/// An alert that is ready to be kept: the changes of the store that keep it.
 #[derive(Debug, Default, PartialEq)]
 pub struct Prepared {
-    /// Who hears of it, and what had to go for it.
+    /// The outcome once `changes` are committed.
     pub raised: Raised,
-    /// To be committed.
+    /// The changes that keep the alert, and drop others for it: to be committed together.
     pub changes: Vec<Change>,
 }
 
@@ -70,8 +70,8 @@ pub async fn raise(agent_state: &AgentState, alert: Alert) -> Result<Raised, Rai
     Ok(raised)
 }
 
-/// What it takes to keep an alert for each account that may read where it happened; for all of them where it says no
-/// place. Data that is no JSON object becomes one, as a DM 1.x alert's does.
+/// Prepares what it takes to keep an alert, without keeping it: an alert for each account that may read where it
+/// happened; for all of them where it says no place. Data that is no JSON object becomes one, as a DM 1.x alert's does.
 ///
 /// # Errors
 /// [`RaiseError`]: then nobody hears of it.

@@ -32,7 +32,7 @@ struct ReportState {
 }
 
 impl Reports {
-    /// Nothing is reported yet; `keys` are what may be.
+    /// Makes reports of a program that has reported nothing yet; `keys` are the leaves that it may report.
     #[must_use]
     pub fn new(keys: Vec<String>) -> Self {
         Self(Arc::new(ReportState { keys, latest: Mutex::default(), news: Notify::new() }))

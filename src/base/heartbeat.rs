@@ -40,7 +40,7 @@ struct Heart {
 #[derive(Debug, Default)]
 pub(crate) struct Hearts(Vec<Weak<Heart>>);
 
-/// A task's work whose heart is watched, until it is over or dropped. It counts until it is over or dropped.
+/// A task's work whose heart is watched until it is over or dropped.
 #[must_use = "nothing is done before it is awaited"]
 pub(crate) struct Watched<T> {
     heart: Arc<Heart>,

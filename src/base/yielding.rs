@@ -2,12 +2,12 @@
 
 use std::time::{Duration, Instant};
 
-/// How long a task works without a pause, at most.
+/// The longest time that a task works without a pause.
 const SLICE: Duration = Duration::from_millis(1);
-/// After how many steps the clock is looked at: a step of a walk takes less time than that.
+/// The number of steps after which the clock is looked at: a step of a walk takes less time than that.
 const STEPS: u32 = 64;
 
-/// The pauses of one piece of long work, made when that begins. Made when the work begins.
+/// The pauses of one piece of long work; made when that begins.
 #[derive(Debug)]
 pub(crate) struct Yielder {
     since: Instant,

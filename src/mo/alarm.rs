@@ -1,4 +1,4 @@
-//! Alarms: what servers are told of an object without having asked for it.
+//! Alarms of a management object: what servers are told of it without having asked.
 
 use std::time::Duration;
 
@@ -7,56 +7,56 @@ use super::value::Value;
 
 pub use super::mapping::AlarmAlert;
 
-/// `[alarm.NAME]`
+/// An alarm of a management object, `[alarm.NAME]` in its mapping.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Alarm {
-    /// Its name in the mapping.
+    /// The name in the mapping.
     pub name: String,
     /// The leaf that is watched; where the condition is [`Condition::Listed`], the un-named node.
     pub at: NodeId,
-    /// What is told.
+    /// The condition that servers are told of.
     pub condition: Condition,
-    /// How often what can't tell of its changes is read; none: the usual.
+    /// `every`: the time between readings of what can't tell of its changes; none: the usual.
     pub every: Option<Duration>,
-    /// How long the condition must hold.
+    /// `for`: how long the condition must hold.
     pub hold: Duration,
-    /// How it is told.
+    /// The alert by which it is told.
     pub alert: AlarmAlert,
 }
 
-/// What an alarm tells of.
+/// The condition of an alarm: when there is something to tell.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Condition {
     /// The value is above a limit, until it is no more above `clear`.
     Above {
         /// The limit.
         limit: Threshold,
-        /// None: the limit.
+        /// The value at which it is over; none: the limit.
         clear: Option<Threshold>,
     },
     /// The value is below a limit, until it is no more below `clear`.
     Below {
         /// The limit.
         limit: Threshold,
-        /// None: the limit.
+        /// The value at which it is over; none: the limit.
         clear: Option<Threshold>,
     },
-    /// The value is this one.
+    /// The value equals this one.
     Equals(Threshold),
-    /// The value is another one.
+    /// The value has changed.
     Changes,
-    /// An element has come, or gone.
+    /// An element of the list has come, or gone.
     Listed,
 }
 
-/// What a value is compared with.
+/// A threshold that a value is compared with.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Threshold {
-    /// This value.
+    /// A value that the mapping gives.
     Fixed(Value),
-    /// That of another leaf, by the way from the one that is watched.
+    /// The value of another leaf, by the way to it from the one that is watched.
     Leaf {
-        /// How many nodes to go up.
+        /// The number of nodes to go up.
         up: usize,
         /// The nodes from there, all of which have names.
         down: Vec<NodeId>,
@@ -64,7 +64,7 @@ pub enum Threshold {
 }
 
 impl Condition {
-    /// What values are compared with.
+    /// The thresholds that the value is compared with.
     pub fn thresholds(&self) -> impl Iterator<Item = &Threshold> {
         let (one, other) = match self {
             Self::Above { limit, clear } | Self::Below { limit, clear } => (Some(limit), clear.as_ref()),

@@ -1,4 +1,4 @@
-//! From an alarm as written to the nodes that it names; and what is wrong with it.
+//! The search for the nodes that alarms name, from how the mapping writes them; and what is wrong with an alarm.
 
 use std::cmp::Ordering;
 
@@ -12,7 +12,7 @@ use crate::mo::object_files::ObjectFiles;
 use crate::mo::value::Value;
 use crate::spanned::{Problem, Problems, meant};
 
-/// The alarms of an object whose nodes have their mappings; without those that something is wrong with, which is noted.
+/// The alarms of an object whose nodes have their mappings. Those that something is wrong with are noted, and left out.
 pub(in crate::mo) fn resolve(
     object: &ManagementObject,
     entries: Vec<(String, AlarmEntry)>,
@@ -34,7 +34,7 @@ pub(in crate::mo) fn resolve(
     alarms
 }
 
-/// The key under which an alarm stands.
+/// The key of an alarm in its mapping, `alarm.NAME`, for messages.
 fn alarm_key(name: &str) -> String {
     let bare = name.chars().all(|c| c.is_ascii_alphanumeric() || c == '-' || c == '_');
     if bare { format!("alarm.{name}") } else { format!("alarm.{name:?}") }
@@ -125,7 +125,7 @@ fn missing(object: &ManagementObject, key: &str, path: &str, parent: NodeId, ste
     format!("`{key}` names `{path}`: there is no `{step}` below {parent}; {there}{meant}")
 }
 
-/// Whether a server could read the node: what it may not read, no alert tells it.
+/// Checks that a server could read the node: what it may not read, no alert tells it.
 fn readable(object: &ManagementObject, id: NodeId, key: &str) -> Result<(), String> {
     let path = object.path(id);
     let is_secret = object
@@ -198,7 +198,7 @@ fn way(object: &ManagementObject, from: NodeId, to: NodeId) -> Option<Threshold>
     is_named.then_some(Threshold::Leaf { up, down })
 }
 
-/// Of two numbers, whether `clear` would have the alarm flap.
+/// The problem with a `clear` on the wrong side of its limit, which would have the alarm flap; none if it is right.
 fn wrong_side(limit: &Threshold, clear: Option<&Threshold>, is_above: bool) -> Option<String> {
     let (Threshold::Fixed(limit), Some(Threshold::Fixed(clear))) = (limit, clear) else { return None };
     let (limit, clear) = (limit.to_text(), clear.to_text());

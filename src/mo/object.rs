@@ -19,7 +19,7 @@ pub struct ManagementObject {
     pub folder: PathBuf,
     /// The path of the mapping file, for messages.
     pub mapping_file: PathBuf,
-    /// SHA-256 over the folder's mapping file and DDF as loaded, and over a base that `ddf_uri` has.
+    /// The SHA-256 over the folder's mapping file and DDF as loaded, and over a base that `ddf_uri` has.
     pub digest: [u8; 32],
     /// The Management Object Identifier.
     pub moid: Moid,
@@ -33,19 +33,21 @@ pub struct ManagementObject {
     pub root_name: String,
     /// The instances that the device itself brings.
     pub instances: Vec<Seed>,
-    /// `instances-from = "accounts"`: one instance for each DM account, its MIID the server id (DMAcc).
+    /// Whether there is one instance for each DM account, its MIID the server id (`instances-from = "accounts"`,
+    /// DMAcc).
     pub per_account: bool,
-    /// `profile`: the profile of the servers that it is for; none: all.
+    /// The profile of the servers that the object is for (`profile`); none: all.
     pub profile: Option<Profile>,
-    /// `instances-from = "objects"`: one instance for each management object whose rights can be delegated (TS 11.3).
+    /// Whether there is one instance for each management object whose rights can be delegated
+    /// (`instances-from = "objects"`, TS 11.3).
     pub per_object: bool,
     /// Whether servers may create instances.
     pub dynamic: bool,
     /// The D-Bus objects that sources name.
     pub objects: Vec<(String, BusObject)>,
-    /// What servers are told without asking.
+    /// The alarms: what servers are told without asking.
     pub alarms: Vec<Alarm>,
-    /// In document order: a node stands before its children. Never empty.
+    /// The nodes in document order: each stands before its children. Never empty.
     pub(super) nodes: Vec<Node>,
 }
 
@@ -88,7 +90,7 @@ pub struct Node {
     pub children: Vec<NodeId>,
     /// The children that have a name, sorted by it to be looked up.
     pub(super) named: Box<[NodeId]>,
-    /// The first of the children that has none.
+    /// The first of the children that has no name.
     pub(super) unnamed: Option<NodeId>,
 }
 

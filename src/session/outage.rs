@@ -14,7 +14,7 @@ struct Since {
 }
 
 impl Outage {
-    /// Notes that a package was not answered; returns whether that begins an outage. Whether that begins an outage.
+    /// Notes that a package was not answered; returns whether that begins an outage.
     pub fn failed(&self, now: Instant) -> bool {
         let mut since = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         match &mut *since {

@@ -1,4 +1,4 @@
-//! What servers were told by alarms.
+//! Table `alarms` of the store: read and written. What a record has: `records/alarm.rs`.
 
 use redb::{ReadableTable, WriteTransaction};
 
@@ -8,14 +8,14 @@ use super::records::AlarmRecord;
 use super::tables::ALARMS;
 use crate::uri::Moid;
 
-/// What an alarm has told of: an object's alarm, and the leaf or element.
+/// The key of what an alarm has told: the alarm, and the leaf or element that it told of.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct AlarmKey {
-    /// The object.
+    /// The MOID of the object.
     pub moid: Moid,
     /// The alarm's name in its mapping.
     pub name: String,
-    /// The leaf or element; of a list itself: the node that it is in.
+    /// The ClientURI of the leaf or element; for a list itself, that of the node that it is in.
     pub client_uri: String,
 }
 
@@ -32,7 +32,7 @@ impl AlarmKey {
 }
 
 impl Snapshot {
-    /// All that alarms have told, in the order of their keys.
+    /// Everything that alarms have told, in the order of its keys.
     ///
     /// # Errors
     /// The file can't be read.

@@ -87,11 +87,12 @@ pub enum Change {
     Exec(u64, Vec<u8>),
     /// The end of an EXEC was told, or is about to be by an alert of the same transaction.
     ExecEnded(u64),
-    /// What servers were told of a leaf or an element by an alarm.
+    /// Servers were told this of a leaf or an element by an alarm.
     Alarm(AlarmKey, AlarmRecord),
-    /// It need not be known any longer.
+    /// What servers were told by an alarm need not be known any longer.
     AlarmForgotten(AlarmKey),
-    /// The latest time known (seconds since 1970).
+    /// The clock has shown this time (seconds since 1970): the latest that is known, which a clock that is not set is
+    /// told by.
     Clock(u64),
     /// A folder of accounts or management objects is in this state: [`FOLDER_EMPTIED`], [`FOLDER_HELD`], or since when
     /// (seconds since 1970) it has been found empty.

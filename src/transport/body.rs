@@ -79,8 +79,7 @@ pub(super) async fn skip(mut body: Incoming, limit: usize) -> bool {
     false
 }
 
-/// The decoder of a body, with what it has decoded so far: no more than `limit` bytes, and zlib's window. Holds no more
-/// than `limit` bytes and zlib's window.
+/// The decoder of a body, with what it has decoded so far: it holds no more than `limit` bytes, and zlib's window.
 enum Decoder {
     Identity(Bounded),
     Gzip(Box<Gzip>),

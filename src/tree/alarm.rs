@@ -1,5 +1,5 @@
-//! What an alarm watches, as it is now: leaves and what they are compared with, or the elements of a list. Read for the
-//! agent itself, which tells servers of it.
+//! The nodes that an alarm watches, as they are now: leaves and what they are compared with, or the elements of a list.
+//! They are read for the agent itself, which tells servers of them.
 
 use std::pin::Pin;
 use std::sync::Arc;
@@ -17,23 +17,23 @@ use super::principal::Principal;
 use super::registry::Tree;
 use super::state::TreeState;
 
-/// More leaves or elements than this an alarm does not watch.
+/// The most leaves or elements that an alarm watches.
 const MOST: usize = 1024;
 
-/// What an alarm watches now.
+/// The nodes that an alarm watches now, and what they depend on.
 #[derive(Debug, Default)]
 pub struct Watched {
-    /// The leaves; of a list: its elements.
+    /// The leaves; for a list, its elements.
     pub nodes: Vec<WatchedNode>,
-    /// Of a list: the nodes whose elements could be listed, by their ClientURIs.
+    /// The nodes whose elements could be listed, by their ClientURIs.
     pub listed: Vec<String>,
-    /// Why some could not be listed: whether those are gone that are missing, nobody knows.
+    /// Why some elements could not be listed, if so: nobody knows whether those that are missing are gone.
     pub failed: Option<String>,
-    /// There are more.
+    /// Whether there are more leaves or elements than are watched.
     pub is_cut: bool,
-    /// What all of it comes from, besides the store.
+    /// The files and signals that all of it comes from, besides the store.
     pub dependencies: Dependencies,
-    /// Where in the store it is, or may come to be.
+    /// The keys in the store where any of it is, or may come to be.
     pub keys: Vec<NodeKey>,
 }
 
@@ -42,37 +42,37 @@ pub struct Watched {
 pub struct WatchedNode {
     /// The node.
     pub node: NodeRef,
-    /// How it is called in an alert, and in the store.
+    /// The ClientURI by which alerts and the store call it.
     pub client_uri: String,
-    /// Of an element: the node that it is in.
+    /// The ClientURI of the node that an element is in; none for a leaf.
     pub within: Option<String>,
 }
 
 impl WatchedNode {
-    /// Its own name.
+    /// The node's own name.
     #[must_use]
     pub fn name(&self) -> String {
         decode_name(self.node.name())
     }
 }
 
-/// A leaf's value, and those that it is compared with.
+/// The value of a leaf, and those that it is compared with.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Comparison {
-    /// None where it has none.
+    /// The value of the leaf; none where it has none.
     pub value: Option<Value>,
     /// The limit; none where there is none, or it has no value.
     pub limit: Option<Value>,
-    /// `clear`; likewise.
+    /// `clear`, the value at which it is over; none likewise.
     pub clear: Option<Value>,
 }
 
-/// A walk in progress.
+/// A walk to what an alarm watches, in progress.
 struct Walk<'a> {
     tree: &'a Tree,
     principal: &'a Principal<'a>,
     state: TreeState,
-    /// From the root's child down to what is watched.
+    /// The nodes from the root's child down to what is watched.
     way: Vec<NodeId>,
     found: Watched,
 }

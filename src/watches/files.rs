@@ -73,7 +73,7 @@ type May<'m> = &'m dyn Fn(&Path) -> bool;
 /// The part of a folder that somebody wants to know of. That the folder itself goes or moves concerns everybody.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 enum What {
-    /// Nothing but the folder itself.
+    /// A change of the folder itself alone.
     Itself,
     /// The entry of this name in it, or that will be.
     Name(OsString),

@@ -25,12 +25,12 @@ const MAX_TURNS: usize = 3;
 /// How much of what is wrong with a document is forgiven, by what it is for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Tolerance {
-    /// For a document that was sent: forgives an XML declaration or document type that is odd or out of place, prefixes
-    /// of namespaces that are not declared, entities whose declaration is elsewhere.
+    /// The tolerance for a document that was sent: forgives an XML declaration or document type that is odd or out of
+    /// place, prefixes of namespaces that are not declared, entities whose declaration is elsewhere.
     Message,
-    /// For a vendor's file: forgives also entities that nobody declares, and signs that begin none.
+    /// The tolerance for a vendor's file: forgives also entities that nobody declares, and signs that begin none.
     File,
-    /// For a document that is only shown: forgives also bytes that are no UTF-8.
+    /// The tolerance for a document that is only shown: forgives also bytes that are no UTF-8.
     Display,
 }
 

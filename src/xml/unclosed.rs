@@ -1,5 +1,5 @@
-//! Which element of a document that is not well-formed was never closed. A parser stumbles over it where the next end
-//! tag does not fit, which may be far from there.
+//! The search for the element of a document that was never closed, where it is not well-formed. A parser stumbles over
+//! it where the next end tag does not fit, which may be far from there.
 
 /// An element that is never closed.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -91,7 +91,8 @@ fn name(inner: &str) -> &str {
     inner.split(|c: char| c.is_whitespace() || c == '/').next().unwrap_or_default()
 }
 
-/// The line of a place in the text, known without a second look at what is before it: a document may have one line.
+/// The line of a place in the text, known at the next place without a second look at what is before it: a document may
+/// have one line.
 struct LineCursor {
     start: usize,
     /// Whether there is white space alone up to `at`.
@@ -100,8 +101,7 @@ struct LineCursor {
 }
 
 impl LineCursor {
-    /// Goes on to `at`, and returns what is before that in its line, if that is white space alone. What is before that
-    /// in its line, if that is white space alone.
+    /// Goes on to `at`, and returns what is before that in its line, if that is white space alone.
     fn indent<'a>(&mut self, text: &'a str, at: usize) -> Option<&'a str> {
         let passed = text.get(self.at..at)?;
         let is_blank = |text: &str| text.trim_start().is_empty();

@@ -20,7 +20,7 @@ pub(super) struct Description {
     pub(super) properties: Vec<(String, Signature, bool)>,
     /// Whether it has that interface.
     pub(super) is_there: bool,
-    /// Those of its properties of whose changes it says nothing.
+    /// The properties of whose changes the interface says nothing.
     pub(super) silent: Vec<String>,
 }
 

@@ -1,7 +1,8 @@
 //! D-Bus: an object's properties are read and set, its methods called, its kind listed.
 //!
 //! One connection, made when first needed and made anew after the bus was restarted. Nothing is cached, and signals
-//! come only of what alarms and subscriptions wait for (`watch`): at rest the bus has no other reason to wake the agent.
+//! come only of what alarms and subscriptions wait for (`watch`): at rest the bus has no other reason to wake the
+//! agent.
 
 use std::collections::HashMap;
 use std::io;

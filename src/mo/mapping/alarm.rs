@@ -7,15 +7,15 @@ use crate::spanned::{Item, Reader};
 use super::exec::{alert_type, mark};
 use super::scalar::Scalar;
 
-/// More alarms than this are hardly meant.
+/// The most alarms of a mapping: more are hardly meant.
 const MOST: usize = 64;
-/// What an alarm may watch for; one of them.
+/// The keys of conditions, of which a leaf's alarm has one.
 const CONDITIONS: [&str; 4] = ["above", "below", "equals", "changes"];
-/// How often a source is asked at most.
+/// The shortest and the longest `every`.
 const SHORTEST: Duration = Duration::from_secs(1);
 const LONGEST: Duration = Duration::from_secs(24 * 3600);
 
-/// An alarm as written; nothing in it was compared with the nodes yet.
+/// An alarm as the mapping has it; nothing in it was compared with the nodes yet.
 #[derive(Debug)]
 pub(in crate::mo) struct AlarmEntry {
     pub(in crate::mo) line: usize,
@@ -29,7 +29,7 @@ pub(in crate::mo) struct AlarmEntry {
     pub(in crate::mo) alert: AlarmAlert,
 }
 
-/// What is to be told of.
+/// The condition of an alarm as the mapping has it.
 #[derive(Debug)]
 pub(in crate::mo) enum ConditionEntry {
     Above {
@@ -46,27 +46,27 @@ pub(in crate::mo) enum ConditionEntry {
     Listed,
 }
 
-/// What a value is compared with.
+/// A threshold as the mapping has it.
 #[derive(Debug)]
 pub(in crate::mo) enum ThresholdEntry {
-    /// As text.
+    /// A value, as text.
     Fixed(String),
-    /// A path.
+    /// The path of a leaf.
     Leaf(String),
 }
 
-/// The alert of an alarm.
+/// The alert by which an alarm is told.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct AlarmAlert {
-    /// Its type.
+    /// The alert type.
     pub alert_type: String,
-    /// How important it is.
+    /// `mark`: how important it is.
     pub mark: Option<String>,
-    /// The type of the alert that tells that it is over; none: that is not told.
+    /// `cleared`: the type of the alert that tells that it is over; none: that is not told.
     pub cleared: Option<String>,
 }
 
-/// All alarms of a mapping, by name; less what is wrong with them, which is noted.
+/// Reads all alarms of a mapping, by name. Those that something is wrong with are noted, and left out.
 pub(super) fn alarms(reader: &mut Reader<'_>) -> Vec<(String, AlarmEntry)> {
     let all = reader.tables("alarm", |name, reader| {
         if name.is_empty() || name.len() > 128 || name.contains(char::is_control) {

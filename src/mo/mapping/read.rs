@@ -38,7 +38,7 @@ pub(in crate::mo) struct MappingFile {
     pub(in crate::mo) nodes: Vec<(String, NodeMapping)>,
     /// The descriptions of nodes, by path.
     pub(in crate::mo) descriptions: BTreeMap<String, Description>,
-    /// By name.
+    /// The alarms, by name.
     pub(in crate::mo) alarms: Vec<(String, AlarmEntry)>,
 }
 

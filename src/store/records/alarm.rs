@@ -3,16 +3,16 @@
 
 use serde::{Deserialize, Serialize};
 
-/// What servers were told last.
+/// The record of what servers were told last of a leaf, an element or a list by an alarm.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct AlarmRecord {
-    /// Whether it is raised; of an element of a list: whether it is there.
+    /// Whether the alarm is raised there; of an element of a list: whether it is there.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub raised: bool,
-    /// Of an alarm that tells of changes: a digest of the value, in hexadecimal digits.
+    /// The digest of the value, in hexadecimal digits, where the alarm tells of changes.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub value: Option<String>,
-    /// When they were told; 0: never (seconds since 1970).
+    /// The time when servers were told (seconds since 1970); 0: never.
     #[serde(default, skip_serializing_if = "is_zero")]
     pub told: u64,
 }
@@ -23,12 +23,12 @@ fn is_zero(number: &u64) -> bool {
 }
 
 impl AlarmRecord {
-    /// For the store.
+    /// Encodes the record as the table has it.
     pub(in crate::store) fn encode(&self) -> Vec<u8> {
         serde_json::to_vec(self).unwrap_or_default()
     }
 
-    /// None where it is damaged.
+    /// Decodes a record; none where it is damaged.
     pub(in crate::store) fn decode(record: &[u8]) -> Option<Self> {
         serde_json::from_slice(record).ok()
     }
