@@ -165,18 +165,18 @@ fn what_each_source_says_is_shown_and_why_a_node_has_no_value() {
         "Gateway urn:x-acme:mo:gateway:1.0\n",
         "\nTemperature = 47.25\n",
         "\n  eth0/\n    Mtu = 1500\n",
-        "\n  a0%3A00%3A5e%3A00%3A00%3A02/\n    Address = 192.0.2.11\n    Host: no source has a value\n        item host: absent: ",
-        "\n  Diagnose: no `<Get/>`: servers can't read it\n",
-        "\n  Report: no source has a value\n      /run/acme/report: absent: ",
+        "\n  192.0.2.11/\n    Mac = a0:00:5e:00:00:02\n    Until = 2026-11-21T03:38:41Z\n    Host: no source has a value\n        item host: absent: ",
+        "\n  Resolve: no `<Get/>`: servers can't read it\n",
+        "\n  Report: kept by the agent: what a server sets\n",
     ] {
         assert!(shown.contains(line), "{line:?} is not in:\n{shown}");
     }
     let answer = ctl(&["--json", "mo", "read", "--sysroot", &sysroot, &mo]);
     let objects: Vec<Value> = serde_json::from_slice(&answer.stdout).unwrap();
     let nodes = objects[0]["nodes"].as_array().unwrap();
-    let report = nodes.iter().find(|node| node["path"] == "Operations/Report").unwrap();
-    assert_eq!((&report["value"], &report["leaf"]), (&Value::Null, &Value::Bool(true)));
-    assert_eq!(report["passedOver"][0]["source"], "/run/acme/report");
+    let host = nodes.iter().find(|node| node["path"] == "Leases/192.0.2.11/Host").unwrap();
+    assert_eq!((&host["value"], &host["leaf"]), (&Value::Null, &Value::Bool(true)));
+    assert_eq!(host["passedOver"][0]["source"], "item host");
 
     let checked = ctl(&["mo", "check", "--read", "--sysroot", &sysroot, &mo]);
     let told = text(&checked.stdout);
