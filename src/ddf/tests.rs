@@ -584,7 +584,7 @@ fn what_ships_follows_the_dtd() {
             found += 1;
         }
     }
-    assert!(found >= 6, "only {found}");
+    assert!(found >= 4, "only {found}");
 }
 
 #[test]

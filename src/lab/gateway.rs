@@ -75,9 +75,8 @@ const DEMO: [(&str, &str); 2] = [
     ("demo.ddf.xml", include_str!("../../lab/demo/demo.ddf.xml")),
 ];
 /// The management objects that ship with the agent.
-const SHIPPED: [(&str, &str); 10] = [
+const SHIPPED: [(&str, &str); 8] = [
     ("devinfo/devinfo.toml", include_str!("../../mo/devinfo/devinfo.toml")),
-    ("devinfo/devinfo.ddf.xml", include_str!("../../mo/devinfo/devinfo.ddf.xml")),
     ("dmacc/dmacc.toml", include_str!("../../mo/dmacc/dmacc.toml")),
     ("dmacc/dmacc.ddf.xml", include_str!("../../mo/dmacc/dmacc.ddf.xml")),
     ("dmacc-approved/dmacc-approved.toml", include_str!("../../mo/dmacc-approved/dmacc-approved.toml")),
@@ -85,7 +84,6 @@ const SHIPPED: [(&str, &str); 10] = [
     ("dmdac/dmdac.toml", include_str!("../../mo/dmdac/dmdac.toml")),
     ("dmdac/dmdac.ddf.xml", include_str!("../../mo/dmdac/dmdac.ddf.xml")),
     ("sessioninfo/sessioninfo.toml", include_str!("../../mo/sessioninfo/sessioninfo.toml")),
-    ("sessioninfo/sessioninfo.ddf.xml", include_str!("../../mo/sessioninfo/sessioninfo.ddf.xml")),
 ];
 const DIAGNOSE: &str = include_str!("../../lab/demo/diagnose");
 

@@ -7,7 +7,7 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 
-use crate::ddf::{AccessType, Ddf, Format, Node, NodeName, Occurrence, Properties, Scope};
+use crate::ddf::{AccessType, CaseSense, Ddf, Format, Node, NodeName, Occurrence, Properties, Scope};
 use crate::spanned::{Problem, Problems};
 use crate::xml;
 
@@ -247,7 +247,8 @@ impl<P: FnMut(usize, &str, String)> Making<'_, P> {
             occurrence,
             format,
             scope,
-            case_sense: None,
+            // What is below the root is as the root.
+            case_sense: (index == 0).then_some(CaseSense::Sensitive),
             default_value: description.default.clone(),
             mime: if is_leaf { mime } else { Vec::new() },
             ddf_name: (index == 0).then(|| self.head.moid.to_string()).filter(|moid| !moid.is_empty()),

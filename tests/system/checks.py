@@ -89,8 +89,10 @@ def ready(bench):
 def operator_tool(bench):
     """omadmctl prints the shipped descriptions, and explains the keys of mappings"""
     machine = bench.machine
-    shown = machine.run("omadmctl", "ddf", "show", "/usr/share/omadm/mo/devinfo/devinfo.ddf.xml")
-    assert re.search(r"^.*DevID +chr +Get", shown, re.M), shown
+    shown = machine.run("omadmctl", "ddf", "show", "/usr/share/omadm/mo/dmacc/dmacc.ddf.xml")
+    assert re.search(r"^.*ServerID +chr +Get", shown, re.M), shown
+    made = machine.run("omadmctl", "mo", "ddf", "/usr/share/omadm/mo/devinfo")
+    assert "<NodeName>DevID</NodeName>" in made, made
     explained = machine.run("omadmctl", "explain", "otherwise")
     assert explained.startswith("otherwise in a source"), explained
 

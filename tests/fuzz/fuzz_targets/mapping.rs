@@ -10,7 +10,7 @@ use omadm_agent::mo::load::{ddf, load_one};
 use omadm_agent::spanned::Problems;
 
 const DDFS: [(&str, &str); 3] = [
-    ("devinfo.ddf.xml", include_str!("../../../mo/devinfo/devinfo.ddf.xml")),
+    ("devinfo.ddf.xml", include_str!("../../fixtures/mo-0.1.0/devinfo/devinfo.ddf.xml")),
     ("dmacc.ddf.xml", include_str!("../../../mo/dmacc/dmacc.ddf.xml")),
     ("demo.ddf.xml", include_str!("../../../lab/demo/demo.ddf.xml")),
 ];
