@@ -48,7 +48,7 @@ use crate::alarm::{Alarms, AlarmsEvent};
 use crate::base::Random;
 use crate::base::journal::id;
 use crate::base::lane::Stuck;
-use crate::base::waking::{self, Alarm};
+use crate::base::waking::{self, WakeTimer};
 use crate::notification::gate::Admitted;
 use crate::spanned::Problems;
 use crate::store::StoreError;
@@ -142,7 +142,7 @@ pub async fn run(
     let listens = daemon.notifications.addresses();
     log::info!("omadm-agent {}, notifications on {listens}: {status}", env!("CARGO_PKG_VERSION"));
     daemon.shared.systemd.ready(&status);
-    let mut alarm = Alarm::default();
+    let mut wake_timer = WakeTimer::default();
 
     loop {
         daemon.start_due().await;
@@ -171,7 +171,7 @@ pub async fn run(
             set = daemon.clock.next_event() => daemon.clock_decided(set).await,
             () = daemon.agent_state.store.accounts_changed() => daemon.accounts_changed().await,
             Some(request) = requests.recv() => daemon.local(request).await,
-            () = alarm.until(wake) => {}
+            () = wake_timer.until(wake) => {}
             signal = signals.recv() => match signal {
                 Some(Signal::Reload) => daemon.reload(),
                 Some(Signal::Stop) | None => break,

@@ -435,7 +435,7 @@ async fn an_account_or_object_that_comes_late_finds_its_execs_and_reports() {
             report_to,
             after_session: starts == 0,
             resume: false,
-            gated: false,
+            needs_permission: false,
             starts,
             boot: String::new(),
             process_group: None,

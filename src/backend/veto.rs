@@ -44,7 +44,7 @@ pub async fn programs(folder: &Path) -> Result<Vec<PathBuf>, BackendError> {
     .await
 }
 
-/// Runs one of these programs, without arguments, and waits for its end.
+/// Runs one of the [`programs`], without arguments, and waits for its end.
 ///
 /// # Errors
 /// It can't be started.

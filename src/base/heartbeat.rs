@@ -42,12 +42,12 @@ pub(crate) struct Hearts(Vec<Weak<Heart>>);
 
 /// A task's work whose heart is watched until it is over or dropped.
 #[must_use = "nothing is done before it is awaited"]
-pub(crate) struct Watched<T> {
+pub(crate) struct WatchedWork<T> {
     heart: Arc<Heart>,
     work: Pin<Box<dyn Future<Output = T> + Send>>,
 }
 
-impl<T> Future for Watched<T> {
+impl<T> Future for WatchedWork<T> {
     type Output = T;
 
     fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<T> {
@@ -63,11 +63,11 @@ impl Hearts {
         &mut self,
         name: String,
         work: impl Future<Output = T> + Send + 'static,
-    ) -> Watched<T> {
+    ) -> WatchedWork<T> {
         let heart = Arc::new(Heart { name, last: Mutex::new(now()) });
         self.0.retain(|known| known.strong_count() > 0);
         self.0.push(Arc::downgrade(&heart));
-        Watched { heart, work: Box::pin(work) }
+        WatchedWork { heart, work: Box::pin(work) }
     }
 
     /// Gives `work`, which may end the agent, a watched heart of its own: it is not done where it ended the agent
@@ -77,7 +77,7 @@ impl Hearts {
         crash_guard: &Arc<CrashGuard>,
         name: String,
         work: impl Future<Output = T> + Send + 'static,
-    ) -> Watched<Result<T, Fatal>> {
+    ) -> WatchedWork<Result<T, Fatal>> {
         let risky = Arc::clone(crash_guard).run_risky(name.clone(), work);
         self.watch(name, risky)
     }

@@ -76,17 +76,17 @@ pub(crate) fn now() -> Instant {
 
 /// Waits for this time, suspended time included.
 pub(crate) async fn sleep(time: Duration) {
-    Alarm::default().until(now().checked_add(time)).await;
+    WakeTimer::default().until(now().checked_add(time)).await;
 }
 
-/// An alarm that rings when a time has come by [`now`], also when the machine wakes up later than that.
+/// A timer that ends when a time has come by [`now`], also when the machine wakes up later than that.
 #[derive(Debug, Default)]
-pub(crate) struct Alarm {
-    timer: Option<Timer>,
+pub(crate) struct WakeTimer {
+    timer: Option<KernelTimer>,
     set: Option<Instant>,
 }
 
-impl Alarm {
+impl WakeTimer {
     /// Waits until `wake`; for ever if there is no such time. Who stops waiting, and waits again, sets nothing anew.
     pub(crate) async fn until(&mut self, wake: Option<Instant>) {
         let Some(wake) = wake else {
@@ -105,7 +105,7 @@ impl Alarm {
     async fn rings(&mut self, wake: Instant) -> io::Result<()> {
         let timer = match self.timer.take() {
             Some(timer) => timer,
-            None => Timer::new(ClockId::CLOCK_BOOTTIME)?,
+            None => KernelTimer::new(ClockId::CLOCK_BOOTTIME)?,
         };
         let timer = self.timer.insert(timer);
         if self.set != Some(wake) {
@@ -128,7 +128,7 @@ impl Alarm {
 
 /// A timer of the kernel.
 #[derive(Debug)]
-pub(crate) struct Timer(AsyncFd<Descriptor>);
+pub(crate) struct KernelTimer(AsyncFd<Descriptor>);
 
 #[derive(Debug)]
 struct Descriptor(TimerFd);
@@ -139,7 +139,7 @@ impl AsRawFd for Descriptor {
     }
 }
 
-impl Timer {
+impl KernelTimer {
     pub(crate) fn new(clock: ClockId) -> io::Result<Self> {
         let timer = TimerFd::new(clock, TimerFlags::TFD_NONBLOCK | TimerFlags::TFD_CLOEXEC)?;
         #[expect(

@@ -45,7 +45,7 @@ pub struct Context<'a> {
     pub stopping: watch::Receiver<bool>,
 }
 
-pub(super) type Answer = Result<Done, CommandError>;
+pub(super) type CommandResult = Result<Done, CommandError>;
 
 /// Does the part of a command before it changes anything: broken off where the agent is about to end.
 pub(super) async fn unless_stopped<T>(

@@ -2,7 +2,7 @@
 
 use hyper::Uri;
 
-use super::context::{Answer, Context, client_uri, expand, unless_stopped};
+use super::context::{CommandResult, Context, client_uri, expand, unless_stopped};
 use super::status::{CommandError, Done};
 use crate::mo::ManagementObject;
 use crate::package::is_media_type;
@@ -10,7 +10,7 @@ use crate::repository::{self, media};
 use crate::tree::{Data, NodeRef, TreeError};
 use crate::uri::client::Fields;
 
-pub(super) async fn run(parameters: &[String], context: &mut Context<'_>) -> Answer {
+pub(super) async fn run(parameters: &[String], context: &mut Context<'_>) -> CommandResult {
     let (server_uri, target) = match parameters {
         [server_uri] => (server_uri, None),
         [server_uri, target] => (server_uri, Some(client_uri(target, Fields::TARGET)?)),
@@ -84,7 +84,7 @@ async fn place(
     fetched: &repository::Fetched,
     only: Option<&ManagementObject>,
     context: &Context<'_>,
-) -> Answer {
+) -> CommandResult {
     if !media::is_serialisation(&fetched.content_type) {
         return Err(CommandError::MediaType(fetched.content_type.clone()));
     }

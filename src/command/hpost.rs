@@ -2,9 +2,9 @@
 
 use hyper::Method;
 
-use super::context::{Answer, Context};
+use super::context::{CommandResult, Context};
 use super::hput;
 
-pub(super) async fn run(parameters: &[String], context: &mut Context<'_>) -> Answer {
+pub(super) async fn run(parameters: &[String], context: &mut Context<'_>) -> CommandResult {
     hput::send(Method::POST, parameters, context).await
 }

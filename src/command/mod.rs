@@ -29,7 +29,7 @@ use hyper::Uri;
 
 use crate::mo::ManagementObject;
 use crate::package::{Command, Verb};
-use context::Answer;
+use context::CommandResult;
 
 /// Whether a command may change something on the device. The others can be broken off at any time.
 #[must_use]
@@ -69,7 +69,7 @@ pub async fn retrieve(
     hget::retrieve(uri, object, context).await
 }
 
-async fn dispatch(verb: &Verb, parameters: &[String], context: &mut Context<'_>) -> Answer {
+async fn dispatch(verb: &Verb, parameters: &[String], context: &mut Context<'_>) -> CommandResult {
     // What the other commands keep while they wait is large: no GET moves it about.
     match verb {
         Verb::Get => get::run(parameters, context).await,

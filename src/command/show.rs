@@ -5,14 +5,14 @@ use std::process::Stdio;
 
 use hyper::Uri;
 
-use super::context::{Answer, Context};
+use super::context::{CommandResult, Context};
 use super::status::{CommandError, Done};
 use crate::base::heap;
 use crate::transport::Refused;
 use crate::uri::Origin;
 use crate::uri::server::Template;
 
-pub(super) async fn run(parameters: &[String], context: &mut Context<'_>) -> Answer {
+pub(super) async fn run(parameters: &[String], context: &mut Context<'_>) -> CommandResult {
     let [server_uri] = parameters else { return Err(CommandError::Malformed("SHOW takes a ServerURI")) };
     let uri = super::context::expand(server_uri, context)?;
     Origin::of(&uri).map_err(Refused::Uri)?;

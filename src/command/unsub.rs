@@ -1,12 +1,12 @@
 //! UNSUB ClientURI (approved profile): ends the server's own subscription.
 
-use super::context::{Answer, Context};
+use super::context::{CommandResult, Context};
 use super::status::{CommandError, Done};
 use super::sub::subscribed;
 use crate::store::Change;
 use crate::tree::TreeError;
 
-pub(super) async fn run(parameters: &[String], context: &mut Context<'_>) -> Answer {
+pub(super) async fn run(parameters: &[String], context: &mut Context<'_>) -> CommandResult {
     let [target] = parameters else {
         return Err(CommandError::Malformed("UNSUB takes a ClientURI"));
     };

@@ -8,7 +8,7 @@ use serde_json::json;
 use super::ddf::bytes;
 use super::findings::Findings;
 use super::folder::{Given, given, named};
-use super::reading::Tree;
+use super::reading::ShownTree;
 use super::terminal::Terminal;
 use crate::daemon;
 use crate::ddf;
@@ -61,19 +61,19 @@ pub(super) fn check<O: Write, E: Write>(
         1 => "the management object is sound".to_owned(),
         number => format!("the {number} management objects are sound"),
     };
-    let trees = sysroot.map(|sysroot| Tree::read(&objects, sysroot)).transpose()?;
+    let trees = sysroot.map(|sysroot| ShownTree::read(&objects, sysroot)).transpose()?;
     let found = findings.sorted();
     match (as_json, trees) {
         (true, None) => writeln!(terminal.out, "{}", found.to_json())?,
         (true, Some(trees)) => {
-            let both = json!({ "findings": found.to_json(), "objects": Tree::to_json(&trees) });
+            let both = json!({ "findings": found.to_json(), "objects": ShownTree::to_json(&trees) });
             writeln!(terminal.out, "{both}")?;
         }
         (false, trees) => {
             found.show(&sound, &mut terminal.out)?;
             if let Some(trees) = trees.filter(|trees| !trees.is_empty()) {
                 writeln!(terminal.out)?;
-                Tree::show(&trees, &mut terminal.out)?;
+                ShownTree::show(&trees, &mut terminal.out)?;
             }
         }
     }

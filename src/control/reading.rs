@@ -19,7 +19,7 @@ use crate::spanned::Problems;
 const LONGEST: usize = 160;
 
 /// The tree of an object: what was found in it.
-pub(super) struct Tree<'a> {
+pub(super) struct ShownTree<'a> {
     object: &'a ManagementObject,
     rows: Vec<Row>,
 }
@@ -77,17 +77,17 @@ pub(super) fn show<O: Write, E: Write>(
             terminal.complain(&problem.to_string())?;
         }
     }
-    let trees = Tree::read(&objects, sysroot)?;
+    let trees = ShownTree::read(&objects, sysroot)?;
     if as_json {
-        writeln!(terminal.out, "{}", Tree::to_json(&trees))?;
+        writeln!(terminal.out, "{}", ShownTree::to_json(&trees))?;
     } else {
-        Tree::show(&trees, &mut terminal.out)?;
+        ShownTree::show(&trees, &mut terminal.out)?;
     }
     terminal.out.flush()?;
     Ok(objects.len() == folders.len())
 }
 
-impl<'a> Tree<'a> {
+impl<'a> ShownTree<'a> {
     /// Reads what these objects say on this machine.
     pub(super) fn read(objects: &'a [Arc<ManagementObject>], sysroot: &Path) -> io::Result<Vec<Self>> {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;

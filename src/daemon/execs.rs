@@ -175,7 +175,7 @@ impl Execs {
             }
             Fate::Start => match QueuedExec::found(number, record.clone(), &self.exec_slots) {
                 Ok(found) => {
-                    if !record.gated {
+                    if !record.needs_permission {
                         log::info!(
                             OMADM_SERVER_ID = server_id.as_str(), OMADM_CLIENT_URI = client_uri.as_str();
                             "{client_uri}: EXEC from before the start: begun now"

@@ -39,7 +39,7 @@ impl Daemon {
         let execs = self.agent_state.store.snapshot().and_then(|at| at.execs()).unwrap_or_default();
         for record in execs.iter().filter_map(|(_, json)| ExecRecord::from_json(json)) {
             let ExecRecord { server_id, client_uri, .. } = &record;
-            if record.starts == 0 && record.gated && gone.contains(server_id) {
+            if record.starts == 0 && record.needs_permission && gone.contains(server_id) {
                 log::warn!(
                     OMADM_SERVER_ID = server_id.as_str(), OMADM_CLIENT_URI = client_uri.as_str();
                     "{client_uri}: EXEC for the account {server_id}, which is gone: it is not executed"

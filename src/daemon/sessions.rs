@@ -24,7 +24,8 @@ use crate::bearer::Choice;
 use crate::command::DataBudget;
 use crate::exec::ExecSlots;
 use crate::session::{
-    Again, Ended, Look, Outcome, Queue, Session, SessionFailure, SessionRequest, Step, risk_of_session,
+    Again, Circumstances, Ended, Outcome, Queue, Session, SessionFailure, SessionRequest, Step,
+    risk_of_session,
 };
 use crate::store::Change;
 use crate::transport::Binding;
@@ -92,12 +93,12 @@ impl Sessions {
     }
 
     fn steps(&mut self, agent_state: &AgentState) -> Vec<Step> {
-        let look = Look {
+        let circumstances = Circumstances {
             choose: &|preferred| self.network.choose(preferred),
             bearer_wait: agent_state.settings.session.bearer_wait,
             has_alerts: &|destination| alert::is_waiting(&agent_state.store, destination).unwrap_or(true),
         };
-        self.queue.due(waking::now(), &look)
+        self.queue.due(waking::now(), &circumstances)
     }
 
     /// Begins a session; false where its account is gone.

@@ -50,10 +50,10 @@ impl AfterSession {
     /// Executes the EXECs one after the other, but for those that wait until they may begin. What has not begun when
     /// the agent stops is left to its next start.
     pub async fn run(self, queued: Vec<QueuedExec>) {
-        let (gated, free): (Vec<_>, Vec<_>) = queued.into_iter().partition(QueuedExec::is_gated);
-        for gated in gated {
+        let (waiting, free): (Vec<_>, Vec<_>) = queued.into_iter().partition(QueuedExec::needs_permission);
+        for waiting in waiting {
             let (session, exec_slots) = (self.session, self.exec_slots.clone());
-            tokio::spawn(begin_when_permitted(gated, session, exec_slots, self.stopping.clone()));
+            tokio::spawn(begin_when_permitted(waiting, session, exec_slots, self.stopping.clone()));
         }
         for free in free {
             if *self.stopping.borrow() {

@@ -13,7 +13,7 @@ use crate::store::Change;
 use crate::tree::{Invocation, Principal, SessionFacts};
 use crate::uri::ServerId;
 
-/// An EXEC that waits for the end of its session.
+/// An EXEC that waits: for the end of its session, or until it may begin.
 #[derive(Debug)]
 pub struct QueuedExec {
     number: u64,
@@ -22,7 +22,7 @@ pub struct QueuedExec {
     invocation: Option<Invocation>,
     hold: Hold,
     /// The place among the EXECs that wait until they may begin.
-    gate: Option<OwnedSemaphorePermit>,
+    waiting_place: Option<OwnedSemaphorePermit>,
 }
 
 impl QueuedExec {
@@ -32,9 +32,9 @@ impl QueuedExec {
         record: ExecRecord,
         invocation: Invocation,
         hold: Hold,
-        gate: Option<OwnedSemaphorePermit>,
+        waiting_place: Option<OwnedSemaphorePermit>,
     ) -> Self {
-        Self { number, record, invocation: Some(invocation), hold, gate }
+        Self { number, record, invocation: Some(invocation), hold, waiting_place }
     }
 
     /// Makes a queued EXEC of one that was found in the store when the agent started.
@@ -44,8 +44,8 @@ impl QueuedExec {
     pub fn found(number: u64, record: ExecRecord, exec_slots: &ExecSlots) -> Result<Self, ExecError> {
         let hold = exec_slots.hold(&record.client_uri)?;
         // It was let in before the start.
-        let gate = if record.gated { exec_slots.gate().ok() } else { None };
-        Ok(Self { number, record, invocation: None, hold, gate })
+        let waiting_place = if record.needs_permission { exec_slots.waiting_place().ok() } else { None };
+        Ok(Self { number, record, invocation: None, hold, waiting_place })
     }
 
     pub(super) fn number(&self) -> u64 {
@@ -61,8 +61,8 @@ impl QueuedExec {
     }
 
     /// Whether the EXEC waits until it may begin, beyond its session's end.
-    pub(super) fn is_gated(&self) -> bool {
-        self.record.gated
+    pub(super) fn needs_permission(&self) -> bool {
+        self.record.needs_permission
     }
 
     /// Whether the EXEC goes on after a reboot.
@@ -84,8 +84,8 @@ impl QueuedExec {
     /// Executes the EXEC, and reports its end. That it starts is on disk before: it is never started twice, unless it
     /// is one that goes on after a reboot.
     pub(super) async fn run(self, slot: OwnedSemaphorePermit, after: &AfterSession) {
-        let Self { number, record, invocation, hold, gate } = self;
-        drop(gate);
+        let Self { number, record, invocation, hold, waiting_place } = self;
+        drop(waiting_place);
         let AfterSession { agent_state, account, exec_slots, .. } = after;
         let (tree, store) = (&agent_state.tree, &agent_state.store);
         let principal = Principal { account, session: after.session };

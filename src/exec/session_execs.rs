@@ -104,11 +104,12 @@ impl SessionExecs {
             return Err(ExecError::Crowded);
         }
         let hold = self.exec_slots.hold(&invocation.node.client_uri())?;
-        let gate = if invocation.is_gated() { Some(self.exec_slots.gate()?) } else { None };
+        let waiting_place =
+            if invocation.needs_permission() { Some(self.exec_slots.waiting_place()?) } else { None };
         let number = self.exec_slots.number();
         let record = ExecRecord::new(server_id, &invocation);
         self.commit_with(Change::Exec(number, record.to_json())).await?;
-        self.waiting.push(QueuedExec::new(number, record, invocation, hold, gate));
+        self.waiting.push(QueuedExec::new(number, record, invocation, hold, waiting_place));
         Ok(())
     }
 

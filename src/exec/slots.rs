@@ -13,7 +13,7 @@ use crate::agent_state::AgentState;
 const MOST_RUNNING: usize = 16;
 
 /// The most EXECs that may wait at one time until they may begin.
-const MOST_GATED: usize = 64;
+const MOST_UNPERMITTED: usize = 64;
 
 /// The programs that run, the nodes that are being executed, and who is told when an EXEC ends.
 #[derive(Clone, Debug)]
@@ -24,7 +24,7 @@ pub struct ExecSlots {
     boot: Arc<str>,
     finished: mpsc::UnboundedSender<Finished>,
     /// The places of EXECs that wait until they may begin.
-    gated: Arc<Semaphore>,
+    waiting_places: Arc<Semaphore>,
     /// The agent state as it is now.
     agent_state: Arc<Mutex<Option<Arc<AgentState>>>>,
     /// The latest time known, seconds since 1970: a clock that shows an earlier one is not set.
@@ -60,7 +60,7 @@ impl ExecSlots {
             next: Arc::new(AtomicU64::new(next)),
             boot: boot.into(),
             finished,
-            gated: Arc::new(Semaphore::new(MOST_GATED)),
+            waiting_places: Arc::new(Semaphore::new(MOST_UNPERMITTED)),
             agent_state: Arc::default(),
             time_floor,
         }
@@ -88,8 +88,8 @@ impl ExecSlots {
     }
 
     /// Takes a place among the EXECs that wait until they may begin.
-    pub(super) fn gate(&self) -> Result<OwnedSemaphorePermit, ExecError> {
-        Arc::clone(&self.gated).try_acquire_owned().map_err(|_| ExecError::Crowded)
+    pub(super) fn waiting_place(&self) -> Result<OwnedSemaphorePermit, ExecError> {
+        Arc::clone(&self.waiting_places).try_acquire_owned().map_err(|_| ExecError::Crowded)
     }
 
     /// Takes a slot for one more program.

@@ -24,7 +24,7 @@ use thiserror::Error;
 
 use super::Trigger;
 pub(crate) use super::clock::ClockReading;
-use super::memory::Memory;
+use super::memory::IdMemory;
 use super::package::{self, Malformed, Package0};
 use super::wsp::{self, NotPush};
 use crate::base::Secret;
@@ -196,10 +196,10 @@ impl Rejected {
 pub(crate) struct Gate {
     policy: Policy,
     /// The ids that a digest verified.
-    verified: Memory<VERIFIED_IDS>,
+    verified: IdMemory<VERIFIED_IDS>,
     /// The ids that anybody may have sent. They are apart, so that nobody can use up an id that a server is going to
     /// sign, and never go to disk, so that nobody can wear it out.
-    unverified: Memory<UNVERIFIED_IDS>,
+    unverified: IdMemory<UNVERIFIED_IDS>,
 }
 
 /// The most verified ids kept for each server: one every 85 seconds for a day. The oldest goes first; it could be
@@ -212,7 +212,7 @@ impl Gate {
     #[must_use]
     pub(crate) fn new(policy: Policy) -> Self {
         let window = policy.replay_window.max(policy.max_age.saturating_mul(2)).as_secs();
-        Self { policy, verified: Memory::new(window), unverified: Memory::new(window) }
+        Self { policy, verified: IdMemory::new(window), unverified: IdMemory::new(window) }
     }
 
     /// Takes other settings; what is remembered stays.

@@ -8,7 +8,7 @@ use crate::uri::ServerId;
 /// A memory of up to `LIMIT` ids a server, each for a window of seconds. Six to sixteen bytes an id, searched from end
 /// to end: at this size quicker than anything with an order.
 #[derive(Debug)]
-pub(super) struct Memory<const LIMIT: usize> {
+pub(super) struct IdMemory<const LIMIT: usize> {
     window: u64,
     servers: BTreeMap<ServerId, Vec<Seen>>,
 }
@@ -19,7 +19,7 @@ struct Seen {
     time: u64,
 }
 
-impl<const LIMIT: usize> Memory<LIMIT> {
+impl<const LIMIT: usize> IdMemory<LIMIT> {
     pub(super) fn new(window: u64) -> Self {
         Self { window, servers: BTreeMap::new() }
     }

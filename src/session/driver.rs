@@ -10,7 +10,7 @@ use hyper::body::Bytes;
 use hyper::header::{ACCEPT, CONTENT_TYPE, HeaderName, HeaderValue};
 use tokio::sync::watch;
 
-use super::machine::{Again, Answer, Event, Limits, Outcome, SessionFailure, SessionMachine};
+use super::machine::{Again, Event, Limits, Outcome, PackageAnswer, SessionFailure, SessionMachine};
 use super::outage::Outage;
 use super::queue::SessionRequest;
 use super::requested;
@@ -217,7 +217,7 @@ impl Session {
                 ControlFlow::Continue(event) => event,
                 ControlFlow::Break(outcome) => break outcome,
             };
-            if let Event::Answered(Answer { status: 200..300, body, .. }) = &event
+            if let Event::Answered(PackageAnswer { status: 200..300, body, .. }) = &event
                 && !body.is_empty()
             {
                 risk = Some(
@@ -421,7 +421,7 @@ impl Driver<'_> {
                     self.server_time = server_time(&response.headers).or(self.server_time);
                     self.remember_mos().await;
                 }
-                Event::Answered(Answer {
+                Event::Answered(PackageAnswer {
                     status,
                     content_type: response
                         .headers

@@ -37,7 +37,7 @@ pub struct Limits {
 #[derive(Clone, Debug, PartialEq)]
 pub enum Event {
     /// The server answered the package.
-    Answered(Answer),
+    Answered(PackageAnswer),
     /// The package could not be delivered, or its answer not read.
     Undelivered {
         /// Why it was not delivered.
@@ -57,7 +57,7 @@ pub enum Event {
 
 /// An HTTP response to a package.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Answer {
+pub struct PackageAnswer {
     /// The HTTP status.
     pub status: u16,
     /// The Content-Type.
@@ -328,7 +328,7 @@ impl SessionMachine {
         Action::Post { uri: self.uri.clone(), package: Arc::clone(&self.package) }
     }
 
-    fn answered(&mut self, answer: &Answer, random: u32) -> Action {
+    fn answered(&mut self, answer: &PackageAnswer, random: u32) -> Action {
         match answer.status {
             204 => self.delivered(None),
             // Whoever has no commands says 204. This may be a proxy's, or of a server that is half up.
@@ -374,7 +374,7 @@ impl SessionMachine {
 
     /// Waits or ends the session, as the server has nothing to say for now. The approved enabler has the schedule try
     /// later.
-    fn unavailable(&mut self, status: u16, why: String, answer: &Answer, random: u32) -> Action {
+    fn unavailable(&mut self, status: u16, why: String, answer: &PackageAnswer, random: u32) -> Action {
         match self.profile {
             Profile::Draft => self.retry(
                 |attempts| SessionFailure::Unavailable { attempts, why },

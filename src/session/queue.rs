@@ -47,7 +47,7 @@ pub struct Queue {
 }
 
 /// The world outside, as far as [`Queue::due`] has to know it.
-pub struct Look<'a> {
+pub struct Circumstances<'a> {
     /// Chooses the binding of a session that prefers these connection types.
     pub choose: &'a dyn Fn(&[ConnectionType]) -> Choice,
     /// How long a session waits for a preferred type.
@@ -104,7 +104,7 @@ impl Queue {
     }
 
     /// The steps of the sessions that are due now.
-    pub fn due(&mut self, now: Instant, look: &Look<'_>) -> Vec<Step> {
+    pub fn due(&mut self, now: Instant, circumstances: &Circumstances<'_>) -> Vec<Step> {
         let mut steps = Vec::new();
         let mut reports = self.reports();
         let held = self.held;
@@ -115,8 +115,8 @@ impl Queue {
             if line.running.is_some() || !has_room(&reports, destination) {
                 continue;
             }
-            forget_told(line, destination, now, held, look);
-            let bearer = line.notified_step(now, held, look);
+            forget_told(line, destination, now, held, circumstances);
+            let bearer = line.notified_step(now, held, circumstances);
             let waits = line.notified.as_ref().is_some_and(|waiting| waiting.parked.is_some());
             steps.extend(bearer);
             if let Some(request) = line.begin(now, held, waits) {
@@ -291,12 +291,12 @@ fn forget_told(
     destination: &Destination,
     now: Instant,
     held: Option<Instant>,
-    look: &Look<'_>,
+    circumstances: &Circumstances<'_>,
 ) {
     let begins = line.own.as_ref().filter(|waiting| line.is_due(waiting, now, held));
     let for_alerts =
         begins.is_some_and(|waiting| waiting.request.cause == Cause::Alert || destination.uri.is_some());
-    if for_alerts && !(look.has_alerts)(destination) {
+    if for_alerts && !(circumstances.has_alerts)(destination) {
         line.own = None;
         if destination.uri.is_some() {
             (line.failures, line.backoff, line.asked, line.unreachable) =
@@ -308,14 +308,19 @@ fn forget_told(
 
 impl Line {
     /// The step of a notification that is due and can't begin, for want of a bearer.
-    fn notified_step(&mut self, now: Instant, held: Option<Instant>, look: &Look<'_>) -> Option<Step> {
+    fn notified_step(
+        &mut self,
+        now: Instant,
+        held: Option<Instant>,
+        circumstances: &Circumstances<'_>,
+    ) -> Option<Step> {
         let due = self.notified.as_ref().is_some_and(|waiting| self.is_due(waiting, now, held));
         let waiting = self.notified.as_mut().filter(|_| due)?;
         if waiting.parked.is_none() {
-            match (look.choose)(&waiting.request.trigger.preferred) {
+            match (circumstances.choose)(&waiting.request.trigger.preferred) {
                 Choice::Any | Choice::Bound(_) => return None,
                 Choice::Unknown => {
-                    waiting.parked = Some(Parked::Look);
+                    waiting.parked = Some(Parked::Unknown);
                     return None;
                 }
                 Choice::Wait => {}
@@ -323,7 +328,7 @@ impl Line {
         }
         waiting.parked = Some(Parked::Bearer);
         let first = waiting.gives_up.is_none();
-        let gives_up = *waiting.gives_up.get_or_insert(now + look.bearer_wait);
+        let gives_up = *waiting.gives_up.get_or_insert(now + circumstances.bearer_wait);
         if gives_up <= now {
             return self.notified.take().map(|waiting| Step::GiveUp(waiting.request));
         }

@@ -14,7 +14,7 @@ use super::image::{self, Image, View};
 use super::reader::{Reader, Sound};
 use super::rebuild::{self, Rebuild};
 use super::schema;
-use super::twin::{self, Half, Look, Twin};
+use super::twin::{self, Half, Twin, TwinLook};
 use super::withheld::Withheld;
 use crate::base::journal::id;
 
@@ -250,7 +250,7 @@ impl Opening<'_> {
     /// Judges the file: whether both copies are the same, and if not, which one is right. One that is known to be
     /// `broken` is not sound, whatever it looks like.
     fn judge(&self, file: &File, broken: bool) -> Result<Judgement, StoreError> {
-        let look = Look::at(file, MIXABLE + 1).map_err(|error| self.failed(error))?;
+        let look = TwinLook::at(file, MIXABLE + 1).map_err(|error| self.failed(error))?;
         let length = file.metadata().map_err(|error| self.failed(error))?.len();
         if !look.marked && image::is_whole(file) {
             if self.check(file, &View::Whole)?.is_some() {
@@ -411,7 +411,7 @@ impl Opening<'_> {
     fn adopt_or_make(&self) -> Result<bool, StoreError> {
         if self.new.is_file() {
             let file = File::open(self.new).map_err(|error| self.failed(error))?;
-            let looks_whole = Look::at(&file, 0).is_ok_and(|look| look.marked);
+            let looks_whole = TwinLook::at(&file, 0).is_ok_and(|look| look.marked);
             if looks_whole && self.check(&file, &View::FIRST)?.is_some() {
                 self.publish()?;
                 return Ok(false);
@@ -437,8 +437,9 @@ impl Opening<'_> {
             None => error,
         })?;
         // One that could not be closed has not got all that was written.
-        let new =
-            File::open(self.new).and_then(|file| Look::at(&file, 0)).map_err(|error| self.failed(error))?;
+        let new = File::open(self.new)
+            .and_then(|file| TwinLook::at(&file, 0))
+            .map_err(|error| self.failed(error))?;
         if new.busy {
             return Err(self.failed(io::Error::other(UNREADABLE)));
         }

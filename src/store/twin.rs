@@ -216,7 +216,7 @@ fn chunks(length: u64) -> impl Iterator<Item = (u64, usize)> {
 
 /// What a look at the file shows, without redb.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) struct Look {
+pub(super) struct TwinLook {
     /// Whether the file begins with the mark.
     pub(super) marked: bool,
     /// Whether whoever had the file open last died of something.
@@ -227,7 +227,7 @@ pub(super) struct Look {
     pub(super) differing: Vec<u64>,
 }
 
-impl Look {
+impl TwinLook {
     /// Looks at a file for up to `most` pages that differ.
     pub(super) fn at(file: &File, most: usize) -> io::Result<Self> {
         let mut head = [0; PAGE];
@@ -328,14 +328,14 @@ mod tests {
         let error = twin.read(STRIPE, &mut [0; 5]).unwrap_err();
         assert_eq!(error.kind(), ErrorKind::InvalidData);
         assert_eq!(
-            Look::at(&twin.file, 9).unwrap(),
-            Look { marked: true, busy: true, only: None, differing: vec![page] }
+            TwinLook::at(&twin.file, 9).unwrap(),
+            TwinLook { marked: true, busy: true, only: None, differing: vec![page] }
         );
         assert_eq!(heal(&twin.file, Half::First).unwrap(), 1);
         twin.close().unwrap();
         assert_eq!(
-            Look::at(&twin.file, 9).unwrap(),
-            Look { marked: true, busy: false, only: None, differing: vec![] }
+            TwinLook::at(&twin.file, 9).unwrap(),
+            TwinLook { marked: true, busy: false, only: None, differing: vec![] }
         );
     }
 }

@@ -5,7 +5,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use super::auth::Authenticator;
 use super::policy::Policy;
 use super::proxy::Proxies;
-use super::reach::Memory;
+use super::reach::AddressMemory;
 use super::tls::Tls;
 
 /// The shared state of an account's connections: whom it trusts, what its servers asked for, and which of their
@@ -15,7 +15,7 @@ pub(super) struct AccountTransport {
     pub(super) tls: Tls,
     pub(super) proxies: Proxies,
     pub(super) auth: Mutex<Authenticator>,
-    pub(super) memory: Mutex<Memory>,
+    pub(super) memory: Mutex<AddressMemory>,
 }
 
 impl AccountTransport {
@@ -25,7 +25,7 @@ impl AccountTransport {
     }
 
     /// The memory of addresses. Held for a computation, never over an await.
-    pub(super) fn memory(&self) -> MutexGuard<'_, Memory> {
+    pub(super) fn memory(&self) -> MutexGuard<'_, AddressMemory> {
         self.memory.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

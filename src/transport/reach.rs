@@ -39,7 +39,7 @@ pub enum Binding {
 
 /// The memory of which address of an origin has led somewhere, and which only seemed to.
 #[derive(Debug, Default)]
-pub(super) struct Memory(HashMap<Origin, Past>);
+pub(super) struct AddressMemory(HashMap<Origin, Past>);
 
 #[derive(Clone, Copy, Debug, Default)]
 struct Past {
@@ -49,7 +49,7 @@ struct Past {
     bad: Option<IpAddr>,
 }
 
-impl Memory {
+impl AddressMemory {
     /// The order in which addresses are tried: families take turns, so that a dead one costs no more than a moment;
     /// what was good comes first, what was bad last.
     pub(super) fn order(&self, origin: &Origin, addresses: Vec<SocketAddr>) -> Vec<SocketAddr> {
@@ -191,7 +191,7 @@ mod tests {
         let [six, six2, six3, four, four2] =
             ["[2001:db8::1]:1", "[2001:db8::2]:1", "[2001:db8::3]:1", "192.0.2.1:1", "192.0.2.2:1"];
         let all = || addresses(&[six, six2, six3, four, four2]);
-        let mut memory = Memory::default();
+        let mut memory = AddressMemory::default();
         assert_eq!(memory.order(&origin, all()), addresses(&[six, four, six2, four2, six3]));
         assert_eq!(memory.order(&origin, addresses(&[four, four2, six])), addresses(&[four, six, four2]));
 

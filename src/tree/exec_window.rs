@@ -31,7 +31,7 @@ pub enum Closed {
 impl Invocation {
     /// Whether the EXEC may have to wait, whenever it is commanded.
     #[must_use]
-    pub fn is_gated(&self) -> bool {
+    pub fn needs_permission(&self) -> bool {
         self.exec().is_some_and(|exec| exec.veto || exec.window.is_some())
     }
 

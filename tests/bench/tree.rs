@@ -14,7 +14,7 @@ use omadm_agent::exec::{ExecSlots, SessionExecs};
 use omadm_agent::lab::gateway::{self, Gateway};
 use omadm_agent::mo::{self, Value};
 use omadm_agent::package::{Package1, Profile, REQUEST};
-use omadm_agent::session::machine::{Action, Answer, Event, Limits, SessionMachine};
+use omadm_agent::session::machine::{Action, Event, Limits, PackageAnswer, SessionMachine};
 use omadm_agent::store::{Change, NodeKey, Store, Stored};
 use omadm_agent::transport::{Binding, Client, ClientSettings};
 use omadm_agent::tree::{Principal, Rights, SessionFacts, Shown, Tree};
@@ -101,7 +101,7 @@ impl Inside {
             let event = match action {
                 Action::Post { package, .. } => {
                     sent += package.body.len();
-                    Event::Answered(Answer {
+                    Event::Answered(PackageAnswer {
                         status: 200,
                         content_type: Some(REQUEST.to_owned()),
                         body: package2.to_vec(),

@@ -34,29 +34,29 @@ fn time_never_goes_backwards() {
 }
 
 #[tokio::test]
-async fn an_alarm_rings_when_its_time_has_come_also_an_earlier_one_than_before() {
-    let mut alarm = Alarm::default();
+async fn a_wake_timer_rings_when_its_time_has_come_also_an_earlier_one_than_before() {
+    let mut wake_timer = WakeTimer::default();
     let soon = Duration::from_millis(50);
-    let never = alarm.until(Some(now() + HOUR));
+    let never = wake_timer.until(Some(now() + HOUR));
     tokio::time::timeout(soon, never).await.unwrap_err();
-    assert!(alarm.timer.is_some());
+    assert!(wake_timer.timer.is_some());
     for _ in 0..2 {
         let wake = now() + soon;
-        alarm.until(Some(wake)).await;
+        wake_timer.until(Some(wake)).await;
         assert!(now() >= wake);
-        alarm.until(Some(wake)).await;
+        wake_timer.until(Some(wake)).await;
     }
-    tokio::time::timeout(soon, alarm.until(Some(now() + HOUR))).await.unwrap_err();
-    tokio::time::timeout(soon, alarm.until(None)).await.unwrap_err();
-    assert!(alarm.timer.is_none(), "nobody waits for it");
+    tokio::time::timeout(soon, wake_timer.until(Some(now() + HOUR))).await.unwrap_err();
+    tokio::time::timeout(soon, wake_timer.until(None)).await.unwrap_err();
+    assert!(wake_timer.timer.is_none(), "nobody waits for it");
 }
 
 #[tokio::test]
-async fn an_alarm_that_has_rung_unheard_does_not_ring_for_a_later_time() {
-    let mut alarm = Alarm::default();
+async fn a_wake_timer_that_has_rung_unheard_does_not_ring_for_a_later_time() {
+    let mut wake_timer = WakeTimer::default();
     let first = now() + Duration::from_millis(20);
     {
-        let mut heard = std::pin::pin!(alarm.until(Some(first)));
+        let mut heard = std::pin::pin!(wake_timer.until(Some(first)));
         assert!(
             std::future::poll_fn(|context| std::task::Poll::Ready(heard.as_mut().poll(context)))
                 .await
@@ -65,7 +65,7 @@ async fn an_alarm_that_has_rung_unheard_does_not_ring_for_a_later_time() {
     }
     tokio::time::sleep(Duration::from_millis(60)).await;
     let second = now() + Duration::from_millis(60);
-    alarm.until(Some(second)).await;
+    wake_timer.until(Some(second)).await;
     assert!(now() >= second);
 }
 

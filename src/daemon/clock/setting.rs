@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use nix::sys::timerfd::{ClockId, TimerSetTimeFlags};
 
 use super::Clock;
-use crate::base::waking::{Alarm, Timer};
+use crate::base::waking::{KernelTimer, WakeTimer};
 
 /// How often the clock is looked at where the kernel has no such timer.
 const LOOK: Duration = Duration::from_secs(30);
@@ -15,7 +15,7 @@ const LOOK: Duration = Duration::from_secs(30);
 #[derive(Debug)]
 pub(in crate::daemon) struct Wait {
     until: Instant,
-    timer: Option<Timer>,
+    timer: Option<KernelTimer>,
 }
 
 impl Wait {
@@ -37,7 +37,7 @@ impl Wait {
 
     /// Returns once the clock can be believed (true), or the time is over.
     pub(in crate::daemon) async fn over(&self, clock: &Clock) -> bool {
-        let mut alarm = Alarm::default();
+        let mut wake_timer = WakeTimer::default();
         let mut looked = false;
         loop {
             if clock.now().synchronised {
@@ -46,7 +46,7 @@ impl Wait {
             tokio::select! {
                 () = clock.look(), if !looked => looked = true,
                 () = changed(self.timer.as_ref()) => looked = false,
-                () = alarm.until(Some(self.until)) => return clock.now().synchronised,
+                () = wake_timer.until(Some(self.until)) => return clock.now().synchronised,
             }
         }
     }
@@ -54,13 +54,13 @@ impl Wait {
 
 /// Makes a timer that becomes readable when the clock reaches `time` (seconds since 1970) by itself, and whenever
 /// somebody sets it.
-fn timer(time: u64) -> io::Result<Timer> {
-    let timer = Timer::new(ClockId::CLOCK_REALTIME)?;
+fn timer(time: u64) -> io::Result<KernelTimer> {
+    let timer = KernelTimer::new(ClockId::CLOCK_REALTIME)?;
     timer.set(Duration::from_secs(time), TimerSetTimeFlags::TFD_TIMER_CANCEL_ON_SET)?;
     Ok(timer)
 }
 
-async fn changed(timer: Option<&Timer>) {
+async fn changed(timer: Option<&KernelTimer>) {
     let fired = match timer {
         Some(timer) => timer.fired().await,
         None => Err(io::ErrorKind::Unsupported.into()),

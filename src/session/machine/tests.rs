@@ -9,7 +9,7 @@ fn start() -> (SessionMachine, Action) {
 }
 
 fn package2(commands: Json) -> Event {
-    Event::Answered(Answer {
+    Event::Answered(PackageAnswer {
         status: 200,
         content_type: Some("application/vnd.oma.dm.request+json".into()),
         body: json!({ "CMD": commands }).to_string().into_bytes(),
@@ -19,7 +19,7 @@ fn package2(commands: Json) -> Event {
 
 fn http(status: u16, retry_after: Option<u64>) -> Event {
     let retry_after = retry_after.map(Duration::from_secs);
-    Event::Answered(Answer { status, retry_after, ..Answer::default() })
+    Event::Answered(PackageAnswer { status, retry_after, ..PackageAnswer::default() })
 }
 
 fn done(code: u16) -> Event {
@@ -198,7 +198,8 @@ fn a_package2_that_cannot_be_read_executes_nothing() {
     ] {
         let (mut machine, _) = start();
         let content_type = Some(content_type.to_owned());
-        let answer = Answer { status: 200, content_type, body: body.as_bytes().to_vec(), retry_after: None };
+        let answer =
+            PackageAnswer { status: 200, content_type, body: body.as_bytes().to_vec(), retry_after: None };
         let (failure, again) = failure(machine.handle(Event::Answered(answer), 0));
         assert!(matches!(failure, SessionFailure::Package(_)), "{body}: {failure}");
         assert_eq!(again, Again::Never);
@@ -219,7 +220,11 @@ fn any_2xx_with_a_body_is_a_package2_but_204() {
     for status in [200, 201, 202, 206, 299] {
         let (mut machine, _) = start();
         let Event::Answered(answer) = package2(json!([["GET", "a"]])) else { panic!("no answer") };
-        assert_eq!(name(&machine.handle(Event::Answered(Answer { status, ..answer }), 0)), "GET", "{status}");
+        assert_eq!(
+            name(&machine.handle(Event::Answered(PackageAnswer { status, ..answer }), 0)),
+            "GET",
+            "{status}"
+        );
         let (mut machine, _) = start();
         assert!(matches!(machine.handle(http(status, None), 0), Action::Wait(_)), "{status} without a body");
     }
@@ -264,7 +269,7 @@ fn alert() -> Alert {
 
 fn with_results(results: Json) -> Event {
     let body = json!({ "CMD": [["GET", "a"]], "Results": results }).to_string().into_bytes();
-    Event::Answered(Answer {
+    Event::Answered(PackageAnswer {
         status: 200,
         content_type: Some("application/vnd.oma.dm.request+json".into()),
         body,
@@ -306,7 +311,7 @@ fn what_only_looks_like_an_answer_delivers_nothing() {
         http(404, None),
         Event::Undelivered { why: "gone".into(), remedy: Remedy::Later },
         // As a hotspot's login page.
-        Event::Answered(Answer {
+        Event::Answered(PackageAnswer {
             status: 200,
             content_type: Some("text/html".into()),
             body: b"<html>".to_vec(),

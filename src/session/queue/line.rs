@@ -44,7 +44,7 @@ impl Pace {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Parked {
     /// Waits until it is known which types are up.
-    Look,
+    Unknown,
     /// Waits until one of the types is up, or they are given up.
     Bearer,
 }

@@ -34,7 +34,7 @@ fn steps(queue: &mut Queue, now: Instant, down: &[ConnectionType], has_alerts: b
         _ if preferred.iter().any(|one| !down.contains(one)) => Choice::Any,
         _ => Choice::Wait,
     };
-    queue.due(now, &Look { choose: &choose, bearer_wait: WAIT, has_alerts: &|_| has_alerts })
+    queue.due(now, &Circumstances { choose: &choose, bearer_wait: WAIT, has_alerts: &|_| has_alerts })
 }
 
 /// What begins.
@@ -403,7 +403,7 @@ fn whoever_waits_for_a_look_is_not_given_up_and_wakes_nobody() {
     };
     let unknown = |queue: &mut Queue, now| {
         let choose = |_: &[ConnectionType]| Choice::Unknown;
-        queue.due(now, &Look { choose: &choose, bearer_wait: WAIT, has_alerts: &|_| true })
+        queue.due(now, &Circumstances { choose: &choose, bearer_wait: WAIT, has_alerts: &|_| true })
     };
     let mut queue = Queue::default();
     queue.ask(preferring(1, &[Mobile]), now);
@@ -529,9 +529,9 @@ fn a_session_of_every_hour_is_due_after_an_hour_of_suspension() {
     let mut queue = Queue::default();
     let trigger = Trigger { server_id: "a".into(), ..Trigger::default() };
     queue.ask(SessionRequest { trigger, at: None, cause: Cause::Schedule }, anchor.instant(HOUR * 24) + HOUR);
-    let look = Look { choose: &|_| Choice::Any, bearer_wait: HOUR, has_alerts: &|_| true };
+    let circumstances = Circumstances { choose: &|_| Choice::Any, bearer_wait: HOUR, has_alerts: &|_| true };
     // CLOCK_MONOTONIC stands still meanwhile: nothing but the time since the boot says so.
-    assert_eq!(queue.due(anchor.instant(HOUR * 25 - Duration::from_nanos(1)), &look), []);
-    let due = queue.due(anchor.instant(HOUR * 25), &look);
+    assert_eq!(queue.due(anchor.instant(HOUR * 25 - Duration::from_nanos(1)), &circumstances), []);
+    let due = queue.due(anchor.instant(HOUR * 25), &circumstances);
     assert!(matches!(due[..], [Step::Begin(_)]), "{due:?}");
 }

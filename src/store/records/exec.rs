@@ -23,8 +23,8 @@ pub struct ExecRecord {
     #[serde(default)]
     pub resume: bool,
     /// Whether it may have to wait until it may begin.
-    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
-    pub gated: bool,
+    #[serde(rename = "gated", default, skip_serializing_if = "std::ops::Not::not")]
+    pub needs_permission: bool,
     /// The number of times that it was started; 0: it waits.
     #[serde(default)]
     pub starts: u32,
