@@ -10,16 +10,16 @@ use std::sync::Arc;
 use crate::backend::{Bus, BusWatches, Dependencies};
 pub(crate) use files::FileWatches;
 
-/// What comes and goes faster than it can be watched is given up after so many tries.
+/// The number of tries after which a list is given up that comes and goes faster than it can be watched.
 const MOST_TURNS: usize = 3;
 
-/// What was found, and what it depends on.
+/// A search under way for what is to be watched: what was found, and what it depends on.
 pub(crate) type Finding<'f, T, E> = Pin<Box<dyn Future<Output = Result<(T, Dependencies), E>> + Send + 'f>>;
 
 /// The watches of all that values come from, each for whoever depends on it.
 #[derive(Debug)]
 pub(crate) struct SourceWatches<K> {
-    /// None where the kernel gives no inotify instance.
+    /// The watches of files; none where the kernel gives no inotify instance.
     files: Option<Arc<FileWatches<K>>>,
     bus: BusWatches<K>,
 }
@@ -60,7 +60,7 @@ impl<K: Ord + Clone + Send + Sync + 'static> SourceWatches<K> {
         Ok((found, false))
     }
 
-    /// Keeps the watches of these, and of no others.
+    /// Keeps the watches for those that are `known`, and for no others.
     pub(crate) fn keep(&self, known: impl Fn(&K) -> bool) {
         if let Some(files) = &self.files {
             files.keep(&known);
@@ -78,7 +78,7 @@ impl<K: Ord + Clone + Send + Sync + 'static> SourceWatches<K> {
         }
     }
 
-    /// False where something does not tell of every change.
+    /// Watches dependencies for `id`; returns whether all of their changes will be told.
     async fn watch(&self, id: &K, bus: &Arc<Bus>, mut dependencies: Dependencies) -> bool {
         let (signals, others) = (std::mem::take(&mut dependencies.signals), dependencies.others);
         let files = match &self.files {
