@@ -9,7 +9,7 @@ use omadm_agent::lab::notifier::Notification;
 use serde_json::json;
 
 use crate::support;
-use crate::support::{Agent, BENCH, Bench, commands, ddf};
+use crate::support::{Agent, BENCH, Bench, Setup, commands, ddf};
 
 #[tokio::test]
 async fn sigterm_ends_an_idle_agent_and_one_in_the_middle_of_a_session() {
@@ -173,6 +173,53 @@ async fn check_warns_of_what_is_hardly_meant() {
         assert!(line.is_some_and(|line| line.starts_with("warning: /")), "{wanted} is not in:\n{said}");
     }
     assert_eq!(said.lines().count(), 10, "{said}");
+}
+
+#[tokio::test]
+async fn what_is_not_installed_or_disabled_is_not_served() {
+    let config = "sysroot = \"@folder@/root\"\n[objects]\ndisable = [\"off\"]\n".to_owned();
+    let bench = Bench::with(Setup { config, ..Setup::default() }).await;
+    let moid = |name: &str| format!("urn:x-omadm:mo:{name}:1.0");
+    let put = |name: &str, needs: &str| {
+        let moid = moid(name);
+        let mapping = format!(
+            "moid = \"{moid}\"\nroot = \"R\"\ninstances = [\"1\"]\n{needs}\n[node.A]\ndefault = \"a\"\n"
+        );
+        bench.gateway.put_mo(name, &format!("{name}.toml"), &mapping).unwrap();
+    };
+    put("radio", "needs = [\"/usr/bin/radio\"]");
+    put("off", "");
+    // What is wrong with it is nobody's concern.
+    bench.gateway.put_mo("off", "off.toml", "moid = 1\n").unwrap();
+    let account = bench.gateway.path("accounts/other.toml");
+    let listed = format!(
+        "server-id = \"other\"\nserver-uri = \"https://dm.example/\"\npermissions = [\"{}\"]\n",
+        moid("radio")
+    );
+    files::put(&account, listed, files::PLAIN).unwrap();
+    let mut check = tokio::process::Command::new(env!("CARGO_BIN_EXE_omadmd"));
+    let said = check.arg("--check").arg("--config").arg(bench.gateway.config()).output().await.unwrap();
+    assert!(said.status.success(), "{}", String::from_utf8_lossy(&said.stderr));
+    let said = String::from_utf8(said.stdout).unwrap();
+    let wanted = format!("permissions: {} is not served: there is no /usr/bin/radio\n", moid("radio"));
+    assert!(said.contains(&wanted), "{said}");
+    std::fs::remove_file(&account).unwrap();
+
+    let mut agent = bench.start().await;
+    let commands =
+        json!([[["GET", format!("{}//A", moid("radio"))], ["GET", format!("{}//A", moid("off"))]]]);
+    bench.play(commands.clone());
+    bench.session(&agent, 1).await;
+    assert_eq!(bench.statuses(), [[404, 404]], "{}", agent.log());
+    files::put(&bench.gateway.path("root/usr/bin/radio"), "", files::PROGRAM).unwrap();
+    agent.signal(Signal::SIGHUP);
+    agent
+        .logged("of the object", |line| line.contains("configuration read again") && line.contains("radio"))
+        .await;
+    bench.play(commands);
+    bench.session(&agent, 2).await;
+    assert_eq!(bench.statuses(), [[404, 404], [200, 404]], "{}", agent.log());
+    agent.stop().await;
 }
 
 #[tokio::test]

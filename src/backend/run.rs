@@ -1,8 +1,8 @@
 //! Programs: never through a shell, in a process group of their own, bounded in time and output, always reaped.
 //!
 //! The environment is cleared. A program gets `PATH`, `OMADM_SERVER_ID`, `OMADM_CLIENT_URI`, `OMADM_MOID` and
-//! `OMADM_MIID`, one that goes on after a reboot `OMADM_RESUMED=1`, the folder `/`, and on stdin nothing, or the leaves
-//! that `input` lists as one JSON object. What it writes to stderr goes to the journal, as does stdout where that isn't
+//! `OMADM_MIID`, one that goes on after a reboot `OMADM_RESUMED=1`, where files are not below `/` the folder that they
+//! are below as `OMADM_SYSROOT`, the folder `/`, and on stdin nothing, or the leaves that `input` lists as one JSON object. What it writes to stderr goes to the journal, as does stdout where that isn't
 //! a value. One whose mapping has `output` may report on file descriptor 3.
 //!
 //! The agent runs programs as itself: `user` is for the privileged helper, except that `root` is refused where the
@@ -248,6 +248,8 @@ async fn spawn(
     }
     let input = stdin(context)?;
     let request = &context.request;
+    let sysroot =
+        std::path::absolute(&context.machine.sysroot).ok().filter(|folder| *folder != Path::new("/"));
     let mut command = Command::new(program);
     command
         .args(arguments)
@@ -258,6 +260,7 @@ async fn spawn(
         .env("OMADM_MOID", request.moid.map_or("", Moid::as_str))
         .env("OMADM_MIID", request.miid)
         .envs(request.resumed.then_some(("OMADM_RESUMED", "1")))
+        .envs(sysroot.map(|folder| ("OMADM_SYSROOT", folder)))
         .current_dir("/")
         .stdin(if input.is_empty() { Stdio::null() } else { Stdio::piped() })
         .stdout(Stdio::piped())

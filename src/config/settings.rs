@@ -29,6 +29,8 @@ pub struct Settings {
     /// `[objects] ddf-base`: the address that a management object's relative `ddf-uri` is below; none: there is no such
     /// address.
     pub ddf_base: Option<String>,
+    /// `[objects] disable`: the names of folders whose management objects are not served.
+    pub disabled_objects: Vec<String>,
     /// `[bootstrap]`: client-initiated bootstrap.
     pub bootstrap: Bootstrap,
     /// `[subscriber]`: what the SIM and the network say.
@@ -169,6 +171,7 @@ impl Default for Settings {
                 exec_veto: "/etc/omadm/exec-veto.d".into(),
             },
             ddf_base: None,
+            disabled_objects: Vec::new(),
             bootstrap: Bootstrap::default(),
             subscriber: Subscriber::default(),
             subscription_poll: Duration::from_secs(60),

@@ -27,8 +27,13 @@ pub fn check(selection: &Selection, environment: &Environment) -> Checked {
     let loaded = config::check(selection, environment);
     let (mut problems, mut warnings) = (loaded.problems, Problems::default());
     let paths = &loaded.settings.paths;
-    let mo::load::Loaded { objects, problems: mut found, warnings: doubts } =
-        mo::load::load(&paths.mo, loaded.settings.ddf_base.as_deref());
+    let wanted = mo::load::Wanted {
+        ddf_base: loaded.settings.ddf_base.as_deref(),
+        sysroot: &paths.sysroot,
+        disabled: &loaded.settings.disabled_objects,
+    };
+    let mo::load::Loaded { objects, unserved, problems: mut found, warnings: doubts } =
+        mo::load::load(&paths.mo, wanted);
     warnings.append(doubts);
     // One that is broken may have the MOID that is missed.
     let all_known = found.is_empty();
@@ -44,7 +49,7 @@ pub fn check(selection: &Selection, environment: &Environment) -> Checked {
         check_tls(account, &mut problems);
         check_templates(account, &mut warnings);
         if all_known {
-            check_permissions(account, &objects, &mut warnings);
+            check_permissions(account, &objects, &unserved, &mut warnings);
         }
     }
     for folder in &paths.accounts {
@@ -104,10 +109,21 @@ fn check_templates(account: &Account, warnings: &mut Problems) {
     }
 }
 
-fn check_permissions(account: &Account, objects: &[Arc<ManagementObject>], warnings: &mut Problems) {
+fn check_permissions(
+    account: &Account,
+    objects: &[Arc<ManagementObject>],
+    unserved: &[Arc<ManagementObject>],
+    warnings: &mut Problems,
+) {
     let named = account.permissions.iter().map(|permission| &permission.moid);
     for moid in named.filter(|moid| **moid != "*") {
         if objects.iter().any(|object| object.answers_to(moid)) {
+            continue;
+        }
+        if let Some(object) = unserved.iter().find(|object| object.answers_to(moid)) {
+            let needs: Vec<_> = object.needs.iter().map(|path| path.to_string_lossy()).collect();
+            let what = format!("{moid} is not served: there is no {}", needs.join(", nor "));
+            note(warnings, &account.file, "permissions", what);
             continue;
         }
         let same = |object: &&Arc<ManagementObject>| {

@@ -181,15 +181,32 @@ async fn objects(
     let listed = look_into(settings.paths.mo.clone(), list, removal_evidence::of_objects, patience).await?;
     let ((names, mut problems), mut folders) = listed;
     let settings = Arc::new(settings.clone());
+    let mut holds = |place: &mo::load::ObjectFolder| {
+        if let Some(folder) = folders.get_mut(place.within) {
+            folder.holds = true;
+        }
+    };
     let (mut last, mut works) = (Vec::new(), Vec::new());
     for name in names {
+        if name.is_among(&settings.disabled_objects) {
+            name.places().iter().for_each(&mut holds);
+            continue;
+        }
         let Some(place) = name.places().last().cloned() else { continue };
         let known: Arc<OnceLock<Begun>> = Arc::default();
         let (settings, knows) = (Arc::clone(&settings), Arc::clone(&known));
         works.push((place.folder.clone(), move || {
             let places = name.folders();
             let one = places.last().map(|place| {
-                let one = mo::load::One::read(&place.folder, settings.ddf_base.as_deref());
+                let mut one = mo::load::One::read(&place.folder, settings.ddf_base.as_deref());
+                if let Some(object) = one.take_uninstalled(&settings.paths.sysroot) {
+                    let needs: Vec<_> = object.needs.iter().map(|path| path.to_string_lossy()).collect();
+                    log::debug!(
+                        "{}: not served: there is no {}",
+                        place.folder.display(),
+                        needs.join(", nor ")
+                    );
+                }
                 let _ = knows.set((place.clone(), one.object.clone()));
                 let found = one.object.as_ref().map(|object| against_machine(object, &settings));
                 (place.clone(), one, found.unwrap_or_default())
@@ -201,11 +218,6 @@ async fn objects(
     let read = each(works, begun, patience).await;
     let mut silent = BTreeMap::new();
     let (mut all, mut unfit) = (Vec::new(), Vec::new());
-    let mut holds = |place: &mo::load::ObjectFolder| {
-        if let Some(folder) = folders.get_mut(place.within) {
-            folder.holds = true;
-        }
-    };
     for ((place, known), read) in last.into_iter().zip(read) {
         match read {
             Ok((places, one)) => {

@@ -49,6 +49,7 @@ pub(super) fn join(
         per_account: mapping.per_account,
         profile: mapping.profile,
         per_object: mapping.per_object,
+        needs: mapping.needs,
         dynamic: mapping.dynamic,
         objects: mapping.objects,
         alarms: Vec::new(),

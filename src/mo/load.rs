@@ -17,11 +17,24 @@ use files::Files;
 
 mod files;
 
+/// What the settings say of loading management objects.
+#[derive(Clone, Copy, Debug)]
+pub struct Wanted<'a> {
+    /// The address that a relative `ddf-uri` is below.
+    pub ddf_base: Option<&'a str>,
+    /// The folder that what an object `needs` is below.
+    pub sysroot: &'a Path,
+    /// The names of folders that are not read.
+    pub disabled: &'a [String],
+}
+
 /// The result of loading folders of management objects.
 #[derive(Debug, Default)]
 pub struct Loaded {
     /// The objects that nothing is wrong with.
     pub objects: Vec<Arc<ManagementObject>>,
+    /// The objects that are not served, as nothing of what they need is there.
+    pub unserved: Vec<Arc<ManagementObject>>,
     /// The problems of the files.
     pub problems: Problems,
     /// The warnings: what is served, and hardly meant.
@@ -29,23 +42,27 @@ pub struct Loaded {
 }
 
 /// Loads every management object of `folders`: sub-folders with a mapping file. A sub-folder of the same name in a
-/// later folder replaces the earlier's. A folder that isn't there is an empty one. `ddf_base` is what a relative
-/// `ddf-uri` is below.
+/// later folder replaces the earlier's. A folder that isn't there is an empty one.
 ///
 /// Objects that have a problem are left out, and all problems are returned. Of two objects with one MOID the first
 /// stays, unless each is for servers of another profile.
 #[must_use]
-pub fn load(folders: &[PathBuf], ddf_base: Option<&str>) -> Loaded {
+pub fn load(folders: &[PathBuf], wanted: Wanted<'_>) -> Loaded {
     let (mut problems, mut warnings) = (Problems::default(), Problems::default());
     let mut all: Vec<(ObjectFolder, One)> = Vec::new();
+    let mut unserved = Vec::new();
     for name in list(folders, &mut problems) {
+        if name.is_among(wanted.disabled) {
+            continue;
+        }
         let Some(place) = name.folders().pop() else { continue };
-        let mut one = One::read(&place.folder, ddf_base);
+        let mut one = One::read(&place.folder, wanted.ddf_base);
+        unserved.extend(one.take_uninstalled(wanted.sysroot));
         warnings.append(std::mem::take(&mut one.warnings));
         all.push((place, one));
     }
     let objects = combine(all, &mut problems);
-    Loaded { objects, problems, warnings }
+    Loaded { objects, unserved, problems, warnings }
 }
 
 /// A name under which there may be an object: all that it leads to, in the order of the folders that it is in.
@@ -68,6 +85,13 @@ impl Name {
         let is_folder =
             |place: &&ObjectFolder| lane::announce(&place.folder).is_ok() && place.folder.is_dir();
         self.0.iter().filter(is_folder).cloned().collect()
+    }
+
+    /// Whether the name is one of these.
+    #[must_use]
+    pub fn is_among(&self, names: &[String]) -> bool {
+        let own = self.0.last().and_then(|place| place.folder.file_name());
+        own.is_some_and(|own| names.iter().any(|name| own == name.as_str()))
     }
 
     /// The places that the name leads to.
@@ -101,6 +125,21 @@ impl One {
         }
         one
     }
+
+    /// Takes the object away if there is nothing below `sysroot` of what it needs, and returns it. It may block.
+    pub fn take_uninstalled(&mut self, sysroot: &Path) -> Option<Arc<ManagementObject>> {
+        self.object.take_if(|object| !is_installed(object, sysroot))
+    }
+}
+
+/// Whether anything of what an object needs is there. A link counts as what it is: where it leads to may be below
+/// another root.
+fn is_installed(object: &ManagementObject, sysroot: &Path) -> bool {
+    let is_there = |path: &PathBuf| {
+        let path = sysroot.join(path.strip_prefix("/").unwrap_or(path));
+        lane::announce(&path).is_ok() && path.symlink_metadata().is_ok()
+    };
+    object.needs.is_empty() || object.needs.iter().any(is_there)
 }
 
 /// All objects, in the order of the folders that they are in, then by name; without the second of two with one MOID.

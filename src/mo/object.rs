@@ -41,6 +41,9 @@ pub struct ManagementObject {
     /// Whether there is one instance for each management object whose rights can be delegated
     /// (`instances-from = "objects"`, TS 11.3).
     pub per_object: bool,
+    /// The paths, below the sysroot, of which one must be there for the object to be served (`needs`); empty: it always
+    /// is.
+    pub needs: Vec<PathBuf>,
     /// Whether servers may create instances.
     pub dynamic: bool,
     /// The D-Bus objects that sources name.

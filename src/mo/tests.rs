@@ -568,7 +568,8 @@ fn folders_are_layered_and_broken_objects_left_out() {
     bench.file("etc/loose.toml", "not = an object");
     fs::create_dir_all(bench.path("etc/empty")).unwrap();
     let folders = [bench.path("vendor"), bench.path("gone"), bench.path("etc")];
-    let load::Loaded { objects, problems, .. } = load(&folders, None);
+    let wanted = load::Wanted { ddf_base: None, sysroot: std::path::Path::new("/"), disabled: &[] };
+    let load::Loaded { objects, problems, .. } = load(&folders, wanted);
     let moids: Vec<&str> = objects.iter().map(|object| object.moid.as_str()).collect();
     assert_eq!(moids, ["urn:a", "urn:c", "urn:b2"]);
     let text = problems.to_string();

@@ -59,7 +59,9 @@ impl Inside {
         gateway.put_account(&account).unwrap();
         let loaded = config::check(&Selection::File(gateway.config()), &Environment::current());
         assert!(loaded.problems.is_empty(), "{}", loaded.problems);
-        let mo::load::Loaded { objects, problems, .. } = mo::load::load(&loaded.settings.paths.mo, None);
+        let paths = &loaded.settings.paths;
+        let wanted = mo::load::Wanted { ddf_base: None, sysroot: &paths.sysroot, disabled: &[] };
+        let mo::load::Loaded { objects, problems, .. } = mo::load::load(&paths.mo, wanted);
         assert!(problems.is_empty(), "{problems}");
         let store = Store::open(&loaded.settings.paths.state).unwrap().store;
         let put = |leaf: usize| {

@@ -4,11 +4,17 @@ use super::*;
 
 #[tokio::test]
 async fn a_script_gets_the_documented_environment_and_no_more() {
-    let answer =
-        Bench::new().run("/usr/bin/env | grep -v -e ^PWD= -e ^SHLVL= -e ^_= | sort; pwd").await.unwrap();
-    let expected = "OMADM_CLIENT_URI=urn:x/1/Leaf\nOMADM_MIID=1\nOMADM_MOID=urn:x\nOMADM_SERVER_ID=acme\n\
-                    PATH=/usr/sbin:/usr/bin:/sbin:/bin\n/";
-    assert_eq!(answer, text(expected));
+    let environment = "/usr/bin/env | grep -v -e ^PWD= -e ^SHLVL= -e ^_= | sort; pwd";
+    let expected = |sysroot: &str| {
+        text(&format!(
+            "OMADM_CLIENT_URI=urn:x/1/Leaf\nOMADM_MIID=1\nOMADM_MOID=urn:x\nOMADM_SERVER_ID=acme\n{sysroot}\
+             PATH=/usr/sbin:/usr/bin:/sbin:/bin\n/"
+        ))
+    };
+    let bench = Bench::new();
+    let sysroot = format!("OMADM_SYSROOT={}\n", bench.machine.sysroot.display());
+    assert_eq!(bench.run(environment).await.unwrap(), expected(&sysroot));
+    assert_eq!(Bench::real().run(environment).await.unwrap(), expected(""));
 }
 
 #[tokio::test]

@@ -51,7 +51,14 @@ impl Settings {
             within(r, "poll", &mut settings.subscription_poll, range, "a duration from \"1s\" to \"1d\"");
         });
         reader.table("paths", |r| settings.paths.read(r));
-        reader.table("objects", |r| settings.ddf_base = r.parsed("ddf-base", ddf_base).flatten());
+        reader.table("objects", |r| {
+            settings.ddf_base = r.parsed("ddf-base", ddf_base).flatten();
+            settings.disabled_objects = r.or("disable", Vec::new());
+            let is_name = |name: &String| !name.is_empty() && !name.contains('/');
+            if !settings.disabled_objects.iter().all(is_name) {
+                r.problem("disable", "expected the names of folders such as \"cellular\"");
+            }
+        });
         let allow_http = settings.session.allow_http;
         reader.table("bootstrap", |r| settings.bootstrap.read(r, allow_http));
         settings.subscriber = reader.table("subscriber", Subscriber::read).unwrap_or_default();

@@ -1,7 +1,7 @@
 //! Reading a mapping file: every problem of it is noted, with its line and what was expected.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::path::{Component, Path};
+use std::path::{Component, Path, PathBuf};
 
 use crate::base::OneByOne as _;
 use crate::package::Profile;
@@ -32,6 +32,8 @@ pub(in crate::mo) struct MappingFile {
     pub(in crate::mo) per_account: bool,
     pub(in crate::mo) profile: Option<Profile>,
     pub(in crate::mo) per_object: bool,
+    /// The paths, below the sysroot, of which one must be there.
+    pub(in crate::mo) needs: Vec<PathBuf>,
     pub(in crate::mo) dynamic: bool,
     pub(in crate::mo) objects: Vec<(String, BusObject)>,
     /// The mappings of nodes, by path, as in `Ext/Interfaces/<if>/Mtu`.
@@ -94,6 +96,7 @@ impl MappingFile {
                 "there can be no instance: write `instances = [\"1\"]`, or `dynamic = true` where servers create them",
             );
         }
+        let needs = needs(&mut reader);
         let objects = bus_objects(&mut reader);
         // A broken one is no unknown one.
         let names: BTreeSet<String> =
@@ -129,6 +132,7 @@ impl MappingFile {
             per_account,
             profile,
             per_object,
+            needs,
             dynamic,
             objects,
             nodes,
@@ -222,6 +226,22 @@ fn instances_from(reader: &mut Reader<'_>, has_instances: bool) -> (bool, bool) 
         reader.problem("instances-from", "excludes `instances`");
     }
     (from != "objects", from == "objects")
+}
+
+/// Reads what of the machine an object is for.
+fn needs(reader: &mut Reader<'_>) -> Vec<PathBuf> {
+    let Some(needs) = reader.optional::<Vec<String>>("needs") else { return Vec::new() };
+    let needs: Vec<PathBuf> = needs.into_iter().map(PathBuf::from).collect();
+    let is_plain = |path: &PathBuf| {
+        let mut components = path.components();
+        components.next() == Some(Component::RootDir)
+            && components.clone().next().is_some()
+            && components.all(|component| matches!(component, Component::Normal(_)))
+    };
+    if !needs.iter().all(is_plain) {
+        reader.problem("needs", "expected absolute paths such as \"/usr/bin/dpkg\"");
+    }
+    needs
 }
 
 fn profile(name: String) -> Result<Profile, String> {

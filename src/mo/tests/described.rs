@@ -248,6 +248,34 @@ fn servers_are_told_a_place_below_the_base() {
 }
 
 #[test]
+fn an_object_is_there_where_one_of_what_it_needs_is() {
+    let (_bench, folder) =
+        folder(&format!("needs = [\"/usr/bin/rpm\", \"/usr/bin/dpkg\"]\n{SELF}[node.A]\n"));
+    let root = tempfile::tempdir().unwrap();
+    let is_there = || {
+        let mut one = load::One::read(&folder, None);
+        assert!(one.problems.is_empty(), "{}", one.problems);
+        one.take_uninstalled(root.path());
+        one.object.is_some()
+    };
+    assert!(!is_there());
+    std::fs::create_dir_all(root.path().join("usr/bin")).unwrap();
+    assert!(!is_there());
+    // As an alternative of the distribution's, whose target is below another root.
+    std::os::unix::fs::symlink("/no/such/program", root.path().join("usr/bin/dpkg")).unwrap();
+    assert!(is_there());
+}
+
+#[test]
+fn what_an_object_needs_is_said_by_paths() {
+    for needs in ["[\"dpkg\"]", "[\"/usr/bin/dpkg\", \"/\"]", "[\"/usr/../bin/dpkg\"]", "[\"\"]"] {
+        let (_bench, folder) = folder(&format!("needs = {needs}\n{SELF}[node.A]\n"));
+        let problems = load::One::read(&folder, None).problems.to_string();
+        assert!(problems.contains("board.toml:1: needs: expected "), "{needs}: {problems}");
+    }
+}
+
+#[test]
 fn a_place_that_nobody_can_have_is_served_and_told() {
     let mapping = format!("{SELF}ddf-uri = \"https://acme.example/board.ddf\"\n[node.A]\n");
     let (_bench, folder) = folder(&mapping);
