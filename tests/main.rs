@@ -39,6 +39,7 @@ mod http;
 mod intent_kill;
 mod just_in_time;
 mod lawmo;
+mod library;
 mod lifecycle;
 mod memory;
 mod mo_tools;

@@ -1,0 +1,113 @@
+//! The objects that ship with the agent, on files as a gateway has them, on a real message bus, with the programs that
+//! they drive.
+
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output};
+
+use omadm_agent::lab::files;
+
+use crate::support::published::Published;
+use crate::support::{Bench, Setup};
+
+mod system;
+
+/// A file or a folder of the project.
+fn project(path: &str) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join(path)
+}
+
+/// The mapping of an object that ships, as it is for a test: its programs are the project's, and nothing takes root.
+fn mapping(name: &str) -> String {
+    let text = std::fs::read_to_string(project("mo").join(name).join(format!("{name}.toml"))).unwrap();
+    text.replace("/usr/lib/omadm/exec/", &format!("{}/", project("packaging/exec").display()))
+        .replace(", privileged = true", "")
+        .replace(", user = \"root\"", "")
+}
+
+/// A bench with an object that ships, and these files below its root.
+async fn bench(name: &str, configuration: &str, sysroot: &[(&str, &str)]) -> Bench {
+    let config = format!("sysroot = \"@folder@/sysroot\"\n{configuration}");
+    let bench = Bench::with(Setup { config, ..Setup::default() }).await;
+    for (file, content) in sysroot {
+        put(&bench, file, content);
+    }
+    bench.gateway.put_mo(name, &format!("{name}.toml"), &mapping(name)).unwrap();
+    bench
+}
+
+/// A file below a bench's root.
+fn put(bench: &Bench, file: &str, content: &str) {
+    files::put(&bench.gateway.path("sysroot").join(file), content, files::PLAIN).unwrap();
+}
+
+/// Runs a program that ships, with these ones of the test's own in front of those that it calls.
+fn run(name: &str, arguments: &[&str], programs: &[(&str, &str)]) -> Output {
+    let folder = tempfile::tempdir().unwrap();
+    for (program, text) in programs {
+        files::put(&folder.path().join(program), format!("#!/bin/sh\n{text}\n"), files::PROGRAM).unwrap();
+    }
+    let path = format!("{}:/usr/sbin:/usr/bin:/sbin:/bin", folder.path().display());
+    Command::new(project("packaging/exec").join(name)).args(arguments).env("PATH", path).output().unwrap()
+}
+
+/// The names of the objects that describe themselves.
+fn described() -> Vec<String> {
+    let all = std::fs::read_dir(project("mo")).unwrap().map(|entry| entry.unwrap().file_name());
+    let all = all.map(|name| name.into_string().unwrap());
+    let all = all.filter(|name| project("mo").join(name).join(format!("{name}.toml")).exists());
+    all.filter(|name| !mapping(name).lines().any(|line| line.starts_with("ddf = "))).collect()
+}
+
+fn ctl(arguments: &[&str]) -> String {
+    let output = Command::new(env!("CARGO_BIN_EXE_omadmctl")).args(arguments).output().unwrap();
+    assert!(output.stderr.is_empty(), "{}", String::from_utf8_lossy(&output.stderr));
+    String::from_utf8(output.stdout).unwrap()
+}
+
+#[test]
+fn what_ships_has_nothing_wrong_with_it_and_the_ddf_that_is_made_of_it() {
+    let folder = tempfile::tempdir().unwrap();
+    for name in described() {
+        let object = folder.path().join(&name);
+        files::put(&object.join(format!("{name}.toml")), mapping(&name), files::PLAIN).unwrap();
+        let object = object.display().to_string();
+        assert_eq!(ctl(&["mo", "check", &object]), "the management object is sound\n", "{name}");
+        let ddf = project("mo").join(&name).join(format!("{name}.ddf.xml"));
+        assert!(
+            ctl(&["mo", "ddf", &object]) == std::fs::read_to_string(&ddf).unwrap(),
+            "omadmctl mo ddf mo/{name} >{}",
+            ddf.display()
+        );
+    }
+}
+
+#[test]
+fn every_node_that_ships_says_what_it_is() {
+    for name in described() {
+        let text = mapping(&name);
+        let untold: Vec<&str> = text
+            .split("\n[node.")
+            .skip(1)
+            .filter(|node| !node.contains("description = ") && !node.contains("title = "))
+            .filter_map(|node| node.lines().next())
+            .filter(|node| node.contains("exec") || node.contains('<') && node.ends_with(">\"]"))
+            .collect();
+        assert!(untold.is_empty(), "{name}: {untold:?}");
+    }
+}
+
+#[test]
+fn programs_that_ship_are_what_a_small_shell_understands() {
+    for entry in std::fs::read_dir(project("packaging/exec")).unwrap() {
+        let program = entry.unwrap().path();
+        let text = std::fs::read_to_string(&program).unwrap();
+        assert!(text.starts_with("#!/bin/sh\n"), "{}", program.display());
+        assert!(!text.contains("eval "), "{}", program.display());
+        for shell in [&["dash", "-n"][..], &["busybox", "ash", "-n"]] {
+            let checked = Command::new(shell[0]).args(&shell[1..]).arg(&program).output();
+            if let Ok(checked) = checked {
+                assert!(checked.status.success(), "{}", String::from_utf8_lossy(&checked.stderr));
+            }
+        }
+    }
+}
