@@ -30,8 +30,10 @@
 //! | [`config`] | configuration: fragments → merged → [`config::Settings`]; accounts; where secrets come from | no |
 //! | [`notification`] | Package#0: its codec, the WSP push PDU around it, the gate that admits it; the UDP listener | all but `listener` |
 //! | [`store`] | what survives a power cut; [`store::records`] are what it keeps | no |
+//! | [`helper_protocol`] | what the agent and `omadm-exec`, its privileged helper, say to each other | yes |
 //! | [`backend`] | where values come from and go to: files, D-Bus, programs, os-release, builtins…; how an effect is taken back | no |
 //! | [`watches`] | what values come from, watched: files by inotify, D-Bus services by their signals | no |
+//! | [`helper`] | `omadm-exec`: what it is told is checked against files of root's, then done | no |
 //! | [`tree`] | management objects at run time: resolve, authorise, read, write | no |
 //! | [`agent_state`] | what a session needs, as it was when the session began; the parameters of ServerURIs | no |
 //! | [`repository`] | HTTP with data repositories: what HGET, HPUT, HPOST and subscriptions share | no |
@@ -64,6 +66,8 @@ pub mod control;
 pub mod daemon;
 pub mod ddf;
 pub mod exec;
+pub mod helper;
+pub mod helper_protocol;
 pub mod just_in_time;
 #[cfg(feature = "lab")]
 pub mod lab;

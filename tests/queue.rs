@@ -439,6 +439,7 @@ async fn an_account_or_object_that_comes_late_finds_its_execs_and_reports() {
             starts,
             boot: String::new(),
             process_group: None,
+            request: None,
             code,
             exit: None,
             alert: None,

@@ -129,6 +129,7 @@ pub fn dependencies(fact: Fact, settings: &Settings, machine: &Machine) -> Depen
 fn context<'a>(settings: &'a Settings, machine: &'a Machine) -> Context<'a> {
     Context {
         machine,
+        node: None,
         objects: &settings.subscriber.objects,
         listed: &[],
         seen: None,
@@ -167,7 +168,7 @@ mod tests {
     }
 
     fn machine() -> Machine {
-        Machine { sysroot: "/".into(), bus: crate::backend::Bus::none() }
+        Machine::new("/".into(), crate::backend::Bus::none())
     }
 
     #[tokio::test]

@@ -23,7 +23,7 @@ impl<T> Answer<T> {
         Self::Absent(why.into())
     }
 
-    pub(super) fn map<U>(self, change: impl FnOnce(T) -> U) -> Answer<U> {
+    pub(crate) fn map<U>(self, change: impl FnOnce(T) -> U) -> Answer<U> {
         match self {
             Self::Value(value) => Answer::Value(change(value)),
             Self::Absent(why) => Answer::Absent(why),

@@ -4,7 +4,7 @@ use crate::ddf::Format;
 use crate::mo::mapping::Setting;
 
 /// The content for a property or a program.
-pub(super) enum Content {
+pub(crate) enum Content {
     Text(String),
     Bytes(Vec<u8>),
 }
@@ -16,7 +16,7 @@ impl Content {
 }
 
 /// The content for a file: all that it will hold, or the value of one setting.
-pub(super) enum FileContent {
+pub(crate) enum FileContent {
     Whole(Content),
     Setting { setting: Setting, value: String, format: Format },
 }

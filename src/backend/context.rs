@@ -3,13 +3,15 @@
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use crate::mo::Value;
 use crate::mo::fill::Variables;
 use crate::mo::given::Given;
-use crate::mo::mapping::BusObject;
+use crate::mo::mapping::{BusObject, Template};
+use crate::mo::{ManagementObject, NodeId, Value};
 
 use super::answer::Answer;
 use super::bus::{Bus, Seen};
+use super::error::BackendError;
+use super::helper::Helper;
 use crate::uri::Moid;
 use crate::uri::ServerId;
 
@@ -20,6 +22,29 @@ pub struct Machine {
     pub sysroot: PathBuf,
     /// The message bus of its services.
     pub bus: Arc<Bus>,
+    /// The privileged helper; none: what the agent may not do itself is not done.
+    pub helper: Option<Arc<Helper>>,
+    /// What programs begin in, to become the user that a mapping names; none: they run as whoever starts them. The
+    /// helper has it.
+    pub stage: Option<Stage>,
+}
+
+/// The stage in which a program begins.
+#[derive(Clone, Debug)]
+pub struct Stage {
+    /// The program that becomes another user, and then the program that is meant: it is called with
+    /// `--as USER -- PROGRAM ARGUMENT…`.
+    pub program: PathBuf,
+    /// The name that it is called by.
+    pub name: &'static str,
+}
+
+impl Machine {
+    /// Makes a machine where whoever asks does all by itself.
+    #[must_use]
+    pub fn new(sysroot: PathBuf, bus: Arc<Bus>) -> Self {
+        Self { sysroot, bus, helper: None, stage: None }
+    }
 }
 
 /// The builtins of the agent itself: session and account values. The machine's own are in `builtin`.
@@ -41,6 +66,8 @@ pub struct Request<'a> {
     pub miid: &'a str,
     /// Whether a program goes on after a reboot, `OMADM_RESUMED`.
     pub resumed: bool,
+    /// The name under which the helper keeps the result of an EXEC.
+    pub exec_id: Option<&'a str>,
 }
 
 /// All that a source or an effect may need to know about the node it is for.
@@ -48,6 +75,8 @@ pub struct Request<'a> {
 pub struct Context<'a> {
     /// The machine.
     pub machine: &'a Machine,
+    /// The object and the node of it; none where there is neither.
+    pub node: Option<(&'a ManagementObject, NodeId)>,
     /// The D-Bus objects that the mapping names, `[object.NAME]`.
     pub objects: &'a [(String, BusObject)],
     /// The objects that the un-named nodes on the way stand for: name, and what was captured of its path.
@@ -74,4 +103,12 @@ impl<'a> Context<'a> {
     pub(super) fn variables(&self, value: Option<&'a str>) -> Variables<'a> {
         Variables { value, names: self.names, given: self.given, booted: None }
     }
+}
+
+/// A path with all that the context knows filled in.
+///
+/// # Errors
+/// [`BackendError::Fill`]
+pub(crate) fn filled_path(path: &Template, context: &Context<'_>) -> Result<String, BackendError> {
+    Ok(path.fill_path(&context.variables(None))?)
 }

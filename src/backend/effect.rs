@@ -7,17 +7,20 @@ use std::time::Duration;
 use tokio::time::{Instant, sleep};
 
 use super::answer::Answer;
+use super::by_helper::{self, helper_for};
 use super::content::{Content, FileContent};
-use super::context::Context;
+use super::context::{Context, Machine};
 use super::error::BackendError;
+use super::helper::Helper;
 use super::read::read;
 use super::run::{self, End, Heard, Running, Stdout};
-use super::undo::{OfFile, OfProperty, Undo};
+use super::undo::{OfFile, OfHelper, OfProperty, Undo};
 use super::{bus, file};
 use crate::base::heartbeat;
 use crate::ddf::Format;
+use crate::helper_protocol::Verb;
 use crate::mo::Value;
-use crate::mo::mapping::{Call, Exec, NodeMapping, Sink};
+use crate::mo::mapping::{Call, Exec, NodeMapping, Program, Sink};
 
 const POLL: Duration = Duration::from_millis(100);
 
@@ -33,7 +36,9 @@ pub enum Act<'a> {
 }
 
 impl Act<'_> {
-    fn call(&self) -> &Call {
+    /// The call that the act makes.
+    #[must_use]
+    pub fn call(&self) -> &Call {
         match self {
             Self::Set(sink, _) => &sink.to,
             Self::Add(call) | Self::Delete(call) => call,
@@ -56,6 +61,13 @@ pub async fn prepare_undo(
     before: &mut Prepared,
     context: &Context<'_>,
 ) -> Result<Option<Undo>, BackendError> {
+    if let Some(helper) = helper_for(act.call(), context) {
+        // What was there is the helper's to keep: it may be a secret of the machine's.
+        let can_be_undone = !matches!(act.call(), Call::Run(_) | Call::Bus { method: true, .. });
+        return Ok(
+            can_be_undone.then(|| Undo::Helper(OfHelper::of(helper.name(), context.request.client_uri)))
+        );
+    }
     match act.call() {
         Call::File { path, privileged, .. } => {
             let file = file::below(context.machine, &path.fill_path(&context.variables(None))?)?;
@@ -90,6 +102,9 @@ pub async fn prepare_undo(
 /// # Errors
 /// [`BackendError`]; [`BackendError::Unsupported`] for the store, which is the tree's.
 pub async fn perform(act: Act<'_>, undo: Option<&Undo>, context: &Context<'_>) -> Result<(), BackendError> {
+    if let Some(helper) = helper_for(act.call(), context) {
+        return perform_by_helper(helper, act, undo, context).await;
+    }
     if let (Call::Bus { privileged, .. }, Some(Undo::Property(property))) = (act.call(), undo) {
         let done = property.perform(&context.machine.bus).await;
         return done.map_err(|error| error.or_helper(*privileged));
@@ -102,6 +117,9 @@ pub async fn perform(act: Act<'_>, undo: Option<&Undo>, context: &Context<'_>) -
 /// # Errors
 /// As [`perform`], where it can't even begin. How it ends is told by [`Running::finish`].
 pub async fn start(exec: &Exec, context: &Context<'_>) -> Result<Running, BackendError> {
+    if let Some(helper) = helper_for(&exec.call, context) {
+        return by_helper::start(helper, exec, context).await;
+    }
     match &exec.call {
         Call::Run(program) => {
             let stdout = if exec.result.is_some() { Stdout::Keep } else { Stdout::Journal };
@@ -135,6 +153,51 @@ pub async fn start(exec: &Exec, context: &Context<'_>) -> Result<Running, Backen
         }
         Call::Store => Err(BackendError::Unsupported("EXEC of a stored node")),
     }
+}
+
+/// Waits for the end of an EXEC that the helper was asked for under this name, by whoever is not there any more; none
+/// where there is no helper.
+#[must_use]
+pub fn collect(exec: &Exec, id: &str, machine: &Machine) -> Option<Running> {
+    machine.helper.as_ref().map(|helper| by_helper::collect(helper, exec, id))
+}
+
+/// Has the helper forget what it kept for undoing an effect that has become final. What it does not hear of it
+/// forgets in time.
+pub async fn forget(undo: &Undo, machine: &Machine) {
+    if let (Undo::Helper(undo), Some(helper)) = (undo, &machine.helper)
+        && let Err(error) = helper.ask_of_undo(Verb::Forget, &undo.name).await
+    {
+        log::debug!("{undo}: what it was before is kept on: {error}");
+    }
+}
+
+/// Has the helper perform an act.
+async fn perform_by_helper(
+    helper: &Helper,
+    act: Act<'_>,
+    undo: Option<&Undo>,
+    context: &Context<'_>,
+) -> Result<(), BackendError> {
+    let verb = match act {
+        Act::Set(..) => Verb::Set,
+        Act::Add(_) => Verb::Add,
+        Act::Delete(_) => Verb::Delete,
+    };
+    let mut op = by_helper::op(verb, context)?;
+    if let Act::Set(_, value) = act {
+        let mut json = Vec::new();
+        value.write_json(&mut json);
+        op.value = serde_json::from_slice(&json).ok();
+    }
+    if let Some(Undo::Helper(undo)) = undo {
+        op.undo = Some(undo.name.clone());
+    }
+    let limit = match act.call() {
+        Call::Run(Program { timeout, .. }) | Call::Bus { timeout, .. } => *timeout,
+        Call::File { .. } | Call::Store => Duration::ZERO,
+    };
+    heartbeat::patiently(by_helper::ask(helper, op, limit, context)).await.map(|_| ())
 }
 
 /// The end of an EXEC that is no program, as if it were one.
@@ -199,7 +262,7 @@ fn content(act: Act<'_>, context: &Context<'_>) -> Result<Option<Content>, Backe
 }
 
 /// The content that an effect on a file writes; none: it removes the file.
-fn file_content(act: Act<'_>, context: &Context<'_>) -> Result<Option<FileContent>, BackendError> {
+pub(crate) fn file_content(act: Act<'_>, context: &Context<'_>) -> Result<Option<FileContent>, BackendError> {
     if let Act::Set(Sink { to: Call::File { setting: Some(setting), .. }, pipeline }, value) = act {
         let text = pipeline.invert(&value.to_text(), &context.variables(None))?;
         let setting = setting.clone();

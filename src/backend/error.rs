@@ -119,9 +119,19 @@ pub enum BackendError {
     },
     /// An effect needs root, whom the agent is not.
     #[error(
-        "{0} needs root, and the agent is not: this version has no helper that is; let the agent's user do it"
+        "{0} needs root, and the agent is not: give it omadm-exec, the helper that is (`[exec] socket`), or let its user do it"
     )]
     NeedsHelper(String),
+    /// The privileged helper did not do what it was asked for.
+    #[error("{what}: {why}")]
+    Helper {
+        /// The node.
+        what: String,
+        /// The words of the helper, or why there are none.
+        why: String,
+        /// Whether the same may work later.
+        temporary: bool,
+    },
     /// A mapping uses what is designed, but not in this version.
     #[error("{0} is not supported in this version")]
     Unsupported(&'static str),
@@ -158,6 +168,7 @@ impl BackendError {
                 | Self::Stuck { .. }
                 | Self::Changed(_)
                 | Self::Bus { temporary: true, .. }
+                | Self::Helper { temporary: true, .. }
         )
     }
 }

@@ -78,7 +78,7 @@ pub(super) async fn content(machine: &Machine, path: &str) -> Result<Answer<Vec<
 
 /// The content that a file will have when `content` was written to it, while it holds `base` or, where that is none,
 /// what it holds on disk. It may block.
-pub(super) fn with(content: FileContent, path: &Path, base: Option<&[u8]>) -> Result<Vec<u8>, BackendError> {
+pub(crate) fn with(content: FileContent, path: &Path, base: Option<&[u8]>) -> Result<Vec<u8>, BackendError> {
     match content {
         FileContent::Whole(Content::Bytes(bytes)) => Ok(bytes),
         // A text file's last line ends; an attribute takes just the value.

@@ -161,7 +161,7 @@ mod tests {
                 fs::create_dir_all(path.parent().unwrap()).unwrap();
                 fs::write(path, content).unwrap();
             }
-            let machine = Machine { sysroot: folder.path().into(), bus: Bus::none() };
+            let machine = Machine::new(folder.path().into(), Bus::none());
             Self { folder, machine }
         }
 

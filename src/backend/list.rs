@@ -10,8 +10,11 @@ use super::context::Context;
 use super::element::Element;
 use super::error::BackendError;
 use super::glob::{Glob, escape};
-use super::{bus, file, records};
+use super::helper::Helper;
+use super::run::SOURCE_TIMEOUT;
+use super::{bus, by_helper, file, records};
 use crate::base::said::SaidOf;
+use crate::helper_protocol::Verb;
 use crate::mo::mapping::{BusObject, List, ListFrom, RecordsPlace};
 use crate::uri::encode_name;
 
@@ -34,24 +37,28 @@ pub struct Child {
 /// # Errors
 /// [`BackendError`]; [`BackendError::List`] if two children have one name, or one has none.
 pub async fn list(list: &List, context: &Context<'_>) -> Result<Answer<Vec<Child>>, BackendError> {
+    if let Some(helper) = context.machine.helper.as_ref().filter(|_| list.privileged) {
+        return list_by_helper(helper, list, context).await;
+    }
     let found = match &list.from {
         ListFrom::Glob(pattern) => match globbed(pattern, list.max, context).await {
             Err(stuck @ BackendError::Stuck { .. }) => return Ok(Answer::Unavailable(stuck.to_string())),
             found => found?,
         },
-        ListFrom::Records { place, shape } => match records::read(place, shape, context).await? {
-            Answer::Value(found) => found,
-            Answer::Absent(why) => return Ok(Answer::Absent(why)),
-            Answer::Unavailable(why) => return Ok(Answer::Unavailable(why)),
-        },
+        ListFrom::Records { place, shape } => {
+            match records::read(place, shape, list.privileged, context).await? {
+                Answer::Value(found) => found,
+                Answer::Absent(why) => return Ok(Answer::Absent(why)),
+                Answer::Unavailable(why) => return Ok(Answer::Unavailable(why)),
+            }
+        }
         ListFrom::Object(object) => match bus::children(object, list.max, context).await? {
             Answer::Value(found) => found,
             Answer::Absent(why) => return Ok(Answer::Absent(why)),
             Answer::Unavailable(why) => return Ok(Answer::Unavailable(why)),
         },
     };
-    let children = children(found, list.max, context);
-    children.map(Answer::Value).map_err(|why| BackendError::List { from: place(&list.from, context), why })
+    children_of(list, found, context).map(Answer::Value)
 }
 
 /// What a list comes from, as people are told of it.
@@ -67,6 +74,46 @@ fn place(from: &ListFrom, context: &Context<'_>) -> String {
             known.map_or_else(|| object.clone(), |(_, BusObject { name, path, .. })| format!("{name} {path}"))
         }
     }
+}
+
+/// Has the helper list the children, as that takes root.
+async fn list_by_helper(
+    helper: &Helper,
+    list: &List,
+    context: &Context<'_>,
+) -> Result<Answer<Vec<Child>>, BackendError> {
+    // A list is asked for from the node above.
+    let unnamed = context.node.and_then(|(object, parent)| Some((object, object.unnamed_child(parent)?)));
+    let context = &Context { node: unnamed, ..*context };
+    let op = by_helper::op(Verb::List, context)?;
+    let reply = match by_helper::ask(helper, op, SOURCE_TIMEOUT, context).await {
+        Ok(reply) => reply,
+        Err(later) if later.is_temporary() => return Ok(Answer::Unavailable(later.to_string())),
+        Err(error) => return Err(error),
+    };
+    let Some(Json::Array(elements)) = reply.value else {
+        return Ok(Answer::Absent(reply.error.unwrap_or_default()));
+    };
+    let element = |element: Json| {
+        let Json::Array(pair) = element else { return None };
+        let mut pair = pair.into_iter();
+        let Some(Json::String(captured)) = pair.next() else { return None };
+        Some(Element { captured, item: pair.next() })
+    };
+    children_of(list, elements.into_iter().filter_map(element).collect(), context).map(Answer::Value)
+}
+
+/// The children that the elements of a listing are.
+///
+/// # Errors
+/// [`BackendError::List`] if two children have one name, or one has none.
+pub fn children_of(
+    list: &List,
+    found: Vec<Element>,
+    context: &Context<'_>,
+) -> Result<Vec<Child>, BackendError> {
+    let failed = |why| BackendError::List { from: place(&list.from, context), why };
+    children(found, list.max, context).map_err(failed)
 }
 
 fn children(mut found: Vec<Element>, max: usize, context: &Context<'_>) -> Result<Vec<Child>, String> {

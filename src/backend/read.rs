@@ -13,7 +13,8 @@ use crate::mo::select::json_text;
 use super::answer::{Answer, MAX_TEXT, Raw, Reading};
 use super::context::Context;
 use super::error::BackendError;
-use super::{builtin, bus, file, machine_id, os_release, run};
+use super::{builtin, bus, by_helper, file, machine_id, os_release, run};
+use crate::helper_protocol::{HelperOp, Verb};
 
 /// Asks a node's sources in order of preference; a node without sources is in the store.
 ///
@@ -35,8 +36,8 @@ pub async fn read(
     }
     let context = &Context { expectant: patient && mapping.wait.is_some(), ..*context };
     let (mut empty, mut failed, mut unavailable, mut absent) = (None, None, None, Vec::new());
-    for source in &mapping.get {
-        match read_source(source, format, context).await {
+    for (position, source) in mapping.get.iter().enumerate() {
+        match read_by_whom_may(source, position, format, context).await {
             Ok(Answer::Value(reading)) if reading.value.is_empty() => {
                 empty.get_or_insert(reading);
             }
@@ -64,7 +65,32 @@ pub async fn read(
     }
 }
 
-/// Asks one source.
+/// Asks one of a node's sources: through the helper where that takes root.
+async fn read_by_whom_may(
+    source: &Source,
+    position: usize,
+    format: Format,
+    context: &Context<'_>,
+) -> Result<Answer<Reading>, BackendError> {
+    let Some(helper) = context.machine.helper.as_ref().filter(|_| source.privileged) else {
+        return read_source(source, format, context).await;
+    };
+    let op = HelperOp { source: Some(position), ..by_helper::op(Verb::Get, context)? };
+    let reply = match by_helper::ask(helper, op, run::SOURCE_TIMEOUT, context).await {
+        Ok(reply) => reply,
+        Err(later) if later.is_temporary() => return Ok(Answer::Unavailable(later.to_string())),
+        Err(error) => return Err(error),
+    };
+    match reply.value {
+        Some(json) => {
+            let value = Value::from_json(format, &json)?;
+            Ok(Answer::Value(Reading { value, transient: false }))
+        }
+        None => Ok(Answer::Absent(reply.error.unwrap_or_default())),
+    }
+}
+
+/// Asks one source, as whoever this is.
 ///
 /// # Errors
 /// [`BackendError`]
@@ -94,7 +120,7 @@ pub async fn read_source(
         SourceKind::Method { object, method, args } => {
             bus::answer(object, method, args, source, context).await?
         }
-        SourceKind::Run(argv) => run::output(argv, context).await?.map(Raw::Bytes),
+        SourceKind::Run(argv) => run::output(argv, source.privileged, context).await?.map(Raw::Bytes),
         SourceKind::Item(key) => item(context, key),
         SourceKind::Store => stored(context).map(|reading| Raw::Typed(reading.value)),
         SourceKind::Builtin(name) => builtin::get(name, context).await?.map(Raw::Text),
@@ -106,6 +132,29 @@ pub async fn read_source(
     };
     let typed = typed(raw, &source.pipeline, &source.from, format, &variables)?;
     Ok(typed.map(|value| Reading { value, transient }))
+}
+
+/// The value that the content of a file stands for, which somebody else has read.
+///
+/// # Errors
+/// [`BackendError`]
+pub fn of_content(
+    content: Vec<u8>,
+    source: &Source,
+    format: Format,
+    context: &Context<'_>,
+) -> Result<Answer<Value>, BackendError> {
+    let SourceKind::File { setting: Some(setting), path } = &source.from else {
+        return typed(Raw::Bytes(content), &source.pipeline, &source.from, format, &context.variables(None));
+    };
+    let failed =
+        |error| BackendError::Setting { path: path.to_string().into(), setting: setting.to_string(), error };
+    match setting.read(&content).map_err(failed)? {
+        Some(text) => {
+            typed(Raw::Text(text), &source.pipeline, &source.from, format, &context.variables(None))
+        }
+        None => Ok(Answer::Absent(format!("{path}: no {setting}"))),
+    }
 }
 
 /// The value that a program's standard output, or a method's answer, stands for.

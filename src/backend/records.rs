@@ -15,10 +15,11 @@ use crate::mo::select::{json_text, shown, walk};
 pub(super) async fn read(
     place: &RecordsPlace,
     shape: &RecordsShape,
+    privileged: bool,
     context: &Context<'_>,
 ) -> Result<Answer<Vec<Element>>, BackendError> {
     let (bytes, from) = match place {
-        RecordsPlace::Run(argv) => (run::output(argv, context).await?, words(argv)),
+        RecordsPlace::Run(argv) => (run::output(argv, privileged, context).await?, words(argv)),
         RecordsPlace::File(path) => {
             let path = path.fill_path(&context.variables(None))?;
             (file::content(context.machine, &path).await?, path)

@@ -51,6 +51,13 @@ impl Reports {
         std::mem::take(&mut *self.latest())
     }
 
+    /// Takes in what was reported elsewhere, and checked there to be of leaves that may be.
+    pub(super) fn put(&self, output: Map<String, Json>) {
+        let known = output.into_iter().filter(|(key, _)| self.0.keys.contains(key));
+        self.latest().extend(known);
+        self.0.news.notify_one();
+    }
+
     fn latest(&self) -> MutexGuard<'_, BTreeMap<String, Json>> {
         self.0.latest.lock().unwrap_or_else(PoisonError::into_inner)
     }

@@ -6,8 +6,9 @@
 //! a value. One whose mapping has `output` may report on file descriptor 3.
 //!
 //! The agent runs programs as itself: `user` is for the privileged helper, except that `root` is refused where the
-//! agent isn't root. When a program ends, what is left of its process group is killed; a child that made a session of
-//! its own (`setsid`) escapes that.
+//! agent isn't root. The helper has them begin in its own second stage, which becomes the user first. When a program
+//! ends, what is left of its process group is killed; a child that made a session of its own (`setsid`) escapes that,
+//! unless the helper ends, whose whole control group goes.
 
 use std::fmt;
 use std::io;
@@ -45,6 +46,9 @@ pub(crate) const SOURCE_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// The exit code that says "not now" (EX_TEMPFAIL).
 pub const NOT_NOW: i32 = 75;
+
+/// The user that the agent is, and whose rights programs have unless their mapping says otherwise.
+pub(crate) const AGENT_USER: &str = "omadm";
 
 const PATH: &str = "/usr/sbin:/usr/bin:/sbin:/bin";
 /// The time between TERM and KILL.
@@ -101,6 +105,11 @@ impl fmt::Display for End {
 }
 
 impl Exit {
+    /// The exit of a program that said nothing.
+    pub(super) fn of(end: End) -> Self {
+        Self { end, stdout: Vec::new(), truncated: false }
+    }
+
     /// Whether the program ended well.
     #[must_use]
     pub fn success(&self) -> bool {
@@ -118,7 +127,7 @@ impl Exit {
 impl Running {
     /// Waits for the end of the program. May be given up and called again.
     pub async fn finish(&mut self) -> Exit {
-        let lost = || Exit { end: End::Lost, stdout: Vec::new(), truncated: false };
+        let lost = || Exit::of(End::Lost);
         // It ends by its own limit, which may be days.
         heartbeat::patiently(&mut self.supervisor).await.unwrap_or_else(|_| lost())
     }
@@ -139,9 +148,22 @@ impl Running {
     pub(super) fn of(work: impl Future<Output = (End, Vec<u8>)> + Send + 'static) -> Self {
         let exit = async {
             let (end, stdout) = work.await;
-            Exit { end, stdout, truncated: false }
+            Exit { stdout, ..Exit::of(end) }
         };
-        Self { supervisor: tokio::spawn(exit), group: None, reports: None }
+        Self::ending(exit, None)
+    }
+
+    /// Makes a running program that has ended already, so.
+    pub(crate) fn ended(end: End) -> Self {
+        Self::ending(async move { Exit::of(end) }, None)
+    }
+
+    /// Makes a running program of work that tells how a program ends which is somebody else's.
+    pub(super) fn ending(
+        work: impl Future<Output = Exit> + Send + 'static,
+        reports: Option<Reports>,
+    ) -> Self {
+        Self { supervisor: tokio::spawn(work), group: None, reports }
     }
 }
 
@@ -183,16 +205,18 @@ pub(super) async fn start(
     if program.user == "root" && !geteuid().is_root() {
         return Err(BackendError::NeedsHelper(argv.into_iter().next().unwrap_or_default()));
     }
-    spawn(&argv, program.timeout, heard, context).await
+    spawn(&argv, &program.user, program.timeout, heard, context).await
 }
 
 /// Runs a program that is a source or a list; returns its standard output.
 pub(super) async fn output(
     argv: &[Template],
+    privileged: bool,
     context: &Context<'_>,
 ) -> Result<Answer<Vec<u8>>, BackendError> {
     let argv = fill_argv(argv, &context.variables(None))?;
-    let exit = spawn(&argv, SOURCE_TIMEOUT, Heard::STDOUT, context).await?.finish().await;
+    let user = if privileged { "root" } else { AGENT_USER };
+    let exit = spawn(&argv, user, SOURCE_TIMEOUT, Heard::STDOUT, context).await?.finish().await;
     let program = argv.into_iter().next().unwrap_or_default();
     if exit.truncated {
         return Err(BackendError::TooLarge { what: program, limit: MAX_INPUT });
@@ -208,7 +232,7 @@ pub(super) async fn output(
 pub(super) async fn ask(program: &Path, context: &Context<'_>) -> Result<Exit, BackendError> {
     let argv = [program.display().to_string()];
     let nothing = Context { given: &[], ..*context };
-    Ok(spawn(&argv, SOURCE_TIMEOUT, Heard::NOTHING, &nothing).await?.finish().await)
+    Ok(spawn(&argv, AGENT_USER, SOURCE_TIMEOUT, Heard::NOTHING, &nothing).await?.finish().await)
 }
 
 /// Turns any end but a good one into an error.
@@ -235,6 +259,7 @@ pub(super) fn name(program: &Program) -> String {
 
 async fn spawn(
     argv: &[String],
+    user: &str,
     limit: Duration,
     Heard { stdout, reports }: Heard,
     context: &Context<'_>,
@@ -250,7 +275,14 @@ async fn spawn(
     let request = &context.request;
     let sysroot =
         std::path::absolute(&context.machine.sysroot).ok().filter(|folder| *folder != Path::new("/"));
-    let mut command = Command::new(program);
+    let mut command = match &context.machine.stage {
+        Some(stage) => {
+            let mut command = Command::new(&stage.program);
+            command.arg0(stage.name).args(["--as", user, "--", program]);
+            command
+        }
+        None => Command::new(program),
+    };
     command
         .args(arguments)
         .env_clear()

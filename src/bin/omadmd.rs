@@ -1,10 +1,14 @@
-//! `omadmd`, the agent; called `omadmctl`, it is the operator's tool.
+//! `omadmd`, the agent; called `omadmctl`, it is the operator's tool, and called `omadm-exec` the privileged helper.
 
 use std::process::ExitCode;
 
+use omadm_agent::{control, helper, startup};
+
 fn main() -> ExitCode {
-    match omadm_agent::control::is_called(std::env::args_os().next().as_deref()) {
-        true => omadm_agent::control::omadmctl(),
-        false => omadm_agent::startup::omadmd(),
+    let called = std::env::args_os().next();
+    match called.as_deref() {
+        name if control::is_called(name) => control::omadmctl(),
+        name if helper::is_called(name) => helper::omadm_exec(),
+        _ => startup::omadmd(),
     }
 }

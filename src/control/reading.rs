@@ -91,7 +91,7 @@ impl<'a> ShownTree<'a> {
     /// Reads what these objects say on this machine.
     pub(super) fn read(objects: &'a [Arc<ManagementObject>], sysroot: &Path) -> io::Result<Vec<Self>> {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-        let machine = Machine { sysroot: sysroot.to_path_buf(), bus: Arc::new(Bus::new("system")) };
+        let machine = Machine::new(sysroot.to_path_buf(), Arc::new(Bus::new("system")));
         let read = |object: &'a Arc<ManagementObject>| Self {
             object,
             rows: runtime.block_on(read(object, &machine)),
@@ -242,6 +242,7 @@ impl Reading<'_> {
     fn context<'c>(&'c self, way: &'c Way, client_uri: &'c str) -> Context<'c> {
         Context {
             machine: self.machine,
+            node: None,
             objects: &self.object.objects,
             listed: &way.listed,
             seen: Some(&self.seen),

@@ -56,6 +56,11 @@ impl ConfigFiles {
         tokio::select! {
             Some(Ok(read)) = self.running.join_next() => Some(read),
             () = self.watcher.changed() => None,
+            () = self.loader.found_stale() => {
+                log::info!("omadm-exec finds other files of an object than those that are loaded: read again now");
+                self.watcher.look_again(waking::now());
+                None
+            }
         }
     }
 

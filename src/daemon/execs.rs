@@ -161,7 +161,7 @@ impl Execs {
         }
         let fate = record.fate(self.exec_slots.boot());
         // So may the object.
-        if fate == Fate::Start && in_doubt && !has_object(agent_state, client_uri) {
+        if matches!(fate, Fate::Start | Fate::Collect) && in_doubt && !has_object(agent_state, client_uri) {
             return Next::Leave;
         }
         let code = match fate {
@@ -173,18 +173,25 @@ impl Execs {
                 );
                 500
             }
-            Fate::Start => match QueuedExec::found(number, record.clone(), &self.exec_slots) {
-                Ok(found) => {
-                    if !record.needs_permission {
-                        log::info!(
-                            OMADM_SERVER_ID = server_id.as_str(), OMADM_CLIENT_URI = client_uri.as_str();
-                            "{client_uri}: EXEC from before the start: begun now"
-                        );
+            Fate::Start | Fate::Collect => {
+                match QueuedExec::found(number, record.clone(), &self.exec_slots) {
+                    Ok(found) => {
+                        if fate == Fate::Collect {
+                            log::info!(
+                                OMADM_SERVER_ID = server_id.as_str(), OMADM_CLIENT_URI = client_uri.as_str();
+                                "{client_uri}: the EXEC went on without the agent: its result is waited for"
+                            );
+                        } else if !record.needs_permission {
+                            log::info!(
+                                OMADM_SERVER_ID = server_id.as_str(), OMADM_CLIENT_URI = client_uri.as_str();
+                                "{client_uri}: EXEC from before the start: begun now"
+                            );
+                        }
+                        return Next::Begin(Box::new(found));
                     }
-                    return Next::Begin(Box::new(found));
+                    Err(_) => 500,
                 }
-                Err(_) => 500,
-            },
+            }
         };
         let what = match record.code {
             Some(_) => "its result was not told yet",

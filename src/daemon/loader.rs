@@ -10,7 +10,7 @@ use super::DaemonError;
 use super::folder_reading::{FolderContent, Patience, Read};
 use super::folder_watch::{FolderWatch, WatchedFolders};
 use crate::agent_state::{AgentState, Folder, Peer, Surroundings};
-use crate::backend::{Bus, Machine};
+use crate::backend::{Bus, Helper, Machine};
 use crate::base::OneByOne as _;
 use crate::base::crash_guard::CrashGuard;
 use crate::base::journal::id;
@@ -110,6 +110,8 @@ pub(super) struct Loader {
     unwatched: Said,
     /// The latest message bus, whose connection is kept while its address stays.
     bus: Mutex<Option<Arc<Bus>>>,
+    /// The latest privileged helper.
+    helper: Mutex<Option<Arc<Helper>>>,
 }
 
 impl Loader {
@@ -123,6 +125,7 @@ impl Loader {
             silent: Mutex::default(),
             unwatched: Said::default(),
             bus: Mutex::default(),
+            helper: Mutex::default(),
         };
         let Options { selection, environment, .. } = loader.options.clone();
         let LoadedSettings { mut settings, problems, fell_back } =
@@ -292,6 +295,15 @@ impl Loader {
         self.started.elapsed()
     }
 
+    /// Waits until the privileged helper finds other files of objects than those that were loaded.
+    pub(super) async fn found_stale(&self) {
+        let helper = self.helper.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        match helper {
+            Some(helper) => helper.stale().await,
+            None => std::future::pending().await,
+        }
+    }
+
     /// The machine that these settings mean.
     fn machine(&self, settings: &Settings) -> Machine {
         let address = settings.dbus_address.as_str();
@@ -300,7 +312,13 @@ impl Loader {
             *bus = None;
         }
         let bus = Arc::clone(bus.get_or_insert_with(|| Arc::new(Bus::new(address))));
-        Machine { sysroot: settings.paths.sysroot.clone(), bus }
+        let mut helper = self.helper.lock().unwrap_or_else(PoisonError::into_inner);
+        let socket = settings.exec.socket.as_deref();
+        if helper.as_ref().map(|helper| helper.socket()) != socket {
+            *helper = socket.map(|socket| Arc::new(Helper::new(socket.to_path_buf())));
+        }
+        let helper = helper.clone();
+        Machine { helper, ..Machine::new(settings.paths.sysroot.clone(), bus) }
     }
 
     async fn agent_state(

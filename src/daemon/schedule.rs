@@ -180,7 +180,7 @@ pub(super) mod tests {
             Arc::new(Peer::new(Arc::clone(account), Arc::clone(&settings), Surroundings::default()))
         };
         let peers = accounts.iter().map(peer).collect();
-        let machine = Arc::new(Machine { sysroot: "/".into(), bus: Bus::none() });
+        let machine = Arc::new(Machine::new("/".into(), Bus::none()));
         let tree = Tree::new(Vec::new(), accounts, Arc::clone(store), machine, Instant::now());
         let (settings, store, tree) = (Arc::clone(&settings), Arc::clone(store), Arc::new(tree));
         AgentState {

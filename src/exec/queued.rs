@@ -90,7 +90,8 @@ impl QueuedExec {
         let (tree, store) = (&agent_state.tree, &agent_state.store);
         let principal = Principal { account, session: after.session };
         let resumed = record.starts > 0;
-        let mut record = record.started(exec_slots.boot());
+        let elsewhere = record.runs_elsewhere(exec_slots.boot()).map(str::to_owned);
+        let mut record = record;
         let started = async {
             let mut invocation = match invocation {
                 Some(invocation) => invocation,
@@ -100,8 +101,12 @@ impl QueuedExec {
                 invocation.alert = tree.alert_of(&invocation, &principal).await?;
                 record.alert.clone_from(&invocation.alert);
             }
+            if let Some(running) = elsewhere.and_then(|request| tree.collect(&invocation, &request)) {
+                return Ok((invocation, running));
+            }
+            record = record.started(exec_slots.boot(), tree.request_of(&invocation));
             store.commit(vec![Change::Exec(number, record.to_json())]).await?;
-            let running = tree.execute(&invocation, &principal).await?;
+            let running = tree.execute(&invocation, record.request.as_deref(), &principal).await?;
             let process_group = running.group().and_then(ProcessGroup::find);
             record.process_group = process_group;
             if let Err(error) = store.commit(vec![Change::Exec(number, record.to_json())]).await {

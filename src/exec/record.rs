@@ -14,6 +14,8 @@ const MOST_STARTS: u32 = 3;
 pub enum Fate {
     /// The EXEC is started: it had not been yet, or it goes on by itself where it was.
     Start,
+    /// The EXEC goes on without the agent, or has ended without it: its result is collected.
+    Collect,
     /// The EXEC is over, with this result.
     Over(u16),
 }
@@ -33,21 +35,32 @@ impl ExecRecord {
             starts: 0,
             boot: String::new(),
             process_group: None,
+            request: None,
             code: None,
             exit: None,
             alert: invocation.alert.clone(),
         }
     }
 
-    /// The record of the EXEC when it is started once more.
+    /// The record of the EXEC when it is started once more, by the helper's request of this name or by the agent
+    /// itself.
     #[must_use]
-    pub fn started(&self, boot: &str) -> Self {
+    pub fn started(&self, boot: &str, request: Option<String>) -> Self {
         Self {
             starts: self.starts.saturating_add(1),
             boot: boot.to_owned(),
             process_group: None,
+            request,
             ..self.clone()
         }
+    }
+
+    /// The name of the request by which the helper runs the EXEC, or has run it, in this boot: its result is there,
+    /// or will be.
+    #[must_use]
+    pub fn runs_elsewhere(&self, boot: &str) -> Option<&str> {
+        let is_of_boot = !boot.is_empty() && self.boot == boot && self.code.is_none();
+        self.request.as_deref().filter(|_| is_of_boot)
     }
 
     /// Kills what the agent's death left running: no node is executed twice at a time. Returns whether there was
@@ -67,6 +80,9 @@ impl ExecRecord {
     pub fn fate(&self, boot: &str) -> Fate {
         if let Some(code) = self.code {
             return Fate::Over(code);
+        }
+        if self.runs_elsewhere(boot).is_some() {
+            return Fate::Collect;
         }
         let rebooted = !boot.is_empty() && self.boot != boot;
         match self.starts {
@@ -114,9 +130,22 @@ mod tests {
             starts,
             boot: "this".into(),
             process_group: None,
+            request: None,
             code: None,
             exit: None,
             alert: None,
+        }
+    }
+
+    #[test]
+    fn what_the_helper_runs_is_collected_as_long_as_the_machine_is_up() {
+        for (after_session, resume) in [(false, false), (true, false), (false, true)] {
+            let request = Some("7-1".to_owned());
+            let record = ExecRecord { request, ..record(after_session, resume, 1) };
+            assert_eq!(record.fate("this"), Fate::Collect);
+            assert_ne!(record.fate("next"), Fate::Collect);
+            assert_ne!(record.fate(""), Fate::Collect, "nobody knows");
+            assert_eq!(ExecRecord { code: Some(200), ..record }.fate("this"), Fate::Over(200));
         }
     }
 
@@ -157,7 +186,7 @@ mod tests {
         let record = record(true, true, 2);
         assert_eq!(ExecRecord::from_json(&record.to_json()), Some(record.clone()));
         assert_eq!(ExecRecord::from_json(b"{"), None);
-        assert_eq!(record.started("next").boot, "next");
-        assert_eq!(record.started("next").starts, 3);
+        assert_eq!(record.started("next", None).boot, "next");
+        assert_eq!(record.started("next", None).starts, 3);
     }
 }

@@ -69,10 +69,11 @@ impl SessionExecs {
         let hold = self.exec_slots.hold(&invocation.node.client_uri())?;
         let slot = self.exec_slots.slot()?;
         let number = self.exec_slots.number();
-        let record =
-            ExecRecord::new(&principal.account.server_id, &invocation).started(self.exec_slots.boot());
+        let request = tree.request_of(&invocation);
+        let record = ExecRecord::new(&principal.account.server_id, &invocation);
+        let record = record.started(self.exec_slots.boot(), request);
         self.commit_with(Change::Exec(number, record.to_json())).await?;
-        let running = match tree.execute(&invocation, principal).await {
+        let running = match tree.execute(&invocation, record.request.as_deref(), principal).await {
             Ok(running) => running,
             Err(error) => {
                 self.pending.push(Change::ExecEnded(number));

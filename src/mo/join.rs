@@ -40,6 +40,7 @@ pub(super) fn join(
         folder: files.folder.to_path_buf(),
         mapping_file: files.mapping.to_path_buf(),
         digest: files.digest,
+        files_digest: files.files_digest,
         moid: mapping.moid,
         aliases: mapping.aliases,
         ddf_uri: files.ddf_uri.to_owned(),

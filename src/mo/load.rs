@@ -13,7 +13,9 @@ use crate::uri::Moid;
 
 use super::check;
 use super::object::ManagementObject;
-use files::Files;
+use files::{ByPath, Files};
+
+pub(crate) use files::FolderFiles;
 
 mod files;
 
@@ -117,7 +119,9 @@ impl One {
     #[must_use]
     pub fn read(folder: &Path, ddf_base: Option<&str>) -> Self {
         let mut one = Self::default();
-        let Some(files) = Files::read(folder, ddf_base, &mut one.problems) else { return one };
+        let Some(files) = Files::read(folder, &ByPath(folder), ddf_base, &mut one.problems) else {
+            return one;
+        };
         let lines = files.head_lines();
         if let Some(object) = files.join(&mut one.problems).filter(|_| one.problems.is_empty()) {
             one.warnings = check::doubts(&object, lines);
@@ -163,17 +167,27 @@ pub fn combine(mut all: Vec<(ObjectFolder, One)>, problems: &mut Problems) -> Ve
 /// Loads the management object in one folder; nothing if it has a problem.
 pub fn load_one(folder: &Path, problems: &mut Problems) -> Option<ManagementObject> {
     let mut own = Problems::default();
-    let files = Files::read(folder, None, &mut own);
+    let files = Files::read(folder, &ByPath(folder), None, &mut own);
     let object = files.and_then(|files| files.join(&mut own));
     let sound = own.is_empty();
     problems.append(own);
     object.filter(|_| sound)
 }
 
+/// Reads the object in one folder, whose `files` are reached in their own way; nothing if anything is wrong with it.
+pub(crate) fn object_of(
+    folder: &Path,
+    files: &dyn FolderFiles,
+    problems: &mut Problems,
+) -> Option<ManagementObject> {
+    let files = Files::read(folder, files, None, problems)?;
+    files.join(problems).filter(|_| problems.is_empty())
+}
+
 /// The DDF of the object in one folder, as servers should get it: the folder's own, or the one made from its mapping;
 /// nothing if the object has a problem.
 pub fn ddf(folder: &Path, problems: &mut Problems) -> Option<Ddf> {
-    let files = Files::read(folder, None, problems)?;
+    let files = Files::read(folder, &ByPath(folder), None, problems)?;
     let ddf = files.ddf.clone();
     files.join(problems).filter(|_| problems.is_empty()).map(|_| ddf)
 }

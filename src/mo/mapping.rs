@@ -110,8 +110,7 @@ pub enum Call {
         path: Template,
         /// `key`: the one setting of it that is meant; none: all of it.
         setting: Option<Setting>,
-        /// Whether writing takes root. No helper writes it in this version: what the agent may not do is refused for
-        /// that reason.
+        /// Whether writing takes root: the privileged helper does it.
         privileged: bool,
     },
     /// A program is run.
@@ -128,8 +127,7 @@ pub enum Call {
         args: Vec<Template>,
         /// The time after which a method is given up.
         timeout: Duration,
-        /// Whether the call takes root. No helper calls it in this version: what the agent may not do is refused for
-        /// that reason.
+        /// Whether the call takes root: the privileged helper makes it.
         privileged: bool,
     },
     /// The store: the value is kept by the agent.
@@ -141,7 +139,8 @@ pub enum Call {
 pub struct Program {
     /// The program and its arguments; braces are filled in after it was split.
     pub argv: Vec<Template>,
-    /// The user it should run as. In this version it runs as the agent does; `root` is refused where that is not root.
+    /// The user it runs as, through the privileged helper; where there is none, it runs as the agent does, and `root`
+    /// is refused.
     pub user: String,
     /// The time after which it is killed.
     pub timeout: Duration,
@@ -242,6 +241,8 @@ pub struct List {
     pub from: ListFrom,
     /// The most children that are listed.
     pub max: usize,
+    /// Whether listing takes root: the privileged helper does it.
+    pub privileged: bool,
 }
 
 /// The source of an un-named node's children.

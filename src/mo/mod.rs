@@ -3,6 +3,7 @@
 //! One folder an object: `NAME.ddf.xml` is what servers see, `NAME.toml` maps it onto the machine. Where there is no
 //! DDF, `describe` makes it from the mapping.
 
+pub(crate) mod admit;
 pub mod alarm;
 pub(crate) mod builtin;
 pub(crate) mod calendar;

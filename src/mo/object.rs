@@ -21,6 +21,8 @@ pub struct ManagementObject {
     pub mapping_file: PathBuf,
     /// The SHA-256 over the folder's mapping file and DDF as loaded, and over a base that `ddf_uri` has.
     pub digest: [u8; 32],
+    /// SHA-256 over the folder's mapping file and DDF as loaded.
+    pub files_digest: [u8; 32],
     /// The Management Object Identifier.
     pub moid: Moid,
     /// The other MOIDs that it answers to.

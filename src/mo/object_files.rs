@@ -15,6 +15,7 @@ pub(super) struct ObjectFiles<'a> {
     /// Whether that URI lacks `[objects] ddf-base`.
     pub(super) needs_ddf_base: bool,
     pub(super) digest: [u8; 32],
+    pub(super) files_digest: [u8; 32],
 }
 
 impl ObjectFiles<'_> {

@@ -13,8 +13,7 @@ pub struct Source {
     pub from: SourceKind,
     /// The pipeline: select → match → map → time → scale → format.
     pub pipeline: Pipeline,
-    /// Whether reading takes root. No helper reads it in this version: what the agent may not read is unavailable for
-    /// that reason.
+    /// Whether reading takes root: the privileged helper does it.
     pub privileged: bool,
 }
 

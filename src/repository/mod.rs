@@ -232,7 +232,7 @@ mod tests {
     fn a_document_is_not_read_on_the_agents_thread() {
         let folder = tempfile::tempdir().unwrap();
         let store = Store::open(folder.path()).unwrap().store;
-        let machine = Arc::new(Machine { sysroot: "/".into(), bus: crate::backend::Bus::none() });
+        let machine = Arc::new(Machine::new("/".into(), crate::backend::Bus::none()));
         let tree = Arc::new(Tree::new(Vec::new(), Vec::new(), store, machine, Instant::now()));
         let account = Arc::new(crate::tree::tests::account("acme", 7));
         let principal = Principal { account: &account, session: SessionFacts::default() };

@@ -55,6 +55,9 @@ impl Tree {
             changes.append(&mut plan.changes);
             changes.extend(intent.settled());
             result = self.store.commit(changes).await.map_err(TreeError::from);
+            if result.is_ok() {
+                intent.forget(&self.machine);
+            }
             if result.is_err() {
                 match intent.is_settled(&self.store) {
                     // A disk that reports an error may have written all the same.

@@ -115,13 +115,29 @@ impl Tree {
         Ok(Some(EndAlert { data, ..alert.clone() }))
     }
 
-    /// Starts the program or call that the node's mapping names.
+    /// A name for the request to the privileged helper that is to do what the node's mapping says; none where the
+    /// agent does that itself.
+    #[must_use]
+    pub fn request_of(&self, invocation: &Invocation) -> Option<String> {
+        backend::request_name(&meaning(&invocation.node).ok()?.call, &self.machine)
+    }
+
+    /// Waits for the end of what the helper was asked for by the request of this name; none where there is no helper
+    /// any more.
+    #[must_use]
+    pub fn collect(&self, invocation: &Invocation, request: &str) -> Option<Running> {
+        backend::collect(meaning(&invocation.node).ok()?, request, &self.machine)
+    }
+
+    /// Starts the program or call that the node's mapping names, by the helper's request of this name or else by the
+    /// agent itself.
     ///
     /// # Errors
     /// It can't be started.
     pub async fn execute(
         &self,
         invocation: &Invocation,
+        request: Option<&str>,
         principal: &Principal<'_>,
     ) -> Result<Running, TreeError> {
         let node = &invocation.node;
@@ -131,6 +147,7 @@ impl Tree {
         let scope = self.scope_with_input(node, principal, &state).await?;
         let mut context = scope.context();
         context.request.resumed = invocation.resumed;
+        context.request.exec_id = request;
         backend::start(exec, &context).await.map_err(failed)
     }
 }

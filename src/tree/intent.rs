@@ -11,7 +11,7 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-use crate::backend::{Machine, Undo, Undone};
+use crate::backend::{self, Machine, Undo, Undone};
 use crate::base::journal::id;
 use crate::store::{Change, Store, StoreError};
 
@@ -82,6 +82,23 @@ impl Intent {
         {
             undo.note(machine).await;
         }
+    }
+
+    /// Lets go of what was kept elsewhere to take the write back, which is final now.
+    pub(super) fn forget(&self, machine: &Machine) {
+        let elsewhere =
+            self.undos.iter().filter_map(|(_, undo)| undo.clone().filter(Undo::is_kept_elsewhere));
+        let elsewhere: Vec<Undo> = elsewhere.collect();
+        if elsewhere.is_empty() {
+            return;
+        }
+        let machine = machine.clone();
+        // The writer's guard is held: nobody waits for that.
+        tokio::spawn(async move {
+            for undo in elsewhere {
+                backend::forget(&undo, &machine).await;
+            }
+        });
     }
 
     /// The changes that settle the intent: they belong into the transaction that stores the values.

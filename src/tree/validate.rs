@@ -3,9 +3,10 @@
 use std::collections::BTreeMap;
 
 use crate::ddf::{AccessType, Format, NodeName, Occurrence};
+use crate::mo::admit::{Unfit, admit};
 use crate::mo::mapping::SourceKind;
 use crate::mo::value::{ValueError, excerpt};
-use crate::mo::{ManagementObject, MoData, NodeId, Value, calendar, data};
+use crate::mo::{ManagementObject, MoData, NodeId, Value, data};
 use crate::uri::{decode_name, encode_name};
 
 use super::error::TreeError;
@@ -164,28 +165,11 @@ pub(super) fn must_be_given(object: &ManagementObject, id: NodeId) -> bool {
 /// # Errors
 /// It is not.
 pub(super) fn check_value(node: &NodeRef, value: &Value) -> Result<(), TreeError> {
-    let mapping = node.mapping();
-    let text = value.to_text();
-    let format = node.properties().format;
-    if matches!(format, Format::Date | Format::Time) && !calendar::is_one(format, &text) {
-        let expected = if format == Format::Date {
-            "a date as ISO 8601 writes it"
-        } else {
-            "a time as ISO 8601 writes it"
-        };
-        return Err(misfit(node, &ValueError { expected, found: excerpt(&text) }));
-    }
-    if let Some(most) = mapping.max_len
-        && text.len() > most
-    {
-        return Err(invalid(node, &format_args!("{} bytes where {most} are allowed", text.len())));
-    }
-    if let Some(pattern) = &mapping.pattern
-        && !pattern.is_match(&text)
-    {
-        return Err(invalid(node, &format_args!("does not match the pattern {:?}", pattern.as_str())));
-    }
-    mapping.limits.admit(&text).map_err(|why| outside(node, &why))
+    admit(node.mapping(), node.properties().format, value).map_err(|unfit| match unfit {
+        Unfit::Format(error) => misfit(node, &error),
+        Unfit::Shape(why) => invalid(node, &why),
+        Unfit::Limit(why) => outside(node, &why),
+    })
 }
 
 /// The error of a value that is outside of the leaf's limits; of a secret the journal does not tell.

@@ -74,7 +74,7 @@ impl Inside {
         let accounts: Vec<_> = loaded.accounts.into_iter().map(Arc::new).collect();
         let account = Arc::clone(&accounts[0]);
         let bus = Arc::new(Bus::new(&loaded.settings.dbus_address));
-        let machine = Arc::new(Machine { sysroot: loaded.settings.paths.sysroot.clone(), bus });
+        let machine = Arc::new(Machine::new(loaded.settings.paths.sysroot.clone(), bus));
         let tree = Arc::new(Tree::new(objects, accounts, Arc::clone(&store), machine, Instant::now()));
         let client = Client::new(ClientSettings::default()).unwrap();
         Self { settings: loaded.settings, account, store, tree, client, _folder: folder }

@@ -171,7 +171,7 @@ async fn a_server_gets_what_the_page_says() {
     let found = session(&bench, &agent, 1, commands).await;
     let found: Vec<(&str, u64)> = rows.iter().map(|(row, _)| *row).zip(found).collect();
     // The table of statuses has tests of its own for these, in `command`.
-    let elsewhere = ["is unavailable now", "takes root (`privileged = true`), and the agent is not"];
+    let elsewhere = ["is unavailable now", "takes root (`privileged = true`), and there is no helper"];
     compare("leaf", &elsewhere, &found);
     let json = shown(&bench, rows.len() + 1);
     assert_eq!(json["MOData"]["Leaves"], json!({"Value": "v", "Empty": "", "Nothing": ""}));
@@ -252,7 +252,7 @@ async fn a_server_gets_what_the_page_says() {
     let commands = rows.iter().map(|(_, leaf)| command("EXEC", &format!("Executed/{leaf}"))).collect();
     let found = session(&bench, &agent, 5, commands).await;
     let found: Vec<(&str, u64)> = rows.iter().map(|(row, _)| *row).zip(found).collect();
-    compare("exec", &["`user = \"root\"`, and the agent is not"], &found);
+    compare("exec", &["takes root (`user = \"root\"`, `privileged = true`), and there is no helper"], &found);
     agent.stop().await;
 }
 

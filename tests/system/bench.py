@@ -7,7 +7,7 @@ from server import ACCOUNT
 
 DEB = "/root/agent.deb"
 SETTINGS = "/etc/omadm/omadmd.toml"
-SERVICE, SOCKET = "omadmd.service", "omadmd.socket"
+SERVICE, SOCKET, HELPER = "omadmd.service", "omadmd.socket", "omadm-exec.socket"
 SESSION_ENDED, DROPPED, BROKEN, SET_ASIDE = (
     f"6f1d5c0b8f0f4a7f9d4b1a3c2e5d7f{last}" for last in (10, 12, 13, 14)
 )
@@ -59,5 +59,5 @@ class Bench:
         return self.machine.show(SERVICE, "MainPID")
 
     def listing(self):
-        found = self.machine.run("find", "/etc", "/usr", "/var/lib", "/var/log", "/run/omadm", "-xdev", check=False)
+        found = self.machine.run("find", "/etc", "/usr", "/var/lib", "/var/log", "/run/omadm", "/run/omadm-exec", "-xdev", check=False)
         return set(found.splitlines())

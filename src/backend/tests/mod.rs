@@ -50,14 +50,14 @@ struct Bench {
 impl Bench {
     fn new() -> Self {
         let folder = tempfile::tempdir().unwrap();
-        let machine = Machine { sysroot: folder.path().to_path_buf(), bus: Bus::none() };
+        let machine = Machine::new(folder.path().to_path_buf(), Bus::none());
         let modem = BusObject { name: "org.t.M".into(), path: "/m".into(), interface: "org.t.M".into() };
         let objects = vec![("m".to_owned(), modem)];
         Self { folder, machine, objects, names: Vec::new(), given: Vec::new(), stored: None }
     }
 
     fn real() -> Self {
-        Self { machine: Machine { sysroot: "/".into(), bus: Bus::none() }, ..Self::new() }
+        Self { machine: Machine::new("/".into(), Bus::none()), ..Self::new() }
     }
 
     fn file(self, path: &str, content: impl AsRef<[u8]>) -> Self {
@@ -76,6 +76,7 @@ impl Bench {
         static X: Moid = Moid::fixed("urn:x");
         Context {
             machine: &self.machine,
+            node: None,
             objects: &self.objects,
             listed: &[],
             seen: None,
@@ -91,6 +92,7 @@ impl Bench {
                 moid: Some(&X),
                 miid: "1",
                 resumed: false,
+                exec_id: None,
             },
         }
     }
@@ -105,7 +107,7 @@ impl Bench {
     }
 
     async fn list(&self, from: ListFrom, max: usize) -> Result<Vec<Child>, BackendError> {
-        match list(&List { from, max }, &self.context()).await? {
+        match list(&List { from, max, privileged: false }, &self.context()).await? {
             Answer::Value(children) => Ok(children),
             other => panic!("{other:?}"),
         }

@@ -8,12 +8,14 @@ use crate::backend::error::BackendError;
 
 mod bytes;
 mod file;
+mod helper;
 mod property;
 mod undone;
 
 #[cfg(test)]
 pub(crate) use file::Before;
 pub(crate) use file::OfFile;
+pub(crate) use helper::OfHelper;
 pub(crate) use property::OfProperty;
 pub use undone::Undone;
 
@@ -24,6 +26,8 @@ pub enum Undo {
     File(OfFile),
     /// A D-Bus property is made what it was.
     Property(OfProperty),
+    /// The privileged helper makes of it what it was.
+    Helper(OfHelper),
 }
 
 impl Undo {
@@ -35,6 +39,7 @@ impl Undo {
         match self {
             Self::File(file) => file.undo().await,
             Self::Property(property) => property.undo(&machine.bus).await,
+            Self::Helper(undo) => undo.undo(machine).await,
         }
     }
 
@@ -55,6 +60,7 @@ impl Undo {
         match self {
             Self::File(file) => file.roll_back().await,
             Self::Property(property) => property.roll_back(&machine.bus).await,
+            Self::Helper(undo) => undo.undo(machine).await,
         }
     }
 
@@ -66,6 +72,12 @@ impl Undo {
             (Self::Property(one), Self::Property(other)) => one.address == other.address,
             _ => false,
         }
+    }
+
+    /// Whether what was there before is kept by the privileged helper.
+    #[must_use]
+    pub fn is_kept_elsewhere(&self) -> bool {
+        matches!(self, Self::Helper(_))
     }
 
     /// The path of the file that the undo is about.
@@ -80,6 +92,7 @@ impl Undo {
         match self {
             Self::File(file) => file.size(),
             Self::Property(property) => property.size(),
+            Self::Helper(undo) => undo.size(),
         }
     }
 
@@ -96,6 +109,10 @@ impl Undo {
                 out.push(b'p');
                 property.encode(&mut out);
             }
+            Self::Helper(undo) => {
+                out.push(b'h');
+                undo.encode(&mut out);
+            }
         }
         out
     }
@@ -106,6 +123,7 @@ impl Undo {
         match record.split_first()? {
             (b'f', record) => OfFile::decode(record).map(Self::File),
             (b'p', record) => OfProperty::decode(record).map(Self::Property),
+            (b'h', record) => OfHelper::decode(record).map(Self::Helper),
             _ => None,
         }
     }
@@ -117,6 +135,7 @@ impl fmt::Display for Undo {
         match self {
             Self::File(file) => write!(f, "{}", file.path.display()),
             Self::Property(property) => write!(f, "{}", property.address),
+            Self::Helper(undo) => undo.fmt(f),
         }
     }
 }

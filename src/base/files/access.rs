@@ -28,7 +28,7 @@ pub struct Access {
 
 impl Access {
     /// The attributes of a new file of this mode.
-    pub(super) fn new(mode: u32) -> Self {
+    pub(crate) fn new(mode: u32) -> Self {
         Self { mode: mode & 0o7777, owner: None, attributes: None }
     }
 
@@ -62,7 +62,7 @@ impl Access {
     }
 
     /// Gives these attributes to a file.
-    pub(super) fn give(&self, file: &File) -> io::Result<()> {
+    pub(crate) fn give(&self, file: &File) -> io::Result<()> {
         let now = file.metadata()?;
         if let Some((user, group)) = self.owner
             && (user, group) != (now.uid(), now.gid())

@@ -1,7 +1,9 @@
 //! The files of one object's folder: mapping, DDF, seeds.
 
 use std::borrow::Cow;
+use std::ffi::OsString;
 use std::fs;
+use std::io;
 use std::path::{Path, PathBuf};
 
 use sha2::{Digest as _, Sha256};
@@ -21,6 +23,36 @@ use super::super::{check, ddf_uri, join};
 /// The largest mapping file and MOData file, in bytes.
 const MAX_MAPPING: u64 = 1 << 20;
 
+/// The files in an object's folder, however they are reached.
+pub(crate) trait FolderFiles {
+    /// The names in the folder.
+    ///
+    /// # Errors
+    /// It can't be listed.
+    fn names(&self) -> io::Result<Vec<OsString>>;
+
+    /// The content of the regular file of this name, or of this path from the folder; at most `limit` bytes.
+    ///
+    /// # Errors
+    /// [`ReadError`]
+    fn read(&self, name: &Path, limit: u64) -> Result<Vec<u8>, ReadError>;
+}
+
+/// A folder, by its path.
+pub(super) struct ByPath<'a>(pub(super) &'a Path);
+
+impl FolderFiles for ByPath<'_> {
+    fn names(&self) -> io::Result<Vec<OsString>> {
+        lane::announce(self.0).map_err(io::Error::other)?;
+        Ok(fs::read_dir(self.0)?.flatten().map(|entry| entry.file_name()).collect())
+    }
+
+    /// A FIFO would block for ever: it is none.
+    fn read(&self, name: &Path, limit: u64) -> Result<Vec<u8>, ReadError> {
+        regular::read(&self.0.join(name), limit)
+    }
+}
+
 /// An object's files, read and not joined yet.
 pub(super) struct Files<'a> {
     /// The name of the folder.
@@ -38,19 +70,26 @@ pub(super) struct Files<'a> {
     needs_ddf_base: bool,
     instances: Vec<Seed>,
     digest: [u8; 32],
+    files_digest: [u8; 32],
 }
 
 impl<'a> Files<'a> {
-    /// Reads the files of a folder; nothing if there is no mapping or no DDF that could be joined.
-    pub(super) fn read(folder: &'a Path, ddf_base: Option<&str>, problems: &mut Problems) -> Option<Self> {
+    /// Reads the `files` of a folder; nothing if there is no mapping or no DDF that could be joined.
+    pub(super) fn read(
+        folder: &'a Path,
+        files: &dyn FolderFiles,
+        ddf_base: Option<&str>,
+        problems: &mut Problems,
+    ) -> Option<Self> {
         let name = folder.file_name()?.to_string_lossy();
-        let mapping_path = mapping_path(folder, &name, problems)?;
-        let mapping_bytes = read_bounded(&mapping_path, MAX_MAPPING, problems)?;
+        let within = &Within { folder, files };
+        let mapping_path = within.mapping(&name, problems)?;
+        let mapping_bytes = within.read(&mapping_path, MAX_MAPPING, problems)?;
         let mut mapping = read_mapping(&mapping_path, &mapping_bytes, problems)?;
         let (ddf_path, ddf_bytes, Made { ddf, lines }) = match &mapping.ddf {
             Some(file) => {
                 let path = folder.join(file);
-                let bytes = read_bounded(&path, ddf::MAX_BYTES, problems)?;
+                let bytes = within.read(&path, ddf::MAX_BYTES, problems)?;
                 let made = read_ddf(&path, &bytes, problems)?;
                 (path, bytes, made)
             }
@@ -59,11 +98,12 @@ impl<'a> Files<'a> {
                 (mapping_path.clone(), Vec::new(), made)
             }
         };
-        let instances = seeds(folder, &mapping_path, std::mem::take(&mut mapping.instances), problems);
+        let instances = within.seeds(&mapping_path, std::mem::take(&mut mapping.instances), problems);
         let written = mapping.ddf_uri.take().unwrap_or_else(|| format!("{}.ddf.xml", encode_name(&name)));
         let ddf_uri = ddf_uri::resolved(&written, ddf_base);
         let is_relative = ddf_uri::is_relative(&written);
         let mut parts: Vec<&[u8]> = vec![&mapping_bytes, &ddf_bytes];
+        let files_digest = digest(&parts);
         if is_relative {
             parts.push(ddf_uri.as_bytes());
         }
@@ -81,6 +121,7 @@ impl<'a> Files<'a> {
             needs_ddf_base,
             instances,
             digest,
+            files_digest,
         })
     }
 
@@ -99,6 +140,7 @@ impl<'a> Files<'a> {
             ddf_uri: &self.ddf_uri,
             needs_ddf_base: self.needs_ddf_base,
             digest: self.digest,
+            files_digest: self.files_digest,
         };
         let (object, first) = join::join(&files, self.ddf, self.mapping, self.instances, problems)?;
         check::check(&object, &files, self.lines.get(first..).unwrap_or_default(), problems);
@@ -133,52 +175,60 @@ fn read_ddf(path: &Path, bytes: &[u8], problems: &mut Problems) -> Option<Made> 
     }
 }
 
-/// The path of the mapping: `NAME.toml` after the folder's name, else the only `.toml` there is.
-fn mapping_path(folder: &Path, name: &str, problems: &mut Problems) -> Option<PathBuf> {
-    let expected = folder.join(format!("{name}.toml"));
-    if lane::announce(&expected).is_ok() && expected.exists() {
-        return Some(expected);
-    }
-    let entries = fs::read_dir(folder).map_err(|error| problems.file(folder, error.to_string())).ok()?;
-    let is_toml = |path: &PathBuf| {
-        let hidden = path.file_name().is_some_and(|name| name.as_encoded_bytes().starts_with(b"."));
-        !hidden && path.extension().is_some_and(|extension| extension == "toml")
-    };
-    let mut found: Vec<PathBuf> = entries.flatten().map(|entry| entry.path()).filter(is_toml).collect();
-    if found.len() == 1 {
-        return found.pop();
-    }
-    problems.file(folder, format!("has no mapping file: expected {name}.toml"));
-    None
+/// A folder, and how its files are reached.
+struct Within<'a> {
+    folder: &'a Path,
+    files: &'a dyn FolderFiles,
 }
 
-/// Reads a regular file (a FIFO would block for ever) that is no larger than `limit`.
-fn read_bounded(path: &Path, limit: u64, problems: &mut Problems) -> Option<Vec<u8>> {
-    let read = regular::read(path, limit).map_err(|error| match error {
-        ReadError::Io(error) => error.to_string(),
-        ReadError::NotRegular => "not a regular file".to_owned(),
-        ReadError::TooLarge(limit) => format!("larger than {limit} bytes"),
-    });
-    read.map_err(|error| problems.file(path, format!("can't be read: {error}"))).ok()
-}
-
-fn seeds(folder: &Path, mapping: &Path, entries: Vec<SeedEntry>, problems: &mut Problems) -> Vec<Seed> {
-    let mut seed = |entry: SeedEntry| {
-        let Some(name) = &entry.data else { return Some(Seed { miid: entry.miid, data: None }) };
-        let path = folder.join(name);
-        let bytes = read_bounded(&path, MAX_MAPPING, problems)?;
-        let what = match serde_json::from_slice(&bytes) {
-            Ok(data @ serde_json::Value::Object(_)) => {
-                return Some(Seed { miid: entry.miid, data: Some(data) });
-            }
-            Ok(_) => format!("{name} is no JSON object"),
-            Err(error) => format!("{name} is no JSON: {error}"),
+impl Within<'_> {
+    /// The path of the mapping: `NAME.toml` after the folder's name, else the only `.toml` there is.
+    fn mapping(&self, name: &str, problems: &mut Problems) -> Option<PathBuf> {
+        let expected = format!("{name}.toml");
+        let names = self.files.names().map_err(|error| problems.file(self.folder, error.to_string())).ok()?;
+        let is_toml = |name: &OsString| {
+            !name.as_encoded_bytes().starts_with(b".")
+                && Path::new(name).extension().is_some_and(|extension| extension == "toml")
         };
-        let file = mapping.to_path_buf();
-        problems.push(Problem { file, line: Some(entry.line), key: "instances".to_owned(), what });
+        let mut found: Vec<OsString> = names.into_iter().filter(is_toml).collect();
+        if found.iter().any(|name| *name == *expected) {
+            return Some(self.folder.join(expected));
+        }
+        if found.len() == 1 {
+            return found.pop().map(|name| self.folder.join(name));
+        }
+        problems.file(self.folder, format!("has no mapping file: expected {expected}"));
         None
-    };
-    entries.into_iter().filter_map(&mut seed).collect()
+    }
+
+    /// Reads a file of the folder that is no larger than `limit`.
+    fn read(&self, path: &Path, limit: u64, problems: &mut Problems) -> Option<Vec<u8>> {
+        let read = self.files.read(path.strip_prefix(self.folder).unwrap_or(path), limit);
+        let read = read.map_err(|error| match error {
+            ReadError::Io(error) => error.to_string(),
+            ReadError::NotRegular => "not a regular file".to_owned(),
+            ReadError::TooLarge(limit) => format!("larger than {limit} bytes"),
+        });
+        read.map_err(|error| problems.file(path, format!("can't be read: {error}"))).ok()
+    }
+
+    fn seeds(&self, mapping: &Path, entries: Vec<SeedEntry>, problems: &mut Problems) -> Vec<Seed> {
+        let mut seed = |entry: SeedEntry| {
+            let Some(name) = &entry.data else { return Some(Seed { miid: entry.miid, data: None }) };
+            let bytes = self.read(&self.folder.join(name), MAX_MAPPING, problems)?;
+            let what = match serde_json::from_slice(&bytes) {
+                Ok(data @ serde_json::Value::Object(_)) => {
+                    return Some(Seed { miid: entry.miid, data: Some(data) });
+                }
+                Ok(_) => format!("{name} is no JSON object"),
+                Err(error) => format!("{name} is no JSON: {error}"),
+            };
+            let file = mapping.to_path_buf();
+            problems.push(Problem { file, line: Some(entry.line), key: "instances".to_owned(), what });
+            None
+        };
+        entries.into_iter().filter_map(&mut seed).collect()
+    }
 }
 
 /// A digest of parts, with their lengths, which keep bytes from moving between parts unnoticed.

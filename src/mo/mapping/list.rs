@@ -11,7 +11,8 @@ use super::{List, ListFrom, RecordsPlace, RecordsShape};
 const MAX_CHILDREN: usize = 1024;
 
 pub(super) fn list(reader: &mut Reader<'_>, objects: &BTreeSet<String>) -> Option<List> {
-    let from = match kind(reader, &["glob", "file", "run", "object"])? {
+    let kind = kind(reader, &["glob", "file", "run", "object"])?;
+    let from = match kind {
         "glob" => glob(reader),
         "object" => object(reader, objects).map(ListFrom::Object),
         kind => records(reader, kind),
@@ -21,7 +22,8 @@ pub(super) fn list(reader: &mut Reader<'_>, objects: &BTreeSet<String>) -> Optio
     if max == 0 {
         reader.problem("max", "expected at least 1");
     }
-    Some(List { from: from?, max })
+    let privileged = matches!(kind, "file" | "run") && reader.or("privileged", false);
+    Some(List { from: from?, max, privileged })
 }
 
 fn glob(reader: &mut Reader<'_>) -> Option<ListFrom> {

@@ -34,6 +34,9 @@ pub struct ExecRecord {
     /// The process group of what runs, where it outlives its command.
     #[serde(rename = "leader", default, skip_serializing_if = "Option::is_none")]
     pub process_group: Option<ProcessGroup>,
+    /// The name of the request to the privileged helper, which keeps the result under it, where that runs it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub request: Option<String>,
     /// The status of its end, where that was known and not told.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub code: Option<u16>,

@@ -82,7 +82,7 @@ impl Figure {
         let store = Store::open(&folder.path().join("state")).unwrap().store;
         let account = Arc::new(account);
         let accounts = vec![Arc::clone(&account), Arc::new(self::account("other", 7))];
-        let machine = Arc::new(Machine { sysroot: root, bus: crate::backend::Bus::none() });
+        let machine = Arc::new(Machine::new(root, crate::backend::Bus::none()));
         let objects = object.into_iter().chain(dmacc).collect();
         let tree = Tree::new(objects, accounts, store, machine, Instant::now());
         tree.seed().await.unwrap();

@@ -3,7 +3,7 @@ use super::*;
 async fn run(bench: &Bench, path: &str) -> Result<u16, TreeError> {
     let node = bench.resolve(path, Rights::EXECUTE).await?;
     let invocation = bench.tree.invocation(&node, Profile::Draft)?;
-    let mut running = bench.tree.execute(&invocation, &bench.principal()).await?;
+    let mut running = bench.tree.execute(&invocation, None, &bench.principal()).await?;
     Ok(invocation.status(&running.finish().await))
 }
 

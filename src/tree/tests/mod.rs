@@ -323,7 +323,7 @@ impl Bench {
         let account = Arc::new(account);
         let accounts =
             std::iter::once(Arc::clone(&account)).chain(others.into_iter().map(Arc::new)).collect();
-        let machine = Arc::new(Machine { sysroot: root, bus: crate::backend::Bus::none() });
+        let machine = Arc::new(Machine::new(root, crate::backend::Bus::none()));
         let tree = Tree::new(objects, accounts, store, machine, Instant::now());
         Self { folder, tree, account }
     }

@@ -50,6 +50,7 @@ impl Scope<'_> {
     pub(in crate::tree) fn context(&self) -> Context<'_> {
         Context {
             machine: &self.tree.machine,
+            node: Some((&self.node.object, self.node.id)),
             objects: &self.node.object.objects,
             listed: &self.listed,
             seen: self.seen,
@@ -65,6 +66,7 @@ impl Scope<'_> {
                 moid: Some(&self.node.object.moid),
                 miid: self.node.miid(),
                 resumed: false,
+                exec_id: None,
             },
         }
     }

@@ -1,0 +1,103 @@
+//! One connection: one request, read within its time, and its replies.
+
+use std::io;
+use std::os::fd::AsFd as _;
+use std::sync::Arc;
+use std::time::Duration;
+
+use nix::sys::socket::getsockopt;
+use nix::sys::socket::sockopt::PeerCredentials;
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::net::UnixStream;
+use tokio::time::timeout;
+
+use super::operations;
+use super::outcome::{Failure, reply};
+use super::rules::Rules;
+use crate::backend::{Bus, Machine};
+use crate::helper_protocol::{HelperReply, HelperRequest, code, frame, length};
+
+/// The longest time until a request is there.
+const READING: Duration = Duration::from_secs(5);
+/// The longest time that a reply takes: who does not listen is not waited for.
+const TELLING: Duration = Duration::from_secs(5);
+
+/// Whoever waits for replies; once it is gone, what was begun goes on.
+pub(super) struct Listener(Option<UnixStream>);
+
+impl Listener {
+    /// Tells a reply. One that is too long for a frame is told to be that.
+    pub(super) async fn tell(&mut self, reply: &HelperReply) {
+        let Some(stream) = &mut self.0 else { return };
+        let framed = frame(reply).or_else(|| {
+            let (code, error) = (Some(code::FAILED), Some("the answer is longer than 1 MiB".to_owned()));
+            frame(&HelperReply { code, error, value: None, ..reply.clone() })
+        });
+        let told = timeout(TELLING, stream.write_all(&framed.unwrap_or_default())).await;
+        if !matches!(told, Ok(Ok(()))) {
+            log::debug!("the requester is gone: what was begun goes on");
+            self.0 = None;
+        }
+    }
+}
+
+/// Serves the request that is on standard input, a socket.
+///
+/// # Errors
+/// There is none, or it comes from somebody who may not ask.
+pub(super) fn serve_stdin() -> io::Result<()> {
+    super::speak();
+    let rules = Rules::of_program()?;
+    // A copy that no program inherits, as each gets another standard input.
+    let socket = io::stdin().as_fd().try_clone_to_owned()?;
+    let stream = std::os::unix::net::UnixStream::from(socket);
+    stream.set_nonblocking(true)?;
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    let served = runtime.block_on(async {
+        let machine = machine(&rules);
+        serve(UnixStream::from_std(stream)?, &machine, &rules).await
+    });
+    // What hangs in a file is left to it: the process ends.
+    runtime.shutdown_background();
+    served
+}
+
+/// The machine as root sees it.
+pub(super) fn machine(rules: &Rules) -> Machine {
+    let bus = Arc::new(Bus::new("system"));
+    Machine { stage: Some(rules.stage.clone()), ..Machine::new(rules.root.clone(), bus) }
+}
+
+/// Serves one request.
+///
+/// # Errors
+/// Whoever asks may not, or does not ask in time.
+pub(super) async fn serve(mut stream: UnixStream, machine: &Machine, rules: &Rules) -> io::Result<()> {
+    let peer = getsockopt(&stream, PeerCredentials).map_err(|error| {
+        io::Error::other(format!("standard input is no socket ({error}): systemd starts this, not people"))
+    })?;
+    if peer.uid() != 0 && peer.uid() != rules.agent.0 {
+        let denied = io::ErrorKind::PermissionDenied;
+        return Err(io::Error::new(denied, format!("user {} may ask for nothing", peer.uid())));
+    }
+    let content = timeout(READING, read(&mut stream)).await;
+    let content = content.map_err(|_| io::Error::new(io::ErrorKind::TimedOut, "no request within 5 s"))??;
+    let mut listener = Listener(Some(stream));
+    match serde_json::from_slice::<HelperRequest>(&content) {
+        Ok(request) => operations::serve(&request, machine, rules, &mut listener).await,
+        Err(error) => {
+            let failure = Failure::new(code::BAD_REQUEST, format!("the request is none: {error}"));
+            listener.tell(&reply("", 0, Err(failure))).await;
+        }
+    }
+    Ok(())
+}
+
+async fn read(stream: &mut UnixStream) -> io::Result<Vec<u8>> {
+    let mut header = [0; 4];
+    stream.read_exact(&mut header).await?;
+    let too_long = || io::Error::new(io::ErrorKind::InvalidData, "the request is longer than 1 MiB");
+    let mut content = vec![0; length(header).ok_or_else(too_long)?];
+    stream.read_exact(&mut content).await?;
+    Ok(content)
+}

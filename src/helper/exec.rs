@@ -1,0 +1,168 @@
+//! EXEC: checked once more, begun, followed to its end, whether anybody still listens or not.
+
+use std::path::Path;
+use std::time::SystemTime;
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use serde_json::{Map, Value as Json};
+use tokio::time::{Duration, Instant, sleep_until};
+
+use super::connection::Listener;
+use super::effects::{check_run, filled};
+use super::file;
+use super::node::NodeAt;
+use super::object::check_program;
+use super::outcome::{Failure, Outcome};
+use super::results::Pending;
+use crate::backend::{self, End, Exit, NOT_NOW, Reports, Running};
+use crate::helper_protocol::{ExecEnd, HelperReply, MAX_OUTPUT, code};
+use crate::mo::mapping::{Call, Exec};
+
+/// The time between two frames of what a program reports: ten a second at most.
+const PAUSE: Duration = Duration::from_millis(100);
+
+/// Executes a node; its result is left for whoever asks for `id`.
+pub(super) async fn execute(id: &str, index: usize, node: &NodeAt<'_>, listener: &mut Listener) -> Outcome {
+    let exec = node.mapping().exec.as_ref();
+    let exec = exec.ok_or_else(|| Failure::refused("the mapping says nothing of EXEC"))?;
+    let pending = Pending::take(id, node.rules)?;
+    let running = match begin(exec, node).await {
+        Ok(running) => running,
+        Err(failure) => {
+            pending.give_back();
+            return Err(failure);
+        }
+    };
+    let end = follow(id, index, exec, running, node, listener).await;
+    if let Err(error) = pending.leave(&end) {
+        log::error!("{}: its result can't be left for the agent: {error}", node.client_uri());
+    }
+    serde_json::to_value(end).map(Some).map_err(|error| Failure::new(code::FAILED, error))
+}
+
+/// Begins what the mapping says, if it may begin now.
+async fn begin(exec: &Exec, node: &NodeAt<'_>) -> Result<Running, Failure> {
+    if !node.resumed {
+        check_window(exec, node).await?;
+        if exec.veto {
+            ask_vetoes(node).await?;
+        }
+    }
+    match &exec.call {
+        Call::Run(program) => {
+            check_run(program, node)?;
+            Ok(backend::start(exec, &node.context()).await?)
+        }
+        Call::File { path, privileged: true, .. } => {
+            let place = file::at(&filled(path, &node.context())?, node.rules)?;
+            file::write(&place, b"1", None, node.rules)?;
+            Ok(Running::ended(End::Code(0)))
+        }
+        Call::Bus { privileged: true, .. } => Ok(backend::start(exec, &node.context()).await?),
+        _ => Err(Failure::refused("the agent does that itself")),
+    }
+}
+
+async fn check_window(exec: &Exec, node: &NodeAt<'_>) -> Result<(), Failure> {
+    let Some(window) = &exec.window else { return Ok(()) };
+    let zone = backend::zone(node.machine).await?;
+    let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default().as_secs();
+    let now = i64::try_from(now).unwrap_or(i64::MAX);
+    match window.opens(now, |seconds| zone.at(seconds)) {
+        Some((opens, _)) if opens <= now => Ok(()),
+        _ => Err(Failure::new(code::NOT_NOW, "its window is closed")),
+    }
+}
+
+async fn ask_vetoes(node: &NodeAt<'_>) -> Result<(), Failure> {
+    for program in backend::programs(&node.rules.vetoes).await? {
+        check_program(&program.to_string_lossy(), node.rules)?;
+        let exit = backend::ask(&program, &node.context()).await?;
+        let name = Path::new(&program).display();
+        match exit.end {
+            End::Code(0) => {}
+            End::Code(NOT_NOW) => return Err(Failure::new(code::NOT_NOW, format!("{name} says: not now"))),
+            end => return Err(Failure::refused(format!("{name} does not let it pass: it {end}"))),
+        }
+    }
+    Ok(())
+}
+
+/// Follows an EXEC to its end, and tells what it reports meanwhile.
+async fn follow(
+    id: &str,
+    index: usize,
+    exec: &Exec,
+    mut running: Running,
+    node: &NodeAt<'_>,
+    listener: &mut Listener,
+) -> ExecEnd {
+    let reports = running.reports().cloned();
+    let mut last = Map::new();
+    let mut next = Instant::now();
+    let exit = loop {
+        let more = async {
+            match &reports {
+                Some(reports) => reports.changed().await,
+                None => std::future::pending().await,
+            }
+        };
+        tokio::select! {
+            exit = running.finish() => break exit,
+            () = async { more.await; sleep_until(next).await; } => {}
+        }
+        next = Instant::now() + PAUSE;
+        tell(id, index, taken(exec, reports.as_ref(), node), &mut last, listener).await;
+    };
+    tell(id, index, taken(exec, reports.as_ref(), node), &mut last, listener).await;
+    ended(exec, exit, last)
+}
+
+/// What a program has reported, so far as the leaves may have it.
+fn taken(exec: &Exec, reports: Option<&Reports>, node: &NodeAt<'_>) -> Map<String, Json> {
+    let reported = reports.map(Reports::take).unwrap_or_default();
+    let mut admitted = Map::new();
+    for (key, value) in reported {
+        let output = exec.output.iter().find(|output| output.key == key);
+        let leaf = output.and_then(|output| output.path.find(node.object, node.id));
+        match leaf.map(|leaf| node.value(leaf, &value)) {
+            Some(Ok(_)) => drop(admitted.insert(key, value)),
+            Some(Err(failure)) => {
+                log::warn!("{}: a report of {key} is passed over: {}", node.client_uri(), failure.why);
+            }
+            None => {}
+        }
+    }
+    admitted
+}
+
+async fn tell(
+    id: &str,
+    index: usize,
+    output: Map<String, Json>,
+    last: &mut Map<String, Json>,
+    listener: &mut Listener,
+) {
+    if output.is_empty() {
+        return;
+    }
+    last.extend(output.clone());
+    listener.tell(&HelperReply { id: id.to_owned(), index, output, ..HelperReply::default() }).await;
+}
+
+fn ended(exec: &Exec, exit: Exit, output: Map<String, Json>) -> ExecEnd {
+    let mut end = ExecEnd { output, truncated: exit.truncated, ..ExecEnd::default() };
+    match exit.end {
+        End::Code(code) => end.exit = Some(code),
+        End::Signal(signal) => end.signal = Some(signal),
+        End::Timeout => end.timeout = true,
+        End::Lost | End::Unsupported => {}
+    }
+    if exec.result.is_some() {
+        end.truncated |= exit.stdout.len() > MAX_OUTPUT;
+        let stdout = exit.stdout.get(..MAX_OUTPUT).unwrap_or(&exit.stdout);
+        end.stdout = Some(STANDARD.encode(stdout));
+    }
+    end
+}

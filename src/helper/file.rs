@@ -1,0 +1,118 @@
+//! Files as root reads and writes them: by open folders, never by a link that is not the kernel's own.
+
+use std::ffi::{OsStr, OsString};
+use std::fs::File;
+use std::io::{self, Write as _};
+use std::os::fd::AsRawFd as _;
+use std::os::unix::fs::MetadataExt as _;
+use std::path::Path;
+
+use nix::fcntl::{OFlag, renameat};
+use nix::unistd::{UnlinkatFlags, unlinkat};
+
+use super::rules::Rules;
+use super::walk::{Place, walk};
+use crate::base::files::Access;
+use crate::base::regular::{self, ReadError};
+
+/// The most bytes of a file.
+const MOST: u64 = 1 << 20;
+/// The mode of a file that a mapping makes.
+const NEW: u32 = 0o644;
+
+/// Reads a file; none where there is none.
+pub(super) fn read(path: &str, rules: &Rules) -> io::Result<Option<Vec<u8>>> {
+    Ok(found(&at(path, rules)?, rules)?.map(|(content, _)| content))
+}
+
+/// Where a path leads.
+pub(super) fn at(path: &str, rules: &Rules) -> io::Result<Place> {
+    walk(&rules.root.join(path.trim_start_matches('/')), &rules.root, rules.not_the_agents())
+}
+
+/// The content and the attributes of a file; none where there is none.
+pub(super) fn found(place: &Place, rules: &Rules) -> io::Result<Option<(Vec<u8>, Access)>> {
+    let file = match place.open(rules.not_the_agents()) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+        other => other?,
+    };
+    let access = access(&file, place)?;
+    let content = regular::read_open(&file, MOST).map_err(|error| match error {
+        ReadError::TooLarge(_) => io::Error::new(io::ErrorKind::FileTooLarge, "it is larger than 1 MiB"),
+        other => other.into(),
+    })?;
+    Ok(Some((content, access)))
+}
+
+/// Writes a file whole, or not at all: what is there by now keeps its attributes, unless it is given others. The
+/// kernel's own take one write.
+pub(super) fn write(place: &Place, content: &[u8], access: Option<&Access>, rules: &Rules) -> io::Result<()> {
+    if place.is_kernels {
+        let mut file = place.at(OFlag::O_WRONLY | OFlag::O_NOCTTY | OFlag::O_NONBLOCK, 0)?;
+        return match file.write(content)? {
+            written if written == content.len() => Ok(()),
+            _ => Err(io::ErrorKind::WriteZero.into()),
+        };
+    }
+    let kept = match access {
+        Some(access) => access.clone(),
+        None => match place.open(rules.not_the_agents()) {
+            Ok(old) => self::access(&old, place)?,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Access::new(NEW),
+            Err(error) => return Err(error),
+        },
+    };
+    let temporary = temporary(&place.name, &std::process::id().to_string());
+    let flags = OFlag::O_WRONLY | OFlag::O_CREAT | OFlag::O_EXCL;
+    let mut file = place.open_beside(&temporary, flags, 0o600)?;
+    let written =
+        file.write_all(content).and_then(|()| kept.give(&file)).and_then(|()| file.sync_all()).and_then(
+            |()| {
+                let (from, to) = (temporary.as_os_str(), place.name.as_os_str());
+                Ok(renameat(&place.folder, from, &place.folder, to)?)
+            },
+        );
+    if let Err(error) = written {
+        let _ = unlinkat(&place.folder, temporary.as_os_str(), UnlinkatFlags::NoRemoveDir);
+        return Err(error);
+    }
+    place.sync()
+}
+
+/// Removes a file; one that is not there is fine. What a write that was cut short has left beside it goes as well.
+pub(super) fn remove(place: &Place) -> io::Result<()> {
+    match unlinkat(&place.folder, place.name.as_os_str(), UnlinkatFlags::NoRemoveDir) {
+        Ok(()) | Err(nix::Error::ENOENT) => {}
+        Err(error) => return Err(error.into()),
+    }
+    if place.is_kernels { Ok(()) } else { place.sync() }
+}
+
+/// Removes what a write that was cut short has left beside a file.
+pub(super) fn sweep(place: &Place) -> io::Result<()> {
+    let prefix = temporary(&place.name, "");
+    for name in place.names()? {
+        if name.as_encoded_bytes().starts_with(prefix.as_encoded_bytes()) {
+            unlinkat(&place.folder, name.as_os_str(), UnlinkatFlags::NoRemoveDir)?;
+        }
+    }
+    Ok(())
+}
+
+fn temporary(name: &OsStr, end: &str) -> OsString {
+    let mut temporary = OsString::from(".");
+    temporary.push(name);
+    temporary.push(".omadm-exec-");
+    temporary.push(end);
+    temporary
+}
+
+/// The attributes of an open file, which has no other name that anybody could have given it.
+fn access(file: &File, place: &Place) -> io::Result<Access> {
+    let found = file.metadata()?;
+    if place.is_kernels {
+        return Ok(Access { mode: found.mode() & 0o7777, ..Access::default() });
+    }
+    let itself = format!("/proc/self/fd/{}", file.as_raw_fd());
+    Access::of(Path::new(&itself), &found)
+}

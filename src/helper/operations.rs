@@ -1,0 +1,130 @@
+//! The operations of a request, done one after the other.
+
+use std::sync::Arc;
+
+use serde_json::Value as Json;
+
+use super::connection::Listener;
+use super::effects::{self, filled};
+use super::node::NodeAt;
+use super::object::{self, check_program};
+use super::outcome::{Failure, Outcome, answered, reply};
+use super::rules::Rules;
+use super::{exec, file, kept};
+use crate::backend::{self, Machine};
+use crate::helper_protocol::{HelperOp, HelperRequest, MAX_OPS, VERSION, Verb, code, is_id};
+use crate::mo::mapping::{Source, SourceKind, Template};
+use crate::mo::{ManagementObject, Value};
+
+/// Does all operations of a request, and tells how each ended.
+pub(super) async fn serve(
+    request: &HelperRequest,
+    machine: &Machine,
+    rules: &Rules,
+    listener: &mut Listener,
+) {
+    if let Err(failure) = check(request) {
+        listener.tell(&reply(&request.id, 0, Err(failure))).await;
+        return;
+    }
+    let mut object = None;
+    for (index, op) in request.ops.iter().enumerate() {
+        let outcome = match (op.op, &op.undo) {
+            (Verb::Undo, Some(name)) => kept::put_back(name, machine, rules).await,
+            (Verb::Forget, Some(name)) => kept::forget(name, rules),
+            (Verb::Undo | Verb::Forget, None) => Err(Failure::new(code::BAD_REQUEST, "`undo` is missing")),
+            _ => {
+                let read = || object::read(&request.folder, &request.sha256, rules);
+                match object.get_or_insert_with(read).clone() {
+                    Ok(object) => do_one(request, index, op, &(object, machine, rules), listener).await,
+                    Err(failure) => Err(failure),
+                }
+            }
+        };
+        if let Err(Failure { code, why }) = &outcome {
+            log::warn!("{} {:?} for {}: {code}: {why}", request.folder, op.node, request.server);
+        }
+        listener.tell(&reply(&request.id, index, outcome)).await;
+    }
+}
+
+fn check(request: &HelperRequest) -> Result<(), Failure> {
+    let bad = |why: &str| Err(Failure::new(code::BAD_REQUEST, why));
+    match request {
+        HelperRequest { v, .. } if *v != VERSION => {
+            bad(&format!("version {v} of the protocol is not known here: {VERSION} is"))
+        }
+        HelperRequest { id, .. } if !is_id(id) => bad("`id` is none"),
+        HelperRequest { ops, .. } if ops.is_empty() || ops.len() > MAX_OPS => {
+            bad(&format!("expected 1 to {MAX_OPS} operations"))
+        }
+        HelperRequest { ops, .. } if ops.len() > 1 && ops.iter().any(|op| op.op == Verb::Exec) => {
+            bad("an EXEC is a request of its own: its result is known by that's id")
+        }
+        _ => Ok(()),
+    }
+}
+
+async fn do_one(
+    request: &HelperRequest,
+    index: usize,
+    op: &HelperOp,
+    at: &(Arc<ManagementObject>, &Machine, &Rules),
+    listener: &mut Listener,
+) -> Outcome {
+    let (object, machine, rules) = at;
+    let is_new = op.op == Verb::Add;
+    let node = NodeAt::find(op, &request.server, is_new, (object, machine, rules)).await?;
+    match op.op {
+        Verb::Get => get(op, &node).await.map(Some),
+        Verb::List => list(&node).await.map(Some),
+        Verb::Exec => exec::execute(&request.id, index, &node, listener).await,
+        _ => effects::perform(op, &node).await,
+    }
+}
+
+/// Reads a leaf from one of its sources, which is one that takes root.
+async fn get(op: &HelperOp, node: &NodeAt<'_>) -> Result<Json, Failure> {
+    let source = op.source.and_then(|position| node.mapping().get.get(position));
+    let source = source.ok_or_else(|| Failure::not_found("the mapping has no such source"))?;
+    if !source.privileged {
+        return Err(Failure::refused("the agent reads that itself"));
+    }
+    let format = node.object.node(node.id).properties.format;
+    let context = node.context();
+    let answer = match source {
+        Source { from: SourceKind::File { path, .. }, .. } => {
+            let path = filled(path, &context)?;
+            let content = file::read(&path, node.rules)?;
+            let absent = || Failure::new(code::ABSENT, format!("{path}: there is none"));
+            backend::of_content(content.ok_or_else(absent)?, source, format, &context)?
+        }
+        Source { from, .. } => {
+            if let SourceKind::Run(argv) = from {
+                check_program(argv.first().and_then(Template::literal).unwrap_or_default(), node.rules)?;
+            }
+            let read = backend::read_source(source, format, &context).await?;
+            read.map(|reading| reading.value)
+        }
+    };
+    answered(answer, |value: Value| {
+        let mut json = Vec::new();
+        value.write_json(&mut json);
+        serde_json::from_slice(&json).map_err(|error| Failure::new(code::FAILED, error))
+    })
+}
+
+/// Lists the children of an un-named node.
+async fn list(node: &NodeAt<'_>) -> Result<Json, Failure> {
+    let list = node.mapping().list.as_ref();
+    let list = list.ok_or_else(|| Failure::refused("the mapping lists nothing there"))?;
+    if !list.privileged {
+        return Err(Failure::refused("the agent lists that itself"));
+    }
+    let children = node.children(list).await?;
+    let element = |child: backend::Child| match child.item {
+        Some(item) => Json::Array(vec![child.captured.into(), item]),
+        None => Json::Array(vec![child.captured.into()]),
+    };
+    Ok(children.into_iter().map(element).collect())
+}

@@ -1,0 +1,63 @@
+//! What the helper knows without being told: part of the program, for whoever could change it elsewhere would be root.
+
+use std::io;
+use std::path::PathBuf;
+
+use nix::unistd::User;
+
+use super::NAME;
+use super::walk::Rule;
+use crate::backend::{AGENT_USER, Stage};
+
+/// The fixed points of the helper. Tests have others.
+#[derive(Clone, Debug)]
+pub(super) struct Rules {
+    /// The folder above which nothing is looked at.
+    pub(super) root: PathBuf,
+    /// The owner of all that is believed.
+    pub(super) owner: u32,
+    /// The folders of management objects, the one that counts more last.
+    pub(super) objects: Vec<PathBuf>,
+    /// The folder of the programs that are asked before an EXEC.
+    pub(super) vetoes: PathBuf,
+    /// The folder of the results of EXECs.
+    pub(super) results: PathBuf,
+    /// The folder of what was there before changes.
+    pub(super) kept: PathBuf,
+    /// The agent's user and group.
+    pub(super) agent: (u32, u32),
+    /// What programs begin in.
+    pub(super) stage: Stage,
+}
+
+impl Rules {
+    /// The rules of the program.
+    ///
+    /// # Errors
+    /// There is no user called `omadm`.
+    pub(super) fn of_program() -> io::Result<Self> {
+        let user = User::from_name(AGENT_USER)?.ok_or_else(|| {
+            io::Error::other(format!("there is no user {AGENT_USER}: nobody may ask for anything"))
+        })?;
+        Ok(Self {
+            root: "/".into(),
+            owner: 0,
+            objects: vec!["/usr/share/omadm/mo".into(), "/etc/omadm/mo.d".into()],
+            vetoes: "/etc/omadm/exec-veto.d".into(),
+            results: "/run/omadm-exec".into(),
+            kept: "/var/lib/omadm-exec".into(),
+            agent: (user.uid.as_raw(), user.gid.as_raw()),
+            stage: Stage { program: "/proc/self/exe".into(), name: NAME },
+        })
+    }
+
+    /// The rule for what is believed: it is root's alone.
+    pub(super) fn owners(&self) -> Rule {
+        Rule::Owners(self.owner)
+    }
+
+    /// The rule for files that are changed as root: the agent has no hand in where they are.
+    pub(super) fn not_the_agents(&self) -> Rule {
+        Rule::NotThe { user: self.agent.0, group: self.agent.1 }
+    }
+}

@@ -1,0 +1,155 @@
+//! EXECs: programs that misbehave, requesters that go.
+
+use super::*;
+
+fn exec(input: Json) -> Json {
+    json!([{ "op": "exec", "node": "Do", "input": input, "miid": "1" }])
+}
+
+impl Bench {
+    async fn end(&self, script: &str) -> (Vec<HelperReply>, Json) {
+        self.script("bin/do", script);
+        let id = format!("e-{}", unique());
+        let replies = self.replies(&self.request(&id, exec(json!({})))).await;
+        let last = replies.last().unwrap().clone();
+        assert_eq!(last.code, Some(200), "{last:?}");
+        let left: Json = serde_json::from_str(&self.text(&format!("run/results/{id}"))).unwrap();
+        assert_eq!(last.value.as_ref(), Some(&left), "what is told is what is left");
+        (replies, left)
+    }
+}
+
+#[tokio::test]
+async fn an_exec_is_told_what_it_is_and_tells_how_it_ends() {
+    let bench = Bench::new();
+    let script = "read input; printf '%s %s %s %s ' \"$OMADM_SERVER_ID\" \"$OMADM_CLIENT_URI\" \"$OMADM_MIID\" \"$input\"; env | wc -l; exit 3";
+    bench.script("bin/do", script);
+    let replies = bench.replies(&bench.request("a", exec(json!({ "PkgURL": "https://x" })))).await;
+    let value = replies[0].value.clone().unwrap();
+    assert_eq!(value["exit"], 3);
+    let said = base64(&value["stdout"]);
+    assert!(said.starts_with(r#"acme urn:x-test:mo:gate:1.0/1/Do 1 {"PkgURL":"https://x"} "#), "{said}");
+    let mode = fs::metadata(bench.path("run/results/a")).unwrap();
+    assert_eq!(mode.mode() & 0o777, 0o640);
+    if is_root() {
+        assert_eq!((mode.uid(), mode.gid()), (0, AGENT.1));
+    }
+}
+
+fn base64(value: &Json) -> String {
+    use base64::Engine as _;
+    let bytes = base64::engine::general_purpose::STANDARD.decode(value.as_str().unwrap()).unwrap();
+    String::from_utf8(bytes).unwrap()
+}
+
+#[tokio::test]
+async fn input_is_what_the_mapping_lists_and_what_its_leaves_may_have() {
+    let bench = Bench::new();
+    bench.script("bin/do", "true");
+    for (input, code) in [
+        (json!({ "PkgURL": "123456789012345678901" }), 406),
+        (json!({ "Level": 3 }), 406),
+        (json!({ "PkgURL": { "a": "b" } }), 406),
+        (json!({ "PkgURL": "fine" }), 200),
+    ] {
+        let replies = bench.replies(&bench.request(&format!("i-{}", unique()), exec(input.clone()))).await;
+        assert_eq!(replies[0].code, Some(code), "{input}");
+    }
+}
+
+#[tokio::test]
+async fn one_that_ignores_term_is_killed_at_its_limit() {
+    let (_, end) = Bench::new().end("trap '' TERM; while :; do sleep 1; done").await;
+    assert_eq!(end["timeout"], true);
+}
+
+#[tokio::test]
+async fn one_that_forks_and_prints_without_end_and_closes_its_descriptors_comes_to_its_end() {
+    let bench = Bench::new();
+    let (_, end) = bench.end("head -c 3000000 /dev/zero | tr '\\0' x; exit 4").await;
+    assert_eq!((&end["exit"], &end["truncated"]), (&json!(4), &json!(true)));
+    let (_, end) = bench.end("exec <&- >&- 2>&- 3>&-; sleep 0.2; exit 5").await;
+    assert_eq!(end["exit"], 5);
+    let (_, end) = bench.end("sleep 60 & exit 6").await;
+    assert_eq!(end["exit"], 6);
+    let (_, end) = bench.end("kill -9 $$").await;
+    assert_eq!(end["signal"], 9);
+}
+
+#[tokio::test]
+async fn progress_is_told_while_it_runs_at_most_ten_times_a_second_and_checked() {
+    let bench = Bench::new();
+    let script = "i=0; while [ $i -lt 100 ]; do echo \"{\\\"State\\\": $i}\" >&3; i=$((i+1)); done; sleep 0.3; \
+                  echo '{\"State\": 5000}' >&3; echo '{\"Level\": 1}' >&3; echo 'no' >&3; sleep 0.3; echo '{\"State\": 90}' >&3";
+    let (replies, end) = bench.end(script).await;
+    let frames: Vec<i64> = replies
+        .iter()
+        .filter(|reply| reply.code.is_none())
+        .map(|reply| reply.output["State"].as_i64().unwrap())
+        .collect();
+    assert!((1..=9).contains(&frames.len()), "{frames:?}");
+    assert!(frames.iter().all(|state| *state <= 100), "{frames:?}");
+    assert_eq!(frames.last(), Some(&90));
+    assert_eq!(end["output"], json!({ "State": 90 }));
+}
+
+#[tokio::test]
+async fn a_script_that_somebody_else_may_write_is_not_run() {
+    let bench = Bench::new();
+    bench.script("bin/do", &format!("touch {}", bench.path("done").display()));
+    let run =
+        async || bench.replies(&bench.request(&format!("s-{}", unique()), exec(json!({})))).await[0].code;
+    for name in ["bin/do", "bin"] {
+        let before = fs::metadata(bench.path(name)).unwrap().mode();
+        fs::set_permissions(bench.path(name), Permissions::from_mode(before | 0o020)).unwrap();
+        assert_eq!(run().await, Some(403), "{name}");
+        fs::set_permissions(bench.path(name), Permissions::from_mode(before)).unwrap();
+    }
+    if is_root() {
+        chown(bench.path("bin/do"), Some(AGENT.0), None).unwrap();
+        assert_eq!(run().await, Some(403));
+    }
+    fs::remove_file(bench.path("bin/do")).unwrap();
+    assert_eq!(run().await, Some(404));
+    assert!(!bench.path("done").exists());
+}
+
+#[tokio::test]
+async fn it_outlives_its_requester_and_is_never_done_twice() {
+    let bench = Bench::new();
+    let done = bench.path("done");
+    bench.script("bin/do", &format!("sleep 0.5; echo x >> {}; exit 7", done.display()));
+    let request = bench.request("gone-1", exec(json!({})));
+    let (mut stream, helper) = bench.helper();
+    stream.write_all(&frame(&request).unwrap()).await.unwrap();
+    let result = bench.path("run/results/gone-1");
+    while !result.exists() {
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+    drop(stream);
+    assert_eq!(fs::read(&result).unwrap(), b"", "it runs");
+    assert!(fs::File::open(&result).unwrap().try_lock_shared().is_err(), "whoever looks sees that");
+    helper.await.unwrap().unwrap();
+    let end: Json = serde_json::from_str(&bench.text("run/results/gone-1")).unwrap();
+    assert_eq!(end["exit"], 7);
+    assert!(fs::File::open(&result).unwrap().try_lock_shared().is_ok());
+    let again = bench.replies(&request).await;
+    assert_eq!(again[0].code, Some(400));
+    assert_eq!(fs::read_to_string(done).unwrap(), "x\n");
+}
+
+#[tokio::test]
+async fn a_veto_counts_here_as_well() {
+    let bench = Bench::new();
+    bench.script("bin/do", &format!("touch {}", bench.path("done").display()));
+    let ops = json!([{ "op": "exec", "node": "Vetoed" }]);
+    let run = async || bench.replies(&bench.request(&format!("v-{}", unique()), ops.clone())).await[0].code;
+    bench.script("etc/veto.d/10-first", "exit 75");
+    assert_eq!(run().await, Some(503));
+    bench.script("etc/veto.d/10-first", "exit 1");
+    assert_eq!(run().await, Some(403));
+    assert!(!bench.path("done").exists());
+    bench.script("etc/veto.d/10-first", "exit 0");
+    assert_eq!(run().await, Some(200));
+    assert!(bench.path("done").exists());
+}

@@ -1,0 +1,142 @@
+//! Files that the helper is to believe, and files that it is to change.
+
+use super::*;
+use crate::helper::file;
+use crate::helper::walk::walk;
+
+#[tokio::test]
+async fn an_object_is_believed_only_where_nobody_else_may_write() {
+    let bench = Bench::new();
+    let op = || json!({ "op": "get", "node": "Level", "source": 0 });
+    assert_eq!(bench.one(op()).await, (200, json!(3)));
+    for name in ["usr/mo/gate/gate.toml", "usr/mo/gate", "usr/mo", "usr"] {
+        for mode in [0o020, 0o002] {
+            let before = fs::metadata(bench.path(name)).unwrap().mode();
+            fs::set_permissions(bench.path(name), Permissions::from_mode(before | mode)).unwrap();
+            bench.refused(op(), 403, "may be written by others than root").await;
+            fs::set_permissions(bench.path(name), Permissions::from_mode(before)).unwrap();
+        }
+        if is_root() {
+            chown(bench.path(name), Some(AGENT.0), None).unwrap();
+            bench.refused(op(), 403, "belongs to user 54321").await;
+            chown(bench.path(name), Some(0), None).unwrap();
+        }
+    }
+    assert_eq!(bench.one(op()).await, (200, json!(3)));
+}
+
+#[tokio::test]
+async fn an_object_that_is_another_by_now_is_stale() {
+    let bench = Bench::new();
+    let request = bench.request("a", json!([set("Level", json!(5))]));
+    bench.write("usr/mo/gate/gate.toml", &bench.text("usr/mo/gate/gate.toml").replace("max = 9", "max = 99"));
+    let replies = bench.replies(&request).await;
+    assert_eq!(replies[0].code, Some(409));
+    // The operator's folder counts more than the vendor's, for both sides.
+    fs::create_dir(bench.path("etc/mo.d/gate")).unwrap();
+    let newer = bench.request("b", json!([set("Level", json!(5))]));
+    bench.write("etc/mo.d/gate/gate.toml", &bench.text("usr/mo/gate/gate.toml").replace("= 99", "= 999"));
+    assert_eq!(bench.replies(&newer).await[0].code, Some(409));
+    assert_eq!(bench.text("data/level"), "3\n");
+}
+
+#[tokio::test]
+async fn there_is_no_object_elsewhere() {
+    let bench = Bench::new();
+    for folder in ["", ".", "..", "../mo/gate", "gate/../gate", "other", "/etc", "gate\0"] {
+        let mut request = bench.request("a", json!([set("Level", json!(5))]));
+        request["folder"] = json!(folder);
+        let replies = bench.replies(&request).await;
+        assert_eq!(replies[0].code, Some(404), "{folder:?}");
+    }
+}
+
+#[tokio::test]
+async fn a_privileged_file_is_written_whole_and_keeps_what_it_is() {
+    let bench = Bench::new();
+    fs::set_permissions(bench.path("data/level"), Permissions::from_mode(0o640)).unwrap();
+    if is_root() {
+        chown(bench.path("data/level"), Some(1234), Some(1235)).unwrap();
+    }
+    let before = fs::metadata(bench.path("data/level")).unwrap();
+    assert_eq!(bench.one(set("Level", json!(5))).await.0, 200);
+    let after = fs::metadata(bench.path("data/level")).unwrap();
+    assert_eq!(bench.text("data/level"), "5\n");
+    assert_eq!((after.mode(), after.uid(), after.gid()), (before.mode(), before.uid(), before.gid()));
+    assert_ne!(after.ino(), before.ino(), "it was written in place");
+    bench.write("data/host.conf", "# mine\nhost=old\nkey=secret\n");
+    assert_eq!(bench.one(set("Host", json!("new"))).await.0, 200);
+    assert_eq!(bench.text("data/host.conf"), "# mine\nhost=new\nkey=secret\n");
+    let names: Vec<_> =
+        fs::read_dir(bench.path("data")).unwrap().map(|entry| entry.unwrap().file_name()).collect();
+    assert!(names.iter().all(|name| !name.to_string_lossy().contains("omadm-exec")), "{names:?}");
+}
+
+#[tokio::test]
+async fn nothing_is_written_where_the_agent_may_have_put_something_else() {
+    let bench = Bench::new();
+    // A link instead of the file.
+    bench.write("shadow", "root\n");
+    fs::remove_file(bench.path("data/level")).unwrap();
+    symlink(bench.path("shadow"), bench.path("data/level")).unwrap();
+    bench.refused(set("Level", json!(5)), 403, "is no regular file").await;
+    bench.refused(json!({ "op": "get", "node": "Level", "source": 0 }), 403, "is no regular file").await;
+    assert_eq!(bench.text("shadow"), "root\n");
+    fs::remove_file(bench.path("data/level")).unwrap();
+    // A link instead of its folder.
+    fs::rename(bench.path("data"), bench.path("real")).unwrap();
+    symlink(bench.path("real"), bench.path("data")).unwrap();
+    bench.refused(set("Level", json!(5)), 403, "is a symbolic link").await;
+    fs::remove_file(bench.path("data")).unwrap();
+    fs::rename(bench.path("real"), bench.path("data")).unwrap();
+    // A folder that the agent, its group, or everybody may write.
+    let folder = bench.path("data");
+    fs::set_permissions(&folder, Permissions::from_mode(0o1777)).unwrap();
+    bench.refused(set("Level", json!(5)), 403, "may be written by the agent").await;
+    fs::set_permissions(&folder, Permissions::from_mode(0o775)).unwrap();
+    if is_root() {
+        chown(&folder, None, Some(AGENT.1)).unwrap();
+        bench.refused(set("Level", json!(5)), 403, "may be written by the agent").await;
+        chown(&folder, Some(AGENT.0), Some(0)).unwrap();
+        bench.refused(set("Level", json!(5)), 403, "may be written by the agent").await;
+        chown(&folder, Some(0), Some(0)).unwrap();
+    }
+    assert_eq!(bench.one(set("Level", json!(5))).await.0, 200);
+    // A pipe would hold it up, a folder is no file.
+    fs::remove_file(bench.path("data/level")).unwrap();
+    nix::unistd::mkfifo(&bench.path("data/level"), nix::sys::stat::Mode::from_bits_truncate(0o600)).unwrap();
+    bench.refused(set("Level", json!(5)), 403, "is no regular file").await;
+}
+
+#[test]
+fn the_kernels_own_links_are_followed_within_its_own_file_systems() {
+    let bench = Bench::new();
+    let rules = Rules { root: "/".into(), ..bench.rules.clone() };
+    let mtu = file::read("/sys/class/net/lo/mtu", &rules).unwrap().unwrap();
+    assert_eq!(mtu, fs::read("/sys/class/net/lo/mtu").unwrap());
+    assert!(file::read("/proc/self/net/dev", &rules).unwrap().is_some());
+    // Out of /proc to everywhere.
+    let out = file::read("/proc/self/root/etc/passwd", &rules).unwrap_err();
+    assert!(out.to_string().contains("is a symbolic link, and not followed"), "{out}");
+    assert!(file::read("/proc/self/cwd/Cargo.toml", &rules).is_err());
+}
+
+#[test]
+fn a_way_has_no_dots_and_no_end_of_links() {
+    let bench = Bench::new();
+    let root = bench.folder.path();
+    let rule = bench.rules.owners();
+    for odd in ["data/../data/level", "../etc", ""] {
+        assert!(walk(&root.join(odd), root, rule).is_err(), "{odd}");
+    }
+    assert!(walk(Path::new("data/level"), root, rule).is_err());
+    symlink("loop", root.join("loop")).unwrap();
+    assert!(walk(&root.join("loop/x"), root, rule).unwrap_err().to_string().contains("too many"));
+    // Links of root's, as of /bin to /usr/bin, are followed.
+    symlink("bin", root.join("sbin")).unwrap();
+    bench.script("bin/x", "true");
+    symlink("../bin/x", root.join("bin/y")).unwrap();
+    let place = walk(&root.join("sbin/y"), root, rule).unwrap();
+    assert_eq!(place.name, "x");
+    place.open(rule).unwrap();
+}
