@@ -317,6 +317,33 @@ async fn a_look_that_the_agent_has_died_of_twice_is_left_alone_and_the_others_go
     agent.stop().await;
 }
 
+/// Nothing tells of the value, and it is not looked at again: that somebody may hear of it now is the sign.
+#[tokio::test]
+async fn who_may_read_it_later_hears_of_it_then() {
+    let alarms = "[alarm.said]\nleaf = \"Said\"\nequals = \"open\"\nevery = \"1d\"\nalert = { type = \"urn:t:at:open\" }";
+    let unread = format!("permissions = [{{ moid = \"{CLIMATE}\", rights = 6 }}]\n");
+    let extra = unread.clone();
+    let setup =
+        Setup { account: Box::new(move |account, _| account.extra.push_str(&extra)), ..Setup::default() };
+    let rig = Rig::with(setup, alarms).await;
+    rig.put("said", "open");
+    let agent = rig.bench.start().await;
+    let asked = rig.path("values/said.asked");
+    let looked = async {
+        while !asked.exists() {
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    };
+    tokio::time::timeout(LIMIT, looked).await.unwrap_or_else(|_| panic!("{}", agent.log()));
+    a_while().await;
+    assert_eq!(rig.heard(), [], "it may not be read");
+    let account = rig.path("accounts").join(format!("{SERVER_ID}.toml"));
+    let text = std::fs::read_to_string(&account).unwrap();
+    files::put(&account, text.replace("rights = 6", "rights = 7"), files::PLAIN).unwrap();
+    rig.hears(&agent, LIMIT, &[("open", "Said", json!({"Value": "open", "Limit": "open"}))]).await;
+    agent.stop().await;
+}
+
 /// The server is never there: what waits for it is counted.
 #[tokio::test]
 async fn a_killed_agent_tells_of_each_that_turned_and_of_each_once() {

@@ -4,6 +4,7 @@
 use std::sync::Arc;
 use std::sync::atomic::AtomicU16;
 use std::sync::atomic::Ordering::SeqCst;
+use std::time::Duration;
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
@@ -47,7 +48,10 @@ impl Desk {
         let reply = move |request: &Request| match request.header("authorization") {
             "" => Reply::status(401).header("www-authenticate", "Basic realm=\"push\""),
             // Whoever comes too early may come back tomorrow.
-            _ => Reply::status(answer.load(SeqCst)).header("retry-after", "86400"),
+            _ => match answer.load(SeqCst) {
+                408 => Reply::status(408).header("retry-after", "1"),
+                status => Reply::status(status).header("retry-after", "86400"),
+            },
         };
         let desk = Self { server: Server::start(options, reply).await.unwrap(), bench, status };
         desk.at("register", params);
@@ -126,6 +130,25 @@ async fn a_registration_outlives_the_agent_and_is_made_once() {
     desk.at("other", "");
     let agent = Agent::start(&desk.bench);
     desk.until_told(&[("/register", "RegId=1"), ("/register", "RegId=2"), ("/other", "RegId=2")]).await;
+    agent.stop().await;
+}
+
+/// A server that waited too long for the request (408) may have it again, as one that is busy.
+#[tokio::test]
+async fn a_server_that_waited_too_long_is_told_again_and_not_a_day_later() {
+    let desk = Desk::new("").await;
+    desk.status.store(408, SeqCst);
+    let agent = Agent::start(&desk.bench);
+    register(&agent, SERVER_ID, "1", true).await.unwrap();
+    let late = |tape: &Tape| tape.exchanges().iter().any(|exchange| exchange.reply.status == 408);
+    assert!(desk.bench.tape.until(LIMIT, late).await);
+    desk.status.store(200, SeqCst);
+    let told = |tape: &Tape| Desk::told(tape).len() == 1;
+    assert!(
+        desk.bench.tape.until(Duration::from_secs(90), told).await,
+        "half a minute, and as much again at most"
+    );
+    assert_eq!(Desk::told(&desk.bench.tape), [("/register".to_owned(), "RegId=1".to_owned())]);
     agent.stop().await;
 }
 

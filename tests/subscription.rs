@@ -603,6 +603,28 @@ async fn rights_are_those_of_the_moment() {
     agent.stop().await;
 }
 
+/// What another server gives back is told by what is committed: nothing is polled within this test.
+#[tokio::test]
+async fn a_right_that_is_delegated_again_is_noticed_at_once() {
+    let rig = Rig::new("[subscription]\npoll = \"1d\"\n").await;
+    let account = rig.bench.gateway.path("accounts").join(format!("{SECOND}.toml"));
+    let text = std::fs::read_to_string(&account).unwrap();
+    let text = format!("permissions = [{{ moid = \"*\", rights = 15 }}]\n{text}");
+    files::put(&account, text, files::PLAIN).unwrap();
+    rig.put("one");
+    let mut agent = rig.bench.start().await;
+    rig.subscribe(&agent, &node("File")).await;
+    let entry = "urn:oma:mo:oma-dm-dmdac:1.0/urn_x-omadm_mo_watched_1.0/1.serverid_bench/AccessRights";
+    rig.change(&agent, entry, "6").await;
+    rig.put("two");
+    let silent = |line: &str| line.contains("subscription to") && line.contains("lacks the right");
+    agent.logged("about the right", silent).await;
+    assert_eq!(rig.values(), [""; 0]);
+    rig.change(&agent, entry, "7").await;
+    rig.arrives(&agent, &json!("two")).await;
+    agent.stop().await;
+}
+
 #[tokio::test]
 async fn the_subscriptions_of_a_removed_account_end_with_it() {
     let rig = Rig::new("[subscription]\npoll = \"1s\"\n").await;

@@ -50,8 +50,8 @@ pub(crate) struct Subscriptions {
 /// The state of one subscription, beyond what the store has.
 struct KnownSubscription {
     server_uri: String,
-    /// The key that the content may be stored at or below.
-    key: Option<NodeKey>,
+    /// The keys that the content may be stored at or below, and what the server may do with it.
+    keys: Vec<NodeKey>,
     /// The digest of content that the repository won't have.
     refused: Option<Digest>,
     /// The digest of what is there; counts where the store does not say.
@@ -210,7 +210,7 @@ impl Subscriptions {
             }
         }
         for (id, known) in &self.known {
-            if known.key.as_ref().is_some_and(|key| changed.nodes.contains(key)) {
+            if known.keys.iter().any(|key| changed.nodes.contains(key)) {
                 self.schedule.changed(id, now);
             }
         }
@@ -229,16 +229,21 @@ impl Subscriptions {
         let mut before = std::mem::take(&mut self.known);
         let mut moved = Vec::new();
         for Subscription { server_id, client_uri, server_uri, .. } in all {
-            let key = ClientUri::parse(&client_uri).ok().zip(agent_state.peer(&server_id));
-            let key = key.and_then(|(uri, peer)| agent_state.tree.key_of(&uri, peer.account.profile));
+            let mut keys = Vec::new();
+            if let (Ok(uri), Some(peer)) = (ClientUri::parse(&client_uri), agent_state.peer(&server_id)) {
+                let (tree, profile) = (&agent_state.tree, peer.account.profile);
+                keys.extend(
+                    tree.key_of(&uri, profile).into_iter().chain(tree.rights_key(&uri.moid, profile)),
+                );
+            }
             let id = Id { server_id, client_uri };
             let known = match before.remove(&id) {
-                Some(known) if known.server_uri == server_uri => KnownSubscription { key, ..known },
+                Some(known) if known.server_uri == server_uri => KnownSubscription { keys, ..known },
                 other => {
                     moved.extend(other.map(|known| (id.clone(), known)));
                     KnownSubscription {
                         server_uri,
-                        key,
+                        keys,
                         refused: None,
                         there: None,
                         kept: None,
@@ -259,7 +264,8 @@ impl Subscriptions {
         for known in before.into_values() {
             self.break_off(known);
         }
-        self.commits.look_out_for(self.known.values().filter_map(|known| known.key.clone()).one_by_one());
+        self.commits
+            .look_out_for(self.known.values().flat_map(|known| known.keys.iter().cloned()).one_by_one());
         match &self.watches {
             _ if self.known.is_empty() => self.watches = None,
             Some(watches) => watches.keep(|id| self.known.contains_key(id)),

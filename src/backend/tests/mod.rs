@@ -269,6 +269,18 @@ async fn machine_ids_are_derived() {
         panic!("{read:?}")
     };
     assert!(uuid.len() == 36 && !uuid.contains("0f1e2d3c"), "{uuid}");
+    for first in [None, Some(""), Some("00000000000000000000000000000000\n"), Some("no id\n")] {
+        let second = Bench::new().file("/var/lib/dbus/machine-id", "0f1e2d3c4b5a69788796a5b4c3d2e1f0\n");
+        let second = first.into_iter().fold(second, |bench, id| bench.file("/etc/machine-id", id));
+        let answer = second.read(vec![source(SourceKind::MachineId([7; 16]))], Format::Chr).await.unwrap();
+        assert_eq!(answer, text(&uuid), "the second file, where the first has no id but {first:?}");
+    }
+    let other = "ffffffffffffffffffffffffffffffff\n";
+    let both = Bench::new()
+        .file("/etc/machine-id", "0f1e2d3c4b5a69788796a5b4c3d2e1f0\n")
+        .file("/var/lib/dbus/machine-id", other);
+    let answer = both.read(vec![source(SourceKind::MachineId([7; 16]))], Format::Chr).await.unwrap();
+    assert_eq!(answer, text(&uuid), "the first goes before");
     let empty = Bench::new().file("/etc/machine-id", "");
     let answer = empty.read(vec![source(SourceKind::MachineId([7; 16]))], Format::Chr).await.unwrap();
     assert!(matches!(answer, Answer::Absent(_)));

@@ -27,6 +27,7 @@ use super::state::TreeState;
 use crate::backend::Child;
 use crate::config::Account;
 use crate::mo::ManagementObject;
+use crate::package::Profile;
 use crate::store::{Change, NodeKey};
 use crate::tree::registry::Tree;
 use crate::uri::Moid;
@@ -73,6 +74,15 @@ fn escape(text: &str, plain: &str) -> String {
 /// The key that the entries about an instance are kept below.
 fn key_of(object: &ManagementObject, miid: &str) -> NodeKey {
     NodeKey::instance(&MOID, &miid_of(&object.moid)).child(miid)
+}
+
+impl Tree {
+    /// The key that is kept below what servers made of the rights on an object's instances. Nothing for an unknown
+    /// MOID.
+    #[must_use]
+    pub fn rights_key(&self, moid: &Moid, profile: Profile) -> Option<NodeKey> {
+        self.object_for(moid, profile).map(|object| NodeKey::instance(&MOID, &miid_of(&object.moid)))
+    }
 }
 
 /// The removal of the entries about an instance that goes, or before a new one of the same MIID comes: nobody inherits
