@@ -1,0 +1,168 @@
+//! `mo/diagnostics`, with the programs that drive it: ping and traceroute on loopback, a journal that the test plays.
+
+use serde_json::{Value, json};
+
+use super::*;
+use crate::support::tools::written;
+
+const DIAGNOSTICS: Published = Published { moid: "urn:x-omadm:mo:diagnostics:1.0", root: "Diagnostics" };
+
+const NET_DEV: &str = "Inter-|   Receive                                                |  Transmit\n \
+    face |bytes    packets errs drop fifo frame compressed multicast|bytes    packets errs drop fifo colls carrier compressed\n    \
+    lo: 1448 12 0 0 0 0 0 0 1448 12 0 0 0 0 0 0\n\
+    wwan0:98765432109 4711 1 2 3 4 5 6 222 33 7 8 9 10 11 12\n";
+
+const JOURNAL: &str = r#"
+echo "$*" >>@folder@/calls
+printf '2026-01-31T12:00:00+0000 gw pppd[9]: link \033[31mup\377\n2026-01-31T12:00:01+0000 gw pppd[9]: LCP "timeout"\n'
+i=0; while [ $i -lt 1500 ]; do echo "2026-01-31T12:00:02+0000 gw pppd[9]: line $i of many, so that it is more than fits"; i=$((i + 1)); done
+"#;
+
+/// busybox has one of each; without it, they are those of the machine.
+const REAL: &str = "exec busybox \"${0##*/}\" \"$@\"";
+
+async fn started(programs: &[(&str, &str)]) -> (Bench, crate::support::Agent) {
+    let bench = bench_with_programs("diagnostics", &[("proc/net/dev", NET_DEV)], programs).await;
+    let agent = bench.start().await;
+    (bench, agent)
+}
+
+/// The commands that write these leaves of a diagnosis and start it.
+fn diagnosis(bench: &Bench, name: &str, leaves: &[(&str, Value)]) -> Vec<Value> {
+    let mut commands: Vec<Value> = leaves
+        .iter()
+        .map(|(leaf, value)| DIAGNOSTICS.hget(bench, &format!("{name}/{leaf}"), value))
+        .collect();
+    commands.push(json!(["EXEC", DIAGNOSTICS.node(&format!("{name}/Operations/Start"))]));
+    commands
+}
+
+#[tokio::test]
+async fn the_counters_of_interfaces_are_one_file() {
+    let (bench, agent) = started(&[]).await;
+    let read = DIAGNOSTICS.read(&bench, &agent).await;
+    let interfaces = read["Interfaces"].as_object().unwrap();
+    assert_eq!(interfaces.keys().collect::<Vec<_>>(), ["lo", "wwan0"], "{}", agent.log());
+    let expected = json!({
+        "BytesReceived": 98765432109i64, "BytesSent": 222, "PacketsReceived": 4711, "PacketsSent": 33,
+        "ErrorsReceived": 1, "ErrorsSent": 7, "DiscardPacketsReceived": 2, "DiscardPacketsSent": 8,
+    });
+    assert_eq!(interfaces["wwan0"], expected);
+    assert_eq!(read["IPPing"]["DiagnosticsState"], "None");
+    agent.stop().await;
+}
+
+#[tokio::test]
+async fn a_host_is_pinged_and_the_way_to_it_is_traced() {
+    let (bench, agent) = started(&[("ping", REAL), ("traceroute", REAL)]).await;
+    let leaves = [("Host", json!("127.0.0.1")), ("NumberOfRepetitions", json!(2))];
+    let (statuses, read) = DIAGNOSTICS.session(&bench, &agent, &diagnosis(&bench, "IPPing", &leaves)).await;
+    assert_eq!(statuses, [200, 200, 200], "{}", agent.log());
+    let ping = &read["IPPing"];
+    assert_eq!(ping["DiagnosticsState"], "Complete", "{ping}");
+    assert_eq!((&ping["SuccessCount"], &ping["FailureCount"]), (&json!(2), &json!(0)));
+    let time = |name: &str| ping[format!("{name}ResponseTimeDetailed")].as_i64().unwrap();
+    assert!(0 < time("Minimum") && time("Minimum") <= time("Average") && time("Average") <= time("Maximum"));
+
+    let leaves = [("Host", json!("127.0.0.1")), ("NumberOfTries", json!(1))];
+    let commands = diagnosis(&bench, "TraceRoute", &leaves);
+    let (statuses, read) = DIAGNOSTICS.session(&bench, &agent, &commands).await;
+    assert_eq!(statuses, [200, 200, 200], "{}", agent.log());
+    let trace = &read["TraceRoute"];
+    assert_eq!(
+        (&trace["DiagnosticsState"], &trace["RouteHopsNumberOfEntries"]),
+        (&json!("Complete"), &json!(1))
+    );
+    assert!(trace["RouteHops"].as_str().unwrap().contains("127.0.0.1"), "{trace}");
+    agent.stop().await;
+}
+
+#[tokio::test]
+async fn what_a_server_writes_is_no_option_and_what_fails_says_how() {
+    let (bench, agent) =
+        started(&[("ping", "echo 'ping: bad address' >&2; exit 1"), ("getent", "exit 2")]).await;
+    for host in ["-f", "--help", "a b", "$(id)", "a\nb", "@x"] {
+        let written = [DIAGNOSTICS.hget(&bench, "IPPing/Host", &json!(host))];
+        let (statuses, _) = DIAGNOSTICS.session(&bench, &agent, &written).await;
+        assert_eq!(statuses, [500], "{host:?}: {}", agent.log());
+    }
+    for (name, leaf, host, state) in [
+        ("IPPing", "Host", "gone.example", "Error_CannotResolveHostName"),
+        ("NSLookup", "HostName", "gone.example", "Error_HostNameNotResolved"),
+        ("Download", "DownloadURL", "http://127.0.0.1:1/x", "Error_InitConnectionFailed"),
+    ] {
+        let commands = diagnosis(&bench, name, &[(leaf, json!(host))]);
+        let (statuses, read) = DIAGNOSTICS.session(&bench, &agent, &commands).await;
+        assert_eq!(statuses, [200, 500], "{name}: {}", agent.log());
+        assert_eq!(read[name]["DiagnosticsState"], state, "{}", agent.log());
+    }
+    agent.stop().await;
+}
+
+#[tokio::test]
+async fn a_name_is_looked_up_and_a_document_fetched() {
+    let (bench, agent) = started(&[]).await;
+    let leaves = [("HostName", json!("localhost")), ("NumberOfRepetitions", json!(3))];
+    let (statuses, read) = DIAGNOSTICS.session(&bench, &agent, &diagnosis(&bench, "NSLookup", &leaves)).await;
+    assert_eq!(statuses, [200, 200, 200], "{}", agent.log());
+    let found = &read["NSLookup"];
+    assert_eq!(
+        (&found["DiagnosticsState"], &found["SuccessCount"]),
+        (&json!("Complete"), &json!(3)),
+        "{found}"
+    );
+    let addresses: Vec<&str> = found["IPAddresses"].as_str().unwrap().lines().collect();
+    assert!(addresses.contains(&"127.0.0.1") || addresses.contains(&"::1"), "{addresses:?}");
+    assert_eq!(found["ResultNumberOfEntries"], addresses.len());
+
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let url = format!("http://{}/file", listener.local_addr().unwrap());
+    let server = std::thread::spawn(move || {
+        use std::io::{Read as _, Write as _};
+        let (mut stream, _) = listener.accept().unwrap();
+        let _ = stream.read(&mut [0; 4096]).unwrap();
+        let body = "x".repeat(5000);
+        write!(stream, "HTTP/1.1 200 OK\r\nContent-Length: 5000\r\nConnection: close\r\n\r\n{body}").unwrap();
+    });
+    let leaves = [("DownloadURL", json!(url))];
+    let (statuses, read) = DIAGNOSTICS.session(&bench, &agent, &diagnosis(&bench, "Download", &leaves)).await;
+    server.join().unwrap();
+    assert_eq!(statuses, [200, 200], "{}", agent.log());
+    let fetched = &read["Download"];
+    assert_eq!(fetched["DiagnosticsState"], "Complete", "{fetched}");
+    assert_eq!((&fetched["TestBytesReceived"], &fetched["ResponseCode"]), (&json!(5000), &json!(200)));
+    let (begun, ended) = (fetched["ROMTime"].as_str().unwrap(), fetched["EOMTime"].as_str().unwrap());
+    assert!(begun.starts_with("20") && begun.ends_with('Z') && begun <= ended, "{fetched}");
+    agent.stop().await;
+}
+
+#[tokio::test]
+async fn an_excerpt_of_the_journal_is_filtered_printable_and_bounded() {
+    let (bench, agent) = started(&[("journalctl", JOURNAL)]).await;
+    let leaves = [
+        ("Unit", json!("ppp@wan.service")),
+        ("Priority", json!("warning")),
+        ("Minutes", json!(5)),
+        ("Lines", json!(2000)),
+    ];
+    let (statuses, read) = DIAGNOSTICS.session(&bench, &agent, &diagnosis(&bench, "Log", &leaves)).await;
+    assert_eq!(statuses, [200; 5], "{}", agent.log());
+    let excerpt = read["Log"]["Excerpt"].as_str().unwrap();
+    assert!(excerpt.ends_with("line 1499 of many, so that it is more than fits"), "{excerpt}");
+    assert!((59_900..=60_000).contains(&excerpt.len()), "{}", excerpt.len());
+    let calls = written(&bench, "calls");
+    assert_eq!(
+        calls,
+        "--quiet --no-pager --output=short-iso --priority=warning --since=-5min --unit=ppp@wan.service\n"
+    );
+    for (contains, expected) in [
+        ("LCP", "2026-01-31T12:00:01+0000 gw pppd[9]: LCP \"timeout\""),
+        ("up", "2026-01-31T12:00:00+0000 gw pppd[9]: link [31mup"),
+        ("-e x", "no messages"),
+    ] {
+        let commands = diagnosis(&bench, "Log", &[("Contains", json!(contains))]);
+        let (_, read) = DIAGNOSTICS.session(&bench, &agent, &commands).await;
+        assert_eq!(read["Log"]["Excerpt"], expected, "{}", agent.log());
+    }
+    agent.stop().await;
+}
