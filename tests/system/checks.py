@@ -52,7 +52,7 @@ def folders(bench):
         "/etc/omadm/mo.d root:root 755",
         "/etc/omadm/omadmd.d root:root 755",
         "/run/omadm root:root 755",
-        "/run/omadm/exec.sock omadm:root 600",
+        "/run/omadm/exec.sock omadm:omadm 600",
         "/run/omadm-exec root:omadm 750",
         "/var/lib/omadm omadm:omadm 700",
     ], stat
@@ -110,7 +110,7 @@ def new_account(bench):
     machine.write("/etc/omadm/accounts.d/ca.pem", (bench.folder / "ca.pem").read_text(), "0644")
     machine.write("/etc/omadm/accounts.d/dm.secret", SECRET.decode() + "\n", "0640", "root:omadm")
     machine.write("/etc/omadm/accounts.d/dm.password", "pass word\n", "0640", "root:omadm")
-    machine.write("/etc/omadm/mo.d/system/system.toml", (HERE / "object/system.toml").read_text())
+    machine.write("/etc/omadm/mo.d/probe/probe.toml", (HERE / "object/probe.toml").read_text())
     machine.write("/usr/local/lib/probe", (HERE / "object/probe").read_text(), "0755")
     bench.account("acme")
     machine.run("omadmd", "--check")
@@ -181,7 +181,7 @@ def script(bench):
 def outlives(bench):
     """an EXEC goes on while the agent is killed, and the next one tells its result, once"""
     machine, server = bench.machine, bench.server
-    server.order(session=[["EXEC", f"{PROBE}/1/Slow"]])
+    server.order(session=[[["EXEC", f"{PROBE}/1/Slow"]]])
     server.notify()
     server.package()
     wait(lambda: machine.run("cat", "/tmp/probe.slow", check=False))
@@ -190,7 +190,11 @@ def outlives(bench):
     wait(lambda: any("ended with code 4" in message for message in told()), 40)
     assert any("went on without the agent" in message for message in told()), told()
     assert machine.run("cat", "/tmp/probe.slow") == "begun\nended\n", "it was not executed once, to its end"
+    # The session that was broken off is held again, and the alert of the end is told.
     bench.idle()
+    wait(lambda: bench.journal(MESSAGE_ID=SESSION_ENDED, _PID=bench.pid()))
+    bench.idle()
+    server.forget()
 
 
 @check
@@ -217,13 +221,13 @@ def helper_refuses(bench):
     machine = bench.machine
     machine.write("/usr/local/bin/ask", (HERE / "object/ask").read_text(), "0755")
     # The mapping, and no DDF.
-    parts = [(HERE / "object/system.toml").read_bytes(), b""]
+    parts = [(HERE / "object/probe.toml").read_bytes(), b""]
     digest = hashlib.sha256(b"".join(len(part).to_bytes(8, "big") + part for part in parts)).hexdigest()
 
     count = itertools.count()
 
     def ask(op, user="omadm", **changed):
-        request = {"v": 1, "id": f"t-{next(count)}", "server": "x", "folder": "system", "sha256": digest, "ops": [op]}
+        request = {"v": 1, "id": f"t-{next(count)}", "server": "x", "folder": "probe", "sha256": digest, "ops": [op]}
         become = ["setpriv", f"--reuid={user}", "--clear-groups"]
         said = machine.run(*become, "/usr/local/bin/ask", json.dumps(request | changed), check=False)
         return json.loads(said).get("code") if said.startswith("{") else said.strip()
@@ -239,7 +243,7 @@ def helper_refuses(bench):
     assert ask(level(6), v=2) == 400
     assert "denied" in ask(level(6), user="nobody").lower()
     # What root has left to others by mistake is root's no more.
-    for path in ("/etc/omadm/mo.d/system/system.toml", "/etc/omadm/mo.d/system", "/etc/omadm/mo.d"):
+    for path in ("/etc/omadm/mo.d/probe/probe.toml", "/etc/omadm/mo.d/probe", "/etc/omadm/mo.d"):
         machine.run("chmod", "g+w", path)
         assert ask(level(4)) == 403, path
         machine.run("chmod", "g-w", path)

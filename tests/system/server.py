@@ -119,6 +119,11 @@ class Server:
         self.notify(**notification)
         return [self.package() for _ in [None, *commands]]
 
+    def forget(self):
+        """Passes over what has arrived."""
+        while not self.told.empty():
+            self.told.get()
+
     def quiet(self):
         """Nothing more has arrived."""
         return self.told.empty()
