@@ -13,6 +13,7 @@ use crate::support::{Bench, Setup};
 mod capabilities;
 mod devdetail;
 mod diagnostics;
+mod fumo;
 mod lan_devices;
 mod services;
 mod system;
@@ -129,8 +130,8 @@ fn every_node_that_ships_says_what_it_is() {
 
 #[test]
 fn programs_that_ship_are_what_a_small_shell_understands() {
-    for entry in std::fs::read_dir(project("packaging/exec")).unwrap() {
-        let program = entry.unwrap().path();
+    let programs = glob::glob(&project("packaging/exec/**/*").display().to_string()).unwrap();
+    for program in programs.map(Result::unwrap).filter(|program| program.is_file()) {
         let text = std::fs::read_to_string(&program).unwrap();
         assert!(text.starts_with("#!/bin/sh\n"), "{}", program.display());
         assert!(!text.contains("eval "), "{}", program.display());
