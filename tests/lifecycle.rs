@@ -212,13 +212,12 @@ async fn what_is_not_installed_or_disabled_is_not_served() {
     bench.session(&agent, 1).await;
     assert_eq!(bench.statuses(), [[404, 404]], "{}", agent.log());
     files::put(&bench.gateway.path("root/usr/bin/radio"), "", files::PROGRAM).unwrap();
-    agent.signal(Signal::SIGHUP);
-    agent
-        .logged("of the object", |line| line.contains("configuration read again") && line.contains("radio"))
-        .await;
+    agent.logged("of the object", |line| line.contains("management objects: new radio")).await;
     bench.play(commands);
     bench.session(&agent, 2).await;
     assert_eq!(bench.statuses(), [[404, 404], [200, 404]], "{}", agent.log());
+    std::fs::remove_file(bench.gateway.path("root/usr/bin/radio")).unwrap();
+    agent.logged("of its end", |line| line.contains("management objects: removed radio")).await;
     agent.stop().await;
 }
 

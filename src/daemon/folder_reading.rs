@@ -17,6 +17,7 @@ use super::checking::against_machine;
 use super::folder_watch::WatchedFolders;
 use super::removal_evidence;
 use crate::agent_state::Folder;
+use crate::base::OneByOne as _;
 use crate::base::lane::{CONFIGURATION, PathAccess, Stuck};
 use crate::config::{self, Account, Environment, Settings};
 use crate::mo::{self, ManagementObject};
@@ -61,7 +62,12 @@ pub(super) struct FolderContent<T> {
     pub(super) silent: BTreeMap<PathBuf, Stuck>,
     /// The folders, as they were found.
     folders: Vec<Folder>,
+    /// The objects that need something of the machine, and whether that was there.
+    needing: Vec<Needing>,
 }
+
+/// An object that needs something of the machine, and whether that was there.
+type Needing = (Arc<ManagementObject>, bool);
 
 impl<T> FolderContent<T> {
     /// All problems, those included of what did not answer: that is there as well.
@@ -100,9 +106,21 @@ impl Read {
         patience: Patience,
     ) -> Self {
         let follow = timeout(FOLLOWED, watched.follow(&settings.paths)).await;
-        let (accounts, objects) =
+        let (accounts, mut objects) =
             tokio::join!(accounts(&settings, environment, patience), objects(&settings, patience));
-        Self { settings, accounts, objects, is_watched: follow.ok() }
+        let mut is_watched = follow.ok();
+        if let Some(needing) = objects.as_ref().ok().map(|found| &found.needing).filter(|all| !all.is_empty())
+        {
+            let needs =
+                needing.iter().flat_map(|(object, _)| mo::load::needs(object, &settings.paths.sysroot));
+            let needs = needs.one_by_one();
+            let follow = timeout(FOLLOWED, watched.follow_with(&settings.paths, needs)).await;
+            is_watched = is_watched.zip(follow.ok()).map(|(one, other)| one && other);
+            if came_or_went(needing.clone(), settings.paths.sysroot.clone()).await {
+                objects = self::objects(&settings, patience).await;
+            }
+        }
+        Self { settings, accounts, objects, is_watched }
     }
 
     /// The folders as far as known: of those that did not answer, what was found before.
@@ -162,7 +180,7 @@ async fn accounts(
     });
     let all = all.collect();
     let all = config::accounts::combine(all, &mut problems);
-    Ok(FolderContent { all, problems, silent, folders })
+    Ok(FolderContent { all, problems, silent, folders, needing: Vec::new() })
 }
 
 /// An object that has been read, to be checked against the machine.
@@ -199,7 +217,10 @@ async fn objects(
             let places = name.folders();
             let one = places.last().map(|place| {
                 let mut one = mo::load::One::read(&place.folder, settings.ddf_base.as_deref());
-                if let Some(object) = one.take_uninstalled(&settings.paths.sysroot) {
+                let needing = one.object.clone().filter(|object| !object.needs.is_empty());
+                let uninstalled = one.take_uninstalled(&settings.paths.sysroot);
+                let needing = needing.map(|object| (object, uninstalled.is_none()));
+                if let Some(object) = uninstalled {
                     let needs: Vec<_> = object.needs.iter().map(|path| path.to_string_lossy()).collect();
                     log::debug!(
                         "{}: not served: there is no {}",
@@ -209,7 +230,7 @@ async fn objects(
                 }
                 let _ = knows.set((place.clone(), one.object.clone()));
                 let found = one.object.as_ref().map(|object| against_machine(object, &settings));
-                (place.clone(), one, found.unwrap_or_default())
+                (place.clone(), one, found.unwrap_or_default(), needing)
             });
             (places, one)
         }));
@@ -217,12 +238,13 @@ async fn objects(
     }
     let read = each(works, begun, patience).await;
     let mut silent = BTreeMap::new();
-    let (mut all, mut unfit) = (Vec::new(), Vec::new());
+    let (mut all, mut unfit, mut needing) = (Vec::new(), Vec::new(), Vec::new());
     for ((place, known), read) in last.into_iter().zip(read) {
         match read {
             Ok((places, one)) => {
                 places.iter().for_each(&mut holds);
-                let Some((place, one, found)) = one else { continue };
+                let Some((place, one, found, needs)) = one else { continue };
+                needing.extend(needs);
                 if !found.is_empty() {
                     unfit.push((place.folder.clone(), found));
                 }
@@ -246,7 +268,14 @@ async fn objects(
         }
         !silent.contains_key(&object.folder)
     });
-    Ok(FolderContent { all, problems, silent, folders })
+    Ok(FolderContent { all, problems, silent, folders, needing })
+}
+
+/// Whether what objects need has come or gone meanwhile: before it was watched, nobody told.
+async fn came_or_went(needing: Vec<Needing>, sysroot: PathBuf) -> bool {
+    let root = sysroot.clone();
+    let look = move || needing.iter().any(|(object, was)| mo::load::is_installed(object, &root) != *was);
+    matches!(timeout(FOLLOWED, CONFIGURATION.reading(sysroot, look)).await, Ok(Ok(true)))
 }
 
 /// Lists folders, and returns what they are found to be. One in which earlier work hangs costs no second thread.

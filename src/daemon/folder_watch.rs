@@ -28,9 +28,14 @@ impl WatchedFolders {
     /// Watches these folders, and no others. What happened to them before is not told. False where not every change
     /// will be, either.
     pub(super) async fn follow(&self, paths: &Paths) -> bool {
+        self.follow_with(paths, BTreeSet::new()).await
+    }
+
+    /// Watches these folders, and files that come and go elsewhere.
+    pub(super) async fn follow_with(&self, paths: &Paths, files: BTreeSet<PathBuf>) -> bool {
         let Some(watches) = &self.0 else { return false };
         let trees: BTreeSet<PathBuf> = paths.accounts.iter().chain(&paths.mo).cloned().one_by_one();
-        watches.follow((), Dependencies { trees, ..Dependencies::default() }).await
+        watches.follow((), Dependencies { trees, files, ..Dependencies::default() }).await
     }
 }
 

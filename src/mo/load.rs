@@ -136,14 +136,17 @@ impl One {
     }
 }
 
+/// The paths below `sysroot` of what an object needs.
+pub fn needs(object: &ManagementObject, sysroot: &Path) -> impl Iterator<Item = PathBuf> {
+    object.needs.iter().map(|path| sysroot.join(path.strip_prefix("/").unwrap_or(path)))
+}
+
 /// Whether anything of what an object needs is there. A link counts as what it is: where it leads to may be below
 /// another root.
-fn is_installed(object: &ManagementObject, sysroot: &Path) -> bool {
-    let is_there = |path: &PathBuf| {
-        let path = sysroot.join(path.strip_prefix("/").unwrap_or(path));
-        lane::announce(&path).is_ok() && path.symlink_metadata().is_ok()
-    };
-    object.needs.is_empty() || object.needs.iter().any(is_there)
+#[must_use]
+pub fn is_installed(object: &ManagementObject, sysroot: &Path) -> bool {
+    let is_there = |path: PathBuf| lane::announce(&path).is_ok() && path.symlink_metadata().is_ok();
+    object.needs.is_empty() || needs(object, sysroot).any(is_there)
 }
 
 /// All objects, in the order of the folders that they are in, then by name; without the second of two with one MOID.
