@@ -11,10 +11,12 @@ use crate::support::tools::put_script;
 use crate::support::{Bench, Setup};
 
 mod capabilities;
+mod cellular;
 mod devdetail;
 mod diagnostics;
 mod fumo;
 mod lan_devices;
+mod links;
 mod services;
 mod system;
 

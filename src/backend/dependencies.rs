@@ -89,7 +89,7 @@ impl Dependencies {
     /// Adds a property of a D-Bus object; none: its objects, and all of their properties.
     fn signal(&mut self, object: &str, property: Option<&String>, context: &Context<'_>) {
         let Some((_, known)) = context.objects.iter().find(|(name, _)| name == object) else { return };
-        let BusObject { name, path, interface } = known.clone();
+        let BusObject { name, path, interface, .. } = known.clone();
         self.signals.insert(BusSign { service: name, path, interface, property: property.cloned() });
     }
 

@@ -46,6 +46,8 @@ pub struct BusObject {
     pub path: String,
     /// The interface.
     pub interface: String,
+    /// The path of the object manager that tells of all such objects at once, if there is one.
+    pub manager: Option<String>,
 }
 
 /// The mapping of a node, as `[node."…"]` has it. The default is a node without a mapping: its value is in the store.

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use serde_json::{Map, Value as Json};
 
 use super::properties::{INTERFACE, bounded, unknown};
-use super::seen::{Properties, Seen, SeenObject, SeenResult};
+use super::seen::{Managed, ManagedResult, Properties, Seen, SeenObject, SeenResult};
 use super::{Bus, BusMethod, READING, Trouble, convert};
 use crate::backend::answer::{Answer, MAX_INPUT};
 use crate::backend::context::Context;
@@ -13,11 +13,14 @@ use crate::backend::element::Element;
 use crate::backend::error::BackendError;
 use crate::mo::mapping::BusObject;
 
+const MANAGER: &str = "org.freedesktop.DBus.ObjectManager";
+
 /// An object as a mapping names it, at one node.
 #[derive(Clone, Copy, Debug)]
 pub(in crate::backend) struct ObjectAt<'a> {
     pub(super) object: &'a BusObject,
-    /// The name in place of the `*` in its path, at and below a node that is listed from these objects.
+    /// The name in place of the `*` in its path, at and below a node that is listed from objects of this path, be it by
+    /// another interface.
     pub(super) listed: Option<&'a str>,
 }
 
@@ -30,13 +33,17 @@ impl<'a> ObjectAt<'a> {
             why: "no such object in the mapping".to_owned(),
             temporary: false,
         })?;
-        let listed = context.listed.iter().rev().find(|(known, _)| known == name);
+        let is_same = |listed: &str| {
+            let mut others = context.objects.iter().filter(|(known, _)| known == listed);
+            others.any(|(_, other)| (&other.name, &other.path) == (&object.name, &object.path))
+        };
+        let listed = context.listed.iter().rev().find(|(known, _)| is_same(known));
         Ok(Self { object, listed: listed.map(|(_, captured)| captured.as_str()) })
     }
 
     /// The name of a member of the object, as people are told of it.
     pub(super) fn named(&self, member: &str) -> String {
-        let BusObject { name, path, interface } = self.object;
+        let BusObject { name, path, interface, .. } = self.object;
         format!("{name} {} {interface}.{member}", path.replacen('*', self.listed.unwrap_or("*"), 1))
     }
 
@@ -50,14 +57,23 @@ impl<'a> ObjectAt<'a> {
                 false => Err(Trouble::Absent(format!("{name:?} is no object's name"))),
             };
         }
-        let names = names(bus, self.object).await?;
+        let names = described(bus, self.object).await?;
         Ok(names.into_iter().map(|name| format!("{before}{name}{after}")).collect())
     }
 
     /// Finds the first of the object's paths where the interface is, and the properties there.
-    pub(super) async fn find(&self, bus: &Bus) -> Result<SeenObject, Trouble> {
-        let BusObject { name, interface, .. } = self.object;
+    async fn find(&self, bus: &Bus, seen: &Seen) -> Result<SeenObject, Trouble> {
+        let BusObject { name, interface, manager, .. } = self.object;
         let mut absent = format!("there is no {}", self.object.path);
+        if let Some(manager) = manager {
+            let managed = managed(bus, name, manager, Some(seen)).await?;
+            let mut found = of_managed(&managed, self.object);
+            let wanted = |(captured, _, _): &(&str, &str, &Properties)| {
+                self.listed.is_none_or(|name| name == *captured)
+            };
+            let first = found.find(wanted).ok_or(Trouble::Absent(absent))?;
+            return Ok(SeenObject { path: first.1.to_owned(), properties: first.2.clone() });
+        }
         for path in self.paths(bus).await? {
             match properties(bus, name, &path, interface).await {
                 Ok((properties, _)) if !properties.is_empty() => return Ok(SeenObject { path, properties }),
@@ -71,20 +87,20 @@ impl<'a> ObjectAt<'a> {
 
     /// Finds the object as [`ObjectAt::find`] does, from what this reading has seen already.
     pub(super) async fn seen(&self, bus: &Bus, seen: &Seen) -> SeenResult {
-        let BusObject { name, path, interface } = self.object;
+        let BusObject { name, path, interface, .. } = self.object;
         let path = path.replacen('*', self.listed.unwrap_or("*"), 1);
         let key = (name.clone(), path, interface.clone());
         if let Some(known) = seen.lock().get(&key) {
             return known.clone();
         }
-        let found = self.find(bus).await.map(Arc::new);
+        let found = self.find(bus, seen).await.map(Arc::new);
         seen.keep(key, found.clone());
         found
     }
 }
 
-/// The names that stand for the `*`, in the order of their numbers.
-async fn names(bus: &Bus, object: &BusObject) -> Result<Vec<String>, Trouble> {
+/// The names that stand for the `*` as introspection has them, in the order of their numbers.
+async fn described(bus: &Bus, object: &BusObject) -> Result<Vec<String>, Trouble> {
     let (before, after) = object.path.split_once('*').unwrap_or((&object.path, ""));
     let (parent, prefix) = before.rsplit_once('/').unwrap_or(("", before));
     let suffix = after.split('/').next().unwrap_or_default();
@@ -95,9 +111,54 @@ async fn names(bus: &Bus, object: &BusObject) -> Result<Vec<String>, Trouble> {
         is_element(name).then(|| name.to_owned())
     };
     let mut names: Vec<String> = children.iter().filter_map(captured).collect();
-    names.sort_by_cached_key(|name| (name.parse::<u64>().unwrap_or(u64::MAX), name.clone()));
+    names.sort_by_cached_key(|name| in_order(name));
     names.dedup();
     Ok(names)
+}
+
+fn in_order(name: &str) -> (u64, String) {
+    (name.parse().unwrap_or(u64::MAX), name.to_owned())
+}
+
+/// All that an object manager has, from what this reading has seen already.
+async fn managed(bus: &Bus, service: &str, path: &str, seen: Option<&Seen>) -> ManagedResult {
+    let key = (service.to_owned(), path.to_owned());
+    if let Some(known) = seen.and_then(|seen| seen.managers().get(&key).cloned()) {
+        return known;
+    }
+    let method = BusMethod { service, path, interface: MANAGER, name: "GetManagedObjects" };
+    let found = bus.ask(method, READING, &()).await.and_then(bounded).map_err(unknown).and_then(|reply| {
+        let read: zbus::Result<Managed> = reply.body().deserialize();
+        let refused =
+            |error: zbus::Error| Trouble::Refused("its object manager".to_owned(), error.to_string());
+        read.map(Arc::new).map_err(refused)
+    });
+    if let Some(seen) = seen {
+        seen.managers().insert(key, found.clone());
+    }
+    found
+}
+
+/// The objects of a manager's that this one may mean, in the order of their numbers: what stands for the `*`, the path,
+/// and the properties.
+fn of_managed<'a>(
+    managed: &'a Managed,
+    object: &'a BusObject,
+) -> impl Iterator<Item = (&'a str, &'a str, &'a Properties)> {
+    let found = managed.iter().filter_map(|(path, interfaces)| {
+        let properties = interfaces.get(&object.interface)?;
+        let path = path.as_str();
+        let captured = match object.path.split_once('*') {
+            Some((before, after)) => {
+                path.strip_prefix(before)?.strip_suffix(after).filter(|name| is_element(name))?
+            }
+            None => path.strip_suffix(object.path.as_str()).filter(|before| before.is_empty())?,
+        };
+        Some((captured, path, properties))
+    });
+    let mut found: Vec<_> = found.collect();
+    found.sort_by_cached_key(|(captured, ..)| in_order(captured));
+    found.into_iter()
 }
 
 /// Whether a name can be part of an object path.
@@ -131,12 +192,23 @@ pub(in crate::backend) async fn children(
 ) -> Result<Answer<Vec<Element>>, BackendError> {
     let place = ObjectAt::of(name, context)?;
     let bus = &context.machine.bus;
-    let BusObject { name, path, interface } = place.object;
+    let BusObject { name, path, interface, manager } = place.object;
     let Some((before, after)) = path.split_once('*') else {
         let why = "its path has no `*`: it is one object".to_owned();
         return Err(BackendError::List { from: format!("{name} {path}"), why });
     };
-    let names = match names(bus, place.object).await {
+    if let Some(manager) = manager {
+        return match managed(bus, name, manager, context.seen).await {
+            Ok(managed) => {
+                let found = of_managed(&managed, place.object).take(max.saturating_add(1));
+                Ok(Answer::Value(
+                    found.map(|(captured, _, properties)| element(captured, properties)).collect(),
+                ))
+            }
+            Err(trouble) => trouble.answer(|| place.named("*")),
+        };
+    }
+    let names = match described(bus, place.object).await {
         Ok(names) => names,
         Err(trouble) => return trouble.answer(|| place.named("*")),
     };
@@ -153,12 +225,16 @@ pub(in crate::backend) async fn children(
         if size > MAX_INPUT {
             return Err(BackendError::TooLarge { what: place.named("*"), limit: MAX_INPUT });
         }
-        let item: Map<String, Json> =
-            properties.iter().map(|(name, value)| (name.clone(), convert::json(value))).collect();
-        children.push(Element { captured: child, item: Some(Json::Object(item)) });
+        children.push(element(&child, &properties));
         if children.len() > max {
             break;
         }
     }
     Ok(Answer::Value(children))
+}
+
+fn element(captured: &str, properties: &Properties) -> Element {
+    let item: Map<String, Json> =
+        properties.iter().map(|(name, value)| (name.clone(), convert::json(value))).collect();
+    Element { captured: captured.to_owned(), item: Some(Json::Object(item)) }
 }

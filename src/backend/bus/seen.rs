@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use zbus::OwnedObjectPath;
 use zbus::wire::OwnedVariant;
 
 use super::Trouble;
@@ -13,9 +14,19 @@ const MOST_SEEN: usize = 64;
 /// An object's properties by name.
 pub(super) type Properties = HashMap<String, OwnedVariant>;
 
-/// The properties of objects that one reading has seen: what comes from one object takes one call.
+/// All objects of an object manager: by path, the properties of each interface.
+pub(super) type Managed = HashMap<OwnedObjectPath, HashMap<String, Properties>>;
+
+pub(super) type ManagedResult = Result<Arc<Managed>, Trouble>;
+
+/// The properties of objects that one reading has seen: what comes from one object takes one call, and so does what one
+/// object manager tells of.
 #[derive(Debug, Default)]
-pub struct Seen(Mutex<HashMap<Key, SeenResult>>);
+pub struct Seen {
+    objects: Mutex<HashMap<Key, SeenResult>>,
+    /// By service and path.
+    managers: Mutex<HashMap<(String, String), ManagedResult>>,
+}
 
 pub(super) type SeenResult = Result<Arc<SeenObject>, Trouble>;
 
@@ -31,7 +42,11 @@ pub(super) struct SeenObject {
 
 impl Seen {
     pub(super) fn lock(&self) -> MutexGuard<'_, HashMap<Key, SeenResult>> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.objects.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(super) fn managers(&self) -> MutexGuard<'_, HashMap<(String, String), ManagedResult>> {
+        self.managers.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     pub(super) fn keep(&self, key: Key, found: SeenResult) {

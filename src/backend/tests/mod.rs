@@ -51,7 +51,12 @@ impl Bench {
     fn new() -> Self {
         let folder = tempfile::tempdir().unwrap();
         let machine = Machine::new(folder.path().to_path_buf(), Bus::none());
-        let modem = BusObject { name: "org.t.M".into(), path: "/m".into(), interface: "org.t.M".into() };
+        let modem = BusObject {
+            name: "org.t.M".into(),
+            path: "/m".into(),
+            interface: "org.t.M".into(),
+            manager: None,
+        };
         let objects = vec![("m".to_owned(), modem)];
         Self { folder, machine, objects, names: Vec::new(), given: Vec::new(), stored: None }
     }

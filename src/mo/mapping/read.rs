@@ -273,5 +273,15 @@ fn bus_object(reader: &mut Reader<'_>) -> Option<BusObject> {
     if path.as_ref().is_some_and(|path| !path.starts_with('/') || path.matches('*').count() > 1) {
         reader.problem("path", "expected an object path, with one `*` at most");
     }
-    Some(BusObject { name: name?, path: path?, interface: interface? })
+    let manager: Option<String> = reader.optional("manager");
+    let is_above = |manager: &String| {
+        let below = path.as_deref().and_then(|path| path.strip_prefix(manager.trim_end_matches('/')));
+        manager.starts_with('/')
+            && !manager.contains('*')
+            && below.is_some_and(|below| below.starts_with('/'))
+    };
+    if manager.as_ref().is_some_and(|manager| !is_above(manager)) {
+        reader.problem("manager", "expected an object path that `path` is below");
+    }
+    Some(BusObject { name: name?, path: path?, interface: interface?, manager })
 }
