@@ -7,7 +7,7 @@ use crate::uri::ServerId;
 
 /// The most starts of a program that is to go on after a reboot (`resume = true`), or a mapping that is wrong would
 /// reboot the gateway for ever.
-const MOST_STARTS: u32 = 3;
+const MOST_STARTS: u32 = 8;
 
 /// The fate of an EXEC that was waiting or running when the agent ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -168,8 +168,8 @@ mod tests {
     fn what_goes_on_after_a_reboot_is_started_again_but_not_for_ever() {
         for after_session in [false, true] {
             assert_eq!(record(after_session, true, 1).fate("next"), Fate::Start);
-            assert_eq!(record(after_session, true, 2).fate("this"), Fate::Start);
-            assert_eq!(record(after_session, true, 3).fate("next"), Fate::Over(500));
+            assert_eq!(record(after_session, true, 7).fate("this"), Fate::Start);
+            assert_eq!(record(after_session, true, 8).fate("next"), Fate::Over(500));
         }
     }
 
