@@ -16,9 +16,12 @@ mod devdetail;
 mod diagnostics;
 mod fumo;
 mod lan_devices;
+mod lawmo;
 mod links;
+mod scomo;
 mod services;
 mod system;
+mod wan;
 
 /// A file or a folder of the project.
 fn project(path: &str) -> PathBuf {
@@ -32,6 +35,7 @@ fn mapping(name: &str) -> String {
         .replace(", privileged = true", "")
         .replace(", user = \"root\"", "")
         .replace("\nuser = \"root\"", "")
+        .replace("\nexec.user = \"root\"", "")
 }
 
 /// A bench with an object that ships, and these files below its root.

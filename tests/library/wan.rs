@@ -1,0 +1,51 @@
+//! `mo/wan`, with a NetworkManager of its own.
+
+use super::*;
+
+/// What happens to an address, in `wan.sh`: kept when it is confirmed; else back to what was before, be it that nobody
+/// confirms, that it is refused, or that the power fails in the middle.
+const EXPECTED: [&str; 10] = [
+    "before 192.0.2.2/24",
+    "trial 192.0.2.9/24",
+    "confirm 0",
+    "apply 0 192.0.2.9/24 ",
+    "late 3 192.0.2.9/24",
+    "wrong 1 192.0.2.9/24",
+    "cut 192.0.2.8/24",
+    "resumed 3 192.0.2.9/24",
+    "unknown 4",
+    "nothing 4",
+];
+
+#[test]
+fn a_change_is_kept_if_it_is_confirmed_and_else_what_was_before_comes_back() {
+    let arguments =
+        ["--user", "--map-root-user", "--net", "--mount", "--pid", "--fork", "--kill-child", "sh"];
+    let mut command = Command::new("unshare");
+    command.args(arguments).arg(project("tests/library/wan.sh")).arg(project("packaging/exec/wan"));
+    let output = command.output().unwrap();
+    let said = String::from_utf8_lossy(&output.stdout);
+    let told = format!("{said}{}", String::from_utf8_lossy(&output.stderr));
+    let mut lines = said.lines();
+    let listed: serde_json::Value = serde_json::from_str(lines.next().unwrap()).expect(&told);
+    assert_eq!(
+        (&listed[0]["connection.id"], &listed[0]["ipv4.addresses"]),
+        (&"uplink".into(), &"192.0.2.2/24".into())
+    );
+    assert_eq!(lines.collect::<Vec<_>>(), EXPECTED, "{told}");
+}
+
+#[test]
+fn profiles_are_read_by_what_network_manager_calls_them() {
+    let folder = tempfile::tempdir().unwrap();
+    let list = "#!/bin/sh\necho '[{\"uuid\":\"7\",\"connection.id\":\"Mobile\",\"connection.type\":\"gsm\",\"gsm.apn\":\"internet\"}]'\n";
+    files::put(&folder.path().join("list"), list, files::PROGRAM).unwrap();
+    let own = format!("{}/wan", project("packaging/exec").display());
+    let text = mapping("wan").replace(&own, folder.path().join("list").to_str().unwrap());
+    let object = folder.path().join("wan");
+    files::put(&object.join("wan.toml"), text, files::PLAIN).unwrap();
+    let said = ctl(&["mo", "read", object.to_str().unwrap()]);
+    for line in ["Name = Mobile", "Type = gsm", "State = inactive", "APN = internet"] {
+        assert!(said.contains(line), "{said}");
+    }
+}

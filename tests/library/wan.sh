@@ -1,0 +1,49 @@
+# A NetworkManager of the test's own, in namespaces of its own: one cable, one profile. $1 is the program `wan`.
+mount -t tmpfs none /run && mkdir -p /run/dbus /run/NetworkManager
+mount -t tmpfs none /etc/NetworkManager && mkdir /etc/NetworkManager/system-connections
+mount -t tmpfs none /var/lib
+# udev does not run: a /sys that can't be written says so.
+mount -t sysfs -o ro sysfs /sys
+printf '%s' '<busconfig><listen>unix:path=/run/dbus/system_bus_socket</listen><auth>EXTERNAL</auth><policy context="default"><allow send_destination="*"/><allow receive_sender="*"/><allow own="*"/></policy></busconfig>' >/run/bus.conf
+printf '[main]\nplugins=keyfile\nauth-polkit=false\nrc-manager=unmanaged\nno-auto-default=*\n[keyfile]\nunmanaged-devices=interface-name:far\n' >/etc/NetworkManager/NetworkManager.conf
+ip link set lo up
+ip link add near type veth peer name far
+ip link set far up
+dbus-daemon --config-file=/run/bus.conf --nofork --nopidfile >/dev/null 2>&1 </dev/null &
+until [ -S /run/dbus/system_bus_socket ]; do sleep 0.1; done
+NetworkManager --no-daemon >/run/nm.log 2>&1 </dev/null &
+until nmcli general >/dev/null 2>&1; do sleep 0.1; done
+nmcli connection add type ethernet con-name uplink ifname near ipv4.method manual ipv4.addresses 192.0.2.2/24 >/dev/null
+nmcli device set near managed yes
+until nmcli connection up uplink >/dev/null 2>&1; do sleep 0.2; done
+wan=$1
+apply() { "$wan" apply -- "$1" '' '' '' '' '' '' '' "$2" '' '' "$3" 3>/run/said; }
+address() { ip -4 -o address show dev near | awk '{ print $4 }'; }
+on_trial() { until grep -q trial /run/said; do sleep 0.1; done 2>/dev/null; }
+
+"$wan" list
+echo "before $(address)"
+apply uplink 192.0.2.9/24 60 & applied=$!
+on_trial
+echo "trial $(address)"
+"$wan" confirm
+echo "confirm $?"
+wait $applied
+echo "apply $? $(address) $(ls /var/lib/omadm-wan)"
+rm /run/said
+apply uplink 192.0.2.7/24 1
+echo "late $? $(address)"
+
+apply uplink 203.0.113.300/24 60
+echo "wrong $? $(address)"
+rm /run/said
+setsid sh -c 'exec "$0" apply -- uplink "" "" "" "" "" "" "" 192.0.2.8/24 "" "" 60 3>/run/said' "$wan" & applied=$!
+on_trial
+echo "cut $(address)"
+kill -9 $applied
+OMADM_RESUMED=1 "$wan" apply -- uplink '' '' '' '' '' '' '' 192.0.2.8/24 '' '' 60 3>/run/said
+echo "resumed $? $(address)"
+apply elsewhere 192.0.2.7/24 60
+echo "unknown $?"
+"$wan" confirm
+echo "nothing $?"
