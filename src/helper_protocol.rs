@@ -42,6 +42,18 @@ pub mod code {
     pub const TIMEOUT: u16 = 504;
 }
 
+/// The values of replies to [`Verb::Undo`].
+pub mod undone {
+    /// All is what it was before.
+    pub const RESTORED: &str = "restored";
+    /// Somebody has changed it since: it was left alone.
+    pub const FOREIGN: &str = "foreign";
+    /// The operation had not begun, and is refused from now on.
+    pub const NOTHING_KEPT: &str = "nothing-kept";
+    /// The operation was done, and nobody knows what was there before.
+    pub const IMPOSSIBLE: &str = "impossible";
+}
+
 /// A request: operations on one management object.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -76,9 +88,10 @@ pub enum Verb {
     Exec,
     /// The children of an un-named node are listed.
     List,
-    /// What an operation has kept under `undo` is put back.
+    /// What an operation has kept under `undo` is put back, once that is over; if it has not begun, it never does.
     Undo,
-    /// What an operation has kept under `undo` is deleted.
+    /// What an operation has kept under `undo` is deleted; without `undo`, what all have kept whose name does not begin
+    /// with `value`.
     Forget,
 }
 
@@ -94,7 +107,7 @@ pub struct HelperOp {
     /// The names of the un-named nodes on the way, by their labels, as the machine has them.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub vars: BTreeMap<String, String>,
-    /// The value that is written, or read again by `undo`.
+    /// The value that is written.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub value: Option<Json>,
     /// The leaves that the node's `input` lists, with their values.

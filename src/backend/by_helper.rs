@@ -25,7 +25,7 @@ const LOOKING: Duration = Duration::from_secs(1);
 /// A name for the request that has a call made, where that is the helper's to do.
 #[must_use]
 pub fn request_name(call: &Call, machine: &Machine) -> Option<String> {
-    helper_of(call, machine).map(Helper::name)
+    helper_of(call, machine).map(|_| Helper::name())
 }
 
 /// The helper, where a call is its to do.
@@ -61,7 +61,7 @@ pub(super) async fn ask(
     limit: Duration,
     context: &Context<'_>,
 ) -> Result<HelperReply, BackendError> {
-    let request = request(helper.name(), op, context)?;
+    let request = request(Helper::name(), op, context)?;
     helper.ask(&request, context.request.client_uri, limit).await
 }
 
@@ -73,7 +73,7 @@ pub(super) async fn start(
 ) -> Result<Running, BackendError> {
     let what = context.request.client_uri.to_owned();
     let op = HelperOp { resumed: context.request.resumed, ..op(Verb::Exec, context)? };
-    let id = context.request.exec_id.map_or_else(|| helper.name(), str::to_owned);
+    let id = context.request.exec_id.map_or_else(Helper::name, str::to_owned);
     let request = request(id.clone(), op, context)?;
     let mut stream = helper.send(&request).await.map_err(|error| helper.failed(&what, &error))?;
     let reports = reports(exec);

@@ -61,11 +61,11 @@ pub async fn prepare_undo(
     before: &mut Prepared,
     context: &Context<'_>,
 ) -> Result<Option<Undo>, BackendError> {
-    if let Some(helper) = helper_for(act.call(), context) {
+    if helper_for(act.call(), context).is_some() {
         // What was there is the helper's to keep: it may be a secret of the machine's.
         let can_be_undone = !matches!(act.call(), Call::Run(_) | Call::Bus { method: true, .. });
         return Ok(
-            can_be_undone.then(|| Undo::Helper(OfHelper::of(helper.name(), context.request.client_uri)))
+            can_be_undone.then(|| Undo::Helper(OfHelper::of(Helper::name(), context.request.client_uri)))
         );
     }
     match act.call() {
@@ -163,12 +163,21 @@ pub fn collect(exec: &Exec, id: &str, machine: &Machine) -> Option<Running> {
 }
 
 /// Has the helper forget what it kept for undoing an effect that has become final. What it does not hear of it
-/// forgets in time.
+/// forgets when the agent starts again.
 pub async fn forget(undo: &Undo, machine: &Machine) {
     if let (Undo::Helper(undo), Some(helper)) = (undo, &machine.helper)
         && let Err(error) = helper.ask_of_undo(Verb::Forget, &undo.name).await
     {
         log::debug!("{undo}: what it was before is kept on: {error}");
+    }
+}
+
+/// Has the helper forget what it kept for earlier lives of the agent, of which nothing is to be undone any more.
+pub async fn forget_earlier(machine: &Machine) {
+    if let Some(helper) = &machine.helper
+        && let Err(error) = helper.ask_to_forget_earlier().await
+    {
+        log::debug!("what was before changes of earlier lives is kept on: {error}");
     }
 }
 

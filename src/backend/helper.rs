@@ -5,6 +5,7 @@
 
 use std::io;
 use std::path::{Path, PathBuf};
+use std::sync::LazyLock;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, SystemTime};
 
@@ -24,12 +25,19 @@ const CONNECTING: Duration = Duration::from_secs(10);
 /// for.
 pub(super) const BEYOND: Duration = Duration::from_secs(30);
 
+/// What the names of this life of the agent begin with.
+static LIFE: LazyLock<String> = LazyLock::new(|| {
+    let since = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
+    format!("{:x}-{:x}-", since.as_nanos(), std::process::id())
+});
+/// The number of names that were made.
+static COUNT: AtomicU64 = AtomicU64::new(0);
+
 /// The privileged helper.
 #[derive(Debug)]
 pub struct Helper {
     socket: PathBuf,
     results: PathBuf,
-    count: AtomicU64,
     /// Told when the helper finds other files than those that the agent has loaded.
     stale: Notify,
 }
@@ -38,7 +46,7 @@ impl Helper {
     /// Makes the helper that listens on `socket`. Nothing is connected yet.
     #[must_use]
     pub fn new(socket: PathBuf) -> Self {
-        Self { socket, results: RESULTS.into(), count: AtomicU64::new(0), stale: Notify::new() }
+        Self { socket, results: RESULTS.into(), stale: Notify::new() }
     }
 
     /// Puts the results of EXECs elsewhere, in tests.
@@ -65,24 +73,33 @@ impl Helper {
 
     /// A name that nothing else has, for a request or for what it keeps.
     #[must_use]
-    pub fn name(&self) -> String {
-        let since = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
-        let count = self.count.fetch_add(1, Ordering::Relaxed);
-        format!("{:x}-{:x}-{count:x}", since.as_nanos(), std::process::id())
+    pub fn name() -> String {
+        format!("{}{:x}", *LIFE, COUNT.fetch_add(1, Ordering::Relaxed))
     }
 
     /// Has what `undo` names put back, or forgotten.
     pub(super) async fn ask_of_undo(&self, verb: Verb, name: &str) -> Result<HelperReply, BackendError> {
         let op = HelperOp { undo: Some(name.to_owned()), ..HelperOp::new(verb, String::new()) };
+        self.ask_of_none(op, name).await
+    }
+
+    /// Has what was kept for earlier lives of the agent forgotten.
+    pub(super) async fn ask_to_forget_earlier(&self) -> Result<HelperReply, BackendError> {
+        let op = HelperOp { value: Some(LIFE.as_str().into()), ..HelperOp::new(Verb::Forget, String::new()) };
+        self.ask_of_none(op, "earlier changes").await
+    }
+
+    /// Has an operation done that is about no object.
+    async fn ask_of_none(&self, op: HelperOp, what: &str) -> Result<HelperReply, BackendError> {
         let request = HelperRequest {
             v: protocol::VERSION,
-            id: self.name(),
+            id: Self::name(),
             server: String::new(),
             folder: String::new(),
             sha256: String::new(),
             ops: vec![op],
         };
-        self.ask(&request, name, Duration::ZERO).await
+        self.ask(&request, what, Duration::ZERO).await
     }
 
     /// Has the one operation of a request done, which takes no longer than `limit` by itself. `what` is it for

@@ -38,7 +38,7 @@ pub(crate) use context::filled_path;
 pub use context::{Builtins, Context, Machine, Request, Stage};
 pub use dependencies::{Dependencies, has_change_events};
 pub(crate) use effect::file_content;
-pub use effect::{Act, Prepared, collect, forget, perform, prepare_undo, start, verified};
+pub use effect::{Act, Prepared, collect, forget, forget_earlier, perform, prepare_undo, start, verified};
 pub use element::Element;
 pub use error::BackendError;
 pub(crate) use file::with as content_with;

@@ -17,6 +17,11 @@ pub(super) fn filled(path: &Template, context: &Context<'_>) -> Result<String, F
     Ok(backend::filled_path(path, context)?)
 }
 
+/// A tag for what only this process writes.
+pub(super) fn process() -> String {
+    std::process::id().to_string()
+}
+
 /// Does what the mapping says of a `set`, an `add` or a `delete`.
 pub(super) async fn perform(op: &HelperOp, node: &NodeAt<'_>) -> Outcome {
     let mapping = node.mapping();
@@ -50,13 +55,17 @@ pub(super) async fn perform(op: &HelperOp, node: &NodeAt<'_>) -> Outcome {
                 }
                 None => None,
             };
-            if let Some(name) = &op.undo
-                && !(place.is_kernels && before.is_none())
-            {
-                kept::keep(name, &Kept::of_file(&place, before, content.as_deref()), node.rules)?;
+            if let Some(name) = &op.undo {
+                let kept = if place.is_kernels && before.is_none() {
+                    Kept::Nothing
+                } else {
+                    Kept::of_file(&place, before, content.as_deref())
+                };
+                kept::keep(name, &kept, node.rules)?;
             }
+            let tag = op.undo.clone().unwrap_or_else(process);
             match content {
-                Some(content) => file::write(&place, &content, None, node.rules)?,
+                Some(content) => file::write(&place, &content, None, &tag, node.rules)?,
                 None => file::remove(&place)?,
             }
         }
@@ -67,13 +76,17 @@ pub(super) async fn perform(op: &HelperOp, node: &NodeAt<'_>) -> Outcome {
             } else {
                 backend::prepare_undo(act, &mut Prepared::default(), &context).await?
             };
-            if let (Some(name), Some(undo)) = (&op.undo, &undo) {
-                kept::keep(name, &Kept::of_property(undo), node.rules)?;
+            if let Some(name) = &op.undo {
+                let kept = undo.as_ref().map_or(Kept::Nothing, Kept::of_property);
+                kept::keep(name, &kept, node.rules)?;
             }
             backend::perform(act, undo.as_ref(), &context).await?;
         }
         Call::Run(program) => {
             check_run(program, node)?;
+            if let Some(name) = &op.undo {
+                kept::keep(name, &Kept::Nothing, node.rules)?;
+            }
             backend::perform(act, None, &node.context()).await?;
         }
         _ => return Err(Failure::refused("the agent does that itself")),

@@ -9,7 +9,7 @@ use serde_json::{Map, Value as Json};
 use tokio::time::{Duration, Instant, sleep_until};
 
 use super::connection::Listener;
-use super::effects::{check_run, filled};
+use super::effects::{check_run, filled, process};
 use super::file;
 use super::node::NodeAt;
 use super::object::check_program;
@@ -56,7 +56,7 @@ async fn begin(exec: &Exec, node: &NodeAt<'_>) -> Result<Running, Failure> {
         }
         Call::File { path, privileged: true, .. } => {
             let place = file::at(&filled(path, &node.context())?, node.rules)?;
-            file::write(&place, b"1", None, node.rules)?;
+            file::write(&place, b"1", None, &process(), node.rules)?;
             Ok(Running::ended(End::Code(0)))
         }
         Call::Bus { privileged: true, .. } => Ok(backend::start(exec, &node.context()).await?),

@@ -45,8 +45,14 @@ pub(super) fn found(place: &Place, rules: &Rules) -> io::Result<Option<(Vec<u8>,
 }
 
 /// Writes a file whole, or not at all: what is there by now keeps its attributes, unless it is given others. The
-/// kernel's own take one write.
-pub(super) fn write(place: &Place, content: &[u8], access: Option<&Access>, rules: &Rules) -> io::Result<()> {
+/// kernel's own take one write. `tag` is in the name of the file beside it, by which [`sweep`] finds that.
+pub(super) fn write(
+    place: &Place,
+    content: &[u8],
+    access: Option<&Access>,
+    tag: &str,
+    rules: &Rules,
+) -> io::Result<()> {
     if place.is_kernels {
         let mut file = place.at(OFlag::O_WRONLY | OFlag::O_NOCTTY | OFlag::O_NONBLOCK, 0)?;
         return match file.write(content)? {
@@ -62,7 +68,7 @@ pub(super) fn write(place: &Place, content: &[u8], access: Option<&Access>, rule
             Err(error) => return Err(error),
         },
     };
-    let temporary = temporary(&place.name, &std::process::id().to_string());
+    let temporary = temporary(&place.name, tag);
     let flags = OFlag::O_WRONLY | OFlag::O_CREAT | OFlag::O_EXCL;
     let mut file = place.open_beside(&temporary, flags, 0o600)?;
     let written =
@@ -88,15 +94,12 @@ pub(super) fn remove(place: &Place) -> io::Result<()> {
     if place.is_kernels { Ok(()) } else { place.sync() }
 }
 
-/// Removes what a write that was cut short has left beside a file.
-pub(super) fn sweep(place: &Place) -> io::Result<()> {
-    let prefix = temporary(&place.name, "");
-    for name in place.names()? {
-        if name.as_encoded_bytes().starts_with(prefix.as_encoded_bytes()) {
-            unlinkat(&place.folder, name.as_os_str(), UnlinkatFlags::NoRemoveDir)?;
-        }
+/// Removes what a write with this tag that was cut short has left beside a file. Nobody else may write with it meanwhile.
+pub(super) fn sweep(place: &Place, tag: &str) -> io::Result<()> {
+    match unlinkat(&place.folder, temporary(&place.name, tag).as_os_str(), UnlinkatFlags::NoRemoveDir) {
+        Ok(()) | Err(nix::Error::ENOENT) => Ok(()),
+        Err(error) => Err(error.into()),
     }
-    Ok(())
 }
 
 fn temporary(name: &OsStr, end: &str) -> OsString {

@@ -31,12 +31,24 @@ pub(super) async fn serve(
     for (index, op) in request.ops.iter().enumerate() {
         let outcome = match (op.op, &op.undo) {
             (Verb::Undo, Some(name)) => kept::put_back(name, machine, rules).await,
-            (Verb::Forget, Some(name)) => kept::forget(name, rules),
+            (Verb::Forget, Some(name)) => kept::forget(name, rules).await,
+            (Verb::Forget, None) if op.value.is_some() => match op.value.as_ref().and_then(Json::as_str) {
+                Some(prefix) if is_id(prefix) => kept::forget_others(prefix, rules),
+                _ => Err(Failure::new(code::BAD_REQUEST, "`value` is no beginning of names")),
+            },
             (Verb::Undo | Verb::Forget, None) => Err(Failure::new(code::BAD_REQUEST, "`undo` is missing")),
-            _ => {
+            (_, undo) => {
+                // Before anything is looked at: once it is undone, it must not go on from what it saw.
+                let lock = match undo {
+                    Some(name) => kept::begin(name, rules).await.map(Some),
+                    None => Ok(None),
+                };
                 let read = || object::read(&request.folder, &request.sha256, rules);
-                match object.get_or_insert_with(read).clone() {
-                    Ok(object) => do_one(request, index, op, &(object, machine, rules), listener).await,
+                match lock {
+                    Ok(_lock) => match object.get_or_insert_with(read).clone() {
+                        Ok(object) => do_one(request, index, op, &(object, machine, rules), listener).await,
+                        Err(failure) => Err(failure),
+                    },
                     Err(failure) => Err(failure),
                 }
             }

@@ -54,6 +54,12 @@ format = "int"
 set = { file = "/sys/net/{if}/mtu", privileged = true }
 get = [{ file = "/sys/net/{if}/mtu", privileged = true }]
 
+[node."Slow/<if>"]
+list = { run = ["ROOT/bin/names"], lines = true, privileged = true }
+[node."Slow/<if>/Mtu"]
+format = "int"
+set = { file = "/sys/net/{if}/mtu", privileged = true }
+
 [node.PkgURL]
 max-len = 20
 [node.State]

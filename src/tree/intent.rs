@@ -39,7 +39,7 @@ pub(super) struct Intent {
     /// The undos, one for each of the write's effects, by the number that it is recorded under.
     undos: Vec<(u64, Option<Undo>)>,
     /// The records of earlier writes that are of no account once this one has come to its end.
-    replaced: Vec<u64>,
+    replaced: Vec<(u64, Option<Undo>)>,
 }
 
 impl Intent {
@@ -56,14 +56,14 @@ impl Intent {
         let mut changes: Vec<Change> = undos.iter().filter_map(recorded).collect();
         // An earlier write could not be taken back; once this one is done, what it makes of the same file counts. If it
         // is not, both are to be taken back.
-        let is_replaced = |record: &[u8]| {
-            let old = Undo::decode(record);
-            old.is_none_or(|old| undos.iter().flat_map(|(_, undo)| undo).any(|undo| undo.is_of_same(&old)))
+        let is_replaced = |old: &Option<Undo>| {
+            let is_of_same = |old| undos.iter().flat_map(|(_, undo)| undo).any(|undo| undo.is_of_same(old));
+            old.as_ref().is_none_or(is_of_same)
         };
-        let replaced = left.iter().filter(|(_, record)| is_replaced(record)).map(|(number, _)| *number);
-        let mut replaced: Vec<u64> = replaced.collect();
+        let old = left.iter().map(|(number, record)| (*number, Undo::decode(record)));
+        let mut replaced: Vec<(u64, Option<Undo>)> = old.filter(|(_, old)| is_replaced(old)).collect();
         if replaced.len() > MOST_REPLACED {
-            changes.extend(replaced.drain(..).map(Change::Settled));
+            changes.extend(replaced.drain(..).map(|(number, _)| Change::Settled(number)));
         }
         store.commit(changes).await?;
         Ok(Self { undos, replaced })
@@ -86,8 +86,8 @@ impl Intent {
 
     /// Lets go of what was kept elsewhere to take the write back, which is final now.
     pub(super) fn forget(&self, machine: &Machine) {
-        let elsewhere =
-            self.undos.iter().filter_map(|(_, undo)| undo.clone().filter(Undo::is_kept_elsewhere));
+        let all = self.undos.iter().chain(&self.replaced);
+        let elsewhere = all.filter_map(|(_, undo)| undo.clone().filter(Undo::is_kept_elsewhere));
         let elsewhere: Vec<Undo> = elsewhere.collect();
         if elsewhere.is_empty() {
             return;
@@ -103,11 +103,7 @@ impl Intent {
 
     /// The changes that settle the intent: they belong into the transaction that stores the values.
     pub(super) fn settled(&self) -> impl Iterator<Item = Change> + '_ {
-        self.undos
-            .iter()
-            .map(|(number, _)| number)
-            .chain(&self.replaced)
-            .map(|number| Change::Settled(*number))
+        self.undos.iter().chain(&self.replaced).map(|(number, _)| Change::Settled(*number))
     }
 
     /// Whether the transaction that settles the intent is on disk, whatever its commit said.
@@ -150,6 +146,13 @@ impl Intent {
                     );
                     settled.push(Change::Settled(number));
                 }
+                Ok(Undone::Impossible) => {
+                    log::error!(
+                        MESSAGE_ID = id::UNDO_FAILED, OMADM_PLACE = place.as_str();
+                        "a change failed, and what it had done to {place} can't be taken back, as nobody knows what was there before: it stays"
+                    );
+                    settled.push(Change::Settled(number));
+                }
                 Err(error) => {
                     is_done = false;
                     log::error!(
@@ -176,7 +179,13 @@ impl Tree {
     /// Before anything is read or changed. True if nothing of it is left, neither done nor recorded; what can't be
     /// taken back, or not even read, is worth another try later: a service may not be up yet.
     pub async fn roll_back_interrupted(store: &Arc<Store>, machine: &Machine) -> bool {
-        Self::roll_back_recorded(store, machine, log::Level::Error).await
+        let is_done = Self::roll_back_recorded(store, machine, log::Level::Error).await;
+        if is_done && machine.helper.is_some() {
+            let machine = machine.clone();
+            // Nothing of earlier lives is to be taken back any more, whatever their helper did not hear of.
+            tokio::spawn(async move { backend::forget_earlier(&machine).await });
+        }
+        is_done
     }
 
     /// Tries again to take back what could not be, each time after twice as long; then the next start does. One task
@@ -256,6 +265,13 @@ async fn roll_back_one(record: &[u8], machine: &Machine, failure: log::Level) ->
             log::warn!(
                 OMADM_PLACE = place.as_str();
                 "a change was cut short, and {place} has been changed by somebody else since: it stays as it is"
+            );
+            return true;
+        }
+        Ok(Ok(Undone::Impossible)) => {
+            log::error!(
+                MESSAGE_ID = id::UNDO_FAILED, OMADM_PLACE = place.as_str();
+                "a change was cut short, and what it had done to {place} can't be taken back, as nobody knows what was there before: it stays"
             );
             return true;
         }

@@ -2,11 +2,13 @@
 
 use std::fmt;
 
+use serde_json::Value as Json;
+
 use super::bytes::{read, write};
 use super::undone::Undone;
 use crate::backend::context::Machine;
 use crate::backend::error::BackendError;
-use crate::helper_protocol::Verb;
+use crate::helper_protocol::{Verb, undone};
 
 /// The undo of an effect of the helper's.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -29,11 +31,17 @@ impl OfHelper {
             return Err(BackendError::NeedsHelper(self.place));
         };
         let reply = helper.ask_of_undo(Verb::Undo, &self.name).await?;
-        Ok(match reply.value {
-            Some(value) if value == "foreign" => Undone::Foreign,
-            // Where nothing is kept, nothing had begun.
-            _ => Undone::Restored,
+        Ok(match reply.value.as_ref().and_then(Json::as_str) {
+            // Where nothing is kept, nothing had begun, and nothing will.
+            Some(undone::RESTORED | undone::NOTHING_KEPT) => Undone::Restored,
+            Some(undone::FOREIGN) => Undone::Foreign,
+            _ => Undone::Impossible,
         })
+    }
+
+    /// Whether both are about the same node.
+    pub(super) fn is_of_same(&self, other: &Self) -> bool {
+        self.place == other.place
     }
 
     pub(super) fn size(&self) -> usize {

@@ -64,12 +64,13 @@ impl Undo {
         }
     }
 
-    /// Whether both undos are about the same file or property.
+    /// Whether both undos are about the same file or property, or about the same node of the helper's.
     #[must_use]
     pub fn is_of_same(&self, other: &Self) -> bool {
         match (self, other) {
             (Self::File(one), Self::File(other)) => one.path == other.path,
             (Self::Property(one), Self::Property(other)) => one.address == other.address,
+            (Self::Helper(one), Self::Helper(other)) => one.is_of_same(other),
             _ => false,
         }
     }

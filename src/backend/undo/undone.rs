@@ -7,4 +7,6 @@ pub enum Undone {
     Restored,
     /// Somebody has changed the thing since: it was left alone.
     Foreign,
+    /// What was there before is not known: what the effect has done stays.
+    Impossible,
 }

@@ -76,16 +76,84 @@ async fn a_change_is_taken_back_from_what_only_root_reads() {
     assert_eq!(fs::metadata(bench.path("var/kept")).unwrap().mode() & 0o777, 0o700);
     // The same name is not written over: that would lose what was there.
     bench.refused(change, 400, "kept as u-1 already").await;
-    // What a write that was cut short would leave.
-    bench.write("data/.host.conf.omadm-exec-99", "half");
+    // What a write that was cut short would leave, and one that somebody else is at.
+    bench.write("data/.host.conf.omadm-exec-u-1", "half");
+    bench.write("data/.host.conf.omadm-exec-u-9", "half");
     let undo = json!({ "op": "undo", "undo": "u-1" });
     assert_eq!(bench.one(undo.clone()).await, (200, json!("restored")));
     assert_eq!(bench.text("data/host.conf"), "host=old\nkey=secret\n");
     assert_eq!(fs::metadata(bench.path("data/host.conf")).unwrap().mode() & 0o777, 0o600);
-    assert!(!bench.path("data/.host.conf.omadm-exec-99").exists());
+    assert!(!bench.path("data/.host.conf.omadm-exec-u-1").exists());
+    assert!(bench.path("data/.host.conf.omadm-exec-u-9").exists());
     assert!(!bench.path("var/kept/u-1").exists());
-    // Where nothing is kept, nothing had begun.
+    // Whoever did not hear it asks again.
     assert_eq!(bench.one(undo).await, (200, json!("restored")));
+}
+
+fn level(name: &str) -> Json {
+    json!({ "op": "set", "node": "Level", "value": 5, "undo": name })
+}
+
+fn undo(name: &str) -> Json {
+    json!({ "op": "undo", "undo": name })
+}
+
+#[tokio::test]
+async fn what_was_undone_or_forgotten_before_it_began_never_begins() {
+    let bench = Bench::new();
+    assert_eq!(bench.one(undo("late-1")).await, (200, json!("nothing-kept")));
+    assert_eq!(bench.one(json!({ "op": "forget", "undo": "late-2" })).await.0, 200);
+    for name in ["late-1", "late-2"] {
+        bench.refused(level(name), 403, "does not begin any more").await;
+    }
+    assert_eq!(bench.one(undo("late-1")).await, (200, json!("nothing-kept")), "as often as it is asked");
+    assert_eq!(bench.text("data/level"), "3\n");
+    assert_eq!(bench.one(level("late-3")).await.0, 200, "others do");
+}
+
+#[tokio::test]
+async fn an_undo_waits_for_what_it_is_to_undo() {
+    let bench = Bench::new();
+    // It looks for its variables, and is at that for a while.
+    bench.script("bin/names", "sleep 1; echo eth0");
+    let slow = json!({
+        "op": "set", "node": "Slow/<if>/Mtu", "vars": { "if": "eth0" }, "value": 1400, "undo": "slow-1"
+    });
+    let request = bench.request("slow", json!([slow]));
+    let (mut stream, helper) = bench.helper();
+    stream.write_all(&frame(&request).unwrap()).await.unwrap();
+    while !bench.path("var/kept/slow-1.lock").exists() {
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+    // The agent gives up.
+    drop(stream);
+    assert_eq!(bench.one(undo("slow-1")).await, (200, json!("restored")));
+    assert_eq!(bench.text("sys/net/eth0/mtu"), "1500\n");
+    helper.await.unwrap().unwrap();
+    assert_eq!(bench.text("sys/net/eth0/mtu"), "1500\n", "it does not come after");
+    assert!(!bench.path("var/kept/slow-1.lock").exists());
+}
+
+#[tokio::test]
+async fn one_that_does_not_end_is_undone_later() {
+    let bench = Bench::new();
+    fs::create_dir(bench.path("var/kept")).unwrap();
+    let busy = fs::File::create(bench.path("var/kept/u-6.lock")).unwrap();
+    busy.lock().unwrap();
+    bench.refused(undo("u-6"), 503, "not over").await;
+    drop(busy);
+    assert_eq!(bench.one(undo("u-6")).await, (200, json!("nothing-kept")));
+}
+
+#[tokio::test]
+async fn what_nobody_can_take_back_is_not_told_to_be_restored() {
+    let bench = Bench::new();
+    let said = bench.path("said");
+    bench.script("bin/say", &format!("printf '%s' \"$1\" > {}", said.display()));
+    assert_eq!(bench.one(json!({ "op": "set", "node": "Word", "value": "x", "undo": "u-7" })).await.0, 200);
+    for _ in 0..2 {
+        assert_eq!(bench.one(undo("u-7")).await, (200, json!("impossible")));
+    }
 }
 
 #[tokio::test]
@@ -119,13 +187,34 @@ async fn a_file_that_was_not_there_goes_again_and_what_is_final_is_forgotten() {
 }
 
 #[tokio::test]
-async fn what_is_kept_has_a_bound() {
+async fn what_is_kept_has_a_bound_and_nothing_of_it_is_thrown_away_for_another() {
     let bench = Bench::new();
-    fs::create_dir(bench.path("var/kept")).unwrap();
-    for number in 0..300 {
-        bench.write(&format!("var/kept/old-{number}"), "{}");
+    let kept = bench.path("var/kept");
+    fs::create_dir(&kept).unwrap();
+    for number in 0..256 {
+        bench.write(&format!("var/kept/1-{number}"), "{}");
     }
-    assert_eq!(bench.one(json!({ "op": "set", "node": "Level", "value": 5, "undo": "u-5" })).await.0, 200);
+    bench.refused(level("u-5"), 500, "no room for more").await;
+    assert_eq!(bench.text("data/level"), "3\n");
+    // The agent begins a life in which nothing of that is to be undone.
+    bench.write("var/kept/2-1", "{}");
+    let busy = fs::File::create(kept.join("1-7.lock")).unwrap();
+    busy.lock().unwrap();
+    assert_eq!(bench.one(json!({ "op": "forget", "value": "2-" })).await.0, 200);
+    let mut left: Vec<_> = fs::read_dir(&kept).unwrap().map(|entry| entry.unwrap().file_name()).collect();
+    left.sort_unstable();
+    assert_eq!(left, ["1-7", "1-7.lock", "2-1"]);
+    bench.refused(json!({ "op": "forget", "value": "../" }), 400, "no beginning").await;
+    bench.refused(json!({ "op": "forget" }), 400, "`undo` is missing").await;
+}
+
+#[tokio::test]
+async fn of_what_is_over_the_oldest_is_forgotten_first_whatever_the_clock_says() {
+    let bench = Bench::new();
+    for number in 0..260 {
+        assert_eq!(bench.one(undo(&format!("o-{number}"))).await.0, 200);
+    }
     assert_eq!(fs::read_dir(bench.path("var/kept")).unwrap().count(), 256);
-    assert!(bench.path("var/kept/u-5").exists());
+    bench.refused(level("o-4"), 403, "any more").await;
+    assert_eq!(bench.one(level("o-3")).await.0, 200);
 }
