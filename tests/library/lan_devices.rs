@@ -1,8 +1,12 @@
 //! `mo/lan-devices`.
 
+use std::sync::{Arc, Mutex};
+
 use serde_json::{Value, json};
+use zbus::interface;
 
 use super::*;
+use crate::support::bus::Daemon;
 use crate::support::published::told;
 
 const DEVICES: Published = Published { moid: "urn:x-omadm:mo:lan-devices:1.0", root: "LanDevices" };
@@ -205,4 +209,58 @@ fn what_the_kernel_knows_is_read_in_a_network_of_its_own() {
     let expected = ["a0:00:5e:00:00:11", "192.0.2.5", "2001:db8::5", "-", "br0", "p0", "true"];
     assert_eq!(fields, expected, "{said}{}", String::from_utf8_lossy(&output.stderr));
     assert_eq!(said.lines().count(), 1, "{said}");
+}
+
+/// A device as BlueZ has it, which counts how often all of its properties are asked for.
+struct Bluetooth {
+    alias: &'static str,
+    reads: Arc<Mutex<usize>>,
+}
+
+#[interface(name = "org.bluez.Device1")]
+impl Bluetooth {
+    #[zbus(property)]
+    fn address(&self) -> String {
+        *self.reads.lock().unwrap() += 1;
+        "A0:00:5E:00:00:31".to_owned()
+    }
+
+    #[zbus(property)]
+    fn alias(&self) -> String {
+        self.alias.to_owned()
+    }
+
+    #[zbus(property)]
+    fn paired(&self) -> bool {
+        true
+    }
+
+    #[zbus(property)]
+    fn connected(&self) -> bool {
+        false
+    }
+
+    #[zbus(property, name = "RSSI")]
+    fn rssi(&self) -> i16 {
+        -67
+    }
+}
+
+#[tokio::test]
+async fn a_bluetooth_device_is_asked_once_for_all_that_is_told_of_it() {
+    let daemon = Daemon::start();
+    let reads = Arc::<Mutex<usize>>::default();
+    let device = |alias| Bluetooth { alias, reads: Arc::clone(&reads) };
+    let service = daemon.connect().name("org.bluez");
+    let service = service.serve_at("/org/bluez/hci0/dev_A0_00_5E_00_00_31", device("Sensor"));
+    let service = service.serve_at("/org/bluez/hci0/dev_A0_00_5E_00_00_32", device("Keys"));
+    let _service = service.build().await.unwrap();
+    let bench = bench("lan-devices", &daemon.config(), &[]).await;
+    let agent = bench.start().await;
+    let read = DEVICES.read(&bench, &agent).await;
+    let told = |name: &str| json!({"Address": "A0:00:5E:00:00:31", "Name": name, "Paired": true, "Connected": false, "Signal": -67});
+    let expected = json!({"A0_00_5E_00_00_31": told("Sensor"), "A0_00_5E_00_00_32": told("Keys")});
+    assert_eq!(read["Bluetooth"], expected, "{}", agent.log());
+    assert_eq!(*reads.lock().unwrap(), 2, "once each");
+    agent.stop().await;
 }
