@@ -2,7 +2,8 @@
 //!
 //! A frame is the length of its content, four bytes, the highest first, and then as many bytes of JSON, at most
 //! [`MAX_FRAME`]. A connection carries one [`HelperRequest`], then [`HelperReply`]s until each of its operations has
-//! one with a `code`, in order; then the helper closes it.
+//! one with a `code`, in order; then the helper closes it. An EXEC is `taken` first: a connection that ends before that
+//! has begun nothing. Requests have no member that is not known here; replies and results may.
 
 use std::collections::BTreeMap;
 
@@ -147,7 +148,6 @@ impl HelperOp {
 
 /// A reply: that an operation is over, or what its program has reported meanwhile.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
 pub struct HelperReply {
     /// The id of the request.
     pub id: String,
@@ -156,6 +156,10 @@ pub struct HelperReply {
     /// How it ended, one of [`code`]; none: it goes on.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub code: Option<u16>,
+    /// Whether the place of an EXEC's result is taken by now: from here on that tells how it ended, or why it did not
+    /// begin.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub taken: bool,
     /// What was asked for.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub value: Option<Json>,
@@ -169,8 +173,13 @@ pub struct HelperReply {
 
 /// How the program of an EXEC ended: the `value` of its reply, and the content of the file that outlives both.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
 pub struct ExecEnd {
+    /// Why it never began, one of [`code`].
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub code: Option<u16>,
+    /// The same, for people.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub error: Option<String>,
     /// The exit code, where it ended by itself.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub exit: Option<i32>,

@@ -12,9 +12,9 @@ use tokio::time::{sleep, timeout};
 
 use super::context::{Context, Machine};
 use super::error::BackendError;
-use super::helper::{BEYOND, Helper, next};
+use super::helper::{BEYOND, Helper, RESULTS, next};
 use super::reports::Reports;
-use super::run::{End, Exit, NOT_NOW, Running};
+use super::run::{End, Exit, Running};
 use crate::helper_protocol::{self as protocol, ExecEnd, HelperOp, HelperReply, HelperRequest, Verb, code};
 use crate::mo::given::Given;
 use crate::mo::mapping::{Call, Exec};
@@ -75,6 +75,9 @@ pub(super) async fn start(
     let op = HelperOp { resumed: context.request.resumed, ..op(Verb::Exec, context)? };
     let id = context.request.exec_id.map_or_else(Helper::name, str::to_owned);
     let request = request(id.clone(), op, context)?;
+    let place = helper.place_of_exec();
+    let place =
+        place.ok_or_else(|| helper.failed(&what, &io::Error::other("it executes as much as it may")))?;
     let mut stream = helper.send(&request).await.map_err(|error| helper.failed(&what, &error))?;
     let reports = reports(exec);
     let (heard, results) = (reports.clone(), helper.results().to_path_buf());
@@ -82,9 +85,12 @@ pub(super) async fn start(
     let limit = if exec.veto { exec.timeout() * 2 } else { exec.timeout() } + BEYOND;
     let machine_helper = context.machine.helper.clone();
     let work = async move {
+        let _place = place;
+        let mut taken = false;
         let told = timeout(limit, async {
             loop {
                 let reply = next(&mut stream).await?;
+                taken |= reply.taken;
                 report(heard.as_ref(), reply.output.clone());
                 if reply.code.is_some() {
                     return Ok::<_, io::Error>(reply);
@@ -98,24 +104,38 @@ pub(super) async fn start(
                 }
                 end_of(&what, reply)
             }
-            Ok(Err(error)) => {
+            Ok(Err(error)) if !taken => {
+                log::warn!(OMADM_CLIENT_URI = what.as_str(); "{what}: omadm-exec ended before it began ({error})");
+                Exit::of(End::NotBegun)
+            }
+            silent => {
+                let why = match silent {
+                    Ok(Err(error)) => error.to_string(),
+                    _ => "beyond its limit".to_owned(),
+                };
                 log::warn!(
                     OMADM_CLIENT_URI = what.as_str();
-                    "{what}: omadm-exec fell silent ({error}): the EXEC may have ended all the same, its result is looked for"
+                    "{what}: omadm-exec fell silent ({why}): the EXEC may have ended all the same, its result is looked for"
                 );
-                collected(&results, &id, heard.as_ref()).await
+                // From here on it takes nothing that it has not taken yet, as nobody listens.
+                drop(stream);
+                let missing = if taken { End::Lost } else { End::NotBegun };
+                collected(&what, &results, &id, heard.as_ref(), missing).await
             }
-            Err(_) => Exit::of(End::Timeout),
         }
     };
     Ok(Running::ending(work, reports))
 }
 
-/// Waits for the end of an EXEC that an earlier life of the agent has asked for under this name.
-pub(super) fn collect(helper: &Helper, exec: &Exec, id: &str) -> Running {
-    let reports = reports(exec);
-    let (heard, results, id) = (reports.clone(), helper.results().to_path_buf(), id.to_owned());
-    Running::ending(async move { collected(&results, &id, heard.as_ref()).await }, reports)
+/// Waits for the end of an EXEC that an earlier life of the agent has asked for under this name. Whether there still is
+/// a helper does not matter, nor whether there still is the node.
+pub(super) fn collect(helper: Option<&Helper>, exec: Option<&Exec>, id: &str) -> Running {
+    let reports = exec.and_then(reports);
+    let results = helper.map_or(Path::new(RESULTS), Helper::results).to_path_buf();
+    let (heard, id) = (reports.clone(), id.to_owned());
+    // Whoever asked is gone: what was not taken by now never is.
+    let collected = async move { collected("EXEC", &results, &id, heard.as_ref(), End::Lost).await };
+    Running::ending(collected, reports)
 }
 
 const WITHOUT_NODE: BackendError = BackendError::Unsupported("a privileged source outside of an object");
@@ -150,11 +170,16 @@ fn end_of(what: &str, reply: HelperReply) -> Exit {
         return exit(end);
     }
     let why = reply.error.unwrap_or_default();
+    refused(what, reply.code, &why)
+}
+
+/// The end of what the helper did not begin.
+fn refused(what: &str, code: Option<u16>, why: &str) -> Exit {
     log::warn!(OMADM_CLIENT_URI = what; "{what}: omadm-exec does not execute it: {why}");
-    Exit::of(match reply.code {
-        Some(code::NOT_NOW | code::STALE) => End::Code(NOT_NOW),
-        Some(code::REFUSED | code::NOT_FOUND | code::UNFIT | code::BAD_REQUEST) => End::Unsupported,
-        _ => End::Lost,
+    Exit::of(match code {
+        Some(code::NOT_NOW | code::STALE) => End::NotBegun,
+        Some(code::REFUSED | code::UNFIT | code::BAD_REQUEST) => End::Unsupported,
+        _ => End::Failed,
     })
 }
 
@@ -170,7 +195,8 @@ fn exit(end: ExecEnd) -> Exit {
 }
 
 /// Waits for the result of an EXEC, as long as a helper works at it.
-async fn collected(results: &Path, id: &str, reports: Option<&Reports>) -> Exit {
+/// `missing` is how it ended where there is no place for its result.
+async fn collected(what: &str, results: &Path, id: &str, reports: Option<&Reports>, missing: End) -> Exit {
     let path = results.join(id);
     let mut was_free = false;
     loop {
@@ -178,10 +204,13 @@ async fn collected(results: &Path, id: &str, reports: Option<&Reports>) -> Exit 
             Ok(found) => found,
             Err(error) => {
                 log::warn!("the result of an EXEC is not at {}: {error}", path.display());
-                return Exit::of(End::Lost);
+                return Exit::of(if error.kind() == io::ErrorKind::NotFound { missing } else { End::Lost });
             }
         };
         if let Ok(end) = serde_json::from_slice::<ExecEnd>(&content) {
+            if end.code.is_some() {
+                return refused(what, end.code, end.error.as_deref().unwrap_or_default());
+            }
             report(reports, end.output.clone());
             return exit(end);
         }

@@ -18,7 +18,7 @@ use super::undo::{OfFile, OfHelper, OfProperty, Undo};
 use super::{bus, file};
 use crate::base::heartbeat;
 use crate::ddf::Format;
-use crate::helper_protocol::Verb;
+use crate::helper_protocol::{Verb, code};
 use crate::mo::Value;
 use crate::mo::mapping::{Call, Exec, NodeMapping, Program, Sink};
 
@@ -155,11 +155,11 @@ pub async fn start(exec: &Exec, context: &Context<'_>) -> Result<Running, Backen
     }
 }
 
-/// Waits for the end of an EXEC that the helper was asked for under this name, by whoever is not there any more; none
-/// where there is no helper.
+/// Waits for the end of an EXEC that the helper was asked for under this name, by whoever is not there any more, and
+/// of a node that need not be.
 #[must_use]
-pub fn collect(exec: &Exec, id: &str, machine: &Machine) -> Option<Running> {
-    machine.helper.as_ref().map(|helper| by_helper::collect(helper, exec, id))
+pub fn collect(exec: Option<&Exec>, id: &str, machine: &Machine) -> Running {
+    by_helper::collect(machine.helper.as_deref(), exec, id)
 }
 
 /// Has the helper forget what it kept for undoing an effect that has become final. What it does not hear of it
@@ -206,7 +206,12 @@ async fn perform_by_helper(
         Call::Run(Program { timeout, .. }) | Call::Bus { timeout, .. } => *timeout,
         Call::File { .. } | Call::Store => Duration::ZERO,
     };
-    heartbeat::patiently(by_helper::ask(helper, op, limit, context)).await.map(|_| ())
+    let reply = heartbeat::patiently(by_helper::ask(helper, op, limit, context)).await?;
+    if reply.code == Some(code::OK) {
+        return Ok(());
+    }
+    let why = reply.error.unwrap_or_else(|| "omadm-exec has not done it".to_owned());
+    Err(BackendError::Helper { what: context.request.client_uri.to_owned(), why, temporary: true })
 }
 
 /// The end of an EXEC that is no program, as if it were one.

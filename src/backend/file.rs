@@ -41,11 +41,14 @@ pub(super) async fn read(
     privileged: bool,
 ) -> Result<Answer<Raw>, BackendError> {
     match content(machine, path).await.map_err(|error| error.or_helper(privileged))? {
-        Answer::Value(bytes) if dmi::is_placeholder(path, &bytes) => {
-            Ok(Answer::Absent(format!("{path}: a placeholder")))
-        }
+        Answer::Value(bytes) if dmi::is_placeholder(path, &bytes) => Ok(placeholder(path)),
         answer => Ok(answer.map(Raw::Bytes)),
     }
+}
+
+/// The answer of a DMI field that nobody has filled in.
+pub(super) fn placeholder<T>(path: &str) -> Answer<T> {
+    Answer::Absent(format!("{path}: a placeholder"))
 }
 
 /// Reads one setting of a file.
@@ -186,7 +189,7 @@ pub(super) fn content_now(path: &Path) -> Result<Answer<Vec<u8>>, BackendError> 
         Err(ReadError::TooLarge(_)) => {
             Err(BackendError::TooLarge { what: path.display().to_string(), limit: MAX_INPUT })
         }
-        Err(error) => no_content(path, error.into()),
+        Err(error) => no_content(path, error.into(), takes_requests(path)),
     }
 }
 
@@ -195,10 +198,17 @@ pub(super) fn try_load(path: &Path, limit: usize) -> Result<Vec<u8>, ReadError> 
     regular::read_entered(path, u64::try_from(limit).unwrap_or(u64::MAX))
 }
 
-fn no_content(path: &Path, error: io::Error) -> Result<Answer<Vec<u8>>, BackendError> {
+/// The answer of a file that could not be read, whoever tried; the kernel's own have more words for "no value".
+pub(crate) fn no_content(
+    path: &Path,
+    error: io::Error,
+    is_kernels: bool,
+) -> Result<Answer<Vec<u8>>, BackendError> {
     let absent = || Ok(Answer::Absent(format!("{}: {error}", path.display())));
+    if matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory) {
+        return absent();
+    }
     match error.raw_os_error().map(Errno::from_raw) {
-        Some(Errno::ENOENT | Errno::ENOTDIR) => absent(),
         Some(Errno::EAGAIN | Errno::EBUSY) => Ok(Answer::Unavailable(format!("{}: {error}", path.display()))),
         // How attributes say that they have no value: a link that is down has no speed.
         Some(
@@ -210,7 +220,7 @@ fn no_content(path: &Path, error: io::Error) -> Result<Answer<Vec<u8>>, BackendE
             | Errno::ENETDOWN
             | Errno::EOPNOTSUPP
             | Errno::EREMOTEIO,
-        ) if takes_requests(path) => absent(),
+        ) if is_kernels => absent(),
         _ => Err(BackendError::File { path: path.to_path_buf(), error }),
     }
 }

@@ -5,22 +5,24 @@
 
 use std::io;
 use std::path::{Path, PathBuf};
-use std::sync::LazyLock;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, LazyLock};
 use std::time::{Duration, SystemTime};
 
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::UnixStream;
-use tokio::sync::Notify;
+use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore};
 use tokio::time::timeout;
 
 use super::error::BackendError;
 use crate::helper_protocol::{self as protocol, HelperOp, HelperReply, HelperRequest, Verb, code};
 
 /// The folder where the helper leaves the results of EXECs.
-const RESULTS: &str = "/run/omadm-exec";
+pub(super) const RESULTS: &str = "/run/omadm-exec";
 /// The longest time until a connection is made and a request sent.
 const CONNECTING: Duration = Duration::from_secs(10);
+/// The most EXECs that the helper is asked for at one time: it serves a few requests more, for all else.
+const MOST_EXECS: usize = 12;
 /// How long the helper may take beyond the limit of what it runs: it reads the object, and lists what variables stand
 /// for.
 pub(super) const BEYOND: Duration = Duration::from_secs(30);
@@ -38,6 +40,7 @@ static COUNT: AtomicU64 = AtomicU64::new(0);
 pub struct Helper {
     socket: PathBuf,
     results: PathBuf,
+    execs: Arc<Semaphore>,
     /// Told when the helper finds other files than those that the agent has loaded.
     stale: Notify,
 }
@@ -46,7 +49,12 @@ impl Helper {
     /// Makes the helper that listens on `socket`. Nothing is connected yet.
     #[must_use]
     pub fn new(socket: PathBuf) -> Self {
-        Self { socket, results: RESULTS.into(), stale: Notify::new() }
+        Self {
+            socket,
+            results: RESULTS.into(),
+            execs: Arc::new(Semaphore::new(MOST_EXECS)),
+            stale: Notify::new(),
+        }
     }
 
     /// Puts the results of EXECs elsewhere, in tests.
@@ -64,6 +72,11 @@ impl Helper {
     /// The folder where the results of EXECs are.
     pub(super) fn results(&self) -> &Path {
         &self.results
+    }
+
+    /// A place among the EXECs that the helper works at.
+    pub(super) fn place_of_exec(&self) -> Option<OwnedSemaphorePermit> {
+        Arc::clone(&self.execs).try_acquire_owned().ok()
     }
 
     /// Waits until the helper finds other files than those that the agent has loaded.

@@ -41,7 +41,7 @@ pub(crate) use effect::file_content;
 pub use effect::{Act, Prepared, collect, forget, forget_earlier, perform, prepare_undo, start, verified};
 pub use element::Element;
 pub use error::BackendError;
-pub(crate) use file::with as content_with;
+pub(crate) use file::{no_content, with as content_with};
 pub use helper::Helper;
 pub use list::{Child, children_of, list};
 pub use read::{of_content, of_output, read, read_source};

@@ -13,7 +13,7 @@ use crate::mo::select::json_text;
 use super::answer::{Answer, MAX_TEXT, Raw, Reading};
 use super::context::Context;
 use super::error::BackendError;
-use super::{builtin, bus, by_helper, file, machine_id, os_release, run};
+use super::{builtin, bus, by_helper, dmi, file, machine_id, os_release, run};
 use crate::helper_protocol::{HelperOp, Verb};
 
 /// Asks a node's sources in order of preference; a node without sources is in the store.
@@ -145,6 +145,12 @@ pub fn of_content(
     context: &Context<'_>,
 ) -> Result<Answer<Value>, BackendError> {
     let SourceKind::File { setting: Some(setting), path } = &source.from else {
+        if let SourceKind::File { path, .. } = &source.from {
+            let path = path.fill_path(&context.variables(None))?;
+            if dmi::is_placeholder(&path, &content) {
+                return Ok(file::placeholder(&path));
+            }
+        }
         return typed(Raw::Bytes(content), &source.pipeline, &source.from, format, &context.variables(None));
     };
     let failed =

@@ -90,6 +90,10 @@ pub enum End {
     Lost,
     /// There was no program: only root may do this, and the agent is not.
     Unsupported,
+    /// The privileged helper has not begun it, and will not: it may be tried again.
+    NotBegun,
+    /// The privileged helper could not begin it.
+    Failed,
 }
 
 impl fmt::Display for End {
@@ -100,6 +104,8 @@ impl fmt::Display for End {
             Self::Timeout => f.write_str("killed at its time limit"),
             Self::Lost => f.write_str("lost sight of"),
             Self::Unsupported => f.write_str("not permitted"),
+            Self::NotBegun => f.write_str("not begun"),
+            Self::Failed => f.write_str("could not be begun"),
         }
     }
 }
@@ -245,6 +251,7 @@ pub(super) fn check(program: String, limit: Duration, exit: &Exit) -> Result<(),
         End::Timeout => return Err(BackendError::Timeout { program, seconds: limit.as_secs() }),
         End::Lost => "could not be waited for".to_owned(),
         End::Unsupported => "not permitted".to_owned(),
+        End::NotBegun | End::Failed => "could not be begun".to_owned(),
     };
     Err(BackendError::Program { program, reason })
 }

@@ -63,6 +63,7 @@ impl Execs {
         in_doubt: bool,
         shared: &Shared,
     ) -> Result<Ends, StoreError> {
+        self.exec_slots.heed(shared.stopping.subscribe());
         self.take_up_these(None, agent_state, in_doubt, shared)
     }
 

@@ -20,6 +20,7 @@ pub use record::Fate;
 pub use session_execs::{Execution, SessionExecs};
 pub use slots::ExecSlots;
 
+use crate::backend::BackendError;
 use crate::store::StoreError;
 use crate::store::records::{EndAlert, ExecRecord, ProcessGroup};
 use crate::tree::TreeError;
@@ -61,6 +62,14 @@ pub enum ExecError {
     /// The EXEC can't be started, or not be remembered.
     #[error(transparent)]
     Tree(#[from] TreeError),
+}
+
+impl ExecError {
+    /// Whether the privileged helper has not taken it, and may do so later.
+    fn is_helpers_moment(&self) -> bool {
+        let Self::Tree(TreeError::Backend { source, .. }) = self else { return false };
+        matches!(source, BackendError::Helper { temporary: true, .. })
+    }
 }
 
 impl From<StoreError> for ExecError {

@@ -1,6 +1,7 @@
 //! Queued EXECs, which wait, and what they are executed with when they begin.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use tokio::sync::{OwnedSemaphorePermit, watch};
 
@@ -8,10 +9,21 @@ use super::slots::Hold;
 use super::supervision::Supervision;
 use super::{ExecError, ExecRecord, ExecSlots, ProcessGroup};
 use crate::agent_state::AgentState;
+use crate::backend::End;
+use crate::base::{stopped, waking};
 use crate::config::Account;
 use crate::store::Change;
 use crate::tree::{Invocation, Principal, SessionFacts};
 use crate::uri::ServerId;
+
+/// The waits before an EXEC is tried again that the helper could not begin.
+const AGAIN: [Duration; 5] = [
+    Duration::from_secs(5),
+    Duration::from_secs(30),
+    Duration::from_secs(60),
+    Duration::from_secs(180),
+    Duration::from_secs(600),
+];
 
 /// An EXEC that waits: for the end of its session, or until it may begin.
 #[derive(Debug)]
@@ -81,9 +93,40 @@ impl QueuedExec {
         exec_slots.report(self.record.finished(self.number, code));
     }
 
-    /// Executes the EXEC, and reports its end. That it starts is on disk before: it is never started twice, unless it
-    /// is one that goes on after a reboot.
+    /// Executes the EXEC, and reports its end. What the helper can't begin now is tried again a few times; if the agent
+    /// stops meanwhile, its next start does.
     pub(super) async fn run(self, slot: OwnedSemaphorePermit, after: &AfterSession) {
+        let (mut queued, mut slot, mut now) = (self, slot, None);
+        let (exec_slots, mut stopping) = (&after.exec_slots, after.stopping.clone());
+        for wait in AGAIN {
+            queued = match queued.try_to_run(slot, now.as_ref().unwrap_or(after), false).await {
+                Some(again) => again,
+                None => return,
+            };
+            tokio::select! {
+                () = waking::sleep(wait) => {}
+                () = stopped(&mut stopping) => return,
+            }
+            let Some(free) = exec_slots.slot_in_time().await else { return };
+            slot = free;
+            // Files may have been read again.
+            now = AfterSession::now(queued.server_id(), after.session, exec_slots, &after.stopping);
+            if !exec_slots.is_recorded(queued.number()) {
+                return;
+            }
+        }
+        let _ = queued.try_to_run(slot, now.as_ref().unwrap_or(after), true).await;
+    }
+
+    /// Executes the EXEC, and reports its end, unless the helper could not begin it and this is not the last try: then
+    /// it is returned. That it starts is on disk before: it is never started twice, unless it is one that goes on after
+    /// a reboot.
+    async fn try_to_run(
+        self,
+        slot: OwnedSemaphorePermit,
+        after: &AfterSession,
+        is_last: bool,
+    ) -> Option<Self> {
         let Self { number, record, invocation, hold, waiting_place } = self;
         drop(waiting_place);
         let AfterSession { agent_state, account, exec_slots, .. } = after;
@@ -91,17 +134,30 @@ impl QueuedExec {
         let principal = Principal { account, session: after.session };
         let resumed = record.starts > 0;
         let elsewhere = record.runs_elsewhere(exec_slots.boot()).map(str::to_owned);
+        let before = record.clone();
         let mut record = record;
+        let invocation = match invocation {
+            Some(invocation) => Ok(invocation),
+            None => tree.invocation_again(&record.client_uri, resumed, &principal).await,
+        };
+        if let (Err(_), Some(request)) = (&invocation, &elsewhere) {
+            // Its node is gone: what its mapping would say of the end nobody knows.
+            let exit = tree.collect(None, request).finish().await;
+            let code = if exit.success() { 200 } else { 500 };
+            record.code = Some(code);
+            record.exit = if let End::Code(exit) = exit.end { Some(exit) } else { None };
+            exec_slots.report(record.finished(number, code));
+            return None;
+        }
+        let is_collected = elsewhere.is_some();
         let started = async {
-            let mut invocation = match invocation {
-                Some(invocation) => invocation,
-                None => tree.invocation_again(&record.client_uri, resumed, &principal).await?,
-            };
+            let mut invocation = invocation?;
             if !resumed {
                 invocation.alert = tree.alert_of(&invocation, &principal).await?;
                 record.alert.clone_from(&invocation.alert);
             }
-            if let Some(running) = elsewhere.and_then(|request| tree.collect(&invocation, &request)) {
+            if let Some(request) = elsewhere {
+                let running = tree.collect(Some(&invocation), &request);
                 return Ok((invocation, running));
             }
             record = record.started(exec_slots.boot(), tree.request_of(&invocation));
@@ -114,7 +170,7 @@ impl QueuedExec {
             }
             Ok::<_, ExecError>((invocation, running))
         };
-        let (finished, _held) = match started.await {
+        let (finished, held) = match started.await {
             Ok((invocation, running)) => {
                 let supervision = Supervision {
                     number,
@@ -124,6 +180,7 @@ impl QueuedExec {
                     store: Arc::clone(store),
                     account: Arc::clone(account),
                     session: after.session,
+                    stopping: exec_slots.stopping(),
                     is_over: Arc::default(),
                 };
                 supervision.run(running, (hold, slot)).await
@@ -133,10 +190,25 @@ impl QueuedExec {
                     OMADM_SERVER_ID = record.server_id.as_str(), OMADM_CLIENT_URI = record.client_uri.as_str();
                     "{}: not executed: {error}", record.client_uri
                 );
-                (record.finished(number, 500), (hold, slot))
+                let code = if error.is_helpers_moment() { Invocation::NOT_BEGUN } else { 500 };
+                (record.finished(number, code), (hold, slot))
             }
         };
+        if finished.code == Invocation::NOT_BEGUN && !is_last {
+            // As if it had not been tried: what dies now is not to be collected.
+            let before = if is_collected {
+                ExecRecord { request: None, starts: before.starts.saturating_sub(1), ..before }
+            } else {
+                before
+            };
+            if let Err(error) = store.commit(vec![Change::Exec(number, before.to_json())]).await {
+                log::error!("{}: that it was not begun could not be stored: {error}", before.client_uri);
+            }
+            let hold = held.0;
+            return Some(Self { number, record: before, invocation: None, hold, waiting_place: None });
+        }
         exec_slots.report(finished);
+        None
     }
 }
 

@@ -90,6 +90,7 @@ impl SessionExecs {
             store: Arc::clone(&self.store),
             account: Arc::clone(principal.account),
             session: principal.session,
+            stopping: self.exec_slots.stopping(),
             is_over: Arc::clone(&is_over),
         };
         let task = tokio::spawn(supervision.run(running, (hold, slot)));

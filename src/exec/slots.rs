@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
-use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, watch};
 
 use super::{ExecError, Finished};
 use crate::agent_state::AgentState;
@@ -27,6 +27,8 @@ pub struct ExecSlots {
     waiting_places: Arc<Semaphore>,
     /// The agent state as it is now.
     agent_state: Arc<Mutex<Option<Arc<AgentState>>>>,
+    /// Turns true when the agent ends.
+    stopping: Arc<Mutex<Option<watch::Receiver<bool>>>>,
     /// The latest time known, seconds since 1970: a clock that shows an earlier one is not set.
     time_floor: Arc<AtomicU64>,
 }
@@ -62,6 +64,7 @@ impl ExecSlots {
             finished,
             waiting_places: Arc::new(Semaphore::new(MOST_UNPERMITTED)),
             agent_state: Arc::default(),
+            stopping: Arc::default(),
             time_floor,
         }
     }
@@ -69,6 +72,15 @@ impl ExecSlots {
     /// Follows to a new agent state, in which EXECs begin from now on.
     pub fn follow(&self, agent_state: &Arc<AgentState>) {
         *self.agent_state.lock().unwrap_or_else(PoisonError::into_inner) = Some(Arc::clone(agent_state));
+    }
+
+    /// Heeds that the agent ends, which is when `stopping` turns true.
+    pub fn heed(&self, stopping: watch::Receiver<bool>) {
+        *self.stopping.lock().unwrap_or_else(PoisonError::into_inner) = Some(stopping);
+    }
+
+    pub(super) fn stopping(&self) -> Option<watch::Receiver<bool>> {
+        self.stopping.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
     pub(super) fn agent_state(&self) -> Option<Arc<AgentState>> {

@@ -3,18 +3,22 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::sync::{Mutex, OwnedSemaphorePermit};
-use tokio::time::sleep;
+use tokio::sync::{Mutex, OwnedSemaphorePermit, watch};
+use tokio::time::{sleep, timeout};
 
 use super::slots::Hold;
 use super::{ExecRecord, Finished};
 use crate::backend::{End, Reports, Running};
+use crate::base::stopped;
 use crate::config::Account;
 use crate::store::{Change, Store};
 use crate::tree::{Invocation, Principal, Said, SessionFacts, Tree};
 
 /// The least time between two commits of what a program reports: flash wears.
 const PAUSE: Duration = Duration::from_secs(1);
+
+/// How long the agent may be stopped after its helper was, when the machine goes down.
+const UNTIL_STOP: Duration = Duration::from_secs(10);
 
 /// The hold on the node that is being executed, and its slot among the programs that run.
 pub(super) type Held = (Hold, OwnedSemaphorePermit);
@@ -28,6 +32,8 @@ pub(super) struct Supervision {
     pub(super) store: Arc<Store>,
     pub(super) account: Arc<Account>,
     pub(super) session: SessionFacts,
+    /// Turns true when the agent ends.
+    pub(super) stopping: Option<watch::Receiver<bool>>,
     /// Whether the end is on disk: from then on nobody writes the record as of an EXEC that runs.
     pub(super) is_over: Arc<Mutex<bool>>,
 }
@@ -54,6 +60,14 @@ impl Supervision {
                 () = sleep(PAUSE) => {}
             }
         };
+        if is_for_the_next_start(&self.record, exit.end, self.stopping.as_mut()).await {
+            log::info!(
+                OMADM_CLIENT_URI = self.record.client_uri.as_str();
+                "{}: {} as the machine or the agent stops: the next start tells what became of it",
+                self.record.client_uri, exit.end
+            );
+            std::future::pending::<()>().await;
+        }
         let code = self.invocation.status(&exit);
         let number = if let End::Code(number) = exit.end { Some(number) } else { None };
         let client_uri = self.record.client_uri.clone();
@@ -63,6 +77,9 @@ impl Supervision {
             OMADM_STATUS = code;
             "{client_uri}: {}: {code}", exit.end
         );
+        if exit.end == End::NotBegun {
+            return (self.record.finished(self.number, code), held);
+        }
         (self.record.code, self.record.exit) = (Some(code), number);
         if self.invocation.keeps_what_it_says() {
             if exit.truncated {
@@ -98,6 +115,54 @@ impl Supervision {
     }
 }
 
+/// Whether what ended is not over for good: a machine that goes down stops the agent and its helper together, and each
+/// may be the first. What becomes of the EXEC is its [`Fate`](super::Fate) at the next start.
+async fn is_for_the_next_start(
+    record: &ExecRecord,
+    end: End,
+    stopping: Option<&mut watch::Receiver<bool>>,
+) -> bool {
+    let is_cut_short = matches!(end, End::Lost | End::Signal(_) | End::Timeout);
+    let Some(stopping) = stopping.filter(|_| is_cut_short && record.request.is_some()) else { return false };
+    if record.resume || record.after_session {
+        return timeout(UNTIL_STOP, stopped(stopping)).await.is_ok();
+    }
+    *stopping.borrow()
+}
+
 fn said(reports: Option<&Reports>, result: Option<Vec<u8>>) -> Said {
     Said { reported: reports.map(Reports::take).unwrap_or_default(), result }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn record(json: &str) -> ExecRecord {
+        let json = format!(r#"{{"server_id":"a","client_uri":"u","alert_type":"t","starts":1{json}}}"#);
+        ExecRecord::from_json(json.as_bytes()).unwrap()
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn what_a_reboot_cuts_short_is_told_by_the_next_start() {
+        let plain = record(r#","request":"r""#);
+        let resume = record(r#","request":"r","resume":true"#);
+        let own = record(r#","resume":true"#);
+        let (tell, mut stopping) = watch::channel(false);
+        for end in [End::Lost, End::Signal(15), End::Timeout] {
+            assert!(!is_for_the_next_start(&resume, end, Some(&mut stopping)).await, "nobody stops");
+        }
+        // The helper is hit first.
+        let mut early = stopping.clone();
+        let waiting = is_for_the_next_start(&resume, End::Lost, Some(&mut early));
+        let (is_for_it, ()) = tokio::join!(waiting, async {
+            sleep(Duration::from_secs(2)).await;
+            tell.send_replace(true);
+        });
+        assert!(is_for_it);
+        assert!(is_for_the_next_start(&plain, End::Lost, Some(&mut stopping)).await);
+        assert!(!is_for_the_next_start(&plain, End::Code(0), Some(&mut stopping)).await, "it is over");
+        assert!(!is_for_the_next_start(&plain, End::NotBegun, Some(&mut stopping)).await);
+        assert!(!is_for_the_next_start(&own, End::Signal(9), Some(&mut stopping)).await, "no helper has it");
+    }
 }

@@ -26,6 +26,11 @@ const TELLING: Duration = Duration::from_secs(5);
 pub(super) struct Listener(Option<UnixStream>);
 
 impl Listener {
+    /// Whether nobody waits any more.
+    pub(super) fn is_gone(&self) -> bool {
+        self.0.is_none()
+    }
+
     /// Tells a reply. One that is too long for a frame is told to be that.
     pub(super) async fn tell(&mut self, reply: &HelperReply) {
         let Some(stream) = &mut self.0 else { return };
@@ -35,7 +40,7 @@ impl Listener {
         });
         let told = timeout(TELLING, stream.write_all(&framed.unwrap_or_default())).await;
         if !matches!(told, Ok(Ok(()))) {
-            log::debug!("the requester is gone: what was begun goes on");
+            log::debug!("the requester is gone: what has begun goes on");
             self.0 = None;
         }
     }

@@ -1,10 +1,10 @@
 //! What an operation does to the machine: `set`, `add`, `delete`.
 
-use super::file;
 use super::kept::{self, Kept};
 use super::node::NodeAt;
 use super::object::check_program;
 use super::outcome::{Failure, Outcome};
+use super::{file, sources};
 use crate::backend::{self, Act, Answer, Context, Prepared};
 use crate::ddf::Format;
 use crate::helper_protocol::{HelperOp, Verb, code};
@@ -40,6 +40,9 @@ pub(super) async fn perform(op: &HelperOp, node: &NodeAt<'_>) -> Outcome {
         _ => mapping.delete.as_ref().map(Act::Delete),
     };
     let act = act.ok_or_else(|| Failure::refused("the mapping says nothing of that"))?;
+    if let Call::Run(Program { timeout, .. }) | Call::Bus { timeout, .. } = act.call() {
+        node.rules.bound(*timeout);
+    }
     match act.call() {
         Call::File { path, privileged: true, .. } => {
             let context = node.context();
@@ -102,23 +105,22 @@ pub(super) fn check_run(program: &Program, node: &NodeAt<'_>) -> Result<(), Fail
 /// Checks a value against limits that have to be read: of sources, and of leaves that have some. What is stored only
 /// the agent knows, and only the agent can check.
 async fn check_limits(node: &NodeAt<'_>, value: &Value) -> Result<(), Failure> {
-    let context = node.context();
     for (side, bound) in node.mapping().limits.bounds() {
         let answer = match bound {
             Bound::Number(_) => continue,
-            Bound::Source(source) => backend::read_source(source, Format::Chr, &context).await?,
+            Bound::Source(source) => sources::read(source, Format::Chr, node).await?,
             Bound::Leaf(path) => {
                 let Some(leaf) = path.find(node.object, node.id) else { continue };
                 let leaf = node.object.node(leaf);
                 if leaf.mapping.get.is_empty() {
                     continue;
                 }
-                backend::read(&leaf.mapping, leaf.properties.format, false, &context).await?
+                sources::read_leaf(&leaf.mapping, leaf.properties.format, node).await?
             }
         };
         match answer {
-            Answer::Value(limit) if !limit.value.is_empty() => {
-                side.admit(&value.to_text(), &limit.value.to_text()).map_err(Failure::unfit)?;
+            Answer::Value(limit) if !limit.is_empty() => {
+                side.admit(&value.to_text(), &limit.to_text()).map_err(Failure::unfit)?;
             }
             Answer::Value(_) | Answer::Absent(_) => {}
             Answer::Unavailable(why) => return Err(Failure::new(code::NOT_NOW, why)),

@@ -12,37 +12,59 @@ use super::connection::Listener;
 use super::effects::{check_run, filled, process};
 use super::file;
 use super::node::NodeAt;
-use super::object::check_program;
+use super::object::{self, check_program};
 use super::outcome::{Failure, Outcome};
 use super::results::Pending;
-use crate::backend::{self, End, Exit, NOT_NOW, Reports, Running};
-use crate::helper_protocol::{ExecEnd, HelperReply, MAX_OUTPUT, code};
+use super::rules::Rules;
+use crate::backend::{self, End, Exit, Machine, NOT_NOW, Reports, Running};
+use crate::helper_protocol::{ExecEnd, HelperOp, HelperReply, HelperRequest, MAX_OUTPUT, code};
 use crate::mo::mapping::{Call, Exec};
 
 /// The time between two frames of what a program reports: ten a second at most.
 const PAUSE: Duration = Duration::from_millis(100);
 
-/// Executes a node; its result is left for whoever asks for `id`.
-pub(super) async fn execute(id: &str, index: usize, node: &NodeAt<'_>, listener: &mut Listener) -> Outcome {
-    let exec = node.mapping().exec.as_ref();
-    let exec = exec.ok_or_else(|| Failure::refused("the mapping says nothing of EXEC"))?;
-    let pending = Pending::take(id, node.rules)?;
-    let running = match begin(exec, node).await {
-        Ok(running) => running,
-        Err(failure) => {
-            pending.give_back();
-            return Err(failure);
+/// Executes a node; its result, or why it did not begin, is left for whoever asks for the request's id. Before anything
+/// else its place is taken, and whoever listens is told so: who is gone by then has given it up, and may have said so.
+pub(super) async fn execute(
+    request: &HelperRequest,
+    op: &HelperOp,
+    machine: &Machine,
+    rules: &Rules,
+    listener: &mut Listener,
+) -> Outcome {
+    let id = &request.id;
+    let pending = Pending::take(id, rules)?;
+    listener.tell(&HelperReply { id: id.clone(), taken: true, ..HelperReply::default() }).await;
+    let done = if listener.is_gone() {
+        Err(Failure::new(code::NOT_NOW, "nobody waits for it any more"))
+    } else {
+        async {
+            let object = object::read(&request.folder, &request.sha256, rules)?;
+            let node = NodeAt::find(op, &request.server, false, (&object, machine, rules)).await?;
+            let exec = node.mapping().exec.as_ref();
+            let exec = exec.ok_or_else(|| Failure::refused("the mapping says nothing of EXEC"))?;
+            let running = begin(exec, &node).await?;
+            Ok(follow(id, exec, running, &node, listener).await)
+        }
+        .await
+    };
+    let end = match &done {
+        Ok(end) => end.clone(),
+        Err(Failure { code, why }) => {
+            ExecEnd { code: Some(*code), error: Some(why.clone()), ..ExecEnd::default() }
         }
     };
-    let end = follow(id, index, exec, running, node, listener).await;
     if let Err(error) = pending.leave(&end) {
-        log::error!("{}: its result can't be left for the agent: {error}", node.client_uri());
+        log::error!("{}: the result of {:?} can't be left for the agent: {error}", request.folder, op.node);
     }
-    serde_json::to_value(end).map(Some).map_err(|error| Failure::new(code::FAILED, error))
+    serde_json::to_value(done?).map(Some).map_err(|error| Failure::new(code::FAILED, error))
 }
 
 /// Begins what the mapping says, if it may begin now.
 async fn begin(exec: &Exec, node: &NodeAt<'_>) -> Result<Running, Failure> {
+    if node.resumed && !exec.resume {
+        return Err(Failure::refused("the mapping does not have it go on after a reboot"));
+    }
     if !node.resumed {
         check_window(exec, node).await?;
         if exec.veto {
@@ -92,7 +114,6 @@ async fn ask_vetoes(node: &NodeAt<'_>) -> Result<(), Failure> {
 /// Follows an EXEC to its end, and tells what it reports meanwhile.
 async fn follow(
     id: &str,
-    index: usize,
     exec: &Exec,
     mut running: Running,
     node: &NodeAt<'_>,
@@ -113,14 +134,14 @@ async fn follow(
             () = async { more.await; sleep_until(next).await; } => {}
         }
         next = Instant::now() + PAUSE;
-        tell(id, index, taken(exec, reports.as_ref(), node), &mut last, listener).await;
+        tell(id, admitted(exec, reports.as_ref(), node), &mut last, listener).await;
     };
-    tell(id, index, taken(exec, reports.as_ref(), node), &mut last, listener).await;
+    tell(id, admitted(exec, reports.as_ref(), node), &mut last, listener).await;
     ended(exec, exit, last)
 }
 
 /// What a program has reported, so far as the leaves may have it.
-fn taken(exec: &Exec, reports: Option<&Reports>, node: &NodeAt<'_>) -> Map<String, Json> {
+fn admitted(exec: &Exec, reports: Option<&Reports>, node: &NodeAt<'_>) -> Map<String, Json> {
     let reported = reports.map(Reports::take).unwrap_or_default();
     let mut admitted = Map::new();
     for (key, value) in reported {
@@ -137,18 +158,12 @@ fn taken(exec: &Exec, reports: Option<&Reports>, node: &NodeAt<'_>) -> Map<Strin
     admitted
 }
 
-async fn tell(
-    id: &str,
-    index: usize,
-    output: Map<String, Json>,
-    last: &mut Map<String, Json>,
-    listener: &mut Listener,
-) {
+async fn tell(id: &str, output: Map<String, Json>, last: &mut Map<String, Json>, listener: &mut Listener) {
     if output.is_empty() {
         return;
     }
     last.extend(output.clone());
-    listener.tell(&HelperReply { id: id.to_owned(), index, output, ..HelperReply::default() }).await;
+    listener.tell(&HelperReply { id: id.to_owned(), output, ..HelperReply::default() }).await;
 }
 
 fn ended(exec: &Exec, exit: Exit, output: Map<String, Json>) -> ExecEnd {
@@ -157,7 +172,7 @@ fn ended(exec: &Exec, exit: Exit, output: Map<String, Json>) -> ExecEnd {
         End::Code(code) => end.exit = Some(code),
         End::Signal(signal) => end.signal = Some(signal),
         End::Timeout => end.timeout = true,
-        End::Lost | End::Unsupported => {}
+        End::Lost | End::Unsupported | End::NotBegun | End::Failed => {}
     }
     if exec.result.is_some() {
         end.truncated |= exit.stdout.len() > MAX_OUTPUT;

@@ -10,8 +10,10 @@ use std::path::Path;
 use nix::fcntl::{OFlag, renameat};
 use nix::unistd::{UnlinkatFlags, unlinkat};
 
+use super::outcome::Failure;
 use super::rules::Rules;
 use super::walk::{Place, walk};
+use crate::backend::{self, Answer};
 use crate::base::files::Access;
 use crate::base::regular::{self, ReadError};
 
@@ -20,9 +22,18 @@ const MOST: u64 = 1 << 20;
 /// The mode of a file that a mapping makes.
 const NEW: u32 = 0o644;
 
-/// Reads a file; none where there is none.
-pub(super) fn read(path: &str, rules: &Rules) -> io::Result<Option<Vec<u8>>> {
-    Ok(found(&at(path, rules)?, rules)?.map(|(content, _)| content))
+/// Reads a value's file, and answers as the agent would of one that it reads itself.
+pub(super) fn read(path: &str, rules: &Rules) -> Result<Answer<Vec<u8>>, Failure> {
+    let (is_kernels, read) = match at(path, rules) {
+        Ok(place) => (place.is_kernels, found(&place, rules)),
+        Err(error) => (false, Err(error)),
+    };
+    match read {
+        Ok(Some((content, _))) => Ok(Answer::Value(content)),
+        Ok(None) => Ok(Answer::Absent(format!("{path}: there is none"))),
+        Err(error) if error.kind() == io::ErrorKind::PermissionDenied => Err(error.into()),
+        Err(error) => Ok(backend::no_content(Path::new(path), error, is_kernels)?),
+    }
 }
 
 /// Where a path leads.

@@ -7,7 +7,7 @@
 //! |---|---|
 //! | who asks: the agent's user, or root | [`connection`] |
 //! | the object's files: root's, in root's folders, the same that the agent has loaded | [`object`], [`walk`] |
-//! | the node, what its mapping allows, the values, what variables stand for | [`node`], [`operations`] |
+//! | the node, what its mapping allows, the values, what variables stand for | [`node`], [`sources`], [`operations`] |
 //! | files read and written by open folders; programs begun as the user of the mapping; D-Bus calls | [`file`], [`stage`], `backend` |
 //! | how an EXEC ended, for whoever asks later; what was there before a change | [`results`], [`kept`], [`lock`] |
 //!
@@ -32,6 +32,7 @@ mod operations;
 mod outcome;
 mod results;
 mod rules;
+mod sources;
 mod stage;
 mod walk;
 

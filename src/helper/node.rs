@@ -6,7 +6,7 @@ use std::sync::Arc;
 use serde_json::{Map, Value as Json};
 
 use super::object::check_program;
-use super::outcome::{Failure, answered};
+use super::outcome::Failure;
 use super::rules::Rules;
 use super::{effects, file};
 use crate::backend::{self, Answer, Builtins, Child, Context, Machine, Request};
@@ -138,27 +138,32 @@ impl<'a> NodeAt<'a> {
 
     /// The child of that name, if the node's own list has it.
     async fn child(&self, list: &List, captured: &str) -> Result<Child, Failure> {
-        let children = self.children(list).await?;
+        let children = match self.children(list).await? {
+            Answer::Value(children) => children,
+            Answer::Absent(why) => return Err(Failure::not_found(why)),
+            Answer::Unavailable(why) => return Err(Failure::new(code::NOT_NOW, why)),
+        };
         let child = children.into_iter().find(|child| child.captured == captured);
         child.ok_or_else(|| Failure::not_found(format!("the node's list has no {captured:?}")))
     }
 
     /// The children that the node's list has.
-    pub(super) async fn children(&self, list: &List) -> Result<Vec<Child>, Failure> {
+    pub(super) async fn children(&self, list: &List) -> Result<Answer<Vec<Child>>, Failure> {
         let context = self.context();
-        let found = match &list.from {
-            ListFrom::Records { place: RecordsPlace::File(path), shape } if list.privileged => {
-                let content = file::read(&effects::filled(path, &context)?, self.rules)?;
-                let Some(content) = content else { return Ok(Vec::new()) };
+        Ok(match &list.from {
+            ListFrom::Records { place: RecordsPlace::File(path), shape } => {
+                let content = match file::read(&effects::filled(path, &context)?, self.rules)? {
+                    Answer::Value(content) => content,
+                    other => return Ok(other.map(|_| Vec::new())),
+                };
                 let text = String::from_utf8(content)
                     .map_err(|_| Failure::new(code::FAILED, "the list is not UTF-8"))?;
                 let failed = |why| Failure::new(code::FAILED, format!("{path}: {why}"));
                 let elements = backend::elements(&text, shape, true).map_err(failed)?;
-                let elements = match elements {
-                    Answer::Value(elements) => elements,
-                    Answer::Absent(_) | Answer::Unavailable(_) => Vec::new(),
-                };
-                Answer::Value(backend::children_of(list, elements, &context)?)
+                match elements {
+                    Answer::Value(elements) => Answer::Value(backend::children_of(list, elements, &context)?),
+                    other => other.map(|_| Vec::new()),
+                }
             }
             from => {
                 if let ListFrom::Records { place: RecordsPlace::Run(argv), .. } = from {
@@ -167,11 +172,7 @@ impl<'a> NodeAt<'a> {
                 }
                 backend::list(list, &context).await?
             }
-        };
-        match found {
-            Answer::Value(children) => Ok(children),
-            other => answered(other, |_| Ok(Json::Null)).map(|_| Vec::new()),
-        }
+        })
     }
 
     /// Takes the leaves that the node's `input` lists, each checked as if it were to be written.

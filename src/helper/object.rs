@@ -1,5 +1,6 @@
 //! The management object of a request, read from files that only root can have written.
 
+use std::cell::Cell;
 use std::ffi::OsString;
 use std::io;
 use std::path::{Path, PathBuf};
@@ -11,14 +12,19 @@ use super::walk::{Place, Rule, walk};
 use crate::base::regular::{self, ReadError};
 use crate::helper_protocol::{code, hex};
 use crate::mo::ManagementObject;
-use crate::mo::load::{FolderFiles, object_of};
+use crate::mo::load::{FolderFiles, files_digest, object_of};
 use crate::spanned::Problems;
+
+/// The largest mapping file, in bytes.
+const LARGEST: u64 = 1 << 20;
 
 /// A folder of root's, open.
 struct OfRoot<'a> {
     folder: PathBuf,
     open: Place,
     rules: &'a Rules,
+    /// Whether a file of it can't be trusted.
+    is_refused: Cell<bool>,
 }
 
 /// Reads the object of this folder, if its files are those of this digest.
@@ -41,10 +47,16 @@ pub(super) fn read(folder: &str, sha256: &str, rules: &Rules) -> Result<Arc<Mana
                 break;
             }
         };
-        let of_root = OfRoot { folder: path.clone(), open, rules };
+        let of_root = OfRoot { folder: path.clone(), open, rules, is_refused: Cell::new(false) };
         let mut problems = Problems::default();
         let object = object_of(&path, &of_root, &mut problems);
-        let object = object.ok_or_else(|| Failure::refused(problems.to_string().trim_end()))?;
+        let Some(object) = object else {
+            // What the agent has loaded could be read: it is another one, unless it has not changed.
+            let is_another = !of_root.is_refused.get()
+                && of_root.plain_digest().is_some_and(|digest| hex(&digest) != sha256);
+            let code = if is_another { code::STALE } else { code::REFUSED };
+            return Err(Failure::new(code, problems.to_string().trim_end()));
+        };
         if hex(&object.files_digest) != sha256 {
             let why = format!("{} is another one than the agent has loaded", path.display());
             return Err(Failure::new(code::STALE, why));
@@ -54,13 +66,25 @@ pub(super) fn read(folder: &str, sha256: &str, rules: &Rules) -> Result<Arc<Mana
     Err(missing)
 }
 
+impl OfRoot<'_> {
+    /// The digest of a folder whose mapping describes its nodes itself, as [`ManagementObject::files_digest`] is made.
+    fn plain_digest(&self) -> Option<[u8; 32]> {
+        let name = Path::new(self.folder.file_name()?).with_extension("toml");
+        Some(files_digest(&self.read(&name, LARGEST).ok()?))
+    }
+}
+
 impl FolderFiles for OfRoot<'_> {
     fn names(&self) -> io::Result<Vec<OsString>> {
         self.open.names()
     }
 
     fn read(&self, name: &Path, limit: u64) -> Result<Vec<u8>, ReadError> {
-        read_file(&self.folder.join(name), limit, self.rules)
+        let read = read_file(&self.folder.join(name), limit, self.rules);
+        if matches!(&read, Err(ReadError::Io(error)) if error.kind() == io::ErrorKind::PermissionDenied) {
+            self.is_refused.set(true);
+        }
+        read
     }
 }
 

@@ -1,19 +1,19 @@
 //! The operations of a request, done one after the other.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use serde_json::Value as Json;
 
 use super::connection::Listener;
-use super::effects::{self, filled};
+use super::effects;
 use super::node::NodeAt;
-use super::object::{self, check_program};
+use super::object;
 use super::outcome::{Failure, Outcome, answered, reply};
 use super::rules::Rules;
-use super::{exec, file, kept};
+use super::{exec, kept, sources};
 use crate::backend::{self, Machine};
 use crate::helper_protocol::{HelperOp, HelperRequest, MAX_OPS, VERSION, Verb, code, is_id};
-use crate::mo::mapping::{Source, SourceKind, Template};
 use crate::mo::{ManagementObject, Value};
 
 /// Does all operations of a request, and tells how each ended.
@@ -29,6 +29,9 @@ pub(super) async fn serve(
     }
     let mut object = None;
     for (index, op) in request.ops.iter().enumerate() {
+        if op.op != Verb::Exec {
+            rules.bound(Duration::ZERO);
+        }
         let outcome = match (op.op, &op.undo) {
             (Verb::Undo, Some(name)) => kept::put_back(name, machine, rules).await,
             (Verb::Forget, Some(name)) => kept::forget(name, rules).await,
@@ -37,6 +40,7 @@ pub(super) async fn serve(
                 _ => Err(Failure::new(code::BAD_REQUEST, "`value` is no beginning of names")),
             },
             (Verb::Undo | Verb::Forget, None) => Err(Failure::new(code::BAD_REQUEST, "`undo` is missing")),
+            (Verb::Exec, _) => exec::execute(request, op, machine, rules, listener).await,
             (_, undo) => {
                 // Before anything is looked at: once it is undone, it must not go on from what it saw.
                 let lock = match undo {
@@ -46,7 +50,7 @@ pub(super) async fn serve(
                 let read = || object::read(&request.folder, &request.sha256, rules);
                 match lock {
                     Ok(_lock) => match object.get_or_insert_with(read).clone() {
-                        Ok(object) => do_one(request, index, op, &(object, machine, rules), listener).await,
+                        Ok(object) => do_one(request, op, &(object, machine, rules)).await,
                         Err(failure) => Err(failure),
                     },
                     Err(failure) => Err(failure),
@@ -54,7 +58,10 @@ pub(super) async fn serve(
             }
         };
         if let Err(Failure { code, why }) = &outcome {
-            log::warn!("{} {:?} for {}: {code}: {why}", request.folder, op.node, request.server);
+            // That there is nothing, or nothing now, is an answer like others.
+            let is_odd = !matches!(*code, code::ABSENT | code::NOT_NOW);
+            let level = if is_odd { log::Level::Warn } else { log::Level::Debug };
+            log::log!(level, "{} {:?} for {}: {code}: {why}", request.folder, op.node, request.server);
         }
         listener.tell(&reply(&request.id, index, outcome)).await;
     }
@@ -79,10 +86,8 @@ fn check(request: &HelperRequest) -> Result<(), Failure> {
 
 async fn do_one(
     request: &HelperRequest,
-    index: usize,
     op: &HelperOp,
     at: &(Arc<ManagementObject>, &Machine, &Rules),
-    listener: &mut Listener,
 ) -> Outcome {
     let (object, machine, rules) = at;
     let is_new = op.op == Verb::Add;
@@ -90,7 +95,6 @@ async fn do_one(
     match op.op {
         Verb::Get => get(op, &node).await.map(Some),
         Verb::List => list(&node).await.map(Some),
-        Verb::Exec => exec::execute(&request.id, index, &node, listener).await,
         _ => effects::perform(op, &node).await,
     }
 }
@@ -103,22 +107,7 @@ async fn get(op: &HelperOp, node: &NodeAt<'_>) -> Result<Json, Failure> {
         return Err(Failure::refused("the agent reads that itself"));
     }
     let format = node.object.node(node.id).properties.format;
-    let context = node.context();
-    let answer = match source {
-        Source { from: SourceKind::File { path, .. }, .. } => {
-            let path = filled(path, &context)?;
-            let content = file::read(&path, node.rules)?;
-            let absent = || Failure::new(code::ABSENT, format!("{path}: there is none"));
-            backend::of_content(content.ok_or_else(absent)?, source, format, &context)?
-        }
-        Source { from, .. } => {
-            if let SourceKind::Run(argv) = from {
-                check_program(argv.first().and_then(Template::literal).unwrap_or_default(), node.rules)?;
-            }
-            let read = backend::read_source(source, format, &context).await?;
-            read.map(|reading| reading.value)
-        }
-    };
+    let answer = sources::read(source, format, node).await?;
     answered(answer, |value: Value| {
         let mut json = Vec::new();
         value.write_json(&mut json);
@@ -138,5 +127,5 @@ async fn list(node: &NodeAt<'_>) -> Result<Json, Failure> {
         Some(item) => Json::Array(vec![child.captured.into(), item]),
         None => Json::Array(vec![child.captured.into()]),
     };
-    Ok(children.into_iter().map(element).collect())
+    answered(children, |children| Ok(children.into_iter().map(element).collect()))
 }

@@ -59,11 +59,6 @@ impl Pending {
         file.write_all(&serde_json::to_vec(end)?)?;
         fs::rename(temporary, &self.path)
     }
-
-    /// Gives the place back, as nothing was executed.
-    pub(super) fn give_back(self) {
-        let _ = fs::remove_file(&self.path);
-    }
 }
 
 /// Deletes results that nobody can wait for any more, and the oldest where they are too many.
@@ -83,7 +78,11 @@ fn sweep(folder: &std::path::Path) -> io::Result<()> {
     for (at, (modified, path)) in ended.into_iter().enumerate() {
         let is_old = now.duration_since(modified).is_ok_and(|age| age > KEPT_FOR);
         if at < surplus || is_old {
-            fs::remove_file(path)?;
+            // Somebody else may have been there first.
+            match fs::remove_file(path) {
+                Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+                _ => {}
+            }
         }
     }
     Ok(())

@@ -2,8 +2,9 @@
 
 use std::io;
 use std::path::PathBuf;
+use std::time::Duration;
 
-use nix::unistd::User;
+use nix::unistd::{User, alarm};
 
 use super::NAME;
 use super::walk::Rule;
@@ -26,6 +27,9 @@ pub(super) struct Rules {
     pub(super) kept: PathBuf,
     /// The agent's user and group.
     pub(super) agent: (u32, u32),
+    /// How long an operation that is no EXEC may take, beyond what its mapping gives it, in seconds: then the process
+    /// ends itself, whatever hangs in it. Tests, which are that process, have none.
+    pub(super) longest: Option<u32>,
     /// What programs begin in.
     pub(super) stage: Stage,
 }
@@ -47,8 +51,17 @@ impl Rules {
             results: "/run/omadm-exec".into(),
             kept: "/var/lib/omadm-exec".into(),
             agent: (user.uid.as_raw(), user.gid.as_raw()),
+            longest: Some(60),
             stage: Stage { program: "/proc/self/exe".into(), name: NAME },
         })
+    }
+
+    /// Has the process end itself when an operation takes so much longer than `more`.
+    pub(super) fn bound(&self, more: Duration) {
+        if let Some(longest) = self.longest {
+            let more = u32::try_from(more.as_secs()).unwrap_or(u32::MAX);
+            alarm::set(longest.saturating_add(more));
+        }
     }
 
     /// The rule for what is believed: it is root's alone.

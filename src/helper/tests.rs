@@ -60,6 +60,21 @@ list = { run = ["ROOT/bin/names"], lines = true, privileged = true }
 format = "int"
 set = { file = "/sys/net/{if}/mtu", privileged = true }
 
+[node.Serial]
+get = [{ file = "/sys/class/dmi/id/product_serial", privileged = true }]
+[node.Missing]
+get = [{ file = "/data/no/where", privileged = true }]
+
+[node.Limited]
+format = "int"
+set = { file = "/data/level", privileged = true }
+max = { file = "/data/most" }
+[node."Leases/<lease>"]
+list = { file = "/data/leases", lines = true }
+[node."Leases/<lease>/Mtu"]
+format = "int"
+set = { file = "/sys/net/{lease}/mtu", privileged = true }
+
 [node.PkgURL]
 max-len = 20
 [node.State]
@@ -91,6 +106,7 @@ impl Bench {
                 results: root.join("run/results"),
                 kept: root.join("var/kept"),
                 agent: AGENT,
+                longest: None,
                 stage: Stage { program: root.join("stage"), name: "stage" },
             },
             folder,

@@ -15,7 +15,7 @@ use super::check;
 use super::object::ManagementObject;
 use files::{ByPath, Files};
 
-pub(crate) use files::FolderFiles;
+pub(crate) use files::{FolderFiles, files_digest};
 
 mod files;
 

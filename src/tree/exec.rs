@@ -39,12 +39,17 @@ pub struct Invocation {
 }
 
 impl Invocation {
+    /// The status code of an EXEC that the privileged helper has not begun: it may be tried again.
+    pub const NOT_BEGUN: u16 = 503;
+
     /// The status code of a program's exit: 200, a mapped 1xxx, or 500; 500 too for one that was killed. 501 is for
-    /// what only the privileged helper could do.
+    /// what only the privileged helper could do, 503 for what it has not begun.
     #[must_use]
     pub fn status(&self, exit: &backend::Exit) -> u16 {
-        if exit.end == backend::End::Unsupported {
-            return 501;
+        match exit.end {
+            backend::End::Unsupported => return 501,
+            backend::End::NotBegun => return Self::NOT_BEGUN,
+            _ => {}
         }
         exit.mapped(&self.codes).unwrap_or(if exit.success() { 200 } else { 500 })
     }
@@ -122,11 +127,11 @@ impl Tree {
         backend::request_name(&meaning(&invocation.node).ok()?.call, &self.machine)
     }
 
-    /// Waits for the end of what the helper was asked for by the request of this name; none where there is no helper
-    /// any more.
+    /// Waits for the end of what the helper was asked for by the request of this name; the node may be gone meanwhile.
     #[must_use]
-    pub fn collect(&self, invocation: &Invocation, request: &str) -> Option<Running> {
-        backend::collect(meaning(&invocation.node).ok()?, request, &self.machine)
+    pub fn collect(&self, invocation: Option<&Invocation>, request: &str) -> Running {
+        let exec = invocation.and_then(|invocation| meaning(&invocation.node).ok());
+        backend::collect(exec, request, &self.machine)
     }
 
     /// Starts the program or call that the node's mapping names, by the helper's request of this name or else by the

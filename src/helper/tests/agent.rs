@@ -84,6 +84,14 @@ async fn a_privileged_value_is_read_as_if_the_agent_had() {
     let names = [("if".to_owned(), "eth1".to_owned())];
     assert_eq!(agent.read("Links/<if>/Mtu", &names).await, Answer::Value(Value::Int(1500)));
     agent.bench.write("data/level", "\n");
+    // As the agent would itself.
+    fs::create_dir_all(agent.bench.path("sys/class/dmi/id")).unwrap();
+    assert!(matches!(agent.read("Serial", &[]).await, Answer::Absent(_)));
+    agent.bench.write("sys/class/dmi/id/product_serial", "To Be Filled By O.E.M.\n");
+    assert!(matches!(agent.read("Serial", &[]).await, Answer::Absent(_)));
+    agent.bench.write("sys/class/dmi/id/product_serial", "S-1\n");
+    assert_eq!(agent.read("Serial", &[]).await, Answer::Value(Value::Text("S-1".into())));
+    assert!(matches!(agent.read("Missing", &[]).await, Answer::Absent(_)), "its folder is not there");
     assert!(matches!(agent.read("Host", &[]).await, Answer::Absent(_)));
 }
 
@@ -144,24 +152,32 @@ async fn an_exec_reports_and_ends_as_if_the_agent_ran_it() {
 #[tokio::test]
 async fn an_agent_that_comes_back_gets_the_result_of_what_went_on_without_it() {
     let agent = Agent::new();
-    agent.bench.script("bin/do", "echo '{\"State\": 40}' >&3; sleep 0.5; echo whole; exit 4");
+    agent.bench.script(
+        "bin/do",
+        &format!(
+            "touch {}; echo '{{\"State\": 40}}' >&3; sleep 0.5; echo whole; exit 4",
+            agent.bench.path("begun").display()
+        ),
+    );
     let id = agent.find("Do");
     let exec = agent.object.node(id).mapping.exec.clone().unwrap();
     let running = backend::start(&exec, &agent.context(id, &[])).await.unwrap();
-    while !agent.bench.path("run/results/exec-1").exists() {
+    while !agent.bench.path("begun").exists() {
         tokio::time::sleep(Duration::from_millis(5)).await;
     }
     drop(running);
-    let mut again = backend::collect(&exec, "exec-1", &agent.machine).unwrap();
+    let mut again = backend::collect(Some(&exec), "exec-1", &agent.machine);
     let reports = again.reports().unwrap().clone();
     let exit = again.finish().await;
     assert_eq!((exit.end, exit.stdout.as_slice()), (End::Code(4), b"whole\n".as_slice()));
     assert_eq!(reports.take()["State"], 40);
+    // Its node is gone meanwhile.
+    assert_eq!(backend::collect(None, "exec-1", &agent.machine).finish().await.end, End::Code(4));
     // One that never was, and one whose helper died in the middle.
-    let mut never = backend::collect(&exec, "exec-2", &agent.machine).unwrap();
+    let mut never = backend::collect(Some(&exec), "exec-2", &agent.machine);
     assert_eq!(never.finish().await.end, End::Lost);
     agent.bench.write("run/results/exec-3", "");
-    let mut dead = backend::collect(&exec, "exec-3", &agent.machine).unwrap();
+    let mut dead = backend::collect(Some(&exec), "exec-3", &agent.machine);
     assert_eq!(dead.finish().await.end, End::Lost);
 }
 
@@ -182,4 +198,40 @@ async fn a_helper_that_is_not_there_or_knows_other_files_is_told_so_and_may_be_a
     let error = backend::perform(act, None, &agent.context(id, &[])).await.unwrap_err();
     assert!(error.is_temporary() && error.to_string().contains("is another one"), "{error}");
     agent.machine.helper.as_ref().unwrap().stale().await;
+}
+
+#[tokio::test]
+async fn what_the_helper_has_not_begun_may_be_tried_again_and_what_it_has_is_collected() {
+    let agent = Agent::new();
+    let listener = UnixListener::bind(agent.bench.path("odd")).unwrap();
+    let helper = Helper::new(agent.bench.path("odd")).with_results(agent.bench.rules.results.clone());
+    let machine = Machine { helper: Some(Arc::new(helper)), ..agent.machine.clone() };
+    let id = agent.find("Do");
+    let exec = agent.object.node(id).mapping.exec.clone().unwrap();
+    let context = Context { machine: &machine, ..agent.context(id, &[]) };
+    let taken = json!({ "id": "exec-1", "index": 0, "taken": true, "of a later version": 1 });
+    let not_now = json!({ "id": "exec-1", "index": 0, "code": 503, "error": "later" });
+    fs::create_dir_all(&agent.bench.rules.results).unwrap();
+    agent.bench.write("run/results/exec-1", r#"{"exit":4,"more":1}"#);
+    for (replies, end) in [
+        (vec![], End::NotBegun),
+        (vec![&taken], End::Code(4)),
+        (vec![&taken, &not_now], End::NotBegun),
+        (vec![&not_now], End::NotBegun),
+    ] {
+        let mut running = backend::start(&exec, &context).await.unwrap();
+        let (mut stream, _) = listener.accept().await.unwrap();
+        for reply in replies {
+            stream.write_all(&frame(reply).unwrap()).await.unwrap();
+        }
+        drop(stream);
+        assert_eq!(running.finish().await.end, end);
+    }
+    // Undoing and effects keep places, however many EXECs there are.
+    let mut all = Vec::new();
+    for _ in 0..12 {
+        all.push(backend::start(&exec, &context).await.unwrap());
+    }
+    assert!(backend::start(&exec, &context).await.unwrap_err().is_temporary());
+    drop(all);
 }

@@ -25,7 +25,8 @@ async fn an_exec_is_told_what_it_is_and_tells_how_it_ends() {
     let script = "read input; printf '%s %s %s %s ' \"$OMADM_SERVER_ID\" \"$OMADM_CLIENT_URI\" \"$OMADM_MIID\" \"$input\"; env | wc -l; exit 3";
     bench.script("bin/do", script);
     let replies = bench.replies(&bench.request("a", exec(json!({ "PkgURL": "https://x" })))).await;
-    let value = replies[0].value.clone().unwrap();
+    assert!(replies[0].taken && replies[0].code.is_none());
+    let value = replies[1].value.clone().unwrap();
     assert_eq!(value["exit"], 3);
     let said = base64(&value["stdout"]);
     assert!(said.starts_with(r#"acme urn:x-test:mo:gate:1.0/1/Do 1 {"PkgURL":"https://x"} "#), "{said}");
@@ -53,7 +54,7 @@ async fn input_is_what_the_mapping_lists_and_what_its_leaves_may_have() {
         (json!({ "PkgURL": "fine" }), 200),
     ] {
         let replies = bench.replies(&bench.request(&format!("i-{}", unique()), exec(input.clone()))).await;
-        assert_eq!(replies[0].code, Some(code), "{input}");
+        assert_eq!(replies[1].code, Some(code), "{input}");
     }
 }
 
@@ -84,7 +85,7 @@ async fn progress_is_told_while_it_runs_at_most_ten_times_a_second_and_checked()
     let (replies, end) = bench.end(script).await;
     let frames: Vec<i64> = replies
         .iter()
-        .filter(|reply| reply.code.is_none())
+        .filter(|reply| reply.code.is_none() && !reply.taken)
         .map(|reply| reply.output["State"].as_i64().unwrap())
         .collect();
     assert!((1..=9).contains(&frames.len()), "{frames:?}");
@@ -98,7 +99,7 @@ async fn a_script_that_somebody_else_may_write_is_not_run() {
     let bench = Bench::new();
     bench.script("bin/do", &format!("touch {}", bench.path("done").display()));
     let run =
-        async || bench.replies(&bench.request(&format!("s-{}", unique()), exec(json!({})))).await[0].code;
+        async || bench.replies(&bench.request(&format!("s-{}", unique()), exec(json!({})))).await[1].code;
     for name in ["bin/do", "bin"] {
         let before = fs::metadata(bench.path(name)).unwrap().mode();
         fs::set_permissions(bench.path(name), Permissions::from_mode(before | 0o020)).unwrap();
@@ -123,9 +124,7 @@ async fn it_outlives_its_requester_and_is_never_done_twice() {
     let (mut stream, helper) = bench.helper();
     stream.write_all(&frame(&request).unwrap()).await.unwrap();
     let result = bench.path("run/results/gone-1");
-    while !result.exists() {
-        tokio::time::sleep(Duration::from_millis(5)).await;
-    }
+    assert!(next(&mut stream).await.unwrap().taken);
     drop(stream);
     assert_eq!(fs::read(&result).unwrap(), b"", "it runs");
     assert!(fs::File::open(&result).unwrap().try_lock_shared().is_err(), "whoever looks sees that");
@@ -134,7 +133,7 @@ async fn it_outlives_its_requester_and_is_never_done_twice() {
     assert_eq!(end["exit"], 7);
     assert!(fs::File::open(&result).unwrap().try_lock_shared().is_ok());
     let again = bench.replies(&request).await;
-    assert_eq!(again[0].code, Some(400));
+    assert_eq!((again[0].code, again[0].taken), (Some(400), false));
     assert_eq!(fs::read_to_string(done).unwrap(), "x\n");
 }
 
@@ -143,7 +142,7 @@ async fn a_veto_counts_here_as_well() {
     let bench = Bench::new();
     bench.script("bin/do", &format!("touch {}", bench.path("done").display()));
     let ops = json!([{ "op": "exec", "node": "Vetoed" }]);
-    let run = async || bench.replies(&bench.request(&format!("v-{}", unique()), ops.clone())).await[0].code;
+    let run = async || bench.replies(&bench.request(&format!("v-{}", unique()), ops.clone())).await[1].code;
     bench.script("etc/veto.d/10-first", "exit 75");
     assert_eq!(run().await, Some(503));
     bench.script("etc/veto.d/10-first", "exit 1");
@@ -152,4 +151,32 @@ async fn a_veto_counts_here_as_well() {
     bench.script("etc/veto.d/10-first", "exit 0");
     assert_eq!(run().await, Some(200));
     assert!(bench.path("done").exists());
+}
+
+#[tokio::test]
+async fn what_its_requester_has_given_up_does_not_begin_and_what_is_refused_says_so_to_whoever_collects() {
+    let bench = Bench::new();
+    bench.script("bin/do", &format!("touch {}", bench.path("done").display()));
+    let (mut stream, helper) = bench.helper();
+    stream.write_all(&frame(&bench.request("up-1", exec(json!({})))).unwrap()).await.unwrap();
+    // It has not been read yet.
+    drop(stream);
+    helper.await.unwrap().unwrap();
+    let left = |id: &str| serde_json::from_str::<Json>(&bench.text(&format!("run/results/{id}"))).unwrap();
+    assert_eq!(left("up-1")["code"], 503);
+    let refused = [
+        ("up-2", json!([{ "op": "exec", "node": "Level" }]), 403),
+        ("up-3", json!([{ "op": "exec", "node": "Nowhere" }]), 404),
+        ("up-4", json!([{ "op": "exec", "node": "Do", "resumed": true }]), 403),
+    ];
+    for (id, ops, code) in refused {
+        let replies = bench.replies(&bench.request(id, ops)).await;
+        assert!(replies[0].taken);
+        assert_eq!((replies[1].code, &left(id)["code"]), (Some(code), &json!(code)), "{id}");
+    }
+    let mut stale = bench.request("up-5", exec(json!({})));
+    stale["sha256"] = "00".into();
+    assert_eq!(bench.replies(&stale).await[1].code, Some(409));
+    assert_eq!(left("up-5")["code"], 409);
+    assert!(!bench.path("done").exists());
 }

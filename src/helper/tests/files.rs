@@ -1,6 +1,7 @@
 //! Files that the helper is to believe, and files that it is to change.
 
 use super::*;
+use crate::backend::Answer;
 use crate::helper::file;
 use crate::helper::walk::walk;
 
@@ -32,6 +33,14 @@ async fn an_object_that_is_another_by_now_is_stale() {
     bench.write("usr/mo/gate/gate.toml", &bench.text("usr/mo/gate/gate.toml").replace("max = 9", "max = 99"));
     let replies = bench.replies(&request).await;
     assert_eq!(replies[0].code, Some(409));
+    // One that this version can't read is another as well, unless the agent has loaded that.
+    let whole = bench.text("usr/mo/gate/gate.toml");
+    bench.write("usr/mo/gate/gate.toml", &whole.replace("max = 9", "later = 9"));
+    assert_eq!(bench.replies(&request).await[0].code, Some(409));
+    let mut same = request.clone();
+    same["sha256"] = hex(&mo::load::files_digest(bench.text("usr/mo/gate/gate.toml").as_bytes())).into();
+    assert_eq!(bench.replies(&same).await[0].code, Some(403));
+    bench.write("usr/mo/gate/gate.toml", &whole);
     // The operator's folder counts more than the vendor's, for both sides.
     fs::create_dir(bench.path("etc/mo.d/gate")).unwrap();
     let newer = bench.request("b", json!([set("Level", json!(5))]));
@@ -112,12 +121,12 @@ async fn nothing_is_written_where_the_agent_may_have_put_something_else() {
 fn the_kernels_own_links_are_followed_within_its_own_file_systems() {
     let bench = Bench::new();
     let rules = Rules { root: "/".into(), ..bench.rules.clone() };
-    let mtu = file::read("/sys/class/net/lo/mtu", &rules).unwrap().unwrap();
+    let Answer::Value(mtu) = file::read("/sys/class/net/lo/mtu", &rules).unwrap() else { panic!("no mtu") };
     assert_eq!(mtu, fs::read("/sys/class/net/lo/mtu").unwrap());
-    assert!(file::read("/proc/self/net/dev", &rules).unwrap().is_some());
+    assert!(matches!(file::read("/proc/self/net/dev", &rules), Ok(Answer::Value(_))));
     // Out of /proc to everywhere.
     let out = file::read("/proc/self/root/etc/passwd", &rules).unwrap_err();
-    assert!(out.to_string().contains("is a symbolic link, and not followed"), "{out}");
+    assert!(out.why.contains("is a symbolic link, and not followed"), "{out:?}");
     assert!(file::read("/proc/self/cwd/Cargo.toml", &rules).is_err());
 }
 
@@ -139,4 +148,27 @@ fn a_way_has_no_dots_and_no_end_of_links() {
     let place = walk(&root.join("sbin/y"), root, rule).unwrap();
     assert_eq!(place.name, "x");
     place.open(rule).unwrap();
+}
+
+#[tokio::test]
+async fn a_limit_and_a_list_are_read_as_root_reads_and_not_by_the_agents_links() {
+    let bench = Bench::new();
+    let limited = |value: i64| json!({ "op": "set", "node": "Limited", "value": value });
+    bench.write("data/most", "4\n");
+    assert_eq!(bench.one(limited(4)).await.0, 200);
+    bench.refused(limited(5), 406, "4").await;
+    bench.write("data/elsewhere", "9\n");
+    fs::remove_file(bench.path("data/most")).unwrap();
+    assert_eq!(bench.one(limited(5)).await.0, 200, "there is no limit");
+    symlink("elsewhere", bench.path("data/most")).unwrap();
+    let (code, why) = bench.one(limited(5)).await;
+    assert_eq!(code, 403, "{why}");
+    let of_lease =
+        json!({ "op": "set", "node": "Leases/<lease>/Mtu", "vars": { "lease": "eth0" }, "value": 1400 });
+    bench.refused(of_lease.clone(), 404, "data/leases").await;
+    bench.write("data/leases", "eth0\n");
+    assert_eq!(bench.one(of_lease.clone()).await.0, 200);
+    fs::rename(bench.path("data/leases"), bench.path("data/others")).unwrap();
+    symlink("others", bench.path("data/leases")).unwrap();
+    assert_eq!(bench.one(of_lease).await.0, 403);
 }

@@ -38,6 +38,11 @@ pub(crate) trait FolderFiles {
     fn read(&self, name: &Path, limit: u64) -> Result<Vec<u8>, ReadError>;
 }
 
+/// The digest of the files of a folder whose mapping, these bytes, describes its nodes itself.
+pub(crate) fn files_digest(mapping: &[u8]) -> [u8; 32] {
+    digest(&[mapping, &[]])
+}
+
 /// A folder, by its path.
 pub(super) struct ByPath<'a>(pub(super) &'a Path);
 
