@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::{Duration, Instant};
 
 use super::Id;
+use crate::base::Order as _;
 
 /// The time from a sign to its look: changes come in several steps.
 const PATIENCE: Duration = Duration::from_millis(200);
@@ -70,7 +71,7 @@ impl Schedule {
         let ready = self.0.iter().filter_map(|(id, times)| Some((times.due()?, id.clone())));
         let mut ready: Vec<(Instant, Id)> = ready.filter(|(due, _)| *due <= now).collect();
         // Who has waited longest goes first.
-        ready.sort_unstable();
+        ready.order();
         ready.truncate(MOST_RUNNING.saturating_sub(running));
         for (_, id) in &ready {
             if let Some(times) = self.0.get_mut(id) {

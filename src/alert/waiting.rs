@@ -1,6 +1,7 @@
 //! Alerts that wait in the store, and how many there may be.
 
 use super::{Destination, Mark, mark};
+use crate::base::Order as _;
 use crate::config::AlertBounds;
 use crate::package::Alert;
 use crate::store::records::alert as record;
@@ -119,7 +120,7 @@ fn victims(mut waiting: Vec<QueuedAlert>, new: QueuedAlert, bounds: AlertBounds)
     waiting.push(new);
     let mut count = waiting.len();
     let mut bytes: usize = waiting.iter().map(|alert| alert.bytes).sum();
-    waiting.sort_unstable_by_key(|alert| (alert.mark, alert.number));
+    waiting.order_by_key(|alert| (alert.mark, alert.number));
     let mut victims = Vec::new();
     for alert in waiting {
         if count <= bounds.max_queued && bytes <= bounds.max_bytes {

@@ -1,5 +1,7 @@
 //! DMI fields of firmware that nobody told what to say.
 
+use crate::base::Order as _;
+
 /// Whether `path` is a DMI field whose text is a maker's placeholder: as good as no text at all.
 pub(super) fn is_placeholder(path: &str, text: &[u8]) -> bool {
     const PLACEHOLDERS: [&str; 20] = [
@@ -46,7 +48,7 @@ pub(super) fn is_sane_serial(serial: &str) -> bool {
     let printable =
         (4..=128).contains(&serial.len()) && serial.bytes().all(|byte| matches!(byte, b' '..=b'~'));
     let mut kinds: Vec<char> = lower.chars().filter(char::is_ascii_alphanumeric).collect();
-    kinds.sort_unstable();
+    kinds.order();
     kinds.dedup();
     let counts = COUNTS.iter().any(|count| count.contains(&lower));
     printable

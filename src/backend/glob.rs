@@ -9,6 +9,7 @@ use std::path::{Path, PathBuf};
 
 use glob::{MatchOptions, Pattern};
 
+use crate::base::Order as _;
 use crate::base::lane::{PathAccess, Stuck};
 
 /// The most folders that `**` goes down.
@@ -195,7 +196,7 @@ impl Walk<'_, '_> {
                 None => self.unnamed += 1,
             }
         }
-        names.sort_unstable();
+        names.order();
         Ok(names.iter().map(OsStr::new).map(|name| folder.join(name)).collect())
     }
 }

@@ -8,6 +8,7 @@ use super::context::Context;
 use super::error::BackendError;
 use super::file;
 use super::run::{self, Exit};
+use crate::base::Order as _;
 
 /// The most programs that are asked.
 const MOST: usize = 64;
@@ -35,7 +36,7 @@ pub async fn programs(folder: &Path) -> Result<Vec<PathBuf>, BackendError> {
                 programs.push(path);
             }
         }
-        programs.sort_unstable();
+        programs.order();
         if programs.len() > MOST {
             return Err(BackendError::TooLarge { what: folder.display().to_string(), limit: MOST });
         }

@@ -17,12 +17,14 @@ pub(crate) mod yielding;
 mod backoff;
 mod boot;
 mod one_by_one;
+mod order;
 mod random;
 mod secret;
 
 pub(crate) use backoff::{Backoff, Failures, backoff};
 pub(crate) use boot::boot_id;
 pub(crate) use one_by_one::OneByOne;
+pub(crate) use order::Order;
 pub use random::Random;
 pub use secret::Secret;
 pub(crate) use stopping::{stopped, unless_stopped};

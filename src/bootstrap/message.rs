@@ -3,6 +3,7 @@
 use serde_json::Value as Json;
 
 use super::dmacc::{self, BroughtAccount, DmaccError};
+use crate::base::Order as _;
 use crate::config::{Settings, syntax};
 use crate::package::{self, Command, Verb, is_media_type};
 use crate::uri::Moid;
@@ -191,7 +192,7 @@ fn other(number: usize, object: Json) -> Result<Other, MessageError> {
 
 /// Checks all accounts of a bootstrap together, and sorts them by server id. They come out sorted by server id.
 pub(super) fn check(accounts: &mut [BroughtAccount]) -> Result<(), MessageError> {
-    accounts.sort_by(|one, other| one.account.server_id.cmp(&other.account.server_id));
+    accounts.order_by(|one, other| one.account.server_id.cmp(&other.account.server_id));
     if accounts.is_empty() {
         return Err(MessageError::None);
     }

@@ -4,6 +4,7 @@
 use std::collections::BTreeMap;
 
 use super::status::CommandError;
+use crate::base::Order as _;
 use crate::base::journal::id;
 use crate::package::{Command, Verb};
 use crate::uri::ServerId;
@@ -97,7 +98,7 @@ fn is_ours(code: u16) -> bool {
 fn rest(more: &BTreeMap<u16, u32>) -> Option<String> {
     const MOST_CODES: usize = 8;
     let mut codes: Vec<_> = more.iter().map(|(code, count)| (*count, *code)).collect();
-    codes.sort_unstable_by_key(|(count, code)| (std::cmp::Reverse(*count), *code));
+    codes.order_by_key(|(count, code)| (std::cmp::Reverse(*count), *code));
     let total: u32 = codes.iter().map(|(count, _)| count).sum();
     let listed = match codes.as_slice() {
         [] => return None,

@@ -4,6 +4,7 @@ use std::io::{self, Write};
 
 use serde_json::{Value as Json, json};
 
+use crate::base::Order as _;
 use crate::spanned::{Problem, Problems};
 
 /// The findings of a check, errors and warnings.
@@ -36,7 +37,7 @@ impl Findings {
 
     /// The findings in the order of files and lines, each once.
     pub(super) fn sorted(mut self) -> Self {
-        self.all.sort_by(|(_, one), (_, other)| (&one.file, one.line).cmp(&(&other.file, other.line)));
+        self.all.order_by(|(_, one), (_, other)| (&one.file, one.line).cmp(&(&other.file, other.line)));
         self.all.dedup();
         self
     }

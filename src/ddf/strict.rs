@@ -11,6 +11,7 @@ use super::salvage::{Holds, KNOWN, KnownElement};
 use super::{
     AccessType, CaseSense, Ddf, DdfError, Format, Node, NodeName, Occurrence, Scope, parse_forgiving,
 };
+use crate::base::Order as _;
 use crate::xml::{self, Lines, Tolerance, text};
 
 /// The most findings in one file.
@@ -60,7 +61,7 @@ pub fn strict(bytes: &[u8], fits: impl Fn(Format, &str) -> Option<String>) -> Ve
         }
     }
     // One by one: the walk and the reader may have found the same.
-    told.sort_by(|one, other| (one.line, &one.what).cmp(&(other.line, &other.what)));
+    told.order_by(|one, other| (one.line, &one.what).cmp(&(other.line, &other.what)));
     told.dedup();
     told.truncate(MOST);
     told

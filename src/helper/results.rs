@@ -10,6 +10,7 @@ use std::time::{Duration, SystemTime};
 
 use super::outcome::Failure;
 use super::rules::Rules;
+use crate::base::Order as _;
 use crate::helper_protocol::{ExecEnd, code};
 
 /// The most results that are kept.
@@ -72,7 +73,7 @@ fn sweep(folder: &std::path::Path) -> io::Result<()> {
             ended.push((found.modified()?, path));
         }
     }
-    ended.sort_unstable();
+    ended.order();
     let surplus = (ended.len() + 1).saturating_sub(MOST);
     let now = SystemTime::now();
     for (at, (modified, path)) in ended.into_iter().enumerate() {

@@ -1,5 +1,6 @@
 //! Comparing what a mapping and its DDF say of the same node.
 
+use crate::base::Order as _;
 use crate::ddf::{AccessType, Occurrence, Properties, Scope};
 
 use super::mapping::Description;
@@ -24,7 +25,7 @@ pub(super) fn differences(description: &Description, properties: &Properties, na
     compare("access", description.access.map(words), words(properties.access));
     compare("default", description.default.clone(), properties.default_value.clone().unwrap_or_default());
     let mut types = [description.mime.clone(), properties.mime.clone()];
-    types.iter_mut().for_each(|types| types.sort_unstable());
+    types.iter_mut().for_each(|types| types.order());
     let [here, there] = types.map(|types| types.join(", "));
     compare("mime", Some(here).filter(|here| !here.is_empty()), there);
     told

@@ -7,6 +7,7 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 
+use crate::base::Order as _;
 use crate::ddf::{AccessType, CaseSense, Ddf, Format, Node, NodeName, Occurrence, Properties, Scope};
 use crate::spanned::{Problem, Problems};
 use crate::xml;
@@ -33,7 +34,7 @@ pub(super) struct Made {
 
 /// Makes the DDF of a mapping that has none. What can't be described is noted, and taken out of the mapping.
 pub(super) fn describe(mapping: &mut MappingFile, file: &Path, problems: &mut Problems) -> Made {
-    mapping.nodes.sort_unstable_by(|(one, a), (other, b)| (a.line, one).cmp(&(b.line, other)));
+    mapping.nodes.order_by(|(one, a), (other, b)| (a.line, one).cmp(&(b.line, other)));
     let head = Head::of(mapping);
     if !head.root.is_empty()
         && let Err(what) = check_name(&head.root)

@@ -6,6 +6,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use crate::base::Order as _;
 use crate::base::lane;
 use crate::ddf::Ddf;
 use crate::spanned::Problems;
@@ -151,7 +152,7 @@ pub fn is_installed(object: &ManagementObject, sysroot: &Path) -> bool {
 
 /// All objects, in the order of the folders that they are in, then by name; without the second of two with one MOID.
 pub fn combine(mut all: Vec<(ObjectFolder, One)>, problems: &mut Problems) -> Vec<Arc<ManagementObject>> {
-    all.sort_unstable_by(|(one, _), (other, _)| one.cmp(other));
+    all.order_by(|(one, _), (other, _)| one.cmp(other));
     let mut objects: Vec<Arc<ManagementObject>> = Vec::new();
     for (place, one) in all {
         problems.append(one.problems);

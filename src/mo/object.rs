@@ -3,6 +3,7 @@
 use std::cmp::Ordering;
 use std::path::PathBuf;
 
+use crate::base::Order as _;
 use crate::ddf::{CaseSense, Format, NodeName, Properties};
 use crate::package::Profile;
 
@@ -116,7 +117,7 @@ impl Node {
         let is_unnamed = |id: &NodeId| child(id).is_some_and(Self::is_unnamed);
         let unnamed = children.iter().copied().find(is_unnamed);
         let mut named: Vec<NodeId> = children.iter().copied().filter(|id| !is_unnamed(id)).collect();
-        named.sort_unstable_by(|one, other| compare_folded(name(one), name(other)).then(one.cmp(other)));
+        named.order_by(|one, other| compare_folded(name(one), name(other)).then(one.cmp(other)));
         if let Some(node) = nodes.get_mut(parent.index()) {
             (node.children, node.named, node.unnamed) = (children, named.into(), unnamed);
         }

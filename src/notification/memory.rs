@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::clock::ClockReading;
+use crate::base::Order as _;
 use crate::uri::ServerId;
 
 /// A memory of up to `LIMIT` ids a server, each for a window of seconds. Six to sixteen bytes an id, searched from end
@@ -67,7 +68,7 @@ impl<const LIMIT: usize> IdMemory<LIMIT> {
 fn evict_to(seen: &mut Vec<Seen>, limit: usize) -> Vec<u16> {
     let excess = seen.len().saturating_sub(limit);
     if excess > 0 {
-        seen.sort_by_key(|seen| seen.time);
+        seen.order_by_key(|seen| seen.time);
     }
     seen.drain(..excess).map(|seen| seen.id).collect()
 }

@@ -3,6 +3,7 @@
 use serde_json::value::RawValue;
 
 use super::{Command, Package2, REQUEST, Verb, is_media_type, json, media};
+use crate::base::Order as _;
 
 /// The most media types of an `AcceptMO` that are looked at.
 const MAX_ACCEPTED: usize = 32;
@@ -176,7 +177,7 @@ fn accept_mo(session_info: &RawValue) -> Option<Vec<String>> {
         .take(MAX_ACCEPTED)
         .map(|range| (media::quality(range), media::essence(range).to_ascii_lowercase()))
         .collect();
-    ranges.sort_by(|(a, _), (b, _)| b.total_cmp(a));
+    ranges.order_by(|(a, _), (b, _)| b.total_cmp(a));
     let written = |(quality, media_type)| if quality > 0.0 { media_type } else { media_type + ";q=0" };
     Some(ranges.into_iter().map(written).collect())
 }

@@ -8,6 +8,7 @@ use toml::de::{DeTable, DeValue};
 
 use super::problem::{Problem, Problems};
 use crate::base::OneByOne as _;
+use crate::base::Order as _;
 
 /// A TOML value and where it stands.
 #[derive(Clone, Debug, PartialEq)]
@@ -74,7 +75,7 @@ impl Located {
             return Ok(table_at(&file, &lines, start, table.get_ref()));
         }
         let line_of = |error: &toml::de::Error| error.span().map(|span| lines.line(span.start));
-        errors.sort_by_key(line_of);
+        errors.order_by_key(line_of);
         let unclosed = errors.iter().any(|error| error.message().starts_with("unclosed array,"));
         let unclosed =
             errors.first().and_then(line_of).filter(|_| unclosed).and_then(|line| opening(text, line));

@@ -1,5 +1,6 @@
 //! What is wrong with configuration files, said in full.
 
+use crate::base::Order as _;
 use std::fmt;
 use std::path::{Path, PathBuf};
 
@@ -60,7 +61,7 @@ impl Problems {
 
     /// Sorts the problems by their files and lines, for one who repairs them one after the other.
     pub fn sort(&mut self) {
-        self.0.sort_by(|a, b| (&a.file, a.line).cmp(&(&b.file, b.line)));
+        self.0.order_by(|a, b| (&a.file, a.line).cmp(&(&b.file, b.line)));
     }
 
     /// Whether there are no problems.

@@ -16,6 +16,7 @@ use super::rebuild::{self, Rebuild};
 use super::schema;
 use super::twin::{self, Half, Twin, TwinLook};
 use super::withheld::Withheld;
+use crate::base::Order as _;
 use crate::base::journal::id;
 
 /// The most pages that may be damaged in both copies, each in one of them, before it is not tried any more which is
@@ -468,7 +469,7 @@ impl Opening<'_> {
             .map_err(|error| self.failed(error))?
             .filter_map(|entry| entry.ok()?.file_name().to_str()?.strip_prefix(&name)?.parse().ok())
             .collect();
-        numbers.sort_unstable();
+        numbers.order();
         let aside = folder.join(format!("{name}{}", numbers.last().map_or(1, |last| last.saturating_add(1))));
         fs::rename(what, &aside).map_err(|error| self.failed(error))?;
         let spare = (numbers.len() + 1).saturating_sub(KEPT_ASIDE);

@@ -8,6 +8,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::{Duration, Instant};
 
 use crate::base::OneByOne as _;
+use crate::base::Order as _;
 use crate::base::{Backoff, Failures};
 use crate::uri::ServerId;
 
@@ -142,7 +143,7 @@ impl Schedule {
         let mut ready: Vec<(Instant, Id)> = self.all.iter().filter_map(Self::readiness).collect();
         ready.retain(|(due, _)| *due <= now);
         // Who has waited longest goes first.
-        ready.sort_unstable();
+        ready.order();
         let mut begun = Vec::new();
         for (_, id) in ready {
             if running == MOST_RUNNING {

@@ -12,6 +12,7 @@ use tokio::net::{TcpSocket, TcpStream};
 use tokio::task::JoinSet;
 
 use super::policy::is_local;
+use crate::base::Order as _;
 use crate::uri::Origin;
 
 /// How long after an address the next one is tried beside it, if the first has not accepted (RFC 8305 5).
@@ -55,7 +56,7 @@ impl AddressMemory {
     pub(super) fn order(&self, origin: &Origin, addresses: Vec<SocketAddr>) -> Vec<SocketAddr> {
         let past = self.0.get(origin).copied().unwrap_or_default();
         let mut addresses = in_turns(addresses);
-        addresses.sort_by_key(|address| match Some(address.ip()) {
+        addresses.order_by_key(|address| match Some(address.ip()) {
             ip if ip == past.good => 0,
             ip if ip == past.bad => 2,
             _ => 1,

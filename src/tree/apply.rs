@@ -3,6 +3,7 @@
 use std::path::Path;
 
 use crate::backend::{self, Act, Prepared, Undo};
+use crate::base::Order as _;
 
 use super::effect::Effect;
 use super::error::TreeError;
@@ -133,6 +134,6 @@ impl Tree {
 /// Whether two effects are on one file: as two settings of it are.
 fn is_any_twice(undos: &[Option<Undo>]) -> bool {
     let mut files: Vec<&Path> = undos.iter().flatten().filter_map(Undo::file).collect();
-    files.sort_unstable();
+    files.order();
     files.windows(2).any(|pair| matches!(pair, [one, other] if one == other))
 }

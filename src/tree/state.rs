@@ -9,6 +9,7 @@ use std::ops::Bound;
 use std::sync::Arc;
 
 use crate::backend::Child;
+use crate::base::Order as _;
 use crate::mo::Value;
 use crate::store::{Change, NodeKey, Snapshot, StoreError, Stored};
 
@@ -100,7 +101,7 @@ impl TreeState {
                 .children(key)
                 .filter(|name| name.as_str() > after && more.as_ref().is_none_or(|last| name <= last));
             names.extend(planned);
-            names.sort_unstable();
+            names.order();
             names.dedup();
         }
         Ok((names, more))

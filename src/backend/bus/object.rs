@@ -11,6 +11,7 @@ use crate::backend::answer::{Answer, MAX_INPUT};
 use crate::backend::context::Context;
 use crate::backend::element::Element;
 use crate::backend::error::BackendError;
+use crate::base::Order as _;
 use crate::mo::mapping::BusObject;
 
 const MANAGER: &str = "org.freedesktop.DBus.ObjectManager";
@@ -111,7 +112,7 @@ async fn described(bus: &Bus, object: &BusObject) -> Result<Vec<String>, Trouble
         is_element(name).then(|| name.to_owned())
     };
     let mut names: Vec<String> = children.iter().filter_map(captured).collect();
-    names.sort_by_cached_key(|name| in_order(name));
+    names.order_by_key(|name| in_order(name));
     names.dedup();
     Ok(names)
 }
@@ -157,7 +158,7 @@ fn of_managed<'a>(
         Some((captured, path, properties))
     });
     let mut found: Vec<_> = found.collect();
-    found.sort_by_cached_key(|(captured, ..)| in_order(captured));
+    found.order_by_key(|(captured, ..)| in_order(captured));
     found.into_iter()
 }
 

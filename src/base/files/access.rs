@@ -1,6 +1,7 @@
 //! The access rights and other attributes of a file: owner, mode, extended attributes. Access control lists are among
 //! the latter.
 
+use crate::base::Order as _;
 use std::fs::{File, Metadata, Permissions};
 use std::io;
 use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _, fchown};
@@ -108,7 +109,7 @@ fn attributes(path: &Path) -> io::Result<Vec<(Vec<u8>, Vec<u8>)>> {
             Err(error) => return Err(error.into()),
         }
     }
-    all.sort_unstable();
+    all.order();
     Ok(all)
 }
 

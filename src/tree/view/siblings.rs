@@ -2,6 +2,7 @@
 //! entries of access rights. Step 3 of a read.
 
 use crate::backend::{self, Answer, Child};
+use crate::base::Order as _;
 use crate::mo::{ManagementObject, NodeId};
 use crate::tree::error::TreeError;
 use crate::tree::node::NodeRef;
@@ -73,7 +74,7 @@ pub(in crate::tree) struct Siblings(Vec<Child>);
 
 impl Siblings {
     fn new(mut children: Vec<Child>) -> Self {
-        children.sort_unstable_by(|one, other| one.name.cmp(&other.name));
+        children.order_by(|one, other| one.name.cmp(&other.name));
         Self(children)
     }
 
