@@ -15,7 +15,9 @@ use std::task::{Context, Poll};
 use std::time::Duration;
 
 use tokio::runtime::{Builder, Runtime};
-use tokio::task::{JoinError, JoinHandle};
+use tokio::sync::oneshot;
+use tokio::sync::oneshot::error::RecvError;
+use tokio::task::JoinHandle;
 
 mod announce;
 mod main_thread;
@@ -57,15 +59,16 @@ pub struct Lane {
 
 /// Work that was handed over, as long as somebody waits for it: if it has not begun by then, it never does.
 struct Asked<T> {
-    task: JoinHandle<T>,
+    answer: oneshot::Receiver<T>,
+    task: JoinHandle<()>,
     _wanted: Arc<()>,
 }
 
 impl<T> Future for Asked<T> {
-    type Output = Result<T, JoinError>;
+    type Output = Result<T, RecvError>;
 
     fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
-        Pin::new(&mut self.task).poll(context)
+        Pin::new(&mut self.answer).poll(context)
     }
 }
 
@@ -104,8 +107,11 @@ impl Lane {
         let pool = self.pool.get_or_init(|| self.make()).as_ref().ok_or(Stuck::NoThread(self.name))?;
         let wanted = Arc::new(());
         let is_wanted = Arc::downgrade(&wanted);
-        let task = pool.handle().spawn_blocking(move || work(&is_wanted));
-        Ok(Asked { task, _wanted: wanted })
+        let (tell, answer) = oneshot::channel();
+        // In a box, as a thread's way of running work would else be in the program once for each that there is.
+        let work: Box<dyn FnOnce() + Send> = Box::new(move || drop(tell.send(work(&is_wanted))));
+        let task = pool.handle().spawn_blocking(work);
+        Ok(Asked { answer, task, _wanted: wanted })
     }
 
     /// Runs an empty job on the lane, so that an idle thread takes the place of the last one that has ended, if any

@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
-use tokio::sync::Semaphore;
+use tokio::sync::{Semaphore, oneshot};
 use tokio::time::{Instant, timeout_at};
 
 use super::Lane;
@@ -13,6 +13,9 @@ use super::stuck::Stuck;
 
 /// The most work on files that is under way at one time, besides work that hangs.
 const MOST_WORKING: usize = 8;
+
+/// Work at a path, which tells its answer itself.
+type Work = Box<dyn FnOnce(&PathAccess<'static>) + Send>;
 
 /// A lane whose work is at paths, each of which one piece of work has to itself.
 #[derive(Debug)]
@@ -53,6 +56,13 @@ impl PathLane {
         path: PathBuf,
         work: impl FnOnce(&PathAccess<'static>) -> T + Send + 'static,
     ) -> Result<T, Stuck> {
+        let (tell, mut answer) = oneshot::channel();
+        self.at_path(path, Box::new(move |access| drop(tell.send(work(access))))).await?;
+        answer.try_recv().map_err(|_| Stuck::NoThread(self.lane.name))
+    }
+
+    /// Does `work` as [`PathLane::at`] does; in a box, so that the way to a thread is in the program once.
+    async fn at_path(&'static self, path: PathBuf, work: Work) -> Result<(), Stuck> {
         let deadline = Instant::now() + self.lane.limit;
         let late = |_| Stuck::Late(self.lane.limit);
         let mut work = work;
@@ -67,7 +77,10 @@ impl PathLane {
                 match access.reach(&file) {
                     // The way there may have taken long.
                     Ok(()) if wanted.strong_count() == 0 => None,
-                    Ok(()) => Some(Ok(work(&access))),
+                    Ok(()) => {
+                        work(&access);
+                        Some(Ok(()))
+                    }
                     Err(obstacle) => Some(Err((obstacle, work))),
                 }
             })?;
@@ -80,7 +93,7 @@ impl PathLane {
                 Err(_) => timeout_at(deadline, &mut asked).await.map_err(late)?,
             };
             match done.ok().flatten().ok_or(Stuck::NoThread(self.lane.name))? {
-                Ok(done) => return Ok(done),
+                Ok(()) => return Ok(()),
                 Err((Obstacle::Hangs(stuck), _)) => return Err(stuck),
                 Err((Obstacle::Busy(until, mut ended), again)) => {
                     work = again;
