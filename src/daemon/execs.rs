@@ -255,10 +255,20 @@ pub(super) fn destination_of(finished: &Finished) -> Destination {
 }
 
 #[cfg(test)]
+#[expect(clippy::disallowed_methods, reason = "a test's own files")]
 mod tests {
     use super::super::schedule::tests::{Half, QUIET, agent_state};
     use super::*;
+    use crate::agent_state::{Peer, Surroundings};
+    use crate::backend::{Helper, Machine};
+    use crate::config::{Account, Permission};
+    use crate::helper_protocol;
+    use crate::mo::{self, ManagementObject};
+    use crate::spanned::Problems;
     use crate::store::Store;
+    use crate::tree::Tree;
+    use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+    use tokio::net::UnixListener;
 
     fn record(starts: u32) -> Vec<u8> {
         let json = format!(
@@ -313,5 +323,100 @@ mod tests {
         };
         tokio::time::timeout(std::time::Duration::from_secs(10), free).await.unwrap();
         assert!(execs.stop().await.is_empty());
+    }
+
+    /// The state of an agent that has this helper and perhaps an object, and an account that may execute all.
+    fn with_helper(
+        store: &Arc<Store>,
+        helper: Helper,
+        objects: Vec<Arc<ManagementObject>>,
+    ) -> Arc<AgentState> {
+        let mut state = agent_state(store, &[("a", QUIET)]);
+        let machine = Machine { helper: Some(Arc::new(helper)), ..state.tree.machine().clone() };
+        let mut account = Account::clone(&state.tree.accounts()[0]);
+        account.permissions = vec![Permission { moid: "*".into(), rights: 7 }];
+        let accounts = vec![Arc::new(account)];
+        let now = std::time::Instant::now();
+        state.tree =
+            Arc::new(Tree::new(objects, accounts.clone(), Arc::clone(store), Arc::new(machine), now));
+        let settings = Arc::clone(&state.settings);
+        let peer = |account| Arc::new(Peer::new(account, Arc::clone(&settings), Surroundings::default()));
+        state.peers = accounts.into_iter().map(peer).collect();
+        Arc::new(state)
+    }
+
+    async fn finished(store: &Arc<Store>, state: &Arc<AgentState>, record: String) -> (u16, Option<i32>) {
+        store.commit_blocking(&[Change::Exec(1, record.into_bytes())]).unwrap();
+        let mut execs = Execs::new(state, Arc::default()).unwrap();
+        execs.take_up(state, false, &Shared::new(Box::new(Half))).unwrap();
+        let ended =
+            tokio::time::timeout(std::time::Duration::from_secs(60), execs.next_event()).await.unwrap();
+        (ended.code, ended.exit)
+    }
+
+    #[tokio::test]
+    async fn what_went_on_without_the_agent_is_collected_though_its_node_is_gone() {
+        let folder = tempfile::tempdir().unwrap();
+        let store = Store::open(&folder.path().join("store")).unwrap().store;
+        for (json, expected) in [
+            (r#"{"exit":0}"#, (200, Some(0))),
+            (r#"{"exit":3}"#, (500, Some(3))),
+            (r#"{"code":503}"#, (500, None)),
+        ] {
+            std::fs::write(folder.path().join("r-1"), json).unwrap();
+            let helper = Helper::new("/nowhere".into()).with_results(folder.path().into());
+            let state = with_helper(&store, helper, Vec::new());
+            let record = format!(
+                r#"{{"server_id":"a","client_uri":"urn:m/1/Do","alert_type":"t","starts":1,"boot":"{}","request":"r-1"}}"#,
+                boot_id()
+            );
+            assert_eq!(finished(&store, &state, record).await, expected, "{json}");
+        }
+    }
+
+    #[tokio::test]
+    async fn what_the_helper_can_t_begin_now_is_begun_a_little_later() {
+        let folder = tempfile::tempdir().unwrap();
+        let object = folder.path().join("gate");
+        std::fs::create_dir(&object).unwrap();
+        let mapping = r#"
+moid = "urn:x-test:mo:gate:1.0"
+root = "Gate"
+instances = ["1"]
+[node.Do]
+exec = { run = ["/bin/true"] }
+"#;
+        std::fs::write(object.join("gate.toml"), mapping).unwrap();
+        let mut problems = Problems::default();
+        let object = mo::load::load_one(&object, &mut problems).unwrap_or_else(|| panic!("{problems}"));
+        let store = Store::open(&folder.path().join("store")).unwrap().store;
+        let listener = UnixListener::bind(folder.path().join("socket")).unwrap();
+        let (serving, shown) = (Arc::clone(&store), folder.path().join("socket"));
+        let helper = tokio::spawn(async move {
+            // The first one goes before it has taken anything.
+            drop(listener.accept().await.unwrap());
+            tokio::time::sleep(std::time::Duration::from_secs(2)).await;
+            let (_, left) = serving.snapshot().unwrap().execs().unwrap().remove(0);
+            let left = ExecRecord::from_json(&left).unwrap();
+            assert_eq!(
+                (left.starts, left.request),
+                (0, None),
+                "if the agent dies now, its next start begins it"
+            );
+            let (mut stream, _) = listener.accept().await.unwrap();
+            stream.read_u32().await.unwrap();
+            for reply in [
+                r#"{"id":"","index":0,"taken":true}"#,
+                r#"{"id":"","index":0,"code":200,"value":{"exit":0}}"#,
+            ] {
+                let reply: serde_json::Value = serde_json::from_str(reply).unwrap();
+                stream.write_all(&helper_protocol::frame(&reply).unwrap()).await.unwrap();
+            }
+        });
+        let state = with_helper(&store, Helper::new(shown), vec![Arc::new(object)]);
+        let record =
+            r#"{"server_id":"a","client_uri":"urn:x-test:mo:gate:1.0/1/Do","alert_type":"t","starts":0}"#;
+        assert_eq!(finished(&store, &state, record.to_owned()).await, (200, Some(0)));
+        helper.await.unwrap();
     }
 }
