@@ -77,7 +77,7 @@ mod tests {
             cleared: Some("urn:x:cool".into()),
         };
         let (at, condition, hold) = (ManagementObject::ROOT, Condition::Changes, Duration::ZERO);
-        Alarm { name: "hot".into(), at, condition, every: None, hold, alert }
+        Alarm { name: "hot".into(), line: 1, at, condition, every: None, hold, alert }
     }
 
     #[test]

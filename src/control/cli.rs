@@ -127,6 +127,7 @@ Each line is FILE:LINE: KEY: what is wrong, in the order of files and lines; wha
 with `warning:`. Exits with 1 if anything is wrong. The agent need not run. A program that this machine lacks is a
 warning here, and an error of `omadmd --check`, which reads the settings too.
 With `--read`, what is sound is then read as by `omadmctl mo read`: the tree with its values, or why there are none.
+A source that fails, other than one that has nothing to say, makes it exit with 1.
 
 Examples:
   omadmctl mo check board
@@ -151,7 +152,8 @@ const READING: &str = "\
 DIR is a folder with a mapping, such as /etc/omadm/mo.d/board; `--sysroot DIR` is where the machine's files
 are, if not in /.
 
-Below a leaf are the sources that were asked before its value, or instead of one, and what each said.
+Below a leaf are the sources that were asked before its value, or instead of one, and what each said; and the
+limits that are read.
 The agent need not run. What programs and files say depends on who asks; as the agent:
   sudo -u omadm omadmctl mo read /etc/omadm/mo.d/board";
 

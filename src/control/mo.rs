@@ -62,6 +62,7 @@ pub(super) fn check<O: Write, E: Write>(
         number => format!("the {number} management objects are sound"),
     };
     let trees = sysroot.map(|sysroot| ShownTree::read(&objects, sysroot)).transpose()?;
+    let has_failed = trees.iter().flatten().any(|tree| tree.has_failed);
     let found = findings.sorted();
     match (as_json, trees) {
         (true, None) => writeln!(terminal.out, "{}", found.to_json())?,
@@ -78,7 +79,7 @@ pub(super) fn check<O: Write, E: Write>(
         }
     }
     terminal.out.flush()?;
-    Ok(is_well)
+    Ok(is_well && !has_failed)
 }
 
 /// Prints the DDF of the object in a folder as servers should get it; returns whether there is one.

@@ -10,7 +10,8 @@ use serde_json::{Value as Json, json};
 use super::folder::named;
 use super::terminal::Terminal;
 use crate::backend::{self, Answer, BackendError, Builtins, Bus, Child, Context, Machine, Request, Seen};
-use crate::ddf::AccessType;
+use crate::ddf::{AccessType, Format};
+use crate::mo::limit::{Bound, Side};
 use crate::mo::mapping::ListFrom;
 use crate::mo::{self, ManagementObject, NodeId, Value};
 use crate::spanned::Problems;
@@ -22,6 +23,8 @@ const LONGEST: usize = 160;
 pub(super) struct ShownTree<'a> {
     object: &'a ManagementObject,
     rows: Vec<Row>,
+    /// Whether a source, a limit or a list failed, and not just had nothing.
+    pub(super) has_failed: bool,
 }
 
 /// The row of a node: what was found there.
@@ -33,6 +36,8 @@ struct Row {
     state: NodeContent,
     /// The sources that were asked and did not answer with the value, each with its reason.
     passed_over: Vec<(String, String)>,
+    /// The limits that were read, each with what it is or why there is none.
+    limits: Vec<(&'static str, String)>,
 }
 
 enum NodeContent {
@@ -59,6 +64,7 @@ struct Reading<'a> {
     machine: &'a Machine,
     seen: Seen,
     rows: Vec<Row>,
+    has_failed: bool,
 }
 
 /// Prints the values that the objects in these folders have on this machine; returns whether all could be read.
@@ -90,11 +96,15 @@ pub(super) fn show<O: Write, E: Write>(
 impl<'a> ShownTree<'a> {
     /// Reads what these objects say on this machine.
     pub(super) fn read(objects: &'a [Arc<ManagementObject>], sysroot: &Path) -> io::Result<Vec<Self>> {
+        if !sysroot.is_dir() {
+            let what = format!("--sysroot: {} is no folder", sysroot.display());
+            return Err(io::Error::new(io::ErrorKind::NotADirectory, what));
+        }
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
         let machine = Machine::new(sysroot.to_path_buf(), Arc::new(Bus::new("system")));
-        let read = |object: &'a Arc<ManagementObject>| Self {
-            object,
-            rows: runtime.block_on(read(object, &machine)),
+        let read = |object: &'a Arc<ManagementObject>| {
+            let Reading { rows, has_failed, .. } = runtime.block_on(read(object, &machine));
+            Self { object, rows, has_failed }
         };
         let trees = objects.iter().map(read).collect();
         // What hangs outside does not keep the answer.
@@ -104,7 +114,7 @@ impl<'a> ShownTree<'a> {
 
     /// Prints the trees, with a line between two.
     pub(super) fn show(trees: &[Self], out: &mut impl Write) -> io::Result<()> {
-        for (number, Self { object, rows }) in trees.iter().enumerate() {
+        for (number, Self { object, rows, .. }) in trees.iter().enumerate() {
             let gap = if number > 0 { "\n" } else { "" };
             writeln!(out, "{gap}{} {}", object.root_name, object.moid)?;
             rows.iter().try_for_each(|row| row.show(out))?;
@@ -114,7 +124,7 @@ impl<'a> ShownTree<'a> {
 
     /// The trees as JSON, for programs.
     pub(super) fn to_json(trees: &[Self]) -> Json {
-        let tree = |Self { object, rows }: &Self| {
+        let tree = |Self { object, rows, .. }: &Self| {
             let nodes: Vec<Json> = rows.iter().map(Row::to_json).collect();
             json!({ "moid": object.moid.to_string(), "nodes": nodes })
         };
@@ -123,10 +133,10 @@ impl<'a> ShownTree<'a> {
 }
 
 /// Reads an object's leaves on this machine, in the order of its description.
-async fn read(object: &ManagementObject, machine: &Machine) -> Vec<Row> {
-    let mut reading = Reading { object, machine, seen: Seen::default(), rows: Vec::new() };
+async fn read<'a>(object: &'a ManagementObject, machine: &'a Machine) -> Reading<'a> {
+    let mut reading = Reading { object, machine, seen: Seen::default(), rows: Vec::new(), has_failed: false };
     reading.below(ManagementObject::ROOT, &Way::default()).await;
-    reading.rows
+    reading
 }
 
 /// The builtins where there is no session and no account.
@@ -154,6 +164,7 @@ impl Reading<'_> {
     async fn node(&mut self, id: NodeId, way: Way) {
         if self.object.is_leaf(id) {
             self.leaf(id, &way).await;
+            self.limits(id, &way).await;
         } else {
             self.push(&way, NodeContent::Interior, Vec::new());
             Box::pin(self.below(id, &way)).await;
@@ -171,6 +182,7 @@ impl Reading<'_> {
         let children = match found {
             Ok(Answer::Value(children)) => children,
             other => {
+                self.has_failed |= other.is_err();
                 return self.push(
                     &missing,
                     NodeContent::Missing(Some(format!("`list`: {}", told(other)))),
@@ -218,6 +230,7 @@ impl Reading<'_> {
                 }
                 Ok(Answer::Value(_)) => passed_over.push((source.from.to_string(), "empty".to_owned())),
                 other => {
+                    self.has_failed |= other.is_err();
                     let name = source.from.to_string();
                     let why = told(other);
                     // Most begin with what they are about.
@@ -229,9 +242,28 @@ impl Reading<'_> {
         self.push(way, state, passed_over);
     }
 
+    /// Reads the limits of the leaf that was read last.
+    async fn limits(&mut self, id: NodeId, way: &Way) {
+        let client_uri = self.client_uri(way);
+        let mut limits = Vec::new();
+        for (side, bound) in self.object.node(id).mapping.limits.bounds() {
+            let Bound::Source(source) = bound else { continue };
+            let answer = backend::read_source(source, Format::Chr, &self.context(way, &client_uri)).await;
+            self.has_failed |= answer.is_err();
+            let said = match answer {
+                Ok(Answer::Value(reading)) => shown(&reading.value),
+                other => told(other),
+            };
+            limits.push((if side == Side::Min { "min" } else { "max" }, said));
+        }
+        if let Some(row) = self.rows.last_mut() {
+            row.limits = limits;
+        }
+    }
+
     fn push(&mut self, way: &Way, state: NodeContent, passed_over: Vec<(String, String)>) {
         let depth = way.depth.saturating_sub(1);
-        self.rows.push(Row { depth, path: way.path.clone(), state, passed_over });
+        self.rows.push(Row { depth, path: way.path.clone(), state, passed_over, limits: Vec::new() });
     }
 
     fn client_uri(&self, way: &Way) -> String {
@@ -288,6 +320,9 @@ impl Row {
         for (source, why) in &self.passed_over {
             writeln!(out, "{indent}    {source}: {why}")?;
         }
+        for (key, said) in &self.limits {
+            writeln!(out, "{indent}    {key}: {said}")?;
+        }
         Ok(())
     }
 
@@ -295,6 +330,8 @@ impl Row {
     fn to_json(&self) -> Json {
         let passed_over: Vec<Json> =
             self.passed_over.iter().map(|(source, why)| json!({ "source": source, "why": why })).collect();
+        let limits: serde_json::Map<String, Json> =
+            self.limits.iter().map(|(key, said)| ((*key).to_owned(), said.as_str().into())).collect();
         let (value, why) = match &self.state {
             NodeContent::Interior => (Json::Null, None),
             NodeContent::Value(value) => (Json::from(value.to_text()), None),
@@ -308,6 +345,7 @@ impl Row {
             "value": value,
             "why": why,
             "passedOver": passed_over,
+            "limits": limits,
         })
     }
 }

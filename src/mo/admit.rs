@@ -8,13 +8,16 @@ use super::mapping::NodeMapping;
 use super::value::{ValueError, excerpt};
 
 /// Why a value is none that a leaf may have.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub(crate) enum Unfit {
     /// It is not of the leaf's format.
+    #[error(transparent)]
     Format(ValueError),
     /// It is longer than `max-len`, or does not match `pattern`.
+    #[error("{0}")]
     Shape(String),
     /// It is outside of `min`, `max` or `enum`.
+    #[error("{0}")]
     Limit(String),
 }
 

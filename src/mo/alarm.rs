@@ -12,6 +12,8 @@ pub use super::mapping::AlarmAlert;
 pub struct Alarm {
     /// The name in the mapping.
     pub name: String,
+    /// The line where it stands in the mapping file.
+    pub line: usize,
     /// The leaf that is watched; where the condition is [`Condition::Listed`], the un-named node.
     pub at: NodeId,
     /// The condition that servers are told of.

@@ -35,7 +35,7 @@ pub(in crate::mo) fn resolve(
 }
 
 /// The key of an alarm in its mapping, `alarm.NAME`, for messages.
-fn alarm_key(name: &str) -> String {
+pub(super) fn alarm_key(name: &str) -> String {
     let bare = name.chars().all(|c| c.is_ascii_alphanumeric() || c == '-' || c == '_');
     if bare { format!("alarm.{name}") } else { format!("alarm.{name:?}") }
 }
@@ -83,7 +83,8 @@ fn one(object: &ManagementObject, name: &str, entry: &AlarmEntry) -> Result<Alar
     };
     let condition = condition.filter(|_| wrong.is_empty()).ok_or(wrong)?;
     let (every, hold, alert) = (entry.every, entry.hold, entry.alert.clone());
-    Ok(Alarm { name: name.to_owned(), at, condition, every, hold, alert })
+    let line = entry.line;
+    Ok(Alarm { name: name.to_owned(), line, at, condition, every, hold, alert })
 }
 
 /// The node at a path, if there is one.
@@ -170,6 +171,11 @@ fn threshold(
         ThresholdEntry::Leaf(path) => path,
     };
     let leaf = find(object, key, path)?;
+    if leaf == at {
+        return Err(format!(
+            "`{key}` names `{path}`, which is the leaf that is watched: it is its own limit"
+        ));
+    }
     if !object.is_leaf(leaf) {
         return Err(format!("`{key}` names `{path}`, which is no leaf: it has no value"));
     }

@@ -10,20 +10,26 @@ use super::fill::Variables;
 use super::join::node_key;
 use super::leaf_path::LeafPath;
 use super::limit::{Bound, Limits, Side, compare};
-use super::mapping::{Call, Input, ListFrom, NodeMapping, Pipeline, RecordsPlace, Sink, Source, SourceKind};
+use super::mapping::{Call, Input, NodeMapping, Pipeline, Sink, Source, SourceKind};
 use super::object::{ManagementObject, Node, NodeId};
 use super::object_files::ObjectFiles;
 use super::pipeline::Passed;
 use super::template::{Piece, Template};
 use super::value::Value;
 
+mod alarm;
 mod exec;
 mod head;
+mod list;
 mod machine;
+mod program_text;
+mod seed;
+mod values;
 mod warnings;
 
 pub(super) use head::doubts;
 pub(crate) use machine::{CheckTarget, against_machine, unwritable};
+pub(super) use seed::seeds;
 pub(crate) use warnings::warnings;
 
 /// Compares an object's mapping with its DDF, whose nodes stand on `ddf_lines`.
@@ -147,6 +153,10 @@ impl Check<'_> {
         }
         if let Some(sink) = &mapping.set {
             self.sink(sink);
+            self.one_setting(sink, &mapping.get);
+            if mapping.pin {
+                self.problem("`pin` keeps the first value for good, and `set` could never change it: keep one of the two");
+            }
         }
         self.calls(mapping);
         self.limits(&mapping.limits);
@@ -156,16 +166,32 @@ impl Check<'_> {
         let format = self.node.properties.format;
         for (side, bound) in limits.bounds() {
             let key = if side == Side::Min { "min" } else { "max" };
-            if !matches!(format, Format::Int | Format::Float | Format::Chr) && self.object.is_leaf(self.id) {
+            // A text of somebody else's description may well be a number.
+            let is_described = self.files.is_described();
+            let is_number = |format| match format {
+                Format::Int | Format::Float => true,
+                other => other == Format::Chr && !is_described,
+            };
+            if !is_number(format) && self.object.is_leaf(self.id) {
                 self.problem(format!("`{key}` is for numbers, and the node has format {}", format.word()));
             }
             match bound {
                 Bound::Number(_) => {}
-                Bound::Leaf(path) => {
-                    if path.find(self.object, self.id).is_none() {
-                        self.problem(format!("`{key}`: there is no leaf `{path}`"));
+                Bound::Leaf(path) => match path.find(self.object, self.id) {
+                    None => self.problem(format!("`{key}`: there is no leaf `{path}`")),
+                    Some(own) if own == self.id => {
+                        self.problem(format!("`{key}`: `{path}` is this leaf itself, which is no limit"));
                     }
-                }
+                    Some(leaf) => {
+                        let format = self.object.node(leaf).properties.format;
+                        if !is_number(format) {
+                            let format = format.word();
+                            self.problem(format!(
+                                "`{key}`: `{path}` has format {format}: expected int or float"
+                            ));
+                        }
+                    }
+                },
                 Bound::Source(source) => self.source(source),
             }
         }
@@ -181,7 +207,8 @@ impl Check<'_> {
         }
         let default = self.node.properties.default_value.as_deref().filter(|text| !text.is_empty());
         if let Some(Err(why)) = default.map(|default| limits.admit(default)) {
-            self.problem(format!("the DDF's DefaultValue: {why}"));
+            let place = if self.files.is_described() { "`default`" } else { "the DDF's DefaultValue" };
+            self.problem(format!("{place}: {why}"));
         }
     }
 
@@ -226,15 +253,7 @@ impl Check<'_> {
                     self.braces(argument, "get.args", braces);
                 }
             }
-            SourceKind::Item(name) => {
-                let mut lists = self.object.lineage(self.id).filter_map(|node| node.mapping.list.as_ref());
-                if !lists.any(|list| list.has_item(name)) {
-                    self.problem(format!(
-                        "`item` needs an un-named node above whose `list` has `json = true`, `object`, or a `match` with a \
-                         group (?<{name}>…)"
-                    ));
-                }
-            }
+            SourceKind::Item(name) => self.item(name),
             SourceKind::Value(text) => self.constant(text, &source.pipeline),
             SourceKind::Builtin(name) if !builtin::known(name) => {
                 self.problem(format!("there is no builtin {name:?}"));
@@ -323,19 +342,27 @@ impl Check<'_> {
         if let Some(exec) = &mapping.exec {
             self.exec(exec);
         }
-        let not_yet_named = Braces { value: false, own_name: false };
-        match mapping.list.as_ref().map(|list| &list.from) {
-            Some(ListFrom::Records { place: RecordsPlace::Run(argv), .. }) => {
-                self.argv(argv, "list.run", not_yet_named);
+        if let Some(list) = &mapping.list {
+            self.list(list);
+        }
+    }
+
+    /// Checks that `set` writes what `get` reads of a file: one setting, or all of it.
+    fn one_setting(&mut self, sink: &Sink, get: &[Source]) {
+        let Call::File { path, setting, .. } = &sink.to else { return };
+        for source in get {
+            let SourceKind::File { path: read, setting: of } = &source.from else { continue };
+            let picks = !source.pipeline.select.is_empty() || source.pipeline.matching.is_some();
+            let (whole, part) = match (of.is_some(), setting.is_some()) {
+                (true, false) => ("set", "get"),
+                (false, true) if !picks => ("get", "set"),
+                _ => continue,
+            };
+            if read == path {
+                self.problem(format!(
+                    "`{whole}` is all of {path}, and `{part}` one setting of it: write the `key` in both"
+                ));
             }
-            Some(ListFrom::Records { place: RecordsPlace::File(path), .. }) => {
-                self.path(path, "list.file", not_yet_named);
-            }
-            Some(ListFrom::Glob(pattern)) => match Template::parse(pattern) {
-                Ok(template) => self.braces(&template, "list.glob", not_yet_named),
-                Err(error) => self.problem(format!("`list.glob`: {error}")),
-            },
-            _ => {}
         }
     }
 
@@ -365,6 +392,14 @@ impl Check<'_> {
         let program = argv.first().and_then(Template::literal);
         if program.is_none_or(|program| !program.starts_with('/')) {
             self.problem(format!("`{key}`: the program must be an absolute path without braces"));
+        }
+        if let Some((name, text)) = program_text::program_text(argv)
+            && text.literal().is_none()
+        {
+            self.problem(format!(
+                "`{key}`: what the braces in {text} stand for would be read as commands: give it to `{name}` as an \
+                 argument, as in [\"/bin/sh\", \"-c\", 'echo \"$1\"', \"sh\", \"{{../Url}}\"]"
+            ));
         }
         for argument in argv {
             self.braces(argument, key, braces);

@@ -22,6 +22,7 @@ mod source;
 pub use alarm::AlarmAlert;
 pub(super) use alarm::{AlarmEntry, ConditionEntry, ThresholdEntry};
 pub(super) use description::Description;
+pub(super) use node::is_same_place;
 pub(crate) use read::bus_objects;
 pub(super) use read::{HeadLines, MappingFile, SeedEntry};
 pub(crate) use source::sources;

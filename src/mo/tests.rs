@@ -3,6 +3,7 @@
 mod alarms;
 mod described;
 mod machine;
+mod mistakes;
 mod standard;
 
 use std::fs;
@@ -376,7 +377,7 @@ fn braces_stand_for_what_is_there() {
         "[node.\"Interfaces/<i>\"]\nlist = { run = [\"/bin/x\", \"{../Url}\"] }\n",
         "`list.run`: `{../Url}` has no value here",
     );
-    one("[node.Man]\nget = { item = \"ip\" }\n", "`list` has `json = true`");
+    one("[node.Man]\nget = { item = \"ip\" }\n", "needs a `list` at the nearest un-named node");
     one("[node.Man]\nget = { object = \"modem\", property = \"X\" }\n", "there is no [object.modem]");
 }
 

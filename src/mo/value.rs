@@ -19,6 +19,7 @@ use base64::engine::general_purpose::{GeneralPurpose, GeneralPurposeConfig};
 use base64::engine::{DecodePaddingMode, general_purpose::STANDARD};
 use thiserror::Error;
 
+use super::calendar;
 use crate::ddf::Format;
 
 /// The base64 that is read: servers are not agreed on padding; what we write has it.
@@ -72,6 +73,7 @@ impl Value {
             },
             Format::Int => trimmed.parse().ok().map(Self::Int),
             Format::Float => trimmed.parse().ok().filter(|number: &f64| number.is_finite()).map(Self::Float),
+            Format::Date | Format::Time if !text.is_empty() && !calendar::is_one(format, text) => None,
             Format::Chr | Format::Xml | Format::Date | Format::Time => Some(Self::Text(text.to_owned())),
             Format::Bin | Format::B64 => decode(text).map(Self::Bytes),
             Format::Null => trimmed.is_empty().then_some(Self::Null),
@@ -190,8 +192,8 @@ fn expected(format: Format) -> &'static str {
         Format::Float => "a finite number (float)",
         Format::Chr => "text (chr)",
         Format::Xml => "text (xml)",
-        Format::Date => "text (date)",
-        Format::Time => "text (time)",
+        Format::Date => "a date as ISO 8601 writes it, such as 2026-01-31 (date)",
+        Format::Time => "a time as ISO 8601 writes it, such as 12:00:00Z (time)",
         Format::Bin => "base64 (bin)",
         Format::B64 => "base64 (b64)",
         Format::Null => "nothing (null)",

@@ -21,6 +21,16 @@ pub(in crate::mo) fn doubts(object: &ManagementObject, lines: HeadLines) -> Prob
         let what = format!("{:?} is not the DDF's root, which is {name:?}", object.root_name);
         doubt("root", lines.root, what);
     }
+    let moid = object.moid.as_str();
+    let mut parts = moid.splitn(3, ':');
+    let is_urn =
+        parts.next() == Some("urn") && parts.clone().count() == 2 && parts.all(|part| !part.is_empty());
+    if !is_urn {
+        let what = format!(
+            "{moid:?} is no URN, by which servers know objects: expected one such as \"urn:x-acme:mo:board:1.0\""
+        );
+        doubt("moid", lines.moid, what);
+    }
     if let Some(name) = &root.properties.ddf_name
         && !object.answers_to(&name.as_str().into())
     {

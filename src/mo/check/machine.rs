@@ -97,7 +97,8 @@ fn readers(mapping: &NodeMapping) -> Vec<(&'static str, &[Template])> {
     get.chain(list).collect()
 }
 
-fn calls(mapping: &NodeMapping) -> impl Iterator<Item = (&'static str, &Call)> {
+/// What a mapping changes and does, each with its key.
+pub(super) fn calls(mapping: &NodeMapping) -> impl Iterator<Item = (&'static str, &Call)> {
     [
         ("set", mapping.set.as_ref().map(|sink| &sink.to)),
         ("add", mapping.add.as_ref()),

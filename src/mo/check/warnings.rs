@@ -3,16 +3,19 @@
 use crate::ddf::{AccessType, Format};
 use crate::spanned::{Problem, Problems};
 
+use super::super::alarm_search::alarm_key;
 use super::super::join::node_key;
 use super::super::mapping::{Call, List, ListFrom, NodeMapping, RecordsPlace, Source, SourceKind};
 use super::super::object::{ManagementObject, Node, NodeId};
 use super::super::template::{Piece, Template};
+use super::{list, seed, values};
 
 /// The warnings about an object that can be served.
 #[must_use]
 pub(crate) fn warnings(object: &ManagementObject) -> Problems {
     let mut found = Problems::default();
     // What an EXEC brings about may be put into leaves beside it.
+    let (filled, seeded) = (filled(object), seed::seeded(object));
     let executes = object.ids().any(|id| object.node(id).mapping.exec.is_some());
     for id in object.ids() {
         let node = object.node(id);
@@ -20,6 +23,11 @@ pub(crate) fn warnings(object: &ManagementObject) -> Problems {
         // Of the agent's own objects, the agent itself keeps the values.
         if object.is_leaf(id) && !object.per_account && !object.per_object {
             leaf(object, id, executes, &mut told);
+            let is_filled = filled.contains(&id) || may_come_otherwise(object, id);
+            values::doubts(object, id, is_filled, &mut told);
+            if !node.mapping.get.is_empty() && seeded.contains(&id) {
+                told.push("a seed gives it a value, which is never read: `get` says another".to_owned());
+            }
         }
         if node.is_unnamed() {
             unnamed(object, id, &mut told);
@@ -28,13 +36,33 @@ pub(crate) fn warnings(object: &ManagementObject) -> Problems {
             told.push("has `<Exec/>`, and the mapping no `exec`: EXEC is answered 501".to_owned());
         }
         sources(&node.mapping, &mut told);
+        values::places(&node.mapping, &mut told);
+        values::of_each(object, id, &mut told);
         for what in told {
             let line = Some(node.mapping.line).filter(|line| *line > 0);
             let (file, key) = (object.mapping_file.clone(), node_key(&object.path(id)));
             found.push(Problem { file, line, key, what });
         }
     }
+    for alarm in &object.alarms {
+        for what in super::alarm::doubts(object, alarm) {
+            let (file, line, key) = (object.mapping_file.clone(), Some(alarm.line), alarm_key(&alarm.name));
+            found.push(Problem { file, line, key, what: what.to_owned() });
+        }
+    }
     found
+}
+
+/// The leaves that what an EXEC says goes into.
+fn filled(object: &ManagementObject) -> Vec<NodeId> {
+    let of = |id: NodeId| {
+        let exec = object.node(id).mapping.exec.as_ref();
+        let paths = exec.map(|exec| {
+            exec.output.iter().map(|output| &output.path).chain(exec.result.iter().map(|result| &result.path))
+        });
+        paths.into_iter().flatten().filter_map(move |path| path.find(object, id))
+    };
+    object.ids().flat_map(of).collect()
 }
 
 fn leaf(object: &ManagementObject, id: NodeId, executes: bool, told: &mut Vec<String>) {
@@ -91,9 +119,8 @@ fn unnamed(object: &ManagementObject, id: NodeId, told: &mut Vec<String>) {
             "has no `list`, and `{{{label}}}` is used below it: its children are only those that servers add"
         ));
     }
-    if mapping.list.is_none() {
-        return;
-    }
+    let Some(list) = &mapping.list else { return };
+    list::doubts(object, id, list, told);
     for (word, access, there, key) in [
         ("<Add/>", AccessType::ADD, mapping.add.is_some(), "add"),
         ("<Delete/>", AccessType::DELETE, mapping.delete.is_some(), "delete"),
@@ -114,22 +141,14 @@ fn is_used(object: &ManagementObject, id: NodeId, label: &str) -> bool {
 
 /// Whether anything that is read has `{label}` in it.
 fn uses(mapping: &NodeMapping, label: &str) -> bool {
-    let is_it = |piece: &Piece| matches!(piece, Piece::Variable(name) if name == label);
-    let in_template = |template: &Template| template.0.iter().any(is_it);
+    let in_template = |template: &Template| values::has_label(template, label);
     let in_list = |list: &List| match &list.from {
         ListFrom::Glob(pattern) => pattern.contains(&format!("{{{label}}}")),
         ListFrom::Records { place: RecordsPlace::File(path), .. } => in_template(path),
         ListFrom::Records { place: RecordsPlace::Run(argv), .. } => argv.iter().any(in_template),
         ListFrom::Object(_) => false,
     };
-    let in_source = |source: &Source| {
-        let from = match &source.from {
-            SourceKind::File { path, .. } => in_template(path),
-            SourceKind::Run(argv) | SourceKind::Method { args: argv, .. } => argv.iter().any(in_template),
-            _ => false,
-        };
-        from || source.pipeline.format.as_ref().is_some_and(in_template)
-    };
+    let in_source = |source: &Source| values::source_uses(source, label);
     mapping.get.iter().any(in_source) || mapping.list.as_ref().is_some_and(in_list)
 }
 
@@ -149,6 +168,11 @@ fn sources(mapping: &NodeMapping, told: &mut Vec<String>) {
         if pipeline.matching.as_ref().is_some_and(|regex| regex.captures_len() < 2) {
             told.push(
                 "`match` has no group: the whole match is taken; put ( and ) around what is meant".to_owned(),
+            );
+        }
+        if pipeline.matching.as_ref().is_some_and(|regex| regex.captures_len() > 2) {
+            told.push(
+                "`match` has several groups, and the first is taken: write (?: ) for the others".to_owned(),
             );
         }
         let keeps = |template: &Template| template.0.contains(&Piece::Value);

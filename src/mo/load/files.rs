@@ -147,8 +147,10 @@ impl<'a> Files<'a> {
             digest: self.digest,
             files_digest: self.files_digest,
         };
+        let lines = self.mapping.lines;
         let (object, first) = join::join(&files, self.ddf, self.mapping, self.instances, problems)?;
         check::check(&object, &files, self.lines.get(first..).unwrap_or_default(), problems);
+        check::seeds(&object, &files, lines.instances, problems);
         Some(object)
     }
 }

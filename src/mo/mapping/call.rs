@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use crate::spanned::Reader;
 
-use super::parts::{argv, kind, object, template, templates, truth};
+use super::parts::{argv, kind, member, object, template, templates, truth};
 use super::setting::setting;
 use super::{Call, Program, TIMEOUT};
 
@@ -45,12 +45,12 @@ fn bus_call(reader: &mut Reader<'_>, property_allowed: bool, objects: &BTreeSet<
     let kind =
         if property_allowed { kind(reader, &["property", "method"]) } else { kind(reader, &["method"]) };
     let kind = kind?;
-    let member = reader.optional(kind);
+    let name = member(reader, kind);
     let method = kind == "method";
     let args = if method { templates(reader, "args").unwrap_or_default() } else { Vec::new() };
     let timeout = if method { timeout(reader) } else { TIMEOUT };
     let privileged = reader.or("privileged", false);
-    Some(Call::Bus { object: object?, member: member?, method, args, timeout, privileged })
+    Some(Call::Bus { object: object?, member: name?, method, args, timeout, privileged })
 }
 
 fn timeout(reader: &mut Reader<'_>) -> Duration {

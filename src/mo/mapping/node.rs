@@ -66,7 +66,13 @@ pub(super) fn read(reader: &mut Reader<'_>, objects: &BTreeSet<String>) -> NodeM
 
 /// The pipeline of a `set` without pipeline keys of its own: it runs backwards what reading the same place does.
 fn inherited(get: &[Source], to: &Call) -> Pipeline {
-    let same = |source: &&Source| match (&source.from, to) {
+    let same = |source: &&Source| is_same_place(source, to);
+    get.iter().find(same).or(get.first()).map(|source| source.pipeline.clone()).unwrap_or_default()
+}
+
+/// Whether a call writes what the source reads.
+pub(in crate::mo) fn is_same_place(source: &Source, to: &Call) -> bool {
+    match (&source.from, to) {
         (SourceKind::File { path: read, setting }, Call::File { path, setting: written, .. }) => {
             (read, setting) == (path, written)
         }
@@ -76,8 +82,7 @@ fn inherited(get: &[Source], to: &Call) -> Pipeline {
         ) => (object, property) == (called, member),
         (SourceKind::Store, Call::Store) => true,
         _ => false,
-    };
-    get.iter().find(same).or(get.first()).map(|source| source.pipeline.clone()).unwrap_or_default()
+    }
 }
 
 fn verify(reader: &mut Reader<'_>, set: Option<&Sink>) -> Option<Duration> {

@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 
 use regex_lite::{Regex, RegexBuilder};
+use zbus::names::MemberName;
 
 use crate::spanned::{Item, Reader};
 
@@ -60,6 +61,10 @@ pub(super) fn one_or_many<T>(
             reader.finish();
             value
         });
+        if all.as_ref().is_some_and(Vec::is_empty) {
+            reader
+                .problem(key, "is empty: expected at least one table; without it, the agent keeps the value");
+        }
         return all.unwrap_or_default().into_iter().flatten().collect();
     }
     match reader.raw(key).map(|located| &located.item) {
@@ -128,6 +133,15 @@ pub(super) fn templates(reader: &mut Reader<'_>, key: &str) -> Option<Vec<Templa
         }
     }
     Some(all)
+}
+
+/// Reads the name of a D-Bus object's property or method.
+pub(super) fn member(reader: &mut Reader<'_>, key: &str) -> Option<String> {
+    let name: Option<String> = reader.optional(key);
+    if name.as_deref().is_some_and(|name| MemberName::try_from(name).is_err()) {
+        reader.problem(key, "expected a D-Bus name of letters, digits and `_`, such as \"PowerState\"");
+    }
+    name
 }
 
 /// Reads a regular expression, in which `^` and `$` match at lines: most of what is matched are files of many lines.

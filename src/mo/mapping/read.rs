@@ -7,6 +7,9 @@ use crate::base::OneByOne as _;
 use crate::package::Profile;
 use crate::spanned::{Item, Located, Problem, Problems, Reader};
 
+use zbus::ObjectPath;
+use zbus::names::{BusName, InterfaceName};
+
 use super::alarm::{AlarmEntry, alarms};
 use super::description::{self, Description};
 use super::{BusObject, NodeMapping, node};
@@ -50,6 +53,7 @@ pub(in crate::mo) struct HeadLines {
     pub(in crate::mo) moid: Option<usize>,
     pub(in crate::mo) root: Option<usize>,
     pub(in crate::mo) ddf_uri: Option<usize>,
+    pub(in crate::mo) instances: Option<usize>,
 }
 
 /// An entry of `instances`.
@@ -115,7 +119,12 @@ impl MappingFile {
         });
         let alarms = alarms(&mut reader);
         let mut line = |key: &str| reader.raw(key).map(|located| located.line);
-        let lines = HeadLines { moid: line("moid"), root: line("root"), ddf_uri: line("ddf-uri") };
+        let lines = HeadLines {
+            moid: line("moid"),
+            root: line("root"),
+            ddf_uri: line("ddf-uri"),
+            instances: line("instances"),
+        };
         reader.finish();
         if ddf.is_none() && !is_described {
             return None;
@@ -262,15 +271,15 @@ fn bus_object(reader: &mut Reader<'_>) -> Option<BusObject> {
     let name: Option<String> = reader.required("dbus");
     let path: Option<String> = reader.required("path");
     let interface: Option<String> = reader.required("interface");
-    let is_bus_name =
-        |name: &String| name.contains('.') && name.chars().all(|c| c.is_ascii_graphic() && c != '/');
-    if name.as_ref().is_some_and(|name| !is_bus_name(name)) {
+    if name.as_deref().is_some_and(|name| BusName::try_from(name).is_err()) {
         reader.problem("dbus", "expected a bus name such as \"org.freedesktop.ModemManager1\"");
     }
-    if interface.as_ref().is_some_and(|name| !is_bus_name(name)) {
+    if interface.as_deref().is_some_and(|name| InterfaceName::try_from(name).is_err()) {
         reader.problem("interface", "expected an interface such as \"org.freedesktop.ModemManager1.Modem\"");
     }
-    if path.as_ref().is_some_and(|path| !path.starts_with('/') || path.matches('*').count() > 1) {
+    // What `*` stands for is a name as well.
+    let is_path = |path: &str| ObjectPath::try_from(path.replacen('*', "x", 1)).is_ok();
+    if path.as_deref().is_some_and(|path| !is_path(path)) {
         reader.problem("path", "expected an object path, with one `*` at most");
     }
     let manager: Option<String> = reader.optional("manager");

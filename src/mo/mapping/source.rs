@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use crate::spanned::Reader;
 
-use super::parts::{argv, kind, object, one_or_many, template, templates, truth};
+use super::parts::{argv, kind, member, object, one_or_many, template, templates, truth};
 use super::pipeline::pipeline;
 use super::scalar::Scalar;
 use super::setting::setting;
@@ -48,11 +48,11 @@ fn bus_source(reader: &mut Reader<'_>, objects: &BTreeSet<String>) -> Option<Sou
     let object = object(reader, objects);
     match kind(reader, &["property", "method"])? {
         "property" => {
-            let property = reader.optional("property");
+            let property = member(reader, "property");
             Some(SourceKind::Property { object: object?, property: property? })
         }
         _ => {
-            let method = reader.optional("method");
+            let method = member(reader, "method");
             let args = templates(reader, "args").unwrap_or_default();
             Some(SourceKind::Method { object: object?, method: method?, args })
         }
