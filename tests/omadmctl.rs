@@ -217,6 +217,33 @@ fn what_fails_silently_has_its_place_in_what_is_read() {
     ] {
         assert!(shown.contains(line), "{line:?} is not in:\n{shown}");
     }
+    assert_eq!(answer.status.code(), Some(1), "a list has failed");
+}
+
+#[test]
+fn a_check_that_reads_fails_with_what_is_read_and_reads_limits() {
+    let folder = TempDir::new().unwrap();
+    let mo = folder.path().join("fan");
+    files::put(&folder.path().join("word"), "odd\n", files::PLAIN).unwrap();
+    files::put(&folder.path().join("most"), "255\n", files::PLAIN).unwrap();
+    let check = |max: &str, sysroot: &Path| {
+        let mapping = format!(
+            "moid = \"urn:x:1\"\nroot = \"Fan\"\ninstances = [\"1\"]\n[node.Speed]\nformat = \"int\"\nmax = {max}\n\
+             [node.Gone]\nget = {{ file = \"/none\" }}\n"
+        );
+        files::put(&mo.join("fan.toml"), &mapping, files::PLAIN).unwrap();
+        let [mo, sysroot] = [mo.as_path(), sysroot].map(|path| path.to_str().unwrap());
+        ctl(&["mo", "check", "--read", "--sysroot", sysroot, mo])
+    };
+    let well = check("{ file = \"/most\" }", folder.path());
+    assert_eq!(well.status.code(), Some(0), "what has nothing to say has not failed: {}", text(&well.stdout));
+    assert!(text(&well.stdout).contains("\nSpeed: kept by the agent: what a server sets\n    max: 255\n"));
+    let failed = check("{ file = \"/word\", scale = 2 }", folder.path());
+    assert_eq!(failed.status.code(), Some(1));
+    assert!(text(&failed.stdout).contains("\n    max: failed: "), "{}", text(&failed.stdout));
+    let nowhere = check("{ file = \"/most\" }", &folder.path().join("nosuch"));
+    assert_eq!(nowhere.status.code(), Some(1));
+    assert!(text(&nowhere.stderr).contains("nosuch is no folder"), "{}", text(&nowhere.stderr));
 }
 
 #[test]

@@ -57,24 +57,24 @@ fn mistakes_that_would_do_something_else_are_errors() {
     for (tables, expected) in [
         (format!("[node.A]\naccess = \"replace\"\n{sh}, \"echo {{}} >/a\"] }}"), "would be read as commands"),
         (
-            format!("[node.U]\n[node.A]\ninput = [\"U\"]\nexec = {{ run = [\"/usr/bin/env\", \"bash\", \"-eo\", \"pipefail\", \"-c\", \"wget {{../U}}\"] }}"),
+            "[node.U]\n[node.A]\ninput = [\"U\"]\nexec = { run = [\"/usr/bin/env\", \"bash\", \"-eo\", \"pipefail\", \"-c\", \"wget {../U}\"] }".to_owned(),
             "would be read as commands",
         ),
         (format!("{LIST}[node.\"L/<l>/A\"]\nget = {{ run = [\"/bin/busybox\", \"ash\", \"-c\", \"cat {{l}}\"] }}"), "as commands"),
         (format!("[node.A]\npin = true\nget = {FILE}\nset = {FILE}"), "`set` could never change it"),
         (
-            format!("[node.A]\nget = {{ file = \"/a\", key = \"B\" }}\nset = {{ file = \"/a\" }}"),
+            "[node.A]\nget = { file = \"/a\", key = \"B\" }\nset = { file = \"/a\" }".to_owned(),
             "`set` is all of /a, and `get` one setting of it",
         ),
         (
-            format!("[node.A]\nget = {{ file = \"/a\" }}\nset = {{ file = \"/a\", key = \"B\" }}"),
+            "[node.A]\nget = { file = \"/a\" }\nset = { file = \"/a\", key = \"B\" }".to_owned(),
             "`get` is all of /a, and `set` one setting of it",
         ),
         ("[node.A]\nformat = \"date\"\ndefault = \"tomorrow\"".into(), "expected a date as ISO 8601"),
         ("[node.A]\nformat = \"time\"\nget = { value = \"noon\" }".into(), "expected a time as ISO 8601"),
         ("[node.A]\nformat = \"date\"\nenum = [\"31.01.2026\"]".into(), "`enum` has what format date can't"),
-        (format!("{}occurs = \"?\"", LIST), "`occurs` says that there is one at most"),
-        (format!("{}occurs = \"1\"", LIST), "`occurs` says that there is one at most"),
+        (format!("{LIST}occurs = \"?\""), "`occurs` says that there is one at most"),
+        (format!("{LIST}occurs = \"1\""), "`occurs` says that there is one at most"),
         ("[node.\"L/<l>\"]\nlist = { object = \"one\" }".into(), "has no `*`, and so is one object"),
         ("[node.\"L/<l>\"]\nlist = { glob = \"/sys/hwmon*/temp*_x*\" }".replace("hwmon*", "hwmon0"), "more than one `*`"),
         (format!("{RECORDS}[node.\"L/<l>/M/<m>/A\"]\nget = {{ item = \"ip\" }}"), "at the nearest un-named node"),
@@ -119,7 +119,7 @@ fn mistakes_that_are_served_are_warnings() {
         ("[node.A]\npattern = \"[0-9]\"\ndefault = \"x\"".into(), "none that a server could set"),
         ("[node.A]\nmax-len = \"1B\"\ndefault = \"xy\"".replace("\"1B\"", "1"), "none that a server could set"),
         (
-            format!("[node.A]\nenum = [\"on\", \"auto\"]\nget = {{ file = \"/a\", map = {{ 1 = \"on\" }} }}\nset = {{ file = \"/a\" }}"),
+            "[node.A]\nenum = [\"on\", \"auto\"]\nget = { file = \"/a\", map = { 1 = \"on\" } }\nset = { file = \"/a\" }".to_owned(),
             "`enum` has \"auto\"",
         ),
         ("[node.A]\nget = { file = \"/a/${{X}}\" }".into(), "is taken literally"),
