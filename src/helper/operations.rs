@@ -16,6 +16,9 @@ use crate::backend::{self, Machine};
 use crate::helper_protocol::{HelperOp, HelperRequest, MAX_OPS, VERSION, Verb, code, is_id};
 use crate::mo::{ManagementObject, Value};
 
+/// The longest name that a request may have, and the longest path of a node, in bytes.
+const LONGEST_NAME: usize = 512;
+
 /// Does all operations of a request, and tells how each ended.
 pub(super) async fn serve(
     request: &HelperRequest,
@@ -27,7 +30,7 @@ pub(super) async fn serve(
         listener.tell(&reply(&request.id, 0, Err(failure))).await;
         return;
     }
-    let mut object = None;
+    let (mut object, mut failed) = (None, 0_usize);
     for (index, op) in request.ops.iter().enumerate() {
         if op.op != Verb::Exec {
             rules.bound(Duration::ZERO);
@@ -60,7 +63,9 @@ pub(super) async fn serve(
         if let Err(Failure { code, why }) = &outcome {
             // That there is nothing, or nothing now, is an answer like others.
             let is_odd = !matches!(*code, code::ABSENT | code::NOT_NOW);
-            let level = if is_odd { log::Level::Warn } else { log::Level::Debug };
+            failed += usize::from(is_odd);
+            // One line a request: a batch of failures is told by its first.
+            let level = if is_odd && failed == 1 { log::Level::Warn } else { log::Level::Debug };
             log::log!(level, "{} {:?} for {}: {code}: {why}", request.folder, op.node, request.server);
         }
         listener.tell(&reply(&request.id, index, outcome)).await;
@@ -74,6 +79,13 @@ fn check(request: &HelperRequest) -> Result<(), Failure> {
             bad(&format!("version {v} of the protocol is not known here: {VERSION} is"))
         }
         HelperRequest { id, .. } if !is_id(id) => bad("`id` is none"),
+        // What is said of them goes into the journal.
+        HelperRequest { folder, server, .. } if ![folder, server].into_iter().all(|name| is_name(name)) => {
+            bad("`folder` or `server` is no name")
+        }
+        HelperRequest { ops, .. } if !ops.iter().all(|op| is_name(&op.node) && is_name(&op.miid)) => {
+            bad("`node` or `miid` is no name")
+        }
         HelperRequest { ops, .. } if ops.is_empty() || ops.len() > MAX_OPS => {
             bad(&format!("expected 1 to {MAX_OPS} operations"))
         }
@@ -82,6 +94,11 @@ fn check(request: &HelperRequest) -> Result<(), Failure> {
         }
         _ => Ok(()),
     }
+}
+
+/// Whether a text may be a name or a path of names: short, and without line ends.
+fn is_name(text: &str) -> bool {
+    text.len() <= LONGEST_NAME && !text.contains(char::is_control)
 }
 
 async fn do_one(

@@ -59,13 +59,26 @@ impl From<BackendError> for Failure {
             | BackendError::Stuck { .. }
             | BackendError::Bus { temporary: true, .. } => code::NOT_NOW,
             BackendError::Timeout { .. } => code::TIMEOUT,
-            BackendError::Fill(_) | BackendError::Pipeline(_) | BackendError::Value(_) => code::UNFIT,
+            BackendError::Fill(_)
+            | BackendError::Pipeline(_)
+            | BackendError::Value(_)
+            | BackendError::Odd { .. } => code::UNFIT,
             BackendError::Denied { .. } | BackendError::Unsupported(_) | BackendError::NeedsHelper(_) => {
                 code::REFUSED
             }
             _ => code::FAILED,
         };
-        Self::new(code, error)
+        // Those quote what was read, which may be a secret of root's.
+        match error {
+            BackendError::Pipeline(_) | BackendError::Value(_) | BackendError::Odd { .. } => Self::new(
+                code,
+                "the value does not pass the mapping's pipeline, or is none of the leaf's format",
+            ),
+            BackendError::List { from, .. } => {
+                Self::new(code, format!("{from}: its elements can't be the children of one node"))
+            }
+            error => Self::new(code, error),
+        }
     }
 }
 
@@ -76,7 +89,8 @@ pub(super) fn answered<T>(
 ) -> Result<Json, Failure> {
     match answer {
         Answer::Value(value) => to_json(value),
-        Answer::Absent(why) => Err(Failure::new(code::ABSENT, why)),
+        // Why may quote what was read.
+        Answer::Absent(_) => Err(Failure::new(code::ABSENT, "there is no value")),
         Answer::Unavailable(why) => Err(Failure::new(code::NOT_NOW, why)),
     }
 }

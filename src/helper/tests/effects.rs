@@ -218,3 +218,13 @@ async fn of_what_is_over_the_oldest_is_forgotten_first_whatever_the_clock_says()
     bench.refused(level("o-4"), 403, "any more").await;
     assert_eq!(bench.one(level("o-3")).await.0, 200);
 }
+
+#[tokio::test]
+async fn an_error_tells_nothing_of_what_root_reads() {
+    let bench = Bench::new();
+    bench.write("data/level", "hunter2-very-secret\n");
+    fs::set_permissions(bench.path("data/level"), Permissions::from_mode(0o600)).unwrap();
+    let (code, told) = bench.one(json!({ "op": "get", "node": "Level", "source": 0 })).await;
+    assert_eq!(code, 406);
+    assert!(!told.to_string().contains("hunter2"), "{told}");
+}

@@ -61,7 +61,11 @@ async fn what_is_no_request_is_told_so() {
         ("v", json!(2)),
         ("id", json!("../a")),
         ("id", json!("")),
+        ("folder", json!("x".repeat(600))),
+        ("server", json!("a\nsshd[1]: Accepted password for root")),
         ("ops", json!([])),
+        ("ops", json!([{ "op": "get", "node": "Level\n", "source": 0 }])),
+        ("ops", json!([{ "op": "get", "node": "x".repeat(600), "source": 0 }])),
         ("ops", json!([{ "op": "get", "node": "Level", "source": 0 }, { "op": "exec", "node": "Do" }])),
     ] {
         let mut odd = good.clone();
