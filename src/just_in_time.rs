@@ -11,7 +11,7 @@ use crate::agent_state::Parameters;
 use crate::agent_state::{AgentState, Peer};
 use crate::base::crash_guard::Fatal;
 use crate::command::DataBudget;
-use crate::command::{self, Allowance, CommandError, Context};
+use crate::command::{self, Allowance, CommandContext, CommandError};
 use crate::exec::{ExecSlots, SessionExecs};
 use crate::mo::ManagementObject;
 use crate::store::{DefaultSource, StoreError};
@@ -19,7 +19,7 @@ use crate::transport::{Binding, TlsSettingsError};
 use crate::tree::{Principal, SessionFacts, TreeError};
 use crate::uri::Moid;
 use crate::uri::ServerId;
-use crate::uri::server::{ServerUriError, Template};
+use crate::uri::server::{ServerUriError, ServerUriTemplate};
 
 /// The initiator of a request for configuration: at whose wish it is made.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -74,7 +74,7 @@ pub enum ConfigurationError {
 pub struct DefaultOrigin {
     object: Arc<ManagementObject>,
     peer: Arc<Peer>,
-    template: Template,
+    template: ServerUriTemplate,
 }
 
 impl DefaultOrigin {
@@ -100,7 +100,7 @@ impl DefaultOrigin {
         let default = agent_state.store.snapshot()?.default_uri(&object.moid)?;
         let DefaultSource { server_id, server_uri } =
             default.ok_or_else(|| ConfigurationError::NoDefault(object.moid.clone()))?;
-        let template = Template::parse(&server_uri)?;
+        let template = ServerUriTemplate::parse(&server_uri)?;
         match agent_state.peer(&server_id) {
             Some(peer) if sees(peer, object) => {
                 Ok(Self { object: Arc::clone(object), peer: Arc::clone(peer), template })
@@ -127,7 +127,7 @@ impl DefaultOrigin {
             uri = with_initiator(&uri, initiator).unwrap_or(uri);
         }
         let mut connection = self.peer.client(&parameters)?.connection(Binding::Any);
-        let mut context = Context {
+        let mut context = CommandContext {
             settings: &agent_state.settings,
             tree: &agent_state.tree,
             store: &agent_state.store,

@@ -6,7 +6,7 @@ use omadm_agent::bearer::ConnectionType;
 use omadm_agent::lab::gateway::Account;
 use omadm_agent::lab::notifier::Notification;
 use omadm_agent::lab::{Options, files};
-use omadm_agent::notification::outgoing::Outgoing;
+use omadm_agent::notification::outgoing::OutgoingNotification;
 use omadm_agent::notification::wsp::Push;
 use omadm_agent::package::Profile;
 use serde_json::json;
@@ -156,7 +156,12 @@ async fn how_old_a_notification_may_be_is_the_operators_to_say() {
 async fn without_a_digest_nothing_starts_where_there_is_a_secret() {
     let unsigned = |server_id: Option<&str>, id| {
         let server_id = server_id.map(str::to_owned);
-        let package = Outgoing { server_id, id: Some(id), req_mos: true, ..Outgoing::default() };
+        let package = OutgoingNotification {
+            server_id,
+            id: Some(id),
+            req_mos: true,
+            ..OutgoingNotification::default()
+        };
         Push::default().wrap(&package.encode().unwrap())
     };
     let key = "notification = { ";

@@ -7,7 +7,7 @@ use omadm_agent::bearer::ConnectionType;
 use omadm_agent::lab::gateway::Account;
 use omadm_agent::lab::notifier::Notification;
 use omadm_agent::lab::{Options, Reply, Request, Server, files};
-use omadm_agent::notification::outgoing::Outgoing;
+use omadm_agent::notification::outgoing::OutgoingNotification;
 use omadm_agent::notification::wsp::Push;
 use omadm_agent::package::Alert;
 use omadm_agent::store::records::ExecRecord;
@@ -379,8 +379,11 @@ async fn unsigned_notifications_fill_neither_the_journal_nor_the_day() {
     }
     let mut agent = bench.start().await;
     for number in 0..5000u16 {
-        let unsigned =
-            Outgoing { server_id: Some(SERVER_ID.to_owned()), id: Some(number), ..Outgoing::default() };
+        let unsigned = OutgoingNotification {
+            server_id: Some(SERVER_ID.to_owned()),
+            id: Some(number),
+            ..OutgoingNotification::default()
+        };
         let push = Push::default().wrap(&unsigned.encode().unwrap());
         bench.send_raw(&push).await;
         if number % 100 == 0 {

@@ -7,7 +7,7 @@ use crate::config::{Fact, Settings};
 use crate::ddf::Format;
 use crate::tree::{Principal, Tree, TreeError};
 use crate::uri::Moid;
-use crate::uri::server::{Parameter, ServerUriError, Template};
+use crate::uri::server::{Parameter, ServerUriError, ServerUriTemplate};
 
 static DEV_INFO: Moid = Moid::fixed("urn:oma:mo:oma-dm-devinfo:1.2");
 /// The longest name of a network, in bytes.
@@ -63,14 +63,14 @@ impl Parameters {
     /// # Errors
     /// It is none, or too long with them.
     pub(crate) fn expand(&self, server_uri: &str) -> Result<Uri, ServerUriError> {
-        self.fill(&Template::parse(server_uri)?)
+        self.fill(&ServerUriTemplate::parse(server_uri)?)
     }
 
     /// A parsed ServerURI with this device's values in it (TS 6.2).
     ///
     /// # Errors
     /// It is too long with them.
-    pub(crate) fn fill(&self, template: &Template) -> Result<Uri, ServerUriError> {
+    pub(crate) fn fill(&self, template: &ServerUriTemplate) -> Result<Uri, ServerUriError> {
         template.expand(&|parameter| self.value(parameter))
     }
 

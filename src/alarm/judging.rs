@@ -7,7 +7,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use super::known::Kept;
 use super::look::{LeafRead, LookOutcome};
 use super::rule::{AlarmState, At, Reading, Rule};
-use super::{Alarms, AlarmsEvent, Id, Told, schedule, told};
+use super::{AlarmId, Alarms, AlarmsEvent, Told, schedule, told};
 use crate::agent_state::AgentState;
 use crate::alert::{self, Destination, Prepared};
 use crate::base::OneByOne as _;
@@ -28,7 +28,7 @@ const MOST_KNOWN: usize = 2048;
 #[derive(Default)]
 struct Batch {
     changes: Vec<Change>,
-    states: Vec<(Id, String, Kept)>,
+    states: Vec<(AlarmId, String, Kept)>,
     alerts: usize,
     told: Told,
     lines: Vec<String>,
@@ -73,7 +73,7 @@ impl Alarms {
     /// Takes note of a look that is over: elements have come or gone, and what is gone for good is forgotten.
     async fn looked(
         &mut self,
-        id: &Id,
+        id: &AlarmId,
         outcome: LookOutcome,
         agent_state: &AgentState,
         at: At,
@@ -99,14 +99,14 @@ impl Alarms {
         self.commit(batch, agent_state, told).await;
     }
 
-    fn is_list(&self, id: &Id) -> bool {
+    fn is_list(&self, id: &AlarmId) -> bool {
         self.known.get(id).is_some_and(|known| known.alarm.condition == Condition::Listed)
     }
 
     /// Judges the elements of a list that have come, and those that have gone.
     async fn elements(
         &mut self,
-        id: &Id,
+        id: &AlarmId,
         outcome: &LookOutcome,
         agent_state: &AgentState,
         at: At,
@@ -153,7 +153,7 @@ impl Alarms {
     }
 
     /// Forgets leaves whose elements have gone.
-    fn forget_gone(&mut self, id: &Id, outcome: &LookOutcome, batch: &mut Batch) {
+    fn forget_gone(&mut self, id: &AlarmId, outcome: &LookOutcome, batch: &mut Batch) {
         let Some(known) = self.known.get_mut(id) else { return };
         let here: BTreeSet<&str> = outcome.places.iter().map(|place| place.client_uri.as_str()).one_by_one();
         let gone: Vec<String> =
@@ -179,7 +179,7 @@ impl Alarms {
     }
 
     /// Sees to it that what is held back is told at its time.
-    fn waits(&mut self, id: &Id, client_uri: &str, state: &AlarmState) {
+    fn waits(&mut self, id: &AlarmId, client_uri: &str, state: &AlarmState) {
         if let Some(at) = state.tells_at() {
             self.waiting.insert((at, id.clone(), client_uri.to_owned()));
         }
@@ -189,7 +189,7 @@ impl Alarms {
     #[expect(clippy::too_many_arguments, reason = "one reading, and all that it is judged by")]
     fn step(
         &mut self,
-        id: &Id,
+        id: &AlarmId,
         client_uri: &str,
         reading: Option<&Reading>,
         element: Option<(String, String)>,

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use tokio::task::AbortHandle;
 
-use super::Id;
+use super::AlarmId;
 use super::look::LookOutcome;
 use super::rule::{AlarmState, At};
 use crate::base::journal::id;
@@ -73,8 +73,8 @@ impl Known {
     }
 
     /// Says once what goes wrong with a look, until one goes well again.
-    pub(super) fn note(&self, id: &Id, outcome: &LookOutcome) {
-        let Id { moid, name } = id;
+    pub(super) fn note(&self, id: &AlarmId, outcome: &LookOutcome) {
+        let AlarmId { moid, name } = id;
         match &outcome.failed {
             Some(why) => {
                 if self.said.first() {
@@ -91,7 +91,7 @@ impl Known {
         }
     }
 
-    pub(super) fn say_more(&self, id: &Id) {
+    pub(super) fn say_more(&self, id: &AlarmId) {
         if self.said_more.first() {
             log::warn!(
                 "{}: alarm {} has more to watch than it can: the rest is not watched",

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 
-use super::Id;
+use super::AlarmId;
 use super::rule::Reading;
 use crate::agent_state::AgentState;
 use crate::config::Account;
@@ -23,19 +23,19 @@ pub(super) struct Look {
     pub(super) agent_state: Arc<AgentState>,
     /// The account on whose behalf it is read: one that may read the object.
     pub(super) account: Arc<Account>,
-    pub(super) id: Id,
+    pub(super) id: AlarmId,
     /// The epoch that the readings are of: those of an older one count no more.
     pub(super) epoch: u64,
     pub(super) object: Arc<ManagementObject>,
     pub(super) alarm: Arc<Alarm>,
-    pub(super) watches: Arc<SourceWatches<Id>>,
+    pub(super) watches: Arc<SourceWatches<AlarmId>>,
     pub(super) readings: mpsc::Sender<LeafRead>,
 }
 
 /// The reading of one leaf.
 #[derive(Debug)]
 pub(crate) struct LeafRead {
-    pub(super) id: Id,
+    pub(super) id: AlarmId,
     pub(super) epoch: u64,
     pub(super) client_uri: String,
     pub(super) reading: Reading,

@@ -44,7 +44,7 @@ const MOST_READINGS: usize = 64;
 
 /// The id of an alarm: its object, and its name.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub(crate) struct Id {
+pub(crate) struct AlarmId {
     moid: Moid,
     name: String,
 }
@@ -52,17 +52,17 @@ pub(crate) struct Id {
 /// The alarms of all objects: what is known of each, and when each is looked at.
 pub(crate) struct Alarms {
     schedule: Schedule,
-    known: BTreeMap<Id, Known>,
+    known: BTreeMap<AlarmId, Known>,
     /// The watches of what values come from; none while there are no alarms.
-    watches: Option<Arc<SourceWatches<Id>>>,
+    watches: Option<Arc<SourceWatches<AlarmId>>>,
     commits: Arc<CommitWatch>,
-    looks: Tasks<Id, LookOutcome>,
+    looks: Tasks<AlarmId, LookOutcome>,
     readings: mpsc::Receiver<LeafRead>,
     reads: mpsc::Sender<LeafRead>,
     /// The number of reloads so far: readings of before the last one count no more.
     epoch: u64,
     /// The news that wait for their minute to be over: until when, of which alarm, and of which leaf or element.
-    waiting: BTreeSet<(Instant, Id, String)>,
+    waiting: BTreeSet<(Instant, AlarmId, String)>,
     /// Until when alarms rest, as the store has failed.
     rests_until: Option<Instant>,
     /// Whether the journal has a line about the store having failed.
@@ -78,7 +78,7 @@ pub(crate) enum AlarmsEvent {
     /// Leaves were read.
     Read(Vec<LeafRead>),
     /// A look is over.
-    Looked(Id, Result<LookOutcome, JoinError>),
+    Looked(AlarmId, Result<LookOutcome, JoinError>),
 }
 
 /// The destinations that are to hear of what alarms told, and the alerts that were dropped for it.
@@ -207,7 +207,7 @@ impl Alarms {
         let (mut before, mut new) = (std::mem::take(&mut self.known), BTreeSet::new());
         for object in agent_state.tree.objects() {
             for alarm in &object.alarms {
-                let id = Id { moid: object.moid.clone(), name: alarm.name.clone() };
+                let id = AlarmId { moid: object.moid.clone(), name: alarm.name.clone() };
                 let mut known = before.remove(&id).unwrap_or_else(|| {
                     new.insert(id.clone());
                     Known::new(object, alarm)
@@ -237,7 +237,7 @@ impl Alarms {
         }
     }
 
-    fn break_off(&mut self, id: &Id, known: &mut Known) {
+    fn break_off(&mut self, id: &AlarmId, known: &mut Known) {
         if let Some(look) = known.look.take() {
             self.looks.abort(&look);
             self.schedule.ended(id);
@@ -245,7 +245,7 @@ impl Alarms {
     }
 
     /// Reads from the store what servers were told by the `new` alarms.
-    fn remember(&mut self, agent_state: &AgentState, new: &BTreeSet<Id>) {
+    fn remember(&mut self, agent_state: &AgentState, new: &BTreeSet<AlarmId>) {
         let all = match agent_state.store.snapshot().and_then(|snapshot| snapshot.alarms()) {
             Ok(all) => all,
             Err(error) => {
@@ -257,7 +257,7 @@ impl Alarms {
         };
         let at = At::now();
         for (AlarmKey { moid, name, client_uri }, record) in all {
-            let id = Id { moid, name };
+            let id = AlarmId { moid, name };
             let Some(known) = self.known.get_mut(&id).filter(|_| new.contains(&id)) else { continue };
             known.take(client_uri, &record, at);
         }
@@ -266,7 +266,7 @@ impl Alarms {
     async fn sweep(&self, agent_state: &AgentState) -> Result<(), StoreError> {
         let all = agent_state.store.snapshot()?.alarms()?;
         let gone = all.into_iter().map(|(key, _)| key).filter(|key| {
-            let id = Id { moid: key.moid.clone(), name: key.name.clone() };
+            let id = AlarmId { moid: key.moid.clone(), name: key.name.clone() };
             let is_known = |known: &Known| {
                 known.places.contains_key(&key.client_uri) || known.lists.contains(&key.client_uri)
             };
@@ -281,7 +281,7 @@ impl Alarms {
     }
 }
 
-impl Id {
+impl AlarmId {
     fn key(&self, client_uri: &str) -> AlarmKey {
         AlarmKey { moid: self.moid.clone(), name: self.name.clone(), client_uri: client_uri.to_owned() }
     }

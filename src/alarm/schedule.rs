@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::{Duration, Instant};
 
-use super::Id;
+use super::AlarmId;
 use crate::base::Order as _;
 
 /// The time from a sign to its look: changes come in several steps.
@@ -17,7 +17,7 @@ pub(super) const EVERY: Duration = Duration::from_secs(60);
 
 /// The schedule of the looks of all alarms.
 #[derive(Debug, Default)]
-pub(super) struct Schedule(BTreeMap<Id, AlarmTimes>);
+pub(super) struct Schedule(BTreeMap<AlarmId, AlarmTimes>);
 
 /// The times of one alarm's looks.
 #[derive(Debug)]
@@ -43,7 +43,7 @@ impl AlarmTimes {
 impl Schedule {
     /// Takes the alarms that there are, and forgets all others. Each is looked at now: its definition may be another
     /// one.
-    pub(super) fn keep(&mut self, known: &BTreeSet<Id>, now: Instant) {
+    pub(super) fn keep(&mut self, known: &BTreeSet<AlarmId>, now: Instant) {
         self.0.retain(|id, _| known.contains(id));
         for id in known {
             let new = AlarmTimes { sign: None, appointment: None, begun: None, running: false };
@@ -52,24 +52,24 @@ impl Schedule {
     }
 
     /// Notes a sign: something that the alarm may depend on has changed.
-    pub(super) fn changed(&mut self, id: &Id, now: Instant) {
+    pub(super) fn changed(&mut self, id: &AlarmId, now: Instant) {
         if let Some(times) = self.0.get_mut(id) {
             times.sign.get_or_insert(now);
         }
     }
 
     /// Has the alarm looked at by that time.
-    pub(super) fn appoint(&mut self, id: &Id, at: Instant) {
+    pub(super) fn appoint(&mut self, id: &AlarmId, at: Instant) {
         if let Some(times) = self.0.get_mut(id) {
             times.appointment = Some(times.appointment.map_or(at, |known| known.min(at)));
         }
     }
 
     /// The alarms to be looked at now; each counts as running until [`Schedule::ended`].
-    pub(super) fn due(&mut self, now: Instant) -> Vec<Id> {
+    pub(super) fn due(&mut self, now: Instant) -> Vec<AlarmId> {
         let running = self.0.values().filter(|times| times.running).count();
         let ready = self.0.iter().filter_map(|(id, times)| Some((times.due()?, id.clone())));
-        let mut ready: Vec<(Instant, Id)> = ready.filter(|(due, _)| *due <= now).collect();
+        let mut ready: Vec<(Instant, AlarmId)> = ready.filter(|(due, _)| *due <= now).collect();
         // Who has waited longest goes first.
         ready.order();
         ready.truncate(MOST_RUNNING.saturating_sub(running));
@@ -83,7 +83,7 @@ impl Schedule {
     }
 
     /// Notes that a look is over, or was broken off.
-    pub(super) fn ended(&mut self, id: &Id) {
+    pub(super) fn ended(&mut self, id: &AlarmId) {
         if let Some(times) = self.0.get_mut(id) {
             times.running = false;
         }
@@ -103,8 +103,8 @@ impl Schedule {
 mod tests {
     use super::*;
 
-    fn id(name: &str) -> Id {
-        Id { moid: "urn:m".into(), name: name.to_owned() }
+    fn id(name: &str) -> AlarmId {
+        AlarmId { moid: "urn:m".into(), name: name.to_owned() }
     }
 
     fn rested(names: &[&str], now: Instant) -> Schedule {

@@ -1,7 +1,7 @@
 //! Generic Alerts (TS 5.3): raised, kept in the store, and sent until a server has taken them.
 //!
 //! An alert waits for a [`Destination`]. A session takes what waits for its destination along, 32 at a time, and an
-//! alert leaves the store when a package that carried it was answered, as the server's `Results` say ([`Outgoing`]).
+//! alert leaves the store when a package that carried it was answered, as the server's `Results` say ([`OutgoingAlerts`]).
 //! Between that answer and the transaction that removes it a power cut may come: then the server hears of it twice.
 //! Less than once it never does, unless so much waits that the least important has to go ([`Keeping`]).
 
@@ -13,7 +13,7 @@ mod waiting;
 
 pub use ended::of_exec;
 pub use mark::Mark;
-pub use outgoing::Outgoing;
+pub use outgoing::OutgoingAlerts;
 pub use raise::{Prepared, RaiseError, Raised, prepare, raise};
 pub use waiting::{Keeping, destinations, is_waiting, keep, keep_within};
 

@@ -15,7 +15,7 @@ const MOST_BYTES: usize = 256 << 10;
 
 /// The alerts that go to a destination in one session.
 #[derive(Debug)]
-pub struct Outgoing {
+pub struct OutgoingAlerts {
     destination: Destination,
     /// The alerts in the package on its way, in its order: number and type.
     sent: Vec<(u64, String)>,
@@ -26,7 +26,7 @@ pub struct Outgoing {
     damaged: Vec<u64>,
 }
 
-impl Outgoing {
+impl OutgoingAlerts {
     /// Makes the alerts of a session in which nothing was sent yet.
     #[must_use]
     pub fn new(destination: Destination) -> Self {

@@ -1,10 +1,10 @@
 //! CONT ServerURI (TS 5.4.8): sends further packages there.
 
-use super::context::{CommandResult, Context};
+use super::context::{CommandContext, CommandResult};
 use super::status::{CommandError, Done};
 use crate::uri::Origin;
 
-pub(super) fn run(parameters: &[String], context: &mut Context<'_>) -> CommandResult {
+pub(super) fn run(parameters: &[String], context: &mut CommandContext<'_>) -> CommandResult {
     let [uri] = parameters else { return Err(CommandError::Malformed("CONT takes a ServerURI")) };
     let uri = super::context::expand(uri, context)?;
     context.connection.admit(&uri)?;

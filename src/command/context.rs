@@ -18,7 +18,7 @@ use crate::tree::{Principal, Tree};
 use crate::uri::client::{ClientUri, Fields};
 
 /// The context of a command: what it may use.
-pub struct Context<'a> {
+pub struct CommandContext<'a> {
     /// The settings the session runs under.
     pub settings: &'a Settings,
     /// The tree.
@@ -56,7 +56,7 @@ pub(super) async fn unless_stopped<T>(
 }
 
 /// A ServerURI with this device's values in it (TS 6.2).
-pub(super) fn expand(server_uri: &str, context: &Context<'_>) -> Result<Uri, CommandError> {
+pub(super) fn expand(server_uri: &str, context: &CommandContext<'_>) -> Result<Uri, CommandError> {
     context.parameters.expand(server_uri).map_err(CommandError::ServerUri)
 }
 

@@ -1,11 +1,11 @@
 //! DEFAULT ServerURI MOID (TS 5.4.10): remembers where configuration for a MOID is to be had.
 
-use super::context::{CommandResult, Context};
+use super::context::{CommandContext, CommandResult};
 use super::status::{CommandError, Done};
 use crate::store::Change;
 use crate::tree::TreeError;
 
-pub(super) async fn run(parameters: &[String], context: &mut Context<'_>) -> CommandResult {
+pub(super) async fn run(parameters: &[String], context: &mut CommandContext<'_>) -> CommandResult {
     let [server_uri, moid] = parameters else {
         return Err(CommandError::Malformed("DEFAULT takes a ServerURI and a MOID"));
     };

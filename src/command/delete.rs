@@ -1,12 +1,12 @@
 //! DELETE ClientURI (TS 5.4.4): deletes nodes.
 
-use super::context::{CommandResult, Context, client_uri, unless_stopped};
+use super::context::{CommandContext, CommandResult, client_uri, unless_stopped};
 use super::status::{CommandError, Done};
 use crate::tree::{Resolved, Rights, TreeError};
 use crate::uri::client::Fields;
 
 /// Deletes the node; a wildcard deletes all that it matches, or nothing.
-pub(super) async fn run(parameters: &[String], context: &mut Context<'_>) -> CommandResult {
+pub(super) async fn run(parameters: &[String], context: &mut CommandContext<'_>) -> CommandResult {
     let [uri] = parameters else { return Err(CommandError::Malformed("DELETE takes a ClientURI")) };
     let uri = client_uri(uri, Fields::TARGET)?;
     let resolving = async {

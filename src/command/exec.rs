@@ -4,13 +4,13 @@
 //! within `exec.sync-limit` is answered with its result; what takes longer with 202, and reports by a Generic Alert (TS
 //! 5.3). What may not begin yet waits, and is answered 202. What follows from that is the business of [`crate::exec`].
 
-use super::context::{CommandResult, Context, client_uri, expand, unless_stopped};
+use super::context::{CommandContext, CommandResult, client_uri, expand, unless_stopped};
 use super::status::{CommandError, Done};
 use crate::base::stopped;
 use crate::tree::Rights;
 use crate::uri::client::Fields;
 
-pub(super) async fn run(parameters: &[String], context: &mut Context<'_>) -> CommandResult {
+pub(super) async fn run(parameters: &[String], context: &mut CommandContext<'_>) -> CommandResult {
     let (uri, server_uri) = match parameters {
         [uri] => (client_uri(uri, Fields::TARGET)?, None),
         [uri, server_uri] => (client_uri(uri, Fields::TARGET)?, Some(expand(server_uri, context)?)),

@@ -1,12 +1,12 @@
 //! GET ClientURI (TS 5.4.6, Appendix E): reads nodes.
 
-use super::context::{CommandResult, Context, client_uri};
+use super::context::{CommandContext, CommandResult, client_uri};
 use super::status::{CommandError, Done};
 use crate::repository::media;
 use crate::tree::{MOST_SHOWN, Rights, Shown, TreeError};
 use crate::uri::client::Fields;
 
-pub(super) async fn run(parameters: &[String], context: &mut Context<'_>) -> CommandResult {
+pub(super) async fn run(parameters: &[String], context: &mut CommandContext<'_>) -> CommandResult {
     let [uri] = parameters else { return Err(CommandError::Malformed("GET takes a ClientURI")) };
     let uri = client_uri(uri, Fields::READ)?;
     // What can't be sent is not even looked for: a package may have thousands that are over.

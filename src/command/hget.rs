@@ -2,7 +2,7 @@
 
 use hyper::Uri;
 
-use super::context::{CommandResult, Context, client_uri, expand, unless_stopped};
+use super::context::{CommandContext, CommandResult, client_uri, expand, unless_stopped};
 use super::status::{CommandError, Done};
 use crate::mo::ManagementObject;
 use crate::package::is_media_type;
@@ -10,7 +10,7 @@ use crate::repository::{self, media};
 use crate::tree::{Data, NodeRef, TreeError};
 use crate::uri::client::Fields;
 
-pub(super) async fn run(parameters: &[String], context: &mut Context<'_>) -> CommandResult {
+pub(super) async fn run(parameters: &[String], context: &mut CommandContext<'_>) -> CommandResult {
     let (server_uri, target) = match parameters {
         [server_uri] => (server_uri, None),
         [server_uri, target] => (server_uri, Some(client_uri(target, Fields::TARGET)?)),
@@ -44,7 +44,7 @@ pub(super) async fn run(parameters: &[String], context: &mut Context<'_>) -> Com
 pub(super) async fn retrieve(
     uri: Uri,
     object: &ManagementObject,
-    context: &mut Context<'_>,
+    context: &mut CommandContext<'_>,
 ) -> Result<Vec<String>, CommandError> {
     let fetching = async { Ok(repository::fetch(uri, &[], context.connection).await?) };
     let fetched = unless_stopped(&context.stopping, fetching).await?;
@@ -55,7 +55,7 @@ async fn replace(
     node: &NodeRef,
     leaf_types: &[String],
     fetched: &repository::Fetched,
-    context: &Context<'_>,
+    context: &CommandContext<'_>,
 ) -> Result<(), CommandError> {
     let invalid = |why: String| TreeError::Invalid { node: node.client_uri(), why };
     let data = if media::is_serialisation(&fetched.content_type) {
@@ -83,7 +83,7 @@ async fn replace(
 async fn place(
     fetched: &repository::Fetched,
     only: Option<&ManagementObject>,
-    context: &Context<'_>,
+    context: &CommandContext<'_>,
 ) -> CommandResult {
     if !media::is_serialisation(&fetched.content_type) {
         return Err(CommandError::MediaType(fetched.content_type.clone()));

@@ -2,9 +2,9 @@
 
 use hyper::Method;
 
-use super::context::{CommandResult, Context};
+use super::context::{CommandContext, CommandResult};
 use super::hput;
 
-pub(super) async fn run(parameters: &[String], context: &mut Context<'_>) -> CommandResult {
+pub(super) async fn run(parameters: &[String], context: &mut CommandContext<'_>) -> CommandResult {
     hput::send(Method::POST, parameters, context).await
 }

@@ -2,17 +2,21 @@
 
 use hyper::Method;
 
-use super::context::{CommandResult, Context, client_uri, expand};
+use super::context::{CommandContext, CommandResult, client_uri, expand};
 use super::status::{CommandError, Done};
 use crate::repository::{RepositoryError, Upload, media};
 use crate::tree::Rights;
 use crate::uri::client::Fields;
 
-pub(super) async fn run(parameters: &[String], context: &mut Context<'_>) -> CommandResult {
+pub(super) async fn run(parameters: &[String], context: &mut CommandContext<'_>) -> CommandResult {
     send(Method::PUT, parameters, context).await
 }
 
-pub(super) async fn send(method: Method, parameters: &[String], context: &mut Context<'_>) -> CommandResult {
+pub(super) async fn send(
+    method: Method,
+    parameters: &[String],
+    context: &mut CommandContext<'_>,
+) -> CommandResult {
     let [server_uri, client_uris @ ..] = parameters else {
         return Err(CommandError::Malformed("HPUT and HPOST take a ServerURI and ClientURIs"));
     };

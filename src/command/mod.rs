@@ -1,4 +1,4 @@
-//! The DM commands (TS 5.4), one file each. A command gets its parameters and a [`Context`], and answers
+//! The DM commands (TS 5.4), one file each. A command gets its parameters and a [`CommandContext`], and answers
 //! with a [`Done`], which [`status`] makes: codes are chosen there and nowhere else.
 
 mod allowance;
@@ -21,7 +21,7 @@ mod unsub;
 
 pub use allowance::Allowance;
 pub use budget::{DataBudget, Over, Share};
-pub use context::Context;
+pub use context::CommandContext;
 pub use report::{Report, Whose};
 pub use status::{CommandError, Done};
 
@@ -38,7 +38,7 @@ pub fn may_change(verb: &Verb) -> bool {
 }
 
 /// Executes one command of a Package#2. Always answers: what fails has a status code, and is in the package's report.
-pub async fn execute(command: &Command, context: &mut Context<'_>, report: &mut Report) -> Done {
+pub async fn execute(command: &Command, context: &mut CommandContext<'_>, report: &mut Report) -> Done {
     let known = context.principal.account.profile.has_command(&command.verb);
     let answer = match &command.parameters {
         Some(parameters) if known => dispatch(&command.verb, parameters, context).await,
@@ -64,12 +64,12 @@ pub async fn execute(command: &Command, context: &mut Context<'_>, report: &mut 
 pub async fn retrieve(
     uri: Uri,
     object: &ManagementObject,
-    context: &mut Context<'_>,
+    context: &mut CommandContext<'_>,
 ) -> Result<Vec<String>, CommandError> {
     hget::retrieve(uri, object, context).await
 }
 
-async fn dispatch(verb: &Verb, parameters: &[String], context: &mut Context<'_>) -> CommandResult {
+async fn dispatch(verb: &Verb, parameters: &[String], context: &mut CommandContext<'_>) -> CommandResult {
     // What the other commands keep while they wait is large: no GET moves it about.
     match verb {
         Verb::Get => get::run(parameters, context).await,

@@ -5,14 +5,14 @@ use std::process::Stdio;
 
 use hyper::Uri;
 
-use super::context::{CommandResult, Context};
+use super::context::{CommandContext, CommandResult};
 use super::status::{CommandError, Done};
 use crate::base::heap;
 use crate::transport::Refused;
 use crate::uri::Origin;
-use crate::uri::server::Template;
+use crate::uri::server::ServerUriTemplate;
 
-pub(super) async fn run(parameters: &[String], context: &mut Context<'_>) -> CommandResult {
+pub(super) async fn run(parameters: &[String], context: &mut CommandContext<'_>) -> CommandResult {
     let [server_uri] = parameters else { return Err(CommandError::Malformed("SHOW takes a ServerURI")) };
     let uri = super::context::expand(server_uri, context)?;
     Origin::of(&uri).map_err(Refused::Uri)?;
@@ -48,7 +48,7 @@ pub(super) async fn run(parameters: &[String], context: &mut Context<'_>) -> Com
 /// by.
 fn page(uri: &Uri, server_uri: &str) -> String {
     let fragment =
-        Template::parse(server_uri).ok().and_then(|template| template.fragment().map(str::to_owned));
+        ServerUriTemplate::parse(server_uri).ok().and_then(|template| template.fragment().map(str::to_owned));
     fragment.map_or_else(|| uri.to_string(), |fragment| format!("{uri}#{fragment}"))
 }
 
@@ -62,7 +62,7 @@ mod tests {
             ("https://a.example/b?c#/consent one", "https://a.example/b?c#/consent%20one"),
             ("https://a.example/b", "https://a.example/b"),
         ] {
-            let uri = Template::parse(server_uri).unwrap().expand(&|_| None).unwrap();
+            let uri = ServerUriTemplate::parse(server_uri).unwrap().expand(&|_| None).unwrap();
             assert_eq!(page(&uri, server_uri), expected);
         }
     }

@@ -1,6 +1,6 @@
 //! SUB ClientURI ServerURI (approved profile): has each change there put to the ServerURI from now on.
 
-use super::context::{CommandResult, Context, expand, unless_stopped};
+use super::context::{CommandContext, CommandResult, expand, unless_stopped};
 use super::status::{CommandError, Done};
 use crate::store::{Change, Subscription};
 use crate::tree::{Resolved, Rights, TreeError};
@@ -9,7 +9,7 @@ use crate::uri::client::{ClientUri, Fields};
 /// The most subscriptions that one server has.
 const MOST: usize = 64;
 
-pub(super) async fn run(parameters: &[String], context: &mut Context<'_>) -> CommandResult {
+pub(super) async fn run(parameters: &[String], context: &mut CommandContext<'_>) -> CommandResult {
     let [target, server_uri] = parameters else {
         return Err(CommandError::Malformed("SUB takes a ClientURI and a ServerURI"));
     };

@@ -1,12 +1,12 @@
 //! UNSUB ClientURI (approved profile): ends the server's own subscription.
 
-use super::context::{CommandResult, Context};
+use super::context::{CommandContext, CommandResult};
 use super::status::{CommandError, Done};
 use super::sub::subscribed;
 use crate::store::Change;
 use crate::tree::TreeError;
 
-pub(super) async fn run(parameters: &[String], context: &mut Context<'_>) -> CommandResult {
+pub(super) async fn run(parameters: &[String], context: &mut CommandContext<'_>) -> CommandResult {
     let [target] = parameters else {
         return Err(CommandError::Malformed("UNSUB takes a ClientURI"));
     };

@@ -17,7 +17,7 @@ mod read;
 pub(crate) mod syntax;
 
 pub use changes::{Changes, Leaf, LeafError, StoredChange};
-pub use context::Context;
+pub use context::AccountContext;
 pub(crate) use credentials::{holds_certificates, no_certificates};
 pub(super) use read::{rights, schedule};
 

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
-use super::account::{Account, Context};
+use super::account::{Account, AccountContext};
 use super::fragments;
 use crate::base::OneByOne as _;
 use crate::spanned::Problems;
@@ -15,7 +15,7 @@ use crate::uri::ServerId;
 /// A broken account is left out, and so is the second of two with one server-id, in the order of their file
 /// names. The accounts come sorted by server-id; every problem of an account is noted under its file.
 #[must_use]
-pub(crate) fn load(folders: &[PathBuf], context: Context<'_>) -> (Vec<Account>, Problems) {
+pub(crate) fn load(folders: &[PathBuf], context: AccountContext<'_>) -> (Vec<Account>, Problems) {
     let mut problems = Problems::default();
     let read = |file: PathBuf| {
         let mut claim = None;
@@ -58,7 +58,7 @@ pub(crate) struct One {
 
 impl One {
     /// Reads the account in `file`, and then the files that it names; `claims` is told between the two.
-    pub(crate) fn read(file: &Path, context: Context<'_>, claims: impl FnOnce(Claim)) -> Self {
+    pub(crate) fn read(file: &Path, context: AccountContext<'_>, claims: impl FnOnce(Claim)) -> Self {
         let mut problems = Problems::default();
         let Some(root) = fragments::read_file(file, &mut problems) else {
             return Self { account: None, problems };

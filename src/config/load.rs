@@ -1,6 +1,6 @@
 //! Loading: files in, settings and accounts out.
 
-use super::account::{Account, Context};
+use super::account::{Account, AccountContext};
 use super::accounts;
 use super::environment::Environment;
 use super::fragments::Selection;
@@ -66,7 +66,7 @@ pub fn load_settings(selection: &Selection, environment: &Environment) -> Result
 }
 
 fn with_accounts(settings: Settings, mut problems: Problems, environment: &Environment) -> Loaded {
-    let context = Context { allow_http: settings.session.allow_http, environment };
+    let context = AccountContext { allow_http: settings.session.allow_http, environment };
     let (accounts, found) = accounts::load(&settings.paths.accounts, context);
     problems.append(found);
     Loaded { settings, accounts, problems, fell_back: false }

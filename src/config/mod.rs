@@ -13,7 +13,7 @@ mod settings;
 mod subscriber;
 
 pub use account::{
-    Account, BootstrapServer, Changes, Context, Leaf, LeafError, NotificationAuth, Permission, Push,
+    Account, AccountContext, BootstrapServer, Changes, Leaf, LeafError, NotificationAuth, Permission, Push,
     Schedule, StoredChange, TlsFiles,
 };
 pub(crate) use account::{holds_certificates, syntax};

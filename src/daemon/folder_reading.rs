@@ -164,7 +164,7 @@ async fn accounts(
         let claim = Arc::new(OnceLock::new());
         let (environment, claims, path) = (Arc::clone(&environment), Arc::clone(&claim), file.clone());
         let work = move || {
-            let context = config::Context { allow_http, environment: &environment };
+            let context = config::AccountContext { allow_http, environment: &environment };
             config::accounts::One::read(&path, context, |claim| drop(claims.set(claim)))
         };
         (file, claim, work)

@@ -11,11 +11,11 @@ use super::salvage::salvage;
 use super::{
     AccessType, CaseSense, Ddf, DdfError, DdfProblem, Format, Node, NodeName, Occurrence, Properties, Scope,
 };
-use crate::xml::{self, Limits, Lines, Tolerance, text};
+use crate::xml::{self, DocumentLimits, Lines, Tolerance, text};
 
 /// The largest description read; the largest in the field have about 3 MB.
 pub(crate) const MAX_BYTES: u64 = 8 << 20;
-pub(super) const LIMITS: Limits = Limits { bytes: MAX_BYTES as usize, nodes: 1_000_000 };
+pub(super) const LIMITS: DocumentLimits = DocumentLimits { bytes: MAX_BYTES as usize, nodes: 1_000_000 };
 /// The most levels of nodes: no DM tree is that deep.
 pub(super) const MAX_DEPTH: usize = 64;
 /// The most MIME types of one leaf; more are left out.

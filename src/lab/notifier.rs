@@ -7,7 +7,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 use tokio::net::UdpSocket;
 
 use crate::bearer::ConnectionType;
-use crate::notification::outgoing::Outgoing;
+use crate::notification::outgoing::OutgoingNotification;
 use crate::notification::wsp::Push;
 use crate::package::Profile;
 
@@ -65,14 +65,14 @@ impl Notification {
     /// A value that its option cannot hold.
     pub fn package(&self) -> io::Result<Vec<u8>> {
         let seconds = self.at.duration_since(UNIX_EPOCH).unwrap_or_default().as_secs();
-        let package = Outgoing {
+        let package = OutgoingNotification {
             profile: self.profile,
             server_id: Some(self.server_id.clone()),
             preferred: self.preferred.clone(),
             id: Some(self.id),
             req_mos: self.request_mos,
             requested: self.requested.clone(),
-            ..Outgoing::default()
+            ..OutgoingNotification::default()
         };
         package.sign(&self.secret, &self.data, Some(seconds)).map_err(io::Error::other)
     }

@@ -30,7 +30,7 @@ pub enum Unencodable {
 
 /// A notification to be sent.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Outgoing {
+pub struct OutgoingNotification {
     /// The profile it is written for.
     pub profile: Profile,
     /// SERVER-ID, if it is sent.
@@ -39,9 +39,9 @@ pub struct Outgoing {
     pub preferred: Vec<ConnectionType>,
     /// NOTIFICATION-ID, if it is sent.
     pub id: Option<u16>,
-    /// SHA256-DIGEST; [`Outgoing::sign`] sets it.
+    /// SHA256-DIGEST; [`OutgoingNotification::sign`] sets it.
     pub digest: Option<[u8; DIGEST_LENGTH]>,
-    /// The time in POSIX seconds; in the draft it is sent with a digest only. [`Outgoing::sign`] sets it.
+    /// The time in POSIX seconds; in the draft it is sent with a digest only. [`OutgoingNotification::sign`] sets it.
     pub time: Option<u64>,
     /// Whether REQ-MOS is set.
     pub req_mos: bool,
@@ -49,7 +49,7 @@ pub struct Outgoing {
     pub requested: Vec<(u16, Vec<u8>)>,
 }
 
-impl From<&Package0<'_>> for Outgoing {
+impl From<&Package0<'_>> for OutgoingNotification {
     /// Takes a notification that was decoded, to be written again, less what the decoder passes over.
     fn from(package: &Package0<'_>) -> Self {
         Self {
@@ -65,7 +65,7 @@ impl From<&Package0<'_>> for Outgoing {
     }
 }
 
-impl Outgoing {
+impl OutgoingNotification {
     /// Writes the package as it is.
     ///
     /// # Errors
@@ -127,7 +127,7 @@ impl Outgoing {
     /// authentication data, empty for the draft; `time` is in POSIX seconds and may lack in the approved profile.
     ///
     /// # Errors
-    /// As [`Outgoing::encode`], and if the draft has no time, or one after 2106.
+    /// As [`OutgoingNotification::encode`], and if the draft has no time, or one after 2106.
     pub fn sign(&self, secret: &[u8], data: &[u8], time: Option<u64>) -> Result<Vec<u8>, Unencodable> {
         let unsigned = Self { digest: Some([0; DIGEST_LENGTH]), time, ..self.clone() };
         let mut bytes = unsigned.encode()?;
@@ -201,12 +201,12 @@ mod tests {
             time in any::<Option<u64>>(),
             req_mos in any::<bool>(),
             requested in vec((any::<u16>(), vec(any::<u8>(), 1..=254)), 0..25),
-        ) -> Outgoing {
+        ) -> OutgoingNotification {
             let (profile, time) = match (approved, digest) {
                 (true, _) => (Profile::Approved, time),
                 (false, digest) => (Profile::Draft, digest.map(|_| short_time.into())),
             };
-            Outgoing { profile, server_id, preferred, id, digest, time, req_mos, requested }
+            OutgoingNotification { profile, server_id, preferred, id, digest, time, req_mos, requested }
         }
     }
 
@@ -217,7 +217,7 @@ mod tests {
             let read = decode(&bytes).unwrap();
             let told = sent.digest.is_some() || sent.req_mos || sent.time.is_some();
             prop_assert_eq!(read.profile, told.then_some(sent.profile));
-            let again = Outgoing { profile: sent.profile, ..Outgoing::from(&read) };
+            let again = OutgoingNotification { profile: sent.profile, ..OutgoingNotification::from(&read) };
             prop_assert_eq!(&again, &sent);
             prop_assert_eq!(again.encode().unwrap(), bytes);
         }
@@ -245,7 +245,11 @@ mod tests {
 
     #[test]
     fn the_digest_is_of_secret_package_with_zeros_and_data() {
-        let sent = Outgoing { server_id: Some("acme".into()), req_mos: true, ..Outgoing::default() };
+        let sent = OutgoingNotification {
+            server_id: Some("acme".into()),
+            req_mos: true,
+            ..OutgoingNotification::default()
+        };
         let signed = sent.sign(b"secret", b"", Some(0x0102_0304)).unwrap();
         let mut zeroed = b"secret\x21\x80\x10\x04acme\x30\x24\x01\x02\x03\x04".to_vec();
         zeroed.extend([0; 32]);
@@ -253,7 +257,7 @@ mod tests {
         let expected: [u8; 32] = Sha256::digest(&zeroed).into();
         assert_eq!(signed[14..46], expected);
 
-        let approved = Outgoing { profile: Profile::Approved, ..sent };
+        let approved = OutgoingNotification { profile: Profile::Approved, ..sent };
         let signed = approved.sign(b"secret", b"data", Some(0x0102_0304)).unwrap();
         let mut zeroed = b"secret\x22\x00\x10\x04acme\x30\x20".to_vec();
         zeroed.extend([0; 32]);
@@ -264,15 +268,15 @@ mod tests {
 
     #[test]
     fn refuses_what_does_not_fit() {
-        let plain = Outgoing::default();
-        let error = |outgoing: Outgoing| outgoing.encode().unwrap_err();
-        let long = Outgoing { server_id: Some("x".repeat(4096)), ..plain.clone() };
+        let plain = OutgoingNotification::default();
+        let error = |outgoing: OutgoingNotification| outgoing.encode().unwrap_err();
+        let long = OutgoingNotification { server_id: Some("x".repeat(4096)), ..plain.clone() };
         assert_eq!(error(long), Unencodable::Length { option: 1, length: 4096 });
-        let empty = Outgoing { server_id: Some(String::new()), ..plain.clone() };
+        let empty = OutgoingNotification { server_id: Some(String::new()), ..plain.clone() };
         assert_eq!(error(empty), Unencodable::Length { option: 1, length: 0 });
-        let many = Outgoing { requested: vec![(0, vec![1]); 32], ..plain.clone() };
+        let many = OutgoingNotification { requested: vec![(0, vec![1]); 32], ..plain.clone() };
         assert_eq!(error(many), Unencodable::Options(32));
-        let control = Outgoing { server_id: Some("a\n".into()), ..plain.clone() };
+        let control = OutgoingNotification { server_id: Some("a\n".into()), ..plain.clone() };
         assert_eq!(error(control), Unencodable::Malformed(Malformed::ServerId));
         assert_eq!(plain.sign(b"s", b"", None), Err(Unencodable::Time(None)));
         assert_eq!(plain.sign(b"s", b"", Some(1 << 32)), Err(Unencodable::Time(Some(1 << 32))));

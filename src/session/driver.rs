@@ -10,19 +10,19 @@ use hyper::body::Bytes;
 use hyper::header::{ACCEPT, CONTENT_TYPE, HeaderName, HeaderValue};
 use tokio::sync::watch;
 
-use super::machine::{Again, Event, Limits, Outcome, PackageAnswer, SessionFailure, SessionMachine};
+use super::machine::{Again, Event, Outcome, PackageAnswer, SessionFailure, SessionLimits, SessionMachine};
 use super::outage::Outage;
 use super::queue::SessionRequest;
 use super::requested;
 use crate::agent_state::{AgentState, Parameters, Peer};
-use crate::alert::{Destination, Outgoing};
+use crate::alert::{Destination, OutgoingAlerts};
 use crate::base::journal::id;
 use crate::base::waking;
 use crate::base::yielding::Yielder;
 use crate::base::{Random, stopped};
 use crate::bearer;
 use crate::bearer::ConnectionType;
-use crate::command::{self, Allowance, Context, DataBudget, Report, Share, Whose};
+use crate::command::{self, Allowance, CommandContext, DataBudget, Report, Share, Whose};
 use crate::exec::{AfterSession, ExecSlots, Finished, SessionExecs};
 use crate::package::{self, Encoded, Package1, Reason, Verb};
 use crate::session::machine::Action;
@@ -93,7 +93,7 @@ struct Driver<'a> {
     /// The socket whose bearer is in the facts: so long as it is the same, so is its bearer.
     seen_on: Option<SocketAddr>,
     execs: SessionExecs,
-    alerts: Outgoing,
+    alerts: OutgoingAlerts,
     /// The MOS list in the package on its way, where it is another one than before.
     mos_sent: Option<Vec<Moid>>,
     /// The report of the commands being executed.
@@ -187,7 +187,7 @@ impl Session {
             () = stopped(&mut stopping) => return Ok((STOPPED.into(), String::new())),
         };
         let settings = &self.agent_state.settings.session;
-        let limits = Limits { retries: settings.retries, packages: settings.max_packages };
+        let limits = SessionLimits { retries: settings.retries, packages: settings.max_packages };
         let profile = self.peer.account.profile;
         let (mut machine, mut action) = SessionMachine::start(profile, limits, random.next(), uri, package1);
         // From a Package#2 until its commands are executed: what it says may be what ends the agent.
@@ -249,7 +249,7 @@ impl Session {
             Some(uri) => uri.clone(),
             None => parameters.expand(&account.server_uri)?.to_string(),
         };
-        let mut alerts = Outgoing::new(self.request.destination());
+        let mut alerts = OutgoingAlerts::new(self.request.destination());
         let mos = self.request.trigger.req_mos.then(|| agent_state.tree.supported(&principal));
         let mos = mos.transpose()?;
         let mos_before = agent_state.store.snapshot()?.mos_sent(&account.server_id)?;
@@ -326,7 +326,7 @@ impl Driver<'_> {
                 if !matches!(command.verb, Verb::Exec | Verb::End) {
                     self.execs.commit_pending().await;
                 }
-                let mut context = Context {
+                let mut context = CommandContext {
                     settings: &self.session.agent_state.settings,
                     tree: &self.session.agent_state.tree,
                     store: &self.session.agent_state.store,

@@ -26,7 +26,7 @@ const MOST_RESENDABLE: usize = 1 << 20;
 
 /// The limits of a session.
 #[derive(Clone, Copy, Debug)]
-pub struct Limits {
+pub struct SessionLimits {
     /// The most times that one package is sent again.
     pub retries: u32,
     /// The most packages that are sent.
@@ -198,7 +198,7 @@ impl SessionFailure {
 #[derive(Debug)]
 pub struct SessionMachine {
     profile: Profile,
-    limits: Limits,
+    limits: SessionLimits,
     /// The number that makes multipart boundaries unlike those of other sessions.
     nonce: u64,
     uri: String,
@@ -255,7 +255,7 @@ impl SessionMachine {
     #[must_use]
     pub fn start(
         profile: Profile,
-        limits: Limits,
+        limits: SessionLimits,
         nonce: u64,
         uri: String,
         package1: Package1,

@@ -5,7 +5,7 @@ use std::time::{Duration, SystemTime};
 
 use hyper::Method;
 
-use super::schedule::Id;
+use super::schedule::SubscriptionId;
 use crate::agent_state::Parameters;
 use crate::agent_state::{AgentState, Peer};
 use crate::repository::{RepositoryError, Upload};
@@ -20,14 +20,14 @@ use crate::watches::{Finding, SourceWatches};
 pub(super) struct Look {
     pub(super) agent_state: Arc<AgentState>,
     pub(super) peer: Arc<Peer>,
-    pub(super) id: Id,
+    pub(super) id: SubscriptionId,
     /// The digest of content that the repository won't have.
     pub(super) refused: Option<Digest>,
     /// The digest of what is known to be there, where the store does not say.
     pub(super) there: Option<Digest>,
     /// Whether the store is to know what is put.
     pub(super) keep: bool,
-    pub(super) watches: Option<Arc<SourceWatches<Id>>>,
+    pub(super) watches: Option<Arc<SourceWatches<SubscriptionId>>>,
 }
 
 /// The outcome of a look.

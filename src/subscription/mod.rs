@@ -31,7 +31,7 @@ use crate::store::{Change, Changed, CommitWatch, Digest, NodeKey, Store, StoreEr
 use crate::uri::client::ClientUri;
 use crate::watches::SourceWatches;
 use look::{Look, LookEnd};
-use schedule::{Ended, Id, Schedule};
+use schedule::{Ended, Schedule, SubscriptionId};
 
 /// The least time between two commits of what is at one ServerURI, except at the end.
 const KEEP_EVERY: Duration = Duration::from_secs(3600);
@@ -41,10 +41,10 @@ pub(crate) struct Subscriptions {
     store: Arc<Store>,
     commits: Arc<CommitWatch>,
     schedule: Schedule,
-    known: HashMap<Id, KnownSubscription>,
+    known: HashMap<SubscriptionId, KnownSubscription>,
     /// The watches of what content comes from; none while there are no subscriptions.
-    watches: Option<Arc<SourceWatches<Id>>>,
-    looks: Tasks<Id, LookEnd>,
+    watches: Option<Arc<SourceWatches<SubscriptionId>>>,
+    looks: Tasks<SubscriptionId, LookEnd>,
 }
 
 /// The state of one subscription, beyond what the store has.
@@ -86,10 +86,10 @@ impl Subscriptions {
     /// Goes on in a new agent state. Those of an account that has been taken away end; `certain`: one that is not there
     /// has been.
     pub(crate) async fn follow(&mut self, before: &AgentState, agent_state: &AgentState, certain: bool) {
-        let gone = |id: &&Id| {
+        let gone = |id: &&SubscriptionId| {
             certain && before.peer(&id.server_id).is_some() && agent_state.peer(&id.server_id).is_none()
         };
-        let ended: Vec<Change> = self.known.keys().filter(gone).map(Id::end).collect();
+        let ended: Vec<Change> = self.known.keys().filter(gone).map(SubscriptionId::end).collect();
         if let Err(error) = self.store.commit(ended).await {
             log::error!("subscriptions of a removed account could not be deleted from the store: {error}");
         }
@@ -185,10 +185,10 @@ impl Subscriptions {
             let Subscription { server_id, client_uri, server_uri, delivered: None } = stored else {
                 return None;
             };
-            let id = Id { server_id, client_uri };
+            let id = SubscriptionId { server_id, client_uri };
             let known =
                 self.known.get(&id).filter(|known| known.look.is_none() && known.server_uri == server_uri)?;
-            let Id { server_id, client_uri } = id;
+            let SubscriptionId { server_id, client_uri } = id;
             let delivered = Some(known.there?);
             Some(Change::Delivered(Subscription { server_id, client_uri, server_uri, delivered }))
         };
@@ -202,7 +202,7 @@ impl Subscriptions {
         }
         // Who subscribes again begins anew: whatever was refused or failed before is no more.
         for (server_id, client_uri) in &changed.subscribed {
-            let id = Id { server_id: server_id.clone(), client_uri: client_uri.clone() };
+            let id = SubscriptionId { server_id: server_id.clone(), client_uri: client_uri.clone() };
             if let Some(known) = self.known.get_mut(&id) {
                 known.refused = None;
                 known.said.again();
@@ -236,7 +236,7 @@ impl Subscriptions {
                     tree.key_of(&uri, profile).into_iter().chain(tree.rights_key(&uri.moid, profile)),
                 );
             }
-            let id = Id { server_id, client_uri };
+            let id = SubscriptionId { server_id, client_uri };
             let known = match before.remove(&id) {
                 Some(known) if known.server_uri == server_uri => KnownSubscription { keys, ..known },
                 other => {
@@ -279,7 +279,7 @@ impl Subscriptions {
         }
     }
 
-    fn ended(&mut self, (id, ended): (Id, Result<LookEnd, JoinError>), random: &mut dyn Random) {
+    fn ended(&mut self, (id, ended): (SubscriptionId, Result<LookEnd, JoinError>), random: &mut dyn Random) {
         let outcome = ended.unwrap_or_else(|error| {
             let why = format!("internal error: {error}");
             let result = look::LookResult::Failed { why, retry_after: None };
@@ -301,8 +301,8 @@ impl Subscriptions {
 
 impl KnownSubscription {
     /// Takes note of a look's result. What goes wrong is logged once, until it goes well again.
-    fn take_note(&mut self, id: &Id, result: look::LookResult, wait: Option<Duration>) {
-        let Id { server_id, .. } = id;
+    fn take_note(&mut self, id: &SubscriptionId, result: look::LookResult, wait: Option<Duration>) {
+        let SubscriptionId { server_id, .. } = id;
         let client_uri = id.address();
         let problem = match result {
             look::LookResult::Unchanged => {
@@ -339,7 +339,7 @@ impl KnownSubscription {
     }
 }
 
-impl Id {
+impl SubscriptionId {
     /// The ClientURI as the journal has it: what its query compares with may be a secret.
     fn address(&self) -> &str {
         self.client_uri.split('?').next().unwrap_or_default()

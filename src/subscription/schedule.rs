@@ -27,7 +27,7 @@ const AGAIN: Backoff = Backoff { base: Duration::from_secs(5), most: Duration::f
 
 /// The identity of a subscription: whose it is, and what to.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub(super) struct Id {
+pub(super) struct SubscriptionId {
     pub(super) server_id: ServerId,
     pub(super) client_uri: String,
 }
@@ -45,7 +45,7 @@ pub(super) enum Ended {
 /// The schedule of looks at all subscriptions.
 #[derive(Debug)]
 pub(super) struct Schedule {
-    all: BTreeMap<Id, SubscriptionTimes>,
+    all: BTreeMap<SubscriptionId, SubscriptionTimes>,
     /// The origin of looks without a sign: they happen at `origin` and each `poll` after it, all in one wake-up.
     origin: Instant,
     poll: Duration,
@@ -110,7 +110,7 @@ impl Schedule {
     }
 
     /// Takes the subscriptions that there are, and no others. A new one is looked at once, at `new`.
-    pub(super) fn keep(&mut self, known: &BTreeSet<Id>, new: Instant, now: Instant) {
+    pub(super) fn keep(&mut self, known: &BTreeSet<SubscriptionId>, new: Instant, now: Instant) {
         self.all.retain(|id, _| known.contains(id));
         for id in known {
             if !self.all.contains_key(id) {
@@ -120,7 +120,7 @@ impl Schedule {
     }
 
     /// Notes a sign: something that the content may depend on has changed.
-    pub(super) fn changed(&mut self, id: &Id, now: Instant) {
+    pub(super) fn changed(&mut self, id: &SubscriptionId, now: Instant) {
         if let Some(times) = self.all.get_mut(id) {
             let first = times.signs.map_or(now, |(first, _)| first);
             times.signs = Some((first, now));
@@ -129,7 +129,7 @@ impl Schedule {
 
     /// Has a subscription looked at soon, whatever failed before: the server has asked anew, or the agent's own
     /// configuration is another one.
-    pub(super) fn refresh(&mut self, id: &Id, now: Instant) {
+    pub(super) fn refresh(&mut self, id: &SubscriptionId, now: Instant) {
         if let Some(times) = self.all.get_mut(id) {
             (times.failures, times.held_until) = (Failures::default(), None);
             times.appointment = Some(now);
@@ -137,10 +137,10 @@ impl Schedule {
     }
 
     /// The subscriptions to look at now; each counts as running until [`Schedule::ended`].
-    pub(super) fn due(&mut self, now: Instant) -> Vec<Id> {
+    pub(super) fn due(&mut self, now: Instant) -> Vec<SubscriptionId> {
         let mut busy = self.busy();
         let mut running = busy.len();
-        let mut ready: Vec<(Instant, Id)> = self.all.iter().filter_map(Self::readiness).collect();
+        let mut ready: Vec<(Instant, SubscriptionId)> = self.all.iter().filter_map(Self::readiness).collect();
         ready.retain(|(due, _)| *due <= now);
         // Who has waited longest goes first.
         ready.order();
@@ -164,7 +164,7 @@ impl Schedule {
     /// waits, for the journal; `random` is uniform over all u32.
     pub(super) fn ended(
         &mut self,
-        id: &Id,
+        id: &SubscriptionId,
         how: Ended,
         polls: bool,
         now: Instant,
@@ -201,7 +201,7 @@ impl Schedule {
         ready.filter_map(Self::readiness).map(|(due, _)| due).min()
     }
 
-    fn readiness((id, times): (&Id, &SubscriptionTimes)) -> Option<(Instant, Id)> {
+    fn readiness((id, times): (&SubscriptionId, &SubscriptionTimes)) -> Option<(Instant, SubscriptionId)> {
         times.due().map(|due| (due, id.clone()))
     }
 
@@ -226,12 +226,12 @@ mod tests {
     const SECOND: Duration = Duration::from_secs(1);
     const MINUTE: Duration = Duration::from_secs(60);
 
-    fn id(server_id: &str, client_uri: &str) -> Id {
-        Id { server_id: server_id.into(), client_uri: client_uri.into() }
+    fn id(server_id: &str, client_uri: &str) -> SubscriptionId {
+        SubscriptionId { server_id: server_id.into(), client_uri: client_uri.into() }
     }
 
     /// A schedule of subscriptions that were looked at once already.
-    fn done(ids: &[Id], now: Instant) -> Schedule {
+    fn done(ids: &[SubscriptionId], now: Instant) -> Schedule {
         let mut schedule = Schedule::new(now, MINUTE);
         schedule.keep(&ids.iter().cloned().collect(), now, now);
         for _ in ids {
@@ -350,7 +350,8 @@ mod tests {
     #[test]
     fn servers_do_not_wait_for_each_other_but_for_a_free_place() {
         let now = Instant::now();
-        let ids: Vec<Id> = ["p", "q", "r", "s", "t"].iter().map(|server| id(server, "a")).collect();
+        let ids: Vec<SubscriptionId> =
+            ["p", "q", "r", "s", "t"].iter().map(|server| id(server, "a")).collect();
         let second = id("p", "b");
         let mut schedule = Schedule::new(now, MINUTE);
         schedule.keep(&ids.iter().cloned().chain([second.clone()]).collect(), now, now);

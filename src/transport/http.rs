@@ -24,7 +24,7 @@ use super::dial;
 use super::error::{Failure, TransportError};
 use super::limits::within;
 use super::policy::{Refused, Standing};
-use super::produced::Outgoing;
+use super::produced::RequestBody;
 use super::reach::Binding;
 use super::request::{PeerRole, Request, Response};
 use super::tls::Trust;
@@ -52,7 +52,7 @@ pub struct Connection {
 struct KeptConnection {
     origin: Origin,
     trust: Trust,
-    sender: SendRequest<Outgoing>,
+    sender: SendRequest<RequestBody>,
     local: SocketAddr,
     /// The bytes of answers read so far.
     heard: Arc<AtomicU64>,
@@ -71,7 +71,7 @@ impl Closer {
 
 /// A request as it is sent.
 struct Message {
-    request: hyper::Request<Outgoing>,
+    request: hyper::Request<RequestBody>,
     /// Whether the request carries credentials.
     is_authorized: bool,
     /// The signal that more interim responses have come than any server needs.
@@ -100,7 +100,7 @@ impl Request {
         &self,
         target: &Target,
         authorization: Option<HeaderValue>,
-    ) -> Result<hyper::Request<Outgoing>, Failure> {
+    ) -> Result<hyper::Request<RequestBody>, Failure> {
         let mut builder = hyper::Request::builder()
             .method(self.method.clone())
             .uri(target.path.as_str())
@@ -114,7 +114,7 @@ impl Request {
             builder = builder.header(AUTHORIZATION, authorization);
         }
         builder
-            .body(Outgoing::new(&self.body, self.produced.as_ref()))
+            .body(RequestBody::new(&self.body, self.produced.as_ref()))
             .map_err(|error| Failure::Request(error.to_string()))
     }
 }
@@ -330,7 +330,7 @@ impl Connection {
 
 /// Speaks HTTP on `stream` in a task of its own, which ends soon after the returned pair is dropped, or at once by
 /// [`Closer::abort`].
-async fn start<S>(stream: S) -> hyper::Result<(SendRequest<Outgoing>, Closer)>
+async fn start<S>(stream: S) -> hyper::Result<(SendRequest<RequestBody>, Closer)>
 where
     S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
 {

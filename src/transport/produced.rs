@@ -29,12 +29,12 @@ impl fmt::Debug for Produced {
 }
 
 /// A request's body on its way out: whole, or produced piece by piece.
-pub(super) enum Outgoing {
+pub(super) enum RequestBody {
     Whole(Option<Bytes>),
     Produced { pieces: Pieces, left: u64 },
 }
 
-impl Outgoing {
+impl RequestBody {
     pub(super) fn new(whole: &Bytes, produced: Option<&Produced>) -> Self {
         match produced {
             Some(produced) => Self::Produced { pieces: (produced.start)(), left: produced.length },
@@ -43,7 +43,7 @@ impl Outgoing {
     }
 }
 
-impl Body for Outgoing {
+impl Body for RequestBody {
     type Data = Bytes;
     type Error = ProduceError;
 

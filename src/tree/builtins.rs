@@ -12,7 +12,7 @@ use super::node::NodeRef;
 use super::principal::SessionFacts;
 
 /// The builtins of one instance within one session.
-pub(super) struct View<'a> {
+pub(super) struct BuiltinValues<'a> {
     pub(super) session: SessionFacts,
     /// The account that the instance stands for, in an object that has one instance for each.
     pub(super) account: Option<&'a Arc<Account>>,
@@ -21,7 +21,7 @@ pub(super) struct View<'a> {
     pub(super) node: &'a NodeRef,
 }
 
-impl Builtins for View<'_> {
+impl Builtins for BuiltinValues<'_> {
     fn get(&self, name: &str) -> Answer<String> {
         let value = match (name, name.split_once('.')) {
             ("session-bearer", _) => Some(self.session.cbt().to_string()),

@@ -10,7 +10,7 @@ mod origin;
 pub use client::{ClientUri, ClientUriError, Fields, NodeValue, Segment, Selector};
 pub use names::{Moid, ServerId};
 pub use origin::{Origin, OriginError};
-pub use server::{Parameter, ServerUriError, Template, fill_text};
+pub use server::{Parameter, ServerUriError, ServerUriTemplate, fill_text};
 
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, percent_decode_str, utf8_percent_encode};
 

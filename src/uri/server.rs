@@ -90,7 +90,7 @@ pub enum ServerUriError {
 
 /// A ServerURI as written by a server or an integrator, its parameters still to be filled in.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Template {
+pub struct ServerUriTemplate {
     /// The scheme and the authority: `scheme://authority`.
     origin: String,
     /// The path and the query; literals are encoded already.
@@ -105,7 +105,7 @@ enum Part {
     Parameter(Parameter),
 }
 
-impl Template {
+impl ServerUriTemplate {
     /// Reads a template. Path and query may hold anything: what no URI can carry is percent-encoded,
     /// escapes stay as they are, and a fragment is kept for browsers alone, as HTTP requests have none.
     ///
@@ -286,7 +286,7 @@ mod tests {
     }
 
     fn expand(text: &str) -> String {
-        Template::parse(text).unwrap().expand(&value).unwrap().to_string()
+        ServerUriTemplate::parse(text).unwrap().expand(&value).unwrap().to_string()
     }
 
     #[test]
@@ -338,7 +338,7 @@ mod tests {
             "https://a b/",
             "https://é/",
         ] {
-            assert!(matches!(Template::parse(text), Err(ServerUriError::Authority(_))), "{text}");
+            assert!(matches!(ServerUriTemplate::parse(text), Err(ServerUriError::Authority(_))), "{text}");
         }
     }
 
@@ -346,17 +346,17 @@ mod tests {
     fn what_is_no_server_uri_says_why() {
         for text in ["", "/a", "a/b", "mailto:a@b", "://a", "https:///a", "https://?a", "file:///etc/passwd"]
         {
-            assert_eq!(Template::parse(text), Err(ServerUriError::NotAbsolute), "{text}");
+            assert_eq!(ServerUriTemplate::parse(text), Err(ServerUriError::NotAbsolute), "{text}");
         }
         let long = format!("https://a/{}", "x".repeat(MAX_LENGTH));
-        assert_eq!(Template::parse(&long), Err(ServerUriError::TooLong));
-        let template = Template::parse("https://a/[DevID]").unwrap();
+        assert_eq!(ServerUriTemplate::parse(&long), Err(ServerUriError::TooLong));
+        let template = ServerUriTemplate::parse("https://a/[DevID]").unwrap();
         assert_eq!(template.expand(&|_| Some("x".repeat(70_000))), Err(ServerUriError::TooLong));
     }
 
     #[test]
     fn a_template_knows_its_parameters() {
-        let template = Template::parse("https://a/[MCC]/[Foo]#[MNC]").unwrap();
+        let template = ServerUriTemplate::parse("https://a/[MCC]/[Foo]#[MNC]").unwrap();
         assert!(template.uses(Parameter::Mcc));
         assert!(!template.uses(Parameter::Mnc));
     }
@@ -373,7 +373,7 @@ mod tests {
         #[test]
         fn every_template_expands(path in "[^#]{0,24}", id in ".{0,12}") {
             let text = format!("https://dm.example/x[DevID]{path}");
-            let uri = Template::parse(&text).unwrap().expand(&|_| Some(id.clone())).unwrap();
+            let uri = ServerUriTemplate::parse(&text).unwrap().expand(&|_| Some(id.clone())).unwrap();
             prop_assert_eq!(uri.host(), Some("dm.example"));
             let written = text.matches(['/', '?']).count();
             prop_assert_eq!(uri.to_string().matches(['/', '?']).count(), written);
@@ -381,7 +381,7 @@ mod tests {
 
         #[test]
         fn hostile_templates_never_panic(text in "(https?://)?[\\[\\]a:/?#%éM-N]{0,30}") {
-            if let Ok(template) = Template::parse(&text) {
+            if let Ok(template) = ServerUriTemplate::parse(&text) {
                 prop_assert!(template.expand(&value).is_ok(), "{}", text);
             }
         }

@@ -69,7 +69,7 @@ impl<'a> Lines<'a> {
 
 /// The bounds of a document that is read.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Limits {
+pub(crate) struct DocumentLimits {
     /// The most bytes of a document.
     pub(crate) bytes: usize,
     /// The most XML nodes of a document, white space included.
@@ -77,7 +77,7 @@ pub(crate) struct Limits {
 }
 
 /// A document's text, well-formed or not.
-pub(crate) fn decoded(bytes: &[u8], limits: Limits) -> Result<Cow<'_, str>, XmlError> {
+pub(crate) fn decoded(bytes: &[u8], limits: DocumentLimits) -> Result<Cow<'_, str>, XmlError> {
     decode::decoded(bytes, limits.bytes, true)
 }
 
@@ -87,7 +87,7 @@ pub(crate) fn decoded(bytes: &[u8], limits: Limits) -> Result<Cow<'_, str>, XmlE
 /// called `root`.
 pub(crate) fn read<T>(
     bytes: &[u8],
-    limits: Limits,
+    limits: DocumentLimits,
     root: &str,
     tolerance: Tolerance,
     read: impl FnOnce(&Document<'_>, &Lines<'_>) -> T,
@@ -189,7 +189,7 @@ impl fmt::Display for Position {
 mod tests {
     use super::*;
 
-    const LIMITS: Limits = Limits { bytes: 1 << 20, nodes: 1000 };
+    const LIMITS: DocumentLimits = DocumentLimits { bytes: 1 << 20, nodes: 1000 };
 
     #[test]
     fn a_document_with_everything_to_be_mended_is_read_in_a_few_turns() {

@@ -5,16 +5,16 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use omadm_agent::agent_state::Parameters;
-use omadm_agent::alert::{Destination, Outgoing};
+use omadm_agent::alert::{Destination, OutgoingAlerts};
 use omadm_agent::backend::{Bus, Machine};
 use omadm_agent::command::DataBudget;
-use omadm_agent::command::{self, Allowance, Context, Report};
+use omadm_agent::command::{self, Allowance, CommandContext, Report};
 use omadm_agent::config::{self, Account, Environment, Selection, Settings};
 use omadm_agent::exec::{ExecSlots, SessionExecs};
 use omadm_agent::lab::gateway::{self, Gateway};
 use omadm_agent::mo::{self, Value};
 use omadm_agent::package::{Package1, Profile, REQUEST};
-use omadm_agent::session::machine::{Action, Event, Limits, PackageAnswer, SessionMachine};
+use omadm_agent::session::machine::{Action, Event, PackageAnswer, SessionLimits, SessionMachine};
 use omadm_agent::store::{Change, NodeKey, Store, Stored};
 use omadm_agent::transport::{Binding, Client, ClientSettings};
 use omadm_agent::tree::{Principal, Rights, SessionFacts, Shown, Tree};
@@ -92,11 +92,11 @@ impl Inside {
         let mut connection = self.client.connection(Binding::Any);
         let (_running, stopping) = watch::channel(false);
         let parameters = Parameters::default();
-        let limits = Limits { retries: 0, packages };
+        let limits = SessionLimits { retries: 0, packages };
         let uri = self.account.server_uri.clone();
         let (mut machine, mut action) =
             SessionMachine::start(Profile::Draft, limits, 1, uri, Package1::default());
-        let mut alerts = Outgoing::new(Destination::of(&self.account.server_id));
+        let mut alerts = OutgoingAlerts::new(Destination::of(&self.account.server_id));
         let mut report = Report::default();
         let mut sent = 0;
         loop {
@@ -112,7 +112,7 @@ impl Inside {
                 }
                 Action::Execute { command, accept_mo, .. } => {
                     let mut allowance = Allowance::default();
-                    let mut context = Context {
+                    let mut context = CommandContext {
                         settings: &self.settings,
                         tree: &self.tree,
                         store: &self.store,

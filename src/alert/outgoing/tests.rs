@@ -24,8 +24,8 @@ fn types(alerts: Vec<Alert>) -> Vec<usize> {
     alerts.iter().map(|alert| alert.alert_type.strip_prefix("urn:").unwrap().parse().unwrap()).collect()
 }
 
-fn outgoing() -> Outgoing {
-    Outgoing::new(Destination::of(&"a".into()))
+fn outgoing() -> OutgoingAlerts {
+    OutgoingAlerts::new(Destination::of(&"a".into()))
 }
 
 #[test]

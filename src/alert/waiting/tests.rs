@@ -3,7 +3,7 @@ use std::sync::Arc;
 use serde_json::json;
 
 use super::*;
-use crate::alert::{Outgoing, destinations};
+use crate::alert::{OutgoingAlerts, destinations};
 
 fn alert(mark: Option<&str>, data: &str) -> Alert {
     Alert {
@@ -29,7 +29,7 @@ fn put(store: &Store, destination: &Destination, alert: &Alert) -> usize {
 }
 
 fn waits(store: &Store, destination: &Destination) -> Vec<Alert> {
-    Outgoing::new(destination.clone()).gather(store, usize::MAX).unwrap()
+    OutgoingAlerts::new(destination.clone()).gather(store, usize::MAX).unwrap()
 }
 
 #[test]

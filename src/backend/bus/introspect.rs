@@ -5,9 +5,9 @@ use zbus::Message;
 use zbus::wire::Signature;
 
 use super::{Bus, BusMethod, READING, Trouble};
-use crate::xml::{self, Limits, Tolerance};
+use crate::xml::{self, DocumentLimits, Tolerance};
 
-const LIMITS: Limits = Limits { bytes: 4 << 20, nodes: 200_000 };
+const LIMITS: DocumentLimits = DocumentLimits { bytes: 4 << 20, nodes: 200_000 };
 
 /// An object's description.
 #[derive(Debug, Default)]

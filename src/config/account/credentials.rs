@@ -3,20 +3,20 @@
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 
-use super::context::Context;
+use super::context::AccountContext;
 use super::{NotificationAuth, TlsFiles};
 use crate::base::Secret;
 use crate::config::secret::FileRef;
 use crate::spanned::Reader;
 use crate::transport::Auth;
 
-pub(super) fn tls(reader: &mut Reader<'_>, context: Context<'_>) -> TlsFiles {
+pub(super) fn tls(reader: &mut Reader<'_>, context: AccountContext<'_>) -> TlsFiles {
     let (ca_pem, ca_file) = certificates(reader, "ca-file", context).unzip();
     let (repository_ca_pem, repository_ca_file) = certificates(reader, "repository-ca-file", context).unzip();
     TlsFiles { ca_pem, ca_file, repository_ca_pem, repository_ca_file }
 }
 
-pub(super) fn auth(reader: &mut Reader<'_>, context: Context<'_>) -> Option<Auth> {
+pub(super) fn auth(reader: &mut Reader<'_>, context: AccountContext<'_>) -> Option<Auth> {
     let basic = reader.table("basic", |r| password(r, context));
     let digest = reader.table("digest", |r| password(r, context));
     let certificate = reader.table("certificate", |r| certificate(r, context));
@@ -42,7 +42,7 @@ pub(super) fn auth(reader: &mut Reader<'_>, context: Context<'_>) -> Option<Auth
     }
 }
 
-pub(super) fn notification(reader: &mut Reader<'_>, context: Context<'_>) -> Option<NotificationAuth> {
+pub(super) fn notification(reader: &mut Reader<'_>, context: AccountContext<'_>) -> Option<NotificationAuth> {
     let secret = secret_and_file(reader, "secret-file", context);
     let data =
         if reader.raw("data-file").is_some() { self::secret(reader, "data-file", context) } else { None };
@@ -51,7 +51,7 @@ pub(super) fn notification(reader: &mut Reader<'_>, context: Context<'_>) -> Opt
     Some(NotificationAuth { secret, secret_file: Some(file), data, require_digest })
 }
 
-fn password(reader: &mut Reader<'_>, context: Context<'_>) -> Option<(String, Secret)> {
+fn password(reader: &mut Reader<'_>, context: AccountContext<'_>) -> Option<(String, Secret)> {
     let user = reader.required::<String>("user");
     if user.as_ref().is_some_and(|user| user.is_empty() || user.chars().any(char::is_control)) {
         reader.problem("user", "expected a user name without control characters");
@@ -60,7 +60,7 @@ fn password(reader: &mut Reader<'_>, context: Context<'_>) -> Option<(String, Se
     Some((user?, password?))
 }
 
-fn certificate(reader: &mut Reader<'_>, context: Context<'_>) -> Option<Auth> {
+fn certificate(reader: &mut Reader<'_>, context: AccountContext<'_>) -> Option<Auth> {
     if reader.raw("cert-file").is_none() {
         // Says that it is missing.
         reader.required::<FileRef>("cert-file");
@@ -77,18 +77,26 @@ fn certificate(reader: &mut Reader<'_>, context: Context<'_>) -> Option<Auth> {
 }
 
 /// The secret that a required `…-file` key names.
-fn secret(reader: &mut Reader<'_>, key: &str, context: Context<'_>) -> Option<Secret> {
+fn secret(reader: &mut Reader<'_>, key: &str, context: AccountContext<'_>) -> Option<Secret> {
     secret_and_file(reader, key, context).map(|(secret, _)| secret)
 }
 
 /// The secret that a required `…-file` key names, and the file as a message names it.
-fn secret_and_file(reader: &mut Reader<'_>, key: &str, context: Context<'_>) -> Option<(Secret, String)> {
+fn secret_and_file(
+    reader: &mut Reader<'_>,
+    key: &str,
+    context: AccountContext<'_>,
+) -> Option<(Secret, String)> {
     let file = reader.required::<FileRef>(key)?.to_string();
     Some((reader.parsed(key, |file: FileRef| file.secret(context.environment))?, file))
 }
 
 /// The PEM certificates that an optional `…-file` key names, and the file as a message names it.
-fn certificates(reader: &mut Reader<'_>, key: &str, context: Context<'_>) -> Option<(Vec<u8>, String)> {
+fn certificates(
+    reader: &mut Reader<'_>,
+    key: &str,
+    context: AccountContext<'_>,
+) -> Option<(Vec<u8>, String)> {
     let read = |file: FileRef| file.public(context.environment).map(|pem| (pem, file.to_string()));
     let (pem, file) = reader.parsed(key, read)?;
     if !holds_certificates(&pem) {

@@ -5,7 +5,7 @@ use std::time::Duration;
 use base64::Engine as _;
 use base64::prelude::BASE64_STANDARD;
 
-use super::context::Context;
+use super::context::AccountContext;
 use super::{Account, BootstrapServer, Permission, Push, Schedule, credentials, syntax};
 use crate::config::address::{self, AddressError};
 use crate::package::Profile;
@@ -20,7 +20,7 @@ use crate::uri::ServerId;
 impl Account {
     /// Reads an account file, its secrets included; none where something is wrong with it, and all of that is noted
     /// under the account's file.
-    pub fn read(root: &Located, context: Context<'_>, problems: &mut Problems) -> Option<Self> {
+    pub fn read(root: &Located, context: AccountContext<'_>, problems: &mut Problems) -> Option<Self> {
         let mut found = Problems::default();
         let account = read(root, context, &mut found);
         let account = if found.is_empty() { account } else { None };
@@ -29,7 +29,7 @@ impl Account {
     }
 }
 
-fn read(root: &Located, context: Context<'_>, problems: &mut Problems) -> Option<Account> {
+fn read(root: &Located, context: AccountContext<'_>, problems: &mut Problems) -> Option<Account> {
     let allow_http = context.allow_http;
     let mut reader = Reader::new(root, problems);
     let r = &mut reader;

@@ -39,7 +39,8 @@ impl Folder {
         let environment = Environment { credentials: Some(self.0.path().into()), ..Environment::current() };
         let root = Located::parse(&self.file(), text).unwrap();
         let mut problems = Problems::default();
-        let account = Account::read(&root, Context { allow_http, environment: &environment }, &mut problems);
+        let account =
+            Account::read(&root, AccountContext { allow_http, environment: &environment }, &mut problems);
         let here = format!("{}:", self.file().display());
         let problems = problems.iter().map(ToString::to_string);
         // Every problem of an account stands under its file.

@@ -29,7 +29,7 @@ impl Device {
 
     fn load(&self) -> (Vec<Account>, Problems) {
         let environment = Environment::current();
-        let context = Context { allow_http: false, environment: &environment };
+        let context = AccountContext { allow_http: false, environment: &environment };
         load(&[self.path("usr"), self.path("etc")], context)
     }
 }
@@ -92,7 +92,7 @@ fn a_first_owner_of_an_id_that_is_not_read_to_its_end_does_not_leave_it_to_the_s
     let all = files.into_iter().map(|file| {
         let mut claim = None;
         let environment = Environment::current();
-        let context = Context { allow_http: false, environment: &environment };
+        let context = AccountContext { allow_http: false, environment: &environment };
         let one = One::read(&file, context, |found| claim = Some(found));
         let is_read = !file.ends_with("a.toml");
         (file, claim, is_read.then_some(one))

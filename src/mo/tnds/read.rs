@@ -12,10 +12,10 @@ use crate::mo::data::{Budget, MOST_NODES, MoData};
 use crate::mo::value::{Value, ValueError};
 use crate::mo::{ManagementObject, NodeId};
 use crate::uri::Moid;
-use crate::xml::{self, Limits, Tolerance, text};
+use crate::xml::{self, DocumentLimits, Tolerance, text};
 
 /// The limits of what is read: a leaf has up to 16 XML nodes, a usual one ten.
-const LIMITS: Limits = Limits { bytes: 4 << 20, nodes: 200_000 };
+const LIMITS: DocumentLimits = DocumentLimits { bytes: 4 << 20, nodes: 200_000 };
 /// The most levels of nodes: no DM tree is that deep.
 const MAX_DEPTH: usize = 64;
 /// The longest name, in bytes.

@@ -1,7 +1,7 @@
 use proptest::prelude::*;
 
 use super::*;
-use crate::notification::outgoing::Outgoing;
+use crate::notification::outgoing::OutgoingNotification;
 use crate::notification::wsp::Push;
 
 const NOW: u64 = 1_800_000_000;
@@ -45,15 +45,15 @@ fn unset(now: u64) -> ClockReading {
     ClockReading { now, synchronised: false }
 }
 
-fn from_acme(id: u16) -> Outgoing {
-    Outgoing { server_id: Some("acme".into()), id: Some(id), ..Outgoing::default() }
+fn from_acme(id: u16) -> OutgoingNotification {
+    OutgoingNotification { server_id: Some("acme".into()), id: Some(id), ..OutgoingNotification::default() }
 }
 
-fn plain(outgoing: &Outgoing) -> Vec<u8> {
+fn plain(outgoing: &OutgoingNotification) -> Vec<u8> {
     Push::default().wrap(&outgoing.encode().unwrap())
 }
 
-fn signed(outgoing: &Outgoing, secret: &str, time: u64) -> Vec<u8> {
+fn signed(outgoing: &OutgoingNotification, secret: &str, time: u64) -> Vec<u8> {
     Push::default().wrap(&outgoing.sign(secret.as_bytes(), b"", Some(time)).unwrap())
 }
 
@@ -80,7 +80,7 @@ fn the_configuration_is_the_policy() {
 
 #[test]
 fn admits_what_is_signed_fresh_and_new() {
-    let sent = Outgoing {
+    let sent = OutgoingNotification {
         preferred: vec![ConnectionType::Wireline, ConnectionType::Wireline, ConnectionType::AnyAvailable],
         req_mos: true,
         requested: vec![(1, b"cv".to_vec())],
@@ -102,9 +102,9 @@ fn admits_what_is_signed_fresh_and_new() {
 fn finds_the_account_and_requires_its_digest() {
     let two = [verifier("acme", Some("key")), verifier("other", None)];
     let admit = |datagram: &[u8], verifiers: &[Verifier]| gate().admit(datagram, verifiers, clock(NOW));
-    let anonymous = Outgoing { server_id: None, ..from_acme(1) };
-    let stranger = Outgoing { server_id: Some("evil".into()), ..from_acme(1) };
-    let other = Outgoing { server_id: Some("other".into()), ..from_acme(1) };
+    let anonymous = OutgoingNotification { server_id: None, ..from_acme(1) };
+    let stranger = OutgoingNotification { server_id: Some("evil".into()), ..from_acme(1) };
+    let other = OutgoingNotification { server_id: Some("other".into()), ..from_acme(1) };
 
     assert_eq!(reason(admit(&signed(&from_acme(1), "guess", NOW), &two)), "wrong-digest");
     assert_eq!(reason(admit(&signed(&stranger, "key", NOW), &two)), "unknown-server");
@@ -126,7 +126,7 @@ fn finds_the_account_and_requires_its_digest() {
 
 #[test]
 fn an_account_without_secret_never_verifies_an_empty_one() {
-    let datagram = signed(&Outgoing { server_id: None, ..from_acme(1) }, "", NOW);
+    let datagram = signed(&OutgoingNotification { server_id: None, ..from_acme(1) }, "", NOW);
     let two = [verifier("acme", Some("key")), verifier("other", None)];
     assert_eq!(reason(gate().admit(&datagram, &two, clock(NOW))), "wrong-digest");
 }
@@ -134,11 +134,11 @@ fn an_account_without_secret_never_verifies_an_empty_one() {
 #[test]
 fn the_authentication_data_is_the_approved_profiles() {
     let verifiers = [Verifier { data: Some(Secret::new(b"data".to_vec())), ..verifier("acme", Some("key")) }];
-    let admit = |outgoing: &Outgoing, data: &[u8], time: Option<u64>| {
+    let admit = |outgoing: &OutgoingNotification, data: &[u8], time: Option<u64>| {
         let package = outgoing.sign(b"key", data, time).unwrap();
         reason(gate().admit(&Push::default().wrap(&package), &verifiers, clock(NOW)))
     };
-    let approved = Outgoing { profile: Profile::Approved, ..from_acme(1) };
+    let approved = OutgoingNotification { profile: Profile::Approved, ..from_acme(1) };
     assert_eq!(admit(&approved, b"data", Some(NOW)), "admitted");
     assert_eq!(admit(&approved, b"", Some(NOW)), "wrong-digest");
     assert_eq!(admit(&approved, b"data", Some(NOW - MAX_AGE - 1)), "stale");
@@ -186,7 +186,7 @@ fn drops_duplicates_within_the_window() {
 #[test]
 fn without_an_id_nothing_is_a_duplicate() {
     let mut gate = gate();
-    let datagram = signed(&Outgoing { id: None, ..from_acme(0) }, "key", NOW);
+    let datagram = signed(&OutgoingNotification { id: None, ..from_acme(0) }, "key", NOW);
     for _ in 0..2 {
         let admitted = gate.admit(&datagram, &acme(), clock(NOW)).unwrap();
         assert_eq!((admitted.trigger.notification_id, admitted.remember), (None, None));
@@ -196,7 +196,7 @@ fn without_an_id_nothing_is_a_duplicate() {
 #[test]
 fn ids_of_different_servers_are_different() {
     let verifiers = [verifier("acme", Some("key")), verifier("other", Some("other"))];
-    let other = Outgoing { server_id: Some("other".into()), ..from_acme(1) };
+    let other = OutgoingNotification { server_id: Some("other".into()), ..from_acme(1) };
     let mut gate = gate();
     assert_eq!(reason(gate.admit(&signed(&from_acme(1), "key", NOW), &verifiers, clock(NOW))), "admitted");
     assert_eq!(reason(gate.admit(&signed(&other, "other", NOW), &verifiers, clock(NOW))), "admitted");
@@ -310,7 +310,7 @@ fn bare_notifications_only_where_allowed() {
 #[test]
 fn as_many_validators_as_the_header_can_count_are_taken() {
     let requested = (0..28).map(|index| (index, vec![b'v'; 254])).collect();
-    let full = signed(&Outgoing { requested, ..from_acme(7) }, "key", NOW);
+    let full = signed(&OutgoingNotification { requested, ..from_acme(7) }, "key", NOW);
     assert_eq!(reason(gate().admit(&full, &acme(), clock(NOW))), "admitted");
 }
 
@@ -329,7 +329,7 @@ proptest! {
     #[test]
     fn a_changed_package_is_never_admitted(at in 6usize..56, flip in 1u8.., approved in any::<bool>(), bare in any::<bool>()) {
         let profile = if approved { Profile::Approved } else { Profile::Draft };
-        let mut datagram = signed(&Outgoing { profile, ..from_acme(7) }, "key", NOW);
+        let mut datagram = signed(&OutgoingNotification { profile, ..from_acme(7) }, "key", NOW);
         prop_assume!(at < datagram.len());
         datagram[at] ^= flip;
         prop_assert!(gate_with(bare).admit(&datagram, &acme(), clock(NOW)).is_err());

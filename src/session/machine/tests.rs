@@ -2,7 +2,7 @@ use serde_json::{Value as Json, json};
 
 use super::*;
 
-const LIMITS: Limits = Limits { retries: 2, packages: 10 };
+const LIMITS: SessionLimits = SessionLimits { retries: 2, packages: 10 };
 
 fn start() -> (SessionMachine, Action) {
     SessionMachine::start(Profile::Draft, LIMITS, 7, "https://dm.example/a".into(), Package1::default())

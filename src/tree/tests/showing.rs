@@ -6,7 +6,7 @@ use super::*;
 use crate::backend::{Answer, Builtins as _};
 use crate::bearer::ConnectionType;
 use crate::config::Push;
-use crate::tree::builtins::View;
+use crate::tree::builtins::BuiltinValues;
 
 fn text(shown: Shown) -> String {
     match shown {
@@ -159,7 +159,7 @@ fn what_the_session_knows_is_what_its_object_shows() {
     let bench = Bench::new();
     let node = bench.tree.own(&BOX.into()).unwrap();
     let shown = |name: &str, bearer, roaming| {
-        let view = View {
+        let view = BuiltinValues {
             session: SessionFacts { bearer, roaming, abroad: false },
             account: None,
             store: &bench.tree.store,

@@ -5,7 +5,7 @@ use crate::mo::given::Given;
 use crate::mo::mapping::ListFrom;
 use crate::mo::{Node, Value};
 
-use crate::tree::builtins::View;
+use crate::tree::builtins::BuiltinValues;
 use crate::tree::node::NodeRef;
 use crate::tree::principal::Principal;
 use crate::tree::registry::Tree;
@@ -15,7 +15,7 @@ use crate::uri::ServerId;
 pub(in crate::tree) struct Scope<'a> {
     tree: &'a Tree,
     node: &'a NodeRef,
-    view: View<'a>,
+    view: BuiltinValues<'a>,
     server_id: &'a ServerId,
     client_uri: String,
     listed: Vec<(String, String)>,
@@ -30,7 +30,7 @@ impl Tree {
         Scope {
             tree: self,
             node,
-            view: View {
+            view: BuiltinValues {
                 session: principal.session,
                 account: self.account_of(&node.instance),
                 store: &self.store,

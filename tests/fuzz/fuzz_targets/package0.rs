@@ -2,7 +2,7 @@
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
-use omadm_agent::notification::outgoing::Outgoing;
+use omadm_agent::notification::outgoing::OutgoingNotification;
 use omadm_agent::notification::package::decode;
 
 fuzz_target!(|bytes: &[u8]| {
@@ -11,9 +11,9 @@ fuzz_target!(|bytes: &[u8]| {
         assert!(!digest.verify(b"a secret that nobody knows", b""));
         assert_eq!(&bytes[digest.offset()..digest.offset() + 32], digest.value());
     }
-    let outgoing = Outgoing::from(&read);
+    let outgoing = OutgoingNotification::from(&read);
     // A draft that asks for the MOS array by option 6 is written with option 5.
     let written = outgoing.encode().expect("what was read can be written");
     let again = decode(&written).expect("what was written can be read");
-    assert_eq!(Outgoing { profile: outgoing.profile, ..Outgoing::from(&again) }, outgoing);
+    assert_eq!(OutgoingNotification { profile: outgoing.profile, ..OutgoingNotification::from(&again) }, outgoing);
 });
