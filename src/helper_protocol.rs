@@ -16,6 +16,10 @@ pub const VERSION: u32 = 1;
 pub const MAX_FRAME: usize = 1 << 20;
 /// The most operations of one request.
 pub const MAX_OPS: usize = 1024;
+/// The most members and elements in a request: sixteen an operation.
+const MOST_PARTS: usize = 16 * MAX_OPS;
+/// The most levels of a request.
+const DEEPEST: usize = 16;
 /// The most bytes of a program's output that a reply carries.
 pub const MAX_OUTPUT: usize = 640 << 10;
 
@@ -219,6 +223,39 @@ pub fn frame(message: &impl Serialize) -> Option<Vec<u8>> {
     let mut frame = header(json.len())?.to_vec();
     frame.extend_from_slice(&json);
     Some(frame)
+}
+
+/// Reads a request from the content of its frame. What would take much more memory than the frame is none.
+///
+/// # Errors
+/// Why it is none, for people.
+pub fn parse(content: &[u8]) -> Result<HelperRequest, String> {
+    if !is_small(content) {
+        return Err("the request has too many parts, or too many levels".to_owned());
+    }
+    serde_json::from_slice(content).map_err(|error| format!("the request is none: {error}"))
+}
+
+/// Whether JSON has no more than [`MOST_PARTS`] members and elements, and no more than [`DEEPEST`] levels: a frame full
+/// of `0,` would become a hundred times as much.
+fn is_small(json: &[u8]) -> bool {
+    let (mut parts, mut depth, mut in_text, mut escaped) = (0_usize, 0_usize, false, false);
+    for byte in json {
+        match byte {
+            _ if escaped => escaped = false,
+            b'\\' if in_text => escaped = true,
+            b'"' => in_text = !in_text,
+            _ if in_text => {}
+            b'[' | b'{' => (parts, depth) = (parts + 1, depth + 1),
+            b']' | b'}' => depth = depth.saturating_sub(1),
+            b',' => parts += 1,
+            _ => {}
+        }
+        if parts > MOST_PARTS || depth > DEEPEST {
+            return false;
+        }
+    }
+    true
 }
 
 /// Bytes as hexadecimal digits.

@@ -37,6 +37,8 @@ pub struct Stage {
     pub program: PathBuf,
     /// The name that it is called by.
     pub name: &'static str,
+    /// The user of programs whose answer decides what may be done: one whose processes the agent has no hand in.
+    pub judge: &'static str,
 }
 
 impl Machine {

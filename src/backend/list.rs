@@ -43,7 +43,7 @@ pub async fn list(list: &List, context: &Context<'_>) -> Result<Answer<Vec<Child
     let found = match &list.from {
         ListFrom::Glob(pattern) => match globbed(pattern, list.max, context).await {
             Err(stuck @ BackendError::Stuck { .. }) => return Ok(Answer::Unavailable(stuck.to_string())),
-            found => found?,
+            found => found?.into_iter().map(|(element, _)| element).collect(),
         },
         ListFrom::Records { place, shape } => {
             match records::read(place, shape, list.privileged, context).await? {
@@ -140,8 +140,15 @@ fn children(mut found: Vec<Element>, max: usize, context: &Context<'_>) -> Resul
         .collect()
 }
 
-/// The paths that match a pattern, as elements; the name is the part that the first `*` matched.
-async fn globbed(pattern: &str, max: usize, context: &Context<'_>) -> Result<Vec<Element>, BackendError> {
+/// The paths that match a pattern, each with the element that it is; the name is the part that the first `*` matched.
+///
+/// # Errors
+/// [`BackendError`]: what is no pattern, or a folder that hangs.
+pub async fn globbed(
+    pattern: &str,
+    max: usize,
+    context: &Context<'_>,
+) -> Result<Vec<(Element, PathBuf)>, BackendError> {
     let mut filled = pattern.to_owned();
     for (label, name) in context.names {
         let braces = format!("{{{label}}}");
@@ -167,7 +174,7 @@ async fn globbed(pattern: &str, max: usize, context: &Context<'_>) -> Result<Vec
         let most = max.saturating_add(1);
         let unnamed = walk.walk(folder, access, &mut |path| {
             if let Some(name) = path.strip_prefix(&root).ok().and_then(|path| star.name(path)) {
-                found.push(Element { captured: name, item: None });
+                found.push((Element { captured: name, item: None }, path.to_path_buf()));
             }
             found.len() < most
         });

@@ -221,7 +221,7 @@ pub(super) async fn output(
     context: &Context<'_>,
 ) -> Result<Answer<Vec<u8>>, BackendError> {
     let argv = fill_argv(argv, &context.variables(None))?;
-    let user = if privileged { "root" } else { AGENT_USER };
+    let user = if privileged { "root" } else { judge(context) };
     let exit = spawn(&argv, user, SOURCE_TIMEOUT, Heard::STDOUT, context).await?.finish().await;
     let program = argv.into_iter().next().unwrap_or_default();
     if exit.truncated {
@@ -238,7 +238,13 @@ pub(super) async fn output(
 pub(super) async fn ask(program: &Path, context: &Context<'_>) -> Result<Exit, BackendError> {
     let argv = [program.display().to_string()];
     let nothing = Context { given: &[], ..*context };
-    Ok(spawn(&argv, AGENT_USER, SOURCE_TIMEOUT, Heard::NOTHING, &nothing).await?.finish().await)
+    Ok(spawn(&argv, judge(context), SOURCE_TIMEOUT, Heard::NOTHING, &nothing).await?.finish().await)
+}
+
+/// The user of a program that only says something: the agent, or where the helper is to believe it, nobody whom the
+/// agent could trace.
+fn judge<'c>(context: &Context<'c>) -> &'c str {
+    context.machine.stage.as_ref().map_or(AGENT_USER, |stage| stage.judge)
 }
 
 /// Turns any end but a good one into an error.

@@ -60,7 +60,8 @@ impl Anchor {
     }
 }
 
-fn booted() -> Option<Duration> {
+/// The time since the machine was booted; none where the kernel has no such clock.
+pub(crate) fn booted() -> Option<Duration> {
     let time = nix::time::clock_gettime(nix::time::ClockId::CLOCK_BOOTTIME).ok()?;
     Some(Duration::from(time))
 }

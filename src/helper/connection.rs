@@ -9,39 +9,48 @@ use nix::sys::socket::getsockopt;
 use nix::sys::socket::sockopt::PeerCredentials;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::UnixStream;
-use tokio::time::timeout;
+use tokio::time::{Instant, timeout};
 
 use super::operations;
 use super::outcome::{Failure, reply};
 use super::rules::Rules;
 use crate::backend::{Bus, Machine};
-use crate::helper_protocol::{HelperReply, HelperRequest, code, frame, length};
+use crate::helper_protocol::{HelperReply, code, frame, length, parse};
 
 /// The longest time until a request is there.
 const READING: Duration = Duration::from_secs(5);
-/// The longest time that a reply takes: who does not listen is not waited for.
-const TELLING: Duration = Duration::from_secs(5);
+/// The longest time that whoever asks is waited for, until it has taken all replies: who does not listen is gone.
+const TELLING: Duration = Duration::from_secs(10);
 
 /// Whoever waits for replies; once it is gone, what was begun goes on.
-pub(super) struct Listener(Option<UnixStream>);
+pub(super) struct Listener {
+    stream: Option<UnixStream>,
+    patience: Duration,
+}
 
 impl Listener {
+    pub(super) fn new(stream: UnixStream) -> Self {
+        Self { stream: Some(stream), patience: TELLING }
+    }
+
     /// Whether nobody waits any more.
     pub(super) fn is_gone(&self) -> bool {
-        self.0.is_none()
+        self.stream.is_none()
     }
 
     /// Tells a reply. One that is too long for a frame is told to be that.
     pub(super) async fn tell(&mut self, reply: &HelperReply) {
-        let Some(stream) = &mut self.0 else { return };
+        let Some(stream) = &mut self.stream else { return };
         let framed = frame(reply).or_else(|| {
             let (code, error) = (Some(code::FAILED), Some("the answer is longer than 1 MiB".to_owned()));
             frame(&HelperReply { code, error, value: None, ..reply.clone() })
         });
-        let told = timeout(TELLING, stream.write_all(&framed.unwrap_or_default())).await;
+        let begun = Instant::now();
+        let told = timeout(self.patience, stream.write_all(&framed.unwrap_or_default())).await;
+        self.patience = self.patience.saturating_sub(begun.elapsed());
         if !matches!(told, Ok(Ok(()))) {
             log::debug!("the requester is gone: what has begun goes on");
-            self.0 = None;
+            self.stream = None;
         }
     }
 }
@@ -87,13 +96,12 @@ pub(super) async fn serve(mut stream: UnixStream, machine: &Machine, rules: &Rul
     }
     let content = timeout(READING, read(&mut stream)).await;
     let content = content.map_err(|_| io::Error::new(io::ErrorKind::TimedOut, "no request within 5 s"))??;
-    let mut listener = Listener(Some(stream));
-    match serde_json::from_slice::<HelperRequest>(&content) {
+    let mut listener = Listener::new(stream);
+    let request = parse(&content);
+    drop(content);
+    match request {
         Ok(request) => operations::serve(&request, machine, rules, &mut listener).await,
-        Err(error) => {
-            let failure = Failure::new(code::BAD_REQUEST, format!("the request is none: {error}"));
-            listener.tell(&reply("", 0, Err(failure))).await;
-        }
+        Err(why) => listener.tell(&reply("", 0, Err(Failure::new(code::BAD_REQUEST, why)))).await,
     }
     Ok(())
 }

@@ -1,16 +1,17 @@
 //! What an operation does to the machine: `set`, `add`, `delete`.
 
-use super::kept::{self, Kept};
+use super::kept;
 use super::node::NodeAt;
 use super::object::check_program;
 use super::outcome::{Failure, Outcome};
+use super::record::{Kept, Record, digest};
 use super::{file, sources};
 use crate::backend::{self, Act, Answer, Context, Prepared};
 use crate::ddf::Format;
 use crate::helper_protocol::{HelperOp, Verb, code};
-use crate::mo::Value;
 use crate::mo::limit::Bound;
 use crate::mo::mapping::{Call, Program, Template};
+use crate::mo::{NodeId, Value};
 
 /// A path with all that the node knows filled in.
 pub(super) fn filled(path: &Template, context: &Context<'_>) -> Result<String, Failure> {
@@ -32,7 +33,7 @@ pub(super) async fn perform(op: &HelperOp, node: &NodeAt<'_>) -> Outcome {
         (_, None) => None,
     };
     if let Some(value) = &value {
-        check_limits(node, value).await?;
+        check_limits(node, node.id, value).await?;
     }
     let act = match (op.op, &value) {
         (Verb::Set, Some(value)) => mapping.set.as_ref().map(|sink| Act::Set(sink, value)),
@@ -44,34 +45,7 @@ pub(super) async fn perform(op: &HelperOp, node: &NodeAt<'_>) -> Outcome {
         node.rules.bound(*timeout);
     }
     match act.call() {
-        Call::File { path, privileged: true, .. } => {
-            let context = node.context();
-            let place = file::at(&filled(path, &context)?, node.rules)?;
-            let content = backend::file_content(act, &context)?;
-            let before = file::found(&place, node.rules);
-            // An attribute that can't be read can't be put back either.
-            let before = if place.is_kernels { before.ok().flatten() } else { before? };
-            let content = match content {
-                Some(content) => {
-                    let base = before.as_ref().map(|(content, _)| content.as_slice()).unwrap_or_default();
-                    Some(backend::content_with(content, &place.path, Some(base))?)
-                }
-                None => None,
-            };
-            if let Some(name) = &op.undo {
-                let kept = if place.is_kernels && before.is_none() {
-                    Kept::Nothing
-                } else {
-                    Kept::of_file(&place, before, content.as_deref())
-                };
-                kept::keep(name, &kept, node.rules)?;
-            }
-            let tag = op.undo.clone().unwrap_or_else(process);
-            match content {
-                Some(content) => file::write(&place, &content, None, &tag, node.rules)?,
-                None => file::remove(&place)?,
-            }
-        }
+        Call::File { path, privileged: true, .. } => change_file(path, act, op, node).await?,
         Call::Bus { method, privileged: true, .. } => {
             let context = node.context();
             let undo = if *method {
@@ -81,20 +55,72 @@ pub(super) async fn perform(op: &HelperOp, node: &NodeAt<'_>) -> Outcome {
             };
             if let Some(name) = &op.undo {
                 let kept = undo.as_ref().map_or(Kept::Nothing, Kept::of_property);
-                kept::keep(name, &kept, node.rules)?;
+                kept::keep(name, &Record::of(op.op, node, kept), node.rules)?;
             }
             backend::perform(act, undo.as_ref(), &context).await?;
         }
         Call::Run(program) => {
             check_run(program, node)?;
             if let Some(name) = &op.undo {
-                kept::keep(name, &Kept::Nothing, node.rules)?;
+                kept::keep(name, &Record::of(op.op, node, Kept::Nothing), node.rules)?;
             }
             backend::perform(act, None, &node.context()).await?;
         }
         _ => return Err(Failure::refused("the agent does that itself")),
     }
     Ok(None)
+}
+
+/// Changes a file, in its turn; its record says before what was there, and after what is.
+async fn change_file(path: &Template, act: Act<'_>, op: &HelperOp, node: &NodeAt<'_>) -> Result<(), Failure> {
+    let (context, rules) = (node.context(), node.rules);
+    let place = file::at(&filled(path, &context)?, rules)?;
+    let _turn = kept::turn(&place.path, rules).await?;
+    let content = backend::file_content(act, &context)?;
+    let before = file::found(&place, rules);
+    // An attribute that can't be read can't be put back either.
+    let before = if place.is_kernels { before.ok().flatten() } else { before? };
+    if op.op == Verb::Add && before.is_some() {
+        return Err(Failure::unfit(format!("{} is there already", place.path.display())));
+    }
+    let content = match content {
+        Some(content) => {
+            let base = before.as_ref().map(|(content, _)| content.as_slice()).unwrap_or_default();
+            Some(backend::content_with(content, &place.path, Some(base))?)
+        }
+        None => None,
+    };
+    let mut kept = None;
+    if let Some(name) = &op.undo {
+        let was = match before {
+            None if place.is_kernels => Kept::Nothing,
+            before => Kept::of_file(&place, before, content.as_deref()),
+        };
+        let record = Record::of(op.op, node, was);
+        kept::keep(name, &record, rules)?;
+        kept = Some((name, record));
+    }
+    let tag = op.undo.clone().unwrap_or_else(process);
+    let now = match content {
+        Some(_) if op.op == Verb::Add => Some(file::create(&place)?),
+        Some(content) => file::write(&place, &content, None, &tag, rules)?,
+        None => {
+            file::remove(&place)?;
+            None
+        }
+    };
+    if let Some((name, mut record)) = kept {
+        if let Kept::File { written, left, .. } = &mut record.kept {
+            *left = now;
+            if place.is_kernels {
+                // What the kernel shows of a value is not always what was written.
+                let shown = file::found(&place, rules)?;
+                *written = shown.map(|(content, _)| digest(&content, &place));
+            }
+        }
+        kept::keep(name, &record, rules)?;
+    }
+    Ok(())
 }
 
 /// Checks that a program may be begun.
@@ -104,13 +130,13 @@ pub(super) fn check_run(program: &Program, node: &NodeAt<'_>) -> Result<(), Fail
 
 /// Checks a value against limits that have to be read: of sources, and of leaves that have some. What is stored only
 /// the agent knows, and only the agent can check.
-async fn check_limits(node: &NodeAt<'_>, value: &Value) -> Result<(), Failure> {
-    for (side, bound) in node.mapping().limits.bounds() {
+pub(super) async fn check_limits(node: &NodeAt<'_>, leaf: NodeId, value: &Value) -> Result<(), Failure> {
+    for (side, bound) in node.object.node(leaf).mapping.limits.bounds() {
         let answer = match bound {
             Bound::Number(_) => continue,
             Bound::Source(source) => sources::read(source, Format::Chr, node).await?,
             Bound::Leaf(path) => {
-                let Some(leaf) = path.find(node.object, node.id) else { continue };
+                let Some(leaf) = path.find(node.object, leaf) else { continue };
                 let leaf = node.object.node(leaf);
                 if leaf.mapping.get.is_empty() {
                     continue;

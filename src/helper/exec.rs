@@ -10,12 +10,12 @@ use tokio::time::{Duration, Instant, sleep_until};
 
 use super::connection::Listener;
 use super::effects::{check_run, filled, process};
-use super::file;
 use super::node::NodeAt;
 use super::object::{self, check_program};
 use super::outcome::{Failure, Outcome};
 use super::results::Pending;
 use super::rules::Rules;
+use super::{file, kept};
 use crate::backend::{self, End, Exit, Machine, NOT_NOW, Reports, Running};
 use crate::helper_protocol::{ExecEnd, HelperOp, HelperReply, HelperRequest, MAX_OUTPUT, code};
 use crate::mo::mapping::{Call, Exec};
@@ -78,6 +78,7 @@ async fn begin(exec: &Exec, node: &NodeAt<'_>) -> Result<Running, Failure> {
         }
         Call::File { path, privileged: true, .. } => {
             let place = file::at(&filled(path, &node.context())?, node.rules)?;
+            let _turn = kept::turn(&place.path, node.rules).await?;
             file::write(&place, b"1", None, &process(), node.rules)?;
             Ok(Running::ended(End::Code(0)))
         }

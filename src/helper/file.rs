@@ -13,6 +13,8 @@ use nix::unistd::{UnlinkatFlags, unlinkat};
 use super::outcome::Failure;
 use super::rules::Rules;
 use super::walk::{Place, walk};
+use serde::{Deserialize, Serialize};
+
 use crate::backend::{self, Answer};
 use crate::base::files::Access;
 use crate::base::regular::{self, ReadError};
@@ -38,12 +40,12 @@ pub(super) fn read(path: &str, rules: &Rules) -> Result<Answer<Vec<u8>>, Failure
 
 /// Where a path leads.
 pub(super) fn at(path: &str, rules: &Rules) -> io::Result<Place> {
-    walk(&rules.root.join(path.trim_start_matches('/')), &rules.root, rules.not_the_agents())
+    walk(&rules.root.join(path.trim_start_matches('/')), &rules.root, rules.files())
 }
 
 /// The content and the attributes of a file; none where there is none.
 pub(super) fn found(place: &Place, rules: &Rules) -> io::Result<Option<(Vec<u8>, Access)>> {
-    let file = match place.open(rules.not_the_agents()) {
+    let file = match place.open(rules.files()) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
         other => other?,
     };
@@ -55,25 +57,55 @@ pub(super) fn found(place: &Place, rules: &Rules) -> io::Result<Option<(Vec<u8>,
     Ok(Some((content, access)))
 }
 
+/// A file as it is at one moment: whoever writes it makes another of it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct Stamp {
+    device: u64,
+    inode: u64,
+    changed: (i64, i64),
+}
+
+impl Stamp {
+    fn of(file: &File) -> io::Result<Self> {
+        let found = file.metadata()?;
+        let changed = (found.ctime(), found.ctime_nsec());
+        Ok(Self { device: found.dev(), inode: found.ino(), changed })
+    }
+}
+
+/// The stamp of a file that is there.
+pub(super) fn stamp(place: &Place, rules: &Rules) -> io::Result<Stamp> {
+    Stamp::of(&place.open(rules.files())?)
+}
+
+/// Makes an empty file where none is; returns it as it was left.
+pub(super) fn create(place: &Place) -> io::Result<Stamp> {
+    let file = place.at(OFlag::O_WRONLY | OFlag::O_CREAT | OFlag::O_EXCL, NEW)?;
+    Access::new(NEW).give(&file)?;
+    file.sync_all()?;
+    place.sync()?;
+    Stamp::of(&file)
+}
+
 /// Writes a file whole, or not at all: what is there by now keeps its attributes, unless it is given others. The
-/// kernel's own take one write. `tag` is in the name of the file beside it, by which [`sweep`] finds that.
+/// kernel's own take one write. Returns the file as it was left, but for those. `tag` is in the name of the file beside it, by which [`sweep`] finds that.
 pub(super) fn write(
     place: &Place,
     content: &[u8],
     access: Option<&Access>,
     tag: &str,
     rules: &Rules,
-) -> io::Result<()> {
+) -> io::Result<Option<Stamp>> {
     if place.is_kernels {
         let mut file = place.at(OFlag::O_WRONLY | OFlag::O_NOCTTY | OFlag::O_NONBLOCK, 0)?;
         return match file.write(content)? {
-            written if written == content.len() => Ok(()),
+            written if written == content.len() => Ok(None),
             _ => Err(io::ErrorKind::WriteZero.into()),
         };
     }
     let kept = match access {
         Some(access) => access.clone(),
-        None => match place.open(rules.not_the_agents()) {
+        None => match place.open(rules.files()) {
             Ok(old) => self::access(&old, place)?,
             Err(error) if error.kind() == io::ErrorKind::NotFound => Access::new(NEW),
             Err(error) => return Err(error),
@@ -93,7 +125,8 @@ pub(super) fn write(
         let _ = unlinkat(&place.folder, temporary.as_os_str(), UnlinkatFlags::NoRemoveDir);
         return Err(error);
     }
-    place.sync()
+    place.sync()?;
+    Stamp::of(&file).map(Some)
 }
 
 /// Removes a file; one that is not there is fine. What a write that was cut short has left beside it goes as well.

@@ -9,14 +9,13 @@ use std::path::{Path, PathBuf};
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
 
-use super::file;
+use super::file::{self, Stamp};
 use super::lock::Lock;
 use super::outcome::{Failure, Outcome};
+use super::record::{Attributes, Kept, Record, digest};
 use super::rules::Rules;
-use super::walk::Place;
 use crate::backend::{Machine, Undo, Undone};
 use crate::base::files::{self, Access};
 use crate::base::regular;
@@ -26,52 +25,10 @@ use crate::helper_protocol::{code, hex, is_id, undone};
 const MOST: usize = 256;
 /// The most operations that are known to be over.
 const MOST_OVER: usize = 256;
+/// The most bytes of all that is kept.
+const MOST_BYTES: u64 = 16 << 20;
 /// The most bytes of one record: the base64 of a file of 1 MiB, and a little.
 const LARGEST: u64 = 2 << 20;
-
-/// What was there before a change.
-#[derive(Debug, Serialize, Deserialize)]
-pub(super) enum Kept {
-    /// Of a file.
-    File {
-        /// The path, in base64.
-        path: String,
-        /// Its content in base64, and its attributes; none: it was not there.
-        before: Option<(String, Attributes)>,
-        /// SHA-256 of what was written; none: it was removed.
-        written: Option<String>,
-    },
-    /// Nothing: what was there can't be told, and not be put back.
-    Nothing,
-    /// Of a D-Bus property, as `backend` keeps it, in base64.
-    Property(String),
-}
-
-/// The attributes of a file.
-#[derive(Debug, Serialize, Deserialize)]
-pub(super) struct Attributes {
-    mode: u32,
-    owner: Option<(u32, u32)>,
-    extended: Option<Vec<(Vec<u8>, Vec<u8>)>>,
-}
-
-impl Kept {
-    pub(super) fn of_file(place: &Place, before: Option<(Vec<u8>, Access)>, written: Option<&[u8]>) -> Self {
-        let before = before.map(|(content, access)| {
-            let Access { mode, owner, attributes } = access;
-            (STANDARD.encode(content), Attributes { mode, owner, extended: attributes })
-        });
-        Self::File {
-            path: STANDARD.encode(place.path.as_os_str().as_bytes()),
-            before,
-            written: written.map(|content| hex(&Sha256::digest(content))),
-        }
-    }
-
-    pub(super) fn of_property(undo: &Undo) -> Self {
-        Self::Property(STANDARD.encode(undo.encode()))
-    }
-}
 
 /// The place of an operation that can be undone, taken before it looks at anything, and held until it is over.
 ///
@@ -88,22 +45,30 @@ pub(super) async fn begin(name: &str, rules: &Rules) -> Result<Lock, Failure> {
         let why = format!("what is to be kept as {name} was undone already: it does not begin any more");
         return Err(Failure::refused(why));
     }
-    if held.records.len() >= MOST {
-        let why = format!(
-            "{} has {MOST} records of changes that are not over: no room for more",
-            rules.kept.display()
-        );
-        return Err(Failure::new(code::FAILED, why));
+    if held.records.len() >= MOST && held.without_old(rules)? >= MOST {
+        return Err(no_room(&format!("{MOST} records of changes that are not over"), rules));
     }
     Ok(lock)
 }
 
-/// Keeps what was there before a change, on disk when this returns. Its lock is held.
+fn no_room(has: &str, rules: &Rules) -> Failure {
+    Failure::new(code::FAILED, format!("{} has {has}: no room for more", rules.kept.display()))
+}
+
+/// Keeps the record of a change, on disk when this returns. Its lock is held.
 ///
 /// # Errors
 /// It can't be kept: then the change must not begin.
-pub(super) fn keep(name: &str, kept: &Kept, rules: &Rules) -> Result<(), Failure> {
-    let json = serde_json::to_vec(kept).map_err(|error| Failure::new(code::FAILED, error))?;
+pub(super) fn keep(name: &str, record: &Record, rules: &Rules) -> Result<(), Failure> {
+    let json = serde_json::to_vec(record).map_err(|error| Failure::new(code::FAILED, error))?;
+    let room = MOST_BYTES.saturating_sub(json.len() as u64);
+    let held = Held::list(&rules.kept)?;
+    if held.bytes(name, rules) > room {
+        held.without_old(rules)?;
+        if held.bytes(name, rules) > room {
+            return Err(no_room(&format!("{} MiB of changes that are not over", MOST_BYTES >> 20), rules));
+        }
+    }
     Ok(files::replace(&path(name, rules)?, &json, 0o600)?)
 }
 
@@ -127,25 +92,14 @@ pub(super) async fn put_back(name: &str, machine: &Machine, rules: &Rules) -> Ou
         json => json?,
     };
     let damaged = || Failure::new(code::FAILED, format!("{} is damaged", path.display()));
-    let undone = match serde_json::from_slice(&json).map_err(|_| damaged())? {
-        Kept::Nothing => Undone::Impossible,
-        Kept::Property(record) => {
-            let record = STANDARD.decode(record).map_err(|_| damaged())?;
-            Undo::decode(&record).ok_or_else(damaged)?.roll_back(machine).await?
+    let record: Record = serde_json::from_slice(&json).map_err(|_| damaged())?;
+    let undone = match record.is_void(rules)? {
+        _ if matches!(record.kept, Kept::Nothing) => Undone::Impossible,
+        Some(why) => {
+            log::warn!("the change that is kept as {name} is not taken back: {why}");
+            Undone::Foreign
         }
-        Kept::File { path, before, written } => {
-            let path = STANDARD.decode(path).map_err(|_| damaged())?;
-            let before = match before {
-                Some((content, attributes)) => {
-                    let Attributes { mode, owner, extended } = attributes;
-                    let content = STANDARD.decode(content).map_err(|_| damaged())?;
-                    Some((content, Access { mode, owner, attributes: extended }))
-                }
-                None => None,
-            };
-            let path = PathBuf::from(std::ffi::OsString::from_vec(path));
-            restore(&path, before, written.as_deref(), name, rules)?
-        }
+        None => take_back(record.kept, name, machine, rules).await?.ok_or_else(damaged)?,
     };
     let answer = match undone {
         Undone::Restored => undone::RESTORED,
@@ -214,10 +168,43 @@ fn is_over(name: &str, answer: &str, rules: &Rules) -> io::Result<()> {
     files::replace(&rules.kept.join(own.file_name()), answer.as_bytes(), 0o600)
 }
 
+/// Takes a change back; none where the record is damaged.
+async fn take_back(
+    kept: Kept,
+    name: &str,
+    machine: &Machine,
+    rules: &Rules,
+) -> Result<Option<Undone>, Failure> {
+    let (path, before, written, left) = match kept {
+        Kept::Nothing => return Ok(Some(Undone::Impossible)),
+        Kept::Property(record) => {
+            let undo = STANDARD.decode(record).ok().and_then(|record| Undo::decode(&record));
+            let Some(undo) = undo else { return Ok(None) };
+            return Ok(Some(undo.roll_back(machine).await?));
+        }
+        Kept::File { path, before, written, left } => (path, before, written, left),
+    };
+    let Ok(path) = STANDARD.decode(path) else { return Ok(None) };
+    let path = PathBuf::from(std::ffi::OsString::from_vec(path));
+    let before = match before {
+        Some((content, Attributes { mode, owner, extended })) => {
+            let Ok(content) = STANDARD.decode(content) else { return Ok(None) };
+            Some((content, Access { mode, owner, attributes: extended }))
+        }
+        None => None,
+    };
+    let _turn = turn(&path, rules).await?;
+    let undone = restore(&path, before, (written.as_deref(), left.as_ref()), name, rules)?;
+    if undone == Undone::Foreign {
+        log::warn!("{} is not taken back: somebody else has changed it since", path.display());
+    }
+    Ok(Some(undone))
+}
+
 fn restore(
     path: &Path,
     before: Option<(Vec<u8>, Access)>,
-    written: Option<&str>,
+    (written, left): (Option<&str>, Option<&Stamp>),
     name: &str,
     rules: &Rules,
 ) -> io::Result<Undone> {
@@ -233,16 +220,27 @@ fn restore(
     if is_as_before {
         return swept.map(|()| Undone::Restored);
     }
-    let now = now.map(|(content, _)| hex(&Sha256::digest(content)));
-    // What the kernel shows of a value is not always what was written.
-    if now.as_deref() != written && !place.is_kernels {
+    let now = now.map(|(content, _)| digest(&content, &place));
+    let is_as_left = left.is_none_or(|left| file::stamp(&place, rules).is_ok_and(|now| now == *left));
+    if now.as_deref() != written || !is_as_left {
         return Ok(Undone::Foreign);
     }
     match &before {
-        Some((content, access)) => file::write(&place, content, Some(access), name, rules)?,
+        Some((content, access)) => {
+            file::write(&place, content, Some(access), name, rules)?;
+        }
         None => file::remove(&place)?,
     }
     swept.map(|()| Undone::Restored)
+}
+
+/// The turn to change a file: whoever reads it, and writes it with something changed, does so alone.
+///
+/// # Errors
+/// Somebody else keeps it.
+pub(super) async fn turn(path: &Path, rules: &Rules) -> Result<Lock, Failure> {
+    let digest = hex(&Sha256::digest(path.as_os_str().as_bytes()));
+    lock(&format!("file.{digest}"), rules).await
 }
 
 /// What the folder has.
@@ -262,6 +260,30 @@ struct Over {
 }
 
 impl Held {
+    /// The bytes of all records but that of `name`.
+    fn bytes(&self, name: &str, rules: &Rules) -> u64 {
+        let others = self.records.iter().filter(|other| *other != name);
+        others.filter_map(|other| fs::metadata(rules.kept.join(other)).ok()).map(|found| found.len()).sum()
+    }
+
+    /// Deletes the records that are too old for anything; returns how many are left.
+    fn without_old(&self, rules: &Rules) -> io::Result<usize> {
+        let mut left = self.records.len();
+        for name in &self.records {
+            let path = rules.kept.join(name);
+            let record = regular::read(&path, LARGEST).ok();
+            let record = record.and_then(|json| serde_json::from_slice::<Record>(&json).ok());
+            if record.is_some_and(|record| record.is_old())
+                && let Some(_lock) = Lock::try_take(&lock_path(name, rules))?
+            {
+                is_over(name, undone::FOREIGN, rules)?;
+                remove(&path)?;
+                left -= 1;
+            }
+        }
+        Ok(left)
+    }
+
     fn list(folder: &Path) -> io::Result<Self> {
         let mut held = Self::default();
         for entry in fs::read_dir(folder)? {

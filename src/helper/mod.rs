@@ -9,7 +9,7 @@
 //! | the object's files: root's, in root's folders, the same that the agent has loaded | [`object`], [`walk`] |
 //! | the node, what its mapping allows, the values, what variables stand for | [`node`], [`sources`], [`operations`] |
 //! | files read and written by open folders; programs begun as the user of the mapping; D-Bus calls | [`file`](mod@file), [`stage`], `backend` |
-//! | how an EXEC ended, for whoever asks later; what was there before a change | [`results`], [`kept`], [`lock`] |
+//! | how an EXEC ended, for whoever asks later; what was there before a change | [`results`], [`kept`], [`record`], [`lock`] |
 //!
 //! It reads no configuration, no environment, and no sysroot: [`rules`] are part of the program.
 
@@ -30,6 +30,7 @@ mod node;
 mod object;
 mod operations;
 mod outcome;
+mod record;
 mod results;
 mod rules;
 mod sources;

@@ -8,6 +8,7 @@ use serde_json::{Map, Value as Json};
 use super::object::check_program;
 use super::outcome::Failure;
 use super::rules::Rules;
+use super::walk::walk;
 use super::{effects, file};
 use crate::backend::{self, Answer, Builtins, Child, Context, Machine, Request};
 use crate::helper_protocol::{HelperOp, Verb, code};
@@ -58,10 +59,11 @@ impl<'a> NodeAt<'a> {
         let found = object.ids().find(is_it);
         let id =
             found.ok_or_else(|| Failure::not_found(format!("{} has no node {:?}", object.moid, op.node)))?;
-        for (what, text) in [("miid", &op.miid), ("server", &server.to_owned())] {
-            if text.len() > 255 || text.contains(char::is_control) {
-                return Err(Failure::unfit(format!("{what} is no name")));
-            }
+        if !(server.is_empty() || is_name(server)) {
+            return Err(Failure::unfit("server is no name"));
+        }
+        if !(op.miid.is_empty() || may_be_instance(object, &op.miid)) {
+            return Err(Failure::unfit(format!("{} has no instance {:?}", object.moid, op.miid)));
         }
         let mut node = Self {
             object,
@@ -88,7 +90,7 @@ impl<'a> NodeAt<'a> {
         if let Some((label, _)) = vars.pop_first() {
             return Err(Failure::unfit(format!("the node has no variable {{{label}}}")));
         }
-        node.take_input(&op.input)?;
+        node.take_input(&op.input).await?;
         Ok(node)
     }
 
@@ -113,7 +115,8 @@ impl<'a> NodeAt<'a> {
             Some(label) => {
                 let missing = || Failure::unfit(format!("{{{label}}} has no value"));
                 let captured = vars.remove(label).ok_or_else(missing)?;
-                if captured.is_empty() || captured.len() > 255 || captured.contains(char::is_control) {
+                // A file that is made is none that shells and services overlook, or read without being told.
+                if !is_name(&captured) || (is_new && captured.starts_with('.')) {
                     return Err(Failure::unfit(format!("{{{label}}} is no name for a node")));
                 }
                 match &node.mapping.list {
@@ -165,6 +168,13 @@ impl<'a> NodeAt<'a> {
                     other => other.map(|_| Vec::new()),
                 }
             }
+            // By links that are not root's somebody else would say what there is.
+            ListFrom::Glob(pattern) => {
+                let mut found = backend::globbed(pattern, list.max, &context).await?;
+                found.retain(|(_, path)| walk(path, &self.rules.root, self.rules.files()).is_ok());
+                let elements = found.into_iter().map(|(element, _)| element).collect();
+                Answer::Value(backend::children_of(list, elements, &context)?)
+            }
             from => {
                 if let ListFrom::Records { place: RecordsPlace::Run(argv), .. } = from {
                     let program = argv.first().and_then(|program| program.literal()).unwrap_or_default();
@@ -176,28 +186,68 @@ impl<'a> NodeAt<'a> {
     }
 
     /// Takes the leaves that the node's `input` lists, each checked as if it were to be written.
-    fn take_input(&mut self, input: &Map<String, Json>) -> Result<(), Failure> {
+    async fn take_input(&mut self, input: &Map<String, Json>) -> Result<(), Failure> {
         for (key, json) in input {
             let listed = self.mapping().input.iter().find(|listed| listed.key == *key);
             let leaf = listed.and_then(|listed| Some((listed, listed.path.find(self.object, self.id)?)));
             let Some((listed, leaf)) = leaf else {
                 return Err(Failure::unfit(format!("`input` does not list {key:?}")));
             };
-            let value = self.given(leaf, listed.path.is_of_many(), json)?;
+            let mut limited = Vec::new();
+            let labels = self.labels(leaf, listed.path.stars());
+            let value = self.given(leaf, &labels, json, &mut Vec::new(), &mut limited)?;
+            for (names, value) in limited {
+                let own = self.names.len();
+                self.names.extend(names);
+                let within = effects::check_limits(self, leaf, &value).await;
+                self.names.truncate(own);
+                within?;
+            }
             self.given.push(Given { key: key.clone(), path: listed.path.clone(), value });
         }
         Ok(())
     }
 
-    fn given(&self, leaf: NodeId, is_of_many: bool, json: &Json) -> Result<GivenValue, Failure> {
-        match json {
-            Json::Object(members) if is_of_many => {
-                let each =
-                    |(name, json): (&String, &Json)| Ok((name.clone(), self.given(leaf, is_of_many, json)?));
-                Ok(GivenValue::Each(members.iter().map(each).collect::<Result<_, Failure>>()?))
+    /// The labels of the last `count` un-named nodes on the way to a leaf.
+    fn labels(&self, leaf: NodeId, count: usize) -> Vec<String> {
+        let way = std::iter::successors(Some(leaf), |id| self.object.node(*id).parent);
+        let unnamed = way.map(|id| self.object.node(id)).filter(|node| node.is_unnamed());
+        let mut labels: Vec<String> =
+            unnamed.take(count).map(|node| node.label().unwrap_or_default().to_owned()).collect();
+        labels.reverse();
+        labels
+    }
+
+    /// The value of a leaf of `input`, or the values below each of the un-named nodes that these labels stand for.
+    /// Values whose limits have to be read are noted in `limited`.
+    fn given(
+        &self,
+        leaf: NodeId,
+        labels: &[String],
+        json: &Json,
+        names: &mut Vec<(String, String)>,
+        limited: &mut Vec<(Vec<(String, String)>, Value)>,
+    ) -> Result<GivenValue, Failure> {
+        let Some((label, labels)) = labels.split_first() else {
+            let value = self.value(leaf, json)?;
+            if self.object.node(leaf).mapping.limits.is_read() {
+                limited.push((names.clone(), value.clone()));
             }
-            json => self.value(leaf, json).map(GivenValue::One),
+            return Ok(GivenValue::One(value));
+        };
+        let Json::Object(members) = json else {
+            return Err(Failure::unfit("what `*` of `input` stands for is an object of names"));
+        };
+        let mut each = Vec::new();
+        for (name, json) in members {
+            if !is_name(name) {
+                return Err(Failure::unfit("a name in `input` is no name for a node"));
+            }
+            names.push((label.clone(), name.clone()));
+            each.push((name.clone(), self.given(leaf, labels, json, names, limited)?));
+            names.pop();
         }
+        Ok(GivenValue::Each(each))
     }
 
     /// The value that JSON is, if the leaf may have it.
@@ -246,4 +296,16 @@ impl<'a> NodeAt<'a> {
             },
         }
     }
+}
+
+/// Whether a text may be what the machine calls something: short, and without line ends.
+fn is_name(text: &str) -> bool {
+    (1..=255).contains(&text.len()) && !text.contains(char::is_control)
+}
+
+/// Whether the object may have an instance of this name: one that its mapping lists, or where others make them, any.
+fn may_be_instance(object: &ManagementObject, miid: &str) -> bool {
+    object.instances.iter().any(|seed| seed.miid == miid)
+        || ((object.per_account || object.per_object) && is_name(miid))
+        || (object.dynamic && is_name(miid) && !miid.contains('/') && !miid.starts_with('.'))
 }

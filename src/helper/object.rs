@@ -32,6 +32,18 @@ struct OfRoot<'a> {
 /// # Errors
 /// It is not there, can't be trusted, is wrong, or is another one by now.
 pub(super) fn read(folder: &str, sha256: &str, rules: &Rules) -> Result<Arc<ManagementObject>, Failure> {
+    find(folder, Some(sha256), rules)
+}
+
+/// Reads the object of this folder, as it is now.
+///
+/// # Errors
+/// It is not there, can't be trusted, or is wrong.
+pub(super) fn current(folder: &str, rules: &Rules) -> Result<Arc<ManagementObject>, Failure> {
+    find(folder, None, rules)
+}
+
+fn find(folder: &str, sha256: Option<&str>, rules: &Rules) -> Result<Arc<ManagementObject>, Failure> {
     if folder.is_empty() || folder.starts_with('.') || folder.contains(['/', '\0']) {
         return Err(Failure::not_found(format!("{folder:?} is no name of an object's folder")));
     }
@@ -53,11 +65,13 @@ pub(super) fn read(folder: &str, sha256: &str, rules: &Rules) -> Result<Arc<Mana
         let Some(object) = object else {
             // What the agent has loaded could be read: it is another one, unless it has not changed.
             let is_another = !of_root.is_refused.get()
-                && of_root.plain_digest().is_some_and(|digest| hex(&digest) != sha256);
+                && of_root
+                    .plain_digest()
+                    .is_some_and(|digest| sha256.is_some_and(|told| hex(&digest) != told));
             let code = if is_another { code::STALE } else { code::REFUSED };
             return Err(Failure::new(code, problems.to_string().trim_end()));
         };
-        if hex(&object.files_digest) != sha256 {
+        if sha256.is_some_and(|told| hex(&object.files_digest) != told) {
             let why = format!("{} is another one than the agent has loaded", path.display());
             return Err(Failure::new(code::STALE, why));
         }

@@ -1,7 +1,7 @@
 //! The operations of a request, done one after the other.
 
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use serde_json::Value as Json;
 
@@ -18,6 +18,8 @@ use crate::mo::{ManagementObject, Value};
 
 /// The longest name that a request may have, and the longest path of a node, in bytes.
 const LONGEST_NAME: usize = 512;
+/// How long what was read of an object's files counts for what is only read.
+const FRESH: Duration = Duration::from_secs(1);
 
 /// Does all operations of a request, and tells how each ended.
 pub(super) async fn serve(
@@ -30,8 +32,12 @@ pub(super) async fn serve(
         listener.tell(&reply(&request.id, 0, Err(failure))).await;
         return;
     }
-    let (mut object, mut failed) = (None, 0_usize);
+    let (mut object, mut failed) = (Loaded::default(), 0_usize);
     for (index, op) in request.ops.iter().enumerate() {
+        if listener.is_gone() {
+            // Nobody will know: what has not begun never does.
+            return;
+        }
         if op.op != Verb::Exec {
             rules.bound(Duration::ZERO);
         }
@@ -50,9 +56,8 @@ pub(super) async fn serve(
                     Some(name) => kept::begin(name, rules).await.map(Some),
                     None => Ok(None),
                 };
-                let read = || object::read(&request.folder, &request.sha256, rules);
                 match lock {
-                    Ok(_lock) => match object.get_or_insert_with(read).clone() {
+                    Ok(_lock) => match object.get(op.op, request, rules) {
                         Ok(object) => do_one(request, op, &(object, machine, rules)).await,
                         Err(failure) => Err(failure),
                     },
@@ -69,6 +74,31 @@ pub(super) async fn serve(
             log::log!(level, "{} {:?} for {}: {code}: {why}", request.folder, op.node, request.server);
         }
         listener.tell(&reply(&request.id, index, outcome)).await;
+    }
+}
+
+/// The object of a request, as it was read last.
+#[derive(Default)]
+struct Loaded(Option<(Instant, Arc<ManagementObject>)>);
+
+impl Loaded {
+    /// The object for the next operation: what is changed is changed by the files as they are then, what is read by
+    /// those of a second ago at the most.
+    fn get(
+        &mut self,
+        op: Verb,
+        request: &HelperRequest,
+        rules: &Rules,
+    ) -> Result<Arc<ManagementObject>, Failure> {
+        if let Some((read, object)) = &self.0
+            && matches!(op, Verb::Get | Verb::List)
+            && read.elapsed() < FRESH
+        {
+            return Ok(Arc::clone(object));
+        }
+        let object = object::read(&request.folder, &request.sha256, rules)?;
+        self.0 = Some((Instant::now(), Arc::clone(&object)));
+        Ok(object)
     }
 }
 

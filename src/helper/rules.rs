@@ -10,6 +10,10 @@ use super::NAME;
 use super::walk::Rule;
 use crate::backend::{AGENT_USER, Stage};
 
+/// The user of programs that are asked whether something may be done, or what there is: their answers are believed, so
+/// that they are not the agent's, who could trace them. Where the machine has no such user they are `nobody`'s.
+const JUDGE: &str = "omadm-run";
+
 /// The fixed points of the helper. Tests have others.
 #[derive(Clone, Debug)]
 pub(super) struct Rules {
@@ -43,6 +47,7 @@ impl Rules {
         let user = User::from_name(AGENT_USER)?.ok_or_else(|| {
             io::Error::other(format!("there is no user {AGENT_USER}: nobody may ask for anything"))
         })?;
+        let judge = if User::from_name(JUDGE)?.is_some() { JUDGE } else { "nobody" };
         Ok(Self {
             root: "/".into(),
             owner: 0,
@@ -52,7 +57,7 @@ impl Rules {
             kept: "/var/lib/omadm-exec".into(),
             agent: (user.uid.as_raw(), user.gid.as_raw()),
             longest: Some(60),
-            stage: Stage { program: "/proc/self/exe".into(), name: NAME },
+            stage: Stage { program: "/proc/self/exe".into(), name: NAME, judge },
         })
     }
 
@@ -69,8 +74,8 @@ impl Rules {
         Rule::Owners(self.owner)
     }
 
-    /// The rule for files that are changed as root: the agent has no hand in where they are.
-    pub(super) fn not_the_agents(&self) -> Rule {
-        Rule::NotThe { user: self.agent.0, group: self.agent.1 }
+    /// The rule for files that are read and changed as root: nobody else has a hand in where they are.
+    pub(super) fn files(&self) -> Rule {
+        Rule::Files { owner: self.owner, agent: self.agent }
     }
 }

@@ -85,6 +85,31 @@ exec = { run = ["ROOT/bin/do"], user = "root", timeout = "2s", output = ["State"
 [node.Said]
 [node.Vetoed]
 exec = { run = ["ROOT/bin/do"], veto = true }
+
+[node."Named/<if>"]
+list = { run = ["ROOT/bin/names"], lines = true }
+[node."Named/<if>/Mtu"]
+format = "int"
+set = { file = "/sys/net/{if}/mtu", privileged = true }
+max = { run = ["ROOT/bin/most"] }
+
+[node.Port]
+set = { file = "/data/host.conf", key = "port", syntax = "shell", privileged = true }
+get = [{ file = "/data/host.conf", key = "port", syntax = "shell", privileged = true }]
+
+[node."Files/<f>"]
+list = { glob = "/data/files/*" }
+add = { file = "/data/files/{f}", privileged = true }
+[node."Files/<f>/Text"]
+set = { file = "/data/files/{f}", privileged = true }
+
+[node."Users/<u>"]
+[node."Users/<u>/Age"]
+format = "int"
+max = { file = "/data/most" }
+[node.Count]
+input = ["Users/*/Age"]
+exec = { run = ["ROOT/bin/do"], user = "root" }
 "#;
 
 /// A machine with an object, a helper for it, and what nobody else may have a hand in.
@@ -107,7 +132,7 @@ impl Bench {
                 kept: root.join("var/kept"),
                 agent: AGENT,
                 longest: None,
-                stage: Stage { program: root.join("stage"), name: "stage" },
+                stage: Stage { program: root.join("stage"), name: "stage", judge: "omadm-run" },
             },
             folder,
         };
@@ -120,7 +145,7 @@ impl Bench {
             "sys/net/eth1",
             "run",
             "var",
-            "data",
+            "data/files",
         ] {
             fs::create_dir_all(root.join(name)).unwrap();
         }

@@ -24,13 +24,14 @@ pub(super) enum Rule {
     /// All is the owner's, root in the program, and writable by nobody else: what is found says what root does. Links
     /// are followed, as they are the owner's too.
     Owners(u32),
-    /// No folder is writable by this user or this group, nor by everybody: what is found there is what was there
-    /// before the agent. Links are followed within sysfs and procfs only, and the last name never is one.
-    NotThe {
-        /// The agent's user.
-        user: u32,
-        /// The agent's group.
-        group: u32,
+    /// Each folder is the owner's, and writable by nobody else, whether by its group or by an access list: what is
+    /// found there is what the owner has put there. Links are followed within sysfs and procfs only, and the last name
+    /// never is one; in those, whose folders are as the kernel makes them, none is the agent's.
+    Files {
+        /// The owner of the folders.
+        owner: u32,
+        /// The agent's user and group.
+        agent: (u32, u32),
     },
 }
 
@@ -72,8 +73,8 @@ pub(super) fn walk(path: &Path, from: &Path, rule: Rule) -> io::Result<Place> {
         };
         let is_link = found.as_ref().is_some_and(|found| kind(found) == SFlag::S_IFLNK);
         let is_kernels = is_kernels(&folder);
-        if names.is_empty() && (!is_link || matches!(rule, Rule::NotThe { .. })) {
-            if links > 0 && matches!(rule, Rule::NotThe { .. }) && !is_kernels {
+        if names.is_empty() && (!is_link || matches!(rule, Rule::Files { .. })) {
+            if links > 0 && matches!(rule, Rule::Files { .. }) && !is_kernels {
                 return Err(refused(path, "leads out of /sys or /proc by a symbolic link"));
             }
             return Ok(Place { folder, name, path: path.to_path_buf(), is_kernels });
@@ -84,7 +85,7 @@ pub(super) fn walk(path: &Path, from: &Path, rule: Rule) -> io::Result<Place> {
                 return Err(refused(path, "has too many symbolic links"));
             }
             let target = PathBuf::from(readlinkat(&folder, name.as_os_str())?);
-            if let Rule::NotThe { .. } = rule
+            if let Rule::Files { .. } = rule
                 && (!is_kernels || target.is_absolute())
             {
                 return Err(refused(&shown.join(&name), "is a symbolic link, and not followed"));
@@ -103,7 +104,7 @@ pub(super) fn walk(path: &Path, from: &Path, rule: Rule) -> io::Result<Place> {
         shown.push(&name);
         folder =
             openat(&folder, name.as_os_str(), flags, Mode::empty()).map_err(|error| told(&shown, error))?;
-        obeys(&fstat(&folder)?, &shown, rule)?;
+        obeys(&fstat(&folder)?, &shown, rule, self::is_kernels(&folder))?;
     }
 }
 
@@ -123,7 +124,7 @@ impl Place {
             return Err(refused(&self.path, "has just been exchanged"));
         }
         if let Rule::Owners(_) = rule {
-            obeys(&fstat(&file)?, &self.path, rule)?;
+            obeys(&fstat(&file)?, &self.path, rule, false)?;
         }
         Ok(file)
     }
@@ -160,25 +161,25 @@ impl Place {
 }
 
 /// Whether what was found obeys the rule.
-fn obeys(found: &FileStat, path: &Path, rule: Rule) -> io::Result<()> {
-    let by_all = found.st_mode & 0o002 != 0;
+fn obeys(found: &FileStat, path: &Path, rule: Rule, is_kernels: bool) -> io::Result<()> {
     match rule {
-        Rule::Owners(owner) if found.st_uid != owner => Err(refused(
-            path,
-            &format!("belongs to user {}, and not to root: chown it to root", found.st_uid),
-        )),
-        Rule::Owners(_) if found.st_mode & 0o022 != 0 => {
-            Err(refused(path, "may be written by others than root: chmod go-w"))
-        }
-        Rule::NotThe { user, group } => {
+        Rule::Files { agent: (user, group), .. } if is_kernels => {
             let by_group = found.st_gid == group && found.st_mode & 0o020 != 0;
-            if found.st_uid == user || by_group || by_all {
+            if found.st_uid == user || by_group || found.st_mode & 0o002 != 0 {
                 return Err(refused(path, "may be written by the agent: nothing is done there as root"));
             }
-            Ok(())
         }
-        Rule::Owners(_) => Ok(()),
+        Rule::Owners(owner) | Rule::Files { owner, .. } if found.st_uid != owner => {
+            let why = format!("belongs to user {}, and not to root: chown it to root", found.st_uid);
+            return Err(refused(path, &why));
+        }
+        // Where there is an access list, the bits of the group say the most that it gives to anybody.
+        Rule::Owners(_) | Rule::Files { .. } if found.st_mode & 0o022 != 0 => {
+            return Err(refused(path, "may be written by others than root: chmod go-w"));
+        }
+        Rule::Owners(_) | Rule::Files { .. } => {}
     }
+    Ok(())
 }
 
 fn kind(found: &FileStat) -> SFlag {

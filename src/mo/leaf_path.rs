@@ -53,7 +53,13 @@ impl LeafPath {
     /// Whether the path leads to any number of leaves.
     #[must_use]
     pub fn is_of_many(&self) -> bool {
-        self.steps.iter().any(|step| step == Self::EACH)
+        self.stars() > 0
+    }
+
+    /// The number of steps that stand for every un-named node.
+    #[must_use]
+    pub fn stars(&self) -> usize {
+        self.steps.iter().filter(|step| *step == Self::EACH).count()
     }
 }
 

@@ -228,3 +228,62 @@ async fn an_error_tells_nothing_of_what_root_reads() {
     assert_eq!(code, 406);
     assert!(!told.to_string().contains("hunter2"), "{told}");
 }
+
+#[tokio::test]
+async fn an_undo_is_void_once_somebody_else_has_written_even_the_same() {
+    let bench = Bench::new();
+    assert_eq!(bench.one(level("v-1")).await.0, 200);
+    // An operator decides that it stays as it is.
+    fs::remove_file(bench.path("data/level")).unwrap();
+    bench.write("data/level", "5\n");
+    assert_eq!(bench.one(undo("v-1")).await, (200, json!("foreign")));
+    assert_eq!(bench.text("data/level"), "5\n");
+    // In place: the file is the same, but for its time, which has steps of some milliseconds.
+    bench.write("data/level", "3\n");
+    assert_eq!(bench.one(level("v-2")).await.0, 200);
+    tokio::time::sleep(Duration::from_millis(20)).await;
+    bench.write("data/level", "7\n");
+    bench.write("data/level", "5\n");
+    assert_eq!(bench.one(undo("v-2")).await, (200, json!("foreign")));
+}
+
+#[tokio::test]
+async fn an_undo_is_of_what_the_mapping_still_gives_to_root() {
+    let bench = Bench::new();
+    assert_eq!(bench.one(level("v-3")).await.0, 200);
+    let whole = bench.text("usr/mo/gate/gate.toml");
+    let withdrawn = whole.replacen(r#"set = { file = "/data/level", privileged = true }"#, "", 1);
+    assert_ne!(whole, withdrawn);
+    bench.write("usr/mo/gate/gate.toml", &withdrawn);
+    assert_eq!(bench.one(undo("v-3")).await, (200, json!("foreign")));
+    assert_eq!(bench.text("data/level"), "5\n");
+    bench.write("usr/mo/gate/gate.toml", &whole);
+    assert_eq!(bench.one(undo("v-3")).await, (200, json!("foreign")), "as it was said");
+    // A later version that still has it as it was.
+    assert_eq!(bench.one(level("v-4")).await.0, 200);
+    bench.write("usr/mo/gate/gate.toml", &format!("# later\n{whole}"));
+    assert_eq!(bench.one(undo("v-4")).await, (200, json!("restored")));
+}
+
+#[tokio::test]
+async fn an_undo_is_void_after_hours() {
+    let bench = Bench::new();
+    assert_eq!(bench.one(level("v-5")).await.0, 200);
+    let mut record: Json = serde_json::from_str(&bench.text("var/kept/v-5")).unwrap();
+    record["at"] = json!(record["at"].as_i64().unwrap() - 7 * 3600);
+    bench.write("var/kept/v-5", &record.to_string());
+    assert_eq!(bench.one(undo("v-5")).await, (200, json!("foreign")));
+    assert_eq!(bench.text("data/level"), "5\n");
+}
+
+#[tokio::test]
+async fn what_is_kept_is_bounded_in_bytes() {
+    let bench = Bench::new();
+    fs::create_dir(bench.path("var/kept")).unwrap();
+    for number in 0..15 {
+        bench.write(&format!("var/kept/1-{number}"), &" ".repeat(1 << 20));
+    }
+    assert_eq!(bench.one(level("b-1")).await.0, 200);
+    bench.write("var/kept/1-16", &" ".repeat(1 << 20));
+    bench.refused(level("b-2"), 500, "no room for more").await;
+}

@@ -180,3 +180,80 @@ async fn what_its_requester_has_given_up_does_not_begin_and_what_is_refused_says
     assert_eq!(left("up-5")["code"], 409);
     assert!(!bench.path("done").exists());
 }
+
+#[tokio::test]
+async fn what_decides_is_never_run_as_the_agent() {
+    let bench = Bench::new();
+    let log = bench.path("as");
+    bench.script("stage", &format!("echo \"$2 ${{4##*/}}\" >> {}; shift 3; exec \"$@\"", log.display()));
+    bench.script("bin/do", "true");
+    bench.script("bin/names", "echo eth0");
+    bench.script("bin/most", "echo 1500");
+    bench.script("etc/veto.d/10-first", "exit 0");
+    let ops = json!([{ "op": "exec", "node": "Vetoed" }]);
+    assert_eq!(bench.replies(&bench.request("who", ops)).await[1].code, Some(200));
+    let mtu = |value: i64| json!({ "op": "set", "node": "Named/<if>/Mtu", "vars": { "if": "eth0" }, "value": value });
+    assert_eq!(bench.one(mtu(1400)).await.0, 200);
+    bench.refused(mtu(1501), 406, "outside of a limit").await;
+    let ran = bench.text("as");
+    let ran: Vec<&str> = ran.lines().collect();
+    let (names, most) = ("omadm-run names", "omadm-run most");
+    assert_eq!(ran, ["omadm-run 10-first", "omadm do", names, most, names, most]);
+}
+
+#[tokio::test]
+async fn names_in_input_are_names_as_deep_as_the_path_and_its_values_are_within_limits() {
+    let bench = Bench::new();
+    bench.script("bin/do", "read input; echo \"$input\"");
+    bench.write("data/most", "120\n");
+    let run = async |input: Json| {
+        let ops = json!([{ "op": "exec", "node": "Count", "input": { "Users/*/Age": input } }]);
+        bench.replies(&bench.request(&format!("n-{}", unique()), ops)).await[1].clone()
+    };
+    assert_eq!(run(json!({ "ann": 30, "bob": 31 })).await.code, Some(200));
+    let (long, deep) = ("x".repeat(256), json!({ "ann": { "bob": 1 } }));
+    let odd =
+        [json!({ "": 1 }), json!({ "a\nb": 1 }), json!({ long: 1 }), deep, json!(5), json!({ "ann": 121 })];
+    for odd in odd {
+        let reply = run(odd.clone()).await;
+        assert_eq!(reply.code, Some(406), "{odd}: {reply:?}");
+    }
+}
+
+#[tokio::test]
+async fn an_instance_is_one_that_there_may_be() {
+    let bench = Bench::new();
+    bench.script("bin/do", "true");
+    for (miid, code) in [("1", 200), ("2", 406), ("", 200), ("../1", 406)] {
+        let ops = json!([{ "op": "exec", "node": "Do", "miid": miid }]);
+        let replies = bench.replies(&bench.request(&format!("m-{}", unique()), ops)).await;
+        assert_eq!(replies[1].code, Some(code), "{miid:?}");
+    }
+}
+
+#[tokio::test]
+async fn results_are_bounded_in_bytes_and_the_oldest_go_first_whoever_locks_them() {
+    let bench = Bench::new();
+    bench.script("bin/do", "true");
+    fs::create_dir_all(bench.path("run/results")).unwrap();
+    let whole = format!("{{\"exit\":0,\"stdout\":\"{}\"}}", "A".repeat(900 << 10));
+    let mut held = Vec::new();
+    for number in 0..40_u64 {
+        let name = format!("run/results/old-{number}");
+        bench.write(&name, &whole);
+        let file = fs::File::options().write(true).open(bench.path(&name)).unwrap();
+        file.set_modified(std::time::SystemTime::now() - Duration::from_secs(4000 - number)).unwrap();
+        // As the agent may, which reads them.
+        let file = fs::File::open(bench.path(&name)).unwrap();
+        file.lock().unwrap();
+        held.push(file);
+    }
+    let replies = bench.replies(&bench.request("new-1", exec(json!({})))).await;
+    assert_eq!(replies[1].code, Some(200));
+    let left: Vec<_> = fs::read_dir(bench.path("run/results")).unwrap().map(|entry| entry.unwrap()).collect();
+    let bytes: u64 = left.iter().map(|entry| entry.metadata().unwrap().len()).sum();
+    assert!(bytes <= 16 << 20, "{bytes}");
+    assert!(!bench.path("run/results/old-0").exists());
+    assert!(bench.path("run/results/old-39").exists());
+    assert!(bench.path("run/results/new-1").exists());
+}

@@ -101,13 +101,11 @@ async fn nothing_is_written_where_the_agent_may_have_put_something_else() {
     // A folder that the agent, its group, or everybody may write.
     let folder = bench.path("data");
     fs::set_permissions(&folder, Permissions::from_mode(0o1777)).unwrap();
-    bench.refused(set("Level", json!(5)), 403, "may be written by the agent").await;
-    fs::set_permissions(&folder, Permissions::from_mode(0o775)).unwrap();
+    bench.refused(set("Level", json!(5)), 403, "may be written by others").await;
+    fs::set_permissions(&folder, Permissions::from_mode(0o755)).unwrap();
     if is_root() {
-        chown(&folder, None, Some(AGENT.1)).unwrap();
-        bench.refused(set("Level", json!(5)), 403, "may be written by the agent").await;
         chown(&folder, Some(AGENT.0), Some(0)).unwrap();
-        bench.refused(set("Level", json!(5)), 403, "may be written by the agent").await;
+        bench.refused(set("Level", json!(5)), 403, "belongs to user 54321").await;
         chown(&folder, Some(0), Some(0)).unwrap();
     }
     assert_eq!(bench.one(set("Level", json!(5))).await.0, 200);
@@ -171,4 +169,95 @@ async fn a_limit_and_a_list_are_read_as_root_reads_and_not_by_the_agents_links()
     fs::rename(bench.path("data/leases"), bench.path("data/others")).unwrap();
     symlink("others", bench.path("data/leases")).unwrap();
     assert_eq!(bench.one(of_lease).await.0, 403);
+}
+
+#[tokio::test]
+async fn every_folder_on_the_way_is_roots_alone() {
+    let bench = Bench::new();
+    let folder = bench.path("data");
+    let read = || json!({ "op": "get", "node": "Level", "source": 0 });
+    // By its bits a group of anybody's, and an access list: the bits of the group are its mask.
+    fs::set_permissions(&folder, Permissions::from_mode(0o775)).unwrap();
+    bench.refused(set("Level", json!(5)), 403, "may be written by others than root").await;
+    bench.refused(read(), 403, "may be written by others than root").await;
+    fs::set_permissions(&folder, Permissions::from_mode(0o755)).unwrap();
+    if is_root() {
+        chown(&folder, Some(1234), None).unwrap();
+        bench.refused(set("Level", json!(5)), 403, "belongs to user 1234").await;
+        chown(&folder, Some(0), None).unwrap();
+    }
+    assert_eq!(bench.one(set("Level", json!(5))).await.0, 200);
+}
+
+#[tokio::test]
+async fn what_is_added_was_not_there_and_is_not_hidden() {
+    let bench = Bench::new();
+    let add = |name: &str| json!({ "op": "add", "node": "Files/<f>", "vars": { "f": name } });
+    assert_eq!(bench.one(add("new")).await.0, 200);
+    assert_eq!(bench.text("data/files/new"), "");
+    bench.write("data/files/mine", "precious\n");
+    bench.refused(add("mine"), 406, "is there already").await;
+    assert_eq!(bench.text("data/files/mine"), "precious\n");
+    symlink("nowhere", bench.path("data/files/link")).unwrap();
+    assert_ne!(bench.one(add("link")).await.0, 200);
+    assert!(fs::symlink_metadata(bench.path("data/files/link")).unwrap().is_symlink());
+    for hidden in [".bashrc", ".", ".."] {
+        bench.refused(add(hidden), 406, "is no name").await;
+    }
+    assert!(!bench.path("data/files/.bashrc").exists());
+}
+
+#[tokio::test]
+async fn a_pattern_lists_nothing_that_a_link_leads_to() {
+    let bench = Bench::new();
+    let text =
+        |name: &str| json!({ "op": "set", "node": "Files/<f>/Text", "vars": { "f": name }, "value": "x" });
+    bench.write("data/files/a", "a\n");
+    assert_eq!(bench.one(text("a")).await.0, 200);
+    symlink("a", bench.path("data/files/b")).unwrap();
+    bench.refused(text("b"), 403, "is no regular file").await;
+    // A link on the way.
+    fs::create_dir(bench.path("data/others")).unwrap();
+    fs::rename(bench.path("data/files"), bench.path("data/others/files")).unwrap();
+    symlink("others/files", bench.path("data/files")).unwrap();
+    bench.refused(text("a"), 404, "the node's list has no").await;
+}
+
+#[test]
+fn two_settings_of_one_file_are_both_written() {
+    let bench = Bench::new();
+    bench.write("data/host.conf", "host=a\nport=a\n");
+    let bench = &bench;
+    let write = |node: &'static str, key: &'static str| {
+        move || {
+            let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+            for round in 0..40_u8 {
+                let value = format!("{key}{}", char::from(b'a' + round % 26));
+                let (code, why) = runtime.block_on(bench.one(set(node, json!(value))));
+                assert_eq!(code, 200, "{why}");
+                let text = bench.text("data/host.conf");
+                assert!(text.contains(&format!("{key}={value}\n")), "lost {value}: {text}");
+            }
+        }
+    };
+    std::thread::scope(|scope| {
+        scope.spawn(write("Host", "host"));
+        scope.spawn(write("Port", "port"));
+    });
+}
+
+#[tokio::test]
+async fn each_operation_of_a_batch_is_by_the_mapping_as_it_is_then() {
+    let bench = Bench::new();
+    bench.script("bin/names", "sleep 0.5; echo eth0");
+    let slow = json!({ "op": "set", "node": "Slow/<if>/Mtu", "vars": { "if": "eth0" }, "value": 1400 });
+    let request = bench.request("batch", json!([slow, set("Level", json!(5))]));
+    let (mut stream, helper) = bench.helper();
+    stream.write_all(&frame(&request).unwrap()).await.unwrap();
+    tokio::time::sleep(Duration::from_millis(200)).await;
+    bench.write("usr/mo/gate/gate.toml", &bench.text("usr/mo/gate/gate.toml").replace("max = 9", "max = 4"));
+    assert_eq!(next(&mut stream).await.unwrap().code, Some(200));
+    assert_eq!(next(&mut stream).await.unwrap().code, Some(409));
+    assert_eq!(bench.text("data/level"), "3\n");
+    helper.await.unwrap().unwrap();
 }

@@ -119,3 +119,43 @@ async fn somebody_else_may_ask_for_nothing() {
     assert_eq!(refused.to_string(), "user 65534 may ask for nothing");
     client.wait().unwrap();
 }
+
+#[tokio::test]
+async fn a_frame_that_would_take_much_memory_is_no_request() {
+    let bench = Bench::new();
+    let many = format!("{{{}\"z\":0}}", (0..60_000).map(|at| format!("\"k{at}\":[],")).collect::<String>());
+    let deep = format!("{}{}", "[".repeat(50), "]".repeat(50));
+    for value in [many, deep] {
+        let text = bench.request("a", json!([set("Level", json!("HERE"))])).to_string();
+        let text = text.replace("\"HERE\"", &value);
+        let mut bytes = u32::try_from(text.len()).unwrap().to_be_bytes().to_vec();
+        bytes.extend_from_slice(text.as_bytes());
+        let (reply, _) = answer(&bench, &bytes).await;
+        let reply = reply.unwrap();
+        assert_eq!(reply.code, Some(400), "{reply:?}");
+        assert!(reply.error.unwrap().contains("too many"), "of its own bound, before it is built");
+    }
+    // Texts may have in them what they like.
+    let text = "[{,".repeat(100_000);
+    let (code, _) = bench.one(set("Level", json!(text))).await;
+    assert_eq!(code, 406);
+}
+
+#[tokio::test(start_paused = true)]
+async fn who_reads_slowly_is_waited_for_once_and_not_at_each_reply() {
+    let bench = Bench::new();
+    bench.write("data/host.conf", &format!("host={}\n", "a".repeat(300 << 10)));
+    let ops: Vec<Json> = (0..20).map(|_| json!({ "op": "get", "node": "Host", "source": 0 })).collect();
+    let (mut stream, helper) = bench.helper();
+    stream.write_all(&frame(&bench.request("a", json!(ops))).unwrap()).await.unwrap();
+    let begun = tokio::time::Instant::now();
+    let reading = async {
+        let mut buffer = vec![0; 1 << 19];
+        while stream.read(&mut buffer).await.is_ok_and(|count| count > 0) {
+            tokio::time::sleep(Duration::from_secs(2)).await;
+        }
+    };
+    let (ended, ()) = tokio::join!(helper, reading);
+    ended.unwrap().unwrap();
+    assert!(begun.elapsed() < Duration::from_secs(30), "{:?}", begun.elapsed());
+}
