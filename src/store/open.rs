@@ -254,7 +254,7 @@ impl Opening<'_> {
         let look = TwinLook::at(file, MIXABLE + 1).map_err(|error| self.failed(error))?;
         let length = file.metadata().map_err(|error| self.failed(error))?.len();
         if !look.marked && image::is_whole(file) {
-            if self.check(file, &View::Whole)?.is_some() {
+            if self.check(file, &View::Whole)?.is_some_and(|sound| !sound.doubtful) {
                 return Ok(Judgement::Single);
             }
             let mended = self.first_sound(file, [View::Whole.mended()])?;
@@ -487,6 +487,6 @@ fn size_of(path: &Path) -> u64 {
 }
 
 /// The rank of a sound copy: the newer is the better, and no commit that came to its end is given up.
-fn rank(sound: Sound) -> (bool, u64) {
-    (!sound.fell_back, sound.transaction)
+fn rank(sound: Sound) -> (bool, bool, u64) {
+    (!sound.fell_back, !sound.doubtful, sound.transaction)
 }

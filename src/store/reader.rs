@@ -69,6 +69,9 @@ pub(super) struct Sound {
     pub(super) transaction: u64,
     /// Whether the commit before the last one had to do: what had begun did not come to its end.
     pub(super) fell_back: bool,
+    /// Whether it needed a repair though it says that it was closed: so does one whose opener died between the repair
+    /// and its first write, and one whose flags are damaged.
+    pub(super) doubtful: bool,
 }
 
 /// A task for the reader.
@@ -265,7 +268,8 @@ fn receive(answer: impl Read, each: &mut dyn FnMut(Part<'_>)) -> io::Result<()> 
             }
             [SOUND] => {
                 let transaction = number(&mut answer)?;
-                each(Part::Sound(Sound { transaction, fell_back: number(&mut answer)? != 0 }));
+                let (fell_back, doubtful) = (number(&mut answer)? != 0, number(&mut answer)? != 0);
+                each(Part::Sound(Sound { transaction, fell_back, doubtful }));
             }
             [END] => {
                 each(Part::End);
@@ -293,7 +297,7 @@ fn perform(task: &Task, file: File, output: &mut dyn Write) -> io::Result<()> {
     match task {
         Task::Check(view) => {
             if let Some(sound) = check(Image::new(file, view.clone())?) {
-                let numbers = [sound.transaction, u64::from(sound.fell_back)];
+                let numbers = [sound.transaction, u64::from(sound.fell_back), u64::from(sound.doubtful)];
                 write(output, SOUND, &numbers, [&[], &[]])?;
             }
         }
@@ -316,22 +320,25 @@ fn open(image: Image, repairing: impl Fn(f64) + 'static) -> Result<Database, red
 }
 
 /// Checks an image by redb's checksums, which tell of every page that is in use. A file that was closed needs no
-/// repair; one that was not is repaired first, which is what redb does at each such start.
+/// repair, as a rule; one that was not is repaired first, which is what redb does at each such start.
 fn check(image: Image) -> Option<Sound> {
     let clean = image.is_clean();
     let (repaired, fell_back) = (Arc::new(AtomicBool::new(false)), Arc::new(AtomicBool::new(false)));
     let seen = (Arc::clone(&repaired), Arc::clone(&fell_back));
     let mut database = open(image.clone(), move |progress| {
         seen.0.store(true, Ordering::Relaxed);
-        // It is called this early if what the last commit wrote is not whole.
-        seen.1.fetch_or(progress < 0.5, Ordering::Relaxed);
+        // A repair begins with 0. Between that and its second half it comes by only if what the last commit wrote is
+        // not whole.
+        seen.1.fetch_or(progress > 0.0 && progress < 0.5, Ordering::Relaxed);
     })
     .ok()?;
     let intact = database.check_integrity().ok()?;
     drop(database);
-    let sound = !clean || (intact && !repaired.load(Ordering::Relaxed));
     let (transaction, fell_back) = (image.last_transaction(), fell_back.load(Ordering::Relaxed));
-    sound.then_some(Sound { transaction, fell_back })
+    let doubtful = clean && repaired.load(Ordering::Relaxed);
+    // Who fell back from a commit that had been closed lost it.
+    let sound = !clean || (intact && !fell_back);
+    sound.then_some(Sound { transaction, fell_back, doubtful })
 }
 
 fn dump(database: &Database, from: usize, backwards: bool, output: &mut dyn Write) -> io::Result<()> {

@@ -66,7 +66,7 @@ pub(super) fn image_length(file: u64) -> u64 {
 }
 
 /// The length of the file for an image of this length.
-fn file_length(image: u64) -> u64 {
+pub(super) fn file_length(image: u64) -> u64 {
     image.checked_sub(1).map_or(HEAD, |last| Half::Second.at(last) + 1)
 }
 

@@ -498,6 +498,7 @@ async fn whoever_waits_for_the_end_of_anothers_change_does_not_stand_still() {
 
 mod damage;
 mod fixture;
+mod kills;
 
 #[test]
 fn what_waits_is_counted_as_it_comes_and_goes_and_anew_when_the_file_is_opened_again() {
