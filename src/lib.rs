@@ -52,6 +52,9 @@
 //! | [`control`] | `omadmctl`, the operator's tool | no |
 //! | `lab` | a DM server, a repository and a notifier for tests and the demonstration (feature `lab`) | no |
 
+// So that it is linked.
+use no_unwinder as _;
+
 pub mod agent_state;
 pub(crate) mod alarm;
 pub mod alert;
