@@ -38,13 +38,12 @@ config: ## every configuration that ships, by omadmd --check
 	cargo build --locked --all-features --bin omadmd
 	packaging/check-config $(TARGET)/debug/omadmd
 
-man: ## manual pages, made of docs/, and what omadmctl says of a key
+man: ## manual pages, made of docs/ and mo/, and what omadmctl says of a key
 	packaging/prepare $(CACHE)/tools
+	rm -rf target/man
 	mkdir -p target/man
 	packaging/keys docs/mapping.md | gzip -9n > target/man/keys.md.gz
-	packaging/man docs/mapping.md omadm-mo 5 > target/man/omadm-mo.5
-	packaging/man docs/configuration.md omadmd.toml 5 > target/man/omadmd.toml.5
-	packaging/man docs/accounts.md omadm-account 5 > target/man/omadm-account.5
+	packaging/man target/man
 
 deb: man ## the Debian package
 	packaging/prepare $(CACHE)/tools cargo-deb
