@@ -41,7 +41,8 @@ fn by(program: &mut Command, page: &str) -> Output {
 /// The text of a line of a page, without what troff has in it.
 fn told(line: &str) -> String {
     let fonts = [("\\fB", ""), ("\\fI", ""), ("\\fR", ""), ("\\:", ""), ("\\&", "")];
-    let letters = [("\\-", "-"), ("\\(dq", "\""), ("\\(aq", "'"), ("\\(ha", "^"), ("\\(ti", "~"), ("\\e", "\\")];
+    let letters =
+        [("\\-", "-"), ("\\(dq", "\""), ("\\(aq", "'"), ("\\(ha", "^"), ("\\(ti", "~"), ("\\e", "\\")];
     fonts.iter().chain(&letters).fold(line.to_owned(), |text, (troff, plain)| text.replace(troff, plain))
 }
 
@@ -92,9 +93,12 @@ fn every_page_leads_on_to_pages_that_are_there() {
         assert!(section(page, "SEE ALSO").contains("\\fBomadm"), "{name}");
         let text = told(page);
         for (at, _) in text.match_indices("omadm") {
-            let word: String = text[at..].chars().take_while(|c| c.is_alphanumeric() || "-.".contains(*c)).collect();
+            let word: String =
+                text[at..].chars().take_while(|c| c.is_alphanumeric() || "-.".contains(*c)).collect();
             let rest = &text[at + word.len()..];
-            let Some(section) = rest.strip_prefix('(').and_then(|rest| rest.split(')').next()) else { continue };
+            let Some(section) = rest.strip_prefix('(').and_then(|rest| rest.split(')').next()) else {
+                continue;
+            };
             if section.len() != 1 {
                 continue;
             }

@@ -85,7 +85,8 @@ fn commands_of_omadmctl() -> String {
         let (usage, more) = own.split_once('\n').unwrap_or((own, ""));
         let stop = if does.ends_with('.') { "" } else { "." };
         let _ = writeln!(page, "\n### {words}\n\n`{usage}`\n\n{}{stop}\n", escaped(&does));
-        let paragraphs = more.split("\n\n").map(|text| text.trim_matches('\n')).filter(|text| !text.is_empty());
+        let paragraphs =
+            more.split("\n\n").map(|text| text.trim_matches('\n')).filter(|text| !text.is_empty());
         page.extend(paragraphs.map(paragraph));
         page.truncate(page.trim_end().len());
         page.push('\n');
@@ -142,7 +143,8 @@ fn the_pages_of_programs_have_their_options() {
             continue;
         }
         let own = help(LAB, "omadm-lab", &[&command]);
-        let (_, from) = page.split_once(&format!("\n.SS {command}\n")).unwrap_or_else(|| panic!("no {command}"));
+        let (_, from) =
+            page.split_once(&format!("\n.SS {command}\n")).unwrap_or_else(|| panic!("no {command}"));
         let from = from.split("\n.S").next().unwrap();
         let wanted = own.replace("--help", "");
         assert!(!options(&wanted).is_empty(), "{own}");
@@ -185,7 +187,9 @@ fn is_ours(path: &str, brought: &[String]) -> bool {
     let settings = text("packaging/config/omadmd.toml");
     let folder = format!("{path}/");
     brought.iter().any(|file| file == path || file.starts_with(&folder))
-        || units.lines().any(|line| line == format!("ListenStream={path}") || line.starts_with(&format!("d {path} ")))
+        || units
+            .lines()
+            .any(|line| line == format!("ListenStream={path}") || line.starts_with(&format!("d {path} ")))
         || path.strip_prefix("/var/lib/").is_some_and(states)
         || settings.contains(&format!("\"{path}\""))
         || both.contains(&format!(" {folder}"))
@@ -199,7 +203,8 @@ fn every_path_on_the_pages_of_programs_is_ours() {
     for page in ["omadmd.8", "omadm-exec.8", "omadmctl.1"] {
         let terms = terms(section(&pages[page], "FILES"));
         for path in terms.keys().flat_map(|term| term.split(", ")) {
-            let path = ["/*.toml", "/*/", "/*", "/"].iter().find_map(|end| path.strip_suffix(end)).unwrap_or(path);
+            let path =
+                ["/*.toml", "/*/", "/*", "/"].iter().find_map(|end| path.strip_suffix(end)).unwrap_or(path);
             assert!(is_ours(path, &brought), "{page}: {path}");
             count += 1;
         }
