@@ -153,7 +153,10 @@ pub async fn run(
             },
             event = daemon.sessions.next_event() => match event {
                 SessionsEvent::Ended(ended) => daemon.ended(ended).await,
-                SessionsEvent::Network(event) => daemon.sessions.network_event(event, &mut daemon.shared),
+                SessionsEvent::Network(event) => {
+                    let Daemon { sessions, agent_state, shared, .. } = &mut daemon;
+                    sessions.network_event(event, &agent_state.tree.machine().bus, shared);
+                }
             },
             finished = daemon.execs.next_event() => daemon.finished(finished).await,
             ended = daemon.registrations.next_event() => {

@@ -24,7 +24,7 @@
 //! | [`ddf`] | the Device Description Framework: model and parser | yes |
 //! | [`spanned`] | TOML that knows its file and lines; one collector of problems | yes |
 //! | [`package`] | Packages #1, #2, #3: a neutral model and the codec of each wire profile | yes |
-//! | [`bearer`] | network interfaces: which is up, what it is, what carries a session | `known_interfaces` |
+//! | [`bearer`] | network interfaces: which is up, what it is, what carries a session | `default_route`, `known_interfaces`, `link` |
 //! | [`transport`] | HTTPS: TLS, authentication, proxies, one connection a session | no |
 //! | [`mo`] | management objects as described: mapping files, values, pipelines | all but `load`, `check/machine` |
 //! | [`config`] | configuration: fragments → merged → [`config::Settings`]; accounts; where secrets come from | no |
@@ -33,6 +33,7 @@
 //! | [`helper_protocol`] | what the agent and `omadm-exec`, its privileged helper, say to each other | yes |
 //! | [`backend`] | where values come from and go to: files, D-Bus, programs, os-release, builtins…; how an effect is taken back | no |
 //! | [`watches`] | what values come from, watched: files by inotify, D-Bus services by their signals | no |
+//! | [`connectivity`] | what ModemManager and NetworkManager say of links and of the SIM; names by systemd-resolved | `reading` |
 //! | [`helper`] | `omadm-exec`: what it is told is checked against files of root's, then done | no |
 //! | [`tree`] | management objects at run time: resolve, authorise, read, write | no |
 //! | [`agent_state`] | what a session needs, as it was when the session began; the parameters of ServerURIs | no |
@@ -65,6 +66,7 @@ pub(crate) mod bootstrap;
 pub(crate) mod cli;
 pub mod command;
 pub mod config;
+pub(crate) mod connectivity;
 pub mod control;
 pub mod daemon;
 pub mod ddf;

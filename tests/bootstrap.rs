@@ -12,6 +12,8 @@ use omadm_agent::lab::{Options, Reply, Repository, Server, files};
 use omadm_agent::store::{DefaultSource, Store};
 use serde_json::{Value, json};
 
+use crate::support::bus::Daemon;
+use crate::support::links::{Modems, State};
 use crate::support::{Agent, BENCH, Bench, DMACC, SECRET, SERVER_ID, Setup, commands, end};
 
 const IMSI: &str = "262011234567890";
@@ -201,6 +203,37 @@ async fn another_sim_whose_imsi_is_in_a_file_is_noticed_by_itself() {
     std::fs::remove_dir_all(imsi.parent().unwrap()).unwrap();
     put("262013333333333");
     brought(&mut agent, "three").await;
+    agent.stop().await;
+    assert_eq!(boot.asked().len(), 3);
+}
+
+#[tokio::test]
+async fn another_sim_in_a_modem_is_noticed_by_a_signal_and_needs_no_configuration() {
+    let mut daemon = Daemon::start();
+    let modems = Modems::start(&daemon, State::default()).await;
+    let boot = Boot::new("/boot", &daemon.config()).await;
+    boot.serve(&object(boot.dmacc("one")));
+    let mut agent = boot.bench.start().await;
+    boot.bench.ended(&agent, 1).await;
+    let asked = boot.asked();
+    assert!(asked[0].ends_with("&MNC=01&MCC=262"), "{asked:?}");
+    boot.serve(&object(boot.dmacc("two")));
+    modems.insert("310410123456789").await;
+    brought(&mut agent, "two").await;
+    assert!(boot.asked()[1].ends_with("&MNC=41&MCC=310"), "{:?}", boot.asked());
+
+    // The bus starts again, and with it the modem's service.
+    boot.serve(&object(boot.dmacc("three")));
+    daemon.stop();
+    daemon.start_again();
+    let modems = Modems::start(&daemon, State { imsi: "262023333333333", ..State::default() }).await;
+    brought(&mut agent, "three").await;
+    boot.bench.until(&agent, "the new server", |_| boot.sessions().contains(&"/three".to_owned())).await;
+    agent.at_rest().await;
+    modems.state().asked = 0;
+    agent.at_rest().await;
+    assert_eq!(modems.state().asked, 0, "nobody asks in between");
+    assert!(!agent.log().contains("26202333"), "the IMSI is not logged: {}", agent.log());
     agent.stop().await;
     assert_eq!(boot.asked().len(), 3);
 }

@@ -41,6 +41,7 @@ mod just_in_time;
 mod lawmo;
 mod library;
 mod lifecycle;
+mod links;
 mod memory;
 mod mo_tools;
 mod notification;

@@ -3,7 +3,7 @@
 
 mod parameters;
 
-pub use parameters::{Parameters, dependencies, fact};
+pub use parameters::{Parameters, imsi, imsi_dependencies, may_have_a_sim};
 
 use std::path::PathBuf;
 use std::sync::atomic::AtomicU64;

@@ -3,7 +3,9 @@
 use hyper::Uri;
 
 use crate::backend::{self, Answer, Builtins, Context, Dependencies, Machine, Request};
+use crate::bearer::Modem;
 use crate::config::{Fact, Settings};
+use crate::connectivity;
 use crate::ddf::Format;
 use crate::tree::{Principal, Tree, TreeError};
 use crate::uri::Moid;
@@ -31,7 +33,7 @@ impl Parameters {
         Self { dev_id, ..Self::default() }
     }
 
-    /// Reads the values of this moment: DevID from the tree, the rest from what `[subscriber]` names.
+    /// Reads the values of this moment: DevID from the tree, the rest from what `[subscriber]` names, else from the modem.
     ///
     /// # Errors
     /// The device can't tell its DevID now.
@@ -42,14 +44,23 @@ impl Parameters {
             node: format!("{DEV_INFO}//DevID"),
             why: "the device has no identifier".to_owned(),
         };
-        Ok(Self {
-            dev_id: dev_id.ok_or_else(nameless)?,
-            mcc: fact(Fact::Mcc, settings, tree.machine()).await,
-            mnc: fact(Fact::Mnc, settings, tree.machine()).await,
-            cmcc: fact(Fact::Cmcc, settings, tree.machine()).await,
-            cmnc: fact(Fact::Cmnc, settings, tree.machine()).await,
-            sp_name: fact(Fact::SpName, settings, tree.machine()).await,
-        })
+        let dev_id = dev_id.ok_or_else(nameless)?;
+        let of_network = [Fact::Mcc, Fact::Mnc, Fact::Cmcc, Fact::Cmnc, Fact::SpName];
+        let unsaid = of_network.iter().any(|fact| settings.subscriber.sources(*fact).is_none());
+        // One reading for all of them.
+        let modem = match unsaid {
+            true => connectivity::subscriber(&tree.machine().bus).await,
+            false => None,
+        };
+        let mut values = Vec::with_capacity(of_network.len());
+        for wanted in of_network {
+            values.push(match settings.subscriber.sources(wanted) {
+                Some(_) => fact(wanted, settings, tree.machine()).await,
+                None => modem.as_ref().and_then(|modem| of_modem(wanted, modem)),
+            });
+        }
+        let [mcc, mnc, cmcc, cmnc, sp_name] = values.try_into().unwrap_or_default();
+        Ok(Self { dev_id, mcc, mnc, cmcc, cmnc, sp_name })
     }
 
     /// The DevID, which is also the value of the `OMADM-DevID` header.
@@ -96,8 +107,34 @@ impl Parameters {
     }
 }
 
-/// Asks the SIM or the network for a fact; none if it is not known.
-pub async fn fact(fact: Fact, settings: &Settings, machine: &Machine) -> Option<String> {
+/// What ModemManager knows of a fact.
+fn of_modem(fact: Fact, modem: &Modem) -> Option<String> {
+    let code = |network: &Option<(String, String)>| network.clone();
+    match fact {
+        Fact::Mcc => code(&modem.home).map(|(mcc, _)| mcc),
+        Fact::Mnc => code(&modem.home).map(|(_, mnc)| mnc),
+        Fact::Cmcc => code(&modem.current).map(|(mcc, _)| mcc),
+        Fact::Cmnc => code(&modem.current).map(|(_, mnc)| mnc),
+        Fact::SpName => modem.sp_name.clone(),
+        Fact::Imsi => String::from_utf8(modem.imsi.as_ref()?.expose().to_vec()).ok(),
+    }
+}
+
+/// The subscriber's identity, from what `[subscriber]` names, else from the modem; none if it is not known.
+pub async fn imsi(settings: &Settings, machine: &Machine) -> Option<String> {
+    match settings.subscriber.sources(Fact::Imsi) {
+        Some(_) => fact(Fact::Imsi, settings, machine).await,
+        None => of_modem(Fact::Imsi, &connectivity::subscriber(&machine.bus).await?),
+    }
+}
+
+/// Whether a SIM may show up yet that is not there: there is something that would tell.
+pub async fn may_have_a_sim(settings: &Settings, machine: &Machine) -> bool {
+    settings.subscriber.sources(Fact::Imsi).is_some() || connectivity::may_have_a_sim(&machine.bus).await
+}
+
+/// Asks what `[subscriber]` names for a fact; none if it is not known.
+async fn fact(fact: Fact, settings: &Settings, machine: &Machine) -> Option<String> {
     let sources = settings.subscriber.sources(fact)?;
     let text = match backend::read(sources, Format::Chr, false, &context(settings, machine)).await {
         Ok(Answer::Value(reading)) => reading.value.to_text().trim().to_owned(),
@@ -115,12 +152,17 @@ pub async fn fact(fact: Fact, settings: &Settings, machine: &Machine) -> Option<
     sound.then_some(text)
 }
 
-/// The files that a fact comes from.
+/// What tells that the IMSI may be another one: what `[subscriber]` names, else ModemManager's signals.
 #[must_use]
-pub fn dependencies(fact: Fact, settings: &Settings, machine: &Machine) -> Dependencies {
+pub fn imsi_dependencies(settings: &Settings, machine: &Machine) -> Dependencies {
     let mut dependencies = Dependencies::default();
-    for source in settings.subscriber.sources(fact).map_or(&[][..], |sources| &sources.get) {
-        dependencies.add(source, &context(settings, machine));
+    match settings.subscriber.sources(Fact::Imsi) {
+        Some(sources) => {
+            for source in &sources.get {
+                dependencies.add(source, &context(settings, machine));
+            }
+        }
+        None => dependencies.signals = connectivity::sim_signs(),
     }
     dependencies
 }

@@ -32,6 +32,7 @@ mod veto;
 mod zone;
 
 pub use answer::{Answer, MAX_INPUT, MAX_TEXT, Reading};
+pub(crate) use bus::ServiceObject;
 pub use bus::{Bus, BusSign, BusWatches, Seen};
 pub use by_helper::request_name;
 pub(crate) use context::filled_path;

@@ -11,15 +11,15 @@ use nix::ifaddrs::{InterfaceAddress, getifaddrs};
 use nix::net::if_::{InterfaceFlags, if_nametoindex};
 use nix::sys::socket::{SockaddrLike, SockaddrStorage};
 
+use super::default_route;
 use super::known_interfaces::Id;
+use super::link::Interface;
+use super::stack::{self, Kernel};
 use crate::base::lane::{FILES, Stuck};
-use crate::bearer::ConnectionType;
 
 const CLASS: &str = "/sys/class/net";
 /// The path that stands for getifaddrs(3) on the lane, to name what hangs.
 const LIST: &str = "/proc/net/netlink";
-const ARPHRD_ETHER: u32 = 1;
-const ARPHRD_RAWIP: u32 = 519;
 
 /// The kernel's list of interfaces.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -30,6 +30,8 @@ pub struct Links {
     /// All addresses that reach further than the link, of interfaces that are running; loopback's too: a server may be
     /// there.
     pub addresses: BTreeSet<(String, IpAddr)>,
+    /// The interfaces of default routes that are up, the best first: unbound connections leave by that.
+    pub defaults: Vec<String>,
 }
 
 /// Reads the kernel's list.
@@ -50,7 +52,17 @@ pub async fn links() -> Result<Links, Stuck> {
         }
         links.addresses.insert((name, address));
     }
+    let leaving = FILES.at(default_route::V4.into(), |_| default_interfaces()).await?;
+    let is_up = |name: &String| links.up.iter().any(|id| id.name == *name);
+    links.defaults = leaving.into_iter().filter(is_up).collect();
     Ok(links)
+}
+
+/// The interfaces of default routes, the best first.
+fn default_interfaces() -> Vec<String> {
+    let [v4, v6] =
+        [default_route::V4, default_route::V6].map(|path| fs::read_to_string(path).unwrap_or_default());
+    default_route::interfaces(&v4, &v6)
 }
 
 /// The addresses of all interfaces, from the kernel. They are asked for one at a time: a driver that hangs costs no
@@ -66,19 +78,22 @@ fn is_routable(address: IpAddr) -> bool {
     }
 }
 
-/// The connection type of the interface that has this address: a session's socket tells its bearer by it.
-pub async fn carrying(address: IpAddr) -> Option<ConnectionType> {
-    let name = name_of(address).await?;
-    let kind = kind_of(&name).await;
-    kind.inspect_err(|why| log::debug!("{name}: its connection type is not known: {why}")).unwrap_or_default()
-}
-
 /// Whether the address is one of this machine's own.
 pub async fn is_here(address: IpAddr) -> bool {
     name_of(address).await.is_some()
 }
 
-async fn name_of(address: IpAddr) -> Option<String> {
+/// Whether the address is one of this machine's own, of an interface that is up and running. What hangs is not down.
+pub async fn is_up(address: IpAddr) -> bool {
+    let running = InterfaceFlags::IFF_UP | InterfaceFlags::IFF_RUNNING;
+    let has_it = |entry: &InterfaceAddress| {
+        entry.flags.contains(running) && entry.address.as_ref().and_then(ip) == Some(address)
+    };
+    entries().await.map_or(true, |entries| entries.iter().any(has_it))
+}
+
+/// The name of the interface that has this address: a session's socket tells its link by it.
+pub async fn name_of(address: IpAddr) -> Option<String> {
     let address = address.to_canonical();
     let has_it = |entry: &InterfaceAddress| entry.address.as_ref().and_then(ip) == Some(address);
     let found =
@@ -86,14 +101,46 @@ async fn name_of(address: IpAddr) -> Option<String> {
     found.inspect_err(|stuck| log::debug!("whose {address} is, is not known: {stuck}")).ok().flatten()
 }
 
-/// The connection type of an interface: mobile, wireless or wireline; none for everything else (tunnels).
+/// Looks at an interface, and at all that are below it.
 ///
 /// # Errors
 /// Why that is not known: its device does not answer.
-pub async fn kind_of(name: &str) -> Result<Option<ConnectionType>, String> {
+pub async fn look(name: &str) -> Result<Vec<Interface>, String> {
     let asked = name.to_owned();
-    let kind = FILES.at(Path::new(CLASS).join(name), move |_| kind(Path::new(CLASS), &asked)).await;
-    kind.map_err(|stuck| stuck.to_string())?.map_err(|error| error.to_string())
+    let look = move |_: &_| stack::look(Path::new(CLASS), &asked, &ThisKernel);
+    let found: Result<io::Result<_>, Stuck> = FILES.at(Path::new(CLASS).join(name), look).await;
+    found.map_err(|stuck| stuck.to_string())?.map_err(|error| error.to_string())
+}
+
+/// The machine's own kernel.
+struct ThisKernel;
+
+impl Kernel for ThisKernel {
+    fn towards(&self, remote: IpAddr) -> Option<String> {
+        let here: IpAddr = if remote.is_ipv4() { [0; 4].into() } else { [0; 16].into() };
+        let socket = std::net::UdpSocket::bind((here, 0)).ok()?;
+        // Nothing is sent: the kernel finds the way, and with it the address of this end.
+        socket.connect((remote, 9)).ok()?;
+        let local = socket.local_addr().ok()?.ip();
+        let mut entries = getifaddrs().ok()?;
+        let has_it = |entry: &InterfaceAddress| entry.address.as_ref().and_then(ip) == Some(local);
+        entries.find(has_it).map(|entry| entry.interface_name)
+    }
+
+    fn name(&self, index: u32) -> Option<String> {
+        nix::net::if_::if_nameindex()
+            .ok()?
+            .iter()
+            .find(|known| known.index() == index)?
+            .name()
+            .to_str()
+            .ok()
+            .map(str::to_owned)
+    }
+
+    fn defaults(&self) -> Vec<String> {
+        default_interfaces()
+    }
 }
 
 fn ip(address: &SockaddrStorage) -> Option<IpAddr> {
@@ -104,63 +151,15 @@ fn ip(address: &SockaddrStorage) -> Option<IpAddr> {
     }
 }
 
-fn kind(class: &Path, name: &str) -> io::Result<Option<ConnectionType>> {
-    let folder = class.join(name);
-    let uevent = fs::read_to_string(folder.join("uevent"))?;
-    match uevent.lines().find_map(|line| line.strip_prefix("DEVTYPE=")) {
-        Some("wwan") => return Ok(Some(ConnectionType::Mobile)),
-        Some("wlan" | "bluetooth") => return Ok(Some(ConnectionType::Wireless)),
-        _ => {}
-    }
-    if folder.join("phy80211").exists() || folder.join("wireless").exists() {
-        return Ok(Some(ConnectionType::Wireless));
-    }
-    let hardware: Option<u32> = fs::read_to_string(folder.join("type"))?.trim().parse().ok();
-    Ok(match hardware {
-        Some(ARPHRD_RAWIP) => Some(ConnectionType::Mobile),
-        // Older modem drivers look like Ethernet but for their name.
-        Some(ARPHRD_ETHER) if name.starts_with("wwan") || name.starts_with("rmnet") => {
-            Some(ConnectionType::Mobile)
-        }
-        Some(ARPHRD_ETHER) => Some(ConnectionType::Wireline),
-        _ => None,
-    })
-}
-
 #[cfg(test)]
-#[expect(clippy::disallowed_methods, reason = "the test writes the files that the kernel would show")]
 mod tests {
     use super::*;
-
-    fn device(class: &Path, name: &str, files: &[(&str, &str)]) {
-        let folder = class.join(name);
-        fs::create_dir_all(&folder).unwrap();
-        for (file, content) in files {
-            fs::write(folder.join(file), content).unwrap();
-        }
-    }
-
-    #[test]
-    fn the_kernels_description_tells_the_type() {
-        let class = tempfile::tempdir().unwrap();
-        device(class.path(), "eth0", &[("type", "1\n"), ("uevent", "INTERFACE=eth0\nIFINDEX=2\n")]);
-        device(class.path(), "wwan0", &[("type", "65534\n"), ("uevent", "DEVTYPE=wwan\nINTERFACE=wwan0\n")]);
-        device(class.path(), "wlan0", &[("type", "1\n"), ("uevent", "DEVTYPE=wlan\n")]);
-        device(class.path(), "rmnet_data0", &[("type", "519\n"), ("uevent", "")]);
-        device(class.path(), "lo", &[("type", "772\n"), ("uevent", "")]);
-        let kind = |name| kind(class.path(), name).ok();
-        assert_eq!(kind("eth0"), Some(Some(ConnectionType::Wireline)));
-        assert_eq!(kind("wwan0"), Some(Some(ConnectionType::Mobile)));
-        assert_eq!(kind("wlan0"), Some(Some(ConnectionType::Wireless)));
-        assert_eq!(kind("rmnet_data0"), Some(Some(ConnectionType::Mobile)));
-        assert_eq!(kind("lo"), Some(None));
-        assert_eq!(kind("gone"), None, "what can't be read is not known");
-    }
 
     #[tokio::test]
     async fn loopback_carries_but_is_not_a_bearer() {
         let here = IpAddr::from([127, 0, 0, 1]);
-        assert_eq!((name_of(here).await.as_deref(), carrying(here).await), (Some("lo"), None));
+        assert_eq!(name_of(here).await.as_deref(), Some("lo"));
+        assert_eq!(look("lo").await.unwrap(), [Interface { name: "lo".to_owned(), ..Interface::default() }]);
         assert!(is_here(here).await && !is_here(IpAddr::from([192, 0, 2, 77])).await);
         let links = links().await.unwrap();
         assert!(links.up.iter().all(|id| id.name != "lo" && id.index > 0));

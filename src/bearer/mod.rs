@@ -1,12 +1,16 @@
 //! Bearers of sessions: which network interfaces are up, of which type each is, and which of them a notification's
 //! preferred connection types lead to (TS 5.2.1.2, TS 11.4 CBT).
 
+mod default_route;
 mod interfaces;
 mod known_interfaces;
+mod link;
 mod netlink_watch;
+mod stack;
 
-pub use interfaces::{Links, carrying, is_here, kind_of, links};
+pub use interfaces::{Links, is_here, is_up, links, look, name_of};
 pub use known_interfaces::{Id, KnownInterfaces};
+pub use link::{Device, Interface, Link, Metered, Modem, Told};
 pub use netlink_watch::NetlinkWatch;
 
 /// The type of connection that the server would have the client connect over (TS 5.2.1.2 PREFERRED-CON-TYPE).
@@ -28,8 +32,8 @@ pub enum ConnectionType {
 pub enum Choice {
     /// No binding: wherever routing leads.
     Any,
-    /// Bound to the interface of this name.
-    Bound(String),
+    /// Bound to this interface.
+    Bound(Id),
     /// None of the preferred types is available, and nothing else will do.
     Wait,
     /// An interface that is up may be of a preferred type: it is being looked at.

@@ -6,10 +6,11 @@ use std::os::fd::AsRawFd;
 use nix::sys::socket::{AddressFamily, NetlinkAddr, SockFlag, SockProtocol, SockType, bind, socket};
 use tokio::net::UnixDatagram;
 
-/// The multicast groups listened to: `RTMGRP_LINK | RTMGRP_IPV4_IFADDR | RTMGRP_IPV6_IFADDR` of rtnetlink(7).
-const GROUPS: u32 = 0x1 | 0x10 | 0x100;
+/// The multicast groups listened to: `RTMGRP_LINK`, `RTMGRP_IPV4_IFADDR` and `RTMGRP_IPV6_IFADDR`, `RTMGRP_IPV4_ROUTE`
+/// and `RTMGRP_IPV6_ROUTE` of rtnetlink(7).
+const GROUPS: u32 = 0x1 | 0x10 | 0x100 | 0x40 | 0x400;
 
-/// A netlink socket that wakes up when a link or an address comes or goes.
+/// A netlink socket that wakes up when a link, an address or a route comes or goes.
 ///
 /// tokio has no netlink socket of its own; its `UnixDatagram` does to the descriptor just what is needed
 /// here, poll(2) and recv(2).
@@ -32,7 +33,7 @@ impl NetlinkWatch {
         Ok(Self(UnixDatagram::from_std(socket.into())?))
     }
 
-    /// Returns when a link or an address has changed. What it was is not read: the caller looks at the interfaces
+    /// Returns when a link, an address or a route has changed. What it was is not read: the caller looks at the interfaces
     /// again.
     ///
     /// # Errors

@@ -11,9 +11,9 @@ use super::dmacc::BroughtAccount;
 use super::message::{self, ACCEPT, Message, MessageError, Objects, Step};
 use super::subscriber;
 use crate::agent_state::{AgentState, Surroundings};
-use crate::agent_state::{Parameters, fact};
+use crate::agent_state::{Parameters, imsi, may_have_a_sim};
 use crate::base::crash_guard::Fatal;
-use crate::config::{Account, Fact, Schedule, Settings, TlsFiles};
+use crate::config::{Account, Schedule, Settings, TlsFiles};
 use crate::package::Profile;
 use crate::repository::{FollowError, follow};
 use crate::store::{AccountChange, Change, Snapshot, StoreError};
@@ -121,9 +121,10 @@ pub(crate) async fn run(
     if agent_state.is_owned {
         return Ok(None);
     }
-    let imsi = fact(Fact::Imsi, settings, agent_state.tree.machine()).await;
+    let machine = agent_state.tree.machine();
+    let imsi = imsi(settings, machine).await;
     // A modem may be up later than the agent: until then it is not known whose device this is.
-    if imsi.is_none() && patient && settings.subscriber.sources(Fact::Imsi).is_some() {
+    if imsi.is_none() && patient && may_have_a_sim(settings, machine).await {
         return Err(BootstrapError::NoSubscriber);
     }
     let none_yet = agent_state.tree.accounts().is_empty();

@@ -21,5 +21,5 @@ pub use environment::Environment;
 pub use fragments::{Roots, Selection};
 pub use load::{Loaded, LoadedSettings, check, load_settings};
 pub use secret::{FileRef, SecretError};
-pub use settings::{AlertBounds, Bootstrap, Exec, Notification, Paths, Session, Settings};
+pub use settings::{AlertBounds, Bootstrap, Exec, MeteredLinks, Notification, Paths, Session, Settings};
 pub use subscriber::{Fact, Subscriber};

@@ -59,6 +59,10 @@ pub struct Session {
     pub retries: u32,
     /// How long a session waits for a preferred bearer.
     pub bearer_wait: Duration,
+    /// Whether scheduled sessions wait while connections leave by a metered link.
+    pub metered: MeteredLinks,
+    /// How long they wait for another one.
+    pub metered_wait: Duration,
     /// How long scheduled sessions wait, after the start, for a clock that was never set.
     pub clock_wait: Duration,
     /// The largest Package#2 in bytes; a larger one ends the session.
@@ -73,6 +77,16 @@ pub struct Session {
     pub default_initiated_by: bool,
     /// If not empty: the only origins that CONT may move a session to.
     pub continue_origins: Vec<Origin>,
+}
+
+/// `[session] metered`: what links that are paid for by the amount are for.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum MeteredLinks {
+    /// `any`: all sessions.
+    #[default]
+    Any,
+    /// `no-schedule`: sessions that somebody or something asks for, and not those of the schedule.
+    NoSchedule,
 }
 
 /// `[exec]`: how scripts are run.
@@ -150,6 +164,8 @@ impl Default for Settings {
             session: Session {
                 retries: 5,
                 bearer_wait: Duration::from_secs(15 * 60),
+                metered: MeteredLinks::Any,
+                metered_wait: Duration::from_secs(7 * 24 * 3600),
                 clock_wait: Duration::from_secs(5 * 60),
                 max_package: 1 << 20,
                 max_data: 16 << 20,

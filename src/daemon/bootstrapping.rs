@@ -95,8 +95,10 @@ impl Bootstrapping {
     /// servers have no business with the device then. Returns what need not wait.
     pub(super) fn hold_back(&mut self, due: Vec<Due>, agent_state: &AgentState, clock: &Clock) -> Vec<Due> {
         let settings = &agent_state.settings;
-        let may_change =
-            settings.bootstrap.uri.is_some() && settings.subscriber.sources(Fact::Imsi).is_some();
+        let known = || agent_state.store.snapshot().and_then(|snapshot| snapshot.subscriber());
+        let may_change = settings.bootstrap.uri.is_some()
+            && (settings.subscriber.sources(Fact::Imsi).is_some()
+                || known().is_ok_and(|known| known.is_some()));
         if agent_state.is_owned || !may_change {
             return due;
         }

@@ -1,20 +1,23 @@
 //! The network as far as known, and whether it has changed: asked for only while somebody waits for that.
 //!
-//! The kernel's list of interfaces is read, and each of them is looked at, in tasks of their own, beside each other: a
-//! device that does not answer holds up neither the loop nor what goes by another one.
+//! The kernel's list of interfaces is read, each of them is looked at, and services are asked, in tasks of their own,
+//! beside each other: a device or a service that does not answer holds up neither the loop nor what goes by another one.
 
 use std::collections::BTreeSet;
 use std::net::IpAddr;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use tokio::task::JoinSet;
 
 use super::shared::Shared;
+use crate::backend::{Bus, BusWatches};
 use crate::base::heartbeat::Hearts;
 use crate::base::lane::Stuck;
 use crate::base::waking;
 use crate::bearer::ConnectionType;
-use crate::bearer::{self, Choice, Id, KnownInterfaces, Links};
+use crate::bearer::{self, Choice, Id, Interface, KnownInterfaces, Links, Told};
+use crate::connectivity;
 use crate::session::Queue;
 
 /// How often the network is looked at where the kernel does not tell, and what did not answer.
@@ -24,6 +27,8 @@ const LOOK: Duration = Duration::from_secs(30);
 #[derive(Debug, Default)]
 pub(super) struct Network {
     source: Option<NetworkNews>,
+    /// The signals of services, while there is a source.
+    signals: Option<Arc<BusWatches<()>>>,
     known: KnownInterfaces,
     /// The addresses at the last look, since there is a source.
     before: Option<BTreeSet<(String, IpAddr)>>,
@@ -31,6 +36,9 @@ pub(super) struct Network {
     /// Whether the list is being read, and whether it is to be read again after that.
     reading: bool,
     again: bool,
+    /// Whether services are being asked, and whether they are to be asked again after that.
+    asking: bool,
+    ask_again: bool,
     /// Whether what is known is how it is: nothing is told that has not been looked at.
     current: bool,
     /// Whether the list could not be read.
@@ -52,8 +60,12 @@ pub(super) enum Event {
     Changed,
     /// The list of interfaces was read.
     Links(Result<Links, Stuck>),
-    /// The type of an interface was read.
-    Kind(Id, Result<Option<ConnectionType>, String>),
+    /// An interface was looked at, and what is below it.
+    Seen(Id, Result<Vec<Interface>, String>),
+    /// Services have news.
+    Signalled,
+    /// Services were asked; whether their signals are waited for.
+    Told(Told, bool),
 }
 
 impl Network {
@@ -61,7 +73,7 @@ impl Network {
     fn listen(&mut self, wanted: bool) -> bool {
         let begins = wanted && self.source.is_none();
         if !wanted {
-            (self.source, self.before, self.look_again) = (None, None, None);
+            (self.source, self.signals, self.before, self.look_again) = (None, None, None, None);
         } else if begins {
             self.source = Some(match bearer::NetlinkWatch::new() {
                 Ok(watch) => NetworkNews::Kernel(watch),
@@ -84,6 +96,7 @@ impl Network {
         tokio::select! {
             Some(Ok(looked)) = self.looks.join_next() => looked,
             () = changed(&mut self.source) => Event::Changed,
+            () = signalled(self.signals.clone()) => Event::Signalled,
         }
     }
 
@@ -95,6 +108,11 @@ impl Network {
     /// Whether what is known is how the network is.
     pub(super) fn is_current(&self) -> bool {
         self.current
+    }
+
+    /// Whether what is not bound leaves by a metered link; none: that is not known yet.
+    pub(super) fn leaves_metered(&self) -> Option<bool> {
+        if self.current { self.known.leaves_metered() } else { None }
     }
 
     /// The binding of a session that prefers these connection types.
@@ -125,7 +143,7 @@ impl Network {
             }
         };
         self.silent = false;
-        let asked = self.known.note(links.up);
+        let asked = self.known.note(links.up, links.defaults);
         let came_up = match self.before.replace(links.addresses) {
             Some(before) => self.before.iter().flatten().any(|address| !before.contains(address)),
             // What has changed since it is listened to may be that.
@@ -137,6 +155,13 @@ impl Network {
     fn look_again_if_silent(&mut self) {
         let doubt = self.silent || self.known.is_in_doubt();
         self.look_again = doubt.then(|| waking::now() + LOOK);
+    }
+}
+
+async fn signalled(signals: Option<Arc<BusWatches<()>>>) {
+    match signals {
+        Some(signals) => drop(signals.changed().await),
+        None => std::future::pending().await,
     }
 }
 
@@ -157,14 +182,27 @@ async fn changed(source: &mut Option<NetworkNews>) {
 
 impl Network {
     /// Listens while somebody waits for the network. What it is at the beginning is looked at.
-    pub(super) fn follow(&mut self, queue: &Queue, hearts: &mut Hearts) {
-        if self.listen(queue.wants_network()) && !self.reading {
-            self.look(hearts);
+    pub(super) fn follow(&mut self, queue: &Queue, bus: &Arc<Bus>, hearts: &mut Hearts) {
+        if self.listen(queue.wants_network()) {
+            self.signals = Some(Arc::default());
+            // Services may have said something else meanwhile.
+            self.ask(bus, hearts);
+            if !self.reading {
+                self.read_list(hearts);
+            }
         }
     }
 
     /// Looks at the network, once more if somebody does already.
-    pub(super) fn look(&mut self, hearts: &mut Hearts) {
+    pub(super) fn look(&mut self, bus: &Arc<Bus>, hearts: &mut Hearts) {
+        if self.signals.is_none() {
+            self.known.forget_told();
+        }
+        self.ask(bus, hearts);
+        self.read_list(hearts);
+    }
+
+    fn read_list(&mut self, hearts: &mut Hearts) {
         if std::mem::replace(&mut self.reading, true) {
             self.again = true;
             return;
@@ -173,13 +211,47 @@ impl Network {
         self.looks.spawn(hearts.watch("the look at the network".to_owned(), read));
     }
 
+    /// Asks services, once more if somebody does already. Signals first: what changes after that is not missed.
+    fn ask(&mut self, bus: &Arc<Bus>, hearts: &mut Hearts) {
+        if std::mem::replace(&mut self.asking, true) {
+            self.ask_again = true;
+            return;
+        }
+        let (bus, signals) = (Arc::clone(bus), self.signals.clone());
+        let ask = async move {
+            let is_heard = match signals {
+                Some(signals) => signals.listen(&(), &bus, connectivity::signs()).await,
+                None => Ok(()),
+            };
+            let is_heard = is_heard.inspect_err(|why| log::debug!("services can't tell of links: {why}"));
+            Event::Told(connectivity::told(&bus).await, is_heard.is_ok())
+        };
+        self.looks.spawn(hearts.watch("the look at the network's services".to_owned(), ask));
+    }
+
     /// Takes note of an event.
-    pub(super) fn take_note(&mut self, event: Event, queue: &mut Queue, shared: &mut Shared) {
+    pub(super) fn take_note(&mut self, event: Event, queue: &mut Queue, bus: &Arc<Bus>, shared: &mut Shared) {
         match event {
             Event::Changed => {
                 self.current = false;
-                self.look(&mut shared.hearts);
+                self.read_list(&mut shared.hearts);
                 return;
+            }
+            Event::Signalled => {
+                self.ask(bus, &mut shared.hearts);
+                return;
+            }
+            Event::Told(told, is_heard) => {
+                self.asking = false;
+                // Without a bus there is nobody to hear; with one that has gone away, it is looked at again.
+                let is_partial = told.is_partial;
+                self.known.hear(told);
+                if !is_heard && !is_partial {
+                    log::debug!("there is no message bus: the kernel alone says which links there are");
+                }
+                if std::mem::take(&mut self.ask_again) {
+                    self.ask(bus, &mut shared.hearts);
+                }
             }
             Event::Links(links) => {
                 let again = self.again;
@@ -187,8 +259,8 @@ impl Network {
                 for id in asked {
                     let name = format!("the look at the interface {}", id.name);
                     let look = async {
-                        let kind = bearer::kind_of(&id.name).await;
-                        Event::Kind(id, kind)
+                        let seen = bearer::look(&id.name).await;
+                        Event::Seen(id, seen)
                     };
                     self.looks.spawn(shared.hearts.watch(name, look));
                 }
@@ -196,12 +268,16 @@ impl Network {
                     queue.network_came_up(waking::now(), &mut || shared.random.next_u32());
                 }
                 if again {
-                    self.look(&mut shared.hearts);
+                    self.read_list(&mut shared.hearts);
                 }
             }
-            Event::Kind(id, kind) => {
-                let is_news = self.known.tell(&id, kind.as_ref().ok().copied());
-                if let Some(why) = kind.err().filter(|_| is_news) {
+            Event::Seen(id, seen) => {
+                let (seen, why) = match seen {
+                    Ok(seen) => (Some(seen), None),
+                    Err(why) => (None, Some(why)),
+                };
+                let is_news = self.known.tell(&id, seen);
+                if let Some(why) = why.filter(|_| is_news) {
                     let (name, every) = (id.name, LOOK.as_secs());
                     log::warn!("{name}: its connection type is not known: {why}: looked at every {every} s");
                 }

@@ -14,6 +14,7 @@ use super::untold::Ends;
 use super::{Daemon, schedule};
 use crate::agent_state::AgentState;
 use crate::alert::{self, Destination};
+use crate::backend::Bus;
 use crate::base::OneByOne as _;
 use crate::base::Random;
 use crate::base::crash_guard;
@@ -22,10 +23,11 @@ use crate::base::tasks::Tasks;
 use crate::base::waking;
 use crate::bearer::Choice;
 use crate::command::DataBudget;
+use crate::config::MeteredLinks;
 use crate::exec::ExecSlots;
 use crate::session::{
-    Again, Circumstances, Ended, Outcome, Queue, Session, SessionFailure, SessionRequest, Step,
-    risk_of_session,
+    Again, Circumstances, Ended, MeteredCircumstances, Outcome, Queue, Session, SessionFailure,
+    SessionRequest, Step, risk_of_session,
 };
 use crate::store::Change;
 use crate::transport::Binding;
@@ -69,9 +71,11 @@ impl Sessions {
         shared: &mut Shared,
     ) -> Begun {
         let now = waking::now();
-        let must_know = !self.network.is_current() && self.queue.asks_for_bearer(now);
+        let bus = &agent_state.tree.machine().bus;
+        let keeps_off = agent_state.settings.session.metered == MeteredLinks::NoSchedule;
+        let must_know = !self.network.is_current() && self.queue.asks_for_bearer(now, keeps_off);
         if must_know || self.network.due().is_some_and(|due| due <= now) {
-            self.network.look(&mut shared.hearts);
+            self.network.look(bus, &mut shared.hearts);
         }
         let mut begun = Begun::default();
         for step in self.steps(agent_state) {
@@ -83,19 +87,34 @@ impl Sessions {
                     let server_id = request.trigger.server_id.as_str();
                     log::info!(OMADM_SERVER_ID = server_id; "{server_id}: waiting for a preferred connection type");
                 }
+                Step::WaitMetered(request) => {
+                    let server_id = request.trigger.server_id.as_str();
+                    let most = agent_state.settings.session.metered_wait.as_secs();
+                    log::info!(OMADM_SERVER_ID = server_id; "{server_id}: the scheduled session waits, {most} s at most, as the link is metered (session.metered); another link, or whatever else asks for a session, ends that");
+                }
+                Step::EndWait(request) => {
+                    let server_id = request.trigger.server_id.as_str();
+                    log::warn!(OMADM_SERVER_ID = server_id; "{server_id}: the scheduled session goes over a metered link: no other one came up in time (session.metered-wait)");
+                }
                 Step::GiveUp(request) => begun.given_up.push(request),
             }
         }
         // What is known of the network was needed until here. What was asked for is looked at later: what comes up in
         // between is not missed.
-        self.network.follow(&self.queue, &mut shared.hearts);
+        self.network.follow(&self.queue, bus, &mut shared.hearts);
         begun
     }
 
     fn steps(&mut self, agent_state: &AgentState) -> Vec<Step> {
+        let settings = &agent_state.settings.session;
+        let metered = MeteredCircumstances {
+            leaves_metered: &|| self.network.leaves_metered(),
+            wait: settings.metered_wait,
+        };
         let circumstances = Circumstances {
             choose: &|preferred| self.network.choose(preferred),
-            bearer_wait: agent_state.settings.session.bearer_wait,
+            bearer_wait: settings.bearer_wait,
+            metered: (settings.metered == MeteredLinks::NoSchedule).then_some(metered),
             has_alerts: &|destination| alert::is_waiting(&agent_state.store, destination).unwrap_or(true),
         };
         self.queue.due(waking::now(), &circumstances)
@@ -125,7 +144,7 @@ impl Sessions {
             triggers.began(&server_id);
         }
         let binding = match self.network.choose(&request.trigger.preferred) {
-            Choice::Bound(interface) => Binding::Interface(interface),
+            Choice::Bound(interface) => Binding::Interface(interface.name),
             // Who has to wait has not begun.
             Choice::Any | Choice::Wait | Choice::Unknown => Binding::Any,
         };
@@ -194,8 +213,8 @@ impl Sessions {
     }
 
     /// Takes note of something about the network.
-    pub(super) fn network_event(&mut self, event: Event, shared: &mut Shared) {
-        self.network.take_note(event, &mut self.queue, shared);
+    pub(super) fn network_event(&mut self, event: Event, bus: &Arc<Bus>, shared: &mut Shared) {
+        self.network.take_note(event, &mut self.queue, bus, shared);
     }
 
     /// The next session that is over until `deadline`, once all have been told to end.

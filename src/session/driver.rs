@@ -16,13 +16,14 @@ use super::queue::SessionRequest;
 use super::requested;
 use crate::agent_state::{AgentState, Parameters, Peer};
 use crate::alert::{Destination, OutgoingAlerts};
+use crate::backend::Bus;
 use crate::base::journal::id;
 use crate::base::waking;
 use crate::base::yielding::Yielder;
 use crate::base::{Random, stopped};
-use crate::bearer;
-use crate::bearer::ConnectionType;
+use crate::bearer::{Choice, ConnectionType};
 use crate::command::{self, Allowance, CommandContext, DataBudget, Report, Share, Whose};
+use crate::connectivity::{self, Resolved};
 use crate::exec::{AfterSession, ExecSlots, Finished, SessionExecs};
 use crate::package::{self, Encoded, Package1, Reason, Verb};
 use crate::session::machine::Action;
@@ -254,13 +255,15 @@ impl Session {
         let mos = mos.transpose()?;
         let mos_before = agent_state.store.snapshot()?.mos_sent(&account.server_id)?;
         let asked = &self.request.trigger.requested;
-        let mut connection = client.connection(self.binding.clone());
+        let bus = &agent_state.tree.machine().bus;
+        let mut connection =
+            client.connection(self.binding.clone()).with_names(Resolved::new(Arc::clone(bus)));
         // What carries the session is seen by its socket. Without one, the first package will tell why there is none.
         let facts = match uri.parse() {
             Ok(uri)
                 if requested::is_of_session(&mos_before, asked) && connection.open_to(&uri).await.is_ok() =>
             {
-                facts(&connection, &parameters).await
+                facts(&connection, &parameters, bus).await
             }
             _ => SessionFacts::default(),
         };
@@ -400,7 +403,8 @@ impl Driver<'_> {
             Ok(response) => {
                 let socket = self.connection.local_address();
                 if socket.is_none() || socket != self.seen_on {
-                    self.facts = facts(&self.connection, &self.parameters).await;
+                    let bus = &self.session.agent_state.tree.machine().bus;
+                    self.facts = facts(&self.connection, &self.parameters, bus).await;
                     self.seen_on = socket;
                 }
                 // Nobody listens to what a deaf one is told. To everybody else an empty 200 is no answer.
@@ -432,9 +436,37 @@ impl Driver<'_> {
                 })
             }
             Err(error) => {
+                let remedy = error.remedy();
                 self.not_answered(error.to_string());
-                undelivered(error.to_string(), error.remedy())
+                if remedy == Remedy::Retry {
+                    self.choose_again().await;
+                }
+                undelivered(error.to_string(), remedy)
             }
+        }
+    }
+
+    /// Looks for another link, as what the session is bound to may be down: its next attempt goes over the best that is
+    /// up of those that the notification prefers. Where none is, it stays with the one it has.
+    async fn choose_again(&mut self) {
+        let Binding::Interface(bound) = self.connection.binding().clone() else { return };
+        let bus = &self.session.agent_state.tree.machine().bus;
+        let binding = match connectivity::choose(&self.session.request.trigger.preferred, bus).await {
+            Choice::Bound(id) => Binding::Interface(id.name),
+            Choice::Any => Binding::Any,
+            Choice::Wait | Choice::Unknown => return,
+        };
+        if binding != Binding::Interface(bound.clone()) {
+            let server_id = self.session.server_id();
+            let next = match &binding {
+                Binding::Interface(name) => name.as_str(),
+                Binding::Any => "whatever link is up",
+            };
+            log::info!(
+                OMADM_SERVER_ID = server_id, OMADM_SESSION_ID = self.session.id.as_str();
+                "{server_id}: the link {bound} is down: the session goes on over {next}"
+            );
+            self.connection.rebind(binding);
         }
     }
 
@@ -535,13 +567,13 @@ impl Driver<'_> {
 }
 
 /// The facts of the session: its bearer is that of the socket in use.
-async fn facts(connection: &Connection, parameters: &Parameters) -> SessionFacts {
-    let bearer = match connection.local_address() {
-        Some(address) => bearer::carrying(address.ip()).await,
-        None => None,
-    };
-    let roaming = parameters.roams().filter(|_| bearer == Some(ConnectionType::Mobile));
-    SessionFacts { bearer, roaming, abroad: false }
+async fn facts(connection: &Connection, parameters: &Parameters, bus: &Bus) -> SessionFacts {
+    let Some(address) = connection.local_address() else { return SessionFacts::default() };
+    let link = connectivity::carrying(address.ip(), bus).await;
+    // The modem's own word, else that of `[subscriber]`.
+    let roaming = link.roaming.or_else(|| parameters.roams());
+    let roaming = roaming.filter(|_| link.kind == Some(ConnectionType::Mobile));
+    SessionFacts { bearer: link.kind, roaming, abroad: false }
 }
 
 /// The name by which the crash guard knows the risky part of a session with this destination.

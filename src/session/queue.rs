@@ -52,8 +52,19 @@ pub struct Circumstances<'a> {
     pub choose: &'a dyn Fn(&[ConnectionType]) -> Choice,
     /// How long a session waits for a preferred type.
     pub bearer_wait: Duration,
+    /// Keeps what is only scheduled off metered links; none: it may use them.
+    pub metered: Option<MeteredCircumstances<'a>>,
     /// Whether alerts wait for a destination.
     pub has_alerts: &'a dyn Fn(&Destination) -> bool,
+}
+
+/// The world outside, where scheduled sessions are kept off metered links.
+#[derive(Clone, Copy)]
+pub struct MeteredCircumstances<'a> {
+    /// Whether connections leave by a metered link; none: that is being looked at.
+    pub leaves_metered: &'a dyn Fn() -> Option<bool>,
+    /// How long a scheduled session waits for another link.
+    pub wait: Duration,
 }
 
 /// A step that a session takes which was due.
@@ -63,6 +74,10 @@ pub enum Step {
     Begin(SessionRequest),
     /// The session waits: none of the connection types it prefers is up.
     Wait(SessionRequest),
+    /// The scheduled session waits: connections leave by a metered link.
+    WaitMetered(SessionRequest),
+    /// The scheduled session has waited long enough for a link that is not metered, and begins.
+    EndWait(SessionRequest),
     /// The session is given up for now: none of the types came up in time.
     GiveUp(SessionRequest),
 }
@@ -117,6 +132,9 @@ impl Queue {
             }
             forget_told(line, destination, now, held, circumstances);
             let bearer = line.notified_step(now, held, circumstances);
+            if let Some(metered) = circumstances.metered {
+                steps.extend(line.scheduled_steps(now, held, metered));
+            }
             let waits = line.notified.as_ref().is_some_and(|waiting| waiting.parked.is_some());
             steps.extend(bearer);
             if let Some(request) = line.begin(now, held, waits) {
@@ -175,9 +193,7 @@ impl Queue {
                 wait
             }
         };
-        // What a notification asks for stays that, and a server has yet to hear that the device has its account.
-        let stays = request.cause.is_notification() || request.cause == Cause::Bootstrap;
-        let cause = if stays { request.cause } else { Cause::Retry };
+        let cause = request.cause.again();
         let again = QueuedSession {
             again: true,
             ..QueuedSession::new(now + wait, SessionRequest { cause, ..request })
@@ -187,9 +203,16 @@ impl Queue {
         Some(begins.saturating_duration_since(now))
     }
 
-    /// Whether a session could begin now that prefers some connection types: then one has to know what is up.
+    /// Whether a session could begin now that prefers some connection types, or is kept off metered links: then one has
+    /// to know what is up.
     #[must_use]
-    pub fn asks_for_bearer(&self, now: Instant) -> bool {
+    pub fn asks_for_bearer(&self, now: Instant, keeps_off_metered: bool) -> bool {
+        let is_parked =
+            |slot: &Option<QueuedSession>| slot.as_ref().is_some_and(|waiting| waiting.parked.is_some());
+        let may_not = |line: &Line| {
+            let [scheduled, own] = line.kept_off_metered(now, self.held);
+            keeps_off_metered && (scheduled && !is_parked(&line.scheduled) || own && !is_parked(&line.own))
+        };
         let asks = |line: &Line, waiting: &QueuedSession| {
             let preferred = waiting.request.trigger.preferred.first();
             waiting.parked.is_none()
@@ -197,7 +220,7 @@ impl Queue {
                 && line.is_due(waiting, now, self.held)
         };
         let mut idle = self.idle();
-        idle.any(|line| line.notified.as_ref().is_some_and(|waiting| asks(line, waiting)))
+        idle.any(|line| line.notified.as_ref().is_some_and(|waiting| asks(line, waiting)) || may_not(line))
     }
 
     /// Whether anything waits that a change of the network can help.
@@ -306,6 +329,26 @@ fn forget_told(
     }
 }
 
+impl QueuedSession {
+    fn step_off_metered(&mut self, now: Instant, metered: MeteredCircumstances<'_>) -> Option<Step> {
+        // Its time is over: whatever link there is.
+        if self.gives_up.is_some_and(|until| until <= now) {
+            return self.parked.take().map(|_| Step::EndWait(self.request.clone()));
+        }
+        match (metered.leaves_metered)() {
+            Some(false) => return None,
+            Some(true) => self.parked = Some(Parked::Metered),
+            None => {
+                self.parked = Some(Parked::Unknown);
+                return None;
+            }
+        }
+        let first = self.gives_up.is_none();
+        self.gives_up.get_or_insert(now + metered.wait);
+        first.then(|| Step::WaitMetered(self.request.clone()))
+    }
+}
+
 impl Line {
     /// The step of a notification that is due and can't begin, for want of a bearer.
     fn notified_step(
@@ -335,6 +378,28 @@ impl Line {
         first.then(|| Step::Wait(waiting.request.clone()))
     }
 
+    /// The steps of sessions that nobody but the schedule wants, are due, and may not begin: they would go over a metered
+    /// link.
+    fn scheduled_steps(
+        &mut self,
+        now: Instant,
+        held: Option<Instant>,
+        metered: MeteredCircumstances<'_>,
+    ) -> Vec<Step> {
+        let due = self.kept_off_metered(now, held);
+        let slots = [self.scheduled.as_mut().filter(|_| due[0]), self.own.as_mut().filter(|_| due[1])];
+        slots.into_iter().flatten().filter_map(|waiting| waiting.step_off_metered(now, metered)).collect()
+    }
+
+    /// Whether what is scheduled, and what was and has failed, is due.
+    fn kept_off_metered(&self, now: Instant, held: Option<Instant>) -> [bool; 2] {
+        let is_due = |waiting: &Option<QueuedSession>| {
+            let waiting = waiting.as_ref().filter(|waiting| waiting.request.cause.may_wait_for_free_links());
+            waiting.is_some_and(|waiting| self.is_due(waiting, now, held))
+        };
+        [is_due(&self.scheduled), is_due(&self.own)]
+    }
+
     /// Begins one session for all that is due, if any is; and for what has failed before, which need not be tried
     /// apart.
     fn begin(&mut self, now: Instant, held: Option<Instant>, waits: bool) -> Option<SessionRequest> {
@@ -357,7 +422,7 @@ impl Line {
     /// Notes that a session has come to its end well: what was to be tried again, or is held every now and then, has
     /// been.
     fn has_gone_well(&mut self) {
-        self.own.take_if(|waiting| waiting.request.cause == Cause::Retry);
+        self.own.take_if(|waiting| matches!(waiting.request.cause, Cause::Retry | Cause::ScheduleRetry));
         self.scheduled.take_if(|waiting| matches!(waiting.request.cause, Cause::Boot | Cause::Schedule));
     }
 }

@@ -10,7 +10,7 @@ use tokio_rustls::TlsConnector;
 
 use super::account_transport::AccountTransport;
 use super::error::{Failure, TransportError};
-use super::names;
+use super::names::{self, LinkNames};
 use super::policy::{Refused, Standing, is_local};
 use super::reach::{self, Binding};
 use super::tls::Trust;
@@ -24,14 +24,14 @@ const SET_UP: Duration = Duration::from_secs(30);
 /// Connects to `origin`, through its proxy if it has one. Returns the local address as well.
 pub(super) async fn open(
     client: &AccountTransport,
-    binding: &Binding,
+    (binding, names): (&Binding, Option<&dyn LinkNames>),
     origin: &Origin,
     standing: Standing,
     trust: Trust,
     moved: &Moved,
 ) -> Result<(Wire, SocketAddr), TransportError> {
     let mut step = "";
-    let opening = Opening { client, binding, origin, standing, trust, moved, step: &mut step };
+    let opening = Opening { client, binding, names, origin, standing, trust, moved, step: &mut step };
     match tokio::time::timeout(SET_UP, opening.run()).await {
         Ok(done) => done,
         Err(_) => Err(Failure::SetUp(step, SET_UP).at(origin)),
@@ -42,6 +42,8 @@ pub(super) async fn open(
 struct Opening<'a> {
     client: &'a AccountTransport,
     binding: &'a Binding,
+    /// Who is asked for names, where the binding is to a link.
+    names: Option<&'a dyn LinkNames>,
     origin: &'a Origin,
     standing: Standing,
     trust: Trust,
@@ -60,12 +62,16 @@ impl Opening<'_> {
             if origin.secure { Some(client.tls.config(self.trust).await.map_err(at)?) } else { None };
         let proxy = client.proxies.of(origin).map_err(at)?;
         *step = "resolving the name";
+        let link = match (self.binding, self.names) {
+            (Binding::Interface(interface), Some(names)) => Some((names, interface.as_str())),
+            _ => None,
+        };
         let unresolved = |error| at(Failure::Resolve(error));
         let (next, addresses) = match &proxy {
             // The proxy is the operator's word, and may well be local.
-            Some(proxy) => (&proxy.origin, names::resolve(&proxy.origin).await.map_err(unresolved)?),
+            Some(proxy) => (&proxy.origin, names::resolve(&proxy.origin, link).await.map_err(unresolved)?),
             None => {
-                let addresses = names::resolve(origin).await.map_err(unresolved)?;
+                let addresses = names::resolve(origin, link).await.map_err(unresolved)?;
                 (origin, admissible(origin, self.standing, addresses)?)
             }
         };

@@ -2,6 +2,7 @@
 
 use std::error::Error;
 use std::io;
+use std::net::IpAddr;
 use std::time::Duration;
 
 use rustls::{AlertDescription, CertificateError};
@@ -63,6 +64,9 @@ pub enum Failure {
     /// The connection broke before the response was complete; the request may have been acted upon.
     #[error("connection lost: {0}")]
     Lost(String),
+    /// The link that carried the connection, known by this address of it, has gone down.
+    #[error("connection lost: the link with {0} is down")]
+    LinkDown(IpAddr),
     /// The response isn't HTTP/1.1, or its header is too large.
     #[error("not a readable response: {0}")]
     Malformed(String),
@@ -132,6 +136,7 @@ impl Failure {
             | Self::ProxyLost(_)
             | Self::Tls(_)
             | Self::Lost(_)
+            | Self::LinkDown(_)
             | Self::Timeout(_)
             | Self::Stalled(_) => true,
             Self::ProxyStatus(status) => is_temporary(*status),

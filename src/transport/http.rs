@@ -14,7 +14,7 @@ use hyper::http::response::Parts;
 use hyper::{Method, StatusCode, Uri};
 use hyper_util::rt::TokioIo;
 use tokio::io::{AsyncRead, AsyncWrite};
-use tokio::sync::{Notify, oneshot};
+use tokio::sync::{Notify, oneshot, watch};
 
 use super::account_transport::AccountTransport;
 use super::auth::{AuthProblem, hex};
@@ -23,6 +23,8 @@ use super::bounds::{limit_interim, protocol};
 use super::dial;
 use super::error::{Failure, TransportError};
 use super::limits::within;
+use super::link_death;
+use super::names::LinkNames;
 use super::policy::{Refused, Standing};
 use super::produced::RequestBody;
 use super::reach::Binding;
@@ -43,9 +45,12 @@ const FAREWELL: Duration = Duration::from_secs(5);
 pub struct Connection {
     client: Arc<AccountTransport>,
     binding: Binding,
+    /// Who is asked for names, where it is bound to a link.
+    names: Option<Arc<dyn LinkNames>>,
     kept: Vec<KeptConnection>,
     moved: Moved,
-    local: Option<SocketAddr>,
+    /// The local address of the connection in use, or that was used last.
+    local: watch::Sender<Option<SocketAddr>>,
 }
 
 /// An open HTTP connection, kept for the next request.
@@ -121,7 +126,35 @@ impl Request {
 
 impl Connection {
     pub(super) fn new(client: Arc<AccountTransport>, binding: Binding) -> Self {
-        Self { client, binding, kept: Vec::new(), moved: Moved::default(), local: None }
+        Self {
+            client,
+            binding,
+            names: None,
+            kept: Vec::new(),
+            moved: Moved::default(),
+            local: watch::Sender::new(None),
+        }
+    }
+
+    /// The same, which asks these for names as long as it is bound to a link.
+    #[must_use]
+    pub fn with_names(mut self, names: Arc<dyn LinkNames>) -> Self {
+        self.names = Some(names);
+        self
+    }
+
+    /// The network that what is opened next is bound to.
+    #[must_use]
+    pub fn binding(&self) -> &Binding {
+        &self.binding
+    }
+
+    /// Binds what is opened from now on to another network, and keeps nothing that is open.
+    pub fn rebind(&mut self, binding: Binding) {
+        self.binding = binding;
+        for kept in self.kept.drain(..) {
+            kept.closer.abort();
+        }
     }
 
     /// Whether the agent may go to `uri`, and what that origin is to the account; [`Connection::send`] asks too.
@@ -135,7 +168,7 @@ impl Connection {
     /// The local address of the connection that carried the last request, or was opened last.
     #[must_use]
     pub fn local_address(&self) -> Option<SocketAddr> {
-        self.local
+        *self.local.borrow()
     }
 
     /// Sends a request and reads the response. The account's own origins get its credentials, once they have
@@ -150,9 +183,14 @@ impl Connection {
     pub async fn send(&mut self, request: &Request) -> Result<Response, TransportError> {
         let target = self.target(request)?;
         let moved = self.moved.clone();
-        within(request, &moved, self.converse(request, &target))
-            .await
-            .unwrap_or_else(|failure| Err(failure.at(&target.origin)))
+        let link = link_death::of(self.local.subscribe());
+        let conversing = within(request, &moved, self.converse(request, &target));
+        let done = tokio::select! {
+            biased;
+            done = conversing => done,
+            address = link => Err(Failure::LinkDown(address)),
+        };
+        done.unwrap_or_else(|failure| Err(failure.at(&target.origin)))
     }
 
     /// Opens the connection that the next request to the DM Server at `uri` is sent on: its local address is known from
@@ -167,7 +205,7 @@ impl Connection {
         let kept = within(&request, &moved, self.open(&target))
             .await
             .unwrap_or_else(|failure| Err(failure.at(&target.origin)))?;
-        self.local = Some(kept.local);
+        self.local.send_replace(Some(kept.local));
         self.keep(kept).await;
         Ok(())
     }
@@ -246,7 +284,7 @@ impl Connection {
                 Some(kept) => (kept, false),
                 None => (self.open(target).await?, true),
             };
-            self.local = Some(kept.local);
+            self.local.send_replace(Some(kept.local));
             let before = kept.heard.load(Ordering::Relaxed);
             let Message { request: sent, is_authorized, flooded } = message;
             let sent = tokio::select! {
@@ -316,8 +354,10 @@ impl Connection {
 
     async fn open(&self, target: &Target) -> Result<KeptConnection, TransportError> {
         let Target { origin, standing, trust, .. } = target;
-        let (wire, local) =
-            dial::open(&self.client, &self.binding, origin, *standing, *trust, &self.moved).await?;
+        // Whatever was used before says nothing of what is used now.
+        self.local.send_replace(None);
+        let way = (&self.binding, self.names.as_deref());
+        let (wire, local) = dial::open(&self.client, way, origin, *standing, *trust, &self.moved).await?;
         let heard = Arc::new(AtomicU64::new(0));
         let opened = match wire {
             Wire::Tls(stream) => start(Heard::new(stream, Arc::clone(&heard))).await,

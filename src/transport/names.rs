@@ -5,8 +5,10 @@
 
 use std::io;
 use std::net::{IpAddr, SocketAddr, ToSocketAddrs};
+use std::pin::Pin;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
+use nix::net::if_::if_nametoindex;
 use tokio::sync::watch;
 
 use crate::base::lane;
@@ -21,16 +23,50 @@ type Heard = Option<Result<Vec<SocketAddr>, (io::ErrorKind, String)>>;
 /// The names that are being resolved, each with the channel on which the answer will come.
 static ASKED: Mutex<Vec<(String, watch::Receiver<Heard>)>> = Mutex::new(Vec::new());
 
-/// The addresses of an origin's host, at its port, in the resolver's order; at least one.
-pub(super) async fn resolve(origin: &Origin) -> io::Result<Vec<SocketAddr>> {
+/// Name resolution on one link, where the machine has that.
+pub trait LinkNames: Send + Sync {
+    /// The addresses of `host`, as the name servers of the link with this index say; else why they say nothing. The
+    /// implementation bounds the time.
+    fn on_link<'a>(
+        &'a self,
+        host: &'a str,
+        index: u32,
+    ) -> Pin<Box<dyn Future<Output = Result<Vec<IpAddr>, String>> + Send + 'a>>;
+}
+
+/// The addresses of an origin's host, at its port, in the resolver's order; at least one. Those that the link says,
+/// where there is one to ask; else what the C library says.
+pub(super) async fn resolve(
+    origin: &Origin,
+    link: Option<(&dyn LinkNames, &str)>,
+) -> io::Result<Vec<SocketAddr>> {
     if let Ok(address) = origin.host.parse::<IpAddr>() {
         return Ok(vec![SocketAddr::new(address, origin.port)]);
+    }
+    if let Some((names, interface)) = link {
+        let found = on_link(names, &origin.host, interface).await;
+        if !found.is_empty() {
+            return Ok(found.into_iter().map(|address| SocketAddr::new(address, origin.port)).collect());
+        }
     }
     let mut addresses = ask(&origin.host, look_up).await?;
     for address in &mut addresses {
         address.set_port(origin.port);
     }
     Ok(addresses)
+}
+
+async fn on_link(names: &dyn LinkNames, host: &str, interface: &str) -> Vec<IpAddr> {
+    let Ok(index) = if_nametoindex(interface) else { return Vec::new() };
+    let found = names.on_link(host, index).await;
+    let found = found.inspect_err(|why| log::debug!("{host}: resolved without {interface}: {why}"));
+    let mut addresses = Vec::new();
+    for address in found.unwrap_or_default() {
+        if !addresses.contains(&address) && addresses.len() < MOST_ADDRESSES {
+            addresses.push(address);
+        }
+    }
+    addresses
 }
 
 fn look_up(host: &str) -> io::Result<Vec<SocketAddr>> {

@@ -34,7 +34,7 @@ pub enum Binding {
     /// The network that the routing table names.
     #[default]
     Any,
-    /// The network interface of this name. Name resolution is not bound by it.
+    /// The network interface of this name.
     Interface(String),
 }
 

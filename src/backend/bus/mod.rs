@@ -25,12 +25,14 @@ mod object;
 mod properties;
 mod property;
 mod seen;
+mod services;
 mod watch;
 
 pub(super) use method::{answer, method};
 pub(super) use object::{ObjectAt, children};
 pub(super) use property::{PropertyAddress, Target, read};
 pub use seen::Seen;
+pub(crate) use seen::ServiceObject;
 pub use watch::{BusSign, BusWatches};
 
 /// How long a service may take to tell something. One that is not running is started meanwhile.
@@ -106,6 +108,11 @@ impl Bus {
     #[must_use]
     pub fn address(&self) -> &str {
         &self.address
+    }
+
+    /// Whether there was a connection once: if there is none now, it will come back.
+    pub(crate) fn was_there(&self) -> bool {
+        self.was_there.load(Ordering::Relaxed)
     }
 
     /// Asks about an object, or sets a property: one call at a time for each service. It may be received twice, if the

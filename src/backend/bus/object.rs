@@ -122,7 +122,7 @@ fn in_order(name: &str) -> (u64, String) {
 }
 
 /// All that an object manager has, from what this reading has seen already.
-async fn managed(bus: &Bus, service: &str, path: &str, seen: Option<&Seen>) -> ManagedResult {
+pub(super) async fn managed(bus: &Bus, service: &str, path: &str, seen: Option<&Seen>) -> ManagedResult {
     let key = (service.to_owned(), path.to_owned());
     if let Some(known) = seen.and_then(|seen| seen.managers().get(&key).cloned()) {
         return known;
@@ -168,7 +168,7 @@ fn is_element(name: &str) -> bool {
 }
 
 /// All properties of an object's interface, and the size of the reply in bytes.
-async fn properties(
+pub(super) async fn properties(
     bus: &Bus,
     service: &str,
     path: &str,

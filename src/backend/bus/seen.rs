@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use serde_json::{Map, Value as Json};
 use zbus::OwnedObjectPath;
 use zbus::wire::OwnedVariant;
 
@@ -38,6 +39,17 @@ pub(super) type Key = (String, String, String);
 pub(super) struct SeenObject {
     pub(super) path: String,
     pub(super) properties: Properties,
+}
+
+/// An object with the properties of one of its interfaces.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct ServiceObject {
+    /// The object's path.
+    pub(crate) path: String,
+    /// The interface.
+    pub(crate) interface: String,
+    /// The interface's properties, as JSON.
+    pub(crate) properties: Map<String, Json>,
 }
 
 impl Seen {

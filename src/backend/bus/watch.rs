@@ -95,6 +95,31 @@ impl<K: Ord + Clone + Send + 'static> BusWatches<K> {
         is_told
     }
 
+    /// Waits for these signs as [`BusWatches::follow`] does, and asks no service whether it tells of them: where nobody
+    /// is, nobody is started.
+    ///
+    /// # Errors
+    /// Nobody will tell.
+    pub(crate) async fn listen(
+        &self,
+        id: &K,
+        bus: &Arc<Bus>,
+        signs: BTreeSet<BusSign>,
+    ) -> Result<(), String> {
+        if let Some(followed) = self.followed().get_mut(id)
+            && followed.is_of(bus, &signs)
+        {
+            return Ok(());
+        }
+        let asked = tokio::time::timeout(LIMIT, self.subscribe(id, bus, &signs)).await;
+        let late = |_| "the bus does not answer".to_owned();
+        let followed = asked.map_err(late)?.map_err(|error| error.to_string());
+        // What was followed before is so no longer.
+        self.followed().remove(id);
+        self.followed().insert(id.clone(), followed?);
+        Ok(())
+    }
+
     /// Waits only for what these want.
     pub fn keep(&self, known: impl Fn(&K) -> bool) {
         self.followed().retain(|id, _| known(id));
@@ -112,16 +137,22 @@ impl<K: Ord + Clone + Send + 'static> BusWatches<K> {
     }
 
     async fn ask(&self, id: &K, bus: &Arc<Bus>, signs: &BTreeSet<BusSign>) -> zbus::Result<Followed> {
+        let mut followed = self.subscribe(id, bus, signs).await?;
+        for sign in signs.iter().take(MOST) {
+            followed.is_told &= sign.is_told(bus).await;
+        }
+        Ok(followed)
+    }
+
+    /// Asks the bus for the signals of these signs.
+    async fn subscribe(&self, id: &K, bus: &Arc<Bus>, signs: &BTreeSet<BusSign>) -> zbus::Result<Followed> {
         let link = bus.link().await?;
         let mut waiting = JoinSet::new();
         for (rule, properties) in rules(signs)? {
             let stream = MessageStream::for_match_rule(rule, &link, None).await?;
             waiting.spawn(wait(stream, properties, Arc::clone(&self.seen), id.clone()));
         }
-        let mut is_told = signs.len() <= MOST;
-        for sign in signs.iter().take(MOST) {
-            is_told &= sign.is_told(bus).await;
-        }
+        let is_told = signs.len() <= MOST;
         Ok(Followed { bus: Arc::clone(bus), link, signs: signs.clone(), is_told, waiting })
     }
 

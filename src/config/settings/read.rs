@@ -5,7 +5,7 @@ use std::ops::RangeInclusive;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use super::{AlertBounds, Bootstrap, Exec, Notification, Paths, Session, Settings};
+use super::{AlertBounds, Bootstrap, Exec, MeteredLinks, Notification, Paths, Session, Settings};
 use crate::base::regular;
 use crate::config::account::{holds_certificates, no_certificates, rights, schedule};
 use crate::config::address::{self, AddressError};
@@ -108,6 +108,14 @@ impl Session {
             Duration::ZERO..=7 * DAY,
             "a duration from \"0s\" to \"7d\"",
         );
+        self.metered = reader.parsed("metered", metered_links).unwrap_or(self.metered);
+        within(
+            reader,
+            "metered-wait",
+            &mut self.metered_wait,
+            Duration::ZERO..=366 * DAY,
+            "a duration from \"0s\" to \"366d\"",
+        );
         within(
             reader,
             "clock-wait",
@@ -206,6 +214,14 @@ impl FromItem for SocketAddr {
 
     fn from_item(item: &Item) -> Option<Self> {
         String::from_item(item)?.parse().ok()
+    }
+}
+
+fn metered_links(text: String) -> Result<MeteredLinks, String> {
+    match text.as_str() {
+        "any" => Ok(MeteredLinks::Any),
+        "no-schedule" => Ok(MeteredLinks::NoSchedule),
+        _ => Err(format!("expected \"any\" or \"no-schedule\", found {text:?}")),
     }
 }
 

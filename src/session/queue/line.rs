@@ -40,13 +40,16 @@ impl Pace {
     }
 }
 
-/// The wait of a session that prefers some connection types. A change of the network ends it.
+/// The wait of a session for a network: that prefers some connection types, or is not worth a metered link. A change of
+/// the network ends it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Parked {
-    /// Waits until it is known which types are up.
+    /// Waits until it is known what is up.
     Unknown,
     /// Waits until one of the types is up, or they are given up.
     Bearer,
+    /// Waits until connections leave by a link that is not metered, or it has waited long enough.
+    Metered,
 }
 
 /// A session that waits in the line.
@@ -56,7 +59,7 @@ pub(super) struct QueuedSession {
     pub(super) request: SessionRequest,
     /// Whether the session has failed before.
     pub(super) again: bool,
-    /// The wait for a connection type that it prefers.
+    /// The wait for a network.
     pub(super) parked: Option<Parked>,
     /// The time when the wait has lasted long enough, since none was first found up.
     pub(super) gives_up: Option<Instant>,
@@ -151,7 +154,7 @@ impl Line {
     pub(super) fn begins(&self, waiting: &QueuedSession, held: Option<Instant>) -> Option<Instant> {
         let cause = waiting.request.cause;
         if let Some(parked) = waiting.parked {
-            return waiting.gives_up.filter(|_| parked == Parked::Bearer);
+            return waiting.gives_up.filter(|_| parked != Parked::Unknown);
         }
         let not_before = self.held_until(cause);
         let held = held.filter(|_| cause.is_scheduled());

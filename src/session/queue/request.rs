@@ -26,6 +26,8 @@ pub enum Cause {
     Alert,
     /// The failure of the session before it.
     Retry,
+    /// The failure of one that nothing but the schedule had asked for.
+    ScheduleRetry,
 }
 
 impl Cause {
@@ -39,7 +41,7 @@ impl Cause {
             Self::Bootstrap => "bootstrap",
             Self::Schedule => "schedule",
             Self::Alert => "alert",
-            Self::Retry => "retry",
+            Self::Retry | Self::ScheduleRetry => "retry",
         }
     }
 
@@ -47,6 +49,22 @@ impl Cause {
     #[must_use]
     pub fn is_scheduled(self) -> bool {
         matches!(self, Self::Boot | Self::Bootstrap | Self::Schedule)
+    }
+
+    /// Whether the session can be kept off metered links: nobody but the schedule wants it, now or before it failed.
+    #[must_use]
+    pub fn may_wait_for_free_links(self) -> bool {
+        self.is_scheduled() || self == Self::ScheduleRetry
+    }
+
+    /// The cause of the next attempt, where a session of this one has failed. What a notification asks for stays that,
+    /// and a server has yet to hear that the device has its account.
+    pub(super) fn again(self) -> Self {
+        match self {
+            Self::Notification | Self::Unproven | Self::Bootstrap => self,
+            Self::Boot | Self::Schedule | Self::ScheduleRetry => Self::ScheduleRetry,
+            Self::Operator | Self::Alert | Self::Retry => Self::Retry,
+        }
     }
 
     /// Whether a Package#0 asks for the session.
@@ -110,7 +128,7 @@ pub(super) fn merge(before: SessionRequest, newer: SessionRequest) -> SessionReq
         // The operator does not wait as what failed before does.
         (_, Cause::Operator) => true,
         // A better reason than the schedule is not held back with it.
-        (before, newer) => before.is_scheduled() && !newer.is_scheduled(),
+        (before, newer) => before.may_wait_for_free_links() && !newer.may_wait_for_free_links(),
     };
     let mut kept = if better { newer } else { before };
     if signed {

@@ -34,7 +34,10 @@ fn steps(queue: &mut Queue, now: Instant, down: &[ConnectionType], has_alerts: b
         _ if preferred.iter().any(|one| !down.contains(one)) => Choice::Any,
         _ => Choice::Wait,
     };
-    queue.due(now, &Circumstances { choose: &choose, bearer_wait: WAIT, has_alerts: &|_| has_alerts })
+    queue.due(
+        now,
+        &Circumstances { choose: &choose, bearer_wait: WAIT, metered: None, has_alerts: &|_| has_alerts },
+    )
 }
 
 /// What begins.
@@ -403,16 +406,19 @@ fn whoever_waits_for_a_look_is_not_given_up_and_wakes_nobody() {
     };
     let unknown = |queue: &mut Queue, now| {
         let choose = |_: &[ConnectionType]| Choice::Unknown;
-        queue.due(now, &Circumstances { choose: &choose, bearer_wait: WAIT, has_alerts: &|_| true })
+        queue.due(
+            now,
+            &Circumstances { choose: &choose, bearer_wait: WAIT, metered: None, has_alerts: &|_| true },
+        )
     };
     let mut queue = Queue::default();
     queue.ask(preferring(1, &[Mobile]), now);
-    assert!(queue.asks_for_bearer(now) && !queue.asks_for_bearer(now - WAIT));
+    assert!(queue.asks_for_bearer(now, false) && !queue.asks_for_bearer(now - WAIT, false));
     assert!(unknown(&mut queue, now).is_empty(), "nothing is said before it is known");
-    assert!(!queue.asks_for_bearer(now) && queue.wants_network());
+    assert!(!queue.asks_for_bearer(now, false) && queue.wants_network());
     assert_eq!(queue.next_wake(), None);
     queue.network_changed();
-    assert!(queue.asks_for_bearer(now));
+    assert!(queue.asks_for_bearer(now, false));
     assert_eq!(steps(&mut queue, now, &[Mobile], true), [Step::Wait(preferring(1, &[Mobile]))]);
     assert_eq!(queue.next_wake(), Some(now + WAIT));
     // What another look brings ends the wait, also where its time is over.
@@ -422,11 +428,11 @@ fn whoever_waits_for_a_look_is_not_given_up_and_wakes_nobody() {
     assert_eq!(steps(&mut queue, now + WAIT, &[], true), [Step::Begin(preferring(1, &[Mobile]))]);
     // Where a session runs, nobody has to know.
     queue.ask(preferring(2, &[Mobile]), now + WAIT);
-    assert!(!queue.asks_for_bearer(now + WAIT));
+    assert!(!queue.asks_for_bearer(now + WAIT, false));
     queue.ended(&Destination::of(&"a".into()), &Outcome::Completed, now + WAIT, 0);
-    assert!(queue.asks_for_bearer(now + WAIT));
+    assert!(queue.asks_for_bearer(now + WAIT, false));
     queue.ask(preferring(3, &[AnyAvailable]), now + WAIT);
-    assert!(!queue.asks_for_bearer(now + WAIT), "whatever is up will do");
+    assert!(!queue.asks_for_bearer(now + WAIT, false), "whatever is up will do");
 }
 
 #[test]
@@ -529,9 +535,72 @@ fn a_session_of_every_hour_is_due_after_an_hour_of_suspension() {
     let mut queue = Queue::default();
     let trigger = Trigger { server_id: "a".into(), ..Trigger::default() };
     queue.ask(SessionRequest { trigger, at: None, cause: Cause::Schedule }, anchor.instant(HOUR * 24) + HOUR);
-    let circumstances = Circumstances { choose: &|_| Choice::Any, bearer_wait: HOUR, has_alerts: &|_| true };
+    let circumstances =
+        Circumstances { choose: &|_| Choice::Any, bearer_wait: HOUR, metered: None, has_alerts: &|_| true };
     // CLOCK_MONOTONIC stands still meanwhile: nothing but the time since the boot says so.
     assert_eq!(queue.due(anchor.instant(HOUR * 25 - Duration::from_nanos(1)), &circumstances), []);
     let due = queue.due(anchor.instant(HOUR * 25), &circumstances);
     assert!(matches!(due[..], [Step::Begin(_)]), "{due:?}");
+}
+
+/// With a link that costs, does not, or is not known.
+fn metered_steps(queue: &mut Queue, now: Instant, leaves_metered: Option<bool>) -> Vec<Step> {
+    let metered = MeteredCircumstances { leaves_metered: &|| leaves_metered, wait: WAIT };
+    let choose = |_: &[ConnectionType]| Choice::Any;
+    let (bearer_wait, metered) = (WAIT, Some(metered));
+    queue.due(now, &Circumstances { choose: &choose, bearer_wait, metered, has_alerts: &|_| true })
+}
+
+#[test]
+fn what_is_only_scheduled_waits_for_a_link_that_costs_nothing() {
+    let now = Instant::now();
+    let plain = |cause| SessionRequest::plain(&"a".into(), cause);
+    for cause in [Cause::Boot, Cause::Bootstrap, Cause::Schedule] {
+        let mut queue = Queue::default();
+        queue.ask(plain(cause), now);
+        assert!(queue.asks_for_bearer(now, true) && !queue.asks_for_bearer(now, false));
+        assert_eq!(metered_steps(&mut queue, now, None), [], "nobody has looked yet");
+        assert!(queue.next_wake().is_none() && queue.wants_network() && !queue.asks_for_bearer(now, true));
+        queue.network_changed();
+        assert_eq!(metered_steps(&mut queue, now, Some(true)), [Step::WaitMetered(plain(cause))]);
+        assert_eq!(queue.next_wake(), Some(now + WAIT), "and nothing else wakes anybody");
+        queue.network_changed();
+        assert_eq!(metered_steps(&mut queue, now + WAIT / 2, Some(true)), [], "it is said once");
+        assert_eq!(queue.next_wake(), Some(now + WAIT), "and does not take longer for it");
+        queue.network_changed();
+        assert_eq!(metered_steps(&mut queue, now + WAIT / 2, Some(false)), [Step::Begin(plain(cause))]);
+    }
+    let mut queue = Queue::default();
+    queue.ask(plain(Cause::Schedule), now);
+    metered_steps(&mut queue, now, Some(true));
+    let [ends, begins] = metered_steps(&mut queue, now + WAIT, Some(true)).try_into().unwrap();
+    assert_eq!((ends, begins), (Step::EndWait(plain(Cause::Schedule)), Step::Begin(plain(Cause::Schedule))));
+}
+
+#[test]
+fn what_somebody_asks_for_goes_by_metered_links_and_a_scheduled_one_that_failed_does_not() {
+    let now = Instant::now();
+    let plain = |cause| SessionRequest::plain(&"a".into(), cause);
+    for cause in [Cause::Notification, Cause::Unproven, Cause::Operator, Cause::Alert] {
+        let mut queue = Queue::default();
+        queue.ask(plain(Cause::Schedule), now);
+        assert_eq!(metered_steps(&mut queue, now, Some(true)), [Step::WaitMetered(plain(Cause::Schedule))]);
+        queue.ask(plain(cause), now);
+        assert_eq!(metered_steps(&mut queue, now, Some(true)), [Step::Begin(plain(cause))], "{cause:?}");
+        // The server has been talked to: what waits is not needed any more.
+        queue.ended(&Destination::of(&"a".into()), &Outcome::Completed, now, 0);
+        assert!(!queue.wants_network() && queue.next_wake().is_none(), "{cause:?}");
+    }
+    let mut queue = Queue::default();
+    queue.ask(plain(Cause::Schedule), now);
+    assert_eq!(metered_steps(&mut queue, now, Some(false)).len(), 1);
+    let wait = queue.ended(&Destination::of(&"a".into()), &unreachable(), now, 0).unwrap();
+    let again = metered_steps(&mut queue, now + wait, Some(true));
+    assert_eq!(
+        again,
+        [Step::WaitMetered(plain(Cause::ScheduleRetry))],
+        "the link that cost nothing has died"
+    );
+    queue.ask(plain(Cause::Alert), now + wait);
+    assert_eq!(metered_steps(&mut queue, now + wait, Some(true)), [Step::Begin(plain(Cause::Alert))]);
 }
