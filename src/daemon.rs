@@ -2,6 +2,7 @@
 
 mod alerts;
 mod bootstrapping;
+mod calls;
 mod checking;
 mod clock;
 mod config_files;
@@ -11,12 +12,13 @@ mod execs;
 mod folder_reading;
 mod folder_watch;
 mod gone_accounts;
+mod history;
 mod loader;
-mod local;
 mod memory_release;
 mod network;
 mod new_state;
 mod notifications;
+mod operator;
 mod registrations;
 mod removal_evidence;
 mod resuming;
@@ -27,6 +29,7 @@ mod shutdown;
 mod sim_watch;
 mod start;
 mod state_difference;
+mod status;
 mod systemd;
 mod taken_up;
 mod triggers;
@@ -35,7 +38,6 @@ mod untold;
 pub use checking::{Checked, check};
 pub(crate) use checking::{stray_objects, strays_beside};
 pub use loader::Options;
-pub use local::{Configured, Local};
 
 use std::sync::Arc;
 use std::time::Instant;
@@ -50,6 +52,7 @@ use crate::base::journal::id;
 use crate::base::lane::Stuck;
 use crate::base::waking::{self, WakeTimer};
 use crate::notification::gate::Admitted;
+use crate::service::Service;
 use crate::spanned::Problems;
 use crate::store::StoreError;
 use crate::subscription::Subscriptions;
@@ -116,14 +119,14 @@ struct Daemon {
     subscriptions: Subscriptions,
     alarms: Alarms,
     config_files: ConfigFiles,
+    service: Service,
     clock: Clock,
     shared: Shared,
 }
 
 /// Runs the agent until it is told to stop.
 ///
-/// `sockets` receive notifications; none: those that `notification.listen` names are opened. `requests` come from
-/// applications on the device.
+/// `sockets` receive notifications; none: those that `notification.listen` names are opened.
 ///
 /// # Errors
 /// [`DaemonError`], before it is ready; nothing later ends it.
@@ -131,7 +134,6 @@ pub async fn run(
     options: Options,
     sockets: Vec<UdpSocket>,
     mut signals: mpsc::Receiver<Signal>,
-    mut requests: mpsc::Receiver<Local>,
     mut random: Box<dyn Random>,
 ) -> Result<(), DaemonError> {
     let started = start(options, sockets, &mut *random);
@@ -173,7 +175,9 @@ pub async fn run(
             },
             set = daemon.clock.next_event() => daemon.clock_decided(set).await,
             () = daemon.agent_state.store.accounts_changed() => daemon.accounts_changed().await,
-            Some(request) = requests.recv() => daemon.local(request).await,
+            call = daemon.service.next_event() => if let Some(call) = call {
+                daemon.called(call).await;
+            },
             () = wake_timer.until(wake) => {}
             signal = signals.recv() => match signal {
                 Some(Signal::Reload) => daemon.reload(),
@@ -214,6 +218,7 @@ impl Daemon {
         self.tell_again(now).await;
         self.start_sessions().await;
         self.registrations.start_due(&self.agent_state, &mut self.shared);
+        self.service.start_due(&self.agent_state.settings.dbus_address, now);
         let Self { bootstrapping, config_files, clock, sessions, agent_state, shared, .. } = self;
         bootstrapping.start_due(agent_state, &config_files.loader, clock, &mut sessions.queue, shared);
     }
@@ -228,6 +233,7 @@ impl Daemon {
             self.subscriptions.next_wake(),
             self.alarms.next_wake(),
             self.config_files.next_wake(),
+            self.service.next_wake(),
             self.shared.systemd.next_ping(),
         ];
         dues.into_iter().flatten().min()

@@ -47,6 +47,7 @@
 //! | [`just_in_time`] | configuration that a local application lacks, from where a server said by DEFAULT | no |
 //! | [`session`] | the session machine, its driver, and the queue that says when and with whom | `machine`, `queue`, `outage` |
 //! | [`bootstrap`] | accounts asked for where there are none: what comes, and what is kept of it | all but `exchange` |
+//! | [`service`] | the agent's name on the message bus: what is called, who may wait for an answer, signals | all but `mod`, `caller`, `link`, `log_control` |
 //! | [`daemon`] | the loop that owns the queue; loading and reloading; systemd | no |
 //! | [`cli`] | the command line of `omadmd`, and how a program answers to a wrong one | no |
 //! | [`startup`] | where `omadmd` begins: signals, passed sockets, randomness | no |
@@ -81,6 +82,7 @@ pub mod notification;
 pub mod package;
 pub mod push;
 pub(crate) mod repository;
+pub mod service;
 pub mod session;
 pub mod spanned;
 pub mod startup;

@@ -151,9 +151,7 @@ async fn run(
         main_thread,
     };
     let sockets: Vec<UdpSocket> = listener::passed().map_err(DaemonError::Listen)?;
-    // Applications ask by D-Bus, which is not there yet.
-    let (_, requests) = mpsc::channel(1);
-    daemon::run(options, sockets, signals, requests, Box::new(OsRandom)).await
+    daemon::run(options, sockets, signals, Box::new(OsRandom)).await
 }
 
 /// Opens the store, which may hang: meanwhile signals are kept from this thread, and another one sees to it that the

@@ -4,8 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use omadm_agent::alert::{self, Destination, RaiseError};
-use omadm_agent::daemon::Local;
+use omadm_agent::alert::{self, Destination};
 use omadm_agent::lab::gateway::Account;
 use omadm_agent::lab::notifier::Notification;
 use omadm_agent::lab::{Options, Reply, Request, Server, files};
@@ -14,7 +13,7 @@ use omadm_agent::store::Store;
 use serde_json::{Value, json};
 
 use crate::support;
-use crate::support::local::Agent;
+use crate::support::local::{AGENT, Agent, Refused};
 use crate::support::{BENCH, Bench, DEVINFO, LIMIT, SERVER_ID, Setup, commands};
 
 fn alert(number: usize) -> Alert {
@@ -55,8 +54,12 @@ fn answer(commands: &Value, results: &Value) -> Reply {
     Reply::package(&json!({ "CMD": commands, "Results": results }))
 }
 
-async fn raise(agent: &Agent, alert: Alert) -> Result<(), RaiseError> {
-    agent.ask(|reply| Local::Alert { alert, reply }).await
+async fn raise(agent: &Agent, alert: Alert) -> Result<(), Refused> {
+    let text = |text: &Option<String>| text.clone().unwrap_or_default();
+    let (source, target, mark) = (text(&alert.source_uri), text(&alert.target_uri), text(&alert.mark));
+    let data = alert.data.as_ref().map(Value::to_string).unwrap_or_default();
+    let arguments = [&alert.alert_type, &source, &target, &mark, &text(&alert.mime_type), &data];
+    agent.call(AGENT, "RaiseAlert", &arguments.map(String::as_str)).await.map(drop)
 }
 
 async fn until(bench: &Bench, what: &str, enough: impl Fn(&Bench) -> bool) {
@@ -164,7 +167,7 @@ async fn each_server_hears_of_all_that_was_raised_and_of_each_once() {
         packages.map(|package| items(&package.json).iter().map(number).collect()).collect()
     };
     let all: Vec<usize> = (0..COUNT).collect();
-    let agent = Agent::start(&bench);
+    let agent = Agent::start(&bench).await;
     for number in 0..COUNT {
         raise(&agent, alert(number)).await.unwrap();
     }
@@ -199,7 +202,7 @@ async fn each_server_hears_of_all_that_was_raised_and_of_each_once() {
 async fn an_alert_raised_during_a_session_rides_in_its_next_package() {
     let bench = Bench::new().await;
     bench.answer([commands(json!([["GET", format!("{BENCH}//Fixed")]])).after(Duration::from_secs(1))]);
-    let agent = Agent::start(&bench);
+    let agent = Agent::start(&bench).await;
     raise(&agent, alert(1)).await.unwrap();
     until(&bench, "Package#1", |bench| !heard(bench, "/dm").is_empty()).await;
     raise(&agent, alert(2)).await.unwrap();
@@ -219,7 +222,7 @@ async fn whoever_may_read_where_it_happened_hears_of_it() {
         &bench,
         &format!("permissions = [\"{DEVINFO}\", {{ moid = \"{BENCH}\", rights = 6 }}]\n"),
     );
-    let agent = Agent::start(&bench);
+    let agent = Agent::start(&bench).await;
     let at = |number, source: &str| Alert { source_uri: Some(source.to_owned()), ..alert(number) };
     raise(&agent, at(1, &format!("{BENCH}/1/Operations/Late"))).await.unwrap();
     raise(&agent, at(2, &format!("{DEVINFO}//Man"))).await.unwrap();
@@ -235,7 +238,7 @@ async fn whoever_may_read_where_it_happened_hears_of_it() {
         assert!(error.contains(what), "{source}: {error}");
     }
     let error = raise(&agent, Alert { mark: Some("major".into()), ..alert(4) }).await.unwrap_err();
-    assert!(matches!(error, RaiseError::Mark(_)), "{error}");
+    assert!(error.name == "InvalidArgument" && error.why.contains("mark \"major\""), "{error}");
     let marked = Alert { mark: Some("warning".into()), data: Some(json!(1404)), ..alert(5) };
     raise(&agent, marked).await.unwrap();
     let all = |bench: &Bench, path: &str| heard(bench, path).concat();
@@ -257,7 +260,7 @@ async fn each_level_is_sent_as_it_was_given() {
     let levels = ["fatal", "critical", "minor", "warning", "informational", "harmless", "indeterminate"];
     let bench = Bench::new().await;
     bench.answer([commands(json!([])).after(Duration::from_secs(1))]);
-    let agent = Agent::start(&bench);
+    let agent = Agent::start(&bench).await;
     raise(&agent, alert(0)).await.unwrap();
     for (number, level) in levels.iter().enumerate() {
         raise(&agent, Alert { mark: Some((*level).to_owned()), ..alert(number + 1) }).await.unwrap();

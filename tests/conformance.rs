@@ -16,11 +16,11 @@ struct Row {
 }
 
 /// What stands behind a test that asks for a local application, which has no way to ask.
-const IN_PROCESS: &str = " (in process)";
+const OVER_THE_BUS: &str = " (over the bus)";
 
 /// The last cell of a row.
 enum Shown {
-    /// By these tests, and whether it is said that they ask in process.
+    /// By these tests, and whether it is said that they ask over the bus.
     By(Vec<(String, bool)>),
     /// By none, for this reason.
     NotHere(String),
@@ -55,8 +55,8 @@ fn shown_by(cell: &str) -> Option<Shown> {
         return Some(Shown::NotHere(reason.to_owned()));
     }
     let names = cell.split(", ").map(|name| {
-        let (name, in_process) = name.strip_suffix(IN_PROCESS).map_or((name, false), |name| (name, true));
-        Some((name.strip_prefix('`')?.strip_suffix('`')?.to_owned(), in_process))
+        let (name, over_the_bus) = name.strip_suffix(OVER_THE_BUS).map_or((name, false), |name| (name, true));
+        Some((name.strip_prefix('`')?.strip_suffix('`')?.to_owned(), over_the_bus))
     });
     names.collect::<Option<Vec<_>>>().map(Shown::By)
 }
@@ -91,24 +91,24 @@ fn every_test_that_is_named_exists() {
     assert!(lost.is_empty(), "no such tests:\n{}", lost.join("\n"));
 }
 
-/// Whether the test starts the agent in its own process, to ask it what local applications can't yet.
-fn asks_in_process(test: &str) -> bool {
+/// Whether the test asks the agent by D-Bus, as local applications do.
+fn asks_over_the_bus(test: &str) -> bool {
     let Some((file, name)) = test.strip_prefix("tests/").and_then(|test| test.split_once("::")) else {
         return false;
     };
     let text = std::fs::read_to_string(root().join(format!("tests/{file}.rs"))).unwrap_or_default();
     let body = text.split_once(&format!("fn {name}(")).map_or("", |(_, rest)| rest);
     let body = body.split("\n}\n").next().unwrap_or_default();
-    text.contains("use crate::support::local::Agent;") && body.contains("Agent::start(")
+    text.contains("use crate::support::local::") && body.contains("Agent::start(")
 }
 
 #[test]
-fn a_test_that_asks_in_process_is_said_to() {
+fn a_test_that_asks_over_the_bus_is_said_to() {
     let mut found = 0;
     for Row { line, id, shown, .. } in rows(&table()) {
         let Shown::By(tests) = shown else { continue };
         for (test, said) in tests {
-            assert_eq!(asks_in_process(&test), said, "line {line}: {id}: {test}");
+            assert_eq!(asks_over_the_bus(&test), said, "line {line}: {id}: {test}");
             found += usize::from(said);
         }
     }

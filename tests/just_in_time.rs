@@ -2,12 +2,10 @@
 
 use std::time::Duration;
 
-use omadm_agent::daemon::Local;
-use omadm_agent::just_in_time::{ConfigurationError, Initiator};
 use omadm_agent::lab::files;
 use serde_json::{Value, json};
 
-use crate::support::local::Agent;
+use crate::support::local::{self, AGENT, Agent, Refused};
 use crate::support::{BENCH, Bench, Setup, ddf};
 
 const MMS: &str = "urn:x-omadm:mo:mms:1.0";
@@ -27,9 +25,9 @@ async fn bench(config: &str) -> Bench {
     bench
 }
 
-async fn configure(agent: &Agent, moid: &str) -> Result<Vec<String>, ConfigurationError> {
-    let moid = moid.to_owned();
-    agent.ask(|reply| Local::Configuration { moid: moid.into(), initiator: Initiator::Device, reply }).await
+async fn configure(agent: &Agent, moid: &str) -> Result<Vec<String>, Refused> {
+    let reply = agent.call(AGENT, "RequestConfiguration", &[moid, "Device"]).await?;
+    Ok(reply.body().deserialize().unwrap())
 }
 
 fn document(moid: &str) -> String {
@@ -44,7 +42,7 @@ async fn an_application_gets_its_configuration_from_where_a_server_said() {
     files::put(&bench.gateway.path("mcc"), "262\n", files::PLAIN).unwrap();
     bench.repository.put("/mms/262", "application/dmmo+json", document(MMS));
     let before = bench.packages().len();
-    let agent = Agent::start(&bench);
+    let agent = Agent::start(&bench).await;
     assert_eq!(configure(&agent, MMS).await.unwrap(), [format!("{MMS}/1/")]);
     let request = bench.tape.requests("repository").pop().unwrap();
     assert_eq!((request.method.as_str(), request.target().as_str()), ("GET", "/mms/262"));
@@ -67,7 +65,7 @@ async fn an_application_gets_its_configuration_from_where_a_server_said() {
 async fn who_asks_is_said_only_where_the_settings_want_it() {
     let bench = bench("[session]\ndefault-initiated-by = true\n").await;
     bench.repository.put("/mms/-1", "application/dmmo+json", document(MMS));
-    let agent = Agent::start(&bench);
+    let agent = Agent::start(&bench).await;
     configure(&agent, MMS).await.unwrap();
     let request = bench.tape.requests("repository").pop().unwrap();
     assert_eq!(request.target(), "/mms/-1?InitiatedBy=Device");
@@ -78,23 +76,23 @@ async fn who_asks_is_said_only_where_the_settings_want_it() {
 async fn a_document_of_another_object_is_discarded() {
     let bench = bench("").await;
     bench.repository.put("/mms/-1", "application/dmmo+json", document(BENCH));
-    let agent = Agent::start(&bench);
+    let agent = Agent::start(&bench).await;
     let refused = configure(&agent, MMS).await.unwrap_err().to_string();
     assert!(refused.contains(BENCH) && refused.contains(MMS), "{refused}");
     bench.repository.put("/mms/-1", "text/html", "<html/>");
     let refused = configure(&agent, MMS).await.unwrap_err();
-    assert!(matches!(refused, ConfigurationError::Command(_)), "{refused}");
+    assert_eq!(refused.name, "Failed", "{refused}");
     agent.stop().await;
 }
 
 #[tokio::test]
 async fn without_a_default_nothing_is_fetched() {
     let bench = bench("").await;
-    let agent = Agent::start(&bench);
+    let agent = Agent::start(&bench).await;
     let refused = configure(&agent, BENCH).await.unwrap_err();
-    assert!(matches!(refused, ConfigurationError::NoDefault(_)), "{refused}");
+    assert_eq!(refused.name, "NoDefault", "{refused}");
     let refused = configure(&agent, "urn:nothing").await.unwrap_err();
-    assert!(matches!(refused, ConfigurationError::UnknownMoid(_)), "{refused}");
+    assert_eq!(refused.name, "UnknownObject", "{refused}");
     assert!(bench.tape.requests("repository").is_empty());
     agent.stop().await;
 }
@@ -107,9 +105,9 @@ async fn a_server_that_lost_the_object_lost_its_default() {
     let text = std::fs::read_to_string(&file).unwrap();
     let kept = format!("permissions = [\"{BENCH}\"]\n{text}");
     files::put(&file, kept, files::PLAIN).unwrap();
-    let agent = Agent::start(&bench);
+    let agent = Agent::start(&bench).await;
     let refused = configure(&agent, MMS).await.unwrap_err();
-    assert!(matches!(refused, ConfigurationError::NoAccount { .. }), "{refused}");
+    assert_eq!(refused.name, "NoAccount", "{refused}");
     assert!(bench.tape.requests("repository").is_empty());
     agent.stop().await;
 }
@@ -124,15 +122,16 @@ async fn a_repository_that_never_answers_does_not_hold_up_the_end() {
     let agent = bench.start().await;
     bench.session(&agent, 2).await;
     agent.stop().await;
-    let agent = Agent::start(&bench);
-    let (moid, (reply, answer)) = (MMS.to_owned(), tokio::sync::oneshot::channel());
-    let request = Local::Configuration { moid: moid.into(), initiator: Initiator::Device, reply };
-    agent.send(request).await;
+    let agent = Agent::start(&bench).await;
+    let connection = agent.connection.clone();
+    let answer = tokio::spawn(async move {
+        local::call(&connection, local::PATH, AGENT, "RequestConfiguration", &[MMS, "Device"]).await
+    });
     let asked = silent.accept().await.unwrap();
     let before = std::time::Instant::now();
     agent.stop().await;
     assert!(before.elapsed() < Duration::from_secs(4), "{:?}", before.elapsed());
     let refused = answer.await.unwrap().unwrap_err();
-    assert!(refused.to_string().contains("stops"), "{refused}");
+    assert!(refused.why.contains("stops"), "{refused}");
     drop(asked);
 }

@@ -57,6 +57,7 @@ mod queue;
 mod resume;
 mod rights;
 mod scomo;
+mod service;
 mod session;
 mod silence;
 mod store_kill;

@@ -1,5 +1,4 @@
-//! The push bridge (TS Appendix D.2) against a real HTTPS server. Push clients speak to the agent's library here; their
-//! D-Bus interface hands on the same requests.
+//! The push bridge (TS Appendix D.2) against a real HTTPS server. Push clients speak to the agent by D-Bus.
 
 use std::sync::Arc;
 use std::sync::atomic::AtomicU16;
@@ -8,23 +7,21 @@ use std::time::Duration;
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
-use omadm_agent::daemon::Local;
 use omadm_agent::lab::gateway::Auth;
 use omadm_agent::lab::tape::Exchange;
 use omadm_agent::lab::{Options, Reply, Request, Server, Tape, files};
-use omadm_agent::push::PushError;
 use serde_json::json;
 
-use crate::support::local::Agent;
+use crate::support::local::{Agent, PUSH, Refused};
 use crate::support::{Bench, LIMIT, SERVER_ID, Setup};
 
-async fn register(agent: &Agent, server_id: &str, id: &str, register: bool) -> Result<(), PushError> {
-    let (server_id, id) = (server_id.into(), id.to_owned());
-    agent.ask(|reply| Local::Registration { server_id, id, register, reply }).await
+async fn register(agent: &Agent, server_id: &str, id: &str, register: bool) -> Result<(), Refused> {
+    let method = if register { "Register" } else { "Unregister" };
+    agent.call(PUSH, method, &[server_id, id]).await.map(drop)
 }
 
-async fn deliver(agent: &Agent, payload: &str) -> Result<(), PushError> {
-    agent.ask(|reply| Local::Deliver { payload: payload.to_owned(), reply }).await
+async fn deliver(agent: &Agent, payload: &str) -> Result<(), Refused> {
+    agent.call(PUSH, "Deliver", &[payload]).await.map(drop)
 }
 
 /// The DM Server's desk for registrations, and the bench that its account is on.
@@ -94,7 +91,7 @@ impl Desk {
 #[tokio::test]
 async fn the_server_is_told_of_the_registration_with_the_accounts_credentials() {
     let desk = Desk::new("k=v&l=w").await;
-    let agent = Agent::start(&desk.bench);
+    let agent = Agent::start(&desk.bench).await;
     register(&agent, SERVER_ID, "APA91b:x+y", true).await.unwrap();
     let registered = ("/register", "RegId=APA91b%3Ax%2By&k=v&l=w");
     desk.until_told(&[registered]).await;
@@ -112,13 +109,13 @@ async fn the_server_is_told_of_the_registration_with_the_accounts_credentials() 
 async fn a_registration_outlives_the_agent_and_is_made_once() {
     let desk = Desk::new("").await;
     desk.status.store(503, SeqCst);
-    let agent = Agent::start(&desk.bench);
+    let agent = Agent::start(&desk.bench).await;
     register(&agent, SERVER_ID, "1", true).await.unwrap();
     assert!(desk.bench.tape.until(LIMIT, |tape| !tape.requests("desk").is_empty()).await);
     agent.stop().await;
 
     desk.status.store(200, SeqCst);
-    let agent = Agent::start(&desk.bench);
+    let agent = Agent::start(&desk.bench).await;
     desk.until_told(&[("/register", "RegId=1")]).await;
     // Clients say it at every start.
     register(&agent, SERVER_ID, "1", true).await.unwrap();
@@ -128,7 +125,7 @@ async fn a_registration_outlives_the_agent_and_is_made_once() {
 
     // Another address must be told as well.
     desk.at("other", "");
-    let agent = Agent::start(&desk.bench);
+    let agent = Agent::start(&desk.bench).await;
     desk.until_told(&[("/register", "RegId=1"), ("/register", "RegId=2"), ("/other", "RegId=2")]).await;
     agent.stop().await;
 }
@@ -138,7 +135,7 @@ async fn a_registration_outlives_the_agent_and_is_made_once() {
 async fn a_server_that_waited_too_long_is_told_again_and_not_a_day_later() {
     let desk = Desk::new("").await;
     desk.status.store(408, SeqCst);
-    let agent = Agent::start(&desk.bench);
+    let agent = Agent::start(&desk.bench).await;
     register(&agent, SERVER_ID, "1", true).await.unwrap();
     let late = |tape: &Tape| tape.exchanges().iter().any(|exchange| exchange.reply.status == 408);
     assert!(desk.bench.tape.until(LIMIT, late).await);
@@ -156,7 +153,7 @@ async fn a_server_that_waited_too_long_is_told_again_and_not_a_day_later() {
 async fn an_address_that_was_wrong_is_put_right_without_waiting_a_day() {
     let desk = Desk::new("").await;
     desk.status.store(404, SeqCst);
-    let agent = Agent::start(&desk.bench);
+    let agent = Agent::start(&desk.bench).await;
     register(&agent, SERVER_ID, "1", true).await.unwrap();
     let refused = |tape: &Tape| tape.exchanges().iter().any(|exchange| exchange.reply.status == 404);
     assert!(desk.bench.tape.until(LIMIT, refused).await);
@@ -170,30 +167,36 @@ async fn an_address_that_was_wrong_is_put_right_without_waiting_a_day() {
 async fn a_push_message_is_a_notification() {
     let bench = Bench::new().await;
     bench.play(json!([]));
-    let agent = Agent::start(&bench);
+    let agent = Agent::start(&bench).await;
     let package = bench.notification().package().unwrap();
     let message = STANDARD.encode(&package);
     deliver(&agent, &message).await.unwrap();
     let ends = |exchanges: &[Exchange]| exchanges.iter().any(|exchange| exchange.reply.ends_session());
     assert!(bench.tape.until(LIMIT, |tape| ends(&tape.exchanges())).await);
 
-    assert_eq!(deliver(&agent, &message).await, Err(PushError::Dropped("duplicate")));
+    let dropped = |why: &str| {
+        let why = format!("the notification was dropped: {why}");
+        Err(Refused { name: "NotificationDropped".to_owned(), why })
+    };
+    assert_eq!(deliver(&agent, &message).await, dropped("duplicate"));
     let mut forged = bench.notification().package().unwrap();
     if let Some(last) = forged.last_mut() {
         *last ^= 1;
     }
-    assert_eq!(deliver(&agent, &STANDARD.encode(forged)).await, Err(PushError::Dropped("wrong-digest")));
-    assert_eq!(deliver(&agent, "?").await, Err(PushError::NotBase64));
+    assert_eq!(deliver(&agent, &STANDARD.encode(forged)).await, dropped("wrong-digest"));
+    assert_eq!(deliver(&agent, "?").await.unwrap_err().name, "InvalidArgument");
     agent.stop().await;
 }
 
 #[tokio::test]
 async fn what_no_account_wants_is_refused() {
     let bench = Bench::new().await;
-    let agent = Agent::start(&bench);
-    let unknown = register(&agent, "nobody", "1", true).await;
-    assert_eq!(unknown, Err(PushError::UnknownServer("nobody".into())));
-    assert_eq!(register(&agent, SERVER_ID, "1", true).await, Err(PushError::NoPush(SERVER_ID.into())));
-    assert_eq!(register(&agent, SERVER_ID, "", true).await, Err(PushError::BadId));
+    let agent = Agent::start(&bench).await;
+    for (server_id, id, expected) in
+        [("nobody", "1", "UnknownServer"), (SERVER_ID, "1", "NoPush"), (SERVER_ID, "", "InvalidArgument")]
+    {
+        let refused = register(&agent, server_id, id, true).await.unwrap_err();
+        assert_eq!(refused.name, expected, "{refused}");
+    }
     agent.stop().await;
 }

@@ -52,11 +52,21 @@ pub(crate) mod id {
     pub(crate) const ALARMS_FAILING: &str = "6f1d5c0b8f0f4a7f9d4b1a3c2e5d7f34";
 }
 
+/// The name of the agent in the journal.
+pub(crate) fn identifier() -> &'static str {
+    "omadmd"
+}
+
+/// Where log lines go, by the name that systemd has for it.
+pub(crate) fn target() -> &'static str {
+    if connected_to_journal() { "journal" } else { "console" }
+}
+
 /// Sends log lines to journald if stderr is connected to it, else to stderr. What the process dies of is said after
 /// them.
 pub(crate) fn install() {
     let journal = connected_to_journal().then(JournalLog::new).and_then(Result::ok);
-    let journal = journal.map(|journal| journal.with_syslog_identifier("omadmd".to_owned()));
+    let journal = journal.map(|journal| journal.with_syslog_identifier(identifier().to_owned()));
     // Fails only where a logger is installed already: then that one is meant.
     let _ = log::set_boxed_logger(Box::new(Lines(Arc::new(Output { journal, queue: Queue::new() }))));
     // As systemd's own services have it.

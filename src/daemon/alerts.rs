@@ -18,6 +18,8 @@ impl Daemon {
     /// Reports an EXEC that ended after its command was answered: its alert waits for the server, in a session started
     /// now unless one is running, or for the destination that the command named.
     pub(super) async fn finished(&mut self, finished: Finished) {
+        self.service.exec_finished(&finished.client_uri, finished.code);
+        self.service.changed(["PendingAlerts"]);
         let ends = Ends::of(finished);
         match self.store(&ends).await {
             Ok(()) => self.have_told(&ends),
@@ -138,6 +140,7 @@ impl Daemon {
         dropped: &[(ServerId, usize)],
     ) {
         let now = waking::now();
+        self.service.changed(["PendingAlerts"]);
         for (server_id, count) in dropped {
             self.shared.dropped.tell(server_id, *count, now);
         }

@@ -14,12 +14,23 @@ use super::removal_evidence::SeenFolders;
 use crate::agent_state::AgentState;
 use crate::base::heartbeat::Hearts;
 use crate::base::waking;
+use crate::service::Caller;
 
 /// The result of reading files again.
 pub(super) struct Reread {
     /// The scope that was asked for.
     pub(super) scope: Scope,
     pub(super) read: Result<Read, LoadError>,
+}
+
+impl Reread {
+    /// All that is wrong with the files, a problem a line; empty where nothing is.
+    pub(super) fn problems(&self) -> String {
+        match &self.read {
+            Ok(read) => read.problems().to_string(),
+            Err(error) => error.to_string(),
+        }
+    }
 }
 
 /// The files that the agent state is made of: watched, read again apart from the loop, and what their folders have
@@ -31,12 +42,21 @@ pub(super) struct ConfigFiles {
     /// The reading under way: once at a time, and once more for all that was asked meanwhile.
     running: JoinSet<Reread>,
     again: Option<Scope>,
+    /// Who waits to hear what comes of reading everything again.
+    pub(super) waiting: Vec<Caller>,
 }
 
 impl ConfigFiles {
     /// Makes the component, which reads nothing again yet.
     pub(super) fn new(loader: Loader, watcher: FolderWatch) -> Self {
-        Self { loader, watcher, seen: SeenFolders::default(), running: JoinSet::new(), again: None }
+        Self {
+            loader,
+            watcher,
+            seen: SeenFolders::default(),
+            running: JoinSet::new(),
+            again: None,
+            waiting: Vec::new(),
+        }
     }
 
     /// Begins to read the folders again, if one has changed.

@@ -4,12 +4,13 @@ use std::sync::Arc;
 
 use tokio::time::{Instant, timeout_at};
 
-use super::local::Configured;
+use super::calls::of_configuration;
 use super::shared::Shared;
 use crate::agent_state::AgentState;
 use crate::base::tasks::Tasks;
 use crate::exec::ExecSlots;
 use crate::just_in_time::{ConfigurationError, DefaultOrigin, Initiator};
+use crate::service::{Caller, Values};
 use crate::uri::Moid;
 
 /// The most requests that are served at one time.
@@ -27,7 +28,7 @@ impl Configurations {
         &mut self,
         moid: &Moid,
         initiator: Initiator,
-        reply: Configured,
+        caller: Caller,
         agent_state: &Arc<AgentState>,
         exec_slots: &ExecSlots,
         shared: &mut Shared,
@@ -35,13 +36,13 @@ impl Configurations {
         let source = match DefaultOrigin::of(agent_state, moid) {
             Ok(source) => source,
             Err(error) => {
-                let _ = reply.send(Err(error));
+                caller.answer(Err(of_configuration(&error)));
                 return;
             }
         };
         let moid = source.moid().clone();
         if self.tasks.keys().len() == MOST || self.tasks.keys().any(|other| *other == moid) {
-            let _ = reply.send(Err(ConfigurationError::Busy));
+            caller.answer(Err(of_configuration(&ConfigurationError::Busy)));
             return;
         }
         let (exec_slots, stopping) = (exec_slots.clone(), shared.stopping.subscribe());
@@ -65,7 +66,8 @@ impl Configurations {
                     "{moid}: not configured from {server_id}'s DEFAULT: {error}"
                 ),
             }
-            let _ = reply.send(done);
+            let made = |made: Vec<String>| Values::Of("as", serde_json::json!([made]));
+            caller.answer(done.map(made).map_err(|error| of_configuration(&error)));
         };
         self.tasks.spawn(moid, configuring);
     }

@@ -47,6 +47,8 @@ impl Patience {
 /// The accounts and objects as files have them. Folders that did not answer in time have nothing.
 pub(super) struct Read {
     pub(super) settings: Settings,
+    /// The problems of the settings' files, where these were read.
+    pub(super) of_settings: Problems,
     pub(super) accounts: Result<FolderContent<Account>, Stuck>,
     pub(super) objects: Result<FolderContent<Arc<ManagementObject>>, Stuck>,
     /// Whether each later change of the folders will be told; none where they did not answer in time.
@@ -93,6 +95,28 @@ impl Read {
             && self.is_watched.is_some()
     }
 
+    /// All that is wrong with the files, in their order.
+    pub(super) fn problems(&self) -> Problems {
+        let mut all = self.of_settings.clone();
+        let paths = &self.settings.paths;
+        let mut stuck = |folders: &[PathBuf], why: &Stuck| {
+            folders.iter().for_each(|folder| all.file(folder, why.to_string()));
+            Problems::default()
+        };
+        let accounts = match &self.accounts {
+            Ok(found) => found.all_problems(),
+            Err(why) => stuck(&paths.accounts, why),
+        };
+        let objects = match &self.objects {
+            Ok(found) => found.all_problems(),
+            Err(why) => stuck(&paths.mo, why),
+        };
+        all.append(accounts);
+        all.append(objects);
+        all.sort();
+        all
+    }
+
     /// Whether all management objects are known, those included that are broken.
     pub(super) fn has_objects(&self) -> bool {
         self.objects.as_ref().is_ok_and(|found| found.silent.is_empty())
@@ -120,7 +144,7 @@ impl Read {
                 objects = self::objects(&settings, patience).await;
             }
         }
-        Self { settings, accounts, objects, is_watched }
+        Self { settings, of_settings: Problems::default(), accounts, objects, is_watched }
     }
 
     /// The folders as far as known: of those that did not answer, what was found before.

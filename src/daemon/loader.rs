@@ -216,7 +216,8 @@ impl Loader {
             {
                 log::warn!("notification.listen and paths.state take effect at the next start");
             }
-            Ok(Read::folders(settings, environment, &watched, Patience::RELOAD).await)
+            let read = Read::folders(settings, environment, &watched, Patience::RELOAD).await;
+            Ok(Read { of_settings: loaded.problems, ..read })
         }
     }
 

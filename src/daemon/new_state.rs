@@ -17,7 +17,10 @@ impl Daemon {
     }
 
     /// Takes the files that were read again.
-    pub(super) async fn loaded(&mut self, Reread { scope, read }: Reread) {
+    pub(super) async fn loaded(&mut self, reread: Reread) {
+        let again = self.config_files.asked_meanwhile();
+        let answers = if again == Some(Scope::Everything) { Vec::new() } else { self.answer_reload(&reread) };
+        let Reread { scope, read } = reread;
         match read {
             Ok(read) => {
                 if !read.is_whole() {
@@ -34,11 +37,12 @@ impl Daemon {
             ),
         }
         self.shared.memory_release.begins(&self.agent_state.store);
-        let again = self.config_files.asked_meanwhile();
         if scope == Scope::Everything && again != Some(Scope::Everything) {
             let status = self.status();
             self.shared.systemd.ready(&status);
         }
+        // Who asked hears of it when it has taken effect.
+        answers.into_iter().for_each(|(caller, answer)| caller.answer(answer));
         if let Some(again) = again {
             self.config_files.load(again, &self.agent_state, &mut self.shared.hearts);
         }
@@ -73,6 +77,7 @@ impl Daemon {
     async fn go_on_in(&mut self, agent_state: AgentState) -> Arc<AgentState> {
         self.notifications.follow(&agent_state);
         self.sessions.queue.keep(|server_id| agent_state.peer(server_id).is_some());
+        self.sessions.history.keep(|server_id| agent_state.peer(server_id).is_some());
         let before = std::mem::replace(&mut self.agent_state, Arc::new(agent_state));
         self.execs.exec_slots.follow(&self.agent_state);
         let gone = state_difference::missing(&self.agent_state, &before);
@@ -87,9 +92,15 @@ impl Daemon {
         self.forget(&gone).await;
         self.take_up_for(&back).await;
         self.config_files.remember(&self.agent_state, &self.clock).await;
+        self.tell_status();
+        before
+    }
+
+    /// Tells the service manager what the agent does, and whoever listens on the bus that it may be another thing.
+    pub(super) fn tell_status(&mut self) {
         let status = self.status();
         self.shared.systemd.status(&status);
-        before
+        self.service.changed(["Servers", "Sessions", "PendingAlerts"]);
     }
 
     /// What the agent serves and does, in a line.

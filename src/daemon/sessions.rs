@@ -6,6 +6,7 @@ use std::sync::Arc;
 use tokio::task::JoinError;
 use tokio::time::timeout_at;
 
+use super::history::{self, History};
 use super::network::{Event, Network};
 use super::schedule::Due;
 use super::shared::Shared;
@@ -37,6 +38,7 @@ use crate::uri::ServerId;
 #[derive(Default)]
 pub(super) struct Sessions {
     pub(super) queue: Queue,
+    pub(super) history: History,
     /// The tasks of running sessions, by whom each is with.
     tasks: Tasks<Destination, Ended>,
     network: Network,
@@ -140,6 +142,7 @@ impl Sessions {
             "{server_id}: session {session_id} begins ({})", request.cause.name()
         );
         let destination = request.destination();
+        self.history.began(&destination, &session_id, request.cause);
         if request.cause.is_notification() {
             triggers.began(&server_id);
         }
@@ -247,8 +250,7 @@ impl Daemon {
         let begun = sessions.start_due(agent_state, &execs.exec_slots, &mut notifications.triggers, shared);
         if begun.any {
             self.bootstrapping.look(waking::now());
-            let status = self.status();
-            self.shared.systemd.status(&status);
+            self.tell_status();
         }
         for request in begun.given_up {
             self.give_up(&request).await;
@@ -274,6 +276,9 @@ impl Daemon {
             let failure = SessionFailure::Internal(error.to_string());
             Outcome::Failed { failure, again: Again::Later }.into()
         });
+        let id = self.sessions.history.ended(&destination, &ended.outcome);
+        let told = history::outcome(&ended.outcome);
+        self.service.session_ended(destination.server_id.as_str(), &id, &told);
         let now = waking::now();
         let wait =
             self.sessions.queue.ended(&destination, &ended.outcome, now, self.shared.random.next_u32());
@@ -295,8 +300,7 @@ impl Daemon {
             self.keep_untold(ends, &error);
         }
         self.shared.memory_release.begins(&self.agent_state.store);
-        let status = self.status();
-        self.shared.systemd.status(&status);
+        self.tell_status();
     }
 
     /// Follows up a session with an account's server.

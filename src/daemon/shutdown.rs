@@ -35,6 +35,8 @@ impl Daemon {
         self.alarms.stop().await;
         self.subscriptions.stop(deadline).await;
         self.last_words().await;
+        self.config_files.waiting.clear();
+        self.service.stop().await;
     }
 
     /// Commits what has ended, so that it is on disk before the agent ends.

@@ -21,6 +21,7 @@ use crate::alarm::Alarms;
 use crate::base::Random;
 use crate::base::waking;
 use crate::notification::listener;
+use crate::service::Service;
 use crate::store::StoreError;
 use crate::subscription::Subscriptions;
 
@@ -68,6 +69,7 @@ impl Daemon {
             subscriptions: Subscriptions::new(&agent_state, &mut *random),
             alarms: Alarms::new(&agent_state),
             config_files: ConfigFiles::new(loader, watcher),
+            service: Service::new(&agent_state.settings.dbus_address),
             clock,
             agent_state,
             shared: Shared::new(random),
@@ -88,5 +90,6 @@ impl Daemon {
         self.take_up().await;
         let due = schedule::at_start(&self.agent_state, waking::now(), &mut *self.shared.random);
         self.sessions.ask(self.bootstrapping.hold_back(due, &self.agent_state, &self.clock));
+        self.service.begin().await;
     }
 }

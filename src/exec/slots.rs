@@ -126,6 +126,12 @@ impl ExecSlots {
         Ok(Hold { nodes: Arc::clone(&self.nodes), client_uri: client_uri.to_owned() })
     }
 
+    /// The ClientURIs of the nodes whose EXECs run, or wait until they may.
+    #[must_use]
+    pub fn nodes(&self) -> Vec<String> {
+        self.nodes.lock().unwrap_or_else(PoisonError::into_inner).iter().cloned().collect()
+    }
+
     pub(super) fn number(&self) -> u64 {
         self.next.fetch_add(1, Ordering::Relaxed)
     }

@@ -260,12 +260,9 @@ impl Bench {
             main_thread: MainThread::default(),
         };
         let socket = UdpSocket::from_std(self.socket.try_clone()?)?;
-        let (_, requests) = mpsc::channel(1);
-        daemon::run(options, vec![socket], signals, requests, Box::new(OsRandom)).await.map_err(|error| {
-            match error {
-                DaemonError::Configuration(problems) => Error::Agent(problems.to_string()),
-                other => Error::Agent(other.to_string()),
-            }
+        daemon::run(options, vec![socket], signals, Box::new(OsRandom)).await.map_err(|error| match error {
+            DaemonError::Configuration(problems) => Error::Agent(problems.to_string()),
+            other => Error::Agent(other.to_string()),
         })
     }
 }

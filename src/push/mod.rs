@@ -41,9 +41,6 @@ pub enum PushError {
     /// The Package#0 was turned away, for the reason that the journal counts it under.
     #[error("the notification was dropped: {0}")]
     Dropped(&'static str),
-    /// Too many requests wait already.
-    #[error("too many notifications are waiting")]
-    Busy,
     /// The registration can't be kept in the store.
     #[error("the store failed")]
     Store,

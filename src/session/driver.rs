@@ -573,7 +573,7 @@ async fn facts(connection: &Connection, parameters: &Parameters, bus: &Bus) -> S
     // The modem's own word, else that of `[subscriber]`.
     let roaming = link.roaming.or_else(|| parameters.roams());
     let roaming = roaming.filter(|_| link.kind == Some(ConnectionType::Mobile));
-    SessionFacts { bearer: link.kind, roaming, abroad: false }
+    SessionFacts { bearer: link.kind, roaming, ..SessionFacts::default() }
 }
 
 /// The name by which the crash guard knows the risky part of a session with this destination.

@@ -10,4 +10,5 @@ mod requested;
 pub use driver::{Ended, Session, risk_of_session};
 pub use machine::{Again, Outcome, SessionFailure};
 pub use outage::Outage;
+pub use queue::outlook::{Outlook, WaitsFor};
 pub use queue::{Cause, Circumstances, MeteredCircumstances, Queue, SessionRequest, Step};

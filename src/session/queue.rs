@@ -7,6 +7,7 @@
 //! ([`DataBudget`](crate::command::DataBudget)). Who waits, for a bearer or for the end of a backoff, has not begun.
 
 mod line;
+pub(super) mod outlook;
 mod request;
 
 pub use request::{Cause, SessionRequest};

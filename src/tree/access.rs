@@ -31,6 +31,9 @@ impl Tree {
             // Which entries, and how, the delegation decides.
             return Ok(if delegates { Rights::READ.with(Rights::WRITE) } else { Rights::default() });
         }
+        if principal.session.is_operator {
+            return Ok(operators(instance));
+        }
         let Some(listed) = listed(principal.account, object) else { return Ok(Rights::default()) };
         match instance.provenance {
             // Each server sees its own account only, and gives it to nobody.
@@ -85,13 +88,22 @@ impl Tree {
     }
 }
 
+/// The rights of the local operator. An account is changed in its file.
+fn operators(instance: &Instance) -> Rights {
+    match instance.provenance {
+        Provenance::Account => Rights::READ,
+        _ => Rights::ALL.without(Rights::DELEGATE),
+    }
+}
+
 impl Principal<'_> {
     /// Whether the server may know that the device has this management object: its bootstrap lists the MOID
     /// (TS 11.2 Permissions), or it is everybody's.
     #[must_use]
     pub fn sees(&self, object: &ManagementObject) -> bool {
         let is_everybodys = object.moid == SESSION_INFO || object.per_object;
-        object.is_for(self.account.profile) && (is_everybodys || self.lists(object))
+        self.session.is_operator
+            || object.is_for(self.account.profile) && (is_everybodys || self.lists(object))
     }
 
     /// Whether the server's bootstrap lists the MOID. What is everybody's to read need not be listed, but it is in no

@@ -24,6 +24,8 @@ pub struct SessionFacts {
     /// Whether the session is held at a foreign origin, or the package being executed leads to one (TS 5.4.8): what an
     /// account keeps between its own origins and the device does not go there.
     pub abroad: bool,
+    /// Whether no server asks, but the operator of this machine: he reads all instances, and no secret.
+    pub is_operator: bool,
 }
 
 impl SessionFacts {

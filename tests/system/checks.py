@@ -304,6 +304,37 @@ def properties(bench):
 
 
 @check
+def policy(bench):
+    """by D-Bus, operators may ask for everything, applications for what is theirs, and nobody else for anything"""
+    machine = bench.machine
+    name, path = "org.omadm.Agent1", "/org/omadm/Agent1"
+    for user, group in (("oper", "omadm-admin"), ("app", "omadm-app")):
+        machine.run("useradd", "--system", "--groups", group, user)
+    calls = {
+        "status": (name, "Status"),
+        "session": (name, "StartSession", "s", "nobody-s-server"),
+        "log": ("org.freedesktop.DBus.Properties", "GetAll", "s", name),
+        "configuration": (name, "RequestConfiguration", "ss", "urn:nothing", "User"),
+        "alert": (name, "RaiseAlert", "ssssss", "no type", "", "", "", "", ""),
+        "push": (f"{name}.Push", "Register", "ss", "nobody-s-server", "1"),
+    }
+    theirs = {"configuration", "alert", "push"}
+    for user, may in (("root", set(calls)), ("oper", set(calls)), ("app", theirs), ("nobody", set())):
+        for what, call in calls.items():
+            said = machine.run("setpriv", f"--reuid={user}", "--init-groups", f"--regid={user}" if user != "nobody"
+                else "--regid=nogroup", "busctl", "call", name, path, *call, check=False, both=True)  # fmt: skip
+            denied = "Access denied" in said or "AccessDenied" in said
+            assert denied != (what in may), f"{user} asks for {what}: {said}"
+    level = ("systemctl", "service-log-level", SERVICE)
+    assert machine.run(*level).strip() == "info"
+    machine.run(*level, "debug")
+    assert machine.run(*level).strip() == "debug"
+    machine.run(*level, "info")
+    for user in ("oper", "app"):
+        machine.run("userdel", user)
+
+
+@check
 def over_ipv6(bench):
     """a notification over IPv6 starts a session"""
     bench.server.session(to=MACHINE_V6)

@@ -137,8 +137,8 @@ class Machine:
         children = Path(f"/proc/{self.nspawn.pid}/task/{self.nspawn.pid}/children")
         return int(children.read_text().split()[0]) if self.nspawn.poll() is None and children.read_text() else None
 
-    def run(self, *command, check=True, stdin=""):
-        """Runs a command inside, as root; its output."""
+    def run(self, *command, check=True, stdin="", both=False):
+        """Runs a command inside, as root; its output, and what it complains of where `both` are wanted."""
         if not (leader := self.leader()):
             return ""
         namespaces = ["--mount", "--uts", "--ipc", "--net", "--pid", "--cgroup", "--root", "--wdns=/"]
@@ -147,7 +147,7 @@ class Machine:
             input=stdin, capture_output=True, text=True, check=False, timeout=120,
         )
         assert not check or done.returncode == 0, f"{' '.join(command)}: {done.stdout}{done.stderr}".strip()
-        return done.stdout
+        return done.stdout + done.stderr if both else done.stdout
 
     def write(self, path, text, mode="0644", owner="root:root"):
         """Writes a file inside; readers see the old one or the whole new one."""

@@ -26,7 +26,7 @@ pub(super) fn all(values: &[OwnedVariant]) -> Option<Raw> {
 }
 
 /// A value as JSON; `null` is a file descriptor, or no number.
-pub(super) fn json(value: &Variant<'_>) -> Json {
+pub(crate) fn json(value: &Variant<'_>) -> Json {
     match value {
         Variant::U8(number) => Json::from(*number),
         Variant::Bool(truth) => Json::from(*truth),

@@ -28,6 +28,7 @@ mod seen;
 mod services;
 mod watch;
 
+pub(crate) use convert::json as to_json;
 pub(super) use method::{answer, method};
 pub(super) use object::{ObjectAt, children};
 pub(super) use property::{PropertyAddress, Target, read};
@@ -177,11 +178,7 @@ impl Bus {
         if let Some(link) = link.as_ref().filter(|link| !link.is_closed()) {
             return Ok(link.clone());
         }
-        let made = match self.address.as_str() {
-            "system" => connection::Builder::system(),
-            address => connection::Builder::address(address),
-        };
-        let made = made.build().await?;
+        let made = builder(&self.address).build().await?;
         self.was_there.store(true, Ordering::Relaxed);
         Ok(link.insert(made).clone())
     }
@@ -212,6 +209,14 @@ impl Bus {
     fn is_missing(&self, error: &io::Error) -> bool {
         use io::ErrorKind::{ConnectionRefused, NotFound};
         !self.was_there.load(Ordering::Relaxed) && matches!(error.kind(), ConnectionRefused | NotFound)
+    }
+}
+
+/// A connection to be made to the bus at `address`: `system`, or a D-Bus address.
+pub(crate) fn builder(address: &str) -> connection::Builder<'static> {
+    match address {
+        "system" => connection::Builder::system(),
+        address => connection::Builder::address(address),
     }
 }
 

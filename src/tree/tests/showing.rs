@@ -160,7 +160,7 @@ fn what_the_session_knows_is_what_its_object_shows() {
     let node = bench.tree.own(&BOX.into()).unwrap();
     let shown = |name: &str, bearer, roaming| {
         let view = BuiltinValues {
-            session: SessionFacts { bearer, roaming, abroad: false },
+            session: SessionFacts { bearer, roaming, ..SessionFacts::default() },
             account: None,
             store: &bench.tree.store,
             node: &node,

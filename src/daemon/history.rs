@@ -1,0 +1,109 @@
+//! What the agent remembers of sessions since it started: those that run, and how the last one with each server ended.
+
+use std::collections::BTreeMap;
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use serde_json::{Value as Json, json};
+
+use crate::alert::Destination;
+use crate::session::{Cause, Outcome};
+use crate::uri::ServerId;
+
+/// A session that runs.
+struct Running {
+    id: String,
+    cause: Cause,
+    /// When it began, in seconds since 1970.
+    began: u64,
+}
+
+/// The last session with a server.
+struct Last {
+    id: String,
+    /// When it ended, in seconds since 1970.
+    ended: u64,
+    /// How it ended: nothing where it was completed.
+    failure: Option<String>,
+    /// When a session with the server was last completed, in seconds since 1970.
+    completed: Option<u64>,
+}
+
+/// The sessions that run, and the last ones.
+#[derive(Default)]
+pub(super) struct History {
+    running: BTreeMap<Destination, Running>,
+    last: BTreeMap<ServerId, Last>,
+}
+
+fn now() -> u64 {
+    SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs())
+}
+
+/// How a session ended, in a word or a sentence.
+pub(super) fn outcome(outcome: &Outcome) -> String {
+    match outcome {
+        Outcome::Completed => "completed".to_owned(),
+        Outcome::Failed { failure, .. } => format!("failed: {failure}"),
+    }
+}
+
+impl History {
+    /// Notes that a session has begun.
+    pub(super) fn began(&mut self, destination: &Destination, id: &str, cause: Cause) {
+        self.running.insert(destination.clone(), Running { id: id.to_owned(), cause, began: now() });
+    }
+
+    /// Notes how a session ended; returns its id.
+    pub(super) fn ended(&mut self, destination: &Destination, outcome: &Outcome) -> String {
+        let id = self.running.remove(destination).map(|running| running.id).unwrap_or_default();
+        // What was posted elsewhere is not the server's.
+        if destination.uri.is_none() {
+            let before = self.last.remove(&destination.server_id).and_then(|last| last.completed);
+            let (failure, completed) = match outcome {
+                Outcome::Completed => (None, Some(now())),
+                Outcome::Failed { failure, .. } => (Some(failure.to_string()), before),
+            };
+            let last = Last { id: id.clone(), ended: now(), failure, completed };
+            self.last.insert(destination.server_id.clone(), last);
+        }
+        id
+    }
+
+    /// Forgets servers whose account is gone.
+    pub(super) fn keep(&mut self, known: impl Fn(&ServerId) -> bool) {
+        self.last.retain(|server_id, _| known(server_id));
+    }
+
+    /// Whether a session with this server runs.
+    pub(super) fn runs(&self, server_id: &ServerId) -> bool {
+        self.running.contains_key(&Destination::of(server_id))
+    }
+
+    /// The sessions that run, for programs.
+    pub(super) fn sessions(&self) -> Json {
+        let session = |(destination, running): (&Destination, &Running)| {
+            json!({
+                "server": destination.server_id.as_str(),
+                "reportTo": destination.uri,
+                "id": running.id,
+                "cause": running.cause.name(),
+                "began": running.began,
+            })
+        };
+        self.running.iter().map(session).collect()
+    }
+
+    /// The last session with a server, for programs: null where there was none.
+    pub(super) fn last(&self, server_id: &ServerId) -> Json {
+        let last = self.last.get(server_id);
+        last.map_or(Json::Null, |last| {
+            json!({
+                "id": last.id,
+                "ended": last.ended,
+                "outcome": if last.failure.is_none() { "completed" } else { "failed" },
+                "why": last.failure,
+                "completed": last.completed,
+            })
+        })
+    }
+}
