@@ -15,6 +15,7 @@ mod links;
 mod man;
 mod mapping;
 mod names;
+mod operating;
 mod pages;
 mod settings;
 mod statuses;
