@@ -21,7 +21,7 @@ mkdir -p "/sys/fs/cgroup/$1"
 echo $$ >"/sys/fs/cgroup/$1/cgroup.procs"
 exec systemd-nspawn --quiet --keep-unit --register=no --boot --directory="$2" --volatile=overlay --machine="$1" \
   --network-namespace-path="/run/netns/$3" --bind-ro="$4" --console=passive --link-journal=no \
-  --resolv-conf=off --timezone=off
+  --resolv-conf=off --timezone=off --capability=CAP_NET_ADMIN
 """
 FORGET = """
 mount -t cgroup2 cgroup2 /sys/fs/cgroup
