@@ -1,7 +1,7 @@
 //! The content that an effect writes.
 
 use crate::ddf::Format;
-use crate::mo::mapping::Setting;
+use crate::mo::setting::Setting;
 
 /// The content for a property or a program.
 pub(crate) enum Content {

@@ -279,7 +279,7 @@ fn content(act: Act<'_>, context: &Context<'_>) -> Result<Option<Content>, Backe
 pub(crate) fn file_content(act: Act<'_>, context: &Context<'_>) -> Result<Option<FileContent>, BackendError> {
     if let Act::Set(Sink { to: Call::File { setting: Some(setting), .. }, pipeline }, value) = act {
         let text = pipeline.invert(&value.to_text(), &context.variables(None))?;
-        let setting = setting.clone();
+        let setting = setting.filled(&context.variables(None))?;
         return Ok(Some(FileContent::Setting { setting, value: text, format: plain_format(value) }));
     }
     Ok(content(act, context)?.map(FileContent::Whole))

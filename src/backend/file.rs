@@ -63,8 +63,17 @@ pub(super) async fn setting(
         Answer::Absent(why) => return Ok(Answer::Absent(why)),
         Answer::Unavailable(why) => return Ok(Answer::Unavailable(why)),
     };
+    setting_of(&bytes, path, setting)
+}
+
+/// The setting of a file whose content somebody has read.
+pub(super) fn setting_of(
+    content: &[u8],
+    path: &str,
+    setting: &Setting,
+) -> Result<Answer<Raw>, BackendError> {
     let failed = |error| BackendError::Setting { path: path.into(), setting: setting.to_string(), error };
-    Ok(match setting.read(&bytes).map_err(failed)? {
+    Ok(match setting.read(content).map_err(failed)? {
         Some(text) => Answer::Value(Raw::Text(text)),
         None => Answer::Absent(format!("{path}: no {setting}")),
     })

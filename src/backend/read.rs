@@ -106,7 +106,10 @@ pub async fn read_source(
         SourceKind::File { path, setting } => {
             let path = path.fill_path(&variables)?;
             match setting {
-                Some(setting) => file::setting(context.machine, &path, setting, source.privileged).await?,
+                Some(key) => {
+                    let setting = key.filled(&variables)?;
+                    file::setting(context.machine, &path, &setting, source.privileged).await?
+                }
                 None => file::read(context.machine, &path, source.privileged).await?,
             }
         }
@@ -130,7 +133,7 @@ pub async fn read_source(
         Answer::Absent(why) => return Ok(Answer::Absent(why)),
         Answer::Unavailable(why) => return Ok(Answer::Unavailable(why)),
     };
-    let typed = typed(raw, &source.pipeline, &source.from, format, &variables)?;
+    let typed = typed(raw, &source.pipeline, &Named(&source.from, &variables), format, &variables)?;
     Ok(typed.map(|value| Reading { value, transient }))
 }
 
@@ -144,23 +147,22 @@ pub fn of_content(
     format: Format,
     context: &Context<'_>,
 ) -> Result<Answer<Value>, BackendError> {
-    let SourceKind::File { setting: Some(setting), path } = &source.from else {
-        if let SourceKind::File { path, .. } = &source.from {
-            let path = path.fill_path(&context.variables(None))?;
-            if dmi::is_placeholder(&path, &content) {
-                return Ok(file::placeholder(&path));
+    let variables = context.variables(None);
+    let raw = match &source.from {
+        SourceKind::File { setting, path } => {
+            let path = path.fill_path(&variables)?;
+            match setting.as_ref().map(|key| key.filled(&variables)).transpose()? {
+                Some(setting) => match file::setting_of(&content, &path, &setting)? {
+                    Answer::Value(raw) => raw,
+                    other => return Ok(other.map(|_| Value::Null)),
+                },
+                None if dmi::is_placeholder(&path, &content) => return Ok(file::placeholder(&path)),
+                None => Raw::Bytes(content),
             }
         }
-        return typed(Raw::Bytes(content), &source.pipeline, &source.from, format, &context.variables(None));
+        _ => Raw::Bytes(content),
     };
-    let failed =
-        |error| BackendError::Setting { path: path.to_string().into(), setting: setting.to_string(), error };
-    match setting.read(&content).map_err(failed)? {
-        Some(text) => {
-            typed(Raw::Text(text), &source.pipeline, &source.from, format, &context.variables(None))
-        }
-        None => Ok(Answer::Absent(format!("{path}: no {setting}"))),
-    }
+    typed(raw, &source.pipeline, &Named(&source.from, &variables), format, &variables)
 }
 
 /// The value that a program's standard output, or a method's answer, stands for.
@@ -174,6 +176,15 @@ pub fn of_output(
     context: &Context<'_>,
 ) -> Result<Answer<Value>, BackendError> {
     typed(Raw::Bytes(output), pipeline, &"`result`", format, &context.variables(None))
+}
+
+/// A source by its name, whose braces are filled in when it is told.
+struct Named<'a>(&'a SourceKind, &'a Variables<'a>);
+
+impl fmt::Display for Named<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0.named(self.1))
+    }
 }
 
 fn stored(context: &Context<'_>) -> Answer<Reading> {

@@ -54,6 +54,13 @@ format = "int"
 set = { file = "/sys/net/{if}/mtu", privileged = true }
 get = [{ file = "/sys/net/{if}/mtu", privileged = true }]
 
+[node."Tunnels/<t>"]
+list = { file = "/data/tunnels.ini", lines = true, match = '^\[tunnel (?<t>[^\]]+)\]', key = "t" }
+[node."Tunnels/<t>/Enabled"]
+format = "bool"
+set = { file = "/data/tunnels.ini", key = ["tunnel {t}", "enabled"], privileged = true }
+get = [{ file = "/data/tunnels.ini", key = ["tunnel {t}", "enabled"], privileged = true }]
+
 [node."Slow/<if>"]
 list = { run = ["ROOT/bin/names"], lines = true, privileged = true }
 [node."Slow/<if>/Mtu"]

@@ -10,7 +10,7 @@ use super::fill::Variables;
 use super::join::node_key;
 use super::leaf_path::LeafPath;
 use super::limit::{Bound, Limits, Side, compare};
-use super::mapping::{Call, Input, NodeMapping, Pipeline, Sink, Source, SourceKind};
+use super::mapping::{Call, Input, Key, NodeMapping, Pipeline, Sink, Source, SourceKind};
 use super::object::{ManagementObject, Node, NodeId};
 use super::object_files::ObjectFiles;
 use super::pipeline::Passed;
@@ -246,7 +246,10 @@ impl Check<'_> {
     fn source(&mut self, source: &Source) {
         let braces = Braces { value: false, own_name: true };
         match &source.from {
-            SourceKind::File { path, .. } => self.path(path, "get.file", braces),
+            SourceKind::File { path, setting } => {
+                self.path(path, "get.file", braces);
+                self.key(setting.as_ref(), "get.key", braces);
+            }
             SourceKind::Run(argv) => self.argv(argv, "get.run", braces),
             SourceKind::Method { args, .. } => {
                 for argument in args {
@@ -368,8 +371,10 @@ impl Check<'_> {
 
     fn call(&mut self, call: &Call, key: &str, braces: Braces) {
         match call {
-            Call::File { path, .. } => {
-                self.path(path, &format!("{key}.file"), Braces { value: false, ..braces });
+            Call::File { path, setting, .. } => {
+                let braces = Braces { value: false, ..braces };
+                self.path(path, &format!("{key}.file"), braces);
+                self.key(setting.as_ref(), &format!("{key}.key"), braces);
             }
             Call::Run(program) => self.argv(&program.argv, &format!("{key}.run"), braces),
             Call::Bus { args, .. } => {
@@ -386,6 +391,12 @@ impl Check<'_> {
             self.problem(format!("`{key}`: expected an absolute path"));
         }
         self.braces(path, key, braces);
+    }
+
+    fn key(&mut self, setting: Option<&Key>, key: &str, braces: Braces) {
+        for name in setting.iter().flat_map(|setting| setting.templates()) {
+            self.braces(name, key, braces);
+        }
     }
 
     fn argv(&mut self, argv: &[Template], key: &str, braces: Braces) {

@@ -35,6 +35,14 @@ pub enum FillError {
     /// The argument that comes of it would be taken for an option.
     #[error("{0} would be taken for an option: write `--` before the argument")]
     Option(String),
+    /// The key that comes of it is none that the file's syntax has.
+    #[error("{key:?} can't be the key of a setting: {why}")]
+    Key {
+        /// The key.
+        key: String,
+        /// Why it is none.
+        why: String,
+    },
     /// The argument would have a NUL in it, which none can hold.
     #[error("{0} holds a NUL byte")]
     Nul(String),

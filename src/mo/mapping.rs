@@ -27,11 +27,11 @@ pub(crate) use read::bus_objects;
 pub(super) use read::{HeadLines, MappingFile, SeedEntry};
 pub(crate) use source::sources;
 
+pub(crate) use super::key::Key;
 pub(crate) use super::leaf_path::LeafPath;
 pub(crate) use super::limit::Limits;
 pub(crate) use super::pipeline::{Pipeline, TimeUnit};
 pub(crate) use super::select::Select;
-pub(crate) use super::setting::Setting;
 pub(crate) use super::source::{Source, SourceKind};
 pub(crate) use super::template::{Piece, Template};
 pub(crate) use super::window::Window;
@@ -112,7 +112,7 @@ pub enum Call {
         /// The path of the file.
         path: Template,
         /// `key`: the one setting of it that is meant; none: all of it.
-        setting: Option<Setting>,
+        setting: Option<Key>,
         /// Whether writing takes root: the privileged helper does it.
         privileged: bool,
     },

@@ -10,6 +10,7 @@ pub(crate) mod calendar;
 pub(crate) mod data;
 pub(crate) mod fill;
 pub(crate) mod given;
+pub mod key;
 pub(crate) mod leaf_path;
 pub(crate) mod limit;
 pub(crate) mod mapping;

@@ -2,8 +2,9 @@
 
 use std::fmt;
 
+use super::fill::Variables;
+use super::key::Key;
 use super::pipeline::Pipeline;
-use super::setting::Setting;
 use super::template::Template;
 
 /// A source of a value, with the pipeline that the value goes through.
@@ -27,7 +28,7 @@ pub enum SourceKind {
         /// The path of the file.
         path: Template,
         /// `key`: the one setting of it that is meant; none: all of it.
-        setting: Option<Setting>,
+        setting: Option<Key>,
     },
     /// A key of os-release(5).
     OsRelease(String),
@@ -57,6 +58,20 @@ pub enum SourceKind {
     Store,
     /// A builtin: something the agent itself knows.
     Builtin(String),
+}
+
+impl SourceKind {
+    /// The source as an integrator would name it, with the braces filled in that are at hand.
+    #[must_use]
+    pub fn named(&self, variables: &Variables<'_>) -> String {
+        match self {
+            Self::File { path, setting } => {
+                let setting = setting.as_ref().map(|key| key.fill_partly(variables));
+                Self::File { path: path.fill_partly(variables), setting }.to_string()
+            }
+            other => other.to_string(),
+        }
+    }
 }
 
 /// Shown as an integrator would name it.

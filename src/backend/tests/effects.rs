@@ -3,7 +3,9 @@
 use super::undo::{Before, OfFile};
 use super::*;
 use crate::base::files::Access;
-use crate::mo::mapping::Setting;
+use crate::mo::fill::FillError;
+use crate::mo::key::{Key, Step};
+use crate::mo::setting::Syntax;
 
 fn sink(path: &str, pipeline: Pipeline) -> Sink {
     Sink { to: Call::File { path: literal(path), setting: None, privileged: false }, pipeline }
@@ -247,7 +249,7 @@ async fn written_values_are_read_back() {
 }
 
 fn setting_sink(key: &str) -> Sink {
-    let setting = Some(Setting::Variable(key.to_owned()));
+    let setting = Some(Key { syntax: Syntax::Shell, steps: vec![Step::Name(literal(key))] });
     let to = Call::File { path: literal("/etc/poll.conf"), setting, privileged: false };
     Sink { to, pipeline: Pipeline::default() }
 }
@@ -271,6 +273,54 @@ async fn a_setting_is_written_alone_and_taken_back_to_the_byte() {
     assert_eq!(content(), "HOST=gw\n");
     undo.undo(&bench.machine).await.unwrap();
     assert!(!bench.path("/etc/poll.conf").exists());
+}
+
+const TUNNELS: &str = "[tunnel a]\nenabled = 1\n\n[tunnel b.c]\nenabled = 1\n";
+
+/// A setting of a section that is called as an un-named node is.
+fn of_tunnel() -> Key {
+    let name = |text: &str| Step::Name(Template::parse(text).unwrap());
+    Key { syntax: Syntax::Ini, steps: vec![name("tunnel {t}"), name("enabled")] }
+}
+
+async fn tunnel(bench: &Bench) -> Result<Answer<Value>, BackendError> {
+    let from = SourceKind::File { path: literal("/etc/t.conf"), setting: Some(of_tunnel()) };
+    bench.read(vec![source(from)], Format::Int).await
+}
+
+#[tokio::test]
+async fn braces_in_a_key_are_filled_in_and_what_can_be_no_name_is_refused() {
+    let of = |name: &str| Bench {
+        names: vec![("t".to_owned(), name.to_owned())],
+        ..Bench::new().file("/etc/t.conf", TUNNELS)
+    };
+    let call = Call::File { path: literal("/etc/t.conf"), setting: Some(of_tunnel()), privileged: false };
+    let sink = Sink { to: call, pipeline: Pipeline::default() };
+    for (name, written) in [
+        ("a", TUNNELS.replacen("= 1", "= 0", 1)),
+        // A dot in a name parts nothing.
+        ("b.c", TUNNELS.replace("b.c]\nenabled = 1", "b.c]\nenabled = 0")),
+        ("new", format!("{TUNNELS}\n[tunnel new]\nenabled = 0\n")),
+    ] {
+        let bench = of(name);
+        let content = || fs::read_to_string(bench.path("/etc/t.conf")).unwrap();
+        let undo = set(&sink, &Value::Int(0), &bench).await;
+        assert_eq!(content(), written);
+        assert!(matches!(tunnel(&bench).await, Ok(Answer::Value(Value::Int(0)))));
+        undo.undo(&bench.machine).await.unwrap();
+        assert_eq!(content(), TUNNELS);
+    }
+    let absent = tunnel(&of("gone")).await.unwrap();
+    assert!(matches!(&absent, Answer::Absent(why) if why.contains("no [tunnel gone] enabled")), "{absent:?}");
+    for hostile in ["a]", "a\nx=1", "a ", "\0"] {
+        let bench = of(hostile);
+        let error = tunnel(&bench).await.unwrap_err();
+        assert!(matches!(error, BackendError::Fill(FillError::Key { .. })), "{error}");
+        let act = Act::Set(&sink, &Value::Int(0));
+        let error = prepare_undo(act, &mut Prepared::default(), &bench.context()).await;
+        assert!(matches!(error, Err(BackendError::Fill(_))));
+        assert_eq!(fs::read_to_string(bench.path("/etc/t.conf")).unwrap(), TUNNELS);
+    }
 }
 
 #[tokio::test]

@@ -82,6 +82,28 @@ async fn a_privileged_file_is_written_whole_and_keeps_what_it_is() {
 }
 
 #[tokio::test]
+async fn a_privileged_setting_is_that_of_the_listed_name() {
+    let bench = Bench::new();
+    let before = "[tunnel a]\nenabled = true\n[tunnel b]\nenabled = true\n[other]\nenabled = true\n";
+    bench.write("data/tunnels.ini", before);
+    let of = |op: &str, name: &str| json!({ "op": op, "node": "Tunnels/<t>/Enabled", "vars": { "t": name } });
+    let set = |name: &str| {
+        let mut op = of("set", name);
+        op["value"] = json!(false);
+        op
+    };
+    assert_eq!(bench.one(set("b")).await.0, 200);
+    assert_eq!(bench.text("data/tunnels.ini"), before.replace("b]\nenabled = true", "b]\nenabled = false"));
+    for (name, value) in [("a", true), ("b", false)] {
+        let mut op = of("get", name);
+        op["source"] = json!(0);
+        assert_eq!(bench.one(op).await, (200, json!(value)));
+    }
+    bench.refused(set("a]\n[other"), 406, "is no name for a node").await;
+    bench.refused(set("c"), 404, "the node's list has no").await;
+}
+
+#[tokio::test]
 async fn nothing_is_written_where_the_agent_may_have_put_something_else() {
     let bench = Bench::new();
     // A link instead of the file.

@@ -3,7 +3,7 @@
 use crate::ddf::AccessType;
 
 use super::super::admit::{Unfit, admit};
-use super::super::mapping::{Call, ListFrom, NodeMapping, Program, Source, SourceKind, is_same_place};
+use super::super::mapping::{Call, Key, ListFrom, NodeMapping, Program, Source, SourceKind, is_same_place};
 use super::super::object::{ManagementObject, NodeId};
 use super::super::template::{Piece, Template};
 use super::super::value::Value;
@@ -96,7 +96,7 @@ pub(super) fn of_each(object: &ManagementObject, id: NodeId, told: &mut Vec<Stri
     }
     let is_own = |call: &Call| match call {
         Call::Bus { object, .. } if is_listed(object) => true,
-        Call::File { path, .. } => has_label(path, label),
+        Call::File { path, setting, .. } => has_label(path, label) || key_uses(setting.as_ref(), label),
         Call::Run(Program { argv: given, .. }) | Call::Bus { args: given, .. } => {
             given.iter().any(|one| has_label(one, label) || one.has_leaves()) || !mapping.input.is_empty()
         }
@@ -156,10 +156,14 @@ pub(super) fn has_label(template: &Template, label: &str) -> bool {
     template.0.iter().any(|piece| matches!(piece, Piece::Variable(name) if name == label))
 }
 
+fn key_uses(key: Option<&Key>, label: &str) -> bool {
+    key.is_some_and(|key| key.templates().any(|name| has_label(name, label)))
+}
+
 /// Whether a source has `{label}` in it.
 pub(super) fn source_uses(source: &Source, label: &str) -> bool {
     let from = match &source.from {
-        SourceKind::File { path, .. } => has_label(path, label),
+        SourceKind::File { path, setting } => has_label(path, label) || key_uses(setting.as_ref(), label),
         SourceKind::Run(argv) | SourceKind::Method { args: argv, .. } => {
             argv.iter().any(|one| has_label(one, label))
         }

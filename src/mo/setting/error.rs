@@ -24,6 +24,15 @@ pub enum SettingError {
         /// The thing that it takes to know it.
         what: &'static str,
     },
+    /// The setting is there as people write it, and to a shell it is a command.
+    #[error(
+        "line {line}: its value has a blank or `&`, `|`, `<`, `>` in it and no quotes around it, which a shell takes for \
+         a command: `syntax = \"ini\"` reads it as it stands"
+    )]
+    Unquoted {
+        /// The line, from 1.
+        line: usize,
+    },
     /// The setting's value is no UTF-8.
     #[error("line {line}: its value is not UTF-8")]
     Encoding {

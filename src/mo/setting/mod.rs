@@ -15,12 +15,13 @@ mod tests;
 
 use std::fmt;
 
+use super::select::{Select, shown};
 use crate::ddf::Format;
 pub use error::SettingError;
 
 /// The syntax in which a file writes its settings.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Syntax {
+pub enum Syntax {
     /// A shell's syntax: `KEY=value` with its quoting, as in `/etc/default`.
     Shell,
     /// INI syntax: `key = value` in `[section]`s.
@@ -64,10 +65,28 @@ pub enum Setting {
         name: String,
     },
     /// A member or an element of a JSON document, by the steps that lead there; at least one.
-    Member(Vec<super::select::Select>),
+    Member(Vec<Select>),
 }
 
 impl Setting {
+    /// The setting that these names, or steps, lead to.
+    ///
+    /// # Errors
+    /// What the syntax expects in place of them.
+    pub fn named(syntax: Syntax, steps: &[Select]) -> Result<Self, String> {
+        match (syntax, steps) {
+            (Syntax::Shell, [Select::Key(name)]) => variable(name),
+            (Syntax::Ini, [Select::Key(name)]) => ini_key(None, name),
+            (Syntax::Ini, [Select::Key(section), Select::Key(name)]) => ini_key(Some(section), name),
+            (Syntax::Json, [_, ..]) => Ok(Self::Member(steps.to_vec())),
+            (Syntax::Shell, _) => Err("expected a name such as \"INTERVAL\"".to_owned()),
+            (Syntax::Ini, _) => {
+                Err("expected [\"section\", \"key\"], or [\"key\"] before the first section".to_owned())
+            }
+            (Syntax::Json, []) => Err("expected steps such as \".radio[0].rssi\"".to_owned()),
+        }
+    }
+
     /// Reads the value, without its quotes; `None` where the file has no such setting.
     ///
     /// # Errors
@@ -102,12 +121,30 @@ impl Setting {
     }
 }
 
+fn variable(name: &str) -> Result<Setting, String> {
+    let letter = |c: char| c.is_ascii_alphabetic() || c == '_';
+    if name.starts_with(letter) && name.chars().all(|c| letter(c) || c.is_ascii_digit()) {
+        return Ok(Setting::Variable(name.to_owned()));
+    }
+    let hint = "expected a name of letters, digits and `_`; for other files say `syntax = \"ini\"` or `syntax = \"json\"`";
+    Err(format!("{name:?} is no variable of a shell: {hint}"))
+}
+
+fn ini_key(section: Option<&str>, name: &str) -> Result<Setting, String> {
+    let sound = |text: &str| !text.is_empty() && text.trim() == text && !text.contains(['\n', '\r', '\0']);
+    let name_is_sound = sound(name) && !name.starts_with(['[', '#', ';']) && !name.contains('=');
+    if !name_is_sound || section.is_some_and(|section| !sound(section) || section.contains(']')) {
+        return Err("expected a key, or a section, a dot and a key, such as \"network.mtu\"".to_owned());
+    }
+    Ok(Setting::Key { section: section.map(str::to_owned), name: name.to_owned() })
+}
+
 impl fmt::Display for Setting {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Variable(name) | Self::Key { section: None, name } => f.write_str(name),
             Self::Key { section: Some(section), name } => write!(f, "[{section}] {name}"),
-            Self::Member(steps) => f.write_str(&super::select::shown(steps)),
+            Self::Member(steps) => f.write_str(&shown(steps)),
         }
     }
 }

@@ -1,7 +1,9 @@
 //! Settings of shell files: `KEY=value` with a shell's quoting, as in `/etc/default` and in environment files.
 //!
 //! An assignment counts where a shell would make it: as a command of its own, after `export`, several in a line. White
-//! space around the sign is taken too, which no shell does, and many files have. Nothing is expanded: a value with `$`
+//! space around the sign is taken too, which no shell does, and many files have. What goes on after
+//! its value, as in `MODEL=ACME UPS 500`, is a command to a shell, and a mistake in a file of settings: it is never
+//! passed over. Nothing is expanded: a value with `$`
 //! or a backquote outside single quotes is known to a shell only. The last assignment of a key counts and is the one
 //! written.
 
@@ -27,23 +29,32 @@ struct Word {
 struct Assignment {
     value: Word,
     line: usize,
+    /// Whether something stands after it that makes a command of it.
+    goes_on: bool,
+}
+
+impl Assignment {
+    /// Checks that the value, and where it ends, are known without a shell.
+    fn check(&self) -> Result<(), SettingError> {
+        match (self.goes_on, self.value.computed) {
+            (true, _) => Err(SettingError::Unquoted { line: self.line }),
+            (false, Some(what)) => Err(SettingError::Computed { line: self.line, what }),
+            (false, None) => Ok(()),
+        }
+    }
 }
 
 pub(super) fn read(name: &str, file: &[u8]) -> Result<Option<String>, SettingError> {
-    let Some(Assignment { value, line, .. }) = look(name, file)?.0 else { return Ok(None) };
-    match value.computed {
-        Some(what) => Err(SettingError::Computed { line, what }),
-        None => String::from_utf8(value.text).map(Some).map_err(|_| SettingError::Encoding { line }),
-    }
+    let Some(found) = look(name, file)?.0 else { return Ok(None) };
+    found.check()?;
+    String::from_utf8(found.value.text).map(Some).map_err(|_| SettingError::Encoding { line: found.line })
 }
 
 pub(super) fn write(name: &str, file: &[u8], value: &str) -> Result<Vec<u8>, SettingError> {
     let (found, export) = look(name, file)?;
-    if let Some(Assignment { value: old, line, .. }) = found {
-        // Where it ends, too, may be known to a shell only.
-        if let Some(what) = old.computed {
-            return Err(SettingError::Computed { line, what });
-        }
+    if let Some(found) = found {
+        found.check()?;
+        let old = found.value;
         return Ok(splice(file, old.place, quoted(value, old.quote).as_bytes()));
     }
     let export = if export { "export " } else { "" };
@@ -98,9 +109,12 @@ fn look(name: &str, file: &[u8]) -> Result<(Option<Assignment>, bool), SettingEr
                 }
                 None if !any && !export && word.text == b"export" => export = true,
                 None if export && is_name(&word.text) => {}
-                None if !any && !export && is_name(&word.text) => {
+                None if only && !any && !export && is_name(&word.text) => {
                     let Some(value) = scanner.spaced()? else {
                         only = false;
+                        if word.text == name.as_bytes() && scanner.is_sign() {
+                            assigned = Some((Word::default(), number(file, start)));
+                        }
                         continue;
                     };
                     any = true;
@@ -111,13 +125,12 @@ fn look(name: &str, file: &[u8]) -> Result<(Option<Assignment>, bool), SettingEr
                 _ => only = false,
             }
         }
-        if only {
-            if let Some((value, line)) = assigned {
-                found = Some(Assignment { value, line });
-            }
-            if any {
-                exported = export;
-            }
+        if let Some((value, line)) = assigned {
+            let goes_on = !only || scanner.is_cut(&value);
+            found = Some(Assignment { value, line, goes_on });
+        }
+        if only && any {
+            exported = export;
         }
         scanner.separator();
     }
@@ -229,6 +242,18 @@ impl Scanner<'_> {
         let word = self.word()?;
         self.blanks();
         Ok(word.filter(|_| self.is_end()))
+    }
+
+    /// Whether a sign stands here, or after blanks.
+    fn is_sign(&self) -> bool {
+        let rest = self.file.get(self.at..).unwrap_or_default();
+        rest.iter().find(|byte| !matches!(byte, b' ' | b'\t')) == Some(&b'=')
+    }
+
+    /// Whether a word ends at a sign that to people is a part of it, as in `URL=http://a/?b=1&c=2`.
+    fn is_cut(&self, word: &Word) -> bool {
+        let after = |at: usize| self.file.get(word.place.end + at);
+        matches!(after(0), Some(b'&' | b'|' | b'<' | b'>')) && after(0) != after(1)
     }
 
     fn is_end(&self) -> bool {

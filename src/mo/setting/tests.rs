@@ -51,7 +51,8 @@ fn a_shell_file_keeps_all_but_the_value() {
         ("A=\"two\nlines\"\nB=1\n", "one", "A=\"one\"\nB=1\n"),
         ("B='x' A=1 C=3\n", "2", "B='x' A=2 C=3\n"),
         ("B=1 \\\n  A=2\n", "3", "B=1 \\\n  A=3\n"),
-        ("A=1 ls\n", "2", "A=1 ls\nA=2\n"),
+        ("A=1 ls\nA=2\n", "3", "A=1 ls\nA=3\n"),
+        ("A=1&&B=2\n", "3", "A=3&&B=2\n"),
         ("echo A=1\n", "2", "echo A=1\nA=2\n"),
     ] {
         let written = write(&a, before, value);
@@ -74,7 +75,7 @@ fn what_a_shell_says_of_quotes_is_read() {
     ] {
         assert_eq!(read(&variable("A"), file).as_deref(), Some(value), "{file:?}");
     }
-    for absent in ["", "AB=1", "#A=1", "A=1 ls", "'A=1'", "A", "export A", "B=\"\nA=1\n\""] {
+    for absent in ["", "AB=1", "#A=1", "B=1 ls", "ls A = 1", "'A=1'", "A", "export A", "B=\"\nA=1\n\""] {
         assert_eq!(read(&variable("A"), absent), None, "{absent:?}");
     }
 }
@@ -93,6 +94,33 @@ fn what_only_a_shell_knows_is_neither_read_nor_written() {
     assert_eq!(open.to_string(), "line 2: a quote that nothing ends");
     variable("A").read(b"A=\xff\n").unwrap_err();
     assert_eq!(variable("A").read(b"# \xe9t\xe9\nA=1 # \xff\n").unwrap().as_deref(), Some("1"));
+}
+
+#[test]
+fn a_value_that_goes_on_without_quotes_is_neither_passed_over_nor_written_twice() {
+    for file in [
+        "A=ACME UPS 500",
+        "B=1\nA=OL CHRG\n",
+        "A = ACME UPS",
+        "A =ACME UPS # why",
+        "A= ACME UPS",
+        "A=1\nA=2 3",
+        "export A=ACME UPS 500",
+        "A=http://a/?b=1&c=2",
+        "A=<none>",
+        "A=a|b",
+    ] {
+        for result in [
+            variable("A").read(file.as_bytes()).map(drop),
+            variable("A").write(file.as_bytes(), "1", Format::Chr).map(drop),
+        ] {
+            assert!(matches!(result, Err(SettingError::Unquoted { .. })), "{file}: {result:?}");
+        }
+    }
+    let error = variable("A").read(b"\nA=OL CHRG").unwrap_err().to_string();
+    assert!(error.starts_with("line 2: ") && error.contains("`syntax = \"ini\"` reads it"), "{error}");
+    assert_eq!(read(&key(None, "A"), "A=OL CHRG\n").as_deref(), Some("OL CHRG"));
+    assert_eq!(write(&key(None, "A"), "A=OL CHRG\n", "OB"), "A=OB\n");
 }
 
 #[test]

@@ -70,6 +70,22 @@ fn mistakes_that_would_do_something_else_are_errors() {
             "[node.A]\nget = { file = \"/a\" }\nset = { file = \"/a\", key = \"B\" }".to_owned(),
             "`get` is all of /a, and `set` one setting of it",
         ),
+        (
+            format!("{LIST}[node.\"L/<l>/A\"]\nget = {{ file = \"/a\", key = \"s {{m}}.a\", syntax = \"ini\" }}"),
+            "`get.key`: no variable `{m}`; there are: {l}",
+        ),
+        (
+            "[node.A]\nget = { file = \"/a\", key = \"A{\" }".into(),
+            "`{` stands alone",
+        ),
+        (
+            format!("{LIST}[node.\"L/<l>/A\"]\nget = {{ file = \"/a\", key = \"A-{{l}}\" }}"),
+            "is no variable of a shell",
+        ),
+        (
+            "[node.A]\nget = { file = \"/a\", key = \"A\" }\nset = { file = \"/a\", key = \"A_{}\" }".into(),
+            "there is no value that `{}` could stand for",
+        ),
         ("[node.A]\nformat = \"date\"\ndefault = \"tomorrow\"".into(), "expected a date as ISO 8601"),
         ("[node.A]\nformat = \"time\"\nget = { value = \"noon\" }".into(), "expected a time as ISO 8601"),
         ("[node.A]\nformat = \"date\"\nenum = [\"31.01.2026\"]".into(), "`enum` has what format date can't"),
@@ -163,6 +179,11 @@ fn what_is_meant_is_not_told() {
         "[node.A]\nformat = \"time\"\nget = { file = \"/a\", time = \"epoch\" }".into(),
         format!("{LIST}occurs = \"*8\"").replace("*\" }", "*\", max = 8 }"),
         "[node.\"L/<l>\"]\nlist = { object = \"all\" }\n[node.\"L/<l>/A\"]\nget = { object = \"also\", property = \"A\" }".into(),
+        format!(
+            "{LIST}[node.\"L/<l>/A\"]\nget = {{ file = \"/a\", key = [\"tunnel {{l}}\", \"up\"], syntax = \"ini\" }}\n\
+             set = {{ file = \"/a\", key = [\"tunnel {{l}}\", \"up\"], syntax = \"ini\" }}"
+        ),
+        format!("{LIST}[node.\"L/<l>/A\"]\nget = {{ file = \"/a\", key = \"N_{{l}}\" }}"),
         format!("{LIST}[node.\"L/<l>/A\"]\nget = [{{ file = \"/a/{{l}}/b\" }}, {{ file = \"/a/b\" }}]"),
         format!("{RECORDS}[node.\"L/<l>/A\"]\nget = {{ item = \"ip\" }}\n[node.\"L/<l>/B\"]\nget = {{ value = 1 }}"),
         "[node.A]\naccess = \"get\"\nenum = [1, 2]\ndefault = 1\n[node.R]\nexec = { run = [\"/bin/x\"], output = [\"A\"] }".into(),
