@@ -599,3 +599,63 @@ async fn a_hung_service_holds_up_nobody_else() {
 fn files_note(bench: &Bench) {
     omadm_agent::lab::files::put(&bench.gateway.path("state/note"), "here\n", 0o644).unwrap();
 }
+
+/// What an integrator has misspelt is told by what the service says of itself, without calling anything.
+#[tokio::test]
+async fn members_that_a_service_does_not_have_are_told_before_a_server_asks() {
+    const MAPPING: &str = r#"
+moid = "urn:x-acme:mo:typos:1.0"
+root = "Typos"
+instances = ["1"]
+[object.modem]
+dbus = "org.t.Modems1"
+path = "/org/t/Modems1/Modem/*"
+interface = "org.t.Modems1.Modem"
+[node.Label]
+get = { object = "modem", property = "Label" }
+set = { object = "modem", property = "Label" }
+[node.Labels]
+occurs = "?"
+get = { object = "modem", property = "Lable" }
+[node.Celsius]
+format = "float"
+get = { object = "modem", property = "Temperature" }
+set = { object = "modem", property = "Temperature" }
+[node.Called]
+get = { object = "modem", property = "Label" }
+set = { object = "modem", method = "Rename", args = ["{}"] }
+[node.Reset]
+exec = { object = "modem", method = "Rest" }
+[node.Sound]
+exec = { object = "modem", method = "Reset" }
+"#;
+    let daemon = Daemon::start();
+    let (modem, state) = Modem::new("9");
+    let _service = serve(&daemon, [("9", modem)]).await;
+    let folder = tempfile::tempdir().unwrap();
+    std::fs::create_dir(folder.path().join("typos")).unwrap();
+    omadm_agent::lab::files::put(&folder.path().join("typos/typos.toml"), MAPPING, 0o644).unwrap();
+    let (folder, address) = (folder.path().join("typos"), daemon.address());
+    let read = tokio::task::spawn_blocking(move || {
+        std::process::Command::new(env!("CARGO_BIN_EXE_omadmctl"))
+            .args(["mo", "check", "--read"])
+            .arg(folder)
+            .env("DBUS_SYSTEM_BUS_ADDRESS", address)
+            .output()
+            .unwrap()
+    });
+    let read = read.await.unwrap();
+    let told = String::from_utf8(read.stdout).unwrap();
+    for expected in [
+        "has no property Lable; it has: ",
+        "set: ",
+        "says that its property Temperature can only be read",
+        "has a method Rename that takes 3 arguments, and `args` has 1",
+        "has no method Rest; it has: ",
+    ] {
+        assert!(told.contains(expected), "{expected:?} is not in:\n{told}");
+    }
+    let doubts = told.matches(" has ").count() + told.matches(" says that ").count();
+    assert_eq!((doubts, read.status.code()), (8, Some(1)), "{told}");
+    assert!(lock(&state).calls.is_empty(), "nothing was called");
+}

@@ -385,11 +385,15 @@ async fn why_a_source_has_no_value_is_said_to_whoever_asks() {
         let number = 1 + bench.statuses().len();
         let commands = json!([["GET", node("")], ["HGET", "{repository}/nine", node("Level")]]);
         let statuses = session(&bench, &agent, number, commands.as_array().unwrap().clone()).await;
-        assert_eq!(statuses, [200, 200]);
+        assert_eq!(statuses, [200, 500]);
         assert_eq!(shown(&bench, 1)["MOData"]["Gone"]["Later"], "worse");
         let log = agent.log();
-        for (path, why) in [("Broken", "expected value at line 1"), ("Number", "")] {
-            let line = format!("{}: @folder@/word: {why}", node(path));
+        for (path, why) in [
+            ("Broken", "@folder@/word: expected value at line 1"),
+            ("Number", "@folder@/word: "),
+            ("Level", "`max` has no value: /no/such/limit: No such file or directory"),
+        ] {
+            let line = format!("{}: {why}", node(path));
             let line = line.replace("@folder@", folder.trim_end_matches('/'));
             assert!(log.contains(&line), "what fails is said, with its file: {line}\n{log}");
         }
@@ -399,7 +403,6 @@ async fn why_a_source_has_no_value_is_said_to_whoever_asks() {
             ("Service", "a source has no value: there is no bus at "),
             ("Later", "a source is unavailable: "),
             ("List", "a list has no children: /no/such/list: No such file or directory"),
-            ("Level", "a limit has no value, and limits nothing: /no/such/limit: No such file or directory"),
         ] {
             let line = format!("{}: {why}", node(path)).replace("@folder@", folder.trim_end_matches('/'));
             assert_eq!(log.contains(&line), is_said, "{path}: {log}");

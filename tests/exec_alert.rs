@@ -66,7 +66,7 @@ async fn it_is_what_the_mapping_says_and_told_by_the_alert_only() {
         bench.play(json!([[["EXEC", tool("Jobs/first")]]]));
         bench.notify().await;
         let alert = next_alert(&bench, &agent, before).await;
-        let text = format!("<ResultCode>{number}</ResultCode><Identifier>first <7> {{}}</Identifier>");
+        let text = format!("<ResultCode>{number}</ResultCode><Identifier>first &lt;7&gt; {{}}</Identifier>");
         let expected = json!({
             "AlertType": "org.example.job",
             "MIMEType": "text/xml",
@@ -103,7 +103,7 @@ async fn what_was_cut_off_is_told_as_the_mapping_says() {
     agent.kill().await;
     let agent = bench.start().await;
     let alert = next_alert(&bench, &agent, 0).await;
-    let text = "<ResultCode>1409</ResultCode><Identifier>first <7> {}</Identifier>";
+    let text = "<ResultCode>1409</ResultCode><Identifier>first &lt;7&gt; {}</Identifier>";
     assert_eq!((&alert["Data"], &alert["Mark"]), (&json!({"DM1x": text}), &json!("critical")));
     agent.stop().await;
 }

@@ -2,7 +2,7 @@
 
 use std::time::SystemTime;
 
-use omadm_agent::lab::Exchange;
+use omadm_agent::lab::{Exchange, files};
 use omadm_agent::store::Store;
 use serde_json::{Value, json};
 
@@ -79,7 +79,9 @@ async fn within_its_window_it_begins_at_once() {
 
 #[tokio::test]
 async fn programs_of_the_machine_let_it_pass_or_refuse_it() {
-    for (refusal, expected) in [("", 200), ("exit 3", 1403), ("exit 4", 409), ("kill -9 $$", 409)] {
+    for (refusal, expected) in
+        [("", 200), ("exit 3", 1403), ("exit 4", 409), ("exit 5", 1405), ("kill -9 $$", 409)]
+    {
         let bench = Bench::new().await;
         put_script(&bench, "job", "echo run >>@folder@/runs\n");
         put_script(
@@ -89,7 +91,9 @@ async fn programs_of_the_machine_let_it_pass_or_refuse_it() {
         );
         put_script(&bench, "exec-veto.d/20-second", &format!("echo 2 >>@folder@/asked\n{refusal}\n"));
         put_script(&bench, "exec-veto.d/30-backup~", "exit 9\n");
-        put(&bench, "veto = true\nalert = { codes = { 3 = 1403 }, otherwise = 409 }");
+        // A program that can't be run is not asked, and said so.
+        files::put(&bench.gateway.path("exec-veto.d/40-mute"), "#!/bin/sh\nexit 9\n", files::PLAIN).unwrap();
+        put(&bench, "veto = true\nalert = { codes = { 3 = 1403, 5 = 404, veto-5 = 1405 }, otherwise = 409 }");
         bench.play(json!([[["EXEC", tool("Job")]]]));
         let mut agent = bench.start().await;
         bench.session(&agent, 1).await;
@@ -97,9 +101,13 @@ async fn programs_of_the_machine_let_it_pass_or_refuse_it() {
         told(&bench, &agent, json!({"ResultCode": expected})).await;
         assert_eq!(written(&bench, "asked"), "urn:bench:mo:tools:1.0/1/Job 0\n2\n");
         assert_eq!(written(&bench, "runs"), if refusal.is_empty() { "run\n" } else { "" });
+        agent.logged("about the mute one", |line| line.contains("40-mute is not executable")).await;
         if !refusal.is_empty() {
+            let told = format!("and its server told {expected}");
             agent
-                .logged("about the refusal", |line| line.contains("refused by") && line.contains("20-second"))
+                .logged("about the refusal", |line| {
+                    line.contains("refused by") && line.contains("20-second") && line.ends_with(&told)
+                })
                 .await;
         }
         agent.stop().await;

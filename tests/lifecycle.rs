@@ -148,6 +148,9 @@ async fn check_warns_of_what_is_hardly_meant() {
     put(&accounts.join("acme.conf"), "");
     put(&accounts.join("odd.toml~"), "");
     put(&bench.gateway.path("mo/bench.toml"), "");
+    std::fs::create_dir(bench.gateway.path("exec-veto.d")).unwrap();
+    put(&bench.gateway.path("exec-veto.d/busy"), "#!/bin/sh\n");
+    put(&bench.gateway.path("exec-veto.d/README"), "who is asked\n");
     let mapping = bench.gateway.path("mo/bench/bench.toml");
     put(&mapping.with_file_name("old.toml"), "");
     let text = std::fs::read_to_string(&mapping).unwrap();
@@ -163,6 +166,7 @@ async fn check_warns_of_what_is_hardly_meant() {
         "accounts/odd.toml: permissions: no management object has the MOID \"urn:oma:mo:oma-dm-devinfo:1.9\"; did you mean",
         "accounts/acme.conf: is not read",
         "accounts/odd.toml~: is not read",
+        "exec-veto.d/busy: is not executable, and so not asked about EXECs",
         "mo/bench.toml: is not read: each management object has a folder of its own",
         "mo/bench/old.toml: is not read: the mapping is bench.toml",
         "mo/bench/bench.toml:4: root: ",
@@ -172,7 +176,7 @@ async fn check_warns_of_what_is_hardly_meant() {
         let line = said.lines().find(|line| line.contains(wanted));
         assert!(line.is_some_and(|line| line.starts_with("warning: /")), "{wanted} is not in:\n{said}");
     }
-    assert_eq!(said.lines().count(), 10, "{said}");
+    assert_eq!(said.lines().count(), 11, "{said}");
 }
 
 #[tokio::test]

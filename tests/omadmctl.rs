@@ -289,3 +289,62 @@ fn a_key_is_explained_by_what_is_installed_as_by_the_page() {
     assert_eq!(answer.status.code(), Some(1));
     assert!(text(&answer.stderr).contains("--page"), "{answer:?}");
 }
+
+#[test]
+fn limits_alarms_and_names_are_shown_as_they_are_found() {
+    const MAPPING: &str = r#"
+moid = "urn:x-acme:mo:fans:1.0"
+root = "Fans"
+instances = ["1"]
+[node."Fans/<f>"]
+list = { glob = "/fans/*" }
+[node."Fans/<f>/Most"]
+format = "int"
+get = { file = "/fans/{f}/most" }
+[node."Fans/<f>/Level"]
+format = "int"
+get = { file = "/fans/{f}/level" }
+set = { file = "/fans/{f}/level", privileged = true }
+max = { leaf = "../Most" }
+[node.Limit]
+format = "int"
+[node.Level]
+format = "int"
+min = 0
+max = { leaf = "../Limit" }
+[node."Fans/<f>/Speed"]
+format = "int"
+occurs = "?"
+get = { file = "/fans/{f}/speed", key = "S_{f}" }
+[alarm.fast]
+leaf = "Fans/<f>/Speed"
+above = 9
+alert = { type = "urn:x-acme:at:fast:1.0" }
+"#;
+    let folder = TempDir::new().unwrap();
+    let put = |name: &str, text: &str| {
+        let path = folder.path().join(name);
+        std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+        std::fs::File::create(path).unwrap().write_all(text.as_bytes()).unwrap();
+    };
+    put("mo/fans/fans.toml", MAPPING);
+    put("sys/fans/a/most", "7\n");
+    put("sys/fans/a/level", "3\n");
+    put("sys/fans/a/speed", "OTHER=1\n");
+    put("sys/fans/b/level", "4\n");
+    let (mo, sysroot) = (folder.path().join("mo/fans"), folder.path().join("sys"));
+    let (mo, sysroot) = (mo.display().to_string(), sysroot.display().to_string());
+    let checked = ctl(&["mo", "check", "--read", "--sysroot", &sysroot, &mo]);
+    let told = text(&checked.stdout);
+    for expected in [
+        "    Level = 3\n        max: 7\n",
+        "    Level = 4\n        max: absent: ",
+        "/fans/b/most: No such file or directory (os error 2): no change is let pass\n",
+        "max: ../Limit, which limits nothing until a server sets it\n",
+        "        /fans/a/speed: S_a: absent: /fans/a/speed: no S_a\n",
+        "[alarm.fast]: tells nothing: Fans/<f>/Speed has no value\n",
+    ] {
+        assert!(told.contains(expected), "{expected:?} is not in:\n{told}");
+    }
+    assert_eq!(checked.status.code(), Some(1), "{told}");
+}

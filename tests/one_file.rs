@@ -64,3 +64,44 @@ async fn an_object_without_a_ddf_is_served_as_its_mapping_says() {
     assert!(listed.iter().any(|mo| mo["MOID"] == SHED && mo["DDF"] == whole["DDF"]), "{listed:?}");
     agent.stop().await;
 }
+
+const TUNNELS: &str = r#"
+moid = "urn:x-omadm:mo:tunnels:1.0"
+root = "Tunnels"
+instances = ["1"]
+[node."Tunnels/<t>"]
+list = { file = "@folder@/state/tunnels.ini", match = '^\[tunnel (?<t>[^\]]+)\]', key = "t" }
+[node."Tunnels/<t>/Enabled"]
+format = "bool"
+get = { file = "@folder@/state/tunnels.ini", key = ["tunnel {t}", "enabled"], map = { yes = true, no = false } }
+set = { file = "@folder@/state/tunnels.ini", key = ["tunnel {t}", "enabled"] }
+"#;
+
+/// The sections of an INI file are a list, and each element's leaf one setting in its section.
+#[tokio::test]
+async fn the_sections_of_a_file_are_nodes_and_one_is_changed() {
+    let bench = Bench::new().await;
+    bench.gateway.put_mo("tunnels", "tunnels.toml", TUNNELS).unwrap();
+    let file = bench.gateway.path("state/tunnels.ini");
+    let before = "# ours\n[tunnel lab]\nenabled = yes\n\n[tunnel head office]\nenabled = yes ; always\n[else]\nenabled = yes\n";
+    omadm_agent::lab::files::put(&file, before, 0o644).unwrap();
+    let node = |path: &str| format!("urn:x-omadm:mo:tunnels:1.0//{path}");
+    bench.repository.put("/no", "text/plain", "false");
+    bench.play(json!([[
+        ["GET", node("Tunnels")],
+        ["HGET", "{repository}/no", node("Tunnels/head%20office/Enabled")],
+        ["HGET", "{repository}/no", node("Tunnels/gone/Enabled")],
+        ["GET", node("Tunnels/*/Enabled")],
+    ]]));
+    let agent = bench.start().await;
+    bench.session(&agent, 1).await;
+    assert_eq!(bench.statuses(), [[200, 200, 404, 200]], "{}", agent.log());
+    let shown: Value = serde_json::from_slice(&bench.packages()[1].part(1).unwrap().body).unwrap();
+    assert_eq!(
+        shown["MOData"]["Tunnels"],
+        json!({"lab": {"Enabled": true}, "head%20office": {"Enabled": true}})
+    );
+    let after = before.replace("yes ; always", "no ; always");
+    assert_eq!(std::fs::read_to_string(&file).unwrap(), after);
+    agent.stop().await;
+}

@@ -33,7 +33,7 @@ const FILES: [(&str, &str); 12] = [
     (
         "var/lib/misc/dnsmasq.leases",
         "1769864400 a0:00:5e:00:00:01 192.0.2.10 meter-1 01:a0:00:5e:00:00:01\nduid 00:01\n\
-         1769868000 a0:00:5e:00:00:02 192.0.2.11 * *\n",
+         1769868000 17843201 2001:db8::10 meter-1 00:01:00:01:2c\n0 a0:00:5e:00:00:02 192.0.2.11 * *\n",
     ),
 ];
 
@@ -129,7 +129,7 @@ async fn the_gateway_of_the_page_is_read_written_and_executed() {
         "Leases": {
             "a0%3A00%3A5e%3A00%3A00%3A01":
                 {"Address": "192.0.2.10", "Host": "meter-1", "Expires": "2026-01-31T13:00:00Z"},
-            "a0%3A00%3A5e%3A00%3A00%3A02": {"Address": "192.0.2.11", "Expires": "2026-01-31T14:00:00Z"},
+            "a0%3A00%3A5e%3A00%3A00%3A02": {"Address": "192.0.2.11", "Expires": "never"},
         },
         "Radio": {"Channel": 11, "Signal": -71, "Peers": 3, "Band": "868"},
         "Firmware": {"Version": "1.0", "Url": "", "State": 10},

@@ -6,7 +6,7 @@ use crate::exec::Finished;
 use crate::mo::fill::Variables;
 use crate::mo::mapping::Template;
 use crate::package::Alert;
-use crate::store::records::{EndAlert, EndData};
+use crate::store::records::EndData;
 
 /// The alert of an EXEC that outlived its command: its result as data.
 #[must_use]
@@ -21,7 +21,7 @@ pub fn of_exec(finished: &Finished) -> Alert {
             data: Some(json!({ "ResultCode": finished.code })),
         };
     };
-    let number = number(alert, finished);
+    let number = alert.number(finished.exit, finished.code);
     let data = match &alert.data {
         EndData::ResultCode => json!({ "ResultCode": number }),
         EndData::Dm1x => json!({ "DM1x": number }),
@@ -38,16 +38,6 @@ pub fn of_exec(finished: &Finished) -> Alert {
     }
 }
 
-/// The number that the alert tells.
-fn number(alert: &EndAlert, finished: &Finished) -> u16 {
-    let of = |exit: i32| alert.codes.iter().find(|(code, _)| *code == exit).map(|(_, number)| *number);
-    match finished.exit {
-        Some(exit) if of(exit).is_some() => of(exit).unwrap_or(finished.code),
-        Some(0) => finished.code,
-        _ => alert.otherwise.unwrap_or(finished.code),
-    }
-}
-
 fn text(template: &str, number: u16) -> String {
     let number = number.to_string();
     let variables = Variables { value: Some(&number), ..Variables::default() };
@@ -57,6 +47,7 @@ fn text(template: &str, number: u16) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::store::records::EndAlert;
 
     fn alert(data: EndData) -> EndAlert {
         EndAlert {
@@ -104,7 +95,14 @@ mod tests {
         assert_eq!(told(Some(10), 500), (402, badly.clone()));
         assert_eq!(told(Some(11), 500), (250, well), "a success of the maker's own");
         assert_eq!(told(Some(12), 500), (409, badly.clone()));
-        assert_eq!(told(None, 500), (409, badly), "killed, or nobody saw its end");
+        assert_eq!(told(None, 500), (409, badly.clone()), "killed, or nobody saw its end");
+        // A veto program's codes are those of the program, where nothing else is said of them.
+        assert_eq!(told(Some(256 + 10), 500), (402, badly.clone()));
+        let codes = vec![(4, 403), (5, 404), (256 + 4, 1406), (512, 1407)];
+        let vetoed = EndAlert { codes, ..alert(EndData::Dm1x) };
+        for (exit, number) in [(4, 403), (256 + 4, 1406), (256 + 5, 1407), (512, 1407), (7, 409)] {
+            assert_eq!(vetoed.number(Some(exit), 500), number, "{exit}");
+        }
         let plain = EndAlert { codes: Vec::new(), otherwise: None, ..alert(EndData::ResultCode) };
         let told = |exit, code| of_exec(&finished(exit, code, Some(plain.clone()))).data.unwrap();
         assert_eq!(told(Some(0), 200), json!({"ResultCode": 200}));

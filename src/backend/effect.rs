@@ -21,6 +21,7 @@ use crate::ddf::Format;
 use crate::helper_protocol::{Verb, code};
 use crate::mo::Value;
 use crate::mo::mapping::{Call, Exec, NodeMapping, Program, Sink};
+use crate::mo::value::excerpt;
 
 const POLL: Duration = Duration::from_millis(100);
 
@@ -225,8 +226,8 @@ fn ended(done: Result<Vec<u8>, BackendError>, client_uri: &str) -> (End, Vec<u8>
     (end, Vec::new())
 }
 
-/// Reads a node back until it has the value that was written, for as long as its `verify` allows. True at once where
-/// there is nothing to read back.
+/// Reads a node back until it has the value that was written, for as long as its `verify` allows; none at once where
+/// there is nothing to read back. Some: what was read in its place, as people are told of it.
 ///
 /// # Errors
 /// The last reading's [`BackendError`].
@@ -235,16 +236,21 @@ pub async fn verified(
     format: Format,
     written: &Value,
     context: &Context<'_>,
-) -> Result<bool, BackendError> {
-    let (Some(limit), false) = (mapping.verify, mapping.get.is_empty()) else { return Ok(true) };
+) -> Result<Option<String>, BackendError> {
+    let (Some(limit), false) = (mapping.verify, mapping.get.is_empty()) else { return Ok(None) };
     let deadline = Instant::now() + limit;
     loop {
         let reading = read(mapping, format, true, context).await;
         if matches!(&reading, Ok(Answer::Value(reading)) if is_same(&reading.value, written)) {
-            return Ok(true);
+            return Ok(None);
         }
         if Instant::now() >= deadline {
-            return reading.map(|_| false);
+            return reading.map(|read| {
+                Some(match read {
+                    Answer::Value(reading) => excerpt(&reading.value.to_text()),
+                    Answer::Absent(why) | Answer::Unavailable(why) => format!("no value: {why}"),
+                })
+            });
         }
         sleep(POLL).await;
     }

@@ -67,11 +67,7 @@ pub(super) async fn setting(
 }
 
 /// The setting of a file whose content somebody has read.
-pub(super) fn setting_of(
-    content: &[u8],
-    path: &str,
-    setting: &Setting,
-) -> Result<Answer<Raw>, BackendError> {
+pub(super) fn setting_of(content: &[u8], path: &str, setting: &Setting) -> Result<Answer<Raw>, BackendError> {
     let failed = |error| BackendError::Setting { path: path.into(), setting: setting.to_string(), error };
     Ok(match setting.read(content).map_err(failed)? {
         Some(text) => Answer::Value(Raw::Text(text)),

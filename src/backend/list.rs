@@ -15,7 +15,7 @@ use super::run::SOURCE_TIMEOUT;
 use super::{bus, by_helper, file, records};
 use crate::base::said::SaidOf;
 use crate::helper_protocol::Verb;
-use crate::mo::mapping::{BusObject, List, ListFrom, RecordsPlace};
+use crate::mo::mapping::{BusObject, List, ListFrom, RecordsPlace, Template};
 use crate::uri::encode_name;
 
 /// The folders with names that are passed over, of which the journal has a line: they are looked into again and again.
@@ -64,8 +64,11 @@ pub async fn list(list: &List, context: &Context<'_>) -> Result<Answer<Vec<Child
 /// What a list comes from, as people are told of it.
 fn place(from: &ListFrom, context: &Context<'_>) -> String {
     match from {
-        ListFrom::Glob(pattern) => pattern.clone(),
-        ListFrom::Records { place: RecordsPlace::Run(argv), .. } => records::words(argv),
+        ListFrom::Glob(pattern) => Template::parse(pattern).map_or_else(
+            |_| pattern.clone(),
+            |pattern| pattern.fill_partly(&context.variables(None)).to_string(),
+        ),
+        ListFrom::Records { place: RecordsPlace::Run(argv), .. } => records::words(argv, context),
         ListFrom::Records { place: RecordsPlace::File(path), .. } => {
             path.fill_path(&context.variables(None)).unwrap_or_else(|_| path.to_string())
         }

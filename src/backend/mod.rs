@@ -33,7 +33,7 @@ mod zone;
 
 pub use answer::{Answer, MAX_INPUT, MAX_TEXT, Reading};
 pub(crate) use bus::ServiceObject;
-pub use bus::{Bus, BusSign, BusWatches, Seen};
+pub use bus::{Bus, BusMember, BusSign, BusWatches, Seen, bus_doubt};
 pub use by_helper::request_name;
 pub(crate) use context::filled_path;
 pub use context::{Builtins, Context, Machine, Request, Stage};
@@ -51,7 +51,7 @@ pub use reports::Reports;
 pub(crate) use run::AGENT_USER;
 pub use run::{End, Exit, NOT_NOW, Running};
 pub use undo::{Undo, Undone};
-pub use veto::{ask, programs};
+pub use veto::{ask, not_asked, programs};
 pub use zone::zone;
 
 #[cfg(test)]

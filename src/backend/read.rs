@@ -197,8 +197,10 @@ fn stored(context: &Context<'_>) -> Answer<Reading> {
 fn item(context: &Context<'_>, key: &str) -> Answer<Raw> {
     // An element that has no members is meant as a whole.
     let member = |item| if key == "." { Some(item) } else { serde_json::Value::get(item, key) };
-    match context.item.and_then(member).and_then(json_text) {
+    let found = context.item.and_then(member);
+    match found.and_then(json_text) {
         Some(text) => Answer::Value(Raw::Text(text)),
+        None if found.is_some() => Answer::Absent(format!("{key:?} has no value in the listing")),
         None => Answer::Absent(format!("the listing has no {key:?}")),
     }
 }

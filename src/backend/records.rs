@@ -19,7 +19,7 @@ pub(super) async fn read(
     context: &Context<'_>,
 ) -> Result<Answer<Vec<Element>>, BackendError> {
     let (bytes, from) = match place {
-        RecordsPlace::Run(argv) => (run::output(argv, privileged, context).await?, words(argv)),
+        RecordsPlace::Run(argv) => (run::output(argv, privileged, context).await?, words(argv, context)),
         RecordsPlace::File(path) => {
             let path = path.fill_path(&context.variables(None))?;
             (file::content(context.machine, &path).await?, path)
@@ -38,9 +38,11 @@ pub(super) async fn read(
     }
 }
 
-/// An argv as the mapping writes it.
-pub(super) fn words(argv: &[Template]) -> String {
-    argv.iter().map(Template::to_string).collect::<Vec<_>>().join(" ")
+/// An argv as people are told of it: with the names that it has been given.
+pub(super) fn words(argv: &[Template], context: &Context<'_>) -> String {
+    let variables = context.variables(None);
+    let word = |one: &Template| one.fill_partly(&variables).to_string();
+    argv.iter().map(word).collect::<Vec<_>>().join(" ")
 }
 
 /// The elements of a text, in their order; those of a JSON array without names are known `by_position`, or by
@@ -76,7 +78,7 @@ fn record(line: &str, matching: Option<&Regex>, key: Option<&str>) -> Option<Ele
     let groups: Map<String, Json> = regex
         .capture_names()
         .flatten()
-        .filter_map(|group| Some((group.to_owned(), found.name(group)?.as_str().into())))
+        .map(|group| (group.to_owned(), found.name(group).map_or(Json::Null, |found| found.as_str().into())))
         .collect();
     let item = Some(Json::Object(groups)).filter(|_| regex.capture_names().flatten().next().is_some());
     Some(Element { captured: name?.as_str().to_owned(), item })

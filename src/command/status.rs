@@ -232,7 +232,7 @@ fn of_tree(error: &TreeError) -> u16 {
         | TreeError::TooLarge(_)
         | TreeError::TooMany(_)
         | TreeError::Backend { .. }
-        | TreeError::NotVerified(_)
+        | TreeError::NotVerified { .. }
         | TreeError::Store(_) => 500,
     }
 }
@@ -269,7 +269,7 @@ mod tests {
             ),
             (TreeError::Backend { node: node(), source: hung }, 503),
             (TreeError::Backend { node: node(), source: BackendError::NotNow(why()) }, 503),
-            (TreeError::NotVerified(node()), 500),
+            (TreeError::NotVerified { node: node(), read: String::new() }, 500),
             (TreeError::TooLarge(node()), 500),
             (TreeError::TooMany(node()), 500),
             (TreeError::Full(node()), 506),

@@ -37,8 +37,10 @@ pub(super) fn explain<O: Write, E: Write>(
     let text = match read(page) {
         Ok(text) => text,
         Err(error) => {
-            terminal
-                .complain(&format!("{}: {error}: say where the page is by --page FILE", page.display()))?;
+            terminal.complain(&format!(
+                "{}: {error}: say where the page is by --page FILE, such as docs/mapping.md of the sources",
+                page.display()
+            ))?;
             return Ok(false);
         }
     };

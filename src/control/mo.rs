@@ -40,7 +40,7 @@ pub(super) fn check<O: Write, E: Write>(
     }
     let objects = load::combine(all, &mut problems);
     findings.errors(&problems);
-    let machine = CheckTarget { state: Path::new("/var/lib/omadm"), separated: false };
+    let machine = CheckTarget { state: Path::new("/var/lib/omadm"), separated: true };
     for object in &objects {
         findings.warnings(&mo::check::warnings(object));
         findings.warnings(&against_machine(object, &machine));

@@ -1,6 +1,7 @@
 //! Reading on this machine, for `mo read` and `mo check --read`: every source of an object's leaves is asked once, and
 //! what each says is shown.
 
+use std::collections::BTreeSet;
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -9,11 +10,15 @@ use serde_json::{Value as Json, json};
 
 use super::folder::named;
 use super::terminal::Terminal;
-use crate::backend::{self, Answer, BackendError, Builtins, Bus, Child, Context, Machine, Request, Seen};
+use crate::backend::{
+    self, Answer, BackendError, Builtins, Bus, BusMember, Child, Context, Machine, Request, Seen,
+};
 use crate::ddf::{AccessType, Format};
-use crate::mo::limit::{Bound, Side};
-use crate::mo::mapping::ListFrom;
-use crate::mo::{self, ManagementObject, NodeId, Value};
+use crate::mo::alarm::Alarm;
+use crate::mo::fill::Variables;
+use crate::mo::limit::Bound;
+use crate::mo::mapping::{Call, ListFrom, Source, SourceKind};
+use crate::mo::{self, ManagementObject, Node, NodeId, Value};
 use crate::spanned::Problems;
 
 /// The longest value that is shown, in characters.
@@ -38,6 +43,8 @@ struct Row {
     passed_over: Vec<(String, String)>,
     /// The limits that were read, each with what it is or why there is none.
     limits: Vec<(&'static str, String)>,
+    /// What D-Bus objects say of the members that the mapping names, each by its key.
+    doubts: Vec<(&'static str, String)>,
 }
 
 enum NodeContent {
@@ -56,7 +63,8 @@ struct Way {
     names: Vec<(String, String)>,
     /// The D-Bus objects that they stand for.
     listed: Vec<(String, String)>,
-    item: Option<Json>,
+    /// The item of each of their listings.
+    items: Vec<Option<Json>>,
 }
 
 struct Reading<'a> {
@@ -65,6 +73,10 @@ struct Reading<'a> {
     seen: Seen,
     rows: Vec<Row>,
     has_failed: bool,
+    /// The leaves that have been read, and those of them that had a value.
+    leaves: (BTreeSet<NodeId>, BTreeSet<NodeId>),
+    /// The nodes whose D-Bus objects have been asked what they have.
+    asked: BTreeSet<NodeId>,
 }
 
 /// Prints the values that the objects in these folders have on this machine; returns whether all could be read.
@@ -134,8 +146,17 @@ impl<'a> ShownTree<'a> {
 
 /// Reads an object's leaves on this machine, in the order of its description.
 async fn read<'a>(object: &'a ManagementObject, machine: &'a Machine) -> Reading<'a> {
-    let mut reading = Reading { object, machine, seen: Seen::default(), rows: Vec::new(), has_failed: false };
+    let mut reading = Reading {
+        object,
+        machine,
+        seen: Seen::default(),
+        rows: Vec::new(),
+        has_failed: false,
+        leaves: Default::default(),
+        asked: BTreeSet::new(),
+    };
     reading.below(ManagementObject::ROOT, &Way::default()).await;
+    reading.alarms();
     reading
 }
 
@@ -165,8 +186,10 @@ impl Reading<'_> {
         if self.object.is_leaf(id) {
             self.leaf(id, &way).await;
             self.limits(id, &way).await;
+            self.members(id, &way).await;
         } else {
             self.push(&way, NodeContent::Interior, Vec::new());
+            self.members(id, &way).await;
             Box::pin(self.below(id, &way)).await;
         }
     }
@@ -196,7 +219,7 @@ impl Reading<'_> {
         for Child { name, captured, item } in children {
             let mut way = way.to(&name);
             way.names.push((label.to_owned(), captured.clone()));
-            way.item = item;
+            way.items.push(item);
             if let ListFrom::Object(object) = &list.from {
                 way.listed.push((object.clone(), captured));
             }
@@ -221,17 +244,19 @@ impl Reading<'_> {
         let default = node.properties.default_value.as_deref();
         let default = default.and_then(|text| Value::from_text(format, text).ok());
         let (mut state, mut passed_over) = (NodeContent::Missing(None), Vec::new());
+        self.leaves.0.insert(id);
         for source in &node.mapping.get {
             let context = Context { stored: default.as_ref(), ..self.context(way, &client_uri) };
+            let name = source.from.named(&Variables { names: &way.names, ..Variables::default() });
             match backend::read_source(source, format, &context).await {
                 Ok(Answer::Value(reading)) if !reading.value.is_empty() => {
                     state = NodeContent::Value(reading.value);
+                    self.leaves.1.insert(id);
                     break;
                 }
-                Ok(Answer::Value(_)) => passed_over.push((source.from.to_string(), "empty".to_owned())),
+                Ok(Answer::Value(_)) => passed_over.push((name, "empty".to_owned())),
                 other => {
                     self.has_failed |= other.is_err();
-                    let name = source.from.to_string();
                     let why = told(other);
                     // Most begin with what they are about.
                     let why = why.replacen(&format!(": {name}: "), ": ", 1);
@@ -247,23 +272,106 @@ impl Reading<'_> {
         let client_uri = self.client_uri(way);
         let mut limits = Vec::new();
         for (side, bound) in self.object.node(id).mapping.limits.bounds() {
-            let Bound::Source(source) = bound else { continue };
-            let answer = backend::read_source(source, Format::Chr, &self.context(way, &client_uri)).await;
-            self.has_failed |= answer.is_err();
-            let said = match answer {
-                Ok(Answer::Value(reading)) => shown(&reading.value),
-                other => told(other),
+            let answer = match bound {
+                Bound::Number(_) => continue,
+                Bound::Source(source) => {
+                    backend::read_source(source, Format::Chr, &self.context(way, &client_uri)).await
+                }
+                Bound::Leaf(path) => {
+                    let Some(leaf) = path.find(self.object, id) else { continue };
+                    let Node { mapping, properties, .. } = self.object.node(leaf);
+                    let default = properties.default_value.as_deref();
+                    let default = default.and_then(|text| Value::from_text(properties.format, text).ok());
+                    let unnamed = self.object.lineage(leaf).filter(|node| node.is_unnamed()).count();
+                    let way = way.up_to(unnamed);
+                    let context = Context { stored: default.as_ref(), ..self.context(&way, &client_uri) };
+                    match backend::read(mapping, properties.format, false, &context).await {
+                        Ok(Answer::Absent(_)) if mapping.is_kept() => {
+                            limits.push((
+                                side.key(),
+                                format!("{path}, which limits nothing until a server sets it"),
+                            ));
+                            continue;
+                        }
+                        answer => answer,
+                    }
+                }
             };
-            limits.push((if side == Side::Min { "min" } else { "max" }, said));
+            let said = match answer {
+                Ok(Answer::Value(reading)) if !reading.value.is_empty() => shown(&reading.value),
+                other => {
+                    self.has_failed = true;
+                    let why = told(other);
+                    format!("{}: no change is let pass", if why.is_empty() { "empty" } else { why.as_str() })
+                }
+            };
+            limits.push((side.key(), said));
         }
         if let Some(row) = self.rows.last_mut() {
             row.limits = limits;
         }
     }
 
+    /// Compares the D-Bus members that a node's mapping names with what their objects say of themselves, once a node.
+    async fn members(&mut self, id: NodeId, way: &Way) {
+        let mapping = &self.object.node(id).mapping;
+        let source = |source: &'_ Source| match &source.from {
+            SourceKind::Property { object, property } => {
+                Some(("get", object.clone(), property.clone(), MemberUse::Read))
+            }
+            SourceKind::Method { object, method, args } => {
+                Some(("get", object.clone(), method.clone(), MemberUse::Called(args.len())))
+            }
+            _ => None,
+        };
+        let call = |(key, call): (&'static str, &Call)| match call {
+            Call::Bus { object, member, method, args, .. } => {
+                let meant = if *method { MemberUse::Called(args.len()) } else { MemberUse::Set };
+                Some((key, object.clone(), member.clone(), meant))
+            }
+            _ => None,
+        };
+        let named: Vec<_> =
+            mapping.get.iter().filter_map(source).chain(mapping.calls().filter_map(call)).collect();
+        if named.is_empty() || !self.asked.insert(id) {
+            return;
+        }
+        let client_uri = self.client_uri(way);
+        let mut doubts = Vec::new();
+        for (key, object, name, meant) in &named {
+            let member = match meant {
+                MemberUse::Read => BusMember::Property { name, is_set: false },
+                MemberUse::Set => BusMember::Property { name, is_set: true },
+                MemberUse::Called(args) => BusMember::Method { name, args: *args },
+            };
+            let doubt = backend::bus_doubt(object, member, &self.context(way, &client_uri)).await;
+            doubts.extend(doubt.map(|doubt| (*key, doubt)));
+        }
+        self.has_failed |= !doubts.is_empty();
+        if let Some(row) = self.rows.last_mut() {
+            row.doubts = doubts;
+        }
+    }
+
+    /// Tells of alarms whose leaf has no value anywhere, so that they tell nothing.
+    fn alarms(&mut self) {
+        let (read, with_value) = &self.leaves;
+        let is_mute = |alarm: &&Alarm| read.contains(&alarm.at) && !with_value.contains(&alarm.at);
+        let mute = self.object.alarms.iter().filter(is_mute);
+        let row = |alarm: &Alarm| Row {
+            path: format!("[alarm.{}]", alarm.name),
+            ..Row::of(NodeContent::Missing(Some(format!(
+                "tells nothing: {} has no value",
+                self.object.path(alarm.at)
+            ))))
+        };
+        let rows: Vec<Row> = mute.map(row).collect();
+        self.rows.extend(rows);
+    }
+
     fn push(&mut self, way: &Way, state: NodeContent, passed_over: Vec<(String, String)>) {
         let depth = way.depth.saturating_sub(1);
-        self.rows.push(Row { depth, path: way.path.clone(), state, passed_over, limits: Vec::new() });
+        self.rows.push(Row { depth, path: way.path.clone(), passed_over, ..Row::of(state) });
     }
 
     fn client_uri(&self, way: &Way) -> String {
@@ -281,7 +389,7 @@ impl Reading<'_> {
             expectant: false,
             names: &way.names,
             given: &[],
-            item: way.item.as_ref(),
+            item: way.items.last().and_then(Option::as_ref),
             stored: None,
             builtins: &Nobody,
             request: Request { client_uri, moid: Some(&self.object.moid), miid: "1", ..Request::default() },
@@ -289,7 +397,23 @@ impl Reading<'_> {
     }
 }
 
+/// What a mapping does with a member of a D-Bus object.
+enum MemberUse {
+    Read,
+    Set,
+    /// Called with so many arguments.
+    Called(usize),
+}
+
 impl Way {
+    /// The way as it is below so many un-named nodes.
+    fn up_to(&self, unnamed: usize) -> Self {
+        let mut way = self.clone();
+        way.names.truncate(unnamed);
+        way.items.truncate(unnamed);
+        way
+    }
+
     fn to(&self, name: &str) -> Self {
         let path = if self.path.is_empty() { name.to_owned() } else { format!("{}/{name}", self.path) };
         Self { depth: self.depth + 1, path, ..self.clone() }
@@ -307,6 +431,11 @@ fn told<T>(said: Result<Answer<T>, BackendError>) -> String {
 }
 
 impl Row {
+    fn of(state: NodeContent) -> Self {
+        let (passed_over, limits, doubts) = Default::default();
+        Self { depth: 0, path: String::new(), state, passed_over, limits, doubts }
+    }
+
     /// Prints a line for the node, and one for each source that had no value.
     fn show(&self, out: &mut impl Write) -> io::Result<()> {
         let indent = "  ".repeat(self.depth);
@@ -320,7 +449,7 @@ impl Row {
         for (source, why) in &self.passed_over {
             writeln!(out, "{indent}    {source}: {why}")?;
         }
-        for (key, said) in &self.limits {
+        for (key, said) in self.limits.iter().chain(&self.doubts) {
             writeln!(out, "{indent}    {key}: {said}")?;
         }
         Ok(())
@@ -330,8 +459,11 @@ impl Row {
     fn to_json(&self) -> Json {
         let passed_over: Vec<Json> =
             self.passed_over.iter().map(|(source, why)| json!({ "source": source, "why": why })).collect();
-        let limits: serde_json::Map<String, Json> =
-            self.limits.iter().map(|(key, said)| ((*key).to_owned(), said.as_str().into())).collect();
+        let object = |pairs: &[(&str, String)]| -> Json {
+            let pair = |(key, said): &(&str, String)| ((*key).to_owned(), said.as_str().into());
+            Json::Object(pairs.iter().map(pair).collect())
+        };
+        let (limits, doubts) = (object(&self.limits), object(&self.doubts));
         let (value, why) = match &self.state {
             NodeContent::Interior => (Json::Null, None),
             NodeContent::Value(value) => (Json::from(value.to_text()), None),
@@ -346,6 +478,7 @@ impl Row {
             "why": why,
             "passedOver": passed_over,
             "limits": limits,
+            "doubts": doubts,
         })
     }
 }

@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use crate::agent_state::{Parameters, Peer, Surroundings};
+use crate::backend;
 use crate::config::{self, Account, Environment, Selection, Settings};
 use crate::mo::{self, ManagementObject};
 use crate::spanned::{Problem, Problems, meant};
@@ -44,6 +45,7 @@ pub fn check(selection: &Selection, environment: &Environment) -> Checked {
     }
     found.sort();
     problems.append(found);
+    check_vetoes(&loaded.settings, &objects, &mut warnings);
     missing_ddf_base(selection, &objects, &mut warnings);
     for account in &loaded.accounts {
         check_tls(account, &mut problems);
@@ -139,6 +141,28 @@ fn check_permissions(
             "permissions",
             format!("no management object has the MOID {moid:?}{close}"),
         );
+    }
+}
+
+/// Checks the folder of the programs that are asked before an EXEC whose mapping says `veto`. That there is none of the
+/// usual name is usual.
+fn check_vetoes(settings: &Settings, objects: &[Arc<ManagementObject>], warnings: &mut Problems) {
+    let folder = &settings.paths.exec_veto;
+    match backend::not_asked(folder) {
+        Ok(Some(mute)) => {
+            for path in mute {
+                warnings
+                    .file(&path, "is not executable, and so not asked about EXECs: chmod +x, or remove it");
+            }
+        }
+        Ok(None)
+            if *folder != Settings::default().paths.exec_veto
+                && objects.iter().any(|object| object.has_veto()) =>
+        {
+            warnings.file(folder, "is not there: nobody is asked about EXECs whose mapping says `veto`");
+        }
+        Ok(None) => {}
+        Err(error) => warnings.file(folder, error.to_string()),
     }
 }
 

@@ -54,7 +54,7 @@ pub enum ExecError {
     #[error("too many programs are running")]
     Busy,
     /// The node of this ClientURI is being executed: two EXECs of one node never overlap.
-    #[error("{0} is still being executed")]
+    #[error("{0} is still being executed, or waits until it may be")]
     Running(String),
     /// Too many EXECs wait for the end of the session, or until they may begin.
     #[error("too many EXECs wait to begin")]

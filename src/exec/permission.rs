@@ -13,7 +13,7 @@ use super::queued::{AfterSession, QueuedExec, risk_of_exec};
 use crate::backend::{End, NOT_NOW};
 use crate::base::said::Said;
 use crate::base::{stopped, waking};
-use crate::mo::mapping::Window;
+use crate::mo::mapping::{ANY_VETO, VETO, Window};
 use crate::tree::{Closed, Invocation, Principal, SessionFacts, TreeError};
 
 /// How long until programs that said "not now" are asked again, and until a look is repeated that could not tell.
@@ -179,16 +179,26 @@ impl Looks {
         let folder = &agent_state.settings.paths.exec_veto;
         let vetoed = agent_state.tree.vetoed(invocation, folder, principal).await?;
         let Some((program, exit)) = vetoed else { return Ok(Permission::Begin) };
-        let (program, end) = (program.display(), exit.end);
+        let (program, end, timeout) = (program.display(), exit.end, invocation.timeout());
         let since = *self.asked.get_or_insert_with(waking::now);
-        let is_patient = waking::now().saturating_duration_since(since) < invocation.timeout();
+        let is_patient = waking::now().saturating_duration_since(since) < timeout;
         if end == End::Code(NOT_NOW) && is_patient {
             log::info!(OMADM_CLIENT_URI = client_uri.as_str(); "{client_uri}: {program} says \"not now\": asked again in a minute");
             return Ok(Permission::Wait(AGAIN));
         }
-        log::warn!(OMADM_CLIENT_URI = client_uri.as_str(); "{client_uri}: refused by {program}, which {end}: it is not executed");
-        let code = if let End::Code(code) = end { Some(code) } else { None };
-        Ok(Permission::Refused(code, invocation.status(&exit)))
+        let code = if let End::Code(code) = end { VETO + code } else { ANY_VETO };
+        let status = invocation.veto_status(code);
+        let told = invocation.alert.as_ref().map_or(status, |alert| alert.number(Some(code), status));
+        if end == End::Code(NOT_NOW) {
+            let seconds = timeout.as_secs();
+            log::warn!(
+                OMADM_CLIENT_URI = client_uri.as_str();
+                "{client_uri}: refused: {program} still says \"not now\", and its `timeout` of {seconds} s is over: it is not executed, and its server told {told}"
+            );
+        } else {
+            log::warn!(OMADM_CLIENT_URI = client_uri.as_str(); "{client_uri}: refused by {program}, which {end}: it is not executed, and its server told {told}");
+        }
+        Ok(Permission::Refused(Some(code), status))
     }
 }
 

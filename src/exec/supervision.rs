@@ -71,11 +71,15 @@ impl Supervision {
         let code = self.invocation.status(&exit);
         let number = if let End::Code(number) = exit.end { Some(number) } else { None };
         let client_uri = self.record.client_uri.clone();
+        // Where the command was answered already, the alert is what the server sees.
+        let in_alert = self.record.alert.as_ref().map(|alert| alert.number(number, code));
+        let in_alert = in_alert.filter(|in_alert| *in_alert != code);
+        let in_alert = in_alert.map_or_else(String::new, |number| format!(", {number} in its alert"));
         let level = if exit.end == End::Code(0) { log::Level::Info } else { log::Level::Warn };
         log::log!(
             level, OMADM_SERVER_ID = self.record.server_id.as_str(), OMADM_CLIENT_URI = client_uri.as_str(),
             OMADM_STATUS = code;
-            "{client_uri}: {}: {code}", exit.end
+            "{client_uri}: {}: {code}{in_alert}", self.invocation.end(exit.end)
         );
         if exit.end == End::NotBegun {
             return (self.record.finished(self.number, code), held);

@@ -132,6 +132,8 @@ pub(super) fn check_run(program: &Program, node: &NodeAt<'_>) -> Result<(), Fail
 /// the agent knows, and only the agent can check.
 pub(super) async fn check_limits(node: &NodeAt<'_>, leaf: NodeId, value: &Value) -> Result<(), Failure> {
     for (side, bound) in node.object.node(leaf).mapping.limits.bounds() {
+        // A leaf that the agent keeps, and that has no value, limits nothing.
+        let mut is_kept = false;
         let answer = match bound {
             Bound::Number(_) => continue,
             Bound::Source(source) => sources::read(source, Format::Chr, node).await?,
@@ -141,6 +143,7 @@ pub(super) async fn check_limits(node: &NodeAt<'_>, leaf: NodeId, value: &Value)
                 if leaf.mapping.get.is_empty() {
                     continue;
                 }
+                is_kept = leaf.mapping.is_kept();
                 sources::read_leaf(&leaf.mapping, leaf.properties.format, node).await?
             }
         };
@@ -150,7 +153,10 @@ pub(super) async fn check_limits(node: &NodeAt<'_>, leaf: NodeId, value: &Value)
                 let outside = |_| Failure::unfit("the value is outside of a limit that was read");
                 side.admit(&value.to_text(), &limit.to_text()).map_err(outside)?;
             }
-            Answer::Value(_) | Answer::Absent(_) => {}
+            Answer::Value(_) | Answer::Absent(_) if is_kept => {}
+            Answer::Value(_) | Answer::Absent(_) => {
+                return Err(Failure::unfit(format!("`{}` has no value", side.key())));
+            }
             Answer::Unavailable(why) => return Err(Failure::new(code::NOT_NOW, why)),
         }
     }

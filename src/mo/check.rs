@@ -9,7 +9,7 @@ use crate::spanned::{Problem, Problems};
 use super::fill::Variables;
 use super::join::node_key;
 use super::leaf_path::LeafPath;
-use super::limit::{Bound, Limits, Side, compare};
+use super::limit::{Bound, Limits, compare};
 use super::mapping::{Call, Input, Key, NodeMapping, Pipeline, Sink, Source, SourceKind};
 use super::object::{ManagementObject, Node, NodeId};
 use super::object_files::ObjectFiles;
@@ -21,6 +21,7 @@ mod alarm;
 mod exec;
 mod head;
 mod list;
+mod literal;
 mod machine;
 mod program_text;
 mod seed;
@@ -86,8 +87,13 @@ impl Check<'_> {
             told.push(format!("has a DefaultValue that its format can't hold: {error}"));
         }
         if sound && self.lacks_source() {
+            let instead = if self.files.is_described() {
+                ", or give it a `default`, or say `occurs = \"?\"`"
+            } else {
+                ""
+            };
             told.push(format!(
-                "must have a value and nothing gives it one: write [{}] with `get`",
+                "must have a value and nothing gives it one: write [{}] with `get`{instead}",
                 node_key(&self.object.path(self.id))
             ));
         }
@@ -165,7 +171,7 @@ impl Check<'_> {
     fn limits(&mut self, limits: &Limits) {
         let format = self.node.properties.format;
         for (side, bound) in limits.bounds() {
-            let key = if side == Side::Min { "min" } else { "max" };
+            let key = side.key();
             // A text of somebody else's description may well be a number.
             let is_described = self.files.is_described();
             let is_number = |format| match format {

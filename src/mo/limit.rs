@@ -67,6 +67,12 @@ impl Limits {
 }
 
 impl Side {
+    /// The key by which mappings know it.
+    #[must_use]
+    pub fn key(self) -> &'static str {
+        if self == Self::Min { "min" } else { "max" }
+    }
+
     /// Checks that `value` is on the right side of `bound`; what is no number is not.
     ///
     /// # Errors

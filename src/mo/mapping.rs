@@ -36,6 +36,11 @@ pub(crate) use super::source::{Source, SourceKind};
 pub(crate) use super::template::{Piece, Template};
 pub(crate) use super::window::Window;
 
+/// The number under which `codes` has what a veto program's exit code means: so much more than that code.
+pub(crate) const VETO: i32 = 256;
+/// The number under which `codes` has what any veto means.
+pub(crate) const ANY_VETO: i32 = 512;
+
 const TIMEOUT: Duration = Duration::from_secs(60);
 
 /// A D-Bus object, named once in `[object.NAME]`.
@@ -82,6 +87,26 @@ pub struct NodeMapping {
     pub verify: Option<Duration>,
     /// The other leaves that programs and braces are given.
     pub input: Vec<Input>,
+}
+
+impl NodeMapping {
+    /// What the mapping changes and does, each with its key.
+    pub(crate) fn calls(&self) -> impl Iterator<Item = (&'static str, &Call)> {
+        [
+            ("set", self.set.as_ref().map(|sink| &sink.to)),
+            ("add", self.add.as_ref()),
+            ("delete", self.delete.as_ref()),
+            ("exec", self.exec.as_ref().map(|exec| &exec.call)),
+        ]
+        .into_iter()
+        .filter_map(|(key, call)| Some((key, call?)))
+    }
+
+    /// Whether the leaf's value is the agent's to keep, or may be.
+    #[must_use]
+    pub fn is_kept(&self) -> bool {
+        self.get.is_empty() || self.get.iter().any(|source| matches!(source.from, SourceKind::Store))
+    }
 }
 
 /// A leaf that `input` lists.
@@ -173,6 +198,17 @@ pub struct Exec {
     pub window: Option<Window>,
     /// Whether the machine's veto programs are asked first.
     pub veto: bool,
+}
+
+/// The number that `codes` has for an exit code; for a veto program's, which is [`VETO`] more, or [`ANY_VETO`] where it
+/// has none, what is said of vetoes counts before what is said of that code.
+#[must_use]
+pub(crate) fn of_exit(codes: &[(i32, u16)], exit: i32) -> Option<u16> {
+    let of = |exit: i32| codes.iter().find(|(code, _)| *code == exit).map(|(_, number)| *number);
+    if exit < VETO {
+        return of(exit);
+    }
+    of(exit).or_else(|| of(ANY_VETO)).or_else(|| of(exit - VETO))
 }
 
 impl Exec {

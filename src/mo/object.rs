@@ -151,6 +151,12 @@ impl ManagementObject {
     /// The id of the root node.
     pub const ROOT: NodeId = NodeId(0);
 
+    /// Whether an EXEC of the object may be vetoed by the machine's programs.
+    #[must_use]
+    pub fn has_veto(&self) -> bool {
+        self.ids().any(|id| self.node(id).mapping.exec.as_ref().is_some_and(|exec| exec.veto))
+    }
+
     /// Whether `moid` is the object's own or an alias.
     #[must_use]
     pub fn answers_to(&self, moid: &Moid) -> bool {

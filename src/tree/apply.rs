@@ -12,6 +12,7 @@ use super::plan::Plan;
 use super::principal::Principal;
 use super::registry::Tree;
 use super::state::TreeState;
+use super::view::withheld;
 
 /// The most that is kept on disk to take one write back, in bytes.
 const MOST_KEPT: usize = 4 << 20;
@@ -123,8 +124,13 @@ impl Tree {
         backend::perform(act, undo, &context).await.map_err(failed)?;
         if let Act::Set(_, value) = act {
             let format = node.properties().format;
-            if !backend::verified(node.mapping(), format, value, &context).await.map_err(failed)? {
-                return Err(TreeError::NotVerified(node.client_uri()));
+            if let Some(read) =
+                backend::verified(node.mapping(), format, value, &context).await.map_err(failed)?
+            {
+                // What only root reads, or no server, is in no journal either.
+                let is_hidden = withheld(node) || node.mapping().get.iter().any(|source| source.privileged);
+                let read = if is_hidden { "another value".to_owned() } else { read };
+                return Err(TreeError::NotVerified { node: node.client_uri(), read });
             }
         }
         Ok(())

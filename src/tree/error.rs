@@ -71,8 +71,13 @@ pub enum TreeError {
         source: BackendError,
     },
     /// The machine does not show the value that was written.
-    #[error("{0}: the written value does not read back")]
-    NotVerified(String),
+    #[error("{node}: the written value does not read back: {read} is read")]
+    NotVerified {
+        /// The node.
+        node: String,
+        /// What is read in its place.
+        read: String,
+    },
     /// The store failed.
     #[error(transparent)]
     Store(#[from] StoreError),

@@ -3,7 +3,7 @@
 use crate::backend::{self, Running};
 use crate::ddf::AccessType;
 use crate::mo::fill::Variables;
-use crate::mo::mapping::{AlertData, Exec, Template};
+use crate::mo::mapping::{AlertData, Call, Exec, Piece, Template, of_exit};
 use crate::package::Profile;
 use crate::store::records::{EndAlert, EndData};
 use crate::uri::client::ClientUri;
@@ -52,6 +52,23 @@ impl Invocation {
             _ => {}
         }
         exit.mapped(&self.codes).unwrap_or(if exit.success() { 200 } else { 500 })
+    }
+
+    /// The status code of an EXEC that a veto program has not let pass, by that one's exit as `codes` has it.
+    #[must_use]
+    pub fn veto_status(&self, exit: i32) -> u16 {
+        of_exit(&self.codes, exit).unwrap_or(500)
+    }
+
+    /// What the end of the EXEC is called in the journal.
+    #[must_use]
+    pub fn end(&self, end: backend::End) -> String {
+        let is_program = matches!(meaning(&self.node), Ok(Exec { call: Call::Run(_), .. }));
+        match end {
+            backend::End::Code(0) if !is_program => "done".to_owned(),
+            backend::End::Code(_) if !is_program => "failed".to_owned(),
+            end => end.to_string(),
+        }
     }
 
     /// Whether anything that the program says goes into leaves.
@@ -116,7 +133,7 @@ impl Tree {
         let state = TreeState::of(self.store.snapshot()?);
         let scope = self.scope_with_input(node, principal, &state).await?;
         let variables = Variables { given: &scope.given, ..Variables::default() };
-        let data = EndData::Text(template.fill_partly(&variables).to_string());
+        let data = EndData::Text(fill_alert(&template, &variables).to_string());
         Ok(Some(EndAlert { data, ..alert.clone() }))
     }
 
@@ -157,6 +174,40 @@ impl Tree {
     }
 }
 
+/// Fills in what is at hand in an alert's text; in XML it is text, whatever is in it.
+fn fill_alert(template: &Template, variables: &Variables<'_>) -> Template {
+    let filled = template.fill_partly(variables);
+    if !is_xml(template) {
+        return filled;
+    }
+    let escape = |(was, is): (&Piece, Piece)| match (was, is) {
+        (Piece::Variable(_) | Piece::Leaf(_), Piece::Literal(text)) => Piece::Literal(xml_text(&text)),
+        (_, piece) => piece,
+    };
+    Template(template.0.iter().zip(filled.0).map(escape).collect())
+}
+
+fn is_xml(template: &Template) -> bool {
+    template.literal_start().starts_with('<')
+}
+
+/// Text as XML has it; what no document can hold is left out.
+fn xml_text(text: &str) -> String {
+    let mut escaped = String::with_capacity(text.len());
+    for c in text.chars() {
+        match c {
+            '&' => escaped.push_str("&amp;"),
+            '<' => escaped.push_str("&lt;"),
+            '>' => escaped.push_str("&gt;"),
+            '"' => escaped.push_str("&quot;"),
+            '\'' => escaped.push_str("&apos;"),
+            '\0'..='\u{8}' | '\u{b}' | '\u{c}' | '\u{e}'..='\u{1f}' | '\u{fffe}' | '\u{ffff}' => {}
+            c => escaped.push(c),
+        }
+    }
+    escaped
+}
+
 fn meaning(node: &NodeRef) -> Result<&Exec, TreeError> {
     let exec = node.mapping().exec.as_ref();
     exec.ok_or(TreeError::Unsupported("EXEC of a node that no mapping gives a meaning"))
@@ -173,9 +224,8 @@ fn end_alert(node: &NodeRef, exec: &Exec, profile: Profile) -> Option<EndAlert> 
         AlertData::Dm1x => (EndData::Dm1x, "text/plain"),
         AlertData::Text(template) => {
             let variables = Variables { names: &node.variables, ..Variables::default() };
-            let is_xml = template.literal_start().starts_with('<');
-            let text = template.fill_partly(&variables).to_string();
-            (EndData::Text(text), if is_xml { "text/xml" } else { "text/plain" })
+            let text = fill_alert(template, &variables).to_string();
+            (EndData::Text(text), if is_xml(template) { "text/xml" } else { "text/plain" })
         }
     };
     let encoded: Vec<(String, String)> =
@@ -192,4 +242,24 @@ fn end_alert(node: &NodeRef, exec: &Exec, profile: Profile) -> Option<EndAlert> 
         ok: alert.ok.clone(),
         failed: alert.failed.clone(),
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::mo::Value;
+    use crate::mo::given::Given;
+
+    #[test]
+    fn what_is_filled_into_xml_stays_text() {
+        let given = [Given::of("ID", Value::Text("r&d</Identifier><x a=\"'\u{7}".to_owned()))];
+        let names = [("p".to_owned(), "a<b".to_owned())];
+        let variables = Variables { names: &names, given: &given, ..Variables::default() };
+        let filled = |text: &str| fill_alert(&Template::parse(text).unwrap(), &variables).to_string();
+        assert_eq!(
+            filled("<I n=\"{p}\">{../ID}</I><R>{}</R>{../Gone}"),
+            "<I n=\"a&lt;b\">r&amp;d&lt;/Identifier&gt;&lt;x a=&quot;&apos;</I><R>{}</R>{../Gone}"
+        );
+        assert_eq!(filled("{p}: {../ID}"), "a<b: r&d</Identifier><x a=\"'\u{7}", "no XML");
+    }
 }

@@ -18,9 +18,18 @@ pub(super) struct Limited {
     pub(super) value: Value,
 }
 
+/// A limit, as it was found.
+enum Limit {
+    Value(Value),
+    /// There is none.
+    None,
+    /// There is one, and it has no value, for this reason.
+    Missing(String),
+}
+
 impl Tree {
     /// Checks all limited values before anything is done. A leaf that is a limit counts as it will be after the change.
-    /// Where a limit has no value, there is none.
+    /// Where a leaf that the agent keeps has no value, it limits nothing; whatever else has none lets no change pass.
     ///
     /// # Errors
     /// A value is outside of its limits, or a limit can't be told.
@@ -33,7 +42,16 @@ impl Tree {
         for Limited { node, value } in limited {
             for (side, bound) in node.mapping().limits.bounds() {
                 let limit = self.limit(node, bound, planned, principal).await?;
-                let Some(limit) = limit.filter(|limit| !limit.is_empty()) else { continue };
+                let limit = match limit {
+                    Limit::Value(limit) => limit,
+                    Limit::None => continue,
+                    Limit::Missing(why) => {
+                        return Err(validate::outside(
+                            node,
+                            &format!("`{}` has no value: {why}", side.key()),
+                        ));
+                    }
+                };
                 let admitted = side.admit(&value.to_text(), &limit.to_text());
                 admitted.map_err(|why| validate::outside(node, &why))?;
             }
@@ -47,26 +65,31 @@ impl Tree {
         bound: &Bound,
         planned: &Planned,
         principal: &Principal<'_>,
-    ) -> Result<Option<Value>, TreeError> {
+    ) -> Result<Limit, TreeError> {
         let source = match bound {
-            Bound::Number(_) => return Ok(None),
+            Bound::Number(_) => return Ok(Limit::None),
             Bound::Leaf(path) => {
-                let Some(leaf) = node.relative(path.up, &path.steps) else { return Ok(None) };
-                return match planned.leaf(&leaf.key()) {
-                    Some(planned) => Ok(planned),
-                    None => self.value(&leaf, principal).await,
+                let Some(leaf) = node.relative(path.up, &path.steps) else { return Ok(Limit::None) };
+                let value = match planned.leaf(&leaf.key()) {
+                    Some(planned) => planned,
+                    None => self.value(&leaf, principal).await?,
                 };
+                return Ok(match value.filter(|value| !value.is_empty()) {
+                    Some(value) => Limit::Value(value),
+                    None if leaf.mapping().is_kept() => Limit::None,
+                    None => Limit::Missing(format!("no source of {} has one", leaf.client_uri())),
+                });
             }
             Bound::Source(source) => source,
         };
         let scope = self.scope(node, principal);
         let answer = backend::read_source(source, Format::Chr, &scope.context()).await;
         match answer.map_err(|source| TreeError::Backend { node: node.client_uri(), source })? {
-            Answer::Value(reading) => Ok(Some(reading.value)),
-            Answer::Absent(why) => {
-                log::debug!("{}: a limit has no value, and limits nothing: {why}", node.client_uri());
-                Ok(None)
+            Answer::Value(reading) if reading.value.is_empty() => {
+                Ok(Limit::Missing(format!("{} is empty", source.from)))
             }
+            Answer::Value(reading) => Ok(Limit::Value(reading.value)),
+            Answer::Absent(why) => Ok(Limit::Missing(why)),
             Answer::Unavailable(why) => Err(TreeError::Unavailable { node: node.client_uri(), why }),
         }
     }

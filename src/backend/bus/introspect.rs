@@ -18,6 +18,8 @@ pub(super) struct Description {
     pub(super) methods: Vec<(String, Vec<Signature>)>,
     /// The properties of one interface: name and type, and whether each can be read.
     pub(super) properties: Vec<(String, Signature, bool)>,
+    /// The properties that can't be set.
+    pub(super) read_only: Vec<String>,
     /// Whether it has that interface.
     pub(super) is_there: bool,
     /// The properties of whose changes the interface says nothing.
@@ -80,6 +82,9 @@ impl Description {
                 "property" => {
                     if self::says_nothing(member).or(says_nothing) == Some(true) {
                         self.silent.push(name.clone());
+                    }
+                    if member.attribute("access") == Some("read") {
+                        self.read_only.push(name.clone());
                     }
                     let readable = member.attribute("access") != Some("write");
                     self.properties.extend(signature(member).map(|kind| (name, kind, readable)));

@@ -19,6 +19,7 @@ use crate::backend::answer::Answer;
 use crate::backend::error::BackendError;
 
 mod convert;
+mod doubt;
 mod introspect;
 mod method;
 mod object;
@@ -29,6 +30,7 @@ mod services;
 mod watch;
 
 pub(crate) use convert::json as to_json;
+pub use doubt::{BusMember, bus_doubt};
 pub(super) use method::{answer, method};
 pub(super) use object::{ObjectAt, children};
 pub(super) use property::{PropertyAddress, Target, read};

@@ -242,10 +242,11 @@ async fn written_values_are_read_back() {
     let bench = Bench::new().file("/a", "1\n");
     let verify = Some(Duration::from_millis(150));
     let mapping = NodeMapping { get: vec![file_source("/a")], verify, ..NodeMapping::default() };
-    assert!(verified(&mapping, Format::Int, &Value::Int(1), &bench.context()).await.unwrap());
-    assert!(!verified(&mapping, Format::Int, &Value::Int(2), &bench.context()).await.unwrap());
+    assert_eq!(verified(&mapping, Format::Int, &Value::Int(1), &bench.context()).await.unwrap(), None);
+    let read = verified(&mapping, Format::Int, &Value::Int(2), &bench.context()).await.unwrap();
+    assert_eq!(read.as_deref(), Some("\"1\""));
     let one_way = NodeMapping { verify: None, ..mapping };
-    assert!(verified(&one_way, Format::Int, &Value::Int(2), &bench.context()).await.unwrap());
+    assert_eq!(verified(&one_way, Format::Int, &Value::Int(2), &bench.context()).await.unwrap(), None);
 }
 
 fn setting_sink(key: &str) -> Sink {

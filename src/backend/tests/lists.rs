@@ -135,7 +135,10 @@ async fn a_line_is_a_record_of_named_groups() {
     };
     let found = listed(Some("mac")).await;
     assert_eq!(found.iter().map(|child| child.captured.as_str()).collect::<Vec<_>>(), ["aa:bb", "cc:dd"]);
-    assert_eq!(found[0].item, Some(json!({ "expiry": "1790000000", "mac": "aa:bb", "ip": "192.0.2.7" })));
+    assert_eq!(
+        found[0].item,
+        Some(json!({ "expiry": "1790000000", "mac": "aa:bb", "ip": "192.0.2.7", "host": null }))
+    );
     assert_eq!(found[1].item.as_ref().unwrap()["host"], "printer");
     assert_eq!(listed(None).await[0].name, "1790000000", "without `key`, the first group");
 }

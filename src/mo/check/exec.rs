@@ -1,6 +1,6 @@
 //! Checks of an `exec`.
 
-use super::super::mapping::{AlertData, Call, Exec, ExecAlert, SourceKind};
+use super::super::mapping::{AlertData, Call, Exec, ExecAlert, SourceKind, VETO};
 use super::{Braces, Check};
 
 impl Check<'_> {
@@ -36,5 +36,19 @@ impl Check<'_> {
                 ));
             }
         }
+    }
+}
+
+/// What is hardly meant of an `exec`.
+pub(super) fn doubts(exec: &Exec, told: &mut Vec<String>) {
+    let alert = exec.alert.as_ref().map_or(&[][..], |alert| &alert.codes);
+    let is_mixed = |codes: &[(i32, u16)]| {
+        codes.iter().any(|(code, _)| *code > 0) && !codes.iter().any(|(code, _)| *code >= VETO)
+    };
+    if exec.veto && (is_mixed(&exec.codes) || is_mixed(alert)) {
+        told.push(
+            "`codes` tell a veto program's exit code as if it were the program's own: say `veto = …` in them, or `veto-4 = …`"
+                .to_owned(),
+        );
     }
 }

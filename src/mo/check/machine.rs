@@ -99,14 +99,7 @@ fn readers(mapping: &NodeMapping) -> Vec<(&'static str, &[Template])> {
 
 /// What a mapping changes and does, each with its key.
 pub(super) fn calls(mapping: &NodeMapping) -> impl Iterator<Item = (&'static str, &Call)> {
-    [
-        ("set", mapping.set.as_ref().map(|sink| &sink.to)),
-        ("add", mapping.add.as_ref()),
-        ("delete", mapping.delete.as_ref()),
-        ("exec", mapping.exec.as_ref().map(|exec| &exec.call)),
-    ]
-    .into_iter()
-    .filter_map(|(key, call)| Some((key, call?)))
+    mapping.calls()
 }
 
 fn check_call(call: &Call, machine: &CheckTarget<'_>) -> Result<(), String> {
@@ -123,7 +116,7 @@ fn check_call(call: &Call, machine: &CheckTarget<'_>) -> Result<(), String> {
                 return Ok(());
             }
             Err(format!(
-                "{path} is outside the state folder, where the agent can't write: add `privileged = true`"
+                "{path} is outside the state folder: with a helper, as in the package, that takes `privileged = true`"
             ))
         }
         _ => Ok(()),

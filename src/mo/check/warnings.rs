@@ -8,7 +8,7 @@ use super::super::join::node_key;
 use super::super::mapping::{Call, List, ListFrom, NodeMapping, RecordsPlace, Source, SourceKind};
 use super::super::object::{ManagementObject, Node, NodeId};
 use super::super::template::{Piece, Template};
-use super::{list, seed, values};
+use super::{list, literal, seed, values};
 
 /// The warnings about an object that can be served.
 #[must_use]
@@ -36,6 +36,10 @@ pub(crate) fn warnings(object: &ManagementObject) -> Problems {
             told.push("has `<Exec/>`, and the mapping no `exec`: EXEC is answered 501".to_owned());
         }
         sources(&node.mapping, &mut told);
+        literal::doubts(object, id, &mut told);
+        if let Some(exec) = &node.mapping.exec {
+            super::exec::doubts(exec, &mut told);
+        }
         values::places(&node.mapping, &mut told);
         values::of_each(object, id, &mut told);
         for what in told {

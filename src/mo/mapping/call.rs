@@ -31,6 +31,12 @@ pub(super) fn call(
             let argv = argv(reader, "run");
             let user: String = reader.or("user", USER.to_owned());
             let timeout = timeout(reader);
+            if reader.raw("privileged").is_some() {
+                reader.problem(
+                    "privileged",
+                    "is for a `file` or an `object`: of a program, say `user = \"root\"`",
+                );
+            }
             if user.is_empty() || user.contains(|c: char| c.is_whitespace() || c == ':' || c == '/') {
                 reader.problem("user", "expected the name of a user");
             }

@@ -11,7 +11,7 @@ use super::input::leaf;
 use super::parts::pairs;
 use super::pipeline::pipeline;
 use super::scalar::Scalar;
-use super::{AlertData, Exec, ExecAlert, ExecResult, Output, Pipeline, Template};
+use super::{ANY_VETO, AlertData, Exec, ExecAlert, ExecResult, Output, Pipeline, Template, VETO};
 
 const ALERT_TYPE: &str = "urn:x-omadm:at:exec:1.0:OperationComplete";
 /// The seven marks of alerts (TS 5.3).
@@ -97,10 +97,15 @@ pub(super) fn mark(reader: &mut Reader<'_>, key: &str) -> Option<String> {
 fn codes(reader: &mut Reader<'_>, admits: impl Fn(u16) -> bool, what: &str) -> Vec<(i32, u16)> {
     let codes = pairs(reader, "codes", |code, Scalar(number)| {
         let number: u16 = number.parse().ok().filter(|number| admits(*number))?;
-        Some((code.parse::<u8>().ok()?.into(), number))
+        let code = match code.strip_prefix("veto") {
+            None => code.parse::<u8>().ok()?.into(),
+            Some("") => ANY_VETO,
+            Some(code) => VETO + i32::from(code.strip_prefix('-')?.parse::<u8>().ok()?),
+        };
+        Some((code, number))
     });
     codes.unwrap_or_else(|| {
-        reader.problem("codes", format!("expected exit codes (0–255) and {what}"));
+        reader.problem("codes", format!("expected exit codes (0–255, `veto`, `veto-4`) and {what}"));
         Vec::new()
     })
 }

@@ -11,14 +11,14 @@ use super::source::source;
 
 /// Reads the limits of a node's values.
 pub(super) fn limits(reader: &mut Reader<'_>, objects: &BTreeSet<String>) -> Limits {
-    let one_of: Vec<Scalar> = reader.or("enum", Vec::new());
-    if one_of.is_empty() && reader.has("enum") {
+    let one_of: Option<Vec<Scalar>> = reader.optional("enum");
+    if one_of.as_ref().is_some_and(Vec::is_empty) {
         reader.problem("enum", "expected at least one value");
     }
     Limits {
         min: bound(reader, "min", objects),
         max: bound(reader, "max", objects),
-        one_of: one_of.into_iter().map(|Scalar(text)| text).collect(),
+        one_of: one_of.unwrap_or_default().into_iter().map(|Scalar(text)| text).collect(),
     }
 }
 

@@ -39,6 +39,14 @@ pub(super) fn source(reader: &mut Reader<'_>, objects: &BTreeSet<String>) -> Opt
     let kind = kind(reader, &KINDS.map(|(key, _)| key))?;
     let (_, read) = KINDS.iter().find(|(key, _)| *key == kind)?;
     let from = read(reader, objects);
+    for key in ["key", "syntax"] {
+        if kind != "file" && reader.raw(key).is_some() {
+            reader.problem(
+                key,
+                "is for a `file`: of what another source says, `select` or `match` picks a part",
+            );
+        }
+    }
     let privileged = matches!(kind, "file" | "object" | "run") && reader.or("privileged", false);
     let pipeline = pipeline(reader);
     Some(Source { from: from?, pipeline, privileged })

@@ -2,6 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::mo::mapping::of_exit;
 use crate::uri::ServerId;
 
 /// The record of an EXEC: what is known of it.
@@ -99,6 +100,16 @@ pub struct ProcessGroup {
     pub(crate) id: i32,
     /// The start time of the leader, in ticks since the machine was booted.
     pub(crate) since: u64,
+}
+
+impl EndAlert {
+    /// The number that the alert tells of this exit code and status.
+    #[must_use]
+    pub fn number(&self, exit: Option<i32>, status: u16) -> u16 {
+        let known = exit.and_then(|exit| of_exit(&self.codes, exit));
+        let other = if exit == Some(0) { None } else { self.otherwise };
+        known.or(other).unwrap_or(status)
+    }
 }
 
 impl ExecRecord {

@@ -122,7 +122,7 @@ async fn what_does_not_read_back_was_not_written() {
     let bench = Bench::new();
     bench.file("/deaf", "old\n");
     let failed = bench.write("Deaf", json!("new")).await;
-    assert!(matches!(failed, Err(TreeError::NotVerified(_))), "{failed:?}");
+    assert!(matches!(failed, Err(TreeError::NotVerified { .. })), "{failed:?}");
     assert_eq!(bench.content("/mouth"), None, "the effect is taken back");
     bench.write("Deaf", json!("old")).await.unwrap();
 }
@@ -357,6 +357,13 @@ async fn values_are_within_their_limits_or_nothing_is_done() {
     assert_eq!(code(bench.write("Bounded", json!({"Value": 90, "Most": 10})).await), 500);
     assert_eq!(bench.read("Bounded").await.unwrap(), json!({"Value": 90, "Most": 100}));
 
+    let error = bench.write("Bounded/Celsius", json!(20)).await.unwrap_err();
+    assert!(
+        error.to_string().contains("`max` has no value: ") && error.to_string().contains("/most-celsius: "),
+        "{error}"
+    );
+    bench.file("/most-celsius", "\n");
+    assert_eq!(code(bench.write("Bounded/Celsius", json!(20)).await), 500, "a limit that is empty");
     bench.file("/most-celsius", "85000\n");
     bench.write("Bounded/Celsius", json!(85.0)).await.unwrap();
     assert_eq!(code(bench.write("Bounded/Celsius", json!(85.5)).await), 500, "a limit that is read");

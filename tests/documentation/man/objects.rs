@@ -86,7 +86,10 @@ fn alarms_and_the_results_of_execs_are_on_the_pages() {
         wanted.extend(between(&mapping, "\n[alarm.", ']').map(|alarm| format!("\n{alarm}\nTells that ")));
         let codes = between(&mapping, "codes = {", '}').flat_map(|codes| codes.split(','));
         let codes = codes.filter_map(|pair| pair.split_once(" = "));
-        wanted.extend(codes.map(|(exit, status)| format!("{} (exit code {})", status.trim(), exit.trim())));
+        wanted.extend(codes.map(|(exit, status)| match exit.trim() {
+            veto if veto.starts_with("veto") => format!("{} ({veto})", status.trim()),
+            exit => format!("{} (exit code {exit})", status.trim()),
+        }));
         count += wanted.len();
         let missing: Vec<&String> = wanted.iter().filter(|wanted| !page.contains(wanted.as_str())).collect();
         assert!(missing.is_empty(), "{name}: {missing:?}");
