@@ -136,6 +136,9 @@ async fn modems_are_told_with_what_each_of_their_interfaces_says_and_all_are_ask
     });
     assert_eq!(CELLULAR.read(&bench, &agent).await, expected, "{}", agent.log());
     let asked = asked.load(Ordering::SeqCst) - before;
-    assert!((1..=3).contains(&asked), "{asked} times: for the list, for all values, and for what carries the session");
+    assert!(
+        (1..=3).contains(&asked),
+        "{asked} times: for the list, for all values, and for what carries the session"
+    );
     agent.stop().await;
 }
