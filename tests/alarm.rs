@@ -22,6 +22,7 @@ const NODES: &str = "moid = \"urn:x-omadm:mo:climate:1.0\"\nroot = \"Climate\"\n
     [node.Hung]\nformat = \"int\"\nget = { file = \"@folder@/hung/celsius\" }\n\
     [node.\"Zones/<z>\"]\nlist = { glob = \"@folder@/values/zones/zone*\" }\n\
     [node.\"Zones/<z>/Celsius\"]\nformat = \"int\"\nget = { file = \"@folder@/values/zones/zone{z}\" }\n\
+    [node.\"Zones/<z>/Said\"]\nformat = \"int\"\nget = { run = [\"/bin/cat\", \"@folder@/values/zones/zone{z}\"] }\n\
     [node.\"Devices/<mac>\"]\nlist = { file = \"@folder@/values/leases\", json = true, key = \"mac\" }\n\
     [node.\"Devices/<mac>/IP\"]\nget = { item = \"ip\" }\n";
 
@@ -309,11 +310,66 @@ async fn a_look_that_the_agent_has_died_of_twice_is_left_alone_and_the_others_go
         std::fs::File::options().read(true).write(true).open(&pipe).unwrap();
     }
     let mut agent = rig.bench.start().await;
-    let line = agent.logged("that it is left alone", |line| line.contains("has died twice doing this")).await;
-    assert!(line.contains("the look for its alarm said"), "{line}");
-    rig.put("celsius", 90);
-    rig.hears(&agent, LIMIT, &[("hot", "Celsius", json!({"Value": 90, "Limit": 85}))]).await;
+    let line =
+        agent.logged("that it is left alone", |line| line.contains("has died 2 times doing this")).await;
+    assert!(line.contains("the look for its alarm said") && line.contains("left alone for 5 s"), "{line}");
     assert_eq!(asked(), 2);
+    rig.put("celsius", 90);
+    let told = ("hot", "Celsius", json!({"Value": 90, "Limit": 85}));
+    rig.hears(&agent, LIMIT, std::slice::from_ref(&told)).await;
+    // It was somebody else who killed it: seconds later all is as if nothing had been.
+    std::fs::remove_file(&pipe).unwrap();
+    rig.put("said", "one");
+    let again = async {
+        while asked() == 2 {
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+    };
+    tokio::time::timeout(LIMIT, again).await.unwrap_or_else(|_| panic!("{}", agent.log()));
+    a_while().await;
+    let risks = std::fs::read_to_string(rig.path("state/risks")).unwrap_or_default();
+    assert!(!risks.split("\n.\n").next().unwrap().contains("alarm said"), "{risks}");
+    agent.stop().await;
+}
+
+/// Of many leaves, the one that kills is found out, and the others are read.
+#[tokio::test]
+async fn of_many_leaves_only_the_one_that_the_agent_dies_of_is_left_alone() {
+    let alarms = "[alarm.zone]\nleaf = \"Zones/<z>/Said\"\nabove = 85\nalert = { type = \"urn:t:at:hot\" }";
+    let rig = Rig::new(alarms).await;
+    for zone in [1, 3, 4, 5] {
+        rig.put(&format!("zones/zone{zone}"), 20);
+    }
+    let pipe = rig.path("values/zones/zone2");
+    nix::unistd::mkfifo(&pipe, nix::sys::stat::Mode::S_IRWXU).unwrap();
+    let does = |wanted: &'static str| {
+        let risks = rig.path("state/risks");
+        async move {
+            let is_noted = || {
+                let text = std::fs::read_to_string(&risks).unwrap_or_default();
+                let text = text.split("\n.\n").next().unwrap_or_default().to_owned();
+                text.lines().any(|line| line.contains(wanted) && line.split(' ').nth(1) == Some("1"))
+            };
+            while !is_noted() {
+                tokio::time::sleep(Duration::from_millis(20)).await;
+            }
+            tokio::time::sleep(Duration::from_secs(1)).await;
+        }
+    };
+    let leaf = "Zones/2/Said: reading it for its alarm zone";
+    for noted in ["the look for its alarm zone", leaf, leaf] {
+        let agent = rig.bench.start().await;
+        let waited = tokio::time::timeout(LIMIT, does(noted)).await;
+        waited.unwrap_or_else(|_| panic!("{noted}:\n{}", agent.log()));
+        agent.kill().await;
+        std::fs::File::options().read(true).write(true).open(&pipe).unwrap();
+    }
+    rig.put("zones/zone4", 90);
+    let mut agent = rig.bench.start().await;
+    let line =
+        agent.logged("that it is left alone", |line| line.contains("has died 2 times doing this")).await;
+    assert!(line.contains(leaf), "{line}");
+    rig.hears(&agent, LIMIT, &[("hot", "Zones/4/Said", json!({"Value": 90, "Limit": 85}))]).await;
     agent.stop().await;
 }
 

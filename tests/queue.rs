@@ -316,7 +316,7 @@ async fn a_session_that_the_agent_dies_in_twice_is_not_held_a_third_time() {
         }
         let sessions = bench.packages().len();
         let mut agent = bench.start().await;
-        agent.logged("that it is given up", |line| line.contains("the agent has died twice")).await;
+        agent.logged("that it is given up", |line| line.contains("the agent has died 2 times")).await;
         tokio::time::sleep(Duration::from_secs(2)).await;
         assert_eq!(bench.packages().len(), sessions, "{}", agent.log());
         agent.stop().await;
@@ -359,13 +359,13 @@ async fn what_the_agent_dies_of_at_a_report_uri_is_held_there_and_nowhere_else()
     let before = hits("/dm");
     let mut agent = bench.start().await;
     agent
-        .logged("that it is given up", |line| line.contains("has died twice in a session with an URI"))
+        .logged("that it is given up", |line| line.contains("has died 2 times in a session with an URI"))
         .await;
     // What it was executing is told where the account's sessions go.
     agent.logged("the server's own session", |line| line.contains("ended well")).await;
     tokio::time::sleep(Duration::from_secs(2)).await;
     assert!(hits("/dm") > before && hits("/report") == 2, "{}", agent.log());
-    assert_eq!(count(&agent, "the agent has died twice"), 1, "{}", agent.log());
+    assert_eq!(count(&agent, "the agent has died 2 times"), 1, "{}", agent.log());
     agent.stop().await;
 }
 

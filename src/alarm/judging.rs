@@ -6,7 +6,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use super::known::Kept;
 use super::look::{LeafRead, LookOutcome};
-use super::rule::{AlarmState, At, Reading, Rule};
+use super::rule::{AlarmState, At, QUIET, Reading, Rule};
 use super::{AlarmId, Alarms, AlarmsEvent, Told, schedule, told};
 use crate::agent_state::AgentState;
 use crate::alert::{self, Destination, Prepared};
@@ -29,6 +29,10 @@ const MOST_KNOWN: usize = 2048;
 struct Batch {
     changes: Vec<Change>,
     states: Vec<(AlarmId, String, Kept)>,
+    /// The lists that were looked at for the first time.
+    lists: Vec<(AlarmId, String)>,
+    /// The leaves that have gone.
+    gone: Vec<(AlarmId, String)>,
     alerts: usize,
     told: Told,
     lines: Vec<String>,
@@ -83,15 +87,21 @@ impl Alarms {
         let Some(known) = self.known.get_mut(id) else { return };
         known.look = None;
         known.note(id, &outcome);
+        known.pause_unseen(&outcome, at.now);
         if outcome.polls {
             self.schedule.appoint(id, at.now + known.alarm.every.unwrap_or(schedule::EVERY));
+        }
+        if let Some(again) = outcome.again {
+            self.schedule.appoint(id, at.now + again);
         }
         if known.keys != outcome.keys && outcome.is_whole {
             known.keys.clone_from(&outcome.keys);
             self.look_out();
         }
         let mut batch = Batch::default();
-        if self.is_list(id) {
+        if let Some(until) = self.rests_until {
+            self.schedule.appoint(id, until);
+        } else if self.is_list(id) {
             self.elements(id, &outcome, agent_state, at, &mut batch, told).await;
         } else if outcome.is_whole {
             self.forget_gone(id, &outcome, &mut batch);
@@ -115,6 +125,8 @@ impl Alarms {
     ) {
         let here: BTreeSet<&str> = outcome.places.iter().map(|place| place.client_uri.as_str()).one_by_one();
         let Some(known) = self.known.get_mut(id) else { return };
+        // Who has gone, and of whom all is told, makes room.
+        known.places.retain(|_, kept| !kept.state.is_over(at.now));
         let is_listed = |within: &String| outcome.listed.contains(within);
         let new: Vec<String> =
             outcome.listed.iter().filter(|list| !known.lists.contains(*list)).cloned().collect();
@@ -143,12 +155,7 @@ impl Alarms {
         }
         for list in new {
             batch.changes.push(Change::Alarm(id.key(&list), AlarmRecord::default()));
-            if let Some(known) = self.known.get_mut(id) {
-                known.lists.insert(list);
-            }
-        }
-        if let Some(known) = self.known.get_mut(id) {
-            known.places.retain(|_, kept| !kept.state.is_over(at.now));
+            batch.lists.push((id.clone(), list));
         }
     }
 
@@ -159,8 +166,8 @@ impl Alarms {
         let gone: Vec<String> =
             known.places.keys().filter(|client_uri| !here.contains(client_uri.as_str())).cloned().collect();
         for client_uri in gone {
-            known.places.remove(&client_uri);
             batch.changes.push(Change::AlarmForgotten(id.key(&client_uri)));
+            batch.gone.push((id.clone(), client_uri));
         }
     }
 
@@ -203,7 +210,12 @@ impl Alarms {
             return;
         }
         if !known.places.contains_key(client_uri) && known.places.len() >= MOST_KNOWN {
-            known.say_more(id);
+            // Who has gone makes room once all is told of it, and nothing tells when that is.
+            if known.places.values().any(|kept| kept.state.is_away()) {
+                self.schedule.appoint(id, at.now + QUIET);
+            } else {
+                known.say_more(id);
+            }
             return;
         }
         let alarm = Arc::clone(&known.alarm);
@@ -236,6 +248,7 @@ impl Alarms {
                 // The instance has gone meanwhile, or the store fails: the next look tells.
                 Err(error) => {
                     log::debug!("{client_uri}: alarm {} is not told: {error}", id.name);
+                    self.schedule.appoint(id, at.now + AGAIN);
                     return;
                 }
             }
@@ -265,10 +278,13 @@ impl Alarms {
 
     /// Commits a batch; what is known afterwards is what the store has: where that fails, all is as it was.
     async fn commit(&mut self, batch: Batch, agent_state: &AgentState, told: &mut Told) {
-        let Batch { changes, states, told: more, lines, .. } = batch;
+        let Batch { changes, states, lists, gone, told: more, lines, .. } = batch;
         if let Err(error) = agent_state.store.commit(changes).await {
             let until = waking::now() + AGAIN;
             self.rests_until = Some(until);
+            for (id, _) in lists.iter().chain(&gone) {
+                self.schedule.appoint(id, until);
+            }
             for (id, client_uri, _) in &states {
                 self.schedule.appoint(id, until);
                 let known = self.known.get(id).and_then(|known| known.places.get(client_uri));
@@ -292,6 +308,16 @@ impl Alarms {
                 known.places.insert(client_uri, kept);
             }
         }
+        for (id, list) in lists {
+            if let Some(known) = self.known.get_mut(&id) {
+                known.lists.insert(list);
+            }
+        }
+        for (id, client_uri) in gone {
+            if let Some(known) = self.known.get_mut(&id) {
+                known.places.remove(&client_uri);
+            }
+        }
         for line in lines {
             log::info!("{line}");
         }
@@ -306,3 +332,8 @@ impl At {
         Self { now: waking::now(), wall }
     }
 }
+
+#[cfg(test)]
+#[expect(clippy::disallowed_methods, reason = "the test writes a mapping")]
+#[path = "judging/tests.rs"]
+mod tests;

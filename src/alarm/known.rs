@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
+use std::time::Instant;
 
 use tokio::task::AbortHandle;
 
@@ -70,6 +71,22 @@ impl Known {
         let element = client_uri.rsplit_once('/').filter(|_| is_list);
         let element = element.map(|(within, name)| (decode_name(name), within.to_owned()));
         self.places.insert(client_uri.clone(), Kept { state: AlarmState::of(record, at), element });
+    }
+
+    /// Notes what a look did not find out about: time in which nobody knows does not count as time that something holds.
+    pub(super) fn pause_unseen(&mut self, outcome: &LookOutcome, now: Instant) {
+        if outcome.is_whole {
+            return;
+        }
+        for (client_uri, Kept { state, element }) in &mut self.places {
+            let is_seen = match element {
+                Some((_, within)) => outcome.listed.contains(within),
+                None => outcome.places.iter().any(|place| place.client_uri == *client_uri),
+            };
+            if state.is_turning() && !is_seen {
+                state.pause(now);
+            }
+        }
     }
 
     /// Says once what goes wrong with a look, until one goes well again.

@@ -1,6 +1,7 @@
 //! One look at what an alarm watches.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use tokio::sync::mpsc;
 use tokio::task::JoinSet;
@@ -58,6 +59,15 @@ pub(crate) struct LookOutcome {
     pub(super) keys: Vec<NodeKey>,
     /// Why something could not be read.
     pub(super) failed: Option<String>,
+    /// How long something is left alone yet that the agent has died of.
+    pub(super) again: Option<Duration>,
+}
+
+/// What went wrong while leaves were read.
+#[derive(Debug, Default)]
+struct Trouble {
+    failed: Option<String>,
+    again: Option<Duration>,
 }
 
 /// A place that an alarm watches: a leaf, or an element of a list.
@@ -76,8 +86,23 @@ impl Look {
         }
     }
 
+    /// The name of reading all leaves, for the crash guard.
+    pub(super) fn name(&self) -> String {
+        format!("{}: the look for its alarm {}", self.id.moid, self.id.name)
+    }
+
     async fn look(&self) -> Result<LookOutcome, TreeError> {
-        let (watched, told) = self.follow().await?;
+        let search = format!("{}: the search for what its alarm {} watches", self.id.moid, self.id.name);
+        let found = Arc::clone(&self.agent_state.crash_guard).run_risky(search, self.follow()).await;
+        let (watched, told) = match found {
+            Ok(found) => found?,
+            Err(fatal) => {
+                return Ok(LookOutcome {
+                    again: Some(fatal.again),
+                    ..LookOutcome::failed(fatal.to_string())
+                });
+            }
+        };
         let mut outcome = LookOutcome {
             places: watched.nodes.iter().map(AlarmPlace::of).collect(),
             listed: watched.listed,
@@ -87,11 +112,13 @@ impl Look {
             polls: !told || watched.failed.is_some(),
             keys: watched.keys,
             failed: watched.failed,
+            again: None,
         };
         if self.alarm.condition != Condition::Listed {
-            let failed = self.read(watched.nodes).await;
-            outcome.polls |= failed.is_some();
-            outcome.failed = outcome.failed.or(failed);
+            let trouble = self.read(watched.nodes).await;
+            outcome.polls |= trouble.failed.is_some();
+            outcome.failed = outcome.failed.or(trouble.failed);
+            outcome.again = trouble.again;
         }
         Ok(outcome)
     }
@@ -110,9 +137,23 @@ impl Look {
         self.watches.follow(&self.id, &tree.machine().bus, find).await
     }
 
-    /// Reads the leaves, and hands each reading over; returns why one could not be read, if so.
-    async fn read(&self, nodes: Vec<WatchedNode>) -> Option<String> {
-        let (mut nodes, mut running, mut failed) = (nodes.into_iter(), JoinSet::new(), None);
+    /// Reads the leaves, unless the agent dies of it; where it did, which of many leaves it dies of is found out.
+    async fn read(&self, nodes: Vec<WatchedNode>) -> Trouble {
+        let (guard, name) = (&self.agent_state.crash_guard, self.name());
+        if nodes.len() != 1 && guard.is_suspect(&name) {
+            let trouble = self.read_all(nodes, true).await;
+            if trouble.again.is_none() {
+                guard.forgive(&name);
+            }
+            return trouble;
+        }
+        let read = Arc::clone(guard).run_risky(name, self.read_all(nodes, false)).await;
+        read.unwrap_or_else(|fatal| Trouble { failed: Some(fatal.to_string()), again: Some(fatal.again) })
+    }
+
+    /// Reads the leaves, and hands each reading over. `each`: each is risky by itself.
+    async fn read_all(&self, nodes: Vec<WatchedNode>, each: bool) -> Trouble {
+        let (mut nodes, mut running, mut trouble) = (nodes.into_iter(), JoinSet::new(), Trouble::default());
         loop {
             while running.len() < AT_A_TIME
                 && let Some(watched) = nodes.next()
@@ -121,26 +162,47 @@ impl Look {
                 let alarm = Arc::clone(&self.alarm);
                 running.spawn(async move {
                     let principal = Principal { account: &account, session: SessionFacts::default() };
-                    let read = agent_state.tree.compare(&watched.node, &alarm.condition, &principal).await;
+                    let read = agent_state.tree.compare(&watched.node, &alarm.condition, &principal);
+                    let read = if each {
+                        let name = format!("{}: reading it for its alarm {}", watched.client_uri, alarm.name);
+                        Arc::clone(&agent_state.crash_guard).run_risky(name, read).await
+                    } else {
+                        Ok(read.await)
+                    };
                     (watched.client_uri, read)
                 });
             }
             match running.join_next().await {
-                None => return failed,
-                Some(Ok((client_uri, Ok(comparison)))) => {
-                    let reading = Reading::Leaf(comparison);
+                None => return trouble,
+                Some(Ok((client_uri, read))) => {
+                    let reading = match read {
+                        Ok(Ok(comparison)) => Reading::Leaf(comparison),
+                        Ok(Err(error)) => trouble.failed(error.to_string()),
+                        Err(fatal) => {
+                            let again = trouble.again.unwrap_or(fatal.again);
+                            trouble.again = Some(again.min(fatal.again));
+                            trouble.failed(fatal.to_string())
+                        }
+                    };
                     let read = LeafRead { id: self.id.clone(), epoch: self.epoch, client_uri, reading };
                     // Without a receiver the agent is about to end.
                     let _ = self.readings.send(read).await;
                 }
-                Some(Ok((_, Err(error)))) => failed = Some(error.to_string()),
-                Some(Err(error)) => failed = Some(format!("internal error: {error}")),
+                Some(Err(error)) => trouble.failed = Some(format!("internal error: {error}")),
             }
         }
     }
 
     fn principal(&self) -> Principal<'_> {
         Principal { account: &self.account, session: SessionFacts::default() }
+    }
+}
+
+impl Trouble {
+    /// Notes why a leaf could not be read.
+    fn failed(&mut self, why: String) -> Reading {
+        self.failed = Some(why);
+        Reading::Unread
     }
 }
 

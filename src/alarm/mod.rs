@@ -24,7 +24,6 @@ use tokio::task::JoinError;
 use crate::agent_state::{AgentState, Peer};
 use crate::alert::Destination;
 use crate::base::OneByOne as _;
-use crate::base::crash_guard::Fatal;
 use crate::base::heartbeat::Hearts;
 use crate::base::said::Said;
 use crate::base::tasks::Tasks;
@@ -146,10 +145,8 @@ impl Alarms {
                 watches: Arc::clone(watches),
                 readings: self.reads.clone(),
             };
-            let name = format!("{}: the look for its alarm {}", id.moid, id.name);
-            let look = hearts.watch_risky(&agent_state.crash_guard, name, look.run());
-            let look =
-                async { look.await.unwrap_or_else(|fatal: Fatal| LookOutcome::failed(fatal.to_string())) };
+            let name = look.name();
+            let look = hearts.watch(name, look.run());
             known.look = Some(self.looks.spawn(id, look));
         }
     }
@@ -226,6 +223,9 @@ impl Alarms {
             self.break_off(&id, &mut known);
         }
         self.schedule.keep(&self.known.keys().cloned().one_by_one(), waking::now());
+        for (id, known) in &self.known {
+            self.schedule.asks(id, known.alarm.asks(&known.object));
+        }
         match &self.watches {
             _ if self.known.is_empty() => self.watches = None,
             Some(watches) => watches.keep(|id| self.known.contains_key(id)),

@@ -2,8 +2,8 @@
 //! and says what the state is now, and what servers are to hear.
 //!
 //! A value crosses the limit, and is so until it is back at `clear`: between the two nothing happens. What turns must
-//! hold for `for`; that it is over need not. Servers hear of one place once a minute at most: what turns meanwhile is
-//! counted, and the last of it is told when the minute is over.
+//! hold for `for`, for as long as it can be read; that it is over need not. Servers hear of one place once a minute at
+//! most: what turns meanwhile is counted, and the last of it that is told at all is told when the minute is over.
 
 use std::cmp::Ordering;
 use std::time::{Duration, Instant};
@@ -36,6 +36,8 @@ pub(crate) enum Reading {
     Leaf(Comparison),
     /// Whether an element is there.
     There(bool),
+    /// It can't be read now.
+    Unread,
 }
 
 /// The time now, by the clock that only goes forward, and by the one that people set (seconds since 1970).
@@ -54,6 +56,8 @@ pub(super) struct AlarmState {
     actual: Position,
     /// The position that it is about to turn to, once it has held for long enough, and since when.
     turning: Option<(Position, Instant)>,
+    /// The time since when it can't be read, while it is about to turn.
+    unread: Option<Instant>,
     /// The news to be told next, once `quiet_until` has passed.
     held: Option<News>,
     /// The number of news that were left out since the last that were told.
@@ -129,15 +133,40 @@ impl AlarmState {
         self.told.raised
     }
 
+    /// Whether it is an element that has gone.
+    pub(super) fn is_away(&self) -> bool {
+        !self.actual.raised
+    }
+
+    /// Whether it is about to turn, once that has held for long enough.
+    pub(super) fn is_turning(&self) -> bool {
+        self.turning.is_some()
+    }
+
     /// Whether there is nothing to know: an element that is gone, and all is told of it.
     pub(super) fn is_over(&self, now: Instant) -> bool {
         let is_quiet = self.quiet_until.is_some_and(|until| now < until);
         !self.told.raised && !self.actual.raised && self.turning.is_none() && self.held.is_none() && !is_quiet
     }
 
-    /// The time when it has to be read again, for it to be told that the condition has held for long enough.
+    /// The time when it has to be read again, for it to be told that the condition has held for long enough; none while
+    /// it can't be read.
     pub(super) fn reads_at(&self, rule: Rule<'_>) -> Option<Instant> {
-        self.turning.as_ref().map(|(_, since)| *since + rule.hold)
+        self.turning.as_ref().filter(|_| self.unread.is_none()).map(|(_, since)| *since + rule.hold)
+    }
+
+    /// Notes that it can't be read: until it can, nobody knows whether what is about to turn holds.
+    pub(super) fn pause(&mut self, now: Instant) {
+        if self.turning.is_some() {
+            self.unread.get_or_insert(now);
+        }
+    }
+
+    /// Leaves out of the time that something must hold the time in which it could not be read.
+    fn go_on(&mut self, now: Instant) {
+        if let (Some(from), Some((_, since))) = (self.unread.take(), &mut self.turning) {
+            *since += now.saturating_duration_since(from);
+        }
     }
 
     /// The time when news are told that wait for their minute to be over.
@@ -175,7 +204,11 @@ impl AlarmState {
 
     fn read(&mut self, rule: Rule<'_>, reading: &Reading, now: Instant) {
         // What has no value now, or can't be compared, says nothing.
-        let Some(position) = position(rule.condition, &self.actual, reading) else { return };
+        let Some(position) = position(rule.condition, &self.actual, reading) else {
+            self.pause(now);
+            return;
+        };
+        self.go_on(now);
         if position == self.actual {
             self.turning = None;
             return;
@@ -193,9 +226,13 @@ impl AlarmState {
         (self.turning, self.actual) = (None, position);
         let (value, limit) = match reading {
             Reading::Leaf(Comparison { value, limit, .. }) => (value.clone(), limit.clone()),
-            Reading::There(_) => (None, None),
+            Reading::There(_) | Reading::Unread => (None, None),
         };
         let news = News { raised: self.actual.raised, value, limit, omitted: 0 };
+        // An end of which nobody hears takes no beginning away that waits to be told.
+        if !rule.tells(&news) && self.held.as_ref().is_some_and(|held| rule.tells(held)) {
+            return;
+        }
         if self.held.replace(news).is_some_and(|before| rule.tells(&before)) {
             self.omitted = self.omitted.saturating_add(1);
         }
@@ -214,6 +251,7 @@ fn position(condition: &Condition, actual: &Position, reading: &Reading) -> Opti
     let raised = |raised: bool| Some(Position { raised, value: None });
     let (value, limit, clear) = match reading {
         Reading::There(there) => return raised(*there),
+        Reading::Unread => return None,
         Reading::Leaf(Comparison { value, limit, clear }) => (value.as_ref()?, limit, clear),
     };
     match condition {

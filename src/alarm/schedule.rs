@@ -10,7 +10,7 @@ use crate::base::Order as _;
 const PATIENCE: Duration = Duration::from_millis(200);
 /// The least time between two looks of one alarm, if what it watches never rests.
 const SPACING: Duration = Duration::from_secs(1);
-/// The most looks at a time.
+/// The most looks at a time, of those that ask programs and of the others: whoever hangs keeps its own kind waiting.
 const MOST_RUNNING: usize = 16;
 /// The time between looks at what does not tell of its changes, where the mapping does not say.
 pub(super) const EVERY: Duration = Duration::from_secs(60);
@@ -28,6 +28,8 @@ struct AlarmTimes {
     appointment: Option<Instant>,
     begun: Option<Instant>,
     running: bool,
+    /// Whether programs are asked, which may take their time.
+    asks: bool,
 }
 
 impl AlarmTimes {
@@ -46,8 +48,15 @@ impl Schedule {
     pub(super) fn keep(&mut self, known: &BTreeSet<AlarmId>, now: Instant) {
         self.0.retain(|id, _| known.contains(id));
         for id in known {
-            let new = AlarmTimes { sign: None, appointment: None, begun: None, running: false };
+            let new = AlarmTimes { sign: None, appointment: None, begun: None, running: false, asks: false };
             self.0.entry(id.clone()).or_insert(new).appointment = Some(now);
+        }
+    }
+
+    /// Notes whether looks at the alarm ask programs.
+    pub(super) fn asks(&mut self, id: &AlarmId, asks: bool) {
+        if let Some(times) = self.0.get_mut(id) {
+            times.asks = asks;
         }
     }
 
@@ -67,19 +76,27 @@ impl Schedule {
 
     /// The alarms to be looked at now; each counts as running until [`Schedule::ended`].
     pub(super) fn due(&mut self, now: Instant) -> Vec<AlarmId> {
-        let running = self.0.values().filter(|times| times.running).count();
-        let ready = self.0.iter().filter_map(|(id, times)| Some((times.due()?, id.clone())));
-        let mut ready: Vec<(Instant, AlarmId)> = ready.filter(|(due, _)| *due <= now).collect();
-        // Who has waited longest goes first.
-        ready.order();
-        ready.truncate(MOST_RUNNING.saturating_sub(running));
+        let mut begun = Vec::new();
+        for asks in [false, true] {
+            let of = self.0.iter().filter(|(_, times)| times.asks == asks);
+            let ready = of.filter_map(|(id, times)| Some((times.due()?, id.clone())));
+            let mut ready: Vec<(Instant, AlarmId)> = ready.filter(|(due, _)| *due <= now).collect();
+            // Who has waited longest goes first.
+            ready.order();
+            ready.truncate(MOST_RUNNING.saturating_sub(self.running(asks)));
+            begun.extend(self.begin(ready, now));
+        }
+        begun
+    }
+
+    fn begin(&mut self, ready: Vec<(Instant, AlarmId)>, now: Instant) -> impl Iterator<Item = AlarmId> {
         for (_, id) in &ready {
             if let Some(times) = self.0.get_mut(id) {
                 times.appointment.take_if(|at| *at <= now);
                 (times.sign, times.begun, times.running) = (None, Some(now), true);
             }
         }
-        ready.into_iter().map(|(_, id)| id).collect()
+        ready.into_iter().map(|(_, id)| id)
     }
 
     /// Notes that a look is over, or was broken off.
@@ -91,11 +108,15 @@ impl Schedule {
 
     /// The time when a look is due next; none while nothing can begin before something ends.
     pub(super) fn next_wake(&self) -> Option<Instant> {
-        let running = self.0.values().filter(|times| times.running).count();
-        if running >= MOST_RUNNING {
-            return None;
-        }
-        self.0.values().filter_map(AlarmTimes::due).min()
+        let has_room = [false, true].map(|asks| self.running(asks) < MOST_RUNNING);
+        let [of_files, of_programs] = has_room;
+        let begin = |times: &&AlarmTimes| if times.asks { of_programs } else { of_files };
+        self.0.values().filter(begin).filter_map(AlarmTimes::due).min()
+    }
+
+    /// The number of looks under way that ask programs, or of those that do not.
+    fn running(&self, asks: bool) -> usize {
+        self.0.values().filter(|times| times.running && times.asks == asks).count()
     }
 }
 
@@ -157,6 +178,22 @@ mod tests {
         assert_eq!((begun.len(), schedule.next_wake()), (MOST_RUNNING, None));
         schedule.ended(&begun[0]);
         assert_eq!(schedule.due(start), [id(&names[MOST_RUNNING])]);
+    }
+
+    #[test]
+    fn programs_that_hang_keep_no_place_of_others() {
+        let start = Instant::now();
+        let names: Vec<String> = (0..3 * MOST_RUNNING).map(|number| format!("{number:03}")).collect();
+        let mut schedule = Schedule::default();
+        schedule.keep(&names.iter().map(|name| id(name)).chain([id("z")]).collect(), start);
+        names.iter().for_each(|name| schedule.asks(&id(name), true));
+        let begun = schedule.due(start);
+        assert_eq!((begun.len(), &begun[0]), (MOST_RUNNING + 1, &id("z")), "the other one is the first");
+        schedule.ended(&id("z"));
+        assert_eq!(schedule.next_wake(), None);
+        schedule.changed(&id("z"), start);
+        let next = schedule.next_wake().unwrap();
+        assert_eq!(schedule.due(next), [id("z")], "and need not wait for any of them");
     }
 
     #[test]

@@ -1,9 +1,13 @@
-//! The crash guard: work during which the process died twice is not begun a third time.
+//! The crash guard: work during which the process died twice is not begun a third time at once.
 //!
 //! What a server sends may kill the process, by a defect of ours or of a library, and much of what the agent does is
 //! taken up again at its next start. So what may do so stands in a file of the state folder while it is being done:
 //! tasks whole ([`CrashGuard::run_risky`]), of a session the risky part ([`CrashGuard::begin`]). What the agent has
 //! died of twice is left alone for a time: the agent must come up.
+//!
+//! Whoever kills the process from outside, be it the kernel for want of memory, leaves the same traces as work that
+//! does: the verdict may be wrong. So the time is short at first, and twice as long after each further death; once the
+//! work has gone well, all is forgotten.
 //!
 //! The file is written in place and not synced: what the kernel has been given outlives the process, flash does not
 //! wear, and a session does not wait for it. The kernel writes it back some seconds later all the same, so the file
@@ -30,10 +34,14 @@ use crate::base::said::Said;
 use crate::base::waking;
 
 const FILE: &str = "risks";
-/// Work during which the agent died this often in a row is not begun again.
+/// Work during which the agent died this often in a row is not begun again at once.
 const MOST_DEATHS: u8 = 2;
-/// How long work that ended the agent is left alone, at least.
-pub(crate) const AGAIN: Duration = Duration::from_secs(3600);
+/// Work during which the agent died this often in a row is given up, where it can be.
+const MOST_TRIES: u8 = 6;
+/// How long work that ended the agent twice is left alone; twice as long after each further death…
+const AGAIN: Duration = Duration::from_secs(5);
+/// …but no longer than this.
+const LONGEST_AGAIN: Duration = Duration::from_secs(3600);
 /// The longest that work waits for the crash guard's file before it begins.
 const PATIENCE: Duration = Duration::from_secs(2);
 /// How long the writing thread stays for more to write: a session's packages follow each other closely.
@@ -107,9 +115,9 @@ pub struct Risk {
     name: String,
 }
 
-/// The error that work is not begun, as the agent has died of it twice.
+/// The error that work is not begun, as the agent has died of it twice or more.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("the agent has died twice doing this")]
+#[error("the agent has died doing this, and more than once")]
 pub struct Fatal {
     /// How long the work is left alone yet.
     pub again: Duration,
@@ -154,7 +162,7 @@ impl CrashGuard {
         guard
     }
 
-    /// Does risky work, unless the agent has died of it twice. What it has outlived once since its start is not
+    /// Does risky work, unless the agent has died of it twice and it is left alone yet. What it has outlived once since its start is not
     /// written down again: some is done every minute, and flash is not to see that.
     ///
     /// # Errors
@@ -181,6 +189,19 @@ impl CrashGuard {
         Ok(done)
     }
 
+    /// Whether the agent died during the work `name` when it was last done.
+    #[must_use]
+    pub fn is_suspect(&self, name: &str) -> bool {
+        self.deaths(name) > 0
+    }
+
+    /// Forgets that the agent died during the work `name`: it has gone well, part by part.
+    pub fn forgive(self: &Arc<Self>, name: &str) {
+        let mut all = self.lock();
+        all.states.remove(&recorded_name(name));
+        self.changed(&mut all);
+    }
+
     /// Begins risky work: that it is being done is written down when this returns, unless that takes too long.
     pub async fn begin(self: &Arc<Self>, name: &str) -> Risk {
         let name = recorded_name(name);
@@ -202,20 +223,39 @@ impl CrashGuard {
     /// Whether the agent has died of the work `name` twice in a row.
     #[must_use]
     pub fn is_fatal(&self, name: &str) -> bool {
-        self.lock().states.get(&recorded_name(name)).is_some_and(|state| state.deaths >= MOST_DEATHS)
+        self.deaths(name) >= MOST_DEATHS
+    }
+
+    /// Whether the agent has died of the work `name` so often that nothing but that work can be the cause.
+    #[must_use]
+    pub fn is_hopeless(&self, name: &str) -> bool {
+        self.deaths(name) >= MOST_TRIES
+    }
+
+    /// How often the agent has died of the work `name` in a row, and how long that is to be left alone; none where it
+    /// is not.
+    #[must_use]
+    pub fn leaves_alone(&self, name: &str) -> Option<(u8, Duration)> {
+        let deaths = self.deaths(name);
+        Some((deaths, left_alone(deaths)?))
+    }
+
+    fn deaths(&self, name: &str) -> u8 {
+        self.lock().states.get(&recorded_name(name)).map_or(0, |state| state.deaths)
     }
 
     /// How long the work `name` is left alone yet, where the agent has died of it twice.
     fn holds(&self, name: &str) -> Option<Duration> {
         let mut all = self.lock();
-        let state = all.states.get_mut(&recorded_name(name)).filter(|state| state.deaths >= MOST_DEATHS)?;
+        let state = all.states.get_mut(&recorded_name(name))?;
+        let (deaths, wait) = (state.deaths, left_alone(state.deaths)?);
         let now = waking::now();
         let until = *state.held.get_or_insert_with(|| {
             log::error!(
                 MESSAGE_ID = id::GIVEN_UP;
-                "{name}: the agent has died twice doing this: left alone for {} s", AGAIN.as_secs()
+                "{name}: the agent has died {deaths} times doing this: left alone for {} s", wait.as_secs()
             );
-            now + AGAIN
+            now + wait
         });
         Some(until.saturating_duration_since(now)).filter(|again| !again.is_zero())
     }
@@ -318,6 +358,12 @@ impl CrashGuard {
             );
         }
     }
+}
+
+/// How long work is left alone during which the agent died so often in a row; none where it is not.
+fn left_alone(deaths: u8) -> Option<Duration> {
+    let further = deaths.checked_sub(MOST_DEATHS)?;
+    Some(AGAIN.saturating_mul(1 << further.min(16)).min(LONGEST_AGAIN))
 }
 
 fn put(path: &Path, file: Option<File>, text: &str) -> io::Result<File> {
@@ -423,9 +469,30 @@ mod tests {
             let Fatal { again } = done("look a").await.unwrap_err();
             assert!(again <= AGAIN && again > AGAIN / 2, "{again:?}");
         }
+        assert_eq!(guard.leaves_alone("look a"), Some((2, AGAIN)));
+        assert_eq!(guard.leaves_alone("look b"), None);
         guard.lock().states.get_mut("look a").unwrap().held = Some(waking::now());
         assert_eq!(done("look a").await, Ok(7));
         assert_eq!(done("look a").await, Ok(7), "it went well");
+    }
+
+    #[tokio::test]
+    async fn each_further_death_costs_twice_the_time_and_what_has_gone_well_is_forgotten() {
+        let folder = tempfile::tempdir().unwrap();
+        let folder = folder.path();
+        let mut waits = Vec::new();
+        for _ in 0..15 {
+            dies_in(folder, &["look a"]).await;
+            waits.push(opened(folder, BOOT_ID).await.leaves_alone("look a").map(|(_, wait)| wait.as_secs()));
+        }
+        let wanted = [5, 10, 20, 40, 80, 160, 320, 640, 1280, 2560, 3600, 3600, 3600, 3600];
+        assert_eq!(waits.split_first(), Some((&None, &wanted.map(Some)[..])), "chance, at first");
+        let guard = opened(folder, BOOT_ID).await;
+        assert!(guard.is_hopeless("look a") && guard.is_suspect("look a"));
+        guard.forgive("look a");
+        guard.until_written().await;
+        assert!(!opened(folder, BOOT_ID).await.is_suspect("look a"));
+        assert_eq!(left_alone(u8::MAX), Some(LONGEST_AGAIN));
     }
 
     #[tokio::test]

@@ -18,7 +18,6 @@ use crate::alert::{self, Destination};
 use crate::backend::Bus;
 use crate::base::OneByOne as _;
 use crate::base::Random;
-use crate::base::crash_guard;
 use crate::base::journal::id;
 use crate::base::tasks::Tasks;
 use crate::base::waking;
@@ -188,12 +187,14 @@ impl Sessions {
         let destinations: BTreeSet<Destination> =
             own.chain(elsewhere).filter(|destination| of(&destination.server_id)).one_by_one();
         for destination in destinations {
-            if agent_state.crash_guard.is_fatal(&risk_of_session(&destination)) {
-                let wait = crash_guard::AGAIN + schedule::jitter(crash_guard::AGAIN, random);
+            if let Some((deaths, least)) =
+                agent_state.crash_guard.leaves_alone(&risk_of_session(&destination))
+            {
+                let wait = least + schedule::jitter(least, random);
                 let server_id = destination.server_id.as_str();
                 log::error!(
                     MESSAGE_ID = id::GIVEN_UP, OMADM_SERVER_ID = server_id;
-                    "{server_id}: the agent has died twice in a session with {}: none begins by itself for {} s",
+                    "{server_id}: the agent has died {deaths} times in a session with {}: none begins by itself for {} s",
                     if destination.uri.is_none() { "this server" } else { "an URI that this server has named" },
                     wait.as_secs()
                 );

@@ -2,6 +2,7 @@
 //! crash the session is held all the same.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use super::schedule::{self, Due};
 use super::taken_up::TakenUp;
@@ -63,13 +64,15 @@ impl Triggers {
                 }
                 continue;
             };
-            // What its session has killed the agent with twice, a third one would again.
-            if agent_state.crash_guard.is_fatal(&risk_of_session(&Destination::of(&server_id))) {
+            // What its session has killed the agent with so often, a further one would again.
+            let risk = risk_of_session(&Destination::of(&server_id));
+            if agent_state.crash_guard.is_hopeless(&risk) {
                 log::info!(OMADM_SERVER_ID = server_id.as_str(); "{server_id}: notification {number} is given up with its session");
                 taken.changes.push(done(&server_id, number));
                 continue;
             }
-            let wait = schedule::jitter(peer.account.schedule.jitter, random);
+            let held = agent_state.crash_guard.leaves_alone(&risk).map_or(Duration::ZERO, |(_, least)| least);
+            let wait = held + schedule::jitter(peer.account.schedule.jitter, random);
             log::info!(
                 OMADM_SERVER_ID = server_id.as_str();
                 "{server_id}: notification {number} from before the start: its session was not over"

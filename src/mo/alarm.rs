@@ -2,8 +2,9 @@
 
 use std::time::Duration;
 
-use super::NodeId;
+use super::mapping::{ListFrom, RecordsPlace, SourceKind};
 use super::value::Value;
+use super::{ManagementObject, NodeId};
 
 pub use super::mapping::AlarmAlert;
 
@@ -24,6 +25,29 @@ pub struct Alarm {
     pub hold: Duration,
     /// The alert by which it is told.
     pub alert: AlarmAlert,
+}
+
+impl Alarm {
+    /// Whether programs or methods are asked for it, which may take their time.
+    #[must_use]
+    pub fn asks(&self, object: &ManagementObject) -> bool {
+        let limits = self.condition.thresholds().filter_map(|threshold| match threshold {
+            Threshold::Leaf { down, .. } => down.last().copied(),
+            Threshold::Fixed(_) => None,
+        });
+        let lineage = std::iter::successors(Some(self.at), |id| object.node(*id).parent);
+        lineage.chain(limits).any(|id| {
+            let mapping = &object.node(id).mapping;
+            let is_listed = mapping.list.as_ref().is_some_and(|list| {
+                matches!(list.from, ListFrom::Records { place: RecordsPlace::Run(_), .. })
+            });
+            is_listed
+                || mapping
+                    .get
+                    .iter()
+                    .any(|source| matches!(source.from, SourceKind::Run(_) | SourceKind::Method { .. }))
+        })
+    }
 }
 
 /// The condition of an alarm: when there is something to tell.

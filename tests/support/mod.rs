@@ -327,9 +327,13 @@ impl SmallDisk {
 
     /// Mounts it with another option.
     pub(crate) async fn remount(&self, option: &str) {
-        let mut command = self.enter();
-        command.args(["mount", "-o", &format!("remount,{option}")]).arg(&self.folder);
-        assert!(command.status().await.unwrap().success());
+        let folder = self.folder.to_str().unwrap();
+        self.run(&["mount", "-o", &format!("remount,{option}"), folder]).await;
+    }
+
+    /// Runs a program there, which must go well.
+    pub(crate) async fn run(&self, argv: &[&str]) {
+        assert!(self.enter().args(argv).status().await.unwrap().success(), "{argv:?}");
     }
 
     /// A file of it, as the test gets at it.

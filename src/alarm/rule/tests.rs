@@ -122,14 +122,39 @@ fn what_turns_must_hold_and_its_end_need_not() {
 }
 
 #[test]
-fn a_reading_that_fails_does_not_begin_the_time_anew() {
+fn time_in_which_it_can_not_be_read_does_not_count_as_time_that_it_holds() {
     let condition = above(85, None);
     let rule = Rule { hold: SECOND * 60, ..rule(&condition) };
+    for unread in [Reading::Unread, Reading::Leaf(Comparison { value: None, limit: None, clear: None })] {
+        let mut leaf = Leaf::new();
+        leaf.read(rule, 0, Some(&value(90, 85, None)));
+        leaf.read(rule, 30, Some(&unread));
+        leaf.read(rule, 50, Some(&unread));
+        assert_eq!(leaf.state.reads_at(rule), None, "there is nothing to be read for");
+        leaf.read(rule, 100, Some(&value(90, 85, None)));
+        assert_eq!(leaf.state.reads_at(rule), Some(leaf.at(130).now), "nor does it begin anew");
+        leaf.read(rule, 129, Some(&value(90, 85, None)));
+        assert_eq!(leaf.heard, []);
+        leaf.read(rule, 130, Some(&value(90, 85, None)));
+        assert_eq!(leaf.heard, [(130, true, 0)]);
+    }
+}
+
+#[test]
+fn what_begins_and_ends_within_the_minute_is_told_where_its_end_is_not() {
+    let condition = above(85, None);
+    let rule = Rule { tells_end: false, ..rule(&condition) };
     let mut leaf = Leaf::new();
-    leaf.read(rule, 0, Some(&value(90, 85, None)));
-    leaf.read(rule, 30, Some(&Reading::Leaf(Comparison { value: None, limit: None, clear: None })));
-    leaf.read(rule, 60, Some(&value(90, 85, None)));
-    assert_eq!(leaf.heard, [(60, true, 0)]);
+    for (second, degrees) in [(0, 90), (5, 80), (10, 91), (15, 80), (20, 92), (25, 80)] {
+        leaf.read(rule, second, Some(&value(degrees, 85, None)));
+    }
+    leaf.read(rule, 60, None);
+    assert_eq!(leaf.heard, [(0, true, 0), (60, true, 1)]);
+    // Servers know of no end, and it has ended all the same.
+    leaf.restart(100);
+    leaf.read(rule, 130, Some(&value(80, 85, None)));
+    leaf.read(rule, 140, Some(&value(90, 85, None)));
+    assert_eq!(leaf.heard.last(), Some(&(140, true, 0)));
 }
 
 #[test]
