@@ -8,7 +8,7 @@ use omadm_agent::lab::files;
 use omadm_agent::store::Store;
 use serde_json::{Value, json};
 
-use crate::support::{Agent, Bench, LIMIT, SERVER_ID, Setup};
+use crate::support::{Agent, Bench, LIMIT, SERVER_ID, Setup, SmallDisk};
 
 const CLIMATE: &str = "urn:x-omadm:mo:climate:1.0";
 /// A minute, and what a slow machine takes.
@@ -370,6 +370,38 @@ async fn of_many_leaves_only_the_one_that_the_agent_dies_of_is_left_alone() {
         agent.logged("that it is left alone", |line| line.contains("has died 2 times doing this")).await;
     assert!(line.contains(leaf), "{line}");
     rig.hears(&agent, LIMIT, &[("hot", "Zones/4/Said", json!({"Value": 90, "Limit": 85}))]).await;
+    agent.stop().await;
+}
+
+/// What is mounted over a folder is another one, of which the watch of the first says nothing.
+#[tokio::test]
+async fn what_is_mounted_over_a_folder_is_watched_and_what_it_hid_when_it_has_gone() {
+    let open = "[alarm.open]\nleaf = \"Door\"\nequals = \"open\"\nalert = { type = \"urn:t:at:open\" }";
+    let rig = Rig::new(&format!("{HOT}\n{open}")).await;
+    let [other, values] = ["other", "values"].map(|name| rig.path(name).to_str().unwrap().to_owned());
+    for (name, text) in
+        [("celsius", "20"), ("door", "shut"), ("../other/celsius", "20"), ("../other/door", "shut")]
+    {
+        rig.put(name, text);
+    }
+    let place = rig.path("small");
+    std::fs::create_dir(&place).unwrap();
+    let disk = SmallDisk::new(&place, "1m").await;
+    let mut agent = disk.spawn(&rig.bench.gateway).await;
+    agent.ready().await;
+    a_while().await;
+    disk.run(&["mount", "--bind", &other, &values]).await;
+    a_while().await;
+    rig.put("../other/celsius", 90);
+    let hot = ("hot", "Celsius", json!({"Value": 90, "Limit": 85}));
+    rig.hears(&agent, LIMIT, std::slice::from_ref(&hot)).await;
+    agent.at_rest().await;
+    rig.put("door", "open");
+    a_while().await;
+    assert_eq!(rig.heard().len(), 1, "it is hidden");
+    disk.run(&["umount", &values]).await;
+    let opened = ("open", "Door", json!({"Value": "open", "Limit": "open"}));
+    rig.hears(&agent, LIMIT, &[hot, opened]).await;
     agent.stop().await;
 }
 

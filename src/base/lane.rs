@@ -29,7 +29,7 @@ mod walk;
 
 pub(crate) use announce::announce;
 pub use main_thread::{MainThread, MainThreadJob};
-pub(crate) use mounts::takes_requests;
+pub(crate) use mounts::{MountEntry, mount_entries, takes_requests};
 pub use path_lane::PathLane;
 pub use paths::PathAccess;
 pub use stuck::Stuck;

@@ -5,7 +5,8 @@
 //!
 //! Folders are watched, not files: a file is replaced by renaming another one over it, and may not be there yet.
 //! Symbolic links on the way count as what they are, names that can come to lead elsewhere. Of the folders further up,
-//! only their own end counts: what else happens in them wakes nobody.
+//! only their own end counts: what else happens in them wakes nobody; and that something is mounted over one of them, or
+//! no more (`mounts`).
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::ffi::{OsStr, OsString};
@@ -17,6 +18,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use nix::sys::inotify::{AddWatchFlags, InitFlags, Inotify, InotifyEvent, WatchDescriptor};
 use tokio::net::unix::pipe::Receiver;
 
+use super::mounts::MountWatch;
 use crate::backend::{self, Dependencies};
 use crate::base::lane::{FILES, PathAccess, PathWalk};
 
@@ -50,15 +52,24 @@ pub(crate) struct FileWatches<K> {
     /// The descriptor of inotify once more, to wait on. tokio has no inotify of its own; its pipe does to it just what
     /// is needed here, poll(2).
     readiness: Receiver,
+    /// The watch of what is mounted where; none where the kernel does not say.
+    mounts: Option<MountWatch>,
     folders: Mutex<Folders<K>>,
 }
 
 #[derive(Debug)]
 struct Folders<K> {
-    all: BTreeMap<WatchDescriptor, Interests<K>>,
+    all: BTreeMap<WatchDescriptor, Folder<K>>,
     /// The number of threads waiting for the kernel to watch a folder, which may take for ever. What nobody wants any
     /// more is given up when there are none: it may be just what the kernel is about to answer.
     adding: usize,
+}
+
+/// A folder that is watched: the ways to it, and who wants to know of it.
+#[derive(Debug)]
+struct Folder<K> {
+    paths: BTreeSet<PathBuf>,
+    interests: Interests<K>,
 }
 
 /// The interests in a folder: who wants to know what happens to what of it.
@@ -105,7 +116,14 @@ impl<K: Ord + Clone> FileWatches<K> {
     pub(crate) fn new() -> io::Result<Self> {
         let inotify = Inotify::init(InitFlags::IN_CLOEXEC | InitFlags::IN_NONBLOCK)?;
         let readiness = Receiver::from_owned_fd_unchecked(inotify.as_fd().try_clone_to_owned()?)?;
-        Ok(Self { inotify, readiness, folders: Mutex::new(Folders { all: BTreeMap::new(), adding: 0 }) })
+        let mounts =
+            MountWatch::new().inspect_err(|error| log::debug!("mounts are not watched: {error}")).ok();
+        Ok(Self {
+            inotify,
+            readiness,
+            mounts,
+            folders: Mutex::new(Folders { all: BTreeMap::new(), adding: 0 }),
+        })
     }
 
     /// Makes watches of nothing yet; none, and a warning, where the kernel gives no inotify instance. `what` says in
@@ -142,6 +160,9 @@ impl<K: Ord + Clone> FileWatches<K> {
     /// Watches for `id` what is in `dependencies`. `may` says whether a path may be touched: who hangs there before has
     /// others kept away.
     fn set(&self, id: &K, dependencies: &Dependencies, may: May<'_>) -> bool {
+        if let Some(mounts) = &self.mounts {
+            mounts.begin();
+        }
         let mut places = places_of(dependencies, may);
         for _ in 0..MOST_TURNS {
             let all = self.watch(id, &places);
@@ -170,8 +191,13 @@ impl<K: Ord + Clone> FileWatches<K> {
         for (folder, what) in told {
             match self.inotify.add_watch(folder, what.mask()) {
                 Ok(watch) => {
-                    let interest = (id.clone(), what.clone());
-                    self.folders().all.entry(watch).or_default().insert(interest);
+                    let mut folders = self.folders();
+                    let new = Folder { paths: BTreeSet::new(), interests: BTreeSet::new() };
+                    let known = folders.all.entry(watch).or_insert(new);
+                    if !known.paths.contains(folder) {
+                        known.paths.insert(folder.clone());
+                    }
+                    known.interests.insert((id.clone(), what.clone()));
                 }
                 Err(error) => {
                     log::debug!("{} is not watched: {error}", folder.display());
@@ -193,18 +219,26 @@ impl<K: Ord + Clone> FileWatches<K> {
     /// Waits until something happens to what is watched, and returns whom it concerns.
     pub(crate) async fn changed(&self) -> BTreeSet<K> {
         loop {
+            let concerned = tokio::select! {
+                events = self.events() => self.concerned(&events),
+                Some(places) = async { Some(self.mounts.as_ref()?.changed().await) } => self.below(&places),
+            };
+            if !concerned.is_empty() {
+                return concerned;
+            }
+        }
+    }
+
+    /// Waits for events of inotify.
+    async fn events(&self) -> Vec<InotifyEvent> {
+        loop {
             let read = || self.inotify.read_events().map_err(io::Error::from);
             let events = match self.readiness.readable().await {
                 Ok(()) => self.readiness.try_io(read),
                 Err(error) => Err(error),
             };
             match events {
-                Ok(events) => {
-                    let concerned = self.concerned(&events);
-                    if !concerned.is_empty() {
-                        return concerned;
-                    }
-                }
+                Ok(events) => return events,
                 Err(error) if matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::Interrupted) => {}
                 Err(error) => {
                     log::error!(
@@ -221,15 +255,32 @@ impl<K: Ord + Clone> FileWatches<K> {
         let mut concerned = BTreeSet::new();
         for event in events {
             if event.mask.contains(AddWatchFlags::IN_Q_OVERFLOW) {
-                concerned.extend(folders.all.values().flatten().map(|(id, _)| id.clone()));
+                concerned.extend(
+                    folders.all.values().flat_map(|known| &known.interests).map(|(id, _)| id.clone()),
+                );
                 continue;
             }
-            let Some(interests) = folders.all.get(&event.wd) else { continue };
+            let Some(Folder { interests, .. }) = folders.all.get(&event.wd) else { continue };
             let gone = event.mask.intersects(GONE | AddWatchFlags::IN_IGNORED | AddWatchFlags::IN_UNMOUNT);
             let hit = |what: &What| gone || event.name.as_deref().is_some_and(|name| what.is_at(name));
             concerned.extend(interests.iter().filter(|(_, what)| hit(what)).map(|(id, _)| id.clone()));
             if event.mask.contains(AddWatchFlags::IN_IGNORED) {
                 folders.all.remove(&event.wd);
+            }
+        }
+        concerned
+    }
+
+    /// Whom it concerns that something was mounted or unmounted at these places.
+    fn below(&self, places: &BTreeSet<PathBuf>) -> BTreeSet<K> {
+        let folders = self.folders();
+        let mut concerned = BTreeSet::new();
+        for Folder { paths, interests } in folders.all.values() {
+            for (path, place) in paths.iter().flat_map(|path| places.iter().map(move |place| (path, place))) {
+                let is_below = path.starts_with(place);
+                let name = place.file_name().filter(|_| place.parent() == Some(path.as_path()));
+                let hit = |what: &What| is_below || name.is_some_and(|name| what.is_at(name));
+                concerned.extend(interests.iter().filter(|(_, what)| hit(what)).map(|(id, _)| id.clone()));
             }
         }
         concerned
@@ -243,7 +294,7 @@ impl<K: Ord + Clone> FileWatches<K> {
 impl<K: Ord> Folders<K> {
     /// Forgets the interests of these, and gives up what then nobody wants.
     fn forget(&mut self, inotify: &Inotify, unwanted: impl Fn(&K) -> bool) {
-        self.all.retain(|watch, interests| {
+        self.all.retain(|watch, Folder { interests, .. }| {
             interests.retain(|(id, _)| !unwanted(id));
             let is_kept = !interests.is_empty() || self.adding > 0;
             if !is_kept {
@@ -496,6 +547,31 @@ mod tests {
         watches.keep(|id| *id == "file");
         fs::write(folder.path().join("file"), "y").unwrap();
         assert_eq!(told(&watches).await, ["file"], "one goes on when the other ends");
+    }
+
+    #[tokio::test]
+    async fn a_mount_concerns_whoever_goes_through_its_place_and_nobody_else() {
+        let folder = tempfile::tempdir().unwrap();
+        let root = folder.path().canonicalize().unwrap();
+        fs::create_dir_all(root.join("a/b")).unwrap();
+        fs::create_dir_all(root.join("else")).unwrap();
+        symlink("../else", root.join("a/link")).unwrap();
+        let watches = FileWatches::<&str>::new().unwrap();
+        for (id, file) in
+            [("deep", "a/b/file"), ("near", "a/file"), ("linked", "a/link/file"), ("other", "x")]
+        {
+            assert!(watches.look(id, &files(&[root.join(file)])));
+        }
+        let below = |place: &str| {
+            let concerned = watches.below(&[root.join(place)].into());
+            concerned.into_iter().collect::<Vec<_>>()
+        };
+        assert_eq!(below("a"), ["deep", "linked", "near"]);
+        assert_eq!(below("a/b"), ["deep"]);
+        assert_eq!(below("a/file"), ["near"], "a file may be mounted over");
+        assert_eq!(below("else"), ["linked"]);
+        assert_eq!(below("elsewhere"), [""; 0]);
+        assert_eq!(watches.below(&["/".into()].into()).len(), 4);
     }
 
     #[tokio::test]

@@ -2,6 +2,7 @@
 //! wait by them, and need not ask.
 
 mod files;
+mod mounts;
 
 use std::collections::BTreeSet;
 use std::pin::Pin;

@@ -1,6 +1,8 @@
 //! Mounts: what is mounted where, as proc_pid_mountinfo(5) says without asking any of the file systems.
 
+use std::collections::BTreeSet;
 use std::ffi::OsString;
+use std::hash::{DefaultHasher, Hash as _, Hasher as _};
 use std::os::unix::ffi::OsStringExt as _;
 use std::path::{Path, PathBuf};
 
@@ -33,10 +35,36 @@ const KERNELS: [(&str, Option<statfs::FsType>); 19] = [
 /// File systems of disks whose device number does not say so, as they span several, or lie over others.
 const DISKS: [&str; 5] = ["bcachefs", "btrfs", "overlay", "ubifs", "zfs"];
 
+/// The kernel's table of mounts.
+const TABLE: &str = "/proc/self/mountinfo";
+
 /// Whether `path` is on a file system where what is written are requests to the kernel. It may block.
 pub(crate) fn takes_requests(path: &Path) -> bool {
     let is_one = |kind| KERNELS.iter().any(|(_, known)| *known == Some(kind));
     statfs::statfs(path).is_ok_and(|found| is_one(found.filesystem_type()))
+}
+
+/// A mount, as one is told from another: where it is, and a digest of all that the kernel says of it.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct MountEntry {
+    pub(crate) at: PathBuf,
+    digest: u64,
+}
+
+/// The mounts that there are. It may block.
+pub(crate) fn mount_entries() -> BTreeSet<MountEntry> {
+    let table = std::fs::read(TABLE).unwrap_or_default();
+    let entry = |line: &[u8]| {
+        let mut hasher = DefaultHasher::new();
+        line.hash(&mut hasher);
+        Some(MountEntry { at: mount_point(line)?, digest: hasher.finish() })
+    };
+    table.split(|byte| *byte == b'\n').filter_map(entry).collect()
+}
+
+fn mount_point(line: &[u8]) -> Option<PathBuf> {
+    let at = line.split(|byte| *byte == b' ').nth(4)?;
+    Some(PathBuf::from(OsString::from_vec(unescaped(at))))
 }
 
 /// The table of all mounts.
@@ -55,7 +83,7 @@ struct Mount {
 
 impl Mounts {
     pub(super) fn read() -> Self {
-        Self::parse(&std::fs::read("/proc/self/mountinfo").unwrap_or_default())
+        Self::parse(&std::fs::read(TABLE).unwrap_or_default())
     }
 
     fn parse(text: &[u8]) -> Self {
@@ -149,5 +177,8 @@ mod tests {
         assert!(!mounts.is_disk(Path::new("/mnt/a b/x")) && !mounts.is_disk(Path::new("/sys/a")));
         assert_eq!(mounts.root(Path::new("/mnt/a b/c/d")), Path::new("/mnt/a b"));
         assert!(!Mounts::read().0.is_empty());
+        assert!(mount_entries().iter().any(|mount| mount.at == Path::new("/")));
+        assert_eq!(mount_point(b"25 22 0:50 / /mnt/a\\040b rw - x y rw"), Some("/mnt/a b".into()));
+        assert_eq!(mount_point(b"half a line"), None);
     }
 }
