@@ -94,7 +94,7 @@ impl Alarms {
         if let Some(again) = outcome.again {
             self.schedule.appoint(id, at.now + again);
         }
-        if known.keys != outcome.keys && outcome.is_whole {
+        if known.keys != outcome.keys && (outcome.is_whole || known.keys.is_empty()) {
             known.keys.clone_from(&outcome.keys);
             self.look_out();
         }

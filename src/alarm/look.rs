@@ -106,7 +106,7 @@ impl Look {
         let mut outcome = LookOutcome {
             places: watched.nodes.iter().map(AlarmPlace::of).collect(),
             listed: watched.listed,
-            is_whole: watched.failed.is_none() && !watched.is_cut,
+            is_whole: watched.failed.is_none() && !watched.is_cut && !watched.is_away,
             is_cut: watched.is_cut,
             // Who could not be listed may come to be so without a word.
             polls: !told || watched.failed.is_some(),

@@ -61,6 +61,14 @@ pub async fn list(list: &List, context: &Context<'_>) -> Result<Answer<Vec<Child
     children_of(list, found, context).map(Answer::Value)
 }
 
+/// Whether the service is not there whose objects a list has. Nobody knows then what would be in it.
+pub async fn is_away(list: &List, context: &Context<'_>) -> bool {
+    match &list.from {
+        ListFrom::Object(object) => bus::is_away(object, context).await,
+        _ => false,
+    }
+}
+
 /// What a list comes from, as people are told of it.
 fn place(from: &ListFrom, context: &Context<'_>) -> String {
     match from {

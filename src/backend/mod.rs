@@ -44,7 +44,7 @@ pub use element::Element;
 pub use error::BackendError;
 pub(crate) use file::{no_content, with as content_with};
 pub use helper::Helper;
-pub use list::{Child, children_of, globbed, list};
+pub use list::{Child, children_of, globbed, is_away, list};
 pub use read::{of_content, of_output, read, read_source};
 pub use records::elements;
 pub use reports::Reports;

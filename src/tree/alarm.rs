@@ -4,7 +4,7 @@
 use std::pin::Pin;
 use std::sync::Arc;
 
-use crate::backend::Dependencies;
+use crate::backend::{self, Dependencies};
 use crate::mo::alarm::{Alarm, Condition, Threshold};
 use crate::mo::mapping::SourceKind;
 use crate::mo::{ManagementObject, NodeId, Value};
@@ -29,6 +29,8 @@ pub struct Watched {
     pub listed: Vec<String>,
     /// Why some elements could not be listed, if so: nobody knows whether those that are missing are gone.
     pub failed: Option<String>,
+    /// Whether a service is not there whose objects a list has: nobody knows which those are.
+    pub is_away: bool,
     /// Whether there are more leaves or elements than are watched.
     pub is_cut: bool,
     /// The files and signals that all of it comes from, besides the store.
@@ -217,6 +219,10 @@ impl Walk<'_> {
                     return Ok(());
                 }
             };
+            if children.is_empty() && self.is_away(&node, next).await {
+                self.found.is_away = true;
+                return Ok(());
+            }
             let is_end = depth + 1 == self.way.len();
             let within = is_end.then(|| node.client_uri());
             self.found.listed.extend(within.clone());
@@ -232,6 +238,13 @@ impl Walk<'_> {
             }
             Ok(())
         })
+    }
+
+    /// Whether the service is not there whose objects the un-named description `id` lists.
+    async fn is_away(&self, parent: &NodeRef, id: NodeId) -> bool {
+        let Some(list) = &parent.object.node(id).mapping.list else { return false };
+        let scope = self.tree.scope(parent, self.principal);
+        backend::is_away(list, &scope.context()).await
     }
 
     fn add(&mut self, node: NodeRef, within: Option<String>) {

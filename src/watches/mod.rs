@@ -82,10 +82,15 @@ impl<K: Ord + Clone + Send + Sync + 'static> SourceWatches<K> {
     /// Watches dependencies for `id`; returns whether all of their changes will be told.
     async fn watch(&self, id: &K, bus: &Arc<Bus>, mut dependencies: Dependencies) -> bool {
         let (signals, others) = (std::mem::take(&mut dependencies.signals), dependencies.others);
+        let are_told = self.bus.follow(id, bus, signals).await;
+        if !are_told {
+            // A bus that is not there says nothing when it comes; its socket does.
+            dependencies.files.extend(bus.socket());
+        }
         let files = match &self.files {
             Some(files) => files.follow(id.clone(), dependencies).await,
             None => false,
         };
-        self.bus.follow(id, bus, signals).await & files & !others
+        are_told & files & !others
     }
 }

@@ -24,12 +24,17 @@ pub(crate) struct Daemon {
 impl Daemon {
     /// Starts one.
     pub(crate) fn start() -> Self {
+        Self::start_with("")
+    }
+
+    /// Starts one with more in its configuration.
+    pub(crate) fn start_with(more: &str) -> Self {
         let folder = tempfile::Builder::new().prefix("omadm-bus-").tempdir().unwrap();
         let config = format!(
             "<busconfig><listen>{}</listen><auth>EXTERNAL</auth>\
              <servicedir>{}</servicedir>\
              <policy context=\"default\"><allow send_destination=\"*\"/><allow receive_sender=\"*\"/>\
-             <allow own=\"*\"/></policy></busconfig>",
+             <allow own=\"*\"/></policy>{more}</busconfig>",
             Self::address_in(folder.path()),
             folder.path().display(),
         );

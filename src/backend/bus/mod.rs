@@ -6,6 +6,7 @@
 
 use std::collections::HashMap;
 use std::io;
+use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, PoisonError};
 use std::time::Duration;
@@ -32,12 +33,16 @@ mod watch;
 pub(crate) use convert::json as to_json;
 pub use doubt::{BusMember, bus_doubt};
 pub(super) use method::{answer, method};
-pub(super) use object::{ObjectAt, children};
+pub(super) use object::{ObjectAt, children, is_away};
 pub(super) use property::{PropertyAddress, Target, read};
 pub use seen::Seen;
 pub(crate) use seen::ServiceObject;
 pub use watch::{BusSign, BusWatches};
 
+/// The bus itself, as a service.
+const BUS: &str = "org.freedesktop.DBus";
+/// The address of the system's bus, where nothing else is said.
+const SYSTEM: &str = "unix:path=/run/dbus/system_bus_socket";
 /// How long a service may take to tell something. One that is not running is started meanwhile.
 const READING: Duration = Duration::from_secs(10);
 /// How long a service may take to set a property.
@@ -116,6 +121,15 @@ impl Bus {
     /// Whether there was a connection once: if there is none now, it will come back.
     pub(crate) fn was_there(&self) -> bool {
         self.was_there.load(Ordering::Relaxed)
+    }
+
+    /// The socket of the bus, where it is a file.
+    #[must_use]
+    pub fn socket(&self) -> Option<PathBuf> {
+        let own = || std::env::var("DBUS_SYSTEM_BUS_ADDRESS").unwrap_or_else(|_| SYSTEM.to_owned());
+        let address = if self.address == "system" { own() } else { self.address.clone() };
+        let mut options = address.split(';').next()?.strip_prefix("unix:")?.split(',');
+        options.find_map(|option| option.strip_prefix("path=")).map(PathBuf::from)
     }
 
     /// Asks about an object, or sets a property: one call at a time for each service. It may be received twice, if the

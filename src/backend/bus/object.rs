@@ -100,6 +100,17 @@ impl<'a> ObjectAt<'a> {
     }
 }
 
+/// Whether the service of an object is not there.
+pub(in crate::backend) async fn is_away(object: &str, context: &Context<'_>) -> bool {
+    match ObjectAt::of(object, context) {
+        Ok(found) => {
+            let running = context.machine.bus.running(&[found.object.name.as_str()]).await;
+            running.map_or(true, |running| running.is_empty())
+        }
+        Err(_) => false,
+    }
+}
+
 /// The names that stand for the `*` as introspection has them, in the order of their numbers.
 async fn described(bus: &Bus, object: &BusObject) -> Result<Vec<String>, Trouble> {
     let (before, after) = object.path.split_once('*').unwrap_or((&object.path, ""));

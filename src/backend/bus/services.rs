@@ -8,11 +8,10 @@ use zbus::Message;
 
 use super::object::{managed, properties};
 use super::seen::ServiceObject;
-use super::{Bus, BusMethod, Trouble, convert};
+use super::{BUS, Bus, BusMethod, Trouble, convert};
 
 /// How long any of them may take: a session waits meanwhile.
 const LIMIT: Duration = Duration::from_secs(5);
-const BUS: &str = "org.freedesktop.DBus";
 const RESOLVED: &str = "org.freedesktop.resolve1";
 /// `AF_UNSPEC`: whatever addresses the name has.
 const ANY_FAMILY: i32 = 0;

@@ -17,14 +17,17 @@ use zbus::wire::OwnedVariant;
 use zbus::{Connection, MatchRule, Message, MessageStream};
 
 use super::properties::INTERFACE;
-use super::{Bus, Trouble};
+use super::{BUS, Bus, Trouble};
 use crate::backend::answer::MAX_INPUT;
+use crate::base::said::Said;
 
 /// What asks the bus for signals has this long.
 const LIMIT: Duration = Duration::from_secs(10);
 /// More signs than these are not followed for one.
 const MOST: usize = 64;
-const BUS: &str = "org.freedesktop.DBus";
+/// With more objects of one service than these, the bus is asked once for all that the service tells: it gives a
+/// connection only so many rules.
+const MOST_RULES: usize = 16;
 const OBJECT_MANAGER: &str = "org.freedesktop.DBus.ObjectManager";
 
 /// A sign, by signals of a service, that a value or a listing may be another one.
@@ -45,6 +48,8 @@ pub struct BusSign {
 pub struct BusWatches<K> {
     followed: Mutex<BTreeMap<K, Followed>>,
     seen: Arc<Seen<K>>,
+    /// Whether the journal has a line about the bus having refused to tell of changes.
+    said: Said,
 }
 
 /// What one waits for.
@@ -68,7 +73,7 @@ struct Seen<K> {
 impl<K: Ord + Clone + Send + 'static> Default for BusWatches<K> {
     fn default() -> Self {
         let seen = Seen { concerned: Mutex::default(), wake: Notify::new() };
-        Self { followed: Mutex::default(), seen: Arc::new(seen) }
+        Self { followed: Mutex::default(), seen: Arc::new(seen), said: Said::default() }
     }
 }
 
@@ -85,10 +90,15 @@ impl<K: Ord + Clone + Send + 'static> BusWatches<K> {
         {
             return followed.is_told;
         }
-        let followed = tokio::time::timeout(LIMIT, self.ask(id, bus, &signs)).await;
-        let Ok(Ok(followed)) = followed else {
-            self.followed().remove(id);
-            return false;
+        let followed = match tokio::time::timeout(LIMIT, self.ask(id, bus, &signs)).await {
+            Ok(Ok(followed)) => followed,
+            other => {
+                if let Ok(Err(error)) = other {
+                    self.say(bus, &error);
+                }
+                self.followed().remove(id);
+                return false;
+            }
         };
         let is_told = followed.is_told;
         self.followed().insert(id.clone(), followed);
@@ -120,6 +130,17 @@ impl<K: Ord + Clone + Send + 'static> BusWatches<K> {
         Ok(())
     }
 
+    /// Says once that the bus has refused to tell of changes.
+    fn say(&self, bus: &Bus, error: &zbus::Error) {
+        let text = error.to_string();
+        if text.contains("LimitsExceeded") && self.said.first() {
+            log::warn!(
+                "the message bus at {} does not tell of more changes ({text}): what depends on those is polled; raise its limit max_match_rules_per_connection",
+                bus.address()
+            );
+        }
+    }
+
     /// Waits only for what these want.
     pub fn keep(&self, known: impl Fn(&K) -> bool) {
         self.followed().retain(|id, _| known(id));
@@ -148,12 +169,25 @@ impl<K: Ord + Clone + Send + 'static> BusWatches<K> {
     async fn subscribe(&self, id: &K, bus: &Arc<Bus>, signs: &BTreeSet<BusSign>) -> zbus::Result<Followed> {
         let link = bus.link().await?;
         let mut waiting = JoinSet::new();
-        for (rule, properties) in rules(signs)? {
+        let crowded = self.crowded(signs);
+        for (rule, wanted) in rules(signs, &crowded)? {
             let stream = MessageStream::for_match_rule(rule, &link, None).await?;
-            waiting.spawn(wait(stream, properties, Arc::clone(&self.seen), id.clone()));
+            waiting.spawn(wait(stream, wanted, Arc::clone(&self.seen), id.clone()));
         }
         let is_told = signs.len() <= MOST;
         Ok(Followed { bus: Arc::clone(bus), link, signs: signs.clone(), is_told, waiting })
+    }
+
+    /// The services of which so many objects are followed that they can't have a rule each, once these signs are.
+    fn crowded(&self, signs: &BTreeSet<BusSign>) -> BTreeSet<String> {
+        let followed = self.followed();
+        let mut objects: BTreeMap<&str, BTreeSet<(&str, &str)>> = BTreeMap::new();
+        let known = followed.values().flat_map(|followed| &followed.signs);
+        for BusSign { service, path, interface, .. } in known.chain(signs.iter().take(MOST)) {
+            objects.entry(service).or_default().insert((path, interface));
+        }
+        objects.retain(|_, objects| objects.len() > MOST_RULES);
+        objects.into_keys().map(str::to_owned).collect()
     }
 
     fn followed(&self) -> MutexGuard<'_, BTreeMap<K, Followed>> {
@@ -194,6 +228,17 @@ impl BusSign {
         }
     }
 
+    /// Whether an object at `path` is one of those.
+    fn is_at(&self, path: &str) -> bool {
+        match self.path.split_once('*') {
+            None => self.path == path,
+            Some((before, after)) => {
+                let between = path.strip_prefix(before).and_then(|rest| rest.strip_suffix(after));
+                between.is_some_and(|name| !name.is_empty() && !name.contains('/'))
+            }
+        }
+    }
+
     /// Whether an object manager above the objects tells that they come and go.
     async fn has_manager(&self, bus: &Bus, before: &str) -> bool {
         let mut path = before;
@@ -213,8 +258,19 @@ impl BusSign {
 /// What a property is called, where a rule is for some.
 type Properties = Option<BTreeSet<String>>;
 
-/// What the bus is asked for.
-fn rules(signs: &BTreeSet<BusSign>) -> zbus::Result<Vec<(MatchRule<'static>, Properties)>> {
+/// The part of what comes by a rule that is wanted.
+enum Wanted {
+    /// All of it, or changes of these properties.
+    Changes(Properties),
+    /// What concerns one of these signs.
+    Signs(Vec<BusSign>),
+}
+
+/// What the bus is asked for. Of `crowded` services that is all that they tell.
+fn rules(
+    signs: &BTreeSet<BusSign>,
+    crowded: &BTreeSet<String>,
+) -> zbus::Result<Vec<(MatchRule<'static>, Wanted)>> {
     let signal = || MatchRule::builder().msg_type(Type::Signal);
     let mut by_interface: BTreeMap<(&str, &str, &str), Properties> = BTreeMap::new();
     let (mut services, mut managed) = (BTreeSet::new(), BTreeSet::new());
@@ -222,6 +278,9 @@ fn rules(signs: &BTreeSet<BusSign>) -> zbus::Result<Vec<(MatchRule<'static>, Pro
         services.insert(service.as_str());
         if path.contains('*') {
             managed.insert(service.as_str());
+        }
+        if crowded.contains(service) {
+            continue;
         }
         let known = by_interface.entry((service, path, interface)).or_insert_with(|| Some(BTreeSet::new()));
         match property {
@@ -243,37 +302,61 @@ fn rules(signs: &BTreeSet<BusSign>) -> zbus::Result<Vec<(MatchRule<'static>, Pro
             Some("") => rule,
             Some(above) => rule.path_namespace(above),
         };
-        rules.push((rule.add_arg(interface).build()?.into_owned(), properties));
+        rules.push((rule.add_arg(interface).build()?.into_owned(), Wanted::Changes(properties)));
+    }
+    for service in services.intersection(&crowded.iter().map(String::as_str).collect()) {
+        let rule = signal().sender(*service).interface(INTERFACE).member("PropertiesChanged");
+        let its = signs.iter().filter(|sign| sign.service == *service).cloned().collect();
+        rules.push((rule.build()?.into_owned(), Wanted::Signs(its)));
     }
     for service in services {
         let rule = signal().sender(BUS).interface(BUS).member("NameOwnerChanged");
-        rules.push((rule.add_arg(service).build()?.into_owned(), None));
+        rules.push((rule.add_arg(service).build()?.into_owned(), Wanted::Changes(None)));
     }
     for service in managed {
         let rule = signal().sender(service).interface(OBJECT_MANAGER);
-        rules.push((rule.build()?.into_owned(), None));
+        rules.push((rule.build()?.into_owned(), Wanted::Changes(None)));
     }
     Ok(rules)
 }
 
 /// Waits for signals of one rule, until the connection ends: that concerns whoever waits as well.
-async fn wait<K: Ord + Clone>(mut stream: MessageStream, properties: Properties, seen: Arc<Seen<K>>, id: K) {
+async fn wait<K: Ord + Clone>(mut stream: MessageStream, wanted: Wanted, seen: Arc<Seen<K>>, id: K) {
     while let Some(Ok(message)) = poll_fn(|context| Pin::new(&mut stream).poll_next(context)).await {
-        if properties.as_ref().is_none_or(|wanted| names(&message, wanted)) {
+        if wanted.has(&message) {
             seen.concerns(id.clone());
         }
     }
     seen.concerns(id);
 }
 
-/// Whether a `PropertiesChanged` has one of these; whatever can't be read may have.
-fn names(message: &Message, wanted: &BTreeSet<String>) -> bool {
+impl Wanted {
+    /// Whether a signal is wanted.
+    fn has(&self, message: &Message) -> bool {
+        let signs = match self {
+            Self::Changes(None) => return true,
+            Self::Changes(Some(wanted)) => return names(message, |_, name| wanted.contains(name)),
+            Self::Signs(signs) => signs,
+        };
+        let header = message.header();
+        let Some(path) = header.path() else { return false };
+        let of_path: Vec<&BusSign> = signs.iter().filter(|sign| sign.is_at(path.as_str())).collect();
+        let is_wanted = |sign: &BusSign, interface: &str, name: &str| {
+            sign.interface == interface && sign.property.as_deref().is_none_or(|wanted| wanted == name)
+        };
+        !of_path.is_empty()
+            && names(message, |interface, name| of_path.iter().any(|sign| is_wanted(sign, interface, name)))
+    }
+}
+
+/// Whether a `PropertiesChanged` has a property of its interface that is wanted; whatever can't be read may have.
+fn names(message: &Message, is_wanted: impl Fn(&str, &str) -> bool) -> bool {
     if message.body().len() > MAX_INPUT {
         return true;
     }
     type Body = (String, std::collections::HashMap<String, OwnedVariant>, Vec<String>);
     let body: zbus::Result<Body> = message.body().deserialize();
-    body.map_or(true, |(_, changed, invalidated)| {
-        changed.keys().chain(&invalidated).any(|name| wanted.contains(name))
+    body.map_or(true, |(interface, changed, invalidated)| {
+        changed.keys().chain(&invalidated).any(|name| is_wanted(&interface, name))
     })
 }
