@@ -2,7 +2,7 @@
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
-use omadm_agent::uri::{ClientUri, Parameter, Template, fill_text};
+use omadm_agent::uri::{ClientUri, Parameter, ServerUriTemplate, fill_text};
 
 fuzz_target!(|text: &str| {
     if let Ok(uri) = ClientUri::parse(text) {
@@ -10,7 +10,7 @@ fuzz_target!(|text: &str| {
     }
     let value = |parameter| (parameter != Parameter::SpName).then(|| text.chars().take(64).collect());
     let _any_text = fill_text(text, &value);
-    if let Ok(template) = Template::parse(text)
+    if let Ok(template) = ServerUriTemplate::parse(text)
         && let (Ok(filled), Ok(empty)) = (template.expand(&value), template.expand(&|_| None))
     {
         assert_eq!(filled.scheme(), empty.scheme());
