@@ -58,12 +58,11 @@ pub(super) fn check<O: Write, E: Write>(
     as_json: bool,
     terminal: &mut Terminal<O, E>,
 ) -> io::Result<bool> {
-    let fits = |format, text: &str| Value::from_text(format, text).err().map(|error| error.to_string());
     let mut findings = Findings::default();
     for path in files {
         match bytes(path) {
             Ok(bytes) => {
-                for Finding { line, what } in ddf::strict(&bytes, fits) {
+                for Finding { line, what } in strict(&bytes) {
                     findings.error(Problem { file: path.clone(), line, key: String::new(), what });
                 }
             }
@@ -79,6 +78,11 @@ pub(super) fn check<O: Write, E: Write>(
     }
     terminal.out.flush()?;
     Ok(is_well)
+}
+
+/// All that is wrong with a DDF, also what readers overlook.
+pub(super) fn strict(bytes: &[u8]) -> Vec<Finding> {
+    ddf::strict(bytes, |format, text| Value::from_text(format, text).err().map(|error| error.to_string()))
 }
 
 /// Reads the description and what was overlooked in it; or returns why there is none, as it stands after the file's

@@ -5,17 +5,21 @@ use std::path::{Path, PathBuf};
 
 use serde_json::json;
 
-use super::ddf::bytes;
+use super::ddf::{bytes, strict};
 use super::findings::Findings;
 use super::folder::{Given, given, named};
 use super::reading::ShownTree;
 use super::terminal::Terminal;
 use crate::daemon;
-use crate::ddf;
+use crate::ddf::{self, Finding};
 use crate::mo;
-use crate::mo::check::{CheckTarget, against_machine};
+use crate::mo::ManagementObject;
+use crate::mo::check::{CheckTarget, against_machine, hidden, of_others, to_keys, untyped};
 use crate::mo::load::{self, ObjectFolder, One};
-use crate::spanned::Problems;
+use crate::spanned::{Item, Located, Problem, Problems};
+
+/// What is told of an object for another machine.
+const NOT_HERE: &str = "nothing of it is here: on this machine, the object is not served";
 
 /// Says what is wrong with the objects in these folders, or in folders in them, and what is hardly meant; with the root
 /// of a machine, also what those that are sound say there. Returns whether nothing is wrong.
@@ -34,16 +38,24 @@ pub(super) fn check<O: Write, E: Write>(
         };
         for folder in folders {
             let one = One::read(folder, None);
-            findings.warnings(&one.warnings);
+            findings.warnings(&to_keys(&one.warnings));
             all.push((ObjectFolder { within, folder: folder.clone() }, one));
         }
     }
     let objects = load::combine(all, &mut problems);
-    findings.errors(&problems);
+    findings.errors(&to_keys(&problems));
     let machine = CheckTarget { state: Path::new("/var/lib/omadm"), separated: true };
     for object in &objects {
-        findings.warnings(&mo::check::warnings(object));
-        findings.warnings(&against_machine(object, &machine));
+        let mut told = mo::check::warnings(object);
+        told.append(against_machine(object, &machine));
+        told.append(of_others(object));
+        told.append(hidden(object));
+        told.append(of_files(object));
+        findings.warnings(&to_keys(&told));
+        if !load::is_installed(object, sysroot.unwrap_or(Path::new("/"))) {
+            let (file, what) = (object.mapping_file.clone(), NOT_HERE.to_owned());
+            findings.note(Problem { file, line: None, key: "needs".to_owned(), what });
+        }
     }
     let mut strays = Problems::default();
     for given in &given {
@@ -80,6 +92,22 @@ pub(super) fn check<O: Write, E: Write>(
     }
     terminal.out.flush()?;
     Ok(is_well && !has_failed)
+}
+
+/// What is told of the files of an object as they are written: what readers overlook in its DDF, if it has one.
+fn of_files(object: &ManagementObject) -> Problems {
+    let mapping = bytes(&object.mapping_file).ok().and_then(|bytes| String::from_utf8(bytes).ok());
+    let mapping = mapping.and_then(|text| Located::parse(&object.mapping_file, &text).ok());
+    let Some(root) = mapping else { return Problems::default() };
+    let mut found = untyped(object, &root);
+    let Item::Table(table) = root.item else { return found };
+    if let Some(Located { item: Item::String(name), .. }) = table.get("ddf") {
+        let file = object.folder.join(name);
+        for Finding { line, what } in bytes(&file).map(|bytes| strict(&bytes)).unwrap_or_default() {
+            found.push(Problem { file: file.clone(), line, key: String::new(), what });
+        }
+    }
+    found
 }
 
 /// Prints the DDF of the object in a folder as servers should get it; returns whether there is one.

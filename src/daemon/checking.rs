@@ -41,6 +41,8 @@ pub fn check(selection: &Selection, environment: &Environment) -> Checked {
     for object in &objects {
         found.append(against_machine(object, &loaded.settings));
         warnings.append(mo::check::warnings(object));
+        warnings.append(mo::check::of_others(object));
+        warnings.append(mo::check::hidden(object));
         warnings.append(mo::check::unwritable(object, &paths.sysroot, environment.uid));
     }
     found.sort();
@@ -68,13 +70,14 @@ pub fn check(selection: &Selection, environment: &Environment) -> Checked {
             );
         }
     }
+    let (problems, mut warnings) = (mo::check::to_keys(&problems), mo::check::to_keys(&warnings));
     warnings.sort();
     Checked { problems, warnings }
 }
 
 pub(super) fn against_machine(object: &ManagementObject, settings: &Settings) -> Problems {
-    let machine =
-        mo::check::CheckTarget { state: &settings.paths.state, separated: settings.exec.socket.is_some() };
+    let separated = settings.exec.socket.is_some();
+    let machine = mo::check::CheckTarget { state: &settings.paths.state, separated };
     mo::check::against_machine(object, &machine)
 }
 

@@ -18,19 +18,33 @@ use super::template::{Piece, Template};
 use super::value::Value;
 
 mod alarm;
+mod doing;
 mod exec;
 mod head;
+mod hidden;
+mod lines;
 mod list;
 mod literal;
 mod machine;
+mod names;
+mod nested;
 mod program_text;
 mod seed;
+mod set_and_get;
+mod shape;
+mod shortest;
+mod sources;
+mod types;
 mod values;
 mod warnings;
+mod words;
 
 pub(super) use head::doubts;
-pub(crate) use machine::{CheckTarget, against_machine, unwritable};
+pub(crate) use hidden::hidden;
+pub(crate) use lines::to_keys;
+pub(crate) use machine::{CheckTarget, against_machine, of_others, unwritable};
 pub(super) use seed::seeds;
+pub(crate) use types::untyped;
 pub(crate) use warnings::warnings;
 
 /// Compares an object's mapping with its DDF, whose nodes stand on `ddf_lines`.
@@ -116,6 +130,10 @@ impl Check<'_> {
         let required = properties.occurrence.is_required() && !self.node.is_unnamed();
         let readable = properties.access.allows(AccessType::GET);
         if has_own || !required || !readable || !self.object.is_leaf(self.id) {
+            return false;
+        }
+        // What a program says goes into it.
+        if warnings::filled(self.object).contains(&self.id) {
             return false;
         }
         let seeded = self.object.instances.iter().any(|seed| seed.data.is_some());
@@ -330,10 +348,17 @@ impl Check<'_> {
 
     fn sink(&mut self, sink: &Sink) {
         if let Err(why) = sink.pipeline.invertible() {
-            self.problem(format!(
-                "`set` can't run the pipeline of `get` backwards: {why}; give `set` a pipeline of its own, \
-                 such as format = \"{{}}\""
-            ));
+            let takes_part = sink.pipeline.matching.is_some() || !sink.pipeline.select.is_empty();
+            let advice = match &sink.to {
+                Call::File { setting: None, .. } if takes_part => {
+                    "write the one setting of the file, with `key`"
+                }
+                _ if !takes_part && !sink.pipeline.map.is_empty() => {
+                    "give `set` a `map` of its own, with one entry for each value"
+                }
+                _ => "give `set` a pipeline of its own, such as format = \"{}\"",
+            };
+            self.problem(format!("`set` can't run the pipeline of `get` backwards: {why}; {advice}"));
         }
         self.pipeline(&sink.pipeline, "set");
         self.call(&sink.to, "set", Braces { value: true, own_name: true });

@@ -1,7 +1,7 @@
 //! The URI where servers are told to find an object's DDF. The agent itself never goes there.
 
 /// The address that a relative `ddf-uri` is below where `[objects] ddf-base` is not set: nobody has it.
-const NOWHERE: &str = "https://omadm.example/ddf/";
+pub(super) const NOWHERE: &str = "https://omadm.example/ddf/";
 /// The domains that are kept for documentation (RFC 2606): no server is there.
 const RESERVED: [&str; 5] = ["example", "invalid", "example.com", "example.net", "example.org"];
 

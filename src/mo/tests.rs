@@ -4,6 +4,7 @@ mod alarms;
 mod described;
 mod machine;
 mod mistakes;
+mod slips;
 mod standard;
 
 use std::fs;
@@ -249,7 +250,7 @@ fn the_head_is_checked() {
         "instances[1]: the MIID \"1\" is there twice",
         "instances[2].miid:",
         "gone.json: can't be read",
-        "instances[4]: expected a table",
+        "instances[4]: expected a string: write",
     ] {
         assert!(all.contains(expected), "{expected}\n{all}");
     }

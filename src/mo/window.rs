@@ -32,6 +32,12 @@ impl Window {
         opening.into_iter().find(|(_, shown)| self.is_open(*shown))
     }
 
+    /// Whether the window is open all the time, and so is none.
+    #[must_use]
+    pub fn is_always(&self) -> bool {
+        self.begin == 0 && self.end == DAY && self.days.iter().all(|day| *day)
+    }
+
     /// Whether the window is open.
     #[must_use]
     pub fn is_open(&self, WallTime { weekday, minute }: WallTime) -> bool {

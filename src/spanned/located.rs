@@ -76,9 +76,11 @@ impl Located {
         }
         let line_of = |error: &toml::de::Error| error.span().map(|span| lines.line(span.start));
         errors.order_by_key(line_of);
-        let unclosed = errors.iter().any(|error| error.message().starts_with("unclosed array,"));
-        let unclosed =
-            errors.first().and_then(line_of).filter(|_| unclosed).and_then(|line| opening(text, line));
+        let says = |what: &str| errors.iter().any(|error| error.message().contains(what));
+        let first = errors.first().and_then(line_of);
+        let open = |is_said: bool, pair| first.filter(|_| is_said).and_then(|line| opening(text, line, pair));
+        let array = open(says("unclosed array,"), ['[', ']']);
+        let unclosed = array.or_else(|| open(says("inline table"), ['{', '}']));
         let mut problems = Problems::default();
         let mut told = BTreeSet::new();
         for error in &errors {
@@ -88,9 +90,10 @@ impl Located {
             }
             let written = line.and_then(|line| text.lines().nth(line.saturating_sub(1)));
             let what = match written.and_then(quoted) {
-                _ if line == unclosed && line.is_some() => {
-                    "the array that begins here is not closed: expected `]`".to_owned()
-                }
+                _ if line == unclosed && line.is_some() => match array {
+                    Some(_) => "the array that begins here is not closed: expected `]`".to_owned(),
+                    None => "the table that begins here is not closed: expected `}`".to_owned(),
+                },
                 Some(quoted) => {
                     format!("a name may hold letters, digits, `_` and `-`, or is written in quotes: {quoted}")
                 }
@@ -181,11 +184,11 @@ fn lacks_value(line: &str) -> bool {
     line.split_once('=').is_some_and(|(key, value)| !key.trim().is_empty() && value.trim().is_empty())
 }
 
-/// The last line up to this one with an array that is not closed there.
-fn opening(text: &str, line: usize) -> Option<usize> {
+/// The last line up to this one with an array, or an inline table, that is not closed there.
+fn opening(text: &str, line: usize, [opens, closes]: [char; 2]) -> Option<usize> {
     let open = |written: &&str| {
         let value = written.split_once('=').map_or("", |(_, value)| value);
-        value.matches('[').count() > value.matches(']').count()
+        value.matches(opens).count() > value.matches(closes).count()
     };
     let lines: Vec<&str> = text.lines().take(line).collect();
     lines.iter().rposition(open).map(|at| at + 1)
@@ -279,6 +282,7 @@ mod tests {
         for (text, line, what) in [
             ("a = [\"x\", \"y\"\nb = \"/x\"\n[s]\nc = 1\n", 1, "the array that begins here is not closed"),
             ("[s]\na = [\"[::]:1\", [\n[t]\nc = 1\n", 2, "the array that begins here is not closed"),
+            ("[s]\na = { x = 1\nb = 2\n[t]\nc = 1\n", 2, "the table that begins here is not closed"),
             ("a: 1\n", 1, "key with no value, expected `=`"),
             ("; comment\na = 1\n", 1, "key with no value, expected `=`"),
             ("a = 1\n=======\nb = 1\n", 2, "extra `=`"),

@@ -1,10 +1,11 @@
 //! Checks that need the machine: is the script there, and can nobody else change what root runs?
 
-use std::fs;
+use std::fs::{self, File};
+use std::io::Read as _;
 use std::os::unix::fs::MetadataExt as _;
 use std::path::{Component, Path};
 
-use nix::unistd::geteuid;
+use nix::unistd::{User, geteuid};
 
 use crate::base::lane;
 use crate::spanned::{Problem, Problems};
@@ -13,6 +14,9 @@ use super::super::join::node_key;
 use super::super::mapping::{Call, ListFrom, NodeMapping, Program, RecordsPlace, SourceKind};
 use super::super::object::ManagementObject;
 use super::super::template::Template;
+
+/// The user that the agent is, which a machine without the package lacks.
+const AGENT_USER: &str = "omadm";
 
 /// The machine that mappings are checked against.
 #[derive(Clone, Copy, Debug)]
@@ -44,6 +48,54 @@ pub(crate) fn against_machine(object: &ManagementObject, machine: &CheckTarget<'
         }
     }
     problems
+}
+
+/// What keeps the agent's user, or the helper, from the files of an object which is installed: what is hardly meant.
+#[must_use]
+pub(crate) fn of_others(object: &ManagementObject) -> Problems {
+    let mut problems = Problems::default();
+    for id in object.ids() {
+        let mapping = &object.node(id).mapping;
+        for (key, call) in calls(mapping) {
+            let Call::Run(Program { user, .. }) = call else { continue };
+            if user != AGENT_USER && matches!(User::from_name(user), Ok(None)) {
+                let (file, line) = (object.mapping_file.clone(), Some(mapping.line));
+                let what = format!("`{key}.user`: there is no user called {user:?}");
+                problems.push(Problem { file, line, key: node_key(&object.path(id)), what });
+            }
+        }
+    }
+    let helped = object.ids().any(|id| takes_helper(&object.node(id).mapping));
+    for (path, read) in [(&object.folder, 0o005), (&object.mapping_file, 0o004)] {
+        if lane::announce(path).is_err() {
+            continue;
+        }
+        let Ok(metadata) = fs::metadata(path) else { continue };
+        let (owner, mode) = (metadata.uid(), metadata.mode());
+        // On a desk, they are of whoever writes them.
+        let is_foreign = owner != 0 && owner != geteuid().as_raw();
+        if helped && (is_foreign || mode & 0o002 != 0 || owner == 0 && mode & 0o020 != 0) {
+            problems.file(
+                path,
+                "is not root's alone, and omadm-exec believes no other: chown root:root, chmod go-w",
+            );
+        } else if owner == 0 && metadata.gid() == 0 && mode & read != read {
+            problems.file(path, "can't be read by the agent's user: chmod o+rX");
+        }
+    }
+    problems
+}
+
+/// Whether anything of a mapping is done by the privileged helper.
+fn takes_helper(mapping: &NodeMapping) -> bool {
+    let by_call = |call: &Call| match call {
+        Call::Run(_) => true,
+        Call::File { privileged, .. } | Call::Bus { privileged, .. } => *privileged,
+        Call::Store => false,
+    };
+    mapping.get.iter().any(|source| source.privileged)
+        || mapping.list.as_ref().is_some_and(|list| list.privileged)
+        || calls(mapping).any(|(_, call)| by_call(call))
 }
 
 /// Finds files below `sysroot` that `object` writes, and that this user can't: what is hardly meant.
@@ -106,7 +158,7 @@ fn check_call(call: &Call, machine: &CheckTarget<'_>) -> Result<(), String> {
     match call {
         Call::Run(Program { argv, user, .. }) => {
             let path = program(argv)?;
-            if user == "root" { only_root_writes(path) } else { Ok(()) }
+            if machine.separated || user == "root" { only_root_writes(path) } else { Ok(()) }
         }
         Call::File { path, privileged: false, .. } if machine.separated => {
             let start = Path::new(path.literal_start());
@@ -123,6 +175,21 @@ fn check_call(call: &Call, machine: &CheckTarget<'_>) -> Result<(), String> {
     }
 }
 
+/// Why a program that is there can't be run: what its first line names is not.
+fn interpreter(path: &Path) -> Result<(), String> {
+    let mut begin = [0; 256];
+    let read = File::open(path).and_then(|mut file| file.read(&mut begin)).unwrap_or_default();
+    let text = String::from_utf8_lossy(begin.get(..read).unwrap_or_default());
+    let line = text.lines().next().and_then(|line| line.strip_prefix("#!"));
+    let Some(named) = line.and_then(|line| line.split_whitespace().next()) else { return Ok(()) };
+    if Path::new(named.trim_end()).exists() {
+        return Ok(());
+    }
+    let hint =
+        if line.is_some_and(|line| line.ends_with('\r')) { ", and its lines end as DOS's do" } else { "" };
+    Err(format!("{} needs {named:?}, which is not there{hint}", path.display()))
+}
+
 /// The path of a program, if there is one that can be run.
 fn program(argv: &[Template]) -> Result<&Path, String> {
     let path = Path::new(argv.first().and_then(Template::literal).unwrap_or_default());
@@ -134,6 +201,7 @@ fn program(argv: &[Template]) -> Result<&Path, String> {
     if metadata.mode() & 0o111 == 0 {
         return Err(format!("{} is not executable: chmod +x", path.display()));
     }
+    interpreter(path)?;
     Ok(path)
 }
 
@@ -146,12 +214,15 @@ fn only_root_writes(program: &Path) -> Result<(), String> {
         let metadata = fs::metadata(path).map_err(|error| format!("{}: {error}", path.display()))?;
         let owner = metadata.uid();
         if owner != 0 && owner != geteuid().as_raw() {
-            return Err(format!("runs as root, but {} belongs to user {owner}", path.display()));
+            return Err(format!(
+                "only what is root's is run, and {} belongs to user {owner}",
+                path.display()
+            ));
         }
         let sticky = depth > 1 && metadata.mode() & 0o1000 != 0;
         if metadata.mode() & 0o022 != 0 && !sticky {
             return Err(format!(
-                "runs as root, but others may write to {}: chmod go-w, and chown it to root",
+                "only what is root's is run, and others may write to {}: chmod go-w, and chown it to root",
                 path.display()
             ));
         }

@@ -3,7 +3,7 @@
 use crate::ddf::AccessType;
 
 use super::super::admit::{Unfit, admit};
-use super::super::mapping::{Call, Key, ListFrom, NodeMapping, Program, Source, SourceKind, is_same_place};
+use super::super::mapping::{Call, Key, ListFrom, NodeMapping, Program, Source, SourceKind};
 use super::super::object::{ManagementObject, NodeId};
 use super::super::template::{Piece, Template};
 use super::super::value::Value;
@@ -31,13 +31,6 @@ pub(super) fn doubts(object: &ManagementObject, id: NodeId, is_filled: bool, tol
         let is_told = |given: &[Template]| given.iter().any(|one| one.0.contains(&Piece::Value));
         if given.is_some_and(|given| !is_told(given)) && !mapping.input.iter().any(itself) {
             told.push("`set` has no `{}`: the value that a server sets reaches nothing".to_owned());
-        }
-        let read = mapping.get.iter().find(|source| is_same_place(source, &sink.to));
-        if read.is_some_and(|source| source.pipeline.scale != sink.pipeline.scale) {
-            told.push(
-                "`scale` differs between `get` and `set` of the same place: say it in `get`, and no pipeline in `set`"
-                    .to_owned(),
-            );
         }
         let pipeline = &sink.pipeline;
         if !pipeline.map.is_empty() && pipeline.scale.is_none() && pipeline.format.is_none() {
@@ -127,13 +120,16 @@ pub(super) fn places(mapping: &NodeMapping, told: &mut Vec<String>) {
         }
     }
     for (key, call) in super::machine::calls(mapping) {
-        let (timeout, by_helper) = match call {
-            Call::Run(program) => (program.timeout, program.user != "omadm"),
-            Call::Bus { timeout, privileged, .. } => (*timeout, *privileged),
+        // Programs are run by the helper, as whichever user.
+        let timeout = match call {
+            Call::Run(program) => program.timeout,
+            Call::Bus { timeout, privileged: true, .. } => *timeout,
             _ => continue,
         };
-        if by_helper && timeout.as_secs() > LONGEST_OF_HELPER {
-            told.push(format!("`{key}.timeout`: what takes root has an hour at most"));
+        if timeout.as_secs() > LONGEST_OF_HELPER {
+            told.push(format!(
+                "`{key}.timeout`: omadm-exec is ended after an hour, and what it does with it"
+            ));
         }
     }
 }

@@ -5,10 +5,11 @@ use crate::spanned::{Problem, Problems};
 
 use super::super::alarm_search::alarm_key;
 use super::super::join::node_key;
+use super::super::limit::Bound;
 use super::super::mapping::{Call, List, ListFrom, NodeMapping, RecordsPlace, Source, SourceKind};
 use super::super::object::{ManagementObject, Node, NodeId};
 use super::super::template::{Piece, Template};
-use super::{list, literal, seed, values};
+use super::{doing, list, literal, names, nested, seed, set_and_get, shape, sources, values, words};
 
 /// The warnings about an object that can be served.
 #[must_use]
@@ -25,6 +26,10 @@ pub(crate) fn warnings(object: &ManagementObject) -> Problems {
             leaf(object, id, executes, &mut told);
             let is_filled = filled.contains(&id) || may_come_otherwise(object, id);
             values::doubts(object, id, is_filled, &mut told);
+            shape::doubts(object, id, &mut told);
+            set_and_get::doubts(object, id, &mut told);
+            sources::doubts(object, id, &mut told);
+            nested::other_way(object, id, &mut told);
             if !node.mapping.get.is_empty() && seeded.contains(&id) {
                 told.push("a seed gives it a value, which is never read: `get` says another".to_owned());
             }
@@ -35,19 +40,25 @@ pub(crate) fn warnings(object: &ManagementObject) -> Problems {
         if node.properties.access.allows(AccessType::EXEC) && node.mapping.exec.is_none() {
             told.push("has `<Exec/>`, and the mapping no `exec`: EXEC is answered 501".to_owned());
         }
-        sources(&node.mapping, &mut told);
+        matches(&node.mapping, &mut told);
+        words::doubts(&node.mapping, lowest(&node.mapping), &mut told);
+        words::secrets(object, id, &mut told);
         literal::doubts(object, id, &mut told);
+        nested::chosen(object, id, &mut told);
+        names::doubts(object, id, &mut told);
         if let Some(exec) = &node.mapping.exec {
             super::exec::doubts(exec, &mut told);
+            doing::doubts(object, id, exec, &mut told);
         }
         values::places(&node.mapping, &mut told);
         values::of_each(object, id, &mut told);
         for what in told {
-            let line = Some(node.mapping.line).filter(|line| *line > 0);
+            let line = line_below(object, id);
             let (file, key) = (object.mapping_file.clone(), node_key(&object.path(id)));
             found.push(Problem { file, line, key, what });
         }
     }
+    found.append(names::head(object));
     for alarm in &object.alarms {
         for what in super::alarm::doubts(object, alarm) {
             let (file, line, key) = (object.mapping_file.clone(), Some(alarm.line), alarm_key(&alarm.name));
@@ -57,8 +68,19 @@ pub(crate) fn warnings(object: &ManagementObject) -> Problems {
     found
 }
 
+/// The line of a node in the mapping, or of the first below it: that of a node without a table.
+fn line_below(object: &ManagementObject, id: NodeId) -> Option<usize> {
+    let line = Some(object.node(id).mapping.line).filter(|line| *line > 0);
+    line.or_else(|| object.children(id).iter().find_map(|child| line_below(object, *child)))
+}
+
+/// The smallest number that a leaf may have, where it is written in the mapping.
+fn lowest(mapping: &NodeMapping) -> Option<f64> {
+    if let Bound::Number(number) = mapping.limits.min.as_ref()? { number.parse().ok() } else { None }
+}
+
 /// The leaves that what an EXEC says goes into.
-fn filled(object: &ManagementObject) -> Vec<NodeId> {
+pub(super) fn filled(object: &ManagementObject) -> Vec<NodeId> {
     let of = |id: NodeId| {
         let exec = object.node(id).mapping.exec.as_ref();
         let paths = exec.map(|exec| {
@@ -123,6 +145,9 @@ fn unnamed(object: &ManagementObject, id: NodeId, told: &mut Vec<String>) {
             "has no `list`, and `{{{label}}}` is used below it: its children are only those that servers add"
         ));
     }
+    if !object.per_account && !object.per_object {
+        nested::doubts(object, id, may_come_otherwise(object, id), told);
+    }
     let Some(list) = &mapping.list else { return };
     list::doubts(object, id, list, told);
     for (word, access, there, key) in [
@@ -156,7 +181,7 @@ fn uses(mapping: &NodeMapping, label: &str) -> bool {
     mapping.get.iter().any(in_source) || mapping.list.as_ref().is_some_and(in_list)
 }
 
-fn sources(mapping: &NodeMapping, told: &mut Vec<String>) {
+fn matches(mapping: &NodeMapping, told: &mut Vec<String>) {
     for (number, source) in mapping.get.iter().enumerate() {
         let pipeline = &source.pipeline;
         if let SourceKind::Value(text) = &source.from

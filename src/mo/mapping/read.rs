@@ -95,8 +95,15 @@ impl MappingFile {
         let (per_account, per_object) = instances_from(&mut reader, !instances.is_empty());
         let profile = reader.parsed("profile", profile);
         let dynamic = reader.or("dynamic", false);
-        if instances.is_empty() && !per_account && !per_object && !dynamic {
-            reader.here(
+        // What is wrong with `instances` was told.
+        let has_none = match reader.raw("instances").map(|located| &located.item) {
+            None => true,
+            Some(Item::Array(all)) => all.is_empty(),
+            Some(_) => false,
+        };
+        if has_none && !per_account && !per_object && !dynamic {
+            reader.problem(
+                "instances",
                 "there can be no instance: write `instances = [\"1\"]`, or `dynamic = true` where servers create them",
             );
         }
@@ -200,6 +207,10 @@ fn instances(reader: &mut Reader<'_>) -> Vec<SeedEntry> {
             };
             check_miid(miid, &mut seen, &mut problem);
             Some(SeedEntry { miid: miid.clone(), data: None, line: located.line })
+        }
+        Item::Integer(number) => {
+            problems.at(located, path, format!("expected a string: write \"{number}\""));
+            None
         }
         _ => {
             let mut reader = Reader::at(located, path, problems);
