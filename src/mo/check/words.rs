@@ -44,27 +44,20 @@ pub(super) fn doubts(mapping: &NodeMapping, lowest: Option<f64>, told: &mut Vec<
     }
 }
 
-/// The values that servers write and none may read, in the arguments of programs, which everybody on the machine sees.
-pub(super) fn secrets(object: &ManagementObject, id: NodeId, told: &mut Vec<String>) {
-    let is_secret = |id: NodeId| {
-        let node = object.node(id);
-        let name = node.own_name().to_ascii_lowercase();
-        !node.properties.access.allows(AccessType::GET) && SECRETS.iter().any(|secret| name.contains(secret))
-    };
-    for (key, argv) in argvs(&object.node(id).mapping) {
-        let leaf = argv.iter().flat_map(|argument| &argument.0).find_map(|piece| match piece {
-            Piece::Value => is_secret(id).then(|| object.path(id)),
-            Piece::Leaf(path) => {
-                path.find(object, id).filter(|leaf| is_secret(*leaf)).map(|leaf| object.path(leaf))
-            }
-            Piece::Literal(_) | Piece::Variable(_) => None,
-        });
-        if let Some(leaf) = leaf {
-            told.push(format!(
-                "`{key}` shows {leaf} to everybody on the machine, as an argument: leave it to `input`, which is read from standard input"
-            ));
-        }
-    }
+/// A value that servers write and none may read, in the arguments of its program, which everybody on the machine sees.
+pub(super) fn secret(object: &ManagementObject, id: NodeId) -> Option<String> {
+    let node = object.node(id);
+    let name = node.own_name().to_ascii_lowercase();
+    let is_secret =
+        !node.properties.access.allows(AccessType::GET) && SECRETS.iter().any(|secret| name.contains(secret));
+    let argv = argvs(&node.mapping).find_map(|(key, argv)| (key == "set.run").then_some(argv))?;
+    let is_shown = argv.iter().any(|argument| argument.0.contains(&Piece::Value));
+    (is_secret && is_shown).then(|| {
+        format!(
+            "`set.run` shows the value to everybody on the machine, as an argument: `input = [{:?}]` gives it on standard input",
+            node.own_name()
+        )
+    })
 }
 
 /// All programs of a mapping with their arguments.

@@ -194,7 +194,7 @@ fn words_mean_what_they_do_where_they_are() {
         ),
         (
             "[node.WifiKey]\naccess = \"replace\"\nset = { run = [\"/bin/x\", \"--\", \"{}\"] }".into(),
-            "shows WifiKey to everybody",
+            "shows the value to everybody",
         ),
         (numbers("\"/bin/x\", \"{}\""), "numbers below 0 are refused"),
         (
