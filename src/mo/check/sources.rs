@@ -5,8 +5,9 @@ use std::time::Duration;
 use crate::ddf::{AccessType, Format, Properties};
 
 use super::super::join::node_key;
-use super::super::mapping::{Call, NodeMapping, Piece, Pipeline, Setting, Source, SourceKind, is_same_place};
+use super::super::mapping::{Call, NodeMapping, Piece, Pipeline, Source, SourceKind, is_same_place};
 use super::super::object::{ManagementObject, NodeId};
+use super::super::setting::Syntax;
 
 /// The builtins that always have a value.
 const ALWAYS: [&str; 7] = [
@@ -164,7 +165,7 @@ fn odd_file(mapping: &NodeMapping, told: &mut Vec<String>) {
             );
         }
         let ends = |ending| matches!(path.0.last(), Some(Piece::Literal(text)) if text.ends_with(ending));
-        if matches!(setting, Some(Setting::Variable(_))) && ends(".ini") {
+        if setting.as_ref().is_some_and(|key| key.syntax == Syntax::Shell) && ends(".ini") {
             told.push(format!("`get.syntax`: {path} is hardly a shell's, whose settings have no sections"));
         }
     }

@@ -10,10 +10,7 @@ use super::{Bench, HEAD, ddf};
 fn machine_told(bench: &Bench, mapping: &str, separated: bool) -> Vec<String> {
     let object =
         bench.object(&format!("{HEAD}{mapping}"), &ddf()).unwrap_or_else(|problems| panic!("{problems}"));
-    let problems = against_machine(
-        &object,
-        &CheckTarget { state: Path::new("/var/lib/omadm"), separated },
-    );
+    let problems = against_machine(&object, &CheckTarget { state: Path::new("/var/lib/omadm"), separated });
     problems.iter().map(|problem| format!("{}: {}", problem.line.unwrap(), problem.what)).collect()
 }
 
