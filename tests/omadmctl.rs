@@ -348,3 +348,45 @@ alert = { type = "urn:x-acme:at:fast:1.0" }
     }
     assert_eq!(checked.status.code(), Some(1), "{told}");
 }
+
+#[test]
+fn what_is_hardly_meant_shows_in_what_is_read() {
+    let folder = TempDir::new().unwrap();
+    let mapping = "moid = \"urn:x:1\"\nroot = \"Seen\"\ninstances = [\"1\"]\n\
+        [object.bus]\ndbus = \"org.x.M\"\npath = \"/org/x\"\ninterface = \"org.x.M\"\n\
+        [node.Mode]\nget = { file = \"/word\", map = { UP = \"on\" }, otherwise = \"unknown\" }\n\
+        [node.Level]\nformat = \"int\"\nget = { file = \"/most\" }\nset = { file = \"/most\" }\nmin = 255\nmax = { file = \"/most\" }\n\
+        [node.High]\nformat = \"int\"\nget = { file = \"/most\" }\nset = { store = true }\nmax = 99\n\
+        [node.Since]\nget = { file = \"/most\", time = \"epoch\" }\n\
+        [node.All]\nget = { file = \"/json\" }\n\
+        [node.Doing]\nget = { object = \"bus\", method = \"Reboot\" }\n\
+        [node.Limit]\nformat = \"int\"\nmax = { file = \"/word\" }\n\
+        [node.\"Cut/<c>\"]\nlist = { file = \"/lines\", max = 1 }\n\
+        [node.\"None/<n>\"]\nlist = { file = \"/lines\", match = '^x(.*)' }\n\
+        [node.\"Lost/<l>\"]\nlist = { file = \"/lines\", match = '^(?<a>\\w+)(?: (?<l>\\w+))?$', key = \"l\" }\n";
+    let mo = folder.path().join("seen");
+    files::put(&mo.join("seen.toml"), mapping, files::PLAIN).unwrap();
+    for (name, content) in [("word", "up\n"), ("most", "255\n"), ("json", "[1, 2]\n"), ("lines", "a b\nc\n")]
+    {
+        files::put(&folder.path().join(name), content, files::PLAIN).unwrap();
+    }
+    let [mo, sysroot] = [mo.as_path(), folder.path()].map(|path| path.to_str().unwrap());
+    let answer = ctl(&["mo", "check", "--read", "--sysroot", sysroot, mo]);
+    let shown = text(&answer.stdout);
+    for line in [
+        "\nMode = unknown\n    map: by `otherwise`\n",
+        "\nLevel = 255\n    max: 255\n    limits: nothing is between 255 and 255\n",
+        "\nHigh = 255\n    value: could not be set: \"255\" is above the maximum of \"99\"\n",
+        "\nSince = 1970-01-01T00:04:15Z\n    time: is it counted in another unit",
+        "\nAll = [1, 2]\n    value: is JSON with more in it",
+        "\n    bus Reboot(): not called: it seems to do something\n",
+        "\n    max: up is no number: no change is let pass\n",
+        "\n  <c>: there are more than its `max` of 1: the others are left out\n",
+        "\n  <n>: `match` fits none of 2 lines\n",
+        "\n  <l>: 1 lines fit `match`, and the group that names the child has no part in them\n",
+    ] {
+        assert!(shown.contains(line), "{line:?} is not in:\n{shown}");
+    }
+    assert_eq!(answer.status.code(), Some(1), "a limit is no number");
+    assert!(shown.contains("`get` calls bus Reboot()"), "{shown}");
+}

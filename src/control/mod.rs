@@ -13,6 +13,7 @@ mod ddf;
 mod explain;
 mod findings;
 mod folder;
+mod marks;
 mod mo;
 mod reading;
 mod terminal;

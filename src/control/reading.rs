@@ -9,6 +9,7 @@ use std::sync::Arc;
 use serde_json::{Value as Json, json};
 
 use super::folder::named;
+use super::marks::{self, Marks, shown};
 use super::terminal::Terminal;
 use crate::backend::{
     self, Answer, BackendError, Builtins, Bus, BusMember, Child, Context, Machine, Request, Seen,
@@ -20,9 +21,6 @@ use crate::mo::limit::Bound;
 use crate::mo::mapping::{Call, ListFrom, Source, SourceKind};
 use crate::mo::{self, ManagementObject, Node, NodeId, Value};
 use crate::spanned::Problems;
-
-/// The longest value that is shown, in characters.
-const LONGEST: usize = 160;
 
 /// The tree of an object: what was found in it.
 pub(super) struct ShownTree<'a> {
@@ -43,8 +41,9 @@ struct Row {
     passed_over: Vec<(String, String)>,
     /// The limits that were read, each with what it is or why there is none.
     limits: Vec<(&'static str, String)>,
-    /// What D-Bus objects say of the members that the mapping names, each by its key.
-    doubts: Vec<(&'static str, String)>,
+    /// What is hardly meant by what was read, and what D-Bus objects say of the members that the mapping names, each by
+    /// its key.
+    doubts: Marks,
 }
 
 enum NodeContent {
@@ -213,8 +212,10 @@ impl Reading<'_> {
                 );
             }
         };
-        if children.is_empty() {
-            self.push(&missing, NodeContent::Missing(Some("the list is empty".to_owned())), Vec::new());
+        let noted = marks::of_list(list, children.len(), &self.context(way, &client_uri)).await;
+        if children.is_empty() || noted.is_some() {
+            let why = noted.unwrap_or_else(|| "the list is empty".to_owned());
+            self.push(&missing, NodeContent::Missing(Some(why)), Vec::new());
         }
         for Child { name, captured, item } in children {
             let mut way = way.to(&name);
@@ -244,12 +245,19 @@ impl Reading<'_> {
         let default = node.properties.default_value.as_deref();
         let default = default.and_then(|text| Value::from_text(format, text).ok());
         let (mut state, mut passed_over) = (NodeContent::Missing(None), Vec::new());
+        let mut noted = Marks::new();
         self.leaves.0.insert(id);
         for source in &node.mapping.get {
             let context = Context { stored: default.as_ref(), ..self.context(way, &client_uri) };
             let name = source.from.named(&Variables { names: &way.names, ..Variables::default() });
+            // To look must change nothing.
+            if matches!(&source.from, SourceKind::Method { method, .. } if mo::check::acts(method)) {
+                passed_over.push((name, "not called: it seems to do something".to_owned()));
+                continue;
+            }
             match backend::read_source(source, format, &context).await {
                 Ok(Answer::Value(reading)) if !reading.value.is_empty() => {
+                    noted = marks::of_value(&node.mapping, format, source, &reading.value);
                     state = NodeContent::Value(reading.value);
                     self.leaves.1.insert(id);
                     break;
@@ -265,6 +273,14 @@ impl Reading<'_> {
             }
         }
         self.push(way, state, passed_over);
+        self.note(noted);
+    }
+
+    /// Notes something of the row that was pushed last.
+    fn note(&mut self, noted: Marks) {
+        if let Some(row) = self.rows.last_mut() {
+            row.doubts.extend(noted);
+        }
     }
 
     /// Reads the limits of the leaf that was read last.
@@ -298,7 +314,12 @@ impl Reading<'_> {
                 }
             };
             let said = match answer {
-                Ok(Answer::Value(reading)) if !reading.value.is_empty() => shown(&reading.value),
+                Ok(Answer::Value(reading)) if !reading.value.is_empty() => {
+                    let said = shown(&reading.value);
+                    let is_number = said.parse::<f64>().is_ok();
+                    self.has_failed |= !is_number;
+                    if is_number { said } else { format!("{said} is no number: no change is let pass") }
+                }
                 other => {
                     self.has_failed = true;
                     let why = told(other);
@@ -307,8 +328,10 @@ impl Reading<'_> {
             };
             limits.push((side.key(), said));
         }
+        let noted = marks::of_limits(&self.object.node(id).mapping, &limits);
         if let Some(row) = self.rows.last_mut() {
             row.limits = limits;
+            row.doubts.extend(noted);
         }
     }
 
@@ -348,9 +371,7 @@ impl Reading<'_> {
             doubts.extend(doubt.map(|doubt| (*key, doubt)));
         }
         self.has_failed |= !doubts.is_empty();
-        if let Some(row) = self.rows.last_mut() {
-            row.doubts = doubts;
-        }
+        self.note(doubts);
     }
 
     /// Tells of alarms whose leaf has no value anywhere, so that they tell nothing.
@@ -480,19 +501,5 @@ impl Row {
             "limits": limits,
             "doubts": doubts,
         })
-    }
-}
-
-/// The text of a value on one line.
-fn shown(value: &Value) -> String {
-    if let Value::Bytes(bytes) = value {
-        return format!("{} bytes", bytes.len());
-    }
-    let text = value.to_text();
-    let is_plain = !text.is_empty() && !text.chars().any(char::is_control) && text.trim() == text;
-    let whole = if is_plain { text.into_owned() } else { format!("{text:?}") };
-    match whole.char_indices().nth(LONGEST) {
-        Some((at, _)) => format!("{}…", whole.get(..at).unwrap_or_default()),
-        None => whole,
     }
 }

@@ -44,6 +44,7 @@ pub(crate) use hidden::hidden;
 pub(crate) use lines::to_keys;
 pub(crate) use machine::{CheckTarget, against_machine, of_others, unwritable};
 pub(super) use seed::seeds;
+pub(crate) use sources::acts;
 pub(crate) use types::untyped;
 pub(crate) use warnings::warnings;
 

@@ -93,8 +93,8 @@ pub(super) fn doubts(object: &ManagementObject, id: NodeId, told: &mut Vec<Strin
     copied(object, id, told);
 }
 
-/// Whether a method does something, by its name. What is read once for a person is not called then.
-fn acts(method: &str) -> bool {
+/// Whether a method does something, by its name. What is read for a person is not called then.
+pub(crate) fn acts(method: &str) -> bool {
     let is_word = |rest: &str| !rest.starts_with(|c: char| c.is_ascii_lowercase());
     ACTS.iter().any(|begin| method.strip_prefix(begin).is_some_and(is_word))
 }
