@@ -14,6 +14,7 @@ mod alarm;
 mod alarm_bus;
 mod alerts;
 mod architecture;
+mod asking;
 mod authentication;
 mod bootstrap;
 mod bus;

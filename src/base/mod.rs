@@ -18,6 +18,7 @@ mod backoff;
 mod boot;
 mod one_by_one;
 mod order;
+mod progress;
 mod random;
 mod secret;
 
@@ -25,6 +26,7 @@ pub(crate) use backoff::{Backoff, Failures, backoff};
 pub(crate) use boot::boot_id;
 pub(crate) use one_by_one::OneByOne;
 pub(crate) use order::Order;
+pub use progress::Progress;
 pub use random::Random;
 pub use secret::Secret;
 pub(crate) use stopping::{stopped, unless_stopped};

@@ -5,7 +5,13 @@ use std::path::PathBuf;
 
 use lexopt::Arg;
 
+use serde_json::{Value as Json, json};
+
+use super::help::{About, COMMANDS, help};
 use crate::cli::{Stop, value};
+
+/// The path where what the page of the mapping language says of keys is installed.
+const PAGE: &str = "/usr/share/omadm/keys.md.gz";
 
 /// The arguments of `omadmctl`: what it is asked for.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -31,141 +37,21 @@ pub(super) enum Command {
     MoNew { file: PathBuf },
     /// Read every source once, and print the values, or why there are none.
     MoRead { sysroot: PathBuf, folders: Vec<PathBuf> },
+    /// Say whether the device is at its servers.
+    Status { server: Option<String> },
+    /// Hold a session with a server.
+    SessionStart { server: String },
+    /// Say which sessions run.
+    SessionList,
+    /// Print what is at a ClientURI.
+    Get { client_uri: String },
+    /// Have the agent do something: one of its methods, the types of its arguments, and these.
+    Order { method: &'static str, kinds: &'static str, arguments: Json },
+    /// Say all that is wrong with a configuration: of one file, or the installed one.
+    ConfigCheck { file: Option<PathBuf> },
     /// Say what a key of the mapping language means.
     Explain { page: PathBuf, key: String },
 }
-
-/// The path where what the page of the mapping language says of keys is installed.
-const PAGE: &str = "/usr/share/omadm/keys.md.gz";
-
-/// The help for a command.
-struct About {
-    /// The words that call the command.
-    words: &'static str,
-    /// The arguments after them.
-    arguments: &'static str,
-    /// The purpose of the command, in a line.
-    does: &'static str,
-    /// The rest of the help.
-    more: &'static str,
-}
-
-const COMMANDS: [About; 7] = [
-    About {
-        words: "ddf show",
-        arguments: "FILE…",
-        does: "Print a device description as a tree",
-        more: NOTATION,
-    },
-    About {
-        words: "ddf check",
-        arguments: "FILE…",
-        does: "Say what is wrong with a device description, also what readers overlook",
-        more: STRICT,
-    },
-    About {
-        words: "mo check",
-        arguments: "[--read [--sysroot DIR]] DIR…",
-        does: "Say all that is wrong with mappings, and what is hardly meant",
-        more: CHECKING,
-    },
-    About {
-        words: "mo ddf",
-        arguments: "DIR",
-        does: "Write the DDF that servers fetch: the object's own, or the one made from its mapping",
-        more: DESCRIBING,
-    },
-    About {
-        words: "mo new",
-        arguments: "FILE",
-        does: "Write a mapping to begin with, for a DDF",
-        more: BEGINNING,
-    },
-    About {
-        words: "mo read",
-        arguments: "[--sysroot DIR] DIR…",
-        does: "Read every source once, and print the values, or why there are none",
-        more: READING,
-    },
-    About {
-        words: "explain",
-        arguments: "[--page FILE] KEY",
-        does: "Say what a key of the mapping language means",
-        more: EXPLAINING,
-    },
-];
-
-const NOTATION: &str = "\
-FILE is a DDF, or `-` for the standard input.
-
-Columns: name, format (`node`: an interior node), access, scope (nothing: dynamic), and what else there is:
-where a root hangs in a DM 1.x tree, the MOID, the title of a node without name, a leaf's MIME type and
-default value.
-
-Names: <x>     assigned at run time
-       [Name]  assigned at run time; what stands there is a logical name
-
-Occurrence, after the name:
-        none   exactly once
-        ?      zero or one
-        *      zero or more        *N     up to N
-        +      one or more         +N     one to N
-
-What is wrong with a file is told as FILE:LINE:COLUMN: on the standard error.";
-
-const STRICT: &str = "\
-FILE is a DDF, or `-` for the standard input.
-Held to the DTD, but for the order of elements: what is missing, unknown, twice there, or misspelt, and nodes that
-contradict themselves. Each line is FILE:LINE: what is wrong. Exits with 1 if there is any.
-
-Example:
-  omadmctl ddf check board.ddf.xml";
-
-const CHECKING: &str = "\
-DIR is a folder with a mapping, or a folder of such folders.
-Each line is FILE:LINE: KEY: what is wrong, in the order of files and lines; what is served nevertheless begins
-with `warning:`. Exits with 1 if anything is wrong. The agent need not run. A program that this machine lacks is a
-warning here, and an error of `omadmd --check`, which reads the settings too.
-With `--read`, what is sound is then read as by `omadmctl mo read`: the tree with its values, or why there are none.
-A source that fails, other than one that has nothing to say, makes it exit with 1.
-
-Examples:
-  omadmctl mo check board
-  omadmctl mo check --read board
-  omadmctl mo check /etc/omadm/mo.d";
-
-const DESCRIBING: &str = "\
-DIR is a folder with a mapping.
-
-Examples:
-  omadmctl mo ddf board >board.ddf.xml
-  omadmctl mo ddf board | omadmctl ddf show -";
-
-const BEGINNING: &str = "\
-FILE is the DDF. What is written passes `omadmctl mo check` as it is; what is TODO in it is yours.
-
-Example, of a folder that is named as its mapping:
-  mkdir board && cp acme-1.0.ddf.xml board/board.ddf.xml
-  omadmctl mo new board/board.ddf.xml >board/board.toml";
-
-const READING: &str = "\
-DIR is a folder with a mapping, such as /etc/omadm/mo.d/board; `--sysroot DIR` is where the machine's files
-are, if not in /.
-
-Below a leaf are the sources that were asked before its value, or instead of one, and what each said; and the
-limits that are read.
-The agent need not run. What programs and files say depends on who asks; as the agent:
-  sudo -u omadm omadmctl mo read /etc/omadm/mo.d/board";
-
-const EXPLAINING: &str = "\
-KEY is one of the language, such as `list`; of several with one name, `list.match` is that of a list.
-`--page FILE` is a page with tables of keys, as docs/mapping.md has them, if not that of the package in
-/usr/share/omadm.
-
-Example:
-  omadmctl explain otherwise
-
-The whole language: man omadm-mo";
 
 /// All arguments, before it is known what they mean.
 #[derive(Default)]
@@ -175,6 +61,8 @@ struct Arguments {
     reads: bool,
     sysroot: Option<PathBuf>,
     page: Option<PathBuf>,
+    /// The texts of other options, by their names.
+    texts: Vec<(String, OsString)>,
     words: Vec<OsString>,
 }
 
@@ -191,6 +79,11 @@ impl Arguments {
                 Arg::Short('h') | Arg::Long("help") => read.is_help = true,
                 Arg::Short('V') | Arg::Long("version") => return Err(Stop::Version),
                 Arg::Value(word) => read.words.push(word),
+                Arg::Long(name) if COMMANDS.iter().any(|about| about.has_option(name)) => {
+                    let name = name.to_owned();
+                    let text = parser.value()?;
+                    read.texts.push((name, text));
+                }
                 other => return Err(other.unexpected().into()),
             }
         }
@@ -232,67 +125,65 @@ impl Omadmctl {
         if read.is_help {
             return Err(Stop::Help(about.help()));
         }
-        let wrong = |what: String| Stop::Wrong(format!("{}: {what}", about.words));
-        if read.reads && about.words != "mo check" {
-            return Err(wrong("has no option --read".to_owned()));
-        }
-        match about.words {
-            "mo read" => {}
-            "mo check" if read.reads => {}
-            "mo check" if read.sysroot.is_some() => return Err(wrong("--sysroot is for --read".to_owned())),
-            _ if read.sysroot.is_some() => return Err(wrong("has no option --sysroot".to_owned())),
-            _ => {}
-        }
-        if read.page.is_some() && about.words != "explain" {
-            return Err(wrong("has no option --page".to_owned()));
-        }
-        if rest.is_empty() || rest.iter().any(|path| path.as_os_str().is_empty()) {
-            return Err(wrong(format!("expected {}", about.arguments)));
-        }
-        if rest.len() > 1 && !about.arguments.ends_with('…') {
-            return Err(wrong(format!("expected {} and nothing else", about.arguments)));
-        }
+        about.check(&read, &rest).map_err(|what| Stop::Wrong(format!("{}: {what}", about.words)))?;
+        let text = |name: &str| {
+            let given = read.texts.iter().rev().find(|(known, _)| known == name);
+            given.map(|(_, text)| text.to_string_lossy().into_owned()).unwrap_or_default()
+        };
+        let texts: Vec<String> = rest.iter().map(|path| path.to_string_lossy().into_owned()).collect();
+        let first = || texts.first().cloned().unwrap_or_default();
+        let order = |method, kinds, arguments| Command::Order { method, kinds, arguments };
+        let root = || read.sysroot.clone().unwrap_or_else(|| "/".into());
         let mut one = || rest.pop().unwrap_or_default();
         let command = match about.words {
+            "status" => Command::Status { server: texts.first().cloned() },
+            "session start" => Command::SessionStart { server: first() },
+            "session list" => Command::SessionList,
+            "get" => Command::Get { client_uri: first() },
+            "reload" => order("Reload", "", json!([])),
+            "alert raise" => {
+                let [source, target, mark, mime, data] =
+                    ["source", "target", "mark", "mime", "data"].map(text);
+                order("RaiseAlert", "ssssss", json!([first(), source, target, mark, mime, data]))
+            }
+            "config check" => Command::ConfigCheck { file: rest.pop() },
             "ddf show" => Command::DdfShow { files: rest },
             "ddf check" => Command::DdfCheck { files: rest },
-            "mo check" => {
-                let root = || read.sysroot.unwrap_or_else(|| "/".into());
-                Command::MoCheck { sysroot: read.reads.then(root), folders: rest }
-            }
+            "mo check" => Command::MoCheck { sysroot: read.reads.then(root), folders: rest },
             "mo ddf" => Command::MoDdf { folder: one() },
             "mo new" => Command::MoNew { file: one() },
-            "mo read" => {
-                Command::MoRead { sysroot: read.sysroot.unwrap_or_else(|| "/".into()), folders: rest }
-            }
-            _ => Command::Explain {
-                page: read.page.unwrap_or_else(|| PAGE.into()),
-                key: one().to_string_lossy().into_owned(),
-            },
+            "mo read" => Command::MoRead { sysroot: root(), folders: rest },
+            _ => Command::Explain { page: read.page.unwrap_or_else(|| PAGE.into()), key: first() },
         };
         Ok(Self { json: read.json, command })
     }
 }
 
 impl About {
-    fn help(&self) -> String {
-        let Self { words, arguments, does, more } = self;
-        format!("{does}\n\nUsage: omadmctl [--json] {words} {arguments}\n\n{more}\n")
+    /// Checks that the arguments are the command's.
+    fn check(&self, read: &Arguments, rest: &[PathBuf]) -> Result<(), String> {
+        let given =
+            [("read", read.reads), ("sysroot", read.sysroot.is_some()), ("page", read.page.is_some())];
+        let texts = read.texts.iter().map(|(name, _)| name.as_str());
+        let options = given.into_iter().filter(|(_, given)| *given).map(|(name, _)| name).chain(texts);
+        for option in options {
+            if !self.has_option(option) {
+                return Err(format!("has no option --{option}"));
+            }
+        }
+        if self.words == "mo check" && read.sysroot.is_some() && !read.reads {
+            return Err("--sysroot is for --read".to_owned());
+        }
+        let (least, most) = self.takes();
+        if rest.len() < least || rest.iter().any(|path| path.as_os_str().is_empty()) {
+            return Err(format!("expected {}", self.arguments));
+        }
+        match rest.len() > most {
+            true if self.arguments.is_empty() => Err("takes no arguments".to_owned()),
+            true => Err(format!("expected {} and nothing else", self.arguments)),
+            false => Ok(()),
+        }
     }
-}
-
-/// The help for the commands that begin with `word`; all for none of them.
-fn help(word: &str) -> String {
-    let begins = |about: &&About| about.words.split(' ').next() == Some(word);
-    let some: Vec<&About> = COMMANDS.iter().filter(begins).collect();
-    let shown = if some.is_empty() { COMMANDS.iter().collect() } else { some };
-    let lines: String = shown.iter().map(|about| format!("  {:10} {}\n", about.words, about.does)).collect();
-    format!(
-        "The operator's tool of the OMA DM agent.\n\n\
-         Exits with 0, with 1 if what was asked for failed, with 2 on wrong arguments.\n\n\
-         Usage: omadmctl [--json] COMMAND\n\nCommands:\n{lines}\n\
-         `omadmctl COMMAND --help` says more of each. `--json` answers in JSON, `--version` says which version this is.\n"
-    )
 }
 
 #[cfg(test)]
@@ -324,7 +215,11 @@ mod tests {
     fn every_command_is_known_and_has_its_help() {
         for about in &COMMANDS {
             let words: Vec<&str> = about.words.split(' ').collect();
-            assert!(parse(&[&words[..], &["a"]].concat()).is_ok(), "{}", about.words);
+            let (least, most) = about.takes();
+            assert!(parse(&[&words[..], &vec!["a"; least][..]].concat()).is_ok(), "{}", about.words);
+            if most < usize::MAX {
+                is_wrong(&[&words[..], &vec!["a"; most + 1][..]].concat());
+            }
             let Err(Stop::Help(help)) = parse(&[&words[..], &["--help"]].concat()) else { panic!("no help") };
             assert!(help.contains(&format!("omadmctl [--json] {}", about.words)), "{help}");
             assert!(help.lines().all(|line| line.chars().count() <= 120), "{help}");
@@ -353,6 +248,19 @@ mod tests {
         is_wrong(&["mo", "read", "--page", "page", "a"]);
         is_wrong(&["explain", "--page", "", "list"]);
         is_wrong(&["mo", "ddf", "a", "b"]);
+    }
+
+    #[test]
+    fn what_the_agent_is_asked_for_is_made_of_the_arguments() {
+        let command = |arguments: &[&str]| parse(arguments).unwrap().command;
+        assert_eq!(command(&["status"]), Command::Status { server: None });
+        assert_eq!(command(&["status", "acme"]), Command::Status { server: Some("acme".to_owned()) });
+        let raised = command(&["alert", "raise", "com.acme.door", "--mark", "minor", "--data={}"]);
+        let arguments = json!(["com.acme.door", "", "", "minor", "", "{}"]);
+        assert_eq!(raised, Command::Order { method: "RaiseAlert", kinds: "ssssss", arguments });
+        assert_eq!(command(&["config", "check"]), Command::ConfigCheck { file: None });
+        is_wrong(&["status", "--mark", "minor"]);
+        is_wrong(&["reload", "now"]);
     }
 
     #[test]

@@ -8,14 +8,22 @@ use std::io;
 use std::path::Path;
 use std::process::ExitCode;
 
+mod agent;
 mod cli;
+mod client;
+mod config;
 mod ddf;
 mod explain;
 mod findings;
 mod folder;
+mod help;
+mod hint;
 mod marks;
 mod mo;
 mod reading;
+mod session;
+mod status;
+mod table;
 mod terminal;
 
 use cli::{Command, Omadmctl};
@@ -48,6 +56,14 @@ pub fn omadmctl() -> ExitCode {
         Command::MoDdf { folder } => mo::ddf(folder, as_json, &mut terminal),
         Command::MoNew { file } => mo::new(file, &mut terminal),
         Command::MoRead { sysroot, folders } => reading::show(folders, sysroot, as_json, &mut terminal),
+        Command::Status { server } => status::show(server.as_deref(), as_json, &mut terminal),
+        Command::SessionStart { server } => session::start(server, as_json, &mut terminal),
+        Command::SessionList => status::sessions(as_json, &mut terminal),
+        Command::Get { client_uri } => agent::get(client_uri, as_json, &mut terminal),
+        Command::Order { method, kinds, arguments } => {
+            agent::order(method, (kinds, arguments.clone()), as_json, &mut terminal)
+        }
+        Command::ConfigCheck { file } => config::check(file.as_deref(), as_json, &mut terminal),
         Command::Explain { page, key } => explain::explain(key, page, as_json, &mut terminal),
     };
     match is_well {

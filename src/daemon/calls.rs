@@ -72,6 +72,7 @@ impl Daemon {
         if self.agent_state.peer(&server_id).is_none() {
             return Err(unknown_server(&server_id));
         }
+        self.sessions.followed.insert(server_id.clone());
         self.sessions.queue.ask(SessionRequest::plain(&server_id, Cause::Operator), waking::now());
         Ok(Values::Nothing)
     }

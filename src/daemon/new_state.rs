@@ -77,6 +77,7 @@ impl Daemon {
     async fn go_on_in(&mut self, agent_state: AgentState) -> Arc<AgentState> {
         self.notifications.follow(&agent_state);
         self.sessions.queue.keep(|server_id| agent_state.peer(server_id).is_some());
+        self.sessions.followed.retain(|server_id| agent_state.peer(server_id).is_some());
         self.sessions.history.keep(|server_id| agent_state.peer(server_id).is_some());
         let before = std::mem::replace(&mut self.agent_state, Arc::new(agent_state));
         self.execs.exec_slots.follow(&self.agent_state);

@@ -17,6 +17,7 @@ use crate::agent_state::AgentState;
 use crate::alert::{self, Destination};
 use crate::backend::Bus;
 use crate::base::OneByOne as _;
+use crate::base::Progress;
 use crate::base::Random;
 use crate::base::journal::id;
 use crate::base::tasks::Tasks;
@@ -25,6 +26,7 @@ use crate::bearer::Choice;
 use crate::command::DataBudget;
 use crate::config::MeteredLinks;
 use crate::exec::ExecSlots;
+use crate::service::Service;
 use crate::session::{
     Again, Circumstances, Ended, MeteredCircumstances, Outcome, Queue, Session, SessionFailure,
     SessionRequest, Step, risk_of_session,
@@ -38,6 +40,8 @@ use crate::uri::ServerId;
 pub(super) struct Sessions {
     pub(super) queue: Queue,
     pub(super) history: History,
+    /// The servers with whom a session was asked for by D-Bus, and whose next session is told of stage by stage.
+    pub(super) followed: BTreeSet<ServerId>,
     /// The tasks of running sessions, by whom each is with.
     tasks: Tasks<Destination, Ended>,
     network: Network,
@@ -69,6 +73,7 @@ impl Sessions {
         agent_state: &Arc<AgentState>,
         exec_slots: &ExecSlots,
         triggers: &mut Triggers,
+        service: &Service,
         shared: &mut Shared,
     ) -> Begun {
         let now = waking::now();
@@ -82,7 +87,7 @@ impl Sessions {
         for step in self.steps(agent_state) {
             match step {
                 Step::Begin(request) => {
-                    begun.any |= self.start(request, agent_state, exec_slots, triggers, shared);
+                    begun.any |= self.start(request, agent_state, exec_slots, triggers, service, shared);
                 }
                 Step::Wait(request) => {
                     let server_id = request.trigger.server_id.as_str();
@@ -128,6 +133,7 @@ impl Sessions {
         agent_state: &Arc<AgentState>,
         exec_slots: &ExecSlots,
         triggers: &mut Triggers,
+        service: &Service,
         shared: &mut Shared,
     ) -> bool {
         let server_id = request.trigger.server_id.clone();
@@ -141,6 +147,12 @@ impl Sessions {
             "{server_id}: session {session_id} begins ({})", request.cause.name()
         );
         let destination = request.destination();
+        let is_followed = destination.uri.is_none() && self.followed.remove(&server_id);
+        let progress = match is_followed {
+            true => service.progress(server_id.as_str(), &session_id),
+            false => Progress::default(),
+        };
+        progress.tell("session", format_args!("{session_id} begins"));
         self.history.began(&destination, &session_id, request.cause);
         if request.cause.is_notification() {
             triggers.began(&server_id);
@@ -159,6 +171,7 @@ impl Sessions {
             exec_slots: exec_slots.clone(),
             budget: self.budget.clone(),
             outage: self.queue.outage(&destination),
+            progress,
             stopping: shared.stopping.subscribe(),
         };
         let mut random = shared.random.fork();
@@ -247,8 +260,9 @@ impl Sessions {
 impl Daemon {
     /// Begins the sessions that are due.
     pub(super) async fn start_sessions(&mut self) {
-        let Self { sessions, agent_state, execs, notifications, shared, .. } = self;
-        let begun = sessions.start_due(agent_state, &execs.exec_slots, &mut notifications.triggers, shared);
+        let Self { sessions, agent_state, execs, notifications, service, shared, .. } = self;
+        let triggers = &mut notifications.triggers;
+        let begun = sessions.start_due(agent_state, &execs.exec_slots, triggers, service, shared);
         if begun.any {
             self.bootstrapping.look(waking::now());
             self.tell_status();

@@ -19,7 +19,7 @@ use super::call::{Called, Request, Route};
 use super::caller::{Answer, Caller, Callers, reply};
 use super::refusal::Refusal;
 use super::values::Values;
-use super::{NAME, introspection, log_control};
+use super::{NAME, PATH, introspection, log_control};
 use crate::backend::bus;
 use crate::base::lane::FILES;
 use crate::base::regular;
@@ -105,13 +105,17 @@ impl Link {
         }
     }
 
-    /// Sends a signal of an interface.
-    pub(super) fn signal(&self, path: &str, interface: &str, member: &str, values: Values) {
-        let Some(body) = values.body() else { return };
-        if let Ok(signal) = Message::signal(path, interface, member).build(&body) {
-            // Nobody is promised a signal.
-            let _ = self.out.try_send(signal);
-        }
+    /// The way out, for signals.
+    pub(super) fn out(&self) -> &mpsc::Sender<Message> {
+        &self.out
+    }
+}
+
+/// Sends a signal of the agent's object on its way. Nobody is promised one.
+pub(super) fn signal(interface: &str, member: &str, values: Values, out: &mpsc::Sender<Message>) {
+    let Some(body) = values.body() else { return };
+    if let Ok(signal) = Message::signal(PATH, interface, member).build(&body) {
+        let _ = out.try_send(signal);
     }
 }
 

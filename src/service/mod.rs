@@ -28,6 +28,7 @@ pub use link::Call;
 pub use refusal::Refusal;
 pub use values::{PropertyValue, Values};
 
+use crate::base::Progress;
 use crate::base::waking;
 use call::{AGENTS, PROPERTIES};
 use link::{Link, LinkError};
@@ -104,7 +105,7 @@ impl Service {
         let changed = std::mem::take(&mut self.changed);
         if let Some(link) = self.link.as_ref().filter(|_| !changed.is_empty()) {
             let values = Values::Of("sa{sv}as", json!([AGENT, {}, changed]));
-            link.signal(PATH, PROPERTIES, "PropertiesChanged", values);
+            link::signal(PROPERTIES, "PropertiesChanged", values, link.out());
         }
     }
 
@@ -146,6 +147,17 @@ impl Service {
         self.signal("SessionEnded", Values::Of("sss", json!([server, session, outcome])));
     }
 
+    /// The progress of a session, told stage by stage.
+    #[must_use]
+    pub fn progress(&self, server: &str, session: &str) -> Progress {
+        let Some(link) = &self.link else { return Progress::default() };
+        let (out, server, session) = (link.out().clone(), server.to_owned(), session.to_owned());
+        Progress::new(move |stage, what| {
+            let values = Values::Of("ssss", json!([server, session, stage, what]));
+            link::signal(AGENT, "SessionProgress", values, &out);
+        })
+    }
+
     /// Tells that an EXEC is over.
     pub fn exec_finished(&self, client_uri: &str, status: u16) {
         self.signal("ExecFinished", Values::Of("su", json!([client_uri, status])));
@@ -158,7 +170,7 @@ impl Service {
 
     fn signal(&self, member: &str, values: Values) {
         if let Some(link) = &self.link {
-            link.signal(PATH, AGENT, member, values);
+            link::signal(AGENT, member, values, link.out());
         }
     }
 

@@ -32,9 +32,9 @@ pub struct PropertyValue {
 
 impl Values {
     /// The body of a message with the values; none where they are not of the types that they should be.
-    pub(super) fn body(self) -> Option<Structure<'static>> {
+    pub(crate) fn body(self) -> Option<Structure<'static>> {
         let value = match self {
-            Self::Nothing => return None,
+            Self::Nothing | Self::Of("", _) => return None,
             Self::Of(kinds, json) => return body(kinds, &json),
             Self::Property(value) => Variant::Variant(Box::new(value.encode()?)),
             Self::Properties(values) => {
@@ -68,6 +68,7 @@ fn encode(kind: &Signature, json: &Json) -> Option<Variant<'static>> {
     Some(match (kind, json) {
         (Signature::Variant, json) => Variant::Variant(Box::new(guessed(json)?)),
         (Signature::Str, Json::String(text)) => Variant::Str(text.replace('\0', "").into()),
+        (Signature::Bool, Json::Bool(truth)) => Variant::Bool(*truth),
         (Signature::U64, json) => Variant::U64(json.as_u64()?),
         (Signature::U32, json) => Variant::U32(json.as_u64()?.try_into().ok()?),
         (Signature::Array(element), Json::Array(items)) => {

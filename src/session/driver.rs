@@ -20,7 +20,7 @@ use crate::backend::Bus;
 use crate::base::journal::id;
 use crate::base::waking;
 use crate::base::yielding::Yielder;
-use crate::base::{Random, stopped};
+use crate::base::{Progress, Random, stopped};
 use crate::bearer::{Choice, ConnectionType};
 use crate::command::{self, Allowance, CommandContext, DataBudget, Report, Share, Whose};
 use crate::connectivity::{self, Resolved};
@@ -56,6 +56,8 @@ pub struct Session {
     pub budget: DataBudget,
     /// The outage of its destination, if that does not answer.
     pub outage: Arc<Outage>,
+    /// Who follows how far it comes.
+    pub progress: Progress,
     /// Turns true when the agent ends.
     pub stopping: watch::Receiver<bool>,
 }
@@ -258,6 +260,7 @@ impl Session {
         let bus = &agent_state.tree.machine().bus;
         let mut connection =
             client.connection(self.binding.clone()).with_names(Resolved::new(Arc::clone(bus)));
+        connection.follow(&self.progress);
         // What carries the session is seen by its socket. Without one, the first package will tell why there is none.
         let facts = match uri.parse() {
             Ok(uri)
@@ -343,7 +346,13 @@ impl Driver<'_> {
                     allowance: &mut self.allowance,
                     stopping: self.stopping.clone(),
                 };
-                Event::Executed(command::execute(&command, &mut context, &mut self.report).await)
+                let done = command::execute(&command, &mut context, &mut self.report).await;
+                let first = command.parameters.iter().flatten().next().map_or("", String::as_str);
+                let verb = command.verb.name();
+                let space = if first.is_empty() { "" } else { " " };
+                let status = done.status.code;
+                self.session.progress.tell("command", format_args!("{verb}{space}{first}: {status}"));
+                Event::Executed(done)
             }
             Action::Deliver { results, carried, undeliverable } => {
                 self.execs.told(self.alerts.answered(&results, carried, undeliverable));
@@ -399,8 +408,14 @@ impl Driver<'_> {
         self.is_abroad =
             self.connection.admit(&request.uri).is_ok_and(|standing| standing == Standing::Foreign);
         let deaf = self.session.request.at.is_some() && self.is_abroad;
+        let (progress, size) = (&self.session.progress, request.body.len());
         match self.connection.send(&request).await {
             Ok(response) => {
+                let (status, answer) = (response.status, response.body.len());
+                progress.tell(
+                    "package",
+                    format_args!("{size} bytes sent, answered with HTTP status {status}, {answer} bytes"),
+                );
                 let socket = self.connection.local_address();
                 if socket.is_none() || socket != self.seen_on {
                     let bus = &self.session.agent_state.tree.machine().bus;
@@ -437,6 +452,7 @@ impl Driver<'_> {
             }
             Err(error) => {
                 let remedy = error.remedy();
+                progress.tell("package", format_args!("not answered: {error}"));
                 self.not_answered(error.to_string());
                 if remedy == Remedy::Retry {
                     self.choose_again().await;

@@ -5,6 +5,7 @@ use std::io;
 use std::net::SocketAddr;
 use std::time::Duration;
 
+use rustls::ProtocolVersion;
 use rustls::pki_types::ServerName;
 use tokio_rustls::TlsConnector;
 
@@ -15,6 +16,7 @@ use super::policy::{Refused, Standing, is_local};
 use super::reach::{self, Binding};
 use super::tls::Trust;
 use super::wire::{Metered, Moved, Wire};
+use crate::base::Progress;
 use crate::uri::Origin;
 
 /// The time limit for everything before a connection stands. A server may think for long over a package; to answer the
@@ -29,9 +31,11 @@ pub(super) async fn open(
     standing: Standing,
     trust: Trust,
     moved: &Moved,
+    progress: &Progress,
 ) -> Result<(Wire, SocketAddr), TransportError> {
     let mut step = "";
-    let opening = Opening { client, binding, names, origin, standing, trust, moved, step: &mut step };
+    let opening =
+        Opening { client, binding, names, origin, standing, trust, moved, progress, step: &mut step };
     match tokio::time::timeout(SET_UP, opening.run()).await {
         Ok(done) => done,
         Err(_) => Err(Failure::SetUp(step, SET_UP).at(origin)),
@@ -48,13 +52,14 @@ struct Opening<'a> {
     standing: Standing,
     trust: Trust,
     moved: &'a Moved,
+    progress: &'a Progress,
     /// The step that is being waited for.
     step: &'a mut &'static str,
 }
 
 impl Opening<'_> {
     async fn run(self) -> Result<(Wire, SocketAddr), TransportError> {
-        let Self { client, origin, step, .. } = self;
+        let Self { client, origin, step, progress, .. } = self;
         let at = |failure: Failure| failure.at(origin);
         *step = "reading the trusted certificates";
         // Before anything is sent: without roots there's no point.
@@ -75,6 +80,10 @@ impl Opening<'_> {
                 (origin, admissible(origin, self.standing, addresses)?)
             }
         };
+        if let Some(first) = addresses.first() {
+            let (host, count) = (&next.host, addresses.len());
+            progress.tell("name", format_args!("{host} is {} ({count} known)", first.ip()));
+        }
         *step = "TCP";
         let unconnected = |error: io::Error| at(Failure::Connect(error));
         let addresses = client.memory().order(next, addresses);
@@ -83,6 +92,7 @@ impl Opening<'_> {
         let reached = stream.peer_addr().map_err(unconnected)?.ip();
         // Until there is more to say: who is waited for in vain learns nothing.
         client.memory().learn(next, reached, false);
+        progress.tell("TCP", format_args!("{reached} answers, port {}", next.port));
         let mut stream = Metered::new(stream, self.moved.clone());
         if let Some(proxy) = &proxy {
             *step = "the proxy's tunnel";
@@ -96,10 +106,14 @@ impl Opening<'_> {
                 let name =
                     ServerName::try_from(host).map_err(|error| at(Failure::Request(error.to_string())))?;
                 let stream = TlsConnector::from(config).connect(name, stream).await;
-                Wire::Tls(Box::new(
-                    stream
-                        .map_err(|error| at(Failure::of_handshake(&error, &client.tls.roots(self.trust))))?,
-                ))
+                let stream = stream
+                    .map_err(|error| at(Failure::of_handshake(&error, &client.tls.roots(self.trust))))?;
+                let version = match stream.get_ref().1.protocol_version() {
+                    Some(ProtocolVersion::TLSv1_3) => "1.3",
+                    _ => "1.2",
+                };
+                progress.tell("TLS", format_args!("version {version}, the server's certificate is trusted"));
+                Wire::Tls(Box::new(stream))
             }
         };
         client.memory().learn(next, reached, true);

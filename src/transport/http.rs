@@ -31,6 +31,7 @@ use super::reach::Binding;
 use super::request::{PeerRole, Request, Response};
 use super::tls::Trust;
 use super::wire::{Heard, Moved, Wire};
+use crate::base::Progress;
 use crate::uri::Origin;
 
 /// The largest body that is read to its end though nobody wants it, to keep the connection; it must come at once.
@@ -49,6 +50,8 @@ pub struct Connection {
     names: Option<Arc<dyn LinkNames>>,
     kept: Vec<KeptConnection>,
     moved: Moved,
+    /// Who follows how far it comes.
+    progress: Progress,
     /// The local address of the connection in use, or that was used last.
     local: watch::Sender<Option<SocketAddr>>,
 }
@@ -130,6 +133,7 @@ impl Connection {
             client,
             binding,
             names: None,
+            progress: Progress::default(),
             kept: Vec::new(),
             moved: Moved::default(),
             local: watch::Sender::new(None),
@@ -155,6 +159,11 @@ impl Connection {
         for kept in self.kept.drain(..) {
             kept.closer.abort();
         }
+    }
+
+    /// Has somebody follow how far it comes.
+    pub fn follow(&mut self, progress: &Progress) {
+        self.progress = progress.clone();
     }
 
     /// Whether the agent may go to `uri`, and what that origin is to the account; [`Connection::send`] asks too.
@@ -229,6 +238,7 @@ impl Connection {
 
         let mut answer = self.exchange(request, target).await?;
         if own && answer.parts.status == StatusCode::UNAUTHORIZED {
+            self.progress.tell("authentication", format_args!("the server asks for credentials (401)"));
             self.client
                 .auth()
                 .challenged(&target.origin, &answer.parts.headers, answer.was_authorized, cnonce)
@@ -239,6 +249,7 @@ impl Connection {
                 self.client.auth().forget(&target.origin);
                 return Err(denied(AuthProblem::Rejected));
             }
+            self.progress.tell("authentication", format_args!("the credentials are accepted"));
         }
         let Answer { mut parts, body, kept, .. } = answer;
         if own {
@@ -357,7 +368,8 @@ impl Connection {
         // Whatever was used before says nothing of what is used now.
         self.local.send_replace(None);
         let way = (&self.binding, self.names.as_deref());
-        let (wire, local) = dial::open(&self.client, way, origin, *standing, *trust, &self.moved).await?;
+        let (moved, progress) = (&self.moved, &self.progress);
+        let (wire, local) = dial::open(&self.client, way, origin, *standing, *trust, moved, progress).await?;
         let heard = Arc::new(AtomicU64::new(0));
         let opened = match wire {
             Wire::Tls(stream) => start(Heard::new(stream, Arc::clone(&heard))).await,

@@ -28,11 +28,12 @@ class Bench:
         text = text.replace(*changed) if changed else text
         self.machine.write(f"/etc/omadm/accounts.d/{server}.toml", text, "0640", "root:omadm")
 
-    def reload(self):
-        """Reloads, and waits until the agent says that it has."""
+    def reload(self, fails=False):
+        """Reloads, which is over when the agent has done so; or fails, as a file is broken."""
         read = lambda: [line for line in self.journal() if "configuration read again" in line["MESSAGE"]]  # noqa: E731
         before = len(read())
-        self.machine.run("systemctl", "reload", SERVICE)
+        said = self.machine.run("systemctl", "reload", SERVICE, check=not fails, both=True)
+        assert bool(said.strip()) == fails, said
         wait(lambda: len(read()) > before)
         # It says that it has before it tells systemd so.
         wait(lambda: self.machine.show(SERVICE, "ActiveState") == "active")

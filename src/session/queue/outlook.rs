@@ -52,7 +52,7 @@ impl WaitsFor {
             Self::Metered => "a link that is not metered",
             Self::Backoff => "the end of the pause after a failure",
             Self::RetryAfter => "the end of the pause that the server asked for (Retry-After)",
-            Self::Fatal => "the end of an hour, as the agent died of such sessions twice",
+            Self::Fatal => "the end of the pause after the agent died of such sessions",
             Self::Clock => "a clock that is set",
             Self::Pace => "fewer sessions a minute",
         }

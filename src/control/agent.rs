@@ -1,0 +1,71 @@
+//! What the running agent is asked for: `reload`, `get`, `session list`, `alert raise`, `config-request`.
+
+use std::io::{self, Write};
+
+use serde_json::{Value as Json, json};
+
+use super::client::{AskError, Client};
+use super::terminal::Terminal;
+
+/// Says why the agent did not do it; returns that it did not.
+pub(super) fn told<O: Write, E: Write>(
+    error: &AskError,
+    as_json: bool,
+    terminal: &mut Terminal<O, E>,
+) -> io::Result<bool> {
+    if as_json {
+        let name = match error {
+            AskError::NoBus(_) => "NoBus",
+            AskError::NoAgent => "NoAgent",
+            AskError::Denied => "AccessDenied",
+            AskError::Late => "Late",
+            AskError::Refused { name, .. } => name,
+        };
+        writeln!(terminal.out, "{}", json!({ "error": name, "why": error.to_string() }))?;
+    }
+    terminal.complain(&error.to_string())?;
+    Ok(false)
+}
+
+/// Asks for something that is answered by that it is done.
+pub(super) fn order<O: Write, E: Write>(
+    method: &str,
+    (kinds, arguments): (&'static str, Json),
+    as_json: bool,
+    terminal: &mut Terminal<O, E>,
+) -> io::Result<bool> {
+    match Client::connect().and_then(|client| client.ask(method, kinds, arguments)) {
+        Ok(values) => {
+            let value = values.first().cloned().unwrap_or(Json::Null);
+            if as_json {
+                writeln!(terminal.out, "{}", json!({ "done": true, "answer": value }))?;
+            }
+            for line in value.as_array().into_iter().flatten().filter_map(Json::as_str).filter(|_| !as_json) {
+                writeln!(terminal.out, "{line}")?;
+            }
+            Ok(true)
+        }
+        Err(error) => told(&error, as_json, terminal),
+    }
+}
+
+/// Prints what is at a ClientURI: a leaf's value as it is, anything else as JSON.
+pub(super) fn get<O: Write, E: Write>(
+    client_uri: &str,
+    as_json: bool,
+    terminal: &mut Terminal<O, E>,
+) -> io::Result<bool> {
+    let read = Client::connect().and_then(|client| client.json("Get", "s", json!([client_uri])));
+    match read {
+        Ok(value) => {
+            match value {
+                Json::String(text) if !as_json => writeln!(terminal.out, "{text}")?,
+                Json::Null if !as_json => terminal.complain("nothing is there, or it has no value")?,
+                value if as_json => writeln!(terminal.out, "{value}")?,
+                value => writeln!(terminal.out, "{value:#}")?,
+            }
+            Ok(true)
+        }
+        Err(error) => told(&error, as_json, terminal),
+    }
+}

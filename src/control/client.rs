@@ -1,0 +1,140 @@
+//! The agent, asked by D-Bus.
+
+use std::time::Duration;
+
+use serde_json::Value as Json;
+use tokio::runtime::Runtime;
+use tokio::time::timeout;
+use zbus::wire::Structure;
+use zbus::{Connection, Message};
+
+use crate::backend::bus::{self, to_json};
+use crate::service::{AGENT, NAME, PATH, Values};
+
+/// How long the bus may take to be connected to.
+const CONNECTING: Duration = Duration::from_secs(10);
+/// How long the agent may take to answer.
+const ANSWERING: Duration = Duration::from_secs(80);
+
+/// Why the agent did not answer, or did not do what it was asked for.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum AskError {
+    /// There is no bus.
+    #[error("there is no message bus to ask the agent by ({0}): `systemctl status dbus`")]
+    NoBus(String),
+    /// Nobody has the agent's name.
+    #[error("the agent does not run, or is not on the message bus: `systemctl status omadmd`")]
+    NoAgent,
+    /// The bus lets the caller ask for nothing.
+    #[error(
+        "the message bus lets only root and members of the group omadm-admin ask that: `adduser NAME omadm-admin`, \
+         then log in again"
+    )]
+    Denied,
+    /// The agent does not answer.
+    #[error("the agent does not answer: `journalctl -u omadmd`")]
+    Late,
+    /// The agent refuses, with this error.
+    #[error("{why}")]
+    Refused {
+        /// The last part of the error's name.
+        name: String,
+        /// What the agent says.
+        why: String,
+    },
+}
+
+/// The agent, and the connection to ask it by.
+pub(super) struct Client {
+    pub(super) runtime: Runtime,
+    pub(super) connection: Connection,
+}
+
+impl Client {
+    /// Connects to the system's bus.
+    ///
+    /// # Errors
+    /// [`AskError::NoBus`]
+    pub(super) fn connect() -> Result<Self, AskError> {
+        let no_bus = |why: String| AskError::NoBus(why);
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+        let runtime = runtime.map_err(|error| no_bus(error.to_string()))?;
+        let connected = runtime.block_on(async { timeout(CONNECTING, bus::builder("system").build()).await });
+        let connection = match connected {
+            Ok(Ok(connection)) => connection,
+            Ok(Err(error)) => return Err(no_bus(error.to_string())),
+            Err(_) => return Err(no_bus("it does not answer".to_owned())),
+        };
+        Ok(Self { runtime, connection })
+    }
+
+    /// Calls a method of the agent's with arguments of these types; returns what it answers.
+    ///
+    /// # Errors
+    /// [`AskError`]
+    pub(super) fn ask(
+        &self,
+        method: &str,
+        kinds: &'static str,
+        arguments: Json,
+    ) -> Result<Vec<Json>, AskError> {
+        self.runtime.block_on(self.call(method, kinds, arguments))
+    }
+
+    /// Calls a method that answers with JSON.
+    ///
+    /// # Errors
+    /// [`AskError`]
+    pub(super) fn json(&self, method: &str, kinds: &'static str, arguments: Json) -> Result<Json, AskError> {
+        let answer = self.ask(method, kinds, arguments)?;
+        let text = answer.first().and_then(Json::as_str).unwrap_or_default();
+        let odd =
+            |error: serde_json::Error| AskError::Refused { name: String::new(), why: error.to_string() };
+        serde_json::from_str(text).map_err(odd)
+    }
+
+    pub(super) async fn call(
+        &self,
+        method: &str,
+        kinds: &'static str,
+        arguments: Json,
+    ) -> Result<Vec<Json>, AskError> {
+        let Self { connection, .. } = self;
+        let body = Values::Of(kinds, arguments).body();
+        let call = async {
+            match &body {
+                Some(body) => connection.call_method(Some(NAME), PATH, Some(AGENT), method, body).await,
+                None => connection.call_method(Some(NAME), PATH, Some(AGENT), method, &()).await,
+            }
+        };
+        match timeout(ANSWERING, call).await {
+            Ok(Ok(reply)) => Ok(values(&reply)),
+            Ok(Err(error)) => Err(refused(&error)),
+            Err(_) => Err(AskError::Late),
+        }
+    }
+}
+
+/// The values of a message.
+pub(super) fn values(message: &Message) -> Vec<Json> {
+    let body = message.body();
+    let values: zbus::Result<Structure<'_>> = body.deserialize();
+    values.map(|values| values.fields().iter().map(to_json).collect()).unwrap_or_default()
+}
+
+fn refused(error: &zbus::Error) -> AskError {
+    let (name, why) = match error {
+        zbus::Error::MethodError(name, why, _) => (name.to_string(), why.clone().unwrap_or_default()),
+        zbus::Error::FDO(error) => {
+            let error: &dyn zbus::DBusError = &**error;
+            (error.name().to_string(), error.description().unwrap_or_default().to_owned())
+        }
+        other => (String::new(), other.to_string()),
+    };
+    match name.rsplit('.').next().unwrap_or_default() {
+        "ServiceUnknown" | "NameHasNoOwner" => AskError::NoAgent,
+        "AccessDenied" => AskError::Denied,
+        "NoReply" => AskError::Late,
+        last => AskError::Refused { name: last.to_owned(), why },
+    }
+}

@@ -1,0 +1,29 @@
+//! `omadmctl config check [FILE]`: all that is wrong with all files, without the agent.
+
+use std::io::{self, Write};
+use std::path::Path;
+
+use super::findings::Findings;
+use super::terminal::Terminal;
+use crate::config::{Environment, Selection};
+use crate::daemon::{self, Checked};
+
+/// Says what is wrong with the installed configuration, or with that of one file; returns whether nothing is.
+pub(super) fn check<O: Write, E: Write>(
+    file: Option<&Path>,
+    as_json: bool,
+    terminal: &mut Terminal<O, E>,
+) -> io::Result<bool> {
+    let selection = file.map_or_else(Selection::default, |file| Selection::File(file.to_path_buf()));
+    let Checked { problems, warnings } = daemon::check(&selection, &Environment::current());
+    let mut findings = Findings::default();
+    findings.errors(&problems);
+    findings.warnings(&warnings);
+    let findings = findings.sorted();
+    match as_json {
+        true => writeln!(terminal.out, "{}", findings.to_json())?,
+        false => findings.show("the configuration is sound", &mut terminal.out)?,
+    }
+    terminal.out.flush()?;
+    Ok(findings.is_well())
+}

@@ -1,0 +1,27 @@
+//! Hints: where to look, by what the agent says of a session that failed.
+
+/// A part of what is said, and what to look at then. The first that fits counts.
+const HINTS: [(&str, &str); 14] = [
+    ("can't be resolved", "the name: `resolvectl query HOST`; server-uri in the account"),
+    ("resolving the name", "the name server: `resolvectl status`"),
+    ("expired", "the certificate is over, or this machine's clock is wrong: `timedatectl`"),
+    ("not valid yet", "the clock of this machine: `timedatectl`"),
+    (
+        "certificate refused",
+        "tls.ca-file in the account: it must hold the authority of the server's certificate",
+    ),
+    ("no trusted root", "the package ca-certificates, or tls.ca-file in the account"),
+    ("the server ended TLS", "auth in the account: does the server want a client certificate? its log says"),
+    ("tls: ", "the port in server-uri: is it one of TLS 1.2 or 1.3? `openssl s_client -connect HOST:443`"),
+    ("can't connect", "the server, its port in server-uri, the link, a firewall: `curl -v` the address"),
+    ("is not answered", "the link, a firewall that swallows packets: `curl -v` the address"),
+    ("authentication", "auth in the account: the user, the password's file"),
+    ("HTTP status", "the server's own log: it does not want this request; is server-uri its DM address?"),
+    ("Package#2", "the server: what it sends is no package; profile in the account"),
+    ("no DevID", "`omadmctl get urn:oma:mo:oma-dm-devinfo:1.2//DevID`"),
+];
+
+/// Where to look; none where nothing is known of such a failure.
+pub(super) fn of_failure(why: &str) -> Option<&'static str> {
+    HINTS.iter().find(|(part, _)| why.contains(part)).map(|(_, hint)| *hint)
+}

@@ -1,0 +1,163 @@
+//! `omadmctl session start SERVER`: a session, followed stage by stage.
+
+use std::future::poll_fn;
+use std::io::{self, Write};
+use std::pin::Pin;
+use std::time::Duration;
+
+use futures_core::Stream as _;
+use serde_json::{Value as Json, json};
+use tokio::time::timeout;
+use zbus::message::Type;
+use zbus::{MatchRule, Message, MessageStream};
+
+use super::agent::told;
+use super::client::{AskError, Client, values};
+use super::hint;
+use super::table::{Paper, Tone};
+use super::terminal::Terminal;
+use crate::service::{AGENT, NAME};
+
+/// How long nothing may be heard until it is looked why.
+const QUIET: Duration = Duration::from_secs(3);
+
+/// What is heard of a session.
+enum Heard {
+    /// It has reached a stage: the session's id, the stage, what is said of it.
+    Stage(String, String, String),
+    /// It is over: the session's id, and how it ended.
+    Ended(String, String),
+}
+
+/// A session that is followed.
+struct Follower<'a, O, E> {
+    client: &'a Client,
+    server: &'a str,
+    as_json: bool,
+    paper: Paper,
+    terminal: &'a mut Terminal<O, E>,
+    /// The id of the session, once it has begun.
+    id: String,
+    /// The stage that was reached last.
+    stage: String,
+    has_said_why: bool,
+}
+
+/// Starts a session, and follows it to its end; returns whether it was completed.
+pub(super) fn start<O: Write, E: Write>(
+    server: &str,
+    as_json: bool,
+    terminal: &mut Terminal<O, E>,
+) -> io::Result<bool> {
+    let client = match Client::connect() {
+        Ok(client) => client,
+        Err(error) => return told(&error, as_json, terminal),
+    };
+    let mut follower = Follower {
+        client: &client,
+        server,
+        as_json,
+        paper: Paper::stdout(),
+        terminal,
+        id: String::new(),
+        stage: String::new(),
+        has_said_why: false,
+    };
+    client.runtime.block_on(follower.follow())
+}
+
+impl<O: Write, E: Write> Follower<'_, O, E> {
+    async fn follow(&mut self) -> io::Result<bool> {
+        let mut signals = match self.begin().await {
+            Ok(signals) => signals,
+            Err(error) => return told(&error, self.as_json, self.terminal),
+        };
+        loop {
+            let next = poll_fn(|context| Pin::new(&mut signals).poll_next(context));
+            match timeout(QUIET, next).await {
+                Ok(Some(Ok(message))) => {
+                    if let Some(is_well) = self.heard(&message)? {
+                        return Ok(is_well);
+                    }
+                }
+                Ok(_) => return told(&AskError::NoAgent, self.as_json, self.terminal),
+                // The agent may be gone, or the session not have begun.
+                Err(_) => {
+                    if let Err(error) = self.look().await? {
+                        return told(&error, self.as_json, self.terminal);
+                    }
+                }
+            }
+        }
+    }
+
+    /// Asks for the session, after its signals.
+    async fn begin(&self) -> Result<MessageStream, AskError> {
+        let no_bus = |error: zbus::Error| AskError::NoBus(error.to_string());
+        let rule = MatchRule::builder().msg_type(Type::Signal).sender(NAME).interface(AGENT);
+        let rule = rule.add_arg(self.server).build().map_err(no_bus)?.into_owned();
+        let signals =
+            MessageStream::for_match_rule(rule, &self.client.connection, None).await.map_err(no_bus)?;
+        self.client.call("StartSession", "s", json!([self.server])).await?;
+        Ok(signals)
+    }
+
+    /// Takes a signal; returns whether the session was completed, when it is over.
+    fn heard(&mut self, message: &Message) -> io::Result<Option<bool>> {
+        match of_signal(message) {
+            Some(Heard::Stage(id, stage, what)) => {
+                self.id = id;
+                self.say(&stage, &what, Tone::Plain)?;
+                self.stage = stage;
+                Ok(None)
+            }
+            // Another one may have been running.
+            Some(Heard::Ended(id, outcome)) if id == self.id => {
+                let is_well = outcome == "completed";
+                self.say("end", &outcome, if is_well { Tone::Good } else { Tone::Bad })?;
+                if let Some(hint) = hint::of_failure(&outcome).filter(|_| !is_well) {
+                    self.say("look at", hint, Tone::Plain)?;
+                }
+                Ok(Some(is_well))
+            }
+            _ => Ok(None),
+        }
+    }
+
+    /// Looks what a session waits for that has not begun, and says so once.
+    async fn look(&mut self) -> io::Result<Result<(), AskError>> {
+        let answer = match self.client.call("Status", "", json!([])).await {
+            Ok(answer) => answer,
+            Err(error) => return Ok(Err(error)),
+        };
+        let text = answer.first().and_then(Json::as_str).unwrap_or_default();
+        let status: Json = serde_json::from_str(text).unwrap_or_default();
+        let waits = status.get("servers").and_then(|servers| servers.get(self.server)?.get("waitsFor"));
+        if let Some(waits) = waits.and_then(Json::as_str).filter(|_| self.id.is_empty() && !self.has_said_why)
+        {
+            self.has_said_why = true;
+            self.say("waits for", waits, Tone::Plain)?;
+        }
+        Ok(Ok(()))
+    }
+
+    fn say(&mut self, stage: &str, what: &str, tone: Tone) -> io::Result<()> {
+        if self.as_json {
+            let line = json!({ "version": 1, "server": self.server, "session": self.id, "stage": stage, "what": what });
+            writeln!(self.terminal.out, "{line}")?;
+        } else {
+            self.paper.line(&mut self.terminal.out, stage, what, tone)?;
+        }
+        self.terminal.out.flush()
+    }
+}
+
+fn of_signal(message: &Message) -> Option<Heard> {
+    let text = |value: &Json| value.as_str().unwrap_or_default().to_owned();
+    let header = message.header();
+    match (header.member()?.as_str(), values(message).as_slice()) {
+        ("SessionProgress", [_, id, stage, what]) => Some(Heard::Stage(text(id), text(stage), text(what))),
+        ("SessionEnded", [_, id, outcome]) => Some(Heard::Ended(text(id), text(outcome))),
+        _ => None,
+    }
+}

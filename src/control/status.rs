@@ -1,0 +1,202 @@
+//! `omadmctl status [SERVER]`: in one screen, whether the device is at its servers, and if not, why.
+
+use std::io::{self, Write};
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use serde_json::{Value as Json, json};
+
+use super::agent::told;
+use super::client::{AskError, Client};
+use super::table::{Paper, Tone};
+use super::terminal::Terminal;
+
+/// Shows the status; returns whether the agent answered, and knows the server.
+pub(super) fn show<O: Write, E: Write>(
+    server: Option<&str>,
+    as_json: bool,
+    terminal: &mut Terminal<O, E>,
+) -> io::Result<bool> {
+    let status = match Client::connect().and_then(|client| client.json("Status", "", json!([]))) {
+        Ok(status) => status,
+        Err(error) => return told(&error, as_json, terminal),
+    };
+    let servers = status.get("servers").and_then(Json::as_object);
+    if let Some(server) = server
+        && servers.is_none_or(|servers| !servers.contains_key(server))
+    {
+        let why = format!("no account has the server id {server:?}: `omadmctl status` names those there are");
+        return told(&AskError::Refused { name: "UnknownServer".to_owned(), why }, as_json, terminal);
+    }
+    let shown = servers.into_iter().flatten().filter(|(id, _)| server.is_none_or(|server| server == *id));
+    if as_json {
+        let mut status = status.clone();
+        if let Some(servers) = status.get_mut("servers").and_then(Json::as_object_mut) {
+            servers.retain(|id, _| server.is_none_or(|server| server == id));
+        }
+        writeln!(terminal.out, "{status}")?;
+        return Ok(true);
+    }
+    let (paper, now) = (Paper::stdout(), now());
+    if server.is_none() {
+        agent(&status, paper, &mut terminal.out)?;
+    }
+    for (id, one) in shown {
+        of_server(id, one, paper, now, &mut terminal.out)?;
+    }
+    terminal.out.flush()?;
+    Ok(true)
+}
+
+/// Shows the sessions that run.
+pub(super) fn sessions<O: Write, E: Write>(as_json: bool, terminal: &mut Terminal<O, E>) -> io::Result<bool> {
+    let status = match Client::connect().and_then(|client| client.json("Status", "", json!([]))) {
+        Ok(status) => status,
+        Err(error) => return told(&error, as_json, terminal),
+    };
+    let sessions = status.get("sessions").cloned().unwrap_or_default();
+    if as_json {
+        writeln!(terminal.out, "{}", json!({ "version": 1, "sessions": sessions }))?;
+        return Ok(true);
+    }
+    let sessions = sessions.as_array().map(Vec::as_slice).unwrap_or_default();
+    if sessions.is_empty() {
+        writeln!(terminal.out, "no session runs")?;
+    }
+    for session in sessions {
+        let (server, id, cause) = (text(session, "server"), text(session, "id"), text(session, "cause"));
+        let began = number(session, "began").map(|began| ago(now(), began)).unwrap_or_default();
+        writeln!(terminal.out, "{server}  {id}  {cause}, begun {began}")?;
+    }
+    Ok(true)
+}
+
+fn agent(status: &Json, paper: Paper, out: &mut impl Write) -> io::Result<()> {
+    let device = text(status, "deviceId");
+    let device = if device.is_empty() { "no DevID is known: no session can begin" } else { device };
+    paper.head(out, &format!("omadm-agent {} on {device}", text(status, "agent")))?;
+    let part = |name: &str, member: &str| status.get(name).and_then(|part| part.get(member)).cloned();
+    let is = |name, member| part(name, member).and_then(|truth| truth.as_bool()).unwrap_or_default();
+    if !is("clock", "believed") {
+        let waits = if is("clock", "waits") { ": scheduled sessions wait for it" } else { "" };
+        paper.line(out, "clock", &format!("not set{waits}; `timedatectl`"), Tone::Bad)?;
+    }
+    if !is("configuration", "sound") {
+        paper.line(
+            out,
+            "configuration",
+            "a file is broken: `omadmctl config check` says which",
+            Tone::Bad,
+        )?;
+    }
+    let objects = number(status, "objects").unwrap_or_default();
+    paper.line(out, "objects", &format!("{objects} management objects are served"), Tone::Plain)?;
+    for node in status.get("execs").and_then(Json::as_array).into_iter().flatten().filter_map(Json::as_str) {
+        paper.line(out, "executing", node, Tone::Plain)?;
+    }
+    if status.get("servers").and_then(Json::as_object).is_none_or(serde_json::Map::is_empty) {
+        let what = "none: put a file into /etc/omadm/accounts.d, see omadm-account(5)";
+        paper.line(out, "accounts", what, Tone::Bad)?;
+    }
+    Ok(())
+}
+
+fn of_server(id: &str, server: &Json, paper: Paper, now: u64, out: &mut impl Write) -> io::Result<()> {
+    let name = text(server, "name");
+    writeln!(out)?;
+    paper.head(out, &if name.is_empty() { id.to_owned() } else { format!("{id} ({name})") })?;
+    paper.line(out, "address", text(server, "uri"), Tone::Plain)?;
+    let (state, tone) = match text(server, "state") {
+        "running" => ("a session runs".to_owned(), Tone::Good),
+        "waiting" => (waiting(server, now), Tone::Plain),
+        _ => ("no session is due".to_owned(), Tone::Plain),
+    };
+    paper.line(out, "now", &state, tone)?;
+    let ended = number(server, "lastEnded").map(|ended| ago(now, ended));
+    let (last, tone) = match (text(server, "outcome"), ended) {
+        ("completed", Some(ended)) => (format!("completed {ended}"), Tone::Good),
+        (_, Some(ended)) => (format!("failed {ended}: {}", text(server, "why")), Tone::Bad),
+        (_, None) => ("none since the agent started".to_owned(), Tone::Plain),
+    };
+    paper.line(out, "last session", &last, tone)?;
+    if text(server, "outcome") == "failed" {
+        let contact = match number(server, "lastContact") {
+            Some(contact) => ago(now, contact),
+            None if number(server, "firstContact").is_some() => "before the agent started".to_owned(),
+            None => "never".to_owned(),
+        };
+        paper.line(out, "last contact", &contact, Tone::Plain)?;
+        if let Some(hint) = super::hint::of_failure(text(server, "why")) {
+            paper.line(out, "look at", hint, Tone::Plain)?;
+        }
+    }
+    match number(server, "pendingAlerts") {
+        None | Some(0) => Ok(()),
+        Some(alerts) => paper.line(out, "alerts", &format!("{alerts} wait for the server"), Tone::Plain),
+    }
+}
+
+fn waiting(server: &Json, now: u64) -> String {
+    let cause = text(server, "nextCause");
+    let when = match number(server, "nextTry") {
+        Some(next) => format!("in {}", span(next.saturating_sub(now))),
+        None => "later".to_owned(),
+    };
+    format!("a session begins {when} ({cause}); it waits for {}", text(server, "waitsFor"))
+}
+
+fn now() -> u64 {
+    SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs())
+}
+
+fn text<'a>(json: &'a Json, name: &str) -> &'a str {
+    json.get(name).and_then(Json::as_str).unwrap_or_default()
+}
+
+fn number(json: &Json, name: &str) -> Option<u64> {
+    json.get(name).and_then(Json::as_u64)
+}
+
+fn ago(now: u64, then: u64) -> String {
+    format!("{} ago", span(now.saturating_sub(then)))
+}
+
+/// A span of time in its two largest units.
+fn span(seconds: u64) -> String {
+    let (minutes, hours, days) = (seconds / 60, seconds / 3600, seconds / 86_400);
+    match seconds {
+        0..60 => format!("{seconds} s"),
+        60..3600 => format!("{minutes} min"),
+        3600..86_400 => format!("{hours} h {} min", minutes % 60),
+        _ => format!("{days} d {} h", hours % 24),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_span_is_told_in_what_people_count_by() {
+        for (seconds, expected) in
+            [(0, "0 s"), (59, "59 s"), (119, "1 min"), (3600, "1 h 0 min"), (100_000, "1 d 3 h")]
+        {
+            assert_eq!(span(seconds), expected);
+        }
+    }
+
+    #[test]
+    fn a_failure_is_shown_with_its_reason_the_next_try_and_where_to_look() {
+        let server = json!({
+            "state": "waiting", "name": "Acme", "uri": "https://dm.acme.example/dm", "outcome": "failed",
+            "why": "https://dm.acme.example: can't connect: Connection refused", "lastEnded": 940, "nextTry": 1060,
+            "nextCause": "retry", "waitsFor": "the end of the pause after a failure", "pendingAlerts": 2,
+        });
+        let mut out = Vec::new();
+        of_server("acme", &server, Paper::plain(80), 1000, &mut out).unwrap();
+        let shown = String::from_utf8(out).unwrap();
+        for part in ["acme (Acme)", "failed 1 min ago", "in 1 min (retry)", "last contact", "never", "2 wait"]
+        {
+            assert!(shown.contains(part), "{part}:\n{shown}");
+        }
+    }
+}

@@ -1,0 +1,139 @@
+//! `omadmctl` asks a running agent: on a bus of the test's own, or where there is none.
+
+use std::process::{Output, Stdio};
+
+use omadm_agent::lab::files;
+use serde_json::{Value, json};
+use tokio::process::Command;
+
+use crate::support::local::Agent;
+use crate::support::{BENCH, Bench, DEVINFO, SERVER_ID, Setup};
+
+async fn ctl_at(bus: &str, arguments: &[&str]) -> Output {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_omadmctl"));
+    command.args(arguments).stdin(Stdio::null()).env("DBUS_SYSTEM_BUS_ADDRESS", bus).env_remove("COLUMNS");
+    tokio::time::timeout(crate::support::LIMIT, command.output()).await.unwrap().unwrap()
+}
+
+async fn ctl(agent: &Agent, arguments: &[&str]) -> (Option<i32>, String, String) {
+    let Output { status, stdout, stderr } = ctl_at(&agent.bus.address(), arguments).await;
+    (status.code(), String::from_utf8(stdout).unwrap(), String::from_utf8(stderr).unwrap())
+}
+
+#[tokio::test]
+async fn a_session_is_followed_stage_by_stage() {
+    let bench = Bench::new().await;
+    bench.play(json!([[["GET", format!("{DEVINFO}//DevID")], ["GET", format!("{BENCH}//Nothing")]]]));
+    let agent = Agent::start(&bench).await;
+    let (code, out, err) = ctl(&agent, &["session", "start", SERVER_ID]).await;
+    assert_eq!((code, err.as_str()), (Some(0), ""), "{out}");
+    let stages = ["session", "name", "TCP", "TLS", "package", "command", "end"];
+    let places: Vec<_> = stages.iter().map(|stage| out.find(&format!("\n  {stage} "))).collect();
+    // The first line has none before it.
+    assert!(out.starts_with("  session ") && places[1..].iter().all(Option::is_some), "{out}");
+    assert!(places[1..].is_sorted(), "{out}");
+    assert!(out.contains("//DevID: 200") && out.contains("Nothing: 404"), "{out}");
+    assert!(out.ends_with("completed\n"), "{out}");
+    let (code, out, _) = ctl(&agent, &["session", "start", SERVER_ID, "--json"]).await;
+    let lines: Vec<Value> = out.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    let last = lines.last().unwrap();
+    assert_eq!((code, &last["stage"], &last["what"]), (Some(0), &json!("end"), &json!("completed")), "{out}");
+    let (code, _, err) = ctl(&agent, &["session", "start", "nobody"]).await;
+    assert!(code == Some(1) && err.contains("no account has the server id \"nobody\""), "{err}");
+    agent.stop().await;
+}
+
+#[tokio::test]
+async fn a_session_that_can_t_be_held_stops_at_its_stage_with_a_hint() {
+    let bench = Bench::with(Setup {
+        account: Box::new(|account, _| account.server_uri = "https://127.0.0.1:1/dm".to_owned()),
+        ..Setup::default()
+    })
+    .await;
+    let agent = Agent::start(&bench).await;
+    let (code, out, _) = ctl(&agent, &["session", "start", SERVER_ID]).await;
+    assert_eq!(code, Some(1), "{out}");
+    assert!(out.contains("\n  name ") && !out.contains("\n  TCP "), "{out}");
+    assert!(
+        out.contains("not answered: ") && out.contains("can't connect") && out.contains("look at"),
+        "{out}"
+    );
+    let (code, out, err) = ctl(&agent, &["status"]).await;
+    assert_eq!((code, err.as_str()), (Some(0), ""), "{out}");
+    for told in ["failed", "can't connect", "(retry)", "last contact", "never", "look at"] {
+        assert!(out.contains(told), "{told}:\n{out}");
+    }
+    agent.stop().await;
+}
+
+#[tokio::test]
+async fn the_status_is_as_wide_as_it_may_be_and_has_no_colour_in_a_pipe() {
+    let bench = Bench::new().await;
+    let agent = Agent::start(&bench).await;
+    for columns in ["60", "80", "200"] {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_omadmctl"));
+        command.arg("status").env("DBUS_SYSTEM_BUS_ADDRESS", agent.bus.address()).env("COLUMNS", columns);
+        let out = String::from_utf8(command.output().await.unwrap().stdout).unwrap();
+        let most: usize = columns.parse().unwrap();
+        assert!(out.lines().all(|line| line.chars().count() <= most), "{columns}:\n{out}");
+        assert!(out.contains(SERVER_ID) && !out.contains('\u{1b}'), "{out}");
+    }
+    let (code, out, _) = ctl(&agent, &["status", SERVER_ID, "--json"]).await;
+    let status: Value = serde_json::from_str(&out).unwrap();
+    assert_eq!((code, &status["version"]), (Some(0), &json!(1)), "{out}");
+    assert!(status["deviceId"].as_str().is_some_and(|id| !id.is_empty()), "{out}");
+    assert_eq!(status["servers"][SERVER_ID]["state"], "idle", "{out}");
+    let (code, out, err) = ctl(&agent, &["status", "nobody", "--json"]).await;
+    let error: Value = serde_json::from_str(&out).unwrap();
+    assert_eq!((code, &error["error"]), (Some(1), &json!("UnknownServer")), "{err}");
+    agent.stop().await;
+}
+
+#[tokio::test]
+async fn a_reload_fails_where_a_file_is_broken_and_says_what_is() {
+    let bench = Bench::new().await;
+    let agent = Agent::start(&bench).await;
+    assert_eq!(ctl(&agent, &["reload"]).await, (Some(0), String::new(), String::new()));
+    let account = bench.gateway.path("accounts").join("other.toml");
+    files::put(&account, "server-id = \"other\"\nserver-uri = 7\n", files::PLAIN).unwrap();
+    let (code, _, err) = ctl(&agent, &["reload"]).await;
+    assert!(code == Some(1) && err.contains("other.toml:2: server-uri"), "{err}");
+    let config = bench.gateway.config();
+    let (code, out, _) = ctl(&agent, &["config", "check", config.to_str().unwrap()]).await;
+    assert!(code == Some(1) && out.contains("other.toml:2: server-uri"), "{out}");
+    agent.stop().await;
+}
+
+#[tokio::test]
+async fn what_is_in_the_tree_is_printed_and_alerts_are_raised() {
+    let bench = Bench::new().await;
+    let agent = Agent::start(&bench).await;
+    let device = agent.json("Get", &[&format!("{DEVINFO}//DevID")]).await.unwrap();
+    let (code, out, _) = ctl(&agent, &["get", &format!("{DEVINFO}//DevID")]).await;
+    assert_eq!((code, out.trim_end()), (Some(0), device.as_str().unwrap()));
+    let (code, out, _) = ctl(&agent, &["get", "--json", &format!("{DEVINFO}//")]).await;
+    assert!(code == Some(0) && serde_json::from_str::<Value>(&out).is_ok(), "{out}");
+    let (code, _, err) = ctl(&agent, &["get", "urn:nothing//A"]).await;
+    assert!(code == Some(1) && err.contains("urn:nothing"), "{err}");
+    bench.play(json!([]));
+    let raised = ctl(&agent, &["alert", "raise", "--data", "{\"door\":\"open\"}", "com.acme.cabinet"]).await;
+    assert_eq!(raised, (Some(0), String::new(), String::new()));
+    bench.answered_end(&agent.agent, 1).await;
+    assert!(bench.packages()[0].json.to_string().contains("com.acme.cabinet"));
+    let (code, _, err) = ctl(&agent, &["alert", "raise", "no type"]).await;
+    assert!(code == Some(1) && err.contains("alert type"), "{err}");
+    agent.stop().await;
+}
+
+#[tokio::test]
+async fn without_an_agent_or_a_bus_it_says_what_to_do() {
+    let bus = crate::support::bus::Daemon::start();
+    let said = |output: Output| {
+        assert_eq!(output.status.code(), Some(1));
+        String::from_utf8(output.stderr).unwrap()
+    };
+    let told = said(ctl_at(&bus.address(), &["status"]).await);
+    assert!(told.contains("systemctl status omadmd"), "{told}");
+    let told = said(ctl_at("unix:path=/nowhere/bus", &["status"]).await);
+    assert!(told.contains("no message bus") && told.contains("systemctl status dbus"), "{told}");
+}
