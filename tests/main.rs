@@ -36,6 +36,7 @@ mod faults;
 mod full_disk;
 mod fumo;
 mod hanging;
+mod helper_listen;
 mod http;
 mod intent_kill;
 mod just_in_time;

@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use nix::sys::socket::getsockopt;
 use nix::sys::socket::sockopt::PeerCredentials;
+use nix::unistd::setsid;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::UnixStream;
 use tokio::time::{Instant, timeout};
@@ -61,6 +62,8 @@ impl Listener {
 /// There is none, or it comes from somebody who may not ask.
 pub(super) fn serve_stdin() -> io::Result<()> {
     super::speak();
+    // By its session whoever listens finds what is left of a request. systemd has made one already.
+    let _ = setsid();
     let rules = Rules::of_program()?;
     // A copy that no program inherits, as each gets another standard input.
     let socket = io::stdin().as_fd().try_clone_to_owned()?;

@@ -10,13 +10,17 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use nix::sys::resource::{Resource, setrlimit};
+use nix::sys::signal::{Signal, kill};
 use nix::sys::stat::{Mode, umask};
+use nix::unistd::{Pid, close, setsid};
 use tokio::net::{UnixListener, UnixStream};
 use tokio::process::Command;
 use tokio::sync::Semaphore;
 use tokio::time::{sleep, timeout};
 
 use super::NAME;
+use super::object::check_program;
+use super::results;
 use super::rules::Rules;
 
 /// The most requests that are served at one time; others wait.
@@ -25,47 +29,85 @@ const MOST: usize = 16;
 const PAUSE: Duration = Duration::from_millis(200);
 /// The longest time that a request is served, beyond all limits of mappings.
 const LONGEST: Duration = Duration::from_secs(60 * 60);
-/// The most processes that a user may come to.
+/// The most processes that a user may come to, and a request.
 const PROCESSES: u64 = 1024;
+const PROCESSES_OF_ONE: &str = "256";
 /// The largest file that a program may write, in bytes.
 const LARGEST_FILE: u64 = 2 << 30;
 
 /// Makes the socket, for the agent's user alone, and serves each request in a process of its own.
 ///
 /// # Errors
-/// The socket can't be made.
+/// The socket can't be made, or the program is not root's alone.
 pub(super) fn listen(socket: &Path) -> io::Result<()> {
+    let_go_of_what_was_inherited();
     super::speak();
     let rules = Rules::of_program()?;
+    // Of another file after an upgrade: what is called so then is begun. `/proc/self/exe` would be what this is.
+    let program = fs::read_link("/proc/self/exe")?;
+    check_program(&program.to_string_lossy(), &rules).map_err(|failure| io::Error::other(failure.why))?;
+    results::folder(&rules)?;
     match fs::remove_file(socket) {
         Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
         _ => {}
     }
     // What a request starts inherits them.
+    let memory = memory();
     setrlimit(Resource::RLIMIT_NPROC, PROCESSES, PROCESSES)?;
     setrlimit(Resource::RLIMIT_FSIZE, LARGEST_FILE, LARGEST_FILE)?;
     setrlimit(Resource::RLIMIT_CORE, 0, 0)?;
+    if let Some(memory) = memory {
+        setrlimit(Resource::RLIMIT_DATA, memory, memory)?;
+    }
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     runtime.block_on(async {
         // Nobody connects before it is the agent's.
-        let before = umask(Mode::from_bits_truncate(0o777));
+        umask(Mode::from_bits_truncate(0o777));
         let listener = UnixListener::bind(socket);
-        umask(before);
+        umask(Mode::from_bits_truncate(0o022));
         let listener = listener?;
         chown(socket, Some(rules.agent.0), Some(rules.agent.1))?;
         fs::set_permissions(socket, Permissions::from_mode(0o600))?;
         log::info!("listening on {}", socket.display());
-        take(&listener).await
+        take(&listener, &Serving { program, rules, memory }).await
     })
 }
 
+/// What serves requests.
+struct Serving {
+    program: PathBuf,
+    rules: Rules,
+    /// The most memory of a request, in bytes.
+    memory: Option<u64>,
+}
+
+/// Leaves the session of whoever started this, and closes what it had open: programs would have it as well.
+fn let_go_of_what_was_inherited() {
+    // It fails for one that leads a session already.
+    let _ = setsid();
+    let open = fs::read_dir("/proc/self/fd").into_iter().flatten().flatten();
+    let open: Vec<i32> = open.filter_map(|entry| entry.file_name().to_str()?.parse().ok()).collect();
+    for descriptor in open.into_iter().filter(|descriptor| *descriptor > 2) {
+        // One of them was the folder's own.
+        let _ = close(descriptor);
+    }
+}
+
+/// The most memory of a request: 40 per cent, as of `omadm-exec@.service`.
+fn memory() -> Option<u64> {
+    let text = fs::read_to_string("/proc/meminfo").ok()?;
+    let total = text.lines().find_map(|line| line.strip_prefix("MemTotal:"))?;
+    let total: u64 = total.trim().strip_suffix(" kB")?.parse().ok()?;
+    Some(total * 1024 / 100 * 40)
+}
+
 /// Takes connections, each of which somebody else serves.
-async fn take(listener: &UnixListener) -> io::Result<()> {
+async fn take(listener: &UnixListener, serving: &Serving) -> io::Result<()> {
     let places = Arc::new(Semaphore::new(MOST));
     loop {
         let place = Arc::clone(&places).acquire_owned().await.map_err(io::Error::other)?;
         let begun = match listener.accept().await {
-            Ok((stream, _)) => Served::begin(stream),
+            Ok((stream, _)) => Served::begin(stream, serving),
             Err(error) => Err(error),
         };
         match begun {
@@ -84,29 +126,39 @@ async fn take(listener: &UnixListener) -> io::Result<()> {
 /// A process that serves a request, and the control group of all that it starts, where there may be one.
 struct Served {
     child: tokio::process::Child,
+    session: Option<i32>,
     group: Option<PathBuf>,
 }
 
 impl Served {
-    fn begin(stream: UnixStream) -> io::Result<Self> {
+    fn begin(stream: UnixStream, serving: &Serving) -> io::Result<Self> {
+        let program = &serving.program;
+        check_program(&program.to_string_lossy(), &serving.rules)
+            .map_err(|failure| io::Error::other(failure.why))?;
         let stream = stream.into_std()?;
         stream.set_nonblocking(false)?;
-        let child = Command::new("/proc/self/exe")
+        let child = Command::new(program)
             .arg0(NAME)
             .env_clear()
             .current_dir("/")
             .stdin(Stdio::from(OwnedFd::from(stream)))
-            .process_group(0)
             .kill_on_drop(true)
             .spawn()?;
-        let group = child.id().and_then(control_group);
-        Ok(Self { child, group })
+        let session = child.id().and_then(|id| i32::try_from(id).ok());
+        let group = child.id().and_then(|id| control_group(id, serving.memory));
+        Ok(Self { child, session, group })
     }
 
     /// Waits for its end, and ends what it has left running.
     async fn end(mut self) {
         if timeout(LONGEST, self.child.wait()).await.is_err() {
             let _ = self.child.kill().await;
+        }
+        // Its programs have process groups of their own, and are in its session.
+        if let Some(session) = self.session {
+            for process in of_session(session) {
+                let _ = kill(process, Signal::SIGKILL);
+            }
         }
         let Some(group) = self.group else { return };
         let _ = tell(&group.join("cgroup.kill"), "1");
@@ -121,12 +173,32 @@ impl Served {
     }
 }
 
-/// Puts a process into a control group of its own; none where the kernel or its owner does not let us.
-fn control_group(process: u32) -> Option<PathBuf> {
+/// The processes of a session.
+fn of_session(session: i32) -> Vec<Pid> {
+    let entries = fs::read_dir("/proc").into_iter().flatten().flatten();
+    let processes = entries.filter_map(|entry| entry.file_name().to_str()?.parse::<i32>().ok());
+    let is_of_it = |process: &i32| {
+        let stat = fs::read_to_string(format!("/proc/{process}/stat")).unwrap_or_default();
+        // The name, in parentheses, may have anything in it. After it: state, parent, group, session.
+        let after = stat.rsplit_once(')').map(|(_, after)| after).unwrap_or_default();
+        after.split_whitespace().nth(3) == Some(session.to_string().as_str())
+    };
+    processes.filter(is_of_it).map(Pid::from_raw).collect()
+}
+
+/// Puts a process into a control group of its own, with limits; none where the kernel or its owner does not let us.
+fn control_group(process: u32, memory: Option<u64>) -> Option<PathBuf> {
     let own = fs::read_to_string("/proc/self/cgroup").ok()?;
     let own = own.lines().find_map(|line| line.strip_prefix("0::/"))?;
-    let group = Path::new("/sys/fs/cgroup").join(own).join(format!("{NAME}-{process}"));
+    let own = Path::new("/sys/fs/cgroup").join(own);
+    let group = own.join(format!("{NAME}-{process}"));
     fs::create_dir(&group).ok()?;
+    // A group that has processes itself, and is not the first, can't have limits below: then those of processes count.
+    let _ = tell(&own.join("cgroup.subtree_control"), "+memory +pids");
+    let _ = tell(&group.join("pids.max"), PROCESSES_OF_ONE);
+    if let Some(memory) = memory {
+        let _ = tell(&group.join("memory.max"), &memory.to_string());
+    }
     if tell(&group.join("cgroup.procs"), &process.to_string()).is_err() {
         let _ = fs::remove_dir(&group);
         return None;

@@ -84,7 +84,10 @@ fn give(file: &File, group: u32) -> io::Result<()> {
 }
 
 /// Sees to it that the folder is there, and that only root puts something there.
-fn folder(rules: &Rules) -> io::Result<()> {
+///
+/// # Errors
+/// Somebody else may, or it can't be made.
+pub(super) fn folder(rules: &Rules) -> io::Result<()> {
     let folder = &rules.results;
     match DirBuilder::new().mode(0o750).create(folder) {
         Ok(()) => chown(folder, None, Some(rules.agent.1))?,

@@ -6,9 +6,10 @@
 use std::convert::Infallible;
 use std::ffi::{CString, OsString};
 use std::io;
-use std::os::unix::ffi::OsStringExt as _;
+use std::os::unix::process::CommandExt as _;
+use std::process::Command;
 
-use nix::unistd::{User, execv, geteuid, initgroups, setgid, setuid};
+use nix::unistd::{User, geteuid, initgroups, setgid, setuid};
 
 /// Becomes `user`, and then the program that `argv` begins with.
 ///
@@ -34,9 +35,8 @@ fn try_to(user: &str, argv: &[OsString]) -> io::Result<Infallible> {
     } else if User::from_uid(geteuid())?.is_none_or(|own| own.name != user) {
         return Err(io::Error::new(io::ErrorKind::PermissionDenied, "only root can become somebody else"));
     }
-    let argv: Vec<CString> =
-        argv.iter().map(|word| CString::new(word.clone().into_vec())).collect::<Result<_, _>>()?;
-    let program = argv.first().ok_or_else(|| io::Error::other("there is no program"))?;
-    execv(program, &argv)
-        .map_err(|error| io::Error::other(format!("{}: {}", program.to_string_lossy(), error.desc())))
+    let (program, arguments) = argv.split_first().ok_or_else(|| io::Error::other("there is no program"))?;
+    // Unlike a bare `execv`, it gives back the default of SIGPIPE, which this program ignores: `yes | head` would not end.
+    let error = Command::new(program).args(arguments).exec();
+    Err(io::Error::new(error.kind(), format!("{}: {error}", program.to_string_lossy())))
 }

@@ -8,9 +8,6 @@ use super::super::object::{ManagementObject, NodeId};
 use super::super::template::{Piece, Template};
 use super::super::value::Value;
 
-/// The longest time that the helper lets a program run.
-const LONGEST_OF_HELPER: u64 = 3600;
-
 /// What is hardly meant of a leaf. `is_filled`: something else than servers gives it values, such as an EXEC.
 pub(super) fn doubts(object: &ManagementObject, id: NodeId, is_filled: bool, told: &mut Vec<String>) {
     let node = object.node(id);
@@ -102,7 +99,7 @@ pub(super) fn of_each(object: &ManagementObject, id: NodeId, told: &mut Vec<Stri
     }
 }
 
-/// What is hardly meant of the files and the times that a mapping names.
+/// What is hardly meant of the files that a mapping names.
 pub(super) fn places(mapping: &NodeMapping, told: &mut Vec<String>) {
     let read = mapping.get.iter().filter_map(|source| match &source.from {
         SourceKind::File { path, .. } => Some(("get", path)),
@@ -116,19 +113,6 @@ pub(super) fn places(mapping: &NodeMapping, told: &mut Vec<String>) {
         if let Some(odd) = taken_literally(path) {
             told.push(format!(
                 "`{key}.file`: `{odd}` in {path} is taken literally: a variable is written {{if}}, and `*` is for lists"
-            ));
-        }
-    }
-    for (key, call) in super::machine::calls(mapping) {
-        // Programs are run by the helper, as whichever user.
-        let timeout = match call {
-            Call::Run(program) => program.timeout,
-            Call::Bus { timeout, privileged: true, .. } => *timeout,
-            _ => continue,
-        };
-        if timeout.as_secs() > LONGEST_OF_HELPER {
-            told.push(format!(
-                "`{key}.timeout`: omadm-exec is ended after an hour, and what it does with it"
             ));
         }
     }

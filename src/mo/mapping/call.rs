@@ -10,6 +10,8 @@ use super::setting::setting;
 use super::{Call, Program, TIMEOUT};
 
 const USER: &str = "omadm";
+/// The longest time that may be given: `RuntimeMaxSec=` of `omadm-exec@.service`, less what goes before and after.
+const LONGEST: Duration = Duration::from_secs(55 * 60);
 
 /// Reads a call of one of the `allowed` kinds; a D-Bus property only where there is a value for it.
 pub(super) fn call(
@@ -63,6 +65,9 @@ fn timeout(reader: &mut Reader<'_>) -> Duration {
     let timeout = reader.or("timeout", TIMEOUT);
     if timeout.is_zero() {
         reader.problem("timeout", "must be more than nothing");
+    }
+    if timeout > LONGEST {
+        reader.problem("timeout", "is more than 55min: the helper is ended after an hour, whatever it is at");
     }
     timeout
 }

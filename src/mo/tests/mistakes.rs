@@ -184,7 +184,6 @@ fn mistakes_that_are_served_are_warnings() {
             format!("[node.A]\n{}equals = \"x\"", alarm.replace("\" }", "\", cleared = \"urn:x:1\" }")),
             "`cleared` is the same as `type`",
         ),
-        ("[node.A]\nexec = { run = [\"/bin/x\"], user = \"root\", timeout = \"2h\" }".into(), "is ended after an hour"),
     ] {
         is_told("warning", &tables, expected);
     }
