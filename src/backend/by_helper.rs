@@ -10,11 +10,12 @@ use base64::engine::general_purpose::STANDARD;
 use serde_json::{Map, Value as Json};
 use tokio::time::{sleep, timeout};
 
+use super::bus::Seen;
 use super::context::{Context, Machine};
 use super::error::BackendError;
 use super::helper::{BEYOND, Helper, RESULTS, next};
 use super::reports::Reports;
-use super::run::{End, Exit, Running};
+use super::run::{End, Exit, Running, SOURCE_TIMEOUT};
 use crate::helper_protocol::{self as protocol, ExecEnd, HelperOp, HelperReply, HelperRequest, Verb, code};
 use crate::mo::given::Given;
 use crate::mo::mapping::{Call, Exec};
@@ -61,8 +62,36 @@ pub(super) async fn ask(
     limit: Duration,
     context: &Context<'_>,
 ) -> Result<HelperReply, BackendError> {
-    let request = request(Helper::name(), op, context)?;
+    let request = request(Helper::name(), vec![op], context)?;
     helper.ask(&request, context.request.client_uri, limit).await
+}
+
+/// Asks for the values of many leaves of the context's object over one connection, and has `seen` keep what is answered.
+/// What is not, is asked for by itself later.
+pub async fn ask_ahead(ops: Vec<HelperOp>, seen: &Seen, context: &Context<'_>) {
+    let (Some(helper), Ok(request)) = (&context.machine.helper, request(Helper::name(), ops, context)) else {
+        return;
+    };
+    let asked = async {
+        let mut stream = helper.send(&request).await?;
+        for _ in &request.ops {
+            let reply = next(&mut stream).await?;
+            if let Some(op) = request.ops.get(reply.index) {
+                seen.answered(op, reply);
+            }
+        }
+        Ok::<_, io::Error>(())
+    };
+    let why = match timeout(SOURCE_TIMEOUT + BEYOND, asked).await {
+        Ok(Ok(())) => return,
+        Ok(Err(error)) => error.to_string(),
+        Err(_) => "no answer in time".to_owned(),
+    };
+    log::debug!(
+        "{}: asked for one by one: {}",
+        context.request.client_uri,
+        helper.failed("values", &io::Error::other(why))
+    );
 }
 
 /// Has a node executed; what becomes of that is told by what is returned.
@@ -74,7 +103,7 @@ pub(super) async fn start(
     let what = context.request.client_uri.to_owned();
     let op = HelperOp { resumed: context.request.resumed, ..op(Verb::Exec, context)? };
     let id = context.request.exec_id.map_or_else(Helper::name, str::to_owned);
-    let request = request(id.clone(), op, context)?;
+    let request = request(id.clone(), vec![op], context)?;
     let place = helper.place_of_exec();
     let place =
         place.ok_or_else(|| helper.failed(&what, &io::Error::other("it executes as much as it may")))?;
@@ -140,7 +169,7 @@ pub(super) fn collect(helper: Option<&Helper>, exec: Option<&Exec>, id: &str) ->
 
 const WITHOUT_NODE: BackendError = BackendError::Unsupported("a privileged source outside of an object");
 
-fn request(id: String, op: HelperOp, context: &Context<'_>) -> Result<HelperRequest, BackendError> {
+fn request(id: String, ops: Vec<HelperOp>, context: &Context<'_>) -> Result<HelperRequest, BackendError> {
     let (object, _) = context.node.ok_or(WITHOUT_NODE)?;
     Ok(HelperRequest {
         v: protocol::VERSION,
@@ -148,7 +177,7 @@ fn request(id: String, op: HelperOp, context: &Context<'_>) -> Result<HelperRequ
         server: context.request.server_id.map_or_else(String::new, |id| id.as_str().to_owned()),
         folder: object.name.clone(),
         sha256: protocol::hex(&object.files_digest),
-        ops: vec![op],
+        ops,
     })
 }
 

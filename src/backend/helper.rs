@@ -163,7 +163,8 @@ impl Helper {
         }
     }
 
-    fn checked(&self, what: &str, reply: HelperReply) -> Result<HelperReply, BackendError> {
+    /// What a reply is: an answer, or an error.
+    pub(super) fn checked(&self, what: &str, reply: HelperReply) -> Result<HelperReply, BackendError> {
         let code = reply.code.unwrap_or(code::FAILED);
         if matches!(code, code::OK | code::ABSENT) {
             return Ok(reply);

@@ -65,6 +65,18 @@ pub async fn read(
     }
 }
 
+/// The operation by which the helper is asked first for a node's value, where that is soon answered; none where it is not
+/// asked first, or runs a program for it.
+#[must_use]
+pub fn first_asked(mapping: &NodeMapping, context: &Context<'_>) -> Option<HelperOp> {
+    context.machine.helper.as_ref()?;
+    let first = mapping.get.first().filter(|source| source.privileged && !mapping.pin)?;
+    if matches!(first.from, SourceKind::Run(_)) {
+        return None;
+    }
+    Some(HelperOp { source: Some(0), ..by_helper::op(Verb::Get, context).ok()? })
+}
+
 /// Asks one of a node's sources: through the helper where that takes root.
 async fn read_by_whom_may(
     source: &Source,
@@ -76,7 +88,12 @@ async fn read_by_whom_may(
         return read_source(source, format, context).await;
     };
     let op = HelperOp { source: Some(position), ..by_helper::op(Verb::Get, context)? };
-    let reply = match by_helper::ask(helper, op, run::SOURCE_TIMEOUT, context).await {
+    let known = context.seen.and_then(|seen| seen.take_answer(&op));
+    let reply = match known {
+        Some(reply) => helper.checked(context.request.client_uri, reply),
+        None => by_helper::ask(helper, op, run::SOURCE_TIMEOUT, context).await,
+    };
+    let reply = match reply {
         Ok(reply) => reply,
         Err(later) if later.is_temporary() => return Ok(Answer::Unavailable(later.to_string())),
         Err(error) => return Err(error),

@@ -26,7 +26,8 @@ impl Tree {
         let mut state = TreeState::of(self.store.snapshot()?);
         if !plan.limited.is_empty() {
             state.planned.take_in(&mut plan.changes, &plan.effects);
-            self.check_limits(&plan.limited, &state.planned, principal).await?;
+            let order = self.check_limits(&plan.limited, &state.planned, principal).await?;
+            plan.put_in_order(order);
             plan.changes = state.planned.give_back();
         }
         if plan.effects.is_empty() {

@@ -4,6 +4,7 @@ use crate::backend::{self, Answer};
 use crate::ddf::Format;
 use crate::mo::Value;
 use crate::mo::limit::Bound;
+use crate::store::NodeKey;
 
 use super::error::TreeError;
 use super::node::NodeRef;
@@ -30,6 +31,8 @@ enum Limit {
 impl Tree {
     /// Checks all limited values before anything is done. A leaf that is a limit counts as it will be after the change.
     /// Where a leaf that the agent keeps has no value, it limits nothing; whatever else has none lets no change pass.
+    /// Returns which leaf has to be written before which: a limit before a value that it does not yet let pass, as the
+    /// helper, which believes nobody, goes by what it reads.
     ///
     /// # Errors
     /// A value is outside of its limits, or a limit can't be told.
@@ -38,7 +41,8 @@ impl Tree {
         limited: &[Limited],
         planned: &Planned,
         principal: &Principal<'_>,
-    ) -> Result<(), TreeError> {
+    ) -> Result<Vec<(NodeKey, NodeKey)>, TreeError> {
+        let mut order = Vec::new();
         for Limited { node, value } in limited {
             for (side, bound) in node.mapping().limits.bounds() {
                 let limit = self.limit(node, bound, planned, principal).await?;
@@ -54,9 +58,18 @@ impl Tree {
                 };
                 let admitted = side.admit(&value.to_text(), &limit.to_text());
                 admitted.map_err(|why| validate::outside(node, &why))?;
+                if let Bound::Leaf(path) = bound
+                    && let Some(leaf) = node.relative(path.up, &path.steps)
+                    && planned.leaf(&leaf.key()).is_some()
+                    && let Ok(Some(before)) = self.value(&leaf, principal).await
+                    && !before.is_empty()
+                    && side.admit(&value.to_text(), &before.to_text()).is_err()
+                {
+                    order.push((leaf.key(), node.key()));
+                }
             }
         }
-        Ok(())
+        Ok(order)
     }
 
     async fn limit(

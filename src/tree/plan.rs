@@ -46,6 +46,8 @@ pub(super) struct Plan {
     pub(super) delegations: Edits,
     /// The values to be checked against limits that have to be read.
     pub(super) limited: Vec<Limited>,
+    /// The leaves that are written before others: limits that those are not within yet.
+    order: Vec<(NodeKey, NodeKey)>,
     pub(super) yielder: Yielder,
     /// The instance that the server was last found to be allowed to write.
     authorised: Option<Arc<Instance>>,
@@ -350,16 +352,34 @@ impl Plan {
         Ok(())
     }
 
+    /// Puts the effects in an order in which the first of each pair of leaves is written before the second.
+    pub(super) fn put_in_order(&mut self, order: Vec<(NodeKey, NodeKey)>) {
+        // A chain of limits is as long as there are pairs, at the most.
+        for _ in &order {
+            for (first, then) in &order {
+                let at = |key: &NodeKey| self.effects.iter().position(|effect| effect.node().key() == *key);
+                if let (Some(first), Some(then)) = (at(first), at(then))
+                    && first > then
+                {
+                    let effect = self.effects.remove(first);
+                    self.effects.insert(then, effect);
+                }
+            }
+        }
+        self.order = order;
+    }
+
     /// Sorts the effects so that what nothing can take back is last, and all before it still can be when it fails; and
     /// after it only what is done later to the same node, to what is in it or to what it is in: the nodes in one that a
-    /// program adds. `undos` tell what takes back which, and are put in order likewise.
+    /// program adds; and what it is a limit of. `undos` tell what takes back which, and are put in order likewise.
     pub(super) fn sort(&mut self, undos: Vec<Option<Undo>>) -> Vec<Option<Undo>> {
         let mut waiting: BTreeSet<NodeKey> = BTreeSet::new();
         let (mut first, mut last) = (Vec::new(), Vec::new());
         for (effect, undo) in self.effects.drain(..).zip(undos) {
             let key = effect.node().key();
             let is_final = undo.is_none() && effect.act().is_some();
-            if is_final || is_touched(&waiting, &key) {
+            let waits = self.order.iter().any(|(first, then)| *then == key && waiting.contains(first));
+            if is_final || waits || is_touched(&waiting, &key) {
                 waiting.insert(key);
                 last.push((effect, undo));
             } else {

@@ -8,6 +8,7 @@ use zbus::OwnedObjectPath;
 use zbus::wire::OwnedVariant;
 
 use super::Trouble;
+use crate::helper_protocol::{HelperOp, HelperReply};
 
 /// The most objects whose properties one reading keeps.
 const MOST_SEEN: usize = 64;
@@ -27,6 +28,8 @@ pub struct Seen {
     objects: Mutex<HashMap<Key, SeenResult>>,
     /// By service and path.
     managers: Mutex<HashMap<(String, String), ManagedResult>>,
+    /// What the helper has answered before it was asked one by one, by operation.
+    answered: Mutex<HashMap<String, HelperReply>>,
 }
 
 pub(super) type SeenResult = Result<Arc<SeenObject>, Trouble>;
@@ -59,6 +62,21 @@ impl Seen {
 
     pub(super) fn managers(&self) -> MutexGuard<'_, HashMap<(String, String), ManagedResult>> {
         self.managers.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Keeps what the helper has answered to an operation.
+    pub(in crate::backend) fn answered(&self, op: &HelperOp, reply: HelperReply) {
+        let Ok(op) = serde_json::to_string(op) else { return };
+        self.answered.lock().unwrap_or_else(PoisonError::into_inner).insert(op, reply);
+    }
+
+    /// Takes what the helper has answered to an operation.
+    pub(in crate::backend) fn take_answer(&self, op: &HelperOp) -> Option<HelperReply> {
+        let mut answered = self.answered.lock().unwrap_or_else(PoisonError::into_inner);
+        if answered.is_empty() {
+            return None;
+        }
+        answered.remove(&serde_json::to_string(op).ok()?)
     }
 
     pub(super) fn keep(&self, key: Key, found: SeenResult) {

@@ -7,6 +7,7 @@ mod depending;
 mod describing;
 mod executing;
 mod intending;
+mod privileged;
 mod reading;
 mod resolving;
 mod rights;

@@ -3,7 +3,7 @@
 
 use std::sync::Arc;
 
-use crate::backend::Seen;
+use crate::backend::{self, Seen};
 use crate::tree::error::TreeError;
 use crate::tree::node::NodeRef;
 use crate::tree::principal::Principal;
@@ -12,6 +12,9 @@ use crate::tree::rights::Rights;
 use crate::tree::state::TreeState;
 
 use super::visibility::{readable, secret};
+
+/// The most leaves that the helper is asked for over one connection.
+const AT_ONCE: usize = 128;
 
 /// A pass: a read under way.
 pub(in crate::tree) struct Pass<'a> {
@@ -31,6 +34,22 @@ impl Tree {
 }
 
 impl Pass<'_> {
+    /// Asks the helper for what these leaves of one object need of it, over a few connections instead of one for each.
+    pub(in crate::tree) async fn ask_ahead(&self, leaves: &[NodeRef]) {
+        if leaves.len() < 2 {
+            return;
+        }
+        for leaves in leaves.chunks(AT_ONCE) {
+            let Some(first) = leaves.first() else { return };
+            let op = |leaf| {
+                backend::first_asked(NodeRef::mapping(leaf), &self.tree.scope(leaf, self.principal).context())
+            };
+            let ops = leaves.iter().filter_map(op).collect();
+            let scope = self.tree.scope(first, self.principal);
+            backend::ask_ahead(ops, &self.seen, &scope.context()).await;
+        }
+    }
+
     /// Whether the server may read what is at a node of an instance.
     pub(in crate::tree) fn may_read(&self, node: &NodeRef) -> Result<bool, TreeError> {
         let rights = self.tree.rights(&node.object, &node.instance, self.principal, &self.state)?;

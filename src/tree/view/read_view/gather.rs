@@ -36,6 +36,7 @@ impl ReadView {
     ) -> Result<(), TreeError> {
         let outside = self.outside(&node.object);
         self.failure = None;
+        self.ask_ahead(pass, std::iter::once(node.clone()), extent, &outside).await;
         self.look(pass, node, extent, &outside).await
     }
 
@@ -91,7 +92,10 @@ impl ReadView {
                 if let (true, NodeName::Named(name)) = (outside.contains(&id), &node.object.node(id).name) {
                     self.look(pass, &node.child(id, name), extent.below(), outside).await?;
                 } else if outside.contains(&id) {
-                    for child in self.children(pass, node, id).await?.iter() {
+                    let children = self.children(pass, node, id).await?;
+                    let below = children.iter().map(|child| node.listed(id, child));
+                    self.ask_ahead(pass, below, extent.below(), outside).await;
+                    for child in children.iter() {
                         self.look(pass, &node.listed(id, child), extent.below(), outside).await?;
                     }
                 }
@@ -101,6 +105,46 @@ impl ReadView {
             }
             Ok(())
         })
+    }
+
+    /// Asks the helper for what it will be asked for by the leaves at and below `nodes`, as far as no list is on the way.
+    async fn ask_ahead(
+        &self,
+        pass: &Pass<'_>,
+        nodes: impl Iterator<Item = NodeRef> + Send,
+        extent: Extent,
+        outside: &HashSet<NodeId>,
+    ) {
+        if pass.tree.machine().helper.is_none() {
+            return;
+        }
+        let mut leaves = Vec::new();
+        for node in nodes {
+            self.asked(node, extent, outside, &mut leaves);
+        }
+        pass.ask_ahead(&leaves).await;
+    }
+
+    fn asked(&self, node: NodeRef, extent: Extent, outside: &HashSet<NodeId>, leaves: &mut Vec<NodeRef>) {
+        if !outside.contains(&node.id) || (!extent.all && withheld(&node)) {
+            return;
+        }
+        let extent = extent.of(&node);
+        if node.is_leaf() {
+            let is_asked = node.mapping().get.first().is_some_and(|source| source.privileged);
+            if is_asked && !self.values.contains_key(node.key().as_bytes()) {
+                leaves.push(node);
+            }
+            return;
+        }
+        if extent.is_cut() {
+            return;
+        }
+        for &id in node.object.children(node.id) {
+            if let NodeName::Named(name) = &node.object.node(id).name {
+                self.asked(node.child(id, name), extent.below(), outside, leaves);
+            }
+        }
     }
 
     async fn leaf(&mut self, pass: &Pass<'_>, node: &NodeRef) -> Result<(), TreeError> {
