@@ -126,6 +126,30 @@ async fn what_is_in_the_tree_is_printed_and_alerts_are_raised() {
 }
 
 #[tokio::test]
+async fn alerts_that_wait_are_listed_and_forgotten() {
+    let bench = Bench::with(Setup {
+        account: Box::new(|account, _| account.server_uri = "https://127.0.0.1:1/dm".to_owned()),
+        ..Setup::default()
+    })
+    .await;
+    let agent = Agent::start(&bench).await;
+    assert_eq!(ctl(&agent, &["alert", "raise", "com.acme.cabinet"]).await.0, Some(0));
+    let (code, out, _) = ctl(&agent, &["alert", "list"]).await;
+    assert!(code == Some(0) && out.starts_with(SERVER_ID) && out.contains("com.acme.cabinet"), "{out}");
+    let (_, out, _) = ctl(&agent, &["status"]).await;
+    assert!(out.contains("1 wait for the server"), "{out}");
+    assert_eq!(ctl(&agent, &["alert", "drop", "nobody"]).await.0, Some(1));
+    assert_eq!(ctl(&agent, &["alert", "drop", SERVER_ID]).await.0, Some(0));
+    let (_, out, _) = ctl(&agent, &["alert", "list", "--json"]).await;
+    assert_eq!(serde_json::from_str::<Value>(&out).unwrap(), json!({ "version": 1, "alerts": [] }));
+    let (_, out, _) = ctl(&agent, &["account", "list"]).await;
+    assert_eq!(out, format!("{SERVER_ID}  https://127.0.0.1:1/dm\n"));
+    let (code, _, err) = ctl(&agent, &["config-request", "urn:nothing"]).await;
+    assert!(code == Some(1) && err.contains("urn:nothing"), "{err}");
+    agent.stop().await;
+}
+
+#[tokio::test]
 async fn without_an_agent_or_a_bus_it_says_what_to_do() {
     let bus = crate::support::bus::Daemon::start();
     let said = |output: Output| {

@@ -1,6 +1,8 @@
 //! Alerts that wait in the store, and how many there may be.
 
 use super::{Destination, Mark, mark};
+use serde_json::{Value as Json, json};
+
 use crate::base::Order as _;
 use crate::config::AlertBounds;
 use crate::package::Alert;
@@ -42,6 +44,24 @@ pub fn is_waiting(store: &Store, destination: &Destination) -> Result<bool, Stor
         !found
     })?;
     Ok(found)
+}
+
+/// The alerts that wait, for programs: for whom, and what each says; so many at most.
+///
+/// # Errors
+/// The store failed.
+pub fn waiting(store: &Store, most: usize) -> Result<Json, StoreError> {
+    let snapshot = store.snapshot()?;
+    let mut all = Vec::new();
+    for destination in destinations_in(&snapshot)? {
+        snapshot.alerts(&destination.key(), |_, json| {
+            let alert: Json = serde_json::from_slice(json).unwrap_or_default();
+            let server = destination.server_id.as_str();
+            all.push(json!({ "server": server, "reportTo": destination.uri, "alert": alert }));
+            all.len() < most
+        })?;
+    }
+    Ok(Json::from(all))
 }
 
 /// The changes that keep an alert until it was delivered, within the usual bounds.

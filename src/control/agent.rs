@@ -69,3 +69,21 @@ pub(super) fn get<O: Write, E: Write>(
         Err(error) => told(&error, as_json, terminal),
     }
 }
+
+/// Prints the alerts that wait, one a line.
+pub(super) fn alerts<O: Write, E: Write>(as_json: bool, terminal: &mut Terminal<O, E>) -> io::Result<bool> {
+    let listed = match Client::connect().and_then(|client| client.json("ListAlerts", "", json!([]))) {
+        Ok(listed) => listed,
+        Err(error) => return told(&error, as_json, terminal),
+    };
+    if as_json {
+        writeln!(terminal.out, "{}", json!({ "version": 1, "alerts": listed }))?;
+        return Ok(true);
+    }
+    for waiting in listed.as_array().into_iter().flatten() {
+        let text = |name: &str| waiting.get(name).and_then(Json::as_str).unwrap_or_default();
+        let alert = waiting.get("alert").cloned().unwrap_or_default();
+        writeln!(terminal.out, "{}  {}{alert}", text("server"), text("reportTo"))?;
+    }
+    Ok(true)
+}

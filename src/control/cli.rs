@@ -43,6 +43,10 @@ pub(super) enum Command {
     SessionStart { server: String },
     /// Say which sessions run.
     SessionList,
+    /// Say which alerts wait.
+    AlertList,
+    /// Say which accounts there are.
+    AccountList,
     /// Print what is at a ClientURI.
     Get { client_uri: String },
     /// Have the agent do something: one of its methods, the types of its arguments, and these.
@@ -140,6 +144,10 @@ impl Omadmctl {
             "session start" => Command::SessionStart { server: first() },
             "session list" => Command::SessionList,
             "get" => Command::Get { client_uri: first() },
+            "alert list" => Command::AlertList,
+            "alert drop" => order("DropAlerts", "s", json!([first()])),
+            "account list" => Command::AccountList,
+            "config-request" => order("RequestConfiguration", "ss", json!([first(), "User"])),
             "reload" => order("Reload", "", json!([])),
             "alert raise" => {
                 let [source, target, mark, mime, data] =

@@ -13,7 +13,7 @@ pub(super) struct About {
 }
 
 /// All commands: those that ask the agent first.
-pub(super) const COMMANDS: [About; 14] = [
+pub(super) const COMMANDS: [About; 18] = [
     About {
         words: "status",
         arguments: "[SERVER]",
@@ -38,6 +38,30 @@ pub(super) const COMMANDS: [About; 14] = [
         arguments: "[--source URI] [--target URI] [--mark LEVEL] [--mime TYPE] [--data JSON] TYPE",
         does: "Tell servers of an event on this device",
         more: RAISING,
+    },
+    About {
+        words: "alert list",
+        arguments: "",
+        does: "Say which alerts wait for which server",
+        more: ASKING,
+    },
+    About {
+        words: "alert drop",
+        arguments: "SERVER",
+        does: "Forget the alerts that wait for a server",
+        more: ASKING,
+    },
+    About {
+        words: "account list",
+        arguments: "",
+        does: "Say which accounts there are, and where their sessions go",
+        more: ASKING,
+    },
+    About {
+        words: "config-request",
+        arguments: "MOID",
+        does: "Fetch the configuration of an object from where a server's DEFAULT said",
+        more: REQUESTING,
     },
     About {
         words: "config check",
@@ -137,6 +161,10 @@ groups omadm-admin and omadm-app.
 
 Example:
   omadmctl alert raise --mark warning --data '{\"door\":\"open\"}' com.acme.cabinet";
+
+const REQUESTING: &str = "\
+MOID is a management object's. Prints the ClientURIs of what was made. Asks the running agent, by D-Bus: for root and
+members of the groups omadm-admin and omadm-app.";
 
 const CONFIG: &str = "\
 FILE is one file to read, without drop-ins, instead of the installed configuration. Each line is FILE:LINE: KEY: what is
@@ -260,7 +288,7 @@ pub(super) fn help(word: &str) -> String {
     let begins = |about: &&About| about.words.split(' ').next() == Some(word);
     let some: Vec<&About> = COMMANDS.iter().filter(begins).collect();
     let shown = if some.is_empty() { COMMANDS.iter().collect() } else { some };
-    let lines: String = shown.iter().map(|about| format!("  {:14} {}\n", about.words, about.does)).collect();
+    let lines: String = shown.iter().map(|about| format!("  {:15} {}\n", about.words, about.does)).collect();
     format!(
         "The operator's tool of the OMA DM agent.\n\n\
          Exits with 0, with 1 if what was asked for failed, with 2 on wrong arguments.\n\n\

@@ -59,6 +59,8 @@ pub fn omadmctl() -> ExitCode {
         Command::Status { server } => status::show(server.as_deref(), as_json, &mut terminal),
         Command::SessionStart { server } => session::start(server, as_json, &mut terminal),
         Command::SessionList => status::sessions(as_json, &mut terminal),
+        Command::AlertList => agent::alerts(as_json, &mut terminal),
+        Command::AccountList => status::accounts(as_json, &mut terminal),
         Command::Get { client_uri } => agent::get(client_uri, as_json, &mut terminal),
         Command::Order { method, kinds, arguments } => {
             agent::order(method, (kinds, arguments.clone()), as_json, &mut terminal)

@@ -47,6 +47,27 @@ pub(super) fn show<O: Write, E: Write>(
     Ok(true)
 }
 
+/// Shows the accounts: the server's id, and its address.
+pub(super) fn accounts<O: Write, E: Write>(as_json: bool, terminal: &mut Terminal<O, E>) -> io::Result<bool> {
+    let status = match Client::connect().and_then(|client| client.json("Status", "", json!([]))) {
+        Ok(status) => status,
+        Err(error) => return told(&error, as_json, terminal),
+    };
+    let servers = status.get("servers").and_then(Json::as_object).cloned().unwrap_or_default();
+    if as_json {
+        let all: Vec<Json> = servers
+            .iter()
+            .map(|(id, one)| json!({ "server": id, "name": one.get("name"), "uri": one.get("uri") }))
+            .collect();
+        writeln!(terminal.out, "{}", json!({ "version": 1, "accounts": all }))?;
+        return Ok(true);
+    }
+    for (id, one) in &servers {
+        writeln!(terminal.out, "{id}  {}", text(one, "uri"))?;
+    }
+    Ok(true)
+}
+
 /// Shows the sessions that run.
 pub(super) fn sessions<O: Write, E: Write>(as_json: bool, terminal: &mut Terminal<O, E>) -> io::Result<bool> {
     let status = match Client::connect().and_then(|client| client.json("Status", "", json!([]))) {

@@ -8,14 +8,18 @@ use super::Daemon;
 use super::config_files::Reread;
 use super::loader::Scope;
 use super::status::dev_id;
-use crate::alert::RaiseError;
+use crate::alert::{self, RaiseError};
 use crate::base::waking;
 use crate::just_in_time::{ConfigurationError, Initiator};
 use crate::package::Alert;
 use crate::push::{PushError, payload};
 use crate::service::{Answer, Call, Caller, Refusal, Request, Values};
 use crate::session::{Cause, SessionRequest};
+use crate::store::{Change, StoreError};
 use crate::uri::ServerId;
+
+/// The most alerts that are listed.
+const MOST_LISTED: usize = 1000;
 
 impl Daemon {
     /// Serves a call. What takes its time is answered by a task, or when it is over.
@@ -49,6 +53,12 @@ impl Daemon {
                 self.config_files.waiting.push(caller);
                 self.reload();
             }
+            Request::ListAlerts => {
+                let listed = alert::waiting(&self.agent_state.store, MOST_LISTED).map_err(of_store);
+                let text = |listed: Json| Values::Of("s", Json::from(vec![listed.to_string()]));
+                caller.answer(listed.map(text));
+            }
+            Request::DropAlerts(server) => caller.answer(self.drop_alerts(&server).await),
             Request::Get(client_uri) => self.get(client_uri, caller),
             Request::Property(name) => {
                 let property = self.property(name);
@@ -74,6 +84,25 @@ impl Daemon {
         }
         self.sessions.followed.insert(server_id.clone());
         self.sessions.queue.ask(SessionRequest::plain(&server_id, Cause::Operator), waking::now());
+        Ok(Values::Nothing)
+    }
+
+    /// Forgets the alerts that wait for a server, at all its addresses.
+    async fn drop_alerts(&mut self, server: &str) -> Answer {
+        let server_id: ServerId = server.into();
+        if self.agent_state.peer(&server_id).is_none() {
+            return Err(unknown_server(&server_id));
+        }
+        let store = &self.agent_state.store;
+        let destinations = alert::destinations(store).map_err(of_store)?;
+        let its = destinations.iter().filter(|destination| destination.server_id == server_id);
+        let changes = its.map(|destination| Change::AlertsForgotten(destination.key())).collect();
+        store.commit(changes).await.map_err(of_store)?;
+        log::warn!(
+            OMADM_SERVER_ID = server;
+            "{server}: the alerts that waited are forgotten, on the operator's word"
+        );
+        self.service.changed(["PendingAlerts", "Servers"]);
         Ok(Values::Nothing)
     }
 
@@ -111,6 +140,10 @@ impl Daemon {
 
 fn unknown_server(server_id: &ServerId) -> Refusal {
     Refusal::own("UnknownServer", format!("no account has the server id {:?}", server_id.as_str()))
+}
+
+fn of_store(error: StoreError) -> Refusal {
+    Refusal::own("StoreFailed", error.to_string())
 }
 
 /// The refusal that an alert's error becomes.

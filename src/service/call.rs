@@ -32,6 +32,10 @@ pub enum Request {
         /// The data: a JSON object, or text.
         data: String,
     },
+    /// The alerts that wait for servers are asked for.
+    ListAlerts,
+    /// The alerts that wait for this server are to be forgotten.
+    DropAlerts(String),
     /// The nodes at a ClientURI are to be read, as the local operator.
     Get(String),
     /// The configuration is to be read again.
@@ -80,10 +84,12 @@ pub(super) const PEER: &str = "org.freedesktop.DBus.Peer";
 pub(super) const PROPERTIES: &str = "org.freedesktop.DBus.Properties";
 
 /// All methods. Those of D-Bus itself are at every object.
-pub(super) const METHODS: [Method; 15] = [
+pub(super) const METHODS: [Method; 17] = [
     (AGENT, "StartSession", "s"),
     (AGENT, "RequestConfiguration", "ss"),
     (AGENT, "RaiseAlert", "ssssss"),
+    (AGENT, "ListAlerts", ""),
+    (AGENT, "DropAlerts", "s"),
     (AGENT, "Get", "s"),
     (AGENT, "Reload", ""),
     (AGENT, "Status", ""),
@@ -168,6 +174,8 @@ impl Called<'_> {
                 mime: next(),
                 data: next(),
             },
+            (AGENT, "ListAlerts") => Request::ListAlerts,
+            (AGENT, "DropAlerts") => Request::DropAlerts(next()),
             (AGENT, "Get") => Request::Get(next()),
             (AGENT, "Reload") => Request::Reload,
             (AGENT, "Status") => Request::Status,
