@@ -6,7 +6,7 @@ use crate::ddf::AccessType;
 
 use super::super::join::node_key;
 use super::super::leaf_path::LeafPath;
-use super::super::mapping::{AlertData, Call, Exec, Program};
+use super::super::mapping::{AlertData, Call, Exec, Program, Window};
 use super::super::object::{ManagementObject, NodeId};
 use super::super::template::Template;
 use super::sources::is_same_call;
@@ -37,7 +37,7 @@ pub(super) fn doubts(object: &ManagementObject, id: NodeId, exec: &Exec, told: &
             tell("`exec.alert.otherwise` is for failures, and tells them as success");
         }
     }
-    if exec.window.as_ref().is_some_and(|window| window.is_always()) {
+    if exec.window.as_ref().is_some_and(Window::is_always) {
         tell("`exec.window` is open all the time");
     }
     if exec.timeout() < SHORTEST {

@@ -35,7 +35,7 @@ fn parsed(file: &Path) -> Option<Located> {
 
 fn line(root: &Located, Problem { line, key, what, .. }: &Problem) -> Option<usize> {
     let table = steps(key).iter().try_fold(root, |at, step| member(at, step));
-    let Some(table) = table.filter(|table| line.is_none_or(|line| line == table.line)) else { return None };
+    let table = table.filter(|table| line.is_none_or(|line| line == table.line))?;
     let named = what.split('`').skip(1).step_by(2);
     let deepest = |name: &str| {
         let mut names = name.split('.');
@@ -75,13 +75,14 @@ fn steps(key: &str) -> Vec<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::base::files;
 
     #[test]
     fn the_key_that_is_named_first_is_where_the_finding_is() {
         let folder = tempfile::tempdir().unwrap();
         let file = folder.path().join("t.toml");
         let text = "a = 1\n[node.\"A/B\"]\nformat = \"int\"\nget = [\n  { value = 1 },\n  { file = \"/x\", match = 'y' },\n]\nmin = 2\n";
-        std::fs::write(&file, text).unwrap();
+        files::replace(&file, text.as_bytes(), 0o644).unwrap();
         for (line, key, what, expected) in [
             (Some(2), "node.\"A/B\"", "`min` is wrong", Some(8)),
             (Some(2), "node.\"A/B\"", "`get.match` is wrong", Some(6)),

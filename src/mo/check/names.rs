@@ -72,7 +72,7 @@ pub(super) fn head(object: &ManagementObject) -> Problems {
     };
     if let Some((scheme, _)) =
         object.ddf_uri.split_once("://").filter(|(scheme, _)| !SCHEMES.contains(scheme))
-        && let Some(known) = meant(scheme, SCHEMES.into_iter())
+        && let Some(known) = meant(scheme, SCHEMES)
     {
         tell("ddf-uri".to_owned(), format!("`{scheme}` is hardly meant: did you mean `{known}`?"));
     }

@@ -60,10 +60,9 @@ pub(super) fn doubts(object: &ManagementObject, id: NodeId, told: &mut Vec<Strin
     let node = object.node(id);
     let (mapping, properties) = (&node.mapping, &node.properties);
     let always = mapping.get.iter().position(|source| always_answers(source, properties));
-    if let Some(at) = always.filter(|at| at + 1 < mapping.get.len()) {
-        if let Some(Source { from, .. }) = mapping.get.get(at) {
-            told.push(format!("`get` never gets behind {from}, which always answers"));
-        }
+    let always = always.filter(|at| at + 1 < mapping.get.len()).and_then(|at| mapping.get.get(at));
+    if let Some(Source { from, .. }) = always {
+        told.push(format!("`get` never gets behind {from}, which always answers"));
     }
     for (at, source) in mapping.get.iter().enumerate() {
         if mapping.get.iter().take(at).any(|other| is_alike(other, source)) {
