@@ -47,7 +47,8 @@ man: ## manual pages, made of docs/ and mo/, and what omadmctl says of a key
 
 deb: man ## the Debian package
 	packaging/prepare $(CACHE)/tools cargo-deb
-	cargo deb --locked --output $(DEB)
+	flags=$$(packaging/remap) && CARGO_TARGET_X86_64_UNKNOWN_LINUX_GNU_RUSTFLAGS=$$flags \
+		CARGO_TARGET_AARCH64_UNKNOWN_LINUX_GNU_RUSTFLAGS=$$flags cargo deb --locked --output $(DEB)
 
 system: deb ## the package in a booted Debian container, managed from outside
 	$(SUDO) tests/system/run $(DEB)

@@ -97,7 +97,7 @@ async fn with_hanging_change() -> Bench {
     let leaf = support::ddf::node("Hung", "chr", "Get Replace", "One", "");
     let root = support::ddf::node("Knob", "node", "Get Replace", "One", &leaf);
     let mapping = "instances = [\"1\"]\n[node.Hung]\nget = { value = \"0\" }\nverify = false\n\
-         set = { run = [\"@folder@/turn\", \"{}\", \"@folder@/begun\"], timeout = \"1h\" }\n";
+         set = { run = [\"@folder@/turn\", \"{}\", \"@folder@/begun\"], timeout = \"50min\" }\n";
     let bench = Bench::playing(json!([[["HGET", "{repository}/knob", format!("{KNOB}//")]]])).await;
     support::ddf::put(&bench.gateway, KNOB, "Knob", &root, mapping);
     let program = "#!/bin/sh\ntrap '' TERM\n: >\"$2\"\nwhile :; do sleep 1; done\n";

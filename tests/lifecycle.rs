@@ -162,8 +162,8 @@ async fn check_warns_of_what_is_hardly_meant() {
     assert!(output.status.success() && errors.is_empty(), "{errors}");
     assert!(said.ends_with("the configuration is sound\n"), "{said}");
     for wanted in [
-        "accounts/odd.toml: server-uri: `[DevId]` is no parameter, and becomes -1; did you mean `[DevID]`?",
-        "accounts/odd.toml: permissions: no management object has the MOID \"urn:oma:mo:oma-dm-devinfo:1.9\"; did you mean",
+        "accounts/odd.toml:2: server-uri: `[DevId]` is no parameter, and becomes -1; did you mean `[DevID]`?",
+        "accounts/odd.toml:3: permissions: no management object has the MOID \"urn:oma:mo:oma-dm-devinfo:1.9\"; did you mean",
         "accounts/acme.conf: is not read",
         "accounts/odd.toml~: is not read",
         "exec-veto.d/busy: is not executable, and so not asked about EXECs",

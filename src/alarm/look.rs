@@ -9,6 +9,7 @@ use tokio::task::JoinSet;
 use super::AlarmId;
 use super::rule::Reading;
 use crate::agent_state::AgentState;
+use crate::base;
 use crate::config::Account;
 use crate::mo::ManagementObject;
 use crate::mo::alarm::{Alarm, Condition};
@@ -160,7 +161,7 @@ impl Look {
             {
                 let (agent_state, account) = (Arc::clone(&self.agent_state), Arc::clone(&self.account));
                 let alarm = Arc::clone(&self.alarm);
-                running.spawn(async move {
+                base::spawn_in(&mut running, async move {
                     let principal = Principal { account: &account, session: SessionFacts::default() };
                     let read = agent_state.tree.compare(&watched.node, &alarm.condition, &principal);
                     let read = if each {

@@ -31,6 +31,7 @@ use super::answer::{Answer, MAX_INPUT};
 use super::context::Context;
 use super::error::BackendError;
 use super::reports::{self, Reports};
+use crate::base;
 use crate::base::heartbeat;
 use crate::base::lane::FILES;
 use crate::mo::fill::fill_argv;
@@ -169,7 +170,7 @@ impl Running {
         work: impl Future<Output = Exit> + Send + 'static,
         reports: Option<Reports>,
     ) -> Self {
-        Self { supervisor: tokio::spawn(work), group: None, reports }
+        Self { supervisor: base::spawn(work), group: None, reports }
     }
 }
 
@@ -323,7 +324,7 @@ async fn spawn(
     let label = program.rsplit('/').next().unwrap_or(program).to_owned();
     let journal = Journal { label, client_uri: request.client_uri.to_owned() };
     let heard = reports.clone();
-    let supervisor = tokio::spawn(async move {
+    let supervisor = base::spawn(async move {
         let (stdin, out, err) = (child.stdin.take(), child.stdout.take(), child.stderr.take());
         let mut kept = CapturedOutput::default();
         let end = {

@@ -21,6 +21,7 @@ mod order;
 mod progress;
 mod random;
 mod secret;
+mod spawn;
 
 pub(crate) use backoff::{Backoff, Failures, backoff};
 pub(crate) use boot::boot_id;
@@ -29,4 +30,5 @@ pub(crate) use order::Order;
 pub use progress::Progress;
 pub use random::Random;
 pub use secret::Secret;
+pub(crate) use spawn::{spawn, spawn_in};
 pub(crate) use stopping::{stopped, unless_stopped};

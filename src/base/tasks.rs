@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 
+use super::spawn_in;
 use tokio::task::{AbortHandle, Id, JoinError, JoinSet};
 
 /// Tasks under way, each with the key that it works for. Dropped, it breaks them off.
@@ -20,7 +21,7 @@ impl<K, T> Default for Tasks<K, T> {
 impl<K, T: Send + 'static> Tasks<K, T> {
     /// Begins a task for `key`.
     pub(crate) fn spawn(&mut self, key: K, work: impl Future<Output = T> + Send + 'static) -> AbortHandle {
-        let handle = self.running.spawn(work);
+        let handle = spawn_in(&mut self.running, work);
         self.keys.insert(handle.id(), key);
         handle
     }

@@ -7,6 +7,7 @@ use hyper::Uri;
 
 use super::context::{CommandContext, CommandResult};
 use super::status::{CommandError, Done};
+use crate::base;
 use crate::base::heap;
 use crate::transport::Refused;
 use crate::uri::Origin;
@@ -37,7 +38,7 @@ pub(super) async fn run(parameters: &[String], context: &mut CommandContext<'_>)
     let begun = begun.map_err(|stuck| CommandError::Browser(io::Error::other(stuck.to_string())))?;
     let mut browser = begun.map_err(CommandError::Browser)?;
     // Somebody has to collect its exit, however much later that is.
-    tokio::spawn(async move {
+    base::spawn(async move {
         let _place = slot;
         browser.wait().await
     });

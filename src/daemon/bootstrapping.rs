@@ -14,6 +14,7 @@ use super::schedule::{self, Due};
 use super::shared::Shared;
 use super::sim_watch::SimWatch;
 use crate::agent_state::AgentState;
+use crate::base;
 use crate::base::journal::id;
 use crate::base::{Random, waking};
 use crate::bootstrap::{self, BootstrapError};
@@ -151,7 +152,7 @@ impl Bootstrapping {
             async move { bootstrap::run(&agent_state, &surroundings, salt, patient).await }
         };
         let asking = shared.hearts.watch_risky(&agent_state.crash_guard, "bootstrap".to_owned(), asking);
-        self.attempts.spawn(async move { asking.await? });
+        base::spawn_in(&mut self.attempts, async move { asking.await? });
     }
 
     /// Waits until the attempt is over, or the SIM may be another one, which may make the next one due: none then.

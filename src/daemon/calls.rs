@@ -9,6 +9,7 @@ use super::config_files::Reread;
 use super::loader::Scope;
 use super::status::dev_id;
 use crate::alert::{self, RaiseError};
+use crate::base;
 use crate::base::waking;
 use crate::just_in_time::{ConfigurationError, Initiator};
 use crate::package::Alert;
@@ -62,11 +63,11 @@ impl Daemon {
             Request::Get(client_uri) => self.get(client_uri, caller),
             Request::Property(name) => {
                 let property = self.property(name);
-                tokio::spawn(async move { caller.answer(property.await) });
+                base::spawn(async move { caller.answer(property.await) });
             }
             Request::Status => {
                 let (mut status, agent_state) = (self.status_json(), Arc::clone(&self.agent_state));
-                tokio::spawn(async move {
+                base::spawn(async move {
                     if let Some(members) = status.as_object_mut() {
                         members.insert("deviceId".to_owned(), dev_id(&agent_state).await.into());
                     }

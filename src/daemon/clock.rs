@@ -7,6 +7,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
+use crate::base;
 use crate::base::journal::id;
 use crate::base::lane::{FILES, PathAccess};
 use crate::base::said::Said;
@@ -67,7 +68,7 @@ impl Clock {
         let now = self.at(seconds(SystemTime::now()), self.source.set_at.load(Ordering::Relaxed));
         if self.is_in_doubt() && !self.source.looking.swap(true, Ordering::Relaxed) {
             let source = Arc::clone(&self.source);
-            tokio::spawn(async move {
+            base::spawn(async move {
                 source.look().await;
                 // Who asks often has it looked at now and then.
                 tokio::time::sleep(LOOK_AGAIN).await;

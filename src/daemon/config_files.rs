@@ -12,6 +12,7 @@ use super::folder_watch::FolderWatch;
 use super::loader::{LoadError, Loader, Scope};
 use super::removal_evidence::SeenFolders;
 use crate::agent_state::AgentState;
+use crate::base;
 use crate::base::heartbeat::Hearts;
 use crate::base::waking;
 use crate::service::Caller;
@@ -90,7 +91,7 @@ impl ConfigFiles {
             let read = self.loader.read(scope, agent_state, self.watcher.watched());
             let task = hearts
                 .watch("the reading of files".to_owned(), async move { Reread { scope, read: read.await } });
-            self.running.spawn(task);
+            base::spawn_in(&mut self.running, task);
         } else {
             self.again = self.again.max(Some(scope));
         }

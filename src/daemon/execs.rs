@@ -11,6 +11,7 @@ use super::shared::Shared;
 use super::untold::{Ends, Untold};
 use crate::agent_state::AgentState;
 use crate::alert::{self, Destination};
+use crate::base;
 use crate::base::boot_id;
 use crate::base::journal::id;
 use crate::base::stopping;
@@ -131,7 +132,7 @@ impl Execs {
                 exec_slots: self.exec_slots.clone(),
                 stopping: shared.stopping.subscribe(),
             };
-            tokio::spawn(after.run(waiting));
+            base::spawn(after.run(waiting));
         }
         Ok(taken)
     }
@@ -392,7 +393,7 @@ exec = { run = ["/bin/true"] }
         let store = Store::open(&folder.path().join("store")).unwrap().store;
         let listener = UnixListener::bind(folder.path().join("socket")).unwrap();
         let (serving, shown) = (Arc::clone(&store), folder.path().join("socket"));
-        let helper = tokio::spawn(async move {
+        let helper = base::spawn(async move {
             // The first one goes before it has taken anything.
             drop(listener.accept().await.unwrap());
             tokio::time::sleep(std::time::Duration::from_secs(2)).await;

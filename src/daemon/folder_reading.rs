@@ -17,6 +17,7 @@ use super::checking::against_machine;
 use super::folder_watch::WatchedFolders;
 use super::removal_evidence;
 use crate::agent_state::Folder;
+use crate::base;
 use crate::base::OneByOne as _;
 use crate::base::lane::{CONFIGURATION, PathAccess, Stuck};
 use crate::config::{self, Account, Environment, Settings};
@@ -331,7 +332,7 @@ async fn each<T: Send + 'static>(
     let mut running = JoinSet::new();
     for (index, (path, work)) in works.into_iter().enumerate() {
         let (turn, latest) = (Arc::clone(&turn), Arc::clone(&latest));
-        running.spawn(async move {
+        base::spawn_in(&mut running, async move {
             let turn = turn.acquire_owned().await;
             *latest.lock().unwrap_or_else(PoisonError::into_inner) = Instant::now();
             let mut done = std::pin::pin!(CONFIGURATION.reading(path, work));

@@ -1,6 +1,5 @@
 //! What the agent remembers of sessions since it started: those that run, and how the last one with each server ended.
 
-use std::collections::BTreeMap;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use serde_json::{Value as Json, json};
@@ -31,8 +30,8 @@ struct Last {
 /// The sessions that run, and the last ones.
 #[derive(Default)]
 pub(super) struct History {
-    running: BTreeMap<Destination, Running>,
-    last: BTreeMap<ServerId, Last>,
+    running: Vec<(Destination, Running)>,
+    last: Vec<(ServerId, Last)>,
 }
 
 fn now() -> u64 {
@@ -47,41 +46,49 @@ pub(super) fn outcome(outcome: &Outcome) -> String {
     }
 }
 
+/// Takes what is known of `key` out of a short list.
+fn take<K: PartialEq, V>(list: &mut Vec<(K, V)>, key: &K) -> Option<V> {
+    let at = list.iter().position(|(known, _)| known == key)?;
+    Some(list.remove(at).1)
+}
+
 impl History {
     /// Notes that a session has begun.
     pub(super) fn began(&mut self, destination: &Destination, id: &str, cause: Cause) {
-        self.running.insert(destination.clone(), Running { id: id.to_owned(), cause, began: now() });
+        take(&mut self.running, destination);
+        self.running.push((destination.clone(), Running { id: id.to_owned(), cause, began: now() }));
     }
 
     /// Notes how a session ended; returns its id.
     pub(super) fn ended(&mut self, destination: &Destination, outcome: &Outcome) -> String {
-        let id = self.running.remove(destination).map(|running| running.id).unwrap_or_default();
+        let id = take(&mut self.running, destination).map(|running| running.id).unwrap_or_default();
         // What was posted elsewhere is not the server's.
         if destination.uri.is_none() {
-            let before = self.last.remove(&destination.server_id).and_then(|last| last.completed);
+            let before = take(&mut self.last, &destination.server_id).and_then(|last| last.completed);
             let (failure, completed) = match outcome {
                 Outcome::Completed => (None, Some(now())),
                 Outcome::Failed { failure, .. } => (Some(failure.to_string()), before),
             };
             let last = Last { id: id.clone(), ended: now(), failure, completed };
-            self.last.insert(destination.server_id.clone(), last);
+            self.last.push((destination.server_id.clone(), last));
         }
         id
     }
 
     /// Forgets servers whose account is gone.
     pub(super) fn keep(&mut self, known: impl Fn(&ServerId) -> bool) {
-        self.last.retain(|server_id, _| known(server_id));
+        self.last.retain(|(server_id, _)| known(server_id));
     }
 
     /// Whether a session with this server runs.
     pub(super) fn runs(&self, server_id: &ServerId) -> bool {
-        self.running.contains_key(&Destination::of(server_id))
+        let destination = Destination::of(server_id);
+        self.running.iter().any(|(running, _)| *running == destination)
     }
 
     /// The sessions that run, for programs.
     pub(super) fn sessions(&self) -> Json {
-        let session = |(destination, running): (&Destination, &Running)| {
+        let session = |(destination, running): &(Destination, Running)| {
             json!({
                 "server": destination.server_id.as_str(),
                 "reportTo": destination.uri,
@@ -95,8 +102,8 @@ impl History {
 
     /// The last session with a server, for programs: null where there was none.
     pub(super) fn last(&self, server_id: &ServerId) -> Json {
-        let last = self.last.get(server_id);
-        last.map_or(Json::Null, |last| {
+        let last = self.last.iter().find(|(known, _)| known == server_id);
+        last.map_or(Json::Null, |(_, last)| {
             json!({
                 "id": last.id,
                 "ended": last.ended,

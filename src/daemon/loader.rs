@@ -11,6 +11,7 @@ use super::folder_reading::{FolderContent, Patience, Read};
 use super::folder_watch::{FolderWatch, WatchedFolders};
 use crate::agent_state::{AgentState, Folder, Peer, Surroundings};
 use crate::backend::{Bus, Helper, Machine};
+use crate::base;
 use crate::base::OneByOne as _;
 use crate::base::crash_guard::CrashGuard;
 use crate::base::journal::id;
@@ -148,7 +149,7 @@ impl Loader {
         loader.crash_guard = CrashGuard::open(&settings.paths.state, &boot_id());
         let machine = loader.machine(&settings);
         if !Tree::roll_back_interrupted(&opened.store, &machine).await {
-            tokio::spawn(Tree::roll_back_later(Arc::clone(&opened.store), machine));
+            base::spawn(Tree::roll_back_later(Arc::clone(&opened.store), machine));
         }
         let read = Read::folders(settings, environment, &watcher.watched(), Patience::START).await;
         loader.note_silent(&read, None);
@@ -382,9 +383,9 @@ impl Loader {
             let (one, was): (_, BTreeSet<&PathBuf>) = match before.map(|before| &before.tree) {
                 None => (what, BTreeSet::new()),
                 Some(tree) if what == "accounts" => {
-                    (what, tree.accounts().iter().map(|it| &it.file).collect())
+                    (what, tree.accounts().iter().map(|it| &it.file).one_by_one())
                 }
-                Some(tree) => (what, tree.objects().iter().map(|it| &it.folder).collect()),
+                Some(tree) => (what, tree.objects().iter().map(|it| &it.folder).one_by_one()),
             };
             let one = one.strip_suffix('s').unwrap_or(one);
             match found {
@@ -460,7 +461,7 @@ fn not_served(problems: &Problems, served: &[Arc<ManagementObject>]) -> BTreeSet
         in_folder.unwrap_or(&problem.file).to_path_buf()
     };
     let is_served = |folder: &PathBuf| served.iter().any(|object| object.folder == *folder);
-    problems.iter().map(folder).filter(|folder| !is_served(folder)).collect()
+    problems.iter().map(folder).filter(|folder| !is_served(folder)).one_by_one()
 }
 
 /// The accounts of files, as those say.

@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use tokio::task::AbortHandle;
 
+use crate::base;
 use crate::base::heap;
 use crate::base::lane;
 use crate::store::Store;
@@ -59,7 +60,7 @@ impl MemoryRelease {
                 turn_over();
             }
         };
-        if let Some(earlier) = self.timer.replace(tokio::spawn(rest).abort_handle()) {
+        if let Some(earlier) = self.timer.replace(base::spawn(rest).abort_handle()) {
             earlier.abort();
         }
     }

@@ -12,6 +12,7 @@ use tokio::task::JoinSet;
 
 use super::shared::Shared;
 use crate::backend::{Bus, BusWatches};
+use crate::base;
 use crate::base::heartbeat::Hearts;
 use crate::base::lane::Stuck;
 use crate::base::waking;
@@ -208,7 +209,7 @@ impl Network {
             return;
         }
         let read = async { Event::Links(bearer::links().await) };
-        self.looks.spawn(hearts.watch("the look at the network".to_owned(), read));
+        base::spawn_in(&mut self.looks, hearts.watch("the look at the network".to_owned(), read));
     }
 
     /// Asks services, once more if somebody does already. Signals first: what changes after that is not missed.
@@ -226,7 +227,7 @@ impl Network {
             let is_heard = is_heard.inspect_err(|why| log::debug!("services can't tell of links: {why}"));
             Event::Told(connectivity::told(&bus).await, is_heard.is_ok())
         };
-        self.looks.spawn(hearts.watch("the look at the network's services".to_owned(), ask));
+        base::spawn_in(&mut self.looks, hearts.watch("the look at the network's services".to_owned(), ask));
     }
 
     /// Takes note of an event.
@@ -262,7 +263,7 @@ impl Network {
                         let seen = bearer::look(&id.name).await;
                         Event::Seen(id, seen)
                     };
-                    self.looks.spawn(shared.hearts.watch(name, look));
+                    base::spawn_in(&mut self.looks, shared.hearts.watch(name, look));
                 }
                 if came_up {
                     queue.network_came_up(waking::now(), &mut || shared.random.next_u32());

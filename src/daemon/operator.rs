@@ -8,6 +8,7 @@ use tokio::time::timeout;
 
 use super::Daemon;
 use crate::agent_state::AgentState;
+use crate::base;
 use crate::service::{Answer, Caller, Refusal, Values};
 use crate::tree::{Operator, Rights, Shown, TreeError};
 use crate::uri::client::{ClientUri, Fields};
@@ -26,7 +27,7 @@ impl Daemon {
             let late = || Err(Refusal::own("Unavailable", format!("{client_uri} could not be read in time")));
             caller.answer(read.unwrap_or_else(|_| late()));
         };
-        tokio::spawn(self.shared.hearts.watch("what the operator reads".to_owned(), reading));
+        base::spawn(self.shared.hearts.watch("what the operator reads".to_owned(), reading));
     }
 }
 

@@ -10,6 +10,7 @@ use tokio::task::JoinSet;
 use crate::agent_state;
 use crate::agent_state::AgentState;
 use crate::backend::{Bus, BusWatches, Dependencies};
+use crate::base;
 use crate::base::waking;
 use crate::watches::FileWatches;
 
@@ -73,7 +74,7 @@ impl SimWatch {
         let Some(watches) = self.watches.clone() else { return };
         let mut files = self.sources.clone();
         files.signals = BTreeSet::new();
-        self.arming.spawn(async move {
+        base::spawn_in(&mut self.arming, async move {
             if !watches.follow((), files).await {
                 log::debug!("subscriber.IMSI: not every change of its files is told");
             }
@@ -85,7 +86,7 @@ impl SimWatch {
     fn listen(&mut self, has_changed: bool) {
         let (Some(signals), Some(bus)) = (self.signals.clone(), self.bus.clone()) else { return };
         let signs = self.sources.signals.clone();
-        self.arming.spawn(async move {
+        base::spawn_in(&mut self.arming, async move {
             let (mut has_changed, mut wait) = (has_changed, AGAIN);
             while let Err(why) = signals.listen(&(), &bus, signs.clone()).await {
                 log::debug!("subscriber.IMSI: no signals tell of a change of the SIM: {why}");

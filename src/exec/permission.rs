@@ -11,6 +11,7 @@ use tokio::sync::watch;
 use super::ExecSlots;
 use super::queued::{AfterSession, QueuedExec, risk_of_exec};
 use crate::backend::{End, NOT_NOW};
+use crate::base;
 use crate::base::said::Said;
 use crate::base::{stopped, waking};
 use crate::mo::mapping::{ANY_VETO, VETO, Window};
@@ -53,7 +54,7 @@ impl AfterSession {
         let (waiting, free): (Vec<_>, Vec<_>) = queued.into_iter().partition(QueuedExec::needs_permission);
         for waiting in waiting {
             let (session, exec_slots) = (self.session, self.exec_slots.clone());
-            tokio::spawn(begin_when_permitted(waiting, session, exec_slots, self.stopping.clone()));
+            base::spawn(begin_when_permitted(waiting, session, exec_slots, self.stopping.clone()));
         }
         for free in free {
             if *self.stopping.borrow() {

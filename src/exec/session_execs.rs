@@ -9,6 +9,7 @@ use super::queued::QueuedExec;
 use super::supervision::{Held, Supervision};
 use super::{ExecError, ExecRecord, ExecSlots, Finished, ProcessGroup};
 use crate::backend::NOT_NOW;
+use crate::base;
 use crate::store::{Change, Store, StoreError};
 use crate::tree::{Invocation, Principal, Tree};
 use crate::uri::ServerId;
@@ -93,7 +94,7 @@ impl SessionExecs {
             stopping: self.exec_slots.stopping(),
             is_over: Arc::clone(&is_over),
         };
-        let task = tokio::spawn(supervision.run(running, (hold, slot)));
+        let task = base::spawn(supervision.run(running, (hold, slot)));
         Ok(Execution { number, record, task, held: None, is_over })
     }
 
@@ -142,7 +143,7 @@ impl SessionExecs {
         }
         drop(is_over);
         let exec_slots = self.exec_slots.clone();
-        tokio::spawn(async move {
+        base::spawn(async move {
             let finished = execution.end().await;
             exec_slots.report(finished);
         });

@@ -17,6 +17,7 @@ use super::outcome::{Failure, Outcome};
 use super::record::{Attributes, Kept, Record, digest};
 use super::rules::Rules;
 use crate::backend::{Machine, Undo, Undone};
+use crate::base::Order as _;
 use crate::base::files::{self, Access};
 use crate::base::regular;
 use crate::helper_protocol::{code, hex, is_id, undone};
@@ -158,7 +159,7 @@ fn lock_path(name: &str, rules: &Rules) -> PathBuf {
 /// Notes that the operation of a name is over, so. Its lock is held.
 fn is_over(name: &str, answer: &str, rules: &Rules) -> io::Result<()> {
     let mut over = Held::list(&rules.kept)?.over;
-    over.sort_unstable();
+    over.order();
     let count = over.last().map_or(0, |last| last.count.saturating_add(1));
     let surplus = (over.len() + 1).saturating_sub(MOST_OVER);
     for oldest in over.iter().take(surplus) {

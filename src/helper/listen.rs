@@ -22,6 +22,7 @@ use super::NAME;
 use super::object::check_program;
 use super::results;
 use super::rules::Rules;
+use crate::base;
 
 /// The most requests that are served at one time; others wait.
 const MOST: usize = 16;
@@ -111,7 +112,7 @@ async fn take(listener: &UnixListener, serving: &Serving) -> io::Result<()> {
             Err(error) => Err(error),
         };
         match begun {
-            Ok(served) => drop(tokio::spawn(async move {
+            Ok(served) => drop(base::spawn(async move {
                 served.end().await;
                 drop(place);
             })),

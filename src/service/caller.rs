@@ -1,6 +1,5 @@
 //! Callers: who waits for an answer, how many of them there may be, and the way back to them.
 
-use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use tokio::sync::mpsc;
@@ -19,9 +18,9 @@ const MOST_OF_ONE: usize = 8;
 /// What a call is answered with.
 pub type Answer = Result<Values, Refusal>;
 
-/// The calls that wait for their answers, by who waits.
+/// Who waits for answers: the unique name of each, once for each of its calls.
 #[derive(Clone, Debug, Default)]
-pub(super) struct Callers(Arc<Mutex<BTreeMap<String, usize>>>);
+pub(super) struct Callers(Arc<Mutex<Vec<String>>>);
 
 /// A caller that waits for an answer, and gets one in any case.
 #[derive(Debug)]
@@ -33,7 +32,7 @@ pub struct Caller {
 }
 
 impl Callers {
-    fn waiting(&self) -> MutexGuard<'_, BTreeMap<String, usize>> {
+    fn waiting(&self) -> MutexGuard<'_, Vec<String>> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -41,13 +40,12 @@ impl Callers {
     pub(super) fn admit(&self, call: &Message, out: &mpsc::Sender<Message>) -> Result<Caller, Refusal> {
         let sender = sender(call);
         let mut waiting = self.waiting();
-        let all: usize = waiting.values().sum();
-        let own = waiting.entry(sender).or_default();
-        if all >= MOST || *own >= MOST_OF_ONE {
+        let own = waiting.iter().filter(|name| **name == sender).count();
+        if waiting.len() >= MOST || own >= MOST_OF_ONE {
             let why = "too many calls wait for their answers: come again when these have them";
             return Err(Refusal::standard("LimitsExceeded", why));
         }
-        *own += 1;
+        waiting.push(sender);
         drop(waiting);
         Ok(Caller { call: call.clone(), callers: self.clone(), out: out.clone(), is_answered: false })
     }
@@ -75,11 +73,8 @@ impl Drop for Caller {
         }
         let mut waiting = self.callers.waiting();
         let sender = sender(&self.call);
-        if let Some(own) = waiting.get_mut(&sender) {
-            *own -= 1;
-            if *own == 0 {
-                waiting.remove(&sender);
-            }
+        if let Some(one) = waiting.iter().position(|name| *name == sender) {
+            waiting.swap_remove(one);
         }
     }
 }

@@ -21,6 +21,7 @@ use super::refusal::Refusal;
 use super::values::Values;
 use super::{NAME, PATH, introspection, log_control};
 use crate::backend::bus;
+use crate::base;
 use crate::base::lane::FILES;
 use crate::base::regular;
 use crate::base::yielding::Yielder;
@@ -84,8 +85,8 @@ impl Link {
         let (found, calls) = mpsc::channel(MOST_UNTAKEN);
         let mut tasks = JoinSet::new();
         let desk = Desk { out: out.clone(), calls: found, callers: Callers::default() };
-        let reader = tasks.spawn(read(stream, desk));
-        tasks.spawn(write(outgoing, connection));
+        let reader = base::spawn_in(&mut tasks, read(stream, desk));
+        base::spawn_in(&mut tasks, write(outgoing, connection));
         Ok(Self { out, calls, reader, tasks })
     }
 
@@ -200,7 +201,7 @@ impl Desk {
             }
             Route::MachineId => {
                 let caller = self.callers.admit(message, &self.out)?;
-                tokio::spawn(async move { caller.answer(machine_id().await) });
+                base::spawn(async move { caller.answer(machine_id().await) });
                 return Ok(());
             }
             Route::Introspect(path) => Values::Of("s", json!([introspection::describe(&path)])),

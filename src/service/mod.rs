@@ -28,6 +28,7 @@ pub use link::Call;
 pub use refusal::Refusal;
 pub use values::{PropertyValue, Values};
 
+use crate::base;
 use crate::base::Progress;
 use crate::base::waking;
 use call::{AGENTS, PROPERTIES};
@@ -100,7 +101,7 @@ impl Service {
             *self = Self::new(address);
         }
         if self.link.is_none() && self.connecting.is_empty() && self.next.is_none_or(|next| next <= now) {
-            self.connecting.spawn(Link::connect(self.address.clone()));
+            base::spawn_in(&mut self.connecting, Link::connect(self.address.clone()));
         }
         let changed = std::mem::take(&mut self.changed);
         if let Some(link) = self.link.as_ref().filter(|_| !changed.is_empty()) {

@@ -17,6 +17,7 @@ use super::requested;
 use crate::agent_state::{AgentState, Parameters, Peer};
 use crate::alert::{Destination, OutgoingAlerts};
 use crate::backend::Bus;
+use crate::base;
 use crate::base::journal::id;
 use crate::base::waking;
 use crate::base::yielding::Yielder;
@@ -573,7 +574,7 @@ impl Driver<'_> {
                 exec_slots: exec_slots.clone(),
                 stopping: self.stopping,
             };
-            tokio::spawn(after.run(waiting));
+            base::spawn(after.run(waiting));
         }
         let alerts_left = self.alerts.are_left(&agent_state.store).unwrap_or_default();
         let (mut pending, untold) = self.execs.close();

@@ -31,6 +31,7 @@ use super::reach::Binding;
 use super::request::{PeerRole, Request, Response};
 use super::tls::Trust;
 use super::wire::{Heard, Moved, Wire};
+use crate::base;
 use crate::base::Progress;
 use crate::uri::Origin;
 
@@ -388,7 +389,7 @@ where
 {
     let (sender, mut connection) = protocol().handshake(TokioIo::new(stream)).await?;
     let (abort, aborted) = oneshot::channel();
-    tokio::spawn(async move {
+    base::spawn(async move {
         // What goes wrong is told to the request it concerns.
         tokio::select! {
             _ = &mut connection => return,

@@ -12,6 +12,7 @@ use tokio::io::{AsyncRead, AsyncWrite};
 
 use super::bounds::{limit_interim, protocol};
 use super::error::Failure;
+use crate::base;
 use crate::uri::Origin;
 
 /// The choice of a request's proxy, by curl's rules.
@@ -73,7 +74,7 @@ impl Proxy {
         let (mut sender, connection) =
             protocol().handshake::<_, Empty<Bytes>>(TokioIo::new(stream)).await.map_err(broken)?;
         // Ends by itself when the sender is gone or the upgrade done.
-        tokio::spawn(connection.with_upgrades());
+        base::spawn(connection.with_upgrades());
 
         let mut request = self.request(target)?;
         let flooded = limit_interim(&mut request);

@@ -12,6 +12,7 @@ use tokio::net::{TcpSocket, TcpStream};
 use tokio::task::JoinSet;
 
 use super::policy::is_local;
+use crate::base;
 use crate::base::Order as _;
 use crate::uri::Origin;
 
@@ -104,7 +105,7 @@ pub(super) async fn connect(addresses: &[SocketAddr], binding: &Binding) -> io::
     loop {
         if let Some(&address) = rest.next() {
             let binding = binding.clone();
-            attempts.spawn(async move { connect_one(address, &binding).await });
+            base::spawn_in(&mut attempts, async move { connect_one(address, &binding).await });
         }
         let more = rest.len() > 0;
         tokio::select! {

@@ -12,6 +12,7 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 use crate::backend::{self, Machine, Undo, Undone};
+use crate::base;
 use crate::base::journal::id;
 use crate::store::{Change, Store, StoreError};
 
@@ -94,7 +95,7 @@ impl Intent {
         }
         let machine = machine.clone();
         // The writer's guard is held: nobody waits for that.
-        tokio::spawn(async move {
+        base::spawn(async move {
             for undo in elsewhere {
                 backend::forget(&undo, &machine).await;
             }
@@ -118,7 +119,7 @@ impl Intent {
         log::error!(
             "a change could not be stored, and the store can't be read either ({why}): what it has done is taken back later"
         );
-        tokio::spawn(Tree::roll_back_later(Arc::clone(store), machine.clone()));
+        base::spawn(Tree::roll_back_later(Arc::clone(store), machine.clone()));
     }
 
     /// Takes back the effects that have `begun`, the latest first. What can't be taken back stays recorded, and is
@@ -169,7 +170,7 @@ impl Intent {
             );
         }
         if !is_done || !self.replaced.is_empty() {
-            tokio::spawn(Tree::roll_back_later(Arc::clone(store), machine.clone()));
+            base::spawn(Tree::roll_back_later(Arc::clone(store), machine.clone()));
         }
     }
 }
@@ -183,7 +184,7 @@ impl Tree {
         if is_done && machine.helper.is_some() {
             let machine = machine.clone();
             // Nothing of earlier lives is to be taken back any more, whatever their helper did not hear of.
-            tokio::spawn(async move { backend::forget_earlier(&machine).await });
+            base::spawn(async move { backend::forget_earlier(&machine).await });
         }
         is_done
     }

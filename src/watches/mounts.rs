@@ -14,6 +14,7 @@ use std::time::Duration;
 use tokio::io::Interest;
 use tokio::io::unix::AsyncFd;
 
+use crate::base::OneByOne as _;
 use crate::base::lane::{FILES, MountEntry, mount_entries};
 
 /// The time from a change to a look at the table: where something is mounted, more often is.
@@ -65,7 +66,9 @@ impl MountWatch {
             self.is_new.store(false, Ordering::Relaxed);
             let Ok(table) = table else { continue };
             let places = match self.known().replace(table.clone()) {
-                Some(before) => before.symmetric_difference(&table).map(|entry| entry.at.clone()).collect(),
+                Some(before) => {
+                    before.symmetric_difference(&table).map(|entry| entry.at.clone()).one_by_one()
+                }
                 None => BTreeSet::new(),
             };
             if !places.is_empty() {

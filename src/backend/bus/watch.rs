@@ -19,6 +19,8 @@ use zbus::{Connection, MatchRule, Message, MessageStream};
 use super::properties::INTERFACE;
 use super::{BUS, Bus, Trouble};
 use crate::backend::answer::MAX_INPUT;
+use crate::base;
+use crate::base::OneByOne as _;
 use crate::base::said::Said;
 
 /// What asks the bus for signals has this long.
@@ -172,7 +174,7 @@ impl<K: Ord + Clone + Send + 'static> BusWatches<K> {
         let crowded = self.crowded(signs);
         for (rule, wanted) in rules(signs, &crowded)? {
             let stream = MessageStream::for_match_rule(rule, &link, None).await?;
-            waiting.spawn(wait(stream, wanted, Arc::clone(&self.seen), id.clone()));
+            base::spawn_in(&mut waiting, wait(stream, wanted, Arc::clone(&self.seen), id.clone()));
         }
         let is_told = signs.len() <= MOST;
         Ok(Followed { bus: Arc::clone(bus), link, signs: signs.clone(), is_told, waiting })
@@ -187,7 +189,7 @@ impl<K: Ord + Clone + Send + 'static> BusWatches<K> {
             objects.entry(service).or_default().insert((path, interface));
         }
         objects.retain(|_, objects| objects.len() > MOST_RULES);
-        objects.into_keys().map(str::to_owned).collect()
+        objects.into_keys().map(str::to_owned).one_by_one()
     }
 
     fn followed(&self) -> MutexGuard<'_, BTreeMap<K, Followed>> {
@@ -304,9 +306,9 @@ fn rules(
         };
         rules.push((rule.add_arg(interface).build()?.into_owned(), Wanted::Changes(properties)));
     }
-    for service in services.intersection(&crowded.iter().map(String::as_str).collect()) {
+    for service in services.intersection(&crowded.iter().map(String::as_str).one_by_one()) {
         let rule = signal().sender(*service).interface(INTERFACE).member("PropertiesChanged");
-        let its = signs.iter().filter(|sign| sign.service == *service).cloned().collect();
+        let its = signs.iter().filter(|sign| sign.service == *service).cloned().one_by_one();
         rules.push((rule.build()?.into_owned(), Wanted::Signs(its)));
     }
     for service in services {

@@ -1,5 +1,6 @@
 //! Mounts: what is mounted where, as proc_pid_mountinfo(5) says without asking any of the file systems.
 
+use crate::base::OneByOne as _;
 use std::collections::BTreeSet;
 use std::ffi::OsString;
 use std::hash::{DefaultHasher, Hash as _, Hasher as _};
@@ -59,7 +60,7 @@ pub(crate) fn mount_entries() -> BTreeSet<MountEntry> {
         line.hash(&mut hasher);
         Some(MountEntry { at: mount_point(line)?, digest: hasher.finish() })
     };
-    table.split(|byte| *byte == b'\n').filter_map(entry).collect()
+    table.split(|byte| *byte == b'\n').filter_map(entry).one_by_one()
 }
 
 fn mount_point(line: &[u8]) -> Option<PathBuf> {
