@@ -13,8 +13,7 @@ use super::subscriber;
 use crate::agent_state::{AgentState, Surroundings};
 use crate::agent_state::{Parameters, imsi, may_have_a_sim};
 use crate::base::crash_guard::Fatal;
-use crate::config::{Account, Schedule, Settings, TlsFiles};
-use crate::package::Profile;
+use crate::config::{Account, Settings};
 use crate::repository::{FollowError, follow};
 use crate::store::{AccountChange, Change, Snapshot, StoreError};
 use crate::transport::Auth;
@@ -134,7 +133,7 @@ pub(crate) async fn run(
         false if subscriber::changed(known, imsi.as_deref()) => Reason::NewSubscriber,
         false => return Ok(None),
     };
-    let nobody = Arc::new(nobody());
+    let nobody = Arc::new(Account::nobodys(""));
     let principal = Principal { account: &nobody, session: SessionFacts::default() };
     let parameters = Parameters::of(&agent_state.tree, settings, &principal).await?;
     let uri = parameters.expand(&with_query(address, &parameters))?;
@@ -342,25 +341,6 @@ fn with_query(address: &str, parameters: &Parameters) -> String {
     address
 }
 
-/// The account on whose behalf the device reads its own name before it has one.
-fn nobody() -> Account {
-    Account {
-        file: std::path::PathBuf::new(),
-        server_id: ServerId::default(),
-        name: String::new(),
-        server_uri: String::new(),
-        profile: Profile::Draft,
-        permissions: Vec::new(),
-        origins: Vec::new(),
-        tls: TlsFiles::default(),
-        auth: Auth::None,
-        notification: None,
-        schedule: Schedule::default(),
-        push: None,
-        bootstrap: None,
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -379,8 +359,11 @@ mod tests {
     fn an_account_that_comes_back_from_elsewhere_is_another_ones() {
         let folder = tempfile::tempdir().unwrap();
         let store = crate::store::Store::open(folder.path()).unwrap().store;
-        let account =
-            |id: &str, uri: &str| Account { server_id: id.into(), server_uri: uri.into(), ..nobody() };
+        let account = |id: &str, uri: &str| Account {
+            server_id: id.into(),
+            server_uri: uri.into(),
+            ..Account::nobodys("")
+        };
         let before = [("stays", "https://a/1"), ("moves", "https://a/1"), ("goes", "https://a/1")];
         for (id, _) in before {
             let record = crate::base::Secret::new(Vec::new());

@@ -135,6 +135,26 @@ pub struct BootstrapServer {
 }
 
 impl Account {
+    /// The account of nobody's server: on whose behalf the device itself, or its operator, reads.
+    #[must_use]
+    pub(crate) fn nobodys(name: &str) -> Self {
+        Self {
+            file: PathBuf::new(),
+            server_id: ServerId::default(),
+            name: name.to_owned(),
+            server_uri: String::new(),
+            profile: Profile::Draft,
+            permissions: Vec::new(),
+            origins: Vec::new(),
+            tls: TlsFiles::default(),
+            auth: Auth::None,
+            notification: None,
+            schedule: Schedule::default(),
+            push: None,
+            bootstrap: None,
+        }
+    }
+
     /// The rights that `permissions` give on the device's own instances of `moid` (TS 11.3), none if not listed.
     /// An exact entry wins over `*`.
     #[must_use]

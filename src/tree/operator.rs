@@ -1,12 +1,9 @@
 //! The local operator, who reads the tree without an account: the agent itself, and whoever the bus lets ask it.
 
-use std::path::PathBuf;
 use std::sync::Arc;
 
 use super::principal::{Principal, SessionFacts};
-use crate::config::{Account, Schedule, TlsFiles};
-use crate::package::Profile;
-use crate::transport::Auth;
+use crate::config::Account;
 
 /// The local operator.
 #[derive(Debug)]
@@ -14,22 +11,7 @@ pub struct Operator(Arc<Account>);
 
 impl Default for Operator {
     fn default() -> Self {
-        let name = "the operator";
-        Self(Arc::new(Account {
-            file: PathBuf::new(),
-            server_id: "".into(),
-            name: name.to_owned(),
-            server_uri: String::new(),
-            profile: Profile::Draft,
-            permissions: Vec::new(),
-            origins: Vec::new(),
-            tls: TlsFiles::default(),
-            auth: Auth::None,
-            notification: None,
-            schedule: Schedule::default(),
-            push: None,
-            bootstrap: None,
-        }))
+        Self(Arc::new(Account::nobodys("the operator")))
     }
 }
 
