@@ -107,12 +107,17 @@ async fn a_reload_fails_where_a_file_is_broken_and_says_what_is() {
 #[tokio::test]
 async fn what_is_in_the_tree_is_printed_and_alerts_are_raised() {
     let bench = Bench::new().await;
+    let named = "moid = \"urn:x-test:mo:named:1.0\"\nroot = \"Named\"\ninstances = [\"1\"]\n[node.Name]\nget = { value = \"a\\u001b[2Jb\" }\n";
+    bench.gateway.put_mo("named", "named.toml", named).unwrap();
     let agent = Agent::start(&bench).await;
     let device = agent.json("Get", &[&format!("{DEVINFO}//DevID")]).await.unwrap();
     let (code, out, _) = ctl(&agent, &["get", &format!("{DEVINFO}//DevID")]).await;
     assert_eq!((code, out.trim_end()), (Some(0), device.as_str().unwrap()));
     let (code, out, _) = ctl(&agent, &["get", "--json", &format!("{DEVINFO}//")]).await;
     assert!(code == Some(0) && serde_json::from_str::<Value>(&out).is_ok(), "{out}");
+    // Who names a device does not steer the terminal of who looks at it.
+    let (code, out, err) = ctl(&agent, &["get", "urn:x-test:mo:named:1.0//Name"]).await;
+    assert_eq!((code, out.as_str()), (Some(0), "a?[2Jb\n"), "{err}{}", agent.agent.log());
     let (code, _, err) = ctl(&agent, &["get", "urn:nothing//A"]).await;
     assert!(code == Some(1) && err.contains("urn:nothing"), "{err}");
     bench.play(json!([]));

@@ -41,7 +41,7 @@ pub(super) fn order<O: Write, E: Write>(
                 writeln!(terminal.out, "{}", json!({ "done": true, "answer": value }))?;
             }
             for line in value.as_array().into_iter().flatten().filter_map(Json::as_str).filter(|_| !as_json) {
-                writeln!(terminal.out, "{line}")?;
+                terminal.say(line)?;
             }
             Ok(true)
         }
@@ -49,7 +49,7 @@ pub(super) fn order<O: Write, E: Write>(
     }
 }
 
-/// Prints what is at a ClientURI: a leaf's value as it is, anything else as JSON.
+/// Prints what is at a ClientURI: a leaf's value, anything else as JSON.
 pub(super) fn get<O: Write, E: Write>(
     client_uri: &str,
     as_json: bool,
@@ -59,10 +59,10 @@ pub(super) fn get<O: Write, E: Write>(
     match read {
         Ok(value) => {
             match value {
-                Json::String(text) if !as_json => writeln!(terminal.out, "{text}")?,
+                Json::String(text) if !as_json => terminal.say(&text)?,
                 Json::Null if !as_json => terminal.complain("nothing is there, or it has no value")?,
                 value if as_json => writeln!(terminal.out, "{value}")?,
-                value => writeln!(terminal.out, "{value:#}")?,
+                value => terminal.say(&format!("{value:#}"))?,
             }
             Ok(true)
         }
@@ -83,7 +83,7 @@ pub(super) fn alerts<O: Write, E: Write>(as_json: bool, terminal: &mut Terminal<
     for waiting in listed.as_array().into_iter().flatten() {
         let text = |name: &str| waiting.get(name).and_then(Json::as_str).unwrap_or_default();
         let alert = waiting.get("alert").cloned().unwrap_or_default();
-        writeln!(terminal.out, "{}  {}{alert}", text("server"), text("reportTo"))?;
+        terminal.say(&format!("{}  {}{alert}", text("server"), text("reportTo")))?;
     }
     Ok(true)
 }

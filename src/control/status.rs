@@ -63,7 +63,7 @@ pub(super) fn accounts<O: Write, E: Write>(as_json: bool, terminal: &mut Termina
         return Ok(true);
     }
     for (id, one) in &servers {
-        writeln!(terminal.out, "{id}  {}", text(one, "uri"))?;
+        terminal.say(&format!("{id}  {}", text(one, "uri")))?;
     }
     Ok(true)
 }
@@ -86,7 +86,7 @@ pub(super) fn sessions<O: Write, E: Write>(as_json: bool, terminal: &mut Termina
     for session in sessions {
         let (server, id, cause) = (text(session, "server"), text(session, "id"), text(session, "cause"));
         let began = number(session, "began").map(|began| ago(now(), began)).unwrap_or_default();
-        writeln!(terminal.out, "{server}  {id}  {cause}, begun {began}")?;
+        terminal.say(&format!("{server}  {id}  {cause}, begun {began}"))?;
     }
     Ok(true)
 }

@@ -3,6 +3,8 @@
 use std::io::{self, IsTerminal as _, Write};
 use std::os::fd::AsFd as _;
 
+use super::terminal::printable;
+
 /// The width where there is no terminal, and the least that is used.
 const USUAL: usize = 80;
 const LEAST: usize = 40;
@@ -80,7 +82,7 @@ fn wrapped(text: &str, width: usize) -> Vec<String> {
     let mut lines = vec![String::new()];
     let mut room = width;
     for word in text.split_whitespace() {
-        let mut word: Vec<char> = word.chars().map(|c| if c.is_control() { '?' } else { c }).collect();
+        let mut word: Vec<char> = printable(word).chars().collect();
         loop {
             let begun = room < width;
             let needed = word.len() + usize::from(begun);

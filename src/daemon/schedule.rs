@@ -134,10 +134,9 @@ pub(super) mod tests {
     use super::*;
     use crate::agent_state::Surroundings;
     use crate::backend::{Bus, Machine};
-    use crate::config::{Schedule, Settings, TlsFiles};
-    use crate::package::{Alert, Profile};
+    use crate::config::{Schedule, Settings};
+    use crate::package::Alert;
     use crate::store::{Change, Store};
-    use crate::transport::Auth;
     use crate::tree::Tree;
 
     pub(in crate::daemon) struct Half;
@@ -162,17 +161,9 @@ pub(super) mod tests {
             Arc::new(Account {
                 file: format!("{server_id}.toml").into(),
                 server_id: (*server_id).into(),
-                name: String::new(),
                 server_uri: "https://a.example/".into(),
-                profile: Profile::Draft,
-                permissions: Vec::new(),
-                origins: Vec::new(),
-                tls: TlsFiles::default(),
-                auth: Auth::None,
-                notification: None,
                 schedule: schedule.clone(),
-                push: None,
-                bootstrap: None,
+                ..Account::nobodys("")
             })
         };
         let accounts: Vec<_> = schedules.iter().map(account).collect();

@@ -1,4 +1,4 @@
-//! The status of the agent as the operator is shown it, for programs: see docs/omadmctl.md.
+//! The status of the agent as the operator is shown it, for programs: see docs/manual/omadmctl.1.md.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};

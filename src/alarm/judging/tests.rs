@@ -4,12 +4,10 @@ use super::super::look::AlarmPlace;
 use super::*;
 use crate::agent_state::{Peer, Surroundings};
 use crate::backend::{Bus, Machine};
-use crate::config::{Account, Permission, Schedule, Settings, TlsFiles};
+use crate::config::{Account, Permission, Settings};
 use crate::mo::load::load_one;
-use crate::package::Profile;
 use crate::spanned::Problems;
 use crate::store::Store;
-use crate::transport::Auth;
 use crate::tree::{Comparison, Tree};
 
 const MOID: &str = "urn:t:mo:a:1.0";
@@ -40,17 +38,9 @@ impl Rig {
         let account = Arc::new(Account {
             file: "s.toml".into(),
             server_id: "s".into(),
-            name: String::new(),
             server_uri: "https://a.example/".into(),
-            profile: Profile::Draft,
             permissions: vec![Permission { moid: MOID.into(), rights: 7 }],
-            origins: Vec::new(),
-            tls: TlsFiles::default(),
-            auth: Auth::None,
-            notification: None,
-            schedule: Schedule::default(),
-            push: None,
-            bootstrap: None,
+            ..Account::nobodys("")
         });
         let mut settings = Settings::default();
         (settings.alert.max_queued, settings.alert.max_bytes) = (10_000, 64 << 20);

@@ -242,25 +242,14 @@ impl Account {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::config::{Schedule, TlsFiles};
-    use crate::package::Profile;
-    use crate::transport::Auth;
 
     fn account() -> Account {
         Account {
             file: "a.toml".into(),
             server_id: "a".into(),
-            name: "A".into(),
             server_uri: "https://dm.example/x?id=[DevID]".into(),
-            profile: Profile::Draft,
-            permissions: Vec::new(),
             origins: vec!["https://push.example".parse().unwrap()],
-            tls: TlsFiles::default(),
-            auth: Auth::None,
-            notification: None,
-            schedule: Schedule::default(),
-            push: None,
-            bootstrap: None,
+            ..Account::nobodys("A")
         }
     }
 
