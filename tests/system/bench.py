@@ -8,9 +8,19 @@ from server import ACCOUNT
 DEB = "/root/agent.deb"
 SETTINGS = "/etc/omadm/omadmd.toml"
 SERVICE, SOCKET, HELPER = "omadmd.service", "omadmd.socket", "omadm-exec.socket"
+DEVINFO = "urn:oma:mo:oma-dm-devinfo:1.2"
+PROBE = "urn:x-omadm:mo:system-test:1.0"
 SESSION_ENDED, DROPPED, BROKEN, SET_ASIDE = (
     f"6f1d5c0b8f0f4a7f9d4b1a3c2e5d7f{last}" for last in (10, 12, 13, 14)
 )
+
+
+class Checks(list):
+    """The checks of one machine's life. As a decorator it takes one more, of which the docstring's first line is printed."""
+
+    def __call__(self, check):
+        self.append(check)
+        return check
 
 
 class Bench:
