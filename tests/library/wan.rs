@@ -3,8 +3,8 @@
 use super::*;
 
 /// What happens to an address, in `wan.sh`: kept when it is confirmed; else back to what was before, be it that nobody
-/// confirms, that it is refused, or that the power fails in the middle.
-const EXPECTED: [&str; 10] = [
+/// confirms, that it is refused, or that the power fails in the middle. Secrets are nowhere but in the profile.
+const EXPECTED: [&str; 13] = [
     "before 192.0.2.2/24",
     "trial 192.0.2.9/24",
     "confirm 0",
@@ -15,6 +15,9 @@ const EXPECTED: [&str; 10] = [
     "resumed 3 192.0.2.9/24",
     "unknown 4",
     "nothing 4",
+    "key 2 600 oCh9\"E \\KEY",
+    "password 2 600  a\\oCh9#;%\"",
+    "seen ",
 ];
 
 #[test]

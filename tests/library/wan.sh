@@ -17,7 +17,7 @@ nmcli connection add type ethernet con-name uplink ifname near ipv4.method manua
 nmcli device set near managed yes
 until nmcli connection up uplink >/dev/null 2>&1; do sleep 0.2; done
 wan=$1
-apply() { "$wan" apply -- "$1" '' '' '' '' '' '' '' "$2" '' '' "$3" 3>/run/said; }
+apply() { "$wan" apply -- "$1" '' '' '' '' '' "$2" '' '' "$3" 3>/run/said </dev/null; }
 address() { ip -4 -o address show dev near | awk '{ print $4 }'; }
 on_trial() { until grep -q trial /run/said; do sleep 0.1; done 2>/dev/null; }
 
@@ -37,13 +37,37 @@ echo "late $? $(address)"
 apply uplink 203.0.113.300/24 60
 echo "wrong $? $(address)"
 rm /run/said
-setsid sh -c 'exec "$0" apply -- uplink "" "" "" "" "" "" "" 192.0.2.8/24 "" "" 60 3>/run/said' "$wan" & applied=$!
+setsid sh -c 'exec "$0" apply -- uplink "" "" "" "" "" 192.0.2.8/24 "" "" 60 3>/run/said' "$wan" & applied=$!
 on_trial
 echo "cut $(address)"
 kill -9 $applied
-OMADM_RESUMED=1 "$wan" apply -- uplink '' '' '' '' '' '' '' 192.0.2.8/24 '' '' 60 3>/run/said
+OMADM_RESUMED=1 "$wan" apply -- uplink '' '' '' '' '' 192.0.2.8/24 '' '' 60 3>/run/said </dev/null
 echo "resumed $? $(address)"
 apply elsewhere 192.0.2.7/24 60
 echo "unknown $?"
 "$wan" confirm
 echo "nothing $?"
+
+# Secrets come by standard input, reach the profile as they were written, are in no command line, and are not left behind.
+mkdir /run/bin
+cat >/run/bin/nmcli <<'END'
+#!/bin/sh
+case " $* " in *' connection up '*)
+    stat -c %a /etc/NetworkManager/system-connections/new*
+    /usr/bin/nmcli --terse --escape no --show-secrets --get-values gsm.password,802-11-wireless-security.psk connection show new | sed '/^$/d'
+    ;;
+esac >>/run/reached
+exec /usr/bin/nmcli "$@"
+END
+chmod +x /run/bin/nmcli
+PATH=/run/bin:$PATH
+(while :; do cat /proc/[0-9]*/cmdline; done 2>/dev/null | tr '\0' '\n' | grep -a --line-buffered '[o]Ch9' >/run/seen) & watching=$!
+printf '{"../Change/AuthName":"\\"../Change/Key\\":\\"no","../Change/Key":"oCh9\\"E \\\\KEY"}\n' >/run/key
+printf '{"../Change/AuthSecret":" a\\\\oCh9#;%%\\"","../Change/Key":""}\n' >/run/password
+"$wan" apply -- new wifi '' '' net '' '' '' '' 60 3>/run/said </run/key
+echo "key $? $(paste -sd ' ' /run/reached)"
+rm /run/reached
+"$wan" apply -- new gsm internet me '' '' '' '' '' 60 3>/run/said </run/password
+echo "password $? $(paste -sd ' ' /run/reached)"
+kill $watching
+echo "seen $(cat /run/seen)$(ls /var/lib/omadm-wan)$(grep -rl oCh9 /etc/NetworkManager)"
