@@ -14,19 +14,28 @@ from pathlib import Path
 HERE = Path(__file__).resolve().parent
 ENVIRONMENT = ["/usr/bin/env", "-i", "PATH=/usr/sbin:/usr/bin:/sbin:/bin", "HOME=/root", "LANG=C.UTF-8"]
 
-# cgroup v2 is mounted where only the container sees it: this machine may have another layout, or no systemd.
-BOOT = r"""
+# What a machine keeps from one boot to the next: what it writes, over the tree, in memory. cgroup v2 is mounted where
+# only the container sees it: this machine may have another layout, or no systemd. It ends with its standard input.
+HOLD = r"""
 mount -t cgroup2 cgroup2 /sys/fs/cgroup
+mount -t tmpfs tmpfs "$2"
+mkdir "$2/upper" "$2/work" "$2/root"
+mount -t overlay overlay -o "lowerdir=$1,upperdir=$2/upper,workdir=$2/work" "$2/root"
+echo ready
+exec cat
+"""
+BOOT = r"""
 mkdir -p "/sys/fs/cgroup/$1"
 echo $$ >"/sys/fs/cgroup/$1/cgroup.procs"
-exec systemd-nspawn --quiet --keep-unit --register=no --boot --directory="$2" --volatile=overlay --machine="$1" \
+exec systemd-nspawn --quiet --keep-unit --register=no --boot --directory="$2/root" --machine="$1" \
   --network-namespace-path="/run/netns/$3" --bind-ro="$4" --console=passive --link-journal=no \
   --resolv-conf=off --timezone=off --capability=CAP_NET_ADMIN
 """
 FORGET = """
-mount -t cgroup2 cgroup2 /sys/fs/cgroup
 [ ! -d "/sys/fs/cgroup/$1" ] || find "/sys/fs/cgroup/$1" -depth -type d -exec rmdir {} ';'
 """
+# How systemd-nspawn --keep-unit ends where the container has asked for a reboot.
+REBOOTS = 133
 
 
 def wait(what, seconds=20, every=0.1):
@@ -90,27 +99,54 @@ def ip(*arguments, check=True):
 
 
 class Machine:
-    """A booted container, with one file or folder of this machine: `bind` is `outside:inside`."""
+    """A booted container, with one file or folder of this machine: `bind` is `outside:inside`. What it has written is
+    still there when it boots again, until the end."""
 
     def __init__(self, name, network, bind):
         self.name, self.network, self.bind = name, network, bind
         self.nspawn, self.said = None, tempfile.TemporaryFile("w+")
+        self.folder, self.holder = tempfile.TemporaryDirectory(), None
 
     def __enter__(self):
-        command = ["bash", "-euc", BOOT, "boot", self.name, tree(), self.network.machine, self.bind]
-        self.nspawn = subprocess.Popen(
-            ["unshare", "--mount", "--propagation=private", *command],
-            stdin=subprocess.DEVNULL,
-            stdout=self.said,
-            stderr=self.said,
-            start_new_session=True,
-        )
         try:
-            wait(self.is_up, 60)
+            self.holder = subprocess.Popen(
+                ["unshare", "--mount", "--propagation=private", "bash", "-euc", HOLD, "hold", tree(), self.folder.name],
+                stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True,
+            )  # fmt: skip
+            assert self.holder.stdout.readline() == "ready\n"
+            self.boot()
         except BaseException:
             self.__exit__()
             raise
         return self
+
+    def held(self, script, *arguments):
+        """The command that runs a script where the machine's files and cgroups are mounted."""
+        return ["nsenter", f"--target={self.holder.pid}", "--mount", "bash", "-euc", script, "held", self.name, *arguments]
+
+    def boot(self):
+        """Boots it, and waits until it is up."""
+        self.nspawn = subprocess.Popen(
+            self.held(BOOT, self.folder.name, self.network.machine, self.bind),
+            stdin=subprocess.DEVNULL, stdout=self.said, stderr=self.said, start_new_session=True,
+        )  # fmt: skip
+        wait(self.is_up, 60)
+
+    def forget(self):
+        """Puts away what the last boot has left of cgroups."""
+        subprocess.run(self.held(FORGET), check=False)
+
+    def cut(self):
+        """The power fails: nothing is told, nothing is stopped."""
+        os.kill(self.leader(), signal.SIGKILL)
+        self.nspawn.wait(20)
+        self.forget()
+
+    def reboots(self, seconds=60):
+        """Waits until it goes down by itself to boot again, and boots it."""
+        assert self.nspawn.wait(seconds) == REBOOTS, "it did not ask for a reboot"
+        self.forget()
+        self.boot()
 
     def is_up(self):
         if self.nspawn.poll() is not None:
@@ -120,17 +156,20 @@ class Machine:
         return state.strip() in ("running", "degraded")
 
     def __exit__(self, *_):
-        if leader := self.leader():
-            # SIGRTMIN+4 asks systemd to power off.
-            os.kill(leader, signal.SIGRTMIN + 4)
-        try:
-            self.nspawn.wait(20)
-        except subprocess.TimeoutExpired:
-            self.nspawn.kill()
-            self.nspawn.wait()
-        subprocess.run(
-            ["unshare", "--mount", "--propagation=private", "bash", "-euc", FORGET, "forget", self.name], check=False
-        )
+        if self.nspawn:
+            if leader := self.leader():
+                # SIGRTMIN+4 asks systemd to power off.
+                os.kill(leader, signal.SIGRTMIN + 4)
+            try:
+                self.nspawn.wait(20)
+            except subprocess.TimeoutExpired:
+                self.nspawn.kill()
+                self.nspawn.wait()
+            self.forget()
+        if self.holder:
+            self.holder.stdin.close()
+            self.holder.wait()
+        self.folder.cleanup()
 
     def leader(self):
         """The container's PID 1, as this machine counts."""
