@@ -3,8 +3,11 @@
 Takes orders as JSON lines on stdin, and tells what happens as JSON lines on stdout:
 
     {"session": [[["GET", "uri"]]]}      the command lists of the next session; then, and without orders: END
-    {"send": "hex", "to": "192.0.2.2"}   a datagram to UDP port 2948
-    {"document": {…}, "at": "/path"}     what HGET finds there
+    {"send": "hex", "to": "192.0.2.2"}   a datagram to UDP port 2948; with "times", so often
+    {"document": {…}, "at": "/path"}     what HGET finds there; elsewhere, nothing
+    {"password": "text"}                 the password from now on
+    {"certificate": "/path.pem"}         the certificate from now on, of the same key
+    {"answer": [500, "text/html", "…"]}  what each package is answered with from now on; null: as by a DM server
     {"request": {…}}                     (told) a package arrived
 """
 
@@ -29,7 +32,7 @@ def tell(**what):
 
 class Connection(http.server.BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
-    packages = ()
+    packages = iter(())
 
     def do_POST(self):
         body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
@@ -44,6 +47,9 @@ class Connection(http.server.BaseHTTPRequestHandler):
                 "body": base64.b64encode(body).decode(),
             }
         )
+        if ANSWER:
+            status, kind, text = ANSWER
+            return self.answer(status, text.encode(), {"Content-Type": kind})
         if not authorised:
             return self.answer(401, headers={"WWW-Authenticate": 'Basic realm="dm"'})
         if "initiation+json" in self.headers.get("Content-Type", ""):
@@ -54,6 +60,8 @@ class Connection(http.server.BaseHTTPRequestHandler):
         )
 
     def do_GET(self):
+        if self.path not in documents:
+            return self.answer(404)
         body = json.dumps(documents[self.path]).encode()
         self.answer(200, body, {"Content-Type": "application/dmmo+json"})
 
@@ -82,16 +90,25 @@ class Server(http.server.ThreadingHTTPServer):
         tell(error=repr(sys.exc_info()[1]))
 
 
-def send(datagram, address):
+def send(datagram, address, times):
     family = socket.AF_INET6 if ":" in address else socket.AF_INET
     with socket.socket(family, socket.SOCK_DGRAM) as sender:
-        sender.sendto(datagram, (address, 2948))
+        for _ in range(times):
+            sender.sendto(datagram, (address, 2948))
+
+
+def credentials(password):
+    return base64.b64encode(f"{user}:{password}".encode()).decode()
+
+
+def tls(certificate):
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(certificate, key)
+    return context
 
 
 certificate, key, user, password = sys.argv[1:]
-CREDENTIALS = base64.b64encode(f"{user}:{password}".encode()).decode()
-TLS = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-TLS.load_cert_chain(certificate, key)
+CREDENTIALS, TLS, ANSWER = credentials(password), tls(certificate), None
 server = Server(("::", 443), Connection)
 threading.Thread(target=server.serve_forever, daemon=True).start()
 tell(listening=True)
@@ -102,4 +119,10 @@ for line in sys.stdin:
     if "document" in order:
         documents[order["at"]] = order["document"]
     if "send" in order:
-        send(bytes.fromhex(order["send"]), order["to"])
+        send(bytes.fromhex(order["send"]), order["to"], order.get("times", 1))
+    if "password" in order:
+        CREDENTIALS = credentials(order["password"])
+    if "certificate" in order:
+        TLS = tls(order["certificate"])
+    if "answer" in order:
+        ANSWER = order["answer"]

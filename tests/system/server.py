@@ -41,6 +41,25 @@ def certificates(folder):
     )  # fmt: skip
 
 
+def bad_certificates(folder):
+    """What goes wrong with certificates: one of dm.example that is over, and a CA that is not the server's."""
+    subprocess.run(
+        ["bash", "-euc", """
+        cd "$1"
+        openssl req -x509 -newkey rsa:2048 -noenc -days 2 -subj "/CN=Another CA" -keyout other.key -out other.pem \
+          -addext basicConstraints=critical,CA:true
+        printf '%s\n' '[ca]' default_ca=here '[here]' database=index new_certs_dir=. rand_serial=yes default_md=sha256 \
+          policy=any x509_extensions=server '[any]' commonName=supplied '[server]' subjectAltName=DNS:dm.example \
+          basicConstraints=critical,CA:false extendedKeyUsage=serverAuth >ca.conf
+        : >index
+        openssl req -new -key dm.key -subj "/CN=dm" -out expired.csr
+        openssl ca -batch -notext -config ca.conf -cert ca.pem -keyfile ca.key -in expired.csr -out expired.pem \
+          -startdate 20260101000000Z -enddate 20260201000000Z
+        """, "bad-certificates", folder],
+        check=True, capture_output=True,
+    )  # fmt: skip
+
+
 class Package:
     """A package that reached the server."""
 
@@ -68,6 +87,7 @@ class Server:
     def __init__(self, network, folder):
         self.told = queue.SimpleQueue()
         self.numbers = itertools.count(1)
+        self.folder = folder
         self.process = subprocess.Popen(
             ["ip", "netns", "exec", network.world, sys.executable, HERE / "dmserver.py",
              f"{folder}/dm.pem", f"{folder}/dm.key", "gateway", "pass word"],
@@ -90,6 +110,18 @@ class Server:
     def order(self, **what):
         self.process.stdin.write(json.dumps(what) + "\n")
         self.process.stdin.flush()
+
+    def accept(self, password):
+        """From now on, this is the password."""
+        self.order(password=password)
+
+    def certificate(self, name):
+        """From now on, this is the certificate: a file of the folder."""
+        self.order(certificate=f"{self.folder}/{name}.pem")
+
+    def answers(self, status=None, kind="text/plain", body=""):
+        """From now on, each package is answered with this; without a status, as by a DM server."""
+        self.order(answer=status and [status, kind, body])
 
     def notify(self, server="acme", number=None, secret=SECRET, to=MACHINE_V4, **options):
         """Sends a notification; its bytes, to be sent again."""

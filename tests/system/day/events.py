@@ -1,0 +1,204 @@
+"""What happens on the day. Each event waits until what it brings is in the journal."""
+
+import base64
+import subprocess
+
+from bench import DEB, SERVICE, SETTINGS, SOCKET
+from day.diary import Diary
+from day.register import check
+from machine import HERE, ip, wait
+from server import MACHINE_V4, SECRET, bad_certificates
+
+WEATHER = "urn:x-omadm:mo:weather:1.0"
+BEHIND = "/run/clock-is-behind"
+# Neighbours come and go as the kernel likes. One attempt more is enough to see what is said of it.
+QUIET = '[session]\nretries = 1\n[objects]\ndisable = ["lan-devices", "diagnostics"]\n'
+NEVER, AT_BOOT = "schedule = { at-boot = false, first-contact = false }", "schedule = { at-boot = true }"
+
+
+def said(bench, what, times=1, seconds=40):
+    """Waits until the journal has this so often since the last event began."""
+    since = bench.diary.happened[-1][1]
+    wait(lambda: sum(what in line["MESSAGE"] for line in bench.journal()[since:]) >= times, seconds)
+
+
+def link(bench, state):
+    ip("-n", bench.machine.network.machine, "link", "set", "eth0", state)
+
+
+def session(bench, *commands):
+    """A session that a notification asks for, to its end."""
+    bench.server.forget()
+    bench.server.session(*commands)
+    said(bench, "ended well")
+    bench.idle()
+
+
+def fails(bench):
+    """A notification whose session fails."""
+    bench.server.notify()
+    said(bench, " failed: ")
+    bench.idle()
+
+
+@check
+def boot(bench):
+    """the agent comes up without a clock and without a link"""
+    machine = bench.machine
+    shim = bench.folder / "clock.so"
+    subprocess.run(["cc", "-shared", "-fPIC", "-O1", "-o", shim, HERE / "day/clock.c"], check=True)
+    encoded = base64.b64encode(shim.read_bytes()).decode()
+    machine.run("sh", "-c", "base64 -d >/usr/local/lib/clock.so", stdin=encoded)
+    preload = "[Service]\nEnvironment=LD_PRELOAD=/usr/local/lib/clock.so\n"
+    machine.write("/etc/systemd/system/omadmd.service.d/day.conf", preload)
+    machine.run("dpkg", "--install", DEB)
+    machine.run("systemctl", "stop", SOCKET, SERVICE)
+    bad_certificates(bench.folder)
+    machine.write("/etc/omadm/accounts.d/ca.pem", (bench.folder / "ca.pem").read_text())
+    machine.write("/etc/omadm/accounts.d/dm.secret", SECRET.decode() + "\n", "0640", "root:omadm")
+    machine.write("/etc/omadm/accounts.d/dm.password", "pass word\n", "0640", "root:omadm")
+    machine.write("/etc/omadm/mo.d/weather/weather.toml", (HERE / "day/weather.toml").read_text())
+    machine.write("/usr/local/lib/weather", (HERE / "day/weather").read_text(), "0755")
+    machine.write(SETTINGS, QUIET)
+    bench.account("acme", NEVER, AT_BOOT)
+    # The first days of 1970.
+    machine.write(BEHIND, machine.run("date", "+%s").strip())
+    link(bench, "down")
+    bench.diary = Diary(bench)
+    bench.diary.begins("boot: the clock was never set, and there is no link")
+    machine.run("systemctl", "start", SOCKET, SERVICE)
+    said(bench, "taken as not set")
+
+
+@check
+def link_comes(bench):
+    """a link comes up while the clock is still not set"""
+    bench.diary.begins("a link comes up")
+    link(bench, "up")
+    bench.machine.run("sleep", "2")
+
+
+@check
+def clock_comes(bench):
+    """the clock is set, and the first session is held"""
+    bench.diary.begins("the clock is set: the first contact")
+    bench.machine.run("rm", BEHIND)
+    # The kernel's word that it was set can't be had here: anything that happens has the agent look.
+    bench.machine.run("omadmctl", "status")
+    said(bench, "ended well")
+    bench.idle()
+
+
+@check
+def notified(bench):
+    """a server reads, writes and executes, and some of it fails"""
+    bench.diary.begins("a notification, and a session that reads, writes and executes")
+    bench.server.order(document={"MOData": {"Place": "the roof"}}, at="/place")
+    session(
+        bench,
+        [["GET", f"{WEATHER}/1/Place"], ["GET", f"{WEATHER}/1/Rain"], ["EXEC", f"{WEATHER}/1/Forecast"]],
+        [["HGET", "https://dm.example/place", f"{WEATHER}/1/"], ["HGET", "https://dm.example/gone", f"{WEATHER}/1/"]],
+        [["GET", f"{WEATHER}/1/"], ["GET", "urn:nothing:1.0//"], ["NONSENSE"]],
+    )
+
+
+@check
+def password(bench):
+    """the server's password is another one, and then the account's again"""
+    bench.diary.begins("the password is wrong")
+    bench.server.accept("another one")
+    fails(bench)
+    bench.diary.begins("the password is right again")
+    bench.server.accept("pass word")
+    session(bench)
+
+
+@check
+def expired(bench):
+    """the server's certificate is over, and is renewed"""
+    bench.diary.begins("the server's certificate has expired")
+    bench.server.certificate("expired")
+    fails(bench)
+    bench.diary.begins("it has a new one")
+    bench.server.certificate("dm")
+    session(bench)
+
+
+@check
+def overloaded(bench):
+    """the server answers 503, and then as it should"""
+    bench.diary.begins("the server is overloaded: 503")
+    bench.server.answers(503)
+    bench.server.notify()
+    said(bench, "not answered")
+    bench.server.answers()
+    said(bench, "ended well")
+    bench.idle()
+
+
+@check
+def link_goes(bench):
+    """the link goes, and comes back"""
+    bench.diary.begins("the link goes, and a session is asked for")
+    link(bench, "down")
+    bench.machine.run("omadmctl", "session", "start", "acme", check=False)
+    bench.idle()
+    bench.diary.begins("the link is back")
+    link(bench, "up")
+    said(bench, "ended well")
+    bench.idle()
+
+
+@check
+def mistake(bench):
+    """an account is edited wrongly, and rightly"""
+    bench.diary.begins("a slip in the account")
+    bench.account("acme", "name =", "nmae =")
+    said(bench, "nmae")
+    bench.diary.begins("and its repair")
+    bench.account("acme")
+    said(bench, "configuration read again")
+
+
+@check
+def replayed(bench):
+    """notifications that start nothing"""
+    bench.diary.begins("a notification twice, one with another secret, one from long ago, and a flood")
+    again = bench.server.notify()
+    said(bench, "ended well")
+    bench.idle()
+    bench.server.send(again)
+    said(bench, "dropped")
+    bench.server.notify(secret=b"another secret")
+    bench.server.notify(sent=1_000_000_000)
+    bench.server.order(send="00" * 40, to=MACHINE_V4, times=100_000)
+    # One line at once, and one a minute later: more there are not, however many arrive.
+    said(bench, "dropped", 2, 90)
+
+
+@check
+def full(bench):
+    """the disk of the state is full, and has room again"""
+    machine, state = bench.machine, "/var/lib/omadm"
+    bench.diary.begins("the agent is restarted, on a small disk")
+    machine.run("systemctl", "stop", SOCKET, SERVICE)
+    machine.run("cp", "-a", state, "/tmp/state")
+    machine.run("mount", "-t", "tmpfs", "-o", "size=1m,mode=0700", "small", state)
+    machine.run("cp", "-a", "/tmp/state/.", state)
+    machine.run("systemctl", "start", SOCKET, SERVICE)
+    bench.idle()
+    bench.diary.begins("the disk is full")
+    machine.run("sh", "-c", f"cat /dev/zero >{state}/full 2>/dev/null; true")
+    for at, place in (("/one", "the garden"), ("/two", "the cellar" * 500)):
+        bench.server.order(document={"MOData": {"Place": place}}, at=at)
+    session(bench, [["HGET", f"https://dm.example/{at}", f"{WEATHER}/1/"] for at in ("one", "two")])
+    bench.diary.begins("it has room again")
+    machine.run("rm", f"{state}/full")
+    session(bench, [["HGET", "https://dm.example/two", f"{WEATHER}/1/"]])
+
+
+@check
+def stop(bench):
+    """the machine is shut down"""
+    bench.diary.begins("the end of the day")
+    bench.machine.run("systemctl", "stop", SOCKET, SERVICE)
