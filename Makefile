@@ -12,10 +12,10 @@ FUZZ := $(if $(ONLY),$(ONLY),$$(RUSTC_BOOTSTRAP=1 cargo fuzz list --fuzz-dir tes
 ONLY_WHERE := $(if $(filter tests/%,$(ONLY)),--test all,$(if $(findstring ::tests::,$(ONLY)),--lib))
 ONLY_NAME := $(if $(filter tests/%,$(ONLY)),^$(patsubst tests/%,%,$(ONLY))(::|$$),$(ONLY))
 
-.PHONY: check help prepare lint test config man deb system bench fuzz
+.PHONY: check help prepare lint test config openwrt man deb system bench fuzz
 .NOTPARALLEL:
 
-check: prepare lint test config system ## all that continuous integration runs
+check: prepare lint test config openwrt system ## all that continuous integration runs
 
 help: ## this list
 	@sed -nE 's/^([a-z]+):[^#]*## (.*)/make \1 \2/p' $(firstword $(MAKEFILE_LIST)) | awk '{ name = $$2; $$1 = $$2 = ""; printf "make %-9s%s\n", name, $$0 }'
@@ -37,6 +37,10 @@ test: ## unit, integration and documentation tests; ONLY=NAME: that one
 config: ## every configuration that ships, by omadmd --check
 	cargo build --locked --all-features --bin omadmd
 	packaging/check-config $(TARGET)/debug/omadmd
+
+openwrt: ## the packages for OpenWrt, in a root folder with busybox; needs root
+	cargo build --locked --all-features --bins
+	$(SUDO) packaging/openwrt/test/run $(TARGET)/debug
 
 man: ## manual pages, made of docs/ and mo/, and what omadmctl says of a key
 	packaging/prepare $(CACHE)/tools
