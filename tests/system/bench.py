@@ -3,10 +3,10 @@
 import json
 
 from machine import wait
-from server import ACCOUNT
+from server import ACCOUNT, SECRET
 
 DEB = "/root/agent.deb"
-SETTINGS = "/etc/omadm/omadmd.toml"
+SETTINGS, ACCOUNTS = "/etc/omadm/omadmd.toml", "/etc/omadm/accounts.d"
 SERVICE, SOCKET, HELPER = "omadmd.service", "omadmd.socket", "omadm-exec.socket"
 DEVINFO = "urn:oma:mo:oma-dm-devinfo:1.2"
 PROBE = "urn:x-omadm:mo:system-test:1.0"
@@ -32,11 +32,20 @@ class Bench:
         self.files = self.listing()
         self.replay = self.device = None
 
+    def beside_accounts(self):
+        """Writes what accounts name: the authority, the password, the secret of notifications."""
+        for name, text, mode, owner in (
+            ("ca.pem", (self.folder / "ca.pem").read_text(), "0644", "root:root"),
+            ("dm.password", "pass word\n", "0640", "root:omadm"),
+            ("dm.secret", SECRET.decode() + "\n", "0640", "root:omadm"),
+        ):
+            self.machine.write(f"{ACCOUNTS}/{name}", text, mode, owner)
+
     def account(self, server, *changed):
         """Writes an account, with one text changed to another."""
         text = ACCOUNT.format(server=server)
         text = text.replace(*changed) if changed else text
-        self.machine.write(f"/etc/omadm/accounts.d/{server}.toml", text, "0640", "root:omadm")
+        self.machine.write(f"{ACCOUNTS}/{server}.toml", text, "0640", "root:omadm")
 
     def reload(self, fails=False):
         """Reloads, which is over when the agent has done so; or fails, as a file is broken."""

@@ -14,9 +14,7 @@ def new_account(bench):
     """an account and a management object take effect by themselves"""
     machine = bench.machine
     before = machine.show(SERVICE, "StatusText")
-    machine.write("/etc/omadm/accounts.d/ca.pem", (bench.folder / "ca.pem").read_text(), "0644")
-    machine.write("/etc/omadm/accounts.d/dm.secret", SECRET.decode() + "\n", "0640", "root:omadm")
-    machine.write("/etc/omadm/accounts.d/dm.password", "pass word\n", "0640", "root:omadm")
+    bench.beside_accounts()
     machine.write("/etc/omadm/mo.d/probe/probe.toml", (HERE / "object/probe.toml").read_text())
     machine.write("/usr/local/lib/probe", (HERE / "object/probe").read_text(), "0755")
     bench.account("acme")

@@ -1,16 +1,15 @@
 """What happens on the day. Each event waits until what it brings is in the journal."""
 
-import base64
-import subprocess
+import time
 
+import clock
 from bench import DEB, SERVICE, SETTINGS, SOCKET
 from day.diary import Diary
 from day.register import check
 from machine import HERE, ip, wait
-from server import MACHINE_V4, SECRET, bad_certificates
+from server import MACHINE_V4, bad_certificates
 
 WEATHER = "urn:x-omadm:mo:weather:1.0"
-BEHIND = "/run/clock-is-behind"
 # Neighbours come and go as the kernel likes. One attempt more is enough to see what is said of it.
 QUIET = '[session]\nretries = 1\n[objects]\ndisable = ["lan-devices", "diagnostics"]\n'
 NEVER, AT_BOOT = "schedule = { at-boot = false, first-contact = false }", "schedule = { at-boot = true }"
@@ -45,24 +44,17 @@ def fails(bench):
 def boot(bench):
     """the agent comes up without a clock and without a link"""
     machine = bench.machine
-    shim = bench.folder / "clock.so"
-    subprocess.run(["cc", "-shared", "-fPIC", "-O1", "-o", shim, HERE / "day/clock.c"], check=True)
-    encoded = base64.b64encode(shim.read_bytes()).decode()
-    machine.run("sh", "-c", "base64 -d >/usr/local/lib/clock.so", stdin=encoded)
-    preload = "[Service]\nEnvironment=LD_PRELOAD=/usr/local/lib/clock.so\n"
-    machine.write("/etc/systemd/system/omadmd.service.d/day.conf", preload)
+    clock.install(bench)
     machine.run("dpkg", "--install", DEB)
     machine.run("systemctl", "stop", SOCKET, SERVICE)
     bad_certificates(bench.folder)
-    machine.write("/etc/omadm/accounts.d/ca.pem", (bench.folder / "ca.pem").read_text())
-    machine.write("/etc/omadm/accounts.d/dm.secret", SECRET.decode() + "\n", "0640", "root:omadm")
-    machine.write("/etc/omadm/accounts.d/dm.password", "pass word\n", "0640", "root:omadm")
+    bench.beside_accounts()
     machine.write("/etc/omadm/mo.d/weather/weather.toml", (HERE / "day/weather.toml").read_text())
     machine.write("/usr/local/lib/weather", (HERE / "day/weather").read_text(), "0755")
     machine.write(SETTINGS, QUIET)
     bench.account("acme", NEVER, AT_BOOT)
     # The first days of 1970.
-    machine.write(BEHIND, machine.run("date", "+%s").strip())
+    clock.put(bench, int(time.time()))
     link(bench, "down")
     bench.diary = Diary(bench)
     bench.diary.begins("boot: the clock was never set, and there is no link")
@@ -82,7 +74,7 @@ def link_comes(bench):
 def clock_comes(bench):
     """the clock is set, and the first session is held"""
     bench.diary.begins("the clock is set: the first contact")
-    bench.machine.run("rm", BEHIND)
+    clock.right(bench)
     # The kernel's word that it was set can't be had here: anything that happens has the agent look.
     bench.machine.run("omadmctl", "status")
     said(bench, "ended well")

@@ -1,0 +1,42 @@
+"""Where the checks of this life are written down, in the order they run: most of them are set-ups that are broken."""
+
+from bench import Checks
+from machine import wait
+
+START, STATUS = ("session", "start", "acme"), ("status",)
+
+check = Checks()
+
+
+def asked(bench, *command):
+    """What the operator is told, in one line, after the exit status."""
+    said = bench.machine.run("sh", "-c", 'omadmctl "$@" 2>&1; echo "$?"', "sh", *command)
+    *words, status = said.split()
+    return [int(status), " ".join(words)]
+
+
+def setup(start, status=None, lacks=None):
+    """Takes a set-up that is broken until its `yield`, and repaired after it. Of both commands, the exit status and what
+    they must say; the status repeats what `start` has said of a session, if nothing else is expected. `lacks` is
+    what neither says yet, and should."""
+    if status is None:
+        status = [0, *start[1:]]
+
+    def take(play):
+        def run(bench):
+            playing = play(bench)
+            next(playing)
+            try:
+                told = [(asked(bench, *START), start), (asked(bench, *STATUS), status)]
+            finally:
+                next(playing, None)
+            for (code, said), (expected, *parts) in told:
+                assert code == expected and all(part in said for part in parts), f"{code}: {said}"
+                assert not lacks or lacks not in said, f"it is said now, so that it must be, and not lack: {said}"
+            wait(lambda: asked(bench, *START)[0] == 0, 10)
+            bench.idle()
+
+        run.__doc__ = play.__doc__
+        check(run)
+
+    return take
