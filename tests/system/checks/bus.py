@@ -6,6 +6,12 @@ from bench import PROBE, SERVICE
 from checks.register import check
 
 
+def become(user):
+    """What begins a command as this user, with all of its groups."""
+    group = "nogroup" if user == "nobody" else user
+    return ("setpriv", f"--reuid={user}", f"--regid={group}", "--init-groups")
+
+
 @check
 def services(bench):
     """D-Bus services are started and read from inside the sandbox, and refuse what only root may unless it is privileged"""
@@ -65,8 +71,7 @@ def policy(bench):
     theirs = {"configuration", "alert", "push"}
     for user, may in (("root", set(calls)), ("oper", set(calls)), ("app", theirs), ("nobody", set())):
         for what, call in calls.items():
-            said = machine.run("setpriv", f"--reuid={user}", "--init-groups", f"--regid={user}" if user != "nobody"
-                else "--regid=nogroup", "busctl", "call", name, path, *call, check=False, both=True)  # fmt: skip
+            said = machine.run(*become(user), "busctl", "call", name, path, *call, check=False, both=True)
             denied = "Access denied" in said or "AccessDenied" in said
             assert denied != (what in may), f"{user} asks for {what}: {said}"
     level = ("systemctl", "service-log-level", SERVICE)

@@ -1,0 +1,100 @@
+"""Who asks the agent for what, by either bus."""
+
+from bench import DEB, DEVINFO, SERVICE
+from buses.register import check
+from checks.bus import become, policy
+from machine import wait
+
+BUS = "dbus.service"
+AWAY, BACK = "can't be called", "can be called again"
+# Of omadmctl: what only operators may, and what applications may as well.
+OPERATORS = {
+    "status": ("status",),
+    "get": ("get", f"{DEVINFO}//DevID"),
+    "session start": ("session", "start", "acme"),
+}
+ALL_OF_THEM = {**OPERATORS, "alert raise": ("alert", "raise", "com.acme.door")}
+
+
+def take_bus(bench, disable, enable, name):
+    """Has this machine go on with another bus."""
+    machine = bench.machine
+    machine.run("systemctl", "stop", "dbus.socket", BUS)
+    machine.run("systemctl", disable, "--quiet", "dbus-broker")
+    machine.run("systemctl", "daemon-reload")
+    machine.run("systemctl", "start", "dbus.socket", BUS)
+    assert enable in machine.show(BUS, "ExecStart"), name
+
+
+def told(bench, what):
+    return sum(what in line["MESSAGE"] for line in bench.journal(_PID=bench.pid()))
+
+
+def is_back(bench, times):
+    wait(lambda: told(bench, BACK) == times)
+    assert told(bench, AWAY) == times
+
+
+@check
+def broker(bench):
+    """on dbus-broker the agent can be called"""
+    take_bus(bench, "enable", "dbus-broker-launch", "dbus-broker")
+    bench.machine.run("dpkg", "--install", DEB)
+    bench.beside_accounts()
+    bench.account("acme")
+    wait(lambda: "acme" in bench.machine.run("omadmctl", "account", "list"))
+
+
+def people(bench):
+    """omadmctl answers root and operators, takes alerts of applications, and says who may to anybody else"""
+    machine = bench.machine
+    for user, group in (("oper", "omadm-admin"), ("app", "omadm-app")):
+        machine.run("useradd", "--system", "--groups", group, user)
+    all_ = set(ALL_OF_THEM)
+    for user, may in (("root", all_), ("oper", all_), ("app", all_ - set(OPERATORS)), ("nobody", set())):
+        for what, command in ALL_OF_THEM.items():
+            script = ("sh", "-c", 'omadmctl "$@" 2>&1; echo "$?"', "sh", *command)
+            *said, status = machine.run(*become(user), *script).splitlines()
+            assert status == ("0" if what in may else "1"), f"{user} asks for {what}: {status}: {said}"
+            if what not in may:
+                assert "omadm-admin" in " ".join(said), f"{user} asks for {what}: {said}"
+            bench.idle()
+    for user in ("oper", "app"):
+        machine.run("userdel", user)
+
+
+def level(bench):
+    """systemctl service-log-level has the agent say more, until it is restarted"""
+    machine, level = bench.machine, ("systemctl", "service-log-level", SERVICE)
+    # A container has no serial number of a board.
+    why = lambda: told(bench, "a source has no value")  # noqa: E731
+    machine.run("omadmctl", "get", f"{DEVINFO}//")
+    assert machine.run(*level).strip() == "info" and not why()
+    machine.run(*level, "debug")
+    machine.run("omadmctl", "get", f"{DEVINFO}//")
+    wait(why)
+    machine.run("systemctl", "restart", SERVICE)
+    assert machine.run(*level).strip() == "info"
+
+
+def restarted(bench):
+    """a bus that is restarted is taken up again, and the journal says so once"""
+    bench.machine.run("systemctl", "restart", SERVICE)
+    for times in (1, 2):
+        bench.machine.run("systemctl", "restart", BUS)
+        is_back(bench, times)
+        assert "completed" in bench.machine.run("omadmctl", "session", "start", "acme")
+
+
+@check
+def daemon(bench):
+    """dbus-daemon in the place of dbus-broker is taken up by the running agent"""
+    bench.machine.run("systemctl", "restart", SERVICE)
+    take_bus(bench, "disable", "dbus-daemon", "dbus-daemon")
+    is_back(bench, 1)
+    assert "completed" in bench.machine.run("omadmctl", "session", "start", "acme")
+
+
+CHECKS = [policy, people, level, restarted]
+check[1:1] = CHECKS
+check.extend(CHECKS)
