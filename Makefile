@@ -4,6 +4,12 @@ CACHE := $(or $(XDG_CACHE_HOME),$(and $(HOME),$(HOME)/.cache),$(CURDIR)/.cache)/
 export PATH := $(CACHE)/tools/bin:$(PATH)
 TARGET := $(or $(CARGO_TARGET_DIR),target)
 DEB := $(TARGET)/omadm-agent.deb
+RPM := $(TARGET)/omadm-agent.rpm
+LAB := $(TARGET)/omadm-lab
+SBOM := $(TARGET)/omadm-agent.cdx.json
+HOST = $(shell rustc --version --verbose | sed -n 's/^host: //p')
+# The time of what is in packages: the same source makes the same bytes, whenever.
+EPOCH = $(or $(SOURCE_DATE_EPOCH),$(shell dpkg-parsechangelog --file packaging/deb/changelog --show-field Timestamp))
 SUDO := $(if $(filter-out 0,$(shell id -u)),sudo env XDG_CACHE_HOME=$(dir $(CACHE)))
 SECONDS_EACH := 60
 FUZZ := $(if $(ONLY),$(ONLY),$$(RUSTC_BOOTSTRAP=1 cargo fuzz list --fuzz-dir tests/fuzz))
@@ -12,13 +18,13 @@ FUZZ := $(if $(ONLY),$(ONLY),$$(RUSTC_BOOTSTRAP=1 cargo fuzz list --fuzz-dir tes
 ONLY_WHERE := $(if $(filter tests/%,$(ONLY)),--test all,$(if $(findstring ::tests::,$(ONLY)),--lib))
 ONLY_NAME := $(if $(filter tests/%,$(ONLY)),^$(patsubst tests/%,%,$(ONLY))(::|$$),$(ONLY))
 
-.PHONY: check help prepare lint test config openwrt man deb system bench fuzz
+.PHONY: check help prepare lint test config openwrt man deb rpm musl arm64 lab sbom packages reproducible system bench fuzz
 .NOTPARALLEL:
 
-check: prepare lint test config openwrt system ## all that continuous integration runs
+check: prepare lint test config openwrt packages system ## all that continuous integration runs
 
 help: ## this list
-	@sed -nE 's/^([a-z]+):[^#]*## (.*)/make \1 \2/p' $(firstword $(MAKEFILE_LIST)) | awk '{ name = $$2; $$1 = $$2 = ""; printf "make %-9s%s\n", name, $$0 }'
+	@sed -nE 's/^([a-z0-9]+):[^#]*## (.*)/make \1 \2/p' $(firstword $(MAKEFILE_LIST)) | awk '{ name = $$2; $$1 = $$2 = ""; printf "make %-13s%s\n", name, $$0 }'
 
 prepare: ## install what build and tests need
 	packaging/prepare $(CACHE)/tools cargo-nextest cargo-deb cargo-deny
@@ -51,8 +57,37 @@ man: ## manual pages, made of docs/ and mo/, and what omadmctl says of a key
 
 deb: man ## the Debian package
 	packaging/prepare $(CACHE)/tools cargo-deb
-	flags=$$(packaging/remap) && CARGO_TARGET_X86_64_UNKNOWN_LINUX_GNU_RUSTFLAGS=$$flags \
+	flags=$$(packaging/remap) && SOURCE_DATE_EPOCH=$(EPOCH) CARGO_TARGET_X86_64_UNKNOWN_LINUX_GNU_RUSTFLAGS=$$flags \
 		CARGO_TARGET_AARCH64_UNKNOWN_LINUX_GNU_RUSTFLAGS=$$flags cargo deb --locked --output $(DEB)
+
+rpm: deb ## the rpm, of the same program and files
+	SOURCE_DATE_EPOCH=$(EPOCH) packaging/rpm/build $(DEB) $(RPM)
+
+musl: small-x86_64 ## a static program for routers, at most 4 MiB, and a session with it
+
+arm64: small-aarch64 ## the same for aarch64, by qemu
+
+small-%:
+	packaging/prepare $(CACHE)/tools small
+	cargo build --locked --profile lab --features lab --bin omadm-lab
+	packaging/small $* $(TARGET)/lab/omadm-lab
+
+lab: man ## omadm-lab, as a deb and an rpm of its own
+	packaging/prepare $(CACHE)/tools cargo-deb
+	flags=$$(packaging/remap) && SOURCE_DATE_EPOCH=$(EPOCH) CARGO_TARGET_X86_64_UNKNOWN_LINUX_GNU_RUSTFLAGS=$$flags \
+		CARGO_TARGET_AARCH64_UNKNOWN_LINUX_GNU_RUSTFLAGS=$$flags cargo deb --locked --variant lab --profile lab --output $(LAB).deb
+	SOURCE_DATE_EPOCH=$(EPOCH) packaging/rpm/build $(LAB).deb $(LAB).rpm
+	packaging/check-packages $(LAB).deb $(LAB).rpm
+
+sbom: ## what is in the program: its crates, as CycloneDX
+	SOURCE_DATE_EPOCH=$(EPOCH) packaging/sbom omadm-agent $(HOST) >$(SBOM)
+
+packages: rpm sbom ## both packages, by lintian and rpmlint, and the list of what is in them
+	packaging/check-packages $(DEB) $(RPM)
+	packaging/check-policies
+
+reproducible: rpm sbom ## whether somebody else's build is the same bytes: builds it once more
+	packaging/reproducible $(DEB) $(RPM) $(SBOM)
 
 system: deb ## the package in a booted Debian container, managed from outside
 	$(SUDO) tests/system/run $(DEB)

@@ -2,7 +2,7 @@
 
 import json
 
-from machine import wait
+from machine import HERE, wait
 from server import ACCOUNT, SECRET
 
 DEB = "/root/agent.deb"
@@ -46,6 +46,14 @@ class Bench:
         text = ACCOUNT.format(server=server)
         text = text.replace(*changed) if changed else text
         self.machine.write(f"{ACCOUNTS}/{server}.toml", text, "0640", "root:omadm")
+
+    def probed(self):
+        """Writes the account acme, what it needs, and an integrator's object."""
+        machine = self.machine
+        self.beside_accounts()
+        machine.write("/etc/omadm/mo.d/probe/probe.toml", (HERE / "object/probe.toml").read_text())
+        machine.write("/usr/local/lib/probe", (HERE / "object/probe").read_text(), "0755")
+        self.account("acme")
 
     def reload(self, fails=False):
         """Reloads, which is over when the agent has done so; or fails, as a file is broken."""

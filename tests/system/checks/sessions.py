@@ -5,7 +5,7 @@ import re
 
 from bench import DEVINFO, PROBE, SERVICE, SESSION_ENDED
 from checks.register import check
-from machine import HERE, wait
+from machine import wait
 from server import SECRET
 
 
@@ -14,10 +14,7 @@ def new_account(bench):
     """an account and a management object take effect by themselves"""
     machine = bench.machine
     before = machine.show(SERVICE, "StatusText")
-    bench.beside_accounts()
-    machine.write("/etc/omadm/mo.d/probe/probe.toml", (HERE / "object/probe.toml").read_text())
-    machine.write("/usr/local/lib/probe", (HERE / "object/probe").read_text(), "0755")
-    bench.account("acme")
+    bench.probed()
     machine.run("omadmd", "--check")
     objects = int(re.search(r"(\d+) management", before)[1]) + 1
     wait(lambda: machine.show(SERVICE, "StatusText").startswith(f"1 account, {objects} management objects"))
