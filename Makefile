@@ -18,10 +18,10 @@ FUZZ := $(if $(ONLY),$(ONLY),$$(RUSTC_BOOTSTRAP=1 cargo fuzz list --fuzz-dir tes
 ONLY_WHERE := $(if $(filter tests/%,$(ONLY)),--test all,$(if $(findstring ::tests::,$(ONLY)),--lib))
 ONLY_NAME := $(if $(filter tests/%,$(ONLY)),^$(patsubst tests/%,%,$(ONLY))(::|$$),$(ONLY))
 
-.PHONY: check help prepare lint test config openwrt man deb rpm musl arm64 lab sbom packages reproducible system bench fuzz
+.PHONY: check help prepare lint test config openwrt yocto man deb rpm musl arm64 lab sbom packages reproducible system bench fuzz
 .NOTPARALLEL:
 
-check: prepare lint test config openwrt packages system ## all that continuous integration runs
+check: prepare lint test config openwrt yocto packages system ## all that continuous integration runs
 
 help: ## this list
 	@sed -nE 's/^([a-z0-9]+):[^#]*## (.*)/make \1 \2/p' $(firstword $(MAKEFILE_LIST)) | awk '{ name = $$2; $$1 = $$2 = ""; printf "make %-13s%s\n", name, $$0 }'
@@ -47,6 +47,10 @@ config: ## every configuration that ships, by omadmd --check
 openwrt: ## the packages for OpenWrt, in a root folder with busybox; needs root
 	cargo build --locked --all-features --bins
 	$(SUDO) packaging/openwrt/test/run $(TARGET)/debug
+
+yocto: ## the recipe for Yocto: what it installs, and its init script; needs root
+	cargo build --locked --all-features --bins
+	$(SUDO) packaging/yocto/test/run $(TARGET)/debug
 
 man: ## manual pages, made of docs/ and mo/, and what omadmctl says of a key
 	packaging/prepare $(CACHE)/tools
