@@ -8,6 +8,8 @@ Takes orders as JSON lines on stdin, and tells what happens as JSON lines on std
     {"password": "text"}                 the password from now on
     {"certificate": "/path.pem"}         the certificate from now on, of the same key
     {"answer": [500, "text/html", "…"]}  what each package is answered with from now on; null: as by a DM server
+    {"port": 444, "says": "text"}        another port, on which whoever connects is told this, and nothing more
+    {"wants": "/ca.pem"}                 clients must have a certificate of this authority from now on; null: none
     {"request": {…}}                     (told) a package arrived
 """
 
@@ -101,10 +103,21 @@ def credentials(password):
     return base64.b64encode(f"{user}:{password}".encode()).decode()
 
 
-def tls(certificate):
+def tls(certificate, authority=None):
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.load_cert_chain(certificate, key)
+    if authority:
+        context.load_verify_locations(authority)
+        context.verify_mode = ssl.CERT_REQUIRED
     return context
+
+
+def say(port, text):
+    kept = []
+    with socket.create_server(("::", port), family=socket.AF_INET6, dualstack_ipv6=True) as listening:
+        while True:
+            kept.append(listening.accept()[0])
+            kept[-1].sendall(text.encode())
 
 
 certificate, key, user, password = sys.argv[1:]
@@ -124,5 +137,9 @@ for line in sys.stdin:
         CREDENTIALS = credentials(order["password"])
     if "certificate" in order:
         TLS = tls(order["certificate"])
+    if "wants" in order:
+        TLS = tls(certificate, order["wants"])
+    if "port" in order:
+        threading.Thread(target=say, args=(order["port"], order["says"]), daemon=True).start()
     if "answer" in order:
         ANSWER = order["answer"]

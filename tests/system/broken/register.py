@@ -1,5 +1,7 @@
 """Where the checks of this life are written down, in the order they run: most of them are set-ups that are broken."""
 
+import json
+
 from bench import Checks
 from machine import wait
 
@@ -15,6 +17,13 @@ def asked(bench, *command):
     return [int(status), " ".join(words)]
 
 
+def for_programs(bench):
+    """The status as programs get it: the exit status, and a JSON text."""
+    said = bench.machine.run("sh", "-c", 'omadmctl --json status 2>/dev/null; echo "$?"')
+    text, code = said.rstrip().rsplit("\n", 1)
+    return int(code), json.loads(text)
+
+
 def setup(start, status=None, lacks=None):
     """Takes a set-up that is broken until its `yield`, and repaired after it. Of both commands, the exit status and what
     they must say; the status repeats what `start` has said of a session, if nothing else is expected. `lacks` is
@@ -28,8 +37,10 @@ def setup(start, status=None, lacks=None):
             next(playing)
             try:
                 told = [(asked(bench, *START), start), (asked(bench, *STATUS), status)]
+                code, shown = for_programs(bench)
             finally:
                 next(playing, None)
+            assert code == status[0] and ("error" in shown) == (code != 0), shown
             for (code, said), (expected, *parts) in told:
                 assert code == expected and all(part in said for part in parts), f"{code}: {said}"
                 assert not lacks or lacks not in said, f"it is said now, so that it must be, and not lack: {said}"

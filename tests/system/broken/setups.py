@@ -114,6 +114,32 @@ def firewall(bench):
     bench.machine.write("/etc/hosts", HOSTS.format(address="192.0.2.1"))
 
 
+@setup(start=[1, "no connection within 30 s: TLS is not answered", "a firewall that swallows packets"])
+def silent(bench):
+    """who answers at the server's port says nothing"""
+    bench.server.order(port=445, says="")
+    account(bench, "dm.example", "dm.example:445")
+    yield
+    account(bench)
+
+
+@setup(start=[1, "tls: ", "look at the port in server-uri"])
+def plain(bench):
+    """the server's port speaks no TLS"""
+    bench.server.order(port=446, says="SSH-2.0-OpenSSH_9.2p1\r\n")
+    account(bench, "dm.example", "dm.example:446")
+    yield
+    account(bench)
+
+
+@setup(start=[1, "the server ended TLS", "does the server want a client certificate?"])
+def certificate(bench):
+    """the server wants a client certificate"""
+    bench.server.order(wants=f"{bench.folder}/ca.pem")
+    yield
+    bench.server.order(wants=None)
+
+
 @setup(start=[1, "HTTP status 404", "look at the server's own log"])
 def not_found(bench):
     """the server knows nothing of that address"""
@@ -136,6 +162,25 @@ def portal(bench):
     bench.server.answers(200, "text/html", "<html>Please pay")
     yield
     bench.server.answers()
+
+
+@setup(start=[0, "completed"], status=[0, "configuration a file is broken: `omadmctl config check`"])
+def settings(bench):
+    """the settings have a slip when the agent starts, which goes on with the vendor's"""
+    sound = bench.machine.run("cat", SETTINGS)
+    bench.machine.write(SETTINGS, "[sesion]\nretries = 0\n")
+    restart(bench)
+    yield
+    bench.machine.write(SETTINGS, sound)
+    restart(bench)
+
+
+@setup(start=[1, "no account has the server id"], status=[0, "configuration a file is broken"])
+def http(bench):
+    """the account's address is no https"""
+    account(bench, "https://", "http://")
+    yield
+    account(bench)
 
 
 @setup(start=[0, "completed"], status=[0, "clock not set: scheduled sessions wait for it; `timedatectl`"])
