@@ -63,6 +63,30 @@ def people(bench):
         machine.run("userdel", user)
 
 
+def signals(bench):
+    """how sessions go is told to root and to operators, and to nobody else who listens"""
+    machine = bench.machine
+    rule = "type='signal',sender='org.omadm.Agent1',path='/org/omadm/Agent1'"
+    users = {"root": None, "oper": "omadm-admin", "app": "omadm-app", "nobody": None}
+    for user, group in users.items():
+        if group:
+            machine.run("useradd", "--system", "--groups", group, user)
+        heard = f"/tmp/heard-by-{user}"
+        machine.run("sh", "-c", f'"$@" >{heard} 2>&1 &', "sh", *become(user), "timeout", "10", "dbus-monitor", "--system", rule)
+    # Whoever listens hears that it has a name on the bus.
+    wait(lambda: all("NameAcquired" in machine.run("cat", f"/tmp/heard-by-{user}") for user in users))
+    machine.run("sleep", "1")
+    machine.run("omadmctl", "session", "start", "acme")
+    ended = lambda user: "member=SessionEnded" in machine.run("cat", f"/tmp/heard-by-{user}")  # noqa: E731
+    wait(lambda: ended("root") and ended("oper"))
+    machine.run("sleep", "1")
+    assert not ended("app") and not ended("nobody"), [user for user in users if ended(user)]
+    machine.run("pkill", "dbus-monitor")
+    for user, group in users.items():
+        if group:
+            machine.run("userdel", user)
+
+
 def level(bench):
     """systemctl service-log-level has the agent say more, until it is restarted"""
     machine, level = bench.machine, ("systemctl", "service-log-level", SERVICE)
@@ -95,6 +119,6 @@ def daemon(bench):
     assert "completed" in bench.machine.run("omadmctl", "session", "start", "acme")
 
 
-CHECKS = [policy, people, level, restarted]
+CHECKS = [policy, people, signals, level, restarted]
 check[1:1] = CHECKS
 check.extend(CHECKS)
