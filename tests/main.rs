@@ -56,6 +56,7 @@ mod profile;
 mod protocol;
 mod push;
 mod queue;
+mod report;
 mod resume;
 mod rights;
 mod scomo;
